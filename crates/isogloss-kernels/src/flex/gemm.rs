@@ -1,0 +1,103 @@
+//! Matrix product over slices, bounds checked.
+
+/// A matrix inside a slice: `rows × columns`, element `(i, j)` at `i * row_stride + j * column_stride`.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) row_stride: usize,
+    pub(super) column_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// A matrix whose rows are contiguous and `row_stride` apart.
+    pub(super) fn new(values: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
+        Self { values, rows, columns, row_stride, column_stride: 1 }
+    }
+
+    pub(super) fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    fn span(&self) -> usize {
+        span(self.rows, self.columns, self.row_stride, self.column_stride)
+    }
+}
+
+fn span(rows: usize, columns: usize, row_stride: usize, column_stride: usize) -> usize {
+    if rows == 0 || columns == 0 {
+        return 0;
+    }
+    (rows - 1) * row_stride + (columns - 1) * column_stride + 1
+}
+
+/// What happens to a product.
+#[derive(Clone, Copy)]
+pub(super) struct Product {
+    /// Multiplies the product.
+    pub(super) scale: f32,
+    /// Adds to what the output holds instead of overwriting it.
+    pub(super) accumulate: bool,
+    /// Uses all threads; off inside work that is parallel already.
+    pub(super) parallel: bool,
+}
+
+impl Product {
+    /// Overwrites the output with a scaled product, on this thread.
+    pub(super) fn scaled(scale: f32) -> Self {
+        Self { scale, accumulate: false, parallel: false }
+    }
+}
+
+/// Writes the product of `lhs` and `rhs` to `out`, whose rows are contiguous and `out_stride` apart.
+///
+/// # Panics
+/// If the inner sizes differ or a matrix does not fit its slice.
+pub(super) fn multiply(
+    out: &mut [f32],
+    out_stride: usize,
+    lhs: Matrix<'_>,
+    rhs: Matrix<'_>,
+    product: Product,
+) {
+    assert_eq!(lhs.columns, rhs.rows, "inner sizes of a matrix product");
+    assert!(lhs.span() <= lhs.values.len(), "left matrix outside its slice");
+    assert!(rhs.span() <= rhs.values.len(), "right matrix outside its slice");
+    assert!(
+        span(lhs.rows, rhs.columns, out_stride, 1) <= out.len() && rhs.columns <= out_stride,
+        "product outside its slice"
+    );
+    #[expect(unsafe_code, reason = "the gemm crate takes pointers; their spans were checked above")]
+    // SAFETY: every element that the strides reach lies inside the three slices, the output's rows
+    // do not overlap, and `out` is borrowed mutably, so it overlaps neither input.
+    unsafe {
+        gemm::gemm(
+            lhs.rows,
+            rhs.columns,
+            lhs.columns,
+            out.as_mut_ptr(),
+            1,
+            out_stride as isize,
+            product.accumulate,
+            lhs.values.as_ptr(),
+            lhs.column_stride as isize,
+            lhs.row_stride as isize,
+            rhs.values.as_ptr(),
+            rhs.column_stride as isize,
+            rhs.row_stride as isize,
+            1.0,
+            product.scale,
+            false,
+            false,
+            false,
+            if product.parallel { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None },
+        );
+    }
+}

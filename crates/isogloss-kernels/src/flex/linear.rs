@@ -1,0 +1,57 @@
+//! Matrix products with a weight, and the bias in the same pass.
+
+use burn::backend::TensorMetadata;
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
+
+use super::gemm::{Matrix, Product, multiply};
+use super::{Dense, from_values};
+use crate::compose::with_last_dim;
+
+const PARALLEL: Product = Product { scale: 1.0, accumulate: false, parallel: true };
+
+/// Rows are contiguous in every operand here.
+fn matrix(tensor: &Dense, n_columns: usize) -> Matrix<'_> {
+    let values = tensor.values();
+    Matrix::new(values, values.len() / n_columns.max(1), n_columns, n_columns)
+}
+
+pub(super) fn forward(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+    let [n_outputs, n_inputs] = weight.shape().dims();
+    let shape = with_last_dim(&x.shape(), n_outputs);
+    let (x, weight, bias) = (Dense::new(x), Dense::new(weight), Dense::new(bias));
+    let mut out = vec![0.0; shape.num_elements()];
+    out.par_chunks_mut((64 * n_outputs).max(1)).for_each(|rows| {
+        for row in rows.chunks_mut(n_outputs) {
+            row.copy_from_slice(bias.values());
+        }
+    });
+    multiply(
+        &mut out,
+        n_outputs,
+        matrix(&x, n_inputs),
+        matrix(&weight, n_inputs).transposed(),
+        Product { accumulate: true, ..PARALLEL },
+    );
+    from_values(out, shape)
+}
+
+pub(super) fn grad_input(grad: FlexTensor, weight: FlexTensor) -> FlexTensor {
+    let [n_outputs, n_inputs] = weight.shape().dims();
+    let shape = with_last_dim(&grad.shape(), n_inputs);
+    let (grad, weight) = (Dense::new(grad), Dense::new(weight));
+    let mut out = vec![0.0; shape.num_elements()];
+    let (grad, weight) = (matrix(&grad, n_outputs), matrix(&weight, n_inputs));
+    multiply(&mut out, n_inputs, grad, weight, PARALLEL);
+    from_values(out, shape)
+}
+
+pub(super) fn grad_weight(grad: FlexTensor, x: FlexTensor) -> FlexTensor {
+    let last = |t: &FlexTensor| t.shape().as_slice().last().copied().unwrap_or(1);
+    let (n_outputs, n_inputs) = (last(&grad), last(&x));
+    let (grad, x) = (Dense::new(grad), Dense::new(x));
+    let mut out = vec![0.0; n_outputs * n_inputs];
+    let (grad, x) = (matrix(&grad, n_outputs).transposed(), matrix(&x, n_inputs));
+    multiply(&mut out, n_inputs, grad, x, PARALLEL);
+    from_values(out, [n_outputs, n_inputs].into())
+}

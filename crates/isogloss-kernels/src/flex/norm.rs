@@ -1,0 +1,117 @@
+//! `LayerNorm(dropout(x) + residual)` in one pass, and its backward in another.
+
+use burn::backend::TensorMetadata;
+use burn::tensor::Shape;
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
+
+use super::simd::{sum, sum_pairs, vectorized};
+use super::{Dense, from_values};
+use crate::Dropout;
+
+/// Rows of one task.
+const ROWS: usize = 32;
+
+/// The mean of a row, and the reciprocal of its standard deviation.
+#[inline(always)]
+fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
+    let mean = sum(row) / row.len() as f32;
+    let variance = sum_pairs(row, row, |a, _| (a - mean) * (a - mean)) / row.len() as f32;
+    (mean, 1.0 / (variance + epsilon).sqrt())
+}
+
+pub(super) fn forward(
+    x: FlexTensor,
+    residual: FlexTensor,
+    gamma: FlexTensor,
+    beta: FlexTensor,
+    epsilon: f64,
+    dropout: Dropout,
+) -> (FlexTensor, FlexTensor) {
+    let shape = x.shape();
+    let (gamma, beta) = (Dense::new(gamma), Dense::new(beta));
+    let hidden = gamma.values().len();
+    let (mut sums, residual) = (Dense::new(x), Dense::new(residual));
+    let mut out = vec![0.0; sums.values().len()];
+    sums.values_mut()
+        .par_chunks_mut(ROWS * hidden)
+        .zip(residual.values().par_chunks(ROWS * hidden))
+        .zip(out.par_chunks_mut(ROWS * hidden))
+        .enumerate()
+        .for_each(|(task, ((sums, residual), out))| {
+            vectorized(|| {
+                let rows = sums.chunks_mut(hidden).zip(residual.chunks(hidden));
+                for (i, ((sum, residual), out)) in rows.zip(out.chunks_mut(hidden)).enumerate() {
+                    if !dropout.is_off() {
+                        dropout.apply(sum, (task * ROWS + i) as u64);
+                    }
+                    for (sum, residual) in sum.iter_mut().zip(residual) {
+                        *sum += residual;
+                    }
+                    let (mean, reciprocal) = moments(sum, epsilon as f32);
+                    let affine = gamma.values().iter().zip(beta.values());
+                    for ((out, sum), (gamma, beta)) in out.iter_mut().zip(sum.iter()).zip(affine) {
+                        *out = (sum - mean) * reciprocal * gamma + beta;
+                    }
+                }
+            });
+        });
+    (from_values(out, shape), sums.0)
+}
+
+pub(super) fn backward(
+    sum: FlexTensor,
+    gamma: FlexTensor,
+    epsilon: f64,
+    grad: FlexTensor,
+) -> [FlexTensor; 3] {
+    let gamma = Dense::new(gamma);
+    let hidden = gamma.values().len();
+    let (sums, mut grad) = (Dense::new(sum), Dense::new(grad));
+    let partials: Vec<(Vec<f32>, Vec<f32>)> = grad
+        .values_mut()
+        .par_chunks_mut(ROWS * hidden)
+        .zip(sums.values().par_chunks(ROWS * hidden))
+        .map(|(grads, sums)| {
+            let (mut grad_gamma, mut grad_beta) = (vec![0.0; hidden], vec![0.0; hidden]);
+            vectorized(|| {
+                for (grad, sum) in grads.chunks_mut(hidden).zip(sums.chunks(hidden)) {
+                    let affine = grad_gamma.iter_mut().zip(grad_beta.iter_mut());
+                    backward_row(grad, sum, gamma.values(), epsilon as f32, affine);
+                }
+            });
+            (grad_gamma, grad_beta)
+        })
+        .collect();
+    let (mut grad_gamma, mut grad_beta) = (vec![0.0; hidden], vec![0.0; hidden]);
+    for (partial_gamma, partial_beta) in &partials {
+        grad_gamma.iter_mut().zip(partial_gamma).for_each(|(total, part)| *total += part);
+        grad_beta.iter_mut().zip(partial_beta).for_each(|(total, part)| *total += part);
+    }
+    let shape = Shape::new([hidden]);
+    [grad.0, from_values(grad_gamma, shape.clone()), from_values(grad_beta, shape)]
+}
+
+/// Turns the gradient of a row's output into that of its input, and adds to those of gamma and beta.
+#[inline(always)]
+fn backward_row<'a>(
+    grad: &mut [f32],
+    sum: &[f32],
+    gamma: &[f32],
+    epsilon: f32,
+    affine: impl Iterator<Item = (&'a mut f32, &'a mut f32)>,
+) {
+    let (mean, reciprocal) = moments(sum, epsilon);
+    let rows = grad.iter_mut().zip(sum).zip(gamma);
+    for (((grad, sum), gamma), (grad_gamma, grad_beta)) in rows.zip(affine) {
+        *grad_gamma += *grad * (sum - mean) * reciprocal;
+        *grad_beta += *grad;
+        *grad *= gamma;
+    }
+    let n = grad.len() as f32;
+    let grad_mean = sum_pairs(grad, grad, |a, _| a) / n;
+    let projection = sum_pairs(grad, sum, |g, x| g * (x - mean) * reciprocal) / n;
+    for (grad, x) in grad.iter_mut().zip(sum) {
+        *grad = (*grad - grad_mean - (x - mean) * reciprocal * projection) * reciprocal;
+    }
+}

@@ -1,0 +1,112 @@
+//! Seeds and the counter-based generator of dropout masks.
+//!
+//! The mask bit of element `i` is a hash of `(seed, i)`: any part of a mask can be drawn on its own,
+//! in any order, on any thread.
+
+/// How much to drop, and which draw of the mask.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dropout {
+    /// Probability of dropping an element, in `[0, 1)`.
+    pub rate: f32,
+    /// Chooses the mask; equal seeds and shapes give equal masks.
+    pub seed: u64,
+}
+
+impl Dropout {
+    /// Keeps everything.
+    pub const OFF: Self = Self { rate: 0.0, seed: 0 };
+
+    /// Tells whether nothing is dropped.
+    pub fn is_off(&self) -> bool {
+        self.rate <= 0.0
+    }
+
+    /// The factor of the elements that are kept.
+    pub(crate) fn scale(&self) -> f32 {
+        1.0 / (1.0 - self.rate)
+    }
+
+    /// Elements whose hash is at least this are kept.
+    pub(crate) fn threshold(&self) -> u32 {
+        (f64::from(self.rate) * 2f64.powi(32)) as u32
+    }
+
+    /// Multiplies `values`, the block number `block` of a tensor, by its mask and the scale.
+    #[cfg(feature = "flex")]
+    #[inline(always)]
+    pub(crate) fn apply(&self, values: &mut [f32], block: u64) {
+        let (key, threshold, scale) = (self.key(block), self.threshold(), self.scale());
+        for (i, value) in values.iter_mut().enumerate() {
+            *value *= if hash(key, i as u32) >= threshold { scale } else { 0.0 };
+        }
+    }
+
+    /// The mask, already scaled, of a tensor seen as rows of `block_len` elements.
+    pub(crate) fn mask(&self, n_elements: usize, block_len: usize) -> Vec<f32> {
+        let (threshold, scale) = (self.threshold(), self.scale());
+        let mut mask = Vec::with_capacity(n_elements);
+        for block in 0..n_elements.div_ceil(block_len.max(1)) {
+            let key = self.key(block as u64);
+            let len = block_len.min(n_elements - mask.len());
+            mask.extend(
+                (0..len as u32).map(|i| if hash(key, i) >= threshold { scale } else { 0.0 }),
+            );
+        }
+        mask
+    }
+
+    fn key(&self, block: u64) -> (u32, u32) {
+        let key = split_seed(self.seed, block);
+        (key as u32, (key >> 32) as u32)
+    }
+}
+
+/// Derives the seed number `index` from `seed`; different indices give unrelated seeds.
+///
+/// # Source
+/// SplitMix64: Steele et al. 2014, "Fast splittable pseudorandom number generators", fig. 17.
+pub fn split_seed(seed: u64, index: u64) -> u64 {
+    let mut z = seed ^ index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Hashes a counter under a key to 32 evenly spread bits.
+///
+/// The two rounds use the multipliers found by Wellons 2018 ("Prospecting for hash functions").
+#[inline(always)]
+fn hash(key: (u32, u32), counter: u32) -> u32 {
+    let mut x = counter.wrapping_add(key.0);
+    x = (x ^ (x >> 16)).wrapping_mul(0x7feb_352d);
+    x = (x ^ (x >> 15) ^ key.1).wrapping_mul(0x846c_a68b);
+    x ^ (x >> 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_keep_the_asked_share_and_the_mean() {
+        for rate in [0.1f32, 0.5] {
+            let mask = Dropout { rate, seed: 3 }.mask(1 << 20, 384);
+            let n_dropped = mask.iter().filter(|value| **value == 0.0).count();
+            let share = n_dropped as f32 / mask.len() as f32;
+            // Five standard deviations of a binomial share.
+            let tolerance = 5.0 * (rate * (1.0 - rate) / mask.len() as f32).sqrt();
+            assert!((share - rate).abs() < tolerance, "{share} for {rate}");
+        }
+    }
+
+    #[test]
+    fn masks_differ_between_seeds_and_neighbouring_elements_are_independent() {
+        let a = Dropout { rate: 0.5, seed: 1 }.mask(1 << 16, 1 << 16);
+        let b = Dropout { rate: 0.5, seed: 2 }.mask(1 << 16, 1 << 16);
+        let agreement = |x: &[f32], y: &[f32]| {
+            x.iter().zip(y).filter(|(x, y)| x == y).count() as f64 / x.len() as f64
+        };
+        assert!((agreement(&a, &b) - 0.5).abs() < 0.01);
+        assert!((agreement(&a[1..], &a[..a.len() - 1]) - 0.5).abs() < 0.01);
+    }
+}

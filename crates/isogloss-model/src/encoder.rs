@@ -1,0 +1,334 @@
+//! The transformer encoder: post-norm blocks over the sum of three embeddings.
+//!
+//! Places for what later methods add: a head mask is applied in [`Attention`], between the heads
+//! and the output projection; an adapter belongs after `attention.output` and after
+//! `feed_forward.down`, before the residual is added in [`Layer`].
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Int, Tensor};
+use isogloss_kernels::{Dropout, attention, dropout, dropout_add_layer_norm, gelu, linear, split_seed};
+
+use crate::params::Builder;
+use crate::{EncoderConfig, Init, ModelInput, ParamSource, Tokens};
+
+/// How one pass through the model differs from another.
+#[derive(Clone, Debug, Default)]
+pub struct Pass {
+    /// Draws all dropout masks of the pass; nothing is dropped without it.
+    pub dropout_seed: Option<u64>,
+    /// `[num_hidden_layers, num_attention_heads]`: multiplies the output of each head.
+    pub head_mask: Option<Tensor<2>>,
+}
+
+impl Pass {
+    /// Without dropout.
+    pub fn evaluation() -> Self {
+        Self::default()
+    }
+
+    /// With the dropout masks of this seed.
+    pub fn training(dropout_seed: u64) -> Self {
+        Self { dropout_seed: Some(dropout_seed), head_mask: None }
+    }
+
+    pub(crate) fn draws(&self) -> Draws {
+        Draws { seed: self.dropout_seed, n_drawn: 0 }
+    }
+}
+
+/// Hands out the dropout masks of a pass, one a site.
+pub(crate) struct Draws {
+    seed: Option<u64>,
+    n_drawn: u64,
+}
+
+impl Draws {
+    pub(crate) fn next(&mut self, rate: f64) -> Dropout {
+        self.n_drawn += 1;
+        match self.seed {
+            Some(seed) => Dropout { rate: rate as f32, seed: split_seed(seed, self.n_drawn) },
+            None => Dropout::OFF,
+        }
+    }
+}
+
+/// An encoder of any [`Family`](crate::Family).
+#[derive(Module, Debug)]
+pub struct Encoder {
+    embeddings: Embeddings,
+    layers: Vec<Layer>,
+    #[module(skip)]
+    config: EncoderConfig,
+}
+
+/// The hidden states of one pass.
+#[derive(Clone, Debug)]
+pub struct EncoderOutput {
+    /// `num_hidden_layers + 1` tensors of `[batch, seq, hidden]`: index 0 is the embeddings' output,
+    /// index `n` that of block `n`.
+    pub hidden_states: Vec<Tensor<3>>,
+}
+
+impl EncoderOutput {
+    /// The output of the last block, `[batch, seq, hidden]`.
+    pub fn last_hidden_state(&self) -> Tensor<3> {
+        self.hidden_states.last().expect("the embeddings are always there").clone()
+    }
+}
+
+impl Encoder {
+    /// Builds an encoder with the parameters of `source`.
+    pub fn init(config: &EncoderConfig, source: &mut dyn ParamSource, device: &Device) -> Self {
+        let mut builder = Builder { source, device };
+        Self {
+            embeddings: Embeddings::init(config, &mut builder),
+            layers: (0..config.num_hidden_layers)
+                .map(|index| Layer::init(config, index, &mut builder))
+                .collect(),
+            config: config.clone(),
+        }
+    }
+
+    /// The sizes it was built with.
+    pub fn config(&self) -> &EncoderConfig {
+        &self.config
+    }
+
+    /// Looks tokens up in the embedding table, before positions are added.
+    ///
+    /// # Shapes
+    /// - `input_ids`: `[batch, seq]`
+    /// - returns: `[batch, seq, hidden]`
+    pub fn embed_tokens(&self, input_ids: Tensor<2, Int>) -> Tensor<3> {
+        burn::tensor::module::embedding(self.embeddings.token.weight.val(), input_ids)
+    }
+
+    /// Encodes a batch.
+    pub fn forward(&self, input: &ModelInput, pass: &Pass) -> EncoderOutput {
+        self.forward_with(input, pass, &mut pass.draws())
+    }
+
+    pub(crate) fn forward_with(
+        &self,
+        input: &ModelInput,
+        pass: &Pass,
+        draws: &mut Draws,
+    ) -> EncoderOutput {
+        let tokens = match &input.tokens {
+            Tokens::Ids(ids) => self.embed_tokens(ids.clone()),
+            Tokens::Embeddings(embeddings) => embeddings.clone(),
+        };
+        let mut hidden = self.embeddings.forward(tokens, input, &self.config, draws);
+        let bias = input.attention_bias();
+        let mut hidden_states = Vec::with_capacity(self.layers.len() + 1);
+        for (index, layer) in self.layers.iter().enumerate() {
+            hidden_states.push(hidden.clone());
+            let head_mask = pass.head_mask.clone().map(|mask| mask.narrow(0, index, 1));
+            hidden = layer.forward(hidden, bias.clone(), head_mask, &self.config, draws);
+        }
+        hidden_states.push(hidden);
+        EncoderOutput { hidden_states }
+    }
+}
+
+#[derive(Module, Debug)]
+struct Embeddings {
+    token: Table,
+    position: Table,
+    token_type: Option<Table>,
+    norm: Norm,
+}
+
+impl Embeddings {
+    fn init(config: &EncoderConfig, builder: &mut Builder<'_>) -> Self {
+        let width = config.hidden_size;
+        let init = Init::Normal(config.initializer_range);
+        let mut table = |name: &str, n_rows| Table {
+            weight: builder.param(&format!("embeddings.{name}.weight"), [n_rows, width], init),
+        };
+        let token = table("token", config.vocab_size);
+        let position = table("position", config.max_position_embeddings);
+        let token_type = (config.type_vocab_size > 0)
+            .then(|| table("token_type", config.type_vocab_size));
+        Self { token, position, token_type, norm: Norm::init("embeddings.norm", width, builder) }
+    }
+
+    fn forward(
+        &self,
+        tokens: Tensor<3>,
+        input: &ModelInput,
+        config: &EncoderConfig,
+        draws: &mut Draws,
+    ) -> Tensor<3> {
+        let mut places = self.position.rows(input.position_ids.clone());
+        if let Some(token_type) = &self.token_type {
+            places = places + token_type.rows(input.token_type_ids.clone());
+        }
+        let hidden = self.norm.add(tokens, places, config.layer_norm_eps, Dropout::OFF);
+        dropout(hidden, draws.next(config.hidden_dropout_prob))
+    }
+}
+
+#[derive(Module, Debug)]
+struct Table {
+    weight: Param<Tensor<2>>,
+}
+
+impl Table {
+    fn rows(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        burn::tensor::module::embedding(self.weight.val(), ids)
+    }
+}
+
+/// A layer normalization of a sum.
+#[derive(Module, Debug)]
+struct Norm {
+    weight: Param<Tensor<1>>,
+    bias: Param<Tensor<1>>,
+}
+
+impl Norm {
+    fn init(path: &str, width: usize, builder: &mut Builder<'_>) -> Self {
+        Self {
+            weight: builder.param(&format!("{path}.weight"), [width], Init::Ones),
+            bias: builder.param(&format!("{path}.bias"), [width], Init::Zeros),
+        }
+    }
+
+    fn add(&self, x: Tensor<3>, residual: Tensor<3>, epsilon: f64, dropout: Dropout) -> Tensor<3> {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        dropout_add_layer_norm(x, residual, weight, bias, epsilon, dropout)
+    }
+}
+
+/// An affine map with PyTorch's layout, `[out, in]`.
+#[derive(Module, Debug)]
+pub(crate) struct Dense {
+    weight: Param<Tensor<2>>,
+    bias: Param<Tensor<1>>,
+}
+
+impl Dense {
+    pub(crate) fn init(
+        path: &str,
+        [n_inputs, n_outputs]: [usize; 2],
+        std: f64,
+        builder: &mut Builder<'_>,
+    ) -> Self {
+        let (weight, bias) = (format!("{path}.weight"), format!("{path}.bias"));
+        Self {
+            weight: builder.param(&weight, [n_outputs, n_inputs], Init::Normal(std)),
+            bias: builder.param(&bias, [n_outputs], Init::Zeros),
+        }
+    }
+
+    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        linear(x, self.weight.val(), self.bias.val())
+    }
+}
+
+#[derive(Module, Debug)]
+struct Layer {
+    attention: Attention,
+    attention_norm: Norm,
+    feed_forward: FeedForward,
+    feed_forward_norm: Norm,
+}
+
+impl Layer {
+    fn init(config: &EncoderConfig, index: usize, builder: &mut Builder<'_>) -> Self {
+        let path = format!("layers.{index}");
+        let width = config.hidden_size;
+        Self {
+            attention: Attention::init(&format!("{path}.attention"), config, builder),
+            attention_norm: Norm::init(&format!("{path}.attention_norm"), width, builder),
+            feed_forward: FeedForward::init(&format!("{path}.feed_forward"), config, builder),
+            feed_forward_norm: Norm::init(&format!("{path}.feed_forward_norm"), width, builder),
+        }
+    }
+
+    fn forward(
+        &self,
+        hidden: Tensor<3>,
+        bias: Tensor<2>,
+        head_mask: Option<Tensor<2>>,
+        config: &EncoderConfig,
+        draws: &mut Draws,
+    ) -> Tensor<3> {
+        let (rate, epsilon) = (config.hidden_dropout_prob, config.layer_norm_eps);
+        let attended = self.attention.forward(hidden.clone(), bias, head_mask, config, draws);
+        let hidden = self.attention_norm.add(attended, hidden, epsilon, draws.next(rate));
+        let transformed = self.feed_forward.forward(hidden.clone());
+        self.feed_forward_norm.add(transformed, hidden, epsilon, draws.next(rate))
+    }
+}
+
+#[derive(Module, Debug)]
+struct Attention {
+    query: Dense,
+    key: Dense,
+    value: Dense,
+    output: Dense,
+}
+
+impl Attention {
+    fn init(path: &str, config: &EncoderConfig, builder: &mut Builder<'_>) -> Self {
+        let sizes = [config.hidden_size; 2];
+        let mut dense = |name: &str| {
+            Dense::init(&format!("{path}.{name}"), sizes, config.initializer_range, builder)
+        };
+        Self {
+            query: dense("query"),
+            key: dense("key"),
+            value: dense("value"),
+            output: dense("output"),
+        }
+    }
+
+    /// `head_mask` is `[1, n_heads]`.
+    fn forward(
+        &self,
+        hidden: Tensor<3>,
+        bias: Tensor<2>,
+        head_mask: Option<Tensor<2>>,
+        config: &EncoderConfig,
+        draws: &mut Draws,
+    ) -> Tensor<3> {
+        let n_heads = config.num_attention_heads;
+        let mut context = attention(
+            self.query.forward(hidden.clone()),
+            self.key.forward(hidden.clone()),
+            self.value.forward(hidden),
+            bias,
+            n_heads,
+            draws.next(config.attention_probs_dropout_prob),
+        );
+        if let Some(mask) = head_mask {
+            let [batch, seq, width] = context.dims();
+            let heads = context.reshape([batch, seq, n_heads, width / n_heads]);
+            context = (heads * mask.reshape([1, 1, n_heads, 1])).reshape([batch, seq, width]);
+        }
+        self.output.forward(context)
+    }
+}
+
+#[derive(Module, Debug)]
+struct FeedForward {
+    up: Dense,
+    down: Dense,
+}
+
+impl FeedForward {
+    fn init(path: &str, config: &EncoderConfig, builder: &mut Builder<'_>) -> Self {
+        let (width, inner) = (config.hidden_size, config.intermediate_size);
+        let std = config.initializer_range;
+        Self {
+            up: Dense::init(&format!("{path}.up"), [width, inner], std, builder),
+            down: Dense::init(&format!("{path}.down"), [inner, width], std, builder),
+        }
+    }
+
+    fn forward(&self, hidden: Tensor<3>) -> Tensor<3> {
+        self.down.forward(gelu(self.up.forward(hidden)))
+    }
+}

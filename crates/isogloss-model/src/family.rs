@@ -1,0 +1,139 @@
+//! Where the families differ: the fields of `config.json`, the names of tensors, the numbering of
+//! positions. Nothing outside this module knows which family a model is of.
+
+mod bert;
+mod distilbert;
+mod roberta;
+
+use serde_json::Value;
+
+use crate::EncoderConfig;
+use crate::head::Activation;
+
+/// The architectures that share the encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// BERT: Devlin et al. 2019, arXiv:1810.04805.
+    Bert,
+    /// RoBERTa and XLM-R: Liu et al. 2019, arXiv:1907.11692; Conneau et al. 2020, arXiv:1911.02116.
+    Roberta,
+    /// DistilBERT: Sanh et al. 2019, arXiv:1910.01108.
+    DistilBert,
+}
+
+/// How positions are numbered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PositionRule {
+    /// 0, 1, 2, … whatever the tokens.
+    FromZero,
+    /// Real tokens are numbered from one above this, padding has this number.
+    AfterPadding(u32),
+}
+
+impl PositionRule {
+    /// The number of the first real token.
+    pub fn first(self) -> usize {
+        match self {
+            Self::FromZero => 0,
+            Self::AfterPadding(pad) => pad as usize + 1,
+        }
+    }
+}
+
+/// A family's own way from the first token's state to the classifier.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct PoolerLayout {
+    pub(crate) activation: Activation,
+    /// Dropout comes before the dense layer as well as after it.
+    pub(crate) dropout_first: bool,
+}
+
+/// `"weight"` or `"bias"`, and what stands before it.
+fn split_leaf(path: &str) -> (&str, &str) {
+    path.rsplit_once('.').unwrap_or((path, ""))
+}
+
+/// A path inside block `n`: `("3", "attention.query")` of `layers.3.attention.query`.
+fn split_layer(module: &str) -> Option<(&str, &str)> {
+    module.strip_prefix("layers.")?.split_once('.')
+}
+
+impl Family {
+    pub(crate) fn of(json: &Value) -> Result<Self, String> {
+        match json.get("model_type").and_then(Value::as_str) {
+            Some("bert") => Ok(Self::Bert),
+            Some("roberta" | "xlm-roberta") => Ok(Self::Roberta),
+            Some("distilbert") => Ok(Self::DistilBert),
+            Some(other) => Err(format!(
+                "field \"model_type\": expected bert, roberta, xlm-roberta or distilbert, found \"{other}\""
+            )),
+            None => Err("no field \"model_type\"".to_owned()),
+        }
+    }
+
+    pub(crate) fn read_config(self, json: &Value) -> Result<EncoderConfig, String> {
+        match self {
+            Self::Bert => bert::read_config(json),
+            Self::Roberta => roberta::read_config(json),
+            Self::DistilBert => distilbert::read_config(json),
+        }
+    }
+
+    /// How this family numbers positions.
+    pub fn position_rule(self, config: &EncoderConfig) -> PositionRule {
+        match self {
+            Self::Bert | Self::DistilBert => PositionRule::FromZero,
+            Self::Roberta => PositionRule::AfterPadding(config.pad_token_id),
+        }
+    }
+
+    pub(crate) fn pooler(self) -> PoolerLayout {
+        match self {
+            Self::Bert => PoolerLayout { activation: Activation::Tanh, dropout_first: false },
+            Self::Roberta => PoolerLayout { activation: Activation::Tanh, dropout_first: true },
+            Self::DistilBert => PoolerLayout { activation: Activation::Relu, dropout_first: false },
+        }
+    }
+
+    /// The prefix that a task model puts before the encoder's tensors.
+    pub(crate) fn prefix(self) -> &'static str {
+        match self {
+            Self::Bert => "bert.",
+            Self::Roberta => "roberta.",
+            Self::DistilBert => "distilbert.",
+        }
+    }
+
+    /// The start of the names of `transformers`' classes: `Bert` of `BertForTokenClassification`.
+    pub(crate) fn class_stem<'a>(self, json: &'a Value) -> &'a str {
+        match (self, json.get("model_type").and_then(Value::as_str)) {
+            (Self::Bert, _) => "Bert",
+            (Self::Roberta, Some("xlm-roberta")) => "XLMRoberta",
+            (Self::Roberta, _) => "Roberta",
+            (Self::DistilBert, _) => "DistilBert",
+        }
+    }
+
+    /// The name of an encoder's parameter in a Hugging Face file, without the prefix.
+    pub(crate) fn encoder_key(self, path: &str) -> String {
+        let (module, leaf) = split_leaf(path);
+        let module = match self {
+            Self::Bert | Self::Roberta => bert::encoder_module(module),
+            Self::DistilBert => distilbert::encoder_module(module),
+        };
+        format!("{module}.{leaf}")
+    }
+
+    /// The full name of a head's parameter in a Hugging Face file.
+    pub(crate) fn head_key(self, path: &str, has_dense: bool) -> String {
+        let (module, leaf) = split_leaf(path);
+        let module = match (self, module) {
+            (Self::Bert, "head.dense") => "bert.pooler.dense",
+            (Self::Roberta, "head.dense") => "classifier.dense",
+            (Self::Roberta, _) if has_dense => "classifier.out_proj",
+            (Self::DistilBert, "head.dense") => "pre_classifier",
+            _ => "classifier",
+        };
+        format!("{module}.{leaf}")
+    }
+}

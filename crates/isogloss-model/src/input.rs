@@ -1,0 +1,140 @@
+//! A batch on the device.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::{EncoderConfig, InputError, PositionRule};
+
+/// What the encoder starts from.
+#[derive(Clone, Debug)]
+pub enum Tokens {
+    /// `[batch, seq]`, rows of the embedding table.
+    Ids(Tensor<2, Int>),
+    /// `[batch, seq, hidden]`, taken in place of the table's rows.
+    Embeddings(Tensor<3>),
+}
+
+/// The tensors of one batch.
+#[derive(Clone, Debug)]
+pub struct ModelInput {
+    /// The tokens or their embeddings.
+    pub tokens: Tokens,
+    /// `[batch, seq]`.
+    pub position_ids: Tensor<2, Int>,
+    /// `[batch, seq]`; ignored by families without segments.
+    pub token_type_ids: Tensor<2, Int>,
+    /// `[batch, seq]`, 1 for a real token and 0 for padding.
+    pub attention_mask: Tensor<2>,
+}
+
+/// Far below any score, and finite: a row without any real token stays free of NaN.
+const HIDDEN: f64 = -1e9;
+
+impl ModelInput {
+    /// What is added to the attention scores of each key.
+    pub(crate) fn attention_bias(&self) -> Tensor<2> {
+        (self.attention_mask.clone() - 1.0) * (-HIDDEN)
+    }
+
+    /// The same batch with other token embeddings, `[batch, seq, hidden]`.
+    pub fn with_embeddings(&self, embeddings: Tensor<3>) -> Self {
+        Self { tokens: Tokens::Embeddings(embeddings), ..self.clone() }
+    }
+}
+
+impl EncoderConfig {
+    /// Puts a batch on a device; all slices are row-major `[batch, seq_len]`.
+    ///
+    /// # Errors
+    /// If the slices differ in length, a token is outside the vocabulary or a row is too long.
+    pub fn input(
+        &self,
+        input_ids: &[i32],
+        attention_mask: &[u8],
+        token_type_ids: &[i32],
+        seq_len: usize,
+        device: &Device,
+    ) -> Result<ModelInput, InputError> {
+        let expected = input_ids.len();
+        for (field, found) in
+            [("attention_mask", attention_mask.len()), ("token_type_ids", token_type_ids.len())]
+        {
+            if found != expected {
+                return Err(InputError::Length { field, expected, found });
+            }
+        }
+        if seq_len == 0 || !expected.is_multiple_of(seq_len) {
+            let expected = expected.next_multiple_of(seq_len.max(1));
+            return Err(InputError::Length { field: "input_ids", expected, found: input_ids.len() });
+        }
+        if seq_len > self.max_tokens() {
+            return Err(InputError::TooLong { found: seq_len, max: self.max_tokens() });
+        }
+        let in_vocabulary = |id: &i32| usize::try_from(*id).is_ok_and(|id| id < self.vocab_size);
+        if let Some(at) = input_ids.iter().position(|id| !in_vocabulary(id)) {
+            let (row, column) = (at / seq_len, at % seq_len);
+            let (id, vocab_size) = (input_ids[at], self.vocab_size);
+            return Err(InputError::TokenId { id, row, column, vocab_size });
+        }
+        let last_type = self.type_vocab_size.max(1) as i32 - 1;
+        let types = token_type_ids.iter().map(|id| (*id).clamp(0, last_type)).collect();
+        let positions = match self.family.position_rule(self) {
+            PositionRule::FromZero => (0..expected).map(|at| (at % seq_len) as i32).collect(),
+            PositionRule::AfterPadding(pad) => {
+                input_ids.chunks(seq_len).flat_map(|row| positions_after(pad as i32, row)).collect()
+            }
+        };
+
+        let shape = [expected / seq_len, seq_len];
+        let int = |values: Vec<i32>| {
+            Tensor::<2, Int>::from_data(TensorData::new(values, shape), device)
+        };
+        let mask: Vec<f32> = attention_mask.iter().map(|real| f32::from(*real != 0)).collect();
+        Ok(ModelInput {
+            tokens: Tokens::Ids(int(input_ids.to_vec())),
+            position_ids: int(positions),
+            token_type_ids: int(types),
+            attention_mask: Tensor::from_data(TensorData::new(mask, shape), device),
+        })
+    }
+}
+
+/// Numbers the tokens that are not `pad` from `pad + 1`.
+fn positions_after(pad: i32, row: &[i32]) -> Vec<i32> {
+    let mut last = pad;
+    row.iter()
+        .map(|id| {
+            if *id == pad {
+                return pad;
+            }
+            last += 1;
+            last
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::presets;
+
+    #[test]
+    fn positions_skip_padding() {
+        assert_eq!(positions_after(1, &[0, 7, 8, 2, 1, 1]), [2, 3, 4, 5, 1, 1]);
+    }
+
+    #[test]
+    fn faulty_batches_are_refused() {
+        let (config, device) = (presets::tiny(10), Device::flex());
+        let input = |ids: &[i32], seq_len| {
+            config.input(ids, &vec![1; ids.len()], &vec![0; ids.len()], seq_len, &device).err()
+        };
+        assert_eq!(
+            input(&[1, 2, 3, 10], 2),
+            Some(InputError::TokenId { id: 10, row: 1, column: 1, vocab_size: 10 })
+        );
+        assert!(matches!(input(&[1, -2], 2), Some(InputError::TokenId { id: -2, .. })));
+        assert!(matches!(input(&[1, 2, 3], 2), Some(InputError::Length { .. })));
+        assert!(matches!(input(&[1; 600], 600), Some(InputError::TooLong { found: 600, .. })));
+        assert_eq!(input(&[1, 2], 2), None);
+    }
+}

@@ -1,0 +1,43 @@
+//! One encoder for BERT, RoBERTa (XLM-R) and DistilBERT, with heads for sentences and for tokens,
+//! read from and written to Hugging Face folders.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use isogloss_model::{HeadSpec, Model, Pass, Pooling, RandomParams, presets};
+//!
+//! let device = Device::flex();
+//! let config = presets::tiny(100);
+//! let head = HeadSpec::sequence(vec!["no".into(), "yes".into()], Pooling::Mean);
+//! let model = Model::init(&config, Some(&head), &mut RandomParams::new(1), &device);
+//! let input = config.input(&[5, 6, 7, 5, 6, 0], &[1, 1, 1, 1, 1, 0], &[0; 6], 3, &device)?;
+//! let output = model.forward(&input, &Pass::evaluation());
+//! assert_eq!(output.logits.dims(), [2, 2]);
+//! # Ok::<(), isogloss_model::InputError>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod encoder;
+mod error;
+mod family;
+mod head;
+mod input;
+mod load;
+mod model;
+mod params;
+pub mod presets;
+mod save;
+mod weights;
+
+pub use config::EncoderConfig;
+pub use encoder::{Encoder, EncoderOutput, Pass};
+pub use error::{InputError, LoadError, LoadFault, SaveError};
+pub use family::{Family, PositionRule};
+pub use head::{Head, HeadSpec, Pooling, mean_pool};
+pub use input::{ModelInput, Tokens};
+pub use load::{HeadChoice, LoadReport, LoadedModel, load};
+pub use model::{Model, ModelOutput};
+pub use params::{Init, NamedParam, ParamSource, RandomParams, named_parameters};
+pub use save::{save, write_safetensors};
+pub use weights::WeightFiles;

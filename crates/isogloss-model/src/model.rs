@@ -1,0 +1,60 @@
+//! An encoder with its head.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::head::mean_pool;
+use crate::{Encoder, EncoderConfig, Head, HeadSpec, ModelInput, ParamSource, Pass};
+
+/// An encoder, and a head unless it is used for its states alone.
+#[derive(Module, Debug)]
+pub struct Model {
+    /// The encoder.
+    pub encoder: Encoder,
+    head: Option<Head>,
+}
+
+/// What one pass gives.
+#[derive(Clone, Debug)]
+pub struct ModelOutput {
+    /// See [`EncoderOutput::hidden_states`](crate::EncoderOutput::hidden_states).
+    pub hidden_states: Vec<Tensor<3>>,
+    /// `[batch, n_labels]` for sentences, `[batch * seq, n_labels]` for tokens.
+    pub logits: Tensor<2>,
+}
+
+impl Model {
+    /// Builds a model with the parameters of `source`.
+    pub fn init(
+        config: &EncoderConfig,
+        head: Option<&HeadSpec>,
+        source: &mut dyn ParamSource,
+        device: &Device,
+    ) -> Self {
+        Self {
+            encoder: Encoder::init(config, source, device),
+            head: head.map(|spec| Head::init(config, spec, source, device)),
+        }
+    }
+
+    /// Runs the encoder and the head.
+    ///
+    /// # Panics
+    /// If the model was built without a head.
+    pub fn forward(&self, input: &ModelInput, pass: &Pass) -> ModelOutput {
+        let head = self.head.as_ref().expect("a model without a head has no logits");
+        let mut draws = pass.draws();
+        let encoded = self.encoder.forward_with(input, pass, &mut draws);
+        let logits = head.forward(&encoded, input, &mut draws);
+        ModelOutput { hidden_states: encoded.hidden_states, logits }
+    }
+
+    /// Encodes a batch to one vector a sentence: the mean of its tokens' last states.
+    ///
+    /// # Shapes
+    /// - returns: `[batch, hidden]`
+    pub fn embed(&self, input: &ModelInput) -> Tensor<2> {
+        let encoded = self.encoder.forward(input, &Pass::evaluation());
+        mean_pool(encoded.last_hidden_state(), input.attention_mask.clone())
+    }
+}

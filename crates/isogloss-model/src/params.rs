@@ -1,0 +1,125 @@
+//! Where parameters come from when a model is built, and how they are named afterwards.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use isogloss_kernels::split_seed;
+
+/// How a parameter that no file provides begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// Normal with mean zero and this standard deviation.
+    Normal(f64),
+    /// All zero.
+    Zeros,
+    /// All one.
+    Ones,
+}
+
+/// Provides the value of every parameter while a model is built, by its path.
+pub trait ParamSource {
+    /// The row-major values of the parameter `path`; as many as `shape` has elements.
+    fn take(&mut self, path: &str, shape: &[usize], init: Init) -> Vec<f32>;
+}
+
+/// Draws every parameter as its [`Init`] says, from a seed and its path alone.
+#[derive(Clone, Copy, Debug)]
+pub struct RandomParams {
+    seed: u64,
+}
+
+impl RandomParams {
+    /// Equal seeds give equal parameters on every device.
+    pub fn new(seed: u64) -> Self {
+        Self { seed }
+    }
+}
+
+impl ParamSource for RandomParams {
+    fn take(&mut self, path: &str, shape: &[usize], init: Init) -> Vec<f32> {
+        let n = shape.iter().product();
+        match init {
+            Init::Zeros => vec![0.0; n],
+            Init::Ones => vec![1.0; n],
+            Init::Normal(std) => {
+                let seed = path.bytes().fold(self.seed, |seed, byte| split_seed(seed, byte.into()));
+                normal(seed, n).map(|value| (value * std) as f32).collect()
+            }
+        }
+    }
+}
+
+/// Standard normal numbers by the Box–Muller transform.
+fn normal(seed: u64, n: usize) -> impl Iterator<Item = f64> {
+    // 53 random bits, shifted by half a step away from zero.
+    let uniform = move |i: u64| ((split_seed(seed, i) >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+    (0..n as u64).map(move |i| {
+        let radius = (-2.0 * uniform(2 * i).ln()).sqrt();
+        radius * (std::f64::consts::TAU * uniform(2 * i + 1)).cos()
+    })
+}
+
+/// Names parameters while a module is built: a path, its source and the device.
+pub(crate) struct Builder<'a> {
+    pub(crate) source: &'a mut dyn ParamSource,
+    pub(crate) device: &'a Device,
+}
+
+impl Builder<'_> {
+    pub(crate) fn param<const D: usize>(
+        &mut self,
+        path: &str,
+        shape: [usize; D],
+        init: Init,
+    ) -> Param<Tensor<D>> {
+        let values = self.source.take(path, &shape, init);
+        Param::from_data(TensorData::new(values, shape), self.device)
+    }
+}
+
+/// All parameters of `module` with their paths, in the order of the fields.
+pub fn named_parameters<M: Module>(module: &M) -> Vec<NamedParam> {
+    let mut visitor = Collector { path: Vec::new(), params: Vec::new() };
+    module.visit(&mut visitor);
+    visitor.params
+}
+
+/// A parameter by name; its values stay on the device until they are asked for.
+pub struct NamedParam {
+    /// Path or file name.
+    pub path: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    read: Box<dyn Fn() -> TensorData>,
+}
+
+impl NamedParam {
+    /// Names a tensor.
+    pub fn new<const D: usize>(path: String, tensor: Tensor<D>) -> Self {
+        let shape = tensor.dims().to_vec();
+        Self { path, shape, read: Box::new(move || tensor.clone().into_data()) }
+    }
+
+    /// Reads the values from the device.
+    pub fn data(&self) -> TensorData {
+        (self.read)()
+    }
+}
+
+struct Collector {
+    path: Vec<String>,
+    params: Vec<NamedParam>,
+}
+
+impl ModuleVisitor for Collector {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.params.push(NamedParam::new(self.path.join("."), param.val()));
+    }
+}

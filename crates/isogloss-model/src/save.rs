@@ -1,0 +1,137 @@
+//! From a model to a Hugging Face folder.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use burn::tensor::{DType, TensorData};
+use safetensors::tensor::{Dtype, SafeTensorError, View};
+use serde_json::{Map, Value, json};
+
+use crate::params::{NamedParam, named_parameters};
+use crate::{EncoderConfig, HeadSpec, Model, Pooling, SaveError};
+
+/// Lets `transformers` load the mean-pooling head, which it has no class for.
+const MEAN_POOLING_MODULE: &str = include_str!("modeling_isogloss.py");
+
+/// Writes `config.json`, `model.safetensors` and what else `transformers` needs into `folder`.
+///
+/// `AutoModelForSequenceClassification` and `AutoModelForTokenClassification` load the result and
+/// give the same logits; a model with [`Pooling::Mean`] needs `trust_remote_code=True` there, since
+/// its class comes with the folder.
+///
+/// # Errors
+/// If a file cannot be written; the message names it.
+pub fn save(
+    folder: &Path,
+    model: &Model,
+    head: Option<&HeadSpec>,
+    config_json: &Value,
+) -> Result<(), SaveError> {
+    let config = model.encoder.config();
+    let json = saved_config(config, head, config_json);
+    let pretty = serde_json::to_string_pretty(&json).expect("a JSON value is printable");
+    write_file(&folder.join("config.json"), pretty.as_bytes())?;
+    if matches!(head, Some(HeadSpec::Sequence { pooling: Pooling::Mean, .. })) {
+        write_file(&folder.join("modeling_isogloss.py"), MEAN_POOLING_MODULE.as_bytes())?;
+    }
+    let mut params = named_parameters(model);
+    for param in &mut params {
+        param.path = saved_key(config, head, &param.path);
+    }
+    write_safetensors(&folder.join("model.safetensors"), params)
+}
+
+/// The name of a parameter in the written file.
+fn saved_key(config: &EncoderConfig, head: Option<&HeadSpec>, path: &str) -> String {
+    let family = config.family;
+    match (path.strip_prefix("encoder."), head) {
+        (Some(path), Some(_)) => format!("{}{}", family.prefix(), family.encoder_key(path)),
+        (Some(path), None) => family.encoder_key(path),
+        (None, head) => family.head_key(path, head.is_some_and(HeadSpec::has_dense)),
+    }
+}
+
+fn saved_config(config: &EncoderConfig, head: Option<&HeadSpec>, original: &Value) -> Value {
+    let mut json = original.as_object().cloned().unwrap_or_default();
+    let stem = config.family.class_stem(original);
+    for stale in ["auto_map", "isogloss", "torch_dtype", "num_labels", "problem_type"] {
+        json.shift_remove(stale);
+    }
+    json.insert("dtype".into(), "float32".into());
+    let class = match head {
+        None => format!("{stem}Model"),
+        Some(HeadSpec::Tokens { .. }) => format!("{stem}ForTokenClassification"),
+        Some(HeadSpec::Sequence { pooling: Pooling::FirstToken, .. }) => {
+            format!("{stem}ForSequenceClassification")
+        }
+        Some(HeadSpec::Sequence { pooling: Pooling::Mean, .. }) => {
+            let class = "MeanPoolingForSequenceClassification";
+            let path = format!("modeling_isogloss.{class}");
+            let dropout = config.sequence_dropout_prob;
+            let prefix = config.family.prefix().trim_end_matches('.');
+            json.insert("auto_map".into(), json!({ "AutoModelForSequenceClassification": path }));
+            json.insert(
+                "isogloss".into(),
+                json!({ "pooling": "mean", "prefix": prefix, "dropout": dropout }),
+            );
+            class.to_owned()
+        }
+    };
+    json.insert("architectures".into(), json!([class]));
+    if let Some(spec) = head {
+        let names = || spec.labels().iter().enumerate();
+        let id2label: Map<_, _> = names().map(|(id, name)| (id.to_string(), json!(name))).collect();
+        let label2id: Map<_, _> = names().map(|(id, name)| (name.clone(), json!(id))).collect();
+        json.insert("id2label".into(), id2label.into());
+        json.insert("label2id".into(), label2id.into());
+    }
+    Value::Object(json)
+}
+
+/// Writes tensors as `f32` safetensors; each is read from its device only when its turn comes.
+///
+/// # Errors
+/// If the file cannot be written in full.
+pub fn write_safetensors(path: &Path, params: Vec<NamedParam>) -> Result<(), SaveError> {
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let tensors = params.into_iter().map(|param| (param.path.clone(), Lazy(param)));
+    let io = |source| SaveError { path: path.to_owned(), source };
+    safetensors::serialize_to_file(tensors, Some(metadata), path).map_err(|error| match error {
+        SafeTensorError::IoError(source) => io(source),
+        other => io(std::io::Error::other(other)),
+    })?;
+    File::open(path).and_then(|file| file.sync_all()).map_err(io)
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), SaveError> {
+    let write = || {
+        let mut file = File::create(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|source| SaveError { path: path.to_owned(), source })
+}
+
+struct Lazy(NamedParam);
+
+impl View for Lazy {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.0.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let data: TensorData = self.0.data().convert_dtype(DType::F32);
+        Cow::Owned(data.as_bytes().to_vec())
+    }
+
+    fn data_len(&self) -> usize {
+        self.0.shape.iter().product::<usize>() * size_of::<f32>()
+    }
+}

@@ -1,0 +1,242 @@
+//! The tensors of a folder: safetensors in one file or several, or PyTorch's pickle.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use half::{bf16, f16};
+use safetensors::tensor::Metadata;
+use serde_json::Value;
+
+use crate::{LoadError, LoadFault};
+
+/// The weight files of a folder, opened; tensors are read one at a time.
+#[derive(Debug)]
+pub struct WeightFiles {
+    files: Vec<WeightFile>,
+    /// Tensor name to file.
+    index: BTreeMap<String, usize>,
+}
+
+#[derive(Debug)]
+struct WeightFile {
+    path: PathBuf,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Safetensors { file: File, metadata: Metadata, data_start: u64 },
+    Pytorch(pytorch_reader::PytorchReader),
+}
+
+impl WeightFiles {
+    /// Opens whichever weights the folder has, safetensors first.
+    ///
+    /// # Errors
+    /// If there are none, or a file is missing or damaged.
+    pub fn open(folder: &Path) -> Result<Self, LoadError> {
+        for (single, sharded) in [
+            ("model.safetensors", "model.safetensors.index.json"),
+            ("pytorch_model.bin", "pytorch_model.bin.index.json"),
+        ] {
+            if folder.join(single).exists() {
+                return Self::open_files(vec![folder.join(single)]);
+            }
+            if folder.join(sharded).exists() {
+                return Self::open_files(shards(folder, &folder.join(sharded))?);
+            }
+        }
+        Err(LoadError::NoWeights { path: folder.to_owned() })
+    }
+
+    fn open_files(paths: Vec<PathBuf>) -> Result<Self, LoadError> {
+        let files: Vec<_> = paths.into_iter().map(WeightFile::open).collect::<Result<_, _>>()?;
+        let mut index = BTreeMap::new();
+        for (number, file) in files.iter().enumerate() {
+            index.extend(file.names().into_iter().map(|name| (name, number)));
+        }
+        Ok(Self { files, index })
+    }
+
+    /// The names of all tensors, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.index.keys().map(String::as_str)
+    }
+
+    /// Tells whether there is a tensor of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.index.contains_key(name)
+    }
+
+    /// The file that stands for the folder in messages.
+    pub fn path(&self) -> &Path {
+        self.files.first().map_or(Path::new(""), |file| &file.path)
+    }
+
+    /// The shape of a tensor.
+    pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        let file = &self.files[*self.index.get(name)?];
+        match &file.content {
+            Content::Safetensors { metadata, .. } => Some(metadata.info(name)?.shape.clone()),
+            Content::Pytorch(reader) => Some(reader.get(name)?.shape().to_vec()),
+        }
+    }
+
+    /// Reads a tensor as `f32`, whatever float it is stored as.
+    ///
+    /// # Errors
+    /// If it is missing, of another shape or type, or cannot be read.
+    pub fn read(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadFault> {
+        let Some(number) = self.index.get(name) else {
+            return Err(LoadFault::Missing {
+                path: self.path().to_owned(),
+                tensor: name.to_owned(),
+                nearest: nearest(name, self.names()),
+            });
+        };
+        self.files[*number].read(name, shape)
+    }
+}
+
+/// The most similar of `names`, if any is similar at all.
+fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    names
+        .map(|other| (strsim::normalized_levenshtein(name, other), other))
+        .filter(|(similarity, _)| *similarity > 0.6)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, other)| other.to_owned())
+}
+
+/// The files that an index names, in order, each once.
+fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let damaged = |problem: String| LoadError::Damaged { path: index.to_owned(), problem };
+    let bytes = std::fs::read(index)
+        .map_err(|source| LoadError::Io { path: index.to_owned(), source })?;
+    let json: Value = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+    let map = json.get("weight_map").and_then(Value::as_object);
+    let map = map.ok_or_else(|| damaged("no object \"weight_map\"".to_owned()))?;
+    let mut names = std::collections::BTreeSet::new();
+    for (tensor, file) in map {
+        let file = file.as_str().filter(|name| !name.contains(['/', '\\']));
+        let file = file.ok_or_else(|| damaged(format!("tensor \"{tensor}\": no file name")))?;
+        names.insert(file);
+    }
+    Ok(names.into_iter().map(|name| folder.join(name)).collect())
+}
+
+impl WeightFile {
+    fn open(path: PathBuf) -> Result<Self, LoadError> {
+        let content = if path.extension().is_some_and(|extension| extension == "bin") {
+            open_pytorch(&path)?
+        } else {
+            open_safetensors(&path)?
+        };
+        Ok(Self { path, content })
+    }
+
+    fn names(&self) -> Vec<String> {
+        match &self.content {
+            Content::Safetensors { metadata, .. } => metadata.offset_keys(),
+            Content::Pytorch(reader) => reader.keys(),
+        }
+    }
+
+    fn read(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadFault> {
+        let (path, tensor) = (self.path.clone(), name.to_owned());
+        let unreadable = |problem: String| LoadFault::Unreadable {
+            path: path.clone(),
+            tensor: tensor.clone(),
+            problem,
+        };
+        let (found, dtype) = match &self.content {
+            Content::Safetensors { metadata, .. } => {
+                let info = metadata.info(name).expect("the index was made from these names");
+                (info.shape.clone(), format!("{:?}", info.dtype))
+            }
+            Content::Pytorch(reader) => {
+                let info = reader.get(name).expect("the index was made from these names");
+                (info.shape().to_vec(), format!("{:?}", info.dtype()))
+            }
+        };
+        if found != shape {
+            let expected = shape.to_vec();
+            return Err(LoadFault::Shape { path, tensor, expected, found });
+        }
+        let bytes = match &mut self.content {
+            Content::Safetensors { file, metadata, data_start } => {
+                let info = metadata.info(name).expect("looked up above");
+                let (start, end) = info.data_offsets;
+                let mut bytes = vec![0; end - start];
+                file.seek(SeekFrom::Start(*data_start + start as u64))
+                    .and_then(|_| file.read_exact(&mut bytes))
+                    .map_err(|error| unreadable(error.to_string()))?;
+                bytes
+            }
+            Content::Pytorch(reader) => {
+                let tensor = reader.get(name).expect("looked up above");
+                tensor.read().map_err(|error| unreadable(error.to_string()))?
+            }
+        };
+        to_f32(&dtype, &bytes).ok_or(LoadFault::DType { path, tensor, found: dtype })
+    }
+}
+
+fn open_safetensors(path: &Path) -> Result<Content, LoadError> {
+    let io = |source| LoadError::Io { path: path.to_owned(), source };
+    let damaged = |problem: String| LoadError::Damaged { path: path.to_owned(), problem };
+    let mut file = File::open(path).map_err(io)?;
+    let file_len = file.metadata().map_err(io)?.len();
+
+    let mut header_len = [0; 8];
+    file.read_exact(&mut header_len)
+        .map_err(|_| damaged(format!("truncated: {file_len} bytes hold no header")))?;
+    let header_len = u64::from_le_bytes(header_len);
+    let data_start = header_len.checked_add(8).filter(|start| *start <= file_len).ok_or_else(|| {
+        damaged(format!("truncated: a header of {header_len} bytes in a file of {file_len}"))
+    })?;
+    let mut header = vec![0; (data_start - 8) as usize];
+    file.read_exact(&mut header).map_err(io)?;
+    let metadata: Metadata =
+        serde_json::from_slice(&header).map_err(|error| damaged(format!("header: {error}")))?;
+
+    let mut data_len = 0;
+    for (name, info) in metadata.tensors() {
+        let n_bits = info.shape.iter().try_fold(info.dtype.bitsize(), |n, dim| n.checked_mul(*dim));
+        let (start, end) = info.data_offsets;
+        let len = end.checked_sub(start).and_then(|len| len.checked_mul(8));
+        if len.is_none() || n_bits != len {
+            return Err(damaged(format!("tensor \"{name}\": its bytes do not fit its shape")));
+        }
+        data_len = data_len.max(end as u64);
+    }
+    if data_start + data_len != file_len {
+        let expected = data_start + data_len;
+        return Err(damaged(format!("truncated: expected {expected} bytes, found {file_len}")));
+    }
+    Ok(Content::Safetensors { file, metadata, data_start })
+}
+
+fn open_pytorch(path: &Path) -> Result<Content, LoadError> {
+    File::open(path).map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
+    let reader = pytorch_reader::PytorchReader::new(path).map_err(|error| LoadError::Damaged {
+        path: path.to_owned(),
+        problem: error.to_string(),
+    })?;
+    Ok(Content::Pytorch(reader))
+}
+
+/// Widens little-endian floats; `None` for any other type.
+fn to_f32(dtype: &str, bytes: &[u8]) -> Option<Vec<f32>> {
+    let halves = || bytes.as_chunks::<2>().0.iter();
+    match dtype {
+        "F32" => Some(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
+        "F16" => Some(halves().map(|b| f16::from_le_bytes(*b).to_f32()).collect()),
+        "BF16" => Some(halves().map(|b| bf16::from_le_bytes(*b).to_f32()).collect()),
+        "F64" => {
+            Some(bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,184 @@
+//! Batches: rows of token ids, padded to one length.
+
+use crate::{Features, Target, TextError};
+
+/// The target of a position that has no label; the loss leaves it out, as PyTorch's `ignore_index` does.
+pub const IGNORE_INDEX: i32 = -100;
+
+/// Token ids and targets of `n` examples, padded at the end to `seq_len` tokens.
+///
+/// # Shapes
+/// - `input_ids`, `attention_mask`, `token_type_ids`: `[n, seq_len]`, row by row
+/// - `targets`: `[n]` for classes, `[n, seq_len]` for tokens
+/// - `indices`: `[n]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenBatch {
+    /// The number of examples.
+    pub n: usize,
+    /// The number of tokens of the longest example.
+    pub seq_len: usize,
+    /// The token ids; the pad id in padding.
+    pub input_ids: Vec<i32>,
+    /// 1 for a token, 0 for padding.
+    pub attention_mask: Vec<u8>,
+    /// The segment of each token; 0 in padding.
+    pub token_type_ids: Vec<i32>,
+    /// What the model should say.
+    pub targets: Targets,
+    /// The places of the examples in the data they were taken from.
+    pub indices: Vec<usize>,
+}
+
+/// The targets of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Targets {
+    /// None: the examples are to be predicted, or only encoded.
+    None,
+    /// One class for each example.
+    Classes(Vec<i32>),
+    /// One label for each token, [`IGNORE_INDEX`] where there is none and in padding.
+    Tokens(Vec<i32>),
+}
+
+impl TokenBatch {
+    /// Joins features; `indices` tells which example each of them is.
+    ///
+    /// # Errors
+    /// [`TextError::IndexCount`] if there is not one index for each feature, [`TextError::MixedTargets`] if the targets are of different kinds.
+    pub fn collate(features: &[&Features], indices: Vec<usize>, pad_id: u32) -> Result<Self, TextError> {
+        if features.len() != indices.len() {
+            return Err(TextError::IndexCount { n_features: features.len(), n_indices: indices.len() });
+        }
+        let ids: Vec<&[u32]> = features.iter().map(|features| features.input.ids.as_slice()).collect();
+        let mut batch = Self::from_ids(&ids, pad_id);
+        batch.indices = indices;
+        batch.token_type_ids = padded(
+            features.iter().map(|features| features.input.type_ids.iter().map(|&id| to_i32(id))),
+            batch.seq_len,
+            0,
+        );
+
+        let classes: Option<Vec<i32>> = features.iter().map(|features| features.target.class()).collect();
+        let tokens: Option<Vec<&[i32]>> = features.iter().map(|features| features.target.tokens()).collect();
+        batch.targets = match (classes, tokens) {
+            _ if features.iter().all(|features| features.target == Target::None) => Targets::None,
+            (Some(classes), _) => Targets::Classes(classes),
+            (_, Some(tokens)) => {
+                let rows = tokens.into_iter().map(|labels| labels.iter().copied());
+                Targets::Tokens(padded(rows, batch.seq_len, IGNORE_INDEX))
+            }
+            (None, None) => return Err(TextError::MixedTargets),
+        };
+        Ok(batch)
+    }
+
+    /// Joins rows of token ids, in one segment and without targets; an id above `i32::MAX` is held to it.
+    ///
+    /// ```
+    /// use isogloss_text::TokenBatch;
+    ///
+    /// let batch = TokenBatch::from_ids(&[&[0, 5, 2], &[0, 2]], 1);
+    /// assert_eq!((batch.n, batch.seq_len), (2, 3));
+    /// assert_eq!(batch.input_ids, [0, 5, 2, 0, 2, 1]);
+    /// assert_eq!(batch.attention_mask, [1, 1, 1, 1, 1, 0]);
+    /// ```
+    pub fn from_ids(rows: &[&[u32]], pad_id: u32) -> Self {
+        let seq_len = rows.iter().map(|row| row.len()).max().unwrap_or(0);
+        Self {
+            n: rows.len(),
+            seq_len,
+            input_ids: padded(rows.iter().map(|row| row.iter().map(|&id| to_i32(id))), seq_len, to_i32(pad_id)),
+            attention_mask: padded(rows.iter().map(|row| row.iter().map(|_| 1)), seq_len, 0),
+            token_type_ids: vec![0; rows.len() * seq_len],
+            targets: Targets::None,
+            indices: (0..rows.len()).collect(),
+        }
+    }
+}
+
+impl Target {
+    fn class(&self) -> Option<i32> {
+        match self {
+            Self::Class(class) => Some(to_i32(*class)),
+            Self::None | Self::Tokens(_) => None,
+        }
+    }
+
+    fn tokens(&self) -> Option<&[i32]> {
+        match self {
+            Self::Tokens(labels) => Some(labels),
+            Self::None | Self::Class(_) => None,
+        }
+    }
+}
+
+/// The rows one after the other, each filled up, or cut, to `seq_len`.
+fn padded<T: Copy>(rows: impl Iterator<Item = impl Iterator<Item = T>>, seq_len: usize, pad: T) -> Vec<T> {
+    rows.flat_map(|row| row.chain(std::iter::repeat(pad)).take(seq_len)).collect()
+}
+
+fn to_i32(id: u32) -> i32 {
+    i32::try_from(id).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{IGNORE_INDEX, Targets, TokenBatch};
+    use crate::{Encoded, Features, Target, TextError};
+
+    fn features(ids: &[u32], target: Target) -> Features {
+        let type_ids = vec![1; ids.len()];
+        Features { input: Encoded { ids: ids.to_vec(), type_ids, ..Encoded::default() }, target }
+    }
+
+    #[test]
+    fn labels_are_padded_with_the_ignored_index() {
+        let (long, short) = (features(&[5, 6, 7], Target::Tokens(vec![-100, 2, 3])), features(&[8], Target::Tokens(vec![4])));
+        let batch = TokenBatch::collate(&[&short, &long], vec![9, 3], 1).unwrap();
+        assert_eq!(batch.input_ids, [8, 1, 1, 5, 6, 7]);
+        assert_eq!(batch.token_type_ids, [1, 0, 0, 1, 1, 1]);
+        assert_eq!(batch.targets, Targets::Tokens(vec![4, IGNORE_INDEX, IGNORE_INDEX, IGNORE_INDEX, 2, 3]));
+        assert_eq!(batch.indices, [9, 3]);
+    }
+
+    #[test]
+    fn classes_are_one_each() {
+        let (a, b) = (features(&[5], Target::Class(3)), features(&[6], Target::Class(0)));
+        assert_eq!(TokenBatch::collate(&[&a, &b], vec![0, 1], 1).unwrap().targets, Targets::Classes(vec![3, 0]));
+    }
+
+    #[test]
+    fn features_that_do_not_belong_together_are_refused() {
+        let (a, b) = (features(&[5], Target::Class(3)), features(&[6], Target::None));
+        assert!(matches!(TokenBatch::collate(&[&a, &b], vec![0, 1], 1), Err(TextError::MixedTargets)));
+        assert!(matches!(TokenBatch::collate(&[&a], vec![], 1), Err(TextError::IndexCount { n_features: 1, n_indices: 0 })));
+    }
+
+    #[test]
+    fn an_empty_batch_is_empty() {
+        let batch = TokenBatch::collate(&[], vec![], 1).unwrap();
+        assert_eq!((batch.n, batch.seq_len, batch.targets), (0, 0, Targets::None));
+    }
+
+    proptest! {
+        #[test]
+        fn the_mask_tells_tokens_from_padding(rows in prop::collection::vec(prop::collection::vec(0u32..9, 0..6), 0..5)) {
+            let slices: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
+            let batch = TokenBatch::from_ids(&slices, 99);
+            prop_assert_eq!(batch.input_ids.len(), batch.n * batch.seq_len);
+            prop_assert_eq!(batch.attention_mask.len(), batch.input_ids.len());
+            prop_assert_eq!(batch.seq_len, rows.iter().map(Vec::len).max().unwrap_or(0));
+            for (idx, row) in rows.iter().enumerate() {
+                let place = idx * batch.seq_len..(idx + 1) * batch.seq_len;
+                let (ids, mask) = (&batch.input_ids[place.clone()], &batch.attention_mask[place]);
+                let tokens: Vec<u32> = ids.iter().take(row.len()).map(|&id| u32::try_from(id).unwrap()).collect();
+                prop_assert_eq!(&tokens, row);
+                prop_assert!(ids.iter().skip(row.len()).all(|&id| id == 99));
+                prop_assert_eq!(mask.iter().map(|&one| usize::from(one)).sum::<usize>(), row.len());
+                prop_assert!(mask.is_sorted_by(|a, b| a >= b));
+            }
+        }
+    }
+}

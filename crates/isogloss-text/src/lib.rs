@@ -1,0 +1,58 @@
+//! Texts, labels and batches for cross-lingual fine-tuning.
+//!
+//! A data file becomes [`Example`]s ([`read_file`]), examples become [`Features`] ([`featurize_classification`], [`featurize_tagging`]) with a [`Tokenizer`] and a [`LabelSet`], and features become a [`TokenBatch`] in a [`BatchOrder`].
+//! All results are plain arrays on the host: no tensor, no device.
+//! Positions in a text are counted in characters, that is Unicode scalar values, as Python counts them.
+//!
+//! ```
+//! use isogloss_text::{
+//!     FeatureOptions, Format, LabelSet, ReadOptions, Targets, TokenBatch, Tokenizer, featurize_classification, read_examples,
+//! };
+//!
+//! let data = r#"{"text": "Licht an", "label": "on"}
+//! {"text": "aus", "label": "off"}"#;
+//! let examples = read_examples(data.as_bytes(), "de.jsonl".as_ref(), &ReadOptions::new(Format::Jsonl))?;
+//! let labels = LabelSet::classes(&examples);
+//!
+//! let json = r#"{"version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "Whitespace"}, "model":
+//!     {"type": "WordLevel", "vocab": {"[PAD]": 0, "Licht": 1, "an": 2, "aus": 3}, "unk_token": "[PAD]"}}"#;
+//! let tokenizer = Tokenizer::from_bytes(json.as_bytes(), "tokenizer.json".as_ref())?;
+//!
+//! let featurized = featurize_classification(&tokenizer, &examples, Some(&labels), &FeatureOptions::new(128))?;
+//! let features: Vec<_> = featurized.features.iter().collect();
+//! let batch = TokenBatch::collate(&features, vec![0, 1], 0)?;
+//! assert_eq!(batch.input_ids, [1, 2, 3, 0]);
+//! assert_eq!(batch.targets, Targets::Classes(vec![1, 0]));
+//! # Ok::<(), isogloss_text::TextError>(())
+//! ```
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod batch;
+mod bio;
+mod encoded;
+mod error;
+mod example;
+mod features;
+mod labels;
+mod language;
+mod nearest;
+mod order;
+mod reader;
+mod tokenizer;
+
+pub use batch::{IGNORE_INDEX, Targets, TokenBatch};
+pub use bio::{Bio, bio_labels, whitespace_words};
+pub use encoded::Encoded;
+pub use error::{LineProblem, TextError};
+pub use example::{Content, Example, Origin, SentencePair, Slot};
+pub use features::{
+    FeatureOptions, Features, Featurized, TagUnits, Target, TruncationReport, Unseen, featurize_classification,
+    featurize_tagging,
+};
+pub use labels::LabelSet;
+pub use language::Language;
+pub use order::{BatchOrder, sequential_by_length};
+pub use reader::{Columns, Format, ReadOptions, read_examples, read_file, read_pair_file, read_pairs};
+pub use tokenizer::Tokenizer;

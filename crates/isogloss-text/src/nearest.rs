@@ -1,0 +1,31 @@
+//! The known name that is most like an unknown one.
+
+/// The least Damerau-Levenshtein similarity, from 0 to 1, of a name worth suggesting.
+const LEAST_SIMILARITY: f64 = 0.5;
+
+/// The other name that is most like `wanted`, the first on a tie, if any is like it at all.
+pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let mut best: Option<(f64, &str)> = None;
+    for name in names.into_iter().filter(|&name| name != wanted) {
+        let similarity = strsim::normalized_damerau_levenshtein(&wanted.to_lowercase(), &name.to_lowercase());
+        if similarity >= LEAST_SIMILARITY && best.is_none_or(|(most, _)| similarity > most) {
+            best = Some((similarity, name));
+        }
+    }
+    best.map(|(_, name)| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn a_typo_finds_its_name() {
+        assert_eq!(nearest("lable", ["text", "label", "split"]).as_deref(), Some("label"));
+    }
+
+    #[test]
+    fn a_name_unlike_all_others_finds_none() {
+        assert_eq!(nearest("intent", ["xyz", "q"]), None);
+    }
+}

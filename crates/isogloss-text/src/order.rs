@@ -1,0 +1,147 @@
+//! The order in which training and evaluation pass over examples.
+
+use rand::SeedableRng as _;
+use rand::seq::SliceRandom as _;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+/// The greatest number of batches that are sorted together, as `LengthGroupedSampler` of HF transformers sets it.
+const MAX_SORTED_BATCHES: usize = 50;
+
+/// The least number of groups that are sorted apart, from the same source, so that small sets stay shuffled.
+const MIN_GROUPS: usize = 4;
+
+/// How training draws batches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchOrder {
+    /// All examples, shuffled.
+    #[default]
+    Shuffled,
+    /// Shuffled, with examples of like length in a batch, which saves padding.
+    ///
+    /// Shuffled groups of up to 50 batches are sorted by length and cut into batches, and the batches are shuffled.
+    /// HF transformers keeps the batches of a group in order, longest first.
+    GroupedByLength,
+}
+
+impl BatchOrder {
+    /// The batches of one epoch, as places in `lengths`; each place comes once, and one batch may be smaller than the others.
+    ///
+    /// The same arguments give the same batches on every machine; each epoch of a seed has its own stream of random numbers.
+    /// A batch size of 0 counts as 1.
+    ///
+    /// ```
+    /// use isogloss_text::BatchOrder;
+    ///
+    /// let batches = BatchOrder::Shuffled.epoch(&[4, 7, 5], 2, 42, 0);
+    /// assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+    /// assert_eq!(batches, BatchOrder::Shuffled.epoch(&[4, 7, 5], 2, 42, 0));
+    /// ```
+    pub fn epoch(&self, lengths: &[usize], batch_size: usize, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
+        let batch_size = batch_size.max(1);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(epoch);
+        let mut places: Vec<usize> = (0..lengths.len()).collect();
+        places.shuffle(&mut rng);
+        match self {
+            Self::Shuffled => batches(&places, batch_size),
+            Self::GroupedByLength => {
+                let n_sorted = (lengths.len() / batch_size / MIN_GROUPS).clamp(1, MAX_SORTED_BATCHES);
+                for group in places.chunks_mut(n_sorted.saturating_mul(batch_size)) {
+                    longest_first(group, lengths);
+                }
+                let mut batches = batches(&places, batch_size);
+                batches.shuffle(&mut rng);
+                batches
+            }
+        }
+    }
+}
+
+/// Batches for evaluation, as places in `lengths`, longest examples first, so that the first batch needs the most memory.
+///
+/// Examples of equal length keep their order; a batch size of 0 counts as 1.
+///
+/// ```
+/// assert_eq!(isogloss_text::sequential_by_length(&[4, 7, 5], 2), [vec![1, 2], vec![0]]);
+/// ```
+pub fn sequential_by_length(lengths: &[usize], batch_size: usize) -> Vec<Vec<usize>> {
+    let mut places: Vec<usize> = (0..lengths.len()).collect();
+    longest_first(&mut places, lengths);
+    batches(&places, batch_size.max(1))
+}
+
+fn longest_first(places: &mut [usize], lengths: &[usize]) {
+    places.sort_by_key(|&place| std::cmp::Reverse(lengths.get(place)));
+}
+
+fn batches(places: &[usize], batch_size: usize) -> Vec<Vec<usize>> {
+    places.chunks(batch_size).map(<[usize]>::to_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{BatchOrder, sequential_by_length};
+
+    #[test]
+    fn seeds_and_epochs_give_other_orders() {
+        let lengths = vec![1; 64];
+        let epoch = |seed, epoch| BatchOrder::Shuffled.epoch(&lengths, 8, seed, epoch);
+        assert_ne!(epoch(0, 0), epoch(0, 1));
+        assert_ne!(epoch(0, 0), epoch(1, 0));
+        assert_ne!(epoch(0, 1), epoch(1, 0));
+    }
+
+    #[test]
+    fn an_order_is_the_same_on_every_machine() {
+        let batches = BatchOrder::Shuffled.epoch(&[0; 8], 4, 42, 1);
+        assert_eq!(batches, RECORDED);
+    }
+
+    const RECORDED: [[usize; 4]; 2] = [[0; 4]; 2];
+
+    #[test]
+    fn grouping_saves_padding() {
+        let lengths: Vec<usize> = (0..1000).map(|idx| idx * 7919 % 128).collect();
+        let n_padding = |order: BatchOrder| -> usize {
+            let batches = order.epoch(&lengths, 10, 3, 0);
+            let padding = |batch: &Vec<usize>| {
+                let longest = batch.iter().map(|&idx| lengths[idx]).max().unwrap();
+                batch.iter().map(|&idx| longest - lengths[idx]).sum::<usize>()
+            };
+            batches.iter().map(padding).sum()
+        };
+        assert!(10 * n_padding(BatchOrder::GroupedByLength) < n_padding(BatchOrder::Shuffled));
+    }
+
+    proptest! {
+        #[test]
+        fn every_place_comes_once(
+            lengths in prop::collection::vec(0usize..50, 0..300),
+            batch_size in 0usize..40,
+            seed: u64,
+            epoch: u64,
+        ) {
+            for batches in [
+                BatchOrder::Shuffled.epoch(&lengths, batch_size, seed, epoch),
+                BatchOrder::GroupedByLength.epoch(&lengths, batch_size, seed, epoch),
+                sequential_by_length(&lengths, batch_size),
+            ] {
+                let n_partial = batches.iter().filter(|batch| batch.len() != batch_size.max(1)).count();
+                prop_assert!(n_partial <= 1);
+                let mut places = batches.concat();
+                places.sort_unstable();
+                prop_assert_eq!(places, (0..lengths.len()).collect::<Vec<_>>());
+            }
+        }
+
+        #[test]
+        fn evaluation_begins_with_the_longest(lengths in prop::collection::vec(0usize..50, 1..60)) {
+            let places = sequential_by_length(&lengths, 7).concat();
+            prop_assert!(places.is_sorted_by_key(|&place| std::cmp::Reverse(lengths[place])));
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Data files as examples.
+//!
+//! The readers take any byte stream and a path that names it in messages, so they work where there is no file system.
+//! Only [`read_file`] and [`read_pair_file`] open files.
+//! A byte order mark, CRLF line ends and blank lines between rows are accepted everywhere; the first faulty line ends the reading with an error that names it.
+
+mod columns;
+mod conll;
+mod conllu;
+mod csv;
+mod jsonl;
+mod pairs;
+mod row;
+mod source;
+mod table;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+pub use columns::Columns;
+pub use pairs::read_pairs;
+
+use crate::{Example, SentencePair, TextError};
+use source::Source;
+
+/// The form of a data file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// One JSON object a line; slots are a list of `{"start": 0, "end": 4, "slot": "area"}`, counted in characters.
+    Jsonl,
+    /// One row a line, columns between tabs; quotes have no meaning.
+    Tsv,
+    /// Comma-separated values with quoting as in RFC 4180.
+    Csv,
+    /// One word and its tag a line, in columns between tabs or spaces; a blank line ends a sentence.
+    Conll,
+    /// The ten columns of Universal Dependencies, <https://universaldependencies.org/format.html>.
+    Conllu,
+}
+
+impl Format {
+    /// The format that the extension of a file name stands for.
+    ///
+    /// ```
+    /// use isogloss_text::Format;
+    ///
+    /// assert_eq!(Format::from_path("data/de.jsonl".as_ref()), Some(Format::Jsonl));
+    /// assert_eq!(Format::from_path("README.md".as_ref()), None);
+    /// ```
+    pub fn from_path(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "jsonl" => Some(Self::Jsonl),
+            "tsv" => Some(Self::Tsv),
+            "csv" => Some(Self::Csv),
+            "conll" | "bio" | "iob2" => Some(Self::Conll),
+            "conllu" => Some(Self::Conllu),
+            _ => None,
+        }
+    }
+}
+
+/// How to read a data file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadOptions {
+    /// The form of the file.
+    pub format: Format,
+    /// Where the parts of an example are found.
+    #[serde(default)]
+    pub columns: Columns,
+    /// The split to keep; all examples when unset.
+    #[serde(default)]
+    pub split: Option<String>,
+    /// Whether the first row of a TSV or CSV file names the columns.
+    #[serde(default = "yes")]
+    pub header: bool,
+}
+
+impl ReadOptions {
+    /// Options for a format: the default columns, all splits, a header.
+    pub fn new(format: Format) -> Self {
+        Self { format, columns: Columns::default(), split: None, header: true }
+    }
+
+    /// Sets where the parts of an example are found.
+    #[must_use]
+    pub fn with_columns(mut self, columns: Columns) -> Self {
+        self.columns = columns;
+        self
+    }
+
+    /// Keeps only the examples of one split.
+    #[must_use]
+    pub fn with_split(mut self, split: impl Into<String>) -> Self {
+        self.split = Some(split.into());
+        self
+    }
+
+    /// Sets whether the first row of a table names the columns.
+    #[must_use]
+    pub fn with_header(mut self, header: bool) -> Self {
+        self.header = header;
+        self
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The examples of a byte stream; `path` names it in messages.
+///
+/// ```
+/// use isogloss_text::{Content, Format, ReadOptions, read_examples};
+///
+/// let data = "text\tlabel\nLicht an\tturn_on\n";
+/// let examples = read_examples(data.as_bytes(), "de.tsv".as_ref(), &ReadOptions::new(Format::Tsv))?;
+/// assert!(matches!(&examples[0].content, Content::Text { text, .. } if text == "Licht an"));
+///
+/// let error = read_examples("text\tlabel\nLicht an\n".as_bytes(), "de.tsv".as_ref(), &ReadOptions::new(Format::Tsv)).unwrap_err();
+/// assert_eq!(error.to_string(), "de.tsv:2: expected 2 columns, found 1");
+/// # Ok::<(), isogloss_text::TextError>(())
+/// ```
+///
+/// # Errors
+/// [`TextError`] names the first line that cannot be read; a stream without examples, or without examples of the split asked for, is an error too.
+pub fn read_examples(reader: impl Read, path: &Path, options: &ReadOptions) -> Result<Vec<Example>, TextError> {
+    let source = Source::read(reader, path)?;
+    let examples = match options.format {
+        Format::Jsonl => jsonl::read(&source, &options.columns),
+        Format::Tsv => table::read(&source, table::tsv_rows(&source), options),
+        Format::Csv => table::read(&source, csv::rows(&source), options),
+        Format::Conll => conll::read(&source, &options.columns),
+        Format::Conllu => conllu::read(&source, &options.columns),
+    }?;
+    match &options.split {
+        _ if examples.is_empty() => Err(source.empty()),
+        Some(split) => keep_split(&source, examples, split, &options.columns.split),
+        None => Ok(examples),
+    }
+}
+
+/// The examples of a file.
+///
+/// # Errors
+/// As [`read_examples`], and [`TextError::Io`] if the file cannot be opened.
+pub fn read_file(path: &Path, options: &ReadOptions) -> Result<Vec<Example>, TextError> {
+    read_examples(open(path)?, path, options)
+}
+
+/// The sentence pairs of a file, as [`read_pairs`] reads them.
+///
+/// # Errors
+/// As [`read_pairs`], and [`TextError::Io`] if the file cannot be opened.
+pub fn read_pair_file(path: &Path) -> Result<Vec<SentencePair>, TextError> {
+    read_pairs(open(path)?, path)
+}
+
+/// The bytes of a file.
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, TextError> {
+    std::fs::read(path).map_err(|source| TextError::Io { path: path.to_owned(), source })
+}
+
+fn open(path: &Path) -> Result<File, TextError> {
+    File::open(path).map_err(|source| TextError::Io { path: path.to_owned(), source })
+}
+
+fn keep_split(source: &Source, examples: Vec<Example>, split: &str, field: &str) -> Result<Vec<Example>, TextError> {
+    let mut known = BTreeSet::new();
+    let mut kept = Vec::new();
+    for example in examples {
+        match &example.split {
+            None => return Err(source.missing_field(example.origin.line, field, [])),
+            Some(name) if name == split => kept.push(example),
+            Some(name) => {
+                known.insert(name.clone());
+            }
+        }
+    }
+    if kept.is_empty() {
+        let known = known.into_iter().collect();
+        return Err(TextError::MissingSplit { path: source.path.to_path_buf(), split: split.to_owned(), known });
+    }
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Format, ReadOptions, read_examples, read_pair_file, read_pairs};
+    use crate::TextError;
+
+    const FORMATS: [Format; 5] = [Format::Jsonl, Format::Tsv, Format::Csv, Format::Conll, Format::Conllu];
+
+    fn message(format: Format, data: &[u8]) -> String {
+        read_examples(data, "data/de".as_ref(), &ReadOptions::new(format)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_file_without_examples_is_refused_in_every_format() {
+        for format in FORMATS {
+            for data in ["", "\n", "\u{feff}\r\n\r\n"] {
+                assert_eq!(message(format, data.as_bytes()), "data/de: no example in this file");
+            }
+        }
+        assert_eq!(message(Format::Csv, b"text,label\n"), "data/de: no example in this file");
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_named_by_line_in_every_format() {
+        for format in FORMATS {
+            assert_eq!(message(format, b"text\n\nfine\nbr\xffken\n"), "data/de:4: not valid UTF-8");
+        }
+    }
+
+    #[test]
+    fn only_the_split_asked_for_is_kept() {
+        let data = "text\tsplit\na\ttrain\nb\ttest\nc\ttrain\n";
+        let read = |split: &str| {
+            read_examples(data.as_bytes(), "x.tsv".as_ref(), &ReadOptions::new(Format::Tsv).with_split(split))
+        };
+        let lines: Vec<usize> = read("train").unwrap().iter().map(|example| example.origin.line).collect();
+        assert_eq!(lines, [2, 4]);
+        assert_eq!(read("dev").unwrap_err().to_string(), r#"x.tsv: no example of split "dev", only of ["test", "train"]"#);
+    }
+
+    #[test]
+    fn a_split_is_not_guessed_where_the_file_names_none() {
+        let options = ReadOptions::new(Format::Tsv).with_split("train");
+        let error = read_examples("text\na\n".as_bytes(), "x.tsv".as_ref(), &options).unwrap_err();
+        assert_eq!(error.to_string(), "x.tsv:2: no field \"split\"");
+    }
+
+    #[test]
+    fn options_refuse_unknown_keys() {
+        assert!(serde_json::from_str::<ReadOptions>(r#"{"format": "jsonl"}"#).is_ok());
+        assert!(serde_json::from_str::<ReadOptions>(r#"{"format": "jsonl", "spilt": "train"}"#).is_err());
+        assert!(serde_json::from_str::<ReadOptions>(r#"{"format": "jsonl", "columns": {"txt": "a"}}"#).is_err());
+    }
+
+    #[test]
+    fn a_missing_file_is_an_error_that_names_it() {
+        let error = read_pair_file("/nowhere/en-de.tsv".as_ref()).unwrap_err();
+        assert!(matches!(&error, TextError::Io { .. }));
+        assert_eq!(error.to_string(), "/nowhere/en-de.tsv: cannot be read");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_examples_or_an_error(data in prop::collection::vec(any::<u8>(), 0..200), header: bool) {
+            for format in FORMATS {
+                let _ = read_examples(data.as_slice(), "x".as_ref(), &ReadOptions::new(format).with_header(header));
+            }
+            let _ = read_pairs(data.as_slice(), "x".as_ref());
+        }
+
+        #[test]
+        fn any_shuffled_syntax_gives_examples_or_an_error(
+            parts in prop::collection::vec(
+                prop::sample::select(vec![
+                    "text", "label", "slots", "split", "\t", ",", "\"", "\n", "\r\n", " ", "1", "2", "1-2", "1.1", "_", "é",
+                    "🎵", "{", "}", "[", "]", ":", "\u{feff}", "-DOCSTART-", "#", "O", "B-x", "\"text\":\"é\"",
+                    "\"slots\":[{\"start\":0,\"end\":1,\"slot\":\"x\"}]", "99999999999999999999", "\t_\t_\t_\t_\t_\t_\t_\t_\t_",
+                ]),
+                0..40,
+            ),
+            header: bool,
+        ) {
+            let data = parts.concat();
+            for format in FORMATS {
+                for example in read_examples(data.as_bytes(), "x".as_ref(), &ReadOptions::new(format).with_header(header)).unwrap_or_default() {
+                    prop_assert!((1..=data.split('\n').count()).contains(&example.origin.line));
+                }
+            }
+            let _ = read_pairs(data.as_bytes(), "x".as_ref());
+        }
+    }
+}

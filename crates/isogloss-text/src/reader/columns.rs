@@ -1,0 +1,75 @@
+//! Where the parts of an example are found.
+
+use serde::{Deserialize, Serialize};
+
+/// Where the parts of an example are found in a line.
+///
+/// `text` to `split` name the fields of a JSON object or the columns in the header of a TSV or CSV file; without a header they are zero-based numbers.
+/// `label`, `slots` and `split` are taken where there is a column of the default name; any other name must exist.
+///
+/// ```
+/// use isogloss_text::Columns;
+///
+/// let columns: Columns = serde_json::from_str(r#"{"text": "utt", "label": "intent"}"#).unwrap();
+/// assert_eq!((columns.text.as_str(), columns.split.as_str()), ("utt", "split"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Columns {
+    /// The text.
+    pub text: String,
+    /// The second text of a pair; unset for single texts.
+    pub pair: Option<String>,
+    /// The class.
+    pub label: String,
+    /// The named spans of the text, a list as in JSON Lines; in a table, the same list as a cell.
+    pub slots: String,
+    /// The split that the example belongs to.
+    pub split: String,
+    /// The word in a CoNLL file, a zero-based number.
+    pub word: usize,
+    /// The tag: a zero-based number in a CoNLL file, the last column when unset; `upos` or `xpos` in a CoNLL-U file, `upos` when unset.
+    pub tag: Option<String>,
+}
+
+impl Default for Columns {
+    fn default() -> Self {
+        Self {
+            text: "text".into(),
+            pair: None,
+            label: "label".into(),
+            slots: "slots".into(),
+            split: "split".into(),
+            word: 0,
+            tag: None,
+        }
+    }
+}
+
+impl Columns {
+    /// The parts that an example may have beside its text, and whether they must be there.
+    pub(crate) fn optional(&self) -> Optional<'_> {
+        let unless_default = |name, default| Named { name, required: name != default };
+        Optional {
+            pair: self.pair.as_deref().map(|name| Named { name, required: true }),
+            label: unless_default(self.label.as_str(), "label"),
+            slots: unless_default(self.slots.as_str(), "slots"),
+            split: unless_default(self.split.as_str(), "split"),
+        }
+    }
+}
+
+/// The columns beside the text.
+pub(crate) struct Optional<'a> {
+    pub(crate) pair: Option<Named<'a>>,
+    pub(crate) label: Named<'a>,
+    pub(crate) slots: Named<'a>,
+    pub(crate) split: Named<'a>,
+}
+
+/// The name of a column, and whether it must be there.
+#[derive(Clone, Copy)]
+pub(crate) struct Named<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) required: bool,
+}

@@ -1,0 +1,124 @@
+//! CoNLL-U, the ten-column form of Universal Dependencies.
+//!
+//! Words are the rows with whole-number IDs; the rows of multiword tokens (`1-2`) and empty nodes (`1.1`) are checked and passed over.
+
+use crate::reader::columns::Columns;
+use crate::reader::conll::Sentences;
+use crate::reader::source::Source;
+use crate::{Example, LineProblem, TextError};
+
+/// The number of columns of a row, <https://universaldependencies.org/format.html>.
+const N_COLUMNS: usize = 10;
+
+pub(crate) fn read(source: &Source, columns: &Columns) -> Result<Vec<Example>, TextError> {
+    let tag_column = match columns.tag.as_deref() {
+        None | Some("upos") => TagColumn::Upos,
+        Some("xpos") => TagColumn::Xpos,
+        Some(other) => {
+            return Err(TextError::TagColumn { path: source.path.to_path_buf(), column: other.to_owned() });
+        }
+    };
+    let mut sentences = Sentences::new(source);
+    for (line, content) in source.lines() {
+        if content.trim().is_empty() {
+            sentences.end();
+            continue;
+        }
+        if content.starts_with('#') {
+            continue;
+        }
+        let cells: Vec<&str> = content.split('\t').collect();
+        let [id, form, _lemma, upos, xpos, _feats, _head, _deprel, _deps, _misc] = cells.as_slice() else {
+            return Err(source.fault(line, LineProblem::ColumnCount { expected: N_COLUMNS, found: cells.len() }));
+        };
+        match token_id(id).ok_or_else(|| source.fault(line, LineProblem::TokenId { found: (*id).to_owned() }))? {
+            TokenId::PassedOver => {}
+            TokenId::Word(found) => {
+                let expected = sentences.n_words() + 1;
+                if found != expected {
+                    return Err(source.fault(line, LineProblem::TokenOrder { expected, found }));
+                }
+                let (tag, name) = match tag_column {
+                    TagColumn::Upos => (*upos, "upos"),
+                    TagColumn::Xpos => (*xpos, "xpos"),
+                };
+                // An underscore stands for no value.
+                let tag = if tag == "_" { "" } else { tag };
+                sentences.push(line, (form, "form"), (tag, name))?;
+            }
+        }
+    }
+    Ok(sentences.finish())
+}
+
+#[derive(Clone, Copy)]
+enum TagColumn {
+    Upos,
+    Xpos,
+}
+
+enum TokenId {
+    Word(usize),
+    PassedOver,
+}
+
+fn token_id(id: &str) -> Option<TokenId> {
+    if let Some((first, last)) = id.split_once('-') {
+        let (first, last) = (number(first)?, number(last)?);
+        return (1 <= first && first <= last).then_some(TokenId::PassedOver);
+    }
+    if let Some((word, node)) = id.split_once('.') {
+        number(word)?;
+        return (number(node)? >= 1).then_some(TokenId::PassedOver);
+    }
+    number(id).map(TokenId::Word)
+}
+
+fn number(digits: &str) -> Option<usize> {
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Columns, Content, Example, Format, ReadOptions, TextError, read_examples};
+
+    const SENTENCE: &str = "# text = au feu\n\
+        1-2\tau\t_\t_\t_\t_\t_\t_\t_\t_\n\
+        1\tà\tà\tADP\tP\t_\t3\tcase\t_\t_\n\
+        2\tle\tle\tDET\tD\t_\t3\tdet\t_\t_\n\
+        3\tfeu\tfeu\tNOUN\tN\t_\t0\troot\t_\t_\n\
+        3.1\tvu\tvoir\tVERB\tV\t_\t_\t_\t_\t_\n\n";
+
+    fn read(data: &str, tag: Option<&str>) -> Result<Vec<Example>, TextError> {
+        let columns = Columns { tag: tag.map(Into::into), ..Columns::default() };
+        read_examples(data.as_bytes(), "x.conllu".as_ref(), &ReadOptions::new(Format::Conllu).with_columns(columns))
+    }
+
+    fn message(data: &str) -> String {
+        read(data, None).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn words_are_the_rows_with_whole_number_ids() {
+        for (tag, expected) in [(None, ["ADP", "DET", "NOUN"]), (Some("upos"), ["ADP", "DET", "NOUN"]), (Some("xpos"), ["P", "D", "N"])] {
+            let examples = read(&SENTENCE.repeat(2), tag).unwrap();
+            assert_eq!(examples.len(), 2);
+            assert_eq!(examples[1].origin.line, 10);
+            let Content::Words { words, tags } = &examples[1].content else { panic!("a sentence has words") };
+            assert_eq!((words.as_slice(), tags.as_slice()), (&["à", "le", "feu"].map(String::from)[..], &expected.map(String::from)[..]));
+        }
+        assert_eq!(read(SENTENCE, Some("ner")).unwrap_err().to_string(), r#"x.conllu: tag column "ner" is neither "upos" nor "xpos""#);
+    }
+
+    #[test]
+    fn every_fault_names_its_line() {
+        assert_eq!(message(&SENTENCE.replace("\t_\n3", "\n3")), "x.conllu:4: expected 10 columns, found 9");
+        assert_eq!(message(&SENTENCE.replace("2\tle", "4\tle")), "x.conllu:4: expected token ID 2, found 4");
+        assert_eq!(message(&SENTENCE.replace("DET", "_")), "x.conllu:4: empty \"upos\"");
+        assert_eq!(message(&SENTENCE.replace("\tle\t", "\t\t")), "x.conllu:4: empty \"form\"");
+        for id in ["", "a", "1-", "2-1", "0-1", "1.", "1.0", "1.a", "+1", "1-2-3"] {
+            let data = SENTENCE.replace("1-2\t", &format!("{id}\t"));
+            assert_eq!(message(&data), format!("x.conllu:2: token ID {id:?} is neither a number, a range nor a decimal"));
+        }
+    }
+}

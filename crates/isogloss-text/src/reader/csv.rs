@@ -1,0 +1,155 @@
+//! Comma-separated values as in RFC 4180.
+//!
+//! The parser is strict where leniency loses data: a quote that is never closed would take the rest of the file as one field.
+
+use std::borrow::Cow;
+
+use crate::reader::source::Source;
+use crate::reader::table::Cells;
+use crate::{LineProblem, TextError};
+
+/// The rows of a CSV file; the line of a row is its first.
+pub(crate) fn rows(source: &Source) -> impl Iterator<Item = Result<Cells<'_>, TextError>> {
+    Rows { source, rest: &source.text, line: 1 }
+}
+
+struct Rows<'a> {
+    source: &'a Source,
+    rest: &'a str,
+    line: usize,
+}
+
+impl<'a> Iterator for Rows<'a> {
+    type Item = Result<Cells<'a>, TextError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.end_line() {}
+        if self.rest.is_empty() {
+            return None;
+        }
+        let line = self.line;
+        let mut cells = Vec::new();
+        loop {
+            match self.cell() {
+                Ok(cell) => cells.push(cell),
+                Err(problem) => {
+                    let error = self.source.fault(self.line, problem);
+                    self.rest = "";
+                    return Some(Err(error));
+                }
+            }
+            match self.rest.strip_prefix(',') {
+                Some(rest) => self.rest = rest,
+                None => {
+                    self.end_line();
+                    return Some(Ok((line, cells)));
+                }
+            }
+        }
+    }
+}
+
+impl<'a> Rows<'a> {
+    /// Passes one line end, if it comes next.
+    fn end_line(&mut self) -> bool {
+        let rest = self.rest.strip_prefix("\r\n").or_else(|| self.rest.strip_prefix('\n'));
+        if let Some(rest) = rest {
+            self.rest = rest;
+            self.line += 1;
+        }
+        rest.is_some()
+    }
+
+    /// Passes one cell, up to the comma or the line end after it.
+    fn cell(&mut self) -> Result<Cow<'a, str>, LineProblem> {
+        match self.rest.strip_prefix('"') {
+            Some(quoted) => self.quoted(quoted),
+            None => {
+                let n_bytes = self.rest.find([',', '\n']).unwrap_or(self.rest.len());
+                let (mut cell, rest) = self.rest.split_at(n_bytes);
+                self.rest = rest;
+                if !rest.starts_with(',') {
+                    let at_line_end = cell.strip_suffix('\r');
+                    if let (Some(shorter), true) = (at_line_end, rest.starts_with('\n')) {
+                        cell = shorter;
+                    }
+                }
+                Ok(Cow::Borrowed(cell))
+            }
+        }
+    }
+
+    /// Passes a quoted cell, of which the opening quote has been passed.
+    fn quoted(&mut self, mut quoted: &'a str) -> Result<Cow<'a, str>, LineProblem> {
+        let mut cell = Cow::Borrowed("");
+        let mut n_line_ends = 0;
+        loop {
+            let (part, rest) = quoted.split_once('"').ok_or(LineProblem::UnclosedQuote)?;
+            n_line_ends += part.matches('\n').count();
+            cell += part;
+            match rest.strip_prefix('"') {
+                Some(rest) => {
+                    cell += "\"";
+                    quoted = rest;
+                }
+                None => {
+                    self.line += n_line_ends;
+                    self.rest = rest;
+                    break;
+                }
+            }
+        }
+        let closed = self.rest.is_empty() || [",", "\n", "\r\n"].iter().any(|end| self.rest.starts_with(end));
+        if closed { Ok(cell) } else { Err(LineProblem::TextAfterQuote) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::rows;
+    use crate::reader::source::Source;
+
+    fn read(text: &str) -> Result<Vec<(usize, Vec<String>)>, String> {
+        let source = Source::read(text.as_bytes(), "x.csv".as_ref()).unwrap();
+        rows(&source)
+            .map(|row| row.map(|(line, cells)| (line, cells.iter().map(|cell| cell.to_string()).collect())))
+            .collect::<Result<_, _>>()
+            .map_err(|error| error.to_string())
+    }
+
+    fn row(line: usize, cells: &[&str]) -> (usize, Vec<String>) {
+        (line, cells.iter().map(|cell| cell.to_string()).collect())
+    }
+
+    #[test]
+    fn rows_keep_their_first_line_after_cells_of_several_lines() {
+        let text = "a,b\r\n\"1\n2\",\"say \"\"hi\"\"\"\r\n\r\nc,\n,d";
+        let expected = [row(1, &["a", "b"]), row(2, &["1\n2", "say \"hi\""]), row(5, &["c", ""]), row(6, &["", "d"])];
+        assert_eq!(read(text).unwrap(), expected);
+    }
+
+    #[test]
+    fn broken_quotes_name_the_line() {
+        assert_eq!(read("a\n\"b,c\nd\n").unwrap_err(), "x.csv:2: a quoted field is never closed");
+        assert_eq!(read("a\n\"b\"c\n").unwrap_err(), "x.csv:2: text after a closing quote");
+    }
+
+    #[test]
+    fn a_quote_inside_a_plain_cell_is_text() {
+        assert_eq!(read("12\" vinyl,b\n").unwrap(), [row(1, &["12\" vinyl", "b"])]);
+    }
+
+    proptest! {
+        #[test]
+        fn quoted_cells_read_back_as_written(table in prop::collection::vec(prop::collection::vec("[a,\"\n\r é🎵]{0,6}", 1..4), 1..5)) {
+            let text: String = table
+                .iter()
+                .map(|cells| cells.iter().map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))).collect::<Vec<_>>().join(",") + "\n")
+                .collect();
+            let cells: Vec<Vec<String>> = read(&text).unwrap().into_iter().map(|(_, cells)| cells).collect();
+            prop_assert_eq!(cells, table);
+        }
+    }
+}

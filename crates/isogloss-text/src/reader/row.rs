@@ -1,0 +1,55 @@
+//! One row of running text, checked.
+
+use crate::reader::columns::Columns;
+use crate::reader::source::Source;
+use crate::{Content, Example, LineProblem, Slot, TextError};
+
+/// The parts of a row, as JSON Lines and tables give them.
+pub(crate) struct Row {
+    pub(crate) line: usize,
+    pub(crate) text: String,
+    pub(crate) pair: Option<String>,
+    pub(crate) label: Option<String>,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) split: Option<String>,
+}
+
+impl Row {
+    /// The example of this row, if no part is blank and every slot fits.
+    pub(crate) fn check(mut self, source: &Source, columns: &Columns) -> Result<Example, TextError> {
+        let parts = [
+            (Some(&self.text), &columns.text),
+            (self.pair.as_ref(), columns.pair.as_ref().unwrap_or(&columns.text)),
+            (self.label.as_ref(), &columns.label),
+            (self.split.as_ref(), &columns.split),
+        ];
+        for (part, column) in parts {
+            if part.is_some_and(|part| part.trim().is_empty()) {
+                return Err(source.empty_field(self.line, column));
+            }
+        }
+        self.slots.sort_by_key(|slot| slot.start);
+        check_slots(&self.text, &self.slots).map_err(|problem| source.fault(self.line, problem))?;
+        Ok(Example {
+            origin: source.origin(self.line),
+            content: Content::Text { text: self.text, pair: self.pair, label: self.label, slots: self.slots },
+            split: self.split,
+        })
+    }
+}
+
+/// Whether sorted slots lie in the text, hold a character and do not overlap.
+fn check_slots(text: &str, slots: &[Slot]) -> Result<(), LineProblem> {
+    let n_chars = text.chars().count();
+    let mut before: Option<&Slot> = None;
+    for slot in slots {
+        if slot.start >= slot.end || slot.end > n_chars {
+            return Err(LineProblem::SlotRange { slot: slot.name.clone(), start: slot.start, end: slot.end, n_chars });
+        }
+        if let Some(before) = before.filter(|before| before.end > slot.start) {
+            return Err(LineProblem::SlotOverlap { first: before.name.clone(), second: slot.name.clone() });
+        }
+        before = Some(slot);
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! The text of one data file, cut into lines, and the errors that name its lines.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::nearest::nearest;
+use crate::{LineProblem, Origin, TextError};
+
+/// The text of a data file and the path that names it.
+pub(crate) struct Source {
+    pub(crate) path: Arc<Path>,
+    pub(crate) text: String,
+}
+
+impl Source {
+    /// Reads a stream to its end and drops a byte order mark.
+    pub(crate) fn read(mut reader: impl Read, path: &Path) -> Result<Self, TextError> {
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).map_err(|source| TextError::Io { path: path.to_owned(), source })?;
+        if bytes.starts_with(b"\xef\xbb\xbf") {
+            bytes.drain(..3);
+        }
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let n_valid = error.utf8_error().valid_up_to();
+            let n_line_ends = error.as_bytes().iter().take(n_valid).filter(|&&byte| byte == b'\n').count();
+            TextError::InvalidUtf8 { path: path.to_owned(), line: n_line_ends + 1 }
+        })?;
+        Ok(Self { path: path.into(), text })
+    }
+
+    /// All lines with their numbers, without line ends.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.text.lines().enumerate().map(|(idx, line)| (idx + 1, line))
+    }
+
+    pub(crate) fn origin(&self, line: usize) -> Origin {
+        Origin { path: self.path.clone(), line }
+    }
+
+    pub(crate) fn empty(&self) -> TextError {
+        TextError::Empty { path: self.path.to_path_buf() }
+    }
+
+    pub(crate) fn fault(&self, line: usize, problem: LineProblem) -> TextError {
+        TextError::Line { path: self.path.to_path_buf(), line, column: None, problem }
+    }
+
+    pub(crate) fn empty_field(&self, line: usize, field: &str) -> TextError {
+        self.fault(line, LineProblem::EmptyField { field: field.to_owned() })
+    }
+
+    pub(crate) fn json(&self, line: usize, column: Option<usize>, error: &serde_json::Error) -> TextError {
+        // The parser counts lines from the start of this line, which would mislead.
+        let message = error.to_string();
+        let reason = message.split_once(" at line ").map_or(message.as_str(), |(reason, _)| reason).to_owned();
+        TextError::Line { path: self.path.to_path_buf(), line, column, problem: LineProblem::Json { reason } }
+    }
+
+    pub(crate) fn missing_field<'a>(
+        &self,
+        line: usize,
+        field: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> TextError {
+        TextError::MissingField {
+            path: self.path.to_path_buf(),
+            line,
+            field: field.to_owned(),
+            nearest: nearest(field, known),
+        }
+    }
+
+    pub(crate) fn missing_column<'a>(
+        &self,
+        line: usize,
+        column: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> TextError {
+        TextError::MissingColumn {
+            path: self.path.to_path_buf(),
+            line,
+            column: column.to_owned(),
+            nearest: nearest(column, known),
+        }
+    }
+}

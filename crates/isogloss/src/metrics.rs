@@ -1,0 +1,435 @@
+//! Scores of predictions against gold labels, on the host.
+//!
+//! Holds accuracy and macro-F1 for sequence classification, span F1 for tagging, and the two
+//! summaries that cross-lingual papers report: transfer over languages and mean ± standard
+//! deviation over seeds.
+//! No tensors and no files: everything here works on slices.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+/// Why a score cannot be computed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetricError {
+    /// There is nothing to score.
+    #[error("expected at least one example to score, found none")]
+    Empty,
+    /// Gold labels and predictions do not pair up.
+    #[error("expected {expected} predictions, one for each gold label, found {found}")]
+    Count {
+        /// Number of gold examples.
+        expected: usize,
+        /// Number of predicted examples.
+        found: usize,
+    },
+    /// The tags of one sentence do not pair up.
+    #[error("sentence {sentence}: expected {expected} predicted tags, found {found}")]
+    SentenceLength {
+        /// Index of the sentence, from 0.
+        sentence: usize,
+        /// Number of gold tags.
+        expected: usize,
+        /// Number of predicted tags.
+        found: usize,
+    },
+}
+
+/// Accuracy, macro-F1 and the confusion matrix of single-label predictions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassificationScores {
+    /// Number of examples.
+    pub n: usize,
+    /// Share of examples with the right label, in 0..=1.
+    pub accuracy: f64,
+    /// Unweighted mean of the F1 of every label, in 0..=1.
+    pub macro_f1: f64,
+    /// The label ids that occur in the gold labels or in the predictions, ascending.
+    pub labels: Vec<usize>,
+    /// `confusion[i][j]` counts examples of gold `labels[i]` predicted as `labels[j]`.
+    pub confusion: Vec<Vec<usize>>,
+}
+
+impl ClassificationScores {
+    /// Scores `predictions` against `labels`, both label ids in the same order.
+    ///
+    /// A label's F1 is `2 tp / (2 tp + fp + fn)`. Macro-F1 is its mean over the labels that occur
+    /// on either side, as scikit-learn's `f1_score(average="macro", zero_division=0)` counts
+    /// them: a label that occurs on neither side does not pull the mean down.
+    ///
+    /// # Errors
+    /// [`MetricError::Empty`] without examples, [`MetricError::Count`] on unequal lengths.
+    pub fn from_ids(labels: &[usize], predictions: &[usize]) -> Result<Self, MetricError> {
+        same_count(labels.len(), predictions.len())?;
+        if labels.is_empty() {
+            return Err(MetricError::Empty);
+        }
+        let known: BTreeSet<usize> = labels.iter().chain(predictions).copied().collect();
+        let position: BTreeMap<usize, usize> =
+            known.iter().enumerate().map(|(at, &id)| (id, at)).collect();
+        let mut confusion = vec![vec![0; known.len()]; known.len()];
+        for (label, prediction) in labels.iter().zip(predictions) {
+            confusion[position[label]][position[prediction]] += 1;
+        }
+
+        let n = labels.len();
+        let right: usize = (0..known.len()).map(|i| confusion[i][i]).sum();
+        let f1_sum: f64 = (0..known.len())
+            .map(|i| {
+                let gold: usize = confusion[i].iter().sum();
+                let predicted: usize = confusion.iter().map(|row| row[i]).sum();
+                // Every known label occurs, so the denominator 2 tp + fp + fn is positive.
+                2.0 * confusion[i][i] as f64 / (gold + predicted) as f64
+            })
+            .sum();
+        Ok(Self {
+            n,
+            accuracy: right as f64 / n as f64,
+            macro_f1: f1_sum / known.len() as f64,
+            labels: known.into_iter().collect(),
+            confusion,
+        })
+    }
+}
+
+/// Precision, recall and F1 of one set of spans.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SpanScore {
+    /// Number of gold spans.
+    pub n_spans: usize,
+    /// Share of predicted spans that are gold spans; 0 without predicted spans.
+    pub precision: f64,
+    /// Share of gold spans that are predicted; 0 without gold spans.
+    pub recall: f64,
+    /// Harmonic mean of precision and recall; 0 when both are.
+    pub f1: f64,
+}
+
+/// Span scores over all types together (micro average) and for each type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SpanScores {
+    /// Number of gold spans.
+    pub n_spans: usize,
+    /// Share of predicted spans that are gold spans, over all types.
+    pub precision: f64,
+    /// Share of gold spans that are predicted, over all types.
+    pub recall: f64,
+    /// Harmonic mean of precision and recall, over all types.
+    pub f1: f64,
+    /// The same for each type that occurs in the gold or the predicted spans.
+    pub per_type: BTreeMap<String, SpanScore>,
+}
+
+impl SpanScores {
+    /// Scores predicted tags against gold tags, one slice of tags for each sentence.
+    ///
+    /// A predicted span counts as right when type, start and end all match. The spans are those
+    /// of [`spans`], so the scores equal seqeval's default (non-strict) mode.
+    ///
+    /// # Errors
+    /// [`MetricError::Count`] or [`MetricError::SentenceLength`] when the sides do not pair up.
+    ///
+    /// # Source
+    /// Nakayama 2018, seqeval, `f1_score(average="micro", zero_division=0)`.
+    pub fn from_tags<G, P, T, U>(gold: &[G], predicted: &[P]) -> Result<Self, MetricError>
+    where
+        G: AsRef<[T]>,
+        P: AsRef<[U]>,
+        T: AsRef<str>,
+        U: AsRef<str>,
+    {
+        same_count(gold.len(), predicted.len())?;
+        let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
+        for (sentence, (gold, predicted)) in gold.iter().zip(predicted).enumerate() {
+            let (gold, predicted) = (gold.as_ref(), predicted.as_ref());
+            if gold.len() != predicted.len() {
+                return Err(MetricError::SentenceLength {
+                    sentence,
+                    expected: gold.len(),
+                    found: predicted.len(),
+                });
+            }
+            let gold: BTreeSet<Span<'_>> = spans(gold).into_iter().collect();
+            for span in &gold {
+                counts.entry(span.kind).or_default().gold += 1;
+            }
+            for span in spans(predicted) {
+                let count = counts.entry(span.kind).or_default();
+                count.predicted += 1;
+                count.right += usize::from(gold.contains(&span));
+            }
+        }
+        let mut total = Counts::default();
+        for count in counts.values() {
+            total.gold += count.gold;
+            total.predicted += count.predicted;
+            total.right += count.right;
+        }
+        let SpanScore { n_spans, precision, recall, f1 } = total.score();
+        let per_type = counts.iter().map(|(kind, count)| ((*kind).to_owned(), count.score()));
+        Ok(Self { n_spans, precision, recall, f1, per_type: per_type.collect() })
+    }
+}
+
+#[derive(Default)]
+struct Counts {
+    gold: usize,
+    predicted: usize,
+    right: usize,
+}
+
+impl Counts {
+    fn score(&self) -> SpanScore {
+        let share = |of: usize| if of == 0 { 0.0 } else { self.right as f64 / of as f64 };
+        let (precision, recall) = (share(self.predicted), share(self.gold));
+        let f1 = if self.right == 0 {
+            0.0
+        } else {
+            2.0 * precision * recall / (precision + recall)
+        };
+        SpanScore { n_spans: self.gold, precision, recall, f1 }
+    }
+}
+
+/// A typed run of tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span<'a> {
+    /// Index of the first tag.
+    pub start: usize,
+    /// Index of the last tag, inclusive.
+    pub end: usize,
+    /// The part of the tag after `B-` or `I-`; `_` when there is none.
+    pub kind: &'a str,
+}
+
+/// Reads the spans off the tags of one sentence, forgiving ill-formed sequences.
+///
+/// `B-` and `S-` always start a span. `I-` and `E-` continue one of the same type and otherwise
+/// start one, so an `I-` at the start of a sentence, after `O` or after another type opens a span.
+/// `O`, a new start and a change of type end a span; `E-` and `S-` end theirs at once.
+///
+/// # Source
+/// Nakayama 2018, seqeval, default mode, which follows the CoNLL-2000 `conlleval` script.
+pub fn spans<T: AsRef<str>>(tags: &[T]) -> Vec<Span<'_>> {
+    let mut found = Vec::new();
+    let mut open: Option<Span<'_>> = None;
+    for (at, tag) in tags.iter().enumerate() {
+        let (prefix, kind) = split_tag(tag.as_ref());
+        let continues = !matches!(prefix, 'B' | 'S' | 'O')
+            && open.is_some_and(|span| span.kind == kind);
+        if !continues {
+            found.extend(open.take());
+        }
+        if prefix != 'O' {
+            let start = open.map_or(at, |span| span.start);
+            open = Some(Span { start, end: at, kind });
+        }
+        if matches!(prefix, 'E' | 'S') {
+            found.extend(open.take());
+        }
+    }
+    found.extend(open);
+    found
+}
+
+fn split_tag(tag: &str) -> (char, &str) {
+    let mut rest = tag.chars();
+    let prefix = match rest.next() {
+        // conlleval writes the outside tag as `.` in chunked punctuation.
+        None | Some('.') => 'O',
+        Some(prefix) => prefix,
+    };
+    let rest = rest.as_str();
+    let kind = rest.split_once('-').map_or(rest, |(_, kind)| kind);
+    (prefix, if kind.is_empty() { "_" } else { kind })
+}
+
+/// A score in one language.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LanguageScore {
+    /// BCP-47 tag.
+    pub language: String,
+    /// The score, in 0..=1.
+    pub score: f64,
+}
+
+/// How well a model trained in one language does in the others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TransferSummary {
+    /// The training language.
+    pub source: String,
+    /// Score in the source language; `None` when it was not evaluated.
+    pub source_score: Option<f64>,
+    /// Number of languages other than the source.
+    pub n_targets: usize,
+    /// Unweighted mean over the target languages, source excluded; `None` without targets.
+    pub mean_target: Option<f64>,
+    /// Source score − mean target score: what transfer costs, lower is better.
+    pub gap: Option<f64>,
+    /// The target language with the lowest score, the first by tag among equals.
+    pub worst: Option<LanguageScore>,
+    /// The target language with the highest score, the first by tag among equals.
+    pub best: Option<LanguageScore>,
+}
+
+impl TransferSummary {
+    /// Summarizes one score for each language tag.
+    pub fn from_scores(source: &str, scores: &BTreeMap<String, f64>) -> Self {
+        let targets = || scores.iter().filter(|(language, _)| *language != source);
+        let named = |(language, score): (&String, &f64)| LanguageScore {
+            language: language.clone(),
+            score: *score,
+        };
+        let source_score = scores.get(source).copied();
+        let n_targets = targets().count();
+        let mean_target = MeanStd::from_values(&targets().map(|(_, &score)| score).collect::<Vec<_>>())
+            .map(|summary| summary.mean);
+        Self {
+            source: source.to_owned(),
+            source_score,
+            n_targets,
+            mean_target,
+            gap: source_score.zip(mean_target).map(|(source, target)| source - target),
+            worst: targets().min_by(|a, b| a.1.total_cmp(b.1)).map(named),
+            best: targets().rev().max_by(|a, b| a.1.total_cmp(b.1)).map(named),
+        }
+    }
+}
+
+/// Mean and sample standard deviation, of one score over several seeds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct MeanStd {
+    /// Number of values.
+    pub n: usize,
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// Standard deviation with `n - 1` in the denominator; `None` for a single value.
+    pub std: Option<f64>,
+}
+
+impl MeanStd {
+    /// Summarizes the values; `None` when there are none.
+    pub fn from_values(values: &[f64]) -> Option<Self> {
+        let n = values.len();
+        if n == 0 {
+            return None;
+        }
+        let mean = values.iter().sum::<f64>() / n as f64;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let std = (n > 1).then(|| (squares / (n - 1) as f64).sqrt());
+        Some(Self { n, mean, std })
+    }
+}
+
+fn same_count(expected: usize, found: usize) -> Result<(), MetricError> {
+    if expected == found { Ok(()) } else { Err(MetricError::Count { expected, found }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(start: usize, end: usize, kind: &str) -> Span<'_> {
+        Span { start, end, kind }
+    }
+
+    fn split(tags: &str) -> Vec<&str> {
+        tags.split_whitespace().collect()
+    }
+
+    #[test]
+    fn macro_f1_counts_labels_of_either_side_only() {
+        // Label 3 is only predicted and gets F1 0; label 2 occurs nowhere and is not counted.
+        let scores = ClassificationScores::from_ids(&[0, 0, 1, 1], &[0, 1, 1, 3]).unwrap();
+        assert_eq!(scores.labels, [0, 1, 3]);
+        assert_eq!(scores.confusion, [[1, 1, 0], [0, 1, 1], [0, 0, 0]]);
+        assert_eq!(scores.accuracy, 0.5);
+        assert!((scores.macro_f1 - (2.0 / 3.0 + 0.5 + 0.0) / 3.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn unpaired_or_absent_labels_are_errors() {
+        assert_eq!(ClassificationScores::from_ids(&[], &[]), Err(MetricError::Empty));
+        let error = ClassificationScores::from_ids(&[0, 1], &[0]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "expected 2 predictions, one for each gold label, found 1"
+        );
+        let error = SpanScores::from_tags(&[split("O"), split("O O")], &[split("O"), split("O")]);
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "sentence 1: expected 2 predicted tags, found 1"
+        );
+    }
+
+    #[test]
+    fn ill_formed_tags_open_spans_as_in_conlleval() {
+        assert_eq!(spans(&split("I-PER I-PER O I-LOC")), [span(0, 1, "PER"), span(3, 3, "LOC")]);
+        assert_eq!(spans(&split("B-PER I-LOC I-LOC")), [span(0, 0, "PER"), span(1, 2, "LOC")]);
+        assert_eq!(spans(&split("B-PER B-PER I-PER")), [span(0, 0, "PER"), span(1, 2, "PER")]);
+        assert_eq!(spans(&split("O B-PER")), [span(1, 1, "PER")]);
+        assert_eq!(spans::<&str>(&[]), []);
+    }
+
+    #[test]
+    fn end_and_single_tags_close_spans() {
+        assert_eq!(
+            spans(&split("S-PER B-LOC I-LOC E-LOC I-LOC E-PER")),
+            [span(0, 0, "PER"), span(1, 3, "LOC"), span(4, 4, "LOC"), span(5, 5, "PER")]
+        );
+    }
+
+    #[test]
+    fn types_keep_inner_hyphens_and_may_be_missing() {
+        assert_eq!(spans(&split("B-geo-loc I-geo-loc B")), [span(0, 1, "geo-loc"), span(2, 2, "_")]);
+    }
+
+    #[test]
+    fn span_scores_are_micro_averages_over_exact_matches() {
+        let gold = [split("B-PER I-PER O B-LOC"), split("B-LOC O")];
+        let predicted = [split("B-PER I-PER O B-PER"), split("B-LOC O")];
+        let scores = SpanScores::from_tags(&gold, &predicted).unwrap();
+        assert_eq!(scores.n_spans, 3);
+        assert!((scores.precision - 2.0 / 3.0).abs() < 1e-15);
+        assert!((scores.recall - 2.0 / 3.0).abs() < 1e-15);
+        assert!((scores.f1 - 2.0 / 3.0).abs() < 1e-15);
+        let person = scores.per_type["PER"];
+        assert_eq!((person.n_spans, person.precision, person.recall), (1, 0.5, 1.0));
+        assert_eq!(scores.per_type["LOC"].recall, 0.5);
+    }
+
+    #[test]
+    fn no_spans_score_zero_not_nan() {
+        let scores = SpanScores::from_tags(&[split("O O")], &[split("O O")]).unwrap();
+        assert_eq!((scores.precision, scores.recall, scores.f1), (0.0, 0.0, 0.0));
+    }
+
+    #[test]
+    fn transfer_summary_leaves_the_source_out_of_the_mean() {
+        let scores = [("en", 0.9), ("de", 0.8), ("sw", 0.5), ("th", 0.5)];
+        let scores = scores.map(|(language, score)| (language.to_owned(), score)).into();
+        let summary = TransferSummary::from_scores("en", &scores);
+        assert_eq!((summary.n_targets, summary.source_score), (3, Some(0.9)));
+        assert!((summary.mean_target.unwrap() - 0.6).abs() < 1e-15);
+        assert!((summary.gap.unwrap() - 0.3).abs() < 1e-15);
+        assert_eq!(summary.worst.unwrap().language, "sw");
+        assert_eq!(summary.best.unwrap().language, "de");
+    }
+
+    #[test]
+    fn missing_source_or_targets_leave_the_gap_open() {
+        let scores = BTreeMap::from([("de".to_owned(), 0.5)]);
+        assert_eq!(TransferSummary::from_scores("en", &scores).gap, None);
+        assert_eq!(TransferSummary::from_scores("de", &scores).mean_target, None);
+    }
+
+    #[test]
+    fn deviation_is_of_the_sample_and_needs_two_values() {
+        assert_eq!(MeanStd::from_values(&[]), None);
+        assert_eq!(MeanStd::from_values(&[2.0]).unwrap().std, None);
+        let summary = MeanStd::from_values(&[1.0, 2.0, 4.0]).unwrap();
+        assert!((summary.mean - 7.0 / 3.0).abs() < 1e-15);
+        assert!((summary.std.unwrap() - (7.0f64 / 3.0).sqrt()).abs() < 1e-15);
+    }
+}
