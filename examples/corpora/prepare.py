@@ -88,7 +88,7 @@ def check_sha256(name, data, expected):
 def write_whole(path, text):
     """Write `text` under a temporary name, then move it, so that `path` is never half a file."""
     part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
+    part.write_text(text, encoding="utf-8", newline="\n")
     os.replace(part, path)
 
 

@@ -1,1 +1,109 @@
-//! stub
+//! What the tests share: fixtures, devices, comparisons.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::PathBuf;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use isogloss_model::WeightFiles;
+
+/// The folder of the committed fixtures.
+pub fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+}
+
+/// The devices to test on, with a name for messages: flex, ndarray, and a software Vulkan device
+/// where the environment has one (`VK_DRIVER_FILES`).
+pub fn devices() -> Vec<(&'static str, Device)> {
+    #[expect(deprecated, reason = "ndarray stays on offer as a second opinion")]
+    let ndarray = Device::ndarray();
+    let mut devices = vec![("flex", Device::flex()), ("ndarray", ndarray)];
+    if std::env::var_os("VK_DRIVER_FILES").is_some() {
+        devices.push(("vulkan", Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)));
+    } else {
+        eprintln!("no VK_DRIVER_FILES: the Vulkan device is left out");
+    }
+    devices
+}
+
+/// A fixture file whose tensors are read by name.
+pub struct Fixture {
+    tensors: safetensors::SafeTensors<'static>,
+}
+
+impl Fixture {
+    /// Opens `tests/fixtures/<name>.safetensors`.
+    pub fn open(name: &str) -> Self {
+        let path = fixtures().join(format!("{name}.safetensors"));
+        let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        Self { tensors: safetensors::SafeTensors::deserialize(bytes.leak()).unwrap() }
+    }
+
+    /// The names of all tensors.
+    pub fn names(&self) -> Vec<String> {
+        self.tensors.names().into_iter().map(str::to_owned).collect()
+    }
+
+    /// Tells whether there is a tensor of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.tensors.tensor(name).is_ok()
+    }
+
+    /// The shape of a tensor.
+    pub fn shape(&self, name: &str) -> Vec<usize> {
+        self.tensors.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}")).shape().to_vec()
+    }
+
+    /// The values of a float tensor.
+    pub fn floats(&self, name: &str) -> Vec<f32> {
+        let view = self.tensors.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}"));
+        view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+    }
+
+    /// The values of an integer tensor.
+    pub fn ints(&self, name: &str) -> Vec<i32> {
+        let view = self.tensors.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}"));
+        view.data().as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b)).collect()
+    }
+}
+
+/// Opens the weights of a fixture's folder.
+pub fn weights(folder: &str) -> WeightFiles {
+    WeightFiles::open(&fixtures().join(folder)).unwrap()
+}
+
+/// The values of a tensor.
+pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().try_into_vec().unwrap()
+}
+
+/// A tensor with these values.
+pub fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// Numbers that look random, the same at each call: `sin` of a quadratic.
+pub fn waves(n: usize, phase: f32) -> Vec<f32> {
+    (0..n).map(|i| (phase + i as f32 * 1.37 + (i * i % 97) as f32).sin()).collect()
+}
+
+/// The largest `|a - b|`, and that divided by the largest `|b|`.
+///
+/// # Panics
+/// If the lengths differ or a number is not finite.
+pub fn difference(a: &[f32], b: &[f32]) -> (f32, f32) {
+    assert_eq!(a.len(), b.len(), "lengths");
+    assert!(a.iter().chain(b).all(|x| x.is_finite()), "a number that is not finite");
+    let absolute = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let scale = b.iter().map(|b| b.abs()).fold(0.0, f32::max);
+    (absolute, if scale > 0.0 { absolute / scale } else { absolute })
+}
+
+/// Fails unless the values agree within `tolerance`, relative to the largest of them.
+pub fn assert_close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
+    let (absolute, relative) = difference(found, expected);
+    assert!(
+        relative <= tolerance,
+        "{what}: relative difference {relative:e} (absolute {absolute:e}) above {tolerance:e}"
+    );
+}

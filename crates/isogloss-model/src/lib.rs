@@ -39,5 +39,5 @@ pub use input::{ModelInput, Tokens};
 pub use load::{HeadChoice, LoadReport, LoadedModel, load};
 pub use model::{Model, ModelOutput};
 pub use params::{Init, NamedParam, ParamSource, RandomParams, named_parameters};
-pub use save::{save, write_safetensors};
+pub use save::{parameter_name, save, write_safetensors};
 pub use weights::WeightFiles;

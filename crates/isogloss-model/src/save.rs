@@ -39,13 +39,13 @@ pub fn save(
     }
     let mut params = named_parameters(model);
     for param in &mut params {
-        param.path = saved_key(config, head, &param.path);
+        param.path = parameter_name(config, head, &param.path);
     }
     write_safetensors(&folder.join("model.safetensors"), params)
 }
 
-/// The name of a parameter in the written file.
-fn saved_key(config: &EncoderConfig, head: Option<&HeadSpec>, path: &str) -> String {
+/// The name of a parameter in a Hugging Face file, from its path in a [`Model`].
+pub fn parameter_name(config: &EncoderConfig, head: Option<&HeadSpec>, path: &str) -> String {
     let family = config.family;
     match (path.strip_prefix("encoder."), head) {
         (Some(path), Some(_)) => format!("{}{}", family.prefix(), family.encoder_key(path)),

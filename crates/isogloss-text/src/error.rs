@@ -33,7 +33,7 @@ pub enum TextError {
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// The column in the line, counted from 1, where it is known.
+        /// The byte of the line, counted from 1, where it is known.
         column: Option<usize>,
         /// What is wrong with it.
         #[source]

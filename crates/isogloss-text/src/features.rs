@@ -154,7 +154,7 @@ pub fn featurize_tagging(
     units: TagUnits,
     options: &FeatureOptions,
 ) -> Result<Featurized, TextError> {
-    let tag_words = |example: &Example, words: &[String], tags: &[String]| {
+    let from_words = |example: &Example, words: &[String], tags: &[String]| {
         let input = tokenizer.encode_words(words, options.max_length)?;
         match labels {
             None => Ok((Features { input, target: Target::None }, 0)),
@@ -162,11 +162,11 @@ pub fn featurize_tagging(
         }
     };
     featurize(examples, options.unseen, |example| match (&example.content, units) {
-        (Content::Words { words, tags }, _) => tag_words(example, words, tags),
+        (Content::Words { words, tags }, _) => from_words(example, words, tags),
         (Content::Text { text, slots, .. }, TagUnits::Word) => {
             let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
             let tags: Vec<String> = bio_labels(&whitespace_words(text), slots).iter().map(Bio::to_string).collect();
-            tag_words(example, &words, &tags)
+            from_words(example, &words, &tags)
         }
         (Content::Text { text, slots, .. }, TagUnits::Subword) => {
             let input = tokenizer.encode(text, None, options.max_length)?;
@@ -259,13 +259,12 @@ fn featurize(
 mod tests {
     use super::{FeatureOptions, Featurized, TagUnits, Target, Unseen, featurize_classification, featurize_tagging};
     use crate::tokenizer::tests::unigram;
-    use crate::{Columns, Example, Format, LabelSet, ReadOptions, TextError, read_examples};
+    use crate::{Example, Format, LabelSet, ReadOptions, TextError, read_examples};
 
     const X: i32 = crate::IGNORE_INDEX;
 
     fn jsonl(data: &str) -> Vec<Example> {
-        let columns = Columns::default();
-        read_examples(data.as_bytes(), "de.jsonl".as_ref(), &ReadOptions::new(Format::Jsonl).with_columns(columns)).unwrap()
+        read_examples(data.as_bytes(), "de.jsonl".as_ref(), &ReadOptions::new(Format::Jsonl)).unwrap()
     }
 
     fn conll(data: &str) -> Vec<Example> {

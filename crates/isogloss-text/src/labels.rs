@@ -57,7 +57,7 @@ impl LabelSet {
     /// A tag `B-<name>` or `I-<name>` brings the other, because another language may split the same span into more units.
     pub fn tags<'a>(examples: impl IntoIterator<Item = &'a Example>) -> Self {
         let mut names = BTreeSet::new();
-        let mut add_span = |name: &str, names: &mut BTreeSet<String>| {
+        let add_span = |name: &str, names: &mut BTreeSet<String>| {
             names.insert(Bio::Begin(name.to_owned()).to_string());
             names.insert(Bio::Inside(name.to_owned()).to_string());
         };

@@ -193,7 +193,7 @@ fn keep_split(source: &Source, examples: Vec<Example>, split: &str, field: &str)
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Format, ReadOptions, read_examples, read_pair_file, read_pairs};
+    use super::{Format, ReadOptions, read_examples, read_file, read_pair_file, read_pairs};
     use crate::TextError;
 
     const FORMATS: [Format; 5] = [Format::Jsonl, Format::Tsv, Format::Csv, Format::Conll, Format::Conllu];
@@ -242,6 +242,17 @@ mod tests {
         assert!(serde_json::from_str::<ReadOptions>(r#"{"format": "jsonl"}"#).is_ok());
         assert!(serde_json::from_str::<ReadOptions>(r#"{"format": "jsonl", "spilt": "train"}"#).is_err());
         assert!(serde_json::from_str::<ReadOptions>(r#"{"format": "jsonl", "columns": {"txt": "a"}}"#).is_err());
+    }
+
+    #[test]
+    fn files_are_named_by_their_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("de.conll");
+        std::fs::write(&path, "Licht O\nan\n").unwrap();
+        let error = read_file(&path, &ReadOptions::new(Format::Conll)).unwrap_err();
+        assert_eq!(error.to_string(), format!("{}:2: expected at least 2 columns, found 1", path.display()));
+        std::fs::write(&path, "yes\tja\n").unwrap();
+        assert_eq!(read_pair_file(&path).unwrap()[0].origin.path.as_ref(), path);
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! Tokenizers as `tokenizer.json` files describe them.
 
+mod check;
+
 use std::borrow::Cow;
 use std::path::Path;
 
+use serde::Deserialize as _;
+use serde_json::Value;
 use tokenizers::models::ModelWrapper;
 use tokenizers::parallelism::MaybeParallelRefIterator as _;
 use tokenizers::utils::truncation::{TruncationParams, truncate_encodings};
@@ -51,8 +55,14 @@ impl Tokenizer {
     /// [`TextError::Tokenizer`] if it is not a tokenizer, or if an id of it does not fit in an `i32`.
     pub fn from_bytes(bytes: &[u8], name: &Path) -> Result<Self, TextError> {
         let fault = |reason: String| TextError::Tokenizer { path: name.to_owned(), reason };
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| fault(error.to_string()))?;
-        inner.with_truncation(None).map_err(|error| fault(error.to_string()))?.with_padding(None);
+        let mut file: Value = serde_json::from_slice(bytes).map_err(|error| fault(error.to_string()))?;
+        if let Some(parts) = file.as_object_mut() {
+            for unused in ["truncation", "padding", "decoder"] {
+                parts.remove(unused);
+            }
+        }
+        file.get("normalizer").map_or(Ok(()), check::check_normalizer).map_err(fault)?;
+        let mut inner = tokenizers::Tokenizer::deserialize(&file).map_err(|error| fault(error.to_string()))?;
         let post_processor = inner.get_post_processor().cloned();
         inner.with_post_processor(None::<PostProcessorWrapper>);
 
@@ -61,6 +71,8 @@ impl Tokenizer {
         let highest = highest.map_or(Ok(0), i32::try_from).map_err(|_| fault("a token id exceeds 2147483647".into()))?;
         let n_ids = usize::try_from(highest).map_or(0, |highest| highest + 1);
         let vocab_size = n_ids.max(inner.get_model().get_vocab_size());
+        let mut processors = post_processor.iter();
+        processors.try_for_each(|processor| check::check_post_processor(processor, vocab_size)).map_err(fault)?;
         Ok(Self { inner, post_processor, vocab_size })
     }
 

@@ -1,1 +1,36 @@
-//! stub
+//! Fine-tune multilingual text encoders in one language, use them in others.
+//!
+//! A [`Recipe`] is a TOML file that states every value that affects a number. Checked, it becomes a
+//! [`Plan`]; [`finetune`] carries a plan out in a run folder, and [`evaluate`] scores a finished
+//! model in any language.
+
+#![forbid(unsafe_code)]
+
+mod checkpoint;
+mod data;
+pub mod device;
+mod environment;
+mod error;
+mod evaluate;
+pub mod hub;
+pub mod metrics;
+mod predict;
+mod recipe;
+pub mod report;
+mod run_folder;
+mod train;
+
+pub use data::{Corpus, DataReport, LabeledSet};
+pub use error::{Error, RecipeError, RecipeFault};
+pub use evaluate::{LanguageResult, Results, Scores, Selection, evaluate, evaluate_set};
+pub use predict::{Prediction, Predictor};
+pub use recipe::{
+    DataRecipe, Languages, ModelRecipe, ObjectiveRecipe, OptimizerRecipe, Plan, Recipe, Splits,
+    Task, TrainingRecipe,
+};
+pub use run_folder::{RunFolder, RunStatus};
+pub use train::{Event, Outcome, RunOptions, finetune};
+
+pub use isogloss_methods as methods;
+pub use isogloss_model as model;
+pub use isogloss_text as text;

@@ -1,2 +1,101 @@
-//! stub
-fn main() {}
+//! The project's own tasks, run as `cargo xtask <task>`.
+#![expect(clippy::print_stdout, reason = "a command line tool prints")]
+
+mod fixtures;
+mod gpu;
+mod tidy;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+
+const USAGE: &str = "usage: cargo xtask <task>
+
+  check [--fast]              format, tidy, clippy, docs, tests; --fast ends before docs
+  test [ARGS]                 the tests, on a software GPU where there is one; ARGS go to cargo test
+  fixtures [--check] [NAMES]  run tests/fixtures/make/*.py, or only those named;
+                              --check compares instead of writing";
+
+/// A name and what to do; a step that fails ends the check.
+type Step = (&'static str, fn() -> Result<()>);
+
+/// Cheapest first.
+const FAST: [Step; 3] = [("format", format), ("tidy", tidy::tidy), ("clippy", clippy)];
+const SLOW: [Step; 2] = [("docs", docs), ("tests", || test(&[]))];
+
+fn main() -> Result<()> {
+    env::set_current_dir(root()?)?;
+    let args: Vec<String> = env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args.as_slice() {
+        ["check"] => check(FAST.iter().chain(&SLOW)),
+        ["check", "--fast"] => check(&FAST),
+        ["test", args @ ..] => test(args),
+        ["fixtures", "--check", names @ ..] => fixtures::check(names),
+        ["fixtures", names @ ..] => fixtures::make(names),
+        _ => bail!(USAGE),
+    }
+}
+
+/// Runs the steps in turn, each with its name before it and its time after it.
+fn check<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Result<()> {
+    let mut steps = steps.into_iter().peekable();
+    while let Some((name, step)) = steps.next() {
+        println!("==> {name}");
+        let start = Instant::now();
+        step().with_context(|| format!("step {name} failed"))?;
+        // The last step ends with cargo's own result and times.
+        if steps.peek().is_some() {
+            println!("    {name}: {:.1} s", start.elapsed().as_secs_f64());
+        }
+    }
+    Ok(())
+}
+
+fn format() -> Result<()> {
+    run(&mut cargo(&["fmt", "--all", "--check"]))
+}
+
+fn clippy() -> Result<()> {
+    run(&mut cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
+
+fn docs() -> Result<()> {
+    let mut doc = cargo(&["doc", "--release", "--workspace", "--no-deps"]);
+    run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn test(args: &[&str]) -> Result<()> {
+    let mut test = cargo(&["test", "--release", "--workspace"]);
+    gpu::prepare(&mut test)?;
+    run(test.args(args))
+}
+
+/// The same cargo that runs this task.
+fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args);
+    command
+}
+
+/// Runs a command to its end; anything but success is an error that shows the command.
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
+    ensure!(status.success(), "{command:?}: {status}");
+    Ok(())
+}
+
+/// The workspace's folder, asked at run time because clones may share a target folder.
+fn root() -> Result<PathBuf> {
+    let package = env::var_os("CARGO_MANIFEST_DIR").context("run this as `cargo xtask`")?;
+    let root = Path::new(&package).ancestors().nth(2);
+    Ok(root.context("xtask lies in crates/xtask")?.to_owned())
+}
+
+/// Where build outputs go, and what these tasks make for themselves.
+fn target_folder() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from)
+}

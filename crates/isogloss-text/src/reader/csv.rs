@@ -66,15 +66,10 @@ impl<'a> Rows<'a> {
             Some(quoted) => self.quoted(quoted),
             None => {
                 let n_bytes = self.rest.find([',', '\n']).unwrap_or(self.rest.len());
-                let (mut cell, rest) = self.rest.split_at(n_bytes);
+                let (cell, rest) = self.rest.split_at(n_bytes);
                 self.rest = rest;
-                if !rest.starts_with(',') {
-                    let at_line_end = cell.strip_suffix('\r');
-                    if let (Some(shorter), true) = (at_line_end, rest.starts_with('\n')) {
-                        cell = shorter;
-                    }
-                }
-                Ok(Cow::Borrowed(cell))
+                let before_line_feed = cell.strip_suffix('\r').filter(|_| rest.starts_with('\n'));
+                Ok(Cow::Borrowed(before_line_feed.unwrap_or(cell)))
             }
         }
     }

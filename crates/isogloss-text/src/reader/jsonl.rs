@@ -131,7 +131,7 @@ mod tests {
     fn every_fault_names_its_line() {
         for (line, expected) in [
             ("{\"text\": \"a\",}", "de.jsonl:3:14: trailing comma"),
-            ("[1]", "de.jsonl:3:0: invalid type: sequence, expected a map"),
+            ("[1]", "de.jsonl:3: invalid type: sequence, expected a map"),
             ("{\"label\": \"a\"}", "de.jsonl:3: no field \"text\""),
             ("{\"text\": null}", "de.jsonl:3: no field \"text\""),
             ("{\"text\": \" \"}", "de.jsonl:3: empty \"text\""),

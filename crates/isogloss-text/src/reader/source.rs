@@ -54,6 +54,8 @@ impl Source {
         // The parser counts lines from the start of this line, which would mislead.
         let message = error.to_string();
         let reason = message.split_once(" at line ").map_or(message.as_str(), |(reason, _)| reason).to_owned();
+        // Column 0 stands for the value as a whole.
+        let column = column.filter(|&column| column > 0);
         TextError::Line { path: self.path.to_path_buf(), line, column, problem: LineProblem::Json { reason } }
     }
 

@@ -1,3 +1,5 @@
+//! Small tokenizers of each kind, and what they must do.
+
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -35,16 +37,47 @@ pub(crate) const UNIGRAM: &str = r#"{
     }
 }"#;
 
+/// A tokenizer of the kind of multilingual BERT's.
+const WORD_PIECE: &str = r###"{
+    "version": "1.0", "truncation": null, "padding": null,
+    "added_tokens": [{"id": 1, "content": "[CLS]", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}],
+    "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": true, "lowercase": true},
+    "pre_tokenizer": {"type": "BertPreTokenizer"},
+    "post_processor": {"type": "BertProcessing", "sep": ["[SEP]", 2], "cls": ["[CLS]", 1]},
+    "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
+    "model": {
+        "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
+        "vocab": {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "licht": 3, "##er": 4, "灯": 5, "##开": 6, "打": 7}
+    }
+}"###;
+
+/// A tokenizer of the kind of RoBERTa's.
+const BYTE_LEVEL: &str = r#"{
+    "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+    "normalizer": {"type": "NFC"},
+    "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+    "post_processor": {"type": "RobertaProcessing", "sep": ["</s>", 1], "cls": ["<s>", 0], "trim_offsets": true, "add_prefix_space": false},
+    "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+    "model": {
+        "type": "BPE", "dropout": null, "unk_token": "<unk>", "continuing_subword_prefix": null, "end_of_word_suffix": null,
+        "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+        "vocab": {"<s>": 0, "</s>": 1, "<unk>": 2, "a": 3, "u": 4, "s": 5, "Ġ": 6, "au": 7, "Ġau": 8}, "merges": [["a", "u"], ["Ġ", "au"]]
+    }
+}"#;
+
 pub(crate) fn unigram() -> Tokenizer {
-    Tokenizer::from_bytes(UNIGRAM.as_bytes(), "tokenizer.json".as_ref()).unwrap()
+    read(UNIGRAM)
+}
+
+fn read(json: &str) -> Tokenizer {
+    Tokenizer::from_bytes(json.as_bytes(), "tokenizer.json".as_ref()).unwrap()
 }
 
 fn word_level() -> Tokenizer {
-    let json = r#"{
+    read(r#"{
         "version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "Whitespace"},
         "model": {"type": "WordLevel", "vocab": {"[UNK]": 0, "Licht": 1, "灯": 7}, "unk_token": "[UNK]"}
-    }"#;
-    Tokenizer::from_bytes(json.as_bytes(), "tokenizer.json".as_ref()).unwrap()
+    }"#)
 }
 
 fn words(words: &[&str]) -> Vec<String> {
@@ -55,6 +88,8 @@ fn words(words: &[&str]) -> Vec<String> {
 fn the_vocabulary_reaches_to_the_highest_id() {
     assert_eq!((unigram().vocab_size(), unigram().kind()), (14, "Unigram"));
     assert_eq!((word_level().vocab_size(), word_level().kind()), (8, "WordLevel"));
+    assert_eq!((read(WORD_PIECE).vocab_size(), read(WORD_PIECE).kind()), (8, "WordPiece"));
+    assert_eq!((read(BYTE_LEVEL).vocab_size(), read(BYTE_LEVEL).kind()), (9, "BPE"));
     assert_eq!(unigram().token(13).as_deref(), Some("<mask>"));
     assert_eq!(unigram().token(14), None);
     assert_eq!(unigram().id("<pad>"), Some(1));
@@ -85,6 +120,19 @@ fn spans_leave_out_the_space_that_a_piece_begins_with() {
     let encoded = unigram().encode("Licht aus", None, 16).unwrap();
     assert_eq!(encoded.offsets, [(0, 0), (0, 5), (5, 9), (0, 0)]);
     assert_eq!(unigram().spans(&encoded, "Licht aus"), [(0, 0), (0, 5), (6, 9), (0, 0)]);
+}
+
+#[test]
+fn normalized_texts_keep_their_own_offsets() {
+    // Case and accents go, and each Chinese character becomes a word.
+    let encoded = read(WORD_PIECE).encode("LI\u{301}CHTER 打灯", None, 16).unwrap();
+    assert_eq!(encoded.ids, [1, 3, 4, 7, 5, 2]);
+    assert_eq!(encoded.offsets, [(0, 0), (0, 6), (6, 8), (9, 10), (10, 11), (0, 0)]);
+    assert_eq!(encoded.word_ids, [None, Some(0), Some(0), Some(1), Some(2), None]);
+
+    let encoded = read(BYTE_LEVEL).encode("au  aus", None, 16).unwrap();
+    assert_eq!(encoded.ids, [0, 7, 6, 8, 5, 1]);
+    assert_eq!(read(BYTE_LEVEL).spans(&encoded, "au  aus"), [(0, 0), (0, 2), (3, 3), (4, 6), (6, 7), (0, 0)]);
 }
 
 #[test]
@@ -137,8 +185,7 @@ fn a_batch_equals_its_texts_one_by_one() {
 #[test]
 fn a_text_that_the_model_refuses_is_an_error() {
     let json = r#"{"version": "1.0", "added_tokens": [], "model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "?"}}"#;
-    let tokenizer = Tokenizer::from_bytes(json.as_bytes(), "tokenizer.json".as_ref()).unwrap();
-    assert!(tokenizer.encode("b", None, 4).unwrap_err().to_string().starts_with("cannot tokenize \"b\": "));
+    assert!(read(json).encode("b", None, 4).unwrap_err().to_string().starts_with("cannot tokenize \"b\": "));
 }
 
 #[test]
@@ -159,9 +206,13 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_file_gives_a_tokenizer_or_an_error(place in 0..UNIGRAM.len(), byte: u8) {
-        let mut bytes = UNIGRAM.as_bytes().to_vec();
-        bytes[place] = byte;
+    fn a_damaged_file_gives_a_tokenizer_or_an_error(
+        json in prop::sample::select(vec![UNIGRAM, WORD_PIECE, BYTE_LEVEL]),
+        place: prop::sample::Index,
+        byte: u8,
+    ) {
+        let mut bytes = json.as_bytes().to_vec();
+        *place.get_mut(&mut bytes) = byte;
         if let Ok(tokenizer) = Tokenizer::from_bytes(&bytes, "x".as_ref()) {
             let _ = tokenizer.encode("Licht 打开灯", Some("aus"), 8);
         }

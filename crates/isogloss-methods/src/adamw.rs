@@ -1,0 +1,163 @@
+//! AdamW over a module, with clipping by the global norm and the usual groups.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use isogloss_kernels::adamw;
+use isogloss_model::NamedParam;
+use serde::{Deserialize, Serialize};
+
+use crate::Gradients;
+
+/// Configures [`AdamW`]; the defaults are PyTorch's but for the decay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdamWConfig {
+    /// β₁ and β₂.
+    pub betas: [f64; 2],
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Decoupled decay of matrices; biases and normalizations, which are vectors, do not decay.
+    pub weight_decay: f64,
+    /// Largest global norm of the gradients; none clips nothing.
+    pub max_grad_norm: Option<f64>,
+}
+
+impl Default for AdamWConfig {
+    fn default() -> Self {
+        Self { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.01, max_grad_norm: Some(1.0) }
+    }
+}
+
+/// The optimizer's memory: two moments a parameter, begun when its first gradient comes.
+///
+/// # Source
+/// Loshchilov & Hutter 2019, arXiv:1711.05101, alg. 2; clipping as PyTorch's `clip_grad_norm_`:
+/// gradients are multiplied by `max_grad_norm / (norm + 1e-6)` when that is below one.
+pub struct AdamW {
+    config: AdamWConfig,
+    moments: BTreeMap<String, Moments>,
+}
+
+struct Moments {
+    first: Tensor<1>,
+    second: Tensor<1>,
+    n_steps: u64,
+}
+
+impl AdamW {
+    /// Begins without memory.
+    pub fn new(config: AdamWConfig) -> Self {
+        Self { config, moments: BTreeMap::new() }
+    }
+
+    /// Changes the parameters of `module` that have a gradient.
+    ///
+    /// Returns the module and the global norm before clipping. If the norm is not finite, nothing
+    /// is changed.
+    pub fn step<M: Module>(
+        &mut self,
+        module: M,
+        gradients: Gradients,
+        learning_rate: f64,
+    ) -> (M, f64) {
+        let norm = gradients.global_norm();
+        if !norm.is_finite() {
+            return (module, norm);
+        }
+        let clip = |max: f64| (max / (norm + 1e-6)).min(1.0);
+        let grad_scale = self.config.max_grad_norm.map_or(1.0, clip);
+        let mut mapper =
+            Stepper { path: Vec::new(), optimizer: self, gradients, learning_rate, grad_scale };
+        (module.map(&mut mapper), norm)
+    }
+
+    /// The moments as tensors `first.<path>` and `second.<path>`, and the steps of each parameter.
+    pub fn state(&self) -> (Vec<NamedParam>, BTreeMap<String, u64>) {
+        let mut tensors = Vec::with_capacity(2 * self.moments.len());
+        for (path, moments) in &self.moments {
+            tensors.push(NamedParam::new(format!("first.{path}"), moments.first.clone()));
+            tensors.push(NamedParam::new(format!("second.{path}"), moments.second.clone()));
+        }
+        let steps = self.moments.iter().map(|(path, moments)| (path.clone(), moments.n_steps));
+        (tensors, steps.collect())
+    }
+
+    /// Restores what [`state`](Self::state) gave; `read` returns the values of a tensor by name.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn restore<E>(
+        config: AdamWConfig,
+        steps: &BTreeMap<String, u64>,
+        device: &Device,
+        mut read: impl FnMut(&str) -> Result<Vec<f32>, E>,
+    ) -> Result<Self, E> {
+        let mut moments = BTreeMap::new();
+        for (path, n_steps) in steps {
+            let mut tensor = |name: String| {
+                let values = read(&name)?;
+                let shape = [values.len()];
+                Ok(Tensor::from_data(TensorData::new(values, shape), device))
+            };
+            let first = tensor(format!("first.{path}"))?;
+            let second = tensor(format!("second.{path}"))?;
+            moments.insert(path.clone(), Moments { first, second, n_steps: *n_steps });
+        }
+        Ok(Self { config, moments })
+    }
+}
+
+struct Stepper<'a> {
+    path: Vec<String>,
+    optimizer: &'a mut AdamW,
+    gradients: Gradients,
+    learning_rate: f64,
+    grad_scale: f64,
+}
+
+impl ModuleMapper for Stepper<'_> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.path.join(".");
+        let Some(gradient) = self.gradients.remove(&path) else {
+            return param;
+        };
+        let config = &self.optimizer.config;
+        let moments = self.optimizer.moments.remove(&path).unwrap_or_else(|| Moments {
+            first: gradient.zeros_like(),
+            second: gradient.zeros_like(),
+            n_steps: 0,
+        });
+        let n_steps = moments.n_steps + 1;
+        let step = isogloss_kernels::AdamW {
+            learning_rate: self.learning_rate,
+            beta_1: config.betas[0],
+            beta_2: config.betas[1],
+            epsilon: config.epsilon,
+            weight_decay: if D > 1 { config.weight_decay } else { 0.0 },
+            step: n_steps,
+            grad_scale: self.grad_scale,
+        };
+
+        let (id, tensor, mapper) = param.consume();
+        let (requires_grad, shape) = (tensor.is_require_grad(), tensor.shape());
+        let is_autodiff = tensor.is_autodiff();
+        let flat = tensor.without_autodiff().reshape([shape.num_elements()]);
+        let [flat, first, second] = adamw(flat, gradient, moments.first, moments.second, step);
+        self.optimizer.moments.insert(path, Moments { first, second, n_steps });
+        let mut tensor = flat.reshape::<D, _>(shape);
+        if is_autodiff {
+            tensor = tensor.autodiff();
+        }
+        Param::from_mapped_value(id, tensor.set_require_grad(requires_grad), mapper)
+    }
+}

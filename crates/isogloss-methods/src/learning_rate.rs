@@ -1,0 +1,54 @@
+//! Learning rates over the steps of a run.
+
+use serde::{Deserialize, Serialize};
+
+/// The form of the curve after the warm-up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LearningRateCurve {
+    /// Straight down to zero at the last step.
+    #[default]
+    Linear,
+    /// Half a cosine down to zero at the last step.
+    Cosine,
+    /// Stays at its peak.
+    Constant,
+}
+
+/// A peak, a warm-up and a curve.
+///
+/// # Source
+/// The same factors as `transformers`' `get_linear_schedule_with_warmup` and its siblings.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LearningRateConfig {
+    /// The highest value, reached at the end of the warm-up.
+    pub peak: f64,
+    /// Steps of linear growth from zero.
+    pub warmup_steps: u64,
+    /// Steps in all.
+    pub total_steps: u64,
+    /// What follows the warm-up.
+    pub curve: LearningRateCurve,
+}
+
+impl LearningRateConfig {
+    /// The learning rate of the optimizer step number `step`, from 0.
+    pub fn at(&self, step: u64) -> f64 {
+        self.peak * self.factor(step)
+    }
+
+    fn factor(&self, step: u64) -> f64 {
+        let (step, warmup, total) = (step as f64, self.warmup_steps as f64, self.total_steps as f64);
+        if step < warmup {
+            return step / warmup.max(1.0);
+        }
+        let progress = (step - warmup) / (total - warmup).max(1.0);
+        match self.curve {
+            LearningRateCurve::Constant => 1.0,
+            LearningRateCurve::Linear => (1.0 - progress).max(0.0),
+            LearningRateCurve::Cosine => {
+                (0.5 * (1.0 + (std::f64::consts::PI * progress).cos())).max(0.0)
+            }
+        }
+    }
+}

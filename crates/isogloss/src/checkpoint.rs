@@ -1,0 +1,102 @@
+//! The state that training goes on from: weights, moments, and where in the run it was.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use burn::tensor::Device;
+use isogloss_methods::{AdamW, AdamWConfig};
+use isogloss_model::{
+    HeadChoice, HeadSpec, LoadError, LoadedModel, Model, WeightFiles, load, save, write_safetensors,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::io;
+use crate::run_folder::{RunFolder, remove_folder, replace_folder, write_atomically};
+use crate::Error;
+
+/// Where a run is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// Optimizer steps done.
+    pub(crate) step: u64,
+    /// The best evaluation so far.
+    pub(crate) best: Option<Best>,
+    /// Length of the log, in bytes.
+    pub(crate) log_len: u64,
+    /// Sum of the losses since the last line of the log.
+    pub(crate) loss_sum: f64,
+    /// Steps of that sum.
+    pub(crate) loss_n: u64,
+}
+
+/// The best evaluation of a run so far.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Best {
+    pub(crate) step: u64,
+    pub(crate) score: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    #[serde(flatten)]
+    progress: Progress,
+    /// Steps that the optimizer has taken, by parameter.
+    optimizer_steps: BTreeMap<String, u64>,
+}
+
+/// Writes a checkpoint, then removes the ones before it.
+pub(crate) fn write(
+    run: &RunFolder,
+    progress: &Progress,
+    model: &Model,
+    head: &HeadSpec,
+    config_json: &Value,
+    optimizer: &AdamW,
+) -> Result<(), Error> {
+    let folder = run.checkpoints().join(format!("step-{:08}", progress.step));
+    replace_folder(&folder, |folder| {
+        save(folder, model, Some(head), config_json)?;
+        let (moments, optimizer_steps) = optimizer.state();
+        let moments_folder = folder.join("optimizer");
+        fs::create_dir_all(&moments_folder).map_err(io(&moments_folder))?;
+        write_safetensors(&moments_folder.join("model.safetensors"), moments)?;
+        let state = State { progress: progress.clone(), optimizer_steps };
+        let bytes = serde_json::to_vec_pretty(&state).expect("numbers and names are printable");
+        write_atomically(&folder.join("state.json"), &bytes)
+    })?;
+    remove_all_but(run, &folder)
+}
+
+fn remove_all_but(run: &RunFolder, keep: &Path) -> Result<(), Error> {
+    let folder = run.checkpoints();
+    for entry in fs::read_dir(&folder).map_err(io(&folder))? {
+        let path = entry.map_err(io(&folder))?.path();
+        if path != keep {
+            remove_folder(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads a checkpoint.
+pub(crate) fn read(
+    folder: &Path,
+    config: AdamWConfig,
+    device: &Device,
+) -> Result<(LoadedModel, AdamW, Progress), Error> {
+    let path = folder.join("state.json");
+    let bytes = fs::read(&path).map_err(io(&path))?;
+    let state: State = serde_json::from_slice(&bytes)
+        .map_err(|error| Error::Damaged { path, problem: error.to_string() })?;
+    let loaded = load(folder, &HeadChoice::Saved, device)?;
+    let mut files = WeightFiles::open(&folder.join("optimizer"))?;
+    let read = |name: &str| {
+        let shape = files.shape(name).unwrap_or_default();
+        files.read(name, &shape).map_err(|fault| LoadError::Tensors { faults: vec![fault] })
+    };
+    let device = device.clone().without_autodiff();
+    let optimizer = AdamW::restore(config, &state.optimizer_steps, &device, read)?;
+    Ok((loaded, optimizer, state.progress))
+}

@@ -1,0 +1,268 @@
+//! The examples of a plan: the source language's three splits, and every language's test split.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use isogloss_model::{EncoderConfig, ModelInput};
+use isogloss_text::{
+    Content, Example, FeatureOptions, Features, Featurized, Format, LabelSet, Language,
+    ReadOptions, TextError, TokenBatch, Tokenizer, Unseen, featurize_classification,
+    featurize_tagging, read_file,
+};
+use burn::tensor::Device;
+use serde::Serialize;
+
+use crate::error::io;
+use crate::recipe::{Languages, Plan, Recipe, Task};
+use crate::Error;
+
+/// Examples of one language, ready for the model.
+#[derive(Debug)]
+pub struct LabeledSet {
+    /// The language.
+    pub language: Language,
+    /// The file they came from.
+    pub path: PathBuf,
+    /// The examples that were kept.
+    pub features: Vec<Features>,
+    /// What was cut and left out.
+    pub report: DataReport,
+}
+
+/// What happened to the examples of a file on their way to the model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DataReport {
+    /// Examples kept.
+    pub n: usize,
+    /// Examples longer than the model takes or the recipe allows; their ends were cut off.
+    pub n_truncated: usize,
+    /// Tokens of the longest example before it was cut.
+    pub longest: usize,
+    /// Examples left out because the source language lacks their label, by label.
+    pub left_out: BTreeMap<String, usize>,
+}
+
+impl DataReport {
+    /// Examples left out.
+    pub fn n_left_out(&self) -> usize {
+        self.left_out.values().sum()
+    }
+}
+
+/// Everything that a plan trains on and is scored by.
+#[derive(Debug)]
+pub struct Corpus {
+    /// The labels of the source language's training split, in the order of the logits.
+    pub labels: LabelSet,
+    /// Trained on.
+    pub train: LabeledSet,
+    /// Chooses the model.
+    pub dev: LabeledSet,
+    /// Scored at the end: the source language first, the others in alphabetical order.
+    pub tests: Vec<LabeledSet>,
+    /// Languages that share too few labels with the source, and how many they share.
+    pub skipped: Vec<(Language, usize)>,
+}
+
+impl Corpus {
+    /// Reads all files of a plan.
+    ///
+    /// # Errors
+    /// If a file is missing, faulty or empty, or holds a label that the source does not have and
+    /// the recipe does not leave out.
+    pub fn read(plan: &Plan, tokenizer: &Tokenizer, max_length: usize) -> Result<Self, Error> {
+        let reader = Reader { recipe: plan.recipe(), tokenizer, max_length };
+        let splits = &plan.recipe().data.splits;
+        let train = reader.examples(plan.source(), &splits.train)?;
+        let labels = match plan.recipe().task {
+            Task::Classification {} => LabelSet::classes(&train.1),
+            Task::Tagging { .. } => LabelSet::tags(&train.1),
+        };
+        if labels.is_empty() {
+            return Err(Error::Damaged { path: train.0, problem: "no labels to learn".into() });
+        }
+        let train = reader.features(plan.source(), train, &labels, Unseen::Error)?;
+        let dev = reader.examples(plan.source(), &splits.dev)?;
+        let unseen = plan.recipe().data.unseen_labels;
+        let dev = reader.features(plan.source(), dev, &labels, unseen)?;
+
+        let (mut tests, mut skipped) = (Vec::new(), Vec::new());
+        for language in reader.languages(plan.source())? {
+            let examples = reader.examples(&language, &splits.test)?;
+            let n_shared = if language == *plan.source() {
+                usize::MAX
+            } else {
+                reader.shared_labels(&language, &labels)?
+            };
+            if n_shared < plan.recipe().data.min_shared_labels {
+                skipped.push((language, n_shared));
+            } else {
+                tests.push(reader.features(&language, examples, &labels, unseen)?);
+            }
+        }
+        Ok(Self { labels, train, dev, tests, skipped })
+    }
+}
+
+impl LabeledSet {
+    /// Reads one file that is not part of a plan, with the labels of a finished model.
+    ///
+    /// # Errors
+    /// As [`Corpus::read`].
+    pub fn read(
+        path: &Path,
+        options: &ReadOptions,
+        task: &Task,
+        language: Language,
+        tokenizer: &Tokenizer,
+        labels: &LabelSet,
+        features: &FeatureOptions,
+    ) -> Result<Self, Error> {
+        let examples = read_file(path, options)?;
+        let featurized = featurize(task, tokenizer, &examples, Some(labels), features)?;
+        Self::new(language, path.to_owned(), featurized)
+    }
+
+    fn new(language: Language, path: PathBuf, featurized: Featurized) -> Result<Self, Error> {
+        let report = DataReport {
+            n: featurized.features.len(),
+            n_truncated: featurized.truncation.n_truncated,
+            longest: featurized.truncation.longest,
+            left_out: featurized.skipped,
+        };
+        if report.n == 0 {
+            let problem = "no example is left: the source language has none of its labels".into();
+            return Err(Error::Damaged { path, problem });
+        }
+        Ok(Self { language, path, features: featurized.features, report })
+    }
+
+    /// Tokens of each example.
+    pub fn lengths(&self) -> Vec<usize> {
+        self.features.iter().map(|features| features.input.len()).collect()
+    }
+
+    /// Puts some of the examples into a batch, padded to the longest of them.
+    pub(crate) fn batch(
+        &self,
+        indices: &[usize],
+        config: &EncoderConfig,
+        device: &Device,
+    ) -> Result<(TokenBatch, ModelInput), Error> {
+        let features: Vec<_> = indices.iter().map(|index| &self.features[*index]).collect();
+        let batch = TokenBatch::collate(&features, indices.to_vec(), config.pad_token_id)?;
+        let (ids, types) = (&batch.input_ids, &batch.token_type_ids);
+        let input = config
+            .input(ids, &batch.attention_mask, types, batch.seq_len, device)
+            .map_err(|source| Error::Input { path: self.path.clone(), source })?;
+        Ok((batch, input))
+    }
+}
+
+fn featurize(
+    task: &Task,
+    tokenizer: &Tokenizer,
+    examples: &[Example],
+    labels: Option<&LabelSet>,
+    options: &FeatureOptions,
+) -> Result<Featurized, TextError> {
+    match task {
+        Task::Classification {} => featurize_classification(tokenizer, examples, labels, options),
+        Task::Tagging { units } => {
+            featurize_tagging(tokenizer, examples, labels, *units, options)
+        }
+    }
+}
+
+struct Reader<'a> {
+    recipe: &'a Recipe,
+    tokenizer: &'a Tokenizer,
+    max_length: usize,
+}
+
+impl Reader<'_> {
+    fn path(&self, language: &Language, split: &str) -> PathBuf {
+        let path = self.recipe.data.path.replace("{language}", language.as_str());
+        PathBuf::from(path.replace("{split}", split))
+    }
+
+    fn options(&self, path: &Path, split: &str) -> ReadOptions {
+        let data = &self.recipe.data;
+        let format = data.format.or_else(|| Format::from_path(path)).unwrap_or(Format::Jsonl);
+        let options = ReadOptions::new(format)
+            .with_columns(data.columns.clone())
+            .with_header(data.header);
+        if data.path.contains("{split}") { options } else { options.with_split(split) }
+    }
+
+    fn examples(
+        &self,
+        language: &Language,
+        split: &str,
+    ) -> Result<(PathBuf, Vec<Example>), Error> {
+        let path = self.path(language, split);
+        let examples = read_file(&path, &self.options(&path, split))?;
+        Ok((path, examples))
+    }
+
+    fn features(
+        &self,
+        language: &Language,
+        (path, examples): (PathBuf, Vec<Example>),
+        labels: &LabelSet,
+        unseen: Unseen,
+    ) -> Result<LabeledSet, Error> {
+        let options = FeatureOptions::new(self.max_length).with_unseen(unseen);
+        let featurized =
+            featurize(&self.recipe.task, self.tokenizer, &examples, Some(labels), &options)?;
+        LabeledSet::new(language.clone(), path, featurized)
+    }
+
+    /// How many of the source's labels the language has in all its splits together.
+    fn shared_labels(&self, language: &Language, labels: &LabelSet) -> Result<usize, Error> {
+        let splits = &self.recipe.data.splits;
+        let path = self.path(language, &splits.test);
+        let mut options = self.options(&path, &splits.test);
+        options.split = None;
+        let mut found = BTreeSet::new();
+        for example in read_file(&path, &options)? {
+            match example.content {
+                Content::Text { label: Some(label), .. } => _ = found.insert(label),
+                Content::Text { slots, .. } => found.extend(slots.into_iter().map(|s| s.name)),
+                Content::Words { tags, .. } => found.extend(tags),
+            }
+        }
+        Ok(found.iter().filter(|label| labels.id(label).is_some()).count())
+    }
+
+    /// The languages of evaluation, the source first.
+    fn languages(&self, source: &Language) -> Result<Vec<Language>, Error> {
+        let mut others = match &self.recipe.data.languages {
+            Languages::These(languages) => languages.iter().cloned().collect(),
+            Languages::All => self.present_languages()?,
+        };
+        others.remove(source);
+        Ok(std::iter::once(source.clone()).chain(others).collect())
+    }
+
+    /// Every language that the path matches a file of.
+    fn present_languages(&self) -> Result<BTreeSet<Language>, Error> {
+        let pattern = self.recipe.data.path.replace("{split}", &self.recipe.data.splits.test);
+        let (before, after) = pattern.split_once("{language}").unwrap_or((&pattern, ""));
+        let (folder, start) = before.rsplit_once('/').unwrap_or((".", before));
+        // What follows the tag inside the name of the file or folder that carries it.
+        let end = after.split('/').next().unwrap_or_default();
+        let folder = if folder.is_empty() { Path::new("/") } else { Path::new(folder) };
+        let mut languages = BTreeSet::new();
+        for entry in std::fs::read_dir(folder).map_err(io(folder))? {
+            let name = entry.map_err(io(folder))?.file_name();
+            let tag = name.to_str().and_then(|name| name.strip_prefix(start)?.strip_suffix(end));
+            if let Some(Ok(language)) = tag.map(str::parse::<Language>) {
+                if self.path(&language, &self.recipe.data.splits.test).is_file() {
+                    languages.insert(language);
+                }
+            }
+        }
+        Ok(languages)
+    }
+}

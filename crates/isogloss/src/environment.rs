@@ -1,0 +1,76 @@
+//! What a run was made with, written beside it.
+
+use serde::Serialize;
+
+use crate::device::DeviceInfo;
+
+/// The circumstances of a run.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Environment<'a> {
+    isogloss: &'static str,
+    burn: &'static str,
+    os: &'static str,
+    arch: &'static str,
+    device: &'a DeviceInfo,
+    seed: u64,
+    model: &'a str,
+    n_parameters: usize,
+    started: String,
+}
+
+impl<'a> Environment<'a> {
+    pub(crate) fn new(
+        device: &'a DeviceInfo,
+        seed: u64,
+        model: &'a str,
+        n_parameters: usize,
+    ) -> Self {
+        Self {
+            isogloss: env!("CARGO_PKG_VERSION"),
+            burn: "0.22.1",
+            os: std::env::consts::OS,
+            arch: std::env::consts::ARCH,
+            device,
+            seed,
+            model,
+            n_parameters,
+            started: now(),
+        }
+    }
+}
+
+/// The time as `2026-01-31T23:59:59Z`.
+fn now() -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let seconds = since.map(|duration| duration.as_secs()).unwrap_or_default();
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days as i64);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// The date of a day counted from 1970-01-01, by the proleptic Gregorian calendar.
+fn civil(days: i64) -> (i64, i64, i64) {
+    // Years begin in March here, so that the leap day comes last; eras have 400 years.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::civil;
+
+    #[test]
+    fn days_become_dates() {
+        assert_eq!(civil(0), (1970, 1, 1));
+        assert_eq!(civil(19_782), (2024, 2, 29));
+        assert_eq!(civil(20_778), (2026, 11, 21));
+    }
+}

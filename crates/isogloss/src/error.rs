@@ -1,0 +1,146 @@
+//! What can go wrong in a run.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use isogloss_methods::ObjectiveError;
+use isogloss_model::{InputError, LoadError, SaveError};
+use isogloss_text::TextError;
+
+use crate::device::DeviceError;
+use crate::hub::HubError;
+use crate::metrics::MetricError;
+
+/// Any error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A faulty recipe.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// A faulty data file or tokenizer.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// A faulty model folder.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A model that cannot be written.
+    #[error("cannot write {0}; earlier checkpoints are untouched")]
+    Save(#[from] SaveError),
+    /// A model that cannot be fetched.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// A device that cannot be used.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// A batch that the model cannot take.
+    #[error("{path}: {source}", path = path.display())]
+    Input {
+        /// The data or tokenizer file.
+        path: PathBuf,
+        /// What does not fit.
+        source: InputError,
+    },
+    /// A loss that lacks its inputs.
+    #[error(transparent)]
+    Objective(#[from] ObjectiveError),
+    /// Predictions and labels that do not go together.
+    #[error(transparent)]
+    Metric(#[from] MetricError),
+    /// A file or folder of a run that cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A file of a run that does not hold what it should.
+    #[error("{}: {problem}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Training that has left the numbers.
+    #[error(
+        "step {step}: {quantity} is {value} (objective {objective}); lower the learning rate or \
+         check the data{hint}"
+    )]
+    NotFinite {
+        /// The optimizer step, from 1.
+        step: u64,
+        /// `loss` or `gradient norm`.
+        quantity: &'static str,
+        /// What it was.
+        value: f64,
+        /// The objectives involved.
+        objective: String,
+        /// Where the run can be taken up again.
+        hint: String,
+    },
+    /// A tokenizer that knows more tokens than the model.
+    #[error(
+        "{}: the tokenizer has {n_tokens} tokens, the model's embedding only {n_rows} rows",
+        path.display()
+    )]
+    Vocabulary {
+        /// The tokenizer file.
+        path: PathBuf,
+        /// Tokens of the tokenizer.
+        n_tokens: usize,
+        /// Rows of the embedding.
+        n_rows: usize,
+    },
+    /// A run folder begun with another recipe.
+    #[error(
+        "{}: this run was begun with another recipe; use another --out, or --fresh to begin again",
+        path.display()
+    )]
+    OtherRecipe {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// A request that makes no sense for this model or data.
+    #[error("{0}")]
+    Unsuitable(String),
+}
+
+/// All faults of a recipe.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", render(path, faults))]
+pub struct RecipeError {
+    /// The recipe file.
+    pub path: PathBuf,
+    /// In the order of the file.
+    pub faults: Vec<RecipeFault>,
+}
+
+/// One fault of a recipe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecipeFault {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1, in characters.
+    pub column: usize,
+    /// What is wrong.
+    pub problem: String,
+}
+
+fn render(path: &std::path::Path, faults: &[RecipeFault]) -> String {
+    let lines = faults.iter().map(|fault| format!("{}:{fault}", path.display()));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+impl fmt::Display for RecipeFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.problem)
+    }
+}
+
+/// Turns a system error about `path` into an [`Error`].
+pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.into();
+    move |source| Error::Io { path, source }
+}

@@ -1,0 +1,531 @@
+//! Model files by name: a local folder, or a repository on the Hugging Face Hub.
+//!
+//! [`ModelSource`] reads what the user wrote after `--model`; [`ModelSource::resolve`] turns it
+//! into a folder that holds `config.json`, `tokenizer.json` and the weights, downloading what the
+//! cache lacks.
+//! The cache is laid out as `huggingface_hub` for Python lays it out, so both share it.
+//! Reading the files is not done here.
+
+use std::env;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use hf_hub::Cache;
+
+mod download;
+mod error;
+mod files;
+#[cfg(test)]
+mod test_server;
+
+use download::Downloader;
+pub use error::HubError;
+
+/// Called while a file downloads, with its name, the bytes done and the bytes in total.
+pub type Progress<'a> = dyn Fn(&str, u64, u64) + 'a;
+
+/// Where the files of a model are.
+///
+/// ```
+/// use isogloss::hub::ModelSource;
+///
+/// let source: ModelSource = "intfloat/multilingual-e5-small@main".parse()?;
+/// assert!(matches!(source, ModelSource::Hub { .. }));
+/// assert!(matches!("./my/model".parse()?, ModelSource::Folder(_)));
+/// # Ok::<(), isogloss::hub::HubError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelSource {
+    /// A folder on this machine.
+    Folder(PathBuf),
+    /// A repository on the Hugging Face Hub.
+    Hub {
+        /// `owner/name`, or `name` alone for the oldest models.
+        repo: String,
+        /// Branch, tag or commit; `main` unless given.
+        revision: String,
+    },
+}
+
+impl FromStr for ModelSource {
+    type Err = HubError;
+
+    /// Reads `owner/name`, `owner/name@revision` or a path; an existing folder always wins.
+    ///
+    /// # Errors
+    /// [`HubError::InvalidName`] when the text can be neither.
+    fn from_str(text: &str) -> Result<Self, HubError> {
+        let path = Path::new(text);
+        let says_path = path.is_absolute() || text.starts_with(['.', '/', '\\', '~']);
+        if path.is_dir() || says_path {
+            return Ok(Self::Folder(path.to_owned()));
+        }
+        let (repo, revision) = text.split_once('@').unwrap_or((text, "main"));
+        let parts: Vec<&str> = repo.split('/').collect();
+        if parts.len() > 2 && !text.contains('@') {
+            return Ok(Self::Folder(path.to_owned()));
+        }
+        let named = parts.len() <= 2 && parts.iter().all(|part| is_plain(part));
+        if !named || !revision.split('/').all(is_plain) {
+            return Err(HubError::InvalidName { name: text.to_owned() });
+        }
+        Ok(Self::Hub { repo: repo.to_owned(), revision: revision.to_owned() })
+    }
+}
+
+impl fmt::Display for ModelSource {
+    /// Writes what [`FromStr`] reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(path) => path.display().fmt(f),
+            Self::Hub { repo, revision } if revision == "main" => f.write_str(repo),
+            Self::Hub { repo, revision } => write!(f, "{repo}@{revision}"),
+        }
+    }
+}
+
+/// How to reach the Hub.
+///
+/// What is left out here is taken from the environment variables that `huggingface_hub` for
+/// Python also reads, then from its defaults.
+#[derive(Clone, Default)]
+pub struct HubOptions {
+    /// Cache folder; else `HF_HUB_CACHE`, `HF_HOME/hub`, `~/.cache/huggingface/hub`.
+    pub cache_dir: Option<PathBuf>,
+    /// Access token; else `HF_TOKEN`, or what `hf auth login` stored.
+    pub token: Option<String>,
+    /// Server; else `HF_ENDPOINT`, `https://huggingface.co`.
+    pub endpoint: Option<String>,
+    /// Use only the cache; `HF_HUB_OFFLINE=1` does the same.
+    pub offline: bool,
+}
+
+impl fmt::Debug for HubOptions {
+    /// Keeps the token out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubOptions")
+            .field("cache_dir", &self.cache_dir)
+            .field("token", &self.token.as_ref().map(|_| "…"))
+            .field("endpoint", &self.endpoint)
+            .field("offline", &self.offline)
+            .finish()
+    }
+}
+
+impl ModelSource {
+    /// Returns a folder with the files of the model, downloading those the cache lacks.
+    ///
+    /// Taken are `config.json`, `tokenizer.json` and the weights (`model.safetensors`, else
+    /// `pytorch_model.bin`, whole or in shards), and where present `tokenizer_config.json` and
+    /// `special_tokens_map.json`.
+    /// The cached copy is used without a request when the revision is a full commit id, and when
+    /// the server cannot be reached.
+    ///
+    /// # Errors
+    /// Any [`HubError`]; its message says what to do.
+    pub fn resolve(&self, options: &HubOptions) -> Result<PathBuf, HubError> {
+        self.resolve_with_progress(options, &|_, _, _| ())
+    }
+
+    /// [`resolve`](Self::resolve), telling `progress` how far each download is.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn resolve_with_progress(
+        &self,
+        options: &HubOptions,
+        progress: &Progress<'_>,
+    ) -> Result<PathBuf, HubError> {
+        match self {
+            Self::Folder(path) if path.is_dir() => Ok(path.clone()),
+            Self::Folder(path) => Err(HubError::NoSuchFolder { path: path.clone() }),
+            Self::Hub { repo, revision } => {
+                Access::new(options, &|name| env::var_os(name))?.snapshot(repo, revision, progress)
+            }
+        }
+    }
+}
+
+/// [`HubOptions`] with every gap filled.
+struct Access {
+    cache_dir: PathBuf,
+    token: Option<String>,
+    endpoint: String,
+    offline: bool,
+}
+
+impl Access {
+    fn new(
+        options: &HubOptions,
+        variable: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, HubError> {
+        let set = |name| variable(name).filter(|value| !value.is_empty());
+        let text = |name| set(name).and_then(|value| value.into_string().ok());
+        let hf_home = set("HF_HOME").map(PathBuf::from).or_else(|| {
+            let caches = set("XDG_CACHE_HOME").map(PathBuf::from);
+            Some(caches.or_else(|| Some(env::home_dir()?.join(".cache")))?.join("huggingface"))
+        });
+        let cache_dir = options
+            .cache_dir
+            .clone()
+            .or_else(|| set("HF_HUB_CACHE").map(PathBuf::from))
+            .or_else(|| Some(hf_home.as_ref()?.join("hub")))
+            .ok_or(HubError::NoCacheDir)?;
+        let stored_token = || {
+            let path = set("HF_TOKEN_PATH").map(PathBuf::from);
+            let token = std::fs::read_to_string(path.or(Some(hf_home?.join("token")))?).ok()?;
+            Some(token.trim().to_owned()).filter(|token| !token.is_empty())
+        };
+        let endpoint = options.endpoint.clone().or_else(|| text("HF_ENDPOINT"));
+        let endpoint = endpoint.unwrap_or_else(|| "https://huggingface.co".to_owned());
+        let says_offline = text("HF_HUB_OFFLINE").is_some_and(|value| {
+            matches!(value.to_ascii_lowercase().as_str(), "1" | "on" | "yes" | "true")
+        });
+        Ok(Self {
+            token: options.token.clone().or_else(|| text("HF_TOKEN")).or_else(stored_token),
+            cache_dir,
+            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            offline: options.offline || says_offline,
+        })
+    }
+
+    fn snapshot(
+        &self,
+        repo: &str,
+        revision: &str,
+        progress: &Progress<'_>,
+    ) -> Result<PathBuf, HubError> {
+        let cache = Cache::new(self.cache_dir.clone());
+        let cached = files::cached_snapshot(&cache, repo, revision);
+        if self.offline {
+            return cached.map_err(|missing| HubError::NotCached {
+                repo: repo.to_owned(),
+                revision: revision.to_owned(),
+                cache_dir: self.cache_dir.clone(),
+                missing,
+            });
+        }
+        match cached {
+            // A commit never changes, so there is nothing to ask.
+            Ok(folder) if is_commit(revision) => Ok(folder),
+            Ok(folder) => match self.downloader(repo, revision, cache)?.snapshot(progress) {
+                Err(HubError::Unreachable { .. }) => Ok(folder),
+                result => result,
+            },
+            Err(_) => self.downloader(repo, revision, cache)?.snapshot(progress),
+        }
+    }
+
+    fn downloader(
+        &self,
+        repo: &str,
+        revision: &str,
+        cache: Cache,
+    ) -> Result<Downloader, HubError> {
+        Downloader::new(repo, revision, cache, &self.endpoint, self.token.clone())
+    }
+}
+
+/// Whether `text` is a full commit id.
+fn is_commit(text: &str) -> bool {
+    text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Whether `part` may be one component of a repository name, revision or path on disk.
+fn is_plain(part: &str) -> bool {
+    part.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
+        && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::test_server::{COMMIT, Server};
+    use super::*;
+
+    const REPO: &str = "owner/tiny";
+
+    fn hub(text: &str) -> ModelSource {
+        text.parse().unwrap()
+    }
+
+    fn options(server: &Server, cache: &tempfile::TempDir) -> HubOptions {
+        HubOptions {
+            cache_dir: Some(cache.path().to_owned()),
+            token: Some("hf_secret".to_owned()),
+            endpoint: Some(server.url.clone()),
+            offline: false,
+        }
+    }
+
+    fn cache() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn names_and_paths_are_told_apart() {
+        let hub = |repo: &str, revision: &str| ModelSource::Hub {
+            repo: repo.to_owned(),
+            revision: revision.to_owned(),
+        };
+        let folder = |path: &str| ModelSource::Folder(PathBuf::from(path));
+        let here = cache();
+        let here = here.path().to_str().unwrap();
+        for (text, expected) in [
+            ("intfloat/multilingual-e5-small", hub("intfloat/multilingual-e5-small", "main")),
+            ("xlm-roberta-base", hub("xlm-roberta-base", "main")),
+            ("owner/name@v1.0", hub("owner/name", "v1.0")),
+            ("owner/name@refs/pr/7", hub("owner/name", "refs/pr/7")),
+            ("./x", folder("./x")),
+            ("../x/y", folder("../x/y")),
+            ("/abs/x", folder("/abs/x")),
+            ("deep/er/folder", folder("deep/er/folder")),
+            ("src", folder("src")),
+            (here, folder(here)),
+        ] {
+            let found: ModelSource = text.parse().unwrap();
+            assert_eq!(found, expected, "{text}");
+            assert_eq!(found.to_string(), text);
+        }
+        for text in ["", "owner/", "/@main", "a b/c", "owner/name@", "owner/name@../../x", "o/n@-x"] {
+            let parsed = text.parse::<ModelSource>();
+            assert!(!matches!(parsed, Ok(ModelSource::Hub { .. })), "{text}: {parsed:?}");
+        }
+    }
+
+    #[test]
+    fn gaps_are_filled_from_the_environment() {
+        let home = cache();
+        std::fs::write(home.path().join("token"), "hf_stored\n").unwrap();
+        let home_path = home.path().as_os_str().to_owned();
+        let variable = |name: &str| match name {
+            "HF_HOME" => Some(home_path.clone()),
+            "HF_ENDPOINT" => Some("http://mirror/".into()),
+            "HF_HUB_OFFLINE" => Some("1".into()),
+            _ => None,
+        };
+        let access = Access::new(&HubOptions::default(), &variable).unwrap();
+        assert_eq!(access.cache_dir, home.path().join("hub"));
+        assert_eq!(access.token.as_deref(), Some("hf_stored"));
+        assert_eq!(access.endpoint, "http://mirror");
+        assert!(access.offline);
+
+        let variable = |name: &str| match name {
+            "HF_HUB_CACHE" => Some("/c".into()),
+            "HF_TOKEN" => Some("hf_variable".into()),
+            "HF_HUB_OFFLINE" => Some("0".into()),
+            _ => None,
+        };
+        let access = Access::new(&HubOptions::default(), &variable).unwrap();
+        assert_eq!(access.cache_dir, Path::new("/c"));
+        assert_eq!(access.token.as_deref(), Some("hf_variable"));
+        assert_eq!(access.endpoint, "https://huggingface.co");
+        assert!(!access.offline);
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let error = hub("./no/such").resolve(&HubOptions::default()).unwrap_err();
+        assert_eq!(error.to_string(), "./no/such: no such folder");
+    }
+
+    #[test]
+    fn fetched_once_then_served_from_the_cache() {
+        let server = Server::with_files(&[
+            ("config.json", "{}"),
+            ("tokenizer.json", "tokens"),
+            ("tokenizer_config.json", "more"),
+            ("model.safetensors", "weights"),
+            ("pytorch_model.bin", "not wanted"),
+        ]);
+        let cache = cache();
+        let mut options = options(&server, &cache);
+        let seen = std::cell::RefCell::new(Vec::new());
+        let note = |file: &str, done: u64, total: u64| {
+            seen.borrow_mut().push((file.to_owned(), done, total));
+        };
+        let folder = hub(REPO).resolve_with_progress(&options, &note).unwrap();
+        assert_eq!(
+            names(&folder),
+            ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+        );
+        assert_eq!(std::fs::read_to_string(folder.join("model.safetensors")).unwrap(), "weights");
+        assert!(seen.borrow().contains(&("model.safetensors".to_owned(), 7, 7)));
+        let requests = server.requests();
+        assert!(requests.iter().all(|request| request.token.as_deref() == Some("Bearer hf_secret")));
+
+        assert_eq!(hub(REPO).resolve(&options).unwrap(), folder);
+        assert_eq!(server.requests().len(), requests.len() + 1, "only the commit is asked again");
+        let pinned = format!("{REPO}@{COMMIT}");
+        assert_eq!(hub(&pinned).resolve(&options).unwrap(), folder);
+        assert_eq!(server.requests().len(), requests.len() + 1, "a commit needs no request");
+
+        drop(server);
+        assert_eq!(hub(REPO).resolve(&options).unwrap(), folder, "unreachable but cached");
+        options.offline = true;
+        assert_eq!(hub(REPO).resolve(&options).unwrap(), folder);
+        assert_eq!(hub(&pinned).resolve(&options).unwrap(), folder);
+    }
+
+    #[test]
+    fn an_unchanged_blob_is_linked_for_a_new_commit() {
+        let mut server = Server::tiny();
+        let cache = cache();
+        hub(REPO).resolve(&options(&server, &cache)).unwrap();
+        let next = "f".repeat(40);
+        server.set(|state| state.commit = next.clone());
+        let before = server.requests().len();
+        let folder = hub(REPO).resolve(&options(&server, &cache)).unwrap();
+        assert!(folder.ends_with(&next));
+        assert_eq!(std::fs::read_to_string(folder.join("model.safetensors")).unwrap(), "weights");
+        let again = &server.requests()[before..];
+        assert!(again.iter().all(|request| request.range.as_deref() != Some("bytes=0-")));
+    }
+
+    #[test]
+    fn a_revision_is_asked_for_by_name_and_kept_under_it() {
+        let server = Server::tiny();
+        let cache = cache();
+        let mut options = options(&server, &cache);
+        hub("owner/tiny@v2").resolve(&options).unwrap();
+        assert_eq!(server.requests()[0].path, "/api/models/owner/tiny/revision/v2");
+        options.offline = true;
+        hub("owner/tiny@v2").resolve(&options).unwrap();
+        let error = hub(REPO).resolve(&options).unwrap_err().to_string();
+        assert!(error.contains("owner/tiny@main: offline"), "{error}");
+        assert!(error.contains("config.json, tokenizer.json, model.safetensors"), "{error}");
+        assert!(error.contains(cache.path().to_str().unwrap()), "{error}");
+    }
+
+    #[test]
+    fn shards_are_fetched_by_their_index() {
+        let index = r#"{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}"#;
+        let server = Server::with_files(&[
+            ("config.json", "{}"),
+            ("tokenizer.json", "tokens"),
+            ("model.safetensors.index.json", index),
+            ("model-1.safetensors", "one"),
+            ("model-2.safetensors", "two"),
+        ]);
+        let cache = cache();
+        let mut options = options(&server, &cache);
+        let folder = hub(REPO).resolve(&options).unwrap();
+        assert!(folder.join("model-2.safetensors").is_file());
+        std::fs::remove_file(folder.join("model-1.safetensors")).unwrap();
+        options.offline = true;
+        let error = hub(REPO).resolve(&options).unwrap_err().to_string();
+        assert!(error.contains("lacks model-1.safetensors;"), "{error}");
+    }
+
+    #[test]
+    fn an_index_cannot_name_files_outside_its_folder() {
+        let index = r#"{"weight_map": {"a": "../../../escape"}}"#;
+        let server = Server::with_files(&[
+            ("config.json", "{}"),
+            ("tokenizer.json", "tokens"),
+            ("pytorch_model.bin.index.json", index),
+        ]);
+        let error = hub(REPO).resolve(&options(&server, &cache())).unwrap_err().to_string();
+        assert!(error.contains("pytorch_model.bin.index.json: expected plain file"), "{error}");
+        assert!(error.contains("../../../escape"), "{error}");
+    }
+
+    #[test]
+    fn refusal_says_how_to_get_access() {
+        let mut server = Server::tiny();
+        let cache = cache();
+        server.set(|state| state.gated = Some(403));
+        let error = hub(REPO).resolve(&options(&server, &cache)).unwrap_err().to_string();
+        assert!(error.contains("refuses access to owner/tiny (status 403)"), "{error}");
+        assert!(error.contains("accept its conditions at http://127.0.0.1"), "{error}");
+        assert!(error.contains("HF_TOKEN") && !error.contains("hf_secret"), "{error}");
+    }
+
+    #[test]
+    fn absent_repositories_revisions_and_files_are_told_apart() {
+        let mut server = Server::tiny();
+        let cache = cache();
+        let options = options(&server, &cache);
+        let error = |text: &str| hub(text).resolve(&options).unwrap_err().to_string();
+        let url = &server.url.clone();
+        assert_eq!(
+            error("owner/gone@v9"),
+            format!("owner/gone: no such folder here and no such repository at {url}")
+        );
+        assert_eq!(
+            error("owner/tiny@gone"),
+            format!("owner/tiny: no branch, tag or commit \"gone\" at {url}")
+        );
+        server.set(|state| state.files.retain(|(name, _)| name != "tokenizer.json"));
+        assert_eq!(error(REPO), format!("owner/tiny@main: no file tokenizer.json at {url}"));
+    }
+
+    #[test]
+    fn an_unreachable_server_is_named() {
+        let server = Server::tiny();
+        let options = options(&server, &cache());
+        let url = server.url.clone();
+        drop(server);
+        let error = hub(REPO).resolve(&options).unwrap_err();
+        assert!(matches!(error, HubError::Unreachable { .. }), "{error}");
+        assert!(error.to_string().starts_with(&format!("{url} cannot be reached: ")), "{error}");
+    }
+
+    #[test]
+    fn a_broken_download_is_never_taken_for_whole_and_goes_on_later() {
+        let weights = "0123456789".repeat(10);
+        let mut server = Server::with_files(&[
+            ("config.json", "{}"),
+            ("tokenizer.json", "tokens"),
+            ("model.safetensors", &weights),
+        ]);
+        let cache = cache();
+        let options = options(&server, &cache);
+        server.set(|state| state.cut_after = Some(8));
+        let error = hub(REPO).resolve(&options).unwrap_err().to_string();
+        assert!(error.contains("/model.safetensors: the download broke off after 24 of 100 bytes"), "{error}");
+        let offline = HubOptions { offline: true, ..options.clone() };
+        assert!(hub(REPO).resolve(&offline).is_err());
+
+        server.set(|state| state.cut_after = None);
+        let folder = hub(REPO).resolve(&options).unwrap();
+        assert_eq!(std::fs::read_to_string(folder.join("model.safetensors")).unwrap(), weights);
+        let ranges = server.requests().into_iter().filter_map(|request| request.range);
+        assert!(ranges.into_iter().any(|range| range == "bytes=24-"), "goes on where it broke off");
+    }
+
+    #[test]
+    fn a_server_without_ranges_cannot_corrupt_a_resumed_file() {
+        let weights = "0123456789".repeat(10);
+        let mut server = Server::with_files(&[
+            ("config.json", "{}"),
+            ("tokenizer.json", "tokens"),
+            ("model.safetensors", &weights),
+        ]);
+        let cache = cache();
+        let options = options(&server, &cache);
+        server.set(|state| state.cut_after = Some(8));
+        hub(REPO).resolve(&options).unwrap_err();
+        server.set(|state| {
+            state.cut_after = None;
+            state.ignores_ranges = true;
+        });
+        let folder = hub(REPO).resolve(&options).unwrap();
+        assert_eq!(std::fs::read_to_string(folder.join("model.safetensors")).unwrap(), weights);
+    }
+
+    #[test]
+    fn a_full_disk_is_called_one() {
+        let error = HubError::from_io(std::io::ErrorKind::StorageFull.into(), Path::new("/c"));
+        assert!(error.to_string().starts_with("/c: no space left for downloaded models"));
+    }
+}

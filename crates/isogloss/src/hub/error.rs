@@ -1,0 +1,229 @@
+//! What can go wrong between a model name and its files on disk.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use hf_hub::api::sync::ApiError;
+
+/// Why the files of a model cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HubError {
+    /// The text is neither a folder nor a repository name.
+    #[error(
+        "model {name:?}: expected a folder, `owner/name` or `owner/name@revision`; \
+         write a folder that does not look like one as ./{name}"
+    )]
+    InvalidName {
+        /// The text as given.
+        name: String,
+    },
+    /// The model folder does not exist.
+    #[error("{}: no such folder", path.display())]
+    NoSuchFolder {
+        /// The folder as given.
+        path: PathBuf,
+    },
+    /// No home directory is known and no cache directory is set.
+    #[error("no place for downloaded models: set HF_HOME or HF_HUB_CACHE to a folder")]
+    NoCacheDir,
+    /// The repository is private or gated, or its name is wrong.
+    #[error(
+        "{endpoint} refuses access to {repo} (status {status}): {}",
+        denied_advice(*token_given, endpoint, repo)
+    )]
+    Denied {
+        /// The server asked.
+        endpoint: String,
+        /// `owner/name`.
+        repo: String,
+        /// 401 or 403.
+        status: u16,
+        /// Whether the request carried a token.
+        token_given: bool,
+    },
+    /// Neither a local folder nor a repository has this name.
+    #[error("{repo}: no such folder here and no such repository at {endpoint}")]
+    RepoNotFound {
+        /// `owner/name`.
+        repo: String,
+        /// The server asked.
+        endpoint: String,
+    },
+    /// The repository exists, the revision does not.
+    #[error("{repo}: no branch, tag or commit {revision:?} at {endpoint}")]
+    RevisionNotFound {
+        /// `owner/name`.
+        repo: String,
+        /// Branch, tag or commit.
+        revision: String,
+        /// The server asked.
+        endpoint: String,
+    },
+    /// The repository lacks a file that every model needs.
+    #[error("{repo}@{revision}: no file {file} at {endpoint}")]
+    MissingFile {
+        /// `owner/name`.
+        repo: String,
+        /// Branch, tag or commit.
+        revision: String,
+        /// The file, or the files of which one is needed.
+        file: String,
+        /// The server asked.
+        endpoint: String,
+    },
+    /// Offline, and the cache does not hold the whole model.
+    #[error(
+        "{repo}@{revision}: offline, and {} lacks {}; \
+         run once with a network and without HF_HUB_OFFLINE, \
+         or put the files into a folder and give its path as the model",
+        cache_dir.display(),
+        missing.join(", ")
+    )]
+    NotCached {
+        /// `owner/name`.
+        repo: String,
+        /// Branch, tag or commit.
+        revision: String,
+        /// The cache that was searched.
+        cache_dir: PathBuf,
+        /// The files that are not there.
+        missing: Vec<String>,
+    },
+    /// The server cannot be reached.
+    #[error(
+        "{endpoint} cannot be reached: {source}; \
+         check the network, or set HF_ENDPOINT to a mirror"
+    )]
+    Unreachable {
+        /// The server asked.
+        endpoint: String,
+        /// What the connection said.
+        source: Box<ApiError>,
+    },
+    /// The server answered with a status that is not about this model.
+    #[error("{url}: status {status}")]
+    Status {
+        /// The address asked.
+        url: String,
+        /// HTTP status code.
+        status: u16,
+    },
+    /// The server does not answer as a model hub does.
+    #[error("{url}: not the answer of a model hub: {source}")]
+    Protocol {
+        /// The address asked.
+        url: String,
+        /// What is wrong with the answer.
+        source: Box<ApiError>,
+    },
+    /// The server names a commit that is not a hexadecimal id.
+    #[error("{repo}: expected a commit id from {endpoint}, found {found:?}")]
+    BadCommit {
+        /// `owner/name`.
+        repo: String,
+        /// The server asked.
+        endpoint: String,
+        /// What the server called the commit.
+        found: String,
+    },
+    /// The connection broke in every attempt; what arrived is kept aside and continued next time.
+    #[error("{url}: the download broke off after {received} of {expected} bytes; run again to go on")]
+    Interrupted {
+        /// The address asked.
+        url: String,
+        /// Bytes on disk so far.
+        received: u64,
+        /// Size of the file in bytes.
+        expected: u64,
+    },
+    /// The disk of the cache is full.
+    #[error("{}: no space left for downloaded models: {source}", path.display())]
+    DiskFull {
+        /// The cache directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process is downloading the same file.
+    #[error("{}: another process is downloading this file; wait for it, then run again", path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The list of weight files cannot be used.
+    #[error("{}: {reason}", path.display())]
+    BadIndex {
+        /// The index file.
+        path: PathBuf,
+        /// What was expected and found.
+        reason: String,
+    },
+    /// A file of the cache cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl HubError {
+    /// Sorts a failure of the file system, `path` being what was worked on.
+    pub(super) fn from_io(source: io::Error, path: &Path) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::DiskFull { path, source }
+            }
+            _ => Self::Io { path, source },
+        }
+    }
+}
+
+fn denied_advice(token_given: bool, endpoint: &str, repo: &str) -> String {
+    if token_given {
+        format!(
+            "the token does not allow reading it; accept its conditions at {endpoint}/{repo} \
+             with the account of the token, or set HF_TOKEN to another one"
+        )
+    } else {
+        format!(
+            "the name is wrong, or it is private or gated; if it is, accept its conditions at \
+             {endpoint}/{repo} and set HF_TOKEN to an access token"
+        )
+    }
+}
+
+/// The HTTP status behind a failure, if the server answered at all.
+///
+/// hf-hub does not re-export ureq, so its status error can only be told by its text; the tests
+/// of this module fail when that text changes.
+pub(super) fn status_of(error: &ApiError) -> Option<u16> {
+    match error {
+        ApiError::RequestError(error) => {
+            error.to_string().strip_prefix("http status: ")?.parse().ok()
+        }
+        _ => None,
+    }
+}
+
+/// Whether the connection broke while a body was being read.
+pub(super) fn broke_off(error: &ApiError) -> bool {
+    use io::ErrorKind as Kind;
+    let kind = match error {
+        ApiError::IoError(error) => error.kind(),
+        _ => return false,
+    };
+    // `Other` is how ureq passes its own errors, such as a bad chunk, through `io::Read`.
+    matches!(
+        kind,
+        Kind::UnexpectedEof
+            | Kind::ConnectionReset
+            | Kind::ConnectionAborted
+            | Kind::BrokenPipe
+            | Kind::TimedOut
+            | Kind::Other
+    )
+}

@@ -1,0 +1,142 @@
+//! A finished model, for texts.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use burn::tensor::activation::softmax;
+use isogloss_model::{HeadChoice, HeadSpec, LoadedModel, Pass, load};
+use isogloss_text::{LabelSet, TokenBatch, Tokenizer};
+use serde::Serialize;
+
+use crate::Error;
+
+/// A model folder with its tokenizer and label names.
+pub struct Predictor {
+    loaded: LoadedModel,
+    tokenizer: Tokenizer,
+    head: HeadSpec,
+    device: Device,
+}
+
+/// What a model says of one text.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Prediction {
+    /// Of the whole text.
+    Class {
+        /// The most probable label.
+        label: String,
+        /// Its probability.
+        probability: f64,
+    },
+    /// Of each token.
+    Tokens(Vec<TokenPrediction>),
+}
+
+/// What a model says of one token.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TokenPrediction {
+    /// Where it begins in the text, in characters.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
+    /// The most probable tag.
+    pub tag: String,
+    /// Its probability.
+    pub probability: f64,
+}
+
+impl Predictor {
+    /// Loads a finished model.
+    ///
+    /// # Errors
+    /// If the folder holds no model with a head.
+    pub fn load(folder: &Path, device: &Device) -> Result<Self, Error> {
+        let loaded = load(folder, &HeadChoice::Saved, device)?;
+        let Some(head) = loaded.head.clone() else {
+            let problem = "this model has no head; fine-tune it first".into();
+            return Err(Error::Damaged { path: folder.join("config.json"), problem });
+        };
+        let tokenizer = Tokenizer::from_file(&folder.join("tokenizer.json"))?;
+        Ok(Self { loaded, tokenizer, head, device: device.clone() })
+    }
+
+    /// The model and what is known about it.
+    pub fn loaded(&self) -> &LoadedModel {
+        &self.loaded
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The head.
+    pub fn head(&self) -> &HeadSpec {
+        &self.head
+    }
+
+    /// The names of the labels.
+    ///
+    /// # Errors
+    /// If two of them are the same.
+    pub fn labels(&self) -> Result<LabelSet, Error> {
+        Ok(LabelSet::new(self.head.labels().iter().cloned())?)
+    }
+
+    /// Predicts a batch of texts, each with an optional second one.
+    ///
+    /// # Errors
+    /// If a text cannot be tokenized.
+    pub fn predict(&self, texts: &[(&str, Option<&str>)]) -> Result<Vec<Prediction>, Error> {
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let config = self.loaded.model.encoder.config();
+        let encoded = texts
+            .iter()
+            .map(|(text, pair)| self.tokenizer.encode(text, *pair, config.max_tokens()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let rows: Vec<_> = encoded.iter().map(|encoded| encoded.ids.as_slice()).collect();
+        let mut batch = TokenBatch::from_ids(&rows, config.pad_token_id);
+        for (row, encoded) in encoded.iter().enumerate() {
+            for (column, type_id) in encoded.type_ids.iter().enumerate() {
+                batch.token_type_ids[row * batch.seq_len + column] = *type_id as i32;
+            }
+        }
+        let (ids, types) = (&batch.input_ids, &batch.token_type_ids);
+        let input = config
+            .input(ids, &batch.attention_mask, types, batch.seq_len, &self.device)
+            .map_err(|source| Error::Unsuitable(source.to_string()))?;
+        let logits = self.loaded.model.forward(&input, &Pass::evaluation()).logits;
+        let n_labels = self.head.labels().len();
+        let probabilities = softmax(logits, 1).into_data().convert::<f32>();
+        let probabilities: Vec<f32> = probabilities.try_into_vec().map_err(|_| {
+            Error::Unsuitable("the device returned logits of an unexpected type".into())
+        })?;
+        let best: Vec<_> = probabilities.chunks(n_labels).map(|row| self.best(row)).collect();
+
+        if matches!(self.head, HeadSpec::Sequence { .. }) {
+            let class = |(label, probability)| Prediction::Class { label, probability };
+            return Ok(best.into_iter().map(class).collect());
+        }
+        let tokens = encoded.iter().zip(texts).zip(best.chunks(batch.seq_len));
+        Ok(tokens
+            .map(|((encoded, (text, _)), best)| {
+                let spans = self.tokenizer.spans(encoded, text);
+                let tokens = spans.into_iter().zip(&encoded.special).zip(best);
+                let real = tokens.filter(|((_, special), _)| !**special);
+                let token = |(((start, end), _), (tag, probability)): (_, &(String, f64))| {
+                    TokenPrediction { start, end, tag: tag.clone(), probability: *probability }
+                };
+                Prediction::Tokens(real.map(token).collect())
+            })
+            .collect())
+    }
+
+    fn best(&self, row: &[f32]) -> (String, f64) {
+        let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+        let (id, probability) = best.map_or((0, 0.0), |(id, p)| (id, f64::from(*p)));
+        (self.head.labels().get(id).cloned().unwrap_or_default(), probability)
+    }
+}

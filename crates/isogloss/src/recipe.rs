@@ -1,0 +1,323 @@
+//! Recipes: one TOML file that states every value that affects a number.
+//!
+//! Reading has two steps: a [`Recipe`] is what the file says, a [`Plan`] is a recipe that has been
+//! checked. All faults of a file are reported at once, each with its line and column.
+
+mod check;
+mod parse;
+
+use std::path::{Path, PathBuf};
+
+use isogloss_methods::{
+    AdamWConfig, CrossEntropyConfig, LearningRateCurve, ObjectiveConfig, ScheduleConfig,
+};
+use isogloss_model::Pooling;
+use isogloss_text::{BatchOrder, Columns, Format, Language, TagUnits, Unseen};
+use serde::{Deserialize, Serialize};
+
+use crate::RecipeError;
+use crate::error::io;
+
+/// What a recipe file says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recipe {
+    /// Draws everything that is drawn: new weights, the order of batches, dropout.
+    pub seed: u64,
+    /// The model to start from.
+    pub model: ModelRecipe,
+    /// What is learned.
+    pub task: Task,
+    /// Where the examples are.
+    pub data: DataRecipe,
+    /// The losses, added up with their weights.
+    pub objective: Vec<ObjectiveRecipe>,
+    /// Which parameters may change, and when.
+    pub schedule: ScheduleConfig,
+    /// How gradients become changes.
+    pub optimizer: OptimizerRecipe,
+    /// How long, and in which pieces.
+    pub training: TrainingRecipe,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        let cross_entropy = ObjectiveConfig::CrossEntropy(CrossEntropyConfig::default());
+        Self {
+            seed: 42,
+            model: ModelRecipe::default(),
+            task: Task::default(),
+            data: DataRecipe::default(),
+            objective: vec![ObjectiveRecipe { weight: 1.0, method: cross_entropy }],
+            schedule: ScheduleConfig::default(),
+            optimizer: OptimizerRecipe::default(),
+            training: TrainingRecipe::default(),
+        }
+    }
+}
+
+/// The `[model]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelRecipe {
+    /// A Hugging Face folder, or the name of a repository on the hub, `owner/name[@revision]`.
+    pub source: String,
+    /// How a sentence becomes a vector; not used for tagging.
+    pub pooling: Pooling,
+    /// Tokens after which a text is cut, specials included.
+    pub max_length: usize,
+}
+
+impl Default for ModelRecipe {
+    fn default() -> Self {
+        Self { source: String::new(), pooling: Pooling::Mean, max_length: 128 }
+    }
+}
+
+/// The `[task]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Task {
+    /// One label a text, or a pair of texts.
+    Classification {},
+    /// One BIO tag a token.
+    Tagging {
+        /// What carries a tag: the first subword of a word, or every subword.
+        #[serde(default = "subword")]
+        units: TagUnits,
+    },
+}
+
+fn subword() -> TagUnits {
+    TagUnits::Subword
+}
+
+impl Default for Task {
+    fn default() -> Self {
+        Self::Classification {}
+    }
+}
+
+impl Task {
+    /// The score that models are chosen by.
+    pub fn metric(&self) -> &'static str {
+        match self {
+            Self::Classification {} => "accuracy",
+            Self::Tagging { .. } => "span_f1",
+        }
+    }
+}
+
+/// The `[data]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataRecipe {
+    /// The files: `{language}` stands for a language tag, `{split}` for a split's name. Without
+    /// `{split}`, a column of the file says which split a row belongs to.
+    pub path: String,
+    /// How the files are written; told from the extension if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// The names of fields or columns.
+    pub columns: Columns,
+    /// Whether TSV and CSV files begin with the names of their columns.
+    pub header: bool,
+    /// The names of the splits.
+    pub splits: Splits,
+    /// The language of training.
+    pub source: Option<Language>,
+    /// The languages of evaluation; the source is always among them.
+    pub languages: Languages,
+    /// Leaves out languages that share fewer labels than this with the source.
+    pub min_shared_labels: usize,
+    /// What to do with examples whose label the source does not have.
+    pub unseen_labels: Unseen,
+}
+
+impl Default for DataRecipe {
+    fn default() -> Self {
+        Self {
+            path: String::new(),
+            format: None,
+            columns: Columns::default(),
+            header: true,
+            splits: Splits::default(),
+            source: None,
+            languages: Languages::default(),
+            min_shared_labels: 0,
+            unseen_labels: Unseen::default(),
+        }
+    }
+}
+
+/// The names of the splits in the files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Splits {
+    /// Trained on.
+    pub train: String,
+    /// Chooses the model.
+    pub dev: String,
+    /// Scored at the end.
+    pub test: String,
+}
+
+impl Default for Splits {
+    fn default() -> Self {
+        Self { train: "train".into(), dev: "dev".into(), test: "test".into() }
+    }
+}
+
+/// The languages of evaluation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Languages {
+    /// Every language that there is a file for.
+    #[default]
+    All,
+    /// These.
+    #[serde(untagged)]
+    These(Vec<Language>),
+}
+
+/// An entry of `[[objective]]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectiveRecipe {
+    /// Its factor in the sum.
+    #[serde(default = "one")]
+    pub weight: f64,
+    /// The loss: `method.<name> = { … }`.
+    pub method: ObjectiveConfig,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// The `[optimizer]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OptimizerRecipe {
+    /// The highest learning rate.
+    pub learning_rate: f64,
+    /// Its curve after the warm-up.
+    pub curve: LearningRateCurve,
+    /// The share of all steps that the rate takes to grow to its peak.
+    pub warmup_ratio: f64,
+    /// The settings of AdamW.
+    pub adamw: AdamWConfig,
+}
+
+impl Default for OptimizerRecipe {
+    fn default() -> Self {
+        Self {
+            learning_rate: 5e-5,
+            curve: LearningRateCurve::Linear,
+            warmup_ratio: 0.1,
+            adamw: AdamWConfig::default(),
+        }
+    }
+}
+
+/// The `[training]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingRecipe {
+    /// Times that every example is seen.
+    pub epochs: u64,
+    /// Stops after this many optimizer steps, if that is sooner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_steps: Option<u64>,
+    /// Examples of one pass through the model.
+    pub batch_size: usize,
+    /// Batches of one optimizer step.
+    pub accumulate: u64,
+    /// How batches are put together.
+    pub order: BatchOrder,
+    /// Examples of one pass in evaluation.
+    pub evaluation_batch_size: usize,
+    /// Optimizer steps between checkpoints; one is also made at the end of every epoch.
+    pub checkpoint_every: u64,
+    /// Optimizer steps between lines of the log.
+    pub log_every: u64,
+}
+
+impl Default for TrainingRecipe {
+    fn default() -> Self {
+        Self {
+            epochs: 3,
+            max_steps: None,
+            batch_size: 32,
+            accumulate: 1,
+            order: BatchOrder::GroupedByLength,
+            evaluation_batch_size: 64,
+            checkpoint_every: 200,
+            log_every: 10,
+        }
+    }
+}
+
+/// A recipe without faults: the only thing that can be trained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    name: String,
+    recipe: Recipe,
+    source: Language,
+}
+
+impl Plan {
+    /// Reads and checks a recipe file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or with all its faults.
+    pub fn from_file(path: &Path) -> Result<Self, crate::Error> {
+        let text = std::fs::read_to_string(path).map_err(io(path))?;
+        Ok(Self::from_toml(&text, path)?)
+    }
+
+    /// Checks the text of a recipe; `path` names it in messages and gives the run its name.
+    ///
+    /// # Errors
+    /// All faults of the recipe.
+    pub fn from_toml(text: &str, path: &Path) -> Result<Self, RecipeError> {
+        let (recipe, faults, places) = parse::recipe(text);
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        check::plan(name.unwrap_or_default(), recipe, faults, &places)
+            .map_err(|faults| RecipeError { path: PathBuf::from(path), faults })
+    }
+
+    /// The same plan with another seed.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.recipe.seed = seed;
+        self
+    }
+
+    /// The same plan from another model.
+    #[must_use]
+    pub fn with_model(mut self, source: String) -> Self {
+        self.recipe.model.source = source;
+        self
+    }
+
+    /// The recipe file's name without its extension.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The checked recipe, every default filled in.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// The language of training.
+    pub fn source(&self) -> &Language {
+        &self.source
+    }
+
+    /// The recipe as TOML, every default written out.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(&self.recipe).expect("a recipe has no value that TOML lacks")
+    }
+}

@@ -1,0 +1,175 @@
+//! What a recipe must satisfy beyond its form.
+
+use isogloss_text::Format;
+
+use super::parse::Places;
+use super::{Plan, Recipe};
+use crate::RecipeFault;
+
+/// Makes a plan, or returns all faults in the order of the file.
+pub(super) fn plan(
+    name: String,
+    recipe: Recipe,
+    mut faults: Vec<RecipeFault>,
+    places: &Places,
+) -> Result<Plan, Vec<RecipeFault>> {
+    let mut fault = |entry: &str, problem: String| faults.push(places.fault(entry, problem));
+
+    if recipe.model.source.is_empty() {
+        fault("model.source", "model.source: name a folder or a repository on the hub".into());
+    }
+    at_least(&mut fault, "model.max_length", recipe.model.max_length as u64, 3);
+
+    let data = &recipe.data;
+    if data.path.is_empty() {
+        fault("data.path", "data.path: name the files, such as data/{language}.jsonl".into());
+    } else if !data.path.contains("{language}") {
+        fault("data.path", "data.path: expected {language} where the language tag stands".into());
+    } else if data.format.is_none() && Format::from_path(data.path.as_ref()).is_none() {
+        fault("data.path", "data.format: the path's extension does not tell the format".into());
+    }
+    if data.source.is_none() {
+        fault("data.source", "data.source: name the language to train on".into());
+    }
+
+    if recipe.objective.is_empty() {
+        fault("objective", "objective: name at least one".into());
+    }
+    for (index, objective) in recipe.objective.iter().enumerate() {
+        let entry = format!("objective.{index}");
+        if !objective.weight.is_finite() || objective.weight < 0.0 {
+            let problem = format!("weight: expected zero or more, found {}", objective.weight);
+            fault(&format!("{entry}.weight"), problem);
+        }
+        for (field, problem) in objective.method.faults() {
+            fault(&format!("{entry}.method"), format!("{field}: {problem}"));
+        }
+    }
+
+    let optimizer = &recipe.optimizer;
+    positive(&mut fault, "optimizer.learning_rate", optimizer.learning_rate);
+    within(&mut fault, "optimizer.warmup_ratio", optimizer.warmup_ratio);
+    for (index, beta) in optimizer.adamw.betas.iter().enumerate() {
+        within(&mut fault, &format!("optimizer.adamw.betas.{index}"), *beta);
+    }
+    positive(&mut fault, "optimizer.adamw.epsilon", optimizer.adamw.epsilon);
+    if let Some(max) = optimizer.adamw.max_grad_norm {
+        positive(&mut fault, "optimizer.adamw.max_grad_norm", max);
+    }
+    let decay = optimizer.adamw.weight_decay;
+    if !decay.is_finite() || decay < 0.0 {
+        let problem = format!("weight_decay: expected zero or more, found {decay}");
+        fault("optimizer.adamw.weight_decay", problem);
+    }
+
+    let training = &recipe.training;
+    at_least(&mut fault, "training.epochs", training.epochs, 1);
+    at_least(&mut fault, "training.batch_size", training.batch_size as u64, 1);
+    at_least(&mut fault, "training.accumulate", training.accumulate, 1);
+    at_least(&mut fault, "training.log_every", training.log_every, 1);
+    at_least(&mut fault, "training.checkpoint_every", training.checkpoint_every, 1);
+    let evaluation = training.evaluation_batch_size as u64;
+    at_least(&mut fault, "training.evaluation_batch_size", evaluation, 1);
+    if let Some(max_steps) = training.max_steps {
+        at_least(&mut fault, "training.max_steps", max_steps, 1);
+    }
+
+    match data.source.clone() {
+        Some(source) if faults.is_empty() => Ok(Plan { name, recipe, source }),
+        _ => {
+            faults.sort_by_key(|fault| (fault.line, fault.column));
+            faults.dedup();
+            Err(faults)
+        }
+    }
+}
+
+fn at_least(fault: &mut impl FnMut(&str, String), entry: &str, value: u64, least: u64) {
+    if value < least {
+        fault(entry, format!("{entry}: expected at least {least}, found {value}"));
+    }
+}
+
+fn positive(fault: &mut impl FnMut(&str, String), entry: &str, value: f64) {
+    if !value.is_finite() || value <= 0.0 {
+        fault(entry, format!("{entry}: expected a positive number, found {value}"));
+    }
+}
+
+fn within(fault: &mut impl FnMut(&str, String), entry: &str, value: f64) {
+    if !(0.0..1.0).contains(&value) {
+        fault(entry, format!("{entry}: expected a number in [0, 1), found {value}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Plan;
+
+    const GOOD: &str = r#"
+[model]
+source = "models/tiny"
+[data]
+path = "data/{language}.jsonl"
+source = "en"
+"#;
+
+    fn faults(text: &str) -> Vec<String> {
+        match Plan::from_toml(text, "r.toml".as_ref()) {
+            Ok(_) => Vec::new(),
+            Err(error) => error.faults.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn a_plan_prints_as_a_recipe_that_gives_the_same_plan() {
+        let plan = Plan::from_toml(GOOD, "good.toml".as_ref()).unwrap();
+        assert_eq!(plan.name(), "good");
+        let again = Plan::from_toml(&plan.to_toml(), "good.toml".as_ref()).unwrap();
+        assert_eq!(again, plan);
+    }
+
+    #[test]
+    fn all_faults_come_at_once_with_their_places() {
+        let text = r#"
+seed = "many"
+[model]
+source = "models/tiny"
+max_length = 1
+[data]
+path = "data.jsonl"
+langauges = ["de"]
+[[objective]]
+method.cross_entropy = {}
+[[objective]]
+weight = -2.0
+method.cross_entropi = {}
+[optimizer]
+learning_rate = 0.0
+[trainning]
+epochs = 3
+"#;
+        let found = faults(text);
+        for expected in [
+            "2:8: invalid type",
+            "5:1: model.max_length: expected at least 3, found 1",
+            "6:2: data.source: name the language",
+            "7:1: data.path: expected {language}",
+            "8:1: unknown field `langauges`",
+            "13:8: unknown variant `cross_entropi`",
+            "15:1: optimizer.learning_rate",
+            "16:2: unknown field `trainning`",
+        ] {
+            assert!(
+                found.iter().any(|fault| fault.starts_with(expected)),
+                "no fault {expected:?} in {found:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn broken_syntax_is_placed_too() {
+        let found = faults("[model\nsource = 1 2\n");
+        assert!(found.iter().any(|fault| fault.starts_with("1:")), "{found:?}");
+    }
+}

@@ -1,0 +1,141 @@
+//! From TOML to a [`Recipe`], gathering faults instead of stopping at the first.
+//!
+//! A deserializer stops at its first fault. So that one pass over a file shows all of them, the
+//! entry at fault is blanked out, which keeps every other position, and the file is read again.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+
+use super::Recipe;
+use crate::RecipeFault;
+
+/// Where the entries of a file are: `optimizer.learning_rate`, `objective.1.weight`.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    text: String,
+    spans: BTreeMap<String, Range<usize>>,
+}
+
+impl Places {
+    /// A fault at an entry; at the table it is missing from, if the file does not have it.
+    pub(super) fn fault(&self, entry: &str, problem: impl Into<String>) -> RecipeFault {
+        let mut path = entry;
+        loop {
+            if let Some(span) = self.spans.get(path) {
+                return fault_at(&self.text, span.start, problem.into());
+            }
+            match path.rsplit_once('.') {
+                Some((parent, _)) => path = parent,
+                None => return fault_at(&self.text, 0, problem.into()),
+            }
+        }
+    }
+}
+
+/// The recipe without its faulty entries, the faults, and where the others stand.
+pub(super) fn recipe(text: &str) -> (Recipe, Vec<RecipeFault>, Places) {
+    let (table, syntax_errors) = DeTable::parse_recoverable(text);
+    if !syntax_errors.is_empty() {
+        let faults = syntax_errors.iter().map(|error| fault_of(text, error)).collect();
+        return (Recipe::default(), faults, Places::default());
+    }
+    let mut entries = Vec::new();
+    collect(table.get_ref(), "", &mut entries);
+    let spans = entries.iter().map(|entry| (entry.path.clone(), entry.key.clone())).collect();
+    let places = Places { text: text.to_owned(), spans };
+
+    let (mut remaining, mut faults) = (text.to_owned(), Vec::new());
+    loop {
+        let error = match toml::from_str::<Recipe>(&remaining) {
+            Ok(recipe) => return (recipe, faults, places),
+            Err(error) => error,
+        };
+        faults.push(fault_of(text, &error));
+        let cut = error.span().and_then(|span| blank(&remaining, &entries, span));
+        match cut {
+            Some(cut) if cut != remaining => remaining = cut,
+            _ => return (Recipe::default(), faults, places),
+        }
+    }
+}
+
+struct Entry {
+    path: String,
+    key: Range<usize>,
+    /// From the start of the key, or of the table's header, to the end of the value.
+    all: Range<usize>,
+}
+
+fn collect(table: &DeTable<'_>, parent: &str, entries: &mut Vec<Entry>) {
+    for (key, value) in table.iter() {
+        let path = join(parent, key.get_ref());
+        collect_value(value.get_ref(), key.span(), value.span(), path, entries);
+    }
+}
+
+fn collect_value(
+    value: &DeValue<'_>,
+    key: Range<usize>,
+    span: Range<usize>,
+    path: String,
+    entries: &mut Vec<Entry>,
+) {
+    match value {
+        DeValue::Table(table) => collect(table, &path, entries),
+        DeValue::Array(array) => {
+            for (index, element) in array.iter().enumerate() {
+                let path = join(&path, &index.to_string());
+                let span = element.span();
+                collect_value(element.get_ref(), span.clone(), span, path, entries);
+            }
+        }
+        _ => {}
+    }
+    let all = key.start.min(span.start)..key.end.max(span.end);
+    entries.push(Entry { path, key, all });
+}
+
+fn join(parent: &str, name: &str) -> String {
+    if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
+}
+
+/// Overwrites the smallest entry around `span` with spaces; a table goes with all its lines.
+fn blank(text: &str, entries: &[Entry], span: Range<usize>) -> Option<String> {
+    let line_start = text.get(..span.start)?.rfind('\n').map_or(0, |at| at + 1);
+    let range = if text[line_start..].trim_start().starts_with('[') {
+        let body = line_start + text[line_start..].find('\n').map_or(text.len() - line_start, |n| n + 1);
+        let next = text[body..].lines().scan(body, |at, line| {
+            let start = *at;
+            *at += line.len() + 1;
+            Some((start, line))
+        });
+        let end = next.filter(|(_, line)| line.trim_start().starts_with('[')).map(|(at, _)| at).next();
+        line_start..end.unwrap_or(text.len())
+    } else {
+        let around = entries.iter().filter(|entry| {
+            let on_line = entry.key.start >= line_start;
+            on_line && entry.all.start <= span.start && span.end <= entry.all.end
+        });
+        // A dotted key has an entry for each of its parts; the whole of it starts the line.
+        let entry = around.max_by_key(|entry| entry.all.len())?;
+        let lead = text[line_start..entry.all.start].trim_start();
+        entry.all.start - lead.len()..entry.all.end
+    };
+    let spaces = |c: char| if c == '\n' { "\n".to_owned() } else { " ".repeat(c.len_utf8()) };
+    let blanked: String = text.get(range.clone())?.chars().map(spaces).collect();
+    Some(format!("{}{blanked}{}", &text[..range.start], &text[range.end..]))
+}
+
+fn fault_of(text: &str, error: &toml::de::Error) -> RecipeFault {
+    let start = error.span().map_or(0, |span| span.start);
+    fault_at(text, start, error.message().replace('\n', ", "))
+}
+
+fn fault_at(text: &str, offset: usize, problem: String) -> RecipeFault {
+    let before = &text[..text.floor_char_boundary(offset)];
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let (line, column) = (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1);
+    RecipeFault { line, column, problem }
+}

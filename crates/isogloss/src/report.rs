@@ -1,0 +1,232 @@
+//! One HTML page that shows what training runs did and how well they transfer.
+//!
+//! [`find_runs`] finds run folders, [`RunRecord::load`] reads one, [`render`] makes the page.
+//! The page is a single file: styles and figures are inside it, it asks for nothing from any
+//! server, and it needs no script.
+//! Runs that differ only in their seed are shown as one recipe, as mean ± standard deviation.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+mod bars;
+mod chart;
+mod curves;
+mod group;
+mod html;
+mod language;
+mod page;
+mod record;
+mod tables;
+
+pub use page::render;
+pub use record::{
+    DevPoint, LanguageResult, ReportError, Results, RunRecord, Selection, TrainPoint,
+};
+
+/// Returns every run folder at or below the paths, in order, each once.
+///
+/// A run folder is one that holds `metrics.jsonl`; folders inside a run are not searched.
+/// Paths that do not exist hold no runs.
+pub fn find_runs(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut runs = Vec::new();
+    let mut seen = BTreeSet::new();
+    for path in paths {
+        walk(path, &mut seen, &mut runs);
+    }
+    runs
+}
+
+fn walk(folder: &Path, seen: &mut BTreeSet<PathBuf>, runs: &mut Vec<PathBuf>) {
+    // Canonical names end the walk in folders that are linked in a circle.
+    let is_new = fs::canonicalize(folder).is_ok_and(|real| seen.insert(real));
+    if !is_new {
+        return;
+    }
+    if folder.join(record::METRICS).is_file() {
+        runs.push(folder.to_owned());
+        return;
+    }
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let mut inner: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    inner.sort();
+    for path in inner.iter().filter(|path| path.is_dir()) {
+        walk(path, seen, runs);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes a run folder; `results` is left out when it is empty.
+    fn run(root: &Path, name: &str, metrics: &str, results: &str) -> PathBuf {
+        let folder = root.join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("recipe.toml"), "model = \"<b>&\"\n").unwrap();
+        fs::write(folder.join("environment.json"), r#"{"device": "flex", "seed": 1}"#).unwrap();
+        fs::write(folder.join("metrics.jsonl"), metrics).unwrap();
+        if !results.is_empty() {
+            fs::write(folder.join("results.json"), results).unwrap();
+        }
+        folder
+    }
+
+    fn results(source: f64, target: f64) -> String {
+        format!(
+            r#"{{"task": "classification", "metric": "accuracy", "source": "en",
+            "selection": {{"rule": "best dev accuracy in en", "step": 2, "score": 0.9}},
+            "languages": {{"en": {{"n": 10, "accuracy": {source}, "macro_f1": 0.5}},
+                           "x<y": {{"n": 8, "left_out": 2, "accuracy": {target}}}}},
+            "mean_target": {target}, "gap": {}, "n_targets": 1}}"#,
+            source - target
+        )
+    }
+
+    const METRICS: &str = r#"{"kind":"train","step":1,"epoch":0.5,"loss":1.5,"grad_norm":2.0,"lr":1e-5,"tokens_per_sec":900.0}
+{"kind":"train","step":2,"epoch":1.0,"loss":null,"lr":2e-5,"new_field":[1]}
+{"kind":"dev","step":2,"epoch":1.0,"language":"en","loss":0.7,"accuracy":0.9}
+{"kind":"something_new","step":2}
+"#;
+
+    fn load(folder: &Path) -> RunRecord {
+        RunRecord::load(folder).unwrap()
+    }
+
+    /// Panics unless every tag is closed in order and every `<` and `&` in text is escaped.
+    fn assert_well_formed(html: &str) {
+        let mut open: Vec<&str> = Vec::new();
+        let mut rest = html.trim_start_matches("<!doctype html>");
+        while let Some(at) = rest.find('<') {
+            let (text, tag) = rest.split_at(at);
+            let in_style = open.last() == Some(&"style");
+            for (at, _) in text.match_indices('&').filter(|_| !in_style) {
+                let entity = text[at..].split_inclusive(';').next().unwrap();
+                assert!(entity.len() < 9 && entity.ends_with(';'), "bare & before {entity:?}");
+            }
+            let end = tag.find('>').expect("tag is closed");
+            let inner = &tag[1..end];
+            assert_eq!(inner.matches('"').count() % 2, 0, "quotes in <{inner}>");
+            let name = inner.split([' ', '/', '\n']).find(|part| !part.is_empty()).unwrap();
+            if inner.starts_with('/') {
+                assert_eq!(open.pop(), Some(name), "closes what is open");
+            } else if !inner.ends_with('/') && !matches!(name, "meta" | "br") {
+                open.push(name);
+            }
+            rest = &tag[end + 1..];
+        }
+        assert!(open.is_empty(), "left open: {open:?}");
+    }
+
+    #[test]
+    fn runs_are_found_once_and_in_order() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["b/seed-1", "a/seed-2", "a/seed-1", "a/seed-1/checkpoint"] {
+            run(root.path(), name, "", "");
+        }
+        fs::create_dir(root.path().join("empty")).unwrap();
+        let paths = [root.path().join("a/seed-2"), root.path().to_owned(), PathBuf::from("/no")];
+        let found = find_runs(&paths);
+        let expected = ["a/seed-2", "a/seed-1", "b/seed-1"].map(|name| root.path().join(name));
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_record_holds_what_the_files_say() {
+        let root = tempfile::tempdir().unwrap();
+        let record = load(&run(root.path(), "r_drop/seed-7", METRICS, &results(0.9, 0.5)));
+        assert_eq!((record.recipe_name(), record.seed()), ("r_drop".to_owned(), Some(7)));
+        assert_eq!(record.train.len(), 2);
+        assert_eq!(record.train[1].loss, None);
+        assert_eq!(record.dev[0].score("accuracy"), Some(0.9));
+        assert_eq!(record.results.unwrap().languages["x<y"].left_out, 2);
+        assert!(!record.truncated);
+        assert_eq!(record.environment[0], ("device".to_owned(), "flex".to_owned()));
+        assert_eq!(record.environment[1], ("seed".to_owned(), "1".to_owned()));
+    }
+
+    #[test]
+    fn a_killed_run_is_shown_up_to_where_it_got() {
+        let root = tempfile::tempdir().unwrap();
+        let cut = &METRICS[..METRICS.len() - 20];
+        let record = load(&run(root.path(), "seed-1", cut, ""));
+        assert!(record.truncated);
+        assert_eq!(record.train.len(), 2);
+        let html = render(&[record]);
+        assert_well_formed(&html);
+        assert!(html.contains("ends in the middle of a line"));
+        assert!(html.contains("not finished"));
+    }
+
+    #[test]
+    fn steps_repeated_after_a_resume_are_kept_once() {
+        let root = tempfile::tempdir().unwrap();
+        let again = "{\"kind\":\"train\",\"step\":1,\"loss\":0.25}\n";
+        let record = load(&run(root.path(), "seed-1", &format!("{METRICS}{again}"), ""));
+        let steps: Vec<_> = record.train.iter().map(|point| (point.step, point.loss)).collect();
+        assert_eq!(steps, [(1, Some(0.25)), (2, None)]);
+    }
+
+    #[test]
+    fn errors_name_the_file_and_line() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = run(root.path(), "seed-1", &format!("{{nonsense\n{METRICS}"), "");
+        let error = RunRecord::load(&folder).unwrap_err().to_string();
+        let start = format!("{}:1: ", folder.join("metrics.jsonl").display());
+        assert!(error.starts_with(&start), "{error}");
+        for name in ["metrics.jsonl", "environment.json", "recipe.toml"] {
+            fs::remove_file(folder.join(name)).unwrap();
+            let error = RunRecord::load(&folder).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn seeds_of_a_recipe_become_mean_and_deviation() {
+        let root = tempfile::tempdir().unwrap();
+        let records = [
+            load(&run(root.path(), "plain/seed-2", METRICS, &results(0.80, 0.40))),
+            load(&run(root.path(), "plain/seed-1", METRICS, &results(0.84, 0.50))),
+            load(&run(root.path(), "r_drop/seed-1", METRICS, &results(0.90, 0.70))),
+        ];
+        let html = render(&records);
+        assert_well_formed(&html);
+        for expected in [
+            "<!doctype html>",
+            "82.0<span class=\"std\"> ± 2.8</span>",
+            "45.0<span class=\"std\"> ± 7.1</span>",
+            "37.0<span class=\"std\"> ± 4.2</span>",
+            "best dev accuracy in en",
+            "x&lt;y",
+            "&lt;b&gt;&amp;",
+            "English",
+            "<caption>",
+            "aria-label",
+            "(2 left out)",
+            "prefers-color-scheme: dark",
+        ] {
+            assert!(html.contains(expected), "{expected}");
+        }
+        for forbidden in ["http://", "https://", "<script", "<link", "@import", "url(", "NaN"] {
+            assert!(!html.contains(forbidden), "{forbidden}");
+        }
+    }
+
+    #[test]
+    fn recipes_of_one_name_in_two_places_stay_apart() {
+        let root = tempfile::tempdir().unwrap();
+        let records = [
+            load(&run(root.path(), "old/plain/seed-1", METRICS, &results(0.8, 0.4))),
+            load(&run(root.path(), "new/plain/seed-1", METRICS, &results(0.9, 0.5))),
+        ];
+        let html = render(&records);
+        assert!(html.contains("old/plain") && html.contains("new/plain"));
+    }
+
+    #[test]
+    fn no_runs_make_a_page_that_says_so() {
+        let html = render(&[]);
+        assert_well_formed(&html);
+        assert!(html.contains("No runs"));
+    }
+}

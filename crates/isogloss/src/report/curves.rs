@@ -1,0 +1,156 @@
+//! The figures about training: losses, development scores, learning rate, gradient norm, speed.
+
+use std::collections::BTreeSet;
+
+use super::chart::{Chart, Mark, Series, mean, peak, smoothed, thinned};
+use super::group::{Recipe, run_label};
+use super::html::{count, metric_name, percent};
+use super::language;
+use super::record::{DevPoint, RunRecord, TrainPoint};
+
+/// Runs up to which the loss is also drawn as it was logged.
+const MAX_RAW_RUNS: usize = 2;
+
+/// Every run of the page, drawn over each other.
+pub(super) struct Curves<'a> {
+    recipes: &'a [Recipe<'a>],
+    last_step: f64,
+}
+
+impl<'a> Curves<'a> {
+    pub(super) fn new(recipes: &'a [Recipe<'a>]) -> Self {
+        let runs = recipes.iter().flat_map(|recipe| &recipe.runs);
+        let steps = runs.flat_map(|run| {
+            let train = run.train.iter().map(|point| point.step);
+            train.chain(run.dev.iter().map(|point| point.step))
+        });
+        Self { recipes, last_step: steps.max().unwrap_or(0) as f64 }
+    }
+
+    /// Training loss as a line; development loss in the source language as points.
+    pub(super) fn loss(&self) -> String {
+        let mut series = Vec::new();
+        let raw = self.runs().count() <= MAX_RAW_RUNS;
+        for (recipe, run) in self.runs() {
+            let points = train_points(run, |point| point.loss);
+            if raw {
+                let points = thinned(&points, mean);
+                series.push(self.series(recipe, run, "training loss as logged", Mark::Faint, points));
+            }
+            let points = thinned(&smoothed(&points), mean);
+            series.push(self.series(recipe, run, "training loss", Mark::Line, points));
+        }
+        for (recipe, run) in self.runs() {
+            let Some(language) = dev_language(run) else { continue };
+            let what = format!("development loss, {language}");
+            let points = dev_points(run, language, |point| point.loss);
+            series.push(self.series(recipe, run, &what, Mark::Points, points));
+        }
+        self.chart("Loss", series, false, "").render()
+    }
+
+    /// One chart for each development language, with the chosen checkpoints ringed.
+    pub(super) fn scores(&self) -> String {
+        let languages: BTreeSet<&str> =
+            self.runs().flat_map(|(_, run)| &run.dev).map(|point| point.language.as_str()).collect();
+        let charts = languages.into_iter().map(|tag| {
+            let mut series = Vec::new();
+            let mut rings = Vec::new();
+            let mut shown = "score";
+            for (recipe, run) in self.runs() {
+                let Some(metric) = dev_metric(run) else { continue };
+                shown = metric_name(metric);
+                let points = dev_points(run, tag, |point| Some(100.0 * point.score(metric)?));
+                let chosen = run.results.as_ref().and_then(|results| results.selection.as_ref());
+                let at = chosen.filter(|_| dev_language(run) == Some(tag)).map(|it| it.step as f64);
+                let ring = points.iter().filter(|point| Some(point.0) == at).copied().collect();
+                rings.push(self.series(recipe, run, "chosen checkpoint", Mark::Ring, ring));
+                series.push(self.series(recipe, run, shown, Mark::Points, points));
+            }
+            series.extend(rings.into_iter().filter(|ring| !ring.points.is_empty()));
+            let name = language::name(tag).unwrap_or(tag);
+            self.chart(&format!("Development {shown}, {name}"), series, false, "").render()
+        });
+        charts.collect()
+    }
+
+    /// Learning rate, gradient norm and speed.
+    pub(super) fn conditions(&self) -> String {
+        let small = |title: &str, value: fn(&TrainPoint) -> Option<f64>| {
+            let series = self.runs().map(|(recipe, run)| {
+                let points = thinned(&train_points(run, value), peak);
+                self.series(recipe, run, title, Mark::Line, points)
+            });
+            self.chart(title, series.collect(), true, "").render()
+        };
+        [
+            small("Learning rate", |point| point.lr),
+            small("Gradient norm", |point| point.grad_norm),
+            small("Tokens per second", |point| point.tokens_per_sec),
+        ]
+        .concat()
+    }
+
+    fn runs(&self) -> impl Iterator<Item = (&'a Recipe<'a>, &'a RunRecord)> {
+        self.recipes.iter().flat_map(|recipe| recipe.runs.iter().map(move |run| (recipe, *run)))
+    }
+
+    fn series(
+        &self,
+        recipe: &Recipe<'_>,
+        run: &RunRecord,
+        what: &str,
+        mark: Mark,
+        points: Vec<(f64, f64)>,
+    ) -> Series {
+        let mut label = format!("{}: {what}", run_label(recipe, run));
+        if let (Mark::Ring, Some((step, value))) = (mark, points.first()) {
+            label += &format!(", step {step}, {}", percent(value / 100.0));
+        }
+        Series { label, color: recipe.color, mark, points }
+    }
+
+    fn chart(&self, title: &str, series: Vec<Series>, from_zero: bool, unit: &'static str) -> Chart {
+        let ends = series.iter().filter_map(|series| {
+            let ((_, first), (_, last)) = (series.points.first()?, series.points.last()?);
+            let ends = matches!(series.mark, Mark::Line | Mark::Points);
+            ends.then(|| format!("{} from {first:.3} to {last:.3}", series.label))
+        });
+        let ends: Vec<String> = ends.collect();
+        let description = format!(
+            "{title} by step, {}. {}.",
+            count(self.runs().count(), "run"),
+            ends.join("; ")
+        );
+        let title = title.to_owned();
+        Chart { title, description, series, last_step: self.last_step, from_zero, unit }
+    }
+}
+
+fn train_points(run: &RunRecord, value: impl Fn(&TrainPoint) -> Option<f64>) -> Vec<(f64, f64)> {
+    let point = |point: &TrainPoint| Some((point.step as f64, value(point)?));
+    run.train.iter().filter_map(point).collect()
+}
+
+fn dev_points(
+    run: &RunRecord,
+    language: &str,
+    value: impl Fn(&DevPoint) -> Option<f64>,
+) -> Vec<(f64, f64)> {
+    let points = run.dev.iter().filter(|point| point.language == language);
+    points.filter_map(|point| Some((point.step as f64, value(point)?))).collect()
+}
+
+/// The development language that stands for the run: the source where it is evaluated.
+fn dev_language(run: &RunRecord) -> Option<&str> {
+    let source = run.results.as_ref().map(|results| results.source.as_str());
+    let languages = || run.dev.iter().map(|point| point.language.as_str());
+    languages().find(|language| Some(*language) == source).or_else(|| languages().next())
+}
+
+/// The development metric to draw: the run's main metric where it is logged.
+fn dev_metric(run: &RunRecord) -> Option<&str> {
+    let main = run.results.as_ref().map(|results| results.metric.as_str());
+    let known = main.into_iter().chain(["accuracy", "span_f1", "macro_f1"]);
+    known.into_iter().find(|metric| run.dev.iter().any(|point| point.score(metric).is_some()))
+}

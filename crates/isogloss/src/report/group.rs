@@ -1,0 +1,150 @@
+//! Runs gathered into recipes, and recipes into what can be compared.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::record::{LanguageResult, Results, RunRecord};
+use crate::metrics::{MeanStd, TransferSummary};
+
+/// All seeds of one recipe.
+pub(super) struct Recipe<'a> {
+    /// The recipe's name, with the folder above it when another recipe has the same name.
+    pub(super) label: String,
+    /// Which color the recipe has throughout the page.
+    pub(super) color: usize,
+    /// By ascending seed.
+    pub(super) runs: Vec<&'a RunRecord>,
+}
+
+/// Gathers runs by recipe folder, in order of first appearance.
+pub(super) fn recipes(runs: &[RunRecord]) -> Vec<Recipe<'_>> {
+    let mut groups: Vec<(&Path, Vec<&RunRecord>)> = Vec::new();
+    for run in runs {
+        match groups.iter_mut().find(|(dir, _)| *dir == run.recipe_dir()) {
+            Some((_, group)) => group.push(run),
+            None => groups.push((run.recipe_dir(), vec![run])),
+        }
+    }
+    let names: Vec<String> = groups.iter().map(|(_, runs)| runs[0].recipe_name()).collect();
+    let labeled = groups.into_iter().enumerate().map(|(color, (dir, mut runs))| {
+        runs.sort_by_key(|run| run.seed());
+        let shared = names.iter().filter(|name| **name == names[color]).count() > 1;
+        let above = dir.parent().and_then(Path::file_name).filter(|_| shared);
+        let label = match above {
+            Some(above) => format!("{}/{}", above.to_string_lossy(), names[color]),
+            None => names[color].clone(),
+        };
+        Recipe { label, color, runs }
+    });
+    labeled.collect()
+}
+
+/// The name of a run on the page.
+pub(super) fn run_label(recipe: &Recipe<'_>, run: &RunRecord) -> String {
+    match run.seed() {
+        Some(seed) => format!("{}, seed {seed}", recipe.label),
+        None => recipe.label.clone(),
+    }
+}
+
+/// Finished recipes with the same task and metric.
+pub(super) struct Comparison<'a> {
+    pub(super) task: &'a str,
+    pub(super) metric: &'a str,
+    pub(super) entries: Vec<Entry<'a>>,
+    /// Every language of any recipe, the best score first.
+    pub(super) languages: Vec<&'a str>,
+}
+
+/// One recipe of a comparison, summarized over its seeds.
+pub(super) struct Entry<'a> {
+    pub(super) recipe: &'a Recipe<'a>,
+    pub(super) results: Vec<&'a Results>,
+    pub(super) source: &'a str,
+    pub(super) source_score: Option<MeanStd>,
+    pub(super) mean_target: Option<MeanStd>,
+    pub(super) gap: Option<MeanStd>,
+    /// Transfer with every language's score averaged over the seeds.
+    pub(super) transfer: TransferSummary,
+}
+
+impl<'a> Entry<'a> {
+    fn new(recipe: &'a Recipe<'a>, results: Vec<&'a Results>) -> Self {
+        let (source, metric) = (results[0].source.as_str(), results[0].metric.as_str());
+        let over_seeds = |value: &dyn Fn(&Results) -> Option<f64>| {
+            let values: Vec<f64> = results.iter().filter_map(|results| value(results)).collect();
+            MeanStd::from_values(&values)
+        };
+        let languages = results.iter().flat_map(|results| results.languages.keys());
+        let scores: BTreeMap<String, f64> = languages
+            .filter_map(|language| {
+                let score = over_seeds(&|results| {
+                    results.languages.get(language)?.score(metric)
+                })?;
+                Some((language.clone(), score.mean))
+            })
+            .collect();
+        Self {
+            recipe,
+            source,
+            source_score: over_seeds(&|results| results.languages.get(source)?.score(metric)),
+            mean_target: over_seeds(&|results| results.mean_target),
+            gap: over_seeds(&|results| results.gap),
+            transfer: TransferSummary::from_scores(source, &scores),
+            results,
+        }
+    }
+
+    /// A metric in a language over the seeds.
+    pub(super) fn score(&self, language: &str, metric: &str) -> Option<MeanStd> {
+        let values: Vec<f64> =
+            self.language_results(language).filter_map(|result| result.score(metric)).collect();
+        MeanStd::from_values(&values)
+    }
+
+    /// What each seed that was evaluated in a language says about it.
+    pub(super) fn language_results(&self, language: &str) -> impl Iterator<Item = &LanguageResult> {
+        self.results.iter().filter_map(move |results| results.languages.get(language))
+    }
+}
+
+/// Gathers finished recipes that can be compared, in order of first appearance.
+pub(super) fn comparisons<'a>(recipes: &'a [Recipe<'a>]) -> Vec<Comparison<'a>> {
+    let mut found: Vec<Comparison<'a>> = Vec::new();
+    for recipe in recipes {
+        let results: Vec<&Results> =
+            recipe.runs.iter().filter_map(|run| run.results.as_ref()).collect();
+        let Some(first) = results.first() else { continue };
+        let (task, metric) = (first.task.as_str(), first.metric.as_str());
+        let entry = Entry::new(recipe, results);
+        match found.iter_mut().find(|other| (other.task, other.metric) == (task, metric)) {
+            Some(comparison) => comparison.entries.push(entry),
+            None => {
+                let (entries, languages) = (vec![entry], Vec::new());
+                found.push(Comparison { task, metric, entries, languages });
+            }
+        }
+    }
+    for comparison in &mut found {
+        comparison.languages = sorted_languages(&comparison.entries, comparison.metric);
+    }
+    found
+}
+
+fn sorted_languages<'a>(entries: &[Entry<'a>], metric: &str) -> Vec<&'a str> {
+    let all: BTreeSet<&'a str> = entries
+        .iter()
+        .flat_map(|entry| entry.results.iter().copied())
+        .flat_map(|results| results.languages.keys().map(String::as_str))
+        .collect();
+    let mut scored: Vec<(f64, &str)> = all
+        .into_iter()
+        .map(|language| {
+            let means = entries.iter().filter_map(|entry| Some(entry.score(language, metric)?.mean));
+            let mean = MeanStd::from_values(&means.collect::<Vec<_>>());
+            (mean.map_or(f64::NEG_INFINITY, |mean| mean.mean), language)
+        })
+        .collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+    scored.into_iter().map(|(_, language)| language).collect()
+}

@@ -1,0 +1,209 @@
+//! The page as a whole: its sections, in order.
+
+use std::collections::BTreeSet;
+
+use super::curves::Curves;
+use super::group::{self, Comparison, Recipe, run_label};
+use super::html::{Text, capitalized, count, metric_name};
+use super::record::RunRecord;
+use super::{bars, language, tables};
+
+/// Number of recipe colors in the style sheet; further recipes start over.
+pub(super) const N_COLORS: usize = 7;
+
+const STYLE: &str = include_str!("style.css");
+
+/// Renders runs as one self-contained HTML page.
+///
+/// Runs in `seed-<n>` folders beside each other count as one recipe.
+/// Unfinished runs add their curves but no scores, and a note says so.
+/// The page depends on nothing but the runs: the same runs give the same bytes.
+pub fn render(runs: &[RunRecord]) -> String {
+    let recipes = group::recipes(runs);
+    let comparisons = group::comparisons(&recipes);
+    let names: Vec<&str> = recipes.iter().map(|recipe| recipe.label.as_str()).collect();
+    let mut body = header(runs, &recipes, &comparisons);
+    if runs.is_empty() {
+        body += "<p>No runs were found.</p>\n";
+    } else {
+        for comparison in &comparisons {
+            body += &results(comparison, comparisons.len() > 1, &recipes);
+        }
+        body += &training(&recipes);
+        body += &section("environment", "Environment", &tables::environment(&recipes));
+        body += &section("recipes", "Recipes", &recipes.iter().map(recipe_text).collect::<String>());
+    }
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{}</title>\n<style>\n{STYLE}</style></head>\n\
+         <body><main>\n{body}</main></body></html>\n",
+        Text(&format!("isogloss report: {}", names.join(", "))),
+    )
+}
+
+/// The small square that stands for a recipe.
+pub(super) fn swatch(color: usize) -> String {
+    format!("<i class=\"swatch c{}\"></i>", color % N_COLORS)
+}
+
+fn section(id: &str, title: &str, content: &str) -> String {
+    format!("<section id=\"{id}\"><h2>{}</h2>\n{content}</section>\n", Text(title))
+}
+
+fn header(runs: &[RunRecord], recipes: &[Recipe<'_>], comparisons: &[Comparison<'_>]) -> String {
+    let sources: BTreeSet<&str> = comparisons
+        .iter()
+        .flat_map(|comparison| comparison.entries.iter().map(|entry| entry.source))
+        .collect();
+    let title = match sources.first() {
+        Some(tag) if sources.len() == 1 => {
+            format!("Zero-shot transfer from {}", language::name(tag).unwrap_or(tag))
+        }
+        Some(_) => "Zero-shot transfer".to_owned(),
+        None => "Training runs".to_owned(),
+    };
+    let mut facts: Vec<String> = models(runs).into_iter().map(str::to_owned).collect();
+    for comparison in comparisons {
+        facts.push(format!("{}, {}", comparison.task, metric_name(comparison.metric)));
+    }
+    facts.push(count(recipes.len(), "recipe"));
+    facts.push(count(runs.len(), "run"));
+    let facts: Vec<String> =
+        facts.iter().map(|fact| format!("<span>{}</span>", Text(fact))).collect();
+    let notes: String =
+        recipes.iter().flat_map(notes).map(|note| format!("<li>{}</li>\n", Text(&note))).collect();
+    let notes = match notes.is_empty() {
+        true => String::new(),
+        false => format!("<ul class=\"notes\" aria-label=\"Notes\">{notes}</ul>\n"),
+    };
+    format!(
+        "<header><p class=\"eyebrow\">isogloss report</p><h1>{}</h1>\
+         <p class=\"facts\">{}</p></header>\n{notes}",
+        Text(&title),
+        facts.join(" ")
+    )
+}
+
+fn models(runs: &[RunRecord]) -> BTreeSet<&str> {
+    let values = runs.iter().flat_map(|run| &run.environment);
+    values.filter(|(name, _)| name == "model").map(|(_, value)| value.as_str()).collect()
+}
+
+/// What the reader must know before trusting the numbers.
+fn notes(recipe: &Recipe<'_>) -> Vec<String> {
+    let mut notes = Vec::new();
+    for run in &recipe.runs {
+        let label = run_label(recipe, run);
+        if run.truncated {
+            notes.push(format!(
+                "{label}: metrics.jsonl ends in the middle of a line, as when a run is killed; \
+                 that line is left out."
+            ));
+        }
+        if run.results.is_none() {
+            notes.push(format!(
+                "{label}: not finished, there is no results.json; only its curves are shown."
+            ));
+        }
+    }
+    notes
+}
+
+fn results(comparison: &Comparison<'_>, is_one_of_many: bool, recipes: &[Recipe<'_>]) -> String {
+    let of_what = format!("{}, {}", comparison.task, metric_name(comparison.metric));
+    let (id, suffix) = match is_one_of_many {
+        true => (format!("-{}-{}", comparison.task, comparison.metric), format!(": {of_what}")),
+        false => (String::new(), String::new()),
+    };
+    let id = Text(&id).to_string().replace(char::is_whitespace, "-");
+    let rules: BTreeSet<&str> = comparison
+        .entries
+        .iter()
+        .flat_map(|entry| &entry.results)
+        .filter_map(|results| Some(results.selection.as_ref()?.rule.as_str()))
+        .collect();
+    let rules: String = rules
+        .iter()
+        .map(|rule| format!("<p class=\"aside\">Checkpoint chosen by: {}.</p>\n", Text(rule)))
+        .collect();
+    let metric = capitalized(metric_name(comparison.metric));
+    let what = format!(
+        "<p class=\"aside\">{} in percent on each language’s evaluation set, best first. \
+         Whiskers: ± one sample standard deviation over seeds. \
+         Dashed: each recipe’s target mean.</p>\n",
+        Text(&metric)
+    );
+    let shown: Vec<&Recipe<'_>> = comparison.entries.iter().map(|entry| entry.recipe).collect();
+    let key = if recipes.len() > 1 { key(&shown) } else { String::new() };
+    [
+        section(
+            &format!("results{id}"),
+            &format!("Results{suffix}"),
+            &format!("{}{rules}", tables::headline(comparison)),
+        ),
+        section(
+            &format!("languages{id}"),
+            &format!("By language{suffix}"),
+            &format!("{what}{key}{}", bars::render(comparison)),
+        ),
+        section(
+            &format!("table{id}"),
+            &format!("All scores{suffix}"),
+            &tables::languages(comparison),
+        ),
+    ]
+    .concat()
+}
+
+fn training(recipes: &[Recipe<'_>]) -> String {
+    let curves = Curves::new(recipes);
+    let shown: Vec<&Recipe<'_>> = recipes.iter().collect();
+    let key = if recipes.len() > 1 { key(&shown) } else { String::new() };
+    let content = format!(
+        "<p class=\"aside\">By optimizer step, one line for each run. Training loss is a moving \
+         average with a half-life of a fortieth of the run; points are evaluations on \
+         development data, the ring marks the checkpoint that was kept. Gradient norm and speed \
+         show the highest value of each stretch.</p>\n{key}\
+         <div class=\"charts\">{}{}</div>\n<div class=\"charts small\">{}</div>\n",
+        curves.loss(),
+        curves.scores(),
+        curves.conditions()
+    );
+    section("training", "Training", &content)
+}
+
+fn key(recipes: &[&Recipe<'_>]) -> String {
+    let items: String = recipes
+        .iter()
+        .map(|recipe| format!("<li>{}{}</li>", swatch(recipe.color), Text(&recipe.label)))
+        .collect();
+    format!("<ul class=\"key\" aria-label=\"Colors\">{items}</ul>\n")
+}
+
+/// The recipe of the first seed, and the lines in which the other seeds differ from it.
+fn recipe_text(recipe: &Recipe<'_>) -> String {
+    let first = recipe.runs[0];
+    let known: BTreeSet<&str> = first.recipe.lines().collect();
+    let differences: String = recipe.runs[1..]
+        .iter()
+        .filter(|run| run.recipe != first.recipe)
+        .map(|run| {
+            let own = run.recipe.lines().filter(|line| !known.contains(line));
+            let own: Vec<String> = own.map(|line| format!("<code>{}</code>", Text(line))).collect();
+            let own = if own.is_empty() { "lines left out".to_owned() } else { own.join(", ") };
+            format!("<li>{}: {own}</li>", Text(&run_label(recipe, run)))
+        })
+        .collect();
+    let differences = match differences.is_empty() {
+        true => String::new(),
+        false => format!("<p class=\"aside\">Other seeds differ in:</p><ul class=\"aside\">{differences}</ul>\n"),
+    };
+    format!(
+        "<details><summary>{}{}</summary><pre><code>{}</code></pre>\n{differences}</details>\n",
+        swatch(recipe.color),
+        Text(&run_label(recipe, first)),
+        Text(&first.recipe)
+    )
+}

@@ -1,0 +1,280 @@
+//! What a run folder says, read into values.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The log that makes a folder a run folder.
+pub(super) const METRICS: &str = "metrics.jsonl";
+
+/// Why a run folder cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// A file is missing or unreadable.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{}:{line}: {reason}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// What was expected and found.
+        reason: String,
+    },
+}
+
+/// One training run, as its folder tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRecord {
+    /// The run folder, usually `<recipe>/seed-<n>`.
+    pub dir: PathBuf,
+    /// `recipe.toml`, verbatim.
+    pub recipe: String,
+    /// `environment.json`, names and values in order of the file.
+    pub environment: Vec<(String, String)>,
+    /// Training log by ascending step, each step once.
+    pub train: Vec<TrainPoint>,
+    /// Evaluations during training, by ascending step.
+    pub dev: Vec<DevPoint>,
+    /// `results.json`; `None` while the run is not finished.
+    pub results: Option<Results>,
+    /// Whether the last line of the log was cut off and left out.
+    pub truncated: bool,
+}
+
+/// One line of the training log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainPoint {
+    /// Optimizer step, from 1.
+    pub step: u64,
+    /// Passes over the training data so far.
+    #[serde(default)]
+    pub epoch: f64,
+    /// Training loss since the last line.
+    pub loss: Option<f64>,
+    /// Global gradient norm before clipping.
+    pub grad_norm: Option<f64>,
+    /// Learning rate.
+    pub lr: Option<f64>,
+    /// Speed in tokens, padding not counted.
+    pub tokens_per_sec: Option<f64>,
+}
+
+/// One evaluation during training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DevPoint {
+    /// Optimizer step, from 1.
+    pub step: u64,
+    /// Passes over the training data so far.
+    #[serde(default)]
+    pub epoch: f64,
+    /// BCP-47 tag of the development set.
+    pub language: String,
+    /// Loss on the development set.
+    pub loss: Option<f64>,
+    /// Accuracy in 0..=1.
+    pub accuracy: Option<f64>,
+    /// Macro-F1 in 0..=1.
+    pub macro_f1: Option<f64>,
+    /// Span F1 in 0..=1.
+    pub span_f1: Option<f64>,
+}
+
+impl DevPoint {
+    /// The value of a metric by its field name.
+    pub fn score(&self, metric: &str) -> Option<f64> {
+        match metric {
+            "accuracy" => self.accuracy,
+            "macro_f1" => self.macro_f1,
+            "span_f1" => self.span_f1,
+            _ => None,
+        }
+    }
+}
+
+/// The final evaluation of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// `classification` or `tagging`.
+    pub task: String,
+    /// Field name of the main metric in [`LanguageResult`].
+    pub metric: String,
+    /// The training language.
+    pub source: String,
+    /// How the evaluated checkpoint was chosen.
+    pub selection: Option<Selection>,
+    /// Scores by BCP-47 tag.
+    pub languages: BTreeMap<String, LanguageResult>,
+    /// Mean of the main metric over all languages but the source.
+    pub mean_target: Option<f64>,
+    /// Source score − mean target score.
+    pub gap: Option<f64>,
+    /// Number of languages other than the source.
+    #[serde(default)]
+    pub n_targets: usize,
+}
+
+/// Which checkpoint was evaluated, and why that one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Selection {
+    /// The rule in words.
+    pub rule: String,
+    /// The step chosen.
+    pub step: u64,
+    /// The score the choice rests on.
+    pub score: Option<f64>,
+}
+
+/// Scores in one language; which are there depends on the task.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LanguageResult {
+    /// Number of examples scored.
+    pub n: usize,
+    /// Number of examples that could not be scored.
+    #[serde(default)]
+    pub left_out: usize,
+    /// Accuracy in 0..=1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// Macro-F1 in 0..=1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub macro_f1: Option<f64>,
+    /// Span F1 in 0..=1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub span_f1: Option<f64>,
+    /// Span precision in 0..=1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<f64>,
+    /// Span recall in 0..=1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recall: Option<f64>,
+}
+
+impl LanguageResult {
+    /// The value of a metric by its field name.
+    pub fn score(&self, metric: &str) -> Option<f64> {
+        match metric {
+            "accuracy" => self.accuracy,
+            "macro_f1" => self.macro_f1,
+            "span_f1" => self.span_f1,
+            "precision" => self.precision,
+            "recall" => self.recall,
+            _ => None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Line {
+    Train(TrainPoint),
+    Dev(DevPoint),
+    #[serde(other)]
+    Other,
+}
+
+impl RunRecord {
+    /// Reads `recipe.toml`, `environment.json`, `metrics.jsonl` and, when there, `results.json`.
+    ///
+    /// Unknown kinds of lines and unknown fields are passed over.
+    /// A last line that is cut off, as a killed run leaves it, sets [`truncated`](Self::truncated).
+    /// Of steps logged twice, as after a resume, the later line counts.
+    ///
+    /// # Errors
+    /// [`ReportError`] when one of the first three files is missing or any file is malformed.
+    pub fn load(dir: &Path) -> Result<Self, ReportError> {
+        let recipe = read(&dir.join("recipe.toml"))?;
+        let recipe = String::from_utf8_lossy(&recipe).into_owned();
+        let environment: serde_json::Map<String, serde_json::Value> =
+            parse(&dir.join("environment.json"), &read(&dir.join("environment.json"))?)?;
+        let environment = environment.into_iter().map(|(name, value)| match value {
+            serde_json::Value::String(text) => (name, text),
+            other => (name, other.to_string()),
+        });
+        let results_path = dir.join("results.json");
+        let results = match results_path.exists() {
+            true => Some(parse(&results_path, &read(&results_path)?)?),
+            false => None,
+        };
+        let mut record = Self {
+            dir: dir.to_owned(),
+            recipe,
+            environment: environment.collect(),
+            train: Vec::new(),
+            dev: Vec::new(),
+            results,
+            truncated: false,
+        };
+        record.read_metrics(&dir.join(METRICS))?;
+        Ok(record)
+    }
+
+    fn read_metrics(&mut self, path: &Path) -> Result<(), ReportError> {
+        let bytes = read(path)?;
+        let mut train = BTreeMap::new();
+        let mut dev = BTreeMap::new();
+        let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').enumerate().peekable();
+        while let Some((at, line)) = lines.next() {
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            match serde_json::from_slice(line) {
+                Ok(Line::Train(point)) => drop(train.insert(point.step, point)),
+                Ok(Line::Dev(point)) => {
+                    drop(dev.insert((point.step, point.language.clone()), point));
+                }
+                Ok(Line::Other) => {}
+                Err(_) if lines.peek().is_none() && !line.ends_with(b"\n") => self.truncated = true,
+                Err(error) => {
+                    let (path, reason) = (path.to_owned(), error.to_string());
+                    return Err(ReportError::Parse { path, line: at + 1, reason });
+                }
+            }
+        }
+        self.train = train.into_values().collect();
+        self.dev = dev.into_values().collect();
+        Ok(())
+    }
+
+    /// The seed, when the folder is named `seed-<n>`.
+    pub fn seed(&self) -> Option<u64> {
+        self.dir.file_name()?.to_str()?.strip_prefix("seed-")?.parse().ok()
+    }
+
+    /// The recipe's name: that of the folder around `seed-<n>`, else that of the run folder.
+    pub fn recipe_name(&self) -> String {
+        let name = self.recipe_dir().file_name().map(|name| name.to_string_lossy().into_owned());
+        name.unwrap_or_else(|| "run".to_owned())
+    }
+
+    /// The folder that all seeds of this recipe lie in.
+    pub(super) fn recipe_dir(&self) -> &Path {
+        match self.seed() {
+            Some(_) => self.dir.parent().unwrap_or(&self.dir),
+            None => &self.dir,
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ReportError> {
+    fs::read(path).map_err(|source| ReportError::Read { path: path.to_owned(), source })
+}
+
+fn parse<'a, T: Deserialize<'a>>(path: &Path, bytes: &'a [u8]) -> Result<T, ReportError> {
+    serde_json::from_slice(bytes).map_err(|error| ReportError::Parse {
+        path: path.to_owned(),
+        line: error.line(),
+        reason: error.to_string(),
+    })
+}

@@ -1,0 +1,203 @@
+//! The tables: headline numbers, every language, environment.
+
+use super::group::{Comparison, Entry, Recipe, run_label};
+use super::html::{Text, capitalized, count, mean_std, metric_name, percent};
+use super::language;
+use super::page::swatch;
+
+/// One row for each recipe.
+pub(super) fn headline(comparison: &Comparison<'_>) -> String {
+    let entries = &comparison.entries;
+    let mean = |summary: Option<crate::metrics::MeanStd>| summary.map(|summary| summary.mean);
+    let best_target = entries.iter().filter_map(|entry| mean(entry.mean_target)).max_by(f64::total_cmp);
+    let least_gap = entries.iter().filter_map(|entry| mean(entry.gap)).min_by(f64::total_cmp);
+    let best_source = entries.iter().filter_map(|entry| mean(entry.source_score)).max_by(f64::total_cmp);
+    let cell = |class: &str, summary: Option<crate::metrics::MeanStd>, best: Option<f64>| {
+        let is_best = entries.len() > 1 && mean(summary).is_some() && mean(summary) == best;
+        let best = if is_best { " best" } else { "" };
+        format!("<td class=\"{class}{best}\">{}</td>", mean_std(summary.as_ref()))
+    };
+    let rows: String = entries
+        .iter()
+        .map(|entry| {
+            let extreme = |score: &Option<crate::metrics::LanguageScore>| match score {
+                Some(score) => format!(
+                    "{} <span class=\"tag\">{}</span>",
+                    percent(score.score),
+                    Text(&score.language)
+                ),
+                None => "–".to_owned(),
+            };
+            format!(
+                "<tr><th scope=\"row\">{}{}</th>{}{}{}<td>{}</td><td>{}</td><td>{}</td>\
+                 <td>{}</td></tr>\n",
+                swatch(entry.recipe.color),
+                Text(&entry.recipe.label),
+                cell("big", entry.mean_target, best_target),
+                cell("", entry.source_score, best_source),
+                cell("", entry.gap, least_gap),
+                extreme(&entry.transfer.best),
+                extreme(&entry.transfer.worst),
+                entry.transfer.n_targets,
+                entry.results.len(),
+            )
+        })
+        .collect();
+    let source = match entries.iter().all(|entry| entry.source == entries[0].source) {
+        true => format!(" ({})", Text(entries[0].source)),
+        false => String::new(),
+    };
+    format!(
+        "<div class=\"scroll\"><table class=\"headline\"><caption><span>{} in percent, mean over seeds \
+         ± sample standard deviation. The target mean weighs every language but the source \
+         equally; the gap is source minus target mean.{}</span></caption>\
+         <thead><tr><th scope=\"col\">Recipe</th><th scope=\"col\">Target mean</th>\
+         <th scope=\"col\">Source{source}</th><th scope=\"col\">Gap</th>\
+         <th scope=\"col\">Best target</th><th scope=\"col\">Worst target</th>\
+         <th scope=\"col\">Targets</th><th scope=\"col\">Seeds</th></tr></thead>\n\
+         <tbody>{rows}</tbody></table></div>\n",
+        Text(&capitalized(metric_name(comparison.metric))),
+        if entries.len() > 1 { " The best value of a column is bold." } else { "" },
+    )
+}
+
+/// One row for each language, every metric of every recipe.
+pub(super) fn languages(comparison: &Comparison<'_>) -> String {
+    let metrics = metrics(comparison);
+    let entries = &comparison.entries;
+    let recipe_heads: String = entries
+        .iter()
+        .map(|entry| {
+            format!(
+                "<th scope=\"colgroup\" colspan=\"{}\">{}{}</th>",
+                metrics.len(),
+                swatch(entry.recipe.color),
+                Text(&entry.recipe.label)
+            )
+        })
+        .collect();
+    let metric_heads: String = metrics
+        .iter()
+        .map(|metric| format!("<th scope=\"col\">{}</th>", Text(&capitalized(metric_name(metric)))))
+        .collect();
+    let row = |tag: &&str| {
+        let is_source = entries.iter().any(|entry| entry.source == *tag);
+        let cells: String = entries
+            .iter()
+            .flat_map(|entry| metrics.iter().map(|metric| entry.score(tag, metric)))
+            .map(|summary| format!("<td>{}</td>", mean_std(summary.as_ref())))
+            .collect();
+        format!(
+            "<tr{}><th scope=\"row\">{} <span class=\"tag\">{}</span>{}</th><td>{}</td>{cells}</tr>\n",
+            if is_source { " class=\"source\"" } else { "" },
+            Text(language::name(tag).unwrap_or_default()),
+            Text(tag),
+            if is_source { " <em>source</em>" } else { "" },
+            examples(entries, tag),
+        )
+    };
+    let rows: String = comparison.languages.iter().map(row).collect();
+    let means: String = entries
+        .iter()
+        .map(|entry| {
+            let blanks = "<td></td>".repeat(metrics.len() - 1);
+            format!("<td>{}</td>{blanks}", mean_std(entry.mean_target.as_ref()))
+        })
+        .collect();
+    format!(
+        "<div class=\"scroll\"><table><caption><span>Every language, in percent, mean over seeds ± \
+         sample standard deviation; n counts the examples scored.</span></caption>\
+         <thead><tr><th scope=\"col\" rowspan=\"2\">Language</th>\
+         <th scope=\"col\" rowspan=\"2\">n</th>{recipe_heads}</tr>\
+         <tr>{}</tr></thead>\n<tbody>{rows}</tbody>\n\
+         <tfoot><tr><th scope=\"row\">Target mean</th><td></td>{means}</tr></tfoot></table></div>\n",
+        metric_heads.repeat(entries.len()),
+    )
+}
+
+/// The main metric, then the others that some language has.
+fn metrics<'a>(comparison: &Comparison<'a>) -> Vec<&'a str> {
+    let known = ["accuracy", "macro_f1", "span_f1", "precision", "recall"];
+    let present = known.into_iter().filter(|metric| {
+        let in_language = |tag: &&str| {
+            comparison.entries.iter().any(|entry| entry.score(tag, metric).is_some())
+        };
+        *metric != comparison.metric && comparison.languages.iter().any(in_language)
+    });
+    std::iter::once(comparison.metric).chain(present).collect()
+}
+
+/// How many examples were scored; a range where runs differ.
+fn examples(entries: &[Entry<'_>], tag: &str) -> String {
+    let results = || entries.iter().flat_map(|entry| entry.language_results(tag));
+    let least = results().map(|result| result.n).min().unwrap_or(0);
+    let most = results().map(|result| result.n).max().unwrap_or(0);
+    let n = if least == most { least.to_string() } else { format!("{least}–{most}") };
+    match results().map(|result| result.left_out).max() {
+        None | Some(0) => n,
+        Some(left_out) => format!("{n} <span class=\"std\">({left_out} left out)</span>"),
+    }
+}
+
+/// What all runs share, then what they do not.
+pub(super) fn environment(recipes: &[Recipe<'_>]) -> String {
+    let runs: Vec<_> = recipes
+        .iter()
+        .flat_map(|recipe| recipe.runs.iter().map(move |run| (recipe, *run)))
+        .collect();
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in runs.iter().flat_map(|(_, run)| &run.environment) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    let value = |at: usize, name: &str| -> Option<&str> {
+        let (_, run) = runs[at];
+        run.environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    };
+    let (shared, differing): (Vec<&str>, Vec<&str>) = names
+        .into_iter()
+        .partition(|name| (1..runs.len()).all(|at| value(at, name) == value(0, name)));
+
+    let rows: String = shared
+        .iter()
+        .map(|name| {
+            format!(
+                "<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n",
+                Text(&name.replace('_', " ")),
+                Text(value(0, name).unwrap_or("–"))
+            )
+        })
+        .collect();
+    let whose = if runs.len() == 1 { "The run".to_owned() } else { format!("Shared by all {}", count(runs.len(), "run")) };
+    let mut tables = format!(
+        "<div class=\"scroll\"><table class=\"facts\"><caption><span>{whose}</span></caption>\
+         <tbody>{rows}</tbody></table></div>\n"
+    );
+    if !differing.is_empty() {
+        let heads: String = differing
+            .iter()
+            .map(|name| format!("<th scope=\"col\">{}</th>", Text(&name.replace('_', " "))))
+            .collect();
+        let rows: String = runs
+            .iter()
+            .enumerate()
+            .map(|(at, (recipe, run))| {
+                let cells = differing.iter().map(|name| value(at, name).unwrap_or("–"));
+                let cells: String = cells.map(|value| format!("<td>{}</td>", Text(value))).collect();
+                let label = run_label(recipe, run);
+                format!(
+                    "<tr><th scope=\"row\">{}{}</th>{cells}</tr>\n",
+                    swatch(recipe.color),
+                    Text(&label)
+                )
+            })
+            .collect();
+        tables += &format!(
+            "<div class=\"scroll\"><table class=\"facts\"><caption><span>Where the runs differ</span></caption>\
+             <thead><tr><th scope=\"col\">Run</th>{heads}</tr></thead>\n\
+             <tbody>{rows}</tbody></table></div>\n"
+        );
+    }
+    tables
+}

@@ -1,0 +1,250 @@
+//! The folder of a run: what is in it, and how it is written so that a crash at any moment leaves
+//! either the old state or the new one.
+//!
+//! ```text
+//! recipe.toml        the resolved recipe
+//! environment.json   what it was made with
+//! metrics.jsonl      one line a logged step or evaluation
+//! checkpoints/       the newest state that training can go on from
+//! best/              the chosen model, a Hugging Face folder
+//! predictions/       one file a language
+//! results.json       the scores; there when the run is done
+//! ```
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::error::io;
+use crate::{Error, Results};
+
+/// How far a run is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunStatus {
+    /// There is nothing to go on from.
+    New,
+    /// There is a checkpoint of this step.
+    Unfinished(u64),
+    /// It has its results.
+    Done(Box<Results>),
+}
+
+/// The folder of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// Names a folder; nothing is made yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder of the chosen model.
+    pub fn best(&self) -> PathBuf {
+        self.path.join("best")
+    }
+
+    pub(crate) fn metrics(&self) -> PathBuf {
+        self.path.join("metrics.jsonl")
+    }
+
+    pub(crate) fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+
+    /// How far the run in this folder is.
+    ///
+    /// # Errors
+    /// If `results.json` is there but cannot be read.
+    pub fn status(&self) -> Result<RunStatus, Error> {
+        let path = self.path.join("results.json");
+        if path.exists() {
+            let bytes = fs::read(&path).map_err(io(&path))?;
+            let results = serde_json::from_slice(&bytes)
+                .map_err(|error| Error::Damaged { path, problem: error.to_string() })?;
+            return Ok(RunStatus::Done(Box::new(results)));
+        }
+        Ok(match self.newest_checkpoint()? {
+            Some((step, _)) => RunStatus::Unfinished(step),
+            None => RunStatus::New,
+        })
+    }
+
+    /// The finished checkpoint with the highest step.
+    pub(crate) fn newest_checkpoint(&self) -> Result<Option<(u64, PathBuf)>, Error> {
+        let folder = self.checkpoints();
+        if !folder.exists() {
+            return Ok(None);
+        }
+        let mut newest = None;
+        for entry in fs::read_dir(&folder).map_err(io(&folder))? {
+            let path = entry.map_err(io(&folder))?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if let Some(Ok(step)) = name.strip_prefix("step-").map(str::parse) {
+                newest = newest.max(Some((step, path.clone())));
+            }
+        }
+        Ok(newest)
+    }
+
+    /// Makes the folder, or empties it of an earlier run if `fresh`.
+    pub(crate) fn prepare(&self, recipe: &str, fresh: bool) -> Result<(), Error> {
+        let recipe_path = self.path.join("recipe.toml");
+        if fresh {
+            for name in ["checkpoints", "best", "predictions"] {
+                remove_folder(&self.path.join(name))?;
+            }
+            for name in ["recipe.toml", "environment.json", "metrics.jsonl", "results.json"] {
+                remove_file(&self.path.join(name))?;
+            }
+        }
+        fs::create_dir_all(self.checkpoints()).map_err(io(self.checkpoints()))?;
+        match fs::read_to_string(&recipe_path) {
+            Ok(earlier) if earlier == recipe => Ok(()),
+            Ok(_) => Err(Error::OtherRecipe { path: self.path.clone() }),
+            Err(_) => write_atomically(&recipe_path, recipe.as_bytes()),
+        }
+    }
+
+    pub(crate) fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), Error> {
+        let mut bytes = serde_json::to_vec_pretty(value).expect("these types are printable");
+        bytes.push(b'\n');
+        write_atomically(&self.path.join(name), &bytes)
+    }
+
+    pub(crate) fn write_predictions(
+        &self,
+        language: &str,
+        lines: impl Iterator<Item = impl Serialize>,
+    ) -> Result<(), Error> {
+        let folder = self.path.join("predictions");
+        fs::create_dir_all(&folder).map_err(io(&folder))?;
+        let mut bytes = Vec::new();
+        for line in lines {
+            serde_json::to_writer(&mut bytes, &line).expect("these types are printable");
+            bytes.push(b'\n');
+        }
+        write_atomically(&folder.join(format!("{language}.jsonl")), &bytes)
+    }
+}
+
+/// Writes a file beside its place, makes sure it is on disk, and moves it there.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let temporary = path.with_extension("partial");
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(io(&temporary))?;
+    fs::rename(&temporary, path).map_err(io(path))?;
+    sync_parent(path)
+}
+
+/// Fills a folder beside its place, makes sure it is on disk, and moves it there.
+pub(crate) fn replace_folder(
+    path: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let (temporary, old) = (path.with_extension("partial"), path.with_extension("old"));
+    recover_folder(path)?;
+    remove_folder(&temporary)?;
+    fs::create_dir_all(&temporary).map_err(io(&temporary))?;
+    let filled = fill(&temporary);
+    if filled.is_err() {
+        // The error of the filling is the one to report, not one of the clean-up.
+        _ = fs::remove_dir_all(&temporary);
+        return filled;
+    }
+    sync_folder(&temporary)?;
+    if path.exists() {
+        fs::rename(path, &old).map_err(io(path))?;
+    }
+    fs::rename(&temporary, path).map_err(io(path))?;
+    sync_parent(path)?;
+    remove_folder(&old)
+}
+
+/// Puts back what a crash between the two moves of [`replace_folder`] left aside.
+pub(crate) fn recover_folder(path: &Path) -> Result<(), Error> {
+    let old = path.with_extension("old");
+    if !old.exists() {
+        return Ok(());
+    }
+    if path.exists() {
+        return remove_folder(&old);
+    }
+    fs::rename(&old, path).map_err(io(path))
+}
+
+pub(crate) fn remove_folder(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn remove_file(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn sync_parent(path: &Path) -> Result<(), Error> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the entries of a folder durable; only Unix lets a folder be synced.
+fn sync_folder(path: &Path) -> Result<(), Error> {
+    if cfg!(unix) {
+        File::open(path).and_then(|folder| folder.sync_all()).map_err(io(path))?;
+    }
+    Ok(())
+}
+
+/// The log of a run, one JSON object a line.
+pub(crate) struct MetricsLog {
+    path: PathBuf,
+    file: File,
+}
+
+impl MetricsLog {
+    /// Opens the log and cuts it back to what a checkpoint knew of it.
+    pub(crate) fn open(path: PathBuf, len: u64) -> Result<Self, Error> {
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .and_then(|file| file.set_len(len).map(|()| file))
+            .map_err(io(&path))?;
+        Ok(Self { path, file })
+    }
+
+    pub(crate) fn write(&mut self, line: &impl Serialize) -> Result<(), Error> {
+        let mut bytes = serde_json::to_vec(line).expect("these types are printable");
+        bytes.push(b'\n');
+        self.file.write_all(&bytes).map_err(io(&self.path))
+    }
+
+    /// Makes the log durable and returns its length.
+    pub(crate) fn sync(&mut self) -> Result<u64, Error> {
+        let sync = || {
+            self.file.sync_all()?;
+            self.file.metadata()
+        };
+        sync().map(|metadata| metadata.len()).map_err(io(&self.path))
+    }
+}

@@ -1,0 +1,229 @@
+//! Every kernel and its derivative, on every device, against Burn's own operations under autodiff.
+
+use burn::tensor::activation::softmax;
+use burn::tensor::{Device, Tensor};
+use isogloss_kernels::{
+    AdamW, Dropout, adamw, attention, dropout, dropout_add_layer_norm, gelu, linear, sum_of_squares,
+};
+use isogloss_tests::{assert_close, devices, tensor, values, waves};
+
+/// f32 on a CPU; the GPU's own functions are a little coarser.
+fn tolerance(device: &str) -> f32 {
+    if device == "vulkan" { 2e-5 } else { 5e-6 }
+}
+
+/// The output and the gradients of all inputs, for a loss that weighs every output differently.
+fn run<const N: usize>(
+    inputs: &[(Vec<f32>, Vec<usize>); N],
+    device: &Device,
+    f: impl Fn(&[Tensor<1>; N]) -> Tensor<1>,
+) -> Vec<Vec<f32>> {
+    let device = device.clone().autodiff();
+    let leaves: [Tensor<1>; N] = std::array::from_fn(|i| {
+        let (data, _) = &inputs[i];
+        tensor(data.clone(), [data.len()], &device).require_grad()
+    });
+    let output = f(&leaves);
+    let weights = tensor(waves(output.dims()[0], 0.3), output.dims(), &device);
+    let grads = (output.clone() * weights).sum().backward();
+    let mut all = vec![values(output)];
+    all.extend(leaves.iter().map(|leaf| values(leaf.grad(&grads).unwrap())));
+    all
+}
+
+fn compare<const N: usize>(
+    name: &str,
+    inputs: [(Vec<f32>, Vec<usize>); N],
+    kernel: impl Fn(&[Tensor<1>; N]) -> Tensor<1>,
+    reference: impl Fn(&[Tensor<1>; N]) -> Tensor<1>,
+) {
+    for (device_name, device) in devices() {
+        let expected = run(&inputs, &Device::flex(), &reference);
+        let found = run(&inputs, &device, &kernel);
+        for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let what = if index == 0 { "output".to_owned() } else { format!("gradient {index}") };
+            let what = format!("{name} on {device_name}, {what}");
+            assert_close(&what, found, expected, tolerance(device_name));
+        }
+    }
+}
+
+fn input(dims: &[usize], phase: f32) -> (Vec<f32>, Vec<usize>) {
+    (waves(dims.iter().product(), phase), dims.to_vec())
+}
+
+fn flat<const D: usize>(x: Tensor<D>) -> Tensor<1> {
+    let n = x.shape().num_elements();
+    x.reshape([n])
+}
+
+#[test]
+fn linear_matches_a_matrix_product_and_a_sum() {
+    compare(
+        "linear",
+        [input(&[2, 5, 24], 0.1), input(&[40, 24], 0.2), input(&[40], 0.3)],
+        |[x, w, b]| {
+            let x = x.clone().reshape([2, 5, 24]);
+            flat(linear(x, w.clone().reshape([40, 24]), b.clone()))
+        },
+        |[x, w, b]| {
+            let w = w.clone().reshape([40, 24]).transpose();
+            flat(x.clone().reshape([10, 24]).matmul(w) + b.clone().reshape([1, 40]))
+        },
+    );
+}
+
+#[test]
+fn gelu_matches_burns() {
+    let (mut xs, shape) = input(&[1000], 0.5);
+    // Far tails too.
+    xs.iter_mut().enumerate().for_each(|(i, x)| *x *= (i % 12) as f32);
+    compare(
+        "gelu",
+        [(xs, shape)],
+        |[x]| gelu(x.clone()),
+        |[x]| burn::tensor::activation::gelu(x.clone()),
+    );
+}
+
+#[test]
+fn layer_norm_of_a_sum_matches_its_definition() {
+    let inputs = || {
+        [input(&[3, 7, 48], 0.1), input(&[3, 7, 48], 2.0), input(&[48], 0.7), input(&[48], 1.1)]
+    };
+    let kernel = |[x, r, g, b]: &[Tensor<1>; 4]| {
+        let (x, r) = (x.clone().reshape([3, 7, 48]), r.clone().reshape([3, 7, 48]));
+        flat(dropout_add_layer_norm(x, r, g.clone(), b.clone(), 1e-12, Dropout::OFF))
+    };
+    let reference = |[x, r, g, b]: &[Tensor<1>; 4]| {
+        let sum = (x.clone() + r.clone()).reshape([21, 48]);
+        let centered = sum.clone() - sum.mean_dim(1);
+        let variance = centered.clone().square().mean_dim(1);
+        let normal = centered / (variance + 1e-12).sqrt();
+        flat(normal * g.clone().reshape([1, 48]) + b.clone().reshape([1, 48]))
+    };
+    compare("layer norm", inputs(), kernel, reference);
+}
+
+fn bias(device: &Device) -> Tensor<2> {
+    let mask: Vec<f32> = (0..3 * 9).map(|i| if i / 9 == 1 && i % 9 > 4 { -1e9 } else { 0.0 }).collect();
+    tensor(mask, [3, 9], device)
+}
+
+fn reference_attention([q, k, v]: &[Tensor<1>; 3]) -> Tensor<1> {
+    let heads = |x: &Tensor<1>| x.clone().reshape([3, 9, 4, 6]).swap_dims(1, 2);
+    let scores = heads(q).matmul(heads(k).swap_dims(2, 3)) / 6f64.sqrt();
+    let scores = scores + bias(&q.device()).reshape([3, 1, 1, 9]);
+    flat(softmax(scores, 3).matmul(heads(v)).swap_dims(1, 2))
+}
+
+#[test]
+fn attention_matches_its_definition() {
+    let x = |phase| input(&[3, 9, 24], phase);
+    let kernel = |[q, k, v]: &[Tensor<1>; 3]| {
+        let x = |t: &Tensor<1>| t.clone().reshape([3, 9, 24]);
+        flat(attention(x(q), x(k), x(v), bias(&q.device()), 4, Dropout::OFF))
+    };
+    compare("attention", [x(0.1), x(0.9), x(1.7)], kernel, reference_attention);
+}
+
+#[test]
+fn dropout_keeps_the_mask_in_the_backward_pass_and_scales_what_it_keeps() {
+    let drop = Dropout { rate: 0.3, seed: 11 };
+    for (name, device) in devices() {
+        let device = device.autodiff();
+        let x = Tensor::<2>::ones([64, 50], &device).require_grad();
+        let y = dropout(x.clone(), drop);
+        let grads = y.clone().sum().backward();
+        let (y, grad) = (values(y), values(x.grad(&grads).unwrap()));
+        assert_eq!(y, grad, "{name}");
+        let n_kept = y.iter().filter(|y| **y != 0.0).count();
+        assert!((2100..2380).contains(&n_kept), "{name}: {n_kept} of 3200 kept");
+        assert!(y.iter().all(|y| *y == 0.0 || (y - 1.0 / 0.7).abs() < 1e-6), "{name}");
+        let other = dropout(x, Dropout { seed: 12, ..drop });
+        assert_ne!(values(other), y, "{name}: another seed drops other elements");
+    }
+}
+
+#[test]
+fn cpu_devices_drop_the_same_elements() {
+    let drop = Dropout { rate: 0.2, seed: 5 };
+    let cpu = || devices().into_iter().filter(|(name, _)| *name != "vulkan");
+    let all = |f: &dyn Fn(&Device) -> Vec<f32>| cpu().map(|(_, d)| f(&d)).collect::<Vec<_>>();
+    let normed = all(&|device| {
+        let x = tensor(waves(6 * 40, 0.1), [2, 3, 40], device);
+        let ones = Tensor::ones([40], device);
+        let zeros = Tensor::zeros([40], device);
+        values(dropout_add_layer_norm(x.clone(), x, ones, zeros, 1e-6, drop))
+    });
+    assert_close("layer norm", &normed[1], &normed[0], 5e-6);
+    let attended = all(&|device| {
+        let x = tensor(waves(3 * 9 * 24, 0.4), [3, 9, 24], device);
+        values(attention(x.clone(), x.clone(), x, bias(device), 4, drop))
+    });
+    assert_close("attention", &attended[1], &attended[0], 5e-6);
+}
+
+/// With dropout the gradient is compared with finite differences of the same mask, in f64.
+#[test]
+fn gradients_with_dropout_meet_finite_differences() {
+    use burn::tensor::{DType, TensorData};
+    let device = Device::flex().autodiff();
+    let drop = Dropout { rate: 0.25, seed: 3 };
+    let data: Vec<f64> = waves(2 * 5 * 8, 0.2).iter().map(|x| f64::from(*x)).collect();
+    let make = |data: &[f64]| {
+        Tensor::<3>::from_data(TensorData::new(data.to_vec(), [2, 5, 8]), (&device, DType::F64))
+    };
+    let loss = |x: Tensor<3>| {
+        let bias = Tensor::<2>::zeros([2, 5], (&device, DType::F64));
+        let attended = attention(x.clone(), x.clone() * 0.5, x.clone() * 2.0, bias, 2, drop);
+        let gamma = make(&data).reshape([80]).narrow(0, 0, 8);
+        let y = dropout_add_layer_norm(gelu(attended), x, gamma.clone(), gamma, 1e-5, drop);
+        (y.clone() * y).sum() + dropout(make(&data), drop).sum()
+    };
+    let x = make(&data).require_grad();
+    let grads = loss(x.clone()).backward();
+    let gradient: Vec<f64> = x.grad(&grads).unwrap().into_data().try_into_vec().unwrap();
+    for index in (0..80).step_by(7) {
+        let at = |h: f64| {
+            let mut data = data.clone();
+            data[index] += h;
+            loss(make(&data)).into_scalar::<f64>()
+        };
+        let numeric = (at(1e-6) - at(-1e-6)) / 2e-6;
+        let error = (gradient[index] - numeric).abs() / numeric.abs().max(1.0);
+        assert!(error < 1e-6, "element {index}: {} against {numeric}", gradient[index]);
+    }
+}
+
+#[test]
+fn adamw_takes_the_step_of_its_definition() {
+    let config = AdamW {
+        learning_rate: 0.1,
+        beta_1: 0.9,
+        beta_2: 0.99,
+        epsilon: 1e-3,
+        weight_decay: 0.5,
+        step: 2,
+        grad_scale: 0.5,
+    };
+    for (name, device) in devices() {
+        let one = |value: f32| tensor(vec![value; 3], [3], &device);
+        let [p, m, v] = adamw(one(2.0), one(0.8), one(0.1), one(0.04), config).map(values);
+        let (m_expected, v_expected) = (0.9 * 0.1 + 0.1 * 0.4, 0.99 * 0.04 + 0.01 * 0.16);
+        let step = (m_expected / 0.19f32) / ((v_expected / 0.0199f32).sqrt() + 1e-3);
+        assert_close(name, &p, &[2.0 * 0.95 - 0.1 * step; 3], 1e-6);
+        assert_close(name, &m, &[m_expected; 3], 1e-6);
+        assert_close(name, &v, &[v_expected; 3], 1e-6);
+    }
+}
+
+#[test]
+fn squares_add_up() {
+    for (name, device) in devices() {
+        let x = waves(100_003, 0.2);
+        let expected: f64 = x.iter().map(|x| f64::from(*x).powi(2)).sum();
+        let found = values(sum_of_squares(tensor(x, [100_003], &device)));
+        assert_close(name, &found, &[expected as f32], 1e-5);
+    }
+}
