@@ -37,7 +37,8 @@ fn assert_close(found: f64, expected: &Value, case: &Value) {
 #[test]
 fn classification_scores_equal_scikit_learn() {
     for case in cases(&fixture("classification_metrics.json"), "cases") {
-        let scores = ClassificationScores::from_ids(&ids(&case["true"]), &ids(&case["pred"])).unwrap();
+        let scores =
+            ClassificationScores::from_ids(&ids(&case["true"]), &ids(&case["pred"])).unwrap();
         assert_eq!(scores.labels, ids(&case["labels"]), "{case}");
         assert_close(scores.accuracy, &case["accuracy"], case);
         assert_close(scores.macro_f1, &case["macro_f1"], case);

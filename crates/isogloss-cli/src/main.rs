@@ -1,2 +1,67 @@
-//! stub
-fn main() {}
+//! The `isogloss` command.
+
+#![allow(clippy::print_stdout, reason = "a command answers on its standard output")]
+
+mod allocator;
+mod args;
+mod commands;
+mod watch;
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+
+/// Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C with everything saved.
+const STOPPED: u8 = 130;
+
+/// Set by the first Ctrl-C; a second one ends the process at once.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+fn main() -> ExitCode {
+    allocator::keep_pages();
+    let args = Args::parse();
+    match run(args) {
+        Ok(commands::End::Done) => ExitCode::SUCCESS,
+        Ok(commands::End::Stopped) => ExitCode::from(STOPPED),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> anyhow::Result<commands::End> {
+    match args.command {
+        Command::Finetune(args) => {
+            listen_for_interrupt()?;
+            commands::finetune::run(&args)
+        }
+        Command::Sweep(args) => {
+            listen_for_interrupt()?;
+            commands::sweep::run(&args)
+        }
+        Command::Evaluate(args) => commands::evaluate::run(&args),
+        Command::Predict(args) => commands::predict::run(&args),
+        Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Devices(args) => commands::devices::run(&args),
+        Command::Report(args) => commands::report::run(&args),
+        Command::Completions { shell } => {
+            let mut command = <Args as clap::CommandFactory>::command();
+            clap_complete::generate(shell, &mut command, "isogloss", &mut std::io::stdout());
+            Ok(commands::End::Done)
+        }
+    }
+}
+
+fn listen_for_interrupt() -> anyhow::Result<()> {
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(STOPPED));
+        }
+        eprintln!("\nstopping after this step; once more to stop at once");
+    })?;
+    Ok(())
+}

@@ -9,82 +9,23 @@
 use std::env;
 use std::ffi::OsString;
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::PathBuf;
 
 use hf_hub::Cache;
 
 mod download;
 mod error;
 mod files;
+mod source;
 #[cfg(test)]
 mod test_server;
 
 use download::Downloader;
 pub use error::HubError;
+pub use source::ModelSource;
 
 /// Called while a file downloads, with its name, the bytes done and the bytes in total.
 pub type Progress<'a> = dyn Fn(&str, u64, u64) + 'a;
-
-/// Where the files of a model are.
-///
-/// ```
-/// use isogloss::hub::ModelSource;
-///
-/// let source: ModelSource = "intfloat/multilingual-e5-small@main".parse()?;
-/// assert!(matches!(source, ModelSource::Hub { .. }));
-/// assert!(matches!("./my/model".parse()?, ModelSource::Folder(_)));
-/// # Ok::<(), isogloss::hub::HubError>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ModelSource {
-    /// A folder on this machine.
-    Folder(PathBuf),
-    /// A repository on the Hugging Face Hub.
-    Hub {
-        /// `owner/name`, or `name` alone for the oldest models.
-        repo: String,
-        /// Branch, tag or commit; `main` unless given.
-        revision: String,
-    },
-}
-
-impl FromStr for ModelSource {
-    type Err = HubError;
-
-    /// Reads `owner/name`, `owner/name@revision` or a path; an existing folder always wins.
-    ///
-    /// # Errors
-    /// [`HubError::InvalidName`] when the text can be neither.
-    fn from_str(text: &str) -> Result<Self, HubError> {
-        let path = Path::new(text);
-        let says_path = path.is_absolute() || text.starts_with(['.', '/', '\\', '~']);
-        if path.is_dir() || says_path {
-            return Ok(Self::Folder(path.to_owned()));
-        }
-        let (repo, revision) = text.split_once('@').unwrap_or((text, "main"));
-        let parts: Vec<&str> = repo.split('/').collect();
-        if parts.len() > 2 && !text.contains('@') {
-            return Ok(Self::Folder(path.to_owned()));
-        }
-        let named = parts.len() <= 2 && parts.iter().all(|part| is_plain(part));
-        if !named || !revision.split('/').all(is_plain) {
-            return Err(HubError::InvalidName { name: text.to_owned() });
-        }
-        Ok(Self::Hub { repo: repo.to_owned(), revision: revision.to_owned() })
-    }
-}
-
-impl fmt::Display for ModelSource {
-    /// Writes what [`FromStr`] reads.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Folder(path) => path.display().fmt(f),
-            Self::Hub { repo, revision } if revision == "main" => f.write_str(repo),
-            Self::Hub { repo, revision } => write!(f, "{repo}@{revision}"),
-        }
-    }
-}
 
 /// How to reach the Hub.
 ///
@@ -218,12 +159,7 @@ impl Access {
         }
     }
 
-    fn downloader(
-        &self,
-        repo: &str,
-        revision: &str,
-        cache: Cache,
-    ) -> Result<Downloader, HubError> {
+    fn downloader(&self, repo: &str, revision: &str, cache: Cache) -> Result<Downloader, HubError> {
         Downloader::new(repo, revision, cache, &self.endpoint, self.token.clone())
     }
 }
@@ -233,14 +169,10 @@ fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Whether `part` may be one component of a repository name, revision or path on disk.
-fn is_plain(part: &str) -> bool {
-    part.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
-        && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::test_server::{COMMIT, Server};
     use super::*;
 
@@ -269,37 +201,6 @@ mod tests {
         let mut names: Vec<String> = names.collect();
         names.sort();
         names
-    }
-
-    #[test]
-    fn names_and_paths_are_told_apart() {
-        let hub = |repo: &str, revision: &str| ModelSource::Hub {
-            repo: repo.to_owned(),
-            revision: revision.to_owned(),
-        };
-        let folder = |path: &str| ModelSource::Folder(PathBuf::from(path));
-        let here = cache();
-        let here = here.path().to_str().unwrap();
-        for (text, expected) in [
-            ("intfloat/multilingual-e5-small", hub("intfloat/multilingual-e5-small", "main")),
-            ("xlm-roberta-base", hub("xlm-roberta-base", "main")),
-            ("owner/name@v1.0", hub("owner/name", "v1.0")),
-            ("owner/name@refs/pr/7", hub("owner/name", "refs/pr/7")),
-            ("./x", folder("./x")),
-            ("../x/y", folder("../x/y")),
-            ("/abs/x", folder("/abs/x")),
-            ("deep/er/folder", folder("deep/er/folder")),
-            ("src", folder("src")),
-            (here, folder(here)),
-        ] {
-            let found: ModelSource = text.parse().unwrap();
-            assert_eq!(found, expected, "{text}");
-            assert_eq!(found.to_string(), text);
-        }
-        for text in ["", "owner/", "/@main", "a b/c", "owner/name@", "owner/name@../../x", "o/n@-x"] {
-            let parsed = text.parse::<ModelSource>();
-            assert!(!matches!(parsed, Ok(ModelSource::Hub { .. })), "{text}: {parsed:?}");
-        }
     }
 
     #[test]
@@ -361,7 +262,9 @@ mod tests {
         assert_eq!(std::fs::read_to_string(folder.join("model.safetensors")).unwrap(), "weights");
         assert!(seen.borrow().contains(&("model.safetensors".to_owned(), 7, 7)));
         let requests = server.requests();
-        assert!(requests.iter().all(|request| request.token.as_deref() == Some("Bearer hf_secret")));
+        assert!(
+            requests.iter().all(|request| request.token.as_deref() == Some("Bearer hf_secret"))
+        );
 
         assert_eq!(hub(REPO).resolve(&options).unwrap(), folder);
         assert_eq!(server.requests().len(), requests.len() + 1, "only the commit is asked again");
@@ -492,7 +395,10 @@ mod tests {
         let options = options(&server, &cache);
         server.set(|state| state.cut_after = Some(8));
         let error = hub(REPO).resolve(&options).unwrap_err().to_string();
-        assert!(error.contains("/model.safetensors: the download broke off after 24 of 100 bytes"), "{error}");
+        assert!(
+            error.contains("/model.safetensors: the download broke off after 24 of 100 bytes"),
+            "{error}"
+        );
         let offline = HubOptions { offline: true, ..options.clone() };
         assert!(hub(REPO).resolve(&offline).is_err());
 

@@ -183,11 +183,8 @@ impl Counts {
     fn score(&self) -> SpanScore {
         let share = |of: usize| if of == 0 { 0.0 } else { self.right as f64 / of as f64 };
         let (precision, recall) = (share(self.predicted), share(self.gold));
-        let f1 = if self.right == 0 {
-            0.0
-        } else {
-            2.0 * precision * recall / (precision + recall)
-        };
+        let f1 =
+            if self.right == 0 { 0.0 } else { 2.0 * precision * recall / (precision + recall) };
         SpanScore { n_spans: self.gold, precision, recall, f1 }
     }
 }
@@ -216,8 +213,8 @@ pub fn spans<T: AsRef<str>>(tags: &[T]) -> Vec<Span<'_>> {
     let mut open: Option<Span<'_>> = None;
     for (at, tag) in tags.iter().enumerate() {
         let (prefix, kind) = split_tag(tag.as_ref());
-        let continues = !matches!(prefix, 'B' | 'S' | 'O')
-            && open.is_some_and(|span| span.kind == kind);
+        let continues =
+            !matches!(prefix, 'B' | 'S' | 'O') && open.is_some_and(|span| span.kind == kind);
         if !continues {
             found.extend(open.take());
         }
@@ -283,8 +280,9 @@ impl TransferSummary {
         };
         let source_score = scores.get(source).copied();
         let n_targets = targets().count();
-        let mean_target = MeanStd::from_values(&targets().map(|(_, &score)| score).collect::<Vec<_>>())
-            .map(|summary| summary.mean);
+        let mean_target =
+            MeanStd::from_values(&targets().map(|(_, &score)| score).collect::<Vec<_>>())
+                .map(|summary| summary.mean);
         Self {
             source: source.to_owned(),
             source_score,
@@ -352,10 +350,7 @@ mod tests {
     fn unpaired_or_absent_labels_are_errors() {
         assert_eq!(ClassificationScores::from_ids(&[], &[]), Err(MetricError::Empty));
         let error = ClassificationScores::from_ids(&[0, 1], &[0]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "expected 2 predictions, one for each gold label, found 1"
-        );
+        assert_eq!(error.to_string(), "expected 2 predictions, one for each gold label, found 1");
         let error = SpanScores::from_tags(&[split("O"), split("O O")], &[split("O"), split("O")]);
         assert_eq!(
             error.unwrap_err().to_string(),
@@ -382,7 +377,10 @@ mod tests {
 
     #[test]
     fn types_keep_inner_hyphens_and_may_be_missing() {
-        assert_eq!(spans(&split("B-geo-loc I-geo-loc B")), [span(0, 1, "geo-loc"), span(2, 2, "_")]);
+        assert_eq!(
+            spans(&split("B-geo-loc I-geo-loc B")),
+            [span(0, 1, "geo-loc"), span(2, 2, "_")]
+        );
     }
 
     #[test]

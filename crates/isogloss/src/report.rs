@@ -20,9 +20,7 @@ mod record;
 mod tables;
 
 pub use page::render;
-pub use record::{
-    DevPoint, LanguageResult, ReportError, Results, RunRecord, Selection, TrainPoint,
-};
+pub use record::{ReportError, RunRecord};
 
 /// Returns every run folder at or below the paths, in order, each once.
 ///
@@ -64,7 +62,8 @@ mod tests {
         let folder = root.join(name);
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("recipe.toml"), "model = \"<b>&\"\n").unwrap();
-        fs::write(folder.join("environment.json"), r#"{"device": "flex", "seed": 1}"#).unwrap();
+        fs::write(folder.join("environment.json"), r#"{"device": {"name": "flex"}, "seed": 1}"#)
+            .unwrap();
         fs::write(folder.join("metrics.jsonl"), metrics).unwrap();
         if !results.is_empty() {
             fs::write(folder.join("results.json"), results).unwrap();
@@ -77,7 +76,7 @@ mod tests {
             r#"{{"task": "classification", "metric": "accuracy", "source": "en",
             "selection": {{"rule": "best dev accuracy in en", "step": 2, "score": 0.9}},
             "languages": {{"en": {{"n": 10, "accuracy": {source}, "macro_f1": 0.5}},
-                           "x<y": {{"n": 8, "left_out": 2, "accuracy": {target}}}}},
+                           "x<y": {{"n": 8, "left_out": 2, "truncated": 1, "accuracy": {target}}}}},
             "mean_target": {target}, "gap": {}, "n_targets": 1}}"#,
             source - target
         )
@@ -141,7 +140,7 @@ mod tests {
         assert_eq!(record.dev[0].score("accuracy"), Some(0.9));
         assert_eq!(record.results.unwrap().languages["x<y"].left_out, 2);
         assert!(!record.truncated);
-        assert_eq!(record.environment[0], ("device".to_owned(), "flex".to_owned()));
+        assert_eq!(record.environment[0], ("device name".to_owned(), "flex".to_owned()));
         assert_eq!(record.environment[1], ("seed".to_owned(), "1".to_owned()));
     }
 
@@ -202,7 +201,7 @@ mod tests {
             "English",
             "<caption>",
             "aria-label",
-            "(2 left out)",
+            "(2 left out, 1 cut short)",
             "prefers-color-scheme: dark",
         ] {
             assert!(html.contains(expected), "{expected}");

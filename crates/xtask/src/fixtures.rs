@@ -118,7 +118,8 @@ mod tests {
     #[test]
     fn dependencies_are_read_from_one_line_and_from_many() {
         let header = |list: &str| {
-            format!("#!/usr/bin/env python3\n# /// script\n# requires-python = \">=3.11\"\n# dependencies = [{list}]\n# ///\n\"\"\"A script.\"\"\"\n")
+            let python = "# requires-python = \">=3.11\"";
+            format!("# /// script\n{python}\n# dependencies = [{list}]\n# ///\n\"A script.\"\n")
         };
         let one = header("\"a==1\", \"b[c]==2\"");
         assert_eq!(dependencies(&one), Some(vec!["a==1", "b[c]==2"]));

@@ -7,7 +7,7 @@ mod tidy;
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -26,7 +26,18 @@ type Step = (&'static str, fn() -> Result<()>);
 const FAST: [Step; 3] = [("format", format), ("tidy", tidy::tidy), ("clippy", clippy)];
 const SLOW: [Step; 2] = [("docs", docs), ("tests", || test(&[]))];
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match task() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without the backtrace that RUST_BACKTRACE, meant for tests, would add.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn task() -> Result<()> {
     env::set_current_dir(root()?)?;
     let args: Vec<String> = env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -56,28 +67,28 @@ fn check<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Result<()> {
 }
 
 fn format() -> Result<()> {
-    run(&mut cargo(&["fmt", "--all", "--check"]))
+    run(&mut cargo("fmt --all --check"))
 }
 
 fn clippy() -> Result<()> {
-    run(&mut cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    run(&mut cargo("clippy --release --workspace --all-targets -- -D warnings"))
 }
 
 fn docs() -> Result<()> {
-    let mut doc = cargo(&["doc", "--release", "--workspace", "--no-deps"]);
+    let mut doc = cargo("doc --release --workspace --no-deps");
     run(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 fn test(args: &[&str]) -> Result<()> {
-    let mut test = cargo(&["test", "--release", "--workspace"]);
+    let mut test = cargo("test --release --workspace");
     gpu::prepare(&mut test)?;
     run(test.args(args))
 }
 
-/// The same cargo that runs this task.
-fn cargo(args: &[&str]) -> Command {
+/// The cargo that runs this task, with arguments that hold no spaces.
+fn cargo(args: &str) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(args);
+    command.args(args.split(' '));
     command
 }
 

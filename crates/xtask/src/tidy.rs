@@ -34,7 +34,7 @@ pub(crate) fn tidy() -> Result<()> {
     if !files.iter().any(|path| path.starts_with("examples/recipes") && is(path, &["toml"])) {
         faults.push("examples/recipes: no recipe".into());
     }
-    ensure!(faults.is_empty(), "{}", faults.join("\n"));
+    ensure!(faults.is_empty(), "faults:\n{}", faults.join("\n"));
     Ok(())
 }
 
@@ -61,7 +61,8 @@ fn source_faults(path: &Path, text: &str) -> impl Iterator<Item = String> {
     [
         empty.then(|| "a name that says what is inside, please".to_owned()),
         undocumented.then(|| "the first line must be a //! comment".to_owned()),
-        unnumbered.map(|line| format!("line {}: {TO_DO} without the #number of an issue", line + 1)),
+        unnumbered
+            .map(|line| format!("line {}: {TO_DO} without the #number of an issue", line + 1)),
     ]
     .into_iter()
     .flatten()
@@ -83,7 +84,8 @@ fn fixture_fault(path: &Path) -> Result<Option<String>> {
         (json_string(&text, "script"), json_string(&text, "script_sha256"))
     else {
         // Models, configurations and tokenizers are made beside a fixture that has the hash.
-        let expected = is(path, &["safetensors"]) && path.parent() == Some("tests/fixtures".as_ref());
+        let expected =
+            is(path, &["safetensors"]) && path.parent() == Some("tests/fixtures".as_ref());
         return Ok(expected.then(|| "no script and script_sha256 in its metadata".into()));
     };
     let source = fs::read(script).with_context(|| format!("{}: {script}", path.display()))?;

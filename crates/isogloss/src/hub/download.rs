@@ -98,10 +98,9 @@ impl Downloader {
                     endpoint: self.endpoint.clone(),
                 }
             }
-            Some(404) => HubError::RepoNotFound {
-                repo: self.repo.clone(),
-                endpoint: self.endpoint.clone(),
-            },
+            Some(404) => {
+                HubError::RepoNotFound { repo: self.repo.clone(), endpoint: self.endpoint.clone() }
+            }
             _ => self.sort(error, &format!("{}/api/models/{}", self.endpoint, self.repo)),
         })?;
         if !is_commit(&info.sha) {
@@ -138,7 +137,9 @@ impl Downloader {
             (Some(status), _) => HubError::Status { url: url.to_owned(), status },
             (None, ApiError::IoError(source)) => HubError::from_io(source, self.cache.path()),
             (None, ApiError::LockAcquisition(path)) => HubError::Locked { path },
-            (None, error @ ApiError::RequestError(_)) if !error.to_string().contains(": json: ") => {
+            (None, error @ ApiError::RequestError(_))
+                if !error.to_string().contains(": json: ") =>
+            {
                 HubError::Unreachable { endpoint: self.endpoint.clone(), source: Box::new(error) }
             }
             (None, error) => HubError::Protocol { url: url.to_owned(), source: Box::new(error) },

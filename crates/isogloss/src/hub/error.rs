@@ -128,7 +128,9 @@ pub enum HubError {
         found: String,
     },
     /// The connection broke in every attempt; what arrived is kept aside and continued next time.
-    #[error("{url}: the download broke off after {received} of {expected} bytes; run again to go on")]
+    #[error(
+        "{url}: the download broke off after {received} of {expected} bytes; run again to go on"
+    )]
     Interrupted {
         /// The address asked.
         url: String,

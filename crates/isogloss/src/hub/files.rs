@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use hf_hub::{Cache, Repo, RepoType};
 use serde::Deserialize;
 
-use super::{HubError, is_plain};
+use super::HubError;
+use super::source::is_plain;
 
 /// Files without which a model cannot be used, besides the weights.
 pub(super) const REQUIRED: [&str; 2] = ["config.json", "tokenizer.json"];

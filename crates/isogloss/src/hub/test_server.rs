@@ -51,11 +51,7 @@ impl Server {
     /// Serves the repository `owner/tiny` with these files.
     pub(super) fn with_files(files: &[(&str, &str)]) -> Self {
         let files = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
-        let state = State {
-            files: files.collect(),
-            commit: COMMIT.to_owned(),
-            ..State::default()
-        };
+        let state = State { files: files.collect(), commit: COMMIT.to_owned(), ..State::default() };
         let state = Arc::new(Mutex::new(state));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

@@ -19,9 +19,8 @@ const PAD: f64 = 4.0;
 pub(super) fn render(comparison: &Comparison<'_>) -> String {
     let rows: String =
         comparison.languages.iter().map(|language| row(comparison, language)).collect();
-    let ticks: String = [0, 25, 50, 75, 100]
-        .map(|at| format!("<span style=\"left:{at}%\">{at}</span>"))
-        .concat();
+    let ticks: String =
+        [0, 25, 50, 75, 100].map(|at| format!("<span style=\"left:{at}%\">{at}</span>")).concat();
     format!(
         "<figure class=\"bars\"><div role=\"list\" aria-label=\"{} by language, in percent\">\
          {rows}</div><div class=\"axis\" aria-hidden=\"true\"><div>{ticks}</div></div></figure>\n",
@@ -33,25 +32,27 @@ fn row(comparison: &Comparison<'_>, tag: &str) -> String {
     let height = 2.0 * PAD + LANE * comparison.entries.len() as f64;
     let is_source = comparison.entries.iter().any(|entry| entry.source == tag);
     let mut svg: String = [25, 50, 75, 100]
-        .map(|at| format!("<line class=\"grid\" x1=\"{at}%\" x2=\"{at}%\" y1=\"0\" y2=\"{height}\"/>"))
+        .map(|at| {
+            format!("<line class=\"grid\" x1=\"{at}%\" x2=\"{at}%\" y1=\"0\" y2=\"{height}\"/>")
+        })
         .concat();
     let mut values = String::new();
     let mut spoken = Vec::new();
+    svg.extend(comparison.entries.iter().map(|entry| mean_line(entry, height)));
     for (lane, entry) in comparison.entries.iter().enumerate() {
-        svg += &mean_line(entry, height);
         let Some(score) = entry.score(tag, comparison.metric) else {
             values += "<span class=\"none\">–</span>";
             continue;
         };
         let top = PAD + LANE * lane as f64 + (LANE - BAR) / 2.0;
         let color = entry.recipe.color % N_COLORS;
-        let source = if entry.source == tag { " source" } else { "" };
         svg += &format!(
-            "<rect class=\"c{color}{source}\" width=\"{:.2}%\" y=\"{top}\" height=\"{BAR}\"/>",
+            "<rect class=\"c{color}\" width=\"{:.2}%\" y=\"{top}\" height=\"{BAR}\"/>",
             100.0 * score.mean
         );
         if let Some(std) = score.std {
-            svg += &whisker(100.0 * (score.mean - std), 100.0 * (score.mean + std), top + BAR / 2.0);
+            svg +=
+                &whisker(100.0 * (score.mean - std), 100.0 * (score.mean + std), top + BAR / 2.0);
         }
         values += &format!("<span>{}</span>", percent(score.mean));
         spoken.push(format!("{} {}", entry.recipe.label, plain_mean_std(&score)));

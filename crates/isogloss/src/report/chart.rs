@@ -6,6 +6,7 @@
 use std::fmt::Write;
 
 use super::html::Text;
+use super::page::N_COLORS;
 
 /// Width and height of the plot's own coordinate system.
 const EXTENT: f64 = 1000.0;
@@ -43,8 +44,6 @@ pub(super) struct Chart {
     pub(super) last_step: f64,
     /// Whether the y axis starts at zero.
     pub(super) from_zero: bool,
-    /// Put after the labels of the y axis.
-    pub(super) unit: &'static str,
 }
 
 impl Chart {
@@ -57,7 +56,8 @@ impl Chart {
             return String::new();
         }
         let y = Axis::enclosing(low, high, 4);
-        let x = Axis { low: 0.0, high: self.last_step.max(1.0), ..Axis::enclosing(0.0, self.last_step.max(1.0), 4) };
+        let last_step = self.last_step.max(1.0);
+        let x = Axis { high: last_step, ..Axis::enclosing(0.0, last_step, 4) };
 
         let mut svg = String::new();
         for tick in y.ticks() {
@@ -70,14 +70,16 @@ impl Chart {
             };
             let points: Vec<(f64, f64)> = series.points.iter().map(place).collect();
             let label = Text(&series.label);
-            svg += &format!("<g class=\"c{}\"><title>{label}</title>", series.color % super::page::N_COLORS);
+            let color = series.color % N_COLORS;
+            svg += &format!("<g class=\"c{color}\"><title>{label}</title>");
             draw(&mut svg, series.mark, &points);
             svg += "</g>";
         }
-        let labels = |axis: &Axis, side: &str, unit: &str| -> String {
+        let labels = |axis: &Axis, side: &str| -> String {
             let label = |tick: f64| {
-                let place = 100.0 * if side == "left" { axis.place(tick) } else { 1.0 - axis.place(tick) };
-                format!("<span style=\"{side}:{place:.2}%\">{}{unit}</span>", axis.label(tick))
+                let place = axis.place(tick);
+                let place = 100.0 * if side == "left" { place } else { 1.0 - place };
+                format!("<span style=\"{side}:{place:.2}%\">{}</span>", axis.label(tick))
             };
             axis.ticks().into_iter().map(label).collect()
         };
@@ -88,9 +90,9 @@ impl Chart {
              preserveAspectRatio=\"none\">{svg}</svg>\
              <div class=\"x\" aria-hidden=\"true\">{}</div></div></figure>\n",
             Text(&self.title),
-            labels(&y, "top", self.unit),
+            labels(&y, "top"),
             Text(&self.description),
-            labels(&x, "left", ""),
+            labels(&x, "left"),
         )
     }
 }
@@ -138,7 +140,8 @@ impl Axis {
         let span = if high > low { high - low } else { high.abs().max(1.0) };
         let rough = span / n_steps as f64;
         let power = 10f64.powf(rough.log10().floor());
-        let round = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().find(|factor| factor * power >= rough * 0.999);
+        let round =
+            [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().find(|factor| factor * power >= rough * 0.999);
         let step = power * round.unwrap_or(10.0);
         let low = (low / step + 1e-9).floor() * step;
         let high = (high / step - 1e-9).ceil() * step;
@@ -174,7 +177,10 @@ impl Axis {
 }
 
 /// Makes a long series short enough to draw: `fold` joins the values of each stretch into one.
-pub(super) fn thinned(points: &[(f64, f64)], fold: impl Fn(&[(f64, f64)]) -> f64) -> Vec<(f64, f64)> {
+pub(super) fn thinned(
+    points: &[(f64, f64)],
+    fold: impl Fn(&[(f64, f64)]) -> f64,
+) -> Vec<(f64, f64)> {
     let stretch = points.len().div_ceil(MAX_POINTS).max(1);
     points.chunks(stretch).map(|chunk| (chunk[chunk.len() - 1].0, fold(chunk))).collect()
 }
@@ -213,8 +219,11 @@ mod tests {
 
     #[test]
     fn axes_have_round_numbers_around_the_values() {
-        assert_eq!(labels(Axis::enclosing(0.0, 1.0, 4)), ["0.00", "0.25", "0.50", "0.75", "1.00"].map(|l| if l == "0.00" { "0" } else { l }));
-        assert_eq!(labels(Axis::enclosing(0.31, 1.09, 4)), ["0.2", "0.4", "0.6", "0.8", "1.0", "1.2"]);
+        assert_eq!(labels(Axis::enclosing(0.0, 1.0, 4)), ["0", "0.25", "0.50", "0.75", "1.00"]);
+        assert_eq!(
+            labels(Axis::enclosing(0.31, 1.09, 4)),
+            ["0.2", "0.4", "0.6", "0.8", "1.0", "1.2"]
+        );
         assert_eq!(labels(Axis::enclosing(0.0, 2e-5, 4)), ["0", "5e−6", "1e−5", "1.5e−5", "2e−5"]);
         assert_eq!(labels(Axis::enclosing(0.0, 12_000.0, 4)), ["0", "5k", "10k", "15k"]);
         assert_eq!(labels(Axis::enclosing(3.0, 3.0, 4)).len(), 2, "a flat line gets a range");

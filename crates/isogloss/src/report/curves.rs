@@ -35,7 +35,13 @@ impl<'a> Curves<'a> {
             let points = train_points(run, |point| point.loss);
             if raw {
                 let points = thinned(&points, mean);
-                series.push(self.series(recipe, run, "training loss as logged", Mark::Faint, points));
+                series.push(self.series(
+                    recipe,
+                    run,
+                    "training loss as logged",
+                    Mark::Faint,
+                    points,
+                ));
             }
             let points = thinned(&smoothed(&points), mean);
             series.push(self.series(recipe, run, "training loss", Mark::Line, points));
@@ -46,13 +52,16 @@ impl<'a> Curves<'a> {
             let points = dev_points(run, language, |point| point.loss);
             series.push(self.series(recipe, run, &what, Mark::Points, points));
         }
-        self.chart("Loss", series, false, "").render()
+        self.chart("Loss", series, false).render()
     }
 
     /// One chart for each development language, with the chosen checkpoints ringed.
     pub(super) fn scores(&self) -> String {
-        let languages: BTreeSet<&str> =
-            self.runs().flat_map(|(_, run)| &run.dev).map(|point| point.language.as_str()).collect();
+        let languages: BTreeSet<&str> = self
+            .runs()
+            .flat_map(|(_, run)| &run.dev)
+            .map(|point| point.language.as_str())
+            .collect();
         let charts = languages.into_iter().map(|tag| {
             let mut series = Vec::new();
             let mut rings = Vec::new();
@@ -69,7 +78,7 @@ impl<'a> Curves<'a> {
             }
             series.extend(rings.into_iter().filter(|ring| !ring.points.is_empty()));
             let name = language::name(tag).unwrap_or(tag);
-            self.chart(&format!("Development {shown}, {name}"), series, false, "").render()
+            self.chart(&format!("Development {shown}, {name}"), series, false).render()
         });
         charts.collect()
     }
@@ -81,7 +90,7 @@ impl<'a> Curves<'a> {
                 let points = thinned(&train_points(run, value), peak);
                 self.series(recipe, run, title, Mark::Line, points)
             });
-            self.chart(title, series.collect(), true, "").render()
+            self.chart(title, series.collect(), true).render()
         };
         [
             small("Learning rate", |point| point.lr),
@@ -110,20 +119,17 @@ impl<'a> Curves<'a> {
         Series { label, color: recipe.color, mark, points }
     }
 
-    fn chart(&self, title: &str, series: Vec<Series>, from_zero: bool, unit: &'static str) -> Chart {
+    fn chart(&self, title: &str, series: Vec<Series>, from_zero: bool) -> Chart {
         let ends = series.iter().filter_map(|series| {
             let ((_, first), (_, last)) = (series.points.first()?, series.points.last()?);
             let ends = matches!(series.mark, Mark::Line | Mark::Points);
             ends.then(|| format!("{} from {first:.3} to {last:.3}", series.label))
         });
         let ends: Vec<String> = ends.collect();
-        let description = format!(
-            "{title} by step, {}. {}.",
-            count(self.runs().count(), "run"),
-            ends.join("; ")
-        );
+        let description =
+            format!("{title} by step, {}. {}.", count(self.runs().count(), "run"), ends.join("; "));
         let title = title.to_owned();
-        Chart { title, description, series, last_step: self.last_step, from_zero, unit }
+        Chart { title, description, series, last_step: self.last_step, from_zero }
     }
 }
 

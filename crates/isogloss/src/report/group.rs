@@ -56,6 +56,13 @@ pub(super) struct Comparison<'a> {
     pub(super) languages: Vec<&'a str>,
 }
 
+impl Comparison<'_> {
+    /// Whether some recipe was run with more than one seed.
+    pub(super) fn has_seeds(&self) -> bool {
+        self.entries.iter().any(|entry| entry.results.len() > 1)
+    }
+}
+
 /// One recipe of a comparison, summarized over its seeds.
 pub(super) struct Entry<'a> {
     pub(super) recipe: &'a Recipe<'a>,
@@ -78,9 +85,7 @@ impl<'a> Entry<'a> {
         let languages = results.iter().flat_map(|results| results.languages.keys());
         let scores: BTreeMap<String, f64> = languages
             .filter_map(|language| {
-                let score = over_seeds(&|results| {
-                    results.languages.get(language)?.score(metric)
-                })?;
+                let score = over_seeds(&|results| results.languages.get(language)?.score(metric))?;
                 Some((language.clone(), score.mean))
             })
             .collect();
@@ -140,7 +145,8 @@ fn sorted_languages<'a>(entries: &[Entry<'a>], metric: &str) -> Vec<&'a str> {
     let mut scored: Vec<(f64, &str)> = all
         .into_iter()
         .map(|language| {
-            let means = entries.iter().filter_map(|entry| Some(entry.score(language, metric)?.mean));
+            let means =
+                entries.iter().filter_map(|entry| Some(entry.score(language, metric)?.mean));
             let mean = MeanStd::from_values(&means.collect::<Vec<_>>());
             (mean.map_or(f64::NEG_INFINITY, |mean| mean.mean), language)
         })

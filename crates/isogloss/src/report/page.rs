@@ -31,7 +31,8 @@ pub fn render(runs: &[RunRecord]) -> String {
         }
         body += &training(&recipes);
         body += &section("environment", "Environment", &tables::environment(&recipes));
-        body += &section("recipes", "Recipes", &recipes.iter().map(recipe_text).collect::<String>());
+        body +=
+            &section("recipes", "Recipes", &recipes.iter().map(recipe_text).collect::<String>());
     }
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
@@ -129,10 +130,13 @@ fn results(comparison: &Comparison<'_>, is_one_of_many: bool, recipes: &[Recipe<
         .map(|rule| format!("<p class=\"aside\">Checkpoint chosen by: {}.</p>\n", Text(rule)))
         .collect();
     let metric = capitalized(metric_name(comparison.metric));
+    let whiskers = match comparison.has_seeds() {
+        true => "Whiskers: ± one sample standard deviation over seeds. ",
+        false => "",
+    };
     let what = format!(
         "<p class=\"aside\">{} in percent on each language’s evaluation set, best first. \
-         Whiskers: ± one sample standard deviation over seeds. \
-         Dashed: each recipe’s target mean.</p>\n",
+         {whiskers}Dashed: each recipe’s target mean.</p>\n",
         Text(&metric)
     );
     let shown: Vec<&Recipe<'_>> = comparison.entries.iter().map(|entry| entry.recipe).collect();
@@ -198,7 +202,9 @@ fn recipe_text(recipe: &Recipe<'_>) -> String {
         .collect();
     let differences = match differences.is_empty() {
         true => String::new(),
-        false => format!("<p class=\"aside\">Other seeds differ in:</p><ul class=\"aside\">{differences}</ul>\n"),
+        false => format!(
+            "<p class=\"aside\">Other seeds differ in:</p><ul class=\"aside\">{differences}</ul>\n"
+        ),
     };
     format!(
         "<details><summary>{}{}</summary><pre><code>{}</code></pre>\n{differences}</details>\n",

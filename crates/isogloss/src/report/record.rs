@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// The log that makes a folder a run folder.
 pub(super) const METRICS: &str = "metrics.jsonl";
@@ -38,62 +38,56 @@ pub enum ReportError {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunRecord {
     /// The run folder, usually `<recipe>/seed-<n>`.
-    pub dir: PathBuf,
+    pub(super) dir: PathBuf,
     /// `recipe.toml`, verbatim.
-    pub recipe: String,
+    pub(super) recipe: String,
     /// `environment.json`, names and values in order of the file.
-    pub environment: Vec<(String, String)>,
+    pub(super) environment: Vec<(String, String)>,
     /// Training log by ascending step, each step once.
-    pub train: Vec<TrainPoint>,
+    pub(super) train: Vec<TrainPoint>,
     /// Evaluations during training, by ascending step.
-    pub dev: Vec<DevPoint>,
+    pub(super) dev: Vec<DevPoint>,
     /// `results.json`; `None` while the run is not finished.
-    pub results: Option<Results>,
+    pub(super) results: Option<Results>,
     /// Whether the last line of the log was cut off and left out.
-    pub truncated: bool,
+    pub(super) truncated: bool,
 }
 
 /// One line of the training log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TrainPoint {
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct TrainPoint {
     /// Optimizer step, from 1.
-    pub step: u64,
-    /// Passes over the training data so far.
-    #[serde(default)]
-    pub epoch: f64,
+    pub(super) step: u64,
     /// Training loss since the last line.
-    pub loss: Option<f64>,
+    pub(super) loss: Option<f64>,
     /// Global gradient norm before clipping.
-    pub grad_norm: Option<f64>,
+    pub(super) grad_norm: Option<f64>,
     /// Learning rate.
-    pub lr: Option<f64>,
+    pub(super) lr: Option<f64>,
     /// Speed in tokens, padding not counted.
-    pub tokens_per_sec: Option<f64>,
+    pub(super) tokens_per_sec: Option<f64>,
 }
 
 /// One evaluation during training.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DevPoint {
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct DevPoint {
     /// Optimizer step, from 1.
-    pub step: u64,
-    /// Passes over the training data so far.
-    #[serde(default)]
-    pub epoch: f64,
+    pub(super) step: u64,
     /// BCP-47 tag of the development set.
-    pub language: String,
+    pub(super) language: String,
     /// Loss on the development set.
-    pub loss: Option<f64>,
+    pub(super) loss: Option<f64>,
     /// Accuracy in 0..=1.
-    pub accuracy: Option<f64>,
+    pub(super) accuracy: Option<f64>,
     /// Macro-F1 in 0..=1.
-    pub macro_f1: Option<f64>,
+    pub(super) macro_f1: Option<f64>,
     /// Span F1 in 0..=1.
-    pub span_f1: Option<f64>,
+    pub(super) span_f1: Option<f64>,
 }
 
 impl DevPoint {
     /// The value of a metric by its field name.
-    pub fn score(&self, metric: &str) -> Option<f64> {
+    pub(super) fn score(&self, metric: &str) -> Option<f64> {
         match metric {
             "accuracy" => self.accuracy,
             "macro_f1" => self.macro_f1,
@@ -103,67 +97,62 @@ impl DevPoint {
     }
 }
 
-/// The final evaluation of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Results {
+/// The final evaluation of a run, as far as the page shows it.
+///
+/// Laxer than [`crate::Results`], so that reports of runs of other versions can be made.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct Results {
     /// `classification` or `tagging`.
-    pub task: String,
+    pub(super) task: String,
     /// Field name of the main metric in [`LanguageResult`].
-    pub metric: String,
+    pub(super) metric: String,
     /// The training language.
-    pub source: String,
+    pub(super) source: String,
     /// How the evaluated checkpoint was chosen.
-    pub selection: Option<Selection>,
+    pub(super) selection: Option<Selection>,
     /// Scores by BCP-47 tag.
-    pub languages: BTreeMap<String, LanguageResult>,
+    pub(super) languages: BTreeMap<String, LanguageResult>,
     /// Mean of the main metric over all languages but the source.
-    pub mean_target: Option<f64>,
+    pub(super) mean_target: Option<f64>,
     /// Source score − mean target score.
-    pub gap: Option<f64>,
-    /// Number of languages other than the source.
-    #[serde(default)]
-    pub n_targets: usize,
+    pub(super) gap: Option<f64>,
 }
 
 /// Which checkpoint was evaluated, and why that one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Selection {
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct Selection {
     /// The rule in words.
-    pub rule: String,
+    pub(super) rule: String,
     /// The step chosen.
-    pub step: u64,
-    /// The score the choice rests on.
-    pub score: Option<f64>,
+    pub(super) step: u64,
 }
 
 /// Scores in one language; which are there depends on the task.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct LanguageResult {
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct LanguageResult {
     /// Number of examples scored.
-    pub n: usize,
+    pub(super) n: usize,
     /// Number of examples that could not be scored.
     #[serde(default)]
-    pub left_out: usize,
+    pub(super) left_out: usize,
+    /// Number of examples scored without their end.
+    #[serde(default)]
+    pub(super) truncated: usize,
     /// Accuracy in 0..=1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub accuracy: Option<f64>,
+    pub(super) accuracy: Option<f64>,
     /// Macro-F1 in 0..=1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub macro_f1: Option<f64>,
+    pub(super) macro_f1: Option<f64>,
     /// Span F1 in 0..=1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub span_f1: Option<f64>,
+    pub(super) span_f1: Option<f64>,
     /// Span precision in 0..=1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub precision: Option<f64>,
+    pub(super) precision: Option<f64>,
     /// Span recall in 0..=1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub recall: Option<f64>,
+    pub(super) recall: Option<f64>,
 }
 
 impl LanguageResult {
     /// The value of a metric by its field name.
-    pub fn score(&self, metric: &str) -> Option<f64> {
+    pub(super) fn score(&self, metric: &str) -> Option<f64> {
         match metric {
             "accuracy" => self.accuracy,
             "macro_f1" => self.macro_f1,
@@ -188,7 +177,7 @@ impl RunRecord {
     /// Reads `recipe.toml`, `environment.json`, `metrics.jsonl` and, when there, `results.json`.
     ///
     /// Unknown kinds of lines and unknown fields are passed over.
-    /// A last line that is cut off, as a killed run leaves it, sets [`truncated`](Self::truncated).
+    /// A last line that is cut off, as a killed run leaves it, is left out and noted on the page.
     /// Of steps logged twice, as after a resume, the later line counts.
     ///
     /// # Errors
@@ -198,10 +187,7 @@ impl RunRecord {
         let recipe = String::from_utf8_lossy(&recipe).into_owned();
         let environment: serde_json::Map<String, serde_json::Value> =
             parse(&dir.join("environment.json"), &read(&dir.join("environment.json"))?)?;
-        let environment = environment.into_iter().map(|(name, value)| match value {
-            serde_json::Value::String(text) => (name, text),
-            other => (name, other.to_string()),
-        });
+        let environment = environment.into_iter().flat_map(|(name, value)| facts(name, value));
         let results_path = dir.join("results.json");
         let results = match results_path.exists() {
             true => Some(parse(&results_path, &read(&results_path)?)?),
@@ -247,6 +233,16 @@ impl RunRecord {
         Ok(())
     }
 
+    /// The run folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Whether the run has its results.
+    pub fn is_finished(&self) -> bool {
+        self.results.is_some()
+    }
+
     /// The seed, when the folder is named `seed-<n>`.
     pub fn seed(&self) -> Option<u64> {
         self.dir.file_name()?.to_str()?.strip_prefix("seed-")?.parse().ok()
@@ -264,6 +260,19 @@ impl RunRecord {
             Some(_) => self.dir.parent().unwrap_or(&self.dir),
             None => &self.dir,
         }
+    }
+}
+
+/// Names and values of one entry; those of an object get its name in front.
+fn facts(name: String, value: serde_json::Value) -> Vec<(String, String)> {
+    match value {
+        serde_json::Value::Null => Vec::new(),
+        serde_json::Value::String(text) => vec![(name, text)],
+        serde_json::Value::Object(inner) => inner
+            .into_iter()
+            .flat_map(|(key, value)| facts(format!("{name} {key}"), value))
+            .collect(),
+        other => vec![(name, other.to_string())],
     }
 }
 

@@ -4,15 +4,18 @@ use super::group::{Comparison, Entry, Recipe, run_label};
 use super::html::{Text, capitalized, count, mean_std, metric_name, percent};
 use super::language;
 use super::page::swatch;
+use crate::metrics::{LanguageScore, MeanStd};
 
 /// One row for each recipe.
 pub(super) fn headline(comparison: &Comparison<'_>) -> String {
     let entries = &comparison.entries;
-    let mean = |summary: Option<crate::metrics::MeanStd>| summary.map(|summary| summary.mean);
-    let best_target = entries.iter().filter_map(|entry| mean(entry.mean_target)).max_by(f64::total_cmp);
+    let mean = |summary: Option<MeanStd>| summary.map(|summary| summary.mean);
+    let best_target =
+        entries.iter().filter_map(|entry| mean(entry.mean_target)).max_by(f64::total_cmp);
     let least_gap = entries.iter().filter_map(|entry| mean(entry.gap)).min_by(f64::total_cmp);
-    let best_source = entries.iter().filter_map(|entry| mean(entry.source_score)).max_by(f64::total_cmp);
-    let cell = |class: &str, summary: Option<crate::metrics::MeanStd>, best: Option<f64>| {
+    let best_source =
+        entries.iter().filter_map(|entry| mean(entry.source_score)).max_by(f64::total_cmp);
+    let cell = |class: &str, summary: Option<MeanStd>, best: Option<f64>| {
         let is_best = entries.len() > 1 && mean(summary).is_some() && mean(summary) == best;
         let best = if is_best { " best" } else { "" };
         format!("<td class=\"{class}{best}\">{}</td>", mean_std(summary.as_ref()))
@@ -20,7 +23,7 @@ pub(super) fn headline(comparison: &Comparison<'_>) -> String {
     let rows: String = entries
         .iter()
         .map(|entry| {
-            let extreme = |score: &Option<crate::metrics::LanguageScore>| match score {
+            let extreme = |score: &Option<LanguageScore>| match score {
                 Some(score) => format!(
                     "{} <span class=\"tag\">{}</span>",
                     percent(score.score),
@@ -48,8 +51,7 @@ pub(super) fn headline(comparison: &Comparison<'_>) -> String {
         false => String::new(),
     };
     format!(
-        "<div class=\"scroll\"><table class=\"headline\"><caption><span>{} in percent, mean over seeds \
-         ± sample standard deviation. The target mean weighs every language but the source \
+        "<div class=\"scroll\"><table class=\"headline\"><caption><span>{} in percent{}. The target mean weighs every language but the source \
          equally; the gap is source minus target mean.{}</span></caption>\
          <thead><tr><th scope=\"col\">Recipe</th><th scope=\"col\">Target mean</th>\
          <th scope=\"col\">Source{source}</th><th scope=\"col\">Gap</th>\
@@ -57,6 +59,7 @@ pub(super) fn headline(comparison: &Comparison<'_>) -> String {
          <th scope=\"col\">Targets</th><th scope=\"col\">Seeds</th></tr></thead>\n\
          <tbody>{rows}</tbody></table></div>\n",
         Text(&capitalized(metric_name(comparison.metric))),
+        over_seeds(comparison),
         if entries.len() > 1 { " The best value of a column is bold." } else { "" },
     )
 }
@@ -105,23 +108,31 @@ pub(super) fn languages(comparison: &Comparison<'_>) -> String {
         })
         .collect();
     format!(
-        "<div class=\"scroll\"><table><caption><span>Every language, in percent, mean over seeds ± \
-         sample standard deviation; n counts the examples scored.</span></caption>\
+        "<div class=\"scroll\"><table><caption><span>Every language, in percent{}; \
+         n counts the examples scored.</span></caption>\
          <thead><tr><th scope=\"col\" rowspan=\"2\">Language</th>\
          <th scope=\"col\" rowspan=\"2\">n</th>{recipe_heads}</tr>\
          <tr>{}</tr></thead>\n<tbody>{rows}</tbody>\n\
          <tfoot><tr><th scope=\"row\">Target mean</th><td></td>{means}</tr></tfoot></table></div>\n",
+        over_seeds(comparison),
         metric_heads.repeat(entries.len()),
     )
+}
+
+/// How the seeds are summarized, when there is more than one.
+fn over_seeds(comparison: &Comparison<'_>) -> &'static str {
+    match comparison.has_seeds() {
+        true => ", mean over seeds ± sample standard deviation",
+        false => "",
+    }
 }
 
 /// The main metric, then the others that some language has.
 fn metrics<'a>(comparison: &Comparison<'a>) -> Vec<&'a str> {
     let known = ["accuracy", "macro_f1", "span_f1", "precision", "recall"];
     let present = known.into_iter().filter(|metric| {
-        let in_language = |tag: &&str| {
-            comparison.entries.iter().any(|entry| entry.score(tag, metric).is_some())
-        };
+        let in_language =
+            |tag: &&str| comparison.entries.iter().any(|entry| entry.score(tag, metric).is_some());
         *metric != comparison.metric && comparison.languages.iter().any(in_language)
     });
     std::iter::once(comparison.metric).chain(present).collect()
@@ -133,9 +144,14 @@ fn examples(entries: &[Entry<'_>], tag: &str) -> String {
     let least = results().map(|result| result.n).min().unwrap_or(0);
     let most = results().map(|result| result.n).max().unwrap_or(0);
     let n = if least == most { least.to_string() } else { format!("{least}–{most}") };
-    match results().map(|result| result.left_out).max() {
-        None | Some(0) => n,
-        Some(left_out) => format!("{n} <span class=\"std\">({left_out} left out)</span>"),
+    let left_out = results().map(|result| result.left_out).max().unwrap_or(0);
+    let truncated = results().map(|result| result.truncated).max().unwrap_or(0);
+    let notes = [(left_out, "left out"), (truncated, "cut short")];
+    let notes = notes.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+    let notes: Vec<String> = notes.collect();
+    match notes.is_empty() {
+        true => n,
+        false => format!("<span class=\"std\">({})</span> {n}", notes.join(", ")),
     }
 }
 
@@ -169,7 +185,11 @@ pub(super) fn environment(recipes: &[Recipe<'_>]) -> String {
             )
         })
         .collect();
-    let whose = if runs.len() == 1 { "The run".to_owned() } else { format!("Shared by all {}", count(runs.len(), "run")) };
+    let whose = if runs.len() == 1 {
+        "The run".to_owned()
+    } else {
+        format!("Shared by all {}", count(runs.len(), "run"))
+    };
     let mut tables = format!(
         "<div class=\"scroll\"><table class=\"facts\"><caption><span>{whose}</span></caption>\
          <tbody>{rows}</tbody></table></div>\n"
@@ -184,7 +204,8 @@ pub(super) fn environment(recipes: &[Recipe<'_>]) -> String {
             .enumerate()
             .map(|(at, (recipe, run))| {
                 let cells = differing.iter().map(|name| value(at, name).unwrap_or("–"));
-                let cells: String = cells.map(|value| format!("<td>{}</td>", Text(value))).collect();
+                let cells: String =
+                    cells.map(|value| format!("<td>{}</td>", Text(value))).collect();
                 let label = run_label(recipe, run);
                 format!(
                     "<tr><th scope=\"row\">{}{}</th>{cells}</tr>\n",

@@ -1,0 +1,258 @@
+//! Commands and flags.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Parser, Subcommand, ValueHint};
+use isogloss::device::DeviceChoice;
+use isogloss::hub::HubOptions;
+use isogloss::text::{Format, Unseen};
+
+/// Fine-tune multilingual text encoders in one language, use them in others.
+#[derive(Debug, Parser)]
+#[command(name = "isogloss", version, about, propagate_version = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train as a recipe says, then score every language
+    Finetune(FinetuneArgs),
+    /// Train several recipes with several seeds; what is done is skipped
+    Sweep(SweepArgs),
+    /// Score a finished model on labeled files
+    Evaluate(EvaluateArgs),
+    /// Label texts with a finished model
+    Predict(PredictArgs),
+    /// Describe a model: architecture, parameters, tokenizer, labels
+    Inspect(InspectArgs),
+    /// List the devices of this machine and build
+    Devices(DevicesArgs),
+    /// Write one HTML file about runs
+    Report(ReportArgs),
+    /// Print a script that completes commands in a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DeviceArgs {
+    /// Where to compute: auto, flex, ndarray, vulkan[:n], metal[:n], dx12[:n], wgpu[:n], cuda[:n]
+    #[arg(long, default_value = "auto", value_name = "NAME[:N]")]
+    pub(crate) device: DeviceChoice,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct HubArgs {
+    /// Use only what the hub's cache holds
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// The hub's cache [default: as HF_HOME or HF_HUB_CACHE say]
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) cache: Option<PathBuf>,
+}
+
+impl HubArgs {
+    pub(crate) fn options(&self) -> HubOptions {
+        HubOptions { cache_dir: self.cache.clone(), offline: self.offline, ..HubOptions::default() }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FinetuneArgs {
+    /// The recipe
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) recipe: PathBuf,
+    /// Start from this model instead of the recipe's: a folder, or owner/name[@revision] on the hub
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// Use this seed instead of the recipe's
+    #[arg(long, value_name = "SEED")]
+    pub(crate) seed: Option<u64>,
+    /// Train this many times, with seeds counting up
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seeds: u64,
+    /// Begin again where an earlier run left files
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    /// The folder of all runs; each has its own under <recipe>/seed-<seed>
+    #[arg(long, default_value = "runs", value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) out: PathBuf,
+    /// Print one JSON object a line instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    #[command(flatten)]
+    pub(crate) hub: HubArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SweepArgs {
+    /// The recipes
+    #[arg(required = true, value_hint = ValueHint::FilePath)]
+    pub(crate) recipes: Vec<PathBuf>,
+    /// Train each this many times, with seeds counting up from the recipe's
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seeds: u64,
+    /// Do only part I of N of the work, for the jobs of a cluster
+    #[arg(long, value_name = "I/N", default_value = "1/1")]
+    pub(crate) shard: Shard,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// A share of the work: number `index` of `count`, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shard {
+    pub(crate) index: usize,
+    pub(crate) count: usize,
+}
+
+impl Shard {
+    /// Tells whether the piece of work number `n`, from 0, is of this share.
+    pub(crate) fn has(self, n: usize) -> bool {
+        n % self.count == self.index - 1
+    }
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+        match parts {
+            Some((index, count)) if (1..=count).contains(&index) => Ok(Self { index, count }),
+            _ => Err("expected I/N with I from 1 to N, such as 2/8".to_owned()),
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct EvaluateArgs {
+    /// A finished model: the `best` folder of a run, any Hugging Face folder, or a hub name
+    pub(crate) model: String,
+    /// Labeled files, each named after its language: de.jsonl, zh-CN.tsv
+    #[arg(required = true, value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+    /// How the files are written [default: as their extension says]
+    #[arg(long, value_parser = parse_format)]
+    pub(crate) format: Option<Format>,
+    /// Take only the rows of this split
+    #[arg(long)]
+    pub(crate) split: Option<String>,
+    /// The language that the mean over the others leaves out
+    #[arg(long, value_name = "TAG")]
+    pub(crate) source: Option<String>,
+    /// What to do with labels that the model does not have: error or skip
+    #[arg(long, default_value = "error", value_parser = parse_unseen)]
+    pub(crate) unseen: Unseen,
+    /// Tokens after which a text is cut
+    #[arg(long, default_value_t = 128)]
+    pub(crate) max_length: usize,
+    /// Examples of one pass
+    #[arg(long, default_value_t = 64, value_parser = parse_batch_size)]
+    pub(crate) batch_size: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    #[command(flatten)]
+    pub(crate) hub: HubArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PredictArgs {
+    /// A finished model, as for `evaluate`
+    pub(crate) model: String,
+    /// The texts; lines of the standard input if none is given
+    pub(crate) texts: Vec<String>,
+    /// Texts of one pass
+    #[arg(long, default_value_t = 32, value_parser = parse_batch_size)]
+    pub(crate) batch_size: usize,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    #[command(flatten)]
+    pub(crate) hub: HubArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct InspectArgs {
+    /// A model folder or hub name
+    pub(crate) model: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) hub: HubArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DevicesArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReportArgs {
+    /// Run folders, or folders of runs
+    #[arg(required = true, value_hint = ValueHint::DirPath)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// The file to write
+    #[arg(long, short, default_value = "report.html", value_hint = ValueHint::FilePath)]
+    pub(crate) out: PathBuf,
+}
+
+fn parse_format(text: &str) -> Result<Format, String> {
+    serde_json::from_value(text.into())
+        .map_err(|_| "expected jsonl, tsv, csv, conll or conllu".to_owned())
+}
+
+fn parse_unseen(text: &str) -> Result<Unseen, String> {
+    serde_json::from_value(text.into()).map_err(|_| "expected error or skip".to_owned())
+}
+
+fn parse_batch_size(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected a number from 1".to_owned()),
+        Ok(size) => Ok(size),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn flags_are_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn shards_share_the_work_without_rest() {
+        let shards: Vec<Shard> = ["1/3", "2/3", "3/3"].map(|s| s.parse().unwrap()).to_vec();
+        for n in 0..10 {
+            assert_eq!(shards.iter().filter(|shard| shard.has(n)).count(), 1);
+        }
+        for wrong in ["0/3", "4/3", "1", "a/b", "1/0"] {
+            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! One module a command, and what they share.
+
+pub(crate) mod devices;
+pub(crate) mod evaluate;
+pub(crate) mod finetune;
+pub(crate) mod inspect;
+pub(crate) mod predict;
+pub(crate) mod report;
+pub(crate) mod sweep;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use isogloss::hub::ModelSource;
+use isogloss::{Results, Scores};
+
+use crate::args::HubArgs;
+
+/// How a command ended, if it did not fail.
+pub(crate) enum End {
+    /// With everything done.
+    Done,
+    /// Early, by Ctrl-C.
+    Stopped,
+}
+
+/// The folder of a model, fetched from the hub if it is not here.
+pub(crate) fn model_folder(model: &str, hub: &HubArgs) -> anyhow::Result<PathBuf> {
+    let source: ModelSource = model.parse().with_context(|| format!("model {model:?}"))?;
+    Ok(source.resolve(&hub.options())?)
+}
+
+/// A table of scores by language, the best first, and the mean over the targets.
+pub(crate) fn table(results: &Results) -> String {
+    let mut rows: Vec<_> = results.languages.iter().collect();
+    rows.sort_by(|a, b| b.1.scores.main().total_cmp(&a.1.scores.main()));
+    let names = match rows.first().map(|(_, result)| &result.scores) {
+        Some(Scores::Tagging { .. }) => ["span F1", "precision", "recall"],
+        _ => ["accuracy", "macro-F1", ""],
+    };
+    let mut text = format!("{:<10}{:>7}", "language", "n");
+    for name in names {
+        text.push_str(&format!("{name:>11}"));
+    }
+    for (language, result) in rows {
+        let scores = match result.scores {
+            Scores::Classification { accuracy, macro_f1 } => vec![accuracy, macro_f1],
+            Scores::Tagging { span_f1, precision, recall } => vec![span_f1, precision, recall],
+        };
+        text.push_str(&format!("\n{language:<10}{:>7}", result.n));
+        for score in scores {
+            text.push_str(&format!("{:>11.2}", 100.0 * score));
+        }
+        if *language == results.source {
+            text.push_str("  source");
+        }
+    }
+    if let (Some(mean), Some(gap)) = (results.mean_target, results.gap) {
+        let (mean, gap, n) = (100.0 * mean, 100.0 * gap, results.n_targets);
+        text.push_str(&format!("\n\nmean of {n} targets {mean:.2}, transfer gap {gap:.2}"));
+    }
+    text
+}

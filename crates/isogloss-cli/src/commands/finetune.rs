@@ -1,0 +1,99 @@
+//! `isogloss finetune`.
+
+use std::path::Path;
+
+use isogloss::device::{OpenDevice, open};
+use isogloss::metrics::MeanStd;
+use isogloss::{Outcome, Plan, Results, RunFolder, RunOptions, finetune};
+use serde_json::json;
+
+use super::{End, model_folder, table};
+use crate::STOP;
+use crate::args::{FinetuneArgs, RunArgs};
+use crate::watch::Watch;
+
+pub(crate) fn run(args: &FinetuneArgs) -> anyhow::Result<End> {
+    let mut plan = Plan::from_file(&args.recipe)?;
+    if let Some(model) = &args.model {
+        plan = plan.with_model(model.clone());
+    }
+    if let Some(seed) = args.seed {
+        plan = plan.with_seed(seed);
+    }
+    let device = open(args.run.device.device)?;
+    let first = plan.recipe().seed;
+    let mut all = Vec::new();
+    for seed in first..first + args.seeds {
+        let plan = plan.clone().with_seed(seed);
+        let Some(results) = train(&plan, &args.recipe, &args.run, &device, args.fresh)? else {
+            return Ok(End::Stopped);
+        };
+        if args.run.json {
+            println!("{}", json!({ "event": "results", "seed": seed, "results": results }));
+        } else {
+            println!("\n{} seed {seed}\n\n{}\n", plan.name(), table(&results));
+        }
+        all.push(results);
+    }
+    if all.len() > 1 && !args.run.json {
+        println!("{}", summary(&all));
+    }
+    Ok(End::Done)
+}
+
+/// Trains one plan in its folder; `None` if it was stopped.
+pub(crate) fn train(
+    plan: &Plan,
+    recipe: &Path,
+    args: &RunArgs,
+    device: &OpenDevice,
+    fresh: bool,
+) -> anyhow::Result<Option<Results>> {
+    let seed = plan.recipe().seed;
+    let folder = RunFolder::new(args.out.join(plan.name()).join(format!("seed-{seed}")));
+    let mut watch = Watch::new(args.json);
+    if !args.json {
+        let adapter = device.info.adapter.as_deref().unwrap_or("this computer's processor");
+        watch.line(&format!("run       {}", folder.path().display()));
+        watch.line(&format!("device    {}, {adapter}", device.info.name));
+    }
+    let options = RunOptions {
+        model_folder: model_folder(&plan.recipe().model.source, &args.hub)?,
+        device: device.device.clone(),
+        device_info: device.info.clone(),
+        fresh,
+        stop: &STOP,
+    };
+    let outcome = finetune(plan, &folder, &options, &mut |event| watch.event(&event))?;
+    watch.end_bar();
+    match outcome {
+        Outcome::Finished(results) => Ok(Some(*results)),
+        Outcome::Stopped { step } => {
+            eprintln!("stopped after step {step}; everything is saved. To go on:");
+            eprintln!(
+                "  isogloss finetune {} --seed {seed} --out {}",
+                recipe.display(),
+                args.out.display()
+            );
+            Ok(None)
+        }
+    }
+}
+
+/// Mean and deviation over seeds.
+pub(crate) fn summary(all: &[Results]) -> String {
+    let line = |name: &str, values: Vec<f64>| {
+        let Some(stats) = MeanStd::from_values(&values) else { return String::new() };
+        let std = stats.std.map_or(String::new(), |std| format!(" ± {:.2}", 100.0 * std));
+        format!("{name:<14}{:.2}{std}", 100.0 * stats.mean)
+    };
+    let main = |results: &Results| {
+        results.languages.get(&results.source).map(|result| result.scores.main())
+    };
+    let lines = [
+        line("source", all.iter().filter_map(main).collect()),
+        line("mean target", all.iter().filter_map(|results| results.mean_target).collect()),
+        line("transfer gap", all.iter().filter_map(|results| results.gap).collect()),
+    ];
+    format!("over {} seeds (mean ± standard deviation)\n{}", all.len(), lines.join("\n"))
+}

@@ -1,0 +1,71 @@
+//! `isogloss inspect`.
+
+use isogloss::model::{EncoderConfig, HeadChoice, load, named_parameters};
+use isogloss::text::Tokenizer;
+use serde_json::json;
+
+use super::{End, model_folder};
+use crate::args::InspectArgs;
+
+pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
+    let folder = model_folder(&args.model, &args.hub)?;
+    let device = isogloss::device::open(isogloss::device::DeviceChoice::default())?;
+    let loaded = load(&folder, &HeadChoice::Saved, &device.device)?;
+    let EncoderConfig {
+        family,
+        vocab_size,
+        hidden_size,
+        num_hidden_layers,
+        num_attention_heads,
+        intermediate_size,
+        ..
+    } = *loaded.model.encoder.config();
+    let max_tokens = loaded.model.encoder.config().max_tokens();
+    let params = named_parameters(&loaded.model);
+    let count = |start: &str| -> usize {
+        let of_part = params.iter().filter(|param| param.path.starts_with(start));
+        of_part.map(|param| param.shape.iter().product::<usize>()).sum()
+    };
+    let (embeddings, layers, head) =
+        (count("encoder.embeddings"), count("encoder.layers"), count("head"));
+    let tokenizer = Tokenizer::from_file(&folder.join("tokenizer.json")).ok();
+    let labels = loaded.head.as_ref().map(|head| head.labels().to_vec()).unwrap_or_default();
+    if args.json {
+        let value = json!({
+            "folder": folder, "family": format!("{family:?}"), "vocab_size": vocab_size,
+            "hidden_size": hidden_size, "num_hidden_layers": num_hidden_layers,
+            "num_attention_heads": num_attention_heads, "intermediate_size": intermediate_size,
+            "max_tokens": max_tokens,
+            "parameters": { "embeddings": embeddings, "layers": layers, "head": head },
+            "tokenizer": tokenizer.as_ref().map(|t| json!({ "kind": t.kind(), "n_tokens": t.vocab_size() })),
+            "labels": labels, "unused": loaded.report.unused,
+        });
+        println!("{}", serde_json::to_string_pretty(&value)?);
+        return Ok(End::Done);
+    }
+    println!("folder       {}", folder.display());
+    println!(
+        "encoder      {family:?}: {num_hidden_layers} layers × {hidden_size}, \
+         {num_attention_heads} heads, feed-forward {intermediate_size}, up to {max_tokens} tokens"
+    );
+    println!(
+        "parameters   {} (embeddings {embeddings}, layers {layers}, head {head})",
+        embeddings + layers + head
+    );
+    match tokenizer {
+        Some(tokenizer) => println!(
+            "tokenizer    {}, {} tokens; the embedding has {vocab_size} rows",
+            tokenizer.kind(),
+            tokenizer.vocab_size()
+        ),
+        None => println!("tokenizer    none that can be read; the embedding has {vocab_size} rows"),
+    }
+    match &loaded.head {
+        Some(_) => println!("labels       {} ({})", labels.len(), labels.join(", ")),
+        None => println!("labels       none: a bare encoder"),
+    }
+    if !loaded.report.unused.is_empty() {
+        println!("unused       {}", loaded.report.unused.join(", "));
+    }
+    Ok(End::Done)
+}

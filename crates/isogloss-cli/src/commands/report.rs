@@ -1,0 +1,20 @@
+//! `isogloss report`.
+
+use anyhow::{Context, bail};
+use isogloss::report::{RunRecord, find_runs, render};
+
+use super::End;
+use crate::args::ReportArgs;
+
+pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<End> {
+    let folders = find_runs(&args.runs);
+    if folders.is_empty() {
+        bail!("no runs: none of the folders holds a metrics.jsonl");
+    }
+    let runs: Vec<_> =
+        folders.iter().map(|folder| RunRecord::load(folder)).collect::<Result<_, _>>()?;
+    let html = render(&runs);
+    std::fs::write(&args.out, html).with_context(|| args.out.display().to_string())?;
+    println!("{} runs in {}", runs.len(), args.out.display());
+    Ok(End::Done)
+}

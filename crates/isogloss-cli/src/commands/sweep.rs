@@ -1,0 +1,50 @@
+//! `isogloss sweep`.
+
+use std::collections::BTreeMap;
+
+use isogloss::device::open;
+use isogloss::{Plan, Results};
+use serde_json::json;
+
+use super::End;
+use super::finetune::{summary, train};
+use crate::args::SweepArgs;
+
+pub(crate) fn run(args: &SweepArgs) -> anyhow::Result<End> {
+    // All recipes are checked before the first is trained.
+    let plans: Vec<_> = args
+        .recipes
+        .iter()
+        .map(|path| Plan::from_file(path).map(|plan| (path, plan)))
+        .collect::<Result<_, _>>()?;
+    let jobs: Vec<_> = plans
+        .iter()
+        .flat_map(|(path, plan)| {
+            let first = plan.recipe().seed;
+            (first..first + args.seeds).map(move |seed| (*path, plan.clone().with_seed(seed)))
+        })
+        .collect();
+    let device = open(args.run.device.device)?;
+    let mut done: BTreeMap<String, Vec<Results>> = BTreeMap::new();
+    let mine = jobs.iter().enumerate().filter(|(number, _)| args.shard.has(*number));
+    for (number, (path, plan)) in mine {
+        let (name, seed) = (plan.name().to_owned(), plan.recipe().seed);
+        if !args.run.json {
+            eprintln!("\njob       {} of {}: {name}, seed {seed}", number + 1, jobs.len());
+        }
+        let Some(results) = train(plan, path, &args.run, &device, false)? else {
+            return Ok(End::Stopped);
+        };
+        if args.run.json {
+            let line = json!({ "event": "results", "recipe": name, "seed": seed, "results": results });
+            println!("{line}");
+        }
+        done.entry(name).or_default().push(results);
+    }
+    if !args.run.json {
+        for (name, results) in &done {
+            println!("\n{name}, {}", summary(results));
+        }
+    }
+    Ok(End::Done)
+}

@@ -1,0 +1,193 @@
+//! What a run shows while it goes on: a bar on a terminal, lines elsewhere, JSON for machines.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use isogloss::{Corpus, Event, Scores};
+use serde_json::{Value, json};
+
+/// Shows the events of a run.
+pub(crate) struct Watch {
+    json: bool,
+    bar: Option<ProgressBar>,
+    last_line: Instant,
+    began: Option<(Instant, u64)>,
+}
+
+/// Time between two lines about steps where there is no bar.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+impl Watch {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json, bar: None, last_line: Instant::now(), began: None }
+    }
+
+    pub(crate) fn event(&mut self, event: &Event<'_>) {
+        if self.json {
+            if let Some(value) = as_json(event) {
+                println!("{value}");
+            }
+            return;
+        }
+        match event {
+            Event::Data(corpus) => self.data(corpus),
+            Event::Model { n_parameters, fresh } => {
+                let millions = *n_parameters as f64 / 1e6;
+                self.line(&format!("model     {millions:.1} M parameters"));
+                if !fresh.is_empty() {
+                    self.line(&format!("new       {}", fresh.join(", ")));
+                }
+            }
+            Event::Begin { step, total_steps, rule } => {
+                self.line(&format!("select    {rule}"));
+                if *step > 0 {
+                    self.line(&format!("resume    after step {step} of {total_steps}"));
+                }
+                self.began = Some((Instant::now(), *step));
+                self.bar = bar(*step, *total_steps);
+            }
+            Event::Step { step, total_steps, loss, tokens_per_sec } => {
+                self.step(*step, *total_steps, *loss, *tokens_per_sec);
+            }
+            Event::Dev { step, scores, is_best } => {
+                let mark = if *is_best { "  best so far" } else { "" };
+                self.line(&format!("dev       step {step}: {}{mark}", in_words(scores)));
+            }
+            Event::Checkpoint { .. } => {}
+            Event::Language { language, scores } => {
+                self.end_bar();
+                self.line(&format!("test      {language}: {}", in_words(scores)));
+            }
+            _ => {}
+        }
+    }
+
+    /// Prints above the bar.
+    pub(crate) fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    pub(crate) fn end_bar(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn data(&self, corpus: &Corpus) {
+        for (name, set) in [("train", &corpus.train), ("dev", &corpus.dev)] {
+            let n_labels = corpus.labels.len();
+            let report = &set.report;
+            self.line(&format!(
+                "{name:<10}{} examples of {}, {n_labels} labels, longest {} tokens",
+                report.n, set.language, report.longest
+            ));
+        }
+        let n_tests: usize = corpus.tests.iter().map(|set| set.report.n).sum();
+        self.line(&format!("test      {n_tests} examples in {} languages", corpus.tests.len()));
+        let sets = || [&corpus.train, &corpus.dev].into_iter().chain(&corpus.tests);
+        let n_truncated: usize = sets().map(|set| set.report.n_truncated).sum();
+        if n_truncated > 0 {
+            self.line(&format!("cut       {n_truncated} texts were too long; their ends are cut off"));
+        }
+        let n_left_out: usize = sets().map(|set| set.report.n_left_out()).sum();
+        if n_left_out > 0 {
+            self.line(&format!(
+                "left out  {n_left_out} examples with a label that {} does not have",
+                corpus.train.language
+            ));
+        }
+        if !corpus.skipped.is_empty() {
+            let names: Vec<_> =
+                corpus.skipped.iter().map(|(tag, n)| format!("{tag} ({n})")).collect();
+            self.line(&format!("skipped   share too few labels: {}", names.join(", ")));
+        }
+    }
+
+    fn step(&mut self, step: u64, total_steps: u64, loss: f64, tokens_per_sec: f64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(step);
+            bar.set_message(format!("loss {loss:.4}  {tokens_per_sec:.0} tokens/s"));
+            return;
+        }
+        if self.last_line.elapsed() < LINE_EVERY && step != total_steps {
+            return;
+        }
+        self.last_line = Instant::now();
+        let left = self.began.map_or(String::new(), |(began, first)| {
+            let per_step = began.elapsed().as_secs_f64() / (step - first).max(1) as f64;
+            format!(", {} left", duration(per_step * (total_steps - step) as f64))
+        });
+        eprintln!("step      {step}/{total_steps}: loss {loss:.4}, {tokens_per_sec:.0} tokens/s{left}");
+    }
+}
+
+fn bar(step: u64, total_steps: u64) -> Option<ProgressBar> {
+    if !std::io::stderr().is_terminal() {
+        return None;
+    }
+    let template = "{bar:30} {pos}/{len}  {msg}  {eta} left";
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::new(total_steps).with_style(style).with_position(step);
+    bar.reset_eta();
+    Some(bar)
+}
+
+fn duration(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+pub(crate) fn in_words(scores: &Scores) -> String {
+    match scores {
+        Scores::Classification { accuracy, macro_f1 } => {
+            format!("accuracy {:.2}, macro-F1 {:.2}", 100.0 * accuracy, 100.0 * macro_f1)
+        }
+        Scores::Tagging { span_f1, precision, recall } => format!(
+            "span F1 {:.2} (precision {:.2}, recall {:.2})",
+            100.0 * span_f1,
+            100.0 * precision,
+            100.0 * recall
+        ),
+    }
+}
+
+fn as_json(event: &Event<'_>) -> Option<Value> {
+    Some(match event {
+        Event::Data(corpus) => {
+            let tests: serde_json::Map<_, _> = corpus
+                .tests
+                .iter()
+                .map(|set| (set.language.to_string(), json!(set.report)))
+                .collect();
+            json!({
+                "event": "data", "labels": corpus.labels.names(), "train": corpus.train.report,
+                "dev": corpus.dev.report, "test": tests,
+            })
+        }
+        Event::Model { n_parameters, fresh } => {
+            json!({ "event": "model", "n_parameters": n_parameters, "fresh": fresh })
+        }
+        Event::Begin { step, total_steps, rule } => json!({
+            "event": "begin", "step": step, "total_steps": total_steps, "selection": rule,
+        }),
+        Event::Step { step, loss, tokens_per_sec, .. } => json!({
+            "event": "step", "step": step, "loss": loss, "tokens_per_sec": tokens_per_sec,
+        }),
+        Event::Dev { step, scores, is_best } => {
+            json!({ "event": "dev", "step": step, "scores": scores, "is_best": is_best })
+        }
+        Event::Checkpoint { step } => json!({ "event": "checkpoint", "step": step }),
+        Event::Language { language, scores } => {
+            json!({ "event": "language", "language": language, "scores": scores })
+        }
+        _ => return None,
+    })
+}

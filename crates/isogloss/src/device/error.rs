@@ -1,0 +1,93 @@
+//! Why a device cannot be used.
+
+use super::compiled;
+
+/// Why a device cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// The name is none of ours.
+    #[error(
+        "unknown device {name:?}: expected auto, flex, ndarray, vulkan, metal, dx12, wgpu or \
+         cuda, the last five also with a number such as vulkan:1"
+    )]
+    UnknownName {
+        /// The name as given.
+        name: String,
+    },
+    /// The number after the colon is none, or the device takes none.
+    #[error(
+        "device {text:?}: expected a number from 0 after the colon, and only for vulkan, metal, \
+         dx12, wgpu and cuda"
+    )]
+    BadNumber {
+        /// The whole text as given.
+        text: String,
+    },
+    /// The device exists, but not in this build.
+    #[error(
+        "device {name} is not compiled in (this build has: {}); add it with \
+         `cargo build --release --features {name}`",
+        compiled().join(", ")
+    )]
+    NotCompiled {
+        /// The device, and the Cargo feature to add.
+        name: &'static str,
+    },
+    /// `auto` found neither a GPU nor a CPU backend.
+    #[error(
+        "no usable GPU was found and no CPU device is compiled in (this build has: {}); add one \
+         with `cargo build --release --features flex`, or name a device",
+        compiled().join(", ")
+    )]
+    NothingForAuto,
+    /// The graphics API has no adapter at all.
+    #[error("no {name} adapter was found; is its driver installed?")]
+    NoAdapter {
+        /// The device without a number.
+        name: &'static str,
+    },
+    /// The number is too high.
+    #[error("device {device} does not exist; there are: {found}")]
+    NoSuchAdapter {
+        /// The device as given.
+        device: String,
+        /// The devices of that name.
+        found: String,
+    },
+    /// The driver, or what Burn asks of it, failed.
+    #[error("device {device} cannot be opened: {problem}")]
+    Driver {
+        /// The device with its number.
+        device: String,
+        /// The driver's or Burn's own words.
+        problem: String,
+    },
+    /// A tensor larger than the largest buffer.
+    #[error(
+        "{what} needs {}, but the largest buffer of {device:?} is {}; trim the vocabulary to the \
+         languages you need, or use --device flex",
+        megabytes(*bytes, *max_bytes),
+        megabytes(*max_bytes, *bytes)
+    )]
+    TooLarge {
+        /// The tensor.
+        what: String,
+        /// Its size.
+        bytes: u64,
+        /// The adapter's name for itself.
+        device: String,
+        /// The largest buffer.
+        max_bytes: u64,
+    },
+}
+
+/// `bytes` in MB of 10⁶ bytes, or exactly if it would read like `other`.
+fn megabytes(bytes: u64, other: u64) -> String {
+    let round = |bytes: u64| bytes.saturating_add(500_000) / 1_000_000;
+    if round(bytes) == round(other) {
+        format!("{bytes} bytes")
+    } else {
+        format!("{} MB", round(bytes))
+    }
+}
