@@ -1,1 +1,1 @@
-//! stub
+//! Recipes, corpora and benchmarks; the programs are beside this file.

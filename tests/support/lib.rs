@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub mod runs;
+
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use isogloss::device::{DeviceChoice, OpenDevice, open};
 use isogloss_model::WeightFiles;
 
 /// The folder of the committed fixtures.
@@ -13,17 +16,25 @@ pub fn fixtures() -> PathBuf {
 }
 
 /// The devices to test on, with a name for messages: flex, ndarray, and a software Vulkan device
-/// where the environment has one (`VK_DRIVER_FILES`).
+/// where `cargo xtask test` found one (`ISOGLOSS_TEST_GPU`).
 pub fn devices() -> Vec<(&'static str, Device)> {
     #[expect(deprecated, reason = "ndarray stays on offer as a second opinion")]
     let ndarray = Device::ndarray();
     let mut devices = vec![("flex", Device::flex()), ("ndarray", ndarray)];
-    if std::env::var_os("VK_DRIVER_FILES").is_some() {
+    if std::env::var_os("ISOGLOSS_TEST_GPU").is_some() {
         devices.push(("vulkan", Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)));
     } else {
-        eprintln!("no VK_DRIVER_FILES: the Vulkan device is left out");
+        eprintln!("no ISOGLOSS_TEST_GPU: the Vulkan device is left out");
     }
     devices
+}
+
+/// The same devices but flex, as a run takes them.
+pub fn opened_devices() -> Vec<OpenDevice> {
+    let has_gpu = std::env::var_os("ISOGLOSS_TEST_GPU").is_some();
+    let gpu = has_gpu.then_some(DeviceChoice::Wgpu(None));
+    let choices = [DeviceChoice::Ndarray].into_iter().chain(gpu);
+    choices.map(|choice| open(choice).unwrap()).collect()
 }
 
 /// A fixture file whose tensors are read by name.

@@ -71,10 +71,10 @@ pub(crate) struct FinetuneArgs {
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
     /// Use this seed instead of the recipe's
-    #[arg(long, value_name = "SEED")]
+    #[arg(long, value_name = "SEED", value_parser = clap::value_parser!(u64).range(..MAX_SEED))]
     pub(crate) seed: Option<u64>,
     /// Train this many times, with seeds counting up
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..MAX_SEED))]
     pub(crate) seeds: u64,
     /// Begin again where an earlier run left files
     #[arg(long)]
@@ -103,7 +103,7 @@ pub(crate) struct SweepArgs {
     #[arg(required = true, value_hint = ValueHint::FilePath)]
     pub(crate) recipes: Vec<PathBuf>,
     /// Train each this many times, with seeds counting up from the recipe's
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..MAX_SEED))]
     pub(crate) seeds: u64,
     /// Do only part I of N of the work, for the jobs of a cluster
     #[arg(long, value_name = "I/N", default_value = "1/1")]

@@ -2,7 +2,6 @@
 
 #![allow(clippy::print_stdout, reason = "a command answers on its standard output")]
 
-mod allocator;
 mod args;
 mod commands;
 mod watch;
@@ -21,7 +20,7 @@ const STOPPED: u8 = 130;
 static STOP: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
-    allocator::keep_pages();
+    isogloss::keep_pages();
     let args = Args::parse();
     match run(args) {
         Ok(commands::End::Done) => ExitCode::SUCCESS,

@@ -11,6 +11,7 @@
 //! Dropout draws its mask from an explicit seed and draws it again in the backward pass, so no mask
 //! is ever stored, and a step can be repeated bit by bit.
 
+mod allocator;
 mod autodiff;
 mod compose;
 mod dispatch;
@@ -20,6 +21,7 @@ mod random;
 
 use burn::tensor::Tensor;
 
+pub use allocator::keep_pages;
 pub use dispatch::AdamW;
 use dispatch::{Kernels, Optimize};
 pub use random::{Dropout, split_seed};

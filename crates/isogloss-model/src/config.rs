@@ -39,6 +39,9 @@ pub struct EncoderConfig {
     pub initializer_range: f64,
 }
 
+/// Above any published encoder: a damaged number must not ask for millions of blocks.
+const MAX_LAYERS: usize = 256;
+
 impl EncoderConfig {
     /// Reads a `config.json`.
     ///
@@ -65,6 +68,16 @@ impl EncoderConfig {
         ];
         if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
             return Err(format!("field \"{name}\": expected a positive number"));
+        }
+        if self.num_hidden_layers > MAX_LAYERS {
+            let found = self.num_hidden_layers;
+            return Err(format!("field \"num_hidden_layers\": expected at most {MAX_LAYERS}, found {found}"));
+        }
+        if self.pad_token_id as usize >= self.vocab_size {
+            return Err(format!(
+                "field \"pad_token_id\": {} is outside a vocabulary of {}",
+                self.pad_token_id, self.vocab_size
+            ));
         }
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return Err(format!(

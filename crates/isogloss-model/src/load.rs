@@ -5,6 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use serde_json::Value;
 
+use crate::config::Fields;
 use crate::{
     EncoderConfig, Family, HeadSpec, Init, LoadError, LoadFault, Model, ParamSource, Pooling,
     RandomParams, WeightFiles,
@@ -104,11 +105,23 @@ fn saved_head(json: &Value) -> Result<Option<HeadSpec>, String> {
     Ok(Some(HeadSpec::sequence(labels(json)?, pooling)))
 }
 
+/// Above any real number of labels: a damaged number must not fill the memory with names.
+const MAX_LABELS: usize = 1 << 20;
+
 /// Label names in the order of their ids; two unnamed ones if there are none, as `transformers`.
 fn labels(json: &Value) -> Result<Vec<String>, String> {
-    let Some(names) = json.get("id2label").and_then(Value::as_object) else {
-        let n_labels = json.get("num_labels").and_then(Value::as_u64).unwrap_or(2);
-        return Ok((0..n_labels).map(|id| format!("LABEL_{id}")).collect());
+    let names = match json.get("id2label") {
+        Some(Value::Object(names)) if !names.is_empty() => names,
+        None | Some(Value::Null) => {
+            let n_labels = Fields(json).size_or("num_labels", 2)?;
+            if !(1..=MAX_LABELS).contains(&n_labels) {
+                return Err(format!(
+                    "field \"num_labels\": expected 1 to {MAX_LABELS}, found {n_labels}"
+                ));
+            }
+            return Ok((0..n_labels).map(|id| format!("LABEL_{id}")).collect());
+        }
+        Some(_) => return Err("field \"id2label\": expected an object of label names".into()),
     };
     let mut labels = vec![String::new(); names.len()];
     for (id, name) in names {
@@ -166,23 +179,24 @@ impl FileParams {
 }
 
 impl ParamSource for FileParams {
-    fn take(&mut self, path: &str, shape: &[usize], init: Init) -> Vec<f32> {
+    fn take(&mut self, path: &str, shape: &[usize], init: Init) -> Option<Vec<f32>> {
         let name = self.find(path);
         if let (true, Some(random)) = (path.starts_with("head."), &mut self.fresh_head) {
             // A head for other labels may stand in the folder; only one that fits is taken.
             if self.files.shape(&name).as_deref() != Some(shape) {
                 self.fresh.push(name);
-                return random.take(path, shape, init);
+                // The sizes of a configuration are trusted once the encoder's tensors have them.
+                return if self.faults.is_empty() { random.take(path, shape, init) } else { None };
             }
         }
         match self.files.read(&name, shape) {
             Ok(values) => {
                 self.taken.push(name);
-                values
+                Some(values)
             }
             Err(fault) => {
                 self.faults.push(fault);
-                vec![0.0; shape.iter().product()]
+                None
             }
         }
     }

@@ -14,6 +14,7 @@ class MeanPoolingForSequenceClassification(PreTrainedModel):
 
     def __init__(self, config):
         super().__init__(config)
+        self.num_labels = config.num_labels
         settings = config.isogloss
         encoder = AutoModel.from_config(config)
         if getattr(encoder, "pooler", None) is not None:

@@ -17,8 +17,11 @@ pub enum Init {
 
 /// Provides the value of every parameter while a model is built, by its path.
 pub trait ParamSource {
-    /// The row-major values of the parameter `path`; as many as `shape` has elements.
-    fn take(&mut self, path: &str, shape: &[usize], init: Init) -> Vec<f32>;
+    /// The row-major values of the parameter `path`, as many as `shape` has elements.
+    ///
+    /// `None` if there are none: a single zero then stands in their place, so that no shape from a
+    /// faulty file is ever allocated, and the model must not be used. The source says why.
+    fn take(&mut self, path: &str, shape: &[usize], init: Init) -> Option<Vec<f32>>;
 }
 
 /// Draws every parameter as its [`Init`] says, from a seed and its path alone.
@@ -35,16 +38,16 @@ impl RandomParams {
 }
 
 impl ParamSource for RandomParams {
-    fn take(&mut self, path: &str, shape: &[usize], init: Init) -> Vec<f32> {
+    fn take(&mut self, path: &str, shape: &[usize], init: Init) -> Option<Vec<f32>> {
         let n = shape.iter().product();
-        match init {
+        Some(match init {
             Init::Zeros => vec![0.0; n],
             Init::Ones => vec![1.0; n],
             Init::Normal(std) => {
                 let seed = path.bytes().fold(self.seed, |seed, byte| split_seed(seed, byte.into()));
                 normal(seed, n).map(|value| (value * std) as f32).collect()
             }
-        }
+        })
     }
 }
 
@@ -71,8 +74,11 @@ impl Builder<'_> {
         shape: [usize; D],
         init: Init,
     ) -> Param<Tensor<D>> {
-        let values = self.source.take(path, &shape, init);
-        Param::from_data(TensorData::new(values, shape), self.device)
+        let data = match self.source.take(path, &shape, init) {
+            Some(values) => TensorData::new(values, shape),
+            None => TensorData::new(vec![0.0f32], [1; D]),
+        };
+        Param::from_data(data, self.device)
     }
 }
 

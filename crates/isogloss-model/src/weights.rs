@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
@@ -14,6 +14,8 @@ use crate::{LoadError, LoadFault};
 /// The weight files of a folder, opened; tensors are read one at a time.
 #[derive(Debug)]
 pub struct WeightFiles {
+    /// The one file, or the index of several.
+    path: PathBuf,
     files: Vec<WeightFile>,
     /// Tensor name to file.
     index: BTreeMap<String, usize>,
@@ -42,22 +44,24 @@ impl WeightFiles {
             ("pytorch_model.bin", "pytorch_model.bin.index.json"),
         ] {
             if folder.join(single).exists() {
-                return Self::open_files(vec![folder.join(single)]);
+                return Self::open_files(folder.join(single), vec![folder.join(single)]);
             }
             if folder.join(sharded).exists() {
-                return Self::open_files(shards(folder, &folder.join(sharded))?);
+                let index = folder.join(sharded);
+                let shards = shards(folder, &index)?;
+                return Self::open_files(index, shards);
             }
         }
         Err(LoadError::NoWeights { path: folder.to_owned() })
     }
 
-    fn open_files(paths: Vec<PathBuf>) -> Result<Self, LoadError> {
+    fn open_files(path: PathBuf, paths: Vec<PathBuf>) -> Result<Self, LoadError> {
         let files: Vec<_> = paths.into_iter().map(WeightFile::open).collect::<Result<_, _>>()?;
         let mut index = BTreeMap::new();
         for (number, file) in files.iter().enumerate() {
             index.extend(file.names().into_iter().map(|name| (name, number)));
         }
-        Ok(Self { files, index })
+        Ok(Self { path, files, index })
     }
 
     /// The names of all tensors, sorted.
@@ -70,9 +74,9 @@ impl WeightFiles {
         self.index.contains_key(name)
     }
 
-    /// The file that stands for the folder in messages.
+    /// The file that stands for the folder in messages: the only one, or the index of several.
     pub fn path(&self) -> &Path {
-        self.files.first().map_or(Path::new(""), |file| &file.path)
+        &self.path
     }
 
     /// The shape of a tensor.
@@ -119,11 +123,18 @@ fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let map = map.ok_or_else(|| damaged("no object \"weight_map\"".to_owned()))?;
     let mut names = std::collections::BTreeSet::new();
     for (tensor, file) in map {
-        let file = file.as_str().filter(|name| !name.contains(['/', '\\']));
-        let file = file.ok_or_else(|| damaged(format!("tensor \"{tensor}\": no file name")))?;
+        let name = file.as_str().filter(|name| is_file_name(name));
+        let file = name.ok_or_else(|| {
+            damaged(format!("tensor \"{tensor}\": expected the name of a file beside it, found {file}"))
+        })?;
         names.insert(file);
     }
     Ok(names.into_iter().map(|name| folder.join(name)).collect())
+}
+
+/// Whether a name leads to nowhere but the folder it is used in, on any system.
+fn is_file_name(name: &str) -> bool {
+    !name.contains(['/', '\\', ':', '\0']) && !["", ".", ".."].contains(&name)
 }
 
 impl WeightFile {
@@ -179,7 +190,11 @@ impl WeightFile {
                 tensor.read().map_err(|error| unreadable(error.to_string()))?
             }
         };
-        to_f32(&dtype, &bytes).ok_or(LoadFault::DType { path, tensor, found: dtype })
+        match to_f32(&dtype, &bytes) {
+            Some(values) if Some(values.len()) == n_elements(shape) => Ok(values),
+            Some(_) => Err(unreadable(format!("{} bytes do not fit its shape", bytes.len()))),
+            None => Err(LoadFault::DType { path, tensor, found: dtype }),
+        }
     }
 }
 
@@ -190,8 +205,10 @@ fn open_safetensors(path: &Path) -> Result<Content, LoadError> {
     let file_len = file.metadata().map_err(io)?.len();
 
     let mut header_len = [0; 8];
-    file.read_exact(&mut header_len)
-        .map_err(|_| damaged(format!("truncated: {file_len} bytes hold no header")))?;
+    file.read_exact(&mut header_len).map_err(|error| match error.kind() {
+        ErrorKind::UnexpectedEof => damaged(format!("truncated: {file_len} bytes hold no header")),
+        _ => io(error),
+    })?;
     let header_len = u64::from_le_bytes(header_len);
     let data_start = header_len.checked_add(8).filter(|start| *start <= file_len).ok_or_else(|| {
         damaged(format!("truncated: a header of {header_len} bytes in a file of {file_len}"))
@@ -203,7 +220,7 @@ fn open_safetensors(path: &Path) -> Result<Content, LoadError> {
 
     let mut data_len = 0;
     for (name, info) in metadata.tensors() {
-        let n_bits = info.shape.iter().try_fold(info.dtype.bitsize(), |n, dim| n.checked_mul(*dim));
+        let n_bits = n_elements(&info.shape).and_then(|n| n.checked_mul(info.dtype.bitsize()));
         let (start, end) = info.data_offsets;
         let len = end.checked_sub(start).and_then(|len| len.checked_mul(8));
         if len.is_none() || n_bits != len {
@@ -211,9 +228,10 @@ fn open_safetensors(path: &Path) -> Result<Content, LoadError> {
         }
         data_len = data_len.max(end as u64);
     }
-    if data_start + data_len != file_len {
-        let expected = data_start + data_len;
-        return Err(damaged(format!("truncated: expected {expected} bytes, found {file_len}")));
+    let expected = data_start.saturating_add(data_len);
+    if expected != file_len {
+        let truncated = if file_len < expected { "truncated: " } else { "" };
+        return Err(damaged(format!("{truncated}expected {expected} bytes, found {file_len}")));
     }
     Ok(Content::Safetensors { file, metadata, data_start })
 }
@@ -225,6 +243,10 @@ fn open_pytorch(path: &Path) -> Result<Content, LoadError> {
         problem: error.to_string(),
     })?;
     Ok(Content::Pytorch(reader))
+}
+
+fn n_elements(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1usize, |n, dim| n.checked_mul(*dim))
 }
 
 /// Widens little-endian floats; `None` for any other type.

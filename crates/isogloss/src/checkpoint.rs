@@ -7,7 +7,8 @@ use std::path::Path;
 use burn::tensor::Device;
 use isogloss_methods::{AdamW, AdamWConfig};
 use isogloss_model::{
-    HeadChoice, HeadSpec, LoadError, LoadedModel, Model, WeightFiles, load, save, write_safetensors,
+    HeadChoice, HeadSpec, LoadError, LoadedModel, Model, WeightFiles, load, named_parameters, save,
+    write_safetensors,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -29,6 +30,22 @@ pub(crate) struct Progress {
     pub(crate) loss_sum: f64,
     /// Steps of that sum.
     pub(crate) loss_n: u64,
+}
+
+impl Progress {
+    /// Fails if this is no state of a run of so many steps: the data has changed since.
+    pub(crate) fn check(&self, folder: &Path, total_steps: u64) -> Result<(), Error> {
+        let is_scored = self.best.is_some();
+        if self.step < total_steps || (self.step == total_steps && is_scored) {
+            return Ok(());
+        }
+        let step = self.step;
+        let problem = format!(
+            "step {step} of a run that has {total_steps} steps now: the data has changed since; use \
+             another --out, or --fresh to begin again"
+        );
+        Err(Error::Damaged { path: folder.join("state.json"), problem })
+    }
 }
 
 /// The best evaluation of a run so far.
@@ -80,20 +97,34 @@ fn remove_all_but(run: &RunFolder, keep: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Reads a checkpoint.
+/// Reads a checkpoint of a run that trains this head.
 pub(crate) fn read(
     folder: &Path,
+    head: &HeadSpec,
     config: AdamWConfig,
     device: &Device,
 ) -> Result<(LoadedModel, AdamW, Progress), Error> {
     let path = folder.join("state.json");
     let bytes = fs::read(&path).map_err(io(&path))?;
+    let damaged = |path, problem| Error::Damaged { path, problem };
     let state: State = serde_json::from_slice(&bytes)
-        .map_err(|error| Error::Damaged { path, problem: error.to_string() })?;
+        .map_err(|error| damaged(path.clone(), error.to_string()))?;
     let loaded = load(folder, &HeadChoice::Saved, device)?;
+    if loaded.head.as_ref() != Some(head) {
+        let problem = "its labels are not those of the training data, which has changed since; use \
+                       another --out, or --fresh to begin again";
+        return Err(damaged(folder.join("config.json"), problem.into()));
+    }
+    let parameters = named_parameters(&loaded.model).into_iter();
+    let sizes: BTreeMap<String, usize> =
+        parameters.map(|param| (param.path, param.shape.iter().product())).collect();
+    if let Some(name) = state.optimizer_steps.keys().find(|name| !sizes.contains_key(*name)) {
+        return Err(damaged(path, format!("optimizer_steps: the model has no {name:?}")));
+    }
     let mut files = WeightFiles::open(&folder.join("optimizer"))?;
     let read = |name: &str| {
-        let shape = files.shape(name).unwrap_or_default();
+        let parameter = name.split_once('.').and_then(|(_, parameter)| sizes.get(parameter));
+        let shape = [parameter.copied().unwrap_or_default()];
         files.read(name, &shape).map_err(|fault| LoadError::Tensors { faults: vec![fault] })
     };
     let device = device.clone().without_autodiff();

@@ -20,8 +20,8 @@ mod error;
 
 pub use error::DeviceError;
 
-/// Held while devices are looked for or opened: Vulkan loaders crash when instances come and go on
-/// several threads at once.
+/// Held while devices are looked for or opened: the Vulkan loader crashes when instances come and
+/// go on several threads at once (a note in cubecl-wgpu's `runtime.rs`).
 static GATE: Mutex<()> = Mutex::new(());
 
 /// A device as the user names it.

@@ -31,6 +31,7 @@ pub use recipe::{
 pub use run_folder::{RunFolder, RunStatus};
 pub use train::{Event, Outcome, RunOptions, finetune};
 
+pub use isogloss_kernels::keep_pages;
 pub use isogloss_methods as methods;
 pub use isogloss_model as model;
 pub use isogloss_text as text;

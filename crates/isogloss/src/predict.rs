@@ -9,6 +9,7 @@ use isogloss_text::{LabelSet, TokenBatch, Tokenizer};
 use serde::Serialize;
 
 use crate::Error;
+use crate::data::check_vocabulary;
 
 /// A model folder with its tokenizer and label names.
 pub struct Predictor {
@@ -57,7 +58,9 @@ impl Predictor {
             let problem = "this model has no head; fine-tune it first".into();
             return Err(Error::Damaged { path: folder.join("config.json"), problem });
         };
-        let tokenizer = Tokenizer::from_file(&folder.join("tokenizer.json"))?;
+        let tokenizer_path = folder.join("tokenizer.json");
+        let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
+        check_vocabulary(&tokenizer, &tokenizer_path, loaded.model.encoder.config())?;
         Ok(Self { loaded, tokenizer, head, device: device.clone() })
     }
 

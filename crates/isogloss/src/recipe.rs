@@ -272,7 +272,11 @@ impl Plan {
     /// # Errors
     /// If it cannot be read, or with all its faults.
     pub fn from_file(path: &Path) -> Result<Self, crate::Error> {
-        let text = std::fs::read_to_string(path).map_err(io(path))?;
+        let bytes = std::fs::read(path).map_err(io(path))?;
+        let text = String::from_utf8(bytes).map_err(|error| RecipeError {
+            path: path.to_owned(),
+            faults: vec![parse::not_utf8(&error)],
+        })?;
         Ok(Self::from_toml(&text, path)?)
     }
 

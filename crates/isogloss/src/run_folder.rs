@@ -111,7 +111,10 @@ impl RunFolder {
         match fs::read_to_string(&recipe_path) {
             Ok(earlier) if earlier == recipe => Ok(()),
             Ok(_) => Err(Error::OtherRecipe { path: self.path.clone() }),
-            Err(_) => write_atomically(&recipe_path, recipe.as_bytes()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                write_atomically(&recipe_path, recipe.as_bytes())
+            }
+            Err(error) => Err(io(recipe_path)(error)),
         }
     }
 
@@ -228,7 +231,13 @@ impl MetricsLog {
             .create(true)
             .append(true)
             .open(&path)
-            .and_then(|file| file.set_len(len).map(|()| file))
+            .and_then(|file| {
+                // Setting a greater length would fill the file with zeros.
+                if file.metadata()?.len() > len {
+                    file.set_len(len)?;
+                }
+                Ok(file)
+            })
             .map_err(io(&path))?;
         Ok(Self { path, file })
     }

@@ -14,6 +14,7 @@ use isogloss_text::{Targets, TokenBatch, Tokenizer};
 use serde_json::{Value, json};
 
 use crate::checkpoint::{self, Best, Progress};
+use crate::data::check_vocabulary;
 use crate::device::{DeviceInfo, check_buffer};
 use crate::environment::Environment;
 use crate::error::io;
@@ -168,16 +169,11 @@ impl<'a> Trainer<'a> {
         let tokenizer_path = options.model_folder.join("tokenizer.json");
         let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
         let (model_config, n_positions) = read_config(&options.model_folder)?;
-        if tokenizer.vocab_size() > model_config.vocab_size {
-            return Err(Error::Vocabulary {
-                path: tokenizer_path,
-                n_tokens: tokenizer.vocab_size(),
-                n_rows: model_config.vocab_size,
-            });
-        }
+        check_vocabulary(&tokenizer, &tokenizer_path, &model_config)?;
         let (n_rows, width) = (model_config.vocab_size, model_config.hidden_size);
         let table = format!("embedding table of {n_rows} × {width}");
-        check_buffer(&options.device_info, &table, (n_rows * width * size_of::<f32>()) as u64)?;
+        let n_bytes = (n_rows as u64).saturating_mul(width as u64 * size_of::<f32>() as u64);
+        check_buffer(&options.device_info, &table, n_bytes)?;
 
         let corpus = Corpus::read(plan, &tokenizer, recipe.model.max_length.min(n_positions))?;
         watch(Event::Data(&corpus));
@@ -189,8 +185,9 @@ impl<'a> Trainer<'a> {
 
         let device = options.device.clone().autodiff();
         let adamw = recipe.optimizer.adamw.clone();
-        let (loaded, optimizer, progress) = match run.newest_checkpoint()? {
-            Some((_, folder)) => checkpoint::read(&folder, adamw, &device)?,
+        let newest = run.newest_checkpoint()?.map(|(_, folder)| folder);
+        let (loaded, optimizer, progress) = match &newest {
+            Some(folder) => checkpoint::read(folder, &head, adamw, &device)?,
             None => {
                 let seed = split_seed(recipe.seed, streams::HEAD);
                 let choice = HeadChoice::New { spec: head.clone(), seed };
@@ -205,9 +202,13 @@ impl<'a> Trainer<'a> {
 
         let n_batches = corpus.train.features.len().div_ceil(recipe.training.batch_size) as u64;
         let steps_per_epoch = n_batches.div_ceil(recipe.training.accumulate);
-        let all_steps = steps_per_epoch * recipe.training.epochs;
+        let all_steps = steps_per_epoch.saturating_mul(recipe.training.epochs);
         let total_steps = recipe.training.max_steps.map_or(all_steps, |max| max.min(all_steps));
         let warmup_steps = (recipe.optimizer.warmup_ratio * total_steps as f64).ceil() as u64;
+
+        if let Some(folder) = newest {
+            progress.check(&folder, total_steps)?;
+        }
 
         let environment = Environment::new(
             &options.device_info,

@@ -111,7 +111,7 @@ impl Kept {
         let mut adapters = Vec::new();
         for adapter in found {
             let info = adapter.get_info();
-            let mut next = |count: &mut usize| {
+            let next = |count: &mut usize| {
                 *count += 1;
                 *count - 1
             };
@@ -171,5 +171,16 @@ impl Adapter {
             is_software: info.device_type == DeviceType::Cpu,
             threads: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_a_driver_is_an_error() {
+        let error = guarded::<()>("vulkan:0", || panic!("device {}", "lost")).unwrap_err();
+        assert_eq!(error.to_string(), "device vulkan:0 cannot be opened: device lost");
     }
 }

@@ -131,7 +131,7 @@ fn a_software_vulkan_device_opens_once_and_computes() {
     let again = open(DeviceChoice::Wgpu(None)).unwrap();
     assert_eq!((&again.device, &again.info), (&device, &info));
     let sum = burn::tensor::Tensor::<1>::from_floats([1.0, 2.0], &device) + 1.0;
-    assert_eq!(sum.into_data().to_vec::<f32>().unwrap(), [2.0, 3.0]);
+    assert_eq!(sum.into_data().try_to_vec::<f32>().unwrap(), [2.0, 3.0]);
 
     let error = open(DeviceChoice::Wgpu(Some(99))).unwrap_err().to_string();
     assert!(error.starts_with("device wgpu:99 does not exist; there are: wgpu:0 ("), "{error}");

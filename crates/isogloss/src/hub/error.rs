@@ -148,7 +148,10 @@ pub enum HubError {
         source: io::Error,
     },
     /// Another process is downloading the same file.
-    #[error("{}: another process is downloading this file; wait for it, then run again", path.display())]
+    #[error(
+        "{}: another process is downloading this file; wait for it, then run again",
+        path.display()
+    )]
     Locked {
         /// The lock file.
         path: PathBuf,

@@ -133,6 +133,13 @@ fn fault_of(text: &str, error: &toml::de::Error) -> RecipeFault {
     fault_at(text, start, error.message().replace('\n', ", "))
 }
 
+/// The place of the first bytes that are not UTF-8.
+pub(super) fn not_utf8(error: &std::string::FromUtf8Error) -> RecipeFault {
+    // Up to that place both texts are the same.
+    let text = String::from_utf8_lossy(error.as_bytes());
+    fault_at(&text, error.utf8_error().valid_up_to(), "not valid UTF-8".to_owned())
+}
+
 fn fault_at(text: &str, offset: usize, problem: String) -> RecipeFault {
     let before = &text[..text.floor_char_boundary(offset)];
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);

@@ -74,7 +74,10 @@ fn row(comparison: &Comparison<'_>, tag: &str) -> String {
 fn mean_line(entry: &Entry<'_>, height: f64) -> String {
     entry.mean_target.map_or_else(String::new, |mean| {
         let (color, at) = (entry.recipe.color % N_COLORS, 100.0 * mean.mean);
-        format!("<line class=\"mean c{color}\" x1=\"{at:.2}%\" x2=\"{at:.2}%\" y1=\"0\" y2=\"{height}\"/>")
+        format!(
+            "<line class=\"mean c{color}\" x1=\"{at:.2}%\" x2=\"{at:.2}%\" \
+             y1=\"0\" y2=\"{height}\"/>"
+        )
     })
 }
 

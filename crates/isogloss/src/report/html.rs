@@ -25,6 +25,11 @@ impl fmt::Display for Text<'_> {
     }
 }
 
+/// A name that may be broken after its underscores.
+pub(super) fn breakable(name: &str) -> String {
+    Text(name).to_string().replace('_', "_<wbr/>")
+}
+
 /// A share as a percentage with one decimal and a true minus sign.
 pub(super) fn percent(share: f64) -> String {
     let text = format!("{:.1}", share * 100.0);

@@ -1,7 +1,7 @@
 //! The tables: headline numbers, every language, environment.
 
 use super::group::{Comparison, Entry, Recipe, run_label};
-use super::html::{Text, capitalized, count, mean_std, metric_name, percent};
+use super::html::{Text, breakable, capitalized, count, mean_std, metric_name, percent};
 use super::language;
 use super::page::swatch;
 use crate::metrics::{LanguageScore, MeanStd};
@@ -35,7 +35,7 @@ pub(super) fn headline(comparison: &Comparison<'_>) -> String {
                 "<tr><th scope=\"row\">{}{}</th>{}{}{}<td>{}</td><td>{}</td><td>{}</td>\
                  <td>{}</td></tr>\n",
                 swatch(entry.recipe.color),
-                Text(&entry.recipe.label),
+                breakable(&entry.recipe.label),
                 cell("big", entry.mean_target, best_target),
                 cell("", entry.source_score, best_source),
                 cell("", entry.gap, least_gap),
@@ -51,7 +51,8 @@ pub(super) fn headline(comparison: &Comparison<'_>) -> String {
         false => String::new(),
     };
     format!(
-        "<div class=\"scroll\"><table class=\"headline\"><caption><span>{} in percent{}. The target mean weighs every language but the source \
+        "<div class=\"scroll\"><table class=\"headline\"><caption><span>{} in percent{}. \
+         The target mean weighs every language but the source \
          equally; the gap is source minus target mean.{}</span></caption>\
          <thead><tr><th scope=\"col\">Recipe</th><th scope=\"col\">Target mean</th>\
          <th scope=\"col\">Source{source}</th><th scope=\"col\">Gap</th>\
@@ -75,7 +76,7 @@ pub(super) fn languages(comparison: &Comparison<'_>) -> String {
                 "<th scope=\"colgroup\" colspan=\"{}\">{}{}</th>",
                 metrics.len(),
                 swatch(entry.recipe.color),
-                Text(&entry.recipe.label)
+                breakable(&entry.recipe.label)
             )
         })
         .collect();
@@ -91,7 +92,8 @@ pub(super) fn languages(comparison: &Comparison<'_>) -> String {
             .map(|summary| format!("<td>{}</td>", mean_std(summary.as_ref())))
             .collect();
         format!(
-            "<tr{}><th scope=\"row\">{} <span class=\"tag\">{}</span>{}</th><td>{}</td>{cells}</tr>\n",
+            "<tr{}><th scope=\"row\">{} <span class=\"tag\">{}</span>{}</th>\
+             <td>{}</td>{cells}</tr>\n",
             if is_source { " class=\"source\"" } else { "" },
             Text(language::name(tag).unwrap_or_default()),
             Text(tag),
@@ -215,7 +217,8 @@ pub(super) fn environment(recipes: &[Recipe<'_>]) -> String {
             })
             .collect();
         tables += &format!(
-            "<div class=\"scroll\"><table class=\"facts\"><caption><span>Where the runs differ</span></caption>\
+            "<div class=\"scroll\"><table class=\"facts\">\
+             <caption><span>Where the runs differ</span></caption>\
              <thead><tr><th scope=\"col\">Run</th>{heads}</tr></thead>\n\
              <tbody>{rows}</tbody></table></div>\n"
         );

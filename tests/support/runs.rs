@@ -1,0 +1,205 @@
+//! A made-up data set, recipes for it, and what runs leave behind.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use isogloss::device::{DeviceChoice, OpenDevice, open};
+use isogloss::{Event, Outcome, Plan, Results, RunFolder, RunOptions, finetune};
+use isogloss_kernels::split_seed;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::fixtures;
+
+/// The languages of the data set; the first is trained on.
+pub const LANGUAGES: [&str; 3] = ["en", "de", "xx"];
+
+/// For each language what a text of each label says, and what stands around it. The words are those
+/// of `tests/fixtures/tokenizer.json`.
+const WORDS: [([&str; 4], [&str; 5]); 3] = [
+    (["turn on", "turn off", "open door", "play music"], ["please", "the", "lamp", "room", "it"]),
+    (["licht an", "licht aus", "tür bitte", "an aus"], ["das", "in", "der", "küche", "bitte"]),
+    (["включи свет", "灯", "打开", "time is"], ["на", "кухне", "厨房", "warm", "stop"]),
+];
+
+/// What a text of each label is about.
+const LABELS: [&str; 4] = ["light_on", "light_off", "door", "music"];
+
+/// The splits and the number of their texts.
+const SPLITS: [(&str, usize); 3] = [("train", 24), ("dev", 8), ("test", 12)];
+
+/// A temporary folder with data in three languages and a tiny BERT to start from; runs go in it too.
+pub struct Workshop {
+    folder: TempDir,
+}
+
+impl Default for Workshop {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Workshop {
+    /// Writes the data and the model.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        for name in ["data", "model"] {
+            fs::create_dir(path.join(name)).unwrap();
+        }
+        for (language, name) in LANGUAGES.iter().enumerate() {
+            fs::write(path.join("data").join(format!("{name}.jsonl")), texts(language)).unwrap();
+        }
+        for name in ["config.json", "model.safetensors"] {
+            fs::copy(fixtures().join("bert").join(name), path.join("model").join(name)).unwrap();
+        }
+        let tokenizer = path.join("model/tokenizer.json");
+        fs::copy(fixtures().join("tokenizer.json"), tokenizer).unwrap();
+        Self { folder }
+    }
+
+    /// A path in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A recipe for the data set; `training` goes into that table, `tables` after it.
+    pub fn recipe(&self, training: &str, tables: &str) -> String {
+        format!(
+            "seed = 7\n\
+             [model]\nsource = {model:?}\n\
+             [data]\npath = {data:?}\nsource = \"en\"\n\
+             [optimizer]\nlearning_rate = 3e-3\nadamw.weight_decay = 0.1\n\
+             [training]\n{training}\n\
+             {tables}\n",
+            model = self.path("model"),
+            data = self.path("data/{language}.jsonl"),
+        )
+    }
+
+    /// The plan of that recipe.
+    pub fn plan(&self, training: &str, tables: &str) -> Plan {
+        Plan::from_toml(&self.recipe(training, tables), "tiny.toml".as_ref()).unwrap()
+    }
+
+    /// The folder of a run.
+    pub fn run(&self, name: &str) -> RunFolder {
+        RunFolder::new(self.path(name))
+    }
+
+    /// Runs a plan on flex to its end.
+    pub fn finish(&self, plan: &Plan, run: &RunFolder) -> Results {
+        self.finish_on(&open(DeviceChoice::Flex).unwrap(), plan, run)
+    }
+
+    /// Runs a plan to its end.
+    pub fn finish_on(&self, device: &OpenDevice, plan: &Plan, run: &RunFolder) -> Results {
+        match self.train(device, plan, run, None) {
+            Outcome::Finished(results) => *results,
+            Outcome::Stopped { step } => panic!("stopped after step {step}"),
+        }
+    }
+
+    /// Runs a plan on flex and stops it after an optimizer step.
+    pub fn stop_after(&self, stop_step: u64, plan: &Plan, run: &RunFolder) {
+        match self.train(&open(DeviceChoice::Flex).unwrap(), plan, run, Some(stop_step)) {
+            Outcome::Finished(_) => panic!("not stopped"),
+            Outcome::Stopped { step } => assert_eq!(step, stop_step),
+        }
+    }
+
+    fn train(
+        &self,
+        device: &OpenDevice,
+        plan: &Plan,
+        run: &RunFolder,
+        stop_step: Option<u64>,
+    ) -> Outcome {
+        let stop = AtomicBool::new(false);
+        let options = RunOptions {
+            model_folder: self.path("model"),
+            device: device.device.clone(),
+            device_info: device.info.clone(),
+            fresh: false,
+            stop: &stop,
+        };
+        finetune(plan, run, &options, &mut |event| {
+            if let Event::Step { step, .. } = event {
+                stop.store(stop_step == Some(step), std::sync::atomic::Ordering::Relaxed);
+            }
+        })
+        .unwrap_or_else(|error| panic!("{}: {error}", run.path().display()))
+    }
+}
+
+/// The texts of a language, one JSON object a line: a label, and a slot `place` or `manner` for
+/// every word that is not what the text is about.
+fn texts(language: usize) -> String {
+    let (phrases, around) = WORDS[language];
+    let mut draws = 0;
+    let mut draw = |n: usize| {
+        draws += 1;
+        (split_seed(language as u64, draws) % n as u64) as usize
+    };
+    let mut lines = String::new();
+    for (split, n) in SPLITS {
+        for index in 0..n {
+            let (mut text, mut slots) = (phrases[index % 4].to_owned(), Vec::new());
+            for _ in 0..draw(6) {
+                let word = draw(around.len());
+                let start = text.chars().count() + 1;
+                text = format!("{text} {}", around[word]);
+                let name = if word < 2 { "manner" } else { "place" };
+                slots.push(json!({ "start": start, "end": text.chars().count(), "slot": name }));
+            }
+            let label = LABELS[index % 4];
+            let line = json!({ "text": text, "label": label, "slots": slots, "split": split });
+            lines.push_str(&format!("{line}\n"));
+        }
+    }
+    lines
+}
+
+/// What a run leaves behind, without its speed: two runs with the same trace did the same.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    /// The lines of `metrics.jsonl`.
+    pub metrics: Vec<Value>,
+    /// The bytes of `results.json`.
+    pub results: String,
+    /// The bytes of each file of `predictions/`.
+    pub predictions: BTreeMap<String, String>,
+}
+
+impl Trace {
+    /// Reads the folder of a finished run.
+    pub fn of(run: &RunFolder) -> Self {
+        let read = |path: &Path| {
+            fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        };
+        let metrics = read(&run.path().join("metrics.jsonl"));
+        let metrics = metrics.lines().map(|line| {
+            let mut line: Value = serde_json::from_str(line).unwrap();
+            line.as_object_mut().unwrap().remove("tokens_per_sec");
+            line
+        });
+        let predictions = fs::read_dir(run.path().join("predictions")).unwrap();
+        let predictions = predictions.map(|entry| {
+            let entry = entry.unwrap();
+            (entry.file_name().into_string().unwrap(), read(&entry.path()))
+        });
+        Self {
+            metrics: metrics.collect(),
+            results: read(&run.path().join("results.json")),
+            predictions: predictions.collect(),
+        }
+    }
+
+    /// The losses of all optimizer steps.
+    pub fn losses(&self) -> Vec<f64> {
+        let train = self.metrics.iter().filter(|line| line["kind"] == "train");
+        train.map(|line| line["loss"].as_f64().unwrap()).collect()
+    }
+}

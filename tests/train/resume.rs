@@ -1,0 +1,136 @@
+//! Stopped and crashed runs end like undisturbed ones, to the last bit.
+
+use std::fs;
+use std::path::Path;
+
+use isogloss::{Plan, RunFolder, RunStatus};
+use isogloss_tests::runs::{Trace, Workshop};
+
+/// Six batches an epoch and 18 steps, checkpoints inside and at the end of epochs.
+const PLAIN: &str = "epochs = 3\nbatch_size = 4\ncheckpoint_every = 4\nlog_every = 1";
+/// Three steps an epoch of two batches each; the log's lines are means over four steps.
+const ACCUMULATED: &str =
+    "epochs = 3\nbatch_size = 4\naccumulate = 2\ncheckpoint_every = 100\nlog_every = 4";
+
+fn undisturbed(shop: &Workshop, plan: &Plan) -> Trace {
+    let run = shop.run("undisturbed");
+    shop.finish(plan, &run);
+    Trace::of(&run)
+}
+
+#[test]
+fn a_stopped_run_goes_on_to_the_same_end() {
+    for (training, stops) in [(PLAIN, vec![1, 4, 5, 6, 11, 17]), (ACCUMULATED, vec![1, 3, 4, 5, 8])]
+    {
+        let shop = Workshop::new();
+        let plan = shop.plan(training, "");
+        let expected = undisturbed(&shop, &plan);
+        for stop in stops {
+            let run = shop.run(&format!("stopped-{stop}"));
+            shop.stop_after(stop, &plan, &run);
+            assert_eq!(run.status().unwrap(), RunStatus::Unfinished(stop));
+            shop.finish(&plan, &run);
+            assert_eq!(Trace::of(&run), expected, "stopped after {stop}");
+        }
+    }
+}
+
+#[test]
+fn a_run_stopped_after_every_step_ends_the_same() {
+    let shop = Workshop::new();
+    let plan = shop.plan(ACCUMULATED, "[task.tagging]");
+    let expected = undisturbed(&shop, &plan);
+    let run = shop.run("stopped");
+    for stop in 1..9 {
+        shop.stop_after(stop, &plan, &run);
+    }
+    shop.finish(&plan, &run);
+    assert_eq!(Trace::of(&run), expected);
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_folder(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+/// A folder whose writing was cut off.
+fn torn_folder(path: &Path) {
+    fs::create_dir_all(path).unwrap();
+    fs::write(path.join("config.json"), "{\"model_type\": \"be").unwrap();
+    fs::write(path.join("model.safetensors"), [9, 0, 0]).unwrap();
+}
+
+/// A step in the life of a run folder that a crash can end at.
+type Crash = fn(&RunFolder);
+
+/// Every state that the moves and removals of a run can leave behind.
+const CRASHES: [(&str, Crash); 8] = [
+    ("best moved aside, its successor not yet in place", |run| {
+        let best = run.best();
+        copy_folder(&best, &best.with_extension("partial"));
+        fs::rename(&best, best.with_extension("old")).unwrap();
+    }),
+    ("best in place, the one before it half removed", |run| {
+        torn_folder(&run.best().with_extension("old"));
+    }),
+    ("best half written", |run| torn_folder(&run.best().with_extension("partial"))),
+    ("a checkpoint half written", |run| {
+        torn_folder(&run.path().join("checkpoints/step-00000009.partial"));
+    }),
+    ("the checkpoint before half removed", |run| {
+        torn_folder(&run.path().join("checkpoints/step-00000004"));
+    }),
+    ("files half written", |run| {
+        for name in ["recipe.partial", "environment.partial", "results.partial"] {
+            fs::write(run.path().join(name), "{").unwrap();
+        }
+    }),
+    ("a line of the log half written", |run| {
+        let path = run.path().join("metrics.jsonl");
+        let log = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("{log}{{\"kind\":\"train\",\"ste")).unwrap();
+    }),
+    ("some predictions written", |run| {
+        fs::create_dir(run.path().join("predictions")).unwrap();
+        fs::write(run.path().join("predictions/en.jsonl"), "[\"door\"]\n").unwrap();
+    }),
+];
+
+#[test]
+fn a_crash_between_any_two_steps_of_writing_is_recovered_from() {
+    let shop = Workshop::new();
+    let plan = shop.plan(PLAIN, "");
+    let expected = undisturbed(&shop, &plan);
+    let stopped = shop.run("stopped");
+    shop.stop_after(8, &plan, &stopped);
+    for (index, (name, crash)) in CRASHES.iter().enumerate() {
+        let run = shop.run(&format!("crash-{index}"));
+        copy_folder(stopped.path(), run.path());
+        crash(&run);
+        assert_eq!(run.status().unwrap(), RunStatus::Unfinished(8), "{name}");
+        shop.finish(&plan, &run);
+        assert_eq!(Trace::of(&run), expected, "{name}");
+        let rest = run.path().read_dir().unwrap().map(|entry| entry.unwrap().path());
+        let rest: Vec<_> = rest.filter(|path| path.is_dir()).collect();
+        assert_eq!(rest.len(), 2, "{name}: more than best and predictions in {rest:?}");
+    }
+}
+
+#[test]
+fn checkpoints_left_beside_results_are_removed() {
+    let shop = Workshop::new();
+    let (plan, run) = (shop.plan(PLAIN, ""), shop.run("run"));
+    shop.finish(&plan, &run);
+    let checkpoints = run.path().join("checkpoints");
+    torn_folder(&checkpoints.join("step-00000018"));
+    shop.finish(&plan, &run);
+    assert!(!checkpoints.exists());
+}

@@ -1,0 +1,155 @@
+//! What is saved loads again to the same logits, here and, on demand, in `transformers`.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use isogloss_model::{
+    HeadChoice, HeadSpec, LoadedModel, ModelInput, Pass, Pooling, load, save,
+};
+use isogloss_tests::{Fixture, fixtures, values};
+use safetensors::tensor::{Dtype, TensorView};
+
+const FAMILIES: [&str; 3] = ["bert", "xlm-roberta", "distilbert"];
+
+/// Rows and columns of the fixtures' batch.
+const SHAPE: [usize; 2] = [4, 12];
+
+/// A batch with padding, as integers.
+struct Batch {
+    input_ids: Vec<i32>,
+    attention_mask: Vec<i32>,
+    /// All zero where the family has no segments.
+    token_type_ids: Vec<i32>,
+}
+
+impl Batch {
+    fn of(family: &str) -> Self {
+        let fixture = Fixture::open(family);
+        let input_ids = fixture.ints("input_ids");
+        let token_type_ids = if fixture.has("token_type_ids") {
+            fixture.ints("token_type_ids")
+        } else {
+            vec![0; input_ids.len()]
+        };
+        Self { input_ids, attention_mask: fixture.ints("attention_mask"), token_type_ids }
+    }
+
+    fn input(&self, loaded: &LoadedModel, device: &Device) -> ModelInput {
+        let mask: Vec<u8> = self.attention_mask.iter().map(|real| *real as u8).collect();
+        let config = loaded.model.encoder.config();
+        config.input(&self.input_ids, &mask, &self.token_type_ids, SHAPE[1], device).unwrap()
+    }
+
+    fn logits(&self, loaded: &LoadedModel, device: &Device) -> Vec<f32> {
+        values(loaded.model.forward(&self.input(loaded, device), &Pass::evaluation()).logits)
+    }
+
+    /// Writes the batch and the logits beside a model, for `roundtrip.py`.
+    fn write(&self, folder: &Path, logits: &[f32]) {
+        let bytes = |ints: &[i32]| ints.iter().flat_map(|i| i.to_le_bytes()).collect::<Vec<_>>();
+        let inputs = [
+            ("input_ids", bytes(&self.input_ids)),
+            ("attention_mask", bytes(&self.attention_mask)),
+            ("token_type_ids", bytes(&self.token_type_ids)),
+        ];
+        let logit_bytes: Vec<u8> = logits.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let mut tensors: HashMap<_, _> = inputs
+            .iter()
+            .map(|(name, data)| (*name, TensorView::new(Dtype::I32, SHAPE.into(), data).unwrap()))
+            .collect();
+        let flat = TensorView::new(Dtype::F32, vec![logits.len()], &logit_bytes).unwrap();
+        tensors.insert("logits", flat);
+        safetensors::serialize_to_file(tensors, None, &folder.join("expected.safetensors")).unwrap();
+    }
+}
+
+/// A head of each kind, with label names that need care.
+fn heads() -> [(&'static str, HeadSpec); 3] {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let classes = names(&["свет \"вкл\"", "10", "2", "light off"]);
+    [
+        ("first-token", HeadSpec::sequence(classes.clone(), Pooling::FirstToken)),
+        ("mean", HeadSpec::sequence(classes, Pooling::Mean)),
+        ("tokens", HeadSpec::tokens(names(&["O", "B-place", "I-place"]))),
+    ]
+}
+
+/// Where the models go: a folder that lasts if `ISOGLOSS_WRITE_ROUNDTRIP` names one.
+fn target() -> (PathBuf, Option<tempfile::TempDir>) {
+    match std::env::var_os("ISOGLOSS_WRITE_ROUNDTRIP") {
+        Some(folder) => (folder.into(), None),
+        None => {
+            let folder = tempfile::tempdir().unwrap();
+            (folder.path().to_owned(), Some(folder))
+        }
+    }
+}
+
+#[test]
+fn saved_models_load_to_bit_equal_logits_and_the_same_labels() {
+    let (target, _temporary) = target();
+    let device = Device::flex();
+    for family in FAMILIES {
+        let batch = Batch::of(family);
+        for (name, spec) in heads() {
+            let folder = target.join(format!("{family}-{name}"));
+            std::fs::create_dir_all(&folder).unwrap();
+            let new = HeadChoice::New { spec: spec.clone(), seed: 5 };
+            let model = load(&fixtures().join(family), &new, &device).unwrap();
+            let expected = batch.logits(&model, &device);
+            save(&folder, &model.model, Some(&spec), &model.config_json).unwrap();
+            batch.write(&folder, &expected);
+
+            let again = load(&folder, &HeadChoice::Saved, &device).unwrap();
+            let what = folder.display();
+            assert_eq!(again.head.as_ref(), Some(&spec), "{what}");
+            assert_eq!(again.report.fresh, Vec::<String>::new(), "{what}");
+            let unused: Vec<_> = again.report.unused.iter().collect();
+            assert!(unused.is_empty(), "{what}: {unused:?}");
+            assert!(batch.logits(&again, &device) == expected, "{what}: other logits");
+
+            // Saving what was saved changes no byte.
+            let second = target.join(format!("{family}-{name}-again"));
+            std::fs::create_dir_all(&second).unwrap();
+            save(&second, &again.model, again.head.as_ref(), &again.config_json).unwrap();
+            for file in ["config.json", "model.safetensors"] {
+                let read = |folder: &Path| std::fs::read(folder.join(file)).unwrap();
+                assert!(read(&folder) == read(&second), "{what}: {file} differs");
+            }
+            std::fs::remove_dir_all(&second).unwrap();
+        }
+    }
+}
+
+#[test]
+fn another_kind_of_head_leaves_nothing_of_the_one_before() {
+    let target = tempfile::tempdir().unwrap();
+    let device = Device::flex();
+    for family in FAMILIES {
+        for (first_name, first) in heads() {
+            let start = load(
+                &fixtures().join(family),
+                &HeadChoice::New { spec: first.clone(), seed: 5 },
+                &device,
+            )
+            .unwrap();
+            let folder = target.path().join(format!("{family}-{first_name}"));
+            std::fs::create_dir_all(&folder).unwrap();
+            save(&folder, &start.model, Some(&first), &start.config_json).unwrap();
+            for (second_name, second) in heads() {
+                let choice = HeadChoice::New { spec: second.clone(), seed: 6 };
+                let other = load(&folder, &choice, &device).unwrap();
+                let end = target.path().join(format!("{family}-{first_name}-{second_name}"));
+                std::fs::create_dir_all(&end).unwrap();
+                save(&end, &other.model, Some(&second), &other.config_json).unwrap();
+                let end = load(&end, &HeadChoice::Saved, &device).unwrap();
+                assert_eq!(end.head.as_ref(), Some(&second), "{family}: {first_name}");
+                let mean = second_name == "mean";
+                for key in ["auto_map", "isogloss"] {
+                    assert_eq!(end.config_json.get(key).is_some(), mean, "{key}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Runs from the first step to the results: what is written, what repeats, what stays as it was.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use isogloss::device::{DeviceChoice, open};
+use isogloss::{RunFolder, RunStatus, Scores};
+use isogloss_tests::runs::{LANGUAGES, Trace, Workshop};
+use isogloss_tests::{difference, opened_devices};
+use serde_json::Value;
+
+/// Files and folders of a finished run.
+const FINISHED: [&str; 6] =
+    ["best", "environment.json", "metrics.jsonl", "predictions", "recipe.toml", "results.json"];
+
+fn entries(run: &RunFolder) -> Vec<String> {
+    let names = fs::read_dir(run.path()).unwrap();
+    let mut names: Vec<_> =
+        names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_finished_run_holds_what_it_should_and_nothing_else() {
+    let shop = Workshop::new();
+    let plan = shop.plan("epochs = 6\nbatch_size = 4\ncheckpoint_every = 5", "");
+    let run = shop.run("run");
+    let results = shop.finish(&plan, &run);
+
+    assert_eq!(entries(&run), FINISHED);
+    assert_eq!(fs::read_to_string(run.path().join("recipe.toml")).unwrap(), plan.to_toml());
+    let environment = fs::read(run.path().join("environment.json")).unwrap();
+    let environment: Value = serde_json::from_slice(&environment).unwrap();
+    assert_eq!((&environment["seed"], &environment["device"]["name"]), (&7.into(), &"flex".into()));
+
+    let trace = Trace::of(&run);
+    let losses = trace.losses();
+    let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+    let (first, last) = (mean(&losses[..6]), mean(&losses[losses.len() - 6..]));
+    assert_eq!(losses.len(), 36);
+    assert!(last < 0.5 * first, "mean loss of six steps: first {first}, last {last}");
+    let dev: Vec<_> = trace.metrics.iter().filter(|line| line["kind"] == "dev").collect();
+    assert_eq!(dev.len(), 6);
+    let best = dev.iter().map(|line| line["accuracy"].as_f64().unwrap()).fold(0.0, f64::max);
+    let chosen = dev.iter().find(|line| line["accuracy"].as_f64() == Some(best)).unwrap();
+    assert_eq!(results.selection.score, best);
+    assert_eq!(chosen["step"], results.selection.step, "the earliest of equals");
+
+    let languages: Vec<_> = results.languages.keys().map(String::as_str).collect();
+    assert_eq!(languages, ["de", "en", "xx"]);
+    assert_eq!((results.n_targets, results.source.as_str()), (2, "en"));
+    for language in LANGUAGES {
+        assert_eq!(results.languages[language].n, 12);
+        let lines = &trace.predictions[&format!("{language}.jsonl")];
+        assert_eq!(lines.lines().count(), 12, "predictions of {language}");
+    }
+
+    // A second call returns at once and leaves all as it is.
+    let time = |run: &RunFolder| fs::metadata(run.path().join("best")).unwrap().modified().unwrap();
+    let before = time(&run);
+    assert_eq!(shop.finish(&plan, &run), results);
+    assert_eq!((time(&run), Trace::of(&run)), (before, trace));
+    assert_eq!(entries(&run), FINISHED);
+}
+
+#[test]
+fn equal_seeds_give_equal_runs_and_others_do_not() {
+    let shop = Workshop::new();
+    let plan = shop.plan("epochs = 2\nbatch_size = 4", "");
+    let [first, second, other] = ["first", "second", "other"].map(|name| shop.run(name));
+    shop.finish(&plan, &first);
+    shop.finish(&plan, &second);
+    shop.finish(&plan.clone().with_seed(8), &other);
+
+    assert_eq!(Trace::of(&first), Trace::of(&second));
+    let weights = |run: &RunFolder| fs::read(run.best().join("model.safetensors")).unwrap();
+    assert!(weights(&first) == weights(&second), "the chosen weights differ");
+    let losses = [&first, &other].map(|run| Trace::of(run).losses());
+    assert!(losses[0].iter().zip(&losses[1]).all(|(a, b)| a != b), "{losses:?}");
+}
+
+#[test]
+fn accumulated_batches_make_one_step() {
+    let shop = Workshop::new();
+    // 24 texts: six batches, of which the last step of an epoch gets one or two.
+    for (accumulate, n_steps) in [(2, 6), (4, 4)] {
+        let training = format!("epochs = 2\nbatch_size = 4\naccumulate = {accumulate}");
+        let run = shop.run(&format!("run-{accumulate}"));
+        shop.finish(&shop.plan(&training, ""), &run);
+        assert_eq!(Trace::of(&run).losses().len(), n_steps);
+    }
+}
+
+/// The values of every parameter of a safetensors file, as bytes.
+fn parameters(path: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
+    let bytes = fs::read(path).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    tensors.tensors().into_iter().map(|(name, view)| (name, view.data().to_vec())).collect()
+}
+
+#[test]
+fn frozen_parameters_stay_bit_equal_under_adamw_with_decay() {
+    let shop = Workshop::new();
+    let freeze = "[schedule.freeze]\nparameters = [\"encoder.embeddings\"]";
+    let run = shop.run("run");
+    let plan = shop.plan("epochs = 2\nbatch_size = 4", freeze);
+    assert!(plan.recipe().optimizer.adamw.weight_decay > 0.0);
+    // A resumed run must keep them as well.
+    shop.stop_after(3, &plan, &run);
+    shop.finish(&plan, &run);
+
+    let before = parameters(&shop.path("model/model.safetensors"));
+    let after = parameters(&run.best().join("model.safetensors"));
+    let (mut n_frozen, mut n_changed) = (0, 0);
+    for (name, values) in &after {
+        let Some(start) = before.get(name) else { continue };
+        if name.starts_with("bert.embeddings.") {
+            assert!(values == start, "{name} has changed");
+            n_frozen += 1;
+        } else if !name.starts_with("classifier.") {
+            assert!(values != start, "{name} has not changed");
+            n_changed += 1;
+        }
+    }
+    assert_eq!((n_frozen, n_changed), (5, 32));
+}
+
+#[test]
+fn tagging_runs_from_slots_to_span_f1() {
+    let shop = Workshop::new();
+    for units in ["subword", "word"] {
+        let task = format!("[task.tagging]\nunits = \"{units}\"");
+        let run = shop.run(units);
+        let results = shop.finish(&shop.plan("epochs = 12\nbatch_size = 4", &task), &run);
+        assert_eq!((results.task.as_str(), results.metric.as_str()), ("tagging", "span_f1"));
+        let Scores::Tagging { span_f1, .. } = results.languages["en"].scores else {
+            panic!("scores of another task: {results:?}");
+        };
+        assert!(span_f1 > 0.8, "{units}: span F1 {span_f1} in the language of training");
+        let json: Value = serde_json::from_str(&Trace::of(&run).results).unwrap();
+        assert_eq!(json["languages"]["en"]["span_f1"], span_f1);
+        let tags = &Trace::of(&run).predictions["en.jsonl"];
+        assert!(tags.lines().all(|line| serde_json::from_str::<Vec<String>>(line).is_ok()));
+        assert!(tags.contains("\"B-place\""), "{tags}");
+    }
+}
+
+#[test]
+fn devices_agree_on_a_short_run_with_dropout() {
+    /// Over twelve steps with a high rate; f32 sums in another order move the curve this far.
+    const TOLERANCE: f32 = 1e-3;
+    let shop = Workshop::new();
+    let plan = shop.plan("epochs = 2\nbatch_size = 4", "");
+    let reference = shop.run("flex");
+    shop.finish_on(&open(DeviceChoice::Flex).unwrap(), &plan, &reference);
+    let reference = Trace::of(&reference);
+    let losses = |trace: &Trace| -> Vec<f32> {
+        trace.losses().iter().map(|loss| *loss as f32).collect()
+    };
+    for device in opened_devices() {
+        let run = shop.run(&format!("on-{}", device.info.api));
+        shop.finish_on(&device, &plan, &run);
+        let trace = Trace::of(&run);
+        let (_, relative) = difference(&losses(&trace), &losses(&reference));
+        eprintln!("{}: losses differ by {relative:e}", device.info.name);
+        assert!(relative <= TOLERANCE, "{}: {relative:e}", device.info.name);
+        assert_eq!(trace.predictions, reference.predictions, "{}", device.info.name);
+        assert_eq!(trace.results, reference.results, "{}", device.info.name);
+    }
+}
+
+#[test]
+fn a_run_that_is_done_says_so() {
+    let shop = Workshop::new();
+    let (plan, run) = (shop.plan("epochs = 1\nbatch_size = 8", ""), shop.run("run"));
+    assert_eq!(run.status().unwrap(), RunStatus::New);
+    shop.stop_after(2, &plan, &run);
+    assert_eq!(run.status().unwrap(), RunStatus::Unfinished(2));
+    let results = shop.finish(&plan, &run);
+    assert_eq!(run.status().unwrap(), RunStatus::Done(Box::new(results)));
+}
