@@ -125,6 +125,21 @@ fn a_crash_between_any_two_steps_of_writing_is_recovered_from() {
 }
 
 #[test]
+fn a_crash_while_an_earlier_run_is_removed_leaves_a_new_one() {
+    let shop = Workshop::new();
+    let (plan, run) = (shop.plan(PLAIN, ""), shop.run("run"));
+    let expected = undisturbed(&shop, &plan);
+    shop.stop_after(8, &plan, &run);
+    let checkpoints = run.path().join("checkpoints");
+    fs::rename(&checkpoints, checkpoints.with_extension("partial")).unwrap();
+    torn_folder(&checkpoints.with_extension("partial").join("step-00000008"));
+    assert_eq!(run.status().unwrap(), RunStatus::New);
+    shop.finish(&plan, &run);
+    assert_eq!(Trace::of(&run), expected);
+    assert!(!checkpoints.with_extension("partial").exists());
+}
+
+#[test]
 fn checkpoints_left_beside_results_are_removed() {
     let shop = Workshop::new();
     let (plan, run) = (shop.plan(PLAIN, ""), shop.run("run"));

@@ -8,6 +8,10 @@ use isogloss::device::DeviceChoice;
 use isogloss::hub::HubOptions;
 use isogloss::text::{Format, Unseen};
 
+/// Seeds stay below this, and so do sums of two of them below the largest integer of TOML, which
+/// resolved recipes are written in.
+const MAX_SEED: u64 = 1 << 62;
+
 /// Fine-tune multilingual text encoders in one language, use them in others.
 #[derive(Debug, Parser)]
 #[command(name = "isogloss", version, about, propagate_version = true)]

@@ -105,7 +105,7 @@ impl Family {
     }
 
     /// The start of the names of `transformers`' classes: `Bert` of `BertForTokenClassification`.
-    pub(crate) fn class_stem<'a>(self, json: &'a Value) -> &'a str {
+    pub(crate) fn class_stem(self, json: &Value) -> &'static str {
         match (self, json.get("model_type").and_then(Value::as_str)) {
             (Self::Bert, _) => "Bert",
             (Self::Roberta, Some("xlm-roberta")) => "XLMRoberta",

@@ -270,10 +270,10 @@ impl Reader<'_> {
         for entry in std::fs::read_dir(folder).map_err(io(folder))? {
             let name = entry.map_err(io(folder))?.file_name();
             let tag = name.to_str().and_then(|name| name.strip_prefix(start)?.strip_suffix(end));
-            if let Some(Ok(language)) = tag.map(str::parse::<Language>) {
-                if self.path(&language, &self.recipe.data.splits.test).is_file() {
-                    languages.insert(language);
-                }
+            if let Some(Ok(language)) = tag.map(str::parse::<Language>)
+                && self.path(&language, &self.recipe.data.splits.test).is_file()
+            {
+                languages.insert(language);
             }
         }
         Ok(languages)

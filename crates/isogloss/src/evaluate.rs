@@ -90,123 +90,116 @@ pub struct Selection {
     pub score: f64,
 }
 
-/// Predictions and targets of a set, and the mean loss.
-pub(crate) struct Predictions {
-    /// The predicted label of each logit row that has a target, by example.
-    pub(crate) predicted: Vec<Vec<usize>>,
-    /// The targets of the same rows.
-    pub(crate) gold: Vec<Vec<usize>>,
+/// A model, and how to score it.
+#[derive(Clone, Copy)]
+pub struct Evaluator<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// What it was trained for.
+    pub task: &'a Task,
+    /// The names of its labels.
+    pub labels: &'a LabelSet,
+    /// Examples of one pass.
+    pub batch_size: usize,
+    /// Where the model is, without autodiff.
+    pub device: &'a Device,
 }
 
-/// Scores a set, and returns the predicted label ids of each example beside it.
-///
-/// # Errors
-/// If a batch does not suit the model.
-pub fn evaluate_set(
-    model: &Model,
-    set: &LabeledSet,
-    task: &Task,
-    labels: &LabelSet,
-    batch_size: usize,
-    device: &Device,
-) -> Result<(LanguageResult, Vec<Vec<usize>>), Error> {
-    let predictions = predict(&model.valid(), set, batch_size, device)?;
-    let scores = match task {
-        Task::Classification {} => {
-            let flat = |rows: &[Vec<usize>]| rows.iter().flatten().copied().collect::<Vec<_>>();
-            let (gold, predicted) = (flat(&predictions.gold), flat(&predictions.predicted));
-            let scores = ClassificationScores::from_ids(&gold, &predicted)?;
-            Scores::Classification { accuracy: scores.accuracy, macro_f1: scores.macro_f1 }
-        }
-        Task::Tagging { .. } => {
-            let name = |id: &usize| labels.name(*id as u32).unwrap_or("O").to_owned();
-            let names = |rows: &[Vec<usize>]| -> Vec<Vec<String>> {
-                rows.iter().map(|row| row.iter().map(name).collect()).collect()
-            };
-            let scores = SpanScores::from_tags(
-                &names(&predictions.gold),
-                &names(&predictions.predicted),
-            )?;
-            let (precision, recall) = (scores.precision, scores.recall);
-            Scores::Tagging { span_f1: scores.f1, precision, recall }
-        }
-    };
-    let result = LanguageResult {
-        n: set.report.n,
-        left_out: set.report.n_left_out(),
-        truncated: set.report.n_truncated,
-        scores,
-    };
-    Ok((result, predictions.predicted))
-}
+/// Label ids by example: one for a text, one for each labeled token.
+type LabelIds = Vec<Vec<usize>>;
 
-fn predict(
-    model: &Model,
-    set: &LabeledSet,
-    batch_size: usize,
-    device: &Device,
-) -> Result<Predictions, Error> {
-    let n = set.features.len();
-    let mut predictions = Predictions { predicted: vec![Vec::new(); n], gold: vec![Vec::new(); n] };
-    for indices in sequential_by_length(&set.lengths(), batch_size) {
-        let (batch, input) = set.batch(&indices, model.encoder.config(), device)?;
-        let logits = model.forward(&input, &Pass::evaluation()).logits;
-        let best: Vec<i64> = logits.argmax(1).into_data().convert::<i64>().try_into_vec().map_err(
-            |_| Error::Unsuitable("the device returned predictions of an unexpected type".into()),
-        )?;
-        let (targets, rows_per_example) = match &batch.targets {
-            Targets::None => (&[][..], 1),
-            Targets::Classes(classes) => (classes.as_slice(), 1),
-            Targets::Tokens(tags) => (tags.as_slice(), batch.seq_len),
+/// What is told after each set: the set, its scores, and the predicted label ids of each example.
+pub type Scored<'a> =
+    dyn FnMut(&LabeledSet, &LanguageResult, &[Vec<usize>]) -> Result<(), Error> + 'a;
+
+impl Evaluator<'_> {
+    /// Scores a set, and returns the predicted label ids of each example beside it.
+    ///
+    /// # Errors
+    /// If a batch does not suit the model.
+    pub fn score(&self, set: &LabeledSet) -> Result<(LanguageResult, LabelIds), Error> {
+        let (gold, predicted) = self.predict(set)?;
+        let scores = match self.task {
+            Task::Classification {} => {
+                let flat = |rows: &[Vec<usize>]| rows.iter().flatten().copied().collect::<Vec<_>>();
+                let scores = ClassificationScores::from_ids(&flat(&gold), &flat(&predicted))?;
+                Scores::Classification { accuracy: scores.accuracy, macro_f1: scores.macro_f1 }
+            }
+            Task::Tagging { .. } => {
+                let scores = SpanScores::from_tags(&self.names(&gold), &self.names(&predicted))?;
+                let (precision, recall) = (scores.precision, scores.recall);
+                Scores::Tagging { span_f1: scores.f1, precision, recall }
+            }
         };
-        for (row, (best, target)) in best.iter().zip(targets).enumerate() {
-            if i64::from(*target) != IGNORE_INDEX {
-                let example = indices[row / rows_per_example];
-                predictions.predicted[example].push(*best as usize);
-                predictions.gold[example].push(*target as usize);
+        let result = LanguageResult {
+            n: set.report.n,
+            left_out: set.report.n_left_out(),
+            truncated: set.report.n_truncated,
+            scores,
+        };
+        Ok((result, predicted))
+    }
+
+    /// Scores every set and sums them up.
+    ///
+    /// # Errors
+    /// As [`score`](Self::score), and those of `scored`.
+    pub fn score_all(
+        &self,
+        sets: &[LabeledSet],
+        source: &Language,
+        selection: Selection,
+        scored: &mut Scored<'_>,
+    ) -> Result<Results, Error> {
+        let mut languages = BTreeMap::new();
+        for set in sets {
+            let (result, predicted) = self.score(set)?;
+            scored(set, &result, &predicted)?;
+            languages.insert(set.language.to_string(), result);
+        }
+        let main =
+            languages.iter().map(|(tag, result)| (tag.clone(), result.scores.main())).collect();
+        let summary = TransferSummary::from_scores(source.as_str(), &main);
+        Ok(Results {
+            task: self.task.name().to_owned(),
+            metric: self.task.metric().to_owned(),
+            source: source.to_string(),
+            selection,
+            languages,
+            mean_target: summary.mean_target,
+            gap: summary.gap,
+            n_targets: summary.n_targets,
+        })
+    }
+
+    /// The gold and the predicted label of every row of the logits that has a gold one, by example.
+    fn predict(&self, set: &LabeledSet) -> Result<(LabelIds, LabelIds), Error> {
+        let model = self.model.valid();
+        let n = set.features.len();
+        let (mut gold, mut predicted) = (vec![Vec::new(); n], vec![Vec::new(); n]);
+        for indices in sequential_by_length(&set.lengths(), self.batch_size) {
+            let (batch, input) = set.batch(&indices, model.encoder.config(), self.device)?;
+            let logits = model.forward(&input, &Pass::evaluation()).logits;
+            let best = logits.argmax(1).into_data().convert::<i64>().try_into_vec::<i64>();
+            let best = best.expect("the numbers were just converted to this type");
+            let (targets, rows_per_example) = match &batch.targets {
+                Targets::None => (&[][..], 1),
+                Targets::Classes(classes) => (classes.as_slice(), 1),
+                Targets::Tokens(tags) => (tags.as_slice(), batch.seq_len),
+            };
+            for (row, (best, target)) in best.iter().zip(targets).enumerate() {
+                if i64::from(*target) != IGNORE_INDEX {
+                    let example = indices[row / rows_per_example];
+                    gold[example].push(*target as usize);
+                    predicted[example].push(*best as usize);
+                }
             }
         }
+        Ok((gold, predicted))
     }
-    Ok(predictions)
-}
 
-/// Scores every set and sums them up.
-///
-/// `done` is called after each language.
-///
-/// # Errors
-/// As [`evaluate_set`].
-#[expect(clippy::too_many_arguments, reason = "each is a separate decision of the caller")]
-pub fn evaluate(
-    model: &Model,
-    sets: &[LabeledSet],
-    task: &Task,
-    labels: &LabelSet,
-    source: &Language,
-    selection: Selection,
-    batch_size: usize,
-    device: &Device,
-    done: &mut dyn FnMut(&LabeledSet, &LanguageResult, &[Vec<usize>]) -> Result<(), Error>,
-) -> Result<Results, Error> {
-    let mut languages = BTreeMap::new();
-    for set in sets {
-        let (result, predicted) = evaluate_set(model, set, task, labels, batch_size, device)?;
-        done(set, &result, &predicted)?;
-        languages.insert(set.language.to_string(), result);
+    fn names(&self, rows: &[Vec<usize>]) -> Vec<Vec<&str>> {
+        let name = |id: &usize| self.labels.name(*id as u32).unwrap_or("O");
+        rows.iter().map(|row| row.iter().map(name).collect()).collect()
     }
-    let main = languages.iter().map(|(tag, result)| (tag.clone(), result.scores.main())).collect();
-    let summary = TransferSummary::from_scores(source.as_str(), &main);
-    Ok(Results {
-        task: match task {
-            Task::Classification {} => "classification".to_owned(),
-            Task::Tagging { .. } => "tagging".to_owned(),
-        },
-        metric: task.metric().to_owned(),
-        source: source.to_string(),
-        selection,
-        languages,
-        mean_target: summary.mean_target,
-        gap: summary.gap,
-        n_targets: summary.n_targets,
-    })
 }

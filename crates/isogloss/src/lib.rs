@@ -1,7 +1,7 @@
 //! Fine-tune multilingual text encoders in one language, use them in others.
 //!
 //! A [`Recipe`] is a TOML file that states every value that affects a number. Checked, it becomes a
-//! [`Plan`]; [`finetune`] carries a plan out in a run folder, and [`evaluate`] scores a finished
+//! [`Plan`]; [`finetune`] carries a plan out in a run folder, and an [`Evaluator`] scores a
 //! model in any language.
 
 #![forbid(unsafe_code)]
@@ -22,7 +22,7 @@ mod train;
 
 pub use data::{Corpus, DataReport, LabeledSet};
 pub use error::{Error, RecipeError, RecipeFault};
-pub use evaluate::{LanguageResult, Results, Scores, Selection, evaluate, evaluate_set};
+pub use evaluate::{Evaluator, LanguageResult, Results, Scored, Scores, Selection};
 pub use predict::{Prediction, Predictor};
 pub use recipe::{
     DataRecipe, Languages, ModelRecipe, ObjectiveRecipe, OptimizerRecipe, Plan, Recipe, Splits,

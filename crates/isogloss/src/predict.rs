@@ -114,9 +114,8 @@ impl Predictor {
         let logits = self.loaded.model.forward(&input, &Pass::evaluation()).logits;
         let n_labels = self.head.labels().len();
         let probabilities = softmax(logits, 1).into_data().convert::<f32>();
-        let probabilities: Vec<f32> = probabilities.try_into_vec().map_err(|_| {
-            Error::Unsuitable("the device returned logits of an unexpected type".into())
-        })?;
+        let probabilities = probabilities.try_into_vec::<f32>();
+        let probabilities = probabilities.expect("the numbers were just converted to this type");
         let best: Vec<_> = probabilities.chunks(n_labels).map(|row| self.best(row)).collect();
 
         if matches!(self.head, HeadSpec::Sequence { .. }) {

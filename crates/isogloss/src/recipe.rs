@@ -99,6 +99,14 @@ impl Default for Task {
 }
 
 impl Task {
+    /// `classification` or `tagging`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Classification {} => "classification",
+            Self::Tagging { .. } => "tagging",
+        }
+    }
+
     /// The score that models are chosen by.
     pub fn metric(&self) -> &'static str {
         match self {
@@ -285,10 +293,11 @@ impl Plan {
     /// # Errors
     /// All faults of the recipe.
     pub fn from_toml(text: &str, path: &Path) -> Result<Self, RecipeError> {
+        let error = |faults| RecipeError { path: PathBuf::from(path), faults };
         let (recipe, faults, places) = parse::recipe(text);
+        let Some(recipe) = recipe else { return Err(error(faults)) };
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        check::plan(name.unwrap_or_default(), recipe, faults, &places)
-            .map_err(|faults| RecipeError { path: PathBuf::from(path), faults })
+        check::plan(name.unwrap_or_default(), recipe, faults, &places).map_err(error)
     }
 
     /// The same plan with another seed.

@@ -100,14 +100,16 @@ impl RunFolder {
     pub(crate) fn prepare(&self, recipe: &str, fresh: bool) -> Result<(), Error> {
         let recipe_path = self.path.join("recipe.toml");
         if fresh {
+            // What says how far the run is goes first: a crash in between leaves a new run.
+            remove_file(&self.path.join("results.json"))?;
             for name in ["checkpoints", "best", "predictions"] {
                 remove_folder(&self.path.join(name))?;
             }
-            for name in ["recipe.toml", "environment.json", "metrics.jsonl", "results.json"] {
+            for name in ["metrics.jsonl", "environment.json", "recipe.toml"] {
                 remove_file(&self.path.join(name))?;
             }
         }
-        fs::create_dir_all(self.checkpoints()).map_err(io(self.checkpoints()))?;
+        fs::create_dir_all(&self.path).map_err(io(&self.path))?;
         match fs::read_to_string(&recipe_path) {
             Ok(earlier) if earlier == recipe => Ok(()),
             Ok(_) => Err(Error::OtherRecipe { path: self.path.clone() }),
@@ -189,17 +191,24 @@ pub(crate) fn recover_folder(path: &Path) -> Result<(), Error> {
     fs::rename(&old, path).map_err(io(path))
 }
 
+/// Moves a folder aside, where nobody takes it for a whole one, and removes it there.
 pub(crate) fn remove_folder(path: &Path) -> Result<(), Error> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(path)(error)),
-        _ => Ok(()),
+    let aside = path.with_extension("partial");
+    unless_absent(fs::remove_dir_all(&aside)).map_err(io(&aside))?;
+    if path.exists() {
+        fs::rename(path, &aside).map_err(io(path))?;
     }
+    unless_absent(fs::remove_dir_all(&aside)).map_err(io(&aside))
 }
 
 fn remove_file(path: &Path) -> Result<(), Error> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(path)(error)),
-        _ => Ok(()),
+    unless_absent(fs::remove_file(path)).map_err(io(path))
+}
+
+fn unless_absent(done: std::io::Result<()>) -> std::io::Result<()> {
+    match done {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 

@@ -18,10 +18,9 @@ use crate::data::check_vocabulary;
 use crate::device::{DeviceInfo, check_buffer};
 use crate::environment::Environment;
 use crate::error::io;
-use crate::run_folder::{MetricsLog, recover_folder, replace_folder};
+use crate::run_folder::{MetricsLog, recover_folder, remove_folder, replace_folder};
 use crate::{
-    Corpus, Error, Plan, Results, RunFolder, RunStatus, Scores, Selection, Task, evaluate,
-    evaluate_set,
+    Corpus, Error, Evaluator, Plan, Results, RunFolder, RunStatus, Scores, Selection, Task,
 };
 
 /// What a run needs besides its plan.
@@ -117,11 +116,13 @@ pub fn finetune(
     options: &RunOptions<'_>,
     watch: &mut dyn FnMut(Event<'_>),
 ) -> Result<Outcome, Error> {
-    if !options.fresh {
-        if let RunStatus::Done(results) = run.status()? {
-            run.prepare(&plan.to_toml(), false)?;
-            return Ok(Outcome::Finished(results));
-        }
+    if !options.fresh
+        && let RunStatus::Done(results) = run.status()?
+    {
+        run.prepare(&plan.to_toml(), false)?;
+        // A crash right after the results were written leaves them.
+        remove_folder(&run.checkpoints())?;
+        return Ok(Outcome::Finished(results));
     }
     run.prepare(&plan.to_toml(), options.fresh)?;
     recover_folder(&run.best())?;
@@ -379,15 +380,7 @@ impl<'a> Trainer<'a> {
 
     /// Scores the dev set and keeps the model if it is the best so far.
     fn select(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
-        let recipe = self.plan.recipe();
-        let (result, _) = evaluate_set(
-            self.model(),
-            &self.corpus.dev,
-            &recipe.task,
-            &self.corpus.labels,
-            recipe.training.evaluation_batch_size,
-            &self.options.device,
-        )?;
+        let (result, _) = self.evaluator(self.model()).score(&self.corpus.dev)?;
         let (step, score) = (self.progress.step, result.scores.main());
         let is_best = self.progress.best.is_none_or(|best| score > best.score);
         watch(Event::Dev { step, scores: &result.scores, is_best });
@@ -425,33 +418,40 @@ impl<'a> Trainer<'a> {
     }
 
     /// Scores the chosen model in every language and writes the results.
-    fn finish(self, watch: &mut dyn FnMut(Event<'_>)) -> Result<Results, Error> {
+    fn finish(mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<Results, Error> {
         let best = self.progress.best.expect("the last step was followed by a selection");
         // Training's tensors make room before the chosen model comes in.
-        let Self { plan, run, options, corpus, rule, .. } = self;
-        let loaded = load(&run.best(), &HeadChoice::Saved, &options.device)?;
-        let recipe = plan.recipe();
-        let results = evaluate(
-            &loaded.model,
-            &corpus.tests,
-            &recipe.task,
-            &corpus.labels,
-            plan.source(),
-            Selection { rule, step: best.step, score: best.score },
-            recipe.training.evaluation_batch_size,
-            &options.device,
+        self.model = None;
+        self.optimizer = AdamW::new(self.plan.recipe().optimizer.adamw.clone());
+        let chosen = load(&self.run.best(), &HeadChoice::Saved, &self.options.device)?.model;
+        let selection = Selection { rule: self.rule.clone(), step: best.step, score: best.score };
+        let labels = &self.corpus.labels;
+        let results = self.evaluator(&chosen).score_all(
+            &self.corpus.tests,
+            self.plan.source(),
+            selection,
             &mut |set, result, predicted| {
                 watch(Event::Language { language: set.language.as_str(), scores: &result.scores });
                 let names = |ids: &Vec<usize>| -> Vec<String> {
-                    let name = |id: &usize| corpus.labels.name(*id as u32).unwrap_or_default();
+                    let name = |id: &usize| labels.name(*id as u32).unwrap_or_default();
                     ids.iter().map(|id| name(id).to_owned()).collect()
                 };
-                run.write_predictions(set.language.as_str(), predicted.iter().map(names))
+                self.run.write_predictions(set.language.as_str(), predicted.iter().map(names))
             },
         )?;
-        run.write_json("results.json", &results)?;
-        crate::run_folder::remove_folder(&run.checkpoints())?;
+        self.run.write_json("results.json", &results)?;
+        remove_folder(&self.run.checkpoints())?;
         Ok(results)
+    }
+
+    fn evaluator<'b>(&'b self, model: &'b Model) -> Evaluator<'b> {
+        Evaluator {
+            model,
+            task: &self.plan.recipe().task,
+            labels: &self.corpus.labels,
+            batch_size: self.plan.recipe().training.evaluation_batch_size,
+            device: &self.options.device,
+        }
     }
 }
 

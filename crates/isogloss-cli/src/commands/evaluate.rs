@@ -4,7 +4,7 @@ use anyhow::{Context, anyhow};
 use isogloss::device::open;
 use isogloss::model::HeadSpec;
 use isogloss::text::{FeatureOptions, Format, Language, ReadOptions, TagUnits};
-use isogloss::{LabeledSet, Predictor, Selection, Task, evaluate};
+use isogloss::{Evaluator, LabeledSet, Predictor, Selection, Task};
 
 use super::{End, model_folder, table};
 use crate::args::EvaluateArgs;
@@ -42,22 +42,19 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
         _ => "en".parse()?,
     };
     let selection = Selection { rule: "given".to_owned(), step: 0, score: 0.0 };
-    let results = evaluate(
-        &predictor.loaded().model,
-        &sets,
-        &task,
-        &labels,
-        &source,
-        selection,
-        args.batch_size,
-        &device.device,
-        &mut |set, result, _| {
-            if !args.json {
-                eprintln!("{}: {}", set.language, in_words(&result.scores));
-            }
-            Ok(())
-        },
-    )?;
+    let evaluator = Evaluator {
+        model: &predictor.loaded().model,
+        task: &task,
+        labels: &labels,
+        batch_size: args.batch_size,
+        device: &device.device,
+    };
+    let results = evaluator.score_all(&sets, &source, selection, &mut |set, result, _| {
+        if !args.json {
+            eprintln!("{}: {}", set.language, in_words(&result.scores));
+        }
+        Ok(())
+    })?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&results)?);
     } else {

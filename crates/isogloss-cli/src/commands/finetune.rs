@@ -1,7 +1,5 @@
 //! `isogloss finetune`.
 
-use std::path::Path;
-
 use isogloss::device::{OpenDevice, open};
 use isogloss::metrics::MeanStd;
 use isogloss::{Outcome, Plan, Results, RunFolder, RunOptions, finetune};
@@ -25,7 +23,7 @@ pub(crate) fn run(args: &FinetuneArgs) -> anyhow::Result<End> {
     let mut all = Vec::new();
     for seed in first..first + args.seeds {
         let plan = plan.clone().with_seed(seed);
-        let Some(results) = train(&plan, &args.recipe, &args.run, &device, args.fresh)? else {
+        let Some(results) = train(&plan, &args.run, &device, args.fresh)? else {
             return Ok(End::Stopped);
         };
         if args.run.json {
@@ -44,7 +42,6 @@ pub(crate) fn run(args: &FinetuneArgs) -> anyhow::Result<End> {
 /// Trains one plan in its folder; `None` if it was stopped.
 pub(crate) fn train(
     plan: &Plan,
-    recipe: &Path,
     args: &RunArgs,
     device: &OpenDevice,
     fresh: bool,
@@ -70,14 +67,21 @@ pub(crate) fn train(
         Outcome::Finished(results) => Ok(Some(*results)),
         Outcome::Stopped { step } => {
             eprintln!("stopped after step {step}; everything is saved. To go on:");
-            eprintln!(
-                "  isogloss finetune {} --seed {seed} --out {}",
-                recipe.display(),
-                args.out.display()
-            );
+            eprintln!("  {}", this_command());
             Ok(None)
         }
     }
+}
+
+/// The command as it was called, for a shell, without the flag that would begin again.
+fn this_command() -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_=+./:,@%".contains(c);
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let words = words.filter(|word| word != "--fresh").map(|word| {
+        let plain = !word.is_empty() && word.chars().all(is_plain);
+        if plain { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Mean and deviation over seeds.

@@ -12,27 +12,24 @@ use crate::args::SweepArgs;
 
 pub(crate) fn run(args: &SweepArgs) -> anyhow::Result<End> {
     // All recipes are checked before the first is trained.
-    let plans: Vec<_> = args
-        .recipes
-        .iter()
-        .map(|path| Plan::from_file(path).map(|plan| (path, plan)))
-        .collect::<Result<_, _>>()?;
+    let plans: Vec<_> =
+        args.recipes.iter().map(|path| Plan::from_file(path)).collect::<Result<_, _>>()?;
     let jobs: Vec<_> = plans
         .iter()
-        .flat_map(|(path, plan)| {
+        .flat_map(|plan| {
             let first = plan.recipe().seed;
-            (first..first + args.seeds).map(move |seed| (*path, plan.clone().with_seed(seed)))
+            (first..first + args.seeds).map(|seed| plan.clone().with_seed(seed))
         })
         .collect();
     let device = open(args.run.device.device)?;
     let mut done: BTreeMap<String, Vec<Results>> = BTreeMap::new();
     let mine = jobs.iter().enumerate().filter(|(number, _)| args.shard.has(*number));
-    for (number, (path, plan)) in mine {
+    for (number, plan) in mine {
         let (name, seed) = (plan.name().to_owned(), plan.recipe().seed);
         if !args.run.json {
             eprintln!("\njob       {} of {}: {name}, seed {seed}", number + 1, jobs.len());
         }
-        let Some(results) = train(plan, path, &args.run, &device, false)? else {
+        let Some(results) = train(plan, &args.run, &device, false)? else {
             return Ok(End::Stopped);
         };
         if args.run.json {

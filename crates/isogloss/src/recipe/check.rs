@@ -171,5 +171,7 @@ epochs = 3
     fn broken_syntax_is_placed_too() {
         let found = faults("[model\nsource = 1 2\n");
         assert!(found.iter().any(|fault| fault.starts_with("1:")), "{found:?}");
+        // What an unreadable file lacks is not known.
+        assert!(found.iter().all(|fault| !fault.contains("model.source")), "{found:?}");
     }
 }

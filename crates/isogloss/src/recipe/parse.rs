@@ -34,12 +34,13 @@ impl Places {
     }
 }
 
-/// The recipe without its faulty entries, the faults, and where the others stand.
-pub(super) fn recipe(text: &str) -> (Recipe, Vec<RecipeFault>, Places) {
+/// The recipe without its faulty entries, if the rest can be read; the faults, and where the others
+/// stand.
+pub(super) fn recipe(text: &str) -> (Option<Recipe>, Vec<RecipeFault>, Places) {
     let (table, syntax_errors) = DeTable::parse_recoverable(text);
     if !syntax_errors.is_empty() {
         let faults = syntax_errors.iter().map(|error| fault_of(text, error)).collect();
-        return (Recipe::default(), faults, Places::default());
+        return (None, faults, Places::default());
     }
     let mut entries = Vec::new();
     collect(table.get_ref(), "", &mut entries);
@@ -49,14 +50,14 @@ pub(super) fn recipe(text: &str) -> (Recipe, Vec<RecipeFault>, Places) {
     let (mut remaining, mut faults) = (text.to_owned(), Vec::new());
     loop {
         let error = match toml::from_str::<Recipe>(&remaining) {
-            Ok(recipe) => return (recipe, faults, places),
+            Ok(recipe) => return (Some(recipe), faults, places),
             Err(error) => error,
         };
         faults.push(fault_of(text, &error));
         let cut = error.span().and_then(|span| blank(&remaining, &entries, span));
         match cut {
             Some(cut) if cut != remaining => remaining = cut,
-            _ => return (Recipe::default(), faults, places),
+            _ => return (None, faults, places),
         }
     }
 }
