@@ -99,8 +99,12 @@ fn cases(scale: bool) -> Vec<Case> {
         return vec![case(true, 16, Some(128)), case(true, 32, None), case(false, 32, Some(128))];
     }
     let lengths = [(64, 16), (32, 64), (8, 256), (4, 512)].map(|(b, s)| case(true, b, Some(s)));
-    let vocabularies = [30_000, 250_000]
-        .map(|vocab| Case { train: true, batch: 16, seq: Some(128), vocab: Some(vocab) });
+    let vocabularies = [30_000, 250_000].map(|vocab| Case {
+        train: true,
+        batch: 16,
+        seq: Some(128),
+        vocab: Some(vocab),
+    });
     lengths.into_iter().chain(vocabularies).collect()
 }
 
@@ -111,8 +115,14 @@ fn main() -> anyhow::Result<()> {
         println!("{}", measure(&args, &Case::from_json(case)?)?);
         return Ok(());
     }
-    println!("{:<32}{:>12}{:>12}{:>9}{:>11}{:>11}", "", "isogloss", "PyTorch", "ratio", "isogloss", "PyTorch");
-    println!("{:<32}{:>12}{:>12}{:>9}{:>11}{:>11}", "", "s / step", "s / step", "speed", "peak MB", "peak MB");
+    println!(
+        "{:<32}{:>12}{:>12}{:>9}{:>11}{:>11}",
+        "", "isogloss", "PyTorch", "ratio", "isogloss", "PyTorch"
+    );
+    println!(
+        "{:<32}{:>12}{:>12}{:>9}{:>11}{:>11}",
+        "", "s / step", "s / step", "speed", "peak MB", "peak MB"
+    );
     for case in cases(args.scale) {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..args.rounds {

@@ -88,9 +88,8 @@ fn gelu_matches_burns() {
 
 #[test]
 fn layer_norm_of_a_sum_matches_its_definition() {
-    let inputs = || {
-        [input(&[3, 7, 48], 0.1), input(&[3, 7, 48], 2.0), input(&[48], 0.7), input(&[48], 1.1)]
-    };
+    let inputs =
+        || [input(&[3, 7, 48], 0.1), input(&[3, 7, 48], 2.0), input(&[48], 0.7), input(&[48], 1.1)];
     let kernel = |[x, r, g, b]: &[Tensor<1>; 4]| {
         let (x, r) = (x.clone().reshape([3, 7, 48]), r.clone().reshape([3, 7, 48]));
         flat(dropout_add_layer_norm(x, r, g.clone(), b.clone(), 1e-12, Dropout::OFF))
@@ -106,7 +105,8 @@ fn layer_norm_of_a_sum_matches_its_definition() {
 }
 
 fn bias(device: &Device) -> Tensor<2> {
-    let mask: Vec<f32> = (0..3 * 9).map(|i| if i / 9 == 1 && i % 9 > 4 { -1e9 } else { 0.0 }).collect();
+    let mask: Vec<f32> =
+        (0..3 * 9).map(|i| if i / 9 == 1 && i % 9 > 4 { -1e9 } else { 0.0 }).collect();
     tensor(mask, [3, 9], device)
 }
 

@@ -49,8 +49,9 @@ fn last_hidden_states_match_transformers_padded_and_unpadded() {
                 let slices: Vec<_> = rows.iter().map(Vec::as_slice).collect();
                 let batch = TokenBatch::from_ids(&slices, config.pad_token_id);
                 let (ids, types) = (&batch.input_ids, &batch.token_type_ids);
-                let input =
-                    config.input(ids, &batch.attention_mask, types, batch.seq_len, &device).unwrap();
+                let input = config
+                    .input(ids, &batch.attention_mask, types, batch.seq_len, &device)
+                    .unwrap();
                 let encoded = model.encoder.forward(&input, &Pass::evaluation());
                 let hidden = encoded.last_hidden_state();
                 mean.extend(values(mean_pool(hidden.clone(), input.attention_mask.clone())));

@@ -55,7 +55,9 @@ fn real(hidden: &[f32], mask: &[i32]) -> Vec<f32> {
 fn hidden_states_logits_loss_and_gradients_match_transformers() {
     for (device_name, device) in devices() {
         for family in FAMILIES {
-            for (folder, prefix) in [(family.to_owned(), ""), (format!("{family}-tokens"), "tokens.")] {
+            for (folder, prefix) in
+                [(family.to_owned(), ""), (format!("{family}-tokens"), "tokens.")]
+            {
                 let what = |part: &str| format!("{folder} on {device_name}, {part}");
                 let fixture = Fixture::open(family);
                 let device = device.clone().autodiff();
@@ -70,7 +72,8 @@ fn hidden_states_logits_loss_and_gradients_match_transformers() {
                 for (layer, hidden) in output.hidden_states.iter().enumerate() {
                     let name = format!("{prefix}hidden.{layer}");
                     let expected = real(&fixture.floats(&name), &mask);
-                    let (absolute, _) = difference(&real(&values(hidden.clone()), &mask), &expected);
+                    let (absolute, _) =
+                        difference(&real(&values(hidden.clone()), &mask), &expected);
                     assert!(absolute <= tolerance, "{}: {absolute:e}", what(&name));
                 }
                 let expected = fixture.floats(&format!("{prefix}logits"));

@@ -60,6 +60,18 @@ impl Workshop {
         Self { folder }
     }
 
+    /// Sets all rates of the model's dropout to zero.
+    #[must_use]
+    pub fn without_dropout(self) -> Self {
+        let path = self.path("model/config.json");
+        let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        for rate in ["hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"] {
+            config[rate] = json!(0.0);
+        }
+        fs::write(&path, config.to_string()).unwrap();
+        self
+    }
+
     /// A path in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

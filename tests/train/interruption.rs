@@ -1,16 +1,20 @@
 //! The program itself, killed and interrupted: it goes on to the same end, to the last bit.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use isogloss::{RunFolder, RunStatus};
 use isogloss_tests::runs::{Trace, Workshop};
 
-/// Steps enough for two seconds: a checkpoint every second step, a `best` at most once in six.
+/// 96 steps, slow because of what they write: a checkpoint after every second one, `best` after
+/// every sixth at most.
 const TRAINING: &str =
-    "epochs = 40\nbatch_size = 4\ncheckpoint_every = 2\nlog_every = 1\nevaluation_batch_size = 1";
+    "epochs = 16\nbatch_size = 4\ncheckpoint_every = 2\nlog_every = 1\nevaluation_batch_size = 1";
 
 /// Kills of each test.
 const KILLS: u32 = 10;
@@ -65,12 +69,17 @@ fn succeed(output: &Output) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Runs the program undisturbed: what it leaves, and how long it takes.
-fn undisturbed(shop: &Workshop) -> (Trace, Duration) {
-    let began = Instant::now();
-    let trace = Program::new(shop, "undisturbed").finish();
-    eprintln!("undisturbed: {} ms, {} steps", began.elapsed().as_millis(), trace.losses().len());
-    (trace, began.elapsed())
+/// What an undisturbed run leaves, and how long it takes.
+fn undisturbed() -> &'static (Trace, Duration) {
+    static RUN: LazyLock<(Trace, Duration)> = LazyLock::new(|| {
+        let shop = Workshop::new();
+        let began = Instant::now();
+        let trace = Program::new(&shop, "undisturbed").finish();
+        let duration = began.elapsed();
+        eprintln!("undisturbed: {} ms, {} steps", duration.as_millis(), trace.losses().len());
+        (trace, duration)
+    });
+    &RUN
 }
 
 /// A number in [0, 1), the same at each call.
@@ -81,34 +90,44 @@ fn uniform(n: u32) -> f64 {
 #[test]
 fn a_run_killed_at_any_moment_ends_like_an_undisturbed_one() {
     let shop = Workshop::new();
-    let (expected, duration) = undisturbed(&shop);
+    let (expected, duration) = undisturbed();
     let mut n_unfinished = 0;
     for kill in 0..KILLS {
-        let program = Program::new(&shop, &format!("killed-{kill}"));
         let share = (f64::from(kill) + uniform(kill + 1)) / f64::from(KILLS);
-        let status = program.kill_after(duration.mul_f64(share));
+        let mut delay = duration.mul_f64(share);
+        let program = Program::new(&shop, &format!("killed-{kill}"));
+        let mut status = program.kill_after(delay);
+        // The machine may have become faster since the undisturbed run.
+        while let RunStatus::Done(_) = status {
+            std::fs::remove_dir_all(&program.out).unwrap();
+            delay /= 2;
+            status = program.kill_after(delay);
+        }
         n_unfinished += u32::from(matches!(status, RunStatus::Unfinished(_)));
-        assert_eq!(program.finish(), expected, "kill {kill}");
+        assert_eq!(program.finish(), *expected, "kill {kill}");
     }
-    assert!(n_unfinished >= KILLS / 3, "only {n_unfinished} kills hit a run with a checkpoint");
+    assert!(n_unfinished > 0, "every kill came before the first checkpoint");
 }
 
 #[test]
 fn a_run_killed_again_and_again_ends_like_an_undisturbed_one() {
     let shop = Workshop::new();
-    let (expected, duration) = undisturbed(&shop);
+    let (expected, duration) = undisturbed();
     let program = Program::new(&shop, "killed");
     for kill in 0..KILLS {
-        program.kill_after(duration.mul_f64(0.3 * uniform(kill + 100)));
+        if let RunStatus::Done(_) = program.kill_after(duration.mul_f64(0.2 * uniform(kill + 100)))
+        {
+            break;
+        }
     }
-    assert_eq!(program.finish(), expected);
+    assert_eq!(program.finish(), *expected);
 }
 
 #[cfg(unix)]
 #[test]
 fn ctrl_c_saves_and_says_how_to_go_on() {
     let shop = Workshop::new();
-    let (expected, _) = undisturbed(&shop);
+    let (expected, _) = undisturbed();
     let program = Program::new(&shop, "it's interrupted");
     let child = program.command().arg("--fresh").spawn().unwrap();
     while !matches!(program.folder().status(), Ok(RunStatus::Unfinished(5..))) {
@@ -126,5 +145,5 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
     let (_, command) = hint.split_once("To go on:\n").unwrap();
     assert!(!command.contains("--fresh"), "{command}");
     succeed(&Command::new("sh").arg("-c").arg(command).output().unwrap());
-    assert_eq!(Trace::of(&program.folder()), expected);
+    assert_eq!(Trace::of(&program.folder()), *expected);
 }

@@ -1,12 +1,12 @@
 //! What is saved loads again to the same logits, here and, on demand, in `transformers`.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use isogloss_model::{
-    HeadChoice, HeadSpec, LoadedModel, ModelInput, Pass, Pooling, load, save,
-};
+use isogloss_model::{HeadChoice, HeadSpec, LoadedModel, ModelInput, Pass, Pooling, load, save};
 use isogloss_tests::{Fixture, fixtures, values};
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -60,7 +60,8 @@ impl Batch {
             .collect();
         let flat = TensorView::new(Dtype::F32, vec![logits.len()], &logit_bytes).unwrap();
         tensors.insert("logits", flat);
-        safetensors::serialize_to_file(tensors, None, &folder.join("expected.safetensors")).unwrap();
+        safetensors::serialize_to_file(tensors, None, &folder.join("expected.safetensors"))
+            .unwrap();
     }
 }
 

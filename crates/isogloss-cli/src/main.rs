@@ -26,10 +26,23 @@ fn main() -> ExitCode {
         Ok(commands::End::Done) => ExitCode::SUCCESS,
         Ok(commands::End::Stopped) => ExitCode::from(STOPPED),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", message(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error and its causes, each once: many of ours quote their cause.
+fn message(error: &anyhow::Error) -> String {
+    let mut message = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if message.is_empty() {
+            message = cause;
+        } else if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    message
 }
 
 fn run(args: Args) -> anyhow::Result<commands::End> {

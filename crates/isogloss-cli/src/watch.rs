@@ -91,7 +91,9 @@ impl Watch {
         let sets = || [&corpus.train, &corpus.dev].into_iter().chain(&corpus.tests);
         let n_truncated: usize = sets().map(|set| set.report.n_truncated).sum();
         if n_truncated > 0 {
-            self.line(&format!("cut       {n_truncated} texts were too long; their ends are cut off"));
+            self.line(&format!(
+                "cut       {n_truncated} texts were too long; their ends are cut off"
+            ));
         }
         let n_left_out: usize = sets().map(|set| set.report.n_left_out()).sum();
         if n_left_out > 0 {
@@ -121,7 +123,9 @@ impl Watch {
             let per_step = began.elapsed().as_secs_f64() / (step - first).max(1) as f64;
             format!(", {} left", duration(per_step * (total_steps - step) as f64))
         });
-        eprintln!("step      {step}/{total_steps}: loss {loss:.4}, {tokens_per_sec:.0} tokens/s{left}");
+        eprintln!(
+            "step      {step}/{total_steps}: loss {loss:.4}, {tokens_per_sec:.0} tokens/s{left}"
+        );
     }
 }
 
@@ -130,7 +134,8 @@ fn bar(step: u64, total_steps: u64) -> Option<ProgressBar> {
         return None;
     }
     let template = "{bar:30} {pos}/{len}  {msg}  {eta} left";
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::new(total_steps).with_style(style).with_position(step);
     bar.reset_eta();
     Some(bar)

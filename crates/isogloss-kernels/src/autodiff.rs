@@ -175,8 +175,7 @@ impl<B: Compute> Backward<B, 4> for LayerNorm {
         let grad = grads.consume::<B>(&ops.node);
         let (sum, gamma, epsilon, dropout) = ops.state;
         let [x, residual, gamma_node, beta_node] = ops.parents;
-        let [grad_sum, grad_gamma, grad_beta] =
-            B::layer_norm_backward(sum, gamma, epsilon, grad);
+        let [grad_sum, grad_gamma, grad_beta] = B::layer_norm_backward(sum, gamma, epsilon, grad);
         if let Some(parent) = x {
             grads.register::<B>(parent.id, B::drop_out(grad_sum.clone(), dropout));
         }

@@ -82,10 +82,7 @@ pub(crate) fn gelu<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
 }
 
 /// `grad · (Φ(x) + x φ(x))`.
-pub(crate) fn gelu_backward<B: Backend>(
-    x: FloatTensor<B>,
-    grad: FloatTensor<B>,
-) -> FloatTensor<B> {
+pub(crate) fn gelu_backward<B: Backend>(x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
     let half_square = B::float_mul_scalar(B::float_mul(x.clone(), x.clone()), (-0.5).into());
     let density = B::float_mul_scalar(
         B::float_exp(half_square),
@@ -135,10 +132,7 @@ pub(crate) fn dropout_on_device<B: Backend>(x: FloatTensor<B>, dropout: Dropout)
 }
 
 /// The centered rows of `sum`, and the reciprocal of their standard deviation.
-fn standardize<B: Backend>(
-    sum: FloatTensor<B>,
-    epsilon: f64,
-) -> (FloatTensor<B>, FloatTensor<B>) {
+fn standardize<B: Backend>(sum: FloatTensor<B>, epsilon: f64) -> (FloatTensor<B>, FloatTensor<B>) {
     let last = sum.shape().num_dims() - 1;
     let mean = B::float_mean_dim(sum.clone(), last);
     let centered = B::float_sub(sum, mean);
@@ -275,10 +269,8 @@ pub(crate) fn adamw<B: Backend>(
         B::float_mul_scalar(square, (1.0 - config.beta_2).into()),
     );
     let root = B::float_div_scalar(B::float_sqrt(moment_2.clone()), factors.root_correction.into());
-    let direction = B::float_div(
-        moment_1.clone(),
-        B::float_add_scalar(root, config.epsilon.into()),
-    );
+    let direction =
+        B::float_div(moment_1.clone(), B::float_add_scalar(root, config.epsilon.into()));
     let param = B::float_sub(
         B::float_mul_scalar(param, factors.keep.into()),
         B::float_mul_scalar(direction, factors.step_size.into()),

@@ -9,8 +9,8 @@ mod linear;
 mod norm;
 mod simd;
 
-use burn::backend::tensor::FloatTensor;
 use burn::backend::Flex;
+use burn::backend::tensor::FloatTensor;
 use burn::tensor::{DType, Shape};
 use burn_flex::FlexTensor;
 

@@ -38,7 +38,8 @@ impl LearningRateConfig {
     }
 
     fn factor(&self, step: u64) -> f64 {
-        let (step, warmup, total) = (step as f64, self.warmup_steps as f64, self.total_steps as f64);
+        let (step, warmup, total) =
+            (step as f64, self.warmup_steps as f64, self.total_steps as f64);
         if step < warmup {
             return step / warmup.max(1.0);
         }

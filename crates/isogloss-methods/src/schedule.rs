@@ -60,11 +60,7 @@ impl Schedule for FreezeConfig {
 /// Marks the parameters of `module` that every schedule lets change at this moment.
 ///
 /// Dropout stays as it is: only whether a parameter requires a gradient is set.
-pub fn apply_schedules<M: Module>(
-    module: M,
-    schedules: &[Box<dyn Schedule>],
-    moment: Moment,
-) -> M {
+pub fn apply_schedules<M: Module>(module: M, schedules: &[Box<dyn Schedule>], moment: Moment) -> M {
     if schedules.is_empty() {
         return module;
     }

@@ -71,7 +71,9 @@ impl EncoderConfig {
         }
         if self.num_hidden_layers > MAX_LAYERS {
             let found = self.num_hidden_layers;
-            return Err(format!("field \"num_hidden_layers\": expected at most {MAX_LAYERS}, found {found}"));
+            return Err(format!(
+                "field \"num_hidden_layers\": expected at most {MAX_LAYERS}, found {found}"
+            ));
         }
         if self.pad_token_id as usize >= self.vocab_size {
             return Err(format!(

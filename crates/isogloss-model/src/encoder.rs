@@ -6,7 +6,9 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor};
-use isogloss_kernels::{Dropout, attention, dropout, dropout_add_layer_norm, gelu, linear, split_seed};
+use isogloss_kernels::{
+    Dropout, attention, dropout, dropout_add_layer_norm, gelu, linear, split_seed,
+};
 
 use crate::params::Builder;
 use crate::{EncoderConfig, Init, ModelInput, ParamSource, Tokens};
@@ -148,8 +150,8 @@ impl Embeddings {
         };
         let token = table("token", config.vocab_size);
         let position = table("position", config.max_position_embeddings);
-        let token_type = (config.type_vocab_size > 0)
-            .then(|| table("token_type", config.type_vocab_size));
+        let token_type =
+            (config.type_vocab_size > 0).then(|| table("token_type", config.type_vocab_size));
         Self { token, position, token_type, norm: Norm::init("embeddings.norm", width, builder) }
     }
 

@@ -1,8 +1,8 @@
 //! What turns hidden states into logits.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
 use burn::tensor::activation::{relu, tanh};
+use burn::tensor::{Device, Tensor};
 use isogloss_kernels::dropout;
 
 use crate::encoder::{Dense, Draws, EncoderOutput};

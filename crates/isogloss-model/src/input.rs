@@ -64,7 +64,11 @@ impl EncoderConfig {
         }
         if seq_len == 0 || !expected.is_multiple_of(seq_len) {
             let expected = expected.next_multiple_of(seq_len.max(1));
-            return Err(InputError::Length { field: "input_ids", expected, found: input_ids.len() });
+            return Err(InputError::Length {
+                field: "input_ids",
+                expected,
+                found: input_ids.len(),
+            });
         }
         if seq_len > self.max_tokens() {
             return Err(InputError::TooLong { found: seq_len, max: self.max_tokens() });
@@ -85,9 +89,8 @@ impl EncoderConfig {
         };
 
         let shape = [expected / seq_len, seq_len];
-        let int = |values: Vec<i32>| {
-            Tensor::<2, Int>::from_data(TensorData::new(values, shape), device)
-        };
+        let int =
+            |values: Vec<i32>| Tensor::<2, Int>::from_data(TensorData::new(values, shape), device);
         let mask: Vec<f32> = attention_mask.iter().map(|real| f32::from(*real != 0)).collect();
         Ok(ModelInput {
             tokens: Tokens::Ids(int(input_ids.to_vec())),

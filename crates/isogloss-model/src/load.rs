@@ -154,8 +154,9 @@ impl FileParams {
             return self.first_present([key.clone(), bare.to_owned()]);
         }
         let key = self.family.encoder_key(path);
-        let legacy =
-            key.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+        let legacy = key
+            .replace("LayerNorm.weight", "LayerNorm.gamma")
+            .replace("LayerNorm.bias", "LayerNorm.beta");
         let prefix = self.family.prefix();
         let candidates = [format!("{prefix}{key}"), key, format!("{prefix}{legacy}"), legacy];
         self.first_present(candidates)

@@ -99,11 +99,16 @@ pub fn write_safetensors(path: &Path, params: Vec<NamedParam>) -> Result<(), Sav
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let tensors = params.into_iter().map(|param| (param.path.clone(), Lazy(param)));
     let io = |source| SaveError { path: path.to_owned(), source };
+    // The crate moves a private file into place; whoever may read other files may read this one.
+    let permissions =
+        File::create(path).and_then(|file| file.metadata()).map_err(io)?.permissions();
     safetensors::serialize_to_file(tensors, Some(metadata), path).map_err(|error| match error {
         SafeTensorError::IoError(source) => io(source),
         other => io(std::io::Error::other(other)),
     })?;
-    File::open(path).and_then(|file| file.sync_all()).map_err(io)
+    File::open(path)
+        .and_then(|file| file.set_permissions(permissions).and_then(|()| file.sync_all()))
+        .map_err(io)
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), SaveError> {

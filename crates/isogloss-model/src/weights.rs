@@ -6,7 +6,8 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
-use safetensors::tensor::Metadata;
+use safetensors::tensor::TensorInfo;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::{LoadError, LoadFault};
@@ -29,7 +30,7 @@ struct WeightFile {
 
 #[derive(Debug)]
 enum Content {
-    Safetensors { file: File, metadata: Metadata, data_start: u64 },
+    Safetensors { file: File, tensors: BTreeMap<String, TensorInfo>, data_start: u64 },
     Pytorch(pytorch_reader::PytorchReader),
 }
 
@@ -83,7 +84,7 @@ impl WeightFiles {
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
         let file = &self.files[*self.index.get(name)?];
         match &file.content {
-            Content::Safetensors { metadata, .. } => Some(metadata.info(name)?.shape.clone()),
+            Content::Safetensors { tensors, .. } => Some(tensors.get(name)?.shape.clone()),
             Content::Pytorch(reader) => Some(reader.get(name)?.shape().to_vec()),
         }
     }
@@ -116,8 +117,8 @@ fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<Strin
 /// The files that an index names, in order, each once.
 fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let damaged = |problem: String| LoadError::Damaged { path: index.to_owned(), problem };
-    let bytes = std::fs::read(index)
-        .map_err(|source| LoadError::Io { path: index.to_owned(), source })?;
+    let bytes =
+        std::fs::read(index).map_err(|source| LoadError::Io { path: index.to_owned(), source })?;
     let json: Value = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
     let map = json.get("weight_map").and_then(Value::as_object);
     let map = map.ok_or_else(|| damaged("no object \"weight_map\"".to_owned()))?;
@@ -125,7 +126,9 @@ fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, LoadError> {
     for (tensor, file) in map {
         let name = file.as_str().filter(|name| is_file_name(name));
         let file = name.ok_or_else(|| {
-            damaged(format!("tensor \"{tensor}\": expected the name of a file beside it, found {file}"))
+            damaged(format!(
+                "tensor \"{tensor}\": expected the name of a file beside it, found {file}"
+            ))
         })?;
         names.insert(file);
     }
@@ -149,7 +152,7 @@ impl WeightFile {
 
     fn names(&self) -> Vec<String> {
         match &self.content {
-            Content::Safetensors { metadata, .. } => metadata.offset_keys(),
+            Content::Safetensors { tensors, .. } => tensors.keys().cloned().collect(),
             Content::Pytorch(reader) => reader.keys(),
         }
     }
@@ -162,8 +165,8 @@ impl WeightFile {
             problem,
         };
         let (found, dtype) = match &self.content {
-            Content::Safetensors { metadata, .. } => {
-                let info = metadata.info(name).expect("the index was made from these names");
+            Content::Safetensors { tensors, .. } => {
+                let info = tensors.get(name).expect("the index was made from these names");
                 (info.shape.clone(), format!("{:?}", info.dtype))
             }
             Content::Pytorch(reader) => {
@@ -176,9 +179,8 @@ impl WeightFile {
             return Err(LoadFault::Shape { path, tensor, expected, found });
         }
         let bytes = match &mut self.content {
-            Content::Safetensors { file, metadata, data_start } => {
-                let info = metadata.info(name).expect("looked up above");
-                let (start, end) = info.data_offsets;
+            Content::Safetensors { file, tensors, data_start } => {
+                let (start, end) = tensors.get(name).expect("looked up above").data_offsets;
                 let mut bytes = vec![0; end - start];
                 file.seek(SeekFrom::Start(*data_start + start as u64))
                     .and_then(|_| file.read_exact(&mut bytes))
@@ -210,30 +212,52 @@ fn open_safetensors(path: &Path) -> Result<Content, LoadError> {
         _ => io(error),
     })?;
     let header_len = u64::from_le_bytes(header_len);
-    let data_start = header_len.checked_add(8).filter(|start| *start <= file_len).ok_or_else(|| {
-        damaged(format!("truncated: a header of {header_len} bytes in a file of {file_len}"))
-    })?;
+    let data_start =
+        header_len.checked_add(8).filter(|start| *start <= file_len).ok_or_else(|| {
+            damaged(format!("truncated: a header of {header_len} bytes in a file of {file_len}"))
+        })?;
     let mut header = vec![0; (data_start - 8) as usize];
     file.read_exact(&mut header).map_err(io)?;
-    let metadata: Metadata =
-        serde_json::from_slice(&header).map_err(|error| damaged(format!("header: {error}")))?;
-
-    let mut data_len = 0;
-    for (name, info) in metadata.tensors() {
-        let n_bits = n_elements(&info.shape).and_then(|n| n.checked_mul(info.dtype.bitsize()));
-        let (start, end) = info.data_offsets;
-        let len = end.checked_sub(start).and_then(|len| len.checked_mul(8));
-        if len.is_none() || n_bits != len {
-            return Err(damaged(format!("tensor \"{name}\": its bytes do not fit its shape")));
-        }
-        data_len = data_len.max(end as u64);
-    }
-    let expected = data_start.saturating_add(data_len);
+    let (tensors, data_len) = read_header(&header).map_err(damaged)?;
+    let expected = data_start.saturating_add(data_len as u64);
     if expected != file_len {
         let truncated = if file_len < expected { "truncated: " } else { "" };
         return Err(damaged(format!("{truncated}expected {expected} bytes, found {file_len}")));
     }
-    Ok(Content::Safetensors { file, metadata, data_start })
+    Ok(Content::Safetensors { file, tensors, data_start })
+}
+
+/// The tensors that a header lists, and the bytes that they take together.
+///
+/// This is stricter than the header's JSON, as the format asks: each tensor begins where another
+/// ends, and has as many bytes as its shape needs.
+fn read_header(header: &[u8]) -> Result<(BTreeMap<String, TensorInfo>, usize), String> {
+    let mut fields: BTreeMap<String, Value> =
+        serde_json::from_slice(header).map_err(|error| format!("header: {error}"))?;
+    fields.remove("__metadata__");
+    let tensors = fields.into_iter().map(|(name, info)| match TensorInfo::deserialize(info) {
+        Ok(info) => Ok((name, info)),
+        Err(error) => Err(format!("tensor \"{name}\": {error}")),
+    });
+    let tensors = tensors.collect::<Result<BTreeMap<_, _>, _>>()?;
+
+    let mut in_order: Vec<_> = tensors.iter().collect();
+    in_order.sort_by_key(|(_, info)| info.data_offsets);
+    let mut data_len = 0;
+    for (name, info) in in_order {
+        let (start, end) = info.data_offsets;
+        if start != data_len {
+            let problem = format!("its bytes begin at {start}, those before it end at {data_len}");
+            return Err(format!("tensor \"{name}\": {problem}"));
+        }
+        let n_bits = n_elements(&info.shape).and_then(|n| n.checked_mul(info.dtype.bitsize()));
+        let len = end.checked_sub(start).and_then(|len| len.checked_mul(8));
+        if len.is_none() || n_bits != len {
+            return Err(format!("tensor \"{name}\": its bytes do not fit its shape"));
+        }
+        data_len = end;
+    }
+    Ok((tensors, data_len))
 }
 
 fn open_pytorch(path: &Path) -> Result<Content, LoadError> {

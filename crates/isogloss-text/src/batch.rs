@@ -45,11 +45,19 @@ impl TokenBatch {
     ///
     /// # Errors
     /// [`TextError::IndexCount`] if there is not one index for each feature, [`TextError::MixedTargets`] if the targets are of different kinds.
-    pub fn collate(features: &[&Features], indices: Vec<usize>, pad_id: u32) -> Result<Self, TextError> {
+    pub fn collate(
+        features: &[&Features],
+        indices: Vec<usize>,
+        pad_id: u32,
+    ) -> Result<Self, TextError> {
         if features.len() != indices.len() {
-            return Err(TextError::IndexCount { n_features: features.len(), n_indices: indices.len() });
+            return Err(TextError::IndexCount {
+                n_features: features.len(),
+                n_indices: indices.len(),
+            });
         }
-        let ids: Vec<&[u32]> = features.iter().map(|features| features.input.ids.as_slice()).collect();
+        let ids: Vec<&[u32]> =
+            features.iter().map(|features| features.input.ids.as_slice()).collect();
         let mut batch = Self::from_ids(&ids, pad_id);
         batch.indices = indices;
         batch.token_type_ids = padded(
@@ -58,8 +66,10 @@ impl TokenBatch {
             0,
         );
 
-        let classes: Option<Vec<i32>> = features.iter().map(|features| features.target.class()).collect();
-        let tokens: Option<Vec<&[i32]>> = features.iter().map(|features| features.target.tokens()).collect();
+        let classes: Option<Vec<i32>> =
+            features.iter().map(|features| features.target.class()).collect();
+        let tokens: Option<Vec<&[i32]>> =
+            features.iter().map(|features| features.target.tokens()).collect();
         batch.targets = match (classes, tokens) {
             _ if features.iter().all(|features| features.target == Target::None) => Targets::None,
             (Some(classes), _) => Targets::Classes(classes),
@@ -87,7 +97,11 @@ impl TokenBatch {
         Self {
             n: rows.len(),
             seq_len,
-            input_ids: padded(rows.iter().map(|row| row.iter().map(|&id| to_i32(id))), seq_len, to_i32(pad_id)),
+            input_ids: padded(
+                rows.iter().map(|row| row.iter().map(|&id| to_i32(id))),
+                seq_len,
+                to_i32(pad_id),
+            ),
             attention_mask: padded(rows.iter().map(|row| row.iter().map(|_| 1)), seq_len, 0),
             token_type_ids: vec![0; rows.len() * seq_len],
             targets: Targets::None,
@@ -113,7 +127,11 @@ impl Target {
 }
 
 /// The rows one after the other, each filled up, or cut, to `seq_len`.
-fn padded<T: Copy>(rows: impl Iterator<Item = impl Iterator<Item = T>>, seq_len: usize, pad: T) -> Vec<T> {
+fn padded<T: Copy>(
+    rows: impl Iterator<Item = impl Iterator<Item = T>>,
+    seq_len: usize,
+    pad: T,
+) -> Vec<T> {
     rows.flat_map(|row| row.chain(std::iter::repeat(pad)).take(seq_len)).collect()
 }
 
@@ -135,25 +153,40 @@ mod tests {
 
     #[test]
     fn labels_are_padded_with_the_ignored_index() {
-        let (long, short) = (features(&[5, 6, 7], Target::Tokens(vec![-100, 2, 3])), features(&[8], Target::Tokens(vec![4])));
+        let (long, short) = (
+            features(&[5, 6, 7], Target::Tokens(vec![-100, 2, 3])),
+            features(&[8], Target::Tokens(vec![4])),
+        );
         let batch = TokenBatch::collate(&[&short, &long], vec![9, 3], 1).unwrap();
         assert_eq!(batch.input_ids, [8, 1, 1, 5, 6, 7]);
         assert_eq!(batch.token_type_ids, [1, 0, 0, 1, 1, 1]);
-        assert_eq!(batch.targets, Targets::Tokens(vec![4, IGNORE_INDEX, IGNORE_INDEX, IGNORE_INDEX, 2, 3]));
+        assert_eq!(
+            batch.targets,
+            Targets::Tokens(vec![4, IGNORE_INDEX, IGNORE_INDEX, IGNORE_INDEX, 2, 3])
+        );
         assert_eq!(batch.indices, [9, 3]);
     }
 
     #[test]
     fn classes_are_one_each() {
         let (a, b) = (features(&[5], Target::Class(3)), features(&[6], Target::Class(0)));
-        assert_eq!(TokenBatch::collate(&[&a, &b], vec![0, 1], 1).unwrap().targets, Targets::Classes(vec![3, 0]));
+        assert_eq!(
+            TokenBatch::collate(&[&a, &b], vec![0, 1], 1).unwrap().targets,
+            Targets::Classes(vec![3, 0])
+        );
     }
 
     #[test]
     fn features_that_do_not_belong_together_are_refused() {
         let (a, b) = (features(&[5], Target::Class(3)), features(&[6], Target::None));
-        assert!(matches!(TokenBatch::collate(&[&a, &b], vec![0, 1], 1), Err(TextError::MixedTargets)));
-        assert!(matches!(TokenBatch::collate(&[&a], vec![], 1), Err(TextError::IndexCount { n_features: 1, n_indices: 0 })));
+        assert!(matches!(
+            TokenBatch::collate(&[&a, &b], vec![0, 1], 1),
+            Err(TextError::MixedTargets)
+        ));
+        assert!(matches!(
+            TokenBatch::collate(&[&a], vec![], 1),
+            Err(TextError::IndexCount { n_features: 1, n_indices: 0 })
+        ));
     }
 
     #[test]

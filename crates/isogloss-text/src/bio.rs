@@ -144,7 +144,10 @@ mod tests {
     #[test]
     fn words_are_counted_in_characters() {
         // Two regional indicators make one flag, e and U+0301 make one letter: each is two characters.
-        assert_eq!(whitespace_words("🇩🇪 e\u{301}t\u{3000}打开 灯\n"), [(0, 2), (3, 6), (7, 9), (10, 11)]);
+        assert_eq!(
+            whitespace_words("🇩🇪 e\u{301}t\u{3000}打开 灯\n"),
+            [(0, 2), (3, 6), (7, 9), (10, 11)]
+        );
         assert_eq!(whitespace_words(" \t"), []);
     }
 

@@ -201,6 +201,10 @@ pub enum LineProblem {
         found: &'static str,
     },
 
+    /// A line without anything stands between rows.
+    #[error("empty line")]
+    EmptyLine,
+
     /// A field that must hold text holds none.
     #[error("empty {field:?}")]
     EmptyField {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use tokenizers::parallelism::MaybeParallelRefIterator as _;
 
 use crate::{
-    Bio, Content, Encoded, Example, IGNORE_INDEX, LabelSet, TextError, Tokenizer, bio_labels, whitespace_words,
+    Bio, Content, Encoded, Example, IGNORE_INDEX, LabelSet, TextError, Tokenizer, bio_labels,
+    whitespace_words,
 };
 
 /// One example as a model takes it.
@@ -122,7 +123,9 @@ pub fn featurize_classification(
             Content::Text { text, pair, label, .. } => {
                 (tokenizer.encode(text, pair.as_deref(), options.max_length)?, label.as_deref())
             }
-            Content::Words { words, .. } => (tokenizer.encode_words(words, options.max_length)?, None),
+            Content::Words { words, .. } => {
+                (tokenizer.encode_words(words, options.max_length)?, None)
+            }
         };
         let target = match (labels, label) {
             (None, _) => Target::None,
@@ -165,7 +168,8 @@ pub fn featurize_tagging(
         (Content::Words { words, tags }, _) => from_words(example, words, tags),
         (Content::Text { text, slots, .. }, TagUnits::Word) => {
             let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-            let tags: Vec<String> = bio_labels(&whitespace_words(text), slots).iter().map(Bio::to_string).collect();
+            let tags: Vec<String> =
+                bio_labels(&whitespace_words(text), slots).iter().map(Bio::to_string).collect();
             from_words(example, &words, &tags)
         }
         (Content::Text { text, slots, .. }, TagUnits::Subword) => {
@@ -176,7 +180,11 @@ pub fn featurize_tagging(
             let spans = tokenizer.spans(&input, text);
             let tags = bio_labels(&spans, slots);
             let label = |(&(start, end), tag): (&(usize, usize), &Bio)| {
-                if start == end { Ok(IGNORE_INDEX) } else { known(labels, &tag.to_string(), example).map(token_label) }
+                if start == end {
+                    Ok(IGNORE_INDEX)
+                } else {
+                    known(labels, &tag.to_string(), example).map(token_label)
+                }
             };
             let target = spans.iter().zip(&tags).map(label).collect::<Result<_, _>>()?;
             Ok((Features { input, target: Target::Tokens(target) }, 0))
@@ -241,7 +249,8 @@ fn featurize(
             Ok((features, n_words_lost)) => {
                 let report = &mut featurized.truncation;
                 report.n_truncated += usize::from(features.input.n_truncated > 0);
-                report.longest = report.longest.max(features.input.len() + features.input.n_truncated);
+                report.longest =
+                    report.longest.max(features.input.len() + features.input.n_truncated);
                 report.n_words_lost += n_words_lost;
                 featurized.features.push(features);
                 featurized.kept.push(idx);
@@ -257,23 +266,39 @@ fn featurize(
 
 #[cfg(test)]
 mod tests {
-    use super::{FeatureOptions, Featurized, TagUnits, Target, Unseen, featurize_classification, featurize_tagging};
+    use super::{
+        FeatureOptions, Featurized, TagUnits, Target, Unseen, featurize_classification,
+        featurize_tagging,
+    };
     use crate::tokenizer::tests::unigram;
     use crate::{Example, Format, LabelSet, ReadOptions, TextError, read_examples};
 
     const X: i32 = crate::IGNORE_INDEX;
 
     fn jsonl(data: &str) -> Vec<Example> {
-        read_examples(data.as_bytes(), "de.jsonl".as_ref(), &ReadOptions::new(Format::Jsonl)).unwrap()
+        read_examples(data.as_bytes(), "de.jsonl".as_ref(), &ReadOptions::new(Format::Jsonl))
+            .unwrap()
     }
 
     fn conll(data: &str) -> Vec<Example> {
-        read_examples(data.as_bytes(), "de.conll".as_ref(), &ReadOptions::new(Format::Conll)).unwrap()
+        read_examples(data.as_bytes(), "de.conll".as_ref(), &ReadOptions::new(Format::Conll))
+            .unwrap()
     }
 
-    fn tag(examples: &[Example], names: &[&str], units: TagUnits, max_length: usize) -> Result<Featurized, TextError> {
+    fn tag(
+        examples: &[Example],
+        names: &[&str],
+        units: TagUnits,
+        max_length: usize,
+    ) -> Result<Featurized, TextError> {
         let labels = LabelSet::new(names.iter().copied()).unwrap();
-        featurize_tagging(&unigram(), examples, Some(&labels), units, &FeatureOptions::new(max_length))
+        featurize_tagging(
+            &unigram(),
+            examples,
+            Some(&labels),
+            units,
+            &FeatureOptions::new(max_length),
+        )
     }
 
     fn tokens(featurized: &Featurized) -> &[i32] {
@@ -285,17 +310,22 @@ mod tests {
 
     #[test]
     fn an_unseen_class_is_an_error_or_is_counted() {
-        let examples = jsonl("{\"text\": \"an\", \"label\": \"on\"}\n{\"text\": \"aus\", \"label\": \"of\"}\n{\"text\": \"an\", \"label\": \"off\"}");
+        let examples = jsonl(
+            "{\"text\": \"an\", \"label\": \"on\"}\n{\"text\": \"aus\", \"label\": \"of\"}\n{\"text\": \"an\", \"label\": \"off\"}",
+        );
         let labels = LabelSet::new(["off", "on"]).unwrap();
         let options = FeatureOptions::new(8);
-        let error = featurize_classification(&unigram(), &examples, Some(&labels), &options).unwrap_err();
+        let error =
+            featurize_classification(&unigram(), &examples, Some(&labels), &options).unwrap_err();
         assert_eq!(error.to_string(), "de.jsonl:2: unknown label \"of\", did you mean \"off\"?");
 
         let skipping = options.with_unseen(Unseen::Skip);
-        let featurized = featurize_classification(&unigram(), &examples, Some(&labels), &skipping).unwrap();
+        let featurized =
+            featurize_classification(&unigram(), &examples, Some(&labels), &skipping).unwrap();
         assert_eq!(featurized.kept, [0, 2]);
         assert_eq!(featurized.skipped.into_iter().collect::<Vec<_>>(), [("of".to_owned(), 1)]);
-        let targets: Vec<_> = featurized.features.into_iter().map(|features| features.target).collect();
+        let targets: Vec<_> =
+            featurized.features.into_iter().map(|features| features.target).collect();
         assert_eq!(targets, [Target::Class(1), Target::Class(0)]);
     }
 
@@ -304,7 +334,8 @@ mod tests {
         let examples = jsonl("{\"text\": \"an\"}");
         let options = FeatureOptions::new(8);
         let labels = LabelSet::new(["on"]).unwrap();
-        let error = featurize_classification(&unigram(), &examples, Some(&labels), &options).unwrap_err();
+        let error =
+            featurize_classification(&unigram(), &examples, Some(&labels), &options).unwrap_err();
         assert_eq!(error.to_string(), "de.jsonl:1: no field \"label\"");
         let featurized = featurize_classification(&unigram(), &examples, None, &options).unwrap();
         assert_eq!(featurized.features[0].target, Target::None);
@@ -313,10 +344,18 @@ mod tests {
     #[test]
     fn words_carry_their_tag_on_their_first_token() {
         // <s> ▁Licht ▁W ohn ▁aus </s>
-        let examples = jsonl(r#"{"text": "Licht Wohn aus", "slots": [{"start": 6, "end": 10, "slot": "area"}]}"#);
+        let examples = jsonl(
+            r#"{"text": "Licht Wohn aus", "slots": [{"start": 6, "end": 10, "slot": "area"}]}"#,
+        );
         let names = ["B-area", "I-area", "O"];
-        assert_eq!(tokens(&tag(&examples, &names, TagUnits::Word, 16).unwrap()), [X, 2, 0, X, 2, X]);
-        assert_eq!(tokens(&tag(&examples, &names, TagUnits::Subword, 16).unwrap()), [X, 2, 0, 1, 2, X]);
+        assert_eq!(
+            tokens(&tag(&examples, &names, TagUnits::Word, 16).unwrap()),
+            [X, 2, 0, X, 2, X]
+        );
+        assert_eq!(
+            tokens(&tag(&examples, &names, TagUnits::Subword, 16).unwrap()),
+            [X, 2, 0, 1, 2, X]
+        );
     }
 
     #[test]
@@ -324,13 +363,18 @@ mod tests {
         let examples = conll("Licht O\nWohn B-area\n");
         let names = ["B-area", "I-area", "O"];
         assert_eq!(tokens(&tag(&examples, &names, TagUnits::Word, 16).unwrap()), [X, 2, 0, X, X]);
-        assert_eq!(tokens(&tag(&examples, &names, TagUnits::Subword, 16).unwrap()), [X, 2, 0, 1, X]);
+        assert_eq!(
+            tokens(&tag(&examples, &names, TagUnits::Subword, 16).unwrap()),
+            [X, 2, 0, 1, X]
+        );
     }
 
     #[test]
     fn subwords_label_text_without_spaces() {
         // <s> ▁ 打开 灯 </s>: the lone mark of the start stands for no character.
-        let examples = jsonl(r#"{"text": "打开灯", "slots": [{"start": 0, "end": 2, "slot": "do"}, {"start": 2, "end": 3, "slot": "what"}]}"#);
+        let examples = jsonl(
+            r#"{"text": "打开灯", "slots": [{"start": 0, "end": 2, "slot": "do"}, {"start": 2, "end": 3, "slot": "what"}]}"#,
+        );
         let featurized = tag(&examples, &["B-do", "B-what", "O"], TagUnits::Subword, 16).unwrap();
         assert_eq!(tokens(&featurized), [X, X, 0, 1, X]);
     }
@@ -348,6 +392,9 @@ mod tests {
     fn an_unseen_tag_names_the_sentence() {
         let examples = conll("aus O\n\nLicht O\nWohn B-arae\n");
         let error = tag(&examples, &["B-area", "O"], TagUnits::Word, 8).unwrap_err();
-        assert_eq!(error.to_string(), "de.conll:3: unknown label \"B-arae\", did you mean \"B-area\"?");
+        assert_eq!(
+            error.to_string(),
+            "de.conll:3: unknown label \"B-arae\", did you mean \"B-area\"?"
+        );
     }
 }

@@ -33,7 +33,8 @@ impl LabelSet {
         let mut labels = Self::default();
         for name in names {
             let name = name.into();
-            let id = u32::try_from(labels.names.len()).expect("label names fit in memory, so their ids fit in u32");
+            let id = u32::try_from(labels.names.len())
+                .expect("label names fit in memory, so their ids fit in u32");
             if labels.ids.insert(name.clone(), id).is_some() {
                 return Err(TextError::DuplicateLabel { label: name });
             }
@@ -144,12 +145,22 @@ mod tests {
     }
 
     fn text(label: Option<&str>, slots: Vec<Slot>) -> Example {
-        example(Content::Text { text: "on".into(), pair: None, label: label.map(Into::into), slots })
+        example(Content::Text {
+            text: "on".into(),
+            pair: None,
+            label: label.map(Into::into),
+            slots,
+        })
     }
 
     #[test]
     fn classes_are_sorted_and_unlabeled_examples_add_none() {
-        let examples = [text(Some("b"), vec![]), text(None, vec![]), text(Some("a"), vec![]), text(Some("b"), vec![])];
+        let examples = [
+            text(Some("b"), vec![]),
+            text(None, vec![]),
+            text(Some("a"), vec![]),
+            text(Some("b"), vec![]),
+        ];
         assert_eq!(LabelSet::classes(&examples).names(), ["a", "b"]);
     }
 

@@ -116,7 +116,9 @@ mod tests {
 
     #[test]
     fn malformed_tags_are_refused() {
-        for tag in ["", "e", "en_US", "en-", "-en", "en--US", "123", "de-DE!", "français", "abcdefghi"] {
+        for tag in
+            ["", "e", "en_US", "en-", "-en", "en--US", "123", "de-DE!", "français", "abcdefghi"]
+        {
             assert!(tag.parse::<Language>().is_err(), "{tag:?} was taken");
         }
     }

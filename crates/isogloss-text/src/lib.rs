@@ -49,11 +49,13 @@ pub use encoded::Encoded;
 pub use error::{LineProblem, TextError};
 pub use example::{Content, Example, Origin, SentencePair, Slot};
 pub use features::{
-    FeatureOptions, Features, Featurized, TagUnits, Target, TruncationReport, Unseen, featurize_classification,
-    featurize_tagging,
+    FeatureOptions, Features, Featurized, TagUnits, Target, TruncationReport, Unseen,
+    featurize_classification, featurize_tagging,
 };
 pub use labels::LabelSet;
 pub use language::Language;
 pub use order::{BatchOrder, sequential_by_length};
-pub use reader::{Columns, Format, ReadOptions, read_examples, read_file, read_pair_file, read_pairs};
+pub use reader::{
+    Columns, Format, ReadOptions, read_examples, read_file, read_pair_file, read_pairs,
+};
 pub use tokenizer::Tokenizer;

@@ -4,10 +4,14 @@
 const LEAST_SIMILARITY: f64 = 0.5;
 
 /// The other name that is most like `wanted`, the first on a tie, if any is like it at all.
-pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn nearest<'a>(
+    wanted: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
     let mut best: Option<(f64, &str)> = None;
     for name in names.into_iter().filter(|&name| name != wanted) {
-        let similarity = strsim::normalized_damerau_levenshtein(&wanted.to_lowercase(), &name.to_lowercase());
+        let similarity =
+            strsim::normalized_damerau_levenshtein(&wanted.to_lowercase(), &name.to_lowercase());
         if similarity >= LEAST_SIMILARITY && best.is_none_or(|(most, _)| similarity > most) {
             best = Some((similarity, name));
         }

@@ -38,7 +38,13 @@ impl BatchOrder {
     /// assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
     /// assert_eq!(batches, BatchOrder::Shuffled.epoch(&[4, 7, 5], 2, 42, 0));
     /// ```
-    pub fn epoch(&self, lengths: &[usize], batch_size: usize, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
+    pub fn epoch(
+        &self,
+        lengths: &[usize],
+        batch_size: usize,
+        seed: u64,
+        epoch: u64,
+    ) -> Vec<Vec<usize>> {
         let batch_size = batch_size.max(1);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(epoch);
@@ -47,7 +53,8 @@ impl BatchOrder {
         match self {
             Self::Shuffled => batches(&places, batch_size),
             Self::GroupedByLength => {
-                let n_sorted = (lengths.len() / batch_size / MIN_GROUPS).clamp(1, MAX_SORTED_BATCHES);
+                let n_sorted =
+                    (lengths.len() / batch_size / MIN_GROUPS).clamp(1, MAX_SORTED_BATCHES);
                 for group in places.chunks_mut(n_sorted.saturating_mul(batch_size)) {
                     longest_first(group, lengths);
                 }

@@ -2,7 +2,8 @@
 //!
 //! The readers take any byte stream and a path that names it in messages, so they work where there is no file system.
 //! Only [`read_file`] and [`read_pair_file`] open files.
-//! A byte order mark, CRLF line ends and blank lines between rows are accepted everywhere; the first faulty line ends the reading with an error that names it.
+//! A byte order mark, CRLF line ends and empty lines at the end are accepted everywhere; an empty line between rows is a fault, but where it ends a sentence.
+//! the first faulty line ends the reading with an error that names it.
 
 mod columns;
 mod conll;
@@ -129,7 +130,11 @@ fn yes() -> bool {
 ///
 /// # Errors
 /// [`TextError`] names the first line that cannot be read; a stream without examples, or without examples of the split asked for, is an error too.
-pub fn read_examples(reader: impl Read, path: &Path, options: &ReadOptions) -> Result<Vec<Example>, TextError> {
+pub fn read_examples(
+    reader: impl Read,
+    path: &Path,
+    options: &ReadOptions,
+) -> Result<Vec<Example>, TextError> {
     let source = Source::read(reader, path)?;
     let examples = match options.format {
         Format::Jsonl => jsonl::read(&source, &options.columns),
@@ -170,7 +175,12 @@ fn open(path: &Path) -> Result<File, TextError> {
     File::open(path).map_err(|source| TextError::Io { path: path.to_owned(), source })
 }
 
-fn keep_split(source: &Source, examples: Vec<Example>, split: &str, field: &str) -> Result<Vec<Example>, TextError> {
+fn keep_split(
+    source: &Source,
+    examples: Vec<Example>,
+    split: &str,
+    field: &str,
+) -> Result<Vec<Example>, TextError> {
     let mut known = BTreeSet::new();
     let mut kept = Vec::new();
     for example in examples {
@@ -184,7 +194,11 @@ fn keep_split(source: &Source, examples: Vec<Example>, split: &str, field: &str)
     }
     if kept.is_empty() {
         let known = known.into_iter().collect();
-        return Err(TextError::MissingSplit { path: source.path.to_path_buf(), split: split.to_owned(), known });
+        return Err(TextError::MissingSplit {
+            path: source.path.to_path_buf(),
+            split: split.to_owned(),
+            known,
+        });
     }
     Ok(kept)
 }
@@ -196,7 +210,8 @@ mod tests {
     use super::{Format, ReadOptions, read_examples, read_file, read_pair_file, read_pairs};
     use crate::TextError;
 
-    const FORMATS: [Format; 5] = [Format::Jsonl, Format::Tsv, Format::Csv, Format::Conll, Format::Conllu];
+    const FORMATS: [Format; 5] =
+        [Format::Jsonl, Format::Tsv, Format::Csv, Format::Conll, Format::Conllu];
 
     fn message(format: Format, data: &[u8]) -> String {
         read_examples(data, "data/de".as_ref(), &ReadOptions::new(format)).unwrap_err().to_string()
@@ -223,11 +238,19 @@ mod tests {
     fn only_the_split_asked_for_is_kept() {
         let data = "text\tsplit\na\ttrain\nb\ttest\nc\ttrain\n";
         let read = |split: &str| {
-            read_examples(data.as_bytes(), "x.tsv".as_ref(), &ReadOptions::new(Format::Tsv).with_split(split))
+            read_examples(
+                data.as_bytes(),
+                "x.tsv".as_ref(),
+                &ReadOptions::new(Format::Tsv).with_split(split),
+            )
         };
-        let lines: Vec<usize> = read("train").unwrap().iter().map(|example| example.origin.line).collect();
+        let lines: Vec<usize> =
+            read("train").unwrap().iter().map(|example| example.origin.line).collect();
         assert_eq!(lines, [2, 4]);
-        assert_eq!(read("dev").unwrap_err().to_string(), r#"x.tsv: no example of split "dev", only of ["test", "train"]"#);
+        assert_eq!(
+            read("dev").unwrap_err().to_string(),
+            r#"x.tsv: no example of split "dev", only of ["test", "train"]"#
+        );
     }
 
     #[test]
@@ -240,8 +263,14 @@ mod tests {
     #[test]
     fn options_refuse_unknown_keys() {
         assert!(serde_json::from_str::<ReadOptions>(r#"{"format": "jsonl"}"#).is_ok());
-        assert!(serde_json::from_str::<ReadOptions>(r#"{"format": "jsonl", "spilt": "train"}"#).is_err());
-        assert!(serde_json::from_str::<ReadOptions>(r#"{"format": "jsonl", "columns": {"txt": "a"}}"#).is_err());
+        assert!(
+            serde_json::from_str::<ReadOptions>(r#"{"format": "jsonl", "spilt": "train"}"#)
+                .is_err()
+        );
+        assert!(
+            serde_json::from_str::<ReadOptions>(r#"{"format": "jsonl", "columns": {"txt": "a"}}"#)
+                .is_err()
+        );
     }
 
     #[test]
@@ -250,7 +279,10 @@ mod tests {
         let path = folder.path().join("de.conll");
         std::fs::write(&path, "Licht O\nan\n").unwrap();
         let error = read_file(&path, &ReadOptions::new(Format::Conll)).unwrap_err();
-        assert_eq!(error.to_string(), format!("{}:2: expected at least 2 columns, found 1", path.display()));
+        assert_eq!(
+            error.to_string(),
+            format!("{}:2: expected at least 2 columns, found 1", path.display())
+        );
         std::fs::write(&path, "yes\tja\n").unwrap();
         assert_eq!(read_pair_file(&path).unwrap()[0].origin.path.as_ref(), path);
     }

@@ -55,24 +55,30 @@ impl Tokenizer {
     /// [`TextError::Tokenizer`] if it is not a tokenizer, or if an id of it does not fit in an `i32`.
     pub fn from_bytes(bytes: &[u8], name: &Path) -> Result<Self, TextError> {
         let fault = |reason: String| TextError::Tokenizer { path: name.to_owned(), reason };
-        let mut file: Value = serde_json::from_slice(bytes).map_err(|error| fault(error.to_string()))?;
+        let mut file: Value =
+            serde_json::from_slice(bytes).map_err(|error| fault(error.to_string()))?;
         if let Some(parts) = file.as_object_mut() {
             for unused in ["truncation", "padding", "decoder"] {
                 parts.remove(unused);
             }
         }
         file.get("normalizer").map_or(Ok(()), check::check_normalizer).map_err(fault)?;
-        let mut inner = tokenizers::Tokenizer::deserialize(&file).map_err(|error| fault(error.to_string()))?;
+        let mut inner =
+            tokenizers::Tokenizer::deserialize(&file).map_err(|error| fault(error.to_string()))?;
         let post_processor = inner.get_post_processor().cloned();
         inner.with_post_processor(None::<PostProcessorWrapper>);
 
         // Pieces may share a name, which the vocabulary then lists once; ids may leave gaps.
         let highest = inner.get_vocab(true).into_values().max();
-        let highest = highest.map_or(Ok(0), i32::try_from).map_err(|_| fault("a token id exceeds 2147483647".into()))?;
+        let highest = highest
+            .map_or(Ok(0), i32::try_from)
+            .map_err(|_| fault("a token id exceeds 2147483647".into()))?;
         let n_ids = usize::try_from(highest).map_or(0, |highest| highest + 1);
         let vocab_size = n_ids.max(inner.get_model().get_vocab_size());
         let mut processors = post_processor.iter();
-        processors.try_for_each(|processor| check::check_post_processor(processor, vocab_size)).map_err(fault)?;
+        processors
+            .try_for_each(|processor| check::check_post_processor(processor, vocab_size))
+            .map_err(fault)?;
         Ok(Self { inner, post_processor, vocab_size })
     }
 
@@ -115,9 +121,16 @@ impl Tokenizer {
     ///
     /// # Errors
     /// [`TextError::MaxLength`] if the special tokens leave no room for text, [`TextError::Encode`] if the tokenizer refuses the text.
-    pub fn encode(&self, text: &str, pair: Option<&str>, max_length: usize) -> Result<Encoded, TextError> {
+    pub fn encode(
+        &self,
+        text: &str,
+        pair: Option<&str>,
+        max_length: usize,
+    ) -> Result<Encoded, TextError> {
         let first = self.tokens(InputSequence::Raw(Cow::Borrowed(text)), text)?;
-        let second = pair.map(|pair| self.tokens(InputSequence::Raw(Cow::Borrowed(pair)), pair)).transpose()?;
+        let second = pair
+            .map(|pair| self.tokens(InputSequence::Raw(Cow::Borrowed(pair)), pair))
+            .transpose()?;
         self.finish(first, second, max_length, text)
     }
 
@@ -149,28 +162,38 @@ impl Tokenizer {
     ///
     /// # Errors
     /// As [`Tokenizer::encode_words`], for one of the sentences that are refused.
-    pub fn encode_words_batch<W>(&self, sentences: &[W], max_length: usize) -> Result<Vec<Encoded>, TextError>
+    pub fn encode_words_batch<W>(
+        &self,
+        sentences: &[W],
+        max_length: usize,
+    ) -> Result<Vec<Encoded>, TextError>
     where
         W: AsRef<[String]> + Sync,
     {
-        sentences.maybe_par_iter().map(|words| self.encode_words(words.as_ref(), max_length)).collect()
+        sentences
+            .maybe_par_iter()
+            .map(|words| self.encode_words(words.as_ref(), max_length))
+            .collect()
     }
 
     /// The visible characters of each token of `text`: its offsets without whitespace at either end.
     ///
     /// Special tokens and tokens that stand for a space alone have no width.
     pub fn spans(&self, encoded: &Encoded, text: &str) -> Vec<(usize, usize)> {
-        let is_space: Vec<bool> = text.chars().map(|c| c.is_whitespace() || c == METASPACE).collect();
+        let is_space: Vec<bool> =
+            text.chars().map(|c| c.is_whitespace() || c == METASPACE).collect();
         let tokens = encoded.ids.iter().zip(&encoded.offsets).zip(&encoded.special);
         tokens
             .map(|((&id, &(start, end)), &special)| {
-                let metaspace_alone = || self.token(id).is_some_and(|token| token.chars().all(|c| c == METASPACE));
+                let metaspace_alone =
+                    || self.token(id).is_some_and(|token| token.chars().all(|c| c == METASPACE));
                 if special || metaspace_alone() {
                     return (start, start);
                 }
                 let spaces = is_space.get(start..end).unwrap_or_default();
                 let n_before = spaces.iter().take_while(|&&space| space).count();
-                let n_after = spaces.iter().skip(n_before).rev().take_while(|&&space| space).count();
+                let n_after =
+                    spaces.iter().skip(n_before).rev().take_while(|&&space| space).count();
                 (start + n_before, end - n_after)
             })
             .collect()
@@ -187,14 +210,21 @@ impl Tokenizer {
         max_length: usize,
         text: &str,
     ) -> Result<Encoded, TextError> {
-        let n_special = self.post_processor.as_ref().map_or(0, |processor| processor.added_tokens(second.is_some()));
+        let n_special = self
+            .post_processor
+            .as_ref()
+            .map_or(0, |processor| processor.added_tokens(second.is_some()));
         if max_length <= n_special {
             return Err(TextError::MaxLength { max_length, n_special });
         }
-        let n_tokens = |first: &Encoding, second: &Option<Encoding>| first.len() + second.as_ref().map_or(0, Encoding::len);
+        let n_tokens = |first: &Encoding, second: &Option<Encoding>| {
+            first.len() + second.as_ref().map_or(0, Encoding::len)
+        };
         let n_before = n_tokens(&first, &second);
-        let params = TruncationParams { max_length: max_length - n_special, ..TruncationParams::default() };
-        (first, second) = truncate_encodings(first, second, &params).map_err(|error| refusal(text, &*error))?;
+        let params =
+            TruncationParams { max_length: max_length - n_special, ..TruncationParams::default() };
+        (first, second) =
+            truncate_encodings(first, second, &params).map_err(|error| refusal(text, &*error))?;
         let n_truncated = n_before - n_tokens(&first, &second);
         // The parts cut off would be joined in every combination.
         first.take_overflowing();
@@ -215,12 +245,15 @@ impl Tokenizer {
 }
 
 fn encoded(encoding: &Encoding, n_truncated: usize) -> Encoded {
-    let special: Vec<bool> = encoding.get_special_tokens_mask().iter().map(|&mask| mask != 0).collect();
+    let special: Vec<bool> =
+        encoding.get_special_tokens_mask().iter().map(|&mask| mask != 0).collect();
     let offsets = encoding.get_offsets().iter().zip(&special);
     Encoded {
         ids: encoding.get_ids().to_vec(),
         type_ids: encoding.get_type_ids().to_vec(),
-        offsets: offsets.map(|(&offsets, &special)| if special { (0, 0) } else { offsets }).collect(),
+        offsets: offsets
+            .map(|(&offsets, &special)| if special { (0, 0) } else { offsets })
+            .collect(),
         word_ids: encoding.get_word_ids().to_vec(),
         special,
         n_truncated,

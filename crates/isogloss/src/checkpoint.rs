@@ -13,9 +13,9 @@ use isogloss_model::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::Error;
 use crate::error::io;
 use crate::run_folder::{RunFolder, remove_folder, replace_folder, write_atomically};
-use crate::Error;
 
 /// Where a run is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -107,8 +107,8 @@ pub(crate) fn read(
     let path = folder.join("state.json");
     let bytes = fs::read(&path).map_err(io(&path))?;
     let damaged = |path, problem| Error::Damaged { path, problem };
-    let state: State = serde_json::from_slice(&bytes)
-        .map_err(|error| damaged(path.clone(), error.to_string()))?;
+    let state: State =
+        serde_json::from_slice(&bytes).map_err(|error| damaged(path.clone(), error.to_string()))?;
     let loaded = load(folder, &HeadChoice::Saved, device)?;
     if loaded.head.as_ref() != Some(head) {
         let problem = "its labels are not those of the training data, which has changed since; use \

@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
 use isogloss_model::{EncoderConfig, ModelInput};
 use isogloss_text::{
     Content, Example, FeatureOptions, Features, Featurized, Format, LabelSet, Language,
     ReadOptions, TextError, TokenBatch, Tokenizer, Unseen, featurize_classification,
     featurize_tagging, read_file,
 };
-use burn::tensor::Device;
 use serde::Serialize;
 
+use crate::Error;
 use crate::error::io;
 use crate::recipe::{Languages, Plan, Recipe, Task};
-use crate::Error;
 
 /// Examples of one language, ready for the model.
 #[derive(Debug)]
@@ -168,9 +168,7 @@ fn featurize(
 ) -> Result<Featurized, TextError> {
     match task {
         Task::Classification {} => featurize_classification(tokenizer, examples, labels, options),
-        Task::Tagging { units } => {
-            featurize_tagging(tokenizer, examples, labels, *units, options)
-        }
+        Task::Tagging { units } => featurize_tagging(tokenizer, examples, labels, *units, options),
     }
 }
 
@@ -202,17 +200,12 @@ impl Reader<'_> {
     fn options(&self, path: &Path, split: &str) -> ReadOptions {
         let data = &self.recipe.data;
         let format = data.format.or_else(|| Format::from_path(path)).unwrap_or(Format::Jsonl);
-        let options = ReadOptions::new(format)
-            .with_columns(data.columns.clone())
-            .with_header(data.header);
+        let options =
+            ReadOptions::new(format).with_columns(data.columns.clone()).with_header(data.header);
         if data.path.contains("{split}") { options } else { options.with_split(split) }
     }
 
-    fn examples(
-        &self,
-        language: &Language,
-        split: &str,
-    ) -> Result<(PathBuf, Vec<Example>), Error> {
+    fn examples(&self, language: &Language, split: &str) -> Result<(PathBuf, Vec<Example>), Error> {
         let path = self.path(language, split);
         let examples = read_file(&path, &self.options(&path, split))?;
         Ok((path, examples))

@@ -112,11 +112,15 @@ impl RunFolder {
         fs::create_dir_all(&self.path).map_err(io(&self.path))?;
         match fs::read_to_string(&recipe_path) {
             Ok(earlier) if earlier == recipe => Ok(()),
-            Ok(_) => Err(Error::OtherRecipe { path: self.path.clone() }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                write_atomically(&recipe_path, recipe.as_bytes())
+            // A run that ended before its first checkpoint has left nothing that a new one could mix
+            // up.
+            Ok(_) if self.status()? != RunStatus::New => {
+                Err(Error::OtherRecipe { path: self.path.clone() })
             }
-            Err(error) => Err(io(recipe_path)(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(io(recipe_path)(error))
+            }
+            Ok(_) | Err(_) => write_atomically(&recipe_path, recipe.as_bytes()),
         }
     }
 
@@ -162,7 +166,6 @@ pub(crate) fn replace_folder(
 ) -> Result<(), Error> {
     let (temporary, old) = (path.with_extension("partial"), path.with_extension("old"));
     recover_folder(path)?;
-    remove_folder(&temporary)?;
     fs::create_dir_all(&temporary).map_err(io(&temporary))?;
     let filled = fill(&temporary);
     if filled.is_err() {
@@ -179,8 +182,10 @@ pub(crate) fn replace_folder(
     remove_folder(&old)
 }
 
-/// Puts back what a crash between the two moves of [`replace_folder`] left aside.
+/// Puts back what a crash between the two moves of [`replace_folder`] left aside, and removes what
+/// one before them left unfinished.
 pub(crate) fn recover_folder(path: &Path) -> Result<(), Error> {
+    remove_folder(&path.with_extension("partial"))?;
     let old = path.with_extension("old");
     if !old.exists() {
         return Ok(());

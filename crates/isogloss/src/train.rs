@@ -9,7 +9,9 @@ use isogloss_kernels::split_seed;
 use isogloss_methods::{
     AdamW, Gradients, LearningRateConfig, Moment, Objective, Schedule, StepInput, apply_schedules,
 };
-use isogloss_model::{HeadChoice, HeadSpec, LoadedModel, Model, Pass, load, named_parameters, save};
+use isogloss_model::{
+    HeadChoice, HeadSpec, LoadedModel, Model, Pass, load, named_parameters, save,
+};
 use isogloss_text::{Targets, TokenBatch, Tokenizer};
 use serde_json::{Value, json};
 
@@ -211,12 +213,8 @@ impl<'a> Trainer<'a> {
             progress.check(&folder, total_steps)?;
         }
 
-        let environment = Environment::new(
-            &options.device_info,
-            recipe.seed,
-            &recipe.model.source,
-            n_parameters,
-        );
+        let environment =
+            Environment::new(&options.device_info, recipe.seed, &recipe.model.source, n_parameters);
         run.write_json("environment.json", &environment)?;
         let log = MetricsLog::open(run.metrics(), progress.log_len)?;
         let rule = format!(

@@ -23,10 +23,9 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
     let mut sets = Vec::new();
     for path in &args.files {
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        let language: Language = stem
-            .unwrap_or_default()
-            .parse()
-            .with_context(|| format!("{}: expected a file named after its language", path.display()))?;
+        let language: Language = stem.unwrap_or_default().parse().with_context(|| {
+            format!("{}: expected a file named after its language", path.display())
+        })?;
         let format = args.format.or_else(|| Format::from_path(path)).ok_or_else(|| {
             anyhow!("{}: the extension does not tell the format; use --format", path.display())
         })?;

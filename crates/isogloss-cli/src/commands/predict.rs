@@ -38,7 +38,9 @@ fn print(predictor: &Predictor, texts: &[String], json: bool) -> anyhow::Result<
             continue;
         }
         match prediction {
-            Prediction::Class { label, probability } => println!("{label}\t{probability:.4}\t{text}"),
+            Prediction::Class { label, probability } => {
+                println!("{label}\t{probability:.4}\t{text}")
+            }
             Prediction::Tokens(tokens) => {
                 let part = |start: usize, end: usize| -> String {
                     text.chars().skip(start).take(end - start).collect()

@@ -33,7 +33,8 @@ pub(crate) fn run(args: &SweepArgs) -> anyhow::Result<End> {
             return Ok(End::Stopped);
         };
         if args.run.json {
-            let line = json!({ "event": "results", "recipe": name, "seed": seed, "results": results });
+            let line =
+                json!({ "event": "results", "recipe": name, "seed": seed, "results": results });
             println!("{line}");
         }
         done.entry(name).or_default().push(results);

@@ -105,7 +105,13 @@ pub(super) fn forward(inputs: AttentionInputs<Flex>) -> (FlexTensor, FlexTensor)
                         }
                     });
                     let context = &mut context[head * layout.width..];
-                    multiply(context, hidden, layout.scores(scores), layout.head(value, head), PLAIN);
+                    multiply(
+                        context,
+                        hidden,
+                        layout.scores(scores),
+                        layout.head(value, head),
+                        PLAIN,
+                    );
                 }
             },
         );
@@ -165,7 +171,13 @@ pub(super) fn backward(
                     let grads = layout.head(grad, head);
 
                     let keys = layout.head(key, head);
-                    multiply(probs, seq, layout.head(query, head), keys.transposed(), layout.scaled());
+                    multiply(
+                        probs,
+                        seq,
+                        layout.head(query, head),
+                        keys.transposed(),
+                        layout.scaled(),
+                    );
                     vectorized(|| {
                         for (row, normalizer) in probs.chunks_mut(seq).zip(normalizers) {
                             for (score, bias) in row.iter_mut().zip(bias) {

@@ -30,7 +30,8 @@ impl CrossEntropyConfig {
 
     pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
         let valid = (0.0..1.0).contains(&self.label_smoothing);
-        let fault = || ("label_smoothing", format!("expected [0, 1), found {}", self.label_smoothing));
+        let fault =
+            || ("label_smoothing", format!("expected [0, 1), found {}", self.label_smoothing));
         (!valid).then(fault).into_iter().collect()
     }
 }
@@ -76,7 +77,8 @@ mod tests {
 
     fn loss(targets: [i64; 3], smoothing: f64) -> f32 {
         let device = Device::flex();
-        let logits = Tensor::from_floats([[0.0, 2f32.ln()], [3f32.ln(), 0.0], [9.0, -9.0]], &device);
+        let logits =
+            Tensor::from_floats([[0.0, 2f32.ln()], [3f32.ln(), 0.0], [9.0, -9.0]], &device);
         let targets = Tensor::from_ints(targets, &device);
         cross_entropy(logits, targets, smoothing).into_scalar()
     }

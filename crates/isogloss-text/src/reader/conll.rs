@@ -29,9 +29,13 @@ pub(crate) fn read(source: &Source, columns: &Columns) -> Result<Vec<Example>, T
             continue;
         }
         let tag_column = tag_column.unwrap_or(cells.len() - 1);
-        let (Some(word), Some(tag), true) = (cells.get(columns.word), cells.get(tag_column), cells.len() >= n_needed)
+        let (Some(word), Some(tag), true) =
+            (cells.get(columns.word), cells.get(tag_column), cells.len() >= n_needed)
         else {
-            return Err(source.fault(line, LineProblem::TooFewColumns { expected: n_needed, found: cells.len() }));
+            return Err(source.fault(
+                line,
+                LineProblem::TooFewColumns { expected: n_needed, found: cells.len() },
+            ));
         };
         sentences.push(line, (word, "word"), (tag, "tag"))?;
     }
@@ -53,7 +57,12 @@ impl<'a> Sentences<'a> {
     }
 
     /// Adds a word and its tag, each with the name of its column.
-    pub(crate) fn push(&mut self, line: usize, word: (&str, &str), tag: (&str, &str)) -> Result<(), TextError> {
+    pub(crate) fn push(
+        &mut self,
+        line: usize,
+        word: (&str, &str),
+        tag: (&str, &str),
+    ) -> Result<(), TextError> {
         for (cell, column) in [word, tag] {
             if cell.trim().is_empty() {
                 return Err(self.source.empty_field(line, column));
@@ -70,9 +79,15 @@ impl<'a> Sentences<'a> {
     /// Ends the sentence, if one has begun.
     pub(crate) fn end(&mut self) {
         if !self.words.is_empty() {
-            let content =
-                Content::Words { words: std::mem::take(&mut self.words), tags: std::mem::take(&mut self.tags) };
-            self.examples.push(Example { origin: self.source.origin(self.line), content, split: None });
+            let content = Content::Words {
+                words: std::mem::take(&mut self.words),
+                tags: std::mem::take(&mut self.tags),
+            };
+            self.examples.push(Example {
+                origin: self.source.origin(self.line),
+                content,
+                split: None,
+            });
         }
     }
 
@@ -93,7 +108,11 @@ mod tests {
     use crate::{Columns, Content, Example, Format, ReadOptions, TextError, read_examples};
 
     fn read(data: &str, columns: Columns) -> Result<Vec<Example>, TextError> {
-        read_examples(data.as_bytes(), "x.conll".as_ref(), &ReadOptions::new(Format::Conll).with_columns(columns))
+        read_examples(
+            data.as_bytes(),
+            "x.conll".as_ref(),
+            &ReadOptions::new(Format::Conll).with_columns(columns),
+        )
     }
 
     fn sentence(words: &[&str], tags: &[&str]) -> Content {
@@ -113,18 +132,30 @@ mod tests {
     #[test]
     fn columns_are_chosen_by_number_and_words_may_hold_spaces_between_tabs() {
         let columns = Columns { word: 1, tag: Some("0".into()), ..Columns::default() };
-        assert_eq!(read("NUM\t10 000\tx\n", columns).unwrap()[0].content, sentence(&["10 000"], &["NUM"]));
+        assert_eq!(
+            read("NUM\t10 000\tx\n", columns).unwrap()[0].content,
+            sentence(&["10 000"], &["NUM"])
+        );
     }
 
     #[test]
     fn every_fault_names_its_line() {
         let message = |data, columns| read(data, columns).unwrap_err().to_string();
         let second = Columns { tag: Some("2".into()), ..Columns::default() };
-        assert_eq!(message("a O\nb\n", Columns::default()), "x.conll:2: expected at least 2 columns, found 1");
-        assert_eq!(message("a X O\nb O\n", second), "x.conll:2: expected at least 3 columns, found 2");
+        assert_eq!(
+            message("a O\nb\n", Columns::default()),
+            "x.conll:2: expected at least 2 columns, found 1"
+        );
+        assert_eq!(
+            message("a X O\nb O\n", second),
+            "x.conll:2: expected at least 3 columns, found 2"
+        );
         assert_eq!(message("a\tO\n\tO\n", Columns::default()), "x.conll:2: empty \"word\"");
         assert_eq!(message("a\tO\nb\t\n", Columns::default()), "x.conll:2: empty \"tag\"");
         let named = Columns { tag: Some("ner".into()), ..Columns::default() };
-        assert!(message("a O\n", named).starts_with("x.conll: column \"ner\" is not a zero-based number"));
+        assert!(
+            message("a O\n", named)
+                .starts_with("x.conll: column \"ner\" is not a zero-based number")
+        );
     }
 }

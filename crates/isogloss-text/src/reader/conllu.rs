@@ -15,7 +15,10 @@ pub(crate) fn read(source: &Source, columns: &Columns) -> Result<Vec<Example>, T
         None | Some("upos") => TagColumn::Upos,
         Some("xpos") => TagColumn::Xpos,
         Some(other) => {
-            return Err(TextError::TagColumn { path: source.path.to_path_buf(), column: other.to_owned() });
+            return Err(TextError::TagColumn {
+                path: source.path.to_path_buf(),
+                column: other.to_owned(),
+            });
         }
     };
     let mut sentences = Sentences::new(source);
@@ -28,10 +31,16 @@ pub(crate) fn read(source: &Source, columns: &Columns) -> Result<Vec<Example>, T
             continue;
         }
         let cells: Vec<&str> = content.split('\t').collect();
-        let [id, form, _lemma, upos, xpos, _feats, _head, _deprel, _deps, _misc] = cells.as_slice() else {
-            return Err(source.fault(line, LineProblem::ColumnCount { expected: N_COLUMNS, found: cells.len() }));
+        let [id, form, _lemma, upos, xpos, _feats, _head, _deprel, _deps, _misc] = cells.as_slice()
+        else {
+            return Err(source.fault(
+                line,
+                LineProblem::ColumnCount { expected: N_COLUMNS, found: cells.len() },
+            ));
         };
-        match token_id(id).ok_or_else(|| source.fault(line, LineProblem::TokenId { found: (*id).to_owned() }))? {
+        match token_id(id)
+            .ok_or_else(|| source.fault(line, LineProblem::TokenId { found: (*id).to_owned() }))?
+        {
             TokenId::PassedOver => {}
             TokenId::Word(found) => {
                 let expected = sentences.n_words() + 1;
@@ -91,7 +100,11 @@ mod tests {
 
     fn read(data: &str, tag: Option<&str>) -> Result<Vec<Example>, TextError> {
         let columns = Columns { tag: tag.map(Into::into), ..Columns::default() };
-        read_examples(data.as_bytes(), "x.conllu".as_ref(), &ReadOptions::new(Format::Conllu).with_columns(columns))
+        read_examples(
+            data.as_bytes(),
+            "x.conllu".as_ref(),
+            &ReadOptions::new(Format::Conllu).with_columns(columns),
+        )
     }
 
     fn message(data: &str) -> String {
@@ -100,25 +113,46 @@ mod tests {
 
     #[test]
     fn words_are_the_rows_with_whole_number_ids() {
-        for (tag, expected) in [(None, ["ADP", "DET", "NOUN"]), (Some("upos"), ["ADP", "DET", "NOUN"]), (Some("xpos"), ["P", "D", "N"])] {
+        for (tag, expected) in [
+            (None, ["ADP", "DET", "NOUN"]),
+            (Some("upos"), ["ADP", "DET", "NOUN"]),
+            (Some("xpos"), ["P", "D", "N"]),
+        ] {
             let examples = read(&SENTENCE.repeat(2), tag).unwrap();
             assert_eq!(examples.len(), 2);
             assert_eq!(examples[1].origin.line, 10);
-            let Content::Words { words, tags } = &examples[1].content else { panic!("a sentence has words") };
-            assert_eq!((words.as_slice(), tags.as_slice()), (&["à", "le", "feu"].map(String::from)[..], &expected.map(String::from)[..]));
+            let Content::Words { words, tags } = &examples[1].content else {
+                panic!("a sentence has words")
+            };
+            assert_eq!(
+                (words.as_slice(), tags.as_slice()),
+                (&["à", "le", "feu"].map(String::from)[..], &expected.map(String::from)[..])
+            );
         }
-        assert_eq!(read(SENTENCE, Some("ner")).unwrap_err().to_string(), r#"x.conllu: tag column "ner" is neither "upos" nor "xpos""#);
+        assert_eq!(
+            read(SENTENCE, Some("ner")).unwrap_err().to_string(),
+            r#"x.conllu: tag column "ner" is neither "upos" nor "xpos""#
+        );
     }
 
     #[test]
     fn every_fault_names_its_line() {
-        assert_eq!(message(&SENTENCE.replace("\t_\n3", "\n3")), "x.conllu:4: expected 10 columns, found 9");
-        assert_eq!(message(&SENTENCE.replace("2\tle", "4\tle")), "x.conllu:4: expected token ID 2, found 4");
+        assert_eq!(
+            message(&SENTENCE.replace("\t_\n3", "\n3")),
+            "x.conllu:4: expected 10 columns, found 9"
+        );
+        assert_eq!(
+            message(&SENTENCE.replace("2\tle", "4\tle")),
+            "x.conllu:4: expected token ID 2, found 4"
+        );
         assert_eq!(message(&SENTENCE.replace("DET", "_")), "x.conllu:4: empty \"upos\"");
         assert_eq!(message(&SENTENCE.replace("\tle\t", "\t\t")), "x.conllu:4: empty \"form\"");
         for id in ["", "a", "1-", "2-1", "0-1", "1.", "1.0", "1.a", "+1", "1-2-3"] {
             let data = SENTENCE.replace("1-2\t", &format!("{id}\t"));
-            assert_eq!(message(&data), format!("x.conllu:2: token ID {id:?} is neither a number, a range nor a decimal"));
+            assert_eq!(
+                message(&data),
+                format!("x.conllu:2: token ID {id:?} is neither a number, a range nor a decimal")
+            );
         }
     }
 }

@@ -23,11 +23,13 @@ impl<'a> Iterator for Rows<'a> {
     type Item = Result<Cells<'a>, TextError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.end_line() {}
-        if self.rest.is_empty() {
+        if self.rest.trim_end().is_empty() {
             return None;
         }
         let line = self.line;
+        if self.end_line() {
+            return Some(Err(self.source.fault(line, LineProblem::EmptyLine)));
+        }
         let mut cells = Vec::new();
         loop {
             match self.cell() {
@@ -94,7 +96,8 @@ impl<'a> Rows<'a> {
                 }
             }
         }
-        let closed = self.rest.is_empty() || [",", "\n", "\r\n"].iter().any(|end| self.rest.starts_with(end));
+        let closed = self.rest.is_empty()
+            || [",", "\n", "\r\n"].iter().any(|end| self.rest.starts_with(end));
         if closed { Ok(cell) } else { Err(LineProblem::TextAfterQuote) }
     }
 }
@@ -109,7 +112,9 @@ mod tests {
     fn read(text: &str) -> Result<Vec<(usize, Vec<String>)>, String> {
         let source = Source::read(text.as_bytes(), "x.csv".as_ref()).unwrap();
         rows(&source)
-            .map(|row| row.map(|(line, cells)| (line, cells.iter().map(|cell| cell.to_string()).collect())))
+            .map(|row| {
+                row.map(|(line, cells)| (line, cells.iter().map(|cell| cell.to_string()).collect()))
+            })
             .collect::<Result<_, _>>()
             .map_err(|error| error.to_string())
     }
@@ -121,7 +126,12 @@ mod tests {
     #[test]
     fn rows_keep_their_first_line_after_cells_of_several_lines() {
         let text = "a,b\r\n\"1\n2\",\"say \"\"hi\"\"\"\r\n\r\nc,\n,d";
-        let expected = [row(1, &["a", "b"]), row(2, &["1\n2", "say \"hi\""]), row(5, &["c", ""]), row(6, &["", "d"])];
+        let expected = [
+            row(1, &["a", "b"]),
+            row(2, &["1\n2", "say \"hi\""]),
+            row(5, &["c", ""]),
+            row(6, &["", "d"]),
+        ];
         assert_eq!(read(text).unwrap(), expected);
     }
 

@@ -11,11 +11,11 @@ use crate::{Example, LineProblem, Slot, TextError};
 pub(crate) fn read(source: &Source, columns: &Columns) -> Result<Vec<Example>, TextError> {
     let optional = columns.optional();
     source
-        .lines()
-        .filter(|(_, content)| !content.trim().is_empty())
-        .map(|(line, content)| {
-            let fields =
-                serde_json::from_str(content).map_err(|error| source.json(line, Some(error.column()), &error))?;
+        .rows()
+        .map(|row| {
+            let (line, content) = row?;
+            let fields = serde_json::from_str(content)
+                .map_err(|error| source.json(line, Some(error.column()), &error))?;
             let object = Object { source, line, fields };
             let text = Named { name: &columns.text, required: true };
             let row = Row {
@@ -52,18 +52,19 @@ impl Object<'_> {
     fn slots(&self, field: Named<'_>) -> Result<Vec<Slot>, TextError> {
         match self.value(field)? {
             None => Ok(Vec::new()),
-            Some(value @ Value::Array(_)) => {
-                Vec::<Slot>::deserialize(value).map_err(|error| self.source.json(self.line, None, &error))
-            }
+            Some(value @ Value::Array(_)) => Vec::<Slot>::deserialize(value)
+                .map_err(|error| self.source.json(self.line, None, &error)),
             Some(other) => Err(self.wrong_type(field, "list", other)),
         }
     }
 
     fn value(&self, field: Named<'_>) -> Result<Option<&Value>, TextError> {
         match self.fields.get(field.name) {
-            Some(Value::Null) | None if field.required => {
-                Err(self.source.missing_field(self.line, field.name, self.fields.keys().map(String::as_str)))
-            }
+            Some(Value::Null) | None if field.required => Err(self.source.missing_field(
+                self.line,
+                field.name,
+                self.fields.keys().map(String::as_str),
+            )),
             Some(Value::Null) | None => Ok(None),
             found => Ok(found),
         }
@@ -78,7 +79,10 @@ impl Object<'_> {
             Value::Array(_) => "list",
             Value::Object(_) => "object",
         };
-        self.source.fault(self.line, LineProblem::WrongType { field: field.name.to_owned(), expected, found })
+        self.source.fault(
+            self.line,
+            LineProblem::WrongType { field: field.name.to_owned(), expected, found },
+        )
     }
 }
 
@@ -87,7 +91,11 @@ mod tests {
     use crate::{Columns, Content, Example, Format, ReadOptions, Slot, TextError, read_examples};
 
     fn read(data: &str, columns: Columns) -> Result<Vec<Example>, TextError> {
-        read_examples(data.as_bytes(), "de.jsonl".as_ref(), &ReadOptions::new(Format::Jsonl).with_columns(columns))
+        read_examples(
+            data.as_bytes(),
+            "de.jsonl".as_ref(),
+            &ReadOptions::new(Format::Jsonl).with_columns(columns),
+        )
     }
 
     fn message(data: &str) -> String {
@@ -107,7 +115,10 @@ mod tests {
         };
         assert_eq!(examples[0].content, expected);
         assert_eq!(examples[0].split.as_deref(), Some("train"));
-        assert!(message(&data.replace("\"end\": 7", "\"end\": 8")).contains("does not fit a text of 7 characters"));
+        assert!(
+            message(&data.replace("\"end\": 7", "\"end\": 8"))
+                .contains("does not fit a text of 7 characters")
+        );
     }
 
     #[test]
@@ -118,11 +129,19 @@ mod tests {
             label: "gold".into(),
             ..Columns::default()
         };
-        let examples = read(r#"{"premise": "a", "hypothesis": "b", "gold": 2}"#, columns.clone()).unwrap();
-        let expected = Content::Text { text: "a".into(), pair: Some("b".into()), label: Some("2".into()), slots: vec![] };
+        let examples =
+            read(r#"{"premise": "a", "hypothesis": "b", "gold": 2}"#, columns.clone()).unwrap();
+        let expected = Content::Text {
+            text: "a".into(),
+            pair: Some("b".into()),
+            label: Some("2".into()),
+            slots: vec![],
+        };
         assert_eq!(examples[0].content, expected);
         assert_eq!(
-            read(r#"{"premise": "a", "hypotesis": "b", "gold": 2}"#, columns).unwrap_err().to_string(),
+            read(r#"{"premise": "a", "hypotesis": "b", "gold": 2}"#, columns)
+                .unwrap_err()
+                .to_string(),
             r#"de.jsonl:1: no field "hypothesis", did you mean "hypotesis"?"#
         );
     }
@@ -137,8 +156,14 @@ mod tests {
             ("{\"text\": \" \"}", "de.jsonl:3: empty \"text\""),
             ("{\"text\": [\"a\"]}", "de.jsonl:3: \"text\" must be a string, found a list"),
             ("{\"text\": \"a\", \"label\": \"\"}", "de.jsonl:3: empty \"label\""),
-            ("{\"text\": \"a\", \"slots\": 3}", "de.jsonl:3: \"slots\" must be a list, found a number"),
-            ("{\"text\": \"a\", \"slots\": [{\"start\": -1}]}", "de.jsonl:3: invalid value: integer `-1`, expected usize"),
+            (
+                "{\"text\": \"a\", \"slots\": 3}",
+                "de.jsonl:3: \"slots\" must be a list, found a number",
+            ),
+            (
+                "{\"text\": \"a\", \"slots\": [{\"start\": -1}]}",
+                "de.jsonl:3: invalid value: integer `-1`, expected usize",
+            ),
             (
                 "{\"text\": \"ab\", \"slots\": [{\"start\": 1, \"end\": 1, \"slot\": \"s\"}]}",
                 "de.jsonl:3: slot \"s\" at 1..1 does not fit a text of 2 characters",
@@ -148,7 +173,10 @@ mod tests {
                 "de.jsonl:3: slots \"r\" and \"s\" overlap",
             ),
         ] {
-            assert_eq!(message(&format!("{{\"text\": \"a\"}}\n\n{line}\n")), expected);
+            assert_eq!(
+                message(&format!("{{\"text\": \"a\"}}\n{{\"text\": \"b\"}}\n{line}\n")),
+                expected
+            );
         }
     }
 }

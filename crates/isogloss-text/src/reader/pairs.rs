@@ -19,17 +19,24 @@ use crate::{LineProblem, SentencePair, TextError};
 pub fn read_pairs(reader: impl Read, path: &Path) -> Result<Vec<SentencePair>, TextError> {
     let source = Source::read(reader, path)?;
     let mut pairs = Vec::new();
-    for (line, content) in source.lines().filter(|(_, content)| !content.is_empty()) {
+    for row in source.rows() {
+        let (line, content) = row?;
         let cells: Vec<&str> = content.split('\t').collect();
         let &[left, right] = cells.as_slice() else {
-            return Err(source.fault(line, LineProblem::ColumnCount { expected: 2, found: cells.len() }));
+            return Err(
+                source.fault(line, LineProblem::ColumnCount { expected: 2, found: cells.len() })
+            );
         };
         for (side, cell) in [("left", left), ("right", right)] {
             if cell.trim().is_empty() {
                 return Err(source.empty_field(line, side));
             }
         }
-        pairs.push(SentencePair { left: left.to_owned(), right: right.to_owned(), origin: source.origin(line) });
+        pairs.push(SentencePair {
+            left: left.to_owned(),
+            right: right.to_owned(),
+            origin: source.origin(line),
+        });
     }
     if pairs.is_empty() { Err(source.empty()) } else { Ok(pairs) }
 }
@@ -52,7 +59,11 @@ mod tests {
 
     #[test]
     fn pairs_keep_their_lines() {
-        let pairs = read_pairs("\u{feff}a\tb\r\n\r\nc\td".as_bytes(), "en-de.tsv".as_ref()).unwrap();
-        assert_eq!(pairs.iter().map(|pair| (pair.right.as_str(), pair.origin.line)).collect::<Vec<_>>(), [("b", 1), ("d", 3)]);
+        let pairs =
+            read_pairs("\u{feff}a\tb\r\n\r\nc\td".as_bytes(), "en-de.tsv".as_ref()).unwrap();
+        assert_eq!(
+            pairs.iter().map(|pair| (pair.right.as_str(), pair.origin.line)).collect::<Vec<_>>(),
+            [("b", 1), ("d", 3)]
+        );
     }
 }

@@ -16,7 +16,11 @@ pub(crate) struct Row {
 
 impl Row {
     /// The example of this row, if no part is blank and every slot fits.
-    pub(crate) fn check(mut self, source: &Source, columns: &Columns) -> Result<Example, TextError> {
+    pub(crate) fn check(
+        mut self,
+        source: &Source,
+        columns: &Columns,
+    ) -> Result<Example, TextError> {
         let parts = [
             (Some(&self.text), &columns.text),
             (self.pair.as_ref(), columns.pair.as_ref().unwrap_or(&columns.text)),
@@ -32,7 +36,12 @@ impl Row {
         check_slots(&self.text, &self.slots).map_err(|problem| source.fault(self.line, problem))?;
         Ok(Example {
             origin: source.origin(self.line),
-            content: Content::Text { text: self.text, pair: self.pair, label: self.label, slots: self.slots },
+            content: Content::Text {
+                text: self.text,
+                pair: self.pair,
+                label: self.label,
+                slots: self.slots,
+            },
             split: self.split,
         })
     }
@@ -44,10 +53,18 @@ fn check_slots(text: &str, slots: &[Slot]) -> Result<(), LineProblem> {
     let mut before: Option<&Slot> = None;
     for slot in slots {
         if slot.start >= slot.end || slot.end > n_chars {
-            return Err(LineProblem::SlotRange { slot: slot.name.clone(), start: slot.start, end: slot.end, n_chars });
+            return Err(LineProblem::SlotRange {
+                slot: slot.name.clone(),
+                start: slot.start,
+                end: slot.end,
+                n_chars,
+            });
         }
         if let Some(before) = before.filter(|before| before.end > slot.start) {
-            return Err(LineProblem::SlotOverlap { first: before.name.clone(), second: slot.name.clone() });
+            return Err(LineProblem::SlotOverlap {
+                first: before.name.clone(),
+                second: slot.name.clone(),
+            });
         }
         before = Some(slot);
     }

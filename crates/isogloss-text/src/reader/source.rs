@@ -17,13 +17,16 @@ impl Source {
     /// Reads a stream to its end and drops a byte order mark.
     pub(crate) fn read(mut reader: impl Read, path: &Path) -> Result<Self, TextError> {
         let mut bytes = Vec::new();
-        reader.read_to_end(&mut bytes).map_err(|source| TextError::Io { path: path.to_owned(), source })?;
+        reader
+            .read_to_end(&mut bytes)
+            .map_err(|source| TextError::Io { path: path.to_owned(), source })?;
         if bytes.starts_with(b"\xef\xbb\xbf") {
             bytes.drain(..3);
         }
         let text = String::from_utf8(bytes).map_err(|error| {
             let n_valid = error.utf8_error().valid_up_to();
-            let n_line_ends = error.as_bytes().iter().take(n_valid).filter(|&&byte| byte == b'\n').count();
+            let n_line_ends =
+                error.as_bytes().iter().take(n_valid).filter(|&&byte| byte == b'\n').count();
             TextError::InvalidUtf8 { path: path.to_owned(), line: n_line_ends + 1 }
         })?;
         Ok(Self { path: path.into(), text })
@@ -32,6 +35,15 @@ impl Source {
     /// All lines with their numbers, without line ends.
     pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
         self.text.lines().enumerate().map(|(idx, line)| (idx + 1, line))
+    }
+
+    /// The lines of a format with a row a line: empty ones end the file or are faults.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Result<(usize, &str), TextError>> {
+        let rows = self.text.trim_end().lines().enumerate();
+        rows.map(|(idx, line)| match line.trim().is_empty() {
+            true => Err(self.fault(idx + 1, LineProblem::EmptyLine)),
+            false => Ok((idx + 1, line)),
+        })
     }
 
     pub(crate) fn origin(&self, line: usize) -> Origin {
@@ -50,13 +62,26 @@ impl Source {
         self.fault(line, LineProblem::EmptyField { field: field.to_owned() })
     }
 
-    pub(crate) fn json(&self, line: usize, column: Option<usize>, error: &serde_json::Error) -> TextError {
+    pub(crate) fn json(
+        &self,
+        line: usize,
+        column: Option<usize>,
+        error: &serde_json::Error,
+    ) -> TextError {
         // The parser counts lines from the start of this line, which would mislead.
         let message = error.to_string();
-        let reason = message.split_once(" at line ").map_or(message.as_str(), |(reason, _)| reason).to_owned();
+        let reason = message
+            .split_once(" at line ")
+            .map_or(message.as_str(), |(reason, _)| reason)
+            .to_owned();
         // Column 0 stands for the value as a whole.
         let column = column.filter(|&column| column > 0);
-        TextError::Line { path: self.path.to_path_buf(), line, column, problem: LineProblem::Json { reason } }
+        TextError::Line {
+            path: self.path.to_path_buf(),
+            line,
+            column,
+            problem: LineProblem::Json { reason },
+        }
     }
 
     pub(crate) fn missing_field<'a>(

@@ -13,10 +13,9 @@ pub(crate) type Cells<'a> = (usize, Vec<Cow<'a, str>>);
 
 /// The rows of a TSV file.
 pub(crate) fn tsv_rows(source: &Source) -> impl Iterator<Item = Result<Cells<'_>, TextError>> {
-    source
-        .lines()
-        .filter(|(_, content)| !content.is_empty())
-        .map(|(line, content)| Ok((line, content.split('\t').map(Cow::Borrowed).collect())))
+    source.rows().map(|row| {
+        row.map(|(line, content)| (line, content.split('\t').map(Cow::Borrowed).collect()))
+    })
 }
 
 /// The examples of a table; `rows` begins with the header, if there is one.
@@ -44,7 +43,11 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(source: &Source, (line, cells): &Cells<'_>, options: &ReadOptions) -> Result<Self, TextError> {
+    fn new(
+        source: &Source,
+        (line, cells): &Cells<'_>,
+        options: &ReadOptions,
+    ) -> Result<Self, TextError> {
         let find = |column: Named<'_>| {
             if options.header {
                 find_by_name(source, *line, cells, column)
@@ -64,11 +67,17 @@ impl Layout {
         })
     }
 
-    fn example(&self, source: &Source, (line, cells): Cells<'_>, options: &ReadOptions) -> Result<Example, TextError> {
+    fn example(
+        &self,
+        source: &Source,
+        (line, cells): Cells<'_>,
+        options: &ReadOptions,
+    ) -> Result<Example, TextError> {
         if cells.len() != self.n_columns {
-            return Err(
-                source.fault(line, LineProblem::ColumnCount { expected: self.n_columns, found: cells.len() })
-            );
+            return Err(source.fault(
+                line,
+                LineProblem::ColumnCount { expected: self.n_columns, found: cells.len() },
+            ));
         }
         let cell = |idx: usize| cells.get(idx).map(|cell| cell.to_string());
         let slots = self.slots.and_then(cell).filter(|cell| !cell.trim().is_empty());
@@ -78,7 +87,8 @@ impl Layout {
             pair: self.pair.and_then(cell),
             label: self.label.and_then(cell),
             slots: slots.map_or(Ok(Vec::new()), |cell| {
-                serde_json::from_str::<Vec<Slot>>(&cell).map_err(|error| source.json(line, None, &error))
+                serde_json::from_str::<Vec<Slot>>(&cell)
+                    .map_err(|error| source.json(line, None, &error))
             })?,
             split: self.split.and_then(cell),
         };
@@ -114,9 +124,10 @@ fn find_by_number(
     match column.name.parse::<usize>() {
         Ok(idx) if idx < n_columns => Ok(Some(idx)),
         Ok(_) => Err(source.missing_column(line, column.name, [])),
-        Err(_) if column.required => {
-            Err(TextError::ColumnNumber { path: source.path.to_path_buf(), column: column.name.to_owned() })
-        }
+        Err(_) if column.required => Err(TextError::ColumnNumber {
+            path: source.path.to_path_buf(),
+            column: column.name.to_owned(),
+        }),
         Err(_) => Ok(None),
     }
 }
@@ -140,16 +151,26 @@ mod tests {
 
     #[test]
     fn quotes_have_no_meaning_between_tabs() {
-        let examples = read("\u{feff}label\ttext\r\non\t\"an\r\n\r\noff\taus\r\n", &ReadOptions::new(Format::Tsv)).unwrap();
-        let seen: Vec<_> = examples.iter().map(|example| (example.origin.line, &example.content)).collect();
-        let content =
-            |text: &str, label: &str| Content::Text { text: text.into(), pair: None, label: Some(label.into()), slots: vec![] };
+        let examples = read(
+            "\u{feff}label\ttext\r\non\t\"an\r\n\r\noff\taus\r\n",
+            &ReadOptions::new(Format::Tsv),
+        )
+        .unwrap();
+        let seen: Vec<_> =
+            examples.iter().map(|example| (example.origin.line, &example.content)).collect();
+        let content = |text: &str, label: &str| Content::Text {
+            text: text.into(),
+            pair: None,
+            label: Some(label.into()),
+            slots: vec![],
+        };
         assert_eq!(seen, [(2, &content("\"an", "on")), (4, &content("aus", "off"))]);
     }
 
     #[test]
     fn slots_are_a_json_cell() {
-        let data = "text\tslots\nLicht an\t[{\"start\": 0, \"end\": 5, \"slot\": \"what\"}]\naus\t\n";
+        let data =
+            "text\tslots\nLicht an\t[{\"start\": 0, \"end\": 5, \"slot\": \"what\"}]\naus\t\n";
         let examples = read(data, &ReadOptions::new(Format::Tsv)).unwrap();
         let n_slots = |example: &Example| match &example.content {
             Content::Text { slots, .. } => slots.len(),
@@ -173,9 +194,18 @@ mod tests {
     #[test]
     fn every_fault_names_its_line() {
         let options = ReadOptions::new(Format::Tsv);
-        assert_eq!(message("texts\tlabel\na\tb\n", &options), "x.tsv:1: no column \"text\", did you mean \"texts\"?");
-        assert_eq!(message("text\ttext\na\tb\n", &options), "x.tsv:1: column \"text\" is named twice");
-        assert_eq!(message("text\tlabel\na\tb\nc\n", &options), "x.tsv:3: expected 2 columns, found 1");
+        assert_eq!(
+            message("texts\tlabel\na\tb\n", &options),
+            "x.tsv:1: no column \"text\", did you mean \"texts\"?"
+        );
+        assert_eq!(
+            message("text\ttext\na\tb\n", &options),
+            "x.tsv:1: column \"text\" is named twice"
+        );
+        assert_eq!(
+            message("text\tlabel\na\tb\nc\n", &options),
+            "x.tsv:3: expected 2 columns, found 1"
+        );
         assert_eq!(message("text\tlabel\n \tb\n", &options), "x.tsv:2: empty \"text\"");
         assert_eq!(message("text\tlabel\na\t\n", &options), "x.tsv:2: empty \"label\"");
         assert_eq!(message("text\tslots\na\t[\n", &options), "x.tsv:2: EOF while parsing a list");

@@ -18,7 +18,10 @@ pub(super) fn check_normalizer(normalizer: &Value) -> Result<(), String> {
 }
 
 /// Whether a post-processor holds each text once, and special tokens that are defined and in the vocabulary.
-pub(super) fn check_post_processor(processor: &PostProcessorWrapper, vocab_size: usize) -> Result<(), String> {
+pub(super) fn check_post_processor(
+    processor: &PostProcessorWrapper,
+    vocab_size: usize,
+) -> Result<(), String> {
     let value = serde_json::to_value(processor).map_err(|error| error.to_string())?;
     let parts = Processor::deserialize(value).map_err(|error| error.to_string())?;
     parts.check(vocab_size)
@@ -68,7 +71,9 @@ impl Processor {
             Self::TemplateProcessing { single, pair, special_tokens } => {
                 for (name, special) in special_tokens {
                     if special.ids.len() != special.tokens.len() {
-                        return Err(format!("special token {name:?} has not one id for each token"));
+                        return Err(format!(
+                            "special token {name:?} has not one id for each token"
+                        ));
                     }
                     special.ids.iter().try_for_each(|&id| check_id(name, id, vocab_size))?;
                 }
@@ -80,10 +85,16 @@ impl Processor {
                     return Err(format!("the template names an unknown special token {name:?}"));
                 }
                 let count = |template: &[Piece], text: &str| {
-                    template.iter().filter(|piece| matches!(piece, Piece::Sequence { id } if id == text)).count()
+                    template
+                        .iter()
+                        .filter(|piece| matches!(piece, Piece::Sequence { id } if id == text))
+                        .count()
                 };
                 let counts = [(single, "A", 1), (single, "B", 0), (pair, "A", 1), (pair, "B", 1)];
-                if counts.iter().any(|&(template, text, expected)| count(template, text) != expected) {
+                if counts
+                    .iter()
+                    .any(|&(template, text, expected)| count(template, text) != expected)
+                {
                     return Err("a template does not hold each text once".into());
                 }
                 Ok(())
@@ -91,7 +102,9 @@ impl Processor {
             Self::BertProcessing { cls, sep } | Self::RobertaProcessing { cls, sep } => {
                 [cls, sep].into_iter().try_for_each(|(name, id)| check_id(name, *id, vocab_size))
             }
-            Self::Sequence { processors } => processors.iter().try_for_each(|processor| processor.check(vocab_size)),
+            Self::Sequence { processors } => {
+                processors.iter().try_for_each(|processor| processor.check(vocab_size))
+            }
             Self::Other(_) => Ok(()),
         }
     }
@@ -100,7 +113,9 @@ impl Processor {
 fn check_id(name: &str, id: u32, vocab_size: usize) -> Result<(), String> {
     match usize::try_from(id) {
         Ok(idx) if idx < vocab_size => Ok(()),
-        _ => Err(format!("special token {name:?} has the id {id}, the vocabulary {vocab_size} ids")),
+        _ => {
+            Err(format!("special token {name:?} has the id {id}, the vocabulary {vocab_size} ids"))
+        }
     }
 }
 
@@ -125,16 +140,20 @@ mod tests {
             message(r#""ids": [0]"#, r#""ids": [14]"#),
             "t.json: not a usable tokenizer: special token \"<s>\" has the id 14, the vocabulary 14 ids"
         );
-        assert!(message(r#""ids": [0]"#, r#""ids": [0, 1]"#).ends_with("has not one id for each token"));
+        assert!(
+            message(r#""ids": [0]"#, r#""ids": [0, 1]"#).ends_with("has not one id for each token")
+        );
     }
 
     #[test]
     fn character_maps_must_be_readable() {
         for map in ["", "????", "AAAA"] {
-            let normalizer = format!(r#"{{"type": "Precompiled", "precompiled_charsmap": "{map}"}}"#);
+            let normalizer =
+                format!(r#"{{"type": "Precompiled", "precompiled_charsmap": "{map}"}}"#);
             let sequence = format!(r#"{{"type": "Sequence", "normalizers": [{normalizer}]}}"#);
             for normalizer in [normalizer, sequence] {
-                let message = message("\"normalizer\": null", &format!("\"normalizer\": {normalizer}"));
+                let message =
+                    message("\"normalizer\": null", &format!("\"normalizer\": {normalizer}"));
                 assert!(message.starts_with("t.json: not a usable tokenizer: "), "{message}");
             }
         }
@@ -142,7 +161,13 @@ mod tests {
 
     #[test]
     fn templates_must_hold_each_text_once() {
-        assert!(message(r#"{"id": "A", "type_id": 0}"#, r#"{"id": "B", "type_id": 0}"#).ends_with("each text once"));
-        assert!(message(r#"{"id": "B", "type_id": 1}"#, r#"{"id": "A", "type_id": 1}"#).ends_with("each text once"));
+        assert!(
+            message(r#"{"id": "A", "type_id": 0}"#, r#"{"id": "B", "type_id": 0}"#)
+                .ends_with("each text once")
+        );
+        assert!(
+            message(r#"{"id": "B", "type_id": 1}"#, r#"{"id": "A", "type_id": 1}"#)
+                .ends_with("each text once")
+        );
     }
 }

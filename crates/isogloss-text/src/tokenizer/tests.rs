@@ -74,10 +74,12 @@ fn read(json: &str) -> Tokenizer {
 }
 
 fn word_level() -> Tokenizer {
-    read(r#"{
+    read(
+        r#"{
         "version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "Whitespace"},
         "model": {"type": "WordLevel", "vocab": {"[UNK]": 0, "Licht": 1, "灯": 7}, "unk_token": "[UNK]"}
-    }"#)
+    }"#,
+    )
 }
 
 fn words(words: &[&str]) -> Vec<String> {
@@ -109,10 +111,17 @@ fn offsets_count_characters() {
     let encoded = unigram().encode(text, None, 16).unwrap();
     let spans = unigram().spans(&encoded, text);
     let chars: Vec<char> = text.chars().collect();
-    let shown: Vec<String> = spans.iter().map(|&(start, end)| chars[start..end].iter().collect()).collect();
+    let shown: Vec<String> =
+        spans.iter().map(|&(start, end)| chars[start..end].iter().collect()).collect();
     assert_eq!(shown, ["", "", "e", "\u{301}", "", "🎵", "", "打开", "灯", ""]);
-    assert_eq!(encoded.special, [true, false, false, false, false, false, false, false, false, true]);
-    assert_eq!(encoded.word_ids, [None, Some(0), Some(0), Some(0), Some(1), Some(1), Some(2), Some(2), Some(2), None]);
+    assert_eq!(
+        encoded.special,
+        [true, false, false, false, false, false, false, false, false, true]
+    );
+    assert_eq!(
+        encoded.word_ids,
+        [None, Some(0), Some(0), Some(0), Some(1), Some(1), Some(2), Some(2), Some(2), None]
+    );
 }
 
 #[test]
@@ -132,7 +141,10 @@ fn normalized_texts_keep_their_own_offsets() {
 
     let encoded = read(BYTE_LEVEL).encode("au  aus", None, 16).unwrap();
     assert_eq!(encoded.ids, [0, 7, 6, 8, 5, 1]);
-    assert_eq!(read(BYTE_LEVEL).spans(&encoded, "au  aus"), [(0, 0), (0, 2), (3, 3), (4, 6), (6, 7), (0, 0)]);
+    assert_eq!(
+        read(BYTE_LEVEL).spans(&encoded, "au  aus"),
+        [(0, 0), (0, 2), (3, 3), (4, 6), (6, 7), (0, 0)]
+    );
 }
 
 #[test]
@@ -174,29 +186,48 @@ fn no_text_gives_special_tokens_alone() {
 fn a_batch_equals_its_texts_one_by_one() {
     let tokenizer = unigram();
     let texts = [("Licht aus", None), ("打开灯", Some("Wohn")), ("", None)];
-    let alone: Vec<_> = texts.iter().map(|&(text, pair)| tokenizer.encode(text, pair, 5).unwrap()).collect();
+    let alone: Vec<_> =
+        texts.iter().map(|&(text, pair)| tokenizer.encode(text, pair, 5).unwrap()).collect();
     assert_eq!(tokenizer.encode_batch(&texts, 5).unwrap(), alone);
 
     let sentences = [words(&["Licht", "aus"]), words(&[]), words(&["Wohn"])];
-    let alone: Vec<_> = sentences.iter().map(|words| tokenizer.encode_words(words, 5).unwrap()).collect();
+    let alone: Vec<_> =
+        sentences.iter().map(|words| tokenizer.encode_words(words, 5).unwrap()).collect();
     assert_eq!(tokenizer.encode_words_batch(&sentences, 5).unwrap(), alone);
 }
 
 #[test]
 fn a_text_that_the_model_refuses_is_an_error() {
     let json = r#"{"version": "1.0", "added_tokens": [], "model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "?"}}"#;
-    assert!(read(json).encode("b", None, 4).unwrap_err().to_string().starts_with("cannot tokenize \"b\": "));
+    assert!(
+        read(json)
+            .encode("b", None, 4)
+            .unwrap_err()
+            .to_string()
+            .starts_with("cannot tokenize \"b\": ")
+    );
 }
 
 #[test]
 fn what_is_no_tokenizer_is_refused_by_name() {
-    let message = |json: &str| Tokenizer::from_bytes(json.as_bytes(), "model/tokenizer.json".as_ref()).unwrap_err().to_string();
+    let message = |json: &str| {
+        Tokenizer::from_bytes(json.as_bytes(), "model/tokenizer.json".as_ref())
+            .unwrap_err()
+            .to_string()
+    };
     for json in ["", "{}", "[]", r#"{"version": "2.0"}"#] {
-        assert!(message(json).starts_with("model/tokenizer.json: not a usable tokenizer: "), "{}", message(json));
+        assert!(
+            message(json).starts_with("model/tokenizer.json: not a usable tokenizer: "),
+            "{}",
+            message(json)
+        );
     }
     let huge = r#"{"version": "1.0", "added_tokens": [], "model": {"type": "WordLevel", "vocab": {"a": 4294967295}, "unk_token": "a"}}"#;
     assert!(message(huge).ends_with("a token id exceeds 2147483647"));
-    assert!(matches!(Tokenizer::from_file(Path::new("/nowhere/tokenizer.json")), Err(TextError::Io { .. })));
+    assert!(matches!(
+        Tokenizer::from_file(Path::new("/nowhere/tokenizer.json")),
+        Err(TextError::Io { .. })
+    ));
 }
 
 proptest! {

@@ -106,13 +106,15 @@ fn join(parent: &str, name: &str) -> String {
 fn blank(text: &str, entries: &[Entry], span: Range<usize>) -> Option<String> {
     let line_start = text.get(..span.start)?.rfind('\n').map_or(0, |at| at + 1);
     let range = if text[line_start..].trim_start().starts_with('[') {
-        let body = line_start + text[line_start..].find('\n').map_or(text.len() - line_start, |n| n + 1);
+        let body =
+            line_start + text[line_start..].find('\n').map_or(text.len() - line_start, |n| n + 1);
         let next = text[body..].lines().scan(body, |at, line| {
             let start = *at;
             *at += line.len() + 1;
             Some((start, line))
         });
-        let end = next.filter(|(_, line)| line.trim_start().starts_with('[')).map(|(at, _)| at).next();
+        let end =
+            next.filter(|(_, line)| line.trim_start().starts_with('[')).map(|(at, _)| at).next();
         line_start..end.unwrap_or(text.len())
     } else {
         let around = entries.iter().filter(|entry| {
@@ -122,7 +124,15 @@ fn blank(text: &str, entries: &[Entry], span: Range<usize>) -> Option<String> {
         // A dotted key has an entry for each of its parts; the whole of it starts the line.
         let entry = around.max_by_key(|entry| entry.all.len())?;
         let lead = text[line_start..entry.all.start].trim_start();
-        entry.all.start - lead.len()..entry.all.end
+        // Of `a.b.c = 1`, the spans of `a` and `a.b` may end before the value.
+        let inside = |other: &&Entry| {
+            other.path.strip_prefix(&entry.path).is_some_and(|rest| rest.starts_with('.'))
+        };
+        let line_end = text[line_start..].find('\n').map_or(text.len(), |n| line_start + n);
+        let on_line = |other: &&Entry| (line_start..line_end).contains(&other.key.start);
+        let ends = entries.iter().filter(inside).filter(on_line).map(|other| other.all.end);
+        let end = ends.fold(entry.all.end, usize::max);
+        entry.all.start - lead.len()..end
     };
     let spaces = |c: char| if c == '\n' { "\n".to_owned() } else { " ".repeat(c.len_utf8()) };
     let blanked: String = text.get(range.clone())?.chars().map(spaces).collect();
@@ -144,6 +154,7 @@ pub(super) fn not_utf8(error: &std::string::FromUtf8Error) -> RecipeFault {
 fn fault_at(text: &str, offset: usize, problem: String) -> RecipeFault {
     let before = &text[..text.floor_char_boundary(offset)];
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let (line, column) = (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1);
+    let (line, column) =
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1);
     RecipeFault { line, column, problem }
 }

@@ -1,0 +1,71 @@
+//! Bad input: each case names what is wrong and what the message must say of it (a file and line,
+//! or a tensor), and looks whether what was saved before can still be used.
+//!
+//! Where a case cannot be provoked on a machine, it says so and is left out.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod any_bytes;
+mod data;
+mod disk;
+mod folders;
+mod job;
+mod memory;
+mod numbers;
+mod recipes;
+mod resumed;
+mod weights;
+
+use std::fmt::Display;
+use std::fs;
+use std::path::Path;
+
+use isogloss_tests::fixtures;
+use tempfile::TempDir;
+
+/// Fails unless there is an error whose message has all these parts.
+#[track_caller]
+fn assert_refused<T, E: Display>(case: &str, result: Result<T, E>, parts: &[&str]) {
+    let Err(error) = result else { panic!("{case}: no error") };
+    let message = error.to_string();
+    for part in parts {
+        assert!(message.contains(part), "{case}: no {part:?} in {message:?}");
+    }
+}
+
+/// A copy of a fixture's folder.
+fn copy_of(name: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    copy_files(&fixtures().join(name), folder.path());
+    folder
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_files(&path, &target)
+        } else {
+            _ = fs::copy(&path, target).unwrap()
+        }
+    }
+}
+
+/// Cuts a file to its first bytes.
+fn truncate(path: &Path, len: usize) {
+    let bytes = fs::read(path).unwrap();
+    fs::write(path, &bytes[..len]).unwrap();
+}
+
+/// Replaces the one occurrence of `from` in a file by bytes of the same number.
+fn replace_bytes(path: &Path, from: &str, to: &str) {
+    assert_eq!(from.len(), to.len(), "positions must stay");
+    let mut bytes = fs::read(path).unwrap();
+    let places: Vec<_> =
+        bytes.windows(from.len()).enumerate().filter(|(_, b)| *b == from.as_bytes()).collect();
+    let [(at, _)] = places[..] else { panic!("{} places with {from:?}", places.len()) };
+    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    fs::write(path, bytes).unwrap();
+}

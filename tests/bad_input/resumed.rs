@@ -1,0 +1,171 @@
+//! Run folders that do not hold what a run left there.
+
+use std::fs;
+use std::path::Path;
+
+use isogloss::{Outcome, RunStatus};
+use serde_json::json;
+
+use crate::folders::edit_json;
+use crate::job::{Job, with_file};
+use crate::{assert_refused, replace_bytes, truncate};
+
+#[test]
+fn another_recipe_needs_another_folder() {
+    let mut job = Job::stopped();
+    let good = job.recipe.clone();
+    job.edit_recipe("1e-3", "2e-3");
+    let folder = job.run.path().display().to_string();
+    let parts = [folder.as_str(), "begun with another recipe", "--fresh"];
+    assert_refused("another rate", job.run().0, &parts);
+    job.assert_readable("another recipe", 5);
+    job.recipe = good.clone();
+    job.finish();
+
+    // A finished run is not mistaken for one of another recipe either.
+    job.edit_recipe("1e-3", "2e-3");
+    assert_refused("after the end", job.run().0, &parts);
+    job.recipe = good;
+    job.finish();
+
+    let path = job.run.path().join("recipe.toml");
+    let (outcome, _) = with_file(&path, Some(b"\xff"), || job.run());
+    assert_refused("not UTF-8", outcome, &["run/recipe.toml: "]);
+    job.finish();
+}
+
+#[test]
+fn a_damaged_checkpoint_names_its_file_and_leaves_the_chosen_model() {
+    type Damage = fn(&Path);
+    let cases: [(&str, Damage, &[&str]); 13] = [
+        (
+            "no state",
+            |f| fs::remove_file(f.join("state.json")).unwrap(),
+            &["state.json", "No such file"],
+        ),
+        ("no byte", |f| truncate(&f.join("state.json"), 0), &["state.json: EOF", "line 1"]),
+        ("half a state", |f| truncate(&f.join("state.json"), 100), &["state.json: EOF", "line "]),
+        (
+            "no step",
+            |f| edit_json(&f.join("state.json"), |s| s["step"] = json!(-1)),
+            &["state.json: "],
+        ),
+        (
+            "a step beyond the run",
+            |f| edit_json(&f.join("state.json"), |s| s["step"] = json!(9)),
+            &["state.json: step 9 of a run that has 8 steps"],
+        ),
+        (
+            "a parameter of another model",
+            |f| edit_json(&f.join("state.json"), |s| s["optimizer_steps"]["encoder.x"] = json!(1)),
+            &["state.json: optimizer_steps: the model has no \"encoder.x\""],
+        ),
+        (
+            "half of the weights",
+            |f| truncate(&f.join("model.safetensors"), 50_000),
+            &["model.safetensors: truncated"],
+        ),
+        ("no weights", |f| fs::remove_file(f.join("model.safetensors")).unwrap(), &["no weights"]),
+        ("no config", |f| truncate(&f.join("config.json"), 0), &["config.json: EOF"]),
+        (
+            "other labels",
+            |f| edit_json(&f.join("config.json"), |c| c["id2label"]["0"] = json!("dim")),
+            &["config.json: its labels are not those of the training data"],
+        ),
+        (
+            "half of the moments",
+            |f| truncate(&f.join("optimizer/model.safetensors"), 50_000),
+            &["optimizer/model.safetensors: truncated"],
+        ),
+        (
+            "no moments",
+            |f| fs::remove_dir_all(f.join("optimizer")).unwrap(),
+            &["optimizer: no weights"],
+        ),
+        (
+            "a moment under another name",
+            |f| {
+                let path = f.join("optimizer/model.safetensors");
+                replace_bytes(&path, "first.head.classifier.bias", "first.head.classifier.vias");
+            },
+            &[
+                "optimizer/model.safetensors: no tensor \"first.head.classifier.bias\", the nearest is",
+            ],
+        ),
+    ];
+    for (case, damage, parts) in cases {
+        let job = Job::stopped();
+        let folder = job.checkpoint(5);
+        damage(&folder);
+        let (outcome, told) = job.run();
+        assert_refused(case, outcome, &[&[folder.to_str().unwrap()], parts].concat());
+        assert!(told.losses.is_empty(), "{case}");
+        job.assert_best_predicts(case);
+        assert_eq!(job.run.status().unwrap(), RunStatus::Unfinished(5), "{case}");
+    }
+}
+
+#[test]
+fn moments_of_other_sizes_are_named() {
+    let job = Job::stopped();
+    let path = job.checkpoint(5).join("optimizer/model.safetensors");
+    // The two swap their names; both are 32 wide in a layer, 64 in the other.
+    let (up, down) = (
+        "first.encoder.layers.0.feed_forward.up.bias",
+        "first.encoder.layers.0.feed_forward.down.bias",
+    );
+    let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+    assert!(text.contains(up) && text.contains(down));
+    let mut bytes = fs::read(&path).unwrap();
+    let header = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    let mut json: serde_json::Value = serde_json::from_slice(&bytes[8..header]).unwrap();
+    let (first, second) = (json[up].take(), json[down].take());
+    (json[up], json[down]) = (second, first);
+    let mut text = serde_json::to_string(&json).unwrap();
+    text.extend(std::iter::repeat_n(' ', header - 8 - text.len()));
+    bytes[8..header].copy_from_slice(text.as_bytes());
+    fs::write(&path, bytes).unwrap();
+    let part = format!("tensor \"{down}\": expected shape [32], found [64]");
+    assert_refused("swapped", job.run().0, &["optimizer/model.safetensors: ", &part]);
+}
+
+#[test]
+fn data_that_has_changed_since_is_noticed() {
+    let job = Job::stopped();
+    let path = job.path("data/en.train.jsonl");
+    let lines = fs::read_to_string(&path).unwrap();
+    let with_third = format!("{lines}{{\"text\": \"play music\", \"label\": \"play\"}}\n");
+    let (outcome, _) = with_file(&path, Some(with_third.as_bytes()), || job.run());
+    assert_refused("a third label", outcome, &["config.json: its labels are not those", "--fresh"]);
+
+    let two: Vec<_> = lines.lines().skip(3).take(2).collect();
+    let (outcome, _) = with_file(&path, Some(two.join("\n").as_bytes()), || job.run());
+    assert_refused("two examples", outcome, &["state.json: step 5 of a run that has 2 steps"]);
+    job.assert_readable("changed data", 5);
+    job.finish();
+}
+
+#[test]
+fn a_lost_log_begins_anew_without_zeros() {
+    let job = Job::stopped();
+    let path = job.run.path().join("metrics.jsonl");
+    fs::remove_file(&path).unwrap();
+    job.finish();
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("{\"kind\":\"train\",\"step\":6,"), "{text:?}");
+}
+
+#[test]
+fn damaged_results_are_named() {
+    let job = Job::new();
+    job.finish();
+    let path = job.run.path().join("results.json");
+    let good = fs::read(&path).unwrap();
+    for len in [0, 1, good.len() / 2] {
+        fs::write(&path, &good[..len]).unwrap();
+        assert_refused("results", job.run().0, &["run/results.json: EOF", "line "]);
+        job.assert_best_predicts("results");
+    }
+    fs::write(&path, good).unwrap();
+    assert!(matches!(job.run().0, Ok(Outcome::Finished(_))));
+}
