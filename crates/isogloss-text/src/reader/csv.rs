@@ -23,7 +23,7 @@ impl<'a> Iterator for Rows<'a> {
     type Item = Result<Cells<'a>, TextError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.trim_end().is_empty() {
+        if self.rest.trim_end_matches(['\n', '\r']).is_empty() {
             return None;
         }
         let line = self.line;
@@ -125,14 +125,19 @@ mod tests {
 
     #[test]
     fn rows_keep_their_first_line_after_cells_of_several_lines() {
-        let text = "a,b\r\n\"1\n2\",\"say \"\"hi\"\"\"\r\n\r\nc,\n,d";
+        let text = "a,b\r\n\"1\n2\",\"say \"\"hi\"\"\"\r\nc,\n,d\n\n";
         let expected = [
             row(1, &["a", "b"]),
             row(2, &["1\n2", "say \"hi\""]),
-            row(5, &["c", ""]),
-            row(6, &["", "d"]),
+            row(4, &["c", ""]),
+            row(5, &["", "d"]),
         ];
         assert_eq!(read(text).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_empty_line_between_rows_is_a_fault() {
+        assert_eq!(read("a\n\nb\n").unwrap_err(), "x.csv:2: empty line");
     }
 
     #[test]

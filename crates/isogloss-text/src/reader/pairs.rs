@@ -53,6 +53,7 @@ mod tests {
     fn every_fault_names_its_line() {
         assert_eq!(message("a\tb\nc\n"), "en-de.tsv:2: expected 2 columns, found 1");
         assert_eq!(message("a\tb\nc\td\te\n"), "en-de.tsv:2: expected 2 columns, found 3");
+        assert_eq!(message("a\tb\n\nc\td\n"), "en-de.tsv:2: empty line");
         assert_eq!(message("a\t \n"), "en-de.tsv:1: empty \"right\"");
         assert_eq!(message("\n"), "en-de.tsv: no example in this file");
     }
@@ -60,10 +61,10 @@ mod tests {
     #[test]
     fn pairs_keep_their_lines() {
         let pairs =
-            read_pairs("\u{feff}a\tb\r\n\r\nc\td".as_bytes(), "en-de.tsv".as_ref()).unwrap();
+            read_pairs("\u{feff}a\tb\r\nc\td\r\n\r\n".as_bytes(), "en-de.tsv".as_ref()).unwrap();
         assert_eq!(
             pairs.iter().map(|pair| (pair.right.as_str(), pair.origin.line)).collect::<Vec<_>>(),
-            [("b", 1), ("d", 3)]
+            [("b", 1), ("d", 2)]
         );
     }
 }

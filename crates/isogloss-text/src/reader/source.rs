@@ -39,7 +39,7 @@ impl Source {
 
     /// The lines of a format with a row a line: empty ones end the file or are faults.
     pub(crate) fn rows(&self) -> impl Iterator<Item = Result<(usize, &str), TextError>> {
-        let rows = self.text.trim_end().lines().enumerate();
+        let rows = self.text.trim_end_matches(['\n', '\r']).lines().enumerate();
         rows.map(|(idx, line)| match line.trim().is_empty() {
             true => Err(self.fault(idx + 1, LineProblem::EmptyLine)),
             false => Ok((idx + 1, line)),
