@@ -1,11 +1,5 @@
 //! Commands and flags.
 
-#![allow(
-    rustdoc::broken_intra_doc_links,
-    rustdoc::invalid_html_tags,
-    reason = "these comments are the text of --help"
-)]
-
 use std::path::PathBuf;
 use std::str::FromStr;
 
