@@ -31,8 +31,13 @@ const CASES: &[Case] = &[
     ),
     (
         "en.train.jsonl",
-        Some(b"{\"text\": \"on\", \"label\": \"on\"}\n\n \n{\"text\": \"\\u00a0 \", \"label\": \"on\"}\n"),
-        &["en.train.jsonl:4: empty \"text\""],
+        Some(b"{\"text\": \"on\", \"label\": \"on\"}\n\n{\"text\": \"off\", \"label\": \"off\"}\n"),
+        &["en.train.jsonl:2: empty line"],
+    ),
+    (
+        "en.train.jsonl",
+        Some(b"{\"text\": \"on\", \"label\": \"on\"}\n{\"text\": \"\\u00a0 \", \"label\": \"on\"}\n"),
+        &["en.train.jsonl:2: empty \"text\""],
     ),
     (
         "en.train.jsonl",
@@ -63,8 +68,8 @@ const CASES: &[Case] = &[
     ("en.dev.jsonl", Some(b"turn on\ton\n"), &["en.dev.jsonl:1:"]),
     (
         "en.dev.jsonl",
-        Some(b"{\"text\": \"on\", \"label\": \"on\"}\n\n{\"text\": \"off\", \"label\": \"of\"}\n"),
-        &["en.dev.jsonl:3: unknown label \"of\", did you mean \"off\"?"],
+        Some(b"{\"text\": \"on\", \"label\": \"on\"}\n{\"text\": \"off\", \"label\": \"of\"}\n"),
+        &["en.dev.jsonl:2: unknown label \"of\", did you mean \"off\"?"],
     ),
     (
         "de.test.jsonl",
@@ -109,7 +114,8 @@ fn tables_name_the_line_of_a_missing_column() {
         ),
         ("tsv", "turn on\nturn off\n", &["en.train.tsv:1: no column \"text\""]),
         ("tsv", "text\nturn on\n", &["en.train.tsv: no labels to learn"]),
-        ("tsv", "text\tlabel\n\n\nturn on\t \n", &["en.train.tsv:4: empty \"label\""]),
+        ("tsv", "text\tlabel\n\nturn on\ton\n", &["en.train.tsv:2: empty line"]),
+        ("tsv", "text\tlabel\nturn on\t \n", &["en.train.tsv:2: empty \"label\""]),
         (
             "csv",
             "text,label\nturn on,on\nturn off\n",
