@@ -10,7 +10,7 @@
 #     "seqeval==1.2.2",
 # ]
 # ///
-"""Time PyTorch on the work that `isogloss bench` does, and print one line of JSON.
+"""Time PyTorch on the work of `examples/benchmark.rs`, and print one line of JSON.
 
     python3 examples/peer/bench.py --model DIR --mode train|infer [--batch 16 --seq 128]
     python3 examples/peer/bench.py --model DIR --mode train --natural --data DIR/intents/en.jsonl

@@ -6,15 +6,25 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use isogloss_model::{EncoderConfig, ModelInput};
 use isogloss_text::{
-    Content, Example, FeatureOptions, Features, Featurized, Format, LabelSet, Language,
-    ReadOptions, TextError, TokenBatch, Tokenizer, Unseen, featurize_classification,
-    featurize_tagging, read_file,
+    Example, FeatureOptions, Features, Featurized, Format, LabelSet, Language, ReadOptions,
+    TextError, TokenBatch, Tokenizer, Unseen, featurize_classification, featurize_tagging,
+    read_file,
 };
 use serde::Serialize;
 
 use crate::Error;
 use crate::error::io;
 use crate::recipe::{Languages, Plan, Recipe, Task};
+
+impl Task {
+    /// The labels that examples have for this task: classes, or BIO tags.
+    fn labels(&self, examples: &[Example]) -> LabelSet {
+        match self {
+            Self::Classification {} => LabelSet::classes(examples),
+            Self::Tagging { .. } => LabelSet::tags(examples),
+        }
+    }
+}
 
 /// Examples of one language, ready for the model.
 #[derive(Debug)]
@@ -74,10 +84,7 @@ impl Corpus {
         let reader = Reader { recipe: plan.recipe(), tokenizer, max_length };
         let splits = &plan.recipe().data.splits;
         let train = reader.examples(plan.source(), &splits.train)?;
-        let labels = match plan.recipe().task {
-            Task::Classification {} => LabelSet::classes(&train.1),
-            Task::Tagging { .. } => LabelSet::tags(&train.1),
-        };
+        let labels = plan.recipe().task.labels(&train.1);
         if labels.is_empty() {
             return Err(Error::Damaged { path: train.0, problem: "no labels to learn".into() });
         }
@@ -230,15 +237,14 @@ impl Reader<'_> {
         let path = self.path(language, &splits.test);
         let mut options = self.options(&path, &splits.test);
         options.split = None;
-        let mut found = BTreeSet::new();
-        for example in read_file(&path, &options)? {
-            match example.content {
-                Content::Text { label: Some(label), .. } => _ = found.insert(label),
-                Content::Text { slots, .. } => found.extend(slots.into_iter().map(|s| s.name)),
-                Content::Words { tags, .. } => found.extend(tags),
-            }
-        }
-        Ok(found.iter().filter(|label| labels.id(label).is_some()).count())
+        let found = self.recipe.task.labels(&read_file(&path, &options)?);
+        // A tagged label counts once, not for its beginning and its inside.
+        let counts = |name: &&String| *name != "O" && !name.starts_with("I-");
+        let shared = found.names().iter().filter(|name| labels.id(name).is_some());
+        Ok(match self.recipe.task {
+            Task::Classification {} => shared.count(),
+            Task::Tagging { .. } => shared.filter(counts).count(),
+        })
     }
 
     /// The languages of evaluation, the source first.
