@@ -33,8 +33,11 @@ impl Watch {
         match event {
             Event::Data(corpus) => self.data(corpus),
             Event::Model { n_parameters, fresh } => {
-                let millions = *n_parameters as f64 / 1e6;
-                self.line(&format!("model     {millions:.1} M parameters"));
+                let size = match n_parameters {
+                    0..1_000_000 => n_parameters.to_string(),
+                    _ => format!("{:.1} M", *n_parameters as f64 / 1e6),
+                };
+                self.line(&format!("model     {size} parameters"));
                 if !fresh.is_empty() {
                     self.line(&format!("new       {}", fresh.join(", ")));
                 }
