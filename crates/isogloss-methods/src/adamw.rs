@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_kernels::adamw;
-use isogloss_model::NamedParam;
+use isogloss_model::{NamedParam, ParamMapper, map_parameters};
 use serde::{Deserialize, Serialize};
 
 use crate::Gradients;
@@ -68,9 +68,8 @@ impl AdamW {
         }
         let clip = |max: f64| (max / (norm + 1e-6)).min(1.0);
         let grad_scale = self.config.max_grad_norm.map_or(1.0, clip);
-        let mut mapper =
-            Stepper { path: Vec::new(), optimizer: self, gradients, learning_rate, grad_scale };
-        (module.map(&mut mapper), norm)
+        let mut stepper = Stepper { optimizer: self, gradients, learning_rate, grad_scale };
+        (map_parameters(module, &mut stepper), norm)
     }
 
     /// The moments as tensors `first.<path>` and `second.<path>`, and the steps of each parameter.
@@ -110,29 +109,19 @@ impl AdamW {
 }
 
 struct Stepper<'a> {
-    path: Vec<String>,
     optimizer: &'a mut AdamW,
     gradients: Gradients,
     learning_rate: f64,
     grad_scale: f64,
 }
 
-impl ModuleMapper for Stepper<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let path = self.path.join(".");
-        let Some(gradient) = self.gradients.remove(&path) else {
+impl ParamMapper for Stepper<'_> {
+    fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(gradient) = self.gradients.remove(path) else {
             return param;
         };
         let config = &self.optimizer.config;
-        let moments = self.optimizer.moments.remove(&path).unwrap_or_else(|| Moments {
+        let moments = self.optimizer.moments.remove(path).unwrap_or_else(|| Moments {
             first: gradient.zeros_like(),
             second: gradient.zeros_like(),
             n_steps: 0,
@@ -153,7 +142,7 @@ impl ModuleMapper for Stepper<'_> {
         let is_autodiff = tensor.is_autodiff();
         let flat = tensor.without_autodiff().reshape([shape.num_elements()]);
         let [flat, first, second] = adamw(flat, gradient, moments.first, moments.second, step);
-        self.optimizer.moments.insert(path, Moments { first, second, n_steps });
+        self.optimizer.moments.insert(path.to_owned(), Moments { first, second, n_steps });
         let mut tensor = flat.reshape::<D, _>(shape);
         if is_autodiff {
             tensor = tensor.autodiff();

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use isogloss_kernels::sum_of_squares;
+use isogloss_model::{ParamVisitor, visit_parameters};
 
 /// Gradients, flattened to one dimension; frozen parameters have none.
 #[derive(Default)]
@@ -15,10 +16,9 @@ pub struct Gradients {
 impl Gradients {
     /// Runs the backward pass of `loss` and takes out the gradients of the parameters of `module`.
     pub fn of<M: Module>(loss: &Tensor<1>, module: &M) -> Self {
-        let mut visitor =
-            Extractor { path: Vec::new(), tape: loss.backward(), gradients: Self::default() };
-        module.visit(&mut visitor);
-        visitor.gradients
+        let mut extractor = Extractor { tape: loss.backward(), gradients: Self::default() };
+        visit_parameters(module, &mut extractor);
+        extractor.gradients
     }
 
     /// Adds other gradients, as gradient accumulation does.
@@ -54,24 +54,15 @@ impl Gradients {
 }
 
 struct Extractor {
-    path: Vec<String>,
     tape: burn::tensor::Gradients,
     gradients: Gradients,
 }
 
-impl ModuleVisitor for Extractor {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+impl ParamVisitor for Extractor {
+    fn visit<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         if let Some(gradient) = param.val().grad_remove(&mut self.tape) {
             let n_elements = gradient.shape().num_elements();
-            self.gradients.by_path.insert(self.path.join("."), gradient.reshape([n_elements]));
+            self.gradients.by_path.insert(path.to_owned(), gradient.reshape([n_elements]));
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Which parameters may change, and when.
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use isogloss_model::{ParamMapper, map_parameters};
 use serde::{Deserialize, Serialize};
 
 /// A point of training.
@@ -64,27 +65,17 @@ pub fn apply_schedules<M: Module>(module: M, schedules: &[Box<dyn Schedule>], mo
     if schedules.is_empty() {
         return module;
     }
-    module.map(&mut Marker { path: Vec::new(), schedules, moment })
+    map_parameters(module, &mut Marker { schedules, moment })
 }
 
 struct Marker<'a> {
-    path: Vec<String>,
     schedules: &'a [Box<dyn Schedule>],
     moment: Moment,
 }
 
-impl ModuleMapper for Marker<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let path = self.path.join(".");
-        let trainable = self.schedules.iter().all(|rule| rule.trainable(&path, self.moment));
+impl ParamMapper for Marker<'_> {
+    fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let trainable = self.schedules.iter().all(|rule| rule.trainable(path, self.moment));
         param.set_require_grad(trainable)
     }
 }

@@ -38,6 +38,9 @@ pub use head::{Head, HeadSpec, Pooling, mean_pool};
 pub use input::{ModelInput, Tokens};
 pub use load::{HeadChoice, LoadReport, LoadedModel, load};
 pub use model::{Model, ModelOutput};
-pub use params::{Init, NamedParam, ParamSource, RandomParams, named_parameters};
+pub use params::{
+    Init, NamedParam, ParamMapper, ParamSource, ParamVisitor, RandomParams, map_parameters,
+    named_parameters, visit_parameters,
+};
 pub use save::{parameter_name, save, write_safetensors};
 pub use weights::WeightFiles;

@@ -1,6 +1,6 @@
 //! Where parameters come from when a model is built, and how they are named afterwards.
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_kernels::split_seed;
 
@@ -82,11 +82,40 @@ impl Builder<'_> {
     }
 }
 
+/// Something done with every parameter of a module.
+pub trait ParamVisitor {
+    /// Is shown the parameter at `path`.
+    fn visit<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>);
+}
+
+/// Something done to every parameter of a module.
+pub trait ParamMapper {
+    /// Returns what takes the place of the parameter at `path`.
+    fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>>;
+}
+
+/// Shows every parameter of `module` to `visitor`, in the order of the fields.
+pub fn visit_parameters<M: Module>(module: &M, visitor: &mut impl ParamVisitor) {
+    module.visit(&mut Walk { path: Vec::new(), inner: visitor });
+}
+
+/// Replaces every parameter of `module` by what `mapper` makes of it.
+#[must_use]
+pub fn map_parameters<M: Module>(module: M, mapper: &mut impl ParamMapper) -> M {
+    module.map(&mut Walk { path: Vec::new(), inner: mapper })
+}
+
 /// All parameters of `module` with their paths, in the order of the fields.
 pub fn named_parameters<M: Module>(module: &M) -> Vec<NamedParam> {
-    let mut visitor = Collector { path: Vec::new(), params: Vec::new() };
-    module.visit(&mut visitor);
-    visitor.params
+    let mut params = Vec::new();
+    visit_parameters(module, &mut params);
+    params
+}
+
+impl ParamVisitor for Vec<NamedParam> {
+    fn visit<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
+        self.push(NamedParam::new(path.to_owned(), param.val()));
+    }
 }
 
 /// A parameter by name; its values stay on the device until they are asked for.
@@ -111,12 +140,13 @@ impl NamedParam {
     }
 }
 
-struct Collector {
+/// Keeps the path while Burn walks through the fields of a module.
+struct Walk<'a, T> {
     path: Vec<String>,
-    params: Vec<NamedParam>,
+    inner: &'a mut T,
 }
 
-impl ModuleVisitor for Collector {
+impl<T: ParamVisitor> ModuleVisitor for Walk<'_, T> {
     fn enter_module(&mut self, name: &str, _container_type: &str) {
         self.path.push(name.to_owned());
     }
@@ -126,6 +156,20 @@ impl ModuleVisitor for Collector {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.params.push(NamedParam::new(self.path.join("."), param.val()));
+        self.inner.visit(&self.path.join("."), param);
+    }
+}
+
+impl<T: ParamMapper> ModuleMapper for Walk<'_, T> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        self.inner.map(&self.path.join("."), param)
     }
 }
