@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::{Language, TextView};
+
 /// Why a text, a data file or a tokenizer was refused.
 ///
 /// A message names the file and the line it is about, as editors and compilers do: `data/de.jsonl:17: empty "text"`.
@@ -165,6 +167,39 @@ pub enum TextError {
         n_special: usize,
     },
 
+    /// There is no file for a language.
+    #[error("{}: no file for \"{language}\", {}", path.display(), only(known))]
+    MissingLanguage {
+        /// The file that was looked for.
+        path: PathBuf,
+        /// The language.
+        language: Language,
+        /// The languages that have a file, sorted.
+        known: Vec<Language>,
+    },
+
+    /// A value of the `[views]` table cannot be used.
+    #[error("views.{field}: {reason}")]
+    InvalidViews {
+        /// The field.
+        field: &'static str,
+        /// What was expected and what was found.
+        reason: String,
+    },
+
+    /// A view was asked for that no table says how to make.
+    #[error("there is no table [views.{view}] for the view \"{view}\"")]
+    MissingView {
+        /// The view.
+        view: TextView,
+    },
+
+    /// A translation was asked for where each word or token has its own label.
+    #[error(
+        "the view \"translated\" has no tags: nothing tells which word of a translation stands for which word of the text; \"code_switched\" and \"subword_sampled\" keep tags"
+    )]
+    TranslatedTags,
+
     /// A batch joins features with different kinds of targets.
     #[error("a batch joins features with different kinds of targets")]
     MixedTargets,
@@ -290,4 +325,12 @@ fn suffix(column: Option<usize>) -> String {
 
 fn hint(nearest: &Option<String>) -> String {
     nearest.as_ref().map_or_else(String::new, |name| format!(", did you mean {name:?}?"))
+}
+
+fn only(known: &[Language]) -> String {
+    if known.is_empty() {
+        return "nor for any other language".into();
+    }
+    let known: Vec<String> = known.iter().map(|language| format!("\"{language}\"")).collect();
+    format!("only for {}", known.join(", "))
 }

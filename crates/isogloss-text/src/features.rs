@@ -1,14 +1,15 @@
 //! Examples as token ids and label ids.
 
+mod one;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tokenizers::parallelism::MaybeParallelRefIterator as _;
 
-use crate::{
-    Bio, Content, Encoded, Example, IGNORE_INDEX, LabelSet, TextError, Tokenizer, bio_labels,
-    whitespace_words,
-};
+use crate::tokenizer::Encoder;
+use crate::{Encoded, Example, LabelSet, TextError, Tokenizer};
+pub(crate) use one::{Featured, classification, tagging};
 
 /// One example as a model takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub enum Target {
     None,
     /// A class.
     Class(u32),
-    /// A label for each token, [`IGNORE_INDEX`] where there is none.
+    /// A label for each token, [`IGNORE_INDEX`](crate::IGNORE_INDEX) where there is none.
     Tokens(Vec<i32>),
 }
 
@@ -119,33 +120,13 @@ pub fn featurize_classification(
     options: &FeatureOptions,
 ) -> Result<Featurized, TextError> {
     featurize(examples, options.unseen, |example| {
-        let (input, label) = match &example.content {
-            Content::Text { text, pair, label, .. } => {
-                (tokenizer.encode(text, pair.as_deref(), options.max_length)?, label.as_deref())
-            }
-            Content::Words { words, .. } => {
-                (tokenizer.encode_words(words, options.max_length)?, None)
-            }
-        };
-        let target = match (labels, label) {
-            (None, _) => Target::None,
-            (Some(labels), Some(label)) => Target::Class(known(labels, label, example)?),
-            (Some(_), None) => {
-                return Err(TextError::MissingField {
-                    path: example.origin.path.to_path_buf(),
-                    line: example.origin.line,
-                    field: "label".into(),
-                    nearest: None,
-                });
-            }
-        };
-        Ok((Features { input, target }, 0))
+        classification(Encoder::new(tokenizer), example, labels, options.max_length)
     })
 }
 
 /// Features with one tag for each word or subword; no tags where `labels` is `None`.
 ///
-/// Slots become BIO tags, see [`bio_labels`]; the second text of a pair is left out.
+/// Slots become BIO tags, see [`bio_labels`](crate::bio_labels); the second text of a pair is left out.
 ///
 /// # Errors
 /// [`TextError::UnknownLabel`] for a tag that is not in `labels` unless such examples are to be skipped, and the errors of [`Tokenizer::encode`].
@@ -157,96 +138,22 @@ pub fn featurize_tagging(
     units: TagUnits,
     options: &FeatureOptions,
 ) -> Result<Featurized, TextError> {
-    let from_words = |example: &Example, words: &[String], tags: &[String]| {
-        let input = tokenizer.encode_words(words, options.max_length)?;
-        match labels {
-            None => Ok((Features { input, target: Target::None }, 0)),
-            Some(labels) => tag_words(input, tags, units, |tag| known(labels, tag, example)),
-        }
-    };
-    featurize(examples, options.unseen, |example| match (&example.content, units) {
-        (Content::Words { words, tags }, _) => from_words(example, words, tags),
-        (Content::Text { text, slots, .. }, TagUnits::Word) => {
-            let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-            let tags: Vec<String> =
-                bio_labels(&whitespace_words(text), slots).iter().map(Bio::to_string).collect();
-            from_words(example, &words, &tags)
-        }
-        (Content::Text { text, slots, .. }, TagUnits::Subword) => {
-            let input = tokenizer.encode(text, None, options.max_length)?;
-            let Some(labels) = labels else {
-                return Ok((Features { input, target: Target::None }, 0));
-            };
-            let spans = tokenizer.spans(&input, text);
-            let tags = bio_labels(&spans, slots);
-            let label = |(&(start, end), tag): (&(usize, usize), &Bio)| {
-                if start == end {
-                    Ok(IGNORE_INDEX)
-                } else {
-                    known(labels, &tag.to_string(), example).map(token_label)
-                }
-            };
-            let target = spans.iter().zip(&tags).map(label).collect::<Result<_, _>>()?;
-            Ok((Features { input, target: Target::Tokens(target) }, 0))
-        }
+    featurize(examples, options.unseen, |example| {
+        tagging(Encoder::new(tokenizer), example, labels, units, options.max_length)
     })
-}
-
-/// The features of words with tags, and the number of words that no token stands for.
-fn tag_words(
-    input: Encoded,
-    tags: &[String],
-    units: TagUnits,
-    id: impl Fn(&str) -> Result<u32, TextError>,
-) -> Result<(Features, usize), TextError> {
-    let ids = tags.iter().map(|tag| id(tag).map(token_label)).collect::<Result<Vec<_>, _>>()?;
-    let mut target = vec![IGNORE_INDEX; input.len()];
-    if units == TagUnits::Subword {
-        for (label, word) in target.iter_mut().zip(&input.word_ids) {
-            let Some(tag) = word.and_then(|word| tags.get(usize::try_from(word).ok()?)) else {
-                continue;
-            };
-            *label = match tag.parse() {
-                Ok(Bio::Begin(name)) => token_label(id(&Bio::Inside(name).to_string())?),
-                _ => token_label(id(tag)?),
-            };
-        }
-    }
-    let mut n_words_lost = 0;
-    for (first, label) in input.first_subwords(tags.len()).into_iter().zip(ids) {
-        match first.and_then(|first| target.get_mut(first)) {
-            Some(place) => *place = label,
-            None => n_words_lost += 1,
-        }
-    }
-    Ok((Features { input, target: Target::Tokens(target) }, n_words_lost))
-}
-
-/// The id of a label, or the error that names the example.
-fn known(labels: &LabelSet, label: &str, example: &Example) -> Result<u32, TextError> {
-    labels.id(label).ok_or_else(|| TextError::UnknownLabel {
-        path: example.origin.path.to_path_buf(),
-        line: example.origin.line,
-        label: label.to_owned(),
-        nearest: labels.nearest(label),
-    })
-}
-
-fn token_label(id: u32) -> i32 {
-    i32::try_from(id).expect("label names fit in memory, so their ids fit in i32")
 }
 
 /// Runs `one` over the examples in parallel and joins the results in order.
 fn featurize(
     examples: &[Example],
     unseen: Unseen,
-    one: impl Fn(&Example) -> Result<(Features, usize), TextError> + Send + Sync,
+    one: impl Fn(&Example) -> Result<Featured, TextError> + Send + Sync,
 ) -> Result<Featurized, TextError> {
     let results: Vec<_> = examples.maybe_par_iter().map(one).collect();
     let mut featurized = Featurized::default();
     for (idx, result) in results.into_iter().enumerate() {
         match result {
-            Ok((features, n_words_lost)) => {
+            Ok(Featured { features, n_words_lost, .. }) => {
                 let report = &mut featurized.truncation;
                 report.n_truncated += usize::from(features.input.n_truncated > 0);
                 report.longest =

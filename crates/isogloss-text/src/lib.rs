@@ -1,6 +1,7 @@
 //! Texts, labels and batches for cross-lingual fine-tuning.
 //!
 //! A data file becomes [`Example`]s ([`read_file`]), examples become [`Features`] ([`featurize_classification`], [`featurize_tagging`]) with a [`Tokenizer`] and a [`LabelSet`], and features become a [`TokenBatch`] in a [`BatchOrder`].
+//! A [`Viewer`] shows the same examples in other subwords, other words or other languages.
 //! All results are plain arrays on the host: no tensor, no device.
 //! Positions in a text are counted in characters, that is Unicode scalar values, as Python counts them.
 //!
@@ -42,6 +43,7 @@ mod nearest;
 mod order;
 mod reader;
 mod tokenizer;
+mod view;
 
 pub use batch::{IGNORE_INDEX, Targets, TokenBatch};
 pub use bio::{Bio, bio_labels, whitespace_words};
@@ -59,3 +61,7 @@ pub use reader::{
     Columns, Format, ReadOptions, read_examples, read_file, read_pair_file, read_pairs,
 };
 pub use tokenizer::Tokenizer;
+pub use view::{
+    CaseRule, CodeSwitchConfig, SubwordSamplingConfig, TextView, TranslationConfig, ViewTask,
+    Viewed, Viewer, ViewsConfig,
+};

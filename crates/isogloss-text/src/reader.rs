@@ -1,10 +1,11 @@
 //! Data files as examples.
 //!
 //! The readers take any byte stream and a path that names it in messages, so they work where there is no file system.
-//! Only [`read_file`] and [`read_pair_file`] open files.
+//! Only [`read_file`], [`read_pair_file`] and the readers of dictionaries and translations open files.
 //! A byte order mark, CRLF line ends and empty lines at the end are accepted everywhere; an empty line between rows is a fault, but where it ends a sentence.
 //! the first faulty line ends the reading with an error that names it.
 
+mod by_language;
 mod columns;
 mod conll;
 mod conllu;
@@ -22,6 +23,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use by_language::{read_dictionaries, read_translations};
 pub use columns::Columns;
 pub use pairs::read_pairs;
 

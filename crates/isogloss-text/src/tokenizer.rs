@@ -1,29 +1,28 @@
 //! Tokenizers as `tokenizer.json` files describe them.
 
 mod check;
+mod encoder;
 
-use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Deserialize as _;
 use serde_json::Value;
 use tokenizers::models::ModelWrapper;
 use tokenizers::parallelism::MaybeParallelRefIterator as _;
-use tokenizers::utils::truncation::{TruncationParams, truncate_encodings};
-use tokenizers::{Encoding, InputSequence, Model as _, PostProcessor, PostProcessorWrapper};
+use tokenizers::{Model as _, PostProcessorWrapper};
 
 use crate::reader::read_bytes;
 use crate::{Encoded, TextError};
+pub(crate) use encoder::Encoder;
 
 /// The mark that SentencePiece puts in place of a space.
 const METASPACE: char = '\u{2581}';
 
-/// The number of characters of a text that an error shows.
-const N_SHOWN: usize = 40;
-
 /// A subword tokenizer, read from a `tokenizer.json` file.
 ///
 /// Truncation and padding that the file asks for are switched off: each call names its greatest length, and batches pad.
+/// A clone shares the vocabulary.
 ///
 /// ```
 /// use isogloss_text::Tokenizer;
@@ -42,9 +41,11 @@ const N_SHOWN: usize = 40;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    inner: Arc<tokenizers::Tokenizer>,
     /// Kept apart from `inner`, because texts are cut between tokenization and the adding of special tokens.
     post_processor: Option<PostProcessorWrapper>,
+    /// The id of a Unigram model's unknown piece, which `inner` does not tell.
+    unk_id: Option<u32>,
     vocab_size: usize,
 }
 
@@ -75,11 +76,12 @@ impl Tokenizer {
             .map_err(|_| fault("a token id exceeds 2147483647".into()))?;
         let n_ids = usize::try_from(highest).map_or(0, |highest| highest + 1);
         let vocab_size = n_ids.max(inner.get_model().get_vocab_size());
+        let unk_id = file.pointer("/model/unk_id").and_then(|id| u32::try_from(id.as_u64()?).ok());
         let mut processors = post_processor.iter();
         processors
             .try_for_each(|processor| check::check_post_processor(processor, vocab_size))
             .map_err(fault)?;
-        Ok(Self { inner, post_processor, vocab_size })
+        Ok(Self { inner: Arc::new(inner), post_processor, unk_id, vocab_size })
     }
 
     /// Reads a `tokenizer.json` file.
@@ -127,11 +129,7 @@ impl Tokenizer {
         pair: Option<&str>,
         max_length: usize,
     ) -> Result<Encoded, TextError> {
-        let first = self.tokens(InputSequence::Raw(Cow::Borrowed(text)), text)?;
-        let second = pair
-            .map(|pair| self.tokens(InputSequence::Raw(Cow::Borrowed(pair)), pair))
-            .transpose()?;
-        self.finish(first, second, max_length, text)
+        Encoder::new(self).encode(text, pair, max_length).map(|(encoded, _)| encoded)
     }
 
     /// Tokenizes a sentence that is split into words, to at most `max_length` tokens, special tokens included.
@@ -141,9 +139,7 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn encode_words(&self, words: &[String], max_length: usize) -> Result<Encoded, TextError> {
-        let text = words.first().map_or("", String::as_str);
-        let tokens = self.tokens(InputSequence::PreTokenizedOwned(Cow::Borrowed(words)), text)?;
-        self.finish(tokens, None, max_length, text)
+        Encoder::new(self).encode_words(words, max_length)
     }
 
     /// Tokenizes many texts or pairs in parallel, each as [`Tokenizer::encode`] does.
@@ -199,69 +195,15 @@ impl Tokenizer {
             .collect()
     }
 
-    fn tokens(&self, input: InputSequence<'_>, text: &str) -> Result<Encoding, TextError> {
-        self.inner.encode_char_offsets(input, false).map_err(|error| refusal(text, &*error))
+    /// The subword model.
+    pub(crate) fn model(&self) -> &ModelWrapper {
+        self.inner.get_model()
     }
 
-    fn finish(
-        &self,
-        mut first: Encoding,
-        mut second: Option<Encoding>,
-        max_length: usize,
-        text: &str,
-    ) -> Result<Encoded, TextError> {
-        let n_special = self
-            .post_processor
-            .as_ref()
-            .map_or(0, |processor| processor.added_tokens(second.is_some()));
-        if max_length <= n_special {
-            return Err(TextError::MaxLength { max_length, n_special });
-        }
-        let n_tokens = |first: &Encoding, second: &Option<Encoding>| {
-            first.len() + second.as_ref().map_or(0, Encoding::len)
-        };
-        let n_before = n_tokens(&first, &second);
-        let params =
-            TruncationParams { max_length: max_length - n_special, ..TruncationParams::default() };
-        (first, second) =
-            truncate_encodings(first, second, &params).map_err(|error| refusal(text, &*error))?;
-        let n_truncated = n_before - n_tokens(&first, &second);
-        // The parts cut off would be joined in every combination.
-        first.take_overflowing();
-        second.as_mut().map(Encoding::take_overflowing);
-
-        let encoding = match (&self.post_processor, second) {
-            (Some(processor), second) => {
-                processor.process(first, second, true).map_err(|error| refusal(text, &*error))?
-            }
-            (None, Some(mut second)) => {
-                second.set_type_ids(vec![1; second.len()]);
-                Encoding::merge([first, second], false)
-            }
-            (None, None) => first,
-        };
-        Ok(encoded(&encoding, n_truncated))
+    /// The id of a Unigram model's unknown piece.
+    pub(crate) fn unk_id(&self) -> Option<u32> {
+        self.unk_id
     }
-}
-
-fn encoded(encoding: &Encoding, n_truncated: usize) -> Encoded {
-    let special: Vec<bool> =
-        encoding.get_special_tokens_mask().iter().map(|&mask| mask != 0).collect();
-    let offsets = encoding.get_offsets().iter().zip(&special);
-    Encoded {
-        ids: encoding.get_ids().to_vec(),
-        type_ids: encoding.get_type_ids().to_vec(),
-        offsets: offsets
-            .map(|(&offsets, &special)| if special { (0, 0) } else { offsets })
-            .collect(),
-        word_ids: encoding.get_word_ids().to_vec(),
-        special,
-        n_truncated,
-    }
-}
-
-fn refusal(text: &str, error: &(dyn std::error::Error + Send + Sync)) -> TextError {
-    TextError::Encode { text: text.chars().take(N_SHOWN).collect(), reason: error.to_string() }
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub(crate) const UNIGRAM: &str = r#"{
 }"#;
 
 /// A tokenizer of the kind of multilingual BERT's.
-const WORD_PIECE: &str = r###"{
+pub(crate) const WORD_PIECE: &str = r###"{
     "version": "1.0", "truncation": null, "padding": null,
     "added_tokens": [{"id": 1, "content": "[CLS]", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}],
     "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": true, "lowercase": true},
@@ -52,7 +52,7 @@ const WORD_PIECE: &str = r###"{
 }"###;
 
 /// A tokenizer of the kind of RoBERTa's.
-const BYTE_LEVEL: &str = r#"{
+pub(crate) const BYTE_LEVEL: &str = r#"{
     "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
     "normalizer": {"type": "NFC"},
     "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
@@ -69,11 +69,11 @@ pub(crate) fn unigram() -> Tokenizer {
     read(UNIGRAM)
 }
 
-fn read(json: &str) -> Tokenizer {
+pub(crate) fn read(json: &str) -> Tokenizer {
     Tokenizer::from_bytes(json.as_bytes(), "tokenizer.json".as_ref()).unwrap()
 }
 
-fn word_level() -> Tokenizer {
+pub(crate) fn word_level() -> Tokenizer {
     read(
         r#"{
         "version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "Whitespace"},

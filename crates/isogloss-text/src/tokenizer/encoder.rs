@@ -1,0 +1,196 @@
+//! A tokenizer at work: from a text to tokens, cut as the tokenizer cuts words or in another way.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use tokenizers::utils::truncation::{TruncationParams, truncate_encodings};
+use tokenizers::{
+    Encoding, InputSequence, Model as _, OffsetType, PostProcessor as _, PreTokenizer as _, Token,
+};
+
+use crate::{Encoded, TextError, Tokenizer};
+
+/// The number of characters of a text that an error shows.
+const N_SHOWN: usize = 40;
+
+/// Cuts a word, normalized and set apart by the pre-tokenizer, into tokens with offsets in bytes; `None` leaves it to the tokenizer.
+type Resegment<'a> = dyn Fn(&str) -> Option<Vec<Token>> + 'a;
+
+/// A tokenizer, and how it cuts words.
+#[derive(Clone, Copy)]
+pub(crate) struct Encoder<'a> {
+    tokenizer: &'a Tokenizer,
+    resegment: Option<&'a Resegment<'a>>,
+}
+
+impl<'a> Encoder<'a> {
+    /// Cuts words as the tokenizer does.
+    pub(crate) fn new(tokenizer: &'a Tokenizer) -> Self {
+        Self { tokenizer, resegment: None }
+    }
+
+    /// Cuts words in another way; all else stays as the tokenizer does it.
+    pub(crate) fn resegmented(tokenizer: &'a Tokenizer, resegment: &'a Resegment<'a>) -> Self {
+        Self { tokenizer, resegment: Some(resegment) }
+    }
+
+    pub(crate) fn tokenizer(&self) -> &'a Tokenizer {
+        self.tokenizer
+    }
+
+    /// As [`Tokenizer::encode`], with the places of the tokens of the first text.
+    pub(crate) fn encode(
+        &self,
+        text: &str,
+        pair: Option<&str>,
+        max_length: usize,
+    ) -> Result<(Encoded, Range<usize>), TextError> {
+        let raw = |text| self.tokens(InputSequence::Raw(Cow::Borrowed(text)), text);
+        self.finish(raw(text)?, pair.map(raw).transpose()?, max_length, text)
+    }
+
+    /// As [`Tokenizer::encode_words`].
+    pub(crate) fn encode_words(
+        &self,
+        words: &[String],
+        max_length: usize,
+    ) -> Result<Encoded, TextError> {
+        let text = words.first().map_or("", String::as_str);
+        let tokens = self.tokens(InputSequence::PreTokenizedOwned(Cow::Borrowed(words)), text)?;
+        self.finish(tokens, None, max_length, text).map(|(encoded, _)| encoded)
+    }
+
+    fn tokens(&self, input: InputSequence<'_>, text: &str) -> Result<Encoding, TextError> {
+        let tokens = match (self.resegment, input) {
+            (None, input) => self.tokenizer.inner.encode_char_offsets(input, false),
+            (Some(resegment), InputSequence::PreTokenizedOwned(words)) => {
+                let words = (0..).zip(words.iter());
+                words
+                    .map(|(idx, word)| self.resegmented_tokens(word, Some(idx), resegment))
+                    .collect()
+            }
+            (Some(resegment), _) => self.resegmented_tokens(text, None, resegment),
+        };
+        tokens.map_err(|error| refusal(text, &*error))
+    }
+
+    /// What the tokenizer does with one text, step by step; `word_idx` is the word that all its tokens belong to.
+    fn resegmented_tokens(
+        &self,
+        text: &str,
+        word_idx: Option<u32>,
+        resegment: &Resegment<'_>,
+    ) -> tokenizers::Result<Encoding> {
+        let inner = &self.tokenizer.inner;
+        let normalizer = inner.get_normalizer();
+        let mut words = inner.get_added_vocabulary().extract_and_normalize(normalizer, text);
+        if let Some(pre_tokenizer) = inner.get_pre_tokenizer() {
+            pre_tokenizer.pre_tokenize(&mut words)?;
+        }
+        words.tokenize(|word| {
+            let word = word.get();
+            resegment(word).map_or_else(|| inner.get_model().tokenize(word), Ok)
+        })?;
+        words.into_encoding(word_idx, 0, OffsetType::Char)
+    }
+
+    fn finish(
+        &self,
+        mut first: Encoding,
+        mut second: Option<Encoding>,
+        max_length: usize,
+        text: &str,
+    ) -> Result<(Encoded, Range<usize>), TextError> {
+        let post_processor = self.tokenizer.post_processor.as_ref();
+        let n_special =
+            post_processor.map_or(0, |processor| processor.added_tokens(second.is_some()));
+        if max_length <= n_special {
+            return Err(TextError::MaxLength { max_length, n_special });
+        }
+        let n_tokens = |first: &Encoding, second: &Option<Encoding>| {
+            first.len() + second.as_ref().map_or(0, Encoding::len)
+        };
+        let n_before = n_tokens(&first, &second);
+        let params =
+            TruncationParams { max_length: max_length - n_special, ..TruncationParams::default() };
+        (first, second) =
+            truncate_encodings(first, second, &params).map_err(|error| refusal(text, &*error))?;
+        let n_truncated = n_before - n_tokens(&first, &second);
+        // The parts cut off would be joined in every combination.
+        first.take_overflowing();
+        second.as_mut().map(Encoding::take_overflowing);
+        first.set_sequence_id(0);
+
+        let encoding = match (post_processor, second) {
+            (Some(processor), second) => {
+                processor.process(first, second, true).map_err(|error| refusal(text, &*error))?
+            }
+            (None, Some(mut second)) => {
+                second.set_type_ids(vec![1; second.len()]);
+                second.set_sequence_id(1);
+                Encoding::merge([first, second], false)
+            }
+            (None, None) => first,
+        };
+        let encoded = encoded(&encoding, n_truncated);
+        Ok((encoded, first_text(&encoding)))
+    }
+}
+
+/// The places of the tokens of the first text.
+fn first_text(encoding: &Encoding) -> Range<usize> {
+    let texts = encoding.get_sequence_ids();
+    let is_first = |text: &Option<usize>| *text == Some(0);
+    let start = texts.iter().position(is_first).unwrap_or(0);
+    start..texts.iter().rposition(is_first).map_or(start, |last| last + 1)
+}
+
+fn encoded(encoding: &Encoding, n_truncated: usize) -> Encoded {
+    let special: Vec<bool> =
+        encoding.get_special_tokens_mask().iter().map(|&mask| mask != 0).collect();
+    let offsets = encoding.get_offsets().iter().zip(&special);
+    Encoded {
+        ids: encoding.get_ids().to_vec(),
+        type_ids: encoding.get_type_ids().to_vec(),
+        offsets: offsets
+            .map(|(&offsets, &special)| if special { (0, 0) } else { offsets })
+            .collect(),
+        word_ids: encoding.get_word_ids().to_vec(),
+        special,
+        n_truncated,
+    }
+}
+
+fn refusal(text: &str, error: &(dyn std::error::Error + Send + Sync)) -> TextError {
+    TextError::Encode { text: text.chars().take(N_SHOWN).collect(), reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Encoder;
+    use crate::tokenizer::tests::unigram;
+
+    #[test]
+    fn the_tokens_of_the_first_text_are_told_from_those_of_the_second() {
+        let tokenizer = unigram();
+        // <s> ▁Licht ▁aus </s> ▁W ohn </s>
+        let (encoded, first) =
+            Encoder::new(&tokenizer).encode("Licht aus", Some("Wohn"), 16).unwrap();
+        assert_eq!((encoded.len(), first), (7, 1..3));
+        let (_, first) = Encoder::new(&tokenizer).encode("", Some("Wohn"), 16).unwrap();
+        assert!(first.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn a_resegmenter_that_leaves_all_words_changes_nothing(text in "\\PC{0,16}|[Lichtauseo🎵\u{301}打开灯 <s>]{0,24}") {
+            let tokenizer = unigram();
+            let (own, other) = (Encoder::new(&tokenizer), Encoder::resegmented(&tokenizer, &|_| None));
+            prop_assert_eq!(own.encode(&text, Some("aus"), 12).unwrap(), other.encode(&text, Some("aus"), 12).unwrap());
+            let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+            prop_assert_eq!(own.encode_words(&words, 12).unwrap(), other.encode_words(&words, 12).unwrap());
+        }
+    }
+}

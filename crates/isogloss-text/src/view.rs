@@ -1,0 +1,267 @@
+//! Other ways to see an example: the same meaning in other subwords, other words or another language.
+//!
+//! Consistency regularization asks a model for the same answer on an example and on a view of it (Zheng et al. 2021, xTune, arXiv:2106.08226).
+//! A view depends on the example and a seed alone, not on the machine: sums and draws use only operations that IEEE 754 or plain Rust code define.
+
+mod code_switch;
+mod config;
+mod lexicon;
+mod subword;
+mod translation;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use config::LANGUAGE;
+pub use config::{
+    CaseRule, CodeSwitchConfig, SubwordSamplingConfig, TranslationConfig, ViewsConfig,
+};
+pub(crate) use lexicon::Lexicon;
+
+use crate::features::{Featured, classification, tagging};
+use crate::tokenizer::Encoder;
+use crate::{
+    Content, Example, Features, LabelSet, Language, TagUnits, TextError, Tokenizer,
+    whitespace_words,
+};
+use code_switch::CodeSwitcher;
+use subword::{Draws, SubwordSampler};
+use translation::Translator;
+
+/// Which text a pass of the model reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextView {
+    /// The text as it is.
+    Original,
+    /// The text with some of its words cut into other subwords, see [`SubwordSamplingConfig`].
+    SubwordSampled,
+    /// The text with some of its words in other languages, see [`CodeSwitchConfig`].
+    CodeSwitched,
+    /// The text, or both texts of a pair, in another language, see [`TranslationConfig`].
+    Translated,
+}
+
+impl fmt::Display for TextView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Original => "original",
+            Self::SubwordSampled => "subword_sampled",
+            Self::CodeSwitched => "code_switched",
+            Self::Translated => "translated",
+        })
+    }
+}
+
+/// What the model is to say about a view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViewTask {
+    /// One class, as [`featurize_classification`](crate::featurize_classification) gives it.
+    Classification,
+    /// A tag for each word or token, as [`featurize_tagging`](crate::featurize_tagging) gives it.
+    Tagging(TagUnits),
+}
+
+/// An example as a model takes it in one view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Viewed {
+    /// The tokens, and the target in this view.
+    pub features: Features,
+    /// The place of the first token of each word of the original text; `None` for a word that no token stands for or that was cut off, and for all words of a text that was translated.
+    ///
+    /// Words are those of the file, or those of the first text between whitespace.
+    pub first_subwords: Vec<Option<usize>>,
+}
+
+/// Makes views of examples.
+///
+/// ```
+/// use isogloss_text::{
+///     Format, LabelSet, ReadOptions, SubwordSamplingConfig, TextView, Tokenizer, ViewTask, Viewer, ViewsConfig, read_examples,
+/// };
+///
+/// let json = r#"{"version": "1.0", "added_tokens": [],
+///     "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true},
+///     "model": {"type": "Unigram", "unk_id": 0, "vocab": [
+///         ["<unk>", 0.0], ["▁", -3.0], ["▁an", -2.0], ["a", -4.0], ["n", -4.0], ["▁a", -3.0]]}}"#;
+/// let tokenizer = Tokenizer::from_bytes(json.as_bytes(), "tokenizer.json".as_ref())?;
+/// let sampling = SubwordSamplingConfig { rate: 1.0, alpha: 0.1, n_best: None };
+/// let config = ViewsConfig { subword_sampled: Some(sampling), ..ViewsConfig::default() };
+/// let viewer = Viewer::new(&config, &tokenizer, &"de".parse()?)?;
+///
+/// let data = r#"{"text": "an an", "label": "on"}"#;
+/// let examples = read_examples(data.as_bytes(), "de.jsonl".as_ref(), &ReadOptions::new(Format::Jsonl))?;
+/// let labels = LabelSet::classes(&examples);
+/// let seen = |view| viewer.view(view, &examples[0], ViewTask::Classification, &labels, 16, 3);
+///
+/// let original = seen(TextView::Original)?;
+/// assert_eq!(original.features.input.ids, [2, 2]);
+/// assert_eq!(original.first_subwords, [Some(0), Some(1)]);
+///
+/// let sampled = seen(TextView::SubwordSampled)?;
+/// assert_eq!(sampled.features.input.ids, [1, 3, 4, 2]);
+/// assert_eq!(sampled.first_subwords, [Some(1), Some(3)]);
+/// assert_eq!(sampled.features.target, original.features.target);
+/// # Ok::<(), isogloss_text::TextError>(())
+/// ```
+#[derive(Debug)]
+pub struct Viewer {
+    tokenizer: Tokenizer,
+    subword_sampler: Option<SubwordSampler>,
+    code_switcher: Option<CodeSwitcher>,
+    translator: Option<Translator>,
+}
+
+/// An example in other words.
+pub(crate) struct Seen<'a> {
+    pub(crate) example: Cow<'a, Example>,
+    /// Where each word of the original text now stands, in characters; nothing for examples that are given as words.
+    pub(crate) words: Vec<Option<(usize, usize)>>,
+}
+
+impl<'a> Seen<'a> {
+    pub(crate) fn unchanged(example: &'a Example) -> Self {
+        let words = match &example.content {
+            Content::Text { text, .. } => whitespace_words(text).into_iter().map(Some).collect(),
+            Content::Words { .. } => Vec::new(),
+        };
+        Self { example: Cow::Borrowed(example), words }
+    }
+}
+
+impl Viewer {
+    /// Reads the dictionaries and translations that `config` names; `source` is the language of the examples.
+    ///
+    /// # Errors
+    /// [`TextError::InvalidViews`] for the first of [`ViewsConfig::faults`], for `source` among the languages to draw from, and for a tokenizer whose subwords cannot be drawn as `config` asks.
+    /// [`TextError::MissingLanguage`] for a language without a file, and the errors of [`read_pairs`](crate::read_pairs) for a file that is not one of dictionary entries or translations.
+    pub fn new(
+        config: &ViewsConfig,
+        tokenizer: &Tokenizer,
+        source: &Language,
+    ) -> Result<Self, TextError> {
+        if let Some((field, reason)) = config.faults().into_iter().next() {
+            return Err(TextError::InvalidViews { field, reason });
+        }
+        let others = |field, languages: &[Language]| match languages.contains(source) {
+            true => {
+                let reason = format!("\"{source}\" is the language of the examples");
+                Err(TextError::InvalidViews { field, reason })
+            }
+            false => Ok(()),
+        };
+        if let Some(config) = &config.code_switched {
+            others("code_switched.languages", &config.languages)?;
+        }
+        if let Some(config) = &config.translated {
+            others("translated.languages", &config.languages)?;
+        }
+        let sampler = |config| SubwordSampler::new(config, tokenizer);
+        Ok(Self {
+            tokenizer: tokenizer.clone(),
+            subword_sampler: config.subword_sampled.as_ref().map(sampler).transpose()?,
+            code_switcher: config.code_switched.as_ref().map(CodeSwitcher::new).transpose()?,
+            translator: config.translated.as_ref().map(Translator::new).transpose()?,
+        })
+    }
+
+    /// One example, seen as `view`, with the target that it has in that view.
+    ///
+    /// Equal seeds give equal results on every machine; [`TextView::Original`] is the same for all.
+    /// The features are those that [`featurize_classification`](crate::featurize_classification) or [`featurize_tagging`](crate::featurize_tagging) would give for the example in this view.
+    ///
+    /// # Errors
+    /// Those of featurization; [`TextError::MissingView`] for a view without a table in the configuration, and [`TextError::TranslatedTags`] for tags of a translation.
+    pub fn view(
+        &self,
+        view: TextView,
+        example: &Example,
+        task: ViewTask,
+        labels: &LabelSet,
+        max_length: usize,
+        seed: u64,
+    ) -> Result<Viewed, TextError> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let missing = || TextError::MissingView { view };
+        let featurize = |encoder, example: &Example| match task {
+            ViewTask::Classification => classification(encoder, example, Some(labels), max_length),
+            ViewTask::Tagging(units) => tagging(encoder, example, Some(labels), units, max_length),
+        };
+        let (seen, featured) = match view {
+            TextView::SubwordSampled => {
+                let sampler = self.subword_sampler.as_ref().ok_or_else(missing)?;
+                let draws = Draws::new(rng);
+                let draw = |word: &str| sampler.draw(word, &draws);
+                let encoder = Encoder::resegmented(&self.tokenizer, &draw);
+                (Seen::unchanged(example), featurize(encoder, example)?)
+            }
+            TextView::Original | TextView::CodeSwitched | TextView::Translated => {
+                let seen = match (view, task) {
+                    (TextView::CodeSwitched, _) => {
+                        self.code_switcher.as_ref().ok_or_else(missing)?.switch(example, &mut rng)
+                    }
+                    (TextView::Translated, ViewTask::Tagging(_)) => {
+                        return Err(TextError::TranslatedTags);
+                    }
+                    (TextView::Translated, ViewTask::Classification) => {
+                        self.translator.as_ref().ok_or_else(missing)?.translate(example, &mut rng)
+                    }
+                    _ => Seen::unchanged(example),
+                };
+                let featured = featurize(Encoder::new(&self.tokenizer), &seen.example)?;
+                (seen, featured)
+            }
+        };
+        let first_subwords = self.first_subwords(&seen, &featured, task);
+        Ok(Viewed { features: featured.features, first_subwords })
+    }
+
+    /// The number of examples that have a translation, with both texts of a pair, into one of the languages; 0 without translations.
+    pub fn n_translated(&self, examples: &[Example]) -> usize {
+        self.translator.as_ref().map_or(0, |translator| translator.n_translated(examples))
+    }
+
+    /// The first token of each word of the original text.
+    fn first_subwords(
+        &self,
+        seen: &Seen<'_>,
+        featured: &Featured,
+        task: ViewTask,
+    ) -> Vec<Option<usize>> {
+        let input = &featured.features.input;
+        match (&seen.example.content, task) {
+            (Content::Words { words, .. }, _) => input.first_subwords(words.len()),
+            (Content::Text { text, .. }, ViewTask::Tagging(TagUnits::Word)) => {
+                let words = whitespace_words(text);
+                let first = input.first_subwords(words.len());
+                let place = |&word: &Option<(usize, usize)>| {
+                    let found = words.binary_search_by_key(&word?.0, |&(start, _)| start);
+                    *first.get(found.ok()?)?
+                };
+                seen.words.iter().map(place).collect()
+            }
+            (Content::Text { text, .. }, _) => {
+                let spans = self.tokenizer.spans(input, text);
+                let tokens = spans.into_iter().enumerate();
+                let mut tokens = tokens
+                    .take(featured.first_text.end)
+                    .skip(featured.first_text.start)
+                    .filter(|(_, (start, end))| start < end)
+                    .peekable();
+                let mut place = |&word: &Option<(usize, usize)>| {
+                    let (start, end) = word?;
+                    while tokens.next_if(|&(_, token)| token.1 <= start).is_some() {}
+                    tokens.peek().filter(|&&(_, token)| token.0 < end).map(|&(place, _)| place)
+                };
+                seen.words.iter().map(&mut place).collect()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! The longest pieces of a WordPiece model, some of them passed over.
+
+use rand::Rng;
+use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::{Model as _, Token};
+
+use super::token;
+use super::trie::Trie;
+
+/// The pieces of a WordPiece model.
+#[derive(Debug)]
+pub(super) struct MaxMatch {
+    /// The pieces that a word may begin with.
+    first: Trie,
+    /// The pieces that may follow, without their prefix.
+    later: Trie,
+    max_chars: usize,
+}
+
+impl MaxMatch {
+    pub(super) fn new(model: &WordPiece) -> Self {
+        let vocab = model.get_vocab();
+        let prefix = model.continuing_subword_prefix.as_str();
+        let pieces = || vocab.iter().map(|(piece, &id)| (piece.as_str(), id));
+        let later = pieces().filter_map(|(piece, id)| Some((piece.strip_prefix(prefix)?, id)));
+        Self {
+            first: Trie::new(pieces()),
+            later: Trie::new(later),
+            max_chars: model.max_input_chars_per_word,
+        }
+    }
+
+    /// The tokens of a word where, at each place, every piece that matches but the shortest is passed over with the probability `dropout`, and the longest of the others is taken.
+    ///
+    /// `None` if the word is unknown to the model, or was cut in a way that cannot go on.
+    ///
+    /// After Hiraoka 2022, MaxMatch-Dropout, arXiv:2209.04126.
+    pub(super) fn draw(&self, word: &str, dropout: f64, rng: &mut impl Rng) -> Option<Vec<Token>> {
+        if word.chars().count() > self.max_chars {
+            return None;
+        }
+        let mut tokens = Vec::new();
+        let mut start = 0;
+        while start < word.len() {
+            let pieces = if start == 0 { &self.first } else { &self.later };
+            let matches: Vec<(usize, u32)> =
+                pieces.prefixes(word.as_bytes().get(start..)?).collect();
+            let (shortest, longer) = matches.split_first()?;
+            let kept = longer.iter().rev().find(|_| rng.random::<f64>() >= dropout);
+            let &(len, id) = kept.unwrap_or(shortest);
+            tokens.push(token(id, start, start + len));
+            start += len;
+        }
+        Some(tokens)
+    }
+}

@@ -1,0 +1,114 @@
+//! The merges of a BPE model, some of them skipped.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use rand::Rng;
+use serde::Deserialize;
+use tokenizers::models::bpe::BPE;
+use tokenizers::{Model as _, Token};
+
+use super::token;
+
+/// The merges of a BPE model.
+#[derive(Debug)]
+pub(super) struct Merges {
+    /// The model without its merges, so that it cuts a word into what they begin with.
+    symbols: BPE,
+    /// The rank of each merge, the first to be done having 0, and the id of what it makes.
+    merges: HashMap<(u32, u32), (usize, u32)>,
+}
+
+/// The part of a model's file that `tokenizers` shows in no other way.
+#[derive(Deserialize)]
+struct File {
+    merges: Vec<(String, String)>,
+}
+
+/// A part of a word, in a list of such parts.
+#[derive(Debug, Clone, Copy)]
+struct Symbol {
+    id: u32,
+    start: usize,
+    end: usize,
+    before: Option<usize>,
+    after: Option<usize>,
+}
+
+impl Merges {
+    pub(super) fn new(model: &BPE) -> Result<Self, serde_json::Error> {
+        let file: File = serde_json::from_str(&serde_json::to_string(model)?)?;
+        let vocab = model.get_vocab();
+        let prefix = model.continuing_subword_prefix.as_deref().unwrap_or_default();
+        let merge = |(rank, (left, right)): (usize, &(String, String))| {
+            let made = format!("{left}{}", right.get(prefix.len()..)?);
+            Some(((*vocab.get(left)?, *vocab.get(right)?), (rank, *vocab.get(&made)?)))
+        };
+        let merges = file.merges.iter().enumerate().filter_map(merge).collect();
+        let mut symbols = model.clone();
+        symbols.dropout = Some(1.0);
+        Ok(Self { symbols, merges })
+    }
+
+    /// The tokens of a word where each merge is skipped with the probability `dropout` each time it could be done.
+    ///
+    /// The best of the merges that are left is done, until all are skipped or none is left.
+    /// `None` if the model refuses the word.
+    ///
+    /// Provilkov et al. 2020, BPE-Dropout, arXiv:1910.13267, algorithm 1.
+    pub(super) fn draw(&self, word: &str, dropout: f64, rng: &mut impl Rng) -> Option<Vec<Token>> {
+        let characters = self.symbols.tokenize(word).ok()?;
+        let n_symbols = characters.len();
+        let symbol = |(idx, token): (usize, &Token)| Symbol {
+            id: token.id,
+            start: token.offsets.0,
+            end: token.offsets.1,
+            before: idx.checked_sub(1),
+            after: (idx + 1 < n_symbols).then_some(idx + 1),
+        };
+        let mut symbols: Vec<Symbol> = characters.iter().enumerate().map(symbol).collect();
+        let mut is_merged = vec![false; n_symbols];
+
+        // The best merge first, the leftmost of equal ones.
+        let mut possible: BinaryHeap<Reverse<(usize, usize)>> = BinaryHeap::new();
+        possible.extend((0..n_symbols).filter_map(|idx| self.at(&symbols, idx)));
+        let mut skipped = Vec::new();
+        while let Some(merge) = possible.pop() {
+            let Reverse((_, left)) = merge;
+            // One of its two parts may have been merged with another since.
+            if is_merged[left] || self.at(&symbols, left) != Some(merge) {
+                continue;
+            }
+            if rng.random::<f64>() < dropout {
+                skipped.push(merge);
+                continue;
+            }
+            let Some((right, made)) = self.made(&symbols, left) else { continue };
+            let Symbol { end, after, .. } = symbols[right];
+            is_merged[right] = true;
+            symbols[left] = Symbol { id: made, end, after, ..symbols[left] };
+            if let Some(after) = after {
+                symbols[after].before = Some(left);
+            }
+            let around = [symbols[left].before, Some(left)];
+            possible.extend(around.into_iter().flatten().filter_map(|idx| self.at(&symbols, idx)));
+            possible.extend(skipped.drain(..));
+        }
+        let left = symbols.iter().zip(&is_merged).filter(|&(_, &is_merged)| !is_merged);
+        Some(left.map(|(symbol, _)| token(symbol.id, symbol.start, symbol.end)).collect())
+    }
+
+    /// The rank and the place of the merge of a symbol with the next.
+    fn at(&self, symbols: &[Symbol], left: usize) -> Option<Reverse<(usize, usize)>> {
+        let right = symbols[left].after?;
+        let &(rank, _) = self.merges.get(&(symbols[left].id, symbols[right].id))?;
+        Some(Reverse((rank, left)))
+    }
+
+    /// The next symbol, and the id of both together.
+    fn made(&self, symbols: &[Symbol], left: usize) -> Option<(usize, u32)> {
+        let right = symbols[left].after?;
+        let &(_, made) = self.merges.get(&(symbols[left].id, symbols[right].id))?;
+        Some((right, made))
+    }
+}

@@ -1,0 +1,279 @@
+//! Views as a trainer asks for them.
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::subword::tests::fixture;
+use super::{TextView, ViewTask, Viewed, Viewer, ViewsConfig};
+use crate::tokenizer::tests::{BYTE_LEVEL, UNIGRAM, WORD_PIECE, read, unigram};
+use crate::{
+    Example, FeatureOptions, Format, LabelSet, ReadOptions, TagUnits, Target, TextError,
+    featurize_classification, featurize_tagging, read_examples,
+};
+
+const X: i32 = crate::IGNORE_INDEX;
+
+const TASKS: [ViewTask; 3] = [
+    ViewTask::Classification,
+    ViewTask::Tagging(TagUnits::Word),
+    ViewTask::Tagging(TagUnits::Subword),
+];
+
+/// A configuration of all views: every word is cut anew and looked up.
+fn config() -> (TempDir, ViewsConfig) {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().to_str().unwrap();
+    std::fs::write(folder.path().join("en-de.txt"), "light\tLicht\nhome\tWohn\noff\tganz aus\n")
+        .unwrap();
+    std::fs::write(folder.path().join("en-de.tsv"), "light off\tLicht aus\n").unwrap();
+    let json = format!(
+        r#"{{
+            "subword_sampled": {{"rate": 1.0, "alpha": 0.2}},
+            "code_switched": {{"dictionaries": "{root}/en-{{language}}.txt", "languages": ["de"], "rate": 1.0}},
+            "translated": {{"path": "{root}/en-{{language}}.tsv", "languages": ["de"]}}
+        }}"#
+    );
+    let config = serde_json::from_str(&json).unwrap();
+    (folder, config)
+}
+
+fn viewer() -> Viewer {
+    let (_folder, config) = config();
+    Viewer::new(&config, &unigram(), &"en".parse().unwrap()).unwrap()
+}
+
+fn labels() -> LabelSet {
+    LabelSet::new(["B-x", "I-x", "O", "on"]).unwrap()
+}
+
+fn jsonl(row: serde_json::Value) -> Example {
+    let options = ReadOptions::new(Format::Jsonl);
+    read_examples(row.to_string().as_bytes(), "en.jsonl".as_ref(), &options).unwrap().remove(0)
+}
+
+fn text(text: &str) -> Example {
+    jsonl(serde_json::json!({"text": text, "label": "on"}))
+}
+
+fn see(viewer: &Viewer, view: TextView, example: &Example, task: ViewTask) -> Viewed {
+    viewer.view(view, example, task, &labels(), 32, 7).unwrap()
+}
+
+fn tokens(viewed: &Viewed) -> &[i32] {
+    match &viewed.features.target {
+        Target::Tokens(labels) => labels,
+        other => panic!("expected labels for tokens, found {other:?}"),
+    }
+}
+
+#[test]
+fn a_viewer_can_be_shared() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Viewer>();
+}
+
+#[test]
+fn names_are_those_of_recipes() {
+    for view in
+        [TextView::Original, TextView::SubwordSampled, TextView::CodeSwitched, TextView::Translated]
+    {
+        assert_eq!(serde_json::to_string(&view).unwrap(), format!("\"{view}\""));
+    }
+}
+
+#[test]
+fn a_view_is_the_same_on_every_machine() {
+    let tokenizer = read(&fixture("subword_sampling_tokenizer.json"));
+    let config = serde_json::from_str(r#"{"subword_sampled": {"rate": 0.8}}"#).unwrap();
+    let viewer = Viewer::new(&config, &tokenizer, &"en".parse().unwrap()).unwrap();
+    let example = text("leisänei lsiti teimte");
+    let seen = |seed| {
+        let view = TextView::SubwordSampled;
+        viewer.view(view, &example, TASKS[0], &labels(), 32, seed).unwrap()
+    };
+    assert_eq!(seen(3), seen(3));
+    assert_eq!(seen(0).features.input.ids, [73, 60, 27, 38, 80]);
+    assert_eq!(seen(1).features.input.ids, [4, 32, 10, 7, 76, 80]);
+}
+
+#[test]
+fn subwords_keep_the_tags_and_places_of_their_words() {
+    let slots = serde_json::json!([{"start": 6, "end": 8, "slot": "x"}]);
+    let example = jsonl(serde_json::json!({"text": "Licht ee aus", "slots": slots}));
+    // <s> ▁Licht ▁ e e ▁aus </s>: "e" has no other cut, and the mark of its start stands for no character.
+    let viewed =
+        see(&viewer(), TextView::SubwordSampled, &example, ViewTask::Tagging(TagUnits::Subword));
+    let first = viewed.first_subwords.clone();
+    let spans = unigram().spans(&viewed.features.input, "Licht ee aus");
+    for (label, &(start, end)) in tokens(&viewed).iter().zip(&spans) {
+        match (start, end) {
+            _ if start == end => assert_eq!(*label, X),
+            (6, 7) => assert_eq!(*label, 0),
+            (7, 8) => assert_eq!(*label, 1),
+            _ => assert_eq!(*label, 2),
+        }
+    }
+    let starts: Vec<usize> = first.into_iter().map(|place| spans[place.unwrap()].0).collect();
+    assert_eq!(starts, [0, 6, 9]);
+}
+
+#[test]
+fn switched_words_are_found_where_they_stand_now() {
+    let slots = serde_json::json!([{"start": 11, "end": 14, "slot": "x"}]);
+    let example =
+        jsonl(serde_json::json!({"text": "light home off e", "slots": slots, "label": "on"}));
+    let viewer = viewer();
+    // <s> ▁Licht ▁W ohn ▁ <unk> ▁aus ▁ e </s>
+    let viewed = see(&viewer, TextView::CodeSwitched, &example, ViewTask::Classification);
+    assert_eq!(viewed.features.input.ids, [0, 5, 6, 7, 4, 3, 8, 4, 12, 2]);
+    assert_eq!(viewed.features.target, Target::Class(3));
+    assert_eq!(viewed.first_subwords, [Some(1), Some(2), Some(5), Some(8)]);
+    // Each word is encoded alone, and "ganz" and "aus" are two words with a tag each.
+    let viewed = see(&viewer, TextView::CodeSwitched, &example, ViewTask::Tagging(TagUnits::Word));
+    assert_eq!(tokens(&viewed), [X, 2, 2, X, 0, X, 1, 2, X, X]);
+    assert_eq!(viewed.first_subwords, [Some(1), Some(2), Some(4), Some(7)]);
+    let viewed =
+        see(&viewer, TextView::CodeSwitched, &example, ViewTask::Tagging(TagUnits::Subword));
+    assert_eq!(tokens(&viewed), [X, 2, 2, 2, X, 0, 1, X, 2, X]);
+    assert_eq!(viewed.first_subwords, [Some(1), Some(2), Some(5), Some(8)]);
+}
+
+#[test]
+fn words_of_a_file_are_found_by_their_number() {
+    let data = "home B-x\noff O\n";
+    let options = ReadOptions::new(Format::Conll);
+    let example = read_examples(data.as_bytes(), "en.conll".as_ref(), &options).unwrap().remove(0);
+    // <s> ▁W ohn ▁ <unk> ▁aus </s>: "ganz aus" is one word with one tag.
+    let viewed =
+        see(&viewer(), TextView::CodeSwitched, &example, ViewTask::Tagging(TagUnits::Word));
+    assert_eq!(tokens(&viewed), [X, 0, X, 2, X, X, X]);
+    assert_eq!(viewed.first_subwords, [Some(1), Some(3)]);
+}
+
+#[test]
+fn words_cut_off_are_nowhere() {
+    let example =
+        jsonl(serde_json::json!({"text": "Licht aus Wohn", "pair": "Licht", "label": "on"}));
+    let read = ReadOptions::new(Format::Jsonl);
+    let columns = crate::Columns { pair: Some("pair".into()), ..crate::Columns::default() };
+    let row = r#"{"text": "Licht aus Wohn", "pair": "Licht Licht", "label": "on"}"#;
+    let pair =
+        read_examples(row.as_bytes(), "x".as_ref(), &read.with_columns(columns)).unwrap().remove(0);
+    let first = |example| {
+        let viewer = viewer();
+        viewer
+            .view(TextView::Original, example, ViewTask::Classification, &labels(), 5, 0)
+            .unwrap()
+            .first_subwords
+    };
+    assert_eq!(first(&example), [Some(1), Some(2), Some(3)]);
+    assert_eq!(first(&pair), [Some(1), None, None]);
+}
+
+#[test]
+fn a_translation_keeps_its_class_and_has_no_tags() {
+    let viewer = viewer();
+    let viewed = see(&viewer, TextView::Translated, &text("light off"), ViewTask::Classification);
+    assert_eq!(viewed.features.input.ids, [0, 5, 8, 2]);
+    assert_eq!(viewed.features.target, Target::Class(3));
+    assert_eq!(viewed.first_subwords, [None, None]);
+    assert_eq!(viewer.n_translated(&[text("light off"), text("light")]), 1);
+    let error = viewer
+        .view(TextView::Translated, &text("light off"), TASKS[1], &labels(), 32, 0)
+        .unwrap_err();
+    assert!(matches!(error, TextError::TranslatedTags));
+}
+
+#[test]
+fn what_was_not_configured_or_cannot_be_is_an_error() {
+    let (_folder, config) = config();
+    let new = |config: &ViewsConfig, source: &str| {
+        Viewer::new(config, &unigram(), &source.parse().unwrap())
+    };
+    let plain = new(&ViewsConfig::default(), "en").unwrap();
+    let see = |view| plain.view(view, &text("aus"), TASKS[0], &labels(), 8, 0);
+    assert!(see(TextView::Original).is_ok());
+    for view in [TextView::SubwordSampled, TextView::CodeSwitched, TextView::Translated] {
+        let message = see(view).unwrap_err().to_string();
+        assert_eq!(message, format!("there is no table [views.{view}] for the view \"{view}\""));
+    }
+    assert_eq!(plain.n_translated(&[text("aus")]), 0);
+    assert_eq!(
+        new(&config, "de").unwrap_err().to_string(),
+        "views.code_switched.languages: \"de\" is the language of the examples"
+    );
+    let mut faulty = config;
+    faulty.code_switched.as_mut().unwrap().rate = 1.5;
+    assert_eq!(
+        new(&faulty, "en").unwrap_err().to_string(),
+        "views.code_switched.rate: expected [0, 1], found 1.5"
+    );
+}
+
+/// What the functions for whole data sets give.
+fn featurized(tokenizer: &crate::Tokenizer, example: &Example, task: ViewTask) -> crate::Features {
+    let (examples, labels, options) = ([example.clone()], labels(), FeatureOptions::new(12));
+    let all = match task {
+        ViewTask::Classification => {
+            featurize_classification(tokenizer, &examples, Some(&labels), &options)
+        }
+        ViewTask::Tagging(units) => {
+            featurize_tagging(tokenizer, &examples, Some(&labels), units, &options)
+        }
+    };
+    all.unwrap().features.remove(0)
+}
+
+proptest! {
+    #[test]
+    fn originals_and_unsampled_subwords_are_plain_features(
+        characters in "[Lichtauseo🎵\u{301}打开灯 <s>]{1,24}|\\PC{1,12}",
+        json in prop::sample::select(vec![UNIGRAM, WORD_PIECE, BYTE_LEVEL]),
+        seed: u64,
+    ) {
+        prop_assume!(!characters.trim().is_empty());
+        let tokenizer = read(json);
+        let config = serde_json::from_str(r#"{"subword_sampled": {"rate": 0.0}}"#).unwrap();
+        let viewer = Viewer::new(&config, &tokenizer, &"en".parse().unwrap()).unwrap();
+        let example = text(&characters);
+        for task in TASKS {
+            let expected = featurized(&tokenizer, &example, task);
+            for view in [TextView::Original, TextView::SubwordSampled] {
+                let viewed = viewer.view(view, &example, task, &labels(), 12, seed).unwrap();
+                prop_assert_eq!(&viewed.features, &expected);
+            }
+        }
+    }
+
+    #[test]
+    fn any_text_has_views_with_tokens_inside_it(
+        characters in "[lightomf Lichtaus🎵\u{301}打开灯,\t]{1,30}|\\PC{1,16}",
+        json in prop::sample::select(vec![UNIGRAM, WORD_PIECE, BYTE_LEVEL]),
+        max_length in 3usize..24,
+        seed: u64,
+    ) {
+        prop_assume!(!characters.trim().is_empty());
+        let (_folder, config) = config();
+        let viewer = Viewer::new(&config, &read(json), &"en".parse().unwrap()).unwrap();
+        let example = text(&characters);
+        let n_words = characters.split_whitespace().count();
+        for view in [TextView::Original, TextView::SubwordSampled, TextView::CodeSwitched] {
+            for task in TASKS {
+                let viewed = viewer.view(view, &example, task, &labels(), max_length, seed).unwrap();
+                let input = &viewed.features.input;
+                prop_assert!(input.len() <= max_length);
+                prop_assert_eq!(viewed.first_subwords.len(), n_words);
+                let places: Vec<usize> = viewed.first_subwords.iter().flatten().copied().collect();
+                prop_assert!(places.iter().all(|&place| place < input.len() && !input.special[place]));
+                prop_assert!(places.is_sorted());
+                if view != TextView::CodeSwitched {
+                    let n_chars = characters.chars().count();
+                    prop_assert!(input.offsets.iter().all(|&(start, end)| start <= end && end <= n_chars));
+                }
+                if let Target::Tokens(labels) = &viewed.features.target {
+                    prop_assert_eq!(labels.len(), input.len());
+                }
+            }
+        }
+    }
+}

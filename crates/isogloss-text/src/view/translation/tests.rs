@@ -1,0 +1,94 @@
+//! Whole texts in other languages.
+
+use std::collections::BTreeSet;
+
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+
+use super::Translator;
+use crate::{Content, Example, Origin, Slot, TranslationConfig};
+
+/// A translator with these files, or its message without the folder.
+fn translator(files: &[(&str, &str)]) -> Result<Translator, String> {
+    let folder = tempfile::tempdir().unwrap();
+    for (language, pairs) in files {
+        std::fs::write(folder.path().join(format!("en-{language}.tsv")), pairs).unwrap();
+    }
+    let path = folder.path().join("en-{language}.tsv").to_str().unwrap().to_owned();
+    let languages = files.iter().map(|(language, _)| language.parse().unwrap()).collect();
+    Translator::new(&TranslationConfig { path, languages })
+        .map_err(|error| error.to_string().replace(folder.path().to_str().unwrap(), ""))
+}
+
+fn example(text: &str, pair: Option<&str>) -> Example {
+    let slots = vec![Slot { start: 0, end: 1, name: "x".into() }];
+    let (label, pair) = (Some("on".to_owned()), pair.map(str::to_owned));
+    let path = std::path::Path::new("en.jsonl").into();
+    let content = Content::Text { text: text.into(), pair, label, slots };
+    Example { origin: Origin { path, line: 1 }, content, split: None }
+}
+
+/// All that an example becomes.
+fn all(translator: &Translator, example: &Example) -> BTreeSet<(String, Option<String>)> {
+    let seen = |seed| {
+        let seen = translator.translate(example, &mut ChaCha8Rng::seed_from_u64(seed));
+        match &seen.example.content {
+            Content::Text { text, pair, label, .. } => {
+                assert_eq!(label.as_deref(), Some("on"));
+                (text.clone(), pair.clone())
+            }
+            Content::Words { .. } => panic!("no text"),
+        }
+    };
+    (0..100).map(seen).collect()
+}
+
+#[test]
+fn both_texts_of_a_pair_are_in_one_language() {
+    let translator = translator(&[
+        ("de", "yes\tja\nno\tnein\nno\tnö\nonly\tnur\n"),
+        ("tr", "yes\tevet\nno\thayır\n"),
+    ])
+    .unwrap();
+    let strings = |pairs: &[(&str, Option<&str>)]| -> BTreeSet<_> {
+        pairs.iter().map(|(text, pair)| (text.to_string(), pair.map(str::to_owned))).collect()
+    };
+    assert_eq!(
+        all(&translator, &example(" yes", Some("no"))),
+        strings(&[("ja", Some("nein")), ("ja", Some("nö")), ("evet", Some("hayır"))])
+    );
+    assert_eq!(all(&translator, &example("only", Some("yes"))), strings(&[("nur", Some("ja"))]));
+    assert_eq!(all(&translator, &example("yes", None)), strings(&[("ja", None), ("evet", None)]));
+}
+
+#[test]
+fn what_has_no_translation_stays_and_is_not_counted() {
+    let translator = translator(&[("de", "yes\tja\n")]).unwrap();
+    let words = Content::Words { words: vec!["yes".into()], tags: vec!["O".into()] };
+    let examples = [
+        example("yes", None),
+        example("Yes", None),
+        example("yes", Some("no")),
+        Example { content: words, ..example("", None) },
+    ];
+    assert_eq!(translator.n_translated(&examples), 1);
+    for example in &examples[1..] {
+        let seen = translator.translate(example, &mut ChaCha8Rng::seed_from_u64(0));
+        assert_eq!(seen.example.as_ref(), example);
+    }
+}
+
+#[test]
+fn a_translation_has_no_slots_and_none_of_the_words() {
+    let translator = translator(&[("de", "a b c\tx y\n")]).unwrap();
+    let example = example("a b c", None);
+    let seen = translator.translate(&example, &mut ChaCha8Rng::seed_from_u64(0));
+    assert!(matches!(&seen.example.content, Content::Text { slots, .. } if slots.is_empty()));
+    assert_eq!(seen.words, [None; 3]);
+}
+
+#[test]
+fn what_is_no_pair_is_refused_by_line() {
+    let message = translator(&[("de", "yes\tja\nno\n")]).unwrap_err();
+    assert_eq!(message, "/en-de.tsv:2: expected 2 columns, found 1");
+}
