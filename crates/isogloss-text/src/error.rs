@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::treebank::{TokenId, TreeError};
+
 /// Why a text, a data file or a tokenizer was refused.
 ///
 /// A message names the file and the line it is about, as editors and compilers do: `data/de.jsonl:17: empty "text"`.
@@ -274,13 +276,44 @@ pub enum LineProblem {
         found: String,
     },
 
-    /// The word IDs of a CoNLL-U sentence do not count 1, 2, 3.
+    /// The IDs of a CoNLL-U sentence do not count words 1, 2, 3, with ranges before their words and decimals after them.
     #[error("expected token ID {expected}, found {found}")]
     TokenOrder {
         /// The ID that comes next.
-        expected: usize,
+        expected: TokenId,
         /// The ID of the line.
-        found: usize,
+        found: TokenId,
+    },
+
+    /// A multiword token of a CoNLL-U sentence stands for words that do not follow.
+    #[error("token ID {range} in a sentence of {n_words} words")]
+    WideRange {
+        /// The ID of the token.
+        range: TokenId,
+        /// The number of words of the sentence.
+        n_words: usize,
+    },
+
+    /// A CoNLL-U row has a head that is no number.
+    #[error("head {found:?} is neither a number nor \"_\"")]
+    HeadNumber {
+        /// The head.
+        found: String,
+    },
+
+    /// A comment of a CoNLL-U file does not stand before the first row of a sentence.
+    #[error("a comment after the first row of a sentence")]
+    LateComment,
+
+    /// Comments or empty nodes of a CoNLL-U file belong to no word.
+    #[error("a sentence without words")]
+    NoWord,
+
+    /// The heads of a sentence form no tree.
+    #[error(transparent)]
+    Tree {
+        /// What is wrong with them.
+        source: TreeError,
     },
 }
 

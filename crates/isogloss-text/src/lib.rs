@@ -1,6 +1,7 @@
 //! Texts, labels and batches for cross-lingual fine-tuning.
 //!
 //! A data file becomes [`Example`]s ([`read_file`]), examples become [`Features`] ([`featurize_classification`], [`featurize_tagging`]) with a [`Tokenizer`] and a [`LabelSet`], and features become a [`TokenBatch`] in a [`BatchOrder`].
+//! For dependency parsing, a CoNLL-U file becomes a [`Treebank`] ([`read_treebank`]), and scores of arcs become a tree ([`maximum_spanning_tree`]).
 //! All results are plain arrays on the host: no tensor, no device.
 //! Positions in a text are counted in characters, that is Unicode scalar values, as Python counts them.
 //!
@@ -42,6 +43,7 @@ mod nearest;
 mod order;
 mod reader;
 mod tokenizer;
+mod treebank;
 
 pub use batch::{IGNORE_INDEX, Targets, TokenBatch};
 pub use bio::{Bio, bio_labels, whitespace_words};
@@ -57,5 +59,10 @@ pub use language::Language;
 pub use order::{BatchOrder, sequential_by_length};
 pub use reader::{
     Columns, Format, ReadOptions, read_examples, read_file, read_pair_file, read_pairs,
+    read_treebank, read_treebank_file,
 };
 pub use tokenizer::Tokenizer;
+pub use treebank::{
+    EmptyNode, MultiwordToken, Sentence, Subtypes, TokenId, TreeError, Treebank, Word, check_tree,
+    maximum_spanning_tree,
+};
