@@ -167,6 +167,26 @@ pub enum TextError {
         n_special: usize,
     },
 
+    /// A parsed treebank is not over the text of the gold standard.
+    #[error(
+        "{}:{line}: expected the text {expected:?} of {}:{gold_line}, found {found:?}",
+        path.display(), gold_path.display()
+    )]
+    TextMismatch {
+        /// The file of the parsed treebank.
+        path: PathBuf,
+        /// The line of its first token that differs, counted from 1.
+        line: usize,
+        /// The file of the gold standard.
+        gold_path: PathBuf,
+        /// The line of its first token that differs.
+        gold_line: usize,
+        /// The start of the text of the gold standard from there on, without spaces.
+        expected: String,
+        /// The start of the parsed text from there on, without spaces.
+        found: String,
+    },
+
     /// A batch joins features with different kinds of targets.
     #[error("a batch joins features with different kinds of targets")]
     MixedTargets,

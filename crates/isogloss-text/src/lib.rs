@@ -1,7 +1,7 @@
 //! Texts, labels and batches for cross-lingual fine-tuning.
 //!
 //! A data file becomes [`Example`]s ([`read_file`]), examples become [`Features`] ([`featurize_classification`], [`featurize_tagging`]) with a [`Tokenizer`] and a [`LabelSet`], and features become a [`TokenBatch`] in a [`BatchOrder`].
-//! For dependency parsing, a CoNLL-U file becomes a [`Treebank`] ([`read_treebank`]), and scores of arcs become a tree ([`maximum_spanning_tree`]).
+//! For dependency parsing, a CoNLL-U file becomes a [`Treebank`] ([`read_treebank`]), scores of arcs become a tree ([`maximum_spanning_tree`]), and trees become scores ([`score_parses`]).
 //! All results are plain arrays on the host: no tensor, no device.
 //! Positions in a text are counted in characters, that is Unicode scalar values, as Python counts them.
 //!
@@ -63,6 +63,6 @@ pub use reader::{
 };
 pub use tokenizer::Tokenizer;
 pub use treebank::{
-    EmptyNode, MultiwordToken, Sentence, Subtypes, TokenId, TreeError, Treebank, Word, check_tree,
-    maximum_spanning_tree,
+    EmptyNode, MatchCounts, MultiwordToken, ParseScores, Sentence, Subtypes, TokenId, TreeError,
+    Treebank, Word, check_tree, maximum_spanning_tree, score_parses,
 };

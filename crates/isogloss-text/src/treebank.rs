@@ -1,11 +1,13 @@
 //! Treebanks: sentences with their dependency trees, as CoNLL-U files hold them.
 //!
-//! Holds the document, which gives back the bytes it was read from, and in its parts: [`check_tree`] and the tree of the best score ([`maximum_spanning_tree`]).
+//! Holds the document, which gives back the bytes it was read from, and in its parts: [`check_tree`], the tree of the best score ([`maximum_spanning_tree`]) and the scores of parsed sentences ([`score_parses`]).
 //! Enhanced dependencies (DEPS) are kept as they are written and have no meaning here.
 //!
 //! The format is that of Universal Dependencies, <https://universaldependencies.org/format.html>.
 
+mod alignment;
 mod parse;
+mod scores;
 mod spanning_tree;
 mod token_id;
 mod tree;
@@ -17,6 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use parse::parse;
+pub use scores::{MatchCounts, ParseScores, score_parses};
 pub use spanning_tree::maximum_spanning_tree;
 pub use token_id::TokenId;
 pub use tree::{TreeError, check_tree};
@@ -33,7 +36,7 @@ pub(crate) const NO_VALUE: &str = "_";
 /// Of what readers accept beside, a byte order mark, CRLF line ends and needless empty lines are gone, and a missing empty line after the last sentence is added.
 ///
 /// ```
-/// use isogloss_text::read_treebank;
+/// use isogloss_text::{read_treebank, score_parses};
 ///
 /// let file = "# text = zum Tor\n\
 ///     1-2\tzum\t_\t_\t_\t_\t_\t_\t_\t_\n\
@@ -46,7 +49,8 @@ pub(crate) const NO_VALUE: &str = "_";
 ///
 /// let mut parsed = gold.clone();
 /// parsed.sentences[0].set_tree(&[2, 3, 0], &["case", "det", "root"]).expect("these heads are words");
-/// assert_eq!(parsed.sentences[0].heads()?, [2, 3, 0]);
+/// let scores = score_parses(&gold, &parsed)?;
+/// assert_eq!(scores.las.f1(), 2.0 / 3.0);
 /// # Ok::<(), isogloss_text::TextError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
