@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::{Language, TextView};
+use crate::treebank::{TokenId, TreeError};
 
 /// Why a text, a data file or a tokenizer was refused.
 ///
@@ -199,6 +200,25 @@ pub enum TextError {
         "the view \"translated\" has no tags: nothing tells which word of a translation stands for which word of the text; \"code_switched\" and \"subword_sampled\" keep tags"
     )]
     TranslatedTags,
+    /// A parsed treebank is not over the text of the gold standard.
+    #[error(
+        "{}:{line}: expected the text {expected:?} of {}:{gold_line}, found {found:?}",
+        path.display(), gold_path.display()
+    )]
+    TextMismatch {
+        /// The file of the parsed treebank.
+        path: PathBuf,
+        /// The line of its first token that differs, counted from 1.
+        line: usize,
+        /// The file of the gold standard.
+        gold_path: PathBuf,
+        /// The line of its first token that differs.
+        gold_line: usize,
+        /// The start of the text of the gold standard from there on, without spaces.
+        expected: String,
+        /// The start of the parsed text from there on, without spaces.
+        found: String,
+    },
 
     /// A batch joins features with different kinds of targets.
     #[error("a batch joins features with different kinds of targets")]
@@ -309,13 +329,44 @@ pub enum LineProblem {
         found: String,
     },
 
-    /// The word IDs of a CoNLL-U sentence do not count 1, 2, 3.
+    /// The IDs of a CoNLL-U sentence do not count words 1, 2, 3, with ranges before their words and decimals after them.
     #[error("expected token ID {expected}, found {found}")]
     TokenOrder {
         /// The ID that comes next.
-        expected: usize,
+        expected: TokenId,
         /// The ID of the line.
-        found: usize,
+        found: TokenId,
+    },
+
+    /// A multiword token of a CoNLL-U sentence stands for words that do not follow.
+    #[error("token ID {range} in a sentence of {n_words} words")]
+    WideRange {
+        /// The ID of the token.
+        range: TokenId,
+        /// The number of words of the sentence.
+        n_words: usize,
+    },
+
+    /// A CoNLL-U row has a head that is no number.
+    #[error("head {found:?} is neither a number nor \"_\"")]
+    HeadNumber {
+        /// The head.
+        found: String,
+    },
+
+    /// A comment of a CoNLL-U file does not stand before the first row of a sentence.
+    #[error("a comment after the first row of a sentence")]
+    LateComment,
+
+    /// Comments or empty nodes of a CoNLL-U file belong to no word.
+    #[error("a sentence without words")]
+    NoWord,
+
+    /// The heads of a sentence form no tree.
+    #[error(transparent)]
+    Tree {
+        /// What is wrong with them.
+        source: TreeError,
     },
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::nearest::nearest;
+use crate::treebank::{NO_VALUE, Sentence, Subtypes};
 use crate::{Bio, Content, Example, TextError};
 
 /// An ordered set of label names; the id of a name is its place.
@@ -83,6 +84,16 @@ impl LabelSet {
         Self::sorted(names)
     }
 
+    /// The relations of the sentences, with or without their subtypes, sorted; a word without a relation adds none.
+    pub fn deprels<'a>(
+        sentences: impl IntoIterator<Item = &'a Sentence>,
+        subtypes: Subtypes,
+    ) -> Self {
+        let words = sentences.into_iter().flat_map(Sentence::words);
+        let deprels = words.map(|word| subtypes.of(&word.deprel)).filter(|name| *name != NO_VALUE);
+        Self::sorted(deprels.map(str::to_owned).collect())
+    }
+
     /// The id of a name.
     pub fn id(&self, name: &str) -> Option<u32> {
         self.ids.get(name).copied()
@@ -137,7 +148,7 @@ mod tests {
     use std::path::Path;
 
     use super::LabelSet;
-    use crate::{Content, Example, Origin, Slot};
+    use crate::{Content, Example, Origin, Slot, Subtypes, read_treebank};
 
     fn example(content: Content) -> Example {
         let path = Path::new("data.jsonl").into();
@@ -177,6 +188,21 @@ mod tests {
             tags: ["I-LOC", "VERB"].map(String::from).to_vec(),
         };
         assert_eq!(LabelSet::tags(&[example(content)]).names(), ["B-LOC", "I-LOC", "VERB"]);
+    }
+
+    #[test]
+    fn relations_are_gathered_with_and_without_subtypes() {
+        let rows: String = ["acl:relcl", "root", "acl", "_", "nsubj:pass"]
+            .iter()
+            .zip(1..)
+            .map(|(deprel, id)| format!("{id}\ta\t_\t_\t_\t_\t_\t{deprel}\t_\t_\n"))
+            .collect();
+        let sentences = read_treebank(rows.as_bytes(), "x.conllu".as_ref()).unwrap().sentences;
+        assert_eq!(
+            LabelSet::deprels(&sentences, Subtypes::Keep).names(),
+            ["acl", "acl:relcl", "nsubj:pass", "root"]
+        );
+        assert_eq!(LabelSet::deprels(&sentences, Subtypes::Cut).names(), ["acl", "nsubj", "root"]);
     }
 
     #[test]

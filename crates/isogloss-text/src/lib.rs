@@ -2,6 +2,7 @@
 //!
 //! A data file becomes [`Example`]s ([`read_file`]), examples become [`Features`] ([`featurize_classification`], [`featurize_tagging`]) with a [`Tokenizer`] and a [`LabelSet`], and features become a [`TokenBatch`] in a [`BatchOrder`].
 //! A [`Viewer`] shows the same examples in other subwords, other words or other languages.
+//! For dependency parsing, a CoNLL-U file becomes a [`Treebank`] ([`read_treebank`]), scores of arcs become a tree ([`maximum_spanning_tree`]), and trees become scores ([`score_parses`]).
 //! All results are plain arrays on the host: no tensor, no device.
 //! Positions in a text are counted in characters, that is Unicode scalar values, as Python counts them.
 //!
@@ -44,6 +45,7 @@ mod order;
 mod reader;
 mod tokenizer;
 mod view;
+mod treebank;
 
 pub use batch::{IGNORE_INDEX, Targets, TokenBatch};
 pub use bio::{Bio, bio_labels, whitespace_words};
@@ -59,9 +61,14 @@ pub use language::Language;
 pub use order::{BatchOrder, sequential_by_length};
 pub use reader::{
     Columns, Format, ReadOptions, read_examples, read_file, read_pair_file, read_pairs,
+    read_treebank, read_treebank_file,
 };
 pub use tokenizer::Tokenizer;
 pub use view::{
     CaseRule, CodeSwitchConfig, SubwordSamplingConfig, TextView, TranslationConfig, ViewTask,
     Viewed, Viewer, ViewsConfig,
+};
+pub use treebank::{
+    EmptyNode, MatchCounts, MultiwordToken, ParseScores, Sentence, Subtypes, TokenId, TreeError,
+    Treebank, Word, check_tree, maximum_spanning_tree, score_parses,
 };

@@ -1,9 +1,9 @@
 //! Data files as examples.
 //!
 //! The readers take any byte stream and a path that names it in messages, so they work where there is no file system.
-//! Only [`read_file`], [`read_pair_file`] and the readers of dictionaries and translations open files.
+//! Only [`read_file`], [`read_pair_file`], [`read_treebank_file`] and the readers of dictionaries and translations open files.
 //! A byte order mark, CRLF line ends and empty lines at the end are accepted everywhere; an empty line between rows is a fault, but where it ends a sentence.
-//! the first faulty line ends the reading with an error that names it.
+//! The first faulty line ends the reading with an error that names it.
 
 mod by_language;
 mod columns;
@@ -13,7 +13,7 @@ mod csv;
 mod jsonl;
 mod pairs;
 mod row;
-mod source;
+pub(crate) mod source;
 mod table;
 
 use std::collections::BTreeSet;
@@ -27,6 +27,7 @@ pub(crate) use by_language::{read_dictionaries, read_translations};
 pub use columns::Columns;
 pub use pairs::read_pairs;
 
+use crate::treebank::{self, Treebank};
 use crate::{Example, SentencePair, TextError};
 use source::Source;
 
@@ -166,6 +167,37 @@ pub fn read_file(path: &Path, options: &ReadOptions) -> Result<Vec<Example>, Tex
 /// As [`read_pairs`], and [`TextError::Io`] if the file cannot be opened.
 pub fn read_pair_file(path: &Path) -> Result<Vec<SentencePair>, TextError> {
     read_pairs(open(path)?, path)
+}
+
+/// The sentences of a CoNLL-U byte stream with all their columns; `path` names it in messages.
+///
+/// Heads are numbers within the sentence or `_`; whether they form a tree is another question, see [`Sentence::check_tree`](crate::Sentence::check_tree).
+///
+/// ```
+/// use isogloss_text::read_treebank;
+///
+/// let treebank = read_treebank("1\tLicht\t_\t_\t_\t_\t0\troot\t_\t_\n\n".as_bytes(), "de.conllu".as_ref())?;
+/// assert_eq!(treebank.sentences[0].words()[0].form, "Licht");
+///
+/// let error = read_treebank("1\tLicht\t_\t_\t_\t_\t2\troot\t_\t_\n\n".as_bytes(), "de.conllu".as_ref()).unwrap_err();
+/// assert_eq!(error.to_string(), "de.conllu:1: head 2 of word 1 is beyond the 1 words of the sentence");
+/// # Ok::<(), isogloss_text::TextError>(())
+/// ```
+///
+/// # Errors
+/// [`TextError`] names the first line that cannot be read; a stream without sentences is an error too.
+pub fn read_treebank(reader: impl Read, path: &Path) -> Result<Treebank, TextError> {
+    let source = Source::read(reader, path)?;
+    let treebank = treebank::parse(&source)?;
+    if treebank.sentences.is_empty() { Err(source.empty()) } else { Ok(treebank) }
+}
+
+/// The sentences of a file, as [`read_treebank`] reads them.
+///
+/// # Errors
+/// As [`read_treebank`], and [`TextError::Io`] if the file cannot be opened.
+pub fn read_treebank_file(path: &Path) -> Result<Treebank, TextError> {
+    read_treebank(open(path)?, path)
 }
 
 /// The bytes of a file.

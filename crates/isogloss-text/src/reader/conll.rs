@@ -91,11 +91,6 @@ impl<'a> Sentences<'a> {
         }
     }
 
-    /// The number of words of the sentence so far.
-    pub(crate) fn n_words(&self) -> usize {
-        self.words.len()
-    }
-
     /// All sentences.
     pub(crate) fn finish(mut self) -> Vec<Example> {
         self.end();

@@ -1,14 +1,11 @@
-//! CoNLL-U, the ten-column form of Universal Dependencies.
+//! CoNLL-U, the ten-column form of Universal Dependencies, as words with tags.
 //!
-//! Words are the rows with whole-number IDs; the rows of multiword tokens (`1-2`) and empty nodes (`1.1`) are checked and passed over.
+//! The rows of multiword tokens (`1-2`) and empty nodes (`1.1`) are checked and passed over.
 
 use crate::reader::columns::Columns;
-use crate::reader::conll::Sentences;
 use crate::reader::source::Source;
-use crate::{Example, LineProblem, TextError};
-
-/// The number of columns of a row, <https://universaldependencies.org/format.html>.
-const N_COLUMNS: usize = 10;
+use crate::treebank::{self, NO_VALUE, Sentence, TokenId};
+use crate::{Content, Example, TextError};
 
 pub(crate) fn read(source: &Source, columns: &Columns) -> Result<Vec<Example>, TextError> {
     let tag_column = match columns.tag.as_deref() {
@@ -21,43 +18,8 @@ pub(crate) fn read(source: &Source, columns: &Columns) -> Result<Vec<Example>, T
             });
         }
     };
-    let mut sentences = Sentences::new(source);
-    for (line, content) in source.lines() {
-        if content.trim().is_empty() {
-            sentences.end();
-            continue;
-        }
-        if content.starts_with('#') {
-            continue;
-        }
-        let cells: Vec<&str> = content.split('\t').collect();
-        let [id, form, _lemma, upos, xpos, _feats, _head, _deprel, _deps, _misc] = cells.as_slice()
-        else {
-            return Err(source.fault(
-                line,
-                LineProblem::ColumnCount { expected: N_COLUMNS, found: cells.len() },
-            ));
-        };
-        match token_id(id)
-            .ok_or_else(|| source.fault(line, LineProblem::TokenId { found: (*id).to_owned() }))?
-        {
-            TokenId::PassedOver => {}
-            TokenId::Word(found) => {
-                let expected = sentences.n_words() + 1;
-                if found != expected {
-                    return Err(source.fault(line, LineProblem::TokenOrder { expected, found }));
-                }
-                let (tag, name) = match tag_column {
-                    TagColumn::Upos => (*upos, "upos"),
-                    TagColumn::Xpos => (*xpos, "xpos"),
-                };
-                // An underscore stands for no value.
-                let tag = if tag == "_" { "" } else { tag };
-                sentences.push(line, (form, "form"), (tag, name))?;
-            }
-        }
-    }
-    Ok(sentences.finish())
+    let sentences = treebank::parse(source)?.sentences;
+    sentences.iter().map(|sentence| example(source, sentence, tag_column)).collect()
 }
 
 #[derive(Clone, Copy)]
@@ -66,25 +28,29 @@ enum TagColumn {
     Xpos,
 }
 
-enum TokenId {
-    Word(usize),
-    PassedOver,
-}
-
-fn token_id(id: &str) -> Option<TokenId> {
-    if let Some((first, last)) = id.split_once('-') {
-        let (first, last) = (number(first)?, number(last)?);
-        return (1 <= first && first <= last).then_some(TokenId::PassedOver);
+fn example(
+    source: &Source,
+    sentence: &Sentence,
+    tag_column: TagColumn,
+) -> Result<Example, TextError> {
+    let mut words = Vec::new();
+    let mut tags = Vec::new();
+    for (word, id) in sentence.words().iter().zip(1..) {
+        let (tag, name) = match tag_column {
+            TagColumn::Upos => (&word.upos, "upos"),
+            TagColumn::Xpos => (&word.xpos, "xpos"),
+        };
+        if tag == NO_VALUE {
+            return Err(source.empty_field(sentence.line(TokenId::Word(id)), name));
+        }
+        words.push(word.form.clone());
+        tags.push(tag.trim().to_owned());
     }
-    if let Some((word, node)) = id.split_once('.') {
-        number(word)?;
-        return (number(node)? >= 1).then_some(TokenId::PassedOver);
-    }
-    number(id).map(TokenId::Word)
-}
-
-fn number(digits: &str) -> Option<usize> {
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+    Ok(Example {
+        origin: source.origin(sentence.line(TokenId::Word(1))),
+        content: Content::Words { words, tags },
+        split: None,
+    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,100 @@
+//! What the relations and features of all languages share.
+
+use serde::{Deserialize, Serialize};
+
+/// What happens to the subtypes of relations, the part from the colon on in `acl:relcl`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subtypes {
+    /// They stay.
+    Keep,
+    /// They are cut off, which leaves the relations that all languages share.
+    Cut,
+}
+
+impl Subtypes {
+    /// The relation with or without its subtype.
+    ///
+    /// ```
+    /// use isogloss_text::Subtypes;
+    ///
+    /// assert_eq!(Subtypes::Cut.of("acl:relcl"), "acl");
+    /// assert_eq!(Subtypes::Keep.of("acl:relcl"), "acl:relcl");
+    /// ```
+    pub fn of(self, deprel: &str) -> &str {
+        match self {
+            Self::Keep => deprel,
+            Self::Cut => deprel.split_once(':').map_or(deprel, |(relation, _)| relation),
+        }
+    }
+}
+
+/// Whether CLAS, MLAS and BLEX count words of this relation; the list is that of the evaluation script.
+pub(crate) fn is_content(relation: &str) -> bool {
+    matches!(
+        relation,
+        "nsubj"
+            | "obj"
+            | "iobj"
+            | "csubj"
+            | "ccomp"
+            | "xcomp"
+            | "obl"
+            | "vocative"
+            | "expl"
+            | "dislocated"
+            | "advcl"
+            | "advmod"
+            | "discourse"
+            | "nmod"
+            | "appos"
+            | "nummod"
+            | "acl"
+            | "amod"
+            | "conj"
+            | "fixed"
+            | "flat"
+            | "compound"
+            | "list"
+            | "parataxis"
+            | "orphan"
+            | "goeswith"
+            | "reparandum"
+            | "root"
+            | "dep"
+    )
+}
+
+/// Whether MLAS counts words of this relation with their heads, from the same source.
+pub(crate) fn is_function(relation: &str) -> bool {
+    matches!(relation, "aux" | "cop" | "mark" | "det" | "clf" | "case" | "cc")
+}
+
+/// Whether all languages share a feature `Name=Value` by its name, from the same source.
+pub(crate) fn is_universal(feature: &str) -> bool {
+    let name = feature.split_once('=').map_or(feature, |(name, _)| name);
+    matches!(
+        name,
+        "PronType"
+            | "NumType"
+            | "Poss"
+            | "Reflex"
+            | "Foreign"
+            | "Abbr"
+            | "Gender"
+            | "Animacy"
+            | "Number"
+            | "Case"
+            | "Definite"
+            | "Degree"
+            | "VerbForm"
+            | "Mood"
+            | "Tense"
+            | "Aspect"
+            | "Voice"
+            | "Evident"
+            | "Polarity"
+            | "Person"
+            | "Polite"
+    )
+}
