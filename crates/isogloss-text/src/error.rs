@@ -165,6 +165,17 @@ pub enum TextError {
         n_special: usize,
     },
 
+    /// A file has not one line for each text or pair that it is about.
+    #[error("{}: expected {expected} lines, found {found}", path.display())]
+    LineCount {
+        /// The file.
+        path: PathBuf,
+        /// The number of texts or pairs.
+        expected: usize,
+        /// The number of lines.
+        found: usize,
+    },
+
     /// A batch joins features with different kinds of targets.
     #[error("a batch joins features with different kinds of targets")]
     MixedTargets,
@@ -265,6 +276,24 @@ pub enum LineProblem {
         first: String,
         /// The slot that starts inside it.
         second: String,
+    },
+
+    /// A link of an alignment is not two word numbers.
+    #[error("link {found:?} is not of the form \"0-1\"")]
+    Link {
+        /// The link.
+        found: String,
+    },
+
+    /// A link of an alignment names a word that is not there.
+    #[error("link {link:?} does not fit texts of {n_left} and {n_right} words")]
+    LinkRange {
+        /// The link.
+        link: String,
+        /// The number of words of the left text.
+        n_left: usize,
+        /// The number of words of the right text.
+        n_right: usize,
     },
 
     /// A CoNLL-U row has an ID that is no number, range or decimal.

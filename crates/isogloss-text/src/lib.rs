@@ -30,6 +30,7 @@
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+mod align;
 mod batch;
 mod bio;
 mod encoded;
@@ -43,6 +44,11 @@ mod order;
 mod reader;
 mod tokenizer;
 
+pub use align::{
+    Alignment, AlignmentScores, Bitext, DiagonalAligner, DiagonalAlignerConfig, Dictionary,
+    DictionaryAligner, Extraction, GoldAlignment, Link, Pass, Symmetrization, WordForm,
+    align_both_ways, read_alignments, read_gold_alignments,
+};
 pub use batch::{IGNORE_INDEX, Targets, TokenBatch};
 pub use bio::{Bio, bio_labels, whitespace_words};
 pub use encoded::Encoded;

@@ -24,9 +24,9 @@ use serde::{Deserialize, Serialize};
 
 pub use columns::Columns;
 pub use pairs::read_pairs;
+pub(crate) use source::Source;
 
 use crate::{Example, SentencePair, TextError};
-use source::Source;
 
 /// The form of a data file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -171,7 +171,8 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, TextError> {
     std::fs::read(path).map_err(|source| TextError::Io { path: path.to_owned(), source })
 }
 
-fn open(path: &Path) -> Result<File, TextError> {
+/// A file, opened to be read.
+pub(crate) fn open(path: &Path) -> Result<File, TextError> {
     File::open(path).map_err(|source| TextError::Io { path: path.to_owned(), source })
 }
 
