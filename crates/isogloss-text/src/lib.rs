@@ -1,6 +1,7 @@
 //! Texts, labels and batches for cross-lingual fine-tuning.
 //!
 //! A data file becomes [`Example`]s ([`read_file`]), examples become [`Features`] ([`featurize_classification`], [`featurize_tagging`]) with a [`Tokenizer`] and a [`LabelSet`], and features become a [`TokenBatch`] in a [`BatchOrder`].
+//! Parallel text becomes [`Alignment`]s of words, by a dictionary, a learnt model or the similarity of vectors.
 //! All results are plain arrays on the host: no tensor, no device.
 //! Positions in a text are counted in characters, that is Unicode scalar values, as Python counts them.
 //!

@@ -102,12 +102,12 @@ impl Bitext {
 
     /// The number of words of all left texts.
     pub fn n_left_words(&self) -> usize {
-        self.left.words.len()
+        self.left.n_words()
     }
 
     /// The number of words of all right texts.
     pub fn n_right_words(&self) -> usize {
-        self.right.words.len()
+        self.right.n_words()
     }
 
     /// The words of both texts of a pair.
@@ -136,6 +136,10 @@ impl Side {
 
     pub(super) fn n_texts(&self) -> usize {
         self.ends.len()
+    }
+
+    pub(super) fn n_words(&self) -> usize {
+        self.words.len()
     }
 
     /// The number of different words.

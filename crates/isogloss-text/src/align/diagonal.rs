@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::align::bitext::Side;
 use crate::{Alignment, Bitext, Symmetrization, WordForm};
 use prior::Prior;
-use table::{Counts, Table};
+use table::Table;
 
 /// The probability of a pair of words that training never saw together, from fast_align.
 const UNSEEN_PROBABILITY: f64 = 1e-9;
@@ -105,13 +105,12 @@ impl DiagonalAlignerConfig {
         let lengths = Lengths::new(bitext);
         for pass in 1..self.iterations {
             let prior = Prior { null_probability: self.null_probability, tension };
-            let mut counts = table.counts(bitext.n_right_words());
-            let expected = expect(bitext, &prior, &table, &counts);
+            let expected = expect(bitext, &prior, &table);
             passes.push(Pass { log_likelihood: expected.log_likelihood, tension });
             if self.optimize_tension && pass > 1 {
                 tension = lengths.fit_tension(tension, expected.feature);
             }
-            table.estimate(&mut counts, self.variational_bayes);
+            table.estimate(self.variational_bayes);
         }
         DiagonalAligner {
             form: bitext.form,
@@ -138,7 +137,7 @@ pub struct Pass {
 /// A right word j of m translates none of n left words with probability p0, and otherwise left word i with a probability in proportion to exp(−λ |i/n − j/m|), both counted from 1; the left word then gives the right word by a table of translation probabilities.
 /// A right word has at most one link, a left word any number; to link both ways, see [`align_both_ways`].
 ///
-/// The table has an entry of 16 bytes (12 after training) for each two words that some pair of texts holds, which is most of the memory.
+/// The table takes 25 bytes for each two words that some pair of texts holds, which is most of the memory.
 ///
 /// # Source
 /// Dyer, Chahuneau and Smith 2013, A Simple, Fast, and Effective Reparameterization of IBM Model 2, NAACL; variational Bayes after Riley and Gildea 2012.
@@ -153,7 +152,7 @@ pub struct Pass {
 /// let aligner = DiagonalAlignerConfig::default().train(&Bitext::from_pairs(pairs, WordForm::Lowercase));
 /// assert_eq!(aligner.align("a House", "ein Haus").to_string(), "0-0 1-1");
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct DiagonalAligner {
     form: WordForm,
     left: Arc<Side>,
@@ -174,7 +173,7 @@ impl DiagonalAligner {
         let (left, right) = (ids(&self.left, left), ids(&self.right, right));
         self.best(&left, &right, |source, target| {
             let probability = target.and_then(|target| match source {
-                None => self.table.null_probability(target),
+                None => Some(self.table.null(target)),
                 Some(source) => self.table.probability((*source)?, target),
             });
             probability.unwrap_or(UNSEEN_PROBABILITY)
@@ -201,12 +200,11 @@ impl DiagonalAligner {
     fn align_known(&self, bitext: &Bitext) -> Vec<Alignment> {
         let align = |idx: usize| {
             let (left, right) = bitext.pair(idx);
-            self.best(left, right, |source, &target| {
-                let probability = match source {
-                    None => self.table.null_probability(target),
-                    Some(&source) => self.table.probability(source, target),
-                };
-                probability.unwrap_or(UNSEEN_PROBABILITY)
+            self.best(left, right, |source, &target| match source {
+                None => self.table.null(target),
+                Some(&source) => {
+                    self.table.probability(source, target).unwrap_or(UNSEEN_PROBABILITY)
+                }
             })
         };
         (0..bitext.len()).into_par_iter().map(align).collect()
@@ -264,13 +262,13 @@ struct Expected {
     feature: f64,
 }
 
-/// Adds the expected number of each two words' links to the counts.
-fn expect(bitext: &Bitext, prior: &Prior, table: &Table, counts: &Counts) -> Expected {
+/// Adds the expected number of each two words' links to the counts of the table.
+fn expect(bitext: &Bitext, prior: &Prior, table: &Table) -> Expected {
     let group = |start: usize| {
         let mut sums = Expected::default();
         let mut scratch = Scratch::default();
         for idx in start..bitext.len().min(start + GROUP) {
-            scratch.expect_pair(bitext.pair(idx), prior, table, counts, &mut sums);
+            scratch.expect_pair(bitext.pair(idx), prior, table, &mut sums);
         }
         sums
     };
@@ -294,7 +292,6 @@ impl Scratch {
         (left, right): (&[u32], &[u32]),
         prior: &Prior,
         table: &Table,
-        counts: &Counts,
         sums: &mut Expected,
     ) {
         if left.is_empty() {
@@ -312,12 +309,12 @@ impl Scratch {
                 *weight *= table.at(source, place);
                 total += *weight;
             }
-            counts.add_null(target, null / total);
+            table.add_null(target, null / total);
             for (i, (&source, (&place, weight))) in
                 left.iter().zip(self.places.iter().zip(&self.weights)).enumerate()
             {
                 let posterior = weight / total;
-                counts.add(source, place, posterior);
+                table.add(source, place, posterior);
                 // The right word counts from 0 and the left word from 1, as in fast_align.
                 sums.feature += prior::feature(j, i + 1, right.len(), left.len()) * posterior;
             }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::Alignment;
 use crate::align::Link;
 
-/// How the alignments of two directions are joined, from the fewest links to the most.
+/// How the alignments of two directions are joined, by and large from the fewest links to the most.
 ///
 /// Each direction links a word to at most one word of the other text; joined, they can link many to many.
 /// `GrowDiagFinalAnd` is the usual choice.

@@ -6,33 +6,37 @@ use rayon::prelude::*;
 
 use crate::align::bitext::Side;
 
-/// The probability that a left word, or none, gives a right word.
-///
-/// The right words of a left word are sorted, so that one is found by halving; none gives any right word.
-#[derive(Debug, Clone)]
+/// No right word: the mark of a free place.
+const FREE: u32 = u32::MAX;
+
+/// The probability that a left word, or none, gives a right word, and how often it is expected to.
+#[derive(Debug)]
 pub(super) struct Table {
-    null: Box<[f64]>,
+    /// None gives any right word.
+    null: Box<[Entry]>,
     rows: Vec<Row>,
-}
-
-#[derive(Debug, Clone)]
-struct Row {
-    targets: Box<[u32]>,
-    probabilities: Box<[f64]>,
-}
-
-/// How often words are expected to be linked, for each entry of a table.
-///
-/// A count is a whole number of tiny parts, so that threads can add to it in any order with the same sum.
-pub(super) struct Counts {
-    null: Box<[AtomicU64]>,
-    rows: Vec<Box<[AtomicU64]>>,
-    /// The number of parts of one link, a power of two.
+    /// The number of parts of one link in counts, a power of two.
     scale: f64,
 }
 
+/// The right words of a left word, each at the first place from its hash on that was free.
+///
+/// A fifth of the places stay free, so that a word is mostly found within one cache line.
+#[derive(Debug)]
+struct Row {
+    targets: Box<[u32]>,
+    entries: Box<[Entry]>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    probability: f64,
+    /// A whole number of tiny parts of a link, so that threads can add to it in any order with the same sum.
+    count: AtomicU64,
+}
+
 impl Table {
-    /// Entries for all words that share a pair of texts, all equally likely.
+    /// Entries for all words that share a pair of texts, all equally likely, with room to count all words of the right texts.
     pub(super) fn new(left: &Side, right: &Side) -> Self {
         let n_targets = right.n_known();
         let uniform = 1.0 / n_targets as f64;
@@ -48,89 +52,128 @@ impl Table {
                     }
                 }
             }
-            targets.sort_unstable();
-            let probabilities = vec![uniform; targets.len()].into();
-            Row { targets: targets.into(), probabilities }
+            Row::new(&targets, uniform)
         };
         let rows = texts.par_iter().map_init(|| (vec![0; n_targets], 0), row).collect();
-        Self { null: vec![uniform; n_targets].into(), rows }
-    }
-
-    /// Counts of zero, with room for `n_links` links.
-    pub(super) fn counts(&self, n_links: usize) -> Counts {
-        let zeros = |n: usize| (0..n).map(|_| AtomicU64::new(0)).collect();
-        let n_bits = usize::BITS - n_links.leading_zeros();
-        Counts {
-            null: zeros(self.null.len()),
-            rows: self.rows.par_iter().map(|row| zeros(row.targets.len())).collect(),
-            // One bit is left for rounding up.
+        let n_bits = usize::BITS - right.n_words().leading_zeros();
+        Self {
+            null: entries(n_targets, uniform),
+            rows,
             scale: 2f64.powi(63_i32.saturating_sub_unsigned(n_bits)),
         }
     }
 
-    /// Where the row of a left word has a right word.
+    /// The place of a right word in the row of a left word.
     pub(super) fn place(&self, source: u32, target: u32) -> Option<usize> {
-        self.rows[source as usize].targets.binary_search(&target).ok()
+        self.rows[source as usize].place(target)
     }
 
+    /// The probability at a place.
     pub(super) fn at(&self, source: u32, place: usize) -> f64 {
-        self.rows[source as usize].probabilities[place]
+        self.rows[source as usize].entries[place].probability
     }
 
     pub(super) fn null(&self, target: u32) -> f64 {
-        self.null[target as usize]
+        self.null[target as usize].probability
     }
 
+    /// The probability of a right word, if the left word shared a pair of texts with it.
     pub(super) fn probability(&self, source: u32, target: u32) -> Option<f64> {
         self.place(source, target).map(|place| self.at(source, place))
     }
 
-    pub(super) fn null_probability(&self, target: u32) -> Option<f64> {
-        self.null.get(target as usize).copied()
+    /// Counts a part of a link at a place.
+    pub(super) fn add(&self, source: u32, place: usize, n_links: f64) {
+        self.rows[source as usize].entries[place].add(n_links, self.scale);
     }
 
-    /// Estimates the probabilities from counts: by maximum likelihood, or by variational Bayes with the concentration `alpha`.
-    pub(super) fn estimate(&mut self, counts: &mut Counts, alpha: Option<f64>) {
-        let scale = counts.scale;
-        estimate_row(&mut self.null, &mut counts.null, scale, alpha);
-        self.rows.par_iter_mut().zip(&mut counts.rows).for_each(|(row, counts)| {
-            estimate_row(&mut row.probabilities, counts, scale, alpha);
+    pub(super) fn add_null(&self, target: u32, n_links: f64) {
+        self.null[target as usize].add(n_links, self.scale);
+    }
+
+    /// The sum of all counts.
+    #[cfg(test)]
+    pub(super) fn n_links(&self) -> f64 {
+        let entries = self.rows.iter().flat_map(|row| &row.entries).chain(&self.null);
+        entries.map(|entry| entry.count.load(Ordering::Relaxed) as f64 / self.scale).sum()
+    }
+
+    /// Estimates the probabilities from the counts, by maximum likelihood or by variational Bayes with the concentration `alpha`, and counts from zero again.
+    pub(super) fn estimate(&mut self, alpha: Option<f64>) {
+        let scale = self.scale;
+        estimate(self.null.iter_mut(), scale, alpha);
+        self.rows.par_iter_mut().for_each(|row| {
+            let places = row.entries.iter_mut().zip(&row.targets);
+            let taken = places.filter(|&(_, &target)| target != FREE).map(|(entry, _)| entry);
+            estimate(taken, scale, alpha);
         });
     }
 }
 
-impl Counts {
-    pub(super) fn add(&self, source: u32, place: usize, n_links: f64) {
-        self.rows[source as usize][place].fetch_add(self.parts(n_links), Ordering::Relaxed);
+impl Row {
+    fn new(words: &[u32], probability: f64) -> Self {
+        let n_places = words.len() + words.len() / 4 + 1;
+        let mut targets = vec![FREE; n_places];
+        for &word in words {
+            let mut place = first_place(word, n_places);
+            while targets[place] != FREE {
+                place = next_place(place, n_places);
+            }
+            targets[place] = word;
+        }
+        Self { targets: targets.into(), entries: entries(n_places, probability) }
     }
 
-    pub(super) fn add_null(&self, target: u32, n_links: f64) {
-        self.null[target as usize].fetch_add(self.parts(n_links), Ordering::Relaxed);
-    }
-
-    fn parts(&self, n_links: f64) -> u64 {
-        (n_links * self.scale).round_ties_even() as u64
+    fn place(&self, target: u32) -> Option<usize> {
+        let mut place = first_place(target, self.targets.len());
+        loop {
+            match self.targets[place] {
+                found if found == target => return Some(place),
+                FREE => return None,
+                _ => place = next_place(place, self.targets.len()),
+            }
+        }
     }
 }
 
-fn estimate_row(
-    probabilities: &mut [f64],
-    counts: &mut [AtomicU64],
-    scale: f64,
-    alpha: Option<f64>,
-) {
+impl Entry {
+    fn add(&self, n_links: f64, scale: f64) {
+        self.count.fetch_add((n_links * scale) as u64, Ordering::Relaxed);
+    }
+}
+
+fn entries(n: usize, probability: f64) -> Box<[Entry]> {
+    (0..n).map(|_| Entry { probability, count: AtomicU64::new(0) }).collect()
+}
+
+/// Spreads words over places by the golden ratio (Knuth, The Art of Computer Programming, 6.4).
+fn first_place(word: u32, n_places: usize) -> usize {
+    const GOLDEN: u32 = 0x9e37_79b9;
+    ((u64::from(word.wrapping_mul(GOLDEN)) * n_places as u64) >> 32) as usize
+}
+
+fn next_place(place: usize, n_places: usize) -> usize {
+    if place + 1 == n_places { 0 } else { place + 1 }
+}
+
+fn estimate<'a>(row: impl Iterator<Item = &'a mut Entry>, scale: f64, alpha: Option<f64>) {
     let added = alpha.unwrap_or(0.0);
-    let mut count = |count: &mut AtomicU64| *count.get_mut() as f64 / scale + added;
-    let total: f64 = counts.iter_mut().map(&mut count).sum();
+    let mut row: Vec<_> = row
+        .map(|entry| {
+            let count = std::mem::take(entry.count.get_mut()) as f64 / scale + added;
+            (entry, count)
+        })
+        .collect();
+    let total: f64 = row.iter().map(|(_, count)| count).sum();
     // A word whose links all vanish keeps what it had.
     if total == 0.0 {
         return;
     }
     let log_norm = digamma(total);
-    for (probability, counted) in probabilities.iter_mut().zip(counts) {
-        *probability = match alpha {
-            None => count(counted) / total,
-            Some(_) => (digamma(count(counted)) - log_norm).exp(),
+    for (entry, count) in &mut row {
+        entry.probability = match alpha {
+            None => *count / total,
+            Some(_) => (digamma(*count) - log_norm).exp(),
         };
     }
 }
@@ -170,7 +213,7 @@ fn digamma(mut x: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Table, digamma};
+    use super::{Row, Table, digamma};
     use crate::{Bitext, WordForm};
 
     #[test]
@@ -194,19 +237,34 @@ mod tests {
         let table = Table::new(&bitext.left, &bitext.right);
         assert_eq!(table.probability(0, 2), Some(1.0 / 3.0));
         assert_eq!(table.probability(1, 2), None);
-        assert_eq!(table.rows.iter().map(|row| row.targets.len()).collect::<Vec<_>>(), [3, 2]);
+        assert_eq!(table.probability(0, 0), Some(1.0 / 3.0));
+        assert_eq!(table.probability(1, 1), Some(1.0 / 3.0));
+    }
+
+    #[test]
+    fn every_word_of_a_row_has_its_place() {
+        for n in [0, 1, 7, 100, 5000] {
+            let words: Vec<u32> = (0..n).map(|word| word * 17).collect();
+            let row = Row::new(&words, 0.5);
+            let mut places: Vec<_> = words.iter().map(|&word| row.place(word).unwrap()).collect();
+            places.sort_unstable();
+            places.dedup();
+            assert_eq!(places.len(), words.len());
+            assert_eq!(row.place(5), None);
+        }
     }
 
     #[test]
     fn probabilities_of_a_word_sum_to_one() {
         let bitext = Bitext::from_pairs([("a b", "x y z")], WordForm::Verbatim);
         let mut table = Table::new(&bitext.left, &bitext.right);
-        let mut counts = table.counts(3);
-        for (place, n_links) in [0.5, 0.25, 1.0].into_iter().enumerate() {
-            counts.add(0, place, n_links);
+        for (target, n_links) in (0..).zip([0.5, 0.25, 1.0]) {
+            table.add(0, table.place(0, target).unwrap(), n_links);
         }
-        table.estimate(&mut counts, None);
-        assert_eq!([0, 1, 2].map(|target| table.at(0, target)), [0.5, 0.25, 1.0].map(|n| n / 1.75));
-        assert_eq!(table.at(1, 0), 1.0 / 3.0);
+        table.estimate(None);
+        for (target, n_links) in (0..).zip([0.5, 0.25, 1.0]) {
+            assert_eq!(table.probability(0, target), Some(n_links / 1.75));
+        }
+        assert_eq!(table.probability(1, 0), Some(1.0 / 3.0));
     }
 }

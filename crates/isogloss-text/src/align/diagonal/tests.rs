@@ -1,4 +1,4 @@
-//! What training finds, against planted translations and against another implementation.
+//! What training finds, against planted translations and against Thot's implementation of fast_align.
 
 use proptest::prelude::*;
 use rand::{Rng as _, SeedableRng as _};
@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::ThreadPoolBuilder;
 use serde::Deserialize;
 
-use super::{DiagonalAligner, DiagonalAlignerConfig, align_both_ways};
+use super::{DiagonalAligner, DiagonalAlignerConfig, Prior, Table, align_both_ways, expect};
 use crate::align::tests::alignment;
 use crate::{Alignment, AlignmentScores, Bitext, GoldAlignment, Symmetrization, WordForm};
 
@@ -228,6 +228,17 @@ fn a_config_has_defaults_and_no_other_fields() {
 }
 
 proptest! {
+    #[test]
+    fn each_right_word_is_counted_as_one_link(
+        pairs in prop::collection::vec(("[a-e]( [a-e]){0,6}", "[v-z]( [v-z]){0,6}"), 1..20),
+        null_probability in 0.0f64..0.9,
+    ) {
+        let bitext = Bitext::from_pairs(pairs, WordForm::Verbatim);
+        let table = Table::new(&bitext.left, &bitext.right);
+        expect(&bitext, &Prior { null_probability, tension: 4.0 }, &table);
+        prop_assert!((table.n_links() - bitext.n_right_words() as f64).abs() < 1e-9);
+    }
+
     #[test]
     fn the_likelihood_never_falls(
         pairs in prop::collection::vec(("[a-e]( [a-e]){0,6}", "[v-z]( [v-z]){0,6}"), 1..20),
