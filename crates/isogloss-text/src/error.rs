@@ -218,6 +218,16 @@ pub enum TextError {
         expected: String,
         /// The start of the parsed text from there on, without spaces.
         found: String,
+};
+    /// A file has not one line for each text or pair that it is about.
+    #[error("{}: expected {expected} lines, found {found}", path.display())]
+    LineCount {
+        /// The file.
+        path: PathBuf,
+        /// The number of texts or pairs.
+        expected: usize,
+        /// The number of lines.
+        found: usize,
     },
 
     /// A batch joins features with different kinds of targets.
@@ -320,6 +330,24 @@ pub enum LineProblem {
         first: String,
         /// The slot that starts inside it.
         second: String,
+    },
+
+    /// A link of an alignment is not two word numbers.
+    #[error("link {found:?} is not of the form \"0-1\"")]
+    Link {
+        /// The link.
+        found: String,
+    },
+
+    /// A link of an alignment names a word that is not there.
+    #[error("link {link:?} does not fit texts of {n_left} and {n_right} words")]
+    LinkRange {
+        /// The link.
+        link: String,
+        /// The number of words of the left text.
+        n_left: usize,
+        /// The number of words of the right text.
+        n_right: usize,
     },
 
     /// A CoNLL-U row has an ID that is no number, range or decimal.

@@ -3,6 +3,7 @@
 //! A data file becomes [`Example`]s ([`read_file`]), examples become [`Features`] ([`featurize_classification`], [`featurize_tagging`]) with a [`Tokenizer`] and a [`LabelSet`], and features become a [`TokenBatch`] in a [`BatchOrder`].
 //! A [`Viewer`] shows the same examples in other subwords, other words or other languages.
 //! For dependency parsing, a CoNLL-U file becomes a [`Treebank`] ([`read_treebank`]), scores of arcs become a tree ([`maximum_spanning_tree`]), and trees become scores ([`score_parses`]).
+//! Parallel text becomes [`Alignment`]s of words, by a dictionary, a learnt model or the similarity of vectors.
 //! All results are plain arrays on the host: no tensor, no device.
 //! Positions in a text are counted in characters, that is Unicode scalar values, as Python counts them.
 //!
@@ -32,6 +33,7 @@
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+mod align;
 mod batch;
 mod bio;
 mod encoded;
@@ -47,6 +49,11 @@ mod tokenizer;
 mod view;
 mod treebank;
 
+pub use align::{
+    Alignment, AlignmentScores, Bitext, DiagonalAligner, DiagonalAlignerConfig, Dictionary,
+    DictionaryAligner, Extraction, GoldAlignment, Link, Pass, Symmetrization, WordForm,
+    align_both_ways, read_alignments, read_gold_alignments,
+};
 pub use batch::{IGNORE_INDEX, Targets, TokenBatch};
 pub use bio::{Bio, bio_labels, whitespace_words};
 pub use encoded::Encoded;

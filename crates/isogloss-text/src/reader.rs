@@ -26,10 +26,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) use by_language::{read_dictionaries, read_translations};
 pub use columns::Columns;
 pub use pairs::read_pairs;
+pub(crate) use source::Source;
 
 use crate::treebank::{self, Treebank};
 use crate::{Example, SentencePair, TextError};
-use source::Source;
 
 /// The form of a data file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -205,7 +205,8 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, TextError> {
     std::fs::read(path).map_err(|source| TextError::Io { path: path.to_owned(), source })
 }
 
-fn open(path: &Path) -> Result<File, TextError> {
+/// A file, opened to be read.
+pub(crate) fn open(path: &Path) -> Result<File, TextError> {
     File::open(path).map_err(|source| TextError::Io { path: path.to_owned(), source })
 }
 

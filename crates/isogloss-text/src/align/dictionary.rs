@@ -1,0 +1,129 @@
+//! Bilingual dictionaries of single words, in the layout of MUSE.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::Path;
+
+use crate::reader::{self, Source};
+use crate::{LineProblem, TextError};
+
+/// The translations of words, all in lower case.
+///
+/// # Source
+/// Conneau et al. 2018, Word Translation Without Parallel Data, arXiv:1710.04087, whose dictionaries hold a word and one translation a line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dictionary {
+    translations: HashMap<String, Vec<String>>,
+}
+
+impl<S: AsRef<str>, T: AsRef<str>> FromIterator<(S, T)> for Dictionary {
+    /// Collects pairs of a word and a translation, in any case and order; a pair that comes twice is kept once.
+    fn from_iter<I: IntoIterator<Item = (S, T)>>(pairs: I) -> Self {
+        let mut translations: HashMap<String, Vec<String>> = HashMap::new();
+        for (word, translation) in pairs {
+            let known = translations.entry(word.as_ref().to_lowercase()).or_default();
+            known.push(translation.as_ref().to_lowercase());
+        }
+        for known in translations.values_mut() {
+            known.sort_unstable();
+            known.dedup();
+        }
+        Self { translations }
+    }
+}
+
+impl Dictionary {
+    /// The dictionary of a file, as [`Dictionary::from_reader`] reads it.
+    ///
+    /// # Errors
+    /// As [`Dictionary::from_reader`], and [`TextError::Io`] if the file cannot be opened.
+    pub fn read(path: &Path) -> Result<Self, TextError> {
+        Self::from_reader(reader::open(path)?, path)
+    }
+
+    /// The dictionary of a byte stream: a word and one translation a line, between spaces or a tab; `path` names the stream in messages.
+    ///
+    /// A word with several translations has several lines.
+    ///
+    /// ```
+    /// use isogloss_text::Dictionary;
+    ///
+    /// let dictionary = Dictionary::from_reader("house Haus\nhome\tHaus\nhome Heim\n".as_bytes(), "en-de.txt".as_ref())?;
+    /// assert_eq!(dictionary.translations("Home"), ["haus", "heim"]);
+    /// assert_eq!(dictionary.inverted().translations("Haus"), ["home", "house"]);
+    /// # Ok::<(), isogloss_text::TextError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TextError`] names the first line that is not two words; a stream without words is an error too.
+    pub fn from_reader(reader: impl Read, path: &Path) -> Result<Self, TextError> {
+        let source = Source::read(reader, path)?;
+        let mut pairs = Vec::new();
+        for row in source.rows() {
+            let (line, content) = row?;
+            let words: Vec<&str> = content.split_whitespace().collect();
+            let &[word, translation] = words.as_slice() else {
+                let problem = LineProblem::ColumnCount { expected: 2, found: words.len() };
+                return Err(source.fault(line, problem));
+            };
+            pairs.push((word, translation));
+        }
+        if pairs.is_empty() { Err(source.empty()) } else { Ok(pairs.into_iter().collect()) }
+    }
+
+    /// The translations of a word in any case, sorted; none if the word is unknown.
+    pub fn translations(&self, word: &str) -> &[String] {
+        self.translations.get(&word.to_lowercase()).map_or(&[], Vec::as_slice)
+    }
+
+    /// The number of words that have a translation.
+    pub fn len(&self) -> usize {
+        self.translations.len()
+    }
+
+    /// Whether no word has a translation.
+    pub fn is_empty(&self) -> bool {
+        self.translations.is_empty()
+    }
+
+    /// The dictionary of the opposite direction.
+    #[must_use]
+    pub fn inverted(&self) -> Self {
+        let pairs = self.translations.iter();
+        pairs.flat_map(|(word, known)| known.iter().map(move |other| (other, word))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Dictionary;
+
+    fn message(data: &[u8]) -> String {
+        Dictionary::from_reader(data, "en-de.txt".as_ref()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_fault_names_its_line() {
+        assert_eq!(message(b"a b\nc\n"), "en-de.txt:2: expected 2 columns, found 1");
+        assert_eq!(message(b"a b\nc d e\n"), "en-de.txt:2: expected 2 columns, found 3");
+        assert_eq!(message(b"a b\n\nc d\n"), "en-de.txt:2: empty line");
+        assert_eq!(message(b"a b\n\xff d\n"), "en-de.txt:2: not valid UTF-8");
+        assert_eq!(message(b"\n"), "en-de.txt: no example in this file");
+        let error = Dictionary::read("no/such.txt".as_ref()).unwrap_err();
+        assert_eq!(error.to_string(), "no/such.txt: cannot be read");
+    }
+
+    #[test]
+    fn case_and_repetition_do_not_matter() {
+        let dictionary =
+            Dictionary::from_reader("Über over\r\nüber Over\n".as_bytes(), "x".as_ref()).unwrap();
+        assert_eq!(dictionary, Dictionary::from_iter([("über", "over")]));
+        assert_eq!((dictionary.len(), dictionary.translations("ÜBER").len()), (1, 1));
+    }
+
+    #[test]
+    fn inverting_twice_changes_nothing() {
+        let dictionary = Dictionary::from_iter([("a", "x"), ("a", "y"), ("b", "y")]);
+        assert_eq!(dictionary.inverted().inverted(), dictionary);
+    }
+}
