@@ -226,7 +226,7 @@ fn measure(args: &Args, case: &Case) -> anyhow::Result<Value> {
             let targets = (0..batch.n).map(|i| (i % N_LABELS) as i32).collect::<Vec<_>>();
             let targets = TensorData::new(targets, [batch.n]);
             let targets = Some(Tensor::<1, Int>::from_data(targets, &device));
-            let loss = objective.loss(&StepInput { output, targets })?;
+            let loss = objective.loss(&StepInput::original(output, targets))?;
             let gradients = Gradients::of(&loss, &model);
             drop(loss);
             model = optimizer.step(model, gradients, 1e-5).0;

@@ -128,6 +128,7 @@ impl Job {
             model_folder: self.path("model"),
             device: device.device,
             device_info: device.info,
+            teacher_folder: None,
             fresh: false,
             stop: &stop,
         };

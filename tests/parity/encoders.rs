@@ -88,7 +88,7 @@ fn hidden_states_logits_loss_and_gradients_match_transformers() {
 
                 let labels = targets(&fixture.ints(&format!("{prefix}labels")), &device);
                 let objective = ObjectiveConfig::CrossEntropy(CrossEntropyConfig::default()).init();
-                let step = StepInput { output, targets: Some(labels) };
+                let step = StepInput::original(output, Some(labels));
                 let loss = objective.loss(&step).unwrap();
                 let expected = fixture.floats(&format!("{prefix}loss"));
                 assert_close(&what("loss"), &values(loss.clone()), &expected, tolerance);
@@ -139,7 +139,7 @@ fn curve(family: &str, device: &Device, accumulate: usize, prefix: &str) -> (Vec
             let input = input(&fixture, &loaded, "curve.", index, &device);
             let labels = &fixture.ints("curve.labels")[index * 4..(index + 1) * 4];
             let output = loaded.model.forward(&input, &Pass::evaluation());
-            let step = StepInput { output, targets: Some(targets(labels, &device)) };
+            let step = StepInput::original(output, Some(targets(labels, &device)));
             let loss = objective.loss(&step).unwrap() / accumulate as f64;
             loss_sum += loss.clone().into_scalar::<f32>();
             gradients = gradients.plus(Gradients::of(&loss, &loaded.model));

@@ -134,6 +134,7 @@ impl Workshop {
             model_folder: self.path("model"),
             device: device.device.clone(),
             device_info: device.info.clone(),
+            teacher_folder: None,
             fresh: false,
             stop: &stop,
         };

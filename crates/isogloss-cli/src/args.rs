@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Parser, Subcommand, ValueHint};
+use isogloss::FisherEstimator;
 use isogloss::device::DeviceChoice;
 use isogloss::hub::HubOptions;
 use isogloss::text::{Format, Unseen};
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     Evaluate(EvaluateArgs),
     /// Label texts with a finished model
     Predict(PredictArgs),
+    /// Measure the Fisher information and the sharpness of a finished model
+    Fisher(FisherArgs),
     /// Describe a model: architecture, parameters, tokenizer, labels
     Inspect(InspectArgs),
     /// List the devices of this machine and build
@@ -143,31 +146,11 @@ impl FromStr for Shard {
     }
 }
 
+/// A finished model and where it runs.
 #[derive(Debug, clap::Args)]
-pub(crate) struct EvaluateArgs {
+pub(crate) struct ModelArgs {
     /// A finished model: the `best` folder of a run, any Hugging Face folder, or a hub name
     pub(crate) model: String,
-    /// Labeled files, each named after its language: de.jsonl, zh-CN.tsv
-    #[arg(required = true, value_hint = ValueHint::FilePath)]
-    pub(crate) files: Vec<PathBuf>,
-    /// How the files are written [default: as their extension says]
-    #[arg(long, value_parser = parse_format)]
-    pub(crate) format: Option<Format>,
-    /// Take only the rows of this split
-    #[arg(long)]
-    pub(crate) split: Option<String>,
-    /// The language that the mean over the others leaves out
-    #[arg(long, value_name = "TAG")]
-    pub(crate) source: Option<String>,
-    /// What to do with labels that the model does not have: error or skip
-    #[arg(long, default_value = "error", value_parser = parse_unseen)]
-    pub(crate) unseen: Unseen,
-    /// Tokens after which a text is cut
-    #[arg(long, default_value_t = 128)]
-    pub(crate) max_length: usize,
-    /// Examples of one pass
-    #[arg(long, default_value_t = 64, value_parser = parse_batch_size)]
-    pub(crate) batch_size: usize,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -177,22 +160,75 @@ pub(crate) struct EvaluateArgs {
     pub(crate) hub: HubArgs,
 }
 
+/// Labeled files and how to read them.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LabeledArgs {
+    /// Labeled files, each named after its language: de.jsonl, zh-CN.tsv
+    #[arg(required = true, value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+    /// How the files are written [default: as their extension says]
+    #[arg(long, value_parser = parse_format)]
+    pub(crate) format: Option<Format>,
+    /// Take only the rows of this split
+    #[arg(long)]
+    pub(crate) split: Option<String>,
+    /// What to do with labels that the model does not have: error or skip
+    #[arg(long, default_value = "error", value_parser = parse_unseen)]
+    pub(crate) unseen: Unseen,
+    /// Tokens after which a text is cut
+    #[arg(long, default_value_t = 128)]
+    pub(crate) max_length: usize,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct EvaluateArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) labeled: LabeledArgs,
+    /// The language that the mean over the others leaves out
+    #[arg(long, value_name = "TAG")]
+    pub(crate) source: Option<String>,
+    /// Examples of one pass
+    #[arg(long, default_value_t = 64, value_parser = parse_batch_size)]
+    pub(crate) batch_size: usize,
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct PredictArgs {
-    /// A finished model, as for `evaluate`
-    pub(crate) model: String,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
     /// The texts; lines of the standard input if none is given
     pub(crate) texts: Vec<String>,
     /// Texts of one pass
     #[arg(long, default_value_t = 32, value_parser = parse_batch_size)]
     pub(crate) batch_size: usize,
-    /// Print one JSON object a line
-    #[arg(long)]
-    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FisherArgs {
     #[command(flatten)]
-    pub(crate) device: DeviceArgs,
+    pub(crate) model: ModelArgs,
     #[command(flatten)]
-    pub(crate) hub: HubArgs,
+    pub(crate) labeled: LabeledArgs,
+    /// Labels that gradients are taken at: sampled, empirical or exact
+    #[arg(long, default_value = "sampled", value_parser = parse_estimator)]
+    pub(crate) estimator: FisherEstimator,
+    /// Examples of each file, drawn from the seed; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub(crate) examples: usize,
+    /// Examples of one pass, for sampled labels
+    #[arg(long, default_value_t = 32, value_parser = parse_batch_size)]
+    pub(crate) batch_size: usize,
+    /// The radius of sharpness in parameter space; 0 leaves it out
+    #[arg(long, default_value_t = 0.05, value_parser = parse_radius)]
+    pub(crate) radius: f64,
+    /// Random directions of sharpness
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) directions: usize,
+    /// Draws examples, labels and directions
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
 }
 
 #[derive(Debug, clap::Args)]
@@ -230,6 +266,18 @@ fn parse_format(text: &str) -> Result<Format, String> {
 
 fn parse_unseen(text: &str) -> Result<Unseen, String> {
     serde_json::from_value(text.into()).map_err(|_| "expected error or skip".to_owned())
+}
+
+fn parse_estimator(text: &str) -> Result<FisherEstimator, String> {
+    serde_json::from_value(text.into())
+        .map_err(|_| "expected sampled, empirical or exact".to_owned())
+}
+
+fn parse_radius(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(radius) if radius.is_finite() && radius >= 0.0 => Ok(radius),
+        _ => Err("expected zero or a positive number".to_owned()),
+    }
 }
 
 fn parse_batch_size(text: &str) -> Result<usize, String> {

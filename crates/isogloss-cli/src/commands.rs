@@ -3,7 +3,9 @@
 pub(crate) mod devices;
 pub(crate) mod evaluate;
 pub(crate) mod finetune;
+pub(crate) mod fisher;
 pub(crate) mod inspect;
+mod labeled;
 pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod sweep;

@@ -57,6 +57,15 @@ impl Watch {
                 let mark = if *is_best { "  best so far" } else { "" };
                 self.line(&format!("dev       step {step}: {}{mark}", in_words(scores)));
             }
+            Event::Measures { step, measures } => {
+                let sharpness = measures
+                    .sharpness
+                    .as_ref()
+                    .map(|s| format!(", sharpness {:.4} along the gradient", s.adversarial));
+                let trace = measures.fisher.trace;
+                let sharpness = sharpness.unwrap_or_default();
+                self.line(&format!("measure   step {step}: Fisher trace {trace:.2}{sharpness}"));
+            }
             Event::Checkpoint { .. } => {}
             Event::Language { language, scores } => {
                 self.end_bar();
@@ -191,6 +200,9 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
         }),
         Event::Dev { step, scores, is_best } => {
             json!({ "event": "dev", "step": step, "scores": scores, "is_best": is_best })
+        }
+        Event::Measures { step, measures } => {
+            json!({ "event": "measure", "step": step, "measures": measures })
         }
         Event::Checkpoint { step } => json!({ "event": "checkpoint", "step": step }),
         Event::Language { language, scores } => {

@@ -24,7 +24,7 @@ use burn::tensor::Tensor;
 pub use allocator::keep_pages;
 pub use dispatch::AdamW;
 use dispatch::{Kernels, Optimize};
-pub use random::{Dropout, split_seed};
+pub use random::{Dropout, column_mask, normal, signs, split_seed, uniform};
 
 use burn::backend::Dispatch;
 

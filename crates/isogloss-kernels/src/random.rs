@@ -56,9 +56,57 @@ impl Dropout {
     }
 
     fn key(&self, block: u64) -> (u32, u32) {
-        let key = split_seed(self.seed, block);
-        (key as u32, (key >> 32) as u32)
+        key(self.seed, block)
     }
+}
+
+fn key(seed: u64, block: u64) -> (u32, u32) {
+    let key = split_seed(seed, block);
+    (key as u32, (key >> 32) as u32)
+}
+
+/// A mask of rows in which every column is dropped at a rate of its own, scaled so that each column
+/// keeps its mean.
+///
+/// Returns `n_rows * rates.len()` factors, row by row.
+pub fn column_mask(rates: &[f32], n_rows: usize, seed: u64) -> Vec<f32> {
+    let columns: Vec<_> = rates
+        .iter()
+        .map(|rate| Dropout { rate: *rate, seed })
+        .map(|d| (d.threshold(), d.scale()))
+        .collect();
+    let row = |row: usize| {
+        let key = key(seed, row as u64);
+        let columns = columns.iter().enumerate();
+        columns.map(
+            move |(i, (threshold, scale))| {
+                if hash(key, i as u32) >= *threshold { *scale } else { 0.0 }
+            },
+        )
+    };
+    (0..n_rows).flat_map(row).collect()
+}
+
+/// A sign for each index, the same on every machine: `+1` or `-1`, each half of the time.
+pub fn signs(seed: u64, n: usize) -> impl Iterator<Item = f32> {
+    (0..n.div_ceil(64) as u64)
+        .flat_map(move |block| {
+            let bits = split_seed(seed, block);
+            (0..64).map(move |bit| if bits >> bit & 1 == 1 { 1.0 } else { -1.0 })
+        })
+        .take(n)
+}
+
+/// A number from 0 up to 1 for an index, the same on every machine.
+pub fn uniform(seed: u64, index: u64) -> f64 {
+    // The highest 53 bits, shifted by half a step away from zero.
+    ((split_seed(seed, index) >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+}
+
+/// A standard normal number for an index, by the Box–Muller transform.
+pub fn normal(seed: u64, index: u64) -> f64 {
+    let radius = (-2.0 * uniform(seed, 2 * index).ln()).sqrt();
+    radius * (std::f64::consts::TAU * uniform(seed, 2 * index + 1)).cos()
 }
 
 /// Derives the seed number `index` from `seed`; different indices give unrelated seeds.
@@ -108,5 +156,29 @@ mod tests {
         };
         assert!((agreement(&a, &b) - 0.5).abs() < 0.01);
         assert!((agreement(&a[1..], &a[..a.len() - 1]) - 0.5).abs() < 0.01);
+    }
+
+    #[test]
+    fn columns_are_dropped_at_their_own_rates() {
+        let (rates, n_rows) = ([0.0, 0.1, 0.5], 1 << 16);
+        let mask = column_mask(&rates, n_rows, 9);
+        for (column, rate) in rates.iter().enumerate() {
+            let kept: Vec<f32> = mask.iter().skip(column).step_by(3).copied().collect();
+            let mean = kept.iter().sum::<f32>() / n_rows as f32;
+            let n_dropped = kept.iter().filter(|value| **value == 0.0).count();
+            assert!((n_dropped as f32 / n_rows as f32 - rate).abs() < 0.01, "column {column}");
+            assert!((mean - 1.0).abs() < 0.02, "column {column}: mean {mean}");
+        }
+    }
+
+    #[test]
+    fn signs_and_normals_are_centered_and_have_their_variance() {
+        let n = 1 << 16;
+        let mean = signs(4, n).sum::<f32>() / n as f32;
+        assert!(mean.abs() < 0.02, "{mean}");
+        let normals: Vec<f64> = (0..n as u64).map(|i| normal(4, i)).collect();
+        let mean = normals.iter().sum::<f64>() / n as f64;
+        let variance = normals.iter().map(|x| x * x).sum::<f64>() / n as f64;
+        assert!(mean.abs() < 0.02 && (variance - 1.0).abs() < 0.03, "{mean}, {variance}");
     }
 }

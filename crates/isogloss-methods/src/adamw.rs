@@ -9,6 +9,7 @@ use isogloss_model::{NamedParam, ParamMapper, map_parameters};
 use serde::{Deserialize, Serialize};
 
 use crate::Gradients;
+use crate::parameters::change_values;
 
 /// Configures [`AdamW`]; the defaults are PyTorch's but for the decay.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -137,16 +138,12 @@ impl ParamMapper for Stepper<'_> {
             grad_scale: self.grad_scale,
         };
 
-        let (id, tensor, mapper) = param.consume();
-        let (requires_grad, shape) = (tensor.is_require_grad(), tensor.shape());
-        let is_autodiff = tensor.is_autodiff();
-        let flat = tensor.without_autodiff().reshape([shape.num_elements()]);
-        let [flat, first, second] = adamw(flat, gradient, moments.first, moments.second, step);
-        self.optimizer.moments.insert(path.to_owned(), Moments { first, second, n_steps });
-        let mut tensor = flat.reshape::<D, _>(shape);
-        if is_autodiff {
-            tensor = tensor.autodiff();
-        }
-        Param::from_mapped_value(id, tensor.set_require_grad(requires_grad), mapper)
+        change_values(param, |values| {
+            let [values, first, second] =
+                adamw(values, gradient, moments.first, moments.second, step);
+            let moments = Moments { first, second, n_steps };
+            self.optimizer.moments.insert(path.to_owned(), moments);
+            values
+        })
     }
 }

@@ -16,8 +16,15 @@ pub struct Gradients {
 impl Gradients {
     /// Runs the backward pass of `loss` and takes out the gradients of the parameters of `module`.
     pub fn of<M: Module>(loss: &Tensor<1>, module: &M) -> Self {
+        Self::of_all(loss, &[module])
+    }
+
+    /// As [`of`](Self::of), summed over modules that have the same parameters at other values.
+    pub fn of_all<M: Module>(loss: &Tensor<1>, modules: &[&M]) -> Self {
         let mut extractor = Extractor { tape: loss.backward(), gradients: Self::default() };
-        visit_parameters(module, &mut extractor);
+        for module in modules {
+            visit_parameters(*module, &mut extractor);
+        }
         extractor.gradients
     }
 
@@ -25,22 +32,40 @@ impl Gradients {
     #[must_use]
     pub fn plus(mut self, other: Self) -> Self {
         for (path, gradient) in other.by_path {
-            let sum = match self.by_path.remove(&path) {
-                Some(present) => present + gradient,
-                None => gradient,
-            };
-            self.by_path.insert(path, sum);
+            self.add(path, gradient);
         }
         self
     }
 
-    /// The Euclidean norm over all gradients together; zero if there are none.
-    pub fn global_norm(&self) -> f64 {
+    pub(crate) fn add(&mut self, path: String, gradient: Tensor<1>) {
+        let sum = match self.by_path.remove(&path) {
+            Some(present) => present + gradient,
+            None => gradient,
+        };
+        self.by_path.insert(path, sum);
+    }
+
+    /// Multiplies by a factor.
+    #[must_use]
+    pub fn scaled(mut self, factor: f64) -> Self {
+        self.by_path = self.by_path.into_iter().map(|(path, g)| (path, g * factor)).collect();
+        self
+    }
+
+    /// The sum of the squares of each parameter's gradient.
+    pub fn squares(&self) -> BTreeMap<String, f64> {
         let squares: Vec<_> = self.by_path.values().cloned().map(sum_of_squares).collect();
         if squares.is_empty() {
-            return 0.0;
+            return BTreeMap::new();
         }
-        f64::from(Tensor::cat(squares, 0).sum().into_scalar::<f32>()).sqrt()
+        let squares = Tensor::cat(squares, 0).into_data().convert::<f64>().try_into_vec::<f64>();
+        let squares = squares.expect("the numbers were just converted to this type");
+        self.by_path.keys().cloned().zip(squares).collect()
+    }
+
+    /// The Euclidean norm over all gradients together; zero if there are none.
+    pub fn global_norm(&self) -> f64 {
+        self.squares().values().sum::<f64>().sqrt()
     }
 
     /// The gradient at `path`.
@@ -62,7 +87,7 @@ impl ParamVisitor for Extractor {
     fn visit<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         if let Some(gradient) = param.val().grad_remove(&mut self.tape) {
             let n_elements = gradient.shape().num_elements();
-            self.gradients.by_path.insert(path.to_owned(), gradient.reshape([n_elements]));
+            self.gradients.add(path.to_owned(), gradient.reshape([n_elements]));
         }
     }
 }

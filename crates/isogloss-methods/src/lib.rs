@@ -1,21 +1,37 @@
 //! The methods of cross-lingual transfer, cut along independent axes so that they combine.
 //!
-//! An [`Objective`] is a loss over the outputs of a step, a [`Schedule`] says which parameters may
-//! change at a moment; objectives add up, schedules intersect. [`AdamW`] applies the result.
-//! Nothing here runs a model: the trainer does, once for each view that the objectives need.
+//! An [`Objective`] is a loss over the [`View`]s of a step, a [`Schedule`] says which parameters may
+//! change at a moment, an [`Update`] makes one gradient of a step's batches. Objectives add up,
+//! schedules intersect, updates nest. [`AdamW`] applies the result. Nothing here runs a model: the
+//! trainer does, once for each view that the objectives name.
 
 #![forbid(unsafe_code)]
 
 mod adamw;
+mod divergence;
+mod fisher;
 mod gradients;
+mod guided_dropout;
 mod learning_rate;
 mod objective;
+mod parameters;
 mod schedule;
+mod update;
+mod view;
 
 pub use adamw::{AdamW, AdamWConfig};
+pub use divergence::{Divergence, GradientFlow, Reduction, divergence};
+pub use fisher::{block_of, part_of, sample_labels, sum_by_group};
 pub use gradients::Gradients;
+pub use guided_dropout::GuidedDropoutConfig;
 pub use learning_rate::{LearningRateConfig, LearningRateCurve};
 pub use objective::{
-    CrossEntropyConfig, IGNORE_INDEX, Objective, ObjectiveConfig, ObjectiveError, StepInput,
+    ConsistencyConfig, ConsistencyView, CrossEntropyConfig, FisherEstimator, FisherPenaltyConfig,
+    IGNORE_INDEX, ModelConsistencyConfig, NoisedDropout, Objective, ObjectiveConfig,
+    ObjectiveError, R3fConfig, R4fConfig, RDropConfig, StepInput, TeacherTargets, Units,
+    ViewOutput, cross_entropy, head_trace,
 };
+pub use parameters::{random_direction, shifted, with_random_signs};
 pub use schedule::{FreezeConfig, Moment, Schedule, ScheduleConfig, apply_schedules};
+pub use update::{FisherStepConfig, Learner, Plain, SamConfig, Update, UpdateConfig};
+pub use view::{EmbeddingNoise, NoiseShape, Role, TextView, View};

@@ -1,26 +1,131 @@
-//! Losses over a batch.
+//! Losses over the views of a batch.
 
+mod consistency;
 mod cross_entropy;
+mod fisher_penalty;
+mod model_consistency;
+mod r3f;
+mod r_drop;
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Int, Tensor, TensorData};
 use isogloss_model::ModelOutput;
 use serde::{Deserialize, Serialize};
 
-pub use cross_entropy::{CrossEntropyConfig, IGNORE_INDEX};
+pub use consistency::{ConsistencyConfig, ConsistencyView};
+pub use cross_entropy::{CrossEntropyConfig, IGNORE_INDEX, cross_entropy};
+pub use fisher_penalty::{FisherEstimator, FisherPenaltyConfig, head_trace};
+pub use model_consistency::{ModelConsistencyConfig, TeacherTargets};
+pub use r_drop::RDropConfig;
+pub use r3f::{NoisedDropout, R3fConfig, R4fConfig};
+
+use crate::View;
 
 /// What the trainer hands to every objective of a step.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct StepInput {
-    /// The model's output on the batch as it is.
+    views: Vec<(View, ViewOutput)>,
+}
+
+/// What a model gave for one view, and what it should have given.
+#[derive(Clone, Debug)]
+pub struct ViewOutput {
+    /// The model's output.
     pub output: ModelOutput,
     /// `[n]` with one entry a row of the logits; [`IGNORE_INDEX`] leaves a row out.
     pub targets: Option<Tensor<1, Int>>,
+    /// Where the rows of comparable units are.
+    pub units: Units,
+}
+
+/// Which rows of the logits speak of the same thing in two views of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Units {
+    /// Each row, in order: a row is a text.
+    Texts,
+    /// The first subwords of the words, by example; a word without a token has none.
+    Words {
+        /// Tokens of a row of the batch, padding included.
+        seq_len: usize,
+        /// The token of each word of each example.
+        first_subwords: Vec<Vec<Option<usize>>>,
+    },
+}
+
+impl Units {
+    /// The row of the logits of every word, example by example; `None` if every row counts.
+    fn rows(&self) -> Option<Vec<Vec<Option<i32>>>> {
+        let Self::Words { seq_len, first_subwords } = self else { return None };
+        let row = |example: usize, token: &Option<usize>| {
+            token.map(|token| (example * seq_len + token) as i32)
+        };
+        let words = first_subwords.iter().enumerate();
+        Some(words.map(|(i, words)| words.iter().map(|token| row(i, token)).collect()).collect())
+    }
+}
+
+impl ViewOutput {
+    /// The logits of the rows that stand for a unit.
+    fn unit_rows(&self, of: Tensor<2>) -> Tensor<2> {
+        match self.units.rows() {
+            None => of,
+            Some(rows) => select(of, rows.into_iter().flatten().flatten().collect()),
+        }
+    }
+}
+
+/// The logits of two views, row by row about the same text or word.
+///
+/// Words are matched by their index; one that is cut off in either view is left out of both.
+fn matched(a: &ViewOutput, b: &ViewOutput) -> [Tensor<2>; 2] {
+    let logits = [a.output.logits.clone(), b.output.logits.clone()];
+    let (Some(rows_a), Some(rows_b)) = (a.units.rows(), b.units.rows()) else { return logits };
+    let examples = rows_a.iter().zip(&rows_b);
+    let pairs =
+        examples.flat_map(|(a, b)| a.iter().zip(b)).filter_map(|(a, b)| Some(((*a)?, (*b)?)));
+    let (rows_a, rows_b) = pairs.unzip();
+    let [a, b] = logits;
+    [select(a, rows_a), select(b, rows_b)]
+}
+
+fn select(of: Tensor<2>, rows: Vec<i32>) -> Tensor<2> {
+    let shape = [rows.len()];
+    let rows = Tensor::from_data(TensorData::new(rows, shape), &of.device());
+    of.select(0, rows)
+}
+
+impl StepInput {
+    /// A step whose passes are done.
+    pub fn new(views: Vec<(View, ViewOutput)>) -> Self {
+        Self { views }
+    }
+
+    /// A step of one pass over the texts as they are.
+    pub fn original(output: ModelOutput, targets: Option<Tensor<1, Int>>) -> Self {
+        Self::new(vec![(View::ORIGINAL, ViewOutput { output, targets, units: Units::Texts })])
+    }
+
+    /// What a view gave.
+    ///
+    /// # Errors
+    /// If the step has no such view.
+    pub fn view(&self, view: View, objective: &'static str) -> Result<&ViewOutput, ObjectiveError> {
+        let found = self.views.iter().find(|(other, _)| *other == view);
+        found.map(|(_, output)| output).ok_or(ObjectiveError::MissingView { objective, view })
+    }
 }
 
 /// A loss.
 pub trait Objective: Send {
     /// The name used in recipes, logs and errors.
     fn name(&self) -> &'static str;
+
+    /// The passes that its loss is computed from.
+    fn views(&self) -> Vec<View>;
+
+    /// Whether the classifier's weight must be divided by its spectral norm.
+    fn normalizes_head(&self) -> bool {
+        false
+    }
 
     /// Computes the loss of a step.
     ///
@@ -33,7 +138,7 @@ pub trait Objective: Send {
 }
 
 /// Why an objective has no loss.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ObjectiveError {
     /// The batch has no labels.
@@ -41,6 +146,14 @@ pub enum ObjectiveError {
     MissingLabels {
         /// Its name.
         objective: &'static str,
+    },
+    /// A pass was not made.
+    #[error("objective {objective}: the step has no view {view:?}")]
+    MissingView {
+        /// Its name.
+        objective: &'static str,
+        /// The pass.
+        view: View,
     },
 }
 
@@ -50,13 +163,31 @@ pub enum ObjectiveError {
 pub enum ObjectiveConfig {
     /// See [`CrossEntropyConfig`].
     CrossEntropy(CrossEntropyConfig),
+    /// See [`ConsistencyConfig`].
+    Consistency(ConsistencyConfig),
+    /// See [`R3fConfig`].
+    R3f(R3fConfig),
+    /// See [`R4fConfig`].
+    R4f(R4fConfig),
+    /// See [`RDropConfig`].
+    RDrop(RDropConfig),
+    /// See [`ModelConsistencyConfig`].
+    ModelConsistency(ModelConsistencyConfig),
+    /// See [`FisherPenaltyConfig`].
+    FisherPenalty(FisherPenaltyConfig),
 }
 
 impl ObjectiveConfig {
     /// Builds the objective.
     pub fn init(&self) -> Box<dyn Objective> {
-        match self {
-            Self::CrossEntropy(config) => Box::new(config.init()),
+        match self.clone() {
+            Self::CrossEntropy(config) => Box::new(config),
+            Self::Consistency(config) => Box::new(config),
+            Self::R3f(config) => Box::new(config),
+            Self::R4f(config) => Box::new(config),
+            Self::RDrop(config) => Box::new(config),
+            Self::ModelConsistency(config) => Box::new(config),
+            Self::FisherPenalty(config) => Box::new(config),
         }
     }
 
@@ -64,6 +195,12 @@ impl ObjectiveConfig {
     pub fn faults(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::CrossEntropy(config) => config.faults(),
+            Self::Consistency(config) => config.view.noise().map_or_else(Vec::new, |n| n.faults()),
+            Self::R3f(config) => config.noise.faults(),
+            Self::R4f(config) => config.noise.faults(),
+            Self::RDrop(config) => config.faults(),
+            Self::ModelConsistency(_) => Vec::new(),
+            Self::FisherPenalty(config) => config.faults(),
         }
     }
 }

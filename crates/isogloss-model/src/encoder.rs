@@ -4,10 +4,12 @@
 //! and the output projection; an adapter belongs after `attention.output` and after
 //! `feed_forward.down`, before the residual is added in [`Layer`].
 
+use std::sync::Arc;
+
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use isogloss_kernels::{
-    Dropout, attention, dropout, dropout_add_layer_norm, gelu, linear, split_seed,
+    Dropout, attention, column_mask, dropout, dropout_add_layer_norm, gelu, linear, split_seed,
 };
 
 use crate::params::Builder;
@@ -20,6 +22,18 @@ pub struct Pass {
     pub dropout_seed: Option<u64>,
     /// `[num_hidden_layers, num_attention_heads]`: multiplies the output of each head.
     pub head_mask: Option<Tensor<2>>,
+    /// Rates of dropout, unit by unit, in place of the encoder's one rate after each block.
+    pub unit_dropout: Option<Arc<UnitDropout>>,
+    /// Divides the classifier's weight by its largest singular value.
+    pub normalized_head: bool,
+}
+
+/// The rates at which the units of each layer's two outputs are dropped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnitDropout {
+    /// By layer: a rate for each unit that attention puts out, and for each of the feed-forward
+    /// network's.
+    pub layers: Vec<[Vec<f32>; 2]>,
 }
 
 impl Pass {
@@ -30,7 +44,7 @@ impl Pass {
 
     /// With the dropout masks of this seed.
     pub fn training(dropout_seed: u64) -> Self {
-        Self { dropout_seed: Some(dropout_seed), head_mask: None }
+        Self { dropout_seed: Some(dropout_seed), ..Self::default() }
     }
 
     pub(crate) fn draws(&self) -> Draws {
@@ -105,6 +119,28 @@ impl Encoder {
         burn::tensor::module::embedding(self.embeddings.token.weight.val(), input_ids)
     }
 
+    /// Looks several batches up at once: however many there are, the gradient of the table is made
+    /// once.
+    ///
+    /// # Shapes
+    /// - `input_ids`: each `[batch, seq]`
+    /// - returns: each `[batch, seq, hidden]`
+    pub fn embed_tokens_of(&self, input_ids: &[Tensor<2, Int>]) -> Vec<Tensor<3>> {
+        let flat = input_ids.iter().map(|ids| {
+            let [batch, seq] = ids.dims();
+            ids.clone().reshape([1, batch * seq])
+        });
+        let all = self.embed_tokens(Tensor::cat(flat.collect(), 1));
+        let mut start = 0;
+        let mut next = |ids: &Tensor<2, Int>| {
+            let [batch, seq] = ids.dims();
+            let rows = all.clone().narrow(1, start, batch * seq);
+            start += batch * seq;
+            rows.reshape([batch, seq, self.config.hidden_size])
+        };
+        input_ids.iter().map(&mut next).collect()
+    }
+
     /// Encodes a batch.
     pub fn forward(&self, input: &ModelInput, pass: &Pass) -> EncoderOutput {
         self.forward_with(input, pass, &mut pass.draws())
@@ -126,7 +162,8 @@ impl Encoder {
         for (index, layer) in self.layers.iter().enumerate() {
             hidden_states.push(hidden.clone());
             let head_mask = pass.head_mask.clone().map(|mask| mask.narrow(0, index, 1));
-            hidden = layer.forward(hidden, bias.clone(), head_mask, &self.config, draws);
+            let units = pass.unit_dropout.as_ref().map(|units| &units.layers[index]);
+            hidden = layer.forward(hidden, bias.clone(), head_mask, units, &self.config, draws);
         }
         hidden_states.push(hidden);
         EncoderOutput { hidden_states }
@@ -206,8 +243,8 @@ impl Norm {
 /// An affine map with PyTorch's layout, `[out, in]`.
 #[derive(Module, Debug)]
 pub(crate) struct Dense {
-    weight: Param<Tensor<2>>,
-    bias: Param<Tensor<1>>,
+    pub(crate) weight: Param<Tensor<2>>,
+    pub(crate) bias: Param<Tensor<1>>,
 }
 
 impl Dense {
@@ -254,15 +291,35 @@ impl Layer {
         hidden: Tensor<3>,
         bias: Tensor<2>,
         head_mask: Option<Tensor<2>>,
+        units: Option<&[Vec<f32>; 2]>,
         config: &EncoderConfig,
         draws: &mut Draws,
     ) -> Tensor<3> {
-        let (rate, epsilon) = (config.hidden_dropout_prob, config.layer_norm_eps);
+        let epsilon = config.layer_norm_eps;
+        let drop = |output: Tensor<3>, rates: Option<&Vec<f32>>, draws: &mut Draws| {
+            let dropout = draws.next(config.hidden_dropout_prob);
+            match rates {
+                Some(rates) if draws.seed.is_some() => {
+                    (drop_units(output, rates, dropout.seed), Dropout::OFF)
+                }
+                _ => (output, dropout),
+            }
+        };
         let attended = self.attention.forward(hidden.clone(), bias, head_mask, config, draws);
-        let hidden = self.attention_norm.add(attended, hidden, epsilon, draws.next(rate));
+        let (attended, dropout) = drop(attended, units.map(|[rates, _]| rates), draws);
+        let hidden = self.attention_norm.add(attended, hidden, epsilon, dropout);
         let transformed = self.feed_forward.forward(hidden.clone());
-        self.feed_forward_norm.add(transformed, hidden, epsilon, draws.next(rate))
+        let (transformed, dropout) = drop(transformed, units.map(|[_, rates]| rates), draws);
+        self.feed_forward_norm.add(transformed, hidden, epsilon, dropout)
     }
+}
+
+/// Drops each unit of the last dimension at its own rate.
+fn drop_units(x: Tensor<3>, rates: &[f32], seed: u64) -> Tensor<3> {
+    let [batch, seq, width] = x.dims();
+    let mask = TensorData::new(column_mask(rates, batch * seq, seed), [batch, seq, width]);
+    let mask = Tensor::from_data(mask, &x.device());
+    x * mask
 }
 
 #[derive(Module, Debug)]

@@ -2,8 +2,8 @@
 
 use burn::module::Module;
 use burn::tensor::activation::{relu, tanh};
-use burn::tensor::{Device, Tensor};
-use isogloss_kernels::dropout;
+use burn::tensor::{Device, Tensor, TensorData};
+use isogloss_kernels::{dropout, linear};
 
 use crate::encoder::{Dense, Draws, EncoderOutput};
 use crate::params::Builder;
@@ -114,8 +114,9 @@ impl Head {
         Self { dense, classifier, unit, dropout_prob }
     }
 
-    /// Returns logits `[batch, n_labels]` for sentences, `[batch * seq, n_labels]` for tokens.
-    pub(crate) fn forward(
+    /// What the classifier is given: `[batch, hidden]` for sentences, `[batch * seq, hidden]` for
+    /// tokens.
+    pub(crate) fn features(
         &self,
         encoded: &EncoderOutput,
         input: &ModelInput,
@@ -140,8 +141,68 @@ impl Head {
                 Activation::Relu => relu(features),
             };
         }
-        self.classifier.forward(dropout(features, draws.next(self.dropout_prob)))
+        dropout(features, draws.next(self.dropout_prob))
     }
+
+    /// Returns logits, a row for each of `features`; `normalized` divides the weight by its largest
+    /// singular value.
+    pub(crate) fn classify(&self, features: Tensor<2>, normalized: bool) -> Tensor<2> {
+        if !normalized {
+            return self.classifier.forward(features);
+        }
+        let (weight, bias) = (self.classifier.weight.val(), self.classifier.bias.val());
+        let norm = spectral_norm(weight.clone()).reshape([1, 1]);
+        linear(features, weight / norm, bias)
+    }
+
+    /// Divides the classifier's weight by its largest singular value.
+    pub(crate) fn normalized(mut self) -> Self {
+        self.classifier.weight = self.classifier.weight.map(|weight| {
+            let requires_grad = weight.is_require_grad();
+            let weight = weight.detach();
+            let norm = spectral_norm(weight.clone()).reshape([1, 1]);
+            (weight / norm).detach().set_require_grad(requires_grad)
+        });
+        self
+    }
+}
+
+/// Rounds of power iteration: they bring two singular values that differ by a tenth apart by a
+/// factor of 10⁸.
+const N_POWER_ITERATIONS: usize = 100;
+
+/// The largest singular value of a matrix, `[1]`, differentiable.
+///
+/// The singular vectors u and v are found on the host, without gradient: `d(uᵀ W v)` is then the
+/// derivative of the singular value.
+fn spectral_norm(weight: Tensor<2>) -> Tensor<1> {
+    let [n_rows, n_columns] = weight.dims();
+    let values = weight.clone().detach().into_data().convert::<f64>().try_into_vec::<f64>();
+    let values = values.expect("the numbers were just converted to this type");
+    let rows: Vec<&[f64]> = values.chunks(n_columns).collect();
+    let normalize = |mut vector: Vec<f64>| {
+        let norm = vector.iter().map(|x| x * x).sum::<f64>().sqrt();
+        vector.iter_mut().for_each(|x| *x /= norm.max(f64::MIN_POSITIVE));
+        vector
+    };
+    let mut u = normalize((0..n_rows).map(|i| 1.0 + (i as f64).sin()).collect());
+    let mut v = Vec::new();
+    for _ in 0..N_POWER_ITERATIONS {
+        v = vec![0.0; n_columns];
+        for (row, u) in rows.iter().zip(&u) {
+            v.iter_mut().zip(*row).for_each(|(v, w)| *v += u * w);
+        }
+        v = normalize(v);
+        u = normalize(
+            rows.iter().map(|row| row.iter().zip(&v).map(|(w, v)| w * v).sum()).collect(),
+        );
+    }
+    let vector = |values: Vec<f64>, shape| {
+        let values: Vec<f32> = values.into_iter().map(|x| x as f32).collect();
+        Tensor::<2>::from_data(TensorData::new(values, shape), &weight.device())
+    };
+    let (u, v) = (vector(u, [n_rows, 1]), vector(v, [1, n_columns]));
+    (weight * u * v).sum()
 }
 
 /// Averages the states of real tokens.
@@ -155,4 +216,25 @@ pub fn mean_pool(hidden: Tensor<3>, attention_mask: Tensor<2>) -> Tensor<2> {
     let n_tokens = attention_mask.clone().sum_dim(1).clamp_min(1.0);
     let weights = (attention_mask / n_tokens).reshape([batch, 1, seq]);
     weights.matmul(hidden).reshape([batch, width])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spectral_norm_of_a_scaled_rotation_and_its_gradient() {
+        // Singular values 3 and 1, turned by 30 degrees: the gradient is u vᵀ.
+        let (sin, cos) = (0.5f32, 3f32.sqrt() / 2.0);
+        let device = Device::flex().autodiff();
+        let weight = [[3.0 * cos, -sin], [3.0 * sin, cos]];
+        let weight = Tensor::<2>::from_floats(weight, &device).require_grad();
+        let norm = spectral_norm(weight.clone());
+        let gradients = norm.backward();
+        assert!((norm.into_scalar::<f32>() - 3.0).abs() < 1e-5);
+        let gradient = weight.grad(&gradients).unwrap().into_data().try_into_vec::<f32>().unwrap();
+        for (found, expected) in gradient.iter().zip([cos, 0.0, sin, 0.0]) {
+            assert!((found - expected).abs() < 1e-5, "{gradient:?}");
+        }
+    }
 }

@@ -35,6 +35,20 @@ impl ModelInput {
         (self.attention_mask.clone() - 1.0) * (-HIDDEN)
     }
 
+    /// The same batch as constants, outside any graph.
+    #[must_use]
+    pub fn without_autodiff(self) -> Self {
+        Self {
+            tokens: match self.tokens {
+                Tokens::Ids(ids) => Tokens::Ids(ids.without_autodiff()),
+                Tokens::Embeddings(embeddings) => Tokens::Embeddings(embeddings.without_autodiff()),
+            },
+            position_ids: self.position_ids.without_autodiff(),
+            token_type_ids: self.token_type_ids.without_autodiff(),
+            attention_mask: self.attention_mask.without_autodiff(),
+        }
+    }
+
     /// The same batch with other token embeddings, `[batch, seq, hidden]`.
     pub fn with_embeddings(&self, embeddings: Tensor<3>) -> Self {
         Self { tokens: Tokens::Embeddings(embeddings), ..self.clone() }

@@ -31,7 +31,7 @@ mod save;
 mod weights;
 
 pub use config::EncoderConfig;
-pub use encoder::{Encoder, EncoderOutput, Pass};
+pub use encoder::{Encoder, EncoderOutput, Pass, UnitDropout};
 pub use error::{InputError, LoadError, LoadFault, SaveError};
 pub use family::{Family, PositionRule};
 pub use head::{Head, HeadSpec, Pooling, mean_pool};

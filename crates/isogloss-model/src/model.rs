@@ -21,6 +21,8 @@ pub struct ModelOutput {
     pub hidden_states: Vec<Tensor<3>>,
     /// `[batch, n_labels]` for sentences, `[batch * seq, n_labels]` for tokens.
     pub logits: Tensor<2>,
+    /// What the classifier made them of: as many rows, `hidden` wide.
+    pub features: Tensor<2>,
 }
 
 impl Model {
@@ -45,8 +47,16 @@ impl Model {
         let head = self.head.as_ref().expect("a model without a head has no logits");
         let mut draws = pass.draws();
         let encoded = self.encoder.forward_with(input, pass, &mut draws);
-        let logits = head.forward(&encoded, input, &mut draws);
-        ModelOutput { hidden_states: encoded.hidden_states, logits }
+        let features = head.features(&encoded, input, &mut draws);
+        let logits = head.classify(features.clone(), pass.normalized_head);
+        ModelOutput { hidden_states: encoded.hidden_states, logits, features }
+    }
+
+    /// The same function without [`Pass::normalized_head`]: the classifier's weight is divided for
+    /// good.
+    #[must_use]
+    pub fn with_normalized_head(self) -> Self {
+        Self { head: self.head.map(Head::normalized), ..self }
     }
 
     /// Encodes a batch to one vector a sentence: the mean of its tokens' last states.

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use isogloss_kernels::split_seed;
+use isogloss_kernels::{normal, split_seed};
 
 /// How a parameter that no file provides begins.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,20 +45,10 @@ impl ParamSource for RandomParams {
             Init::Ones => vec![1.0; n],
             Init::Normal(std) => {
                 let seed = path.bytes().fold(self.seed, |seed, byte| split_seed(seed, byte.into()));
-                normal(seed, n).map(|value| (value * std) as f32).collect()
+                (0..n as u64).map(|i| (normal(seed, i) * std) as f32).collect()
             }
         })
     }
-}
-
-/// Standard normal numbers by the Box–Muller transform.
-fn normal(seed: u64, n: usize) -> impl Iterator<Item = f64> {
-    // 53 random bits, shifted by half a step away from zero.
-    let uniform = move |i: u64| ((split_seed(seed, i) >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
-    (0..n as u64).map(move |i| {
-        let radius = (-2.0 * uniform(2 * i).ln()).sqrt();
-        radius * (std::f64::consts::TAU * uniform(2 * i + 1)).cos()
-    })
 }
 
 /// Names parameters while a module is built: a path, its source and the device.

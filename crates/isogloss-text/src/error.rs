@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::{Language, TextView};
 use crate::treebank::{TokenId, TreeError};
+use crate::{Language, TextView};
 
 /// Why a text, a data file or a tokenizer was refused.
 ///
@@ -200,6 +200,7 @@ pub enum TextError {
         "the view \"translated\" has no tags: nothing tells which word of a translation stands for which word of the text; \"code_switched\" and \"subword_sampled\" keep tags"
     )]
     TranslatedTags,
+
     /// A parsed treebank is not over the text of the gold standard.
     #[error(
         "{}:{line}: expected the text {expected:?} of {}:{gold_line}, found {found:?}",
@@ -218,7 +219,8 @@ pub enum TextError {
         expected: String,
         /// The start of the parsed text from there on, without spaces.
         found: String,
-};
+    },
+
     /// A file has not one line for each text or pair that it is about.
     #[error("{}: expected {expected} lines, found {found}", path.display())]
     LineCount {

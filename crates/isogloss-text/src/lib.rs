@@ -46,8 +46,8 @@ mod nearest;
 mod order;
 mod reader;
 mod tokenizer;
-mod view;
 mod treebank;
+mod view;
 
 pub use align::{
     Alignment, AlignmentScores, Bitext, DiagonalAligner, DiagonalAlignerConfig, Dictionary,
@@ -71,11 +71,11 @@ pub use reader::{
     read_treebank, read_treebank_file,
 };
 pub use tokenizer::Tokenizer;
-pub use view::{
-    CaseRule, CodeSwitchConfig, SubwordSamplingConfig, TextView, TranslationConfig, ViewTask,
-    Viewed, Viewer, ViewsConfig,
-};
 pub use treebank::{
     EmptyNode, MatchCounts, MultiwordToken, ParseScores, Sentence, Subtypes, TokenId, TreeError,
     Treebank, Word, check_tree, maximum_spanning_tree, score_parses,
+};
+pub use view::{
+    CaseRule, CodeSwitchConfig, SubwordSamplingConfig, TextView, TranslationConfig, ViewTask,
+    Viewed, Viewer, ViewsConfig,
 };

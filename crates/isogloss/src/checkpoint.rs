@@ -26,13 +26,26 @@ pub(crate) struct Progress {
     pub(crate) best: Option<Best>,
     /// Length of the log, in bytes.
     pub(crate) log_len: u64,
-    /// Sum of the losses since the last line of the log.
-    pub(crate) loss_sum: f64,
-    /// Steps of that sum.
+    /// Sums of the objectives' values since the last line of the log.
+    pub(crate) loss_sums: Vec<f64>,
+    /// Steps of those sums.
     pub(crate) loss_n: u64,
 }
 
 impl Progress {
+    /// Adds the objectives' values of a step.
+    pub(crate) fn add_losses(&mut self, losses: &[f64]) {
+        self.loss_sums.resize(losses.len(), 0.0);
+        self.loss_sums.iter_mut().zip(losses).for_each(|(sum, loss)| *sum += loss);
+        self.loss_n += 1;
+    }
+
+    /// The means since the last call.
+    pub(crate) fn take_mean_losses(&mut self) -> Vec<f64> {
+        let n = std::mem::take(&mut self.loss_n) as f64;
+        std::mem::take(&mut self.loss_sums).into_iter().map(|sum| sum / n).collect()
+    }
+
     /// Fails if this is no state of a run of so many steps: the data has changed since.
     pub(crate) fn check(&self, folder: &Path, total_steps: u64) -> Result<(), Error> {
         let is_scored = self.best.is_some();

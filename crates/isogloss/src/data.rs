@@ -66,6 +66,8 @@ pub struct Corpus {
     pub labels: LabelSet,
     /// Trained on.
     pub train: LabeledSet,
+    /// What `train` was made of, one for each of its features.
+    pub train_examples: Vec<Example>,
     /// Chooses the model.
     pub dev: LabeledSet,
     /// Scored at the end: the source language first, the others in alphabetical order.
@@ -88,6 +90,8 @@ impl Corpus {
         if labels.is_empty() {
             return Err(Error::Damaged { path: train.0, problem: "no labels to learn".into() });
         }
+        // An unseen label is an error here, so that every example is kept.
+        let train_examples = train.1.clone();
         let train = reader.features(plan.source(), train, &labels, Unseen::Error)?;
         let dev = reader.examples(plan.source(), &splits.dev)?;
         let unseen = plan.recipe().data.unseen_labels;
@@ -107,7 +111,7 @@ impl Corpus {
                 tests.push(reader.features(&language, examples, &labels, unseen)?);
             }
         }
-        Ok(Self { labels, train, dev, tests, skipped })
+        Ok(Self { labels, train, train_examples, dev, tests, skipped })
     }
 }
 

@@ -12,6 +12,7 @@ pub mod device;
 mod environment;
 mod error;
 mod evaluate;
+mod fisher;
 pub mod hub;
 pub mod metrics;
 mod predict;
@@ -23,10 +24,11 @@ mod train;
 pub use data::{Corpus, DataReport, LabeledSet};
 pub use error::{Error, RecipeError, RecipeFault};
 pub use evaluate::{Evaluator, LanguageResult, Results, Scored, Scores, Selection};
+pub use fisher::{FisherEstimator, FisherTrace, MeasureOptions, Measures, Sharpness};
 pub use predict::{Prediction, Predictor};
 pub use recipe::{
-    DataRecipe, Languages, ModelRecipe, ObjectiveRecipe, OptimizerRecipe, Plan, Recipe, Splits,
-    Task, TrainingRecipe,
+    DataRecipe, Languages, MeasureRecipe, ModelRecipe, ObjectiveRecipe, OptimizerRecipe, Plan,
+    Recipe, Splits, Task, TeacherRecipe, TrainingRecipe,
 };
 pub use run_folder::{RunFolder, RunStatus};
 pub use train::{Event, Outcome, RunOptions, finetune};

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use burn::module::Module;
 use burn::tensor::Device;
 use burn::tensor::activation::softmax;
-use isogloss_model::{HeadChoice, HeadSpec, LoadedModel, Pass, load};
+use isogloss_model::{HeadChoice, HeadSpec, LoadedModel, Model, Pass, load};
 use isogloss_text::{LabelSet, TokenBatch, Tokenizer};
 use serde::Serialize;
 
@@ -67,6 +68,11 @@ impl Predictor {
     /// The model and what is known about it.
     pub fn loaded(&self) -> &LoadedModel {
         &self.loaded
+    }
+
+    /// The model with parameters that take gradients.
+    pub fn into_trainable(self) -> Model {
+        self.loaded.model.train()
     }
 
     /// The tokenizer.

@@ -9,14 +9,15 @@ mod parse;
 use std::path::{Path, PathBuf};
 
 use isogloss_methods::{
-    AdamWConfig, CrossEntropyConfig, LearningRateCurve, ObjectiveConfig, ScheduleConfig,
+    AdamWConfig, CrossEntropyConfig, GuidedDropoutConfig, LearningRateCurve, ObjectiveConfig,
+    ScheduleConfig, UpdateConfig,
 };
 use isogloss_model::Pooling;
-use isogloss_text::{BatchOrder, Columns, Format, Language, TagUnits, Unseen};
+use isogloss_text::{BatchOrder, Columns, Format, Language, TagUnits, Unseen, ViewsConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::RecipeError;
 use crate::error::io;
+use crate::{FisherEstimator, MeasureOptions, RecipeError};
 
 /// What a recipe file says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,12 +33,25 @@ pub struct Recipe {
     pub data: DataRecipe,
     /// The losses, added up with their weights.
     pub objective: Vec<ObjectiveRecipe>,
+    /// How texts are seen another way, for objectives that compare views.
+    pub views: ViewsConfig,
+    /// The finished model that objectives learn from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<TeacherRecipe>,
+    /// How a step's gradients become one.
+    pub update: UpdateConfig,
+    /// Rates of dropout by unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guided_dropout: Option<GuidedDropoutConfig>,
     /// Which parameters may change, and when.
     pub schedule: ScheduleConfig,
     /// How gradients become changes.
     pub optimizer: OptimizerRecipe,
     /// How long, and in which pieces.
     pub training: TrainingRecipe,
+    /// What is measured of the model while it trains.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measure: Option<MeasureRecipe>,
 }
 
 impl Default for Recipe {
@@ -49,9 +63,14 @@ impl Default for Recipe {
             task: Task::default(),
             data: DataRecipe::default(),
             objective: vec![ObjectiveRecipe { weight: 1.0, method: cross_entropy }],
+            views: ViewsConfig::default(),
+            teacher: None,
+            update: UpdateConfig::default(),
+            guided_dropout: None,
             schedule: ScheduleConfig::default(),
             optimizer: OptimizerRecipe::default(),
             training: TrainingRecipe::default(),
+            measure: None,
         }
     }
 }
@@ -262,6 +281,56 @@ impl Default for TrainingRecipe {
             evaluation_batch_size: 64,
             checkpoint_every: 200,
             log_every: 10,
+        }
+    }
+}
+
+/// The `[teacher]` table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TeacherRecipe {
+    /// A folder with a head of the same labels, such as `runs/<recipe>/seed-42/best`, or a hub name.
+    pub source: String,
+}
+
+/// The `[measure]` table: the Fisher information and the sharpness on the source's dev set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MeasureRecipe {
+    /// Optimizer steps from one measure to the next; the first and the last step are measured too.
+    pub every: u64,
+    /// Examples of a measure.
+    pub n_examples: usize,
+    /// Examples of one pass.
+    pub batch_size: usize,
+    /// See [`MeasureOptions::radius`].
+    pub radius: f64,
+    /// See [`MeasureOptions::n_directions`].
+    pub n_directions: usize,
+}
+
+impl Default for MeasureRecipe {
+    fn default() -> Self {
+        let options = MeasureOptions::default();
+        Self {
+            every: 100,
+            n_examples: 128,
+            batch_size: options.batch_size,
+            radius: options.radius,
+            n_directions: options.n_directions,
+        }
+    }
+}
+
+impl MeasureRecipe {
+    pub(crate) fn options(&self, seed: u64) -> MeasureOptions {
+        MeasureOptions {
+            estimator: FisherEstimator::Sampled,
+            n_examples: Some(self.n_examples),
+            batch_size: self.batch_size,
+            radius: self.radius,
+            n_directions: self.n_directions,
+            seed,
         }
     }
 }

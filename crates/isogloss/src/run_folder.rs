@@ -2,13 +2,14 @@
 //! either the old state or the new one.
 //!
 //! ```text
-//! recipe.toml        the resolved recipe
-//! environment.json   what it was made with
-//! metrics.jsonl      one line a logged step or evaluation
-//! checkpoints/       the newest state that training can go on from
-//! best/              the chosen model, a Hugging Face folder
-//! predictions/       one file a language
-//! results.json       the scores; there when the run is done
+//! recipe.toml          the resolved recipe
+//! environment.json     what it was made with
+//! metrics.jsonl        one line a logged step, evaluation or measure
+//! guided_dropout.json  the rates by unit, if the recipe has them
+//! checkpoints/         the newest state that training can go on from
+//! best/                the chosen model, a Hugging Face folder
+//! predictions/         one file a language
+//! results.json         the scores; there when the run is done
 //! ```
 
 use std::fs::{self, File, OpenOptions};
@@ -105,7 +106,8 @@ impl RunFolder {
             for name in ["checkpoints", "best", "predictions"] {
                 remove_folder(&self.path.join(name))?;
             }
-            for name in ["metrics.jsonl", "environment.json", "recipe.toml"] {
+            for name in ["metrics.jsonl", "environment.json", "guided_dropout.json", "recipe.toml"]
+            {
                 remove_file(&self.path.join(name))?;
             }
         }

@@ -1,25 +1,30 @@
 //! The training loop.
 
+mod batches;
+mod guide;
+mod learner;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Device;
 use isogloss_kernels::split_seed;
-use isogloss_methods::{
-    AdamW, Gradients, LearningRateConfig, Moment, Objective, Schedule, StepInput, apply_schedules,
-};
-use isogloss_model::{
-    HeadChoice, HeadSpec, LoadedModel, Model, Pass, load, named_parameters, save,
-};
-use isogloss_text::{Targets, TokenBatch, Tokenizer};
+use isogloss_methods::{AdamW, LearningRateConfig, Moment, Schedule, Update, apply_schedules};
+use isogloss_model::{HeadChoice, HeadSpec, LoadedModel, Model, load, named_parameters, save};
+use isogloss_text::Tokenizer;
+use serde::Serialize;
 use serde_json::{Value, json};
+
+use self::batches::{StepBatch, TrainingData};
+use self::learner::{Passes, StepLearner};
 
 use crate::checkpoint::{self, Best, Progress};
 use crate::data::check_vocabulary;
 use crate::device::{DeviceInfo, check_buffer};
 use crate::environment::Environment;
 use crate::error::io;
+use crate::fisher::Measures;
 use crate::run_folder::{MetricsLog, recover_folder, remove_folder, replace_folder};
 use crate::{
     Corpus, Error, Evaluator, Plan, Results, RunFolder, RunStatus, Scores, Selection, Task,
@@ -33,6 +38,8 @@ pub struct RunOptions<'a> {
     pub device: Device,
     /// What is known about that device.
     pub device_info: DeviceInfo,
+    /// The folder of the recipe's teacher, if it has one.
+    pub teacher_folder: Option<PathBuf>,
     /// Throws away what an earlier run left in the folder.
     pub fresh: bool,
     /// Set from outside to end the run at its next step, with a checkpoint.
@@ -81,6 +88,13 @@ pub enum Event<'a> {
         /// Whether this is the best model so far.
         is_best: bool,
     },
+    /// The Fisher information and the sharpness were measured.
+    Measures {
+        /// Steps done.
+        step: u64,
+        /// What was found.
+        measures: &'a Measures,
+    },
     /// A checkpoint was written.
     Checkpoint {
         /// Steps done.
@@ -128,24 +142,49 @@ pub fn finetune(
     }
     run.prepare(&plan.to_toml(), options.fresh)?;
     recover_folder(&run.best())?;
-    let mut trainer = Trainer::new(plan, run, options, watch)?;
+    let objectives = plan.recipe().objective.iter();
+    let objectives = objectives.map(|o| (o.weight, o.method.init())).collect();
+    let seed = split_seed(plan.recipe().seed, streams::DROPOUT);
+    let passes = Passes::new(objectives, options.device.clone(), seed);
+    let data = read_data(plan, options, &passes)?;
+    watch(Event::Data(&data.corpus));
+    let mut trainer = Trainer::new(plan, run, options, &data, passes, watch)?;
     if !trainer.train(watch)? {
         return Ok(Outcome::Stopped { step: trainer.progress.step });
     }
     trainer.finish(watch).map(|results| Outcome::Finished(Box::new(results)))
 }
 
+/// Reads the training data, after what can be told sooner has been checked.
+fn read_data(
+    plan: &Plan,
+    options: &RunOptions<'_>,
+    passes: &Passes,
+) -> Result<TrainingData, Error> {
+    let tokenizer_path = options.model_folder.join("tokenizer.json");
+    let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
+    let (config, n_positions) = read_config(&options.model_folder)?;
+    check_vocabulary(&tokenizer, &tokenizer_path, &config)?;
+    let (n_rows, width) = (config.vocab_size, config.hidden_size);
+    let table = format!("embedding table of {n_rows} × {width}");
+    let n_bytes = (n_rows as u64).saturating_mul(width as u64 * size_of::<f32>() as u64);
+    check_buffer(&options.device_info, &table, n_bytes)?;
+    let max_length = plan.recipe().model.max_length.min(n_positions);
+    TrainingData::read(plan, &tokenizer, &passes.objectives, max_length, config.pad_token_id)
+}
+
 struct Trainer<'a> {
     plan: &'a Plan,
     run: &'a RunFolder,
     options: &'a RunOptions<'a>,
-    corpus: Corpus,
+    data: &'a TrainingData,
     head: HeadSpec,
     config_json: Value,
     /// Taken out only while the optimizer changes it.
     model: Option<Model>,
     optimizer: AdamW,
-    objectives: Vec<(f64, Box<dyn Objective>)>,
+    passes: Passes,
+    update: Box<dyn Update<Error>>,
     schedules: Vec<Box<dyn Schedule>>,
     learning_rate: LearningRateConfig,
     steps_per_epoch: u64,
@@ -159,6 +198,9 @@ mod streams {
     pub(super) const HEAD: u64 = 0;
     pub(super) const ORDER: u64 = 1;
     pub(super) const DROPOUT: u64 = 2;
+    pub(super) const VIEWS: u64 = 3;
+    pub(super) const GUIDE: u64 = 4;
+    pub(super) const MEASURE: u64 = 5;
 }
 
 impl<'a> Trainer<'a> {
@@ -166,25 +208,19 @@ impl<'a> Trainer<'a> {
         plan: &'a Plan,
         run: &'a RunFolder,
         options: &'a RunOptions<'a>,
+        data: &'a TrainingData,
+        mut passes: Passes,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<Self, Error> {
         let recipe = plan.recipe();
-        let tokenizer_path = options.model_folder.join("tokenizer.json");
-        let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
-        let (model_config, n_positions) = read_config(&options.model_folder)?;
-        check_vocabulary(&tokenizer, &tokenizer_path, &model_config)?;
-        let (n_rows, width) = (model_config.vocab_size, model_config.hidden_size);
-        let table = format!("embedding table of {n_rows} × {width}");
-        let n_bytes = (n_rows as u64).saturating_mul(width as u64 * size_of::<f32>() as u64);
-        check_buffer(&options.device_info, &table, n_bytes)?;
-
-        let corpus = Corpus::read(plan, &tokenizer, recipe.model.max_length.min(n_positions))?;
-        watch(Event::Data(&corpus));
-        let labels = corpus.labels.names().to_vec();
+        let labels = data.corpus.labels.names().to_vec();
         let head = match recipe.task {
             Task::Classification {} => HeadSpec::sequence(labels, recipe.model.pooling),
             Task::Tagging { .. } => HeadSpec::tokens(labels),
         };
+        if let Some(folder) = &options.teacher_folder {
+            passes.teacher = Some(load_teacher(folder, &head, &options.device)?);
+        }
 
         let device = options.device.clone().autodiff();
         let adamw = recipe.optimizer.adamw.clone();
@@ -203,14 +239,19 @@ impl<'a> Trainer<'a> {
             named_parameters(&model).iter().map(|p| p.shape.iter().product::<usize>()).sum();
         watch(Event::Model { n_parameters, fresh: &report.fresh });
 
-        let n_batches = corpus.train.features.len().div_ceil(recipe.training.batch_size) as u64;
+        let n_batches =
+            data.corpus.train.features.len().div_ceil(recipe.training.batch_size) as u64;
         let steps_per_epoch = n_batches.div_ceil(recipe.training.accumulate);
         let all_steps = steps_per_epoch.saturating_mul(recipe.training.epochs);
         let total_steps = recipe.training.max_steps.map_or(all_steps, |max| max.min(all_steps));
         let warmup_steps = (recipe.optimizer.warmup_ratio * total_steps as f64).ceil() as u64;
-
-        if let Some(folder) = newest {
-            progress.check(&folder, total_steps)?;
+        if let Some(folder) = &newest {
+            progress.check(folder, total_steps)?;
+        }
+        if let Some(config) = &recipe.guided_dropout {
+            let is_new = newest.is_none();
+            let guide = guide::unit_dropout(config, plan, run, data, &model, is_new, &passes)?;
+            passes.unit_dropout = Some(guide);
         }
 
         let environment =
@@ -226,16 +267,13 @@ impl<'a> Trainer<'a> {
             plan,
             run,
             options,
-            corpus,
+            data,
             head,
             config_json,
             model: Some(model),
             optimizer,
-            objectives: recipe
-                .objective
-                .iter()
-                .map(|objective| (objective.weight, objective.method.init()))
-                .collect(),
+            passes,
+            update: recipe.update.init(),
             schedules: recipe.schedule.init(),
             learning_rate: LearningRateConfig {
                 peak: recipe.optimizer.learning_rate,
@@ -254,23 +292,32 @@ impl<'a> Trainer<'a> {
         self.model.as_ref().expect("it is away only inside `optimize`")
     }
 
+    /// The model as it is used after training.
+    fn finished_model(&self) -> Model {
+        let model = self.model().clone();
+        if self.passes.normalizes_head() { model.with_normalized_head() } else { model }
+    }
+
     /// Trains to the last step; `false` if it was stopped before.
     fn train(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<bool, Error> {
-        let training = &self.plan.recipe().training;
+        let (plan, data) = (self.plan, self.data);
+        let training = &plan.recipe().training;
         let total_steps = self.learning_rate.total_steps;
         watch(Event::Begin { step: self.progress.step, total_steps, rule: &self.rule });
-        let order_seed = split_seed(self.plan.recipe().seed, streams::ORDER);
-        let lengths = self.corpus.train.lengths();
-        while self.progress.step < total_steps {
-            let epoch = self.progress.step / self.steps_per_epoch;
-            let batches = training.order.epoch(&lengths, training.batch_size, order_seed, epoch);
-            let first = (self.progress.step % self.steps_per_epoch) as usize;
-            let groups = batches.chunks(training.accumulate as usize);
-            for group in groups.skip(first) {
-                self.optimize(group, watch)?;
+        if self.progress.step == 0 {
+            self.measure(watch)?;
+        }
+        std::thread::scope(|scope| {
+            let batches = data.stream(scope, plan, self.progress.step, self.steps_per_epoch);
+            while self.progress.step < total_steps {
+                let group = batches.recv().expect("batches are made until nobody takes them");
+                self.optimize(group?, watch)?;
                 let step = self.progress.step;
                 let ends_epoch = step.is_multiple_of(self.steps_per_epoch) || step == total_steps;
                 let stopped = self.options.stop.load(Ordering::Relaxed);
+                if self.measures_at(step) {
+                    self.measure(watch)?;
+                }
                 if ends_epoch {
                     self.select(watch)?;
                 }
@@ -280,18 +327,15 @@ impl<'a> Trainer<'a> {
                 if stopped && step < total_steps {
                     return Ok(false);
                 }
-                if step == total_steps {
-                    break;
-                }
             }
-        }
-        Ok(true)
+            Ok(true)
+        })
     }
 
     /// Takes one optimizer step over a group of batches.
     fn optimize(
         &mut self,
-        group: &[Vec<usize>],
+        group: Vec<StepBatch>,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
         let began = Instant::now();
@@ -300,76 +344,72 @@ impl<'a> Trainer<'a> {
         let model = self.model.take().expect("it is put back at the end of each step");
         let model = apply_schedules(model, &self.schedules, Moment { step, total_steps });
 
-        let (mut gradients, mut losses, mut n_tokens) = (Gradients::default(), 0.0, 0);
-        for (index, batch) in group.iter().enumerate() {
-            let number = step * self.plan.recipe().training.accumulate + index as u64;
-            let (loss, tokens) = self.loss(&model, batch, number)?;
-            let loss = loss / group.len() as f64;
-            let value = f64::from(loss.clone().into_scalar::<f32>());
-            if !value.is_finite() {
-                return Err(self.not_finite("loss", value));
+        let n_tokens: usize = group.iter().map(StepBatch::n_tokens).sum();
+        let path = &self.data.corpus.train.path;
+        let mut learner = StepLearner::new(&self.passes, &model, group, path)?;
+        let gradients = self.update.gradients(&model, step, &mut learner)?;
+        let losses = learner.losses.take().expect("every update asks for the loss's gradient");
+        for (loss, name) in losses.iter().zip(self.passes.names()) {
+            if !loss.is_finite() {
+                return Err(self.not_finite("loss", *loss, name.to_owned()));
             }
-            losses += value;
-            n_tokens += tokens;
-            gradients = gradients.plus(Gradients::of(&loss, &model));
         }
+        drop(learner);
         let learning_rate = self.learning_rate.at(step);
         let (model, grad_norm) = self.optimizer.step(model, gradients, learning_rate);
         if !grad_norm.is_finite() {
-            return Err(self.not_finite("gradient norm", grad_norm));
+            let names = self.passes.names().join(" + ");
+            return Err(self.not_finite("gradient norm", grad_norm, names));
         }
         self.model = Some(model);
         self.progress.step += 1;
-        self.progress.loss_sum += losses;
-        self.progress.loss_n += 1;
+        self.progress.add_losses(&losses);
 
+        let loss = self.passes.total(&losses);
         let tokens_per_sec = n_tokens as f64 / began.elapsed().as_secs_f64();
         let step = self.progress.step;
-        watch(Event::Step { step, total_steps, loss: losses, tokens_per_sec });
+        watch(Event::Step { step, total_steps, loss, tokens_per_sec });
         if step.is_multiple_of(self.plan.recipe().training.log_every) || step == total_steps {
-            let loss = self.progress.loss_sum / self.progress.loss_n as f64;
-            self.log.write(&json!({
-                "kind": "train", "step": step, "epoch": self.epoch(), "loss": loss,
-                "grad_norm": grad_norm, "lr": learning_rate, "tokens_per_sec": tokens_per_sec,
-            }))?;
-            (self.progress.loss_sum, self.progress.loss_n) = (0.0, 0);
+            let losses = self.progress.take_mean_losses();
+            let mut line = json!({
+                "kind": "train", "step": step, "epoch": self.epoch(),
+                "loss": self.passes.total(&losses), "grad_norm": grad_norm, "lr": learning_rate,
+                "tokens_per_sec": tokens_per_sec,
+            });
+            if losses.len() > 1 {
+                line["losses"] = self.passes.by_name(&losses);
+            }
+            self.log.write(&line)?;
         }
         Ok(())
     }
 
-    /// The weighted sum of all objectives over one batch, and its real tokens.
-    fn loss(
-        &self,
-        model: &Model,
-        indices: &[usize],
-        number: u64,
-    ) -> Result<(Tensor<1>, usize), Error> {
-        let device = self.options.device.clone().autodiff();
-        let (batch, input) = self.corpus.train.batch(indices, model.encoder.config(), &device)?;
-        let seed = split_seed(self.plan.recipe().seed, streams::DROPOUT);
-        let pass = Pass::training(split_seed(seed, number));
-        let step_input =
-            StepInput { output: model.forward(&input, &pass), targets: targets(&batch, &device) };
-        let mut total = None;
-        for (weight, objective) in &self.objectives {
-            let loss = objective.loss(&step_input)? * *weight;
-            total = Some(match total {
-                Some(sum) => sum + loss,
-                None => loss,
-            });
-        }
-        let n_tokens = batch.attention_mask.iter().filter(|real| **real != 0).count();
-        Ok((total.expect("a plan has at least one objective"), n_tokens))
-    }
-
-    fn not_finite(&self, quantity: &'static str, value: f64) -> Error {
-        let names: Vec<_> = self.objectives.iter().map(|(_, o)| o.name()).collect();
+    fn not_finite(&self, quantity: &'static str, value: f64, objective: String) -> Error {
         let hint = match self.run.newest_checkpoint() {
             Ok(Some((step, _))) => format!("; the checkpoint of step {step} is intact"),
             _ => String::new(),
         };
-        let (step, objective) = (self.progress.step + 1, names.join(" + "));
-        Error::NotFinite { step, quantity, value, objective, hint }
+        Error::NotFinite { step: self.progress.step + 1, quantity, value, objective, hint }
+    }
+
+    fn measures_at(&self, step: u64) -> bool {
+        let is_last = step == self.learning_rate.total_steps;
+        let measure = self.plan.recipe().measure.as_ref();
+        measure.is_some_and(|measure| is_last || step.is_multiple_of(measure.every))
+    }
+
+    /// Logs the Fisher information and the sharpness on the dev set, if the recipe asks for them.
+    fn measure(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+        let Some(measure) = &self.plan.recipe().measure else { return Ok(()) };
+        let step = self.progress.step;
+        let options = measure.options(split_seed(self.plan.recipe().seed, streams::MEASURE));
+        let model = self.finished_model();
+        let measures =
+            Measures::take(&model, &self.data.corpus.dev, &self.options.device, &options)?;
+        watch(Event::Measures { step, measures: &measures });
+        let mut line = json!({ "kind": "measure", "step": step, "epoch": self.epoch() });
+        extend(&mut line, &measures);
+        self.log.write(&line)
     }
 
     fn epoch(&self) -> f64 {
@@ -378,23 +418,20 @@ impl<'a> Trainer<'a> {
 
     /// Scores the dev set and keeps the model if it is the best so far.
     fn select(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
-        let (result, _) = self.evaluator(self.model()).score(&self.corpus.dev)?;
+        let model = self.finished_model();
+        let (result, _) = self.evaluator(&model).score(&self.data.corpus.dev)?;
         let (step, score) = (self.progress.step, result.scores.main());
         let is_best = self.progress.best.is_none_or(|best| score > best.score);
         watch(Event::Dev { step, scores: &result.scores, is_best });
         let mut line = json!({
             "kind": "dev", "step": step, "epoch": self.epoch(), "language": self.plan.source(),
         });
-        if let (Some(line), Ok(Value::Object(scores))) =
-            (line.as_object_mut(), serde_json::to_value(&result.scores))
-        {
-            line.extend(scores);
-        }
+        extend(&mut line, &result.scores);
         self.log.write(&line)?;
         if is_best {
             self.progress.best = Some(Best { step, score });
             replace_folder(&self.run.best(), |folder| {
-                save(folder, self.model(), Some(&self.head), &self.config_json)?;
+                save(folder, &model, Some(&self.head), &self.config_json)?;
                 copy_tokenizer(&self.options.model_folder, folder)
             })?;
         }
@@ -423,9 +460,9 @@ impl<'a> Trainer<'a> {
         self.optimizer = AdamW::new(self.plan.recipe().optimizer.adamw.clone());
         let chosen = load(&self.run.best(), &HeadChoice::Saved, &self.options.device)?.model;
         let selection = Selection { rule: self.rule.clone(), step: best.step, score: best.score };
-        let labels = &self.corpus.labels;
+        let labels = &self.data.corpus.labels;
         let results = self.evaluator(&chosen).score_all(
-            &self.corpus.tests,
+            &self.data.corpus.tests,
             self.plan.source(),
             selection,
             &mut |set, result, predicted| {
@@ -446,20 +483,40 @@ impl<'a> Trainer<'a> {
         Evaluator {
             model,
             task: &self.plan.recipe().task,
-            labels: &self.corpus.labels,
+            labels: &self.data.corpus.labels,
             batch_size: self.plan.recipe().training.evaluation_batch_size,
             device: &self.options.device,
         }
     }
 }
 
-fn targets(batch: &TokenBatch, device: &Device) -> Option<Tensor<1, Int>> {
-    let values = match &batch.targets {
-        Targets::None => return None,
-        Targets::Classes(values) | Targets::Tokens(values) => values.clone(),
+/// Adds the fields of `more` to a JSON object.
+fn extend(line: &mut Value, more: &impl Serialize) {
+    let more = serde_json::to_value(more).expect("these types are printable");
+    if let (Some(line), Value::Object(more)) = (line.as_object_mut(), more) {
+        line.extend(more);
+    }
+}
+
+/// A finished model with the labels of this run.
+fn load_teacher(folder: &Path, head: &HeadSpec, device: &Device) -> Result<Model, Error> {
+    let loaded = load(folder, &HeadChoice::Saved, device)?;
+    let labels = loaded.head.as_ref().map(HeadSpec::labels).unwrap_or_default();
+    if labels == head.labels() {
+        return Ok(loaded.model);
+    }
+    let problem = match labels.iter().find(|label| !head.labels().contains(label)) {
+        _ if labels.is_empty() => {
+            "the teacher has no head; name a finished run's `best`".to_owned()
+        }
+        Some(label) => format!("the teacher's label {label:?} is not in the training data"),
+        None => format!(
+            "the teacher has {} labels, the training data {}; their order must be the same too",
+            labels.len(),
+            head.labels().len()
+        ),
     };
-    let shape = [values.len()];
-    Some(Tensor::from_data(TensorData::new(values, shape), device))
+    Err(Error::Damaged { path: folder.join("config.json"), problem })
 }
 
 /// The encoder's sizes, and how many tokens it can take.

@@ -54,8 +54,10 @@ pub(crate) fn train(
         watch.line(&format!("run       {}", folder.path().display()));
         watch.line(&format!("device    {}, {adapter}", device.info.name));
     }
+    let teacher = plan.recipe().teacher.as_ref();
     let options = RunOptions {
         model_folder: model_folder(&plan.recipe().model.source, &args.hub)?,
+        teacher_folder: teacher.map(|t| model_folder(&t.source, &args.hub)).transpose()?,
         device: device.device.clone(),
         device_info: device.info.clone(),
         fresh,

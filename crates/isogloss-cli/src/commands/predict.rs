@@ -10,11 +10,12 @@ use super::{End, model_folder};
 use crate::args::PredictArgs;
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
-    let device = open(args.device.device)?;
-    let predictor = Predictor::load(&model_folder(&args.model, &args.hub)?, &device.device)?;
+    let device = open(args.model.device.device)?;
+    let predictor =
+        Predictor::load(&model_folder(&args.model.model, &args.model.hub)?, &device.device)?;
     if !args.texts.is_empty() {
         for texts in args.texts.chunks(args.batch_size) {
-            print(&predictor, texts, args.json)?;
+            print(&predictor, texts, args.model.json)?;
         }
         return Ok(End::Done);
     }
@@ -22,11 +23,11 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     for line in std::io::stdin().lock().lines() {
         texts.push(line?);
         if texts.len() == args.batch_size {
-            print(&predictor, &texts, args.json)?;
+            print(&predictor, &texts, args.model.json)?;
             texts.clear();
         }
     }
-    print(&predictor, &texts, args.json)?;
+    print(&predictor, &texts, args.model.json)?;
     Ok(End::Done)
 }
 

@@ -5,6 +5,7 @@ use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{Objective, ObjectiveError, StepInput};
+use crate::{TextView, View};
 
 /// A target that counts for nothing.
 pub const IGNORE_INDEX: i64 = -100;
@@ -21,13 +22,11 @@ pub const IGNORE_INDEX: i64 = -100;
 pub struct CrossEntropyConfig {
     /// ε, in `[0, 1)`.
     pub label_smoothing: f64,
+    /// The text that is labeled; xTune's second stage trains on views too.
+    pub text: TextView,
 }
 
 impl CrossEntropyConfig {
-    pub(super) fn init(&self) -> CrossEntropy {
-        CrossEntropy { label_smoothing: self.label_smoothing }
-    }
-
     pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
         let valid = (0.0..1.0).contains(&self.label_smoothing);
         let fault =
@@ -36,24 +35,31 @@ impl CrossEntropyConfig {
     }
 }
 
-pub(super) struct CrossEntropy {
-    label_smoothing: f64,
-}
-
-impl Objective for CrossEntropy {
+impl Objective for CrossEntropyConfig {
     fn name(&self) -> &'static str {
         "cross_entropy"
     }
 
+    fn views(&self) -> Vec<View> {
+        vec![View::of(self.text)]
+    }
+
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
-        let Some(targets) = input.targets.clone() else {
+        let view = input.view(View::of(self.text), self.name())?;
+        let Some(targets) = view.targets.clone() else {
             return Err(ObjectiveError::MissingLabels { objective: self.name() });
         };
-        Ok(cross_entropy(input.output.logits.clone(), targets, self.label_smoothing))
+        Ok(cross_entropy(view.output.logits.clone(), targets, self.label_smoothing))
     }
 }
 
-fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>, smoothing: f64) -> Tensor<1> {
+/// The mean of `-log p(target)` over the rows with a target.
+///
+/// # Shapes
+/// - `logits`: `[n, n_labels]`
+/// - `targets`: `[n]`, [`IGNORE_INDEX`] leaves a row out
+/// - returns: `[1]`; zero if no row has a target
+pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>, smoothing: f64) -> Tensor<1> {
     let n_rows = targets.dims()[0];
     let ignored = targets.clone().equal_elem(IGNORE_INDEX);
     let weights = ignored.clone().bool_not().float();

@@ -1,9 +1,10 @@
 //! What a recipe must satisfy beyond its form.
 
+use isogloss_methods::{GuidedDropoutConfig, ObjectiveConfig, Role, TextView};
 use isogloss_text::Format;
 
 use super::parse::Places;
-use super::{Plan, Recipe};
+use super::{Plan, Recipe, Task};
 use crate::RecipeFault;
 
 /// Makes a plan, or returns all faults in the order of the file.
@@ -46,6 +47,8 @@ pub(super) fn plan(
         }
     }
 
+    methods(&mut fault, &recipe);
+
     let optimizer = &recipe.optimizer;
     positive(&mut fault, "optimizer.learning_rate", optimizer.learning_rate);
     within(&mut fault, "optimizer.warmup_ratio", optimizer.warmup_ratio);
@@ -80,6 +83,64 @@ pub(super) fn plan(
             faults.sort_by_key(|fault| (fault.line, fault.column));
             faults.dedup();
             Err(faults)
+        }
+    }
+}
+
+/// What objectives, views and updates must satisfy together.
+fn methods(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
+    for (field, problem) in recipe.views.faults() {
+        fault(&format!("views.{field}"), format!("views.{field}: {problem}"));
+    }
+    for (field, problem) in recipe.update.faults() {
+        fault(&format!("update.{field}"), format!("update.{field}: {problem}"));
+    }
+    for (field, problem) in recipe.guided_dropout.iter().flat_map(GuidedDropoutConfig::faults) {
+        let entry = format!("guided_dropout.{field}");
+        fault(&entry, format!("{entry}: {problem}"));
+    }
+    if let Some(measure) = &recipe.measure {
+        at_least(fault, "measure.every", measure.every, 1);
+        at_least(fault, "measure.n_examples", measure.n_examples as u64, 1);
+        at_least(fault, "measure.batch_size", measure.batch_size as u64, 1);
+        if !measure.radius.is_finite() || measure.radius < 0.0 {
+            let problem = format!("expected zero or more, found {}", measure.radius);
+            fault("measure.radius", format!("measure.radius: {problem}"));
+        }
+    }
+
+    let views = &recipe.views;
+    for (index, objective) in recipe.objective.iter().enumerate() {
+        let entry = format!("objective.{index}.method");
+        let mut lacking = |problem: String| fault(&entry, problem);
+        for view in objective.method.init().views() {
+            let (table, is_there) = match view.text {
+                TextView::Original => continue,
+                TextView::SubwordSampled => ("subword_sampled", views.subword_sampled.is_some()),
+                TextView::CodeSwitched => ("code_switched", views.code_switched.is_some()),
+                TextView::Translated => ("translated", views.translated.is_some()),
+            };
+            if !is_there {
+                lacking(format!("the view {table} needs a table [views.{table}]"));
+            }
+            if view.text == TextView::Translated && matches!(recipe.task, Task::Tagging { .. }) {
+                lacking("translations have no tags; tagging cannot use the view translated".into());
+            }
+            if view.role == Role::Teacher && recipe.teacher.is_none() {
+                lacking("a teacher needs a table [teacher] with its source".into());
+            }
+        }
+    }
+    // R-Drop is a whole loss: beside it, the first pass would be trained twice.
+    let has_r_drop = recipe.objective.iter().any(|o| matches!(o.method, ObjectiveConfig::RDrop(_)));
+    for (index, objective) in recipe.objective.iter().enumerate() {
+        if let ObjectiveConfig::CrossEntropy(config) = &objective.method
+            && has_r_drop
+            && config.text == TextView::Original
+        {
+            let problem = "r_drop has the cross-entropy of both passes already; leave this out, or \
+                           use consistency with view = \"second_pass\"";
+            fault(&format!("objective.{index}.method"), problem.to_owned());
         }
     }
 }

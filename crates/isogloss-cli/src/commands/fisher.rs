@@ -1,0 +1,62 @@
+//! `isogloss fisher`.
+
+use std::collections::BTreeMap;
+
+use isogloss::{MeasureOptions, Measures};
+use serde_json::json;
+
+use super::End;
+use super::labeled::Labeled;
+use crate::args::FisherArgs;
+
+pub(crate) fn run(args: &FisherArgs) -> anyhow::Result<End> {
+    let Labeled { device, predictor, sets, .. } = Labeled::read(&args.model, &args.labeled)?;
+    let options = MeasureOptions {
+        estimator: args.estimator,
+        n_examples: (args.examples > 0).then_some(args.examples),
+        batch_size: args.batch_size,
+        radius: args.radius,
+        n_directions: args.directions,
+        seed: args.seed,
+    };
+    let model = predictor.into_trainable();
+    for set in &sets {
+        let measures = Measures::take(&model, set, &device.device, &options)?;
+        if args.model.json {
+            println!("{}", json!({ "language": set.language, "measures": measures }));
+        } else {
+            println!("{}", in_words(set.language.as_str(), &measures));
+        }
+    }
+    Ok(End::Done)
+}
+
+fn in_words(language: &str, measures: &Measures) -> String {
+    let fisher = &measures.fisher;
+    let (n_examples, n_rows) = (measures.n_examples, measures.n_rows);
+    let mut text = format!("{language}: {n_examples} examples, {n_rows} labeled rows\n");
+    text.push_str(&format!("  trace of the Fisher information{:>16.4}\n", fisher.trace));
+    text.push_str(&groups("by block", &fisher.blocks));
+    text.push_str(&groups("by kind", &fisher.parts));
+    if let Some(sharpness) = &measures.sharpness {
+        let radius = sharpness.radius;
+        text.push_str(&format!("  loss{:>43.4}\n", sharpness.loss));
+        text.push_str(&format!("  growth at a distance of {radius}\n"));
+        for (name, growth) in [
+            ("random, mean", sharpness.random),
+            ("random, largest", sharpness.random_max),
+            ("along the gradient", sharpness.adversarial),
+        ] {
+            text.push_str(&format!("    {name:<29}{growth:>16.6}\n"));
+        }
+    }
+    text
+}
+
+fn groups(title: &str, groups: &BTreeMap<String, f64>) -> String {
+    let mut names: Vec<_> = groups.iter().collect();
+    // `layers.10` comes after `layers.9`.
+    names.sort_by_key(|(name, _)| (name.len(), name.as_str()));
+    let lines = names.iter().map(|(name, trace)| format!("    {name:<29}{trace:>16.4}\n"));
+    format!("  {title}\n{}", lines.collect::<String>())
+}

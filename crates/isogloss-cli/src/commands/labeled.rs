@@ -1,0 +1,50 @@
+//! A finished model and labeled files for it, as `evaluate` and `fisher` take them.
+
+use anyhow::{Context, anyhow};
+use isogloss::device::{OpenDevice, open};
+use isogloss::model::HeadSpec;
+use isogloss::text::{FeatureOptions, Format, LabelSet, Language, ReadOptions, TagUnits};
+use isogloss::{LabeledSet, Predictor, Task};
+
+use super::model_folder;
+use crate::args::{LabeledArgs, ModelArgs};
+
+pub(crate) struct Labeled {
+    pub(crate) device: OpenDevice,
+    pub(crate) predictor: Predictor,
+    pub(crate) task: Task,
+    pub(crate) labels: LabelSet,
+    pub(crate) sets: Vec<LabeledSet>,
+}
+
+impl Labeled {
+    pub(crate) fn read(model: &ModelArgs, args: &LabeledArgs) -> anyhow::Result<Self> {
+        let device = open(model.device.device)?;
+        let predictor = Predictor::load(&model_folder(&model.model, &model.hub)?, &device.device)?;
+        let labels = predictor.labels()?;
+        let task = match predictor.head() {
+            HeadSpec::Sequence { .. } => Task::Classification {},
+            HeadSpec::Tokens { .. } => Task::Tagging { units: TagUnits::Subword },
+        };
+        let max_tokens = predictor.loaded().model.encoder.config().max_tokens();
+        let max_length = args.max_length.min(max_tokens);
+        let features = FeatureOptions::new(max_length).with_unseen(args.unseen);
+        let mut sets = Vec::new();
+        for path in &args.files {
+            let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+            let language: Language = stem.unwrap_or_default().parse().with_context(|| {
+                format!("{}: expected a file named after its language", path.display())
+            })?;
+            let format = args.format.or_else(|| Format::from_path(path)).ok_or_else(|| {
+                anyhow!("{}: the extension does not tell the format; use --format", path.display())
+            })?;
+            let mut options = ReadOptions::new(format);
+            options.split = args.split.clone();
+            let tokenizer = predictor.tokenizer();
+            sets.push(LabeledSet::read(
+                path, &options, &task, language, tokenizer, &labels, &features,
+            )?);
+        }
+        Ok(Self { device, predictor, task, labels, sets })
+    }
+}

@@ -1,0 +1,85 @@
+//! Two views of a text should get the same prediction: xTune's example consistency.
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::{Objective, ObjectiveError, StepInput, matched};
+use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
+use crate::{EmbeddingNoise, TextView, View};
+
+/// Configures consistency: the divergence of a view's prediction from that of the original text.
+///
+/// Rows are texts, or for tagging the first subwords of words, matched by the word's index. Both
+/// passes drop independently. Related: [`RDropConfig`](super::RDropConfig) and
+/// [`R3fConfig`](super::R3fConfig) are special cases with their papers' own scales.
+///
+/// # Source
+/// Zheng et al. 2021, xTune, arXiv:2106.08226, §3.1, R1: symmetric KL, stopped gradients. Their code
+/// takes the mean over labels too, so that their weights need `reduction = "element_mean"`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsistencyConfig {
+    /// What is compared with the original text.
+    pub view: ConsistencyView,
+    /// How they are compared.
+    #[serde(default)]
+    pub divergence: Divergence,
+    /// Which of the two changes.
+    #[serde(default = "stopped")]
+    pub gradient: GradientFlow,
+    /// From rows to the loss.
+    #[serde(default)]
+    pub reduction: Reduction,
+}
+
+fn stopped() -> GradientFlow {
+    GradientFlow::Stopped
+}
+
+/// What consistency compares with the original text.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsistencyView {
+    /// The same text under other dropout masks.
+    SecondPass,
+    /// The same text with noise on its embeddings.
+    Noised(EmbeddingNoise),
+    /// See [`TextView::SubwordSampled`].
+    SubwordSampled,
+    /// See [`TextView::CodeSwitched`].
+    CodeSwitched,
+    /// See [`TextView::Translated`].
+    Translated,
+}
+
+impl ConsistencyView {
+    fn view(self) -> View {
+        match self {
+            Self::SecondPass => View::second_pass(),
+            Self::Noised(noise) => View::noised(noise, 1),
+            Self::SubwordSampled => View::of(TextView::SubwordSampled),
+            Self::CodeSwitched => View::of(TextView::CodeSwitched),
+            Self::Translated => View::of(TextView::Translated),
+        }
+    }
+
+    pub(super) fn noise(self) -> Option<EmbeddingNoise> {
+        self.view().noise
+    }
+}
+
+impl Objective for ConsistencyConfig {
+    fn name(&self) -> &'static str {
+        "consistency"
+    }
+
+    fn views(&self) -> Vec<View> {
+        vec![View::ORIGINAL, self.view.view()]
+    }
+
+    fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
+        let original = input.view(View::ORIGINAL, self.name())?;
+        let [p, q] = matched(original, input.view(self.view.view(), self.name())?);
+        Ok(divergence(self.divergence, self.gradient, self.reduction, p, q))
+    }
+}

@@ -1,0 +1,108 @@
+//! The trace of the Fisher information as a loss.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::softmax;
+use serde::{Deserialize, Serialize};
+
+use super::{Objective, ObjectiveError, StepInput, matched};
+use crate::View;
+use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
+
+/// Configures a penalty on the trace of the Fisher information, in nats per squared weight.
+///
+/// Burn differentiates once, so the trace's own gradient needs a way around; each estimator is one.
+/// A third, by finite differences of the gradient, takes steps rather than a loss: it is the update
+/// [`FisherStepConfig`](crate::FisherStepConfig).
+///
+/// # Source
+/// Jastrzębski et al. 2021, arXiv:2012.14193, for the penalty; Stickland & Murray 2021 for its link
+/// with consistency losses. Both estimators are ours.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FisherPenaltyConfig {
+    /// How the trace is estimated.
+    pub estimator: FisherEstimator,
+}
+
+/// An estimator of the trace that can be differentiated once.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum FisherEstimator {
+    /// `(KL(p_θ‖p_θ+δ) + KL(p_θ+δ‖p_θ)) / σ²` with signs of `±σ` on every weight but the embedding
+    /// table's, under the same dropout: unbiased up to `σ²`, and a second pass. Its gradient also
+    /// knows how the sampled labels depend on the weights.
+    WeightNoise {
+        /// σ.
+        scale: f64,
+    },
+    /// `(‖z‖² + 1) (1 - Σ p²)`, exact for the classifier's weight and bias on its features z, and no
+    /// second pass.
+    Head {},
+}
+
+impl Default for FisherPenaltyConfig {
+    fn default() -> Self {
+        Self { estimator: FisherEstimator::WeightNoise { scale: 1e-3 } }
+    }
+}
+
+impl FisherPenaltyConfig {
+    pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
+        match self.estimator {
+            FisherEstimator::WeightNoise { scale } if !(scale > 0.0 && scale <= 1.0) => {
+                vec![("estimator.weight_noise.scale", format!("expected (0, 1], found {scale}"))]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn noised(scale: f64) -> View {
+        View { weight_noise: Some(scale), ..View::ORIGINAL }
+    }
+}
+
+impl Objective for FisherPenaltyConfig {
+    fn name(&self) -> &'static str {
+        "fisher_penalty"
+    }
+
+    fn views(&self) -> Vec<View> {
+        match self.estimator {
+            FisherEstimator::WeightNoise { scale } => vec![View::ORIGINAL, Self::noised(scale)],
+            FisherEstimator::Head {} => vec![View::ORIGINAL],
+        }
+    }
+
+    fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
+        let original = input.view(View::ORIGINAL, self.name())?;
+        Ok(match self.estimator {
+            FisherEstimator::WeightNoise { scale } => {
+                let [p, q] = matched(original, input.view(Self::noised(scale), self.name())?);
+                let (kind, reduction) = (Divergence::SymmetricKl, Reduction::BatchMean);
+                divergence(kind, GradientFlow::Both, reduction, p, q) / scale.powi(2)
+            }
+            FisherEstimator::Head {} => {
+                let [logits, features] = [&original.output.logits, &original.output.features]
+                    .map(|rows| original.unit_rows(rows.clone()));
+                head_trace(logits, features).mean()
+            }
+        })
+    }
+}
+
+/// The trace of the Fisher information of a linear classifier with a bias, row by row.
+///
+/// # Shapes
+/// - `logits`: `[rows, labels]`
+/// - `features`: `[rows, width]`, what the classifier was given
+/// - returns: `[rows]`
+///
+/// # Source
+/// The gradient of `log p(y)` is the outer product of `e_y - p` and `(z, 1)`, and the expectation of
+/// `‖e_y - p‖²` over `y ~ p` is `1 - Σ p²`.
+pub fn head_trace(logits: Tensor<2>, features: Tensor<2>) -> Tensor<1> {
+    let n_rows = logits.dims()[0];
+    let spread = softmax(logits, 1).square().sum_dim(1).neg() + 1.0;
+    let inputs = features.square().sum_dim(1) + 1.0;
+    (spread * inputs).reshape([n_rows])
+}

@@ -1,0 +1,67 @@
+//! A finished model teaches on views: xTune's model consistency.
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::cross_entropy::cross_entropy;
+use super::{Objective, ObjectiveError, StepInput};
+use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
+use crate::{TextView, View};
+
+/// What the teacher says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TeacherTargets {
+    /// Its probabilities: `KL(teacher‖student)`.
+    #[default]
+    Soft,
+    /// Its most probable label: cross-entropy, as xTune has it for entities.
+    Hard,
+}
+
+/// Configures model consistency: the student's prediction on a view, towards the teacher's on the
+/// same view. The recipe's `teacher` is the teacher, without dropout.
+///
+/// # Source
+/// Zheng et al. 2021, xTune, arXiv:2106.08226, §3.2, R2. There the student begins anew from the
+/// pretrained model, and views also get [`CrossEntropyConfig`](super::CrossEntropyConfig) with their
+/// gold labels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConsistencyConfig {
+    /// The text that both read.
+    pub text: TextView,
+    /// What the teacher says of it.
+    #[serde(default)]
+    pub targets: TeacherTargets,
+    /// From rows to the loss, of soft targets; hard ones take the mean over rows.
+    #[serde(default)]
+    pub reduction: Reduction,
+}
+
+impl Objective for ModelConsistencyConfig {
+    fn name(&self) -> &'static str {
+        "model_consistency"
+    }
+
+    fn views(&self) -> Vec<View> {
+        vec![View::of(self.text), View::teacher(self.text)]
+    }
+
+    fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
+        let student = input.view(View::of(self.text), self.name())?;
+        let teacher = input.view(View::teacher(self.text), self.name())?;
+        let [teacher, student] =
+            [teacher, student].map(|view| view.unit_rows(view.output.logits.clone()));
+        Ok(match self.targets {
+            TeacherTargets::Soft => {
+                divergence(Divergence::Kl, GradientFlow::OneWay, self.reduction, teacher, student)
+            }
+            TeacherTargets::Hard => {
+                let labels = teacher.argmax(1);
+                let n_rows = labels.dims()[0];
+                cross_entropy(student, labels.reshape([n_rows]), 0.0)
+            }
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! Robustness to noise on the embeddings: R3F, and R4F, which also bounds the head.
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::{Objective, ObjectiveError, StepInput, matched};
+use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
+use crate::{EmbeddingNoise, View};
+
+/// Whether the clean and the noised pass drop the same elements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoisedDropout {
+    /// Each pass has its own masks, as published: at a noise of 1e-5 the loss then measures dropout,
+    /// because the noise's own share is below what `f32` resolves.
+    #[default]
+    Independent,
+    /// Both have the same masks: the loss over the noise's variance tends to the trace of the Fisher
+    /// information with respect to the embeddings. Use a noise of 1e-3 or more.
+    Shared,
+}
+
+/// Configures R3F's regulariser: `KL(p‖q) + KL(q‖p)` between the clean and the noised prediction.
+///
+/// The published loss adds cross-entropy on the clean pass, which is an objective of its own; the
+/// paper's λ is this one's weight (1.0 in fairseq, 0.7 in its example).
+///
+/// # Source
+/// Aghajanyan et al. 2021, arXiv:2008.03156, §2, and fairseq's `rxf`: gradient through both sides,
+/// none from the noised pass into the embedding table, the mean over the batch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct R3fConfig {
+    /// The noise.
+    pub noise: EmbeddingNoise,
+    /// The dropout of the noised pass.
+    pub dropout: NoisedDropout,
+}
+
+/// Configures R4F: R3F, and the classifier's weight divided by its largest singular value.
+///
+/// # Source
+/// As [`R3fConfig`]; the normalization is that of Miyato et al. 2018, arXiv:1802.05957, with the
+/// singular value found anew at each step. The saved model holds the divided weight.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct R4fConfig {
+    /// The noise.
+    pub noise: EmbeddingNoise,
+    /// The dropout of the noised pass.
+    pub dropout: NoisedDropout,
+}
+
+fn noised(noise: EmbeddingNoise, dropout: NoisedDropout) -> View {
+    match dropout {
+        NoisedDropout::Independent => View::noised(noise, 1),
+        NoisedDropout::Shared => View::noised(noise, 0),
+    }
+}
+
+fn loss(input: &StepInput, noised: View, name: &'static str) -> Result<Tensor<1>, ObjectiveError> {
+    let [p, q] = matched(input.view(View::ORIGINAL, name)?, input.view(noised, name)?);
+    Ok(divergence(Divergence::SymmetricKl, GradientFlow::Both, Reduction::BatchMean, p, q))
+}
+
+impl Objective for R3fConfig {
+    fn name(&self) -> &'static str {
+        "r3f"
+    }
+
+    fn views(&self) -> Vec<View> {
+        vec![View::ORIGINAL, noised(self.noise, self.dropout)]
+    }
+
+    fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
+        loss(input, noised(self.noise, self.dropout), self.name())
+    }
+}
+
+impl Objective for R4fConfig {
+    fn name(&self) -> &'static str {
+        "r4f"
+    }
+
+    fn views(&self) -> Vec<View> {
+        vec![View::ORIGINAL, noised(self.noise, self.dropout)]
+    }
+
+    fn normalizes_head(&self) -> bool {
+        true
+    }
+
+    fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
+        loss(input, noised(self.noise, self.dropout), self.name())
+    }
+}

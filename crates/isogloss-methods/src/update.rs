@@ -1,0 +1,104 @@
+//! How the gradients of a step's batches become the one that the optimizer takes.
+
+mod fisher_step;
+mod sam;
+
+use isogloss_model::Model;
+use serde::{Deserialize, Serialize};
+
+pub use fisher_step::FisherStepConfig;
+pub use sam::SamConfig;
+
+use crate::Gradients;
+
+/// The batches of one optimizer step, which can be asked for gradients at any parameters.
+///
+/// Everything that is drawn, such as dropout masks, is drawn alike at each call of a step.
+pub trait Learner<E> {
+    /// The gradient of the sum of all objectives, the mean over the step's batches.
+    ///
+    /// # Errors
+    /// If an objective has no loss, or one that is not finite.
+    fn gradients(&mut self, model: &Model) -> Result<Gradients, E>;
+
+    /// The gradient of the mean of `-log p(ŷ)`, with labels ŷ drawn from the model of the step's
+    /// first such call and kept for the others.
+    ///
+    /// # Errors
+    /// If a batch does not suit the model.
+    fn sampled_gradients(&mut self, model: &Model) -> Result<Gradients, E>;
+}
+
+/// A rule that makes one gradient of what a learner can be asked for.
+pub trait Update<E>: Send {
+    /// The name used in recipes, logs and errors.
+    fn name(&self) -> &'static str;
+
+    /// The gradient of optimizer step number `step`, from 0.
+    ///
+    /// # Errors
+    /// Those of the learner.
+    fn gradients(
+        &mut self,
+        model: &Model,
+        step: u64,
+        learner: &mut dyn Learner<E>,
+    ) -> Result<Gradients, E>;
+}
+
+/// The gradient as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plain;
+
+impl<E> Update<E> for Plain {
+    fn name(&self) -> &'static str {
+        "plain"
+    }
+
+    fn gradients(
+        &mut self,
+        model: &Model,
+        _step: u64,
+        learner: &mut dyn Learner<E>,
+    ) -> Result<Gradients, E> {
+        learner.gradients(model)
+    }
+}
+
+/// Updates, as a recipe names them; each takes the gradient of the one before it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UpdateConfig {
+    /// See [`SamConfig`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sam: Option<SamConfig>,
+    /// See [`FisherStepConfig`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fisher_penalty: Option<FisherStepConfig>,
+}
+
+impl UpdateConfig {
+    /// Builds the update.
+    pub fn init<E: 'static>(&self) -> Box<dyn Update<E>> {
+        let mut update: Box<dyn Update<E>> = match &self.sam {
+            Some(config) => Box::new(config.clone()),
+            None => Box::new(Plain),
+        };
+        if let Some(config) = &self.fisher_penalty {
+            update = Box::new(config.init(update));
+        }
+        update
+    }
+
+    /// What is wrong with its values: the field and the reason.
+    pub fn faults(&self) -> Vec<(&'static str, String)> {
+        let sam = self.sam.iter().flat_map(SamConfig::faults);
+        sam.chain(self.fisher_penalty.iter().flat_map(FisherStepConfig::faults)).collect()
+    }
+}
+
+/// A fault unless `value` is a positive number.
+fn positive(field: &'static str, value: f64) -> Option<(&'static str, String)> {
+    let valid = value.is_finite() && value > 0.0;
+    (!valid).then(|| (field, format!("expected a positive number, found {value}")))
+}

@@ -1,0 +1,88 @@
+//! The Fisher penalty by finite differences of the gradient.
+
+use isogloss_model::Model;
+use serde::{Deserialize, Serialize};
+
+use super::{Learner, Update, positive};
+use crate::{Gradients, shifted};
+
+/// Configures the penalty `weight · ‖g‖²`, where g is the gradient of the mean of `-log p(ŷ)` over a
+/// batch with sampled labels ŷ; over B independent rows, `B ‖g‖²` estimates the trace of the Fisher
+/// information.
+///
+/// Its gradient is `2 H g ≈ ‖g‖ / h · (∇ℓ(θ + h ĝ) - ∇ℓ(θ - h ĝ))` with `ĝ = g / ‖g‖`: three more
+/// gradients every `every` steps. Labels are kept in all three, so the part of the trace's gradient
+/// that comes from the labels' own dependence on θ is left out, as in the paper;
+/// [`FisherPenaltyConfig`](crate::FisherPenaltyConfig) has it.
+///
+/// # Source
+/// Jastrzębski et al. 2021, arXiv:2012.14193, §3, for the penalty; the finite difference is ours,
+/// because Burn differentiates once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FisherStepConfig {
+    /// The factor of the penalty.
+    pub weight: f64,
+    /// h, the length of the step in parameter space.
+    pub step_size: f64,
+    /// Optimizer steps from one penalty to the next; it is not scaled up to make up for those between.
+    pub every: u64,
+}
+
+impl Default for FisherStepConfig {
+    fn default() -> Self {
+        Self { weight: 0.1, step_size: 1e-2, every: 10 }
+    }
+}
+
+impl FisherStepConfig {
+    pub(super) fn init<E>(&self, inner: Box<dyn Update<E>>) -> FisherStep<E> {
+        FisherStep { config: self.clone(), inner }
+    }
+
+    pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
+        let every = (self.every == 0)
+            .then(|| ("fisher_penalty.every", "expected at least 1, found 0".to_owned()));
+        positive("fisher_penalty.weight", self.weight)
+            .into_iter()
+            .chain(positive("fisher_penalty.step_size", self.step_size))
+            .chain(every)
+            .collect()
+    }
+}
+
+pub(super) struct FisherStep<E> {
+    config: FisherStepConfig,
+    inner: Box<dyn Update<E>>,
+}
+
+impl<E> Update<E> for FisherStep<E> {
+    fn name(&self) -> &'static str {
+        "fisher_penalty"
+    }
+
+    fn gradients(
+        &mut self,
+        model: &Model,
+        step: u64,
+        learner: &mut dyn Learner<E>,
+    ) -> Result<Gradients, E> {
+        let gradients = self.inner.gradients(model, step, learner)?;
+        if !step.is_multiple_of(self.config.every) {
+            return Ok(gradients);
+        }
+        let direction = learner.sampled_gradients(model)?;
+        let norm = direction.global_norm();
+        if norm == 0.0 || !norm.is_finite() {
+            return Ok(gradients);
+        }
+        let h = self.config.step_size;
+        let mut at = |distance: f64| {
+            let model = shifted(model.clone(), &direction, distance / norm);
+            learner.sampled_gradients(&model)
+        };
+        let factor = self.config.weight * norm / h;
+        let difference = at(h)?.scaled(factor).plus(at(-h)?.scaled(-factor));
+        Ok(gradients.plus(difference))
+    }
+}

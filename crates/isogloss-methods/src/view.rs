@@ -1,0 +1,124 @@
+//! Which passes through the model the objectives of a step ask for.
+
+use serde::{Deserialize, Serialize};
+
+/// The text that a pass reads.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum TextView {
+    /// As it is in the data.
+    #[default]
+    Original,
+    /// The same text, cut into other subwords.
+    SubwordSampled,
+    /// Some words replaced by their translations from dictionaries.
+    CodeSwitched,
+    /// A translation of the whole text.
+    Translated,
+}
+
+/// The shape of a noise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoiseShape {
+    /// Evenly from `-scale` to `scale`: the variance is `scale² / 3`.
+    #[default]
+    Uniform,
+    /// Normal: the variance is `scale²`.
+    Normal,
+}
+
+/// Noise added to the token embeddings, before positions.
+///
+/// No gradient flows from a noised pass into the embedding table.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmbeddingNoise {
+    /// Its shape.
+    pub shape: NoiseShape,
+    /// Half the width of a uniform noise, the standard deviation of a normal one.
+    pub scale: f64,
+}
+
+impl Default for EmbeddingNoise {
+    /// R3F's own: uniform, 1e-5.
+    fn default() -> Self {
+        Self { shape: NoiseShape::Uniform, scale: 1e-5 }
+    }
+}
+
+impl EmbeddingNoise {
+    /// Variance of one element.
+    pub fn variance(&self) -> f64 {
+        match self.shape {
+            NoiseShape::Uniform => self.scale.powi(2) / 3.0,
+            NoiseShape::Normal => self.scale.powi(2),
+        }
+    }
+
+    pub(crate) fn faults(&self) -> Vec<(&'static str, String)> {
+        // Beyond this, noise of six deviations no longer fits the half floats that models ship in.
+        let valid = self.scale > 0.0 && self.scale < 1e4;
+        let fault =
+            || ("noise.scale", format!("expected a number in (0, 1e4), found {}", self.scale));
+        (!valid).then(fault).into_iter().collect()
+    }
+}
+
+/// Which model a pass runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// The one that is trained.
+    #[default]
+    Student,
+    /// A finished one, without dropout; no gradient reaches it.
+    Teacher,
+}
+
+/// One pass through a model over a batch. Objectives that name equal views share the pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct View {
+    /// What is read.
+    pub text: TextView,
+    /// Tells passes over the same text apart: each number has dropout masks of its own.
+    pub pass: u8,
+    /// Noise on the embeddings.
+    pub noise: Option<EmbeddingNoise>,
+    /// Standard deviation of a noise on all weights but the embedding table's.
+    pub weight_noise: Option<f64>,
+    /// Which model reads it.
+    pub role: Role,
+}
+
+impl View {
+    /// The text as it is, in the first pass.
+    pub const ORIGINAL: Self = Self {
+        text: TextView::Original,
+        pass: 0,
+        noise: None,
+        weight_noise: None,
+        role: Role::Student,
+    };
+
+    /// The first pass over a text.
+    pub fn of(text: TextView) -> Self {
+        Self { text, ..Self::ORIGINAL }
+    }
+
+    /// The original text with other dropout masks.
+    pub fn second_pass() -> Self {
+        Self { pass: 1, ..Self::ORIGINAL }
+    }
+
+    /// The original text with noise on the embeddings, in this pass.
+    pub fn noised(noise: EmbeddingNoise, pass: u8) -> Self {
+        Self { noise: Some(noise), pass, ..Self::ORIGINAL }
+    }
+
+    /// The teacher's reading of a text.
+    pub fn teacher(text: TextView) -> Self {
+        Self { text, role: Role::Teacher, ..Self::ORIGINAL }
+    }
+}

@@ -1,0 +1,270 @@
+//! How curved and how sharp the loss is around a model: the trace of its Fisher information, and what
+//! small steps away from it cost.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use isogloss_kernels::split_seed;
+use isogloss_methods::{
+    Gradients, IGNORE_INDEX, block_of, cross_entropy, part_of, random_direction, sample_labels,
+    shifted, sum_by_group,
+};
+use isogloss_model::{Model, ModelInput, Pass};
+use isogloss_text::{Targets, sequential_by_length};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, LabeledSet};
+
+/// Which labels the gradients of `-log p(label)` are taken at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FisherEstimator {
+    /// Drawn from the model, one backward pass a batch: `B ‖ḡ‖²` of the batch's mean gradient is an
+    /// unbiased estimate of the trace.
+    #[default]
+    Sampled,
+    /// The gold labels, one backward pass a row: the empirical Fisher information, another quantity.
+    Empirical,
+    /// All labels with their probabilities, a backward pass for each label of each row: no estimate.
+    Exact,
+}
+
+/// How to measure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MeasureOptions {
+    /// Which labels gradients are taken at.
+    pub estimator: FisherEstimator,
+    /// Examples measured: the first of the set in an order drawn from the seed; none for all.
+    pub n_examples: Option<usize>,
+    /// Examples of one pass.
+    pub batch_size: usize,
+    /// The radius of sharpness, in the space of all parameters; zero leaves sharpness out.
+    pub radius: f64,
+    /// Random directions that sharpness is measured in.
+    pub n_directions: usize,
+    /// Draws labels, directions and the choice of examples.
+    pub seed: u64,
+}
+
+impl Default for MeasureOptions {
+    fn default() -> Self {
+        Self {
+            estimator: FisherEstimator::Sampled,
+            n_examples: Some(256),
+            batch_size: 32,
+            radius: 0.05,
+            n_directions: 3,
+            seed: 42,
+        }
+    }
+}
+
+/// What was measured of a model on a set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measures {
+    /// The trace of the Fisher information of one row: a text, or a labeled token.
+    pub fisher: FisherTrace,
+    /// What small steps cost, unless it was left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sharpness: Option<Sharpness>,
+    /// Examples measured.
+    pub n_examples: usize,
+    /// Rows of the logits measured.
+    pub n_rows: usize,
+}
+
+/// A trace of the Fisher information, in nats per squared parameter, summed over parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FisherTrace {
+    /// Which labels gradients were taken at.
+    pub estimator: FisherEstimator,
+    /// Over all parameters.
+    pub trace: f64,
+    /// By block: `embeddings`, `layers.0`, …, `head`.
+    pub blocks: BTreeMap<String, f64>,
+    /// By kind: `embeddings`, `attention`, `feed_forward`, `norm`, `head`.
+    pub parts: BTreeMap<String, f64>,
+}
+
+/// How much the mean cross-entropy with the gold labels grows on the way to a sphere around the
+/// parameters, in nats.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sharpness {
+    /// Of the sphere.
+    pub radius: f64,
+    /// The loss at the parameters themselves.
+    pub loss: f64,
+    /// The mean growth over random directions.
+    pub random: f64,
+    /// The largest growth among them.
+    pub random_max: f64,
+    /// The growth along the gradient: one step of the ascent that SAM takes.
+    pub adversarial: f64,
+}
+
+impl Measures {
+    /// Measures a model, without dropout. `device` is without autodiff; the model may be on either.
+    ///
+    /// # Errors
+    /// If the set has no labels, or a batch does not suit the model.
+    pub fn take(
+        model: &Model,
+        set: &LabeledSet,
+        device: &Device,
+        options: &MeasureOptions,
+    ) -> Result<Self, Error> {
+        let batches = Batches::new(model, set, device, options)?;
+        if batches.n_rows == 0 {
+            let problem = "no example has a label to measure at".into();
+            return Err(Error::Damaged { path: set.path.clone(), problem });
+        }
+        let fisher = batches.fisher(model, options);
+        let sharpness = (options.radius > 0.0).then(|| batches.sharpness(model, options));
+        let (n_examples, n_rows) = (batches.n_examples, batches.n_rows);
+        Ok(Self { fisher, sharpness, n_examples, n_rows })
+    }
+}
+
+/// The chosen examples on the device, with autodiff.
+struct Batches {
+    batches: Vec<(ModelInput, Vec<i32>)>,
+    n_examples: usize,
+    n_rows: usize,
+}
+
+fn is_counted(target: &i32) -> bool {
+    i64::from(*target) != IGNORE_INDEX
+}
+
+impl Batches {
+    fn new(
+        model: &Model,
+        set: &LabeledSet,
+        device: &Device,
+        options: &MeasureOptions,
+    ) -> Result<Self, Error> {
+        let mut order: Vec<usize> = (0..set.features.len()).collect();
+        order.sort_by_key(|index| split_seed(options.seed, *index as u64));
+        order.truncate(options.n_examples.unwrap_or(usize::MAX));
+        let lengths = set.lengths();
+        let chosen: Vec<usize> = order.iter().map(|index| lengths[*index]).collect();
+        // The other estimators need the gradient of each row apart.
+        let batch_size = match options.estimator {
+            FisherEstimator::Sampled => options.batch_size,
+            FisherEstimator::Empirical | FisherEstimator::Exact => 1,
+        };
+        let device = device.clone().autodiff();
+        let mut batches = Vec::new();
+        for places in sequential_by_length(&chosen, batch_size) {
+            let indices: Vec<usize> = places.into_iter().map(|place| order[place]).collect();
+            let (batch, input) = set.batch(&indices, model.encoder.config(), &device)?;
+            let targets = match batch.targets {
+                Targets::None => Vec::new(),
+                Targets::Classes(values) | Targets::Tokens(values) => values,
+            };
+            batches.push((input, targets));
+        }
+        let targets = batches.iter().flat_map(|(_, targets)| targets);
+        let n_rows = targets.filter(|target| is_counted(target)).count();
+        Ok(Self { batches, n_examples: order.len(), n_rows })
+    }
+
+    fn fisher(&self, model: &Model, options: &MeasureOptions) -> FisherTrace {
+        let mut squares = BTreeMap::new();
+        let mut add = |gradients: &Gradients, factor: f64| {
+            for (path, square) in gradients.squares() {
+                *squares.entry(path).or_insert(0.0) += square * factor / self.n_rows as f64;
+            }
+        };
+        for (index, (input, targets)) in self.batches.iter().enumerate() {
+            let logits = model.forward(input, &Pass::evaluation()).logits;
+            let rows = targets.iter().enumerate().filter(|(_, target)| is_counted(target));
+            match options.estimator {
+                FisherEstimator::Sampled => {
+                    let drawn =
+                        sample_labels(logits.clone(), split_seed(options.seed, index as u64));
+                    let only = |(label, target): (i32, &i32)| {
+                        if is_counted(target) { label } else { IGNORE_INDEX as i32 }
+                    };
+                    let labels: Vec<i32> = drawn.into_iter().zip(targets).map(only).collect();
+                    let n_rows = rows.count() as f64;
+                    let loss = cross_entropy(logits.clone(), integers(labels, &logits), 0.0);
+                    // One row's trace is n ‖ḡ‖², and stands for n rows.
+                    add(&Gradients::of(&loss, model), n_rows * n_rows);
+                }
+                FisherEstimator::Empirical => {
+                    for (row, target) in rows {
+                        add(&row_gradients(model, input, row, *target as usize).1, 1.0);
+                    }
+                }
+                FisherEstimator::Exact => {
+                    let n_labels = logits.dims()[1];
+                    for (row, _) in rows {
+                        for label in 0..n_labels {
+                            let (probability, gradients) = row_gradients(model, input, row, label);
+                            add(&gradients, probability);
+                        }
+                    }
+                }
+            }
+        }
+        FisherTrace {
+            estimator: options.estimator,
+            trace: squares.values().sum(),
+            blocks: sum_by_group(&squares, block_of),
+            parts: sum_by_group(&squares, |path| part_of(path).to_owned()),
+        }
+    }
+
+    fn sharpness(&self, model: &Model, options: &MeasureOptions) -> Sharpness {
+        let (loss, uphill) = self.loss(model, true);
+        let growth = |direction: &Gradients| {
+            let norm = direction.global_norm();
+            let factor = if norm > 0.0 { options.radius / norm } else { 0.0 };
+            self.loss(&shifted(model.clone(), direction, factor), false).0 - loss
+        };
+        let random: Vec<f64> = (0..options.n_directions as u64)
+            .map(|n| growth(&random_direction(model, split_seed(options.seed, n))))
+            .collect();
+        Sharpness {
+            radius: options.radius,
+            loss,
+            random: random.iter().sum::<f64>() / random.len().max(1) as f64,
+            random_max: random.iter().copied().fold(f64::NEG_INFINITY, f64::max).max(0.0),
+            adversarial: growth(&uphill),
+        }
+    }
+
+    /// The mean cross-entropy over all rows, and its gradient if that is wanted.
+    fn loss(&self, model: &Model, with_gradient: bool) -> (f64, Gradients) {
+        let (mut total, mut gradients) = (0.0, Gradients::default());
+        for (input, targets) in &self.batches {
+            let n_rows = targets.iter().filter(|target| is_counted(target)).count();
+            let logits = model.forward(input, &Pass::evaluation()).logits;
+            let labels = integers(targets.clone(), &logits);
+            let share = n_rows as f64 / self.n_rows as f64;
+            let loss = cross_entropy(logits, labels, 0.0) * share;
+            total += f64::from(loss.clone().into_scalar::<f32>());
+            if with_gradient {
+                gradients = gradients.plus(Gradients::of(&loss, model));
+            }
+        }
+        (total, gradients)
+    }
+}
+
+/// The probability of a label in a row, and the gradient of its `-log`.
+fn row_gradients(model: &Model, input: &ModelInput, row: usize, label: usize) -> (f64, Gradients) {
+    // Burn gives a graph back once: the next label needs the forward pass again.
+    let logits = model.forward(input, &Pass::evaluation()).logits.narrow(0, row, 1);
+    let label = integers(vec![label as i32], &logits);
+    let loss = cross_entropy(logits, label, 0.0);
+    let probability = (-f64::from(loss.clone().into_scalar::<f32>())).exp();
+    (probability, Gradients::of(&loss, model))
+}
+
+fn integers(values: Vec<i32>, beside: &Tensor<2>) -> Tensor<1, Int> {
+    let shape = [values.len()];
+    Tensor::from_data(TensorData::new(values, shape), &beside.device())
+}

@@ -1,0 +1,175 @@
+//! Batches as the training loop takes them, made ahead of it on a thread of their own.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::Scope;
+
+use isogloss_kernels::split_seed;
+use isogloss_methods::{Objective, TextView, Units};
+use isogloss_text::{Features, TokenBatch, Tokenizer, ViewTask, Viewed, Viewer};
+
+use super::streams;
+use crate::{Corpus, Error, Plan, Task};
+
+/// Optimizer steps whose batches lie ready.
+const N_AHEAD: usize = 2;
+
+/// One batch in every text that the objectives read.
+pub(super) struct StepBatch {
+    /// Counts the batches of a run.
+    pub(super) number: u64,
+    /// A text, its tokens, and where its units are.
+    pub(super) texts: Vec<(TextView, TokenBatch, Units)>,
+}
+
+impl StepBatch {
+    /// Real tokens of the original text.
+    pub(super) fn n_tokens(&self) -> usize {
+        self.texts[0].1.attention_mask.iter().filter(|real| **real != 0).count()
+    }
+}
+
+/// What batches are made of.
+pub(super) struct TrainingData {
+    pub(super) corpus: Corpus,
+    /// The texts that the objectives read.
+    texts: Vec<TextView>,
+    /// There if a text is not the original, or words are compared.
+    viewer: Option<Viewer>,
+    max_length: usize,
+    pad_token_id: u32,
+}
+
+impl TrainingData {
+    /// Reads everything that a plan trains on and is scored by.
+    pub(super) fn read(
+        plan: &Plan,
+        tokenizer: &Tokenizer,
+        objectives: &[(f64, Box<dyn Objective>)],
+        max_length: usize,
+        pad_token_id: u32,
+    ) -> Result<Self, Error> {
+        let corpus = Corpus::read(plan, tokenizer, max_length)?;
+        let mut texts = vec![TextView::Original];
+        let views = objectives.iter().flat_map(|(_, objective)| objective.views());
+        texts.extend(views.map(|view| view.text));
+        texts.sort();
+        texts.dedup();
+        let compares = objectives.iter().any(|(_, objective)| objective.views().len() > 1);
+        let tags = matches!(plan.recipe().task, Task::Tagging { .. });
+        let viewer = (texts.len() > 1 || compares && tags)
+            .then(|| Viewer::new(&plan.recipe().views, tokenizer, plan.source()))
+            .transpose()?;
+        Ok(Self { corpus, texts, viewer, max_length, pad_token_id })
+    }
+
+    /// Starts a thread that makes the batches of each optimizer step from number `step` on, in their
+    /// order; it ends when nobody takes them any more.
+    pub(super) fn stream<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        plan: &'scope Plan,
+        mut step: u64,
+        steps_per_epoch: u64,
+    ) -> Receiver<Result<Vec<StepBatch>, Error>> {
+        let (sender, receiver) = sync_channel(N_AHEAD);
+        let training = &plan.recipe().training;
+        let order_seed = split_seed(plan.recipe().seed, streams::ORDER);
+        scope.spawn(move || {
+            let lengths = self.corpus.train.lengths();
+            loop {
+                let epoch = step / steps_per_epoch;
+                let batches =
+                    training.order.epoch(&lengths, training.batch_size, order_seed, epoch);
+                let groups = batches.chunks(training.accumulate as usize);
+                for group in groups.skip((step % steps_per_epoch) as usize) {
+                    let numbered = group.iter().zip(step * training.accumulate..);
+                    let made =
+                        numbered.map(|(batch, number)| self.batch(plan, batch, epoch, number));
+                    if sender.send(made.collect()).is_err() {
+                        return;
+                    }
+                    step += 1;
+                }
+            }
+        });
+        receiver
+    }
+
+    /// The first batches of an epoch of its own, at most `n`.
+    pub(super) fn first_batches(
+        &self,
+        plan: &Plan,
+        seed: u64,
+        n: usize,
+    ) -> Result<Vec<StepBatch>, Error> {
+        let training = &plan.recipe().training;
+        let lengths = self.corpus.train.lengths();
+        let batches = training.order.epoch(&lengths, training.batch_size, seed, 0);
+        let numbered = batches.iter().take(n).zip(0..);
+        numbered.map(|(batch, number)| self.batch(plan, batch, 0, number)).collect()
+    }
+
+    fn batch(
+        &self,
+        plan: &Plan,
+        indices: &[usize],
+        epoch: u64,
+        number: u64,
+    ) -> Result<StepBatch, Error> {
+        let seed = split_seed(split_seed(plan.recipe().seed, streams::VIEWS), epoch);
+        let text = |text: &TextView| {
+            let Some(viewer) = &self.viewer else {
+                let features = indices.iter().map(|index| &self.corpus.train.features[*index]);
+                let batch = self.collate(&features.collect::<Vec<_>>(), indices)?;
+                return Ok((*text, batch, Units::Texts));
+            };
+            let view = |index: &usize| {
+                let seed = split_seed(split_seed(seed, *text as u64), *index as u64);
+                self.view(plan, viewer, *text, *index, seed)
+            };
+            let viewed = indices.iter().map(view).collect::<Result<Vec<_>, _>>()?;
+            let features: Vec<_> = viewed.iter().map(|viewed| &viewed.features).collect();
+            let batch = self.collate(&features, indices)?;
+            let units = match plan.recipe().task {
+                Task::Classification {} => Units::Texts,
+                Task::Tagging { .. } => {
+                    let words = viewed.into_iter().map(|viewed| viewed.first_subwords);
+                    Units::Words { seq_len: batch.seq_len, first_subwords: words.collect() }
+                }
+            };
+            Ok((*text, batch, units))
+        };
+        Ok(StepBatch { number, texts: self.texts.iter().map(text).collect::<Result<_, Error>>()? })
+    }
+
+    fn collate(&self, features: &[&Features], indices: &[usize]) -> Result<TokenBatch, Error> {
+        Ok(TokenBatch::collate(features, indices.to_vec(), self.pad_token_id)?)
+    }
+
+    fn view(
+        &self,
+        plan: &Plan,
+        viewer: &Viewer,
+        text: TextView,
+        index: usize,
+        seed: u64,
+    ) -> Result<Viewed, Error> {
+        let task = match plan.recipe().task {
+            Task::Classification {} => ViewTask::Classification,
+            Task::Tagging { units } => ViewTask::Tagging(units),
+        };
+        let example = &self.corpus.train_examples[index];
+        let (labels, max_length) = (&self.corpus.labels, self.max_length);
+        Ok(viewer.view(text_of(text), example, task, labels, max_length, seed)?)
+    }
+}
+
+/// The same text as `isogloss_text` names it, which knows no objectives.
+fn text_of(view: TextView) -> isogloss_text::TextView {
+    match view {
+        TextView::Original => isogloss_text::TextView::Original,
+        TextView::SubwordSampled => isogloss_text::TextView::SubwordSampled,
+        TextView::CodeSwitched => isogloss_text::TextView::CodeSwitched,
+        TextView::Translated => isogloss_text::TextView::Translated,
+    }
+}

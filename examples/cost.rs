@@ -1,0 +1,93 @@
+//! Seconds of a training step of several recipes in turn, and their ratio to the first.
+//!
+//! ```text
+//! cargo run --release --package isogloss-examples --example cost -- \
+//!     examples/recipes/consistency/plain.toml examples/recipes/consistency/r_drop.toml
+//! ```
+//!
+//! Every recipe takes its first steps on its own data, as `isogloss finetune` would, in a temporary
+//! folder; the recipes take turns.
+
+#![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::Context;
+use clap::Parser;
+use isogloss::device::{DeviceChoice, OpenDevice, open};
+use isogloss::{Event, Plan, RunFolder, RunOptions, finetune};
+
+#[derive(Parser)]
+struct Args {
+    /// The recipes; the others are compared with the first
+    #[arg(required = true)]
+    recipes: Vec<PathBuf>,
+    /// Steps of a turn, after two that do not count
+    #[arg(long, default_value_t = 20)]
+    steps: u64,
+    /// Times that the recipes take turns
+    #[arg(long, default_value_t = 2)]
+    rounds: usize,
+    /// Where to compute
+    #[arg(long, default_value = "flex")]
+    device: DeviceChoice,
+}
+
+const N_WARMUP: u64 = 2;
+
+fn main() -> anyhow::Result<()> {
+    isogloss::keep_pages();
+    let args = Args::parse();
+    let device = open(args.device)?;
+    let plans = args.recipes.iter().map(|path| Plan::from_file(path));
+    let plans = plans.collect::<Result<Vec<_>, _>>()?;
+    let mut seconds = vec![Vec::new(); plans.len()];
+    for _ in 0..args.rounds {
+        for (plan, seconds) in plans.iter().zip(&mut seconds) {
+            seconds.extend(steps(plan, &args, &device)?);
+        }
+    }
+    println!("{:<24}{:>12}{:>9}", "recipe", "s / step", "ratio");
+    let first = median(&seconds[0]);
+    for (plan, seconds) in plans.iter().zip(&seconds) {
+        let median = median(seconds);
+        println!("{:<24}{median:>12.3}{:>8.2}×", plan.name(), median / first);
+    }
+    Ok(())
+}
+
+/// Seconds of each step of one turn.
+fn steps(plan: &Plan, args: &Args, device: &OpenDevice) -> anyhow::Result<Vec<f64>> {
+    let folder = tempfile::tempdir()?;
+    let folder_of = |source: &str| -> anyhow::Result<PathBuf> {
+        std::fs::canonicalize(source).with_context(|| format!("no model folder {source}"))
+    };
+    let stop = AtomicBool::new(false);
+    let options = RunOptions {
+        model_folder: folder_of(&plan.recipe().model.source)?,
+        device: device.device.clone(),
+        device_info: device.info.clone(),
+        teacher_folder: plan.recipe().teacher.as_ref().map(|t| folder_of(&t.source)).transpose()?,
+        fresh: false,
+        stop: &stop,
+    };
+    let (mut seconds, mut last) = (Vec::new(), Instant::now());
+    finetune(plan, &RunFolder::new(folder.path()), &options, &mut |event| {
+        if let Event::Step { step, .. } = event {
+            if step > N_WARMUP {
+                seconds.push(last.elapsed().as_secs_f64());
+            }
+            stop.store(step == N_WARMUP + args.steps, Ordering::Relaxed);
+            last = Instant::now();
+        }
+    })?;
+    Ok(seconds)
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

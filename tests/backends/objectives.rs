@@ -1,0 +1,302 @@
+//! Every objective on every device: its formula in PyTorch, finite differences, and what must not
+//! change it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use isogloss_methods::{
+    GradientFlow, ObjectiveConfig, Role, StepInput, TextView, Units, View, ViewOutput,
+};
+use isogloss_model::ModelOutput;
+use isogloss_tests::{devices, fixtures, waves};
+use serde::Deserialize;
+
+const N_ROWS: usize = 4;
+const N_LABELS: usize = 5;
+const WIDTH: usize = 3;
+
+#[derive(Deserialize)]
+struct Fixture {
+    inputs: Inputs,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Inputs {
+    first: Vec<Vec<f64>>,
+    second: Vec<Vec<f64>>,
+    features: Vec<Vec<f64>>,
+    targets: Vec<i32>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    config: ObjectiveConfig,
+    loss: f64,
+    gradients: BTreeMap<String, Vec<f64>>,
+}
+
+fn fixture() -> Fixture {
+    let bytes = fs::read(fixtures().join("objectives.json")).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+/// A forgotten objective does not compile here, and one without a case fails the test below.
+fn name(config: &ObjectiveConfig) -> &'static str {
+    match config {
+        ObjectiveConfig::CrossEntropy(_) => "cross_entropy",
+        ObjectiveConfig::Consistency(_) => "consistency",
+        ObjectiveConfig::R3f(_) => "r3f",
+        ObjectiveConfig::R4f(_) => "r4f",
+        ObjectiveConfig::RDrop(_) => "r_drop",
+        ObjectiveConfig::ModelConsistency(_) => "model_consistency",
+        ObjectiveConfig::FisherPenalty(_) => "fisher_penalty",
+    }
+}
+
+/// The leaves that losses are differentiated by: two passes' logits, and the first one's features.
+struct Leaves {
+    first: Tensor<2>,
+    second: Tensor<2>,
+    features: Tensor<2>,
+}
+
+/// Values by leaf, and what to do with them.
+#[derive(Clone)]
+struct Batch {
+    values: [Vec<f64>; 3],
+    targets: Vec<i32>,
+    units: Units,
+}
+
+impl Batch {
+    fn of(inputs: &Inputs) -> Self {
+        let values = [&inputs.first, &inputs.second, &inputs.features].map(|rows| rows.concat());
+        Self { values, targets: inputs.targets.clone(), units: Units::Texts }
+    }
+
+    fn n_rows(&self) -> usize {
+        self.targets.len()
+    }
+
+    fn leaves(&self, device: &Device, dtype: DType) -> Leaves {
+        let leaf = |values: &[f64]| {
+            let shape = [self.n_rows(), values.len() / self.n_rows()];
+            let data = TensorData::new(values.to_vec(), shape);
+            Tensor::<2>::from_data(data, (device, dtype)).require_grad()
+        };
+        let [first, second, features] = self.values.each_ref().map(|values| leaf(values));
+        Leaves { first, second, features }
+    }
+
+    /// The step that an objective asks for: the second pass is every view but the original text's, and
+    /// a teacher takes the place of the first.
+    fn step(&self, config: &ObjectiveConfig, leaves: &Leaves) -> StepInput {
+        let targets = TensorData::new(self.targets.clone(), [self.n_rows()]);
+        let targets = Tensor::<1, Int>::from_data(targets, &leaves.first.device());
+        let views = config.init().views();
+        let output = |view: View| {
+            let is_first = view == View::ORIGINAL || view.role == Role::Teacher;
+            let logits = if is_first { &leaves.first } else { &leaves.second };
+            let output = ModelOutput {
+                hidden_states: Vec::new(),
+                logits: logits.clone(),
+                features: leaves.features.clone(),
+            };
+            (view, ViewOutput { output, targets: Some(targets.clone()), units: self.units.clone() })
+        };
+        StepInput::new(views.into_iter().map(output).collect())
+    }
+
+    fn loss(&self, config: &ObjectiveConfig, device: &Device, dtype: DType) -> f64 {
+        let leaves = self.leaves(device, dtype);
+        value(config.init().loss(&self.step(config, &leaves)).unwrap())
+    }
+
+    /// The loss and the gradients of the leaves that it depends on.
+    fn gradients(
+        &self,
+        config: &ObjectiveConfig,
+        device: &Device,
+        dtype: DType,
+    ) -> (f64, BTreeMap<&'static str, Vec<f64>>) {
+        let leaves = self.leaves(device, dtype);
+        let loss = config.init().loss(&self.step(config, &leaves)).unwrap();
+        let tape = loss.backward();
+        let named =
+            [("first", leaves.first), ("second", leaves.second), ("features", leaves.features)];
+        let gradients = named.into_iter().filter_map(|(name, leaf)| {
+            let gradient = leaf.grad(&tape)?.into_data().convert::<f64>();
+            Some((name, gradient.try_into_vec::<f64>().unwrap()))
+        });
+        (value(loss), gradients.collect())
+    }
+}
+
+fn value(loss: Tensor<1>) -> f64 {
+    loss.into_data().convert::<f64>().try_into_vec::<f64>().unwrap()[0]
+}
+
+fn assert_near(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let scale = expected.iter().map(|x| x.abs()).fold(1e-3, f64::max);
+    for (found, expected) in found.iter().zip(expected) {
+        let error = (found - expected).abs() / scale;
+        assert!(error <= tolerance, "{what}: {found}, expected {expected}, relative {error:e}");
+    }
+}
+
+#[test]
+fn every_objective_matches_its_formula_in_pytorch() {
+    let fixture = fixture();
+    let batch = Batch::of(&fixture.inputs);
+    let mut seen = BTreeSet::new();
+    for (device_name, device) in devices() {
+        let device = device.autodiff();
+        for case in &fixture.cases {
+            seen.insert(name(&case.config));
+            let what = format!("{:?} on {device_name}", case.config);
+            let (loss, gradients) = batch.gradients(&case.config, &device, DType::F32);
+            assert_near(&what, &[loss], &[case.loss], 1e-5);
+            for (leaf, expected) in &case.gradients {
+                let zeros = vec![0.0; expected.len()];
+                let found = gradients.get(leaf.as_str()).unwrap_or(&zeros);
+                assert_near(&format!("{what}, {leaf}"), found, expected, 1e-5);
+            }
+            // A frozen side is known to neither program.
+            for (leaf, found) in &gradients {
+                let is_expected = case.gradients.contains_key(*leaf);
+                assert!(is_expected || found.iter().all(|x| *x == 0.0), "{what}, {leaf}");
+            }
+        }
+    }
+    let all = ["consistency", "cross_entropy", "fisher_penalty", "model_consistency", "r3f", "r4f"];
+    assert_eq!(seen, all.into_iter().chain(["r_drop"]).collect());
+}
+
+/// A loss that freezes one of its sides has another derivative than its value has.
+fn freezes(config: &ObjectiveConfig) -> bool {
+    match config {
+        ObjectiveConfig::Consistency(config) => config.gradient != GradientFlow::Both,
+        ObjectiveConfig::ModelConsistency(_) => true,
+        _ => false,
+    }
+}
+
+#[test]
+fn gradients_meet_finite_differences() {
+    let fixture = fixture();
+    let batch = Batch::of(&fixture.inputs);
+    // The Vulkan device has no double precision; the formulas above hold there.
+    for (device_name, device) in devices().into_iter().filter(|(name, _)| *name != "vulkan") {
+        let device = device.autodiff();
+        for case in fixture.cases.iter().filter(|case| !freezes(&case.config)) {
+            let (_, gradients) = batch.gradients(&case.config, &device, DType::F64);
+            for (leaf, name) in ["first", "second", "features"].into_iter().enumerate() {
+                let Some(gradient) = gradients.get(name) else { continue };
+                for (index, gradient) in gradient.iter().enumerate().step_by(3) {
+                    let at = |h: f64| {
+                        let mut batch = batch.clone();
+                        batch.values[leaf][index] += h;
+                        batch.loss(&case.config, &device, DType::F64)
+                    };
+                    let numeric = (at(1e-5) - at(-1e-5)) / 2e-5;
+                    let what = format!("{:?} on {device_name}, {name} {index}", case.config);
+                    // The largest case is divided by the square of its noise, 0.05.
+                    let scale = case.loss.abs().max(1.0);
+                    assert_near(&what, &[gradient / scale], &[numeric / scale], 1e-6);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_order_of_a_batch_does_not_matter() {
+    let fixture = fixture();
+    let batch = Batch::of(&fixture.inputs);
+    let order = [2, 0, 3, 1];
+    let mut shuffled = batch.clone();
+    for (values, width) in shuffled.values.iter_mut().zip([N_LABELS, N_LABELS, WIDTH]) {
+        let rows: Vec<_> = values.chunks(width).map(<[f64]>::to_vec).collect();
+        *values = order.iter().flat_map(|row| rows[*row].clone()).collect();
+    }
+    shuffled.targets = order.iter().map(|row| batch.targets[*row]).collect();
+    for (name, device) in devices() {
+        for case in &fixture.cases {
+            let [a, b] = [&batch, &shuffled]
+                .map(|batch| batch.loss(&case.config, &device.clone().autodiff(), DType::F32));
+            assert_near(&format!("{:?} on {name}", case.config), &[b], &[a], 2e-6);
+        }
+    }
+}
+
+/// Two sentences of two words: their first subwords, and padding as long as `seq_len` makes it.
+fn tagged(inputs: &Inputs, seq_len: usize) -> Batch {
+    let words = [1, 3];
+    let mut batch = Batch {
+        values: [N_LABELS, N_LABELS, WIDTH]
+            .map(|width| waves(2 * seq_len * width, 0.7).into_iter().map(f64::from).collect()),
+        targets: vec![-100; 2 * seq_len],
+        units: Units::Words { seq_len, first_subwords: vec![words.map(Some).to_vec(); 2] },
+    };
+    let given = Batch::of(inputs);
+    for row in 0..N_ROWS {
+        let place = row / 2 * seq_len + words[row % 2];
+        batch.targets[place] = given.targets[row];
+        for (leaf, width) in [N_LABELS, N_LABELS, WIDTH].into_iter().enumerate() {
+            let values = &given.values[leaf][row * width..(row + 1) * width];
+            batch.values[leaf][place * width..(place + 1) * width].copy_from_slice(values);
+        }
+    }
+    batch
+}
+
+#[test]
+fn words_of_any_padding_lose_what_texts_of_the_same_rows_lose() {
+    let fixture = fixture();
+    for (name, device) in devices() {
+        for case in &fixture.cases {
+            for seq_len in [4, 9] {
+                let batch = tagged(&fixture.inputs, seq_len);
+                let loss = batch.loss(&case.config, &device.clone().autodiff(), DType::F32);
+                let what = format!("{:?} on {name}, {seq_len} tokens", case.config);
+                assert_near(&what, &[loss], &[case.loss], 1e-5);
+            }
+        }
+    }
+}
+
+#[test]
+fn words_that_one_view_lacks_are_left_out_of_both() {
+    let fixture = fixture();
+    let device = Device::flex().autodiff();
+    let case = serde_json::from_str(r#"{"consistency": {"view": "code_switched"}}"#).unwrap();
+    let whole = tagged(&fixture.inputs, 4);
+    let leaves = whole.leaves(&device, DType::F32);
+    let output = |first_subwords: Vec<Vec<Option<usize>>>, logits: &Tensor<2>| ViewOutput {
+        output: ModelOutput {
+            hidden_states: Vec::new(),
+            logits: logits.clone(),
+            features: leaves.features.clone(),
+        },
+        targets: None,
+        units: Units::Words { seq_len: 4, first_subwords },
+    };
+    let loss = |original, switched| {
+        let config: &ObjectiveConfig = &case;
+        let views = vec![
+            (View::ORIGINAL, output(original, &leaves.first)),
+            (View::of(TextView::CodeSwitched), output(switched, &leaves.second)),
+        ];
+        value(config.init().loss(&StepInput::new(views)).unwrap())
+    };
+    let (all, none) = (vec![Some(1), Some(3)], vec![None, None]);
+    let cut = loss(vec![all.clone(), all.clone()], vec![all.clone(), none.clone()]);
+    assert_eq!(cut, loss(vec![all.clone(), none.clone()], vec![all.clone(), all.clone()]));
+    assert!(cut > 0.0);
+    assert_eq!(loss(vec![none.clone(), none.clone()], vec![all.clone(), all]), 0.0);
+}

@@ -1,0 +1,159 @@
+//! What the Fisher information must satisfy, on a tiny encoder: METHODS' identities as tests.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use isogloss::text::Tokenizer;
+use isogloss::{Corpus, FisherEstimator, LabeledSet, MeasureOptions, Measures};
+use isogloss_methods::{
+    Divergence, GradientFlow, Gradients, Reduction, cross_entropy, divergence, head_trace,
+    with_random_signs,
+};
+use isogloss_model::{HeadChoice, HeadSpec, Model, ModelInput, Pass, Pooling, load};
+use isogloss_tests::runs::Workshop;
+use isogloss_tests::values;
+
+struct Bench {
+    model: Model,
+    set: LabeledSet,
+}
+
+impl Bench {
+    /// A tiny BERT with a new head of four labels, and twelve texts.
+    fn new() -> Self {
+        let shop = Workshop::new();
+        let tokenizer = Tokenizer::from_file(&shop.path("model/tokenizer.json")).unwrap();
+        let corpus = Corpus::read(&shop.plan("", ""), &tokenizer, 32).unwrap();
+        let labels = corpus.labels.names().to_vec();
+        let head = HeadSpec::sequence(labels, Pooling::Mean);
+        let choice = HeadChoice::New { spec: head, seed: 3 };
+        let model = load(&shop.path("model"), &choice, &Device::flex().autodiff()).unwrap().model;
+        // A head that is sure of something, so that labels are not all alike.
+        let model = with_random_signs(model, 0.05, 5);
+        Self { model, set: corpus.tests.into_iter().next().unwrap() }
+    }
+
+    fn measure(&self, estimator: FisherEstimator, seed: u64) -> Measures {
+        let options = MeasureOptions {
+            estimator,
+            n_examples: None,
+            radius: 0.0,
+            seed,
+            ..MeasureOptions::default()
+        };
+        Measures::take(&self.model, &self.set, &Device::flex(), &options).unwrap()
+    }
+
+    /// All texts in one batch.
+    fn input(&self) -> ModelInput {
+        let rows: Vec<_> = self.set.features.iter().map(|f| f.input.ids.as_slice()).collect();
+        let config = self.model.encoder.config();
+        let batch = isogloss::text::TokenBatch::from_ids(&rows, config.pad_token_id);
+        let (ids, types) = (&batch.input_ids, &batch.token_type_ids);
+        let device = Device::flex().autodiff();
+        config.input(ids, &batch.attention_mask, types, batch.seq_len, &device).unwrap()
+    }
+}
+
+#[test]
+fn the_exact_trace_of_the_head_is_its_closed_form() {
+    let bench = Bench::new();
+    let measures = bench.measure(FisherEstimator::Exact, 0);
+    let output = bench.model.forward(&bench.input(), &Pass::evaluation());
+    let closed = f64::from(head_trace(output.logits, output.features).mean().into_scalar::<f32>());
+    let exact = measures.fisher.blocks["head"];
+    assert!((exact - closed).abs() < 1e-4 * closed, "{exact}, closed form {closed}");
+    assert_eq!(measures.n_rows, bench.set.features.len());
+    let sum: f64 = measures.fisher.blocks.values().sum();
+    assert!((sum - measures.fisher.trace).abs() < 1e-9 * sum);
+    let sum: f64 = measures.fisher.parts.values().sum();
+    assert!((sum - measures.fisher.trace).abs() < 1e-9 * sum);
+}
+
+#[test]
+fn one_backward_pass_is_unbiased_with_sampled_labels_and_biased_with_the_most_probable() {
+    let bench = Bench::new();
+    let exact = bench.measure(FisherEstimator::Exact, 0).fisher.trace;
+    let n = 600;
+    let draws: Vec<f64> =
+        (0..n).map(|seed| bench.measure(FisherEstimator::Sampled, seed).fisher.trace).collect();
+    let mean = draws.iter().sum::<f64>() / n as f64;
+    let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1) as f64;
+    let standard_error = (variance / n as f64).sqrt();
+    assert!((mean - exact).abs() < 3.5 * standard_error, "{mean} ± {standard_error}, {exact}");
+    assert!(standard_error < 0.05 * exact, "too few draws to tell: {standard_error} of {exact}");
+
+    let logits = bench.model.forward(&bench.input(), &Pass::evaluation()).logits;
+    let n_rows = logits.dims()[0];
+    let best: Tensor<1, Int> = logits.clone().argmax(1).reshape([n_rows]);
+    let norm = Gradients::of(&cross_entropy(logits, best, 0.0), &bench.model).global_norm();
+    let biased = n_rows as f64 * norm.powi(2);
+    assert!((biased - exact).abs() > 20.0 * standard_error, "{biased} beside {exact}");
+}
+
+#[test]
+fn the_kl_of_noised_weights_tends_to_the_trace() {
+    let bench = Bench::new();
+    let input = bench.input();
+    let logits = bench.model.forward(&input, &Pass::evaluation()).logits;
+    let [n_rows, n_labels] = logits.dims();
+    // The exact trace without the table that the noise leaves out.
+    let mut exact = 0.0;
+    for (row, label) in (0..n_rows).flat_map(|row| (0..n_labels).map(move |label| (row, label))) {
+        let logits = bench.model.forward(&input, &Pass::evaluation()).logits.narrow(0, row, 1);
+        let label = TensorData::new(vec![label as i32], [1]);
+        let label = Tensor::<1, Int>::from_data(label, &logits.device());
+        let loss = cross_entropy(logits, label, 0.0);
+        let probability = (-f64::from(loss.clone().into_scalar::<f32>())).exp();
+        let squares = Gradients::of(&loss, &bench.model).squares();
+        let others = squares.iter().filter(|(path, _)| !path.ends_with("embeddings.token.weight"));
+        exact += probability * others.map(|(_, square)| square).sum::<f64>() / n_rows as f64;
+    }
+
+    let estimate = |scale: f64, n: u64| {
+        let draws = (0..n).map(|seed| {
+            let noised = with_random_signs(bench.model.clone(), scale, seed);
+            let noised = noised.forward(&input, &Pass::evaluation()).logits;
+            let (kind, flow) = (Divergence::SymmetricKl, GradientFlow::Both);
+            let kl = divergence(kind, flow, Reduction::BatchMean, logits.clone(), noised);
+            f64::from(values(kl)[0]) / scale.powi(2)
+        });
+        draws.sum::<f64>() / n as f64
+    };
+    // Draws have a deviation near the trace itself, so 4000 of them err by about 2 %.
+    let errors = [3e-2, 2e-3].map(|scale| (estimate(scale, 4000) / exact - 1.0).abs());
+    assert!(errors[1] < 0.06, "relative errors {errors:?} of {exact}");
+    assert!(errors[0] > errors[1], "no limit in sight: {errors:?}");
+}
+
+#[test]
+fn sharpness_is_zero_without_a_step_and_grows_along_the_gradient() {
+    let bench = Bench::new();
+    let take = |radius: f64| {
+        let options = MeasureOptions {
+            n_examples: None,
+            radius,
+            n_directions: 4,
+            ..MeasureOptions::default()
+        };
+        let measures = Measures::take(&bench.model, &bench.set, &Device::flex(), &options).unwrap();
+        measures.sharpness.unwrap()
+    };
+    let (near, far) = (take(1e-3), take(0.1));
+    assert!(near.random.abs() < 1e-3 && near.adversarial.abs() < 1e-2, "{near:?}");
+    assert!(far.adversarial > far.random_max && far.adversarial > near.adversarial, "{far:?}");
+    // A short step along the gradient costs its norm times its length.
+    let norm = {
+        let logits = bench.model.forward(&bench.input(), &Pass::evaluation()).logits;
+        let gold = bench.set.features.iter().map(|f| match f.target {
+            isogloss::text::Target::Class(label) => label as i32,
+            _ => unreachable!("this set has classes"),
+        });
+        let gold: Vec<i32> = gold.collect();
+        let gold = TensorData::new(gold, [bench.set.features.len()]);
+        let gold = Tensor::<1, Int>::from_data(gold, &logits.device());
+        Gradients::of(&cross_entropy(logits, gold, 0.0), &bench.model).global_norm()
+    };
+    let expected = norm * 1e-3;
+    assert!((near.adversarial - expected).abs() < 0.1 * expected, "{near:?}, expected {expected}");
+}

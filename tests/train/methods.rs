@@ -1,0 +1,213 @@
+//! Every method in whole runs: it trains, it can be killed and taken up, and the recipes that the
+//! project ships do what they say.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use isogloss::device::{DeviceChoice, open};
+use isogloss::{Plan, Results};
+use isogloss_model::WeightFiles;
+use isogloss_tests::opened_devices;
+use isogloss_tests::runs::{Trace, Workshop};
+
+/// Six batches an epoch, and a line of the log for each optimizer step.
+const TRAINING: &str = "epochs = 1\nbatch_size = 4\nlog_every = 1";
+
+const CROSS_ENTROPY: &str = "[[objective]]\nmethod.cross_entropy = {}\n";
+
+/// The tables of a recipe for each method, by a name for messages.
+fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
+    let dictionaries = shop.path("dictionaries/{language}.txt");
+    let views = format!(
+        "[views.subword_sampled]\nrate = 0.8\nalpha = 0.2\n\
+         [views.code_switched]\ndictionaries = {dictionaries:?}\nlanguages = [\"de\"]\nrate = 0.7\n"
+    );
+    let teacher = format!("[teacher]\nsource = {:?}\n", shop.path("teacher/best"));
+    let with =
+        |method: &str| format!("{CROSS_ENTROPY}[[objective]]\nweight = 0.5\nmethod.{method}\n");
+    vec![
+        ("r_drop", "[[objective]]\nmethod.r_drop = { alpha = 2.0 }\n".to_owned()),
+        ("r3f", with("r3f = { noise = { shape = \"normal\", scale = 1e-2 } }")),
+        ("shared r3f", with("r3f = { noise = { scale = 1e-2 }, dropout = \"shared\" }")),
+        ("r4f", with("r4f = {}")),
+        ("second pass", with("consistency = { view = \"second_pass\", divergence = \"mse\" }")),
+        ("noised", with("consistency = { view.noised = { scale = 0.1 } }")),
+        ("sampled", with("consistency = { view = \"subword_sampled\" }") + &views),
+        (
+            "both views",
+            with("consistency = { view = \"subword_sampled\" }")
+                + "[[objective]]\nmethod.consistency = { view = \"code_switched\" }\n"
+                + &views,
+        ),
+        (
+            "teacher",
+            with("model_consistency = { text = \"code_switched\" }")
+                + "[[objective]]\nmethod.cross_entropy = { text = \"code_switched\" }\n"
+                + &views
+                + &teacher,
+        ),
+        (
+            "hard teacher",
+            with("model_consistency = { text = \"original\", targets = \"hard\" }") + &teacher,
+        ),
+        ("weight noise", with("fisher_penalty = { estimator.weight_noise = { scale = 1e-2 } }")),
+        ("head", with("fisher_penalty = { estimator.head = {} }")),
+        ("sam", format!("{CROSS_ENTROPY}[update.sam]\nrho = 0.1\n")),
+        (
+            "nested updates",
+            format!(
+                "{CROSS_ENTROPY}[update.sam]\n[update.fisher_penalty]\nevery = 2\nweight = 0.5\n"
+            ),
+        ),
+        ("guided dropout", format!("{CROSS_ENTROPY}[guided_dropout]\nn_batches = 3\n")),
+        ("measure", format!("{CROSS_ENTROPY}[measure]\nevery = 2\nn_examples = 6\n")),
+    ]
+}
+
+/// A workshop with a dictionary and a finished run that can teach.
+fn workshop(task: &str) -> Workshop {
+    let shop = Workshop::new();
+    fs::create_dir(shop.path("dictionaries")).unwrap();
+    let entries =
+        "turn\tdas\non\tan\noff\taus\nlamp\tlicht\nroom\tküche\nplease\tbitte\nthe\tdas\n";
+    fs::write(shop.path("dictionaries/de.txt"), entries).unwrap();
+    shop.finish(&shop.plan(TRAINING, task), &shop.run("teacher"));
+    shop
+}
+
+fn every_method_repeats_and_resumes(task: &str) {
+    let shop = workshop(task);
+    for (name, tables) in methods(&shop) {
+        let plan = shop.plan(TRAINING, &format!("{tables}{task}"));
+        let whole = shop.run(&format!("{name} whole"));
+        shop.finish(&plan, &whole);
+        let trace = Trace::of(&whole);
+        assert!(trace.losses().iter().all(|loss| loss.is_finite()), "{name}: {:?}", trace.losses());
+        let parts = shop.run(&format!("{name} in parts"));
+        shop.stop_after(2, &plan, &parts);
+        shop.finish(&plan, &parts);
+        assert_eq!(Trace::of(&parts), trace, "{name}");
+    }
+}
+
+#[test]
+fn every_method_classifies_and_resumes() {
+    every_method_repeats_and_resumes("");
+}
+
+#[test]
+fn every_method_tags_and_resumes() {
+    every_method_repeats_and_resumes("[task.tagging]\nunits = \"word\"\n");
+}
+
+#[test]
+fn every_method_runs_on_every_device() {
+    let shop = workshop("");
+    // Without dropout, whose masks differ on a GPU.
+    let shop = shop.without_dropout();
+    for device in opened_devices() {
+        for (name, tables) in methods(&shop) {
+            let plan = shop.plan(&format!("{TRAINING}\nmax_steps = 2"), &tables);
+            let here = shop.run(&format!("{name} {}", device.info.name));
+            let there = shop.run(&format!("{name} flex beside {}", device.info.name));
+            shop.finish_on(&device, &plan, &here);
+            shop.finish_on(&open(DeviceChoice::Flex).unwrap(), &plan, &there);
+            let (here, there) = (Trace::of(&here).losses(), Trace::of(&there).losses());
+            for (here, there) in here.iter().zip(&there) {
+                let error = (here - there).abs() / there.abs().max(1.0);
+                assert!(error < 1e-3, "{name} on {}: {here}, flex {there}", device.info.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_head_that_r4f_saves_has_a_spectral_norm_of_one() {
+    let shop = workshop("");
+    let tables = format!("{CROSS_ENTROPY}[[objective]]\nmethod.r4f = {{}}\n");
+    let run = shop.run("r4f");
+    shop.finish(&shop.plan(TRAINING, &tables), &run);
+    let mut files = WeightFiles::open(&run.best()).unwrap();
+    let shape = files.shape("classifier.weight").unwrap().to_vec();
+    let weight = files.read("classifier.weight", &shape).unwrap();
+    let rows: Vec<&[f32]> = weight.chunks(shape[1]).collect();
+    // The largest eigenvalue of the rows' products, by power iteration.
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    let mut vector: Vec<f32> = (0..shape[0]).map(|i| 1.0 + i as f32).collect();
+    let mut norm = 0.0;
+    for _ in 0..500 {
+        let next: Vec<f32> = rows
+            .iter()
+            .map(|a| rows.iter().zip(&vector).map(|(b, v)| dot(a, b) * v).sum())
+            .collect();
+        norm = dot(&next, &next).sqrt();
+        vector = next.iter().map(|x| x / norm).collect();
+    }
+    assert!((norm.sqrt() - 1.0).abs() < 1e-3, "{}", norm.sqrt());
+}
+
+#[test]
+fn consistency_brings_the_views_together() {
+    let shop = workshop("");
+    let views = methods(&shop).into_iter().find(|(name, _)| *name == "sampled").unwrap().1;
+    let run = |name: &str, weight: f64| {
+        let tables = views.replace("weight = 0.5", &format!("weight = {weight:?}"));
+        let run = shop.run(name);
+        shop.finish(&shop.plan("epochs = 8\nbatch_size = 4\nlog_every = 6", &tables), &run);
+        let lines = Trace::of(&run).metrics.into_iter();
+        let losses: Vec<f64> = lines
+            .filter(|line| line["kind"] == "train")
+            .map(|line| line["losses"]["consistency"].as_f64().unwrap())
+            .collect();
+        losses[losses.len() - 3..].iter().sum::<f64>()
+    };
+    let (without, with) = (run("without", 0.0), run("with", 5.0));
+    assert!(with < 0.5 * without, "divergence {with} with consistency, {without} without");
+}
+
+fn recipes(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(recipes(&path));
+        } else if path.extension().is_some_and(|extension| extension == "toml") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The recipe with the workshop's model and data, two steps long.
+fn made_small(path: &Path, shop: &Workshop) -> Plan {
+    let mut recipe: toml::Table = fs::read_to_string(path).unwrap().parse().unwrap();
+    // As it is, it has no fault.
+    Plan::from_file(path).unwrap_or_else(|error| panic!("{error}"));
+    let shop_recipe: toml::Table = shop.recipe(TRAINING, "").parse().unwrap();
+    for table in ["model", "data"] {
+        recipe[table] = shop_recipe[table].clone();
+    }
+    recipe["training"].as_table_mut().unwrap().insert("max_steps".into(), 2.into());
+    if let Some(views) = recipe.get_mut("views").and_then(|views| views.get_mut("code_switched")) {
+        let dictionaries = shop.path("dictionaries/{language}.txt").display().to_string();
+        views.as_table_mut().unwrap().insert("dictionaries".into(), dictionaries.into());
+        views.as_table_mut().unwrap().insert("languages".into(), vec!["de"].into());
+    }
+    Plan::from_toml(&recipe.to_string(), path).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn every_recipe_that_ships_runs() {
+    let shop = workshop("");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/recipes");
+    let recipes = recipes(&folder);
+    assert!(recipes.len() >= 10, "found only {recipes:?}");
+    for path in recipes {
+        let plan = made_small(&path, &shop);
+        let run = shop.run(&format!("ships {}", plan.name()));
+        let results: Results = shop.finish(&plan, &run);
+        assert_eq!(results.selection.step, 2, "{}", path.display());
+    }
+}
