@@ -128,7 +128,7 @@ impl Job {
             model_folder: self.path("model"),
             device: device.device,
             device_info: device.info,
-            teacher_folder: None,
+            teacher_folder: plan.recipe().teacher.as_ref().map(|t| PathBuf::from(&t.source)),
             fresh: false,
             stop: &stop,
         };

@@ -11,6 +11,7 @@ mod disk;
 mod folders;
 mod job;
 mod memory;
+mod methods;
 mod numbers;
 mod recipes;
 mod resumed;

@@ -1,5 +1,8 @@
 //! multilingual-e5-small itself, on twenty sentences in ten languages and scripts, padded and
 //! unpadded, against transformers. Needs the model: see `examples/corpora/README.md`.
+//!
+//! The committed fixture holds three vectors a sentence; `ISOGLOSS_E5_FULL` names the file that
+//! `tests/fixtures/make/e5.py --full` writes, whose hidden states are compared token by token.
 
 use std::path::PathBuf;
 
@@ -22,6 +25,7 @@ fn model_folder() -> Option<PathBuf> {
 fn last_hidden_states_match_transformers_padded_and_unpadded() {
     let Some(folder) = model_folder() else { return };
     let fixture = Fixture::open("e5");
+    let full = std::env::var_os("ISOGLOSS_E5_FULL").map(|path| Fixture::read(path.as_ref()));
     let text = include_str!("../fixtures/e5_sentences.txt");
     let sentences: Vec<_> = text.lines().map(|line| line.rsplit('\t').next().unwrap()).collect();
     let tokenizer = Tokenizer::from_file(&folder.join("tokenizer.json")).unwrap();
@@ -44,7 +48,7 @@ fn last_hidden_states_match_transformers_padded_and_unpadded() {
         let config = model.encoder.config();
         for kind in ["padded", "unpadded"] {
             let batch_size = if kind == "padded" { n } else { 1 };
-            let [mut first, mut mean, mut last] = [const { Vec::new() }; 3];
+            let [mut first, mut mean, mut last, mut whole] = [const { Vec::new() }; 4];
             for rows in rows.chunks(batch_size) {
                 let slices: Vec<_> = rows.iter().map(Vec::as_slice).collect();
                 let batch = TokenBatch::from_ids(&slices, config.pad_token_id);
@@ -61,7 +65,17 @@ fn last_hidden_states_match_transformers_padded_and_unpadded() {
                     let at = |token: usize| (index * batch.seq_len + token) * width;
                     first.extend_from_slice(&hidden[at(0)..][..width]);
                     last.extend_from_slice(&hidden[at(row.len() - 1)..][..width]);
+                    whole.push(hidden[at(0)..at(row.len())].to_vec());
                 }
+            }
+            if let Some(full) = &full {
+                let expected = full.floats(&format!("{kind}.last_hidden_state"));
+                let rows = expected.chunks(expected.len() / n).zip(&whole);
+                let expected: Vec<f32> =
+                    rows.flat_map(|(row, found)| row[..found.len()].to_vec()).collect();
+                let (absolute, _) = difference(&whole.concat(), &expected);
+                println!("{name}, {kind}, {} numbers: {absolute:e}", expected.len());
+                assert!(absolute <= 1e-4, "{name}, {kind}, whole: {absolute:e}");
             }
             for (part, found) in [("first", first), ("mean", mean), ("last", last)] {
                 let expected = fixture.floats(&format!("{kind}.{part}"));

@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::convert::Infallible;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use isogloss::text::Tokenizer;
 use isogloss::{Corpus, FisherEstimator, LabeledSet, MeasureOptions, Measures};
 use isogloss_methods::{
-    Divergence, GradientFlow, Gradients, Reduction, cross_entropy, divergence, head_trace,
-    with_random_signs,
+    Divergence, FisherStepConfig, GradientFlow, Gradients, Learner, Reduction, SamConfig,
+    UpdateConfig, cross_entropy, divergence, head_trace, sample_labels, shifted, with_random_signs,
 };
 use isogloss_model::{HeadChoice, HeadSpec, Model, ModelInput, Pass, Pooling, load};
 use isogloss_tests::runs::Workshop;
@@ -124,6 +126,75 @@ fn the_kl_of_noised_weights_tends_to_the_trace() {
     let errors = [3e-2, 2e-3].map(|scale| (estimate(scale, 4000) / exact - 1.0).abs());
     assert!(errors[1] < 0.06, "relative errors {errors:?} of {exact}");
     assert!(errors[0] > errors[1], "no limit in sight: {errors:?}");
+}
+
+/// The texts of a bench with labels that stay.
+struct Frozen<'a> {
+    bench: &'a Bench,
+    labels: Vec<i32>,
+}
+
+impl Learner<Infallible> for Frozen<'_> {
+    fn gradients(&mut self, model: &Model) -> Result<Gradients, Infallible> {
+        self.sampled_gradients(model)
+    }
+
+    fn sampled_gradients(&mut self, model: &Model) -> Result<Gradients, Infallible> {
+        let logits = model.forward(&self.bench.input(), &Pass::evaluation()).logits;
+        let labels = TensorData::new(self.labels.clone(), [self.labels.len()]);
+        let labels = Tensor::<1, Int>::from_data(labels, &logits.device());
+        Ok(Gradients::of(&cross_entropy(logits, labels, 0.0), model))
+    }
+}
+
+impl Frozen<'_> {
+    fn at(&mut self, model: &Model) -> Gradients {
+        let Ok(gradients) = self.sampled_gradients(model);
+        gradients
+    }
+}
+
+fn frozen(bench: &Bench) -> Frozen<'_> {
+    let logits = bench.model.forward(&bench.input(), &Pass::evaluation()).logits;
+    Frozen { bench, labels: sample_labels(logits, 8) }
+}
+
+#[test]
+fn the_fisher_step_adds_the_gradient_of_the_squared_norm() {
+    let bench = Bench::new();
+    let mut learner = frozen(&bench);
+    let step = FisherStepConfig { weight: 0.5, step_size: 5e-3, every: 2 };
+    let config = UpdateConfig { fisher_penalty: Some(step), ..UpdateConfig::default() };
+    let mut update = config.init::<Infallible>();
+    let plain = learner.at(&bench.model);
+    let Ok(with) = update.gradients(&bench.model, 4, &mut learner);
+    let added = with.plus(plain.clone().scaled(-1.0));
+    // The derivative of 0.5 ‖g‖² along what was added is the length of that.
+    let (length, distance) = (added.global_norm(), 1e-3);
+    let mut squared_norm = |factor: f64| {
+        let model = shifted(bench.model.clone(), &added, factor / length);
+        0.5 * learner.at(&model).global_norm().powi(2)
+    };
+    let slope = (squared_norm(distance) - squared_norm(-distance)) / (2.0 * distance);
+    assert!((slope - length).abs() < 0.02 * length, "slope {slope}, length {length}");
+
+    let Ok(between) = update.gradients(&bench.model, 5, &mut learner);
+    assert_eq!(between.plus(plain.scaled(-1.0)).global_norm(), 0.0, "a step without the penalty");
+}
+
+#[test]
+fn sam_takes_the_gradient_uphill() {
+    let bench = Bench::new();
+    let mut learner = frozen(&bench);
+    let plain = learner.at(&bench.model);
+    let uphill = shifted(bench.model.clone(), &plain, 0.2 / plain.global_norm());
+    let expected = learner.at(&uphill);
+    let config = UpdateConfig { sam: Some(SamConfig { rho: 0.2 }), ..UpdateConfig::default() };
+    let Ok(found) = config.init::<Infallible>().gradients(&bench.model, 0, &mut learner);
+    let norm = expected.global_norm();
+    let apart = found.plus(expected.scaled(-1.0)).global_norm();
+    assert!(apart <= 1e-6 * norm, "{apart} of {norm}");
+    assert!(plain.scaled(-1.0).plus(learner.at(&uphill)).global_norm() > 1e-3 * norm, "no step");
 }
 
 #[test]

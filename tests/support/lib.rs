@@ -4,7 +4,7 @@
 
 pub mod runs;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss::device::{DeviceChoice, OpenDevice, open};
@@ -45,8 +45,12 @@ pub struct Fixture {
 impl Fixture {
     /// Opens `tests/fixtures/<name>.safetensors`.
     pub fn open(name: &str) -> Self {
-        let path = fixtures().join(format!("{name}.safetensors"));
-        let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        Self::read(&fixtures().join(format!("{name}.safetensors")))
+    }
+
+    /// Opens any safetensors file.
+    pub fn read(path: &Path) -> Self {
+        let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         Self { tensors: safetensors::SafeTensors::deserialize(bytes.leak()).unwrap() }
     }
 

@@ -134,7 +134,7 @@ impl Workshop {
             model_folder: self.path("model"),
             device: device.device.clone(),
             device_info: device.info.clone(),
-            teacher_folder: None,
+            teacher_folder: plan.recipe().teacher.as_ref().map(|t| PathBuf::from(&t.source)),
             fresh: false,
             stop: &stop,
         };

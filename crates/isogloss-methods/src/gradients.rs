@@ -8,7 +8,7 @@ use isogloss_kernels::sum_of_squares;
 use isogloss_model::{ParamVisitor, visit_parameters};
 
 /// Gradients, flattened to one dimension; frozen parameters have none.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Gradients {
     by_path: BTreeMap<String, Tensor<1>>,
 }

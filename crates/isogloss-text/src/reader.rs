@@ -23,7 +23,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use by_language::{read_dictionaries, read_translations};
+pub(crate) use by_language::{dictionary_entries, read_dictionaries, read_translations};
 pub use columns::Columns;
 pub use pairs::read_pairs;
 pub(crate) use source::Source;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
 
-use crate::reader::{self, Source};
-use crate::{LineProblem, TextError};
+use crate::TextError;
+use crate::reader::{self, Source, dictionary_entries};
 
 /// The translations of words, all in lower case.
 ///
@@ -41,8 +41,9 @@ impl Dictionary {
         Self::from_reader(reader::open(path)?, path)
     }
 
-    /// The dictionary of a byte stream: a word and one translation a line, between spaces or a tab; `path` names the stream in messages.
+    /// The dictionary of a byte stream: a word and one translation a line; `path` names the stream in messages.
     ///
+    /// They stand between a tab, which lets either hold spaces, or between spaces.
     /// A word with several translations has several lines.
     ///
     /// ```
@@ -55,20 +56,10 @@ impl Dictionary {
     /// ```
     ///
     /// # Errors
-    /// [`TextError`] names the first line that is not two words; a stream without words is an error too.
+    /// [`TextError`] names the first line that is not two columns; a stream without words is an error too.
     pub fn from_reader(reader: impl Read, path: &Path) -> Result<Self, TextError> {
         let source = Source::read(reader, path)?;
-        let mut pairs = Vec::new();
-        for row in source.rows() {
-            let (line, content) = row?;
-            let words: Vec<&str> = content.split_whitespace().collect();
-            let &[word, translation] = words.as_slice() else {
-                let problem = LineProblem::ColumnCount { expected: 2, found: words.len() };
-                return Err(source.fault(line, problem));
-            };
-            pairs.push((word, translation));
-        }
-        if pairs.is_empty() { Err(source.empty()) } else { Ok(pairs.into_iter().collect()) }
+        Ok(dictionary_entries(&source)?.into_iter().collect())
     }
 
     /// The translations of a word in any case, sorted; none if the word is unknown.
@@ -104,8 +95,8 @@ mod tests {
 
     #[test]
     fn every_fault_names_its_line() {
-        assert_eq!(message(b"a b\nc\n"), "en-de.txt:2: expected 2 columns, found 1");
-        assert_eq!(message(b"a b\nc d e\n"), "en-de.txt:2: expected 2 columns, found 3");
+        assert_eq!(message(b"a b\nc\n"), "en-de.txt:2: expected at least 2 columns, found 1");
+        assert_eq!(message(b"a b\nc\td\te\n"), "en-de.txt:2: expected 2 columns, found 3");
         assert_eq!(message(b"a b\n\nc d\n"), "en-de.txt:2: empty line");
         assert_eq!(message(b"a b\n\xff d\n"), "en-de.txt:2: not valid UTF-8");
         assert_eq!(message(b"\n"), "en-de.txt: no example in this file");

@@ -1,6 +1,5 @@
 //! Dictionaries and translations: a file for each language, by a path with `{language}` in it.
 
-use std::borrow::Cow;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -53,6 +52,12 @@ fn read_each(
 /// The entries of a dictionary; `path` names the stream in messages.
 fn read_dictionary(reader: impl Read, path: &Path) -> Result<Lexicon, TextError> {
     let source = Source::read(reader, path)?;
+    let entries = dictionary_entries(&source)?.into_iter();
+    Ok(Lexicon::new(entries.map(|(word, other)| (word.to_lowercase().into(), other)).collect()))
+}
+
+/// A word and one translation a line, between tabs, which lets either hold spaces, or between spaces.
+pub(crate) fn dictionary_entries(source: &Source) -> Result<Vec<(&str, &str)>, TextError> {
     let mut entries = Vec::new();
     for row in source.rows() {
         let (line, content) = row?;
@@ -75,9 +80,9 @@ fn read_dictionary(reader: impl Read, path: &Path) -> Result<Lexicon, TextError>
                 return Err(source.empty_field(line, column));
             }
         }
-        entries.push((Cow::Owned(word.to_lowercase()), translation));
+        entries.push((word, translation));
     }
-    if entries.is_empty() { Err(source.empty()) } else { Ok(Lexicon::new(entries)) }
+    if entries.is_empty() { Err(source.empty()) } else { Ok(entries) }
 }
 
 /// The languages that have a file, sorted.

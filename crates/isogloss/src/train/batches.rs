@@ -59,6 +59,12 @@ impl TrainingData {
         let viewer = (texts.len() > 1 || compares && tags)
             .then(|| Viewer::new(&plan.recipe().views, tokenizer, plan.source()))
             .transpose()?;
+        if let (Some(viewer), true) = (&viewer, texts.contains(&TextView::Translated))
+            && viewer.n_translated(&corpus.train_examples) == 0
+        {
+            let problem = "none of its texts has a translation in the files of [views.translated]";
+            return Err(Error::Damaged { path: corpus.train.path, problem: problem.into() });
+        }
         Ok(Self { corpus, texts, viewer, max_length, pad_token_id })
     }
 

@@ -1,0 +1,122 @@
+//! Views, objectives, updates and teachers that cannot be what they are asked to be.
+
+use std::fs;
+
+use crate::assert_refused;
+use crate::job::Job;
+
+const CONSISTENCY: &str = "[[objective]]\nmethod.cross_entropy = {}\n[[objective]]\nmethod.consistency = { view = \"VIEW\" }\n";
+
+fn consistency(view: &str) -> String {
+    CONSISTENCY.replace("VIEW", view)
+}
+
+#[test]
+fn faults_of_methods_have_their_place_in_the_recipe() {
+    let views = consistency("subword_sampled") + "[views.subword_sampled]\n";
+    let noise = "[[objective]]\nmethod.r3f = { noise = { scale = 1e30 } }\n";
+    for (case, tables, parts) in [
+        ("alpha 0", format!("{views}alpha = 0.0\n"), &["alpha", "found 0"][..]),
+        ("a rate above 1", format!("{views}rate = 1.5\n"), &["views.subword_sampled.rate", "1.5"]),
+        (
+            "no table for the view",
+            consistency("code_switched"),
+            &["the view code_switched needs a table [views.code_switched]"],
+        ),
+        (
+            "noise that half floats cannot hold",
+            noise.to_owned(),
+            &["noise.scale: expected a number in (0, 1e4), found"],
+        ),
+        (
+            "no teacher",
+            "[[objective]]\nmethod.model_consistency = { text = \"original\" }\n".to_owned(),
+            &["a teacher needs a table [teacher]"],
+        ),
+        (
+            "the first pass trained twice",
+            "[[objective]]\nmethod.cross_entropy = {}\n[[objective]]\nmethod.r_drop = {}\n".to_owned(),
+            &["r_drop has the cross-entropy of both passes already"],
+        ),
+        ("a radius of zero", "[update.sam]\nrho = 0.0\n".to_owned(), &["update.sam.rho", "found 0"]),
+        (
+            "a penalty every 0 steps",
+            "[update.fisher_penalty]\nevery = 0\n".to_owned(),
+            &["update.fisher_penalty.every: expected at least 1"],
+        ),
+        (
+            "rates below zero",
+            "[guided_dropout]\ngamma = 3.0\n".to_owned(),
+            &["guided_dropout.gamma: expected [0, 2], found 3"],
+        ),
+        ("no measure", "[measure]\nevery = 0\n".to_owned(), &["measure.every: expected at least 1"]),
+        (
+            "an unknown divergence",
+            consistency("second_pass").replace("\" }", "\", divergence = \"kll\" }"),
+            &["unknown variant `kll`", "symmetric_kl"],
+        ),
+        (
+            "translations of tags",
+            format!(
+                "[task.tagging]\n{}[views.translated]\npath = \"x/{{language}}.tsv\"\nlanguages = [\"de\"]\n",
+                consistency("translated")
+            ),
+            &["translations have no tags"],
+        ),
+    ] {
+        let mut job = Job::new();
+        job.recipe.push_str(&tables);
+        assert_refused(case, job.run().0, parts);
+    }
+}
+
+#[test]
+fn faults_of_dictionaries_and_translations_name_file_and_line() {
+    let table = |name: &str, key: &str, job: &Job, file: &str| {
+        let path = job.path("data").join(file);
+        format!("[views.{name}]\n{key} = {path:?}\nlanguages = [\"de\"]\n")
+    };
+    for (case, file, content, parts) in [
+        ("a line of one column", "en-de.txt", Some("light licht\nlamp\n"), &["en-de.txt:2"][..]),
+        ("an empty dictionary", "en-de.txt", Some(""), &["en-de.txt"]),
+        ("no dictionary", "en-fr.txt", Some("light lumière\n"), &["en-de.txt", "\"de\"", "fr"]),
+    ] {
+        let mut job = Job::new();
+        if let Some(content) = content {
+            fs::write(job.path("data").join(file), content).unwrap();
+        }
+        let views = table("code_switched", "dictionaries", &job, "en-{language}.txt");
+        job.recipe.push_str(&(consistency("code_switched") + &views));
+        assert_refused(case, job.run().0, parts);
+    }
+    for (case, content, parts) in [
+        ("unequal columns", "lamp on\tlampe an\nlamp off\n", &["en-de.tsv:2"][..]),
+        ("other texts", "a text\tein Text\n", &["en.train.jsonl", "has a translation"]),
+    ] {
+        let mut job = Job::new();
+        fs::write(job.path("data/en-de.tsv"), content).unwrap();
+        let views = table("translated", "path", &job, "en-{language}.tsv");
+        job.recipe.push_str(&(consistency("translated") + &views));
+        assert_refused(case, job.run().0, parts);
+    }
+}
+
+#[test]
+fn a_teacher_must_know_the_same_labels() {
+    let tables = |source: &str, job: &Job| {
+        let objective = "[[objective]]\nmethod.model_consistency = { text = \"original\" }\n";
+        format!("{objective}[teacher]\nsource = {:?}\n", job.path(source))
+    };
+    let mut headless = Job::new();
+    headless.recipe.push_str(&tables("model", &headless));
+    assert_refused("a teacher without a head", headless.run().0, &["config.json", "has no head"]);
+
+    let mut other = Job::new();
+    assert!(other.run().0.is_ok());
+    let train = other.path("data/en.train.jsonl");
+    let lines = fs::read_to_string(&train).unwrap();
+    fs::write(&train, format!("{lines}{{\"text\": \"stop\", \"label\": \"stop\"}}\n")).unwrap();
+    other.recipe.push_str(&tables("run/best", &other));
+    other.run = isogloss::RunFolder::new(other.path("student"));
+    assert_refused("a teacher of fewer labels", other.run().0, &["config.json", "2 labels", "3"]);
+}
