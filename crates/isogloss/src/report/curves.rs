@@ -1,11 +1,14 @@
-//! The figures about training: losses, development scores, learning rate, gradient norm, speed.
+//! The figures about training: losses, development scores, measures, learning rate, gradient norm,
+//! speed.
 
 use std::collections::BTreeSet;
 
+use super::axis::{Axis, Scale};
 use super::chart::{Chart, Mark, Series, mean, peak, smoothed, thinned};
 use super::group::{Recipe, run_label};
-use super::html::{count, metric_name, percent};
+use super::html::{capitalized, count, metric_name, number, percent};
 use super::language;
+use super::quantity::quantities;
 use super::record::{DevPoint, RunRecord, TrainPoint};
 
 /// Runs up to which the loss is also drawn as it was logged.
@@ -22,7 +25,8 @@ impl<'a> Curves<'a> {
         let runs = recipes.iter().flat_map(|recipe| &recipe.runs);
         let steps = runs.flat_map(|run| {
             let train = run.train.iter().map(|point| point.step);
-            train.chain(run.dev.iter().map(|point| point.step))
+            let dev = run.dev.iter().map(|point| point.step);
+            train.chain(dev).chain(run.measures.iter().map(|point| point.step))
         });
         Self { recipes, last_step: steps.max().unwrap_or(0) as f64 }
     }
@@ -52,7 +56,7 @@ impl<'a> Curves<'a> {
             let points = dev_points(run, language, |point| point.loss);
             series.push(self.series(recipe, run, &what, Mark::Points, points));
         }
-        self.chart("Loss", series, false).render()
+        self.chart("Loss", series, Scale::Linear).render()
     }
 
     /// One chart for each development language, with the chosen checkpoints ringed.
@@ -78,7 +82,22 @@ impl<'a> Curves<'a> {
             }
             series.extend(rings.into_iter().filter(|ring| !ring.points.is_empty()));
             let name = language::name(tag).unwrap_or(tag);
-            self.chart(&format!("Development {shown}, {name}"), series, false).render()
+            self.chart(&format!("Development {shown}, {name}"), series, Scale::Linear).render()
+        });
+        charts.collect()
+    }
+
+    /// One chart for each quantity that was measured.
+    pub(super) fn measures(&self) -> String {
+        let charts = quantities(self.runs().map(|(_, run)| run)).into_iter().map(|quantity| {
+            let name = quantity.name();
+            let series = self.runs().map(|(recipe, run)| {
+                let points = run.measures.iter();
+                let points =
+                    points.filter_map(|point| Some((point.step as f64, quantity.of(point)?)));
+                self.series(recipe, run, &name, Mark::Points, points.collect())
+            });
+            self.chart(&capitalized(&name), series.collect(), quantity.scale()).render()
         });
         charts.collect()
     }
@@ -90,7 +109,7 @@ impl<'a> Curves<'a> {
                 let points = thinned(&train_points(run, value), peak);
                 self.series(recipe, run, title, Mark::Line, points)
             });
-            self.chart(title, series.collect(), true).render()
+            self.chart(title, series.collect(), Scale::FromZero).render()
         };
         [
             small("Learning rate", |point| point.lr),
@@ -119,17 +138,25 @@ impl<'a> Curves<'a> {
         Series { label, color: recipe.color, mark, points }
     }
 
-    fn chart(&self, title: &str, series: Vec<Series>, from_zero: bool) -> Chart {
+    fn chart(&self, title: &str, series: Vec<Series>, y: Scale) -> Chart {
         let ends = series.iter().filter_map(|series| {
             let ((_, first), (_, last)) = (series.points.first()?, series.points.last()?);
             let ends = matches!(series.mark, Mark::Line | Mark::Points);
-            ends.then(|| format!("{} from {first:.3} to {last:.3}", series.label))
+            ends.then(|| format!("{} from {} to {}", series.label, number(*first), number(*last)))
         });
         let ends: Vec<String> = ends.collect();
         let description =
             format!("{title} by step, {}. {}.", count(self.runs().count(), "run"), ends.join("; "));
-        let title = title.to_owned();
-        Chart { title, description, series, last_step: self.last_step, from_zero }
+        Chart {
+            title: title.to_owned(),
+            description,
+            series,
+            key: Vec::new(),
+            x: Axis::steps(self.last_step),
+            x_title: String::new(),
+            y,
+            note: String::new(),
+        }
     }
 }
 
