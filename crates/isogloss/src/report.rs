@@ -254,10 +254,10 @@ mod tests {
     }
 
     #[test]
-    fn runs_without_measures_say_nothing_of_them() {
+    fn runs_without_measures_or_objectives_say_nothing_of_them() {
         let root = tempfile::tempdir().unwrap();
         let html = render(&[load(&run(root.path(), "seed-1", METRICS, &results(0.9, 0.5)))]);
-        for absent in ["Fisher", "Sharpness", "Flatness", "Measures"] {
+        for absent in ["Fisher", "Sharpness", "Flatness", "Measures", "objective"] {
             assert!(!html.contains(absent), "{absent}");
         }
     }
@@ -319,6 +319,23 @@ mod tests {
         assert_eq!(count("<figcaption>Trace of the empirical Fisher information<"), 1);
         assert_eq!(count("<td>3.00</td>"), 3, "each run has one of the two traces");
         assert_eq!(count("What each block adds to"), 2);
+    }
+
+    #[test]
+    fn objectives_have_curves_of_their_own() {
+        let root = tempfile::tempdir().unwrap();
+        let line = |step: u64, losses: &str| {
+            format!("{{\"kind\":\"train\",\"step\":{step},\"loss\":1.0,\"losses\":{losses}}}\n")
+        };
+        let lines = line(1, r#"{"cross_entropy":0.9,"consistency":0.001}"#)
+            + &line(2, r#"{"cross_entropy":0.8,"consistency":null}"#);
+        let html = render(&[load(&run(root.path(), "plain/seed-1", &lines, ""))]);
+        assert_well_formed(&html);
+        let names = ["</svg>cross_entropy</li>", "</svg>consistency</li>"];
+        let places = names.map(|name| html.find(name).expect("both are in the key"));
+        assert!(places[0] < places[1], "in the recipe's order");
+        assert!(html.contains("<title>plain, seed 1: consistency</title>"));
+        assert!(html.contains("Loss by objective, plain"));
     }
 
     #[test]

@@ -13,11 +13,16 @@ use super::page::N_COLORS;
 pub(super) const EXTENT: f64 = 1000.0;
 /// Points drawn for each line; more cannot be told apart on a screen.
 const MAX_POINTS: usize = 300;
+/// Number of dashings in the style sheet; further ones start over.
+const N_DASHES: usize = 4;
+
 /// How a series is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
     /// A line.
     Line,
+    /// A line in one of several dashings; the first is solid.
+    Dashed(usize),
     /// A thin pale line behind the others.
     Faint,
     /// Points joined by a thin line.
@@ -148,7 +153,7 @@ fn key_item(mark: Mark, label: &str) -> String {
     let mut svg = String::new();
     let middle = EXTENT / 2.0;
     let class = match mark {
-        Mark::Line | Mark::Faint => {
+        Mark::Line | Mark::Dashed(_) | Mark::Faint => {
             draw(&mut svg, mark, &[(0.0, middle), (EXTENT, middle)]);
             "dash"
         }
@@ -179,6 +184,7 @@ fn draw(svg: &mut String, mark: Mark, points: &[(f64, f64)]) {
     }
     match mark {
         Mark::Line => write_path(svg, "line", &line),
+        Mark::Dashed(dash) => write_path(svg, &format!("line dash{}", dash % N_DASHES), &line),
         Mark::Faint => write_path(svg, "faint", &line),
         Mark::Points => {
             write_path(svg, "thin", &line);

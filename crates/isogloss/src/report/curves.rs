@@ -14,6 +14,9 @@ use super::record::{DevPoint, RunRecord, TrainPoint};
 /// Runs up to which the loss is also drawn as it was logged.
 const MAX_RAW_RUNS: usize = 2;
 
+/// Largest over smallest value up to which objectives share a linear axis.
+const MAX_LINEAR_RATIO: f64 = 20.0;
+
 /// Every run of the page, drawn over each other.
 pub(super) struct Curves<'a> {
     recipes: &'a [Recipe<'a>],
@@ -102,6 +105,34 @@ impl<'a> Curves<'a> {
         charts.collect()
     }
 
+    /// One chart for each recipe with several objectives.
+    pub(super) fn objectives(&self) -> String {
+        self.recipes.iter().map(|recipe| self.objectives_of(recipe)).collect()
+    }
+
+    fn objectives_of(&self, recipe: &Recipe<'_>) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        let logged = recipe.runs.iter().flat_map(|run| &run.train);
+        for name in logged.flat_map(|point| point.losses.keys()) {
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        let mut series = Vec::new();
+        for (dash, name) in names.iter().enumerate() {
+            for run in &recipe.runs {
+                let points = train_points(run, |point| point.losses.get(*name)?.as_f64());
+                let points = thinned(&smoothed(&points), mean);
+                series.push(self.series(recipe, run, name, Mark::Dashed(dash), points));
+            }
+        }
+        let scale = objective_scale(&series);
+        let key =
+            names.iter().enumerate().map(|(dash, name)| (Mark::Dashed(dash), (*name).to_owned()));
+        let title = format!("Loss by objective, {}", recipe.label);
+        Chart { key: key.collect(), ..self.chart(&title, series, scale) }.render()
+    }
+
     /// Learning rate, gradient norm and speed.
     pub(super) fn conditions(&self) -> String {
         let small = |title: &str, value: fn(&TrainPoint) -> Option<f64>| {
@@ -141,7 +172,7 @@ impl<'a> Curves<'a> {
     fn chart(&self, title: &str, series: Vec<Series>, y: Scale) -> Chart {
         let ends = series.iter().filter_map(|series| {
             let ((_, first), (_, last)) = (series.points.first()?, series.points.last()?);
-            let ends = matches!(series.mark, Mark::Line | Mark::Points);
+            let ends = matches!(series.mark, Mark::Line | Mark::Dashed(_) | Mark::Points);
             ends.then(|| format!("{} from {} to {}", series.label, number(*first), number(*last)))
         });
         let ends: Vec<String> = ends.collect();
@@ -174,6 +205,21 @@ fn dev_points(
     points.filter_map(|point| Some((point.step as f64, value(point)?))).collect()
 }
 
+/// Logarithmic where objectives are so far apart that the smallest would lie flat on the ground.
+fn objective_scale(series: &[Series]) -> Scale {
+    let values = || series.iter().flat_map(|series| series.points.iter().map(|point| point.1));
+    let positive = || values().filter(|value| *value > 0.0);
+    let low = positive().fold(f64::INFINITY, f64::min);
+    let high = positive().fold(f64::NEG_INFINITY, f64::max);
+    if values().any(|value| value < 0.0) {
+        Scale::Linear
+    } else if high > MAX_LINEAR_RATIO * low {
+        Scale::Log
+    } else {
+        Scale::FromZero
+    }
+}
+
 /// The development language that stands for the run: the source where it is evaluated.
 fn dev_language(run: &RunRecord) -> Option<&str> {
     let source = run.results.as_ref().map(|results| results.source.as_str());
@@ -186,4 +232,21 @@ fn dev_metric(run: &RunRecord) -> Option<&str> {
     let main = run.results.as_ref().map(|results| results.metric.as_str());
     let known = main.into_iter().chain(["accuracy", "span_f1", "macro_f1"]);
     known.into_iter().find(|metric| run.dev.iter().any(|point| point.score(metric).is_some()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objectives_far_apart_get_a_logarithmic_axis() {
+        let scale = |values: &[f64]| {
+            let points = values.iter().map(|value| (1.0, *value)).collect();
+            objective_scale(&[Series { label: String::new(), color: 0, mark: Mark::Line, points }])
+        };
+        assert_eq!(scale(&[0.9, 0.05]), Scale::FromZero);
+        assert_eq!(scale(&[0.9, 0.01]), Scale::Log);
+        assert_eq!(scale(&[0.9, -0.01]), Scale::Linear);
+        assert_eq!(scale(&[0.9, 0.3, 0.0]), Scale::FromZero, "zeros are where they belong");
+    }
 }

@@ -177,18 +177,20 @@ fn training(recipes: &[Recipe<'_>]) -> String {
     let curves = Curves::new(recipes);
     let shown: Vec<&Recipe<'_>> = recipes.iter().collect();
     let key = if recipes.len() > 1 { key(&shown) } else { String::new() };
-    let measures = curves.measures();
+    let (measures, objectives) = (curves.measures(), curves.objectives());
     let content = format!(
         "<p class=\"aside\">By optimizer step, one line for each run. Training loss is a moving \
          average with a half-life of a fortieth of the run; points are evaluations on \
          development data, the ring marks the checkpoint that was kept. Gradient norm and speed \
-         show the highest value of each stretch.{}</p>\n{key}\
-         <div class=\"charts\">{}{}{measures}</div>\n\
+         show the highest value of each stretch.{}{}</p>\n{key}\
+         <div class=\"charts\">{}{}{measures}</div>\n{}\
          <div class=\"charts small\">{}</div>\n",
         unless_empty(&measures, |_| " Measures are taken on development data of the source."
             .into()),
+        unless_empty(&objectives, |_| " Objectives are shown before their weights.".into()),
         curves.loss(),
         curves.scores(),
+        unless_empty(objectives, |charts| format!("<div class=\"charts wide\">{charts}</div>\n")),
         curves.conditions()
     );
     section("training", "Training", &content)

@@ -62,6 +62,9 @@ pub(super) struct TrainPoint {
     pub(super) step: u64,
     /// Training loss since the last line.
     pub(super) loss: Option<f64>,
+    /// Each objective's own loss before its weight, in the recipe's order; empty for one alone.
+    #[serde(default)]
+    pub(super) losses: serde_json::Map<String, serde_json::Value>,
     /// Global gradient norm before clipping.
     pub(super) grad_norm: Option<f64>,
     /// Learning rate.
