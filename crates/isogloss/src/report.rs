@@ -9,15 +9,20 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod axis;
 mod bars;
 mod chart;
+mod correlation;
 mod curves;
 mod group;
+mod heat;
 mod html;
 mod language;
 mod page;
+mod quantity;
 mod record;
 mod tables;
+mod transfer;
 
 pub use page::render;
 pub use record::{ReportError, RunRecord};
@@ -209,6 +214,128 @@ mod tests {
         for forbidden in ["http://", "https://", "<script", "<link", "@import", "url(", "NaN"] {
             assert!(!html.contains(forbidden), "{forbidden}");
         }
+    }
+
+    fn measure(step: u64, estimator: &str, trace: f64, sharpness: Option<f64>) -> String {
+        let sharpness = sharpness.map_or_else(String::new, |growth| {
+            format!(r#""sharpness":{{"radius":0.05,"loss":0.9,"adversarial":{growth}}},"#)
+        });
+        format!(
+            r#"{{"kind":"measure","step":{step},"fisher":{{"estimator":"{estimator}",
+            "trace":{trace},"blocks":{{"embeddings":0.0,"layers.0":0.5,"head":{}}}}},
+            {sharpness}"n_examples":128}}"#,
+            trace - 0.5
+        )
+        .replace('\n', "")
+            + "\n"
+    }
+
+    #[test]
+    fn measures_are_read_as_far_as_they_go() {
+        let root = tempfile::tempdir().unwrap();
+        let lines = [
+            measure(4, "sampled", 2.0, Some(0.25)),
+            measure(0, "exact", 7.5, None),
+            measure(4, "sampled", 3.0, Some(0.125)),
+            r#"{"kind":"measure","step":9,"fisher":{"estimator":"new","trace":null},"more":[]}"#
+                .into(),
+        ];
+        let record = load(&run(root.path(), "seed-1", &lines.concat(), ""));
+        let steps: Vec<u64> = record.measures.iter().map(|point| point.step).collect();
+        assert_eq!(steps, [0, 4, 9]);
+        let fisher = record.measures[1].fisher.as_ref().unwrap();
+        assert_eq!((fisher.trace, fisher.blocks["head"]), (Some(3.0), Some(2.5)));
+        assert_eq!(record.measures[1].sharpness.as_ref().unwrap().adversarial, Some(0.125));
+        assert_eq!(record.measures[2].fisher.as_ref().unwrap().trace, None);
+
+        let nameless = run(root.path(), "seed-2", "{\"kind\":\"measure\"}\n", "");
+        let error = RunRecord::load(&nameless).unwrap_err().to_string();
+        assert!(error.contains("metrics.jsonl:1: missing field `step`"), "{error}");
+    }
+
+    #[test]
+    fn runs_without_measures_or_objectives_say_nothing_of_them() {
+        let root = tempfile::tempdir().unwrap();
+        let html = render(&[load(&run(root.path(), "seed-1", METRICS, &results(0.9, 0.5)))]);
+        for absent in ["Fisher", "Sharpness", "Flatness", "Measures", "objective"] {
+            assert!(!html.contains(absent), "{absent}");
+        }
+    }
+
+    #[test]
+    fn measures_become_a_table_scatters_curves_and_maps() {
+        let root = tempfile::tempdir().unwrap();
+        let record = |at: usize, name: &str| {
+            let trace = [8.5, 6.5, 2.5, 1.5, 1.0][at];
+            let lines = measure(0, "sampled", 20.0, Some(0.5))
+                + METRICS
+                + &measure(2, "sampled", trace, Some(0.25));
+            load(&run(root.path(), name, &lines, &results(0.9, 0.5 + 0.01 * at as f64)))
+        };
+        let names = ["a<b/seed-1", "a<b/seed-2", "c/seed-1", "c/seed-2", "c/seed-3"];
+        let mut records: Vec<_> = (0..5).map(|at| record(at, names[at])).collect();
+        let html = render(&records);
+        assert_well_formed(&html);
+        for expected in [
+            // The table, with the last measure of each seed.
+            "<td>7.50<span class=\"std\"> ± 1.41</span></td><td>0.250<span class=\"std\"> ± 0.000<",
+            // The scatters.
+            "Spearman’s ρ between trace and target mean: −1.00, n = 5 runs (unrelated: 0 ± 0.50)",
+            "No rank correlation between sharpness and target mean",
+            "<title>a&lt;b, seed 2: x&lt;y, 51.0</title>",
+            "<title>a&lt;b, seed 2: mean over targets 51.0, at 6.50</title>",
+            // The curves.
+            "<figcaption>Sharpness at radius 0.05</figcaption>",
+            "<title>c, seed 1: trace of the Fisher information</title>",
+            // The maps.
+            "<title>Head, step 2: mean 7.00 (seed 1: 8, seed 2: 6)</title>",
+            "<title>Embeddings, step 0: mean 0.00 (seed 1: 0, seed 2: 0)</title>",
+            ">layer 0</span>",
+        ] {
+            assert!(html.contains(expected), "{expected}");
+        }
+        assert!(!html.contains("NaN"));
+
+        records.pop();
+        let html = render(&records);
+        assert!(html.contains("4 runs: too few for a rank correlation."));
+        let html = render(&records[..1]);
+        assert!(html.contains("Flatness and transfer"));
+        assert!(!html.contains("Target accuracy against"), "one run has nothing to be compared to");
+    }
+
+    #[test]
+    fn the_empirical_fisher_information_is_another_quantity() {
+        let root = tempfile::tempdir().unwrap();
+        let records = ["sampled", "exact", "empirical"].map(|estimator| {
+            let folder =
+                run(root.path(), estimator, &measure(2, estimator, 3.0, None), &results(0.9, 0.5));
+            load(&folder)
+        });
+        let html = render(&records);
+        assert_well_formed(&html);
+        let count = |text: &str| html.matches(text).count();
+        assert_eq!(count("<figcaption>Trace of the Fisher information<"), 1);
+        assert_eq!(count("<figcaption>Trace of the empirical Fisher information<"), 1);
+        assert_eq!(count("<td>3.00</td>"), 3, "each run has one of the two traces");
+        assert_eq!(count("What each block adds to"), 2);
+    }
+
+    #[test]
+    fn objectives_have_curves_of_their_own() {
+        let root = tempfile::tempdir().unwrap();
+        let line = |step: u64, losses: &str| {
+            format!("{{\"kind\":\"train\",\"step\":{step},\"loss\":1.0,\"losses\":{losses}}}\n")
+        };
+        let lines = line(1, r#"{"cross_entropy":0.9,"consistency":0.001}"#)
+            + &line(2, r#"{"cross_entropy":0.8,"consistency":null}"#);
+        let html = render(&[load(&run(root.path(), "plain/seed-1", &lines, ""))]);
+        assert_well_formed(&html);
+        let names = ["</svg>cross_entropy</li>", "</svg>consistency</li>"];
+        let places = names.map(|name| html.find(name).expect("both are in the key"));
+        assert!(places[0] < places[1], "in the recipe's order");
+        assert!(html.contains("<title>plain, seed 1: consistency</title>"));
+        assert!(html.contains("Loss by objective, plain"));
     }
 
     #[test]

@@ -1,32 +1,41 @@
-//! Line charts as inline SVG.
+//! Charts as inline SVG: lines over steps, points in a plane.
 //!
 //! The plot stretches with the page while text and strokes keep their size: the SVG holds only
 //! lines, drawn with `non-scaling-stroke`, and the tick labels are HTML placed by percentages.
 
 use std::fmt::Write;
 
+use super::axis::{Axis, Scale};
 use super::html::Text;
 use super::page::N_COLORS;
 
 /// Width and height of the plot's own coordinate system.
-const EXTENT: f64 = 1000.0;
+pub(super) const EXTENT: f64 = 1000.0;
 /// Points drawn for each line; more cannot be told apart on a screen.
 const MAX_POINTS: usize = 300;
+/// Number of dashings in the style sheet; further ones start over.
+const N_DASHES: usize = 4;
 
 /// How a series is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
     /// A line.
     Line,
+    /// A line in one of several dashings; the first is solid.
+    Dashed(usize),
     /// A thin pale line behind the others.
     Faint,
     /// Points joined by a thin line.
     Points,
     /// Points with a ring around them.
     Ring,
+    /// Small pale points behind the others.
+    Specks,
+    /// Large points, apart from what lies under them.
+    Discs,
 }
 
-/// One line of a chart.
+/// One line of a chart, or points that are named together.
 pub(super) struct Series {
     pub(super) label: String,
     pub(super) color: usize,
@@ -34,67 +43,130 @@ pub(super) struct Series {
     pub(super) points: Vec<(f64, f64)>,
 }
 
-/// A chart with steps along the bottom.
+/// A chart of series over one axis.
 pub(super) struct Chart {
     pub(super) title: String,
     /// What the chart shows, for those who cannot see it.
     pub(super) description: String,
     pub(super) series: Vec<Series>,
-    /// Right end of the x axis.
-    pub(super) last_step: f64,
-    /// Whether the y axis starts at zero.
-    pub(super) from_zero: bool,
+    /// What the marks mean, where the title and the colors do not tell.
+    pub(super) key: Vec<(Mark, String)>,
+    pub(super) x: Axis,
+    /// What the x axis shows; empty for steps.
+    pub(super) x_title: String,
+    pub(super) y: Scale,
+    /// A sentence under the chart; may be empty.
+    pub(super) note: String,
 }
 
 impl Chart {
     /// The chart as a `<figure>`; empty when there is nothing to draw.
     pub(super) fn render(&self) -> String {
-        let values = || self.series.iter().flat_map(|series| series.points.iter().map(|p| p.1));
-        let low = if self.from_zero { 0.0 } else { values().fold(f64::INFINITY, f64::min) };
-        let high = values().fold(f64::NEG_INFINITY, f64::max);
-        if values().next().is_none() {
-            return String::new();
-        }
-        let y = Axis::enclosing(low, high, 4);
-        let last_step = self.last_step.max(1.0);
-        let x = Axis { high: last_step, ..Axis::enclosing(0.0, last_step, 4) };
+        let values = self.series.iter().flat_map(|series| series.points.iter().map(|p| p.1));
+        let Some(y) = Axis::around(self.y, values) else { return String::new() };
 
         let mut svg = String::new();
-        for tick in y.ticks() {
-            let at = EXTENT * (1.0 - y.place(tick));
+        for (tick, _) in y.ticks() {
+            let at = EXTENT * (1.0 - tick);
             write_path(&mut svg, "grid", &format!("M0 {at:.1}H{EXTENT}"));
         }
         for series in &self.series {
-            let place = |(step, value): &(f64, f64)| {
-                (EXTENT * x.place(*step), EXTENT * (1.0 - y.place(*value)))
+            let points = series.points.iter().filter(|point| self.y.holds(point.1));
+            let place = |(x, value): &(f64, f64)| {
+                (EXTENT * self.x.place(*x), EXTENT * (1.0 - y.place(*value)))
             };
-            let points: Vec<(f64, f64)> = series.points.iter().map(place).collect();
+            let points: Vec<(f64, f64)> = points.map(place).collect();
             let label = Text(&series.label);
             let color = series.color % N_COLORS;
             svg += &format!("<g class=\"c{color}\"><title>{label}</title>");
             draw(&mut svg, series.mark, &points);
             svg += "</g>";
         }
-        let labels = |axis: &Axis, side: &str| -> String {
-            let label = |tick: f64| {
-                let place = axis.place(tick);
-                let place = 100.0 * if side == "left" { place } else { 1.0 - place };
-                format!("<span style=\"{side}:{place:.2}%\">{}</span>", axis.label(tick))
-            };
-            axis.ticks().into_iter().map(label).collect()
+        let frame = Frame {
+            title: Text(&self.title).to_string(),
+            description: &self.description,
+            key: self.key.iter().map(|(mark, label)| key_item(*mark, label)).collect(),
+            y: y.ticks().map(|(place, label)| (1.0 - place, label.to_owned())).collect(),
+            x: self.x.ticks().map(|(place, label)| (place, label.to_owned())).collect(),
+            x_title: &self.x_title,
+            note: &self.note,
+        };
+        frame.render("chart", &svg)
+    }
+}
+
+/// What stands around a plot.
+pub(super) struct Frame<'a> {
+    /// As HTML.
+    pub(super) title: String,
+    /// What the plot shows, for those who cannot see it.
+    pub(super) description: &'a str,
+    /// What the marks mean, as list items in HTML; may be empty.
+    pub(super) key: String,
+    /// Labels at the left: share of the height from the top, text.
+    pub(super) y: Vec<(f64, String)>,
+    /// Labels at the bottom: share of the width, text.
+    pub(super) x: Vec<(f64, String)>,
+    /// What the labels at the bottom are; may be empty.
+    pub(super) x_title: &'a str,
+    /// A sentence under the plot; may be empty.
+    pub(super) note: &'a str,
+}
+
+impl Frame<'_> {
+    /// The plot as a `<figure>` of a class; `svg` is drawn on [`EXTENT`] × [`EXTENT`].
+    pub(super) fn render(&self, class: &str, svg: &str) -> String {
+        let unless_empty = |text: &str, html: String| match text.is_empty() {
+            true => String::new(),
+            false => html,
         };
         format!(
-            "<figure class=\"chart\"><figcaption>{}</figcaption><div class=\"plot\">\
+            "<figure class=\"{class}\"><figcaption>{}</figcaption>{}<div class=\"plot\">\
              <div class=\"y\" aria-hidden=\"true\">{}</div>\
              <svg role=\"img\" aria-label=\"{}\" viewBox=\"0 0 {EXTENT} {EXTENT}\" \
              preserveAspectRatio=\"none\">{svg}</svg>\
-             <div class=\"x\" aria-hidden=\"true\">{}</div></div></figure>\n",
-            Text(&self.title),
-            labels(&y, "top"),
-            Text(&self.description),
-            labels(&x, "left"),
+             <div class=\"x\" aria-hidden=\"true\">{}</div>{}</div>{}</figure>\n",
+            self.title,
+            unless_empty(&self.key, format!("<ul class=\"key\">{}</ul>", self.key)),
+            labels("top", &self.y),
+            Text(self.description),
+            labels("left", &self.x),
+            unless_empty(
+                self.x_title,
+                format!("<div class=\"x-title\">{}</div>", Text(self.x_title))
+            ),
+            unless_empty(self.note, format!("<p class=\"note\">{}</p>", Text(self.note))),
         )
     }
+}
+
+/// Texts at shares of the way from one side.
+pub(super) fn labels(side: &str, labels: &[(f64, String)]) -> String {
+    let label = |(place, label): &(f64, String)| {
+        format!("<span style=\"{side}:{:.2}%\">{}</span>", 100.0 * place, Text(label))
+    };
+    labels.iter().map(label).collect()
+}
+
+/// A sample of a mark and what it stands for.
+fn key_item(mark: Mark, label: &str) -> String {
+    let mut svg = String::new();
+    let middle = EXTENT / 2.0;
+    let class = match mark {
+        Mark::Line | Mark::Dashed(_) | Mark::Faint => {
+            draw(&mut svg, mark, &[(0.0, middle), (EXTENT, middle)]);
+            "dash"
+        }
+        Mark::Points | Mark::Ring | Mark::Specks | Mark::Discs => {
+            draw(&mut svg, mark, &[(middle, middle)]);
+            "dot"
+        }
+    };
+    format!(
+        "<li><svg class=\"{class}\" aria-hidden=\"true\" viewBox=\"0 0 {EXTENT} {EXTENT}\" \
+         preserveAspectRatio=\"none\">{svg}</svg>{}</li>",
+        Text(label)
+    )
 }
 
 fn write_path(svg: &mut String, class: &str, data: &str) {
@@ -112,6 +184,7 @@ fn draw(svg: &mut String, mark: Mark, points: &[(f64, f64)]) {
     }
     match mark {
         Mark::Line => write_path(svg, "line", &line),
+        Mark::Dashed(dash) => write_path(svg, &format!("line dash{}", dash % N_DASHES), &line),
         Mark::Faint => write_path(svg, "faint", &line),
         Mark::Points => {
             write_path(svg, "thin", &line);
@@ -122,57 +195,11 @@ fn draw(svg: &mut String, mark: Mark, points: &[(f64, f64)]) {
             write_path(svg, "hole", &dots);
             write_path(svg, "core", &dots);
         }
-    }
-}
-
-/// A range with round numbers on it.
-#[derive(Debug, Clone, Copy)]
-struct Axis {
-    low: f64,
-    high: f64,
-    step: f64,
-}
-
-impl Axis {
-    /// The smallest range of round numbers around `low..=high`, with about `n_steps` steps.
-    fn enclosing(low: f64, high: f64, n_steps: usize) -> Self {
-        // A flat line still needs a range with some height.
-        let span = if high > low { high - low } else { high.abs().max(1.0) };
-        let rough = span / n_steps as f64;
-        let power = 10f64.powf(rough.log10().floor());
-        let round =
-            [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().find(|factor| factor * power >= rough * 0.999);
-        let step = power * round.unwrap_or(10.0);
-        let low = (low / step + 1e-9).floor() * step;
-        let high = (high / step - 1e-9).ceil() * step;
-        Self { low, high: if high > low { high } else { low + step }, step }
-    }
-
-    /// Where a value lies, from 0 at the low end to 1 at the high end.
-    fn place(&self, value: f64) -> f64 {
-        (value - self.low) / (self.high - self.low)
-    }
-
-    fn ticks(&self) -> Vec<f64> {
-        let n_steps = ((self.high - self.low) / self.step + 1e-9).floor() as usize;
-        (0..=n_steps).map(|at| self.low + at as f64 * self.step).collect()
-    }
-
-    /// A tick's value with as many digits as the ticks need to differ.
-    fn label(&self, value: f64) -> String {
-        if value.abs() < self.step * 1e-6 {
-            return "0".to_owned();
+        Mark::Specks => write_path(svg, "specks", &dots),
+        Mark::Discs => {
+            write_path(svg, "rim", &dots);
+            write_path(svg, "disc", &dots);
         }
-        if self.high.abs() < 1e-2 {
-            let text = format!("{value:.1e}");
-            return text.replace(".0e", "e").replace("e-", "e−");
-        }
-        if self.step >= 1000.0 {
-            return format!("{}k", value / 1000.0);
-        }
-        let rounded = |digits: usize| 10f64.powi(digits as i32) * self.step;
-        let digits = (0..6).find(|&n| (rounded(n) - rounded(n).round()).abs() < 1e-6).unwrap_or(6);
-        format!("{value:.digits$}").replace('-', "−")
     }
 }
 
@@ -212,22 +239,6 @@ pub(super) fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn labels(axis: Axis) -> Vec<String> {
-        axis.ticks().into_iter().map(|tick| axis.label(tick)).collect()
-    }
-
-    #[test]
-    fn axes_have_round_numbers_around_the_values() {
-        assert_eq!(labels(Axis::enclosing(0.0, 1.0, 4)), ["0", "0.25", "0.50", "0.75", "1.00"]);
-        assert_eq!(
-            labels(Axis::enclosing(0.31, 1.09, 4)),
-            ["0.2", "0.4", "0.6", "0.8", "1.0", "1.2"]
-        );
-        assert_eq!(labels(Axis::enclosing(0.0, 2e-5, 4)), ["0", "5e−6", "1e−5", "1.5e−5", "2e−5"]);
-        assert_eq!(labels(Axis::enclosing(0.0, 12_000.0, 4)), ["0", "5k", "10k", "15k"]);
-        assert_eq!(labels(Axis::enclosing(3.0, 3.0, 4)).len(), 2, "a flat line gets a range");
-    }
 
     #[test]
     fn smoothing_keeps_constants_and_starts_at_the_first_value() {

@@ -1,15 +1,21 @@
-//! The figures about training: losses, development scores, learning rate, gradient norm, speed.
+//! The figures about training: losses, development scores, measures, learning rate, gradient norm,
+//! speed.
 
 use std::collections::BTreeSet;
 
+use super::axis::{Axis, Scale};
 use super::chart::{Chart, Mark, Series, mean, peak, smoothed, thinned};
 use super::group::{Recipe, run_label};
-use super::html::{count, metric_name, percent};
+use super::html::{capitalized, count, metric_name, number, percent};
 use super::language;
+use super::quantity::quantities;
 use super::record::{DevPoint, RunRecord, TrainPoint};
 
 /// Runs up to which the loss is also drawn as it was logged.
 const MAX_RAW_RUNS: usize = 2;
+
+/// Largest over smallest value up to which objectives share a linear axis.
+const MAX_LINEAR_RATIO: f64 = 20.0;
 
 /// Every run of the page, drawn over each other.
 pub(super) struct Curves<'a> {
@@ -22,7 +28,8 @@ impl<'a> Curves<'a> {
         let runs = recipes.iter().flat_map(|recipe| &recipe.runs);
         let steps = runs.flat_map(|run| {
             let train = run.train.iter().map(|point| point.step);
-            train.chain(run.dev.iter().map(|point| point.step))
+            let dev = run.dev.iter().map(|point| point.step);
+            train.chain(dev).chain(run.measures.iter().map(|point| point.step))
         });
         Self { recipes, last_step: steps.max().unwrap_or(0) as f64 }
     }
@@ -52,7 +59,7 @@ impl<'a> Curves<'a> {
             let points = dev_points(run, language, |point| point.loss);
             series.push(self.series(recipe, run, &what, Mark::Points, points));
         }
-        self.chart("Loss", series, false).render()
+        self.chart("Loss", series, Scale::Linear).render()
     }
 
     /// One chart for each development language, with the chosen checkpoints ringed.
@@ -78,9 +85,52 @@ impl<'a> Curves<'a> {
             }
             series.extend(rings.into_iter().filter(|ring| !ring.points.is_empty()));
             let name = language::name(tag).unwrap_or(tag);
-            self.chart(&format!("Development {shown}, {name}"), series, false).render()
+            self.chart(&format!("Development {shown}, {name}"), series, Scale::Linear).render()
         });
         charts.collect()
+    }
+
+    /// One chart for each quantity that was measured.
+    pub(super) fn measures(&self) -> String {
+        let charts = quantities(self.runs().map(|(_, run)| run)).into_iter().map(|quantity| {
+            let name = quantity.name();
+            let series = self.runs().map(|(recipe, run)| {
+                let points = run.measures.iter();
+                let points =
+                    points.filter_map(|point| Some((point.step as f64, quantity.of(point)?)));
+                self.series(recipe, run, &name, Mark::Points, points.collect())
+            });
+            self.chart(&capitalized(&name), series.collect(), quantity.scale()).render()
+        });
+        charts.collect()
+    }
+
+    /// One chart for each recipe with several objectives.
+    pub(super) fn objectives(&self) -> String {
+        self.recipes.iter().map(|recipe| self.objectives_of(recipe)).collect()
+    }
+
+    fn objectives_of(&self, recipe: &Recipe<'_>) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        let logged = recipe.runs.iter().flat_map(|run| &run.train);
+        for name in logged.flat_map(|point| point.losses.keys()) {
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        let mut series = Vec::new();
+        for (dash, name) in names.iter().enumerate() {
+            for run in &recipe.runs {
+                let points = train_points(run, |point| point.losses.get(*name)?.as_f64());
+                let points = thinned(&smoothed(&points), mean);
+                series.push(self.series(recipe, run, name, Mark::Dashed(dash), points));
+            }
+        }
+        let scale = objective_scale(&series);
+        let key =
+            names.iter().enumerate().map(|(dash, name)| (Mark::Dashed(dash), (*name).to_owned()));
+        let title = format!("Loss by objective, {}", recipe.label);
+        Chart { key: key.collect(), ..self.chart(&title, series, scale) }.render()
     }
 
     /// Learning rate, gradient norm and speed.
@@ -90,7 +140,7 @@ impl<'a> Curves<'a> {
                 let points = thinned(&train_points(run, value), peak);
                 self.series(recipe, run, title, Mark::Line, points)
             });
-            self.chart(title, series.collect(), true).render()
+            self.chart(title, series.collect(), Scale::FromZero).render()
         };
         [
             small("Learning rate", |point| point.lr),
@@ -119,17 +169,25 @@ impl<'a> Curves<'a> {
         Series { label, color: recipe.color, mark, points }
     }
 
-    fn chart(&self, title: &str, series: Vec<Series>, from_zero: bool) -> Chart {
+    fn chart(&self, title: &str, series: Vec<Series>, y: Scale) -> Chart {
         let ends = series.iter().filter_map(|series| {
             let ((_, first), (_, last)) = (series.points.first()?, series.points.last()?);
-            let ends = matches!(series.mark, Mark::Line | Mark::Points);
-            ends.then(|| format!("{} from {first:.3} to {last:.3}", series.label))
+            let ends = matches!(series.mark, Mark::Line | Mark::Dashed(_) | Mark::Points);
+            ends.then(|| format!("{} from {} to {}", series.label, number(*first), number(*last)))
         });
         let ends: Vec<String> = ends.collect();
         let description =
             format!("{title} by step, {}. {}.", count(self.runs().count(), "run"), ends.join("; "));
-        let title = title.to_owned();
-        Chart { title, description, series, last_step: self.last_step, from_zero }
+        Chart {
+            title: title.to_owned(),
+            description,
+            series,
+            key: Vec::new(),
+            x: Axis::steps(self.last_step),
+            x_title: String::new(),
+            y,
+            note: String::new(),
+        }
     }
 }
 
@@ -147,6 +205,21 @@ fn dev_points(
     points.filter_map(|point| Some((point.step as f64, value(point)?))).collect()
 }
 
+/// Logarithmic where objectives are so far apart that the smallest would lie flat on the ground.
+fn objective_scale(series: &[Series]) -> Scale {
+    let values = || series.iter().flat_map(|series| series.points.iter().map(|point| point.1));
+    let positive = || values().filter(|value| *value > 0.0);
+    let low = positive().fold(f64::INFINITY, f64::min);
+    let high = positive().fold(f64::NEG_INFINITY, f64::max);
+    if values().any(|value| value < 0.0) {
+        Scale::Linear
+    } else if high > MAX_LINEAR_RATIO * low {
+        Scale::Log
+    } else {
+        Scale::FromZero
+    }
+}
+
 /// The development language that stands for the run: the source where it is evaluated.
 fn dev_language(run: &RunRecord) -> Option<&str> {
     let source = run.results.as_ref().map(|results| results.source.as_str());
@@ -159,4 +232,21 @@ fn dev_metric(run: &RunRecord) -> Option<&str> {
     let main = run.results.as_ref().map(|results| results.metric.as_str());
     let known = main.into_iter().chain(["accuracy", "span_f1", "macro_f1"]);
     known.into_iter().find(|metric| run.dev.iter().any(|point| point.score(metric).is_some()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objectives_far_apart_get_a_logarithmic_axis() {
+        let scale = |values: &[f64]| {
+            let points = values.iter().map(|value| (1.0, *value)).collect();
+            objective_scale(&[Series { label: String::new(), color: 0, mark: Mark::Line, points }])
+        };
+        assert_eq!(scale(&[0.9, 0.05]), Scale::FromZero);
+        assert_eq!(scale(&[0.9, 0.01]), Scale::Log);
+        assert_eq!(scale(&[0.9, -0.01]), Scale::Linear);
+        assert_eq!(scale(&[0.9, 0.3, 0.0]), Scale::FromZero, "zeros are where they belong");
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::quantity::Quantity;
 use super::record::{LanguageResult, Results, RunRecord};
 use crate::metrics::{MeanStd, TransferSummary};
 
@@ -56,17 +57,27 @@ pub(super) struct Comparison<'a> {
     pub(super) languages: Vec<&'a str>,
 }
 
-impl Comparison<'_> {
+impl<'a> Comparison<'a> {
     /// Whether some recipe was run with more than one seed.
     pub(super) fn has_seeds(&self) -> bool {
-        self.entries.iter().any(|entry| entry.results.len() > 1)
+        self.entries.iter().any(|entry| entry.runs.len() > 1)
+    }
+
+    /// Every finished run with its recipe and its results.
+    pub(super) fn runs(
+        &self,
+    ) -> impl Iterator<Item = (&'a Recipe<'a>, &'a RunRecord, &'a Results)> {
+        self.entries.iter().flat_map(|entry| {
+            entry.runs.iter().map(|(run, results)| (entry.recipe, *run, *results))
+        })
     }
 }
 
 /// One recipe of a comparison, summarized over its seeds.
 pub(super) struct Entry<'a> {
     pub(super) recipe: &'a Recipe<'a>,
-    pub(super) results: Vec<&'a Results>,
+    /// The finished runs with their results.
+    pub(super) runs: Vec<(&'a RunRecord, &'a Results)>,
     pub(super) source: &'a str,
     pub(super) source_score: Option<MeanStd>,
     pub(super) mean_target: Option<MeanStd>,
@@ -76,13 +87,13 @@ pub(super) struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn new(recipe: &'a Recipe<'a>, results: Vec<&'a Results>) -> Self {
-        let (source, metric) = (results[0].source.as_str(), results[0].metric.as_str());
+    fn new(recipe: &'a Recipe<'a>, runs: Vec<(&'a RunRecord, &'a Results)>) -> Self {
+        let (source, metric) = (runs[0].1.source.as_str(), runs[0].1.metric.as_str());
         let over_seeds = |value: &dyn Fn(&Results) -> Option<f64>| {
-            let values: Vec<f64> = results.iter().filter_map(|results| value(results)).collect();
+            let values: Vec<f64> = runs.iter().filter_map(|(_, results)| value(results)).collect();
             MeanStd::from_values(&values)
         };
-        let languages = results.iter().flat_map(|results| results.languages.keys());
+        let languages = runs.iter().flat_map(|(_, results)| results.languages.keys());
         let scores: BTreeMap<String, f64> = languages
             .filter_map(|language| {
                 let score = over_seeds(&|results| results.languages.get(language)?.score(metric))?;
@@ -96,8 +107,14 @@ impl<'a> Entry<'a> {
             mean_target: over_seeds(&|results| results.mean_target),
             gap: over_seeds(&|results| results.gap),
             transfer: TransferSummary::from_scores(source, &scores),
-            results,
+            runs,
         }
+    }
+
+    /// A quantity at the end of training over the seeds.
+    pub(super) fn at_end(&self, quantity: &Quantity<'_>) -> Option<MeanStd> {
+        let values = self.runs.iter().filter_map(|(run, _)| quantity.at_end(run));
+        MeanStd::from_values(&values.collect::<Vec<_>>())
     }
 
     /// A metric in a language over the seeds.
@@ -109,7 +126,7 @@ impl<'a> Entry<'a> {
 
     /// What each seed that was evaluated in a language says about it.
     pub(super) fn language_results(&self, language: &str) -> impl Iterator<Item = &LanguageResult> {
-        self.results.iter().filter_map(move |results| results.languages.get(language))
+        self.runs.iter().filter_map(move |(_, results)| results.languages.get(language))
     }
 }
 
@@ -117,11 +134,11 @@ impl<'a> Entry<'a> {
 pub(super) fn comparisons<'a>(recipes: &'a [Recipe<'a>]) -> Vec<Comparison<'a>> {
     let mut found: Vec<Comparison<'a>> = Vec::new();
     for recipe in recipes {
-        let results: Vec<&Results> =
-            recipe.runs.iter().filter_map(|run| run.results.as_ref()).collect();
-        let Some(first) = results.first() else { continue };
+        let runs: Vec<(&RunRecord, &Results)> =
+            recipe.runs.iter().filter_map(|run| Some((*run, run.results.as_ref()?))).collect();
+        let Some((_, first)) = runs.first() else { continue };
         let (task, metric) = (first.task.as_str(), first.metric.as_str());
-        let entry = Entry::new(recipe, results);
+        let entry = Entry::new(recipe, runs);
         match found.iter_mut().find(|other| (other.task, other.metric) == (task, metric)) {
             Some(comparison) => comparison.entries.push(entry),
             None => {
@@ -139,8 +156,8 @@ pub(super) fn comparisons<'a>(recipes: &'a [Recipe<'a>]) -> Vec<Comparison<'a>> 
 fn sorted_languages<'a>(entries: &[Entry<'a>], metric: &str) -> Vec<&'a str> {
     let all: BTreeSet<&'a str> = entries
         .iter()
-        .flat_map(|entry| entry.results.iter().copied())
-        .flat_map(|results| results.languages.keys().map(String::as_str))
+        .flat_map(|entry| &entry.runs)
+        .flat_map(|(_, results)| results.languages.keys().map(String::as_str))
         .collect();
     let mut scored: Vec<(f64, &str)> = all
         .into_iter()

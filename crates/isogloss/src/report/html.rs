@@ -50,12 +50,52 @@ pub(super) fn plain_mean_std(summary: &MeanStd) -> String {
 
 /// A mean with its deviation in percent, the deviation set back.
 pub(super) fn mean_std(summary: Option<&MeanStd>) -> String {
+    summarized(summary, |_, value| percent(value))
+}
+
+/// A mean with its deviation as they are, the deviation set back and as exact as the mean.
+pub(super) fn mean_std_number(summary: Option<&MeanStd>) -> String {
+    summarized(summary, |mean, value| Digits::of(mean).write(value))
+}
+
+/// `write` gets the mean, and the value to write.
+fn summarized(summary: Option<&MeanStd>, write: impl Fn(f64, f64) -> String) -> String {
     match summary {
         None => "<span class=\"none\">–</span>".to_owned(),
-        Some(MeanStd { mean, std: None, .. }) => percent(*mean),
-        Some(MeanStd { mean, std: Some(std), .. }) => {
-            format!("{}<span class=\"std\"> ± {}</span>", percent(*mean), percent(*std))
+        Some(MeanStd { mean, std, .. }) => {
+            let std = std.map(|std| format!("<span class=\"std\"> ± {}</span>", write(*mean, std)));
+            write(*mean, *mean) + &std.unwrap_or_default()
         }
+    }
+}
+
+/// A number of any size, with three digits and a true minus sign.
+pub(super) fn number(value: f64) -> String {
+    Digits::of(value).write(value)
+}
+
+/// How numbers near one value are written: `0.0123`, `1.23`, `123`, `1.23e6`.
+struct Digits {
+    decimals: usize,
+    power: i32,
+}
+
+impl Digits {
+    fn of(value: f64) -> Self {
+        let power = if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 };
+        match power {
+            -3..=5 => Self { decimals: usize::try_from(2 - power).unwrap_or(0), power: 0 },
+            _ => Self { decimals: 2, power },
+        }
+    }
+
+    fn write(&self, value: f64) -> String {
+        let Self { decimals, power } = *self;
+        let text = match power {
+            0 => format!("{value:.decimals$}"),
+            _ => format!("{:.decimals$}e{power}", value / 10f64.powi(power)),
+        };
+        text.replace('-', "−")
     }
 }
 
@@ -77,4 +117,24 @@ pub(super) fn count(n: usize, noun: &str) -> String {
 pub(super) fn capitalized(text: &str) -> String {
     let mut rest = text.chars();
     rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_any_size_have_three_digits() {
+        let sizes = [0.0, 0.00123, 1.0, -12.34, 123.4, 123_456.0, 1.234e6, 5.678e-4];
+        let expected = ["0.00", "0.00123", "1.00", "−12.3", "123", "123456", "1.23e6", "5.68e−4"];
+        assert_eq!(sizes.map(number), expected);
+    }
+
+    #[test]
+    fn deviations_are_as_exact_as_their_means() {
+        let summary = |mean, std| mean_std_number(Some(&MeanStd { n: 2, mean, std: Some(std) }));
+        assert_eq!(summary(123.4, 5.67), "123<span class=\"std\"> ± 6</span>");
+        assert_eq!(summary(2e-5, 3e-7), "2.00e−5<span class=\"std\"> ± 0.03e−5</span>");
+        assert_eq!(mean_std_number(None), "<span class=\"none\">–</span>");
+    }
 }

@@ -6,7 +6,7 @@ use super::curves::Curves;
 use super::group::{self, Comparison, Recipe, run_label};
 use super::html::{Text, capitalized, count, metric_name};
 use super::record::RunRecord;
-use super::{bars, language, tables};
+use super::{bars, heat, language, tables, transfer};
 
 /// Number of recipe colors in the style sheet; further recipes start over.
 pub(super) const N_COLORS: usize = 7;
@@ -30,6 +30,9 @@ pub fn render(runs: &[RunRecord]) -> String {
             body += &results(comparison, comparisons.len() > 1, &recipes);
         }
         body += &training(&recipes);
+        body += &unless_empty(heat::render(&recipes), |content| {
+            section("layers", "Fisher information by layer", &content)
+        });
         body += &section("environment", "Environment", &tables::environment(&recipes));
         body +=
             &section("recipes", "Recipes", &recipes.iter().map(recipe_text).collect::<String>());
@@ -47,6 +50,11 @@ pub fn render(runs: &[RunRecord]) -> String {
 /// The small square that stands for a recipe.
 pub(super) fn swatch(color: usize) -> String {
     format!("<i class=\"swatch c{}\"></i>", color % N_COLORS)
+}
+
+/// What `then` makes of a text that has something in it.
+fn unless_empty<T: AsRef<str>>(text: T, then: impl Fn(T) -> String) -> String {
+    if text.as_ref().is_empty() { String::new() } else { then(text) }
 }
 
 fn section(id: &str, title: &str, content: &str) -> String {
@@ -122,8 +130,8 @@ fn results(comparison: &Comparison<'_>, is_one_of_many: bool, recipes: &[Recipe<
     let rules: BTreeSet<&str> = comparison
         .entries
         .iter()
-        .flat_map(|entry| &entry.results)
-        .filter_map(|results| Some(results.selection.as_ref()?.rule.as_str()))
+        .flat_map(|entry| &entry.runs)
+        .filter_map(|(_, results)| Some(results.selection.as_ref()?.rule.as_str()))
         .collect();
     let rules: String = rules
         .iter()
@@ -152,6 +160,10 @@ fn results(comparison: &Comparison<'_>, is_one_of_many: bool, recipes: &[Recipe<
             &format!("By language{suffix}"),
             &format!("{what}{key}{}", bars::render(comparison)),
         ),
+        unless_empty(transfer::render(comparison, &key), |content| {
+            let title = format!("Flatness and transfer{suffix}");
+            section(&format!("transfer{id}"), &title, &content)
+        }),
         section(
             &format!("table{id}"),
             &format!("All scores{suffix}"),
@@ -165,14 +177,20 @@ fn training(recipes: &[Recipe<'_>]) -> String {
     let curves = Curves::new(recipes);
     let shown: Vec<&Recipe<'_>> = recipes.iter().collect();
     let key = if recipes.len() > 1 { key(&shown) } else { String::new() };
+    let (measures, objectives) = (curves.measures(), curves.objectives());
     let content = format!(
         "<p class=\"aside\">By optimizer step, one line for each run. Training loss is a moving \
          average with a half-life of a fortieth of the run; points are evaluations on \
          development data, the ring marks the checkpoint that was kept. Gradient norm and speed \
-         show the highest value of each stretch.</p>\n{key}\
-         <div class=\"charts\">{}{}</div>\n<div class=\"charts small\">{}</div>\n",
+         show the highest value of each stretch.{}{}</p>\n{key}\
+         <div class=\"charts\">{}{}{measures}</div>\n{}\
+         <div class=\"charts small\">{}</div>\n",
+        unless_empty(&measures, |_| " Measures are taken on development data of the source."
+            .into()),
+        unless_empty(&objectives, |_| " Objectives are shown before their weights.".into()),
         curves.loss(),
         curves.scores(),
+        unless_empty(objectives, |charts| format!("<div class=\"charts wide\">{charts}</div>\n")),
         curves.conditions()
     );
     section("training", "Training", &content)

@@ -47,6 +47,8 @@ pub struct RunRecord {
     pub(super) train: Vec<TrainPoint>,
     /// Evaluations during training, by ascending step.
     pub(super) dev: Vec<DevPoint>,
+    /// Measures during training, by ascending step, each step once.
+    pub(super) measures: Vec<MeasurePoint>,
     /// `results.json`; `None` while the run is not finished.
     pub(super) results: Option<Results>,
     /// Whether the last line of the log was cut off and left out.
@@ -60,6 +62,9 @@ pub(super) struct TrainPoint {
     pub(super) step: u64,
     /// Training loss since the last line.
     pub(super) loss: Option<f64>,
+    /// Each objective's own loss before its weight, in the recipe's order; empty for one alone.
+    #[serde(default)]
+    pub(super) losses: serde_json::Map<String, serde_json::Value>,
     /// Global gradient norm before clipping.
     pub(super) grad_norm: Option<f64>,
     /// Learning rate.
@@ -95,6 +100,38 @@ impl DevPoint {
             _ => None,
         }
     }
+}
+
+/// What was measured of the model at one step.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct MeasurePoint {
+    /// Optimizer step; 0 is before training.
+    pub(super) step: u64,
+    /// The Fisher information.
+    pub(super) fisher: Option<FisherTrace>,
+    /// What small steps away from the parameters cost.
+    pub(super) sharpness: Option<Sharpness>,
+}
+
+/// A trace of the Fisher information, in nats per squared parameter.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct FisherTrace {
+    /// `sampled`, `exact` or `empirical`.
+    pub(super) estimator: String,
+    /// Over all parameters.
+    pub(super) trace: Option<f64>,
+    /// By block: `embeddings`, `layers.0`, …, `head`.
+    #[serde(default)]
+    pub(super) blocks: BTreeMap<String, Option<f64>>,
+}
+
+/// How much the loss grows within a radius around the parameters, in nats.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct Sharpness {
+    /// In the space of all parameters.
+    pub(super) radius: f64,
+    /// The growth along the gradient.
+    pub(super) adversarial: Option<f64>,
 }
 
 /// The final evaluation of a run, as far as the page shows it.
@@ -169,6 +206,7 @@ impl LanguageResult {
 enum Line {
     Train(TrainPoint),
     Dev(DevPoint),
+    Measure(MeasurePoint),
     #[serde(other)]
     Other,
 }
@@ -199,6 +237,7 @@ impl RunRecord {
             environment: environment.collect(),
             train: Vec::new(),
             dev: Vec::new(),
+            measures: Vec::new(),
             results,
             truncated: false,
         };
@@ -210,6 +249,7 @@ impl RunRecord {
         let bytes = read(path)?;
         let mut train = BTreeMap::new();
         let mut dev = BTreeMap::new();
+        let mut measures = BTreeMap::new();
         let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').enumerate().peekable();
         while let Some((at, line)) = lines.next() {
             if line.trim_ascii().is_empty() {
@@ -220,6 +260,7 @@ impl RunRecord {
                 Ok(Line::Dev(point)) => {
                     drop(dev.insert((point.step, point.language.clone()), point));
                 }
+                Ok(Line::Measure(point)) => drop(measures.insert(point.step, point)),
                 Ok(Line::Other) => {}
                 Err(_) if lines.peek().is_none() && !line.ends_with(b"\n") => self.truncated = true,
                 Err(error) => {
@@ -230,6 +271,7 @@ impl RunRecord {
         }
         self.train = train.into_values().collect();
         self.dev = dev.into_values().collect();
+        self.measures = measures.into_values().collect();
         Ok(())
     }
 

@@ -1,68 +1,130 @@
-//! The tables: headline numbers, every language, environment.
+//! The tables: headline numbers, measures, every language, environment.
 
 use super::group::{Comparison, Entry, Recipe, run_label};
-use super::html::{Text, breakable, capitalized, count, mean_std, metric_name, percent};
+use super::html::{
+    Text, breakable, capitalized, count, mean_std, mean_std_number, metric_name, percent,
+};
 use super::language;
 use super::page::swatch;
+use super::quantity::Quantity;
 use crate::metrics::{LanguageScore, MeanStd};
 
-/// One row for each recipe.
+/// One row for each recipe: how well it transfers.
 pub(super) fn headline(comparison: &Comparison<'_>) -> String {
     let entries = &comparison.entries;
-    let mean = |summary: Option<MeanStd>| summary.map(|summary| summary.mean);
-    let best_target =
-        entries.iter().filter_map(|entry| mean(entry.mean_target)).max_by(f64::total_cmp);
-    let least_gap = entries.iter().filter_map(|entry| mean(entry.gap)).min_by(f64::total_cmp);
-    let best_source =
-        entries.iter().filter_map(|entry| mean(entry.source_score)).max_by(f64::total_cmp);
-    let cell = |class: &str, summary: Option<MeanStd>, best: Option<f64>| {
-        let is_best = entries.len() > 1 && mean(summary).is_some() && mean(summary) == best;
-        let best = if is_best { " best" } else { "" };
-        format!("<td class=\"{class}{best}\">{}</td>", mean_std(summary.as_ref()))
+    let extreme = |score: &Option<LanguageScore>| match score {
+        Some(score) => {
+            format!("{} <span class=\"tag\">{}</span>", percent(score.score), Text(&score.language))
+        }
+        None => "–".to_owned(),
     };
-    let rows: String = entries
-        .iter()
-        .map(|entry| {
-            let extreme = |score: &Option<LanguageScore>| match score {
-                Some(score) => format!(
-                    "{} <span class=\"tag\">{}</span>",
-                    percent(score.score),
-                    Text(&score.language)
-                ),
-                None => "–".to_owned(),
-            };
-            format!(
-                "<tr><th scope=\"row\">{}{}</th>{}{}{}<td>{}</td><td>{}</td><td>{}</td>\
-                 <td>{}</td></tr>\n",
-                swatch(entry.recipe.color),
-                breakable(&entry.recipe.label),
-                cell("big", entry.mean_target, best_target),
-                cell("", entry.source_score, best_source),
-                cell("", entry.gap, least_gap),
-                extreme(&entry.transfer.best),
-                extreme(&entry.transfer.worst),
-                entry.transfer.n_targets,
-                entry.results.len(),
-            )
-        })
-        .collect();
-    let source = match entries.iter().all(|entry| entry.source == entries[0].source) {
-        true => format!(" ({})", Text(entries[0].source)),
-        false => String::new(),
+    let text = |head: &str, text: &dyn Fn(&Entry<'_>) -> String| Column {
+        head: head.to_owned(),
+        cells: entries.iter().map(|entry| format!("<td>{}</td>", text(entry))).collect(),
     };
-    format!(
-        "<div class=\"scroll\"><table class=\"headline\"><caption><span>{} in percent{}. \
-         The target mean weighs every language but the source \
-         equally; the gap is source minus target mean.{}</span></caption>\
-         <thead><tr><th scope=\"col\">Recipe</th><th scope=\"col\">Target mean</th>\
-         <th scope=\"col\">Source{source}</th><th scope=\"col\">Gap</th>\
-         <th scope=\"col\">Best target</th><th scope=\"col\">Worst target</th>\
-         <th scope=\"col\">Targets</th><th scope=\"col\">Seeds</th></tr></thead>\n\
-         <tbody>{rows}</tbody></table></div>\n",
+    let caption = format!(
+        "{} in percent{}. The target mean weighs every language but the source equally; the gap is \
+         source minus target mean.{}",
         Text(&capitalized(metric_name(comparison.metric))),
         over_seeds(comparison),
         if entries.len() > 1 { " The best value of a column is bold." } else { "" },
+    );
+    let columns = [
+        Column::scores(entries, "big", "Target mean", f64::max, |entry| entry.mean_target),
+        Column::scores(entries, "", &source_head(comparison), f64::max, |it| it.source_score),
+        Column::scores(entries, "", "Gap", f64::min, |entry| entry.gap),
+        text("Best target", &|entry| extreme(&entry.transfer.best)),
+        text("Worst target", &|entry| extreme(&entry.transfer.worst)),
+        text("Targets", &|entry| entry.transfer.n_targets.to_string()),
+        text("Seeds", &|entry| entry.runs.len().to_string()),
+    ];
+    by_recipe(entries, &caption, &columns)
+}
+
+/// One row for each recipe: what was measured at the end of training, beside the scores.
+pub(super) fn measures(comparison: &Comparison<'_>, quantities: &[Quantity<'_>]) -> String {
+    let entries = &comparison.entries;
+    let measured = quantities.iter().map(|quantity| Column {
+        head: Text(&capitalized(&quantity.name())).to_string(),
+        cells: entries
+            .iter()
+            .map(|entry| entry.at_end(quantity))
+            .map(|summary| format!("<td>{}</td>", mean_std_number(summary.as_ref())))
+            .collect(),
+    });
+    let scores = [
+        Column::scores(entries, "", &source_head(comparison), f64::max, |it| it.source_score),
+        Column::scores(entries, "", "Target mean", f64::max, |entry| entry.mean_target),
+    ];
+    let columns: Vec<Column> = measured.chain(scores).collect();
+    let units = quantities.iter().map(|it| format!("{} in {}", it.short_name(), it.unit()));
+    let mut units: Vec<String> = units.collect();
+    units.dedup();
+    let caption = format!(
+        "The last measure of each run, {}, and {} in percent at the checkpoint that was kept{}.{}",
+        units.join(", "),
+        Text(metric_name(comparison.metric)),
+        over_seeds(comparison),
+        if entries.len() > 1 { " The best score of a column is bold." } else { "" },
+    );
+    by_recipe(entries, &caption, &columns)
+}
+
+/// A column of a table by recipe.
+struct Column {
+    /// As HTML.
+    head: String,
+    /// A `<td>` for each recipe.
+    cells: Vec<String>,
+}
+
+impl Column {
+    /// Scores over seeds in percent; `better` picks the one of two that is to be bold.
+    fn scores(
+        entries: &[Entry<'_>],
+        class: &str,
+        head: &str,
+        better: fn(f64, f64) -> f64,
+        value: impl Fn(&Entry<'_>) -> Option<MeanStd>,
+    ) -> Self {
+        let values: Vec<Option<MeanStd>> = entries.iter().map(value).collect();
+        let best = values.iter().flatten().map(|summary| summary.mean).reduce(better);
+        let cell = |summary: &Option<MeanStd>| {
+            let mean = summary.map(|summary| summary.mean);
+            let best =
+                if entries.len() > 1 && mean.is_some() && mean == best { " best" } else { "" };
+            format!("<td class=\"{class}{best}\">{}</td>", mean_std(summary.as_ref()))
+        };
+        Self { head: head.to_owned(), cells: values.iter().map(cell).collect() }
+    }
+}
+
+fn by_recipe(entries: &[Entry<'_>], caption: &str, columns: &[Column]) -> String {
+    let heads: String =
+        columns.iter().map(|column| format!("<th scope=\"col\">{}</th>", column.head)).collect();
+    let row = |(at, entry): (usize, &Entry<'_>)| {
+        let cells: String = columns.iter().map(|column| column.cells[at].as_str()).collect();
+        format!(
+            "<tr><th scope=\"row\">{}{}</th>{cells}</tr>\n",
+            swatch(entry.recipe.color),
+            breakable(&entry.recipe.label)
+        )
+    };
+    let rows: String = entries.iter().enumerate().map(row).collect();
+    format!(
+        "<div class=\"scroll\"><table class=\"headline\"><caption><span>{caption}</span></caption>\
+         <thead><tr><th scope=\"col\">Recipe</th>{heads}</tr></thead>\n\
+         <tbody>{rows}</tbody></table></div>\n"
     )
+}
+
+/// The head of a column of source scores, with the language where there is one only.
+fn source_head(comparison: &Comparison<'_>) -> String {
+    let entries = &comparison.entries;
+    match entries.iter().all(|entry| entry.source == entries[0].source) {
+        true => format!("Source ({})", Text(entries[0].source)),
+        false => "Source".to_owned(),
+    }
 }
 
 /// One row for each language, every metric of every recipe.

@@ -1,0 +1,285 @@
+//! The trace of the Fisher information by block and step, as a map for each recipe.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::axis::{Axis, Scale};
+use super::chart::{EXTENT, Frame, labels};
+use super::group::Recipe;
+use super::html::{Text, breakable, capitalized, number};
+use super::page::swatch;
+use super::quantity::{Fisher, Quantity, quantities};
+
+/// Columns drawn at most; of more measures every second, third, … is left out.
+const MAX_COLUMNS: usize = 48;
+/// Steps named under a map at most.
+const MAX_STEPS: usize = 5;
+/// Patches of the color scale.
+const N_PATCHES: usize = 48;
+
+/// The maps on one scale of colors, for each Fisher information; empty when none was measured.
+pub(super) fn render(recipes: &[Recipe<'_>]) -> String {
+    let runs = recipes.iter().flat_map(|recipe| recipe.runs.iter().copied());
+    let groups = quantities(runs).into_iter().filter_map(|quantity| {
+        let Quantity::Trace(fisher) = quantity else { return None };
+        let maps: Vec<Map<'_>> = recipes.iter().map(|recipe| Map::new(recipe, fisher)).collect();
+        let traces = maps.iter().flat_map(|map| map.cells.values().map(Cell::mean));
+        let has_zeros = traces.clone().any(|trace| !Scale::Log.holds(trace));
+        let scale = Axis::around(Scale::Log, traces)?;
+        let has_seeds = maps.iter().any(|map| map.cells.values().any(|cell| cell.seeds.len() > 1));
+        let figures: String = maps.iter().map(|map| map.render(&scale)).collect();
+        Some(format!(
+            "<p class=\"aside\">What each block adds to the {} by optimizer step{}, on development \
+             data of the source. The scale of colors is logarithmic and the same for all \
+             maps.</p>\n{}\
+             <div class=\"charts heats\">{figures}</div>\n",
+            Text(&quantity.name()),
+            if has_seeds { ", mean over seeds" } else { "" },
+            legend(&scale, &quantity, has_zeros),
+        ))
+    });
+    groups.collect()
+}
+
+/// The traces of one recipe.
+struct Map<'a> {
+    recipe: &'a Recipe<'a>,
+    /// From top to bottom.
+    blocks: Vec<&'a str>,
+    /// From left to right.
+    steps: Vec<u64>,
+    cells: BTreeMap<(&'a str, u64), Cell>,
+}
+
+/// A block's trace at a step, with the seed of each run that measured it.
+#[derive(Default)]
+struct Cell {
+    seeds: Vec<(Option<u64>, f64)>,
+}
+
+impl Cell {
+    fn mean(&self) -> f64 {
+        self.seeds.iter().map(|(_, trace)| trace).sum::<f64>() / self.seeds.len() as f64
+    }
+}
+
+impl<'a> Map<'a> {
+    fn new(recipe: &'a Recipe<'a>, fisher: Fisher<'_>) -> Self {
+        let mut cells: BTreeMap<(&str, u64), Cell> = BTreeMap::new();
+        for run in &recipe.runs {
+            for point in &run.measures {
+                for (block, trace) in fisher.blocks(point) {
+                    let cell = cells.entry((block, point.step)).or_default();
+                    cell.seeds.push((run.seed(), trace));
+                }
+            }
+        }
+        let blocks: BTreeSet<&str> = cells.keys().map(|(block, _)| *block).collect();
+        let mut blocks: Vec<&str> = blocks.into_iter().collect();
+        blocks.sort_by_key(|block| depth(block));
+        let steps: BTreeSet<u64> = cells.keys().map(|(_, step)| *step).collect();
+        let stride = steps.len().div_ceil(MAX_COLUMNS).max(1);
+        let mut steps: Vec<u64> = steps.into_iter().rev().step_by(stride).collect();
+        steps.reverse();
+        Self { recipe, blocks, steps, cells }
+    }
+
+    /// The map as a `<figure>`; empty when nothing was measured.
+    fn render(&self, scale: &Axis) -> String {
+        if self.cells.is_empty() {
+            return String::new();
+        }
+        let middle = |at: usize, n: usize| (at as f64 + 0.5) / n as f64;
+        let (n_rows, n_columns) = (self.blocks.len(), self.steps.len());
+        let mut svg = String::new();
+        for (row, block) in self.blocks.iter().enumerate() {
+            for (column, step) in self.steps.iter().enumerate() {
+                let Some(cell) = self.cells.get(&(*block, *step)) else { continue };
+                svg += &patch(cell.mean(), scale, (column, n_columns), (row, n_rows), &{
+                    let name = capitalized(&block_name(block));
+                    format!("{name}, step {step}: {}", exact(cell))
+                });
+            }
+        }
+        let n_named = MAX_STEPS.min(n_columns);
+        let named: BTreeSet<usize> = match n_named {
+            1 => BTreeSet::from([0]),
+            _ => (0..n_named).map(|at| at * (n_columns - 1) / (n_named - 1)).collect(),
+        };
+        let rows = self.blocks.iter().enumerate();
+        let frame = Frame {
+            title: swatch(self.recipe.color) + &breakable(&self.recipe.label),
+            description: &self.description(),
+            key: String::new(),
+            y: rows.map(|(at, block)| (middle(at, n_rows), block_name(block))).collect(),
+            x: named
+                .into_iter()
+                .map(|at| (middle(at, n_columns), self.steps[at].to_string()))
+                .collect(),
+            x_title: "",
+            note: "",
+        };
+        frame.render("chart heat", &svg)
+    }
+
+    fn description(&self) -> String {
+        let (Some(first), Some(last)) = (self.steps.first(), self.steps.last()) else {
+            return String::new();
+        };
+        let rows = self.blocks.iter().filter_map(|block| {
+            let trace = |step: &u64| Some(number(self.cells.get(&(*block, *step))?.mean()));
+            Some(format!("{} from {} to {}", block_name(block), trace(first)?, trace(last)?))
+        });
+        let rows: Vec<String> = rows.collect();
+        format!(
+            "{}: trace by block, step {first} to {last}. {}.",
+            self.recipe.label,
+            rows.join("; ")
+        )
+    }
+}
+
+/// A colored rectangle at a column and a row, each out of so many.
+fn patch(
+    trace: f64,
+    scale: &Axis,
+    (column, n_columns): (usize, usize),
+    (row, n_rows): (usize, usize),
+    title: &str,
+) -> String {
+    let edge = |at: usize, n: usize| EXTENT * at as f64 / n as f64;
+    let (width, height) = (edge(1, n_columns), edge(1, n_rows));
+    let color = match Scale::Log.holds(trace) {
+        true => format!("class=\"cell\" style=\"--v:{:.3}\"", scale.place(trace)),
+        false => "class=\"zero\"".to_owned(),
+    };
+    format!(
+        "<rect {color} x=\"{:.2}\" y=\"{:.2}\" width=\"{width:.2}\" height=\"{height:.2}\">\
+         <title>{}</title></rect>",
+        edge(column, n_columns),
+        edge(row, n_rows),
+        Text(title)
+    )
+}
+
+/// The scale of colors with its round numbers.
+fn legend(scale: &Axis, quantity: &Quantity<'_>, has_zeros: bool) -> String {
+    let width = EXTENT / N_PATCHES as f64;
+    let patch = |at: usize| {
+        let place = (at as f64 + 0.5) / N_PATCHES as f64;
+        // Each patch reaches under the next one, so that no seam shows between them.
+        format!(
+            "<rect class=\"cell\" style=\"--v:{place:.3}\" x=\"{:.2}\" width=\"{:.2}\" \
+             height=\"{EXTENT}\"/>",
+            at as f64 * width,
+            (1.5 * width).min(EXTENT - at as f64 * width)
+        )
+    };
+    let patches: String = (0..N_PATCHES).map(patch).collect();
+    let ticks: Vec<(f64, String)> =
+        scale.ticks().map(|(place, label)| (place, label.to_owned())).collect();
+    let zero = match has_zeros {
+        true => "<span class=\"zero\"><i></i>0</span>",
+        false => "",
+    };
+    format!(
+        "<div class=\"legend\"><span>Trace, {}</span><div class=\"ramp\">\
+         <svg role=\"img\" aria-label=\"Colors from low to high\" \
+         viewBox=\"0 0 {EXTENT} {EXTENT}\" preserveAspectRatio=\"none\">{patches}</svg>\
+         <div class=\"x\">{}</div></div>{zero}</div>\n",
+        quantity.unit(),
+        labels("left", &ticks),
+    )
+}
+
+/// Every seed's trace as it was logged; the mean of several in front.
+fn exact(cell: &Cell) -> String {
+    match cell.seeds.as_slice() {
+        [(_, trace)] => trace.to_string(),
+        seeds => {
+            let seeds = seeds.iter().map(|(seed, trace)| match seed {
+                Some(seed) => format!("seed {seed}: {trace}"),
+                None => trace.to_string(),
+            });
+            let seeds: Vec<String> = seeds.collect();
+            format!("mean {} ({})", number(cell.mean()), seeds.join(", "))
+        }
+    }
+}
+
+/// Orders blocks from the output down to the input.
+fn depth(block: &str) -> (u8, Reverse<u64>, &str) {
+    match (block, layer(block)) {
+        ("head", _) => (0, Reverse(0), block),
+        (_, Some(index)) => (2, Reverse(index), block),
+        ("embeddings", _) => (3, Reverse(0), block),
+        // What else a model has lies between its layers and its head, such as a pooler.
+        _ => (1, Reverse(0), block),
+    }
+}
+
+fn layer(block: &str) -> Option<u64> {
+    block.strip_prefix("layers.")?.parse().ok()
+}
+
+fn block_name(block: &str) -> String {
+    layer(block).map_or_else(|| block.to_owned(), |index| format!("layer {index}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::RunRecord;
+
+    fn run(traces: impl Iterator<Item = (u64, f64)>) -> RunRecord {
+        let folder = tempfile::tempdir().unwrap();
+        let line = |(step, trace): (u64, f64)| {
+            format!(
+                r#"{{"kind":"measure","step":{step},"fisher":{{"estimator":"exact","trace":{trace},"blocks":{{"head":{trace}}}}}}}"#
+            ) + "\n"
+        };
+        std::fs::write(folder.path().join("recipe.toml"), "").unwrap();
+        std::fs::write(folder.path().join("environment.json"), "{}").unwrap();
+        std::fs::write(folder.path().join("metrics.jsonl"), traces.map(line).collect::<String>())
+            .unwrap();
+        RunRecord::load(folder.path()).unwrap()
+    }
+
+    #[test]
+    fn long_runs_are_thinned_but_keep_their_last_step() {
+        let run = run((0..=100).map(|at| (10 * at, 1.0)));
+        let recipe = Recipe { label: "plain".to_owned(), color: 0, runs: vec![&run] };
+        let map = Map::new(&recipe, Fisher::True);
+        assert!(map.steps.len() <= MAX_COLUMNS);
+        assert_eq!(map.steps.last(), Some(&1000));
+        assert!(map.steps.windows(2).all(|pair| pair[1] - pair[0] == 30));
+    }
+
+    #[test]
+    fn the_scale_of_colors_is_one_for_all_maps() {
+        let runs =
+            [run([(0, 100.0), (5, 1.0)].into_iter()), run([(0, 10.0), (5, 0.0)].into_iter())];
+        let recipe = |at: usize| Recipe { label: String::new(), color: at, runs: vec![&runs[at]] };
+        let html = render(&[recipe(0), recipe(1)]);
+        for (place, title) in
+            [("1.000", "step 0: 100"), ("0.000", "step 5: 1"), ("0.500", "step 0: 10")]
+        {
+            let cells: Vec<&str> =
+                html.split("<rect").filter(|cell| cell.contains(&format!("{title}<"))).collect();
+            assert_eq!(cells.len(), 1, "{title}");
+            assert!(cells[0].contains(&format!("--v:{place}")), "{}", cells[0]);
+        }
+        assert!(html.contains("class=\"zero\""), "zero has no place on it");
+        assert_eq!(render(&[]), "");
+    }
+
+    #[test]
+    fn blocks_lie_from_the_head_down_to_the_embeddings() {
+        let mut blocks = ["embeddings", "layers.10", "head", "layers.2", "pooler", "layers.0"];
+        blocks.sort_by_key(|block| depth(block));
+        assert_eq!(
+            blocks.map(block_name),
+            ["head", "pooler", "layer 10", "layer 2", "layer 0", "embeddings"]
+        );
+    }
+}
