@@ -35,10 +35,15 @@ fn faults_of_methods_have_their_place_in_the_recipe() {
         ),
         (
             "the first pass trained twice",
-            "[[objective]]\nmethod.cross_entropy = {}\n[[objective]]\nmethod.r_drop = {}\n".to_owned(),
+            "[[objective]]\nmethod.cross_entropy = {}\n[[objective]]\nmethod.r_drop = {}\n"
+                .to_owned(),
             &["r_drop has the cross-entropy of both passes already"],
         ),
-        ("a radius of zero", "[update.sam]\nrho = 0.0\n".to_owned(), &["update.sam.rho", "found 0"]),
+        (
+            "a radius of zero",
+            "[update.sam]\nrho = 0.0\n".to_owned(),
+            &["update.sam.rho", "found 0"],
+        ),
         (
             "a penalty every 0 steps",
             "[update.fisher_penalty]\nevery = 0\n".to_owned(),
@@ -49,7 +54,11 @@ fn faults_of_methods_have_their_place_in_the_recipe() {
             "[guided_dropout]\ngamma = 3.0\n".to_owned(),
             &["guided_dropout.gamma: expected [0, 2], found 3"],
         ),
-        ("no measure", "[measure]\nevery = 0\n".to_owned(), &["measure.every: expected at least 1"]),
+        (
+            "no measure",
+            "[measure]\nevery = 0\n".to_owned(),
+            &["measure.every: expected at least 1"],
+        ),
         (
             "an unknown divergence",
             consistency("second_pass").replace("\" }", "\", divergence = \"kll\" }"),
@@ -107,9 +116,10 @@ fn a_teacher_must_know_the_same_labels() {
         let objective = "[[objective]]\nmethod.model_consistency = { text = \"original\" }\n";
         format!("{objective}[teacher]\nsource = {:?}\n", job.path(source))
     };
-    let mut headless = Job::new();
-    headless.recipe.push_str(&tables("model", &headless));
-    assert_refused("a teacher without a head", headless.run().0, &["config.json", "has no head"]);
+    let mut stranger = Job::new();
+    stranger.recipe.push_str(&tables("model", &stranger));
+    let parts = ["config.json", "the teacher's label \"greet\" is not in the training data"];
+    assert_refused("a teacher of other labels", stranger.run().0, &parts);
 
     let mut other = Job::new();
     assert!(other.run().0.is_ok());

@@ -62,7 +62,7 @@ impl Objective for CrossEntropyConfig {
 pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>, smoothing: f64) -> Tensor<1> {
     let n_rows = targets.dims()[0];
     let ignored = targets.clone().equal_elem(IGNORE_INDEX);
-    let weights = ignored.clone().bool_not().float();
+    let weights = ignored.clone().bool_not().float().cast(logits.dtype());
     let n_counted = weights.clone().sum().clamp_min(1.0);
     let targets = targets.mask_fill(ignored, 0).reshape([n_rows, 1]);
 

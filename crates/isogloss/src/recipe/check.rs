@@ -114,14 +114,14 @@ fn methods(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
         let entry = format!("objective.{index}.method");
         let mut lacking = |problem: String| fault(&entry, problem);
         for view in objective.method.init().views() {
-            let (table, is_there) = match view.text {
-                TextView::Original => continue,
-                TextView::SubwordSampled => ("subword_sampled", views.subword_sampled.is_some()),
-                TextView::CodeSwitched => ("code_switched", views.code_switched.is_some()),
-                TextView::Translated => ("translated", views.translated.is_some()),
+            let missing = match view.text {
+                TextView::SubwordSampled if views.subword_sampled.is_none() => "subword_sampled",
+                TextView::CodeSwitched if views.code_switched.is_none() => "code_switched",
+                TextView::Translated if views.translated.is_none() => "translated",
+                _ => "",
             };
-            if !is_there {
-                lacking(format!("the view {table} needs a table [views.{table}]"));
+            if !missing.is_empty() {
+                lacking(format!("the view {missing} needs a table [views.{missing}]"));
             }
             if view.text == TextView::Translated && matches!(recipe.task, Task::Tagging { .. }) {
                 lacking("translations have no tags; tagging cannot use the view translated".into());
