@@ -48,7 +48,8 @@ fn last_hidden_states_match_transformers_padded_and_unpadded() {
         let config = model.encoder.config();
         for kind in ["padded", "unpadded"] {
             let batch_size = if kind == "padded" { n } else { 1 };
-            let [mut first, mut mean, mut last, mut whole] = [const { Vec::new() }; 4];
+            let [mut first, mut mean, mut last] = [const { Vec::new() }; 3];
+            let mut whole: Vec<Vec<f32>> = Vec::new();
             for rows in rows.chunks(batch_size) {
                 let slices: Vec<_> = rows.iter().map(Vec::as_slice).collect();
                 let batch = TokenBatch::from_ids(&slices, config.pad_token_id);

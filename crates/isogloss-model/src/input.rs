@@ -49,6 +49,22 @@ impl ModelInput {
         }
     }
 
+    /// The same batch several times, one below the other, each with its own token embeddings.
+    ///
+    /// # Shapes
+    /// - `embeddings`: k times `[batch, seq, hidden]`
+    /// - the result has `k * batch` rows
+    #[must_use]
+    pub fn repeated(&self, embeddings: Vec<Tensor<3>>) -> Self {
+        let n = embeddings.len();
+        Self {
+            tokens: Tokens::Embeddings(Tensor::cat(embeddings, 0)),
+            position_ids: self.position_ids.clone().repeat_dim(0, n),
+            token_type_ids: self.token_type_ids.clone().repeat_dim(0, n),
+            attention_mask: self.attention_mask.clone().repeat_dim(0, n),
+        }
+    }
+
     /// The same batch with other token embeddings, `[batch, seq, hidden]`.
     pub fn with_embeddings(&self, embeddings: Tensor<3>) -> Self {
         Self { tokens: Tokens::Embeddings(embeddings), ..self.clone() }

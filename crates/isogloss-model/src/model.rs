@@ -25,6 +25,22 @@ pub struct ModelOutput {
     pub features: Tensor<2>,
 }
 
+impl ModelOutput {
+    /// Cuts the output of [`ModelInput::repeated`] into that of each repetition.
+    pub fn split(&self, n: usize) -> Vec<Self> {
+        fn part<const D: usize>(of: &Tensor<D>, index: usize, n: usize) -> Tensor<D> {
+            let n_rows = of.dims()[0] / n;
+            of.clone().narrow(0, index * n_rows, n_rows)
+        }
+        let output = |index| Self {
+            hidden_states: self.hidden_states.iter().map(|state| part(state, index, n)).collect(),
+            logits: part(&self.logits, index, n),
+            features: part(&self.features, index, n),
+        };
+        (0..n).map(output).collect()
+    }
+}
+
 impl Model {
     /// Builds a model with the parameters of `source`.
     pub fn init(

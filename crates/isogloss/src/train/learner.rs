@@ -20,8 +20,8 @@ use crate::Error;
 pub(super) struct Passes {
     /// Weights and objectives.
     pub(super) objectives: Vec<(f64, Box<dyn Objective>)>,
-    /// Every view that they name, once.
-    views: Vec<View>,
+    /// Every view that they name, once; those of a group are one batch.
+    groups: Vec<Vec<View>>,
     /// Where tensors live, without autodiff.
     pub(super) device: Device,
     /// Draws dropout, noise and sampled labels.
@@ -44,13 +44,8 @@ impl Passes {
         device: Device,
         seed: u64,
     ) -> Self {
-        let mut views = Vec::new();
-        for view in objectives.iter().flat_map(|(_, objective)| objective.views()) {
-            if !views.contains(&view) {
-                views.push(view);
-            }
-        }
-        Self { objectives, views, device, seed, teacher: None, unit_dropout: None }
+        let groups = groups(objectives.iter().flat_map(|(_, objective)| objective.views()));
+        Self { objectives, groups, device, seed, teacher: None, unit_dropout: None }
     }
 
     /// Whether the classifier's weight is divided by its spectral norm.
@@ -93,6 +88,29 @@ impl Passes {
             ..Pass::default()
         }
     }
+}
+
+/// Puts passes over the same text together, so that each weight is read once for all of them. Two
+/// that are to drop the same elements cannot be one batch.
+fn groups(views: impl Iterator<Item = View>) -> Vec<Vec<View>> {
+    let is_plain = |view: &View| view.role == Role::Student && view.weight_noise.is_none();
+    let mut groups: Vec<Vec<View>> = Vec::new();
+    for view in views {
+        if groups.iter().flatten().any(|other| *other == view) {
+            continue;
+        }
+        let joins = |group: &Vec<View>| {
+            let alike = |other: &View| other.text == view.text && other.pass != view.pass;
+            is_plain(&view) && group.iter().all(|other| is_plain(other) && alike(other))
+        };
+        match groups.iter_mut().find(|group| joins(group)) {
+            Some(group) => group.push(view),
+            None => groups.push(vec![view]),
+        }
+    }
+    // The group's first pass draws the masks: it is the lowest, whatever the order of the objectives.
+    groups.iter_mut().for_each(|group| group.sort_by_key(|view| view.pass));
+    groups
 }
 
 /// The batches of one optimizer step, on the device.
@@ -153,40 +171,46 @@ impl<'a> StepLearner<'a> {
     /// Runs every view of a batch. The noised models that were run come back too: their gradients
     /// belong to the model's.
     fn run(&self, model: &Model, batch: &DeviceBatch) -> (StepInput, Vec<Model>) {
-        let students: Vec<&View> =
-            self.passes.views.iter().filter(|view| view.role == Role::Student).collect();
-        let shares = students.iter().filter(|view| view.weight_noise.is_none()).count() > 1;
-        let has_noise = students.iter().any(|view| view.noise.is_some());
-        let embedded = (shares || has_noise).then(|| self.embed(model, batch));
+        let is_single = matches!(&self.passes.groups[..], [group] if matches!(group[..], [View { noise: None, .. }]));
+        // A single pass can read its tokens itself.
+        let embedded = (!is_single).then(|| self.embed(model, batch));
         let mut noised_models = Vec::new();
-        let outputs = self.passes.views.iter().map(|view| {
-            let at = batch.texts.iter().position(|text| text.text == view.text);
+        let mut outputs = Vec::new();
+        for group in &self.passes.groups {
+            let first = group[0];
+            let at = batch.texts.iter().position(|text| text.text == first.text);
             let at = at.expect("batches hold every text that a view names");
             let text = &batch.texts[at];
-            let output = if view.role == Role::Teacher {
-                self.teach(text)
-            } else if let Some(scale) = view.weight_noise {
+            let pass = self.passes.pass(batch.seed, &first);
+            let of_group = if first.role == Role::Teacher {
+                vec![self.teach(text)]
+            } else if let Some(scale) = first.weight_noise {
                 let seed = split_seed(batch.seed, draws::WEIGHT_NOISE);
-                let noised = with_random_signs(model.clone(), scale, seed);
-                let output = noised.forward(&text.input, &self.passes.pass(batch.seed, view));
-                noised_models.push(noised);
-                output
-            } else {
-                let mut input = match &embedded {
-                    Some(embedded) => text.input.with_embeddings(embedded[at].clone()),
-                    None => text.input.clone(),
+                noised_models.push(with_random_signs(model.clone(), scale, seed));
+                noised_models
+                    .last()
+                    .map(|noised| noised.forward(&text.input, &pass))
+                    .into_iter()
+                    .collect()
+            } else if let Some(embedded) = &embedded {
+                let noised = |view: &View| match view.noise {
+                    Some(noise) => {
+                        let seed = split_seed(batch.seed, draws::EMBEDDING_NOISE);
+                        add_noise(embedded[at].clone().detach(), noise, seed)
+                    }
+                    None => embedded[at].clone(),
                 };
-                if let (Some(noise), Tokens::Embeddings(embeddings)) = (view.noise, &input.tokens) {
-                    let seed = split_seed(batch.seed, draws::EMBEDDING_NOISE);
-                    let noised = add_noise(embeddings.clone().detach(), noise, seed);
-                    input = text.input.with_embeddings(noised);
-                }
-                model.forward(&input, &self.passes.pass(batch.seed, view))
+                let input = text.input.repeated(group.iter().map(noised).collect());
+                model.forward(&input, &pass).split(group.len())
+            } else {
+                vec![model.forward(&text.input, &pass)]
             };
-            let (targets, units) = (text.targets.clone(), text.units.clone());
-            (*view, ViewOutput { output, targets, units })
-        });
-        (StepInput::new(outputs.collect()), noised_models)
+            for (view, output) in group.iter().zip(of_group) {
+                let (targets, units) = (text.targets.clone(), text.units.clone());
+                outputs.push((*view, ViewOutput { output, targets, units }));
+            }
+        }
+        (StepInput::new(outputs), noised_models)
     }
 
     /// The embeddings of every text, from one look into the table.
