@@ -1,5 +1,6 @@
 //! One module a command, and what they share.
 
+pub(crate) mod align;
 pub(crate) mod devices;
 pub(crate) mod evaluate;
 pub(crate) mod finetune;

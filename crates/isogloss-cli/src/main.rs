@@ -58,6 +58,7 @@ fn run(args: Args) -> anyhow::Result<commands::End> {
         Command::Evaluate(args) => commands::evaluate::run(&args),
         Command::Predict(args) => commands::predict::run(&args),
         Command::Fisher(args) => commands::fisher::run(&args),
+        Command::Align(args) => commands::align::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Devices(args) => commands::devices::run(&args),
         Command::Report(args) => commands::report::run(&args),

@@ -158,6 +158,20 @@ mod tests {
     }
 
     #[test]
+    fn r_drops_sum_over_a_batch_grows_with_it() {
+        let rows = [0.1, 2.0, -1.0, 0.0, 0.3, 0.2, 1.0, 1.0, 0.0, 0.4, -0.4, 0.0];
+        let others: Vec<f32> = rows.iter().rev().copied().collect();
+        for n_rows in [2, 4] {
+            let (a, b) = (&rows[..3 * n_rows], &others[..3 * n_rows]);
+            let of = |reduction| value(Divergence::SymmetricKl, reduction, a, b, 3);
+            // α ½ (KL + KL) as a sum is the mean with B α / 2.
+            let published = 0.7 * 0.5 * of(Reduction::Sum);
+            let canonical = 0.7 * n_rows as f32 / 2.0 * of(Reduction::BatchMean);
+            assert!((published - canonical).abs() < 1e-5 * canonical, "{n_rows} rows");
+        }
+    }
+
+    #[test]
     fn no_rows_are_no_distance() {
         let none = || Tensor::<2>::zeros([0, 3], &Device::flex());
         for kind in KINDS {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use isogloss_model::{EncoderConfig, ModelInput};
 use isogloss_text::{
     Example, FeatureOptions, Features, Featurized, Format, LabelSet, Language, ReadOptions,
@@ -168,6 +168,12 @@ impl LabeledSet {
             .map_err(|source| Error::Input { path: self.path.clone(), source })?;
         Ok((batch, input))
     }
+}
+
+/// Labels on a device.
+pub(crate) fn integers(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
+    let shape = [values.len()];
+    Tensor::from_data(TensorData::new(values, shape), device)
 }
 
 fn featurize(

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Device;
 use isogloss_kernels::split_seed;
 use isogloss_methods::{
     Gradients, IGNORE_INDEX, block_of, cross_entropy, part_of, random_direction, sample_labels,
@@ -13,6 +13,7 @@ use isogloss_model::{Model, ModelInput, Pass};
 use isogloss_text::{Targets, sequential_by_length};
 use serde::{Deserialize, Serialize};
 
+use crate::data::integers;
 use crate::{Error, LabeledSet};
 
 /// Which labels the gradients of `-log p(label)` are taken at.
@@ -189,7 +190,8 @@ impl Batches {
                     };
                     let labels: Vec<i32> = drawn.into_iter().zip(targets).map(only).collect();
                     let n_rows = rows.count() as f64;
-                    let loss = cross_entropy(logits.clone(), integers(labels, &logits), 0.0);
+                    let loss =
+                        cross_entropy(logits.clone(), integers(labels, &logits.device()), 0.0);
                     // One row's trace is n ‖ḡ‖², and stands for n rows.
                     add(&Gradients::of(&loss, model), n_rows * n_rows);
                 }
@@ -242,7 +244,7 @@ impl Batches {
         for (input, targets) in &self.batches {
             let n_rows = targets.iter().filter(|target| is_counted(target)).count();
             let logits = model.forward(input, &Pass::evaluation()).logits;
-            let labels = integers(targets.clone(), &logits);
+            let labels = integers(targets.clone(), &logits.device());
             let share = n_rows as f64 / self.n_rows as f64;
             let loss = cross_entropy(logits, labels, 0.0) * share;
             total += f64::from(loss.clone().into_scalar::<f32>());
@@ -258,13 +260,8 @@ impl Batches {
 fn row_gradients(model: &Model, input: &ModelInput, row: usize, label: usize) -> (f64, Gradients) {
     // Burn gives a graph back once: the next label needs the forward pass again.
     let logits = model.forward(input, &Pass::evaluation()).logits.narrow(0, row, 1);
-    let label = integers(vec![label as i32], &logits);
+    let label = integers(vec![label as i32], &logits.device());
     let loss = cross_entropy(logits, label, 0.0);
     let probability = (-f64::from(loss.clone().into_scalar::<f32>())).exp();
     (probability, Gradients::of(&loss, model))
-}
-
-fn integers(values: Vec<i32>, beside: &Tensor<2>) -> Tensor<1, Int> {
-    let shape = [values.len()];
-    Tensor::from_data(TensorData::new(values, shape), &beside.device())
 }

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::batches::StepBatch;
 use crate::Error;
+use crate::data::integers;
 
 /// What is the same in every step of a run.
 pub(super) struct Passes {
@@ -74,6 +75,13 @@ impl Passes {
             }
         }
         Value::Object(by_name)
+    }
+
+    /// Whether the passes of a batch read embeddings that were looked up for all of them; a single one
+    /// reads its tokens itself.
+    fn shares_embeddings(&self) -> bool {
+        let views = || self.groups.iter().flatten();
+        views().count() > 1 || views().any(|view| view.noise.is_some())
     }
 
     fn pass(&self, batch_seed: u64, view: &View) -> Pass {
@@ -171,39 +179,33 @@ impl<'a> StepLearner<'a> {
     /// Runs every view of a batch. The noised models that were run come back too: their gradients
     /// belong to the model's.
     fn run(&self, model: &Model, batch: &DeviceBatch) -> (StepInput, Vec<Model>) {
-        let is_single = matches!(&self.passes.groups[..], [group] if matches!(group[..], [View { noise: None, .. }]));
-        // A single pass can read its tokens itself.
-        let embedded = (!is_single).then(|| self.embed(model, batch));
-        let mut noised_models = Vec::new();
-        let mut outputs = Vec::new();
+        let embedded = self.passes.shares_embeddings().then(|| self.embed(model, batch));
+        let (mut outputs, mut noised_models) = (Vec::new(), Vec::new());
         for group in &self.passes.groups {
             let first = group[0];
             let at = batch.texts.iter().position(|text| text.text == first.text);
             let at = at.expect("batches hold every text that a view names");
             let text = &batch.texts[at];
             let pass = self.passes.pass(batch.seed, &first);
-            let of_group = if first.role == Role::Teacher {
-                vec![self.teach(text)]
-            } else if let Some(scale) = first.weight_noise {
-                let seed = split_seed(batch.seed, draws::WEIGHT_NOISE);
-                noised_models.push(with_random_signs(model.clone(), scale, seed));
-                noised_models
-                    .last()
-                    .map(|noised| noised.forward(&text.input, &pass))
-                    .into_iter()
-                    .collect()
-            } else if let Some(embedded) = &embedded {
-                let noised = |view: &View| match view.noise {
-                    Some(noise) => {
-                        let seed = split_seed(batch.seed, draws::EMBEDDING_NOISE);
-                        add_noise(embedded[at].clone().detach(), noise, seed)
-                    }
-                    None => embedded[at].clone(),
-                };
-                let input = text.input.repeated(group.iter().map(noised).collect());
-                model.forward(&input, &pass).split(group.len())
-            } else {
-                vec![model.forward(&text.input, &pass)]
+            let of_group = match (first.role, first.weight_noise, &embedded) {
+                (Role::Teacher, ..) => vec![self.teach(text)],
+                (_, Some(scale), _) => {
+                    let seed = split_seed(batch.seed, draws::WEIGHT_NOISE);
+                    let noised = with_random_signs(model.clone(), scale, seed);
+                    let output = noised.forward(&text.input, &pass);
+                    noised_models.push(noised);
+                    vec![output]
+                }
+                (_, _, Some(embedded)) => {
+                    let seed = split_seed(batch.seed, draws::EMBEDDING_NOISE);
+                    let embeddings = group.iter().map(|view| match view.noise {
+                        Some(noise) => add_noise(embedded[at].clone().detach(), noise, seed),
+                        None => embedded[at].clone(),
+                    });
+                    let input = text.input.repeated(embeddings.collect());
+                    model.forward(&input, &pass).split(group.len())
+                }
+                (_, _, None) => vec![model.forward(&text.input, &pass)],
             };
             for (view, output) in group.iter().zip(of_group) {
                 let (targets, units) = (text.targets.clone(), text.units.clone());
@@ -299,11 +301,6 @@ impl Learner<Error> for StepLearner<'_> {
         self.sampled = Some(drawn);
         Ok(gradients)
     }
-}
-
-fn integers(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
-    let shape = [values.len()];
-    Tensor::from_data(TensorData::new(values, shape), device)
 }
 
 /// Adds noise to every element, each drawn from the seed and its place alone.
