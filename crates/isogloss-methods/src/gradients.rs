@@ -68,6 +68,19 @@ impl Gradients {
         self.squares().values().sum::<f64>().sqrt()
     }
 
+    /// The cosine between these gradients and others, of all parameters together; 0 if either is zero.
+    pub fn cosine(&self, other: &Self) -> f64 {
+        let shared = self.by_path.iter().filter_map(|(path, a)| Some((a, other.by_path.get(path)?)));
+        let products: Vec<_> = shared.map(|(a, b)| (a.clone() * b.clone()).sum()).collect();
+        if products.is_empty() {
+            return 0.0;
+        }
+        let products = Tensor::cat(products, 0).into_data().convert::<f64>().try_into_vec::<f64>();
+        let products = products.expect("the numbers were just converted to this type");
+        let norms = self.global_norm() * other.global_norm();
+        if norms > 0.0 { products.iter().sum::<f64>() / norms } else { 0.0 }
+    }
+
     /// The gradient at `path`.
     pub fn get(&self, path: &str) -> Option<&Tensor<1>> {
         self.by_path.get(path)

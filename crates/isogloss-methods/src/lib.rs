@@ -26,10 +26,10 @@ pub use gradients::Gradients;
 pub use guided_dropout::GuidedDropoutConfig;
 pub use learning_rate::{LearningRateConfig, LearningRateCurve};
 pub use objective::{
-    ConsistencyConfig, ConsistencyView, CrossEntropyConfig, FisherEstimator, FisherPenaltyConfig,
-    IGNORE_INDEX, ModelConsistencyConfig, NoisedDropout, Objective, ObjectiveConfig,
-    ObjectiveError, R3fConfig, R4fConfig, RDropConfig, StepInput, TeacherTargets, Units,
-    ViewOutput, cross_entropy, head_trace,
+    ChunkedContrast, ConsistencyConfig, ConsistencyView, CrossEntropyConfig, FisherEstimator,
+    FisherPenaltyConfig, IGNORE_INDEX, Memory, ModelConsistencyConfig, NoisedDropout, Objective,
+    ObjectiveConfig, ObjectiveError, PairInput, R3fConfig, R4fConfig, RDropConfig, Sentences,
+    StepInput, TeacherTargets, Units, ViewOutput, cross_entropy, head_trace,
 };
 pub use parameters::{random_direction, shifted, with_random_signs};
 pub use schedule::{FreezeConfig, Moment, Schedule, ScheduleConfig, apply_schedules};

@@ -4,11 +4,12 @@ mod consistency;
 mod cross_entropy;
 mod fisher_penalty;
 mod model_consistency;
+mod pairs;
 mod r3f;
 mod r_drop;
 
 use burn::tensor::{Int, Tensor, TensorData};
-use isogloss_model::ModelOutput;
+use isogloss_model::{ModelOutput, Pooling, Projection};
 use serde::{Deserialize, Serialize};
 
 pub use consistency::{ConsistencyConfig, ConsistencyView};
@@ -18,12 +19,32 @@ pub use model_consistency::{ModelConsistencyConfig, TeacherTargets};
 pub use r_drop::RDropConfig;
 pub use r3f::{NoisedDropout, R3fConfig, R4fConfig};
 
-use crate::View;
+use crate::alignment::{
+    AlignmentError, EmbeddingDistillationConfig, InfoNceConfig, RealignConfig, WordLinks,
+    XlcoConfig, hidden_state, sentence_vectors,
+};
+use crate::{Role, View};
 
 /// What the trainer hands to every objective of a step.
 #[derive(Clone, Debug, Default)]
 pub struct StepInput {
     views: Vec<(View, ViewOutput)>,
+    pairs: Option<PairInput>,
+}
+
+/// What the trainer knows of the step's pairs.
+#[derive(Clone, Debug, Default)]
+pub struct PairInput {
+    /// The passes over them.
+    pub sentences: Vec<(View, Sentences)>,
+    /// Their words, and which of them translate each other.
+    pub links: WordLinks,
+    /// What objectives train beside the model: whose it is, in which model, and the network.
+    pub projections: Vec<(&'static str, Role, Projection)>,
+    /// The keys of earlier pairs, `[queue, width]`, for an objective that asks for them.
+    pub negatives: Option<Tensor<2>>,
+    /// Masked tokens that language modeling is trained on beside them.
+    pub n_masked: usize,
 }
 
 /// What a model gave for one view, and what it should have given.
@@ -93,10 +114,62 @@ fn select(of: Tensor<2>, rows: Vec<i32>) -> Tensor<2> {
     of.select(0, rows)
 }
 
+/// What a model gave for one side of the step's pairs.
+#[derive(Clone, Debug)]
+pub struct Sentences {
+    /// See [`EncoderOutput::hidden_states`](isogloss_model::EncoderOutput::hidden_states).
+    pub hidden_states: Vec<Tensor<3>>,
+    /// `[batch, seq]`, 1 for a real token.
+    pub attention_mask: Tensor<2>,
+}
+
+impl Sentences {
+    /// The states after a layer, counted from the embeddings' output, 0; the last one's if `None`.
+    ///
+    /// # Errors
+    /// If the model is not that deep.
+    pub fn states(&self, layer: Option<usize>) -> Result<Tensor<3>, AlignmentError> {
+        hidden_state(&self.hidden_states, layer)
+    }
+
+    /// One vector a sentence, `[batch, hidden]`.
+    ///
+    /// # Errors
+    /// If the model is not that deep.
+    pub fn vectors(
+        &self,
+        layer: Option<usize>,
+        pooling: Pooling,
+    ) -> Result<Tensor<2>, AlignmentError> {
+        Ok(sentence_vectors(self.states(layer)?, self.attention_mask.clone(), pooling))
+    }
+}
+
 impl StepInput {
     /// A step whose passes are done.
     pub fn new(views: Vec<(View, ViewOutput)>) -> Self {
-        Self { views }
+        Self { views, ..Self::default() }
+    }
+
+    /// Adds the step's pairs.
+    #[must_use]
+    pub fn with_pairs(mut self, pairs: PairInput) -> Self {
+        self.pairs = Some(pairs);
+        self
+    }
+
+    /// What a view of the step's pairs gave.
+    ///
+    /// # Errors
+    /// If the step has no such view.
+    pub fn sentences(
+        &self,
+        view: View,
+        objective: &'static str,
+    ) -> Result<&Sentences, ObjectiveError> {
+        let sentences = self.pairs.iter().flat_map(|pairs| &pairs.sentences);
+        let found = sentences.into_iter().find(|(other, _)| *other == view);
+        found.map(|(_, output)| output).ok_or(ObjectiveError::MissingView { objective, view })
     }
 
     /// A step of one pass over the texts as they are.
@@ -127,6 +200,34 @@ pub trait Objective: Send {
         false
     }
 
+    /// Whether the words of the step's pairs must be linked.
+    fn needs_links(&self) -> bool {
+        false
+    }
+
+    /// The widths of the network that this objective trains beside a model of this width.
+    fn projection_widths(&self, _hidden_size: usize) -> Option<Vec<usize>> {
+        None
+    }
+
+    /// How it remembers earlier pairs, if it does.
+    fn memory(&self) -> Option<Memory> {
+        None
+    }
+
+    /// The keys of this step's pairs, to be remembered, `[pairs, width]`.
+    ///
+    /// # Errors
+    /// If the step lacks something that they are made of.
+    fn keys(&self, _input: &StepInput) -> Result<Option<Tensor<2>>, ObjectiveError> {
+        Ok(None)
+    }
+
+    /// The objective as a contrast of sentence vectors, if it wants them made a few pairs at a time.
+    fn in_chunks(&self) -> Option<&dyn ChunkedContrast> {
+        None
+    }
+
     /// Computes the loss of a step.
     ///
     /// # Shapes
@@ -135,6 +236,30 @@ pub trait Objective: Send {
     /// # Errors
     /// If the step lacks something that this objective needs.
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError>;
+}
+
+/// How an objective remembers earlier pairs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Memory {
+    /// Keys that are kept.
+    pub queue_size: usize,
+    /// The momentum of the slow model that makes them.
+    pub momentum: f64,
+}
+
+/// A loss of sentence vectors alone, over more pairs than are encoded at a time.
+pub trait ChunkedContrast {
+    /// Pairs that are encoded at a time.
+    fn chunk_size(&self) -> usize;
+
+    /// One vector a sentence, `[pairs, width]`.
+    ///
+    /// # Errors
+    /// If the model lacks the layer.
+    fn vectors(&self, sentences: &Sentences) -> Result<Tensor<2>, ObjectiveError>;
+
+    /// The loss of the vectors of both sides.
+    fn loss(&self, sides: [Tensor<2>; 2]) -> Tensor<1>;
 }
 
 /// Why an objective has no loss.
@@ -154,6 +279,20 @@ pub enum ObjectiveError {
         objective: &'static str,
         /// The pass.
         view: View,
+    },
+    /// Nothing is remembered of earlier pairs.
+    #[error("objective {objective}: the step has no keys of earlier pairs")]
+    MissingNegatives {
+        /// Its name.
+        objective: &'static str,
+    },
+    /// The pairs of the step give no loss.
+    #[error("objective {objective}: {source}")]
+    Alignment {
+        /// Its name.
+        objective: &'static str,
+        /// Why not.
+        source: AlignmentError,
     },
 }
 
@@ -175,6 +314,14 @@ pub enum ObjectiveConfig {
     ModelConsistency(ModelConsistencyConfig),
     /// See [`FisherPenaltyConfig`].
     FisherPenalty(FisherPenaltyConfig),
+    /// See [`InfoNceConfig`].
+    InfoNce(InfoNceConfig),
+    /// See [`XlcoConfig`].
+    Xlco(XlcoConfig),
+    /// See [`EmbeddingDistillationConfig`].
+    EmbeddingDistillation(EmbeddingDistillationConfig),
+    /// See [`RealignConfig`].
+    Realign(RealignConfig),
 }
 
 impl ObjectiveConfig {
@@ -188,6 +335,10 @@ impl ObjectiveConfig {
             Self::RDrop(config) => Box::new(config),
             Self::ModelConsistency(config) => Box::new(config),
             Self::FisherPenalty(config) => Box::new(config),
+            Self::InfoNce(config) => Box::new(config),
+            Self::Xlco(config) => Box::new(config),
+            Self::EmbeddingDistillation(config) => Box::new(config),
+            Self::Realign(config) => Box::new(config),
         }
     }
 
@@ -201,6 +352,10 @@ impl ObjectiveConfig {
             Self::RDrop(config) => config.faults(),
             Self::ModelConsistency(_) => Vec::new(),
             Self::FisherPenalty(config) => config.faults(),
+            Self::InfoNce(config) => config.faults(),
+            Self::Xlco(config) => config.faults(),
+            Self::EmbeddingDistillation(config) => config.faults(),
+            Self::Realign(config) => config.faults(),
         }
     }
 }

@@ -17,6 +17,25 @@ pub enum TextView {
     CodeSwitched,
     /// A translation of the whole text.
     Translated,
+    /// The first sentence of each of the step's pairs.
+    PairLeft,
+    /// The second sentence of each of the step's pairs, in the other language.
+    PairRight,
+    /// The left side of pairs as they are contrasted: masked, or two put together.
+    ContrastLeft,
+    /// The right side of the same.
+    ContrastRight,
+}
+
+impl TextView {
+    /// Whether it is of the step's pairs of sentences, which have no labels, rather than of the
+    /// task's examples.
+    pub fn is_of_pairs(self) -> bool {
+        match self {
+            Self::PairLeft | Self::PairRight | Self::ContrastLeft | Self::ContrastRight => true,
+            Self::Original | Self::SubwordSampled | Self::CodeSwitched | Self::Translated => false,
+        }
+    }
 }
 
 /// The shape of a noise.
@@ -75,6 +94,10 @@ pub enum Role {
     Student,
     /// A finished one, without dropout; no gradient reaches it.
     Teacher,
+    /// The one that training began with, without dropout; no gradient reaches it.
+    Initial,
+    /// A slow average of the one that is trained, without dropout; no gradient reaches it.
+    Momentum,
 }
 
 /// One pass through a model over a batch. Objectives that name equal views share the pass.
@@ -119,6 +142,11 @@ impl View {
 
     /// The teacher's reading of a text.
     pub fn teacher(text: TextView) -> Self {
-        Self { text, role: Role::Teacher, ..Self::ORIGINAL }
+        Self::by(Role::Teacher, text)
+    }
+
+    /// The first pass of a model over a text.
+    pub fn by(role: Role, text: TextView) -> Self {
+        Self { text, role, ..Self::ORIGINAL }
     }
 }

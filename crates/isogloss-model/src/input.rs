@@ -1,5 +1,7 @@
 //! A batch on the device.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::{EncoderConfig, InputError, PositionRule};
@@ -62,6 +64,21 @@ impl ModelInput {
             position_ids: self.position_ids.clone().repeat_dim(0, n),
             token_type_ids: self.token_type_ids.clone().repeat_dim(0, n),
             attention_mask: self.attention_mask.clone().repeat_dim(0, n),
+        }
+    }
+
+    /// Some rows of the batch.
+    #[must_use]
+    pub fn rows(&self, rows: Range<usize>) -> Self {
+        let (start, n) = (rows.start, rows.len());
+        Self {
+            tokens: match &self.tokens {
+                Tokens::Ids(ids) => Tokens::Ids(ids.clone().narrow(0, start, n)),
+                Tokens::Embeddings(of) => Tokens::Embeddings(of.clone().narrow(0, start, n)),
+            },
+            position_ids: self.position_ids.clone().narrow(0, start, n),
+            token_type_ids: self.token_type_ids.clone().narrow(0, start, n),
+            attention_mask: self.attention_mask.clone().narrow(0, start, n),
         }
     }
 

@@ -261,30 +261,33 @@ impl Reader<'_> {
     fn languages(&self, source: &Language) -> Result<Vec<Language>, Error> {
         let mut others = match &self.recipe.data.languages {
             Languages::These(languages) => languages.iter().cloned().collect(),
-            Languages::All => self.present_languages()?,
+            Languages::All => {
+                let data = &self.recipe.data;
+                present_languages(&data.path.replace("{split}", &data.splits.test))?
+            }
         };
         others.remove(source);
         Ok(std::iter::once(source.clone()).chain(others).collect())
     }
 
-    /// Every language that the path matches a file of.
-    fn present_languages(&self) -> Result<BTreeSet<Language>, Error> {
-        let pattern = self.recipe.data.path.replace("{split}", &self.recipe.data.splits.test);
-        let (before, after) = pattern.split_once("{language}").unwrap_or((&pattern, ""));
-        let (folder, start) = before.rsplit_once('/').unwrap_or((".", before));
-        // What follows the tag inside the name of the file or folder that carries it.
-        let end = after.split('/').next().unwrap_or_default();
-        let folder = if folder.is_empty() { Path::new("/") } else { Path::new(folder) };
-        let mut languages = BTreeSet::new();
-        for entry in std::fs::read_dir(folder).map_err(io(folder))? {
-            let name = entry.map_err(io(folder))?.file_name();
-            let tag = name.to_str().and_then(|name| name.strip_prefix(start)?.strip_suffix(end));
-            if let Some(Ok(language)) = tag.map(str::parse::<Language>)
-                && self.path(&language, &self.recipe.data.splits.test).is_file()
-            {
-                languages.insert(language);
-            }
+}
+
+/// Every language that a path with `{language}` in it has a file of.
+pub(crate) fn present_languages(pattern: &str) -> Result<BTreeSet<Language>, Error> {
+    let (before, after) = pattern.split_once("{language}").unwrap_or((pattern, ""));
+    let (folder, start) = before.rsplit_once('/').unwrap_or((".", before));
+    // What follows the tag inside the name of the file or folder that carries it.
+    let end = after.split('/').next().unwrap_or_default();
+    let folder = if folder.is_empty() { Path::new("/") } else { Path::new(folder) };
+    let mut languages = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).map_err(io(folder))? {
+        let name = entry.map_err(io(folder))?.file_name();
+        let tag = name.to_str().and_then(|name| name.strip_prefix(start)?.strip_suffix(end));
+        if let Some(Ok(language)) = tag.map(str::parse::<Language>)
+            && Path::new(&pattern.replace("{language}", language.as_str())).is_file()
+        {
+            languages.insert(language);
         }
-        Ok(languages)
     }
+    Ok(languages)
 }

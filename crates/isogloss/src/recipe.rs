@@ -17,7 +17,7 @@ use isogloss_text::{BatchOrder, Columns, Format, Language, TagUnits, Unseen, Vie
 use serde::{Deserialize, Serialize};
 
 use crate::error::io;
-use crate::{FisherEstimator, MeasureOptions, RecipeError};
+use crate::{FisherEstimator, MeasureOptions, PairsRecipe, RecipeError};
 
 /// What a recipe file says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,13 @@ pub struct Recipe {
     pub data: DataRecipe,
     /// The losses, added up with their weights.
     pub objective: Vec<ObjectiveRecipe>,
+    /// Sentences and their translations, for objectives that align them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<PairsRecipe>,
+    /// A recipe to carry out first, with the same model and seed; this one goes on from its result.
+    /// The path is relative to this recipe's folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
     /// How texts are seen another way, for objectives that compare views.
     pub views: ViewsConfig,
     /// The finished model that objectives learn from.
@@ -63,6 +70,8 @@ impl Default for Recipe {
             task: Task::default(),
             data: DataRecipe::default(),
             objective: vec![ObjectiveRecipe { weight: 1.0, method: cross_entropy }],
+            pairs: None,
+            before: None,
             views: ViewsConfig::default(),
             teacher: None,
             update: UpdateConfig::default(),
@@ -105,6 +114,13 @@ pub enum Task {
         #[serde(default = "subword")]
         units: TagUnits,
     },
+    /// Sentences find their translations: no labels and no head, and the held-out pairs for tests.
+    Retrieval {
+        /// The layer whose states are compared, counted from the embeddings' output, 0; the last by
+        /// default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        layer: Option<usize>,
+    },
 }
 
 fn subword() -> TagUnits {
@@ -118,18 +134,19 @@ impl Default for Task {
 }
 
 impl Task {
-    /// `classification` or `tagging`.
+    /// `classification`, `tagging` or `retrieval`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Classification {} => "classification",
             Self::Tagging { .. } => "tagging",
+            Self::Retrieval { .. } => "retrieval",
         }
     }
 
     /// The score that models are chosen by.
     pub fn metric(&self) -> &'static str {
         match self {
-            Self::Classification {} => "accuracy",
+            Self::Classification {} | Self::Retrieval { .. } => "accuracy",
             Self::Tagging { .. } => "span_f1",
         }
     }

@@ -1,8 +1,13 @@
 //! The training loop.
 
 mod batches;
+mod contrast;
+mod folders;
 mod guide;
 mod learner;
+mod memory;
+pub(crate) mod pairs;
+mod score;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,27 +15,28 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use isogloss_kernels::split_seed;
-use isogloss_methods::{AdamW, LearningRateConfig, Moment, Schedule, Update, apply_schedules};
-use isogloss_model::{HeadChoice, HeadSpec, LoadedModel, Model, load, named_parameters, save};
+use isogloss_methods::{
+    AdamW, LearningRateConfig, Moment, Role, Schedule, TextView, Update, apply_schedules,
+};
+use isogloss_model::{HeadChoice, HeadSpec, LoadedModel, Model, load, named_parameters};
 use isogloss_text::Tokenizer;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use self::batches::{StepBatch, TrainingData};
+use self::folders::{load_teacher, read_config};
 use self::learner::{Passes, StepLearner};
-
-use crate::checkpoint::{self, Best, Progress};
+use self::pairs::PairStream;
+use crate::checkpoint::{self, Checkpoint, Progress};
 use crate::data::check_vocabulary;
 use crate::device::{DeviceInfo, check_buffer};
 use crate::environment::Environment;
-use crate::error::io;
 use crate::fisher::Measures;
-use crate::run_folder::{MetricsLog, recover_folder, remove_folder, replace_folder};
-use crate::{
-    Corpus, Error, Evaluator, Plan, Results, RunFolder, RunStatus, Scores, Selection, Task,
-};
+use crate::pairs::PairSet;
+use crate::run_folder::{MetricsLog, recover_folder, remove_folder};
+use crate::{Corpus, Error, Plan, Results, RunFolder, RunStatus, Scores, Task};
 
 /// What a run needs besides its plan.
+#[derive(Clone)]
 pub struct RunOptions<'a> {
     /// The folder of the model to start from.
     pub model_folder: PathBuf,
@@ -50,8 +56,15 @@ pub struct RunOptions<'a> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// The recipe's `before` begins or, if it is done, is passed over; what follows is the recipe.
+    Before {
+        /// The name of that recipe.
+        recipe: &'a str,
+    },
     /// The data has been read.
     Data(&'a Corpus),
+    /// The pairs have been read.
+    Pairs(&'a [PairSet]),
     /// The model has been built; these parameters are new.
     Model {
         /// Their number in all.
@@ -142,25 +155,51 @@ pub fn finetune(
     }
     run.prepare(&plan.to_toml(), options.fresh)?;
     recover_folder(&run.best())?;
+    if let Some(before) = plan.before() {
+        watch(Event::Before { recipe: before.name() });
+        let folder = RunFolder::new(run.path().join("before"));
+        if let Outcome::Stopped { step } = finetune(before, &folder, options, watch)? {
+            return Ok(Outcome::Stopped { step });
+        }
+        watch(Event::Before { recipe: plan.name() });
+        let options = RunOptions { model_folder: folder.best(), ..options.clone() };
+        return carry_out(plan, run, &options, watch);
+    }
+    carry_out(plan, run, options, watch)
+}
+
+/// Trains as a plan says, from the model of the options.
+fn carry_out(
+    plan: &Plan,
+    run: &RunFolder,
+    options: &RunOptions<'_>,
+    watch: &mut dyn FnMut(Event<'_>),
+) -> Result<Outcome, Error> {
     let objectives = plan.recipe().objective.iter();
     let objectives = objectives.map(|o| (o.weight, o.method.init())).collect();
     let seed = split_seed(plan.recipe().seed, streams::DROPOUT);
     let passes = Passes::new(objectives, options.device.clone(), seed);
-    let data = read_data(plan, options, &passes)?;
-    watch(Event::Data(&data.corpus));
-    let mut trainer = Trainer::new(plan, run, options, &data, passes, watch)?;
+    let (data, pairs) = read_data(plan, options, &passes)?;
+    if let Some(data) = &data {
+        watch(Event::Data(&data.corpus));
+    }
+    if let Some(pairs) = &pairs {
+        watch(Event::Pairs(&pairs.sets));
+    }
+    let mut trainer = Trainer::new(plan, run, options, data.as_ref(), pairs, passes, watch)?;
     if !trainer.train(watch)? {
         return Ok(Outcome::Stopped { step: trainer.progress.step });
     }
     trainer.finish(watch).map(|results| Outcome::Finished(Box::new(results)))
 }
 
-/// Reads the training data, after what can be told sooner has been checked.
+/// Reads the examples of a task with labels and the pairs, after what can be told sooner has been
+/// checked.
 fn read_data(
     plan: &Plan,
     options: &RunOptions<'_>,
     passes: &Passes,
-) -> Result<TrainingData, Error> {
+) -> Result<(Option<TrainingData>, Option<PairStream>), Error> {
     let tokenizer_path = options.model_folder.join("tokenizer.json");
     let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
     let (config, n_positions) = read_config(&options.model_folder)?;
@@ -169,16 +208,31 @@ fn read_data(
     let table = format!("embedding table of {n_rows} × {width}");
     let n_bytes = (n_rows as u64).saturating_mul(width as u64 * size_of::<f32>() as u64);
     check_buffer(&options.device_info, &table, n_bytes)?;
-    let max_length = plan.recipe().model.max_length.min(n_positions);
-    TrainingData::read(plan, &tokenizer, &passes.objectives, max_length, config.pad_token_id)
+    let recipe = plan.recipe();
+    let max_length = recipe.model.max_length.min(n_positions);
+    let (objectives, pad) = (&passes.objectives, config.pad_token_id);
+    let data = match recipe.task {
+        Task::Retrieval { .. } => None,
+        Task::Classification {} | Task::Tagging { .. } => {
+            Some(TrainingData::read(plan, &tokenizer, objectives, max_length, pad)?)
+        }
+    };
+    let linked = objectives.iter().any(|(_, objective)| objective.needs_links());
+    let pairs = recipe.pairs.as_ref().map(|pairs| {
+        let sets = PairSet::read_all(pairs, linked)?;
+        Ok::<_, Error>(PairStream::new(sets, pairs, &tokenizer, n_positions, pad, recipe.seed))
+    });
+    Ok((data, pairs.transpose()?))
 }
 
 struct Trainer<'a> {
     plan: &'a Plan,
     run: &'a RunFolder,
     options: &'a RunOptions<'a>,
-    data: &'a TrainingData,
-    head: HeadSpec,
+    /// None for a task without labels.
+    data: Option<&'a TrainingData>,
+    pairs: Option<PairStream>,
+    head: Option<HeadSpec>,
     config_json: Value,
     /// Taken out only while the optimizer changes it.
     model: Option<Model>,
@@ -201,6 +255,9 @@ mod streams {
     pub(super) const VIEWS: u64 = 3;
     pub(super) const GUIDE: u64 = 4;
     pub(super) const MEASURE: u64 = 5;
+    pub(super) const PAIRS: u64 = 6;
+    pub(super) const LANGUAGES: u64 = 7;
+    pub(super) const PROJECTIONS: u64 = 8;
 }
 
 impl<'a> Trainer<'a> {
@@ -208,30 +265,42 @@ impl<'a> Trainer<'a> {
         plan: &'a Plan,
         run: &'a RunFolder,
         options: &'a RunOptions<'a>,
-        data: &'a TrainingData,
+        data: Option<&'a TrainingData>,
+        mut pairs: Option<PairStream>,
         mut passes: Passes,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<Self, Error> {
         let recipe = plan.recipe();
-        let labels = data.corpus.labels.names().to_vec();
+        let labels = data.map(|data| data.corpus.labels.names().to_vec()).unwrap_or_default();
         let head = match recipe.task {
-            Task::Classification {} => HeadSpec::sequence(labels, recipe.model.pooling),
-            Task::Tagging { .. } => HeadSpec::tokens(labels),
+            Task::Classification {} => Some(HeadSpec::sequence(labels, recipe.model.pooling)),
+            Task::Tagging { .. } => Some(HeadSpec::tokens(labels)),
+            Task::Retrieval { .. } => None,
         };
         if let Some(folder) = &options.teacher_folder {
-            passes.teacher = Some(load_teacher(folder, &head, &options.device)?);
+            let head = head.as_ref().filter(|_| passes.needs_labels_of_teacher());
+            passes.teacher = Some(load_teacher(folder, head, &options.device)?);
         }
 
         let device = options.device.clone().autodiff();
         let adamw = recipe.optimizer.adamw.clone();
         let newest = run.newest_checkpoint()?.map(|(_, folder)| folder);
-        let (loaded, optimizer, progress) = match &newest {
-            Some(folder) => checkpoint::read(folder, &head, adamw, &device)?,
+        let Checkpoint { loaded, optimizer, progress } = match &newest {
+            Some(folder) => checkpoint::read(folder, head.as_ref(), adamw, &device)?,
             None => {
                 let seed = split_seed(recipe.seed, streams::HEAD);
-                let choice = HeadChoice::New { spec: head.clone(), seed };
-                let loaded = load(&options.model_folder, &choice, &device)?;
-                (loaded, AdamW::new(adamw), Progress::default())
+                let choice = match &head {
+                    Some(spec) => HeadChoice::New { spec: spec.clone(), seed },
+                    None => HeadChoice::Without,
+                };
+                let mut loaded = load(&options.model_folder, &choice, &device)?;
+                let hidden_size = loaded.model.encoder.config().hidden_size;
+                let widths = passes.projections(hidden_size).into_iter().map(|(_, widths)| widths);
+                let seed = split_seed(recipe.seed, streams::PROJECTIONS);
+                let widths: Vec<_> = widths.collect();
+                loaded.model = loaded.model.with_projections(&widths, seed, &device);
+                let (optimizer, progress) = (AdamW::new(adamw), Progress::default());
+                Checkpoint { loaded, optimizer, progress }
             }
         };
         let LoadedModel { model, config_json, report, .. } = loaded;
@@ -239,8 +308,12 @@ impl<'a> Trainer<'a> {
             named_parameters(&model).iter().map(|p| p.shape.iter().product::<usize>()).sum();
         watch(Event::Model { n_parameters, fresh: &report.fresh });
 
-        let n_batches =
-            data.corpus.train.features.len().div_ceil(recipe.training.batch_size) as u64;
+        let n_batches = match (data, &pairs) {
+            (Some(data), _) => {
+                data.corpus.train.features.len().div_ceil(recipe.training.batch_size) as u64
+            }
+            (None, pairs) => pairs.as_ref().map_or(0, PairStream::batches_per_epoch),
+        };
         let steps_per_epoch = n_batches.div_ceil(recipe.training.accumulate);
         let all_steps = steps_per_epoch.saturating_mul(recipe.training.epochs);
         let total_steps = recipe.training.max_steps.map_or(all_steps, |max| max.min(all_steps));
@@ -248,7 +321,20 @@ impl<'a> Trainer<'a> {
         if let Some(folder) = &newest {
             progress.check(folder, total_steps)?;
         }
-        if let Some(config) = &recipe.guided_dropout {
+        if let (Some(pairs), Some(state)) = (&mut pairs, progress.pairs.clone())
+            && !pairs.restore(state)
+        {
+            let path = newest.clone().unwrap_or_default().join("state.json");
+            let problem = "the languages of the pairs have changed since; use another --out, or \
+                           --fresh to begin again";
+            return Err(Error::Damaged { path, problem: problem.into() });
+        }
+        if passes.needs(Role::Initial) {
+            let initial = load(&options.model_folder, &HeadChoice::Without, &options.device)?;
+            passes.initial = Some(initial.model);
+        }
+        memory::begin(&mut passes, &model, pairs.as_mut(), newest.as_deref())?;
+        if let (Some(config), Some(data)) = (&recipe.guided_dropout, data) {
             let is_new = newest.is_none();
             let guide = guide::unit_dropout(config, plan, run, data, &model, is_new, &passes)?;
             passes.unit_dropout = Some(guide);
@@ -258,16 +344,20 @@ impl<'a> Trainer<'a> {
             Environment::new(&options.device_info, recipe.seed, &recipe.model.source, n_parameters);
         run.write_json("environment.json", &environment)?;
         let log = MetricsLog::open(run.metrics(), progress.log_len)?;
-        let rule = format!(
-            "highest {} on the dev set of {}, the earliest of equals",
-            recipe.task.metric(),
-            plan.source()
-        );
+        let rule = match recipe.task {
+            Task::Retrieval { .. } => "the last step".to_owned(),
+            Task::Classification {} | Task::Tagging { .. } => format!(
+                "highest {} on the dev set of {}, the earliest of equals",
+                recipe.task.metric(),
+                plan.source()
+            ),
+        };
         Ok(Self {
             plan,
             run,
             options,
             data,
+            pairs,
             head,
             config_json,
             model: Some(model),
@@ -301,6 +391,7 @@ impl<'a> Trainer<'a> {
     /// Trains to the last step; `false` if it was stopped before.
     fn train(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<bool, Error> {
         let (plan, data) = (self.plan, self.data);
+        let accumulate = plan.recipe().training.accumulate;
         let training = &plan.recipe().training;
         let total_steps = self.learning_rate.total_steps;
         watch(Event::Begin { step: self.progress.step, total_steps, rule: &self.rule });
@@ -308,10 +399,15 @@ impl<'a> Trainer<'a> {
             self.measure(watch)?;
         }
         std::thread::scope(|scope| {
-            let batches = data.stream(scope, plan, self.progress.step, self.steps_per_epoch);
+            let (step, per_epoch) = (self.progress.step, self.steps_per_epoch);
+            let batches = data.map(|data| data.stream(scope, plan, step, per_epoch));
             while self.progress.step < total_steps {
-                let group = batches.recv().expect("batches are made until nobody takes them");
-                self.optimize(group?, watch)?;
+                let first = self.progress.step * accumulate;
+                let group = match &batches {
+                    Some(ready) => ready.recv().expect("batches are made until nobody takes them")?,
+                    None => (first..first + accumulate).map(StepBatch::empty).collect(),
+                };
+                self.optimize(group, watch)?;
                 let step = self.progress.step;
                 let ends_epoch = step.is_multiple_of(self.steps_per_epoch) || step == total_steps;
                 let stopped = self.options.stop.load(Ordering::Relaxed);
@@ -335,7 +431,7 @@ impl<'a> Trainer<'a> {
     /// Takes one optimizer step over a group of batches.
     fn optimize(
         &mut self,
-        group: Vec<StepBatch>,
+        mut group: Vec<StepBatch>,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
         let began = Instant::now();
@@ -344,9 +440,13 @@ impl<'a> Trainer<'a> {
         let model = self.model.take().expect("it is put back at the end of each step");
         let model = apply_schedules(model, &self.schedules, Moment { step, total_steps });
 
+        let languages = self.add_pairs(&mut group)?;
         let n_tokens: usize = group.iter().map(StepBatch::n_tokens).sum();
-        let path = &self.data.corpus.train.path;
-        let mut learner = StepLearner::new(&self.passes, &model, group, path)?;
+        let logs = self.logs_at(step + 1);
+        let mut learner = StepLearner::new(&self.passes, &model, group, self.data_path())?;
+        if logs {
+            learner = learner.comparing();
+        }
         let gradients = self.update.gradients(&model, step, &mut learner)?;
         let losses = learner.losses.take().expect("every update asks for the loss's gradient");
         for (loss, name) in losses.iter().zip(self.passes.names()) {
@@ -354,6 +454,7 @@ impl<'a> Trainer<'a> {
                 return Err(self.not_finite("loss", *loss, name.to_owned()));
             }
         }
+        let (keys, cosine) = (std::mem::take(&mut learner.keys), learner.cosine);
         drop(learner);
         let learning_rate = self.learning_rate.at(step);
         let (model, grad_norm) = self.optimizer.step(model, gradients, learning_rate);
@@ -361,7 +462,12 @@ impl<'a> Trainer<'a> {
             let names = self.passes.names().join(" + ");
             return Err(self.not_finite("gradient norm", grad_norm, names));
         }
+        memory::follow(&mut self.passes, &model, keys);
         self.model = Some(model);
+        if let Some(pairs) = &mut self.pairs {
+            let loss = self.passes.total_of_pairs(&losses);
+            languages.into_iter().for_each(|language| pairs.record(language, loss));
+        }
         self.progress.step += 1;
         self.progress.add_losses(&losses);
 
@@ -369,7 +475,7 @@ impl<'a> Trainer<'a> {
         let tokens_per_sec = n_tokens as f64 / began.elapsed().as_secs_f64();
         let step = self.progress.step;
         watch(Event::Step { step, total_steps, loss, tokens_per_sec });
-        if step.is_multiple_of(self.plan.recipe().training.log_every) || step == total_steps {
+        if logs {
             let losses = self.progress.take_mean_losses();
             let mut line = json!({
                 "kind": "train", "step": step, "epoch": self.epoch(),
@@ -379,9 +485,38 @@ impl<'a> Trainer<'a> {
             if losses.len() > 1 {
                 line["losses"] = self.passes.by_name(&losses);
             }
+            if let Some(cosine) = cosine {
+                line["gradient_cosine"] = json!(cosine);
+            }
             self.log.write(&line)?;
         }
         Ok(())
+    }
+
+    fn logs_at(&self, step: u64) -> bool {
+        let every = self.plan.recipe().training.log_every;
+        step.is_multiple_of(every) || step == self.learning_rate.total_steps
+    }
+
+    /// Draws the pairs of each batch, if any objective reads pairs; returns their languages.
+    fn add_pairs(&mut self, group: &mut [StepBatch]) -> Result<Vec<usize>, Error> {
+        let texts = self.passes.texts();
+        let mut languages = Vec::new();
+        if let (Some(pairs), true) = (&mut self.pairs, texts.iter().any(|text| text.is_of_pairs())) {
+            for batch in group {
+                let drawn = pairs.draw(batch.number, &texts)?;
+                languages.push(drawn.language);
+                batch.add(drawn);
+            }
+        }
+        Ok(languages)
+    }
+
+    /// The file that stands for the training data in messages.
+    fn data_path(&self) -> &Path {
+        let pairs = || self.pairs.as_ref().and_then(|pairs| Some(&pairs.sets.first()?.path));
+        let path = self.data.map(|data| &data.corpus.train.path).or_else(pairs);
+        path.map_or(Path::new(""), PathBuf::as_path)
     }
 
     fn not_finite(&self, quantity: &'static str, value: f64, objective: String) -> Error {
@@ -392,156 +527,7 @@ impl<'a> Trainer<'a> {
         Error::NotFinite { step: self.progress.step + 1, quantity, value, objective, hint }
     }
 
-    fn measures_at(&self, step: u64) -> bool {
-        let is_last = step == self.learning_rate.total_steps;
-        let measure = self.plan.recipe().measure.as_ref();
-        measure.is_some_and(|measure| is_last || step.is_multiple_of(measure.every))
-    }
-
-    /// Logs the Fisher information and the sharpness on the dev set, if the recipe asks for them.
-    fn measure(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
-        let Some(measure) = &self.plan.recipe().measure else { return Ok(()) };
-        let step = self.progress.step;
-        let options = measure.options(split_seed(self.plan.recipe().seed, streams::MEASURE));
-        let model = self.finished_model();
-        let measures =
-            Measures::take(&model, &self.data.corpus.dev, &self.options.device, &options)?;
-        watch(Event::Measures { step, measures: &measures });
-        let mut line = json!({ "kind": "measure", "step": step, "epoch": self.epoch() });
-        extend(&mut line, &measures);
-        self.log.write(&line)
-    }
-
     fn epoch(&self) -> f64 {
         self.progress.step as f64 / self.steps_per_epoch as f64
     }
-
-    /// Scores the dev set and keeps the model if it is the best so far.
-    fn select(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
-        let model = self.finished_model();
-        let (result, _) = self.evaluator(&model).score(&self.data.corpus.dev)?;
-        let (step, score) = (self.progress.step, result.scores.main());
-        let is_best = self.progress.best.is_none_or(|best| score > best.score);
-        watch(Event::Dev { step, scores: &result.scores, is_best });
-        let mut line = json!({
-            "kind": "dev", "step": step, "epoch": self.epoch(), "language": self.plan.source(),
-        });
-        extend(&mut line, &result.scores);
-        self.log.write(&line)?;
-        if is_best {
-            self.progress.best = Some(Best { step, score });
-            replace_folder(&self.run.best(), |folder| {
-                save(folder, &model, Some(&self.head), &self.config_json)?;
-                copy_tokenizer(&self.options.model_folder, folder)
-            })?;
-        }
-        Ok(())
-    }
-
-    fn write_checkpoint(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
-        self.progress.log_len = self.log.sync()?;
-        checkpoint::write(
-            self.run,
-            &self.progress,
-            self.model(),
-            &self.head,
-            &self.config_json,
-            &self.optimizer,
-        )?;
-        watch(Event::Checkpoint { step: self.progress.step });
-        Ok(())
-    }
-
-    /// Scores the chosen model in every language and writes the results.
-    fn finish(mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<Results, Error> {
-        let best = self.progress.best.expect("the last step was followed by a selection");
-        // Training's tensors make room before the chosen model comes in.
-        self.model = None;
-        self.optimizer = AdamW::new(self.plan.recipe().optimizer.adamw.clone());
-        let chosen = load(&self.run.best(), &HeadChoice::Saved, &self.options.device)?.model;
-        let selection = Selection { rule: self.rule.clone(), step: best.step, score: best.score };
-        let labels = &self.data.corpus.labels;
-        let results = self.evaluator(&chosen).score_all(
-            &self.data.corpus.tests,
-            self.plan.source(),
-            selection,
-            &mut |set, result, predicted| {
-                watch(Event::Language { language: set.language.as_str(), scores: &result.scores });
-                let names = |ids: &Vec<usize>| -> Vec<String> {
-                    let name = |id: &usize| labels.name(*id as u32).unwrap_or_default();
-                    ids.iter().map(|id| name(id).to_owned()).collect()
-                };
-                self.run.write_predictions(set.language.as_str(), predicted.iter().map(names))
-            },
-        )?;
-        self.run.write_json("results.json", &results)?;
-        remove_folder(&self.run.checkpoints())?;
-        Ok(results)
-    }
-
-    fn evaluator<'b>(&'b self, model: &'b Model) -> Evaluator<'b> {
-        Evaluator {
-            model,
-            task: &self.plan.recipe().task,
-            labels: &self.data.corpus.labels,
-            batch_size: self.plan.recipe().training.evaluation_batch_size,
-            device: &self.options.device,
-        }
-    }
-}
-
-/// Adds the fields of `more` to a JSON object.
-fn extend(line: &mut Value, more: &impl Serialize) {
-    let more = serde_json::to_value(more).expect("these types are printable");
-    if let (Some(line), Value::Object(more)) = (line.as_object_mut(), more) {
-        line.extend(more);
-    }
-}
-
-/// A finished model with the labels of this run.
-fn load_teacher(folder: &Path, head: &HeadSpec, device: &Device) -> Result<Model, Error> {
-    let loaded = load(folder, &HeadChoice::Saved, device)?;
-    let labels = loaded.head.as_ref().map(HeadSpec::labels).unwrap_or_default();
-    if labels == head.labels() {
-        return Ok(loaded.model);
-    }
-    let problem = match labels.iter().find(|label| !head.labels().contains(label)) {
-        _ if labels.is_empty() => {
-            "the teacher has no head; name a finished run's `best`".to_owned()
-        }
-        Some(label) => format!("the teacher's label {label:?} is not in the training data"),
-        None => format!(
-            "the teacher has {} labels, the training data {}; their order must be the same too",
-            labels.len(),
-            head.labels().len()
-        ),
-    };
-    Err(Error::Damaged { path: folder.join("config.json"), problem })
-}
-
-/// The encoder's sizes, and how many tokens it can take.
-fn read_config(folder: &Path) -> Result<(isogloss_model::EncoderConfig, usize), Error> {
-    let path = folder.join("config.json");
-    let bytes = std::fs::read(&path).map_err(io(&path))?;
-    let damaged = |problem: String| Error::Damaged { path: path.clone(), problem };
-    let json = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-    let config = isogloss_model::EncoderConfig::from_json(&json).map_err(damaged)?;
-    let n_positions = config.max_tokens();
-    Ok((config, n_positions))
-}
-
-/// Copies what `transformers` needs to tokenize as the model was trained.
-fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), Error> {
-    for name in [
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "special_tokens_map.json",
-        "sentencepiece.bpe.model",
-        "vocab.txt",
-    ] {
-        if from.join(name).exists() {
-            std::fs::copy(from.join(name), to.join(name)).map_err(io(to.join(name)))?;
-        }
-    }
-    Ok(())
 }

@@ -4,9 +4,10 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
 use isogloss_kernels::split_seed;
-use isogloss_methods::{Objective, TextView, Units};
+use isogloss_methods::{Objective, TextView, Units, WordLinks};
 use isogloss_text::{Features, TokenBatch, Tokenizer, ViewTask, Viewed, Viewer};
 
+use super::pairs::PairBatch;
 use super::streams;
 use crate::{Corpus, Error, Plan, Task};
 
@@ -19,12 +20,29 @@ pub(super) struct StepBatch {
     pub(super) number: u64,
     /// A text, its tokens, and where its units are.
     pub(super) texts: Vec<(TextView, TokenBatch, Units)>,
+    /// The words of its pairs.
+    pub(super) links: WordLinks,
 }
 
 impl StepBatch {
-    /// Real tokens of the original text.
+    /// One without any text.
+    pub(super) fn empty(number: u64) -> Self {
+        Self { number, texts: Vec::new(), links: WordLinks::default() }
+    }
+
+    /// Adds the step's pairs.
+    pub(super) fn add(&mut self, pairs: PairBatch) {
+        let texts = pairs.texts.into_iter();
+        self.texts.extend(texts.map(|(text, batch)| (text, batch, Units::Texts)));
+        self.links = pairs.links;
+    }
+
+    /// Real tokens of the original text and of pairs.
     pub(super) fn n_tokens(&self) -> usize {
-        self.texts[0].1.attention_mask.iter().filter(|real| **real != 0).count()
+        let texts = self.texts.iter();
+        let read = texts.filter(|(text, ..)| *text == TextView::Original || text.is_of_pairs());
+        let masks = read.flat_map(|(_, batch, _)| &batch.attention_mask);
+        masks.filter(|real| **real != 0).count()
     }
 }
 
@@ -51,7 +69,7 @@ impl TrainingData {
         let corpus = Corpus::read(plan, tokenizer, max_length)?;
         let mut texts = vec![TextView::Original];
         let views = objectives.iter().flat_map(|(_, objective)| objective.views());
-        texts.extend(views.map(|view| view.text));
+        texts.extend(views.map(|view| view.text).filter(|text| !text.is_of_pairs()));
         texts.sort();
         texts.dedup();
         let compares = objectives.iter().any(|(_, objective)| objective.views().len() > 1);
@@ -137,7 +155,7 @@ impl TrainingData {
             let features: Vec<_> = viewed.iter().map(|viewed| &viewed.features).collect();
             let batch = self.collate(&features, indices)?;
             let units = match plan.recipe().task {
-                Task::Classification {} => Units::Texts,
+                Task::Classification {} | Task::Retrieval { .. } => Units::Texts,
                 Task::Tagging { .. } => {
                     let words = viewed.into_iter().map(|viewed| viewed.first_subwords);
                     Units::Words { seq_len: batch.seq_len, first_subwords: words.collect() }
@@ -145,7 +163,8 @@ impl TrainingData {
             };
             Ok((*text, batch, units))
         };
-        Ok(StepBatch { number, texts: self.texts.iter().map(text).collect::<Result<_, Error>>()? })
+        let texts = self.texts.iter().map(text).collect::<Result<_, Error>>()?;
+        Ok(StepBatch { texts, ..StepBatch::empty(number) })
     }
 
     fn collate(&self, features: &[&Features], indices: &[usize]) -> Result<TokenBatch, Error> {
@@ -161,7 +180,7 @@ impl TrainingData {
         seed: u64,
     ) -> Result<Viewed, Error> {
         let task = match plan.recipe().task {
-            Task::Classification {} => ViewTask::Classification,
+            Task::Classification {} | Task::Retrieval { .. } => ViewTask::Classification,
             Task::Tagging { units } => ViewTask::Tagging(units),
         };
         let example = &self.corpus.train_examples[index];
@@ -177,5 +196,9 @@ fn text_of(view: TextView) -> isogloss_text::TextView {
         TextView::SubwordSampled => isogloss_text::TextView::SubwordSampled,
         TextView::CodeSwitched => isogloss_text::TextView::CodeSwitched,
         TextView::Translated => isogloss_text::TextView::Translated,
+        TextView::PairLeft
+        | TextView::PairRight
+        | TextView::ContrastLeft
+        | TextView::ContrastRight => unreachable!("pairs are not views of an example"),
     }
 }

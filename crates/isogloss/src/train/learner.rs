@@ -6,10 +6,11 @@ use std::sync::Arc;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use isogloss_kernels::{normal, split_seed, uniform};
 use isogloss_methods::{
-    EmbeddingNoise, Gradients, IGNORE_INDEX, Learner, NoiseShape, Objective, Role, StepInput,
-    TextView, Units, View, ViewOutput, cross_entropy, sample_labels, with_random_signs,
+    EmbeddingNoise, Gradients, IGNORE_INDEX, Learner, Memory, NegativeQueue, NoiseShape, Objective,
+    PairInput, Role, Sentences, StepInput, TextView, Units, View, ViewOutput, WordLinks,
+    cross_entropy, sample_labels, with_random_signs,
 };
-use isogloss_model::{Model, ModelInput, ModelOutput, Pass, Tokens, UnitDropout};
+use isogloss_model::{Model, ModelInput, ModelOutput, Pass, Projection, Tokens, UnitDropout};
 use isogloss_text::{Targets, TokenBatch};
 use serde_json::{Map, Value, json};
 
@@ -21,15 +22,22 @@ use crate::data::integers;
 pub(super) struct Passes {
     /// Weights and objectives.
     pub(super) objectives: Vec<(f64, Box<dyn Objective>)>,
-    /// Every view that they name, once; those of a group are one batch.
+    /// Every view that they name, once; those of a group are one batch. Contrasts in chunks make
+    /// their own passes.
     groups: Vec<Vec<View>>,
     /// Where tensors live, without autodiff.
     pub(super) device: Device,
     /// Draws dropout, noise and sampled labels.
     pub(super) seed: u64,
-    /// On the device without autodiff.
+    /// On the device without autodiff, as all that no gradient reaches.
     pub(super) teacher: Option<Model>,
+    /// What training began with, for objectives that hold on to it.
+    pub(super) initial: Option<Model>,
+    /// The slow average of the trained model, for objectives that learn from it.
+    pub(super) momentum: Option<Model>,
     pub(super) unit_dropout: Option<Arc<UnitDropout>>,
+    /// The keys of earlier pairs.
+    pub(super) negatives: Option<NegativeQueue>,
 }
 
 /// Seeds of one batch beside those of its passes' dropout, which take the numbers from 1.
@@ -45,8 +53,19 @@ impl Passes {
         device: Device,
         seed: u64,
     ) -> Self {
-        let groups = groups(objectives.iter().flat_map(|(_, objective)| objective.views()));
-        Self { objectives, groups, device, seed, teacher: None, unit_dropout: None }
+        let whole = objectives.iter().filter(|(_, objective)| objective.in_chunks().is_none());
+        let groups = groups(whole.flat_map(|(_, objective)| objective.views()));
+        Self {
+            objectives,
+            groups,
+            device,
+            seed,
+            teacher: None,
+            initial: None,
+            momentum: None,
+            unit_dropout: None,
+            negatives: None,
+        }
     }
 
     /// Whether the classifier's weight is divided by its spectral norm.
@@ -54,9 +73,69 @@ impl Passes {
         self.objectives.iter().any(|(_, objective)| objective.normalizes_head())
     }
 
+    /// Whether an objective names a view of this model.
+    pub(super) fn needs(&self, role: Role) -> bool {
+        self.groups.iter().flatten().any(|view| view.role == role)
+    }
+
+    /// What the objectives train beside the models of this step.
+    fn projections_of(&self, model: &Model) -> Vec<(&'static str, Role, Projection)> {
+        let names = self.projections(model.encoder.config().hidden_size);
+        let models = [(Role::Student, Some(model)), (Role::Momentum, self.momentum.as_ref())];
+        let of_model = |(role, model): (Role, Option<&Model>)| {
+            let projections = model.into_iter().flat_map(|model| model.projections.clone());
+            names.iter().zip(projections).map(move |((name, _), p)| (*name, role, p)).collect()
+        };
+        models.into_iter().flat_map::<Vec<_>, _>(of_model).collect()
+    }
+
+    fn frozen(&self, role: Role) -> &Model {
+        let model = match role {
+            Role::Student => None,
+            Role::Teacher => self.teacher.as_ref(),
+            Role::Initial => self.initial.as_ref(),
+            Role::Momentum => self.momentum.as_ref(),
+        };
+        model.expect("the trainer provides every model that a view names")
+    }
+
+    /// The texts that the objectives read, each once.
+    pub(super) fn texts(&self) -> Vec<TextView> {
+        let views = self.objectives.iter().flat_map(|(_, objective)| objective.views());
+        let mut texts: Vec<_> = views.map(|view| view.text).collect();
+        texts.sort();
+        texts.dedup();
+        texts
+    }
+
+    /// What the objectives train beside a model of this width: whose it is, and its widths.
+    pub(super) fn projections(&self, hidden_size: usize) -> Vec<(&'static str, Vec<usize>)> {
+        let widths = self.objectives.iter().filter_map(|(_, objective)| {
+            Some((objective.name(), objective.projection_widths(hidden_size)?))
+        });
+        widths.collect()
+    }
+
+    /// How earlier pairs are remembered.
+    pub(super) fn memory(&self) -> Option<Memory> {
+        self.objectives.iter().find_map(|(_, objective)| objective.memory())
+    }
+
     /// The names of all objectives.
     pub(super) fn names(&self) -> Vec<&'static str> {
         self.objectives.iter().map(|(_, objective)| objective.name()).collect()
+    }
+
+    /// Whether an objective reads the teacher's answers, not only its vectors.
+    pub(super) fn needs_labels_of_teacher(&self) -> bool {
+        let mut views = self.groups.iter().flatten();
+        views.any(|view| view.role == Role::Teacher && !view.text.is_of_pairs())
+    }
+
+    /// The weighted sum of the values of the objectives over pairs.
+    pub(super) fn total_of_pairs(&self, losses: &[f64]) -> f64 {
+        let of_pairs = self.objectives.iter().zip(losses).filter(|((_, o), _)| is_of_pairs(&**o));
+        of_pairs.map(|((weight, _), loss)| weight * loss).sum()
     }
 
     /// The weighted sum of the objectives' values.
@@ -84,7 +163,7 @@ impl Passes {
         views().count() > 1 || views().any(|view| view.noise.is_some())
     }
 
-    fn pass(&self, batch_seed: u64, view: &View) -> Pass {
+    pub(super) fn pass(&self, batch_seed: u64, view: &View) -> Pass {
         let seed = match (view.text as u64, view.pass) {
             (0, 0) => batch_seed,
             (text, pass) => split_seed(batch_seed, 256 * text + u64::from(pass) + 1),
@@ -101,7 +180,9 @@ impl Passes {
 /// Puts passes over the same text together, so that each weight is read once for all of them. Two
 /// that are to drop the same elements cannot be one batch.
 fn groups(views: impl Iterator<Item = View>) -> Vec<Vec<View>> {
-    let is_plain = |view: &View| view.role == Role::Student && view.weight_noise.is_none();
+    let is_plain = |view: &View| {
+        view.role == Role::Student && view.weight_noise.is_none() && !view.text.is_of_pairs()
+    };
     let mut groups: Vec<Vec<View>> = Vec::new();
     for view in views {
         if groups.iter().flatten().any(|other| *other == view) {
@@ -123,23 +204,30 @@ fn groups(views: impl Iterator<Item = View>) -> Vec<Vec<View>> {
 
 /// The batches of one optimizer step, on the device.
 pub(super) struct StepLearner<'a> {
-    passes: &'a Passes,
+    pub(super) passes: &'a Passes,
     batches: Vec<DeviceBatch>,
     /// The mean of each objective over the batches, without its weight, at the first parameters asked
     /// for.
     pub(super) losses: Option<Vec<f64>>,
+    /// The keys of the batches' pairs, at the first parameters asked for.
+    pub(super) keys: Vec<Tensor<2>>,
+    /// Whether the gradients of the task and of the pairs are to be compared.
+    compares: bool,
+    /// The cosine between them, at the first parameters asked for.
+    pub(super) cosine: Option<f64>,
     /// Labels drawn from the model, by batch.
     sampled: Option<Vec<Vec<i32>>>,
 }
 
-struct DeviceBatch {
-    seed: u64,
+pub(super) struct DeviceBatch {
+    pub(super) seed: u64,
     texts: Vec<DeviceText>,
+    links: WordLinks,
 }
 
-struct DeviceText {
+pub(super) struct DeviceText {
     text: TextView,
-    input: ModelInput,
+    pub(super) input: ModelInput,
     targets: Option<Tensor<1, Int>>,
     units: Units,
     /// Whether a row of the logits has a target.
@@ -170,25 +258,60 @@ impl<'a> StepLearner<'a> {
         };
         let batches = batches.into_iter().map(|batch| {
             let texts = batch.texts.into_iter().map(text).collect::<Result<_, Error>>()?;
-            Ok(DeviceBatch { seed: split_seed(passes.seed, batch.number), texts })
+            let seed = split_seed(passes.seed, batch.number);
+            Ok(DeviceBatch { seed, texts, links: batch.links })
         });
         let batches = batches.collect::<Result<_, Error>>()?;
-        Ok(Self { passes, batches, losses: None, sampled: None })
+        let (keys, losses, cosine, sampled) = (Vec::new(), None, None, None);
+        Ok(Self { passes, batches, losses, keys, compares: false, cosine, sampled })
     }
 
-    /// Runs every view of a batch. The noised models that were run come back too: their gradients
-    /// belong to the model's.
-    fn run(&self, model: &Model, batch: &DeviceBatch) -> (StepInput, Vec<Model>) {
-        let embedded = self.passes.shares_embeddings().then(|| self.embed(model, batch));
-        let (mut outputs, mut noised_models) = (Vec::new(), Vec::new());
-        for group in &self.passes.groups {
+    /// Has the gradients of the task and of the pairs made apart, so that their cosine is known.
+    pub(super) fn comparing(mut self) -> Self {
+        let of_pairs = self.passes.objectives.iter().map(|(_, objective)| is_of_pairs(&**objective));
+        let of_pairs: Vec<_> = of_pairs.collect();
+        self.compares = of_pairs.contains(&true) && of_pairs.contains(&false);
+        self
+    }
+
+    /// The keys of the batches' pairs, without a loss.
+    pub(super) fn keys_alone(&self, model: &Model) -> Result<Vec<Tensor<2>>, Error> {
+        let mut keys = Vec::new();
+        for batch in &self.batches {
+            let (input, _) = self.run(model, batch, |view| view.role == Role::Momentum)?;
+            for (_, objective) in &self.passes.objectives {
+                keys.extend(objective.keys(&input)?);
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Runs those views of a batch that are wanted. The noised models that were run come back too:
+    /// their gradients belong to the model's.
+    fn run(
+        &self,
+        model: &Model,
+        batch: &DeviceBatch,
+        wanted: impl Fn(&View) -> bool,
+    ) -> Result<(StepInput, Vec<Model>), Error> {
+        let embedded = self.passes.shares_embeddings().then(|| self.embed(model, batch, &wanted));
+        let (mut outputs, mut noised_models, mut sentences) = (Vec::new(), Vec::new(), Vec::new());
+        let groups = self.passes.groups.iter().filter(|group| wanted(&group[0]));
+        for group in groups {
             let first = group[0];
-            let at = batch.texts.iter().position(|text| text.text == first.text);
-            let at = at.expect("batches hold every text that a view names");
+            let at = batch.place(first.text);
             let text = &batch.texts[at];
             let pass = self.passes.pass(batch.seed, &first);
-            let of_group = match (first.role, first.weight_noise, &embedded) {
-                (Role::Teacher, ..) => vec![self.teach(text)],
+            if first.text.is_of_pairs() {
+                let embedded = embedded.as_ref().and_then(|all| all[at].clone());
+                sentences.push((first, self.encode(model, first.role, text, embedded, &pass)));
+                continue;
+            }
+            let embedded = embedded.as_ref().and_then(|all| all[at].as_ref());
+            let of_group = match (first.role, first.weight_noise, embedded) {
+                (Role::Teacher | Role::Initial | Role::Momentum, ..) => {
+                    vec![self.answer(first.role, text)]
+                }
                 (_, Some(scale), _) => {
                     let seed = split_seed(batch.seed, draws::WEIGHT_NOISE);
                     let noised = with_random_signs(model.clone(), scale, seed);
@@ -199,8 +322,8 @@ impl<'a> StepLearner<'a> {
                 (_, _, Some(embedded)) => {
                     let seed = split_seed(batch.seed, draws::EMBEDDING_NOISE);
                     let embeddings = group.iter().map(|view| match view.noise {
-                        Some(noise) => add_noise(embedded[at].clone().detach(), noise, seed),
-                        None => embedded[at].clone(),
+                        Some(noise) => add_noise(embedded.clone().detach(), noise, seed),
+                        None => embedded.clone(),
                     });
                     let input = text.input.repeated(embeddings.collect());
                     model.forward(&input, &pass).split(group.len())
@@ -212,24 +335,44 @@ impl<'a> StepLearner<'a> {
                 outputs.push((*view, ViewOutput { output, targets, units }));
             }
         }
-        (StepInput::new(outputs), noised_models)
+        let pairs = PairInput {
+            sentences,
+            links: batch.links.clone(),
+            projections: self.passes.projections_of(model),
+            negatives: self.passes.negatives.as_ref().and_then(|queue| queue.tensor().ok()),
+            n_masked: 0,
+        };
+        Ok((StepInput::new(outputs).with_pairs(pairs), noised_models))
     }
 
-    /// The embeddings of every text, from one look into the table.
-    fn embed(&self, model: &Model, batch: &DeviceBatch) -> Vec<Tensor<3>> {
-        let ids = batch.texts.iter().filter_map(|text| match &text.input.tokens {
-            Tokens::Ids(ids) => Some(ids.clone()),
-            Tokens::Embeddings(_) => None,
+    /// The embeddings of every text that the model is to read, from one look into the table, by the
+    /// text's place in the batch.
+    fn embed(
+        &self,
+        model: &Model,
+        batch: &DeviceBatch,
+        wanted: impl Fn(&View) -> bool,
+    ) -> Vec<Option<Tensor<3>>> {
+        let views = self.passes.groups.iter().flatten();
+        let read: Vec<_> = views.filter(|view| wanted(view) && view.role == Role::Student).collect();
+        let is_read = |text: &DeviceText| read.iter().any(|view| view.text == text.text);
+        let ids = batch.texts.iter().map(|text| match &text.input.tokens {
+            Tokens::Ids(ids) if is_read(text) => Some(ids.clone()),
+            Tokens::Ids(_) | Tokens::Embeddings(_) => None,
         });
-        model.encoder.embed_tokens_of(&ids.collect::<Vec<_>>())
+        let ids: Vec<_> = ids.collect();
+        let some: Vec<_> = ids.iter().flatten().cloned().collect();
+        if some.is_empty() {
+            return vec![None; ids.len()];
+        }
+        let mut embedded = model.encoder.embed_tokens_of(&some).into_iter();
+        ids.iter().map(|ids| ids.as_ref().and_then(|_| embedded.next())).collect()
     }
 
-    /// The teacher's output on a text, as constants.
-    fn teach(&self, text: &DeviceText) -> ModelOutput {
-        let teacher = self.passes.teacher.as_ref();
-        let teacher = teacher.expect("a plan with a teacher's view has a teacher");
+    /// The output of a model that is not trained on a text, as constants.
+    fn answer(&self, role: Role, text: &DeviceText) -> ModelOutput {
         let input = text.input.clone().without_autodiff();
-        let output = teacher.forward(&input, &Pass::evaluation());
+        let output = self.passes.frozen(role).forward(&input, &Pass::evaluation());
         ModelOutput {
             hidden_states: output.hidden_states.into_iter().map(Tensor::autodiff).collect(),
             logits: output.logits.autodiff(),
@@ -237,28 +380,115 @@ impl<'a> StepLearner<'a> {
         }
     }
 
+    /// The states of one side of the step's pairs, as constants unless the model is trained.
+    pub(super) fn encode(
+        &self,
+        model: &Model,
+        role: Role,
+        text: &DeviceText,
+        embedded: Option<Tensor<3>>,
+        pass: &Pass,
+    ) -> Sentences {
+        let mut input = text.input.clone();
+        let attention_mask = input.attention_mask.clone();
+        if role == Role::Student {
+            if let Some(embedded) = embedded {
+                input.tokens = Tokens::Embeddings(embedded);
+            }
+            let hidden_states = model.encoder.forward(&input, pass).hidden_states;
+            return Sentences { hidden_states, attention_mask };
+        }
+        let frozen = &self.passes.frozen(role).encoder;
+        let states = frozen.forward(&input.without_autodiff(), &Pass::evaluation()).hidden_states;
+        let hidden_states = states.into_iter().map(Tensor::autodiff).collect();
+        Sentences { hidden_states, attention_mask }
+    }
+
     /// The gradients of one batch, and the value of each objective.
-    fn batch_gradients(
+    fn batch_gradients(&mut self, model: &Model, number: usize) -> Result<OfBatch, Error> {
+        let batch = &self.batches[number];
+        if !self.compares {
+            return self.gradients_of(model, batch, |_| true);
+        }
+        // Graphs of their own: a graph can be walked back only once.
+        let task = self.gradients_of(model, batch, |objective| !is_of_pairs(objective))?;
+        let pairs = self.gradients_of(model, batch, is_of_pairs)?;
+        self.cosine.get_or_insert(task.gradients.cosine(&pairs.gradients));
+        let values = task.values.into_iter().zip(pairs.values).map(|(task, pairs)| task.or(pairs));
+        Ok(OfBatch {
+            gradients: task.gradients.plus(pairs.gradients),
+            values: values.collect(),
+            keys: pairs.keys,
+        })
+    }
+
+    /// The gradients of those objectives that are wanted, and their values.
+    fn gradients_of(
         &self,
         model: &Model,
         batch: &DeviceBatch,
-    ) -> Result<(Gradients, Vec<f64>), Error> {
-        let (input, noised_models) = self.run(model, batch);
-        let (mut total, mut values) = (None, Vec::new());
+        wanted: impl Fn(&dyn Objective) -> bool,
+    ) -> Result<OfBatch, Error> {
+        let objectives = || self.passes.objectives.iter().filter(|(_, o)| wanted(&**o));
+        let views: Vec<_> = objectives().flat_map(|(_, objective)| objective.views()).collect();
+        let (input, noised_models) = self.run(model, batch, |view| views.contains(view))?;
+        let share = 1.0 / self.batches.len() as f64;
+        let (mut total, mut chunked, mut keys) = (None, Gradients::default(), Vec::new());
+        let mut values = Vec::new();
         for (weight, objective) in &self.passes.objectives {
+            if !wanted(&**objective) {
+                values.push(None);
+                continue;
+            }
+            keys.extend(objective.keys(&input)?);
+            if let Some(contrast) = objective.in_chunks() {
+                let (loss, gradients) = self.contrast(model, batch, contrast)?;
+                chunked = chunked.plus(gradients.scaled(weight * share));
+                values.push(Some(loss));
+                continue;
+            }
             let loss = objective.loss(&input)?;
-            values.push(loss.clone());
-            let loss = loss * (*weight / self.batches.len() as f64);
+            values.push(Some(loss.clone()));
+            let loss = loss * (weight * share);
             total = Some(match total {
                 Some(sum) => sum + loss,
                 None => loss,
             });
         }
-        let total = total.expect("a plan has at least one objective");
-        let values = Tensor::cat(values, 0).into_data().convert::<f64>().try_into_vec::<f64>();
-        let values = values.expect("the numbers were just converted to this type");
         let models: Vec<&Model> = std::iter::once(model).chain(&noised_models).collect();
-        Ok((Gradients::of_all(&total, &models), values))
+        // Nothing leads from a constant to the parameters.
+        let gradients = match total.filter(Tensor::is_tracked) {
+            Some(total) => Gradients::of_all(&total, &models),
+            None => Gradients::default(),
+        };
+        let numbers = Tensor::cat(values.iter().flatten().cloned().collect(), 0).into_data();
+        let numbers = numbers.convert::<f64>().try_into_vec::<f64>();
+        let mut numbers = numbers.expect("the numbers were just converted to this type").into_iter();
+        let values = values.iter().map(|value| value.as_ref().and_then(|_| numbers.next()));
+        Ok(OfBatch { gradients: gradients.plus(chunked), values: values.collect(), keys })
+    }
+}
+
+/// What one batch gives.
+struct OfBatch {
+    gradients: Gradients,
+    /// By objective; none for those that were not asked for.
+    values: Vec<Option<f64>>,
+    keys: Vec<Tensor<2>>,
+}
+
+fn is_of_pairs(objective: &dyn Objective) -> bool {
+    objective.views().iter().any(|view| view.text.is_of_pairs())
+}
+
+impl DeviceBatch {
+    fn place(&self, text: TextView) -> usize {
+        let at = self.texts.iter().position(|other| other.text == text);
+        at.expect("batches hold every text that a view names")
+    }
+
+    pub(super) fn text(&self, text: TextView) -> &DeviceText {
+        &self.texts[self.place(text)]
     }
 }
 
@@ -266,14 +496,18 @@ impl Learner<Error> for StepLearner<'_> {
     fn gradients(&mut self, model: &Model) -> Result<Gradients, Error> {
         let mut gradients = Gradients::default();
         let mut losses = vec![0.0; self.passes.objectives.len()];
-        for batch in &self.batches {
-            let (of_batch, values) = self.batch_gradients(model, batch)?;
-            gradients = gradients.plus(of_batch);
-            for (sum, value) in losses.iter_mut().zip(values) {
-                *sum += value / self.batches.len() as f64;
+        let mut keys = Vec::new();
+        for number in 0..self.batches.len() {
+            let of_batch = self.batch_gradients(model, number)?;
+            gradients = gradients.plus(of_batch.gradients);
+            keys.extend(of_batch.keys);
+            for (sum, value) in losses.iter_mut().zip(of_batch.values) {
+                *sum += value.unwrap_or_default() / self.batches.len() as f64;
             }
         }
-        self.losses.get_or_insert(losses);
+        if self.losses.is_none() {
+            (self.losses, self.keys) = (Some(losses), keys);
+        }
         Ok(gradients)
     }
 

@@ -1,0 +1,183 @@
+//! The objectives over the step's pairs: from views to the losses of [`alignment`](crate::alignment).
+
+use burn::tensor::Tensor;
+use isogloss_model::{Pooling, Projection};
+
+use super::{ChunkedContrast, Memory, Objective, ObjectiveError, Sentences, StepInput};
+use crate::alignment::{
+    AlignmentError, EmbeddingDistillationConfig, InfoNceConfig, RealignConfig, RealignLoss,
+    XlcoConfig, embedding_distillation, info_nce, realign_contrastive, realign_l2, xlco,
+};
+use crate::{Role, TextView, View};
+
+const LEFT: View = View { text: TextView::PairLeft, ..View::ORIGINAL };
+const RIGHT: View = View { text: TextView::PairRight, ..View::ORIGINAL };
+
+/// Names the objective that an error is of.
+fn named(objective: &'static str) -> impl Fn(AlignmentError) -> ObjectiveError {
+    move |source| ObjectiveError::Alignment { objective, source }
+}
+
+impl StepInput {
+    /// What an objective trains beside a model, if it trains anything.
+    fn projection(&self, objective: &'static str, role: Role) -> Option<&Projection> {
+        let mut projections = self.pairs.iter().flat_map(|pairs| &pairs.projections);
+        let found = projections.find(|(name, of, _)| *name == objective && *of == role);
+        found.map(|(_, _, projection)| projection)
+    }
+}
+
+impl Objective for InfoNceConfig {
+    fn name(&self) -> &'static str {
+        "info_nce"
+    }
+
+    fn views(&self) -> Vec<View> {
+        vec![LEFT, RIGHT]
+    }
+
+    fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
+        let [left, right] = [LEFT, RIGHT].map(|side| input.sentences(side, self.name()));
+        Ok(info_nce(self.vectors(left?)?, self.vectors(right?)?, self))
+    }
+
+    fn in_chunks(&self) -> Option<&dyn ChunkedContrast> {
+        self.chunk_size.is_some().then_some(self)
+    }
+}
+
+impl ChunkedContrast for InfoNceConfig {
+    fn chunk_size(&self) -> usize {
+        self.chunk_size.unwrap_or(usize::MAX)
+    }
+
+    fn vectors(&self, sentences: &Sentences) -> Result<Tensor<2>, ObjectiveError> {
+        sentences.vectors(self.layer, self.pooling).map_err(named(self.name()))
+    }
+
+    fn loss(&self, [left, right]: [Tensor<2>; 2]) -> Tensor<1> {
+        info_nce(left, right, self)
+    }
+}
+
+impl XlcoConfig {
+    fn views_of_sides(&self) -> [View; 2] {
+        let [query, key] = match self.mixup || self.masked {
+            true => [TextView::ContrastLeft, TextView::ContrastRight],
+            false => [TextView::PairLeft, TextView::PairRight],
+        };
+        [View::of(query), View::by(Role::Momentum, key)]
+    }
+
+    fn vectors(&self, input: &StepInput, view: View) -> Result<Tensor<2>, ObjectiveError> {
+        let sentences = input.sentences(view, self.name())?;
+        let vectors = sentences.vectors(Some(self.layer), Pooling::FirstToken);
+        let vectors = vectors.map_err(named(self.name()))?;
+        Ok(match input.projection(self.name(), view.role) {
+            Some(projection) => projection.forward(vectors),
+            None => vectors,
+        })
+    }
+}
+
+impl Objective for XlcoConfig {
+    fn name(&self) -> &'static str {
+        "xlco"
+    }
+
+    fn views(&self) -> Vec<View> {
+        self.views_of_sides().to_vec()
+    }
+
+    fn projection_widths(&self, hidden_size: usize) -> Option<Vec<usize>> {
+        self.projection_widths(hidden_size)
+    }
+
+    fn memory(&self) -> Option<Memory> {
+        Some(Memory { queue_size: self.queue_size, momentum: self.momentum })
+    }
+
+    fn keys(&self, input: &StepInput) -> Result<Option<Tensor<2>>, ObjectiveError> {
+        let [_, key] = self.views_of_sides();
+        self.vectors(input, key).map(Some)
+    }
+
+    fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
+        let [query, key] = self.views_of_sides();
+        let [query, key] = [self.vectors(input, query)?, self.vectors(input, key)?];
+        let missing = ObjectiveError::MissingNegatives { objective: self.name() };
+        let pairs = input.pairs.as_ref().ok_or(missing.clone())?;
+        let queue = pairs.negatives.clone().ok_or(missing)?;
+        let factor = self.weighting.factor(query.dims()[0], pairs.n_masked);
+        Ok(xlco(query, key, queue, self) * factor)
+    }
+}
+
+impl Objective for EmbeddingDistillationConfig {
+    fn name(&self) -> &'static str {
+        "embedding_distillation"
+    }
+
+    fn views(&self) -> Vec<View> {
+        vec![LEFT, RIGHT, View::teacher(TextView::PairLeft)]
+    }
+
+    fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
+        let vectors = |view| {
+            let sentences = input.sentences(view, self.name())?;
+            sentences.vectors(self.layer, self.pooling).map_err(named(self.name()))
+        };
+        let [left, right] = [vectors(LEFT)?, vectors(RIGHT)?];
+        let teacher = vectors(View::teacher(TextView::PairLeft))?;
+        Ok(embedding_distillation(left, right, teacher, self))
+    }
+}
+
+impl Objective for RealignConfig {
+    fn name(&self) -> &'static str {
+        "realign"
+    }
+
+    fn views(&self) -> Vec<View> {
+        let mut views = vec![LEFT, RIGHT];
+        views.extend(self.needs_initial().then(|| View::by(Role::Initial, TextView::PairLeft)));
+        views
+    }
+
+    fn needs_links(&self) -> bool {
+        true
+    }
+
+    fn projection_widths(&self, hidden_size: usize) -> Option<Vec<usize>> {
+        self.projection_widths(hidden_size)
+    }
+
+    /// A step whose linked words were all cut off has a loss of zero.
+    fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
+        let states = |view| {
+            let sentences = input.sentences(view, self.name())?;
+            sentences.states(self.layer).map_err(named(self.name()))
+        };
+        let [left, right] = [states(LEFT)?, states(RIGHT)?];
+        let device = left.device();
+        let Some(pairs) = &input.pairs else { return Ok(Tensor::zeros([1], &device)) };
+        let words = match pairs.links.gather(left, right, self.words) {
+            Err(AlignmentError::NoLinks) => return Ok(Tensor::zeros([1], &device)),
+            other => other.map_err(named(self.name()))?,
+        };
+        Ok(match &self.loss {
+            RealignLoss::Contrastive(config) => {
+                let projection = input.projection(self.name(), Role::Student);
+                let words = projection.into_iter().fold(words, |words, p| words.projected(p));
+                realign_contrastive(&words, config)
+            }
+            RealignLoss::L2(config) => {
+                let initial = self.needs_initial().then(|| {
+                    let left = states(View::by(Role::Initial, TextView::PairLeft))?;
+                    pairs.links.gather_left(left, self.words).map_err(named(self.name()))
+                });
+                realign_l2(&words, initial.transpose()?, config)
+            }
+        })
+    }
+}

@@ -1,0 +1,75 @@
+//! A contrast over more pairs than fit into one graph, a few of them at a time.
+
+use std::ops::Range;
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use isogloss_kernels::split_seed;
+use isogloss_methods::{
+    ChunkedContrast, Gradients, Sentences, TextView, View, surrogate_loss, vector_gradients,
+};
+use isogloss_model::{Model, Pass};
+
+use super::learner::{DeviceBatch, StepLearner};
+use crate::Error;
+
+const SIDES: [TextView; 2] = [TextView::PairLeft, TextView::PairRight];
+
+impl StepLearner<'_> {
+    /// The loss of all pairs of a batch and its gradient, without the objective's weight.
+    ///
+    /// Each chunk is encoded twice, with the same dropout masks: without a graph for the vectors that
+    /// the loss needs, then with one for the gradient that the loss sends back to them.
+    pub(super) fn contrast(
+        &self,
+        model: &Model,
+        batch: &DeviceBatch,
+        contrast: &dyn ChunkedContrast,
+    ) -> Result<(Tensor<1>, Gradients), Error> {
+        let n_pairs = batch.text(SIDES[0]).input.attention_mask.dims()[0];
+        let size = contrast.chunk_size();
+        let chunks: Vec<_> = (0..n_pairs).step_by(size).map(|at| at..n_pairs.min(at + size)).collect();
+        let constant = model.valid();
+        let vectors = SIDES.map(|side| {
+            let chunk = |rows: &Range<usize>| {
+                let pass = self.chunk_pass(batch, side, rows);
+                let input = batch.text(side).input.rows(rows.clone()).without_autodiff();
+                contrast.vectors(&encode(&constant, &input, &pass))
+            };
+            Ok(Tensor::cat(chunks.iter().map(chunk).collect::<Result<_, _>>()?, 0))
+        });
+        let [left, right]: [Result<_, Error>; 2] = vectors;
+        let (loss, by_vector) = vector_gradients([left?, right?], |sides| contrast.loss(sides));
+        let mut gradients = Gradients::default();
+        for rows in &chunks {
+            // Both sides in one graph: the embedding table's gradient is made once for the two.
+            let mut total = None;
+            for (side, by_vector) in SIDES.into_iter().zip(&by_vector) {
+                let pass = self.chunk_pass(batch, side, rows);
+                let input = batch.text(side).input.rows(rows.clone());
+                let vectors = contrast.vectors(&encode(model, &input, &pass))?;
+                let by_vector = by_vector.clone().narrow(0, rows.start, rows.len()).autodiff();
+                let loss = surrogate_loss(vectors, by_vector);
+                total = Some(match total {
+                    Some(sum) => sum + loss,
+                    None => loss,
+                });
+            }
+            if let Some(total) = total.filter(Tensor::is_tracked) {
+                gradients = gradients.plus(Gradients::of(&total, model));
+            }
+        }
+        Ok((loss.autodiff(), gradients))
+    }
+
+    fn chunk_pass(&self, batch: &DeviceBatch, side: TextView, rows: &Range<usize>) -> Pass {
+        let pass = self.passes.pass(batch.seed, &View::of(side));
+        let dropout_seed = pass.dropout_seed.map(|seed| split_seed(seed, rows.start as u64));
+        Pass { dropout_seed, ..pass }
+    }
+}
+
+fn encode(model: &Model, input: &isogloss_model::ModelInput, pass: &Pass) -> Sentences {
+    let hidden_states = model.encoder.forward(input, pass).hidden_states;
+    Sentences { hidden_states, attention_mask: input.attention_mask.clone() }
+}

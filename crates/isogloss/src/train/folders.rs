@@ -1,0 +1,64 @@
+//! What a run reads from model folders, and what it copies between them.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use isogloss_model::{EncoderConfig, HeadChoice, HeadSpec, Model, load};
+
+use crate::Error;
+use crate::error::io;
+
+/// A finished model with the labels of this run, or without a head if only its vectors are wanted.
+pub(super) fn load_teacher(
+    folder: &Path,
+    head: Option<&HeadSpec>,
+    device: &Device,
+) -> Result<Model, Error> {
+    let Some(head) = head else {
+        return Ok(load(folder, &HeadChoice::Without, device)?.model);
+    };
+    let loaded = load(folder, &HeadChoice::Saved, device)?;
+    let labels = loaded.head.as_ref().map(HeadSpec::labels).unwrap_or_default();
+    if labels == head.labels() {
+        return Ok(loaded.model);
+    }
+    let problem = match labels.iter().find(|label| !head.labels().contains(label)) {
+        _ if labels.is_empty() => {
+            "the teacher has no head; name a finished run's `best`".to_owned()
+        }
+        Some(label) => format!("the teacher's label {label:?} is not in the training data"),
+        None => format!(
+            "the teacher has {} labels, the training data {}; their order must be the same too",
+            labels.len(),
+            head.labels().len()
+        ),
+    };
+    Err(Error::Damaged { path: folder.join("config.json"), problem })
+}
+
+/// The encoder's sizes, and how many tokens it can take.
+pub(super) fn read_config(folder: &Path) -> Result<(EncoderConfig, usize), Error> {
+    let path = folder.join("config.json");
+    let bytes = std::fs::read(&path).map_err(io(&path))?;
+    let damaged = |problem: String| Error::Damaged { path: path.clone(), problem };
+    let json = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+    let config = EncoderConfig::from_json(&json).map_err(damaged)?;
+    let n_positions = config.max_tokens();
+    Ok((config, n_positions))
+}
+
+/// Copies what `transformers` needs to tokenize as the model was trained.
+pub(super) fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), Error> {
+    for name in [
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "sentencepiece.bpe.model",
+        "vocab.txt",
+    ] {
+        if from.join(name).exists() {
+            std::fs::copy(from.join(name), to.join(name)).map_err(io(to.join(name)))?;
+        }
+    }
+    Ok(())
+}
