@@ -39,6 +39,7 @@ pub(crate) fn table(results: &Results) -> String {
     rows.sort_by(|a, b| b.1.scores.main().total_cmp(&a.1.scores.main()));
     let names = match rows.first().map(|(_, result)| &result.scores) {
         Some(Scores::Tagging { .. }) => ["span F1", "precision", "recall"],
+        Some(Scores::Retrieval { .. }) => ["accuracy", "forward", "backward"],
         _ => ["accuracy", "macro-F1", ""],
     };
     let mut text = format!("{:<10}{:>7}", "language", "n");
@@ -49,6 +50,7 @@ pub(crate) fn table(results: &Results) -> String {
         let scores = match result.scores {
             Scores::Classification { accuracy, macro_f1 } => vec![accuracy, macro_f1],
             Scores::Tagging { span_f1, precision, recall } => vec![span_f1, precision, recall],
+            Scores::Retrieval { accuracy, forward, backward } => vec![accuracy, forward, backward],
         };
         text.push_str(&format!("\n{language:<10}{:>7}", result.n));
         for score in scores {

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use isogloss::{Corpus, Event, Scores};
+use isogloss::{Corpus, Event, PairSet, Scores};
 use serde_json::{Value, json};
 
 /// Shows the events of a run.
@@ -31,7 +31,12 @@ impl Watch {
             return;
         }
         match event {
+            Event::Before { recipe } => {
+                self.end_bar();
+                self.line(&format!("recipe    {recipe}"));
+            }
             Event::Data(corpus) => self.data(corpus),
+            Event::Pairs(sets) => self.pairs(sets),
             Event::Model { n_parameters, fresh } => {
                 let size = match n_parameters {
                     0..1_000_000 => n_parameters.to_string(),
@@ -121,6 +126,21 @@ impl Watch {
         }
     }
 
+    fn pairs(&self, sets: &[PairSet]) {
+        let sum = |of: fn(&PairSet) -> usize| sets.iter().map(of).sum::<usize>();
+        let held_out = match sum(|set| set.held_out.len()) {
+            0 => String::new(),
+            n => format!(", {n} held out"),
+        };
+        let n = sum(|set| set.train.len());
+        self.line(&format!("pairs     {n} in {} languages{held_out}", sets.len()));
+        let n_links = sum(|set| set.train.iter().map(|pair| pair.links.len()).sum());
+        if n_links > 0 {
+            let unlinked = sum(|set| set.n_unlinked);
+            self.line(&format!("links     {n_links}; {unlinked} pairs without any are left out"));
+        }
+    }
+
     fn step(&mut self, step: u64, total_steps: u64, loss: f64, tokens_per_sec: f64) {
         if let Some(bar) = &self.bar {
             bar.set_position(step);
@@ -173,6 +193,12 @@ pub(crate) fn in_words(scores: &Scores) -> String {
             100.0 * precision,
             100.0 * recall
         ),
+        Scores::Retrieval { accuracy, forward, backward } => format!(
+            "accuracy {:.2} (forward {:.2}, backward {:.2})",
+            100.0 * accuracy,
+            100.0 * forward,
+            100.0 * backward
+        ),
     }
 }
 
@@ -188,6 +214,18 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
                 "event": "data", "labels": corpus.labels.names(), "train": corpus.train.report,
                 "dev": corpus.dev.report, "test": tests,
             })
+        }
+        Event::Before { recipe } => json!({ "event": "recipe", "name": recipe }),
+        Event::Pairs(sets) => {
+            let set = |set: &PairSet| {
+                let n_links: usize = set.train.iter().map(|pair| pair.links.len()).sum();
+                let report = json!({
+                    "train": set.train.len(), "held_out": set.held_out.len(), "links": n_links,
+                    "unlinked": set.n_unlinked,
+                });
+                (set.language.to_string(), report)
+            };
+            json!({ "event": "pairs", "languages": sets.iter().map(set).collect::<serde_json::Map<_, _>>() })
         }
         Event::Model { n_parameters, fresh } => {
             json!({ "event": "model", "n_parameters": n_parameters, "fresh": fresh })

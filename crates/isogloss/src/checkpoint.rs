@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use burn::tensor::Device;
-use isogloss_methods::{AdamW, AdamWConfig};
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use isogloss_methods::{AdamW, AdamWConfig, NegativeQueue};
 use isogloss_model::{
-    HeadChoice, HeadSpec, LoadError, LoadedModel, Model, WeightFiles, load, named_parameters, save,
+    HeadChoice, HeadSpec, LoadError, LoadFault, LoadedModel, Model, NamedParam, ParamMapper,
+    WeightFiles, load, load_projections, map_parameters, named_parameters, save, save_projections,
     write_safetensors,
 };
 use serde::{Deserialize, Serialize};
@@ -15,7 +17,16 @@ use serde_json::Value;
 
 use crate::Error;
 use crate::error::io;
+use crate::train::pairs::PairProgress;
 use crate::run_folder::{RunFolder, remove_folder, replace_folder, write_atomically};
+
+/// The folder of what is trained beside the model, inside a checkpoint.
+const PROJECTIONS: &str = "projections";
+/// The folder of the slow model and its keys.
+const MEMORY: &str = "memory";
+/// The tensor of the keys, and that of the place of the next one.
+const KEYS: &str = "queue.keys";
+const NEXT: &str = "queue.next";
 
 /// Where a run is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,6 +41,9 @@ pub(crate) struct Progress {
     pub(crate) loss_sums: Vec<f64>,
     /// Steps of those sums.
     pub(crate) loss_n: u64,
+    /// Which pairs come next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pairs: Option<PairProgress>,
 }
 
 impl Progress {
@@ -76,22 +90,40 @@ struct State {
     optimizer_steps: BTreeMap<String, u64>,
 }
 
+/// Everything that training goes on from.
+pub(crate) struct Checkpoint {
+    pub(crate) loaded: LoadedModel,
+    pub(crate) optimizer: AdamW,
+    pub(crate) progress: Progress,
+}
+
+/// A slow copy of the model, and the keys that it made.
+pub(crate) struct Memory<'a> {
+    pub(crate) model: &'a Model,
+    pub(crate) queue: &'a NegativeQueue,
+}
+
 /// Writes a checkpoint, then removes the ones before it.
 pub(crate) fn write(
     run: &RunFolder,
     progress: &Progress,
     model: &Model,
-    head: &HeadSpec,
+    head: Option<&HeadSpec>,
     config_json: &Value,
     optimizer: &AdamW,
+    memory: Option<Memory<'_>>,
 ) -> Result<(), Error> {
     let folder = run.checkpoints().join(format!("step-{:08}", progress.step));
     replace_folder(&folder, |folder| {
-        save(folder, model, Some(head), config_json)?;
+        save(folder, model, head, config_json)?;
+        save_projections(&folder.join(PROJECTIONS), model)?;
         let (moments, optimizer_steps) = optimizer.state();
         let moments_folder = folder.join("optimizer");
         fs::create_dir_all(&moments_folder).map_err(io(&moments_folder))?;
         write_safetensors(&moments_folder.join("model.safetensors"), moments)?;
+        if let Some(memory) = memory {
+            write_memory(&folder.join(MEMORY), memory)?;
+        }
         let state = State { progress: progress.clone(), optimizer_steps };
         let bytes = serde_json::to_vec_pretty(&state).expect("numbers and names are printable");
         write_atomically(&folder.join("state.json"), &bytes)
@@ -110,20 +142,77 @@ fn remove_all_but(run: &RunFolder, keep: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+fn write_memory(folder: &Path, memory: Memory<'_>) -> Result<(), Error> {
+    fs::create_dir_all(folder).map_err(io(folder))?;
+    let mut tensors = named_parameters(memory.model);
+    let (keys, next) = memory.queue.state();
+    let next = Tensor::<1>::from_floats([next as f32], &keys.device());
+    tensors.push(NamedParam::new(KEYS.to_owned(), keys));
+    tensors.push(NamedParam::new(NEXT.to_owned(), next));
+    Ok(write_safetensors(&folder.join("model.safetensors"), tensors)?)
+}
+
+/// Reads what [`Memory`] was; the slow model has the parameters of `model`.
+pub(crate) fn read_memory(
+    folder: &Path,
+    model: &Model,
+    queue_size: usize,
+    device: &Device,
+) -> Result<(Model, NegativeQueue), Error> {
+    let folder = folder.join(MEMORY);
+    let mut files = WeightFiles::open(&folder)?;
+    let damaged = |problem: String| Error::Damaged { path: folder.clone(), problem };
+    let shape = files.shape(KEYS).filter(|shape| shape.len() == 2);
+    let shape = shape.ok_or_else(|| damaged(format!("no matrix {KEYS:?}")))?;
+    let fault = |fault| LoadError::Tensors { faults: vec![fault] };
+    let keys = files.read(KEYS, &shape).map_err(fault)?;
+    let next = files.read(NEXT, &[1]).map_err(fault)?[0] as usize;
+    let mut reader = Reader { files, faults: Vec::new() };
+    let slow = map_parameters(model.valid(), &mut reader);
+    if !reader.faults.is_empty() {
+        return Err(LoadError::Tensors { faults: reader.faults }.into());
+    }
+    let keys = Tensor::from_data(TensorData::new(keys, [shape[0], shape[1]]), device);
+    let queue = NegativeQueue::restore(queue_size, keys, next);
+    Ok((slow, queue.map_err(|error| damaged(error.to_string()))?))
+}
+
+/// Gives parameters the values of a file.
+struct Reader {
+    files: WeightFiles,
+    faults: Vec<LoadFault>,
+}
+
+impl ParamMapper for Reader {
+    fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let shape = param.val().dims();
+        match self.files.read(path, &shape) {
+            Ok(values) => param.map(|old| {
+                Tensor::from_data(TensorData::new(values, shape), &old.device())
+            }),
+            Err(fault) => {
+                self.faults.push(fault);
+                param
+            }
+        }
+    }
+}
+
 /// Reads a checkpoint of a run that trains this head.
 pub(crate) fn read(
     folder: &Path,
-    head: &HeadSpec,
+    head: Option<&HeadSpec>,
     config: AdamWConfig,
     device: &Device,
-) -> Result<(LoadedModel, AdamW, Progress), Error> {
+) -> Result<Checkpoint, Error> {
     let path = folder.join("state.json");
     let bytes = fs::read(&path).map_err(io(&path))?;
     let damaged = |path, problem| Error::Damaged { path, problem };
     let state: State =
         serde_json::from_slice(&bytes).map_err(|error| damaged(path.clone(), error.to_string()))?;
-    let loaded = load(folder, &HeadChoice::Saved, device)?;
-    if loaded.head.as_ref() != Some(head) {
+    let mut loaded = load(folder, &HeadChoice::Saved, device)?;
+    loaded.model.projections = load_projections(&folder.join(PROJECTIONS), device)?;
+    if loaded.head.as_ref() != head {
         let problem = "its labels are not those of the training data, which has changed since; use \
                        another --out, or --fresh to begin again";
         return Err(damaged(folder.join("config.json"), problem.into()));
@@ -142,5 +231,5 @@ pub(crate) fn read(
     };
     let device = device.clone().without_autodiff();
     let optimizer = AdamW::restore(config, &state.optimizer_steps, &device, read)?;
-    Ok((loaded, optimizer, state.progress))
+    Ok(Checkpoint { loaded, optimizer, progress: state.progress })
 }

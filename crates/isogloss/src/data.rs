@@ -8,7 +8,7 @@ use isogloss_model::{EncoderConfig, ModelInput};
 use isogloss_text::{
     Example, FeatureOptions, Features, Featurized, Format, LabelSet, Language, ReadOptions,
     TextError, TokenBatch, Tokenizer, Unseen, featurize_classification, featurize_tagging,
-    read_file,
+    languages_with_file, read_file,
 };
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ impl Task {
     /// The labels that examples have for this task: classes, or BIO tags.
     fn labels(&self, examples: &[Example]) -> LabelSet {
         match self {
-            Self::Classification {} => LabelSet::classes(examples),
+            Self::Classification {} | Self::Retrieval { .. } => LabelSet::classes(examples),
             Self::Tagging { .. } => LabelSet::tags(examples),
         }
     }
@@ -184,7 +184,9 @@ fn featurize(
     options: &FeatureOptions,
 ) -> Result<Featurized, TextError> {
     match task {
-        Task::Classification {} => featurize_classification(tokenizer, examples, labels, options),
+        Task::Classification {} | Task::Retrieval { .. } => {
+            featurize_classification(tokenizer, examples, labels, options)
+        }
         Task::Tagging { units } => featurize_tagging(tokenizer, examples, labels, *units, options),
     }
 }
@@ -252,7 +254,7 @@ impl Reader<'_> {
         let counts = |name: &&String| *name != "O" && !name.starts_with("I-");
         let shared = found.names().iter().filter(|name| labels.id(name).is_some());
         Ok(match self.recipe.task {
-            Task::Classification {} => shared.count(),
+            Task::Classification {} | Task::Retrieval { .. } => shared.count(),
             Task::Tagging { .. } => shared.filter(counts).count(),
         })
     }
@@ -263,31 +265,12 @@ impl Reader<'_> {
             Languages::These(languages) => languages.iter().cloned().collect(),
             Languages::All => {
                 let data = &self.recipe.data;
-                present_languages(&data.path.replace("{split}", &data.splits.test))?
+                let pattern = data.path.replace("{split}", &data.splits.test);
+                languages_with_file(&pattern).into_iter().collect()
             }
         };
         others.remove(source);
         Ok(std::iter::once(source.clone()).chain(others).collect())
     }
 
-}
-
-/// Every language that a path with `{language}` in it has a file of.
-pub(crate) fn present_languages(pattern: &str) -> Result<BTreeSet<Language>, Error> {
-    let (before, after) = pattern.split_once("{language}").unwrap_or((pattern, ""));
-    let (folder, start) = before.rsplit_once('/').unwrap_or((".", before));
-    // What follows the tag inside the name of the file or folder that carries it.
-    let end = after.split('/').next().unwrap_or_default();
-    let folder = if folder.is_empty() { Path::new("/") } else { Path::new(folder) };
-    let mut languages = BTreeSet::new();
-    for entry in std::fs::read_dir(folder).map_err(io(folder))? {
-        let name = entry.map_err(io(folder))?.file_name();
-        let tag = name.to_str().and_then(|name| name.strip_prefix(start)?.strip_suffix(end));
-        if let Some(Ok(language)) = tag.map(str::parse::<Language>)
-            && Path::new(&pattern.replace("{language}", language.as_str())).is_file()
-        {
-            languages.insert(language);
-        }
-    }
-    Ok(languages)
 }

@@ -6,10 +6,12 @@ use burn::module::Module;
 use burn::tensor::Device;
 use isogloss_methods::IGNORE_INDEX;
 use isogloss_model::{Model, Pass};
-use isogloss_text::{LabelSet, Language, Targets, sequential_by_length};
+use isogloss_text::{LabelSet, Language, SentencePair, Targets, sequential_by_length};
 use serde::{Deserialize, Serialize};
 
+use crate::encode::TextEncoder;
 use crate::metrics::{ClassificationScores, SpanScores, TransferSummary};
+use crate::retrieval::{PairTexts, Scoring};
 use crate::{Error, LabeledSet, Task};
 
 /// The scores of one language.
@@ -46,13 +48,22 @@ pub enum Scores {
         /// The share of true spans that were found.
         recall: f64,
     },
+    /// Of sentences that look for their translations.
+    Retrieval {
+        /// The mean of both directions.
+        accuracy: f64,
+        /// The share of sentences of the left language that found theirs.
+        forward: f64,
+        /// The share of sentences of the right language that found theirs.
+        backward: f64,
+    },
 }
 
 impl Scores {
     /// The score that models are chosen by: accuracy or span F1.
     pub fn main(&self) -> f64 {
         match self {
-            Self::Classification { accuracy, .. } => *accuracy,
+            Self::Classification { accuracy, .. } | Self::Retrieval { accuracy, .. } => *accuracy,
             Self::Tagging { span_f1, .. } => *span_f1,
         }
     }
@@ -61,7 +72,7 @@ impl Scores {
 /// What a run ends with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Results {
-    /// `classification` or `tagging`.
+    /// `classification`, `tagging` or `retrieval`.
     pub task: String,
     /// The name of the main score.
     pub metric: String,
@@ -77,6 +88,55 @@ pub struct Results {
     pub gap: Option<f64>,
     /// How many languages the mean is over.
     pub n_targets: usize,
+}
+
+impl Results {
+    /// Sums up the scores of languages.
+    pub(crate) fn new(
+        task: &Task,
+        source: &Language,
+        selection: Selection,
+        languages: BTreeMap<String, LanguageResult>,
+    ) -> Self {
+        let main =
+            languages.iter().map(|(tag, result)| (tag.clone(), result.scores.main())).collect();
+        let summary = TransferSummary::from_scores(source.as_str(), &main);
+        Self {
+            task: task.name().to_owned(),
+            metric: task.metric().to_owned(),
+            source: source.to_string(),
+            selection,
+            languages,
+            mean_target: summary.mean_target,
+            gap: summary.gap,
+            n_targets: summary.n_targets,
+        }
+    }
+}
+
+/// How well the sentences of pairs find each other by the cosine of their mean vectors.
+pub(crate) fn score_retrieval(
+    encoder: &TextEncoder,
+    pairs: &[SentencePair],
+    layer: Option<usize>,
+) -> Result<LanguageResult, Error> {
+    let layer = layer.unwrap_or(encoder.n_layers() - 1);
+    encoder.check_layer(layer)?;
+    let texts = pairs.iter().map(|pair| (pair.left.as_str(), pair.right.as_str()));
+    let texts: PairTexts<'_> = texts.collect();
+    let mut truncated = 0;
+    let mut vectors = |side: &[&str]| {
+        let tokenized = encoder.tokenize(side)?;
+        truncated += tokenized.iter().filter(|text| text.is_truncated()).count();
+        let layers = encoder.encode(&tokenized, &[], &[layer])?;
+        let sentences = layers.into_iter().next().map(|layer| layer.sentences.normalized());
+        sentences.ok_or_else(|| Error::Unsuitable("no sentences to compare".into()))
+    };
+    let (left, right) = (vectors(texts.left())?, vectors(texts.right())?);
+    let found = texts.accuracy(&left, &right, Scoring::Cosine, encoder.device());
+    let (forward, backward) = (found.forward, found.backward);
+    let scores = Scores::Retrieval { accuracy: found.mean(), forward, backward };
+    Ok(LanguageResult { n: pairs.len(), left_out: 0, truncated, scores })
 }
 
 /// Which model of a run was scored.
@@ -120,7 +180,8 @@ impl Evaluator<'_> {
     pub fn score(&self, set: &LabeledSet) -> Result<(LanguageResult, LabelIds), Error> {
         let (gold, predicted) = self.predict(set)?;
         let scores = match self.task {
-            Task::Classification {} => {
+            // A set of labels has no pairs to retrieve.
+            Task::Classification {} | Task::Retrieval { .. } => {
                 let flat = |rows: &[Vec<usize>]| rows.iter().flatten().copied().collect::<Vec<_>>();
                 let scores = ClassificationScores::from_ids(&flat(&gold), &flat(&predicted))?;
                 Scores::Classification { accuracy: scores.accuracy, macro_f1: scores.macro_f1 }
@@ -157,19 +218,7 @@ impl Evaluator<'_> {
             scored(set, &result, &predicted)?;
             languages.insert(set.language.to_string(), result);
         }
-        let main =
-            languages.iter().map(|(tag, result)| (tag.clone(), result.scores.main())).collect();
-        let summary = TransferSummary::from_scores(source.as_str(), &main);
-        Ok(Results {
-            task: self.task.name().to_owned(),
-            metric: self.task.metric().to_owned(),
-            source: source.to_string(),
-            selection,
-            languages,
-            mean_target: summary.mean_target,
-            gap: summary.gap,
-            n_targets: summary.n_targets,
-        })
+        Ok(Results::new(self.task, source, selection, languages))
     }
 
     /// The gold and the predicted label of every row of the logits that has a gold one, by example.

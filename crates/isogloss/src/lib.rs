@@ -15,6 +15,7 @@ mod evaluate;
 mod fisher;
 pub mod hub;
 pub mod metrics;
+mod pairs;
 mod predict;
 mod recipe;
 pub mod report;
@@ -25,6 +26,7 @@ pub use data::{Corpus, DataReport, LabeledSet};
 pub use error::{Error, RecipeError, RecipeFault};
 pub use evaluate::{Evaluator, LanguageResult, Results, Scored, Scores, Selection};
 pub use fisher::{FisherEstimator, FisherTrace, MeasureOptions, Measures, Sharpness};
+pub use pairs::{AlignerRecipe, LinkedPair, PairSet, PairsRecipe};
 pub use predict::{Prediction, Predictor};
 pub use recipe::{
     DataRecipe, Languages, MeasureRecipe, ModelRecipe, ObjectiveRecipe, OptimizerRecipe, Plan,

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use isogloss_methods::LanguageSampling;
 use isogloss_text::{
     Alignment, Bitext, DiagonalAlignerConfig, Dictionary, DictionaryAligner, Language,
-    SentencePair, Symmetrization, WordForm, align_both_ways, read_alignments, read_pair_file,
+    SentencePair, Symmetrization, WordForm, align_both_ways, languages_with_file, read_alignments, read_pair_file,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::data::present_languages;
 use crate::error::io;
 use crate::recipe::Languages;
 
@@ -111,7 +110,7 @@ impl PairSet {
     pub fn read_all(recipe: &PairsRecipe, linked: bool) -> Result<Vec<Self>, Error> {
         let languages = match &recipe.languages {
             Languages::These(languages) => languages.clone(),
-            Languages::All => present_languages(&recipe.path)?.into_iter().collect(),
+            Languages::All => languages_with_file(&recipe.path),
         };
         languages.into_iter().map(|language| Self::read(recipe, language, linked)).collect()
     }

@@ -17,7 +17,7 @@ use isogloss_text::{BatchOrder, Columns, Format, Language, TagUnits, Unseen, Vie
 use serde::{Deserialize, Serialize};
 
 use crate::error::io;
-use crate::{FisherEstimator, MeasureOptions, PairsRecipe, RecipeError};
+use crate::{FisherEstimator, MeasureOptions, PairsRecipe, RecipeError, RecipeFault};
 
 /// What a recipe file says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -358,14 +358,31 @@ pub struct Plan {
     name: String,
     recipe: Recipe,
     source: Language,
+    before: Option<Box<Plan>>,
 }
 
 impl Plan {
-    /// Reads and checks a recipe file.
+    /// Reads and checks a recipe file, and the one that it wants to be carried out before.
     ///
     /// # Errors
     /// If it cannot be read, or with all its faults.
     pub fn from_file(path: &Path) -> Result<Self, crate::Error> {
+        let mut plan = Self::from_one_file(path)?;
+        if let Some(before) = &plan.recipe.before {
+            let path = path.with_file_name(before);
+            let before = Self::from_one_file(&path)?;
+            if before.recipe.before.is_some() {
+                let problem = "before: a recipe that comes before another has none of its own";
+                let fault = RecipeFault { line: 1, column: 1, problem: problem.into() };
+                return Err(RecipeError { path, faults: vec![fault] }.into());
+            }
+            let model = plan.recipe.model.source.clone();
+            plan.before = Some(Box::new(before.with_model(model).with_seed(plan.recipe.seed)));
+        }
+        Ok(plan)
+    }
+
+    fn from_one_file(path: &Path) -> Result<Self, crate::Error> {
         let bytes = std::fs::read(path).map_err(io(path))?;
         let text = String::from_utf8(bytes).map_err(|error| RecipeError {
             path: path.to_owned(),
@@ -374,7 +391,8 @@ impl Plan {
         Ok(Self::from_toml(&text, path)?)
     }
 
-    /// Checks the text of a recipe; `path` names it in messages and gives the run its name.
+    /// Checks the text of a recipe; `path` names it in messages and gives the run its name. What is to
+    /// come before it is not read.
     ///
     /// # Errors
     /// All faults of the recipe.
@@ -390,12 +408,14 @@ impl Plan {
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.recipe.seed = seed;
+        self.before = self.before.map(|before| Box::new(before.with_seed(seed)));
         self
     }
 
     /// The same plan from another model.
     #[must_use]
     pub fn with_model(mut self, source: String) -> Self {
+        self.before = self.before.map(|before| Box::new(before.with_model(source.clone())));
         self.recipe.model.source = source;
         self
     }
@@ -403,6 +423,11 @@ impl Plan {
     /// The recipe file's name without its extension.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The plan to carry out before this one, with the same model and seed.
+    pub fn before(&self) -> Option<&Self> {
+        self.before.as_deref()
     }
 
     /// The checked recipe, every default filled in.

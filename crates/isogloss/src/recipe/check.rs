@@ -5,7 +5,7 @@ use isogloss_text::Format;
 
 use super::parse::Places;
 use super::{Plan, Recipe, Task};
-use crate::RecipeFault;
+use crate::{AlignerRecipe, RecipeFault};
 
 /// Makes a plan, or returns all faults in the order of the file.
 pub(super) fn plan(
@@ -22,7 +22,9 @@ pub(super) fn plan(
     at_least(&mut fault, "model.max_length", recipe.model.max_length as u64, 3);
 
     let data = &recipe.data;
-    if data.path.is_empty() {
+    if let Task::Retrieval { .. } = recipe.task {
+        retrieval(&mut fault, &recipe);
+    } else if data.path.is_empty() {
         fault("data.path", "data.path: name the files, such as data/{language}.jsonl".into());
     } else if !data.path.contains("{language}") {
         fault("data.path", "data.path: expected {language} where the language tag stands".into());
@@ -48,6 +50,7 @@ pub(super) fn plan(
     }
 
     methods(&mut fault, &recipe);
+    pairs(&mut fault, &recipe);
 
     let optimizer = &recipe.optimizer;
     positive(&mut fault, "optimizer.learning_rate", optimizer.learning_rate);
@@ -78,7 +81,7 @@ pub(super) fn plan(
     }
 
     match data.source.clone() {
-        Some(source) if faults.is_empty() => Ok(Plan { name, recipe, source }),
+        Some(source) if faults.is_empty() => Ok(Plan { name, recipe, source, before: None }),
         _ => {
             faults.sort_by_key(|fault| (fault.line, fault.column));
             faults.dedup();
@@ -141,6 +144,79 @@ fn methods(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
             let problem = "r_drop has the cross-entropy of both passes already; leave this out, or \
                            use consistency with view = \"second_pass\"";
             fault(&format!("objective.{index}.method"), problem.to_owned());
+        }
+    }
+}
+
+/// What a task without labels must satisfy.
+fn retrieval(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
+    if !recipe.data.path.is_empty() {
+        let problem = "data.path: retrieval has no labeled examples; its sentences are [pairs]";
+        fault("data.path", problem.into());
+    }
+    match &recipe.pairs {
+        None => fault("task", "task.retrieval: needs a table [pairs]".into()),
+        Some(pairs) => at_least(fault, "pairs.held_out", pairs.held_out as u64, 1),
+    }
+    for (index, objective) in recipe.objective.iter().enumerate() {
+        let method = objective.method.init();
+        if method.views().iter().any(|view| !view.text.is_of_pairs()) {
+            let problem = format!("{} needs a task with labels", method.name());
+            fault(&format!("objective.{index}.method"), problem);
+        }
+    }
+    let needs_labels = [
+        ("measure", recipe.measure.is_some()),
+        ("guided_dropout", recipe.guided_dropout.is_some()),
+        ("update.fisher_penalty", recipe.update.fisher_penalty.is_some()),
+    ];
+    for (entry, _) in needs_labels.iter().filter(|(_, is_there)| *is_there) {
+        fault(entry, format!("{entry}: needs a task with labels"));
+    }
+}
+
+/// What pairs and the objectives that read them must satisfy together.
+fn pairs(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
+    let Some(pairs) = &recipe.pairs else {
+        for (index, objective) in recipe.objective.iter().enumerate() {
+            let method = objective.method.init();
+            if method.views().iter().any(|view| view.text.is_of_pairs()) {
+                let problem = format!("{} needs a table [pairs]", method.name());
+                fault(&format!("objective.{index}.method"), problem);
+            }
+        }
+        return;
+    };
+    at_least(fault, "pairs.batch_size", pairs.batch_size as u64, 1);
+    at_least(fault, "pairs.max_length", pairs.max_length as u64, 3);
+    let aligner = pairs.aligner.iter().flat_map(AlignerRecipe::paths);
+    let aligner = aligner.map(|(field, path)| (format!("pairs.aligner.{field}"), path));
+    for (entry, path) in std::iter::once(("pairs.path".to_owned(), &*pairs.path)).chain(aligner) {
+        if !path.contains("{language}") {
+            let problem = format!("{entry}: expected {{language}} where the language tag stands");
+            fault(&entry, problem);
+        }
+    }
+    for (field, problem) in pairs.sampling.faults() {
+        fault("pairs.sampling", format!("pairs.sampling.{field}: {problem}"));
+    }
+    let mut remembering = 0;
+    let mut projecting = Vec::new();
+    for (index, objective) in recipe.objective.iter().enumerate() {
+        let method = objective.method.init();
+        let mut lacking = |problem: String| fault(&format!("objective.{index}.method"), problem);
+        if method.needs_links() && pairs.aligner.is_none() {
+            lacking(format!("{} needs pairs.aligner to link words", method.name()));
+        }
+        remembering += usize::from(method.memory().is_some());
+        if remembering > 1 && method.memory().is_some() {
+            lacking("only one objective can keep a queue of earlier pairs".into());
+        }
+        if method.projection_widths(1).is_some() {
+            if projecting.contains(&method.name()) {
+                lacking(format!("only one {} can have a projection", method.name()));
+            }
+            projecting.push(method.name());
         }
     }
 }

@@ -22,7 +22,8 @@ pub(super) fn begin(
 ) -> Result<(), Error> {
     let (Some(memory), Some(pairs)) = (passes.memory(), pairs) else { return Ok(()) };
     if let Some(folder) = checkpoint {
-        let (momentum, queue) = checkpoint::read_memory(folder, memory.queue_size, &passes.device)?;
+        let (momentum, queue) =
+            checkpoint::read_memory(folder, model, memory.queue_size, &passes.device)?;
         (passes.momentum, passes.negatives) = (Some(momentum), Some(queue));
         return Ok(());
     }

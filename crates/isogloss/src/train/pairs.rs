@@ -14,8 +14,8 @@ use crate::{Error, PairsRecipe};
 /// Draws the pairs of each batch, all of one language.
 pub(super) struct PairStream {
     pub(super) sets: Vec<PairSet>,
-    recipe: PairsRecipe,
-    tokenizer: Tokenizer,
+    pub(super) recipe: PairsRecipe,
+    pub(super) tokenizer: Tokenizer,
     pad_token_id: u32,
     seed: u64,
     sampler: LanguageSampler,

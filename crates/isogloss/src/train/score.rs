@@ -1,86 +1,128 @@
 //! How good the model is while it trains and when it is done, and what is kept of it.
 
+use std::collections::BTreeMap;
+
+use burn::module::Module;
 use isogloss_kernels::split_seed;
 use isogloss_methods::AdamW;
 use isogloss_model::{HeadChoice, Model, load, save};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::batches::TrainingData;
 use super::folders::copy_tokenizer;
+use super::pairs::PairStream;
 use super::{Event, Trainer, streams};
-use crate::checkpoint::{self, Best};
+use crate::checkpoint::{self, Best, Memory};
+use crate::encode::TextEncoder;
+use crate::evaluate::score_retrieval;
 use crate::fisher::Measures;
+use crate::pairs::PairSet;
 use crate::run_folder::{remove_folder, replace_folder};
-use crate::{Error, Evaluator, Results, Selection};
+use crate::{Error, Evaluator, LanguageResult, Results, Scores, Selection, Task};
 
 impl Trainer<'_> {
-    fn measures_at(&self, step: u64) -> bool {
+    pub(super) fn measures_at(&self, step: u64) -> bool {
         let is_last = step == self.learning_rate.total_steps;
         let measure = self.plan.recipe().measure.as_ref();
         measure.is_some_and(|measure| is_last || step.is_multiple_of(measure.every))
     }
 
     /// Logs the Fisher information and the sharpness on the dev set, if the recipe asks for them.
-    fn measure(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
-        let Some(measure) = &self.plan.recipe().measure else { return Ok(()) };
+    pub(super) fn measure(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+        let (Some(measure), Some(data)) = (&self.plan.recipe().measure, self.data) else {
+            return Ok(());
+        };
         let step = self.progress.step;
         let options = measure.options(split_seed(self.plan.recipe().seed, streams::MEASURE));
         let model = self.finished_model();
-        let measures =
-            Measures::take(&model, &self.data.corpus.dev, &self.options.device, &options)?;
+        let measures = Measures::take(&model, &data.corpus.dev, &self.options.device, &options)?;
         watch(Event::Measures { step, measures: &measures });
         let mut line = json!({ "kind": "measure", "step": step, "epoch": self.epoch() });
         extend(&mut line, &measures);
         self.log.write(&line)
     }
 
-    /// Scores the dev set and keeps the model if it is the best so far.
-    fn select(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+    /// Scores the dev set and keeps the model if it is the best so far. Without labels nothing is
+    /// held back to choose by: the last model is kept.
+    pub(super) fn select(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
         let model = self.finished_model();
-        let (result, _) = self.evaluator(&model).score(&self.data.corpus.dev)?;
-        let (step, score) = (self.progress.step, result.scores.main());
-        let is_best = self.progress.best.is_none_or(|best| score > best.score);
-        watch(Event::Dev { step, scores: &result.scores, is_best });
+        let scores = match self.data {
+            Some(data) => self.evaluator(&model, data).score(&data.corpus.dev)?.0.scores,
+            None => mean_retrieval(&self.retrieval(&model)?),
+        };
+        let (step, score) = (self.progress.step, scores.main());
+        let is_best =
+            self.data.is_none() || self.progress.best.is_none_or(|best| score > best.score);
+        watch(Event::Dev { step, scores: &scores, is_best });
         let mut line = json!({
             "kind": "dev", "step": step, "epoch": self.epoch(), "language": self.plan.source(),
         });
-        extend(&mut line, &result.scores);
+        extend(&mut line, &scores);
         self.log.write(&line)?;
         if is_best {
             self.progress.best = Some(Best { step, score });
             replace_folder(&self.run.best(), |folder| {
-                save(folder, &model, Some(&self.head), &self.config_json)?;
+                save(folder, &model, self.head.as_ref(), &self.config_json)?;
                 copy_tokenizer(&self.options.model_folder, folder)
             })?;
         }
         Ok(())
     }
 
-    fn write_checkpoint(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+    pub(super) fn write_checkpoint(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
         self.progress.log_len = self.log.sync()?;
+        self.progress.pairs = self.pairs.as_ref().map(PairStream::progress);
+        let memory = match (&self.passes.momentum, &self.passes.negatives) {
+            (Some(model), Some(queue)) => Some(Memory { model, queue }),
+            _ => None,
+        };
         checkpoint::write(
             self.run,
             &self.progress,
             self.model(),
-            &self.head,
+            self.head.as_ref(),
             &self.config_json,
             &self.optimizer,
+            memory,
         )?;
         watch(Event::Checkpoint { step: self.progress.step });
         Ok(())
     }
 
     /// Scores the chosen model in every language and writes the results.
-    fn finish(mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<Results, Error> {
+    pub(super) fn finish(mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<Results, Error> {
         let best = self.progress.best.expect("the last step was followed by a selection");
         // Training's tensors make room before the chosen model comes in.
         self.model = None;
         self.optimizer = AdamW::new(self.plan.recipe().optimizer.adamw.clone());
         let chosen = load(&self.run.best(), &HeadChoice::Saved, &self.options.device)?.model;
         let selection = Selection { rule: self.rule.clone(), step: best.step, score: best.score };
-        let labels = &self.data.corpus.labels;
-        let results = self.evaluator(&chosen).score_all(
-            &self.data.corpus.tests,
+        let results = match self.data {
+            Some(data) => self.score_labeled(&chosen, data, selection, watch)?,
+            None => {
+                let languages = self.retrieval(&chosen)?;
+                for (language, result) in &languages {
+                    watch(Event::Language { language, scores: &result.scores });
+                }
+                Results::new(&self.plan.recipe().task, self.plan.source(), selection, languages)
+            }
+        };
+        self.run.write_json("results.json", &results)?;
+        remove_folder(&self.run.checkpoints())?;
+        Ok(results)
+    }
+
+    fn score_labeled(
+        &self,
+        model: &Model,
+        data: &TrainingData,
+        selection: Selection,
+        watch: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Results, Error> {
+        let labels = &data.corpus.labels;
+        self.evaluator(model, data).score_all(
+            &data.corpus.tests,
             self.plan.source(),
             selection,
             &mut |set, result, predicted| {
@@ -91,21 +133,49 @@ impl Trainer<'_> {
                 };
                 self.run.write_predictions(set.language.as_str(), predicted.iter().map(names))
             },
-        )?;
-        self.run.write_json("results.json", &results)?;
-        remove_folder(&self.run.checkpoints())?;
-        Ok(results)
+        )
     }
 
-    fn evaluator<'b>(&'b self, model: &'b Model) -> Evaluator<'b> {
+    /// How well the held-out pairs of each language find each other.
+    fn retrieval(&self, model: &Model) -> Result<BTreeMap<String, LanguageResult>, Error> {
+        let Some(pairs) = &self.pairs else { return Ok(BTreeMap::new()) };
+        let layer = match self.plan.recipe().task {
+            Task::Retrieval { layer } => layer,
+            Task::Classification {} | Task::Tagging { .. } => None,
+        };
+        let (encoder, device) = (model.encoder.valid(), self.options.device.clone());
+        let encoder = TextEncoder::new(encoder, pairs.tokenizer.clone(), device)
+            .with_max_length(pairs.recipe.max_length)
+            .with_batch_size(self.plan.recipe().training.evaluation_batch_size);
+        let score = |set: &PairSet| {
+            Ok((set.language.to_string(), score_retrieval(&encoder, &set.held_out, layer)?))
+        };
+        pairs.sets.iter().map(score).collect()
+    }
+
+    fn evaluator<'b>(&'b self, model: &'b Model, data: &'b TrainingData) -> Evaluator<'b> {
         Evaluator {
             model,
             task: &self.plan.recipe().task,
-            labels: &self.data.corpus.labels,
+            labels: &data.corpus.labels,
             batch_size: self.plan.recipe().training.evaluation_batch_size,
             device: &self.options.device,
         }
     }
+}
+
+/// The mean over languages.
+fn mean_retrieval(languages: &BTreeMap<String, LanguageResult>) -> Scores {
+    let mean = |of: fn(&Scores) -> [f64; 3]| {
+        let n = languages.len().max(1) as f64;
+        let all = languages.values().map(|result| of(&result.scores));
+        all.fold([0.0; 3], |sum, x| [0, 1, 2].map(|i| sum[i] + x[i] / n))
+    };
+    let [accuracy, forward, backward] = mean(|scores| match scores {
+        Scores::Retrieval { accuracy, forward, backward } => [*accuracy, *forward, *backward],
+        Scores::Classification { .. } | Scores::Tagging { .. } => [0.0; 3],
+    });
+    Scores::Retrieval { accuracy, forward, backward }
 }
 
 /// Adds the fields of `more` to a JSON object.
