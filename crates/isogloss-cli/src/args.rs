@@ -1,5 +1,7 @@
 //! Commands and flags.
 
+mod alignment;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -7,7 +9,9 @@ use clap::{Parser, Subcommand, ValueHint};
 use isogloss::FisherEstimator;
 use isogloss::device::DeviceChoice;
 use isogloss::hub::HubOptions;
-use isogloss::text::{Format, Symmetrization, Unseen, WordForm};
+use isogloss::text::{Format, Unseen};
+
+pub(crate) use alignment::{AlignArgs, AlignmentArgs, EncodingArgs, RetrieveArgs};
 
 /// Seeds stay below this, and so do sums of two of them below the largest integer of TOML, which
 /// resolved recipes are written in.
@@ -35,6 +39,10 @@ pub(crate) enum Command {
     Fisher(FisherArgs),
     /// Link the words of parallel texts
     Align(AlignArgs),
+    /// Find translations among sentences by the vectors of a model
+    Retrieve(RetrieveArgs),
+    /// Measure how well the layers of a model align languages, and how that goes with transfer
+    Alignment(AlignmentArgs),
     /// Describe a model: architecture, parameters, tokenizer, labels
     Inspect(InspectArgs),
     /// List the devices of this machine and build
@@ -234,32 +242,6 @@ pub(crate) struct FisherArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct AlignArgs {
-    /// A file of two columns between a tab: a text and its translation
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub(crate) pairs: PathBuf,
-    /// Link by this dictionary, a word and one translation a line, instead of learning from the pairs
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) dictionary: Option<PathBuf>,
-    /// The dictionary of the other direction [default: the same one, turned round]
-    #[arg(long, value_name = "FILE", requires = "dictionary", value_hint = ValueHint::FilePath)]
-    pub(crate) reverse_dictionary: Option<PathBuf>,
-    /// Which words count as the same: verbatim, lowercase, or bare, without punctuation at the ends
-    #[arg(long, default_value = "bare", value_parser = parse_words)]
-    pub(crate) words: WordForm,
-    /// How the two directions are joined: intersection, grow_diag, grow_diag_final_and,
-    /// grow_diag_final or union
-    #[arg(long, default_value = "grow_diag_final_and", value_parser = parse_symmetrization)]
-    pub(crate) symmetrization: Symmetrization,
-    /// Passes over the pairs to learn from them
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub(crate) iterations: usize,
-    /// The file to write, a line a pair in the Pharaoh format [default: the standard output]
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) out: Option<PathBuf>,
-}
-
-#[derive(Debug, clap::Args)]
 pub(crate) struct InspectArgs {
     /// A model folder or hub name
     pub(crate) model: String,
@@ -296,17 +278,6 @@ fn parse_unseen(text: &str) -> Result<Unseen, String> {
     serde_json::from_value(text.into()).map_err(|_| "expected error or skip".to_owned())
 }
 
-fn parse_words(text: &str) -> Result<WordForm, String> {
-    serde_json::from_value(text.into())
-        .map_err(|_| "expected verbatim, lowercase or bare".to_owned())
-}
-
-fn parse_symmetrization(text: &str) -> Result<Symmetrization, String> {
-    serde_json::from_value(text.into()).map_err(|_| {
-        "expected intersection, grow_diag, grow_diag_final_and, grow_diag_final or union".to_owned()
-    })
-}
-
 fn parse_estimator(text: &str) -> Result<FisherEstimator, String> {
     serde_json::from_value(text.into())
         .map_err(|_| "expected sampled, empirical or exact".to_owned())
@@ -319,7 +290,7 @@ fn parse_radius(text: &str) -> Result<f64, String> {
     }
 }
 
-fn parse_batch_size(text: &str) -> Result<usize, String> {
+pub(crate) fn parse_batch_size(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("expected a number from 1".to_owned()),
         Ok(size) => Ok(size),

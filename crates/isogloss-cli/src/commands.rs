@@ -1,6 +1,7 @@
 //! One module a command, and what they share.
 
 pub(crate) mod align;
+pub(crate) mod alignment;
 pub(crate) mod devices;
 pub(crate) mod evaluate;
 pub(crate) mod finetune;
@@ -9,15 +10,17 @@ pub(crate) mod inspect;
 mod labeled;
 pub(crate) mod predict;
 pub(crate) mod report;
+pub(crate) mod retrieve;
 pub(crate) mod sweep;
 
 use std::path::PathBuf;
 
 use anyhow::Context;
+use isogloss::device::open;
 use isogloss::hub::ModelSource;
-use isogloss::{Results, Scores};
+use isogloss::{Results, Scores, TextEncoder};
 
-use crate::args::HubArgs;
+use crate::args::{EncodingArgs, HubArgs, ModelArgs};
 
 /// How a command ended, if it did not fail.
 pub(crate) enum End {
@@ -31,6 +34,16 @@ pub(crate) enum End {
 pub(crate) fn model_folder(model: &str, hub: &HubArgs) -> anyhow::Result<PathBuf> {
     let source: ModelSource = model.parse().with_context(|| format!("model {model:?}"))?;
     Ok(source.resolve(&hub.options())?)
+}
+
+/// The encoder of a model, as the flags want it.
+pub(crate) fn text_encoder(
+    model: &ModelArgs,
+    encoding: &EncodingArgs,
+) -> anyhow::Result<TextEncoder> {
+    let device = open(model.device.device)?;
+    let encoder = TextEncoder::load(&model_folder(&model.model, &model.hub)?, &device.device)?;
+    Ok(encoder.with_batch_size(encoding.batch_size).with_max_length(encoding.max_length))
 }
 
 /// A table of scores by language, the best first, and the mean over the targets.

@@ -59,6 +59,8 @@ fn run(args: Args) -> anyhow::Result<commands::End> {
         Command::Predict(args) => commands::predict::run(&args),
         Command::Fisher(args) => commands::fisher::run(&args),
         Command::Align(args) => commands::align::run(&args),
+        Command::Retrieve(args) => commands::retrieve::run(&args),
+        Command::Alignment(args) => commands::alignment::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Devices(args) => commands::devices::run(&args),
         Command::Report(args) => commands::report::run(&args),

@@ -110,6 +110,14 @@ impl Encoder {
         &self.config
     }
 
+    /// The same encoder without the blocks above the first `n_layers`, for the states below them.
+    #[must_use]
+    pub fn truncated(mut self, n_layers: usize) -> Self {
+        self.layers.truncate(n_layers);
+        self.config.num_hidden_layers = self.layers.len();
+        self
+    }
+
     /// Looks tokens up in the embedding table, before positions are added.
     ///
     /// # Shapes

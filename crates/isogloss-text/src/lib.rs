@@ -67,8 +67,8 @@ pub use labels::LabelSet;
 pub use language::Language;
 pub use order::{BatchOrder, sequential_by_length};
 pub use reader::{
-    Columns, Format, ReadOptions, read_examples, read_file, read_pair_file, read_pairs,
-    read_treebank, read_treebank_file,
+    Columns, Format, ReadOptions, languages_with_file, read_examples, read_file, read_pair_file,
+    read_pairs, read_treebank, read_treebank_file,
 };
 pub use tokenizer::Tokenizer;
 pub use treebank::{

@@ -6,9 +6,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod alignment;
 mod checkpoint;
+pub mod correlation;
 mod data;
 pub mod device;
+mod encode;
 mod environment;
 mod error;
 mod evaluate;
@@ -19,10 +22,14 @@ mod pairs;
 mod predict;
 mod recipe;
 pub mod report;
+pub mod retrieval;
 mod run_folder;
+pub mod search;
 mod train;
+mod word_aligner;
 
 pub use data::{Corpus, DataReport, LabeledSet};
+pub use encode::{LayerVectors, TextEncoder, TokenPlace, TokenizedText, drawn};
 pub use error::{Error, RecipeError, RecipeFault};
 pub use evaluate::{Evaluator, LanguageResult, Results, Scored, Scores, Selection};
 pub use fisher::{FisherEstimator, FisherTrace, MeasureOptions, Measures, Sharpness};
@@ -34,6 +41,7 @@ pub use recipe::{
 };
 pub use run_folder::{RunFolder, RunStatus};
 pub use train::{Event, Outcome, RunOptions, finetune};
+pub use word_aligner::{EncoderAligner, LinkUnit};
 
 pub use isogloss_kernels::keep_pages;
 pub use isogloss_methods as methods;

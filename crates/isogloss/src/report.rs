@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 mod axis;
 mod bars;
 mod chart;
-mod correlation;
 mod curves;
 mod group;
 mod heat;

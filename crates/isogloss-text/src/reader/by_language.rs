@@ -40,7 +40,7 @@ fn read_each(
             ErrorKind::NotFound => TextError::MissingLanguage {
                 path: path.clone(),
                 language: language.clone(),
-                known: known(pattern),
+                known: languages_with_file(pattern),
             },
             _ => TextError::Io { path: path.clone(), source },
         })?;
@@ -85,8 +85,12 @@ pub(crate) fn dictionary_entries(source: &Source) -> Result<Vec<(&str, &str)>, T
     if entries.is_empty() { Err(source.empty()) } else { Ok(entries) }
 }
 
-/// The languages that have a file, sorted.
-fn known(pattern: &str) -> Vec<Language> {
+/// The languages that have a file, sorted: those that `{language}` in the pattern can stand for.
+///
+/// ```
+/// assert!(isogloss_text::languages_with_file("no/such/en-{language}.tsv").is_empty());
+/// ```
+pub fn languages_with_file(pattern: &str) -> Vec<Language> {
     // The files, or folders, that differ in the first part of the path with a language in it.
     let mut parts = Path::new(pattern).components();
     let mut folder = PathBuf::new();

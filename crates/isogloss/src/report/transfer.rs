@@ -2,13 +2,13 @@
 
 use super::axis::{Axis, Scale};
 use super::chart::{Chart, Mark, Series};
-use super::correlation::{MIN_PAIRS, spearman};
 use super::group::{Comparison, Recipe, run_label};
 use super::html::{Text, capitalized, count, metric_name, number, percent};
 use super::language;
 use super::quantity::{Quantity, quantities};
 use super::record::{Results, RunRecord};
 use super::tables;
+use crate::correlation::{MIN_PAIRS, spearman};
 
 /// The table and, of two runs or more, a chart for each quantity; empty when nothing was measured.
 ///

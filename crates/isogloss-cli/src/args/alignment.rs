@@ -1,0 +1,220 @@
+//! Flags of the commands about parallel text.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::ValueHint;
+use isogloss::LinkUnit;
+use isogloss::alignment::WordVector;
+use isogloss::retrieval::Scoring;
+use isogloss::text::{Extraction, Language, Symmetrization, WordForm};
+
+use super::{DeviceArgs, HubArgs, ModelArgs, parse_batch_size};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AlignArgs {
+    /// A file of two columns between a tab: a text and its translation
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) pairs: PathBuf,
+    /// Link by this dictionary, a word and one translation a line, instead of learning from the pairs
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) dictionary: Option<PathBuf>,
+    /// The dictionary of the other direction [default: the same one, turned round]
+    #[arg(long, value_name = "FILE", requires = "dictionary", value_hint = ValueHint::FilePath)]
+    pub(crate) reverse_dictionary: Option<PathBuf>,
+    /// Learn from these pairs too; only the links of the first file are written
+    #[arg(long, value_name = "FILE", conflicts_with = "dictionary", value_hint = ValueHint::FilePath)]
+    pub(crate) learn_from: Vec<PathBuf>,
+    /// Link by the vectors of this model: a folder, or owner/name[@revision] on the hub
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["dictionary", "learn_from"])]
+    pub(crate) model: Option<String>,
+    /// The layer of the model whose vectors are compared, counted from the embeddings, 0
+    #[arg(long, value_name = "N", default_value_t = 8, requires = "model")]
+    pub(crate) layer: usize,
+    /// How links are taken from the model's similarities: softmax, mutual_argmax or itermax
+    #[arg(long, default_value = "softmax", requires = "model", value_parser = parse_extraction)]
+    pub(crate) extraction: Extraction,
+    /// What of the model is compared: subword, any of which links its word, or word, their mean
+    #[arg(long, default_value = "subword", requires = "model", value_parser = parse_link_unit)]
+    pub(crate) unit: LinkUnit,
+    /// Texts of one pass through the model
+    #[arg(long, default_value_t = 64, requires = "model", value_parser = parse_batch_size)]
+    pub(crate) batch_size: usize,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    #[command(flatten)]
+    pub(crate) hub: HubArgs,
+    /// Compare with these gold links, a line a pair: 0-0 is sure, 0?1 is possible
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) gold: Option<PathBuf>,
+    /// Which words count as the same: verbatim, lowercase, or bare, without punctuation at the ends
+    #[arg(long, default_value = "bare", value_parser = parse_words)]
+    pub(crate) words: WordForm,
+    /// How the two directions are joined: intersection, grow_diag, grow_diag_final_and,
+    /// grow_diag_final or union
+    #[arg(long, default_value = "grow_diag_final_and", value_parser = parse_symmetrization)]
+    pub(crate) symmetrization: Symmetrization,
+    /// Passes over the pairs to learn from them
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) iterations: usize,
+    /// The file to write, a line a pair in the Pharaoh format [default: the standard output]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RetrieveArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// Files of two columns between a tab: a text and its translation
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) pairs: Vec<PathBuf>,
+    /// The layer whose mean is a sentence's vector, counted from the embeddings, 0 [default: the last]
+    #[arg(long, value_name = "N")]
+    pub(crate) layer: Option<usize>,
+    /// What makes a sentence the nearest: cosine or margin
+    #[arg(long, default_value = "cosine", value_parser = parse_scoring)]
+    pub(crate) scoring: Scoring,
+    /// Pairs of each file, drawn from the seed; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) limit: usize,
+    /// Write the pairs that are each other's nearest by margin, and have one of at least this
+    #[arg(long, value_name = "MARGIN", conflicts_with = "scoring")]
+    pub(crate) mine: Option<f32>,
+    /// The file to write mined pairs to: margin, text and translation [default: the standard output]
+    #[arg(long, value_name = "FILE", requires = "mine", value_hint = ValueHint::FilePath)]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) encoding: EncodingArgs,
+}
+
+/// How texts are drawn and encoded.
+#[derive(Debug, clap::Args)]
+pub(crate) struct EncodingArgs {
+    /// Tokens after which a text is cut
+    #[arg(long, default_value_t = 128)]
+    pub(crate) max_length: usize,
+    /// Texts of one pass
+    #[arg(long, default_value_t = 64, value_parser = parse_batch_size)]
+    pub(crate) batch_size: usize,
+    /// Draws the pairs
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AlignmentArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// The path of the pairs of each language, as corpora/en-{language}.tsv
+    #[arg(long, value_name = "PATH")]
+    pub(crate) pairs: String,
+    /// The path of the dictionary of each language; its words link the pairs
+    #[arg(long, value_name = "PATH", conflicts_with = "links")]
+    pub(crate) dictionaries: Option<String>,
+    /// The path of the links of each language, in the Pharaoh format [default: learnt from the pairs]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) links: Option<String>,
+    /// The languages, between commas [default: those that have pairs]
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    pub(crate) languages: Vec<Language>,
+    /// The language of the left side of all pairs
+    #[arg(long, value_name = "TAG", default_value = "en")]
+    pub(crate) source: Language,
+    /// The layers, between commas, counted from the embeddings, 0; or all
+    #[arg(long, default_value = "all")]
+    pub(crate) layers: Layers,
+    /// Pairs of sentences of each language, drawn from the seed; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub(crate) limit: usize,
+    /// Pairs of words of each language; 0 leaves words out
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) word_pairs: usize,
+    /// The vector of a word: first, of its first subword, or mean, of all its subwords
+    #[arg(long, default_value = "first", value_parser = parse_word_vector)]
+    pub(crate) word_vector: WordVector,
+    /// Which words count as the same: verbatim, lowercase, or bare, without punctuation at the ends
+    #[arg(long, default_value = "bare", value_parser = parse_words)]
+    pub(crate) words: WordForm,
+    /// Take each word of either language once
+    #[arg(long)]
+    pub(crate) distinct_words: bool,
+    /// What makes a sentence the nearest: cosine or margin
+    #[arg(long, default_value = "cosine", value_parser = parse_scoring)]
+    pub(crate) scoring: Scoring,
+    /// The results.json of a run: correlate with its scores over the languages
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) scores: Option<PathBuf>,
+    /// The JSON file to write; as alignment.json in a run's folder, `isogloss report` shows it
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) encoding: EncodingArgs,
+}
+
+/// Layers to measure; none stands for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Layers(pub(crate) Vec<usize>);
+
+impl FromStr for Layers {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" {
+            return Ok(Self::default());
+        }
+        let layers: Result<Vec<usize>, _> =
+            text.split(',').map(|layer| layer.trim().parse()).collect();
+        let mut layers =
+            layers.map_err(|_| "expected all, or numbers such as 0,6,12".to_owned())?;
+        layers.sort_unstable();
+        layers.dedup();
+        Ok(Self(layers))
+    }
+}
+
+fn parse_scoring(text: &str) -> Result<Scoring, String> {
+    serde_json::from_value(text.into()).map_err(|_| "expected cosine or margin".to_owned())
+}
+
+fn parse_word_vector(text: &str) -> Result<WordVector, String> {
+    serde_json::from_value(text.into()).map_err(|_| "expected first or mean".to_owned())
+}
+
+fn parse_link_unit(text: &str) -> Result<LinkUnit, String> {
+    serde_json::from_value(text.into()).map_err(|_| "expected subword or word".to_owned())
+}
+
+fn parse_extraction(text: &str) -> Result<Extraction, String> {
+    match text {
+        "softmax" => Ok(Extraction::softmax()),
+        "mutual_argmax" => Ok(Extraction::MutualArgmax),
+        "itermax" => Ok(Extraction::itermax()),
+        _ => Err("expected softmax, mutual_argmax or itermax".to_owned()),
+    }
+}
+
+fn parse_words(text: &str) -> Result<WordForm, String> {
+    serde_json::from_value(text.into())
+        .map_err(|_| "expected verbatim, lowercase or bare".to_owned())
+}
+
+fn parse_symmetrization(text: &str) -> Result<Symmetrization, String> {
+    serde_json::from_value(text.into()).map_err(|_| {
+        "expected intersection, grow_diag, grow_diag_final_and, grow_diag_final or union".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Layers;
+
+    #[test]
+    fn layers_are_all_or_listed_in_any_order() {
+        assert_eq!("all".parse(), Ok(Layers(vec![])));
+        assert_eq!("12,0, 6,0".parse(), Ok(Layers(vec![0, 6, 12])));
+        for wrong in ["", "1,", "-1", "last"] {
+            assert!(wrong.parse::<Layers>().is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! How well the layers of an encoder align two languages: retrieval of sentences, and strong and weak
+//! alignment of words.
+//!
+//! Of pairs of words that translate each other, alignment is the share of words whose nearest
+//! neighbour by cosine is their translation.
+//! Weak alignment looks among the words of the other language, strong alignment also among those of
+//! the same language, without the word itself.
+//! A word's vector is that of its first subword in its sentence, or the mean of its subwords.
+//!
+//! # Source
+//! Gaschi et al. 2023, Exploring the Relationship between Alignment and Cross-lingual Transfer in
+//! Multilingual Transformers, arXiv:2306.02790, §3; 1000 pairs a language, every layer.
+//! Only a word's own translation counts, not another occurrence of it, as in the authors' code.
+
+mod report;
+mod words;
+
+use burn::tensor::Device;
+use isogloss_text::{Alignment, SentencePair, WordForm};
+use serde::{Deserialize, Serialize};
+
+pub use report::{AlignmentReport, LayerCorrelation, Quantity};
+use words::WordPairs;
+
+use crate::Error;
+use crate::encode::{LayerVectors, TextEncoder, TokenizedText, drawn};
+use crate::retrieval::{BothWays, PairTexts, Scoring};
+use crate::search::{Vectors, nearest, nearest_both_ways};
+
+/// Which vector a word has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WordVector {
+    /// That of its first subword, as the source takes it.
+    #[default]
+    First,
+    /// The mean of its subwords.
+    Mean,
+}
+
+impl WordVector {
+    /// The tokens that the vector is made of.
+    fn tokens(self, of_word: &[usize]) -> &[usize] {
+        match self {
+            Self::First => &of_word[..of_word.len().min(1)],
+            Self::Mean => of_word,
+        }
+    }
+}
+
+/// What to measure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlignmentOptions {
+    /// The layers, 0 for the embeddings; all if there are none.
+    pub layers: Vec<usize>,
+    /// The pairs of sentences for retrieval, drawn from the seed; all without a number.
+    pub n_sentences: Option<usize>,
+    /// The pairs of words, of sentences in the order drawn; fewer if the sentences have no more.
+    pub n_words: usize,
+    /// Which vector a word has.
+    pub word_vector: WordVector,
+    /// Words that are the same in this form on both sides are left out.
+    pub form: WordForm,
+    /// Takes each word of either language once, in that form.
+    pub distinct_words: bool,
+    /// What makes a sentence the nearest.
+    pub scoring: Scoring,
+    /// Draws the sentences.
+    pub seed: u64,
+}
+
+impl Default for AlignmentOptions {
+    fn default() -> Self {
+        Self {
+            layers: Vec::new(),
+            n_sentences: Some(500),
+            n_words: 1000,
+            word_vector: WordVector::First,
+            form: WordForm::Bare,
+            distinct_words: false,
+            scoring: Scoring::Cosine,
+            seed: 42,
+        }
+    }
+}
+
+/// The alignment of one language with the source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LanguageAlignment {
+    /// Pairs of sentences for retrieval.
+    pub n_sentences: usize,
+    /// Sentences of each side that have an equal one before them.
+    pub n_repeated: [usize; 2],
+    /// Sentences of both sides, of those looked at, whose end was cut off.
+    pub n_truncated: usize,
+    /// Pairs of words.
+    pub n_words: usize,
+    /// Pairs of sentences that words were looked for in.
+    pub n_searched: usize,
+    /// Pairs of sentences among them without a pair of words to take.
+    pub n_without_words: usize,
+    /// Pairs of words left out because one of them was cut off.
+    pub n_words_cut_off: usize,
+    /// The measures of each layer.
+    pub layers: Vec<LayerAlignment>,
+}
+
+/// The alignment of one layer.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerAlignment {
+    /// The layer, 0 for the embeddings.
+    pub layer: usize,
+    /// Sentences whose nearest is their translation.
+    pub retrieval: BothWays,
+    /// Words whose nearest is their translation; none without pairs of words.
+    #[serde(flatten)]
+    pub words: Option<WordAlignment>,
+}
+
+/// The alignment of pairs of words.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WordAlignment {
+    /// Among the words of the other language.
+    pub weak: BothWays,
+    /// Among the words of both languages but the word itself.
+    pub strong: BothWays,
+}
+
+impl WordAlignment {
+    /// Measures pairs of normalized vectors: vector n of the left belongs to vector n of the right.
+    ///
+    /// On a tie the lowest index wins, and the other language wins over the same one.
+    ///
+    /// # Panics
+    /// If the sides differ in number or width.
+    pub fn of(left: &Vectors, right: &Vectors, device: &Device) -> Self {
+        assert_eq!(left.len(), right.len(), "each word has one translation");
+        let across = nearest_both_ways(left, right, 1, device);
+        // A word is the nearest to itself, or one that has the same vector is.
+        let within = [left, right].map(|side| nearest(side, side, 2, device));
+        let is_weak = |side: usize, word: usize| {
+            across[side].first(word).filter(|(found, _)| *found == word).map(|(_, score)| score)
+        };
+        let is_strong = |side: usize, word: usize| {
+            let other = within[side].of(word).find(|(found, _)| *found != word);
+            is_weak(side, word).is_some_and(|score| other.is_none_or(|(_, rival)| score >= rival))
+        };
+        let n = left.len();
+        Self {
+            weak: BothWays::of(n, [&|at| is_weak(0, at).is_some(), &|at| is_weak(1, at).is_some()]),
+            strong: BothWays::of(n, [&|at| is_strong(0, at), &|at| is_strong(1, at)]),
+        }
+    }
+}
+
+/// Measures the alignment of one language, whose texts are the right side of the pairs.
+///
+/// `links` gives the word alignment of a pair by its place; without it only sentences are measured.
+/// Of the links only those count that are one-to-one and between different words.
+///
+/// # Errors
+/// If a text cannot be encoded, or a layer is not there.
+pub fn measure_alignment(
+    encoder: &TextEncoder,
+    pairs: &[SentencePair],
+    links: Option<&dyn Fn(usize) -> Alignment>,
+    options: &AlignmentOptions,
+) -> Result<LanguageAlignment, Error> {
+    let order = drawn(pairs.len(), None, options.seed);
+    let n_sentences = options.n_sentences.unwrap_or(pairs.len()).min(pairs.len());
+    let mut words = links.map_or_else(WordPairs::default, |links| {
+        WordPairs::choose(order.iter().map(|at| (&pairs[*at], links(*at))), options)
+    });
+    let all_layers: Vec<usize> = (0..encoder.n_layers()).collect();
+    let layers = if options.layers.is_empty() { &all_layers } else { &options.layers };
+
+    let encoded = &order[..n_sentences.max(words.n_searched)];
+    let texts: PairTexts<'_> =
+        encoded.iter().map(|at| (pairs[*at].left.as_str(), pairs[*at].right.as_str())).collect();
+    let sides = [encoder.tokenize(texts.left())?, encoder.tokenize(texts.right())?];
+    let n_words_cut_off = words.drop_cut_off(&sides);
+    let [left, right] = [0, 1].map(|side| {
+        let side = Side { texts: &sides[side], words: words.of_side(side), options };
+        side.encode(encoder, layers, n_sentences)
+    });
+    let texts: PairTexts<'_> =
+        texts.left().iter().copied().zip(texts.right().iter().copied()).take(n_sentences).collect();
+
+    let device = encoder.device();
+    let measured =
+        layers.iter().zip(left?.into_iter().zip(right?)).map(|(layer, (left, right))| {
+            LayerAlignment {
+                layer: *layer,
+                retrieval: texts.accuracy(
+                    &left.sentences,
+                    &right.sentences,
+                    options.scoring,
+                    device,
+                ),
+                words: (!left.tokens.is_empty())
+                    .then(|| WordAlignment::of(&left.tokens, &right.tokens, device)),
+            }
+        });
+    Ok(LanguageAlignment {
+        n_sentences,
+        n_repeated: texts.n_repeated(),
+        n_truncated: sides.iter().flatten().filter(|text| text.is_truncated()).count(),
+        n_words: words.len(),
+        n_searched: words.n_searched,
+        n_without_words: words.n_without,
+        n_words_cut_off,
+        layers: measured.collect(),
+    })
+}
+
+/// The texts of one language, and the words to measure among them.
+struct Side<'a> {
+    texts: &'a [TokenizedText],
+    /// The place of the text, and of the word in it.
+    words: Vec<(usize, usize)>,
+    options: &'a AlignmentOptions,
+}
+
+impl Side<'_> {
+    /// Normalized vectors of the first sentences, and of all words.
+    fn encode(
+        self,
+        encoder: &TextEncoder,
+        layers: &[usize],
+        n_sentences: usize,
+    ) -> Result<Vec<LayerVectors>, Error> {
+        let tokens_of = |(text, word): &(usize, usize)| {
+            self.options.word_vector.tokens(self.texts[*text].tokens(*word))
+        };
+        let places = self.words.iter().flat_map(|word| {
+            let text = word.0;
+            tokens_of(word).iter().map(move |token| (text, *token))
+        });
+        let places: Vec<_> = places.collect();
+        let counts: Vec<usize> = self.words.iter().map(|word| tokens_of(word).len()).collect();
+        let encoded = encoder.encode(self.texts, &places, layers)?;
+        let normalized = encoded.into_iter().map(|layer| LayerVectors {
+            sentences: layer.sentences.first(n_sentences).normalized(),
+            tokens: layer.tokens.grouped_means(&counts).normalized(),
+        });
+        Ok(normalized.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vectors(values: &[[f32; 2]]) -> Vectors {
+        Vectors::new(values.concat(), 2).unwrap().normalized()
+    }
+
+    #[test]
+    fn strong_alignment_needs_words_nearer_than_those_of_their_own_language() {
+        // Directions in degrees: left 0, 10, 90; right 4, 40, 95.
+        let at = |degrees: f32| [degrees.to_radians().cos(), degrees.to_radians().sin()];
+        let left = vectors(&[at(0.0), at(10.0), at(90.0)]);
+        let right = vectors(&[at(4.0), at(40.0), at(95.0)]);
+        let found = WordAlignment::of(&left, &right, &Device::flex());
+        // Left: 0 finds 4; 10 finds 4, not 40; 90 finds 95. No left word is nearer to 0 than 4, nor to
+        // 90 than 95.
+        // Right: 4 finds 0; 40 finds 10; 95 finds 90. For 40 the right word 4 is 36 away, 10 only 30.
+        let third = 1.0 / 3.0;
+        assert_eq!(found.weak, BothWays { forward: 2.0 * third, backward: 1.0 });
+        assert_eq!(found.strong, BothWays { forward: 2.0 * third, backward: 1.0 });
+
+        // A left word at 2 is nearer to 0 than 4 is; for 2 itself its translation, 4, is as near as 0.
+        let left = vectors(&[at(0.0), at(2.0), at(90.0)]);
+        let right = vectors(&[at(3.0), at(4.5), at(95.0)]);
+        let found = WordAlignment::of(&left, &right, &Device::flex());
+        // Left: 0 finds 3, but 2 is nearer; 2 finds 3, not 4.5; 90 finds 95.
+        assert_eq!((found.weak.forward, found.strong.forward), (2.0 * third, third));
+        // Right: 3 finds 2, not 0; 4.5 finds 2, but 3 is nearer; 95 finds 90.
+        assert_eq!((found.weak.backward, found.strong.backward), (2.0 * third, third));
+    }
+
+    #[test]
+    fn equal_vectors_go_to_the_other_language_and_the_lowest_index() {
+        let same = vectors(&[[1.0, 0.0]; 3]);
+        let found = WordAlignment::of(&same, &same, &Device::flex());
+        let first_only = BothWays { forward: 1.0 / 3.0, backward: 1.0 / 3.0 };
+        assert_eq!(found, WordAlignment { weak: first_only, strong: first_only });
+    }
+
+    #[test]
+    fn one_pair_is_always_aligned() {
+        let (left, right) = (vectors(&[[1.0, 0.0]]), vectors(&[[-1.0, 0.1]]));
+        let all = BothWays { forward: 1.0, backward: 1.0 };
+        let found = WordAlignment::of(&left, &right, &Device::flex());
+        assert_eq!(found, WordAlignment { weak: all, strong: all });
+    }
+
+    #[test]
+    fn a_word_without_tokens_has_no_first() {
+        assert!(WordVector::First.tokens(&[]).is_empty());
+        assert_eq!(WordVector::First.tokens(&[3, 4]), [3]);
+        assert_eq!(WordVector::Mean.tokens(&[3, 4]), [3, 4]);
+    }
+}

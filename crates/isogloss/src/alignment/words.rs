@@ -1,0 +1,114 @@
+//! The pairs of words that alignment is measured on.
+
+use std::collections::HashSet;
+
+use isogloss_text::{Alignment, Link, SentencePair};
+
+use crate::alignment::AlignmentOptions;
+use crate::encode::TokenizedText;
+
+/// Links between words of pairs of sentences, and how they were found.
+#[derive(Debug, Default)]
+pub(super) struct WordPairs {
+    /// The place of the pair of sentences, in the order they were offered, and the link in it.
+    links: Vec<(usize, Link)>,
+    /// Pairs of sentences that were looked through.
+    pub(super) n_searched: usize,
+    /// Those of them that gave no pair of words.
+    pub(super) n_without: usize,
+}
+
+impl WordPairs {
+    /// Takes links from pairs of sentences until there are enough.
+    pub(super) fn choose<'a>(
+        pairs: impl Iterator<Item = (&'a SentencePair, Alignment)>,
+        options: &AlignmentOptions,
+    ) -> Self {
+        let mut chosen = Self::default();
+        let mut seen = [HashSet::new(), HashSet::new()];
+        // Lazily: an alignment is made when its pair is asked for.
+        let mut pairs = pairs.enumerate();
+        while chosen.len() < options.n_words {
+            let Some((place, (pair, alignment))) = pairs.next() else { break };
+            let n_before = chosen.len();
+            let words = [&pair.left, &pair.right].map(|text| {
+                let words =
+                    text.split_whitespace().map(|word| options.form.of(word).to_lowercase());
+                words.collect::<Vec<_>>()
+            });
+            for &(left, right) in alignment.one_to_one().links() {
+                let (Some(a), Some(b)) = (words[0].get(left), words[1].get(right)) else {
+                    continue;
+                };
+                let is_new =
+                    !options.distinct_words || !(seen[0].contains(a) || seen[1].contains(b));
+                if a != b && is_new && chosen.len() < options.n_words {
+                    seen[0].insert(a.clone());
+                    seen[1].insert(b.clone());
+                    chosen.links.push((place, (left, right)));
+                }
+            }
+            chosen.n_searched += 1;
+            chosen.n_without += usize::from(chosen.len() == n_before);
+        }
+        chosen
+    }
+
+    /// The number of pairs of words.
+    pub(super) fn len(&self) -> usize {
+        self.links.len()
+    }
+
+    /// Leaves out words that have no token, and returns how many pairs that were.
+    pub(super) fn drop_cut_off(&mut self, [left, right]: &[Vec<TokenizedText>; 2]) -> usize {
+        let n_before = self.len();
+        self.links.retain(|(place, link)| {
+            !left[*place].tokens(link.0).is_empty() && !right[*place].tokens(link.1).is_empty()
+        });
+        n_before - self.len()
+    }
+
+    /// The words of one side, 0 or 1: the place of the sentence, and of the word in it.
+    pub(super) fn of_side(&self, side: usize) -> Vec<(usize, usize)> {
+        let word = |link: &Link| if side == 0 { link.0 } else { link.1 };
+        self.links.iter().map(|(place, link)| (*place, word(link))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use isogloss_text::read_pairs;
+
+    use super::*;
+
+    fn choose(options: &AlignmentOptions, links: &[&str]) -> WordPairs {
+        let text = "The house, Bonn\tdas Haus, Bonn\na b\tx y\nA house\tein Haus\n";
+        let pairs = read_pairs(text.as_bytes(), "en-de.tsv".as_ref()).unwrap();
+        let alignments = links.iter().map(|line| Alignment::parse(line, 9, 9).unwrap());
+        WordPairs::choose(pairs.iter().zip(alignments), options)
+    }
+
+    const LINKS: [&str; 3] = ["0-0 1-1 2-2", "0-0 0-1", "0-0 1-1"];
+
+    #[test]
+    fn links_that_are_many_or_of_one_word_are_left_out_and_counted() {
+        let chosen = choose(&AlignmentOptions::default(), &LINKS);
+        assert_eq!(chosen.of_side(0), [(0, 0), (0, 1), (2, 0), (2, 1)]);
+        assert_eq!(chosen.of_side(1), chosen.of_side(0));
+        assert_eq!((chosen.n_searched, chosen.n_without), (3, 1));
+    }
+
+    #[test]
+    fn the_search_ends_when_there_are_enough() {
+        let options = AlignmentOptions { n_words: 2, ..AlignmentOptions::default() };
+        let chosen = choose(&options, &LINKS);
+        assert_eq!((chosen.len(), chosen.n_searched), (2, 1));
+    }
+
+    #[test]
+    fn a_distinct_word_is_taken_once_whatever_stands_around_it() {
+        let options = AlignmentOptions { distinct_words: true, ..AlignmentOptions::default() };
+        let chosen = choose(&options, &LINKS);
+        assert_eq!(chosen.of_side(0), [(0, 0), (0, 1), (2, 0)]);
+    }
+}

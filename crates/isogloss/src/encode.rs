@@ -1,0 +1,276 @@
+//! Texts as the vectors of any layer of an encoder: one a sentence, and one a token.
+//!
+//! Layers are counted from the output of the embeddings, layer 0; layer n is the output of block n.
+
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor};
+use isogloss_kernels::split_seed;
+use isogloss_model::{Encoder, HeadChoice, ModelInput, Pass, load, mean_pool};
+use isogloss_text::{Encoded, TokenBatch, Tokenizer, sequential_by_length, whitespace_words};
+
+use crate::Error;
+use crate::data::{check_vocabulary, integers};
+use crate::search::{Vectors, host_values};
+
+/// An encoder and its tokenizer, without a head.
+#[derive(Debug)]
+pub struct TextEncoder {
+    encoder: Encoder,
+    tokenizer: Tokenizer,
+    device: Device,
+    batch_size: usize,
+    max_length: usize,
+}
+
+/// A text as tokens, and which of them are its words'.
+#[derive(Clone, Debug)]
+pub struct TokenizedText {
+    encoded: Encoded,
+    /// The places of the tokens of each word; none for a word that was cut off.
+    words: Vec<Vec<usize>>,
+}
+
+impl TokenizedText {
+    /// The number of words, which stand between whitespace.
+    pub fn n_words(&self) -> usize {
+        self.words.len()
+    }
+
+    /// The places of the tokens that a word begins in; none for a word that was cut off.
+    pub fn tokens(&self, word: usize) -> &[usize] {
+        self.words.get(word).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the end of the text was cut off.
+    pub fn is_truncated(&self) -> bool {
+        self.encoded.n_truncated > 0
+    }
+}
+
+/// The vectors of texts in one layer.
+#[derive(Clone, Debug)]
+pub struct LayerVectors {
+    /// A vector for each text: the mean of all its tokens, special ones included, padding not.
+    pub sentences: Vectors,
+    /// A vector for each token that was asked for, in that order.
+    pub tokens: Vectors,
+}
+
+/// A token of a text: the place of the text, and that of the token in it.
+pub type TokenPlace = (usize, usize);
+
+/// Texts of one pass, unless another number is set.
+const BATCH_SIZE: usize = 32;
+
+impl TextEncoder {
+    /// Loads the encoder of a model folder, whatever head it was saved with.
+    ///
+    /// # Errors
+    /// If the folder holds no model, or a tokenizer that does not suit it.
+    pub fn load(folder: &Path, device: &Device) -> Result<Self, Error> {
+        let encoder = load(folder, &HeadChoice::Without, device)?.model.encoder;
+        let path = folder.join("tokenizer.json");
+        let tokenizer = Tokenizer::from_file(&path)?;
+        check_vocabulary(&tokenizer, &path, encoder.config())?;
+        let max_length = encoder.config().max_tokens();
+        let device = device.clone();
+        Ok(Self { encoder, tokenizer, device, batch_size: BATCH_SIZE, max_length })
+    }
+
+    /// Sets the number of texts of one pass; 0 counts as 1.
+    #[must_use]
+    pub fn with_batch_size(self, batch_size: usize) -> Self {
+        Self { batch_size: batch_size.max(1), ..self }
+    }
+
+    /// Sets the number of tokens after which a text is cut, at most what the encoder takes.
+    #[must_use]
+    pub fn with_max_length(self, max_length: usize) -> Self {
+        Self { max_length: max_length.min(self.encoder.config().max_tokens()), ..self }
+    }
+
+    /// Leaves out the blocks above a layer, whose vectors are not wanted.
+    ///
+    /// # Errors
+    /// [`Error::Unsuitable`] if the encoder does not have the layer.
+    pub fn up_to_layer(mut self, layer: usize) -> Result<Self, Error> {
+        self.check_layer(layer)?;
+        self.encoder = self.encoder.truncated(layer);
+        Ok(self)
+    }
+
+    /// The number of layers, the embeddings included.
+    pub fn n_layers(&self) -> usize {
+        self.encoder.config().num_hidden_layers + 1
+    }
+
+    /// Where the encoder is.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Fails unless the encoder has the layer.
+    ///
+    /// # Errors
+    /// [`Error::Unsuitable`] otherwise.
+    pub fn check_layer(&self, layer: usize) -> Result<(), Error> {
+        let last = self.n_layers() - 1;
+        if layer > last {
+            let layers = format!("layers 0 (the embeddings) to {last}");
+            return Err(Error::Unsuitable(format!("no layer {layer}: the model has {layers}")));
+        }
+        Ok(())
+    }
+
+    /// Tokenizes texts, in parallel.
+    ///
+    /// # Errors
+    /// If a text cannot be tokenized.
+    pub fn tokenize(&self, texts: &[&str]) -> Result<Vec<TokenizedText>, Error> {
+        let raw: Vec<_> = texts.iter().map(|text| (*text, None)).collect();
+        let encoded = self.tokenizer.encode_batch(&raw, self.max_length)?;
+        let tokenized = encoded.into_iter().zip(texts).map(|(encoded, text)| {
+            let spans = self.tokenizer.spans(&encoded, text);
+            let words = tokens_of_words(&spans, &whitespace_words(text));
+            TokenizedText { encoded, words }
+        });
+        Ok(tokenized.collect())
+    }
+
+    /// Encodes texts, one [`LayerVectors`] for each of `layers`.
+    ///
+    /// # Errors
+    /// [`Error::Unsuitable`] if a layer or a token is not there, or the model gives numbers that are
+    /// not finite.
+    pub fn encode(
+        &self,
+        texts: &[TokenizedText],
+        tokens: &[TokenPlace],
+        layers: &[usize],
+    ) -> Result<Vec<LayerVectors>, Error> {
+        layers.iter().try_for_each(|layer| self.check_layer(*layer))?;
+        let of_text = self.tokens_by_text(texts, tokens)?;
+        let width = self.encoder.config().hidden_size;
+        let mut sentence_values = vec![vec![0.0; texts.len() * width]; layers.len()];
+        let mut token_values = vec![vec![0.0; tokens.len() * width]; layers.len()];
+        let lengths: Vec<usize> = texts.iter().map(|text| text.encoded.len()).collect();
+        for indices in sequential_by_length(&lengths, self.batch_size) {
+            let (input, seq_len) = self.input(texts, &indices)?;
+            let hidden_states = self.encoder.forward(&input, &Pass::evaluation()).hidden_states;
+            // Where each wanted token is in the batch, and where its vector goes.
+            let (places, rows): (Vec<i32>, Vec<usize>) = indices
+                .iter()
+                .enumerate()
+                .flat_map(|(at, text)| of_text[*text].iter().map(move |(t, row)| (at, *t, *row)))
+                .map(|(at, token, row)| ((at * seq_len + token) as i32, row))
+                .unzip();
+            let places = (!places.is_empty()).then(|| integers(places, &self.device));
+            for (at, layer) in layers.iter().enumerate() {
+                let hidden = hidden_states[*layer].clone();
+                let means = mean_pool(hidden.clone(), input.attention_mask.clone());
+                scatter(means, &indices, &mut sentence_values[at]);
+                if let Some(places) = &places {
+                    let [batch, seq, width] = hidden.dims();
+                    let flat = hidden.reshape([batch * seq, width]);
+                    scatter(flat.select(0, places.clone()), &rows, &mut token_values[at]);
+                }
+            }
+        }
+        let both = sentence_values.into_iter().zip(token_values).zip(layers);
+        let layer_vectors = |((sentences, tokens), layer): ((_, _), &usize)| {
+            let vectors = |values| {
+                Vectors::new(values, width).map_err(|error| {
+                    Error::Unsuitable(format!("layer {layer} of the model: {error}"))
+                })
+            };
+            Ok(LayerVectors { sentences: vectors(sentences)?, tokens: vectors(tokens)? })
+        };
+        both.map(layer_vectors).collect()
+    }
+
+    /// The wanted tokens of each text with their places in the order they were asked for.
+    fn tokens_by_text(
+        &self,
+        texts: &[TokenizedText],
+        tokens: &[TokenPlace],
+    ) -> Result<Vec<Vec<(usize, usize)>>, Error> {
+        let mut of_text = vec![Vec::new(); texts.len()];
+        for (row, &(text, token)) in tokens.iter().enumerate() {
+            if texts.get(text).is_none_or(|text| token >= text.encoded.len()) {
+                return Err(Error::Unsuitable(format!("text {text} has no token {token}")));
+            }
+            of_text[text].push((token, row));
+        }
+        Ok(of_text)
+    }
+
+    fn input(
+        &self,
+        texts: &[TokenizedText],
+        indices: &[usize],
+    ) -> Result<(ModelInput, usize), Error> {
+        let config = self.encoder.config();
+        let rows: Vec<_> = indices.iter().map(|i| texts[*i].encoded.ids.as_slice()).collect();
+        let batch = TokenBatch::from_ids(&rows, config.pad_token_id);
+        let (ids, types) = (&batch.input_ids, &batch.token_type_ids);
+        let input = config
+            .input(ids, &batch.attention_mask, types, batch.seq_len, &self.device)
+            .map_err(|source| Error::Unsuitable(source.to_string()))?;
+        Ok((input, batch.seq_len))
+    }
+}
+
+/// Copies row n of a tensor to row `rows[n]` of `values`.
+fn scatter(tensor: Tensor<2>, rows: &[usize], values: &mut [f32]) {
+    let width = tensor.dims()[1];
+    for (from, row) in host_values(tensor).chunks(width).zip(rows) {
+        values[row * width..][..width].copy_from_slice(from);
+    }
+}
+
+/// The places of the tokens that begin inside each word; tokens without width belong to none.
+///
+/// Both lists are in the order of the text.
+fn tokens_of_words(tokens: &[(usize, usize)], words: &[(usize, usize)]) -> Vec<Vec<usize>> {
+    let mut of_words = vec![Vec::new(); words.len()];
+    for (place, (start, end)) in tokens.iter().enumerate() {
+        let word = words.partition_point(|(_, word_end)| word_end <= start);
+        if start < end && words.get(word).is_some_and(|(word_start, _)| word_start <= start) {
+            of_words[word].push(place);
+        }
+    }
+    of_words
+}
+
+/// The first `n` of `0..len` in an order drawn from a seed, or all of them in that order.
+pub fn drawn(len: usize, n: Option<usize>, seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..len).collect();
+    order.sort_by_key(|index| split_seed(seed, *index as u64));
+    order.truncate(n.unwrap_or(len));
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_belong_to_the_word_that_they_begin_in() {
+        // "ab  c, d" as ⟨s⟩ ▁a b ▁ c , ⟨/s⟩ with "d" cut off.
+        let tokens = [(0, 0), (0, 1), (1, 2), (4, 4), (4, 5), (5, 6), (0, 0)];
+        let words = whitespace_words("ab  c, d");
+        let expected: [&[usize]; 3] = [&[1, 2], &[4, 5], &[]];
+        assert_eq!(tokens_of_words(&tokens, &words), expected);
+    }
+
+    #[test]
+    fn a_draw_is_the_start_of_a_longer_one() {
+        let all = drawn(50, None, 7);
+        assert_eq!(drawn(50, Some(9), 7), all[..9]);
+        assert_ne!(drawn(50, None, 8), all);
+        let mut sorted = all;
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..50).collect::<Vec<_>>());
+    }
+}

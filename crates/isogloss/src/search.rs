@@ -1,0 +1,221 @@
+//! Exact nearest neighbours among vectors, by inner product.
+//!
+//! The scores of all pairs are computed tile by tile on a device and never kept: of each tile only
+//! the best of every row, and of every column, stay.
+//! Of 100 000 vectors of width 384 on both sides, 8 MB of 40 GB of scores are in memory at a time.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use isogloss::search::{Vectors, nearest};
+//!
+//! let candidates = Vectors::new(vec![1.0, 0.0, 0.6, 0.8], 2)?;
+//! let queries = Vectors::new(vec![0.0, 3.0], 2)?.normalized();
+//! let neighbors = nearest(&queries, &candidates, 1, &Device::flex());
+//! assert_eq!(neighbors.first(0), Some((1, 0.8)));
+//! # Ok::<(), isogloss::Error>(())
+//! ```
+
+mod best;
+mod vectors;
+
+use std::ops::Range;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use isogloss_kernels::linear;
+use rayon::prelude::*;
+
+use best::Best;
+pub use vectors::Vectors;
+
+/// Rows and columns of a tile: enough work for all cores, and few enough scores for their caches.
+const TILE: [usize; 2] = [512, 2048];
+/// Columns whose best are kept by one thread.
+const STRIP: usize = 256;
+/// The least denominator of a margin.
+const MIN_DENOMINATOR: f32 = 1e-6;
+
+/// The neighbours that margins are measured by, `k` of the source.
+pub const MARGIN_NEIGHBORS: usize = 4;
+
+/// The best candidates of each query, the best first; of equal scores the lowest index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Neighbors {
+    best: Best,
+}
+
+impl Neighbors {
+    /// The number of queries.
+    pub fn len(&self) -> usize {
+        self.best.len()
+    }
+
+    /// Whether there is no query.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The candidates of a query with their scores.
+    pub fn of(&self, query: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
+        self.best.row(query)
+    }
+
+    /// The best candidate of a query; `None` if there is no candidate at all.
+    pub fn first(&self, query: usize) -> Option<(usize, f32)> {
+        self.of(query).next()
+    }
+
+    /// The mean score of the candidates of each query.
+    fn mean_scores(&self) -> Vec<f32> {
+        let mean = |query| {
+            let (mut sum, mut n) = (0.0, 0);
+            for (_, score) in self.of(query) {
+                (sum, n) = (sum + f64::from(score), n + 1);
+            }
+            (sum / f64::from(n.max(1))) as f32
+        };
+        (0..self.len()).map(mean).collect()
+    }
+}
+
+/// The `k` candidates with the largest inner products for each query; all of them if there are fewer.
+///
+/// # Panics
+/// If the two sides differ in width.
+pub fn nearest(queries: &Vectors, candidates: &Vectors, k: usize, device: &Device) -> Neighbors {
+    let [neighbors, _] = scan(queries, candidates, [k, 0], device, |_, _, _| {});
+    neighbors
+}
+
+/// [`nearest`] from left to right and from right to left, in one pass over the tiles.
+///
+/// # Panics
+/// If the two sides differ in width.
+pub fn nearest_both_ways(
+    left: &Vectors,
+    right: &Vectors,
+    k: usize,
+    device: &Device,
+) -> [Neighbors; 2] {
+    scan(left, right, [k, k], device, |_, _, _| {})
+}
+
+/// The candidates with the largest margins, from left to right and from right to left.
+///
+/// Of normalized vectors x and y,
+/// margin(x, y) = cos(x, y) / (Σ cos(x, z) / 2k + Σ cos(y, z) / 2k),
+/// the first sum over the k nearest neighbours of x on the right, the second over those of y on the
+/// left, k = [`MARGIN_NEIGHBORS`]; with fewer candidates, over those there are.
+/// A vector that is near to everything, a hub, has low margins.
+/// The denominator is held above 10⁻⁶; it is larger wherever a vector has neighbours at all.
+///
+/// The search is exact and takes two passes over the tiles, one for the sums and one for the
+/// margins; the authors' code looks for the largest margin among the k nearest only.
+///
+/// # Panics
+/// If the two sides differ in width.
+///
+/// # Source
+/// Artetxe and Schwenk 2019, Margin-based Parallel Corpus Mining with Multilingual Sentence
+/// Embeddings, arXiv:1811.01136, §3.1, eq. 2 with the ratio.
+pub fn nearest_by_margin(
+    left: &Vectors,
+    right: &Vectors,
+    k: usize,
+    device: &Device,
+) -> [Neighbors; 2] {
+    let neighbors = nearest_both_ways(left, right, MARGIN_NEIGHBORS, device);
+    let [of_left, of_right] = neighbors.map(|neighbors| neighbors.mean_scores());
+    scan(left, right, [k, k], device, |row, columns, scores| {
+        for (score, of_right) in scores.iter_mut().zip(&of_right[columns]) {
+            *score /= (0.5 * (of_left[row] + of_right)).max(MIN_DENOMINATOR);
+        }
+    })
+}
+
+/// Goes through all tiles of `left` × `right` and keeps the best `k` of each row and of each column;
+/// a `k` of 0 keeps nothing.
+///
+/// `rescore` gets a row of left, a range of right, and their inner products, to change.
+fn scan(
+    left: &Vectors,
+    right: &Vectors,
+    [k_right, k_left]: [usize; 2],
+    device: &Device,
+    rescore: impl Fn(usize, Range<usize>, &mut [f32]) + Sync,
+) -> [Neighbors; 2] {
+    assert_eq!(left.width(), right.width(), "vectors of two widths have no inner product");
+    let mut of_rows = Best::new(left.len(), k_right.min(right.len()));
+    let mut of_columns = Best::new(right.len(), k_left.min(left.len()));
+    if !left.is_empty() && !right.is_empty() {
+        let (left, right) = (on_device(left, device), on_device(right, device));
+        let product = |rows: &Range<usize>, columns: &Range<usize>| {
+            let part = |side: &Tensor<2>, range: &Range<usize>| {
+                side.clone().narrow(0, range.start, range.len())
+            };
+            linear(part(&left, rows), part(&right, columns), Tensor::zeros([columns.len()], device))
+        };
+        let tiles = tiles(left.dims()[0], right.dims()[0]);
+        let mut next = tiles.first().map(|(rows, columns)| product(rows, columns));
+        for (at, (rows, columns)) in tiles.iter().enumerate() {
+            let Some(scores) = next.take() else { break };
+            // A GPU works on the next tile while the host looks through this one.
+            next = tiles.get(at + 1).map(|(rows, columns)| product(rows, columns));
+            let mut scores = host_values(scores);
+            of_rows.offer_rows(rows, columns, &mut scores, &rescore);
+            of_columns.offer_columns(rows, columns, &scores);
+        }
+    }
+    [of_rows, of_columns].map(|best| Neighbors { best })
+}
+
+/// The tiles, row by row: every list is then offered indices in ascending order.
+fn tiles(n_rows: usize, n_columns: usize) -> Vec<(Range<usize>, Range<usize>)> {
+    let ranges =
+        |n: usize, step: usize| (0..n).step_by(step).map(move |start| start..(start + step).min(n));
+    let row =
+        |rows: Range<usize>| ranges(n_columns, TILE[1]).map(move |columns| (rows.clone(), columns));
+    ranges(n_rows, TILE[0]).flat_map(row).collect()
+}
+
+fn on_device(vectors: &Vectors, device: &Device) -> Tensor<2> {
+    let shape = [vectors.len(), vectors.width()];
+    Tensor::from_data(TensorData::new(vectors.values().to_vec(), shape), device)
+}
+
+/// The numbers of a tensor, row by row.
+pub(crate) fn host_values(tensor: Tensor<2>) -> Vec<f32> {
+    let values = tensor.into_data().convert::<f32>().try_into_vec();
+    values.expect("the numbers were just converted to this type")
+}
+
+impl Best {
+    /// Offers a tile to the lists of its rows, after `rescore`.
+    fn offer_rows(
+        &mut self,
+        rows: &Range<usize>,
+        columns: &Range<usize>,
+        scores: &mut [f32],
+        rescore: &(impl Fn(usize, Range<usize>, &mut [f32]) + Sync),
+    ) {
+        let lists = self.lists(rows.clone(), 1);
+        let scores = scores.par_chunks_mut(columns.len());
+        lists.zip(scores).zip(rows.clone()).for_each(|((mut list, scores), row)| {
+            rescore(row, columns.clone(), scores);
+            list.offer_all(scores, columns.start);
+        });
+    }
+
+    /// Offers a tile to the lists of its columns.
+    fn offer_columns(&mut self, rows: &Range<usize>, columns: &Range<usize>, scores: &[f32]) {
+        let lists = self.lists(columns.clone(), STRIP);
+        lists.enumerate().for_each(|(strip, mut lists)| {
+            let start = strip * STRIP;
+            for (row, scores) in rows.clone().zip(scores.chunks(columns.len())) {
+                lists.offer_each(&scores[start..start + lists.len()], row);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

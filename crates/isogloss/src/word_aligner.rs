@@ -1,0 +1,217 @@
+//! An encoder as a word aligner: words of two texts are linked by the similarity of their vectors.
+//!
+//! Both texts are encoded apart from each other, without training for it.
+
+use isogloss_text::{Alignment, Extraction, Link};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::encode::{TextEncoder, TokenPlace, TokenizedText};
+use crate::search::Vectors;
+
+/// What is compared with each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkUnit {
+    /// Subwords; words are linked if any of their subwords are, as AWESOME-align and SimAlign do.
+    #[default]
+    Subword,
+    /// Words, as the means of their subwords.
+    Word,
+}
+
+/// How words are linked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EncoderAligner {
+    /// The layer whose vectors are compared, 0 for the embeddings.
+    pub layer: usize,
+    /// How links are taken from similarities.
+    pub extraction: Extraction,
+    /// What is compared.
+    pub unit: LinkUnit,
+}
+
+impl Default for EncoderAligner {
+    /// Layer 8 and softmax over subwords, as AWESOME-align has it for multilingual BERT.
+    ///
+    /// # Source
+    /// Dou and Neubig 2021, arXiv:2101.08231, §3.
+    fn default() -> Self {
+        Self { layer: 8, extraction: Extraction::softmax(), unit: LinkUnit::Subword }
+    }
+}
+
+impl EncoderAligner {
+    /// Links the words of pairs of texts, and says in how many texts the end was cut off, whose words
+    /// stay without links.
+    ///
+    /// A similarity is the dot product for [`Extraction::Softmax`], the cosine for
+    /// [`Extraction::MutualArgmax`] and (cosine + 1) / 2 for [`Extraction::Itermax`], as their sources
+    /// have it.
+    /// The scale of a dot product is the model's own: the softmax threshold was chosen for multilingual
+    /// BERT.
+    ///
+    /// # Errors
+    /// If the model does not have the layer, or a text cannot be encoded.
+    pub fn align(
+        &self,
+        encoder: &TextEncoder,
+        pairs: &[(&str, &str)],
+    ) -> Result<(Vec<Alignment>, usize), Error> {
+        let left = self.encode(encoder, pairs.iter().map(|pair| pair.0))?;
+        let right = self.encode(encoder, pairs.iter().map(|pair| pair.1))?;
+        let of_pair = |pair: usize| self.links(&left, &right, pair);
+        let alignments = (0..pairs.len()).into_par_iter().map(of_pair).collect();
+        Ok((alignments, left.n_truncated + right.n_truncated))
+    }
+
+    fn encode<'a>(
+        &self,
+        encoder: &TextEncoder,
+        texts: impl Iterator<Item = &'a str>,
+    ) -> Result<Side, Error> {
+        let texts = encoder.tokenize(&texts.collect::<Vec<_>>())?;
+        let mut side = Side::of(&texts);
+        let vectors = encoder.encode(&texts, &side.tokens, &[self.layer])?.pop();
+        // One layer was asked for.
+        let vectors = vectors.expect("a layer for each that was asked for").tokens;
+        let vectors = match self.unit {
+            LinkUnit::Subword => vectors,
+            LinkUnit::Word => side.join_words(vectors),
+        };
+        side.vectors = Some(match self.extraction {
+            Extraction::Softmax { .. } => vectors,
+            Extraction::MutualArgmax | Extraction::Itermax { .. } => vectors.normalized(),
+        });
+        Ok(side)
+    }
+
+    fn links(&self, left: &Side, right: &Side, pair: usize) -> Alignment {
+        let (left_rows, right_rows) = (left.rows(pair), right.rows(pair));
+        let (Some(a), Some(b)) = (&left.vectors, &right.vectors) else {
+            return Alignment::default();
+        };
+        let mut similarities = Vec::with_capacity(left_rows.len() * right_rows.len());
+        for i in left_rows.clone() {
+            for j in right_rows.clone() {
+                similarities.push(dot(a.row(i), b.row(j)));
+            }
+        }
+        if let Extraction::Itermax { .. } = self.extraction {
+            similarities.iter_mut().for_each(|cosine| *cosine = 0.5 * (*cosine + 1.0));
+        }
+        let units = self.extraction.links(&similarities, right_rows.len());
+        let word =
+            |&(i, j): &Link| (left.words[left_rows.start + i], right.words[right_rows.start + j]);
+        units.links().iter().map(word).collect()
+    }
+}
+
+/// The inner product, in sixteen sums that a processor can make at once.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    const LANES: usize = 16;
+    let mut sums = [0.0; LANES];
+    let (a_chunks, a_rest) = a.as_chunks::<LANES>();
+    let (b_chunks, b_rest) = b.as_chunks::<LANES>();
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        for lane in 0..LANES {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f32>() + rest
+}
+
+/// The units of one side of all pairs, one after the other.
+#[derive(Debug)]
+struct Side {
+    /// The tokens that belong to words.
+    tokens: Vec<TokenPlace>,
+    /// The word of each unit.
+    words: Vec<usize>,
+    /// One past the last unit of each text.
+    ends: Vec<usize>,
+    vectors: Option<Vectors>,
+    n_truncated: usize,
+}
+
+impl Side {
+    fn of(texts: &[TokenizedText]) -> Self {
+        let (mut tokens, mut words, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, text) in texts.iter().enumerate() {
+            for word in 0..text.n_words() {
+                let of_word = text.tokens(word);
+                tokens.extend(of_word.iter().map(|token| (at, *token)));
+                words.extend(of_word.iter().map(|_| word));
+            }
+            ends.push(tokens.len());
+        }
+        let n_truncated = texts.iter().filter(|text| text.is_truncated()).count();
+        Self { tokens, words, ends, vectors: None, n_truncated }
+    }
+
+    fn rows(&self, text: usize) -> std::ops::Range<usize> {
+        text.checked_sub(1).map_or(0, |before| self.ends[before])..self.ends[text]
+    }
+
+    /// Makes each word one unit, with the mean of its tokens' vectors.
+    fn join_words(&mut self, vectors: Vectors) -> Vectors {
+        let (mut words, mut counts, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+        for text in 0..self.ends.len() {
+            for run in self.words[self.rows(text)].chunk_by(|a, b| a == b) {
+                words.push(run[0]);
+                counts.push(run.len());
+            }
+            ends.push(words.len());
+        }
+        (self.words, self.ends) = (words, ends);
+        vectors.grouped_means(&counts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_of_any_width_are_whole() {
+        for width in [0, 1, 15, 16, 17, 40] {
+            let a: Vec<f32> = (0..width).map(|i| i as f32).collect();
+            let b = vec![2.0; width];
+            assert_eq!(dot(&a, &b), a.iter().sum::<f32>() * 2.0);
+        }
+    }
+
+    /// Two texts: words 0 (two tokens) and 2 of the first, word 0 of the second.
+    fn side(values: &[f32]) -> Side {
+        Side {
+            tokens: vec![(0, 1), (0, 2), (0, 4), (1, 1)],
+            words: vec![0, 0, 2, 0],
+            ends: vec![3, 4],
+            vectors: Some(Vectors::new(values.to_vec(), 2).unwrap()),
+            n_truncated: 0,
+        }
+    }
+
+    #[test]
+    fn links_of_subwords_become_links_of_words() {
+        let left = side(&[0.0, 1.0, 1.0, 0.0, 0.7, 0.7, 1.0, 0.0]);
+        let right = side(&[0.0, 1.0, 0.7, 0.7, 1.0, 0.0, 0.0, 1.0]);
+        let aligner =
+            EncoderAligner { extraction: Extraction::MutualArgmax, ..EncoderAligner::default() };
+        // Subwords 0-0, 1-2 and 2-1; words 0 0 2 on both sides.
+        assert_eq!(aligner.links(&left, &right, 0).to_string(), "0-0 0-2 2-0");
+        assert_eq!(aligner.links(&left, &right, 1).to_string(), "0-0");
+    }
+
+    #[test]
+    fn words_of_several_subwords_are_joined_into_one_unit() {
+        let mut joined = side(&[0.0; 8]);
+        let vectors = Vectors::new(vec![0.0, 2.0, 2.0, 0.0, 5.0, 5.0, 1.0, 3.0], 2).unwrap();
+        let vectors = joined.join_words(vectors);
+        assert_eq!(vectors.values(), [1.0, 1.0, 5.0, 5.0, 1.0, 3.0]);
+        assert_eq!((joined.words.clone(), joined.ends.clone()), (vec![0, 2, 0], vec![2, 3]));
+        assert_eq!((joined.rows(0), joined.rows(1)), (0..2, 2..3));
+    }
+}
