@@ -70,7 +70,8 @@ impl Gradients {
 
     /// The cosine between these gradients and others, of all parameters together; 0 if either is zero.
     pub fn cosine(&self, other: &Self) -> f64 {
-        let shared = self.by_path.iter().filter_map(|(path, a)| Some((a, other.by_path.get(path)?)));
+        let shared =
+            self.by_path.iter().filter_map(|(path, a)| Some((a, other.by_path.get(path)?)));
         let products: Vec<_> = shared.map(|(a, b)| (a.clone() * b.clone()).sum()).collect();
         if products.is_empty() {
             return 0.0;

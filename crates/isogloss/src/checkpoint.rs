@@ -17,8 +17,8 @@ use serde_json::Value;
 
 use crate::Error;
 use crate::error::io;
-use crate::train::pairs::PairProgress;
 use crate::run_folder::{RunFolder, remove_folder, replace_folder, write_atomically};
+use crate::train::pairs::PairProgress;
 
 /// The folder of what is trained beside the model, inside a checkpoint.
 const PROJECTIONS: &str = "projections";
@@ -187,9 +187,9 @@ impl ParamMapper for Reader {
     fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let shape = param.val().dims();
         match self.files.read(path, &shape) {
-            Ok(values) => param.map(|old| {
-                Tensor::from_data(TensorData::new(values, shape), &old.device())
-            }),
+            Ok(values) => {
+                param.map(|old| Tensor::from_data(TensorData::new(values, shape), &old.device()))
+            }
             Err(fault) => {
                 self.faults.push(fault);
                 param

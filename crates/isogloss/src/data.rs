@@ -1,6 +1,6 @@
 //! The examples of a plan: the source language's three splits, and every language's test split.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -13,7 +13,6 @@ use isogloss_text::{
 use serde::Serialize;
 
 use crate::Error;
-use crate::error::io;
 use crate::recipe::{Languages, Plan, Recipe, Task};
 
 impl Task {
@@ -261,16 +260,17 @@ impl Reader<'_> {
 
     /// The languages of evaluation, the source first.
     fn languages(&self, source: &Language) -> Result<Vec<Language>, Error> {
-        let mut others = match &self.recipe.data.languages {
-            Languages::These(languages) => languages.iter().cloned().collect(),
+        let mut others: Vec<Language> = match &self.recipe.data.languages {
+            Languages::These(languages) => languages.clone(),
             Languages::All => {
                 let data = &self.recipe.data;
                 let pattern = data.path.replace("{split}", &data.splits.test);
-                languages_with_file(&pattern).into_iter().collect()
+                languages_with_file(&pattern)
             }
         };
-        others.remove(source);
+        others.retain(|language| language != source);
+        others.sort_unstable();
+        others.dedup();
         Ok(std::iter::once(source.clone()).chain(others).collect())
     }
-
 }

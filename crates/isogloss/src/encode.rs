@@ -73,9 +73,13 @@ impl TextEncoder {
         let path = folder.join("tokenizer.json");
         let tokenizer = Tokenizer::from_file(&path)?;
         check_vocabulary(&tokenizer, &path, encoder.config())?;
+        Ok(Self::new(encoder, tokenizer, device.clone()))
+    }
+
+    /// Takes an encoder as it is, without autodiff, and a tokenizer that suits it.
+    pub(crate) fn new(encoder: Encoder, tokenizer: Tokenizer, device: Device) -> Self {
         let max_length = encoder.config().max_tokens();
-        let device = device.clone();
-        Ok(Self { encoder, tokenizer, device, batch_size: BATCH_SIZE, max_length })
+        Self { encoder, tokenizer, device, batch_size: BATCH_SIZE, max_length }
     }
 
     /// Sets the number of texts of one pass; 0 counts as 1.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use isogloss_methods::LanguageSampling;
 use isogloss_text::{
     Alignment, Bitext, DiagonalAlignerConfig, Dictionary, DictionaryAligner, Language,
-    SentencePair, Symmetrization, WordForm, align_both_ways, languages_with_file, read_alignments, read_pair_file,
+    SentencePair, Symmetrization, WordForm, align_both_ways, languages_with_file, read_alignments,
+    read_pair_file,
 };
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +113,10 @@ impl PairSet {
             Languages::These(languages) => languages.clone(),
             Languages::All => languages_with_file(&recipe.path),
         };
+        if languages.is_empty() {
+            let problem = "no file for any language".to_owned();
+            return Err(Error::Damaged { path: recipe.path.clone().into(), problem });
+        }
         languages.into_iter().map(|language| Self::read(recipe, language, linked)).collect()
     }
 

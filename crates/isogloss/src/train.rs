@@ -16,7 +16,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use isogloss_kernels::split_seed;
 use isogloss_methods::{
-    AdamW, LearningRateConfig, Moment, Role, Schedule, TextView, Update, apply_schedules,
+    AdamW, LearningRateConfig, Moment, Role, Schedule, Update, apply_schedules,
 };
 use isogloss_model::{HeadChoice, HeadSpec, LoadedModel, Model, load, named_parameters};
 use isogloss_text::Tokenizer;
@@ -404,7 +404,9 @@ impl<'a> Trainer<'a> {
             while self.progress.step < total_steps {
                 let first = self.progress.step * accumulate;
                 let group = match &batches {
-                    Some(ready) => ready.recv().expect("batches are made until nobody takes them")?,
+                    Some(ready) => {
+                        ready.recv().expect("batches are made until nobody takes them")?
+                    }
                     None => (first..first + accumulate).map(StepBatch::empty).collect(),
                 };
                 self.optimize(group, watch)?;
@@ -502,7 +504,8 @@ impl<'a> Trainer<'a> {
     fn add_pairs(&mut self, group: &mut [StepBatch]) -> Result<Vec<usize>, Error> {
         let texts = self.passes.texts();
         let mut languages = Vec::new();
-        if let (Some(pairs), true) = (&mut self.pairs, texts.iter().any(|text| text.is_of_pairs())) {
+        if let (Some(pairs), true) = (&mut self.pairs, texts.iter().any(|text| text.is_of_pairs()))
+        {
             for batch in group {
                 let drawn = pairs.draw(batch.number, &texts)?;
                 languages.push(drawn.language);

@@ -28,7 +28,8 @@ impl StepLearner<'_> {
     ) -> Result<(Tensor<1>, Gradients), Error> {
         let n_pairs = batch.text(SIDES[0]).input.attention_mask.dims()[0];
         let size = contrast.chunk_size();
-        let chunks: Vec<_> = (0..n_pairs).step_by(size).map(|at| at..n_pairs.min(at + size)).collect();
+        let chunks: Vec<_> =
+            (0..n_pairs).step_by(size).map(|at| at..n_pairs.min(at + size)).collect();
         let constant = model.valid();
         let vectors = SIDES.map(|side| {
             let chunk = |rows: &Range<usize>| {

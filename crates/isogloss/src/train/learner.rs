@@ -268,7 +268,8 @@ impl<'a> StepLearner<'a> {
 
     /// Has the gradients of the task and of the pairs made apart, so that their cosine is known.
     pub(super) fn comparing(mut self) -> Self {
-        let of_pairs = self.passes.objectives.iter().map(|(_, objective)| is_of_pairs(&**objective));
+        let of_pairs =
+            self.passes.objectives.iter().map(|(_, objective)| is_of_pairs(&**objective));
         let of_pairs: Vec<_> = of_pairs.collect();
         self.compares = of_pairs.contains(&true) && of_pairs.contains(&false);
         self
@@ -354,7 +355,8 @@ impl<'a> StepLearner<'a> {
         wanted: impl Fn(&View) -> bool,
     ) -> Vec<Option<Tensor<3>>> {
         let views = self.passes.groups.iter().flatten();
-        let read: Vec<_> = views.filter(|view| wanted(view) && view.role == Role::Student).collect();
+        let read: Vec<_> =
+            views.filter(|view| wanted(view) && view.role == Role::Student).collect();
         let is_read = |text: &DeviceText| read.iter().any(|view| view.text == text.text);
         let ids = batch.texts.iter().map(|text| match &text.input.tokens {
             Tokens::Ids(ids) if is_read(text) => Some(ids.clone()),
@@ -463,7 +465,8 @@ impl<'a> StepLearner<'a> {
         };
         let numbers = Tensor::cat(values.iter().flatten().cloned().collect(), 0).into_data();
         let numbers = numbers.convert::<f64>().try_into_vec::<f64>();
-        let mut numbers = numbers.expect("the numbers were just converted to this type").into_iter();
+        let mut numbers =
+            numbers.expect("the numbers were just converted to this type").into_iter();
         let values = values.iter().map(|value| value.as_ref().and_then(|_| numbers.next()));
         Ok(OfBatch { gradients: gradients.plus(chunked), values: values.collect(), keys })
     }

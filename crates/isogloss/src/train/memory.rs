@@ -53,5 +53,6 @@ pub(super) fn follow(passes: &mut Passes, model: &Model, keys: Vec<Tensor<2>>) {
     if let Some(queue) = &mut passes.negatives {
         keys.into_iter().for_each(|keys| queue.push(keys));
     }
-    passes.momentum = passes.momentum.take().map(|slow| momentum_update(slow, model, memory.momentum));
+    passes.momentum =
+        passes.momentum.take().map(|slow| momentum_update(slow, model, memory.momentum));
 }

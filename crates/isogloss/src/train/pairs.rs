@@ -56,7 +56,8 @@ impl PairStream {
     ) -> Self {
         let sizes: Vec<usize> = sets.iter().map(|set| set.train.len()).collect();
         let sampler = recipe.sampling.init(&sizes, split_seed(seed, streams::LANGUAGES));
-        let recipe = PairsRecipe { max_length: recipe.max_length.min(max_length), ..recipe.clone() };
+        let recipe =
+            PairsRecipe { max_length: recipe.max_length.min(max_length), ..recipe.clone() };
         let drawn = sets.iter().map(|_| Drawn::default()).collect();
         let seed = split_seed(seed, streams::PAIRS);
         Self { sets, recipe, tokenizer: tokenizer.clone(), pad_token_id, seed, sampler, drawn }
@@ -117,7 +118,8 @@ impl PairStream {
     }
 
     fn collate(&self, side: &[Encoded]) -> Result<TokenBatch, Error> {
-        let features = side.iter().map(|input| Features { input: input.clone(), target: Target::None });
+        let features =
+            side.iter().map(|input| Features { input: input.clone(), target: Target::None });
         let features: Vec<_> = features.collect();
         let indices = (0..features.len()).collect();
         let features: Vec<_> = features.iter().collect();
@@ -167,7 +169,8 @@ fn word_tokens(text: &str, encoded: &Encoded) -> Vec<Range<usize>> {
     let mut words = vec![0..0; text.split_whitespace().count()];
     for (token, word) in encoded.word_ids.iter().enumerate() {
         let Some(range) = word.and_then(|word| words.get_mut(word as usize)) else { continue };
-        *range = if range.is_empty() { token..token + 1 } else { range.start..token + 1 };
+        let start = if range.start == range.end { token } else { range.start };
+        *range = start..token + 1;
     }
     words
 }

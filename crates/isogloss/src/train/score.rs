@@ -70,7 +70,10 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    pub(super) fn write_checkpoint(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+    pub(super) fn write_checkpoint(
+        &mut self,
+        watch: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
         self.progress.log_len = self.log.sync()?;
         self.progress.pairs = self.pairs.as_ref().map(PairStream::progress);
         let memory = match (&self.passes.momentum, &self.passes.negatives) {
@@ -185,4 +188,3 @@ fn extend(line: &mut Value, more: &impl Serialize) {
         line.extend(more);
     }
 }
-
