@@ -54,6 +54,11 @@ fn name(config: &ObjectiveConfig) -> &'static str {
         ObjectiveConfig::RDrop(_) => "r_drop",
         ObjectiveConfig::ModelConsistency(_) => "model_consistency",
         ObjectiveConfig::FisherPenalty(_) => "fisher_penalty",
+        // Losses of vectors: `alignment.rs` compares them.
+        ObjectiveConfig::InfoNce(_)
+        | ObjectiveConfig::Xlco(_)
+        | ObjectiveConfig::EmbeddingDistillation(_)
+        | ObjectiveConfig::Realign(_) => "of pairs",
     }
 }
 

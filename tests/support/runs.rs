@@ -24,6 +24,39 @@ const WORDS: [([&str; 4], [&str; 5]); 3] = [
     (["включи свет", "灯", "打开", "time is"], ["на", "кухне", "厨房", "warm", "stop"]),
 ];
 
+/// Words and their translations, all in the vocabulary of `tests/fixtures/tokenizer.json`.
+const DICTIONARIES: [(&str, [(&str, &str); 8]); 2] = [
+    (
+        "de",
+        [
+            ("on", "an"),
+            ("off", "aus"),
+            ("lamp", "licht"),
+            ("door", "tür"),
+            ("please", "bitte"),
+            ("the", "das"),
+            ("room", "küche"),
+            ("it", "der"),
+        ],
+    ),
+    (
+        "xx",
+        [
+            ("on", "включи"),
+            ("off", "打开"),
+            ("lamp", "свет"),
+            ("door", "灯"),
+            ("please", "на"),
+            ("the", "厨房"),
+            ("room", "кухне"),
+            ("it", "stop"),
+        ],
+    ),
+];
+
+/// Pairs of a language.
+const N_PAIRS: u64 = 40;
+
 /// What a text of each label is about.
 const LABELS: [&str; 4] = ["light_on", "light_off", "door", "music"];
 
@@ -88,6 +121,59 @@ impl Workshop {
              {tables}\n",
             model = self.path("model"),
             data = self.path("data/{language}.jsonl"),
+        )
+    }
+
+    /// Writes `pairs/en-{language}.tsv` and `dictionaries/en-{language}.txt` for two languages.
+    #[must_use]
+    pub fn with_pairs(self) -> Self {
+        for folder in ["pairs", "dictionaries"] {
+            fs::create_dir_all(self.path(folder)).unwrap();
+        }
+        for (language, (name, words)) in DICTIONARIES.iter().enumerate() {
+            let entries = words.iter().map(|(left, right)| format!("{left}\t{right}\n"));
+            let dictionary = self.path(&format!("dictionaries/en-{name}.txt"));
+            fs::write(dictionary, entries.collect::<String>()).unwrap();
+            let pairs = (0..N_PAIRS).map(|pair| {
+                let mut chosen = words.to_vec();
+                // A shuffle, and a length from 3 to 6.
+                chosen.sort_by_key(|(left, _)| {
+                    let letters = left.bytes().map(u64::from);
+                    letters.fold(pair + 100 * language as u64, split_seed)
+                });
+                chosen.truncate(3 + (pair % 4) as usize);
+                let (left, right): (Vec<_>, Vec<_>) = chosen.into_iter().unzip();
+                format!("{}\t{}\n", left.join(" "), right.join(" "))
+            });
+            let path = self.path(&format!("pairs/en-{name}.tsv"));
+            fs::write(path, pairs.collect::<String>()).unwrap();
+        }
+        self
+    }
+
+    /// A recipe without labels that trains on those pairs; `training` and `tables` as of
+    /// [`recipe`](Self::recipe).
+    pub fn pairs_recipe(&self, training: &str, tables: &str) -> String {
+        format!(
+            "seed = 7\n\
+             [model]\nsource = {model:?}\n\
+             [task.retrieval]\n[data]\nsource = \"en\"\n\
+             {pairs}\
+             [optimizer]\nlearning_rate = 3e-3\n\
+             [training]\n{training}\n\
+             {tables}\n",
+            model = self.path("model"),
+            pairs = self.pairs_table("held_out = 12"),
+        )
+    }
+
+    /// The table of the pairs, with more fields.
+    pub fn pairs_table(&self, fields: &str) -> String {
+        let (pairs, dictionaries) =
+            (self.path("pairs/en-{language}.tsv"), self.path("dictionaries/en-{language}.txt"));
+        format!(
+            "[pairs]\npath = {pairs:?}\nbatch_size = 6\nmax_length = 16\n\
+             aligner.dictionary = {{ path = {dictionaries:?} }}\n{fields}\n"
         )
     }
 
@@ -198,8 +284,9 @@ impl Trace {
             line.as_object_mut().unwrap().remove("tokens_per_sec");
             line
         });
-        let predictions = fs::read_dir(run.path().join("predictions")).unwrap();
-        let predictions = predictions.map(|entry| {
+        // A task without labels predicts none.
+        let predictions = fs::read_dir(run.path().join("predictions"));
+        let predictions = predictions.into_iter().flatten().map(|entry| {
             let entry = entry.unwrap();
             (entry.file_name().into_string().unwrap(), read(&entry.path()))
         });

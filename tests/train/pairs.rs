@@ -1,0 +1,160 @@
+//! Training on pairs of sentences: alone, during a task, and before one.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+
+use isogloss::device::{DeviceChoice, open};
+use isogloss::{Plan, RunFolder, Scores};
+use isogloss_tests::opened_devices;
+use isogloss_tests::runs::{Trace, Workshop};
+
+const TRAINING: &str = "batch_size = 4\nmax_steps = 6\nlog_every = 1";
+
+/// The tables of a recipe for each method, by a name for messages.
+fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
+    let objective = |method: &str| format!("[[objective]]\nweight = 0.5\nmethod.{method}\n");
+    let teacher = format!("[teacher]\nsource = {:?}\n", shop.path("model"));
+    vec![
+        ("info_nce", objective("info_nce = {}")),
+        ("chunks", objective("info_nce = { layer = 1, chunk_size = 4 }")),
+        (
+            "xlco",
+            objective(
+                "xlco = { layer = 1, queue_size = 20, momentum = 0.9, mixup = false, masked = false }",
+            ),
+        ),
+        (
+            "projected xlco",
+            objective(
+                "xlco = { layer = 2, queue_size = 16, projection = true, normalized = true, \
+                 mixup = false, masked = false }",
+            ),
+        ),
+        ("distillation", objective("embedding_distillation = {}") + &teacher),
+        ("realign", objective("realign = {}")),
+        ("weak", objective("realign.loss.contrastive = { alignment = \"weak\", projection = 0 }")),
+        ("l2", objective("realign = { layer = 1, words = \"mean\", loss.l2 = {} }")),
+        (
+            "both",
+            objective("realign = {}") + &objective("info_nce = {}") + "[update.sam]\nrho = 0.1\n",
+        ),
+    ]
+}
+
+fn plan(text: &str) -> Plan {
+    Plan::from_toml(text, "tiny.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A recipe that trains on labels too.
+fn during(shop: &Workshop, training: &str, tables: &str) -> String {
+    let pairs = shop.pairs_table("sampling.ucb = { update_every = 2 }");
+    let cross_entropy = "[[objective]]\nmethod.cross_entropy = {}\n";
+    shop.recipe(training, &format!("{pairs}{cross_entropy}{tables}"))
+}
+
+fn repeats_and_resumes(recipe: impl Fn(&Workshop, &str, &str) -> String) {
+    let shop = Workshop::new().with_pairs();
+    for (name, tables) in methods(&shop) {
+        let plan = plan(&recipe(&shop, TRAINING, &tables));
+        let whole = shop.run(&format!("{name} whole"));
+        shop.finish(&plan, &whole);
+        let trace = Trace::of(&whole);
+        assert_eq!(trace.losses().len(), 6, "{name}");
+        assert!(trace.losses().iter().all(|loss| loss.is_finite()), "{name}: {:?}", trace.losses());
+        let parts = shop.run(&format!("{name} in parts"));
+        shop.stop_after(3, &plan, &parts);
+        shop.finish(&plan, &parts);
+        assert_eq!(Trace::of(&parts), trace, "{name}");
+    }
+}
+
+#[test]
+fn every_method_trains_on_pairs_alone_and_resumes() {
+    repeats_and_resumes(Workshop::pairs_recipe);
+}
+
+#[test]
+fn every_method_trains_during_a_task_and_resumes() {
+    repeats_and_resumes(during);
+}
+
+#[test]
+fn every_method_runs_on_every_device() {
+    // Without dropout, whose masks differ on a GPU.
+    let shop = Workshop::new().without_dropout().with_pairs();
+    for device in opened_devices() {
+        for (name, tables) in methods(&shop) {
+            let plan = plan(&during(&shop, "max_steps = 2\nlog_every = 1", &tables));
+            let here = shop.run(&format!("{name} {}", device.info.name));
+            let there = shop.run(&format!("{name} flex beside {}", device.info.name));
+            shop.finish_on(&device, &plan, &here);
+            shop.finish_on(&open(DeviceChoice::Flex).unwrap(), &plan, &there);
+            let (here, there) = (Trace::of(&here).losses(), Trace::of(&there).losses());
+            for (here, there) in here.iter().zip(&there) {
+                let error = (here - there).abs() / there.abs().max(1.0);
+                assert!(error < 1e-3, "{name} on {}: {here}, flex {there}", device.info.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn chunks_train_as_the_whole_batch_does() {
+    let shop = Workshop::new().without_dropout().with_pairs();
+    let losses = |name: &str, chunk: &str| {
+        let objective = format!("[[objective]]\nmethod.info_nce = {{ layer = 1{chunk} }}\n");
+        let run = shop.run(name);
+        shop.finish(&plan(&shop.pairs_recipe(TRAINING, &objective)), &run);
+        Trace::of(&run).losses()
+    };
+    let whole = losses("whole", "");
+    for (found, expected) in losses("chunks", ", chunk_size = 4").iter().zip(&whole) {
+        assert!((found - expected).abs() < 1e-4 * expected.abs(), "{found}, expected {expected}");
+    }
+    assert!(whole.last() < whole.first());
+}
+
+#[test]
+fn contrast_teaches_sentences_to_find_their_translations() {
+    let shop = Workshop::new().with_pairs();
+    let accuracy = |name: &str, max_steps: u32| {
+        let run = shop.run(name);
+        let training = format!("epochs = 40\nmax_steps = {max_steps}");
+        let objective = "[[objective]]\nmethod.info_nce = {}\n";
+        let results = shop.finish(&plan(&shop.pairs_recipe(&training, objective)), &run);
+        let mean = results.languages.values().map(|result| match result.scores {
+            Scores::Retrieval { accuracy, .. } => accuracy / 2.0,
+            _ => panic!("a score of labels"),
+        });
+        mean.sum::<f64>()
+    };
+    let (before, after) = (accuracy("before", 1), accuracy("after", 120));
+    assert!(after > 0.5 && after > before + 0.25, "{after} after, {before} before");
+}
+
+#[test]
+fn what_comes_before_is_a_run_of_its_own_that_the_next_one_starts_from() {
+    let shop = Workshop::new().with_pairs();
+    let first = shop.pairs_recipe(TRAINING, "[[objective]]\nmethod.realign = {}\n");
+    fs::write(shop.path("first.toml"), first).unwrap();
+    let then = shop.recipe("max_steps = 4\nlog_every = 1", "");
+    fs::write(shop.path("then.toml"), format!("before = \"first.toml\"\n{then}")).unwrap();
+    fs::write(shop.path("alone.toml"), then).unwrap();
+    let plan = |name: &str| Plan::from_file(&shop.path(name)).unwrap();
+
+    let whole = shop.run("whole");
+    shop.finish(&plan("then.toml"), &whole);
+    let before = RunFolder::new(whole.path().join("before"));
+    assert_eq!(Trace::of(&before).losses().len(), 6);
+    let alone = shop.run("alone");
+    shop.finish(&plan("alone.toml"), &alone);
+    assert_ne!(Trace::of(&alone).losses(), Trace::of(&whole).losses());
+
+    // Stopped in the first recipe, then in the second.
+    let parts = shop.run("parts");
+    shop.stop_after(5, &plan("then.toml"), &parts);
+    shop.stop_after(2, &plan("then.toml"), &parts);
+    shop.finish(&plan("then.toml"), &parts);
+    assert_eq!(Trace::of(&parts), Trace::of(&whole));
+}
