@@ -137,11 +137,11 @@ impl Folder {
         if let Some(kind) = lm_head {
             source.lm_head = kind;
             model = model.with_lm_head(kind, source, device);
-        }
-        if lm_head == Some(LmHeadKind::Own) {
-            let decoder = self.config.family.lm_decoder();
-            let copies = ["weight", "bias"].map(|leaf| format!("{decoder}.{leaf}"));
-            self.source.taken.extend(copies);
+            if kind == LmHeadKind::Own {
+                let decoder = self.config.family.lm_decoder();
+                let copies = ["weight", "bias"].map(|leaf| format!("{decoder}.{leaf}"));
+                source.taken.extend(copies);
+            }
         }
         let report = self.source.finish()?;
         Ok(LoadedModel { model, head: self.head, config_json: self.config_json, report })

@@ -61,14 +61,13 @@ impl Model {
     /// The name of a parameter in a Hugging Face file of this model and head, from its path.
     pub fn parameter_name(&self, head: Option<&HeadSpec>, path: &str) -> String {
         let config = self.encoder.config();
-        let name = parameter_name(config, head, path);
-        match self.lm_head_kind() {
-            Some(LmHeadKind::Tied) if path.starts_with("lm_head.") => TIED_LM_BIAS.to_owned(),
-            Some(LmHeadKind::Own) if path.starts_with("lm_head.") => {
-                config.family.lm_head_key(path)
+        match (self.lm_head_kind(), path.starts_with("lm_head.")) {
+            (Some(LmHeadKind::Tied), true) => TIED_LM_BIAS.to_owned(),
+            (Some(LmHeadKind::Own), true) => config.family.lm_head_key(path),
+            (Some(_), false) if head.is_none() => {
+                format!("{}{}", config.family.prefix(), parameter_name(config, None, path))
             }
-            Some(_) if head.is_none() => format!("{}{name}", config.family.prefix()),
-            _ => name,
+            _ => parameter_name(config, head, path),
         }
     }
 }
