@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod adamw;
+mod alignment;
 mod divergence;
 mod fisher;
 mod gradients;
@@ -15,11 +16,19 @@ mod guided_dropout;
 mod learning_rate;
 mod objective;
 mod parameters;
+mod sampling;
 mod schedule;
 mod update;
 mod view;
 
 pub use adamw::{AdamW, AdamWConfig};
+pub use alignment::{
+    AlignmentError, AlignmentStrength, ContrastiveRealignConfig, EmbeddingDistillationConfig,
+    InfoNceConfig, L2RealignConfig, NegativeQueue, RealignConfig, RealignLoss, WordLinks,
+    WordVector, WordVectors, XlcoConfig, XlcoWeighting, embedding_distillation, hidden_state,
+    info_nce, momentum_update, realign_contrastive, realign_l2, sentence_vectors, surrogate_loss,
+    vector_gradients, xlco,
+};
 pub use divergence::{Divergence, GradientFlow, Reduction, divergence};
 pub use fisher::{block_of, part_of, sample_labels, sum_by_group};
 pub use gradients::Gradients;
@@ -32,6 +41,10 @@ pub use objective::{
     ViewOutput, cross_entropy, head_trace,
 };
 pub use parameters::{random_direction, shifted, with_random_signs};
+pub use sampling::{
+    LanguageRecord, LanguageSampler, LanguageSampling, SamplerStateError, SizeSamplingConfig,
+    UcbSamplingConfig,
+};
 pub use schedule::{FreezeConfig, Moment, Schedule, ScheduleConfig, apply_schedules};
 pub use update::{FisherStepConfig, Learner, Plain, SamConfig, Update, UpdateConfig};
 pub use view::{EmbeddingNoise, NoiseShape, Role, TextView, View};

@@ -27,6 +27,7 @@ mod load;
 mod model;
 mod params;
 pub mod presets;
+mod projection;
 mod save;
 mod weights;
 
@@ -36,11 +37,12 @@ pub use error::{InputError, LoadError, LoadFault, SaveError};
 pub use family::{Family, PositionRule};
 pub use head::{Head, HeadSpec, Pooling, mean_pool};
 pub use input::{ModelInput, Tokens};
-pub use load::{HeadChoice, LoadReport, LoadedModel, load};
+pub use load::{HeadChoice, LoadReport, LoadedModel, load, load_projections};
 pub use model::{Model, ModelOutput};
 pub use params::{
     Init, NamedParam, ParamMapper, ParamSource, ParamVisitor, RandomParams, map_parameters,
     named_parameters, visit_parameters,
 };
-pub use save::{parameter_name, save, write_safetensors};
+pub use projection::Projection;
+pub use save::{parameter_name, save, save_projections, write_safetensors};
 pub use weights::WeightFiles;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::config::Fields;
 use crate::{
     EncoderConfig, Family, HeadSpec, Init, LoadError, LoadFault, Model, ParamSource, Pooling,
-    RandomParams, WeightFiles,
+    Projection, RandomParams, WeightFiles,
 };
 
 /// Which head the model gets.
@@ -80,6 +80,47 @@ pub fn load(folder: &Path, head: &HeadChoice, device: &Device) -> Result<LoadedM
     let model = Model::init(&config, head_spec.as_ref(), &mut source, device);
     let report = source.finish()?;
     Ok(LoadedModel { model, head: head_spec, config_json, report })
+}
+
+/// Reads the projections that [`save_projections`](crate::save_projections) wrote; none without the
+/// folder.
+///
+/// # Errors
+/// If the file is damaged, or a layer does not take what the one before it gives.
+pub fn load_projections(folder: &Path, device: &Device) -> Result<Vec<Projection>, LoadError> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let mut files = WeightFiles::open(folder)?;
+    let mut projections = Vec::new();
+    loop {
+        let index = projections.len();
+        let (mut widths, mut weights) = (Vec::new(), Vec::new());
+        while let Some(shape) = files.shape(&Projection::path(index, weights.len())) {
+            let [n_outputs, n_inputs] = [0, 1].map(|dim| shape.get(dim).copied().unwrap_or(1));
+            if widths.is_empty() {
+                widths.push(n_inputs);
+            }
+            let expected = [n_outputs, widths[widths.len() - 1]];
+            let values = files.read(&Projection::path(index, weights.len()), &expected);
+            weights.push(values.map_err(|fault| LoadError::Tensors { faults: vec![fault] })?);
+            widths.push(n_outputs);
+        }
+        if weights.is_empty() {
+            return Ok(projections);
+        }
+        let mut source = InOrder(weights.into_iter());
+        projections.push(Projection::init(index, &widths, &mut source, device));
+    }
+}
+
+/// Gives parameters the values that were read for them.
+struct InOrder(std::vec::IntoIter<Vec<f32>>);
+
+impl ParamSource for InOrder {
+    fn take(&mut self, _path: &str, _shape: &[usize], _init: Init) -> Option<Vec<f32>> {
+        self.0.next()
+    }
 }
 
 pub(crate) fn read_json(path: &Path) -> Result<Value, LoadError> {

@@ -4,7 +4,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::head::mean_pool;
-use crate::{Encoder, EncoderConfig, Head, HeadSpec, ModelInput, ParamSource, Pass};
+use crate::{
+    Encoder, EncoderConfig, Head, HeadSpec, ModelInput, ParamSource, Pass, Projection, RandomParams,
+};
 
 /// An encoder, and a head unless it is used for its states alone.
 #[derive(Module, Debug)]
@@ -12,6 +14,9 @@ pub struct Model {
     /// The encoder.
     pub encoder: Encoder,
     head: Option<Head>,
+    /// Networks over its vectors that a method trains beside it. They are among its parameters, and
+    /// not part of the folder that [`save`](crate::save) writes.
+    pub projections: Vec<Projection>,
 }
 
 /// What one pass gives.
@@ -52,7 +57,19 @@ impl Model {
         Self {
             encoder: Encoder::init(config, source, device),
             head: head.map(|spec| Head::init(config, spec, source, device)),
+            projections: Vec::new(),
         }
+    }
+
+    /// The same model with new projections, each given by its widths, drawn from `seed`.
+    #[must_use]
+    pub fn with_projections(self, widths: &[Vec<usize>], seed: u64, device: &Device) -> Self {
+        let mut source = RandomParams::new(seed);
+        let widths = widths.iter().enumerate();
+        let projections = widths
+            .map(|(index, widths)| Projection::init(index, widths, &mut source, device))
+            .collect();
+        Self { projections, ..self }
     }
 
     /// Runs the encoder and the head.

@@ -11,7 +11,7 @@ use safetensors::tensor::{Dtype, SafeTensorError, View};
 use serde_json::{Map, Value, json};
 
 use crate::params::{NamedParam, named_parameters};
-use crate::{EncoderConfig, HeadSpec, Model, Pooling, SaveError};
+use crate::{EncoderConfig, HeadSpec, Model, Pooling, Projection, SaveError};
 
 /// Lets `transformers` load the mean-pooling head, which it has no class for.
 const MEAN_POOLING_MODULE: &str = include_str!("modeling_isogloss.py");
@@ -38,9 +38,27 @@ pub fn save(
         write_file(&folder.join("modeling_isogloss.py"), MEAN_POOLING_MODULE.as_bytes())?;
     }
     let mut params = named_parameters(model);
+    params.retain(|param| !Projection::has(&param.path));
     for param in &mut params {
         param.path = parameter_name(config, head, &param.path);
     }
+    write_safetensors(&folder.join("model.safetensors"), params)
+}
+
+/// Writes the projections of a model, if it has any, into a folder of their own, which is made.
+///
+/// [`load_projections`](crate::load_projections) reads them.
+///
+/// # Errors
+/// If the folder or its file cannot be written.
+pub fn save_projections(folder: &Path, model: &Model) -> Result<(), SaveError> {
+    let mut params = named_parameters(model);
+    params.retain(|param| Projection::has(&param.path));
+    if params.is_empty() {
+        return Ok(());
+    }
+    let io = |source| SaveError { path: folder.to_owned(), source };
+    std::fs::create_dir_all(folder).map_err(io)?;
     write_safetensors(&folder.join("model.safetensors"), params)
 }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use burn::tensor::Device;
 use isogloss_methods::{AdamW, AdamWConfig};
 use isogloss_model::{
-    HeadChoice, HeadSpec, LoadError, LoadedModel, Model, WeightFiles, load, named_parameters, save,
-    write_safetensors,
+    HeadChoice, HeadSpec, LoadError, LoadedModel, Model, WeightFiles, load, load_projections,
+    named_parameters, save, save_projections, write_safetensors,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,6 +16,9 @@ use serde_json::Value;
 use crate::Error;
 use crate::error::io;
 use crate::run_folder::{RunFolder, remove_folder, replace_folder, write_atomically};
+
+/// The folder of what is trained beside the model, inside a checkpoint.
+const PROJECTIONS: &str = "projections";
 
 /// Where a run is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -88,6 +91,7 @@ pub(crate) fn write(
     let folder = run.checkpoints().join(format!("step-{:08}", progress.step));
     replace_folder(&folder, |folder| {
         save(folder, model, Some(head), config_json)?;
+        save_projections(&folder.join(PROJECTIONS), model)?;
         let (moments, optimizer_steps) = optimizer.state();
         let moments_folder = folder.join("optimizer");
         fs::create_dir_all(&moments_folder).map_err(io(&moments_folder))?;
@@ -122,7 +126,8 @@ pub(crate) fn read(
     let damaged = |path, problem| Error::Damaged { path, problem };
     let state: State =
         serde_json::from_slice(&bytes).map_err(|error| damaged(path.clone(), error.to_string()))?;
-    let loaded = load(folder, &HeadChoice::Saved, device)?;
+    let mut loaded = load(folder, &HeadChoice::Saved, device)?;
+    loaded.model.projections = load_projections(&folder.join(PROJECTIONS), device)?;
     if loaded.head.as_ref() != Some(head) {
         let problem = "its labels are not those of the training data, which has changed since; use \
                        another --out, or --fresh to begin again";

@@ -1,0 +1,76 @@
+//! Why there is no alignment loss.
+
+use std::ops::Range;
+
+/// Why there is no alignment loss.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AlignmentError {
+    /// Nothing is known to be a translation of anything: a batch to count and leave out.
+    #[error("the batch has no aligned words")]
+    NoLinks,
+    /// The negatives were asked for too early.
+    #[error("the queue of negatives has {found} of {expected} keys: fill it before the first step")]
+    QueueNotFull {
+        /// Its capacity.
+        expected: usize,
+        /// Keys in it.
+        found: usize,
+    },
+    /// A queue that cannot be restored.
+    #[error(
+        "the queue of negatives: {found} keys and next {next} do not fit a capacity of {capacity}"
+    )]
+    QueueState {
+        /// What the run asks for.
+        capacity: usize,
+        /// Saved keys.
+        found: usize,
+        /// Where the next key was to go.
+        next: usize,
+    },
+    /// The model is not that deep.
+    #[error("layer {layer}: the last layer of the model is {last}")]
+    NoLayer {
+        /// The one asked for, counted from the embeddings' output, 0.
+        layer: usize,
+        /// The highest there is.
+        last: usize,
+    },
+    /// The words are those of another batch.
+    #[error("{side} words: expected {expected} sentences, found {found}")]
+    Sentences {
+        /// `left` or `right`.
+        side: &'static str,
+        /// Rows of the hidden states.
+        expected: usize,
+        /// Sentences whose words are given.
+        found: usize,
+    },
+    /// A word outside its sentence.
+    #[error(
+        "{side} sentence {sentence}, word {word}: expected tokens within 0..{seq_len}, found {tokens:?}"
+    )]
+    Tokens {
+        /// `left` or `right`.
+        side: &'static str,
+        /// Its number in the batch.
+        sentence: usize,
+        /// Its number in the sentence.
+        word: usize,
+        /// Its tokens.
+        tokens: Range<usize>,
+        /// Tokens of a row, padding included.
+        seq_len: usize,
+    },
+    /// A link to a word that is not there.
+    #[error("link {}-{}: expected words below {n_left} and {n_right}", link.0, link.1)]
+    Link {
+        /// The left and the right word.
+        link: (usize, usize),
+        /// Left words of the batch.
+        n_left: usize,
+        /// Right words of the batch.
+        n_right: usize,
+    },
+}

@@ -1,0 +1,90 @@
+//! A contrast over more sentences than fit into one graph.
+//!
+//! 1. Encode all sentences, a chunk at a time, without autodiff.
+//! 2. [`vector_gradients`] gives the loss of the whole batch and its gradient by each vector.
+//! 3. Encode each chunk again, with autodiff and the same dropout masks, and run the backward pass of
+//!    its [`surrogate_loss`]; the parameters' gradients of all chunks add up to those of the batch.
+//!
+//! # Source
+//! Gao et al. 2021, "Scaling deep contrastive learning batch size under memory limited setup",
+//! arXiv:2101.06983.
+
+use burn::tensor::Tensor;
+
+/// The value of a loss of several batches of vectors, and its gradient by each.
+///
+/// # Shapes
+/// - `vectors`: each `[rows, width]`, as constants
+/// - returns: `[1]`, and as many gradients of the same shapes, all without autodiff
+pub fn vector_gradients<const N: usize>(
+    vectors: [Tensor<2>; N],
+    loss: impl FnOnce([Tensor<2>; N]) -> Tensor<1>,
+) -> (Tensor<1>, [Tensor<2>; N]) {
+    let leaves = vectors.map(|x| x.without_autodiff().autodiff().require_grad());
+    let loss = loss(leaves.clone());
+    // Without rows, or of a constant, there is nothing to differentiate.
+    if !loss.is_tracked() {
+        return (loss.without_autodiff(), leaves.map(|x| x.zeros_like().without_autodiff()));
+    }
+    let mut tape = loss.backward();
+    let gradient = |x: Tensor<2>| {
+        x.grad_remove(&mut tape).unwrap_or_else(|| x.zeros_like().without_autodiff())
+    };
+    (loss.without_autodiff(), leaves.map(gradient))
+}
+
+/// `Σ vectors · gradient`, whose gradient is that of the loss which `gradient` came from.
+///
+/// # Shapes
+/// - `vectors`: `[rows, width]`, a chunk with its graph
+/// - `gradient`: the same rows of what [`vector_gradients`] gave
+/// - returns: `[1]`; its value means nothing
+pub fn surrogate_loss(vectors: Tensor<2>, gradient: Tensor<2>) -> Tensor<1> {
+    (vectors * gradient.without_autodiff()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use isogloss_model::{Projection, RandomParams};
+
+    use super::*;
+    use crate::{Gradients, InfoNceConfig, info_nce};
+
+    #[test]
+    fn chunks_have_the_gradient_of_the_batch() {
+        let device = Device::flex().autodiff();
+        let encoder = Projection::init(0, &[4, 6, 5], &mut RandomParams::new(3), &device);
+        let inputs = [0.3f32, 0.9].map(|phase| {
+            let values: Vec<f32> = (0..20).map(|i| (phase + 1.7 * i as f32).sin()).collect();
+            Tensor::<1>::from_floats(values.as_slice(), &device).reshape([5, 4])
+        });
+        let config = InfoNceConfig::default();
+        let loss = |[left, right]: [Tensor<2>; 2]| info_nce(left, right, &config);
+
+        let whole = loss(inputs.clone().map(|x| encoder.forward(x)));
+        let expected = Gradients::of(&whole, &encoder);
+
+        let (value, gradients) = vector_gradients(inputs.clone().map(|x| encoder.forward(x)), loss);
+        let mut found = Gradients::default();
+        for (side, gradient) in inputs.into_iter().zip(gradients) {
+            for (start, n) in [(0, 2), (2, 2), (4, 1)] {
+                let chunk = encoder.forward(side.clone().narrow(0, start, n));
+                let surrogate = surrogate_loss(chunk, gradient.clone().narrow(0, start, n));
+                found = found.plus(Gradients::of(&surrogate, &encoder));
+            }
+        }
+        assert_eq!(value.into_scalar::<f32>(), whole.into_scalar::<f32>());
+        for layer in 0..2 {
+            let values = |gradients: &Gradients| {
+                let gradient = gradients.get(&format!("layers.{layer}.weight")).unwrap();
+                gradient.clone().into_data().try_into_vec::<f32>().unwrap()
+            };
+            let (found, expected) = (values(&found), values(&expected));
+            let scale = expected.iter().fold(0.0f32, |max, x| max.max(x.abs()));
+            for (found, expected) in found.iter().zip(&expected) {
+                assert!((found - expected).abs() <= 1e-5 * scale, "{found}, expected {expected}");
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! A slow copy of a model.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use isogloss_model::{ParamMapper, ParamVisitor, map_parameters, visit_parameters};
+
+use crate::parameters::change_values;
+
+/// Lets a slow copy of a module follow it: every parameter becomes `m ξ + (1 - m) θ`.
+///
+/// `slow` begins as `fast.valid()`, without autodiff, and stays so; no graph is recorded. Parameters
+/// that only one of the two has stay as they are.
+///
+/// # Source
+/// He et al. 2020, MoCo, arXiv:1911.05722, eq. 2, in the form `ξ + (1 - m) (θ - ξ)`, which leaves equal
+/// parameters exactly equal.
+#[must_use]
+pub fn momentum_update<M: Module>(slow: M, fast: &M, momentum: f64) -> M {
+    let mut values = Values::default();
+    visit_parameters(fast, &mut values);
+    map_parameters(slow, &mut Follow { values, momentum })
+}
+
+/// The values of all parameters, flattened; handles, not copies.
+#[derive(Default)]
+struct Values(BTreeMap<String, Tensor<1>>);
+
+impl ParamVisitor for Values {
+    fn visit<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
+        let values = param.val().without_autodiff();
+        let n_elements = values.shape().num_elements();
+        self.0.insert(path.to_owned(), values.reshape([n_elements]));
+    }
+}
+
+struct Follow {
+    values: Values,
+    momentum: f64,
+}
+
+impl ParamMapper for Follow {
+    fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(fast) = self.values.0.remove(path) else { return param };
+        change_values(param, |slow| slow.clone() + (fast - slow) * (1.0 - self.momentum))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use isogloss_model::{Model, RandomParams, named_parameters, presets};
+
+    use super::*;
+
+    fn model(seed: u64, device: &Device) -> Model {
+        let model = Model::init(&presets::tiny(20), None, &mut RandomParams::new(seed), device);
+        model.with_projections(&[vec![32, 32]], seed, device)
+    }
+
+    fn parameters(model: &Model) -> Vec<(String, Vec<f32>)> {
+        let values = named_parameters(model).into_iter();
+        values.map(|p| (p.path.clone(), p.data().try_into_vec().unwrap())).collect()
+    }
+
+    #[test]
+    fn every_parameter_moves_by_its_share_and_leaves_no_graph() {
+        let fast = model(1, &Device::flex().autodiff());
+        let slow = model(2, &Device::flex());
+        let (before, towards) = (parameters(&slow), parameters(&fast));
+        let after = momentum_update(momentum_update(slow, &fast, 0.75), &fast, 0.5);
+        assert!(!named_parameters(&after).is_empty());
+        for (((path, found), (_, from)), (_, to)) in
+            parameters(&after).iter().zip(&before).zip(&towards)
+        {
+            for ((found, from), to) in found.iter().zip(from).zip(to) {
+                // 0.5 (0.75 ξ + 0.25 θ) + 0.5 θ.
+                let expected = 0.375 * from + 0.625 * to;
+                assert!((found - expected).abs() < 1e-7, "{path}: {found}, expected {expected}");
+            }
+        }
+        assert!(
+            !after.projections[0].forward(Tensor::zeros([1, 32], &Device::flex())).is_autodiff()
+        );
+        assert_eq!(parameters(&fast), towards);
+    }
+
+    #[test]
+    fn a_copy_stays_a_copy() {
+        let fast = model(1, &Device::flex().autodiff());
+        let slow = momentum_update(fast.valid(), &fast, 0.9);
+        assert_eq!(parameters(&slow), parameters(&fast));
+    }
+}

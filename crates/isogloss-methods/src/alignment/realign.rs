@@ -1,0 +1,300 @@
+//! Realignment: words that translate each other get vectors that are alike.
+
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Int, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::{Faults, WordVector, WordVectors, indices, positive, unit_rows};
+
+/// Configures realignment on the words of parallel sentences.
+///
+/// # Source
+/// Gaschi et al. 2023, arXiv:2306.02790. Their code asks for the last layer and takes the one before
+/// it, by an index that forgets the embeddings: `layer = 11` of twelve gives that.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RealignConfig {
+    /// The layer whose states are taken, counted from the embeddings' output, 0; the last by default.
+    pub layer: Option<usize>,
+    /// How the states of a word's tokens become one vector.
+    pub words: WordVector,
+    /// What draws translations together.
+    pub loss: RealignLoss,
+}
+
+/// What draws translations together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum RealignLoss {
+    /// See [`realign_contrastive`].
+    Contrastive(ContrastiveRealignConfig),
+    /// See [`realign_l2`].
+    L2(L2RealignConfig),
+}
+
+/// Configures [`realign_contrastive`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContrastiveRealignConfig {
+    /// T; cosines are divided by it.
+    pub temperature: f64,
+    /// Which words a translation is told apart from.
+    pub alignment: AlignmentStrength,
+    /// Outputs of a head that is trained for this loss alone, see
+    /// [`RealignConfig::projection_widths`]; 0 is none.
+    pub projection: usize,
+}
+
+/// Configures [`realign_l2`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct L2RealignConfig {
+    /// λ, the weight of staying where the initial model is; 0 needs no initial model.
+    pub regularization: f64,
+}
+
+/// Which words a translation is told apart from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlignmentStrength {
+    /// All words of both languages but the word itself.
+    #[default]
+    Strong,
+    /// The words of the other language.
+    Weak,
+}
+
+impl Default for RealignLoss {
+    fn default() -> Self {
+        Self::Contrastive(ContrastiveRealignConfig::default())
+    }
+}
+
+impl Default for ContrastiveRealignConfig {
+    fn default() -> Self {
+        Self { temperature: 0.1, alignment: AlignmentStrength::Strong, projection: 128 }
+    }
+}
+
+impl Default for L2RealignConfig {
+    fn default() -> Self {
+        Self { regularization: 1.0 }
+    }
+}
+
+impl RealignConfig {
+    /// What is wrong with its values: the field and the reason.
+    pub fn faults(&self) -> Faults {
+        match &self.loss {
+            RealignLoss::Contrastive(config) => {
+                positive("loss.contrastive.temperature", config.temperature).into_iter().collect()
+            }
+            RealignLoss::L2(L2RealignConfig { regularization: weight }) => {
+                let valid = weight.is_finite() && *weight >= 0.0;
+                let fault =
+                    || ("loss.l2.regularization", format!("expected zero or more, found {weight}"));
+                (!valid).then(fault).into_iter().collect()
+            }
+        }
+    }
+
+    /// The widths of the head for a model of this width, if there is one.
+    pub fn projection_widths(&self, hidden_size: usize) -> Option<Vec<usize>> {
+        match &self.loss {
+            RealignLoss::Contrastive(config) if config.projection > 0 => {
+                Some(vec![hidden_size, hidden_size, config.projection])
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the loss needs the left words' vectors of the initial model.
+    pub fn needs_initial(&self) -> bool {
+        matches!(&self.loss, RealignLoss::L2(config) if config.regularization > 0.0)
+    }
+}
+
+/// Far below any similarity, and finite.
+const HIDDEN: f64 = -1e9;
+
+/// The mean of `-log (exp(c(a, b) / T) / Σᵤ exp(c(a, u) / T))`, in nats, over every linked word a of
+/// either side and its translation b.
+///
+/// c is the cosine. The words u are those of all sentences of the batch, linked or not:
+/// [`AlignmentStrength`] says of which sides. There are `2 n` terms for `n` links.
+///
+/// # Shapes
+/// - returns: `[1]`
+///
+/// # Source
+/// Gaschi et al. 2023, arXiv:2306.02790, after Wu & Dredze 2020, arXiv:2010.02537. Their vectors are
+/// those of a head, see [`WordVectors::projected`].
+pub fn realign_contrastive(words: &WordVectors, config: &ContrastiveRealignConfig) -> Tensor<1> {
+    let unit = unit_rows(words.vectors.clone());
+    let ([lefts, rights], n_left) = (&words.linked, words.n_left);
+    let (n_words, device) = (words.n_words(), unit.device());
+    let similarities = |anchors: Vec<i32>, candidates: Tensor<2>| {
+        let anchors = unit.clone().select(0, indices(anchors, &device));
+        anchors.matmul(candidates.transpose()) / config.temperature
+    };
+    match config.alignment {
+        AlignmentStrength::Strong => {
+            let (anchors, targets) =
+                ([lefts.as_slice(), rights].concat(), [rights.as_slice(), lefts].concat());
+            let own = indices(anchors.clone(), &device).reshape([anchors.len(), 1]);
+            let all = Tensor::<1, Int>::arange(0..n_words as i64, (&device, own.dtype()));
+            let is_own = own.equal(all.reshape([1, n_words]));
+            let similarities = similarities(anchors, unit.clone()).mask_fill(is_own, HIDDEN);
+            mean_nll(similarities, targets)
+        }
+        AlignmentStrength::Weak => {
+            let left = unit.clone().narrow(0, 0, n_left);
+            let right = unit.clone().narrow(0, n_left, n_words - n_left);
+            let in_right = rights.iter().map(|row| row - n_left as i32).collect();
+            let forward = mean_nll(similarities(lefts.clone(), right), in_right);
+            let backward = mean_nll(similarities(rights.clone(), left), lefts.clone());
+            (forward + backward) * 0.5
+        }
+    }
+}
+
+/// The mean over rows of `-log softmax(logits)[target]`.
+fn mean_nll(logits: Tensor<2>, targets: Vec<i32>) -> Tensor<1> {
+    let n_rows = targets.len();
+    let targets = indices(targets, &logits.device()).reshape([n_rows, 1]);
+    log_softmax(logits, 1).gather(1, targets).mean().neg()
+}
+
+/// The mean of `(l - r)²` over links and dimensions, plus `λ` times that of `(l - l₀)²` over all left
+/// words, with the initial model's vectors l₀.
+///
+/// No gradient reaches l₀. Without them, only the first term is left.
+///
+/// # Shapes
+/// - `initial_left`: `[left words, width]`, from [`WordLinks::gather_left`](super::WordLinks::gather_left)
+/// - returns: `[1]`
+///
+/// # Source
+/// Cao et al. 2020, arXiv:2002.03518, with means in place of sums as Gaschi et al. 2023,
+/// arXiv:2306.02790, have them.
+pub fn realign_l2(
+    words: &WordVectors,
+    initial_left: Option<Tensor<2>>,
+    config: &L2RealignConfig,
+) -> Tensor<1> {
+    let [left, right] = words.pairs();
+    let apart = (left - right).square().mean();
+    match initial_left {
+        Some(initial) if config.regularization > 0.0 => {
+            let moved = (words.left() - initial.without_autodiff()).square().mean();
+            apart + moved * config.regularization
+        }
+        _ => apart,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::WordLinks;
+
+    /// Two pairs of sentences whose words lie on axes: "a b" and "c" on 0, 1 and 2 at the left, "A" and
+    /// "C d" on 0, 2 and 3 at the right, so that linked words are parallel and all others orthogonal.
+    fn two_sentences(device: &Device) -> (WordLinks, Tensor<3>, Tensor<3>) {
+        let links = WordLinks {
+            left_words: vec![vec![0..1, 1..2], vec![0..1]],
+            right_words: vec![vec![0..1], vec![0..1, 1..2]],
+            links: vec![(0, 0), (2, 1)],
+        };
+        let states = |axes: [usize; 4], length: f32| {
+            let row = |axis: usize| {
+                let mut row = [0.0; 4];
+                row[axis] = length;
+                row
+            };
+            let [a, b, c, d] = axes.map(row);
+            Tensor::<3>::from_floats([[a, b], [c, d]], device)
+        };
+        (links, states([0, 1, 2, 3], 2.0), states([0, 1, 2, 3], 0.5))
+    }
+
+    #[test]
+    fn strong_and_weak_alignment_by_hand() {
+        // At this temperature a translation weighs 2 and every other word 1.
+        let temperature = std::f64::consts::LN_2.recip();
+        let (links, left, right) = two_sentences(&Device::flex());
+        let words = links.gather(left, right, WordVector::FirstSubword).unwrap();
+        // Strong: the translation and four others. Weak: the translation and two of its side.
+        for (alignment, n_others) in
+            [(AlignmentStrength::Strong, 4.0), (AlignmentStrength::Weak, 2.0)]
+        {
+            let config = ContrastiveRealignConfig { temperature, alignment, projection: 0 };
+            let found: f32 = realign_contrastive(&words, &config).into_scalar();
+            let expected = ((2.0 + n_others) / 2.0f32).ln();
+            assert!((found - expected).abs() < 1e-6, "{alignment:?}: {found}, expected {expected}");
+        }
+    }
+
+    #[test]
+    fn words_of_the_same_side_matter_to_strong_alignment_alone() {
+        let device = Device::flex().autodiff();
+        let (links, left, right) = two_sentences(&device);
+        // "b" comes near "a", which is linked.
+        let nudge = [[[0.0; 4], [1.0, 0.0, 0.0, 0.0]], [[0.0; 4]; 2]];
+        let moved = (left + Tensor::from_floats(nudge, &device)).require_grad();
+        let gradient_of_b = |alignment| {
+            let config = ContrastiveRealignConfig { alignment, ..Default::default() };
+            let words =
+                links.gather(moved.clone(), right.clone(), WordVector::FirstSubword).unwrap();
+            let gradients = realign_contrastive(&words, &config).backward();
+            let gradient = moved.grad(&gradients).unwrap().slice([0..1, 1..2]);
+            let gradient = gradient.into_data().try_into_vec::<f32>().unwrap();
+            gradient.iter().fold(0.0f32, |max, x| max.max(x.abs()))
+        };
+        // Of the weak one, "b" is a candidate for right words, which are orthogonal or parallel to "a".
+        let (strong, weak) =
+            (gradient_of_b(AlignmentStrength::Strong), gradient_of_b(AlignmentStrength::Weak));
+        assert!(strong > 1.5 * weak, "{strong}, {weak}");
+    }
+
+    #[test]
+    fn squares_of_links_and_of_what_moved() {
+        let (links, left, right) = two_sentences(&Device::flex());
+        let words = links.gather(left.clone(), right, WordVector::FirstSubword).unwrap();
+        let initial = links.gather_left(left + 0.5, WordVector::FirstSubword).unwrap();
+        let found = |initial, regularization| {
+            let loss = realign_l2(&words, initial, &L2RealignConfig { regularization });
+            loss.into_scalar::<f32>()
+        };
+        // Each link is 1.5 apart on one of four axes; each left number has moved by a half.
+        let apart = 2.25 / 4.0;
+        assert_eq!(found(None, 1.0), apart);
+        assert_eq!(found(Some(initial.clone()), 0.0), apart);
+        assert_eq!(found(Some(initial), 3.0), apart + 3.0 * 0.25);
+    }
+
+    #[test]
+    fn the_head_is_as_wide_as_the_model_and_then_as_asked() {
+        let config = RealignConfig::default();
+        assert_eq!(config.projection_widths(384), Some(vec![384, 384, 128]));
+        let l2 = RealignConfig {
+            loss: RealignLoss::L2(L2RealignConfig::default()),
+            ..RealignConfig::default()
+        };
+        assert_eq!(l2.projection_widths(384), None);
+        assert!(l2.needs_initial() && !config.needs_initial());
+    }
+
+    #[test]
+    fn each_fault_names_its_field() {
+        let fault = |loss| RealignConfig { loss, ..RealignConfig::default() }.faults();
+        let contrastive = ContrastiveRealignConfig { temperature: -1.0, ..Default::default() };
+        let found = fault(RealignLoss::Contrastive(contrastive));
+        assert_eq!(found[0].0, "loss.contrastive.temperature");
+        let found = fault(RealignLoss::L2(L2RealignConfig { regularization: -1.0 }));
+        assert_eq!(found[0].0, "loss.l2.regularization");
+        assert!(RealignConfig::default().faults().is_empty());
+    }
+}

@@ -1,0 +1,259 @@
+//! From the states of tokens to vectors of words, and which of them translate each other.
+
+use std::iter::repeat_n;
+use std::ops::Range;
+
+use burn::tensor::{IndexingUpdateOp, Tensor, TensorData};
+use isogloss_model::Projection;
+use serde::{Deserialize, Serialize};
+
+use super::{AlignmentError, indices};
+
+/// How the states of a word's tokens become one vector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WordVector {
+    /// The first one's.
+    #[default]
+    FirstSubword,
+    /// Their mean.
+    Mean,
+    /// Their sum.
+    Sum,
+}
+
+/// The words of a batch of translations, and which of them are links; plain host values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WordLinks {
+    /// The tokens of each word of each left sentence, as places in its row. A word without any, such as
+    /// one that was cut off, has no vector, and its links are left out.
+    pub left_words: Vec<Vec<Range<usize>>>,
+    /// The same of the right sentences.
+    pub right_words: Vec<Vec<Range<usize>>>,
+    /// Left and right word, both counted through all sentences of their side.
+    pub links: Vec<(usize, usize)>,
+}
+
+/// The vectors of all words of a batch, with at least one link.
+#[derive(Clone, Debug)]
+pub struct WordVectors {
+    /// `[left words + right words, width]`.
+    pub(super) vectors: Tensor<2>,
+    pub(super) n_left: usize,
+    /// Rows of `vectors`: those of the linked left words, and those of their translations.
+    pub(super) linked: [Vec<i32>; 2],
+}
+
+/// The words of one side that have tokens.
+struct Side {
+    /// Their tokens, as rows of all states of the batch.
+    spans: Vec<Range<usize>>,
+    /// The place in `spans` of each word.
+    places: Vec<Option<usize>>,
+}
+
+impl WordLinks {
+    /// Takes the vectors of all words out of the states of both sides, whose rows may differ in length.
+    ///
+    /// # Shapes
+    /// - `left`, `right`: `[batch, seq, hidden]`
+    ///
+    /// # Errors
+    /// [`AlignmentError::NoLinks`] if no two words with vectors are linked. Otherwise if the words are
+    /// not those of such a batch.
+    pub fn gather(
+        &self,
+        left: Tensor<3>,
+        right: Tensor<3>,
+        words: WordVector,
+    ) -> Result<WordVectors, AlignmentError> {
+        let left_side = Side::new("left", &self.left_words, &left)?;
+        let right_side = Side::new("right", &self.right_words, &right)?;
+        let n_left = left_side.spans.len();
+        let [mut lefts, mut rights] = [Vec::new(), Vec::new()];
+        for &link in &self.links {
+            let places = (left_side.places.get(link.0), right_side.places.get(link.1));
+            let (Some(left), Some(right)) = places else {
+                let (n_left, n_right) = (left_side.places.len(), right_side.places.len());
+                return Err(AlignmentError::Link { link, n_left, n_right });
+            };
+            if let (Some(left), Some(right)) = (left, right) {
+                lefts.push(*left as i32);
+                rights.push((n_left + right) as i32);
+            }
+        }
+        if lefts.is_empty() {
+            return Err(AlignmentError::NoLinks);
+        }
+        let vectors = vec![left_side.vectors(left, words), right_side.vectors(right, words)];
+        Ok(WordVectors { vectors: Tensor::cat(vectors, 0), n_left, linked: [lefts, rights] })
+    }
+
+    /// Takes the vectors of the left words alone, such as those of another model.
+    ///
+    /// # Shapes
+    /// - `left`: `[batch, seq, hidden]`
+    /// - returns: `[words with tokens, hidden]`, in the order of [`WordVectors::left`]
+    ///
+    /// # Errors
+    /// If the words are not those of such a batch.
+    pub fn gather_left(
+        &self,
+        left: Tensor<3>,
+        words: WordVector,
+    ) -> Result<Tensor<2>, AlignmentError> {
+        Ok(Side::new("left", &self.left_words, &left)?.vectors(left, words))
+    }
+}
+
+impl Side {
+    fn new(
+        side: &'static str,
+        sentences: &[Vec<Range<usize>>],
+        hidden: &Tensor<3>,
+    ) -> Result<Self, AlignmentError> {
+        let [batch, seq_len, _] = hidden.dims();
+        if sentences.len() != batch {
+            let (expected, found) = (batch, sentences.len());
+            return Err(AlignmentError::Sentences { side, expected, found });
+        }
+        let (mut spans, mut places) = (Vec::new(), Vec::new());
+        for (sentence, words) in sentences.iter().enumerate() {
+            for (word, tokens) in words.iter().enumerate() {
+                if tokens.end > seq_len {
+                    let tokens = tokens.clone();
+                    return Err(AlignmentError::Tokens { side, sentence, word, tokens, seq_len });
+                }
+                places.push((!tokens.is_empty()).then_some(spans.len()));
+                if !tokens.is_empty() {
+                    let start = sentence * seq_len;
+                    spans.push(start + tokens.start..start + tokens.end);
+                }
+            }
+        }
+        Ok(Self { spans, places })
+    }
+
+    /// One gather of the tokens, and one scatter that adds up those of each word.
+    fn vectors(&self, hidden: Tensor<3>, words: WordVector) -> Tensor<2> {
+        let [batch, seq_len, width] = hidden.dims();
+        let (device, dtype, n_words) = (hidden.device(), hidden.dtype(), self.spans.len());
+        let states = hidden.reshape([batch * seq_len, width]);
+        let rows = |tokens: Vec<i32>| states.clone().select(0, indices(tokens, &device));
+        if words == WordVector::FirstSubword {
+            return rows(self.spans.iter().map(|span| span.start as i32).collect());
+        }
+        let tokens = self.spans.iter().cloned().flatten().map(|token| token as i32).collect();
+        let spans = self.spans.iter().enumerate();
+        let of_word = spans.flat_map(|(word, span)| repeat_n(word as i32, span.len())).collect();
+        let of_word = indices(of_word, &device);
+        let sums = Tensor::<2>::zeros([n_words, width], (&device, dtype));
+        let sums = sums.select_assign(0, of_word, rows(tokens), IndexingUpdateOp::Add);
+        if words == WordVector::Sum {
+            return sums;
+        }
+        let lengths: Vec<f32> = self.spans.iter().map(|span| span.len() as f32).collect();
+        let lengths = TensorData::new(lengths, [n_words, 1]);
+        sums / Tensor::<2>::from_data(lengths, (&device, dtype))
+    }
+}
+
+impl WordVectors {
+    /// The same words after a projection.
+    #[must_use]
+    pub fn projected(self, projection: &Projection) -> Self {
+        Self { vectors: projection.forward(self.vectors), ..self }
+    }
+
+    /// The vectors of all left words, `[left words, width]`.
+    pub fn left(&self) -> Tensor<2> {
+        self.vectors.clone().narrow(0, 0, self.n_left)
+    }
+
+    /// How many links there are: the weight of this batch in a mean over batches.
+    pub fn n_links(&self) -> usize {
+        self.linked[0].len()
+    }
+
+    /// How many words of both sides there are.
+    pub fn n_words(&self) -> usize {
+        self.vectors.dims()[0]
+    }
+
+    /// The linked words of the left and of the right side, each `[links, width]`.
+    pub(super) fn pairs(&self) -> [Tensor<2>; 2] {
+        let device = self.vectors.device();
+        self.linked.clone().map(|rows| self.vectors.clone().select(0, indices(rows, &device)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    /// Two rows of three tokens, one number each: 0, 1, 2 and 10, 11, 12.
+    fn states() -> Tensor<3> {
+        let rows = [[[0.0], [1.0], [2.0]], [[10.0], [11.0], [12.0]]];
+        Tensor::from_floats(rows, &Device::flex())
+    }
+
+    fn numbers(vectors: Tensor<2>) -> Vec<f32> {
+        vectors.into_data().try_into_vec().unwrap()
+    }
+
+    fn links(links: &[(usize, usize)]) -> WordLinks {
+        WordLinks {
+            left_words: vec![vec![0..1, 1..3], vec![1..3]],
+            // The first word was cut off.
+            right_words: vec![vec![0..0, 2..3], vec![0..3]],
+            links: links.to_vec(),
+        }
+    }
+
+    #[test]
+    fn words_are_their_first_token_or_the_sum_or_mean_of_all() {
+        for (words, expected) in [
+            (WordVector::FirstSubword, [0.0, 1.0, 11.0, 2.0, 10.0]),
+            (WordVector::Sum, [0.0, 3.0, 23.0, 2.0, 33.0]),
+            (WordVector::Mean, [0.0, 1.5, 11.5, 2.0, 11.0]),
+        ] {
+            let links = links(&[(1, 1)]);
+            let gathered = links.gather(states(), states(), words).unwrap();
+            assert_eq!(numbers(gathered.vectors.clone()), expected, "{words:?}");
+            assert_eq!(numbers(gathered.left()), expected[..3]);
+            assert_eq!(numbers(links.gather_left(states(), words).unwrap()), expected[..3]);
+            assert_eq!((gathered.n_words(), gathered.n_links()), (5, 1));
+        }
+    }
+
+    #[test]
+    fn links_of_words_without_tokens_are_left_out() {
+        let gathered = links(&[(0, 0), (2, 2), (1, 1)]);
+        let gathered = gathered.gather(states(), states(), WordVector::FirstSubword).unwrap();
+        assert_eq!(gathered.pairs().map(numbers), [vec![11.0, 1.0], vec![10.0, 2.0]]);
+    }
+
+    #[test]
+    fn a_batch_without_links_is_told_apart() {
+        for links in [links(&[]), links(&[(0, 0), (2, 0)]), WordLinks::default()] {
+            let states = Tensor::zeros([links.left_words.len(), 3, 1], &Device::flex());
+            let found = links.gather(states.clone(), states, WordVector::Mean);
+            assert_eq!(found.map(|_| ()), Err(AlignmentError::NoLinks));
+        }
+    }
+
+    #[test]
+    fn words_of_another_batch_are_refused() {
+        let error = |links: WordLinks| {
+            links.gather(states(), states(), WordVector::Mean).unwrap_err().to_string()
+        };
+        let fewer = WordLinks { right_words: vec![Vec::new()], ..links(&[]) };
+        assert_eq!(error(fewer), "right words: expected 2 sentences, found 1");
+        let beyond = WordLinks { left_words: vec![vec![0..1, 2..4], Vec::new()], ..links(&[]) };
+        let expected = "left sentence 0, word 1: expected tokens within 0..3, found 2..4";
+        assert_eq!(error(beyond), expected);
+        assert_eq!(error(links(&[(0, 3)])), "link 0-3: expected words below 3 and 3");
+    }
+}

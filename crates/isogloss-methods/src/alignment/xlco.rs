@@ -1,0 +1,200 @@
+//! InfoXLM's cross-lingual contrast: a sentence finds its translation among many older ones.
+
+use burn::tensor::{Int, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::{Faults, positive, unit_rows};
+use crate::cross_entropy;
+
+/// Configures [`xlco`] and what surrounds it.
+///
+/// The queries are the first tokens' states of the model; the keys those of a slow copy of it, which
+/// [`momentum_update`](super::momentum_update) lets follow, on the translations.
+///
+/// # Source
+/// Chi et al. 2021, InfoXLM, arXiv:2007.07834, with the numbers of the authors' recipe for the base
+/// model, but for the queue: theirs, for pretraining, keeps 131 072 keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct XlcoConfig {
+    /// τ; products are divided by it.
+    pub temperature: f64,
+    /// The layer whose states are taken, counted from the embeddings' output, 0.
+    pub layer: usize,
+    /// Keys that are kept as negatives.
+    pub queue_size: usize,
+    /// m: after each step the slow model is `m` times itself plus `1 - m` times the model.
+    pub momentum: f64,
+    /// Whether queries and keys go through a linear map, see [`projection_widths`](Self::projection_widths).
+    pub projection: bool,
+    /// Whether products are those of unit vectors. Without it, those of wide models grow large.
+    pub normalized: bool,
+    /// Whether two pairs are put together, in any order on each side, before they are compared.
+    pub mixup: bool,
+    /// Whether the compared texts are masked, as for a language model.
+    pub masked: bool,
+    /// What the loss weighs beside language modeling.
+    pub weighting: XlcoWeighting,
+}
+
+impl Default for XlcoConfig {
+    fn default() -> Self {
+        Self {
+            temperature: 0.25,
+            layer: 8,
+            queue_size: 4096,
+            momentum: 0.9999,
+            projection: false,
+            normalized: false,
+            mixup: true,
+            masked: true,
+            weighting: XlcoWeighting::default(),
+        }
+    }
+}
+
+impl XlcoConfig {
+    /// What is wrong with its values: the field and the reason.
+    pub fn faults(&self) -> Faults {
+        let queue = (self.queue_size == 0)
+            .then(|| ("queue_size", "expected at least 1, found 0".to_owned()));
+        let momentum = (!(0.0..=1.0).contains(&self.momentum))
+            .then(|| ("momentum", format!("expected [0, 1], found {}", self.momentum)));
+        positive("temperature", self.temperature).into_iter().chain(queue).chain(momentum).collect()
+    }
+
+    /// The widths of the map for a model of this width, if there is one. The slow model's map follows
+    /// like its other parameters.
+    pub fn projection_widths(&self, hidden_size: usize) -> Option<Vec<usize>> {
+        self.projection.then(|| vec![hidden_size; 2])
+    }
+}
+
+/// What the mean over sentence pairs is multiplied by, beside language modeling on masked tokens.
+///
+/// # Source
+/// InfoXLM's paper adds up its losses; its code sums them over pairs and over masked tokens and divides
+/// everything by the number of both, so that contrast weighs little.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum XlcoWeighting {
+    /// 1: the mean over pairs.
+    #[default]
+    PerSample,
+    /// `n_pairs`: the sum over pairs.
+    PaperSum,
+    /// `n_pairs / (n_pairs + n_masked)`; the mean over masked tokens is to weigh
+    /// `n_masked / (n_pairs + n_masked)` beside it.
+    FairseqTokenNormalized,
+}
+
+impl XlcoWeighting {
+    /// The factor for a batch of so many pairs and masked tokens; zero without pairs.
+    pub fn factor(self, n_pairs: usize, n_masked: usize) -> f64 {
+        let n = n_pairs as f64;
+        match self {
+            _ if n_pairs == 0 => 0.0,
+            Self::PerSample => 1.0,
+            Self::PaperSum => n,
+            Self::FairseqTokenNormalized => n / (n + n_masked as f64),
+        }
+    }
+}
+
+/// The mean over pairs of `-log (exp(qᵢ·kᵢ / τ) / (exp(qᵢ·kᵢ / τ) + Σⱼ exp(qᵢ·nⱼ / τ)))`, in nats, with
+/// the queue's keys n.
+///
+/// Keys and queue are constants: no gradient reaches them, whatever they are. With `normalized`, all
+/// three are divided by their lengths first.
+///
+/// # Shapes
+/// - `query`, `key`: `[pairs, width]`, row by row translations of each other
+/// - `queue`: `[queue_size, width]`, the keys of earlier pairs
+/// - returns: `[1]`; zero without pairs
+///
+/// # Source
+/// See [`XlcoConfig`]. The factor of [`XlcoWeighting`] is not in it.
+pub fn xlco(query: Tensor<2>, key: Tensor<2>, queue: Tensor<2>, config: &XlcoConfig) -> Tensor<1> {
+    let n_pairs = query.dims()[0];
+    if n_pairs == 0 {
+        return Tensor::zeros([1], &query.device());
+    }
+    let [key, queue] = [key, queue].map(Tensor::without_autodiff);
+    let [query, key, queue] =
+        [query, key, queue].map(|rows| if config.normalized { unit_rows(rows) } else { rows });
+    let positive = (query.clone() * key).sum_dim(1);
+    let negative = query.matmul(queue.transpose());
+    let logits = Tensor::cat(vec![positive, negative], 1) / config.temperature;
+    let targets = Tensor::<1, Int>::zeros([n_pairs], &logits.device());
+    cross_entropy(logits, targets, 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    /// Rows of `[3, 1]`: a multiple of one axis each.
+    fn axis(place: usize, length: f32, device: &Device) -> Tensor<2> {
+        let mut row = [0.0; 3];
+        row[place] = length;
+        Tensor::from_floats([row], device)
+    }
+
+    #[test]
+    fn a_query_orthogonal_to_its_negatives_has_a_closed_form() {
+        // log(1 + K exp(-(q·k) / τ)).
+        let device = Device::flex();
+        let (query, key) = (axis(0, 0.5, &device), axis(0, 1.5, &device));
+        let queue = Tensor::cat(vec![axis(1, 1.0, &device), axis(2, 4.0, &device)], 0);
+        let queue = queue.repeat_dim(0, 3);
+        for (normalized, product) in [(false, 0.75), (true, 1.0)] {
+            let config = XlcoConfig { normalized, ..XlcoConfig::default() };
+            let found: f32 = xlco(query.clone(), key.clone(), queue.clone(), &config).into_scalar();
+            let expected = (6.0 * (-product / 0.25f64).exp()).ln_1p() as f32;
+            assert!((found - expected).abs() < 1e-6, "{found}, expected {expected}");
+        }
+    }
+
+    #[test]
+    fn no_gradient_reaches_keys_or_queue() {
+        let device = Device::flex().autodiff();
+        let leaf = |place| axis(place, 1.0, &device).require_grad();
+        let (query, key, queue) = (leaf(0), leaf(1), leaf(2));
+        for normalized in [false, true] {
+            let config = XlcoConfig { normalized, ..XlcoConfig::default() };
+            let loss = xlco(query.clone(), key.clone(), queue.clone(), &config);
+            let gradients = loss.backward();
+            assert!(key.grad(&gradients).is_none() && queue.grad(&gradients).is_none());
+            let gradient = query.grad(&gradients).unwrap().into_data();
+            let gradient = gradient.try_into_vec::<f32>().unwrap();
+            // Away from the negative and towards the key, equally strong: p = ½, divided by τ.
+            let expected = [0.0, -2.0, 2.0];
+            assert!(gradient.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6));
+        }
+    }
+
+    #[test]
+    fn weights_of_eight_pairs_beside_two_dozen_masked_tokens() {
+        let factor = |weighting: XlcoWeighting| weighting.factor(8, 24);
+        assert_eq!(factor(XlcoWeighting::PerSample), 1.0);
+        assert_eq!(factor(XlcoWeighting::PaperSum), 8.0);
+        assert_eq!(factor(XlcoWeighting::FairseqTokenNormalized), 0.25);
+        assert_eq!(XlcoWeighting::FairseqTokenNormalized.factor(8, 0), 1.0);
+        assert_eq!(XlcoWeighting::FairseqTokenNormalized.factor(0, 0), 0.0);
+    }
+
+    #[test]
+    fn each_fault_names_its_field() {
+        let config = XlcoConfig {
+            temperature: f64::NAN,
+            queue_size: 0,
+            momentum: 1.5,
+            ..XlcoConfig::default()
+        };
+        let fields: Vec<_> = config.faults().into_iter().map(|(field, _)| field).collect();
+        assert_eq!(fields, ["temperature", "queue_size", "momentum"]);
+        assert!(XlcoConfig::default().faults().is_empty());
+    }
+}

@@ -1,0 +1,296 @@
+//! Which language the next batch is drawn from.
+
+use isogloss_kernels::uniform;
+use serde::{Deserialize, Serialize};
+
+/// How languages are drawn: with the probabilities `softmax(w / τ)`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum LanguageSampling {
+    /// All alike.
+    Uniform {},
+    /// By the size of their data.
+    BySize(SizeSamplingConfig),
+    /// By the loss that they still have.
+    Ucb(UcbSamplingConfig),
+}
+
+/// Draws with probabilities in proportion to `size ^ (1 / τ)`: w is the logarithm of the size.
+///
+/// # Source
+/// Arivazhagan et al. 2019, arXiv:1907.05019, with their τ of 5; XLM-R's exponent of 0.3 is a τ
+/// of 3.33.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SizeSamplingConfig {
+    /// τ: 1 keeps the proportions of the data, more makes them even.
+    pub temperature: f64,
+}
+
+/// Draws languages with a high loss, or that were seldom drawn, more often:
+/// `w = mean loss + c √(ln t / (n + 1))`.
+///
+/// t counts all batches, n those of a language, the mean is over them. A language that was never drawn
+/// has the mean of all. Weights are computed anew every k batches, and are all 0 before.
+///
+/// # Source
+/// Nguyen, Gaschi et al., Online Language Adaptive Sampling, for the formula; the defaults are ours.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UcbSamplingConfig {
+    /// τ.
+    pub temperature: f64,
+    /// c.
+    pub exploration: f64,
+    /// k.
+    pub update_every: u64,
+}
+
+impl Default for LanguageSampling {
+    fn default() -> Self {
+        Self::Uniform {}
+    }
+}
+
+impl Default for SizeSamplingConfig {
+    fn default() -> Self {
+        Self { temperature: 5.0 }
+    }
+}
+
+impl Default for UcbSamplingConfig {
+    fn default() -> Self {
+        Self { temperature: 1.0, exploration: 1.0, update_every: 100 }
+    }
+}
+
+impl LanguageSampling {
+    /// What is wrong with its values: the field and the reason.
+    pub fn faults(&self) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        let mut expect = |valid: bool, field, expected, found: String| {
+            if !valid {
+                faults.push((field, format!("expected {expected}, found {found}")));
+            }
+        };
+        let is_positive = |x: f64| x.is_finite() && x > 0.0;
+        match self {
+            Self::Uniform {} => {}
+            Self::BySize(SizeSamplingConfig { temperature: t }) => {
+                expect(is_positive(*t), "by_size.temperature", "a positive number", t.to_string());
+            }
+            Self::Ucb(UcbSamplingConfig { temperature: t, exploration: c, update_every: k }) => {
+                expect(is_positive(*t), "ucb.temperature", "a positive number", t.to_string());
+                let valid = c.is_finite() && *c >= 0.0;
+                expect(valid, "ucb.exploration", "zero or more", c.to_string());
+                expect(*k > 0, "ucb.update_every", "at least 1", k.to_string());
+            }
+        }
+        faults
+    }
+
+    /// Begins to draw among languages with so much data each, at least one of them.
+    pub fn init(&self, sizes: &[usize], seed: u64) -> LanguageSampler {
+        let weights = sizes.iter().map(|size| match self {
+            Self::BySize(_) => (*size as f64).ln(),
+            Self::Uniform {} | Self::Ucb(_) => 0.0,
+        });
+        let languages = weights.map(|weight| LanguageRecord { n: 0, loss_sum: 0.0, weight });
+        LanguageSampler { sampling: self.clone(), seed, languages: languages.collect() }
+    }
+}
+
+/// Draws the language of each batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LanguageSampler {
+    sampling: LanguageSampling,
+    seed: u64,
+    languages: Vec<LanguageRecord>,
+}
+
+/// What is known of a language.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LanguageRecord {
+    /// Batches that had a loss.
+    pub n: u64,
+    /// The sum of their losses.
+    pub loss_sum: f64,
+    /// w.
+    pub weight: f64,
+}
+
+/// A state of other languages.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the state of language sampling: expected {expected} languages, found {found}")]
+pub struct SamplerStateError {
+    /// Languages of the run.
+    pub expected: usize,
+    /// Languages of the state.
+    pub found: usize,
+}
+
+impl LanguageSampler {
+    /// The probability of each language now.
+    pub fn probabilities(&self) -> Vec<f64> {
+        let temperature = match &self.sampling {
+            LanguageSampling::Uniform {} => 1.0,
+            LanguageSampling::BySize(config) => config.temperature,
+            LanguageSampling::Ucb(config) => config.temperature,
+        };
+        let weights = || self.languages.iter().map(|language| language.weight);
+        let highest = weights().fold(f64::NEG_INFINITY, f64::max);
+        let shares: Vec<f64> =
+            weights().map(|weight| ((weight - highest) / temperature).exp()).collect();
+        let sum: f64 = shares.iter().sum();
+        shares.into_iter().map(|share| share / sum).collect()
+    }
+
+    /// The language of batch number `step`: a function of the seed, the step and the losses so far.
+    pub fn draw(&self, step: u64) -> usize {
+        let mut left = uniform(self.seed, step);
+        let probabilities = self.probabilities();
+        let drawn = probabilities.iter().position(|probability| {
+            left -= probability;
+            left < 0.0
+        });
+        // Rounding may leave a rest beyond the last one.
+        let last = || probabilities.iter().rposition(|probability| *probability > 0.0);
+        drawn.or_else(last).unwrap_or_default()
+    }
+
+    /// Takes note of the loss of a batch; a batch without a loss is not noted.
+    pub fn record(&mut self, language: usize, loss: f64) {
+        let record = &mut self.languages[language];
+        record.n += 1;
+        record.loss_sum += loss;
+        let LanguageSampling::Ucb(config) = &self.sampling else { return };
+        let t: u64 = self.languages.iter().map(|language| language.n).sum();
+        if !t.is_multiple_of(config.update_every) {
+            return;
+        }
+        let mean = self.languages.iter().map(|language| language.loss_sum).sum::<f64>() / t as f64;
+        for language in &mut self.languages {
+            let n = language.n as f64;
+            let loss = if language.n > 0 { language.loss_sum / n } else { mean };
+            language.weight = loss + config.exploration * ((t as f64).ln() / (n + 1.0)).sqrt();
+        }
+    }
+
+    /// What [`restore`](Self::restore) needs.
+    pub fn state(&self) -> &[LanguageRecord] {
+        &self.languages
+    }
+
+    /// Goes on from a [`state`](Self::state).
+    ///
+    /// # Errors
+    /// If it is the state of another number of languages.
+    pub fn restore(&mut self, state: Vec<LanguageRecord>) -> Result<(), SamplerStateError> {
+        let (expected, found) = (self.languages.len(), state.len());
+        if expected != found {
+            return Err(SamplerStateError { expected, found });
+        }
+        self.languages = state;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assert_near(found: &[f64], expected: &[f64]) {
+        assert_eq!(found.len(), expected.len());
+        let near = found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12);
+        assert!(near, "{found:?}, expected {expected:?}");
+    }
+
+    fn ucb(update_every: u64) -> LanguageSampling {
+        LanguageSampling::Ucb(UcbSamplingConfig {
+            temperature: 0.5,
+            exploration: 2.0,
+            update_every,
+        })
+    }
+
+    #[test]
+    fn sizes_count_with_the_root_that_the_temperature_says() {
+        let at = |temperature| {
+            let sampling = LanguageSampling::BySize(SizeSamplingConfig { temperature });
+            sampling.init(&[1, 16, 0, 81], 0).probabilities()
+        };
+        assert_near(&at(1.0), &[1.0 / 98.0, 16.0 / 98.0, 0.0, 81.0 / 98.0]);
+        assert_near(&at(4.0), &[1.0 / 6.0, 2.0 / 6.0, 0.0, 3.0 / 6.0]);
+        let uniform = LanguageSampling::default().init(&[1, 16, 81], 0);
+        assert_near(&uniform.probabilities(), &[1.0 / 3.0; 3]);
+    }
+
+    #[test]
+    fn weights_are_the_mean_loss_and_a_bonus_for_the_seldom_drawn() {
+        let mut sampler = ucb(4).init(&[9, 9, 9], 0);
+        for (language, loss) in [(0, 1.0), (0, 3.0), (1, 0.5)] {
+            sampler.record(language, loss);
+            assert_near(&sampler.probabilities(), &[1.0 / 3.0; 3]);
+        }
+        sampler.record(0, 2.0);
+        // t = 4; means 2 and 0.5, and 6.5 / 4 for the language that was never drawn.
+        let bonus = |n: f64| 2.0 * (4f64.ln() / (n + 1.0)).sqrt();
+        let weights = [2.0 + bonus(3.0), 0.5 + bonus(1.0), 1.625 + bonus(0.0)];
+        let found: Vec<f64> = sampler.state().iter().map(|language| language.weight).collect();
+        assert_near(&found, &weights);
+        let shares = weights.map(|w| (w / 0.5).exp());
+        let sum: f64 = shares.iter().sum();
+        assert_near(&sampler.probabilities(), &shares.map(|share| share / sum));
+    }
+
+    #[test]
+    fn languages_are_drawn_with_their_probabilities() {
+        let sampling = LanguageSampling::BySize(SizeSamplingConfig { temperature: 1.0 });
+        let sampler = sampling.init(&[1, 0, 3], 7);
+        let n = 1 << 14;
+        let mut counts = [0; 3];
+        (0..n).for_each(|step| counts[sampler.draw(step)] += 1);
+        assert_eq!(counts[1], 0);
+        let share = counts[2] as f64 / n as f64;
+        assert!((share - 0.75).abs() < 0.02, "{share}");
+        // The same seed draws the same, another seed does not.
+        let draws = |seed| -> Vec<usize> {
+            (0..64).map(|step| sampling.init(&[1, 1], seed).draw(step)).collect()
+        };
+        assert!(draws(1) == draws(1) && draws(1) != draws(2));
+    }
+
+    #[test]
+    fn a_restored_sampler_goes_on_as_if_nothing_had_been() {
+        let mut sampler = ucb(3).init(&[5, 5], 11);
+        let go_on = |sampler: &mut LanguageSampler, from: u64| -> Vec<usize> {
+            let draw = |step| {
+                let language = sampler.draw(step);
+                sampler.record(language, 0.1 + language as f64 + (step as f64).sin());
+                language
+            };
+            (from..from + 20).map(draw).collect()
+        };
+        go_on(&mut sampler, 0);
+        let state = sampler.state().to_vec();
+        let mut restored = ucb(3).init(&[5, 5], 11);
+        restored.restore(state).unwrap();
+        assert_eq!(go_on(&mut restored, 20), go_on(&mut sampler, 20));
+        let error = ucb(3).init(&[5], 11).restore(sampler.state().to_vec()).unwrap_err();
+        assert_eq!(error, SamplerStateError { expected: 1, found: 2 });
+    }
+
+    #[test]
+    fn each_fault_names_its_field() {
+        let fields = |sampling: LanguageSampling| -> Vec<_> {
+            sampling.faults().into_iter().map(|(field, _)| field).collect()
+        };
+        let wrong = UcbSamplingConfig { temperature: 0.0, exploration: -1.0, update_every: 0 };
+        let expected = ["ucb.temperature", "ucb.exploration", "ucb.update_every"];
+        assert_eq!(fields(LanguageSampling::Ucb(wrong)), expected);
+        let wrong = SizeSamplingConfig { temperature: f64::INFINITY };
+        assert_eq!(fields(LanguageSampling::BySize(wrong)), ["by_size.temperature"]);
+        assert!(fields(LanguageSampling::Ucb(UcbSamplingConfig::default())).is_empty());
+    }
+}
