@@ -101,7 +101,7 @@ impl Leaves {
         };
         let rows = |name| Tensor::<2>::from_data(data(name), (device, dtype)).require_grad();
         let states = |name| Tensor::<3>::from_data(data(name), (device, dtype)).require_grad();
-        let projection = Projection::init(0, &[6, 4, 3], &mut Given(inputs), device);
+        let projection = Projection::init(0, &[6, 8, 5], &mut Given(inputs), device);
         Self {
             rows: ROWS.map(|name| (name, rows(name))).into(),
             states: STATES.map(|name| (name, states(name))).into(),

@@ -38,7 +38,7 @@ pub fn save(
         write_file(&folder.join("modeling_isogloss.py"), MEAN_POOLING_MODULE.as_bytes())?;
     }
     let mut params = named_parameters(model);
-    params.retain(|param| !Projection::has(&param.path));
+    params.retain(|param| !Projection::owns(&param.path));
     for param in &mut params {
         param.path = parameter_name(config, head, &param.path);
     }
@@ -53,7 +53,7 @@ pub fn save(
 /// If the folder or its file cannot be written.
 pub fn save_projections(folder: &Path, model: &Model) -> Result<(), SaveError> {
     let mut params = named_parameters(model);
-    params.retain(|param| Projection::has(&param.path));
+    params.retain(|param| Projection::owns(&param.path));
     if params.is_empty() {
         return Ok(());
     }

@@ -149,3 +149,49 @@ pub(crate) fn read(
     let optimizer = AdamW::restore(config, &state.optimizer_steps, &device, read)?;
     Ok((loaded, optimizer, state.progress))
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Tensor;
+    use isogloss_methods::Gradients;
+    use isogloss_model::{NamedParam, RandomParams, presets};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn projections_and_their_moments_survive() {
+        let device = Device::flex().autodiff();
+        let head = HeadSpec::tokens(vec!["no".into(), "yes".into()]);
+        let config = presets::tiny(20);
+        let model = Model::init(&config, Some(&head), &mut RandomParams::new(1), &device);
+        let model = model.with_projections(&[vec![32, 32, 8], vec![32, 32]], 2, &device);
+        let loss = model.projections[0].forward(Tensor::ones([1, 32], &device)).sum();
+        let gradients = Gradients::of(&loss, &model);
+        let mut optimizer = AdamW::new(AdamWConfig::default());
+        let (model, _) = optimizer.step(model, gradients, 1e-2);
+        let config_json = json!({
+            "model_type": "bert", "vocab_size": 20, "hidden_size": 32, "num_hidden_layers": 2,
+            "num_attention_heads": 4, "intermediate_size": 64, "max_position_embeddings": 64,
+            "type_vocab_size": 2,
+        });
+
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::new(folder.path());
+        write(&run, &Progress::default(), &model, &head, &config_json, &optimizer).unwrap();
+        let (_, checkpoint) = run.newest_checkpoint().unwrap().unwrap();
+        let (loaded, restored, _) =
+            read(&checkpoint, &head, AdamWConfig::default(), &device).unwrap();
+
+        let values = |params: Vec<NamedParam>| -> BTreeMap<String, Vec<f32>> {
+            let value = |p: NamedParam| (p.path.clone(), p.data().try_into_vec().unwrap());
+            params.into_iter().map(value).collect()
+        };
+        assert_eq!(values(named_parameters(&loaded.model)), values(named_parameters(&model)));
+        let ((found, found_steps), (expected, steps)) = (restored.state(), optimizer.state());
+        assert_eq!(values(found), values(expected));
+        assert_eq!(found_steps, steps);
+        let moved: Vec<_> = steps.keys().map(String::as_str).collect();
+        assert_eq!(moved, [0, 1].map(|layer| format!("projections.0.layers.{layer}.weight")));
+    }
+}
