@@ -76,13 +76,8 @@ fn indices(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
+/// What is wrong with a configuration: the field and the reason.
 type Faults = Vec<(&'static str, String)>;
-
-/// A fault unless `value` is a positive number.
-fn positive(field: &'static str, value: f64) -> Option<(&'static str, String)> {
-    let valid = value.is_finite() && value > 0.0;
-    (!valid).then(|| (field, format!("expected a positive number, found {value}")))
-}
 
 #[cfg(test)]
 mod tests {

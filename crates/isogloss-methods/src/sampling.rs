@@ -3,6 +3,8 @@
 use isogloss_kernels::uniform;
 use serde::{Deserialize, Serialize};
 
+use crate::update::positive;
+
 /// How languages are drawn: with the probabilities `softmax(w / τ)`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -67,26 +69,22 @@ impl Default for UcbSamplingConfig {
 impl LanguageSampling {
     /// What is wrong with its values: the field and the reason.
     pub fn faults(&self) -> Vec<(&'static str, String)> {
-        let mut faults = Vec::new();
-        let mut expect = |valid: bool, field, expected, found: String| {
-            if !valid {
-                faults.push((field, format!("expected {expected}, found {found}")));
-            }
-        };
-        let is_positive = |x: f64| x.is_finite() && x > 0.0;
         match self {
-            Self::Uniform {} => {}
-            Self::BySize(SizeSamplingConfig { temperature: t }) => {
-                expect(is_positive(*t), "by_size.temperature", "a positive number", t.to_string());
+            Self::Uniform {} => Vec::new(),
+            Self::BySize(config) => {
+                positive("by_size.temperature", config.temperature).into_iter().collect()
             }
-            Self::Ucb(UcbSamplingConfig { temperature: t, exploration: c, update_every: k }) => {
-                expect(is_positive(*t), "ucb.temperature", "a positive number", t.to_string());
-                let valid = c.is_finite() && *c >= 0.0;
-                expect(valid, "ucb.exploration", "zero or more", c.to_string());
-                expect(*k > 0, "ucb.update_every", "at least 1", k.to_string());
+            Self::Ucb(UcbSamplingConfig { temperature, exploration, update_every }) => {
+                let explores = exploration.is_finite() && *exploration >= 0.0;
+                let exploration = (!explores).then(|| {
+                    ("ucb.exploration", format!("expected zero or more, found {exploration}"))
+                });
+                let never = (*update_every == 0)
+                    .then(|| ("ucb.update_every", "expected at least 1, found 0".to_owned()));
+                let temperature = positive("ucb.temperature", *temperature);
+                [temperature, exploration, never].into_iter().flatten().collect()
             }
         }
-        faults
     }
 
     /// Begins to draw among languages with so much data each, at least one of them.
@@ -255,8 +253,10 @@ mod tests {
         let share = counts[2] as f64 / n as f64;
         assert!((share - 0.75).abs() < 0.02, "{share}");
         // The same seed draws the same, another seed does not.
-        let draws = |seed| (0..64).map(|step| sampling.init(&[1, 1], seed).draw(step));
-        assert!(draws(1).eq(draws(1)) && !draws(1).eq(draws(2)));
+        let draws = |seed| -> Vec<usize> {
+            (0..64).map(|step| sampling.init(&[1, 1], seed).draw(step)).collect()
+        };
+        assert!(draws(1) == draws(1) && draws(1) != draws(2));
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl UpdateConfig {
 }
 
 /// A fault unless `value` is a positive number.
-fn positive(field: &'static str, value: f64) -> Option<(&'static str, String)> {
+pub(crate) fn positive(field: &'static str, value: f64) -> Option<(&'static str, String)> {
     let valid = value.is_finite() && value > 0.0;
     (!valid).then(|| (field, format!("expected a positive number, found {value}")))
 }

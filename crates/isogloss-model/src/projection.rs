@@ -65,7 +65,7 @@ impl Projection {
     }
 
     /// Whether a parameter of a model belongs to a projection.
-    pub(crate) fn has(path: &str) -> bool {
+    pub(crate) fn owns(path: &str) -> bool {
         path.strip_prefix(FIELD).is_some_and(|rest| rest.starts_with('.'))
     }
 }

@@ -51,7 +51,7 @@ pub fn save(
         write_file(&folder.join("modeling_isogloss_lm.py"), TIED_LM_MODULE.as_bytes())?;
     }
     let mut params = named_parameters(model);
-    params.retain(|param| !Projection::has(&param.path));
+    params.retain(|param| !Projection::owns(&param.path));
     for param in &mut params {
         param.path = model.parameter_name(head, &param.path);
     }
@@ -66,7 +66,7 @@ pub fn save(
 /// If the folder or its file cannot be written.
 pub fn save_projections(folder: &Path, model: &Model) -> Result<(), SaveError> {
     let mut params = named_parameters(model);
-    params.retain(|param| Projection::has(&param.path));
+    params.retain(|param| Projection::owns(&param.path));
     if params.is_empty() {
         return Ok(());
     }

@@ -1,21 +1,22 @@
 //! A contrast over more sentences than fit into one graph.
-//!
-//! 1. Encode all sentences, a chunk at a time, without autodiff.
-//! 2. [`vector_gradients`] gives the loss of the whole batch and its gradient by each vector.
-//! 3. Encode each chunk again, with autodiff and the same dropout masks, and run the backward pass of
-//!    its [`surrogate_loss`]; the parameters' gradients of all chunks add up to those of the batch.
-//!
-//! # Source
-//! Gao et al. 2021, "Scaling deep contrastive learning batch size under memory limited setup",
-//! arXiv:2101.06983.
 
 use burn::tensor::Tensor;
 
-/// The value of a loss of several batches of vectors, and its gradient by each.
+/// The value of a loss of several batches of vectors, and its gradient by each, so that sentences can
+/// be encoded a chunk at a time and still be contrasted with all others:
+///
+/// 1. Encode all chunks without autodiff.
+/// 2. Take the loss of all vectors together, and its gradients, from here.
+/// 3. Encode each chunk again, with autodiff and the same dropout masks, and run the backward pass of
+///    its [`surrogate_loss`]. The parameters' gradients of all chunks add up to those of the batch.
 ///
 /// # Shapes
 /// - `vectors`: each `[rows, width]`, as constants
 /// - returns: `[1]`, and as many gradients of the same shapes, all without autodiff
+///
+/// # Source
+/// Gao et al. 2021, "Scaling deep contrastive learning batch size under memory limited setup",
+/// arXiv:2101.06983.
 pub fn vector_gradients<const N: usize>(
     vectors: [Tensor<2>; N],
     loss: impl FnOnce([Tensor<2>; N]) -> Tensor<1>,

@@ -4,8 +4,9 @@ use burn::tensor::{Int, Tensor};
 use isogloss_model::Pooling;
 use serde::{Deserialize, Serialize};
 
-use super::{Faults, positive, unit_rows};
+use super::{Faults, unit_rows};
 use crate::cross_entropy;
+use crate::update::positive;
 
 /// Configures [`info_nce`].
 ///

@@ -75,7 +75,12 @@ impl NegativeQueue {
 
     /// What [`restore`](Self::restore) needs: the keys so far, `[n, width]`, and the place of the next.
     pub fn state(&self) -> (Tensor<2>, usize) {
-        (self.keys.clone().narrow(0, 0, self.n_keys), self.next)
+        // Burn cuts no tensor down to nothing.
+        let keys = match self.n_keys {
+            0 => Tensor::zeros([0, self.keys.dims()[1]], &self.keys.device()),
+            n_keys => self.keys.clone().narrow(0, 0, n_keys),
+        };
+        (keys, self.next)
     }
 
     /// Goes on from a [`state`](Self::state), with every key in its old place.

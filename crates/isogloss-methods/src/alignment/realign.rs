@@ -4,7 +4,8 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{Faults, WordVector, WordVectors, indices, positive, unit_rows};
+use super::{Faults, WordVector, WordVectors, indices, unit_rows};
+use crate::update::positive;
 
 /// Configures realignment on the words of parallel sentences.
 ///

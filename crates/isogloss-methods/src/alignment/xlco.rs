@@ -3,8 +3,9 @@
 use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{Faults, positive, unit_rows};
+use super::{Faults, unit_rows};
 use crate::cross_entropy;
+use crate::update::positive;
 
 /// Configures [`xlco`] and what surrounds it.
 ///

@@ -1,0 +1,280 @@
+//! Sentence contrast and word realignment on every device: their formulas in PyTorch, finite
+//! differences, and what must not change them; and the queue of negatives.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::Range;
+
+use burn::module::Param;
+use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
+use isogloss_methods::{
+    EmbeddingDistillationConfig, InfoNceConfig, NegativeQueue, RealignConfig, RealignLoss,
+    WordLinks, XlcoConfig, embedding_distillation, info_nce, realign_contrastive, realign_l2, xlco,
+};
+use isogloss_model::{Init, ParamSource, ParamVisitor, Projection, visit_parameters};
+use isogloss_tests::{devices, fixtures};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Fixture {
+    inputs: BTreeMap<String, Input>,
+    words: Words,
+    cases: Vec<Case>,
+}
+
+#[derive(Clone, Deserialize)]
+struct Input {
+    shape: Vec<usize>,
+    values: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Words {
+    left_words: Vec<Vec<[usize; 2]>>,
+    right_words: Vec<Vec<[usize; 2]>>,
+    links: Vec<(usize, usize)>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    config: Loss,
+    loss: f64,
+    gradients: BTreeMap<String, Vec<f64>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Loss {
+    InfoNce(InfoNceConfig),
+    Xlco(XlcoConfig),
+    EmbeddingDistillation(EmbeddingDistillationConfig),
+    Realign(RealignConfig),
+}
+
+fn fixture() -> Fixture {
+    let bytes = fs::read(fixtures().join("alignment.json")).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+impl Words {
+    fn links(&self) -> WordLinks {
+        let side = |sentences: &[Vec<[usize; 2]>]| -> Vec<Vec<Range<usize>>> {
+            let words = |words: &Vec<[usize; 2]>| words.iter().map(|[a, b]| *a..*b).collect();
+            sentences.iter().map(words).collect()
+        };
+        WordLinks {
+            left_words: side(&self.left_words),
+            right_words: side(&self.right_words),
+            links: self.links.clone(),
+        }
+    }
+}
+
+/// What losses are differentiated by, each a leaf.
+struct Leaves {
+    rows: BTreeMap<&'static str, Tensor<2>>,
+    states: BTreeMap<&'static str, Tensor<3>>,
+    projection: Projection,
+}
+
+/// Gives parameters the values of the inputs of the same name.
+struct Given<'a>(&'a BTreeMap<String, Input>);
+
+impl ParamSource for Given<'_> {
+    fn take(&mut self, path: &str, shape: &[usize], _init: Init) -> Option<Vec<f32>> {
+        let input = &self.0[path];
+        assert_eq!(input.shape, shape);
+        Some(input.values.iter().map(|value| *value as f32).collect())
+    }
+}
+
+const ROWS: [&str; 4] = ["left", "right", "teacher", "queue"];
+const STATES: [&str; 3] = ["left_states", "right_states", "initial_states"];
+
+impl Leaves {
+    fn new(inputs: &BTreeMap<String, Input>, device: &Device, dtype: DType) -> Self {
+        let data = |name: &str| {
+            let input = &inputs[name];
+            TensorData::new(input.values.clone(), input.shape.clone())
+        };
+        let rows = |name| Tensor::<2>::from_data(data(name), (device, dtype)).require_grad();
+        let states = |name| Tensor::<3>::from_data(data(name), (device, dtype)).require_grad();
+        let projection = Projection::init(0, &[6, 8, 5], &mut Given(inputs), device);
+        Self {
+            rows: ROWS.map(|name| (name, rows(name))).into(),
+            states: STATES.map(|name| (name, states(name))).into(),
+            projection,
+        }
+    }
+
+    fn loss(&self, config: &Loss, words: &WordLinks) -> Tensor<1> {
+        let [left, right, teacher, queue] = ROWS.map(|name| self.rows[name].clone());
+        match config {
+            Loss::InfoNce(config) => info_nce(left, right, config),
+            Loss::Xlco(config) => xlco(left, right, queue, config),
+            Loss::EmbeddingDistillation(config) => {
+                embedding_distillation(left, right, teacher, config)
+            }
+            Loss::Realign(config) => {
+                let [left, right, initial] = STATES.map(|name| self.states[name].clone());
+                let vectors = words.gather(left, right, config.words).unwrap();
+                match &config.loss {
+                    RealignLoss::Contrastive(loss) if config.projection_widths(6).is_some() => {
+                        realign_contrastive(&vectors.projected(&self.projection), loss)
+                    }
+                    RealignLoss::Contrastive(loss) => realign_contrastive(&vectors, loss),
+                    RealignLoss::L2(loss) => {
+                        let initial = words.gather_left(initial, config.words).unwrap();
+                        realign_l2(&vectors, Some(initial), loss)
+                    }
+                }
+            }
+        }
+    }
+
+    /// The gradients of the leaves that a loss depends on.
+    fn gradients(&self, loss: &Tensor<1>) -> BTreeMap<String, Vec<f64>> {
+        let tape = loss.backward();
+        let mut gradients = BTreeMap::new();
+        for (name, leaf) in &self.rows {
+            gradients.extend(leaf.grad(&tape).map(|x| ((*name).to_owned(), values(x))));
+        }
+        for (name, leaf) in &self.states {
+            gradients.extend(leaf.grad(&tape).map(|x| ((*name).to_owned(), values(x))));
+        }
+        let mut of_projection = OfParameters { tape, gradients };
+        visit_parameters(&self.projection, &mut of_projection);
+        of_projection.gradients
+    }
+}
+
+/// Takes the gradients of a projection's weights off the tape.
+struct OfParameters {
+    tape: Gradients,
+    gradients: BTreeMap<String, Vec<f64>>,
+}
+
+impl ParamVisitor for OfParameters {
+    fn visit<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
+        let gradient = param.val().grad_remove(&mut self.tape);
+        self.gradients.extend(gradient.map(|x| (format!("projections.0.{path}"), values(x))));
+    }
+}
+
+fn values<const D: usize>(of: Tensor<D>) -> Vec<f64> {
+    of.into_data().convert::<f64>().try_into_vec().unwrap()
+}
+
+fn assert_near(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let scale = expected.iter().map(|x| x.abs()).fold(1e-3, f64::max);
+    for (found, expected) in found.iter().zip(expected) {
+        let error = (found - expected).abs() / scale;
+        assert!(error <= tolerance, "{what}: {found}, expected {expected}, relative {error:e}");
+    }
+}
+
+#[test]
+fn every_loss_matches_its_formula_in_pytorch() {
+    let fixture = fixture();
+    let links = fixture.words.links();
+    for (device_name, device) in devices() {
+        let device = device.autodiff();
+        for case in &fixture.cases {
+            let what = format!("{:?} on {device_name}", case.config);
+            let leaves = Leaves::new(&fixture.inputs, &device, DType::F32);
+            let loss = leaves.loss(&case.config, &links);
+            assert_near(&what, &values(loss.clone()), &[case.loss], 1e-5);
+            let gradients = leaves.gradients(&loss);
+            for (leaf, expected) in &case.gradients {
+                let what = format!("{what}, {leaf}");
+                assert_near(&what, &gradients[leaf], expected, 1e-5);
+            }
+            // Keys, teachers and initial models are constants to both programs.
+            let found: Vec<_> = gradients.keys().collect();
+            assert_eq!(found, case.gradients.keys().collect::<Vec<_>>(), "{what}");
+        }
+    }
+}
+
+#[test]
+fn gradients_meet_finite_differences() {
+    let fixture = fixture();
+    let links = fixture.words.links();
+    // Weights of a projection are of single precision, as is everything on the Vulkan device.
+    let projected = |case: &&Case| case.gradients.keys().any(|leaf| leaf.starts_with("proj"));
+    for (device_name, device) in devices().into_iter().filter(|(name, _)| *name != "vulkan") {
+        let device = device.autodiff();
+        for case in fixture.cases.iter().filter(|case| !projected(case)) {
+            let leaves = Leaves::new(&fixture.inputs, &device, DType::F64);
+            let gradients = leaves.gradients(&leaves.loss(&case.config, &links));
+            for (leaf, gradient) in &gradients {
+                for (index, gradient) in gradient.iter().enumerate().step_by(5) {
+                    let at = |h: f64| {
+                        let mut inputs = fixture.inputs.clone();
+                        inputs.get_mut(leaf).unwrap().values[index] += h;
+                        let leaves = Leaves::new(&inputs, &device, DType::F64);
+                        values(leaves.loss(&case.config, &links))[0]
+                    };
+                    let numeric = (at(1e-5) - at(-1e-5)) / 2e-5;
+                    let what = format!("{:?} on {device_name}, {leaf} {index}", case.config);
+                    let scale = case.loss.abs().max(1.0);
+                    assert_near(&what, &[gradient / scale], &[numeric / scale], 1e-6);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn neither_padding_nor_the_order_of_links_and_pairs_matters() {
+    let fixture = fixture();
+    let links = fixture.words.links();
+    let mut inputs = fixture.inputs.clone();
+    for (name, seq_len) in STATES.into_iter().zip([5, 4, 5]) {
+        let states = inputs.get_mut(name).unwrap();
+        let width = states.shape[2];
+        let rows = states.values.chunks(seq_len * width);
+        states.values = rows.flat_map(|row| [row, &vec![9.0; 3 * width]].concat()).collect();
+        states.shape[1] += 3;
+    }
+    for name in ["left", "right", "teacher"] {
+        let rows = inputs.get_mut(name).unwrap();
+        rows.values.rotate_left(rows.shape[1]);
+    }
+    let mut reordered = links.clone();
+    reordered.links.reverse();
+    for (device_name, device) in devices() {
+        let device = device.autodiff();
+        for case in &fixture.cases {
+            let loss = |inputs, links| {
+                values(Leaves::new(inputs, &device, DType::F32).loss(&case.config, links))
+            };
+            let what = format!("{:?} on {device_name}", case.config);
+            let (expected, found) = (loss(&fixture.inputs, &links), loss(&inputs, &reordered));
+            assert_near(&what, &found, &expected, 2e-6);
+        }
+    }
+}
+
+#[test]
+fn a_queue_on_every_device_wraps_around_and_comes_back() {
+    for (name, device) in devices() {
+        let rows = |from: usize, n: usize| {
+            let values: Vec<f32> = (2 * from..2 * (from + n)).map(|i| i as f32).collect();
+            Tensor::<2>::from_data(TensorData::new(values, [n, 2]), &device)
+        };
+        let mut queue = NegativeQueue::new(5, 2, &device);
+        queue.push(rows(0, 4));
+        assert!(queue.tensor().is_err(), "{name}");
+        queue.push(rows(4, 3));
+        let (keys, next) = queue.state();
+        let mut queue = NegativeQueue::restore(5, keys, next).unwrap();
+        queue.push(rows(7, 1));
+        // Keys 5, 6 and 7 are in the places of 0, 1 and 2.
+        let found = values(queue.tensor().unwrap());
+        assert_eq!(found, [10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 6.0, 7.0, 8.0, 9.0], "{name}");
+    }
+}
