@@ -50,6 +50,7 @@ impl WordVector {
 
 /// What to measure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AlignmentOptions {
     /// The layers, 0 for the embeddings; all if there are none.
     pub layers: Vec<usize>,

@@ -27,7 +27,6 @@ pub struct TextEncoder {
 #[derive(Clone, Debug)]
 pub struct TokenizedText {
     encoded: Encoded,
-    /// The places of the tokens of each word; none for a word that was cut off.
     words: Vec<Vec<usize>>,
 }
 
@@ -37,7 +36,10 @@ impl TokenizedText {
         self.words.len()
     }
 
-    /// The places of the tokens that a word begins in; none for a word that was cut off.
+    /// The places of the tokens of a word; none for a word that was cut off.
+    ///
+    /// Punctuation that is attached to a word, as in `(house),`, has no part in it where it is a token
+    /// of its own.
     pub fn tokens(&self, word: usize) -> &[usize] {
         self.words.get(word).map_or(&[], Vec::as_slice)
     }
@@ -136,8 +138,7 @@ impl TextEncoder {
         let encoded = self.tokenizer.encode_batch(&raw, self.max_length)?;
         let tokenized = encoded.into_iter().zip(texts).map(|(encoded, text)| {
             let spans = self.tokenizer.spans(&encoded, text);
-            let words = tokens_of_words(&spans, &whitespace_words(text));
-            TokenizedText { encoded, words }
+            TokenizedText { words: tokens_of_words(text, &spans), encoded }
         });
         Ok(tokenized.collect())
     }
@@ -233,14 +234,21 @@ fn scatter(tensor: Tensor<2>, rows: &[usize], values: &mut [f32]) {
     }
 }
 
-/// The places of the tokens that begin inside each word; tokens without width belong to none.
+/// The places of the tokens that begin inside each word of a text; tokens without width belong to
+/// none, and those without letters and digits to words without any.
 ///
-/// Both lists are in the order of the text.
-fn tokens_of_words(tokens: &[(usize, usize)], words: &[(usize, usize)]) -> Vec<Vec<usize>> {
+/// `spans` are the characters of the tokens, in the order of the text.
+fn tokens_of_words(text: &str, spans: &[(usize, usize)]) -> Vec<Vec<usize>> {
+    let words = whitespace_words(text);
+    let is_spoken: Vec<bool> = text.chars().map(char::is_alphanumeric).collect();
+    let speaks = |&(start, end): &(usize, usize)| {
+        is_spoken.get(start..end).is_some_and(|chars| chars.contains(&true))
+    };
     let mut of_words = vec![Vec::new(); words.len()];
-    for (place, (start, end)) in tokens.iter().enumerate() {
-        let word = words.partition_point(|(_, word_end)| word_end <= start);
-        if start < end && words.get(word).is_some_and(|(word_start, _)| word_start <= start) {
+    for (place, span) in spans.iter().enumerate() {
+        let word = words.partition_point(|(_, end)| *end <= span.0);
+        let is_inside = words.get(word).is_some_and(|(start, _)| *start <= span.0);
+        if span.0 < span.1 && is_inside && (speaks(span) || !speaks(&words[word])) {
             of_words[word].push(place);
         }
     }
@@ -261,11 +269,18 @@ mod tests {
 
     #[test]
     fn tokens_belong_to_the_word_that_they_begin_in() {
-        // "ab  c, d" as ⟨s⟩ ▁a b ▁ c , ⟨/s⟩ with "d" cut off.
-        let tokens = [(0, 0), (0, 1), (1, 2), (4, 4), (4, 5), (5, 6), (0, 0)];
-        let words = whitespace_words("ab  c, d");
-        let expected: [&[usize]; 3] = [&[1, 2], &[4, 5], &[]];
-        assert_eq!(tokens_of_words(&tokens, &words), expected);
+        // "ab  c d" as ⟨s⟩ ▁a b ▁ c ⟨/s⟩ with "d" cut off.
+        let spans = [(0, 0), (0, 1), (1, 2), (4, 4), (4, 5), (0, 0)];
+        let expected: [&[usize]; 3] = [&[1, 2], &[4], &[]];
+        assert_eq!(tokens_of_words("ab  c d", &spans), expected);
+    }
+
+    #[test]
+    fn punctuation_belongs_to_a_word_only_if_there_is_nothing_else() {
+        // "(a), – 3." as ▁( a ), ▁– ▁3.
+        let spans = [(0, 1), (1, 2), (2, 4), (5, 6), (7, 9)];
+        let expected: [&[usize]; 3] = [&[1], &[3], &[4]];
+        assert_eq!(tokens_of_words("(a), – 3.", &spans), expected);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod alignment;
 mod axis;
 mod bars;
 mod chart;
@@ -256,7 +257,7 @@ mod tests {
     fn runs_without_measures_or_objectives_say_nothing_of_them() {
         let root = tempfile::tempdir().unwrap();
         let html = render(&[load(&run(root.path(), "seed-1", METRICS, &results(0.9, 0.5)))]);
-        for absent in ["Fisher", "Sharpness", "Flatness", "Measures", "objective"] {
+        for absent in ["Fisher", "Sharpness", "Flatness", "Alignment", "Measures", "objective"] {
             assert!(!html.contains(absent), "{absent}");
         }
     }
@@ -301,6 +302,61 @@ mod tests {
         let html = render(&records[..1]);
         assert!(html.contains("Flatness and transfer"));
         assert!(!html.contains("Target accuracy against"), "one run has nothing to be compared to");
+    }
+
+    /// What `isogloss alignment` writes of languages with these shares, in layers 0 and 1.
+    fn alignment(shares: &[(&str, f64)]) -> String {
+        let of = |(tag, share): &(&str, f64)| {
+            let layer = |layer: usize, share: f64| {
+                let both = format!(r#"{{"forward":{share},"backward":{share}}}"#);
+                format!(r#"{{"layer":{layer},"retrieval":{both},"weak":{both},"strong":{both}}}"#)
+            };
+            format!(
+                r#""{tag}":{{"n_sentences":9,"n_repeated":[0,0],"n_truncated":0,"n_words":9,
+                "n_searched":9,"n_without_words":0,"n_words_cut_off":0,"layers":[{},{}]}}"#,
+                layer(0, share / 2.0),
+                layer(1, *share)
+            )
+        };
+        let languages: Vec<String> = shares.iter().map(of).collect();
+        format!(
+            r#"{{"model":"m","source":"en","languages":{{{}}},"options":{{"layers":[],
+            "n_sentences":9,"n_words":9,"word_vector":"first","form":"bare","distinct_words":false,
+            "scoring":"cosine","seed":1}}}}"#,
+            languages.join(",")
+        )
+    }
+
+    #[test]
+    fn alignment_becomes_maps_and_scatters() {
+        let root = tempfile::tempdir().unwrap();
+        let record = |name: &str, share: f64| {
+            let folder = run(root.path(), name, METRICS, &results(0.9, 0.5));
+            fs::write(folder.join("alignment.json"), alignment(&[("de", 0.3), ("x<y", share)]))
+                .unwrap();
+            load(&folder)
+        };
+        let html = render(&[record("plain/seed-1", 0.6), record("plain/seed-2", 0.8)]);
+        assert_well_formed(&html);
+        for expected in [
+            "<h2>Alignment of languages by layer</h2>",
+            "<title>x&lt;y, layer 1: 70.0</title>",
+            "<title>German, layer 0: 15.0</title>",
+            "<h2>Alignment and transfer</h2>",
+            "<title>plain, seed 2: x&lt;y, 50.0 at 80.0</title>",
+            "Spearman’s ρ: plain, seed 1: too few languages (1); plain, seed 2: too few languages (1).",
+        ] {
+            assert!(html.contains(expected), "{expected}");
+        }
+        assert_eq!(
+            html.matches("Target accuracy against").count(),
+            4,
+            "two charts, each told twice"
+        );
+        let folder = root.path().join("plain/seed-1");
+        fs::write(folder.join("alignment.json"), "{}").unwrap();
+        let error = RunRecord::load(&folder).unwrap_err().to_string();
+        assert!(error.contains("alignment.json:1: missing field"), "{error}");
     }
 
     #[test]

@@ -54,6 +54,7 @@ pub struct AlignmentReport {
     /// The language of the left side of all pairs.
     pub source: String,
     /// How it was measured.
+    #[serde(default)]
     pub options: AlignmentOptions,
     /// By language.
     pub languages: BTreeMap<String, LanguageAlignment>,
@@ -163,7 +164,7 @@ mod tests {
     fn report() -> AlignmentReport {
         let tags = ["ar", "de", "fi", "fr", "hi"];
         let of = |(at, tag): (usize, &&str)| {
-            let strong = (at != 4).then(|| 0.1 * at as f64);
+            let strong = (at != 4).then_some(0.1 * at as f64);
             ((*tag).to_owned(), language(0.1 * at as f64, strong))
         };
         AlignmentReport {

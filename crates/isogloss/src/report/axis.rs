@@ -105,6 +105,11 @@ impl Axis {
         Self { low, high, scale: Scale::Log, ticks }
     }
 
+    /// Whether a value has a place.
+    pub(super) fn holds(&self, value: f64) -> bool {
+        self.scale.holds(value)
+    }
+
     /// Where a value lies, from 0 at the low end to 1 at the high end.
     pub(super) fn place(&self, value: f64) -> f64 {
         match self.scale {

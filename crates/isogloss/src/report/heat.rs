@@ -35,7 +35,7 @@ pub(super) fn render(recipes: &[Recipe<'_>]) -> String {
              <div class=\"charts heats\">{figures}</div>\n",
             Text(&quantity.name()),
             if has_seeds { ", mean over seeds" } else { "" },
-            legend(&scale, &quantity, has_zeros),
+            legend(&scale, &format!("Trace, {}", quantity.unit()), has_zeros),
         ))
     });
     groups.collect()
@@ -140,8 +140,8 @@ impl<'a> Map<'a> {
 }
 
 /// A colored rectangle at a column and a row, each out of so many.
-fn patch(
-    trace: f64,
+pub(super) fn patch(
+    value: f64,
     scale: &Axis,
     (column, n_columns): (usize, usize),
     (row, n_rows): (usize, usize),
@@ -149,8 +149,8 @@ fn patch(
 ) -> String {
     let edge = |at: usize, n: usize| EXTENT * at as f64 / n as f64;
     let (width, height) = (edge(1, n_columns), edge(1, n_rows));
-    let color = match Scale::Log.holds(trace) {
-        true => format!("class=\"cell\" style=\"--v:{:.3}\"", scale.place(trace)),
+    let color = match scale.holds(value) {
+        true => format!("class=\"cell\" style=\"--v:{:.3}\"", scale.place(value)),
         false => "class=\"zero\"".to_owned(),
     };
     format!(
@@ -162,8 +162,8 @@ fn patch(
     )
 }
 
-/// The scale of colors with its round numbers.
-fn legend(scale: &Axis, quantity: &Quantity<'_>, has_zeros: bool) -> String {
+/// The scale of colors with its round numbers, after what it is of.
+pub(super) fn legend(scale: &Axis, title: &str, has_zeros: bool) -> String {
     let width = EXTENT / N_PATCHES as f64;
     let patch = |at: usize| {
         let place = (at as f64 + 0.5) / N_PATCHES as f64;
@@ -183,11 +183,11 @@ fn legend(scale: &Axis, quantity: &Quantity<'_>, has_zeros: bool) -> String {
         false => "",
     };
     format!(
-        "<div class=\"legend\"><span>Trace, {}</span><div class=\"ramp\">\
+        "<div class=\"legend\"><span>{}</span><div class=\"ramp\">\
          <svg role=\"img\" aria-label=\"Colors from low to high\" \
          viewBox=\"0 0 {EXTENT} {EXTENT}\" preserveAspectRatio=\"none\">{patches}</svg>\
          <div class=\"x\">{}</div></div>{zero}</div>\n",
-        quantity.unit(),
+        Text(title),
         labels("left", &ticks),
     )
 }

@@ -6,7 +6,7 @@ use super::curves::Curves;
 use super::group::{self, Comparison, Recipe, run_label};
 use super::html::{Text, capitalized, count, metric_name};
 use super::record::RunRecord;
-use super::{bars, heat, language, tables, transfer};
+use super::{alignment, bars, heat, language, tables, transfer};
 
 /// Number of recipe colors in the style sheet; further recipes start over.
 pub(super) const N_COLORS: usize = 7;
@@ -32,6 +32,9 @@ pub fn render(runs: &[RunRecord]) -> String {
         body += &training(&recipes);
         body += &unless_empty(heat::render(&recipes), |content| {
             section("layers", "Fisher information by layer", &content)
+        });
+        body += &unless_empty(alignment::maps(&recipes), |content| {
+            section("alignment", "Alignment of languages by layer", &content)
         });
         body += &section("environment", "Environment", &tables::environment(&recipes));
         body +=
@@ -163,6 +166,10 @@ fn results(comparison: &Comparison<'_>, is_one_of_many: bool, recipes: &[Recipe<
         unless_empty(transfer::render(comparison, &key), |content| {
             let title = format!("Flatness and transfer{suffix}");
             section(&format!("transfer{id}"), &title, &content)
+        }),
+        unless_empty(alignment::scatters(comparison, &key), |content| {
+            let title = format!("Alignment and transfer{suffix}");
+            section(&format!("alignment-transfer{id}"), &title, &content)
         }),
         section(
             &format!("table{id}"),

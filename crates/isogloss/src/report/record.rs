@@ -6,6 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::alignment::AlignmentReport;
 
 /// The log that makes a folder a run folder.
 pub(super) const METRICS: &str = "metrics.jsonl";
@@ -51,6 +54,8 @@ pub struct RunRecord {
     pub(super) measures: Vec<MeasurePoint>,
     /// `results.json`; `None` while the run is not finished.
     pub(super) results: Option<Results>,
+    /// `alignment.json`, as `isogloss alignment` writes it; `None` where nobody measured it.
+    pub(super) alignment: Option<AlignmentReport>,
     /// Whether the last line of the log was cut off and left out.
     pub(super) truncated: bool,
 }
@@ -212,7 +217,8 @@ enum Line {
 }
 
 impl RunRecord {
-    /// Reads `recipe.toml`, `environment.json`, `metrics.jsonl` and, when there, `results.json`.
+    /// Reads `recipe.toml`, `environment.json`, `metrics.jsonl` and, when there, `results.json` and
+    /// `alignment.json`.
     ///
     /// Unknown kinds of lines and unknown fields are passed over.
     /// A last line that is cut off, as a killed run leaves it, is left out and noted on the page.
@@ -226,11 +232,6 @@ impl RunRecord {
         let environment: serde_json::Map<String, serde_json::Value> =
             parse(&dir.join("environment.json"), &read(&dir.join("environment.json"))?)?;
         let environment = environment.into_iter().flat_map(|(name, value)| facts(name, value));
-        let results_path = dir.join("results.json");
-        let results = match results_path.exists() {
-            true => Some(parse(&results_path, &read(&results_path)?)?),
-            false => None,
-        };
         let mut record = Self {
             dir: dir.to_owned(),
             recipe,
@@ -238,7 +239,8 @@ impl RunRecord {
             train: Vec::new(),
             dev: Vec::new(),
             measures: Vec::new(),
-            results,
+            results: parse_if_there(&dir.join("results.json"))?,
+            alignment: parse_if_there(&dir.join("alignment.json"))?,
             truncated: false,
         };
         record.read_metrics(&dir.join(METRICS))?;
@@ -320,6 +322,10 @@ fn facts(name: String, value: serde_json::Value) -> Vec<(String, String)> {
 
 fn read(path: &Path) -> Result<Vec<u8>, ReportError> {
     fs::read(path).map_err(|source| ReportError::Read { path: path.to_owned(), source })
+}
+
+fn parse_if_there<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, ReportError> {
+    if path.exists() { parse(path, &read(path)?).map(Some) } else { Ok(None) }
 }
 
 fn parse<'a, T: Deserialize<'a>>(path: &Path, bytes: &'a [u8]) -> Result<T, ReportError> {

@@ -16,7 +16,8 @@ fn brute_force(queries: &Vectors, candidates: &Vectors, k: usize) -> Vec<Vec<(us
             pairs.map(|(a, b)| a * b).sum::<f32>()
         };
         let mut scores: Vec<_> = (0..candidates.len()).map(|c| (c, score(c))).collect();
-        scores.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        // Zeros of both signs are equal.
+        scores.sort_by(|a, b| b.1.partial_cmp(&a.1).unwrap().then(a.0.cmp(&b.0)));
         scores.truncate(k);
         scores
     };
