@@ -78,7 +78,7 @@ pub fn pack_sentences<S: AsRef<str> + Sync>(
 /// [`TextError::MaxLength`] if the special tokens leave no room for a token of each sentence, [`TextError::Encode`] if the tokenizer refuses one.
 ///
 /// # Source
-/// Translation language modelling of Conneau & Lample 2019, arXiv:1901.07291, §3.3, in the form of InfoXLM (Chi et al. 2021, arXiv:2007.07834): positions go on in the translation, and no language embedding tells the two apart.
+/// Translation language modelling of Conneau & Lample 2019, arXiv:1901.07291, §3.4, in the form of InfoXLM (Chi et al. 2021, arXiv:2007.07834): positions go on in the translation, and no language embedding tells the two apart.
 pub fn join_translations(
     tokenizer: &Tokenizer,
     pairs: &[SentencePair],
