@@ -82,6 +82,15 @@ impl TokenBatch {
         Ok(batch)
     }
 
+    /// The tokens that have a label of their own: where each stands, `row * seq_len + column`, and the label.
+    ///
+    /// Nothing for targets of other kinds.
+    pub fn labeled_tokens(&self) -> (Vec<i32>, Vec<i32>) {
+        let Targets::Tokens(labels) = &self.targets else { return Default::default() };
+        let places = (0..).zip(labels.iter().copied());
+        places.filter(|(_, label)| *label != IGNORE_INDEX).unzip()
+    }
+
     /// Joins rows of token ids, in one segment and without targets; an id above `i32::MAX` is held to it.
     ///
     /// ```
@@ -165,6 +174,7 @@ mod tests {
             Targets::Tokens(vec![4, IGNORE_INDEX, IGNORE_INDEX, IGNORE_INDEX, 2, 3])
         );
         assert_eq!(batch.indices, [9, 3]);
+        assert_eq!(batch.labeled_tokens(), (vec![0, 4, 5], vec![4, 2, 3]));
     }
 
     #[test]
@@ -174,6 +184,8 @@ mod tests {
             TokenBatch::collate(&[&a, &b], vec![0, 1], 1).unwrap().targets,
             Targets::Classes(vec![3, 0])
         );
+        let batch = TokenBatch::collate(&[&a], vec![0], 1).unwrap();
+        assert_eq!(batch.labeled_tokens(), (vec![], vec![]));
     }
 
     #[test]

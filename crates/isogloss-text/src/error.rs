@@ -150,6 +150,24 @@ pub enum TextError {
         reason: String,
     },
 
+    /// A tokenizer has no token to mask others with.
+    #[error(
+        "this tokenizer has no mask token, neither \"<mask>\" nor \"[MASK]\"; its special tokens are {special:?}"
+    )]
+    NoMaskToken {
+        /// The special tokens that it has.
+        special: Vec<String>,
+    },
+
+    /// A value of a masking configuration cannot be used.
+    #[error("masking.{field}: {reason}")]
+    InvalidMasking {
+        /// The field.
+        field: &'static str,
+        /// What was expected and what was found.
+        reason: String,
+    },
+
     /// A text could not be tokenized.
     #[error("cannot tokenize {text:?}: {reason}")]
     Encode {

@@ -2,6 +2,7 @@
 //!
 //! A data file becomes [`Example`]s ([`read_file`]), examples become [`Features`] ([`featurize_classification`], [`featurize_tagging`]) with a [`Tokenizer`] and a [`LabelSet`], and features become a [`TokenBatch`] in a [`BatchOrder`].
 //! A [`Viewer`] shows the same examples in other subwords, other words or other languages.
+//! For masked language modelling, running text becomes blocks ([`pack_sentences`]), parallel text becomes joined pairs ([`join_translations`]), and a [`Masker`] hides tokens of both.
 //! For dependency parsing, a CoNLL-U file becomes a [`Treebank`] ([`read_treebank`]), scores of arcs become a tree ([`maximum_spanning_tree`]), and trees become scores ([`score_parses`]).
 //! Parallel text becomes [`Alignment`]s of words, by a dictionary, a learnt model or the similarity of vectors.
 //! All results are plain arrays on the host: no tensor, no device.
@@ -42,8 +43,10 @@ mod example;
 mod features;
 mod labels;
 mod language;
+mod masking;
 mod nearest;
 mod order;
+mod packing;
 mod reader;
 mod tokenizer;
 mod treebank;
@@ -65,10 +68,12 @@ pub use features::{
 };
 pub use labels::LabelSet;
 pub use language::Language;
+pub use masking::{Masker, MaskingConfig};
 pub use order::{BatchOrder, sequential_by_length};
+pub use packing::{join_translations, pack_sentences};
 pub use reader::{
     Columns, Format, ReadOptions, read_examples, read_file, read_pair_file, read_pairs,
-    read_treebank, read_treebank_file,
+    read_sentence_file, read_sentences, read_treebank, read_treebank_file,
 };
 pub use tokenizer::Tokenizer;
 pub use treebank::{

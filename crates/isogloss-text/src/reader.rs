@@ -1,8 +1,8 @@
 //! Data files as examples.
 //!
 //! The readers take any byte stream and a path that names it in messages, so they work where there is no file system.
-//! Only [`read_file`], [`read_pair_file`], [`read_treebank_file`] and the readers of dictionaries and translations open files.
-//! A byte order mark, CRLF line ends and empty lines at the end are accepted everywhere; an empty line between rows is a fault, but where it ends a sentence.
+//! Only [`read_file`], [`read_pair_file`], [`read_sentence_file`], [`read_treebank_file`] and the readers of dictionaries and translations open files.
+//! A byte order mark, CRLF line ends and empty lines at the end are accepted everywhere; an empty line between rows is a fault, but where it ends a sentence or stands in running text.
 //! The first faulty line ends the reading with an error that names it.
 
 mod by_language;
@@ -13,6 +13,7 @@ mod csv;
 mod jsonl;
 mod pairs;
 mod row;
+mod sentences;
 pub(crate) mod source;
 mod table;
 
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use by_language::{dictionary_entries, read_dictionaries, read_translations};
 pub use columns::Columns;
 pub use pairs::read_pairs;
+pub use sentences::read_sentences;
 pub(crate) use source::Source;
 
 use crate::treebank::{self, Treebank};
@@ -169,6 +171,14 @@ pub fn read_pair_file(path: &Path) -> Result<Vec<SentencePair>, TextError> {
     read_pairs(open(path)?, path)
 }
 
+/// The sentences of a file of running text, as [`read_sentences`] reads them.
+///
+/// # Errors
+/// As [`read_sentences`], and [`TextError::Io`] if the file cannot be opened.
+pub fn read_sentence_file(path: &Path) -> Result<Vec<String>, TextError> {
+    read_sentences(open(path)?, path)
+}
+
 /// The sentences of a CoNLL-U byte stream with all their columns; `path` names it in messages.
 ///
 /// Heads are numbers within the sentence or `_`; whether they form a tree is another question, see [`Sentence::check_tree`](crate::Sentence::check_tree).
@@ -242,7 +252,10 @@ fn keep_split(
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Format, ReadOptions, read_examples, read_file, read_pair_file, read_pairs};
+    use super::{
+        Format, ReadOptions, read_examples, read_file, read_pair_file, read_pairs,
+        read_sentence_file, read_sentences,
+    };
     use crate::TextError;
 
     const FORMATS: [Format; 5] =
@@ -327,6 +340,8 @@ mod tests {
         let error = read_pair_file("/nowhere/en-de.tsv".as_ref()).unwrap_err();
         assert!(matches!(&error, TextError::Io { .. }));
         assert_eq!(error.to_string(), "/nowhere/en-de.tsv: cannot be read");
+        let error = read_sentence_file("/nowhere/de.txt".as_ref()).unwrap_err();
+        assert_eq!(error.to_string(), "/nowhere/de.txt: cannot be read");
     }
 
     proptest! {
@@ -336,6 +351,7 @@ mod tests {
                 let _ = read_examples(data.as_slice(), "x".as_ref(), &ReadOptions::new(format).with_header(header));
             }
             let _ = read_pairs(data.as_slice(), "x".as_ref());
+            let _ = read_sentences(data.as_slice(), "x".as_ref());
         }
 
         #[test]

@@ -2,7 +2,9 @@
 
 mod check;
 mod encoder;
+mod frame;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,6 +17,10 @@ use tokenizers::{Model as _, PostProcessorWrapper};
 use crate::reader::read_bytes;
 use crate::{Encoded, TextError};
 pub(crate) use encoder::Encoder;
+pub(crate) use frame::Frame;
+
+/// The names of mask tokens: that of RoBERTa and XLM-R, that of BERT and DistilBERT.
+const MASK_TOKENS: [&str; 2] = ["<mask>", "[MASK]"];
 
 /// The mark that SentencePiece puts in place of a space.
 const METASPACE: char = '\u{2581}';
@@ -117,6 +123,16 @@ impl Tokenizer {
         self.inner.token_to_id(token)
     }
 
+    /// The id of the token that stands for a hidden one: `<mask>` or `[MASK]`.
+    ///
+    /// # Errors
+    /// [`TextError::NoMaskToken`] if there is neither.
+    pub fn mask_id(&self) -> Result<u32, TextError> {
+        MASK_TOKENS.iter().find_map(|name| self.id(name)).ok_or_else(|| TextError::NoMaskToken {
+            special: self.special_tokens().into_values().collect(),
+        })
+    }
+
     /// Tokenizes a text, or a pair of texts, to at most `max_length` tokens, special tokens included.
     ///
     /// Tokens are cut at the end; of a pair, the longer text is cut first.
@@ -198,6 +214,17 @@ impl Tokenizer {
     /// The subword model.
     pub(crate) fn model(&self) -> &ModelWrapper {
         self.inner.get_model()
+    }
+
+    /// All ids, in no order; pieces that share a name have one.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u32> {
+        self.inner.get_vocab(true).into_values()
+    }
+
+    /// The added tokens that the file calls special, by id.
+    pub(crate) fn special_tokens(&self) -> BTreeMap<u32, String> {
+        let added = self.inner.get_added_tokens_decoder().into_iter();
+        added.filter(|(_, token)| token.special).map(|(id, token)| (id, token.content)).collect()
     }
 
     /// The id of a Unigram model's unknown piece.

@@ -49,6 +49,12 @@ impl<'a> Encoder<'a> {
         self.finish(raw(text)?, pair.map(raw).transpose()?, max_length, text)
     }
 
+    /// The tokens of a text alone, of any number and without special tokens.
+    pub(crate) fn token_ids(&self, text: &str) -> Result<Vec<u32>, TextError> {
+        let tokens = self.tokens(InputSequence::Raw(Cow::Borrowed(text)), text)?;
+        Ok(tokens.get_ids().to_vec())
+    }
+
     /// As [`Tokenizer::encode_words`].
     pub(crate) fn encode_words(
         &self,
