@@ -6,7 +6,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use isogloss::Plan;
-use isogloss_model::{EncoderConfig, HeadChoice, WeightFiles, load};
+use isogloss_model::{EncoderConfig, HeadChoice, WeightFiles, load, load_masked_lm};
 use isogloss_tests::fixtures;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -80,6 +80,7 @@ fn read(folder: &Path) {
         let device = Device::flex();
         _ = load(folder, &HeadChoice::Saved, &device);
         _ = load(folder, &HeadChoice::Without, &device);
+        _ = load_masked_lm(folder, &HeadChoice::Saved, &device);
         let Ok(mut files) = WeightFiles::open(folder) else { return };
         let names: Vec<_> = files.names().map(str::to_owned).collect();
         for name in names {

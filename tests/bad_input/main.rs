@@ -10,6 +10,7 @@ mod data;
 mod disk;
 mod folders;
 mod job;
+mod lm_heads;
 mod memory;
 mod methods;
 mod numbers;

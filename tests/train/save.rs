@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use isogloss_model::{HeadChoice, HeadSpec, LoadedModel, ModelInput, Pass, Pooling, load, save};
+use isogloss_model::{
+    HeadChoice, HeadSpec, Init, LmHeadKind, LoadedModel, ModelInput, ParamSource, Pass, Pooling,
+    RandomParams, load, load_masked_lm, save,
+};
 use isogloss_tests::{Fixture, fixtures, values};
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -45,6 +48,15 @@ impl Batch {
         values(loaded.model.forward(&self.input(loaded, device), &Pass::evaluation()).logits)
     }
 
+    /// The scores of every token at every place.
+    fn lm_logits(&self, loaded: &LoadedModel, device: &Device) -> Vec<f32> {
+        let model = &loaded.model;
+        let encoded = model.encoder.forward(&self.input(loaded, device), &Pass::evaluation());
+        let width = model.encoder.config().hidden_size;
+        let states = encoded.last_hidden_state().reshape([SHAPE[0] * SHAPE[1], width]);
+        values(model.masked_lm_logits(states))
+    }
+
     /// Writes the batch and the logits beside a model, for `roundtrip.py`.
     fn write(&self, folder: &Path, logits: &[f32]) {
         let bytes = |ints: &[i32]| ints.iter().flat_map(|i| i.to_le_bytes()).collect::<Vec<_>>();
@@ -74,6 +86,22 @@ fn heads() -> [(&'static str, HeadSpec); 3] {
         ("mean", HeadSpec::sequence(classes, Pooling::Mean)),
         ("tokens", HeadSpec::tokens(names(&["O", "B-place", "I-place"]))),
     ]
+}
+
+/// Draws every parameter, so that no bias is zero.
+struct Drawn(RandomParams);
+
+impl ParamSource for Drawn {
+    fn take(&mut self, path: &str, shape: &[usize], _init: Init) -> Option<Vec<f32>> {
+        self.0.take(path, shape, Init::Normal(0.3))
+    }
+}
+
+/// The model of a fixture with a masked-language-model head, and with another if there is a choice.
+fn masked_lm(family: &str, head: &HeadChoice, kind: LmHeadKind, device: &Device) -> LoadedModel {
+    let loaded = load(&fixtures().join(family), head, device).unwrap();
+    let model = loaded.model.with_lm_head(kind, &mut Drawn(RandomParams::new(7)), device);
+    LoadedModel { model, ..loaded }
 }
 
 /// Where the models go: a folder that lasts if `ISOGLOSS_WRITE_ROUNDTRIP` names one.
@@ -150,6 +178,65 @@ fn another_kind_of_head_leaves_nothing_of_the_one_before() {
                 for key in ["auto_map", "isogloss"] {
                     assert_eq!(end.config_json.get(key).is_some(), mean, "{key}");
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn saved_masked_lms_load_to_bit_equal_logits() {
+    let (target, _temporary) = target();
+    let device = Device::flex();
+    for family in FAMILIES {
+        let batch = Batch::of(family);
+        for (name, kind) in [("own-lm", LmHeadKind::Own), ("tied-lm", LmHeadKind::Tied)] {
+            let folder = target.join(format!("{family}-{name}"));
+            std::fs::create_dir_all(&folder).unwrap();
+            let model = masked_lm(family, &HeadChoice::Without, kind, &device);
+            let expected = batch.lm_logits(&model, &device);
+            save(&folder, &model.model, None, &model.config_json).unwrap();
+            batch.write(&folder, &expected);
+
+            let again = load_masked_lm(&folder, &HeadChoice::Saved, &device).unwrap();
+            let what = folder.display();
+            assert_eq!(again.model.lm_head_kind(), Some(kind), "{what}");
+            assert_eq!((&again.head, &again.report), (&None, &Default::default()), "{what}");
+            assert!(batch.lm_logits(&again, &device) == expected, "{what}: other logits");
+
+            // Without the head it is the start of another model, and leaves nothing of the head.
+            let bare = load(&folder, &HeadChoice::Saved, &device).unwrap();
+            assert_eq!(bare.model.lm_head_kind(), None);
+            let second = tempfile::tempdir().unwrap();
+            save(second.path(), &bare.model, None, &bare.config_json).unwrap();
+            let bare = load(second.path(), &HeadChoice::Saved, &device).unwrap();
+            assert_eq!(bare.report, Default::default(), "{what}");
+            assert_eq!(bare.config_json.get("auto_map"), None, "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_masked_lm_head_is_kept_beside_another() {
+    let target = tempfile::tempdir().unwrap();
+    let device = Device::flex();
+    for family in FAMILIES {
+        let batch = Batch::of(family);
+        for (name, spec) in heads() {
+            for kind in [LmHeadKind::Own, LmHeadKind::Tied] {
+                let new = HeadChoice::New { spec: spec.clone(), seed: 5 };
+                let model = masked_lm(family, &new, kind, &device);
+                let folder = target.path().join(format!("{family}-{name}-{kind:?}"));
+                std::fs::create_dir_all(&folder).unwrap();
+                save(&folder, &model.model, Some(&spec), &model.config_json).unwrap();
+
+                let again = load_masked_lm(&folder, &HeadChoice::Saved, &device).unwrap();
+                let what = folder.display();
+                assert_eq!(again.model.lm_head_kind(), Some(kind), "{what}");
+                assert_eq!(again.head.as_ref(), Some(&spec), "{what}");
+                assert_eq!(again.report, Default::default(), "{what}");
+                assert!(batch.logits(&again, &device) == batch.logits(&model, &device), "{what}");
+                let expected = batch.lm_logits(&model, &device);
+                assert!(batch.lm_logits(&again, &device) == expected, "{what}");
             }
         }
     }

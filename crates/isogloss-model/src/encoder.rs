@@ -90,6 +90,17 @@ impl EncoderOutput {
     pub fn last_hidden_state(&self) -> Tensor<3> {
         self.hidden_states.last().expect("the embeddings are always there").clone()
     }
+
+    /// The output of the last block at some places, so that a head may be run on these alone.
+    ///
+    /// # Shapes
+    /// - `places`: `[n]`, each `row * seq + column`
+    /// - returns: `[n, hidden]`
+    pub fn states_at(&self, places: Tensor<1, Int>) -> Tensor<2> {
+        let hidden = self.last_hidden_state();
+        let [batch, seq, width] = hidden.dims();
+        hidden.reshape([batch * seq, width]).select(0, places)
+    }
 }
 
 impl Encoder {
@@ -108,6 +119,11 @@ impl Encoder {
     /// The sizes it was built with.
     pub fn config(&self) -> &EncoderConfig {
         &self.config
+    }
+
+    /// The table of token embeddings, `[vocab, hidden]`.
+    pub(crate) fn token_table(&self) -> Tensor<2> {
+        self.embeddings.token.weight.val()
     }
 
     /// Looks tokens up in the embedding table, before positions are added.
@@ -221,20 +237,26 @@ impl Table {
 
 /// A layer normalization of a sum.
 #[derive(Module, Debug)]
-struct Norm {
+pub(crate) struct Norm {
     weight: Param<Tensor<1>>,
     bias: Param<Tensor<1>>,
 }
 
 impl Norm {
-    fn init(path: &str, width: usize, builder: &mut Builder<'_>) -> Self {
+    pub(crate) fn init(path: &str, width: usize, builder: &mut Builder<'_>) -> Self {
         Self {
             weight: builder.param(&format!("{path}.weight"), [width], Init::Ones),
             bias: builder.param(&format!("{path}.bias"), [width], Init::Zeros),
         }
     }
 
-    fn add(&self, x: Tensor<3>, residual: Tensor<3>, epsilon: f64, dropout: Dropout) -> Tensor<3> {
+    pub(crate) fn add<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        residual: Tensor<D>,
+        epsilon: f64,
+        dropout: Dropout,
+    ) -> Tensor<D> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
         dropout_add_layer_norm(x, residual, weight, bias, epsilon, dropout)
     }

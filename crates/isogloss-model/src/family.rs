@@ -136,4 +136,47 @@ impl Family {
         };
         format!("{module}.{leaf}")
     }
+
+    /// The start of the names of a masked-language-model head's tensors, and of no others.
+    pub(crate) fn lm_head_root(self) -> &'static str {
+        match self {
+            Self::Bert => "cls.predictions.",
+            Self::Roberta => "lm_head.",
+            Self::DistilBert => "vocab_",
+        }
+    }
+
+    /// The full name of a parameter of a family's own masked-language-model head.
+    pub(crate) fn lm_head_key(self, path: &str) -> String {
+        let (module, leaf) = split_leaf(path);
+        let module = match (self, module) {
+            (Self::Bert, "lm_head.transform.dense") => "cls.predictions.transform.dense",
+            (Self::Bert, "lm_head.transform.norm") => "cls.predictions.transform.LayerNorm",
+            (Self::Bert, _) => "cls.predictions",
+            (Self::Roberta, "lm_head.transform.dense") => "lm_head.dense",
+            (Self::Roberta, "lm_head.transform.norm") => "lm_head.layer_norm",
+            (Self::Roberta, _) => "lm_head",
+            (Self::DistilBert, "lm_head.transform.dense") => "vocab_transform",
+            (Self::DistilBert, "lm_head.transform.norm") => "vocab_layer_norm",
+            (Self::DistilBert, _) => "vocab_projector",
+        };
+        format!("{module}.{leaf}")
+    }
+
+    /// The name of the product with the token table: files may store that table, and the bias, once
+    /// more under it.
+    pub(crate) fn lm_decoder(self) -> &'static str {
+        match self {
+            Self::Bert => "cls.predictions.decoder",
+            Self::Roberta => "lm_head.decoder",
+            Self::DistilBert => "vocab_projector",
+        }
+    }
 }
+
+/// The name of a tied masked-language-model head's bias, in all families; outside every
+/// [`Family::lm_head_root`].
+pub(crate) const TIED_LM_BIAS: &str = "lm_bias";
+
+/// The class that comes with folders whose masked-language-model head is tied.
+pub(crate) const TIED_LM_CLASS: &str = "TiedForMaskedLM";

@@ -23,6 +23,7 @@ mod error;
 mod family;
 mod head;
 mod input;
+mod lm_head;
 mod load;
 mod model;
 mod params;
@@ -36,7 +37,8 @@ pub use error::{InputError, LoadError, LoadFault, SaveError};
 pub use family::{Family, PositionRule};
 pub use head::{Head, HeadSpec, Pooling, mean_pool};
 pub use input::{ModelInput, Tokens};
-pub use load::{HeadChoice, LoadReport, LoadedModel, load};
+pub use lm_head::{LmHeadKind, MaskedLmHead};
+pub use load::{HeadChoice, LoadReport, LoadedModel, load, load_masked_lm};
 pub use model::{Model, ModelOutput};
 pub use params::{
     Init, NamedParam, ParamMapper, ParamSource, ParamVisitor, RandomParams, map_parameters,

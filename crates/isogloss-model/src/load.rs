@@ -1,14 +1,15 @@
 //! From a Hugging Face folder to a model.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use serde_json::Value;
 
 use crate::config::Fields;
+use crate::family::{TIED_LM_BIAS, TIED_LM_CLASS};
 use crate::{
-    EncoderConfig, Family, HeadSpec, Init, LoadError, LoadFault, Model, ParamSource, Pooling,
-    RandomParams, WeightFiles,
+    EncoderConfig, Family, HeadSpec, Init, LmHeadKind, LoadError, LoadFault, Model, ParamSource,
+    Pooling, RandomParams, WeightFiles,
 };
 
 /// Which head the model gets.
@@ -43,7 +44,7 @@ pub struct LoadedModel {
 /// What a folder had beyond and below the model's needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadReport {
-    /// Parameters of the head that were drawn anew.
+    /// Parameters of the heads that were made anew.
     pub fresh: Vec<String>,
     /// Tensors that nothing asked for, such as a language-model head.
     pub unused: Vec<String>,
@@ -55,31 +56,96 @@ pub struct LoadReport {
 /// If a file is missing or damaged, the architecture is not supported, or any tensor of the encoder
 /// is missing or does not fit; all such tensors are named.
 pub fn load(folder: &Path, head: &HeadChoice, device: &Device) -> Result<LoadedModel, LoadError> {
-    let config_path = folder.join("config.json");
-    let config_json = read_json(&config_path)?;
-    let config = EncoderConfig::from_json(&config_json)
-        .map_err(|problem| LoadError::Config { path: config_path.clone(), problem })?;
-    let head_spec = match head {
-        HeadChoice::Without => None,
-        HeadChoice::New { spec, .. } => Some(spec.clone()),
-        HeadChoice::Saved => saved_head(&config_json)
-            .map_err(|problem| LoadError::Config { path: config_path, problem })?,
-    };
-    let mut source = FileParams {
-        family: config.family,
-        files: WeightFiles::open(folder)?,
-        has_dense: head_spec.as_ref().is_some_and(HeadSpec::has_dense),
-        fresh_head: match head {
-            HeadChoice::New { seed, .. } => Some(RandomParams::new(*seed)),
-            HeadChoice::Saved | HeadChoice::Without => None,
-        },
-        taken: Vec::new(),
-        fresh: Vec::new(),
-        faults: Vec::new(),
-    };
-    let model = Model::init(&config, head_spec.as_ref(), &mut source, device);
-    let report = source.finish()?;
-    Ok(LoadedModel { model, head: head_spec, config_json, report })
+    Folder::open(folder, head)?.build(None, device)
+}
+
+/// As [`load`], with a masked-language-model head beside the other.
+///
+/// It is the folder's own, [`LmHeadKind::Own`], if there is any tensor of one. Otherwise it is
+/// [`LmHeadKind::Tied`], with a bias of zero unless the folder was saved with one;
+/// [`Model::lm_head_kind`] tells which.
+///
+/// # Errors
+/// As [`load`]; tensors that the own head lacks are named too, and a head whose decoder is not the
+/// table of token embeddings (`tie_word_embeddings`) is not supported.
+pub fn load_masked_lm(
+    folder: &Path,
+    head: &HeadChoice,
+    device: &Device,
+) -> Result<LoadedModel, LoadError> {
+    let folder = Folder::open(folder, head)?;
+    let kind = folder.lm_head_kind()?;
+    folder.build(Some(kind), device)
+}
+
+/// A folder whose configuration is read and whose weights are open.
+struct Folder {
+    config_path: PathBuf,
+    config: EncoderConfig,
+    config_json: Value,
+    head: Option<HeadSpec>,
+    source: FileParams,
+}
+
+impl Folder {
+    fn open(folder: &Path, head: &HeadChoice) -> Result<Self, LoadError> {
+        let config_path = folder.join("config.json");
+        let config_json = read_json(&config_path)?;
+        let problem = |problem| LoadError::Config { path: config_path.clone(), problem };
+        let config = EncoderConfig::from_json(&config_json).map_err(problem)?;
+        let (head, fresh_head) = match head {
+            HeadChoice::Without => (None, None),
+            HeadChoice::New { spec, seed } => (Some(spec.clone()), Some(RandomParams::new(*seed))),
+            HeadChoice::Saved => (saved_head(&config_json).map_err(problem)?, None),
+        };
+        let source = FileParams {
+            family: config.family,
+            files: WeightFiles::open(folder)?,
+            has_dense: head.as_ref().is_some_and(HeadSpec::has_dense),
+            fresh_head,
+            lm_head: LmHeadKind::Own,
+            has_lm_bias: class(&config_json) == TIED_LM_CLASS,
+            taken: Vec::new(),
+            fresh: Vec::new(),
+            faults: Vec::new(),
+        };
+        Ok(Self { config_path, config, config_json, head, source })
+    }
+
+    fn lm_head_kind(&self) -> Result<LmHeadKind, LoadError> {
+        let root = self.config.family.lm_head_root();
+        if !self.source.files.names().any(|name| name.starts_with(root)) {
+            return Ok(LmHeadKind::Tied);
+        }
+        if self.config_json.get("tie_word_embeddings") == Some(&Value::Bool(false)) {
+            let problem = "field \"tie_word_embeddings\": only true is supported for a \
+                           masked-language-model head, whose decoder is the table of token \
+                           embeddings here";
+            let path = self.config_path.clone();
+            return Err(LoadError::Config { path, problem: problem.into() });
+        }
+        Ok(LmHeadKind::Own)
+    }
+
+    fn build(
+        mut self,
+        lm_head: Option<LmHeadKind>,
+        device: &Device,
+    ) -> Result<LoadedModel, LoadError> {
+        let source = &mut self.source;
+        let mut model = Model::init(&self.config, self.head.as_ref(), source, device);
+        if let Some(kind) = lm_head {
+            source.lm_head = kind;
+            model = model.with_lm_head(kind, source, device);
+            if kind == LmHeadKind::Own {
+                let decoder = self.config.family.lm_decoder();
+                let copies = ["weight", "bias"].map(|leaf| format!("{decoder}.{leaf}"));
+                source.taken.extend(copies);
+            }
+        }
+        let report = self.source.finish()?;
+        Ok(LoadedModel { model, head: self.head, config_json: self.config_json, report })
+    }
 }
 
 pub(crate) fn read_json(path: &Path) -> Result<Value, LoadError> {
@@ -89,9 +155,14 @@ pub(crate) fn read_json(path: &Path) -> Result<Value, LoadError> {
         .map_err(|error| LoadError::Config { path: path.to_owned(), problem: error.to_string() })
 }
 
+/// The class of `transformers` that the folder was saved from.
+fn class(json: &Value) -> &str {
+    json.pointer("/architectures/0").and_then(Value::as_str).unwrap_or_default()
+}
+
 /// The head that `config.json` says the folder was saved with.
 fn saved_head(json: &Value) -> Result<Option<HeadSpec>, String> {
-    let class = json.pointer("/architectures/0").and_then(Value::as_str).unwrap_or_default();
+    let class = class(json);
     if class.ends_with("ForTokenClassification") {
         return Ok(Some(HeadSpec::tokens(labels(json)?)));
     }
@@ -133,12 +204,20 @@ fn labels(json: &Value) -> Result<Vec<String>, String> {
     Ok(labels)
 }
 
+/// The name that TensorFlow gave to a normalization's parameter.
+fn legacy_name(key: &str) -> String {
+    key.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+}
+
 /// Takes parameters from files and gathers what does not fit.
 struct FileParams {
     family: Family,
     files: WeightFiles,
     has_dense: bool,
     fresh_head: Option<RandomParams>,
+    lm_head: LmHeadKind,
+    /// The bias of a tied masked-language-model head must be there.
+    has_lm_bias: bool,
     taken: Vec<String>,
     fresh: Vec<String>,
     faults: Vec<LoadFault>,
@@ -153,13 +232,32 @@ impl FileParams {
             let bare = key.strip_prefix(self.family.prefix()).unwrap_or(&key);
             return self.first_present([key.clone(), bare.to_owned()]);
         }
+        if path.starts_with("lm_head.") {
+            if self.lm_head == LmHeadKind::Tied {
+                return TIED_LM_BIAS.to_owned();
+            }
+            let key = self.family.lm_head_key(path);
+            let other = match path {
+                "lm_head.bias" => format!("{}.bias", self.family.lm_decoder()),
+                _ => legacy_name(&key),
+            };
+            return self.first_present([key, other]);
+        }
         let key = self.family.encoder_key(path);
-        let legacy = key
-            .replace("LayerNorm.weight", "LayerNorm.gamma")
-            .replace("LayerNorm.bias", "LayerNorm.beta");
+        let legacy = legacy_name(&key);
         let prefix = self.family.prefix();
         let candidates = [format!("{prefix}{key}"), key, format!("{prefix}{legacy}"), legacy];
         self.first_present(candidates)
+    }
+
+    /// What draws a parameter that these files need not have, and have not.
+    fn fresh(&self, path: &str, name: &str, shape: &[usize]) -> Option<RandomParams> {
+        if path.starts_with("head.") {
+            // A head for other labels may stand in the folder; only one that fits is taken.
+            return self.fresh_head.filter(|_| self.files.shape(name).as_deref() != Some(shape));
+        }
+        let is_new = name == TIED_LM_BIAS && !self.has_lm_bias && !self.files.contains(name);
+        is_new.then(|| RandomParams::new(0))
     }
 
     fn first_present<const N: usize>(&self, candidates: [String; N]) -> String {
@@ -182,13 +280,10 @@ impl FileParams {
 impl ParamSource for FileParams {
     fn take(&mut self, path: &str, shape: &[usize], init: Init) -> Option<Vec<f32>> {
         let name = self.find(path);
-        if let (true, Some(random)) = (path.starts_with("head."), &mut self.fresh_head) {
-            // A head for other labels may stand in the folder; only one that fits is taken.
-            if self.files.shape(&name).as_deref() != Some(shape) {
-                self.fresh.push(name);
-                // The sizes of a configuration are trusted once the encoder's tensors have them.
-                return if self.faults.is_empty() { random.take(path, shape, init) } else { None };
-            }
+        if let Some(mut random) = self.fresh(path, &name, shape) {
+            self.fresh.push(name);
+            // The sizes of a configuration are trusted once the encoder's tensors have them.
+            return if self.faults.is_empty() { random.take(path, shape, init) } else { None };
         }
         match self.files.read(&name, shape) {
             Ok(values) => {

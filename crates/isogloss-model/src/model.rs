@@ -4,14 +4,18 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::head::mean_pool;
-use crate::{Encoder, EncoderConfig, Head, HeadSpec, ModelInput, ParamSource, Pass};
+use crate::{
+    Encoder, EncoderConfig, Head, HeadSpec, LmHeadKind, MaskedLmHead, ModelInput, ParamSource, Pass,
+};
 
-/// An encoder, and a head unless it is used for its states alone.
+/// An encoder, a head unless it is used for its states alone, and a masked-language-model head if
+/// it is to learn from text without labels.
 #[derive(Module, Debug)]
 pub struct Model {
     /// The encoder.
     pub encoder: Encoder,
     head: Option<Head>,
+    lm_head: Option<MaskedLmHead>,
 }
 
 /// What one pass gives.
@@ -52,7 +56,41 @@ impl Model {
         Self {
             encoder: Encoder::init(config, source, device),
             head: head.map(|spec| Head::init(config, spec, source, device)),
+            lm_head: None,
         }
+    }
+
+    /// The same model with a masked-language-model head, whose parameters `source` provides.
+    #[must_use]
+    pub fn with_lm_head(
+        self,
+        kind: LmHeadKind,
+        source: &mut dyn ParamSource,
+        device: &Device,
+    ) -> Self {
+        let lm_head = MaskedLmHead::init(self.encoder.config(), kind, source, device);
+        Self { lm_head: Some(lm_head), ..self }
+    }
+
+    /// The form of its masked-language-model head, if it has one.
+    pub fn lm_head_kind(&self) -> Option<LmHeadKind> {
+        self.lm_head.as_ref().map(MaskedLmHead::kind)
+    }
+
+    /// Scores every token of the vocabulary at some places, see
+    /// [`EncoderOutput::states_at`](crate::EncoderOutput::states_at).
+    ///
+    /// The rows are as wide as the vocabulary: give the states of masked tokens alone.
+    ///
+    /// # Shapes
+    /// - `states`: `[n, hidden]`
+    /// - returns: `[n, vocab]`, logits
+    ///
+    /// # Panics
+    /// If the model has no masked-language-model head.
+    pub fn masked_lm_logits(&self, states: Tensor<2>) -> Tensor<2> {
+        let lm_head = self.lm_head.as_ref().expect("a model without this head guesses no tokens");
+        lm_head.logits(states, self.encoder.token_table())
     }
 
     /// Runs the encoder and the head.

@@ -10,17 +10,27 @@ use burn::tensor::{DType, TensorData};
 use safetensors::tensor::{Dtype, SafeTensorError, View};
 use serde_json::{Map, Value, json};
 
+use crate::family::{TIED_LM_BIAS, TIED_LM_CLASS};
 use crate::params::{NamedParam, named_parameters};
-use crate::{EncoderConfig, HeadSpec, Model, Pooling, SaveError};
+use crate::{EncoderConfig, HeadSpec, LmHeadKind, Model, Pooling, SaveError};
 
 /// Lets `transformers` load the mean-pooling head, which it has no class for.
 const MEAN_POOLING_MODULE: &str = include_str!("modeling_isogloss.py");
+
+/// Lets it load a tied masked-language-model head: none of its classes is without a layer before
+/// the product, and no weights make that layer the identity.
+const TIED_LM_MODULE: &str = include_str!("modeling_isogloss_lm.py");
 
 /// Writes `config.json`, `model.safetensors` and what else `transformers` needs into `folder`.
 ///
 /// `AutoModelForSequenceClassification` and `AutoModelForTokenClassification` load the result and
 /// give the same logits; a model with [`Pooling::Mean`] needs `trust_remote_code=True` there, since
 /// its class comes with the folder.
+///
+/// A model with a masked-language-model head and no other is one for `AutoModelForMaskedLM`; where
+/// that head is [`LmHeadKind::Tied`], its class comes with the folder too. Beside another head it
+/// is stored in the same file, and `transformers` leaves it out;
+/// [`load_masked_lm`](crate::load_masked_lm) reads it again.
 ///
 /// # Errors
 /// If a file cannot be written; the message names it.
@@ -31,20 +41,39 @@ pub fn save(
     config_json: &Value,
 ) -> Result<(), SaveError> {
     let config = model.encoder.config();
-    let json = saved_config(config, head, config_json);
+    let json = saved_config(config, head, model.lm_head_kind(), config_json);
     let pretty = serde_json::to_string_pretty(&json).expect("a JSON value is printable");
     write_file(&folder.join("config.json"), pretty.as_bytes())?;
     if matches!(head, Some(HeadSpec::Sequence { pooling: Pooling::Mean, .. })) {
         write_file(&folder.join("modeling_isogloss.py"), MEAN_POOLING_MODULE.as_bytes())?;
     }
+    if (head, model.lm_head_kind()) == (None, Some(LmHeadKind::Tied)) {
+        write_file(&folder.join("modeling_isogloss_lm.py"), TIED_LM_MODULE.as_bytes())?;
+    }
     let mut params = named_parameters(model);
     for param in &mut params {
-        param.path = parameter_name(config, head, &param.path);
+        param.path = model.parameter_name(head, &param.path);
     }
     write_safetensors(&folder.join("model.safetensors"), params)
 }
 
-/// The name of a parameter in a Hugging Face file, from its path in a [`Model`].
+impl Model {
+    /// The name of a parameter in a Hugging Face file of this model and head, from its path.
+    pub fn parameter_name(&self, head: Option<&HeadSpec>, path: &str) -> String {
+        let config = self.encoder.config();
+        match (self.lm_head_kind(), path.starts_with("lm_head.")) {
+            (Some(LmHeadKind::Tied), true) => TIED_LM_BIAS.to_owned(),
+            (Some(LmHeadKind::Own), true) => config.family.lm_head_key(path),
+            (Some(_), false) if head.is_none() => {
+                format!("{}{}", config.family.prefix(), parameter_name(config, None, path))
+            }
+            _ => parameter_name(config, head, path),
+        }
+    }
+}
+
+/// The name of a parameter in a Hugging Face file, from its path in a [`Model`] without a
+/// masked-language-model head.
 pub fn parameter_name(config: &EncoderConfig, head: Option<&HeadSpec>, path: &str) -> String {
     let family = config.family;
     match (path.strip_prefix("encoder."), head) {
@@ -54,15 +83,33 @@ pub fn parameter_name(config: &EncoderConfig, head: Option<&HeadSpec>, path: &st
     }
 }
 
-fn saved_config(config: &EncoderConfig, head: Option<&HeadSpec>, original: &Value) -> Value {
+fn saved_config(
+    config: &EncoderConfig,
+    head: Option<&HeadSpec>,
+    lm_head: Option<LmHeadKind>,
+    original: &Value,
+) -> Value {
     let mut json = original.as_object().cloned().unwrap_or_default();
     let stem = config.family.class_stem(original);
     for stale in ["auto_map", "isogloss", "torch_dtype", "num_labels", "problem_type"] {
         json.shift_remove(stale);
     }
     json.insert("dtype".into(), "float32".into());
+    let prefix = config.family.prefix().trim_end_matches('.');
+    if lm_head.is_some() {
+        json.insert("tie_word_embeddings".into(), true.into());
+    }
     let class = match head {
-        None => format!("{stem}Model"),
+        None => match lm_head {
+            None => format!("{stem}Model"),
+            Some(LmHeadKind::Own) => format!("{stem}ForMaskedLM"),
+            Some(LmHeadKind::Tied) => {
+                let path = format!("modeling_isogloss_lm.{TIED_LM_CLASS}");
+                json.insert("auto_map".into(), json!({ "AutoModelForMaskedLM": path }));
+                json.insert("isogloss".into(), json!({ "prefix": prefix }));
+                TIED_LM_CLASS.to_owned()
+            }
+        },
         Some(HeadSpec::Tokens { .. }) => format!("{stem}ForTokenClassification"),
         Some(HeadSpec::Sequence { pooling: Pooling::FirstToken, .. }) => {
             format!("{stem}ForSequenceClassification")
@@ -71,7 +118,6 @@ fn saved_config(config: &EncoderConfig, head: Option<&HeadSpec>, original: &Valu
             let class = "MeanPoolingForSequenceClassification";
             let path = format!("modeling_isogloss.{class}");
             let dropout = config.sequence_dropout_prob;
-            let prefix = config.family.prefix().trim_end_matches('.');
             json.insert("auto_map".into(), json!({ "AutoModelForSequenceClassification": path }));
             json.insert(
                 "isogloss".into(),
