@@ -124,10 +124,11 @@ impl Workshop {
         )
     }
 
-    /// Writes `pairs/en-{language}.tsv` and `dictionaries/en-{language}.txt` for two languages.
+    /// Writes `pairs/en-{language}.tsv`, `dictionaries/en-{language}.txt` and `text/{language}.txt` for
+    /// two languages.
     #[must_use]
     pub fn with_pairs(self) -> Self {
-        for folder in ["pairs", "dictionaries"] {
+        for folder in ["pairs", "dictionaries", "text"] {
             fs::create_dir_all(self.path(folder)).unwrap();
         }
         for (language, (name, words)) in DICTIONARIES.iter().enumerate() {
@@ -145,8 +146,11 @@ impl Workshop {
                 let (left, right): (Vec<_>, Vec<_>) = chosen.into_iter().unzip();
                 format!("{}\t{}\n", left.join(" "), right.join(" "))
             });
-            let path = self.path(&format!("pairs/en-{name}.tsv"));
-            fs::write(path, pairs.collect::<String>()).unwrap();
+            let pairs: String = pairs.collect();
+            let right = pairs.lines().filter_map(|pair| pair.split('\t').nth(1));
+            let text: String = right.map(|sentence| format!("{sentence}\n")).collect();
+            fs::write(self.path(&format!("text/{name}.txt")), text).unwrap();
+            fs::write(self.path(&format!("pairs/en-{name}.tsv")), pairs).unwrap();
         }
         self
     }

@@ -14,6 +14,10 @@ const TRAINING: &str = "batch_size = 4\nmax_steps = 6\nlog_every = 1";
 /// The tables of a recipe for each method, by a name for messages.
 fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
     let objective = |method: &str| format!("[[objective]]\nweight = 0.5\nmethod.{method}\n");
+    let blocks = format!(
+        "[monolingual]\npath = {:?}\nbatch_size = 3\nmax_length = 12\n",
+        shop.path("text/{language}.txt")
+    );
     let teacher = format!("[teacher]\nsource = {:?}\n", shop.path("model"));
     vec![
         ("info_nce", objective("info_nce = {}")),
@@ -30,6 +34,17 @@ fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
                 "xlco = { layer = 2, queue_size = 16, projection = true, normalized = true, \
                  mixup = false, masked = false }",
             ),
+        ),
+        ("mixed xlco", objective("xlco = { layer = 1, queue_size = 20, momentum = 0.9 }")),
+        ("tlm", objective("tlm = {}")),
+        ("mmlm", objective("mmlm = {}") + &blocks),
+        (
+            "infoxlm",
+            objective(
+                "xlco = { layer = 1, queue_size = 20, weighting = \"fairseq_token_normalized\" }",
+            ) + &objective("tlm = {}")
+                + &objective("mmlm = {}")
+                + &blocks,
         ),
         ("distillation", objective("embedding_distillation = {}") + &teacher),
         ("realign", objective("realign = {}")),

@@ -35,10 +35,11 @@ pub use gradients::Gradients;
 pub use guided_dropout::GuidedDropoutConfig;
 pub use learning_rate::{LearningRateConfig, LearningRateCurve};
 pub use objective::{
-    ChunkedContrast, ConsistencyConfig, ConsistencyView, CrossEntropyConfig, FisherEstimator,
-    FisherPenaltyConfig, IGNORE_INDEX, Memory, ModelConsistencyConfig, NoisedDropout, Objective,
-    ObjectiveConfig, ObjectiveError, PairInput, R3fConfig, R4fConfig, RDropConfig, Sentences,
-    StepInput, TeacherTargets, Units, ViewOutput, cross_entropy, head_trace,
+    ChunkedContrast, ConsistencyConfig, ConsistencyView, ContrastTexts, CrossEntropyConfig,
+    FisherEstimator, FisherPenaltyConfig, IGNORE_INDEX, Memory, MmlmConfig, ModelConsistencyConfig,
+    NoisedDropout, Objective, ObjectiveConfig, ObjectiveError, PairInput, R3fConfig, R4fConfig,
+    RDropConfig, Sentences, StepInput, TeacherTargets, TlmConfig, Units, ViewOutput, cross_entropy,
+    head_trace,
 };
 pub use parameters::{random_direction, shifted, with_random_signs};
 pub use sampling::{

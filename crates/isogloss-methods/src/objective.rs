@@ -3,6 +3,7 @@
 mod consistency;
 mod cross_entropy;
 mod fisher_penalty;
+mod masked_lm;
 mod model_consistency;
 mod pairs;
 mod r3f;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use consistency::{ConsistencyConfig, ConsistencyView};
 pub use cross_entropy::{CrossEntropyConfig, IGNORE_INDEX, cross_entropy};
 pub use fisher_penalty::{FisherEstimator, FisherPenaltyConfig, head_trace};
+pub use masked_lm::{MmlmConfig, TlmConfig};
 pub use model_consistency::{ModelConsistencyConfig, TeacherTargets};
 pub use r_drop::RDropConfig;
 pub use r3f::{NoisedDropout, R3fConfig, R4fConfig};
@@ -210,6 +212,11 @@ pub trait Objective: Send {
         None
     }
 
+    /// How the pairs that it contrasts are made, if not as they are.
+    fn contrast_texts(&self) -> Option<ContrastTexts> {
+        None
+    }
+
     /// How it remembers earlier pairs, if it does.
     fn memory(&self) -> Option<Memory> {
         None
@@ -236,6 +243,15 @@ pub trait Objective: Send {
     /// # Errors
     /// If the step lacks something that this objective needs.
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError>;
+}
+
+/// How pairs are changed before they are contrasted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContrastTexts {
+    /// A pair and the next one of the batch become one, the sentences of each side in any order.
+    pub mixup: bool,
+    /// Tokens are masked.
+    pub masked: bool,
 }
 
 /// How an objective remembers earlier pairs.
@@ -322,6 +338,10 @@ pub enum ObjectiveConfig {
     EmbeddingDistillation(EmbeddingDistillationConfig),
     /// See [`RealignConfig`].
     Realign(RealignConfig),
+    /// See [`MmlmConfig`].
+    Mmlm(MmlmConfig),
+    /// See [`TlmConfig`].
+    Tlm(TlmConfig),
 }
 
 impl ObjectiveConfig {
@@ -339,6 +359,8 @@ impl ObjectiveConfig {
             Self::Xlco(config) => Box::new(config),
             Self::EmbeddingDistillation(config) => Box::new(config),
             Self::Realign(config) => Box::new(config),
+            Self::Mmlm(config) => Box::new(config),
+            Self::Tlm(config) => Box::new(config),
         }
     }
 
@@ -350,7 +372,7 @@ impl ObjectiveConfig {
             Self::R3f(config) => config.noise.faults(),
             Self::R4f(config) => config.noise.faults(),
             Self::RDrop(config) => config.faults(),
-            Self::ModelConsistency(_) => Vec::new(),
+            Self::ModelConsistency(_) | Self::Mmlm(_) | Self::Tlm(_) => Vec::new(),
             Self::FisherPenalty(config) => config.faults(),
             Self::InfoNce(config) => config.faults(),
             Self::Xlco(config) => config.faults(),

@@ -25,16 +25,31 @@ pub enum TextView {
     ContrastLeft,
     /// The right side of the same.
     ContrastRight,
+    /// The step's pairs, each joined to one text and masked.
+    PairJoined,
+    /// The step's blocks of text in one language, masked.
+    Monolingual,
 }
 
 impl TextView {
-    /// Whether it is of the step's pairs of sentences, which have no labels, rather than of the
-    /// task's examples.
-    pub fn is_of_pairs(self) -> bool {
-        match self {
-            Self::PairLeft | Self::PairRight | Self::ContrastLeft | Self::ContrastRight => true,
-            Self::Original | Self::SubwordSampled | Self::CodeSwitched | Self::Translated => false,
-        }
+    /// Whether it is of the task's examples, rather than of the step's pairs or other text without
+    /// labels.
+    pub fn is_of_task(self) -> bool {
+        matches!(
+            self,
+            Self::Original | Self::SubwordSampled | Self::CodeSwitched | Self::Translated
+        )
+    }
+
+    /// Whether some of its tokens are masked, for the model to guess; its logits are those of the
+    /// vocabulary, for these tokens alone.
+    pub fn is_masked(self) -> bool {
+        matches!(self, Self::PairJoined | Self::Monolingual)
+    }
+
+    /// Whether it is a side of the step's pairs, of which only hidden states are wanted.
+    pub fn is_side(self) -> bool {
+        !self.is_of_task() && !self.is_masked()
     }
 }
 

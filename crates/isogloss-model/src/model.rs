@@ -5,8 +5,8 @@ use burn::tensor::{Device, Tensor};
 
 use crate::head::mean_pool;
 use crate::{
-    Encoder, EncoderConfig, Head, HeadSpec, LmHeadKind, MaskedLmHead, ModelInput, ParamSource, Pass,
-    Projection, RandomParams,
+    Encoder, EncoderConfig, Head, HeadSpec, LmHeadKind, MaskedLmHead, ModelInput, ParamSource,
+    Pass, Projection, RandomParams,
 };
 
 /// An encoder, a head unless it is used for its states alone, and a masked-language-model head if

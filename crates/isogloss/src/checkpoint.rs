@@ -9,8 +9,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_methods::{AdamW, AdamWConfig, NegativeQueue};
 use isogloss_model::{
     HeadChoice, HeadSpec, LoadError, LoadFault, LoadedModel, Model, NamedParam, ParamMapper,
-    WeightFiles, load, load_projections, map_parameters, named_parameters, save, save_projections,
-    write_safetensors,
+    WeightFiles, load, load_masked_lm, load_projections, map_parameters, named_parameters, save,
+    save_projections, write_safetensors,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::Error;
 use crate::error::io;
 use crate::run_folder::{RunFolder, remove_folder, replace_folder, write_atomically};
-use crate::train::pairs::PairProgress;
+use crate::train::rounds::RoundsProgress;
 
 /// The folder of what is trained beside the model, inside a checkpoint.
 const PROJECTIONS: &str = "projections";
@@ -41,9 +41,9 @@ pub(crate) struct Progress {
     pub(crate) loss_sums: Vec<f64>,
     /// Steps of those sums.
     pub(crate) loss_n: u64,
-    /// Which pairs come next.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) pairs: Option<PairProgress>,
+    /// Which pairs and which blocks of text come next.
+    #[serde(default)]
+    pub(crate) rounds: [Option<RoundsProgress>; 2],
 }
 
 impl Progress {
@@ -203,6 +203,7 @@ pub(crate) fn read(
     folder: &Path,
     head: Option<&HeadSpec>,
     config: AdamWConfig,
+    with_lm_head: bool,
     device: &Device,
 ) -> Result<Checkpoint, Error> {
     let path = folder.join("state.json");
@@ -210,6 +211,7 @@ pub(crate) fn read(
     let damaged = |path, problem| Error::Damaged { path, problem };
     let state: State =
         serde_json::from_slice(&bytes).map_err(|error| damaged(path.clone(), error.to_string()))?;
+    let load = if with_lm_head { load_masked_lm } else { load };
     let mut loaded = load(folder, &HeadChoice::Saved, device)?;
     loaded.model.projections = load_projections(&folder.join(PROJECTIONS), device)?;
     if loaded.head.as_ref() != head {

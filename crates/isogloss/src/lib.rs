@@ -40,7 +40,7 @@ pub use recipe::{
     Recipe, Splits, Task, TeacherRecipe, TrainingRecipe,
 };
 pub use run_folder::{RunFolder, RunStatus};
-pub use train::{Event, Outcome, RunOptions, finetune};
+pub use train::{Event, MonolingualRecipe, Outcome, RunOptions, finetune};
 pub use word_aligner::{EncoderAligner, LinkUnit};
 
 pub use isogloss_kernels::keep_pages;

@@ -13,11 +13,15 @@ use isogloss_methods::{
     ScheduleConfig, UpdateConfig,
 };
 use isogloss_model::Pooling;
-use isogloss_text::{BatchOrder, Columns, Format, Language, TagUnits, Unseen, ViewsConfig};
+use isogloss_text::{
+    BatchOrder, Columns, Format, Language, MaskingConfig, TagUnits, Unseen, ViewsConfig,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::error::io;
-use crate::{FisherEstimator, MeasureOptions, PairsRecipe, RecipeError, RecipeFault};
+use crate::{
+    FisherEstimator, MeasureOptions, MonolingualRecipe, PairsRecipe, RecipeError, RecipeFault,
+};
 
 /// What a recipe file says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +40,11 @@ pub struct Recipe {
     /// Sentences and their translations, for objectives that align them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pairs: Option<PairsRecipe>,
+    /// Text without labels, for masked language modelling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monolingual: Option<MonolingualRecipe>,
+    /// Which tokens are masked, where an objective asks for masked text.
+    pub masking: MaskingConfig,
     /// A recipe to carry out first, with the same model and seed; this one goes on from its result.
     /// The path is relative to this recipe's folder.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,6 +80,8 @@ impl Default for Recipe {
             data: DataRecipe::default(),
             objective: vec![ObjectiveRecipe { weight: 1.0, method: cross_entropy }],
             pairs: None,
+            monolingual: None,
+            masking: MaskingConfig::default(),
             before: None,
             views: ViewsConfig::default(),
             teacher: None,

@@ -6,7 +6,9 @@ mod folders;
 mod guide;
 mod learner;
 mod memory;
-pub(crate) mod pairs;
+mod monolingual;
+mod pairs;
+pub(crate) mod rounds;
 mod score;
 
 use std::path::{Path, PathBuf};
@@ -16,16 +18,21 @@ use std::time::Instant;
 use burn::tensor::Device;
 use isogloss_kernels::split_seed;
 use isogloss_methods::{
-    AdamW, LearningRateConfig, Moment, Role, Schedule, Update, apply_schedules,
+    AdamW, LearningRateConfig, Moment, Role, Schedule, TextView, Update, apply_schedules,
 };
-use isogloss_model::{HeadChoice, HeadSpec, LoadedModel, Model, load, named_parameters};
-use isogloss_text::Tokenizer;
+use isogloss_model::{
+    HeadChoice, HeadSpec, LoadedModel, Model, load, load_masked_lm, named_parameters,
+};
+use isogloss_text::{Masker, Tokenizer};
 use serde_json::{Value, json};
 
 use self::batches::{StepBatch, TrainingData};
 use self::folders::{load_teacher, read_config};
 use self::learner::{Passes, StepLearner};
+use self::monolingual::BlockStream;
+pub use self::monolingual::MonolingualRecipe;
 use self::pairs::PairStream;
+use self::rounds::{Rounds, RoundsProgress};
 use crate::checkpoint::{self, Checkpoint, Progress};
 use crate::data::check_vocabulary;
 use crate::device::{DeviceInfo, check_buffer};
@@ -179,50 +186,95 @@ fn carry_out(
     let objectives = objectives.map(|o| (o.weight, o.method.init())).collect();
     let seed = split_seed(plan.recipe().seed, streams::DROPOUT);
     let passes = Passes::new(objectives, options.device.clone(), seed);
-    let (data, pairs) = read_data(plan, options, &passes)?;
+    let Data { labeled: data, pairs, blocks } = Data::read(plan, options, &passes)?;
     if let Some(data) = &data {
         watch(Event::Data(&data.corpus));
     }
     if let Some(pairs) = &pairs {
         watch(Event::Pairs(&pairs.sets));
     }
-    let mut trainer = Trainer::new(plan, run, options, data.as_ref(), pairs, passes, watch)?;
+    let streams = Streams { pairs, blocks };
+    let mut trainer = Trainer::new(plan, run, options, data.as_ref(), streams, passes, watch)?;
     if !trainer.train(watch)? {
         return Ok(Outcome::Stopped { step: trainer.progress.step });
     }
     trainer.finish(watch).map(|results| Outcome::Finished(Box::new(results)))
 }
 
-/// Reads the examples of a task with labels and the pairs, after what can be told sooner has been
-/// checked.
-fn read_data(
-    plan: &Plan,
-    options: &RunOptions<'_>,
-    passes: &Passes,
-) -> Result<(Option<TrainingData>, Option<PairStream>), Error> {
-    let tokenizer_path = options.model_folder.join("tokenizer.json");
-    let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
-    let (config, n_positions) = read_config(&options.model_folder)?;
-    check_vocabulary(&tokenizer, &tokenizer_path, &config)?;
-    let (n_rows, width) = (config.vocab_size, config.hidden_size);
-    let table = format!("embedding table of {n_rows} × {width}");
-    let n_bytes = (n_rows as u64).saturating_mul(width as u64 * size_of::<f32>() as u64);
-    check_buffer(&options.device_info, &table, n_bytes)?;
-    let recipe = plan.recipe();
-    let max_length = recipe.model.max_length.min(n_positions);
-    let (objectives, pad) = (&passes.objectives, config.pad_token_id);
-    let data = match recipe.task {
-        Task::Retrieval { .. } => None,
-        Task::Classification {} | Task::Tagging { .. } => {
-            Some(TrainingData::read(plan, &tokenizer, objectives, max_length, pad)?)
-        }
-    };
-    let linked = objectives.iter().any(|(_, objective)| objective.needs_links());
-    let pairs = recipe.pairs.as_ref().map(|pairs| {
-        let sets = PairSet::read_all(pairs, linked)?;
-        Ok::<_, Error>(PairStream::new(sets, pairs, &tokenizer, n_positions, pad, recipe.seed))
-    });
-    Ok((data, pairs.transpose()?))
+/// Everything that a plan trains on.
+struct Data {
+    labeled: Option<TrainingData>,
+    pairs: Option<PairStream>,
+    blocks: Option<BlockStream>,
+}
+
+impl Data {
+    /// Reads it, after what can be told sooner has been checked.
+    fn read(plan: &Plan, options: &RunOptions<'_>, passes: &Passes) -> Result<Self, Error> {
+        let tokenizer_path = options.model_folder.join("tokenizer.json");
+        let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
+        let (config, n_positions) = read_config(&options.model_folder)?;
+        check_vocabulary(&tokenizer, &tokenizer_path, &config)?;
+        let (n_rows, width) = (config.vocab_size, config.hidden_size);
+        let table = format!("embedding table of {n_rows} × {width}");
+        let n_bytes = (n_rows as u64).saturating_mul(width as u64 * size_of::<f32>() as u64);
+        check_buffer(&options.device_info, &table, n_bytes)?;
+        let recipe = plan.recipe();
+        let max_length = recipe.model.max_length.min(n_positions);
+        let (objectives, pad, seed) = (&passes.objectives, config.pad_token_id, recipe.seed);
+        let labeled = match recipe.task {
+            Task::Retrieval { .. } => None,
+            Task::Classification {} | Task::Tagging { .. } => {
+                Some(TrainingData::read(plan, &tokenizer, objectives, max_length, pad)?)
+            }
+        };
+        let contrast = passes.contrast_texts();
+        let masks = passes.needs_lm_head() || contrast.is_some_and(|texts| texts.masked);
+        let masker = masks.then(|| Masker::new(recipe.masking, &tokenizer)).transpose()?;
+        let linked = objectives.iter().any(|(_, objective)| objective.needs_links());
+        let pairs = recipe.pairs.as_ref().map(|pairs| {
+            let sets = PairSet::read_all(pairs, linked)?;
+            let stream = PairStream::new(sets, pairs, &tokenizer, n_positions, pad, seed);
+            Ok::<_, Error>(stream.with_texts(masker.clone(), contrast))
+        });
+        let blocks = recipe.monolingual.as_ref().zip(masker.clone()).map(|(texts, masker)| {
+            BlockStream::read(texts, masker, &tokenizer, n_positions, pad, seed)
+        });
+        Ok(Self { labeled, pairs: pairs.transpose()?, blocks: blocks.transpose()? })
+    }
+}
+
+/// Text without labels, batch by batch.
+#[derive(Default)]
+struct Streams {
+    pairs: Option<PairStream>,
+    blocks: Option<BlockStream>,
+}
+
+impl Streams {
+    fn rounds(&mut self) -> [Option<&mut Rounds>; 2] {
+        let pairs = self.pairs.as_mut().map(|pairs| &mut pairs.rounds);
+        [pairs, self.blocks.as_mut().map(|blocks| &mut blocks.rounds)]
+    }
+
+    fn progress(&mut self) -> [Option<RoundsProgress>; 2] {
+        self.rounds().map(|rounds| rounds.map(|rounds| rounds.progress()))
+    }
+
+    /// Goes on where a run with the same languages was; `false` if they are others.
+    fn restore(&mut self, progress: [Option<RoundsProgress>; 2]) -> bool {
+        let streams = self.rounds().into_iter().zip(progress);
+        streams.fold(true, |fits, (rounds, progress)| match (rounds, progress) {
+            (Some(rounds), Some(progress)) => rounds.restore(progress) && fits,
+            _ => fits,
+        })
+    }
+
+    /// Batches that show everything once.
+    fn batches_per_epoch(&mut self) -> u64 {
+        let rounds = self.rounds().into_iter().flatten();
+        rounds.map(|rounds| rounds.batches_per_epoch()).max().unwrap_or(0)
+    }
 }
 
 struct Trainer<'a> {
@@ -231,7 +283,7 @@ struct Trainer<'a> {
     options: &'a RunOptions<'a>,
     /// None for a task without labels.
     data: Option<&'a TrainingData>,
-    pairs: Option<PairStream>,
+    streams: Streams,
     head: Option<HeadSpec>,
     config_json: Value,
     /// Taken out only while the optimizer changes it.
@@ -256,8 +308,8 @@ mod streams {
     pub(super) const GUIDE: u64 = 4;
     pub(super) const MEASURE: u64 = 5;
     pub(super) const PAIRS: u64 = 6;
-    pub(super) const LANGUAGES: u64 = 7;
-    pub(super) const PROJECTIONS: u64 = 8;
+    pub(super) const PROJECTIONS: u64 = 7;
+    pub(super) const MONOLINGUAL: u64 = 8;
 }
 
 impl<'a> Trainer<'a> {
@@ -266,7 +318,7 @@ impl<'a> Trainer<'a> {
         run: &'a RunFolder,
         options: &'a RunOptions<'a>,
         data: Option<&'a TrainingData>,
-        mut pairs: Option<PairStream>,
+        mut streams: Streams,
         mut passes: Passes,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<Self, Error> {
@@ -286,13 +338,16 @@ impl<'a> Trainer<'a> {
         let adamw = recipe.optimizer.adamw.clone();
         let newest = run.newest_checkpoint()?.map(|(_, folder)| folder);
         let Checkpoint { loaded, optimizer, progress } = match &newest {
-            Some(folder) => checkpoint::read(folder, head.as_ref(), adamw, &device)?,
+            Some(folder) => {
+                checkpoint::read(folder, head.as_ref(), adamw, passes.needs_lm_head(), &device)?
+            }
             None => {
                 let seed = split_seed(recipe.seed, streams::HEAD);
                 let choice = match &head {
                     Some(spec) => HeadChoice::New { spec: spec.clone(), seed },
                     None => HeadChoice::Without,
                 };
+                let load = if passes.needs_lm_head() { load_masked_lm } else { load };
                 let mut loaded = load(&options.model_folder, &choice, &device)?;
                 let hidden_size = loaded.model.encoder.config().hidden_size;
                 let widths = passes.projections(hidden_size).into_iter().map(|(_, widths)| widths);
@@ -308,11 +363,11 @@ impl<'a> Trainer<'a> {
             named_parameters(&model).iter().map(|p| p.shape.iter().product::<usize>()).sum();
         watch(Event::Model { n_parameters, fresh: &report.fresh });
 
-        let n_batches = match (data, &pairs) {
-            (Some(data), _) => {
+        let n_batches = match data {
+            Some(data) => {
                 data.corpus.train.features.len().div_ceil(recipe.training.batch_size) as u64
             }
-            (None, pairs) => pairs.as_ref().map_or(0, PairStream::batches_per_epoch),
+            None => streams.batches_per_epoch(),
         };
         let steps_per_epoch = n_batches.div_ceil(recipe.training.accumulate);
         let all_steps = steps_per_epoch.saturating_mul(recipe.training.epochs);
@@ -321,11 +376,9 @@ impl<'a> Trainer<'a> {
         if let Some(folder) = &newest {
             progress.check(folder, total_steps)?;
         }
-        if let (Some(pairs), Some(state)) = (&mut pairs, progress.pairs.clone())
-            && !pairs.restore(state)
-        {
+        if !streams.restore(progress.rounds.clone()) {
             let path = newest.clone().unwrap_or_default().join("state.json");
-            let problem = "the languages of the pairs have changed since; use another --out, or \
+            let problem = "the languages without labels have changed since; use another --out, or \
                            --fresh to begin again";
             return Err(Error::Damaged { path, problem: problem.into() });
         }
@@ -333,7 +386,7 @@ impl<'a> Trainer<'a> {
             let initial = load(&options.model_folder, &HeadChoice::Without, &options.device)?;
             passes.initial = Some(initial.model);
         }
-        memory::begin(&mut passes, &model, pairs.as_mut(), newest.as_deref())?;
+        memory::begin(&mut passes, &model, streams.pairs.as_mut(), newest.as_deref())?;
         if let (Some(config), Some(data)) = (&recipe.guided_dropout, data) {
             let is_new = newest.is_none();
             let guide = guide::unit_dropout(config, plan, run, data, &model, is_new, &passes)?;
@@ -357,7 +410,7 @@ impl<'a> Trainer<'a> {
             run,
             options,
             data,
-            pairs,
+            streams,
             head,
             config_json,
             model: Some(model),
@@ -442,7 +495,7 @@ impl<'a> Trainer<'a> {
         let model = self.model.take().expect("it is put back at the end of each step");
         let model = apply_schedules(model, &self.schedules, Moment { step, total_steps });
 
-        let languages = self.add_pairs(&mut group)?;
+        let drawn = self.add_unlabeled(&mut group)?;
         let n_tokens: usize = group.iter().map(StepBatch::n_tokens).sum();
         let logs = self.logs_at(step + 1);
         let mut learner = StepLearner::new(&self.passes, &model, group, self.data_path())?;
@@ -466,9 +519,10 @@ impl<'a> Trainer<'a> {
         }
         memory::follow(&mut self.passes, &model, keys);
         self.model = Some(model);
-        if let Some(pairs) = &mut self.pairs {
-            let loss = self.passes.total_of_pairs(&losses);
-            languages.into_iter().for_each(|language| pairs.record(language, loss));
+        let loss = self.passes.auxiliary_total(&losses);
+        for (rounds, languages) in self.streams.rounds().into_iter().zip(drawn) {
+            let Some(rounds) = rounds else { continue };
+            languages.into_iter().for_each(|language| rounds.record(language, loss));
         }
         self.progress.step += 1;
         self.progress.add_losses(&losses);
@@ -500,16 +554,23 @@ impl<'a> Trainer<'a> {
         step.is_multiple_of(every) || step == self.learning_rate.total_steps
     }
 
-    /// Draws the pairs of each batch, if any objective reads pairs; returns their languages.
-    fn add_pairs(&mut self, group: &mut [StepBatch]) -> Result<Vec<usize>, Error> {
+    /// Draws the pairs and the blocks of each batch that objectives read; returns the languages of
+    /// both.
+    fn add_unlabeled(&mut self, group: &mut [StepBatch]) -> Result<[Vec<usize>; 2], Error> {
         let texts = self.passes.texts();
-        let mut languages = Vec::new();
-        if let (Some(pairs), true) = (&mut self.pairs, texts.iter().any(|text| text.is_of_pairs()))
-        {
-            for batch in group {
+        let reads_blocks = texts.contains(&TextView::Monolingual);
+        let reads_pairs = texts.iter().any(|t| !t.is_of_task() && *t != TextView::Monolingual);
+        let mut languages = [Vec::new(), Vec::new()];
+        for batch in group {
+            if let (Some(pairs), true) = (&mut self.streams.pairs, reads_pairs) {
                 let drawn = pairs.draw(batch.number, &texts)?;
-                languages.push(drawn.language);
+                languages[0].push(drawn.language);
                 batch.add(drawn);
+            }
+            if let (Some(blocks), true) = (&mut self.streams.blocks, reads_blocks) {
+                let (language, blocks) = blocks.draw(batch.number)?;
+                languages[1].push(language);
+                batch.add_blocks(blocks);
             }
         }
         Ok(languages)
@@ -517,7 +578,8 @@ impl<'a> Trainer<'a> {
 
     /// The file that stands for the training data in messages.
     fn data_path(&self) -> &Path {
-        let pairs = || self.pairs.as_ref().and_then(|pairs| Some(&pairs.sets.first()?.path));
+        let pairs =
+            || self.streams.pairs.as_ref().and_then(|pairs| Some(&pairs.sets.first()?.path));
         let path = self.data.map(|data| &data.corpus.train.path).or_else(pairs);
         path.map_or(Path::new(""), PathBuf::as_path)
     }

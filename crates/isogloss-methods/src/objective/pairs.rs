@@ -3,7 +3,9 @@
 use burn::tensor::Tensor;
 use isogloss_model::{Pooling, Projection};
 
-use super::{ChunkedContrast, Memory, Objective, ObjectiveError, Sentences, StepInput};
+use super::{
+    ChunkedContrast, ContrastTexts, Memory, Objective, ObjectiveError, Sentences, StepInput,
+};
 use crate::alignment::{
     AlignmentError, EmbeddingDistillationConfig, InfoNceConfig, RealignConfig, RealignLoss,
     XlcoConfig, embedding_distillation, info_nce, realign_contrastive, realign_l2, xlco,
@@ -62,9 +64,9 @@ impl ChunkedContrast for InfoNceConfig {
 
 impl XlcoConfig {
     fn views_of_sides(&self) -> [View; 2] {
-        let [query, key] = match self.mixup || self.masked {
-            true => [TextView::ContrastLeft, TextView::ContrastRight],
-            false => [TextView::PairLeft, TextView::PairRight],
+        let [query, key] = match self.contrast_texts() {
+            Some(_) => [TextView::ContrastLeft, TextView::ContrastRight],
+            None => [TextView::PairLeft, TextView::PairRight],
         };
         [View::of(query), View::by(Role::Momentum, key)]
     }
@@ -91,6 +93,11 @@ impl Objective for XlcoConfig {
 
     fn projection_widths(&self, hidden_size: usize) -> Option<Vec<usize>> {
         self.projection_widths(hidden_size)
+    }
+
+    fn contrast_texts(&self) -> Option<ContrastTexts> {
+        let texts = ContrastTexts { mixup: self.mixup, masked: self.masked };
+        (self.mixup || self.masked).then_some(texts)
     }
 
     fn memory(&self) -> Option<Memory> {

@@ -160,7 +160,7 @@ fn retrieval(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
     }
     for (index, objective) in recipe.objective.iter().enumerate() {
         let method = objective.method.init();
-        if method.views().iter().any(|view| !view.text.is_of_pairs()) {
+        if method.views().iter().any(|view| view.text.is_of_task()) {
             let problem = format!("{} needs a task with labels", method.name());
             fault(&format!("objective.{index}.method"), problem);
         }
@@ -177,16 +177,36 @@ fn retrieval(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
 
 /// What pairs and the objectives that read them must satisfy together.
 fn pairs(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
-    let Some(pairs) = &recipe.pairs else {
-        for (index, objective) in recipe.objective.iter().enumerate() {
-            let method = objective.method.init();
-            if method.views().iter().any(|view| view.text.is_of_pairs()) {
-                let problem = format!("{} needs a table [pairs]", method.name());
-                fault(&format!("objective.{index}.method"), problem);
+    for (index, objective) in recipe.objective.iter().enumerate() {
+        let method = objective.method.init();
+        let mut lacking = |table: &str| {
+            let problem = format!("{} needs a table [{table}]", method.name());
+            fault(&format!("objective.{index}.method"), problem);
+        };
+        for view in method.views() {
+            match view.text {
+                TextView::Monolingual if recipe.monolingual.is_none() => lacking("monolingual"),
+                TextView::Monolingual => {}
+                text if !text.is_of_task() && recipe.pairs.is_none() => lacking("pairs"),
+                _ => {}
             }
         }
-        return;
-    };
+    }
+    for (field, problem) in recipe.masking.faults() {
+        fault(&format!("masking.{field}"), format!("masking.{field}: {problem}"));
+    }
+    if let Some(texts) = &recipe.monolingual {
+        at_least(fault, "monolingual.batch_size", texts.batch_size as u64, 1);
+        at_least(fault, "monolingual.max_length", texts.max_length as u64, 3);
+        if !texts.path.contains("{language}") {
+            let problem = "monolingual.path: expected {language} where the language tag stands";
+            fault("monolingual.path", problem.into());
+        }
+        for (field, problem) in texts.sampling.faults() {
+            fault("monolingual.sampling", format!("monolingual.sampling.{field}: {problem}"));
+        }
+    }
+    let Some(pairs) = &recipe.pairs else { return };
     at_least(fault, "pairs.batch_size", pairs.batch_size as u64, 1);
     at_least(fault, "pairs.max_length", pairs.max_length as u64, 3);
     let aligner = pairs.aligner.iter().flat_map(AlignerRecipe::paths);

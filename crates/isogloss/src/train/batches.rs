@@ -37,10 +37,15 @@ impl StepBatch {
         self.links = pairs.links;
     }
 
-    /// Real tokens of the original text and of pairs.
+    /// Adds the step's blocks of text in one language.
+    pub(super) fn add_blocks(&mut self, blocks: TokenBatch) {
+        self.texts.push((TextView::Monolingual, blocks, Units::Texts));
+    }
+
+    /// Real tokens of the original text and of text without labels.
     pub(super) fn n_tokens(&self) -> usize {
         let texts = self.texts.iter();
-        let read = texts.filter(|(text, ..)| *text == TextView::Original || text.is_of_pairs());
+        let read = texts.filter(|(text, ..)| *text == TextView::Original || !text.is_of_task());
         let masks = read.flat_map(|(_, batch, _)| &batch.attention_mask);
         masks.filter(|real| **real != 0).count()
     }
@@ -69,7 +74,7 @@ impl TrainingData {
         let corpus = Corpus::read(plan, tokenizer, max_length)?;
         let mut texts = vec![TextView::Original];
         let views = objectives.iter().flat_map(|(_, objective)| objective.views());
-        texts.extend(views.map(|view| view.text).filter(|text| !text.is_of_pairs()));
+        texts.extend(views.map(|view| view.text).filter(|text| text.is_of_task()));
         texts.sort();
         texts.dedup();
         let compares = objectives.iter().any(|(_, objective)| objective.views().len() > 1);
@@ -196,9 +201,6 @@ fn text_of(view: TextView) -> isogloss_text::TextView {
         TextView::SubwordSampled => isogloss_text::TextView::SubwordSampled,
         TextView::CodeSwitched => isogloss_text::TextView::CodeSwitched,
         TextView::Translated => isogloss_text::TextView::Translated,
-        TextView::PairLeft
-        | TextView::PairRight
-        | TextView::ContrastLeft
-        | TextView::ContrastRight => unreachable!("pairs are not views of an example"),
+        _ => unreachable!("text without labels is no view of an example"),
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use isogloss_kernels::{normal, split_seed, uniform};
 use isogloss_methods::{
-    EmbeddingNoise, Gradients, IGNORE_INDEX, Learner, Memory, NegativeQueue, NoiseShape, Objective,
-    PairInput, Role, Sentences, StepInput, TextView, Units, View, ViewOutput, WordLinks,
-    cross_entropy, sample_labels, with_random_signs,
+    ContrastTexts, EmbeddingNoise, Gradients, IGNORE_INDEX, Learner, Memory, NegativeQueue,
+    NoiseShape, Objective, PairInput, Role, Sentences, StepInput, TextView, Units, View,
+    ViewOutput, WordLinks, cross_entropy, sample_labels, with_random_signs,
 };
 use isogloss_model::{Model, ModelInput, ModelOutput, Pass, Projection, Tokens, UnitDropout};
 use isogloss_text::{Targets, TokenBatch};
@@ -116,6 +116,16 @@ impl Passes {
         widths.collect()
     }
 
+    /// How pairs are changed before they are contrasted.
+    pub(super) fn contrast_texts(&self) -> Option<ContrastTexts> {
+        self.objectives.iter().find_map(|(_, objective)| objective.contrast_texts())
+    }
+
+    /// Whether an objective has tokens guessed.
+    pub(super) fn needs_lm_head(&self) -> bool {
+        self.groups.iter().flatten().any(|view| view.text.is_masked())
+    }
+
     /// How earlier pairs are remembered.
     pub(super) fn memory(&self) -> Option<Memory> {
         self.objectives.iter().find_map(|(_, objective)| objective.memory())
@@ -129,12 +139,12 @@ impl Passes {
     /// Whether an objective reads the teacher's answers, not only its vectors.
     pub(super) fn needs_labels_of_teacher(&self) -> bool {
         let mut views = self.groups.iter().flatten();
-        views.any(|view| view.role == Role::Teacher && !view.text.is_of_pairs())
+        views.any(|view| view.role == Role::Teacher && view.text.is_of_task())
     }
 
-    /// The weighted sum of the values of the objectives over pairs.
-    pub(super) fn total_of_pairs(&self, losses: &[f64]) -> f64 {
-        let of_pairs = self.objectives.iter().zip(losses).filter(|((_, o), _)| is_of_pairs(&**o));
+    /// The weighted sum of the values of the objectives over text without labels.
+    pub(super) fn auxiliary_total(&self, losses: &[f64]) -> f64 {
+        let of_pairs = self.objectives.iter().zip(losses).filter(|((_, o), _)| is_auxiliary(&**o));
         of_pairs.map(|((weight, _), loss)| weight * loss).sum()
     }
 
@@ -181,7 +191,7 @@ impl Passes {
 /// that are to drop the same elements cannot be one batch.
 fn groups(views: impl Iterator<Item = View>) -> Vec<Vec<View>> {
     let is_plain = |view: &View| {
-        view.role == Role::Student && view.weight_noise.is_none() && !view.text.is_of_pairs()
+        view.role == Role::Student && view.weight_noise.is_none() && view.text.is_of_task()
     };
     let mut groups: Vec<Vec<View>> = Vec::new();
     for view in views {
@@ -211,7 +221,7 @@ pub(super) struct StepLearner<'a> {
     pub(super) losses: Option<Vec<f64>>,
     /// The keys of the batches' pairs, at the first parameters asked for.
     pub(super) keys: Vec<Tensor<2>>,
-    /// Whether the gradients of the task and of the pairs are to be compared.
+    /// Whether the gradients of the task and of text without labels are to be compared.
     compares: bool,
     /// The cosine between them, at the first parameters asked for.
     pub(super) cosine: Option<f64>,
@@ -232,6 +242,8 @@ pub(super) struct DeviceText {
     units: Units,
     /// Whether a row of the logits has a target.
     counted: Vec<bool>,
+    /// The masked tokens, as places in the rows one after another.
+    masked: Option<Tensor<1, Int>>,
 }
 
 impl<'a> StepLearner<'a> {
@@ -248,13 +260,16 @@ impl<'a> StepLearner<'a> {
             let input = config
                 .input(ids, &batch.attention_mask, types, batch.seq_len, &device)
                 .map_err(|source| Error::Input { path: path.to_owned(), source })?;
-            let values = match batch.targets {
-                Targets::None => Vec::new(),
-                Targets::Classes(values) | Targets::Tokens(values) => values,
+            let (masked, values) = match (text.is_masked(), batch.labeled_tokens(), batch.targets) {
+                (true, (places, labels), _) => (Some(places), labels),
+                (false, _, Targets::None) => (None, Vec::new()),
+                (false, _, Targets::Classes(values) | Targets::Tokens(values)) => (None, values),
             };
+            let masked = masked.filter(|places| !places.is_empty());
+            let masked = masked.map(|places| integers(places, &device));
             let counted = values.iter().map(|value| i64::from(*value) != IGNORE_INDEX).collect();
             let targets = (!values.is_empty()).then(|| integers(values, &device));
-            Ok(DeviceText { text, input, targets, units, counted })
+            Ok(DeviceText { text, input, targets, units, counted, masked })
         };
         let batches = batches.into_iter().map(|batch| {
             let texts = batch.texts.into_iter().map(text).collect::<Result<_, Error>>()?;
@@ -266,10 +281,10 @@ impl<'a> StepLearner<'a> {
         Ok(Self { passes, batches, losses, keys, compares: false, cosine, sampled })
     }
 
-    /// Has the gradients of the task and of the pairs made apart, so that their cosine is known.
+    /// Has the gradients of the task and of text without labels made apart, so that their cosine is known.
     pub(super) fn comparing(mut self) -> Self {
         let of_pairs =
-            self.passes.objectives.iter().map(|(_, objective)| is_of_pairs(&**objective));
+            self.passes.objectives.iter().map(|(_, objective)| is_auxiliary(&**objective));
         let of_pairs: Vec<_> = of_pairs.collect();
         self.compares = of_pairs.contains(&true) && of_pairs.contains(&false);
         self
@@ -303,12 +318,18 @@ impl<'a> StepLearner<'a> {
             let at = batch.place(first.text);
             let text = &batch.texts[at];
             let pass = self.passes.pass(batch.seed, &first);
-            if first.text.is_of_pairs() {
+            if first.text.is_side() {
                 let embedded = embedded.as_ref().and_then(|all| all[at].clone());
                 sentences.push((first, self.encode(model, first.role, text, embedded, &pass)));
                 continue;
             }
             let embedded = embedded.as_ref().and_then(|all| all[at].as_ref());
+            if first.text.is_masked() {
+                let output = guess(model, text, embedded, &pass);
+                let (targets, units) = (text.targets.clone(), text.units.clone());
+                outputs.push((first, ViewOutput { output, targets, units }));
+                continue;
+            }
             let of_group = match (first.role, first.weight_noise, embedded) {
                 (Role::Teacher | Role::Initial | Role::Momentum, ..) => {
                     vec![self.answer(first.role, text)]
@@ -341,7 +362,7 @@ impl<'a> StepLearner<'a> {
             links: batch.links.clone(),
             projections: self.passes.projections_of(model),
             negatives: self.passes.negatives.as_ref().and_then(|queue| queue.tensor().ok()),
-            n_masked: 0,
+            n_masked: batch.n_masked(),
         };
         Ok((StepInput::new(outputs).with_pairs(pairs), noised_models))
     }
@@ -413,8 +434,8 @@ impl<'a> StepLearner<'a> {
             return self.gradients_of(model, batch, |_| true);
         }
         // Graphs of their own: a graph can be walked back only once.
-        let task = self.gradients_of(model, batch, |objective| !is_of_pairs(objective))?;
-        let pairs = self.gradients_of(model, batch, is_of_pairs)?;
+        let task = self.gradients_of(model, batch, |objective| !is_auxiliary(objective))?;
+        let pairs = self.gradients_of(model, batch, is_auxiliary)?;
         self.cosine.get_or_insert(task.gradients.cosine(&pairs.gradients));
         let values = task.values.into_iter().zip(pairs.values).map(|(task, pairs)| task.or(pairs));
         Ok(OfBatch {
@@ -480,11 +501,41 @@ struct OfBatch {
     keys: Vec<Tensor<2>>,
 }
 
-fn is_of_pairs(objective: &dyn Objective) -> bool {
-    objective.views().iter().any(|view| view.text.is_of_pairs())
+/// Whether an objective reads text without labels alone.
+fn is_auxiliary(objective: &dyn Objective) -> bool {
+    !objective.views().iter().any(|view| view.text.is_of_task())
+}
+
+/// What the language-model head makes of masked tokens.
+fn guess(
+    model: &Model,
+    text: &DeviceText,
+    embedded: Option<&Tensor<3>>,
+    pass: &Pass,
+) -> ModelOutput {
+    let mut input = text.input.clone();
+    if let Some(embedded) = embedded {
+        input.tokens = Tokens::Embeddings(embedded.clone());
+    }
+    let device = input.attention_mask.device();
+    let Some(places) = text.masked.clone() else {
+        let nothing = Tensor::zeros([1, 1], &device);
+        let (logits, features) = (nothing.clone(), nothing);
+        return ModelOutput { hidden_states: Vec::new(), logits, features };
+    };
+    let encoded = model.encoder.forward(&input, pass);
+    let features = encoded.states_at(places);
+    let logits = model.masked_lm_logits(features.clone());
+    ModelOutput { hidden_states: encoded.hidden_states, logits, features }
 }
 
 impl DeviceBatch {
+    /// Tokens of the batch that are masked for a language model.
+    fn n_masked(&self) -> usize {
+        let masked = self.texts.iter().filter_map(|text| text.masked.as_ref());
+        masked.map(|places| places.dims()[0]).sum()
+    }
+
     fn place(&self, text: TextView) -> usize {
         let at = self.texts.iter().position(|other| other.text == text);
         at.expect("batches hold every text that a view names")

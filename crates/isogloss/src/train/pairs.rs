@@ -3,38 +3,26 @@
 use std::ops::Range;
 
 use isogloss_kernels::split_seed;
-use isogloss_methods::{LanguageRecord, LanguageSampler, TextView, WordLinks};
-use isogloss_text::{BatchOrder, Encoded, Features, SentencePair, Target, TokenBatch, Tokenizer};
-use serde::{Deserialize, Serialize};
+use isogloss_methods::{ContrastTexts, TextView, WordLinks};
+use isogloss_text::{
+    Encoded, Features, Masker, SentencePair, Target, TokenBatch, Tokenizer, join_translations,
+};
 
+use super::rounds::Rounds;
 use super::streams;
 use crate::pairs::{LinkedPair, PairSet};
 use crate::{Error, PairsRecipe};
 
-/// Draws the pairs of each batch, all of one language.
+/// Makes the pairs of each batch, all of one language.
 pub(super) struct PairStream {
     pub(super) sets: Vec<PairSet>,
     pub(super) recipe: PairsRecipe,
     pub(super) tokenizer: Tokenizer,
+    pub(super) rounds: Rounds,
+    masker: Option<Masker>,
+    contrast: ContrastTexts,
     pad_token_id: u32,
     seed: u64,
-    sampler: LanguageSampler,
-    /// By language: batches drawn so far, and those of the epoch that they have come to.
-    drawn: Vec<Drawn>,
-}
-
-#[derive(Default)]
-struct Drawn {
-    n: u64,
-    epoch: Option<(u64, Vec<Vec<usize>>)>,
-}
-
-/// What a checkpoint keeps of a [`PairStream`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PairProgress {
-    languages: Vec<LanguageRecord>,
-    n_drawn: Vec<u64>,
 }
 
 /// The pairs of a batch.
@@ -50,101 +38,125 @@ impl PairStream {
         sets: Vec<PairSet>,
         recipe: &PairsRecipe,
         tokenizer: &Tokenizer,
-        max_length: usize,
+        n_positions: usize,
         pad_token_id: u32,
         seed: u64,
     ) -> Self {
-        let sizes: Vec<usize> = sets.iter().map(|set| set.train.len()).collect();
-        let sampler = recipe.sampling.init(&sizes, split_seed(seed, streams::LANGUAGES));
-        let recipe =
-            PairsRecipe { max_length: recipe.max_length.min(max_length), ..recipe.clone() };
-        let drawn = sets.iter().map(|_| Drawn::default()).collect();
         let seed = split_seed(seed, streams::PAIRS);
-        Self { sets, recipe, tokenizer: tokenizer.clone(), pad_token_id, seed, sampler, drawn }
+        let n_bytes = |pair: &LinkedPair| pair.pair.left.len() + pair.pair.right.len();
+        let lengths = sets.iter().map(|set| set.train.iter().map(n_bytes).collect()).collect();
+        let rounds = Rounds::new(lengths, &recipe.sampling, recipe.batch_size, seed);
+        let max_length = recipe.max_length.min(n_positions);
+        let (recipe, tokenizer) = (PairsRecipe { max_length, ..recipe.clone() }, tokenizer.clone());
+        Self {
+            sets,
+            recipe,
+            tokenizer,
+            rounds,
+            masker: None,
+            contrast: ContrastTexts { mixup: false, masked: false },
+            pad_token_id,
+            seed,
+        }
     }
 
-    /// Batches that show every pair once.
-    pub(super) fn batches_per_epoch(&self) -> u64 {
-        let batches = |set: &PairSet| set.train.len().div_ceil(self.recipe.batch_size);
-        self.sets.iter().map(batches).sum::<usize>() as u64
+    /// Sets how tokens are masked where an objective asks for it, and how pairs are contrasted.
+    #[must_use]
+    pub(super) fn with_texts(
+        self,
+        masker: Option<Masker>,
+        contrast: Option<ContrastTexts>,
+    ) -> Self {
+        let contrast = contrast.unwrap_or(self.contrast);
+        Self { masker, contrast, ..self }
     }
 
     /// Batch number `number` in these texts.
     pub(super) fn draw(&mut self, number: u64, texts: &[TextView]) -> Result<PairBatch, Error> {
-        let language = self.sampler.draw(number);
-        let places = self.places(language);
+        let (language, places) = self.rounds.draw(number);
+        let seed = split_seed(self.seed, number);
         let pairs: Vec<_> = places.iter().map(|at| &self.sets[language].train[*at]).collect();
-        let sides = [self.encode(&pairs, |pair| &pair.left)?, self.encode(&pairs, |p| &p.right)?];
-        let links = links(&pairs, &sides);
-        let mut batch = PairBatch { language, texts: Vec::new(), links };
-        for text in texts.iter().filter(|text| text.is_of_pairs()) {
-            let side = match text {
-                TextView::PairLeft | TextView::ContrastLeft => 0,
-                _ => 1,
-            };
-            batch.texts.push((*text, self.collate(&sides[side])?));
+        let mut batch = PairBatch { language, texts: Vec::new(), links: WordLinks::default() };
+        let has = |text| texts.contains(&text);
+        if has(TextView::PairLeft) || has(TextView::PairRight) {
+            let sides = self.words(&pairs)?;
+            batch.links = links(&pairs, &sides);
+            let [left, right] = sides.map(|side| self.collate(plain(side)));
+            batch.texts.extend([(TextView::PairLeft, left?), (TextView::PairRight, right?)]);
+        }
+        if has(TextView::ContrastLeft) || has(TextView::ContrastRight) {
+            let [left, right] = self.contrasted(&pairs, seed)?;
+            let sides = [self.collate(left)?, self.collate(right)?];
+            let views = [TextView::ContrastLeft, TextView::ContrastRight];
+            batch.texts.extend(views.into_iter().zip(sides));
+        }
+        if has(TextView::PairJoined) {
+            let pairs: Vec<_> = pairs.iter().map(|pair| pair.pair.clone()).collect();
+            let joined = join_translations(&self.tokenizer, &pairs, self.recipe.max_length)?;
+            let joined = self.masked(joined, split_seed(seed, 2));
+            batch.texts.push((TextView::PairJoined, self.collate(joined)?));
         }
         Ok(batch)
     }
 
-    /// The next batch of a language: every pair comes once before any comes again.
-    fn places(&mut self, language: usize) -> Vec<usize> {
-        let train = &self.sets[language].train;
-        let n_batches = train.len().div_ceil(self.recipe.batch_size) as u64;
-        let drawn = &mut self.drawn[language];
-        let (epoch, at) = (drawn.n / n_batches, drawn.n % n_batches);
-        drawn.n += 1;
-        if drawn.epoch.as_ref().is_none_or(|(known, _)| *known != epoch) {
-            let chars = |pair: &LinkedPair| pair.pair.left.len() + pair.pair.right.len();
-            let lengths: Vec<usize> = train.iter().map(chars).collect();
-            let seed = split_seed(self.seed, language as u64);
-            let order = BatchOrder::GroupedByLength;
-            let batches = order.epoch(&lengths, self.recipe.batch_size, seed, epoch);
-            drawn.epoch = Some((epoch, batches));
-        }
-        drawn.epoch.as_ref().map(|(_, batches)| batches[at as usize].clone()).unwrap_or_default()
-    }
-
-    fn encode(
-        &self,
-        pairs: &[&LinkedPair],
-        side: impl Fn(&SentencePair) -> &String,
-    ) -> Result<Vec<Encoded>, Error> {
-        let words = |pair: &&LinkedPair| -> Vec<String> {
-            side(&pair.pair).split_whitespace().map(str::to_owned).collect()
+    /// Both sides, cut at their words.
+    fn words(&self, pairs: &[&LinkedPair]) -> Result<[Vec<Encoded>; 2], Error> {
+        let encode = |side: fn(&SentencePair) -> &str| {
+            let words = |pair: &&LinkedPair| -> Vec<String> {
+                side(&pair.pair).split_whitespace().map(str::to_owned).collect()
+            };
+            let sentences: Vec<_> = pairs.iter().map(words).collect();
+            self.tokenizer.encode_words_batch(&sentences, self.recipe.max_length)
         };
-        let sentences: Vec<_> = pairs.iter().map(words).collect();
-        Ok(self.tokenizer.encode_words_batch(&sentences, self.recipe.max_length)?)
+        Ok([encode(|pair| &pair.left)?, encode(|pair| &pair.right)?])
     }
 
-    fn collate(&self, side: &[Encoded]) -> Result<TokenBatch, Error> {
-        let features =
-            side.iter().map(|input| Features { input: input.clone(), target: Target::None });
-        let features: Vec<_> = features.collect();
-        let indices = (0..features.len()).collect();
-        let features: Vec<_> = features.iter().collect();
-        Ok(TokenBatch::collate(&features, indices, self.pad_token_id)?)
+    /// Both sides as InfoXLM contrasts them: which language is on the left is drawn for each pair. With
+    /// mixup, a pair and the next one become one, the two sentences of a side in any order.
+    fn contrasted(&self, pairs: &[&LinkedPair], seed: u64) -> Result<[Vec<Features>; 2], Error> {
+        let flips =
+            |pair: usize, what: u64| split_seed(split_seed(seed, pair as u64), what) % 2 == 1;
+        let next = |at: usize| &pairs[(at + 1) % pairs.len()].pair;
+        let sides = (0..pairs.len()).map(|at| {
+            let pair = &pairs[at].pair;
+            let mix = |side: fn(&SentencePair) -> &str, what| match (
+                self.contrast.mixup,
+                flips(at, what),
+            ) {
+                (false, _) => side(pair).to_owned(),
+                (true, false) => format!("{} {}", side(pair), side(next(at))),
+                (true, true) => format!("{} {}", side(next(at)), side(pair)),
+            };
+            let sides = (mix(|pair| &pair.left, 0), mix(|pair| &pair.right, 1));
+            if flips(at, 2) { (sides.1, sides.0) } else { sides }
+        });
+        let (left, right): (Vec<_>, Vec<_>) = sides.unzip();
+        let encode = |side: Vec<String>, what| {
+            let texts: Vec<_> = side.iter().map(|text| (text.as_str(), None)).collect();
+            let encoded = self.tokenizer.encode_batch(&texts, self.recipe.max_length)?;
+            Ok::<_, Error>(match self.contrast.masked {
+                true => self.masked(encoded, split_seed(seed, what)),
+                false => plain(encoded),
+            })
+        };
+        Ok([encode(left, 0)?, encode(right, 1)?])
     }
 
-    /// Takes note of the loss of a batch of this language.
-    pub(super) fn record(&mut self, language: usize, loss: f64) {
-        self.sampler.record(language, loss);
+    fn masked(&self, texts: Vec<Encoded>, seed: u64) -> Vec<Features> {
+        let Some(masker) = &self.masker else { return plain(texts) };
+        let texts = texts.iter().zip(0..);
+        texts.map(|(text, row)| masker.mask(text, split_seed(seed, row))).collect()
     }
 
-    pub(super) fn progress(&self) -> PairProgress {
-        PairProgress {
-            languages: self.sampler.state().to_vec(),
-            n_drawn: self.drawn.iter().map(|drawn| drawn.n).collect(),
-        }
+    fn collate(&self, side: Vec<Features>) -> Result<TokenBatch, Error> {
+        let indices = (0..side.len()).collect();
+        let side: Vec<_> = side.iter().collect();
+        Ok(TokenBatch::collate(&side, indices, self.pad_token_id)?)
     }
+}
 
-    /// Goes on where a run with the same languages was; `false` if they are others.
-    #[must_use]
-    pub(super) fn restore(&mut self, progress: PairProgress) -> bool {
-        let fits = progress.n_drawn.len() == self.drawn.len();
-        self.drawn.iter_mut().zip(progress.n_drawn).for_each(|(drawn, n)| drawn.n = n);
-        self.sampler.restore(progress.languages).is_ok() && fits
-    }
+fn plain(texts: Vec<Encoded>) -> Vec<Features> {
+    texts.into_iter().map(|input| Features { input, target: Target::None }).collect()
 }
 
 /// The tokens of each word of each sentence, and the links counted through the batch.

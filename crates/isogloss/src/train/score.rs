@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use super::batches::TrainingData;
 use super::folders::copy_tokenizer;
-use super::pairs::PairStream;
 use super::{Event, Trainer, streams};
 use crate::checkpoint::{self, Best, Memory};
 use crate::encode::TextEncoder;
@@ -75,7 +74,7 @@ impl Trainer<'_> {
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
         self.progress.log_len = self.log.sync()?;
-        self.progress.pairs = self.pairs.as_ref().map(PairStream::progress);
+        self.progress.rounds = self.streams.progress();
         let memory = match (&self.passes.momentum, &self.passes.negatives) {
             (Some(model), Some(queue)) => Some(Memory { model, queue }),
             _ => None,
@@ -141,7 +140,7 @@ impl Trainer<'_> {
 
     /// How well the held-out pairs of each language find each other.
     fn retrieval(&self, model: &Model) -> Result<BTreeMap<String, LanguageResult>, Error> {
-        let Some(pairs) = &self.pairs else { return Ok(BTreeMap::new()) };
+        let Some(pairs) = &self.streams.pairs else { return Ok(BTreeMap::new()) };
         let layer = match self.plan.recipe().task {
             Task::Retrieval { layer } => layer,
             Task::Classification {} | Task::Tagging { .. } => None,

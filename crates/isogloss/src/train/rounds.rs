@@ -1,0 +1,93 @@
+//! Batches of one language after another, each in rounds over its data.
+
+use isogloss_kernels::split_seed;
+use isogloss_methods::{LanguageRecord, LanguageSampler, LanguageSampling};
+use isogloss_text::BatchOrder;
+use serde::{Deserialize, Serialize};
+
+/// Draws which texts of which language come next: all of a language once before any comes again.
+pub(super) struct Rounds {
+    sampler: LanguageSampler,
+    batch_size: usize,
+    seed: u64,
+    languages: Vec<Round>,
+}
+
+struct Round {
+    /// The length of each text, by which batches are put together.
+    lengths: Vec<usize>,
+    n_drawn: u64,
+    /// The number of the round, and its batches.
+    batches: Option<(u64, Vec<Vec<usize>>)>,
+}
+
+/// What a checkpoint keeps of [`Rounds`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RoundsProgress {
+    languages: Vec<LanguageRecord>,
+    n_drawn: Vec<u64>,
+}
+
+impl Rounds {
+    /// Begins; `lengths` are those of the texts of each language, none of which is without text.
+    pub(super) fn new(
+        lengths: Vec<Vec<usize>>,
+        sampling: &LanguageSampling,
+        batch_size: usize,
+        seed: u64,
+    ) -> Self {
+        let sizes: Vec<usize> = lengths.iter().map(Vec::len).collect();
+        let round = |lengths| Round { lengths, n_drawn: 0, batches: None };
+        Self {
+            sampler: sampling.init(&sizes, split_seed(seed, u64::MAX)),
+            batch_size,
+            seed,
+            languages: lengths.into_iter().map(round).collect(),
+        }
+    }
+
+    /// Batches that show every text once.
+    pub(super) fn batches_per_epoch(&self) -> u64 {
+        let batches = |round: &Round| round.lengths.len().div_ceil(self.batch_size);
+        self.languages.iter().map(batches).sum::<usize>() as u64
+    }
+
+    /// The language of batch number `number`, and the places of its texts.
+    pub(super) fn draw(&mut self, number: u64) -> (usize, Vec<usize>) {
+        let language = self.sampler.draw(number);
+        let (seed, batch_size) = (split_seed(self.seed, language as u64), self.batch_size);
+        let round = &mut self.languages[language];
+        let n_batches = round.lengths.len().div_ceil(batch_size) as u64;
+        let (epoch, at) = (round.n_drawn / n_batches, (round.n_drawn % n_batches) as usize);
+        round.n_drawn += 1;
+        let batches = match round.batches.take() {
+            Some((known, batches)) if known == epoch => batches,
+            _ => BatchOrder::GroupedByLength.epoch(&round.lengths, batch_size, seed, epoch),
+        };
+        let places = batches[at].clone();
+        round.batches = Some((epoch, batches));
+        (language, places)
+    }
+
+    /// Takes note of the loss of a batch of this language.
+    pub(super) fn record(&mut self, language: usize, loss: f64) {
+        self.sampler.record(language, loss);
+    }
+
+    pub(super) fn progress(&self) -> RoundsProgress {
+        RoundsProgress {
+            languages: self.sampler.state().to_vec(),
+            n_drawn: self.languages.iter().map(|round| round.n_drawn).collect(),
+        }
+    }
+
+    /// Goes on where a run with the same languages was; `false` if they are others.
+    #[must_use]
+    pub(super) fn restore(&mut self, progress: RoundsProgress) -> bool {
+        let fits = progress.n_drawn.len() == self.languages.len();
+        let languages = self.languages.iter_mut().zip(progress.n_drawn);
+        languages.for_each(|(round, n_drawn)| round.n_drawn = n_drawn);
+        self.sampler.restore(progress.languages).is_ok() && fits
+    }
+}
