@@ -9,8 +9,12 @@
 //!
 //! # Source
 //! Gaschi et al. 2023, Exploring the Relationship between Alignment and Cross-lingual Transfer in
-//! Multilingual Transformers, arXiv:2306.02790, §3; 1000 pairs a language, every layer.
-//! Only a word's own translation counts, not another occurrence of it, as in the authors' code.
+//! Multilingual Transformers, arXiv:2306.02790; 1000 pairs a language, every layer.
+//! As in the authors' code, `evaluate_alignment_with_cosim`, only a word's own translation counts, not
+//! another occurrence of it, and on a tie the other language comes before the same one.
+//! There the word itself stays among the candidates with a cosine of 0, which is the same unless all
+//! others are negative; an older version of the code looked for strong alignment among the words of
+//! the same language and the one translation only.
 
 mod report;
 mod words;

@@ -55,7 +55,7 @@ impl Correlation {
     /// `None` where [`spearman`] is.
     ///
     /// # Source
-    /// Efron and Tibshirani 1993, An Introduction to the Bootstrap, §13.3.
+    /// Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
     pub fn bootstrap(pairs: &[(f64, f64)], n_resamples: usize, seed: u64) -> Option<Self> {
         let rho = spearman(pairs)?;
         let resample = |number: usize| {

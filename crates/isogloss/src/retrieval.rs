@@ -164,7 +164,7 @@ pub struct MiningScores {
 /// Both sides must be normalized and without repeated texts, which would share their margins.
 ///
 /// # Source
-/// Artetxe and Schwenk 2019, arXiv:1811.01136, §3.2, the intersection of both directions.
+/// Artetxe and Schwenk 2019, arXiv:1811.01136, with the intersection of both directions.
 pub fn mine(left: &Vectors, right: &Vectors, threshold: f32, device: &Device) -> Vec<MinedPair> {
     let [forward, backward] = nearest_by_margin(left, right, 1, device);
     let pair = |left: usize| {

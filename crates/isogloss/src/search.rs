@@ -116,7 +116,7 @@ pub fn nearest_both_ways(
 ///
 /// # Source
 /// Artetxe and Schwenk 2019, Margin-based Parallel Corpus Mining with Multilingual Sentence
-/// Embeddings, arXiv:1811.01136, §3.1, eq. 2 with the ratio.
+/// Embeddings, arXiv:1811.01136, with the ratio; `mine_bitexts.py` of LASER is the authors' code.
 pub fn nearest_by_margin(
     left: &Vectors,
     right: &Vectors,

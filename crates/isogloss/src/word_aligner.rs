@@ -36,7 +36,7 @@ impl Default for EncoderAligner {
     /// Layer 8 and softmax over subwords, as AWESOME-align has it for multilingual BERT.
     ///
     /// # Source
-    /// Dou and Neubig 2021, arXiv:2101.08231, §3.
+    /// Dou and Neubig 2021, arXiv:2101.08231, and the defaults of the authors' code.
     fn default() -> Self {
         Self { layer: 8, extraction: Extraction::softmax(), unit: LinkUnit::Subword }
     }
