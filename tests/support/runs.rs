@@ -131,6 +131,7 @@ impl Workshop {
         for folder in ["pairs", "dictionaries", "text"] {
             fs::create_dir_all(self.path(folder)).unwrap();
         }
+        self.add_mask_token();
         for (language, (name, words)) in DICTIONARIES.iter().enumerate() {
             let entries = words.iter().map(|(left, right)| format!("{left}\t{right}\n"));
             let dictionary = self.path(&format!("dictionaries/en-{name}.txt"));
@@ -153,6 +154,17 @@ impl Workshop {
             fs::write(self.path(&format!("pairs/en-{name}.tsv")), pairs).unwrap();
         }
         self
+    }
+
+    /// Gives the tokenizer a token to mask others with, after those that it has.
+    fn add_mask_token(&self) {
+        let path = self.path("model/tokenizer.json");
+        let mut tokenizer: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let mut mask = tokenizer["added_tokens"][0].clone();
+        mask["content"] = json!("<mask>");
+        mask["id"] = json!(tokenizer["model"]["vocab"].as_array().unwrap().len());
+        tokenizer["added_tokens"].as_array_mut().unwrap().push(mask);
+        fs::write(&path, tokenizer.to_string()).unwrap();
     }
 
     /// A recipe without labels that trains on those pairs; `training` and `tables` as of
