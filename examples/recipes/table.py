@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Print finished runs as a Markdown table, a recipe a row, and one by language.
 
-    python3 examples/recipes/table.py runs/consistency [--first plain]
+    python3 examples/recipes/table.py runs/consistency [--only 'intents_*'] [--first plain]
 
 Every number is a mean over seeds with the sample standard deviation; scores are in percent. The trace
-of the Fisher information and the sharpness are those of the last measure of `metrics.jsonl`.
+of the Fisher information and the sharpness, where they were measured, are those of the last measure of
+`metrics.jsonl`.
 """
 
 import argparse
@@ -20,31 +21,36 @@ def spread(values, form):
 
 
 def last_measure(run):
-    """Return the last line of the log that holds a measure."""
+    """Return the last line of the log that holds a measure, if there is one."""
     lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
-    return [line for line in lines if line["kind"] == "measure"][-1]
+    return next((line for line in reversed(list(lines)) if line["kind"] == "measure"), None)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path, help="the --out of a sweep")
+    parser.add_argument("--only", default="*", help="a pattern of the recipes' names")
     parser.add_argument("--first", default="plain", help="the recipe of the first row")
     arguments = parser.parse_args()
 
-    recipes = sorted({path.parent.parent.name for path in arguments.runs.glob("*/seed-*/results.json")})
+    recipes = sorted({path.parent.parent.name for path in arguments.runs.glob(f"{arguments.only}/seed-*/results.json")})
     recipes.sort(key=lambda name: name != arguments.first)
     runs = {name: sorted(path.parent for path in arguments.runs.glob(f"{name}/seed-*/results.json")) for name in recipes}
     results = {name: [json.loads((run / "results.json").read_text()) for run in runs[name]] for name in recipes}
     source, metric = results[recipes[0]][0]["source"], results[recipes[0]][0]["metric"]
 
-    print(f"| recipe | seeds | {source} | mean of targets | Fisher trace | sharpness |\n|---|---:|---:|---:|---:|---:|")
+    measures = {name: [last_measure(run) for run in runs[name]] for name in recipes}
+    measured = all(all(of_recipe) for of_recipe in measures.values())
+
+    more = " Fisher trace | sharpness |" if measured else ""
+    print(f"| recipe | seeds | {source} | mean of targets |{more}\n|---|---:|---:|---:|{'---:|' * more.count('|')}")
     for name in recipes:
         of_source = [100 * result["languages"][source][metric] for result in results[name]]
         of_targets = [100 * result["mean_target"] for result in results[name]]
-        measures = [last_measure(run) for run in runs[name]]
-        traces = [measure["fisher"]["trace"] for measure in measures]
-        sharpness = [measure["sharpness"]["adversarial"] for measure in measures]
-        cells = [spread(of_source, ".1f"), spread(of_targets, ".1f"), spread(traces, ".1f"), spread(sharpness, ".4f")]
+        cells = [spread(of_source, ".1f"), spread(of_targets, ".1f")]
+        if measured:
+            cells.append(spread([measure["fisher"]["trace"] for measure in measures[name]], ".1f"))
+            cells.append(spread([measure["sharpness"]["adversarial"] for measure in measures[name]], ".4f"))
         print(f"| {name} | {len(runs[name])} | {' | '.join(cells)} |")
 
     print(f"\n| language | {' | '.join(recipes)} |\n|---|{'---:|' * len(recipes)}")

@@ -124,11 +124,11 @@ impl Workshop {
         )
     }
 
-    /// Writes `pairs/en-{language}.tsv`, `dictionaries/en-{language}.txt` and `text/{language}.txt` for
-    /// two languages.
+    /// Writes `pairs/en-{language}.tsv`, their `links/en-{language}.align`,
+    /// `dictionaries/en-{language}.txt` and `text/{language}.txt` for two languages.
     #[must_use]
     pub fn with_pairs(self) -> Self {
-        for folder in ["pairs", "dictionaries", "text"] {
+        for folder in ["pairs", "links", "dictionaries", "text"] {
             fs::create_dir_all(self.path(folder)).unwrap();
         }
         self.add_mask_token();
@@ -151,6 +151,12 @@ impl Workshop {
             let right = pairs.lines().filter_map(|pair| pair.split('\t').nth(1));
             let text: String = right.map(|sentence| format!("{sentence}\n")).collect();
             fs::write(self.path(&format!("text/{name}.txt")), text).unwrap();
+            let links = pairs.lines().map(|pair| {
+                let n_words = pair.split('\t').next().unwrap().split(' ').count();
+                let links: Vec<_> = (0..n_words).map(|word| format!("{word}-{word}")).collect();
+                links.join(" ") + "\n"
+            });
+            fs::write(self.path(&format!("links/en-{name}.align")), links.collect::<String>()).unwrap();
             fs::write(self.path(&format!("pairs/en-{name}.tsv")), pairs).unwrap();
         }
         self

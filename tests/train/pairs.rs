@@ -133,19 +133,23 @@ fn chunks_train_as_the_whole_batch_does() {
 #[test]
 fn contrast_teaches_sentences_to_find_their_translations() {
     let shop = Workshop::new().with_pairs();
-    let accuracy = |name: &str, max_steps: u32| {
-        let run = shop.run(name);
-        let training = format!("epochs = 40\nmax_steps = {max_steps}");
-        let objective = "[[objective]]\nmethod.info_nce = {}\n";
-        let results = shop.finish(&plan(&shop.pairs_recipe(&training, objective)), &run);
-        let mean = results.languages.values().map(|result| match result.scores {
-            Scores::Retrieval { accuracy, .. } => accuracy / 2.0,
-            _ => panic!("a score of labels"),
-        });
-        mean.sum::<f64>()
-    };
-    let (before, after) = (accuracy("before", 1), accuracy("after", 120));
+    let run = shop.run("contrast");
+    let objective = "[[objective]]\nmethod.info_nce = {}\n";
+    let recipe = shop.pairs_recipe("epochs = 40\nmax_steps = 120", objective);
+    let results = shop.finish(&plan(&recipe), &run);
+    let mean = results.languages.values().map(|result| match result.scores {
+        Scores::Retrieval { accuracy, .. } => accuracy / 2.0,
+        _ => panic!("a score of labels"),
+    });
+    let after: f64 = mean.sum();
+    let trace = Trace::of(&run);
+    let start = trace.metrics.iter().find(|line| line["kind"] == "dev").unwrap();
+    assert_eq!(start["step"], 0);
+    let before = start["accuracy"].as_f64().unwrap();
     assert!(after > 0.5 && after > before + 0.25, "{after} after, {before} before");
+    let de = start["languages"]["de"].as_f64().unwrap();
+    let xx = start["languages"]["xx"].as_f64().unwrap();
+    assert!((before - (de + xx) / 2.0).abs() < 1e-12, "{start}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! kernel for it.
 
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Distribution, TensorMetadata};
+use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{DType, FloatDType, Shape, TensorData};
 
 use crate::Dropout;
@@ -117,6 +117,9 @@ pub(crate) fn dropout<B: Backend>(x: FloatTensor<B>, dropout: Dropout) -> FloatT
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 pub(crate) fn dropout_on_device<B: Backend>(x: FloatTensor<B>, dropout: Dropout) -> FloatTensor<B> {
     use std::sync::{Mutex, PoisonError};
+
+    use burn::backend::Distribution;
+
     /// The generator belongs to the process; the lock keeps a seed and its draw together.
     static GENERATOR: Mutex<()> = Mutex::new(());
 

@@ -450,6 +450,7 @@ impl<'a> Trainer<'a> {
         watch(Event::Begin { step: self.progress.step, total_steps, rule: &self.rule });
         if self.progress.step == 0 {
             self.measure(watch)?;
+            self.score_start(watch)?;
         }
         std::thread::scope(|scope| {
             let (step, per_epoch) = (self.progress.step, self.steps_per_epoch);

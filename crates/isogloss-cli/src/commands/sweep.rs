@@ -14,12 +14,9 @@ pub(crate) fn run(args: &SweepArgs) -> anyhow::Result<End> {
     // All recipes are checked before the first is trained.
     let plans: Vec<_> =
         args.recipes.iter().map(|path| Plan::from_file(path)).collect::<Result<_, _>>()?;
-    let jobs: Vec<_> = plans
-        .iter()
-        .flat_map(|plan| {
-            let first = plan.recipe().seed;
-            (first..first + args.seeds).map(|seed| plan.clone().with_seed(seed))
-        })
+    // A seed of every recipe before the next seed: recipes can be compared before all is done.
+    let jobs: Vec<_> = (0..args.seeds)
+        .flat_map(|n| plans.iter().map(move |plan| plan.clone().with_seed(plan.recipe().seed + n)))
         .collect();
     let device = open(args.run.device.device)?;
     let mut done: BTreeMap<String, Vec<Results>> = BTreeMap::new();

@@ -1,6 +1,7 @@
 //! InfoXLM's cross-lingual contrast: a sentence finds its translation among many older ones.
 
 use burn::tensor::{Int, Tensor};
+use isogloss_model::Pooling;
 use serde::{Deserialize, Serialize};
 
 use super::{Faults, unit_rows};
@@ -9,7 +10,7 @@ use crate::update::positive;
 
 /// Configures [`xlco`] and what surrounds it.
 ///
-/// The queries are the first tokens' states of the model; the keys those of a slow copy of it, which
+/// The queries are the sentence vectors of the model; the keys those of a slow copy of it, which
 /// [`momentum_update`](super::momentum_update) lets follow, on the translations.
 ///
 /// # Source
@@ -22,6 +23,8 @@ pub struct XlcoConfig {
     pub temperature: f64,
     /// The layer whose states are taken, counted from the embeddings' output, 0.
     pub layer: usize,
+    /// How a sentence's states become its vector; the authors take the first token's.
+    pub pooling: Pooling,
     /// Keys that are kept as negatives.
     pub queue_size: usize,
     /// m: after each step the slow model is `m` times itself plus `1 - m` times the model.
@@ -43,6 +46,7 @@ impl Default for XlcoConfig {
         Self {
             temperature: 0.25,
             layer: 8,
+            pooling: Pooling::FirstToken,
             queue_size: 4096,
             momentum: 0.9999,
             projection: false,

@@ -1,7 +1,7 @@
 //! The objectives over the step's pairs: from views to the losses of [`alignment`](crate::alignment).
 
 use burn::tensor::Tensor;
-use isogloss_model::{Pooling, Projection};
+use isogloss_model::Projection;
 
 use super::{
     ChunkedContrast, ContrastTexts, Memory, Objective, ObjectiveError, Sentences, StepInput,
@@ -73,7 +73,7 @@ impl XlcoConfig {
 
     fn vectors(&self, input: &StepInput, view: View) -> Result<Tensor<2>, ObjectiveError> {
         let sentences = input.sentences(view, self.name())?;
-        let vectors = sentences.vectors(Some(self.layer), Pooling::FirstToken);
+        let vectors = sentences.vectors(Some(self.layer), self.pooling);
         let vectors = vectors.map_err(named(self.name()))?;
         Ok(match input.projection(self.name(), view.role) {
             Some(projection) => projection.forward(vectors),

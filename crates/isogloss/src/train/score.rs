@@ -42,31 +42,60 @@ impl Trainer<'_> {
         self.log.write(&line)
     }
 
+    /// Says how well the model did before the first step, where nothing new in it has to be learned
+    /// first.
+    pub(super) fn score_start(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+        if self.data.is_none() {
+            self.score_dev(&self.finished_model(), watch)?;
+        }
+        Ok(())
+    }
+
     /// Scores the dev set and keeps the model if it is the best so far. Without labels nothing is
     /// held back to choose by: the last model is kept.
     pub(super) fn select(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
         let model = self.finished_model();
-        let scores = match self.data {
-            Some(data) => self.evaluator(&model, data).score(&data.corpus.dev)?.0.scores,
-            None => mean_retrieval(&self.retrieval(&model)?),
-        };
-        let (step, score) = (self.progress.step, scores.main());
-        let is_best =
-            self.data.is_none() || self.progress.best.is_none_or(|best| score > best.score);
-        watch(Event::Dev { step, scores: &scores, is_best });
-        let mut line = json!({
-            "kind": "dev", "step": step, "epoch": self.epoch(), "language": self.plan.source(),
-        });
-        extend(&mut line, &scores);
-        self.log.write(&line)?;
+        let (score, is_best) = self.score_dev(&model, watch)?;
         if is_best {
-            self.progress.best = Some(Best { step, score });
+            self.progress.best = Some(Best { step: self.progress.step, score });
             replace_folder(&self.run.best(), |folder| {
                 save(folder, &model, self.head.as_ref(), &self.config_json)?;
                 copy_tokenizer(&self.options.model_folder, folder)
             })?;
         }
         Ok(())
+    }
+
+    /// Scores and logs the dev set, or the held-out pairs of each language and their mean; returns the
+    /// main score and whether it is the best so far.
+    fn score_dev(
+        &mut self,
+        model: &Model,
+        watch: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(f64, bool), Error> {
+        let step = self.progress.step;
+        let mut line = json!({
+            "kind": "dev", "step": step, "epoch": self.epoch(), "language": self.plan.source(),
+        });
+        let (scores, is_best) = match self.data {
+            Some(data) => {
+                let scores = self.evaluator(model, data).score(&data.corpus.dev)?.0.scores;
+                let is_best = self.progress.best.is_none_or(|best| scores.main() > best.score);
+                (scores, is_best)
+            }
+            None => {
+                let languages = self.retrieval(model)?;
+                let of_language = |(tag, of): (&String, &LanguageResult)| {
+                    (tag.clone(), Value::from(of.scores.main()))
+                };
+                line["languages"] = languages.iter().map(of_language).collect();
+                (mean_retrieval(&languages), step > 0)
+            }
+        };
+        watch(Event::Dev { step, scores: &scores, is_best });
+        extend(&mut line, &scores);
+        self.log.write(&line)?;
+        Ok((scores.main(), is_best))
     }
 
     pub(super) fn write_checkpoint(
