@@ -64,6 +64,8 @@ pub(crate) struct Job {
 pub(crate) struct Told {
     /// What became of the training data, and of each test set.
     pub(crate) data: Vec<DataReport>,
+    /// For each language, pairs without linked words.
+    pub(crate) unlinked: Vec<usize>,
     /// The losses of the steps.
     pub(crate) losses: Vec<f64>,
     /// The steps of the checkpoints.
@@ -138,6 +140,7 @@ impl Job {
                 told.data.push(corpus.train.report.clone());
                 told.data.extend(corpus.tests.iter().map(|set| set.report.clone()));
             }
+            Event::Pairs(sets) => told.unlinked.extend(sets.iter().map(|set| set.n_unlinked)),
             Event::Step { step, loss, .. } => {
                 told.losses.push(loss);
                 stop.store(stop_step == Some(step), Ordering::Relaxed);

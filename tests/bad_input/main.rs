@@ -14,6 +14,7 @@ mod lm_heads;
 mod memory;
 mod methods;
 mod numbers;
+mod pairs;
 mod recipes;
 mod resumed;
 mod weights;

@@ -156,7 +156,8 @@ impl Workshop {
                 let links: Vec<_> = (0..n_words).map(|word| format!("{word}-{word}")).collect();
                 links.join(" ") + "\n"
             });
-            fs::write(self.path(&format!("links/en-{name}.align")), links.collect::<String>()).unwrap();
+            fs::write(self.path(&format!("links/en-{name}.align")), links.collect::<String>())
+                .unwrap();
             fs::write(self.path(&format!("pairs/en-{name}.tsv")), pairs).unwrap();
         }
         self

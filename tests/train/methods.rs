@@ -222,7 +222,9 @@ fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
     table(&mut recipe, &["pairs", "aligner", "pharaoh"], &|links| {
         links.insert("path".into(), path_of("links/en-{language}.align"));
     });
-    for objective in recipe.get_mut("objective").and_then(|all| all.as_array_mut()).into_iter().flatten() {
+    for objective in
+        recipe.get_mut("objective").and_then(|all| all.as_array_mut()).into_iter().flatten()
+    {
         for (_, method) in objective["method"].as_table_mut().unwrap() {
             let method = method.as_table_mut().unwrap();
             if method.contains_key("layer") {

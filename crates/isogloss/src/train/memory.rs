@@ -27,6 +27,14 @@ pub(super) fn begin(
         (passes.momentum, passes.negatives) = (Some(momentum), Some(queue));
         return Ok(());
     }
+    let n_pairs: usize = pairs.sets.iter().map(|set| set.train.len()).sum();
+    if memory.queue_size >= n_pairs {
+        return Err(Error::Unsuitable(format!(
+            "queue_size: a queue of {} keys needs more pairs than the {n_pairs} pairs there are, or a \
+             pair is its own negative",
+            memory.queue_size
+        )));
+    }
     passes.momentum = Some(model.valid());
     let texts = passes.texts();
     let mut number = u64::MAX;

@@ -1,0 +1,155 @@
+//! Pairs of sentences that cannot be trained on, and objectives that lack what they need.
+
+use std::fs;
+
+use crate::assert_refused;
+use crate::job::Job;
+
+const PAIRS: &str = "turn on the light\tmach das licht an\n\
+                     the lamp\tdie lampe\n\
+                     turn off the light please\tbitte mach das licht aus\n\
+                     light on\tlicht an\n";
+
+/// A job with pairs of English and German, their table with more `fields`, in which `DATA` is the
+/// folder of the pairs, and more `tables`.
+fn job(pairs: &str, fields: &str, tables: &str) -> Job {
+    let mut job = Job::new();
+    fs::write(job.path("data/en-de.tsv"), pairs).unwrap();
+    let fields = fields.replace("DATA", job.path("data").to_str().unwrap());
+    let path = job.path("data/en-{language}.tsv");
+    job.recipe.push_str(&format!(
+        "[pairs]\npath = {path:?}\nlanguages = [\"de\"]\nbatch_size = 2\n{fields}\n\
+         [[objective]]\nmethod.cross_entropy = {{}}\n{tables}"
+    ));
+    job
+}
+
+const LINKS: &str = "aligner.pharaoh = { path = \"DATA/en-{language}.align\" }";
+
+fn objective(method: &str) -> String {
+    format!("[[objective]]\nmethod.{method}\n")
+}
+
+#[test]
+fn faults_of_pairs_have_their_place_in_the_recipe() {
+    let with = |fields: &str, method: &str| job(PAIRS, fields, &objective(method)).recipe;
+    let without = |tables: &str| Job::new().recipe + tables;
+    let retrieval = |tables: &str| without("[task.retrieval]\n") + tables;
+    for (case, recipe, parts) in [
+        ("no pairs", without(&objective("info_nce = {}")), &["info_nce needs a table [pairs]"][..]),
+        ("no text", without(&objective("mmlm = {}")), &["mmlm needs a table [monolingual]"]),
+        ("no aligner", with("", "realign = {}"), &["realign needs pairs.aligner to link words"]),
+        (
+            "one file for all languages",
+            with("aligner.pharaoh = { path = \"all.align\" }", "realign = {}"),
+            &["pairs.aligner.pharaoh.path: expected {language}"],
+        ),
+        (
+            "no pairs a batch",
+            with("", "info_nce = {}")
+                .replace("[\"de\"]\nbatch_size = 2", "[\"de\"]\nbatch_size = 0"),
+            &["pairs.batch_size: expected at least 1, found 0"],
+        ),
+        (
+            "two queues",
+            with("", &format!("xlco = {{}}\n{}", objective("xlco = {}"))),
+            &["only one objective can keep a queue"],
+        ),
+        (
+            "an empty queue",
+            with("", "xlco = { queue_size = 0 }"),
+            &["queue_size: expected at least 1, found 0"],
+        ),
+        ("no temperature", with("", "info_nce = { temperature = 0.0 }"), &["temperature"]),
+        (
+            "labels without a task",
+            retrieval(&objective("cross_entropy = {}")),
+            &["cross_entropy needs a task with labels", "retrieval has no labeled examples"],
+        ),
+        (
+            "retrieval without pairs",
+            retrieval(&objective("info_nce = {}")),
+            &["task.retrieval: needs a table [pairs]"],
+        ),
+        (
+            "a teacher that is not there",
+            with("", "embedding_distillation = {}"),
+            &["a teacher needs a table [teacher]"],
+        ),
+    ] {
+        let mut job = Job::new();
+        job.recipe = recipe;
+        assert_refused(case, job.run().0, parts);
+    }
+}
+
+#[test]
+fn faults_of_pair_files_name_file_and_line() {
+    let realign = objective("realign = {}");
+    for (case, pairs, links, parts) in [
+        ("one column", "light on\tlicht an\nlamp\n", None, &["en-de.tsv:2"][..]),
+        ("an empty side", "light on\tlicht an\nlamp\t \n", None, &["en-de.tsv:2"]),
+        ("an empty file", "", None, &["en-de.tsv"]),
+        (
+            "a link to a word that is not there",
+            PAIRS,
+            Some("0-0\n0-0 1-2\n\n0-0\n"),
+            &["en-de.align:2: link \"1-2\" does not fit texts of 2 and 2 words"],
+        ),
+        ("not a link", PAIRS, Some("0-0\n0:0\n\n0-0\n"), &["en-de.align:2"]),
+        ("fewer links than pairs", PAIRS, Some("0-0\n0-0\n"), &["en-de.align", "4", "2"]),
+        ("no links", PAIRS, None, &["en-de.align"]),
+        ("no linked word", PAIRS, Some("\n\n\n\n"), &["en-de.tsv", "no words of 4 pairs"]),
+    ] {
+        let job = job(pairs, LINKS, &realign);
+        if let Some(links) = links {
+            fs::write(job.path("data/en-de.align"), links).unwrap();
+        }
+        assert_refused(case, job.run().0, parts);
+    }
+}
+
+#[test]
+fn pairs_without_linked_words_are_left_out() {
+    let dictionary = "aligner.dictionary = { path = \"DATA/en-{language}.txt\" }";
+    let job = job(PAIRS, dictionary, &objective("realign = {}"));
+    fs::write(job.path("data/en-de.txt"), "light\tlicht\non\tan\n").unwrap();
+    let (_, told) = job.run();
+    assert_eq!(told.unlinked, [1]);
+    assert!(told.losses.len() == 8 && told.losses.iter().all(|loss| loss.is_finite()), "{told:?}");
+}
+
+#[test]
+fn a_language_without_pairs_is_named() {
+    let mut job = job(PAIRS, "", &objective("info_nce = {}"));
+    job.edit_recipe("[\"de\"]\nbatch", "[\"de\", \"fr\"]\nbatch");
+    assert_refused("no file", job.run().0, &["en-fr.tsv"]);
+}
+
+#[test]
+fn a_queue_holds_fewer_keys_than_there_are_pairs() {
+    let xlco = |size: usize| {
+        let method =
+            format!("xlco = {{ queue_size = {size}, layer = 1, mixup = false, masked = false }}");
+        job(PAIRS, "", &objective(&method))
+    };
+    assert_refused("too long", xlco(4).run().0, &["queue_size", "4 keys", "4 pairs"]);
+    xlco(3).finish();
+}
+
+#[test]
+fn a_layer_that_is_not_there_is_named() {
+    for method in [
+        "info_nce = { layer = 9 }",
+        "xlco = { layer = 9, queue_size = 2, mixup = false, masked = false }",
+    ] {
+        let job = job(PAIRS, "", &objective(method));
+        assert_refused(method, job.run().0, &["layer 9: the last layer of the model is 2"]);
+    }
+}
+
+#[test]
+fn everything_held_out_leaves_nothing_to_train_on() {
+    let job = job(PAIRS, "held_out = 9", &objective("info_nce = {}"));
+    assert_refused("held out", job.run().0, &["en-de.tsv", "all are held out"]);
+}
