@@ -9,7 +9,7 @@ use super::record::RunRecord;
 use super::{alignment, bars, heat, language, tables, transfer};
 
 /// Number of recipe colors in the style sheet; further recipes start over.
-pub(super) const N_COLORS: usize = 7;
+pub(super) const N_COLORS: usize = 8;
 
 const STYLE: &str = include_str!("style.css");
 
