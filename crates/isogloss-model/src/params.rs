@@ -2,13 +2,17 @@
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use isogloss_kernels::{normal, split_seed};
+use isogloss_kernels::{normal, split_seed, uniform};
 
 /// How a parameter that no file provides begins.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
     /// Normal with mean zero and this standard deviation.
     Normal(f64),
+    /// Normal with mean zero and this standard deviation, drawn again beyond two of them.
+    TruncatedNormal(f64),
+    /// Uniform from minus to plus this.
+    Uniform(f64),
     /// All zero.
     Zeros,
     /// All one.
@@ -43,11 +47,22 @@ impl ParamSource for RandomParams {
         Some(match init {
             Init::Zeros => vec![0.0; n],
             Init::Ones => vec![1.0; n],
-            Init::Normal(std) => {
-                let seed = path.bytes().fold(self.seed, |seed, byte| split_seed(seed, byte.into()));
-                (0..n as u64).map(|i| (normal(seed, i) * std) as f32).collect()
+            Init::Normal(std) => self.draw(path, n, |seed, i| normal(seed, i) * std),
+            Init::TruncatedNormal(std) => self.draw(path, n, |seed, i| {
+                let mut tries = (0..).map(|n_tries| normal(split_seed(seed, n_tries), i));
+                tries.find(|x| x.abs() <= 2.0).unwrap_or_default() * std
+            }),
+            Init::Uniform(bound) => {
+                self.draw(path, n, |seed, i| (2.0 * uniform(seed, i) - 1.0) * bound)
             }
         })
+    }
+}
+
+impl RandomParams {
+    fn draw(&self, path: &str, n: usize, number: impl Fn(u64, u64) -> f64) -> Vec<f32> {
+        let seed = path.bytes().fold(self.seed, |seed, byte| split_seed(seed, byte.into()));
+        (0..n as u64).map(|i| number(seed, i) as f32).collect()
     }
 }
 
