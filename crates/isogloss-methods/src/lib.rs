@@ -32,6 +32,10 @@ pub use objective::{
     ViewOutput, cross_entropy, head_trace,
 };
 pub use parameters::{random_direction, shifted, with_random_signs};
-pub use schedule::{FreezeConfig, Moment, Schedule, ScheduleConfig, apply_schedules};
+pub use schedule::{
+    FixedLayersConfig, FreezeConfig, Fun, FunConfig, GradualUnfreezeConfig, LpftConfig, Moment,
+    Schedule, ScheduleConfig, UnfreezeOrder, UnfreezeScope, UnfreezeTiming, Unfreezing,
+    apply_schedules,
+};
 pub use update::{FisherStepConfig, Learner, Plain, SamConfig, Update, UpdateConfig};
 pub use view::{EmbeddingNoise, NoiseShape, Role, TextView, View};
