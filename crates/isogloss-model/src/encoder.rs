@@ -243,20 +243,20 @@ pub(crate) struct Norm {
 }
 
 impl Norm {
-    fn init(path: &str, width: usize, builder: &mut Builder<'_>) -> Self {
+    pub(crate) fn init(path: &str, width: usize, builder: &mut Builder<'_>) -> Self {
         Self {
             weight: builder.param(&format!("{path}.weight"), [width], Init::Ones),
             bias: builder.param(&format!("{path}.bias"), [width], Init::Zeros),
         }
     }
 
-    pub(crate) fn add(
+    pub(crate) fn add<const D: usize>(
         &self,
-        x: Tensor<3>,
-        residual: Tensor<3>,
+        x: Tensor<D>,
+        residual: Tensor<D>,
         epsilon: f64,
         dropout: Dropout,
-    ) -> Tensor<3> {
+    ) -> Tensor<D> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
         dropout_add_layer_norm(x, residual, weight, bias, epsilon, dropout)
     }

@@ -178,3 +178,26 @@ impl<T: ParamMapper> ModuleMapper for Walk<'_, T> {
         self.inner.map(&self.path.join("."), param)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_have_their_spread() {
+        let draw = |init| RandomParams::new(1).take("a", &[1 << 14], init).unwrap();
+        let deviation = |values: &[f32]| {
+            let squares = values.iter().map(|x| f64::from(*x).powi(2));
+            (squares.sum::<f64>() / values.len() as f64).sqrt()
+        };
+        let largest = |values: &[f32]| values.iter().fold(0f32, |max, x| max.max(x.abs()));
+        assert!((deviation(&draw(Init::Normal(0.02))) / 0.02 - 1.0).abs() < 0.02);
+        // The deviation of what is left between -2 and 2.
+        let truncated = draw(Init::TruncatedNormal(0.01));
+        assert!((deviation(&truncated) / 0.0088 - 1.0).abs() < 0.02);
+        assert!(largest(&truncated) <= 0.02);
+        let uniform = draw(Init::Uniform(0.25));
+        assert!((deviation(&uniform) * 3f64.sqrt() / 0.25 - 1.0).abs() < 0.02);
+        assert!((0.249..=0.25).contains(&largest(&uniform)));
+    }
+}
