@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use isogloss_model::{
     AdapterChoice, AdapterConfig, LoadedModel, LoraConfig, Model, NamedParam, RandomParams,
-    load_adapter, load_lora, presets, save_adapter, save_lora, write_safetensors,
+    load_adapter, load_lora, presets, save, save_adapter, save_lora, write_safetensors,
 };
-use isogloss_tests::{Fixture, values};
+use isogloss_tests::{Fixture, fixtures, values};
 use serde_json::Value;
 
 use crate::{CASES, LORA_CASES, folder, forward, open, open_case};
@@ -121,7 +121,23 @@ fn written_lora_is_that_of_peft() {
     }
 }
 
-/// Writes folders and logits for `make/adapter_roundtrip.py`, which asks the libraries for the same.
+#[test]
+fn a_saved_model_leaves_adapters_out() {
+    let mut loaded = open_case(&CASES[0], &Device::flex());
+    let mut random = RandomParams::new(1);
+    loaded.model.encoder.add_lora("task", &LoraConfig::new(2), &mut random).unwrap();
+    let written = tempfile::tempdir().unwrap();
+    let head = loaded.head.as_ref();
+    save(written.path(), &loaded.model, head, &loaded.config_json).unwrap();
+    let names = |folder: &Path| {
+        let mut names = Fixture::read(&folder.join("model.safetensors")).names();
+        names.sort();
+        names
+    };
+    assert_eq!(names(written.path()), names(&fixtures().join("bert")));
+}
+
+/// Writes folders and logits for `make/lora_and_adapters_roundtrip.py`, which asks the libraries for the same.
 #[test]
 fn the_libraries_can_be_asked() {
     let Some(folder) = std::env::var_os("ISOGLOSS_WRITE_ADAPTERS").map(PathBuf::from) else {

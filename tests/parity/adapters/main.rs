@@ -1,6 +1,6 @@
 //! Adapters against the `adapters` library and low-rank changes against `peft`: the folders that the
 //! libraries wrote load here and give their logits, hidden states and gradients.
-//! `tests/fixtures/make/adapter_folders.py` made folders and values.
+//! `tests/fixtures/make/lora_and_adapters.py` made folders and values.
 
 mod files;
 
