@@ -46,6 +46,10 @@ pub use sampling::{
     LanguageRecord, LanguageSampler, LanguageSampling, SamplerStateError, SizeSamplingConfig,
     UcbSamplingConfig,
 };
-pub use schedule::{FreezeConfig, Moment, Schedule, ScheduleConfig, apply_schedules};
+pub use schedule::{
+    FixedLayersConfig, FreezeConfig, Fun, FunConfig, GradualUnfreezeConfig, LpftConfig, Moment,
+    Schedule, ScheduleConfig, UnfreezeOrder, UnfreezeScope, UnfreezeTiming, Unfreezing,
+    apply_schedules,
+};
 pub use update::{FisherStepConfig, Learner, Plain, SamConfig, Update, UpdateConfig};
 pub use view::{EmbeddingNoise, NoiseShape, Role, TextView, View};

@@ -1,9 +1,15 @@
 //! Which parameters may change, and when.
 
+mod unfreezing;
+
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use isogloss_model::{ParamMapper, map_parameters};
 use serde::{Deserialize, Serialize};
+pub use unfreezing::{
+    FixedLayersConfig, Fun, FunConfig, GradualUnfreezeConfig, LpftConfig, UnfreezeOrder,
+    UnfreezeScope, UnfreezeTiming, Unfreezing,
+};
 
 /// A point of training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -128,6 +128,58 @@ impl Fields<'_> {
         u32::try_from(id).map_err(|_| format!("field \"{name}\": expected a token id, found {id}"))
     }
 
+    pub(crate) fn bool_or(&self, name: &str, default: bool) -> Result<bool, String> {
+        if self.is_absent(name) {
+            return Ok(default);
+        }
+        let value = &self.0[name];
+        let flag = value.as_bool();
+        flag.ok_or_else(|| format!("field \"{name}\": expected true or false, found {value}"))
+    }
+
+    pub(crate) fn number(&self, name: &str) -> Result<f64, String> {
+        if self.is_absent(name) {
+            return Err(format!("no field \"{name}\""));
+        }
+        self.number_or(name, 0.0)
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Result<&str, String> {
+        let value = self.0.get(name).ok_or_else(|| format!("no field \"{name}\""))?;
+        value.as_str().ok_or_else(|| format!("field \"{name}\": expected a text, found {value}"))
+    }
+
+    /// Numbers of layers; none if the field is absent.
+    pub(crate) fn layers(&self, name: &str) -> Result<Option<Vec<usize>>, String> {
+        if self.is_absent(name) {
+            return Ok(None);
+        }
+        let value = &self.0[name];
+        let fault = || format!("field \"{name}\": expected numbers of layers, found {value}");
+        let layer = |value: &Value| {
+            let layer = value.as_u64().and_then(|layer| usize::try_from(layer).ok());
+            layer.ok_or_else(fault)
+        };
+        match value {
+            Value::Array(values) => values.iter().map(layer).collect::<Result<_, _>>().map(Some),
+            single => Ok(Some(vec![layer(single)?])),
+        }
+    }
+
+    /// Fails unless the field is absent or turned off: null, false, zero or empty.
+    pub(crate) fn expect_off(&self, name: &str) -> Result<(), String> {
+        let value = self.0.get(name).unwrap_or(&Value::Null);
+        let is_off = match value {
+            Value::Null => true,
+            Value::Bool(flag) => !flag,
+            Value::Number(number) => number.as_f64() == Some(0.0),
+            Value::String(text) => text.is_empty(),
+            Value::Array(values) => values.is_empty(),
+            Value::Object(fields) => fields.is_empty(),
+        };
+        if is_off { Ok(()) } else { Err(format!("field \"{name}\": not supported, found {value}")) }
+    }
+
     /// Fails unless the field is absent or has this value.
     pub(crate) fn expect(&self, name: &str, supported: &str) -> Result<(), String> {
         match self.0.get(name).filter(|value| !value.is_null()) {
@@ -139,7 +191,7 @@ impl Fields<'_> {
         }
     }
 
-    fn is_absent(&self, name: &str) -> bool {
+    pub(crate) fn is_absent(&self, name: &str) -> bool {
         self.0.get(name).is_none_or(Value::is_null)
     }
 }

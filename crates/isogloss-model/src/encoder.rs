@@ -1,17 +1,23 @@
 //! The transformer encoder: post-norm blocks over the sum of three embeddings.
 //!
-//! Places for what later methods add: a head mask is applied in [`Attention`], between the heads
-//! and the output projection; an adapter belongs after `attention.output` and after
-//! `feed_forward.down`, before the residual is added in [`Layer`].
+//! What is put into it later, adapters and low-rank changes, is empty in a new encoder and then
+//! costs nothing.
+
+mod adapters;
+mod layer;
+mod lora;
 
 use std::sync::Arc;
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use isogloss_kernels::{
-    Dropout, attention, column_mask, dropout, dropout_add_layer_norm, gelu, linear, split_seed,
-};
+use burn::tensor::{Device, Int, Tensor};
+use isogloss_kernels::{Dropout, dropout, dropout_add_layer_norm, linear, split_seed};
 
+use adapters::AdapterSet;
+use layer::{Layer, LayerPass};
+
+use crate::adapter::invertible::Coupling;
+use crate::named::Named;
 use crate::params::Builder;
 use crate::{EncoderConfig, Init, ModelInput, ParamSource, Tokens};
 
@@ -73,15 +79,18 @@ impl Draws {
 pub struct Encoder {
     embeddings: Embeddings,
     layers: Vec<Layer>,
+    invertible_adapters: Named<Coupling>,
     #[module(skip)]
     config: EncoderConfig,
+    #[module(skip)]
+    added: AdapterSet,
 }
 
 /// The hidden states of one pass.
 #[derive(Clone, Debug)]
 pub struct EncoderOutput {
     /// `num_hidden_layers + 1` tensors of `[batch, seq, hidden]`: index 0 is the embeddings' output,
-    /// index `n` that of block `n`.
+    /// after an invertible adapter, index `n` that of block `n`.
     pub hidden_states: Vec<Tensor<3>>,
 }
 
@@ -112,7 +121,9 @@ impl Encoder {
             layers: (0..config.num_hidden_layers)
                 .map(|index| Layer::init(config, index, &mut builder))
                 .collect(),
+            invertible_adapters: Named::new(),
             config: config.clone(),
+            added: AdapterSet::default(),
         }
     }
 
@@ -181,13 +192,18 @@ impl Encoder {
             Tokens::Embeddings(embeddings) => embeddings.clone(),
         };
         let mut hidden = self.embeddings.forward(tokens, input, &self.config, draws);
+        if let Some(coupling) = self.invertible_adapter() {
+            hidden = coupling.forward(hidden);
+        }
+        let stack = self.active_adapters();
         let bias = input.attention_bias();
         let mut hidden_states = Vec::with_capacity(self.layers.len() + 1);
         for (index, layer) in self.layers.iter().enumerate() {
             hidden_states.push(hidden.clone());
             let head_mask = pass.head_mask.clone().map(|mask| mask.narrow(0, index, 1));
             let units = pass.unit_dropout.as_ref().map(|units| &units.layers[index]);
-            hidden = layer.forward(hidden, bias.clone(), head_mask, units, &self.config, draws);
+            let pass = LayerPass { bias: bias.clone(), head_mask, units, stack };
+            hidden = layer.forward(hidden, pass, &self.config, draws);
         }
         hidden_states.push(hidden);
         EncoderOutput { hidden_states }
@@ -278,146 +294,24 @@ pub(crate) struct Dense {
 }
 
 impl Dense {
-    pub(crate) fn init(
+    pub(crate) fn init(path: &str, sizes: [usize; 2], std: f64, builder: &mut Builder<'_>) -> Self {
+        Self::init_with(path, sizes, Init::Normal(std), builder)
+    }
+
+    pub(crate) fn init_with(
         path: &str,
         [n_inputs, n_outputs]: [usize; 2],
-        std: f64,
+        init: Init,
         builder: &mut Builder<'_>,
     ) -> Self {
         let (weight, bias) = (format!("{path}.weight"), format!("{path}.bias"));
         Self {
-            weight: builder.param(&weight, [n_outputs, n_inputs], Init::Normal(std)),
+            weight: builder.param(&weight, [n_outputs, n_inputs], init),
             bias: builder.param(&bias, [n_outputs], Init::Zeros),
         }
     }
 
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         linear(x, self.weight.val(), self.bias.val())
-    }
-}
-
-#[derive(Module, Debug)]
-struct Layer {
-    attention: Attention,
-    attention_norm: Norm,
-    feed_forward: FeedForward,
-    feed_forward_norm: Norm,
-}
-
-impl Layer {
-    fn init(config: &EncoderConfig, index: usize, builder: &mut Builder<'_>) -> Self {
-        let path = format!("layers.{index}");
-        let width = config.hidden_size;
-        Self {
-            attention: Attention::init(&format!("{path}.attention"), config, builder),
-            attention_norm: Norm::init(&format!("{path}.attention_norm"), width, builder),
-            feed_forward: FeedForward::init(&format!("{path}.feed_forward"), config, builder),
-            feed_forward_norm: Norm::init(&format!("{path}.feed_forward_norm"), width, builder),
-        }
-    }
-
-    fn forward(
-        &self,
-        hidden: Tensor<3>,
-        bias: Tensor<2>,
-        head_mask: Option<Tensor<2>>,
-        units: Option<&[Vec<f32>; 2]>,
-        config: &EncoderConfig,
-        draws: &mut Draws,
-    ) -> Tensor<3> {
-        let epsilon = config.layer_norm_eps;
-        let drop = |output: Tensor<3>, rates: Option<&Vec<f32>>, draws: &mut Draws| {
-            let dropout = draws.next(config.hidden_dropout_prob);
-            match rates {
-                Some(rates) if draws.seed.is_some() => {
-                    (drop_units(output, rates, dropout.seed), Dropout::OFF)
-                }
-                _ => (output, dropout),
-            }
-        };
-        let attended = self.attention.forward(hidden.clone(), bias, head_mask, config, draws);
-        let (attended, dropout) = drop(attended, units.map(|[rates, _]| rates), draws);
-        let hidden = self.attention_norm.add(attended, hidden, epsilon, dropout);
-        let transformed = self.feed_forward.forward(hidden.clone());
-        let (transformed, dropout) = drop(transformed, units.map(|[_, rates]| rates), draws);
-        self.feed_forward_norm.add(transformed, hidden, epsilon, dropout)
-    }
-}
-
-/// Drops each unit of the last dimension at its own rate.
-fn drop_units(x: Tensor<3>, rates: &[f32], seed: u64) -> Tensor<3> {
-    let [batch, seq, width] = x.dims();
-    let mask = TensorData::new(column_mask(rates, batch * seq, seed), [batch, seq, width]);
-    let mask = Tensor::from_data(mask, &x.device());
-    x * mask
-}
-
-#[derive(Module, Debug)]
-struct Attention {
-    query: Dense,
-    key: Dense,
-    value: Dense,
-    output: Dense,
-}
-
-impl Attention {
-    fn init(path: &str, config: &EncoderConfig, builder: &mut Builder<'_>) -> Self {
-        let sizes = [config.hidden_size; 2];
-        let mut dense = |name: &str| {
-            Dense::init(&format!("{path}.{name}"), sizes, config.initializer_range, builder)
-        };
-        Self {
-            query: dense("query"),
-            key: dense("key"),
-            value: dense("value"),
-            output: dense("output"),
-        }
-    }
-
-    /// `head_mask` is `[1, n_heads]`.
-    fn forward(
-        &self,
-        hidden: Tensor<3>,
-        bias: Tensor<2>,
-        head_mask: Option<Tensor<2>>,
-        config: &EncoderConfig,
-        draws: &mut Draws,
-    ) -> Tensor<3> {
-        let n_heads = config.num_attention_heads;
-        let mut context = attention(
-            self.query.forward(hidden.clone()),
-            self.key.forward(hidden.clone()),
-            self.value.forward(hidden),
-            bias,
-            n_heads,
-            draws.next(config.attention_probs_dropout_prob),
-        );
-        if let Some(mask) = head_mask {
-            let [batch, seq, width] = context.dims();
-            let heads = context.reshape([batch, seq, n_heads, width / n_heads]);
-            context = (heads * mask.reshape([1, 1, n_heads, 1])).reshape([batch, seq, width]);
-        }
-        self.output.forward(context)
-    }
-}
-
-#[derive(Module, Debug)]
-struct FeedForward {
-    up: Dense,
-    down: Dense,
-}
-
-impl FeedForward {
-    fn init(path: &str, config: &EncoderConfig, builder: &mut Builder<'_>) -> Self {
-        let (width, inner) = (config.hidden_size, config.intermediate_size);
-        let std = config.initializer_range;
-        Self {
-            up: Dense::init(&format!("{path}.up"), [width, inner], std, builder),
-            down: Dense::init(&format!("{path}.down"), [inner, width], std, builder),
-        }
-    }
-
-    fn forward(&self, hidden: Tensor<3>) -> Tensor<3> {
-        self.down.forward(gelu(self.up.forward(hidden)))
     }
 }

@@ -24,7 +24,15 @@ pub enum LoadError {
         /// The folder.
         path: PathBuf,
     },
-    /// A `config.json` that cannot be used.
+    /// A folder without any of the weight files of an adapter.
+    #[error("{}: no weights: expected {expected}", path.display())]
+    NoAdapterWeights {
+        /// The folder.
+        path: PathBuf,
+        /// The files looked for.
+        expected: String,
+    },
+    /// A `config.json` or `adapter_config.json` that cannot be used.
     #[error("{}: {problem}", path.display())]
     Config {
         /// The file.
@@ -84,6 +92,14 @@ pub enum LoadFault {
         /// The type in the file.
         found: String,
     },
+    /// A tensor that no parameter of the model takes.
+    #[error("{}: tensor \"{tensor}\": the model has no place for it", path.display())]
+    Unexpected {
+        /// The weight file.
+        path: PathBuf,
+        /// Its name there.
+        tensor: String,
+    },
     /// A tensor whose bytes cannot be read.
     #[error("{}: tensor \"{tensor}\": {problem}", path.display())]
     Unreadable {
@@ -93,6 +109,40 @@ pub enum LoadFault {
         tensor: String,
         /// What went wrong.
         problem: String,
+    },
+}
+
+/// An adapter that a model does not have, or cannot have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdapterError {
+    /// No adapter of this name.
+    #[error("no adapter \"{name}\"{}", hint(nearest.as_deref()))]
+    Unknown {
+        /// The name looked for.
+        name: String,
+        /// The most similar name that is there.
+        nearest: Option<String>,
+    },
+    /// A name that cannot be part of a parameter's path.
+    #[error("adapter name \"{name}\": expected at least one character, and no dot")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// A field of a configuration that no adapter can have.
+    #[error("field \"{field}\": {problem}")]
+    Config {
+        /// Its name.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A parallel adapter above or below another.
+    #[error("adapter \"{name}\" is parallel: it cannot be stacked with others")]
+    ParallelInStack {
+        /// Its name.
+        name: String,
     },
 }
 

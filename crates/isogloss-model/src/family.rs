@@ -1,6 +1,7 @@
 //! Where the families differ: the fields of `config.json`, the names of tensors, the numbering of
 //! positions. Nothing outside this module knows which family a model is of.
 
+mod added;
 mod bert;
 mod distilbert;
 mod roberta;
@@ -95,6 +96,15 @@ impl Family {
         }
     }
 
+    /// What `model_type` is in messages.
+    pub(crate) fn model_types(self) -> &'static str {
+        match self {
+            Self::Bert => "bert",
+            Self::Roberta => "roberta or xlm-roberta",
+            Self::DistilBert => "distilbert",
+        }
+    }
+
     /// The prefix that a task model puts before the encoder's tensors.
     pub(crate) fn prefix(self) -> &'static str {
         match self {
@@ -115,13 +125,32 @@ impl Family {
     }
 
     /// The name of an encoder's parameter in a Hugging Face file, without the prefix.
+    ///
+    /// Adapters have the names of the `adapters` library, low-rank changes those of `peft`, which do
+    /// not say the change's own name.
     pub(crate) fn encoder_key(self, path: &str) -> String {
         let (module, leaf) = split_leaf(path);
-        let module = match self {
+        if let Some((projection, _)) = module.split_once(".lora.") {
+            let projection = self.encoder_module(projection);
+            return format!("{projection}.lora_{}.weight", leaf.to_uppercase());
+        }
+        format!("{}.{leaf}", self.encoder_module(module))
+    }
+
+    /// The same for a module.
+    pub(crate) fn encoder_module(self, module: &str) -> String {
+        if let Some(module) = added::adapter_module(self, module) {
+            return module;
+        }
+        match self {
             Self::Bert | Self::Roberta => bert::encoder_module(module),
             Self::DistilBert => distilbert::encoder_module(module),
-        };
-        format!("{module}.{leaf}")
+        }
+    }
+
+    /// What else an adapter's tensor may be called in a file, by its name today.
+    pub(crate) fn earlier_adapter_keys(self, key: &str) -> Vec<String> {
+        added::earlier_names(key)
     }
 
     /// The full name of a head's parameter in a Hugging Face file.
@@ -170,6 +199,15 @@ impl Family {
             Self::Bert => "cls.predictions.decoder",
             Self::Roberta => "lm_head.decoder",
             Self::DistilBert => "vocab_projector",
+        }
+    }
+
+    /// The modules of a task model that a head's parameters belong to.
+    pub(crate) fn head_modules(self, has_dense: bool) -> &'static [&'static str] {
+        match (self, has_dense) {
+            (Self::Bert, true) => &["classifier", "pooler"],
+            (Self::DistilBert, true) => &["classifier", "pre_classifier"],
+            _ => &["classifier"],
         }
     }
 }

@@ -17,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+mod adapter;
 mod config;
 mod encoder;
 mod error;
@@ -25,26 +26,36 @@ mod head;
 mod input;
 mod lm_head;
 mod load;
+mod lora;
 mod model;
+mod named;
 mod params;
+mod place;
 pub mod presets;
 mod projection;
 mod save;
 mod weights;
 
+pub use adapter::{AdapterConfig, AdapterInit, AdapterResidual, NonLinearity};
 pub use config::EncoderConfig;
 pub use encoder::{Encoder, EncoderOutput, Pass, UnitDropout};
-pub use error::{InputError, LoadError, LoadFault, SaveError};
+pub use error::{AdapterError, InputError, LoadError, LoadFault, SaveError};
 pub use family::{Family, PositionRule};
 pub use head::{Head, HeadSpec, Pooling, mean_pool};
 pub use input::{ModelInput, Tokens};
 pub use lm_head::{LmHeadKind, MaskedLmHead};
+pub use load::adapter::{AdapterChoice, LoadedAdapter, load_adapter};
+pub use load::lora::{LoadedLora, load_lora};
 pub use load::{HeadChoice, LoadReport, LoadedModel, load, load_masked_lm, load_projections};
+pub use lora::{LoraConfig, LoraTarget};
 pub use model::{Model, ModelOutput};
 pub use params::{
     Init, NamedParam, ParamMapper, ParamSource, ParamVisitor, RandomParams, map_parameters,
     named_parameters, visit_parameters,
 };
+pub use place::{ParamPart, ParamPlace};
 pub use projection::Projection;
+pub use save::adapter::save_adapter;
+pub use save::lora::save_lora;
 pub use save::{parameter_name, save, save_projections, write_safetensors};
 pub use weights::WeightFiles;

@@ -1,5 +1,10 @@
 //! From a Hugging Face folder to a model.
 
+pub(crate) mod adapter;
+mod adapter_config;
+pub(crate) mod lora;
+mod lora_config;
+
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;

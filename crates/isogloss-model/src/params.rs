@@ -2,13 +2,17 @@
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use isogloss_kernels::{normal, split_seed};
+use isogloss_kernels::{normal, split_seed, uniform};
 
 /// How a parameter that no file provides begins.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
     /// Normal with mean zero and this standard deviation.
     Normal(f64),
+    /// Normal with mean zero and this standard deviation, drawn again beyond two of them.
+    TruncatedNormal(f64),
+    /// Uniform from minus to plus this.
+    Uniform(f64),
     /// All zero.
     Zeros,
     /// All one.
@@ -43,11 +47,22 @@ impl ParamSource for RandomParams {
         Some(match init {
             Init::Zeros => vec![0.0; n],
             Init::Ones => vec![1.0; n],
-            Init::Normal(std) => {
-                let seed = path.bytes().fold(self.seed, |seed, byte| split_seed(seed, byte.into()));
-                (0..n as u64).map(|i| (normal(seed, i) * std) as f32).collect()
+            Init::Normal(std) => self.draw(path, n, |seed, i| normal(seed, i) * std),
+            Init::TruncatedNormal(std) => self.draw(path, n, |seed, i| {
+                let mut tries = (0..).map(|n_tries| normal(split_seed(seed, n_tries), i));
+                tries.find(|x| x.abs() <= 2.0).unwrap_or_default() * std
+            }),
+            Init::Uniform(bound) => {
+                self.draw(path, n, |seed, i| (2.0 * uniform(seed, i) - 1.0) * bound)
             }
         })
+    }
+}
+
+impl RandomParams {
+    fn draw(&self, path: &str, n: usize, number: impl Fn(u64, u64) -> f64) -> Vec<f32> {
+        let seed = path.bytes().fold(self.seed, |seed, byte| split_seed(seed, byte.into()));
+        (0..n as u64).map(|i| number(seed, i) as f32).collect()
     }
 }
 
@@ -161,5 +176,28 @@ impl<T: ParamMapper> ModuleMapper for Walk<'_, T> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         self.inner.map(&self.path.join("."), param)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_have_their_spread() {
+        let draw = |init| RandomParams::new(1).take("a", &[1 << 14], init).unwrap();
+        let deviation = |values: &[f32]| {
+            let squares = values.iter().map(|x| f64::from(*x).powi(2));
+            (squares.sum::<f64>() / values.len() as f64).sqrt()
+        };
+        let largest = |values: &[f32]| values.iter().fold(0f32, |max, x| max.max(x.abs()));
+        assert!((deviation(&draw(Init::Normal(0.02))) / 0.02 - 1.0).abs() < 0.02);
+        // The deviation of what is left between -2 and 2.
+        let truncated = draw(Init::TruncatedNormal(0.01));
+        assert!((deviation(&truncated) / 0.0088 - 1.0).abs() < 0.02);
+        assert!(largest(&truncated) <= 0.02);
+        let uniform = draw(Init::Uniform(0.25));
+        assert!((deviation(&uniform) * 3f64.sqrt() / 0.25 - 1.0).abs() < 0.02);
+        assert!((0.249..=0.25).contains(&largest(&uniform)));
     }
 }

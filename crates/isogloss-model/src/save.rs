@@ -1,5 +1,8 @@
 //! From a model to a Hugging Face folder.
 
+pub(crate) mod adapter;
+pub(crate) mod lora;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,7 +15,9 @@ use serde_json::{Map, Value, json};
 
 use crate::family::{TIED_LM_BIAS, TIED_LM_CLASS};
 use crate::params::{NamedParam, named_parameters};
-use crate::{EncoderConfig, HeadSpec, LmHeadKind, Model, Pooling, Projection, SaveError};
+use crate::{
+    EncoderConfig, HeadSpec, LmHeadKind, Model, ParamPlace, Pooling, Projection, SaveError,
+};
 
 /// Lets `transformers` load the mean-pooling head, which it has no class for.
 const MEAN_POOLING_MODULE: &str = include_str!("modeling_isogloss.py");
@@ -25,7 +30,8 @@ const TIED_LM_MODULE: &str = include_str!("modeling_isogloss_lm.py");
 ///
 /// `AutoModelForSequenceClassification` and `AutoModelForTokenClassification` load the result and
 /// give the same logits; a model with [`Pooling::Mean`] needs `trust_remote_code=True` there, since
-/// its class comes with the folder.
+/// its class comes with the folder. Adapters and low-rank changes are left out:
+/// [`save_adapter`](crate::save_adapter) and [`save_lora`](crate::save_lora) write those.
 ///
 /// A model with a masked-language-model head and no other is one for `AutoModelForMaskedLM`; where
 /// that head is [`LmHeadKind::Tied`], its class comes with the folder too. Beside another head it
@@ -42,8 +48,7 @@ pub fn save(
 ) -> Result<(), SaveError> {
     let config = model.encoder.config();
     let json = saved_config(config, head, model.lm_head_kind(), config_json);
-    let pretty = serde_json::to_string_pretty(&json).expect("a JSON value is printable");
-    write_file(&folder.join("config.json"), pretty.as_bytes())?;
+    write_json(&folder.join("config.json"), &json)?;
     if matches!(head, Some(HeadSpec::Sequence { pooling: Pooling::Mean, .. })) {
         write_file(&folder.join("modeling_isogloss.py"), MEAN_POOLING_MODULE.as_bytes())?;
     }
@@ -52,6 +57,7 @@ pub fn save(
     }
     let mut params = named_parameters(model);
     params.retain(|param| !Projection::owns(&param.path));
+    params.retain(|param| !ParamPlace::of(&param.path).is_some_and(|place| place.is_added()));
     for param in &mut params {
         param.path = model.parameter_name(head, &param.path);
     }
@@ -92,6 +98,9 @@ impl Model {
 
 /// The name of a parameter in a Hugging Face file, from its path in a [`Model`] without a
 /// masked-language-model head.
+///
+/// Parameters of adapters have the names of the `adapters` library, those of low-rank changes the
+/// names of `peft` without its prefix `base_model.model.`.
 pub fn parameter_name(config: &EncoderConfig, head: Option<&HeadSpec>, path: &str) -> String {
     let family = config.family;
     match (path.strip_prefix("encoder."), head) {
@@ -173,6 +182,11 @@ pub fn write_safetensors(path: &Path, params: Vec<NamedParam>) -> Result<(), Sav
     File::open(path)
         .and_then(|file| file.set_permissions(permissions).and_then(|()| file.sync_all()))
         .map_err(io)
+}
+
+fn write_json(path: &Path, json: &Value) -> Result<(), SaveError> {
+    let pretty = serde_json::to_string_pretty(json).expect("a JSON value is printable");
+    write_file(path, pretty.as_bytes())
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), SaveError> {

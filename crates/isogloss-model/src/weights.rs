@@ -56,6 +56,20 @@ impl WeightFiles {
         Err(LoadError::NoWeights { path: folder.to_owned() })
     }
 
+    /// Opens the first of these files that the folder has.
+    ///
+    /// # Errors
+    /// If it has none of them, or the file is damaged.
+    pub(crate) fn open_one_of(folder: &Path, names: &[&str]) -> Result<Self, LoadError> {
+        match names.iter().map(|name| folder.join(name)).find(|path| path.exists()) {
+            Some(path) => Self::open_files(path.clone(), vec![path]),
+            None => Err(LoadError::NoAdapterWeights {
+                path: folder.to_owned(),
+                expected: names.join(" or "),
+            }),
+        }
+    }
+
     fn open_files(path: PathBuf, paths: Vec<PathBuf>) -> Result<Self, LoadError> {
         let files: Vec<_> = paths.into_iter().map(WeightFile::open).collect::<Result<_, _>>()?;
         let mut index = BTreeMap::new();
@@ -106,7 +120,7 @@ impl WeightFiles {
 }
 
 /// The most similar of `names`, if any is similar at all.
-fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     names
         .map(|other| (strsim::normalized_levenshtein(name, other), other))
         .filter(|(similarity, _)| *similarity > 0.6)

@@ -1,0 +1,145 @@
+use super::*;
+
+const K: u64 = 50;
+
+fn gradual(order: UnfreezeOrder, timing: UnfreezeTiming, n_layers: usize) -> Vec<u64> {
+    let scope = UnfreezeScope::default();
+    let config = GradualUnfreezeConfig { every_steps: K, order, timing, scope, seed: 3 };
+    config.init(n_layers).opens_at().iter().map(|step| step.unwrap()).collect()
+}
+
+#[test]
+fn top_down_opens_the_top_first() {
+    use UnfreezeOrder::TopDown;
+    // By layer, from the first: the paper's text has 11@0, 10@50, 9@100, …, 0@550.
+    let paper = [550, 500, 450, 400, 350, 300, 250, 200, 150, 100, 50, 0];
+    assert_eq!(gradual(TopDown, UnfreezeTiming::Paper, 12), paper);
+    // The authors' code opens the top layer a second time at 49: 11@0, 10@99, 9@149, …, 0@599.
+    let code = [599, 549, 499, 449, 399, 349, 299, 249, 199, 149, 99, 0];
+    assert_eq!(gradual(TopDown, UnfreezeTiming::AuthorsCode, 12), code);
+    for n_layers in [6, 24] {
+        let n = n_layers as u64;
+        let paper = gradual(TopDown, UnfreezeTiming::Paper, n_layers);
+        assert_eq!((paper[n_layers - 1], paper[n_layers - 2], paper[0]), (0, 50, (n - 1) * K));
+        let code = gradual(TopDown, UnfreezeTiming::AuthorsCode, n_layers);
+        assert_eq!((code[n_layers - 1], code[n_layers - 2], code[0]), (0, 99, n * K - 1));
+    }
+}
+
+#[test]
+fn bottom_up_opens_the_first_layer_first() {
+    use UnfreezeOrder::BottomUp;
+    assert_eq!(gradual(BottomUp, UnfreezeTiming::Paper, 6), [0, 50, 100, 150, 200, 250]);
+    // In the authors' code the top layer is open from the start all the same.
+    assert_eq!(gradual(BottomUp, UnfreezeTiming::AuthorsCode, 6), [49, 99, 149, 199, 249, 0]);
+    for n_layers in [12, 24] {
+        let n = n_layers as u64;
+        let paper = gradual(BottomUp, UnfreezeTiming::Paper, n_layers);
+        assert_eq!((paper[0], paper[n_layers - 1]), (0, (n - 1) * K));
+        let code = gradual(BottomUp, UnfreezeTiming::AuthorsCode, n_layers);
+        assert_eq!((code[0], code[n_layers - 2], code[n_layers - 1]), (49, (n - 1) * K - 1, 0));
+    }
+}
+
+#[test]
+fn a_random_order_opens_each_layer_once() {
+    use UnfreezeOrder::Random;
+    for n_layers in [6, 12, 24] {
+        let n = n_layers as u64;
+        let mut paper = gradual(Random, UnfreezeTiming::Paper, n_layers);
+        let mut code = gradual(Random, UnfreezeTiming::AuthorsCode, n_layers);
+        assert_eq!(code[n_layers - 1], 0);
+        assert!(!paper.is_sorted() && !paper.iter().rev().is_sorted(), "{paper:?}");
+        paper.sort_unstable();
+        code.sort_unstable();
+        assert!(paper.into_iter().eq((0..n).map(|i| i * K)));
+        assert!(code.into_iter().eq((0..n).map(|i| (i * K).saturating_sub(1))));
+    }
+}
+
+#[test]
+fn linear_probing_opens_all_layers_at_once() {
+    for (timing, step) in [(UnfreezeTiming::Paper, 50), (UnfreezeTiming::AuthorsCode, 49)] {
+        for n_layers in [6, 12, 24] {
+            let config = LpftConfig { steps: K, timing, scope: UnfreezeScope::default() };
+            assert_eq!(config.init(n_layers).opens_at(), vec![Some(step); n_layers]);
+        }
+    }
+}
+
+#[test]
+fn fun_opens_the_frozen_layer_with_the_largest_trace() {
+    // Layer 3 has most information, then 1, 5, 0, 4, 2.
+    let traces = [4.0, 8.0, 1.0, 9.0, 2.0, 5.0];
+    for (timing, expected) in [
+        (UnfreezeTiming::Paper, [150, 50, 250, 0, 200, 100]),
+        (UnfreezeTiming::AuthorsCode, [149, 99, 249, 49, 199, 0]),
+    ] {
+        let config = FunConfig { every_steps: K, timing, scope: UnfreezeScope::default() };
+        let mut fun = config.init(6);
+        for step in 0..400 {
+            if fun.is_due(step) {
+                assert!(fun.open(&traces, step).is_some());
+                assert!(!fun.is_due(step), "one layer at a time");
+            }
+            // An interrupted run goes on where it was.
+            fun = config.resume(fun.opens_at().to_vec());
+        }
+        assert_eq!(fun.opens_at(), expected.map(Some));
+        assert_eq!(fun.open(&traces, 400), None);
+    }
+}
+
+#[test]
+fn fun_has_the_same_steps_for_any_number_of_layers() {
+    for n_layers in [6, 12, 24] {
+        for (timing, offset) in [(UnfreezeTiming::Paper, 0), (UnfreezeTiming::AuthorsCode, 1)] {
+            let config = FunConfig { every_steps: K, timing, scope: UnfreezeScope::default() };
+            let mut fun = config.init(n_layers);
+            // Equal traces: from the top down.
+            let due: Vec<_> = (0..2000)
+                .filter(|step| {
+                    fun.is_due(*step).then(|| fun.open(&vec![1.0; n_layers], *step)).is_some()
+                })
+                .collect();
+            let first = offset as u64;
+            assert!(due.iter().copied().eq((first..n_layers as u64).map(|n| n * K - first)));
+            assert!(fun.opens_at().iter().rev().is_sorted());
+        }
+    }
+}
+
+#[test]
+fn only_what_is_in_scope_opens() {
+    let moment = |step| Moment { step, total_steps: 1000 };
+    let of_adapter = UnfreezeScope::Adapter("task".into());
+    let config = |scope| GradualUnfreezeConfig {
+        every_steps: K,
+        order: UnfreezeOrder::TopDown,
+        timing: UnfreezeTiming::Paper,
+        scope,
+        seed: 0,
+    };
+    let adapters = config(of_adapter).init(2);
+    let layers = config(UnfreezeScope::Layers).init(2);
+    for (path, of_adapters, of_layers) in [
+        ("head.classifier.weight", [true, true], [true, true]),
+        ("encoder.embeddings.token.weight", [false, false], [false, false]),
+        ("encoder.invertible_adapters.task.f.up.bias", [false, false], [false, false]),
+        ("encoder.layers.1.attention.query.weight", [false, false], [true, true]),
+        ("encoder.layers.0.attention.query.weight", [false, false], [false, true]),
+        ("encoder.layers.1.adapters.task.feed_forward.up.bias", [true, true], [true, true]),
+        ("encoder.layers.0.adapters.task.feed_forward.up.bias", [false, true], [false, true]),
+        ("encoder.layers.1.adapters.en.feed_forward.up.bias", [false, false], [true, true]),
+        ("encoder.layers.0.attention.query.lora.task.a", [false, true], [false, true]),
+    ] {
+        assert_eq!(
+            [0, 50].map(|step| adapters.trainable(path, moment(step))),
+            of_adapters,
+            "{path}"
+        );
+        assert_eq!([0, 50].map(|step| layers.trainable(path, moment(step))), of_layers, "{path}");
+    }
+    let fixed = FixedLayersConfig { layers: vec![0], scope: UnfreezeScope::Layers }.init(2);
+    assert_eq!(fixed.opens_at(), [Some(0), None]);
+}

@@ -1,0 +1,98 @@
+//! A module whose fields have names that are not known before it runs.
+
+use burn::module::{
+    Content, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
+};
+use burn::tensor::Device;
+
+/// Modules by name, in the order in which they came; a name is a step of their parameters' paths.
+#[derive(Clone, Debug)]
+pub(crate) struct Named<T>(Vec<(String, T)>);
+
+impl<T> Named<T> {
+    pub(crate) fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&T> {
+        self.0.iter().find(|(other, _)| other == name).map(|(_, module)| module)
+    }
+
+    pub(crate) fn insert(&mut self, name: &str, module: T) {
+        self.remove(name);
+        self.0.push((name.to_owned(), module));
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) -> Option<T> {
+        let at = self.0.iter().position(|(other, _)| other == name)?;
+        Some(self.0.remove(at).1)
+    }
+
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|(_, module)| module)
+    }
+
+    fn map_values(self, mut change: impl FnMut(&str, T) -> T) -> Self {
+        let change = |(name, module): (String, T)| {
+            let module = change(&name, module);
+            (name, module)
+        };
+        Self(self.0.into_iter().map(change).collect())
+    }
+}
+
+/// What Burn shows as the kind of container.
+const CONTAINER: &str = "Named";
+
+impl<T: Module> Module for Named<T> {
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        for (name, module) in &self.0 {
+            visitor.enter_module(name, CONTAINER);
+            module.visit(visitor);
+            visitor.exit_module(name, CONTAINER);
+        }
+    }
+
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        self.map_values(|name, module| {
+            mapper.enter_module(name, CONTAINER);
+            let module = module.map(mapper);
+            mapper.exit_module(name, CONTAINER);
+            module
+        })
+    }
+
+    fn collect_devices(&self, devices: Vec<Device>) -> Vec<Device> {
+        self.values().fold(devices, |devices, module| module.collect_devices(devices))
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        self.map_values(|_, module| module.to_device(device))
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        self.map_values(|_, module| module.fork(device))
+    }
+
+    fn valid(&self) -> Self {
+        Self(self.0.iter().map(|(name, module)| (name.clone(), module.valid())).collect())
+    }
+
+    fn train(self) -> Self {
+        self.map_values(|_, module| module.train())
+    }
+
+    fn materialize(self) -> Self {
+        self.map_values(|_, module| module.materialize())
+    }
+}
+
+impl<T: ModuleDisplay> ModuleDisplayDefault for Named<T> {
+    fn content(&self, content: Content) -> Option<Content> {
+        let content =
+            self.0.iter().fold(content, |content, (name, module)| content.add(name, module));
+        content.set_top_level_type(CONTAINER).optional()
+    }
+}
+
+impl<T: ModuleDisplay> ModuleDisplay for Named<T> {}

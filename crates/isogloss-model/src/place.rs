@@ -1,0 +1,114 @@
+//! Which part of a model a parameter belongs to.
+
+/// A parameter's layer and kind, told by its path alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParamPlace<'a> {
+    /// The block, from zero; none before the first and after the last.
+    pub layer: Option<usize>,
+    /// The kind.
+    pub part: ParamPart<'a>,
+}
+
+/// A kind of parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParamPart<'a> {
+    /// Of the embeddings.
+    Embeddings,
+    /// Of a pretrained block.
+    Layer,
+    /// Of the adapter of this name in a block.
+    Adapter(&'a str),
+    /// Of the invertible adapter of this name, after the embeddings.
+    InvertibleAdapter(&'a str),
+    /// Of the low-rank change of this name in a block.
+    Lora(&'a str),
+    /// Of the head.
+    Head,
+}
+
+impl<'a> ParamPlace<'a> {
+    /// The place of the parameter at `path`; none if no model has such a path.
+    ///
+    /// ```
+    /// use isogloss_model::{ParamPart, ParamPlace};
+    ///
+    /// let place = ParamPlace::of("encoder.layers.3.adapters.en.feed_forward.down.weight");
+    /// let expected = ParamPlace { layer: Some(3), part: ParamPart::Adapter("en") };
+    /// assert_eq!(place, Some(expected));
+    /// ```
+    pub fn of(path: &'a str) -> Option<Self> {
+        let outside = |part| Some(Self { layer: None, part });
+        if path.starts_with("head.") {
+            return outside(ParamPart::Head);
+        }
+        let path = path.strip_prefix("encoder.")?;
+        if path.starts_with("embeddings.") {
+            return outside(ParamPart::Embeddings);
+        }
+        if let Some(rest) = path.strip_prefix("invertible_adapters.") {
+            return outside(ParamPart::InvertibleAdapter(first_name(rest)));
+        }
+        let (layer, rest) = path.strip_prefix("layers.")?.split_once('.')?;
+        let part = match (rest.strip_prefix("adapters."), rest.split_once(".lora.")) {
+            (Some(rest), _) => ParamPart::Adapter(first_name(rest)),
+            (None, Some((_, rest))) => ParamPart::Lora(first_name(rest)),
+            (None, None) => ParamPart::Layer,
+        };
+        Some(Self { layer: Some(layer.parse().ok()?), part })
+    }
+
+    /// Tells whether the parameter was put into the encoder after it was built.
+    pub fn is_added(&self) -> bool {
+        !matches!(self.part, ParamPart::Embeddings | ParamPart::Layer | ParamPart::Head)
+    }
+}
+
+fn first_name(path: &str) -> &str {
+    path.split('.').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        AdapterConfig, HeadSpec, LoraConfig, Model, Pooling, RandomParams, named_parameters,
+        presets,
+    };
+    use burn::tensor::Device;
+
+    #[test]
+    fn every_parameter_has_a_place() {
+        let spec = HeadSpec::sequence(vec!["a".into(), "b".into()], Pooling::FirstToken);
+        let mut random = RandomParams::new(1);
+        let config = presets::tiny(20);
+        let mut model = Model::init(&config, Some(&spec), &mut random, &Device::flex());
+        let adapter = AdapterConfig::seq_bn_inv(2.0);
+        model.encoder.add_adapter("en", &adapter, &mut random).unwrap();
+        model.encoder.add_lora("task", &LoraConfig::new(2), &mut random).unwrap();
+
+        let mut counts = std::collections::BTreeMap::new();
+        for param in named_parameters(&model) {
+            let place = ParamPlace::of(&param.path).unwrap_or_else(|| panic!("{}", param.path));
+            *counts.entry(format!("{:?} {:?}", place.layer, place.part)).or_insert(0) += 1;
+        }
+        let expected = [
+            ("None Embeddings", 5),
+            ("None Head", 4),
+            ("None InvertibleAdapter(\"en\")", 8),
+            ("Some(0) Adapter(\"en\")", 4),
+            ("Some(0) Layer", 16),
+            ("Some(0) Lora(\"task\")", 4),
+            ("Some(1) Adapter(\"en\")", 4),
+            ("Some(1) Layer", 16),
+            ("Some(1) Lora(\"task\")", 4),
+        ];
+        assert_eq!(counts, expected.map(|(place, n)| (place.to_owned(), n)).into());
+    }
+
+    #[test]
+    fn other_paths_have_none() {
+        for path in ["", "encoder.", "encoder.layers.x.a", "layers.0.a", "encoder.layers.0"] {
+            assert_eq!(ParamPlace::of(path), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Folders of adapters and of low-rank changes: for another model, of another kind, damaged.
+
+use std::fs;
+use std::path::Path;
+
+use burn::tensor::Device;
+use isogloss_model::{
+    AdapterChoice, AdapterConfig, HeadChoice, LoadError, LoadedAdapter, LoadedLora, Model,
+    RandomParams, load, load_adapter, load_lora, named_parameters, presets, save_adapter,
+};
+use isogloss_tests::fixtures;
+use serde_json::{Value, json};
+
+use crate::folders::edit_json;
+use crate::{assert_refused, copy_of, truncate};
+
+fn model(family: &str) -> Model {
+    load(&fixtures().join(family), &HeadChoice::Saved, &Device::flex()).unwrap().model
+}
+
+/// Loads an adapter; the model must be as it was if that fails.
+fn adapter(folder: &Path, family: &str) -> Result<LoadedAdapter, LoadError> {
+    let mut model = model(family);
+    let n_before = named_parameters(&model).len();
+    let result = load_adapter(folder, &mut model, &AdapterChoice::default());
+    if result.is_err() {
+        assert_eq!(named_parameters(&model).len(), n_before);
+        assert!(model.encoder.adapters().is_empty());
+    }
+    result
+}
+
+/// The same for low-rank changes.
+fn lora(folder: &Path, family: &str) -> Result<LoadedLora, LoadError> {
+    let mut model = model(family);
+    let n_before = named_parameters(&model).len();
+    let result = load_lora(folder, &mut model, "task");
+    if result.is_err() {
+        assert_eq!(named_parameters(&model).len(), n_before);
+    }
+    result
+}
+
+#[test]
+fn a_configuration_that_makes_no_adapter_names_the_field() {
+    let cases: [(&str, Value, &[&str]); 16] = [
+        ("reduction_factor", json!(null), &["no field \"reduction_factor\""]),
+        ("reduction_factor", json!({"default": 2}), &["\"reduction_factor\": expected a number"]),
+        ("reduction_factor", json!(0), &["field \"reduction_factor\"", "found 0"]),
+        ("non_linearity", json!("sine"), &["field \"non_linearity\"", "sine", "relu"]),
+        ("mh_adapter", json!("yes"), &["field \"mh_adapter\": expected true or false"]),
+        ("output_adapter", json!(false), &["field \"output_adapter\""]),
+        ("scaling", json!("learned"), &["field \"scaling\"", "\"learned\""]),
+        ("ln_after", json!(true), &["field \"ln_after\": not supported, found true"]),
+        ("phm_layer", json!(true), &["field \"phm_layer\": not supported"]),
+        ("use_gating", json!(true), &["field \"use_gating\": not supported"]),
+        ("residual_before_ln", json!("pre"), &["field \"residual_before_ln\"", "post_add"]),
+        ("inv_adapter", json!("glow"), &["field \"inv_adapter\"", "\"nice\"", "\"glow\""]),
+        ("leave_out", json!([7]), &["field \"leave_out\": layer 7 of a model of 2"]),
+        ("leave_out", json!("all"), &["field \"leave_out\": expected numbers of layers"]),
+        ("architecture", json!("prefix_tuning"), &["field \"architecture\"", "prefix_tuning"]),
+        (
+            "reduction_facter",
+            json!(2),
+            &["\"reduction_facter\"", "nearest is \"reduction_factor\""],
+        ),
+    ];
+    for (field, value, parts) in cases {
+        let folder = copy_of("adapters/seq_bn-task");
+        let path = folder.path().join("adapter_config.json");
+        edit_json(&path, |json| json["config"][field] = value.clone());
+        let parts = [&["adapter_config.json: "], parts].concat();
+        assert_refused(&format!("{field} = {value}"), adapter(folder.path(), "bert"), &parts);
+    }
+    for (field, value, parts) in [
+        ("hidden_size", json!(768), &["\"hidden_size\"", "made for 768, the model has 32"][..]),
+        ("model_type", json!("xlm-roberta"), &["\"model_type\": expected bert", "xlm-roberta"]),
+        ("model_type", json!("t5"), &["field \"model_type\"", "\"t5\""]),
+        ("name", json!(null), &["no field \"name\""]),
+        ("name", json!("a.b"), &["adapter name \"a.b\""]),
+        ("config", json!("seq_bn"), &["field \"config\": expected an object"]),
+    ] {
+        let folder = copy_of("adapters/seq_bn-task");
+        let path = folder.path().join("adapter_config.json");
+        edit_json(&path, |json| json[field] = value.clone());
+        assert_refused(&format!("{field} = {value}"), adapter(folder.path(), "bert"), parts);
+    }
+}
+
+#[test]
+fn an_adapter_for_another_model_names_the_tensors() {
+    let tensor = "bert.encoder.layer.1.output.adapters.task.adapter_down.0.weight";
+    let shape =
+        format!("pytorch_adapter.bin: tensor \"{tensor}\": expected shape [2, 32], found [8, 32]");
+    let folder = copy_of("adapters/seq_bn-task");
+    let path = folder.path().join("adapter_config.json");
+    edit_json(&path, |json| json["config"]["reduction_factor"] = json!(16));
+    assert_refused("another reduction", adapter(folder.path(), "bert"), &[&shape]);
+
+    // An adapter of two more layers, and a model of two more.
+    let (device, json) = (Device::flex(), json!({ "model_type": "bert" }));
+    let mut random = RandomParams::new(1);
+    let deep = isogloss_model::EncoderConfig { num_hidden_layers: 4, ..presets::tiny(20) };
+    let mut deep = Model::init(&deep, None, &mut random, &device);
+    deep.encoder.add_adapter("task", &AdapterConfig::seq_bn(4.0), &mut random).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    save_adapter(folder.path(), &deep, "task", &json, None).unwrap();
+    let tensor = "bert.encoder.layer.3.output.adapters.task.adapter_up.bias";
+    let left = format!("adapter.safetensors: tensor \"{tensor}\": the model has no place for it");
+    assert_refused("too many layers", adapter(folder.path(), "bert"), &[&left, "layer.2"]);
+    let shallow = load_adapter(
+        &fixtures().join("adapters/seq_bn-task"),
+        &mut deep,
+        &AdapterChoice::default(),
+    );
+    let missing = "no tensor \"bert.encoder.layer.2.output.adapters.task.adapter_down.0.weight\"";
+    assert_refused(
+        "too few layers",
+        shallow,
+        &["pytorch_adapter.bin: ", missing, "the nearest is"],
+    );
+}
+
+#[test]
+fn damaged_and_missing_files_are_named() {
+    for (case, file) in [
+        ("adapters/seq_bn-task", "pytorch_adapter.bin"),
+        ("adapters/double_seq_bn-task", "adapter.safetensors"),
+    ] {
+        let family = if file == "pytorch_adapter.bin" { "bert" } else { "distilbert" };
+        let len = fs::read(fixtures().join(case).join(file)).unwrap().len();
+        for keep in [0, 7, len / 2, len - 1] {
+            let folder = copy_of(case);
+            truncate(&folder.path().join(file), keep);
+            assert_refused(&format!("{keep} bytes"), adapter(folder.path(), family), &[file]);
+        }
+        let folder = copy_of(case);
+        fs::remove_file(folder.path().join(file)).unwrap();
+        let parts = ["no weights: expected adapter.safetensors or pytorch_adapter.bin"];
+        assert_refused("no weights", adapter(folder.path(), family), &parts);
+    }
+    let empty = tempfile::tempdir().unwrap();
+    assert_refused("no config", adapter(empty.path(), "bert"), &["adapter_config.json", "No such"]);
+    assert_refused("no config", lora(empty.path(), "bert"), &["adapter_config.json", "No such"]);
+    fs::write(empty.path().join("adapter_config.json"), "{").unwrap();
+    assert_refused("no JSON", adapter(empty.path(), "bert"), &["adapter_config.json: EOF"]);
+}
+
+#[test]
+fn each_librarys_folder_is_told_from_the_others() {
+    let lora_folder = fixtures().join("adapters/lora-head");
+    assert_refused("LoRA", adapter(&lora_folder, "bert"), &["a folder of the peft library"]);
+    let adapter_folder = fixtures().join("adapters/seq_bn-task");
+    assert_refused("adapter", lora(&adapter_folder, "bert"), &["not a folder of the peft library"]);
+}
+
+#[test]
+fn faulty_lora_names_the_field_or_the_tensor() {
+    let cases: [(&str, Value, &[&str]); 12] = [
+        ("peft_type", json!("LOHA"), &["field \"peft_type\"", "LOHA"]),
+        ("r", json!(0), &["field \"r\": expected a rank of 1"]),
+        ("r", json!(8), &["lora_A.weight\": expected shape [8, 32], found [4, 32]"]),
+        ("use_dora", json!(true), &["field \"use_dora\": not supported"]),
+        ("bias", json!("all"), &["field \"bias\": only \"none\" is supported"]),
+        ("rank_pattern", json!({"query": 2}), &["field \"rank_pattern\": not supported"]),
+        ("new_trick", json!(3), &["field \"new_trick\": not supported, found 3"]),
+        ("init_lora_weights", json!("pissa"), &["field \"init_lora_weights\"", "pissa"]),
+        ("target_modules", json!(["c_attn"]), &["field \"target_modules\"", "c_attn"]),
+        ("target_modules", json!(null), &["field \"target_modules\": expected names"]),
+        ("layers_to_transform", json!([5]), &["layer 5 of a model of 2"]),
+        (
+            "target_modules",
+            json!(["query"]),
+            &["attention.self.value.lora_A.weight\": the model has no place for it"],
+        ),
+    ];
+    for (field, value, parts) in cases {
+        let folder = copy_of("adapters/lora-head");
+        let path = folder.path().join("adapter_config.json");
+        edit_json(&path, |json| json[field] = value.clone());
+        assert_refused(&format!("{field} = {value}"), lora(folder.path(), "bert"), parts);
+    }
+    let folder = copy_of("adapters/lora-head");
+    let path = folder.path().join("adapter_config.json");
+    edit_json(&path, |json| json["target_modules"] = json!(["query", "value", "key"]));
+    let parts =
+        ["no tensor \"base_model.model.bert.encoder.layer.0.attention.self.key.lora_A.weight\""];
+    assert_refused("a missing projection", lora(folder.path(), "bert"), &parts);
+    let family = lora(&fixtures().join("adapters/lora-down"), "bert");
+    assert_refused("another family", family, &["field \"target_modules\"", "k_lin"]);
+}
