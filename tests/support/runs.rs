@@ -304,7 +304,9 @@ impl Trace {
         let metrics = read(&run.path().join("metrics.jsonl"));
         let metrics = metrics.lines().map(|line| {
             let mut line: Value = serde_json::from_str(line).unwrap();
-            line.as_object_mut().unwrap().remove("tokens_per_sec");
+            for time in ["tokens_per_sec", "seconds"] {
+                line.as_object_mut().unwrap().remove(time);
+            }
             line
         });
         // A task without labels predicts none.

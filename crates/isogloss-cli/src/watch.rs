@@ -37,12 +37,12 @@ impl Watch {
             }
             Event::Data(corpus) => self.data(corpus),
             Event::Pairs(sets) => self.pairs(sets),
-            Event::Model { n_parameters, fresh } => {
-                let size = match n_parameters {
-                    0..1_000_000 => n_parameters.to_string(),
-                    _ => format!("{:.1} M", *n_parameters as f64 / 1e6),
+            Event::Model { n_parameters, n_trainable, fresh } => {
+                let trained = match n_trainable {
+                    n if n == n_parameters => String::new(),
+                    n => format!(", {} of them trained", size(*n)),
                 };
-                self.line(&format!("model     {size} parameters"));
+                self.line(&format!("model     {} parameters{trained}", size(*n_parameters)));
                 if !fresh.is_empty() {
                     self.line(&format!("new       {}", fresh.join(", ")));
                 }
@@ -70,6 +70,11 @@ impl Watch {
                 let trace = measures.fisher.trace;
                 let sharpness = sharpness.unwrap_or_default();
                 self.line(&format!("measure   step {step}: Fisher trace {trace:.2}{sharpness}"));
+            }
+            Event::Open { step, layers } => {
+                let layers: Vec<_> = layers.iter().map(usize::to_string).collect();
+                let word = if layers.len() == 1 { "layer" } else { "layers" };
+                self.line(&format!("open      step {step}: {word} {}", layers.join(", ")));
             }
             Event::Checkpoint { .. } => {}
             Event::Language { language, scores } => {
@@ -173,6 +178,14 @@ fn bar(step: u64, total_steps: u64) -> Option<ProgressBar> {
     Some(bar)
 }
 
+/// A number of parameters.
+fn size(n: usize) -> String {
+    match n {
+        0..1_000_000 => n.to_string(),
+        _ => format!("{:.1} M", n as f64 / 1e6),
+    }
+}
+
 fn duration(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     match seconds {
@@ -227,8 +240,12 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
             };
             json!({ "event": "pairs", "languages": sets.iter().map(set).collect::<serde_json::Map<_, _>>() })
         }
-        Event::Model { n_parameters, fresh } => {
-            json!({ "event": "model", "n_parameters": n_parameters, "fresh": fresh })
+        Event::Model { n_parameters, n_trainable, fresh } => json!({
+            "event": "model", "n_parameters": n_parameters, "n_trainable": n_trainable,
+            "fresh": fresh,
+        }),
+        Event::Open { step, layers } => {
+            json!({ "event": "open", "step": step, "layers": layers })
         }
         Event::Begin { step, total_steps, rule } => json!({
             "event": "begin", "step": step, "total_steps": total_steps, "selection": rule,

@@ -39,9 +39,12 @@ pub fn block_of(path: &str) -> String {
     }
 }
 
-/// The kind of a parameter: `embeddings`, `attention`, `feed_forward`, `norm` or `head`.
+/// The kind of a parameter: `embeddings`, `attention`, `feed_forward`, `norm`, `adapter`, `lora` or
+/// `head`.
 pub fn part_of(path: &str) -> &'static str {
     match path {
+        _ if path.contains("adapters.") => "adapter",
+        _ if path.contains(".lora.") => "lora",
         _ if path.contains("norm.") => "norm",
         _ if path.contains(".attention.") => "attention",
         _ if path.contains(".feed_forward.") => "feed_forward",

@@ -27,6 +27,38 @@ pub trait Schedule: Send {
 
     /// Tells whether the parameter at `path` may change at this moment.
     fn trainable(&self, path: &str, moment: Moment) -> bool;
+
+    /// Tells whether the parameter may change at any moment.
+    fn may_train(&self, path: &str) -> bool {
+        self.trainable(path, Moment { step: u64::MAX, total_steps: u64::MAX })
+    }
+
+    /// By layer: the step from which it learns, counted from 0, and none while that is not known or
+    /// if it never does; nothing for a rule that is not about layers.
+    fn opens_at(&self) -> Option<&[Option<u64>]> {
+        None
+    }
+
+    /// Whether a layer is to open before the update of `step`: [`open`](Self::open) then wants the
+    /// traces.
+    fn is_due(&self, step: u64) -> bool {
+        let _ = step;
+        false
+    }
+
+    /// Opens a layer and returns it; none if all are open.
+    ///
+    /// `traces[n]` is the trace of the Fisher information of what opens with layer `n`; those of open
+    /// layers are not looked at.
+    fn open(&mut self, traces: &[f64], step: u64) -> Option<usize> {
+        let _ = (traces, step);
+        None
+    }
+
+    /// Goes on where [`opens_at`](Self::opens_at) was.
+    fn resume(&mut self, opens_at: Vec<Option<u64>>) {
+        let _ = opens_at;
+    }
 }
 
 /// Any schedule, as a recipe names it; a parameter changes if all of them let it.
@@ -36,13 +68,61 @@ pub struct ScheduleConfig {
     /// See [`FreezeConfig`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub freeze: Option<FreezeConfig>,
+    /// See [`GradualUnfreezeConfig`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradual_unfreeze: Option<GradualUnfreezeConfig>,
+    /// See [`LpftConfig`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lpft: Option<LpftConfig>,
+    /// See [`FunConfig`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fun: Option<FunConfig>,
+    /// See [`FixedLayersConfig`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<FixedLayersConfig>,
 }
 
 impl ScheduleConfig {
-    /// Builds the schedules that are named.
-    pub fn init(&self) -> Vec<Box<dyn Schedule>> {
-        let freeze = self.freeze.clone().map(|config| Box::new(config) as Box<dyn Schedule>);
-        freeze.into_iter().collect()
+    /// What is wrong with its values: the field and the reason.
+    pub fn faults(&self) -> Vec<(String, String)> {
+        let gradual = self.gradual_unfreeze.iter().flat_map(GradualUnfreezeConfig::faults);
+        let gradual = gradual.map(|fault| ("gradual_unfreeze", fault));
+        let fun = self.fun.iter().flat_map(FunConfig::faults).map(|fault| ("fun", fault));
+        let all = gradual.chain(fun);
+        all.map(|(rule, (field, problem))| (format!("{rule}.{field}"), problem)).collect()
+    }
+
+    /// Builds the schedules that are named, for a model of `n_layers`; `seed` draws random orders.
+    ///
+    /// Adapters are all that is trained besides the head, whether a rule about layers is named or not.
+    pub fn init(
+        &self,
+        n_layers: usize,
+        scope: &UnfreezeScope,
+        seed: u64,
+    ) -> Vec<Box<dyn Schedule>> {
+        let mut all: Vec<Box<dyn Schedule>> = Vec::new();
+        if let Some(config) = &self.freeze {
+            all.push(Box::new(config.clone()));
+        }
+        if let Some(config) = &self.gradual_unfreeze {
+            all.push(Box::new(config.init(n_layers, scope, seed)));
+        }
+        if let Some(config) = &self.lpft {
+            all.push(Box::new(config.init(n_layers, scope)));
+        }
+        if let Some(config) = &self.fun {
+            all.push(Box::new(config.init(n_layers, scope)));
+        }
+        if let Some(config) = &self.fixed {
+            all.push(Box::new(config.init(n_layers, scope)));
+        }
+        let names_layers = all.iter().any(|rule| rule.opens_at().is_some());
+        if *scope != UnfreezeScope::Layers && !names_layers {
+            let layers = FixedLayersConfig { layers: (0..n_layers).collect() };
+            all.push(Box::new(layers.init(n_layers, scope)));
+        }
+        all
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod adapter;
 mod adapter_config;
 pub(crate) mod lora;
 mod lora_config;
+pub(crate) mod on_base;
 
 use std::path::{Path, PathBuf};
 
@@ -55,13 +56,16 @@ pub struct LoadReport {
     pub unused: Vec<String>,
 }
 
-/// Reads a model folder onto a device.
+/// Reads a model folder onto a device; one of adapters, together with the model that they stand on.
 ///
 /// # Errors
 /// If a file is missing or damaged, the architecture is not supported, or any tensor of the encoder
 /// is missing or does not fit; all such tensors are named.
 pub fn load(folder: &Path, head: &HeadChoice, device: &Device) -> Result<LoadedModel, LoadError> {
-    Folder::open(folder, head)?.build(None, device)
+    match on_base::load_on_base(folder, head, device)? {
+        Some(loaded) => Ok(loaded),
+        None => Folder::open(folder, head)?.build(None, device),
+    }
 }
 
 /// As [`load`], with a masked-language-model head beside the other.

@@ -22,7 +22,7 @@ pub enum ParamPart<'a> {
     InvertibleAdapter(&'a str),
     /// Of the low-rank change of this name in a block.
     Lora(&'a str),
-    /// Of the head.
+    /// Of a head, or of a projection beside it.
     Head,
 }
 
@@ -38,7 +38,7 @@ impl<'a> ParamPlace<'a> {
     /// ```
     pub fn of(path: &'a str) -> Option<Self> {
         let outside = |part| Some(Self { layer: None, part });
-        if path.starts_with("head.") {
+        if ["head.", "lm_head.", "projections."].iter().any(|start| path.starts_with(start)) {
             return outside(ParamPart::Head);
         }
         let path = path.strip_prefix("encoder.")?;

@@ -2,6 +2,7 @@
 
 pub(crate) mod adapter;
 pub(crate) mod lora;
+pub(crate) mod on_base;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

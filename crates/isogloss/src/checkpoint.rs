@@ -8,9 +8,9 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_methods::{AdamW, AdamWConfig, NegativeQueue};
 use isogloss_model::{
-    HeadChoice, HeadSpec, LoadError, LoadFault, LoadedModel, Model, NamedParam, ParamMapper,
+    Base, HeadChoice, HeadSpec, LoadError, LoadFault, LoadedModel, Model, NamedParam, ParamMapper,
     WeightFiles, load, load_masked_lm, load_projections, map_parameters, named_parameters, save,
-    save_projections, write_safetensors,
+    save_on_base, save_projections, write_safetensors,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -44,6 +44,12 @@ pub(crate) struct Progress {
     /// Which pairs and which blocks of text come next.
     #[serde(default)]
     pub(crate) rounds: [Option<RoundsProgress>; 2],
+    /// Time that the steps took.
+    #[serde(default)]
+    pub(crate) seconds: f64,
+    /// By schedule about layers, and by layer: the step at which it opened.
+    #[serde(default)]
+    pub(crate) opens_at: Vec<Vec<Option<u64>>>,
 }
 
 impl Progress {
@@ -97,6 +103,23 @@ pub(crate) struct Checkpoint {
     pub(crate) progress: Progress,
 }
 
+/// How a run's model is written.
+pub(crate) struct Saver<'a> {
+    pub(crate) head: Option<&'a HeadSpec>,
+    pub(crate) config_json: &'a Value,
+    /// What adapters stand on; none if the whole model is trained.
+    pub(crate) base: Option<&'a Base>,
+}
+
+impl Saver<'_> {
+    pub(crate) fn save(&self, folder: &Path, model: &Model) -> Result<(), Error> {
+        Ok(match self.base {
+            Some(base) => save_on_base(folder, model, self.head, self.config_json, base)?,
+            None => save(folder, model, self.head, self.config_json)?,
+        })
+    }
+}
+
 /// A slow copy of the model, and the keys that it made.
 pub(crate) struct Memory<'a> {
     pub(crate) model: &'a Model,
@@ -108,14 +131,13 @@ pub(crate) fn write(
     run: &RunFolder,
     progress: &Progress,
     model: &Model,
-    head: Option<&HeadSpec>,
-    config_json: &Value,
+    saver: &Saver<'_>,
     optimizer: &AdamW,
     memory: Option<Memory<'_>>,
 ) -> Result<(), Error> {
     let folder = run.checkpoints().join(format!("step-{:08}", progress.step));
     replace_folder(&folder, |folder| {
-        save(folder, model, head, config_json)?;
+        saver.save(folder, model)?;
         save_projections(&folder.join(PROJECTIONS), model)?;
         let (moments, optimizer_steps) = optimizer.state();
         let moments_folder = folder.join("optimizer");

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use isogloss_kernels::split_seed;
-use isogloss_model::{Encoder, HeadChoice, ModelInput, Pass, load, mean_pool};
+use isogloss_model::{Encoder, HeadChoice, ModelInput, Pass, base_folder, load, mean_pool};
 use isogloss_text::{Encoded, TokenBatch, Tokenizer, sequential_by_length, whitespace_words};
 
 use crate::Error;
@@ -72,7 +72,7 @@ impl TextEncoder {
     /// If the folder holds no model, or a tokenizer that does not suit it.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, Error> {
         let encoder = load(folder, &HeadChoice::Without, device)?.model.encoder;
-        let path = folder.join("tokenizer.json");
+        let path = base_folder(folder)?.join("tokenizer.json");
         let tokenizer = Tokenizer::from_file(&path)?;
         check_vocabulary(&tokenizer, &path, encoder.config())?;
         Ok(Self::new(encoder, tokenizer, device.clone()))

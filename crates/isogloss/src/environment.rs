@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::Recipe;
 use crate::device::DeviceInfo;
 
 /// The circumstances of a run.
@@ -15,15 +16,15 @@ pub(crate) struct Environment<'a> {
     seed: u64,
     model: &'a str,
     n_parameters: usize,
+    n_trainable: usize,
     started: String,
 }
 
 impl<'a> Environment<'a> {
     pub(crate) fn new(
         device: &'a DeviceInfo,
-        seed: u64,
-        model: &'a str,
-        n_parameters: usize,
+        recipe: &'a Recipe,
+        [n_parameters, n_trainable]: [usize; 2],
     ) -> Self {
         Self {
             isogloss: env!("CARGO_PKG_VERSION"),
@@ -31,9 +32,10 @@ impl<'a> Environment<'a> {
             os: std::env::consts::OS,
             arch: std::env::consts::ARCH,
             device,
-            seed,
-            model,
+            seed: recipe.seed,
+            model: &recipe.model.source,
             n_parameters,
+            n_trainable,
             started: now(),
         }
     }

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod adapter;
 pub mod alignment;
 mod checkpoint;
 pub mod correlation;
@@ -28,6 +29,7 @@ pub mod search;
 mod train;
 mod word_aligner;
 
+pub use adapter::{AdapterRecipe, BottleneckRecipe};
 pub use data::{Corpus, DataReport, LabeledSet};
 pub use encode::{LayerVectors, TextEncoder, TokenPlace, TokenizedText, drawn};
 pub use error::{Error, RecipeError, RecipeFault};

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::Device;
 use burn::tensor::activation::softmax;
-use isogloss_model::{HeadChoice, HeadSpec, LoadedModel, Model, Pass, load};
+use isogloss_model::{HeadChoice, HeadSpec, LoadedModel, Model, Pass, base_folder, load};
 use isogloss_text::{LabelSet, TokenBatch, Tokenizer};
 use serde::Serialize;
 
@@ -59,7 +59,7 @@ impl Predictor {
             let problem = "this model has no head; fine-tune it first".into();
             return Err(Error::Damaged { path: folder.join("config.json"), problem });
         };
-        let tokenizer_path = folder.join("tokenizer.json");
+        let tokenizer_path = base_folder(folder)?.join("tokenizer.json");
         let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
         check_vocabulary(&tokenizer, &tokenizer_path, loaded.model.encoder.config())?;
         Ok(Self { loaded, tokenizer, head, device: device.clone() })

@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::io;
 use crate::{
-    FisherEstimator, MeasureOptions, MonolingualRecipe, PairsRecipe, RecipeError, RecipeFault,
+    AdapterRecipe, FisherEstimator, MeasureOptions, MonolingualRecipe, PairsRecipe, RecipeError,
+    RecipeFault,
 };
 
 /// What a recipe file says.
@@ -35,6 +36,9 @@ pub struct Recipe {
     pub task: Task,
     /// Where the examples are.
     pub data: DataRecipe,
+    /// What is trained in place of the whole model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<AdapterRecipe>,
     /// The losses, added up with their weights.
     pub objective: Vec<ObjectiveRecipe>,
     /// Sentences and their translations, for objectives that align them.
@@ -78,6 +82,7 @@ impl Default for Recipe {
             model: ModelRecipe::default(),
             task: Task::default(),
             data: DataRecipe::default(),
+            adapter: None,
             objective: vec![ObjectiveRecipe { weight: 1.0, method: cross_entropy }],
             pairs: None,
             monolingual: None,

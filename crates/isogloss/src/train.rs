@@ -10,6 +10,7 @@ mod monolingual;
 mod pairs;
 pub(crate) mod rounds;
 mod score;
+mod unfreezing;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,8 @@ use isogloss_methods::{
     AdamW, LearningRateConfig, Moment, Role, Schedule, TextView, Update, apply_schedules,
 };
 use isogloss_model::{
-    HeadChoice, HeadSpec, LoadedModel, Model, load, load_masked_lm, named_parameters,
+    Base, HeadChoice, HeadSpec, LoadedModel, Model, base_folder, load, load_masked_lm,
+    named_parameters,
 };
 use isogloss_text::{Masker, Tokenizer};
 use serde_json::{Value, json};
@@ -33,10 +35,12 @@ use self::monolingual::BlockStream;
 pub use self::monolingual::MonolingualRecipe;
 use self::pairs::PairStream;
 use self::rounds::{Rounds, RoundsProgress};
+use crate::adapter::AdapterRecipe;
 use crate::checkpoint::{self, Checkpoint, Progress};
 use crate::data::check_vocabulary;
 use crate::device::{DeviceInfo, check_buffer};
 use crate::environment::Environment;
+use crate::error::io;
 use crate::fisher::Measures;
 use crate::pairs::PairSet;
 use crate::run_folder::{MetricsLog, recover_folder, remove_folder};
@@ -76,6 +80,8 @@ pub enum Event<'a> {
     Model {
         /// Their number in all.
         n_parameters: usize,
+        /// The number of those that are trained at any time.
+        n_trainable: usize,
         /// Names of those drawn anew.
         fresh: &'a [String],
     },
@@ -87,6 +93,13 @@ pub enum Event<'a> {
         total_steps: u64,
         /// How the model will be chosen.
         rule: &'a str,
+    },
+    /// Layers begin to learn.
+    Open {
+        /// Steps done before.
+        step: u64,
+        /// The layers, from zero.
+        layers: &'a [usize],
     },
     /// An optimizer step was taken.
     Step {
@@ -211,7 +224,7 @@ struct Data {
 impl Data {
     /// Reads it, after what can be told sooner has been checked.
     fn read(plan: &Plan, options: &RunOptions<'_>, passes: &Passes) -> Result<Self, Error> {
-        let tokenizer_path = options.model_folder.join("tokenizer.json");
+        let tokenizer_path = base_folder(&options.model_folder)?.join("tokenizer.json");
         let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
         let (config, n_positions) = read_config(&options.model_folder)?;
         check_vocabulary(&tokenizer, &tokenizer_path, &config)?;
@@ -286,6 +299,8 @@ struct Trainer<'a> {
     streams: Streams,
     head: Option<HeadSpec>,
     config_json: Value,
+    /// What adapters stand on; none if the whole model is trained.
+    base: Option<Base>,
     /// Taken out only while the optimizer changes it.
     model: Option<Model>,
     optimizer: AdamW,
@@ -310,6 +325,8 @@ mod streams {
     pub(super) const PAIRS: u64 = 6;
     pub(super) const PROJECTIONS: u64 = 7;
     pub(super) const MONOLINGUAL: u64 = 8;
+    pub(super) const ADAPTER: u64 = 9;
+    pub(super) const UNFREEZING: u64 = 10;
 }
 
 impl<'a> Trainer<'a> {
@@ -354,14 +371,29 @@ impl<'a> Trainer<'a> {
                 let seed = split_seed(recipe.seed, streams::PROJECTIONS);
                 let widths: Vec<_> = widths.collect();
                 loaded.model = loaded.model.with_projections(&widths, seed, &device);
+                if let Some(adapter) = &recipe.adapter {
+                    let seed = split_seed(recipe.seed, streams::ADAPTER);
+                    adapter.add_to(&mut loaded.model, seed)?;
+                }
                 let (optimizer, progress) = (AdamW::new(adamw), Progress::default());
                 Checkpoint { loaded, optimizer, progress }
             }
         };
         let LoadedModel { model, config_json, report, .. } = loaded;
-        let n_parameters =
-            named_parameters(&model).iter().map(|p| p.shape.iter().product::<usize>()).sum();
-        watch(Event::Model { n_parameters, fresh: &report.fresh });
+        let encoder = &model.encoder;
+        if recipe.adapter.is_none()
+            && !(encoder.adapters().is_empty() && encoder.loras().is_empty())
+        {
+            let source = &recipe.model.source;
+            let problem =
+                format!("{source} has adapters: train another one above them, with [adapter]");
+            return Err(Error::Unsuitable(problem));
+        }
+        let n_layers = model.encoder.config().num_hidden_layers;
+        let scope = AdapterRecipe::scope(recipe.adapter.as_ref());
+        let seed = split_seed(recipe.seed, streams::UNFREEZING);
+        let mut schedules = recipe.schedule.init(n_layers, &scope, seed);
+        unfreezing::resume(&mut schedules, &progress.opens_at);
 
         let n_batches = match data {
             Some(data) => {
@@ -376,6 +408,14 @@ impl<'a> Trainer<'a> {
         if let Some(folder) = &newest {
             progress.check(folder, total_steps)?;
         }
+        let (mut n_parameters, mut n_trainable) = (0, 0);
+        for param in named_parameters(&model) {
+            let size: usize = param.shape.iter().product();
+            n_parameters += size;
+            let may_train = schedules.iter().all(|rule| rule.may_train(&param.path));
+            n_trainable += if may_train { size } else { 0 };
+        }
+        watch(Event::Model { n_parameters, n_trainable, fresh: &report.fresh });
         if !streams.restore(progress.rounds.clone()) {
             let path = newest.clone().unwrap_or_default().join("state.json");
             let problem = "the languages without labels have changed since; use another --out, or \
@@ -393,8 +433,16 @@ impl<'a> Trainer<'a> {
             passes.unit_dropout = Some(guide);
         }
 
+        let base = recipe.adapter.as_ref().map(|_| {
+            Ok::<_, Error>(Base {
+                name: recipe.model.source.clone(),
+                folder: std::path::absolute(&options.model_folder)
+                    .map_err(io(&options.model_folder))?,
+            })
+        });
+        let base = base.transpose()?;
         let environment =
-            Environment::new(&options.device_info, recipe.seed, &recipe.model.source, n_parameters);
+            Environment::new(&options.device_info, recipe, [n_parameters, n_trainable]);
         run.write_json("environment.json", &environment)?;
         let log = MetricsLog::open(run.metrics(), progress.log_len)?;
         let rule = match recipe.task {
@@ -413,11 +461,12 @@ impl<'a> Trainer<'a> {
             streams,
             head,
             config_json,
+            base,
             model: Some(model),
             optimizer,
             passes,
             update: recipe.update.init(),
-            schedules: recipe.schedule.init(),
+            schedules,
             learning_rate: LearningRateConfig {
                 peak: recipe.optimizer.learning_rate,
                 warmup_steps,
@@ -456,6 +505,7 @@ impl<'a> Trainer<'a> {
             let (step, per_epoch) = (self.progress.step, self.steps_per_epoch);
             let batches = data.map(|data| data.stream(scope, plan, step, per_epoch));
             while self.progress.step < total_steps {
+                self.open_layers(watch)?;
                 let first = self.progress.step * accumulate;
                 let group = match &batches {
                     Some(ready) => {
@@ -526,6 +576,7 @@ impl<'a> Trainer<'a> {
             languages.into_iter().for_each(|language| rounds.record(language, loss));
         }
         self.progress.step += 1;
+        self.progress.seconds += began.elapsed().as_secs_f64();
         self.progress.add_losses(&losses);
 
         let loss = self.passes.total(&losses);
@@ -537,7 +588,7 @@ impl<'a> Trainer<'a> {
             let mut line = json!({
                 "kind": "train", "step": step, "epoch": self.epoch(),
                 "loss": self.passes.total(&losses), "grad_norm": grad_norm, "lr": learning_rate,
-                "tokens_per_sec": tokens_per_sec,
+                "tokens_per_sec": tokens_per_sec, "seconds": self.progress.seconds,
             });
             if losses.len() > 1 {
                 line["losses"] = self.passes.by_name(&losses);

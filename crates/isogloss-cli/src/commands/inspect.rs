@@ -1,6 +1,6 @@
 //! `isogloss inspect`.
 
-use isogloss::model::{EncoderConfig, HeadChoice, load, named_parameters};
+use isogloss::model::{EncoderConfig, HeadChoice, base_folder, load, named_parameters};
 use isogloss::text::Tokenizer;
 use serde_json::json;
 
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
     };
     let (embeddings, layers, head) =
         (count("encoder.embeddings"), count("encoder.layers"), count("head"));
-    let tokenizer = Tokenizer::from_file(&folder.join("tokenizer.json")).ok();
+    let tokenizer = Tokenizer::from_file(&base_folder(&folder)?.join("tokenizer.json")).ok();
     let labels = loaded.head.as_ref().map(|head| head.labels().to_vec()).unwrap_or_default();
     if args.json {
         let value = json!({

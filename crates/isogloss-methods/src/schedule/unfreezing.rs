@@ -14,8 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{Moment, Schedule};
 
 /// Which parameters of a layer open with it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum UnfreezeScope {
     /// All, the pretrained ones too. Embeddings and invertible adapters never open.
     #[default]
@@ -98,23 +97,22 @@ pub struct GradualUnfreezeConfig {
     /// When it is.
     #[serde(default)]
     pub timing: UnfreezeTiming,
-    /// What opens with a layer.
-    #[serde(default)]
-    pub scope: UnfreezeScope,
-    /// Draws the random order.
-    #[serde(default)]
-    pub seed: u64,
 }
 
 impl GradualUnfreezeConfig {
-    /// Lays the schedule out for a model of `n_layers`.
-    pub fn init(&self, n_layers: usize) -> Unfreezing {
+    /// What is wrong with its values: the field and the reason.
+    pub fn faults(&self) -> Vec<(&'static str, String)> {
+        no_interval(self.every_steps)
+    }
+
+    /// Lays the schedule out for a model of `n_layers`; `seed` draws the random order.
+    pub fn init(&self, n_layers: usize, scope: &UnfreezeScope, seed: u64) -> Unfreezing {
         let mut order: Vec<usize> = match self.order {
             UnfreezeOrder::BottomUp => (0..n_layers).collect(),
             UnfreezeOrder::TopDown | UnfreezeOrder::Random => (0..n_layers).rev().collect(),
         };
         if self.order == UnfreezeOrder::Random {
-            shuffle(&mut order, self.seed);
+            shuffle(&mut order, seed);
         }
         if self.timing == UnfreezeTiming::AuthorsCode {
             // Stable: all others keep their order.
@@ -125,8 +123,13 @@ impl GradualUnfreezeConfig {
         for (n, layer) in order.into_iter().enumerate() {
             opens_at[layer] = Some(self.timing.step(n, self.every_steps, delay));
         }
-        Unfreezing { name: "gradual_unfreeze", opens_at, scope: self.scope.clone() }
+        Unfreezing { name: "gradual_unfreeze", opens_at, scope: scope.clone() }
     }
+}
+
+fn no_interval(every_steps: u64) -> Vec<(&'static str, String)> {
+    let fault = ("every_steps", "expected at least 1, found 0".to_owned());
+    (every_steps == 0).then_some(fault).into_iter().collect()
 }
 
 /// Fisher and Yates' shuffle.
@@ -145,19 +148,16 @@ pub struct LpftConfig {
     /// Whose steps.
     #[serde(default)]
     pub timing: UnfreezeTiming,
-    /// What opens with a layer.
-    #[serde(default)]
-    pub scope: UnfreezeScope,
 }
 
 impl LpftConfig {
     /// Lays the schedule out for a model of `n_layers`.
-    pub fn init(&self, n_layers: usize) -> Unfreezing {
+    pub fn init(&self, n_layers: usize, scope: &UnfreezeScope) -> Unfreezing {
         let step = match self.timing {
             UnfreezeTiming::Paper => self.steps,
             UnfreezeTiming::AuthorsCode => self.steps.saturating_sub(1),
         };
-        Unfreezing { name: "lpft", opens_at: vec![Some(step); n_layers], scope: self.scope.clone() }
+        Unfreezing { name: "lpft", opens_at: vec![Some(step); n_layers], scope: scope.clone() }
     }
 }
 
@@ -168,16 +168,13 @@ impl LpftConfig {
 pub struct FixedLayersConfig {
     /// The layers, from zero.
     pub layers: Vec<usize>,
-    /// What of a layer is trained.
-    #[serde(default)]
-    pub scope: UnfreezeScope,
 }
 
 impl FixedLayersConfig {
     /// Lays the schedule out for a model of `n_layers`.
-    pub fn init(&self, n_layers: usize) -> Unfreezing {
+    pub fn init(&self, n_layers: usize, scope: &UnfreezeScope) -> Unfreezing {
         let opens_at = (0..n_layers).map(|layer| self.layers.contains(&layer).then_some(0));
-        Unfreezing { name: "fixed", opens_at: opens_at.collect(), scope: self.scope.clone() }
+        Unfreezing { name: "fixed", opens_at: opens_at.collect(), scope: scope.clone() }
     }
 }
 
@@ -189,13 +186,6 @@ pub struct Unfreezing {
     scope: UnfreezeScope,
 }
 
-impl Unfreezing {
-    /// By layer: the step from which it learns, counted from 0; none for never.
-    pub fn opens_at(&self) -> &[Option<u64>] {
-        &self.opens_at
-    }
-}
-
 impl Schedule for Unfreezing {
     fn name(&self) -> &'static str {
         self.name
@@ -203,6 +193,10 @@ impl Schedule for Unfreezing {
 
     fn trainable(&self, path: &str, moment: Moment) -> bool {
         self.scope.trainable(path, |layer| is_open(&self.opens_at, layer, moment))
+    }
+
+    fn opens_at(&self) -> Option<&[Option<u64>]> {
+        Some(&self.opens_at)
     }
 }
 
@@ -216,27 +210,33 @@ fn is_open(opens_at: &[Option<u64>], layer: usize, moment: Moment) -> bool {
 pub struct FunConfig {
     /// Steps from one layer to the next: the paper's k.
     pub every_steps: u64,
+    /// Batches that the traces are taken over; the authors' code takes 41.
+    #[serde(default = "authors_batches")]
+    pub n_batches: usize,
     /// When the layers open.
     #[serde(default)]
     pub timing: UnfreezeTiming,
-    /// What opens with a layer.
-    #[serde(default)]
-    pub scope: UnfreezeScope,
+}
+
+fn authors_batches() -> usize {
+    41
 }
 
 impl FunConfig {
+    /// What is wrong with its values: the field and the reason.
+    pub fn faults(&self) -> Vec<(&'static str, String)> {
+        let fault = ("n_batches", "expected at least 1, found 0".to_owned());
+        let no_batches = (self.n_batches == 0).then_some(fault);
+        no_interval(self.every_steps).into_iter().chain(no_batches).collect()
+    }
+
     /// Begins with a model of `n_layers`.
-    pub fn init(&self, n_layers: usize) -> Fun {
+    pub fn init(&self, n_layers: usize, scope: &UnfreezeScope) -> Fun {
         let mut opens_at = vec![None; n_layers];
         if let (UnfreezeTiming::AuthorsCode, Some(top)) = (self.timing, opens_at.last_mut()) {
             *top = Some(0);
         }
-        self.resume(opens_at)
-    }
-
-    /// Goes on where [`Fun::opens_at`] was.
-    pub fn resume(&self, opens_at: Vec<Option<u64>>) -> Fun {
-        Fun { config: self.clone(), opens_at }
+        Fun { config: self.clone(), opens_at, scope: scope.clone() }
     }
 }
 
@@ -246,23 +246,34 @@ impl FunConfig {
 pub struct Fun {
     config: FunConfig,
     opens_at: Vec<Option<u64>>,
+    scope: UnfreezeScope,
 }
 
-impl Fun {
-    /// Tells whether a layer is to open before the update of `step`: [`open`](Self::open) then wants
-    /// the traces.
-    pub fn is_due(&self, step: u64) -> bool {
+impl Schedule for Fun {
+    fn name(&self) -> &'static str {
+        "fun"
+    }
+
+    fn trainable(&self, path: &str, moment: Moment) -> bool {
+        self.scope.trainable(path, |layer| is_open(&self.opens_at, layer, moment))
+    }
+
+    fn may_train(&self, path: &str) -> bool {
+        self.scope.trainable(path, |_| true)
+    }
+
+    fn opens_at(&self) -> Option<&[Option<u64>]> {
+        Some(&self.opens_at)
+    }
+
+    fn is_due(&self, step: u64) -> bool {
         let n_open = self.opens_at.iter().flatten().count();
         let FunConfig { every_steps, timing, .. } = self.config;
         n_open < self.opens_at.len() && timing.step(n_open, every_steps, 0) <= step
     }
 
-    /// Opens the frozen layer with the largest trace, the higher one of two that are equal, and
-    /// returns it; none if all are open.
-    ///
-    /// `traces[n]` is the trace of the Fisher information of what opens with layer `n`; those of open
-    /// layers are not looked at.
-    pub fn open(&mut self, traces: &[f64], step: u64) -> Option<usize> {
+    /// Opens the frozen layer with the largest trace, the higher one of two that are equal.
+    fn open(&mut self, traces: &[f64], step: u64) -> Option<usize> {
         let frozen = traces
             .iter()
             .enumerate()
@@ -272,19 +283,8 @@ impl Fun {
         Some(layer)
     }
 
-    /// By layer: the step at which it opened; none while it is frozen.
-    pub fn opens_at(&self) -> &[Option<u64>] {
-        &self.opens_at
-    }
-}
-
-impl Schedule for Fun {
-    fn name(&self) -> &'static str {
-        "fun"
-    }
-
-    fn trainable(&self, path: &str, moment: Moment) -> bool {
-        self.config.scope.trainable(path, |layer| is_open(&self.opens_at, layer, moment))
+    fn resume(&mut self, opens_at: Vec<Option<u64>>) {
+        self.opens_at = opens_at;
     }
 }
 

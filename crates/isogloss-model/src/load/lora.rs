@@ -122,7 +122,7 @@ impl ParamSource for LoraParams {
 }
 
 /// Puts values in the place of the parameters at their paths.
-struct Replace<'a>(&'a mut BTreeMap<String, Vec<f32>>);
+pub(super) struct Replace<'a>(pub(super) &'a mut BTreeMap<String, Vec<f32>>);
 
 impl ParamMapper for Replace<'_> {
     fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {

@@ -102,6 +102,9 @@ fn methods(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
         let entry = format!("guided_dropout.{field}");
         fault(&entry, format!("{entry}: {problem}"));
     }
+    for (field, problem) in recipe.schedule.faults() {
+        fault(&format!("schedule.{field}"), format!("schedule.{field}: {problem}"));
+    }
     if let Some(measure) = &recipe.measure {
         at_least(fault, "measure.every", measure.every, 1);
         at_least(fault, "measure.n_examples", measure.n_examples as u64, 1);
@@ -169,6 +172,7 @@ fn retrieval(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
         ("measure", recipe.measure.is_some()),
         ("guided_dropout", recipe.guided_dropout.is_some()),
         ("update.fisher_penalty", recipe.update.fisher_penalty.is_some()),
+        ("schedule.fun", recipe.schedule.fun.is_some()),
     ];
     for (entry, _) in needs_labels.iter().filter(|(_, is_there)| *is_there) {
         fault(entry, format!("{entry}: needs a task with labels"));

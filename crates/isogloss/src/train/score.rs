@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 use isogloss_kernels::split_seed;
 use isogloss_methods::AdamW;
-use isogloss_model::{HeadChoice, Model, load, save};
+use isogloss_model::{HeadChoice, Model, load};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::batches::TrainingData;
 use super::folders::copy_tokenizer;
-use super::{Event, Trainer, streams};
-use crate::checkpoint::{self, Best, Memory};
+use super::{Event, Trainer, streams, unfreezing};
+use crate::checkpoint::{self, Best, Memory, Saver};
 use crate::encode::TextEncoder;
 use crate::evaluate::score_retrieval;
 use crate::fisher::Measures;
@@ -59,8 +59,12 @@ impl Trainer<'_> {
         if is_best {
             self.progress.best = Some(Best { step: self.progress.step, score });
             replace_folder(&self.run.best(), |folder| {
-                save(folder, &model, self.head.as_ref(), &self.config_json)?;
-                copy_tokenizer(&self.options.model_folder, folder)
+                self.saver().save(folder, &model)?;
+                match &self.base {
+                    // The tokenizer is there.
+                    Some(_) => Ok(()),
+                    None => copy_tokenizer(&self.options.model_folder, folder),
+                }
             })?;
         }
         Ok(())
@@ -104,6 +108,7 @@ impl Trainer<'_> {
     ) -> Result<(), Error> {
         self.progress.log_len = self.log.sync()?;
         self.progress.rounds = self.streams.progress();
+        self.progress.opens_at = unfreezing::opens_at(&self.schedules);
         let memory = match (&self.passes.momentum, &self.passes.negatives) {
             (Some(model), Some(queue)) => Some(Memory { model, queue }),
             _ => None,
@@ -112,13 +117,17 @@ impl Trainer<'_> {
             self.run,
             &self.progress,
             self.model(),
-            self.head.as_ref(),
-            &self.config_json,
+            &self.saver(),
             &self.optimizer,
             memory,
         )?;
         watch(Event::Checkpoint { step: self.progress.step });
         Ok(())
+    }
+
+    fn saver(&self) -> Saver<'_> {
+        let (head, config_json) = (self.head.as_ref(), &self.config_json);
+        Saver { head, config_json, base: self.base.as_ref() }
     }
 
     /// Scores the chosen model in every language and writes the results.

@@ -3,9 +3,9 @@ use super::*;
 const K: u64 = 50;
 
 fn gradual(order: UnfreezeOrder, timing: UnfreezeTiming, n_layers: usize) -> Vec<u64> {
-    let scope = UnfreezeScope::default();
-    let config = GradualUnfreezeConfig { every_steps: K, order, timing, scope, seed: 3 };
-    config.init(n_layers).opens_at().iter().map(|step| step.unwrap()).collect()
+    let config = GradualUnfreezeConfig { every_steps: K, order, timing };
+    let unfreezing = config.init(n_layers, &UnfreezeScope::Layers, 3);
+    unfreezing.opens_at().unwrap().iter().map(|step| step.unwrap()).collect()
 }
 
 #[test]
@@ -61,8 +61,9 @@ fn a_random_order_opens_each_layer_once() {
 fn linear_probing_opens_all_layers_at_once() {
     for (timing, step) in [(UnfreezeTiming::Paper, 50), (UnfreezeTiming::AuthorsCode, 49)] {
         for n_layers in [6, 12, 24] {
-            let config = LpftConfig { steps: K, timing, scope: UnfreezeScope::default() };
-            assert_eq!(config.init(n_layers).opens_at(), vec![Some(step); n_layers]);
+            let config = LpftConfig { steps: K, timing };
+            let unfreezing = config.init(n_layers, &UnfreezeScope::Layers);
+            assert_eq!(unfreezing.opens_at().unwrap(), vec![Some(step); n_layers]);
         }
     }
 }
@@ -75,17 +76,19 @@ fn fun_opens_the_frozen_layer_with_the_largest_trace() {
         (UnfreezeTiming::Paper, [150, 50, 250, 0, 200, 100]),
         (UnfreezeTiming::AuthorsCode, [149, 99, 249, 49, 199, 0]),
     ] {
-        let config = FunConfig { every_steps: K, timing, scope: UnfreezeScope::default() };
-        let mut fun = config.init(6);
+        let config = FunConfig { every_steps: K, n_batches: 1, timing };
+        let mut fun = config.init(6, &UnfreezeScope::Layers);
         for step in 0..400 {
             if fun.is_due(step) {
                 assert!(fun.open(&traces, step).is_some());
                 assert!(!fun.is_due(step), "one layer at a time");
             }
             // An interrupted run goes on where it was.
-            fun = config.resume(fun.opens_at().to_vec());
+            let opens_at = fun.opens_at().unwrap().to_vec();
+            fun = config.init(6, &UnfreezeScope::Layers);
+            fun.resume(opens_at);
         }
-        assert_eq!(fun.opens_at(), expected.map(Some));
+        assert_eq!(fun.opens_at().unwrap(), expected.map(Some));
         assert_eq!(fun.open(&traces, 400), None);
     }
 }
@@ -94,8 +97,8 @@ fn fun_opens_the_frozen_layer_with_the_largest_trace() {
 fn fun_has_the_same_steps_for_any_number_of_layers() {
     for n_layers in [6, 12, 24] {
         for (timing, offset) in [(UnfreezeTiming::Paper, 0), (UnfreezeTiming::AuthorsCode, 1)] {
-            let config = FunConfig { every_steps: K, timing, scope: UnfreezeScope::default() };
-            let mut fun = config.init(n_layers);
+            let config = FunConfig { every_steps: K, n_batches: 1, timing };
+            let mut fun = config.init(n_layers, &UnfreezeScope::Layers);
             // Equal traces: from the top down.
             let due: Vec<_> = (0..2000)
                 .filter(|step| {
@@ -104,7 +107,7 @@ fn fun_has_the_same_steps_for_any_number_of_layers() {
                 .collect();
             let first = offset as u64;
             assert!(due.iter().copied().eq((first..n_layers as u64).map(|n| n * K - first)));
-            assert!(fun.opens_at().iter().rev().is_sorted());
+            assert!(fun.opens_at().unwrap().iter().rev().is_sorted());
         }
     }
 }
@@ -113,15 +116,10 @@ fn fun_has_the_same_steps_for_any_number_of_layers() {
 fn only_what_is_in_scope_opens() {
     let moment = |step| Moment { step, total_steps: 1000 };
     let of_adapter = UnfreezeScope::Adapter("task".into());
-    let config = |scope| GradualUnfreezeConfig {
-        every_steps: K,
-        order: UnfreezeOrder::TopDown,
-        timing: UnfreezeTiming::Paper,
-        scope,
-        seed: 0,
-    };
-    let adapters = config(of_adapter).init(2);
-    let layers = config(UnfreezeScope::Layers).init(2);
+    let (order, timing) = (UnfreezeOrder::TopDown, UnfreezeTiming::Paper);
+    let config = GradualUnfreezeConfig { every_steps: K, order, timing };
+    let adapters = config.init(2, &of_adapter, 0);
+    let layers = config.init(2, &UnfreezeScope::Layers, 0);
     for (path, of_adapters, of_layers) in [
         ("head.classifier.weight", [true, true], [true, true]),
         ("encoder.embeddings.token.weight", [false, false], [false, false]),
@@ -140,6 +138,6 @@ fn only_what_is_in_scope_opens() {
         );
         assert_eq!([0, 50].map(|step| layers.trainable(path, moment(step))), of_layers, "{path}");
     }
-    let fixed = FixedLayersConfig { layers: vec![0], scope: UnfreezeScope::Layers }.init(2);
-    assert_eq!(fixed.opens_at(), [Some(0), None]);
+    let fixed = FixedLayersConfig { layers: vec![0] }.init(2, &UnfreezeScope::Layers);
+    assert_eq!(fixed.opens_at().unwrap(), [Some(0), None]);
 }

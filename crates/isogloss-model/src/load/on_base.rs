@@ -1,0 +1,134 @@
+//! Folders that hold what was added to a model, and say where that model is.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::adapter::{AdapterChoice, load_adapter};
+use super::lora::{Replace, load_lora};
+use super::{HeadChoice, LoadedModel, load, read_json, saved_head};
+use crate::{
+    LoadError, LoadFault, Model, WeightFiles, map_parameters, named_parameters, parameter_name,
+};
+
+/// The file that such a folder is known by.
+pub(crate) const FILE: &str = "isogloss.json";
+/// The parameters of the head.
+pub(crate) const HEAD: &str = "head.safetensors";
+/// One folder for each adapter.
+pub(crate) const ADAPTERS: &str = "adapters";
+/// One folder for each set of low-rank changes.
+pub(crate) const LORAS: &str = "lora";
+
+/// What [`FILE`] says.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct OnBase {
+    /// What the base model is called.
+    pub(crate) base_name: String,
+    /// Where it is.
+    pub(crate) base_folder: PathBuf,
+    /// The active adapters, the lowest first.
+    pub(crate) adapters: Vec<String>,
+    /// The low-rank changes.
+    pub(crate) loras: Vec<String>,
+}
+
+impl OnBase {
+    /// None for a folder that holds a whole model.
+    fn read(folder: &Path) -> Result<Option<Self>, LoadError> {
+        let path = folder.join(FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let refuse = |problem: String| LoadError::Config { path: path.clone(), problem };
+        let this: Self =
+            serde_json::from_value(read_json(&path)?).map_err(|error| refuse(error.to_string()))?;
+        if !this.base_folder.join("config.json").exists() {
+            let (name, folder) = (&this.base_name, this.base_folder.display());
+            let problem = format!(
+                "the base model {name} is not in {folder} any more: put it there, or set \
+                 \"base_folder\" to where it is"
+            );
+            return Err(refuse(problem));
+        }
+        Ok(Some(this))
+    }
+}
+
+/// Where the whole model is that a folder of adapters stands on; the folder itself if it holds a
+/// whole model.
+///
+/// # Errors
+/// If the folder says where, and it is not there.
+pub fn base_folder(folder: &Path) -> Result<PathBuf, LoadError> {
+    let mut folder = folder.to_owned();
+    while let Some(on_base) = OnBase::read(&folder)? {
+        folder = on_base.base_folder;
+    }
+    Ok(folder)
+}
+
+/// As [`load`], for a folder that [`save_on_base`](crate::save_on_base) wrote; none for others.
+pub(super) fn load_on_base(
+    folder: &Path,
+    head: &HeadChoice,
+    device: &Device,
+) -> Result<Option<LoadedModel>, LoadError> {
+    let Some(on_base) = OnBase::read(folder)? else { return Ok(None) };
+    let config_path = folder.join("config.json");
+    let problem = |problem| LoadError::Config { path: config_path.clone(), problem };
+    let saved = match head {
+        HeadChoice::Saved => saved_head(&read_json(&config_path)?).map_err(problem)?,
+        HeadChoice::Without | HeadChoice::New { .. } => None,
+    };
+    let of_base = match (&saved, head) {
+        (Some(spec), _) => HeadChoice::New { spec: spec.clone(), seed: 0 },
+        (None, HeadChoice::Saved) => HeadChoice::Without,
+        (None, other) => other.clone(),
+    };
+    let mut loaded = load(&on_base.base_folder, &of_base, device)?;
+    if saved.is_some() {
+        loaded.model = with_head(folder, loaded.model, &loaded.head)?;
+        loaded.report.fresh.clear();
+    }
+    for name in &on_base.adapters {
+        let choice = AdapterChoice { name: Some(name.clone()), leave_out: Vec::new() };
+        load_adapter(&folder.join(ADAPTERS).join(name), &mut loaded.model, &choice)?;
+    }
+    for name in &on_base.loras {
+        load_lora(&folder.join(LORAS).join(name), &mut loaded.model, name)?;
+    }
+    let names: Vec<&str> = on_base.adapters.iter().map(String::as_str).collect();
+    let active = loaded.model.encoder.set_active_adapters(&names);
+    active.map_err(|error| LoadError::Config {
+        path: folder.join(FILE),
+        problem: error.to_string(),
+    })?;
+    Ok(Some(loaded))
+}
+
+/// The model with the head of a file in place of its own.
+fn with_head(
+    folder: &Path,
+    model: Model,
+    spec: &Option<crate::HeadSpec>,
+) -> Result<Model, LoadError> {
+    let mut files = WeightFiles::open_one_of(folder, &[HEAD])?;
+    let (mut values, mut faults) = (BTreeMap::new(), Vec::<LoadFault>::new());
+    for param in named_parameters(&model) {
+        if param.path.starts_with("head.") {
+            let name = parameter_name(model.encoder.config(), spec.as_ref(), &param.path);
+            match files.read(&name, &param.shape) {
+                Ok(read) => _ = values.insert(param.path, read),
+                Err(fault) => faults.push(fault),
+            }
+        }
+    }
+    if faults.is_empty() {
+        Ok(map_parameters(model, &mut Replace(&mut values)))
+    } else {
+        Err(LoadError::Tensors { faults })
+    }
+}

@@ -1,0 +1,91 @@
+//! Layers that open while a run goes on.
+
+use isogloss_kernels::split_seed;
+use isogloss_methods::{FixedLayersConfig, Moment, Schedule, apply_schedules};
+use serde_json::json;
+
+use super::{Event, Trainer, streams};
+use crate::adapter::AdapterRecipe;
+use crate::fisher::Measures;
+use crate::{Error, FisherEstimator, MeasureOptions};
+
+impl Trainer<'_> {
+    /// Lets the schedules open what is due before the next step, and logs which layers begin to learn.
+    pub(super) fn open_layers(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+        let step = self.progress.step;
+        let mut traces = None;
+        if self.schedules.iter().any(|rule| rule.is_due(step)) {
+            let of_layers = self.layer_traces()?;
+            for rule in self.schedules.iter_mut().filter(|rule| rule.is_due(step)) {
+                rule.open(&of_layers, step);
+            }
+            traces = Some(of_layers);
+        }
+        for rule in self.schedules.iter().filter(|rule| names_layers(&***rule)) {
+            let layers: Vec<usize> = opened_at(&**rule, step).collect();
+            if layers.is_empty() {
+                continue;
+            }
+            watch(Event::Open { step, layers: &layers });
+            let mut line = json!({
+                "kind": "open", "step": step, "epoch": self.epoch(), "schedule": rule.name(),
+                "layers": layers,
+            });
+            if let Some(traces) = &traces {
+                line["traces"] = json!(traces);
+            }
+            self.log.write(&line)?;
+        }
+        Ok(())
+    }
+
+    /// The trace of the Fisher information of what opens with each layer, on the first of the training
+    /// examples in an order of its own, without dropout.
+    fn layer_traces(&self) -> Result<Vec<f64>, Error> {
+        let recipe = self.plan.recipe();
+        let n_layers = self.model().encoder.config().num_hidden_layers;
+        let (Some(data), Some(fun)) = (self.data, &recipe.schedule.fun) else {
+            return Ok(vec![0.0; n_layers]);
+        };
+        let step = self.progress.step;
+        let all = FixedLayersConfig { layers: (0..n_layers).collect() };
+        let all: Box<dyn Schedule> =
+            Box::new(all.init(n_layers, &AdapterRecipe::scope(recipe.adapter.as_ref())));
+        let moment = Moment { step, total_steps: self.learning_rate.total_steps };
+        let model = apply_schedules(self.model().clone(), &[all], moment);
+        let batch_size = recipe.training.batch_size;
+        let options = MeasureOptions {
+            estimator: FisherEstimator::Sampled,
+            n_examples: Some(fun.n_batches * batch_size),
+            batch_size,
+            radius: 0.0,
+            n_directions: 0,
+            seed: split_seed(split_seed(recipe.seed, streams::UNFREEZING), step),
+        };
+        let train = &data.corpus.train;
+        let measures = Measures::take(&model, train, &self.options.device, &options)?;
+        let trace = |layer| measures.fisher.blocks.get(&format!("layers.{layer}")).copied();
+        Ok((0..n_layers).map(|layer| trace(layer).unwrap_or_default()).collect())
+    }
+}
+
+/// By schedule about layers, and by layer: the step at which it opened.
+pub(super) fn opens_at(schedules: &[Box<dyn Schedule>]) -> Vec<Vec<Option<u64>>> {
+    schedules.iter().filter_map(|rule| Some(rule.opens_at()?.to_vec())).collect()
+}
+
+/// Goes on where [`opens_at`] was.
+pub(super) fn resume(schedules: &mut [Box<dyn Schedule>], opens_at: &[Vec<Option<u64>>]) {
+    let about_layers = schedules.iter_mut().filter(|rule| rule.opens_at().is_some());
+    about_layers.zip(opens_at).for_each(|(rule, opens_at)| rule.resume(opens_at.clone()));
+}
+
+/// Whether layers open at all, rather than be what they are from the first step to the last.
+fn names_layers(rule: &dyn Schedule) -> bool {
+    rule.name() != "fixed" && rule.opens_at().is_some()
+}
+
+fn opened_at(rule: &dyn Schedule, step: u64) -> impl Iterator<Item = usize> {
+    let layers = rule.opens_at().unwrap_or_default().iter().enumerate();
+    layers.filter(move |(_, at)| **at == Some(step)).map(|(layer, _)| layer)
+}

@@ -1,0 +1,180 @@
+//! Adapters and schedules that open layers, in whole runs.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::tensor::Device;
+use isogloss::device::{DeviceChoice, open};
+use isogloss::{Plan, Prediction, Predictor, RunFolder};
+use isogloss_model::{HeadChoice, NamedParam, base_folder, load, named_parameters};
+use isogloss_tests::opened_devices;
+use isogloss_tests::runs::{Trace, Workshop};
+
+/// Twelve steps, a line of the log for each.
+const TRAINING: &str = "epochs = 2\nbatch_size = 4\nlog_every = 1\ncheckpoint_every = 5";
+
+const SEQ_BN: &str = "[adapter.seq_bn]\nreduction_factor = 2\n";
+const LORA: &str = "[adapter.lora]\nr = 2\nlora_alpha = 4.0\nlora_dropout = 0.1\n\
+                    target_modules = [\"query\", \"value\"]\n";
+const FUN: &str = "[schedule.fun]\nevery_steps = 3\nn_batches = 2\n";
+
+/// The tables of a recipe for each adapter and schedule, by a name for messages.
+fn cases() -> Vec<(&'static str, String)> {
+    let gradual = |order: &str| {
+        format!("{SEQ_BN}[schedule.gradual_unfreeze]\nevery_steps = 3\norder = \"{order}\"\n")
+    };
+    vec![
+        ("seq_bn", SEQ_BN.to_owned()),
+        ("double_seq_bn", "[adapter.double_seq_bn]\nreduction_factor = 2\ndropout = 0.1\n".into()),
+        ("par_bn", "[adapter.par_bn]\nreduction_factor = 2\n".into()),
+        ("left out", format!("{SEQ_BN}leave_out = [1]\n")),
+        ("lora", LORA.to_owned()),
+        ("top down", gradual("top_down")),
+        ("bottom up", gradual("bottom_up")),
+        ("random", gradual("random")),
+        ("lpft", format!("{SEQ_BN}[schedule.lpft]\nsteps = 3\ntiming = \"authors_code\"\n")),
+        ("fixed", format!("{SEQ_BN}[schedule.fixed]\nlayers = [1]\n")),
+        ("fun", format!("{SEQ_BN}{FUN}")),
+        ("fun of lora", format!("{LORA}{FUN}timing = \"authors_code\"\n")),
+        ("fun of layers", FUN.to_owned()),
+        ("fun of tags", format!("[task.tagging]\n{SEQ_BN}{FUN}")),
+        ("both", format!("{SEQ_BN}{FUN}[schedule.freeze]\nparameters = [\"encoder.layers.0.\"]\n")),
+    ]
+}
+
+fn parameters(folder: &Path) -> BTreeMap<String, Vec<f32>> {
+    let model = load(folder, &HeadChoice::Saved, &Device::flex()).unwrap().model;
+    let values = |param: &NamedParam| param.data().try_into_vec::<f32>().unwrap();
+    named_parameters(&model).iter().map(|param| (param.path.clone(), values(param))).collect()
+}
+
+/// The layers that the log says were opened, with their steps.
+fn opened(run: &RunFolder) -> Vec<(u64, Vec<u64>)> {
+    let lines = Trace::of(run).metrics.into_iter().filter(|line| line["kind"] == "open");
+    let layers = |line: &serde_json::Value| {
+        line["layers"].as_array().unwrap().iter().map(|layer| layer.as_u64().unwrap()).collect()
+    };
+    lines.map(|line| (line["step"].as_u64().unwrap(), layers(&line))).collect()
+}
+
+#[test]
+fn every_adapter_and_schedule_trains_and_resumes() {
+    let shop = Workshop::new();
+    for (name, tables) in cases() {
+        let plan = shop.plan(TRAINING, &tables);
+        let whole = shop.run(&format!("{name} whole"));
+        shop.finish(&plan, &whole);
+        let trace = Trace::of(&whole);
+        assert_eq!(trace.losses().len(), 12, "{name}");
+        assert!(trace.losses().iter().all(|loss| loss.is_finite()), "{name}: {:?}", trace.losses());
+        let parts = shop.run(&format!("{name} in parts"));
+        for stop in [2, 3, 7] {
+            shop.stop_after(stop, &plan, &parts);
+        }
+        shop.finish(&plan, &parts);
+        assert_eq!(Trace::of(&parts), trace, "{name}");
+    }
+}
+
+#[test]
+fn schedules_open_layers_when_they_say() {
+    let shop = Workshop::new();
+    let expected = [
+        ("seq_bn", vec![]),
+        ("top down", vec![(0, vec![1]), (3, vec![0])]),
+        ("bottom up", vec![(0, vec![0]), (3, vec![1])]),
+        ("lpft", vec![(2, vec![0, 1])]),
+    ];
+    for (name, tables) in cases() {
+        let Some((_, expected)) = expected.iter().find(|(other, _)| *other == name) else {
+            continue;
+        };
+        let run = shop.run(name);
+        shop.finish(&shop.plan(TRAINING, &tables), &run);
+        assert_eq!(opened(&run), *expected, "{name}");
+    }
+}
+
+#[test]
+fn fun_opens_the_layer_with_the_larger_trace() {
+    let shop = Workshop::new();
+    let run = shop.run("fun");
+    shop.finish(&shop.plan(TRAINING, &format!("{SEQ_BN}{FUN}")), &run);
+    let lines: Vec<_> =
+        Trace::of(&run).metrics.into_iter().filter(|line| line["kind"] == "open").collect();
+    let first = &lines[0];
+    let traces: Vec<f64> =
+        first["traces"].as_array().unwrap().iter().map(|t| t.as_f64().unwrap()).collect();
+    assert!(traces.iter().all(|trace| *trace > 0.0), "{first}");
+    let larger = u64::from(traces[1] >= traces[0]);
+    assert_eq!(opened(&run), [(0, vec![larger]), (3, vec![1 - larger])]);
+}
+
+#[test]
+fn what_is_not_trained_stays_to_the_last_bit() {
+    let shop = Workshop::new();
+    let mut before = parameters(&shop.path("model"));
+    before.retain(|path, _| path.starts_with("encoder."));
+    for (name, tables) in cases() {
+        let is_adapted = tables.contains("[adapter");
+        let plan = shop.plan(&TRAINING.replace("epochs = 2", "max_steps = 3"), &tables);
+        let run = shop.run(name);
+        shop.finish(&plan, &run);
+        let opened: Vec<u64> = opened(&run).into_iter().flat_map(|(_, layers)| layers).collect();
+        let after = parameters(&run.best());
+        for (path, value) in &before {
+            let is_open = opened.iter().any(|n| path.starts_with(&format!("encoder.layers.{n}.")));
+            let changed = after[path] != *value;
+            assert_eq!(changed, !is_adapted && is_open, "{name}: {path}");
+        }
+        if is_adapted {
+            assert!(!run.best().join("model.safetensors").exists(), "{name}");
+            assert_eq!(base_folder(&run.best()).unwrap(), shop.path("model"));
+        }
+    }
+}
+
+#[test]
+fn a_folder_of_adapters_predicts_as_the_run_did() {
+    let shop = Workshop::new();
+    for (name, tables) in cases().into_iter().filter(|(name, _)| *name != "fun of tags") {
+        let run = shop.run(name);
+        shop.finish(&shop.plan(TRAINING, &tables), &run);
+        let predictor = Predictor::load(&run.best(), &Device::flex()).unwrap();
+        let texts: Vec<String> = std::fs::read_to_string(shop.path("data/de.jsonl"))
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .filter(|line| line["split"] == "test")
+            .map(|line| line["text"].as_str().unwrap().to_owned())
+            .collect();
+        let texts: Vec<_> = texts.iter().map(|text| (text.as_str(), None)).collect();
+        let found = predictor.predict(&texts).unwrap().into_iter().map(|prediction| {
+            let Prediction::Class { label, .. } = prediction else { panic!("{prediction:?}") };
+            format!("[\"{label}\"]\n")
+        });
+        assert_eq!(found.collect::<String>(), Trace::of(&run).predictions["de.jsonl"], "{name}");
+    }
+}
+
+#[test]
+fn adapters_train_alike_on_every_device() {
+    let shop = Workshop::new().without_dropout();
+    for device in opened_devices() {
+        for (name, tables) in cases() {
+            let tables = tables.replace("dropout = 0.1", "dropout = 0.0");
+            let plan: Plan = shop.plan("max_steps = 4\nbatch_size = 4\nlog_every = 1", &tables);
+            let here = shop.run(&format!("{name} {}", device.info.name));
+            let there = shop.run(&format!("{name} flex beside {}", device.info.name));
+            shop.finish_on(&device, &plan, &here);
+            shop.finish_on(&open(DeviceChoice::Flex).unwrap(), &plan, &there);
+            let (here, there) = (Trace::of(&here).losses(), Trace::of(&there).losses());
+            for (here, there) in here.iter().zip(&there) {
+                let error = (here - there).abs() / there.abs().max(1.0);
+                assert!(error < 1e-3, "{name} on {}: {here}, flex {there}", device.info.name);
+            }
+        }
+    }
+}
