@@ -8,7 +8,8 @@ use std::path::Path;
 use burn::tensor::Device;
 use isogloss::device::{DeviceChoice, open};
 use isogloss::{Plan, Prediction, Predictor, RunFolder};
-use isogloss_model::{HeadChoice, NamedParam, base_folder, load, named_parameters};
+use isogloss_methods::{FixedLayersConfig, Moment, Schedule, UnfreezeScope, apply_schedules};
+use isogloss_model::{HeadChoice, NamedParam, Pass, base_folder, load, named_parameters};
 use isogloss_tests::opened_devices;
 use isogloss_tests::runs::{Trace, Workshop};
 
@@ -176,5 +177,51 @@ fn adapters_train_alike_on_every_device() {
                 assert!(error < 1e-3, "{name} on {}: {here}, flex {there}", device.info.name);
             }
         }
+    }
+}
+
+#[test]
+fn states_that_are_kept_change_nothing() {
+    let shop = Workshop::new();
+    let losses = |name: &str, tables: &str, frozen: &str| {
+        let run = shop.run(name);
+        let results = shop.finish(&shop.plan(&format!("{TRAINING}\n{frozen}"), tables), &run);
+        assert_eq!(std::fs::read_dir(run.path()).unwrap().count(), 6, "{name}");
+        (Trace::of(&run).losses(), results)
+    };
+    for (name, tables) in cases() {
+        let run = |how: &str, frozen: &str| losses(&format!("{name} {how}"), &tables, frozen);
+        let (computed, results) = run("computed", "frozen = { memory_gib = 0.0, disk_gib = 0.0 }");
+        for (how, frozen) in [("memory", ""), ("disk", "frozen = { memory_gib = 0.0 }")] {
+            let (kept, same) = run(how, frozen);
+            for (found, expected) in kept.iter().zip(&computed) {
+                let error = (found - expected).abs();
+                assert!(error < 1e-4, "{name} {how}: {found}, expected {expected}");
+            }
+            assert_eq!(same.selection.step, results.selection.step, "{name} {how}");
+        }
+    }
+    let drops = "frozen = { drops = true }";
+    let tables = format!("{SEQ_BN}[schedule.fixed]\nlayers = [1]\n");
+    let (dropped, _) = losses("dropped", &tables, drops);
+    assert_ne!(dropped, losses("not dropped", &tables, "").0);
+}
+
+#[test]
+fn no_graph_is_made_below_the_lowest_layer_that_learns() {
+    let shop = Workshop::new();
+    let device = Device::flex().autodiff();
+    let model = load(&shop.path("model"), &HeadChoice::Without, &device).unwrap().model;
+    for layers in [vec![], vec![1], vec![0, 1]] {
+        let rule = FixedLayersConfig { layers: layers.clone() }.init(2, &UnfreezeScope::Layers);
+        let schedules: [Box<dyn Schedule>; 1] = [Box::new(rule)];
+        let moment = Moment { step: 0, total_steps: 1 };
+        let model = apply_schedules(model.clone(), &schedules, moment);
+        let config = model.encoder.config();
+        let input = config.input(&[3, 4, 5], &[1; 3], &[0; 3], 3, &device).unwrap();
+        let states = model.encoder.forward(&input, &Pass::training(1)).hidden_states;
+        let tracked: Vec<bool> = states.iter().map(|state| state.is_tracked()).collect();
+        let lowest = layers.first().copied().unwrap_or(2);
+        assert_eq!(tracked, [0, 1, 2].map(|state| state > lowest), "{layers:?}");
     }
 }

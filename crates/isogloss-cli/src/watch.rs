@@ -71,10 +71,21 @@ impl Watch {
                 let sharpness = sharpness.unwrap_or_default();
                 self.line(&format!("measure   step {step}: Fisher trace {trace:.2}{sharpness}"));
             }
+            Event::Frozen { in_memory, on_disk, left_out } => json!({
+                "event": "frozen", "in_memory": in_memory, "on_disk": on_disk, "left_out": left_out,
+            }),
             Event::Open { step, layers } => {
                 let layers: Vec<_> = layers.iter().map(usize::to_string).collect();
                 let word = if layers.len() == 1 { "layer" } else { "layers" };
                 self.line(&format!("open      step {step}: {word} {}", layers.join(", ")));
+            }
+            Event::Frozen { in_memory, on_disk, left_out } => {
+                let kept = format!("at {in_memory} layers in memory, {on_disk} on the disk");
+                let left_out = match left_out {
+                    0 => String::new(),
+                    n => format!("; no room for {n}, which are computed again"),
+                };
+                self.line(&format!("frozen    states kept {kept}{left_out}"));
             }
             Event::Checkpoint { .. } => {}
             Event::Language { language, scores } => {
@@ -243,6 +254,9 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
         Event::Model { n_parameters, n_trainable, fresh } => json!({
             "event": "model", "n_parameters": n_parameters, "n_trainable": n_trainable,
             "fresh": fresh,
+        }),
+        Event::Frozen { in_memory, on_disk, left_out } => json!({
+            "event": "frozen", "in_memory": in_memory, "on_disk": on_disk, "left_out": left_out,
         }),
         Event::Open { step, layers } => {
             json!({ "event": "open", "step": step, "layers": layers })

@@ -46,6 +46,11 @@ pub trait Schedule: Send {
         false
     }
 
+    /// Whether it is not known yet when the layers open.
+    fn decides_later(&self) -> bool {
+        false
+    }
+
     /// Opens a layer and returns it; none if all are open.
     ///
     /// `traces[n]` is the trace of the Fisher information of what opens with layer `n`; those of open

@@ -30,6 +30,8 @@ pub struct Pass {
     pub head_mask: Option<Tensor<2>>,
     /// Rates of dropout, unit by unit, in place of the encoder's one rate after each block.
     pub unit_dropout: Option<Arc<UnitDropout>>,
+    /// The embeddings and so many of the lowest blocks drop nothing; none has all drop.
+    pub undropped_layers: Option<usize>,
     /// Divides the classifier's weight by its largest singular value.
     pub normalized_head: bool,
 }
@@ -90,7 +92,8 @@ pub struct Encoder {
 #[derive(Clone, Debug)]
 pub struct EncoderOutput {
     /// `num_hidden_layers + 1` tensors of `[batch, seq, hidden]`: index 0 is the embeddings' output,
-    /// after an invertible adapter, index `n` that of block `n`.
+    /// after an invertible adapter, index `n` that of block `n`. A pass that began from
+    /// [`Tokens::States`] has only those from there on.
     pub hidden_states: Vec<Tensor<3>>,
 }
 
@@ -187,23 +190,29 @@ impl Encoder {
         pass: &Pass,
         draws: &mut Draws,
     ) -> EncoderOutput {
-        let tokens = match &input.tokens {
-            Tokens::Ids(ids) => self.embed_tokens(ids.clone()),
-            Tokens::Embeddings(embeddings) => embeddings.clone(),
+        // Blocks that drop nothing draw nothing: those above draw the same wherever a pass begins.
+        let mut no_draws = Draws { seed: None, n_drawn: 0 };
+        let drops = |n_blocks| pass.undropped_layers.is_none_or(|undropped| undropped < n_blocks);
+        let embed = |tokens, draws: &mut Draws| {
+            let hidden = self.embeddings.forward(tokens, input, &self.config, draws);
+            self.invertible_adapter().map_or_else(|| hidden.clone(), |c| c.forward(hidden.clone()))
         };
-        let mut hidden = self.embeddings.forward(tokens, input, &self.config, draws);
-        if let Some(coupling) = self.invertible_adapter() {
-            hidden = coupling.forward(hidden);
-        }
+        let of_embeddings = if drops(0) { &mut *draws } else { &mut no_draws };
+        let (mut hidden, first) = match &input.tokens {
+            Tokens::Ids(ids) => (embed(self.embed_tokens(ids.clone()), of_embeddings), 0),
+            Tokens::Embeddings(embeddings) => (embed(embeddings.clone(), of_embeddings), 0),
+            Tokens::States { states, layer } => (states.clone(), *layer),
+        };
         let stack = self.active_adapters();
         let bias = input.attention_bias();
         let mut hidden_states = Vec::with_capacity(self.layers.len() + 1);
-        for (index, layer) in self.layers.iter().enumerate() {
+        for (index, layer) in self.layers.iter().enumerate().skip(first) {
             hidden_states.push(hidden.clone());
             let head_mask = pass.head_mask.clone().map(|mask| mask.narrow(0, index, 1));
             let units = pass.unit_dropout.as_ref().map(|units| &units.layers[index]);
             let pass = LayerPass { bias: bias.clone(), head_mask, units, stack };
-            hidden = layer.forward(hidden, pass, &self.config, draws);
+            let of_layer = if drops(index + 1) { &mut *draws } else { &mut no_draws };
+            hidden = layer.forward(hidden, pass, &self.config, of_layer);
         }
         hidden_states.push(hidden);
         EncoderOutput { hidden_states }

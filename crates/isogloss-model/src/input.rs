@@ -13,6 +13,27 @@ pub enum Tokens {
     Ids(Tensor<2, Int>),
     /// `[batch, seq, hidden]`, taken in place of the table's rows.
     Embeddings(Tensor<3>),
+    /// The states of an earlier pass over the same tokens, which is gone on with.
+    States {
+        /// `[batch, seq, hidden]`.
+        states: Tensor<3>,
+        /// How many blocks they have gone through.
+        layer: usize,
+    },
+}
+
+impl Tokens {
+    fn map(
+        self,
+        ids: impl Fn(Tensor<2, Int>) -> Tensor<2, Int>,
+        states: impl Fn(Tensor<3>) -> Tensor<3>,
+    ) -> Self {
+        match self {
+            Self::Ids(of) => Self::Ids(ids(of)),
+            Self::Embeddings(of) => Self::Embeddings(states(of)),
+            Self::States { states: of, layer } => Self::States { states: states(of), layer },
+        }
+    }
 }
 
 /// The tensors of one batch.
@@ -41,10 +62,7 @@ impl ModelInput {
     #[must_use]
     pub fn without_autodiff(self) -> Self {
         Self {
-            tokens: match self.tokens {
-                Tokens::Ids(ids) => Tokens::Ids(ids.without_autodiff()),
-                Tokens::Embeddings(embeddings) => Tokens::Embeddings(embeddings.without_autodiff()),
-            },
+            tokens: self.tokens.map(Tensor::without_autodiff, Tensor::without_autodiff),
             position_ids: self.position_ids.without_autodiff(),
             token_type_ids: self.token_type_ids.without_autodiff(),
             attention_mask: self.attention_mask.without_autodiff(),
@@ -72,10 +90,10 @@ impl ModelInput {
     pub fn rows(&self, rows: Range<usize>) -> Self {
         let (start, n) = (rows.start, rows.len());
         Self {
-            tokens: match &self.tokens {
-                Tokens::Ids(ids) => Tokens::Ids(ids.clone().narrow(0, start, n)),
-                Tokens::Embeddings(of) => Tokens::Embeddings(of.clone().narrow(0, start, n)),
-            },
+            tokens: self
+                .tokens
+                .clone()
+                .map(|ids| ids.narrow(0, start, n), |of| of.narrow(0, start, n)),
             position_ids: self.position_ids.clone().narrow(0, start, n),
             token_type_ids: self.token_type_ids.clone().narrow(0, start, n),
             attention_mask: self.attention_mask.clone().narrow(0, start, n),

@@ -38,8 +38,8 @@ pub use fisher::{FisherEstimator, FisherTrace, MeasureOptions, Measures, Sharpne
 pub use pairs::{AlignerRecipe, LinkedPair, PairSet, PairsRecipe};
 pub use predict::{Prediction, Predictor};
 pub use recipe::{
-    DataRecipe, Languages, MeasureRecipe, ModelRecipe, ObjectiveRecipe, OptimizerRecipe, Plan,
-    Recipe, Splits, Task, TeacherRecipe, TrainingRecipe,
+    DataRecipe, FrozenRecipe, Languages, MeasureRecipe, ModelRecipe, ObjectiveRecipe,
+    OptimizerRecipe, Plan, Recipe, Splits, Task, TeacherRecipe, TrainingRecipe,
 };
 pub use run_folder::{RunFolder, RunStatus};
 pub use train::{Event, MonolingualRecipe, Outcome, RunOptions, finetune};

@@ -301,6 +301,10 @@ pub struct TrainingRecipe {
     pub checkpoint_every: u64,
     /// Optimizer steps between lines of the log.
     pub log_every: u64,
+    /// What is done with the layers below the lowest that learns, where a schedule opens layers or
+    /// adapters are trained; see [`FrozenRecipe`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<FrozenRecipe>,
 }
 
 impl Default for TrainingRecipe {
@@ -314,7 +318,27 @@ impl Default for TrainingRecipe {
             evaluation_batch_size: 64,
             checkpoint_every: 200,
             log_every: 10,
+            frozen: None,
         }
+    }
+}
+
+/// The `training.frozen` table: the embeddings and the blocks below the lowest that learns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FrozenRecipe {
+    /// They drop units at random as if they learned, as published methods have it. Without it they drop
+    /// nothing, so that the states that leave them never change, and are kept.
+    pub drops: bool,
+    /// Memory for those states.
+    pub memory_gib: f64,
+    /// Room on the disk for those that the memory does not hold.
+    pub disk_gib: f64,
+}
+
+impl Default for FrozenRecipe {
+    fn default() -> Self {
+        Self { drops: false, memory_gib: 1.0, disk_gib: 4.0 }
     }
 }
 

@@ -8,6 +8,7 @@ mod learner;
 mod memory;
 mod monolingual;
 mod pairs;
+mod prefix;
 pub(crate) mod rounds;
 mod score;
 mod unfreezing;
@@ -34,6 +35,7 @@ use self::learner::{Passes, StepLearner};
 use self::monolingual::BlockStream;
 pub use self::monolingual::MonolingualRecipe;
 use self::pairs::PairStream;
+use self::prefix::FrozenStates;
 use self::rounds::{Rounds, RoundsProgress};
 use crate::adapter::AdapterRecipe;
 use crate::checkpoint::{self, Checkpoint, Progress};
@@ -100,6 +102,15 @@ pub enum Event<'a> {
         step: u64,
         /// The layers, from zero.
         layers: &'a [usize],
+    },
+    /// States that leave the frozen layers are kept, at so many layers.
+    Frozen {
+        /// In memory.
+        in_memory: usize,
+        /// On the disk.
+        on_disk: usize,
+        /// Not at all, for want of room: they are computed again.
+        left_out: usize,
     },
     /// An optimizer step was taken.
     Step {
@@ -312,6 +323,8 @@ struct Trainer<'a> {
     progress: Progress,
     log: MetricsLog,
     rule: String,
+    /// What leaves the frozen layers, if it is kept.
+    frozen_states: Option<FrozenStates>,
 }
 
 /// Streams of random numbers, drawn apart from the recipe's seed.
@@ -477,6 +490,7 @@ impl<'a> Trainer<'a> {
             progress,
             log,
             rule,
+            frozen_states: None,
         })
     }
 
@@ -504,8 +518,12 @@ impl<'a> Trainer<'a> {
         std::thread::scope(|scope| {
             let (step, per_epoch) = (self.progress.step, self.steps_per_epoch);
             let batches = data.map(|data| data.stream(scope, plan, step, per_epoch));
+            let first_step = self.progress.step;
             while self.progress.step < total_steps {
                 self.open_layers(watch)?;
+                if self.progress.step == first_step {
+                    self.keep_frozen_states(watch)?;
+                }
                 let first = self.progress.step * accumulate;
                 let group = match &batches {
                     Some(ready) => {
@@ -547,6 +565,7 @@ impl<'a> Trainer<'a> {
         let model = apply_schedules(model, &self.schedules, Moment { step, total_steps });
 
         let drawn = self.add_unlabeled(&mut group)?;
+        self.skip_frozen_layers(&model, &mut group);
         let n_tokens: usize = group.iter().map(StepBatch::n_tokens).sum();
         let logs = self.logs_at(step + 1);
         let mut learner = StepLearner::new(&self.passes, &model, group, self.data_path())?;

@@ -272,6 +272,10 @@ impl Schedule for Fun {
         n_open < self.opens_at.len() && timing.step(n_open, every_steps, 0) <= step
     }
 
+    fn decides_later(&self) -> bool {
+        self.opens_at.contains(&None)
+    }
+
     /// Opens the frozen layer with the largest trace, the higher one of two that are equal.
     fn open(&mut self, traces: &[f64], step: u64) -> Option<usize> {
         let frozen = traces

@@ -5,6 +5,7 @@ use std::thread::Scope;
 
 use isogloss_kernels::split_seed;
 use isogloss_methods::{Objective, TextView, Units, WordLinks};
+use isogloss_model::Tokens;
 use isogloss_text::{Features, TokenBatch, Tokenizer, ViewTask, Viewed, Viewer};
 
 use super::pairs::PairBatch;
@@ -22,12 +23,14 @@ pub(super) struct StepBatch {
     pub(super) texts: Vec<(TextView, TokenBatch, Units)>,
     /// The words of its pairs.
     pub(super) links: WordLinks,
+    /// What the pass over the original text begins from, if not from its tokens.
+    pub(super) begin: Option<Tokens>,
 }
 
 impl StepBatch {
     /// One without any text.
     pub(super) fn empty(number: u64) -> Self {
-        Self { number, texts: Vec::new(), links: WordLinks::default() }
+        Self { number, texts: Vec::new(), links: WordLinks::default(), begin: None }
     }
 
     /// Adds the step's pairs.
@@ -40,6 +43,12 @@ impl StepBatch {
     /// Adds the step's blocks of text in one language.
     pub(super) fn add_blocks(&mut self, blocks: TokenBatch) {
         self.texts.push((TextView::Monolingual, blocks, Units::Texts));
+    }
+
+    /// The original text.
+    pub(super) fn original(&self) -> Option<&TokenBatch> {
+        let mut texts = self.texts.iter();
+        texts.find(|(text, ..)| *text == TextView::Original).map(|(_, batch, _)| batch)
     }
 
     /// Real tokens of the original text and of text without labels.

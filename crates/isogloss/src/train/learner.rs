@@ -38,6 +38,8 @@ pub(super) struct Passes {
     pub(super) unit_dropout: Option<Arc<UnitDropout>>,
     /// The keys of earlier pairs.
     pub(super) negatives: Option<NegativeQueue>,
+    /// See [`Pass::undropped_layers`].
+    pub(super) undropped_layers: Option<usize>,
 }
 
 /// Seeds of one batch beside those of its passes' dropout, which take the numbers from 1.
@@ -65,12 +67,18 @@ impl Passes {
             momentum: None,
             unit_dropout: None,
             negatives: None,
+            undropped_layers: None,
         }
     }
 
     /// Whether the classifier's weight is divided by its spectral norm.
     pub(super) fn normalizes_head(&self) -> bool {
         self.objectives.iter().any(|(_, objective)| objective.normalizes_head())
+    }
+
+    /// Whether one pass over the text as it is, is all that the objectives ask for.
+    pub(super) fn reads_original_alone(&self) -> bool {
+        self.groups == [[View::ORIGINAL]]
     }
 
     /// Whether an objective names a view of this model.
@@ -181,6 +189,7 @@ impl Passes {
         Pass {
             dropout_seed: Some(seed),
             unit_dropout: self.unit_dropout.clone(),
+            undropped_layers: self.undropped_layers,
             normalized_head: self.normalizes_head(),
             ..Pass::default()
         }
@@ -272,7 +281,12 @@ impl<'a> StepLearner<'a> {
             Ok(DeviceText { text, input, targets, units, counted, masked })
         };
         let batches = batches.into_iter().map(|batch| {
-            let texts = batch.texts.into_iter().map(text).collect::<Result<_, Error>>()?;
+            let mut texts: Vec<_> =
+                batch.texts.into_iter().map(text).collect::<Result<_, Error>>()?;
+            if let Some(begin) = batch.begin {
+                let original = texts.iter_mut().find(|text| text.text == TextView::Original);
+                original.into_iter().for_each(|text| text.input.tokens = begin.clone());
+            }
             let seed = split_seed(passes.seed, batch.number);
             Ok(DeviceBatch { seed, texts, links: batch.links })
         });
@@ -381,7 +395,7 @@ impl<'a> StepLearner<'a> {
         let is_read = |text: &DeviceText| read.iter().any(|view| view.text == text.text);
         let ids = batch.texts.iter().map(|text| match &text.input.tokens {
             Tokens::Ids(ids) if is_read(text) => Some(ids.clone()),
-            Tokens::Ids(_) | Tokens::Embeddings(_) => None,
+            Tokens::Ids(_) | Tokens::Embeddings(_) | Tokens::States { .. } => None,
         });
         let ids: Vec<_> = ids.collect();
         let some: Vec<_> = ids.iter().flatten().cloned().collect();

@@ -2,8 +2,11 @@
 
 use isogloss_kernels::split_seed;
 use isogloss_methods::{FixedLayersConfig, Moment, Schedule, apply_schedules};
+use isogloss_model::{Model, ParamPart, ParamPlace, named_parameters};
 use serde_json::json;
 
+use super::batches::StepBatch;
+use super::prefix::{FrozenStates, Kept};
 use super::{Event, Trainer, streams};
 use crate::adapter::AdapterRecipe;
 use crate::fisher::Measures;
@@ -66,6 +69,81 @@ impl Trainer<'_> {
         let measures = Measures::take(&model, train, &self.options.device, &options)?;
         let trace = |layer| measures.fisher.blocks.get(&format!("layers.{layer}")).copied();
         Ok((0..n_layers).map(|layer| trace(layer).unwrap_or_default()).collect())
+    }
+}
+
+impl Trainer<'_> {
+    /// How many of the lowest blocks are frozen at a step, together with the embeddings; none if those
+    /// learn, or if no schedule is about layers.
+    fn frozen_layers(&self, model: &Model, step: u64) -> Option<usize> {
+        let drops = self.plan.recipe().training.frozen.as_ref().is_some_and(|frozen| frozen.drops);
+        if drops || !self.schedules.iter().any(|rule| rule.opens_at().is_some()) {
+            return None;
+        }
+        let moment = Moment { step, total_steps: self.learning_rate.total_steps };
+        let learns = |path: &str| self.schedules.iter().all(|rule| rule.trainable(path, moment));
+        let params = named_parameters(model).into_iter().filter(|param| learns(&param.path));
+        // The embeddings, then the blocks.
+        let height = |path: &str| match ParamPlace::of(path)? {
+            ParamPlace { part: ParamPart::Head, .. } => None,
+            place => Some(place.layer.map_or(0, |layer| layer + 1)),
+        };
+        let all = model.encoder.config().num_hidden_layers + 1;
+        let lowest = params.filter_map(|param| height(&param.path)).min().unwrap_or(all);
+        lowest.checked_sub(1)
+    }
+
+    /// Keeps what leaves the frozen layers at every layer that will be the lowest to learn.
+    pub(super) fn keep_frozen_states(
+        &mut self,
+        watch: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
+        let step = self.progress.step;
+        let (Some(data), Some(frozen)) = (self.data, self.frozen_layers(self.model(), step)) else {
+            return Ok(());
+        };
+        if !self.passes.reads_original_alone() {
+            return Ok(());
+        }
+        let mut layers: Vec<usize> = if self.schedules.iter().any(|rule| rule.decides_later()) {
+            (1..=frozen).collect()
+        } else {
+            let steps = opens_at(&self.schedules).into_iter().flatten().flatten();
+            let later =
+                steps.filter(|later| (step..self.learning_rate.total_steps).contains(later));
+            let at = |step| self.frozen_layers(self.model(), step);
+            later.chain([step]).filter_map(at).filter(|layer| *layer > 0).collect()
+        };
+        layers.sort_unstable();
+        layers.dedup();
+        if layers.is_empty() {
+            return Ok(());
+        }
+        let training = &self.plan.recipe().training;
+        let (states, kept) = FrozenStates::new(
+            self.model(),
+            &data.corpus.train,
+            &layers,
+            &training.frozen.clone().unwrap_or_default(),
+            training.evaluation_batch_size,
+            self.run.path(),
+            &self.options.device,
+        )?;
+        let Kept { in_memory, on_disk, left_out } = kept;
+        watch(Event::Frozen { in_memory, on_disk, left_out });
+        self.frozen_states = Some(states);
+        Ok(())
+    }
+
+    /// Has frozen layers drop nothing, and passes begin above them where their states are kept.
+    pub(super) fn skip_frozen_layers(&mut self, model: &Model, group: &mut [StepBatch]) {
+        let frozen = self.frozen_layers(model, self.progress.step);
+        self.passes.undropped_layers = frozen;
+        let (Some(states), Some(frozen)) = (&mut self.frozen_states, frozen) else { return };
+        let device = self.options.device.clone().autodiff();
+        for batch in group {
+            batch.begin = batch.original().and_then(|text| states.of(text, frozen, &device));
+        }
     }
 }
 

@@ -1,0 +1,166 @@
+//! The states of the training examples below the lowest layer that learns. Without dropout there they
+//! never change while those layers are frozen: they are computed once, before the first step, and a
+//! pass goes on from them.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use isogloss_model::{Model, Pass, Tokens};
+use isogloss_text::{TokenBatch, sequential_by_length};
+
+use crate::{Error, FrozenRecipe, LabeledSet};
+
+/// The states of all examples at some layers.
+pub(super) struct FrozenStates {
+    layers: BTreeMap<usize, Store>,
+    /// Where each example's tokens begin; the last entry is their number.
+    starts: Vec<usize>,
+    width: usize,
+}
+
+/// `[tokens, hidden]` of one layer, example after example.
+enum Store {
+    Memory(Vec<f32>),
+    /// A file without a name: it goes with the process.
+    Disk(File),
+}
+
+/// What came of making room for the states.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) in_memory: usize,
+    pub(super) on_disk: usize,
+    /// Layers that there was no room for.
+    pub(super) left_out: usize,
+}
+
+const GIB: f64 = (1u64 << 30) as f64;
+
+impl FrozenStates {
+    /// Encodes the set up to the last of `layers` and keeps its states at as many of them as there is
+    /// room for: in memory first, then in a file in `folder`. Those left out are the highest: from the
+    /// lower ones the way is longer, but all of it is saved.
+    pub(super) fn new(
+        model: &Model,
+        set: &LabeledSet,
+        layers: &[usize],
+        recipe: &FrozenRecipe,
+        batch_size: usize,
+        folder: &Path,
+        device: &Device,
+    ) -> Result<(Self, Kept), Error> {
+        let width = model.encoder.config().hidden_size;
+        let mut starts = vec![0];
+        for n_tokens in set.lengths() {
+            starts.push(starts[starts.len() - 1] + n_tokens);
+        }
+        let n_values = starts[starts.len() - 1] * width;
+        let n_bytes = (n_values * size_of::<f32>()) as f64;
+        let room = |gib: f64| (gib.max(0.0) * GIB / n_bytes) as usize;
+        let mut this = Self { layers: BTreeMap::new(), starts, width };
+        let mut kept = Kept::default();
+        for layer in layers {
+            let store = if kept.in_memory < room(recipe.memory_gib) {
+                kept.in_memory += 1;
+                Store::Memory(vec![0.0; n_values])
+            } else if kept.on_disk < room(recipe.disk_gib)
+                // A disk that cannot be written to is no reason not to train.
+                && let Ok(file) = tempfile::tempfile_in(folder)
+            {
+                kept.on_disk += 1;
+                Store::Disk(file)
+            } else {
+                kept.left_out += 1;
+                continue;
+            };
+            this.layers.insert(*layer, store);
+        }
+        let Some(last) = this.layers.keys().next_back().copied() else { return Ok((this, kept)) };
+        let encoder = model.encoder.valid().truncated(last);
+        for places in sequential_by_length(&set.lengths(), batch_size) {
+            let (batch, input) = set.batch(&places, encoder.config(), device)?;
+            let states = encoder.forward(&input, &Pass::evaluation()).hidden_states;
+            let full: Vec<usize> = this
+                .layers
+                .iter_mut()
+                .filter_map(|(layer, store)| {
+                    let states = states[*layer].clone().into_data().try_into_vec::<f32>();
+                    let states = states.expect("hidden states are f32");
+                    let written = store.write(&batch, &this.starts, width, &states);
+                    written.is_err().then_some(*layer)
+                })
+                .collect();
+            for layer in full {
+                this.layers.remove(&layer);
+                kept.on_disk -= 1;
+                kept.left_out += 1;
+            }
+        }
+        Ok((this, kept))
+    }
+
+    /// The states to begin from if `frozen` blocks are, `[batch, seq, hidden]`, from the highest layer
+    /// that is kept; none if there is none below, or a file cannot be read.
+    pub(super) fn of(
+        &mut self,
+        batch: &TokenBatch,
+        frozen: usize,
+        device: &Device,
+    ) -> Option<Tokens> {
+        let (width, seq_len, starts) = (self.width, batch.seq_len, &self.starts);
+        // What lies above changes from now on.
+        self.layers.split_off(&(frozen + 1));
+        let (layer, store) = self.layers.range_mut(..=frozen).next_back()?;
+        let mut states = vec![0.0; batch.n * seq_len * width];
+        for (row, example) in batch.indices.iter().enumerate() {
+            let (start, end) = (starts[*example] * width, starts[example + 1] * width);
+            let at = row * seq_len * width;
+            let into = &mut states[at..at + (end - start)];
+            match store {
+                Store::Memory(values) => into.copy_from_slice(&values[start..end]),
+                Store::Disk(file) => read_at(file, start, into).ok()?,
+            }
+        }
+        let states = TensorData::new(states, [batch.n, seq_len, width]);
+        let states = Tensor::from_data(states, device);
+        Some(Tokens::States { states, layer: *layer })
+    }
+}
+
+impl Store {
+    fn write(
+        &mut self,
+        batch: &TokenBatch,
+        starts: &[usize],
+        width: usize,
+        states: &[f32],
+    ) -> std::io::Result<()> {
+        let rows = states.chunks(batch.seq_len * width);
+        for (example, row) in batch.indices.iter().zip(rows) {
+            let (start, end) = (starts[*example] * width, starts[example + 1] * width);
+            let row = &row[..end - start];
+            match self {
+                Self::Memory(values) => values[start..end].copy_from_slice(row),
+                Self::Disk(file) => {
+                    file.seek(SeekFrom::Start((start * size_of::<f32>()) as u64))?;
+                    let bytes: Vec<u8> = row.iter().flat_map(|x| x.to_le_bytes()).collect();
+                    file.write_all(&bytes)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_at(file: &mut File, start: usize, into: &mut [f32]) -> std::io::Result<()> {
+    file.seek(SeekFrom::Start((start * size_of::<f32>()) as u64))?;
+    let mut bytes = vec![0; size_of_val(into)];
+    file.read_exact(&mut bytes)?;
+    let (values, _) = bytes.as_chunks::<4>();
+    into.iter_mut().zip(values).for_each(|(x, bytes)| *x = f32::from_le_bytes(*bytes));
+    Ok(())
+}
