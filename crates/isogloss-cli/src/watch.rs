@@ -71,9 +71,6 @@ impl Watch {
                 let sharpness = sharpness.unwrap_or_default();
                 self.line(&format!("measure   step {step}: Fisher trace {trace:.2}{sharpness}"));
             }
-            Event::Frozen { in_memory, on_disk, left_out } => json!({
-                "event": "frozen", "in_memory": in_memory, "on_disk": on_disk, "left_out": left_out,
-            }),
             Event::Open { step, layers } => {
                 let layers: Vec<_> = layers.iter().map(usize::to_string).collect();
                 let word = if layers.len() == 1 { "layer" } else { "layers" };
