@@ -22,6 +22,7 @@ mod page;
 mod quantity;
 mod record;
 mod tables;
+mod timeline;
 mod transfer;
 
 pub use page::render;

@@ -173,7 +173,8 @@ fn write_path(svg: &mut String, class: &str, data: &str) {
     *svg += &format!("<path class=\"{class}\" d=\"{data}\"/>");
 }
 
-fn draw(svg: &mut String, mark: Mark, points: &[(f64, f64)]) {
+/// Draws a mark at points of the plot's own coordinates.
+pub(super) fn draw(svg: &mut String, mark: Mark, points: &[(f64, f64)]) {
     let mut line = String::new();
     // A path of length zero with round ends is a circle that does not stretch with the plot.
     let mut dots = String::new();

@@ -6,7 +6,7 @@ use super::curves::Curves;
 use super::group::{self, Comparison, Recipe, run_label};
 use super::html::{Text, capitalized, count, metric_name};
 use super::record::RunRecord;
-use super::{alignment, bars, heat, language, tables, transfer};
+use super::{alignment, bars, heat, language, tables, timeline, transfer};
 
 /// Number of recipe colors in the style sheet; further recipes start over.
 pub(super) const N_COLORS: usize = 8;
@@ -30,6 +30,9 @@ pub fn render(runs: &[RunRecord]) -> String {
             body += &results(comparison, comparisons.len() > 1, &recipes);
         }
         body += &training(&recipes);
+        body += &unless_empty(timeline::render(&recipes), |content| {
+            section("timeline", "Layers that learn", &content)
+        });
         body += &unless_empty(heat::render(&recipes), |content| {
             section("layers", "Fisher information by layer", &content)
         });

@@ -52,6 +52,8 @@ pub struct RunRecord {
     pub(super) dev: Vec<DevPoint>,
     /// Measures during training, by ascending step, each step once.
     pub(super) measures: Vec<MeasurePoint>,
+    /// By layer, the step at which it began to learn, where a schedule opened layers.
+    pub(super) opened: BTreeMap<usize, u64>,
     /// `results.json`; `None` while the run is not finished.
     pub(super) results: Option<Results>,
     /// `alignment.json`, as `isogloss alignment` writes it; `None` where nobody measured it.
@@ -212,6 +214,10 @@ enum Line {
     Train(TrainPoint),
     Dev(DevPoint),
     Measure(MeasurePoint),
+    Open {
+        step: u64,
+        layers: Vec<usize>,
+    },
     #[serde(other)]
     Other,
 }
@@ -239,6 +245,7 @@ impl RunRecord {
             train: Vec::new(),
             dev: Vec::new(),
             measures: Vec::new(),
+            opened: BTreeMap::new(),
             results: parse_if_there(&dir.join("results.json"))?,
             alignment: parse_if_there(&dir.join("alignment.json"))?,
             truncated: false,
@@ -263,6 +270,9 @@ impl RunRecord {
                     drop(dev.insert((point.step, point.language.clone()), point));
                 }
                 Ok(Line::Measure(point)) => drop(measures.insert(point.step, point)),
+                Ok(Line::Open { step, layers }) => {
+                    self.opened.extend(layers.into_iter().map(|layer| (layer, step)));
+                }
                 Ok(Line::Other) => {}
                 Err(_) if lines.peek().is_none() && !line.ends_with(b"\n") => self.truncated = true,
                 Err(error) => {

@@ -1,0 +1,117 @@
+//! What learned when: for each run that opened layers, a bar a layer, with the loss and the
+//! development score over them.
+
+use super::axis::{Axis, Scale};
+use super::chart::{EXTENT, Frame, Mark, draw, mean, smoothed, thinned};
+use super::group::{Recipe, run_label};
+use super::html::{Text, breakable};
+use super::page::swatch;
+use super::record::RunRecord;
+
+/// The charts; empty when no run opened a layer.
+pub(super) fn render(recipes: &[Recipe<'_>]) -> String {
+    let timelines = recipes.iter().flat_map(|recipe| {
+        recipe.runs.iter().filter(|run| !run.opened.is_empty()).map(|run| timeline(recipe, run))
+    });
+    let figures: String = timelines.collect();
+    if figures.is_empty() {
+        return figures;
+    }
+    format!(
+        "<p class=\"aside\">A bar begins where its layer began to learn; what was open from the \
+         first step to the last has no row. Over the bars, each on a scale of its own: the training \
+         loss as a line, the development score as points.</p>\n\
+         <div class=\"charts heats\">{figures}</div>\n"
+    )
+}
+
+fn timeline(recipe: &Recipe<'_>, run: &RunRecord) -> String {
+    let steps = run.train.iter().map(|point| point.step).chain(run.dev.iter().map(|p| p.step));
+    let last = steps.max().unwrap_or(0);
+    let x = Axis::steps(last as f64);
+    let n_rows = run.opened.keys().next_back().map_or(0, |layer| layer + 1);
+    let height = EXTENT / n_rows as f64;
+    let mut svg = String::new();
+    for (layer, step) in &run.opened {
+        let (from, to) = (EXTENT * x.place(*step as f64), EXTENT * x.place(last as f64));
+        svg += &format!(
+            "<rect class=\"open c{}\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{:.1}\" \
+             height=\"{height:.1}\"><title>{}</title></rect>",
+            recipe.color % super::page::N_COLORS,
+            (n_rows - 1 - layer) as f64 * height,
+            (to - from).max(0.0),
+            Text(&format!("layer {layer} learns from step {step}")),
+        );
+    }
+    let loss: Vec<_> = run.train.iter().filter_map(|p| Some((p.step as f64, p.loss?))).collect();
+    over(&mut svg, &x, Mark::Line, &thinned(&smoothed(&loss), mean));
+    let metric = run.results.as_ref().map_or("accuracy", |results| &results.metric);
+    let scores: Vec<_> =
+        run.dev.iter().filter_map(|p| Some((p.step as f64, p.score(metric)?))).collect();
+    over(&mut svg, &x, Mark::Points, &scores);
+
+    let order: Vec<String> =
+        in_order(run).map(|(layer, step)| format!("{layer} at {step}")).collect();
+    let description = format!(
+        "{}: layers in the order in which they opened: {}.",
+        run_label(recipe, run),
+        order.join(", ")
+    );
+    let frame = Frame {
+        title: swatch(recipe.color) + &breakable(&run_label(recipe, run)),
+        description: &description,
+        key: String::new(),
+        y: (0..n_rows)
+            .map(|row| ((row as f64 + 0.5) / n_rows as f64, format!("layer {}", n_rows - 1 - row)))
+            .collect(),
+        x: x.ticks().map(|(place, label)| (place, label.to_owned())).collect(),
+        x_title: "",
+        note: "",
+    };
+    frame.render("chart heat", &svg)
+}
+
+/// Draws a series over the whole height, on a scale of its own.
+fn over(svg: &mut String, x: &Axis, mark: Mark, points: &[(f64, f64)]) {
+    let Some(y) = Axis::around(Scale::Linear, points.iter().map(|point| point.1)) else { return };
+    let place =
+        |(step, value): &(f64, f64)| (EXTENT * x.place(*step), EXTENT * (1.0 - y.place(*value)));
+    let points: Vec<_> = points.iter().filter(|point| y.holds(point.1)).map(place).collect();
+    *svg += "<g class=\"over\">";
+    draw(svg, mark, &points);
+    *svg += "</g>";
+}
+
+/// Layers and their steps, the first opened in front.
+fn in_order(run: &RunRecord) -> impl Iterator<Item = (usize, u64)> {
+    let mut all: Vec<_> = run.opened.iter().map(|(layer, step)| (*layer, *step)).collect();
+    all.sort_by_key(|(layer, step)| (*step, std::cmp::Reverse(*layer)));
+    all.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::report::{RunRecord, render};
+
+    #[test]
+    fn a_run_that_opens_layers_has_a_timeline() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = r#"{"kind":"open","step":0,"epoch":0.0,"schedule":"gradual_unfreeze","layers":[2]}
+{"kind":"train","step":1,"epoch":0.1,"loss":2.0,"grad_norm":1.0,"lr":0.1,"tokens_per_sec":1.0}
+{"kind":"open","step":5,"epoch":0.5,"schedule":"gradual_unfreeze","layers":[0,1]}
+{"kind":"train","step":10,"epoch":1.0,"loss":1.0,"grad_norm":1.0,"lr":0.1,"tokens_per_sec":1.0}
+"#;
+        for (name, content) in
+            [("metrics.jsonl", log), ("recipe.toml", ""), ("environment.json", "{}")]
+        {
+            fs::write(folder.path().join(name), content).unwrap();
+        }
+        let run = RunRecord::load(folder.path()).unwrap();
+        assert_eq!(run.opened, [(0, 5), (1, 5), (2, 0)].into());
+        let page = render(&[run]);
+        assert!(page.contains("layer 2 learns from step 0"), "{page}");
+        assert!(page.contains("opened: 2 at 0, 1 at 5, 0 at 5."), "{page}");
+    }
+}
