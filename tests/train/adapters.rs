@@ -225,3 +225,81 @@ fn no_graph_is_made_below_the_lowest_layer_that_learns() {
         assert_eq!(tracked, [0, 1, 2].map(|state| state > lowest), "{layers:?}");
     }
 }
+
+/// Trains a language adapter for each language and returns the path of their folders.
+fn language_adapters(shop: &Workshop) -> String {
+    let english: String =
+        (0..20).map(|_| "please turn on the lamp in the room\nit is off\n").collect();
+    std::fs::write(shop.path("text/en.txt"), english).unwrap();
+    for language in ["en", "de", "xx"] {
+        let text = format!(
+            "seed = 7\n[model]\nsource = {:?}\n[task.language_modeling]\n[data]\nsource = \"en\"\n\
+             [monolingual]\npath = {:?}\nlanguages = [{language:?}]\nbatch_size = 4\n\
+             max_length = 12\nheld_out = 3\n\
+             [adapter.seq_bn_inv]\nreduction_factor = 2\n[[objective]]\nmethod.mmlm = {{}}\n\
+             [optimizer]\nlearning_rate = 3e-3\n[training]\nmax_steps = 30\nepochs = 30\nlog_every = 1\n",
+            shop.path("model"),
+            shop.path("text/{language}.txt"),
+        );
+        let plan = Plan::from_toml(&text, "lm.toml".as_ref()).unwrap();
+        let run = shop.run(&format!("lm/{language}"));
+        let results = shop.finish(&plan, &run);
+        let trace = Trace::of(&run);
+        let score = |step: u64, field: &str| {
+            let mut dev = trace.metrics.iter().filter(|line| line["kind"] == "dev");
+            dev.find(|line| line["step"] == step).unwrap()[field].as_f64().unwrap()
+        };
+        assert!(score(30, "loss") < score(0, "loss"), "{language}");
+        assert_eq!(results.languages[language].scores.main(), score(30, "accuracy"));
+        let parts = shop.run(&format!("lm/{language} in parts"));
+        shop.stop_after(7, &plan, &parts);
+        shop.finish(&plan, &parts);
+        assert_eq!(Trace::of(&parts), trace, "{language}");
+    }
+    shop.path("lm/{language}/best/adapters/{language}").display().to_string()
+}
+
+#[test]
+fn language_adapters_lie_under_the_task_and_give_way() {
+    let shop = Workshop::new().with_pairs();
+    let path = language_adapters(&shop);
+    let tables = |evaluation: &str, more: &str| {
+        format!(
+            "[language_adapter]\npath = {path:?}\nevaluation = {evaluation:?}\n{more}\n{SEQ_BN}\
+             [schedule.gradual_unfreeze]\nevery_steps = 3\n"
+        )
+    };
+    let trace = |name: &str, tables: &str| {
+        let plan = shop.plan(TRAINING, tables);
+        let run = shop.run(name);
+        shop.finish(&plan, &run);
+        let parts = shop.run(&format!("{name} in parts"));
+        shop.stop_after(4, &plan, &parts);
+        shop.finish(&plan, &parts);
+        assert_eq!(Trace::of(&parts), Trace::of(&run), "{name}");
+        Trace::of(&run)
+    };
+    let [target, source, none] =
+        ["target", "source", "none"].map(|how| trace(how, &tables(how, "")));
+    for other in [&source, &none] {
+        assert_eq!(target.losses(), other.losses());
+        assert_eq!(target.predictions["en.jsonl"], other.predictions["en.jsonl"]);
+        assert_ne!(target.results, other.results);
+    }
+    let left_out = trace("left out", &tables("target", "leave_out = [1]"));
+    assert_ne!(left_out.losses(), target.losses());
+    // The language adapter is as it came.
+    let adapter = |folder: &Path| std::fs::read(folder.join("adapter.safetensors")).unwrap();
+    let best = shop.run("target").best();
+    assert_eq!(adapter(&best.join("adapters/en")), adapter(&shop.path("lm/en/best/adapters/en")),);
+    assert!(best.join("adapters/task/adapter_config.json").exists());
+
+    // Without an adapter for a language that is scored.
+    std::fs::remove_dir_all(shop.path("lm/xx")).unwrap();
+    let outcome = std::panic::catch_unwind(|| {
+        shop.finish(&shop.plan(TRAINING, &tables("target", "")), &shop.run("missing"))
+    });
+    let message = *outcome.unwrap_err().downcast::<String>().unwrap();
+    assert!(message.contains("no language adapter for xx"), "{message}");
+    assert!(message.contains("lm/xx/best/adapters/xx"), "{message}");
+}

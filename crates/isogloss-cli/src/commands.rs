@@ -53,6 +53,7 @@ pub(crate) fn table(results: &Results) -> String {
     let names = match rows.first().map(|(_, result)| &result.scores) {
         Some(Scores::Tagging { .. }) => ["span F1", "precision", "recall"],
         Some(Scores::Retrieval { .. }) => ["accuracy", "forward", "backward"],
+        Some(Scores::LanguageModeling { .. }) => ["accuracy", "", ""],
         _ => ["accuracy", "macro-F1", ""],
     };
     let mut text = format!("{:<10}{:>7}", "language", "n");
@@ -64,6 +65,7 @@ pub(crate) fn table(results: &Results) -> String {
             Scores::Classification { accuracy, macro_f1 } => vec![accuracy, macro_f1],
             Scores::Tagging { span_f1, precision, recall } => vec![span_f1, precision, recall],
             Scores::Retrieval { accuracy, forward, backward } => vec![accuracy, forward, backward],
+            Scores::LanguageModeling { accuracy, .. } => vec![accuracy],
         };
         text.push_str(&format!("\n{language:<10}{:>7}", result.n));
         for score in scores {

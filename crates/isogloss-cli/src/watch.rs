@@ -220,6 +220,9 @@ pub(crate) fn in_words(scores: &Scores) -> String {
             100.0 * forward,
             100.0 * backward
         ),
+        Scores::LanguageModeling { accuracy, loss } => {
+            format!("{:.2} % of masked tokens guessed, loss {loss:.4}", 100.0 * accuracy)
+        }
     }
 }
 

@@ -62,13 +62,18 @@ impl MaskedLmHead {
         if self.transform.is_some() { LmHeadKind::Own } else { LmHeadKind::Tied }
     }
 
-    /// `states` are `[n, hidden]`, `table` and the result `[vocab, hidden]` and `[n, vocab]`.
-    pub(crate) fn logits(&self, mut states: Tensor<2>, table: Tensor<2>) -> Tensor<2> {
+    /// The rows that the token table is multiplied by, `[n, hidden]` as `states`.
+    pub(crate) fn transform(&self, mut states: Tensor<2>) -> Tensor<2> {
         if let Some(Transform { dense, norm, epsilon }) = &self.transform {
             states = gelu(dense.forward(states));
             let nothing = states.zeros_like();
             states = norm.add(states, nothing, *epsilon, Dropout::OFF);
         }
+        states
+    }
+
+    /// `states` are `[n, hidden]`, `table` and the result `[vocab, hidden]` and `[n, vocab]`.
+    pub(crate) fn logits(&self, states: Tensor<2>, table: Tensor<2>) -> Tensor<2> {
         linear(states, table, self.bias.val())
     }
 }

@@ -62,7 +62,7 @@ pub struct LoadReport {
 /// If a file is missing or damaged, the architecture is not supported, or any tensor of the encoder
 /// is missing or does not fit; all such tensors are named.
 pub fn load(folder: &Path, head: &HeadChoice, device: &Device) -> Result<LoadedModel, LoadError> {
-    match on_base::load_on_base(folder, head, device)? {
+    match on_base::load_on_base(folder, head, load, device)? {
         Some(loaded) => Ok(loaded),
         None => Folder::open(folder, head)?.build(None, device),
     }
@@ -82,6 +82,9 @@ pub fn load_masked_lm(
     head: &HeadChoice,
     device: &Device,
 ) -> Result<LoadedModel, LoadError> {
+    if let Some(loaded) = on_base::load_on_base(folder, head, load_masked_lm, device)? {
+        return Ok(loaded);
+    }
     let folder = Folder::open(folder, head)?;
     let kind = folder.lm_head_kind()?;
     folder.build(Some(kind), device)

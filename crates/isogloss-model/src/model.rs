@@ -106,6 +106,10 @@ impl Model {
     /// If the model has no masked-language-model head.
     pub fn masked_lm_logits(&self, states: Tensor<2>) -> Tensor<2> {
         let lm_head = self.lm_head.as_ref().expect("a model without this head guesses no tokens");
+        let [n, width] = states.dims();
+        // The table is that of the embeddings, below the invertible adapter.
+        let states = lm_head.transform(states).reshape([1, n, width]);
+        let states = self.encoder.undo_invertible_adapter(states).reshape([n, width]);
         lm_head.logits(states, self.encoder.token_table())
     }
 

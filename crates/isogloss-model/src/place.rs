@@ -24,6 +24,8 @@ pub enum ParamPart<'a> {
     Lora(&'a str),
     /// Of a head, or of a projection beside it.
     Head,
+    /// Of a masked-language-model head, which is pretrained with the encoder.
+    LmHead,
 }
 
 impl<'a> ParamPlace<'a> {
@@ -38,7 +40,10 @@ impl<'a> ParamPlace<'a> {
     /// ```
     pub fn of(path: &'a str) -> Option<Self> {
         let outside = |part| Some(Self { layer: None, part });
-        if ["head.", "lm_head.", "projections."].iter().any(|start| path.starts_with(start)) {
+        if path.starts_with("lm_head.") {
+            return outside(ParamPart::LmHead);
+        }
+        if ["head.", "projections."].iter().any(|start| path.starts_with(start)) {
             return outside(ParamPart::Head);
         }
         let path = path.strip_prefix("encoder.")?;
@@ -59,7 +64,10 @@ impl<'a> ParamPlace<'a> {
 
     /// Tells whether the parameter was put into the encoder after it was built.
     pub fn is_added(&self) -> bool {
-        !matches!(self.part, ParamPart::Embeddings | ParamPart::Layer | ParamPart::Head)
+        matches!(
+            self.part,
+            ParamPart::Adapter(_) | ParamPart::InvertibleAdapter(_) | ParamPart::Lora(_)
+        )
     }
 }
 

@@ -1,13 +1,20 @@
 //! What is trained in place of a whole model.
 
+use std::path::PathBuf;
+
 use isogloss_methods::UnfreezeScope;
-use isogloss_model::{AdapterConfig, AdapterError, LoraConfig, Model, RandomParams};
+use isogloss_model::{
+    AdapterChoice, AdapterConfig, AdapterError, LoraConfig, Model, RandomParams, load_adapter,
+};
+use isogloss_text::Language;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::recipe::Languages;
+use crate::{Error, Recipe, Task};
 
-/// What a recipe's adapter is called in the model and in its folder.
-const NAME: &str = "task";
+/// What the adapter of a task with labels is called in the model and in its folder; those of language
+/// modelling have the name of their language.
+const TASK: &str = "task";
 
 /// The `[adapter]` table: the model stays as it is, and this and the head are trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,6 +22,8 @@ const NAME: &str = "task";
 pub enum AdapterRecipe {
     /// Pfeiffer's, [`AdapterConfig::seq_bn`].
     SeqBn(BottleneckRecipe),
+    /// MAD-X's language adapter, [`AdapterConfig::seq_bn_inv`].
+    SeqBnInv(BottleneckRecipe),
     /// Houlsby's, [`AdapterConfig::double_seq_bn`].
     DoubleSeqBn(BottleneckRecipe),
     /// He's, [`AdapterConfig::par_bn`].
@@ -49,32 +58,135 @@ impl BottleneckRecipe {
 }
 
 impl AdapterRecipe {
-    /// What of a layer is trained.
-    pub(crate) fn scope(this: Option<&Self>) -> UnfreezeScope {
-        match this {
-            Some(_) => UnfreezeScope::Adapter(NAME.to_owned()),
+    /// What of a layer a recipe trains.
+    pub(crate) fn scope(recipe: &Recipe) -> UnfreezeScope {
+        match &recipe.adapter {
+            Some(_) => UnfreezeScope::Adapter(name(recipe)),
             None => UnfreezeScope::Layers,
         }
     }
 
-    /// Puts it into a model, above the adapters that are active, drawn from the seed.
-    pub(crate) fn add_to(&self, model: &mut Model, seed: u64) -> Result<(), Error> {
-        let added = self.try_add_to(model, seed);
+    /// Puts a recipe's adapter into a model, above those that are active, drawn from the seed.
+    pub(crate) fn add_to(model: &mut Model, recipe: &Recipe, seed: u64) -> Result<(), Error> {
+        let Some(adapter) = &recipe.adapter else { return Ok(()) };
+        let added = adapter.try_add_to(model, &name(recipe), seed);
         added.map_err(|error| Error::Unsuitable(format!("adapter: {error}")))
     }
 
-    fn try_add_to(&self, model: &mut Model, seed: u64) -> Result<(), AdapterError> {
+    fn try_add_to(&self, model: &mut Model, name: &str, seed: u64) -> Result<(), AdapterError> {
         let source = &mut RandomParams::new(seed);
         let config = match self {
             Self::SeqBn(recipe) => recipe.config(AdapterConfig::seq_bn),
+            Self::SeqBnInv(recipe) => recipe.config(AdapterConfig::seq_bn_inv),
             Self::DoubleSeqBn(recipe) => recipe.config(AdapterConfig::double_seq_bn),
             Self::ParBn(recipe) => recipe.config(AdapterConfig::par_bn),
-            Self::Lora(config) => return model.encoder.add_lora(NAME, config, source),
+            Self::Lora(config) => return model.encoder.add_lora(name, config, source),
         };
-        model.encoder.add_adapter(NAME, &config, source)?;
+        model.encoder.add_adapter(name, &config, source)?;
         let mut stack = model.encoder.active_adapters().to_vec();
-        stack.retain(|other| other != NAME);
-        stack.push(NAME.to_owned());
+        stack.retain(|other| other != name);
+        stack.push(name.to_owned());
         model.encoder.set_active_adapters(&stack.iter().map(String::as_str).collect::<Vec<_>>())
     }
+}
+
+/// The `[language_adapter]` table: what lies under the task's adapter, and gives way to that of the
+/// language where the task is scored (MAD-X).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LanguageAdapterRecipe {
+    /// The folders, as the `adapters` library writes them; `{language}` stands for the language.
+    pub path: String,
+    /// What lies under the task's adapter in other languages.
+    #[serde(default)]
+    pub evaluation: LanguageExchange,
+    /// Layers that do not get theirs, from zero; MAD-X 2.0 leaves out the last.
+    #[serde(default)]
+    pub leave_out: Vec<usize>,
+}
+
+/// What lies under a task's adapter in a language that it was not trained in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LanguageExchange {
+    /// The adapter of that language.
+    #[default]
+    Target,
+    /// That of the source language.
+    Source,
+    /// Nothing.
+    None,
+}
+
+impl LanguageAdapterRecipe {
+    /// Puts the adapter of the source language into a model.
+    pub(crate) fn add_to(&self, model: &mut Model, source: &Language) -> Result<(), Error> {
+        self.load(model, source)?;
+        let active = model.encoder.set_active_adapters(&[source.as_str()]);
+        active.map_err(|error| Error::Unsuitable(format!("language_adapter: {error}")))
+    }
+
+    /// Fails unless there is an adapter for every one of these languages that needs one.
+    pub(crate) fn check<'a>(
+        &self,
+        source: &Language,
+        mut targets: impl Iterator<Item = &'a Language>,
+    ) -> Result<(), Error> {
+        let is_missing = |language: &&Language| {
+            *language != source && !self.folder(language).join("adapter_config.json").exists()
+        };
+        let missing = match self.evaluation {
+            LanguageExchange::Target => targets.find(is_missing),
+            LanguageExchange::Source | LanguageExchange::None => None,
+        };
+        let Some(language) = missing else { return Ok(()) };
+        let problem = format!(
+            "no language adapter for {language}: train one, or set language_adapter.evaluation to \
+             \"source\" or \"none\""
+        );
+        Err(Error::Damaged { path: self.folder(language), problem })
+    }
+
+    /// The model for a language; none if it is the one that was trained.
+    pub(crate) fn exchanged(
+        &self,
+        model: &Model,
+        source: &Language,
+        language: &Language,
+    ) -> Result<Option<Model>, Error> {
+        if language == source || self.evaluation == LanguageExchange::Source {
+            return Ok(None);
+        }
+        let mut model = model.clone();
+        let to = match self.evaluation {
+            LanguageExchange::Target => {
+                self.load(&mut model, language)?;
+                Some(language.as_str())
+            }
+            LanguageExchange::Source | LanguageExchange::None => None,
+        };
+        let exchanged = model.encoder.exchange_adapter(source.as_str(), to);
+        exchanged.map_err(|error| Error::Unsuitable(format!("language_adapter: {error}")))?;
+        Ok(Some(model))
+    }
+
+    fn load(&self, model: &mut Model, language: &Language) -> Result<(), Error> {
+        let (name, leave_out) = (Some(language.to_string()), self.leave_out.clone());
+        let choice = AdapterChoice { name, leave_out };
+        load_adapter(&self.folder(language), model, &choice)?;
+        Ok(())
+    }
+
+    fn folder(&self, language: &Language) -> PathBuf {
+        self.path.replace("{language}", language.as_str()).into()
+    }
+}
+
+/// What a recipe's adapter is called.
+fn name(recipe: &Recipe) -> String {
+    let of_language = match (&recipe.task, recipe.monolingual.as_ref().map(|of| &of.languages)) {
+        (Task::LanguageModeling {}, Some(Languages::These(languages))) => languages.first(),
+        _ => None,
+    };
+    of_language.map_or_else(|| TASK.to_owned(), ToString::to_string)
 }

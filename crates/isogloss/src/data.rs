@@ -19,7 +19,9 @@ impl Task {
     /// The labels that examples have for this task: classes, or BIO tags.
     fn labels(&self, examples: &[Example]) -> LabelSet {
         match self {
-            Self::Classification {} | Self::Retrieval { .. } => LabelSet::classes(examples),
+            Self::Classification {} | Self::Retrieval { .. } | Self::LanguageModeling {} => {
+                LabelSet::classes(examples)
+            }
             Self::Tagging { .. } => LabelSet::tags(examples),
         }
     }
@@ -183,7 +185,7 @@ fn featurize(
     options: &FeatureOptions,
 ) -> Result<Featurized, TextError> {
     match task {
-        Task::Classification {} | Task::Retrieval { .. } => {
+        Task::Classification {} | Task::Retrieval { .. } | Task::LanguageModeling {} => {
             featurize_classification(tokenizer, examples, labels, options)
         }
         Task::Tagging { units } => featurize_tagging(tokenizer, examples, labels, *units, options),
@@ -253,8 +255,8 @@ impl Reader<'_> {
         let counts = |name: &&String| *name != "O" && !name.starts_with("I-");
         let shared = found.names().iter().filter(|name| labels.id(name).is_some());
         Ok(match self.recipe.task {
-            Task::Classification {} | Task::Retrieval { .. } => shared.count(),
             Task::Tagging { .. } => shared.filter(counts).count(),
+            _ => shared.count(),
         })
     }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use isogloss_methods::IGNORE_INDEX;
-use isogloss_model::{Model, Pass};
-use isogloss_text::{LabelSet, Language, SentencePair, Targets, sequential_by_length};
+use isogloss_methods::{IGNORE_INDEX, cross_entropy};
+use isogloss_model::{InputError, Model, Pass};
+use isogloss_text::{LabelSet, Language, SentencePair, Targets, TokenBatch, sequential_by_length};
 use serde::{Deserialize, Serialize};
 
+use crate::data::integers;
 use crate::encode::TextEncoder;
 use crate::metrics::{ClassificationScores, SpanScores, TransferSummary};
 use crate::retrieval::{PairTexts, Scoring};
@@ -57,13 +58,22 @@ pub enum Scores {
         /// The share of sentences of the right language that found theirs.
         backward: f64,
     },
+    /// Of masked tokens that are guessed.
+    LanguageModeling {
+        /// The share of tokens that were guessed.
+        accuracy: f64,
+        /// The mean of `-log p(token)`, in nats.
+        loss: f64,
+    },
 }
 
 impl Scores {
     /// The score that models are chosen by: accuracy or span F1.
     pub fn main(&self) -> f64 {
         match self {
-            Self::Classification { accuracy, .. } | Self::Retrieval { accuracy, .. } => *accuracy,
+            Self::Classification { accuracy, .. }
+            | Self::Retrieval { accuracy, .. }
+            | Self::LanguageModeling { accuracy, .. } => *accuracy,
             Self::Tagging { span_f1, .. } => *span_f1,
         }
     }
@@ -72,7 +82,7 @@ impl Scores {
 /// What a run ends with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Results {
-    /// `classification`, `tagging` or `retrieval`.
+    /// `classification`, `tagging`, `retrieval` or `language_modeling`.
     pub task: String,
     /// The name of the main score.
     pub metric: String,
@@ -139,6 +149,44 @@ pub(crate) fn score_retrieval(
     Ok(LanguageResult { n: pairs.len(), left_out: 0, truncated, scores })
 }
 
+/// How many masked tokens of a batch a model guesses.
+pub(crate) fn score_guesses(
+    model: &Model,
+    blocks: &TokenBatch,
+    batch_size: usize,
+    device: &Device,
+) -> Result<LanguageResult, InputError> {
+    let (model, seq_len) = (model.valid(), blocks.seq_len);
+    let (mut n_masked, mut n_guessed, mut loss) = (0, 0, 0.0);
+    for first in (0..blocks.n).step_by(batch_size.max(1)) {
+        let rows = first * seq_len..(first + batch_size).min(blocks.n) * seq_len;
+        let (places, labels): (Vec<i32>, Vec<i32>) = {
+            let (places, labels) = blocks.labeled_tokens();
+            let all = places.into_iter().zip(labels);
+            let here = all.filter(|(place, _)| rows.contains(&(*place as usize)));
+            here.map(|(place, label)| (place - rows.start as i32, label)).unzip()
+        };
+        if places.is_empty() {
+            continue;
+        }
+        let (ids, mask) = (&blocks.input_ids[rows.clone()], &blocks.attention_mask[rows.clone()]);
+        let types = &blocks.token_type_ids[rows];
+        let input = model.encoder.config().input(ids, mask, types, seq_len, device)?;
+        let encoded = model.encoder.forward(&input, &Pass::evaluation());
+        let logits = model.masked_lm_logits(encoded.states_at(integers(places, device)));
+        let best = logits.clone().argmax(1).into_data().convert::<i64>().try_into_vec::<i64>();
+        let best = best.expect("the numbers were just converted to this type");
+        let n = labels.len();
+        n_masked += n;
+        n_guessed += best.iter().zip(&labels).filter(|(a, b)| **a == i64::from(**b)).count();
+        let mean = cross_entropy(logits, integers(labels, device), 0.0).into_scalar::<f32>();
+        loss += f64::from(mean) * n as f64;
+    }
+    let n = n_masked.max(1) as f64;
+    let scores = Scores::LanguageModeling { accuracy: n_guessed as f64 / n, loss: loss / n };
+    Ok(LanguageResult { n: n_masked, left_out: 0, truncated: 0, scores })
+}
+
 /// Which model of a run was scored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Selection {
@@ -180,8 +228,8 @@ impl Evaluator<'_> {
     pub fn score(&self, set: &LabeledSet) -> Result<(LanguageResult, LabelIds), Error> {
         let (gold, predicted) = self.predict(set)?;
         let scores = match self.task {
-            // A set of labels has no pairs to retrieve.
-            Task::Classification {} | Task::Retrieval { .. } => {
+            // The others are not scored by labels.
+            Task::Classification {} | Task::Retrieval { .. } | Task::LanguageModeling {} => {
                 let flat = |rows: &[Vec<usize>]| rows.iter().flatten().copied().collect::<Vec<_>>();
                 let scores = ClassificationScores::from_ids(&flat(&gold), &flat(&predicted))?;
                 Scores::Classification { accuracy: scores.accuracy, macro_f1: scores.macro_f1 }

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::io;
 use crate::{
-    AdapterRecipe, FisherEstimator, MeasureOptions, MonolingualRecipe, PairsRecipe, RecipeError,
-    RecipeFault,
+    AdapterRecipe, FisherEstimator, LanguageAdapterRecipe, MeasureOptions, MonolingualRecipe,
+    PairsRecipe, RecipeError, RecipeFault,
 };
 
 /// What a recipe file says.
@@ -39,6 +39,9 @@ pub struct Recipe {
     /// What is trained in place of the whole model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapter: Option<AdapterRecipe>,
+    /// What lies under it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language_adapter: Option<LanguageAdapterRecipe>,
     /// The losses, added up with their weights.
     pub objective: Vec<ObjectiveRecipe>,
     /// Sentences and their translations, for objectives that align them.
@@ -83,6 +86,7 @@ impl Default for Recipe {
             task: Task::default(),
             data: DataRecipe::default(),
             adapter: None,
+            language_adapter: None,
             objective: vec![ObjectiveRecipe { weight: 1.0, method: cross_entropy }],
             pairs: None,
             monolingual: None,
@@ -137,6 +141,8 @@ pub enum Task {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         layer: Option<usize>,
     },
+    /// Masked tokens are guessed in held-out text: no labels and no other head.
+    LanguageModeling {},
 }
 
 fn subword() -> TagUnits {
@@ -150,19 +156,27 @@ impl Default for Task {
 }
 
 impl Task {
-    /// `classification`, `tagging` or `retrieval`.
+    /// Whether examples have labels to be learned.
+    pub fn is_labeled(&self) -> bool {
+        matches!(self, Self::Classification {} | Self::Tagging { .. })
+    }
+
+    /// `classification`, `tagging`, `retrieval` or `language_modeling`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Classification {} => "classification",
             Self::Tagging { .. } => "tagging",
             Self::Retrieval { .. } => "retrieval",
+            Self::LanguageModeling {} => "language_modeling",
         }
     }
 
     /// The score that models are chosen by.
     pub fn metric(&self) -> &'static str {
         match self {
-            Self::Classification {} | Self::Retrieval { .. } => "accuracy",
+            Self::Classification {} | Self::Retrieval { .. } | Self::LanguageModeling {} => {
+                "accuracy"
+            }
             Self::Tagging { .. } => "span_f1",
         }
     }

@@ -247,7 +247,7 @@ impl Data {
         let max_length = recipe.model.max_length.min(n_positions);
         let (objectives, pad, seed) = (&passes.objectives, config.pad_token_id, recipe.seed);
         let labeled = match recipe.task {
-            Task::Retrieval { .. } => None,
+            Task::Retrieval { .. } | Task::LanguageModeling {} => None,
             Task::Classification {} | Task::Tagging { .. } => {
                 Some(TrainingData::read(plan, &tokenizer, objectives, max_length, pad)?)
             }
@@ -357,13 +357,16 @@ impl<'a> Trainer<'a> {
         let head = match recipe.task {
             Task::Classification {} => Some(HeadSpec::sequence(labels, recipe.model.pooling)),
             Task::Tagging { .. } => Some(HeadSpec::tokens(labels)),
-            Task::Retrieval { .. } => None,
+            Task::Retrieval { .. } | Task::LanguageModeling {} => None,
         };
         if let Some(folder) = &options.teacher_folder {
             let head = head.as_ref().filter(|_| passes.needs_labels_of_teacher());
             passes.teacher = Some(load_teacher(folder, head, &options.device)?);
         }
 
+        if let (Some(language), Some(data)) = (&recipe.language_adapter, data) {
+            language.check(plan.source(), data.corpus.tests.iter().map(|set| &set.language))?;
+        }
         let device = options.device.clone().autodiff();
         let adamw = recipe.optimizer.adamw.clone();
         let newest = run.newest_checkpoint()?.map(|(_, folder)| folder);
@@ -384,10 +387,11 @@ impl<'a> Trainer<'a> {
                 let seed = split_seed(recipe.seed, streams::PROJECTIONS);
                 let widths: Vec<_> = widths.collect();
                 loaded.model = loaded.model.with_projections(&widths, seed, &device);
-                if let Some(adapter) = &recipe.adapter {
-                    let seed = split_seed(recipe.seed, streams::ADAPTER);
-                    adapter.add_to(&mut loaded.model, seed)?;
+                if let Some(language) = &recipe.language_adapter {
+                    language.add_to(&mut loaded.model, plan.source())?;
                 }
+                let seed = split_seed(recipe.seed, streams::ADAPTER);
+                AdapterRecipe::add_to(&mut loaded.model, recipe, seed)?;
                 let (optimizer, progress) = (AdamW::new(adamw), Progress::default());
                 Checkpoint { loaded, optimizer, progress }
             }
@@ -403,7 +407,7 @@ impl<'a> Trainer<'a> {
             return Err(Error::Unsuitable(problem));
         }
         let n_layers = model.encoder.config().num_hidden_layers;
-        let scope = AdapterRecipe::scope(recipe.adapter.as_ref());
+        let scope = AdapterRecipe::scope(recipe);
         let seed = split_seed(recipe.seed, streams::UNFREEZING);
         let mut schedules = recipe.schedule.init(n_layers, &scope, seed);
         unfreezing::resume(&mut schedules, &progress.opens_at);
@@ -459,7 +463,7 @@ impl<'a> Trainer<'a> {
         run.write_json("environment.json", &environment)?;
         let log = MetricsLog::open(run.metrics(), progress.log_len)?;
         let rule = match recipe.task {
-            Task::Retrieval { .. } => "the last step".to_owned(),
+            Task::Retrieval { .. } | Task::LanguageModeling {} => "the last step".to_owned(),
             Task::Classification {} | Task::Tagging { .. } => format!(
                 "highest {} on the dev set of {}, the earliest of equals",
                 recipe.task.metric(),

@@ -16,10 +16,11 @@ use super::{Moment, Schedule};
 /// Which parameters of a layer open with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum UnfreezeScope {
-    /// All, the pretrained ones too. Embeddings and invertible adapters never open.
+    /// All, the pretrained ones too. Embeddings never open.
     #[default]
     Layers,
-    /// Those of the adapter or the low-rank change of this name.
+    /// Those of the adapter or the low-rank change of this name. Its invertible adapter opens with the
+    /// first layer.
     Adapter(String),
 }
 
@@ -41,6 +42,11 @@ impl UnfreezeScope {
     fn trainable(&self, path: &str, is_open: impl Fn(usize) -> bool) -> bool {
         match ParamPlace::of(path) {
             Some(ParamPlace { part: ParamPart::Head, .. }) => true,
+            Some(ParamPlace { part: ParamPart::LmHead, .. }) => *self == Self::Layers,
+            // Above the embeddings, it opens with the first layer.
+            Some(ParamPlace { part: ParamPart::InvertibleAdapter(name), .. }) => {
+                *self == Self::Adapter(name.to_owned()) && is_open(0)
+            }
             Some(place) => self.layer_of(&place).is_some_and(is_open),
             None => false,
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::adapter::{AdapterChoice, load_adapter};
 use super::lora::{Replace, load_lora};
-use super::{HeadChoice, LoadedModel, load, read_json, saved_head};
+use super::{HeadChoice, LoadedModel, read_json, saved_head};
 use crate::{
     LoadError, LoadFault, Model, WeightFiles, map_parameters, named_parameters, parameter_name,
 };
@@ -70,10 +70,11 @@ pub fn base_folder(folder: &Path) -> Result<PathBuf, LoadError> {
     Ok(folder)
 }
 
-/// As [`load`], for a folder that [`save_on_base`](crate::save_on_base) wrote; none for others.
+/// As `load`, for a folder that [`save_on_base`](crate::save_on_base) wrote; none for others.
 pub(super) fn load_on_base(
     folder: &Path,
     head: &HeadChoice,
+    load: fn(&Path, &HeadChoice, &Device) -> Result<LoadedModel, LoadError>,
     device: &Device,
 ) -> Result<Option<LoadedModel>, LoadError> {
     let Some(on_base) = OnBase::read(folder)? else { return Ok(None) };

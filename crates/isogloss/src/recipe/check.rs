@@ -22,8 +22,8 @@ pub(super) fn plan(
     at_least(&mut fault, "model.max_length", recipe.model.max_length as u64, 3);
 
     let data = &recipe.data;
-    if let Task::Retrieval { .. } = recipe.task {
-        retrieval(&mut fault, &recipe);
+    if !recipe.task.is_labeled() {
+        unlabeled(&mut fault, &recipe);
     } else if data.path.is_empty() {
         fault("data.path", "data.path: name the files, such as data/{language}.jsonl".into());
     } else if !data.path.contains("{language}") {
@@ -49,6 +49,7 @@ pub(super) fn plan(
         }
     }
 
+    adapters(&mut fault, &recipe);
     methods(&mut fault, &recipe);
     pairs(&mut fault, &recipe);
 
@@ -90,6 +91,25 @@ pub(super) fn plan(
     }
 }
 
+/// What adapters must satisfy together.
+fn adapters(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
+    for (field, problem) in recipe.schedule.faults() {
+        fault(&format!("schedule.{field}"), format!("schedule.{field}: {problem}"));
+    }
+    if let Some(language) = &recipe.language_adapter {
+        if recipe.adapter.is_none() || !recipe.task.is_labeled() {
+            let problem =
+                "language_adapter: lies under the adapter of a task with labels, [adapter]";
+            fault("language_adapter", problem.into());
+        }
+        if !language.path.contains("{language}") {
+            let problem =
+                "language_adapter.path: expected {language} where the language tag stands";
+            fault("language_adapter.path", problem.into());
+        }
+    }
+}
+
 /// What objectives, views and updates must satisfy together.
 fn methods(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
     for (field, problem) in recipe.views.faults() {
@@ -101,9 +121,6 @@ fn methods(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
     for (field, problem) in recipe.guided_dropout.iter().flat_map(GuidedDropoutConfig::faults) {
         let entry = format!("guided_dropout.{field}");
         fault(&entry, format!("{entry}: {problem}"));
-    }
-    for (field, problem) in recipe.schedule.faults() {
-        fault(&format!("schedule.{field}"), format!("schedule.{field}: {problem}"));
     }
     if let Some(measure) = &recipe.measure {
         at_least(fault, "measure.every", measure.every, 1);
@@ -152,14 +169,21 @@ fn methods(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
 }
 
 /// What a task without labels must satisfy.
-fn retrieval(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
+fn unlabeled(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
+    let task = recipe.task.name();
+    let (table, held_out) = match recipe.task {
+        Task::LanguageModeling {} => {
+            ("monolingual", recipe.monolingual.as_ref().map(|texts| texts.held_out))
+        }
+        _ => ("pairs", recipe.pairs.as_ref().map(|pairs| pairs.held_out)),
+    };
     if !recipe.data.path.is_empty() {
-        let problem = "data.path: retrieval has no labeled examples; its sentences are [pairs]";
-        fault("data.path", problem.into());
+        let problem = format!("{task} has no labeled examples; its sentences are [{table}]");
+        fault("data.path", format!("data.path: {problem}"));
     }
-    match &recipe.pairs {
-        None => fault("task", "task.retrieval: needs a table [pairs]".into()),
-        Some(pairs) => at_least(fault, "pairs.held_out", pairs.held_out as u64, 1),
+    match held_out {
+        None => fault("task", format!("task.{task}: needs a table [{table}]")),
+        Some(n) => at_least(fault, &format!("{table}.held_out"), n as u64, 1),
     }
     for (index, objective) in recipe.objective.iter().enumerate() {
         let method = objective.method.init();

@@ -169,7 +169,9 @@ impl TrainingData {
             let features: Vec<_> = viewed.iter().map(|viewed| &viewed.features).collect();
             let batch = self.collate(&features, indices)?;
             let units = match plan.recipe().task {
-                Task::Classification {} | Task::Retrieval { .. } => Units::Texts,
+                Task::Classification {} | Task::Retrieval { .. } | Task::LanguageModeling {} => {
+                    Units::Texts
+                }
                 Task::Tagging { .. } => {
                     let words = viewed.into_iter().map(|viewed| viewed.first_subwords);
                     Units::Words { seq_len: batch.seq_len, first_subwords: words.collect() }
@@ -194,8 +196,8 @@ impl TrainingData {
         seed: u64,
     ) -> Result<Viewed, Error> {
         let task = match plan.recipe().task {
-            Task::Classification {} | Task::Retrieval { .. } => ViewTask::Classification,
             Task::Tagging { units } => ViewTask::Tagging(units),
+            _ => ViewTask::Classification,
         };
         let example = &self.corpus.train_examples[index];
         let (labels, max_length) = (&self.corpus.labels, self.max_length);

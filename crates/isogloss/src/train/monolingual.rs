@@ -25,6 +25,8 @@ pub struct MonolingualRecipe {
     pub batch_size: usize,
     /// Tokens of a block, specials included.
     pub max_length: usize,
+    /// Blocks of each language that are kept for tests, evenly from the whole text.
+    pub held_out: usize,
     /// How the language of each batch is drawn.
     pub sampling: LanguageSampling,
 }
@@ -36,6 +38,7 @@ impl Default for MonolingualRecipe {
             languages: Languages::All,
             batch_size: 8,
             max_length: 128,
+            held_out: 0,
             sampling: LanguageSampling::default(),
         }
     }
@@ -44,6 +47,8 @@ impl Default for MonolingualRecipe {
 /// Makes the blocks of each batch, all of one language.
 pub(super) struct BlockStream {
     languages: Vec<Vec<Encoded>>,
+    /// By language, masked once for all.
+    pub(super) held_out: Vec<(Language, TokenBatch)>,
     pub(super) rounds: Rounds,
     masker: Masker,
     pad_token_id: u32,
@@ -74,12 +79,32 @@ impl BlockStream {
             let sentences = read_sentence_file(path.as_ref())?;
             Ok::<_, Error>(pack_sentences(tokenizer, &sentences, max_length)?)
         };
-        let languages = languages.iter().map(blocks).collect::<Result<Vec<_>, _>>()?;
         let seed = split_seed(seed, streams::MONOLINGUAL);
+        let (mut trained, mut held_out) = (Vec::new(), Vec::new());
+        for language in languages {
+            let (kept, rest) = hold_out(blocks(&language)?, recipe.held_out);
+            if rest.is_empty() {
+                let path = recipe.path.replace("{language}", language.as_str()).into();
+                let problem =
+                    format!("no block is left to train on: all {} are held out", kept.len());
+                return Err(Error::Damaged { path, problem });
+            }
+            trained.push(rest);
+            if kept.is_empty() {
+                continue;
+            }
+            let seeds = (0..).map(|row| split_seed(split_seed(seed, u64::MAX - 1), row));
+            let kept: Vec<_> =
+                kept.iter().zip(seeds).map(|(of, seed)| masker.mask(of, seed)).collect();
+            let places = (0..kept.len()).collect();
+            let kept = TokenBatch::collate(&kept.iter().collect::<Vec<_>>(), places, pad_token_id)?;
+            held_out.push((language, kept));
+        }
+        let languages = trained;
         let lengths = |blocks: &Vec<Encoded>| blocks.iter().map(Encoded::len).collect();
         let lengths = languages.iter().map(lengths).collect();
         let rounds = Rounds::new(lengths, &recipe.sampling, recipe.batch_size, seed);
-        Ok(Self { languages, rounds, masker, pad_token_id, seed })
+        Ok(Self { languages, held_out, rounds, masker, pad_token_id, seed })
     }
 
     /// Batch number `number`, and the place of its language.
@@ -93,4 +118,16 @@ impl BlockStream {
         let blocks: Vec<_> = blocks.iter().collect();
         Ok((language, TokenBatch::collate(&blocks, places, self.pad_token_id)?))
     }
+}
+
+/// `n` blocks, evenly over all, and the rest.
+fn hold_out(blocks: Vec<Encoded>, n: usize) -> (Vec<Encoded>, Vec<Encoded>) {
+    let n_blocks = blocks.len();
+    let n = n.min(n_blocks);
+    let places: Vec<usize> = (0..n).map(|i| i * n_blocks / n).collect();
+    let (mut kept, mut rest) = (Vec::new(), Vec::new());
+    for (at, block) in blocks.into_iter().enumerate() {
+        if places.binary_search(&at).is_ok() { &mut kept } else { &mut rest }.push(block);
+    }
+    (kept, rest)
 }

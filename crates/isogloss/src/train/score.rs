@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 use isogloss_kernels::split_seed;
 use isogloss_methods::AdamW;
-use isogloss_model::{HeadChoice, Model, load};
+use isogloss_model::{HeadChoice, Model, load, load_masked_lm};
+use isogloss_text::{Language, TokenBatch};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -14,7 +15,7 @@ use super::folders::copy_tokenizer;
 use super::{Event, Trainer, streams, unfreezing};
 use crate::checkpoint::{self, Best, Memory, Saver};
 use crate::encode::TextEncoder;
-use crate::evaluate::score_retrieval;
+use crate::evaluate::{score_guesses, score_retrieval};
 use crate::fisher::Measures;
 use crate::pairs::PairSet;
 use crate::run_folder::{remove_folder, replace_folder};
@@ -88,12 +89,12 @@ impl Trainer<'_> {
                 (scores, is_best)
             }
             None => {
-                let languages = self.retrieval(model)?;
+                let languages = self.score_unlabeled(model)?;
                 let of_language = |(tag, of): (&String, &LanguageResult)| {
                     (tag.clone(), Value::from(of.scores.main()))
                 };
                 line["languages"] = languages.iter().map(of_language).collect();
-                (mean_retrieval(&languages), step > 0)
+                (mean_scores(&languages), step > 0)
             }
         };
         watch(Event::Dev { step, scores: &scores, is_best });
@@ -136,12 +137,13 @@ impl Trainer<'_> {
         // Training's tensors make room before the chosen model comes in.
         self.model = None;
         self.optimizer = AdamW::new(self.plan.recipe().optimizer.adamw.clone());
+        let load = if self.passes.needs_lm_head() { load_masked_lm } else { load };
         let chosen = load(&self.run.best(), &HeadChoice::Saved, &self.options.device)?.model;
         let selection = Selection { rule: self.rule.clone(), step: best.step, score: best.score };
         let results = match self.data {
             Some(data) => self.score_labeled(&chosen, data, selection, watch)?,
             None => {
-                let languages = self.retrieval(&chosen)?;
+                let languages = self.score_unlabeled(&chosen)?;
                 for (language, result) in &languages {
                     watch(Event::Language { language, scores: &result.scores });
                 }
@@ -160,29 +162,54 @@ impl Trainer<'_> {
         selection: Selection,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<Results, Error> {
-        let labels = &data.corpus.labels;
-        self.evaluator(model, data).score_all(
-            &data.corpus.tests,
-            self.plan.source(),
-            selection,
-            &mut |set, result, predicted| {
-                watch(Event::Language { language: set.language.as_str(), scores: &result.scores });
-                let names = |ids: &Vec<usize>| -> Vec<String> {
-                    let name = |id: &usize| labels.name(*id as u32).unwrap_or_default();
-                    ids.iter().map(|id| name(id).to_owned()).collect()
-                };
-                self.run.write_predictions(set.language.as_str(), predicted.iter().map(names))
-            },
-        )
+        let (plan, labels) = (self.plan, &data.corpus.labels);
+        let names = |ids: &Vec<usize>| -> Vec<String> {
+            let name = |id: &usize| labels.name(*id as u32).unwrap_or_default();
+            ids.iter().map(|id| name(id).to_owned()).collect()
+        };
+        let mut languages = BTreeMap::new();
+        for set in &data.corpus.tests {
+            let exchange = plan.recipe().language_adapter.as_ref();
+            let exchanged = exchange.map(|of| of.exchanged(model, plan.source(), &set.language));
+            let exchanged = exchanged.transpose()?.flatten();
+            let model = exchanged.as_ref().unwrap_or(model);
+            let (result, predicted) = self.evaluator(model, data).score(set)?;
+            watch(Event::Language { language: set.language.as_str(), scores: &result.scores });
+            self.run.write_predictions(set.language.as_str(), predicted.iter().map(names))?;
+            languages.insert(set.language.to_string(), result);
+        }
+        Ok(Results::new(&plan.recipe().task, plan.source(), selection, languages))
+    }
+
+    /// The scores of a task without labels, by language.
+    fn score_unlabeled(&self, model: &Model) -> Result<BTreeMap<String, LanguageResult>, Error> {
+        match self.plan.recipe().task {
+            Task::Retrieval { layer } => self.retrieval(model, layer),
+            Task::LanguageModeling {} => self.guesses(model),
+            Task::Classification {} | Task::Tagging { .. } => Ok(BTreeMap::new()),
+        }
+    }
+
+    /// How well the model guesses the masked tokens of held-out text.
+    fn guesses(&self, model: &Model) -> Result<BTreeMap<String, LanguageResult>, Error> {
+        let Some(blocks) = &self.streams.blocks else { return Ok(BTreeMap::new()) };
+        let batch_size = self.plan.recipe().training.evaluation_batch_size;
+        let score = |(language, held_out): &(Language, TokenBatch)| {
+            let path = self.options.model_folder.clone();
+            let found = score_guesses(model, held_out, batch_size, &self.options.device)
+                .map_err(|source| Error::Input { path, source })?;
+            Ok((language.to_string(), found))
+        };
+        blocks.held_out.iter().map(score).collect()
     }
 
     /// How well the held-out pairs of each language find each other.
-    fn retrieval(&self, model: &Model) -> Result<BTreeMap<String, LanguageResult>, Error> {
+    fn retrieval(
+        &self,
+        model: &Model,
+        layer: Option<usize>,
+    ) -> Result<BTreeMap<String, LanguageResult>, Error> {
         let Some(pairs) = &self.streams.pairs else { return Ok(BTreeMap::new()) };
-        let layer = match self.plan.recipe().task {
-            Task::Retrieval { layer } => layer,
-            Task::Classification {} | Task::Tagging { .. } => None,
-        };
         let (encoder, device) = (model.encoder.valid(), self.options.device.clone());
         let encoder = TextEncoder::new(encoder, pairs.tokenizer.clone(), device)
             .with_max_length(pairs.recipe.max_length)
@@ -205,17 +232,23 @@ impl Trainer<'_> {
 }
 
 /// The mean over languages.
-fn mean_retrieval(languages: &BTreeMap<String, LanguageResult>) -> Scores {
+fn mean_scores(languages: &BTreeMap<String, LanguageResult>) -> Scores {
+    let n = languages.len().max(1) as f64;
     let mean = |of: fn(&Scores) -> [f64; 3]| {
-        let n = languages.len().max(1) as f64;
         let all = languages.values().map(|result| of(&result.scores));
         all.fold([0.0; 3], |sum, x| [0, 1, 2].map(|i| sum[i] + x[i] / n))
     };
-    let [accuracy, forward, backward] = mean(|scores| match scores {
+    let [accuracy, second, third] = mean(|scores| match scores {
         Scores::Retrieval { accuracy, forward, backward } => [*accuracy, *forward, *backward],
+        Scores::LanguageModeling { accuracy, loss } => [*accuracy, *loss, 0.0],
         Scores::Classification { .. } | Scores::Tagging { .. } => [0.0; 3],
     });
-    Scores::Retrieval { accuracy, forward, backward }
+    match languages.values().next().map(|result| &result.scores) {
+        Some(Scores::LanguageModeling { .. }) => {
+            Scores::LanguageModeling { accuracy, loss: second }
+        }
+        _ => Scores::Retrieval { accuracy, forward: second, backward: third },
+    }
 }
 
 /// Adds the fields of `more` to a JSON object.

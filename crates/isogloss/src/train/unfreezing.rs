@@ -52,8 +52,7 @@ impl Trainer<'_> {
         };
         let step = self.progress.step;
         let all = FixedLayersConfig { layers: (0..n_layers).collect() };
-        let all: Box<dyn Schedule> =
-            Box::new(all.init(n_layers, &AdapterRecipe::scope(recipe.adapter.as_ref())));
+        let all: Box<dyn Schedule> = Box::new(all.init(n_layers, &AdapterRecipe::scope(recipe)));
         let moment = Moment { step, total_steps: self.learning_rate.total_steps };
         let model = apply_schedules(self.model().clone(), &[all], moment);
         let batch_size = recipe.training.batch_size;
@@ -85,7 +84,7 @@ impl Trainer<'_> {
         let params = named_parameters(model).into_iter().filter(|param| learns(&param.path));
         // The embeddings, then the blocks.
         let height = |path: &str| match ParamPlace::of(path)? {
-            ParamPlace { part: ParamPart::Head, .. } => None,
+            ParamPlace { part: ParamPart::Head | ParamPart::LmHead, .. } => None,
             place => Some(place.layer.map_or(0, |layer| layer + 1)),
         };
         let all = model.encoder.config().num_hidden_layers + 1;

@@ -123,7 +123,10 @@ fn only_what_is_in_scope_opens() {
     for (path, of_adapters, of_layers) in [
         ("head.classifier.weight", [true, true], [true, true]),
         ("encoder.embeddings.token.weight", [false, false], [false, false]),
-        ("encoder.invertible_adapters.task.f.up.bias", [false, false], [false, false]),
+        ("encoder.invertible_adapters.task.f.up.bias", [false, true], [false, false]),
+        ("encoder.invertible_adapters.en.f.up.bias", [false, false], [false, false]),
+        ("lm_head.bias", [false, false], [true, true]),
+        ("projections.0.0.weight", [true, true], [true, true]),
         ("encoder.layers.1.attention.query.weight", [false, false], [true, true]),
         ("encoder.layers.0.attention.query.weight", [false, false], [false, true]),
         ("encoder.layers.1.adapters.task.feed_forward.up.bias", [true, true], [true, true]),
