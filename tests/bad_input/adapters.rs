@@ -12,6 +12,7 @@ use isogloss_tests::fixtures;
 use serde_json::{Value, json};
 
 use crate::folders::edit_json;
+use crate::job::Job;
 use crate::{assert_refused, copy_of, truncate};
 
 fn model(family: &str) -> Model {
@@ -188,4 +189,104 @@ fn faulty_lora_names_the_field_or_the_tensor() {
     assert_refused("a missing projection", lora(folder.path(), "bert"), &parts);
     let family = lora(&fixtures().join("adapters/lora-down"), "bert");
     assert_refused("another family", family, &["field \"target_modules\"", "k_lin"]);
+}
+
+#[test]
+fn faults_of_adapters_and_schedules_in_recipes() {
+    let adapter = "[adapter.seq_bn]\nreduction_factor = 2\n";
+    for (case, tables, parts) in [
+        (
+            "no interval",
+            format!("{adapter}[schedule.gradual_unfreeze]\nevery_steps = 0\n"),
+            &["schedule.gradual_unfreeze.every_steps: expected at least 1"][..],
+        ),
+        (
+            "no batches",
+            format!("{adapter}[schedule.fun]\nevery_steps = 2\nn_batches = 0\n"),
+            &["schedule.fun.n_batches: expected at least 1"],
+        ),
+        (
+            "more layers than there are",
+            format!("{adapter}[schedule.fixed]\nlayers = [0, 12]\n"),
+            &["schedule.fixed.layers: 12 of a model of 2 layers"],
+        ),
+        (
+            "no width",
+            "[adapter.seq_bn]\nreduction_factor = 0.0\n".to_owned(),
+            &["adapter: ", "reduction_factor", "found 0"],
+        ),
+        (
+            "a layer left out that is not there",
+            "[adapter.seq_bn]\nleave_out = [7]\n".to_owned(),
+            &["adapter: ", "layer 7 of a model of 2"],
+        ),
+        (
+            "no rank",
+            "[adapter.lora]\nr = 0\nlora_alpha = 1.0\ntarget_modules = [\"query\"]\n".to_owned(),
+            &["adapter: ", "expected a rank of 1"],
+        ),
+        (
+            "an unknown kind",
+            "[adapter.prefix]\n".to_owned(),
+            &["unknown variant `prefix`", "seq_bn"],
+        ),
+        (
+            "a language adapter alone",
+            "[language_adapter]\npath = \"{language}\"\n".to_owned(),
+            &["language_adapter: lies under the adapter of a task with labels"],
+        ),
+        (
+            "one language adapter for all",
+            format!("{adapter}[language_adapter]\npath = \"en\"\n"),
+            &["language_adapter.path: expected {language}"],
+        ),
+        (
+            "no language adapter",
+            format!("{adapter}[language_adapter]\npath = \"/nowhere/{{language}}\"\n"),
+            &["/nowhere/de: no language adapter for de"],
+        ),
+        (
+            "no source adapter",
+            format!(
+                "{adapter}[language_adapter]\npath = \"/nowhere/{{language}}\"\nevaluation = \"none\"\n"
+            ),
+            &["/nowhere/en/adapter_config.json"],
+        ),
+    ] {
+        let mut job = Job::new();
+        job.recipe.push_str(&tables);
+        assert_refused(case, job.run().0, parts);
+    }
+}
+
+#[test]
+fn a_base_that_is_gone_is_named() {
+    let mut job = Job::new();
+    job.recipe.push_str("[adapter.seq_bn]\nreduction_factor = 2\n");
+    job.finish();
+    let best = job.run.best();
+    assert!(load(&best, &HeadChoice::Saved, &Device::flex()).is_ok());
+    truncate(&best.join("head.safetensors"), 20);
+    let loaded = load(&best, &HeadChoice::Saved, &Device::flex());
+    assert_refused("a damaged head", loaded.map(|_| ()), &["head.safetensors"]);
+    fs::rename(job.path("model"), job.path("elsewhere")).unwrap();
+    let loaded = load(&best, &HeadChoice::Saved, &Device::flex());
+    let model = job.path("model");
+    assert_refused(
+        "no base",
+        loaded.map(|_| ()),
+        &["isogloss.json: the base model", model.to_str().unwrap(), "base_folder"],
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_model_with_adapters_is_not_trained_without_one() {
+    let mut job = Job::new();
+    job.recipe.push_str("[adapter.seq_bn]\nreduction_factor = 2\n");
+    job.finish();
+    let second = Job::new();
+    fs::remove_dir_all(second.path("model")).unwrap();
+    std::os::unix::fs::symlink(job.run.best(), second.path("model")).unwrap();
+    assert_refused("adapters", second.run().0, &["has adapters", "[adapter]"]);
 }

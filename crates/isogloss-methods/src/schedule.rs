@@ -97,6 +97,17 @@ impl ScheduleConfig {
         all.map(|(rule, (field, problem))| (format!("{rule}.{field}"), problem)).collect()
     }
 
+    /// Fails if a layer is named that a model of `n_layers` does not have.
+    pub fn check_layers(&self, n_layers: usize) -> Result<(), String> {
+        let named = self.fixed.iter().flat_map(|fixed| &fixed.layers);
+        match named.into_iter().find(|layer| **layer >= n_layers) {
+            Some(layer) => {
+                Err(format!("schedule.fixed.layers: {layer} of a model of {n_layers} layers"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Builds the schedules that are named, for a model of `n_layers`; `seed` draws random orders.
     ///
     /// Adapters are all that is trained besides the head, whether a rule about layers is named or not.

@@ -407,6 +407,7 @@ impl<'a> Trainer<'a> {
             return Err(Error::Unsuitable(problem));
         }
         let n_layers = model.encoder.config().num_hidden_layers;
+        recipe.schedule.check_layers(n_layers).map_err(Error::Unsuitable)?;
         let scope = AdapterRecipe::scope(recipe);
         let seed = split_seed(recipe.seed, streams::UNFREEZING);
         let mut schedules = recipe.schedule.init(n_layers, &scope, seed);
