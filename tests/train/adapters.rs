@@ -7,7 +7,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use isogloss::device::{DeviceChoice, open};
-use isogloss::{Plan, Prediction, Predictor, RunFolder};
+use isogloss::{Plan, Prediction, Predictor, RunFolder, merge};
 use isogloss_methods::{FixedLayersConfig, Moment, Schedule, UnfreezeScope, apply_schedules};
 use isogloss_model::{HeadChoice, NamedParam, Pass, base_folder, load, named_parameters};
 use isogloss_tests::opened_devices;
@@ -302,4 +302,32 @@ fn language_adapters_lie_under_the_task_and_give_way() {
     let message = *outcome.unwrap_err().downcast::<String>().unwrap();
     assert!(message.contains("no language adapter for xx"), "{message}");
     assert!(message.contains("lm/xx/best/adapters/xx"), "{message}");
+}
+
+#[test]
+fn lora_is_merged_into_a_whole_model() {
+    let shop = Workshop::new();
+    let run = shop.run("lora");
+    shop.finish(&shop.plan(TRAINING, LORA), &run);
+    let (device, merged) = (Device::flex(), shop.path("merged"));
+    merge(&run.best(), &merged, &device).unwrap();
+    assert!(merged.join("model.safetensors").exists() && !merged.join("isogloss.json").exists());
+    let texts = [("licht an bitte", None), ("включи свет", None)];
+    let probabilities = |folder: &Path| {
+        let found = Predictor::load(folder, &device).unwrap().predict(&texts).unwrap();
+        let probability = |prediction: Prediction| match prediction {
+            Prediction::Class { probability, .. } => probability,
+            Prediction::Tokens(_) => panic!("a class was asked for"),
+        };
+        found.into_iter().map(probability).collect::<Vec<f64>>()
+    };
+    for (whole, added) in probabilities(&merged).iter().zip(probabilities(&run.best())) {
+        assert!((whole - added).abs() < 1e-6, "{whole}, {added}");
+    }
+    let run = shop.run("seq_bn");
+    shop.finish(&shop.plan(TRAINING, SEQ_BN), &run);
+    for (folder, part) in [(run.best(), "bottleneck"), (merged, "no LoRA to merge")] {
+        let error = merge(&folder, &shop.path("again"), &device).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
 }

@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Retrieve(RetrieveArgs),
     /// Measure how well the layers of a model align languages, and how that goes with transfer
     Alignment(AlignmentArgs),
+    /// Write a model with LoRA as a whole one
+    Merge(MergeArgs),
     /// Describe a model: architecture, parameters, tokenizer, labels
     Inspect(InspectArgs),
     /// List the devices of this machine and build
@@ -188,6 +190,26 @@ pub(crate) struct LabeledArgs {
     /// Tokens after which a text is cut
     #[arg(long, default_value_t = 128)]
     pub(crate) max_length: usize,
+    #[command(flatten)]
+    pub(crate) language: LanguageAdapterArgs,
+}
+
+/// Which language adapter lies under the task's.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LanguageAdapterArgs {
+    /// Put this language adapter under the task's, in place of that of training: a folder, or none
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) language_adapter: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct MergeArgs {
+    /// A folder of a model with LoRA, such as runs/RECIPE/seed-42/best
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) model: PathBuf,
+    /// The folder to write, which any program that knows no LoRA can read
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
@@ -210,6 +232,8 @@ pub(crate) struct PredictArgs {
     pub(crate) model: ModelArgs,
     /// The texts; lines of the standard input if none is given
     pub(crate) texts: Vec<String>,
+    #[command(flatten)]
+    pub(crate) language: LanguageAdapterArgs,
     /// Texts of one pass
     #[arg(long, default_value_t = 32, value_parser = parse_batch_size)]
     pub(crate) batch_size: usize,

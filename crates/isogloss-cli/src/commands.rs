@@ -8,6 +8,7 @@ pub(crate) mod finetune;
 pub(crate) mod fisher;
 pub(crate) mod inspect;
 mod labeled;
+pub(crate) mod merge;
 pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod retrieve;
@@ -18,9 +19,9 @@ use std::path::PathBuf;
 use anyhow::Context;
 use isogloss::device::open;
 use isogloss::hub::ModelSource;
-use isogloss::{Results, Scores, TextEncoder};
+use isogloss::{Predictor, Results, Scores, TextEncoder};
 
-use crate::args::{EncodingArgs, HubArgs, ModelArgs};
+use crate::args::{EncodingArgs, HubArgs, LanguageAdapterArgs, ModelArgs};
 
 /// How a command ended, if it did not fail.
 pub(crate) enum End {
@@ -34,6 +35,16 @@ pub(crate) enum End {
 pub(crate) fn model_folder(model: &str, hub: &HubArgs) -> anyhow::Result<PathBuf> {
     let source: ModelSource = model.parse().with_context(|| format!("model {model:?}"))?;
     Ok(source.resolve(&hub.options())?)
+}
+
+/// Puts the language adapter that the flags name under the task's.
+fn exchange_language_adapter(
+    predictor: &mut Predictor,
+    args: &LanguageAdapterArgs,
+) -> anyhow::Result<()> {
+    let Some(folder) = &args.language_adapter else { return Ok(()) };
+    let folder = (folder.as_os_str() != "none").then_some(folder.as_path());
+    Ok(predictor.exchange_language_adapter(folder)?)
 }
 
 /// The encoder of a model, as the flags want it.

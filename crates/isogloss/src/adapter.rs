@@ -1,15 +1,19 @@
 //! What is trained in place of a whole model.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
 use isogloss_methods::UnfreezeScope;
 use isogloss_model::{
-    AdapterChoice, AdapterConfig, AdapterError, LoraConfig, Model, RandomParams, load_adapter,
+    AdapterChoice, AdapterConfig, AdapterError, HeadChoice, LoadedModel, LoraConfig, Model,
+    RandomParams, base_folder, load, load_adapter, save,
 };
 use isogloss_text::Language;
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::Languages;
+use crate::run_folder::replace_folder;
+use crate::train::folders::copy_tokenizer;
 use crate::{Error, Recipe, Task};
 
 /// What the adapter of a task with labels is called in the model and in its folder; those of language
@@ -180,6 +184,34 @@ impl LanguageAdapterRecipe {
     fn folder(&self, language: &Language) -> PathBuf {
         self.path.replace("{language}", language.as_str()).into()
     }
+}
+
+/// Writes a model with low-rank changes as a whole one, with the changes in its weights for good.
+///
+/// # Errors
+/// If it has no such changes, or has other adapters, which are no part of the weights; or if a file
+/// cannot be read or written.
+pub fn merge(folder: &Path, out: &Path, device: &Device) -> Result<(), Error> {
+    let LoadedModel { mut model, head, config_json, .. } =
+        load(folder, &HeadChoice::Saved, device)?;
+    let refuse =
+        |problem: String| Err(Error::Unsuitable(format!("{}: {problem}", folder.display())));
+    if let Some(name) = model.encoder.adapters().keys().next() {
+        return refuse(format!("the adapter {name:?} is a bottleneck; only LoRA can be merged"));
+    }
+    let names: Vec<String> = model.encoder.loras().keys().cloned().collect();
+    if names.is_empty() {
+        return refuse("no LoRA to merge".into());
+    }
+    for name in names {
+        let merged = model.encoder.merge_lora(&name);
+        merged.map_err(|error| Error::Unsuitable(error.to_string()))?;
+    }
+    let tokenizer = base_folder(folder)?;
+    replace_folder(out, |out| {
+        save(out, &model, head.as_ref(), &config_json)?;
+        copy_tokenizer(&tokenizer, out)
+    })
 }
 
 /// What a recipe's adapter is called.

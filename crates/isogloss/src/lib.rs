@@ -29,7 +29,9 @@ pub mod search;
 mod train;
 mod word_aligner;
 
-pub use adapter::{AdapterRecipe, BottleneckRecipe, LanguageAdapterRecipe, LanguageExchange};
+pub use adapter::{
+    AdapterRecipe, BottleneckRecipe, LanguageAdapterRecipe, LanguageExchange, merge,
+};
 pub use data::{Corpus, DataReport, LabeledSet};
 pub use encode::{LayerVectors, TextEncoder, TokenPlace, TokenizedText, drawn};
 pub use error::{Error, RecipeError, RecipeFault};

@@ -5,7 +5,9 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::Device;
 use burn::tensor::activation::softmax;
-use isogloss_model::{HeadChoice, HeadSpec, LoadedModel, Model, Pass, base_folder, load};
+use isogloss_model::{
+    AdapterChoice, HeadChoice, HeadSpec, LoadedModel, Model, Pass, base_folder, load, load_adapter,
+};
 use isogloss_text::{LabelSet, TokenBatch, Tokenizer};
 use serde::Serialize;
 
@@ -63,6 +65,24 @@ impl Predictor {
         let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
         check_vocabulary(&tokenizer, &tokenizer_path, loaded.model.encoder.config())?;
         Ok(Self { loaded, tokenizer, head, device: device.clone() })
+    }
+
+    /// Puts another language adapter, from a folder of the `adapters` library, in the place of the one
+    /// under the task's adapter; or nothing, without a folder.
+    ///
+    /// # Errors
+    /// If the model has no language adapter, or the folder no adapter that fits.
+    pub fn exchange_language_adapter(&mut self, folder: Option<&Path>) -> Result<(), Error> {
+        let model = &mut self.loaded.model;
+        let [language, _, ..] = model.encoder.active_adapters() else {
+            let problem = "this model has no language adapter under another one to exchange";
+            return Err(Error::Unsuitable(problem.into()));
+        };
+        let language = language.clone();
+        let loaded = folder.map(|folder| load_adapter(folder, model, &AdapterChoice::default()));
+        let name = loaded.transpose()?.map(|adapter| adapter.name);
+        let exchanged = model.encoder.exchange_adapter(&language, name.as_deref());
+        exchanged.map_err(|error| Error::Unsuitable(error.to_string()))
     }
 
     /// The model and what is known about it.

@@ -2,7 +2,7 @@
 
 mod batches;
 mod contrast;
-mod folders;
+pub(crate) mod folders;
 mod guide;
 mod learner;
 mod memory;

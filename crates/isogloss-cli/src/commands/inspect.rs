@@ -38,7 +38,8 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
             "max_tokens": max_tokens,
             "parameters": { "embeddings": embeddings, "layers": layers, "head": head },
             "tokenizer": tokenizer.as_ref().map(|t| json!({ "kind": t.kind(), "n_tokens": t.vocab_size() })),
-            "labels": labels, "unused": loaded.report.unused,
+            "labels": labels, "adapters": loaded.model.encoder.active_adapters(),
+            "lora": loaded.model.encoder.loras(), "unused": loaded.report.unused,
         });
         println!("{}", serde_json::to_string_pretty(&value)?);
         return Ok(End::Done);
@@ -63,6 +64,13 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
     match &loaded.head {
         Some(_) => println!("labels       {} ({})", labels.len(), labels.join(", ")),
         None => println!("labels       none: a bare encoder"),
+    }
+    let encoder = &loaded.model.encoder;
+    if !encoder.active_adapters().is_empty() {
+        println!("adapters     {}, the lowest first", encoder.active_adapters().join(", "));
+    }
+    for (name, lora) in encoder.loras() {
+        println!("lora         {name}, rank {}", lora.r);
     }
     if !loaded.report.unused.is_empty() {
         println!("unused       {}", loaded.report.unused.join(", "));

@@ -6,7 +6,7 @@ use isogloss::model::HeadSpec;
 use isogloss::text::{FeatureOptions, Format, LabelSet, Language, ReadOptions, TagUnits};
 use isogloss::{LabeledSet, Predictor, Task};
 
-use super::model_folder;
+use super::{exchange_language_adapter, model_folder};
 use crate::args::{LabeledArgs, ModelArgs};
 
 pub(crate) struct Labeled {
@@ -20,7 +20,9 @@ pub(crate) struct Labeled {
 impl Labeled {
     pub(crate) fn read(model: &ModelArgs, args: &LabeledArgs) -> anyhow::Result<Self> {
         let device = open(model.device.device)?;
-        let predictor = Predictor::load(&model_folder(&model.model, &model.hub)?, &device.device)?;
+        let folder = model_folder(&model.model, &model.hub)?;
+        let mut predictor = Predictor::load(&folder, &device.device)?;
+        exchange_language_adapter(&mut predictor, &args.language)?;
         let labels = predictor.labels()?;
         let task = match predictor.head() {
             HeadSpec::Sequence { .. } => Task::Classification {},

@@ -6,13 +6,14 @@ use isogloss::device::open;
 use isogloss::{Prediction, Predictor};
 use serde_json::json;
 
-use super::{End, model_folder};
+use super::{End, exchange_language_adapter, model_folder};
 use crate::args::PredictArgs;
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     let device = open(args.model.device.device)?;
-    let predictor =
-        Predictor::load(&model_folder(&args.model.model, &args.model.hub)?, &device.device)?;
+    let folder = model_folder(&args.model.model, &args.model.hub)?;
+    let mut predictor = Predictor::load(&folder, &device.device)?;
+    exchange_language_adapter(&mut predictor, &args.language)?;
     if !args.texts.is_empty() {
         for texts in args.texts.chunks(args.batch_size) {
             print(&predictor, texts, args.model.json)?;

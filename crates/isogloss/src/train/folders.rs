@@ -48,7 +48,7 @@ pub(super) fn read_config(folder: &Path) -> Result<(EncoderConfig, usize), Error
 }
 
 /// Copies what `transformers` needs to tokenize as the model was trained.
-pub(super) fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), Error> {
+pub(crate) fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), Error> {
     for name in [
         "tokenizer.json",
         "tokenizer_config.json",

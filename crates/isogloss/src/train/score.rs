@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 use isogloss_kernels::split_seed;
 use isogloss_methods::AdamW;
-use isogloss_model::{HeadChoice, Model, load, load_masked_lm};
+use isogloss_model::{HeadChoice, Model, base_folder, load, load_masked_lm};
 use isogloss_text::{Language, TokenBatch};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ impl Trainer<'_> {
                 match &self.base {
                     // The tokenizer is there.
                     Some(_) => Ok(()),
-                    None => copy_tokenizer(&self.options.model_folder, folder),
+                    None => copy_tokenizer(&base_folder(&self.options.model_folder)?, folder),
                 }
             })?;
         }

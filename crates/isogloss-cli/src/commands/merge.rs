@@ -1,0 +1,13 @@
+//! `isogloss merge`.
+
+use isogloss::device::{DeviceChoice, open};
+
+use super::End;
+use crate::args::MergeArgs;
+
+pub(crate) fn run(args: &MergeArgs) -> anyhow::Result<End> {
+    let device = open(DeviceChoice::default())?;
+    isogloss::merge(&args.model, &args.out, &device.device)?;
+    println!("merged into {}", args.out.display());
+    Ok(End::Done)
+}
