@@ -1,5 +1,7 @@
 //! Layers that open while a run goes on.
 
+use std::time::Instant;
+
 use isogloss_kernels::split_seed;
 use isogloss_methods::{FixedLayersConfig, Moment, Schedule, apply_schedules};
 use isogloss_model::{Model, ParamPart, ParamPlace, named_parameters};
@@ -92,29 +94,16 @@ impl Trainer<'_> {
         lowest.checked_sub(1)
     }
 
-    /// Keeps what leaves the frozen layers at every layer that will be the lowest to learn.
+    /// Keeps what leaves the frozen layers, where that is less work than to compute it step by step.
     pub(super) fn keep_frozen_states(
         &mut self,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
-        let step = self.progress.step;
-        let (Some(data), Some(frozen)) = (self.data, self.frozen_layers(self.model(), step)) else {
+        let began = Instant::now();
+        let Some(data) = self.data.filter(|_| self.passes.reads_original_alone()) else {
             return Ok(());
         };
-        if !self.passes.reads_original_alone() {
-            return Ok(());
-        }
-        let mut layers: Vec<usize> = if self.schedules.iter().any(|rule| rule.decides_later()) {
-            (1..=frozen).collect()
-        } else {
-            let steps = opens_at(&self.schedules).into_iter().flatten().flatten();
-            let later =
-                steps.filter(|later| (step..self.learning_rate.total_steps).contains(later));
-            let at = |step| self.frozen_layers(self.model(), step);
-            later.chain([step]).filter_map(at).filter(|layer| *layer > 0).collect()
-        };
-        layers.sort_unstable();
-        layers.dedup();
+        let layers = self.layers_to_keep();
         if layers.is_empty() {
             return Ok(());
         }
@@ -131,7 +120,39 @@ impl Trainer<'_> {
         let Kept { in_memory, on_disk, left_out } = kept;
         watch(Event::Frozen { in_memory, on_disk, left_out });
         self.frozen_states = Some(states);
+        self.progress.seconds += began.elapsed().as_secs_f64();
         Ok(())
+    }
+
+    /// The layers that are the lowest to learn at some step, up to the highest whose states are used
+    /// more than once for each example.
+    ///
+    /// They are those of the whole run, whatever step it goes on from: sums of other batches would be
+    /// rounded otherwise.
+    fn layers_to_keep(&self) -> Vec<usize> {
+        let total_steps = self.learning_rate.total_steps;
+        let frozen_at = |step| self.frozen_layers(self.model(), step).unwrap_or(0);
+        let (first, now) = (frozen_at(0), frozen_at(self.progress.step));
+        if self.schedules.iter().any(|rule| rule.decides_later()) {
+            return (1..=if total_steps > self.steps_per_epoch { now } else { 0 }).collect();
+        }
+        let opens_at = opens_at(&self.schedules).into_iter().flatten().flatten();
+        let mut moments: Vec<u64> =
+            opens_at.filter(|step| *step < total_steps).chain([0, total_steps]).collect();
+        moments.sort_unstable();
+        moments.dedup();
+        let stretches: Vec<(usize, u64)> =
+            moments.windows(2).map(|pair| (frozen_at(pair[0]), pair[1] - pair[0])).collect();
+        let is_used_again = |layer: &usize| {
+            let below = stretches.iter().filter(|(frozen, _)| frozen >= layer);
+            below.map(|(_, n_steps)| n_steps).sum::<u64>() > self.steps_per_epoch
+        };
+        let highest = (1..=first).rev().find(is_used_again).unwrap_or(0);
+        let lowest = stretches.iter().map(|(frozen, _)| highest.min(*frozen));
+        let mut layers: Vec<usize> = lowest.filter(|layer| (1..=now).contains(layer)).collect();
+        layers.sort_unstable();
+        layers.dedup();
+        layers
     }
 
     /// Has frozen layers drop nothing, and passes begin above them where their states are kept.

@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#     "torch==2.15.0",
+#     "transformers==4.57.6",
+#     "adapters==1.3.0",
+#     "tokenizers==0.22.2",
+#     "numpy==2.4.6",
+# ]
+# ///
+"""Train adapters with isogloss and with PyTorch and the `adapters` library, in turn, and compare.
+
+    cargo build --release
+    python3 examples/peer/adapters_speed.py --isogloss target/release/isogloss \\
+        --recipe examples/recipes/adapters/intents_{adapter,gradual}.toml [--epochs 5]
+
+Both train the recipe's adapter, with its schedule, on the training split of its source: the same
+number of optimizer steps over batches of the same size and like lengths, forward, backward, clipping
+and AdamW. Evaluation and loading are not timed, but for what isogloss computes of frozen layers before
+the first step. Each program is a process of its own, with two threads and its own peak of memory.
+PyTorch's frozen layers take no gradients either, so that it makes no graph below the lowest open one.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from pathlib import Path
+
+
+def ours(isogloss, recipe, epochs, device):
+    """Run `isogloss finetune`; return seconds by step, and megabytes."""
+    text = recipe.read_text()
+    table = tomllib.loads(text)
+    languages = json.dumps(table["data"]["languages"])
+    text = text.replace("\n" + f"epochs = {table['training']['epochs']}\n", f"\nepochs = {epochs}\nlog_every = 1\n")
+    start = text.index("languages = [")
+    text = text[:start] + 'languages = ["de"]' + text[text.index("]", start) + 1 :]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "speed.toml"
+        path.write_text(text)
+        command = [isogloss, "finetune", path, "--out", folder, "--device", device]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        error = process.stderr.read()
+        _, status, usage = __import__("os").wait4(process.pid, 0)
+        if status:
+            sys.exit(error.decode())
+        lines = map(json.loads, (Path(folder) / "speed/seed-42/metrics.jsonl").read_text().splitlines())
+        totals = [line["seconds"] for line in lines if line["kind"] == "train"]
+    return [b - a for a, b in zip([0.0, *totals], totals)], usage.ru_maxrss / 1024
+
+
+def theirs(recipe, epochs, device):
+    """Train with PyTorch in a process of its own; return the same."""
+    command = [sys.executable, __file__, "--one", json.dumps([str(recipe), epochs, device])]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def train_with_torch(recipe, epochs, device):
+    """Train and print seconds by step, and megabytes."""
+    import adapters
+    import torch
+    from tokenizers import Tokenizer
+    from transformers import AutoModel
+
+    torch.set_num_threads(2)
+    table = tomllib.loads(Path(recipe).read_text())
+    source = table["model"]["source"]
+    data = table["data"]["path"].replace("{language}", table["data"]["source"])
+    rows = [json.loads(line) for line in Path(data).read_text().splitlines()]
+    rows = [row for row in rows if row["split"] == "train"]
+    names = sorted({row["label"] for row in rows})
+    tokenizer = Tokenizer.from_file(f"{source}/tokenizer.json")
+    examples = [
+        (encoding.ids, names.index(row["label"]))
+        for row, encoding in zip(rows, tokenizer.encode_batch([row["text"] for row in rows]))
+    ]
+
+    model = AutoModel.from_pretrained(source, add_pooling_layer=False)
+    adapters.init(model)
+    factor = table["adapter"]["seq_bn"]["reduction_factor"]
+    model.add_adapter("task", config=adapters.SeqBnConfig(reduction_factor=factor))
+    model.train_adapter("task")
+    head = torch.nn.Linear(model.config.hidden_size, len(names))
+    dropout = torch.nn.Dropout(0.1)
+    model, head = model.to(device).train(), head.to(device)
+    layers = model.encoder.layer
+    every = table.get("schedule", {}).get("gradual_unfreeze", {}).get("every_steps")
+    opened = {layer: 0 if every is None else every * (len(layers) - 1 - layer) for layer in range(len(layers))}
+    params = [param for param in model.parameters() if param.requires_grad] + list(head.parameters())
+    optimizer = torch.optim.AdamW(params, lr=1e-3, weight_decay=0.01)
+
+    batch_size = table["training"]["batch_size"]
+    generator = torch.Generator().manual_seed(42)
+    seconds, step = [], 0
+    for _ in range(epochs):
+        order = torch.randperm(len(examples), generator=generator).tolist()
+        stretches = [order[at : at + 50 * batch_size] for at in range(0, len(order), 50 * batch_size)]
+        batches = []
+        for stretch in stretches:
+            stretch.sort(key=lambda idx: len(examples[idx][0]))
+            batches += [stretch[at : at + batch_size] for at in range(0, len(stretch), batch_size)]
+        for place in torch.randperm(len(batches), generator=generator).tolist():
+            began = time.perf_counter()
+            for layer, block in enumerate(layers):
+                if opened[layer] >= step and opened[layer] in (0, step) or step == 0:
+                    for name, param in block.named_parameters():
+                        if "adapters" in name:
+                            param.requires_grad_(opened[layer] <= step)
+            batch = [examples[idx] for idx in batches[place]]
+            length = max(len(ids) for ids, _ in batch)
+            ids = torch.tensor([ids + [1] * (length - len(ids)) for ids, _ in batch], device=device)
+            mask = (ids != 1).long()
+            labels = torch.tensor([label for _, label in batch], device=device)
+            states = model(input_ids=ids, attention_mask=mask).last_hidden_state
+            weights = mask.unsqueeze(-1).to(states.dtype)
+            vectors = (states * weights).sum(1) / weights.sum(1)
+            loss = torch.nn.functional.cross_entropy(head(dropout(vectors)), labels)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_([param for param in params if param.grad is not None], 1.0)
+            optimizer.step()
+            loss.item()
+            seconds.append(time.perf_counter() - began)
+            step += 1
+    print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+
+
+def median(values):
+    """Return the middle value."""
+    return sorted(values)[len(values) // 2]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--isogloss", type=Path)
+    parser.add_argument("--recipe", type=Path, nargs="+")
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--device", default="flex", help="where isogloss computes")
+    parser.add_argument("--torch-device", default="cpu")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        return train_with_torch(*json.loads(arguments.one))
+    print("| recipe | isogloss, s | PyTorch, s | speed | isogloss, MB | PyTorch, MB |\n|---|---:|---:|---:|---:|---:|")
+    steps = {}
+    for recipe in arguments.recipe:
+        a, b = ours(arguments.isogloss, recipe, arguments.epochs, arguments.device), theirs(
+            recipe, arguments.epochs, arguments.torch_device
+        )
+        steps[recipe.stem] = (a[0], b[0])
+        print(f"| {recipe.stem} | {sum(a[0]):.1f} | {sum(b[0]):.1f} | {sum(b[0]) / sum(a[0]):.2f}× | {a[1]:.0f} | {b[1]:.0f} |")
+    for recipe in arguments.recipe:
+        every = tomllib.loads(recipe.read_text()).get("schedule", {}).get("gradual_unfreeze", {}).get("every_steps")
+        if every is None:
+            continue
+        print(f"\n| open layers, {recipe.stem} | isogloss, s a step | PyTorch, s a step |\n|---:|---:|---:|")
+        a, b = steps[recipe.stem]
+        for n in range(1, 13):
+            part = slice((n - 1) * every, n * every if n < 12 else None)
+            print(f"| {n} | {median(a[part]):.3f} | {median(b[part]):.3f} |")
+
+
+if __name__ == "__main__":
+    main()
