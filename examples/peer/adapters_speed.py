@@ -24,6 +24,7 @@ PyTorch's frozen layers take no gradients either, so that it makes no graph belo
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -37,7 +38,6 @@ def ours(isogloss, recipe, epochs, device):
     """Run `isogloss finetune`; return seconds by step, and megabytes."""
     text = recipe.read_text()
     table = tomllib.loads(text)
-    languages = json.dumps(table["data"]["languages"])
     text = text.replace("\n" + f"epochs = {table['training']['epochs']}\n", f"\nepochs = {epochs}\nlog_every = 1\n")
     start = text.index("languages = [")
     text = text[:start] + 'languages = ["de"]' + text[text.index("]", start) + 1 :]
@@ -47,7 +47,7 @@ def ours(isogloss, recipe, epochs, device):
         command = [isogloss, "finetune", path, "--out", folder, "--device", device]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         error = process.stderr.read()
-        _, status, usage = __import__("os").wait4(process.pid, 0)
+        _, status, usage = os.wait4(process.pid, 0)
         if status:
             sys.exit(error.decode())
         lines = map(json.loads, (Path(folder) / "speed/seed-42/metrics.jsonl").read_text().splitlines())
@@ -164,9 +164,10 @@ def main():
             continue
         print(f"\n| open layers, {recipe.stem} | isogloss, s a step | PyTorch, s a step |\n|---:|---:|---:|")
         a, b = steps[recipe.stem]
-        for n in range(1, 13):
-            part = slice((n - 1) * every, n * every if n < 12 else None)
-            print(f"| {n} | {median(a[part]):.3f} | {median(b[part]):.3f} |")
+        # The last stretch has the rest of the run.
+        starts = list(range(0, min(len(a), 12 * every), every))
+        for n, (start, end) in enumerate(zip(starts, [*starts[1:], len(a)]), 1):
+            print(f"| {n} | {median(a[start:end]):.3f} | {median(b[start:end]):.3f} |")
 
 
 if __name__ == "__main__":
