@@ -113,10 +113,11 @@ pub(crate) struct Saver<'a> {
 
 impl Saver<'_> {
     pub(crate) fn save(&self, folder: &Path, model: &Model) -> Result<(), Error> {
-        Ok(match self.base {
-            Some(base) => save_on_base(folder, model, self.head, self.config_json, base)?,
-            None => save(folder, model, self.head, self.config_json)?,
-        })
+        let saved = match self.base {
+            Some(base) => save_on_base(folder, model, self.head, self.config_json, base),
+            None => save(folder, model, self.head, self.config_json),
+        };
+        Ok(saved?)
     }
 }
 

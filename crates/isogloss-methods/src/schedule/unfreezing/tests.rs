@@ -1,3 +1,5 @@
+//! The steps at which layers open, for models of three depths and both timings.
+
 use super::*;
 
 const K: u64 = 50;
