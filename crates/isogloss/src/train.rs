@@ -1,169 +1,43 @@
 //! The training loop.
 
 mod batches;
+mod begin;
 mod contrast;
+mod data;
+mod event;
 pub(crate) mod folders;
 mod guide;
 mod learner;
 mod memory;
 mod monolingual;
 mod pairs;
+mod passes;
 mod prefix;
 pub(crate) mod rounds;
 mod score;
 mod unfreezing;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use burn::tensor::Device;
 use isogloss_kernels::split_seed;
 use isogloss_methods::{
-    AdamW, LearningRateConfig, Moment, Role, Schedule, TextView, Update, apply_schedules,
+    AdamW, LearningRateConfig, Moment, Schedule, TextView, Update, apply_schedules,
 };
-use isogloss_model::{
-    Base, HeadChoice, HeadSpec, LoadedModel, Model, base_folder, load, load_masked_lm,
-    named_parameters,
-};
-use isogloss_text::{Masker, Tokenizer};
+use isogloss_model::{Base, HeadSpec, Model};
 use serde_json::{Value, json};
 
 use self::batches::{StepBatch, TrainingData};
-use self::folders::{load_teacher, read_config};
-use self::learner::{Passes, StepLearner};
-use self::monolingual::BlockStream;
+use self::data::{Data, Streams};
+pub use self::event::{Event, Outcome, RunOptions};
+use self::learner::StepLearner;
 pub use self::monolingual::MonolingualRecipe;
-use self::pairs::PairStream;
+use self::passes::Passes;
 use self::prefix::FrozenStates;
-use self::rounds::{Rounds, RoundsProgress};
-use crate::adapter::AdapterRecipe;
-use crate::checkpoint::{self, Checkpoint, Progress};
-use crate::data::check_vocabulary;
-use crate::device::{DeviceInfo, check_buffer};
-use crate::environment::Environment;
-use crate::error::io;
-use crate::fisher::Measures;
-use crate::pairs::PairSet;
+use crate::checkpoint::Progress;
 use crate::run_folder::{MetricsLog, recover_folder, remove_folder};
-use crate::{Corpus, Error, Plan, Results, RunFolder, RunStatus, Scores, Task};
-
-/// What a run needs besides its plan.
-#[derive(Clone)]
-pub struct RunOptions<'a> {
-    /// The folder of the model to start from.
-    pub model_folder: PathBuf,
-    /// Where tensors live, without autodiff.
-    pub device: Device,
-    /// What is known about that device.
-    pub device_info: DeviceInfo,
-    /// The folder of the recipe's teacher, if it has one.
-    pub teacher_folder: Option<PathBuf>,
-    /// Throws away what an earlier run left in the folder.
-    pub fresh: bool,
-    /// Set from outside to end the run at its next step, with a checkpoint.
-    pub stop: &'a AtomicBool,
-}
-
-/// What happens in a run, for whoever watches.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Event<'a> {
-    /// The recipe's `before` begins or, if it is done, is passed over; what follows is the recipe.
-    Before {
-        /// The name of that recipe.
-        recipe: &'a str,
-    },
-    /// The data has been read.
-    Data(&'a Corpus),
-    /// The pairs have been read.
-    Pairs(&'a [PairSet]),
-    /// The model has been built; these parameters are new.
-    Model {
-        /// Their number in all.
-        n_parameters: usize,
-        /// The number of those that are trained at any time.
-        n_trainable: usize,
-        /// Names of those drawn anew.
-        fresh: &'a [String],
-    },
-    /// Training begins or goes on.
-    Begin {
-        /// Steps done before.
-        step: u64,
-        /// Steps in all.
-        total_steps: u64,
-        /// How the model will be chosen.
-        rule: &'a str,
-    },
-    /// Layers begin to learn.
-    Open {
-        /// Steps done before.
-        step: u64,
-        /// The layers, from zero.
-        layers: &'a [usize],
-    },
-    /// States that leave the frozen layers are kept, at so many layers.
-    Frozen {
-        /// In memory.
-        in_memory: usize,
-        /// On the disk.
-        on_disk: usize,
-        /// Not at all, for want of room: they are computed again.
-        left_out: usize,
-    },
-    /// An optimizer step was taken.
-    Step {
-        /// Steps done.
-        step: u64,
-        /// Steps in all.
-        total_steps: u64,
-        /// Mean loss of its batches.
-        loss: f64,
-        /// Real tokens a second.
-        tokens_per_sec: f64,
-    },
-    /// The source language's dev set was scored.
-    Dev {
-        /// Steps done.
-        step: u64,
-        /// Its scores.
-        scores: &'a Scores,
-        /// Whether this is the best model so far.
-        is_best: bool,
-    },
-    /// The Fisher information and the sharpness were measured.
-    Measures {
-        /// Steps done.
-        step: u64,
-        /// What was found.
-        measures: &'a Measures,
-    },
-    /// A checkpoint was written.
-    Checkpoint {
-        /// Steps done.
-        step: u64,
-    },
-    /// A language's test set was scored.
-    Language {
-        /// Its tag.
-        language: &'a str,
-        /// Its scores.
-        scores: &'a Scores,
-    },
-}
-
-/// How a run ended.
-#[derive(Debug)]
-pub enum Outcome {
-    /// With its results.
-    Finished(Box<Results>),
-    /// At someone's wish, after this many steps; the same call goes on from there.
-    Stopped {
-        /// Steps done.
-        step: u64,
-    },
-}
+use crate::{Error, Plan, RunFolder, RunStatus};
 
 /// Carries out a plan, or goes on with it where its folder says.
 ///
@@ -225,82 +99,6 @@ fn carry_out(
     trainer.finish(watch).map(|results| Outcome::Finished(Box::new(results)))
 }
 
-/// Everything that a plan trains on.
-struct Data {
-    labeled: Option<TrainingData>,
-    pairs: Option<PairStream>,
-    blocks: Option<BlockStream>,
-}
-
-impl Data {
-    /// Reads it, after what can be told sooner has been checked.
-    fn read(plan: &Plan, options: &RunOptions<'_>, passes: &Passes) -> Result<Self, Error> {
-        let tokenizer_path = base_folder(&options.model_folder)?.join("tokenizer.json");
-        let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
-        let (config, n_positions) = read_config(&options.model_folder)?;
-        check_vocabulary(&tokenizer, &tokenizer_path, &config)?;
-        let (n_rows, width) = (config.vocab_size, config.hidden_size);
-        let table = format!("embedding table of {n_rows} × {width}");
-        let n_bytes = (n_rows as u64).saturating_mul(width as u64 * size_of::<f32>() as u64);
-        check_buffer(&options.device_info, &table, n_bytes)?;
-        let recipe = plan.recipe();
-        let max_length = recipe.model.max_length.min(n_positions);
-        let (objectives, pad, seed) = (&passes.objectives, config.pad_token_id, recipe.seed);
-        let labeled = match recipe.task {
-            Task::Retrieval { .. } | Task::LanguageModeling {} => None,
-            Task::Classification {} | Task::Tagging { .. } => {
-                Some(TrainingData::read(plan, &tokenizer, objectives, max_length, pad)?)
-            }
-        };
-        let contrast = passes.contrast_texts();
-        let masks = passes.needs_lm_head() || contrast.is_some_and(|texts| texts.masked);
-        let masker = masks.then(|| Masker::new(recipe.masking, &tokenizer)).transpose()?;
-        let linked = objectives.iter().any(|(_, objective)| objective.needs_links());
-        let pairs = recipe.pairs.as_ref().map(|pairs| {
-            let sets = PairSet::read_all(pairs, linked)?;
-            let stream = PairStream::new(sets, pairs, &tokenizer, n_positions, pad, seed);
-            Ok::<_, Error>(stream.with_texts(masker.clone(), contrast))
-        });
-        let blocks = recipe.monolingual.as_ref().zip(masker.clone()).map(|(texts, masker)| {
-            BlockStream::read(texts, masker, &tokenizer, n_positions, pad, seed)
-        });
-        Ok(Self { labeled, pairs: pairs.transpose()?, blocks: blocks.transpose()? })
-    }
-}
-
-/// Text without labels, batch by batch.
-#[derive(Default)]
-struct Streams {
-    pairs: Option<PairStream>,
-    blocks: Option<BlockStream>,
-}
-
-impl Streams {
-    fn rounds(&mut self) -> [Option<&mut Rounds>; 2] {
-        let pairs = self.pairs.as_mut().map(|pairs| &mut pairs.rounds);
-        [pairs, self.blocks.as_mut().map(|blocks| &mut blocks.rounds)]
-    }
-
-    fn progress(&mut self) -> [Option<RoundsProgress>; 2] {
-        self.rounds().map(|rounds| rounds.map(|rounds| rounds.progress()))
-    }
-
-    /// Goes on where a run with the same languages was; `false` if they are others.
-    fn restore(&mut self, progress: [Option<RoundsProgress>; 2]) -> bool {
-        let streams = self.rounds().into_iter().zip(progress);
-        streams.fold(true, |fits, (rounds, progress)| match (rounds, progress) {
-            (Some(rounds), Some(progress)) => rounds.restore(progress) && fits,
-            _ => fits,
-        })
-    }
-
-    /// Batches that show everything once.
-    fn batches_per_epoch(&mut self) -> u64 {
-        let rounds = self.rounds().into_iter().flatten();
-        rounds.map(|rounds| rounds.batches_per_epoch()).max().unwrap_or(0)
-    }
-}
-
 struct Trainer<'a> {
     plan: &'a Plan,
     run: &'a RunFolder,
@@ -343,162 +141,6 @@ mod streams {
 }
 
 impl<'a> Trainer<'a> {
-    fn new(
-        plan: &'a Plan,
-        run: &'a RunFolder,
-        options: &'a RunOptions<'a>,
-        data: Option<&'a TrainingData>,
-        mut streams: Streams,
-        mut passes: Passes,
-        watch: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Self, Error> {
-        let recipe = plan.recipe();
-        let labels = data.map(|data| data.corpus.labels.names().to_vec()).unwrap_or_default();
-        let head = match recipe.task {
-            Task::Classification {} => Some(HeadSpec::sequence(labels, recipe.model.pooling)),
-            Task::Tagging { .. } => Some(HeadSpec::tokens(labels)),
-            Task::Retrieval { .. } | Task::LanguageModeling {} => None,
-        };
-        if let Some(folder) = &options.teacher_folder {
-            let head = head.as_ref().filter(|_| passes.needs_labels_of_teacher());
-            passes.teacher = Some(load_teacher(folder, head, &options.device)?);
-        }
-
-        if let (Some(language), Some(data)) = (&recipe.language_adapter, data) {
-            language.check(plan.source(), data.corpus.tests.iter().map(|set| &set.language))?;
-        }
-        let device = options.device.clone().autodiff();
-        let adamw = recipe.optimizer.adamw.clone();
-        let newest = run.newest_checkpoint()?.map(|(_, folder)| folder);
-        let Checkpoint { loaded, optimizer, progress } = match &newest {
-            Some(folder) => {
-                checkpoint::read(folder, head.as_ref(), adamw, passes.needs_lm_head(), &device)?
-            }
-            None => {
-                let seed = split_seed(recipe.seed, streams::HEAD);
-                let choice = match &head {
-                    Some(spec) => HeadChoice::New { spec: spec.clone(), seed },
-                    None => HeadChoice::Without,
-                };
-                let load = if passes.needs_lm_head() { load_masked_lm } else { load };
-                let mut loaded = load(&options.model_folder, &choice, &device)?;
-                let hidden_size = loaded.model.encoder.config().hidden_size;
-                let widths = passes.projections(hidden_size).into_iter().map(|(_, widths)| widths);
-                let seed = split_seed(recipe.seed, streams::PROJECTIONS);
-                let widths: Vec<_> = widths.collect();
-                loaded.model = loaded.model.with_projections(&widths, seed, &device);
-                if let Some(language) = &recipe.language_adapter {
-                    language.add_to(&mut loaded.model, plan.source())?;
-                }
-                let seed = split_seed(recipe.seed, streams::ADAPTER);
-                AdapterRecipe::add_to(&mut loaded.model, recipe, seed)?;
-                let (optimizer, progress) = (AdamW::new(adamw), Progress::default());
-                Checkpoint { loaded, optimizer, progress }
-            }
-        };
-        let LoadedModel { model, config_json, report, .. } = loaded;
-        let encoder = &model.encoder;
-        if recipe.adapter.is_none()
-            && !(encoder.adapters().is_empty() && encoder.loras().is_empty())
-        {
-            let source = &recipe.model.source;
-            let problem =
-                format!("{source} has adapters: train another one above them, with [adapter]");
-            return Err(Error::Unsuitable(problem));
-        }
-        let n_layers = model.encoder.config().num_hidden_layers;
-        recipe.schedule.check_layers(n_layers).map_err(Error::Unsuitable)?;
-        let scope = AdapterRecipe::scope(recipe);
-        let seed = split_seed(recipe.seed, streams::UNFREEZING);
-        let mut schedules = recipe.schedule.init(n_layers, &scope, seed);
-        unfreezing::resume(&mut schedules, &progress.opens_at);
-
-        let n_batches = match data {
-            Some(data) => {
-                data.corpus.train.features.len().div_ceil(recipe.training.batch_size) as u64
-            }
-            None => streams.batches_per_epoch(),
-        };
-        let steps_per_epoch = n_batches.div_ceil(recipe.training.accumulate);
-        let all_steps = steps_per_epoch.saturating_mul(recipe.training.epochs);
-        let total_steps = recipe.training.max_steps.map_or(all_steps, |max| max.min(all_steps));
-        let warmup_steps = (recipe.optimizer.warmup_ratio * total_steps as f64).ceil() as u64;
-        if let Some(folder) = &newest {
-            progress.check(folder, total_steps)?;
-        }
-        let (mut n_parameters, mut n_trainable) = (0, 0);
-        for param in named_parameters(&model) {
-            let size: usize = param.shape.iter().product();
-            n_parameters += size;
-            let may_train = schedules.iter().all(|rule| rule.may_train(&param.path));
-            n_trainable += if may_train { size } else { 0 };
-        }
-        watch(Event::Model { n_parameters, n_trainable, fresh: &report.fresh });
-        if !streams.restore(progress.rounds.clone()) {
-            let path = newest.clone().unwrap_or_default().join("state.json");
-            let problem = "the languages without labels have changed since; use another --out, or \
-                           --fresh to begin again";
-            return Err(Error::Damaged { path, problem: problem.into() });
-        }
-        if passes.needs(Role::Initial) {
-            let initial = load(&options.model_folder, &HeadChoice::Without, &options.device)?;
-            passes.initial = Some(initial.model);
-        }
-        memory::begin(&mut passes, &model, streams.pairs.as_mut(), newest.as_deref())?;
-        if let (Some(config), Some(data)) = (&recipe.guided_dropout, data) {
-            let is_new = newest.is_none();
-            let guide = guide::unit_dropout(config, plan, run, data, &model, is_new, &passes)?;
-            passes.unit_dropout = Some(guide);
-        }
-
-        let base = recipe.adapter.as_ref().map(|_| {
-            Ok::<_, Error>(Base {
-                name: recipe.model.source.clone(),
-                folder: std::path::absolute(&options.model_folder)
-                    .map_err(io(&options.model_folder))?,
-            })
-        });
-        let base = base.transpose()?;
-        let environment =
-            Environment::new(&options.device_info, recipe, [n_parameters, n_trainable]);
-        run.write_json("environment.json", &environment)?;
-        let log = MetricsLog::open(run.metrics(), progress.log_len)?;
-        let rule = match recipe.task {
-            Task::Retrieval { .. } | Task::LanguageModeling {} => "the last step".to_owned(),
-            Task::Classification {} | Task::Tagging { .. } => format!(
-                "highest {} on the dev set of {}, the earliest of equals",
-                recipe.task.metric(),
-                plan.source()
-            ),
-        };
-        Ok(Self {
-            plan,
-            run,
-            options,
-            data,
-            streams,
-            head,
-            config_json,
-            base,
-            model: Some(model),
-            optimizer,
-            passes,
-            update: recipe.update.init(),
-            schedules,
-            learning_rate: LearningRateConfig {
-                peak: recipe.optimizer.learning_rate,
-                warmup_steps,
-                total_steps,
-                curve: recipe.optimizer.curve,
-            },
-            steps_per_epoch,
-            progress,
-            log,
-            rule,
-            frozen_states: None,
-        })
-    }
-
     fn model(&self) -> &Model {
         self.model.as_ref().expect("it is away only inside `optimize`")
     }

@@ -9,7 +9,8 @@ use isogloss_model::{Model, UnitDropout};
 use serde::{Deserialize, Serialize};
 
 use super::batches::TrainingData;
-use super::learner::{Passes, StepLearner};
+use super::learner::StepLearner;
+use super::passes::Passes;
 use super::streams;
 use crate::error::io;
 use crate::{Error, Plan, RunFolder};

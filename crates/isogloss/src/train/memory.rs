@@ -8,8 +8,9 @@ use isogloss_methods::{NegativeQueue, momentum_update};
 use isogloss_model::Model;
 
 use super::batches::StepBatch;
-use super::learner::{Passes, StepLearner};
+use super::learner::StepLearner;
 use super::pairs::PairStream;
+use super::passes::Passes;
 use crate::{Error, checkpoint};
 
 /// Takes the memory up from a checkpoint, or begins it: the slow model as a copy, and the queue full

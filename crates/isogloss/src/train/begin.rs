@@ -1,0 +1,200 @@
+//! How a run begins, or goes on from its newest checkpoint.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use isogloss_kernels::split_seed;
+use isogloss_methods::{AdamW, LearningRateConfig, Role, Schedule};
+use isogloss_model::{
+    Base, HeadChoice, HeadSpec, LoadedModel, Model, load, load_masked_lm, named_parameters,
+};
+
+use super::batches::TrainingData;
+use super::data::Streams;
+use super::folders::load_teacher;
+use super::passes::Passes;
+use super::{Event, RunOptions, Trainer, guide, memory, streams, unfreezing};
+use crate::adapter::AdapterRecipe;
+use crate::checkpoint::{self, Checkpoint, Progress};
+use crate::environment::Environment;
+use crate::error::io;
+use crate::run_folder::MetricsLog;
+use crate::{Error, Plan, RunFolder, Task};
+
+impl<'a> Trainer<'a> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        run: &'a RunFolder,
+        options: &'a RunOptions<'a>,
+        data: Option<&'a TrainingData>,
+        mut streams: Streams,
+        mut passes: Passes,
+        watch: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Self, Error> {
+        let recipe = plan.recipe();
+        let labels = data.map(|data| data.corpus.labels.names().to_vec()).unwrap_or_default();
+        let head = match recipe.task {
+            Task::Classification {} => Some(HeadSpec::sequence(labels, recipe.model.pooling)),
+            Task::Tagging { .. } => Some(HeadSpec::tokens(labels)),
+            Task::Retrieval { .. } | Task::LanguageModeling {} => None,
+        };
+        if let Some(folder) = &options.teacher_folder {
+            let head = head.as_ref().filter(|_| passes.needs_labels_of_teacher());
+            passes.teacher = Some(load_teacher(folder, head, &options.device)?);
+        }
+
+        if let (Some(language), Some(data)) = (&recipe.language_adapter, data) {
+            language.check(plan.source(), data.corpus.tests.iter().map(|set| &set.language))?;
+        }
+        let device = options.device.clone().autodiff();
+        let adamw = recipe.optimizer.adamw.clone();
+        let newest = run.newest_checkpoint()?.map(|(_, folder)| folder);
+        let Checkpoint { loaded, optimizer, progress } = match &newest {
+            Some(folder) => {
+                checkpoint::read(folder, head.as_ref(), adamw, passes.needs_lm_head(), &device)?
+            }
+            None => {
+                let loaded = fresh(plan, options, head.as_ref(), &passes, &device)?;
+                Checkpoint { loaded, optimizer: AdamW::new(adamw), progress: Progress::default() }
+            }
+        };
+        let LoadedModel { model, config_json, report, .. } = loaded;
+        let n_layers = model.encoder.config().num_hidden_layers;
+        recipe.schedule.check_layers(n_layers).map_err(Error::Unsuitable)?;
+        let scope = AdapterRecipe::scope(recipe);
+        let seed = split_seed(recipe.seed, streams::UNFREEZING);
+        let mut schedules = recipe.schedule.init(n_layers, &scope, seed);
+        unfreezing::resume(&mut schedules, &progress.opens_at);
+
+        let n_batches = match data {
+            Some(data) => {
+                data.corpus.train.features.len().div_ceil(recipe.training.batch_size) as u64
+            }
+            None => streams.batches_per_epoch(),
+        };
+        let steps_per_epoch = n_batches.div_ceil(recipe.training.accumulate);
+        let all_steps = steps_per_epoch.saturating_mul(recipe.training.epochs);
+        let total_steps = recipe.training.max_steps.map_or(all_steps, |max| max.min(all_steps));
+        let warmup_steps = (recipe.optimizer.warmup_ratio * total_steps as f64).ceil() as u64;
+        if let Some(folder) = &newest {
+            progress.check(folder, total_steps)?;
+        }
+        let [n_parameters, n_trainable] = sizes(&model, &schedules);
+        watch(Event::Model { n_parameters, n_trainable, fresh: &report.fresh });
+        if !streams.restore(progress.rounds.clone()) {
+            let path = newest.clone().unwrap_or_default().join("state.json");
+            let problem = "the languages without labels have changed since; use another --out, or \
+                           --fresh to begin again";
+            return Err(Error::Damaged { path, problem: problem.into() });
+        }
+        if passes.needs(Role::Initial) {
+            let initial = load(&options.model_folder, &HeadChoice::Without, &options.device)?;
+            passes.initial = Some(initial.model);
+        }
+        memory::begin(&mut passes, &model, streams.pairs.as_mut(), newest.as_deref())?;
+        if let (Some(config), Some(data)) = (&recipe.guided_dropout, data) {
+            let is_new = newest.is_none();
+            let guide = guide::unit_dropout(config, plan, run, data, &model, is_new, &passes)?;
+            passes.unit_dropout = Some(guide);
+        }
+
+        let base =
+            recipe.adapter.as_ref().map(|_| base(&recipe.model.source, &options.model_folder));
+        let base = base.transpose()?;
+        let environment =
+            Environment::new(&options.device_info, recipe, [n_parameters, n_trainable]);
+        run.write_json("environment.json", &environment)?;
+        let log = MetricsLog::open(run.metrics(), progress.log_len)?;
+        Ok(Self {
+            plan,
+            run,
+            options,
+            data,
+            streams,
+            head,
+            config_json,
+            base,
+            model: Some(model),
+            optimizer,
+            passes,
+            update: recipe.update.init(),
+            schedules,
+            learning_rate: LearningRateConfig {
+                peak: recipe.optimizer.learning_rate,
+                warmup_steps,
+                total_steps,
+                curve: recipe.optimizer.curve,
+            },
+            steps_per_epoch,
+            progress,
+            log,
+            rule: rule(plan),
+            frozen_states: None,
+        })
+    }
+}
+
+/// The model that a run begins with: that of the recipe, with a new head and new adapters.
+fn fresh(
+    plan: &Plan,
+    options: &RunOptions<'_>,
+    head: Option<&HeadSpec>,
+    passes: &Passes,
+    device: &Device,
+) -> Result<LoadedModel, Error> {
+    let recipe = plan.recipe();
+    let choice = match head {
+        Some(spec) => {
+            let seed = split_seed(recipe.seed, streams::HEAD);
+            HeadChoice::New { spec: spec.clone(), seed }
+        }
+        None => HeadChoice::Without,
+    };
+    let load = if passes.needs_lm_head() { load_masked_lm } else { load };
+    let mut loaded = load(&options.model_folder, &choice, device)?;
+    let encoder = &loaded.model.encoder;
+    if recipe.adapter.is_none() && !(encoder.adapters().is_empty() && encoder.loras().is_empty()) {
+        let source = &recipe.model.source;
+        let problem =
+            format!("{source} has adapters: train another one above them, with [adapter]");
+        return Err(Error::Unsuitable(problem));
+    }
+    let widths = passes.projections(encoder.config().hidden_size).into_iter();
+    let widths: Vec<_> = widths.map(|(_, widths)| widths).collect();
+    let seed = split_seed(recipe.seed, streams::PROJECTIONS);
+    loaded.model = loaded.model.with_projections(&widths, seed, device);
+    if let Some(language) = &recipe.language_adapter {
+        language.add_to(&mut loaded.model, plan.source())?;
+    }
+    let seed = split_seed(recipe.seed, streams::ADAPTER);
+    AdapterRecipe::add_to(&mut loaded.model, recipe, seed)?;
+    Ok(loaded)
+}
+
+/// The number of parameters, and of those that are trained at any time.
+fn sizes(model: &Model, schedules: &[Box<dyn Schedule>]) -> [usize; 2] {
+    let mut sizes = [0; 2];
+    for param in named_parameters(model) {
+        let size: usize = param.shape.iter().product();
+        sizes[0] += size;
+        if schedules.iter().all(|rule| rule.may_train(&param.path)) {
+            sizes[1] += size;
+        }
+    }
+    sizes
+}
+
+fn base(name: &str, folder: &Path) -> Result<Base, Error> {
+    let (name, absolute) = (name.to_owned(), std::path::absolute(folder));
+    Ok(Base { name, folder: absolute.map_err(io(folder))? })
+}
+
+/// How the model is chosen, in words.
+fn rule(plan: &Plan) -> String {
+    let task = &plan.recipe().task;
+    if !task.is_labeled() {
+        return "the last step".to_owned();
+    }
+    let (metric, source) = (task.metric(), plan.source());
+    format!("highest {metric} on the dev set of {source}, the earliest of equals")
+}

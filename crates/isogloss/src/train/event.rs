@@ -1,0 +1,128 @@
+//! What a run needs besides its plan, and what it tells whoever watches.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use burn::tensor::Device;
+
+use crate::device::DeviceInfo;
+use crate::fisher::Measures;
+use crate::pairs::PairSet;
+use crate::{Corpus, Results, Scores};
+
+/// What a run needs besides its plan.
+#[derive(Clone)]
+pub struct RunOptions<'a> {
+    /// The folder of the model to start from.
+    pub model_folder: PathBuf,
+    /// Where tensors live, without autodiff.
+    pub device: Device,
+    /// What is known about that device.
+    pub device_info: DeviceInfo,
+    /// The folder of the recipe's teacher, if it has one.
+    pub teacher_folder: Option<PathBuf>,
+    /// Throws away what an earlier run left in the folder.
+    pub fresh: bool,
+    /// Set from outside to end the run at its next step, with a checkpoint.
+    pub stop: &'a AtomicBool,
+}
+
+/// What happens in a run, for whoever watches.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The recipe's `before` begins or, if it is done, is passed over; what follows is the recipe.
+    Before {
+        /// The name of that recipe.
+        recipe: &'a str,
+    },
+    /// The data has been read.
+    Data(&'a Corpus),
+    /// The pairs have been read.
+    Pairs(&'a [PairSet]),
+    /// The model has been built; these parameters are new.
+    Model {
+        /// Their number in all.
+        n_parameters: usize,
+        /// The number of those that are trained at any time.
+        n_trainable: usize,
+        /// Names of those drawn anew.
+        fresh: &'a [String],
+    },
+    /// Training begins or goes on.
+    Begin {
+        /// Steps done before.
+        step: u64,
+        /// Steps in all.
+        total_steps: u64,
+        /// How the model will be chosen.
+        rule: &'a str,
+    },
+    /// Layers begin to learn.
+    Open {
+        /// Steps done before.
+        step: u64,
+        /// The layers, from zero.
+        layers: &'a [usize],
+    },
+    /// States that leave the frozen layers are kept, at so many layers.
+    Frozen {
+        /// In memory.
+        in_memory: usize,
+        /// On the disk.
+        on_disk: usize,
+        /// Not at all, for want of room: they are computed again.
+        left_out: usize,
+    },
+    /// An optimizer step was taken.
+    Step {
+        /// Steps done.
+        step: u64,
+        /// Steps in all.
+        total_steps: u64,
+        /// Mean loss of its batches.
+        loss: f64,
+        /// Real tokens a second.
+        tokens_per_sec: f64,
+    },
+    /// The source language's dev set was scored.
+    Dev {
+        /// Steps done.
+        step: u64,
+        /// Its scores.
+        scores: &'a Scores,
+        /// Whether this is the best model so far.
+        is_best: bool,
+    },
+    /// The Fisher information and the sharpness were measured.
+    Measures {
+        /// Steps done.
+        step: u64,
+        /// What was found.
+        measures: &'a Measures,
+    },
+    /// A checkpoint was written.
+    Checkpoint {
+        /// Steps done.
+        step: u64,
+    },
+    /// A language's test set was scored.
+    Language {
+        /// Its tag.
+        language: &'a str,
+        /// Its scores.
+        scores: &'a Scores,
+    },
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// With its results.
+    Finished(Box<Results>),
+    /// At someone's wish, after this many steps; the same call goes on from there.
+    Stopped {
+        /// Steps done.
+        step: u64,
+    },
+}
