@@ -5,7 +5,7 @@
 
 Every number is a mean over seeds with the sample standard deviation; scores are in percent. The trace
 of the Fisher information and the sharpness, where they were measured, are those of the last measure of
-`metrics.jsonl`.
+`metrics.jsonl`. Of retrieval, the scores before the first step stand beside those after the last.
 """
 
 import argparse
@@ -26,6 +26,19 @@ def last_measure(run):
     return next((line for line in reversed(list(lines)) if line["kind"] == "measure"), None)
 
 
+def retrieval(runs, results):
+    """Print how well sentences find their translations, before training and after, a language a row."""
+    first = next(iter(runs.values()))[0]
+    lines = map(json.loads, (first / "metrics.jsonl").read_text().splitlines())
+    before = next(line for line in lines if line["kind"] == "dev" and line["step"] == 0)
+    print(f"| language | before | {' | '.join(runs)} |\n|---|---:|{'---:|' * len(runs)}")
+    for tag, score in before["languages"].items():
+        cells = [spread([100 * r["languages"][tag]["accuracy"] for r in results[name]], ".1f") for name in runs]
+        print(f"| {tag} | {100 * score:.1f} | {' | '.join(cells)} |")
+    cells = [spread([100 * r["mean_target"] for r in results[name]], ".1f") for name in runs]
+    print(f"| **mean** | {100 * before['accuracy']:.1f} | {' | '.join(cells)} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path, help="the --out of a sweep")
@@ -37,6 +50,8 @@ def main():
     recipes.sort(key=lambda name: name != arguments.first)
     runs = {name: sorted(path.parent for path in arguments.runs.glob(f"{name}/seed-*/results.json")) for name in recipes}
     results = {name: [json.loads((run / "results.json").read_text()) for run in runs[name]] for name in recipes}
+    if results[recipes[0]][0]["task"] == "retrieval":
+        return retrieval(runs, results)
     source, metric = results[recipes[0]][0]["source"], results[recipes[0]][0]["metric"]
 
     measures = {name: [last_measure(run) for run in runs[name]] for name in recipes}
