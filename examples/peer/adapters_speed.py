@@ -45,7 +45,8 @@ def ours(isogloss, recipe, epochs, device):
         path = Path(folder) / "speed.toml"
         path.write_text(text)
         command = [isogloss, "finetune", path, "--out", folder, "--device", device]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        two_threads = {**os.environ, "RAYON_NUM_THREADS": "2"}
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=two_threads)
         error = process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)
         if status:
@@ -93,7 +94,10 @@ def train_with_torch(recipe, epochs, device):
     dropout = torch.nn.Dropout(0.1)
     model, head = model.to(device).train(), head.to(device)
     layers = model.encoder.layer
-    every = table.get("schedule", {}).get("gradual_unfreeze", {}).get("every_steps")
+    schedule = table.get("schedule", {})
+    every = schedule.get("gradual_unfreeze", {}).get("every_steps")
+    if schedule and list(schedule.get("gradual_unfreeze", {})) != ["every_steps"]:
+        sys.exit(f"{recipe}: compared are adapters all at once and gradual unfreezing, top down")
     opened = {layer: 0 if every is None else every * (len(layers) - 1 - layer) for layer in range(len(layers))}
     params = [param for param in model.parameters() if param.requires_grad] + list(head.parameters())
     optimizer = torch.optim.AdamW(params, lr=1e-3, weight_decay=0.01)
@@ -109,7 +113,6 @@ def train_with_torch(recipe, epochs, device):
             stretch.sort(key=lambda idx: len(examples[idx][0]))
             batches += [stretch[at : at + batch_size] for at in range(0, len(stretch), batch_size)]
         for place in torch.randperm(len(batches), generator=generator).tolist():
-            began = time.perf_counter()
             for layer, block in enumerate(layers):
                 if opened[layer] >= step and opened[layer] in (0, step) or step == 0:
                     for name, param in block.named_parameters():
@@ -120,6 +123,7 @@ def train_with_torch(recipe, epochs, device):
             ids = torch.tensor([ids + [1] * (length - len(ids)) for ids, _ in batch], device=device)
             mask = (ids != 1).long()
             labels = torch.tensor([label for _, label in batch], device=device)
+            began = time.perf_counter()
             states = model(input_ids=ids, attention_mask=mask).last_hidden_state
             weights = mask.unsqueeze(-1).to(states.dtype)
             vectors = (states * weights).sum(1) / weights.sum(1)
@@ -156,6 +160,8 @@ def main():
         a, b = ours(arguments.isogloss, recipe, arguments.epochs, arguments.device), theirs(
             recipe, arguments.epochs, arguments.torch_device
         )
+        if len(a[0]) != len(b[0]):
+            sys.exit(f"{recipe}: {len(a[0])} steps and {len(b[0])} steps are not the same work")
         steps[recipe.stem] = (a[0], b[0])
         print(f"| {recipe.stem} | {sum(a[0]):.1f} | {sum(b[0]):.1f} | {sum(b[0]) / sum(a[0]):.2f}× | {a[1]:.0f} | {b[1]:.0f} |")
     for recipe in arguments.recipe:

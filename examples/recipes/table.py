@@ -26,6 +26,12 @@ def last_measure(run):
     return next((line for line in reversed(list(lines)) if line["kind"] == "measure"), None)
 
 
+def train_seconds(run):
+    """Return the time that all optimizer steps took, if the run tells it."""
+    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    return next((line.get("seconds") for line in reversed(list(lines)) if line["kind"] == "train"), None)
+
+
 def retrieval(runs, results):
     """Print how well sentences find their translations, before training and after, a language a row."""
     first = next(iter(runs.values()))[0]
@@ -48,16 +54,22 @@ def main():
 
     recipes = sorted({path.parent.parent.name for path in arguments.runs.glob(f"{arguments.only}/seed-*/results.json")})
     recipes.sort(key=lambda name: name != arguments.first)
+    if not recipes:
+        parser.error(f"no finished run in {arguments.runs}")
     runs = {name: sorted(path.parent for path in arguments.runs.glob(f"{name}/seed-*/results.json")) for name in recipes}
     results = {name: [json.loads((run / "results.json").read_text()) for run in runs[name]] for name in recipes}
     if results[recipes[0]][0]["task"] == "retrieval":
         return retrieval(runs, results)
     source, metric = results[recipes[0]][0]["source"], results[recipes[0]][0]["metric"]
+    if any(result["metric"] != metric for of_recipe in results.values() for result in of_recipe):
+        parser.error("these runs are scored in different ways: choose among them with --only")
 
     measures = {name: [last_measure(run) for run in runs[name]] for name in recipes}
     measured = all(all(of_recipe) for of_recipe in measures.values())
+    seconds = {name: [train_seconds(run) for run in runs[name]] for name in recipes}
+    timed = all(None not in of_recipe for of_recipe in seconds.values())
 
-    more = " Fisher trace | sharpness |" if measured else ""
+    more = (" Fisher trace | sharpness |" if measured else "") + (" trained parameters | seconds |" if timed else "")
     print(f"| recipe | seeds | {source} | mean of targets |{more}\n|---|---:|---:|---:|{'---:|' * more.count('|')}")
     for name in recipes:
         of_source = [100 * result["languages"][source][metric] for result in results[name]]
@@ -66,6 +78,9 @@ def main():
         if measured:
             cells.append(spread([measure["fisher"]["trace"] for measure in measures[name]], ".1f"))
             cells.append(spread([measure["sharpness"]["adversarial"] for measure in measures[name]], ".4f"))
+        if timed:
+            cells.append(str(json.loads((runs[name][0] / "environment.json").read_text())["n_trainable"]))
+            cells.append(spread(seconds[name], ".0f"))
         print(f"| {name} | {len(runs[name])} | {' | '.join(cells)} |")
 
     print(f"\n| language | {' | '.join(recipes)} |\n|---|{'---:|' * len(recipes)}")

@@ -201,6 +201,16 @@ fn faults_of_adapters_and_schedules_in_recipes() {
             &["schedule.gradual_unfreeze.every_steps: expected at least 1"][..],
         ),
         (
+            "no steps of the head",
+            format!("{adapter}[schedule.lpft]\nsteps = 0\n"),
+            &["schedule.lpft.steps: expected at least 1"],
+        ),
+        (
+            "an invertible adapter above another",
+            "[adapter.seq_bn_inv]\n[language_adapter]\npath = \"{language}\"\n".to_owned(),
+            &["adapter.seq_bn_inv: an invertible adapter acts only under all others"],
+        ),
+        (
             "no batches",
             format!("{adapter}[schedule.fun]\nevery_steps = 2\nn_batches = 0\n"),
             &["schedule.fun.n_batches: expected at least 1"],
@@ -285,8 +295,16 @@ fn a_model_with_adapters_is_not_trained_without_one() {
     let mut job = Job::new();
     job.recipe.push_str("[adapter.seq_bn]\nreduction_factor = 2\n");
     job.finish();
-    let second = Job::new();
+    let mut second = Job::new();
     fs::remove_dir_all(second.path("model")).unwrap();
     std::os::unix::fs::symlink(job.run.best(), second.path("model")).unwrap();
     assert_refused("adapters", second.run().0, &["has adapters", "[adapter]"]);
+    second.recipe.push_str("[adapter.seq_bn]\nreduction_factor = 2\n");
+    assert_refused("another", second.run().0, &["has an adapter \"task\" already"]);
+
+    // A base that stands on itself.
+    let path = job.run.best().join("isogloss.json");
+    edit_json(&path, |json| json["base_folder"] = json!("."));
+    let loaded = load(&job.run.best(), &HeadChoice::Saved, &Device::flex());
+    assert_refused("a circle", loaded.map(|_| ()), &["isogloss.json: a base stands on another"]);
 }

@@ -93,7 +93,8 @@ impl ScheduleConfig {
         let gradual = self.gradual_unfreeze.iter().flat_map(GradualUnfreezeConfig::faults);
         let gradual = gradual.map(|fault| ("gradual_unfreeze", fault));
         let fun = self.fun.iter().flat_map(FunConfig::faults).map(|fault| ("fun", fault));
-        let all = gradual.chain(fun);
+        let lpft = self.lpft.iter().flat_map(LpftConfig::faults).map(|fault| ("lpft", fault));
+        let all = gradual.chain(lpft).chain(fun);
         all.map(|(rule, (field, problem))| (format!("{rule}.{field}"), problem)).collect()
     }
 

@@ -73,7 +73,18 @@ impl AdapterRecipe {
     /// Puts a recipe's adapter into a model, above those that are active, drawn from the seed.
     pub(crate) fn add_to(model: &mut Model, recipe: &Recipe, seed: u64) -> Result<(), Error> {
         let Some(adapter) = &recipe.adapter else { return Ok(()) };
-        let added = adapter.try_add_to(model, &name(recipe), seed);
+        let (name, encoder) = (name(recipe), &model.encoder);
+        if encoder.adapters().contains_key(&name) || encoder.loras().contains_key(&name) {
+            let source = &recipe.model.source;
+            let problem = format!("adapter: {source} has an adapter {name:?} already");
+            return Err(Error::Unsuitable(problem));
+        }
+        let is_invertible = matches!(adapter, Self::SeqBnInv(_));
+        if is_invertible && !encoder.active_adapters().is_empty() {
+            let problem = "adapter.seq_bn_inv: an invertible adapter acts only under all others";
+            return Err(Error::Unsuitable(problem.into()));
+        }
+        let added = adapter.try_add_to(model, &name, seed);
         added.map_err(|error| Error::Unsuitable(format!("adapter: {error}")))
     }
 
@@ -125,6 +136,10 @@ pub enum LanguageExchange {
 impl LanguageAdapterRecipe {
     /// Puts the adapter of the source language into a model.
     pub(crate) fn add_to(&self, model: &mut Model, source: &Language) -> Result<(), Error> {
+        if let Some(other) = model.encoder.active_adapters().first() {
+            let problem = format!("language_adapter: the model has the adapter {other:?} already");
+            return Err(Error::Unsuitable(problem));
+        }
         self.load(model, source)?;
         let active = model.encoder.set_active_adapters(&[source.as_str()]);
         active.map_err(|error| Error::Unsuitable(format!("language_adapter: {error}")))

@@ -157,15 +157,14 @@ pub(crate) fn score_guesses(
     device: &Device,
 ) -> Result<LanguageResult, InputError> {
     let (model, seq_len) = (model.valid(), blocks.seq_len);
+    let (places, labels) = blocks.labeled_tokens();
+    let masked: Vec<(i32, i32)> = places.into_iter().zip(labels).collect();
     let (mut n_masked, mut n_guessed, mut loss) = (0, 0, 0.0);
     for first in (0..blocks.n).step_by(batch_size.max(1)) {
         let rows = first * seq_len..(first + batch_size).min(blocks.n) * seq_len;
-        let (places, labels): (Vec<i32>, Vec<i32>) = {
-            let (places, labels) = blocks.labeled_tokens();
-            let all = places.into_iter().zip(labels);
-            let here = all.filter(|(place, _)| rows.contains(&(*place as usize)));
-            here.map(|(place, label)| (place - rows.start as i32, label)).unzip()
-        };
+        let here = masked.iter().filter(|(place, _)| rows.contains(&(*place as usize)));
+        let (places, labels): (Vec<i32>, Vec<i32>) =
+            here.map(|(place, label)| (place - rows.start as i32, *label)).unzip();
         if places.is_empty() {
             continue;
         }
@@ -184,7 +183,7 @@ pub(crate) fn score_guesses(
     }
     let n = n_masked.max(1) as f64;
     let scores = Scores::LanguageModeling { accuracy: n_guessed as f64 / n, loss: loss / n };
-    Ok(LanguageResult { n: n_masked, left_out: 0, truncated: 0, scores })
+    Ok(LanguageResult { n: blocks.n, left_out: 0, truncated: 0, scores })
 }
 
 /// Which model of a run was scored.

@@ -79,9 +79,17 @@ impl Predictor {
             return Err(Error::Unsuitable(problem.into()));
         };
         let language = language.clone();
-        let loaded = folder.map(|folder| load_adapter(folder, model, &AdapterChoice::default()));
-        let name = loaded.transpose()?.map(|adapter| adapter.name);
-        let exchanged = model.encoder.exchange_adapter(&language, name.as_deref());
+        let exchanged = match folder {
+            // Under the name of the one that goes, and without the layers that it leaves out.
+            Some(folder) => {
+                let config = model.encoder.adapter(&language).cloned();
+                let leave_out = config.map(|config| config.leave_out).unwrap_or_default();
+                let choice = AdapterChoice { name: Some(language), leave_out };
+                load_adapter(folder, model, &choice)?;
+                Ok(())
+            }
+            None => model.encoder.exchange_adapter(&language, None),
+        };
         exchanged.map_err(|error| Error::Unsuitable(error.to_string()))
     }
 

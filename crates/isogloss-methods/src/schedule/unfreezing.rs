@@ -71,9 +71,9 @@ impl UnfreezeTiming {
     fn step(self, n: usize, every_steps: u64, delay: u64) -> u64 {
         let (n, every_steps) = (n as u64, every_steps.max(1));
         match self {
-            Self::Paper => n * every_steps,
+            Self::Paper => n.saturating_mul(every_steps),
             Self::AuthorsCode if n == 0 => 0,
-            Self::AuthorsCode => (n + delay) * every_steps - 1,
+            Self::AuthorsCode => (n + delay).saturating_mul(every_steps) - 1,
         }
     }
 }
@@ -157,6 +157,12 @@ pub struct LpftConfig {
 }
 
 impl LpftConfig {
+    /// What is wrong with its values: the field and the reason.
+    pub fn faults(&self) -> Vec<(&'static str, String)> {
+        let fault = ("steps", "expected at least 1, found 0".to_owned());
+        (self.steps == 0).then_some(fault).into_iter().collect()
+    }
+
     /// Lays the schedule out for a model of `n_layers`.
     pub fn init(&self, n_layers: usize, scope: &UnfreezeScope) -> Unfreezing {
         let step = match self.timing {

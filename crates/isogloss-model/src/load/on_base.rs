@@ -22,6 +22,9 @@ pub(crate) const ADAPTERS: &str = "adapters";
 /// One folder for each set of low-rank changes.
 pub(crate) const LORAS: &str = "lora";
 
+/// Adapters that stand on adapters that stand on a model, at most.
+const MAX_DEPTH: usize = 8;
+
 /// What [`FILE`] says.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct OnBase {
@@ -43,8 +46,9 @@ impl OnBase {
             return Ok(None);
         }
         let refuse = |problem: String| LoadError::Config { path: path.clone(), problem };
-        let this: Self =
+        let mut this: Self =
             serde_json::from_value(read_json(&path)?).map_err(|error| refuse(error.to_string()))?;
+        this.base_folder = folder.join(this.base_folder);
         if !this.base_folder.join("config.json").exists() {
             let (name, folder) = (&this.base_name, this.base_folder.display());
             let problem = format!(
@@ -64,10 +68,14 @@ impl OnBase {
 /// If the folder says where, and it is not there.
 pub fn base_folder(folder: &Path) -> Result<PathBuf, LoadError> {
     let mut folder = folder.to_owned();
-    while let Some(on_base) = OnBase::read(&folder)? {
-        folder = on_base.base_folder;
+    for _ in 0..MAX_DEPTH {
+        match OnBase::read(&folder)? {
+            Some(on_base) => folder = on_base.base_folder,
+            None => return Ok(folder),
+        }
     }
-    Ok(folder)
+    let problem = "a base stands on another, and so on, without an end".into();
+    Err(LoadError::Config { path: folder.join(FILE), problem })
 }
 
 /// As `load`, for a folder that [`save_on_base`](crate::save_on_base) wrote; none for others.
@@ -78,6 +86,7 @@ pub(super) fn load_on_base(
     device: &Device,
 ) -> Result<Option<LoadedModel>, LoadError> {
     let Some(on_base) = OnBase::read(folder)? else { return Ok(None) };
+    base_folder(folder)?;
     let config_path = folder.join("config.json");
     let problem = |problem| LoadError::Config { path: config_path.clone(), problem };
     let saved = match head {

@@ -4,8 +4,8 @@ use isogloss_methods::{GuidedDropoutConfig, ObjectiveConfig, Role, TextView};
 use isogloss_text::Format;
 
 use super::parse::Places;
-use super::{Plan, Recipe, Task};
-use crate::{AlignerRecipe, RecipeFault};
+use super::{Languages, Plan, Recipe, Task};
+use crate::{AdapterRecipe, AlignerRecipe, RecipeFault};
 
 /// Makes a plan, or returns all faults in the order of the file.
 pub(super) fn plan(
@@ -102,6 +102,10 @@ fn adapters(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
                 "language_adapter: lies under the adapter of a task with labels, [adapter]";
             fault("language_adapter", problem.into());
         }
+        if let Some(AdapterRecipe::SeqBnInv(_)) = recipe.adapter {
+            let problem = "adapter.seq_bn_inv: an invertible adapter acts only under all others";
+            fault("adapter", problem.into());
+        }
         if !language.path.contains("{language}") {
             let problem =
                 "language_adapter.path: expected {language} where the language tag stands";
@@ -184,6 +188,13 @@ fn unlabeled(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
     match held_out {
         None => fault("task", format!("task.{task}: needs a table [{table}]")),
         Some(n) => at_least(fault, &format!("{table}.held_out"), n as u64, 1),
+    }
+    if let (Task::LanguageModeling {}, Some(_), Some(texts)) =
+        (&recipe.task, &recipe.adapter, &recipe.monolingual)
+        && !matches!(&texts.languages, Languages::These(languages) if languages.len() == 1)
+    {
+        let problem = "monolingual.languages: a language adapter is of one language";
+        fault("monolingual.languages", problem.into());
     }
     for (index, objective) in recipe.objective.iter().enumerate() {
         let method = objective.method.init();

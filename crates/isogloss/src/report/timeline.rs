@@ -6,7 +6,7 @@ use super::chart::{EXTENT, Frame, Mark, draw, mean, smoothed, thinned};
 use super::group::{Recipe, run_label};
 use super::html::{Text, breakable};
 use super::page::swatch;
-use super::record::RunRecord;
+use super::record::{DevPoint, RunRecord};
 
 /// The charts; empty when no run opened a layer.
 pub(super) fn render(recipes: &[Recipe<'_>]) -> String {
@@ -18,8 +18,8 @@ pub(super) fn render(recipes: &[Recipe<'_>]) -> String {
         return figures;
     }
     format!(
-        "<p class=\"aside\">A bar begins where its layer began to learn; what was open from the \
-         first step to the last has no row. Over the bars, each on a scale of its own: the training \
+        "<p class=\"aside\">A bar begins where its layer began to learn; the head, and \
+         layers that a recipe opens for good, have no row. Over the bars, each on a scale of its own: the training \
          loss as a line, the development score as points.</p>\n\
          <div class=\"charts heats\">{figures}</div>\n"
     )
@@ -45,9 +45,12 @@ fn timeline(recipe: &Recipe<'_>, run: &RunRecord) -> String {
     }
     let loss: Vec<_> = run.train.iter().filter_map(|p| Some((p.step as f64, p.loss?))).collect();
     over(&mut svg, &x, Mark::Line, &thinned(&smoothed(&loss), mean));
-    let metric = run.results.as_ref().map_or("accuracy", |results| &results.metric);
-    let scores: Vec<_> =
-        run.dev.iter().filter_map(|p| Some((p.step as f64, p.score(metric)?))).collect();
+    let metric = run.results.as_ref().map(|results| results.metric.as_str());
+    let score = |point: &DevPoint| match metric {
+        Some(metric) => point.score(metric),
+        None => point.accuracy.or(point.span_f1),
+    };
+    let scores: Vec<_> = run.dev.iter().filter_map(|p| Some((p.step as f64, score(p)?))).collect();
     over(&mut svg, &x, Mark::Points, &scores);
 
     let order: Vec<String> =

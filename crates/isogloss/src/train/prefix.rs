@@ -115,6 +115,7 @@ impl FrozenStates {
         // What lies above changes from now on.
         self.layers.split_off(&(frozen + 1));
         let (layer, store) = self.layers.range_mut(..=frozen).next_back()?;
+        let layer = *layer;
         let mut states = vec![0.0; batch.n * seq_len * width];
         for (row, example) in batch.indices.iter().enumerate() {
             let (start, end) = (starts[*example] * width, starts[example + 1] * width);
@@ -122,12 +123,17 @@ impl FrozenStates {
             let into = &mut states[at..at + (end - start)];
             match store {
                 Store::Memory(values) => into.copy_from_slice(&values[start..end]),
-                Store::Disk(file) => read_at(file, start, into).ok()?,
+                Store::Disk(file) => {
+                    if read_at(file, start, into).is_err() {
+                        self.layers.remove(&layer);
+                        return None;
+                    }
+                }
             }
         }
         let states = TensorData::new(states, [batch.n, seq_len, width]);
         let states = Tensor::from_data(states, device);
-        Some(Tokens::States { states, layer: *layer })
+        Some(Tokens::States { states, layer })
     }
 }
 

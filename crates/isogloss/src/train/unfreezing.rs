@@ -20,14 +20,17 @@ impl Trainer<'_> {
         let step = self.progress.step;
         let mut traces = None;
         if self.schedules.iter().any(|rule| rule.is_due(step)) {
+            let began = Instant::now();
             let of_layers = self.layer_traces()?;
+            self.progress.seconds += began.elapsed().as_secs_f64();
             for rule in self.schedules.iter_mut().filter(|rule| rule.is_due(step)) {
                 rule.open(&of_layers, step);
             }
             traces = Some(of_layers);
         }
         for rule in self.schedules.iter().filter(|rule| names_layers(&***rule)) {
-            let layers: Vec<usize> = opened_at(&**rule, step).collect();
+            let layers: Vec<usize> =
+                opened_at(&**rule, step).filter(|layer| self.learns(*layer, step)).collect();
             if layers.is_empty() {
                 continue;
             }
@@ -42,6 +45,15 @@ impl Trainer<'_> {
             self.log.write(&line)?;
         }
         Ok(())
+    }
+
+    /// Whether all schedules let something of a layer change at a step.
+    fn learns(&self, layer: usize, step: u64) -> bool {
+        let moment = Moment { step, total_steps: self.learning_rate.total_steps };
+        named_parameters(self.model()).iter().any(|param| {
+            let is_of_layer = ParamPlace::of(&param.path).is_some_and(|of| of.layer == Some(layer));
+            is_of_layer && self.schedules.iter().all(|rule| rule.trainable(&param.path, moment))
+        })
     }
 
     /// The trace of the Fisher information of what opens with each layer, on the first of the training
@@ -60,7 +72,7 @@ impl Trainer<'_> {
         let batch_size = recipe.training.batch_size;
         let options = MeasureOptions {
             estimator: FisherEstimator::Sampled,
-            n_examples: Some(fun.n_batches * batch_size),
+            n_examples: Some(fun.n_batches.saturating_mul(batch_size)),
             batch_size,
             radius: 0.0,
             n_directions: 0,
@@ -68,8 +80,10 @@ impl Trainer<'_> {
         };
         let train = &data.corpus.train;
         let measures = Measures::take(&model, train, &self.options.device, &options)?;
-        let trace = |layer| measures.fisher.blocks.get(&format!("layers.{layer}")).copied();
-        Ok((0..n_layers).map(|layer| trace(layer).unwrap_or_default()).collect())
+        let block = |name: &str| measures.fisher.blocks.get(name).copied().unwrap_or_default();
+        let mut traces: Vec<f64> = (0..n_layers).map(|n| block(&format!("layers.{n}"))).collect();
+        traces[0] += block("invertible_adapters");
+        Ok(traces)
     }
 }
 
@@ -87,6 +101,8 @@ impl Trainer<'_> {
         // The embeddings, then the blocks.
         let height = |path: &str| match ParamPlace::of(path)? {
             ParamPlace { part: ParamPart::Head | ParamPart::LmHead, .. } => None,
+            // It opens with the first block.
+            ParamPlace { part: ParamPart::InvertibleAdapter(_), .. } => Some(1),
             place => Some(place.layer.map_or(0, |layer| layer + 1)),
         };
         let all = model.encoder.config().num_hidden_layers + 1;
