@@ -223,6 +223,22 @@ impl Workshop {
         }
     }
 
+    /// Fails unless the losses of a plan on a device are those on flex.
+    #[track_caller]
+    pub fn assert_trains_as_on_flex(&self, device: &OpenDevice, name: &str, plan: &Plan) {
+        let at = &device.info.name;
+        let here = self.run(&format!("{name} {at}"));
+        let there = self.run(&format!("{name} flex beside {at}"));
+        self.finish_on(device, plan, &here);
+        self.finish(plan, &there);
+        let (here, there) = (Trace::of(&here).losses(), Trace::of(&there).losses());
+        assert_eq!(here.len(), there.len(), "{name} on {at}");
+        for (here, there) in here.iter().zip(&there) {
+            let error = (here - there).abs() / there.abs().max(1.0);
+            assert!(error < 1e-3, "{name} on {at}: {here}, flex {there}");
+        }
+    }
+
     /// Runs a plan on flex and stops it after an optimizer step.
     pub fn stop_after(&self, stop_step: u64, plan: &Plan, run: &RunFolder) {
         match self.train(&open(DeviceChoice::Flex).unwrap(), plan, run, Some(stop_step)) {

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::Device;
-use isogloss::device::{DeviceChoice, open};
 use isogloss::{Plan, Prediction, Predictor, RunFolder, merge};
 use isogloss_methods::{FixedLayersConfig, Moment, Schedule, UnfreezeScope, apply_schedules};
 use isogloss_model::{HeadChoice, NamedParam, Pass, base_folder, load, named_parameters};
@@ -167,15 +166,7 @@ fn adapters_train_alike_on_every_device() {
         for (name, tables) in cases() {
             let tables = tables.replace("dropout = 0.1", "dropout = 0.0");
             let plan: Plan = shop.plan("max_steps = 4\nbatch_size = 4\nlog_every = 1", &tables);
-            let here = shop.run(&format!("{name} {}", device.info.name));
-            let there = shop.run(&format!("{name} flex beside {}", device.info.name));
-            shop.finish_on(&device, &plan, &here);
-            shop.finish_on(&open(DeviceChoice::Flex).unwrap(), &plan, &there);
-            let (here, there) = (Trace::of(&here).losses(), Trace::of(&there).losses());
-            for (here, there) in here.iter().zip(&there) {
-                let error = (here - there).abs() / there.abs().max(1.0);
-                assert!(error < 1e-3, "{name} on {}: {here}, flex {there}", device.info.name);
-            }
+            shop.assert_trains_as_on_flex(&device, name, &plan);
         }
     }
 }

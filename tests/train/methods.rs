@@ -6,7 +6,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use isogloss::device::{DeviceChoice, open};
 use isogloss::{Plan, Results};
 use isogloss_model::WeightFiles;
 use isogloss_tests::opened_devices;
@@ -115,15 +114,7 @@ fn every_method_runs_on_every_device() {
     for device in opened_devices() {
         for (name, tables) in methods(&shop) {
             let plan = shop.plan(&format!("{TRAINING}\nmax_steps = 2"), &tables);
-            let here = shop.run(&format!("{name} {}", device.info.name));
-            let there = shop.run(&format!("{name} flex beside {}", device.info.name));
-            shop.finish_on(&device, &plan, &here);
-            shop.finish_on(&open(DeviceChoice::Flex).unwrap(), &plan, &there);
-            let (here, there) = (Trace::of(&here).losses(), Trace::of(&there).losses());
-            for (here, there) in here.iter().zip(&there) {
-                let error = (here - there).abs() / there.abs().max(1.0);
-                assert!(error < 1e-3, "{name} on {}: {here}, flex {there}", device.info.name);
-            }
+            shop.assert_trains_as_on_flex(&device, name, &plan);
         }
     }
 }

@@ -41,8 +41,7 @@ pub trait Schedule: Send {
 
     /// Whether a layer is to open before the update of `step`: [`open`](Self::open) then wants the
     /// traces.
-    fn is_due(&self, step: u64) -> bool {
-        let _ = step;
+    fn is_due(&self, _step: u64) -> bool {
         false
     }
 
@@ -55,15 +54,12 @@ pub trait Schedule: Send {
     ///
     /// `traces[n]` is the trace of the Fisher information of what opens with layer `n`; those of open
     /// layers are not looked at.
-    fn open(&mut self, traces: &[f64], step: u64) -> Option<usize> {
-        let _ = (traces, step);
+    fn open(&mut self, _traces: &[f64], _step: u64) -> Option<usize> {
         None
     }
 
     /// Goes on where [`opens_at`](Self::opens_at) was.
-    fn resume(&mut self, opens_at: Vec<Option<u64>>) {
-        let _ = opens_at;
-    }
+    fn resume(&mut self, _opens_at: Vec<Option<u64>>) {}
 }
 
 /// Any schedule, as a recipe names it; a parameter changes if all of them let it.

@@ -28,7 +28,7 @@ impl Trainer<'_> {
             }
             traces = Some(of_layers);
         }
-        for rule in self.schedules.iter().filter(|rule| names_layers(&***rule)) {
+        for rule in self.schedules.iter().filter(|rule| opens_layers(&***rule)) {
             let layers: Vec<usize> =
                 opened_at(&**rule, step).filter(|layer| self.learns(*layer, step)).collect();
             if layers.is_empty() {
@@ -194,9 +194,10 @@ pub(super) fn resume(schedules: &mut [Box<dyn Schedule>], opens_at: &[Vec<Option
     about_layers.zip(opens_at).for_each(|(rule, opens_at)| rule.resume(opens_at.clone()));
 }
 
-/// Whether layers open at all, rather than be what they are from the first step to the last.
-fn names_layers(rule: &dyn Schedule) -> bool {
-    rule.name() != "fixed" && rule.opens_at().is_some()
+/// Whether layers open one after the other, rather than be what they are from the first step on.
+fn opens_layers(rule: &dyn Schedule) -> bool {
+    let mut steps = rule.opens_at().unwrap_or_default().iter().flatten();
+    rule.decides_later() || steps.any(|step| *step > 0)
 }
 
 fn opened_at(rule: &dyn Schedule, step: u64) -> impl Iterator<Item = usize> {
