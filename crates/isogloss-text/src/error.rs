@@ -159,6 +159,13 @@ pub enum TextError {
         special: Vec<String>,
     },
 
+    /// A vocabulary cannot be trimmed as asked.
+    #[error("cannot trim the vocabulary: {reason}")]
+    Trim {
+        /// Why not.
+        reason: String,
+    },
+
     /// A value of a masking configuration cannot be used.
     #[error("masking.{field}: {reason}")]
     InvalidMasking {

@@ -75,7 +75,9 @@ pub use reader::{
     Columns, Format, ReadOptions, languages_with_file, read_examples, read_file, read_pair_file,
     read_pairs, read_sentence_file, read_sentences, read_treebank, read_treebank_file,
 };
-pub use tokenizer::Tokenizer;
+pub use tokenizer::{
+    CutComparison, KeptPieces, PieceCounts, Tokenizer, TokenizerInput, trim_tokenizer,
+};
 pub use treebank::{
     EmptyNode, MatchCounts, MultiwordToken, ParseScores, Sentence, Subtypes, TokenId, TreeError,
     Treebank, Word, check_tree, maximum_spanning_tree, score_parses,

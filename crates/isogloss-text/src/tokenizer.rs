@@ -3,6 +3,7 @@
 mod check;
 mod encoder;
 mod frame;
+mod trim;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,6 +19,7 @@ use crate::reader::read_bytes;
 use crate::{Encoded, TextError};
 pub(crate) use encoder::Encoder;
 pub(crate) use frame::Frame;
+pub use trim::{CutComparison, KeptPieces, PieceCounts, TokenizerInput, trim_tokenizer};
 
 /// The names of mask tokens: that of RoBERTa and XLM-R, that of BERT and DistilBERT.
 const MASK_TOKENS: [&str; 2] = ["<mask>", "[MASK]"];

@@ -6,7 +6,7 @@
 mod code_switch;
 mod config;
 mod lexicon;
-mod subword;
+pub(crate) mod subword;
 mod translation;
 
 use std::borrow::Cow;

@@ -8,7 +8,7 @@ use tokenizers::{
     Encoding, InputSequence, Model as _, OffsetType, PostProcessor as _, PreTokenizer as _, Token,
 };
 
-use crate::{Encoded, TextError, Tokenizer};
+use crate::{Encoded, TextError, Tokenizer, TokenizerInput};
 
 /// The number of characters of a text that an error shows.
 const N_SHOWN: usize = 40;
@@ -55,15 +55,28 @@ impl<'a> Encoder<'a> {
         Ok(tokens.get_ids().to_vec())
     }
 
+    /// The same of either form of text.
+    pub(crate) fn piece_ids(&self, text: TokenizerInput<'_>) -> Result<Vec<u32>, TextError> {
+        match text {
+            TokenizerInput::Text(text) => self.token_ids(text),
+            TokenizerInput::Words(words) => Ok(self.tokens_of_words(words)?.0.get_ids().to_vec()),
+        }
+    }
+
     /// As [`Tokenizer::encode_words`].
     pub(crate) fn encode_words(
         &self,
         words: &[String],
         max_length: usize,
     ) -> Result<Encoded, TextError> {
-        let text = words.first().map_or("", String::as_str);
-        let tokens = self.tokens(InputSequence::PreTokenizedOwned(Cow::Borrowed(words)), text)?;
+        let (tokens, text) = self.tokens_of_words(words)?;
         self.finish(tokens, None, max_length, text).map(|(encoded, _)| encoded)
+    }
+
+    fn tokens_of_words<'t>(&self, words: &'t [String]) -> Result<(Encoding, &'t str), TextError> {
+        let text = words.first().map_or("", String::as_str);
+        let input = InputSequence::PreTokenizedOwned(Cow::Borrowed(words));
+        Ok((self.tokens(input, text)?, text))
     }
 
     fn tokens(&self, input: InputSequence<'_>, text: &str) -> Result<Encoding, TextError> {

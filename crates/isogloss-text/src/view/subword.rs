@@ -5,6 +5,7 @@
 mod lattice;
 mod max_match;
 mod merges;
+mod substrings;
 mod trie;
 
 use std::cell::RefCell;
@@ -17,7 +18,8 @@ use crate::view::config::SubwordSamplingConfig;
 use crate::{TextError, Tokenizer};
 use lattice::{Lattice, Pieces};
 use max_match::MaxMatch;
-use merges::Merges;
+pub(crate) use merges::Merges;
+pub(crate) use substrings::{Substrings, continuing_prefix};
 
 /// Draws the subwords of words.
 #[derive(Debug)]

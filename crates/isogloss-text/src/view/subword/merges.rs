@@ -12,7 +12,7 @@ use super::token;
 
 /// The merges of a BPE model.
 #[derive(Debug)]
-pub(super) struct Merges {
+pub(crate) struct Merges {
     /// The model without its merges, so that it cuts a word into what they begin with.
     symbols: BPE,
     /// The rank of each merge, the first to be done having 0, and the id of what it makes.
@@ -36,7 +36,7 @@ struct Symbol {
 }
 
 impl Merges {
-    pub(super) fn new(model: &BPE) -> Result<Self, serde_json::Error> {
+    pub(crate) fn new(model: &BPE) -> Result<Self, serde_json::Error> {
         let file: File = serde_json::from_str(&serde_json::to_string(model)?)?;
         let vocab = model.get_vocab();
         let prefix = model.continuing_subword_prefix.as_deref().unwrap_or_default();
@@ -57,7 +57,25 @@ impl Merges {
     ///
     /// Provilkov et al. 2020, BPE-Dropout, arXiv:1910.13267, algorithm 1.
     pub(super) fn draw(&self, word: &str, dropout: f64, rng: &mut impl Rng) -> Option<Vec<Token>> {
+        self.merge(word, || rng.random::<f64>() < dropout, |_| ())
+    }
+
+    /// The pieces that a word goes through: what it begins with, and what each merge makes.
+    pub(crate) fn on_the_way(&self, word: &str) -> Vec<u32> {
+        let mut ids = Vec::new();
+        self.merge(word, || false, |id| ids.push(id));
+        ids
+    }
+
+    /// The tokens of a word where merges are skipped when `skips` says so; `passes` is told of each piece that the word begins with or a merge makes.
+    fn merge(
+        &self,
+        word: &str,
+        mut skips: impl FnMut() -> bool,
+        mut passes: impl FnMut(u32),
+    ) -> Option<Vec<Token>> {
         let characters = self.symbols.tokenize(word).ok()?;
+        characters.iter().for_each(|token| passes(token.id));
         let n_symbols = characters.len();
         let symbol = |(idx, token): (usize, &Token)| Symbol {
             id: token.id,
@@ -79,13 +97,14 @@ impl Merges {
             if is_merged[left] || self.at(&symbols, left) != Some(merge) {
                 continue;
             }
-            if rng.random::<f64>() < dropout {
+            if skips() {
                 skipped.push(merge);
                 continue;
             }
             let Some((right, made)) = self.made(&symbols, left) else { continue };
             let Symbol { end, after, .. } = symbols[right];
             is_merged[right] = true;
+            passes(made);
             symbols[left] = Symbol { id: made, end, after, ..symbols[left] };
             if let Some(after) = after {
                 symbols[after].before = Some(left);

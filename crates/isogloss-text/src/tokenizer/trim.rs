@@ -1,0 +1,292 @@
+//! A tokenizer with fewer pieces: which ones to keep, and the file without the others.
+//!
+//! A text all of whose pieces are kept is cut as before.
+//! A Unigram model takes the cut of the highest score, which is still there; what an unknown character costs depends on the least score of the vocabulary, so a piece of that score is kept.
+//! WordPiece takes the longest piece that matches, and no longer one is new.
+//! BPE makes the same merges in the same order, if the pieces on the way are kept too.
+
+mod file;
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use tokenizers::Model as _;
+use tokenizers::models::ModelWrapper;
+use tokenizers::parallelism::MaybeParallelRefIterator as _;
+
+use super::Encoder;
+use crate::view::subword::{Merges, Substrings, continuing_prefix};
+use crate::{TextError, Tokenizer};
+pub use file::trim_tokenizer;
+
+/// Texts that are cut side by side before they are counted.
+const CHUNK: usize = 4096;
+
+/// A text as a tokenizer takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenizerInput<'a> {
+    /// Running text.
+    Text(&'a str),
+    /// A sentence that is split into words.
+    Words(&'a [String]),
+}
+
+/// How often each piece of a tokenizer stands in texts.
+#[derive(Debug)]
+pub struct PieceCounts<'a> {
+    tokenizer: &'a Tokenizer,
+    /// By id; a merge counts the pieces it was made of, too.
+    counts: Vec<u64>,
+    merges: Option<Merges>,
+}
+
+/// The pieces of a vocabulary that a smaller one keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptPieces {
+    /// Their ids, in order: the place of each is its new id.
+    pub ids: Vec<u32>,
+    /// How many of them stand in no text: special tokens, what unknown text falls back on, characters.
+    pub n_unseen: usize,
+    /// How many pieces stand in the texts and are not kept.
+    pub n_lost: usize,
+}
+
+impl<'a> PieceCounts<'a> {
+    /// Begins with no text.
+    ///
+    /// # Errors
+    /// [`TextError::Trim`] if the merges of a BPE model cannot be read.
+    pub fn new(tokenizer: &'a Tokenizer) -> Result<Self, TextError> {
+        let merges = match tokenizer.model() {
+            ModelWrapper::BPE(model) => Some(Merges::new(model)),
+            _ => None,
+        };
+        let merges = merges.transpose();
+        let merges = merges.map_err(|error| TextError::Trim { reason: error.to_string() })?;
+        Ok(Self { tokenizer, counts: vec![0; tokenizer.vocab_size()], merges })
+    }
+
+    /// Counts the pieces of texts.
+    ///
+    /// # Errors
+    /// [`TextError::Encode`] if the tokenizer refuses one.
+    pub fn add(&mut self, texts: &[TokenizerInput<'_>]) -> Result<(), TextError> {
+        let pieces = |text: &TokenizerInput<'_>| {
+            let Some(merges) = &self.merges else {
+                return Encoder::new(self.tokenizer).piece_ids(*text);
+            };
+            let passed = RefCell::new(Vec::new());
+            let look = |word: &str| {
+                passed.borrow_mut().extend(merges.on_the_way(word));
+                None
+            };
+            let ids = Encoder::resegmented(self.tokenizer, &look).piece_ids(*text)?;
+            Ok(passed.into_inner().into_iter().chain(ids).collect())
+        };
+        count(&mut self.counts, texts, pieces)
+    }
+
+    /// Counts every piece that the words of texts could be cut into, once for each place: what subword sampling draws from.
+    ///
+    /// # Errors
+    /// As [`PieceCounts::add`].
+    pub fn add_all_cuts(&mut self, texts: &[TokenizerInput<'_>]) -> Result<(), TextError> {
+        let substrings = Substrings::new(self.tokenizer.model());
+        count(&mut self.counts, texts, |text| {
+            let found = RefCell::new(Vec::new());
+            let look = |word: &str| {
+                found.borrow_mut().extend(substrings.of(word));
+                None
+            };
+            Encoder::resegmented(self.tokenizer, &look).piece_ids(*text)?;
+            Ok(found.into_inner())
+        })
+    }
+
+    /// The pieces to keep: at most `limit`, or all that stand in the texts.
+    ///
+    /// First come special tokens, those of `needed` and what unknown text falls back on, then the characters of the texts, then other pieces of the texts, the more frequent first, then other characters.
+    ///
+    /// # Errors
+    /// [`TextError::Trim`] if there is no room for those that come first, or no piece was counted.
+    pub fn kept(&self, needed: &[u32], limit: Option<usize>) -> Result<KeptPieces, TextError> {
+        if self.counts.iter().all(|count| *count == 0) {
+            return Err(TextError::Trim { reason: "the texts have no pieces".into() });
+        }
+        let mut kept = self.tokenizer.needed_ids();
+        kept.extend(needed);
+        let limit = limit.unwrap_or(usize::MAX);
+        if limit < kept.len() {
+            let reason = format!(
+                "{limit} pieces are fewer than the {} special tokens and fallbacks that are always kept",
+                kept.len()
+            );
+            return Err(TextError::Trim { reason });
+        }
+        let is_seen = |id: &u32| self.counts.get(*id as usize).is_some_and(|count| *count > 0);
+        let ids = || (0..).zip(&self.counts);
+        let mut seen: Vec<(u32, u64)> =
+            ids().filter(|(_, count)| **count > 0).map(|(id, count)| (id, *count)).collect();
+        // A piece that a merge makes is counted with what it is made of, and has the higher id.
+        seen.sort_by_key(|&(id, count)| (std::cmp::Reverse(count), id));
+        let seen: Vec<u32> = seen.into_iter().map(|(id, _)| id).collect();
+
+        let [of_texts, others] = self.characters(&seen);
+        for id in of_texts.into_iter().chain(seen.iter().copied()).chain(others) {
+            if kept.len() == limit {
+                break;
+            }
+            kept.insert(id);
+        }
+        Ok(KeptPieces {
+            n_unseen: kept.iter().filter(|id| !is_seen(id)).count(),
+            n_lost: seen.iter().filter(|id| !kept.contains(id)).count(),
+            ids: kept.into_iter().collect(),
+        })
+    }
+
+    /// The pieces of one character: those that other pieces of the texts hold, and all others.
+    fn characters(&self, seen: &[u32]) -> [Vec<u32>; 2] {
+        let model = self.tokenizer.model();
+        let prefix = continuing_prefix(model).unwrap_or_default();
+        let bare = |piece: &str| piece.strip_prefix(prefix).unwrap_or(piece).to_owned();
+        let pieces = seen.iter().filter_map(|id| self.tokenizer.token(*id));
+        let of_texts: BTreeSet<char> =
+            pieces.flat_map(|piece| bare(&piece).chars().collect::<Vec<_>>()).collect();
+        let mut characters = [Vec::new(), Vec::new()];
+        for (piece, id) in model.get_vocab() {
+            let piece = bare(&piece);
+            let mut chars = piece.chars();
+            if let (Some(c), None) = (chars.next(), chars.next()) {
+                characters[usize::from(!of_texts.contains(&c))].push(id);
+            }
+        }
+        characters.iter_mut().for_each(|ids| ids.sort_unstable());
+        characters
+    }
+}
+
+/// Adds the pieces of each text to `counts`.
+fn count(
+    counts: &mut [u64],
+    texts: &[TokenizerInput<'_>],
+    pieces: impl Fn(&TokenizerInput<'_>) -> Result<Vec<u32>, TextError> + Sync + Send,
+) -> Result<(), TextError> {
+    for texts in texts.chunks(CHUNK) {
+        let ids: Vec<Vec<u32>> = texts.maybe_par_iter().map(&pieces).collect::<Result<_, _>>()?;
+        for id in ids.into_iter().flatten() {
+            if let Some(count) = counts.get_mut(id as usize) {
+                *count += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How a trimmed tokenizer cuts texts, beside the one that it was made from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct CutComparison {
+    /// The number of texts.
+    pub n_texts: usize,
+    /// Those that are not cut into the same pieces.
+    pub n_changed: usize,
+    /// The number of tokens, without special ones.
+    pub n_tokens: usize,
+    /// The same with the trimmed tokenizer.
+    pub n_tokens_trimmed: usize,
+    /// The number of unknown tokens.
+    pub n_unknown: usize,
+    /// The same with the trimmed tokenizer.
+    pub n_unknown_trimmed: usize,
+}
+
+impl CutComparison {
+    /// Cuts texts with both; `kept` holds the former id of each id of `trimmed`.
+    ///
+    /// # Errors
+    /// [`TextError::Encode`] if either refuses a text.
+    pub fn new(
+        tokenizer: &Tokenizer,
+        trimmed: &Tokenizer,
+        kept: &[u32],
+        texts: &[TokenizerInput<'_>],
+    ) -> Result<Self, TextError> {
+        let (unknown, unknown_trimmed) = (tokenizer.unknown_id(), trimmed.unknown_id());
+        let n_of =
+            |ids: &[u32], wanted: Option<u32>| ids.iter().filter(|id| Some(**id) == wanted).count();
+        let one = |text: &TokenizerInput<'_>| {
+            let before = Encoder::new(tokenizer).piece_ids(*text)?;
+            let after = Encoder::new(trimmed).piece_ids(*text)?;
+            let former = after.iter().map(|id| kept.get(*id as usize).copied());
+            Ok(Self {
+                n_texts: 1,
+                n_changed: usize::from(!former.eq(before.iter().copied().map(Some))),
+                n_tokens: before.len(),
+                n_tokens_trimmed: after.len(),
+                n_unknown: n_of(&before, unknown),
+                n_unknown_trimmed: n_of(&after, unknown_trimmed),
+            })
+        };
+        let all: Vec<Self> = texts.maybe_par_iter().map(one).collect::<Result<_, TextError>>()?;
+        Ok(all.into_iter().fold(Self::default(), Self::plus))
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            n_texts: self.n_texts + other.n_texts,
+            n_changed: self.n_changed + other.n_changed,
+            n_tokens: self.n_tokens + other.n_tokens,
+            n_tokens_trimmed: self.n_tokens_trimmed + other.n_tokens_trimmed,
+            n_unknown: self.n_unknown + other.n_unknown,
+            n_unknown_trimmed: self.n_unknown_trimmed + other.n_unknown_trimmed,
+        }
+    }
+}
+
+impl Tokenizer {
+    /// Tokens that the file adds, and the pieces that text falls back on where no other fits.
+    fn needed_ids(&self) -> BTreeSet<u32> {
+        let added = self.inner.get_added_tokens_decoder().into_keys();
+        let mut ids: BTreeSet<u32> = added.chain(self.post_processor_ids()).collect();
+        let bytes = |is_on: bool| {
+            let bytes = is_on.then_some(0..=u8::MAX).into_iter().flatten();
+            bytes.filter_map(|byte| self.id(&format!("<0x{byte:02X}>")))
+        };
+        ids.extend(self.unknown_id());
+        match self.model() {
+            ModelWrapper::Unigram(model) => {
+                ids.extend(bytes(model.byte_fallback()));
+                let scores = (0..).zip(model.iter());
+                let least = scores.min_by(|(_, (_, a)), (_, (_, b))| a.total_cmp(b));
+                ids.extend(least.map(|(id, _)| id));
+            }
+            ModelWrapper::BPE(model) => ids.extend(bytes(model.byte_fallback)),
+            ModelWrapper::WordPiece(_) | ModelWrapper::WordLevel(_) => {}
+        }
+        ids
+    }
+
+    /// The id of what no piece fits.
+    fn unknown_id(&self) -> Option<u32> {
+        match self.model() {
+            ModelWrapper::Unigram(_) => self.unk_id,
+            ModelWrapper::BPE(model) => self.id(model.unk_token.as_deref()?),
+            ModelWrapper::WordPiece(model) => self.id(&model.unk_token),
+            ModelWrapper::WordLevel(model) => self.id(&model.unk_token),
+        }
+    }
+
+    fn post_processor_ids(&self) -> Vec<u32> {
+        let mut ids = Vec::new();
+        let processor = self.post_processor.as_ref().and_then(|of| serde_json::to_value(of).ok());
+        if let Some(mut processor) = processor {
+            let id = |id: &serde_json::Value| u32::try_from(id.as_u64()?).ok();
+            file::each_id(&mut processor, &mut |value| ids.extend(id(value)));
+        }
+        ids
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! Every piece that a word could be cut into.
+
+use tokenizers::Model as _;
+use tokenizers::models::ModelWrapper;
+
+use super::trie::Trie;
+
+/// The pieces of a subword model, to be found in words.
+#[derive(Debug)]
+pub(crate) struct Substrings {
+    pieces: Trie,
+    /// Those that may follow another piece, without their prefix; none where there is no such prefix.
+    later: Option<Trie>,
+}
+
+impl Substrings {
+    pub(crate) fn new(model: &ModelWrapper) -> Self {
+        let vocab = model.get_vocab();
+        let prefix = continuing_prefix(model);
+        let later = prefix.map(|prefix| {
+            Trie::new(
+                vocab.iter().filter_map(|(piece, &id)| Some((piece.strip_prefix(prefix)?, id))),
+            )
+        });
+        let pieces = Trie::new(vocab.iter().map(|(piece, &id)| (piece.as_str(), id)));
+        Self { pieces, later }
+    }
+
+    /// The pieces that stand anywhere in a word.
+    pub(crate) fn of(&self, word: &str) -> Vec<u32> {
+        let at = |(start, _): (usize, char)| {
+            let pieces = match &self.later {
+                Some(later) if start > 0 => later,
+                _ => &self.pieces,
+            };
+            let rest = word.as_bytes().get(start..).unwrap_or_default();
+            pieces.prefixes(rest).map(|(_, id)| id).collect::<Vec<_>>()
+        };
+        word.char_indices().flat_map(at).collect()
+    }
+}
+
+/// What stands before a piece that follows another in a word.
+pub(crate) fn continuing_prefix(model: &ModelWrapper) -> Option<&str> {
+    let prefix = match model {
+        ModelWrapper::WordPiece(model) => Some(model.continuing_subword_prefix.as_str()),
+        ModelWrapper::BPE(model) => model.continuing_subword_prefix.as_deref(),
+        ModelWrapper::Unigram(_) | ModelWrapper::WordLevel(_) => None,
+    };
+    prefix.filter(|prefix| !prefix.is_empty())
+}
