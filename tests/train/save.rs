@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use isogloss_model::{
     HeadChoice, HeadSpec, Init, LmHeadKind, LoadedModel, ModelInput, ParamSource, Pass, Pooling,
-    RandomParams, load, load_masked_lm, save,
+    RandomParams, Storage, StoredModel, WeightFiles, load, load_masked_lm, save,
 };
-use isogloss_tests::{Fixture, fixtures, values};
+use isogloss_tests::{Fixture, assert_close, fixtures, values};
 use safetensors::tensor::{Dtype, TensorView};
 
 const FAMILIES: [&str; 3] = ["bert", "xlm-roberta", "distilbert"];
@@ -237,6 +237,93 @@ fn a_masked_lm_head_is_kept_beside_another() {
                 assert!(batch.logits(&again, &device) == batch.logits(&model, &device), "{what}");
                 let expected = batch.lm_logits(&model, &device);
                 assert!(batch.lm_logits(&again, &device) == expected, "{what}");
+            }
+        }
+    }
+}
+
+/// A model with both heads, in a folder.
+fn whole(family: &str) -> (tempfile::TempDir, LoadedModel) {
+    let device = Device::flex();
+    let spec = HeadSpec::sequence(vec!["a".into(), "b".into()], Pooling::Mean);
+    let choice = HeadChoice::New { spec, seed: 3 };
+    let loaded = load_masked_lm(&fixtures().join(family), &choice, &device).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    save(folder.path(), &loaded.model, loaded.head.as_ref(), &loaded.config_json).unwrap();
+    (folder, loaded)
+}
+
+fn stored(
+    folder: &Path,
+    rows: Option<&[u32]>,
+    storage: Storage,
+) -> (tempfile::TempDir, LoadedModel) {
+    let out = tempfile::tempdir().unwrap();
+    StoredModel::read(folder, rows).unwrap().write(out.path(), storage).unwrap();
+    let loaded = load_masked_lm(out.path(), &HeadChoice::Saved, &Device::flex()).unwrap();
+    (out, loaded)
+}
+
+#[test]
+fn fewer_rows_of_the_vocabulary_leave_every_bit_of_the_rest() {
+    let device = Device::flex();
+    for family in FAMILIES {
+        let (folder, before) = whole(family);
+        let batch = Batch::of(family);
+        let mut rows: Vec<u32> = batch.input_ids.iter().map(|id| id.cast_unsigned()).collect();
+        rows.extend(0..=before.model.encoder.config().pad_token_id);
+        rows.sort_unstable();
+        rows.dedup();
+        let (_out, after) = stored(folder.path(), Some(&rows), Storage::F32);
+        let (n_before, n_after) =
+            [&before, &after].map(|of| of.model.encoder.config().vocab_size).into();
+        assert_eq!((n_after, n_after < n_before), (rows.len(), true), "{family}");
+        let place = |id: &i32| rows.binary_search(&id.cast_unsigned()).unwrap() as i32;
+        let trimmed = Batch {
+            input_ids: batch.input_ids.iter().map(place).collect(),
+            attention_mask: batch.attention_mask.clone(),
+            token_type_ids: batch.token_type_ids.clone(),
+        };
+        assert_eq!(trimmed.logits(&after, &device), batch.logits(&before, &device), "{family}");
+        let (of_all, of_kept) =
+            (batch.lm_logits(&before, &device), trimmed.lm_logits(&after, &device));
+        let kept =
+            of_all.chunks(n_before).flat_map(|place| rows.iter().map(|row| place[*row as usize]));
+        assert_close(family, &of_kept, &kept.collect::<Vec<_>>(), 1e-6);
+    }
+}
+
+#[test]
+fn padding_keeps_its_number() {
+    let (folder, _) = whole("xlm-roberta");
+    let error = StoredModel::read(folder.path(), Some(&[1, 2])).unwrap_err().to_string();
+    assert!(error.ends_with("the padding token is number 1, and must stay so"), "{error}");
+    let error = StoredModel::read(folder.path(), Some(&[0, 1, 1 << 20])).unwrap_err().to_string();
+    assert!(error.contains("token 1048576 is outside the vocabulary of "), "{error}");
+}
+
+#[test]
+fn smaller_numbers_are_near_the_ones_they_stand_for() {
+    for family in FAMILIES {
+        let (folder, _) = whole(family);
+        let mut before = WeightFiles::open(folder.path()).unwrap();
+        for (storage, bits) in [(Storage::F16, 11), (Storage::Int8, 8)] {
+            let (out, _) = stored(folder.path(), None, storage);
+            let mut after = WeightFiles::open(out.path()).unwrap();
+            let names: Vec<String> = before.names().map(str::to_owned).collect();
+            assert_eq!(after.names().collect::<Vec<_>>(), names);
+            for name in names {
+                let shape = before.shape(&name).unwrap();
+                let [a, b] =
+                    [&mut before, &mut after].map(|files| files.read(&name, &shape).unwrap());
+                let width = if shape.len() == 2 { shape[1] } else { 1 };
+                for (a, b) in a.chunks(width).zip(b.chunks(width)) {
+                    let largest = a.iter().fold(0f32, |max, x| max.max(x.abs()));
+                    // Half a step of the largest number of the row, and of what f16 can tell apart.
+                    let step = largest * 2f32.powi(1 - bits) * 1.02 + 2f32.powi(-24);
+                    let far = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                    assert!(far <= step / 2.0 + 1e-9, "{family} {name}: {far} beyond {step}");
+                }
             }
         }
     }

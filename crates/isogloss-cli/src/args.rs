@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand, ValueHint};
 use isogloss::FisherEstimator;
 use isogloss::device::DeviceChoice;
 use isogloss::hub::HubOptions;
+use isogloss::model::Storage;
 use isogloss::text::{Format, Unseen};
 
 pub(crate) use alignment::{AlignArgs, AlignmentArgs, EncodingArgs, RetrieveArgs};
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Alignment(AlignmentArgs),
     /// Write a model with LoRA as a whole one
     Merge(MergeArgs),
+    /// Leave out of a model's vocabulary what some texts do not need
+    Trim(TrimArgs),
     /// Describe a model: architecture, parameters, tokenizer, labels
     Inspect(InspectArgs),
     /// List the devices of this machine and build
@@ -213,6 +216,35 @@ pub(crate) struct MergeArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct TrimArgs {
+    /// A model folder or hub name
+    pub(crate) model: String,
+    /// Texts to keep the pieces of: JSON Lines, CoNLL and CoNLL-U by their texts, TSV and CSV by their cells, other files by their lines
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) corpus: Vec<PathBuf>,
+    /// Other texts, to be told how they would be cut
+    #[arg(long, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) compare: Vec<PathBuf>,
+    /// Keep at most this many pieces, the most frequent
+    #[arg(long, value_name = "N")]
+    pub(crate) keep: Option<usize>,
+    /// What the weights are stored as: f32, f16 or int8
+    #[arg(long, default_value = "f32", value_parser = parse_storage)]
+    pub(crate) storage: Storage,
+    /// Texts whose hidden states are compared with those of the whole model
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) check: usize,
+    /// The folder to write
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) out: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) hub: HubArgs,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct EvaluateArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
@@ -305,6 +337,10 @@ fn parse_unseen(text: &str) -> Result<Unseen, String> {
 fn parse_estimator(text: &str) -> Result<FisherEstimator, String> {
     serde_json::from_value(text.into())
         .map_err(|_| "expected sampled, empirical or exact".to_owned())
+}
+
+fn parse_storage(text: &str) -> Result<Storage, String> {
+    serde_json::from_value(text.into()).map_err(|_| "expected f32, f16 or int8".to_owned())
 }
 
 fn parse_radius(text: &str) -> Result<f64, String> {

@@ -13,6 +13,7 @@ pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod retrieve;
 pub(crate) mod sweep;
+pub(crate) mod trim;
 
 use std::path::PathBuf;
 

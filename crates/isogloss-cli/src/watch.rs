@@ -7,6 +7,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use isogloss::{Corpus, Event, PairSet, Scores};
 use serde_json::{Value, json};
 
+use crate::commands::trim;
+
 /// Shows the events of a run.
 pub(crate) struct Watch {
     json: bool,
@@ -34,6 +36,9 @@ impl Watch {
             Event::Before { recipe } => {
                 self.end_bar();
                 self.line(&format!("recipe    {recipe}"));
+            }
+            Event::Trim(report) => {
+                trim::lines(report).iter().for_each(|line| self.line(line));
             }
             Event::Data(corpus) => self.data(corpus),
             Event::Pairs(sets) => self.pairs(sets),
@@ -187,7 +192,7 @@ fn bar(step: u64, total_steps: u64) -> Option<ProgressBar> {
 }
 
 /// A number of parameters.
-fn size(n: usize) -> String {
+pub(crate) fn size(n: usize) -> String {
     match n {
         0..1_000_000 => n.to_string(),
         _ => format!("{:.1} M", n as f64 / 1e6),
@@ -239,6 +244,7 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
                 "dev": corpus.dev.report, "test": tests,
             })
         }
+        Event::Trim(report) => json!({ "event": "trim", "report": report }),
         Event::Before { recipe } => json!({ "event": "recipe", "name": recipe }),
         Event::Pairs(sets) => {
             let set = |set: &PairSet| {

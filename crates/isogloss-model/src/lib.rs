@@ -47,7 +47,9 @@ pub use lm_head::{LmHeadKind, MaskedLmHead};
 pub use load::adapter::{AdapterChoice, LoadedAdapter, load_adapter};
 pub use load::lora::{LoadedLora, load_lora};
 pub use load::on_base::base_folder;
-pub use load::{HeadChoice, LoadReport, LoadedModel, load, load_masked_lm, load_projections};
+pub use load::{
+    HeadChoice, LoadReport, LoadedModel, load, load_masked_lm, load_projections, read_config,
+};
 pub use lora::{LoraConfig, LoraTarget};
 pub use model::{Model, ModelOutput};
 pub use params::{
@@ -59,5 +61,6 @@ pub use projection::Projection;
 pub use save::adapter::save_adapter;
 pub use save::lora::save_lora;
 pub use save::on_base::{Base, save_on_base};
+pub use save::stored::{Storage, StoredModel};
 pub use save::{parameter_name, save, save_projections, write_safetensors};
 pub use weights::WeightFiles;

@@ -101,10 +101,9 @@ struct Folder {
 
 impl Folder {
     fn open(folder: &Path, head: &HeadChoice) -> Result<Self, LoadError> {
+        let (config, config_json) = read_config(folder)?;
         let config_path = folder.join("config.json");
-        let config_json = read_json(&config_path)?;
         let problem = |problem| LoadError::Config { path: config_path.clone(), problem };
-        let config = EncoderConfig::from_json(&config_json).map_err(problem)?;
         let (head, fresh_head) = match head {
             HeadChoice::Without => (None, None),
             HeadChoice::New { spec, seed } => (Some(spec.clone()), Some(RandomParams::new(*seed))),
@@ -198,6 +197,19 @@ struct InOrder(std::vec::IntoIter<Vec<f32>>);
 impl ParamSource for InOrder {
     fn take(&mut self, _path: &str, _shape: &[usize], _init: Init) -> Option<Vec<f32>> {
         self.0.next()
+    }
+}
+
+/// What a folder's `config.json` says, understood and as it is.
+///
+/// # Errors
+/// If it is missing, damaged, or of an architecture that is not supported.
+pub fn read_config(folder: &Path) -> Result<(EncoderConfig, Value), LoadError> {
+    let path = folder.join("config.json");
+    let json = read_json(&path)?;
+    match EncoderConfig::from_json(&json) {
+        Ok(config) => Ok((config, json)),
+        Err(problem) => Err(LoadError::Config { path, problem }),
     }
 }
 

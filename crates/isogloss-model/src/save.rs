@@ -3,6 +3,7 @@
 pub(crate) mod adapter;
 pub(crate) mod lora;
 pub(crate) mod on_base;
+pub(crate) mod stored;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -170,8 +171,16 @@ fn saved_config(
 /// # Errors
 /// If the file cannot be written in full.
 pub fn write_safetensors(path: &Path, params: Vec<NamedParam>) -> Result<(), SaveError> {
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let tensors = params.into_iter().map(|param| (param.path.clone(), Lazy(param)));
+    write_tensors(path, tensors)
+}
+
+/// Writes tensors as they are.
+fn write_tensors<T: View>(
+    path: &Path,
+    tensors: impl Iterator<Item = (String, T)>,
+) -> Result<(), SaveError> {
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let io = |source| SaveError { path: path.to_owned(), source };
     // The crate moves a private file into place; whoever may read other files may read this one.
     let permissions =

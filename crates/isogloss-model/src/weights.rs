@@ -1,4 +1,7 @@
 //! The tensors of a folder: safetensors in one file or several, or PyTorch's pickle.
+//!
+//! A matrix `name` may be stored in 8 bits, as [`Storage::Int8`](crate::Storage::Int8) does: its
+//! numbers as `name.int8`, what each row is multiplied by as `name.scale`.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,6 +14,12 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::{LoadError, LoadFault};
+
+/// What stands behind the name of a matrix stored in 8 bits.
+pub(crate) const INT8: &str = ".int8";
+
+/// What stands behind the name of what its rows are multiplied by.
+pub(crate) const SCALE: &str = ".scale";
 
 /// The weight files of a folder, opened; tensors are read one at a time.
 #[derive(Debug)]
@@ -97,10 +106,7 @@ impl WeightFiles {
     /// The shape of a tensor.
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
         let file = &self.files[*self.index.get(name)?];
-        match &file.content {
-            Content::Safetensors { tensors, .. } => Some(tensors.get(name)?.shape.clone()),
-            Content::Pytorch(reader) => Some(reader.get(name)?.shape().to_vec()),
-        }
+        file.shape(name).or_else(|| file.shape(&format!("{name}{INT8}")))
     }
 
     /// Reads a tensor as `f32`, whatever float it is stored as.
@@ -164,49 +170,80 @@ impl WeightFile {
         Ok(Self { path, content })
     }
 
+    /// The names of the tensors, whatever they are stored as.
     fn names(&self) -> Vec<String> {
-        match &self.content {
+        let stored = match &self.content {
             Content::Safetensors { tensors, .. } => tensors.keys().cloned().collect(),
             Content::Pytorch(reader) => reader.keys(),
+        };
+        let is_scale = |name: &String| {
+            name.strip_suffix(SCALE)
+                .is_some_and(|name| self.shape(&format!("{name}{INT8}")).is_some())
+        };
+        let names = stored.into_iter().filter(|name| !is_scale(name));
+        names.map(|name| name.strip_suffix(INT8).map(str::to_owned).unwrap_or(name)).collect()
+    }
+
+    /// The shape of a tensor that is stored under this name.
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        match &self.content {
+            Content::Safetensors { tensors, .. } => Some(tensors.get(name)?.shape.clone()),
+            Content::Pytorch(reader) => Some(reader.get(name)?.shape().to_vec()),
         }
     }
 
     fn read(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadFault> {
+        let int8 = format!("{name}{INT8}");
+        if self.shape(&int8).is_none() {
+            return self.read_stored(name, shape, to_f32);
+        }
+        let numbers = self.read_stored(&int8, shape, |dtype, bytes| {
+            (dtype == "I8").then(|| bytes.iter().map(|b| f32::from(b.cast_signed())).collect())
+        })?;
+        let n_rows = shape.first().copied().unwrap_or_default();
+        let scales = self.read_stored(&format!("{name}{SCALE}"), &[n_rows], to_f32)?;
+        let rows = numbers.chunks(numbers.len().div_ceil(n_rows.max(1)).max(1)).zip(scales);
+        Ok(rows.flat_map(|(row, scale)| row.iter().map(move |x| x * scale)).collect())
+    }
+
+    /// Reads a tensor by the name that it is stored under; `widen` makes numbers of the bytes of a
+    /// type, or nothing.
+    fn read_stored(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        widen: impl Fn(&str, &[u8]) -> Option<Vec<f32>>,
+    ) -> Result<Vec<f32>, LoadFault> {
         let (path, tensor) = (self.path.clone(), name.to_owned());
-        let unreadable = |problem: String| LoadFault::Unreadable {
-            path: path.clone(),
-            tensor: tensor.clone(),
-            problem,
-        };
-        let (found, dtype) = match &self.content {
-            Content::Safetensors { tensors, .. } => {
-                let info = tensors.get(name).expect("the index was made from these names");
-                (info.shape.clone(), format!("{:?}", info.dtype))
-            }
-            Content::Pytorch(reader) => {
-                let info = reader.get(name).expect("the index was made from these names");
-                (info.shape().to_vec(), format!("{:?}", info.dtype()))
-            }
+        let Some(found) = self.shape(name) else {
+            return Err(LoadFault::Missing { path, tensor, nearest: None });
         };
         if found != shape {
             let expected = shape.to_vec();
             return Err(LoadFault::Shape { path, tensor, expected, found });
         }
-        let bytes = match &mut self.content {
+        let unreadable = |problem: String| LoadFault::Unreadable {
+            path: path.clone(),
+            tensor: tensor.clone(),
+            problem,
+        };
+        let (dtype, bytes) = match &mut self.content {
             Content::Safetensors { file, tensors, data_start } => {
-                let (start, end) = tensors.get(name).expect("looked up above").data_offsets;
+                let info = tensors.get(name).expect("it has a shape");
+                let (start, end) = info.data_offsets;
                 let mut bytes = vec![0; end - start];
                 file.seek(SeekFrom::Start(*data_start + start as u64))
                     .and_then(|_| file.read_exact(&mut bytes))
                     .map_err(|error| unreadable(error.to_string()))?;
-                bytes
+                (format!("{:?}", info.dtype), bytes)
             }
             Content::Pytorch(reader) => {
-                let tensor = reader.get(name).expect("looked up above");
-                tensor.read().map_err(|error| unreadable(error.to_string()))?
+                let tensor = reader.get(name).expect("it has a shape");
+                let bytes = tensor.read().map_err(|error| unreadable(error.to_string()))?;
+                (format!("{:?}", tensor.dtype()), bytes)
             }
         };
-        match to_f32(&dtype, &bytes) {
+        match widen(&dtype, &bytes) {
             Some(values) if Some(values.len()) == n_elements(shape) => Ok(values),
             Some(_) => Err(unreadable(format!("{} bytes do not fit its shape", bytes.len()))),
             None => Err(LoadFault::DType { path, tensor, found: dtype }),

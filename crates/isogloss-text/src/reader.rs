@@ -16,6 +16,7 @@ mod row;
 mod sentences;
 pub(crate) mod source;
 mod table;
+mod texts;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -30,6 +31,7 @@ pub use columns::Columns;
 pub use pairs::read_pairs;
 pub use sentences::read_sentences;
 pub(crate) use source::Source;
+pub use texts::Texts;
 
 use crate::treebank::{self, Treebank};
 use crate::{Example, SentencePair, TextError};

@@ -84,9 +84,10 @@ impl Corpus {
     /// If a file is missing, faulty or empty, or holds a label that the source does not have and
     /// the recipe does not leave out.
     pub fn read(plan: &Plan, tokenizer: &Tokenizer, max_length: usize) -> Result<Self, Error> {
-        let reader = Reader { recipe: plan.recipe(), tokenizer, max_length };
+        let files = Files { recipe: plan.recipe() };
+        let reader = Reader { files, tokenizer, max_length };
         let splits = &plan.recipe().data.splits;
-        let train = reader.examples(plan.source(), &splits.train)?;
+        let train = files.examples(plan.source(), &splits.train)?;
         let labels = plan.recipe().task.labels(&train.1);
         if labels.is_empty() {
             return Err(Error::Damaged { path: train.0, problem: "no labels to learn".into() });
@@ -94,17 +95,17 @@ impl Corpus {
         // An unseen label is an error here, so that every example is kept.
         let train_examples = train.1.clone();
         let train = reader.features(plan.source(), train, &labels, Unseen::Error)?;
-        let dev = reader.examples(plan.source(), &splits.dev)?;
+        let dev = files.examples(plan.source(), &splits.dev)?;
         let unseen = plan.recipe().data.unseen_labels;
         let dev = reader.features(plan.source(), dev, &labels, unseen)?;
 
         let (mut tests, mut skipped) = (Vec::new(), Vec::new());
-        for language in reader.languages(plan.source())? {
-            let examples = reader.examples(&language, &splits.test)?;
+        for language in files.languages(plan.source())? {
+            let examples = files.examples(&language, &splits.test)?;
             let n_shared = if language == *plan.source() {
                 usize::MAX
             } else {
-                reader.shared_labels(&language, &labels)?
+                files.shared_labels(&language, &labels)?
             };
             if n_shared < plan.recipe().data.min_shared_labels {
                 skipped.push((language, n_shared));
@@ -205,13 +206,37 @@ pub(crate) fn check_vocabulary(
     Ok(())
 }
 
-struct Reader<'a> {
+/// Every example that a plan trains on, chooses by or is scored on.
+pub(crate) fn examples_of(plan: &Plan) -> Result<Vec<Example>, Error> {
+    let files = Files { recipe: plan.recipe() };
+    let splits = &plan.recipe().data.splits;
+    let mut all = train_examples_of(plan)?;
+    all.extend(files.examples(plan.source(), &splits.dev)?.1);
+    for language in files.languages(plan.source())? {
+        all.extend(files.examples(&language, &splits.test)?.1);
+    }
+    Ok(all)
+}
+
+/// Every example that a plan trains on.
+pub(crate) fn train_examples_of(plan: &Plan) -> Result<Vec<Example>, Error> {
+    let files = Files { recipe: plan.recipe() };
+    Ok(files.examples(plan.source(), &plan.recipe().data.splits.train)?.1)
+}
+
+/// The files that a recipe names.
+#[derive(Clone, Copy)]
+struct Files<'a> {
     recipe: &'a Recipe,
+}
+
+struct Reader<'a> {
+    files: Files<'a>,
     tokenizer: &'a Tokenizer,
     max_length: usize,
 }
 
-impl Reader<'_> {
+impl Files<'_> {
     fn path(&self, language: &Language, split: &str) -> PathBuf {
         let path = self.recipe.data.path.replace("{language}", language.as_str());
         PathBuf::from(path.replace("{split}", split))
@@ -229,19 +254,6 @@ impl Reader<'_> {
         let path = self.path(language, split);
         let examples = read_file(&path, &self.options(&path, split))?;
         Ok((path, examples))
-    }
-
-    fn features(
-        &self,
-        language: &Language,
-        (path, examples): (PathBuf, Vec<Example>),
-        labels: &LabelSet,
-        unseen: Unseen,
-    ) -> Result<LabeledSet, Error> {
-        let options = FeatureOptions::new(self.max_length).with_unseen(unseen);
-        let featurized =
-            featurize(&self.recipe.task, self.tokenizer, &examples, Some(labels), &options)?;
-        LabeledSet::new(language.clone(), path, featurized)
     }
 
     /// How many of the source's labels the language has in all its splits together.
@@ -274,5 +286,20 @@ impl Reader<'_> {
         others.sort_unstable();
         others.dedup();
         Ok(std::iter::once(source.clone()).chain(others).collect())
+    }
+}
+
+impl Reader<'_> {
+    fn features(
+        &self,
+        language: &Language,
+        (path, examples): (PathBuf, Vec<Example>),
+        labels: &LabelSet,
+        unseen: Unseen,
+    ) -> Result<LabeledSet, Error> {
+        let options = FeatureOptions::new(self.max_length).with_unseen(unseen);
+        let featurized =
+            featurize(&self.files.recipe.task, self.tokenizer, &examples, Some(labels), &options)?;
+        LabeledSet::new(language.clone(), path, featurized)
     }
 }

@@ -27,6 +27,7 @@ pub mod retrieval;
 mod run_folder;
 pub mod search;
 mod train;
+mod trim;
 mod word_aligner;
 
 pub use adapter::{
@@ -45,6 +46,7 @@ pub use recipe::{
 };
 pub use run_folder::{RunFolder, RunStatus};
 pub use train::{Event, MonolingualRecipe, Outcome, RunOptions, finetune};
+pub use trim::{StateCheck, TrimOptions, TrimReport, trim};
 pub use word_aligner::{EncoderAligner, LinkUnit};
 
 pub use isogloss_kernels::keep_pages;

@@ -114,11 +114,16 @@ pub struct ModelRecipe {
     pub pooling: Pooling,
     /// Tokens after which a text is cut, specials included.
     pub max_length: usize,
+    /// Begins by leaving out of the vocabulary what no text of this recipe needs: the same training with
+    /// a smaller table, but for the decay of rows that no text reads and for what is drawn from the
+    /// whole vocabulary, as masked language modelling does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub trim: bool,
 }
 
 impl Default for ModelRecipe {
     fn default() -> Self {
-        Self { source: String::new(), pooling: Pooling::Mean, max_length: 128 }
+        Self { source: String::new(), pooling: Pooling::Mean, max_length: 128, trim: false }
     }
 }
 

@@ -58,6 +58,11 @@ impl RunFolder {
         self.path.join("metrics.jsonl")
     }
 
+    /// Where the model is that the run begins with, if its vocabulary was trimmed.
+    pub(crate) fn trimmed(&self) -> PathBuf {
+        self.path.join("trimmed")
+    }
+
     pub(crate) fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")
     }
@@ -103,7 +108,7 @@ impl RunFolder {
         if fresh {
             // What says how far the run is goes first: a crash in between leaves a new run.
             remove_file(&self.path.join("results.json"))?;
-            for name in ["checkpoints", "best", "predictions"] {
+            for name in ["checkpoints", "best", "predictions", "trimmed"] {
                 remove_folder(&self.path.join(name))?;
             }
             for name in ["metrics.jsonl", "environment.json", "guided_dropout.json", "recipe.toml"]

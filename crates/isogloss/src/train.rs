@@ -37,6 +37,7 @@ use self::passes::Passes;
 use self::prefix::FrozenStates;
 use crate::checkpoint::Progress;
 use crate::run_folder::{MetricsLog, recover_folder, remove_folder};
+use crate::trim::trim_for;
 use crate::{Error, Plan, RunFolder, RunStatus};
 
 /// Carries out a plan, or goes on with it where its folder says.
@@ -60,6 +61,8 @@ pub fn finetune(
     }
     run.prepare(&plan.to_toml(), options.fresh)?;
     recover_folder(&run.best())?;
+    let trimmed = trimmed(plan, run, options, watch)?;
+    let options = trimmed.as_ref().unwrap_or(options);
     if let Some(before) = plan.before() {
         watch(Event::Before { recipe: before.name() });
         let folder = RunFolder::new(run.path().join("before"));
@@ -71,6 +74,25 @@ pub fn finetune(
         return carry_out(plan, run, &options, watch);
     }
     carry_out(plan, run, options, watch)
+}
+
+/// The options with a model whose vocabulary has what the plan's texts need; none if they stay.
+fn trimmed<'a>(
+    plan: &Plan,
+    run: &RunFolder,
+    options: &RunOptions<'a>,
+    watch: &mut dyn FnMut(Event<'_>),
+) -> Result<Option<RunOptions<'a>>, Error> {
+    if !plan.recipe().model.trim {
+        return Ok(None);
+    }
+    let folder = run.trimmed();
+    recover_folder(&folder)?;
+    if !folder.exists() {
+        let report = trim_for(plan, &options.model_folder, &folder)?;
+        watch(Event::Trim(&report));
+    }
+    Ok(Some(RunOptions { model_folder: folder, ..options.clone() }))
 }
 
 /// Trains as a plan says, from the model of the options.

@@ -138,7 +138,7 @@ fn moved(edits: &[Edit<'_>], place: usize) -> usize {
 }
 
 /// The text with a capital at its start.
-fn capital(text: &str) -> String {
+pub(super) fn capital(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect()
 }

@@ -4,7 +4,9 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Language;
+use super::code_switch::capital;
+use crate::reader::{Texts, read_dictionaries, read_translations};
+use crate::{Language, TextError};
 
 /// The part of a path that stands for a language.
 pub(crate) const LANGUAGE: &str = "{language}";
@@ -63,6 +65,31 @@ impl ViewsConfig {
             faults.extend(bad_languages("translated.languages", &config.languages));
         }
         faults
+    }
+
+    /// Adds the words of the dictionaries and the translations that views put in place of others.
+    ///
+    /// # Errors
+    /// If a file is missing or cannot be read.
+    pub fn add_texts(&self, texts: &mut Texts) -> Result<(), TextError> {
+        if let Some(config) = &self.code_switched {
+            for lexicon in read_dictionaries(&config.dictionaries, &config.languages)? {
+                for word in lexicon.values() {
+                    // Some tokenizers cut a word in another way where it begins a text.
+                    texts.add_text(&format!("{word} {word}"));
+                    if config.case == CaseRule::Keep {
+                        let word = capital(word);
+                        texts.add_text(&format!("{word} {word}"));
+                    }
+                }
+            }
+        }
+        if let Some(config) = &self.translated {
+            for lexicon in read_translations(&config.path, &config.languages)? {
+                lexicon.values().for_each(|translation| texts.add_text(translation));
+            }
+        }
+        Ok(())
     }
 }
 

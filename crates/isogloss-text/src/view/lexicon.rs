@@ -57,6 +57,11 @@ impl Lexicon {
         self.values.get(idx)
     }
 
+    /// The values of all keys.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &str> {
+        (0..self.values.len()).map(|idx| self.values.get(idx))
+    }
+
     /// The number of keys.
     #[cfg(test)]
     pub(crate) fn n_keys(&self) -> usize {

@@ -1,11 +1,10 @@
 //! Everything that a plan trains on.
 
-use isogloss_model::base_folder;
+use isogloss_model::{base_folder, read_config};
 use isogloss_text::{Masker, Tokenizer};
 
 use super::RunOptions;
 use super::batches::TrainingData;
-use super::folders::read_config;
 use super::monolingual::BlockStream;
 use super::pairs::PairStream;
 use super::passes::Passes;
@@ -31,7 +30,8 @@ impl Data {
     ) -> Result<Self, Error> {
         let tokenizer_path = base_folder(&options.model_folder)?.join("tokenizer.json");
         let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
-        let (config, n_positions) = read_config(&options.model_folder)?;
+        let (config, _) = read_config(&options.model_folder)?;
+        let n_positions = config.max_tokens();
         check_vocabulary(&tokenizer, &tokenizer_path, &config)?;
         let (n_rows, width) = (config.vocab_size, config.hidden_size);
         let table = format!("embedding table of {n_rows} × {width}");

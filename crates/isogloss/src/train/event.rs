@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use crate::device::DeviceInfo;
 use crate::fisher::Measures;
 use crate::pairs::PairSet;
-use crate::{Corpus, Results, Scores};
+use crate::{Corpus, Results, Scores, TrimReport};
 
 /// What a run needs besides its plan.
 #[derive(Clone)]
@@ -36,6 +36,8 @@ pub enum Event<'a> {
         /// The name of that recipe.
         recipe: &'a str,
     },
+    /// The vocabulary has been trimmed.
+    Trim(&'a TrimReport),
     /// The data has been read.
     Data(&'a Corpus),
     /// The pairs have been read.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use isogloss_model::{EncoderConfig, HeadChoice, HeadSpec, Model, load};
+use isogloss_model::{HeadChoice, HeadSpec, Model, load};
 
 use crate::Error;
 use crate::error::io;
@@ -34,17 +34,6 @@ pub(super) fn load_teacher(
         ),
     };
     Err(Error::Damaged { path: folder.join("config.json"), problem })
-}
-
-/// The encoder's sizes, and how many tokens it can take.
-pub(super) fn read_config(folder: &Path) -> Result<(EncoderConfig, usize), Error> {
-    let path = folder.join("config.json");
-    let bytes = std::fs::read(&path).map_err(io(&path))?;
-    let damaged = |problem: String| Error::Damaged { path: path.clone(), problem };
-    let json = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-    let config = EncoderConfig::from_json(&json).map_err(damaged)?;
-    let n_positions = config.max_tokens();
-    Ok((config, n_positions))
 }
 
 /// Copies what `transformers` needs to tokenize as the model was trained.

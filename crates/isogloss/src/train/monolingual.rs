@@ -31,6 +31,27 @@ pub struct MonolingualRecipe {
     pub sampling: LanguageSampling,
 }
 
+impl MonolingualRecipe {
+    /// The languages, at least one.
+    pub(crate) fn languages(&self) -> Result<Vec<Language>, Error> {
+        let languages = match &self.languages {
+            Languages::These(languages) => languages.clone(),
+            Languages::All => languages_with_file(&self.path),
+        };
+        if languages.is_empty() {
+            let problem = "no file for any language".to_owned();
+            return Err(Error::Damaged { path: self.path.clone().into(), problem });
+        }
+        Ok(languages)
+    }
+
+    /// The text of a language.
+    pub(crate) fn sentences(&self, language: &Language) -> Result<Vec<String>, Error> {
+        let path = self.path.replace("{language}", language.as_str());
+        Ok(read_sentence_file(path.as_ref())?)
+    }
+}
+
 impl Default for MonolingualRecipe {
     fn default() -> Self {
         Self {
@@ -65,23 +86,13 @@ impl BlockStream {
         pad_token_id: u32,
         seed: u64,
     ) -> Result<Self, Error> {
-        let languages = match &recipe.languages {
-            Languages::These(languages) => languages.clone(),
-            Languages::All => languages_with_file(&recipe.path),
-        };
-        if languages.is_empty() {
-            let problem = "no file for any language".to_owned();
-            return Err(Error::Damaged { path: recipe.path.clone().into(), problem });
-        }
         let max_length = recipe.max_length.min(n_positions);
         let blocks = |language: &Language| {
-            let path = recipe.path.replace("{language}", language.as_str());
-            let sentences = read_sentence_file(path.as_ref())?;
-            Ok::<_, Error>(pack_sentences(tokenizer, &sentences, max_length)?)
+            Ok::<_, Error>(pack_sentences(tokenizer, &recipe.sentences(language)?, max_length)?)
         };
         let seed = split_seed(seed, streams::MONOLINGUAL);
         let (mut trained, mut held_out) = (Vec::new(), Vec::new());
-        for language in languages {
+        for language in recipe.languages()? {
             let (kept, rest) = hold_out(blocks(&language)?, recipe.held_out);
             if rest.is_empty() {
                 let path = recipe.path.replace("{language}", language.as_str()).into();

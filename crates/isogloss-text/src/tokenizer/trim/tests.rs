@@ -29,7 +29,8 @@ fn pieces(tokenizer: &Tokenizer) -> Vec<String> {
 fn special_tokens_pieces_of_the_texts_and_characters_are_kept() {
     let kept_pieces = kept(UNIGRAM, &["Licht aus"], None).unwrap();
     let tokenizer = trimmed(UNIGRAM, &kept_pieces);
-    let expected = ["<s>", "<pad>", "</s>", "<unk>", "▁", "▁Licht", "▁aus", "灯", "🎵", "e", "<mask>"];
+    let expected =
+        ["<s>", "<pad>", "</s>", "<unk>", "▁", "▁Licht", "▁aus", "灯", "🎵", "e", "<mask>"];
     assert_eq!(pieces(&tokenizer), expected);
     assert_eq!((kept_pieces.n_unseen, kept_pieces.n_lost), (9, 0));
     assert_eq!(tokenizer.encode("Licht aus", None, 9).unwrap().ids, [0, 5, 6, 2]);

@@ -1,0 +1,144 @@
+//! The texts of data files, whatever else the files say.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use crate::reader::source::Source;
+use crate::reader::{Format, ReadOptions, csv, open, read_file, table};
+use crate::{Content, Example, TextError, TokenizerInput};
+
+/// Distinct texts, in the order that they came in.
+#[derive(Debug, Clone, Default)]
+pub struct Texts {
+    texts: Vec<String>,
+    sentences: Vec<Vec<String>>,
+    known_texts: HashSet<String>,
+    known_sentences: HashSet<Vec<String>>,
+}
+
+impl Texts {
+    /// Adds those of a file: texts and words of JSON Lines and CoNLL files, all cells of tables, the lines of any other file.
+    ///
+    /// # Errors
+    /// If the file cannot be read as its extension says, or holds no text.
+    pub fn add_file(&mut self, path: &Path) -> Result<(), TextError> {
+        match Format::from_path(path) {
+            Some(format @ (Format::Jsonl | Format::Conll | Format::Conllu)) => {
+                read_file(path, &ReadOptions::new(format))?
+                    .iter()
+                    .for_each(|of| self.add_example(of));
+                Ok(())
+            }
+            Some(format @ (Format::Tsv | Format::Csv)) => {
+                let source = Source::read(open(path)?, path)?;
+                let mut rows: Box<dyn Iterator<Item = _>> = match format {
+                    Format::Tsv => Box::new(table::tsv_rows(&source)),
+                    _ => Box::new(csv::rows(&source)),
+                };
+                let cells = rows.try_fold(Vec::new(), |mut all, row| {
+                    all.extend(row?.1);
+                    Ok::<_, TextError>(all)
+                })?;
+                if cells.is_empty() {
+                    return Err(source.empty());
+                }
+                cells.iter().for_each(|cell| self.add_text(cell));
+                Ok(())
+            }
+            None => {
+                super::read_sentence_file(path)?.iter().for_each(|line| self.add_text(line));
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds the texts of an example; a text with slots as its words too, as word tagging cuts it.
+    pub fn add_example(&mut self, example: &Example) {
+        match &example.content {
+            Content::Words { words, .. } => self.add_sentence(words.clone()),
+            Content::Text { text, pair, slots, .. } => {
+                self.add_text(text);
+                pair.iter().for_each(|pair| self.add_text(pair));
+                if !slots.is_empty() {
+                    self.add_sentence(text.split_whitespace().map(str::to_owned).collect());
+                }
+            }
+        }
+    }
+
+    /// Adds a running text.
+    pub fn add_text(&mut self, text: &str) {
+        if !self.known_texts.contains(text) {
+            self.known_texts.insert(text.to_owned());
+            self.texts.push(text.to_owned());
+        }
+    }
+
+    fn add_sentence(&mut self, words: Vec<String>) {
+        if self.known_sentences.insert(words.clone()) {
+            self.sentences.push(words);
+        }
+    }
+
+    /// The texts as a tokenizer takes them, running ones first.
+    pub fn inputs(&self) -> Vec<TokenizerInput<'_>> {
+        let texts = self.texts.iter().map(|text| TokenizerInput::Text(text));
+        texts.chain(self.sentences.iter().map(|words| TokenizerInput::Words(words))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Texts;
+    use crate::TokenizerInput;
+
+    #[test]
+    fn files_give_their_texts_each_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut texts = Texts::default();
+        for (name, data) in [
+            ("a.txt", "Licht an.\n\nLicht aus.\nLicht an.\n"),
+            ("b.tsv", "Licht an.\tlights on\n"),
+            ("c.csv", "text,label\n\"an, aus\",on\n"),
+            (
+                "d.jsonl",
+                "{\"text\": \"Licht in Wohn\", \"slots\": [{\"start\": 9, \"end\": 13, \"slot\": \"area\"}]}\n",
+            ),
+            ("e.conll", "Licht O\nan O\n"),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, data).unwrap();
+            texts.add_file(&path).unwrap();
+        }
+        let inputs: Vec<String> = texts
+            .inputs()
+            .iter()
+            .map(|input| match input {
+                TokenizerInput::Text(text) => text.to_string(),
+                TokenizerInput::Words(words) => words.join("|"),
+            })
+            .collect();
+        let expected = [
+            "Licht an.",
+            "Licht aus.",
+            "lights on",
+            "text",
+            "label",
+            "an, aus",
+            "on",
+            "Licht in Wohn",
+            "Licht|in|Wohn",
+            "Licht|an",
+        ];
+        assert_eq!(inputs, expected);
+        let path = folder.path().join("none.tsv");
+        std::fs::write(&path, "").unwrap();
+        assert!(
+            texts
+                .add_file(&path)
+                .unwrap_err()
+                .to_string()
+                .ends_with("none.tsv: no example in this file")
+        );
+    }
+}

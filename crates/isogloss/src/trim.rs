@@ -1,0 +1,341 @@
+//! A model whose vocabulary holds what some texts need, and nothing else.
+
+mod texts;
+
+use std::fs;
+use std::path::Path;
+
+use burn::tensor::Device;
+use isogloss_model::{
+    Encoder, HeadChoice, Pass, Storage, StoredModel, base_folder, load, read_config,
+};
+use isogloss_text::{CutComparison, PieceCounts, Texts, Tokenizer, TokenizerInput, trim_tokenizer};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::data::check_vocabulary;
+use crate::device::{DeviceChoice, open};
+use crate::error::io;
+use crate::run_folder::{replace_folder, write_atomically};
+use crate::search::host_values;
+use crate::{Error, Plan};
+
+/// One text in so many is set aside to tell how texts fare that were not known.
+const UNSEEN_SHARE: usize = 10;
+
+/// Files beside the weights that a smaller vocabulary leaves as they are.
+const UNCHANGED: [&str; 7] = [
+    "special_tokens_map.json",
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "1_Pooling/config.json",
+    "modeling_isogloss.py",
+    "modeling_isogloss_lm.py",
+];
+
+/// How a vocabulary is trimmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrimOptions {
+    /// The most pieces to keep; all that the texts need if absent.
+    pub keep: Option<usize>,
+    /// What the numbers are stored as.
+    pub storage: Storage,
+    /// The number of texts whose hidden states are compared with those of the whole model.
+    pub n_checked: usize,
+}
+
+impl Default for TrimOptions {
+    fn default() -> Self {
+        Self { keep: None, storage: Storage::F32, n_checked: 64 }
+    }
+}
+
+/// What trimming did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TrimReport {
+    /// Pieces before and after.
+    pub n_pieces: [usize; 2],
+    /// How many of those after stand in no text.
+    pub n_unseen_pieces: usize,
+    /// Pieces of the texts that were not kept.
+    pub n_lost_pieces: usize,
+    /// Parameters before and after, those of unused heads included.
+    pub n_parameters: [usize; 2],
+    /// Bytes of the weights before and after.
+    pub n_bytes: [u64; 2],
+    /// How the texts are cut.
+    pub texts: CutComparison,
+    /// How a tenth of the texts would be cut with a vocabulary of the others; none if they are few.
+    pub unseen: Option<CutComparison>,
+    /// How other texts are cut, if there are any.
+    pub others: Option<CutComparison>,
+    /// The hidden states of some texts.
+    pub states: StateCheck,
+}
+
+/// Hidden states of the trimmed model beside those of the whole one, for texts that both cut alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct StateCheck {
+    /// The number of texts; none in a build without a processor's device.
+    pub n_texts: usize,
+    /// The largest difference between two numbers.
+    pub largest_difference: f32,
+}
+
+/// Writes the model of `folder` to `out`, with a vocabulary of the pieces that `texts` need.
+///
+/// The pieces of the texts are kept, and special tokens, single characters, and what unknown text
+/// falls back on; see [`PieceCounts::kept`]. Unless a number of pieces is given, every text is cut as
+/// before, and, unless numbers are stored in fewer bits, its hidden states have the same bits: both are
+/// checked before the folder takes its place. `others` are texts to be told about, and not to be kept.
+///
+/// # Errors
+/// If a file cannot be read or written, `folder` holds adapters on a base, there is no room for the
+/// special tokens, or a check fails.
+pub fn trim(
+    folder: &Path,
+    texts: &Texts,
+    others: Option<&Texts>,
+    options: TrimOptions,
+    out: &Path,
+) -> Result<TrimReport, Error> {
+    let vocabulary = Vocabulary::read(folder)?;
+    let inputs = texts.inputs();
+    let counts = vocabulary.count(&inputs)?;
+    vocabulary.trim(&counts, &inputs, &others.map(Texts::inputs).unwrap_or_default(), options, out)
+}
+
+/// The same for the texts of a plan, all ways to cut them included where subwords are sampled.
+pub(crate) fn trim_for(plan: &Plan, folder: &Path, out: &Path) -> Result<TrimReport, Error> {
+    let vocabulary = Vocabulary::read(folder)?;
+    let texts = texts::of_plan(plan)?;
+    let inputs = texts.inputs();
+    let mut counts = vocabulary.count(&inputs)?;
+    if let Some(sampled) = texts::sampled(plan)? {
+        counts.add_all_cuts(&sampled.inputs())?;
+    }
+    vocabulary.trim(&counts, &inputs, &[], TrimOptions::default(), out)
+}
+
+/// The vocabulary of a model folder.
+struct Vocabulary<'a> {
+    folder: &'a Path,
+    json: Vec<u8>,
+    tokenizer: Tokenizer,
+    pad_token_id: u32,
+}
+
+impl<'a> Vocabulary<'a> {
+    fn read(folder: &'a Path) -> Result<Self, Error> {
+        if base_folder(folder)? != folder {
+            let problem = "adapters on a base have no vocabulary of their own: trim the base, or merge \
+                           them into it first";
+            return Err(Error::Unsuitable(format!("{}: {problem}", folder.display())));
+        }
+        let (config, _) = read_config(folder)?;
+        let path = folder.join("tokenizer.json");
+        let json = fs::read(&path).map_err(io(&path))?;
+        let tokenizer = Tokenizer::from_bytes(&json, &path)?;
+        check_vocabulary(&tokenizer, &path, &config)?;
+        Ok(Self { folder, json, tokenizer, pad_token_id: config.pad_token_id })
+    }
+
+    fn count(&self, inputs: &[TokenizerInput<'_>]) -> Result<PieceCounts<'_>, Error> {
+        let mut counts = PieceCounts::new(&self.tokenizer)?;
+        counts.add(inputs)?;
+        Ok(counts)
+    }
+
+    /// The tokenizer's file and itself with these pieces alone.
+    fn with(&self, kept: &[u32]) -> Result<(Vec<u8>, Tokenizer), Error> {
+        let path = self.folder.join("tokenizer.json");
+        let json = trim_tokenizer(&self.tokenizer, &self.json, &path, kept)?;
+        let tokenizer = Tokenizer::from_bytes(&json, &path)?;
+        Ok((json, tokenizer))
+    }
+
+    fn trim(
+        &self,
+        counts: &PieceCounts<'_>,
+        inputs: &[TokenizerInput<'_>],
+        others: &[TokenizerInput<'_>],
+        options: TrimOptions,
+        out: &Path,
+    ) -> Result<TrimReport, Error> {
+        // Some families count positions from the number of the padding token.
+        let needed: Vec<u32> = (0..=self.pad_token_id).collect();
+        let kept = counts.kept(&needed, options.keep)?;
+        let (json, trimmed) = self.with(&kept.ids)?;
+        let compare = |texts: &[TokenizerInput<'_>]| {
+            CutComparison::new(&self.tokenizer, &trimmed, &kept.ids, texts)
+        };
+        let (of_texts, of_others) = (compare(inputs)?, compare(others)?);
+        if kept.n_lost == 0 && of_texts.n_changed > 0 {
+            let problem = format!("{} texts would be cut in another way", of_texts.n_changed);
+            return Err(Error::Damaged { path: self.folder.join("tokenizer.json"), problem });
+        }
+        let mut report = TrimReport {
+            n_pieces: [self.tokenizer.vocab_size(), kept.ids.len()],
+            n_unseen_pieces: kept.n_unseen,
+            n_lost_pieces: kept.n_lost,
+            n_parameters: [0; 2],
+            n_bytes: [weight_bytes(self.folder)?, 0],
+            texts: of_texts,
+            unseen: self.unseen(inputs, &needed, options.keep)?,
+            others: (!others.is_empty()).then_some(of_others),
+            states: StateCheck::default(),
+        };
+        replace_folder(out, |out| {
+            let stored = StoredModel::read(self.folder, Some(&kept.ids))?;
+            report.n_parameters = [stored.n_parameters_read(), stored.n_parameters()];
+            stored.write(out, options.storage)?;
+            report.n_bytes[1] = weight_bytes(out)?;
+            write_atomically(&out.join("tokenizer.json"), &json)?;
+            self.copy_rest(&trimmed, &kept.ids, out)?;
+            report.states = self.compare_states(&trimmed, out, inputs, options.n_checked)?;
+            if options.storage == Storage::F32 && report.states.largest_difference > 0.0 {
+                let difference = report.states.largest_difference;
+                let problem = format!("hidden states would differ by {difference}");
+                return Err(Error::Damaged { path: self.folder.to_owned(), problem });
+            }
+            Ok(())
+        })?;
+        Ok(report)
+    }
+
+    /// How a tenth of the texts would be cut if the vocabulary were that of the others.
+    fn unseen(
+        &self,
+        inputs: &[TokenizerInput<'_>],
+        needed: &[u32],
+        keep: Option<usize>,
+    ) -> Result<Option<CutComparison>, Error> {
+        let share = |unseen: bool| {
+            let inputs = inputs.iter().enumerate();
+            let share = inputs.filter(|(at, _)| at.is_multiple_of(UNSEEN_SHARE) == unseen);
+            share.map(|(_, input)| *input).collect::<Vec<_>>()
+        };
+        if inputs.len() < 2 * UNSEEN_SHARE {
+            return Ok(None);
+        }
+        let kept = self.count(&share(false))?.kept(needed, keep)?;
+        let (_, trimmed) = self.with(&kept.ids)?;
+        Ok(Some(CutComparison::new(&self.tokenizer, &trimmed, &kept.ids, &share(true))?))
+    }
+
+    /// The files beside weights, configuration and tokenizer that other programs read.
+    fn copy_rest(&self, trimmed: &Tokenizer, kept: &[u32], out: &Path) -> Result<(), Error> {
+        for name in UNCHANGED {
+            let (from, to) = (self.folder.join(name), out.join(name));
+            if !from.exists() {
+                continue;
+            }
+            let folder = to.parent().unwrap_or(out);
+            fs::create_dir_all(folder).map_err(io(folder))?;
+            fs::copy(&from, &to).map_err(io(&to))?;
+        }
+        let (from, to) =
+            (self.folder.join("tokenizer_config.json"), out.join("tokenizer_config.json"));
+        if from.exists() {
+            let bytes = fs::read(&from).map_err(io(&from))?;
+            let damaged = |error: serde_json::Error| {
+                let problem = error.to_string();
+                Error::Damaged { path: from.clone(), problem }
+            };
+            let mut config: Value = serde_json::from_slice(&bytes).map_err(damaged)?;
+            renumber_added_tokens(&mut config, kept);
+            write_atomically(&to, &serde_json::to_vec_pretty(&config).map_err(damaged)?)?;
+        }
+        let note = Map::from_iter([
+            ("trimmed_from".to_owned(), self.tokenizer.vocab_size().into()),
+            ("n_pieces".to_owned(), trimmed.vocab_size().into()),
+        ]);
+        let note = serde_json::to_vec_pretty(&note).expect("numbers are printable");
+        write_atomically(&out.join(TRIMMED), &note)
+    }
+
+    fn compare_states(
+        &self,
+        trimmed: &Tokenizer,
+        out: &Path,
+        inputs: &[TokenizerInput<'_>],
+        n: usize,
+    ) -> Result<StateCheck, Error> {
+        // The whole table may be larger than the buffers of a GPU.
+        let processors = [DeviceChoice::Flex, DeviceChoice::Ndarray];
+        let Some(device) = processors.into_iter().find_map(|choice| open(choice).ok()) else {
+            return Ok(StateCheck::default());
+        };
+        let device = device.device;
+        let encoder = |folder: &Path| {
+            load(folder, &HeadChoice::Without, &device).map(|loaded| loaded.model.encoder)
+        };
+        let (whole, smaller) = (encoder(self.folder)?, encoder(out)?);
+        let every = inputs.len().div_ceil(n.max(1)).max(1);
+        let mut check = StateCheck::default();
+        for text in inputs.iter().step_by(every).take(n) {
+            let before = hidden_states(&self.tokenizer, &whole, *text, &device)?;
+            let after = hidden_states(trimmed, &smaller, *text, &device)?;
+            // Where pieces were left out, a text may have more tokens than before.
+            if before.len() == after.len() {
+                let differences = before.iter().zip(&after).map(|(a, b)| (a - b).abs());
+                check.largest_difference = differences.fold(check.largest_difference, f32::max);
+                check.n_texts += 1;
+            }
+        }
+        Ok(check)
+    }
+}
+
+/// Says, in a model's folder, that its vocabulary was trimmed.
+pub(crate) const TRIMMED: &str = "trimmed.json";
+
+/// The last hidden states of a text.
+fn hidden_states(
+    tokenizer: &Tokenizer,
+    encoder: &Encoder,
+    text: TokenizerInput<'_>,
+    device: &Device,
+) -> Result<Vec<f32>, Error> {
+    let config = encoder.config();
+    let encoded = match text {
+        TokenizerInput::Text(text) => tokenizer.encode(text, None, config.max_tokens()),
+        TokenizerInput::Words(words) => tokenizer.encode_words(words, config.max_tokens()),
+    }?;
+    let integers = |ids: &[u32]| ids.iter().map(|id| id.cast_signed()).collect::<Vec<i32>>();
+    let (ids, types) = (integers(&encoded.ids), integers(&encoded.type_ids));
+    let n_tokens = ids.len();
+    let input = config
+        .input(&ids, &vec![1; n_tokens], &types, n_tokens, device)
+        .map_err(|source| Error::Input { path: "tokenizer.json".into(), source })?;
+    let states = encoder.forward(&input, &Pass::evaluation()).last_hidden_state();
+    Ok(host_values(states.reshape([n_tokens, config.hidden_size])))
+}
+
+fn weight_bytes(folder: &Path) -> Result<u64, Error> {
+    let mut sum = 0;
+    for entry in fs::read_dir(folder).map_err(io(folder))? {
+        let entry = entry.map_err(io(folder))?;
+        let path = entry.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "safetensors" || extension == "bin")
+        {
+            sum += entry.metadata().map_err(io(&path))?.len();
+        }
+    }
+    Ok(sum)
+}
+
+/// Gives the added tokens of a `tokenizer_config.json` their new numbers.
+fn renumber_added_tokens(config: &mut Value, kept: &[u32]) {
+    let Some(tokens) = config.get_mut("added_tokens_decoder").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let renumbered = std::mem::take(tokens).into_iter().filter_map(|(id, token)| {
+        let id: u32 = id.parse().ok()?;
+        Some((kept.binary_search(&id).ok()?.to_string(), token))
+    });
+    tokens.extend(renumbered);
+}

@@ -1,0 +1,53 @@
+//! Every text that a plan reads.
+
+use isogloss_text::Texts;
+
+use crate::data::{examples_of, train_examples_of};
+use crate::pairs::PairSet;
+use crate::{Error, Plan};
+
+/// The texts of a plan and of the one that is carried out before it: examples in all languages, pairs,
+/// text without labels, and what views put in the place of words and texts.
+pub(super) fn of_plan(plan: &Plan) -> Result<Texts, Error> {
+    let mut texts = Texts::default();
+    let mut next = Some(plan);
+    while let Some(plan) = next {
+        add(plan, &mut texts)?;
+        next = plan.before();
+    }
+    Ok(texts)
+}
+
+/// The texts that subwords are sampled of; none if they are not.
+pub(super) fn sampled(plan: &Plan) -> Result<Option<Texts>, Error> {
+    let recipe = plan.recipe();
+    if recipe.views.subword_sampled.is_none() || !recipe.task.is_labeled() {
+        return Ok(None);
+    }
+    let mut texts = Texts::default();
+    train_examples_of(plan)?.iter().for_each(|example| texts.add_example(example));
+    Ok(Some(texts))
+}
+
+fn add(plan: &Plan, texts: &mut Texts) -> Result<(), Error> {
+    let recipe = plan.recipe();
+    if recipe.task.is_labeled() {
+        examples_of(plan)?.iter().for_each(|example| texts.add_example(example));
+    }
+    recipe.views.add_texts(texts)?;
+    for set in recipe.pairs.iter().map(|pairs| PairSet::read_all(pairs, false)) {
+        for set in set? {
+            let train = set.train.iter().map(|linked| &linked.pair);
+            for pair in train.chain(&set.held_out) {
+                texts.add_text(&pair.left);
+                texts.add_text(&pair.right);
+            }
+        }
+    }
+    if let Some(monolingual) = &recipe.monolingual {
+        for language in monolingual.languages()? {
+            monolingual.sentences(&language)?.iter().for_each(|sentence| texts.add_text(sentence));
+        }
+    }
+    Ok(())
+}
