@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use isogloss::device::{DeviceChoice, OpenDevice, open};
-use isogloss::{Event, Outcome, Plan, Results, RunFolder, RunOptions, finetune};
+use isogloss::{Error, Event, Outcome, Plan, Results, RunFolder, RunOptions, finetune};
 use isogloss_kernels::split_seed;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -247,6 +247,11 @@ impl Workshop {
         }
     }
 
+    /// Runs a plan on flex to its end, or to its first fault.
+    pub fn try_finish(&self, plan: &Plan, run: &RunFolder) -> Result<Outcome, Error> {
+        self.try_train(&open(DeviceChoice::Flex).unwrap(), plan, run, None)
+    }
+
     fn train(
         &self,
         device: &OpenDevice,
@@ -254,9 +259,20 @@ impl Workshop {
         run: &RunFolder,
         stop_step: Option<u64>,
     ) -> Outcome {
+        let outcome = self.try_train(device, plan, run, stop_step);
+        outcome.unwrap_or_else(|error| panic!("{}: {error}", run.path().display()))
+    }
+
+    fn try_train(
+        &self,
+        device: &OpenDevice,
+        plan: &Plan,
+        run: &RunFolder,
+        stop_step: Option<u64>,
+    ) -> Result<Outcome, Error> {
         let stop = AtomicBool::new(false);
         let options = RunOptions {
-            model_folder: self.path("model"),
+            model_folder: PathBuf::from(&plan.recipe().model.source),
             device: device.device.clone(),
             device_info: device.info.clone(),
             teacher_folder: plan.recipe().teacher.as_ref().map(|t| PathBuf::from(&t.source)),
@@ -268,7 +284,6 @@ impl Workshop {
                 stop.store(stop_step == Some(step), std::sync::atomic::Ordering::Relaxed);
             }
         })
-        .unwrap_or_else(|error| panic!("{}: {error}", run.path().display()))
     }
 }
 

@@ -117,6 +117,25 @@ impl Corpus {
     }
 }
 
+impl Corpus {
+    /// Fails if a text of training has tokens that the tokenizer does not know.
+    pub(crate) fn check_known(&self, tokenizer: &Tokenizer) -> Result<(), Error> {
+        let unknown = tokenizer.unknown_id();
+        let is_unknown = |(features, _): &(&Features, &Example)| {
+            features.input.ids.iter().any(|id| Some(*id) == unknown)
+        };
+        // No training example is left out, see `read`.
+        let texts = self.train.features.iter().zip(&self.train_examples);
+        let mut unknown = texts.filter(is_unknown);
+        let Some((_, first)) = unknown.next() else { return Ok(()) };
+        Err(Error::TrimmedAway {
+            path: first.origin.path.to_path_buf(),
+            line: first.origin.line,
+            n_texts: 1 + unknown.count(),
+        })
+    }
+}
+
 impl LabeledSet {
     /// Reads one file that is not part of a plan, with the labels of a finished model.
     ///

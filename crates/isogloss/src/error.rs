@@ -63,6 +63,20 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A text of training that a trimmed vocabulary does not cover.
+    #[error(
+        "{}:{line}: this text has tokens that are unknown to the model's trimmed vocabulary, as {n_texts} \
+         texts of training have; trim with this file among the texts, or set model.allow_unknown = true",
+        path.display()
+    )]
+    TrimmedAway {
+        /// The file of the first such text.
+        path: PathBuf,
+        /// Its line.
+        line: usize,
+        /// The number of such texts.
+        n_texts: usize,
+    },
     /// Training that has left the numbers.
     #[error(
         "step {step}: {quantity} is {value} (objective {objective}); lower the learning rate or \

@@ -119,11 +119,20 @@ pub struct ModelRecipe {
     /// whole vocabulary, as masked language modelling does.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub trim: bool,
+    /// Trains a model whose vocabulary was cut to a number of pieces on texts that need others too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub allow_unknown: bool,
 }
 
 impl Default for ModelRecipe {
     fn default() -> Self {
-        Self { source: String::new(), pooling: Pooling::Mean, max_length: 128, trim: false }
+        Self {
+            source: String::new(),
+            pooling: Pooling::Mean,
+            max_length: 128,
+            trim: false,
+            allow_unknown: false,
+        }
     }
 }
 

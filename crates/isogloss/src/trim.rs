@@ -10,8 +10,8 @@ use isogloss_model::{
     Encoder, HeadChoice, Pass, Storage, StoredModel, base_folder, load, read_config,
 };
 use isogloss_text::{CutComparison, PieceCounts, Texts, Tokenizer, TokenizerInput, trim_tokenizer};
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::data::check_vocabulary;
 use crate::device::{DeviceChoice, open};
@@ -33,6 +33,18 @@ const UNCHANGED: [&str; 7] = [
     "modeling_isogloss.py",
     "modeling_isogloss_lm.py",
 ];
+
+/// The file of a folder that says that its vocabulary was trimmed; it goes where the tokenizer goes.
+pub(crate) const NOTE: &str = "trimmed.json";
+
+/// What it says.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    /// Pieces before and after.
+    n_pieces: [usize; 2],
+    /// Pieces of the texts that were not kept.
+    n_lost_pieces: usize,
+}
 
 /// How a vocabulary is trimmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,7 +204,10 @@ impl<'a> Vocabulary<'a> {
             stored.write(out, options.storage)?;
             report.n_bytes[1] = weight_bytes(out)?;
             write_atomically(&out.join("tokenizer.json"), &json)?;
-            self.copy_rest(&trimmed, &kept.ids, out)?;
+            self.copy_rest(&kept.ids, out)?;
+            let note = Note { n_pieces: report.n_pieces, n_lost_pieces: kept.n_lost };
+            let note = serde_json::to_vec_pretty(&note).expect("numbers are printable");
+            write_atomically(&out.join(NOTE), &note)?;
             report.states = self.compare_states(&trimmed, out, inputs, options.n_checked)?;
             if options.storage == Storage::F32 && report.states.largest_difference > 0.0 {
                 let difference = report.states.largest_difference;
@@ -225,7 +240,7 @@ impl<'a> Vocabulary<'a> {
     }
 
     /// The files beside weights, configuration and tokenizer that other programs read.
-    fn copy_rest(&self, trimmed: &Tokenizer, kept: &[u32], out: &Path) -> Result<(), Error> {
+    fn copy_rest(&self, kept: &[u32], out: &Path) -> Result<(), Error> {
         for name in UNCHANGED {
             let (from, to) = (self.folder.join(name), out.join(name));
             if !from.exists() {
@@ -247,12 +262,7 @@ impl<'a> Vocabulary<'a> {
             renumber_added_tokens(&mut config, kept);
             write_atomically(&to, &serde_json::to_vec_pretty(&config).map_err(damaged)?)?;
         }
-        let note = Map::from_iter([
-            ("trimmed_from".to_owned(), self.tokenizer.vocab_size().into()),
-            ("n_pieces".to_owned(), trimmed.vocab_size().into()),
-        ]);
-        let note = serde_json::to_vec_pretty(&note).expect("numbers are printable");
-        write_atomically(&out.join(TRIMMED), &note)
+        Ok(())
     }
 
     fn compare_states(
@@ -288,8 +298,17 @@ impl<'a> Vocabulary<'a> {
     }
 }
 
-/// Says, in a model's folder, that its vocabulary was trimmed.
-pub(crate) const TRIMMED: &str = "trimmed.json";
+/// Tells whether the vocabulary of a folder was cut to a number of pieces, fewer than its texts needed.
+pub(crate) fn has_lost_pieces(folder: &Path) -> Result<bool, Error> {
+    let path = folder.join(NOTE);
+    if !path.exists() {
+        return Ok(false);
+    }
+    let bytes = fs::read(&path).map_err(io(&path))?;
+    let note: Note = serde_json::from_slice(&bytes)
+        .map_err(|error| Error::Damaged { path, problem: error.to_string() })?;
+    Ok(note.n_lost_pieces > 0)
+}
 
 /// The last hidden states of a text.
 fn hidden_states(

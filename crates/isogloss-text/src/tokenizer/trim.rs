@@ -267,8 +267,8 @@ impl Tokenizer {
         ids
     }
 
-    /// The id of what no piece fits.
-    fn unknown_id(&self) -> Option<u32> {
+    /// The id of the token that stands for what no piece fits.
+    pub fn unknown_id(&self) -> Option<u32> {
         match self.model() {
             ModelWrapper::Unigram(_) => self.unk_id,
             ModelWrapper::BPE(model) => self.id(model.unk_token.as_deref()?),

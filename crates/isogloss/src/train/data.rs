@@ -12,6 +12,7 @@ use super::rounds::{Rounds, RoundsProgress};
 use crate::data::check_vocabulary;
 use crate::device::check_buffer;
 use crate::pairs::PairSet;
+use crate::trim::has_lost_pieces;
 use crate::{Error, Plan, Task};
 
 /// Everything that a plan trains on.
@@ -28,7 +29,8 @@ impl Data {
         options: &RunOptions<'_>,
         passes: &Passes,
     ) -> Result<Self, Error> {
-        let tokenizer_path = base_folder(&options.model_folder)?.join("tokenizer.json");
+        let tokenizer_folder = &base_folder(&options.model_folder)?;
+        let tokenizer_path = tokenizer_folder.join("tokenizer.json");
         let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
         let (config, _) = read_config(&options.model_folder)?;
         let n_positions = config.max_tokens();
@@ -43,7 +45,11 @@ impl Data {
         let labeled = match recipe.task {
             Task::Retrieval { .. } | Task::LanguageModeling {} => None,
             Task::Classification {} | Task::Tagging { .. } => {
-                Some(TrainingData::read(plan, &tokenizer, objectives, max_length, pad)?)
+                let data = TrainingData::read(plan, &tokenizer, objectives, max_length, pad)?;
+                if !recipe.model.allow_unknown && has_lost_pieces(tokenizer_folder)? {
+                    data.corpus.check_known(&tokenizer)?;
+                }
+                Some(data)
             }
         };
         let contrast = passes.contrast_texts();

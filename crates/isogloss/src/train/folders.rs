@@ -7,6 +7,7 @@ use isogloss_model::{HeadChoice, HeadSpec, Model, load};
 
 use crate::Error;
 use crate::error::io;
+use crate::trim::NOTE;
 
 /// A finished model with the labels of this run, or without a head if only its vectors are wanted.
 pub(super) fn load_teacher(
@@ -44,6 +45,7 @@ pub(crate) fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), Error> {
         "special_tokens_map.json",
         "sentencepiece.bpe.model",
         "vocab.txt",
+        NOTE,
     ] {
         if from.join(name).exists() {
             std::fs::copy(from.join(name), to.join(name)).map_err(io(to.join(name)))?;

@@ -1,0 +1,147 @@
+//! Vocabularies trimmed to what texts need: the training is the same, and what cannot be trimmed is
+//! told.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::Path;
+
+use isogloss::text::{Texts, Tokenizer};
+use isogloss::{Plan, TrimOptions, TrimReport, trim};
+use isogloss_model::{Storage, read_config};
+use isogloss_tests::runs::{Trace, Workshop};
+
+const TRAINING: &str = "epochs = 1\nbatch_size = 4\nlog_every = 1";
+
+fn plan(recipe: &str) -> Plan {
+    Plan::from_toml(recipe, "tiny.toml".as_ref()).unwrap()
+}
+
+fn n_rows(folder: &Path) -> usize {
+    read_config(folder).unwrap().0.vocab_size
+}
+
+/// Fails unless a recipe gives the same losses and scores with a trimmed vocabulary.
+#[track_caller]
+fn assert_same(shop: &Workshop, name: &str, recipe: &str) {
+    let (whole, trimmed) =
+        (shop.run(&format!("{name}-whole")), shop.run(&format!("{name}-trimmed")));
+    shop.finish(&plan(recipe), &whole);
+    let trim = recipe.replace("[model]\n", "[model]\ntrim = true\n");
+    shop.finish(&plan(&trim), &trimmed);
+    let rows = [shop.path("model"), trimmed.best()].map(|folder| n_rows(&folder));
+    assert!(rows[1] < rows[0], "{name}: {rows:?}");
+    let [whole, trimmed] = [&whole, &trimmed].map(Trace::of);
+    assert_eq!(whole.predictions.len(), trimmed.predictions.len());
+    for (step, (a, b)) in whole.losses().iter().zip(trimmed.losses()).enumerate() {
+        // Only the norm of the gradients is summed up in another order.
+        assert!((a - b).abs() <= 1e-6 * a.abs(), "{name}, step {step}: {a} {b}");
+    }
+}
+
+#[test]
+fn training_is_the_same() {
+    let shop = Workshop::new().with_pairs();
+    for (name, tables) in [
+        ("classification", String::new()),
+        ("tagging", "[task.tagging]\nunits = \"word\"\n".to_owned()),
+        (
+            "views",
+            format!(
+                "[[objective]]\nmethod.cross_entropy = {{}}\n\
+                 [[objective]]\nmethod.consistency = {{ view = \"subword_sampled\" }}\n\
+                 [[objective]]\nmethod.consistency = {{ view = \"code_switched\" }}\n\
+                 [views.subword_sampled]\nrate = 0.8\nalpha = 0.2\n\
+                 [views.code_switched]\ndictionaries = {:?}\nlanguages = [\"de\"]\nrate = 0.7\n",
+                shop.path("dictionaries/en-{language}.txt")
+            ),
+        ),
+        (
+            "pairs",
+            format!(
+                "[[objective]]\nmethod.cross_entropy = {{}}\n\
+                 [[objective]]\nmethod.info_nce = {{}}\n{}",
+                shop.pairs_table("")
+            ),
+        ),
+    ] {
+        assert_same(&shop, name, &shop.recipe(TRAINING, &tables));
+    }
+}
+
+#[test]
+fn a_stopped_run_goes_on_with_the_vocabulary_that_it_began_with() {
+    let shop = Workshop::new();
+    let recipe = shop.recipe(TRAINING, "").replace("[model]\n", "[model]\ntrim = true\n");
+    let plan = plan(&recipe);
+    let (whole, stopped) = (shop.run("whole"), shop.run("stopped"));
+    shop.finish(&plan, &whole);
+    shop.stop_after(3, &plan, &stopped);
+    shop.finish(&plan, &stopped);
+    assert_eq!(Trace::of(&whole), Trace::of(&stopped));
+}
+
+#[test]
+fn a_recipe_with_a_teacher_is_not_trimmed_alone() {
+    let shop = Workshop::new();
+    let recipe = shop.recipe(TRAINING, "[teacher]\nsource = \"teacher\"\n");
+    let recipe = recipe.replace("[model]\n", "[model]\ntrim = true\n");
+    let error = Plan::from_toml(&recipe, "tiny.toml".as_ref()).unwrap_err().to_string();
+    assert!(error.contains("model.trim: the teacher reads the same tokens"), "{error}");
+}
+
+/// Trims the workshop's model to the texts of its source language.
+fn to_source(shop: &Workshop, options: TrimOptions) -> Result<TrimReport, isogloss::Error> {
+    let mut texts = Texts::default();
+    texts.add_file(&shop.path("data/en.jsonl")).unwrap();
+    let mut others = Texts::default();
+    others.add_file(&shop.path("data/xx.jsonl")).unwrap();
+    trim(&shop.path("model"), &texts, Some(&others), options, &shop.path("trimmed"))
+}
+
+#[test]
+fn a_report_says_what_was_kept_and_how_texts_fare() {
+    let shop = Workshop::new();
+    let report = to_source(&shop, TrimOptions::default()).unwrap();
+    let folder = shop.path("trimmed");
+    let n_pieces = Tokenizer::from_file(&folder.join("tokenizer.json")).unwrap().vocab_size();
+    assert_eq!((report.n_pieces[1], n_rows(&folder)), (n_pieces, n_pieces));
+    assert!(n_pieces < report.n_pieces[0]);
+    assert_eq!((report.texts.n_changed, report.n_lost_pieces), (0, 0));
+    assert_eq!((report.states.n_texts > 0, report.states.largest_difference), (true, 0.0));
+    assert!(report.others.unwrap().n_changed > 0);
+    assert!(report.n_bytes[1] < report.n_bytes[0]);
+
+    let options = TrimOptions { storage: Storage::Int8, ..TrimOptions::default() };
+    let smaller = to_source(&shop, options).unwrap();
+    assert!(smaller.n_bytes[1] < report.n_bytes[1]);
+    assert!(smaller.states.largest_difference > 0.0);
+}
+
+#[test]
+fn training_on_texts_that_lost_pieces_is_refused_unless_allowed() {
+    let shop = Workshop::new();
+    let few = |n| to_source(&shop, TrimOptions { keep: Some(n), ..TrimOptions::default() });
+    let error = few(3).unwrap_err().to_string();
+    assert!(error.contains("3 pieces are fewer than the"), "{error}");
+    assert!(!shop.path("trimmed").exists());
+
+    let report = few(20).unwrap();
+    assert!(report.n_lost_pieces > 0 && report.texts.n_unknown_trimmed > 0, "{report:?}");
+    let recipe = shop.recipe(TRAINING, "");
+    let recipe = recipe.replace(
+        &format!("source = {:?}", shop.path("model")),
+        &format!("source = {:?}", shop.path("trimmed")),
+    );
+    let run = shop.run("unknown");
+    let error = shop.try_finish(&plan(&recipe), &run).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("en.jsonl:") && error.contains("unknown to the model's trimmed"),
+        "{error}"
+    );
+    let allowed = recipe.replace("[model]\n", "[model]\nallow_unknown = true\n");
+    shop.try_finish(&plan(&allowed), &run).unwrap();
+    // What is trained on it is known to be trimmed as well.
+    assert!(fs::exists(run.best().join("trimmed.json")).unwrap());
+}
