@@ -206,6 +206,7 @@ fn adamw_takes_the_step_of_its_definition() {
         weight_decay: 0.5,
         step: 2,
         grad_scale: 0.5,
+        lazy_row: None,
     };
     for (name, device) in devices() {
         let one = |value: f32| tensor(vec![value; 3], [3], &device);
@@ -215,6 +216,43 @@ fn adamw_takes_the_step_of_its_definition() {
         assert_close(name, &p, &[2.0 * 0.95 - 0.1 * step; 3], 1e-6);
         assert_close(name, &m, &[m_expected; 3], 1e-6);
         assert_close(name, &v, &[v_expected; 3], 1e-6);
+    }
+}
+
+#[test]
+fn lazy_adamw_leaves_rows_without_gradient() {
+    let dense = AdamW {
+        learning_rate: 0.1,
+        beta_1: 0.9,
+        beta_2: 0.99,
+        epsilon: 1e-3,
+        weight_decay: 0.5,
+        step: 3,
+        grad_scale: 0.5,
+        lazy_row: None,
+    };
+    // More rows than one task of the CPU takes, each third of them without any gradient.
+    let (n_rows, width) = (2_000, 12);
+    let n = n_rows * width;
+    let has_gradient = |at: usize| !(at / width).is_multiple_of(3);
+    let gradient: Vec<f32> = waves(n, 1e-20)
+        .into_iter()
+        .enumerate()
+        .map(|(at, x)| if has_gradient(at) { x } else { 0.0 })
+        .collect();
+    let start = [waves(n, 2.0), waves(n, 0.1), waves(n, 0.3).iter().map(|x| x * x).collect()];
+    for (name, device) in devices() {
+        let step = |config: AdamW| {
+            let [p, m, v] = start.clone().map(|x| tensor(x, [n], &device));
+            adamw(p, tensor(gradient.clone(), [n], &device), m, v, config).map(values)
+        };
+        let (dense, lazy) = (step(dense), step(AdamW { lazy_row: Some(width), ..dense }));
+        for ((dense, lazy), start) in dense.iter().zip(&lazy).zip(&start) {
+            for at in 0..n {
+                let expected = if has_gradient(at) { dense[at] } else { start[at] };
+                assert_eq!(lazy[at], expected, "{name}, element {at}");
+            }
+        }
     }
 }
 

@@ -3,12 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use isogloss::text::{Texts, Tokenizer};
+use isogloss::text::{Content, Format, ReadOptions, Texts, Tokenizer, read_file};
 use isogloss::{Plan, TrimOptions, TrimReport, trim};
-use isogloss_model::{Storage, read_config};
+use isogloss_model::{Storage, WeightFiles, read_config};
 use isogloss_tests::runs::{Trace, Workshop};
 
 const TRAINING: &str = "epochs = 1\nbatch_size = 4\nlog_every = 1";
@@ -79,6 +80,33 @@ fn a_stopped_run_goes_on_with_the_vocabulary_that_it_began_with() {
     shop.stop_after(3, &plan, &stopped);
     shop.finish(&plan, &stopped);
     assert_eq!(Trace::of(&whole), Trace::of(&stopped));
+}
+
+#[test]
+fn lazy_adamw_moves_no_row_that_no_text_reads() {
+    let shop = Workshop::new();
+    let recipe = shop.recipe(TRAINING, "").replace("[training]", "adamw.lazy = true\n[training]");
+    let run = shop.run("lazy");
+    shop.finish(&plan(&recipe), &run);
+    let table = |folder: &Path| {
+        let mut files = WeightFiles::open(folder).unwrap();
+        let mut names = files.names().filter(|name| name.ends_with("word_embeddings.weight"));
+        let name = names.next().unwrap().to_owned();
+        drop(names);
+        let shape = files.shape(&name).unwrap();
+        (shape[1], files.read(&name, &shape).unwrap())
+    };
+    let ((width, before), (_, after)) = (table(&shop.path("model")), table(&run.best()));
+    let tokenizer = Tokenizer::from_file(&shop.path("model/tokenizer.json")).unwrap();
+    let texts = read_file(&shop.path("data/en.jsonl"), &ReadOptions::new(Format::Jsonl)).unwrap();
+    let ids = texts.iter().flat_map(|example| {
+        let Content::Text { text, .. } = &example.content else { panic!("running text") };
+        tokenizer.encode(text, None, 64).unwrap().ids
+    });
+    let read: BTreeSet<usize> = ids.map(|id| id as usize).collect();
+    let moved = before.chunks(width).zip(after.chunks(width)).enumerate();
+    let moved: BTreeSet<usize> = moved.filter(|(_, (a, b))| a != b).map(|(row, _)| row).collect();
+    assert!(!moved.is_empty() && moved.is_subset(&read), "{moved:?} beyond {read:?}");
 }
 
 #[test]

@@ -261,6 +261,8 @@ pub(crate) fn adamw<B: Backend>(
     config: AdamW,
 ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
     let factors = config.factors();
+    let before = [param.clone(), moment_1.clone(), moment_2.clone()];
+    let learns = config.lazy_row.map(|width| rows_with_any::<B>(grad.clone(), width));
     let grad = B::float_mul_scalar(grad, config.grad_scale.into());
     let square = B::float_mul(grad.clone(), grad.clone());
     let moment_1 = B::float_add(
@@ -278,5 +280,24 @@ pub(crate) fn adamw<B: Backend>(
         B::float_mul_scalar(param, factors.keep.into()),
         B::float_mul_scalar(direction, factors.step_size.into()),
     );
+    let Some(learns) = learns else { return (param, moment_1, moment_2) };
+    let stays = B::float_add_scalar(B::float_neg(learns.clone()), 1.0.into());
+    let [param, moment_1, moment_2] = {
+        let mut before = before.into_iter();
+        [param, moment_1, moment_2].map(|after| {
+            let before = before.next().expect("three before, three after");
+            // A product with one or zero is exact.
+            B::float_add(B::float_mul(after, learns.clone()), B::float_mul(before, stays.clone()))
+        })
+    };
     (param, moment_1, moment_2)
+}
+
+/// One for every element of a row of `width` elements with any that is not zero, zero for others.
+fn rows_with_any<B: Backend>(x: FloatTensor<B>, width: usize) -> FloatTensor<B> {
+    let shape = x.shape();
+    let n_rows = shape.num_elements() / width;
+    let rows = B::float_reshape(B::float_abs(x), Shape::new([n_rows, width]));
+    let any = B::float_sign(B::float_sum_dim(rows, 1));
+    B::float_reshape(B::float_expand(any, Shape::new([n_rows, width])), shape)
 }

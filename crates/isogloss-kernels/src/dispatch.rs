@@ -26,6 +26,9 @@ pub struct AdamW {
     pub step: u64,
     /// Factor of the gradient, for clipping by the global norm.
     pub grad_scale: f64,
+    /// Leaves rows of so many elements as they are, with their moments, where all of the gradient is
+    /// zero; none treats all elements alike. It divides the number of elements.
+    pub lazy_row: Option<usize>,
 }
 
 /// The three factors of an AdamW step that are the same for every element.

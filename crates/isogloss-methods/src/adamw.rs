@@ -9,7 +9,7 @@ use isogloss_model::{NamedParam, ParamMapper, map_parameters};
 use serde::{Deserialize, Serialize};
 
 use crate::Gradients;
-use crate::parameters::change_values;
+use crate::parameters::{TOKEN_TABLE, change_values};
 
 /// Configures [`AdamW`]; the defaults are PyTorch's but for the decay.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,11 +23,25 @@ pub struct AdamWConfig {
     pub weight_decay: f64,
     /// Largest global norm of the gradients; none clips nothing.
     pub max_grad_norm: Option<f64>,
+    /// Leaves rows of the token table as they are in steps that give them no gradient: neither decay
+    /// nor momentum moves them, and their moments stay. Most rows of a large vocabulary are such, and
+    /// walking over them is what a step of a small encoder costs most.
+    ///
+    /// Not AdamW as published, but what TensorFlow's `LazyAdam` and PyTorch's `SparseAdam` do; as
+    /// there, the bias corrections count all steps.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub lazy: bool,
 }
 
 impl Default for AdamWConfig {
     fn default() -> Self {
-        Self { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.01, max_grad_norm: Some(1.0) }
+        Self {
+            betas: [0.9, 0.999],
+            epsilon: 1e-8,
+            weight_decay: 0.01,
+            max_grad_norm: Some(1.0),
+            lazy: false,
+        }
     }
 }
 
@@ -136,6 +150,7 @@ impl ParamMapper for Stepper<'_> {
             weight_decay: if D > 1 { config.weight_decay } else { 0.0 },
             step: n_steps,
             grad_scale: self.grad_scale,
+            lazy_row: param.dims().last().copied().filter(|_| config.lazy && path == TOKEN_TABLE),
         };
 
         change_values(param, |values| {

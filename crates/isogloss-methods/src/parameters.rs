@@ -7,8 +7,9 @@ use isogloss_model::{ParamMapper, ParamVisitor, map_parameters, visit_parameters
 
 use crate::Gradients;
 
-/// The table of token embeddings: noise on it is another method's.
-const TOKEN_TABLE: &str = "encoder.embeddings.token.weight";
+/// The table of token embeddings: noise on it is another method's, and most of its rows have no
+/// gradient.
+pub(crate) const TOKEN_TABLE: &str = "encoder.embeddings.token.weight";
 
 /// Replaces the values of a parameter, flattened and outside any graph, by what `change` makes of
 /// them.

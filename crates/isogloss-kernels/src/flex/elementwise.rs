@@ -97,22 +97,33 @@ pub(super) fn adamw(
     let grad = Dense::new(grad);
     let mut param = Dense::new(param);
     let (mut moment_1, mut moment_2) = (Dense::new(moment_1), Dense::new(moment_2));
+    // Rows are not cut by blocks.
+    let row = config.lazy_row.unwrap_or(BLOCK);
+    let block = BLOCK.div_ceil(row) * row;
     param
         .values_mut()
-        .par_chunks_mut(BLOCK)
-        .zip(grad.values().par_chunks(BLOCK))
-        .zip(moment_1.values_mut().par_chunks_mut(BLOCK))
-        .zip(moment_2.values_mut().par_chunks_mut(BLOCK))
+        .par_chunks_mut(block)
+        .zip(grad.values().par_chunks(block))
+        .zip(moment_1.values_mut().par_chunks_mut(block))
+        .zip(moment_2.values_mut().par_chunks_mut(block))
         .for_each(|(((param, grad), moment_1), moment_2)| {
-            vectorized(|| {
-                let moments = moment_1.iter_mut().zip(moment_2.iter_mut());
-                for ((param, grad), (m, v)) in param.iter_mut().zip(grad).zip(moments) {
-                    let grad = grad * grad_scale;
-                    *m = beta_1 * *m + gain_1 * grad;
-                    *v = beta_2 * *v + gain_2 * grad * grad;
-                    *param = *param * keep - step_size * (*m / (v.sqrt() * root_scale + epsilon));
+            let rows = param.chunks_mut(row).zip(grad.chunks(row));
+            let moments = moment_1.chunks_mut(row).zip(moment_2.chunks_mut(row));
+            for ((param, grad), (moment_1, moment_2)) in rows.zip(moments) {
+                if config.lazy_row.is_some() && grad.iter().all(|x| *x == 0.0) {
+                    continue;
                 }
-            });
+                vectorized(|| {
+                    let moments = moment_1.iter_mut().zip(moment_2.iter_mut());
+                    for ((param, grad), (m, v)) in param.iter_mut().zip(grad).zip(moments) {
+                        let grad = grad * grad_scale;
+                        *m = beta_1 * *m + gain_1 * grad;
+                        *v = beta_2 * *v + gain_2 * grad * grad;
+                        *param =
+                            *param * keep - step_size * (*m / (v.sqrt() * root_scale + epsilon));
+                    }
+                });
+            }
         });
     (param.0, moment_1.0, moment_2.0)
 }
