@@ -27,6 +27,7 @@ use isogloss::model::{
     HeadChoice, HeadSpec, Model, ModelInput, Pass, Pooling, RandomParams, load, presets,
 };
 use isogloss::text::{Content, Format, ReadOptions, TokenBatch, Tokenizer, read_file};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 #[derive(Parser)]
@@ -52,6 +53,10 @@ struct Args {
     /// Where PyTorch computes: cpu or cuda
     #[arg(long, default_value = "cpu")]
     torch_device: String,
+    /// The same model as `isogloss trim` leaves it: measured beside PyTorch on the whole one, as is the
+    /// lazy optimizer
+    #[arg(long)]
+    trimmed: Option<PathBuf>,
     /// Measure lengths and vocabularies instead of the main cases
     #[arg(long)]
     scale: bool,
@@ -67,6 +72,16 @@ struct Case {
     batch: usize,
     seq: Option<usize>,
     vocab: Option<usize>,
+    table: Table,
+}
+
+/// What isogloss does with the table of token embeddings; PyTorch has the whole one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Table {
+    Whole,
+    Lazy,
+    Trimmed,
 }
 
 impl Case {
@@ -74,11 +89,19 @@ impl Case {
         let mode = if self.train { "train" } else { "infer" };
         let seq = self.seq.map_or("natural".to_owned(), |seq| seq.to_string());
         let vocab = self.vocab.map_or(String::new(), |vocab| format!(", vocabulary {vocab}"));
-        format!("{mode} {} × {seq}{vocab}", self.batch)
+        let table = match self.table {
+            Table::Whole => "",
+            Table::Lazy => ", lazy",
+            Table::Trimmed => ", trimmed",
+        };
+        format!("{mode} {} × {seq}{vocab}{table}", self.batch)
     }
 
     fn to_json(&self) -> Value {
-        json!({ "train": self.train, "batch": self.batch, "seq": self.seq, "vocab": self.vocab })
+        json!({
+            "train": self.train, "batch": self.batch, "seq": self.seq, "vocab": self.vocab,
+            "table": self.table,
+        })
     }
 
     fn from_json(text: &str) -> anyhow::Result<Self> {
@@ -89,13 +112,18 @@ impl Case {
             batch: size("batch").context("batch")?,
             seq: size("seq"),
             vocab: size("vocab"),
+            table: serde_json::from_value(json["table"].clone())?,
         })
     }
 }
 
-fn cases(scale: bool) -> Vec<Case> {
-    let case = |train, batch, seq| Case { train, batch, seq, vocab: None };
-    if !scale {
+fn cases(args: &Args) -> Vec<Case> {
+    let case = |train, batch, seq| Case { train, batch, seq, vocab: None, table: Table::Whole };
+    if args.trimmed.is_some() {
+        let tables = [Table::Whole, Table::Lazy, Table::Trimmed];
+        return tables.map(|table| Case { table, ..case(true, 32, None) }).to_vec();
+    }
+    if !args.scale {
         return vec![case(true, 16, Some(128)), case(true, 32, None), case(false, 32, Some(128))];
     }
     let lengths = [(64, 16), (32, 64), (8, 256), (4, 512)].map(|(b, s)| case(true, b, Some(s)));
@@ -104,6 +132,7 @@ fn cases(scale: bool) -> Vec<Case> {
         batch: 16,
         seq: Some(128),
         vocab: Some(vocab),
+        table: Table::Whole,
     });
     lengths.into_iter().chain(vocabularies).collect()
 }
@@ -123,7 +152,7 @@ fn main() -> anyhow::Result<()> {
         "{:<32}{:>12}{:>12}{:>9}{:>11}{:>11}",
         "", "s / step", "s / step", "speed", "peak MB", "peak MB"
     );
-    for case in cases(args.scale) {
+    for case in cases(&args) {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..args.rounds {
             ours.push(run_ours(&args, &case)?);
@@ -162,7 +191,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn run_ours(args: &Args, case: &Case) -> anyhow::Result<Figures> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("--model").arg(&args.model).arg("--data").arg(&args.data);
+    let trimmed = args.trimmed.as_ref().filter(|_| case.table == Table::Trimmed);
+    command.arg("--model").arg(trimmed.unwrap_or(&args.model)).arg("--data").arg(&args.data);
     command.arg("--steps").arg(args.steps.to_string());
     command.arg("--device").arg(args.device.to_string());
     figures(command.arg("--one").arg(case.to_json().to_string()).env("RAYON_NUM_THREADS", "2"))
@@ -214,7 +244,8 @@ fn measure(args: &Args, case: &Case) -> anyhow::Result<Value> {
         }
         None => load(&args.model, &HeadChoice::New { spec, seed: 1 }, &device)?.model,
     };
-    let mut optimizer = AdamW::new(AdamWConfig::default());
+    let lazy = case.table == Table::Lazy;
+    let mut optimizer = AdamW::new(AdamWConfig { lazy, ..AdamWConfig::default() });
     let objective = ObjectiveConfig::CrossEntropy(CrossEntropyConfig::default()).init();
     let mut seconds = Vec::new();
     let batches = batches(args, case, &model, N_WARMUP + args.steps)?;
