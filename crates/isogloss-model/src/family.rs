@@ -96,6 +96,17 @@ impl Family {
         }
     }
 
+    /// The fields of `config.json` for the number of blocks, the width of hidden states, the width inside
+    /// feed-forward networks, and the number of heads.
+    pub(crate) fn size_fields(self) -> [&'static str; 4] {
+        match self {
+            Self::Bert | Self::Roberta => {
+                ["num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads"]
+            }
+            Self::DistilBert => ["n_layers", "dim", "hidden_dim", "n_heads"],
+        }
+    }
+
     /// What `model_type` is in messages.
     pub(crate) fn model_types(self) -> &'static str {
         match self {

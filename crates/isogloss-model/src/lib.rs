@@ -34,6 +34,7 @@ mod place;
 pub mod presets;
 mod projection;
 mod save;
+mod student;
 mod weights;
 
 pub use adapter::{AdapterConfig, AdapterInit, AdapterResidual, NonLinearity};
@@ -63,4 +64,5 @@ pub use save::lora::save_lora;
 pub use save::on_base::{Base, save_on_base};
 pub use save::stored::{Storage, StoredModel};
 pub use save::{parameter_name, save, save_projections, write_safetensors};
+pub use student::StudentConfig;
 pub use weights::WeightFiles;
