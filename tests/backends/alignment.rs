@@ -8,10 +8,12 @@ use std::fs;
 use std::ops::Range;
 
 use burn::module::Param;
+use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
 use isogloss_methods::{
     EmbeddingDistillationConfig, InfoNceConfig, NegativeQueue, RealignConfig, RealignLoss,
-    WordLinks, XlcoConfig, embedding_distillation, info_nce, realign_contrastive, realign_l2, xlco,
+    WordLinks, XlcoConfig, attention_distillation, embedding_distillation, info_nce,
+    realign_contrastive, realign_l2, state_distillation, xlco,
 };
 use isogloss_model::{Init, ParamSource, ParamVisitor, Projection, visit_parameters};
 use isogloss_tests::{devices, fixtures};
@@ -50,6 +52,8 @@ enum Loss {
     InfoNce(InfoNceConfig),
     Xlco(XlcoConfig),
     EmbeddingDistillation(EmbeddingDistillationConfig),
+    StateDistillation {},
+    AttentionDistillation {},
     Realign(RealignConfig),
 }
 
@@ -90,6 +94,26 @@ impl ParamSource for Given<'_> {
     }
 }
 
+/// Real tokens of the sentences whose layers are compared, and heads that look at them.
+const LENGTHS: [usize; 2] = [5, 3];
+const N_HEADS: usize = 2;
+
+/// `[batch, seq]`, 1 for a real token.
+fn real_tokens(states: &Tensor<3>) -> Tensor<2> {
+    let [batch, seq, _] = states.dims();
+    let row = |length: usize| (0..seq).map(move |at| f64::from(u8::from(at < length)));
+    let values: Vec<f64> = LENGTHS.into_iter().flat_map(row).collect();
+    Tensor::from_data(TensorData::new(values, [batch, seq]), (&states.device(), states.dtype()))
+}
+
+/// Where the tokens look if each head has a part of their states for queries and for keys.
+fn looks(states: Tensor<3>, mask: &Tensor<2>) -> Tensor<4> {
+    let [batch, seq, width] = states.dims();
+    let heads = states.reshape([batch, seq, N_HEADS, width / N_HEADS]).swap_dims(1, 2);
+    let bias = (mask.clone() - 1.0).reshape([batch, 1, 1, seq]) * 1e9;
+    log_softmax(heads.clone().matmul(heads.transpose()) + bias, 3)
+}
+
 const ROWS: [&str; 4] = ["left", "right", "teacher", "queue"];
 const STATES: [&str; 3] = ["left_states", "right_states", "initial_states"];
 
@@ -115,7 +139,18 @@ impl Leaves {
             Loss::InfoNce(config) => info_nce(left, right, config),
             Loss::Xlco(config) => xlco(left, right, queue, config),
             Loss::EmbeddingDistillation(config) => {
-                embedding_distillation(left, right, teacher, config)
+                embedding_distillation(left, right, teacher, config).unwrap()
+            }
+            Loss::StateDistillation {} => {
+                let [student, _, teacher] = STATES.map(|name| self.states[name].clone());
+                let mask = real_tokens(&student);
+                state_distillation(student, teacher, mask).unwrap()
+            }
+            Loss::AttentionDistillation {} => {
+                let [student, _, teacher] = STATES.map(|name| self.states[name].clone());
+                let mask = real_tokens(&student);
+                let [student, teacher] = [student, teacher].map(|states| looks(states, &mask));
+                attention_distillation(student, teacher, mask).unwrap()
             }
             Loss::Realign(config) => {
                 let [left, right, initial] = STATES.map(|name| self.states[name].clone());

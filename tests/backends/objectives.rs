@@ -58,6 +58,8 @@ fn name(config: &ObjectiveConfig) -> &'static str {
         ObjectiveConfig::InfoNce(_)
         | ObjectiveConfig::Xlco(_)
         | ObjectiveConfig::EmbeddingDistillation(_)
+        | ObjectiveConfig::StateDistillation(_)
+        | ObjectiveConfig::AttentionDistillation(_)
         | ObjectiveConfig::Realign(_) => "of pairs",
         // The cross-entropy of other logits: `parity/masked_lm.rs` compares it.
         ObjectiveConfig::Mmlm(_) | ObjectiveConfig::Tlm(_) => "of masked text",

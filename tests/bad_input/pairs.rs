@@ -72,6 +72,16 @@ fn faults_of_pairs_have_their_place_in_the_recipe() {
             &["task.retrieval: needs a table [pairs]"],
         ),
         (
+            "no layers to compare",
+            with("", "state_distillation = {}"),
+            &["layers: name at least one [student, teacher]"],
+        ),
+        (
+            "attention of the embeddings",
+            with("", "attention_distillation = { layers = [[0, 1]] }"),
+            &["layers: the embeddings, 0, have no attention: count from 1"],
+        ),
+        (
             "a teacher that is not there",
             with("", "embedding_distillation = {}"),
             &["a teacher needs a table [teacher]"],
@@ -152,4 +162,80 @@ fn a_layer_that_is_not_there_is_named() {
 fn everything_held_out_leaves_nothing_to_train_on() {
     let job = job(PAIRS, "held_out = 9", &objective("info_nce = {}"));
     assert_refused("held out", job.run().0, &["en-de.tsv", "all are held out"]);
+}
+
+#[test]
+fn students_that_cannot_be_made_say_why() {
+    let distillation = objective("embedding_distillation = {}");
+    for (case, student, method, parts) in [
+        ("no layers", "", "", &["student.layers: name at least one of the teacher's"][..]),
+        ("a layer too many", "layers = [2]", "", &["the teacher has layers 0 to 1, not 2"]),
+        (
+            "wider than the teacher",
+            "layers = [0]\nintermediate_size = 4096",
+            "",
+            &["student.intermediate_size: the teacher has", "the student cannot have 4096"],
+        ),
+        (
+            "another width",
+            "layers = [0]\nhidden_size = 16\nnum_attention_heads = 2",
+            "",
+            &["embedding_distillation", "16 dimensions in the student, 32 in the teacher"],
+        ),
+        (
+            "heads that do not match",
+            "layers = [0]\nnum_attention_heads = 2",
+            "attention_distillation = { layers = [[1, 1]] }",
+            &["attention_distillation", "2 heads in the student, 4 in the teacher"],
+        ),
+        (
+            "a layer that the teacher lacks",
+            "layers = [0]",
+            "state_distillation = { layers = [[1, 3]] }",
+            &["state_distillation", "layer 3: the last layer of the model is 2"],
+        ),
+    ] {
+        let tables = match method {
+            "" => format!("{distillation}[student]\n{student}\n"),
+            method => format!("{}[student]\n{student}\n", objective(method)),
+        };
+        assert_refused(case, job(PAIRS, "", &tables).run().0, parts);
+    }
+}
+
+#[test]
+fn a_teacher_must_read_the_same_tokens() {
+    let mut job = job(PAIRS, "", &objective("embedding_distillation = {}"));
+    let teacher = job.path("teacher");
+    crate::copy_files(&job.path("model"), &teacher);
+    let tokenizer = teacher.join("tokenizer.json");
+    let json = fs::read_to_string(&tokenizer).unwrap();
+    fs::write(&tokenizer, json + "\n").unwrap();
+    job.recipe.push_str(&format!("[teacher]\nsource = {teacher:?}\n"));
+    assert_refused("another tokenizer", job.run().0, &["tokenizer.json", "has another tokenizer"]);
+}
+
+#[test]
+fn a_damaged_cache_of_a_teacher_is_told_and_can_be_made_again() {
+    let tables = objective("embedding_distillation = {}") + "[student]\nlayers = [0]\n";
+    let job = job(PAIRS, "", &tables);
+    assert!(job.run_until(Some(2)).0.is_ok());
+    let path = job.run.path().join("teacher.vectors");
+    let whole = fs::read(&path).unwrap();
+    let mut flipped = whole.clone();
+    flipped[200] ^= 1;
+    let mut header = whole.clone();
+    header[9] ^= 1;
+    let parts = &["teacher.vectors", "is damaged; remove this file to have it made again"];
+    for (case, bytes) in [
+        ("a bit", flipped),
+        ("the header", header),
+        ("cut", whole[..whole.len() - 5].to_vec()),
+        ("empty", Vec::new()),
+    ] {
+        fs::write(&path, bytes).unwrap();
+        assert_refused(case, job.run().0, parts);
+    }
+    fs::remove_file(&path).unwrap();
+    job.finish();
 }

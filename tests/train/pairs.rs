@@ -46,6 +46,18 @@ fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
                 + &blocks,
         ),
         ("distillation", objective("embedding_distillation = {}") + &teacher),
+        (
+            "states and attention",
+            objective("state_distillation = { layers = [[0, 0], [1, 2]] }")
+                + &objective("attention_distillation = { layers = [[1, 2]], sides = \"left\" }")
+                + "[student]\nlayers = [1]\n",
+        ),
+        (
+            "a narrow student",
+            objective("embedding_distillation = { teacher_width = 32 }")
+                + &objective("state_distillation = { layers = [[1, 1]], teacher_width = 32 }")
+                + "[student]\nlayers = [0]\nhidden_size = 16\nnum_attention_heads = 2\n",
+        ),
         ("realign", objective("realign = {}")),
         ("weak", objective("realign.loss.contrastive = { alignment = \"weak\", projection = 0 }")),
         ("l2", objective("realign = { layer = 1, words = \"mean\", loss.l2 = {} }")),
@@ -167,4 +179,40 @@ fn what_comes_before_is_a_run_of_its_own_that_the_next_one_starts_from() {
     shop.stop_after(2, &plan("then.toml"), &parts);
     shop.finish(&plan("then.toml"), &parts);
     assert_eq!(Trace::of(&parts), Trace::of(&whole));
+}
+
+#[test]
+fn what_is_kept_of_a_teacher_is_what_it_says() {
+    let shop = Workshop::new().with_pairs();
+    let student = "[student]\nlayers = [0]\nintermediate_size = 40\n";
+    let vectors = "[[objective]]\nmethod.embedding_distillation = {}\n";
+    // Asked for its states too, the teacher reads along in each step.
+    let states = "[[objective]]\nweight = 0.0\nmethod.state_distillation = { layers = [[1, 1]] }\n";
+    let losses = |name: &str, tables: String| {
+        let run = shop.run(name);
+        shop.finish(&plan(&shop.pairs_recipe(TRAINING, &tables)), &run);
+        Trace::of(&run).losses()
+    };
+    let kept = losses("kept", vectors.to_owned() + student);
+    let live = losses("live", format!("{vectors}{states}{student}"));
+    for (kept, live) in kept.iter().zip(&live) {
+        assert!((kept - live).abs() < 1e-5 * live.abs(), "{kept}, expected {live}");
+    }
+    assert_eq!(kept.len(), 6);
+}
+
+#[test]
+fn a_student_comes_near_its_teacher() {
+    let shop = Workshop::new().without_dropout().with_pairs();
+    let objective = "[[objective]]\nmethod.embedding_distillation = { reduction = \"batch_mean\" }\n\
+                     [student]\nlayers = [1]\n";
+    let run = shop.run("student");
+    let recipe = shop.pairs_recipe("epochs = 20\nmax_steps = 80\nlog_every = 1", objective);
+    shop.finish(&plan(&recipe), &run);
+    let losses = Trace::of(&run).losses();
+    let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+    let (first, last) = (mean(&losses[..8]), mean(&losses[72..]));
+    assert!(last < 0.5 * first, "{last} after {first}");
+    let left: Vec<_> = fs::read_dir(run.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name == "student" || name == "teacher.vectors"), "{left:?}");
 }

@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Finetune(FinetuneArgs),
     /// Train several recipes with several seeds; what is done is skipped
     Sweep(SweepArgs),
+    /// Train a smaller student of a model, as a recipe with [student] says
+    Distill(FinetuneArgs),
     /// Score a finished model on labeled files
     Evaluate(EvaluateArgs),
     /// Label texts with a finished model

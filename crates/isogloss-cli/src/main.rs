@@ -51,6 +51,10 @@ fn run(args: Args) -> anyhow::Result<commands::End> {
             listen_for_interrupt()?;
             commands::finetune::run(&args)
         }
+        Command::Distill(args) => {
+            listen_for_interrupt()?;
+            commands::finetune::distill(&args)
+        }
         Command::Sweep(args) => {
             listen_for_interrupt()?;
             commands::sweep::run(&args)

@@ -7,6 +7,7 @@ mod distillation;
 mod error;
 mod gradient_cache;
 mod info_nce;
+mod inner_distillation;
 mod momentum;
 mod negative_queue;
 mod realign;
@@ -20,6 +21,10 @@ pub use distillation::{EmbeddingDistillationConfig, embedding_distillation};
 pub use error::AlignmentError;
 pub use gradient_cache::{surrogate_loss, vector_gradients};
 pub use info_nce::{InfoNceConfig, info_nce};
+pub use inner_distillation::{
+    AttentionDistillationConfig, DistilledSides, StateDistillationConfig, attention_distillation,
+    state_distillation,
+};
 pub use momentum::momentum_update;
 pub use negative_queue::NegativeQueue;
 pub use realign::{

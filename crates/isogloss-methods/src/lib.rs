@@ -23,11 +23,12 @@ mod view;
 
 pub use adamw::{AdamW, AdamWConfig};
 pub use alignment::{
-    AlignmentError, AlignmentStrength, ContrastiveRealignConfig, EmbeddingDistillationConfig,
-    InfoNceConfig, L2RealignConfig, NegativeQueue, RealignConfig, RealignLoss, WordLinks,
-    WordVector, WordVectors, XlcoConfig, XlcoWeighting, embedding_distillation, hidden_state,
-    info_nce, momentum_update, realign_contrastive, realign_l2, sentence_vectors, surrogate_loss,
-    vector_gradients, xlco,
+    AlignmentError, AlignmentStrength, AttentionDistillationConfig, ContrastiveRealignConfig,
+    DistilledSides, EmbeddingDistillationConfig, InfoNceConfig, L2RealignConfig, NegativeQueue,
+    RealignConfig, RealignLoss, StateDistillationConfig, WordLinks, WordVector, WordVectors,
+    XlcoConfig, XlcoWeighting, attention_distillation, embedding_distillation, hidden_state,
+    info_nce, momentum_update, realign_contrastive, realign_l2, sentence_vectors,
+    state_distillation, surrogate_loss, vector_gradients, xlco,
 };
 pub use divergence::{Divergence, GradientFlow, Reduction, divergence};
 pub use fisher::{block_of, part_of, sample_labels, sum_by_group};

@@ -9,6 +9,8 @@ mod pairs;
 mod r3f;
 mod r_drop;
 
+use std::collections::BTreeMap;
+
 use burn::tensor::{Int, Tensor, TensorData};
 use isogloss_model::{ModelOutput, Pooling, Projection};
 use serde::{Deserialize, Serialize};
@@ -22,8 +24,8 @@ pub use r_drop::RDropConfig;
 pub use r3f::{NoisedDropout, R3fConfig, R4fConfig};
 
 use crate::alignment::{
-    AlignmentError, EmbeddingDistillationConfig, InfoNceConfig, RealignConfig, WordLinks,
-    XlcoConfig, hidden_state, sentence_vectors,
+    AlignmentError, AttentionDistillationConfig, EmbeddingDistillationConfig, InfoNceConfig,
+    RealignConfig, StateDistillationConfig, WordLinks, XlcoConfig, hidden_state, sentence_vectors,
 };
 use crate::{Role, View};
 
@@ -123,6 +125,9 @@ pub struct Sentences {
     pub hidden_states: Vec<Tensor<3>>,
     /// `[batch, seq]`, 1 for a real token.
     pub attention_mask: Tensor<2>,
+    /// Where tokens look in those layers that an objective asks for, see [`Objective::attentions`]:
+    /// `[batch, heads, seq, seq]`, logarithms.
+    pub attentions: BTreeMap<usize, Tensor<4>>,
 }
 
 impl Sentences {
@@ -132,6 +137,15 @@ impl Sentences {
     /// If the model is not that deep.
     pub fn states(&self, layer: Option<usize>) -> Result<Tensor<3>, AlignmentError> {
         hidden_state(&self.hidden_states, layer)
+    }
+
+    /// Where tokens look in a layer, counted from 1, the first block.
+    ///
+    /// # Errors
+    /// If the model is not that deep.
+    pub fn attention(&self, layer: usize) -> Result<Tensor<4>, AlignmentError> {
+        let last = self.hidden_states.len().saturating_sub(1);
+        self.attentions.get(&layer).cloned().ok_or(AlignmentError::NoLayer { layer, last })
     }
 
     /// One vector a sentence, `[batch, hidden]`.
@@ -200,6 +214,17 @@ pub trait Objective: Send {
     /// Whether the classifier's weight must be divided by its spectral norm.
     fn normalizes_head(&self) -> bool {
         false
+    }
+
+    /// The layers whose attention it reads in a model over pairs, counted from 1, the first block.
+    fn attentions(&self, _role: Role) -> Vec<usize> {
+        Vec::new()
+    }
+
+    /// Whether it reads nothing of the teacher over pairs but the vector of each left sentence: of
+    /// which layer, and how it is made.
+    fn teacher_vectors(&self) -> Option<(Option<usize>, Pooling)> {
+        None
     }
 
     /// Whether the words of the step's pairs must be linked.
@@ -336,6 +361,10 @@ pub enum ObjectiveConfig {
     Xlco(XlcoConfig),
     /// See [`EmbeddingDistillationConfig`].
     EmbeddingDistillation(EmbeddingDistillationConfig),
+    /// See [`StateDistillationConfig`].
+    StateDistillation(StateDistillationConfig),
+    /// See [`AttentionDistillationConfig`].
+    AttentionDistillation(AttentionDistillationConfig),
     /// See [`RealignConfig`].
     Realign(RealignConfig),
     /// See [`MmlmConfig`].
@@ -358,6 +387,8 @@ impl ObjectiveConfig {
             Self::InfoNce(config) => Box::new(config),
             Self::Xlco(config) => Box::new(config),
             Self::EmbeddingDistillation(config) => Box::new(config),
+            Self::StateDistillation(config) => Box::new(config),
+            Self::AttentionDistillation(config) => Box::new(config),
             Self::Realign(config) => Box::new(config),
             Self::Mmlm(config) => Box::new(config),
             Self::Tlm(config) => Box::new(config),
@@ -377,6 +408,8 @@ impl ObjectiveConfig {
             Self::InfoNce(config) => config.faults(),
             Self::Xlco(config) => config.faults(),
             Self::EmbeddingDistillation(config) => config.faults(),
+            Self::StateDistillation(config) => config.faults(),
+            Self::AttentionDistillation(config) => config.faults(),
             Self::Realign(config) => config.faults(),
         }
     }

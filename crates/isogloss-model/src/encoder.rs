@@ -179,6 +179,25 @@ impl Encoder {
         input_ids.iter().map(&mut next).collect()
     }
 
+    /// Where the tokens look in a block, from the states that enter it.
+    ///
+    /// # Shapes
+    /// - `states`: `[batch, seq, hidden]`, the hidden states at index `block`, from zero
+    /// - returns: `[batch, heads, seq, seq]`, logarithms of probabilities over the last dimension,
+    ///   which are zero for padding
+    ///
+    /// # Panics
+    /// If there is no such block.
+    pub fn attention_log_probs(
+        &self,
+        block: usize,
+        states: Tensor<3>,
+        input: &ModelInput,
+    ) -> Tensor<4> {
+        let n_heads = self.config.num_attention_heads;
+        self.layers[block].attention_log_probs(states, input.attention_bias(), n_heads)
+    }
+
     /// Encodes a batch.
     pub fn forward(&self, input: &ModelInput, pass: &Pass) -> EncoderOutput {
         self.forward_with(input, pass, &mut pass.draws())

@@ -12,7 +12,7 @@ use isogloss_methods::{
     AdamWConfig, CrossEntropyConfig, GuidedDropoutConfig, LearningRateCurve, ObjectiveConfig,
     ScheduleConfig, UpdateConfig,
 };
-use isogloss_model::Pooling;
+use isogloss_model::{Pooling, StudentConfig};
 use isogloss_text::{
     BatchOrder, Columns, Format, Language, MaskingConfig, TagUnits, Unseen, ViewsConfig,
 };
@@ -58,6 +58,10 @@ pub struct Recipe {
     pub before: Option<String>,
     /// How texts are seen another way, for objectives that compare views.
     pub views: ViewsConfig,
+    /// A smaller model, made of the one to start from, is trained in its place; without a `[teacher]`,
+    /// the whole one is its teacher.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub student: Option<StudentConfig>,
     /// The finished model that objectives learn from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<TeacherRecipe>,
@@ -93,6 +97,7 @@ impl Default for Recipe {
             masking: MaskingConfig::default(),
             before: None,
             views: ViewsConfig::default(),
+            student: None,
             teacher: None,
             update: UpdateConfig::default(),
             guided_dropout: None,

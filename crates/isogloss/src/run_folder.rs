@@ -63,6 +63,24 @@ impl RunFolder {
         self.path.join("trimmed")
     }
 
+    /// Where the student is that the run begins with.
+    pub(crate) fn student(&self) -> PathBuf {
+        self.path.join("student")
+    }
+
+    /// Where the teacher's answers are kept while the run goes on.
+    pub(crate) fn teacher_vectors(&self) -> PathBuf {
+        self.path.join("teacher.vectors")
+    }
+
+    /// Removes what only an unfinished run needs.
+    pub(crate) fn tidy(&self) -> Result<(), Error> {
+        for folder in [self.checkpoints(), self.trimmed(), self.student()] {
+            remove_folder(&folder)?;
+        }
+        remove_file(&self.teacher_vectors())
+    }
+
     pub(crate) fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")
     }
@@ -108,11 +126,16 @@ impl RunFolder {
         if fresh {
             // What says how far the run is goes first: a crash in between leaves a new run.
             remove_file(&self.path.join("results.json"))?;
-            for name in ["checkpoints", "best", "predictions", "trimmed"] {
+            for name in ["checkpoints", "best", "predictions", "trimmed", "student"] {
                 remove_folder(&self.path.join(name))?;
             }
-            for name in ["metrics.jsonl", "environment.json", "guided_dropout.json", "recipe.toml"]
-            {
+            for name in [
+                "teacher.vectors",
+                "metrics.jsonl",
+                "environment.json",
+                "guided_dropout.json",
+                "recipe.toml",
+            ] {
                 remove_file(&self.path.join(name))?;
             }
         }

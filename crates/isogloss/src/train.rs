@@ -5,6 +5,7 @@ mod begin;
 mod contrast;
 mod data;
 mod event;
+mod first_model;
 pub(crate) mod folders;
 mod guide;
 mod learner;
@@ -15,6 +16,7 @@ mod passes;
 mod prefix;
 pub(crate) mod rounds;
 mod score;
+mod teacher;
 mod unfreezing;
 
 use std::path::{Path, PathBuf};
@@ -31,13 +33,14 @@ use serde_json::{Value, json};
 use self::batches::{StepBatch, TrainingData};
 use self::data::{Data, Streams};
 pub use self::event::{Event, Outcome, RunOptions};
+use self::first_model::first_model;
 use self::learner::StepLearner;
 pub use self::monolingual::MonolingualRecipe;
 use self::passes::Passes;
 use self::prefix::FrozenStates;
 use crate::checkpoint::Progress;
-use crate::run_folder::{MetricsLog, recover_folder, remove_folder};
-use crate::trim::trim_for;
+use crate::run_folder::{MetricsLog, recover_folder};
+
 use crate::{Error, Plan, RunFolder, RunStatus};
 
 /// Carries out a plan, or goes on with it where its folder says.
@@ -56,13 +59,12 @@ pub fn finetune(
     {
         run.prepare(&plan.to_toml(), false)?;
         // A crash right after the results were written leaves them.
-        remove_folder(&run.checkpoints())?;
+        run.tidy()?;
         return Ok(Outcome::Finished(results));
     }
     run.prepare(&plan.to_toml(), options.fresh)?;
     recover_folder(&run.best())?;
-    let trimmed = trimmed(plan, run, options, watch)?;
-    let options = trimmed.as_ref().unwrap_or(options);
+    let options = &first_model(plan, run, options, watch)?;
     if let Some(before) = plan.before() {
         watch(Event::Before { recipe: before.name() });
         let folder = RunFolder::new(run.path().join("before"));
@@ -74,25 +76,6 @@ pub fn finetune(
         return carry_out(plan, run, &options, watch);
     }
     carry_out(plan, run, options, watch)
-}
-
-/// The options with a model whose vocabulary has what the plan's texts need; none if they stay.
-fn trimmed<'a>(
-    plan: &Plan,
-    run: &RunFolder,
-    options: &RunOptions<'a>,
-    watch: &mut dyn FnMut(Event<'_>),
-) -> Result<Option<RunOptions<'a>>, Error> {
-    if !plan.recipe().model.trim {
-        return Ok(None);
-    }
-    let folder = run.trimmed();
-    recover_folder(&folder)?;
-    if !folder.exists() {
-        let report = trim_for(plan, &options.model_folder, &folder)?;
-        watch(Event::Trim(&report));
-    }
-    Ok(Some(RunOptions { model_folder: folder, ..options.clone() }))
 }
 
 /// Trains as a plan says, from the model of the options.
@@ -160,6 +143,7 @@ mod streams {
     pub(super) const MONOLINGUAL: u64 = 8;
     pub(super) const ADAPTER: u64 = 9;
     pub(super) const UNFREEZING: u64 = 10;
+    pub(super) const STUDENT: u64 = 11;
 }
 
 impl<'a> Trainer<'a> {

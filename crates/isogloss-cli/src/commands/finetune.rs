@@ -1,5 +1,6 @@
 //! `isogloss finetune`.
 
+use anyhow::bail;
 use isogloss::device::{OpenDevice, open};
 use isogloss::metrics::MeanStd;
 use isogloss::{Outcome, Plan, Results, RunFolder, RunOptions, finetune};
@@ -11,7 +12,19 @@ use crate::args::{FinetuneArgs, RunArgs};
 use crate::watch::Watch;
 
 pub(crate) fn run(args: &FinetuneArgs) -> anyhow::Result<End> {
-    let mut plan = Plan::from_file(&args.recipe)?;
+    carry_out(args, Plan::from_file(&args.recipe)?)
+}
+
+/// `isogloss distill`: the same, for recipes with a student.
+pub(crate) fn distill(args: &FinetuneArgs) -> anyhow::Result<End> {
+    let plan = Plan::from_file(&args.recipe)?;
+    if plan.recipe().student.is_none() {
+        bail!("{}: no table [student], the smaller model to train", args.recipe.display());
+    }
+    carry_out(args, plan)
+}
+
+fn carry_out(args: &FinetuneArgs, mut plan: Plan) -> anyhow::Result<End> {
     if let Some(model) = &args.model {
         plan = plan.with_model(model.clone());
     }

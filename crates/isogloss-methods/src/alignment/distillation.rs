@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use isogloss_model::Pooling;
 use serde::{Deserialize, Serialize};
 
-use super::Faults;
+use super::{AlignmentError, Faults};
 use crate::Reduction;
 
 /// Configures [`embedding_distillation`]. The recipe's `teacher` is the teacher, without dropout.
@@ -20,18 +20,23 @@ pub struct EmbeddingDistillationConfig {
     pub pooling: Pooling,
     /// From squares to the loss: over pairs and dimensions, or over pairs alone.
     pub reduction: Reduction,
+    /// The width of the teacher's vectors, where it is not the student's: a linear map from one to the
+    /// other is then trained beside the student.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_width: Option<usize>,
 }
 
 impl Default for EmbeddingDistillationConfig {
     fn default() -> Self {
-        Self { layer: None, pooling: Pooling::Mean, reduction: Reduction::ElementMean }
+        let (pooling, reduction) = (Pooling::Mean, Reduction::ElementMean);
+        Self { layer: None, pooling, reduction, teacher_width: None }
     }
 }
 
 impl EmbeddingDistillationConfig {
-    /// What is wrong with its values: nothing can be.
+    /// What is wrong with its values: the field and the reason.
     pub fn faults(&self) -> Faults {
-        Vec::new()
+        no_width(self.teacher_width)
     }
 }
 
@@ -43,6 +48,9 @@ impl EmbeddingDistillationConfig {
 /// - `student_source`, `student_target`, `teacher_source`: `[pairs, width]`
 /// - returns: `[1]`; zero without pairs
 ///
+/// # Errors
+/// [`AlignmentError::Width`] if the widths differ.
+///
 /// # Source
 /// Reimers & Gurevych 2020, arXiv:2004.09813, with the reduction of the authors' code, the mean
 /// over dimensions too. Their code also takes the mean over both terms rather than their sum: a weight
@@ -52,19 +60,29 @@ pub fn embedding_distillation(
     student_target: Tensor<2>,
     teacher_source: Tensor<2>,
     config: &EmbeddingDistillationConfig,
-) -> Tensor<1> {
+) -> Result<Tensor<1>, AlignmentError> {
     let [n_pairs, width] = teacher_source.dims();
     if n_pairs == 0 {
-        return Tensor::zeros([1], &student_source.device());
+        return Ok(Tensor::zeros([1], &student_source.device()));
+    }
+    let student = student_source.dims()[1];
+    if student != width {
+        return Err(AlignmentError::Width { what: "dimensions", student, teacher: width });
     }
     let teacher = teacher_source.without_autodiff();
     let squares = |student: Tensor<2>| (student - teacher.clone()).square().sum();
     let total = squares(student_source) + squares(student_target);
-    match config.reduction {
+    Ok(match config.reduction {
         Reduction::ElementMean => total / (n_pairs * width) as f64,
         Reduction::BatchMean => total / n_pairs as f64,
         Reduction::Sum => total,
-    }
+    })
+}
+
+/// A projection to no width.
+pub(super) fn no_width(teacher_width: Option<usize>) -> Faults {
+    let fault = || ("teacher_width", "expected at least 1, found 0".to_owned());
+    (teacher_width == Some(0)).then(fault).into_iter().collect()
 }
 
 #[cfg(test)]
@@ -85,7 +103,7 @@ mod tests {
         {
             let config = EmbeddingDistillationConfig { reduction, ..Default::default() };
             let (source, target, teacher) = (source.clone(), target.clone(), teacher.clone());
-            let found = embedding_distillation(source, target, teacher, &config);
+            let found = embedding_distillation(source, target, teacher, &config).unwrap();
             assert_eq!(found.into_scalar::<f32>(), expected, "{reduction:?}");
         }
     }

@@ -37,6 +37,16 @@ pub enum AlignmentError {
         /// The highest there is.
         last: usize,
     },
+    /// A student that is not made like its teacher.
+    #[error("{student} {what} in the student, {teacher} in the teacher: they must be as many")]
+    Width {
+        /// Of what.
+        what: &'static str,
+        /// In the student.
+        student: usize,
+        /// In the teacher.
+        teacher: usize,
+    },
     /// The words are those of another batch.
     #[error("{side} words: expected {expected} sentences, found {found}")]
     Sentences {

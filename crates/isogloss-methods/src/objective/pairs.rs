@@ -1,14 +1,16 @@
 //! The objectives over the step's pairs: from views to the losses of [`alignment`](crate::alignment).
 
 use burn::tensor::Tensor;
-use isogloss_model::Projection;
+use isogloss_model::{Pooling, Projection};
 
 use super::{
     ChunkedContrast, ContrastTexts, Memory, Objective, ObjectiveError, Sentences, StepInput,
 };
 use crate::alignment::{
-    AlignmentError, EmbeddingDistillationConfig, InfoNceConfig, RealignConfig, RealignLoss,
-    XlcoConfig, embedding_distillation, info_nce, realign_contrastive, realign_l2, xlco,
+    AlignmentError, AttentionDistillationConfig, DistilledSides, EmbeddingDistillationConfig,
+    InfoNceConfig, RealignConfig, RealignLoss, StateDistillationConfig, XlcoConfig,
+    attention_distillation, embedding_distillation, info_nce, realign_contrastive, realign_l2,
+    state_distillation, xlco,
 };
 use crate::{Role, TextView, View};
 
@@ -129,14 +131,112 @@ impl Objective for EmbeddingDistillationConfig {
         vec![LEFT, RIGHT, View::teacher(TextView::PairLeft)]
     }
 
+    fn teacher_vectors(&self) -> Option<(Option<usize>, Pooling)> {
+        Some((self.layer, self.pooling))
+    }
+
+    fn projection_widths(&self, hidden_size: usize) -> Option<Vec<usize>> {
+        self.teacher_width.map(|width| vec![hidden_size, width])
+    }
+
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
         let vectors = |view| {
             let sentences = input.sentences(view, self.name())?;
             sentences.vectors(self.layer, self.pooling).map_err(named(self.name()))
         };
-        let [left, right] = [vectors(LEFT)?, vectors(RIGHT)?];
+        let projection = input.projection(self.name(), Role::Student);
+        let project = |x| projection.into_iter().fold(x, |x, p| p.forward(x));
+        let [left, right] = [LEFT, RIGHT].map(|side| Ok(project(vectors(side)?)));
         let teacher = vectors(View::teacher(TextView::PairLeft))?;
-        Ok(embedding_distillation(left, right, teacher, self))
+        embedding_distillation(left?, right?, teacher, self).map_err(named(self.name()))
+    }
+}
+
+impl DistilledSides {
+    fn texts(self) -> &'static [TextView] {
+        match self {
+            Self::Both => &[TextView::PairLeft, TextView::PairRight],
+            Self::Left => &[TextView::PairLeft],
+            Self::Right => &[TextView::PairRight],
+        }
+    }
+
+    /// Student and teacher over each side.
+    fn views(self) -> Vec<View> {
+        self.texts().iter().flat_map(|text| [View::of(*text), View::teacher(*text)]).collect()
+    }
+
+    /// The mean of a loss over sides and layers.
+    fn mean(
+        self,
+        input: &StepInput,
+        objective: &'static str,
+        layers: &[[usize; 2]],
+        loss: impl Fn(&Sentences, &Sentences, [usize; 2]) -> Result<Tensor<1>, AlignmentError>,
+    ) -> Result<Tensor<1>, ObjectiveError> {
+        let mut losses = Vec::new();
+        for text in self.texts() {
+            let student = input.sentences(View::of(*text), objective)?;
+            let teacher = input.sentences(View::teacher(*text), objective)?;
+            for layers in layers {
+                losses.push(loss(student, teacher, *layers).map_err(named(objective))?);
+            }
+        }
+        Ok(Tensor::cat(losses, 0).mean())
+    }
+}
+
+impl Objective for StateDistillationConfig {
+    fn name(&self) -> &'static str {
+        "state_distillation"
+    }
+
+    fn views(&self) -> Vec<View> {
+        self.sides.views()
+    }
+
+    fn projection_widths(&self, hidden_size: usize) -> Option<Vec<usize>> {
+        self.teacher_width.map(|width| vec![hidden_size, width])
+    }
+
+    fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
+        let projection = input.projection(self.name(), Role::Student);
+        self.sides.mean(input, self.name(), &self.layers, |student, teacher, [of, from]| {
+            let mut states = student.states(Some(of))?;
+            if let Some(projection) = projection {
+                let [batch, seq, width] = states.dims();
+                let rows = projection.forward(states.reshape([batch * seq, width]));
+                let width = rows.dims()[1];
+                states = rows.reshape([batch, seq, width]);
+            }
+            let mask = student.attention_mask.clone();
+            state_distillation(states, teacher.states(Some(from))?, mask)
+        })
+    }
+}
+
+impl Objective for AttentionDistillationConfig {
+    fn name(&self) -> &'static str {
+        "attention_distillation"
+    }
+
+    fn views(&self) -> Vec<View> {
+        self.sides.views()
+    }
+
+    fn attentions(&self, role: Role) -> Vec<usize> {
+        match role {
+            Role::Student => self.layers.iter().map(|[student, _]| *student).collect(),
+            Role::Teacher => self.layers.iter().map(|[_, teacher]| *teacher).collect(),
+            Role::Initial | Role::Momentum => Vec::new(),
+        }
+    }
+
+    fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
+        self.sides.mean(input, self.name(), &self.layers, |student, teacher, [of, from]| {
+            let mask = student.attention_mask.clone();
+            attention_distillation(student.attention(of)?, teacher.attention(from)?, mask)
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 //! A head mask is applied in [`Attention`], between the heads and the output projection.
 
 use burn::module::Module;
+use burn::tensor::activation::log_softmax;
 use burn::tensor::{Tensor, TensorData};
 use isogloss_kernels::{Dropout, attention, column_mask, gelu};
 
@@ -76,6 +77,24 @@ impl Layer {
         let end = BlockEnd { norm: &self.feed_forward_norm, epsilon, dropout };
         let adapters = self.adapters_of(stack, |adapter| adapter.feed_forward.as_ref());
         end.close(transformed, hidden, &adapters, draws)
+    }
+
+    /// See [`Encoder::attention_log_probs`](super::Encoder::attention_log_probs).
+    pub(super) fn attention_log_probs(
+        &self,
+        hidden: Tensor<3>,
+        bias: Tensor<2>,
+        n_heads: usize,
+    ) -> Tensor<4> {
+        let [batch, seq, width] = hidden.dims();
+        let head_width = width / n_heads;
+        let heads = |projection: &Projection| {
+            let rows = projection.forward(hidden.clone(), &mut Draws { seed: None, n_drawn: 0 });
+            rows.reshape([batch, seq, n_heads, head_width]).swap_dims(1, 2)
+        };
+        let (query, key) = (heads(&self.attention.query), heads(&self.attention.key));
+        let scores = query.matmul(key.transpose()) / (head_width as f64).sqrt();
+        log_softmax(scores + bias.reshape([batch, 1, 1, seq]), 3)
     }
 
     /// The bottlenecks that one place of this layer has for a stack; a layer that was left out of an
@@ -176,5 +195,35 @@ impl FeedForward {
     fn forward(&self, hidden: Tensor<3>, draws: &mut Draws) -> Tensor<3> {
         let inner = gelu(self.up.forward(hidden, draws));
         self.down.forward(inner, draws)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Distribution};
+
+    use super::*;
+    use crate::{RandomParams, presets};
+
+    #[test]
+    fn what_tokens_look_at_is_what_attention_takes() {
+        let (device, config) = (Device::flex(), presets::tiny(10));
+        let source = &mut RandomParams::new(1);
+        let mut builder = Builder { source, device: &device };
+        let layer = Layer::init(&config, 0, &mut builder);
+        let hidden = Tensor::<3>::random([2, 5, 32], Distribution::Normal(0.0, 9.0), &device);
+        let bias = Tensor::from_floats([[0.0; 5], [0.0, 0.0, 0.0, -1e9, -1e9]], &device);
+        let mut draws = Draws { seed: None, n_drawn: 0 };
+        let part = &layer.attention;
+        let expected = part.forward(hidden.clone(), bias.clone(), None, &config, &mut draws);
+
+        let probs = layer.attention_log_probs(hidden.clone(), bias, 4).exp();
+        let value = part.value.forward(hidden, &mut draws);
+        let value = value.reshape([2, 5, 4, 8]).swap_dims(1, 2);
+        let context = probs.matmul(value).swap_dims(1, 2).reshape([2, 5, 32]);
+        let found = part.output.forward(context, &mut draws);
+        let difference = (found - expected.clone()).abs().max().into_scalar::<f32>();
+        let scale = expected.abs().max().into_scalar::<f32>();
+        assert!(difference < 1e-5 * scale, "{difference} of {scale}");
     }
 }

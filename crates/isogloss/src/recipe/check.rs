@@ -158,7 +158,8 @@ fn methods(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
             if view.text == TextView::Translated && matches!(recipe.task, Task::Tagging { .. }) {
                 lacking("translations have no tags; tagging cannot use the view translated".into());
             }
-            if view.role == Role::Teacher && recipe.teacher.is_none() {
+            let has_teacher = recipe.teacher.is_some() || recipe.student.is_some();
+            if view.role == Role::Teacher && !has_teacher {
                 lacking("a teacher needs a table [teacher] with its source".into());
             }
         }

@@ -11,8 +11,9 @@ use isogloss_model::{
 
 use super::batches::TrainingData;
 use super::data::Streams;
-use super::folders::load_teacher;
+use super::folders::{check_same_tokens, load_teacher};
 use super::passes::Passes;
+use super::teacher::{Asked, TeacherVectors};
 use super::{Event, RunOptions, Trainer, guide, memory, streams, unfreezing};
 use crate::adapter::AdapterRecipe;
 use crate::checkpoint::{self, Checkpoint, Progress};
@@ -39,8 +40,19 @@ impl<'a> Trainer<'a> {
             Task::Retrieval { .. } | Task::LanguageModeling {} => None,
         };
         if let Some(folder) = &options.teacher_folder {
+            check_same_tokens(folder, &options.model_folder)?;
             let head = head.as_ref().filter(|_| passes.needs_labels_of_teacher());
             passes.teacher = Some(load_teacher(folder, head, &options.device)?);
+        }
+        if let (Some(pairs), Some((layer, pooling)), Some(teacher)) =
+            (&streams.pairs, passes.kept_of_teacher(), &passes.teacher)
+        {
+            let (texts, path) = (pairs.distinct_left()?, run.teacher_vectors());
+            let batch_size = recipe.training.evaluation_batch_size;
+            let asked = Asked { layer, pooling, batch_size };
+            let kept =
+                TeacherVectors::open(&path, &teacher.encoder, &texts, asked, &options.device)?;
+            (passes.teacher_vectors, passes.teacher) = (Some(kept), None);
         }
 
         if let (Some(language), Some(data)) = (&recipe.language_adapter, data) {

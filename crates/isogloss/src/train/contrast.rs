@@ -1,5 +1,6 @@
 //! A contrast over more pairs than fit into one graph, a few of them at a time.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use burn::module::Module;
@@ -72,5 +73,6 @@ impl StepLearner<'_> {
 
 fn encode(model: &Model, input: &isogloss_model::ModelInput, pass: &Pass) -> Sentences {
     let hidden_states = model.encoder.forward(input, pass).hidden_states;
-    Sentences { hidden_states, attention_mask: input.attention_mask.clone() }
+    let attention_mask = input.attention_mask.clone();
+    Sentences { hidden_states, attention_mask, attentions: BTreeMap::new() }
 }

@@ -3,11 +3,25 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use isogloss_model::{HeadChoice, HeadSpec, Model, load};
+use isogloss_model::{HeadChoice, HeadSpec, Model, base_folder, load};
 
 use crate::Error;
 use crate::error::io;
 use crate::trim::NOTE;
+
+/// Fails unless two folders cut texts into the same tokens.
+pub(super) fn check_same_tokens(teacher: &Path, student: &Path) -> Result<(), Error> {
+    let read = |folder: &Path| {
+        let path = base_folder(folder)?.join("tokenizer.json");
+        std::fs::read(&path).map_err(io(&path))
+    };
+    if read(teacher)? == read(student)? {
+        return Ok(());
+    }
+    let problem =
+        "the teacher reads the tokens of the model that is trained, and has another tokenizer";
+    Err(Error::Damaged { path: teacher.join("tokenizer.json"), problem: problem.into() })
+}
 
 /// A finished model with the labels of this run, or without a head if only its vectors are wanted.
 pub(super) fn load_teacher(

@@ -1,5 +1,6 @@
 //! From batches to gradients: the model is run once for every view that the objectives name.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::{Int, Tensor, TensorData};
@@ -9,7 +10,7 @@ use isogloss_methods::{
     Sentences, StepInput, TextView, Units, View, ViewOutput, WordLinks, cross_entropy,
     sample_labels, with_random_signs,
 };
-use isogloss_model::{Model, ModelInput, ModelOutput, Pass, Tokens};
+use isogloss_model::{Encoder, Model, ModelInput, ModelOutput, Pass, Tokens};
 use isogloss_text::{Targets, TokenBatch};
 
 use super::batches::StepBatch;
@@ -56,6 +57,8 @@ pub(super) struct DeviceText {
     counted: Vec<bool>,
     /// The masked tokens, as places in the rows one after another.
     masked: Option<Tensor<1, Int>>,
+    /// What the teacher makes of each sentence, if that was kept.
+    teacher_vectors: Option<Tensor<2>>,
 }
 
 impl<'a> StepLearner<'a> {
@@ -67,6 +70,8 @@ impl<'a> StepLearner<'a> {
     ) -> Result<Self, Error> {
         let device = passes.device.clone().autodiff();
         let text = |(text, batch, units): (TextView, TokenBatch, Units)| {
+            let kept = passes.teacher_vectors.as_ref().filter(|_| text == TextView::PairLeft);
+            let teacher_vectors = kept.map(|kept| kept.of(&batch, &passes.device)).transpose()?;
             let (ids, types) = (&batch.input_ids, &batch.token_type_ids);
             let config = model.encoder.config();
             let input = config
@@ -81,7 +86,7 @@ impl<'a> StepLearner<'a> {
             let masked = masked.map(|places| integers(places, &device));
             let counted = values.iter().map(|value| i64::from(*value) != IGNORE_INDEX).collect();
             let targets = (!values.is_empty()).then(|| integers(values, &device));
-            Ok(DeviceText { text, input, targets, units, counted, masked })
+            Ok(DeviceText { text, input, targets, units, counted, masked, teacher_vectors })
         };
         let batches = batches.into_iter().map(|batch| {
             let mut texts: Vec<_> =
@@ -231,17 +236,28 @@ impl<'a> StepLearner<'a> {
     ) -> Sentences {
         let mut input = text.input.clone();
         let attention_mask = input.attention_mask.clone();
+        let layers = self.passes.attentions(role);
         if role == Role::Student {
             if let Some(embedded) = embedded {
                 input.tokens = Tokens::Embeddings(embedded);
             }
             let hidden_states = model.encoder.forward(&input, pass).hidden_states;
-            return Sentences { hidden_states, attention_mask };
+            let attentions = attentions(&model.encoder, &hidden_states, &input, &layers);
+            return Sentences { hidden_states, attention_mask, attentions };
+        }
+        if let (Role::Teacher, Some(vectors)) = (role, &text.teacher_vectors) {
+            let layer = self.passes.teacher_vectors.as_ref().and_then(|kept| kept.layer);
+            return of_vectors(vectors.clone(), layer);
         }
         let frozen = &self.passes.frozen(role).encoder;
-        let states = frozen.forward(&input.without_autodiff(), &Pass::evaluation()).hidden_states;
-        let hidden_states = states.into_iter().map(Tensor::autodiff).collect();
-        Sentences { hidden_states, attention_mask }
+        let input = input.without_autodiff();
+        let states = frozen.forward(&input, &Pass::evaluation()).hidden_states;
+        let attentions = attentions(frozen, &states, &input, &layers).into_iter();
+        Sentences {
+            hidden_states: states.into_iter().map(Tensor::autodiff).collect(),
+            attention_mask,
+            attentions: attentions.map(|(layer, logs)| (layer, logs.autodiff())).collect(),
+        }
     }
 
     /// The gradients of one batch, and the value of each objective.
@@ -316,6 +332,34 @@ struct OfBatch {
     /// By objective; none for those that were not asked for.
     values: Vec<Option<f64>>,
     keys: Vec<Tensor<2>>,
+}
+
+/// Where the tokens look in those of these layers that the encoder has.
+fn attentions(
+    encoder: &Encoder,
+    hidden_states: &[Tensor<3>],
+    input: &ModelInput,
+    layers: &[usize],
+) -> BTreeMap<usize, Tensor<4>> {
+    let n_layers = encoder.config().num_hidden_layers;
+    let layers = layers.iter().filter(|layer| (1..=n_layers).contains(*layer));
+    let logs = layers.map(|layer| {
+        let states = hidden_states[layer - 1].clone();
+        (*layer, encoder.attention_log_probs(layer - 1, states, input))
+    });
+    logs.collect()
+}
+
+/// Sentences of which nothing but their vectors in a layer are known: each is the only state of the
+/// only token there.
+fn of_vectors(vectors: Tensor<2>, layer: Option<usize>) -> Sentences {
+    let ([n, width], device) = (vectors.dims(), vectors.device());
+    let states = vectors.reshape([n, 1, width]).autodiff();
+    Sentences {
+        hidden_states: vec![states; layer.unwrap_or_default() + 1],
+        attention_mask: Tensor::ones([n, 1], &device).autodiff(),
+        attentions: BTreeMap::new(),
+    }
 }
 
 /// What the language-model head makes of masked tokens.

@@ -99,6 +99,17 @@ impl PairStream {
         Ok(batch)
     }
 
+    /// The left sentences of all pairs as they are read, each once.
+    pub(super) fn distinct_left(&self) -> Result<Vec<Features>, Error> {
+        let pairs = self.sets.iter().flat_map(|set| &set.train);
+        let mut lefts: Vec<&str> = pairs.map(|pair| pair.pair.left.as_str()).collect();
+        lefts.sort_unstable();
+        lefts.dedup();
+        let words = |left: &&str| left.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let sentences: Vec<_> = lefts.iter().map(words).collect();
+        Ok(plain(self.tokenizer.encode_words_batch(&sentences, self.recipe.max_length)?))
+    }
+
     /// Both sides, cut at their words.
     fn words(&self, pairs: &[&LinkedPair]) -> Result<[Vec<Encoded>; 2], Error> {
         let encode = |side: fn(&SentencePair) -> &str| {

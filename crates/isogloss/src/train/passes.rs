@@ -5,8 +5,10 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use isogloss_kernels::split_seed;
 use isogloss_methods::{ContrastTexts, Memory, NegativeQueue, Objective, Role, TextView, View};
-use isogloss_model::{Model, Pass, Projection, UnitDropout};
+use isogloss_model::{Model, Pass, Pooling, Projection, UnitDropout};
 use serde_json::{Map, Value, json};
+
+use super::teacher::TeacherVectors;
 
 /// What is the same in every step of a run.
 pub(super) struct Passes {
@@ -21,6 +23,8 @@ pub(super) struct Passes {
     pub(super) seed: u64,
     /// On the device without autodiff, as all that no gradient reaches.
     pub(super) teacher: Option<Model>,
+    /// What the teacher makes of the left sentences of all pairs, where that is all that is asked of it.
+    pub(super) teacher_vectors: Option<TeacherVectors>,
     /// What training began with, for objectives that hold on to it.
     pub(super) initial: Option<Model>,
     /// The slow average of the trained model, for objectives that learn from it.
@@ -46,6 +50,7 @@ impl Passes {
             device,
             seed,
             teacher: None,
+            teacher_vectors: None,
             initial: None,
             momentum: None,
             unit_dropout: None,
@@ -115,6 +120,23 @@ impl Passes {
     /// Whether an objective has tokens guessed.
     pub(super) fn needs_lm_head(&self) -> bool {
         self.groups.iter().flatten().any(|view| view.text.is_masked())
+    }
+
+    /// The layers whose attention the objectives read in a model.
+    pub(super) fn attentions(&self, role: Role) -> Vec<usize> {
+        self.objectives.iter().flat_map(|(_, objective)| objective.attentions(role)).collect()
+    }
+
+    /// The layer and the pooling of the only vectors that objectives ask of the teacher; none if they
+    /// ask for more, or for nothing.
+    pub(super) fn kept_of_teacher(&self) -> Option<(Option<usize>, Pooling)> {
+        let asks = |objective: &dyn Objective| {
+            objective.views().iter().any(|view| view.role == Role::Teacher)
+        };
+        let asking = self.objectives.iter().filter(|(_, objective)| asks(&**objective));
+        let mut asked = asking.map(|(_, objective)| objective.teacher_vectors());
+        let first = asked.next()??;
+        asked.all(|other| other == Some(first)).then_some(first)
     }
 
     /// How earlier pairs are remembered.

@@ -18,7 +18,7 @@ use crate::encode::TextEncoder;
 use crate::evaluate::{score_guesses, score_retrieval};
 use crate::fisher::Measures;
 use crate::pairs::PairSet;
-use crate::run_folder::{remove_folder, replace_folder};
+use crate::run_folder::replace_folder;
 use crate::{Error, Evaluator, LanguageResult, Results, Scores, Selection, Task};
 
 impl Trainer<'_> {
@@ -151,7 +151,7 @@ impl Trainer<'_> {
             }
         };
         self.run.write_json("results.json", &results)?;
-        remove_folder(&self.run.checkpoints())?;
+        self.run.tidy()?;
         Ok(results)
     }
 
