@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use isogloss::device::{DeviceChoice, open};
 use isogloss::text::{Content, Format, ReadOptions, Texts, Tokenizer, read_file};
-use isogloss::{Plan, TrimOptions, TrimReport, trim};
+use isogloss::{Plan, Prediction, Predictor, TrimOptions, TrimReport, compress, trim};
 use isogloss_model::{Storage, WeightFiles, read_config};
 use isogloss_tests::runs::{Trace, Workshop};
 
@@ -144,6 +145,36 @@ fn a_report_says_what_was_kept_and_how_texts_fare() {
     let smaller = to_source(&shop, options).unwrap();
     assert!(smaller.n_bytes[1] < report.n_bytes[1]);
     assert!(smaller.states.largest_difference > 0.0);
+}
+
+#[test]
+fn a_compressed_model_predicts_nearly_the_same() {
+    let shop = Workshop::new();
+    let run = shop.run("whole");
+    shop.finish(&plan(&shop.recipe("epochs = 6\nbatch_size = 4", "")), &run);
+    let device = open(DeviceChoice::Flex).unwrap().device;
+    let texts = [("turn on the light", None), ("turn off the lamp", None)];
+    let probs = |folder: &Path| {
+        let predictions = Predictor::load(folder, &device).unwrap().predict(&texts).unwrap();
+        predictions.into_iter().map(class).collect::<Vec<_>>()
+    };
+    let whole = probs(&run.best());
+    let sizes = [Storage::F16, Storage::Int8].map(|storage| {
+        let out = shop.path("compressed");
+        let [before, after] = compress(&run.best(), storage, &out).unwrap();
+        assert!(after < before, "{storage:?}: {before} to {after}");
+        for ((label, prob), (found, found_prob)) in whole.iter().zip(probs(&out)) {
+            assert_eq!(*label, found, "{storage:?}");
+            assert!((prob - found_prob).abs() < 0.02, "{storage:?}: {prob} {found_prob}");
+        }
+        after
+    });
+    assert!(sizes[1] < sizes[0]);
+}
+
+fn class(prediction: Prediction) -> (String, f64) {
+    let Prediction::Class { label, probability } = prediction else { panic!("a class") };
+    (label, probability)
 }
 
 #[test]

@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Merge(MergeArgs),
     /// Leave out of a model's vocabulary what some texts do not need
     Trim(TrimArgs),
+    /// Store a model in 16 or 8 bits a number
+    Compress(CompressArgs),
     /// Describe a model: architecture, parameters, tokenizer, labels
     Inspect(InspectArgs),
     /// List the devices of this machine and build
@@ -242,6 +244,20 @@ pub(crate) struct TrimArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) hub: HubArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompressArgs {
+    /// A model folder or hub name
+    pub(crate) model: String,
+    /// What the weights are stored as: f16, or int8, which only isogloss reads
+    #[arg(long, value_parser = parse_storage)]
+    pub(crate) storage: Storage,
+    /// The folder to write
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) hub: HubArgs,
 }

@@ -67,6 +67,7 @@ fn run(args: Args) -> anyhow::Result<commands::End> {
         Command::Alignment(args) => commands::alignment::run(&args),
         Command::Merge(args) => commands::merge::run(&args),
         Command::Trim(args) => commands::trim::run(&args),
+        Command::Compress(args) => commands::compress::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Devices(args) => commands::devices::run(&args),
         Command::Report(args) => commands::report::run(&args),

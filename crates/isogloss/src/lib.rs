@@ -46,7 +46,7 @@ pub use recipe::{
 };
 pub use run_folder::{RunFolder, RunStatus};
 pub use train::{Event, MonolingualRecipe, Outcome, RunOptions, finetune};
-pub use trim::{StateCheck, TrimOptions, TrimReport, trim};
+pub use trim::{StateCheck, TrimOptions, TrimReport, compress, trim};
 pub use word_aligner::{EncoderAligner, LinkUnit};
 
 pub use isogloss_kernels::keep_pages;

@@ -18,6 +18,7 @@ use crate::device::{DeviceChoice, open};
 use crate::error::io;
 use crate::run_folder::{replace_folder, write_atomically};
 use crate::search::host_values;
+use crate::train::folders::copy_tokenizer;
 use crate::{Error, Plan};
 
 /// One text in so many is set aside to tell how texts fare that were not known.
@@ -118,7 +119,45 @@ pub fn trim(
     vocabulary.trim(&counts, &inputs, &others.map(Texts::inputs).unwrap_or_default(), options, out)
 }
 
-/// The same for the texts of a plan, all ways to cut them included where subwords are sampled.
+/// Writes the model of `folder` to `out` with its numbers stored otherwise; returns the bytes of the
+/// weights before and after.
+///
+/// # Errors
+/// If a file cannot be read or written, `folder` holds adapters on a base, or a number does not fit.
+pub fn compress(folder: &Path, storage: Storage, out: &Path) -> Result<[u64; 2], Error> {
+    check_whole(folder)?;
+    let stored = StoredModel::read(folder, None)?;
+    replace_folder(out, |out| {
+        stored.write(out, storage)?;
+        copy_tokenizer(folder, out)?;
+        copy_unchanged(folder, out)
+    })?;
+    Ok([weight_bytes(folder)?, weight_bytes(out)?])
+}
+
+/// Fails if a folder holds adapters, and the model itself is elsewhere.
+fn check_whole(folder: &Path) -> Result<(), Error> {
+    if base_folder(folder)? == folder {
+        return Ok(());
+    }
+    let problem = "these are adapters on a base: take the base, or merge them into it first";
+    Err(Error::Unsuitable(format!("{}: {problem}", folder.display())))
+}
+
+/// Copies the files that say how others use a model.
+fn copy_unchanged(from: &Path, out: &Path) -> Result<(), Error> {
+    for name in UNCHANGED {
+        let (from, to) = (from.join(name), out.join(name));
+        if from.exists() {
+            let folder = to.parent().unwrap_or(out);
+            fs::create_dir_all(folder).map_err(io(folder))?;
+            fs::copy(&from, &to).map_err(io(&to))?;
+        }
+    }
+    Ok(())
+}
+
+/// Trims a model to the texts of a plan, all ways to cut them included where subwords are sampled.
 pub(crate) fn trim_for(plan: &Plan, folder: &Path, out: &Path) -> Result<TrimReport, Error> {
     let vocabulary = Vocabulary::read(folder)?;
     let texts = texts::of_plan(plan)?;
@@ -140,11 +179,7 @@ struct Vocabulary<'a> {
 
 impl<'a> Vocabulary<'a> {
     fn read(folder: &'a Path) -> Result<Self, Error> {
-        if base_folder(folder)? != folder {
-            let problem = "adapters on a base have no vocabulary of their own: trim the base, or merge \
-                           them into it first";
-            return Err(Error::Unsuitable(format!("{}: {problem}", folder.display())));
-        }
+        check_whole(folder)?;
         let (config, _) = read_config(folder)?;
         let path = folder.join("tokenizer.json");
         let json = fs::read(&path).map_err(io(&path))?;
@@ -241,15 +276,7 @@ impl<'a> Vocabulary<'a> {
 
     /// The files beside weights, configuration and tokenizer that other programs read.
     fn copy_rest(&self, kept: &[u32], out: &Path) -> Result<(), Error> {
-        for name in UNCHANGED {
-            let (from, to) = (self.folder.join(name), out.join(name));
-            if !from.exists() {
-                continue;
-            }
-            let folder = to.parent().unwrap_or(out);
-            fs::create_dir_all(folder).map_err(io(folder))?;
-            fs::copy(&from, &to).map_err(io(&to))?;
-        }
+        copy_unchanged(self.folder, out)?;
         let (from, to) =
             (self.folder.join("tokenizer_config.json"), out.join("tokenizer_config.json"));
         if from.exists() {
