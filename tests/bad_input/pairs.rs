@@ -204,8 +204,9 @@ fn students_that_cannot_be_made_say_why() {
 }
 
 #[test]
-fn a_teacher_must_read_the_same_tokens() {
-    let mut job = job(PAIRS, "", &objective("embedding_distillation = {}"));
+fn a_teacher_of_states_must_read_the_same_tokens() {
+    let method = "state_distillation = { layers = [[1, 1]] }";
+    let mut job = job(PAIRS, "", &objective(method));
     let teacher = job.path("teacher");
     crate::copy_files(&job.path("model"), &teacher);
     let tokenizer = teacher.join("tokenizer.json");

@@ -111,12 +111,24 @@ fn lazy_adamw_moves_no_row_that_no_text_reads() {
 }
 
 #[test]
-fn a_recipe_with_a_teacher_is_not_trimmed_alone() {
-    let shop = Workshop::new();
-    let recipe = shop.recipe(TRAINING, "[teacher]\nsource = \"teacher\"\n");
-    let recipe = recipe.replace("[model]\n", "[model]\ntrim = true\n");
-    let error = Plan::from_toml(&recipe, "tiny.toml".as_ref()).unwrap_err().to_string();
-    assert!(error.contains("model.trim: the teacher reads the same tokens"), "{error}");
+fn a_teacher_of_vectors_may_read_other_tokens() {
+    let shop = Workshop::new().without_dropout().with_pairs();
+    let teacher = format!("[teacher]\nsource = {:?}\n", shop.path("model"));
+    let losses = |name: &str, method: &str, trim: &str| {
+        let tables = format!("[[objective]]\nmethod.{method}\n{teacher}");
+        let recipe = shop.pairs_recipe(TRAINING, &tables).replace("[model]\n", trim);
+        let run = shop.run(name);
+        shop.try_finish(&plan(&recipe), &run).map(|_| Trace::of(&run).losses())
+    };
+    let vectors = "embedding_distillation = {}";
+    let whole = losses("whole", vectors, "[model]\n").unwrap();
+    let trimmed = losses("trimmed", vectors, "[model]\ntrim = true\n").unwrap();
+    for (a, b) in whole.iter().zip(&trimmed) {
+        assert!((a - b).abs() <= 1e-6 * a.abs().max(1e-3), "{a} {b}");
+    }
+    let states = "state_distillation = { layers = [[1, 1]] }";
+    let error = losses("states", states, "[model]\ntrim = true\n").unwrap_err().to_string();
+    assert!(error.contains("tokenizer.json") && error.contains("another tokenizer"), "{error}");
 }
 
 /// Trims the workshop's model to the texts of its source language.
@@ -125,7 +137,7 @@ fn to_source(shop: &Workshop, options: TrimOptions) -> Result<TrimReport, isoglo
     texts.add_file(&shop.path("data/en.jsonl")).unwrap();
     let mut others = Texts::default();
     others.add_file(&shop.path("data/xx.jsonl")).unwrap();
-    trim(&shop.path("model"), &texts, Some(&others), options, &shop.path("trimmed"))
+    trim(&shop.path("model"), &[texts], Some(&others), options, &shop.path("trimmed"))
 }
 
 #[test]

@@ -229,7 +229,7 @@ pub(crate) struct TrimArgs {
     /// Other texts, to be told how they would be cut
     #[arg(long, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) compare: Vec<PathBuf>,
-    /// Keep at most this many pieces, the most frequent
+    /// Keep at most this many pieces: the most frequent, each file counting alike
     #[arg(long, value_name = "N")]
     pub(crate) keep: Option<usize>,
     /// What the weights are stored as: f32, f16 or int8

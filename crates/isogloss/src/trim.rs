@@ -35,6 +35,13 @@ const UNCHANGED: [&str; 7] = [
     "modeling_isogloss_lm.py",
 ];
 
+/// One text in [`UNSEEN_SHARE`], or the others.
+fn share<'t>(inputs: &[TokenizerInput<'t>], unseen: bool) -> Vec<TokenizerInput<'t>> {
+    let inputs = inputs.iter().enumerate();
+    let share = inputs.filter(|(at, _)| at.is_multiple_of(UNSEEN_SHARE) == unseen);
+    share.map(|(_, input)| *input).collect()
+}
+
 /// The file of a folder that says that its vocabulary was trimmed; it goes where the tokenizer goes.
 pub(crate) const NOTE: &str = "trimmed.json";
 
@@ -96,7 +103,8 @@ pub struct StateCheck {
     pub largest_difference: f32,
 }
 
-/// Writes the model of `folder` to `out`, with a vocabulary of the pieces that `texts` need.
+/// Writes the model of `folder` to `out`, with a vocabulary of the pieces that the texts of these
+/// `corpora` need.
 ///
 /// The pieces of the texts are kept, and special tokens, single characters, and what unknown text
 /// falls back on; see [`PieceCounts::kept`]. Unless a number of pieces is given, every text is cut as
@@ -108,14 +116,14 @@ pub struct StateCheck {
 /// special tokens, or a check fails.
 pub fn trim(
     folder: &Path,
-    texts: &Texts,
+    corpora: &[Texts],
     others: Option<&Texts>,
     options: TrimOptions,
     out: &Path,
 ) -> Result<TrimReport, Error> {
     let vocabulary = Vocabulary::read(folder)?;
-    let inputs = texts.inputs();
-    let counts = vocabulary.count(&inputs)?;
+    let inputs: Vec<_> = corpora.iter().map(Texts::inputs).collect();
+    let counts = vocabulary.count(inputs.iter().map(Vec::as_slice))?;
     vocabulary.trim(&counts, &inputs, &others.map(Texts::inputs).unwrap_or_default(), options, out)
 }
 
@@ -161,8 +169,8 @@ fn copy_unchanged(from: &Path, out: &Path) -> Result<(), Error> {
 pub(crate) fn trim_for(plan: &Plan, folder: &Path, out: &Path) -> Result<TrimReport, Error> {
     let vocabulary = Vocabulary::read(folder)?;
     let texts = texts::of_plan(plan)?;
-    let inputs = texts.inputs();
-    let mut counts = vocabulary.count(&inputs)?;
+    let inputs = [texts.inputs()];
+    let mut counts = vocabulary.count(inputs.iter().map(Vec::as_slice))?;
     if let Some(sampled) = texts::sampled(plan)? {
         counts.add_all_cuts(&sampled.inputs())?;
     }
@@ -188,9 +196,12 @@ impl<'a> Vocabulary<'a> {
         Ok(Self { folder, json, tokenizer, pad_token_id: config.pad_token_id })
     }
 
-    fn count(&self, inputs: &[TokenizerInput<'_>]) -> Result<PieceCounts<'_>, Error> {
+    fn count<'t>(
+        &self,
+        mut corpora: impl Iterator<Item = &'t [TokenizerInput<'t>]>,
+    ) -> Result<PieceCounts<'_>, Error> {
         let mut counts = PieceCounts::new(&self.tokenizer)?;
-        counts.add(inputs)?;
+        corpora.try_for_each(|inputs| counts.add(inputs))?;
         Ok(counts)
     }
 
@@ -205,7 +216,7 @@ impl<'a> Vocabulary<'a> {
     fn trim(
         &self,
         counts: &PieceCounts<'_>,
-        inputs: &[TokenizerInput<'_>],
+        corpora: &[Vec<TokenizerInput<'_>>],
         others: &[TokenizerInput<'_>],
         options: TrimOptions,
         out: &Path,
@@ -217,7 +228,8 @@ impl<'a> Vocabulary<'a> {
         let compare = |texts: &[TokenizerInput<'_>]| {
             CutComparison::new(&self.tokenizer, &trimmed, &kept.ids, texts)
         };
-        let (of_texts, of_others) = (compare(inputs)?, compare(others)?);
+        let inputs = corpora.concat();
+        let (of_texts, of_others) = (compare(&inputs)?, compare(others)?);
         if kept.n_lost == 0 && of_texts.n_changed > 0 {
             let problem = format!("{} texts would be cut in another way", of_texts.n_changed);
             return Err(Error::Damaged { path: self.folder.join("tokenizer.json"), problem });
@@ -229,7 +241,7 @@ impl<'a> Vocabulary<'a> {
             n_parameters: [0; 2],
             n_bytes: [weight_bytes(self.folder)?, 0],
             texts: of_texts,
-            unseen: self.unseen(inputs, &needed, options.keep)?,
+            unseen: self.unseen(corpora, &needed, options.keep)?,
             others: (!others.is_empty()).then_some(of_others),
             states: StateCheck::default(),
         };
@@ -243,7 +255,7 @@ impl<'a> Vocabulary<'a> {
             let note = Note { n_pieces: report.n_pieces, n_lost_pieces: kept.n_lost };
             let note = serde_json::to_vec_pretty(&note).expect("numbers are printable");
             write_atomically(&out.join(NOTE), &note)?;
-            report.states = self.compare_states(&trimmed, out, inputs, options.n_checked)?;
+            report.states = self.compare_states(&trimmed, out, &inputs, options.n_checked)?;
             if options.storage == Storage::F32 && report.states.largest_difference > 0.0 {
                 let difference = report.states.largest_difference;
                 let problem = format!("hidden states would differ by {difference}");
@@ -257,21 +269,18 @@ impl<'a> Vocabulary<'a> {
     /// How a tenth of the texts would be cut if the vocabulary were that of the others.
     fn unseen(
         &self,
-        inputs: &[TokenizerInput<'_>],
+        corpora: &[Vec<TokenizerInput<'_>>],
         needed: &[u32],
         keep: Option<usize>,
     ) -> Result<Option<CutComparison>, Error> {
-        let share = |unseen: bool| {
-            let inputs = inputs.iter().enumerate();
-            let share = inputs.filter(|(at, _)| at.is_multiple_of(UNSEEN_SHARE) == unseen);
-            share.map(|(_, input)| *input).collect::<Vec<_>>()
-        };
-        if inputs.len() < 2 * UNSEEN_SHARE {
+        if corpora.iter().map(Vec::len).sum::<usize>() < 2 * UNSEEN_SHARE {
             return Ok(None);
         }
-        let kept = self.count(&share(false))?.kept(needed, keep)?;
+        let known: Vec<_> = corpora.iter().map(|inputs| share(inputs, false)).collect();
+        let unseen: Vec<_> = corpora.iter().flat_map(|inputs| share(inputs, true)).collect();
+        let kept = self.count(known.iter().map(Vec::as_slice))?.kept(needed, keep)?;
         let (_, trimmed) = self.with(&kept.ids)?;
-        Ok(Some(CutComparison::new(&self.tokenizer, &trimmed, &kept.ids, &share(true))?))
+        Ok(Some(CutComparison::new(&self.tokenizer, &trimmed, &kept.ids, &unseen)?))
     }
 
     /// The files beside weights, configuration and tokenizer that other programs read.

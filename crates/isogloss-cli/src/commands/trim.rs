@@ -1,5 +1,7 @@
 //! `isogloss trim`.
 
+use std::path::PathBuf;
+
 use isogloss::text::{CutComparison, Texts};
 use isogloss::{TrimOptions, TrimReport, trim};
 
@@ -9,13 +11,16 @@ use crate::watch::size;
 
 pub(crate) fn run(args: &TrimArgs) -> anyhow::Result<End> {
     let folder = model_folder(&args.model, &args.hub)?;
-    let mut texts = Texts::default();
-    args.corpus.iter().try_for_each(|path| texts.add_file(path))?;
+    let corpus = |path: &PathBuf| {
+        let mut texts = Texts::default();
+        texts.add_file(path).map(|()| texts)
+    };
+    let corpora = args.corpus.iter().map(corpus).collect::<Result<Vec<_>, _>>()?;
     let mut others = Texts::default();
     args.compare.iter().try_for_each(|path| others.add_file(path))?;
     let others = (!args.compare.is_empty()).then_some(&others);
     let options = TrimOptions { keep: args.keep, storage: args.storage, n_checked: args.check };
-    let report = trim(&folder, &texts, others, options, &args.out)?;
+    let report = trim(&folder, &corpora, others, options, &args.out)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

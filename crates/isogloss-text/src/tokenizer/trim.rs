@@ -33,11 +33,13 @@ pub enum TokenizerInput<'a> {
 }
 
 /// How often each piece of a tokenizer stands in texts.
+///
+/// Texts that are added together are a corpus, and each corpus counts alike, however long it is: many texts of one language do not push out the pieces of another.
 #[derive(Debug)]
 pub struct PieceCounts<'a> {
     tokenizer: &'a Tokenizer,
-    /// By id; a merge counts the pieces it was made of, too.
-    counts: Vec<u64>,
+    /// The share of each piece, by id, in each corpus, added up; a merge counts the pieces it was made of, too.
+    shares: Vec<f64>,
     merges: Option<Merges>,
 }
 
@@ -64,10 +66,10 @@ impl<'a> PieceCounts<'a> {
         };
         let merges = merges.transpose();
         let merges = merges.map_err(|error| TextError::Trim { reason: error.to_string() })?;
-        Ok(Self { tokenizer, counts: vec![0; tokenizer.vocab_size()], merges })
+        Ok(Self { tokenizer, shares: vec![0.0; tokenizer.vocab_size()], merges })
     }
 
-    /// Counts the pieces of texts.
+    /// Counts the pieces of the texts of a corpus.
     ///
     /// # Errors
     /// [`TextError::Encode`] if the tokenizer refuses one.
@@ -84,16 +86,16 @@ impl<'a> PieceCounts<'a> {
             let ids = Encoder::resegmented(self.tokenizer, &look).piece_ids(*text)?;
             Ok(passed.into_inner().into_iter().chain(ids).collect())
         };
-        count(&mut self.counts, texts, pieces)
+        count(&mut self.shares, texts, pieces)
     }
 
-    /// Counts every piece that the words of texts could be cut into, once for each place: what subword sampling draws from.
+    /// Counts every piece that the words of a corpus could be cut into, once for each place: what subword sampling draws from.
     ///
     /// # Errors
     /// As [`PieceCounts::add`].
     pub fn add_all_cuts(&mut self, texts: &[TokenizerInput<'_>]) -> Result<(), TextError> {
         let substrings = Substrings::new(self.tokenizer.model());
-        count(&mut self.counts, texts, |text| {
+        count(&mut self.shares, texts, |text| {
             let found = RefCell::new(Vec::new());
             let look = |word: &str| {
                 found.borrow_mut().extend(substrings.of(word));
@@ -111,7 +113,7 @@ impl<'a> PieceCounts<'a> {
     /// # Errors
     /// [`TextError::Trim`] if there is no room for those that come first, or no piece was counted.
     pub fn kept(&self, needed: &[u32], limit: Option<usize>) -> Result<KeptPieces, TextError> {
-        if self.counts.iter().all(|count| *count == 0) {
+        if self.shares.iter().all(|share| *share == 0.0) {
             return Err(TextError::Trim { reason: "the texts have no pieces".into() });
         }
         let mut kept = self.tokenizer.needed_ids();
@@ -124,12 +126,11 @@ impl<'a> PieceCounts<'a> {
             );
             return Err(TextError::Trim { reason });
         }
-        let is_seen = |id: &u32| self.counts.get(*id as usize).is_some_and(|count| *count > 0);
-        let ids = || (0..).zip(&self.counts);
-        let mut seen: Vec<(u32, u64)> =
-            ids().filter(|(_, count)| **count > 0).map(|(id, count)| (id, *count)).collect();
+        let is_seen = |id: &u32| self.shares.get(*id as usize).is_some_and(|share| *share > 0.0);
+        let mut seen: Vec<(u32, f64)> =
+            (0..).zip(self.shares.iter().copied()).filter(|(_, share)| *share > 0.0).collect();
         // A piece that a merge makes is counted with what it is made of, and has the higher id.
-        seen.sort_by_key(|&(id, count)| (std::cmp::Reverse(count), id));
+        seen.sort_by(|(a, a_share), (b, b_share)| b_share.total_cmp(a_share).then(a.cmp(b)));
         let seen: Vec<u32> = seen.into_iter().map(|(id, _)| id).collect();
 
         let [of_texts, others] = self.characters(&seen);
@@ -167,12 +168,13 @@ impl<'a> PieceCounts<'a> {
     }
 }
 
-/// Adds the pieces of each text to `counts`.
+/// Adds the shares that pieces have in a corpus.
 fn count(
-    counts: &mut [u64],
+    shares: &mut [f64],
     texts: &[TokenizerInput<'_>],
     pieces: impl Fn(&TokenizerInput<'_>) -> Result<Vec<u32>, TextError> + Sync + Send,
 ) -> Result<(), TextError> {
+    let mut counts = vec![0u64; shares.len()];
     for texts in texts.chunks(CHUNK) {
         let ids: Vec<Vec<u32>> = texts.maybe_par_iter().map(&pieces).collect::<Result<_, _>>()?;
         for id in ids.into_iter().flatten() {
@@ -180,6 +182,10 @@ fn count(
                 *count += 1;
             }
         }
+    }
+    let total: u64 = counts.iter().sum();
+    for (share, count) in shares.iter_mut().zip(counts) {
+        *share += count as f64 / total.max(1) as f64;
     }
     Ok(())
 }

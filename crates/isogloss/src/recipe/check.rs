@@ -20,11 +20,6 @@ pub(super) fn plan(
         fault("model.source", "model.source: name a folder or a repository on the hub".into());
     }
     at_least(&mut fault, "model.max_length", recipe.model.max_length as u64, 3);
-    if recipe.model.trim && recipe.teacher.is_some() {
-        let problem = "model.trim: the teacher reads the same tokens, and has the whole vocabulary; \
-                       trim both with `isogloss trim` first";
-        fault("model.trim", problem.into());
-    }
 
     let data = &recipe.data;
     if !recipe.task.is_labeled() {

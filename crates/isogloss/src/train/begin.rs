@@ -6,8 +6,11 @@ use burn::tensor::Device;
 use isogloss_kernels::split_seed;
 use isogloss_methods::{AdamW, LearningRateConfig, Role, Schedule};
 use isogloss_model::{
-    Base, HeadChoice, HeadSpec, LoadedModel, Model, load, load_masked_lm, named_parameters,
+    Base, HeadChoice, HeadSpec, LoadedModel, Model, base_folder, load, load_masked_lm,
+    named_parameters,
 };
+
+use isogloss_text::Tokenizer;
 
 use super::batches::TrainingData;
 use super::data::Streams;
@@ -40,19 +43,23 @@ impl<'a> Trainer<'a> {
             Task::Retrieval { .. } | Task::LanguageModeling {} => None,
         };
         if let Some(folder) = &options.teacher_folder {
-            check_same_tokens(folder, &options.model_folder)?;
             let head = head.as_ref().filter(|_| passes.needs_labels_of_teacher());
-            passes.teacher = Some(load_teacher(folder, head, &options.device)?);
-        }
-        if let (Some(pairs), Some((layer, pooling)), Some(teacher)) =
-            (&streams.pairs, passes.kept_of_teacher(), &passes.teacher)
-        {
-            let (texts, path) = (pairs.distinct_left()?, run.teacher_vectors());
-            let batch_size = recipe.training.evaluation_batch_size;
-            let asked = Asked { layer, pooling, batch_size };
-            let kept =
-                TeacherVectors::open(&path, &teacher.encoder, &texts, asked, &options.device)?;
-            (passes.teacher_vectors, passes.teacher) = (Some(kept), None);
+            let teacher = load_teacher(folder, head, &options.device)?;
+            match (&streams.pairs, passes.kept_of_teacher()) {
+                (Some(pairs), Some((layer, pooling))) => {
+                    let path = base_folder(folder)?.join("tokenizer.json");
+                    let texts = pairs.distinct_left(&Tokenizer::from_file(&path)?)?;
+                    let batch_size = recipe.training.evaluation_batch_size;
+                    let asked = Asked { layer, pooling, batch_size };
+                    let (path, device) = (run.teacher_vectors(), &options.device);
+                    let kept = TeacherVectors::open(&path, &teacher.encoder, texts, asked, device)?;
+                    passes.teacher_vectors = Some(kept);
+                }
+                _ => {
+                    check_same_tokens(folder, &options.model_folder)?;
+                    passes.teacher = Some(teacher);
+                }
+            }
         }
 
         if let (Some(language), Some(data)) = (&recipe.language_adapter, data) {

@@ -99,15 +99,18 @@ impl PairStream {
         Ok(batch)
     }
 
-    /// The left sentences of all pairs as they are read, each once.
-    pub(super) fn distinct_left(&self) -> Result<Vec<Features>, Error> {
+    /// The left sentences of all pairs, each once, as they are read and as another tokenizer cuts them.
+    pub(super) fn distinct_left(&self, other: &Tokenizer) -> Result<[Vec<Encoded>; 2], Error> {
         let pairs = self.sets.iter().flat_map(|set| &set.train);
         let mut lefts: Vec<&str> = pairs.map(|pair| pair.pair.left.as_str()).collect();
         lefts.sort_unstable();
         lefts.dedup();
         let words = |left: &&str| left.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let sentences: Vec<_> = lefts.iter().map(words).collect();
-        Ok(plain(self.tokenizer.encode_words_batch(&sentences, self.recipe.max_length)?))
+        let cut = |tokenizer: &Tokenizer| {
+            tokenizer.encode_words_batch(&sentences, self.recipe.max_length)
+        };
+        Ok([cut(&self.tokenizer)?, cut(other)?])
     }
 
     /// Both sides, cut at their words.

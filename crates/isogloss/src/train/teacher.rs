@@ -15,7 +15,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_kernels::split_seed;
 use isogloss_methods::{hidden_state, sentence_vectors};
 use isogloss_model::{Encoder, Pass, Pooling};
-use isogloss_text::{Features, TokenBatch, sequential_by_length};
+use isogloss_text::{Encoded, Features, Target, TokenBatch, sequential_by_length};
 
 use crate::Error;
 use crate::error::io;
@@ -55,20 +55,22 @@ pub(super) struct TeacherVectors {
 
 impl TeacherVectors {
     /// Opens the file at `path`, or makes it if it is not there, or is of other texts or of another
-    /// teacher.
+    /// teacher. Each text is there twice: as the student reads it, and as the teacher does.
     pub(super) fn open(
         path: &Path,
         teacher: &Encoder,
-        texts: &[Features],
+        [texts, of_teacher]: [Vec<Encoded>; 2],
         asked: Asked,
         device: &Device,
     ) -> Result<Self, Error> {
-        let maker = Maker { teacher, texts, asked, device };
+        let plain = |input| Features { input, target: Target::None };
+        let of_teacher: Vec<_> = of_teacher.into_iter().map(plain).collect();
+        let maker = Maker { teacher, texts: &of_teacher, asked, device };
         let width = teacher.config().hidden_size;
         if !path.exists() || !is_of(path, &maker)? {
             maker.make(path)?;
         }
-        let rows = texts.iter().zip(0..).map(|(text, row)| (text.input.ids.clone(), row));
+        let rows = texts.into_iter().zip(0..).map(|(text, row)| (text.ids, row));
         let file = Mutex::new(File::open(path).map_err(io(path))?);
         Ok(Self { path: path.to_owned(), file, rows: rows.collect(), width, layer: asked.layer })
     }

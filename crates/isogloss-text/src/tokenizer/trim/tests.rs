@@ -75,6 +75,18 @@ fn a_limit_takes_the_rarest_pieces_first_but_characters_of_the_texts() {
 }
 
 #[test]
+fn each_corpus_counts_alike() {
+    let tokenizer = read(UNIGRAM);
+    let mut counts = PieceCounts::new(&tokenizer).unwrap();
+    counts.add(&[TokenizerInput::Text("Licht Licht Licht aus aus aus aus")]).unwrap();
+    counts.add(&[TokenizerInput::Text("Licht")]).unwrap();
+    // One piece beside special tokens, what unknown text falls back on, and characters of the texts.
+    let kept = counts.kept(&PADDING, Some(8)).unwrap();
+    assert!(kept.ids.contains(&tokenizer.id("▁Licht").unwrap()));
+    assert_eq!((kept.ids.len(), kept.n_lost), (8, 1));
+}
+
+#[test]
 fn what_other_texts_lose_is_counted() {
     let kept_pieces = kept(UNIGRAM, &["Licht"], None).unwrap();
     let trimmed = trimmed(UNIGRAM, &kept_pieces);
