@@ -213,6 +213,13 @@ fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
     table(&mut recipe, &["pairs", "aligner", "pharaoh"], &|links| {
         links.insert("path".into(), path_of("links/en-{language}.align"));
     });
+    table(&mut recipe, &["student"], &|student| {
+        student.insert("layers".into(), vec![0, 1].into());
+        student.insert("intermediate_size".into(), 40.into());
+    });
+    table(&mut recipe, &["teacher"], &|teacher| {
+        teacher.insert("source".into(), path_of("model"));
+    });
     for objective in
         recipe.get_mut("objective").and_then(|all| all.as_array_mut()).into_iter().flatten()
     {

@@ -107,6 +107,16 @@ impl Family {
         }
     }
 
+    /// The fields of `config.json` for rates of dropout.
+    pub(crate) fn dropout_fields(self) -> [&'static str; 3] {
+        match self {
+            Self::Bert | Self::Roberta => {
+                ["hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"]
+            }
+            Self::DistilBert => ["dropout", "attention_dropout", "seq_classif_dropout"],
+        }
+    }
+
     /// What `model_type` is in messages.
     pub(crate) fn model_types(self) -> &'static str {
         match self {

@@ -10,7 +10,7 @@ use crate::params::named_parameters;
 use crate::{EncoderConfig, Init, LoadedModel, Model, NamedParam, ParamSource, RandomParams};
 
 /// The sizes of a student, and the blocks of the teacher that it begins with.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StudentConfig {
     /// The teacher's blocks, from zero, one for each of the student's.
@@ -24,6 +24,9 @@ pub struct StudentConfig {
     /// Heads of each block; the teacher's by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_attention_heads: Option<usize>,
+    /// All its rates of dropout; the teacher's by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<f64>,
 }
 
 impl StudentConfig {
@@ -60,8 +63,17 @@ impl StudentConfig {
                 self.num_attention_heads,
                 teacher.num_attention_heads,
             )?,
+            hidden_dropout_prob: self.dropout.unwrap_or(teacher.hidden_dropout_prob),
+            attention_probs_dropout_prob: self
+                .dropout
+                .unwrap_or(teacher.attention_probs_dropout_prob),
+            sequence_dropout_prob: self.dropout.unwrap_or(teacher.sequence_dropout_prob),
+            token_dropout_prob: self.dropout.unwrap_or(teacher.token_dropout_prob),
             ..teacher.clone()
         };
+        if let Some(rate) = self.dropout.filter(|rate| !(0.0..1.0).contains(rate)) {
+            return Err(format!("dropout: expected [0, 1), found {rate}"));
+        }
         let (width, n_heads) = (config.hidden_size, config.num_attention_heads);
         if !width.is_multiple_of(n_heads) {
             let problem = format!("{n_heads} heads cannot share a width of {width}");
@@ -103,6 +115,9 @@ impl StudentConfig {
             config.num_attention_heads,
         ]) {
             json[field] = size.into();
+        }
+        if let Some(rate) = self.dropout {
+            config.family.dropout_fields().iter().for_each(|field| json[*field] = rate.into());
         }
         Ok((model, json))
     }
@@ -278,6 +293,10 @@ mod tests {
             (
                 StudentConfig { hidden_size: Some(48), ..narrow.clone() },
                 "hidden_size: the teacher has 32, the student cannot have 48",
+            ),
+            (
+                StudentConfig { dropout: Some(1.0), ..narrow.clone() },
+                "dropout: expected [0, 1), found 1",
             ),
             (
                 StudentConfig { num_attention_heads: Some(3), ..narrow.clone() },
