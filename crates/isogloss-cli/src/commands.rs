@@ -84,7 +84,7 @@ pub(crate) fn table(results: &Results) -> String {
         for score in scores {
             text.push_str(&format!("{:>11.2}", 100.0 * score));
         }
-        if *language == results.source {
+        if results.is_source(language) {
             text.push_str("  source");
         }
     }

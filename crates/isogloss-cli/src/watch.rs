@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use isogloss::{Corpus, Event, PairSet, Scores};
+use isogloss::{Corpus, Event, LabeledSet, PairSet, Scores};
 use serde_json::{Value, json};
 
 use crate::commands::trim;
@@ -113,17 +113,20 @@ impl Watch {
     }
 
     fn data(&self, corpus: &Corpus) {
-        for (name, set) in [("train", &corpus.train), ("dev", &corpus.dev)] {
-            let n_labels = corpus.labels.len();
-            let report = &set.report;
+        let sources: Vec<_> = corpus.devs.iter().map(|dev| dev.language.to_string()).collect();
+        let n_labels = corpus.labels.len();
+        let n_dev: usize = corpus.devs.iter().map(|dev| dev.report.n).sum();
+        let longest = corpus.devs.iter().map(|dev| dev.report.longest).max().unwrap_or_default();
+        let train = &corpus.train.report;
+        for (name, n, longest) in [("train", train.n, train.longest), ("dev", n_dev, longest)] {
             self.line(&format!(
-                "{name:<10}{} examples of {}, {n_labels} labels, longest {} tokens",
-                report.n, set.language, report.longest
+                "{name:<10}{n} examples of {}, {n_labels} labels, longest {longest} tokens",
+                sources.join(", ")
             ));
         }
         let n_tests: usize = corpus.tests.iter().map(|set| set.report.n).sum();
         self.line(&format!("test      {n_tests} examples in {} languages", corpus.tests.len()));
-        let sets = || [&corpus.train, &corpus.dev].into_iter().chain(&corpus.tests);
+        let sets = || std::iter::once(&corpus.train).chain(&corpus.devs).chain(&corpus.tests);
         let n_truncated: usize = sets().map(|set| set.report.n_truncated).sum();
         if n_truncated > 0 {
             self.line(&format!(
@@ -134,7 +137,7 @@ impl Watch {
         if n_left_out > 0 {
             self.line(&format!(
                 "left out  {n_left_out} examples with a label that {} does not have",
-                corpus.train.language
+                sources.join(", ")
             ));
         }
         if !corpus.skipped.is_empty() {
@@ -234,14 +237,12 @@ pub(crate) fn in_words(scores: &Scores) -> String {
 fn as_json(event: &Event<'_>) -> Option<Value> {
     Some(match event {
         Event::Data(corpus) => {
-            let tests: serde_json::Map<_, _> = corpus
-                .tests
-                .iter()
-                .map(|set| (set.language.to_string(), json!(set.report)))
-                .collect();
+            let by_language = |sets: &[LabeledSet]| -> serde_json::Map<_, _> {
+                sets.iter().map(|set| (set.language.to_string(), json!(set.report))).collect()
+            };
             json!({
                 "event": "data", "labels": corpus.labels.names(), "train": corpus.train.report,
-                "dev": corpus.dev.report, "test": tests,
+                "dev": by_language(&corpus.devs), "test": by_language(&corpus.tests),
             })
         }
         Event::Trim(report) => json!({ "event": "trim", "report": report }),

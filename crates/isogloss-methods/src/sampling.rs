@@ -29,6 +29,13 @@ pub struct SizeSamplingConfig {
     pub temperature: f64,
 }
 
+impl SizeSamplingConfig {
+    /// In proportion to the data.
+    pub fn proportional() -> Self {
+        Self { temperature: 1.0 }
+    }
+}
+
 /// Draws languages with a high loss, or that were seldom drawn, more often:
 /// `w = mean loss + c √(ln t / (n + 1))`.
 ///

@@ -1,6 +1,7 @@
 //! The examples of a plan: the source language's three splits, and every language's test split.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -63,17 +64,19 @@ impl DataReport {
 /// Everything that a plan trains on and is scored by.
 #[derive(Debug)]
 pub struct Corpus {
-    /// The labels of the source language's training split, in the order of the logits.
+    /// The labels of the training splits of all sources, in the order of the logits.
     pub labels: LabelSet,
-    /// Trained on.
+    /// Trained on: the sources' examples one after another, under the name and path of the first.
     pub train: LabeledSet,
     /// What `train` was made of, one for each of its features.
     pub train_examples: Vec<Example>,
-    /// Chooses the model.
-    pub dev: LabeledSet,
-    /// Scored at the end: the source language first, the others in alphabetical order.
+    /// The place of each source's examples in `train`.
+    pub parts: Vec<Range<usize>>,
+    /// Choose the model, one for each source.
+    pub devs: Vec<LabeledSet>,
+    /// Scored at the end: the first source first, the others in alphabetical order.
     pub tests: Vec<LabeledSet>,
-    /// Languages that share too few labels with the source, and how many they share.
+    /// Languages that share too few labels with the sources, and how many they share.
     pub skipped: Vec<(Language, usize)>,
 }
 
@@ -81,28 +84,38 @@ impl Corpus {
     /// Reads all files of a plan.
     ///
     /// # Errors
-    /// If a file is missing, faulty or empty, or holds a label that the source does not have and
+    /// If a file is missing, faulty or empty, or holds a label that the sources do not have and
     /// the recipe does not leave out.
     pub fn read(plan: &Plan, tokenizer: &Tokenizer, max_length: usize) -> Result<Self, Error> {
         let files = Files { recipe: plan.recipe() };
         let reader = Reader { files, tokenizer, max_length };
         let splits = &plan.recipe().data.splits;
-        let train = files.examples(plan.source(), &splits.train)?;
-        let labels = plan.recipe().task.labels(&train.1);
+        let (mut train_examples, mut parts, mut paths) = (Vec::new(), Vec::new(), Vec::new());
+        for source in plan.sources() {
+            let (path, examples) = files.examples(source, &splits.train)?;
+            parts.push(train_examples.len()..train_examples.len() + examples.len());
+            train_examples.extend(examples);
+            paths.push(path);
+        }
+        let path = paths.swap_remove(0);
+        let labels = plan.recipe().task.labels(&train_examples);
         if labels.is_empty() {
-            return Err(Error::Damaged { path: train.0, problem: "no labels to learn".into() });
+            return Err(Error::Damaged { path, problem: "no labels to learn".into() });
         }
         // An unseen label is an error here, so that every example is kept.
-        let train_examples = train.1.clone();
+        let train = (path, train_examples.clone());
         let train = reader.features(plan.source(), train, &labels, Unseen::Error)?;
-        let dev = files.examples(plan.source(), &splits.dev)?;
         let unseen = plan.recipe().data.unseen_labels;
-        let dev = reader.features(plan.source(), dev, &labels, unseen)?;
+        let dev = |source: &Language| {
+            let examples = files.examples(source, &splits.dev)?;
+            reader.features(source, examples, &labels, unseen)
+        };
+        let devs = plan.sources().iter().map(dev).collect::<Result<_, _>>()?;
 
         let (mut tests, mut skipped) = (Vec::new(), Vec::new());
-        for language in files.languages(plan.source())? {
+        for language in files.languages(plan.sources())? {
             let examples = files.examples(&language, &splits.test)?;
-            let n_shared = if language == *plan.source() {
+            let n_shared = if plan.sources().contains(&language) {
                 usize::MAX
             } else {
                 files.shared_labels(&language, &labels)?
@@ -113,7 +126,7 @@ impl Corpus {
                 tests.push(reader.features(&language, examples, &labels, unseen)?);
             }
         }
-        Ok(Self { labels, train, train_examples, dev, tests, skipped })
+        Ok(Self { labels, train, train_examples, parts, devs, tests, skipped })
     }
 }
 
@@ -230,8 +243,10 @@ pub(crate) fn examples_of(plan: &Plan) -> Result<Vec<Example>, Error> {
     let files = Files { recipe: plan.recipe() };
     let splits = &plan.recipe().data.splits;
     let mut all = train_examples_of(plan)?;
-    all.extend(files.examples(plan.source(), &splits.dev)?.1);
-    for language in files.languages(plan.source())? {
+    for source in plan.sources() {
+        all.extend(files.examples(source, &splits.dev)?.1);
+    }
+    for language in files.languages(plan.sources())? {
         all.extend(files.examples(&language, &splits.test)?.1);
     }
     Ok(all)
@@ -240,7 +255,11 @@ pub(crate) fn examples_of(plan: &Plan) -> Result<Vec<Example>, Error> {
 /// Every example that a plan trains on.
 pub(crate) fn train_examples_of(plan: &Plan) -> Result<Vec<Example>, Error> {
     let files = Files { recipe: plan.recipe() };
-    Ok(files.examples(plan.source(), &plan.recipe().data.splits.train)?.1)
+    let mut all = Vec::new();
+    for source in plan.sources() {
+        all.extend(files.examples(source, &plan.recipe().data.splits.train)?.1);
+    }
+    Ok(all)
 }
 
 /// The files that a recipe names.
@@ -291,8 +310,8 @@ impl Files<'_> {
         })
     }
 
-    /// The languages of evaluation, the source first.
-    fn languages(&self, source: &Language) -> Result<Vec<Language>, Error> {
+    /// The languages of evaluation, all sources among them, the first source first.
+    fn languages(&self, sources: &[Language]) -> Result<Vec<Language>, Error> {
         let mut others: Vec<Language> = match &self.recipe.data.languages {
             Languages::These(languages) => languages.clone(),
             Languages::All => {
@@ -301,10 +320,12 @@ impl Files<'_> {
                 languages_with_file(&pattern)
             }
         };
-        others.retain(|language| language != source);
+        others.extend_from_slice(sources);
         others.sort_unstable();
         others.dedup();
-        Ok(std::iter::once(source.clone()).chain(others).collect())
+        // The sort is stable.
+        others.sort_by_key(|language| Some(language) != sources.first());
+        Ok(others)
     }
 }
 

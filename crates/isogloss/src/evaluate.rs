@@ -86,15 +86,18 @@ pub struct Results {
     pub task: String,
     /// The name of the main score.
     pub metric: String,
-    /// The language of training.
+    /// The language of training, or the first of them.
     pub source: String,
+    /// The other languages of training.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_sources: Vec<String>,
     /// How the model was chosen.
     pub selection: Selection,
     /// Scores by language.
     pub languages: BTreeMap<String, LanguageResult>,
-    /// The mean of the main score over the languages without the source.
+    /// The mean of the main score over the languages that were not trained on.
     pub mean_target: Option<f64>,
-    /// The source's score minus that mean.
+    /// The score of the source, or the mean over all of them, minus that mean.
     pub gap: Option<f64>,
     /// How many languages the mean is over.
     pub n_targets: usize,
@@ -104,23 +107,38 @@ impl Results {
     /// Sums up the scores of languages.
     pub(crate) fn new(
         task: &Task,
-        source: &Language,
+        sources: &[Language],
         selection: Selection,
         languages: BTreeMap<String, LanguageResult>,
     ) -> Self {
+        let mut sources = sources.iter().map(ToString::to_string);
+        let source = sources.next().unwrap_or_default();
+        let more_sources: Vec<String> = sources.collect();
         let main =
             languages.iter().map(|(tag, result)| (tag.clone(), result.scores.main())).collect();
-        let summary = TransferSummary::from_scores(source.as_str(), &main);
+        let sources = std::iter::once(&source).chain(&more_sources).map(String::as_str);
+        let summary = TransferSummary::from_scores(&sources.collect::<Vec<_>>(), &main);
         Self {
             task: task.name().to_owned(),
             metric: task.metric().to_owned(),
-            source: source.to_string(),
+            source,
+            more_sources,
             selection,
             languages,
             mean_target: summary.mean_target,
             gap: summary.gap,
             n_targets: summary.n_targets,
         }
+    }
+
+    /// The languages of training.
+    pub fn sources(&self) -> Vec<&str> {
+        std::iter::once(&self.source).chain(&self.more_sources).map(String::as_str).collect()
+    }
+
+    /// Whether a language was trained on.
+    pub fn is_source(&self, language: &str) -> bool {
+        self.sources().contains(&language)
     }
 }
 
@@ -265,7 +283,7 @@ impl Evaluator<'_> {
             scored(set, &result, &predicted)?;
             languages.insert(set.language.to_string(), result);
         }
-        Ok(Results::new(self.task, source, selection, languages))
+        Ok(Results::new(self.task, std::slice::from_ref(source), selection, languages))
     }
 
     /// The gold and the predicted label of every row of the logits that has a gold one, by example.

@@ -251,16 +251,16 @@ pub struct LanguageScore {
     pub score: f64,
 }
 
-/// How well a model trained in one language does in the others.
+/// How well a model trained in one language, or in some, does in the others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TransferSummary {
-    /// The training language.
-    pub source: String,
-    /// Score in the source language; `None` when it was not evaluated.
+    /// The training languages.
+    pub sources: Vec<String>,
+    /// Unweighted mean over those of them that were evaluated; `None` if none was.
     pub source_score: Option<f64>,
-    /// Number of languages other than the source.
+    /// Number of languages that were not trained on.
     pub n_targets: usize,
-    /// Unweighted mean over the target languages, source excluded; `None` without targets.
+    /// Unweighted mean over the target languages, sources excluded; `None` without targets.
     pub mean_target: Option<f64>,
     /// Source score − mean target score: what transfer costs, lower is better.
     pub gap: Option<f64>,
@@ -272,19 +272,22 @@ pub struct TransferSummary {
 
 impl TransferSummary {
     /// Summarizes one score for each language tag.
-    pub fn from_scores(source: &str, scores: &BTreeMap<String, f64>) -> Self {
-        let targets = || scores.iter().filter(|(language, _)| *language != source);
+    pub fn from_scores(sources: &[&str], scores: &BTreeMap<String, f64>) -> Self {
+        let targets =
+            || scores.iter().filter(|(language, _)| !sources.contains(&language.as_str()));
         let named = |(language, score): (&String, &f64)| LanguageScore {
             language: language.clone(),
             score: *score,
         };
-        let source_score = scores.get(source).copied();
+        let of_sources: Vec<f64> =
+            sources.iter().filter_map(|source| scores.get(*source).copied()).collect();
+        let source_score = MeanStd::from_values(&of_sources).map(|summary| summary.mean);
         let n_targets = targets().count();
         let mean_target =
             MeanStd::from_values(&targets().map(|(_, &score)| score).collect::<Vec<_>>())
                 .map(|summary| summary.mean);
         Self {
-            source: source.to_owned(),
+            sources: sources.iter().map(|source| (*source).to_owned()).collect(),
             source_score,
             n_targets,
             mean_target,
@@ -407,7 +410,7 @@ mod tests {
     fn transfer_summary_leaves_the_source_out_of_the_mean() {
         let scores = [("en", 0.9), ("de", 0.8), ("sw", 0.5), ("th", 0.5)];
         let scores = scores.map(|(language, score)| (language.to_owned(), score)).into();
-        let summary = TransferSummary::from_scores("en", &scores);
+        let summary = TransferSummary::from_scores(&["en"], &scores);
         assert_eq!((summary.n_targets, summary.source_score), (3, Some(0.9)));
         assert!((summary.mean_target.unwrap() - 0.6).abs() < 1e-15);
         assert!((summary.gap.unwrap() - 0.3).abs() < 1e-15);
@@ -418,8 +421,8 @@ mod tests {
     #[test]
     fn missing_source_or_targets_leave_the_gap_open() {
         let scores = BTreeMap::from([("de".to_owned(), 0.5)]);
-        assert_eq!(TransferSummary::from_scores("en", &scores).gap, None);
-        assert_eq!(TransferSummary::from_scores("de", &scores).mean_target, None);
+        assert_eq!(TransferSummary::from_scores(&["en"], &scores).gap, None);
+        assert_eq!(TransferSummary::from_scores(&["de"], &scores).mean_target, None);
     }
 
     #[test]

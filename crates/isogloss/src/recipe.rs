@@ -9,8 +9,8 @@ mod parse;
 use std::path::{Path, PathBuf};
 
 use isogloss_methods::{
-    AdamWConfig, CrossEntropyConfig, GuidedDropoutConfig, LearningRateCurve, ObjectiveConfig,
-    ScheduleConfig, UpdateConfig,
+    AdamWConfig, CrossEntropyConfig, GuidedDropoutConfig, LanguageSampling, LearningRateCurve,
+    ObjectiveConfig, ScheduleConfig, UpdateConfig,
 };
 use isogloss_model::{Pooling, StudentConfig};
 use isogloss_text::{
@@ -219,6 +219,13 @@ pub struct DataRecipe {
     pub splits: Splits,
     /// The language of training.
     pub source: Option<Language>,
+    /// More languages of training; the batches of a step are each of one language.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub more_sources: Vec<Language>,
+    /// How the language of a batch is drawn, where there are several; in proportion to their data by
+    /// default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<LanguageSampling>,
     /// The languages of evaluation; the source is always among them.
     pub languages: Languages,
     /// Leaves out languages that share fewer labels than this with the source.
@@ -236,6 +243,8 @@ impl Default for DataRecipe {
             header: true,
             splits: Splits::default(),
             source: None,
+            more_sources: Vec::new(),
+            sampling: None,
             languages: Languages::default(),
             min_shared_labels: 0,
             unseen_labels: Unseen::default(),
@@ -430,7 +439,8 @@ impl MeasureRecipe {
 pub struct Plan {
     name: String,
     recipe: Recipe,
-    source: Language,
+    /// The languages of training, at least one.
+    sources: Vec<Language>,
     before: Option<Box<Plan>>,
 }
 
@@ -508,9 +518,14 @@ impl Plan {
         &self.recipe
     }
 
-    /// The language of training.
+    /// The language of training, or the first of them.
     pub fn source(&self) -> &Language {
-        &self.source
+        &self.sources[0]
+    }
+
+    /// The languages of training.
+    pub fn sources(&self) -> &[Language] {
+        &self.sources
     }
 
     /// The recipe as TOML, every default written out.

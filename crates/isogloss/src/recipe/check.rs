@@ -1,6 +1,6 @@
 //! What a recipe must satisfy beyond its form.
 
-use isogloss_methods::{GuidedDropoutConfig, ObjectiveConfig, Role, TextView};
+use isogloss_methods::{GuidedDropoutConfig, LanguageSampling, ObjectiveConfig, Role, TextView};
 use isogloss_text::Format;
 
 use super::parse::Places;
@@ -34,6 +34,8 @@ pub(super) fn plan(
     if data.source.is_none() {
         fault("data.source", "data.source: name the language to train on".into());
     }
+
+    more_sources(&mut fault, &recipe);
 
     if recipe.objective.is_empty() {
         fault("objective", "objective: name at least one".into());
@@ -81,12 +83,50 @@ pub(super) fn plan(
         at_least(&mut fault, "training.max_steps", max_steps, 1);
     }
 
-    match data.source.clone() {
-        Some(source) if faults.is_empty() => Ok(Plan { name, recipe, source, before: None }),
+    let sources: Vec<_> = data.source.iter().chain(&data.more_sources).cloned().collect();
+    match data.source {
+        Some(_) if faults.is_empty() => Ok(Plan { name, recipe, sources, before: None }),
         _ => {
             faults.sort_by_key(|fault| (fault.line, fault.column));
             faults.dedup();
             Err(faults)
+        }
+    }
+}
+
+/// What several languages of training must satisfy together.
+fn more_sources(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
+    let data = &recipe.data;
+    for (index, language) in data.more_sources.iter().enumerate() {
+        let mut earlier = data.source.iter().chain(&data.more_sources[..index]);
+        if earlier.any(|other| other == language) {
+            let problem = format!("data.more_sources: \"{language}\" is a source already");
+            fault("data.more_sources", problem);
+        }
+    }
+    for (field, problem) in data.sampling.iter().flat_map(LanguageSampling::faults) {
+        fault("data.sampling", format!("data.sampling.{field}: {problem}"));
+    }
+    if let Some(LanguageSampling::Ucb(_)) = data.sampling {
+        let problem = "data.sampling: batches with labels are made ahead of their losses; draw by size \
+                       or evenly";
+        fault("data.sampling", problem.into());
+    }
+    if data.more_sources.is_empty() {
+        if data.sampling.is_some() {
+            let problem = "data.sampling: there is one language to draw; name data.more_sources";
+            fault("data.sampling", problem.into());
+        }
+        return;
+    }
+    let of_one_language = [
+        ("views.code_switched", recipe.views.code_switched.is_some()),
+        ("views.translated", recipe.views.translated.is_some()),
+        ("language_adapter", recipe.language_adapter.is_some()),
+    ];
+    for (entry, is_there) in of_one_language {
+        if is_there {
+            fault(entry, format!("{entry}: is for one language of training, not for several"));
         }
     }
 }

@@ -175,7 +175,7 @@ impl<'a> Scatter<'a> {
         let run = |(recipe, run, results): (&Recipe<'a>, &'a RunRecord, &'a Results)| {
             let report = run.alignment.as_ref()?;
             let layer = *report.layers().last()?;
-            let targets = results.languages.iter().filter(|(tag, _)| **tag != results.source);
+            let targets = results.languages.iter().filter(|(tag, _)| !results.is_source(tag));
             let points = targets.filter_map(|(tag, result)| {
                 let score = result.score(comparison.metric)?;
                 Some((tag.as_str(), report.value(quantity, tag, layer)?, score))

@@ -30,7 +30,7 @@ pub(super) fn render(comparison: &Comparison<'_>) -> String {
 
 fn row(comparison: &Comparison<'_>, tag: &str) -> String {
     let height = 2.0 * PAD + LANE * comparison.entries.len() as f64;
-    let is_source = comparison.entries.iter().any(|entry| entry.source == tag);
+    let is_source = comparison.entries.iter().any(|entry| entry.sources.contains(&tag));
     let mut svg: String = [25, 50, 75, 100]
         .map(|at| {
             format!("<line class=\"grid\" x1=\"{at}%\" x2=\"{at}%\" y1=\"0\" y2=\"{height}\"/>")

@@ -78,7 +78,7 @@ pub(super) struct Entry<'a> {
     pub(super) recipe: &'a Recipe<'a>,
     /// The finished runs with their results.
     pub(super) runs: Vec<(&'a RunRecord, &'a Results)>,
-    pub(super) source: &'a str,
+    pub(super) sources: Vec<&'a str>,
     pub(super) source_score: Option<MeanStd>,
     pub(super) mean_target: Option<MeanStd>,
     pub(super) gap: Option<MeanStd>,
@@ -88,7 +88,7 @@ pub(super) struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     fn new(recipe: &'a Recipe<'a>, runs: Vec<(&'a RunRecord, &'a Results)>) -> Self {
-        let (source, metric) = (runs[0].1.source.as_str(), runs[0].1.metric.as_str());
+        let (sources, metric) = (runs[0].1.sources(), runs[0].1.metric.as_str());
         let over_seeds = |value: &dyn Fn(&Results) -> Option<f64>| {
             let values: Vec<f64> = runs.iter().filter_map(|(_, results)| value(results)).collect();
             MeanStd::from_values(&values)
@@ -102,11 +102,15 @@ impl<'a> Entry<'a> {
             .collect();
         Self {
             recipe,
-            source,
-            source_score: over_seeds(&|results| results.languages.get(source)?.score(metric)),
+            source_score: over_seeds(&|results| {
+                let score = |source: &&str| results.languages.get(*source)?.score(metric);
+                let scores: Vec<f64> = sources.iter().filter_map(score).collect();
+                MeanStd::from_values(&scores).map(|summary| summary.mean)
+            }),
             mean_target: over_seeds(&|results| results.mean_target),
             gap: over_seeds(&|results| results.gap),
-            transfer: TransferSummary::from_scores(source, &scores),
+            transfer: TransferSummary::from_scores(&sources, &scores),
+            sources,
             runs,
         }
     }

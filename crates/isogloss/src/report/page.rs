@@ -70,7 +70,7 @@ fn section(id: &str, title: &str, content: &str) -> String {
 fn header(runs: &[RunRecord], recipes: &[Recipe<'_>], comparisons: &[Comparison<'_>]) -> String {
     let sources: BTreeSet<&str> = comparisons
         .iter()
-        .flat_map(|comparison| comparison.entries.iter().map(|entry| entry.source))
+        .flat_map(|comparison| comparison.entries.iter().flat_map(|entry| entry.sources.clone()))
         .collect();
     let title = match sources.first() {
         Some(tag) if sources.len() == 1 => {

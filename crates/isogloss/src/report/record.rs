@@ -152,6 +152,9 @@ pub(super) struct Results {
     pub(super) metric: String,
     /// The training language.
     pub(super) source: String,
+    /// The other languages of training.
+    #[serde(default)]
+    pub(super) more_sources: Vec<String>,
     /// How the evaluated checkpoint was chosen.
     pub(super) selection: Option<Selection>,
     /// Scores by BCP-47 tag.
@@ -160,6 +163,18 @@ pub(super) struct Results {
     pub(super) mean_target: Option<f64>,
     /// Source score − mean target score.
     pub(super) gap: Option<f64>,
+}
+
+impl Results {
+    /// The languages of training.
+    pub(super) fn sources(&self) -> Vec<&str> {
+        std::iter::once(&self.source).chain(&self.more_sources).map(String::as_str).collect()
+    }
+
+    /// Whether a language was trained on.
+    pub(super) fn is_source(&self, language: &str) -> bool {
+        self.sources().contains(&language)
+    }
 }
 
 /// Which checkpoint was evaluated, and why that one.

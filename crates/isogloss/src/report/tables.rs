@@ -121,9 +121,11 @@ fn by_recipe(entries: &[Entry<'_>], caption: &str, columns: &[Column]) -> String
 /// The head of a column of source scores, with the language where there is one only.
 fn source_head(comparison: &Comparison<'_>) -> String {
     let entries = &comparison.entries;
-    match entries.iter().all(|entry| entry.source == entries[0].source) {
-        true => format!("Source ({})", Text(entries[0].source)),
-        false => "Source".to_owned(),
+    let sources = &entries[0].sources;
+    match (entries.iter().all(|entry| entry.sources == *sources), sources.as_slice()) {
+        (true, [source]) => format!("Source ({})", Text(source)),
+        (_, [_]) => "Source".to_owned(),
+        _ => "Mean source".to_owned(),
     }
 }
 
@@ -147,7 +149,7 @@ pub(super) fn languages(comparison: &Comparison<'_>) -> String {
         .map(|metric| format!("<th scope=\"col\">{}</th>", Text(&capitalized(metric_name(metric)))))
         .collect();
     let row = |tag: &&str| {
-        let is_source = entries.iter().any(|entry| entry.source == *tag);
+        let is_source = entries.iter().any(|entry| entry.sources.contains(tag));
         let cells: String = entries
             .iter()
             .flat_map(|entry| metrics.iter().map(|metric| entry.score(tag, metric)))

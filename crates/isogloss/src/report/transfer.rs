@@ -100,7 +100,7 @@ impl<'a> Scatter<'a> {
             points: vec![(x, 100.0 * score)],
         };
         let specks = self.runs.iter().flat_map(|(x, (recipe, run, results))| {
-            let targets = results.languages.iter().filter(|(tag, _)| **tag != results.source);
+            let targets = results.languages.iter().filter(|(tag, _)| !results.is_source(tag));
             targets.filter_map(move |(tag, result)| {
                 let score = result.score(metric)?;
                 let (name, run) = (language::name(tag).unwrap_or(tag), run_label(recipe, run));

@@ -1,10 +1,13 @@
 //! Batches as the training loop takes them, made ahead of it on a thread of their own.
 
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
 use isogloss_kernels::split_seed;
-use isogloss_methods::{Objective, TextView, Units, WordLinks};
+use isogloss_methods::{
+    LanguageSampling, Objective, SizeSamplingConfig, TextView, Units, WordLinks,
+};
 use isogloss_model::Tokens;
 use isogloss_text::{Features, TokenBatch, Tokenizer, ViewTask, Viewed, Viewer};
 
@@ -113,11 +116,9 @@ impl TrainingData {
         let training = &plan.recipe().training;
         let order_seed = split_seed(plan.recipe().seed, streams::ORDER);
         scope.spawn(move || {
-            let lengths = self.corpus.train.lengths();
             loop {
                 let epoch = step / steps_per_epoch;
-                let batches =
-                    training.order.epoch(&lengths, training.batch_size, order_seed, epoch);
+                let batches = self.epoch(plan, order_seed, epoch);
                 let groups = batches.chunks(training.accumulate as usize);
                 for group in groups.skip((step % steps_per_epoch) as usize) {
                     let numbered = group.iter().zip(step * training.accumulate..);
@@ -133,6 +134,45 @@ impl TrainingData {
         receiver
     }
 
+    /// The number of batches of an epoch: each example is in one, if languages are drawn in proportion
+    /// to their data.
+    pub(super) fn batches_per_epoch(&self, plan: &Plan) -> u64 {
+        let batches = |part: &Range<usize>| part.len().div_ceil(plan.recipe().training.batch_size);
+        self.corpus.parts.iter().map(batches).sum::<usize>() as u64
+    }
+
+    /// The examples of each batch of an epoch.
+    ///
+    /// Of several languages, each batch is of one that is drawn; once all examples of a language have
+    /// been in a batch of the epoch, they come again in another order.
+    fn epoch(&self, plan: &Plan, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
+        let (training, lengths) = (&plan.recipe().training, self.corpus.train.lengths());
+        let (order, size) = (training.order, training.batch_size);
+        let [_, _, ..] = self.corpus.parts.as_slice() else {
+            return order.epoch(&lengths, size, seed, epoch);
+        };
+        let sampling = plan.recipe().data.sampling.clone();
+        let sampling =
+            sampling.unwrap_or(LanguageSampling::BySize(SizeSamplingConfig::proportional()));
+        let sizes: Vec<usize> = self.corpus.parts.iter().map(Range::len).collect();
+        let sampler = sampling.init(&sizes, split_seed(split_seed(seed, u64::MAX), epoch));
+        let mut left: Vec<(u64, Vec<Vec<usize>>)> = vec![(0, Vec::new()); sizes.len()];
+        let draw = |number| {
+            let language = sampler.draw(number);
+            let (round, batches) = &mut left[language];
+            let part = &self.corpus.parts[language];
+            if batches.is_empty() {
+                let seed = split_seed(split_seed(seed, language as u64), epoch);
+                *batches = order.epoch(&lengths[part.clone()], size, seed, *round);
+                batches.reverse();
+                *round += 1;
+            }
+            let batch = batches.pop().unwrap_or_default();
+            batch.into_iter().map(|at| part.start + at).collect()
+        };
+        (0..self.batches_per_epoch(plan)).map(draw).collect()
+    }
+
     /// The first batches of an epoch of its own, at most `n`.
     pub(super) fn first_batches(
         &self,
@@ -140,9 +180,7 @@ impl TrainingData {
         seed: u64,
         n: usize,
     ) -> Result<Vec<StepBatch>, Error> {
-        let training = &plan.recipe().training;
-        let lengths = self.corpus.train.lengths();
-        let batches = training.order.epoch(&lengths, training.batch_size, seed, 0);
+        let batches = self.epoch(plan, seed, 0);
         let numbered = batches.iter().take(n).zip(0..);
         numbered.map(|(batch, number)| self.batch(plan, batch, 0, number)).collect()
     }

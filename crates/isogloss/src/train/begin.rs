@@ -86,9 +86,7 @@ impl<'a> Trainer<'a> {
         unfreezing::resume(&mut schedules, &progress.opens_at);
 
         let n_batches = match data {
-            Some(data) => {
-                data.corpus.train.features.len().div_ceil(recipe.training.batch_size) as u64
-            }
+            Some(data) => data.batches_per_epoch(plan),
             None => streams.batches_per_epoch(),
         };
         let steps_per_epoch = n_batches.div_ceil(recipe.training.accumulate);
@@ -214,6 +212,10 @@ fn rule(plan: &Plan) -> String {
     if !task.is_labeled() {
         return "the last step".to_owned();
     }
-    let (metric, source) = (task.metric(), plan.source());
-    format!("highest {metric} on the dev set of {source}, the earliest of equals")
+    let sources: Vec<_> = plan.sources().iter().map(ToString::to_string).collect();
+    let of = match sources.as_slice() {
+        [source] => format!("on the dev set of {source}"),
+        _ => format!("on the dev sets of {}, their mean", sources.join(", ")),
+    };
+    format!("highest {} {of}, the earliest of equals", task.metric())
 }

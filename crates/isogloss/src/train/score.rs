@@ -19,7 +19,7 @@ use crate::evaluate::{score_guesses, score_retrieval};
 use crate::fisher::Measures;
 use crate::pairs::PairSet;
 use crate::run_folder::replace_folder;
-use crate::{Error, Evaluator, LanguageResult, Results, Scores, Selection, Task};
+use crate::{Error, Evaluator, LabeledSet, LanguageResult, Results, Scores, Selection, Task};
 
 impl Trainer<'_> {
     pub(super) fn measures_at(&self, step: u64) -> bool {
@@ -36,7 +36,8 @@ impl Trainer<'_> {
         let step = self.progress.step;
         let options = measure.options(split_seed(self.plan.recipe().seed, streams::MEASURE));
         let model = self.finished_model();
-        let measures = Measures::take(&model, &data.corpus.dev, &self.options.device, &options)?;
+        let dev = &data.corpus.devs[0];
+        let measures = Measures::take(&model, dev, &self.options.device, &options)?;
         watch(Event::Measures { step, measures: &measures });
         let mut line = json!({ "kind": "measure", "step": step, "epoch": self.epoch() });
         extend(&mut line, &measures);
@@ -71,8 +72,8 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Scores and logs the dev set, or the held-out pairs of each language and their mean; returns the
-    /// main score and whether it is the best so far.
+    /// Scores and logs the dev set, or those of several languages or the held-out pairs of each, and
+    /// their mean; returns the main score and whether it is the best so far.
     fn score_dev(
         &mut self,
         model: &Model,
@@ -82,20 +83,25 @@ impl Trainer<'_> {
         let mut line = json!({
             "kind": "dev", "step": step, "epoch": self.epoch(), "language": self.plan.source(),
         });
-        let (scores, is_best) = match self.data {
+        let languages = match self.data {
             Some(data) => {
-                let scores = self.evaluator(model, data).score(&data.corpus.dev)?.0.scores;
-                let is_best = self.progress.best.is_none_or(|best| scores.main() > best.score);
-                (scores, is_best)
-            }
-            None => {
-                let languages = self.score_unlabeled(model)?;
-                let of_language = |(tag, of): (&String, &LanguageResult)| {
-                    (tag.clone(), Value::from(of.scores.main()))
+                let score = |dev: &LabeledSet| {
+                    Ok((dev.language.to_string(), self.evaluator(model, data).score(dev)?.0))
                 };
-                line["languages"] = languages.iter().map(of_language).collect();
-                (mean_scores(&languages), step > 0)
+                data.corpus.devs.iter().map(score).collect::<Result<_, Error>>()?
             }
+            None => self.score_unlabeled(model)?,
+        };
+        if self.data.is_none() || languages.len() > 1 {
+            let of_language = |(tag, of): (&String, &LanguageResult)| {
+                (tag.clone(), Value::from(of.scores.main()))
+            };
+            line["languages"] = languages.iter().map(of_language).collect();
+        }
+        let scores = mean_scores(&languages);
+        let is_best = match self.data {
+            Some(_) => self.progress.best.is_none_or(|best| scores.main() > best.score),
+            None => step > 0,
         };
         watch(Event::Dev { step, scores: &scores, is_best });
         extend(&mut line, &scores);
@@ -147,7 +153,7 @@ impl Trainer<'_> {
                 for (language, result) in &languages {
                     watch(Event::Language { language, scores: &result.scores });
                 }
-                Results::new(&self.plan.recipe().task, self.plan.source(), selection, languages)
+                Results::new(&self.plan.recipe().task, self.plan.sources(), selection, languages)
             }
         };
         self.run.write_json("results.json", &results)?;
@@ -178,7 +184,7 @@ impl Trainer<'_> {
             self.run.write_predictions(set.language.as_str(), predicted.iter().map(names))?;
             languages.insert(set.language.to_string(), result);
         }
-        Ok(Results::new(&plan.recipe().task, plan.source(), selection, languages))
+        Ok(Results::new(&plan.recipe().task, plan.sources(), selection, languages))
     }
 
     /// The scores of a task without labels, by language.
@@ -234,20 +240,21 @@ impl Trainer<'_> {
 /// The mean over languages.
 fn mean_scores(languages: &BTreeMap<String, LanguageResult>) -> Scores {
     let n = languages.len().max(1) as f64;
-    let mean = |of: fn(&Scores) -> [f64; 3]| {
-        let all = languages.values().map(|result| of(&result.scores));
-        all.fold([0.0; 3], |sum, x| [0, 1, 2].map(|i| sum[i] + x[i] / n))
+    let numbers = |scores: &Scores| match *scores {
+        Scores::Classification { accuracy, macro_f1 } => [accuracy, macro_f1, 0.0],
+        Scores::Tagging { span_f1, precision, recall } => [span_f1, precision, recall],
+        Scores::Retrieval { accuracy, forward, backward } => [accuracy, forward, backward],
+        Scores::LanguageModeling { accuracy, loss } => [accuracy, loss, 0.0],
     };
-    let [accuracy, second, third] = mean(|scores| match scores {
-        Scores::Retrieval { accuracy, forward, backward } => [*accuracy, *forward, *backward],
-        Scores::LanguageModeling { accuracy, loss } => [*accuracy, *loss, 0.0],
-        Scores::Classification { .. } | Scores::Tagging { .. } => [0.0; 3],
-    });
+    let all = languages.values().map(|result| numbers(&result.scores));
+    let [a, b, c] = all.fold([0.0; 3], |sum, x| [0, 1, 2].map(|i| sum[i] + x[i] / n));
     match languages.values().next().map(|result| &result.scores) {
-        Some(Scores::LanguageModeling { .. }) => {
-            Scores::LanguageModeling { accuracy, loss: second }
+        Some(Scores::Classification { .. }) => Scores::Classification { accuracy: a, macro_f1: b },
+        Some(Scores::Tagging { .. }) => Scores::Tagging { span_f1: a, precision: b, recall: c },
+        Some(Scores::LanguageModeling { .. }) => Scores::LanguageModeling { accuracy: a, loss: b },
+        Some(Scores::Retrieval { .. }) | None => {
+            Scores::Retrieval { accuracy: a, forward: b, backward: c }
         }
-        _ => Scores::Retrieval { accuracy, forward: second, backward: third },
     }
 }
 

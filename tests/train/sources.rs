@@ -1,0 +1,118 @@
+//! Training in several languages.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+
+use isogloss::Plan;
+use isogloss_tests::opened_devices;
+use isogloss_tests::runs::{Trace, Workshop};
+
+const TRAINING: &str = "epochs = 2\nbatch_size = 4\nlog_every = 1\ncheckpoint_every = 5";
+
+fn recipe(shop: &Workshop, fields: &str, tables: &str) -> String {
+    let fields = format!("[data]\nmore_sources = [\"de\"]\n{fields}");
+    shop.recipe(TRAINING, tables).replace("[data]\n", &fields)
+}
+
+fn plan(text: &str) -> Plan {
+    Plan::from_toml(text, "tiny.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn all_sources_are_trained_on_and_none_is_a_target() {
+    let shop = Workshop::new();
+    let run = shop.run("two");
+    let results = shop.finish(&plan(&recipe(&shop, "", "")), &run);
+    assert_eq!((results.sources(), results.n_targets), (vec!["en", "de"], 1));
+    let score = |language: &str| results.languages[language].scores.main();
+    assert_eq!(results.mean_target, Some(score("xx")));
+    let gap = (score("en") + score("de")) / 2.0 - score("xx");
+    assert!((results.gap.unwrap() - gap).abs() < 1e-12);
+    assert_eq!(
+        results.selection.rule,
+        "highest accuracy on the dev sets of en, de, their mean, the earliest of equals"
+    );
+
+    let trace = Trace::of(&run);
+    // 24 texts of each language, four a step, twice.
+    assert_eq!(trace.losses().len(), 24);
+    let dev = trace.metrics.iter().find(|line| line["kind"] == "dev").unwrap();
+    let of = |language: &str| dev["languages"][language].as_f64().unwrap();
+    let mean = dev["accuracy"].as_f64().unwrap();
+    assert!((mean - (of("en") + of("de")) / 2.0).abs() < 1e-12, "{dev}");
+    // Training in German tells: alone, English leaves it behind.
+    let alone = shop.run("one");
+    let english = shop.finish(&plan(&shop.recipe(TRAINING, "")), &alone);
+    assert!(score("de") > english.languages["de"].scores.main(), "{results:?}");
+}
+
+#[test]
+fn runs_in_several_languages_resume() {
+    let shop = Workshop::new();
+    for (name, fields, tables) in [
+        ("by size", "sampling.by_size = { temperature = 3.0 }\n", ""),
+        ("evenly, words", "sampling.uniform = {}\n", "[task.tagging]\nunits = \"word\"\n"),
+        (
+            "sampled subwords",
+            "",
+            "[[objective]]\nmethod.cross_entropy = {}\n\
+             [[objective]]\nmethod.consistency = { view = \"subword_sampled\" }\n\
+             [views.subword_sampled]\nrate = 0.8\nalpha = 0.2\n",
+        ),
+    ] {
+        let plan = plan(&recipe(&shop, fields, tables));
+        let (whole, parts) = (shop.run(name), shop.run(&format!("{name} in parts")));
+        shop.finish(&plan, &whole);
+        shop.stop_after(7, &plan, &parts);
+        shop.stop_after(14, &plan, &parts);
+        shop.finish(&plan, &parts);
+        assert_eq!(Trace::of(&parts), Trace::of(&whole), "{name}");
+    }
+}
+
+#[test]
+fn several_languages_train_on_every_device() {
+    let shop = Workshop::new().without_dropout();
+    let plan = plan(&recipe(&shop, "", "").replace("epochs = 2", "max_steps = 4"));
+    for device in opened_devices() {
+        shop.assert_trains_as_on_flex(&device, "two", &plan);
+    }
+}
+
+#[test]
+fn languages_that_cannot_be_trained_on_together_are_told() {
+    let shop = Workshop::new();
+    for (fields, tables, expected) in [
+        (
+            "sampling.ucb = {}\n",
+            "",
+            "data.sampling: batches with labels are made ahead of their losses",
+        ),
+        (
+            "sampling.by_size = { temperature = 0.0 }\n",
+            "",
+            "data.sampling.by_size.temperature: expected a positive number, found 0",
+        ),
+        (
+            "",
+            "[views.translated]\npath = \"{language}.tsv\"\nlanguages = [\"xx\"]\n",
+            "views.translated: is for one language of training, not for several",
+        ),
+    ] {
+        let text = recipe(&shop, fields, tables);
+        let error = Plan::from_toml(&text, "tiny.toml".as_ref()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let twice = recipe(&shop, "", "").replace("[\"de\"]", "[\"de\", \"en\"]");
+    let error = Plan::from_toml(&twice, "tiny.toml".as_ref()).unwrap_err().to_string();
+    assert!(error.contains("data.more_sources: \"en\" is a source already"), "{error}");
+    let alone = shop.recipe(TRAINING, "").replace("[data]\n", "[data]\nsampling.uniform = {}\n");
+    let error = Plan::from_toml(&alone, "tiny.toml".as_ref()).unwrap_err().to_string();
+    assert!(error.contains("data.sampling: there is one language to draw"), "{error}");
+
+    fs::remove_file(shop.path("data/de.jsonl")).unwrap();
+    let error = shop.try_finish(&plan(&recipe(&shop, "", "")), &shop.run("missing"));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("de.jsonl"), "{error}");
+}
