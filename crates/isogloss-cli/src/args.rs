@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Measure the Fisher information and the sharpness of a finished model
     Fisher(FisherArgs),
+    /// Find the heads of a finished model that each language needs
+    Subnetwork(SubnetworkArgs),
     /// Link the words of parallel texts
     Align(AlignArgs),
     /// Find translations among sentences by the vectors of a model
@@ -316,6 +318,32 @@ pub(crate) struct FisherArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct SubnetworkArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    #[command(flatten)]
+    pub(crate) labeled: LabeledArgs,
+    /// The split of the same files that importances are taken on; --split is the one that is scored
+    #[arg(long, value_name = "SPLIT")]
+    pub(crate) importance_split: Option<String>,
+    /// The least share of the whole model's score that is to be left
+    #[arg(long, default_value_t = 0.95, value_parser = parse_share)]
+    pub(crate) threshold: f64,
+    /// The share of all heads that goes in each round
+    #[arg(long, default_value_t = 0.1, value_parser = parse_share)]
+    pub(crate) share: f64,
+    /// Take a feed-forward block away in each round too
+    #[arg(long)]
+    pub(crate) feed_forward: bool,
+    /// Examples of one pass
+    #[arg(long, default_value_t = 16, value_parser = parse_batch_size)]
+    pub(crate) batch_size: usize,
+    /// The folder of the subnetworks, a file for each language
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct InspectArgs {
     /// A model folder or hub name
     pub(crate) model: String,
@@ -355,6 +383,13 @@ fn parse_unseen(text: &str) -> Result<Unseen, String> {
 fn parse_estimator(text: &str) -> Result<FisherEstimator, String> {
     serde_json::from_value(text.into())
         .map_err(|_| "expected sampled, empirical or exact".to_owned())
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
+        _ => Err("expected a share in (0, 1]".to_owned()),
+    }
 }
 
 fn parse_storage(text: &str) -> Result<Storage, String> {

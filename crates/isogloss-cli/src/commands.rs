@@ -13,6 +13,7 @@ pub(crate) mod merge;
 pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod retrieve;
+pub(crate) mod subnetwork;
 pub(crate) mod sweep;
 pub(crate) mod trim;
 

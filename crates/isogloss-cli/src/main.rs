@@ -62,6 +62,7 @@ fn run(args: Args) -> anyhow::Result<commands::End> {
         Command::Evaluate(args) => commands::evaluate::run(&args),
         Command::Predict(args) => commands::predict::run(&args),
         Command::Fisher(args) => commands::fisher::run(&args),
+        Command::Subnetwork(args) => commands::subnetwork::run(&args),
         Command::Align(args) => commands::align::run(&args),
         Command::Retrieve(args) => commands::retrieve::run(&args),
         Command::Alignment(args) => commands::alignment::run(&args),

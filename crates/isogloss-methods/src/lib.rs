@@ -18,6 +18,7 @@ mod objective;
 mod parameters;
 mod sampling;
 mod schedule;
+mod subnetwork;
 mod update;
 mod view;
 
@@ -52,5 +53,6 @@ pub use schedule::{
     Schedule, ScheduleConfig, UnfreezeOrder, UnfreezeScope, UnfreezeTiming, Unfreezing,
     apply_schedules,
 };
+pub use subnetwork::{Importance, Subnetwork};
 pub use update::{FisherStepConfig, Learner, Plain, SamConfig, Update, UpdateConfig};
 pub use view::{EmbeddingNoise, NoiseShape, Role, TextView, View};

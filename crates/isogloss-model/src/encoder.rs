@@ -26,14 +26,24 @@ use crate::{EncoderConfig, Init, ModelInput, ParamSource, Tokens};
 pub struct Pass {
     /// Draws all dropout masks of the pass; nothing is dropped without it.
     pub dropout_seed: Option<u64>,
-    /// `[num_hidden_layers, num_attention_heads]`: multiplies the output of each head.
-    pub head_mask: Option<Tensor<2>>,
+    /// Multiplies the output of each head and of each feed-forward block.
+    pub subnetwork: Option<SubnetworkMask>,
     /// Rates of dropout, unit by unit, in place of the encoder's one rate after each block.
     pub unit_dropout: Option<Arc<UnitDropout>>,
     /// The embeddings and so many of the lowest blocks drop nothing; none has all drop.
     pub undropped_layers: Option<usize>,
     /// Divides the classifier's weight by its largest singular value.
     pub normalized_head: bool,
+}
+
+/// What multiplies the outputs of an encoder's parts, on the device of the pass.
+#[derive(Clone, Debug)]
+pub struct SubnetworkMask {
+    /// `[num_hidden_layers, num_attention_heads]`: of each head, before the output projection.
+    pub heads: Tensor<2>,
+    /// `[num_hidden_layers]`: of each feed-forward block, its bias included, before what it is added
+    /// to.
+    pub feed_forward: Tensor<1>,
 }
 
 /// The rates at which the units of each layer's two outputs are dropped.
@@ -227,9 +237,14 @@ impl Encoder {
         let mut hidden_states = Vec::with_capacity(self.layers.len() + 1);
         for (index, layer) in self.layers.iter().enumerate().skip(first) {
             hidden_states.push(hidden.clone());
-            let head_mask = pass.head_mask.clone().map(|mask| mask.narrow(0, index, 1));
+            let mask = pass.subnetwork.as_ref().map(|mask| {
+                let heads = mask.heads.clone().narrow(0, index, 1);
+                (heads, mask.feed_forward.clone().narrow(0, index, 1))
+            });
+            let (head_mask, feed_forward_mask) = mask.unzip();
             let units = pass.unit_dropout.as_ref().map(|units| &units.layers[index]);
-            let pass = LayerPass { bias: bias.clone(), head_mask, units, stack };
+            let bias = bias.clone();
+            let pass = LayerPass { bias, head_mask, feed_forward_mask, units, stack };
             let of_layer = if drops(index + 1) { &mut *draws } else { &mut no_draws };
             hidden = layer.forward(hidden, pass, &self.config, of_layer);
         }

@@ -39,7 +39,7 @@ mod weights;
 
 pub use adapter::{AdapterConfig, AdapterInit, AdapterResidual, NonLinearity};
 pub use config::EncoderConfig;
-pub use encoder::{Encoder, EncoderOutput, Pass, UnitDropout};
+pub use encoder::{Encoder, EncoderOutput, Pass, SubnetworkMask, UnitDropout};
 pub use error::{AdapterError, InputError, LoadError, LoadFault, SaveError};
 pub use family::{Family, PositionRule};
 pub use head::{Head, HeadSpec, Pooling, mean_pool};

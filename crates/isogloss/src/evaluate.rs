@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use isogloss_methods::{IGNORE_INDEX, cross_entropy};
+use isogloss_methods::{IGNORE_INDEX, Subnetwork, cross_entropy};
 use isogloss_model::{InputError, Model, Pass};
 use isogloss_text::{LabelSet, Language, SentencePair, Targets, TokenBatch, sequential_by_length};
 use serde::{Deserialize, Serialize};
@@ -228,6 +228,8 @@ pub struct Evaluator<'a> {
     pub batch_size: usize,
     /// Where the model is, without autodiff.
     pub device: &'a Device,
+    /// The parts of it that are used; all of them if none.
+    pub subnetwork: Option<&'a Subnetwork>,
 }
 
 /// Label ids by example: one for a text, one for each labeled token.
@@ -289,11 +291,13 @@ impl Evaluator<'_> {
     /// The gold and the predicted label of every row of the logits that has a gold one, by example.
     fn predict(&self, set: &LabeledSet) -> Result<(LabelIds, LabelIds), Error> {
         let model = self.model.valid();
+        let subnetwork = self.subnetwork.map(|of| of.mask(self.device));
+        let pass = Pass { subnetwork, ..Pass::evaluation() };
         let n = set.features.len();
         let (mut gold, mut predicted) = (vec![Vec::new(); n], vec![Vec::new(); n]);
         for indices in sequential_by_length(&set.lengths(), self.batch_size) {
             let (batch, input) = set.batch(&indices, model.encoder.config(), self.device)?;
-            let logits = model.forward(&input, &Pass::evaluation()).logits;
+            let logits = model.forward(&input, &pass).logits;
             let best = logits.argmax(1).into_data().convert::<i64>().try_into_vec::<i64>();
             let best = best.expect("the numbers were just converted to this type");
             let (targets, rows_per_example) = match &batch.targets {

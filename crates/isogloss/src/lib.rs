@@ -26,6 +26,7 @@ pub mod report;
 pub mod retrieval;
 mod run_folder;
 pub mod search;
+mod subnetwork;
 mod train;
 mod trim;
 mod word_aligner;
@@ -45,6 +46,9 @@ pub use recipe::{
     OptimizerRecipe, Plan, Recipe, Splits, Task, TeacherRecipe, TrainingRecipe,
 };
 pub use run_folder::{RunFolder, RunStatus};
+pub use subnetwork::{
+    Pruned, PruningOptions, importance, prune, read_subnetwork, write_subnetwork,
+};
 pub use train::{Event, MonolingualRecipe, Outcome, RunOptions, finetune};
 pub use trim::{StateCheck, TrimOptions, TrimReport, compress, trim};
 pub use word_aligner::{EncoderAligner, LinkUnit};

@@ -22,6 +22,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
         labels: &labels,
         batch_size: args.batch_size,
         device: &device.device,
+        subnetwork: None,
     };
     let results = evaluator.score_all(&sets, &source, selection, &mut |set, result, _| {
         if !args.model.json {

@@ -28,6 +28,18 @@ impl Labeled {
             HeadSpec::Sequence { .. } => Task::Classification {},
             HeadSpec::Tokens { .. } => Task::Tagging { units: TagUnits::Subword },
         };
+        let mut this = Self { device, predictor, task, labels, sets: Vec::new() };
+        this.sets = this.sets_of(args, args.split.as_deref())?;
+        Ok(this)
+    }
+
+    /// The same files, of another split.
+    pub(crate) fn sets_of(
+        &self,
+        args: &LabeledArgs,
+        split: Option<&str>,
+    ) -> anyhow::Result<Vec<LabeledSet>> {
+        let (predictor, task, labels) = (&self.predictor, &self.task, &self.labels);
         let max_tokens = predictor.loaded().model.encoder.config().max_tokens();
         let max_length = args.max_length.min(max_tokens);
         let features = FeatureOptions::new(max_length).with_unseen(args.unseen);
@@ -41,12 +53,12 @@ impl Labeled {
                 anyhow!("{}: the extension does not tell the format; use --format", path.display())
             })?;
             let mut options = ReadOptions::new(format);
-            options.split = args.split.clone();
+            options.split = split.map(str::to_owned);
             let tokenizer = predictor.tokenizer();
             sets.push(LabeledSet::read(
-                path, &options, &task, language, tokenizer, &labels, &features,
+                path, &options, task, language, tokenizer, labels, &features,
             )?);
         }
-        Ok(Self { device, predictor, task, labels, sets })
+        Ok(sets)
     }
 }

@@ -1,7 +1,7 @@
 //! One block: attention and a feed-forward network, each followed by its adapters, if there are
 //! any, and a normalization.
 //!
-//! A head mask is applied in [`Attention`], between the heads and the output projection.
+//! The mask of heads is applied in [`Attention`], between them and the output projection.
 
 use burn::module::Module;
 use burn::tensor::activation::log_softmax;
@@ -30,6 +30,8 @@ pub(super) struct LayerPass<'a> {
     pub(super) bias: Tensor<2>,
     /// `[1, n_heads]`.
     pub(super) head_mask: Option<Tensor<2>>,
+    /// `[1]`.
+    pub(super) feed_forward_mask: Option<Tensor<1>>,
     /// Rates of dropout of attention's units and of the feed-forward network's.
     pub(super) units: Option<&'a [Vec<f32>; 2]>,
     /// Names of the adapters to pass through, the lowest first.
@@ -56,7 +58,7 @@ impl Layer {
         config: &EncoderConfig,
         draws: &mut Draws,
     ) -> Tensor<3> {
-        let LayerPass { bias, head_mask, units, stack } = pass;
+        let LayerPass { bias, head_mask, feed_forward_mask, units, stack } = pass;
         let epsilon = config.layer_norm_eps;
         let drop = |output: Tensor<3>, rates: Option<&Vec<f32>>, draws: &mut Draws| {
             let dropout = draws.next(config.hidden_dropout_prob);
@@ -73,6 +75,10 @@ impl Layer {
         let adapters = self.adapters_of(stack, |adapter| adapter.attention.as_ref());
         let hidden = end.close(attended, hidden, &adapters, draws);
         let transformed = self.feed_forward.forward(hidden.clone(), draws);
+        let transformed = match feed_forward_mask {
+            Some(mask) => transformed * mask.reshape([1, 1, 1]),
+            None => transformed,
+        };
         let (transformed, dropout) = drop(transformed, units.map(|[_, rates]| rates), draws);
         let end = BlockEnd { norm: &self.feed_forward_norm, epsilon, dropout };
         let adapters = self.adapters_of(stack, |adapter| adapter.feed_forward.as_ref());

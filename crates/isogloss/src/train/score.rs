@@ -233,6 +233,7 @@ impl Trainer<'_> {
             labels: &data.corpus.labels,
             batch_size: self.plan.recipe().training.evaluation_batch_size,
             device: &self.options.device,
+            subnetwork: None,
         }
     }
 }

@@ -1,0 +1,76 @@
+//! `isogloss subnetwork`.
+
+use anyhow::Context;
+use isogloss::methods::Subnetwork;
+use isogloss::{Evaluator, PruningOptions, prune, write_subnetwork};
+use serde_json::json;
+
+use super::End;
+use super::labeled::Labeled;
+use crate::args::SubnetworkArgs;
+
+pub(crate) fn run(args: &SubnetworkArgs) -> anyhow::Result<End> {
+    let labeled = Labeled::read(&args.model, &args.labeled)?;
+    let split = args.importance_split.as_deref().or(args.labeled.split.as_deref());
+    let train = labeled.sets_of(&args.labeled, split)?;
+    let options = PruningOptions {
+        threshold: args.threshold,
+        share: args.share,
+        feed_forward: args.feed_forward,
+        batch_size: args.batch_size,
+    };
+    let evaluator = Evaluator {
+        model: &labeled.predictor.loaded().model,
+        task: &labeled.task,
+        labels: &labeled.labels,
+        batch_size: args.batch_size,
+        device: &labeled.device.device,
+        subnetwork: None,
+    };
+    std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
+    let mut all: Vec<(String, Subnetwork)> = Vec::new();
+    for (dev, train) in labeled.sets.iter().zip(&train) {
+        let pruned = prune(&evaluator, train, dev, options)?;
+        write_subnetwork(&args.out.join(format!("{}.toml", dev.language)), &pruned.subnetwork)?;
+        let rounds: Vec<_> = pruned.rounds.iter().map(|(heads, blocks, score)| {
+            json!({ "heads": heads, "feed_forward": blocks, "score": score })
+        }).collect();
+        if args.model.json {
+            println!(
+                "{}",
+                json!({ "language": dev.language, "rounds": rounds, "subnetwork": pruned.subnetwork })
+            );
+        } else {
+            let whole = pruned.rounds.first().map_or(f64::NAN, |(_, _, score)| *score);
+            let kept = &pruned.subnetwork;
+            let at = pruned.rounds.iter().find(|(heads, ..)| *heads == kept.n_heads());
+            let score = at.map_or(f64::NAN, |(_, _, score)| *score);
+            let [n_layers, n_heads] = kept.sizes();
+            println!(
+                "{}: {} of {} heads and {} of {n_layers} feed-forward blocks, {:.2} of {:.2}",
+                dev.language,
+                kept.n_heads(),
+                n_layers * n_heads,
+                kept.n_feed_forward(),
+                100.0 * score,
+                100.0 * whole
+            );
+        }
+        all.push((dev.language.to_string(), pruned.subnetwork));
+    }
+    if !args.model.json && all.len() > 1 {
+        println!("\n{}", overlaps(&all));
+    }
+    Ok(End::Done)
+}
+
+/// The share of heads that two languages share among those that either keeps.
+fn overlaps(all: &[(String, Subnetwork)]) -> String {
+    let mut text = format!("{:<10}", "overlap");
+    all.iter().for_each(|(language, _)| text.push_str(&format!("{language:>8}")));
+    for (language, a) in all {
+        text.push_str(&format!("\n{language:<10}"));
+        all.iter().for_each(|(_, b)| text.push_str(&format!("{:>8.2}", a.jaccard(b, None))));
+    }
+    text
+}

@@ -1,0 +1,287 @@
+//! Parts of an encoder that a language uses: some of its attention heads and feed-forward blocks.
+//!
+//! Choenni, Garrette & Shutova 2023, arXiv:2211.00106, with the pruning of Michel et al. 2019,
+//! arXiv:1905.10650, and Prasanna et al. 2020, arXiv:2005.00561. The first has no published code: what
+//! it leaves open is ours, and said to be.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use isogloss_kernels::split_seed;
+use isogloss_model::SubnetworkMask;
+use serde::{Deserialize, Serialize};
+
+/// The mark of a unit that is kept, and of one that is not, in a file.
+const KEPT: char = '#';
+const PRUNED: char = '.';
+
+/// Which heads and feed-forward blocks are kept.
+///
+/// As a file, a line of marks for each layer: `#` for a head that is kept, `.` for one that is not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "File", into = "File")]
+pub struct Subnetwork {
+    heads: Vec<Vec<bool>>,
+    feed_forward: Vec<bool>,
+}
+
+/// How much each unit matters: the mean of the absolute gradient of its mask.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Importance {
+    /// By layer and head.
+    pub heads: Vec<Vec<f64>>,
+    /// By layer.
+    pub feed_forward: Vec<f64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    /// A line for each layer, from the lowest, a mark for each head.
+    heads: Vec<String>,
+    /// A mark for each layer.
+    feed_forward: String,
+}
+
+impl Subnetwork {
+    /// The whole of an encoder.
+    pub fn whole(n_layers: usize, n_heads: usize) -> Self {
+        Self { heads: vec![vec![true; n_heads]; n_layers], feed_forward: vec![true; n_layers] }
+    }
+
+    /// `[layers, heads]`.
+    pub fn sizes(&self) -> [usize; 2] {
+        [self.heads.len(), self.heads.first().map_or(0, Vec::len)]
+    }
+
+    /// The heads, by layer.
+    pub fn heads(&self) -> &[Vec<bool>] {
+        &self.heads
+    }
+
+    /// The feed-forward blocks.
+    pub fn feed_forward(&self) -> &[bool] {
+        &self.feed_forward
+    }
+
+    /// The number of heads that are kept.
+    pub fn n_heads(&self) -> usize {
+        self.heads.iter().flatten().filter(|kept| **kept).count()
+    }
+
+    /// The number of feed-forward blocks that are kept.
+    pub fn n_feed_forward(&self) -> usize {
+        self.feed_forward.iter().filter(|kept| **kept).count()
+    }
+
+    /// As numbers that multiply what the units put out.
+    pub fn mask(&self, device: &Device) -> SubnetworkMask {
+        let number = |kept: &bool| f32::from(u8::from(*kept));
+        let heads: Vec<f32> = self.heads.iter().flatten().map(number).collect();
+        let feed_forward: Vec<f32> = self.feed_forward.iter().map(number).collect();
+        let [n_layers, n_heads] = self.sizes();
+        SubnetworkMask {
+            heads: Tensor::from_data(TensorData::new(heads, [n_layers, n_heads]), device),
+            feed_forward: Tensor::from_data(TensorData::new(feed_forward, [n_layers]), device),
+        }
+    }
+
+    /// Without the `n` kept heads that matter least; of equal ones, the last goes first.
+    #[must_use]
+    pub fn without_heads(mut self, importance: &Importance, n: usize) -> Self {
+        let mut kept = Vec::new();
+        for (layer, heads) in self.heads.iter().enumerate() {
+            let heads = heads.iter().enumerate().filter(|(_, kept)| **kept);
+            kept.extend(heads.map(|(head, _)| (importance.heads[layer][head], layer, head)));
+        }
+        kept.sort_by(|a, b| a.0.total_cmp(&b.0).then((b.1, b.2).cmp(&(a.1, a.2))));
+        for (_, layer, head) in kept.into_iter().take(n) {
+            self.heads[layer][head] = false;
+        }
+        self
+    }
+
+    /// Without the kept feed-forward block that matters least; of equal ones, the last.
+    #[must_use]
+    pub fn without_feed_forward(mut self, importance: &Importance) -> Self {
+        let kept = self.feed_forward.iter().enumerate().filter(|(_, kept)| **kept);
+        let kept = kept.map(|(layer, _)| (importance.feed_forward[layer], layer));
+        if let Some((_, layer)) = kept.min_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1))) {
+            self.feed_forward[layer] = false;
+        }
+        self
+    }
+
+    /// As many heads and blocks as here, drawn among all: what chance would keep.
+    #[must_use]
+    pub fn random(&self, seed: u64) -> Self {
+        let [n_layers, n_heads] = self.sizes();
+        let drawn = |n_all: usize, n: usize, seed: u64| {
+            let mut order: Vec<usize> = (0..n_all).collect();
+            order.sort_by_key(|unit| split_seed(seed, *unit as u64));
+            let mut kept = vec![false; n_all];
+            order.into_iter().take(n).for_each(|unit| kept[unit] = true);
+            kept
+        };
+        let heads = drawn(n_layers * n_heads, self.n_heads(), split_seed(seed, 0));
+        Self {
+            heads: heads.chunks(n_heads.max(1)).map(<[bool]>::to_vec).collect(),
+            feed_forward: drawn(n_layers, self.n_feed_forward(), split_seed(seed, 1)),
+        }
+    }
+
+    /// What either keeps.
+    ///
+    /// # Panics
+    /// If the two are of encoders of different sizes.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        assert_eq!(self.sizes(), other.sizes(), "subnetworks of one encoder");
+        let either = |a: &[bool], b: &[bool]| a.iter().zip(b).map(|(a, b)| *a || *b).collect();
+        let heads = self.heads.iter().zip(&other.heads);
+        Self {
+            heads: heads.map(|(a, b)| either(a, b)).collect(),
+            feed_forward: either(&self.feed_forward, &other.feed_forward),
+        }
+    }
+
+    /// The share of the heads of a layer that both keep among those that either keeps; of all layers
+    /// if `None`. 1 where neither keeps any.
+    pub fn jaccard(&self, other: &Self, layer: Option<usize>) -> f64 {
+        let layers = layer.map_or(0..self.heads.len(), |layer| layer..layer + 1);
+        let heads = |of: &Self| of.heads[layers.clone()].concat();
+        let (a, b) = (heads(self), heads(other));
+        let both = a.iter().zip(&b).filter(|(a, b)| **a && **b).count();
+        let either = a.iter().zip(&b).filter(|(a, b)| **a || **b).count();
+        if either == 0 { 1.0 } else { both as f64 / either as f64 }
+    }
+}
+
+impl Importance {
+    /// Divides each layer's heads by their Euclidean norm, then brings all heads to [0, 1] together,
+    /// as Michel et al. compare heads of different layers. Blocks are left as they are.
+    #[must_use]
+    pub fn normalized(mut self) -> Self {
+        for heads in &mut self.heads {
+            let norm = heads.iter().map(|x| x * x).sum::<f64>().sqrt();
+            heads.iter_mut().for_each(|x| *x /= norm + 1e-20);
+        }
+        let all = || self.heads.iter().flatten().copied();
+        let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max));
+        let range = (high - low).max(f64::MIN_POSITIVE);
+        self.heads.iter_mut().flatten().for_each(|x| *x = (*x - low) / range);
+        self
+    }
+}
+
+impl From<Subnetwork> for File {
+    fn from(of: Subnetwork) -> Self {
+        let line = |kept: &Vec<bool>| {
+            kept.iter().map(|kept| if *kept { KEPT } else { PRUNED }).collect::<String>()
+        };
+        Self { heads: of.heads.iter().map(line).collect(), feed_forward: line(&of.feed_forward) }
+    }
+}
+
+impl TryFrom<File> for Subnetwork {
+    type Error = String;
+
+    fn try_from(file: File) -> Result<Self, String> {
+        let line = |line: &String| -> Result<Vec<bool>, String> {
+            let mark = |c| match c {
+                KEPT => Ok(true),
+                PRUNED => Ok(false),
+                other => Err(format!("expected {KEPT:?} or {PRUNED:?}, found {other:?}")),
+            };
+            line.chars().map(mark).collect()
+        };
+        let heads: Vec<Vec<bool>> = file.heads.iter().map(line).collect::<Result<_, _>>()?;
+        let feed_forward = line(&file.feed_forward)?;
+        let n_heads = heads.first().map_or(0, Vec::len);
+        if n_heads == 0 || heads.iter().any(|layer| layer.len() != n_heads) {
+            return Err("heads: expected lines of as many marks, at least one".into());
+        }
+        if feed_forward.len() != heads.len() {
+            let (found, expected) = (feed_forward.len(), heads.len());
+            return Err(format!(
+                "feed_forward: expected {expected} marks, one a layer, found {found}"
+            ));
+        }
+        Ok(Self { heads, feed_forward })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(heads: [&str; 2], feed_forward: &str) -> Subnetwork {
+        let json = serde_json::json!({ "heads": heads, "feed_forward": feed_forward });
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn importance(heads: [[f64; 3]; 2]) -> Importance {
+        Importance { heads: heads.map(Vec::from).into(), feed_forward: vec![1.0, 1.0] }
+    }
+
+    #[test]
+    fn the_least_important_heads_go_first_and_the_last_of_equal_ones() {
+        let importance = importance([[0.5, 0.1, 0.5], [0.1, 0.5, 0.1]]);
+        let whole = Subnetwork::whole(2, 3);
+        let heads = |n| File::from(whole.clone().without_heads(&importance, n)).heads;
+        assert_eq!(heads(1), ["###", "##."]);
+        assert_eq!(heads(2), ["###", ".#."]);
+        assert_eq!(heads(3), ["#.#", ".#."]);
+        assert_eq!(heads(4), ["#.#", "..."]);
+        assert_eq!(heads(9), ["...", "..."]);
+        let blocks = whole.clone().without_feed_forward(&importance);
+        assert_eq!(File::from(blocks).feed_forward, "#.");
+        // Those that are gone do not count again.
+        let twice = whole.without_heads(&importance, 2).without_heads(&importance, 1);
+        assert_eq!(File::from(twice).heads, ["#.#", ".#."]);
+    }
+
+    #[test]
+    fn heads_of_different_layers_are_compared_by_their_share_of_the_layer() {
+        let found = importance([[3.0, 4.0, 0.0], [0.03, 0.04, 0.0]]).normalized();
+        let expected = [0.75, 1.0, 0.0];
+        for heads in &found.heads {
+            for (found, expected) in heads.iter().zip(expected) {
+                assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+            }
+        }
+        let none = importance([[0.0; 3]; 2]).normalized();
+        assert!(none.heads.iter().flatten().all(|x| *x == 0.0));
+    }
+
+    #[test]
+    fn chance_keeps_as_many() {
+        let some = read(["#..", "##."], "#.");
+        let drawn: Vec<_> = (0..20).map(|seed| some.random(seed)).collect();
+        assert!(drawn.iter().all(|of| (of.n_heads(), of.n_feed_forward()) == (3, 1)));
+        assert!(drawn.iter().any(|of| *of != drawn[0]) && drawn[0] == some.random(0));
+    }
+
+    #[test]
+    fn overlap_is_over_what_either_keeps() {
+        let (a, b) = (read(["##.", "..."], "##"), read([".##", "..."], "#."));
+        assert_eq!((a.jaccard(&b, None), a.jaccard(&b, Some(1))), (1.0 / 3.0, 1.0));
+        assert_eq!(a.union(&b), read(["###", "..."], "##"));
+        assert_eq!(a.jaccard(&a, None), 1.0);
+    }
+
+    #[test]
+    fn files_say_what_is_wrong_with_them() {
+        let error = |heads: &[&str], feed_forward: &str| {
+            let json = serde_json::json!({ "heads": heads, "feed_forward": feed_forward });
+            serde_json::from_value::<Subnetwork>(json).unwrap_err().to_string()
+        };
+        assert_eq!(error(&["#x"], "#"), "expected '#' or '.', found 'x'");
+        assert_eq!(
+            error(&["##", "#"], "##"),
+            "heads: expected lines of as many marks, at least one"
+        );
+        assert_eq!(error(&["##"], "##"), "feed_forward: expected 1 marks, one a layer, found 2");
+        let some = read(["#..", "##."], "#.");
+        let text = serde_json::to_string(&some).unwrap();
+        assert_eq!(serde_json::from_str::<Subnetwork>(&text).unwrap(), some);
+    }
+}

@@ -1,0 +1,170 @@
+//! Subnetworks of a model: what pruning keeps, and what a mask does to values and gradients.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+
+use burn::module::Param;
+use burn::tensor::{Device, Tensor, TensorData};
+use isogloss::text::{FeatureOptions, Format, LabelSet, ReadOptions};
+use isogloss::{
+    Evaluator, LabeledSet, Plan, Predictor, PruningOptions, Task, importance, prune,
+    read_subnetwork, write_subnetwork,
+};
+use isogloss_methods::{Gradients, Importance, Subnetwork};
+use isogloss_model::{Model, ParamMapper, Pass, map_parameters};
+use isogloss_tests::runs::Workshop;
+use isogloss_tests::{devices, values};
+
+/// Takes the heads that are not planted out of the output projections: they can say nothing.
+struct Plant {
+    layer: usize,
+    head: usize,
+}
+
+const HEAD_WIDTH: usize = 8;
+
+impl ParamMapper for Plant {
+    fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(layer) = path.strip_suffix(".attention.output.weight") else { return param };
+        let is_layer = layer.ends_with(&format!("layers.{}", self.layer));
+        param.map(|weight| {
+            let (shape, device) = (weight.dims(), weight.device());
+            let mut values: Vec<f32> = weight.into_data().try_into_vec().unwrap();
+            for row in values.chunks_mut(shape[1]) {
+                for (column, x) in row.iter_mut().enumerate() {
+                    if !is_layer || column / HEAD_WIDTH != self.head {
+                        *x = 0.0;
+                    }
+                }
+            }
+            Tensor::from_data(TensorData::new(values, shape), &device)
+        })
+    }
+}
+
+struct Finished {
+    shop: Workshop,
+    predictor: Predictor,
+    labels: LabelSet,
+}
+
+fn finished(device: &Device) -> Finished {
+    let shop = Workshop::new();
+    let recipe = shop.recipe("epochs = 8\nbatch_size = 4", "");
+    let run = shop.run("finished");
+    shop.finish(&Plan::from_toml(&recipe, "tiny.toml".as_ref()).unwrap(), &run);
+    let predictor = Predictor::load(&run.best(), device).unwrap();
+    let labels = predictor.labels().unwrap();
+    Finished { shop, predictor, labels }
+}
+
+impl Finished {
+    fn set(&self, split: &str) -> LabeledSet {
+        let path = self.shop.path("data/en.jsonl");
+        let options = ReadOptions::new(Format::Jsonl).with_split(split);
+        let (task, features) = (Task::Classification {}, FeatureOptions::new(32));
+        let (tokenizer, language) = (self.predictor.tokenizer(), "en".parse().unwrap());
+        LabeledSet::read(&path, &options, &task, language, tokenizer, &self.labels, &features)
+            .unwrap()
+    }
+}
+
+#[test]
+fn planted_heads_survive_pruning() {
+    let device = Device::flex();
+    let finished = finished(&device);
+    let (train, dev) = (finished.set("train"), finished.set("dev"));
+    for (layer, head) in [(0, 2), (1, 1)] {
+        let model = finished.predictor.loaded().model.clone();
+        let model = map_parameters(model, &mut Plant { layer, head });
+        let evaluator = Evaluator {
+            model: &model,
+            task: &Task::Classification {},
+            labels: &finished.labels,
+            batch_size: 8,
+            device: &device,
+            subnetwork: None,
+        };
+        let options = PruningOptions { threshold: 0.99, share: 0.13, ..PruningOptions::default() };
+        let found = importance(&model, &train, &Subnetwork::whole(2, 4), options, &device).unwrap();
+        let Importance { heads, feed_forward } = found;
+        for (at, row) in heads.iter().enumerate() {
+            for (other, x) in row.iter().enumerate() {
+                assert_eq!(*x > 0.0, (at, other) == (layer, head), "{heads:?}");
+            }
+        }
+        assert!(feed_forward.iter().all(|x| *x > 0.0), "{feed_forward:?}");
+        let pruned = prune(&evaluator, &train, &dev, options).unwrap();
+        // All seven others can go without a change, one a round; the last may not matter on few texts.
+        assert!(pruned.subnetwork.n_heads() <= 1, "{pruned:?}");
+        let scores: Vec<f64> = pruned.rounds.iter().map(|(_, _, score)| *score).collect();
+        assert!(scores[..8].iter().all(|score| *score == scores[0]), "{pruned:?}");
+        if pruned.subnetwork.n_heads() == 1 {
+            assert!(pruned.subnetwork.heads()[layer][head], "{pruned:?}");
+        }
+    }
+}
+
+/// The logits and the gradients of a batch with a subnetwork.
+fn step(model: &Model, device: &Device, subnetwork: Option<&Subnetwork>) -> (Vec<f32>, Gradients) {
+    let device = device.clone().autodiff();
+    let ids = [5, 6, 7, 8, 9, 10];
+    let input =
+        model.encoder.config().input(&ids, &[1, 1, 1, 1, 1, 0], &[0; 6], 3, &device).unwrap();
+    let pass = Pass { subnetwork: subnetwork.map(|of| of.mask(&device)), ..Pass::evaluation() };
+    let logits = model.forward(&input, &pass).logits;
+    let loss = logits.clone().square().sum();
+    (values(logits), Gradients::of(&loss, model))
+}
+
+#[test]
+fn heads_that_are_masked_take_no_part_and_learn_nothing() {
+    let whole = Subnetwork::whole(2, 4);
+    // The last head of the first layer and the feed-forward block of the second are gone.
+    let few = Importance {
+        heads: vec![vec![1.0, 1.0, 1.0, 0.0], vec![1.0; 4]],
+        feed_forward: vec![1.0, 0.0],
+    };
+    let part = whole.clone().without_heads(&few, 1).without_feed_forward(&few);
+    for (name, device) in devices() {
+        let model = finished(&device).predictor.into_trainable();
+        let plain = step(&model, &device, None);
+        let masked = step(&model, &device, Some(&part));
+        let unmasked = step(&model, &device, Some(&whole));
+        assert_eq!(unmasked.0, plain.0, "{name}");
+        assert_ne!(masked.0, plain.0, "{name}");
+        let rows_of = |gradients: &Gradients, path: &str| -> Vec<f32> {
+            values(gradients.get(path).unwrap().clone())
+        };
+        for projection in ["query", "key", "value"] {
+            let path = format!("encoder.layers.0.attention.{projection}.weight");
+            let width = 32 * HEAD_WIDTH;
+            let (of_masked, of_plain) = (rows_of(&masked.1, &path), rows_of(&plain.1, &path));
+            for head in 0..4 {
+                let is_zero = |all: &[f32]| all[head * width..][..width].iter().all(|x| *x == 0.0);
+                assert_eq!(is_zero(&of_masked), head == 3, "{name}, {projection} of head {head}");
+                assert!(!is_zero(&of_plain), "{name}, {projection} of head {head}");
+            }
+        }
+        let path = "encoder.layers.1.feed_forward.up.weight";
+        assert!(rows_of(&masked.1, path).iter().all(|x| *x == 0.0), "{name}");
+        assert!(rows_of(&plain.1, path).iter().any(|x| *x != 0.0), "{name}");
+    }
+}
+
+#[test]
+fn subnetworks_are_files_for_one_architecture() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("de.toml");
+    let some = Subnetwork::whole(2, 4).random(3);
+    write_subnetwork(&path, &some).unwrap();
+    assert_eq!(read_subnetwork(&path, [2, 4]).unwrap(), some);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains("feed_forward = \"##\""), "{text}");
+    let error = |path: &Path| read_subnetwork(path, [12, 12]).unwrap_err().to_string();
+    assert!(error(&path).ends_with("a subnetwork of 2 layers of 4 heads; the model has 12 of 12"));
+    std::fs::write(&path, "heads = [\"##\"]\nfeed_forward = \"#x\"\n").unwrap();
+    assert!(error(&path).contains("expected '#' or '.', found 'x'"), "{}", error(&path));
+    assert!(error(&folder.path().join("fr.toml")).contains("fr.toml"));
+}
