@@ -1,25 +1,22 @@
 //! A model whose vocabulary holds what some texts need, and nothing else.
 
+mod states;
 mod texts;
 
 use std::fs;
 use std::path::Path;
 
-use burn::tensor::Device;
-use isogloss_model::{
-    Encoder, HeadChoice, Pass, Storage, StoredModel, base_folder, load, read_config,
-};
+use isogloss_model::{Storage, StoredModel, base_folder, read_config};
 use isogloss_text::{CutComparison, PieceCounts, Texts, Tokenizer, TokenizerInput, trim_tokenizer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::data::check_vocabulary;
-use crate::device::{DeviceChoice, open};
 use crate::error::io;
 use crate::run_folder::{replace_folder, write_atomically};
-use crate::search::host_values;
 use crate::train::folders::copy_tokenizer;
 use crate::{Error, Plan};
+pub use states::StateCheck;
 
 /// One text in so many is set aside to tell how texts fare that were not known.
 const UNSEEN_SHARE: usize = 10;
@@ -92,15 +89,6 @@ pub struct TrimReport {
     pub others: Option<CutComparison>,
     /// The hidden states of some texts.
     pub states: StateCheck,
-}
-
-/// Hidden states of the trimmed model beside those of the whole one, for texts that both cut alike.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct StateCheck {
-    /// The number of texts; none in a build without a processor's device.
-    pub n_texts: usize,
-    /// The largest difference between two numbers.
-    pub largest_difference: f32,
 }
 
 /// Writes the model of `folder` to `out`, with a vocabulary of the pieces that the texts of these
@@ -255,7 +243,12 @@ impl<'a> Vocabulary<'a> {
             let note = Note { n_pieces: report.n_pieces, n_lost_pieces: kept.n_lost };
             let note = serde_json::to_vec_pretty(&note).expect("numbers are printable");
             write_atomically(&out.join(NOTE), &note)?;
-            report.states = self.compare_states(&trimmed, out, &inputs, options.n_checked)?;
+            report.states = StateCheck::new(
+                [(self.folder, &self.tokenizer), (out, &trimmed)],
+                &kept.ids,
+                &inputs,
+                options.n_checked,
+            )?;
             if options.storage == Storage::F32 && report.states.largest_difference > 0.0 {
                 let difference = report.states.largest_difference;
                 let problem = format!("hidden states would differ by {difference}");
@@ -300,38 +293,6 @@ impl<'a> Vocabulary<'a> {
         }
         Ok(())
     }
-
-    fn compare_states(
-        &self,
-        trimmed: &Tokenizer,
-        out: &Path,
-        inputs: &[TokenizerInput<'_>],
-        n: usize,
-    ) -> Result<StateCheck, Error> {
-        // The whole table may be larger than the buffers of a GPU.
-        let processors = [DeviceChoice::Flex, DeviceChoice::Ndarray];
-        let Some(device) = processors.into_iter().find_map(|choice| open(choice).ok()) else {
-            return Ok(StateCheck::default());
-        };
-        let device = device.device;
-        let encoder = |folder: &Path| {
-            load(folder, &HeadChoice::Without, &device).map(|loaded| loaded.model.encoder)
-        };
-        let (whole, smaller) = (encoder(self.folder)?, encoder(out)?);
-        let every = inputs.len().div_ceil(n.max(1)).max(1);
-        let mut check = StateCheck::default();
-        for text in inputs.iter().step_by(every).take(n) {
-            let before = hidden_states(&self.tokenizer, &whole, *text, &device)?;
-            let after = hidden_states(trimmed, &smaller, *text, &device)?;
-            // Where pieces were left out, a text may have more tokens than before.
-            if before.len() == after.len() {
-                let differences = before.iter().zip(&after).map(|(a, b)| (a - b).abs());
-                check.largest_difference = differences.fold(check.largest_difference, f32::max);
-                check.n_texts += 1;
-            }
-        }
-        Ok(check)
-    }
 }
 
 /// Tells whether the vocabulary of a folder was cut to a number of pieces, fewer than its texts needed.
@@ -344,28 +305,6 @@ pub(crate) fn has_lost_pieces(folder: &Path) -> Result<bool, Error> {
     let note: Note = serde_json::from_slice(&bytes)
         .map_err(|error| Error::Damaged { path, problem: error.to_string() })?;
     Ok(note.n_lost_pieces > 0)
-}
-
-/// The last hidden states of a text.
-fn hidden_states(
-    tokenizer: &Tokenizer,
-    encoder: &Encoder,
-    text: TokenizerInput<'_>,
-    device: &Device,
-) -> Result<Vec<f32>, Error> {
-    let config = encoder.config();
-    let encoded = match text {
-        TokenizerInput::Text(text) => tokenizer.encode(text, None, config.max_tokens()),
-        TokenizerInput::Words(words) => tokenizer.encode_words(words, config.max_tokens()),
-    }?;
-    let integers = |ids: &[u32]| ids.iter().map(|id| id.cast_signed()).collect::<Vec<i32>>();
-    let (ids, types) = (integers(&encoded.ids), integers(&encoded.type_ids));
-    let n_tokens = ids.len();
-    let input = config
-        .input(&ids, &vec![1; n_tokens], &types, n_tokens, device)
-        .map_err(|source| Error::Input { path: "tokenizer.json".into(), source })?;
-    let states = encoder.forward(&input, &Pass::evaluation()).last_hidden_state();
-    Ok(host_values(states.reshape([n_tokens, config.hidden_size])))
 }
 
 fn weight_bytes(folder: &Path) -> Result<u64, Error> {
