@@ -13,8 +13,8 @@ use isogloss::{
 };
 use isogloss_methods::{Gradients, Importance, Subnetwork};
 use isogloss_model::{Model, ParamMapper, Pass, map_parameters};
-use isogloss_tests::runs::Workshop;
-use isogloss_tests::{devices, values};
+use isogloss_tests::runs::{Trace, Workshop};
+use isogloss_tests::{devices, opened_devices, values};
 
 /// Takes the heads that are not planted out of the output projections: they can say nothing.
 struct Plant {
@@ -151,6 +151,118 @@ fn heads_that_are_masked_take_no_part_and_learn_nothing() {
         assert!(rows_of(&masked.1, path).iter().all(|x| *x == 0.0), "{name}");
         assert!(rows_of(&plain.1, path).iter().any(|x| *x != 0.0), "{name}");
     }
+}
+
+/// Writes a subnetwork for each of two languages, and returns the tables of a recipe that uses them.
+fn with_subnetworks(shop: &Workshop, more: &str) -> String {
+    let folder = shop.path("subnetworks");
+    std::fs::create_dir_all(&folder).unwrap();
+    let few = Importance {
+        heads: vec![vec![3.0, 2.0, 1.0, 0.0], vec![0.0, 1.0, 2.0, 3.0]],
+        feed_forward: vec![1.0, 0.0],
+    };
+    let whole = Subnetwork::whole(2, 4);
+    let english = whole.clone().without_heads(&few, 3);
+    let german = whole.random(5).without_heads(&few, 2).without_feed_forward(&few);
+    write_subnetwork(&folder.join("en.toml"), &english).unwrap();
+    write_subnetwork(&folder.join("de.toml"), &german).unwrap();
+    format!("[subnetworks]\npath = {:?}\n{more}\n", folder.join("{language}.toml"))
+}
+
+fn two_languages(shop: &Workshop, tables: &str) -> Plan {
+    let training = "epochs = 2\nbatch_size = 4\nlog_every = 1\ncheckpoint_every = 5";
+    let recipe = shop.recipe(training, tables);
+    let recipe = recipe.replace("[data]\n", "[data]\nmore_sources = [\"de\"]\n");
+    Plan::from_toml(&recipe, "tiny.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn each_language_trains_and_is_scored_with_its_own_parts() {
+    let shop = Workshop::new();
+    let distances = shop.path("distances.tsv");
+    std::fs::write(&distances, "en\txx\t0.5\nxx\tde\t0.25\n").unwrap();
+    let nearest = format!("unseen.nearest = {{ distances = {distances:?} }}");
+    let mut scores = Vec::new();
+    for (name, more) in [
+        ("whole", "unseen = \"whole\""),
+        ("union", "unseen = \"union\""),
+        ("nearest", nearest.as_str()),
+        ("random", "random = 3"),
+    ] {
+        let plan = two_languages(&shop, &with_subnetworks(&shop, more));
+        let (whole, parts) = (shop.run(name), shop.run(&format!("{name} in parts")));
+        let results = shop.finish(&plan, &whole);
+        shop.stop_after(7, &plan, &parts);
+        shop.finish(&plan, &parts);
+        assert_eq!(Trace::of(&parts), Trace::of(&whole), "{name}");
+        scores.push((Trace::of(&whole).losses(), results.languages["xx"].scores.main()));
+    }
+    // What unseen languages use changes nothing of training; other subnetworks do.
+    assert!(scores[0].0 == scores[1].0 && scores[0].0 == scores[2].0);
+    assert_ne!(scores[0].0, scores[3].0);
+
+    // The saved model with the parts of a language gives that language's scores.
+    let run = shop.run("nearest");
+    let device = Device::flex();
+    let predictor = Predictor::load(&run.best(), &device).unwrap();
+    let labels = predictor.labels().unwrap();
+    let german = read_subnetwork(&shop.path("subnetworks/de.toml"), [2, 4]).unwrap();
+    let evaluator = Evaluator {
+        model: &predictor.loaded().model,
+        task: &Task::Classification {},
+        labels: &labels,
+        batch_size: 8,
+        device: &device,
+        subnetwork: Some(&german),
+    };
+    let options = ReadOptions::new(Format::Jsonl).with_split("test");
+    let set = LabeledSet::read(
+        &shop.path("data/xx.jsonl"),
+        &options,
+        evaluator.task,
+        "xx".parse().unwrap(),
+        predictor.tokenizer(),
+        &labels,
+        &FeatureOptions::new(128),
+    );
+    let (found, _) = evaluator.score(&set.unwrap()).unwrap();
+    assert_eq!(found.scores.main(), scores[2].1);
+}
+
+#[test]
+fn subnetworks_train_on_every_device() {
+    let shop = Workshop::new().without_dropout();
+    let plan = two_languages(&shop, &with_subnetworks(&shop, ""));
+    for device in opened_devices() {
+        shop.assert_trains_as_on_flex(&device, "subnetworks", &plan);
+    }
+}
+
+#[test]
+fn subnetworks_that_cannot_be_used_are_told() {
+    let shop = Workshop::new();
+    let tables = with_subnetworks(&shop, "");
+    let refused = |tables: &str| {
+        let plan = two_languages(&shop, tables);
+        shop.try_finish(&plan, &shop.run("refused")).unwrap_err().to_string()
+    };
+    std::fs::remove_file(shop.path("subnetworks/de.toml")).unwrap();
+    assert!(refused(&tables).contains("de.toml"));
+    write_subnetwork(&shop.path("subnetworks/de.toml"), &Subnetwork::whole(3, 4)).unwrap();
+    assert!(refused(&tables).contains("a subnetwork of 3 layers of 4 heads; the model has 2 of 4"));
+
+    let distances = shop.path("distances.tsv");
+    let nearest = format!("unseen.nearest = {{ distances = {distances:?} }}");
+    let tables = with_subnetworks(&shop, &nearest);
+    assert!(refused(&tables).contains("distances.tsv"));
+    std::fs::write(&distances, "en\txx\t0.5\nen de 1\n").unwrap();
+    assert!(refused(&tables).contains("distances.tsv: line 2: expected two language tags"));
+    std::fs::write(&distances, "en\tde\t0.5\n").unwrap();
+    let error = refused(&tables);
+    assert!(error.contains("no distance of xx from any language of training"), "{error}");
+    let recipe = shop.recipe("epochs = 1", "[subnetworks]\npath = \"one.toml\"\n");
+    let error = Plan::from_toml(&recipe, "tiny.toml".as_ref()).unwrap_err().to_string();
+    assert!(error.contains("subnetworks.path: expected {language}"), "{error}");
 }
 
 #[test]

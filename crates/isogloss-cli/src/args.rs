@@ -273,6 +273,9 @@ pub(crate) struct EvaluateArgs {
     /// The language that the mean over the others leaves out
     #[arg(long, value_name = "TAG")]
     pub(crate) source: Option<String>,
+    /// Use these parts of the model alone: a file of `isogloss subnetwork`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) subnetwork: Option<PathBuf>,
     /// Examples of one pass
     #[arg(long, default_value_t = 64, value_parser = parse_batch_size)]
     pub(crate) batch_size: usize,

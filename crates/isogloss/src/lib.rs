@@ -47,7 +47,8 @@ pub use recipe::{
 };
 pub use run_folder::{RunFolder, RunStatus};
 pub use subnetwork::{
-    Pruned, PruningOptions, importance, prune, read_subnetwork, write_subnetwork,
+    Pruned, PruningOptions, SubnetworksRecipe, UnseenLanguage, importance, prune, read_subnetwork,
+    write_subnetwork,
 };
 pub use train::{Event, MonolingualRecipe, Outcome, RunOptions, finetune};
 pub use trim::{StateCheck, TrimOptions, TrimReport, compress, trim};

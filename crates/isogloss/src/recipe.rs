@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::io;
 use crate::{
     AdapterRecipe, FisherEstimator, LanguageAdapterRecipe, MeasureOptions, MonolingualRecipe,
-    PairsRecipe, RecipeError, RecipeFault,
+    PairsRecipe, RecipeError, RecipeFault, SubnetworksRecipe,
 };
 
 /// What a recipe file says.
@@ -65,6 +65,9 @@ pub struct Recipe {
     /// The finished model that objectives learn from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<TeacherRecipe>,
+    /// The parts of the model that each language uses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subnetworks: Option<SubnetworksRecipe>,
     /// How a step's gradients become one.
     pub update: UpdateConfig,
     /// Rates of dropout by unit.
@@ -99,6 +102,7 @@ impl Default for Recipe {
             views: ViewsConfig::default(),
             student: None,
             teacher: None,
+            subnetworks: None,
             update: UpdateConfig::default(),
             guided_dropout: None,
             schedule: ScheduleConfig::default(),

@@ -1,6 +1,8 @@
 //! The parts of a finished model that a language needs: what is left when heads and feed-forward blocks
 //! are taken away for as long as its score allows.
 
+mod choice;
+
 use std::path::Path;
 
 use burn::module::Module;
@@ -14,6 +16,8 @@ use crate::data::integers;
 use crate::error::io;
 use crate::run_folder::write_atomically;
 use crate::{Error, Evaluator, LabeledSet};
+pub(crate) use choice::Subnetworks;
+pub use choice::{SubnetworksRecipe, UnseenLanguage};
 
 /// How a model is pruned for a language.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -40,6 +40,7 @@ use self::passes::Passes;
 use self::prefix::FrozenStates;
 use crate::checkpoint::Progress;
 use crate::run_folder::{MetricsLog, recover_folder};
+use crate::subnetwork::Subnetworks;
 
 use crate::{Error, Plan, RunFolder, RunStatus};
 
@@ -128,6 +129,8 @@ struct Trainer<'a> {
     rule: String,
     /// What leaves the frozen layers, if it is kept.
     frozen_states: Option<FrozenStates>,
+    /// The parts of the model that languages use, if not all.
+    subnetworks: Option<Subnetworks>,
 }
 
 /// Streams of random numbers, drawn apart from the recipe's seed.

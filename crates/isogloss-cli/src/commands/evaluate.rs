@@ -1,6 +1,6 @@
 //! `isogloss evaluate`.
 
-use isogloss::{Evaluator, Selection};
+use isogloss::{Evaluator, Selection, read_subnetwork};
 
 use super::labeled::Labeled;
 use super::{End, table};
@@ -16,13 +16,18 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
         _ => "en".parse()?,
     };
     let selection = Selection { rule: "given".to_owned(), step: 0, score: 0.0 };
+    let model = &predictor.loaded().model;
+    let config = model.encoder.config();
+    let sizes = [config.num_hidden_layers, config.num_attention_heads];
+    let subnetwork = args.subnetwork.as_ref().map(|path| read_subnetwork(path, sizes));
+    let subnetwork = subnetwork.transpose()?;
     let evaluator = Evaluator {
-        model: &predictor.loaded().model,
+        model,
         task: &task,
         labels: &labels,
         batch_size: args.batch_size,
         device: &device.device,
-        subnetwork: None,
+        subnetwork: subnetwork.as_ref(),
     };
     let results = evaluator.score_all(&sets, &source, selection, &mut |set, result, _| {
         if !args.model.json {

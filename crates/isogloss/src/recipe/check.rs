@@ -36,6 +36,7 @@ pub(super) fn plan(
     }
 
     more_sources(&mut fault, &recipe);
+    subnetworks(&mut fault, &recipe);
 
     if recipe.objective.is_empty() {
         fault("objective", "objective: name at least one".into());
@@ -128,6 +129,18 @@ fn more_sources(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
         if is_there {
             fault(entry, format!("{entry}: is for one language of training, not for several"));
         }
+    }
+}
+
+/// What subnetworks must satisfy.
+fn subnetworks(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
+    let Some(subnetworks) = &recipe.subnetworks else { return };
+    if !subnetworks.path.contains("{language}") {
+        let problem = "subnetworks.path: expected {language} where the language tag stands";
+        fault("subnetworks.path", problem.into());
+    }
+    if !recipe.task.is_labeled() {
+        fault("subnetworks", "subnetworks: are for the examples of a task with labels".into());
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct StepBatch {
     pub(super) number: u64,
     /// A text, its tokens, and where its units are.
     pub(super) texts: Vec<(TextView, TokenBatch, Units)>,
+    /// The language of its examples, by its place among the sources.
+    pub(super) language: usize,
     /// The words of its pairs.
     pub(super) links: WordLinks,
     /// What the pass over the original text begins from, if not from its tokens.
@@ -33,7 +35,8 @@ pub(super) struct StepBatch {
 impl StepBatch {
     /// One without any text.
     pub(super) fn empty(number: u64) -> Self {
-        Self { number, texts: Vec::new(), links: WordLinks::default(), begin: None }
+        let (texts, links) = (Vec::new(), WordLinks::default());
+        Self { number, texts, language: 0, links, begin: None }
     }
 
     /// Adds the step's pairs.
@@ -218,7 +221,10 @@ impl TrainingData {
             Ok((*text, batch, units))
         };
         let texts = self.texts.iter().map(text).collect::<Result<_, Error>>()?;
-        Ok(StepBatch { texts, ..StepBatch::empty(number) })
+        let parts = &self.corpus.parts;
+        let is_here = |part: &Range<usize>| indices.first().is_some_and(|at| part.contains(at));
+        let language = parts.iter().position(is_here).unwrap_or_default();
+        Ok(StepBatch { texts, language, ..StepBatch::empty(number) })
     }
 
     fn collate(&self, features: &[&Features], indices: &[usize]) -> Result<TokenBatch, Error> {

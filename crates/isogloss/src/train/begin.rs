@@ -23,6 +23,7 @@ use crate::checkpoint::{self, Checkpoint, Progress};
 use crate::environment::Environment;
 use crate::error::io;
 use crate::run_folder::MetricsLog;
+use crate::subnetwork::Subnetworks;
 use crate::{Error, Plan, RunFolder, Task};
 
 impl<'a> Trainer<'a> {
@@ -79,6 +80,12 @@ impl<'a> Trainer<'a> {
         };
         let LoadedModel { model, config_json, report, .. } = loaded;
         let n_layers = model.encoder.config().num_hidden_layers;
+        let shape = [n_layers, model.encoder.config().num_attention_heads];
+        let subnetworks = recipe.subnetworks.as_ref();
+        let subnetworks = subnetworks.map(|of| Subnetworks::read(of, plan.sources(), shape));
+        let subnetworks = subnetworks.transpose()?;
+        let of_sources = subnetworks.iter().flat_map(Subnetworks::of_sources);
+        passes.subnetworks = of_sources.map(|of| of.mask(&device)).collect();
         recipe.schedule.check_layers(n_layers).map_err(Error::Unsuitable)?;
         let scope = AdapterRecipe::scope(recipe);
         let seed = split_seed(recipe.seed, streams::UNFREEZING);
@@ -147,6 +154,7 @@ impl<'a> Trainer<'a> {
             log,
             rule: rule(plan),
             frozen_states: None,
+            subnetworks,
         })
     }
 }

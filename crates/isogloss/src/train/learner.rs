@@ -44,6 +44,7 @@ pub(super) struct StepLearner<'a> {
 
 pub(super) struct DeviceBatch {
     pub(super) seed: u64,
+    language: usize,
     texts: Vec<DeviceText>,
     links: WordLinks,
 }
@@ -96,7 +97,7 @@ impl<'a> StepLearner<'a> {
                 original.into_iter().for_each(|text| text.input.tokens = begin.clone());
             }
             let seed = split_seed(passes.seed, batch.number);
-            Ok(DeviceBatch { seed, texts, links: batch.links })
+            Ok(DeviceBatch { seed, language: batch.language, texts, links: batch.links })
         });
         let batches = batches.collect::<Result<_, Error>>()?;
         let (keys, losses, cosine, sampled) = (Vec::new(), None, None, None);
@@ -139,7 +140,7 @@ impl<'a> StepLearner<'a> {
             let first = group[0];
             let at = batch.place(first.text);
             let text = &batch.texts[at];
-            let pass = self.passes.pass(batch.seed, &first);
+            let pass = self.passes.pass_in(batch.language, batch.seed, &first);
             if first.text.is_side() {
                 let embedded = embedded.as_ref().and_then(|all| all[at].clone());
                 sentences.push((first, self.encode(model, first.role, text, embedded, &pass)));
@@ -426,8 +427,8 @@ impl Learner<Error> for StepLearner<'_> {
         let mut drawn = self.sampled.take().unwrap_or_default();
         for (index, batch) in self.batches.iter().enumerate() {
             let text = &batch.texts[0];
-            let logits = model.forward(&text.input, &self.passes.pass(batch.seed, &View::ORIGINAL));
-            let logits = logits.logits;
+            let pass = self.passes.pass_in(batch.language, batch.seed, &View::ORIGINAL);
+            let logits = model.forward(&text.input, &pass).logits;
             if drawn.len() == index {
                 let seed = split_seed(batch.seed, draws::LABELS);
                 let mut labels = sample_labels(logits.clone(), seed);

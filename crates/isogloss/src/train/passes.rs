@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use isogloss_kernels::split_seed;
 use isogloss_methods::{ContrastTexts, Memory, NegativeQueue, Objective, Role, TextView, View};
-use isogloss_model::{Model, Pass, Pooling, Projection, UnitDropout};
+use isogloss_model::{Model, Pass, Pooling, Projection, SubnetworkMask, UnitDropout};
 use serde_json::{Map, Value, json};
 
 use super::teacher::TeacherVectors;
@@ -34,6 +34,8 @@ pub(super) struct Passes {
     pub(super) negatives: Option<NegativeQueue>,
     /// See [`Pass::undropped_layers`].
     pub(super) undropped_layers: Option<usize>,
+    /// The parts of the model that each source uses; all of it if there are none.
+    pub(super) subnetworks: Vec<SubnetworkMask>,
 }
 
 impl Passes {
@@ -56,6 +58,7 @@ impl Passes {
             unit_dropout: None,
             negatives: None,
             undropped_layers: None,
+            subnetworks: Vec::new(),
         }
     }
 
@@ -184,6 +187,12 @@ impl Passes {
     pub(super) fn shares_embeddings(&self) -> bool {
         let views = || self.groups.iter().flatten();
         views().count() > 1 || views().any(|view| view.noise.is_some())
+    }
+
+    /// The pass over a batch of a source's examples; other texts are of no source.
+    pub(super) fn pass_in(&self, language: usize, batch_seed: u64, view: &View) -> Pass {
+        let mask = self.subnetworks.get(language).filter(|_| view.text.is_of_task());
+        Pass { subnetwork: mask.cloned(), ..self.pass(batch_seed, view) }
     }
 
     pub(super) fn pass(&self, batch_seed: u64, view: &View) -> Pass {

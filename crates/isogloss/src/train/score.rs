@@ -86,7 +86,8 @@ impl Trainer<'_> {
         let languages = match self.data {
             Some(data) => {
                 let score = |dev: &LabeledSet| {
-                    Ok((dev.language.to_string(), self.evaluator(model, data).score(dev)?.0))
+                    let evaluator = self.evaluator(model, data, &dev.language)?;
+                    Ok((dev.language.to_string(), evaluator.score(dev)?.0))
                 };
                 data.corpus.devs.iter().map(score).collect::<Result<_, Error>>()?
             }
@@ -179,7 +180,8 @@ impl Trainer<'_> {
             let exchanged = exchange.map(|of| of.exchanged(model, plan.source(), &set.language));
             let exchanged = exchanged.transpose()?.flatten();
             let model = exchanged.as_ref().unwrap_or(model);
-            let (result, predicted) = self.evaluator(model, data).score(set)?;
+            let evaluator = self.evaluator(model, data, &set.language)?;
+            let (result, predicted) = evaluator.score(set)?;
             watch(Event::Language { language: set.language.as_str(), scores: &result.scores });
             self.run.write_predictions(set.language.as_str(), predicted.iter().map(names))?;
             languages.insert(set.language.to_string(), result);
@@ -226,15 +228,22 @@ impl Trainer<'_> {
         pairs.sets.iter().map(score).collect()
     }
 
-    fn evaluator<'b>(&'b self, model: &'b Model, data: &'b TrainingData) -> Evaluator<'b> {
-        Evaluator {
+    /// What scores a model in a language.
+    fn evaluator<'b>(
+        &'b self,
+        model: &'b Model,
+        data: &'b TrainingData,
+        language: &Language,
+    ) -> Result<Evaluator<'b>, Error> {
+        let subnetwork = self.subnetworks.as_ref().map(|of| of.of(language));
+        Ok(Evaluator {
             model,
             task: &self.plan.recipe().task,
             labels: &data.corpus.labels,
             batch_size: self.plan.recipe().training.evaluation_batch_size,
             device: &self.options.device,
-            subnetwork: None,
-        }
+            subnetwork: subnetwork.transpose()?.flatten(),
+        })
     }
 }
 

@@ -116,7 +116,9 @@ impl Trainer<'_> {
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
         let began = Instant::now();
-        let Some(data) = self.data.filter(|_| self.passes.reads_original_alone()) else {
+        // Which parts of the frozen layers are used depends on the language.
+        let is_alone = self.passes.reads_original_alone() && self.passes.subnetworks.is_empty();
+        let Some(data) = self.data.filter(|_| is_alone) else {
             return Ok(());
         };
         let layers = self.layers_to_keep();
