@@ -116,3 +116,24 @@ fn languages_that_cannot_be_trained_on_together_are_told() {
     let error = error.unwrap_err().to_string();
     assert!(error.contains("de.jsonl"), "{error}");
 }
+
+#[test]
+fn other_languages_can_be_watched_while_the_model_trains() {
+    let shop = Workshop::new();
+    let recipe = shop.recipe(&format!("{TRAINING}\nzero_shot = 5"), "");
+    let (watched, plain) = (shop.run("watched"), shop.run("plain"));
+    shop.finish(&plan(&recipe), &watched);
+    shop.finish(&plan(&shop.recipe(TRAINING, "")), &plain);
+    let (watched, plain) = (Trace::of(&watched), Trace::of(&plain));
+    assert_eq!((watched.losses(), &watched.predictions), (plain.losses(), &plain.predictions));
+    let dev: Vec<_> = watched.metrics.iter().filter(|line| line["kind"] == "dev").collect();
+    assert_eq!(dev.len(), 2);
+    for line in dev {
+        let of = |language: &str| line["zero_shot"][language].as_f64().unwrap();
+        // Five texts each.
+        assert!([of("de"), of("xx")].iter().all(|score| (score * 5.0).fract() == 0.0), "{line}");
+        let mean = line["mean_target"].as_f64().unwrap();
+        assert!((mean - (of("de") + of("xx")) / 2.0).abs() < 1e-12, "{line}");
+        assert!(line["zero_shot"].get("en").is_none(), "{line}");
+    }
+}

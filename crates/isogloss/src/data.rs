@@ -187,6 +187,15 @@ impl LabeledSet {
         self.features.iter().map(|features| features.input.len()).collect()
     }
 
+    /// At most `n` of its examples, evenly spaced.
+    pub(crate) fn some(&self, n: usize) -> Self {
+        let n_all = self.features.len();
+        let n = n.min(n_all);
+        let features = (0..n).map(|i| self.features[i * n_all / n].clone()).collect();
+        let report = DataReport { n, ..self.report.clone() };
+        Self { language: self.language.clone(), path: self.path.clone(), features, report }
+    }
+
     /// Puts some of the examples into a batch, padded to the longest of them.
     pub(crate) fn batch(
         &self,

@@ -347,6 +347,10 @@ pub struct TrainingRecipe {
     pub checkpoint_every: u64,
     /// Optimizer steps between lines of the log.
     pub log_every: u64,
+    /// Examples of each other language's test split that are scored whenever the development set is: to
+    /// be watched, never to choose by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zero_shot: Option<usize>,
     /// What is done with the layers below the lowest that learns, where a schedule opens layers or
     /// adapters are trained; see [`FrozenRecipe`].
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -364,6 +368,7 @@ impl Default for TrainingRecipe {
             evaluation_batch_size: 64,
             checkpoint_every: 200,
             log_every: 10,
+            zero_shot: None,
             frozen: None,
         }
     }

@@ -80,6 +80,9 @@ pub(super) fn plan(
     at_least(&mut fault, "training.checkpoint_every", training.checkpoint_every, 1);
     let evaluation = training.evaluation_batch_size as u64;
     at_least(&mut fault, "training.evaluation_batch_size", evaluation, 1);
+    if let Some(n) = training.zero_shot {
+        at_least(&mut fault, "training.zero_shot", n as u64, 1);
+    }
     if let Some(max_steps) = training.max_steps {
         at_least(&mut fault, "training.max_steps", max_steps, 1);
     }

@@ -95,6 +95,8 @@ pub(super) struct DevPoint {
     pub(super) macro_f1: Option<f64>,
     /// Span F1 in 0..=1.
     pub(super) span_f1: Option<f64>,
+    /// Mean main score over some examples of each language that is not trained on, in 0..=1.
+    pub(super) mean_target: Option<f64>,
 }
 
 impl DevPoint {

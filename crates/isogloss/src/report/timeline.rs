@@ -1,5 +1,5 @@
-//! What learned when: for each run that opened layers, a bar a layer, with the loss and the
-//! development score over them.
+//! What learned when: for each run that opened layers, a bar a layer, with the loss, the development
+//! score and the zero-shot score over them.
 
 use super::axis::{Axis, Scale};
 use super::chart::{EXTENT, Frame, Mark, draw, mean, smoothed, thinned};
@@ -20,7 +20,8 @@ pub(super) fn render(recipes: &[Recipe<'_>]) -> String {
     format!(
         "<p class=\"aside\">A bar begins where its layer began to learn; the head, and \
          layers that a recipe opens for good, have no row. Over the bars, each on a scale of its own: the training \
-         loss as a line, the development score as points.</p>\n\
+         loss as a line, the development score as points, and the mean score of the languages that are not \
+         trained on, where it was watched, as small points.</p>\n\
          <div class=\"charts heats\">{figures}</div>\n"
     )
 }
@@ -52,6 +53,8 @@ fn timeline(recipe: &Recipe<'_>, run: &RunRecord) -> String {
     };
     let scores: Vec<_> = run.dev.iter().filter_map(|p| Some((p.step as f64, score(p)?))).collect();
     over(&mut svg, &x, Mark::Points, &scores);
+    let zero_shot = run.dev.iter().filter_map(|p| Some((p.step as f64, p.mean_target?)));
+    over(&mut svg, &x, Mark::Specks, &zero_shot.collect::<Vec<_>>());
 
     let order: Vec<String> =
         in_order(run).map(|(layer, step)| format!("{layer} at {step}")).collect();
@@ -104,6 +107,7 @@ mod tests {
         let log = r#"{"kind":"open","step":0,"epoch":0.0,"schedule":"gradual_unfreeze","layers":[2]}
 {"kind":"train","step":1,"epoch":0.1,"loss":2.0,"grad_norm":1.0,"lr":0.1,"tokens_per_sec":1.0}
 {"kind":"open","step":5,"epoch":0.5,"schedule":"gradual_unfreeze","layers":[0,1]}
+{"kind":"dev","step":5,"language":"en","accuracy":0.5,"mean_target":0.25}
 {"kind":"train","step":10,"epoch":1.0,"loss":1.0,"grad_norm":1.0,"lr":0.1,"tokens_per_sec":1.0}
 "#;
         for (name, content) in

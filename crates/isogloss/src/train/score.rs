@@ -99,6 +99,10 @@ impl Trainer<'_> {
             };
             line["languages"] = languages.iter().map(of_language).collect();
         }
+        if let Some((mean, zero_shot)) = self.zero_shot(model)? {
+            line["zero_shot"] = json!(zero_shot);
+            line["mean_target"] = json!(mean);
+        }
         let scores = mean_scores(&languages);
         let is_best = match self.data {
             Some(_) => self.progress.best.is_none_or(|best| scores.main() > best.score),
@@ -108,6 +112,26 @@ impl Trainer<'_> {
         extend(&mut line, &scores);
         self.log.write(&line)?;
         Ok((scores.main(), is_best))
+    }
+
+    /// The mean of the main score over some examples of each language that is not trained on, and the
+    /// scores, if the recipe wants them watched.
+    fn zero_shot(&self, model: &Model) -> Result<Option<(f64, BTreeMap<String, f64>)>, Error> {
+        let (Some(n), Some(data)) = (self.plan.recipe().training.zero_shot, self.data) else {
+            return Ok(None);
+        };
+        let sources = self.plan.sources();
+        let targets = data.corpus.tests.iter().filter(|set| !sources.contains(&set.language));
+        let score = |set: &LabeledSet| {
+            let exchanged = self.exchanged(model, &set.language)?;
+            let model = exchanged.as_ref().unwrap_or(model);
+            let evaluator = self.evaluator(model, data, &set.language)?;
+            let (result, _) = evaluator.score(&set.some(n))?;
+            Ok((set.language.to_string(), result.scores.main()))
+        };
+        let scores: BTreeMap<_, _> = targets.map(score).collect::<Result<_, Error>>()?;
+        let sum: f64 = scores.values().sum();
+        Ok((!scores.is_empty()).then(|| (sum / scores.len() as f64, scores)))
     }
 
     pub(super) fn write_checkpoint(
@@ -176,9 +200,7 @@ impl Trainer<'_> {
         };
         let mut languages = BTreeMap::new();
         for set in &data.corpus.tests {
-            let exchange = plan.recipe().language_adapter.as_ref();
-            let exchanged = exchange.map(|of| of.exchanged(model, plan.source(), &set.language));
-            let exchanged = exchanged.transpose()?.flatten();
+            let exchanged = self.exchanged(model, &set.language)?;
             let model = exchanged.as_ref().unwrap_or(model);
             let evaluator = self.evaluator(model, data, &set.language)?;
             let (result, predicted) = evaluator.score(set)?;
@@ -226,6 +248,13 @@ impl Trainer<'_> {
             Ok((set.language.to_string(), score_retrieval(&encoder, &set.held_out, layer)?))
         };
         pairs.sets.iter().map(score).collect()
+    }
+
+    /// The model with the language adapter of a language, if it has another there.
+    fn exchanged(&self, model: &Model, language: &Language) -> Result<Option<Model>, Error> {
+        let exchange = self.plan.recipe().language_adapter.as_ref();
+        let exchanged = exchange.map(|of| of.exchanged(model, self.plan.source(), language));
+        Ok(exchanged.transpose()?.flatten())
     }
 
     /// What scores a model in a language.
