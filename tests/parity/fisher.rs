@@ -139,6 +139,14 @@ impl Learner<Infallible> for Frozen<'_> {
         self.sampled_gradients(model)
     }
 
+    fn n_batches(&self) -> usize {
+        1
+    }
+
+    fn batch_gradients(&mut self, model: &Model, _batch: usize) -> Result<Gradients, Infallible> {
+        self.sampled_gradients(model)
+    }
+
     fn sampled_gradients(&mut self, model: &Model) -> Result<Gradients, Infallible> {
         let logits = model.forward(&self.bench.input(), &Pass::evaluation()).logits;
         let labels = TensorData::new(self.labels.clone(), [self.labels.len()]);

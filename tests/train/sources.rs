@@ -54,6 +54,13 @@ fn runs_in_several_languages_resume() {
         ("by size", "sampling.by_size = { temperature = 3.0 }\n", ""),
         ("evenly, words", "sampling.uniform = {}\n", "[task.tagging]\nunits = \"word\"\n"),
         (
+            "first-order MAML",
+            "",
+            "[update.first_order_maml]\ninner_learning_rate = 1e-2\n\
+             inner_head_learning_rate = 1e-1\n",
+        ),
+        ("reptile", "", "[update.reptile]\ninner_steps = 2\ninner_learning_rate = 1e-2\n"),
+        (
             "sampled subwords",
             "",
             "[[objective]]\nmethod.cross_entropy = {}\n\
@@ -61,13 +68,16 @@ fn runs_in_several_languages_resume() {
              [views.subword_sampled]\nrate = 0.8\nalpha = 0.2\n",
         ),
     ] {
-        let plan = plan(&recipe(&shop, fields, tables));
+        let tasks = tables.contains("[update.");
+        let accumulate = if tasks { "[training]\naccumulate = 2\n" } else { "[training]\n" };
+        let plan = plan(&recipe(&shop, fields, tables).replace("[training]\n", accumulate));
         let (whole, parts) = (shop.run(name), shop.run(&format!("{name} in parts")));
         shop.finish(&plan, &whole);
-        shop.stop_after(7, &plan, &parts);
-        shop.stop_after(14, &plan, &parts);
+        shop.stop_after(4, &plan, &parts);
+        shop.stop_after(9, &plan, &parts);
         shop.finish(&plan, &parts);
         assert_eq!(Trace::of(&parts), Trace::of(&whole), "{name}");
+        assert_eq!(Trace::of(&whole).losses().len(), if tasks { 12 } else { 24 }, "{name}");
     }
 }
 
@@ -104,6 +114,11 @@ fn languages_that_cannot_be_trained_on_together_are_told() {
         let error = Plan::from_toml(&text, "tiny.toml".as_ref()).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
+    let maml = "[update.first_order_maml]\n[update.sam]\n";
+    let error = Plan::from_toml(&recipe(&shop, "", maml), "tiny.toml".as_ref());
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("training.accumulate: a step is made of tasks of 2 batches"), "{error}");
+    assert!(error.contains("first_order_maml makes the gradient of a step already"), "{error}");
     let twice = recipe(&shop, "", "").replace("[\"de\"]", "[\"de\", \"en\"]");
     let error = Plan::from_toml(&twice, "tiny.toml".as_ref()).unwrap_err().to_string();
     assert!(error.contains("data.more_sources: \"en\" is a source already"), "{error}");

@@ -52,6 +52,17 @@ impl Gradients {
         self
     }
 
+    /// Multiplies each by a factor that its path tells.
+    #[must_use]
+    pub fn scaled_by(mut self, factor: impl Fn(&str) -> f64) -> Self {
+        let scaled = self.by_path.into_iter().map(|(path, gradient)| {
+            let gradient = gradient * factor(&path);
+            (path, gradient)
+        });
+        self.by_path = scaled.collect();
+        self
+    }
+
     /// The sum of the squares of each parameter's gradient.
     pub fn squares(&self) -> BTreeMap<String, f64> {
         let squares: Vec<_> = self.by_path.values().cloned().map(sum_of_squares).collect();

@@ -54,5 +54,8 @@ pub use schedule::{
     apply_schedules,
 };
 pub use subnetwork::{Importance, Subnetwork};
-pub use update::{FisherStepConfig, Learner, Plain, SamConfig, Update, UpdateConfig};
+pub use update::{
+    FirstOrderMamlConfig, FisherStepConfig, Learner, Plain, ReptileConfig, SamConfig, Update,
+    UpdateConfig,
+};
 pub use view::{EmbeddingNoise, NoiseShape, Role, TextView, View};

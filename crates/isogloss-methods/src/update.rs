@@ -1,12 +1,14 @@
 //! How the gradients of a step's batches become the one that the optimizer takes.
 
 mod fisher_step;
+mod meta;
 mod sam;
 
 use isogloss_model::Model;
 use serde::{Deserialize, Serialize};
 
 pub use fisher_step::FisherStepConfig;
+pub use meta::{FirstOrderMamlConfig, ReptileConfig};
 pub use sam::SamConfig;
 
 use crate::Gradients;
@@ -20,6 +22,15 @@ pub trait Learner<E> {
     /// # Errors
     /// If an objective has no loss, or one that is not finite.
     fn gradients(&mut self, model: &Model) -> Result<Gradients, E>;
+
+    /// The number of batches.
+    fn n_batches(&self) -> usize;
+
+    /// The gradient of the sum of all objectives over one of the batches.
+    ///
+    /// # Errors
+    /// As [`gradients`](Self::gradients).
+    fn batch_gradients(&mut self, model: &Model, batch: usize) -> Result<Gradients, E>;
 
     /// The gradient of the mean of `-log p(ŷ)`, with labels ŷ drawn from the model of the step's
     /// first such call and kept for the others.
@@ -69,6 +80,12 @@ impl<E> Update<E> for Plain {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpdateConfig {
+    /// See [`FirstOrderMamlConfig`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_order_maml: Option<FirstOrderMamlConfig>,
+    /// See [`ReptileConfig`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reptile: Option<ReptileConfig>,
     /// See [`SamConfig`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sam: Option<SamConfig>,
@@ -80,10 +97,13 @@ pub struct UpdateConfig {
 impl UpdateConfig {
     /// Builds the update.
     pub fn init<E: 'static>(&self) -> Box<dyn Update<E>> {
-        let mut update: Box<dyn Update<E>> = match &self.sam {
-            Some(config) => Box::new(config.clone()),
-            None => Box::new(Plain),
-        };
+        let mut update: Box<dyn Update<E>> =
+            match (&self.first_order_maml, &self.reptile, &self.sam) {
+                (Some(config), ..) => Box::new(config.clone()),
+                (_, Some(config), _) => Box::new(config.clone()),
+                (.., Some(config)) => Box::new(config.clone()),
+                _ => Box::new(Plain),
+            };
         if let Some(config) = &self.fisher_penalty {
             update = Box::new(config.init(update));
         }
@@ -92,8 +112,30 @@ impl UpdateConfig {
 
     /// What is wrong with its values: the field and the reason.
     pub fn faults(&self) -> Vec<(&'static str, String)> {
+        let inner = [
+            ("first_order_maml", self.first_order_maml.is_some()),
+            ("reptile", self.reptile.is_some()),
+            ("sam", self.sam.is_some()),
+        ];
+        let mut named = inner.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name);
+        let first = named.next().unwrap_or_default();
+        let others = named.map(|name| {
+            (name, format!("{first} makes the gradient of a step already: name one of the two"))
+        });
+        let maml = self.first_order_maml.iter().flat_map(FirstOrderMamlConfig::faults);
+        let reptile = self.reptile.iter().flat_map(ReptileConfig::faults);
         let sam = self.sam.iter().flat_map(SamConfig::faults);
-        sam.chain(self.fisher_penalty.iter().flat_map(FisherStepConfig::faults)).collect()
+        let fisher = self.fisher_penalty.iter().flat_map(FisherStepConfig::faults);
+        others.chain(maml).chain(reptile).chain(sam).chain(fisher).collect()
+    }
+
+    /// How many batches, one after another, must be of one language.
+    pub fn batches_of_task(&self) -> usize {
+        match (&self.first_order_maml, &self.reptile) {
+            (Some(_), _) => 2,
+            (None, Some(reptile)) => reptile.inner_steps.max(1),
+            (None, None) => 1,
+        }
     }
 }
 

@@ -229,7 +229,7 @@ impl<'a> Trainer<'a> {
             learner = learner.comparing();
         }
         let gradients = self.update.gradients(&model, step, &mut learner)?;
-        let losses = learner.losses.take().expect("every update asks for the loss's gradient");
+        let losses = learner.losses();
         for (loss, name) in losses.iter().zip(self.passes.names()) {
             if !loss.is_finite() {
                 return Err(self.not_finite("loss", *loss, name.to_owned()));

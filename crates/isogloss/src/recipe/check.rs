@@ -76,6 +76,14 @@ pub(super) fn plan(
     at_least(&mut fault, "training.epochs", training.epochs, 1);
     at_least(&mut fault, "training.batch_size", training.batch_size as u64, 1);
     at_least(&mut fault, "training.accumulate", training.accumulate, 1);
+    let of_task = recipe.update.batches_of_task() as u64;
+    if training.accumulate > 0 && !training.accumulate.is_multiple_of(of_task) {
+        let problem = format!(
+            "training.accumulate: a step is made of tasks of {of_task} batches each, found {}",
+            training.accumulate
+        );
+        fault("training.accumulate", problem);
+    }
     at_least(&mut fault, "training.log_every", training.log_every, 1);
     at_least(&mut fault, "training.checkpoint_every", training.checkpoint_every, 1);
     let evaluation = training.evaluation_batch_size as u64;

@@ -138,10 +138,12 @@ impl TrainingData {
     }
 
     /// The number of batches of an epoch: each example is in one, if languages are drawn in proportion
-    /// to their data.
+    /// to their data. Of several languages, whole tasks are drawn.
     pub(super) fn batches_per_epoch(&self, plan: &Plan) -> u64 {
         let batches = |part: &Range<usize>| part.len().div_ceil(plan.recipe().training.batch_size);
-        self.corpus.parts.iter().map(batches).sum::<usize>() as u64
+        let n: usize = self.corpus.parts.iter().map(batches).sum();
+        let of_task = plan.recipe().update.batches_of_task();
+        if self.corpus.parts.len() > 1 { n.next_multiple_of(of_task) as u64 } else { n as u64 }
     }
 
     /// The examples of each batch of an epoch.
@@ -160,8 +162,10 @@ impl TrainingData {
         let sizes: Vec<usize> = self.corpus.parts.iter().map(Range::len).collect();
         let sampler = sampling.init(&sizes, split_seed(split_seed(seed, u64::MAX), epoch));
         let mut left: Vec<(u64, Vec<Vec<usize>>)> = vec![(0, Vec::new()); sizes.len()];
+        // Those of a task are of one language.
+        let of_task = plan.recipe().update.batches_of_task() as u64;
         let draw = |number| {
-            let language = sampler.draw(number);
+            let language = sampler.draw(number / of_task);
             let (round, batches) = &mut left[language];
             let part = &self.corpus.parts[language];
             if batches.is_empty() {

@@ -29,9 +29,9 @@ mod draws {
 pub(super) struct StepLearner<'a> {
     pub(super) passes: &'a Passes,
     batches: Vec<DeviceBatch>,
-    /// The mean of each objective over the batches, without its weight, at the first parameters asked
-    /// for.
-    pub(super) losses: Option<Vec<f64>>,
+    /// Each objective over each batch, without its weight, at the first parameters asked for; none
+    /// before.
+    values: Vec<Option<Vec<f64>>>,
     /// The keys of the batches' pairs, at the first parameters asked for.
     pub(super) keys: Vec<Tensor<2>>,
     /// Whether the gradients of the task and of text without labels are to be compared.
@@ -99,9 +99,9 @@ impl<'a> StepLearner<'a> {
             let seed = split_seed(passes.seed, batch.number);
             Ok(DeviceBatch { seed, language: batch.language, texts, links: batch.links })
         });
-        let batches = batches.collect::<Result<_, Error>>()?;
-        let (keys, losses, cosine, sampled) = (Vec::new(), None, None, None);
-        Ok(Self { passes, batches, losses, keys, compares: false, cosine, sampled })
+        let batches: Vec<_> = batches.collect::<Result<_, Error>>()?;
+        let (values, keys) = (vec![None; batches.len()], Vec::new());
+        Ok(Self { passes, batches, values, keys, compares: false, cosine: None, sampled: None })
     }
 
     /// Has the gradients of the task and of text without labels made apart, so that their cosine is known.
@@ -111,6 +111,27 @@ impl<'a> StepLearner<'a> {
         let of_pairs: Vec<_> = of_pairs.collect();
         self.compares = of_pairs.contains(&true) && of_pairs.contains(&false);
         self
+    }
+
+    /// Keeps what a batch gave when it was first asked.
+    fn note(&mut self, batch: usize, values: Vec<Option<f64>>, keys: Vec<Tensor<2>>) {
+        if self.values[batch].is_none() {
+            let values = values.into_iter().map(Option::unwrap_or_default);
+            self.values[batch] = Some(values.collect());
+            self.keys.extend(keys);
+        }
+    }
+
+    /// The mean of each objective over the batches that were asked.
+    pub(super) fn losses(&self) -> Vec<f64> {
+        let asked: Vec<_> = self.values.iter().flatten().collect();
+        let mut losses = vec![0.0; self.passes.objectives.len()];
+        for values in &asked {
+            for (sum, value) in losses.iter_mut().zip(*values) {
+                *sum += value / asked.len() as f64;
+            }
+        }
+        losses
     }
 
     /// The keys of the batches' pairs, without a loss.
@@ -262,7 +283,7 @@ impl<'a> StepLearner<'a> {
     }
 
     /// The gradients of one batch, and the value of each objective.
-    fn batch_gradients(&mut self, model: &Model, number: usize) -> Result<OfBatch, Error> {
+    fn of_batch(&mut self, model: &Model, number: usize) -> Result<OfBatch, Error> {
         let batch = &self.batches[number];
         if !self.compares {
             return self.gradients_of(model, batch, |_| true);
@@ -406,20 +427,22 @@ impl DeviceBatch {
 impl Learner<Error> for StepLearner<'_> {
     fn gradients(&mut self, model: &Model) -> Result<Gradients, Error> {
         let mut gradients = Gradients::default();
-        let mut losses = vec![0.0; self.passes.objectives.len()];
-        let mut keys = Vec::new();
         for number in 0..self.batches.len() {
-            let of_batch = self.batch_gradients(model, number)?;
+            let of_batch = self.of_batch(model, number)?;
+            self.note(number, of_batch.values, of_batch.keys);
             gradients = gradients.plus(of_batch.gradients);
-            keys.extend(of_batch.keys);
-            for (sum, value) in losses.iter_mut().zip(of_batch.values) {
-                *sum += value.unwrap_or_default() / self.batches.len() as f64;
-            }
-        }
-        if self.losses.is_none() {
-            (self.losses, self.keys) = (Some(losses), keys);
         }
         Ok(gradients)
+    }
+
+    fn n_batches(&self) -> usize {
+        self.batches.len()
+    }
+
+    fn batch_gradients(&mut self, model: &Model, batch: usize) -> Result<Gradients, Error> {
+        let of_batch = self.of_batch(model, batch)?;
+        self.note(batch, of_batch.values, of_batch.keys);
+        Ok(of_batch.gradients.scaled(self.batches.len() as f64))
     }
 
     fn sampled_gradients(&mut self, model: &Model) -> Result<Gradients, Error> {
