@@ -99,7 +99,9 @@ impl Trainer<'_> {
             };
             line["languages"] = languages.iter().map(of_language).collect();
         }
-        if let Some((mean, zero_shot)) = self.zero_shot(model)? {
+        let zero_shot = self.zero_shot(model)?;
+        if !zero_shot.is_empty() {
+            let mean = zero_shot.values().sum::<f64>() / zero_shot.len() as f64;
             line["zero_shot"] = json!(zero_shot);
             line["mean_target"] = json!(mean);
         }
@@ -114,11 +116,11 @@ impl Trainer<'_> {
         Ok((scores.main(), is_best))
     }
 
-    /// The mean of the main score over some examples of each language that is not trained on, and the
-    /// scores, if the recipe wants them watched.
-    fn zero_shot(&self, model: &Model) -> Result<Option<(f64, BTreeMap<String, f64>)>, Error> {
+    /// The main score over some examples of each language that is not trained on; of none if the recipe
+    /// does not want them watched.
+    fn zero_shot(&self, model: &Model) -> Result<BTreeMap<String, f64>, Error> {
         let (Some(n), Some(data)) = (self.plan.recipe().training.zero_shot, self.data) else {
-            return Ok(None);
+            return Ok(BTreeMap::new());
         };
         let sources = self.plan.sources();
         let targets = data.corpus.tests.iter().filter(|set| !sources.contains(&set.language));
@@ -129,9 +131,7 @@ impl Trainer<'_> {
             let (result, _) = evaluator.score(&set.some(n))?;
             Ok((set.language.to_string(), result.scores.main()))
         };
-        let scores: BTreeMap<_, _> = targets.map(score).collect::<Result<_, Error>>()?;
-        let sum: f64 = scores.values().sum();
-        Ok((!scores.is_empty()).then(|| (sum / scores.len() as f64, scores)))
+        targets.map(score).collect()
     }
 
     pub(super) fn write_checkpoint(
