@@ -84,23 +84,24 @@ impl FrozenStates {
         for places in sequential_by_length(&set.lengths(), batch_size) {
             let (batch, input) = set.batch(&places, encoder.config(), device)?;
             let states = encoder.forward(&input, &Pass::evaluation()).hidden_states;
-            let full: Vec<usize> = this
-                .layers
-                .iter_mut()
-                .filter_map(|(layer, store)| {
-                    let states = states[*layer].clone().into_data().try_into_vec::<f32>();
-                    let states = states.expect("hidden states are f32");
-                    let written = store.write(&batch, &this.starts, width, &states);
-                    written.is_err().then_some(*layer)
-                })
-                .collect();
-            for layer in full {
-                this.layers.remove(&layer);
+            this.keep(&batch, &states, &mut kept);
+        }
+        Ok((this, kept))
+    }
+
+    /// Keeps the states of a batch; a layer whose disk is full is left out from now on.
+    fn keep(&mut self, batch: &TokenBatch, states: &[Tensor<3>], kept: &mut Kept) {
+        let (starts, width) = (&self.starts, self.width);
+        self.layers.retain(|layer, store| {
+            let states = states[*layer].clone().into_data().try_into_vec::<f32>();
+            let states = states.expect("hidden states are f32");
+            let is_written = store.write(batch, starts, width, &states).is_ok();
+            if !is_written {
                 kept.on_disk -= 1;
                 kept.left_out += 1;
             }
-        }
-        Ok((this, kept))
+            is_written
+        });
     }
 
     /// The states to begin from if `frozen` blocks are, `[batch, seq, hidden]`, from the highest layer
@@ -169,4 +170,33 @@ fn read_at(file: &mut File, start: usize, into: &mut [f32]) -> std::io::Result<(
     let (values, _) = bytes.as_chunks::<4>();
     into.iter_mut().zip(values).for_each(|(x, bytes)| *x = f32::from_le_bytes(*bytes));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use isogloss_text::TokenBatch;
+
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_layer_whose_disk_is_full_is_computed_again() {
+        let device = Device::flex();
+        let batch = TokenBatch::from_ids(&[&[1, 2], &[3]], 0);
+        let n_values = 3 * 2;
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let stores = [(1, Store::Memory(vec![0.0; n_values])), (2, Store::Disk(full))];
+        let mut states = FrozenStates { layers: stores.into(), starts: vec![0, 2, 3], width: 2 };
+        let mut kept = Kept { in_memory: 1, on_disk: 1, left_out: 0 };
+        let of_layer = |layer: f32| Tensor::<3>::full([2, 2, 2], layer, &device);
+        states.keep(&batch, &[0.0, 1.0, 2.0].map(of_layer), &mut kept);
+        assert_eq!(kept, Kept { in_memory: 1, on_disk: 0, left_out: 1 });
+        // With two blocks frozen, the pass goes on from what the memory holds of the first.
+        let Some(Tokens::States { states, layer }) = states.of(&batch, 2, &device) else {
+            panic!("no states")
+        };
+        assert_eq!(layer, 1);
+        let found: Vec<f32> = states.into_data().try_into_vec().unwrap();
+        assert_eq!(found, [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0]);
+    }
 }
