@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Two recipes: one plain, one that asks for the same answer when a command is cut into other
-//! subwords. Model and data come with the repository. Runs are left in `runs/quickstart`, and a report
-//! on both in `report.html`.
+//! subwords. The data comes with the repository; `examples/recipes/tiny/README.md` says how the model is
+//! made. Runs are left in `runs/quickstart`, and a report on both in `report.html`.
 
 #![allow(clippy::print_stdout, reason = "an example prints what it finds")]
 
@@ -14,10 +14,14 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use anyhow::bail;
 use clap::Parser;
 use isogloss::device::{DeviceChoice, OpenDevice, open};
 use isogloss::report::{RunRecord, render};
 use isogloss::{Event, Outcome, Plan, Results, RunFolder, RunOptions, finetune};
+
+/// What the recipes start from.
+const MODEL: &str = "examples/isogloss-tiny";
 
 #[derive(Parser)]
 struct Args {
@@ -34,6 +38,9 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     // The paths of the recipes begin at the repository.
     std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))?;
+    if !Path::new(MODEL).exists() {
+        bail!("no {MODEL}: make it as examples/recipes/tiny/README.md says");
+    }
     let device = open(args.device)?;
     let began = Instant::now();
     let mut runs = Vec::new();
