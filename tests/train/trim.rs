@@ -131,6 +131,36 @@ fn a_teacher_of_vectors_may_read_other_tokens() {
     assert!(error.contains("tokenizer.json") && error.contains("another tokenizer"), "{error}");
 }
 
+#[test]
+fn adapters_keep_the_trimmed_model_that_they_stand_on() {
+    let shop = Workshop::new();
+    let recipe = shop.recipe(TRAINING, "[adapter.seq_bn]\nreduction_factor = 4\n");
+    let plan = plan(&recipe.replace("[model]\n", "[model]\ntrim = true\n"));
+    let run = shop.run("adapted");
+    shop.finish(&plan, &run);
+    // The second call finds the run done, and tidies up once more.
+    shop.finish(&plan, &run);
+    let device = open(DeviceChoice::Flex).unwrap().device;
+    let found = Predictor::load(&run.best(), &device).unwrap();
+    assert_eq!(found.predict(&[("turn on the light", None)]).unwrap().len(), 1);
+}
+
+#[test]
+fn another_recipe_before_the_first_checkpoint_trims_anew() {
+    let shop = Workshop::new();
+    let run = shop.run("edited");
+    let text = shop.recipe(TRAINING, "").replace("[model]\n", "[model]\ntrim = true\n");
+    let rows = |text: &str| {
+        fs::create_dir_all(run.path().join("trimmed")).unwrap();
+        shop.finish(&plan(text), &run);
+        n_rows(&run.best())
+    };
+    // What an earlier recipe left, which is no model at all.
+    fs::create_dir_all(run.path()).unwrap();
+    fs::write(run.path().join("recipe.toml"), "seed = 1\n").unwrap();
+    assert!(rows(&text) < n_rows(&shop.path("model")));
+}
+
 /// Trims the workshop's model to the texts of its source language.
 fn to_source(shop: &Workshop, options: TrimOptions) -> Result<TrimReport, isogloss::Error> {
     let mut texts = Texts::default();

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use isogloss_methods::LanguageSampling;
 use isogloss_text::{
     Alignment, Bitext, DiagonalAlignerConfig, Dictionary, DictionaryAligner, Language,
-    SentencePair, Symmetrization, WordForm, align_both_ways, languages_with_file, read_alignments,
-    read_pair_file,
+    SentencePair, Symmetrization, WordForm, align_both_ways, read_alignments, read_pair_file,
 };
 use serde::{Deserialize, Serialize};
 
@@ -109,14 +108,7 @@ impl PairSet {
     /// # Errors
     /// If a file is missing, faulty, or has nothing to train on.
     pub fn read_all(recipe: &PairsRecipe, linked: bool) -> Result<Vec<Self>, Error> {
-        let languages = match &recipe.languages {
-            Languages::These(languages) => languages.clone(),
-            Languages::All => languages_with_file(&recipe.path),
-        };
-        if languages.is_empty() {
-            let problem = "no file for any language".to_owned();
-            return Err(Error::Damaged { path: recipe.path.clone().into(), problem });
-        }
+        let languages = recipe.languages.with_files(&recipe.path)?;
         languages.into_iter().map(|language| Self::read(recipe, language, linked)).collect()
     }
 

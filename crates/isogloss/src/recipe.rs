@@ -15,6 +15,7 @@ use isogloss_methods::{
 use isogloss_model::{Pooling, StudentConfig};
 use isogloss_text::{
     BatchOrder, Columns, Format, Language, MaskingConfig, TagUnits, Unseen, ViewsConfig,
+    languages_with_file,
 };
 use serde::{Deserialize, Serialize};
 
@@ -284,6 +285,21 @@ pub enum Languages {
     /// These.
     #[serde(untagged)]
     These(Vec<Language>),
+}
+
+impl Languages {
+    /// These, or those that there is a file of `pattern` for; at least one.
+    pub(crate) fn with_files(&self, pattern: &str) -> Result<Vec<Language>, crate::Error> {
+        let languages = match self {
+            Self::These(languages) => languages.clone(),
+            Self::All => languages_with_file(pattern),
+        };
+        if languages.is_empty() {
+            let problem = "no file for any language".to_owned();
+            return Err(crate::Error::Damaged { path: pattern.into(), problem });
+        }
+        Ok(languages)
+    }
 }
 
 /// An entry of `[[objective]]`.

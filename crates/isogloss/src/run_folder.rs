@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::error::io;
-use crate::{Error, Results};
+use crate::{Error, Recipe, Results};
 
 /// How far a run is.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,12 +73,17 @@ impl RunFolder {
         self.path.join("teacher.vectors")
     }
 
-    /// Removes what only an unfinished run needs.
-    pub(crate) fn tidy(&self) -> Result<(), Error> {
-        for folder in [self.checkpoints(), self.trimmed(), self.student()] {
-            remove_folder(&folder)?;
-        }
-        remove_file(&self.teacher_vectors())
+    /// Removes what only an unfinished run needs; the model that it began with stays if adapters stand
+    /// on it.
+    pub(crate) fn tidy(&self, recipe: &Recipe) -> Result<(), Error> {
+        remove_folder(&self.checkpoints())?;
+        remove_file(&self.teacher_vectors())?;
+        if recipe.adapter.is_none() { self.remove_first_model() } else { Ok(()) }
+    }
+
+    fn remove_first_model(&self) -> Result<(), Error> {
+        remove_folder(&self.trimmed())?;
+        remove_folder(&self.student())
     }
 
     pub(crate) fn checkpoints(&self) -> PathBuf {
@@ -126,9 +131,10 @@ impl RunFolder {
         if fresh {
             // What says how far the run is goes first: a crash in between leaves a new run.
             remove_file(&self.path.join("results.json"))?;
-            for name in ["checkpoints", "best", "predictions", "trimmed", "student"] {
+            for name in ["checkpoints", "best", "predictions"] {
                 remove_folder(&self.path.join(name))?;
             }
+            self.remove_first_model()?;
             for name in [
                 "teacher.vectors",
                 "metrics.jsonl",
@@ -142,15 +148,18 @@ impl RunFolder {
         fs::create_dir_all(&self.path).map_err(io(&self.path))?;
         match fs::read_to_string(&recipe_path) {
             Ok(earlier) if earlier == recipe => Ok(()),
-            // A run that ended before its first checkpoint has left nothing that a new one could mix
-            // up.
             Ok(_) if self.status()? != RunStatus::New => {
                 Err(Error::OtherRecipe { path: self.path.clone() })
             }
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(io(recipe_path)(error))
             }
-            Ok(_) | Err(_) => write_atomically(&recipe_path, recipe.as_bytes()),
+            // A run that ended before its first checkpoint has left nothing else that a new one could
+            // mix up.
+            Ok(_) | Err(_) => {
+                self.remove_first_model()?;
+                write_atomically(&recipe_path, recipe.as_bytes())
+            }
         }
     }
 

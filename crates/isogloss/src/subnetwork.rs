@@ -53,8 +53,8 @@ pub struct Pruned {
 /// Takes heads, and feed-forward blocks if wanted, away from a model, those that matter least first,
 /// until its score in a language falls below a share of the whole model's.
 ///
-/// Importances are taken on `train` and anew in each round, scores on the set of `evaluator`'s calls,
-/// `dev`. The rules of [`Subnetwork`] break ties.
+/// Importances are taken on `train`, anew in each round, and scores on `dev`. The rules of [`Subnetwork`]
+/// break ties.
 ///
 /// # Errors
 /// If a batch does not suit the model.

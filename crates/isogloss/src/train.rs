@@ -60,7 +60,7 @@ pub fn finetune(
     {
         run.prepare(&plan.to_toml(), false)?;
         // A crash right after the results were written leaves them.
-        run.tidy()?;
+        run.tidy(plan.recipe())?;
         return Ok(Outcome::Finished(results));
     }
     run.prepare(&plan.to_toml(), options.fresh)?;

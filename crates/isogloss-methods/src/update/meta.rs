@@ -72,6 +72,10 @@ struct Rates {
 }
 
 impl Rates {
+    fn new(encoder: f64, head: Option<f64>) -> Self {
+        Self { encoder, head: head.unwrap_or(encoder) }
+    }
+
     fn of(&self, path: &str) -> f64 {
         if path.starts_with("head.") { self.head } else { self.encoder }
     }
@@ -85,57 +89,36 @@ impl Rates {
 
 impl FirstOrderMamlConfig {
     pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
-        let name = |field| match field {
-            "inner_steps" => "first_order_maml.inner_steps",
-            "inner_learning_rate" => "first_order_maml.inner_learning_rate",
-            _ => "first_order_maml.inner_head_learning_rate",
-        };
-        inner_faults(
-            self.inner_steps,
-            self.inner_learning_rate,
-            self.inner_head_learning_rate,
-            name,
-        )
-    }
-
-    fn rates(&self) -> Rates {
-        let encoder = self.inner_learning_rate;
-        Rates { encoder, head: self.inner_head_learning_rate.unwrap_or(encoder) }
+        let names = [
+            "first_order_maml.inner_steps",
+            "first_order_maml.inner_learning_rate",
+            "first_order_maml.inner_head_learning_rate",
+        ];
+        let rates = [Some(self.inner_learning_rate), self.inner_head_learning_rate];
+        inner_faults(names, self.inner_steps, rates)
     }
 }
 
 impl ReptileConfig {
     pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
-        let name = |field| match field {
-            "inner_steps" => "reptile.inner_steps",
-            "inner_learning_rate" => "reptile.inner_learning_rate",
-            _ => "reptile.inner_head_learning_rate",
-        };
-        inner_faults(
-            self.inner_steps,
-            self.inner_learning_rate,
-            self.inner_head_learning_rate,
-            name,
-        )
-    }
-
-    fn rates(&self) -> Rates {
-        let encoder = self.inner_learning_rate;
-        Rates { encoder, head: self.inner_head_learning_rate.unwrap_or(encoder) }
+        let names = [
+            "reptile.inner_steps",
+            "reptile.inner_learning_rate",
+            "reptile.inner_head_learning_rate",
+        ];
+        let rates = [Some(self.inner_learning_rate), self.inner_head_learning_rate];
+        inner_faults(names, self.inner_steps, rates)
     }
 }
 
 fn inner_faults(
+    [of_steps, of_rate, of_head]: [&'static str; 3],
     steps: usize,
-    rate: f64,
-    head_rate: Option<f64>,
-    name: impl Fn(&'static str) -> &'static str,
+    rates: [Option<f64>; 2],
 ) -> Vec<(&'static str, String)> {
-    let no_steps =
-        (steps == 0).then(|| (name("inner_steps"), "expected at least 1, found 0".to_owned()));
-    let rates = positive(name("inner_learning_rate"), rate).into_iter();
-    let head = head_rate.and_then(|rate| positive(name("inner_head_learning_rate"), rate));
-    no_steps.into_iter().chain(rates).chain(head).collect()
+    let no_steps = (steps == 0).then(|| (of_steps, "expected at least 1, found 0".to_owned()));
+    let rates = [of_rate, of_head].into_iter().zip(rates);
+    no_steps.into_iter().chain(rates.filter_map(|(name, rate)| positive(name, rate?))).collect()
 }
 
 impl<E> Update<E> for FirstOrderMamlConfig {
@@ -149,7 +132,8 @@ impl<E> Update<E> for FirstOrderMamlConfig {
         _step: u64,
         learner: &mut dyn Learner<E>,
     ) -> Result<Gradients, E> {
-        let (rates, n_tasks) = (self.rates(), learner.n_batches() / 2);
+        let rates = Rates::new(self.inner_learning_rate, self.inner_head_learning_rate);
+        let n_tasks = learner.n_batches() / 2;
         if n_tasks == 0 {
             return learner.gradients(model);
         }
@@ -180,7 +164,8 @@ impl<E> Update<E> for ReptileConfig {
         _step: u64,
         learner: &mut dyn Learner<E>,
     ) -> Result<Gradients, E> {
-        let (rates, n_tasks) = (self.rates(), learner.n_batches() / self.inner_steps);
+        let rates = Rates::new(self.inner_learning_rate, self.inner_head_learning_rate);
+        let n_tasks = learner.n_batches() / self.inner_steps;
         if n_tasks == 0 {
             return learner.gradients(model);
         }

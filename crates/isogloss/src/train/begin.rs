@@ -122,8 +122,10 @@ impl<'a> Trainer<'a> {
             passes.unit_dropout = Some(guide);
         }
 
-        let base =
-            recipe.adapter.as_ref().map(|_| base(&recipe.model.source, &options.model_folder));
+        let is_made = recipe.model.trim || recipe.student.is_some();
+        let made = is_made.then(|| options.model_folder.display().to_string());
+        let name = made.as_ref().unwrap_or(&recipe.model.source);
+        let base = recipe.adapter.as_ref().map(|_| base(name, &options.model_folder));
         let base = base.transpose()?;
         let environment =
             Environment::new(&options.device_info, recipe, [n_parameters, n_trainable]);

@@ -3,8 +3,7 @@
 use isogloss_kernels::split_seed;
 use isogloss_methods::LanguageSampling;
 use isogloss_text::{
-    Encoded, Language, Masker, TokenBatch, Tokenizer, languages_with_file, pack_sentences,
-    read_sentence_file,
+    Encoded, Language, Masker, TokenBatch, Tokenizer, pack_sentences, read_sentence_file,
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,15 +33,7 @@ pub struct MonolingualRecipe {
 impl MonolingualRecipe {
     /// The languages, at least one.
     pub(crate) fn languages(&self) -> Result<Vec<Language>, Error> {
-        let languages = match &self.languages {
-            Languages::These(languages) => languages.clone(),
-            Languages::All => languages_with_file(&self.path),
-        };
-        if languages.is_empty() {
-            let problem = "no file for any language".to_owned();
-            return Err(Error::Damaged { path: self.path.clone().into(), problem });
-        }
-        Ok(languages)
+        self.languages.with_files(&self.path)
     }
 
     /// The text of a language.

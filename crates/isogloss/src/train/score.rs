@@ -182,7 +182,7 @@ impl Trainer<'_> {
             }
         };
         self.run.write_json("results.json", &results)?;
-        self.run.tidy()?;
+        self.run.tidy(self.plan.recipe())?;
         Ok(results)
     }
 
