@@ -68,6 +68,22 @@ pub fn load(folder: &Path, head: &HeadChoice, device: &Device) -> Result<LoadedM
     }
 }
 
+/// Makes a model of the bytes of a `config.json` and of a safetensors file, with the head that it was
+/// saved with.
+///
+/// # Errors
+/// As [`load`]; messages call the files `config.json` and `model.safetensors`.
+pub fn load_bytes(
+    config: &[u8],
+    weights: Vec<u8>,
+    device: &Device,
+) -> Result<LoadedModel, LoadError> {
+    let path = Path::new("config.json");
+    let config = parse_config(config, path)?;
+    let weights = WeightFiles::from_safetensors(weights, "model.safetensors".as_ref())?;
+    Folder::new(path.to_owned(), config, weights, &HeadChoice::Saved)?.build(None, device)
+}
+
 /// As [`load`], with a masked-language-model head beside the other.
 ///
 /// It is the folder's own, [`LmHeadKind::Own`], if there is any tensor of one. Otherwise it is
@@ -101,8 +117,16 @@ struct Folder {
 
 impl Folder {
     fn open(folder: &Path, head: &HeadChoice) -> Result<Self, LoadError> {
-        let (config, config_json) = read_config(folder)?;
-        let config_path = folder.join("config.json");
+        let config = read_config(folder)?;
+        Self::new(folder.join("config.json"), config, WeightFiles::open(folder)?, head)
+    }
+
+    fn new(
+        config_path: PathBuf,
+        (config, config_json): (EncoderConfig, Value),
+        files: WeightFiles,
+        head: &HeadChoice,
+    ) -> Result<Self, LoadError> {
         let problem = |problem| LoadError::Config { path: config_path.clone(), problem };
         let (head, fresh_head) = match head {
             HeadChoice::Without => (None, None),
@@ -111,7 +135,7 @@ impl Folder {
         };
         let source = FileParams {
             family: config.family,
-            files: WeightFiles::open(folder)?,
+            files,
             has_dense: head.as_ref().is_some_and(HeadSpec::has_dense),
             fresh_head,
             lm_head: LmHeadKind::Own,
@@ -206,17 +230,27 @@ impl ParamSource for InOrder {
 /// If it is missing, damaged, or of an architecture that is not supported.
 pub fn read_config(folder: &Path) -> Result<(EncoderConfig, Value), LoadError> {
     let path = folder.join("config.json");
-    let json = read_json(&path)?;
+    parse_config(&read_bytes(&path)?, &path)
+}
+
+fn parse_config(bytes: &[u8], path: &Path) -> Result<(EncoderConfig, Value), LoadError> {
+    let json = parse_json(bytes, path)?;
     match EncoderConfig::from_json(&json) {
         Ok(config) => Ok((config, json)),
-        Err(problem) => Err(LoadError::Config { path, problem }),
+        Err(problem) => Err(LoadError::Config { path: path.to_owned(), problem }),
     }
 }
 
 pub(crate) fn read_json(path: &Path) -> Result<Value, LoadError> {
-    let bytes =
-        std::fs::read(path).map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
-    serde_json::from_slice(&bytes)
+    parse_json(&read_bytes(path)?, path)
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, LoadError> {
+    std::fs::read(path).map_err(|source| LoadError::Io { path: path.to_owned(), source })
+}
+
+fn parse_json(bytes: &[u8], path: &Path) -> Result<Value, LoadError> {
+    serde_json::from_slice(bytes)
         .map_err(|error| LoadError::Config { path: path.to_owned(), problem: error.to_string() })
 }
 

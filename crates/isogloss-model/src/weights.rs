@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::{Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
@@ -39,11 +39,43 @@ struct WeightFile {
 
 #[derive(Debug)]
 enum Content {
-    Safetensors { file: File, tensors: BTreeMap<String, TensorInfo>, data_start: u64 },
+    Safetensors { file: Source, tensors: BTreeMap<String, TensorInfo>, data_start: u64 },
     Pytorch(pytorch_reader::PytorchReader),
 }
 
+/// What the bytes of a file are read from.
+#[derive(Debug)]
+enum Source {
+    Disk(File),
+    Memory(Cursor<Vec<u8>>),
+}
+
+impl Source {
+    fn read_at(&mut self, start: u64, n_bytes: usize) -> std::io::Result<Vec<u8>> {
+        fn read(mut from: impl Read + Seek, start: u64, bytes: &mut [u8]) -> std::io::Result<()> {
+            from.seek(SeekFrom::Start(start))?;
+            from.read_exact(bytes)
+        }
+        let mut bytes = vec![0; n_bytes];
+        match self {
+            Self::Disk(file) => read(file, start, &mut bytes)?,
+            Self::Memory(memory) => read(memory, start, &mut bytes)?,
+        }
+        Ok(bytes)
+    }
+}
+
 impl WeightFiles {
+    /// Takes the bytes of a safetensors file; `path` stands for it in messages.
+    ///
+    /// # Errors
+    /// If they are damaged.
+    pub fn from_safetensors(bytes: Vec<u8>, path: &Path) -> Result<Self, LoadError> {
+        let n_bytes = bytes.len() as u64;
+        let content = safetensors(Source::Memory(Cursor::new(bytes)), n_bytes, path)?;
+        Ok(Self::of(path.to_owned(), vec![WeightFile { path: path.to_owned(), content }]))
+    }
+
     /// Opens whichever weights the folder has, safetensors first.
     ///
     /// # Errors
@@ -80,12 +112,16 @@ impl WeightFiles {
     }
 
     fn open_files(path: PathBuf, paths: Vec<PathBuf>) -> Result<Self, LoadError> {
-        let files: Vec<_> = paths.into_iter().map(WeightFile::open).collect::<Result<_, _>>()?;
+        let files = paths.into_iter().map(WeightFile::open).collect::<Result<_, _>>()?;
+        Ok(Self::of(path, files))
+    }
+
+    fn of(path: PathBuf, files: Vec<WeightFile>) -> Self {
         let mut index = BTreeMap::new();
         for (number, file) in files.iter().enumerate() {
             index.extend(file.names().into_iter().map(|name| (name, number)));
         }
-        Ok(Self { path, files, index })
+        Self { path, files, index }
     }
 
     /// The names of all tensors, sorted.
@@ -231,10 +267,8 @@ impl WeightFile {
             Content::Safetensors { file, tensors, data_start } => {
                 let info = tensors.get(name).expect("it has a shape");
                 let (start, end) = info.data_offsets;
-                let mut bytes = vec![0; end - start];
-                file.seek(SeekFrom::Start(*data_start + start as u64))
-                    .and_then(|_| file.read_exact(&mut bytes))
-                    .map_err(|error| unreadable(error.to_string()))?;
+                let bytes = file.read_at(*data_start + start as u64, end - start);
+                let bytes = bytes.map_err(|error| unreadable(error.to_string()))?;
                 (format!("{:?}", info.dtype), bytes)
             }
             Content::Pytorch(reader) => {
@@ -253,22 +287,24 @@ impl WeightFile {
 
 fn open_safetensors(path: &Path) -> Result<Content, LoadError> {
     let io = |source| LoadError::Io { path: path.to_owned(), source };
-    let damaged = |problem: String| LoadError::Damaged { path: path.to_owned(), problem };
-    let mut file = File::open(path).map_err(io)?;
-    let file_len = file.metadata().map_err(io)?.len();
+    let file = File::open(path).map_err(io)?;
+    let n_bytes = file.metadata().map_err(io)?.len();
+    safetensors(Source::Disk(file), n_bytes, path)
+}
 
-    let mut header_len = [0; 8];
-    file.read_exact(&mut header_len).map_err(|error| match error.kind() {
+fn safetensors(mut file: Source, file_len: u64, path: &Path) -> Result<Content, LoadError> {
+    let io = |source| LoadError::Io { path: path.to_owned(), source };
+    let damaged = |problem: String| LoadError::Damaged { path: path.to_owned(), problem };
+    let header_len = file.read_at(0, 8).map_err(|error| match error.kind() {
         ErrorKind::UnexpectedEof => damaged(format!("truncated: {file_len} bytes hold no header")),
         _ => io(error),
     })?;
-    let header_len = u64::from_le_bytes(header_len);
+    let header_len = u64::from_le_bytes(header_len.try_into().expect("eight bytes were read"));
     let data_start =
         header_len.checked_add(8).filter(|start| *start <= file_len).ok_or_else(|| {
             damaged(format!("truncated: a header of {header_len} bytes in a file of {file_len}"))
         })?;
-    let mut header = vec![0; (data_start - 8) as usize];
-    file.read_exact(&mut header).map_err(io)?;
+    let header = file.read_at(8, (data_start - 8) as usize).map_err(io)?;
     let (tensors, data_len) = read_header(&header).map_err(damaged)?;
     let expected = data_start.saturating_add(data_len as u64);
     if expected != file_len {

@@ -164,7 +164,23 @@ impl LabeledSet {
         features: &FeatureOptions,
     ) -> Result<Self, Error> {
         let examples = read_file(path, options)?;
-        let featurized = featurize(task, tokenizer, &examples, Some(labels), features)?;
+        Self::from_examples(path, &examples, task, language, tokenizer, labels, features)
+    }
+
+    /// Takes examples that were read from a file, with the labels of a finished model.
+    ///
+    /// # Errors
+    /// As [`Corpus::read`].
+    pub fn from_examples(
+        path: &Path,
+        examples: &[Example],
+        task: &Task,
+        language: Language,
+        tokenizer: &Tokenizer,
+        labels: &LabelSet,
+        features: &FeatureOptions,
+    ) -> Result<Self, Error> {
+        let featurized = featurize(task, tokenizer, examples, Some(labels), features)?;
         Self::new(language, path.to_owned(), featurized)
     }
 

@@ -9,13 +9,16 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
-use burn::tensor::Device;
+use burn::tensor::kind::Basic;
+use burn::tensor::{Device, Element, Tensor};
 use serde::Serialize;
 
 #[cfg(feature = "wgpu")]
 mod adapters;
 #[cfg(feature = "cuda")]
 mod cuda;
+#[cfg(feature = "webgpu")]
+mod browser;
 mod error;
 
 pub use error::DeviceError;
@@ -199,6 +202,15 @@ pub fn open(choice: DeviceChoice) -> Result<OpenDevice, DeviceError> {
     if choice == DeviceChoice::Auto { open_best() } else { open_named(choice) }
 }
 
+/// Opens the GPU of a browser; one that is already open is handed out again.
+///
+/// # Errors
+/// [`DeviceError::Driver`] when the browser gives none.
+#[cfg(feature = "webgpu")]
+pub async fn open_webgpu() -> Result<OpenDevice, DeviceError> {
+    browser::open().await
+}
+
 /// All devices that can be opened here, in the order in which `auto` would take them.
 ///
 /// CUDA devices are opened for their names, the others are only looked at; so
@@ -224,6 +236,19 @@ pub fn check_buffer(info: &DeviceInfo, what: &str, bytes: u64) -> Result<(), Dev
         }),
         _ => Ok(()),
     }
+}
+
+/// Reads a tensor back as numbers of a type.
+///
+/// # Errors
+/// [`DeviceError::Lost`] if the device does not give them back.
+pub async fn read<T: Element, const D: usize, K: Basic>(
+    tensor: Tensor<D, K>,
+) -> Result<Vec<T>, DeviceError> {
+    let data = tensor.into_data_async().await;
+    let data = data.map_err(|error| DeviceError::Lost { problem: error.to_string() })?;
+    let values = data.convert::<T>().try_into_vec::<T>();
+    Ok(values.expect("the numbers were just converted to this type"))
 }
 
 /// A GPU whose driver fails is passed over like one that is not there.

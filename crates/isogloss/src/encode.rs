@@ -4,14 +4,15 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, read_sync};
 use isogloss_kernels::split_seed;
 use isogloss_model::{Encoder, HeadChoice, ModelInput, Pass, base_folder, load, mean_pool};
 use isogloss_text::{Encoded, TokenBatch, Tokenizer, sequential_by_length, whitespace_words};
 
 use crate::Error;
 use crate::data::{check_vocabulary, integers};
-use crate::search::{Vectors, host_values};
+use crate::device::read;
+use crate::search::Vectors;
 
 /// An encoder and its tokenizer, without a head.
 #[derive(Debug)]
@@ -79,7 +80,7 @@ impl TextEncoder {
     }
 
     /// Takes an encoder as it is, without autodiff, and a tokenizer that suits it.
-    pub(crate) fn new(encoder: Encoder, tokenizer: Tokenizer, device: Device) -> Self {
+    pub fn new(encoder: Encoder, tokenizer: Tokenizer, device: Device) -> Self {
         let max_length = encoder.config().max_tokens();
         Self { encoder, tokenizer, device, batch_size: BATCH_SIZE, max_length }
     }
@@ -154,6 +155,20 @@ impl TextEncoder {
         tokens: &[TokenPlace],
         layers: &[usize],
     ) -> Result<Vec<LayerVectors>, Error> {
+        read_sync(self.encode_async(texts, tokens, layers))
+    }
+
+    /// [`encode`](Self::encode) for a browser, which gives back numbers of a GPU only when it is asked
+    /// to wait.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub async fn encode_async(
+        &self,
+        texts: &[TokenizedText],
+        tokens: &[TokenPlace],
+        layers: &[usize],
+    ) -> Result<Vec<LayerVectors>, Error> {
         layers.iter().try_for_each(|layer| self.check_layer(*layer))?;
         let of_text = self.tokens_by_text(texts, tokens)?;
         let width = self.encoder.config().hidden_size;
@@ -174,11 +189,12 @@ impl TextEncoder {
             for (at, layer) in layers.iter().enumerate() {
                 let hidden = hidden_states[*layer].clone();
                 let means = mean_pool(hidden.clone(), input.attention_mask.clone());
-                scatter(means, &indices, &mut sentence_values[at]);
+                scatter(means, &indices, &mut sentence_values[at]).await?;
                 if let Some(places) = &places {
                     let [batch, seq, width] = hidden.dims();
                     let flat = hidden.reshape([batch * seq, width]);
-                    scatter(flat.select(0, places.clone()), &rows, &mut token_values[at]);
+                    let wanted = flat.select(0, places.clone());
+                    scatter(wanted, &rows, &mut token_values[at]).await?;
                 }
             }
         }
@@ -227,11 +243,13 @@ impl TextEncoder {
 }
 
 /// Copies row n of a tensor to row `rows[n]` of `values`.
-fn scatter(tensor: Tensor<2>, rows: &[usize], values: &mut [f32]) {
+async fn scatter(tensor: Tensor<2>, rows: &[usize], values: &mut [f32]) -> Result<(), Error> {
     let width = tensor.dims()[1];
-    for (from, row) in host_values(tensor).chunks(width).zip(rows) {
+    let vectors: Vec<f32> = read(tensor).await?;
+    for (from, row) in vectors.chunks(width).zip(rows) {
         values[row * width..][..width].copy_from_slice(from);
     }
+    Ok(())
 }
 
 /// The places of the tokens that begin inside each word of a text; tokens without width belong to

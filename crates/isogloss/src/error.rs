@@ -8,6 +8,7 @@ use isogloss_model::{InputError, LoadError, SaveError};
 use isogloss_text::TextError;
 
 use crate::device::DeviceError;
+#[cfg(feature = "hub")]
 use crate::hub::HubError;
 use crate::metrics::MetricError;
 
@@ -28,6 +29,7 @@ pub enum Error {
     #[error("cannot write {0}; earlier checkpoints are untouched")]
     Save(#[from] SaveError),
     /// A model that cannot be fetched.
+    #[cfg(feature = "hub")]
     #[error(transparent)]
     Hub(#[from] HubError),
     /// A device that cannot be used.

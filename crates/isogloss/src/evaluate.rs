@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use burn::module::Module;
-use burn::tensor::Device;
+use burn::tensor::{Device, read_sync};
 use isogloss_methods::{IGNORE_INDEX, Subnetwork, cross_entropy};
 use isogloss_model::{InputError, Model, Pass};
 use isogloss_text::{LabelSet, Language, SentencePair, Targets, TokenBatch, sequential_by_length};
 use serde::{Deserialize, Serialize};
 
 use crate::data::integers;
+use crate::device::read;
 use crate::encode::TextEncoder;
 use crate::metrics::{ClassificationScores, SpanScores, TransferSummary};
 use crate::retrieval::{PairTexts, Scoring};
@@ -245,20 +246,15 @@ impl Evaluator<'_> {
     /// # Errors
     /// If a batch does not suit the model.
     pub fn score(&self, set: &LabeledSet) -> Result<(LanguageResult, LabelIds), Error> {
-        let (gold, predicted) = self.predict(set)?;
-        let scores = match self.task {
-            // The others are not scored by labels.
-            Task::Classification {} | Task::Retrieval { .. } | Task::LanguageModeling {} => {
-                let flat = |rows: &[Vec<usize>]| rows.iter().flatten().copied().collect::<Vec<_>>();
-                let scores = ClassificationScores::from_ids(&flat(&gold), &flat(&predicted))?;
-                Scores::Classification { accuracy: scores.accuracy, macro_f1: scores.macro_f1 }
+        let n = set.features.len();
+        let (mut gold, mut predicted) = (vec![Vec::new(); n], vec![Vec::new(); n]);
+        for indices in sequential_by_length(&set.lengths(), self.batch_size) {
+            let batch = read_sync(self.predict(set, &indices))?;
+            for (example, (of_gold, of_predicted)) in indices.into_iter().zip(batch) {
+                (gold[example], predicted[example]) = (of_gold, of_predicted);
             }
-            Task::Tagging { .. } => {
-                let scores = SpanScores::from_tags(&self.names(&gold), &self.names(&predicted))?;
-                let (precision, recall) = (scores.precision, scores.recall);
-                Scores::Tagging { span_f1: scores.f1, precision, recall }
-            }
-        };
+        }
+        let scores = self.scores(&gold, &predicted)?;
         let result = LanguageResult {
             n: set.report.n,
             left_out: set.report.n_left_out(),
@@ -266,6 +262,26 @@ impl Evaluator<'_> {
             scores,
         };
         Ok((result, predicted))
+    }
+
+    /// Scores predicted label ids of examples.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub fn scores(&self, gold: &[Vec<usize>], predicted: &[Vec<usize>]) -> Result<Scores, Error> {
+        Ok(match self.task {
+            // The others are not scored by labels.
+            Task::Classification {} | Task::Retrieval { .. } | Task::LanguageModeling {} => {
+                let flat = |rows: &[Vec<usize>]| rows.iter().flatten().copied().collect::<Vec<_>>();
+                let scores = ClassificationScores::from_ids(&flat(gold), &flat(predicted))?;
+                Scores::Classification { accuracy: scores.accuracy, macro_f1: scores.macro_f1 }
+            }
+            Task::Tagging { .. } => {
+                let scores = SpanScores::from_tags(&self.names(gold), &self.names(predicted))?;
+                let (precision, recall) = (scores.precision, scores.recall);
+                Scores::Tagging { span_f1: scores.f1, precision, recall }
+            }
+        })
     }
 
     /// Scores every set and sums them up.
@@ -288,32 +304,34 @@ impl Evaluator<'_> {
         Ok(Results::new(self.task, std::slice::from_ref(source), selection, languages))
     }
 
-    /// The gold and the predicted label of every row of the logits that has a gold one, by example.
-    fn predict(&self, set: &LabeledSet) -> Result<(LabelIds, LabelIds), Error> {
+    /// The gold and the predicted label ids of some examples: one of a text, one of each labeled token.
+    ///
+    /// # Errors
+    /// If the batch does not suit the model, or the device does not give back its numbers.
+    pub async fn predict(
+        &self,
+        set: &LabeledSet,
+        indices: &[usize],
+    ) -> Result<Vec<(Vec<usize>, Vec<usize>)>, Error> {
         let model = self.model.valid();
         let subnetwork = self.subnetwork.map(|of| of.mask(self.device));
         let pass = Pass { subnetwork, ..Pass::evaluation() };
-        let n = set.features.len();
-        let (mut gold, mut predicted) = (vec![Vec::new(); n], vec![Vec::new(); n]);
-        for indices in sequential_by_length(&set.lengths(), self.batch_size) {
-            let (batch, input) = set.batch(&indices, model.encoder.config(), self.device)?;
-            let logits = model.forward(&input, &pass).logits;
-            let best = logits.argmax(1).into_data().convert::<i64>().try_into_vec::<i64>();
-            let best = best.expect("the numbers were just converted to this type");
-            let (targets, rows_per_example) = match &batch.targets {
-                Targets::None => (&[][..], 1),
-                Targets::Classes(classes) => (classes.as_slice(), 1),
-                Targets::Tokens(tags) => (tags.as_slice(), batch.seq_len),
-            };
-            for (row, (best, target)) in best.iter().zip(targets).enumerate() {
-                if i64::from(*target) != IGNORE_INDEX {
-                    let example = indices[row / rows_per_example];
-                    gold[example].push(*target as usize);
-                    predicted[example].push(*best as usize);
-                }
+        let (batch, input) = set.batch(indices, model.encoder.config(), self.device)?;
+        let best: Vec<i64> = read(model.forward(&input, &pass).logits.argmax(1)).await?;
+        let (targets, rows_per_example) = match &batch.targets {
+            Targets::None => (&[][..], 1),
+            Targets::Classes(classes) => (classes.as_slice(), 1),
+            Targets::Tokens(tags) => (tags.as_slice(), batch.seq_len),
+        };
+        let mut labels = vec![(Vec::new(), Vec::new()); indices.len()];
+        for (row, (best, target)) in best.iter().zip(targets).enumerate() {
+            if i64::from(*target) != IGNORE_INDEX {
+                let (gold, predicted) = &mut labels[row / rows_per_example];
+                gold.push(*target as usize);
+                predicted.push(*best as usize);
             }
         }
-        Ok((gold, predicted))
+        Ok(labels)
     }
 
     fn names(&self, rows: &[Vec<usize>]) -> Vec<Vec<&str>> {

@@ -17,6 +17,7 @@ mod environment;
 mod error;
 mod evaluate;
 mod fisher;
+#[cfg(feature = "hub")]
 pub mod hub;
 pub mod metrics;
 mod pairs;

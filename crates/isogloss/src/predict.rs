@@ -3,23 +3,34 @@
 use std::path::Path;
 
 use burn::module::Module;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor, read_sync};
 use burn::tensor::activation::softmax;
 use isogloss_model::{
     AdapterChoice, HeadChoice, HeadSpec, LoadedModel, Model, Pass, base_folder, load, load_adapter,
+    load_bytes,
 };
-use isogloss_text::{LabelSet, TokenBatch, Tokenizer};
+use isogloss_text::{Encoded, LabelSet, TagUnits, TokenBatch, Tokenizer};
 use serde::Serialize;
 
-use crate::Error;
+use crate::{Error, Task};
 use crate::data::check_vocabulary;
+use crate::device::read;
 
 /// A model folder with its tokenizer and label names.
+#[derive(Debug)]
 pub struct Predictor {
     loaded: LoadedModel,
     tokenizer: Tokenizer,
     head: HeadSpec,
     device: Device,
+}
+
+/// A batch of texts that a model was run over.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    texts: &'a [(&'a str, Option<&'a str>)],
+    encoded: Vec<Encoded>,
+    seq_len: usize,
 }
 
 /// What a model says of one text.
@@ -57,13 +68,40 @@ impl Predictor {
     /// If the folder holds no model with a head.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, Error> {
         let loaded = load(folder, &HeadChoice::Saved, device)?;
-        let Some(head) = loaded.head.clone() else {
-            let problem = "this model has no head; fine-tune it first".into();
-            return Err(Error::Damaged { path: folder.join("config.json"), problem });
-        };
         let tokenizer_path = base_folder(folder)?.join("tokenizer.json");
         let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
-        check_vocabulary(&tokenizer, &tokenizer_path, loaded.model.encoder.config())?;
+        Self::new(loaded, &folder.join("config.json"), tokenizer, &tokenizer_path, device)
+    }
+
+    /// Makes a finished model of the bytes of its `config.json`, `model.safetensors` and
+    /// `tokenizer.json`.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); messages have these names.
+    pub fn from_bytes(
+        config: &[u8],
+        weights: Vec<u8>,
+        tokenizer: &[u8],
+        device: &Device,
+    ) -> Result<Self, Error> {
+        let loaded = load_bytes(config, weights, device)?;
+        let tokenizer_path = Path::new("tokenizer.json");
+        let tokenizer = Tokenizer::from_bytes(tokenizer, tokenizer_path)?;
+        Self::new(loaded, "config.json".as_ref(), tokenizer, tokenizer_path, device)
+    }
+
+    fn new(
+        loaded: LoadedModel,
+        config_path: &Path,
+        tokenizer: Tokenizer,
+        tokenizer_path: &Path,
+        device: &Device,
+    ) -> Result<Self, Error> {
+        let Some(head) = loaded.head.clone() else {
+            let problem = "this model has no head; fine-tune it first".into();
+            return Err(Error::Damaged { path: config_path.to_owned(), problem });
+        };
+        check_vocabulary(&tokenizer, tokenizer_path, loaded.model.encoder.config())?;
         Ok(Self { loaded, tokenizer, head, device: device.clone() })
     }
 
@@ -113,6 +151,14 @@ impl Predictor {
         &self.head
     }
 
+    /// What it was fine-tuned for.
+    pub fn task(&self) -> Task {
+        match self.head {
+            HeadSpec::Sequence { .. } => Task::Classification {},
+            HeadSpec::Tokens { .. } => Task::Tagging { units: TagUnits::Subword },
+        }
+    }
+
     /// The names of the labels.
     ///
     /// # Errors
@@ -129,6 +175,23 @@ impl Predictor {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
+        let (asked, probabilities) = self.ask(texts)?;
+        let probabilities: Vec<f32> = read_sync(read(probabilities))?;
+        Ok(self.answer(&asked, &probabilities))
+    }
+
+    /// Runs the model over a batch of at least one text, and leaves the probability of each label on the
+    /// device: `[batch, n_labels]` for texts, `[batch * seq, n_labels]` for tokens.
+    ///
+    /// [`answer`](Self::answer) makes predictions of them, once they are read back, for which a browser
+    /// has to wait.
+    ///
+    /// # Errors
+    /// If a text cannot be tokenized.
+    pub fn ask<'a>(
+        &self,
+        texts: &'a [(&'a str, Option<&'a str>)],
+    ) -> Result<(Asked<'a>, Tensor<2>), Error> {
         let config = self.loaded.model.encoder.config();
         let encoded = texts
             .iter()
@@ -146,18 +209,20 @@ impl Predictor {
             .input(ids, &batch.attention_mask, types, batch.seq_len, &self.device)
             .map_err(|source| Error::Unsuitable(source.to_string()))?;
         let logits = self.loaded.model.forward(&input, &Pass::evaluation()).logits;
+        Ok((Asked { texts, encoded, seq_len: batch.seq_len }, softmax(logits, 1)))
+    }
+
+    /// Makes predictions of the probabilities that [`ask`](Self::ask) gave.
+    pub fn answer(&self, asked: &Asked<'_>, probabilities: &[f32]) -> Vec<Prediction> {
         let n_labels = self.head.labels().len();
-        let probabilities = softmax(logits, 1).into_data().convert::<f32>();
-        let probabilities = probabilities.try_into_vec::<f32>();
-        let probabilities = probabilities.expect("the numbers were just converted to this type");
         let best: Vec<_> = probabilities.chunks(n_labels).map(|row| self.best(row)).collect();
 
         if matches!(self.head, HeadSpec::Sequence { .. }) {
             let class = |(label, probability)| Prediction::Class { label, probability };
-            return Ok(best.into_iter().map(class).collect());
+            return best.into_iter().map(class).collect();
         }
-        let tokens = encoded.iter().zip(texts).zip(best.chunks(batch.seq_len));
-        Ok(tokens
+        let tokens = asked.encoded.iter().zip(asked.texts).zip(best.chunks(asked.seq_len));
+        tokens
             .map(|((encoded, (text, _)), best)| {
                 let spans = self.tokenizer.spans(encoded, text);
                 let tokens = spans.into_iter().zip(&encoded.special).zip(best);
@@ -167,7 +232,7 @@ impl Predictor {
                 };
                 Prediction::Tokens(real.map(token).collect())
             })
-            .collect())
+            .collect()
     }
 
     fn best(&self, row: &[f32]) -> (String, f64) {

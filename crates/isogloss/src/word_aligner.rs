@@ -2,6 +2,7 @@
 //!
 //! Both texts are encoded apart from each other, without training for it.
 
+use burn::tensor::read_sync;
 use isogloss_text::{Alignment, Extraction, Link};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -59,21 +60,34 @@ impl EncoderAligner {
         encoder: &TextEncoder,
         pairs: &[(&str, &str)],
     ) -> Result<(Vec<Alignment>, usize), Error> {
-        let left = self.encode(encoder, pairs.iter().map(|pair| pair.0))?;
-        let right = self.encode(encoder, pairs.iter().map(|pair| pair.1))?;
+        read_sync(self.align_async(encoder, pairs))
+    }
+
+    /// [`align`](Self::align) for a browser, which gives back numbers of a GPU only when it is asked
+    /// to wait.
+    ///
+    /// # Errors
+    /// As [`align`](Self::align).
+    pub async fn align_async(
+        &self,
+        encoder: &TextEncoder,
+        pairs: &[(&str, &str)],
+    ) -> Result<(Vec<Alignment>, usize), Error> {
+        let left = self.encode(encoder, pairs.iter().map(|pair| pair.0)).await?;
+        let right = self.encode(encoder, pairs.iter().map(|pair| pair.1)).await?;
         let of_pair = |pair: usize| self.links(&left, &right, pair);
         let alignments = (0..pairs.len()).into_par_iter().map(of_pair).collect();
         Ok((alignments, left.n_truncated + right.n_truncated))
     }
 
-    fn encode<'a>(
+    async fn encode(
         &self,
         encoder: &TextEncoder,
-        texts: impl Iterator<Item = &'a str>,
+        texts: impl Iterator<Item = &str>,
     ) -> Result<Side, Error> {
         let texts = encoder.tokenize(&texts.collect::<Vec<_>>())?;
         let mut side = Side::of(&texts);
-        let vectors = encoder.encode(&texts, &side.tokens, &[self.layer])?.pop();
+        let vectors = encoder.encode_async(&texts, &side.tokens, &[self.layer]).await?.pop();
         // One layer was asked for.
         let vectors = vectors.expect("a layer for each that was asked for").tokens;
         let vectors = match self.unit {

@@ -4,6 +4,8 @@
 mod fixtures;
 mod gpu;
 mod tidy;
+#[cfg(feature = "web")]
+mod web;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -17,7 +19,8 @@ const USAGE: &str = "usage: cargo xtask <task>
   check [--fast]              format, tidy, clippy, docs, tests; --fast ends before docs
   test [ARGS]                 the tests, on a software GPU where there is one; ARGS go to cargo test
   fixtures [--check] [NAMES]  run tests/fixtures/make/*.py, or only those named;
-                              --check compares instead of writing";
+                              --check compares instead of writing
+  web [ARGS]                  the page that runs models in a browser, into web/dist; --help says more";
 
 /// A name and what to do; a step that fails ends the check.
 type Step = (&'static str, fn() -> Result<()>);
@@ -47,6 +50,13 @@ fn task() -> Result<()> {
         ["test", args @ ..] => test(args),
         ["fixtures", "--check", names @ ..] => fixtures::check(names),
         ["fixtures", names @ ..] => fixtures::make(names),
+        #[cfg(feature = "web")]
+        ["web", args @ ..] => web::web(args),
+        // What it needs takes a while to build, and no other task does.
+        #[cfg(not(feature = "web"))]
+        ["web", args @ ..] => {
+            run(cargo("run --release --package xtask --features web -- web").args(args))
+        }
         _ => bail!(USAGE),
     }
 }

@@ -2,8 +2,7 @@
 
 use anyhow::{Context, anyhow};
 use isogloss::device::{OpenDevice, open};
-use isogloss::model::HeadSpec;
-use isogloss::text::{FeatureOptions, Format, LabelSet, Language, ReadOptions, TagUnits};
+use isogloss::text::{FeatureOptions, Format, LabelSet, Language, ReadOptions};
 use isogloss::{LabeledSet, Predictor, Task};
 
 use super::{exchange_language_adapter, model_folder};
@@ -24,10 +23,7 @@ impl Labeled {
         let mut predictor = Predictor::load(&folder, &device.device)?;
         exchange_language_adapter(&mut predictor, &args.language)?;
         let labels = predictor.labels()?;
-        let task = match predictor.head() {
-            HeadSpec::Sequence { .. } => Task::Classification {},
-            HeadSpec::Tokens { .. } => Task::Tagging { units: TagUnits::Subword },
-        };
+        let task = predictor.task();
         let mut this = Self { device, predictor, task, labels, sets: Vec::new() };
         this.sets = this.sets_of(args, args.split.as_deref())?;
         Ok(this)

@@ -97,7 +97,15 @@ pub(super) fn multiply(
             false,
             false,
             false,
-            if product.parallel { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None },
+            parallelism(product.parallel),
         );
     }
+}
+
+fn parallelism(_all_threads: bool) -> gemm::Parallelism {
+    #[cfg(feature = "threads")]
+    if _all_threads {
+        return gemm::Parallelism::Rayon(0);
+    }
+    gemm::Parallelism::None
 }

@@ -63,6 +63,12 @@ pub enum DeviceError {
         /// The driver's or Burn's own words.
         problem: String,
     },
+    /// A device that does not answer any more.
+    #[error("the device was lost: {problem}")]
+    Lost {
+        /// Burn's own words.
+        problem: String,
+    },
     /// A tensor larger than the largest buffer.
     #[error(
         "{what} needs {}, but the largest buffer of {device:?} is {}; trim the vocabulary to the \

@@ -1,0 +1,135 @@
+//! Scores of a model, batch by batch.
+
+use std::path::Path;
+use std::rc::Rc;
+
+use isogloss::metrics::ClassificationScores;
+use isogloss::text::{
+    FeatureOptions, Format, Language, ReadOptions, Unseen, read_examples, sequential_by_length,
+};
+use isogloss::{Evaluator, LabeledSet, Scores};
+use js_sys::{Reflect, Uint32Array};
+use serde_json::json;
+use wasm_bindgen::prelude::*;
+
+use crate::model::Loaded;
+use crate::to_js;
+
+/// A model that is being scored.
+#[derive(Debug)]
+#[wasm_bindgen]
+pub struct Evaluation {
+    model: Rc<Loaded>,
+    set: LabeledSet,
+    batches: std::vec::IntoIter<Vec<usize>>,
+    gold: Vec<Vec<usize>>,
+    predicted: Vec<Vec<usize>>,
+}
+
+impl Evaluation {
+    pub(crate) fn new(
+        model: Rc<Loaded>,
+        bytes: &[u8],
+        name: &str,
+        batch_size: usize,
+    ) -> Result<Self, JsError> {
+        let path = Path::new(name);
+        let format = Format::from_path(path).ok_or_else(|| {
+            JsError::new(&format!(
+                "{name}: the extension does not tell the format: .jsonl, .tsv, .csv or .conll"
+            ))
+        })?;
+        let mut examples = read_examples(bytes, path, &ReadOptions::new(format))?;
+        if examples.iter().any(|example| example.split.is_some()) {
+            examples.retain(|example| example.split.as_deref() == Some("test"));
+        }
+        let language = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+        let language: Language = match language {
+            Some(language) => language,
+            None => "und".parse()?,
+        };
+        let (tokenizer, labels) = (model.predictor.tokenizer(), &model.labels);
+        let max_tokens = model.predictor.loaded().model.encoder.config().max_tokens();
+        let options = FeatureOptions::new(max_tokens).with_unseen(Unseen::Skip);
+        let set = LabeledSet::from_examples(
+            path, &examples, &model.task, language, tokenizer, labels, &options,
+        )?;
+        let batches = sequential_by_length(&set.lengths(), batch_size.max(1)).into_iter();
+        Ok(Self { model, set, batches, gold: Vec::new(), predicted: Vec::new() })
+    }
+
+    fn evaluator(&self) -> Evaluator<'_> {
+        let model = &*self.model;
+        Evaluator {
+            model: &model.predictor.loaded().model,
+            task: &model.task,
+            labels: &model.labels,
+            batch_size: 1,
+            device: &model.device,
+            subnetwork: None,
+        }
+    }
+}
+
+#[wasm_bindgen]
+impl Evaluation {
+    /// Examples to score.
+    #[wasm_bindgen(getter)]
+    pub fn total(&self) -> usize {
+        self.set.report.n
+    }
+
+    /// Examples scored so far.
+    #[wasm_bindgen(getter)]
+    pub fn done(&self) -> usize {
+        self.gold.len()
+    }
+
+    /// Examples left out, because the model does not know their labels.
+    #[wasm_bindgen(getter)]
+    pub fn skipped(&self) -> usize {
+        self.set.report.n_left_out()
+    }
+
+    /// Scores one more batch; tells whether there was one.
+    ///
+    /// # Errors
+    /// If the device is lost.
+    pub async fn step(&mut self) -> Result<bool, JsError> {
+        let Some(indices) = self.batches.next() else { return Ok(false) };
+        let labels = self.evaluator().predict(&self.set, &indices).await?;
+        for (gold, predicted) in labels {
+            self.gold.push(gold);
+            self.predicted.push(predicted);
+        }
+        Ok(true)
+    }
+
+    /// The scores of what was scored so far.
+    ///
+    /// # Errors
+    /// If that is nothing.
+    #[wasm_bindgen(unchecked_return_type = "Scores")]
+    pub fn result(&self) -> Result<JsValue, JsError> {
+        let names = self.model.labels.names();
+        let scores = self.evaluator().scores(&self.gold, &self.predicted)?;
+        let mut result = json!(scores);
+        result["n"] = json!(self.done());
+        result["labels"] = json!(names);
+        let result = to_js(&result)?;
+        if matches!(scores, Scores::Classification { .. }) {
+            let flat = |rows: &[Vec<usize>]| rows.iter().flatten().copied().collect::<Vec<_>>();
+            let of = ClassificationScores::from_ids(&flat(&self.gold), &flat(&self.predicted))?;
+            let mut counts = vec![0u32; names.len() * names.len()];
+            for (gold, row) in of.labels.iter().zip(&of.confusion) {
+                for (predicted, count) in of.labels.iter().zip(row) {
+                    counts[gold * names.len() + predicted] = *count as u32;
+                }
+            }
+            let counts = Uint32Array::from(counts.as_slice());
+            let set = Reflect::set(&result, &"confusion".into(), &counts);
+            set.map_err(|error| JsError::new(&format!("{error:?}")))?;
+        }
+        Ok(result)
+    }
+}

@@ -1,0 +1,62 @@
+//! Finished models in a browser.
+//!
+//! [`Model`] is made of the bytes of a model folder, on the CPU or, in a build with the feature
+//! `webgpu`, on the GPU; [`Evaluation`] scores it batch by batch, so that a page can show how far it is
+//! and stop it.
+//! What JavaScript sees is described in `types.d.ts`. Errors have the texts of the command line.
+
+#![cfg(target_arch = "wasm32")]
+
+mod evaluation;
+mod model;
+
+use isogloss::device::OpenDevice;
+use serde::Serialize;
+use wasm_bindgen::prelude::*;
+
+pub use evaluation::Evaluation;
+pub use model::Model;
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = include_str!("types.d.ts");
+
+/// Makes a panic an `Error` of JavaScript that says what happened.
+#[wasm_bindgen(start)]
+pub fn start() {
+    std::panic::set_hook(Box::new(|panic| {
+        wasm_bindgen::throw_val(js_sys::Error::new(&panic.to_string()).into());
+    }));
+}
+
+/// The version of isogloss.
+#[wasm_bindgen]
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}
+
+/// Opens the GPU, and tells what it calls itself.
+///
+/// # Errors
+/// If this build is for the CPU alone, or the browser gives no GPU.
+#[wasm_bindgen]
+pub async fn start_webgpu() -> Result<String, JsError> {
+    let OpenDevice { info, .. } = open_webgpu().await?;
+    Ok(info.adapter.unwrap_or_else(|| "a GPU without a name".to_owned()))
+}
+
+#[cfg(feature = "webgpu")]
+async fn open_webgpu() -> Result<OpenDevice, JsError> {
+    Ok(isogloss::device::open_webgpu().await?)
+}
+
+#[cfg(not(feature = "webgpu"))]
+#[expect(clippy::unused_async, reason = "the other build waits for the browser")]
+async fn open_webgpu() -> Result<OpenDevice, JsError> {
+    Err(JsError::new("device webgpu is not compiled in: load the other module"))
+}
+
+/// Hands a value over as JavaScript's own objects.
+fn to_js(value: &impl Serialize) -> Result<JsValue, JsError> {
+    let json = serde_json::to_string(value)?;
+    js_sys::JSON::parse(&json).map_err(|error| JsError::new(&format!("{error:?}")))
+}

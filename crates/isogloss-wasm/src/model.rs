@@ -1,0 +1,212 @@
+//! A model, and what it says of texts.
+
+use std::rc::Rc;
+
+use burn::module::Module as _;
+use burn::tensor::Device;
+use isogloss::device::{DeviceChoice, check_buffer, open, read};
+use isogloss::text::{Extraction, LabelSet};
+use isogloss::{EncoderAligner, Prediction, Predictor, Task, TextEncoder};
+use js_sys::{Float32Array, Object, Reflect, Uint8Array};
+use serde_json::{Value, json};
+use wasm_bindgen::prelude::*;
+
+use crate::{Evaluation, open_webgpu, to_js};
+
+/// A finished model on a device.
+#[derive(Clone, Debug)]
+#[wasm_bindgen]
+pub struct Model(pub(crate) Rc<Loaded>);
+
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) predictor: Predictor,
+    pub(crate) encoder: TextEncoder,
+    pub(crate) labels: LabelSet,
+    pub(crate) task: Task,
+    pub(crate) device: Device,
+}
+
+/// The file of `files` called `name`.
+fn file(files: &Object, name: &str) -> Result<Vec<u8>, JsError> {
+    let value = Reflect::get(files, &name.into()).unwrap_or(JsValue::UNDEFINED);
+    let bytes = value.dyn_into::<Uint8Array>();
+    bytes.map(|bytes| bytes.to_vec()).map_err(|_| JsError::new(&format!("{name}: no such file")))
+}
+
+#[wasm_bindgen]
+impl Model {
+    /// Makes a model of the files of its folder.
+    ///
+    /// # Errors
+    /// If a file is missing or damaged, or the device cannot be used for this model.
+    pub async fn load(
+        #[wasm_bindgen(unchecked_param_type = "ModelFiles")] files: Object,
+        #[wasm_bindgen(unchecked_param_type = "DeviceName")] device: String,
+    ) -> Result<Model, JsError> {
+        let config = file(&files, "config.json")?;
+        let tokenizer = file(&files, "tokenizer.json")?;
+        let weights = file(&files, "model.safetensors")?;
+        let open = match device.as_str() {
+            "cpu" => open(DeviceChoice::Flex)?,
+            "webgpu" => open_webgpu().await?,
+            other => return Err(JsError::new(&format!("no device {other:?}: cpu or webgpu"))),
+        };
+        let device = open.device;
+        let predictor = Predictor::from_bytes(&config, weights, &tokenizer, &device)?;
+        let model = &predictor.loaded().model;
+        let sizes = model.encoder.config();
+        let table = format!("embedding table of {} x {}", sizes.vocab_size, sizes.hidden_size);
+        let n_bytes = sizes.vocab_size as u64 * sizes.hidden_size as u64 * 4;
+        check_buffer(&open.info, &table, n_bytes)?;
+        let tokenizer = predictor.tokenizer().clone();
+        let encoder = TextEncoder::new(model.encoder.clone(), tokenizer, device.clone());
+        let (labels, task) = (predictor.labels()?, predictor.task());
+        Ok(Self(Rc::new(Loaded { predictor, encoder, labels, task, device })))
+    }
+
+    /// What the model is.
+    ///
+    /// # Errors
+    /// Never, but for a lack of memory.
+    #[wasm_bindgen(unchecked_return_type = "ModelInfo")]
+    pub fn info(&self) -> Result<JsValue, JsError> {
+        let Loaded { predictor, labels, task, .. } = &*self.0;
+        let loaded = predictor.loaded();
+        let config = loaded.model.encoder.config();
+        to_js(&json!({
+            "task": task.name(),
+            "labels": labels.names(),
+            "family": loaded.config_json["model_type"],
+            "n_layers": config.num_hidden_layers,
+            "hidden_size": config.hidden_size,
+            "vocab_size": config.vocab_size,
+            "n_parameters": loaded.model.num_params(),
+            "max_tokens": config.max_tokens(),
+        }))
+    }
+
+    /// Predicts texts, all in one batch.
+    ///
+    /// # Errors
+    /// If a text cannot be tokenized, or the device is lost.
+    #[wasm_bindgen(unchecked_return_type = "Prediction[]")]
+    pub async fn predict(&self, texts: Vec<String>) -> Result<JsValue, JsError> {
+        let predictor = &self.0.predictor;
+        if texts.is_empty() {
+            return to_js(&Vec::<Value>::new());
+        }
+        let texts: Vec<_> = texts.iter().map(|text| (text.as_str(), None)).collect();
+        let (asked, probabilities) = predictor.ask(&texts)?;
+        let probabilities: Vec<f32> = read(probabilities).await?;
+        let rows = probabilities.chunks(self.0.labels.len());
+        let predictions = predictor.answer(&asked, &probabilities).into_iter().zip(rows);
+        let predictions = predictions.map(|(prediction, row)| match prediction {
+            Prediction::Class { label, probability } => {
+                json!({ "label": label, "probability": probability, "probabilities": row })
+            }
+            Prediction::Tokens(tokens) => json!({ "tokens": tokens }),
+        });
+        to_js(&predictions.collect::<Vec<_>>())
+    }
+
+    /// The vectors of texts, one after the other: means of their tokens in the last layer.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub async fn embed(&self, texts: Vec<String>) -> Result<Float32Array, JsError> {
+        Ok(self.vectors(&texts).await?.values().into())
+    }
+
+    /// The cosines of the vectors of all pairs of texts, row by row.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub async fn similarity(&self, texts: Vec<String>) -> Result<Float32Array, JsError> {
+        let vectors = self.vectors(&texts).await?.normalized();
+        let n = vectors.len();
+        let mut cosines = Vec::with_capacity(n * n);
+        for i in 0..n {
+            let row = vectors.row(i);
+            let cosine = |j| row.iter().zip(vectors.row(j)).map(|(a, b)| a * b).sum::<f32>();
+            cosines.extend((0..n).map(cosine));
+        }
+        Ok(cosines.as_slice().into())
+    }
+
+    /// Links the words of two texts by the similarity of their subwords, each other's most similar, two
+    /// thirds of the way up the encoder.
+    ///
+    /// Words stand between white space; characters of Chinese and Japanese are words of their own.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    #[wasm_bindgen(unchecked_return_type = "WordAlignment")]
+    pub async fn align(&self, left: String, right: String) -> Result<JsValue, JsError> {
+        let (left, right) = (words(&left), words(&right));
+        let layer = (2 * (self.0.encoder.n_layers() - 1)).div_ceil(3);
+        let extraction = Extraction::MutualArgmax;
+        let aligner = EncoderAligner { layer, extraction, ..EncoderAligner::default() };
+        let (left_text, right_text) = (left.join(" "), right.join(" "));
+        let pairs = [(left_text.as_str(), right_text.as_str())];
+        let (alignments, _) = aligner.align_async(&self.0.encoder, &pairs).await?;
+        let links = alignments.iter().flat_map(|of_pair| of_pair.links());
+        let links = links.map(|(left, right)| json!({ "left": left, "right": right }));
+        let links: Vec<_> = links.collect();
+        to_js(&json!({ "left": left, "right": right, "links": links }))
+    }
+
+    /// Begins to score the model with a labeled file, whose name tells the format.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or no example has a label of the model.
+    pub fn evaluation(
+        &self,
+        bytes: &[u8],
+        name: &str,
+        batch_size: usize,
+    ) -> Result<Evaluation, JsError> {
+        Evaluation::new(self.0.clone(), bytes, name, batch_size)
+    }
+}
+
+impl Model {
+    async fn vectors(&self, texts: &[String]) -> Result<isogloss::search::Vectors, JsError> {
+        let encoder = &self.0.encoder;
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let texts = encoder.tokenize(&texts)?;
+        let layer = encoder.n_layers() - 1;
+        let mut layers = encoder.encode_async(&texts, &[], &[layer]).await?;
+        Ok(layers.remove(0).sentences)
+    }
+}
+
+/// The words of a text.
+fn words(text: &str) -> Vec<String> {
+    // Han, kana and the marks between them.
+    let is_word = |c: char| matches!(c, '\u{3040}'..='\u{30FF}' | '\u{3400}'..='\u{9FFF}');
+    let mut words = Vec::new();
+    for word in text.split_whitespace() {
+        let mut start_new = true;
+        for c in word.chars() {
+            if start_new || is_word(c) {
+                words.push(String::new());
+            }
+            words.last_mut().expect("the first character begins one").push(c);
+            start_new = is_word(c);
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chinese_characters_are_words() {
+        assert_eq!(words("turn on  the light"), ["turn", "on", "the", "light"]);
+        assert_eq!(words("打开LED灯 吧"), ["打", "开", "LED", "灯", "吧"]);
+        assert!(words(" ").is_empty());
+    }
+}

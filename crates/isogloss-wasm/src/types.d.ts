@@ -1,0 +1,55 @@
+/** The files of a model folder by name: config.json, model.safetensors, tokenizer.json. */
+export type ModelFiles = Record<string, Uint8Array>;
+
+export type DeviceName = "cpu" | "webgpu";
+
+export interface ModelInfo {
+    /** Whether it says one label of a text, or one of each token. */
+    task: "classification" | "tagging";
+    /** Names of the labels, in the order of probabilities. */
+    labels: string[];
+    family: string;
+    n_layers: number;
+    hidden_size: number;
+    vocab_size: number;
+    n_parameters: number;
+    /** Tokens of a text, after which it is cut. */
+    max_tokens: number;
+}
+
+export interface ClassPrediction {
+    label: string;
+    probability: number;
+    /** Of every label. */
+    probabilities: number[];
+}
+
+export interface TokenPrediction {
+    /** In characters (Unicode code points) of the text. */
+    start: number;
+    end: number;
+    tag: string;
+    probability: number;
+}
+
+export type Prediction = ClassPrediction | { tokens: TokenPrediction[] };
+
+export interface WordAlignment {
+    left: string[];
+    right: string[];
+    /** Places of words on both sides. */
+    links: { left: number; right: number }[];
+}
+
+export interface Scores {
+    /** Examples. */
+    n: number;
+    accuracy?: number;
+    macro_f1?: number;
+    span_f1?: number;
+    precision?: number;
+    recall?: number;
+    labels: string[];
+    /** How many of gold label i were called label j, at `i * labels.length + j`. */
+    confusion?: Uint32Array;
+}

@@ -1,0 +1,36 @@
+//! The GPU that a browser gives.
+
+use std::cell::OnceCell;
+
+use burn::tensor::Device;
+
+use super::{DeviceError, DeviceInfo, OpenDevice};
+
+thread_local! {
+    /// An initialized runtime cannot be initialized again.
+    static OPEN: OnceCell<OpenDevice> = const { OnceCell::new() };
+}
+
+pub(super) async fn open() -> Result<OpenDevice, DeviceError> {
+    if let Some(open) = OPEN.with(|open| open.get().cloned()) {
+        return Ok(open);
+    }
+    let opened = Device::wgpu_options().init_with_setup_async().await;
+    let (device, setup) = opened.map_err(|error| DeviceError::Driver {
+        device: "webgpu".to_owned(),
+        problem: error.to_string(),
+    })?;
+    let (info, limits) = (setup.adapter.get_info(), setup.device.limits());
+    let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    let info = DeviceInfo {
+        name: "webgpu".to_owned(),
+        adapter: some(&info.name).or_else(|| some(&info.driver)),
+        driver: some(&info.driver_info),
+        api: "webgpu".to_owned(),
+        max_buffer_bytes: Some(limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)),
+        is_software: false,
+        threads: None,
+    };
+    let open = OpenDevice { device, info };
+    Ok(OPEN.with(|kept| kept.get_or_init(|| open).clone()))
+}
