@@ -145,6 +145,16 @@ impl Encoder {
         &self.config
     }
 
+    /// The same encoder with another rate of dropout everywhere.
+    #[must_use]
+    pub(crate) fn with_dropout(mut self, rate: f64) -> Self {
+        self.config.hidden_dropout_prob = rate;
+        self.config.attention_probs_dropout_prob = rate;
+        self.config.sequence_dropout_prob = rate;
+        self.config.token_dropout_prob = rate;
+        self
+    }
+
     /// The same encoder without the blocks above the first `n_layers`, for the states below them.
     #[must_use]
     pub fn truncated(mut self, n_layers: usize) -> Self {

@@ -155,6 +155,11 @@ impl Head {
         linear(features, weight / norm, bias)
     }
 
+    /// The same head with another rate of dropout.
+    pub(crate) fn with_dropout(self, rate: f64) -> Self {
+        Self { dropout_prob: rate, ..self }
+    }
+
     /// Divides the classifier's weight by its largest singular value.
     pub(crate) fn normalized(mut self) -> Self {
         self.classifier.weight = self.classifier.weight.map(|weight| {

@@ -49,7 +49,8 @@ pub use load::adapter::{AdapterChoice, LoadedAdapter, load_adapter};
 pub use load::lora::{LoadedLora, load_lora};
 pub use load::on_base::base_folder;
 pub use load::{
-    HeadChoice, LoadReport, LoadedModel, load, load_bytes, load_masked_lm, load_projections, read_config,
+    HeadChoice, LoadReport, LoadedModel, load, load_bytes, load_masked_lm, load_projections,
+    read_config,
 };
 pub use lora::{LoraConfig, LoraTarget};
 pub use model::{Model, ModelOutput};

@@ -126,6 +126,14 @@ impl Model {
         ModelOutput { hidden_states: encoded.hidden_states, logits, features }
     }
 
+    /// The same model with another rate of dropout in its encoder and head; adapters and LoRA have their
+    /// own. The folder that [`save`](crate::save) writes does not hold it.
+    #[must_use]
+    pub fn with_dropout(self, rate: f64) -> Self {
+        let head = self.head.map(|head| head.with_dropout(rate));
+        Self { encoder: self.encoder.with_dropout(rate), head, ..self }
+    }
+
     /// The same function without [`Pass::normalized_head`]: the classifier's weight is divided for
     /// good.
     #[must_use]

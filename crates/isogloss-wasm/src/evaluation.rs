@@ -52,7 +52,13 @@ impl Evaluation {
         let max_tokens = model.predictor.loaded().model.encoder.config().max_tokens();
         let options = FeatureOptions::new(max_tokens).with_unseen(Unseen::Skip);
         let set = LabeledSet::from_examples(
-            path, &examples, &model.task, language, tokenizer, labels, &options,
+            path,
+            &examples,
+            &model.task,
+            language,
+            tokenizer,
+            labels,
+            &options,
         )?;
         let batches = sequential_by_length(&set.lengths(), batch_size.max(1)).into_iter();
         Ok(Self { model, set, batches, gold: Vec::new(), predicted: Vec::new() })

@@ -15,10 +15,10 @@ use serde::Serialize;
 
 #[cfg(feature = "wgpu")]
 mod adapters;
-#[cfg(feature = "cuda")]
-mod cuda;
 #[cfg(feature = "webgpu")]
 mod browser;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod error;
 
 pub use error::DeviceError;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, read_sync};
 use burn::tensor::activation::softmax;
+use burn::tensor::{Device, Tensor, read_sync};
 use isogloss_model::{
     AdapterChoice, HeadChoice, HeadSpec, LoadedModel, Model, Pass, base_folder, load, load_adapter,
     load_bytes,
@@ -12,9 +12,9 @@ use isogloss_model::{
 use isogloss_text::{Encoded, LabelSet, TagUnits, TokenBatch, Tokenizer};
 use serde::Serialize;
 
-use crate::{Error, Task};
 use crate::data::check_vocabulary;
 use crate::device::read;
+use crate::{Error, Task};
 
 /// A model folder with its tokenizer and label names.
 #[derive(Debug)]

@@ -124,6 +124,9 @@ pub struct ModelRecipe {
     pub pooling: Pooling,
     /// Tokens after which a text is cut, specials included.
     pub max_length: usize,
+    /// All rates of dropout while it is trained; the model's own by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<f64>,
     /// Begins by leaving out of the vocabulary what no text of this recipe needs: the same training with
     /// a smaller table, but for the decay of rows that no text reads and for what is drawn from the
     /// whole vocabulary, as masked language modelling does.
@@ -140,6 +143,7 @@ impl Default for ModelRecipe {
             source: String::new(),
             pooling: Pooling::Mean,
             max_length: 128,
+            dropout: None,
             trim: false,
             allow_unknown: false,
         }

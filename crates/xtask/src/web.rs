@@ -82,7 +82,8 @@ fn models() -> Result<[OfferedModel; 2]> {
     let names = [("plain", "plain fine-tuning"), ("regularized", "regularised fine-tuning")];
     let best = |name: &str| runs.join(name).join("best");
     if names.iter().any(|(name, _)| !best(name).exists()) {
-        let mut quickstart = cargo("run --release --package isogloss-examples --example quickstart");
+        let mut quickstart =
+            cargo("run --release --package isogloss-examples --example quickstart");
         run(quickstart.arg("--").arg("--out").arg(&runs))?;
     }
     let models = names.map(|(name, title)| {

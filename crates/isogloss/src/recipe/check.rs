@@ -20,6 +20,9 @@ pub(super) fn plan(
         fault("model.source", "model.source: name a folder or a repository on the hub".into());
     }
     at_least(&mut fault, "model.max_length", recipe.model.max_length as u64, 3);
+    if let Some(rate) = recipe.model.dropout.filter(|rate| !(0.0..1.0).contains(rate)) {
+        fault("model.dropout", format!("model.dropout: expected [0, 1), found {rate}"));
+    }
 
     let data = &recipe.data;
     if !recipe.task.is_labeled() {

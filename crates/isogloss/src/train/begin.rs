@@ -79,6 +79,10 @@ impl<'a> Trainer<'a> {
             }
         };
         let LoadedModel { model, config_json, report, .. } = loaded;
+        let model = match recipe.model.dropout {
+            Some(rate) => model.with_dropout(rate),
+            None => model,
+        };
         let n_layers = model.encoder.config().num_hidden_layers;
         let shape = [n_layers, model.encoder.config().num_attention_heads];
         let subnetworks = recipe.subnetworks.as_ref();

@@ -84,7 +84,8 @@ pub(super) fn write_manifest(models: &[OfferedModel]) -> Result<()> {
         let file = |name| json!({ "name": name, "bytes": size(folder.join(name)) });
         json!({ "name": model.name, "title": model.title, "files": MODEL_FILES.map(file) })
     };
-    let module = |name| json!({ "bytes": size(dist.join("pkg").join(name).join("isogloss_bg.wasm")) });
+    let module =
+        |name| json!({ "bytes": size(dist.join("pkg").join(name).join("isogloss_bg.wasm")) });
     let mut languages: Vec<String> = files(&dist.join("data/commands"))?
         .iter()
         .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))

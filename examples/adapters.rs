@@ -1,0 +1,46 @@
+//! Adapters, all at once and opened one after the other, beside the whole model.
+//!
+//! ```text
+//! cargo run --release --example adapters
+//! ```
+//!
+//! Prints the scores in sixteen languages, and what of each model has to be stored.
+
+#![allow(clippy::print_stdout, reason = "an example prints what it finds")]
+
+use std::path::Path;
+
+use clap::Parser as _;
+use isogloss_examples::{Args, begin, print_scores, train};
+
+const RECIPES: [&str; 3] = ["plain", "adapter", "gradual"];
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let device = begin(&args)?;
+    let mut runs = Vec::new();
+    for name in RECIPES {
+        runs.push(train(&format!("examples/recipes/small/{name}.toml"), &args.out, &device)?);
+    }
+    let results = RECIPES.into_iter().zip(runs.iter().map(|(results, _)| results));
+    print_scores(&results.collect::<Vec<_>>());
+
+    println!();
+    for (name, (_, run)) in RECIPES.iter().zip(&runs) {
+        println!("{name:<10}{:>11.2} MB", n_bytes(&run.best())? as f64 / 1e6);
+    }
+    Ok(())
+}
+
+fn n_bytes(folder: &Path) -> std::io::Result<u64> {
+    let mut sum = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        sum += if entry.file_type()?.is_dir() {
+            n_bytes(&entry.path())?
+        } else {
+            entry.metadata()?.len()
+        };
+    }
+    Ok(sum)
+}
