@@ -1,0 +1,142 @@
+// @ts-check
+/** The third part: runs evaluations of one or two models over labelled sets, with progress and cancellation. */
+import { setUpConfusion } from './confusion.js';
+import { byId, download, h, messageOf } from './dom.js';
+import { Interrupted } from './engine.js';
+import { nameOf } from './languages.js';
+import { Scores } from './scores.js';
+import { announce, message } from './status.js';
+import { csv, whole } from './statistics.js';
+
+/** @typedef {import('./types.js').LabelledSet} LabelledSet */
+/** @typedef {import('./types.js').ModelSpec} ModelSpec */
+
+const BATCH_SIZE = 16;
+const NOTHING = '';
+/** How often progress is drawn at most. */
+const DRAW_MS = 100;
+
+/** @param {File} file @returns {Promise<LabelledSet>} */
+async function setOf(file) {
+  const lines = (await file.text()).split('\n').filter((line) => line.trim() !== '').length;
+  return { id: `file ${file.name}`, title: file.name, file: file.name, count: lines, bytes: async () => new Uint8Array(await file.arrayBuffer()) };
+}
+
+/** @param {import('./app.js').App} app */
+export function setUpEvaluate({ engine, models, dataset }) {
+  const [selectA, selectB, chips, bar, progress, start, cancel] =
+    ['evaluate-a', 'evaluate-b', 'evaluate-sets', 'evaluate-bar', 'evaluate-progress', 'evaluate-run', 'evaluate-cancel'].map(byId);
+  /** @type {LabelledSet[]} */
+  let sets = dataset.sets();
+  let stopped = false;
+  let running = false;
+  const confusion = setUpConfusion(byId('confusion'));
+  /** @type {Scores | undefined} */
+  let scores;
+
+  function fillModels() {
+    models.fill(selectA);
+    models.fill(selectB, [[NOTHING, 'none']]);
+  }
+  fillModels();
+  selectB.value = models.specs[1]?.id ?? NOTHING;
+  models.addEventListener('list', fillModels);
+  models.addEventListener('active', () => { if (!models.active.base) selectA.value = models.active.id; });
+
+  const chip = (/** @type {LabelledSet} */ set, checked = true) => h('label', { class: 'chip-box' },
+    h('input', { type: 'checkbox', value: set.id, ...(checked ? { checked: true } : {}) }), h('span', {}, set.language ? nameOf(set.language) : set.title));
+  chips.append(...sets.map((set) => chip(set)));
+  const checkAll = (/** @type {boolean} */ on) => { for (const box of chips.querySelectorAll('input')) box.checked = on; };
+  byId('sets-all').addEventListener('click', () => checkAll(true));
+  byId('sets-none').addEventListener('click', () => checkAll(false));
+
+  /** @param {ModelSpec[]} chosen @param {LabelledSet[]} todo @param {Scores} table */
+  async function run(chosen, todo, table) {
+    let done = 0;
+    let total = chosen.length * todo.reduce((sum, set) => sum + set.count, 0);
+    const began = performance.now();
+    let drawn = 0;
+    const draw = (/** @type {boolean} */ always) => {
+      if (!always && performance.now() - drawn < DRAW_MS) return;
+      drawn = performance.now();
+      const seconds = (drawn - began) / 1000;
+      bar.max = Math.max(total, 1);
+      bar.value = done;
+      const rest = done > 0 && done < total ? `, about ${Math.ceil((seconds * (total - done)) / done)} s left` : '';
+      progress.textContent = `${whole(done)} of ${whole(total)} sentences, ${whole(done / Math.max(seconds, 0.001))}/s${rest}`;
+      table.draw();
+      confusion.draw();
+    };
+    for (const set of todo) {
+      const bytes = await set.bytes();
+      for (const [column, spec] of chosen.entries()) {
+        let before = 0;
+        let known = set.count;
+        for await (const report of engine.evaluate(spec, bytes, set.file, BATCH_SIZE)) {
+          total += report.total - known;
+          known = report.total;
+          done += report.done - before;
+          before = report.done;
+          table.update(set.id, column, report);
+          draw(false);
+          if (stopped) break;
+        }
+        draw(true);
+        if (stopped) return message(`Cancelled after ${whole(done)} of ${whole(total)} sentences. The table shows what was scored until then.`, { kind: 'note' });
+      }
+    }
+    announce(`The evaluation is done: ${whole(done)} sentences`);
+  }
+
+  async function evaluate() {
+    const ids = new Set([...chips.querySelectorAll('input:checked')].map((box) => box.value));
+    const todo = sets.filter((set) => ids.has(set.id));
+    if (todo.length === 0) return message('No set is chosen.');
+    const chosen = [selectA.value, selectB.value].filter((id, i, both) => id !== NOTHING && both.indexOf(id) === i).map((id) => models.find(id));
+    const table = new Scores(chosen, todo, dataset.source);
+    scores = table;
+    byId('scores').replaceChildren(table.element, h('p', { class: 'controls' },
+      h('button', { type: 'button', id: 'csv', onclick: save }, 'Download the table (CSV)')));
+    confusion.reset(chosen, todo, (set, column) => table.report(set, column)?.score);
+    [running, stopped] = [true, false];
+    [start.disabled, cancel.disabled] = [true, false];
+    progress.textContent = 'Preparing…';
+    bar.removeAttribute('value');
+    try {
+      await run(chosen, todo, table);
+    } catch (error) {
+      message(error instanceof Interrupted ? 'The evaluation was interrupted, because the engine was replaced. It can be started again.' : messageOf(error));
+      progress.textContent = 'Stopped.';
+    } finally {
+      if (!bar.hasAttribute('value')) bar.value = 0;
+      running = false;
+      [start.disabled, cancel.disabled] = [false, true];
+      table.finish();
+      confusion.draw(true);
+    }
+  }
+
+  function save() {
+    if (scores) download('isogloss.csv', csv(scores.rows()), 'text/csv');
+  }
+
+  byId('evaluate-form').addEventListener('submit', (/** @type {Event} */ event) => { event.preventDefault(); if (!running) evaluate(); });
+  cancel.addEventListener('click', () => { stopped = true; progress.textContent = 'Cancelling…'; });
+
+  return {
+    /** Takes labelled files of the visitor and chooses them alone. @param {File[]} files */
+    async give(files) {
+      try {
+        const given = await Promise.all(files.map(setOf));
+        const ids = given.map((set) => set.id);
+        sets = [...sets.filter((set) => !ids.includes(set.id)), ...given];
+        for (const box of chips.querySelectorAll('input')) if (ids.includes(box.value)) box.parentElement.remove();
+        checkAll(false);
+        chips.append(...given.map((set) => chip(set)));
+        message(`${given.map((set) => set.title).join(', ')}: chosen for the evaluation.`, { kind: 'note', action: { label: 'Evaluate now', run: () => { byId('evaluate').scrollIntoView(); if (!running) evaluate(); } } });
+      } catch (error) {
+        message(`The file could not be read: ${messageOf(error)}`);
+      }
+    },
+  };
+}

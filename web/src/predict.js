@@ -1,0 +1,105 @@
+// @ts-check
+/** The first part: one sentence, its label and probabilities, and the same request in all languages. */
+import { setUpCrossing } from './crossing.js';
+import { byId, debounced, h, oneAtATime } from './dom.js';
+import { nameOf, readable, textAttributes } from './languages.js';
+import { announce } from './status.js';
+import { percent } from './statistics.js';
+
+/** @typedef {import('./types.js').Prediction} Prediction */
+/** @typedef {import('./types.js').ModelInfo} ModelInfo */
+
+/** As many probabilities are shown before the visitor asks for all. */
+const SHOWN = 5;
+const EXAMPLES = [
+  { language: 'en', text: 'pause the timer' },
+  { language: 'de', text: 'mach das Licht in der Küche aus' },
+  { language: 'ar', text: 'ما هي درجة الحرارة في المطبخ' },
+  { language: 'zh-CN', text: '打开卧室的灯' },
+  { language: 'hi', text: '10 मिनट का टाइमर लगाओ' },
+];
+
+/** @param {number} share */
+const bar = (share) => h('span', { class: 'bar', 'aria-hidden': 'true' }, h('span', { '--share': share }));
+
+/** @param {Prediction} prediction @param {ModelInfo} info @param {string} text */
+function classification(prediction, info, text) {
+  const { label = '', probability = 0, probabilities = [] } = prediction;
+  const order = probabilities.map((p, i) => ({ p, label: info.labels[i] })).sort((a, b) => b.p - a.p);
+  const row = (/** @type {{p: number, label: string}} */ { p, label: name }) => h('tr', { 'data-label': name },
+    h('th', { scope: 'row', title: name }, readable(name, info.labels)),
+    h('td', { class: 'wide' }, bar(p)),
+    h('td', { class: 'figures' }, `${percent(p)} %`));
+  const table = (/** @type {typeof order} */ rows, /** @type {string} */ caption) =>
+    h('table', { class: 'probabilities' }, h('caption', { class: 'hidden' }, caption), h('tbody', {}, rows.map(row)));
+  return [
+    h('p', { class: 'answer', 'data-text': text, 'data-label': label, 'data-probability': probability },
+      h('strong', {}, readable(label, info.labels)), ' ', h('span', { class: 'figures' }, `${percent(probability)} %`)),
+    table(order.slice(0, SHOWN), 'The most probable labels'),
+    order.length > SHOWN && h('details', {}, h('summary', {}, `All ${order.length} labels`), table(order.slice(SHOWN), 'The other labels')),
+  ];
+}
+
+/** @param {Prediction} prediction @param {string} text */
+function tagging(prediction, text) {
+  const characters = Array.from(text);
+  const parts = [];
+  let at = 0;
+  for (const { start, end, tag, probability } of prediction.tokens ?? []) {
+    parts.push(characters.slice(at, start).join(''));
+    const word = characters.slice(start, end).join('');
+    parts.push(tag === 'O' ? word : h('mark', { title: `${percent(probability)} %` }, word, h('sub', {}, tag)));
+    at = end;
+  }
+  parts.push(characters.slice(at).join(''));
+  return [h('p', { class: 'tagged', dir: 'auto' }, parts)];
+}
+
+/** @param {import('./app.js').App} app */
+export function setUpPredict(app) {
+  const input = byId('sentence');
+  const output = byId('prediction');
+  const crossing = setUpCrossing(app);
+  /** @type {ModelInfo | undefined} */
+  let info;
+
+  const run = oneAtATime(async (isStale) => {
+    const text = input.value.trim();
+    if (!info) return;
+    if (text === '') return output.replaceChildren(h('p', { class: 'placeholder' }, 'Type something above.'));
+    if (info.task === 'none') {
+      output.removeAttribute('aria-busy');
+      return output.replaceChildren(h('p', { class: 'placeholder' }, 'This model has no labels to predict. Its vectors can be compared below.'));
+    }
+    output.setAttribute('aria-busy', 'true');
+    try {
+      const [prediction] = await app.engine.predict(app.models.active, [text]);
+      if (isStale()) return;
+      output.replaceChildren(...(prediction.tokens ? tagging(prediction, text) : classification(prediction, info, text)).filter((e) => e !== false));
+      if (prediction.label) {
+        announce(`${readable(prediction.label, info.labels)}, ${percent(prediction.probability ?? 0)} per cent`);
+        crossing.follow(prediction.label);
+      }
+    } catch (error) {
+      if (!isStale()) app.fail(error);
+    }
+    if (!isStale()) output.removeAttribute('aria-busy');
+  });
+
+  const soon = debounced(250, run);
+  input.addEventListener('input', () => { input.removeAttribute('lang'); soon(); });
+  byId('predict-form').addEventListener('submit', (/** @type {Event} */ event) => { event.preventDefault(); run(); });
+  byId('examples').append(...EXAMPLES.map(({ language, text }) => h('button', {
+    type: 'button', class: 'chip', title: nameOf(language), ...textAttributes(language),
+    onclick: () => { input.value = text; input.lang = language; run(); },
+  }, text)));
+
+  return {
+    /** @param {ModelInfo} loaded */
+    show(loaded) {
+      info = loaded;
+      crossing.show(loaded);
+      run();
+    },
+  };
+}
