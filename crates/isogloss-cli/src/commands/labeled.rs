@@ -1,10 +1,10 @@
 //! A finished model and labeled files for it, as `evaluate` and `fisher` take them.
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use isogloss::device::{OpenDevice, open};
 use isogloss::model::HeadSpec;
-use isogloss::text::{FeatureOptions, Format, LabelSet, Language, ReadOptions, TagUnits};
-use isogloss::{LabeledSet, Predictor, Task};
+use isogloss::text::{FeatureOptions, Format, LabelSet, Language, ReadOptions, TagUnits, Unseen};
+use isogloss::{LabeledSet, ParsingRecipe, Predictor, Task};
 
 use super::{exchange_language_adapter, model_folder};
 use crate::args::{LabeledArgs, ModelArgs};
@@ -27,7 +27,11 @@ impl Labeled {
         let task = match predictor.head() {
             HeadSpec::Sequence { .. } => Task::Classification {},
             HeadSpec::Tokens { .. } => Task::Tagging { units: TagUnits::Subword },
+            HeadSpec::Parser(spec) => Task::Parsing(ParsingRecipe::of(spec)),
         };
+        if args.unseen == Unseen::Keep && !matches!(task, Task::Parsing(_)) {
+            bail!("--unseen keep is for parsers; use error or skip");
+        }
         let mut this = Self { device, predictor, task, labels, sets: Vec::new() };
         this.sets = this.sets_of(args, args.split.as_deref())?;
         Ok(this)
