@@ -49,7 +49,10 @@ fn targets(fixture: &Fixture, device: &Device) -> RowTargets {
         let shape = [values.len()];
         ints(values, shape, device)
     };
-    RowTargets { rows: of("heads"), further: vec![(1.0, of("relations")), (TAG_WEIGHT, of("tags"))] }
+    RowTargets {
+        rows: of("heads"),
+        further: vec![(1.0, of("relations")), (TAG_WEIGHT, of("tags"))],
+    }
 }
 
 fn loss(output: ModelOutput, targets: RowTargets) -> Tensor<1> {
