@@ -160,7 +160,10 @@ fn a_parser_goes_with_the_other_methods() {
         ),
         ("r3f", "[[objective]]\nmethod.cross_entropy = {}\n[[objective]]\nmethod.r3f = {}"),
         ("adapter", "[adapter.seq_bn]\n[schedule.gradual_unfreeze]\nevery_steps = 1"),
-        ("lora", "[adapter.lora]\nr = 2\nlora_alpha = 4.0\nlora_dropout = 0.1\ntarget_modules = [\"query\", \"value\"]"),
+        (
+            "lora",
+            "[adapter.lora]\nr = 2\nlora_alpha = 4.0\nlora_dropout = 0.1\ntarget_modules = [\"query\", \"value\"]",
+        ),
         ("sam", "[update.sam]"),
         ("maml", "[update.first_order_maml]\ninner_steps = 1"),
     ] {

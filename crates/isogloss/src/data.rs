@@ -1,68 +1,24 @@
 //! The examples of a plan: the source language's three splits, and every language's test split.
 
+mod task;
+mod tensors;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use isogloss_methods::RowTargets;
+use burn::tensor::Device;
 use isogloss_model::{EncoderConfig, ModelInput};
 use isogloss_text::{
-    Content, Example, FeatureOptions, Features, Featurized, Format, LabelSet, Language,
-    ParseLabels, ReadOptions, Sentence, Targets, TextError, TokenBatch, Tokenizer, Treebank,
-    Unseen, featurize_classification, featurize_parsing, featurize_tagging, languages_with_file,
-    read_file, read_treebank_file,
+    Example, FeatureOptions, Features, Featurized, Format, LabelSet, Language, ReadOptions,
+    Sentence, TokenBatch, Tokenizer, Treebank, Unseen, languages_with_file,
 };
 use serde::Serialize;
 
+use self::task::{Learned, featurize, sentences};
+pub(crate) use self::tensors::{integers, model_input, row_targets};
 use crate::Error;
-use crate::parsing::words_on;
 use crate::recipe::{Languages, Plan, Recipe, Task};
-
-impl Task {
-    /// The examples of a file; those of a parser are the sentences of a treebank.
-    fn read(&self, path: &Path, options: &ReadOptions) -> Result<Vec<Example>, Error> {
-        match (self, &options.split) {
-            (Self::Parsing(_), None) => {
-                let treebank = read_treebank_file(path)?;
-                Ok(treebank.sentences.into_iter().map(Example::from).collect())
-            }
-            (Self::Parsing(_), Some(split)) => {
-                let problem =
-                    format!("a treebank does not say which sentences are of split {split:?}");
-                Err(Error::Damaged { path: path.to_owned(), problem })
-            }
-            _ => Ok(read_file(path, options)?),
-        }
-    }
-
-    /// The parts of speech that are learned beside relations; none but for parsing.
-    fn upos(&self, examples: &[Example]) -> LabelSet {
-        match self {
-            Self::Parsing(recipe) if recipe.tags => LabelSet::upos(sentences(examples)),
-            _ => LabelSet::default(),
-        }
-    }
-
-    /// The labels that examples have for this task: classes, BIO tags, or relations.
-    fn labels(&self, examples: &[Example]) -> LabelSet {
-        match self {
-            Self::Classification {} | Self::Retrieval { .. } | Self::LanguageModeling {} => {
-                LabelSet::classes(examples)
-            }
-            Self::Tagging { .. } => LabelSet::tags(examples),
-            Self::Parsing(recipe) => LabelSet::deprels(sentences(examples), recipe.subtypes),
-        }
-    }
-}
-
-/// The sentences among examples that have a tree.
-fn sentences(examples: &[Example]) -> impl Iterator<Item = &Sentence> {
-    examples.iter().filter_map(|example| match &example.content {
-        Content::Tree(sentence) => Some(sentence),
-        Content::Text { .. } | Content::Words { .. } => None,
-    })
-}
 
 /// Examples of one language, ready for the model.
 #[derive(Debug)]
@@ -270,72 +226,6 @@ impl LabeledSet {
         let batch = TokenBatch::collate(&features, indices.to_vec(), config.pad_token_id)?;
         let input = model_input(&batch, config, &self.path, device)?;
         Ok((batch, input))
-    }
-}
-
-/// A batch on a device, with its words if it has targets for a parser; `path` stands for it in
-/// messages.
-pub(crate) fn model_input(
-    batch: &TokenBatch,
-    config: &EncoderConfig,
-    path: &Path,
-    device: &Device,
-) -> Result<ModelInput, Error> {
-    let (ids, types) = (&batch.input_ids, &batch.token_type_ids);
-    let input = config
-        .input(ids, &batch.attention_mask, types, batch.seq_len, device)
-        .map_err(|source| Error::Input { path: path.to_owned(), source })?;
-    let words = match &batch.targets {
-        Targets::Words(words) => Some(words_on(words, batch.n, device)),
-        Targets::None | Targets::Classes(_) | Targets::Tokens(_) => None,
-    };
-    Ok(ModelInput { words, ..input })
-}
-
-/// Targets on a device; none without any. Parts of speech that are learned beside trees have a weight.
-pub(crate) fn row_targets(
-    targets: &Targets,
-    tag_weight: f64,
-    device: &Device,
-) -> Option<RowTargets> {
-    let on_device = |values: &[i32]| integers(values.to_vec(), device);
-    let rows = Some(targets.rows()).filter(|rows| !rows.is_empty()).map(on_device)?;
-    let further = match targets {
-        Targets::Words(words) => {
-            vec![(1.0, on_device(&words.relations)), (tag_weight, on_device(&words.tags))]
-        }
-        Targets::None | Targets::Classes(_) | Targets::Tokens(_) => Vec::new(),
-    };
-    Some(RowTargets { rows, further })
-}
-
-/// Labels on a device.
-pub(crate) fn integers(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
-    let shape = [values.len()];
-    Tensor::from_data(TensorData::new(values, shape), device)
-}
-
-/// The labels of a task, and the parts of speech that are learned beside them.
-type Learned<'a> = (&'a LabelSet, Option<&'a LabelSet>);
-
-fn featurize(
-    task: &Task,
-    tokenizer: &Tokenizer,
-    examples: &[Example],
-    (labels, tags): Learned<'_>,
-    options: &FeatureOptions,
-) -> Result<Featurized, TextError> {
-    match task {
-        Task::Classification {} | Task::Retrieval { .. } | Task::LanguageModeling {} => {
-            featurize_classification(tokenizer, examples, Some(labels), options)
-        }
-        Task::Tagging { units } => {
-            featurize_tagging(tokenizer, examples, Some(labels), *units, options)
-        }
-        Task::Parsing(recipe) => {
-            let labels = ParseLabels { relations: labels, subtypes: recipe.subtypes, tags };
-            featurize_parsing(tokenizer, examples, Some(labels), options)
-        }
     }
 }
 

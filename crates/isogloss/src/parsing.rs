@@ -1,7 +1,7 @@
 //! Dependency parsing: the task's options, and trees out of a model's scores.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use isogloss_model::{Model, ModelInput, ParserConfig, ParserSpec, Pass, Words};
+use burn::tensor::{Tensor, TensorData};
+use isogloss_model::{Model, ModelInput, ParserConfig, ParserSpec, Pass};
 use isogloss_text::{LabelSet, Sentence, Subtypes, TreeError, WordTargets, maximum_spanning_tree};
 use serde::{Deserialize, Serialize};
 
@@ -82,22 +82,6 @@ impl ParsingRecipe {
             faults.push(("tag_weight", problem));
         }
         faults
-    }
-}
-
-/// Where the words of a batch are, and their gold heads, for a parser.
-pub(crate) fn words_on(targets: &WordTargets, n: usize, device: &Device) -> Words {
-    let shape = [n, targets.n_words];
-    let ints = |values: Vec<i32>| -> Tensor<2, Int> {
-        Tensor::from_data(TensorData::new(values, shape), device)
-    };
-    let places = targets.first_subwords.iter();
-    let mask: Vec<f32> = places.clone().map(|place| f32::from(place.is_some())).collect();
-    Words {
-        first_subwords: ints(places.map(|place| place.unwrap_or(0) as i32).collect()),
-        mask: Tensor::from_data(TensorData::new(mask, shape), device),
-        // A word without a target is scored at the root, and counts for nothing.
-        heads: Some(ints(targets.heads.iter().map(|head| (*head).max(0)).collect())),
     }
 }
 
