@@ -26,7 +26,7 @@ fn sentence(number: usize) -> String {
     let noun = rows.len() + 2;
     rows.push(("the", "DET", noun, "det"));
     rows.push((NOUNS[number % 5], "NOUN", verb, "obj"));
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         rows.push(("in", "ADP", noun + 3, "case"));
         rows.push(("the", "DET", noun + 3, "det"));
         rows.push(("kitchen", "NOUN", noun, "nmod"));

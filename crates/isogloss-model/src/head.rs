@@ -81,6 +81,7 @@ enum Unit {
 
 /// What stands on the encoder.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a model has one head")]
 pub enum Head {
     /// For sentences and tokens.
     Classifier(Classifier),

@@ -74,8 +74,8 @@ pub struct ParserSpec {
 ///
 /// # Source
 /// Dozat & Manning 2017, Deep Biaffine Attention for Neural Dependency Parsing, arXiv:1611.01734,
-/// eqs. 2 to 9. As Kondratyuk & Straka 2019, UDify, arXiv:1904.02099, it reads the encoder with no
-/// recurrent network between, has ELU for ReLU, and drops units of all words alike.
+/// §3.1. As Kondratyuk & Straka 2019, UDify, arXiv:1904.02099, it reads the encoder with no recurrent
+/// network between, has ELU after its layers, and drops units of all words alike.
 #[derive(Module, Debug)]
 pub struct Parser {
     mix: ScalarMix,
@@ -118,27 +118,32 @@ impl Parser {
         let mut builder = Builder { source, device };
         let width = config.hidden_size;
         let ParserConfig { arc_width, label_width, .. } = spec.config;
-        let n_relations = spec.relations.len();
+        let (n_relations, n_tags) = (spec.relations.len(), spec.tags.len());
         let mix = ScalarMix::init("head.mix", config.num_hidden_layers, &mut builder);
         let root = builder.param("head.root", [width], Init::Normal(1.0));
-        let mut dense = |name: &str, [n_inputs, n_outputs, fan_out]: [usize; 3]| {
-            let bound = (6.0 / (n_inputs + fan_out) as f64).sqrt();
-            let (path, sizes) = (format!("head.{name}"), [n_inputs, n_outputs]);
-            Dense::init_with(&path, sizes, Init::Uniform(bound), &mut builder)
+        let mut dense = |name: &str, sizes: [usize; 2], init| {
+            Dense::init_with(&format!("head.{name}"), sizes, init, &mut builder)
         };
-        let n_bilinear = n_relations * label_width;
+        // As Glorot & Bengio 2010; scores begin at zero, so that all heads and relations are equal.
+        let drawn = |[n_inputs, n_outputs]: [usize; 2]| {
+            Init::Uniform((6.0 / (n_inputs + n_outputs) as f64).sqrt())
+        };
+        let (arc, label) = ([width, arc_width], [width, label_width]);
         Self {
             mix,
             root,
-            arc_dependent: dense("arc_dependent", [width, arc_width, arc_width]),
-            arc_head: dense("arc_head", [width, arc_width, arc_width]),
-            arc: dense("arc", [arc_width, arc_width, arc_width]),
-            label_dependent: dense("label_dependent", [width, label_width, label_width]),
-            label_head: dense("label_head", [width, label_width, label_width]),
-            label_bilinear: dense("label_bilinear", [label_width, n_bilinear, label_width]),
-            label_linear: dense("label_linear", [label_width, n_relations, n_relations]),
-            tagger: (!spec.tags.is_empty())
-                .then(|| dense("tagger", [width, spec.tags.len(), spec.tags.len()])),
+            arc_dependent: dense("arc_dependent", arc, drawn(arc)),
+            arc_head: dense("arc_head", arc, drawn(arc)),
+            arc: dense("arc", [arc_width, arc_width], Init::Zeros),
+            label_dependent: dense("label_dependent", label, drawn(label)),
+            label_head: dense("label_head", label, drawn(label)),
+            label_bilinear: dense(
+                "label_bilinear",
+                [label_width, n_relations * label_width],
+                Init::Zeros,
+            ),
+            label_linear: dense("label_linear", [label_width, n_relations], Init::Zeros),
+            tagger: (n_tags > 0).then(|| dense("tagger", [width, n_tags], Init::Zeros)),
             spec: spec.clone(),
         }
     }

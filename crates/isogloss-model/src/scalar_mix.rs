@@ -17,7 +17,7 @@ const DROPPED: f32 = -1e9;
 ///
 /// # Source
 /// Peters et al. 2018, ELMo, arXiv:1802.05365, eq. 1, without the normalization of layers; dropping
-/// layers, Kondratyuk & Straka 2019, UDify, arXiv:1904.02099, §3.2.
+/// layers, Kondratyuk & Straka 2019, UDify, arXiv:1904.02099.
 #[derive(Module, Debug)]
 pub(crate) struct ScalarMix {
     weights: Param<Tensor<1>>,

@@ -12,7 +12,7 @@ use crate::Encoded;
 /// Special tokens belong to no word and stay. Equal seeds hide the same words on every machine.
 ///
 /// # Source
-/// Kondratyuk and Straka 2019, UDify, arXiv:1904.02099, appendix A.1: 0.2.
+/// Kondratyuk and Straka 2019, UDify, arXiv:1904.02099, with a rate of 0.2.
 pub fn drop_words(input: &mut Encoded, rate: f64, mask_id: u32, seed: u64) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut is_dropped = BTreeMap::new();
