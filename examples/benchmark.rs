@@ -282,7 +282,7 @@ fn batches(args: &Args, case: &Case, model: &Model, n: usize) -> anyhow::Result<
             .iter()
             .filter_map(|example| match &example.content {
                 Content::Text { text, .. } => Some((text.as_str(), None)),
-                Content::Words { .. } => None,
+                Content::Words { .. } | Content::Tree(_) => None,
             })
             .take(n * case.batch)
             .collect();

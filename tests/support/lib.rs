@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 pub mod runs;
+mod trees;
 
 use std::path::{Path, PathBuf};
 

@@ -193,7 +193,7 @@ pub(crate) struct LabeledArgs {
     /// Take only the rows of this split
     #[arg(long)]
     pub(crate) split: Option<String>,
-    /// What to do with labels that the model does not have: error or skip
+    /// What to do with labels that the model does not have: error, skip, or keep, which counts a parser's words with them as wrong
     #[arg(long, default_value = "error", value_parser = parse_unseen)]
     pub(crate) unseen: Unseen,
     /// Tokens after which a text is cut
@@ -285,7 +285,7 @@ pub(crate) struct EvaluateArgs {
 pub(crate) struct PredictArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// The texts; lines of the standard input if none is given
+    /// The texts; lines of the standard input if none is given. A parser reads CoNLL-U there, and writes it with its trees
     pub(crate) texts: Vec<String>,
     #[command(flatten)]
     pub(crate) language: LanguageAdapterArgs,
@@ -380,7 +380,7 @@ fn parse_format(text: &str) -> Result<Format, String> {
 }
 
 fn parse_unseen(text: &str) -> Result<Unseen, String> {
-    serde_json::from_value(text.into()).map_err(|_| "expected error or skip".to_owned())
+    serde_json::from_value(text.into()).map_err(|_| "expected error, skip or keep".to_owned())
 }
 
 fn parse_estimator(text: &str) -> Result<FisherEstimator, String> {

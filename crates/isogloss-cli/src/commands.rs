@@ -66,6 +66,7 @@ pub(crate) fn table(results: &Results) -> String {
     rows.sort_by(|a, b| b.1.scores.main().total_cmp(&a.1.scores.main()));
     let names = match rows.first().map(|(_, result)| &result.scores) {
         Some(Scores::Tagging { .. }) => ["span F1", "precision", "recall"],
+        Some(Scores::Parsing { .. }) => ["LAS", "UAS", "UPOS"],
         Some(Scores::Retrieval { .. }) => ["accuracy", "forward", "backward"],
         Some(Scores::LanguageModeling { .. }) => ["accuracy", "", ""],
         _ => ["accuracy", "macro-F1", ""],
@@ -78,6 +79,7 @@ pub(crate) fn table(results: &Results) -> String {
         let scores = match result.scores {
             Scores::Classification { accuracy, macro_f1 } => vec![accuracy, macro_f1],
             Scores::Tagging { span_f1, precision, recall } => vec![span_f1, precision, recall],
+            Scores::Parsing { las, uas, upos } => [las, uas].into_iter().chain(upos).collect(),
             Scores::Retrieval { accuracy, forward, backward } => vec![accuracy, forward, backward],
             Scores::LanguageModeling { accuracy, .. } => vec![accuracy],
         };

@@ -133,6 +133,12 @@ impl Watch {
                 "cut       {n_truncated} texts were too long; their ends are cut off"
             ));
         }
+        let n_words_lost: usize = sets().map(|set| set.report.n_words_lost).sum();
+        if n_words_lost > 0 {
+            self.line(&format!(
+                "lost      {n_words_lost} words have no token, cut off or unknown to the tokenizer"
+            ));
+        }
         let n_left_out: usize = sets().map(|set| set.report.n_left_out()).sum();
         if n_left_out > 0 {
             self.line(&format!(
@@ -222,6 +228,10 @@ pub(crate) fn in_words(scores: &Scores) -> String {
             100.0 * precision,
             100.0 * recall
         ),
+        Scores::Parsing { las, uas, upos } => {
+            let upos = upos.map_or(String::new(), |upos| format!(", UPOS {:.2}", 100.0 * upos));
+            format!("LAS {:.2}, UAS {:.2}{upos}", 100.0 * las, 100.0 * uas)
+        }
         Scores::Retrieval { accuracy, forward, backward } => format!(
             "accuracy {:.2} (forward {:.2}, backward {:.2})",
             100.0 * accuracy,

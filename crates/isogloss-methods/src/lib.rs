@@ -40,8 +40,8 @@ pub use objective::{
     ChunkedContrast, ConsistencyConfig, ConsistencyView, ContrastTexts, CrossEntropyConfig,
     FisherEstimator, FisherPenaltyConfig, IGNORE_INDEX, Memory, MmlmConfig, ModelConsistencyConfig,
     NoisedDropout, Objective, ObjectiveConfig, ObjectiveError, PairInput, R3fConfig, R4fConfig,
-    RDropConfig, Sentences, StepInput, TeacherTargets, TlmConfig, Units, ViewOutput, cross_entropy,
-    head_trace,
+    RDropConfig, RowTargets, Sentences, StepInput, TeacherTargets, TlmConfig, Units, ViewOutput,
+    cross_entropy, head_trace,
 };
 pub use parameters::{random_direction, shifted, with_random_signs};
 pub use sampling::{

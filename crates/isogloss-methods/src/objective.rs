@@ -8,6 +8,7 @@ mod model_consistency;
 mod pairs;
 mod r3f;
 mod r_drop;
+mod targets;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,7 @@ pub use masked_lm::{MmlmConfig, TlmConfig};
 pub use model_consistency::{ModelConsistencyConfig, TeacherTargets};
 pub use r_drop::RDropConfig;
 pub use r3f::{NoisedDropout, R3fConfig, R4fConfig};
+pub use targets::RowTargets;
 
 use crate::alignment::{
     AlignmentError, AttentionDistillationConfig, EmbeddingDistillationConfig, InfoNceConfig,
@@ -56,8 +58,8 @@ pub struct PairInput {
 pub struct ViewOutput {
     /// The model's output.
     pub output: ModelOutput,
-    /// `[n]` with one entry a row of the logits; [`IGNORE_INDEX`] leaves a row out.
-    pub targets: Option<Tensor<1, Int>>,
+    /// What it should have given, if that is known.
+    pub targets: Option<RowTargets>,
     /// Where the rows of comparable units are.
     pub units: Units,
 }
@@ -89,6 +91,18 @@ impl Units {
 }
 
 impl ViewOutput {
+    /// The cross-entropy with the targets.
+    fn cross_entropy(
+        &self,
+        objective: &'static str,
+        smoothing: f64,
+    ) -> Result<Tensor<1>, ObjectiveError> {
+        match &self.targets {
+            Some(targets) => Ok(targets.cross_entropy(&self.output, smoothing)),
+            None => Err(ObjectiveError::MissingLabels { objective }),
+        }
+    }
+
     /// The logits of the rows that stand for a unit.
     fn unit_rows(&self, of: Tensor<2>) -> Tensor<2> {
         match self.units.rows() {
@@ -190,6 +204,7 @@ impl StepInput {
 
     /// A step of one pass over the texts as they are.
     pub fn original(output: ModelOutput, targets: Option<Tensor<1, Int>>) -> Self {
+        let targets = targets.map(RowTargets::from);
         Self::new(vec![(View::ORIGINAL, ViewOutput { output, targets, units: Units::Texts })])
     }
 

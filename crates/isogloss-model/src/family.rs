@@ -174,9 +174,13 @@ impl Family {
         added::earlier_names(key)
     }
 
-    /// The full name of a head's parameter in a Hugging Face file.
+    /// The full name of a head's parameter in a Hugging Face file; `transformers` has no parser, whose
+    /// names are ours.
     pub(crate) fn head_key(self, path: &str, has_dense: bool) -> String {
         let (module, leaf) = split_leaf(path);
+        if !matches!(module, "head.dense" | "head.classifier") {
+            return path.replacen("head.", PARSER, 1);
+        }
         let module = match (self, module) {
             (Self::Bert, "head.dense") => "bert.pooler.dense",
             (Self::Roberta, "head.dense") => "classifier.dense",
@@ -232,6 +236,9 @@ impl Family {
         }
     }
 }
+
+/// The start of the names of a parser's tensors, in all families.
+const PARSER: &str = "parser.";
 
 /// The name of a tied masked-language-model head's bias, in all families; outside every
 /// [`Family::lm_head_root`].

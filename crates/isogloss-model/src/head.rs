@@ -7,7 +7,7 @@ use isogloss_kernels::{dropout, linear};
 
 use crate::encoder::{Dense, Draws, EncoderOutput};
 use crate::params::Builder;
-use crate::{EncoderConfig, ModelInput, ParamSource};
+use crate::{EncoderConfig, ModelInput, ParamSource, Parser, ParserSpec};
 
 /// How a sentence becomes one vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -36,6 +36,8 @@ pub enum HeadSpec {
         /// Names of the labels, in the order of the logits.
         labels: Vec<String>,
     },
+    /// A head and a relation a word.
+    Parser(ParserSpec),
 }
 
 impl HeadSpec {
@@ -49,10 +51,11 @@ impl HeadSpec {
         Self::Tokens { labels }
     }
 
-    /// Names of the labels, in the order of the logits.
+    /// Names of the labels, in the order of the logits; a parser's are its relations.
     pub fn labels(&self) -> &[String] {
         match self {
             Self::Sequence { labels, .. } | Self::Tokens { labels } => labels,
+            Self::Parser(spec) => &spec.relations,
         }
     }
 
@@ -76,15 +79,14 @@ enum Unit {
     Token,
 }
 
-/// A classifier over sentences or tokens.
+/// What stands on the encoder.
 #[derive(Module, Debug)]
-pub struct Head {
-    dense: Option<Dense>,
-    classifier: Dense,
-    #[module(skip)]
-    unit: Unit,
-    #[module(skip)]
-    dropout_prob: f64,
+#[expect(clippy::large_enum_variant, reason = "a model has one head")]
+pub enum Head {
+    /// For sentences and tokens.
+    Classifier(Classifier),
+    /// For words.
+    Parser(Parser),
 }
 
 impl Head {
@@ -94,26 +96,51 @@ impl Head {
         source: &mut dyn ParamSource,
         device: &Device,
     ) -> Self {
-        let mut builder = Builder { source, device };
-        let (width, std) = (config.hidden_size, config.initializer_range);
-        let (unit, dropout_prob) = match spec {
-            HeadSpec::Tokens { .. } => (Unit::Token, config.token_dropout_prob),
-            HeadSpec::Sequence { pooling: Pooling::Mean, .. } => {
-                (Unit::Mean, config.sequence_dropout_prob)
+        let (labels, unit, dropout_prob) = match spec {
+            HeadSpec::Parser(spec) => {
+                return Self::Parser(Parser::init(config, spec, source, device));
             }
-            HeadSpec::Sequence { pooling: Pooling::FirstToken, .. } => {
+            HeadSpec::Tokens { labels } => (labels, Unit::Token, config.token_dropout_prob),
+            HeadSpec::Sequence { pooling: Pooling::Mean, labels } => {
+                (labels, Unit::Mean, config.sequence_dropout_prob)
+            }
+            HeadSpec::Sequence { pooling: Pooling::FirstToken, labels } => {
                 let layout = config.family.pooler();
                 let (activation, dropout_first) = (layout.activation, layout.dropout_first);
-                (Unit::FirstToken { activation, dropout_first }, config.sequence_dropout_prob)
+                let unit = Unit::FirstToken { activation, dropout_first };
+                (labels, unit, config.sequence_dropout_prob)
             }
         };
+        let mut builder = Builder { source, device };
+        let (width, std) = (config.hidden_size, config.initializer_range);
         let dense =
             spec.has_dense().then(|| Dense::init("head.dense", [width, width], std, &mut builder));
-        let sizes = [width, spec.labels().len()];
+        let sizes = [width, labels.len()];
         let classifier = Dense::init("head.classifier", sizes, std, &mut builder);
-        Self { dense, classifier, unit, dropout_prob }
+        Self::Classifier(Classifier { dense, classifier, unit, dropout_prob })
     }
 
+    /// The same head with another rate of dropout; a parser keeps its own.
+    pub(crate) fn with_dropout(self, rate: f64) -> Self {
+        match self {
+            Self::Classifier(head) => Self::Classifier(Classifier { dropout_prob: rate, ..head }),
+            Self::Parser(_) => self,
+        }
+    }
+}
+
+/// A classifier over sentences or tokens.
+#[derive(Module, Debug)]
+pub struct Classifier {
+    dense: Option<Dense>,
+    classifier: Dense,
+    #[module(skip)]
+    unit: Unit,
+    #[module(skip)]
+    dropout_prob: f64,
+}
+
+impl Classifier {
     /// What the classifier is given: `[batch, hidden]` for sentences, `[batch * seq, hidden]` for
     /// tokens.
     pub(crate) fn features(
@@ -153,11 +180,6 @@ impl Head {
         let (weight, bias) = (self.classifier.weight.val(), self.classifier.bias.val());
         let norm = spectral_norm(weight.clone()).reshape([1, 1]);
         linear(features, weight / norm, bias)
-    }
-
-    /// The same head with another rate of dropout.
-    pub(crate) fn with_dropout(self, rate: f64) -> Self {
-        Self { dropout_prob: rate, ..self }
     }
 
     /// Divides the classifier's weight by its largest singular value.

@@ -47,10 +47,40 @@ pub struct ModelInput {
     pub token_type_ids: Tensor<2, Int>,
     /// `[batch, seq]`, 1 for a real token and 0 for padding.
     pub attention_mask: Tensor<2>,
+    /// Where the words are, for a parser; none for other heads.
+    pub words: Option<Words>,
+}
+
+/// The words of a batch.
+#[derive(Clone, Debug)]
+pub struct Words {
+    /// `[batch, n_words]`: the place of each word's first token in its row; any place where there is
+    /// no word.
+    pub first_subwords: Tensor<2, Int>,
+    /// `[batch, n_words]`: 1 for a word, 0 for padding and for words without a token.
+    pub mask: Tensor<2>,
+    /// `[batch, n_words]`: the head of each word at which relations are scored, 0 for the root, else
+    /// the place of a word, counted from 1; none if relations are not to be scored yet.
+    pub heads: Option<Tensor<2, Int>>,
+}
+
+impl Words {
+    /// The same of each tensor.
+    fn map(
+        &self,
+        ints: impl Fn(Tensor<2, Int>) -> Tensor<2, Int>,
+        floats: impl Fn(Tensor<2>) -> Tensor<2>,
+    ) -> Self {
+        Self {
+            first_subwords: ints(self.first_subwords.clone()),
+            mask: floats(self.mask.clone()),
+            heads: self.heads.clone().map(ints),
+        }
+    }
 }
 
 /// Far below any score, and finite: a row without any real token stays free of NaN.
-const HIDDEN: f64 = -1e9;
+pub(crate) const HIDDEN: f64 = -1e9;
 
 impl ModelInput {
     /// What is added to the attention scores of each key.
@@ -66,6 +96,7 @@ impl ModelInput {
             position_ids: self.position_ids.without_autodiff(),
             token_type_ids: self.token_type_ids.without_autodiff(),
             attention_mask: self.attention_mask.without_autodiff(),
+            words: self.words.map(|of| of.map(Tensor::without_autodiff, Tensor::without_autodiff)),
         }
     }
 
@@ -82,6 +113,10 @@ impl ModelInput {
             position_ids: self.position_ids.clone().repeat_dim(0, n),
             token_type_ids: self.token_type_ids.clone().repeat_dim(0, n),
             attention_mask: self.attention_mask.clone().repeat_dim(0, n),
+            words: self
+                .words
+                .as_ref()
+                .map(|words| words.map(|of| of.repeat_dim(0, n), |of| of.repeat_dim(0, n))),
         }
     }
 
@@ -97,6 +132,10 @@ impl ModelInput {
             position_ids: self.position_ids.clone().narrow(0, start, n),
             token_type_ids: self.token_type_ids.clone().narrow(0, start, n),
             attention_mask: self.attention_mask.clone().narrow(0, start, n),
+            words: self
+                .words
+                .as_ref()
+                .map(|words| words.map(|of| of.narrow(0, start, n), |of| of.narrow(0, start, n))),
         }
     }
 
@@ -162,6 +201,7 @@ impl EncoderConfig {
             position_ids: int(positions),
             token_type_ids: int(types),
             attention_mask: Tensor::from_data(TensorData::new(mask, shape), device),
+            words: None,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! One encoder for BERT, RoBERTa (XLM-R) and DistilBERT, with heads for sentences and for tokens,
+//! One encoder for BERT, RoBERTa (XLM-R) and DistilBERT, with heads for sentences, tokens and words,
 //! read from and written to Hugging Face folders.
 //!
 //! ```
@@ -30,10 +30,12 @@ mod lora;
 mod model;
 mod named;
 mod params;
+mod parser;
 mod place;
 pub mod presets;
 mod projection;
 mod save;
+mod scalar_mix;
 mod student;
 mod weights;
 
@@ -42,8 +44,8 @@ pub use config::EncoderConfig;
 pub use encoder::{Encoder, EncoderOutput, Pass, SubnetworkMask, UnitDropout};
 pub use error::{AdapterError, InputError, LoadError, LoadFault, SaveError};
 pub use family::{Family, PositionRule};
-pub use head::{Head, HeadSpec, Pooling, mean_pool};
-pub use input::{ModelInput, Tokens};
+pub use head::{Classifier, Head, HeadSpec, Pooling, mean_pool};
+pub use input::{ModelInput, Tokens, Words};
 pub use lm_head::{LmHeadKind, MaskedLmHead};
 pub use load::adapter::{AdapterChoice, LoadedAdapter, load_adapter};
 pub use load::lora::{LoadedLora, load_lora};
@@ -58,6 +60,7 @@ pub use params::{
     Init, NamedParam, ParamMapper, ParamSource, ParamVisitor, RandomParams, map_parameters,
     named_parameters, visit_parameters,
 };
+pub use parser::{Parser, ParserConfig, ParserSpec, WordScores};
 pub use place::{ParamPart, ParamPlace};
 pub use projection::Projection;
 pub use save::adapter::save_adapter;

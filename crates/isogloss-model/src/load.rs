@@ -15,7 +15,7 @@ use crate::config::Fields;
 use crate::family::{TIED_LM_BIAS, TIED_LM_CLASS};
 use crate::{
     EncoderConfig, Family, HeadSpec, Init, LmHeadKind, LoadError, LoadFault, Model, ParamSource,
-    Pooling, Projection, RandomParams, WeightFiles,
+    ParserConfig, ParserSpec, Pooling, Projection, RandomParams, WeightFiles,
 };
 
 /// Which head the model gets.
@@ -261,6 +261,12 @@ fn class(json: &Value) -> &str {
 
 /// The head that `config.json` says the folder was saved with.
 fn saved_head(json: &Value) -> Result<Option<HeadSpec>, String> {
+    if let Some(entry) = json.pointer("/isogloss/parser") {
+        let relations = labels(json)?;
+        return saved_parser(entry.clone(), relations)
+            .map(|spec| Some(HeadSpec::Parser(spec)))
+            .map_err(|problem| format!("field \"isogloss.parser\": {problem}"));
+    }
     let class = class(json);
     if class.ends_with("ForTokenClassification") {
         return Ok(Some(HeadSpec::tokens(labels(json)?)));
@@ -273,6 +279,18 @@ fn saved_head(json: &Value) -> Result<Option<HeadSpec>, String> {
         _ => Pooling::FirstToken,
     };
     Ok(Some(HeadSpec::sequence(labels(json)?, pooling)))
+}
+
+/// The parser of these relations that an entry of `config.json` describes.
+fn saved_parser(mut entry: Value, relations: Vec<String>) -> Result<ParserSpec, String> {
+    let tags = entry.as_object_mut().and_then(|entry| entry.shift_remove("tags"));
+    let tags = serde_json::from_value(tags.unwrap_or_default());
+    let tags = tags.map_err(|error| format!("tags: {error}"))?;
+    let config: ParserConfig = serde_json::from_value(entry).map_err(|error| error.to_string())?;
+    match config.faults().into_iter().next() {
+        Some((field, problem)) => Err(format!("{field}: {problem}")),
+        None => Ok(ParserSpec { config, relations, tags }),
+    }
 }
 
 /// Above any real number of labels: a damaged number must not fill the memory with names.

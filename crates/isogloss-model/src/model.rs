@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use crate::head::mean_pool;
 use crate::{
     Encoder, EncoderConfig, Head, HeadSpec, LmHeadKind, MaskedLmHead, ModelInput, ParamSource,
-    Pass, Projection, RandomParams,
+    Parser, Pass, Projection, RandomParams, WordScores,
 };
 
 /// An encoder, a head unless it is used for its states alone, and a masked-language-model head if
@@ -27,11 +27,17 @@ pub struct Model {
 pub struct ModelOutput {
     /// See [`EncoderOutput::hidden_states`](crate::EncoderOutput::hidden_states).
     pub hidden_states: Vec<Tensor<3>>,
-    /// `[batch, n_labels]` for sentences, `[batch * seq, n_labels]` for tokens.
+    /// `[batch, n_labels]` for sentences, `[batch * seq, n_labels]` for tokens; for a parser
+    /// `[batch * n_words, n_words + 1]`, the heads of words, see [`WordScores::arcs`].
     pub logits: Tensor<2>,
-    /// What the classifier made them of: as many rows, `hidden` wide.
+    /// What they were made of: as many rows, `hidden` wide.
     pub features: Tensor<2>,
+    /// More logits of the same rows: a parser's relations, where [`Words::heads`](crate::Words::heads)
+    /// says to which heads, then its parts of speech; none of other heads.
+    pub further: Vec<Tensor<2>>,
 }
+
+const NO_WORDS: &str = "an input for a parser says where words are";
 
 impl ModelOutput {
     /// Cuts the output of [`ModelInput::repeated`] into that of each repetition.
@@ -44,6 +50,7 @@ impl ModelOutput {
             hidden_states: self.hidden_states.iter().map(|state| part(state, index, n)).collect(),
             logits: part(&self.logits, index, n),
             features: part(&self.features, index, n),
+            further: self.further.iter().map(|logits| part(logits, index, n)).collect(),
         };
         (0..n).map(output).collect()
     }
@@ -116,18 +123,55 @@ impl Model {
     /// Runs the encoder and the head.
     ///
     /// # Panics
-    /// If the model was built without a head.
+    /// If the model was built without a head, or with a parser and the input does not say where words
+    /// are.
     pub fn forward(&self, input: &ModelInput, pass: &Pass) -> ModelOutput {
         let head = self.head.as_ref().expect("a model without a head has no logits");
         let mut draws = pass.draws();
         let encoded = self.encoder.forward_with(input, pass, &mut draws);
-        let features = head.features(&encoded, input, &mut draws);
-        let logits = head.classify(features.clone(), pass.normalized_head);
-        ModelOutput { hidden_states: encoded.hidden_states, logits, features }
+        let (features, logits, further) = match head {
+            Head::Classifier(head) => {
+                let features = head.features(&encoded, input, &mut draws);
+                let logits = head.classify(features.clone(), pass.normalized_head);
+                (features, logits, Vec::new())
+            }
+            Head::Parser(parser) => {
+                let words = input.words.as_ref().expect(NO_WORDS);
+                let scores = parser.score(&encoded, words, &mut draws);
+                let [batch, n_words, width] = scores.words.dims();
+                let heads = words.heads.clone();
+                let relations = heads.map(|heads| parser.relations(&scores, heads));
+                let rows = batch * n_words;
+                let features = scores.words.reshape([rows, width]);
+                let logits = scores.arcs.reshape([rows, n_words + 1]);
+                (features, logits, relations.into_iter().chain(scores.tags).collect())
+            }
+        };
+        ModelOutput { hidden_states: encoded.hidden_states, logits, features, further }
     }
 
-    /// The same model with another rate of dropout in its encoder and head; adapters and LoRA have their
-    /// own. The folder that [`save`](crate::save) writes does not hold it.
+    /// Its parser, if that is its head.
+    pub fn parser(&self) -> Option<&Parser> {
+        match &self.head {
+            Some(Head::Parser(parser)) => Some(parser),
+            Some(Head::Classifier(_)) | None => None,
+        }
+    }
+
+    /// Runs the encoder and the parser, relations aside: [`Parser::relations`] scores those once the
+    /// heads are known.
+    ///
+    /// # Panics
+    /// If the model has no parser, or the input does not say where words are.
+    pub fn parse(&self, input: &ModelInput, pass: &Pass) -> WordScores {
+        let parser = self.parser().expect("a model without a parser has no arcs");
+        let mut draws = pass.draws();
+        let encoded = self.encoder.forward_with(input, pass, &mut draws);
+        parser.score(&encoded, input.words.as_ref().expect(NO_WORDS), &mut draws)
+    }
+
+    /// The same model with another rate of dropout in its encoder and classifier; adapters, LoRA and a
+    /// parser have their own. The folder that [`save`](crate::save) writes does not hold it.
     #[must_use]
     pub fn with_dropout(self, rate: f64) -> Self {
         let head = self.head.map(|head| head.with_dropout(rate));
@@ -135,10 +179,14 @@ impl Model {
     }
 
     /// The same function without [`Pass::normalized_head`]: the classifier's weight is divided for
-    /// good.
+    /// good. A parser has no such weight.
     #[must_use]
     pub fn with_normalized_head(self) -> Self {
-        Self { head: self.head.map(Head::normalized), ..self }
+        let head = self.head.map(|head| match head {
+            Head::Classifier(head) => Head::Classifier(head.normalized()),
+            parser @ Head::Parser(_) => parser,
+        });
+        Self { head, ..self }
     }
 
     /// Encodes a batch to one vector a sentence: the mean of its tokens' last states.

@@ -145,6 +145,11 @@ impl NamedParam {
     }
 }
 
+/// Whether a step of Burn's walk is one from an enumeration to its variant, which no path names.
+fn is_variant(container_type: &str) -> bool {
+    container_type.starts_with("Enum:")
+}
+
 /// Keeps the path while Burn walks through the fields of a module.
 struct Walk<'a, T> {
     path: Vec<String>,
@@ -152,12 +157,16 @@ struct Walk<'a, T> {
 }
 
 impl<T: ParamVisitor> ModuleVisitor for Walk<'_, T> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        if !is_variant(container_type) {
+            self.path.push(name.to_owned());
+        }
     }
 
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container_type: &str) {
+        if !is_variant(container_type) {
+            self.path.pop();
+        }
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -166,12 +175,16 @@ impl<T: ParamVisitor> ModuleVisitor for Walk<'_, T> {
 }
 
 impl<T: ParamMapper> ModuleMapper for Walk<'_, T> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        if !is_variant(container_type) {
+            self.path.push(name.to_owned());
+        }
     }
 
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container_type: &str) {
+        if !is_variant(container_type) {
+            self.path.pop();
+        }
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {

@@ -35,6 +35,9 @@ const TIED_LM_MODULE: &str = include_str!("modeling_isogloss_lm.py");
 /// its class comes with the folder. Adapters and low-rank changes are left out:
 /// [`save_adapter`](crate::save_adapter) and [`save_lora`](crate::save_lora) write those.
 ///
+/// A model with a parser is one for `AutoModel`, which leaves the parser out: its sizes and parts of
+/// speech are the entry `isogloss` of `config.json`, its relations the labels there.
+///
 /// A model with a masked-language-model head and no other is one for `AutoModelForMaskedLM`; where
 /// that head is [`LmHeadKind::Tied`], its class comes with the folder too. Beside another head it
 /// is stored in the same file, and `transformers` leaves it out;
@@ -139,6 +142,12 @@ fn saved_config(
                 TIED_LM_CLASS.to_owned()
             }
         },
+        Some(HeadSpec::Parser(spec)) => {
+            let mut parser = json!(spec.config);
+            parser["tags"] = json!(spec.tags);
+            json.insert("isogloss".into(), json!({ "parser": parser }));
+            format!("{stem}Model")
+        }
         Some(HeadSpec::Tokens { .. }) => format!("{stem}ForTokenClassification"),
         Some(HeadSpec::Sequence { pooling: Pooling::FirstToken, .. }) => {
             format!("{stem}ForSequenceClassification")

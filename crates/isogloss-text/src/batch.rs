@@ -1,6 +1,6 @@
 //! Batches: rows of token ids, padded to one length.
 
-use crate::{Features, Target, TextError};
+use crate::{Features, Target, TextError, WordTargets};
 
 /// The target of a position that has no label; the loss leaves it out, as PyTorch's `ignore_index` does.
 pub const IGNORE_INDEX: i32 = -100;
@@ -38,6 +38,19 @@ pub enum Targets {
     Classes(Vec<i32>),
     /// One label for each token, [`IGNORE_INDEX`] where there is none and in padding.
     Tokens(Vec<i32>),
+    /// What a parser should say of each word.
+    Words(WordTargets),
+}
+
+impl Targets {
+    /// One entry for each row of the logits: classes, labels of tokens, or the heads of words; nothing without targets.
+    pub fn rows(&self) -> &[i32] {
+        match self {
+            Self::None => &[],
+            Self::Classes(rows) | Self::Tokens(rows) => rows,
+            Self::Words(words) => &words.heads,
+        }
+    }
 }
 
 impl TokenBatch {
@@ -70,14 +83,17 @@ impl TokenBatch {
             features.iter().map(|features| features.target.class()).collect();
         let tokens: Option<Vec<&[i32]>> =
             features.iter().map(|features| features.target.tokens()).collect();
-        batch.targets = match (classes, tokens) {
+        let words: Option<Vec<&WordTargets>> =
+            features.iter().map(|features| features.target.words()).collect();
+        batch.targets = match (classes, tokens, words) {
             _ if features.iter().all(|features| features.target == Target::None) => Targets::None,
-            (Some(classes), _) => Targets::Classes(classes),
-            (_, Some(tokens)) => {
+            (Some(classes), ..) => Targets::Classes(classes),
+            (_, Some(tokens), _) => {
                 let rows = tokens.into_iter().map(|labels| labels.iter().copied());
                 Targets::Tokens(padded(rows, batch.seq_len, IGNORE_INDEX))
             }
-            (None, None) => return Err(TextError::MixedTargets),
+            (.., Some(words)) => Targets::Words(WordTargets::joined(&words)),
+            (None, None, None) => return Err(TextError::MixedTargets),
         };
         Ok(batch)
     }
@@ -123,20 +139,27 @@ impl Target {
     fn class(&self) -> Option<i32> {
         match self {
             Self::Class(class) => Some(to_i32(*class)),
-            Self::None | Self::Tokens(_) => None,
+            Self::None | Self::Tokens(_) | Self::Words(_) => None,
         }
     }
 
     fn tokens(&self) -> Option<&[i32]> {
         match self {
             Self::Tokens(labels) => Some(labels),
-            Self::None | Self::Class(_) => None,
+            Self::None | Self::Class(_) | Self::Words(_) => None,
+        }
+    }
+
+    fn words(&self) -> Option<&WordTargets> {
+        match self {
+            Self::Words(words) => Some(words),
+            Self::None | Self::Class(_) | Self::Tokens(_) => None,
         }
     }
 }
 
 /// The rows one after the other, each filled up, or cut, to `seq_len`.
-fn padded<T: Copy>(
+pub(crate) fn padded<T: Copy>(
     rows: impl Iterator<Item = impl Iterator<Item = T>>,
     seq_len: usize,
     pad: T,

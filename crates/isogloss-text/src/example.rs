@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::treebank::{Sentence, TokenId};
+
 /// Where an example was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
@@ -46,6 +48,16 @@ pub enum Content {
         /// The tag of each word.
         tags: Vec<String>,
     },
+    /// A sentence of a treebank.
+    Tree(Sentence),
+}
+
+impl From<Sentence> for Example {
+    fn from(sentence: Sentence) -> Self {
+        let line = sentence.line(TokenId::Word(1));
+        let origin = Origin { line, ..sentence.origin().clone() };
+        Self { origin, content: Content::Tree(sentence), split: None }
+    }
 }
 
 /// A named span of a text.

@@ -1,6 +1,7 @@
 //! Examples as token ids and label ids.
 
 mod one;
+mod trees;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use tokenizers::parallelism::MaybeParallelRefIterator as _;
 use crate::tokenizer::Encoder;
 use crate::{Encoded, Example, LabelSet, TextError, Tokenizer};
 pub(crate) use one::{Featured, classification, tagging};
+pub use trees::{ParseLabels, WordTargets, featurize_parsing};
 
 /// One example as a model takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub enum Target {
     Class(u32),
     /// A label for each token, [`IGNORE_INDEX`](crate::IGNORE_INDEX) where there is none.
     Tokens(Vec<i32>),
+    /// A head, a relation and a part of speech for each word.
+    Words(WordTargets),
 }
 
 /// Which tokens carry the tags of a text.
@@ -52,6 +56,8 @@ pub enum Unseen {
     Error,
     /// Leave the example out and count it.
     Skip,
+    /// Keep the example, without a target where the label stands; [`featurize_parsing`] alone can.
+    Keep,
 }
 
 /// How to turn examples into features.

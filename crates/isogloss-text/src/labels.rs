@@ -48,7 +48,7 @@ impl LabelSet {
     pub fn classes<'a>(examples: impl IntoIterator<Item = &'a Example>) -> Self {
         let names = examples.into_iter().filter_map(|example| match &example.content {
             Content::Text { label, .. } => label.clone(),
-            Content::Words { .. } => None,
+            Content::Words { .. } | Content::Tree(_) => None,
         });
         Self::sorted(names.collect())
     }
@@ -65,6 +65,7 @@ impl LabelSet {
         };
         for example in examples {
             match &example.content {
+                Content::Tree(_) => {}
                 Content::Text { slots, .. } => {
                     names.insert(Bio::Outside.to_string());
                     slots.iter().for_each(|slot| add_span(&slot.name, &mut names));
@@ -92,6 +93,13 @@ impl LabelSet {
         let words = sentences.into_iter().flat_map(Sentence::words);
         let deprels = words.map(|word| subtypes.of(&word.deprel)).filter(|name| *name != NO_VALUE);
         Self::sorted(deprels.map(str::to_owned).collect())
+    }
+
+    /// The universal parts of speech of the sentences, sorted; a word without one adds none.
+    pub fn upos<'a>(sentences: impl IntoIterator<Item = &'a Sentence>) -> Self {
+        let words = sentences.into_iter().flat_map(Sentence::words);
+        let tags = words.map(|word| word.upos.as_str()).filter(|name| *name != NO_VALUE);
+        Self::sorted(tags.map(str::to_owned).collect())
     }
 
     /// The id of a name.

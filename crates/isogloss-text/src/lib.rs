@@ -3,7 +3,7 @@
 //! A data file becomes [`Example`]s ([`read_file`]), examples become [`Features`] ([`featurize_classification`], [`featurize_tagging`]) with a [`Tokenizer`] and a [`LabelSet`], and features become a [`TokenBatch`] in a [`BatchOrder`].
 //! A [`Viewer`] shows the same examples in other subwords, other words or other languages.
 //! For masked language modelling, running text becomes blocks ([`pack_sentences`]), parallel text becomes joined pairs ([`join_translations`]), and a [`Masker`] hides tokens of both.
-//! For dependency parsing, a CoNLL-U file becomes a [`Treebank`] ([`read_treebank`]), scores of arcs become a tree ([`maximum_spanning_tree`]), and trees become scores ([`score_parses`]).
+//! For dependency parsing, a CoNLL-U file becomes a [`Treebank`] ([`read_treebank`]), its sentences become features ([`featurize_parsing`]), scores of arcs become a tree ([`maximum_spanning_tree`]), and trees become scores ([`score_parses`]).
 //! Parallel text becomes [`Alignment`]s of words, by a dictionary, a learnt model or the similarity of vectors.
 //! All results are plain arrays on the host: no tensor, no device.
 //! Positions in a text are counted in characters, that is Unicode scalar values, as Python counts them.
@@ -51,6 +51,7 @@ mod reader;
 mod tokenizer;
 mod treebank;
 mod view;
+mod word_dropout;
 
 pub use align::{
     Alignment, AlignmentScores, Bitext, DiagonalAligner, DiagonalAlignerConfig, Dictionary,
@@ -63,8 +64,8 @@ pub use encoded::Encoded;
 pub use error::{LineProblem, TextError};
 pub use example::{Content, Example, Origin, SentencePair, Slot};
 pub use features::{
-    FeatureOptions, Features, Featurized, TagUnits, Target, TruncationReport, Unseen,
-    featurize_classification, featurize_tagging,
+    FeatureOptions, Features, Featurized, ParseLabels, TagUnits, Target, TruncationReport, Unseen,
+    WordTargets, featurize_classification, featurize_parsing, featurize_tagging,
 };
 pub use labels::LabelSet;
 pub use language::Language;
@@ -87,3 +88,4 @@ pub use view::{
     CaseRule, CodeSwitchConfig, SubwordSamplingConfig, TextView, TranslationConfig, ViewTask,
     Viewed, Viewer, ViewsConfig,
 };
+pub use word_dropout::drop_words;

@@ -148,6 +148,11 @@ impl Sentence {
         &self.words
     }
 
+    /// The words as they are written.
+    pub fn forms(&self) -> Vec<String> {
+        self.words.iter().map(|word| word.form.clone()).collect()
+    }
+
     /// The tokens of several words, in order, without overlap.
     pub fn multiword_tokens(&self) -> &[MultiwordToken] {
         &self.multiword_tokens
@@ -194,14 +199,25 @@ impl Sentence {
             }
         }
         tree::check_range(heads)?;
-        for (deprel, word) in deprels.iter().map(AsRef::as_ref).zip(1..) {
-            if deprel.trim().is_empty() || deprel.contains(['\t', '\n', '\r']) {
-                return Err(TreeError::Relation { word, found: deprel.to_owned() });
-            }
-        }
+        check_cells(deprels)?;
         for ((word, &head), deprel) in self.words.iter_mut().zip(heads).zip(deprels) {
             word.head = Some(head);
             word.deprel = deprel.as_ref().to_owned();
+        }
+        Ok(())
+    }
+
+    /// Gives each word a universal part of speech, and leaves all other columns as they are.
+    ///
+    /// # Errors
+    /// [`TreeError`] if there is not one for each word, or one cannot be written; the sentence is then unchanged.
+    pub fn set_upos(&mut self, tags: &[impl AsRef<str>]) -> Result<(), TreeError> {
+        if tags.len() != self.words.len() {
+            return Err(TreeError::WordCount { expected: self.words.len(), found: tags.len() });
+        }
+        check_cells(tags)?;
+        for (word, tag) in self.words.iter_mut().zip(tags) {
+            word.upos = tag.as_ref().to_owned();
         }
         Ok(())
     }
@@ -238,13 +254,29 @@ impl Sentence {
     }
 
     fn fault(&self, error: TreeError) -> TextError {
+        let word = error.word().unwrap_or(1);
+        self.word_fault(word, LineProblem::Tree { source: error })
+    }
+
+    /// The error that names the line of a word, counted from 1.
+    pub(crate) fn word_fault(&self, word: usize, problem: LineProblem) -> TextError {
         TextError::Line {
             path: self.origin.path.to_path_buf(),
-            line: self.line(TokenId::Word(error.word().unwrap_or(1))),
+            line: self.line(TokenId::Word(word)),
             column: None,
-            problem: LineProblem::Tree { source: error },
+            problem,
         }
     }
+}
+
+/// Whether each value, one a word, can be a cell of a CoNLL-U file.
+fn check_cells(values: &[impl AsRef<str>]) -> Result<(), TreeError> {
+    for (value, word) in values.iter().map(AsRef::as_ref).zip(1..) {
+        if value.trim().is_empty() || value.contains(['\t', '\n', '\r']) {
+            return Err(TreeError::Cell { word, found: value.to_owned() });
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Display for Sentence {

@@ -127,7 +127,7 @@ impl<'a> Seen<'a> {
     pub(crate) fn unchanged(example: &'a Example) -> Self {
         let words = match &example.content {
             Content::Text { text, .. } => whitespace_words(text).into_iter().map(Some).collect(),
-            Content::Words { .. } => Vec::new(),
+            Content::Words { .. } | Content::Tree(_) => Vec::new(),
         };
         Self { example: Cow::Borrowed(example), words }
     }
@@ -235,6 +235,7 @@ impl Viewer {
         let input = &featured.features.input;
         match (&seen.example.content, task) {
             (Content::Words { words, .. }, _) => input.first_subwords(words.len()),
+            (Content::Tree(sentence), _) => input.first_subwords(sentence.words().len()),
             (Content::Text { text, .. }, ViewTask::Tagging(TagUnits::Word)) => {
                 let words = whitespace_words(text);
                 let first = input.first_subwords(words.len());

@@ -7,7 +7,7 @@ use isogloss::metrics::ClassificationScores;
 use isogloss::text::{
     FeatureOptions, Format, Language, ReadOptions, Unseen, read_examples, sequential_by_length,
 };
-use isogloss::{Evaluator, LabeledSet, Scores};
+use isogloss::{Evaluator, LabeledSet, Scores, Task};
 use js_sys::{Reflect, Uint32Array};
 use serde_json::json;
 use wasm_bindgen::prelude::*;
@@ -39,6 +39,9 @@ impl Evaluation {
                 "{name}: the extension does not tell the format: .jsonl, .tsv, .csv or .conll"
             ))
         })?;
+        if let Task::Parsing(_) = model.task {
+            return Err(JsError::new("a parser is scored by the command line alone"));
+        }
         let mut examples = read_examples(bytes, path, &ReadOptions::new(format))?;
         if examples.iter().any(|example| example.split.is_some()) {
             examples.retain(|example| example.split.as_deref() == Some("test"));

@@ -89,7 +89,7 @@ impl Model {
     /// Predicts texts, all in one batch.
     ///
     /// # Errors
-    /// If a text cannot be tokenized, or the device is lost.
+    /// If a text cannot be tokenized, the device is lost, or the model is a parser.
     #[wasm_bindgen(unchecked_return_type = "Prediction[]")]
     pub async fn predict(&self, texts: Vec<String>) -> Result<JsValue, JsError> {
         let predictor = &self.0.predictor;

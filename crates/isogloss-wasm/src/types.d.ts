@@ -5,7 +5,7 @@ export type DeviceName = "cpu" | "webgpu";
 
 export interface ModelInfo {
     /** Whether it says one label of a text, or one of each token. */
-    task: "classification" | "tagging";
+    task: "classification" | "tagging" | "parsing";
     /** Names of the labels, in the order of probabilities. */
     labels: string[];
     family: string;

@@ -1,32 +1,24 @@
 //! The examples of a plan: the source language's three splits, and every language's test split.
 
+mod task;
+mod tensors;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Device;
 use isogloss_model::{EncoderConfig, ModelInput};
 use isogloss_text::{
     Example, FeatureOptions, Features, Featurized, Format, LabelSet, Language, ReadOptions,
-    TextError, TokenBatch, Tokenizer, Unseen, featurize_classification, featurize_tagging,
-    languages_with_file, read_file,
+    Sentence, TokenBatch, Tokenizer, Treebank, Unseen, languages_with_file,
 };
 use serde::Serialize;
 
+use self::task::{Learned, featurize, sentences};
+pub(crate) use self::tensors::{integers, model_input, row_targets};
 use crate::Error;
 use crate::recipe::{Languages, Plan, Recipe, Task};
-
-impl Task {
-    /// The labels that examples have for this task: classes, or BIO tags.
-    fn labels(&self, examples: &[Example]) -> LabelSet {
-        match self {
-            Self::Classification {} | Self::Retrieval { .. } | Self::LanguageModeling {} => {
-                LabelSet::classes(examples)
-            }
-            Self::Tagging { .. } => LabelSet::tags(examples),
-        }
-    }
-}
 
 /// Examples of one language, ready for the model.
 #[derive(Debug)]
@@ -37,6 +29,8 @@ pub struct LabeledSet {
     pub path: PathBuf,
     /// The examples that were kept.
     pub features: Vec<Features>,
+    /// The sentences that they were made of, for a parser; none for other tasks.
+    pub treebank: Option<Treebank>,
     /// What was cut and left out.
     pub report: DataReport,
 }
@@ -50,6 +44,8 @@ pub struct DataReport {
     pub n_truncated: usize,
     /// Tokens of the longest example before it was cut.
     pub longest: usize,
+    /// Words with a tag or head that no token stands for, cut off or unknown to the tokenizer.
+    pub n_words_lost: usize,
     /// Examples left out because the source language lacks their label, by label.
     pub left_out: BTreeMap<String, usize>,
 }
@@ -66,6 +62,8 @@ impl DataReport {
 pub struct Corpus {
     /// The labels of the training splits of all sources, in the order of the logits.
     pub labels: LabelSet,
+    /// Their parts of speech, where these are learned beside relations.
+    pub tags: LabelSet,
     /// Trained on: the sources' examples one after another, under the name and path of the first.
     pub train: LabeledSet,
     /// What `train` was made of, one for each of its features.
@@ -102,13 +100,17 @@ impl Corpus {
         if labels.is_empty() {
             return Err(Error::Damaged { path, problem: "no labels to learn".into() });
         }
+        let tags = plan.recipe().task.upos(&train_examples);
         // An unseen label is an error here, so that every example is kept.
         let train = (path, train_examples.clone());
-        let train = reader.features(plan.source(), train, &labels, Unseen::Error)?;
+        let learned = (&labels, Some(&tags).filter(|tags| !tags.is_empty()));
+        let train = reader.features(plan.source(), train, learned, Unseen::Error)?;
         let unseen = plan.recipe().data.unseen_labels;
+        // Parts of speech are scored by their names.
+        let scored = (&labels, None);
         let dev = |source: &Language| {
             let examples = files.examples(source, &splits.dev)?;
-            reader.features(source, examples, &labels, unseen)
+            reader.features(source, examples, scored, unseen)
         };
         let devs = plan.sources().iter().map(dev).collect::<Result<_, _>>()?;
 
@@ -123,10 +125,10 @@ impl Corpus {
             if n_shared < plan.recipe().data.min_shared_labels {
                 skipped.push((language, n_shared));
             } else {
-                tests.push(reader.features(&language, examples, &labels, unseen)?);
+                tests.push(reader.features(&language, examples, scored, unseen)?);
             }
         }
-        Ok(Self { labels, train, train_examples, parts, devs, tests, skipped })
+        Ok(Self { labels, tags, train, train_examples, parts, devs, tests, skipped })
     }
 }
 
@@ -163,7 +165,7 @@ impl LabeledSet {
         labels: &LabelSet,
         features: &FeatureOptions,
     ) -> Result<Self, Error> {
-        let examples = read_file(path, options)?;
+        let examples = task.read(path, options)?;
         Self::from_examples(path, &examples, task, language, tokenizer, labels, features)
     }
 
@@ -180,22 +182,33 @@ impl LabeledSet {
         labels: &LabelSet,
         features: &FeatureOptions,
     ) -> Result<Self, Error> {
-        let featurized = featurize(task, tokenizer, examples, Some(labels), features)?;
-        Self::new(language, path.to_owned(), featurized)
+        let featurized = featurize(task, tokenizer, examples, (labels, None), features)?;
+        Self::new(language, path.to_owned(), examples, featurized)
     }
 
-    fn new(language: Language, path: PathBuf, featurized: Featurized) -> Result<Self, Error> {
+    fn new(
+        language: Language,
+        path: PathBuf,
+        examples: &[Example],
+        featurized: Featurized,
+    ) -> Result<Self, Error> {
         let report = DataReport {
             n: featurized.features.len(),
             n_truncated: featurized.truncation.n_truncated,
             longest: featurized.truncation.longest,
+            n_words_lost: featurized.truncation.n_words_lost,
             left_out: featurized.skipped,
         };
         if report.n == 0 {
             let problem = "no example is left: the source language has none of its labels".into();
             return Err(Error::Damaged { path, problem });
         }
-        Ok(Self { language, path, features: featurized.features, report })
+        let kept = featurized.kept.iter().map(|index| &examples[*index]);
+        let kept: Vec<Sentence> =
+            kept.flat_map(|example| sentences(std::slice::from_ref(example))).cloned().collect();
+        let treebank =
+            (!kept.is_empty()).then(|| Treebank { path: path.as_path().into(), sentences: kept });
+        Ok(Self { language, path, features: featurized.features, treebank, report })
     }
 
     /// Tokens of each example.
@@ -207,9 +220,15 @@ impl LabeledSet {
     pub(crate) fn some(&self, n: usize) -> Self {
         let n_all = self.features.len();
         let n = n.min(n_all);
-        let features = (0..n).map(|i| self.features[i * n_all / n].clone()).collect();
+        let places = || (0..n).map(|i| i * n_all / n);
+        let features = places().map(|place| self.features[place].clone()).collect();
+        let treebank = self.treebank.as_ref().map(|treebank| {
+            let sentences = places().map(|place| treebank.sentences[place].clone()).collect();
+            Treebank { path: treebank.path.clone(), sentences }
+        });
         let report = DataReport { n, ..self.report.clone() };
-        Self { language: self.language.clone(), path: self.path.clone(), features, report }
+        let (language, path) = (self.language.clone(), self.path.clone());
+        Self { language, path, features, treebank, report }
     }
 
     /// Puts some of the examples into a batch, padded to the longest of them.
@@ -221,32 +240,8 @@ impl LabeledSet {
     ) -> Result<(TokenBatch, ModelInput), Error> {
         let features: Vec<_> = indices.iter().map(|index| &self.features[*index]).collect();
         let batch = TokenBatch::collate(&features, indices.to_vec(), config.pad_token_id)?;
-        let (ids, types) = (&batch.input_ids, &batch.token_type_ids);
-        let input = config
-            .input(ids, &batch.attention_mask, types, batch.seq_len, device)
-            .map_err(|source| Error::Input { path: self.path.clone(), source })?;
+        let input = model_input(&batch, config, &self.path, device)?;
         Ok((batch, input))
-    }
-}
-
-/// Labels on a device.
-pub(crate) fn integers(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
-    let shape = [values.len()];
-    Tensor::from_data(TensorData::new(values, shape), device)
-}
-
-fn featurize(
-    task: &Task,
-    tokenizer: &Tokenizer,
-    examples: &[Example],
-    labels: Option<&LabelSet>,
-    options: &FeatureOptions,
-) -> Result<Featurized, TextError> {
-    match task {
-        Task::Classification {} | Task::Retrieval { .. } | Task::LanguageModeling {} => {
-            featurize_classification(tokenizer, examples, labels, options)
-        }
-        Task::Tagging { units } => featurize_tagging(tokenizer, examples, labels, *units, options),
     }
 }
 
@@ -315,7 +310,7 @@ impl Files<'_> {
 
     fn examples(&self, language: &Language, split: &str) -> Result<(PathBuf, Vec<Example>), Error> {
         let path = self.path(language, split);
-        let examples = read_file(&path, &self.options(&path, split))?;
+        let examples = self.recipe.task.read(&path, &self.options(&path, split))?;
         Ok((path, examples))
     }
 
@@ -325,7 +320,7 @@ impl Files<'_> {
         let path = self.path(language, &splits.test);
         let mut options = self.options(&path, &splits.test);
         options.split = None;
-        let found = self.recipe.task.labels(&read_file(&path, &options)?);
+        let found = self.recipe.task.labels(&self.recipe.task.read(&path, &options)?);
         // A tagged label counts once, not for its beginning and its inside.
         let counts = |name: &&String| *name != "O" && !name.starts_with("I-");
         let shared = found.names().iter().filter(|name| labels.id(name).is_some());
@@ -359,12 +354,12 @@ impl Reader<'_> {
         &self,
         language: &Language,
         (path, examples): (PathBuf, Vec<Example>),
-        labels: &LabelSet,
+        learned: Learned<'_>,
         unseen: Unseen,
     ) -> Result<LabeledSet, Error> {
         let options = FeatureOptions::new(self.max_length).with_unseen(unseen);
         let featurized =
-            featurize(&self.files.recipe.task, self.tokenizer, &examples, Some(labels), &options)?;
-        LabeledSet::new(language.clone(), path, featurized)
+            featurize(&self.files.recipe.task, self.tokenizer, &examples, learned, &options)?;
+        LabeledSet::new(language.clone(), path, &examples, featurized)
     }
 }

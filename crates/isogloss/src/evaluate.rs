@@ -6,13 +6,17 @@ use burn::module::Module;
 use burn::tensor::{Device, read_sync};
 use isogloss_methods::{IGNORE_INDEX, Subnetwork, cross_entropy};
 use isogloss_model::{InputError, Model, Pass};
-use isogloss_text::{LabelSet, Language, SentencePair, Targets, TokenBatch, sequential_by_length};
+use isogloss_text::{
+    LabelSet, Language, SentencePair, Targets, TokenBatch, TreeError, Treebank, score_parses,
+    sequential_by_length,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::data::integers;
 use crate::device::read;
 use crate::encode::TextEncoder;
 use crate::metrics::{ClassificationScores, SpanScores, TransferSummary};
+use crate::parsing::trees;
 use crate::retrieval::{PairTexts, Scoring};
 use crate::{Error, LabeledSet, Task};
 
@@ -50,6 +54,16 @@ pub enum Scores {
         /// The share of true spans that were found.
         recall: f64,
     },
+    /// Of trees, as the CoNLL 2018 shared task counts them: shares of words.
+    Parsing {
+        /// With the right head and relation.
+        las: f64,
+        /// With the right head.
+        uas: f64,
+        /// With the right part of speech, if those were learned.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        upos: Option<f64>,
+    },
     /// Of sentences that look for their translations.
     Retrieval {
         /// The mean of both directions.
@@ -69,13 +83,14 @@ pub enum Scores {
 }
 
 impl Scores {
-    /// The score that models are chosen by: accuracy or span F1.
+    /// The score that models are chosen by: accuracy, span F1 or LAS.
     pub fn main(&self) -> f64 {
         match self {
             Self::Classification { accuracy, .. }
             | Self::Retrieval { accuracy, .. }
             | Self::LanguageModeling { accuracy, .. } => *accuracy,
             Self::Tagging { span_f1, .. } => *span_f1,
+            Self::Parsing { las, .. } => *las,
         }
     }
 }
@@ -83,7 +98,7 @@ impl Scores {
 /// What a run ends with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Results {
-    /// `classification`, `tagging`, `retrieval` or `language_modeling`.
+    /// `classification`, `tagging`, `parsing`, `retrieval` or `language_modeling`.
     pub task: String,
     /// The name of the main score.
     pub metric: String,
@@ -233,19 +248,42 @@ pub struct Evaluator<'a> {
     pub subnetwork: Option<&'a Subnetwork>,
 }
 
-/// Label ids by example: one for a text, one for each labeled token.
-type LabelIds = Vec<Vec<usize>>;
+/// What a model says of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Predictions {
+    /// The label ids of each example.
+    Labels(Vec<Vec<usize>>),
+    /// The sentences with the trees of a parser.
+    Trees(Treebank),
+}
 
-/// What is told after each set: the set, its scores, and the predicted label ids of each example.
+/// What is told after each set: the set, its scores, and what the model said.
 pub type Scored<'a> =
-    dyn FnMut(&LabeledSet, &LanguageResult, &[Vec<usize>]) -> Result<(), Error> + 'a;
+    dyn FnMut(&LabeledSet, &LanguageResult, &Predictions) -> Result<(), Error> + 'a;
 
 impl Evaluator<'_> {
-    /// Scores a set, and returns the predicted label ids of each example beside it.
+    /// Scores a set, and returns what the model said beside it.
     ///
     /// # Errors
     /// If a batch does not suit the model.
-    pub fn score(&self, set: &LabeledSet) -> Result<(LanguageResult, LabelIds), Error> {
+    pub fn score(&self, set: &LabeledSet) -> Result<(LanguageResult, Predictions), Error> {
+        let result = |scores| LanguageResult {
+            n: set.report.n,
+            left_out: set.report.n_left_out(),
+            truncated: set.report.n_truncated,
+            scores,
+        };
+        if let (Task::Parsing(_), Some(gold)) = (self.task, &set.treebank) {
+            let parsed = self.parse(set, gold)?;
+            let scores = score_parses(gold, &parsed)?;
+            let tags = self.model.parser().is_some_and(|parser| !parser.spec().tags.is_empty());
+            let scores = Scores::Parsing {
+                las: scores.las.f1(),
+                uas: scores.uas.f1(),
+                upos: tags.then(|| scores.upos.f1()),
+            };
+            return Ok((result(scores), Predictions::Trees(parsed)));
+        }
         let n = set.features.len();
         let (mut gold, mut predicted) = (vec![Vec::new(); n], vec![Vec::new(); n]);
         for indices in sequential_by_length(&set.lengths(), self.batch_size) {
@@ -254,14 +292,34 @@ impl Evaluator<'_> {
                 (gold[example], predicted[example]) = (of_gold, of_predicted);
             }
         }
-        let scores = self.scores(&gold, &predicted)?;
-        let result = LanguageResult {
-            n: set.report.n,
-            left_out: set.report.n_left_out(),
-            truncated: set.report.n_truncated,
-            scores,
+        Ok((result(self.scores(&gold, &predicted)?), Predictions::Labels(predicted)))
+    }
+
+    /// The sentences of a set with the trees that the model finds best.
+    fn parse(&self, set: &LabeledSet, gold: &Treebank) -> Result<Treebank, Error> {
+        let model = self.model.valid();
+        let pass = self.pass();
+        let mut parsed = gold.clone();
+        let refuse = |error: TreeError| {
+            let problem = format!("the model's scores make no tree: {error}");
+            Error::Damaged { path: set.path.clone(), problem }
         };
-        Ok((result, predicted))
+        for indices in sequential_by_length(&set.lengths(), self.batch_size) {
+            let (batch, input) = set.batch(&indices, model.encoder.config(), self.device)?;
+            let Targets::Words(words) = &batch.targets else { continue };
+            let lengths = indices.iter().map(|index| gold.sentences[*index].words().len());
+            let lengths: Vec<usize> = lengths.collect();
+            let trees = trees(&model, &pass, words, &input, &lengths).map_err(refuse)?;
+            for (index, tree) in indices.iter().zip(trees) {
+                tree.write_to(&mut parsed.sentences[*index]).map_err(refuse)?;
+            }
+        }
+        Ok(parsed)
+    }
+
+    /// A pass without dropout through those parts of the model that are used.
+    fn pass(&self) -> Pass {
+        Pass { subnetwork: self.subnetwork.map(|of| of.mask(self.device)), ..Pass::evaluation() }
     }
 
     /// Scores predicted label ids of examples.
@@ -271,7 +329,10 @@ impl Evaluator<'_> {
     pub fn scores(&self, gold: &[Vec<usize>], predicted: &[Vec<usize>]) -> Result<Scores, Error> {
         Ok(match self.task {
             // The others are not scored by labels.
-            Task::Classification {} | Task::Retrieval { .. } | Task::LanguageModeling {} => {
+            Task::Classification {}
+            | Task::Parsing(_)
+            | Task::Retrieval { .. }
+            | Task::LanguageModeling {} => {
                 let flat = |rows: &[Vec<usize>]| rows.iter().flatten().copied().collect::<Vec<_>>();
                 let scores = ClassificationScores::from_ids(&flat(gold), &flat(predicted))?;
                 Scores::Classification { accuracy: scores.accuracy, macro_f1: scores.macro_f1 }
@@ -314,12 +375,10 @@ impl Evaluator<'_> {
         indices: &[usize],
     ) -> Result<Vec<(Vec<usize>, Vec<usize>)>, Error> {
         let model = self.model.valid();
-        let subnetwork = self.subnetwork.map(|of| of.mask(self.device));
-        let pass = Pass { subnetwork, ..Pass::evaluation() };
         let (batch, input) = set.batch(indices, model.encoder.config(), self.device)?;
-        let best: Vec<i64> = read(model.forward(&input, &pass).logits.argmax(1)).await?;
+        let best: Vec<i64> = read(model.forward(&input, &self.pass()).logits.argmax(1)).await?;
         let (targets, rows_per_example) = match &batch.targets {
-            Targets::None => (&[][..], 1),
+            Targets::None | Targets::Words(_) => (&[][..], 1),
             Targets::Classes(classes) => (classes.as_slice(), 1),
             Targets::Tokens(tags) => (tags.as_slice(), batch.seq_len),
         };

@@ -163,6 +163,11 @@ impl Batches {
             let targets = match batch.targets {
                 Targets::None => Vec::new(),
                 Targets::Classes(values) | Targets::Tokens(values) => values,
+                Targets::Words(_) => {
+                    let problem = "the Fisher information is that of one label a row; a parser \
+                                   says several things of a word";
+                    return Err(Error::Unsuitable(problem.into()));
+                }
             };
             batches.push((input, targets));
         }

@@ -21,6 +21,7 @@ mod fisher;
 pub mod hub;
 pub mod metrics;
 mod pairs;
+mod parsing;
 mod predict;
 mod recipe;
 pub mod report;
@@ -38,9 +39,10 @@ pub use adapter::{
 pub use data::{Corpus, DataReport, LabeledSet};
 pub use encode::{LayerVectors, TextEncoder, TokenPlace, TokenizedText, drawn};
 pub use error::{Error, RecipeError, RecipeFault};
-pub use evaluate::{Evaluator, LanguageResult, Results, Scored, Scores, Selection};
+pub use evaluate::{Evaluator, LanguageResult, Predictions, Results, Scored, Scores, Selection};
 pub use fisher::{FisherEstimator, FisherTrace, MeasureOptions, Measures, Sharpness};
 pub use pairs::{AlignerRecipe, LinkedPair, PairSet, PairsRecipe};
+pub use parsing::ParsingRecipe;
 pub use predict::{Prediction, Predictor};
 pub use recipe::{
     DataRecipe, FrozenRecipe, Languages, MeasureRecipe, ModelRecipe, ObjectiveRecipe,

@@ -9,12 +9,16 @@ use isogloss_model::{
     AdapterChoice, HeadChoice, HeadSpec, LoadedModel, Model, Pass, base_folder, load, load_adapter,
     load_bytes,
 };
-use isogloss_text::{Encoded, LabelSet, TagUnits, TokenBatch, Tokenizer};
+use isogloss_text::{
+    Encoded, Example, FeatureOptions, LabelSet, Sentence, TagUnits, Targets, TokenBatch, Tokenizer,
+    TreeError, featurize_parsing,
+};
 use serde::Serialize;
 
-use crate::data::check_vocabulary;
+use crate::data::{check_vocabulary, model_input};
 use crate::device::read;
-use crate::{Error, Task};
+use crate::parsing::trees;
+use crate::{Error, ParsingRecipe, Task};
 
 /// A model folder with its tokenizer and label names.
 #[derive(Debug)]
@@ -153,9 +157,10 @@ impl Predictor {
 
     /// What it was fine-tuned for.
     pub fn task(&self) -> Task {
-        match self.head {
+        match &self.head {
             HeadSpec::Sequence { .. } => Task::Classification {},
             HeadSpec::Tokens { .. } => Task::Tagging { units: TagUnits::Subword },
+            HeadSpec::Parser(spec) => Task::Parsing(ParsingRecipe::of(spec)),
         }
     }
 
@@ -187,11 +192,15 @@ impl Predictor {
     /// has to wait.
     ///
     /// # Errors
-    /// If a text cannot be tokenized.
+    /// If a text cannot be tokenized, or the model is a parser.
     pub fn ask<'a>(
         &self,
         texts: &'a [(&'a str, Option<&'a str>)],
     ) -> Result<(Asked<'a>, Tensor<2>), Error> {
+        if let HeadSpec::Parser(_) = self.head {
+            let problem = "a parser reads the sentences of a treebank, not running text";
+            return Err(Error::Unsuitable(problem.into()));
+        }
         let config = self.loaded.model.encoder.config();
         let encoded = texts
             .iter()
@@ -233,6 +242,36 @@ impl Predictor {
                 Prediction::Tokens(real.map(token).collect())
             })
             .collect()
+    }
+
+    /// Gives sentences the trees that a parser finds best, and their parts of speech if it tags; all else
+    /// stays as it is. Returns the number of words that no token stands for: they hang on the root.
+    ///
+    /// # Errors
+    /// If the model is no parser, or a sentence cannot be tokenized.
+    pub fn parse(&self, sentences: &mut [Sentence]) -> Result<usize, Error> {
+        let model = &self.loaded.model;
+        if model.parser().is_none() {
+            return Err(Error::Unsuitable("this model is no parser".into()));
+        }
+        let config = model.encoder.config();
+        let examples: Vec<Example> = sentences.iter().cloned().map(Example::from).collect();
+        let options = FeatureOptions::new(config.max_tokens());
+        let featurized = featurize_parsing(&self.tokenizer, &examples, None, &options)?;
+        let features: Vec<_> = featurized.features.iter().collect();
+        let indices = (0..features.len()).collect();
+        let batch = TokenBatch::collate(&features, indices, config.pad_token_id)?;
+        let Targets::Words(words) = &batch.targets else { return Ok(0) };
+        let path = sentences.first().map_or("".as_ref(), |sentence| &*sentence.origin().path);
+        let input = model_input(&batch, config, path, &self.device)?;
+        let lengths: Vec<usize> = sentences.iter().map(|one| one.words().len()).collect();
+        let refuse = |error: TreeError| Error::Unsuitable(format!("no tree: {error}"));
+        let pass = Pass::evaluation();
+        let trees = trees(model, &pass, words, &input, &lengths).map_err(refuse)?;
+        for (sentence, tree) in sentences.iter_mut().zip(trees) {
+            tree.write_to(sentence).map_err(refuse)?;
+        }
+        Ok(featurized.truncation.n_words_lost)
     }
 
     fn best(&self, row: &[f32]) -> (String, f64) {

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::io;
 use crate::{
     AdapterRecipe, FisherEstimator, LanguageAdapterRecipe, MeasureOptions, MonolingualRecipe,
-    PairsRecipe, RecipeError, RecipeFault, SubnetworksRecipe,
+    PairsRecipe, ParsingRecipe, RecipeError, RecipeFault, SubnetworksRecipe,
 };
 
 /// What a recipe file says.
@@ -162,6 +162,8 @@ pub enum Task {
         #[serde(default = "subword")]
         units: TagUnits,
     },
+    /// A tree over the words of a sentence, and their parts of speech.
+    Parsing(ParsingRecipe),
     /// Sentences find their translations: no labels and no head, and the held-out pairs for tests.
     Retrieval {
         /// The layer whose states are compared, counted from the embeddings' output, 0; the last by
@@ -186,14 +188,23 @@ impl Default for Task {
 impl Task {
     /// Whether examples have labels to be learned.
     pub fn is_labeled(&self) -> bool {
-        matches!(self, Self::Classification {} | Self::Tagging { .. })
+        matches!(self, Self::Classification {} | Self::Tagging { .. } | Self::Parsing(_))
     }
 
-    /// `classification`, `tagging`, `retrieval` or `language_modeling`.
+    /// The options of a parser, if this is the task of one.
+    pub fn parsing(&self) -> Option<&ParsingRecipe> {
+        match self {
+            Self::Parsing(recipe) => Some(recipe),
+            _ => None,
+        }
+    }
+
+    /// `classification`, `tagging`, `parsing`, `retrieval` or `language_modeling`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Classification {} => "classification",
             Self::Tagging { .. } => "tagging",
+            Self::Parsing(_) => "parsing",
             Self::Retrieval { .. } => "retrieval",
             Self::LanguageModeling {} => "language_modeling",
         }
@@ -206,6 +217,7 @@ impl Task {
                 "accuracy"
             }
             Self::Tagging { .. } => "span_f1",
+            Self::Parsing(_) => "las",
         }
     }
 }

@@ -16,6 +16,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use isogloss_text::Treebank;
 use serde::Serialize;
 
 use crate::error::io;
@@ -174,14 +175,23 @@ impl RunFolder {
         language: &str,
         lines: impl Iterator<Item = impl Serialize>,
     ) -> Result<(), Error> {
-        let folder = self.path.join("predictions");
-        fs::create_dir_all(&folder).map_err(io(&folder))?;
         let mut bytes = Vec::new();
         for line in lines {
             serde_json::to_writer(&mut bytes, &line).expect("these types are printable");
             bytes.push(b'\n');
         }
-        write_atomically(&folder.join(format!("{language}.jsonl")), &bytes)
+        self.write_prediction(&format!("{language}.jsonl"), &bytes)
+    }
+
+    /// Writes a parsed treebank as CoNLL-U.
+    pub(crate) fn write_treebank(&self, language: &str, parsed: &Treebank) -> Result<(), Error> {
+        self.write_prediction(&format!("{language}.conllu"), parsed.to_string().as_bytes())
+    }
+
+    fn write_prediction(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let folder = self.path.join("predictions");
+        fs::create_dir_all(&folder).map_err(io(&folder))?;
+        write_atomically(&folder.join(name), bytes)
     }
 }
 

@@ -7,12 +7,12 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use isogloss_methods::{Importance, Subnetwork, cross_entropy};
+use isogloss_methods::{Importance, Subnetwork};
 use isogloss_model::{Model, Pass, SubnetworkMask};
-use isogloss_text::{Targets, sequential_by_length};
+use isogloss_text::sequential_by_length;
 use serde::{Deserialize, Serialize};
 
-use crate::data::integers;
+use crate::data::row_targets;
 use crate::error::io;
 use crate::run_folder::write_atomically;
 use crate::{Error, Evaluator, LabeledSet};
@@ -111,7 +111,7 @@ pub fn importance(
     let mut n_tokens = 0.0;
     for indices in sequential_by_length(&set.lengths(), options.batch_size) {
         let (batch, input) = set.batch(&indices, model.encoder.config(), &device)?;
-        let (Targets::Classes(targets) | Targets::Tokens(targets)) = batch.targets else {
+        let Some(targets) = row_targets(&batch.targets, 1.0, &device) else {
             let problem = "no example has a label to measure at".into();
             return Err(Error::Damaged { path: set.path.clone(), problem });
         };
@@ -121,8 +121,7 @@ pub fn importance(
             feed_forward: mask.feed_forward.require_grad(),
         };
         let pass = Pass { subnetwork: Some(mask.clone()), ..Pass::evaluation() };
-        let logits = model.forward(&input, &pass).logits;
-        let gradients = cross_entropy(logits, integers(targets, &device), 0.0).backward();
+        let gradients = targets.cross_entropy(&model.forward(&input, &pass), 0.0).backward();
         let real = batch.attention_mask.iter().filter(|real| **real != 0).count() as f64;
         add(&mut heads, mask.heads.grad(&gradients), real);
         add(&mut feed_forward, mask.feed_forward.grad(&gradients), real);

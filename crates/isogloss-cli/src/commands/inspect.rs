@@ -1,6 +1,6 @@
 //! `isogloss inspect`.
 
-use isogloss::model::{EncoderConfig, HeadChoice, base_folder, load, named_parameters};
+use isogloss::model::{EncoderConfig, HeadChoice, HeadSpec, base_folder, load, named_parameters};
 use isogloss::text::Tokenizer;
 use serde_json::json;
 
@@ -64,6 +64,9 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
     match &loaded.head {
         Some(_) => println!("labels       {} ({})", labels.len(), labels.join(", ")),
         None => println!("labels       none: a bare encoder"),
+    }
+    if let Some(HeadSpec::Parser(spec)) = &loaded.head {
+        println!("tags         {} ({})", spec.tags.len(), spec.tags.join(", "));
     }
     let encoder = &loaded.model.encoder;
     if !encoder.active_adapters().is_empty() {

@@ -1,8 +1,8 @@
 //! A finished model and labeled files for it, as `evaluate` and `fisher` take them.
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use isogloss::device::{OpenDevice, open};
-use isogloss::text::{FeatureOptions, Format, LabelSet, Language, ReadOptions};
+use isogloss::text::{FeatureOptions, Format, LabelSet, Language, ReadOptions, Unseen};
 use isogloss::{LabeledSet, Predictor, Task};
 
 use super::{exchange_language_adapter, model_folder};
@@ -24,6 +24,9 @@ impl Labeled {
         exchange_language_adapter(&mut predictor, &args.language)?;
         let labels = predictor.labels()?;
         let task = predictor.task();
+        if args.unseen == Unseen::Keep && !matches!(task, Task::Parsing(_)) {
+            bail!("--unseen keep is for parsers; use error or skip");
+        }
         let mut this = Self { device, predictor, task, labels, sets: Vec::new() };
         this.sets = this.sets_of(args, args.split.as_deref())?;
         Ok(this)

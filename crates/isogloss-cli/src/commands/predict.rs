@@ -2,7 +2,10 @@
 
 use std::io::BufRead;
 
+use anyhow::bail;
 use isogloss::device::open;
+use isogloss::model::HeadSpec;
+use isogloss::text::read_treebank;
 use isogloss::{Prediction, Predictor};
 use serde_json::json;
 
@@ -14,6 +17,9 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     let folder = model_folder(&args.model.model, &args.model.hub)?;
     let mut predictor = Predictor::load(&folder, &device.device)?;
     exchange_language_adapter(&mut predictor, &args.language)?;
+    if let HeadSpec::Parser(_) = predictor.head() {
+        return parse(&predictor, args);
+    }
     if !args.texts.is_empty() {
         for texts in args.texts.chunks(args.batch_size) {
             print(&predictor, texts, args.model.json)?;
@@ -29,6 +35,25 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
         }
     }
     print(&predictor, &texts, args.model.json)?;
+    Ok(End::Done)
+}
+
+/// Reads CoNLL-U and writes it with the trees of the model.
+fn parse(predictor: &Predictor, args: &PredictArgs) -> anyhow::Result<End> {
+    if !args.texts.is_empty() || args.model.json {
+        bail!("a parser reads CoNLL-U from the standard input, and writes CoNLL-U");
+    }
+    let mut treebank = read_treebank(std::io::stdin().lock(), "standard input".as_ref())?;
+    let mut n_lost = 0;
+    for sentences in treebank.sentences.chunks_mut(args.batch_size) {
+        n_lost += predictor.parse(sentences)?;
+        sentences.iter().for_each(|sentence| print!("{sentence}"));
+    }
+    if n_lost > 0 {
+        eprintln!(
+            "{n_lost} words have no token, cut off or unknown to the tokenizer: they hang on the root"
+        );
+    }
     Ok(End::Done)
 }
 

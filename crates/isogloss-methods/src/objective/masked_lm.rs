@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Objective, ObjectiveError, StepInput, cross_entropy};
+use super::{Objective, ObjectiveError, StepInput};
 use crate::{TextView, View};
 
 /// Multilingual masked language modelling: the mean of `-log p(token)` over masked tokens of blocks of
@@ -62,9 +62,8 @@ fn masked_nll(
     objective: &'static str,
 ) -> Result<Tensor<1>, ObjectiveError> {
     let view = input.view(View::of(text), objective)?;
-    let logits = view.output.logits.clone();
     match &view.targets {
-        Some(targets) => Ok(cross_entropy(logits, targets.clone(), 0.0)),
-        None => Ok(Tensor::zeros([1], &logits.device())),
+        Some(targets) => Ok(targets.cross_entropy(&view.output, 0.0)),
+        None => Ok(Tensor::zeros([1], &view.output.logits.device())),
     }
 }

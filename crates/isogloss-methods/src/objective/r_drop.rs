@@ -3,8 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::cross_entropy::cross_entropy;
-use super::{Objective, ObjectiveError, StepInput, ViewOutput, matched};
+use super::{Objective, ObjectiveError, StepInput, matched};
 use crate::View;
 use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
 
@@ -49,11 +48,8 @@ impl Objective for RDropConfig {
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
         let first = input.view(View::ORIGINAL, self.name())?;
         let second = input.view(View::second_pass(), self.name())?;
-        let gold = |view: &ViewOutput| match view.targets.clone() {
-            Some(targets) => Ok(cross_entropy(view.output.logits.clone(), targets, 0.0)),
-            None => Err(ObjectiveError::MissingLabels { objective: self.name() }),
-        };
-        let gold = gold(first)? + gold(second)?;
+        let gold =
+            first.cross_entropy(self.name(), 0.0)? + second.cross_entropy(self.name(), 0.0)?;
         let [p, q] = matched(first, second);
         let apart = divergence(Divergence::SymmetricKl, GradientFlow::Both, self.reduction, p, q);
         Ok((gold + apart * self.alpha) * 0.5)

@@ -75,6 +75,7 @@ fn config_fields(
             None => Value::Null,
             Some(HeadSpec::Sequence { .. }) => json!("SEQ_CLS"),
             Some(HeadSpec::Tokens { .. }) => json!("TOKEN_CLS"),
+            Some(HeadSpec::Parser(_)) => json!("FEATURE_EXTRACTION"),
         },
         "use_rslora": config.use_rslora,
     })

@@ -29,6 +29,9 @@ pub(crate) fn classification(
             (encoder.encode(text, pair.as_deref(), max_length)?, label.as_deref())
         }
         Content::Words { words, .. } => (all(encoder.encode_words(words, max_length)?), None),
+        Content::Tree(sentence) => {
+            (all(encoder.encode_words(&sentence.forms(), max_length)?), None)
+        }
     };
     let target = match (labels, label) {
         (None, _) => Target::None,
@@ -63,6 +66,10 @@ pub(crate) fn tagging(
     };
     match (&example.content, units) {
         (Content::Words { words, tags }, _) => from_words(words, tags),
+        (Content::Tree(sentence), _) => {
+            let tags: Vec<String> = sentence.words().iter().map(|word| word.upos.clone()).collect();
+            from_words(&sentence.forms(), &tags)
+        }
         (Content::Text { text, slots, .. }, TagUnits::Word) => {
             let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
             let tags: Vec<String> =
@@ -137,6 +144,6 @@ fn known(labels: &LabelSet, label: &str, example: &Example) -> Result<u32, TextE
     })
 }
 
-fn token_label(id: u32) -> i32 {
+pub(super) fn token_label(id: u32) -> i32 {
     i32::try_from(id).expect("label names fit in memory, so their ids fit in i32")
 }

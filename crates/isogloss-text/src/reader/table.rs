@@ -174,7 +174,7 @@ mod tests {
         let examples = read(data, &ReadOptions::new(Format::Tsv)).unwrap();
         let n_slots = |example: &Example| match &example.content {
             Content::Text { slots, .. } => slots.len(),
-            Content::Words { .. } => 0,
+            Content::Words { .. } | Content::Tree(_) => 0,
         };
         assert_eq!(examples.iter().map(n_slots).collect::<Vec<_>>(), [1, 0]);
     }

@@ -56,6 +56,7 @@ impl Texts {
     pub fn add_example(&mut self, example: &Example) {
         match &example.content {
             Content::Words { words, .. } => self.add_sentence(words.clone()),
+            Content::Tree(sentence) => self.add_sentence(sentence.forms()),
             Content::Text { text, pair, slots, .. } => {
                 self.add_text(text);
                 pair.iter().for_each(|pair| self.add_text(pair));

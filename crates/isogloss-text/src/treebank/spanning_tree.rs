@@ -3,7 +3,7 @@
 //! Chu and Liu 1965 and Edmonds 1967 find the best arborescence of a directed graph: each node takes its best head, and a cycle is contracted to one node until none is left.
 //! The order of contractions is free; growing a path along the best heads, as Gabow et al. 1986 do, lets each contraction cost its nodes times the width of the graph, which makes O(n²) in all.
 
-use crate::treebank::TreeError;
+use crate::treebank::{TreeError, check_tree};
 
 /// The head of each word in the dependency tree with one root whose arcs have the greatest sum.
 ///
@@ -34,6 +34,9 @@ use crate::treebank::TreeError;
 /// # Source
 /// Stanojević and Cohen 2021, A Root of a Problem: Optimizing Single-Root Dependency Parsing, EMNLP, for weighing root arcs apart; they subtract a number from each root arc, the pairs here are its limit.
 pub fn maximum_spanning_tree(scores: &[f32], n_words: usize) -> Result<Vec<usize>, TreeError> {
+    if let Some(heads) = best_alone(scores, n_words) {
+        return Ok(heads);
+    }
     let mut graph = Graph::new(scores, n_words)?;
     let mut done = vec![false; graph.width];
     done[0] = true;
@@ -59,6 +62,33 @@ pub fn maximum_spanning_tree(scores: &[f32], n_words: usize) -> Result<Vec<usize
         1 => Ok(heads),
         _ => Err(TreeError::NoTree),
     }
+}
+
+/// The best head of each word on its own, where these form a tree with one root: no tree scores better, and the trees of most sentences are such.
+///
+/// None too where a score is missing or cannot be compared.
+fn best_alone(scores: &[f32], n_words: usize) -> Option<Vec<usize>> {
+    let width = n_words.checked_add(1)?;
+    if width.checked_mul(width) != Some(scores.len()) {
+        return None;
+    }
+    let mut heads = Vec::with_capacity(n_words);
+    for (word, row) in scores.chunks(width).enumerate().skip(1) {
+        let (mut head, mut best) = (0, f32::NEG_INFINITY);
+        for (column, &score) in row.iter().enumerate().filter(|&(column, _)| column != word) {
+            if score.is_nan() || score == f32::INFINITY {
+                return None;
+            }
+            if score > best {
+                (head, best) = (column, score);
+            }
+        }
+        if best == f32::NEG_INFINITY {
+            return None;
+        }
+        heads.push(head);
+    }
+    check_tree(&heads).is_ok().then_some(heads)
 }
 
 /// An arc between words, with its score as contractions have changed it.
@@ -212,8 +242,8 @@ mod tests {
     use super::maximum_spanning_tree;
     use crate::treebank::{TreeError, check_tree};
 
-    /// All trees with one root over up to six words.
-    static TREES: LazyLock<Vec<Vec<Vec<usize>>>> = LazyLock::new(|| (0..=6).map(trees).collect());
+    /// All trees with one root over up to seven words.
+    static TREES: LazyLock<Vec<Vec<Vec<usize>>>> = LazyLock::new(|| (0..=7).map(trees).collect());
 
     fn trees(n_words: usize) -> Vec<Vec<usize>> {
         let n_choices = (n_words + 1).pow(u32::try_from(n_words).unwrap());
@@ -270,22 +300,22 @@ mod tests {
     #[test]
     fn there_are_as_many_trees_as_cayley_counts() {
         let counts: Vec<usize> = TREES.iter().map(Vec::len).collect();
-        assert_eq!(counts, [0, 1, 2, 9, 64, 625, 7776]);
+        assert_eq!(counts, [0, 1, 2, 9, 64, 625, 7776, 117_649]);
     }
 
     proptest! {
         #[test]
-        fn no_tree_scores_better((scores, n_words) in matrix(-1e3f32..1e3, 1usize..7)) {
+        fn no_tree_scores_better((scores, n_words) in matrix(-1e3f32..1e3, 1usize..8)) {
             is_best(&scores, n_words)?;
         }
 
         #[test]
-        fn no_tree_scores_better_where_scores_are_equal((scores, n_words) in matrix(tied(), 1usize..7)) {
+        fn no_tree_scores_better_where_scores_are_equal((scores, n_words) in matrix(tied(), 1usize..8)) {
             is_best(&scores, n_words)?;
         }
 
         #[test]
-        fn forbidden_arcs_are_not_taken((scores, n_words) in matrix(sparse(), 0usize..7)) {
+        fn forbidden_arcs_are_not_taken((scores, n_words) in matrix(sparse(), 0usize..8)) {
             is_best(&scores, n_words)?;
         }
 

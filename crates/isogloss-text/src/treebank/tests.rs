@@ -111,6 +111,13 @@ fn a_predicted_tree_changes_heads_and_relations_only() {
     let mut treebank = read(SENTENCE).unwrap();
     let sentence = &mut treebank.sentences[0];
     sentence.set_tree(&[4, 4, 4, 0], &["nsubj", "case", "det", "root"]).unwrap();
+    let tagged = sentence.clone();
+    sentence.set_upos(&["NOUN", "ADP", "DET", "NOUN"]).unwrap();
+    assert_eq!(*sentence, tagged, "the tags were these before");
+    assert_eq!(
+        sentence.set_upos(&["A", "\t", "B", "C"]),
+        Err(TreeError::Cell { word: 2, found: "\t".into() })
+    );
     let expected = SENTENCE.replace("0\troot\t0", "4\tnsubj\t0").replace("1\tacl:relcl", "0\troot");
     assert_eq!(sentence.to_string(), expected);
 
@@ -130,7 +137,7 @@ fn a_predicted_tree_changes_heads_and_relations_only() {
     for relation in ["", " ", "a\tb", "a\nb", "a\r"] {
         assert_eq!(
             refused(&[0; 4], &["a", relation, "c", "d"]),
-            TreeError::Relation { word: 2, found: relation.into() }
+            TreeError::Cell { word: 2, found: relation.into() }
         );
     }
 }

@@ -46,8 +46,8 @@ pub enum TreeError {
         word: usize,
     },
 
-    /// There is not one head or relation for each word.
-    #[error("expected {expected} heads and relations, one for each word, found {found}")]
+    /// There is not one value for each word.
+    #[error("expected {expected} heads, relations or tags, one for each word, found {found}")]
     WordCount {
         /// The number of words.
         expected: usize,
@@ -55,12 +55,12 @@ pub enum TreeError {
         found: usize,
     },
 
-    /// A relation cannot be a cell of a CoNLL-U file.
-    #[error("relation {found:?} of word {word} is empty or holds a tab or line end")]
-    Relation {
+    /// A relation or tag cannot be a cell of a CoNLL-U file.
+    #[error("{found:?} of word {word} is empty or holds a tab or line end")]
+    Cell {
         /// The word.
         word: usize,
-        /// The relation.
+        /// The relation or tag.
         found: String,
     },
 
@@ -97,7 +97,7 @@ impl TreeError {
             | Self::HeadRange { word, .. }
             | Self::SeveralRoots { second: word, .. }
             | Self::Cycle { word }
-            | Self::Relation { word, .. }
+            | Self::Cell { word, .. }
             | Self::Score { word, .. } => Some(word),
             Self::NoRoot | Self::WordCount { .. } | Self::ScoreCount { .. } | Self::NoTree => None,
         }

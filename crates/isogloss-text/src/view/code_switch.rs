@@ -34,8 +34,10 @@ impl CodeSwitcher {
     /// The example with each of its words put into a random language with the probability `rate`, if the dictionary of that language has it.
     ///
     /// A word keeps its tag, and slots move with their words; a word that a slot begins or ends inside stays.
+    /// The sentences of treebanks stay as they are.
     pub(crate) fn switch<'a>(&self, example: &'a Example, rng: &mut impl Rng) -> Seen<'a> {
         let content = match &example.content {
+            Content::Tree(_) => return Seen::unchanged(example),
             Content::Words { words, tags } => {
                 let other = |word: &String| match self.edit(word, rng) {
                     Some(edit) => apply(word, &[edit]),

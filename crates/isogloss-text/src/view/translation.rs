@@ -54,7 +54,7 @@ impl Translator {
     fn translations(&self, example: &Example) -> impl Iterator<Item = Translations<'_>> {
         let texts = match &example.content {
             Content::Text { text, pair, .. } => Some((text.trim(), pair.as_deref().map(str::trim))),
-            Content::Words { .. } => None,
+            Content::Words { .. } | Content::Tree(_) => None,
         };
         self.languages.iter().filter_map(move |language| {
             let (text, pair) = texts?;

@@ -1,5 +1,7 @@
 //! What a recipe must satisfy beyond its form.
 
+mod parsing;
+
 use isogloss_methods::{GuidedDropoutConfig, LanguageSampling, ObjectiveConfig, Role, TextView};
 use isogloss_text::Format;
 
@@ -58,6 +60,7 @@ pub(super) fn plan(
     adapters(&mut fault, &recipe);
     methods(&mut fault, &recipe);
     pairs(&mut fault, &recipe);
+    parsing::check(&mut fault, &recipe);
 
     let optimizer = &recipe.optimizer;
     positive(&mut fault, "optimizer.learning_rate", optimizer.learning_rate);

@@ -230,7 +230,7 @@ fn dev_language(run: &RunRecord) -> Option<&str> {
 /// The development metric to draw: the run's main metric where it is logged.
 fn dev_metric(run: &RunRecord) -> Option<&str> {
     let main = run.results.as_ref().map(|results| results.metric.as_str());
-    let known = main.into_iter().chain(["accuracy", "span_f1", "macro_f1"]);
+    let known = main.into_iter().chain(["accuracy", "span_f1", "macro_f1", "las"]);
     known.into_iter().find(|metric| run.dev.iter().any(|point| point.score(metric).is_some()))
 }
 

@@ -104,6 +104,9 @@ pub(super) fn metric_name(metric: &str) -> &str {
     match metric {
         "macro_f1" => "macro-F1",
         "span_f1" => "span F1",
+        "las" => "LAS",
+        "uas" => "UAS",
+        "upos" => "UPOS",
         other => other,
     }
 }

@@ -95,6 +95,8 @@ pub(super) struct DevPoint {
     pub(super) macro_f1: Option<f64>,
     /// Span F1 in 0..=1.
     pub(super) span_f1: Option<f64>,
+    /// Labeled attachment in 0..=1.
+    pub(super) las: Option<f64>,
     /// Mean main score over some examples of each language that is not trained on, in 0..=1.
     pub(super) mean_target: Option<f64>,
 }
@@ -106,6 +108,7 @@ impl DevPoint {
             "accuracy" => self.accuracy,
             "macro_f1" => self.macro_f1,
             "span_f1" => self.span_f1,
+            "las" => self.las,
             _ => None,
         }
     }
@@ -209,6 +212,12 @@ pub(super) struct LanguageResult {
     pub(super) precision: Option<f64>,
     /// Span recall in 0..=1.
     pub(super) recall: Option<f64>,
+    /// Labeled attachment in 0..=1.
+    pub(super) las: Option<f64>,
+    /// Unlabeled attachment in 0..=1.
+    pub(super) uas: Option<f64>,
+    /// Share of right parts of speech, in 0..=1.
+    pub(super) upos: Option<f64>,
 }
 
 impl LanguageResult {
@@ -220,6 +229,9 @@ impl LanguageResult {
             "span_f1" => self.span_f1,
             "precision" => self.precision,
             "recall" => self.recall,
+            "las" => self.las,
+            "uas" => self.uas,
+            "upos" => self.upos,
             _ => None,
         }
     }

@@ -195,7 +195,7 @@ fn over_seeds(comparison: &Comparison<'_>) -> &'static str {
 
 /// The main metric, then the others that some language has.
 fn metrics<'a>(comparison: &Comparison<'a>) -> Vec<&'a str> {
-    let known = ["accuracy", "macro_f1", "span_f1", "precision", "recall"];
+    let known = ["accuracy", "macro_f1", "span_f1", "precision", "recall", "las", "uas", "upos"];
     let present = known.into_iter().filter(|metric| {
         let in_language =
             |tag: &&str| comparison.entries.iter().any(|entry| entry.score(tag, metric).is_some());

@@ -49,7 +49,7 @@ fn timeline(recipe: &Recipe<'_>, run: &RunRecord) -> String {
     let metric = run.results.as_ref().map(|results| results.metric.as_str());
     let score = |point: &DevPoint| match metric {
         Some(metric) => point.score(metric),
-        None => point.accuracy.or(point.span_f1),
+        None => point.accuracy.or(point.span_f1).or(point.las),
     };
     let scores: Vec<_> = run.dev.iter().filter_map(|p| Some((p.step as f64, score(p)?))).collect();
     over(&mut svg, &x, Mark::Points, &scores);

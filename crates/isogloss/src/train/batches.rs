@@ -1,5 +1,6 @@
 //! Batches as the training loop takes them, made ahead of it on a thread of their own.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
@@ -9,7 +10,9 @@ use isogloss_methods::{
     LanguageSampling, Objective, SizeSamplingConfig, TextView, Units, WordLinks,
 };
 use isogloss_model::Tokens;
-use isogloss_text::{Features, TokenBatch, Tokenizer, ViewTask, Viewed, Viewer};
+use isogloss_text::{
+    Features, Targets, TokenBatch, Tokenizer, ViewTask, Viewed, Viewer, drop_words,
+};
 
 use super::pairs::PairBatch;
 use super::streams;
@@ -75,6 +78,8 @@ pub(super) struct TrainingData {
     viewer: Option<Viewer>,
     max_length: usize,
     pad_token_id: u32,
+    /// The rate at which words are hidden, and the token in their place.
+    word_dropout: Option<(f64, u32)>,
 }
 
 impl TrainingData {
@@ -103,7 +108,10 @@ impl TrainingData {
             let problem = "none of its texts has a translation in the files of [views.translated]";
             return Err(Error::Damaged { path: corpus.train.path, problem: problem.into() });
         }
-        Ok(Self { corpus, texts, viewer, max_length, pad_token_id })
+        let rate = plan.recipe().task.parsing().map_or(0.0, |parsing| parsing.word_dropout);
+        let word_dropout =
+            (rate > 0.0).then(|| Ok::<_, Error>((rate, tokenizer.mask_id()?))).transpose()?;
+        Ok(Self { corpus, texts, viewer, max_length, pad_token_id, word_dropout })
     }
 
     /// Starts a thread that makes the batches of each optimizer step from number `step` on, in their
@@ -202,9 +210,12 @@ impl TrainingData {
         let seed = split_seed(split_seed(plan.recipe().seed, streams::VIEWS), epoch);
         let text = |text: &TextView| {
             let Some(viewer) = &self.viewer else {
-                let features = indices.iter().map(|index| &self.corpus.train.features[*index]);
-                let batch = self.collate(&features.collect::<Vec<_>>(), indices)?;
-                return Ok((*text, batch, Units::Texts));
+                let features = indices.iter().map(|index| self.without_words(*index, seed));
+                let features: Vec<_> = features.collect();
+                let features: Vec<&Features> = features.iter().map(AsRef::as_ref).collect();
+                let batch = self.collate(&features, indices)?;
+                let units = units_of(&batch);
+                return Ok((*text, batch, units));
             };
             let view = |index: &usize| {
                 let seed = split_seed(split_seed(seed, *text as u64), *index as u64);
@@ -214,9 +225,10 @@ impl TrainingData {
             let features: Vec<_> = viewed.iter().map(|viewed| &viewed.features).collect();
             let batch = self.collate(&features, indices)?;
             let units = match plan.recipe().task {
-                Task::Classification {} | Task::Retrieval { .. } | Task::LanguageModeling {} => {
-                    Units::Texts
-                }
+                Task::Classification {}
+                | Task::Parsing(_)
+                | Task::Retrieval { .. }
+                | Task::LanguageModeling {} => Units::Texts,
                 Task::Tagging { .. } => {
                     let words = viewed.into_iter().map(|viewed| viewed.first_subwords);
                     Units::Words { seq_len: batch.seq_len, first_subwords: words.collect() }
@@ -229,6 +241,15 @@ impl TrainingData {
         let is_here = |part: &Range<usize>| indices.first().is_some_and(|at| part.contains(at));
         let language = parts.iter().position(is_here).unwrap_or_default();
         Ok(StepBatch { texts, language, ..StepBatch::empty(number) })
+    }
+
+    /// The features of a training example, with some of its words hidden.
+    fn without_words(&self, index: usize, seed: u64) -> Cow<'_, Features> {
+        let features = &self.corpus.train.features[index];
+        let Some((rate, mask_id)) = self.word_dropout else { return Cow::Borrowed(features) };
+        let mut features = features.clone();
+        drop_words(&mut features.input, rate, mask_id, split_seed(seed, index as u64));
+        Cow::Owned(features)
     }
 
     fn collate(&self, features: &[&Features], indices: &[usize]) -> Result<TokenBatch, Error> {
@@ -251,6 +272,17 @@ impl TrainingData {
         let (labels, max_length) = (&self.corpus.labels, self.max_length);
         Ok(viewer.view(text_of(text), example, task, labels, max_length, seed)?)
     }
+}
+
+/// The rows of the logits that stand for something: for a parser, a row of the batch has a row for
+/// each of its words.
+fn units_of(batch: &TokenBatch) -> Units {
+    let Targets::Words(words) = &batch.targets else { return Units::Texts };
+    let seq_len = words.n_words;
+    let place = |(word, first): (usize, &Option<u32>)| first.map(|_| word);
+    let rows = words.first_subwords.chunks(seq_len);
+    let first_subwords = rows.map(|row| row.iter().enumerate().map(place).collect()).collect();
+    Units::Words { seq_len, first_subwords }
 }
 
 /// The same text as `isogloss_text` names it, which knows no objectives.

@@ -37,12 +37,17 @@ impl<'a> Trainer<'a> {
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<Self, Error> {
         let recipe = plan.recipe();
-        let labels = data.map(|data| data.corpus.labels.names().to_vec()).unwrap_or_default();
-        let head = match recipe.task {
-            Task::Classification {} => Some(HeadSpec::sequence(labels, recipe.model.pooling)),
-            Task::Tagging { .. } => Some(HeadSpec::tokens(labels)),
-            Task::Retrieval { .. } | Task::LanguageModeling {} => None,
-        };
+        let head = data.and_then(|data| {
+            let (labels, tags) = (&data.corpus.labels, &data.corpus.tags);
+            let names = || labels.names().to_vec();
+            match &recipe.task {
+                Task::Classification {} => Some(HeadSpec::sequence(names(), recipe.model.pooling)),
+                Task::Tagging { .. } => Some(HeadSpec::tokens(names())),
+                Task::Parsing(parsing) => Some(HeadSpec::Parser(parsing.spec(labels, tags))),
+                Task::Retrieval { .. } | Task::LanguageModeling {} => None,
+            }
+        });
+        passes.tag_weight = recipe.task.parsing().map_or(1.0, |parsing| parsing.tag_weight);
         if let Some(folder) = &options.teacher_folder {
             let head = head.as_ref().filter(|_| passes.needs_labels_of_teacher());
             let teacher = load_teacher(folder, head, &options.device)?;

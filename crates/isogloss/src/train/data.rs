@@ -44,7 +44,7 @@ impl Data {
         let (objectives, pad, seed) = (&passes.objectives, config.pad_token_id, recipe.seed);
         let labeled = match recipe.task {
             Task::Retrieval { .. } | Task::LanguageModeling {} => None,
-            Task::Classification {} | Task::Tagging { .. } => {
+            Task::Classification {} | Task::Tagging { .. } | Task::Parsing(_) => {
                 let data = TrainingData::read(plan, &tokenizer, objectives, max_length, pad)?;
                 if !recipe.model.allow_unknown && has_lost_pieces(tokenizer_folder)? {
                     data.corpus.check_known(&tokenizer)?;

@@ -7,7 +7,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use isogloss_kernels::{normal, split_seed, uniform};
 use isogloss_methods::{
     EmbeddingNoise, Gradients, IGNORE_INDEX, Learner, NoiseShape, Objective, PairInput, Role,
-    Sentences, StepInput, TextView, Units, View, ViewOutput, WordLinks, cross_entropy,
+    RowTargets, Sentences, StepInput, TextView, Units, View, ViewOutput, WordLinks, cross_entropy,
     sample_labels, with_random_signs,
 };
 use isogloss_model::{Encoder, Model, ModelInput, ModelOutput, Pass, Tokens};
@@ -16,7 +16,7 @@ use isogloss_text::{Targets, TokenBatch};
 use super::batches::StepBatch;
 use super::passes::{Passes, is_auxiliary};
 use crate::Error;
-use crate::data::integers;
+use crate::data::{integers, model_input, row_targets};
 
 /// Seeds of one batch beside those of its passes' dropout, which take the numbers from 1.
 mod draws {
@@ -52,7 +52,7 @@ pub(super) struct DeviceBatch {
 pub(super) struct DeviceText {
     text: TextView,
     pub(super) input: ModelInput,
-    targets: Option<Tensor<1, Int>>,
+    targets: Option<RowTargets>,
     units: Units,
     /// Whether a row of the logits has a target.
     counted: Vec<bool>,
@@ -73,20 +73,19 @@ impl<'a> StepLearner<'a> {
         let text = |(text, batch, units): (TextView, TokenBatch, Units)| {
             let kept = passes.teacher_vectors.as_ref().filter(|_| text == TextView::PairLeft);
             let teacher_vectors = kept.map(|kept| kept.of(&batch, &passes.device)).transpose()?;
-            let (ids, types) = (&batch.input_ids, &batch.token_type_ids);
-            let config = model.encoder.config();
-            let input = config
-                .input(ids, &batch.attention_mask, types, batch.seq_len, &device)
-                .map_err(|source| Error::Input { path: path.to_owned(), source })?;
-            let (masked, values) = match (text.is_masked(), batch.labeled_tokens(), batch.targets) {
-                (true, (places, labels), _) => (Some(places), labels),
-                (false, _, Targets::None) => (None, Vec::new()),
-                (false, _, Targets::Classes(values) | Targets::Tokens(values)) => (None, values),
+            let input = model_input(&batch, model.encoder.config(), path, &device)?;
+            let (masked, targets) = match text.is_masked() {
+                true => {
+                    let (places, labels) = batch.labeled_tokens();
+                    (Some(places), Targets::Classes(labels))
+                }
+                false => (None, batch.targets),
             };
             let masked = masked.filter(|places| !places.is_empty());
             let masked = masked.map(|places| integers(places, &device));
-            let counted = values.iter().map(|value| i64::from(*value) != IGNORE_INDEX).collect();
-            let targets = (!values.is_empty()).then(|| integers(values, &device));
+            let is_counted = |row: &i32| i64::from(*row) != IGNORE_INDEX;
+            let counted = targets.rows().iter().map(is_counted).collect();
+            let targets = row_targets(&targets, passes.tag_weight, &device);
             Ok(DeviceText { text, input, targets, units, counted, masked, teacher_vectors })
         };
         let batches = batches.into_iter().map(|batch| {
@@ -244,6 +243,7 @@ impl<'a> StepLearner<'a> {
             hidden_states: output.hidden_states.into_iter().map(Tensor::autodiff).collect(),
             logits: output.logits.autodiff(),
             features: output.features.autodiff(),
+            further: output.further.into_iter().map(Tensor::autodiff).collect(),
         }
     }
 
@@ -399,12 +399,13 @@ fn guess(
     let Some(places) = text.masked.clone() else {
         let nothing = Tensor::zeros([1, 1], &device);
         let (logits, features) = (nothing.clone(), nothing);
-        return ModelOutput { hidden_states: Vec::new(), logits, features };
+        return ModelOutput { hidden_states: Vec::new(), logits, features, further: Vec::new() };
     };
     let encoded = model.encoder.forward(&input, pass);
     let features = encoded.states_at(places);
     let logits = model.masked_lm_logits(features.clone());
-    ModelOutput { hidden_states: encoded.hidden_states, logits, features }
+    let hidden_states = encoded.hidden_states;
+    ModelOutput { hidden_states, logits, features, further: Vec::new() }
 }
 
 impl DeviceBatch {

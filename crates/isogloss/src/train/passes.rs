@@ -36,6 +36,8 @@ pub(super) struct Passes {
     pub(super) undropped_layers: Option<usize>,
     /// The parts of the model that each source uses; all of it if there are none.
     pub(super) subnetworks: Vec<SubnetworkMask>,
+    /// The weight of parts of speech that are learned beside trees.
+    pub(super) tag_weight: f64,
 }
 
 impl Passes {
@@ -59,6 +61,7 @@ impl Passes {
             negatives: None,
             undropped_layers: None,
             subnetworks: Vec::new(),
+            tag_weight: 1.0,
         }
     }
 

@@ -19,7 +19,9 @@ use crate::evaluate::{score_guesses, score_retrieval};
 use crate::fisher::Measures;
 use crate::pairs::PairSet;
 use crate::run_folder::replace_folder;
-use crate::{Error, Evaluator, LabeledSet, LanguageResult, Results, Scores, Selection, Task};
+use crate::{
+    Error, Evaluator, LabeledSet, LanguageResult, Predictions, Results, Scores, Selection, Task,
+};
 
 impl Trainer<'_> {
     pub(super) fn measures_at(&self, step: u64) -> bool {
@@ -205,7 +207,13 @@ impl Trainer<'_> {
             let evaluator = self.evaluator(model, data, &set.language)?;
             let (result, predicted) = evaluator.score(set)?;
             watch(Event::Language { language: set.language.as_str(), scores: &result.scores });
-            self.run.write_predictions(set.language.as_str(), predicted.iter().map(names))?;
+            let language = set.language.as_str();
+            match &predicted {
+                Predictions::Labels(ids) => {
+                    self.run.write_predictions(language, ids.iter().map(names))?;
+                }
+                Predictions::Trees(parsed) => self.run.write_treebank(language, parsed)?,
+            }
             languages.insert(set.language.to_string(), result);
         }
         Ok(Results::new(&plan.recipe().task, plan.sources(), selection, languages))
@@ -216,7 +224,9 @@ impl Trainer<'_> {
         match self.plan.recipe().task {
             Task::Retrieval { layer } => self.retrieval(model, layer),
             Task::LanguageModeling {} => self.guesses(model),
-            Task::Classification {} | Task::Tagging { .. } => Ok(BTreeMap::new()),
+            Task::Classification {} | Task::Tagging { .. } | Task::Parsing(_) => {
+                Ok(BTreeMap::new())
+            }
         }
     }
 
@@ -282,6 +292,7 @@ fn mean_scores(languages: &BTreeMap<String, LanguageResult>) -> Scores {
     let numbers = |scores: &Scores| match *scores {
         Scores::Classification { accuracy, macro_f1 } => [accuracy, macro_f1, 0.0],
         Scores::Tagging { span_f1, precision, recall } => [span_f1, precision, recall],
+        Scores::Parsing { las, uas, upos } => [las, uas, upos.unwrap_or_default()],
         Scores::Retrieval { accuracy, forward, backward } => [accuracy, forward, backward],
         Scores::LanguageModeling { accuracy, loss } => [accuracy, loss, 0.0],
     };
@@ -290,6 +301,9 @@ fn mean_scores(languages: &BTreeMap<String, LanguageResult>) -> Scores {
     match languages.values().next().map(|result| &result.scores) {
         Some(Scores::Classification { .. }) => Scores::Classification { accuracy: a, macro_f1: b },
         Some(Scores::Tagging { .. }) => Scores::Tagging { span_f1: a, precision: b, recall: c },
+        Some(Scores::Parsing { upos, .. }) => {
+            Scores::Parsing { las: a, uas: b, upos: upos.map(|_| c) }
+        }
         Some(Scores::LanguageModeling { .. }) => Scores::LanguageModeling { accuracy: a, loss: b },
         Some(Scores::Retrieval { .. }) | None => {
             Scores::Retrieval { accuracy: a, forward: b, backward: c }

@@ -116,8 +116,11 @@ impl Trainer<'_> {
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
         let began = Instant::now();
-        // Which parts of the frozen layers are used depends on the language.
-        let is_alone = self.passes.reads_original_alone() && self.passes.subnetworks.is_empty();
+        // Which parts of the frozen layers are used depends on the language; a parser reads the states
+        // of all layers.
+        let is_alone = self.passes.reads_original_alone()
+            && self.passes.subnetworks.is_empty()
+            && self.plan.recipe().task.parsing().is_none();
         let Some(data) = self.data.filter(|_| is_alone) else {
             return Ok(());
         };

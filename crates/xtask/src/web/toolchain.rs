@@ -3,31 +3,15 @@
 //! Debian's `rustc-web` comes with the sources of its library, from which Cargo builds `std`. The
 //! packages are unpacked into the target folder, and nothing is installed; rustup's own linker links.
 
-use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf, absolute};
+#[cfg(unix)]
+mod debian;
+
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{run, target_folder};
-
 pub(super) const TARGET: &str = "wasm32-unknown-unknown";
-
-/// The compiler, its library in both forms, and what they link with.
-const PACKAGES: [&str; 11] = [
-    "rustc-web",
-    "rust-web-src",
-    "libstd-rust-web-1.96",
-    "libstd-rust-web-dev",
-    "libllvm22",
-    "libedit2",
-    "libffi8",
-    "libxml2",
-    "libz3-4",
-    "libzstd1",
-    "zlib1g",
-];
 
 /// Vector instructions; every browser of the last years has them.
 const FLAGS: &str = "-C target-feature=+simd128";
@@ -45,15 +29,13 @@ impl Toolchain {
             return Ok(Self::Rustup);
         }
         ensure!(
-            Command::new("apt-get").arg("--version").output().is_ok(),
+            cfg!(unix) && Command::new("apt-get").arg("--version").output().is_ok(),
             "no target {TARGET}: run `rustup target add {TARGET}`"
         );
-        let root = absolute(target_folder().join("rust-web"))?;
-        let rustc = root.join("bin/rustc");
-        if !rustc.exists() {
-            unpack(&root, sysroot).context("cannot unpack Debian's rustc-web")?;
-        }
-        Ok(Self::Debian { rustc })
+        #[cfg(unix)]
+        return Ok(Self::Debian { rustc: debian::rustc(sysroot)? });
+        #[cfg(not(unix))]
+        unreachable!("there is no apt-get")
     }
 
     /// Makes a `cargo build` for [`TARGET`] use this compiler.
@@ -64,42 +46,6 @@ impl Toolchain {
             build.arg("-Zbuild-std=std,panic_abort");
         }
     }
-}
-
-fn unpack(root: &Path, sysroot: &Path) -> Result<()> {
-    println!("unpacking Debian's rustc-web into {}", root.display());
-    if root.exists() {
-        fs::remove_dir_all(root)?;
-    }
-    let packages = root.join("packages");
-    fs::create_dir_all(&packages)?;
-    run(Command::new("apt-get").args(["update", "-qq"]))?;
-    let mut download = Command::new("apt-get");
-    run(download.args(["download", "-qq"]).args(PACKAGES).current_dir(&packages))?;
-    for package in fs::read_dir(&packages)? {
-        let mut unpack = Command::new("dpkg-deb");
-        run(unpack.arg("--extract").arg(package?.path()).arg(root))?;
-    }
-    fs::remove_dir_all(&packages)?;
-
-    let host = output(Command::new("rustc").args(["--print", "host-tuple"]))?;
-    let tools = Path::new("lib/rustlib").join(host.trim()).join("bin");
-    fs::create_dir_all(root.join("usr").join(&tools))?;
-    symlink(sysroot.join(&tools).join("rust-lld"), root.join("usr").join(&tools).join("rust-lld"))?;
-
-    // The last step: where this file is, the rest is.
-    let libraries = root.join("usr/lib").join(std::env::consts::ARCH.to_owned() + "-linux-gnu");
-    let script = format!(
-        "#!/bin/sh\nexport LD_LIBRARY_PATH={}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}\nexec {}/usr/bin/rustc \"$@\"\n",
-        libraries.display(),
-        root.display()
-    );
-    fs::create_dir_all(root.join("bin"))?;
-    let partial = root.join("bin/rustc.partial");
-    fs::write(&partial, script)?;
-    fs::set_permissions(&partial, fs::Permissions::from_mode(0o755))?;
-    fs::rename(partial, root.join("bin/rustc"))?;
-    Ok(())
 }
 
 fn output(command: &mut Command) -> Result<String> {

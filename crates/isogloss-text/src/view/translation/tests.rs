@@ -37,7 +37,7 @@ fn all(translator: &Translator, example: &Example) -> BTreeSet<(String, Option<S
                 assert_eq!(label.as_deref(), Some("on"));
                 (text.clone(), pair.clone())
             }
-            Content::Words { .. } => panic!("no text"),
+            Content::Words { .. } | Content::Tree(_) => panic!("no text"),
         }
     };
     (0..100).map(seen).collect()

@@ -1,0 +1,228 @@
+//! A dependency parser over the words of a sentence: which word is the head of which, and by what
+//! relation; and, beside it, the parts of speech.
+
+use burn::module::{Module, Param};
+use burn::tensor::activation::elu;
+use burn::tensor::{Device, Int, Tensor};
+use isogloss_kernels::{Dropout, dropout};
+use serde::{Deserialize, Serialize};
+
+use crate::encoder::{Dense, Draws, EncoderOutput};
+use crate::input::{HIDDEN, Words};
+use crate::params::Builder;
+use crate::scalar_mix::ScalarMix;
+use crate::{EncoderConfig, Init, ParamSource};
+
+/// The sizes of a parser and its rates of dropout; the defaults are UDify's.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ParserConfig {
+    /// Width of the vectors that arcs are scored by.
+    pub arc_width: usize,
+    /// Width of the vectors that relations are scored by.
+    pub label_width: usize,
+    /// Dropout of the words and of all these vectors; what is dropped is the same for all words of a
+    /// sentence.
+    pub dropout: f64,
+    /// The rate at which a layer is left out of the mix.
+    pub layer_dropout: f64,
+}
+
+impl Default for ParserConfig {
+    fn default() -> Self {
+        Self { arc_width: 768, label_width: 256, dropout: 0.5, layer_dropout: 0.1 }
+    }
+}
+
+/// Above any parser: a damaged number must not fill the memory.
+const MAX_WIDTH: usize = 1 << 14;
+
+impl ParserConfig {
+    /// What is wrong with its values: the field and the reason.
+    pub fn faults(&self) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        for (field, width) in [("arc_width", self.arc_width), ("label_width", self.label_width)] {
+            if !(1..=MAX_WIDTH).contains(&width) {
+                faults.push((field, format!("expected 1 to {MAX_WIDTH}, found {width}")));
+            }
+        }
+        for (field, rate) in [("dropout", self.dropout), ("layer_dropout", self.layer_dropout)] {
+            if !(0.0..1.0).contains(&rate) {
+                faults.push((field, format!("expected a number in [0, 1), found {rate}")));
+            }
+        }
+        faults
+    }
+}
+
+/// A parser to build, and the names of what it says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParserSpec {
+    /// Its sizes.
+    pub config: ParserConfig,
+    /// The relations, in the order of their logits.
+    pub relations: Vec<String>,
+    /// The parts of speech, in the order of their logits; none if it does not tag.
+    pub tags: Vec<String>,
+}
+
+/// Scores the arcs between words, the relations along arcs, and parts of speech.
+///
+/// A word is the mix of its first subword's states in all blocks, the root a vector of its own. Arcs
+/// are scored by `h_headᵀ (U h_dep + u)`, relations by `h_headᵀ (U_r h_dep + u_r) + w_rᵀ h_dep + b_r`,
+/// each h a layer with ELU over the word.
+///
+/// # Source
+/// Dozat & Manning 2017, Deep Biaffine Attention for Neural Dependency Parsing, arXiv:1611.01734,
+/// §3.1. As Kondratyuk & Straka 2019, UDify, arXiv:1904.02099, it reads the encoder with no recurrent
+/// network between, has ELU after its layers, and drops units of all words alike.
+#[derive(Module, Debug)]
+pub struct Parser {
+    mix: ScalarMix,
+    root: Param<Tensor<1>>,
+    arc_dependent: Dense,
+    arc_head: Dense,
+    arc: Dense,
+    label_dependent: Dense,
+    label_head: Dense,
+    label_bilinear: Dense,
+    label_linear: Dense,
+    tagger: Option<Dense>,
+    #[module(skip)]
+    spec: ParserSpec,
+}
+
+/// What a parser makes of the words of a batch.
+#[derive(Clone, Debug)]
+pub struct WordScores {
+    /// `[batch, n_words, n_words + 1]`: logits of the heads of each word, the root first; far below
+    /// all others where there is no word.
+    pub arcs: Tensor<3>,
+    /// `[batch * n_words, n_tags]`: logits of parts of speech, if the parser tags.
+    pub tags: Option<Tensor<2>>,
+    /// `[batch, n_words, hidden]`: the words that all of it is made of.
+    pub words: Tensor<3>,
+    /// `[batch, n_words, label_width]`: the words as dependents.
+    label_dependents: Tensor<3>,
+    /// `[batch, n_words + 1, label_width]`: the root and the words as heads.
+    label_heads: Tensor<3>,
+}
+
+impl Parser {
+    pub(crate) fn init(
+        config: &EncoderConfig,
+        spec: &ParserSpec,
+        source: &mut dyn ParamSource,
+        device: &Device,
+    ) -> Self {
+        let mut builder = Builder { source, device };
+        let width = config.hidden_size;
+        let ParserConfig { arc_width, label_width, .. } = spec.config;
+        let (n_relations, n_tags) = (spec.relations.len(), spec.tags.len());
+        let mix = ScalarMix::init("head.mix", config.num_hidden_layers, &mut builder);
+        let root = builder.param("head.root", [width], Init::Normal(1.0));
+        let mut dense = |name: &str, sizes: [usize; 2], init| {
+            Dense::init_with(&format!("head.{name}"), sizes, init, &mut builder)
+        };
+        // As Glorot & Bengio 2010; scores begin at zero, so that all heads and relations are equal.
+        let drawn = |[n_inputs, n_outputs]: [usize; 2]| {
+            Init::Uniform((6.0 / (n_inputs + n_outputs) as f64).sqrt())
+        };
+        let (arc, label) = ([width, arc_width], [width, label_width]);
+        Self {
+            mix,
+            root,
+            arc_dependent: dense("arc_dependent", arc, drawn(arc)),
+            arc_head: dense("arc_head", arc, drawn(arc)),
+            arc: dense("arc", [arc_width, arc_width], Init::Zeros),
+            label_dependent: dense("label_dependent", label, drawn(label)),
+            label_head: dense("label_head", label, drawn(label)),
+            label_bilinear: dense(
+                "label_bilinear",
+                [label_width, n_relations * label_width],
+                Init::Zeros,
+            ),
+            label_linear: dense("label_linear", [label_width, n_relations], Init::Zeros),
+            tagger: (n_tags > 0).then(|| dense("tagger", [width, n_tags], Init::Zeros)),
+            spec: spec.clone(),
+        }
+    }
+
+    /// What it was built as.
+    pub fn spec(&self) -> &ParserSpec {
+        &self.spec
+    }
+
+    /// Scores the words of a batch.
+    ///
+    /// # Panics
+    /// If the pass did not begin below the first block, whose states are mixed too.
+    pub(crate) fn score(
+        &self,
+        encoded: &EncoderOutput,
+        words: &Words,
+        draws: &mut Draws,
+    ) -> WordScores {
+        let ParserConfig { dropout: rate, layer_dropout, .. } = self.spec.config;
+        let mixed = self.mix.forward(&encoded.hidden_states[1..], draws.next(layer_dropout));
+        let [batch, _, width] = mixed.dims();
+        let [_, n_words] = words.mask.dims();
+        let root = self.root.val().reshape([1, 1, width]).expand([batch, 1, width]);
+        let nodes = Tensor::cat(vec![root, rows_at(mixed, words.first_subwords.clone())], 1);
+        let nodes = drop_units(nodes, draws.next(rate));
+        let words_alone = nodes.clone().narrow(1, 1, n_words);
+        let mut vectors = |of: &Tensor<3>, layer: &Dense| {
+            drop_units(elu(layer.forward(of.clone()), 1.0), draws.next(rate))
+        };
+        let arc_dependents = vectors(&words_alone, &self.arc_dependent);
+        let arc_heads = vectors(&nodes, &self.arc_head);
+        let label_dependents = vectors(&words_alone, &self.label_dependent);
+        let label_heads = vectors(&nodes, &self.label_head);
+
+        let arcs = self.arc.forward(arc_dependents).matmul(arc_heads.swap_dims(1, 2));
+        let is_word = words.mask.clone().reshape([batch, 1, n_words]);
+        let is_node = Tensor::cat(vec![Tensor::ones([batch, 1, 1], &is_word.device()), is_word], 2);
+        let arcs = arcs + (is_node - 1.0) * (-HIDDEN);
+        let rows = words_alone.clone().reshape([batch * n_words, width]);
+        let tags = self.tagger.as_ref().map(|tagger| tagger.forward(rows));
+        WordScores { arcs, tags, words: words_alone, label_dependents, label_heads }
+    }
+
+    /// Scores the relations of each word to a head.
+    ///
+    /// # Shapes
+    /// - `heads`: `[batch, n_words]`, 0 for the root, else the place of a word, counted from 1
+    /// - returns: `[batch * n_words, n_relations]`, logits
+    pub fn relations(&self, scores: &WordScores, heads: Tensor<2, Int>) -> Tensor<2> {
+        let [batch, n_words, width] = scores.label_dependents.dims();
+        let (n_rows, n_relations) = (batch * n_words, self.spec.relations.len());
+        let dependents = scores.label_dependents.clone().reshape([n_rows, width]);
+        let heads = rows_at(scores.label_heads.clone(), heads).reshape([n_rows, width, 1]);
+        let bilinear = self.label_bilinear.forward(dependents.clone());
+        let bilinear = bilinear.reshape([n_rows, n_relations, width]).matmul(heads);
+        bilinear.reshape([n_rows, n_relations]) + self.label_linear.forward(dependents)
+    }
+}
+
+/// Picks rows of each example.
+///
+/// # Shapes
+/// - `of`: `[batch, n, width]`
+/// - `places`: `[batch, k]`, each below n
+/// - returns: `[batch, k, width]`
+fn rows_at(of: Tensor<3>, places: Tensor<2, Int>) -> Tensor<3> {
+    let ([batch, n, width], [_, k]) = (of.dims(), places.dims());
+    let starts = Tensor::<1, Int>::arange(0..batch as i64, &places.device()) * n as i64;
+    let places = (places + starts.reshape([batch, 1])).reshape([batch * k]);
+    of.reshape([batch * n, width]).select(0, places).reshape([batch, k, width])
+}
+
+/// Drops the same units of all rows of an example.
+fn drop_units(x: Tensor<3>, draw: Dropout) -> Tensor<3> {
+    if draw.is_off() {
+        return x;
+    }
+    let [batch, _, width] = x.dims();
+    let mask = dropout(Tensor::ones([batch, 1, width], &x.device()), draw);
+    x * mask
+}

@@ -1,0 +1,249 @@
+//! Sentences of treebanks as features for a parser.
+
+use crate::batch::padded;
+use crate::features::featurize;
+use crate::features::one::{Featured, token_label};
+use crate::tokenizer::Encoder;
+use crate::treebank::{NO_VALUE, Sentence};
+use crate::{
+    Content, Example, FeatureOptions, Features, Featurized, IGNORE_INDEX, LabelSet, LineProblem,
+    Subtypes, Target, TextError, TokenId, Tokenizer, Unseen,
+};
+
+/// Where the words of a sentence stand and what a parser should say of them; or the same of a batch.
+///
+/// A word that no token stands for, cut off or unknown to the tokenizer, has no target, and neither head nor relation is a target of a word below it.
+///
+/// # Shapes
+/// - all lists: `[n_words]` for a sentence, `[n, n_words]` for a batch, row by row, padded to its longest sentence
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WordTargets {
+    /// The number of words, those without a token included.
+    pub n_words: usize,
+    /// The place of each word's first token among those of its sentence; `None` for a word without one, and in padding.
+    pub first_subwords: Vec<Option<u32>>,
+    /// The head of each word, 0 for the root, else the place of a word, counted from 1; [`IGNORE_INDEX`] for none.
+    pub heads: Vec<i32>,
+    /// The id of each word's relation; [`IGNORE_INDEX`] for none.
+    pub relations: Vec<i32>,
+    /// The id of each word's part of speech; [`IGNORE_INDEX`] for none.
+    pub tags: Vec<i32>,
+}
+
+impl WordTargets {
+    /// The targets of several sentences as those of a batch.
+    pub(crate) fn joined(sentences: &[&Self]) -> Self {
+        let n_words = sentences.iter().map(|sentence| sentence.n_words).max().unwrap_or(0);
+        let ids = |of: fn(&Self) -> &[i32]| {
+            padded(sentences.iter().map(|one| of(one).iter().copied()), n_words, IGNORE_INDEX)
+        };
+        let places = sentences.iter().map(|one| one.first_subwords.iter().copied());
+        Self {
+            n_words,
+            first_subwords: padded(places, n_words, None),
+            heads: ids(|one| &one.heads),
+            relations: ids(|one| &one.relations),
+            tags: ids(|one| &one.tags),
+        }
+    }
+}
+
+/// The names that a parser's targets have.
+#[derive(Debug, Clone, Copy)]
+pub struct ParseLabels<'a> {
+    /// The relations, with or without subtypes.
+    pub relations: &'a LabelSet,
+    /// Which of the two.
+    pub subtypes: Subtypes,
+    /// The universal parts of speech, where these are targets too.
+    pub tags: Option<&'a LabelSet>,
+}
+
+/// Features with a head and a relation for each word, and a part of speech where `labels` has some; no targets, and any heads or none, where `labels` is `None`.
+///
+/// # Errors
+/// With labels, what [`Sentence::check_tree`] finds, [`LineProblem::EmptyField`] for a word without a relation or part of speech, and [`TextError::UnknownLabel`] with the line of a word whose relation or part of speech is not among them, unless [`FeatureOptions::unseen`] says otherwise.
+/// [`TextError::MissingField`] for an example that is no sentence of a treebank, and the errors of [`Tokenizer::encode_words`].
+/// The error is that of the first faulty example.
+pub fn featurize_parsing(
+    tokenizer: &Tokenizer,
+    examples: &[Example],
+    labels: Option<ParseLabels<'_>>,
+    options: &FeatureOptions,
+) -> Result<Featurized, TextError> {
+    featurize(examples, options.unseen, |example| {
+        let Content::Tree(sentence) = &example.content else {
+            return Err(TextError::MissingField {
+                path: example.origin.path.to_path_buf(),
+                line: example.origin.line,
+                field: "head".into(),
+                nearest: None,
+            });
+        };
+        let input = Encoder::new(tokenizer).encode_words(&sentence.forms(), options.max_length)?;
+        let n_words = sentence.words().len();
+        let first_subwords = input.first_subwords(n_words);
+        let place = |place: &Option<usize>| place.and_then(|place| u32::try_from(place).ok());
+        let first_subwords: Vec<Option<u32>> = first_subwords.iter().map(place).collect();
+        let n_words_lost = first_subwords.iter().filter(|place| place.is_none()).count();
+        let none = || vec![IGNORE_INDEX; n_words];
+        let (heads, relations, tags) = (none(), none(), none());
+        let mut targets = WordTargets { n_words, first_subwords, heads, relations, tags };
+        if let Some(labels) = labels {
+            fill(&mut targets, sentence, labels, options.unseen == Unseen::Keep)?;
+        }
+        let first_text = 0..input.len();
+        let features = Features { input, target: Target::Words(targets) };
+        Ok(Featured { features, first_text, n_words_lost })
+    })
+}
+
+/// Writes the heads, relations and tags of a sentence.
+fn fill(
+    targets: &mut WordTargets,
+    sentence: &Sentence,
+    labels: ParseLabels<'_>,
+    keeps_unseen: bool,
+) -> Result<(), TextError> {
+    sentence.check_tree()?;
+    let heads = sentence.heads()?;
+    let id = |word: usize, set: &LabelSet, name: &str, field: &str| match set.id(name) {
+        _ if name == NO_VALUE => {
+            Err(sentence.word_fault(word, LineProblem::EmptyField { field: field.to_owned() }))
+        }
+        Some(id) => Ok(token_label(id)),
+        None if keeps_unseen => Ok(IGNORE_INDEX),
+        None => Err(TextError::UnknownLabel {
+            path: sentence.origin().path.to_path_buf(),
+            line: sentence.line(TokenId::Word(word)),
+            label: name.to_owned(),
+            nearest: set.nearest(name),
+        }),
+    };
+    for (at, (word, head)) in sentence.words().iter().zip(heads).enumerate() {
+        let relation = labels.subtypes.of(&word.deprel);
+        let relation = id(at + 1, labels.relations, relation, "deprel")?;
+        let tag = labels.tags.map(|tags| id(at + 1, tags, &word.upos, "upos")).transpose()?;
+        let has_token = |word: usize| targets.first_subwords.get(word).is_some_and(Option::is_some);
+        if !has_token(at) {
+            continue;
+        }
+        let head_has_token = head.checked_sub(1).is_none_or(has_token);
+        if let Some(tag) = tag {
+            targets.tags[at] = tag;
+        }
+        if head_has_token {
+            targets.heads[at] = i32::try_from(head).expect("a sentence has few words");
+            targets.relations[at] = relation;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ParseLabels, WordTargets, featurize_parsing};
+    use crate::tokenizer::tests::unigram;
+    use crate::{
+        Example, FeatureOptions, Featurized, LabelSet, Subtypes, Target, TextError, TokenBatch,
+        Unseen, read_treebank,
+    };
+
+    const X: i32 = crate::IGNORE_INDEX;
+
+    const TREES: &str = "# a\n1\tLicht\t_\tNOUN\t_\t_\t3\tnsubj:pass\t_\t_\n\
+        2\tWohn\t_\tX\t_\t_\t1\tnmod\t_\t_\n3\taus\t_\tADV\t_\t_\t0\troot\t_\t_\n\n\
+        1\taus\t_\tADV\t_\t_\t0\troot\t_\t_\n";
+
+    fn examples(text: &str) -> Vec<Example> {
+        let treebank = read_treebank(text.as_bytes(), "de.conllu".as_ref()).unwrap();
+        treebank.sentences.into_iter().map(Example::from).collect()
+    }
+
+    fn featurized(text: &str, options: FeatureOptions) -> Result<Featurized, TextError> {
+        let relations = LabelSet::new(["nmod", "nsubj", "root"]).unwrap();
+        let tags = LabelSet::new(["ADV", "NOUN", "X"]).unwrap();
+        let labels =
+            ParseLabels { relations: &relations, subtypes: Subtypes::Cut, tags: Some(&tags) };
+        featurize_parsing(&unigram(), &examples(text), Some(labels), &options)
+    }
+
+    fn targets(featurized: &Featurized) -> &WordTargets {
+        match &featurized.features[0].target {
+            Target::Words(targets) => targets,
+            other => panic!("expected targets of words, found {other:?}"),
+        }
+    }
+
+    #[test]
+    fn words_have_their_place_head_relation_and_tag() {
+        // <s> ▁Licht ▁W ohn ▁aus </s>
+        let featurized = featurized(TREES, FeatureOptions::new(16)).unwrap();
+        let found = targets(&featurized);
+        assert_eq!(found.first_subwords, [Some(1), Some(2), Some(4)]);
+        assert_eq!(
+            (found.heads.as_slice(), found.relations.as_slice()),
+            (&[3, 1, 0][..], &[1, 0, 2][..])
+        );
+        assert_eq!(found.tags, [1, 2, 0]);
+
+        let features: Vec<_> = featurized.features.iter().rev().collect();
+        let batch = TokenBatch::collate(&features, vec![1, 0], 0).unwrap();
+        let crate::Targets::Words(joined) = batch.targets else { panic!("words") };
+        assert_eq!(joined.n_words, 3);
+        assert_eq!(joined.heads, [0, X, X, 3, 1, 0]);
+        assert_eq!(joined.first_subwords[..3], [Some(1), None, None]);
+    }
+
+    #[test]
+    fn words_that_are_cut_off_are_no_targets_nor_heads() {
+        let featurized = featurized(TREES, FeatureOptions::new(5)).unwrap();
+        let found = targets(&featurized);
+        assert_eq!(found.first_subwords, [Some(1), Some(2), None]);
+        assert_eq!(
+            (found.heads.as_slice(), found.relations.as_slice()),
+            (&[X, 1, X][..], &[X, 0, X][..])
+        );
+        assert_eq!(found.tags, [1, 2, X]);
+        let report = featurized.truncation;
+        assert_eq!((report.n_truncated, report.n_words_lost), (1, 1));
+    }
+
+    #[test]
+    fn unseen_relations_stop_leave_out_or_stay_without_a_target() {
+        let text = TREES.replace("nmod", "obl:arg");
+        let options = FeatureOptions::new(16);
+        let error = featurized(&text, options).unwrap_err().to_string();
+        assert_eq!(error, "de.conllu:3: unknown label \"obl\"");
+        let skipped = featurized(&text, options.with_unseen(Unseen::Skip)).unwrap();
+        assert_eq!((skipped.kept, skipped.skipped["obl"]), (vec![1], 1));
+        let kept = featurized(&text, options.with_unseen(Unseen::Keep)).unwrap();
+        assert_eq!(targets(&kept).relations, [1, X, 2]);
+        assert_eq!(targets(&kept).heads, [3, 1, 0]);
+    }
+
+    #[test]
+    fn what_is_no_tree_or_lacks_a_value_is_named_by_its_line() {
+        let message = |old: &str, new: &str| {
+            assert!(TREES.contains(old));
+            featurized(&TREES.replacen(old, new, 1), FeatureOptions::new(16))
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            message("3\tnsubj", "2\tnsubj"),
+            "de.conllu:2: word 1 is its own head or above its own head"
+        );
+        assert_eq!(message("3\tnsubj", "0\tnsubj"), "de.conllu:4: words 1 and 3 are both the root");
+        assert_eq!(message("3\tnsubj", "_\tnsubj"), "de.conllu:2: word 1 has no head");
+        assert_eq!(message("nmod", "_"), "de.conllu:3: empty \"deprel\"");
+        assert_eq!(message("\tX", "\t_"), "de.conllu:3: empty \"upos\"");
+    }
+
+    #[test]
+    fn without_labels_any_heads_will_do() {
+        let text = TREES.replace("3\tnsubj:pass", "_\t_");
+        let found = featurize_parsing(&unigram(), &examples(&text), None, &FeatureOptions::new(16));
+        assert_eq!(targets(&found.unwrap()).heads, [X, X, X]);
+    }
+}

@@ -1,0 +1,235 @@
+//! Dependency parsing: the task's options, and trees out of a model's scores.
+
+use burn::tensor::{Tensor, TensorData};
+use isogloss_model::{Model, ModelInput, ParserConfig, ParserSpec, Pass};
+use isogloss_text::{LabelSet, Sentence, Subtypes, TreeError, WordTargets, maximum_spanning_tree};
+use serde::{Deserialize, Serialize};
+
+/// The `[task.parsing]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ParsingRecipe {
+    /// See [`ParserConfig::arc_width`].
+    pub arc_width: usize,
+    /// See [`ParserConfig::label_width`].
+    pub label_width: usize,
+    /// See [`ParserConfig::dropout`].
+    pub dropout: f64,
+    /// See [`ParserConfig::layer_dropout`].
+    pub layer_dropout: f64,
+    /// The share of the words of training that the model sees as mask tokens; UDify has 0.2.
+    pub word_dropout: f64,
+    /// Whether relations are learned with their subtypes, `acl:relcl`, or without, `acl`; scores compare
+    /// them without in either case.
+    pub subtypes: Subtypes,
+    /// Whether universal parts of speech are learned beside trees.
+    pub tags: bool,
+    /// The weight of their loss beside that of arcs and that of relations, 1 each.
+    pub tag_weight: f64,
+}
+
+impl Default for ParsingRecipe {
+    fn default() -> Self {
+        let ParserConfig { arc_width, label_width, dropout, layer_dropout } =
+            ParserConfig::default();
+        Self {
+            arc_width,
+            label_width,
+            dropout,
+            layer_dropout,
+            word_dropout: 0.0,
+            subtypes: Subtypes::Cut,
+            tags: true,
+            tag_weight: 1.0,
+        }
+    }
+}
+
+impl ParsingRecipe {
+    /// What a saved parser was trained for, as far as it tells.
+    pub fn of(spec: &ParserSpec) -> Self {
+        let ParserConfig { arc_width, label_width, dropout, layer_dropout } = spec.config;
+        let has_subtypes = spec.relations.iter().any(|relation| relation.contains(':'));
+        Self {
+            arc_width,
+            label_width,
+            dropout,
+            layer_dropout,
+            subtypes: if has_subtypes { Subtypes::Keep } else { Subtypes::Cut },
+            tags: !spec.tags.is_empty(),
+            ..Self::default()
+        }
+    }
+
+    /// The parser to build.
+    pub(crate) fn spec(&self, relations: &LabelSet, tags: &LabelSet) -> ParserSpec {
+        let Self { arc_width, label_width, dropout, layer_dropout, .. } = *self;
+        let config = ParserConfig { arc_width, label_width, dropout, layer_dropout };
+        let (relations, tags) = (relations.names().to_vec(), tags.names().to_vec());
+        ParserSpec { config, relations, tags }
+    }
+
+    /// What is wrong with its values: the field and the reason.
+    pub(crate) fn faults(&self) -> Vec<(&'static str, String)> {
+        let none = LabelSet::default();
+        let mut faults = self.spec(&none, &none).config.faults();
+        if !(0.0..1.0).contains(&self.word_dropout) {
+            let problem = format!("expected a number in [0, 1), found {}", self.word_dropout);
+            faults.push(("word_dropout", problem));
+        }
+        if !self.tag_weight.is_finite() || self.tag_weight < 0.0 {
+            let problem = format!("expected zero or more, found {}", self.tag_weight);
+            faults.push(("tag_weight", problem));
+        }
+        faults
+    }
+}
+
+/// A tree over all words of a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tree<'a> {
+    heads: Vec<usize>,
+    relations: Vec<&'a str>,
+    tags: Option<Vec<&'a str>>,
+}
+
+/// What is said of a word that no token stands for: it hangs on the root of the tree.
+const LOST_RELATION: &str = "dep";
+const LOST_TAG: &str = "X";
+
+impl Tree<'_> {
+    /// Writes the tree into the sentence that it is of.
+    pub(crate) fn write_to(&self, sentence: &mut Sentence) -> Result<(), TreeError> {
+        sentence.set_tree(&self.heads, &self.relations)?;
+        self.tags.as_ref().map_or(Ok(()), |tags| sentence.set_upos(tags))
+    }
+}
+
+/// The best trees of the sentences of a batch; `lengths` are their numbers of words.
+///
+/// # Errors
+/// If the scores of a sentence are not finite.
+pub(crate) fn trees<'m>(
+    model: &'m Model,
+    pass: &Pass,
+    words: &WordTargets,
+    input: &ModelInput,
+    lengths: &[usize],
+) -> Result<Vec<Tree<'m>>, TreeError> {
+    let parser = model.parser().expect("the task of a model with a parser is parsing");
+    let scores = model.parse(input, pass);
+    let (n_words, width) = (words.n_words, words.n_words + 1);
+    let arcs = scores.arcs.clone().into_data().convert::<f32>().try_into_vec::<f32>();
+    let arcs = arcs.expect("the numbers were just converted to this type");
+    let rows = arcs.chunks(n_words * width).zip(words.first_subwords.chunks(n_words)).zip(lengths);
+    let heads = rows.map(|((arcs, first_subwords), length)| {
+        let has_token = |word: &usize| first_subwords[*word].is_some();
+        best_heads(arcs, width, &(0..*length).filter(has_token).collect::<Vec<_>>(), *length)
+    });
+    let heads: Vec<Vec<Option<usize>>> = heads.collect::<Result<_, _>>()?;
+
+    let padded = heads.iter().flat_map(|heads| {
+        let heads = heads.iter().map(|head| head.unwrap_or(0) as i32);
+        heads.chain(std::iter::repeat(0)).take(n_words)
+    });
+    let data = TensorData::new(padded.collect::<Vec<i32>>(), [lengths.len(), n_words]);
+    let at_heads = Tensor::from_data(data, &scores.arcs.device());
+    let relations = best_names(parser.relations(&scores, at_heads), &parser.spec().relations);
+    let tags = scores.tags.clone().map(|logits| best_names(logits, &parser.spec().tags));
+    let trees = heads.into_iter().enumerate().map(|(row, heads)| {
+        let of_row = |names: &[&'m str]| names[row * n_words..][..heads.len()].to_vec();
+        with_lost_words(&heads, of_row(&relations), tags.as_deref().map(of_row))
+    });
+    Ok(trees.collect())
+}
+
+/// The heads of the words that have a token, in the best tree over these alone.
+///
+/// `arcs` are `[n_words, width]`, the root in column 0.
+fn best_heads(
+    arcs: &[f32],
+    width: usize,
+    present: &[usize],
+    length: usize,
+) -> Result<Vec<Option<usize>>, TreeError> {
+    let mut heads = vec![None; length];
+    if present.is_empty() {
+        return Ok(heads);
+    }
+    let mut scores = vec![0.0; (present.len() + 1).pow(2)];
+    for (row, word) in scores.chunks_mut(present.len() + 1).skip(1).zip(present) {
+        let arcs = &arcs[word * width..][..width];
+        row[0] = arcs[0];
+        row[1..].iter_mut().zip(present).for_each(|(score, head)| *score = arcs[head + 1]);
+    }
+    let found = maximum_spanning_tree(&scores, present.len())?;
+    for (word, head) in present.iter().zip(found) {
+        heads[*word] = Some(head.checked_sub(1).map_or(0, |head| present[head] + 1));
+    }
+    Ok(heads)
+}
+
+/// The tree over all words: those that no token stands for are below its root, or below the first of
+/// them if no word has a token.
+fn with_lost_words<'a>(
+    heads: &[Option<usize>],
+    mut relations: Vec<&'a str>,
+    mut tags: Option<Vec<&'a str>>,
+) -> Tree<'a> {
+    let root = heads.iter().position(|head| *head == Some(0)).unwrap_or(0);
+    let mut all = Vec::with_capacity(heads.len());
+    for (word, head) in heads.iter().enumerate() {
+        all.push(head.unwrap_or(if word == root { 0 } else { root + 1 }));
+        if head.is_none() {
+            relations[word] = if word == root { "root" } else { LOST_RELATION };
+            tags.iter_mut().for_each(|tags| tags[word] = LOST_TAG);
+        }
+    }
+    Tree { heads: all, relations, tags }
+}
+
+/// The name of the highest logit of each row.
+fn best_names(logits: Tensor<2>, names: &[String]) -> Vec<&str> {
+    let best = logits.argmax(1).into_data().convert::<i64>().try_into_vec::<i64>();
+    let best = best.expect("the numbers were just converted to this type");
+    best.into_iter().map(|id| names[id as usize].as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use isogloss_text::check_tree;
+
+    use super::*;
+
+    #[test]
+    fn words_without_a_token_hang_on_the_root_of_the_best_tree_of_the_others() {
+        // Word 2 has no token; word 1 is the best root, word 3 below it.
+        let arcs = [9.0, 0.0, 5.0, 1.0, 9.0, 9.0, 9.0, 9.0, 1.0, 7.0, 9.0, 0.0];
+        let heads = best_heads(&arcs, 4, &[0, 2], 3).unwrap();
+        assert_eq!(heads, [Some(0), None, Some(1)]);
+        let tree = with_lost_words(&heads, vec!["root", "x", "obj"], Some(vec!["A", "B", "C"]));
+        assert_eq!(tree.heads, [0, 1, 1]);
+        assert_eq!(tree.relations, ["root", "dep", "obj"]);
+        assert_eq!(tree.tags, Some(vec!["A", "X", "C"]));
+    }
+
+    #[test]
+    fn a_sentence_without_any_token_still_has_a_tree() {
+        let heads = best_heads(&[], 1, &[], 3).unwrap();
+        let tree = with_lost_words(&heads, vec!["x"; 3], None);
+        assert_eq!(tree.heads, [0, 1, 1]);
+        assert_eq!(check_tree(&tree.heads), Ok(()));
+        assert_eq!(tree.relations, ["root", "dep", "dep"]);
+    }
+
+    #[test]
+    fn a_saved_parser_tells_what_it_was_trained_for() {
+        let names = |names: &[&str]| LabelSet::new(names.iter().copied()).unwrap();
+        let recipe = ParsingRecipe { subtypes: Subtypes::Keep, tags: false, ..Default::default() };
+        let spec = recipe.spec(&names(&["acl", "acl:relcl"]), &LabelSet::default());
+        assert_eq!(ParsingRecipe::of(&spec), recipe);
+        let recipe = ParsingRecipe { arc_width: 8, ..Default::default() };
+        let spec = recipe.spec(&names(&["acl"]), &names(&["NOUN"]));
+        assert_eq!(ParsingRecipe::of(&spec), recipe);
+    }
+}
