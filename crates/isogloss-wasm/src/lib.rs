@@ -1,7 +1,7 @@
 //! Finished models in a browser.
 //!
-//! [`Model`] is made of the bytes of a model folder, on the CPU or, in a build with the feature
-//! `webgpu`, on the GPU; [`Evaluation`] scores it batch by batch, so that a page can show how far it is
+//! `Model` is made of the bytes of a model folder, on the CPU or, in a build with the feature
+//! `webgpu`, on the GPU; `Evaluation` scores it batch by batch, so that a page can show how far it is
 //! and stop it.
 //! What JavaScript sees is described in `types.d.ts`. Errors have the texts of the command line.
 

@@ -37,7 +37,7 @@ pub(crate) fn web(args: &[&str]) -> Result<()> {
             let port = port.parse().with_context(|| format!("{port} is no port"))?;
             build(only_cpu).and_then(|()| server::serve(port))
         }
-        ["--test"] => build(only_cpu).and_then(|()| tests::run_tests()),
+        ["--test"] => build(only_cpu).and_then(|()| tests::run_tests(only_cpu)),
         _ => bail!(USAGE),
     }
 }

@@ -13,12 +13,17 @@ use crate::{run, target_folder};
 
 const MODEL: &str = "plain";
 
-pub(super) fn run_tests() -> Result<()> {
+/// Runs the tests; without the module for WebGPU those that need it are skipped.
+pub(super) fn run_tests(only_cpu: bool) -> Result<()> {
     let native = absolute(target_folder().join("web/native.json"))?;
     fs::write(&native, serde_json::to_string(&native_numbers()?)?)?;
     run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir("web"))?;
     let mut tests = Command::new("npm");
-    run(tests.arg("test").current_dir("web").env("ISOGLOSS_NATIVE", native))
+    tests.arg("test").current_dir("web").env("ISOGLOSS_NATIVE", native);
+    if only_cpu {
+        tests.env("ISOGLOSS_NO_WEBGPU", "1");
+    }
+    run(&mut tests)
 }
 
 /// What the command line says of the model and the data of the page.
