@@ -102,10 +102,10 @@ pub(super) fn multiply(
     }
 }
 
-fn parallelism(_all_threads: bool) -> gemm::Parallelism {
-    #[cfg(feature = "threads")]
-    if _all_threads {
-        return gemm::Parallelism::Rayon(0);
+fn parallelism(all_threads: bool) -> gemm::Parallelism {
+    match all_threads {
+        #[cfg(feature = "threads")]
+        true => gemm::Parallelism::Rayon(0),
+        _ => gemm::Parallelism::None,
     }
-    gemm::Parallelism::None
 }
