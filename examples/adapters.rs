@@ -11,22 +11,17 @@
 use std::path::Path;
 
 use clap::Parser as _;
-use isogloss_examples::{Args, begin, print_scores, train};
+use isogloss_examples::{Args, begin, compare};
 
 const RECIPES: [&str; 3] = ["plain", "adapter", "gradual"];
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let device = begin(&args)?;
-    let mut runs = Vec::new();
-    for name in RECIPES {
-        runs.push(train(&format!("examples/recipes/small/{name}.toml"), &args.out, &device)?);
-    }
-    let results = RECIPES.into_iter().zip(runs.iter().map(|(results, _)| results));
-    print_scores(&results.collect::<Vec<_>>());
+    let runs = compare(&RECIPES, &args.out, &device)?;
 
     println!();
-    for (name, (_, run)) in RECIPES.iter().zip(&runs) {
+    for (name, run) in RECIPES.iter().zip(&runs) {
         println!("{name:<10}{:>11.2} MB", n_bytes(&run.best())? as f64 / 1e6);
     }
     Ok(())

@@ -13,22 +13,17 @@
 use clap::Parser as _;
 use isogloss::text::{FeatureOptions, Format, ReadOptions};
 use isogloss::{LabeledSet, MeasureOptions, Measures, Predictor};
-use isogloss_examples::{Args, COMMANDS, begin, print_scores, train};
+use isogloss_examples::{Args, COMMANDS, begin, compare};
 
 const RECIPES: [&str; 3] = ["plain", "r_drop", "r3f"];
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let device = begin(&args)?;
-    let mut runs = Vec::new();
-    for name in RECIPES {
-        runs.push(train(&format!("examples/recipes/small/{name}.toml"), &args.out, &device)?);
-    }
-    let results = RECIPES.into_iter().zip(runs.iter().map(|(results, _)| results));
-    print_scores(&results.collect::<Vec<_>>());
+    let runs = compare(&RECIPES, &args.out, &device)?;
 
     println!("\nFisher information at 160 English commands of the test split");
-    for (name, (_, run)) in RECIPES.iter().zip(&runs) {
+    for (name, run) in RECIPES.iter().zip(&runs) {
         let predictor = Predictor::load(&run.best(), &device.device)?;
         let set = LabeledSet::read(
             format!("{COMMANDS}/en.jsonl").as_ref(),

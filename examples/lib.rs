@@ -74,8 +74,23 @@ pub fn train(recipe: &str, out: &str, device: &OpenDevice) -> anyhow::Result<(Re
     }
 }
 
+/// Carries out recipes of `examples/recipes/small`, and prints their scores beside each other.
+///
+/// # Errors
+/// As [`train`].
+pub fn compare(recipes: &[&str], out: &str, device: &OpenDevice) -> anyhow::Result<Vec<RunFolder>> {
+    let (mut results, mut folders) = (Vec::new(), Vec::new());
+    for name in recipes {
+        let (of_run, folder) = train(&format!("examples/recipes/small/{name}.toml"), out, device)?;
+        results.push(of_run);
+        folders.push(folder);
+    }
+    print_scores(&recipes.iter().copied().zip(&results).collect::<Vec<_>>());
+    Ok(folders)
+}
+
 /// Prints the main score of runs over the same languages, in percent.
-pub fn print_scores(runs: &[(&str, &Results)]) {
+fn print_scores(runs: &[(&str, &Results)]) {
     let Some((_, first)) = runs.first() else { return };
     let row = |name: &str, score: &dyn Fn(&Results) -> f64, remark: &str| {
         let scores = runs.iter().map(|(_, results)| format!("{:>14.1}", 100.0 * score(results)));

@@ -15,18 +15,13 @@ use std::time::Instant;
 
 use clap::Parser as _;
 use isogloss::report::{RunRecord, render};
-use isogloss_examples::{Args, begin, print_scores, train};
+use isogloss_examples::{Args, begin, compare};
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let device = begin(&args)?;
     let began = Instant::now();
-    let recipe = |name| format!("examples/recipes/small/{name}.toml");
-    let (plain, plain_run) = train(&recipe("plain"), &args.out, &device)?;
-    let (regularized, regularized_run) = train(&recipe("regularized"), &args.out, &device)?;
-    print_scores(&[("plain", &plain), ("regularized", &regularized)]);
-
-    let runs = [plain_run, regularized_run];
+    let runs = compare(&["plain", "regularized"], &args.out, &device)?;
     let records: Vec<_> =
         runs.iter().map(|run| RunRecord::load(run.path())).collect::<Result<_, _>>()?;
     let report = Path::new(&args.out).join("quickstart.html");

@@ -10,7 +10,7 @@
 mod evaluation;
 mod model;
 
-use isogloss::device::OpenDevice;
+use isogloss::device::{OpenDevice, open_webgpu};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
@@ -42,17 +42,6 @@ pub fn version() -> String {
 pub async fn start_webgpu() -> Result<String, JsError> {
     let OpenDevice { info, .. } = open_webgpu().await?;
     Ok(info.adapter.unwrap_or_else(|| "a GPU without a name".to_owned()))
-}
-
-#[cfg(feature = "webgpu")]
-async fn open_webgpu() -> Result<OpenDevice, JsError> {
-    Ok(isogloss::device::open_webgpu().await?)
-}
-
-#[cfg(not(feature = "webgpu"))]
-#[expect(clippy::unused_async, reason = "the other build waits for the browser")]
-async fn open_webgpu() -> Result<OpenDevice, JsError> {
-    Err(JsError::new("device webgpu is not compiled in: load the other module"))
 }
 
 /// Hands a value over as JavaScript's own objects.

@@ -4,17 +4,18 @@ use std::rc::Rc;
 
 use burn::module::Module as _;
 use burn::tensor::Device;
-use isogloss::device::{DeviceChoice, check_buffer, open, read};
+use isogloss::device::{DeviceChoice, DeviceInfo, check_buffer, open, open_webgpu, read};
+use isogloss::model::EncoderConfig;
 use isogloss::text::{Extraction, LabelSet};
 use isogloss::{EncoderAligner, Prediction, Predictor, Task, TextEncoder};
 use js_sys::{Float32Array, Object, Reflect, Uint8Array};
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 
-use crate::{Evaluation, open_webgpu, to_js};
+use crate::{Evaluation, to_js};
 
 /// A finished model on a device.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[wasm_bindgen]
 pub struct Model(pub(crate) Rc<Loaded>);
 
@@ -32,6 +33,17 @@ fn file(files: &Object, name: &str) -> Result<Vec<u8>, JsError> {
     let value = Reflect::get(files, &name.into()).unwrap_or(JsValue::UNDEFINED);
     let bytes = value.dyn_into::<Uint8Array>();
     bytes.map(|bytes| bytes.to_vec()).map_err(|_| JsError::new(&format!("{name}: no such file")))
+}
+
+/// Fails if the embedding table does not fit into one buffer of the device.
+///
+/// A faulty configuration is left to the loading of the model, which says what is wrong with it.
+fn check_table(config: &[u8], info: &DeviceInfo) -> Result<(), JsError> {
+    let Ok(json) = serde_json::from_slice(config) else { return Ok(()) };
+    let Ok(sizes) = EncoderConfig::from_json(&json) else { return Ok(()) };
+    let (rows, width) = (sizes.vocab_size, sizes.hidden_size);
+    let table = format!("embedding table of {rows} × {width}");
+    Ok(check_buffer(info, &table, rows as u64 * width as u64 * 4)?)
 }
 
 #[wasm_bindgen]
@@ -52,13 +64,10 @@ impl Model {
             "webgpu" => open_webgpu().await?,
             other => return Err(JsError::new(&format!("no device {other:?}: cpu or webgpu"))),
         };
+        check_table(&config, &open.info)?;
         let device = open.device;
         let predictor = Predictor::from_bytes(&config, weights, &tokenizer, &device)?;
         let model = &predictor.loaded().model;
-        let sizes = model.encoder.config();
-        let table = format!("embedding table of {} x {}", sizes.vocab_size, sizes.hidden_size);
-        let n_bytes = sizes.vocab_size as u64 * sizes.hidden_size as u64 * 4;
-        check_buffer(&open.info, &table, n_bytes)?;
         let tokenizer = predictor.tokenizer().clone();
         let encoder = TextEncoder::new(model.encoder.clone(), tokenizer, device.clone());
         let (labels, task) = (predictor.labels()?, predictor.task());

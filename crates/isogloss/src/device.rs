@@ -205,10 +205,13 @@ pub fn open(choice: DeviceChoice) -> Result<OpenDevice, DeviceError> {
 /// Opens the GPU of a browser; one that is already open is handed out again.
 ///
 /// # Errors
-/// [`DeviceError::Driver`] when the browser gives none.
-#[cfg(feature = "webgpu")]
+/// [`DeviceError::NotCompiled`] in a build without it, [`DeviceError::Driver`] when the browser gives
+/// none.
 pub async fn open_webgpu() -> Result<OpenDevice, DeviceError> {
-    browser::open().await
+    #[cfg(feature = "webgpu")]
+    return browser::open().await;
+    #[cfg(not(feature = "webgpu"))]
+    Err(DeviceError::NotCompiled { name: "webgpu" })
 }
 
 /// All devices that can be opened here, in the order in which `auto` would take them.
