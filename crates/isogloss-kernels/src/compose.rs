@@ -93,7 +93,7 @@ pub(crate) fn gelu_backward<B: Backend>(x: FloatTensor<B>, grad: FloatTensor<B>)
 }
 
 /// Elements of one block of a mask: the last dimension, or the score matrix of one head.
-fn mask_block_len(shape: &Shape) -> usize {
+pub(crate) fn mask_block_len(shape: &Shape) -> usize {
     let dims = shape.as_slice();
     match dims.len() {
         4 => dims[2] * dims[3],
@@ -101,7 +101,7 @@ fn mask_block_len(shape: &Shape) -> usize {
     }
 }
 
-/// Draws the mask on the host, as the CPU kernels do, so that CPU backends drop the same elements.
+/// Draws the mask on the host.
 pub(crate) fn dropout<B: Backend>(x: FloatTensor<B>, dropout: Dropout) -> FloatTensor<B> {
     if dropout.is_off() {
         return x;
@@ -111,27 +111,6 @@ pub(crate) fn dropout<B: Backend>(x: FloatTensor<B>, dropout: Dropout) -> FloatT
     let mask = B::float_from_data(TensorData::new(mask, shape), &x.device());
     let mask = B::float_cast(mask, float_dtype::<B>(&x));
     B::float_mul(x, mask)
-}
-
-/// Draws the mask with the device's generator: nothing crosses the bus, other elements are dropped.
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-pub(crate) fn dropout_on_device<B: Backend>(x: FloatTensor<B>, dropout: Dropout) -> FloatTensor<B> {
-    use std::sync::{Mutex, PoisonError};
-
-    use burn::backend::Distribution;
-
-    /// The generator belongs to the process; the lock keeps a seed and its draw together.
-    static GENERATOR: Mutex<()> = Mutex::new(());
-
-    if dropout.is_off() {
-        return x;
-    }
-    let keep = Distribution::Bernoulli(1.0 - f64::from(dropout.rate));
-    let guard = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
-    B::seed(&x.device(), dropout.seed);
-    let mask = B::float_random(x.shape(), keep, &x.device(), float_dtype::<B>(&x));
-    drop(guard);
-    B::float_mul(x, B::float_mul_scalar(mask, dropout.scale().into()))
 }
 
 /// The centered rows of `sum`, and the reciprocal of their standard deviation.

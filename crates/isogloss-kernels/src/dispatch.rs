@@ -278,7 +278,10 @@ forward_only!(burn_cubecl::CubeBackend);
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 impl Compute for burn_cubecl::CubeBackend {
     fn drop_out(x: FloatTensor<Self>, dropout: Dropout) -> FloatTensor<Self> {
-        compose::dropout_on_device::<Self>(x, dropout)
+        if dropout.is_off() || x.dtype != burn::tensor::DType::F32 {
+            return compose::dropout::<Self>(x, dropout);
+        }
+        crate::cube::dropout(x, dropout)
     }
 }
 #[cfg(any(feature = "wgpu", feature = "cuda"))]

@@ -4,16 +4,19 @@
 //! An operation has up to three parts:
 //! - a composition of Burn's own operations (`compose`), which runs on any backend and is what the
 //!   tests compare with;
-//! - a fused kernel for the CPU (`flex`), used when the tensors are `f32`;
+//! - a fused kernel for the CPU (`flex`), and one for the mask of dropout on GPUs (`cube`), used when
+//!   the tensors are `f32`;
 //! - a hand-written derivative (`autodiff`) that keeps less than the recorded graph would.
 //!
 //! The functions here take and give tensors; which part runs is decided by the tensor's device.
 //! Dropout draws its mask from an explicit seed and draws it again in the backward pass, so no mask
-//! is ever stored, and a step can be repeated bit by bit.
+//! is ever stored; every device draws the same, so a step can be repeated on any of them.
 
 mod allocator;
 mod autodiff;
 mod compose;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod cube;
 mod dispatch;
 #[cfg(feature = "flex")]
 mod flex;

@@ -45,14 +45,23 @@ impl Dropout {
     pub(crate) fn mask(&self, n_elements: usize, block_len: usize) -> Vec<f32> {
         let (threshold, scale) = (self.threshold(), self.scale());
         let mut mask = Vec::with_capacity(n_elements);
-        for block in 0..n_elements.div_ceil(block_len.max(1)) {
-            let key = self.key(block as u64);
+        for key in self.keys(n_elements, block_len) {
             let len = block_len.min(n_elements - mask.len());
             mask.extend(
                 (0..len as u32).map(|i| if hash(key, i) >= threshold { scale } else { 0.0 }),
             );
         }
         mask
+    }
+
+    /// The keys of the blocks of a tensor.
+    pub(crate) fn keys(
+        self,
+        n_elements: usize,
+        block_len: usize,
+    ) -> impl Iterator<Item = (u32, u32)> {
+        let n_blocks = n_elements.div_ceil(block_len.max(1)) as u64;
+        (0..n_blocks).map(move |block| self.key(block))
     }
 
     fn key(&self, block: u64) -> (u32, u32) {
