@@ -143,6 +143,10 @@ impl Learner<Infallible> for Frozen<'_> {
         1
     }
 
+    fn batch_language(&self, _batch: usize) -> usize {
+        0
+    }
+
     fn batch_gradients(&mut self, model: &Model, _batch: usize) -> Result<Gradients, Infallible> {
         self.sampled_gradients(model)
     }

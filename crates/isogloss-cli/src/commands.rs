@@ -75,6 +75,9 @@ pub(crate) fn table(results: &Results) -> String {
     for name in names {
         text.push_str(&format!("{name:>11}"));
     }
+    if !results.few_shot.is_empty() {
+        text.push_str(&format!("{:>11}", "few-shot"));
+    }
     for (language, result) in rows {
         let scores = match result.scores {
             Scores::Classification { accuracy, macro_f1 } => vec![accuracy, macro_f1],
@@ -87,6 +90,9 @@ pub(crate) fn table(results: &Results) -> String {
         for score in scores {
             text.push_str(&format!("{:>11.2}", 100.0 * score));
         }
+        if let Some(scores) = results.few_shot.get(language) {
+            text.push_str(&format!("{:>11.2}", 100.0 * scores.main()));
+        }
         if results.is_source(language) {
             text.push_str("  source");
         }
@@ -94,6 +100,9 @@ pub(crate) fn table(results: &Results) -> String {
     if let (Some(mean), Some(gap)) = (results.mean_target, results.gap) {
         let (mean, gap, n) = (100.0 * mean, 100.0 * gap, results.n_targets);
         text.push_str(&format!("\n\nmean of {n} targets {mean:.2}, transfer gap {gap:.2}"));
+    }
+    if let Some(mean) = results.mean_few_shot {
+        text.push_str(&format!("; {:.2} after a few examples of each", 100.0 * mean));
     }
     text
 }

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use isogloss::text::Language;
 use isogloss::{Corpus, Event, LabeledSet, PairSet, Scores};
 use serde_json::{Value, json};
 
@@ -93,6 +94,14 @@ impl Watch {
             Event::Language { language, scores } => {
                 self.end_bar();
                 self.line(&format!("test      {language}: {}", in_words(scores)));
+            }
+            Event::FewShot { language, scores } => {
+                self.end_bar();
+                self.line(&format!("few shot  {language}: {}", in_words(scores)));
+            }
+            Event::Conflict { step, languages, cosines } => {
+                let least = least_similar(languages, cosines);
+                self.line(&format!("conflict  step {step}: {least}"));
             }
             _ => {}
         }
@@ -294,6 +303,27 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
         Event::Language { language, scores } => {
             json!({ "event": "language", "language": language, "scores": scores })
         }
+        Event::FewShot { language, scores } => {
+            json!({ "event": "few_shot", "language": language, "scores": scores })
+        }
+        Event::Conflict { step, languages, cosines } => {
+            json!({ "event": "conflict", "step": step, "languages": languages, "cosines": cosines })
+        }
         _ => return None,
     })
+}
+
+/// The two languages whose gradients agree least, in words.
+fn least_similar(languages: &[Language], cosines: &[Vec<f64>]) -> String {
+    let rows = cosines.iter().enumerate();
+    let pairs = rows.flat_map(|(a, row)| row.iter().enumerate().skip(a + 1).map(move |(b, x)| (a, b, *x)));
+    match pairs.min_by(|x, y| x.2.total_cmp(&y.2)) {
+        Some((a, b, cosine)) => format!(
+            "gradients of {} languages, least alike {} and {}: cosine {cosine:.3}",
+            languages.len(),
+            languages[a],
+            languages[b]
+        ),
+        None => String::new(),
+    }
 }

@@ -8,7 +8,7 @@ use isogloss_kernels::adamw;
 use isogloss_model::{NamedParam, ParamMapper, map_parameters};
 use serde::{Deserialize, Serialize};
 
-use crate::Gradients;
+use crate::{Gradients, Rates};
 use crate::parameters::{TOKEN_TABLE, change_values};
 
 /// Configures [`AdamW`]; the defaults are PyTorch's but for the decay.
@@ -75,7 +75,7 @@ impl AdamW {
         &mut self,
         module: M,
         gradients: Gradients,
-        learning_rate: f64,
+        rates: impl Into<Rates>,
     ) -> (M, f64) {
         let norm = gradients.global_norm();
         if !norm.is_finite() {
@@ -83,7 +83,8 @@ impl AdamW {
         }
         let clip = |max: f64| (max / (norm + 1e-6)).min(1.0);
         let grad_scale = self.config.max_grad_norm.map_or(1.0, clip);
-        let mut stepper = Stepper { optimizer: self, gradients, learning_rate, grad_scale };
+        let rates = rates.into();
+        let mut stepper = Stepper { optimizer: self, gradients, rates, grad_scale };
         (map_parameters(module, &mut stepper), norm)
     }
 
@@ -126,7 +127,7 @@ impl AdamW {
 struct Stepper<'a> {
     optimizer: &'a mut AdamW,
     gradients: Gradients,
-    learning_rate: f64,
+    rates: Rates,
     grad_scale: f64,
 }
 
@@ -143,7 +144,7 @@ impl ParamMapper for Stepper<'_> {
         });
         let n_steps = moments.n_steps + 1;
         let step = isogloss_kernels::AdamW {
-            learning_rate: self.learning_rate,
+            learning_rate: self.rates.of(path),
             beta_1: config.betas[0],
             beta_2: config.betas[1],
             epsilon: config.epsilon,

@@ -16,12 +16,13 @@ pub struct Gradients {
 impl Gradients {
     /// Runs the backward pass of `loss` and takes out the gradients of the parameters of `module`.
     pub fn of<M: Module>(loss: &Tensor<1>, module: &M) -> Self {
-        Self::of_all(loss, &[module])
+        Self::taken_from(loss.backward(), &[module])
     }
 
-    /// As [`of`](Self::of), summed over modules that have the same parameters at other values.
-    pub fn of_all<M: Module>(loss: &Tensor<1>, modules: &[&M]) -> Self {
-        let mut extractor = Extractor { tape: loss.backward(), gradients: Self::default() };
+    /// As [`of`](Self::of), of a backward pass that was run, summed over modules that have the same
+    /// parameters at other values.
+    pub fn taken_from<M: Module>(tape: burn::tensor::Gradients, modules: &[&M]) -> Self {
+        let mut extractor = Extractor { tape, gradients: Self::default() };
         for module in modules {
             visit_parameters(*module, &mut extractor);
         }
@@ -79,8 +80,8 @@ impl Gradients {
         self.squares().values().sum::<f64>().sqrt()
     }
 
-    /// The cosine between these gradients and others, of all parameters together; 0 if either is zero.
-    pub fn cosine(&self, other: &Self) -> f64 {
+    /// The product of these gradients with others, summed over the parameters that have both.
+    pub fn dot(&self, other: &Self) -> f64 {
         let shared =
             self.by_path.iter().filter_map(|(path, a)| Some((a, other.by_path.get(path)?)));
         let products: Vec<_> = shared.map(|(a, b)| (a.clone() * b.clone()).sum()).collect();
@@ -88,9 +89,13 @@ impl Gradients {
             return 0.0;
         }
         let products = Tensor::cat(products, 0).into_data().convert::<f64>().try_into_vec::<f64>();
-        let products = products.expect("the numbers were just converted to this type");
+        products.expect("the numbers were just converted to this type").iter().sum()
+    }
+
+    /// The cosine between these gradients and others, of all parameters together; 0 if either is zero.
+    pub fn cosine(&self, other: &Self) -> f64 {
         let norms = self.global_norm() * other.global_norm();
-        if norms > 0.0 { products.iter().sum::<f64>() / norms } else { 0.0 }
+        if norms > 0.0 { self.dot(other) / norms } else { 0.0 }
     }
 
     /// The gradient at `path`.

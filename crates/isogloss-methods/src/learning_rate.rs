@@ -2,6 +2,33 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The learning rates of one step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rates {
+    /// That of the encoder, and of all that is no head.
+    pub encoder: f64,
+    /// That of the head of a task.
+    pub head: f64,
+}
+
+impl Rates {
+    /// The head's is the encoder's unless it has one of its own.
+    pub fn new(encoder: f64, head: Option<f64>) -> Self {
+        Self { encoder, head: head.unwrap_or(encoder) }
+    }
+
+    /// That of the parameter at a path.
+    pub fn of(&self, path: &str) -> f64 {
+        if path.starts_with("head.") { self.head } else { self.encoder }
+    }
+}
+
+impl From<f64> for Rates {
+    fn from(rate: f64) -> Self {
+        Self::new(rate, None)
+    }
+}
+
 /// The form of the curve after the warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

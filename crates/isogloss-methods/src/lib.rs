@@ -35,7 +35,7 @@ pub use divergence::{Divergence, GradientFlow, Reduction, divergence};
 pub use fisher::{block_of, part_of, sample_labels, sum_by_group};
 pub use gradients::Gradients;
 pub use guided_dropout::GuidedDropoutConfig;
-pub use learning_rate::{LearningRateConfig, LearningRateCurve};
+pub use learning_rate::{LearningRateConfig, LearningRateCurve, Rates};
 pub use objective::{
     ChunkedContrast, ConsistencyConfig, ConsistencyView, ContrastTexts, CrossEntropyConfig,
     FisherEstimator, FisherPenaltyConfig, IGNORE_INDEX, Memory, MmlmConfig, ModelConsistencyConfig,
@@ -53,9 +53,9 @@ pub use schedule::{
     Schedule, ScheduleConfig, UnfreezeOrder, UnfreezeScope, UnfreezeTiming, Unfreezing,
     apply_schedules,
 };
-pub use subnetwork::{Importance, Subnetwork};
+pub use subnetwork::{DynamicSubnetwork, DynamicSubnetworkConfig, Importance, Subnetwork};
 pub use update::{
-    FirstOrderMamlConfig, FisherStepConfig, Learner, Plain, ReptileConfig, SamConfig, Update,
-    UpdateConfig,
+    FirstOrderMamlConfig, FisherStepConfig, Learner, Plain, ProjectConflictsConfig, ReptileConfig,
+    SamConfig, Update, UpdateConfig, descend,
 };
 pub use view::{EmbeddingNoise, NoiseShape, Role, TextView, View};

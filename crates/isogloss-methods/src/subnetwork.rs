@@ -4,10 +4,14 @@
 //! arXiv:1905.10650, and Prasanna et al. 2020, arXiv:2005.00561. The first has no published code: what
 //! it leaves open is ours, and said to be.
 
+mod dynamic;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_kernels::split_seed;
 use isogloss_model::SubnetworkMask;
 use serde::{Deserialize, Serialize};
+
+pub use dynamic::{DynamicSubnetwork, DynamicSubnetworkConfig};
 
 /// The mark of a unit that is kept, and of one that is not, in a file.
 const KEPT: char = '#';
@@ -24,7 +28,8 @@ pub struct Subnetwork {
 }
 
 /// How much each unit matters: the mean of the absolute gradient of its mask.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Importance {
     /// By layer and head.
     pub heads: Vec<Vec<f64>>,

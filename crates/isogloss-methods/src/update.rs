@@ -1,5 +1,6 @@
 //! How the gradients of a step's batches become the one that the optimizer takes.
 
+mod conflicts;
 mod fisher_step;
 mod meta;
 mod sam;
@@ -7,8 +8,9 @@ mod sam;
 use isogloss_model::Model;
 use serde::{Deserialize, Serialize};
 
+pub use conflicts::ProjectConflictsConfig;
 pub use fisher_step::FisherStepConfig;
-pub use meta::{FirstOrderMamlConfig, ReptileConfig};
+pub use meta::{FirstOrderMamlConfig, ReptileConfig, descend};
 pub use sam::SamConfig;
 
 use crate::Gradients;
@@ -25,6 +27,9 @@ pub trait Learner<E> {
 
     /// The number of batches.
     fn n_batches(&self) -> usize;
+
+    /// The language of a batch, as a number; 0 where there is one language of training.
+    fn batch_language(&self, batch: usize) -> usize;
 
     /// The gradient of the sum of all objectives over one of the batches.
     ///
@@ -86,6 +91,9 @@ pub struct UpdateConfig {
     /// See [`ReptileConfig`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reptile: Option<ReptileConfig>,
+    /// See [`ProjectConflictsConfig`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_conflicts: Option<ProjectConflictsConfig>,
     /// See [`SamConfig`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sam: Option<SamConfig>,
@@ -98,9 +106,10 @@ impl UpdateConfig {
     /// Builds the update.
     pub fn init<E: 'static>(&self) -> Box<dyn Update<E>> {
         let mut update: Box<dyn Update<E>> =
-            match (&self.first_order_maml, &self.reptile, &self.sam) {
+            match (&self.first_order_maml, &self.reptile, &self.project_conflicts, &self.sam) {
                 (Some(config), ..) => Box::new(config.clone()),
-                (_, Some(config), _) => Box::new(config.clone()),
+                (_, Some(config), ..) => Box::new(config.clone()),
+                (_, _, Some(config), _) => Box::new(*config),
                 (.., Some(config)) => Box::new(config.clone()),
                 _ => Box::new(Plain),
             };
@@ -115,6 +124,7 @@ impl UpdateConfig {
         let inner = [
             ("first_order_maml", self.first_order_maml.is_some()),
             ("reptile", self.reptile.is_some()),
+            ("project_conflicts", self.project_conflicts.is_some()),
             ("sam", self.sam.is_some()),
         ];
         let mut named = inner.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name);

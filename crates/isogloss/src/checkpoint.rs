@@ -6,7 +6,7 @@ use std::path::Path;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use isogloss_methods::{AdamW, AdamWConfig, NegativeQueue};
+use isogloss_methods::{AdamW, AdamWConfig, Importance, NegativeQueue};
 use isogloss_model::{
     Base, HeadChoice, HeadSpec, LoadError, LoadFault, LoadedModel, Model, NamedParam, ParamMapper,
     WeightFiles, load, load_masked_lm, load_projections, map_parameters, named_parameters, save,
@@ -50,6 +50,9 @@ pub(crate) struct Progress {
     /// By schedule about layers, and by layer: the step at which it opened.
     #[serde(default)]
     pub(crate) opens_at: Vec<Vec<Option<u64>>>,
+    /// The scores of each source's units, where subnetworks are dynamic.
+    #[serde(default)]
+    pub(crate) subnetwork_scores: Vec<Importance>,
 }
 
 impl Progress {

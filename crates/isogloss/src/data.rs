@@ -74,6 +74,8 @@ pub struct Corpus {
     pub devs: Vec<LabeledSet>,
     /// Scored at the end: the first source first, the others in alphabetical order.
     pub tests: Vec<LabeledSet>,
+    /// The training splits of those that are not trained on, if the recipe has a `[few_shot]` table.
+    pub supports: Vec<LabeledSet>,
     /// Languages that share too few labels with the sources, and how many they share.
     pub skipped: Vec<(Language, usize)>,
 }
@@ -114,7 +116,7 @@ impl Corpus {
         };
         let devs = plan.sources().iter().map(dev).collect::<Result<_, _>>()?;
 
-        let (mut tests, mut skipped) = (Vec::new(), Vec::new());
+        let (mut tests, mut supports, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
         for language in files.languages(plan.sources())? {
             let examples = files.examples(&language, &splits.test)?;
             let n_shared = if plan.sources().contains(&language) {
@@ -126,9 +128,14 @@ impl Corpus {
                 skipped.push((language, n_shared));
             } else {
                 tests.push(reader.features(&language, examples, scored, unseen)?);
+                let learns = plan.recipe().few_shot.is_some() && n_shared < usize::MAX;
+                if learns {
+                    let examples = files.examples(&language, &splits.train)?;
+                    supports.push(reader.features(&language, examples, learned, unseen)?);
+                }
             }
         }
-        Ok(Self { labels, tags, train, train_examples, parts, devs, tests, skipped })
+        Ok(Self { labels, tags, train, train_examples, parts, devs, tests, supports, skipped })
     }
 }
 
@@ -220,13 +227,17 @@ impl LabeledSet {
     pub(crate) fn some(&self, n: usize) -> Self {
         let n_all = self.features.len();
         let n = n.min(n_all);
-        let places = || (0..n).map(|i| i * n_all / n);
-        let features = places().map(|place| self.features[place].clone()).collect();
+        self.these(&(0..n).map(|i| i * n_all / n).collect::<Vec<_>>())
+    }
+
+    /// The examples at these places.
+    pub(crate) fn these(&self, places: &[usize]) -> Self {
+        let features = places.iter().map(|place| self.features[*place].clone()).collect();
         let treebank = self.treebank.as_ref().map(|treebank| {
-            let sentences = places().map(|place| treebank.sentences[place].clone()).collect();
-            Treebank { path: treebank.path.clone(), sentences }
+            let sentences = places.iter().map(|place| treebank.sentences[*place].clone());
+            Treebank { path: treebank.path.clone(), sentences: sentences.collect() }
         });
-        let report = DataReport { n, ..self.report.clone() };
+        let report = DataReport { n: places.len(), ..self.report.clone() };
         let (language, path) = (self.language.clone(), self.path.clone());
         Self { language, path, features, treebank, report }
     }

@@ -117,6 +117,13 @@ pub struct Results {
     pub gap: Option<f64>,
     /// How many languages the mean is over.
     pub n_targets: usize,
+    /// The scores of languages that were not trained on after a few of their examples, if the recipe has
+    /// a `[few_shot]` table.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub few_shot: BTreeMap<String, Scores>,
+    /// The mean of their main score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_few_shot: Option<f64>,
 }
 
 impl Results {
@@ -144,7 +151,16 @@ impl Results {
             mean_target: summary.mean_target,
             gap: summary.gap,
             n_targets: summary.n_targets,
+            few_shot: BTreeMap::new(),
+            mean_few_shot: None,
         }
+    }
+
+    /// With the scores of languages after a few of their examples.
+    pub(crate) fn with_few_shot(self, few_shot: BTreeMap<String, Scores>) -> Self {
+        let n = few_shot.len() as f64;
+        let sum: f64 = few_shot.values().map(Scores::main).sum();
+        Self { mean_few_shot: (n > 0.0).then_some(sum / n), few_shot, ..self }
     }
 
     /// The languages of training.

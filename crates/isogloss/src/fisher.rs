@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use burn::tensor::Device;
 use isogloss_kernels::split_seed;
 use isogloss_methods::{
-    Gradients, IGNORE_INDEX, block_of, cross_entropy, part_of, random_direction, sample_labels,
+    Gradients, IGNORE_INDEX, Subnetwork, block_of, cross_entropy, part_of, random_direction, sample_labels,
     shifted, sum_by_group,
 };
 use isogloss_model::{Model, ModelInput, Pass};
@@ -127,6 +127,30 @@ impl Measures {
     }
 }
 
+/// The cosines between the gradients of sets of examples, each set's through its own parts of the model:
+/// a row for each set. Without dropout; of each set `options.n_examples` are taken.
+///
+/// Keeps a gradient of all parameters for each set.
+///
+/// # Errors
+/// As [`Measures::take`].
+pub(crate) fn gradient_cosines(
+    model: &Model,
+    sets: &[(&LabeledSet, Option<&Subnetwork>)],
+    device: &Device,
+    options: &MeasureOptions,
+) -> Result<Vec<Vec<f64>>, Error> {
+    let gradients = |(set, subnetwork): &(&LabeledSet, Option<&Subnetwork>)| {
+        let batches = Batches::new(model, set, device, options)?;
+        let mask = subnetwork.map(|of| of.mask(&device.clone().autodiff()));
+        let pass = Pass { subnetwork: mask, ..Pass::evaluation() };
+        Ok(batches.loss(model, &pass, true).1)
+    };
+    let all = sets.iter().map(gradients).collect::<Result<Vec<_>, Error>>()?;
+    let row = |a: &Gradients| all.iter().map(|b| a.cosine(b)).collect();
+    Ok(all.iter().map(row).collect())
+}
+
 /// The chosen examples on the device, with autodiff.
 struct Batches {
     batches: Vec<(ModelInput, Vec<i32>)>,
@@ -225,11 +249,12 @@ impl Batches {
     }
 
     fn sharpness(&self, model: &Model, options: &MeasureOptions) -> Sharpness {
-        let (loss, uphill) = self.loss(model, true);
+        let pass = Pass::evaluation();
+        let (loss, uphill) = self.loss(model, &pass, true);
         let growth = |direction: &Gradients| {
             let norm = direction.global_norm();
             let factor = if norm > 0.0 { options.radius / norm } else { 0.0 };
-            self.loss(&shifted(model.clone(), direction, factor), false).0 - loss
+            self.loss(&shifted(model.clone(), direction, factor), &pass, false).0 - loss
         };
         let random: Vec<f64> = (0..options.n_directions as u64)
             .map(|n| growth(&random_direction(model, split_seed(options.seed, n))))
@@ -244,11 +269,11 @@ impl Batches {
     }
 
     /// The mean cross-entropy over all rows, and its gradient if that is wanted.
-    fn loss(&self, model: &Model, with_gradient: bool) -> (f64, Gradients) {
+    fn loss(&self, model: &Model, pass: &Pass, with_gradient: bool) -> (f64, Gradients) {
         let (mut total, mut gradients) = (0.0, Gradients::default());
         for (input, targets) in &self.batches {
             let n_rows = targets.iter().filter(|target| is_counted(target)).count();
-            let logits = model.forward(input, &Pass::evaluation()).logits;
+            let logits = model.forward(input, pass).logits;
             let labels = integers(targets.clone(), &logits.device());
             let share = n_rows as f64 / self.n_rows as f64;
             let loss = cross_entropy(logits, labels, 0.0) * share;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use isogloss_methods::{
     AdamWConfig, CrossEntropyConfig, GuidedDropoutConfig, LanguageSampling, LearningRateCurve,
-    ObjectiveConfig, ScheduleConfig, UpdateConfig,
+    ObjectiveConfig, Rates, ScheduleConfig, UpdateConfig,
 };
 use isogloss_model::{Pooling, StudentConfig};
 use isogloss_text::{
@@ -83,6 +83,9 @@ pub struct Recipe {
     /// What is measured of the model while it trains.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measure: Option<MeasureRecipe>,
+    /// How the finished model is scored after a few examples of each other language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub few_shot: Option<FewShotRecipe>,
 }
 
 impl Default for Recipe {
@@ -110,6 +113,7 @@ impl Default for Recipe {
             optimizer: OptimizerRecipe::default(),
             training: TrainingRecipe::default(),
             measure: None,
+            few_shot: None,
         }
     }
 }
@@ -339,6 +343,9 @@ fn one() -> f64 {
 pub struct OptimizerRecipe {
     /// The highest learning rate.
     pub learning_rate: f64,
+    /// That of the head, which follows the same curve; the same by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_learning_rate: Option<f64>,
     /// Its curve after the warm-up.
     pub curve: LearningRateCurve,
     /// The share of all steps that the rate takes to grow to its peak.
@@ -351,10 +358,18 @@ impl Default for OptimizerRecipe {
     fn default() -> Self {
         Self {
             learning_rate: 5e-5,
+            head_learning_rate: None,
             curve: LearningRateCurve::Linear,
             warmup_ratio: 0.1,
             adamw: AdamWConfig::default(),
         }
+    }
+}
+
+impl OptimizerRecipe {
+    /// The rates of a step in which that of the encoder is `encoder`.
+    pub(crate) fn rates(&self, encoder: f64) -> Rates {
+        Rates::new(encoder, self.head_learning_rate.map(|head| encoder * head / self.learning_rate))
     }
 }
 
@@ -433,7 +448,8 @@ pub struct TeacherRecipe {
     pub source: String,
 }
 
-/// The `[measure]` table: the Fisher information and the sharpness on the source's dev set.
+/// The `[measure]` table: the Fisher information and the sharpness on the source's dev set; of several
+/// sources, the cosines between their gradients too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MeasureRecipe {
@@ -472,6 +488,31 @@ impl MeasureRecipe {
             n_directions: self.n_directions,
             seed,
         }
+    }
+}
+
+/// The `[few_shot]` table: besides zero-shot, each language that is not trained on is scored by a copy of
+/// the model that took some steps of plain descent on a few of its examples, all of them in each step,
+/// without dropout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FewShotRecipe {
+    /// Examples of the language, drawn from its training split by the recipe's seed.
+    pub n_support: usize,
+    /// Steps of descent.
+    pub steps: usize,
+    /// Their learning rate.
+    pub learning_rate: f64,
+    /// That of the head; the same by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_learning_rate: Option<f64>,
+}
+
+impl Default for FewShotRecipe {
+    /// As many examples and steps as Langedijk et al. 2022, arXiv:2104.04736; the rate is that of the
+    /// inner steps of first-order MAML here.
+    fn default() -> Self {
+        Self { n_support: 20, steps: 20, learning_rate: 1e-3, head_learning_rate: None }
     }
 }
 

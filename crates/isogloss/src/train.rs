@@ -5,6 +5,7 @@ mod begin;
 mod contrast;
 mod data;
 mod event;
+mod few_shot;
 mod first_model;
 pub(crate) mod folders;
 mod guide;
@@ -25,7 +26,7 @@ use std::time::Instant;
 
 use isogloss_kernels::split_seed;
 use isogloss_methods::{
-    AdamW, LearningRateConfig, Moment, Schedule, TextView, Update, apply_schedules,
+    AdamW, Importance, LearningRateConfig, Moment, Schedule, TextView, Update, apply_schedules,
 };
 use isogloss_model::{Base, HeadSpec, Model};
 use serde_json::{Value, json};
@@ -147,6 +148,7 @@ mod streams {
     pub(super) const ADAPTER: u64 = 9;
     pub(super) const UNFREEZING: u64 = 10;
     pub(super) const STUDENT: u64 = 11;
+    pub(super) const FEW_SHOT: u64 = 12;
 }
 
 impl<'a> Trainer<'a> {
@@ -236,14 +238,17 @@ impl<'a> Trainer<'a> {
             }
         }
         let (keys, cosine) = (std::mem::take(&mut learner.keys), learner.cosine);
+        let importances = std::mem::take(&mut learner.importances);
         drop(learner);
         let learning_rate = self.learning_rate.at(step);
-        let (model, grad_norm) = self.optimizer.step(model, gradients, learning_rate);
+        let rates = self.plan.recipe().optimizer.rates(learning_rate);
+        let (model, grad_norm) = self.optimizer.step(model, gradients, rates);
         if !grad_norm.is_finite() {
             let names = self.passes.names().join(" + ");
             return Err(self.not_finite("gradient norm", grad_norm, names));
         }
         memory::follow(&mut self.passes, &model, keys);
+        self.draw_subnetworks(importances);
         self.model = Some(model);
         let loss = self.passes.auxiliary_total(&losses);
         for (rounds, languages) in self.streams.rounds().into_iter().zip(drawn) {
@@ -274,6 +279,15 @@ impl<'a> Trainer<'a> {
             self.log.write(&line)?;
         }
         Ok(())
+    }
+
+    /// Lets each source's subnetwork follow what its batches found to matter.
+    fn draw_subnetworks(&mut self, importances: Vec<(usize, Importance)>) {
+        let Some(subnetworks) = &mut self.subnetworks else { return };
+        if subnetworks.are_dynamic() {
+            subnetworks.follow(importances);
+            self.passes.use_subnetworks(subnetworks);
+        }
     }
 
     fn logs_at(&self, step: u64) -> bool {

@@ -115,6 +115,8 @@ pub(crate) fn summary(all: &[Results]) -> String {
         line("source", all.iter().filter_map(main).collect()),
         line("mean target", all.iter().filter_map(|results| results.mean_target).collect()),
         line("transfer gap", all.iter().filter_map(|results| results.gap).collect()),
+        line("few-shot", all.iter().filter_map(|results| results.mean_few_shot).collect()),
     ];
-    format!("over {} seeds (mean ± standard deviation)\n{}", all.len(), lines.join("\n"))
+    let lines = lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+    format!("over {} seeds (mean ± standard deviation)\n{lines}", all.len())
 }

@@ -8,7 +8,7 @@ use isogloss_model::Model;
 use serde::{Deserialize, Serialize};
 
 use super::{Learner, Update, positive};
-use crate::{Gradients, shifted};
+use crate::{Gradients, Rates, shifted};
 
 /// Configures first-order MAML: the gradient on a query batch after some steps of plain descent on a
 /// support batch, the mean over the step's tasks.
@@ -64,27 +64,9 @@ impl Default for ReptileConfig {
     }
 }
 
-/// The learning rates inside a task.
-#[derive(Clone, Copy)]
-struct Rates {
-    encoder: f64,
-    head: f64,
-}
-
-impl Rates {
-    fn new(encoder: f64, head: Option<f64>) -> Self {
-        Self { encoder, head: head.unwrap_or(encoder) }
-    }
-
-    fn of(&self, path: &str) -> f64 {
-        if path.starts_with("head.") { self.head } else { self.encoder }
-    }
-
-    /// One step of descent.
-    fn descend(&self, model: Model, gradients: &Gradients) -> Model {
-        let rates = *self;
-        shifted(model, &gradients.clone().scaled_by(|path| -rates.of(path)), 1.0)
-    }
+/// One step of plain descent.
+pub fn descend(model: Model, gradients: &Gradients, rates: Rates) -> Model {
+    shifted(model, &gradients.clone().scaled_by(|path| -rates.of(path)), 1.0)
 }
 
 impl FirstOrderMamlConfig {
@@ -143,7 +125,7 @@ impl<E> Update<E> for FirstOrderMamlConfig {
             let mut adapted = model.clone();
             for _ in 0..self.inner_steps {
                 let gradients = learner.batch_gradients(&adapted, support)?;
-                adapted = rates.descend(adapted, &gradients);
+                adapted = descend(adapted, &gradients, rates);
             }
             let gradients = learner.batch_gradients(&adapted, query)?;
             total = total.plus(gradients.scaled(1.0 / n_tasks as f64));
@@ -176,7 +158,7 @@ impl<E> Update<E> for ReptileConfig {
                 let gradients =
                     learner.batch_gradients(&adapted, task * self.inner_steps + step)?;
                 if step + 1 < self.inner_steps {
-                    adapted = rates.descend(adapted, &gradients);
+                    adapted = descend(adapted, &gradients, rates);
                 }
                 total = total.plus(gradients.scaled(1.0 / n_tasks as f64));
             }
@@ -223,6 +205,10 @@ mod tests {
 
         fn n_batches(&self) -> usize {
             self.0.len()
+        }
+
+        fn batch_language(&self, _batch: usize) -> usize {
+            0
         }
 
         fn batch_gradients(

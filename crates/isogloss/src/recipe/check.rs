@@ -64,6 +64,9 @@ pub(super) fn plan(
 
     let optimizer = &recipe.optimizer;
     positive(&mut fault, "optimizer.learning_rate", optimizer.learning_rate);
+    if let Some(rate) = optimizer.head_learning_rate {
+        positive(&mut fault, "optimizer.head_learning_rate", rate);
+    }
     within(&mut fault, "optimizer.warmup_ratio", optimizer.warmup_ratio);
     for (index, beta) in optimizer.adamw.betas.iter().enumerate() {
         within(&mut fault, &format!("optimizer.adamw.betas.{index}"), *beta);
@@ -156,6 +159,10 @@ fn subnetworks(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
         let problem = "subnetworks.path: expected {language} where the language tag stands";
         fault("subnetworks.path", problem.into());
     }
+    if let Some((field, problem)) = subnetworks.dynamic.and_then(|dynamic| dynamic.faults()) {
+        let entry = format!("subnetworks.dynamic.{field}");
+        fault(&entry, format!("{entry}: {problem}"));
+    }
     if !recipe.task.is_labeled() {
         fault("subnetworks", "subnetworks: are for the examples of a task with labels".into());
     }
@@ -204,6 +211,22 @@ fn methods(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
             let problem = format!("expected zero or more, found {}", measure.radius);
             fault("measure.radius", format!("measure.radius: {problem}"));
         }
+    }
+
+    if let Some(few_shot) = &recipe.few_shot {
+        at_least(fault, "few_shot.n_support", few_shot.n_support as u64, 1);
+        at_least(fault, "few_shot.steps", few_shot.steps as u64, 1);
+        positive(fault, "few_shot.learning_rate", few_shot.learning_rate);
+        if let Some(rate) = few_shot.head_learning_rate {
+            positive(fault, "few_shot.head_learning_rate", rate);
+        }
+    }
+    if recipe.update.project_conflicts.is_some()
+        && (recipe.training.accumulate < 2 || recipe.data.more_sources.is_empty())
+    {
+        let problem = "update.project_conflicts: is about the languages of one step: name others in \
+                       data.more_sources, and set training.accumulate to 2 or more";
+        fault("update.project_conflicts", problem.into());
     }
 
     let views = &recipe.views;
@@ -276,6 +299,7 @@ fn unlabeled(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
     }
     let needs_labels = [
         ("measure", recipe.measure.is_some()),
+        ("few_shot", recipe.few_shot.is_some()),
         ("guided_dropout", recipe.guided_dropout.is_some()),
         ("update.fisher_penalty", recipe.update.fisher_penalty.is_some()),
         ("schedule.fun", recipe.schedule.fun.is_some()),

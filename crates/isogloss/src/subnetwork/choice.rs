@@ -1,26 +1,34 @@
 //! Which subnetwork a language uses.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use isogloss_kernels::split_seed;
-use isogloss_methods::Subnetwork;
+use isogloss_methods::{DynamicSubnetwork, DynamicSubnetworkConfig, Importance, Subnetwork};
 use isogloss_text::Language;
 use serde::{Deserialize, Serialize};
 
-use super::read_subnetwork;
+use super::{read_subnetwork, write_subnetwork};
 use crate::Error;
 use crate::error::io;
+
+/// Where a run writes the subnetworks of its model, beside it.
+const FOLDER: &str = "subnetworks";
 
 /// The `[subnetworks]` table: each batch is read with the parts of the model that its language uses.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SubnetworksRecipe {
     /// A file for each language of training, as `isogloss subnetwork` writes them; `{language}` stands
-    /// for the language tag.
+    /// for the language tag, `{seed}` for the recipe's seed.
     pub path: String,
     /// Draws other subnetworks of the same sizes from this seed: what chance would do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub random: Option<u64>,
+    /// Draws them again while the model learns; those of the files are the beginning. Without it they
+    /// stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dynamic: Option<DynamicSubnetworkConfig>,
     /// What languages that are not trained on use.
     #[serde(default)]
     pub unseen: UnseenLanguage,
@@ -41,63 +49,141 @@ pub enum UnseenLanguage {
         /// The file.
         distances: String,
     },
+    /// What the language of training uses whose texts are most similar to those of its test split: by the
+    /// cosine of the mean sentence vectors that the encoder gives before training.
+    Similar,
 }
 
 /// The subnetworks of a run.
 #[derive(Debug)]
 pub(crate) struct Subnetworks {
-    of_sources: Vec<(Language, Subnetwork)>,
+    of_sources: Vec<(Language, DynamicSubnetwork)>,
+    dynamic: Option<DynamicSubnetworkConfig>,
     unseen: Unseen,
 }
 
 #[derive(Debug)]
 enum Unseen {
     Whole,
+    /// Of those that sources use now.
     Union(Subnetwork),
-    Nearest { path: PathBuf, distances: Vec<(Language, Language, f64)> },
+    Nearest {
+        path: PathBuf,
+        distances: Vec<(Language, Language, f64)>,
+    },
+    /// The most similar source of each language, by its place.
+    Similar(BTreeMap<Language, usize>),
 }
 
 impl Subnetworks {
-    /// Reads those of a recipe, for an encoder of so many layers and heads.
+    /// Reads those of a recipe, for an encoder of so many layers and heads. `similar` is asked for the
+    /// source that each unseen language is most similar to, if the recipe wants it.
     pub(crate) fn read(
         recipe: &SubnetworksRecipe,
+        seed: u64,
         sources: &[Language],
         sizes: [usize; 2],
+        similar: impl FnOnce() -> Result<BTreeMap<Language, usize>, Error>,
     ) -> Result<Self, Error> {
         let mut of_sources = Vec::new();
         for (at, source) in sources.iter().enumerate() {
             let path = recipe.path.replace("{language}", source.as_str());
+            let path = path.replace("{seed}", &seed.to_string());
             let found = read_subnetwork(path.as_ref(), sizes)?;
             let drawn = recipe.random.map(|seed| found.random(split_seed(seed, at as u64)));
-            of_sources.push((source.clone(), drawn.unwrap_or(found)));
+            let first = DynamicSubnetwork::new(drawn.unwrap_or(found));
+            of_sources.push((source.clone(), first));
         }
         let unseen = match &recipe.unseen {
             UnseenLanguage::Whole => Unseen::Whole,
-            UnseenLanguage::Union => {
-                let all = of_sources.iter().map(|(_, of)| of.clone());
-                all.reduce(|union, of| union.union(&of)).map_or(Unseen::Whole, Unseen::Union)
-            }
+            UnseenLanguage::Union => union(&of_sources),
+            UnseenLanguage::Similar => Unseen::Similar(similar()?),
             UnseenLanguage::Nearest { distances } => Unseen::Nearest {
                 path: distances.into(),
                 distances: read_distances(distances.as_ref())?,
             },
         };
-        Ok(Self { of_sources, unseen })
+        Ok(Self { of_sources, dynamic: recipe.dynamic, unseen })
     }
 
     /// Those of the languages of training.
     pub(crate) fn of_sources(&self) -> impl Iterator<Item = &Subnetwork> {
-        self.of_sources.iter().map(|(_, of)| of)
+        self.of_sources.iter().map(|(_, of)| of.subnetwork())
+    }
+
+    /// Whether they change while the model learns.
+    pub(crate) fn are_dynamic(&self) -> bool {
+        self.dynamic.is_some()
+    }
+
+    /// Takes in what batches of sources, by their places, found to matter.
+    pub(crate) fn follow(&mut self, found: Vec<(usize, Importance)>) {
+        let Some(config) = self.dynamic else { return };
+        for (source, found) in found {
+            self.of_sources[source].1.follow(found, config);
+        }
+        self.refresh();
+    }
+
+    /// Lets what depends on the sources' subnetworks follow them.
+    fn refresh(&mut self) {
+        if let Unseen::Union(_) = self.unseen {
+            self.unseen = union(&self.of_sources);
+        }
+    }
+
+    /// What a checkpoint keeps: the scores of each source, if they change.
+    pub(crate) fn scores(&self) -> Vec<Importance> {
+        let of_sources = self.of_sources.iter().filter(|_| self.are_dynamic());
+        of_sources.map(|(_, of)| of.scores().clone()).collect()
+    }
+
+    /// Goes on with the scores of a checkpoint.
+    pub(crate) fn restore(&mut self, scores: &[Importance]) {
+        for ((_, of), scores) in self.of_sources.iter_mut().zip(scores) {
+            of.restore(scores.clone());
+        }
+        self.refresh();
+    }
+
+    /// Writes those that languages use beside a model, a file for each.
+    pub(crate) fn write<'a>(
+        &self,
+        folder: &Path,
+        languages: impl Iterator<Item = &'a Language>,
+    ) -> Result<(), Error> {
+        let folder = folder.join(FOLDER);
+        std::fs::create_dir_all(&folder).map_err(io(&folder))?;
+        for language in languages {
+            if let Some(subnetwork) = self.of(language)? {
+                write_subnetwork(&folder.join(format!("{language}.toml")), subnetwork)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes those of the sources that were written beside a model.
+    pub(crate) fn read_written(&mut self, folder: &Path) -> Result<(), Error> {
+        for (language, of) in &mut self.of_sources {
+            let path = folder.join(FOLDER).join(format!("{language}.toml"));
+            *of = DynamicSubnetwork::new(read_subnetwork(&path, of.subnetwork().sizes())?);
+        }
+        self.refresh();
+        Ok(())
     }
 
     /// That of a language; none if it uses the whole model.
     pub(crate) fn of(&self, language: &Language) -> Result<Option<&Subnetwork>, Error> {
         if let Some((_, own)) = self.of_sources.iter().find(|(source, _)| source == language) {
-            return Ok(Some(own));
+            return Ok(Some(own.subnetwork()));
         }
         let (path, distances) = match &self.unseen {
             Unseen::Whole => return Ok(None),
             Unseen::Union(union) => return Ok(Some(union)),
+            Unseen::Similar(sources) => {
+                let source = sources.get(language).and_then(|at| self.of_sources.get(*at));
+                return Ok(source.map(|(_, of)| of.subnetwork()));
+            }
             Unseen::Nearest { path, distances } => (path, distances),
         };
         let between = |source: &Language| {
@@ -108,13 +194,18 @@ impl Subnetworks {
         };
         let known = self.of_sources.iter().filter_map(|(source, of)| Some((between(source)?, of)));
         match known.min_by(|a, b| a.0.total_cmp(&b.0)) {
-            Some((_, nearest)) => Ok(Some(nearest)),
+            Some((_, nearest)) => Ok(Some(nearest.subnetwork())),
             None => {
                 let problem = format!("no distance of {language} from any language of training");
                 Err(Error::Damaged { path: path.clone(), problem })
             }
         }
     }
+}
+
+fn union(of_sources: &[(Language, DynamicSubnetwork)]) -> Unseen {
+    let all = of_sources.iter().map(|(_, of)| of.subnetwork().clone());
+    all.reduce(|union, of| union.union(&of)).map_or(Unseen::Whole, Unseen::Union)
 }
 
 fn read_distances(path: &Path) -> Result<Vec<(Language, Language, f64)>, Error> {

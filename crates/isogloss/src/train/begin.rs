@@ -1,16 +1,17 @@
 //! How a run begins, or goes on from its newest checkpoint.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use isogloss_kernels::split_seed;
 use isogloss_methods::{AdamW, LearningRateConfig, Role, Schedule};
 use isogloss_model::{
-    Base, HeadChoice, HeadSpec, LoadedModel, Model, base_folder, load, load_masked_lm,
-    named_parameters,
+    Base, HeadChoice, HeadSpec, LoadedModel, Model, Pass, base_folder, load, load_masked_lm,
+    mean_pool, named_parameters,
 };
 
-use isogloss_text::Tokenizer;
+use isogloss_text::{Language, Tokenizer, sequential_by_length};
 
 use super::batches::TrainingData;
 use super::data::Streams;
@@ -24,7 +25,7 @@ use crate::environment::Environment;
 use crate::error::io;
 use crate::run_folder::MetricsLog;
 use crate::subnetwork::Subnetworks;
-use crate::{Error, Plan, RunFolder, Task};
+use crate::{Corpus, Error, LabeledSet, Plan, RunFolder, Task};
 
 impl<'a> Trainer<'a> {
     pub(super) fn new(
@@ -90,11 +91,17 @@ impl<'a> Trainer<'a> {
         };
         let n_layers = model.encoder.config().num_hidden_layers;
         let shape = [n_layers, model.encoder.config().num_attention_heads];
-        let subnetworks = recipe.subnetworks.as_ref();
-        let subnetworks = subnetworks.map(|of| Subnetworks::read(of, plan.sources(), shape));
-        let subnetworks = subnetworks.transpose()?;
-        let of_sources = subnetworks.iter().flat_map(Subnetworks::of_sources);
-        passes.subnetworks = of_sources.map(|of| of.mask(&device)).collect();
+        let mut subnetworks = match (&recipe.subnetworks, data) {
+            (Some(of), Some(data)) => {
+                let similar = || most_similar(plan, options, &data.corpus);
+                Some(Subnetworks::read(of, recipe.seed, plan.sources(), shape, similar)?)
+            }
+            _ => None,
+        };
+        if let Some(subnetworks) = &mut subnetworks {
+            subnetworks.restore(&progress.subnetwork_scores);
+            passes.use_subnetworks(subnetworks);
+        }
         recipe.schedule.check_layers(n_layers).map_err(Error::Unsuitable)?;
         let scope = AdapterRecipe::scope(recipe);
         let seed = split_seed(recipe.seed, streams::UNFREEZING);
@@ -205,6 +212,41 @@ fn fresh(
     let seed = split_seed(recipe.seed, streams::ADAPTER);
     AdapterRecipe::add_to(&mut loaded.model, recipe, seed)?;
     Ok(loaded)
+}
+
+/// The source that each other language is most similar to, by its place: that whose mean sentence vector
+/// has the highest cosine with the language's, the first of equals.
+fn most_similar(
+    plan: &Plan,
+    options: &RunOptions<'_>,
+    corpus: &Corpus,
+) -> Result<BTreeMap<Language, usize>, Error> {
+    let encoder = load(&options.model_folder, &HeadChoice::Without, &options.device)?.model.encoder;
+    /// Texts of a language at most.
+    const N_TEXTS: usize = 256;
+    let batch_size = plan.recipe().training.evaluation_batch_size;
+    let mean = |set: &LabeledSet| {
+        let set = set.some(N_TEXTS);
+        let mut sum = Tensor::<1>::zeros([encoder.config().hidden_size], &options.device);
+        for indices in sequential_by_length(&set.lengths(), batch_size) {
+            let (_, input) = set.batch(&indices, encoder.config(), &options.device)?;
+            let states = encoder.forward(&input, &Pass::evaluation()).last_hidden_state();
+            let vectors = mean_pool(states, input.attention_mask);
+            sum = sum + vectors.sum_dim(0).flatten(0, 1);
+        }
+        let norm = sum.clone().square().sum().sqrt();
+        Ok::<_, Error>(sum / norm)
+    };
+    let of_sources = corpus.devs.iter().map(mean).collect::<Result<Vec<_>, _>>()?;
+    let unseen = corpus.tests.iter().filter(|set| !plan.sources().contains(&set.language));
+    let nearest = |set: &LabeledSet| {
+        let own = mean(set)?;
+        let cosines = of_sources.iter().map(|other| (own.clone() * other.clone()).sum());
+        let cosines: Vec<f32> = cosines.map(|cosine| cosine.into_scalar::<f32>()).collect();
+        let best = (0..cosines.len()).rev().max_by(|a, b| cosines[*a].total_cmp(&cosines[*b]));
+        Ok((set.language.clone(), best.unwrap_or_default()))
+    };
+    unseen.map(nearest).collect()
 }
 
 /// The number of parameters, and of those that are trained at any time.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
+use isogloss_text::Language;
 
 use crate::device::DeviceInfo;
 use crate::fisher::Measures;
@@ -114,6 +115,22 @@ pub enum Event<'a> {
         language: &'a str,
         /// Its scores.
         scores: &'a Scores,
+    },
+    /// A language's test set was scored after a few of its examples.
+    FewShot {
+        /// Its tag.
+        language: &'a str,
+        /// Its scores.
+        scores: &'a Scores,
+    },
+    /// The gradients of the languages of training were compared.
+    Conflict {
+        /// Optimizer steps done.
+        step: u64,
+        /// The languages.
+        languages: &'a [Language],
+        /// The cosine between the gradients of each two.
+        cosines: &'a [Vec<f64>],
     },
 }
 

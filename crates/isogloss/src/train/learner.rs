@@ -6,11 +6,11 @@ use std::path::Path;
 use burn::tensor::{Int, Tensor, TensorData};
 use isogloss_kernels::{normal, split_seed, uniform};
 use isogloss_methods::{
-    EmbeddingNoise, Gradients, IGNORE_INDEX, Learner, NoiseShape, Objective, PairInput, Role,
+    EmbeddingNoise, Gradients, IGNORE_INDEX, Importance, Learner, NoiseShape, Objective, PairInput, Role,
     RowTargets, Sentences, StepInput, TextView, Units, View, ViewOutput, WordLinks, cross_entropy,
     sample_labels, with_random_signs,
 };
-use isogloss_model::{Encoder, Model, ModelInput, ModelOutput, Pass, Tokens};
+use isogloss_model::{Encoder, Model, ModelInput, ModelOutput, Pass, SubnetworkMask, Tokens};
 use isogloss_text::{Targets, TokenBatch};
 
 use super::batches::StepBatch;
@@ -34,6 +34,9 @@ pub(super) struct StepLearner<'a> {
     values: Vec<Option<Vec<f64>>>,
     /// The keys of the batches' pairs, at the first parameters asked for.
     pub(super) keys: Vec<Tensor<2>>,
+    /// By language: how much each part of the model mattered to a batch, at the first parameters asked
+    /// for, where that is to be known.
+    pub(super) importances: Vec<(usize, Importance)>,
     /// Whether the gradients of the task and of text without labels are to be compared.
     compares: bool,
     /// The cosine between them, at the first parameters asked for.
@@ -99,8 +102,16 @@ impl<'a> StepLearner<'a> {
             Ok(DeviceBatch { seed, language: batch.language, texts, links: batch.links })
         });
         let batches: Vec<_> = batches.collect::<Result<_, Error>>()?;
-        let (values, keys) = (vec![None; batches.len()], Vec::new());
-        Ok(Self { passes, batches, values, keys, compares: false, cosine: None, sampled: None })
+        Ok(Self {
+            passes,
+            values: vec![None; batches.len()],
+            batches,
+            keys: Vec::new(),
+            importances: Vec::new(),
+            compares: false,
+            cosine: None,
+            sampled: None,
+        })
     }
 
     /// Has the gradients of the task and of text without labels made apart, so that their cosine is known.
@@ -112,13 +123,16 @@ impl<'a> StepLearner<'a> {
         self
     }
 
-    /// Keeps what a batch gave when it was first asked.
-    fn note(&mut self, batch: usize, values: Vec<Option<f64>>, keys: Vec<Tensor<2>>) {
+    /// Keeps what a batch gave when it was first asked; returns its gradients.
+    fn note(&mut self, batch: usize, of_batch: OfBatch) -> Gradients {
         if self.values[batch].is_none() {
-            let values = values.into_iter().map(Option::unwrap_or_default);
+            let values = of_batch.values.into_iter().map(Option::unwrap_or_default);
             self.values[batch] = Some(values.collect());
-            self.keys.extend(keys);
+            self.keys.extend(of_batch.keys);
+            let language = self.batches[batch].language;
+            self.importances.extend(of_batch.importance.map(|found| (language, found)));
         }
+        of_batch.gradients
     }
 
     /// The mean of each objective over the batches that were asked.
@@ -137,7 +151,7 @@ impl<'a> StepLearner<'a> {
     pub(super) fn keys_alone(&self, model: &Model) -> Result<Vec<Tensor<2>>, Error> {
         let mut keys = Vec::new();
         for batch in &self.batches {
-            let (input, _) = self.run(model, batch, |view| view.role == Role::Momentum)?;
+            let (input, _) = self.run(model, batch, None, |view| view.role == Role::Momentum)?;
             for (_, objective) in &self.passes.objectives {
                 keys.extend(objective.keys(&input)?);
             }
@@ -151,6 +165,7 @@ impl<'a> StepLearner<'a> {
         &self,
         model: &Model,
         batch: &DeviceBatch,
+        mask: Option<&SubnetworkMask>,
         wanted: impl Fn(&View) -> bool,
     ) -> Result<(StepInput, Vec<Model>), Error> {
         let embedded = self.passes.shares_embeddings().then(|| self.embed(model, batch, &wanted));
@@ -160,7 +175,7 @@ impl<'a> StepLearner<'a> {
             let first = group[0];
             let at = batch.place(first.text);
             let text = &batch.texts[at];
-            let pass = self.passes.pass_in(batch.language, batch.seed, &first);
+            let pass = self.passes.pass_through(mask, batch.seed, &first);
             if first.text.is_side() {
                 let embedded = embedded.as_ref().and_then(|all| all[at].clone());
                 sentences.push((first, self.encode(model, first.role, text, embedded, &pass)));
@@ -297,6 +312,7 @@ impl<'a> StepLearner<'a> {
             gradients: task.gradients.plus(pairs.gradients),
             values: values.collect(),
             keys: pairs.keys,
+            importance: task.importance,
         })
     }
 
@@ -309,7 +325,9 @@ impl<'a> StepLearner<'a> {
     ) -> Result<OfBatch, Error> {
         let objectives = || self.passes.objectives.iter().filter(|(_, o)| wanted(&**o));
         let views: Vec<_> = objectives().flat_map(|(_, objective)| objective.views()).collect();
-        let (input, noised_models) = self.run(model, batch, |view| views.contains(view))?;
+        let mask = self.passes.mask_of(batch.language);
+        let (input, noised_models) =
+            self.run(model, batch, mask.as_ref(), |view| views.contains(view))?;
         let share = 1.0 / self.batches.len() as f64;
         let (mut total, mut chunked, mut keys) = (None, Gradients::default(), Vec::new());
         let mut values = Vec::new();
@@ -335,16 +353,17 @@ impl<'a> StepLearner<'a> {
         }
         let models: Vec<&Model> = std::iter::once(model).chain(&noised_models).collect();
         // Nothing leads from a constant to the parameters.
-        let gradients = match total.filter(Tensor::is_tracked) {
-            Some(total) => Gradients::of_all(&total, &models),
-            None => Gradients::default(),
-        };
+        let tape = total.filter(Tensor::is_tracked).map(|total| total.backward());
+        let measured = mask.filter(|_| self.passes.measures_importance);
+        let importance = tape.as_ref().zip(measured).and_then(|(tape, mask)| importance(tape, &mask));
+        let gradients = tape.map(|tape| Gradients::taken_from(tape, &models)).unwrap_or_default();
         let numbers = Tensor::cat(values.iter().flatten().cloned().collect(), 0).into_data();
         let numbers = numbers.convert::<f64>().try_into_vec::<f64>();
         let mut numbers =
             numbers.expect("the numbers were just converted to this type").into_iter();
         let values = values.iter().map(|value| value.as_ref().and_then(|_| numbers.next()));
-        Ok(OfBatch { gradients: gradients.plus(chunked), values: values.collect(), keys })
+        let (gradients, values) = (gradients.plus(chunked), values.collect());
+        Ok(OfBatch { gradients, values, keys, importance })
     }
 }
 
@@ -354,6 +373,21 @@ struct OfBatch {
     /// By objective; none for those that were not asked for.
     values: Vec<Option<f64>>,
     keys: Vec<Tensor<2>>,
+    /// How much each part of the model mattered, if that is to be known.
+    importance: Option<Importance>,
+}
+
+/// The absolute gradients of a mask.
+fn importance(tape: &burn::tensor::Gradients, mask: &SubnetworkMask) -> Option<Importance> {
+    let absolute = |gradient: TensorData| {
+        let values = gradient.convert::<f64>().try_into_vec::<f64>();
+        let values = values.expect("the numbers were just converted to this type");
+        values.into_iter().map(f64::abs).collect::<Vec<_>>()
+    };
+    let n_heads = mask.heads.dims()[1];
+    let heads = absolute(mask.heads.grad(tape)?.into_data());
+    let feed_forward = absolute(mask.feed_forward.grad(tape)?.into_data());
+    Some(Importance { heads: heads.chunks(n_heads).map(<[f64]>::to_vec).collect(), feed_forward })
 }
 
 /// Where the tokens look in those of these layers that the encoder has.
@@ -430,8 +464,7 @@ impl Learner<Error> for StepLearner<'_> {
         let mut gradients = Gradients::default();
         for number in 0..self.batches.len() {
             let of_batch = self.of_batch(model, number)?;
-            self.note(number, of_batch.values, of_batch.keys);
-            gradients = gradients.plus(of_batch.gradients);
+            gradients = gradients.plus(self.note(number, of_batch));
         }
         Ok(gradients)
     }
@@ -440,10 +473,14 @@ impl Learner<Error> for StepLearner<'_> {
         self.batches.len()
     }
 
+    fn batch_language(&self, batch: usize) -> usize {
+        self.batches[batch].language
+    }
+
     fn batch_gradients(&mut self, model: &Model, batch: usize) -> Result<Gradients, Error> {
         let of_batch = self.of_batch(model, batch)?;
-        self.note(batch, of_batch.values, of_batch.keys);
-        Ok(of_batch.gradients.scaled(self.batches.len() as f64))
+        let n_batches = self.batches.len() as f64;
+        Ok(self.note(batch, of_batch).scaled(n_batches))
     }
 
     fn sampled_gradients(&mut self, model: &Model) -> Result<Gradients, Error> {
@@ -451,7 +488,8 @@ impl Learner<Error> for StepLearner<'_> {
         let mut drawn = self.sampled.take().unwrap_or_default();
         for (index, batch) in self.batches.iter().enumerate() {
             let text = &batch.texts[0];
-            let pass = self.passes.pass_in(batch.language, batch.seed, &View::ORIGINAL);
+            let mask = self.passes.mask_of(batch.language);
+            let pass = self.passes.pass_through(mask.as_ref(), batch.seed, &View::ORIGINAL);
             let logits = model.forward(&text.input, &pass).logits;
             if drawn.len() == index {
                 let seed = split_seed(batch.seed, draws::LABELS);

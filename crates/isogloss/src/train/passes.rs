@@ -9,6 +9,7 @@ use isogloss_model::{Model, Pass, Pooling, Projection, SubnetworkMask, UnitDropo
 use serde_json::{Map, Value, json};
 
 use super::teacher::TeacherVectors;
+use crate::subnetwork::Subnetworks;
 
 /// What is the same in every step of a run.
 pub(super) struct Passes {
@@ -36,6 +37,8 @@ pub(super) struct Passes {
     pub(super) undropped_layers: Option<usize>,
     /// The parts of the model that each source uses; all of it if there are none.
     pub(super) subnetworks: Vec<SubnetworkMask>,
+    /// Whether it is to be known how much each part matters to a batch.
+    pub(super) measures_importance: bool,
     /// The weight of parts of speech that are learned beside trees.
     pub(super) tag_weight: f64,
 }
@@ -61,8 +64,16 @@ impl Passes {
             negatives: None,
             undropped_layers: None,
             subnetworks: Vec::new(),
+            measures_importance: false,
             tag_weight: 1.0,
         }
+    }
+
+    /// Has each source use its subnetwork.
+    pub(super) fn use_subnetworks(&mut self, subnetworks: &Subnetworks) {
+        let device = self.device.clone().autodiff();
+        self.subnetworks = subnetworks.of_sources().map(|of| of.mask(&device)).collect();
+        self.measures_importance = subnetworks.are_dynamic();
     }
 
     /// Whether the classifier's weight is divided by its spectral norm.
@@ -192,9 +203,27 @@ impl Passes {
         views().count() > 1 || views().any(|view| view.noise.is_some())
     }
 
-    /// The pass over a batch of a source's examples; other texts are of no source.
-    pub(super) fn pass_in(&self, language: usize, batch_seed: u64, view: &View) -> Pass {
-        let mask = self.subnetworks.get(language).filter(|_| view.text.is_of_task());
+    /// The mask of a source's subnetwork, for one graph.
+    pub(super) fn mask_of(&self, language: usize) -> Option<SubnetworkMask> {
+        let mask = self.subnetworks.get(language)?.clone();
+        Some(match self.measures_importance {
+            true => SubnetworkMask {
+                heads: mask.heads.require_grad(),
+                feed_forward: mask.feed_forward.require_grad(),
+            },
+            false => mask,
+        })
+    }
+
+    /// The pass over a batch, through the parts that a mask leaves of the model; texts that are not of the
+    /// task are of no source.
+    pub(super) fn pass_through(
+        &self,
+        mask: Option<&SubnetworkMask>,
+        batch_seed: u64,
+        view: &View,
+    ) -> Pass {
+        let mask = mask.filter(|_| view.text.is_of_task());
         Pass { subnetwork: mask.cloned(), ..self.pass(batch_seed, view) }
     }
 

@@ -16,9 +16,10 @@ use super::{Event, Trainer, streams, unfreezing};
 use crate::checkpoint::{self, Best, Memory, Saver};
 use crate::encode::TextEncoder;
 use crate::evaluate::{score_guesses, score_retrieval};
-use crate::fisher::Measures;
+use crate::fisher::{Measures, gradient_cosines};
 use crate::pairs::PairSet;
 use crate::run_folder::replace_folder;
+use crate::subnetwork::Subnetworks;
 use crate::{
     Error, Evaluator, LabeledSet, LanguageResult, Predictions, Results, Scores, Selection, Task,
 };
@@ -30,7 +31,8 @@ impl Trainer<'_> {
         measure.is_some_and(|measure| is_last || step.is_multiple_of(measure.every))
     }
 
-    /// Logs the Fisher information and the sharpness on the dev set, if the recipe asks for them.
+    /// Logs the Fisher information and the sharpness on the dev set, and how well the gradients of several
+    /// sources agree, if the recipe asks for measures.
     pub(super) fn measure(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
         let (Some(measure), Some(data)) = (&self.plan.recipe().measure, self.data) else {
             return Ok(());
@@ -43,7 +45,22 @@ impl Trainer<'_> {
         watch(Event::Measures { step, measures: &measures });
         let mut line = json!({ "kind": "measure", "step": step, "epoch": self.epoch() });
         extend(&mut line, &measures);
-        self.log.write(&line)
+        self.log.write(&line)?;
+        let sources = self.plan.sources();
+        if sources.len() > 1 {
+            let subnetwork = |language| self.subnetworks.as_ref().map(|of| of.of(language));
+            let sets = data.corpus.devs.iter().map(|set| {
+                let subnetwork = subnetwork(&set.language).transpose()?.flatten();
+                Ok((set, subnetwork))
+            });
+            let sets = sets.collect::<Result<Vec<_>, Error>>()?;
+            let cosines = gradient_cosines(&model, &sets, &self.options.device, &options)?;
+            watch(Event::Conflict { step, languages: sources, cosines: &cosines });
+            self.log.write(&json!({
+                "kind": "conflict", "step": step, "languages": sources, "cosines": cosines,
+            }))?;
+        }
+        Ok(())
     }
 
     /// Says how well the model did before the first step, where nothing new in it has to be learned
@@ -64,6 +81,10 @@ impl Trainer<'_> {
             self.progress.best = Some(Best { step: self.progress.step, score });
             replace_folder(&self.run.best(), |folder| {
                 self.saver().save(folder, &model)?;
+                if let (Some(subnetworks), Some(data)) = (&self.subnetworks, self.data) {
+                    let tested = data.corpus.tests.iter().map(|set| &set.language);
+                    subnetworks.write(folder, tested)?;
+                }
                 match &self.base {
                     // The tokenizer is there.
                     Some(_) => Ok(()),
@@ -143,6 +164,8 @@ impl Trainer<'_> {
         self.progress.log_len = self.log.sync()?;
         self.progress.rounds = self.streams.progress();
         self.progress.opens_at = unfreezing::opens_at(&self.schedules);
+        self.progress.subnetwork_scores =
+            self.subnetworks.as_ref().map(Subnetworks::scores).unwrap_or_default();
         let memory = match (&self.passes.momentum, &self.passes.negatives) {
             (Some(model), Some(queue)) => Some(Memory { model, queue }),
             _ => None,
@@ -172,6 +195,9 @@ impl Trainer<'_> {
         self.optimizer = AdamW::new(self.plan.recipe().optimizer.adamw.clone());
         let load = if self.passes.needs_lm_head() { load_masked_lm } else { load };
         let chosen = load(&self.run.best(), &HeadChoice::Saved, &self.options.device)?.model;
+        if let Some(subnetworks) = self.subnetworks.as_mut().filter(|of| of.are_dynamic()) {
+            subnetworks.read_written(&self.run.best())?;
+        }
         let selection = Selection { rule: self.rule.clone(), step: best.step, score: best.score };
         let results = match self.data {
             Some(data) => self.score_labeled(&chosen, data, selection, watch)?,
@@ -216,7 +242,17 @@ impl Trainer<'_> {
             }
             languages.insert(set.language.to_string(), result);
         }
-        Ok(Results::new(&plan.recipe().task, plan.sources(), selection, languages))
+        let mut few_shot = BTreeMap::new();
+        let targets = data.corpus.tests.iter().filter(|set| !plan.sources().contains(&set.language));
+        for (set, support) in targets.zip(&data.corpus.supports) {
+            let Some(recipe) = &plan.recipe().few_shot else { break };
+            let adapted = self.adapted(model, recipe, support)?;
+            let (result, _) = self.evaluator(&adapted, data, &set.language)?.score(set)?;
+            watch(Event::FewShot { language: set.language.as_str(), scores: &result.scores });
+            few_shot.insert(set.language.to_string(), result.scores);
+        }
+        let results = Results::new(&plan.recipe().task, plan.sources(), selection, languages);
+        Ok(results.with_few_shot(few_shot))
     }
 
     /// The scores of a task without labels, by language.

@@ -1,0 +1,146 @@
+//! Subnetworks that are drawn again while the model learns.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Importance, Subnetwork};
+
+/// Configures dynamic subnetworks: after each of a language's batches its units are scored anew, and as
+/// many as before are kept.
+///
+/// A unit's score is the average of its importance in the language's batches, in which each batch counts
+/// `decay` times less than the one after it. It begins at 1 for units of the given subnetwork and at 0
+/// for others. An importance is the absolute gradient of the unit's mask, taken for units that are
+/// masked too, at a mask of zero; those of heads are normalized by layer and then together, those of
+/// feed-forward blocks by the largest.
+///
+/// # Source
+/// The idea is that of Choenni et al. 2023, arXiv:2211.00106; scores, their beginning and their decay are
+/// ours.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DynamicSubnetworkConfig {
+    /// In `[0, 1)`; at 0 the last batch alone decides.
+    pub decay: f64,
+}
+
+impl Default for DynamicSubnetworkConfig {
+    fn default() -> Self {
+        Self { decay: 0.99 }
+    }
+}
+
+impl DynamicSubnetworkConfig {
+    /// What is wrong with its values: the field and the reason.
+    pub fn faults(&self) -> Option<(&'static str, String)> {
+        let valid = (0.0..1.0).contains(&self.decay);
+        (!valid).then(|| {
+            ("decay", format!("expected a number from 0 and below 1, found {}", self.decay))
+        })
+    }
+}
+
+/// A subnetwork of a language and the scores that it is drawn from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DynamicSubnetwork {
+    scores: Importance,
+    subnetwork: Subnetwork,
+}
+
+impl DynamicSubnetwork {
+    /// Begins with what is kept.
+    pub fn new(subnetwork: Subnetwork) -> Self {
+        let numbers = |kept: &[bool]| kept.iter().map(|kept| f64::from(u8::from(*kept))).collect();
+        let scores = Importance {
+            heads: subnetwork.heads.iter().map(|layer| numbers(layer)).collect(),
+            feed_forward: numbers(&subnetwork.feed_forward),
+        };
+        Self { scores, subnetwork }
+    }
+
+    /// What is kept now.
+    pub fn subnetwork(&self) -> &Subnetwork {
+        &self.subnetwork
+    }
+
+    /// The score of each unit.
+    pub fn scores(&self) -> &Importance {
+        &self.scores
+    }
+
+    /// Goes on with the scores of a checkpoint.
+    ///
+    /// # Panics
+    /// If they are of an encoder of another size.
+    pub fn restore(&mut self, scores: Importance) {
+        let sizes = |scores: &Importance| [scores.heads.len(), scores.heads[0].len()];
+        assert_eq!(sizes(&scores), self.subnetwork.sizes(), "scores of one encoder");
+        self.scores = scores;
+        self.draw();
+    }
+
+    /// Takes in what a batch of the language found to matter.
+    pub fn follow(&mut self, found: Importance, config: DynamicSubnetworkConfig) {
+        let found = found.normalized();
+        let largest = found.feed_forward.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        let average = |score: &mut f64, found: f64| {
+            *score = config.decay * *score + (1.0 - config.decay) * found;
+        };
+        let heads = self.scores.heads.iter_mut().flatten();
+        heads.zip(found.heads.iter().flatten()).for_each(|(score, x)| average(score, *x));
+        let blocks = self.scores.feed_forward.iter_mut();
+        blocks.zip(&found.feed_forward).for_each(|(score, x)| average(score, x / largest));
+        self.draw();
+    }
+
+    /// Keeps as many units as before, those of the highest scores.
+    fn draw(&mut self) {
+        let [n_layers, n_heads] = self.subnetwork.sizes();
+        let (n_kept, n_blocks) = (self.subnetwork.n_heads(), self.subnetwork.n_feed_forward());
+        let whole = Subnetwork::whole(n_layers, n_heads);
+        let mut drawn = whole.without_heads(&self.scores, n_layers * n_heads - n_kept);
+        for _ in n_blocks..n_layers {
+            drawn = drawn.without_feed_forward(&self.scores);
+        }
+        self.subnetwork = drawn;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marks(of: &DynamicSubnetwork) -> (Vec<Vec<bool>>, Vec<bool>) {
+        (of.subnetwork().heads().to_vec(), of.subnetwork().feed_forward().to_vec())
+    }
+
+    #[test]
+    fn heads_that_come_to_matter_take_the_place_of_those_that_cease_to() {
+        let few = Importance { heads: vec![vec![1.0, 0.0], vec![0.0, 1.0]], feed_forward: vec![1.0, 0.0] };
+        let given = Subnetwork::whole(2, 2).without_heads(&few, 2).without_feed_forward(&few);
+        let mut dynamic = DynamicSubnetwork::new(given.clone());
+        assert_eq!(dynamic.subnetwork(), &given);
+
+        // Only the first head of the second layer matters, and the second block.
+        let found = || Importance { heads: vec![vec![0.0, 0.0], vec![2.0, 0.0]], feed_forward: vec![0.0, 3.0] };
+        let config = DynamicSubnetworkConfig { decay: 0.5 };
+        dynamic.follow(found(), config);
+        // All are at ½: the last of equals go.
+        assert_eq!(dynamic.scores().heads, [[0.5, 0.0], [0.5, 0.5]]);
+        assert_eq!(dynamic.scores().feed_forward, [0.5, 0.5]);
+        assert_eq!(marks(&dynamic), (vec![vec![true, false], vec![true, false]], vec![true, false]));
+        dynamic.follow(found(), config);
+        assert_eq!(dynamic.scores().heads, [[0.25, 0.0], [0.75, 0.25]]);
+        assert_eq!(marks(&dynamic), (vec![vec![true, false], vec![true, false]], vec![false, true]));
+
+        let mut resumed = DynamicSubnetwork::new(given);
+        resumed.restore(dynamic.scores().clone());
+        assert_eq!(resumed, dynamic);
+    }
+
+    #[test]
+    fn a_decay_is_below_one() {
+        assert!(DynamicSubnetworkConfig { decay: 1.0 }.faults().is_some());
+        assert!(DynamicSubnetworkConfig { decay: f64::NAN }.faults().is_some());
+        assert!(DynamicSubnetworkConfig { decay: 0.0 }.faults().is_none());
+    }
+}
