@@ -202,39 +202,116 @@ fn each_language_trains_and_is_scored_with_its_own_parts() {
     assert_ne!(scores[0].0, scores[3].0);
 
     // The saved model with the parts of a language gives that language's scores.
-    let run = shop.run("nearest");
-    let device = Device::flex();
-    let predictor = Predictor::load(&run.best(), &device).unwrap();
-    let labels = predictor.labels().unwrap();
     let german = read_subnetwork(&shop.path("subnetworks/de.toml"), [2, 4]).unwrap();
+    assert_eq!(score(&shop, &shop.run("nearest").best(), "xx", &german), scores[2].1);
+}
+
+#[test]
+fn dynamic_subnetworks_follow_what_matters() {
+    let shop = Workshop::new();
+    let tables = with_subnetworks(&shop, "dynamic = { decay = 0.5 }\nunseen = \"union\"");
+    let plan = two_languages(&shop, &tables);
+    let (whole, parts) = (shop.run("whole"), shop.run("parts"));
+    let results = shop.finish(&plan, &whole);
+    shop.stop_after(7, &plan, &parts);
+    shop.finish(&plan, &parts);
+    assert_eq!(Trace::of(&parts), Trace::of(&whole));
+
+    // Each keeps as many units as it began with, not all of them the same.
+    let given = |language: &str| {
+        read_subnetwork(&shop.path(&format!("subnetworks/{language}.toml")), [2, 4]).unwrap()
+    };
+    let of_model = |language: &str| {
+        let path = whole.best().join(format!("subnetworks/{language}.toml"));
+        read_subnetwork(&path, [2, 4]).unwrap()
+    };
+    for language in ["en", "de"] {
+        let (before, after) = (given(language), of_model(language));
+        assert_eq!(after.n_heads(), before.n_heads(), "{language}");
+        assert_eq!(after.n_feed_forward(), before.n_feed_forward(), "{language}");
+        assert_ne!(after, before, "{language}");
+    }
+    assert_eq!(of_model("xx"), of_model("en").union(&of_model("de")));
+    // They are what the model was scored with.
+    assert_eq!(
+        score(&shop, &whole.best(), "en", &of_model("en")),
+        results.languages["en"].scores.main()
+    );
+}
+
+/// The score of a saved model, through a subnetwork, on the test split of a language.
+fn score(shop: &Workshop, folder: &Path, language: &str, subnetwork: &Subnetwork) -> f64 {
+    let device = Device::flex();
+    let predictor = Predictor::load(folder, &device).unwrap();
+    let labels = predictor.labels().unwrap();
     let evaluator = Evaluator {
         model: &predictor.loaded().model,
         task: &Task::Classification {},
         labels: &labels,
         batch_size: 8,
         device: &device,
-        subnetwork: Some(&german),
+        subnetwork: Some(subnetwork),
     };
     let options = ReadOptions::new(Format::Jsonl).with_split("test");
     let set = LabeledSet::read(
-        &shop.path("data/xx.jsonl"),
+        &shop.path(&format!("data/{language}.jsonl")),
         &options,
         evaluator.task,
-        "xx".parse().unwrap(),
+        language.parse().unwrap(),
         predictor.tokenizer(),
         &labels,
         &FeatureOptions::new(128),
     );
-    let (found, _) = evaluator.score(&set.unwrap()).unwrap();
-    assert_eq!(found.scores.main(), scores[2].1);
+    evaluator.score(&set.unwrap()).unwrap().0.scores.main()
+}
+
+#[test]
+fn the_most_similar_language_lends_its_parts() {
+    let shop = Workshop::new();
+    for similar in ["en", "de"] {
+        std::fs::copy(shop.path(&format!("data/{similar}.jsonl")), shop.path("data/xx.jsonl"))
+            .unwrap();
+        let plan = two_languages(&shop, &with_subnetworks(&shop, "unseen = \"similar\""));
+        let run = shop.run(similar);
+        let results = shop.finish(&plan, &run);
+        let main = |language: &str| results.languages[language].scores.main();
+        assert_eq!(main("xx"), main(similar));
+        let of = |language: &str| {
+            read_subnetwork(&run.best().join(format!("subnetworks/{language}.toml")), [2, 4])
+                .unwrap()
+        };
+        assert_eq!(of("xx"), of(similar));
+    }
+}
+
+#[test]
+fn gradients_of_languages_are_compared() {
+    let shop = Workshop::new();
+    let measure = "[measure]\nevery = 12\nn_examples = 8\nradius = 0.0\n";
+    let plan = two_languages(&shop, &format!("{}{measure}", with_subnetworks(&shop, "")));
+    let run = shop.run("compared");
+    shop.finish(&plan, &run);
+    let metrics = Trace::of(&run).metrics;
+    let lines: Vec<_> = metrics.iter().filter(|line| line["kind"] == "conflict").collect();
+    let steps: Vec<_> = lines.iter().map(|line| line["step"].as_u64().unwrap()).collect();
+    assert_eq!(steps, [0, 12, 24]);
+    for line in lines {
+        assert_eq!(line["languages"], serde_json::json!(["en", "de"]));
+        let cosine = |a: usize, b: usize| line["cosines"][a][b].as_f64().unwrap();
+        assert!((cosine(0, 0) - 1.0).abs() < 1e-6 && (cosine(1, 1) - 1.0).abs() < 1e-6, "{line}");
+        assert!((cosine(0, 1) - cosine(1, 0)).abs() < 1e-6, "{line}");
+        assert!(cosine(0, 1).abs() < 0.999, "{line}");
+    }
 }
 
 #[test]
 fn subnetworks_train_on_every_device() {
     let shop = Workshop::new().without_dropout();
-    let plan = two_languages(&shop, &with_subnetworks(&shop, ""));
-    for device in opened_devices() {
-        shop.assert_trains_as_on_flex(&device, "subnetworks", &plan);
+    for (name, more) in [("static", ""), ("dynamic", "dynamic = {}")] {
+        let plan = two_languages(&shop, &with_subnetworks(&shop, more));
+        for device in opened_devices() {
+            shop.assert_trains_as_on_flex(&device, name, &plan);
+        }
     }
 }
 
@@ -260,6 +337,13 @@ fn subnetworks_that_cannot_be_used_are_told() {
     std::fs::write(&distances, "en\tde\t0.5\n").unwrap();
     let error = refused(&tables);
     assert!(error.contains("no distance of xx from any language of training"), "{error}");
+    let dynamic = "[subnetworks]\npath = \"{language}.toml\"\ndynamic = { decay = 1.0 }\n";
+    let error = Plan::from_toml(&shop.recipe("epochs = 1", dynamic), "tiny.toml".as_ref());
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("subnetworks.dynamic.decay: expected a number from 0 and below 1"),
+        "{error}"
+    );
     let recipe = shop.recipe("epochs = 1", "[subnetworks]\npath = \"one.toml\"\n");
     let error = Plan::from_toml(&recipe, "tiny.toml".as_ref()).unwrap_err().to_string();
     assert!(error.contains("subnetworks.path: expected {language}"), "{error}");

@@ -316,7 +316,8 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
 /// The two languages whose gradients agree least, in words.
 fn least_similar(languages: &[Language], cosines: &[Vec<f64>]) -> String {
     let rows = cosines.iter().enumerate();
-    let pairs = rows.flat_map(|(a, row)| row.iter().enumerate().skip(a + 1).map(move |(b, x)| (a, b, *x)));
+    let pairs =
+        rows.flat_map(|(a, row)| row.iter().enumerate().skip(a + 1).map(move |(b, x)| (a, b, *x)));
     match pairs.min_by(|x, y| x.2.total_cmp(&y.2)) {
         Some((a, b, cosine)) => format!(
             "gradients of {} languages, least alike {} and {}: cosine {cosine:.3}",

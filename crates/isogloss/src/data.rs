@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use isogloss_kernels::split_seed;
 use isogloss_model::{EncoderConfig, ModelInput};
 use isogloss_text::{
     Example, FeatureOptions, Features, Featurized, Format, LabelSet, Language, ReadOptions,
@@ -19,6 +20,9 @@ use self::task::{Learned, featurize, sentences};
 pub(crate) use self::tensors::{integers, model_input, row_targets};
 use crate::Error;
 use crate::recipe::{Languages, Plan, Recipe, Task};
+
+/// The stream of random numbers that support examples are drawn from, after those of training.
+const SUPPORT: u64 = 12;
 
 /// Examples of one language, ready for the model.
 #[derive(Debug)]
@@ -74,7 +78,7 @@ pub struct Corpus {
     pub devs: Vec<LabeledSet>,
     /// Scored at the end: the first source first, the others in alphabetical order.
     pub tests: Vec<LabeledSet>,
-    /// The training splits of those that are not trained on, if the recipe has a `[few_shot]` table.
+    /// A few examples of each of those that are not trained on, if the recipe has a `[few_shot]` table.
     pub supports: Vec<LabeledSet>,
     /// Languages that share too few labels with the sources, and how many they share.
     pub skipped: Vec<(Language, usize)>,
@@ -128,10 +132,14 @@ impl Corpus {
                 skipped.push((language, n_shared));
             } else {
                 tests.push(reader.features(&language, examples, scored, unseen)?);
-                let learns = plan.recipe().few_shot.is_some() && n_shared < usize::MAX;
-                if learns {
+                if let (Some(few_shot), false) =
+                    (&plan.recipe().few_shot, plan.sources().contains(&language))
+                {
                     let examples = files.examples(&language, &splits.train)?;
-                    supports.push(reader.features(&language, examples, learned, unseen)?);
+                    let all = reader.features(&language, examples, learned, unseen)?;
+                    supports.push(
+                        all.drawn(few_shot.n_support, split_seed(plan.recipe().seed, SUPPORT))?,
+                    );
                 }
             }
         }
@@ -228,6 +236,21 @@ impl LabeledSet {
         let n_all = self.features.len();
         let n = n.min(n_all);
         self.these(&(0..n).map(|i| i * n_all / n).collect::<Vec<_>>())
+    }
+
+    /// So many examples, drawn from a seed.
+    fn drawn(&self, n: usize, seed: u64) -> Result<Self, Error> {
+        let n_all = self.features.len();
+        if n_all < n {
+            let language = &self.language;
+            let problem = format!(
+                "{n_all} examples to learn from in {language}: few_shot.n_support asks for {n}"
+            );
+            return Err(Error::Damaged { path: self.path.clone(), problem });
+        }
+        let mut order: Vec<usize> = (0..n_all).collect();
+        order.sort_by_key(|example| split_seed(seed, *example as u64));
+        Ok(self.these(&order[..n]))
     }
 
     /// The examples at these places.

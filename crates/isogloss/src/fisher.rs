@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use burn::tensor::Device;
 use isogloss_kernels::split_seed;
 use isogloss_methods::{
-    Gradients, IGNORE_INDEX, Subnetwork, block_of, cross_entropy, part_of, random_direction, sample_labels,
-    shifted, sum_by_group,
+    Gradients, IGNORE_INDEX, Subnetwork, block_of, cross_entropy, part_of, random_direction,
+    sample_labels, shifted, sum_by_group,
 };
 use isogloss_model::{Model, ModelInput, Pass};
 use isogloss_text::{Targets, sequential_by_length};

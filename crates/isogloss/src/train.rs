@@ -148,7 +148,6 @@ mod streams {
     pub(super) const ADAPTER: u64 = 9;
     pub(super) const UNFREEZING: u64 = 10;
     pub(super) const STUDENT: u64 = 11;
-    pub(super) const FEW_SHOT: u64 = 12;
 }
 
 impl<'a> Trainer<'a> {

@@ -115,22 +115,34 @@ mod tests {
 
     #[test]
     fn heads_that_come_to_matter_take_the_place_of_those_that_cease_to() {
-        let few = Importance { heads: vec![vec![1.0, 0.0], vec![0.0, 1.0]], feed_forward: vec![1.0, 0.0] };
+        let few = Importance {
+            heads: vec![vec![1.0, 0.0], vec![0.0, 1.0]],
+            feed_forward: vec![1.0, 0.0],
+        };
         let given = Subnetwork::whole(2, 2).without_heads(&few, 2).without_feed_forward(&few);
         let mut dynamic = DynamicSubnetwork::new(given.clone());
         assert_eq!(dynamic.subnetwork(), &given);
 
         // Only the first head of the second layer matters, and the second block.
-        let found = || Importance { heads: vec![vec![0.0, 0.0], vec![2.0, 0.0]], feed_forward: vec![0.0, 3.0] };
+        let found = || Importance {
+            heads: vec![vec![0.0, 0.0], vec![2.0, 0.0]],
+            feed_forward: vec![0.0, 3.0],
+        };
         let config = DynamicSubnetworkConfig { decay: 0.5 };
         dynamic.follow(found(), config);
         // All are at ½: the last of equals go.
         assert_eq!(dynamic.scores().heads, [[0.5, 0.0], [0.5, 0.5]]);
         assert_eq!(dynamic.scores().feed_forward, [0.5, 0.5]);
-        assert_eq!(marks(&dynamic), (vec![vec![true, false], vec![true, false]], vec![true, false]));
+        assert_eq!(
+            marks(&dynamic),
+            (vec![vec![true, false], vec![true, false]], vec![true, false])
+        );
         dynamic.follow(found(), config);
         assert_eq!(dynamic.scores().heads, [[0.25, 0.0], [0.75, 0.25]]);
-        assert_eq!(marks(&dynamic), (vec![vec![true, false], vec![true, false]], vec![false, true]));
+        assert_eq!(
+            marks(&dynamic),
+            (vec![vec![true, false], vec![true, false]], vec![false, true])
+        );
 
         let mut resumed = DynamicSubnetwork::new(given);
         resumed.restore(dynamic.scores().clone());

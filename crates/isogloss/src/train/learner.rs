@@ -6,9 +6,9 @@ use std::path::Path;
 use burn::tensor::{Int, Tensor, TensorData};
 use isogloss_kernels::{normal, split_seed, uniform};
 use isogloss_methods::{
-    EmbeddingNoise, Gradients, IGNORE_INDEX, Importance, Learner, NoiseShape, Objective, PairInput, Role,
-    RowTargets, Sentences, StepInput, TextView, Units, View, ViewOutput, WordLinks, cross_entropy,
-    sample_labels, with_random_signs,
+    EmbeddingNoise, Gradients, IGNORE_INDEX, Importance, Learner, NoiseShape, Objective, PairInput,
+    Role, RowTargets, Sentences, StepInput, TextView, Units, View, ViewOutput, WordLinks,
+    cross_entropy, sample_labels, with_random_signs,
 };
 use isogloss_model::{Encoder, Model, ModelInput, ModelOutput, Pass, SubnetworkMask, Tokens};
 use isogloss_text::{Targets, TokenBatch};
@@ -355,7 +355,8 @@ impl<'a> StepLearner<'a> {
         // Nothing leads from a constant to the parameters.
         let tape = total.filter(Tensor::is_tracked).map(|total| total.backward());
         let measured = mask.filter(|_| self.passes.measures_importance);
-        let importance = tape.as_ref().zip(measured).and_then(|(tape, mask)| importance(tape, &mask));
+        let importance =
+            tape.as_ref().zip(measured).and_then(|(tape, mask)| importance(tape, &mask));
         let gradients = tape.map(|tape| Gradients::taken_from(tape, &models)).unwrap_or_default();
         let numbers = Tensor::cat(values.iter().flatten().cloned().collect(), 0).into_data();
         let numbers = numbers.convert::<f64>().try_into_vec::<f64>();

@@ -243,7 +243,8 @@ impl Trainer<'_> {
             languages.insert(set.language.to_string(), result);
         }
         let mut few_shot = BTreeMap::new();
-        let targets = data.corpus.tests.iter().filter(|set| !plan.sources().contains(&set.language));
+        let targets =
+            data.corpus.tests.iter().filter(|set| !plan.sources().contains(&set.language));
         for (set, support) in targets.zip(&data.corpus.supports) {
             let Some(recipe) = &plan.recipe().few_shot else { break };
             let adapted = self.adapted(model, recipe, support)?;

@@ -1,0 +1,108 @@
+//! A few examples of a language: what training in tasks is worth to them.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+
+use isogloss::{Plan, Results};
+use isogloss_kernels::split_seed;
+use isogloss_tests::runs::{Trace, Workshop};
+
+/// Trained on, and not.
+const LANGUAGES: [&str; 8] = ["aa", "bb", "cc", "dd", "ee", "ff", "xx", "yy"];
+
+/// Writes texts in which a language's own habit decides what a word means: a text with one of two words is
+/// of one label in every other language, and of the other label between them. All languages together say
+/// nothing of a text; a few texts of one language say everything.
+fn planted() -> Workshop {
+    let shop = Workshop::new();
+    let around = ["please", "the", "room", "it", "warm", "stop"];
+    for (language, name) in LANGUAGES.into_iter().enumerate() {
+        let mut lines = String::new();
+        for (split, n) in [("train", 400), ("dev", 8), ("test", 60)] {
+            for index in 0..n {
+                let seed = split_seed(language as u64, 1000 * split.len() as u64 + index);
+                let word = |at: u64| around[(split_seed(seed, at) % 6) as usize];
+                let cue = if index % 2 == 0 { "lamp" } else { "door" };
+                let label = if (index + language as u64) % 2 == 0 { "yes" } else { "no" };
+                let text = format!("{} {cue} {} {}", word(0), word(1), word(2));
+                let line = serde_json::json!({ "text": text, "label": label, "split": split });
+                lines.push_str(&format!("{line}\n"));
+            }
+        }
+        fs::write(shop.path(&format!("data/{name}.jsonl")), lines).unwrap();
+    }
+    shop
+}
+
+fn plan(shop: &Workshop, training: &str, tables: &str) -> Plan {
+    let sources: Vec<String> = LANGUAGES[1..6].iter().map(|name| format!("{name:?}")).collect();
+    let sources = sources.join(", ");
+    let recipe = shop.recipe(training, tables).replace("source = \"en\"", "source = \"aa\"");
+    let languages = "languages = [\"xx\", \"yy\"]";
+    let recipe =
+        recipe.replace("[data]\n", &format!("[data]\nmore_sources = [{sources}]\n{languages}\n"));
+    Plan::from_toml(&recipe, "tiny.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+const FEW_SHOT: &str = "[few_shot]\nn_support = 8\nsteps = 8\nlearning_rate = 5e-2\n";
+
+#[test]
+fn training_in_tasks_beats_training_on_all_of_their_examples() {
+    let shop = planted();
+    let training = "epochs = 1\nbatch_size = 8\naccumulate = 4";
+    let run = |name: &str, tables: &str| -> Results {
+        shop.finish(&plan(&shop, training, &format!("{tables}\n{FEW_SHOT}")), &shop.run(name))
+    };
+    let few = |results: &Results| results.mean_few_shot.unwrap();
+    let plain = run("plain", "");
+    let maml = run(
+        "first-order MAML",
+        "[update.first_order_maml]\ninner_steps = 4\ninner_learning_rate = 5e-2\n",
+    );
+    let reptile = run("Reptile", "[update.reptile]\ninner_steps = 4\ninner_learning_rate = 5e-2\n");
+    // Without examples nobody can know.
+    for results in [&plain, &maml, &reptile] {
+        assert!(results.mean_target.unwrap() < 0.65, "{results:?}");
+        assert_eq!(results.few_shot.keys().collect::<Vec<_>>(), ["xx", "yy"]);
+    }
+    assert!(few(&maml) > few(&plain) + 0.2, "{} {}", few(&maml), few(&plain));
+    assert!(few(&reptile) > few(&plain) + 0.2, "{} {}", few(&reptile), few(&plain));
+}
+
+#[test]
+fn scores_after_a_few_examples_do_not_depend_on_interruptions() {
+    let shop = planted();
+    let training = "max_steps = 12\nbatch_size = 8\naccumulate = 2\nlog_every = 1";
+    let plan = plan(&shop, training, &format!("[update.first_order_maml]\n{FEW_SHOT}"));
+    let (whole, parts) = (shop.run("whole"), shop.run("parts"));
+    let results = shop.finish(&plan, &whole);
+    shop.stop_after(5, &plan, &parts);
+    shop.finish(&plan, &parts);
+    assert_eq!(Trace::of(&parts), Trace::of(&whole));
+    // The zero-shot scores stand beside them, of the same model.
+    assert!(results.mean_few_shot.is_some() && results.mean_target.is_some());
+    assert!(results.few_shot.keys().all(|language| results.languages.contains_key(language)));
+}
+
+#[test]
+fn too_few_examples_are_told() {
+    let shop = planted();
+    let path = shop.path("data/yy.jsonl");
+    let all = fs::read_to_string(&path).unwrap();
+    let mut n_train = 0;
+    let few = all.lines().filter(|line| {
+        n_train += usize::from(line.contains("train"));
+        !line.contains("train") || n_train < 6
+    });
+    fs::write(&path, few.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    let plan = plan(&shop, "max_steps = 1\nbatch_size = 8", FEW_SHOT);
+    let error = shop.try_finish(&plan, &shop.run("few")).unwrap_err().to_string();
+    let expected = "yy.jsonl: 5 examples to learn from in yy: few_shot.n_support asks for 8";
+    assert!(error.contains(expected), "{error}");
+
+    let recipe = shop.recipe("epochs = 1", "[few_shot]\nsteps = 0\nlearning_rate = -1.0\n");
+    let error = Plan::from_toml(&recipe, "tiny.toml".as_ref()).unwrap_err().to_string();
+    assert!(error.contains("few_shot.steps: expected at least 1, found 0"), "{error}");
+    assert!(error.contains("few_shot.learning_rate: expected a positive number"), "{error}");
+}
