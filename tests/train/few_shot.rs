@@ -23,8 +23,8 @@ fn planted() -> Workshop {
             for index in 0..n {
                 let seed = split_seed(language as u64, 1000 * split.len() as u64 + index);
                 let word = |at: u64| around[(split_seed(seed, at) % 6) as usize];
-                let cue = if index % 2 == 0 { "lamp" } else { "door" };
-                let label = if (index + language as u64) % 2 == 0 { "yes" } else { "no" };
+                let cue = if index.is_multiple_of(2) { "lamp" } else { "door" };
+                let label = if (index + language as u64).is_multiple_of(2) { "yes" } else { "no" };
                 let text = format!("{} {cue} {} {}", word(0), word(1), word(2));
                 let line = serde_json::json!({ "text": text, "label": label, "split": split });
                 lines.push_str(&format!("{line}\n"));

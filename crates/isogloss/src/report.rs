@@ -18,6 +18,7 @@ mod group;
 mod heat;
 mod html;
 mod language;
+mod matrix;
 mod page;
 mod quantity;
 mod record;

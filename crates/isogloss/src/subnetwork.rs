@@ -16,7 +16,7 @@ use crate::data::row_targets;
 use crate::error::io;
 use crate::run_folder::write_atomically;
 use crate::{Error, Evaluator, LabeledSet};
-pub(crate) use choice::Subnetworks;
+pub(crate) use choice::{SUBNETWORKS, Subnetworks};
 pub use choice::{SubnetworksRecipe, UnseenLanguage};
 
 /// How a model is pruned for a language.

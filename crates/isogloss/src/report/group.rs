@@ -81,6 +81,7 @@ pub(super) struct Entry<'a> {
     pub(super) sources: Vec<&'a str>,
     pub(super) source_score: Option<MeanStd>,
     pub(super) mean_target: Option<MeanStd>,
+    pub(super) mean_few_shot: Option<MeanStd>,
     pub(super) gap: Option<MeanStd>,
     /// Transfer with every language's score averaged over the seeds.
     pub(super) transfer: TransferSummary,
@@ -108,6 +109,7 @@ impl<'a> Entry<'a> {
                 MeanStd::from_values(&scores).map(|summary| summary.mean)
             }),
             mean_target: over_seeds(&|results| results.mean_target),
+            mean_few_shot: over_seeds(&|results| results.mean_few_shot),
             gap: over_seeds(&|results| results.gap),
             transfer: TransferSummary::from_scores(&sources, &scores),
             sources,

@@ -6,7 +6,7 @@ use super::curves::Curves;
 use super::group::{self, Comparison, Recipe, run_label};
 use super::html::{Text, capitalized, count, metric_name};
 use super::record::RunRecord;
-use super::{alignment, bars, heat, language, tables, timeline, transfer};
+use super::{alignment, bars, heat, language, matrix, tables, timeline, transfer};
 
 /// Number of recipe colors in the style sheet; further recipes start over.
 pub(super) const N_COLORS: usize = 8;
@@ -38,6 +38,12 @@ pub fn render(runs: &[RunRecord]) -> String {
         });
         body += &unless_empty(alignment::maps(&recipes), |content| {
             section("alignment", "Alignment of languages by layer", &content)
+        });
+        body += &unless_empty(matrix::conflicts(&recipes), |content| {
+            section("conflicts", "Gradients of languages", &content)
+        });
+        body += &unless_empty(matrix::overlaps(&recipes), |content| {
+            section("subnetworks", "Heads that languages use", &content)
         });
         body += &section("environment", "Environment", &tables::environment(&recipes));
         body +=

@@ -5,10 +5,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use isogloss_methods::Subnetwork;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::alignment::AlignmentReport;
+use crate::subnetwork::SUBNETWORKS;
 
 /// The log that makes a folder a run folder.
 pub(super) const METRICS: &str = "metrics.jsonl";
@@ -58,8 +60,21 @@ pub struct RunRecord {
     pub(super) results: Option<Results>,
     /// `alignment.json`, as `isogloss alignment` writes it; `None` where nobody measured it.
     pub(super) alignment: Option<AlignmentReport>,
+    /// How far the gradients of the languages of training agreed at the last measure.
+    pub(super) conflict: Option<ConflictPoint>,
+    /// The subnetworks that lie beside the model, by language.
+    pub(super) subnetworks: BTreeMap<String, Subnetwork>,
     /// Whether the last line of the log was cut off and left out.
     pub(super) truncated: bool,
+}
+
+/// The cosines between the gradients of languages.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct ConflictPoint {
+    /// BCP-47 tags.
+    pub(super) languages: Vec<String>,
+    /// A row for each language.
+    pub(super) cosines: Vec<Vec<f64>>,
 }
 
 /// One line of the training log.
@@ -166,6 +181,9 @@ pub(super) struct Results {
     pub(super) languages: BTreeMap<String, LanguageResult>,
     /// Mean of the main metric over all languages but the source.
     pub(super) mean_target: Option<f64>,
+    /// The same after a few examples of each.
+    #[serde(default)]
+    pub(super) mean_few_shot: Option<f64>,
     /// Source score − mean target score.
     pub(super) gap: Option<f64>,
 }
@@ -243,6 +261,7 @@ enum Line {
     Train(TrainPoint),
     Dev(DevPoint),
     Measure(MeasurePoint),
+    Conflict(ConflictPoint),
     Open {
         step: u64,
         layers: Vec<usize>,
@@ -252,8 +271,8 @@ enum Line {
 }
 
 impl RunRecord {
-    /// Reads `recipe.toml`, `environment.json`, `metrics.jsonl` and, when there, `results.json` and
-    /// `alignment.json`.
+    /// Reads `recipe.toml`, `environment.json`, `metrics.jsonl` and, when there, `results.json`,
+    /// `alignment.json` and the subnetworks beside the model.
     ///
     /// Unknown kinds of lines and unknown fields are passed over.
     /// A last line that is cut off, as a killed run leaves it, is left out and noted on the page.
@@ -275,6 +294,8 @@ impl RunRecord {
             dev: Vec::new(),
             measures: Vec::new(),
             opened: BTreeMap::new(),
+            conflict: None,
+            subnetworks: read_subnetworks(&dir.join("best"))?,
             results: parse_if_there(&dir.join("results.json"))?,
             alignment: parse_if_there(&dir.join("alignment.json"))?,
             truncated: false,
@@ -299,6 +320,7 @@ impl RunRecord {
                     drop(dev.insert((point.step, point.language.clone()), point));
                 }
                 Ok(Line::Measure(point)) => drop(measures.insert(point.step, point)),
+                Ok(Line::Conflict(point)) => self.conflict = Some(point),
                 Ok(Line::Open { step, layers }) => {
                     self.opened.extend(layers.into_iter().map(|layer| (layer, step)));
                 }
@@ -365,6 +387,28 @@ fn read(path: &Path) -> Result<Vec<u8>, ReportError> {
 
 fn parse_if_there<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, ReportError> {
     if path.exists() { parse(path, &read(path)?).map(Some) } else { Ok(None) }
+}
+
+/// The subnetworks beside a model, by language.
+fn read_subnetworks(model: &Path) -> Result<BTreeMap<String, Subnetwork>, ReportError> {
+    let folder = model.join(SUBNETWORKS);
+    let mut found = BTreeMap::new();
+    if !folder.exists() {
+        return Ok(found);
+    }
+    let unreadable = |source| ReportError::Read { path: folder.clone(), source };
+    for entry in fs::read_dir(&folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let Some(language) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
+        let text = String::from_utf8_lossy(&read(&path)?).into_owned();
+        let subnetwork = toml::from_str(&text).map_err(|error| ReportError::Parse {
+            path: path.clone(),
+            line: error.span().map_or(1, |span| text[..span.start].lines().count().max(1)),
+            reason: error.message().to_owned(),
+        })?;
+        found.insert(language.to_owned(), subnetwork);
+    }
+    Ok(found)
 }
 
 fn parse<'a, T: Deserialize<'a>>(path: &Path, bytes: &'a [u8]) -> Result<T, ReportError> {

@@ -24,13 +24,21 @@ pub(super) fn headline(comparison: &Comparison<'_>) -> String {
     };
     let caption = format!(
         "{} in percent{}. The target mean weighs every language but the source equally; the gap is \
-         source minus target mean.{}",
+         source minus target mean.{}{}",
         Text(&capitalized(metric_name(comparison.metric))),
         over_seeds(comparison),
+        if entries.iter().any(|entry| entry.mean_few_shot.is_some()) {
+            " The few-shot mean is that of models that took some steps on a few examples of each."
+        } else {
+            ""
+        },
         if entries.len() > 1 { " The best value of a column is bold." } else { "" },
     );
-    let columns = [
-        Column::scores(entries, "big", "Target mean", f64::max, |entry| entry.mean_target),
+    let few_shot = entries.iter().any(|entry| entry.mean_few_shot.is_some()).then(|| {
+        Column::scores(entries, "", "Few-shot mean", f64::max, |entry| entry.mean_few_shot)
+    });
+    let target = Column::scores(entries, "big", "Target mean", f64::max, |entry| entry.mean_target);
+    let others = [
         Column::scores(entries, "", &source_head(comparison), f64::max, |it| it.source_score),
         Column::scores(entries, "", "Gap", f64::min, |entry| entry.gap),
         text("Best target", &|entry| extreme(&entry.transfer.best)),
@@ -38,6 +46,7 @@ pub(super) fn headline(comparison: &Comparison<'_>) -> String {
         text("Targets", &|entry| entry.transfer.n_targets.to_string()),
         text("Seeds", &|entry| entry.runs.len().to_string()),
     ];
+    let columns: Vec<Column> = std::iter::once(target).chain(few_shot).chain(others).collect();
     by_recipe(entries, &caption, &columns)
 }
 

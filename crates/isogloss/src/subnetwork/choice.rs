@@ -13,7 +13,7 @@ use crate::Error;
 use crate::error::io;
 
 /// Where a run writes the subnetworks of its model, beside it.
-const FOLDER: &str = "subnetworks";
+pub(crate) const SUBNETWORKS: &str = "subnetworks";
 
 /// The `[subnetworks]` table: each batch is read with the parts of the model that its language uses.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct SubnetworksRecipe {
     /// A file for each language of training, as `isogloss subnetwork` writes them; `{language}` stands
     /// for the language tag, `{seed}` for the recipe's seed.
     pub path: String,
-    /// Draws other subnetworks of the same sizes from this seed: what chance would do.
+    /// Draws other subnetworks of the same sizes from this seed and the recipe's: what chance would do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub random: Option<u64>,
     /// Draws them again while the model learns; those of the files are the beginning. Without it they
@@ -90,7 +90,8 @@ impl Subnetworks {
             let path = recipe.path.replace("{language}", source.as_str());
             let path = path.replace("{seed}", &seed.to_string());
             let found = read_subnetwork(path.as_ref(), sizes)?;
-            let drawn = recipe.random.map(|seed| found.random(split_seed(seed, at as u64)));
+            let drawn = |random| found.random(split_seed(split_seed(random, seed), at as u64));
+            let drawn = recipe.random.map(drawn);
             let first = DynamicSubnetwork::new(drawn.unwrap_or(found));
             of_sources.push((source.clone(), first));
         }
@@ -152,7 +153,7 @@ impl Subnetworks {
         folder: &Path,
         languages: impl Iterator<Item = &'a Language>,
     ) -> Result<(), Error> {
-        let folder = folder.join(FOLDER);
+        let folder = folder.join(SUBNETWORKS);
         std::fs::create_dir_all(&folder).map_err(io(&folder))?;
         for language in languages {
             if let Some(subnetwork) = self.of(language)? {
@@ -165,7 +166,7 @@ impl Subnetworks {
     /// Takes those of the sources that were written beside a model.
     pub(crate) fn read_written(&mut self, folder: &Path) -> Result<(), Error> {
         for (language, of) in &mut self.of_sources {
-            let path = folder.join(FOLDER).join(format!("{language}.toml"));
+            let path = folder.join(SUBNETWORKS).join(format!("{language}.toml"));
             *of = DynamicSubnetwork::new(read_subnetwork(&path, of.subnetwork().sizes())?);
         }
         self.refresh();

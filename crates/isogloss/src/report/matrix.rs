@@ -1,0 +1,276 @@
+//! The languages of training against each other: how far their gradients agree, and how far the heads
+//! overlap that they use.
+
+use std::collections::BTreeMap;
+
+use isogloss_methods::Subnetwork;
+
+use super::axis::{Axis, Scale};
+use super::chart::Frame;
+use super::group::Recipe;
+use super::heat::{legend, patch};
+use super::html::{Text, breakable};
+use super::language;
+use super::page::swatch;
+use super::record::{ConflictPoint, RunRecord};
+
+/// The cosines between gradients at the end of training, on one scale of colors; empty when nobody
+/// measured them.
+pub(super) fn conflicts(recipes: &[Recipe<'_>]) -> String {
+    let maps: Vec<Map<'_>> = recipes.iter().filter_map(conflict).collect();
+    let Some(scale) = scale(Scale::Linear, &maps) else { return String::new() };
+    let figures: String = maps.iter().map(|map| map.render(&scale)).collect();
+    format!(
+        "<p class=\"aside\">The cosine between the gradients of two languages on their development data, \
+         at each run’s last measure, the mean of its seeds. Below zero, what helps one language hurts \
+         the other.</p>\n{}<div class=\"charts heats\">{figures}</div>\n",
+        legend(&scale, "Cosine", false)
+    )
+}
+
+fn conflict<'a>(recipe: &'a Recipe<'a>) -> Option<Map<'a>> {
+    let points: Vec<&ConflictPoint> =
+        recipe.runs.iter().filter_map(|run| run.conflict.as_ref()).collect();
+    let languages: Vec<&str> = points.first()?.languages.iter().map(String::as_str).collect();
+    let alike = points.iter().filter(|point| point.languages == points[0].languages);
+    let cosines: Vec<&Vec<Vec<f64>>> = alike.map(|point| &point.cosines).collect();
+    let value = |a: usize, b: usize| {
+        let all = cosines.iter().filter_map(|rows| rows.get(a)?.get(b));
+        all.sum::<f64>() / cosines.len() as f64
+    };
+    Some(Map::new(recipe, "cosines between gradients", languages, value))
+}
+
+/// The overlap of the heads that languages use, of all layers and layer by layer, and how far it repeats
+/// between seeds; empty where no run has subnetworks.
+pub(super) fn overlaps(recipes: &[Recipe<'_>]) -> String {
+    let maps: Vec<(Map<'_>, Vec<Map<'_>>, String)> = recipes.iter().filter_map(overlap).collect();
+    let all = maps.iter().flat_map(|(map, by_layer, _)| std::iter::once(map).chain(by_layer));
+    let Some(scale) = scale(Scale::FromZero, all) else { return String::new() };
+    let figures = maps.iter().map(|(map, by_layer, stability)| {
+        let by_layer: String = by_layer.iter().map(|map| map.render(&scale)).collect();
+        format!(
+            "<div class=\"charts heats\">{}{by_layer}</div>\n<p class=\"aside\">{}</p>\n",
+            map.render(&scale),
+            Text(stability)
+        )
+    });
+    format!(
+        "<p class=\"aside\">Heads that two languages both use, of those that either uses (Jaccard), of all \
+         layers and layer by layer, the mean of the seeds. Languages that share most stand beside each \
+         other.</p>\n{}{}",
+        legend(&scale, "Overlap", false),
+        figures.collect::<String>()
+    )
+}
+
+/// The subnetworks of a run by language.
+type BySource<'a> = BTreeMap<&'a str, &'a Subnetwork>;
+
+/// The sources' subnetworks of each run that has them all.
+fn subnetworks<'a>(recipe: &Recipe<'a>) -> Vec<BySource<'a>> {
+    let of_run = |run: &&'a RunRecord| -> Option<BySource<'a>> {
+        let sources = run.results.as_ref()?.sources().into_iter();
+        let all = sources.map(|source| Some((source, run.subnetworks.get(source)?)));
+        all.collect::<Option<BySource<'a>>>().filter(|all| all.len() > 1)
+    };
+    let mut found: Vec<BySource<'a>> = recipe.runs.iter().filter_map(of_run).collect();
+    let kind = |of: &BySource<'_>| {
+        (of.keys().map(|language| (*language).to_owned()).collect::<Vec<_>>(), sizes(of))
+    };
+    if let Some(first) = found.first().map(kind) {
+        found.retain(|of| kind(of) == first);
+    }
+    found
+}
+
+fn sizes(of: &BySource<'_>) -> Option<[usize; 2]> {
+    of.values().next().map(|of| of.sizes())
+}
+
+fn overlap<'a>(recipe: &'a Recipe<'a>) -> Option<(Map<'a>, Vec<Map<'a>>, String)> {
+    let runs = subnetworks(recipe);
+    let [n_layers, _] = sizes(runs.first()?)?;
+    let mean = |a: &str, b: &str, layer: Option<usize>| {
+        let all = runs.iter().map(|run| run[a].jaccard(run[b], layer));
+        all.sum::<f64>() / runs.len() as f64
+    };
+    let languages: Vec<&str> = runs[0].keys().copied().collect();
+    let order = clustered(languages.len(), |a, b| mean(languages[a], languages[b], None));
+    let languages: Vec<&str> = order.into_iter().map(|at| languages[at]).collect();
+    let map = |layer: Option<usize>| {
+        let what = match layer {
+            Some(layer) => format!("layer {}", layer + 1),
+            None => "all layers".to_owned(),
+        };
+        Map::new(recipe, &what, languages.clone(), |a, b| mean(languages[a], languages[b], layer))
+    };
+    let by_layer = (0..n_layers).map(|layer| map(Some(layer))).collect();
+    Some((map(None), by_layer, stability(&runs, &languages)))
+}
+
+/// How far the heads of a language are the same with another seed, beside other languages of one seed and
+/// chance.
+fn stability(runs: &[BySource<'_>], languages: &[&str]) -> String {
+    let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+    let (mut between_seeds, mut chance) = (Vec::new(), Vec::new());
+    for (at, a) in runs.iter().enumerate() {
+        for b in &runs[at + 1..] {
+            for language in languages {
+                between_seeds.push(a[language].jaccard(b[language], None));
+                chance.push(expected_overlap(a[language], b[language]));
+            }
+        }
+    }
+    let of_languages = runs.iter().flat_map(|run| {
+        languages.iter().enumerate().flat_map(move |(at, a)| {
+            languages[at + 1..].iter().map(move |b| run[a].jaccard(run[b], None))
+        })
+    });
+    let of_languages = mean(of_languages.collect());
+    if between_seeds.is_empty() {
+        return format!("Between languages {of_languages:.2}; one seed says nothing of others.");
+    }
+    format!(
+        "A language’s heads overlap with its own of another seed by {:.2}, those of two languages of one \
+         seed by {of_languages:.2}, as many heads drawn by chance by {:.2}.",
+        mean(between_seeds),
+        mean(chance)
+    )
+}
+
+/// The expected overlap of as many heads drawn by chance.
+fn expected_overlap(a: &Subnetwork, b: &Subnetwork) -> f64 {
+    let [n_layers, n_heads] = a.sizes();
+    let (n, a, b) = (n_layers * n_heads, a.n_heads(), b.n_heads());
+    if a + b == 0 {
+        return 1.0;
+    }
+    // The number of common ones is hypergeometric.
+    let common = (a + b).saturating_sub(n)..=a.min(b);
+    let share = |both: usize| both as f64 / (a + b - both) as f64;
+    let weight = |both: usize| binomial(a, both) * binomial(n - a, b - both);
+    common.map(|both| weight(both) * share(both)).sum::<f64>() / binomial(n, b)
+}
+
+/// The number of ways to choose `k` of `n`.
+fn binomial(n: usize, k: usize) -> f64 {
+    (0..k).map(|i| (n - i) as f64 / (i + 1) as f64).product()
+}
+
+/// An order in which similar things stand beside each other: clusters are joined, those of the highest
+/// mean similarity first.
+fn clustered(n: usize, similarity: impl Fn(usize, usize) -> f64) -> Vec<usize> {
+    let mut clusters: Vec<Vec<usize>> = (0..n).map(|at| vec![at]).collect();
+    let between = |a: &[usize], b: &[usize]| {
+        let pairs = a.iter().flat_map(|a| b.iter().map(|b| similarity(*a, *b)));
+        pairs.sum::<f64>() / (a.len() * b.len()) as f64
+    };
+    while clusters.len() > 1 {
+        let pairs = (0..clusters.len()).flat_map(|a| (0..a).map(move |b| (b, a)));
+        // Of equals, the first.
+        let best = pairs.rev().max_by(|x, y| {
+            let of = |pair: &(usize, usize)| between(&clusters[pair.0], &clusters[pair.1]);
+            of(x).total_cmp(&of(y))
+        });
+        let Some((into, from)) = best else { break };
+        let joined = clusters.remove(from);
+        clusters[into].extend(joined);
+    }
+    clusters.pop().unwrap_or_default()
+}
+
+/// A value for each two languages.
+struct Map<'a> {
+    recipe: &'a Recipe<'a>,
+    what: String,
+    languages: Vec<&'a str>,
+    rows: Vec<Vec<f64>>,
+}
+
+/// A scale that holds all values of maps.
+fn scale<'a>(kind: Scale, maps: impl IntoIterator<Item = &'a Map<'a>>) -> Option<Axis> {
+    Axis::around(kind, maps.into_iter().flat_map(|map| map.rows.iter().flatten().copied()))
+}
+
+impl<'a> Map<'a> {
+    fn new(
+        recipe: &'a Recipe<'a>,
+        what: &str,
+        languages: Vec<&'a str>,
+        value: impl Fn(usize, usize) -> f64,
+    ) -> Self {
+        let n = languages.len();
+        let rows = (0..n).map(|a| (0..n).map(|b| value(a, b)).collect()).collect();
+        Self { recipe, what: what.to_owned(), languages, rows }
+    }
+
+    fn render(&self, scale: &Axis) -> String {
+        let n = self.languages.len();
+        let middle = |at: usize| (at as f64 + 0.5) / n as f64;
+        let name = |at: usize| language::name(self.languages[at]).unwrap_or(self.languages[at]);
+        let mut svg = String::new();
+        for (a, row) in self.rows.iter().enumerate() {
+            for (b, value) in row.iter().enumerate() {
+                let title = format!("{} and {}: {value:.2}", name(a), name(b)).replace('-', "−");
+                svg += &patch(*value, scale, (b, n), (a, n), &title);
+            }
+        }
+        let frame = Frame {
+            title: format!(
+                "{}{}, {}",
+                swatch(self.recipe.color),
+                breakable(&self.recipe.label),
+                Text(&self.what)
+            ),
+            description: &self.description(),
+            key: String::new(),
+            y: (0..n).map(|at| (middle(at), name(at).to_owned())).collect(),
+            x: (0..n).map(|at| (middle(at), self.languages[at].to_owned())).collect(),
+            x_title: "",
+            note: "",
+        };
+        frame.render("chart heat", &svg)
+    }
+
+    fn description(&self) -> String {
+        let pairs = self.rows.iter().enumerate().flat_map(|(a, row)| {
+            row.iter().enumerate().skip(a + 1).map(move |(b, value)| (a, b, *value))
+        });
+        let pairs: Vec<String> = pairs
+            .map(|(a, b, value)| {
+                format!("{} and {} {value:.2}", self.languages[a], self.languages[b])
+            })
+            .collect();
+        format!("{}, {}: {}.", self.recipe.label, self.what, pairs.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use isogloss_methods::Importance;
+
+    use super::*;
+
+    #[test]
+    fn what_is_similar_stands_together() {
+        let similar = [(0, 3), (1, 2)];
+        let order =
+            clustered(4, |a, b| f64::from(u8::from(similar.contains(&(a.min(b), a.max(b))))));
+        assert_eq!(order, [0, 3, 1, 2]);
+        assert!(clustered(0, |_, _| 0.0).is_empty());
+        assert_eq!(clustered(3, |_, _| 1.0), [0, 1, 2]);
+    }
+
+    #[test]
+    fn chance_overlaps_by_the_share_of_what_is_kept() {
+        let whole = Subnetwork::whole(2, 4);
+        assert_eq!(expected_overlap(&whole, &whole), 1.0);
+        let equal = Importance { heads: vec![vec![0.0; 4]; 2], feed_forward: vec![0.0; 2] };
+        let half = whole.without_heads(&equal, 4);
+        let drawn = |seed| half.random(seed).jaccard(&half.random(seed + 10_000), None);
+        let mean = (0..5000).map(drawn).sum::<f64>() / 5000.0;
+        let expected = expected_overlap(&half, &half);
+        assert!((expected - mean).abs() < 0.01, "{expected} {mean}");
+    }
+}
