@@ -161,10 +161,9 @@ fn a_folder_of_adapters_predicts_as_the_run_did() {
 
 #[test]
 fn adapters_train_alike_on_every_device() {
-    let shop = Workshop::new().without_dropout();
+    let shop = Workshop::new();
     for device in opened_devices() {
         for (name, tables) in cases() {
-            let tables = tables.replace("dropout = 0.1", "dropout = 0.0");
             let plan: Plan = shop.plan("max_steps = 4\nbatch_size = 4\nlog_every = 1", &tables);
             shop.assert_trains_as_on_flex(&device, name, &plan);
         }

@@ -107,8 +107,7 @@ fn every_method_trains_during_a_task_and_resumes() {
 
 #[test]
 fn every_method_runs_on_every_device() {
-    // Without dropout, whose masks differ on a GPU.
-    let shop = Workshop::new().without_dropout().with_pairs();
+    let shop = Workshop::new().with_pairs();
     for device in opened_devices() {
         for (name, tables) in methods(&shop) {
             let plan = plan(&during(&shop, "max_steps = 2\nlog_every = 1", &tables));

@@ -203,8 +203,8 @@ fn heads_have_their_importance_for_a_parser() {
 
 #[test]
 fn devices_train_parsers_alike() {
-    let shop = Workshop::new().with_trees().without_dropout();
-    let plan = plan(&shop, NO_DROPOUT, "epochs = 2", "");
+    let shop = Workshop::new().with_trees();
+    let plan = plan(&shop, "", "epochs = 2", "");
     for device in opened_devices() {
         shop.assert_trains_as_on_flex(&device, "parser", &plan);
     }

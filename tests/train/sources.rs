@@ -84,7 +84,7 @@ fn runs_in_several_languages_resume() {
 
 #[test]
 fn several_languages_train_on_every_device() {
-    let shop = Workshop::new().without_dropout();
+    let shop = Workshop::new();
     let plan = plan(&recipe(&shop, "", "").replace("epochs = 2", "max_steps = 4"));
     for device in opened_devices() {
         shop.assert_trains_as_on_flex(&device, "two", &plan);

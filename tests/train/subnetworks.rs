@@ -306,7 +306,7 @@ fn gradients_of_languages_are_compared() {
 
 #[test]
 fn subnetworks_train_on_every_device() {
-    let shop = Workshop::new().without_dropout();
+    let shop = Workshop::new();
     for (name, more) in [("static", ""), ("dynamic", "dynamic = {}")] {
         let plan = two_languages(&shop, &with_subnetworks(&shop, more));
         for device in opened_devices() {

@@ -172,14 +172,8 @@ fn agrees_with_flex(shop: &Workshop, device: &OpenDevice) {
 }
 
 #[test]
-fn cpu_devices_agree_on_a_short_run() {
-    agrees_with_flex(&Workshop::new(), &open(DeviceChoice::Ndarray).unwrap());
-}
-
-#[test]
-fn devices_agree_on_a_short_run_without_dropout() {
-    // A GPU draws other masks.
-    let shop = Workshop::new().without_dropout();
+fn devices_agree_on_a_short_run() {
+    let shop = Workshop::new();
     for device in opened_devices() {
         agrees_with_flex(&shop, &device);
     }
