@@ -9,7 +9,7 @@ use super::group::{Recipe, run_label};
 use super::html::{capitalized, count, metric_name, number, percent};
 use super::language;
 use super::quantity::quantities;
-use super::record::{DevPoint, RunRecord, TrainPoint};
+use super::record::{DevPoint, MEAN, RunRecord, TrainPoint};
 
 /// Runs up to which the loss is also drawn as it was logged.
 const MAX_RAW_RUNS: usize = 2;
@@ -220,11 +220,13 @@ fn objective_scale(series: &[Series]) -> Scale {
     }
 }
 
-/// The development language that stands for the run: the source where it is evaluated.
-fn dev_language(run: &RunRecord) -> Option<&str> {
+/// The development language that stands for the run: the mean of several, or the source where it is
+/// evaluated.
+pub(super) fn dev_language(run: &RunRecord) -> Option<&str> {
     let source = run.results.as_ref().map(|results| results.source.as_str());
     let languages = || run.dev.iter().map(|point| point.language.as_str());
-    languages().find(|language| Some(*language) == source).or_else(|| languages().next())
+    let named = |name: &str| languages().find(|language| *language == name);
+    named(MEAN).or_else(|| named(source?)).or_else(|| languages().next())
 }
 
 /// The development metric to draw: the run's main metric where it is logged.

@@ -114,9 +114,44 @@ pub(super) struct DevPoint {
     pub(super) las: Option<f64>,
     /// Mean main score over some examples of each language that is not trained on, in 0..=1.
     pub(super) mean_target: Option<f64>,
+    /// The main score of each language, where there are several; the others are their means.
+    #[serde(default)]
+    languages: BTreeMap<String, f64>,
 }
 
+/// The name of the points that are means over languages.
+pub(super) const MEAN: &str = "mean of languages";
+
+/// Languages of one run that are drawn each by itself, at most.
+const MAX_DEV_LANGUAGES: usize = 8;
+
 impl DevPoint {
+    /// A point for each language, and one for their mean.
+    fn by_language(mut self) -> Vec<Self> {
+        let languages = std::mem::take(&mut self.languages);
+        if languages.len() < 2 {
+            return vec![self];
+        }
+        self.language = MEAN.to_owned();
+        if languages.len() > MAX_DEV_LANGUAGES {
+            return vec![self];
+        }
+        let of_language = |(language, score): (String, f64)| Self {
+            step: self.step,
+            language,
+            loss: None,
+            accuracy: self.accuracy.and(Some(score)),
+            macro_f1: None,
+            span_f1: self.span_f1.and(Some(score)),
+            las: self.las.and(Some(score)),
+            mean_target: None,
+            languages: BTreeMap::new(),
+        };
+        let mut points: Vec<Self> = languages.into_iter().map(of_language).collect();
+        points.push(self);
+        points
+    }
+
     /// The value of a metric by its field name.
     pub(super) fn score(&self, metric: &str) -> Option<f64> {
         match metric {
@@ -317,7 +352,8 @@ impl RunRecord {
             match serde_json::from_slice(line) {
                 Ok(Line::Train(point)) => drop(train.insert(point.step, point)),
                 Ok(Line::Dev(point)) => {
-                    drop(dev.insert((point.step, point.language.clone()), point));
+                    let points = point.by_language().into_iter();
+                    dev.extend(points.map(|point| ((point.step, point.language.clone()), point)));
                 }
                 Ok(Line::Measure(point)) => drop(measures.insert(point.step, point)),
                 Ok(Line::Conflict(point)) => self.conflict = Some(point),

@@ -3,6 +3,7 @@
 
 use super::axis::{Axis, Scale};
 use super::chart::{EXTENT, Frame, Mark, draw, mean, smoothed, thinned};
+use super::curves::dev_language;
 use super::group::{Recipe, run_label};
 use super::html::{Text, breakable};
 use super::page::swatch;
@@ -51,7 +52,9 @@ fn timeline(recipe: &Recipe<'_>, run: &RunRecord) -> String {
         Some(metric) => point.score(metric),
         None => point.accuracy.or(point.span_f1).or(point.las),
     };
-    let scores: Vec<_> = run.dev.iter().filter_map(|p| Some((p.step as f64, score(p)?))).collect();
+    let chosen_by = dev_language(run);
+    let dev = run.dev.iter().filter(|point| Some(point.language.as_str()) == chosen_by);
+    let scores: Vec<_> = dev.filter_map(|p| Some((p.step as f64, score(p)?))).collect();
     over(&mut svg, &x, Mark::Points, &scores);
     let zero_shot = run.dev.iter().filter_map(|p| Some((p.step as f64, p.mean_target?)));
     over(&mut svg, &x, Mark::Specks, &zero_shot.collect::<Vec<_>>());
