@@ -25,7 +25,7 @@ pub struct DynamicSubnetworkConfig {
 
 impl Default for DynamicSubnetworkConfig {
     fn default() -> Self {
-        Self { decay: 0.99 }
+        Self { decay: 0.9 }
     }
 }
 

@@ -36,7 +36,8 @@ fn conflict<'a>(recipe: &'a Recipe<'a>) -> Option<Map<'a>> {
     let cosines: Vec<&Vec<Vec<f64>>> = alike.map(|point| &point.cosines).collect();
     let value = |a: usize, b: usize| {
         let all = cosines.iter().filter_map(|rows| rows.get(a)?.get(b));
-        all.sum::<f64>() / cosines.len() as f64
+        // A language agrees with itself.
+        (a != b).then(|| all.sum::<f64>() / cosines.len() as f64)
     };
     Some(Map::new(recipe, "cosines between gradients", languages, value))
 }
@@ -103,7 +104,9 @@ fn overlap<'a>(recipe: &'a Recipe<'a>) -> Option<(Map<'a>, Vec<Map<'a>>, String)
             Some(layer) => format!("layer {}", layer + 1),
             None => "all layers".to_owned(),
         };
-        Map::new(recipe, &what, languages.clone(), |a, b| mean(languages[a], languages[b], layer))
+        Map::new(recipe, &what, languages.clone(), |a, b| {
+            Some(mean(languages[a], languages[b], layer))
+        })
     };
     let by_layer = (0..n_layers).map(|layer| map(Some(layer))).collect();
     Some((map(None), by_layer, stability(&runs, &languages)))
@@ -185,12 +188,15 @@ struct Map<'a> {
     recipe: &'a Recipe<'a>,
     what: String,
     languages: Vec<&'a str>,
-    rows: Vec<Vec<f64>>,
+    rows: Vec<Vec<Option<f64>>>,
 }
 
 /// A scale that holds all values of maps.
 fn scale<'a>(kind: Scale, maps: impl IntoIterator<Item = &'a Map<'a>>) -> Option<Axis> {
-    Axis::around(kind, maps.into_iter().flat_map(|map| map.rows.iter().flatten().copied()))
+    Axis::around(
+        kind,
+        maps.into_iter().flat_map(|map| map.rows.iter().flatten().flatten().copied()),
+    )
 }
 
 impl<'a> Map<'a> {
@@ -198,7 +204,7 @@ impl<'a> Map<'a> {
         recipe: &'a Recipe<'a>,
         what: &str,
         languages: Vec<&'a str>,
-        value: impl Fn(usize, usize) -> f64,
+        value: impl Fn(usize, usize) -> Option<f64>,
     ) -> Self {
         let n = languages.len();
         let rows = (0..n).map(|a| (0..n).map(|b| value(a, b)).collect()).collect();
@@ -212,6 +218,7 @@ impl<'a> Map<'a> {
         let mut svg = String::new();
         for (a, row) in self.rows.iter().enumerate() {
             for (b, value) in row.iter().enumerate() {
+                let Some(value) = value else { continue };
                 let title = format!("{} and {}: {value:.2}", name(a), name(b)).replace('-', "−");
                 svg += &patch(*value, scale, (b, n), (a, n), &title);
             }
@@ -235,7 +242,7 @@ impl<'a> Map<'a> {
 
     fn description(&self) -> String {
         let pairs = self.rows.iter().enumerate().flat_map(|(a, row)| {
-            row.iter().enumerate().skip(a + 1).map(move |(b, value)| (a, b, *value))
+            row.iter().enumerate().skip(a + 1).filter_map(move |(b, value)| Some((a, b, (*value)?)))
         });
         let pairs: Vec<String> = pairs
             .map(|(a, b, value)| {
