@@ -6,7 +6,7 @@ use burn::module::Module as _;
 use burn::tensor::Device;
 use isogloss::device::{DeviceChoice, DeviceInfo, check_buffer, open, open_webgpu, read};
 use isogloss::model::{EncoderConfig, LoadedModel, load_bytes};
-use isogloss::text::{Extraction, LabelSet, Tokenizer};
+use isogloss::text::{Extraction, LabelSet, Tokenizer, sequential_by_length};
 use isogloss::{EncoderAligner, Prediction, Predictor, Task, TextEncoder};
 use js_sys::{Float32Array, Object, Reflect, Uint8Array};
 use serde_json::{Value, json};
@@ -21,7 +21,13 @@ pub struct Model {
     encoder: TextEncoder,
     labeler: Option<Rc<Labeler>>,
     info: Value,
+    batch_size: usize,
 }
+
+/// Texts of one pass. On the only thread of the CPU a pass of more texts has more padding and nothing
+/// else; a GPU is busy only with many.
+const CPU_BATCH: usize = 4;
+const GPU_BATCH: usize = 32;
 
 /// A model with a head.
 #[derive(Debug)]
@@ -63,9 +69,9 @@ impl Model {
         let config = file(&files, "config.json")?;
         let tokenizer = file(&files, "tokenizer.json")?;
         let weights = file(&files, "model.safetensors")?;
-        let open = match device.as_str() {
-            "cpu" => open(DeviceChoice::Flex)?,
-            "webgpu" => open_webgpu().await?,
+        let (open, batch_size) = match device.as_str() {
+            "cpu" => (open(DeviceChoice::Flex)?, CPU_BATCH),
+            "webgpu" => (open_webgpu().await?, GPU_BATCH),
             other => return Err(JsError::new(&format!("no device {other:?}: cpu or webgpu"))),
         };
         check_table(&config, &open.info)?;
@@ -73,6 +79,7 @@ impl Model {
         let loaded = load_bytes(&config, weights, &device)?;
         let tokenizer = Tokenizer::from_bytes(&tokenizer, "tokenizer.json".as_ref())?;
         let encoder = TextEncoder::from_loaded(&loaded, tokenizer.clone(), &device)?;
+        let encoder = encoder.with_batch_size(batch_size);
         let mut info = description(&loaded);
         let mut labeler = None;
         if loaded.head.is_some() {
@@ -82,7 +89,7 @@ impl Model {
             info["labels"] = json!(labels.names());
             labeler = Some(Rc::new(Labeler { predictor, labels, task, device }));
         }
-        Ok(Self { encoder, labeler, info })
+        Ok(Self { encoder, labeler, info, batch_size })
     }
 
     /// What the model is.
@@ -94,28 +101,31 @@ impl Model {
         to_js(&self.info)
     }
 
-    /// Predicts texts, all in one batch.
+    /// Predicts texts.
     ///
     /// # Errors
     /// If a text cannot be tokenized, the device is lost, or the model is a parser or has no head.
     #[wasm_bindgen(unchecked_return_type = "Prediction[]")]
     pub async fn predict(&self, texts: Vec<String>) -> Result<JsValue, JsError> {
         let Labeler { predictor, labels, .. } = &**self.labeler()?;
-        if texts.is_empty() {
-            return to_js(&Vec::<Value>::new());
-        }
-        let texts: Vec<_> = texts.iter().map(|text| (text.as_str(), None)).collect();
-        let (asked, probabilities) = predictor.ask(&texts)?;
-        let probabilities: Vec<f32> = read(probabilities).await?;
-        let rows = probabilities.chunks(labels.len());
-        let predictions = predictor.answer(&asked, &probabilities).into_iter().zip(rows);
-        let predictions = predictions.map(|(prediction, row)| match prediction {
-            Prediction::Class { label, probability } => {
-                json!({ "label": label, "probability": probability, "probabilities": row })
+        let lengths: Vec<usize> = texts.iter().map(String::len).collect();
+        let mut predictions = vec![Value::Null; texts.len()];
+        for indices in sequential_by_length(&lengths, self.batch_size) {
+            let texts: Vec<_> = indices.iter().map(|i| (texts[*i].as_str(), None)).collect();
+            let (asked, probabilities) = predictor.ask(&texts)?;
+            let probabilities: Vec<f32> = read(probabilities).await?;
+            let rows = probabilities.chunks(labels.len());
+            let answers = predictor.answer(&asked, &probabilities).into_iter().zip(rows);
+            for (index, (prediction, row)) in indices.into_iter().zip(answers) {
+                predictions[index] = match prediction {
+                    Prediction::Class { label, probability } => {
+                        json!({ "label": label, "probability": probability, "probabilities": row })
+                    }
+                    Prediction::Tokens(tokens) => json!({ "tokens": tokens }),
+                };
             }
-            Prediction::Tokens(tokens) => json!({ "tokens": tokens }),
-        });
-        to_js(&predictions.collect::<Vec<_>>())
+        }
+        to_js(&predictions)
     }
 
     /// The vectors of texts, one after the other: means of their tokens in the last layer.
