@@ -7,6 +7,8 @@ mod elementwise;
 mod gemm;
 mod linear;
 mod norm;
+#[cfg(any(test, target_arch = "wasm32"))]
+mod rows;
 mod simd;
 
 use burn::backend::Flex;

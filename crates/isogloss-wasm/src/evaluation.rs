@@ -12,14 +12,14 @@ use js_sys::{Reflect, Uint32Array};
 use serde_json::json;
 use wasm_bindgen::prelude::*;
 
-use crate::model::Loaded;
+use crate::model::Labeler;
 use crate::to_js;
 
 /// A model that is being scored.
 #[derive(Debug)]
 #[wasm_bindgen]
 pub struct Evaluation {
-    model: Rc<Loaded>,
+    model: Rc<Labeler>,
     set: LabeledSet,
     batches: std::vec::IntoIter<Vec<usize>>,
     gold: Vec<Vec<usize>>,
@@ -28,7 +28,7 @@ pub struct Evaluation {
 
 impl Evaluation {
     pub(crate) fn new(
-        model: Rc<Loaded>,
+        model: Rc<Labeler>,
         bytes: &[u8],
         name: &str,
         batch_size: usize,

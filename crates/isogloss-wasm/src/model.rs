@@ -5,8 +5,8 @@ use std::rc::Rc;
 use burn::module::Module as _;
 use burn::tensor::Device;
 use isogloss::device::{DeviceChoice, DeviceInfo, check_buffer, open, open_webgpu, read};
-use isogloss::model::EncoderConfig;
-use isogloss::text::{Extraction, LabelSet};
+use isogloss::model::{EncoderConfig, LoadedModel, load_bytes};
+use isogloss::text::{Extraction, LabelSet, Tokenizer, sequential_by_length};
 use isogloss::{EncoderAligner, Prediction, Predictor, Task, TextEncoder};
 use js_sys::{Float32Array, Object, Reflect, Uint8Array};
 use serde_json::{Value, json};
@@ -14,15 +14,25 @@ use wasm_bindgen::prelude::*;
 
 use crate::{Evaluation, to_js};
 
-/// A finished model on a device.
+/// A model on a device: an encoder, and what labels texts if it has a head.
 #[derive(Debug)]
 #[wasm_bindgen]
-pub struct Model(pub(crate) Rc<Loaded>);
+pub struct Model {
+    encoder: TextEncoder,
+    labeler: Option<Rc<Labeler>>,
+    info: Value,
+    batch_size: usize,
+}
 
+/// Texts of one pass. On the only thread of the CPU a pass of more texts has more padding and nothing
+/// else; a GPU is busy only with many.
+const CPU_BATCH: usize = 4;
+const GPU_BATCH: usize = 32;
+
+/// A model with a head.
 #[derive(Debug)]
-pub(crate) struct Loaded {
+pub(crate) struct Labeler {
     pub(crate) predictor: Predictor,
-    pub(crate) encoder: TextEncoder,
     pub(crate) labels: LabelSet,
     pub(crate) task: Task,
     pub(crate) device: Device,
@@ -59,19 +69,27 @@ impl Model {
         let config = file(&files, "config.json")?;
         let tokenizer = file(&files, "tokenizer.json")?;
         let weights = file(&files, "model.safetensors")?;
-        let open = match device.as_str() {
-            "cpu" => open(DeviceChoice::Flex)?,
-            "webgpu" => open_webgpu().await?,
+        let (open, batch_size) = match device.as_str() {
+            "cpu" => (open(DeviceChoice::Flex)?, CPU_BATCH),
+            "webgpu" => (open_webgpu().await?, GPU_BATCH),
             other => return Err(JsError::new(&format!("no device {other:?}: cpu or webgpu"))),
         };
         check_table(&config, &open.info)?;
         let device = open.device;
-        let predictor = Predictor::from_bytes(&config, weights, &tokenizer, &device)?;
-        let model = &predictor.loaded().model;
-        let tokenizer = predictor.tokenizer().clone();
-        let encoder = TextEncoder::new(model.encoder.clone(), tokenizer, device.clone());
-        let (labels, task) = (predictor.labels()?, predictor.task());
-        Ok(Self(Rc::new(Loaded { predictor, encoder, labels, task, device })))
+        let loaded = load_bytes(&config, weights, &device)?;
+        let tokenizer = Tokenizer::from_bytes(&tokenizer, "tokenizer.json".as_ref())?;
+        let encoder = TextEncoder::from_loaded(&loaded, tokenizer.clone(), &device)?;
+        let encoder = encoder.with_batch_size(batch_size);
+        let mut info = description(&loaded);
+        let mut labeler = None;
+        if loaded.head.is_some() {
+            let predictor = Predictor::from_loaded(loaded, tokenizer, &device)?;
+            let (labels, task) = (predictor.labels()?, predictor.task());
+            info["task"] = json!(task.name());
+            info["labels"] = json!(labels.names());
+            labeler = Some(Rc::new(Labeler { predictor, labels, task, device }));
+        }
+        Ok(Self { encoder, labeler, info, batch_size })
     }
 
     /// What the model is.
@@ -80,49 +98,40 @@ impl Model {
     /// Never, but for a lack of memory.
     #[wasm_bindgen(unchecked_return_type = "ModelInfo")]
     pub fn info(&self) -> Result<JsValue, JsError> {
-        let Loaded { predictor, labels, task, .. } = &*self.0;
-        let loaded = predictor.loaded();
-        let config = loaded.model.encoder.config();
-        to_js(&json!({
-            "task": task.name(),
-            "labels": labels.names(),
-            "family": loaded.config_json["model_type"],
-            "n_layers": config.num_hidden_layers,
-            "hidden_size": config.hidden_size,
-            "vocab_size": config.vocab_size,
-            "n_parameters": loaded.model.num_params(),
-            "max_tokens": config.max_tokens(),
-        }))
+        to_js(&self.info)
     }
 
-    /// Predicts texts, all in one batch.
+    /// Predicts texts.
     ///
     /// # Errors
-    /// If a text cannot be tokenized, the device is lost, or the model is a parser.
+    /// If a text cannot be tokenized, the device is lost, or the model is a parser or has no head.
     #[wasm_bindgen(unchecked_return_type = "Prediction[]")]
     pub async fn predict(&self, texts: Vec<String>) -> Result<JsValue, JsError> {
-        let predictor = &self.0.predictor;
-        if texts.is_empty() {
-            return to_js(&Vec::<Value>::new());
-        }
-        let texts: Vec<_> = texts.iter().map(|text| (text.as_str(), None)).collect();
-        let (asked, probabilities) = predictor.ask(&texts)?;
-        let probabilities: Vec<f32> = read(probabilities).await?;
-        let rows = probabilities.chunks(self.0.labels.len());
-        let predictions = predictor.answer(&asked, &probabilities).into_iter().zip(rows);
-        let predictions = predictions.map(|(prediction, row)| match prediction {
-            Prediction::Class { label, probability } => {
-                json!({ "label": label, "probability": probability, "probabilities": row })
+        let Labeler { predictor, labels, .. } = &**self.labeler()?;
+        let lengths: Vec<usize> = texts.iter().map(String::len).collect();
+        let mut predictions = vec![Value::Null; texts.len()];
+        for indices in sequential_by_length(&lengths, self.batch_size) {
+            let texts: Vec<_> = indices.iter().map(|i| (texts[*i].as_str(), None)).collect();
+            let (asked, probabilities) = predictor.ask(&texts)?;
+            let probabilities: Vec<f32> = read(probabilities).await?;
+            let rows = probabilities.chunks(labels.len());
+            let answers = predictor.answer(&asked, &probabilities).into_iter().zip(rows);
+            for (index, (prediction, row)) in indices.into_iter().zip(answers) {
+                predictions[index] = match prediction {
+                    Prediction::Class { label, probability } => {
+                        json!({ "label": label, "probability": probability, "probabilities": row })
+                    }
+                    Prediction::Tokens(tokens) => json!({ "tokens": tokens }),
+                };
             }
-            Prediction::Tokens(tokens) => json!({ "tokens": tokens }),
-        });
-        to_js(&predictions.collect::<Vec<_>>())
+        }
+        to_js(&predictions)
     }
 
     /// The vectors of texts, one after the other: means of their tokens in the last layer.
     ///
     /// # Errors
-    /// As [`predict`](Self::predict).
+    /// If a text cannot be tokenized, or the device is lost.
     pub async fn embed(&self, texts: Vec<String>) -> Result<Float32Array, JsError> {
         Ok(self.vectors(&texts).await?.values().into())
     }
@@ -130,7 +139,7 @@ impl Model {
     /// The cosines of the vectors of all pairs of texts, row by row.
     ///
     /// # Errors
-    /// As [`predict`](Self::predict).
+    /// As [`embed`](Self::embed).
     pub async fn similarity(&self, texts: Vec<String>) -> Result<Float32Array, JsError> {
         let vectors = self.vectors(&texts).await?.normalized();
         let n = vectors.len();
@@ -149,16 +158,16 @@ impl Model {
     /// Words stand between white space; characters of Chinese and Japanese are words of their own.
     ///
     /// # Errors
-    /// As [`predict`](Self::predict).
+    /// As [`embed`](Self::embed).
     #[wasm_bindgen(unchecked_return_type = "WordAlignment")]
     pub async fn align(&self, left: String, right: String) -> Result<JsValue, JsError> {
         let (left, right) = (words(&left), words(&right));
-        let layer = (2 * (self.0.encoder.n_layers() - 1)).div_ceil(3);
+        let layer = (2 * (self.encoder.n_layers() - 1)).div_ceil(3);
         let extraction = Extraction::MutualArgmax;
         let aligner = EncoderAligner { layer, extraction, ..EncoderAligner::default() };
         let (left_text, right_text) = (left.join(" "), right.join(" "));
         let pairs = [(left_text.as_str(), right_text.as_str())];
-        let (alignments, _) = aligner.align_async(&self.0.encoder, &pairs).await?;
+        let (alignments, _) = aligner.align_async(&self.encoder, &pairs).await?;
         let links = alignments.iter().flat_map(|of_pair| of_pair.links());
         let links = links.map(|(left, right)| json!({ "left": left, "right": right }));
         let links: Vec<_> = links.collect();
@@ -168,26 +177,46 @@ impl Model {
     /// Begins to score the model with a labeled file, whose name tells the format.
     ///
     /// # Errors
-    /// If the file cannot be read, or no example has a label of the model.
+    /// If the file cannot be read, no example has a label of the model, or the model has no head.
     pub fn evaluation(
         &self,
         bytes: &[u8],
         name: &str,
         batch_size: usize,
     ) -> Result<Evaluation, JsError> {
-        Evaluation::new(self.0.clone(), bytes, name, batch_size)
+        Evaluation::new(self.labeler()?.clone(), bytes, name, batch_size)
     }
 }
 
 impl Model {
+    fn labeler(&self) -> Result<&Rc<Labeler>, JsError> {
+        let error = || JsError::new("this model has no head; fine-tune it first");
+        self.labeler.as_ref().ok_or_else(error)
+    }
+
     async fn vectors(&self, texts: &[String]) -> Result<isogloss::search::Vectors, JsError> {
-        let encoder = &self.0.encoder;
+        let encoder = &self.encoder;
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let texts = encoder.tokenize(&texts)?;
         let layer = encoder.n_layers() - 1;
         let mut layers = encoder.encode_async(&texts, &[], &[layer]).await?;
         Ok(layers.remove(0).sentences)
     }
+}
+
+/// What a model is, besides its task and labels.
+fn description(loaded: &LoadedModel) -> Value {
+    let config = loaded.model.encoder.config();
+    json!({
+        "task": "none",
+        "labels": [],
+        "family": loaded.config_json["model_type"],
+        "n_layers": config.num_hidden_layers,
+        "hidden_size": config.hidden_size,
+        "vocab_size": config.vocab_size,
+        "n_parameters": loaded.model.num_params(),
+        "max_tokens": config.max_tokens(),
+    })
 }
 
 /// The words of a text.

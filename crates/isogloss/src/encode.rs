@@ -6,7 +6,9 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, read_sync};
 use isogloss_kernels::split_seed;
-use isogloss_model::{Encoder, HeadChoice, ModelInput, Pass, base_folder, load, mean_pool};
+use isogloss_model::{
+    Encoder, HeadChoice, LoadedModel, ModelInput, Pass, base_folder, load, mean_pool,
+};
 use isogloss_text::{Encoded, TokenBatch, Tokenizer, sequential_by_length, whitespace_words};
 
 use crate::Error;
@@ -76,6 +78,20 @@ impl TextEncoder {
         let path = base_folder(folder)?.join("tokenizer.json");
         let tokenizer = Tokenizer::from_file(&path)?;
         check_vocabulary(&tokenizer, &path, encoder.config())?;
+        Ok(Self::new(encoder, tokenizer, device.clone()))
+    }
+
+    /// Takes the encoder of a model that was loaded, whatever its head, and its tokenizer.
+    ///
+    /// # Errors
+    /// If the tokenizer does not suit it; the message calls it `tokenizer.json`.
+    pub fn from_loaded(
+        loaded: &LoadedModel,
+        tokenizer: Tokenizer,
+        device: &Device,
+    ) -> Result<Self, Error> {
+        let encoder = loaded.model.encoder.clone();
+        check_vocabulary(&tokenizer, "tokenizer.json".as_ref(), encoder.config())?;
         Ok(Self::new(encoder, tokenizer, device.clone()))
     }
 

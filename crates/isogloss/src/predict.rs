@@ -7,7 +7,6 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, read_sync};
 use isogloss_model::{
     AdapterChoice, HeadChoice, HeadSpec, LoadedModel, Model, Pass, base_folder, load, load_adapter,
-    load_bytes,
 };
 use isogloss_text::{
     Encoded, Example, FeatureOptions, LabelSet, Sentence, TagUnits, Targets, TokenBatch, Tokenizer,
@@ -77,21 +76,16 @@ impl Predictor {
         Self::new(loaded, &folder.join("config.json"), tokenizer, &tokenizer_path, device)
     }
 
-    /// Makes a finished model of the bytes of its `config.json`, `model.safetensors` and
-    /// `tokenizer.json`.
+    /// Makes a finished model of one that was loaded, and of its tokenizer.
     ///
     /// # Errors
-    /// As [`load`](Self::load); messages have these names.
-    pub fn from_bytes(
-        config: &[u8],
-        weights: Vec<u8>,
-        tokenizer: &[u8],
+    /// As [`load`](Self::load); messages have the names `config.json` and `tokenizer.json`.
+    pub fn from_loaded(
+        loaded: LoadedModel,
+        tokenizer: Tokenizer,
         device: &Device,
     ) -> Result<Self, Error> {
-        let loaded = load_bytes(config, weights, device)?;
-        let tokenizer_path = Path::new("tokenizer.json");
-        let tokenizer = Tokenizer::from_bytes(tokenizer, tokenizer_path)?;
-        Self::new(loaded, "config.json".as_ref(), tokenizer, tokenizer_path, device)
+        Self::new(loaded, "config.json".as_ref(), tokenizer, "tokenizer.json".as_ref(), device)
     }
 
     fn new(

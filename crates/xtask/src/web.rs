@@ -1,9 +1,11 @@
 //! Builds the page that runs models in a browser, and serves or tests it.
 //!
 //! `web/dist` is made of the files of `web`, the module for the CPU and the one for WebGPU, the two
-//! models of the quickstart in 8 bits, and the commands of sixteen languages.
+//! models of the quickstart in 8 bits, and the commands of sixteen languages; `web/dist/pkg` is a package
+//! for npm too.
 
 mod dist;
+mod package;
 mod server;
 mod tests;
 mod toolchain;
@@ -50,6 +52,7 @@ fn build(only_cpu: bool) -> Result<()> {
     if !only_cpu {
         module(&toolchain, "gpu", "webgpu")?;
     }
+    package::write()?;
     dist::fill(&models)?;
     dist::write_manifest(&models)?;
     dist::print_sizes()

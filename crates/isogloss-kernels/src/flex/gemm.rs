@@ -26,6 +26,13 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// A row of a matrix whose rows are contiguous.
+    #[cfg(any(test, target_arch = "wasm32"))]
+    #[inline(always)]
+    pub(super) fn row(&self, row: usize) -> &'a [f32] {
+        &self.values[row * self.row_stride..][..self.columns]
+    }
+
     fn span(&self) -> usize {
         span(self.rows, self.columns, self.row_stride, self.column_stride)
     }
@@ -74,6 +81,10 @@ pub(super) fn multiply(
         span(lhs.rows, rhs.columns, out_stride, 1) <= out.len() && rhs.columns <= out_stride,
         "product outside its slice"
     );
+    #[cfg(target_arch = "wasm32")]
+    if lhs.column_stride == 1 && rhs.row_stride == 1 {
+        return super::rows::multiply_rows(out, out_stride, lhs, rhs.transposed(), product);
+    }
     #[expect(unsafe_code, reason = "the gemm crate takes pointers; their spans were checked above")]
     // SAFETY: every element that the strides reach lies inside the three slices, the output's rows
     // do not overlap, and `out` is borrowed mutably, so it overlaps neither input.

@@ -17,7 +17,8 @@ use super::{DIST, OfferedModel};
 const COMMANDS: &str = "examples/data/commands";
 
 /// What of `web` is not part of the page.
-const NOT_SERVED: [&str; 7] = [
+const NOT_SERVED: [&str; 8] = [
+    "bench",
     "dist",
     "jsconfig.json",
     "node_modules",
@@ -91,7 +92,7 @@ pub(super) fn write_manifest(models: &[OfferedModel]) -> Result<()> {
         .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
         .collect();
     languages.sort_unstable();
-    let hashes = files(dist)?.into_iter().map(|path| {
+    let hashes = files(dist)?.into_iter().filter(|path| is_loaded(path)).map(|path| {
         let name = path.strip_prefix(dist)?.to_string_lossy().into_owned();
         let hash = format!("{:x}", Sha256::digest(fs::read(&path)?));
         Ok(json!({ "path": name, "hash": hash }))
@@ -106,6 +107,13 @@ pub(super) fn write_manifest(models: &[OfferedModel]) -> Result<()> {
     });
     fs::write(dist.join("manifest.json"), serde_json::to_string_pretty(&manifest)?)?;
     Ok(())
+}
+
+/// Whether the page asks for a file, of all that lie in the folder of the modules for npm.
+fn is_loaded(path: &Path) -> bool {
+    let in_package = path.starts_with(Path::new(DIST).join("pkg"));
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    !in_package || matches!(extension, Some("js" | "wasm"))
 }
 
 /// All files in a folder and below it, sorted.
