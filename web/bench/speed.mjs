@@ -7,8 +7,9 @@
  *   node speed.mjs tiny [OTHER_FOLDER_OF_EXPORT ...] [--rounds 15] [--ort asyncify]
  *
  * Both run in a worker of one page, on one thread, and take turns, round by round; a round is 128 test sentences of
- * `examples/data/commands`, eight of each language, from text to vectors or probabilities. Speeds are medians over the
- * rounds, the ratio is the median of the ratios of the rounds, with the quartiles. Their numbers are compared first.
+ * `examples/data/commands`, eight of each language, from text to vectors or probabilities. Seconds are those that the
+ * worker's thread had the processor (/proc, Linux), so that other work on the machine counts less. Speeds are medians over
+ * the rounds, the ratio is the median of the ratios of the rounds, with the quartiles. Their numbers are compared first.
  *
  * Memory is that of a fresh Chromium with one engine and one model, after loading it and a round of batches of 16:
  * the memory of WebAssembly, which never shrinks, and the largest resident size (VmHWM) of the page's process, less
@@ -67,6 +68,19 @@ const quantile = (numbers, share) => [...numbers].sort((a, b) => a - b)[Math.rou
 const median = (numbers) => quantile(numbers, 0.5);
 const difference = (a, b) => a.length !== b.length ? NaN : a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0);
 
+/** The threads of workers in all pages, and the milliseconds that each had the processor. */
+async function workerThreads(browser) {
+  const devtools = await browser.newBrowserCDPSession();
+  const { processInfo } = await devtools.send('SystemInfo.getProcessInfo');
+  await devtools.detach();
+  return processInfo.filter(({ type }) => type === 'renderer').flatMap(({ id }) => {
+    const tasks = `/proc/${id}/task`;
+    return fs.readdirSync(tasks).filter((task) => fs.readFileSync(`${tasks}/${task}/comm`, 'utf8').startsWith('DedicatedWorker')).map((task) => `${tasks}/${task}`);
+  });
+}
+
+const processorMs = (thread) => Number(fs.readFileSync(`${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e6;
+
 async function openPage(browser) {
   const page = await browser.newPage();
   page.on('pageerror', (error) => { throw error; });
@@ -79,7 +93,12 @@ async function openPage(browser) {
 }
 
 /** Prints the speed of both engines over one model. */
-async function measureSpeed(page, name, classifier) {
+async function measureSpeed(page, threads, name, classifier) {
+  const time = async (engine, batches) => {
+    const before = processorMs(threads[engine]);
+    await page.call(engine, 'time', { batches });
+    return processorMs(threads[engine]) - before;
+  };
   for (const engine of ENGINES) await page.call(engine, 'load', { name, classifier });
   const [ours, theirs] = [await page.call('isogloss', 'answers', { batches: inBatches(16) }), await page.call('transformers', 'answers', { batches: inBatches(16) })];
   const largest = difference(ours, theirs);
@@ -87,9 +106,9 @@ async function measureSpeed(page, name, classifier) {
   for (const size of BATCHES) {
     const batches = inBatches(size);
     const ms = { isogloss: [], transformers: [] };
-    for (const engine of ENGINES) await page.call(engine, 'time', { batches });
+    for (const engine of ENGINES) await time(engine, batches);
     for (let round = 0; round < Number(options.rounds); round++) {
-      for (const engine of round % 2 ? ENGINES : ENGINES.toReversed()) ms[engine].push(await page.call(engine, 'time', { batches }));
+      for (const engine of round % 2 ? ENGINES : ENGINES.toReversed()) ms[engine].push(await time(engine, batches));
     }
     const speed = ENGINES.map((engine) => (1000 * texts.length) / median(ms[engine]));
     const ratios = ms.isogloss.map((ours, i) => ms.transformers[i] / ours);
@@ -130,10 +149,14 @@ try {
   console.log(`Chromium ${browser.version()}, transformers.js ${version('@huggingface/transformers')}, onnxruntime-web ${version('onnxruntime-web')} (${ortScript})\n`);
   console.log('| model | batch | isogloss, sentences/s | transformers.js, sentences/s | speed | largest difference |\n|---|---:|---:|---:|---:|---:|');
   const page = await openPage(browser);
-  for (const engine of ENGINES) await page.open(engine);
+  const threads = {};
+  for (const engine of ENGINES) {
+    await page.open(engine);
+    threads[engine] = (await workerThreads(browser)).find((thread) => !Object.values(threads).includes(thread));
+  }
   for (const name of names) {
-    await measureSpeed(page, name, false);
-    if (isClassifier(name)) await measureSpeed(page, name, true);
+    await measureSpeed(page, threads, name, false);
+    if (isClassifier(name)) await measureSpeed(page, threads, name, true);
   }
   await browser.close();
 
