@@ -3,11 +3,11 @@
 use burn::backend::TensorMetadata as _;
 use burn::backend::ops::IntTensorOps as _;
 use burn::tensor::{DType, TensorData};
+use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::{self, calculate_cube_count_elemwise, prelude::*};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
-use burn_cubecl::CubeBackend;
 
 use crate::compose::mask_block_len;
 use crate::random::Dropout;
@@ -51,7 +51,8 @@ fn drop_elements(
     if ABSOLUTE_POS < output.len() {
         let position = ABSOLUTE_POS as u32;
         let block = position / block_len;
-        let hash = hash(keys[2 * block as usize], keys[2 * block as usize + 1], position % block_len);
+        let hash =
+            hash(keys[2 * block as usize], keys[2 * block as usize + 1], position % block_len);
         let factor = select(hash >= threshold, scale, 0.0f32);
         output[ABSOLUTE_POS] = x[ABSOLUTE_POS] * factor;
     }
