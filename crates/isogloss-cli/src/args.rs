@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Alignment(AlignmentArgs),
     /// Write a model with LoRA as a whole one
     Merge(MergeArgs),
+    /// Write a subnetwork of a model as a smaller model
+    Prune(PruneArgs),
     /// Leave out of a model's vocabulary what some texts do not need
     Trim(TrimArgs),
     /// Store a model in 16 or 8 bits a number
@@ -219,6 +221,29 @@ pub(crate) struct MergeArgs {
     /// The folder to write, which any program that knows no LoRA can read
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PruneArgs {
+    /// A model folder or hub name
+    pub(crate) model: String,
+    /// The parts to keep: a file of `isogloss subnetwork`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) subnetwork: PathBuf,
+    /// Texts to compare the hidden states of, as `isogloss trim` reads them; without any, tokens are drawn
+    #[arg(long, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) compare: Vec<PathBuf>,
+    /// How many texts are compared
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) check: usize,
+    /// The folder to write
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) out: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) hub: HubArgs,
 }
 
 #[derive(Debug, clap::Args)]

@@ -11,6 +11,7 @@ pub(crate) mod inspect;
 mod labeled;
 pub(crate) mod merge;
 pub(crate) mod predict;
+pub(crate) mod prune;
 pub(crate) mod report;
 pub(crate) mod retrieve;
 pub(crate) mod subnetwork;

@@ -67,6 +67,7 @@ fn run(args: Args) -> anyhow::Result<commands::End> {
         Command::Retrieve(args) => commands::retrieve::run(&args),
         Command::Alignment(args) => commands::alignment::run(&args),
         Command::Merge(args) => commands::merge::run(&args),
+        Command::Prune(args) => commands::prune::run(&args),
         Command::Trim(args) => commands::trim::run(&args),
         Command::Compress(args) => commands::compress::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),

@@ -156,10 +156,13 @@ impl Sentences {
     /// Where tokens look in a layer, counted from 1, the first block.
     ///
     /// # Errors
-    /// If the model is not that deep.
+    /// If the model is not that deep, or all heads of the layer are pruned.
     pub fn attention(&self, layer: usize) -> Result<Tensor<4>, AlignmentError> {
         let last = self.hidden_states.len().saturating_sub(1);
-        self.attentions.get(&layer).cloned().ok_or(AlignmentError::NoLayer { layer, last })
+        self.attentions.get(&layer).cloned().ok_or(match layer > last {
+            true => AlignmentError::NoLayer { layer, last },
+            false => AlignmentError::NoHeads { layer },
+        })
     }
 
     /// One vector a sentence, `[batch, hidden]`.

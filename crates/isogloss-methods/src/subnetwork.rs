@@ -8,7 +8,7 @@ mod dynamic;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_kernels::split_seed;
-use isogloss_model::SubnetworkMask;
+use isogloss_model::{Pruning, SubnetworkMask};
 use serde::{Deserialize, Serialize};
 
 pub use dynamic::{DynamicSubnetwork, DynamicSubnetworkConfig};
@@ -75,6 +75,16 @@ impl Subnetwork {
     /// The number of feed-forward blocks that are kept.
     pub fn n_feed_forward(&self) -> usize {
         self.feed_forward.iter().filter(|kept| **kept).count()
+    }
+
+    /// What an encoder lacks that has no other parts than these.
+    pub fn pruning(&self) -> Pruning {
+        let heads = self.heads.iter().enumerate().flat_map(|(layer, heads)| {
+            let gone = heads.iter().enumerate().filter(|(_, kept)| !**kept);
+            gone.map(move |(head, _)| (layer, head))
+        });
+        let blocks = self.feed_forward.iter().enumerate().filter(|(_, kept)| !**kept);
+        Pruning::new(heads, blocks.map(|(layer, _)| layer))
     }
 
     /// As numbers that multiply what the units put out.
@@ -263,6 +273,13 @@ mod tests {
         let drawn: Vec<_> = (0..20).map(|seed| some.random(seed)).collect();
         assert!(drawn.iter().all(|of| (of.n_heads(), of.n_feed_forward()) == (3, 1)));
         assert!(drawn.iter().any(|of| *of != drawn[0]) && drawn[0] == some.random(0));
+    }
+
+    #[test]
+    fn what_is_not_kept_is_pruned() {
+        let pruning = read(["#..", "###"], "#.").pruning();
+        assert_eq!(pruning, Pruning::new([(0, 1), (0, 2)], [1]));
+        assert!(Subnetwork::whole(2, 3).pruning().is_empty());
     }
 
     #[test]

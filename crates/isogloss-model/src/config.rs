@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::Family;
+use crate::{Family, Pruning};
 
 /// What an encoder is made of; the fields have Hugging Face's BERT names.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,7 +15,7 @@ pub struct EncoderConfig {
     pub hidden_size: usize,
     /// Transformer blocks.
     pub num_hidden_layers: usize,
-    /// Attention heads of a block; divides `hidden_size`.
+    /// Attention heads of a block of which none is gone; divides `hidden_size`.
     pub num_attention_heads: usize,
     /// Width inside the feed-forward network.
     pub intermediate_size: usize,
@@ -37,6 +37,8 @@ pub struct EncoderConfig {
     pub pad_token_id: u32,
     /// Standard deviation of new weights.
     pub initializer_range: f64,
+    /// The heads and feed-forward blocks that it does not have.
+    pub pruned: Pruning,
 }
 
 /// Above any published encoder: a damaged number must not ask for millions of blocks.
@@ -50,7 +52,7 @@ impl EncoderConfig {
     pub fn from_json(json: &Value) -> Result<Self, String> {
         let config = Family::of(json)?.read_config(json)?;
         config.check()?;
-        Ok(config)
+        Ok(Self { pruned: Pruning::read(json, &config)?, ..config })
     }
 
     /// Tokens that one sequence can have.

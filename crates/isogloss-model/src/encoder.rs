@@ -160,6 +160,7 @@ impl Encoder {
     pub fn truncated(mut self, n_layers: usize) -> Self {
         self.layers.truncate(n_layers);
         self.config.num_hidden_layers = self.layers.len();
+        self.config.pruned.truncate(n_layers);
         self
     }
 
@@ -204,7 +205,7 @@ impl Encoder {
     /// # Shapes
     /// - `states`: `[batch, seq, hidden]`, the hidden states at index `block`, from zero
     /// - returns: `[batch, heads, seq, seq]`, logarithms of probabilities over the last dimension,
-    ///   which are zero for padding
+    ///   which are zero for padding; none if all heads of the block are pruned
     ///
     /// # Panics
     /// If there is no such block.
@@ -213,12 +214,15 @@ impl Encoder {
         block: usize,
         states: Tensor<3>,
         input: &ModelInput,
-    ) -> Tensor<4> {
-        let n_heads = self.config.num_attention_heads;
-        self.layers[block].attention_log_probs(states, input.attention_bias(), n_heads)
+    ) -> Option<Tensor<4>> {
+        let head_width = self.config.head_width();
+        self.layers[block].attention_log_probs(states, input.attention_bias(), head_width)
     }
 
     /// Encodes a batch.
+    ///
+    /// # Panics
+    /// If the pass has a mask and the encoder is pruned: a mask is for all parts.
     pub fn forward(&self, input: &ModelInput, pass: &Pass) -> EncoderOutput {
         self.forward_with(input, pass, &mut pass.draws())
     }
@@ -229,6 +233,8 @@ impl Encoder {
         pass: &Pass,
         draws: &mut Draws,
     ) -> EncoderOutput {
+        let is_whole = self.config.pruned.is_empty();
+        assert!(pass.subnetwork.is_none() || is_whole, "masks are for encoders with all parts");
         // Blocks that drop nothing draw nothing: those above draw the same wherever a pass begins.
         let mut no_draws = Draws { seed: None, n_drawn: 0 };
         let drops = |n_blocks| pass.undropped_layers.is_none_or(|undropped| undropped < n_blocks);

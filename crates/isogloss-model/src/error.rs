@@ -100,6 +100,14 @@ pub enum LoadFault {
         /// Its name there.
         tensor: String,
     },
+    /// A tensor of a part that the configuration says is gone.
+    #[error("{}: tensor \"{tensor}\": config.json says that this is pruned", path.display())]
+    Pruned {
+        /// The weight file.
+        path: PathBuf,
+        /// Its name there.
+        tensor: String,
+    },
     /// A tensor whose bytes cannot be read.
     #[error("{}: tensor \"{tensor}\": {problem}", path.display())]
     Unreadable {

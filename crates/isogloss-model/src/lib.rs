@@ -34,6 +34,7 @@ mod parser;
 mod place;
 pub mod presets;
 mod projection;
+mod pruning;
 mod save;
 mod scalar_mix;
 mod student;
@@ -63,6 +64,7 @@ pub use params::{
 pub use parser::{Parser, ParserConfig, ParserSpec, WordScores};
 pub use place::{ParamPart, ParamPlace};
 pub use projection::Projection;
+pub use pruning::Pruning;
 pub use save::adapter::save_adapter;
 pub use save::lora::save_lora;
 pub use save::on_base::{Base, save_on_base};

@@ -144,7 +144,9 @@ impl Folder {
             fresh: Vec::new(),
             faults: Vec::new(),
         };
-        Ok(Self { config_path, config, config_json, head, source })
+        let mut folder = Self { config_path, config, config_json, head, source };
+        folder.source.refuse(folder.config.pruned_paths());
+        Ok(folder)
     }
 
     fn lm_head_kind(&self) -> Result<LmHeadKind, LoadError> {
@@ -375,6 +377,21 @@ impl FileParams {
         }
         let is_new = name == TIED_LM_BIAS && !self.has_lm_bias && !self.files.contains(name);
         is_new.then(|| RandomParams::new(0))
+    }
+
+    /// Notes what must not be there; `transformers` 4 leaves tensors without elements.
+    fn refuse(&mut self, paths: Vec<String>) {
+        for path in paths {
+            let tensor = self.find(&path);
+            match self.files.shape(&tensor) {
+                None => {}
+                Some(shape) if shape.contains(&0) => self.taken.push(tensor),
+                Some(_) => {
+                    let path = self.files.path().to_owned();
+                    self.faults.push(LoadFault::Pruned { path, tensor });
+                }
+            }
+        }
     }
 
     fn first_present<const N: usize>(&self, candidates: [String; N]) -> String {

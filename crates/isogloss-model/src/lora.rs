@@ -79,14 +79,17 @@ impl LoraTarget {
         }
     }
 
-    /// Inputs and outputs.
-    pub(crate) fn sizes(self, encoder: &EncoderConfig) -> [usize; 2] {
+    /// Inputs and outputs in a layer; none if it is pruned there.
+    pub(crate) fn sizes(self, layer: usize, encoder: &EncoderConfig) -> Option<[usize; 2]> {
         let (width, inner) = (encoder.hidden_size, encoder.intermediate_size);
-        match self {
-            Self::FeedForwardUp => [width, inner],
-            Self::FeedForwardDown => [inner, width],
-            _ => [width, width],
-        }
+        let heads = encoder.attention_width(layer);
+        let (sizes, is_there) = match self {
+            Self::Query | Self::Key | Self::Value => ([width, heads], heads > 0),
+            Self::AttentionOutput => ([heads, width], heads > 0),
+            Self::FeedForwardUp => ([width, inner], !encoder.pruned.has_feed_forward(layer)),
+            Self::FeedForwardDown => ([inner, width], !encoder.pruned.has_feed_forward(layer)),
+        };
+        is_there.then_some(sizes)
     }
 }
 

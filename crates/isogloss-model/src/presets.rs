@@ -1,6 +1,6 @@
 //! Configurations that need no file: for tests, examples and benchmarks.
 
-use crate::{EncoderConfig, Family};
+use crate::{EncoderConfig, Family, Pruning};
 
 /// Two blocks of width 32: builds and runs in milliseconds.
 pub fn tiny(vocab_size: usize) -> EncoderConfig {
@@ -32,5 +32,6 @@ pub fn multilingual_e5_small(vocab_size: usize) -> EncoderConfig {
         token_dropout_prob: 0.1,
         pad_token_id: 1,
         initializer_range: 0.02,
+        pruned: Pruning::default(),
     }
 }

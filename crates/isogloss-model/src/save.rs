@@ -127,6 +127,7 @@ fn saved_config(
         json.shift_remove(stale);
     }
     json.insert("dtype".into(), "float32".into());
+    config.pruned.write(&mut json);
     let prefix = config.family.prefix().trim_end_matches('.');
     if lm_head.is_some() {
         json.insert("tie_word_embeddings".into(), true.into());

@@ -34,11 +34,17 @@ impl StudentConfig {
     ///
     /// # Errors
     /// What is wrong with it, beginning with the field: no layers, one that the teacher does not have,
-    /// anything wider than the teacher's, or a width that heads cannot share.
+    /// anything wider than the teacher's, or a width that heads cannot share; or a teacher that is
+    /// pruned.
     pub fn encoder_config(&self, teacher: &EncoderConfig) -> Result<EncoderConfig, String> {
         let n_layers = teacher.num_hidden_layers;
         if self.layers.is_empty() {
             return Err("layers: name at least one of the teacher's".into());
+        }
+        if !teacher.pruned.is_empty() {
+            let problem = "the teacher is pruned, and its layers cannot be taken; take those of the \
+                           whole model, and prune the student";
+            return Err(format!("layers: {problem}"));
         }
         if let Some(layer) = self.layers.iter().find(|layer| **layer >= n_layers) {
             return Err(format!(
@@ -211,7 +217,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{LoadReport, ModelInput, Pass, presets};
+    use crate::{LoadReport, ModelInput, Pass, Pruning, presets};
 
     fn teacher() -> LoadedModel {
         let config = EncoderConfig { num_hidden_layers: 3, ..presets::tiny(20) };
@@ -284,6 +290,12 @@ mod tests {
         let (student, _) = narrow.init(&teacher, 1, &Device::flex()).unwrap();
         assert_eq!(states(&student)[1].len(), 3 * 16);
         let fault = |config: StudentConfig| config.encoder_config(teacher.model.encoder.config());
+        let pruned = EncoderConfig {
+            pruned: Pruning::new([(0, 1)], []),
+            ..teacher.model.encoder.config().clone()
+        };
+        let error = narrow.encoder_config(&pruned).unwrap_err();
+        assert!(error.starts_with("layers: the teacher is pruned"), "{error}");
         for (config, expected) in [
             (StudentConfig::default(), "layers: name at least one of the teacher's"),
             (

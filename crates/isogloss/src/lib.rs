@@ -50,8 +50,8 @@ pub use recipe::{
 };
 pub use run_folder::{RunFolder, RunStatus};
 pub use subnetwork::{
-    Pruned, PruningOptions, SubnetworksRecipe, UnseenLanguage, importance, prune, read_subnetwork,
-    write_subnetwork,
+    CutOutOptions, CutOutReport, Pruned, PruningOptions, SubnetworksRecipe, UnseenLanguage,
+    cut_out, importance, prune, read_subnetwork, read_subnetwork_for, write_subnetwork,
 };
 pub use train::{Event, MonolingualRecipe, Outcome, RunOptions, finetune};
 pub use trim::{StateCheck, TrimOptions, TrimReport, compress, trim};

@@ -1,14 +1,15 @@
 //! The parts of a finished model that a language needs: what is left when heads and feed-forward blocks
-//! are taken away for as long as its score allows.
+//! are taken away for as long as its score allows, and a model of these parts alone.
 
 mod choice;
+mod cut_out;
 
 use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use isogloss_methods::{Importance, Subnetwork};
-use isogloss_model::{Model, Pass, SubnetworkMask};
+use isogloss_model::{EncoderConfig, Model, Pass, SubnetworkMask};
 use isogloss_text::sequential_by_length;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,7 @@ use crate::run_folder::write_atomically;
 use crate::{Error, Evaluator, LabeledSet};
 pub(crate) use choice::{SUBNETWORKS, Subnetworks};
 pub use choice::{SubnetworksRecipe, UnseenLanguage};
+pub use cut_out::{CutOutOptions, CutOutReport, cut_out};
 
 /// How a model is pruned for a language.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,7 +59,7 @@ pub struct Pruned {
 /// break ties.
 ///
 /// # Errors
-/// If a batch does not suit the model.
+/// If a batch does not suit the model, or it was pruned for good.
 pub fn prune(
     evaluator: &Evaluator<'_>,
     train: &LabeledSet,
@@ -65,6 +67,7 @@ pub fn prune(
     options: PruningOptions,
 ) -> Result<Pruned, Error> {
     let config = evaluator.model.encoder.config();
+    check_whole_model(config)?;
     let (n_layers, n_heads) = (config.num_hidden_layers, config.num_attention_heads);
     let n_gone = ((n_layers * n_heads) as f64 * options.share).floor().max(1.0) as usize;
     let mut kept = Subnetwork::whole(n_layers, n_heads);
@@ -96,7 +99,7 @@ pub fn prune(
 /// The gradient of units that are masked is taken too, at a mask of zero.
 ///
 /// # Errors
-/// If the set has no labels, or a batch does not suit the model.
+/// If the set has no labels, a batch does not suit the model, or it was pruned for good.
 pub fn importance(
     model: &Model,
     set: &LabeledSet,
@@ -104,6 +107,7 @@ pub fn importance(
     options: PruningOptions,
     device: &Device,
 ) -> Result<Importance, Error> {
+    check_whole_model(model.encoder.config())?;
     let device = device.clone().autodiff();
     let model = model.clone().to_device(&device).no_grad();
     let [n_layers, n_heads] = subnetwork.sizes();
@@ -132,6 +136,15 @@ pub fn importance(
         heads: heads.chunks(n_heads).map(|row| row.iter().copied().map(mean).collect()).collect(),
         feed_forward: feed_forward.into_iter().map(mean).collect(),
     })
+}
+
+/// Fails if some parts of an encoder are gone, and no mask can be laid on them.
+fn check_whole_model(config: &EncoderConfig) -> Result<(), Error> {
+    if config.pruned.is_empty() {
+        return Ok(());
+    }
+    let problem = "the model is pruned already: take the whole one";
+    Err(Error::Unsuitable(problem.into()))
 }
 
 fn add<const D: usize>(sums: &mut [f64], gradient: Option<Tensor<D>>, weight: f64) {
@@ -168,4 +181,27 @@ pub fn read_subnetwork(path: &Path, sizes: [usize; 2]) -> Result<Subnetwork, Err
         )));
     }
     Ok(found)
+}
+
+/// Reads a subnetwork that a model of this configuration is to be masked by.
+///
+/// # Errors
+/// As [`read_subnetwork`], or if some parts of the model are gone.
+pub fn read_subnetwork_for(config: &EncoderConfig, path: &Path) -> Result<Subnetwork, Error> {
+    check_parts(config, path)?;
+    read_subnetwork(path, [config.num_hidden_layers, config.num_attention_heads])
+}
+
+/// Fails if some parts of an encoder are gone, so that the subnetworks of `path` are of another.
+pub(crate) fn check_parts(config: &EncoderConfig, path: &Path) -> Result<(), Error> {
+    let pruned = &config.pruned;
+    if pruned.is_empty() {
+        return Ok(());
+    }
+    let problem = format!(
+        "a subnetwork of a whole model; {} heads and {} feed-forward blocks of this one are pruned",
+        pruned.n_heads(),
+        pruned.n_feed_forward()
+    );
+    Err(Error::Damaged { path: path.to_owned(), problem })
 }

@@ -1,6 +1,6 @@
 //! A model whose vocabulary holds what some texts need, and nothing else.
 
-mod states;
+pub(crate) mod states;
 mod texts;
 
 use std::fs;
@@ -132,7 +132,7 @@ pub fn compress(folder: &Path, storage: Storage, out: &Path) -> Result<[u64; 2],
 }
 
 /// Fails if a folder holds adapters, and the model itself is elsewhere.
-fn check_whole(folder: &Path) -> Result<(), Error> {
+pub(crate) fn check_whole(folder: &Path) -> Result<(), Error> {
     if base_folder(folder)? == folder {
         return Ok(());
     }
@@ -141,7 +141,7 @@ fn check_whole(folder: &Path) -> Result<(), Error> {
 }
 
 /// Copies the files that say how others use a model.
-fn copy_unchanged(from: &Path, out: &Path) -> Result<(), Error> {
+pub(crate) fn copy_unchanged(from: &Path, out: &Path) -> Result<(), Error> {
     for name in UNCHANGED {
         let (from, to) = (from.join(name), out.join(name));
         if from.exists() {
@@ -307,7 +307,7 @@ pub(crate) fn has_lost_pieces(folder: &Path) -> Result<bool, Error> {
     Ok(note.n_lost_pieces > 0)
 }
 
-fn weight_bytes(folder: &Path) -> Result<u64, Error> {
+pub(crate) fn weight_bytes(folder: &Path) -> Result<u64, Error> {
     let mut sum = 0;
     for entry in fs::read_dir(folder).map_err(io(folder))? {
         let entry = entry.map_err(io(folder))?;

@@ -1,6 +1,6 @@
 //! `isogloss evaluate`.
 
-use isogloss::{Evaluator, Selection, read_subnetwork};
+use isogloss::{Evaluator, Selection, read_subnetwork_for};
 
 use super::labeled::Labeled;
 use super::{End, table};
@@ -18,8 +18,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
     let selection = Selection { rule: "given".to_owned(), step: 0, score: 0.0 };
     let model = &predictor.loaded().model;
     let config = model.encoder.config();
-    let sizes = [config.num_hidden_layers, config.num_attention_heads];
-    let subnetwork = args.subnetwork.as_ref().map(|path| read_subnetwork(path, sizes));
+    let subnetwork = args.subnetwork.as_ref().map(|path| read_subnetwork_for(config, path));
     let subnetwork = subnetwork.transpose()?;
     let evaluator = Evaluator {
         model,

@@ -20,6 +20,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
         intermediate_size,
         ..
     } = *loaded.model.encoder.config();
+    let pruned = &loaded.model.encoder.config().pruned;
     let max_tokens = loaded.model.encoder.config().max_tokens();
     let params = named_parameters(&loaded.model);
     let count = |start: &str| -> usize {
@@ -35,7 +36,8 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
             "folder": folder, "family": format!("{family:?}"), "vocab_size": vocab_size,
             "hidden_size": hidden_size, "num_hidden_layers": num_hidden_layers,
             "num_attention_heads": num_attention_heads, "intermediate_size": intermediate_size,
-            "max_tokens": max_tokens,
+            "max_tokens": max_tokens, "n_pruned_heads": pruned.n_heads(),
+            "n_pruned_feed_forward": pruned.n_feed_forward(),
             "parameters": { "embeddings": embeddings, "layers": layers, "head": head },
             "tokenizer": tokenizer.as_ref().map(|t| json!({ "kind": t.kind(), "n_tokens": t.vocab_size() })),
             "labels": labels, "adapters": loaded.model.encoder.active_adapters(),
@@ -49,6 +51,14 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
         "encoder      {family:?}: {num_hidden_layers} layers × {hidden_size}, \
          {num_attention_heads} heads, feed-forward {intermediate_size}, up to {max_tokens} tokens"
     );
+    if !pruned.is_empty() {
+        println!(
+            "pruned       {} of {} heads, {} of {num_hidden_layers} feed-forward blocks",
+            pruned.n_heads(),
+            num_hidden_layers * num_attention_heads,
+            pruned.n_feed_forward()
+        );
+    }
     println!(
         "parameters   {} (embeddings {embeddings}, layers {layers}, head {head})",
         embeddings + layers + head

@@ -37,6 +37,12 @@ pub enum AlignmentError {
         /// The highest there is.
         last: usize,
     },
+    /// The heads of the layer are pruned, all of them.
+    #[error("layer {layer}: it has no heads any more")]
+    NoHeads {
+        /// The one asked for, counted from 1, the first block.
+        layer: usize,
+    },
     /// A student that is not made like its teacher.
     #[error("{student} {what} in the student, {teacher} in the teacher: they must be as many")]
     Width {

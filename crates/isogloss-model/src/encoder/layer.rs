@@ -1,25 +1,26 @@
 //! One block: attention and a feed-forward network, each followed by its adapters, if there are
 //! any, and a normalization.
 //!
-//! The mask of heads is applied in [`Attention`], between them and the output projection.
+//! The mask of heads is applied in [`Heads`], between them and the output projection.
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Tensor, TensorData};
 use isogloss_kernels::{Dropout, attention, column_mask, gelu};
 
 use super::{Dense, Draws, Norm};
-use crate::EncoderConfig;
 use crate::adapter::bottleneck::{BlockEnd, Bottleneck, LayerAdapter};
 use crate::lora::{LoraTarget, Projection};
 use crate::named::Named;
 use crate::params::Builder;
+use crate::{EncoderConfig, Init};
 
 #[derive(Module, Debug)]
 pub(super) struct Layer {
     attention: Attention,
     attention_norm: Norm,
-    feed_forward: FeedForward,
+    /// None where it is pruned: then nothing is added to what it would read.
+    feed_forward: Option<FeedForward>,
     feed_forward_norm: Norm,
     pub(super) adapters: Named<LayerAdapter>,
 }
@@ -42,10 +43,12 @@ impl Layer {
     pub(super) fn init(config: &EncoderConfig, index: usize, builder: &mut Builder<'_>) -> Self {
         let path = format!("layers.{index}");
         let width = config.hidden_size;
+        let has_feed_forward = !config.pruned.has_feed_forward(index);
         Self {
-            attention: Attention::init(&format!("{path}.attention"), config, builder),
+            attention: Attention::init(index, config, builder),
             attention_norm: Norm::init(&format!("{path}.attention_norm"), width, builder),
-            feed_forward: FeedForward::init(&format!("{path}.feed_forward"), config, builder),
+            feed_forward: has_feed_forward
+                .then(|| FeedForward::init(&format!("{path}.feed_forward"), config, builder)),
             feed_forward_norm: Norm::init(&format!("{path}.feed_forward_norm"), width, builder),
             adapters: Named::new(),
         }
@@ -74,10 +77,12 @@ impl Layer {
         let end = BlockEnd { norm: &self.attention_norm, epsilon, dropout };
         let adapters = self.adapters_of(stack, |adapter| adapter.attention.as_ref());
         let hidden = end.close(attended, hidden, &adapters, draws);
-        let transformed = self.feed_forward.forward(hidden.clone(), draws);
-        let transformed = match feed_forward_mask {
-            Some(mask) => transformed * mask.reshape([1, 1, 1]),
-            None => transformed,
+        let transformed = match (&self.feed_forward, feed_forward_mask) {
+            (None, _) => Tensor::zeros(hidden.dims(), &hidden.device()),
+            (Some(network), None) => network.forward(hidden.clone(), draws),
+            (Some(network), Some(mask)) => {
+                network.forward(hidden.clone(), draws) * mask.reshape([1, 1, 1])
+            }
         };
         let (transformed, dropout) = drop(transformed, units.map(|[_, rates]| rates), draws);
         let end = BlockEnd { norm: &self.feed_forward_norm, epsilon, dropout };
@@ -90,17 +95,18 @@ impl Layer {
         &self,
         hidden: Tensor<3>,
         bias: Tensor<2>,
-        n_heads: usize,
-    ) -> Tensor<4> {
-        let [batch, seq, width] = hidden.dims();
-        let head_width = width / n_heads;
+        head_width: usize,
+    ) -> Option<Tensor<4>> {
+        let Attention::Heads(attention) = &self.attention else { return None };
+        let [batch, seq, _] = hidden.dims();
         let heads = |projection: &Projection| {
             let rows = projection.forward(hidden.clone(), &mut Draws { seed: None, n_drawn: 0 });
+            let n_heads = rows.dims()[2] / head_width;
             rows.reshape([batch, seq, n_heads, head_width]).swap_dims(1, 2)
         };
-        let (query, key) = (heads(&self.attention.query), heads(&self.attention.key));
+        let (query, key) = (heads(&attention.query), heads(&attention.key));
         let scores = query.matmul(key.transpose()) / (head_width as f64).sqrt();
-        log_softmax(scores + bias.reshape([batch, 1, 1, seq]), 3)
+        Some(log_softmax(scores + bias.reshape([batch, 1, 1, seq]), 3))
     }
 
     /// The bottlenecks that one place of this layer has for a stack; a layer that was left out of an
@@ -113,14 +119,21 @@ impl Layer {
         stack.iter().filter_map(|name| self.adapters.get(name).and_then(&place)).collect()
     }
 
-    pub(super) fn projection_mut(&mut self, target: LoraTarget) -> &mut Projection {
+    /// None where it is pruned.
+    pub(super) fn projection_mut(&mut self, target: LoraTarget) -> Option<&mut Projection> {
+        let heads = match &mut self.attention {
+            Attention::Heads(heads) => Some(heads),
+            Attention::Bias(_) => None,
+        };
         match target {
-            LoraTarget::Query => &mut self.attention.query,
-            LoraTarget::Key => &mut self.attention.key,
-            LoraTarget::Value => &mut self.attention.value,
-            LoraTarget::AttentionOutput => &mut self.attention.output,
-            LoraTarget::FeedForwardUp => &mut self.feed_forward.up,
-            LoraTarget::FeedForwardDown => &mut self.feed_forward.down,
+            LoraTarget::Query => heads.map(|heads| &mut heads.query),
+            LoraTarget::Key => heads.map(|heads| &mut heads.key),
+            LoraTarget::Value => heads.map(|heads| &mut heads.value),
+            LoraTarget::AttentionOutput => heads.map(|heads| &mut heads.output),
+            LoraTarget::FeedForwardUp => self.feed_forward.as_mut().map(|network| &mut network.up),
+            LoraTarget::FeedForwardDown => {
+                self.feed_forward.as_mut().map(|network| &mut network.down)
+            }
         }
     }
 }
@@ -133,25 +146,21 @@ fn drop_units(x: Tensor<3>, rates: &[f32], seed: u64) -> Tensor<3> {
     x * mask
 }
 
+/// The paths of parameters do not tell the variants apart.
 #[derive(Module, Debug)]
-struct Attention {
-    query: Projection,
-    key: Projection,
-    value: Projection,
-    output: Projection,
+#[expect(clippy::large_enum_variant, reason = "most layers have heads")]
+enum Attention {
+    Heads(Heads),
+    /// All heads are pruned.
+    Bias(OutputBias),
 }
 
 impl Attention {
-    fn init(path: &str, config: &EncoderConfig, builder: &mut Builder<'_>) -> Self {
-        let sizes = [config.hidden_size; 2];
-        let mut dense = |name: &str| {
-            Dense::init(&format!("{path}.{name}"), sizes, config.initializer_range, builder)
-        };
-        Self {
-            query: dense("query").into(),
-            key: dense("key").into(),
-            value: dense("value").into(),
-            output: dense("output").into(),
+    fn init(index: usize, config: &EncoderConfig, builder: &mut Builder<'_>) -> Self {
+        let path = format!("layers.{index}.attention");
+        match config.attention_width(index) {
+            0 => Self::Bias(OutputBias::init(&format!("{path}.output"), config, builder)),
+            inner => Self::Heads(Heads::init(&path, inner, config, builder)),
         }
     }
 
@@ -164,18 +173,81 @@ impl Attention {
         config: &EncoderConfig,
         draws: &mut Draws,
     ) -> Tensor<3> {
-        let n_heads = config.num_attention_heads;
-        let mut context = attention(
-            self.query.forward(hidden.clone(), draws),
-            self.key.forward(hidden.clone(), draws),
-            self.value.forward(hidden, draws),
-            bias,
-            n_heads,
-            draws.next(config.attention_probs_dropout_prob),
-        );
+        match self {
+            Self::Heads(heads) => heads.forward(hidden, bias, head_mask, config, draws),
+            Self::Bias(output) => {
+                // What follows drops the same as where heads are masked.
+                draws.next(config.attention_probs_dropout_prob);
+                output.forward(hidden.dims())
+            }
+        }
+    }
+}
+
+/// What the output projection of no heads adds.
+#[derive(Module, Debug)]
+struct OutputBias {
+    output: Bias,
+}
+
+#[derive(Module, Debug)]
+struct Bias {
+    bias: Param<Tensor<1>>,
+}
+
+impl OutputBias {
+    fn init(path: &str, config: &EncoderConfig, builder: &mut Builder<'_>) -> Self {
+        let bias = builder.param(&format!("{path}.bias"), [config.hidden_size], Init::Zeros);
+        Self { output: Bias { bias } }
+    }
+
+    fn forward(&self, shape: [usize; 3]) -> Tensor<3> {
+        let bias = self.output.bias.val();
+        Tensor::zeros(shape, &bias.device()) + bias.reshape([1, 1, shape[2]])
+    }
+}
+
+#[derive(Module, Debug)]
+struct Heads {
+    query: Projection,
+    key: Projection,
+    value: Projection,
+    output: Projection,
+}
+
+impl Heads {
+    /// `inner` is the width of all heads together.
+    fn init(path: &str, inner: usize, config: &EncoderConfig, builder: &mut Builder<'_>) -> Self {
+        let (width, std) = (config.hidden_size, config.initializer_range);
+        let mut dense =
+            |name: &str, sizes| Dense::init(&format!("{path}.{name}"), sizes, std, builder).into();
+        Self {
+            query: dense("query", [width, inner]),
+            key: dense("key", [width, inner]),
+            value: dense("value", [width, inner]),
+            output: dense("output", [inner, width]),
+        }
+    }
+
+    /// `head_mask` is `[1, n_heads]`.
+    fn forward(
+        &self,
+        hidden: Tensor<3>,
+        bias: Tensor<2>,
+        head_mask: Option<Tensor<2>>,
+        config: &EncoderConfig,
+        draws: &mut Draws,
+    ) -> Tensor<3> {
+        let head_width = config.head_width();
+        let query = self.query.forward(hidden.clone(), draws);
+        let key = self.key.forward(hidden.clone(), draws);
+        let value = self.value.forward(hidden, draws);
+        let n_heads = query.dims()[2] / head_width;
+        let dropout = draws.next(config.attention_probs_dropout_prob);
+        let mut context = attention(query, key, value, bias, n_heads, dropout);
         if let Some(mask) = head_mask {
             let [batch, seq, width] = context.dims();
-            let heads = context.reshape([batch, seq, n_heads, width / n_heads]);
+            let heads = context.reshape([batch, seq, n_heads, head_width]);
             context = (heads * mask.reshape([1, 1, n_heads, 1])).reshape([batch, seq, width]);
         }
         self.output.forward(context, draws)
@@ -220,10 +292,10 @@ mod tests {
         let hidden = Tensor::<3>::random([2, 5, 32], Distribution::Normal(0.0, 9.0), &device);
         let bias = Tensor::from_floats([[0.0; 5], [0.0, 0.0, 0.0, -1e9, -1e9]], &device);
         let mut draws = Draws { seed: None, n_drawn: 0 };
-        let part = &layer.attention;
+        let Attention::Heads(part) = &layer.attention else { panic!("no head is pruned") };
         let expected = part.forward(hidden.clone(), bias.clone(), None, &config, &mut draws);
 
-        let probs = layer.attention_log_probs(hidden.clone(), bias, 4).exp();
+        let probs = layer.attention_log_probs(hidden.clone(), bias, 8).unwrap().exp();
         let value = part.value.forward(hidden, &mut draws);
         let value = value.reshape([2, 5, 4, 8]).swap_dims(1, 2);
         let context = probs.matmul(value).swap_dims(1, 2).reshape([2, 5, 32]);

@@ -12,8 +12,9 @@ use crate::{AdapterError, LoraConfig, LoraTarget, ParamSource};
 pub(crate) struct LoraParts(Vec<(usize, LoraTarget, Lora)>);
 
 impl Encoder {
-    /// Puts low-rank changes at the projections that `config` names, with parameters of `source`;
-    /// one that has this name already is replaced. All that are there act at once and add up.
+    /// Puts low-rank changes at the projections that `config` names and the encoder has, with
+    /// parameters of `source`; one that has this name already is replaced. All that are there act at
+    /// once and add up.
     ///
     /// Paths of its parameters are `layers.<n>.<projection>.lora.<name>.a` (`[r, in]`) and `b`
     /// (`[out, r]`).
@@ -50,7 +51,9 @@ impl Encoder {
         self.lora(name)?;
         for layer in &mut self.layers {
             for target in LoraTarget::ALL {
-                layer.projection_mut(target).merge(name);
+                if let Some(projection) = layer.projection_mut(target) {
+                    projection.merge(name);
+                }
             }
         }
         self.added.loras.remove(name);
@@ -85,10 +88,14 @@ impl Encoder {
         let mut parts = Vec::new();
         for layer in config.layers(self.config.num_hidden_layers) {
             for target in &config.target_modules {
+                let Some(sizes) = target.sizes(layer, &self.config) else { continue };
                 let path = format!("layers.{layer}.{}.lora.{name}", target.path());
-                let lora = Lora::init(&path, config, target.sizes(&self.config), &mut builder);
-                parts.push((layer, *target, lora));
+                parts.push((layer, *target, Lora::init(&path, config, sizes, &mut builder)));
             }
+        }
+        if parts.is_empty() {
+            let problem = "all of these are pruned".to_owned();
+            return Err(AdapterError::Config { field: "target_modules", problem });
         }
         Ok(LoraParts(parts))
     }
@@ -97,7 +104,9 @@ impl Encoder {
     pub(crate) fn attach_lora(&mut self, name: &str, config: &LoraConfig, parts: LoraParts) {
         self.detach_lora(name);
         for (layer, target, lora) in parts.0 {
-            self.layers[layer].projection_mut(target).lora.insert(name, lora);
+            if let Some(projection) = self.layers[layer].projection_mut(target) {
+                projection.lora.insert(name, lora);
+            }
         }
         self.added.loras.insert(name.to_owned(), config.clone());
     }
@@ -105,7 +114,9 @@ impl Encoder {
     fn detach_lora(&mut self, name: &str) {
         for layer in &mut self.layers {
             for target in LoraTarget::ALL {
-                layer.projection_mut(target).lora.remove(name);
+                if let Some(projection) = layer.projection_mut(target) {
+                    projection.lora.remove(name);
+                }
             }
         }
         self.added.loras.remove(name);

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{Family, split_layer};
-use crate::EncoderConfig;
 use crate::config::Fields;
+use crate::{EncoderConfig, Pruning};
 
 /// Fixed in the architecture, not in `config.json`.
 const LAYER_NORM_EPS: f64 = 1e-12;
@@ -29,6 +29,7 @@ pub(super) fn read_config(json: &Value) -> Result<EncoderConfig, String> {
         token_dropout_prob: hidden_dropout_prob,
         pad_token_id: fields.token_or("pad_token_id", 0)?,
         initializer_range: fields.number_or("initializer_range", 0.02)?,
+        pruned: Pruning::default(),
     })
 }
 

@@ -1,9 +1,10 @@
-//! A model folder written again: with fewer rows of its vocabulary, or in smaller numbers.
+//! A model folder written again: with fewer rows of its vocabulary, without some heads and feed-forward
+//! blocks, or in smaller numbers.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use half::f16;
 use safetensors::tensor::{Dtype, View};
@@ -12,8 +13,9 @@ use serde_json::Value;
 
 use super::{write_json, write_tensors};
 use crate::family::TIED_LM_BIAS;
+use crate::pruning::{HEAD_PARAMS, HEADS_TO_OUTPUT};
 use crate::weights::{INT8, SCALE};
-use crate::{EncoderConfig, LoadError, LoadFault, SaveError, WeightFiles, read_config};
+use crate::{EncoderConfig, LoadError, LoadFault, Pruning, SaveError, WeightFiles, read_config};
 
 /// What numbers are stored as. All are `f32` again once they are loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +36,9 @@ pub enum Storage {
 /// All tensors of a model folder, those that no model of this crate takes included.
 #[derive(Debug)]
 pub struct StoredModel {
+    /// The file, or index, that was read.
+    path: PathBuf,
+    config: EncoderConfig,
     config_json: Value,
     tensors: Vec<StoredTensor>,
     n_parameters_read: usize,
@@ -105,7 +110,50 @@ impl StoredModel {
         if let Some(rows) = rows {
             renumber(&mut config_json, rows);
         }
-        Ok(Self { config_json, tensors, n_parameters_read })
+        let path = files.path().to_owned();
+        Ok(Self { path, config, config_json, tensors, n_parameters_read })
+    }
+
+    /// The same model without some heads and feed-forward blocks, and a `config.json` that says so.
+    ///
+    /// What is left of the tensors keeps its name. Tensors of which nothing is left are not there.
+    /// `transformers` 4 (4.57.3) loads the result and gives the same logits if all feed-forward blocks and
+    /// at least one head of each layer are left; it would make other feed-forward blocks anew, with a
+    /// warning. Version 5 knows no pruned models.
+    ///
+    /// # Errors
+    /// If some parts are gone already, or a tensor does not have the shape that the configuration says.
+    pub fn without(mut self, gone: &Pruning) -> Result<Self, LoadError> {
+        if !self.config.pruned.is_empty() {
+            let (path, problem) =
+                (self.path.with_file_name("config.json"), "pruned already".into());
+            return Err(LoadError::Config { path, problem });
+        }
+        self.config.pruned = gone.clone();
+        if let Some(fields) = self.config_json.as_object_mut() {
+            gone.write(fields);
+        }
+        let names = |path: &String| {
+            let key = self.config.family.encoder_key(path);
+            [format!("{}{key}", self.config.family.prefix()), key]
+        };
+        let absent: BTreeSet<String> = self.config.pruned_paths().iter().flat_map(names).collect();
+        let mut by_head = BTreeMap::new();
+        for layer in 0..self.config.num_hidden_layers {
+            for path in HEAD_PARAMS.iter().chain([&HEADS_TO_OUTPUT]) {
+                let dim = usize::from(*path == HEADS_TO_OUTPUT);
+                let names = names(&format!("layers.{layer}.{path}"));
+                by_head.extend(names.map(|name| (name, (layer, dim))));
+            }
+        }
+        let mut faults = Vec::new();
+        self.tensors.retain(|tensor| !absent.contains(&tensor.name));
+        for tensor in &mut self.tensors {
+            if let Some((layer, dim)) = by_head.get(&tensor.name) {
+                faults.extend(tensor.prune(&self.config, *layer, *dim, &self.path).err());
+            }
+        }
+        if faults.is_empty() { Ok(self) } else { Err(LoadError::Tensors { faults }) }
     }
 
     /// The number of numbers in the folder that was read, all rows included.
@@ -197,6 +245,32 @@ fn fits(x: f32, storage: Storage) -> bool {
 }
 
 impl StoredTensor {
+    /// Leaves out the units of heads that a layer does not have, which lie along a dimension.
+    fn prune(
+        &mut self,
+        config: &EncoderConfig,
+        layer: usize,
+        dim: usize,
+        path: &Path,
+    ) -> Result<(), LoadFault> {
+        let n_heads = config.num_attention_heads;
+        let mut expected = self.shape.clone();
+        if let Some(units) = expected.get_mut(dim) {
+            *units = config.hidden_size;
+        }
+        if expected != self.shape || dim >= self.shape.len() {
+            let (path, tensor, found) = (path.to_owned(), self.name.clone(), self.shape.clone());
+            return Err(LoadFault::Shape { path, tensor, expected, found });
+        }
+        let n_outer: usize = self.shape[..dim].iter().product();
+        let of_head = (self.values.len() / n_outer.max(1) / n_heads).max(1);
+        let blocks = self.values.chunks(of_head).enumerate();
+        let kept = blocks.filter(|(block, _)| !config.pruned.lacks_head(layer, block % n_heads));
+        self.values = kept.flat_map(|(_, values)| values).copied().collect();
+        self.shape[dim] = config.attention_width(layer);
+        Ok(())
+    }
+
     fn stored(self, storage: Storage) -> Vec<(String, Bytes)> {
         let Self { name, shape, values } = self;
         match (storage, shape.as_slice()) {
@@ -253,6 +327,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::presets;
 
     fn tensor(shape: &[usize], values: &[f32]) -> StoredTensor {
         StoredTensor { name: "w".into(), shape: shape.to_vec(), values: values.to_vec() }
@@ -271,6 +346,22 @@ mod tests {
         assert_eq!(scales.bytes, expected);
         let vector = tensor(&[2], &[0.5, -3.0]).stored(Storage::Int8);
         assert_eq!((vector[0].0.as_str(), vector[0].1.dtype), ("w", Dtype::F32));
+    }
+
+    #[test]
+    fn units_of_pruned_heads_are_left_out_along_their_dimension() {
+        let whole = EncoderConfig { hidden_size: 4, num_attention_heads: 2, ..presets::tiny(9) };
+        let config = EncoderConfig { pruned: Pruning::new([(1, 0)], []), ..whole };
+        let values: Vec<f32> = (0..8u8).map(f32::from).collect();
+        let pruned = |shape: &[usize], layer, dim| {
+            let mut tensor = tensor(shape, &values);
+            tensor.prune(&config, layer, dim, "w".as_ref()).map(|()| (tensor.shape, tensor.values))
+        };
+        assert_eq!(pruned(&[4, 2], 1, 0).unwrap(), (vec![2, 2], vec![4.0, 5.0, 6.0, 7.0]));
+        assert_eq!(pruned(&[2, 4], 1, 1).unwrap(), (vec![2, 2], vec![2.0, 3.0, 6.0, 7.0]));
+        assert_eq!(pruned(&[2, 4], 0, 1).unwrap(), (vec![2, 4], values.clone()));
+        let error = pruned(&[2, 4], 1, 0).unwrap_err().to_string();
+        assert_eq!(error, "w: tensor \"w\": expected shape [4, 4], found [2, 4]");
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::checkpoint::{self, Checkpoint, Progress};
 use crate::environment::Environment;
 use crate::error::io;
 use crate::run_folder::MetricsLog;
-use crate::subnetwork::Subnetworks;
+use crate::subnetwork::{Subnetworks, check_parts};
 use crate::{Corpus, Error, LabeledSet, Plan, RunFolder, Task};
 
 impl<'a> Trainer<'a> {
@@ -89,6 +89,9 @@ impl<'a> Trainer<'a> {
             Some(rate) => model.with_dropout(rate),
             None => model,
         };
+        if let Some(of) = &recipe.subnetworks {
+            check_parts(model.encoder.config(), of.path.as_ref())?;
+        }
         let n_layers = model.encoder.config().num_hidden_layers;
         let shape = [n_layers, model.encoder.config().num_attention_heads];
         let mut subnetworks = match (&recipe.subnetworks, data) {

@@ -391,7 +391,7 @@ fn importance(tape: &burn::tensor::Gradients, mask: &SubnetworkMask) -> Option<I
     Some(Importance { heads: heads.chunks(n_heads).map(<[f64]>::to_vec).collect(), feed_forward })
 }
 
-/// Where the tokens look in those of these layers that the encoder has.
+/// Where the tokens look in those of these layers that the encoder has, and that have a head.
 fn attentions(
     encoder: &Encoder,
     hidden_states: &[Tensor<3>],
@@ -400,9 +400,9 @@ fn attentions(
 ) -> BTreeMap<usize, Tensor<4>> {
     let n_layers = encoder.config().num_hidden_layers;
     let layers = layers.iter().filter(|layer| (1..=n_layers).contains(*layer));
-    let logs = layers.map(|layer| {
+    let logs = layers.filter_map(|layer| {
         let states = hidden_states[layer - 1].clone();
-        (*layer, encoder.attention_log_probs(layer - 1, states, input))
+        Some((*layer, encoder.attention_log_probs(layer - 1, states, input)?))
     });
     logs.collect()
 }

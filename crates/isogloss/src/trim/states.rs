@@ -1,4 +1,4 @@
-//! Whether a smaller vocabulary leaves hidden states as they were.
+//! Whether a smaller model has the hidden states of the whole one.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::Error;
 use crate::device::{DeviceChoice, open};
 use crate::search::host_values;
 
-/// Hidden states of a trimmed model beside those of the whole one, for texts that both cut alike.
+/// Hidden states of a smaller model beside those of the whole one, for texts that both cut alike.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct StateCheck {
     /// The number of texts; none in a build without a processor's device.
@@ -31,12 +31,7 @@ impl StateCheck {
         texts: &[TokenizerInput<'_>],
         n: usize,
     ) -> Result<Self, Error> {
-        // The whole table may be larger than the buffers of a GPU.
-        let processors = [DeviceChoice::Flex, DeviceChoice::Ndarray];
-        let Some(device) = processors.into_iter().find_map(|choice| open(choice).ok()) else {
-            return Ok(Self::default());
-        };
-        let device = device.device;
+        let Some(device) = processor() else { return Ok(Self::default()) };
         let encoder = |(folder, _): Model<'_>| {
             load(folder, &HeadChoice::Without, &device).map(|loaded| loaded.model.encoder)
         };
@@ -62,6 +57,13 @@ impl StateCheck {
         }
         Ok(check)
     }
+}
+
+/// The device of the processor, since a whole token table may be larger than the buffers of a GPU; none in
+/// a build without one.
+pub(crate) fn processor() -> Option<Device> {
+    let processors = [DeviceChoice::Flex, DeviceChoice::Ndarray];
+    processors.into_iter().find_map(|choice| open(choice).ok()).map(|opened| opened.device)
 }
 
 /// The last hidden states of a text.

@@ -1,0 +1,35 @@
+//! `isogloss prune`.
+
+use isogloss::text::Texts;
+use isogloss::{CutOutOptions, cut_out};
+
+use super::{End, model_folder};
+use crate::args::PruneArgs;
+use crate::watch::size;
+
+pub(crate) fn run(args: &PruneArgs) -> anyhow::Result<End> {
+    let folder = model_folder(&args.model, &args.hub)?;
+    let mut texts = Texts::default();
+    args.compare.iter().try_for_each(|path| texts.add_file(path))?;
+    let texts = (!args.compare.is_empty()).then_some(&texts);
+    let options = CutOutOptions { n_checked: args.check };
+    let report = cut_out(&folder, &args.subnetwork, texts, options, &args.out)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+        return Ok(End::Done);
+    }
+    let ([heads, heads_left], [blocks, blocks_left]) = (report.n_heads, report.n_feed_forward);
+    let [parameters, left] = report.n_parameters.map(size);
+    let [bytes, bytes_left] = report.n_bytes.map(|n| n as f64 / 1e6);
+    let of = if texts.is_some() { "texts" } else { "rows of drawn tokens" };
+    println!(
+        "parts     {heads_left} of {heads} heads, {blocks_left} of {blocks} feed-forward blocks"
+    );
+    println!("weights   {parameters} parameters to {left}, {bytes:.1} MB to {bytes_left:.1}");
+    println!(
+        "states    of {} {of}, those of the masked model to within {:.1e}",
+        report.states.n_texts, report.states.largest_difference
+    );
+    println!("wrote     {}", args.out.display());
+    Ok(End::Done)
+}

@@ -1,0 +1,184 @@
+//! A subnetwork as a model of its own, without the other parts.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use isogloss_kernels::split_seed;
+use isogloss_methods::Subnetwork;
+use isogloss_model::{
+    Encoder, EncoderConfig, HeadChoice, LoadError, Pass, Storage, StoredModel, load, read_config,
+};
+use isogloss_text::{Texts, Tokenizer, TokenizerInput};
+use serde::Serialize;
+
+use super::read_subnetwork_for;
+use crate::run_folder::replace_folder;
+use crate::search::host_values;
+use crate::train::folders::copy_tokenizer;
+use crate::trim::states::processor;
+use crate::trim::{check_whole, copy_unchanged, weight_bytes};
+use crate::{Error, StateCheck};
+
+/// Tokens of a row that is drawn where there are no texts.
+const N_DRAWN_TOKENS: usize = 32;
+
+/// The largest share of the largest state by which two may differ. Fewer heads are summed up in another
+/// order, which changes the last bits; a wrong row changes everything.
+const TOLERANCE: f32 = 1e-4;
+
+/// How a subnetwork is cut out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutOutOptions {
+    /// The number of texts whose hidden states are compared with those of the masked model.
+    pub n_checked: usize,
+}
+
+impl Default for CutOutOptions {
+    fn default() -> Self {
+        Self { n_checked: 64 }
+    }
+}
+
+/// What cutting a subnetwork out did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CutOutReport {
+    /// Heads before and after.
+    pub n_heads: [usize; 2],
+    /// Feed-forward blocks before and after.
+    pub n_feed_forward: [usize; 2],
+    /// Parameters before and after, those of unused heads included.
+    pub n_parameters: [usize; 2],
+    /// Bytes of the weights before and after.
+    pub n_bytes: [u64; 2],
+    /// The hidden states of all layers beside those of the masked model.
+    pub states: StateCheck,
+}
+
+/// Writes the model of `folder` to `out` without the parts that the subnetwork in `file` does not keep.
+///
+/// Weights are stored in 32 bits. Hidden states of the result are those of the masked model but for
+/// rounding, which is checked before the folder takes its place: on `texts`, or on tokens that are
+/// drawn.
+///
+/// # Errors
+/// If a file cannot be read or written, `folder` holds adapters on a base or a model that is pruned
+/// already, the subnetwork is of another architecture, or the check fails.
+pub fn cut_out(
+    folder: &Path,
+    file: &Path,
+    texts: Option<&Texts>,
+    options: CutOutOptions,
+    out: &Path,
+) -> Result<CutOutReport, Error> {
+    check_whole(folder)?;
+    let (config, _) = read_config(folder)?;
+    if !config.pruned.is_empty() {
+        let problem = "the model is pruned already: take the whole one".to_owned();
+        return Err(LoadError::Config { path: folder.join("config.json"), problem }.into());
+    }
+    let subnetwork = read_subnetwork_for(&config, file)?;
+    let rows = match texts {
+        Some(texts) => {
+            tokens_of(&folder.join("tokenizer.json"), texts, &config, options.n_checked)?
+        }
+        None => drawn(&config, options.n_checked),
+    };
+    let whole = StoredModel::read(folder, None)?;
+    let [n_layers, n_heads] = subnetwork.sizes();
+    let mut report = CutOutReport {
+        n_heads: [n_layers * n_heads, subnetwork.n_heads()],
+        n_feed_forward: [n_layers, subnetwork.n_feed_forward()],
+        n_parameters: [whole.n_parameters(), 0],
+        n_bytes: [weight_bytes(folder)?, 0],
+        states: StateCheck::default(),
+    };
+    let part = whole.without(&subnetwork.pruning())?;
+    report.n_parameters[1] = part.n_parameters();
+    replace_folder(out, |out| {
+        part.write(out, Storage::F32)?;
+        report.n_bytes[1] = weight_bytes(out)?;
+        copy_tokenizer(folder, out)?;
+        copy_unchanged(folder, out)?;
+        report.states = compare([folder, out], &subnetwork, &rows)?;
+        Ok(())
+    })?;
+    Ok(report)
+}
+
+/// Compares all hidden states of a masked model with those of the one that was cut out of it.
+fn compare(
+    [whole, part]: [&Path; 2],
+    subnetwork: &Subnetwork,
+    rows: &[Vec<i32>],
+) -> Result<StateCheck, Error> {
+    let Some(device) = processor() else { return Ok(StateCheck::default()) };
+    let encoder = |folder: &Path| {
+        load(folder, &HeadChoice::Without, &device).map(|loaded| loaded.model.encoder)
+    };
+    let (masked, pruned) = (encoder(whole)?, encoder(part)?);
+    let mask = Pass { subnetwork: Some(subnetwork.mask(&device)), ..Pass::evaluation() };
+    let (mut largest_difference, mut largest) = (0f32, 0f32);
+    for row in rows {
+        let expected = hidden_states(&masked, row, &mask, &device)?;
+        let found = hidden_states(&pruned, row, &Pass::evaluation(), &device)?;
+        for (found, expected) in found.iter().zip(&expected) {
+            largest = largest.max(expected.abs());
+            largest_difference = largest_difference.max((found - expected).abs());
+        }
+    }
+    if largest_difference > TOLERANCE * largest {
+        let problem =
+            format!("hidden states of up to {largest} would differ by {largest_difference}");
+        return Err(Error::Damaged { path: whole.to_owned(), problem });
+    }
+    Ok(StateCheck { n_texts: rows.len(), largest_difference })
+}
+
+/// The hidden states of all layers.
+fn hidden_states(
+    encoder: &Encoder,
+    row: &[i32],
+    pass: &Pass,
+    device: &Device,
+) -> Result<Vec<f32>, Error> {
+    let (config, n_tokens) = (encoder.config(), row.len());
+    let input = config
+        .input(row, &vec![1; n_tokens], &vec![0; n_tokens], n_tokens, device)
+        .map_err(|source| Error::Input { path: "tokenizer.json".into(), source })?;
+    let states = encoder.forward(&input, pass).hidden_states.into_iter();
+    let values =
+        |x: burn::tensor::Tensor<3>| host_values(x.reshape([n_tokens, config.hidden_size]));
+    Ok(states.flat_map(values).collect())
+}
+
+/// The tokens of at most `n` texts, evenly spaced.
+fn tokens_of(
+    tokenizer: &Path,
+    texts: &Texts,
+    config: &EncoderConfig,
+    n: usize,
+) -> Result<Vec<Vec<i32>>, Error> {
+    let tokenizer = Tokenizer::from_file(tokenizer)?;
+    let texts = texts.inputs();
+    let every = texts.len().div_ceil(n.max(1)).max(1);
+    let rows = texts.iter().step_by(every).take(n).map(|text| {
+        let encoded = match text {
+            TokenizerInput::Text(text) => tokenizer.encode(text, None, config.max_tokens()),
+            TokenizerInput::Words(words) => tokenizer.encode_words(words, config.max_tokens()),
+        };
+        Ok::<_, Error>(encoded?.ids.iter().map(|id| id.cast_signed()).collect())
+    });
+    rows.collect()
+}
+
+/// `n` rows of tokens, any but padding.
+fn drawn(config: &EncoderConfig, n: usize) -> Vec<Vec<i32>> {
+    let n_tokens = N_DRAWN_TOKENS.min(config.max_tokens());
+    let n_others = (config.vocab_size as u64).saturating_sub(1).max(1);
+    let token = |row: usize, at: usize| {
+        let token = (split_seed(row as u64, at as u64) % n_others) as u32;
+        let token = if token >= config.pad_token_id { token + 1 } else { token };
+        token.min(config.vocab_size as u32 - 1).cast_signed()
+    };
+    (0..n).map(|row| (0..n_tokens).map(|at| token(row, at)).collect()).collect()
+}
