@@ -65,17 +65,22 @@ def main():
         parser.error("these runs are scored in different ways: choose among them with --only")
 
     measures = {name: [last_measure(run) for run in runs[name]] for name in recipes}
-    measured = all(all(of_recipe) for of_recipe in measures.values())
+    sharp = all(measure and "sharpness" in measure for of_recipe in measures.values() for measure in of_recipe)
+    few_shot = all("mean_few_shot" in result for of_recipe in results.values() for result in of_recipe)
     seconds = {name: [train_seconds(run) for run in runs[name]] for name in recipes}
     timed = all(None not in of_recipe for of_recipe in seconds.values())
 
-    more = (" Fisher trace | sharpness |" if measured else "") + (" trained parameters | seconds, the fastest |" if timed else "")
-    print(f"| recipe | seeds | {source} | mean of targets |{more}\n|---|---:|---:|---:|{'---:|' * more.count('|')}")
+    more = (" after a few examples |" if few_shot else "") + (" Fisher trace | sharpness |" if sharp else "") + (" trained parameters | seconds, the fastest |" if timed else "")
+    sources = [source, *results[recipes[0]][0].get("more_sources", [])]
+    of_sources = source if len(sources) == 1 else f"mean of {len(sources)} sources"
+    print(f"| recipe | seeds | {of_sources} | mean of targets |{more}\n|---|---:|---:|---:|{'---:|' * more.count('|')}")
     for name in recipes:
-        of_source = [100 * result["languages"][source][metric] for result in results[name]]
+        of_source = [100 * mean(result["languages"][tag][metric] for tag in sources) for result in results[name]]
         of_targets = [100 * result["mean_target"] for result in results[name]]
         cells = [spread(of_source, ".1f"), spread(of_targets, ".1f")]
-        if measured:
+        if few_shot:
+            cells.append(spread([100 * result["mean_few_shot"] for result in results[name]], ".1f"))
+        if sharp:
             cells.append(spread([measure["fisher"]["trace"] for measure in measures[name]], ".1f"))
             cells.append(spread([measure["sharpness"]["adversarial"] for measure in measures[name]], ".4f"))
         if timed:
