@@ -4,6 +4,7 @@
 
 use std::fs;
 
+use isogloss::text::Tokenizer;
 use isogloss::{Plan, Results};
 use isogloss_kernels::split_seed;
 use isogloss_tests::runs::{Trace, Workshop};
@@ -105,4 +106,30 @@ fn too_few_examples_are_told() {
     let error = Plan::from_toml(&recipe, "tiny.toml".as_ref()).unwrap_err().to_string();
     assert!(error.contains("few_shot.steps: expected at least 1, found 0"), "{error}");
     assert!(error.contains("few_shot.learning_rate: expected a positive number"), "{error}");
+}
+
+#[test]
+fn words_of_the_few_examples_stay_in_a_trimmed_vocabulary() {
+    let shop = planted();
+    // Only examples to learn from have this word.
+    let path = shop.path("data/yy.jsonl");
+    let all = fs::read_to_string(&path).unwrap();
+    let lines = all.lines().map(|line| match line.contains("train") {
+        true => format!("{}\n", line.replace("lamp", "küche")),
+        false => format!("{line}\n"),
+    });
+    fs::write(&path, lines.collect::<String>()).unwrap();
+    let recipe = plan(&shop, "max_steps = 1\nbatch_size = 8", FEW_SHOT).to_toml();
+    let trimmed = recipe.replace("[model]\n", "[model]\ntrim = true\n");
+    let plan = Plan::from_toml(&trimmed, "trimmed.toml".as_ref()).unwrap();
+    let run = shop.run("trimmed");
+    shop.finish(&plan, &run);
+    let tokens = |folder: &std::path::Path, text: &str| {
+        let tokenizer = Tokenizer::from_file(&folder.join("tokenizer.json")).unwrap();
+        let ids = tokenizer.encode(text, None, 16).unwrap().ids;
+        (ids.len(), ids.iter().any(|id| Some(*id) == tokenizer.unknown_id()))
+    };
+    let whole = tokens(&shop.path("model"), "küche");
+    assert_eq!(tokens(&run.best(), "küche"), whole);
+    assert!(!whole.1);
 }

@@ -217,6 +217,17 @@ fn dynamic_subnetworks_follow_what_matters() {
     shop.finish(&plan, &parts);
     assert_eq!(Trace::of(&parts), Trace::of(&whole));
 
+    // A checkpoint with the scores of another encoder is told.
+    let damaged = shop.run("damaged");
+    shop.stop_after(7, &plan, &damaged);
+    let path = damaged.path().join("checkpoints/step-00000007/state.json");
+    let mut state: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    state["subnetwork_scores"][1]["heads"].as_array_mut().unwrap().pop();
+    std::fs::write(&path, state.to_string()).unwrap();
+    let error = shop.try_finish(&plan, &damaged).unwrap_err().to_string();
+    assert!(error.contains("state.json: the scores of subnetworks are not those"), "{error}");
+
     // Each keeps as many units as it began with, not all of them the same.
     let given = |language: &str| {
         read_subnetwork(&shop.path(&format!("subnetworks/{language}.toml")), [2, 4]).unwrap()

@@ -292,7 +292,7 @@ pub(crate) fn check_vocabulary(
     Ok(())
 }
 
-/// Every example that a plan trains on, chooses by or is scored on.
+/// Every example that a plan trains on, chooses by, is scored on or may draw as one of a few.
 pub(crate) fn examples_of(plan: &Plan) -> Result<Vec<Example>, Error> {
     let files = Files { recipe: plan.recipe() };
     let splits = &plan.recipe().data.splits;
@@ -302,6 +302,9 @@ pub(crate) fn examples_of(plan: &Plan) -> Result<Vec<Example>, Error> {
     }
     for language in files.languages(plan.sources())? {
         all.extend(files.examples(&language, &splits.test)?.1);
+        if plan.recipe().few_shot.is_some() && !plan.sources().contains(&language) {
+            all.extend(files.examples(&language, &splits.train)?.1);
+        }
     }
     Ok(all)
 }

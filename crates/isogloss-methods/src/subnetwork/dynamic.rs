@@ -67,15 +67,19 @@ impl DynamicSubnetwork {
         &self.scores
     }
 
-    /// Goes on with the scores of a checkpoint.
-    ///
-    /// # Panics
-    /// If they are of an encoder of another size.
-    pub fn restore(&mut self, scores: Importance) {
-        let sizes = |scores: &Importance| [scores.heads.len(), scores.heads[0].len()];
-        assert_eq!(sizes(&scores), self.subnetwork.sizes(), "scores of one encoder");
-        self.scores = scores;
-        self.draw();
+    /// Goes on with the scores of a checkpoint; `false` if they are of an encoder of another size.
+    #[must_use]
+    pub fn restore(&mut self, scores: Importance) -> bool {
+        let lengths = |scores: &Importance| -> Vec<usize> {
+            let heads = scores.heads.iter().map(Vec::len);
+            heads.chain([scores.feed_forward.len()]).collect()
+        };
+        let fits = lengths(&scores) == lengths(&self.scores);
+        if fits {
+            self.scores = scores;
+            self.draw();
+        }
+        fits
     }
 
     /// Takes in what a batch of the language found to matter.
@@ -145,7 +149,10 @@ mod tests {
         );
 
         let mut resumed = DynamicSubnetwork::new(given);
-        resumed.restore(dynamic.scores().clone());
+        assert!(resumed.restore(dynamic.scores().clone()));
+        assert_eq!(resumed, dynamic);
+        let of_another = Importance { heads: vec![vec![1.0; 2]; 3], feed_forward: vec![1.0; 3] };
+        assert!(!resumed.restore(of_another));
         assert_eq!(resumed, dynamic);
     }
 

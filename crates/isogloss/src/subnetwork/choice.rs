@@ -139,12 +139,15 @@ impl Subnetworks {
         of_sources.map(|(_, of)| of.scores().clone()).collect()
     }
 
-    /// Goes on with the scores of a checkpoint.
-    pub(crate) fn restore(&mut self, scores: &[Importance]) {
-        for ((_, of), scores) in self.of_sources.iter_mut().zip(scores) {
-            of.restore(scores.clone());
-        }
+    /// Goes on with the scores of a checkpoint; `false` if they are not those of these sources.
+    #[must_use]
+    pub(crate) fn restore(&mut self, scores: &[Importance]) -> bool {
+        let n_expected = if self.are_dynamic() { self.of_sources.len() } else { 0 };
+        let pairs = self.of_sources.iter_mut().zip(scores);
+        let fits = scores.len() == n_expected
+            && pairs.fold(true, |fits, ((_, of), scores)| of.restore(scores.clone()) && fits);
         self.refresh();
+        fits
     }
 
     /// Writes those that languages use beside a model, a file for each.

@@ -102,7 +102,14 @@ impl<'a> Trainer<'a> {
             _ => None,
         };
         if let Some(subnetworks) = &mut subnetworks {
-            subnetworks.restore(&progress.subnetwork_scores);
+            if let Some(folder) = &newest
+                && !subnetworks.restore(&progress.subnetwork_scores)
+            {
+                let problem = "the scores of subnetworks are not those of this recipe; use another \
+                               --out, or --fresh to begin again";
+                let path = folder.join("state.json");
+                return Err(Error::Damaged { path, problem: problem.into() });
+            }
             passes.use_subnetworks(subnetworks);
         }
         recipe.schedule.check_layers(n_layers).map_err(Error::Unsuitable)?;

@@ -247,7 +247,8 @@ impl Trainer<'_> {
             data.corpus.tests.iter().filter(|set| !plan.sources().contains(&set.language));
         for (set, support) in targets.zip(&data.corpus.supports) {
             let Some(recipe) = &plan.recipe().few_shot else { break };
-            let adapted = self.adapted(model, recipe, support)?;
+            let exchanged = self.exchanged(model, &set.language)?;
+            let adapted = self.adapted(exchanged.as_ref().unwrap_or(model), recipe, support)?;
             let (result, _) = self.evaluator(&adapted, data, &set.language)?.score(set)?;
             watch(Event::FewShot { language: set.language.as_str(), scores: &result.scores });
             few_shot.insert(set.language.to_string(), result.scores);
