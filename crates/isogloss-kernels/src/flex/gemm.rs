@@ -1,5 +1,11 @@
 //! Matrix product over slices, bounds checked.
 
+use rayon::prelude::*;
+
+/// Columns of a product that one thread computes at a time. The `gemm` crate copies the right matrix
+/// into another order first, for a whole product on one thread; block by block, all threads copy.
+const BLOCK: usize = 64;
+
 /// A matrix inside a slice: `rows × columns`, element `(i, j)` at `i * row_stride + j * column_stride`.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'a> {
@@ -85,38 +91,56 @@ pub(super) fn multiply(
     if lhs.column_stride == 1 && rhs.row_stride == 1 {
         return super::rows::multiply_rows(out, out_stride, lhs, rhs.transposed(), product);
     }
-    #[expect(unsafe_code, reason = "the gemm crate takes pointers; their spans were checked above")]
-    // SAFETY: every element that the strides reach lies inside the three slices, the output's rows
-    // do not overlap, and `out` is borrowed mutably, so it overlaps neither input.
-    unsafe {
-        gemm::gemm(
-            lhs.rows,
-            rhs.columns,
-            lhs.columns,
-            out.as_mut_ptr(),
-            1,
-            out_stride as isize,
-            product.accumulate,
-            lhs.values.as_ptr(),
-            lhs.column_stride as isize,
-            lhs.row_stride as isize,
-            rhs.values.as_ptr(),
-            rhs.column_stride as isize,
-            rhs.row_stride as isize,
-            1.0,
-            product.scale,
-            false,
-            false,
-            false,
-            parallelism(product.parallel),
-        );
+    let out = Start(out.as_mut_ptr());
+    let fill = |first: usize, n_columns: usize| {
+        #[expect(unsafe_code, reason = "the gemm crate takes pointers; their spans were checked above")]
+        // SAFETY: every element that the strides reach lies inside the three slices, and `out` is
+        // borrowed mutably, so it overlaps neither input. The output's rows do not overlap, and no two
+        // calls fill the same columns of them.
+        unsafe {
+            gemm::gemm(
+                lhs.rows,
+                n_columns,
+                lhs.columns,
+                out.column(first),
+                1,
+                out_stride as isize,
+                product.accumulate,
+                lhs.values.as_ptr(),
+                lhs.column_stride as isize,
+                lhs.row_stride as isize,
+                rhs.values.as_ptr().wrapping_add(first * rhs.column_stride),
+                rhs.column_stride as isize,
+                rhs.row_stride as isize,
+                1.0,
+                product.scale,
+                false,
+                false,
+                false,
+                gemm::Parallelism::None,
+            );
+        }
+    };
+    if product.parallel {
+        (0..rhs.columns)
+            .into_par_iter()
+            .step_by(BLOCK)
+            .for_each(|first| fill(first, BLOCK.min(rhs.columns - first)));
+    } else {
+        fill(0, rhs.columns);
     }
 }
 
-fn parallelism(all_threads: bool) -> gemm::Parallelism {
-    match all_threads {
-        #[cfg(feature = "threads")]
-        true => gemm::Parallelism::Rayon(0),
-        _ => gemm::Parallelism::None,
+/// Where an output begins, of which threads fill different columns.
+struct Start(*mut f32);
+
+#[expect(unsafe_code, reason = "a pointer is not Sync by itself")]
+// SAFETY: `multiply` alone makes it, from a slice that it borrows mutably, and its threads write
+// different elements.
+unsafe impl Sync for Start {}
+
+impl Start {
+    fn column(&self, column: usize) -> *mut f32 {
+        self.0.wrapping_add(column)
     }
 }
