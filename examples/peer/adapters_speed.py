@@ -13,18 +13,20 @@
 
     cargo build --release
     python3 examples/peer/adapters_speed.py --isogloss target/release/isogloss \\
-        --recipe examples/recipes/adapters/intents_{adapter,gradual}.toml [--epochs 5]
+        --recipe examples/recipes/adapters/intents_{adapter,gradual}.toml [--epochs 5] [--every 100]
 
 Both train the recipe's adapter, with its schedule, on the training split of its source: the same
 number of optimizer steps over batches of the same size and like lengths, forward, backward, clipping
 and AdamW. Evaluation and loading are not timed, but for what isogloss computes of frozen layers before
 the first step. Each program is a process of its own, with two threads and its own peak of memory.
-PyTorch's frozen layers take no gradients either, so that it makes no graph below the lowest open one.
+PyTorch's frozen layers take no gradients either, so that it makes no graph below the lowest open one;
+its learning rate is constant, which costs as much as one that falls.
 """
 
 import argparse
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -138,6 +140,13 @@ def train_with_torch(recipe, epochs, device):
     print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 
 
+def with_interval(recipe, every, folder):
+    """Return a copy of a recipe in which layers open every so many steps."""
+    path = folder / f"{recipe.stem}_{every}.toml"
+    path.write_text(re.sub(r"(?m)^every_steps = .*$", f"every_steps = {every}", recipe.read_text()))
+    return path
+
+
 def median(values):
     """Return the middle value."""
     return sorted(values)[len(values) // 2]
@@ -148,6 +157,7 @@ def main():
     parser.add_argument("--isogloss", type=Path)
     parser.add_argument("--recipe", type=Path, nargs="+")
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--every", type=int, help="open a layer every so many steps, not as the recipe says")
     parser.add_argument("--device", default="flex", help="where isogloss computes")
     parser.add_argument("--torch-device", default="cpu")
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -156,6 +166,9 @@ def main():
         return train_with_torch(*json.loads(arguments.one))
     print("| recipe | isogloss, s | PyTorch, s | speed | isogloss, MB | PyTorch, MB |\n|---|---:|---:|---:|---:|---:|")
     steps = {}
+    folder = tempfile.TemporaryDirectory()
+    if arguments.every:
+        arguments.recipe = [with_interval(recipe, arguments.every, Path(folder.name)) for recipe in arguments.recipe]
     for recipe in arguments.recipe:
         a, b = ours(arguments.isogloss, recipe, arguments.epochs, arguments.device), theirs(
             recipe, arguments.epochs, arguments.torch_device

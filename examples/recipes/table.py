@@ -5,7 +5,8 @@
 
 Every number is a mean over seeds with the sample standard deviation; scores are in percent. The trace
 of the Fisher information and the sharpness, where they were measured, are those of the last measure of
-`metrics.jsonl`. Of retrieval, the scores before the first step stand beside those after the last.
+`metrics.jsonl`. How the mean of the targets differs from the first recipe's is taken seed by seed. Of
+retrieval, the scores before the first step stand beside those after the last.
 """
 
 import argparse
@@ -16,8 +17,8 @@ from statistics import mean, stdev
 
 def spread(values, form):
     """Return `mean ± standard deviation`."""
-    text = format(mean(values), form)
-    return f"{text} ± {format(stdev(values), form)}" if len(values) > 1 else text
+    text = format(mean(values), form).replace("-", "−")
+    return f"{text} ± {format(stdev(values), form.lstrip('+'))}" if len(values) > 1 else text
 
 
 def last_measure(run):
@@ -70,7 +71,9 @@ def main():
     seconds = {name: [train_seconds(run) for run in runs[name]] for name in recipes}
     timed = all(None not in of_recipe for of_recipe in seconds.values())
 
-    more = (" after a few examples |" if few_shot else "") + (" Fisher trace | sharpness |" if sharp else "") + (" trained parameters | seconds, the fastest |" if timed else "")
+    seeds = {name: [run.name for run in runs[name]] for name in recipes}
+    paired = len(recipes) > 1 and len(seeds[recipes[0]]) > 1 and all(seeds[name] == seeds[recipes[0]] for name in recipes)
+    more = (f" − {recipes[0]} |" if paired else "") + (" after a few examples |" if few_shot else "") + (" Fisher trace | sharpness |" if sharp else "") + (" trained parameters | seconds, the fastest |" if timed else "")
     sources = [source, *results[recipes[0]][0].get("more_sources", [])]
     of_sources = source if len(sources) == 1 else f"mean of {len(sources)} sources"
     print(f"| recipe | seeds | {of_sources} | mean of targets |{more}\n|---|---:|---:|---:|{'---:|' * more.count('|')}")
@@ -78,6 +81,10 @@ def main():
         of_source = [100 * mean(result["languages"][tag][metric] for tag in sources) for result in results[name]]
         of_targets = [100 * result["mean_target"] for result in results[name]]
         cells = [spread(of_source, ".1f"), spread(of_targets, ".1f")]
+        if paired:
+            of_first = [100 * result["mean_target"] for result in results[recipes[0]]]
+            differences = [score - first for score, first in zip(of_targets, of_first)]
+            cells.append("" if name == recipes[0] else spread(differences, "+.1f"))
         if few_shot:
             cells.append(spread([100 * result["mean_few_shot"] for result in results[name]], ".1f"))
         if sharp:

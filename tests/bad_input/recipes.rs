@@ -62,6 +62,11 @@ fn each_fault_has_its_place() {
             "[optimizer]\nlearning_rate = nan\n",
             &["r.toml:7:1: optimizer.learning_rate"],
         ),
+        (
+            "no room",
+            "[training]\nfrozen.disk_gib = -1.0\n",
+            &["training.frozen.disk_gib: expected a size of at least 0, found -1"],
+        ),
         ("beyond all numbers", "seed = 99999999999999999999\n", &["r.toml:6:"]),
         ("a key twice", "[training]\nepochs = 1\nepochs = 2\n", &["r.toml:8:1: duplicate key"]),
         ("a table twice", "[model]\nmax_length = 9\n", &["r.toml:6:"]),

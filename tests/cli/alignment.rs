@@ -73,6 +73,36 @@ fn retrieval_scores_each_file() {
     assert!(err.contains("from 3 and 3 texts; precision"), "{err}");
     let mined = fs::read_to_string(folder.path().join("mined.tsv")).unwrap();
     assert!(mined.lines().all(|line| line.split('\t').count() == 3), "{mined}");
+    // Texts without a translation, as BUCC has them, are mined among.
+    fs::write(folder.path().join("more.de"), "Tisch\nbitte\nStuhl\n").unwrap();
+    let (out, _) = succeeds(folder.path(), &format!("{mine} --right more.de --json"));
+    let line: Value = serde_json::from_str(out.trim()).unwrap();
+    assert_eq!((&line["n_left"], &line["n_right"]), (&3.into(), &5.into()));
+    assert!(line["scores"]["f1"].is_f64());
+}
+
+#[test]
+fn what_stands_in_a_file_is_not_lost_to_a_command_that_fails() {
+    let folder = folder();
+    let path = folder.path();
+    fs::write(path.join("kept"), "kept").unwrap();
+    for (command, part) in [
+        ("align en-de.tsv --dictionary none.dic --out kept", "none.dic"),
+        ("align none.tsv --out kept", "none.tsv"),
+        ("align en-de.tsv --model ./none --device flex --out kept", "none"),
+        ("retrieve model --device flex --pairs en-de.tsv none.tsv --mine 1 --out kept", "none.tsv"),
+    ] {
+        fails(path, command, &[part]);
+        assert_eq!(fs::read_to_string(path.join("kept")).unwrap(), "kept", "{command}");
+    }
+    let pairs = fs::read_to_string(path.join("en-de.tsv")).unwrap();
+    for command in [
+        "align en-de.tsv --out ./en-de.tsv",
+        "retrieve model --device flex --pairs en-de.tsv --mine 1 --out en-de.tsv",
+    ] {
+        fails(path, command, &["the file is read, and would be lost"]);
+        assert_eq!(fs::read_to_string(path.join("en-de.tsv")).unwrap(), pairs);
+    }
 }
 
 #[test]
@@ -135,6 +165,14 @@ fn input_that_does_not_fit_is_named() {
         &format!("{retrieve} en-de.tsv --layer 9"),
         &["no layer 9: the model has layers 0 (the embeddings) to 2"],
     );
+    for (more, part) in [
+        ("--mine NaN", "expected a number"),
+        ("--mine 1 --json", "give --out"),
+        ("--left en-de.tsv", "--mine"),
+    ] {
+        fails(path, &format!("{retrieve} en-de.tsv {more}"), &[part]);
+    }
+    fails(path, "align en-de.tsv --dictionary en-de.dic --iterations 9", &["cannot be used with"]);
     let alignment = "alignment model --device flex --pairs";
     fails(path, &format!("{alignment} en-de.tsv"), &["expected a path with {language} in it"]);
     fails(

@@ -113,6 +113,46 @@ fn fun_opens_the_layer_with_the_larger_trace() {
 }
 
 #[test]
+fn fun_opens_the_layer_that_has_anything_to_learn() {
+    let shop = Workshop::new();
+    for leave_out in [0, 1] {
+        let run = shop.run(&format!("without {leave_out}"));
+        let tables = format!("{SEQ_BN}leave_out = [{leave_out}]\n{FUN}");
+        shop.finish(&shop.plan(TRAINING, &tables), &run);
+        assert_eq!(opened(&run), [(0, vec![1 - leave_out])], "whatever its height");
+    }
+}
+
+#[test]
+fn what_opens_later_has_no_moments_before_and_does_not_move() {
+    let shop = Workshop::new();
+    let (adapters, run) =
+        (format!("{SEQ_BN}[schedule.gradual_unfreeze]\nevery_steps = 3\n"), shop.run("run"));
+    let plan = shop.plan(TRAINING, &adapters);
+    let state = |step: u64| {
+        shop.stop_after(step, &plan, &run);
+        let folder = run.path().join(format!("checkpoints/step-{step:08}"));
+        let text = std::fs::read(folder.join("state.json")).unwrap();
+        let state: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        (state["optimizer_steps"].as_object().unwrap().clone(), parameters(&folder))
+    };
+    let is_of =
+        |path: &str, layer: usize| path.starts_with(&format!("encoder.layers.{layer}.adapters."));
+    let (_, first) = state(1);
+    let (steps, second) = state(2);
+    assert!(steps.keys().any(|path| is_of(path, 1)) && !steps.keys().any(|path| is_of(path, 0)));
+    for (path, value) in &second {
+        let moves = is_of(path, 1) || path.starts_with("head.");
+        assert_eq!(first[path] != *value, moves, "{path}");
+    }
+    let (steps, _) = state(5);
+    for (layer, n_steps) in [(0, 2), (1, 5)] {
+        let mut of_layer = steps.iter().filter(|(path, _)| is_of(path, layer));
+        assert!(of_layer.all(|(_, found)| *found == n_steps), "layer {layer}: {steps:?}");
+    }
+}
+
+#[test]
 fn what_is_not_trained_stays_to_the_last_bit() {
     let shop = Workshop::new();
     let mut before = parameters(&shop.path("model"));

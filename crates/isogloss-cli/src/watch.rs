@@ -82,13 +82,17 @@ impl Watch {
                 let word = if layers.len() == 1 { "layer" } else { "layers" };
                 self.line(&format!("open      step {step}: {word} {}", layers.join(", ")));
             }
-            Event::Frozen { in_memory, on_disk, left_out } => {
+            Event::Frozen { in_memory, on_disk, left_out, problem } => {
                 let kept = format!("at {in_memory} layers in memory, {on_disk} on the disk");
-                let left_out = match left_out {
-                    0 => String::new(),
-                    n => format!("; no room for {n}, which are computed again"),
+                let left_out = match (left_out, problem) {
+                    (0, _) => String::new(),
+                    (n, None) => format!("; {n} are beyond the recipe's limits and computed again"),
+                    (n, Some(problem)) => format!("; {n} are computed again: {problem}"),
                 };
                 self.line(&format!("frozen    states kept {kept}{left_out}"));
+            }
+            Event::FrozenLost { problem } => {
+                self.line(&format!("frozen    states lost, computed again: {problem}"));
             }
             Event::Checkpoint { .. } => {}
             Event::Language { language, scores } => {
@@ -281,9 +285,11 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
             "event": "model", "n_parameters": n_parameters, "n_trainable": n_trainable,
             "fresh": fresh,
         }),
-        Event::Frozen { in_memory, on_disk, left_out } => json!({
+        Event::Frozen { in_memory, on_disk, left_out, problem } => json!({
             "event": "frozen", "in_memory": in_memory, "on_disk": on_disk, "left_out": left_out,
+            "problem": problem,
         }),
+        Event::FrozenLost { problem } => json!({ "event": "frozen_lost", "problem": problem }),
         Event::Open { step, layers } => {
             json!({ "event": "open", "step": step, "layers": layers })
         }

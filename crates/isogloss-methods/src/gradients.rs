@@ -66,12 +66,7 @@ impl Gradients {
 
     /// The sum of the squares of each parameter's gradient.
     pub fn squares(&self) -> BTreeMap<String, f64> {
-        let squares: Vec<_> = self.by_path.values().cloned().map(sum_of_squares).collect();
-        if squares.is_empty() {
-            return BTreeMap::new();
-        }
-        let squares = Tensor::cat(squares, 0).into_data().convert::<f64>().try_into_vec::<f64>();
-        let squares = squares.expect("the numbers were just converted to this type");
+        let squares = numbers(self.by_path.values().cloned().map(sum_of_squares).collect());
         self.by_path.keys().cloned().zip(squares).collect()
     }
 
@@ -82,20 +77,27 @@ impl Gradients {
 
     /// The product of these gradients with others, summed over the parameters that have both.
     pub fn dot(&self, other: &Self) -> f64 {
-        let shared =
-            self.by_path.iter().filter_map(|(path, a)| Some((a, other.by_path.get(path)?)));
-        let products: Vec<_> = shared.map(|(a, b)| (a.clone() * b.clone()).sum()).collect();
-        if products.is_empty() {
-            return 0.0;
-        }
-        let products = Tensor::cat(products, 0).into_data().convert::<f64>().try_into_vec::<f64>();
-        products.expect("the numbers were just converted to this type").iter().sum()
+        let products = self.shared(other).map(|(a, b)| (a.clone() * b.clone()).sum());
+        numbers(products.collect()).iter().sum()
     }
 
-    /// The cosine between these gradients and others, of all parameters together; 0 if either is zero.
+    /// The cosine between these gradients and others, of the parameters that have both, taken
+    /// together; 0 if either is zero there.
     pub fn cosine(&self, other: &Self) -> f64 {
-        let norms = self.global_norm() * other.global_norm();
-        if norms > 0.0 { self.dot(other) / norms } else { 0.0 }
+        let (of_self, of_other): (Vec<_>, Vec<_>) = self.shared(other).unzip();
+        let norms = [of_self, of_other].map(|gradients: Vec<&Tensor<1>>| {
+            let squares = gradients.into_iter().cloned().map(sum_of_squares).collect();
+            numbers(squares).iter().sum::<f64>().sqrt()
+        });
+        let product = norms[0] * norms[1];
+        if product > 0.0 { self.dot(other) / product } else { 0.0 }
+    }
+
+    fn shared<'a>(
+        &'a self,
+        other: &'a Self,
+    ) -> impl Iterator<Item = (&'a Tensor<1>, &'a Tensor<1>)> {
+        self.by_path.iter().filter_map(|(path, a)| Some((a, other.by_path.get(path)?)))
     }
 
     /// The gradient at `path`.
@@ -106,6 +108,15 @@ impl Gradients {
     pub(crate) fn remove(&mut self, path: &str) -> Option<Tensor<1>> {
         self.by_path.remove(path)
     }
+}
+
+/// The numbers of tensors of one element each, read at once.
+fn numbers(tensors: Vec<Tensor<1>>) -> Vec<f64> {
+    if tensors.is_empty() {
+        return Vec::new();
+    }
+    let numbers = Tensor::cat(tensors, 0).into_data().convert::<f64>().try_into_vec::<f64>();
+    numbers.expect("the numbers were just converted to this type")
 }
 
 struct Extractor {
@@ -119,5 +130,30 @@ impl ParamVisitor for Extractor {
             let n_elements = gradient.shape().num_elements();
             self.gradients.add(path.to_owned(), gradient.reshape([n_elements]));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    fn gradients(of: &[(&str, [f32; 2])]) -> Gradients {
+        let mut gradients = Gradients::default();
+        for (path, values) in of {
+            gradients.add((*path).to_owned(), Tensor::from_floats(*values, &Device::flex()));
+        }
+        gradients
+    }
+
+    #[test]
+    fn a_cosine_is_about_the_parameters_that_both_have() {
+        let task = gradients(&[("encoder", [3.0, 4.0]), ("head", [100.0, 0.0])]);
+        let pairs = gradients(&[("encoder", [4.0, 3.0]), ("projection", [0.0, 50.0])]);
+        assert_eq!(task.dot(&pairs), 24.0);
+        assert!((task.cosine(&pairs) - 24.0 / 25.0).abs() < 1e-12);
+        assert_eq!(task.cosine(&gradients(&[("encoder", [0.0, 0.0])])), 0.0);
+        assert_eq!(task.cosine(&gradients(&[("elsewhere", [1.0, 1.0])])), 0.0);
     }
 }

@@ -51,7 +51,7 @@ pub use sampling::{
 pub use schedule::{
     FixedLayersConfig, FreezeConfig, Fun, FunConfig, GradualUnfreezeConfig, LpftConfig, Moment,
     Schedule, ScheduleConfig, UnfreezeOrder, UnfreezeScope, UnfreezeTiming, Unfreezing,
-    apply_schedules,
+    apply_schedules, mark_all_that_may_train,
 };
 pub use subnetwork::{DynamicSubnetwork, DynamicSubnetworkConfig, Importance, Subnetwork};
 pub use update::{

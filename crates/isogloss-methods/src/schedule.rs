@@ -161,20 +161,33 @@ impl Schedule for FreezeConfig {
 ///
 /// Dropout stays as it is: only whether a parameter requires a gradient is set.
 pub fn apply_schedules<M: Module>(module: M, schedules: &[Box<dyn Schedule>], moment: Moment) -> M {
+    mark(module, schedules, |rule, path| rule.trainable(path, moment))
+}
+
+/// Marks the parameters of `module` that every schedule lets change at some moment.
+pub fn mark_all_that_may_train<M: Module>(module: M, schedules: &[Box<dyn Schedule>]) -> M {
+    mark(module, schedules, |rule, path| rule.may_train(path))
+}
+
+fn mark<M: Module>(
+    module: M,
+    schedules: &[Box<dyn Schedule>],
+    trains: impl Fn(&dyn Schedule, &str) -> bool,
+) -> M {
     if schedules.is_empty() {
         return module;
     }
-    map_parameters(module, &mut Marker { schedules, moment })
+    map_parameters(module, &mut Marker { schedules, trains })
 }
 
-struct Marker<'a> {
+struct Marker<'a, F> {
     schedules: &'a [Box<dyn Schedule>],
-    moment: Moment,
+    trains: F,
 }
 
-impl ParamMapper for Marker<'_> {
+impl<F: Fn(&dyn Schedule, &str) -> bool> ParamMapper for Marker<'_, F> {
     fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let trainable = self.schedules.iter().all(|rule| rule.trainable(path, self.moment));
-        param.set_require_grad(trainable)
+        let trains = self.schedules.iter().all(|rule| (self.trains)(&**rule, path));
+        param.set_require_grad(trains)
     }
 }

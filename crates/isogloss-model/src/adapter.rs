@@ -242,6 +242,9 @@ impl AdapterConfig {
         if let Some(layer) = self.leave_out.iter().find(|layer| **layer >= n_layers) {
             return refuse("leave_out", format!("layer {layer} of a model of {n_layers}"));
         }
+        if (0..n_layers).all(|layer| self.leave_out.contains(&layer)) {
+            return refuse("leave_out", format!("no layer is left of a model of {n_layers}"));
+        }
         Ok(())
     }
 }

@@ -232,6 +232,14 @@ impl ParamSource for InOrder {
 /// If it is missing, damaged, or of an architecture that is not supported.
 pub fn read_config(folder: &Path) -> Result<(EncoderConfig, Value), LoadError> {
     let path = folder.join("config.json");
+    let of_adapter = folder.join("adapter_config.json");
+    if !path.exists() && of_adapter.exists() {
+        let problem =
+            "this folder holds what was added to a model, not a model: \"load_adapter\" or \
+                       \"load_lora\" puts it into the one that it was made for"
+                .to_owned();
+        return Err(LoadError::Config { path: of_adapter, problem });
+    }
     parse_config(&read_bytes(&path)?, &path)
 }
 

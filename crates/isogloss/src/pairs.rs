@@ -67,6 +67,9 @@ pub enum AlignerRecipe {
         /// The files from `{language}` to the left language; the others, turned round, if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reverse_path: Option<String>,
+        /// Which words count as the same.
+        #[serde(default)]
+        words: WordForm,
     },
     /// A model of how words are translated and moved, learnt from the pairs; see
     /// [`align_both_ways`].
@@ -166,7 +169,7 @@ impl AlignerRecipe {
     /// The paths that must hold `{language}`, by field.
     pub(crate) fn paths(&self) -> Vec<(&'static str, &str)> {
         match self {
-            Self::Dictionary { path, reverse_path } => {
+            Self::Dictionary { path, reverse_path, .. } => {
                 let reverse = reverse_path.iter().map(|path| ("dictionary.reverse_path", &**path));
                 std::iter::once(("dictionary.path", path.as_str())).chain(reverse).collect()
             }
@@ -178,14 +181,14 @@ impl AlignerRecipe {
     fn link(&self, pairs: &[SentencePair], language: &Language) -> Result<Vec<Alignment>, Error> {
         let texts = || pairs.iter().map(|pair| (pair.left.as_str(), pair.right.as_str()));
         Ok(match self {
-            Self::Dictionary { path, reverse_path } => {
+            Self::Dictionary { path, reverse_path, words } => {
                 let forward = Dictionary::read(&file_of(path, language))?;
                 let backward = match reverse_path {
                     Some(path) => Dictionary::read(&file_of(path, language))?,
                     None => forward.inverted(),
                 };
-                let aligner = DictionaryAligner::new(forward, backward);
-                texts().map(|(left, right)| aligner.align(left, right)).collect()
+                let aligner = DictionaryAligner::new(forward, backward).with_form(*words);
+                aligner.align_all(pairs)
             }
             Self::Statistical {} => {
                 let bitext = Bitext::from_pairs(texts(), WordForm::Bare);

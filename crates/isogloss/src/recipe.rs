@@ -434,6 +434,13 @@ pub struct FrozenRecipe {
     pub disk_gib: f64,
 }
 
+impl FrozenRecipe {
+    /// The limits, by field.
+    pub(crate) fn room(&self) -> [(&'static str, f64); 2] {
+        [("memory_gib", self.memory_gib), ("disk_gib", self.disk_gib)]
+    }
+}
+
 impl Default for FrozenRecipe {
     fn default() -> Self {
         Self { drops: false, memory_gib: 1.0, disk_gib: 4.0 }

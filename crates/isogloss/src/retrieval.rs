@@ -59,16 +59,24 @@ impl BothWays {
 pub struct PairTexts<'a> {
     left: Vec<&'a str>,
     right: Vec<&'a str>,
+    unpaired: [Vec<&'a str>; 2],
 }
 
 impl<'a> FromIterator<(&'a str, &'a str)> for PairTexts<'a> {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Self {
         let (left, right) = pairs.into_iter().unzip();
-        Self { left, right }
+        Self { left, right, unpaired: Default::default() }
     }
 }
 
 impl<'a> PairTexts<'a> {
+    /// Adds texts of each side that translate none of the other's: what mining has to tell from pairs.
+    #[must_use]
+    pub fn among(mut self, unpaired: [Vec<&'a str>; 2]) -> Self {
+        self.unpaired = unpaired;
+        self
+    }
+
     /// The texts of the left side.
     pub fn left(&self) -> &[&'a str] {
         &self.left
@@ -114,9 +122,10 @@ impl<'a> PairTexts<'a> {
     /// from.
     #[must_use]
     pub fn unpaired(&self) -> [Vec<&'a str>; 2] {
-        [&self.left, &self.right].map(|side| {
+        let [left, right] = &self.unpaired;
+        [(&self.left, left), (&self.right, right)].map(|(side, more)| {
             let mut seen = HashSet::new();
-            side.iter().copied().filter(|text| seen.insert(*text)).collect()
+            side.iter().chain(more).copied().filter(|text| seen.insert(*text)).collect()
         })
     }
 
@@ -240,6 +249,10 @@ mod tests {
         let scores = texts.score_mined(&[pair(0, 0), pair(1, 0)]);
         assert_eq!((scores.precision, scores.recall), (0.5, 1.0 / 3.0));
         assert!((scores.f1 - 0.4).abs() < 1e-15);
+        // A text that stands beside the pairs is mined in vain.
+        let texts = texts.among([vec!["a", "c"], Vec::new()]);
+        assert_eq!(texts.unpaired(), [vec!["a", "b", "c"], vec!["x", "y", "z"]]);
+        assert_eq!(texts.score_mined(&[pair(0, 0), pair(1, 1), pair(2, 2)]).precision, 2.0 / 3.0);
         assert_eq!(texts.score_mined(&[]), MiningScores { precision: 0.0, recall: 0.0, f1: 0.0 });
     }
 }

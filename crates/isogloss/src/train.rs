@@ -222,7 +222,7 @@ impl<'a> Trainer<'a> {
         let model = apply_schedules(model, &self.schedules, Moment { step, total_steps });
 
         let drawn = self.add_unlabeled(&mut group)?;
-        self.skip_frozen_layers(&model, &mut group);
+        self.skip_frozen_layers(&model, &mut group, watch);
         let n_tokens: usize = group.iter().map(StepBatch::n_tokens).sum();
         let logs = self.logs_at(step + 1);
         let mut learner = StepLearner::new(&self.passes, &model, group, self.data_path())?;
@@ -236,6 +236,11 @@ impl<'a> Trainer<'a> {
                 return Err(self.not_finite("loss", *loss, name.to_owned()));
             }
         }
+        let of_streams: Vec<Option<[f64; 2]>> = learner
+            .values()
+            .iter()
+            .map(|values| values.as_ref().map(|values| self.passes.values_by_stream(values)))
+            .collect();
         let (keys, cosine) = (std::mem::take(&mut learner.keys), learner.cosine);
         let importances = std::mem::take(&mut learner.importances);
         drop(learner);
@@ -249,10 +254,13 @@ impl<'a> Trainer<'a> {
         memory::follow(&mut self.passes, &model, keys);
         self.draw_subnetworks(importances);
         self.model = Some(model);
-        let loss = self.passes.auxiliary_total(&losses);
-        for (rounds, languages) in self.streams.rounds().into_iter().zip(drawn) {
+        for (stream, (rounds, languages)) in
+            self.streams.rounds().into_iter().zip(drawn).enumerate()
+        {
             let Some(rounds) = rounds else { continue };
-            languages.into_iter().for_each(|language| rounds.record(language, loss));
+            for (language, values) in languages.into_iter().zip(&of_streams) {
+                values.iter().for_each(|values| rounds.record(language, values[stream]));
+            }
         }
         self.progress.step += 1;
         self.progress.seconds += began.elapsed().as_secs_f64();

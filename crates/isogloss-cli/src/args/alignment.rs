@@ -52,10 +52,11 @@ pub(crate) struct AlignArgs {
     pub(crate) words: WordForm,
     /// How the two directions are joined: intersection, grow_diag, grow_diag_final_and,
     /// grow_diag_final or union
-    #[arg(long, default_value = "grow_diag_final_and", value_parser = parse_symmetrization)]
+    #[arg(long, default_value = "grow_diag_final_and", value_parser = parse_symmetrization,
+        conflicts_with_all = ["dictionary", "model"])]
     pub(crate) symmetrization: Symmetrization,
     /// Passes over the pairs to learn from them
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, conflicts_with_all = ["dictionary", "model"])]
     pub(crate) iterations: usize,
     /// The file to write, a line a pair in the Pharaoh format [default: the standard output]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -79,8 +80,15 @@ pub(crate) struct RetrieveArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) limit: usize,
     /// Write the pairs that are each other's nearest by margin, and have one of at least this
-    #[arg(long, value_name = "MARGIN", conflicts_with = "scoring")]
+    #[arg(long, value_name = "MARGIN", conflicts_with = "scoring", value_parser = parse_margin)]
     pub(crate) mine: Option<f32>,
+    /// More texts in the language of the first column, one a line, that translate none of the second:
+    /// mined among as BUCC does
+    #[arg(long, value_name = "FILE", requires = "mine", value_hint = ValueHint::FilePath)]
+    pub(crate) left: Option<PathBuf>,
+    /// More texts in the language of the second column
+    #[arg(long, value_name = "FILE", requires = "mine", value_hint = ValueHint::FilePath)]
+    pub(crate) right: Option<PathBuf>,
     /// The file to write mined pairs to: margin, text and translation [default: the standard output]
     #[arg(long, value_name = "FILE", requires = "mine", value_hint = ValueHint::FilePath)]
     pub(crate) out: Option<PathBuf>,
@@ -175,6 +183,11 @@ impl FromStr for Layers {
 
 fn parse_scoring(text: &str) -> Result<Scoring, String> {
     serde_json::from_value(text.into()).map_err(|_| "expected cosine or margin".to_owned())
+}
+
+fn parse_margin(text: &str) -> Result<f32, String> {
+    let margin = text.parse().ok().filter(|margin: &f32| margin.is_finite());
+    margin.ok_or_else(|| "expected a number, such as 1.06".to_owned())
 }
 
 fn parse_word_vector(text: &str) -> Result<WordVector, String> {

@@ -1,7 +1,6 @@
 //! `isogloss align`.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,23 +12,34 @@ use isogloss::text::{
 };
 use isogloss::{EncoderAligner, TextEncoder};
 
+use super::output::Output;
 use super::{End, model_folder};
 use crate::args::AlignArgs;
 
 /// Passes through the model after which links are written.
 const PASSES_AT_ONCE: usize = 32;
+/// Pairs after which those of a dictionary are.
+const LOOKED_UP_AT_ONCE: usize = 16_384;
 
 pub(crate) fn run(args: &AlignArgs) -> anyhow::Result<End> {
     let pairs = read_pair_file(&args.pairs)?;
-    let mut out = Out::open(args.out.as_deref())?;
-    let alignments = match (&args.model, &args.dictionary) {
-        (Some(model), _) => by_encoder(args, model, &pairs, &mut out)?,
-        (None, Some(dictionary)) => out.all(by_dictionary(args, dictionary, &pairs)?)?,
-        (None, None) => out.all(by_model(args, pairs.clone())?)?,
+    let inputs = [Some(&args.pairs), args.dictionary.as_ref(), args.reverse_dictionary.as_ref()];
+    let inputs = inputs.into_iter().flatten().chain(&args.learn_from).chain(&args.gold);
+    let mut out = Output::new(args.out.as_deref(), inputs)?;
+    let mut alignments = Vec::with_capacity(pairs.len());
+    let mut write = |found: Vec<Alignment>| {
+        out.write(|to| found.iter().try_for_each(|alignment| writeln!(to, "{alignment}")))?;
+        alignments.extend(found);
+        Ok(())
     };
-    out.finish()?;
+    let seconds = match (&args.model, &args.dictionary) {
+        (Some(model), _) => by_encoder(args, model, &pairs, &mut write)?,
+        (None, Some(dictionary)) => by_dictionary(args, dictionary, &pairs, &mut write)?,
+        (None, None) => by_model(args, &pairs, &mut write)?,
+    };
     let n_links: usize = alignments.iter().map(Alignment::len).sum();
-    eprintln!("{} pairs, {n_links} links", pairs.len());
+    let per_second = pairs.len() as f64 / seconds;
+    eprintln!("{} pairs, {n_links} links, {per_second:.0} pairs a second", pairs.len());
     if let Some(path) = &args.gold {
         let scores = scores(path, &pairs, &alignments)?;
         let [error_rate, precision, recall] =
@@ -41,63 +51,73 @@ pub(crate) fn run(args: &AlignArgs) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
+/// Takes the links of the pairs that come next.
+type WriteLinks<'a> = &'a mut dyn FnMut(Vec<Alignment>) -> anyhow::Result<()>;
+
+/// Returns the seconds that linking took, as the others do.
 fn by_dictionary(
     args: &AlignArgs,
     path: &Path,
     pairs: &[SentencePair],
-) -> anyhow::Result<Vec<Alignment>> {
+    write: WriteLinks<'_>,
+) -> anyhow::Result<f64> {
     let forward = Dictionary::read(path)?;
     let backward = match &args.reverse_dictionary {
         Some(path) => Dictionary::read(path)?,
         None => forward.inverted(),
     };
     let aligner = DictionaryAligner::new(forward, backward).with_form(args.words);
-    Ok(pairs.iter().map(|pair| aligner.align(&pair.left, &pair.right)).collect())
+    let began = Instant::now();
+    pairs.chunks(LOOKED_UP_AT_ONCE).try_for_each(|pairs| write(aligner.align_all(pairs)))?;
+    Ok(began.elapsed().as_secs_f64())
 }
 
-fn by_model(args: &AlignArgs, mut pairs: Vec<SentencePair>) -> anyhow::Result<Vec<Alignment>> {
+fn by_model(
+    args: &AlignArgs,
+    pairs: &[SentencePair],
+    write: WriteLinks<'_>,
+) -> anyhow::Result<f64> {
     let config =
         DiagonalAlignerConfig { iterations: args.iterations, ..DiagonalAlignerConfig::default() };
     if let Some((field, problem)) = config.faults().into_iter().next() {
         bail!("--{field}: {problem}");
     }
-    let n_asked = pairs.len();
-    for path in &args.learn_from {
-        pairs.extend(read_pair_file(path)?);
-    }
-    let texts = pairs.iter().map(|pair| (pair.left.as_str(), pair.right.as_str()));
+    let more = args.learn_from.iter().map(|path| read_pair_file(path));
+    let more: Vec<Vec<SentencePair>> = more.collect::<Result<_, _>>()?;
+    let texts = pairs.iter().chain(more.iter().flatten());
+    let texts = texts.map(|pair| (pair.left.as_str(), pair.right.as_str()));
+    let began = Instant::now();
     let bitext = Bitext::from_pairs(texts, args.words);
     let mut alignments = align_both_ways(&config, &bitext, args.symmetrization);
-    alignments.truncate(n_asked);
-    Ok(alignments)
+    let seconds = began.elapsed().as_secs_f64();
+    alignments.truncate(pairs.len());
+    write(alignments)?;
+    Ok(seconds)
 }
 
 fn by_encoder(
     args: &AlignArgs,
     model: &str,
     pairs: &[SentencePair],
-    out: &mut Out,
-) -> anyhow::Result<Vec<Alignment>> {
+    write: WriteLinks<'_>,
+) -> anyhow::Result<f64> {
     let device = open(args.device.device)?;
     let encoder = TextEncoder::load(&model_folder(model, &args.hub)?, &device.device)?;
     let encoder = encoder.up_to_layer(args.layer)?.with_batch_size(args.batch_size);
     let aligner =
         EncoderAligner { layer: args.layer, extraction: args.extraction, unit: args.unit };
-    let (began, mut alignments, mut n_truncated) = (Instant::now(), Vec::new(), 0);
+    let (began, mut n_truncated) = (Instant::now(), 0);
     for pairs in pairs.chunks(args.batch_size * PASSES_AT_ONCE) {
         let texts: Vec<_> =
             pairs.iter().map(|pair| (pair.left.as_str(), pair.right.as_str())).collect();
         let (found, cut) = aligner.align(&encoder, &texts)?;
-        out.write(&found)?;
-        alignments.extend(found);
+        write(found)?;
         n_truncated += cut;
     }
-    let seconds = began.elapsed().as_secs_f64();
-    eprintln!("{:.0} pairs a second", pairs.len() as f64 / seconds);
     if n_truncated > 0 {
         eprintln!("{n_truncated} texts are longer than the model takes: their ends have no links");
     }
-    Ok(alignments)
+    Ok(began.elapsed().as_secs_f64())
 }
 
 fn scores(
@@ -111,38 +131,4 @@ fn scores(
     let file = File::open(path).with_context(|| path.display().to_string())?;
     let gold = read_gold_alignments(file, path, &n_words)?;
     Ok(AlignmentScores::new(alignments.iter().zip(&gold)))
-}
-
-/// Where links are written.
-struct Out {
-    to: Box<dyn Write>,
-    name: String,
-}
-
-impl Out {
-    fn open(path: Option<&Path>) -> anyhow::Result<Self> {
-        let name = path.map_or("standard output".to_owned(), |path| path.display().to_string());
-        let to: Box<dyn Write> = match path {
-            None => Box::new(BufWriter::new(std::io::stdout())),
-            Some(path) => {
-                Box::new(BufWriter::new(File::create(path).with_context(|| name.clone())?))
-            }
-        };
-        Ok(Self { to, name })
-    }
-
-    fn write(&mut self, alignments: &[Alignment]) -> anyhow::Result<()> {
-        let lines = alignments.iter().try_for_each(|alignment| writeln!(self.to, "{alignment}"));
-        lines.and_then(|()| self.to.flush()).with_context(|| self.name.clone())
-    }
-
-    /// Writes what was found at once.
-    fn all(&mut self, alignments: Vec<Alignment>) -> anyhow::Result<Vec<Alignment>> {
-        self.write(&alignments)?;
-        Ok(alignments)
-    }
-
-    fn finish(mut self) -> anyhow::Result<()> {
-        self.to.flush().with_context(|| self.name)
-    }
 }

@@ -1,44 +1,53 @@
 //! `isogloss retrieve`.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use isogloss::TextEncoder;
 use isogloss::retrieval::{PairTexts, mine};
 use isogloss::search::Vectors;
-use isogloss::text::{SentencePair, read_pair_file};
+use isogloss::text::{SentencePair, read_pair_file, read_sentence_file};
 use serde_json::json;
 
+use super::output::Output;
 use super::{End, text_encoder};
 use crate::args::RetrieveArgs;
 
 pub(crate) fn run(args: &RetrieveArgs) -> anyhow::Result<End> {
+    if args.model.json && args.mine.is_some() && args.out.is_none() {
+        bail!("--json and --mine write to the standard output both: give --out");
+    }
+    let inputs = args.pairs.iter().chain(&args.left).chain(&args.right);
+    let mut out = Output::new(args.out.as_deref(), inputs)?;
+    let files = args.pairs.iter().map(|path| Ok((path, read_pair_file(path)?)));
+    let files: Vec<_> = files.collect::<anyhow::Result<_>>()?;
+    let more = [sentences(args.left.as_ref())?, sentences(args.right.as_ref())?];
     let encoder = text_encoder(&args.model, &args.encoding)?;
     let last = encoder.n_layers() - 1;
     let layer = args.layer.unwrap_or(last);
     let encoder = encoder.up_to_layer(layer)?;
-    let mut out: Box<dyn Write> = match &args.out {
-        None => Box::new(BufWriter::new(std::io::stdout())),
-        Some(path) => Box::new(BufWriter::new(
-            File::create(path).with_context(|| path.display().to_string())?,
-        )),
-    };
     if !args.model.json && args.mine.is_none() {
         println!("layer {layer} of {last}, accuracy in percent\n");
         println!("{:<28}{:>8}{:>11}{:>11}{:>11}", "pairs", "n", "forward", "backward", "mean");
     }
-    for path in &args.pairs {
-        let pairs = read_pair_file(path)?;
-        let texts = drawn(args, &pairs);
+    for (path, pairs) in &files {
+        let texts = drawn(args, pairs).among(more.each_ref().map(|side| texts_of(side)));
         match args.mine {
             None => score(args, &encoder, layer, path, &texts)?,
-            Some(threshold) => write_mined(&encoder, layer, path, &texts, threshold, &mut out)?,
+            Some(threshold) => {
+                write_mined(args, &encoder, layer, path, &texts, threshold, &mut out)?;
+            }
         }
     }
-    out.flush()?;
     Ok(End::Done)
+}
+
+fn sentences(path: Option<&PathBuf>) -> anyhow::Result<Vec<String>> {
+    Ok(path.map(|path| read_sentence_file(path)).transpose()?.unwrap_or_default())
+}
+
+fn texts_of(sentences: &[String]) -> Vec<&str> {
+    sentences.iter().map(String::as_str).collect()
 }
 
 fn drawn<'a>(args: &RetrieveArgs, pairs: &'a [SentencePair]) -> PairTexts<'a> {
@@ -88,37 +97,53 @@ fn score(
         let [left, right] = n_repeated;
         eprintln!("{name}: repeated texts {left} and {right}; one equal to the translation counts");
     }
-    if n_truncated > 0 {
-        eprintln!("{name}: the ends of {n_truncated} texts were cut off");
-    }
+    tell_truncated(&name, n_truncated);
     Ok(())
 }
 
 fn write_mined(
+    args: &RetrieveArgs,
     encoder: &TextEncoder,
     layer: usize,
     path: &Path,
     texts: &PairTexts<'_>,
     threshold: f32,
-    out: &mut dyn Write,
+    out: &mut Output,
 ) -> anyhow::Result<()> {
     let sides = texts.unpaired();
-    let (left, _) = vectors(encoder, layer, &sides[0])?;
-    let (right, _) = vectors(encoder, layer, &sides[1])?;
+    let (left, n_left_truncated) = vectors(encoder, layer, &sides[0])?;
+    let (right, n_right_truncated) = vectors(encoder, layer, &sides[1])?;
     let mined = mine(&left, &right, threshold, encoder.device());
-    for pair in &mined {
-        let (left, right) = (sides[0][pair.left], sides[1][pair.right]);
-        writeln!(out, "{:.4}\t{left}\t{right}", pair.margin)?;
-    }
+    out.write(|to| {
+        mined.iter().try_for_each(|pair| {
+            let (left, right) = (sides[0][pair.left], sides[1][pair.right]);
+            writeln!(to, "{:.4}\t{left}\t{right}", pair.margin)
+        })
+    })?;
     let scores = texts.score_mined(&mined);
+    let [n_left, n_right] = sides.each_ref().map(Vec::len);
+    let n_truncated = n_left_truncated + n_right_truncated;
+    if args.model.json {
+        let line = json!({
+            "pairs": path, "layer": layer, "n_left": n_left, "n_right": n_right,
+            "n_mined": mined.len(), "scores": scores, "n_truncated": n_truncated,
+        });
+        println!("{line}");
+        return Ok(());
+    }
     let [precision, recall, f1] =
         [scores.precision, scores.recall, scores.f1].map(|score| 100.0 * score);
     eprintln!(
-        "{}: {} pairs from {} and {} texts; precision {precision:.2}, recall {recall:.2}, F1 {f1:.2}",
+        "{}: {} pairs from {n_left} and {n_right} texts; precision {precision:.2}, recall {recall:.2}, F1 {f1:.2}",
         path.display(),
         mined.len(),
-        sides[0].len(),
-        sides[1].len()
     );
+    tell_truncated(&path.display().to_string(), n_truncated);
     Ok(())
+}
+
+fn tell_truncated(name: &str, n_truncated: usize) {
+    if n_truncated > 0 {
+        eprintln!("{name}: the ends of {n_truncated} texts were cut off");
+    }
 }

@@ -93,7 +93,10 @@ pub(super) fn multiply(
     }
     let out = Start(out.as_mut_ptr());
     let fill = |first: usize, n_columns: usize| {
-        #[expect(unsafe_code, reason = "the gemm crate takes pointers; their spans were checked above")]
+        #[expect(
+            unsafe_code,
+            reason = "the gemm crate takes pointers; their spans were checked above"
+        )]
         // SAFETY: every element that the strides reach lies inside the three slices, and `out` is
         // borrowed mutably, so it overlaps neither input. The output's rows do not overlap, and no two
         // calls fill the same columns of them.

@@ -288,13 +288,13 @@ impl Schedule for Fun {
         self.opens_at.contains(&None)
     }
 
-    /// Opens the frozen layer with the largest trace, the higher one of two that are equal.
+    /// Opens the frozen layer with the largest trace, the higher one of two that are equal; one that
+    /// is not a number is the smallest.
     fn open(&mut self, traces: &[f64], step: u64) -> Option<usize> {
-        let frozen = traces
-            .iter()
-            .enumerate()
-            .filter(|(layer, trace)| self.opens_at.get(*layer) == Some(&None) && !trace.is_nan());
-        let (layer, _) = frozen.max_by(|a, b| a.1.total_cmp(b.1))?;
+        let size = |trace: f64| if trace.is_nan() { f64::NEG_INFINITY } else { trace };
+        let layers = traces.iter().copied().map(size).enumerate();
+        let frozen = layers.filter(|(layer, _)| self.opens_at.get(*layer) == Some(&None));
+        let (layer, _) = frozen.max_by(|a, b| a.1.total_cmp(&b.1))?;
         self.opens_at[layer] = Some(step);
         Some(layer)
     }

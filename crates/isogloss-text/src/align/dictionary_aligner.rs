@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::{Alignment, Dictionary, WordForm};
+use rayon::prelude::*;
+
+use crate::{Alignment, Dictionary, SentencePair, WordForm};
 
 /// Links words by a dictionary of each direction, and only where there is one way to do so.
 ///
@@ -65,6 +67,11 @@ impl DictionaryAligner {
             only.then_some((left_idx, right_idx))
         };
         left.words.iter().enumerate().filter_map(link).collect()
+    }
+
+    /// The links of each pair, found on all threads.
+    pub fn align_all(&self, pairs: &[SentencePair]) -> Vec<Alignment> {
+        pairs.par_iter().map(|pair| self.align(&pair.left, &pair.right)).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use isogloss_methods::{GuidedDropoutConfig, LanguageSampling, ObjectiveConfig, R
 use isogloss_text::Format;
 
 use super::parse::Places;
-use super::{Languages, Plan, Recipe, Task};
+use super::{FrozenRecipe, Languages, Plan, Recipe, Task};
 use crate::{AdapterRecipe, AlignerRecipe, RecipeFault};
 
 /// Makes a plan, or returns all faults in the order of the file.
@@ -97,6 +97,13 @@ pub(super) fn plan(
     at_least(&mut fault, "training.checkpoint_every", training.checkpoint_every, 1);
     let evaluation = training.evaluation_batch_size as u64;
     at_least(&mut fault, "training.evaluation_batch_size", evaluation, 1);
+    for (field, room) in training.frozen.iter().flat_map(FrozenRecipe::room) {
+        if !(room >= 0.0 && room.is_finite()) {
+            let entry = format!("training.frozen.{field}");
+            let problem = format!("{entry}: expected a size of at least 0, found {room}");
+            fault(&entry, problem);
+        }
+    }
     if let Some(n) = training.zero_shot {
         at_least(&mut fault, "training.zero_shot", n as u64, 1);
     }

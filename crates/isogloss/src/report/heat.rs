@@ -9,6 +9,7 @@ use super::group::Recipe;
 use super::html::{Text, breakable, capitalized, number};
 use super::page::swatch;
 use super::quantity::{Fisher, Quantity, quantities};
+use super::record::RunRecord;
 
 /// Columns drawn at most; of more measures every second, third, … is left out.
 const MAX_COLUMNS: usize = 48;
@@ -17,28 +18,60 @@ const MAX_STEPS: usize = 5;
 /// Patches of the color scale.
 const N_PATCHES: usize = 48;
 
-/// The maps on one scale of colors, for each Fisher information; empty when none was measured.
+/// The maps, those of each Fisher information on one scale of colors; empty when none was measured.
 pub(super) fn render(recipes: &[Recipe<'_>]) -> String {
     let runs = recipes.iter().flat_map(|recipe| recipe.runs.iter().copied());
-    let groups = quantities(runs).into_iter().filter_map(|quantity| {
+    let measured = quantities(runs).into_iter().filter_map(|quantity| {
         let Quantity::Trace(fisher) = quantity else { return None };
-        let maps: Vec<Map<'_>> = recipes.iter().map(|recipe| Map::new(recipe, fisher)).collect();
-        let traces = maps.iter().flat_map(|map| map.cells.values().map(Cell::mean));
-        let has_zeros = traces.clone().any(|trace| !Scale::Log.holds(trace));
-        let scale = Axis::around(Scale::Log, traces)?;
-        let has_seeds = maps.iter().any(|map| map.cells.values().any(|cell| cell.seeds.len() > 1));
-        let figures: String = maps.iter().map(|map| map.render(&scale)).collect();
-        Some(format!(
-            "<p class=\"aside\">What each block adds to the {} by optimizer step{}, on development \
-             data of the source. The scale of colors is logarithmic and the same for all \
-             maps.</p>\n{}\
-             <div class=\"charts heats\">{figures}</div>\n",
-            Text(&quantity.name()),
-            if has_seeds { ", mean over seeds" } else { "" },
-            legend(&scale, &format!("Trace, {}", quantity.unit()), has_zeros),
-        ))
+        let map = |recipe| Map::new(recipe, |run| of_measures(run, fisher));
+        let maps = recipes.iter().map(map);
+        let what = format!("What each block adds to the {}", quantity.name());
+        let when = "by optimizer step, on development data of the source";
+        on_one_scale(maps.collect(), &what, when, quantity.unit())
     });
-    groups.collect()
+    let unit = Quantity::Trace(Fisher::True).unit();
+    let opening = recipes.iter().map(|recipe| Map::new(recipe, of_openings));
+    let opening = on_one_scale(
+        opening.collect(),
+        "What the parameters that open with each layer add to the trace of the Fisher information",
+        "whenever it chose the next layer, on training data",
+        unit,
+    );
+    measured.chain(opening).collect()
+}
+
+/// A block, a step and the block's trace there.
+type Trace<'a> = (&'a str, u64, f64);
+
+fn of_measures<'a>(run: &'a RunRecord, fisher: Fisher<'_>) -> Vec<Trace<'a>> {
+    let points = run.measures.iter();
+    points
+        .flat_map(|point| fisher.blocks(point).map(|(block, trace)| (block, point.step, trace)))
+        .collect()
+}
+
+fn of_openings(run: &RunRecord) -> Vec<Trace<'_>> {
+    let blocks = run.layer_traces.iter().flat_map(|(step, blocks)| {
+        blocks.iter().map(|(block, trace)| (block.as_str(), *step, *trace))
+    });
+    blocks.collect()
+}
+
+/// None when nothing was measured.
+fn on_one_scale(maps: Vec<Map<'_>>, what: &str, when: &str, unit: &str) -> Option<String> {
+    let traces = maps.iter().flat_map(|map| map.cells.values().map(Cell::mean));
+    let has_zeros = traces.clone().any(|trace| !Scale::Log.holds(trace));
+    let scale = Axis::around(Scale::Log, traces)?;
+    let has_seeds = maps.iter().any(|map| map.cells.values().any(|cell| cell.seeds.len() > 1));
+    let figures: String = maps.iter().map(|map| map.render(&scale)).collect();
+    Some(format!(
+        "<p class=\"aside\">{}, {when}{}. The scale of colors is logarithmic and the same for all \
+         maps.</p>\n{}\
+         <div class=\"charts heats\">{figures}</div>\n",
+        Text(what),
+        if has_seeds { ", mean over seeds" } else { "" },
+        legend(&scale, &format!("Trace, {unit}"), has_zeros),
+    ))
 }
 
 /// The traces of one recipe.
@@ -64,14 +97,11 @@ impl Cell {
 }
 
 impl<'a> Map<'a> {
-    fn new(recipe: &'a Recipe<'a>, fisher: Fisher<'_>) -> Self {
+    fn new(recipe: &'a Recipe<'a>, of_run: impl Fn(&'a RunRecord) -> Vec<Trace<'a>>) -> Self {
         let mut cells: BTreeMap<(&str, u64), Cell> = BTreeMap::new();
         for run in &recipe.runs {
-            for point in &run.measures {
-                for (block, trace) in fisher.blocks(point) {
-                    let cell = cells.entry((block, point.step)).or_default();
-                    cell.seeds.push((run.seed(), trace));
-                }
+            for (block, step, trace) in of_run(run) {
+                cells.entry((block, step)).or_default().seeds.push((run.seed(), trace));
             }
         }
         let blocks: BTreeSet<&str> = cells.keys().map(|(block, _)| *block).collect();
@@ -229,27 +259,47 @@ fn block_name(block: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::RunRecord;
 
     fn run(traces: impl Iterator<Item = (u64, f64)>) -> RunRecord {
-        let folder = tempfile::tempdir().unwrap();
         let line = |(step, trace): (u64, f64)| {
             format!(
                 r#"{{"kind":"measure","step":{step},"fisher":{{"estimator":"exact","trace":{trace},"blocks":{{"head":{trace}}}}}}}"#
             ) + "\n"
         };
+        of_log(&traces.map(line).collect::<String>())
+    }
+
+    fn of_log(lines: &str) -> RunRecord {
+        let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("recipe.toml"), "").unwrap();
         std::fs::write(folder.path().join("environment.json"), "{}").unwrap();
-        std::fs::write(folder.path().join("metrics.jsonl"), traces.map(line).collect::<String>())
-            .unwrap();
+        std::fs::write(folder.path().join("metrics.jsonl"), lines).unwrap();
         RunRecord::load(folder.path()).unwrap()
+    }
+
+    #[test]
+    fn what_fun_chose_layers_by_is_a_map_of_its_own() {
+        let run = of_log(concat!(
+            r#"{"kind":"open","step":0,"layers":[1],"traces":[0.25,4.0]}"#,
+            "\n",
+            r#"{"kind":"open","step":50,"layers":[0],"traces":[0.5,8.0]}"#,
+            "\n",
+        ));
+        let html = render(&[Recipe { label: "fun".to_owned(), color: 0, runs: vec![&run] }]);
+        for title in ["Layer 0, step 0: 0.25<", "Layer 1, step 50: 8<"] {
+            assert_eq!(html.matches(title).count(), 1, "{title}");
+        }
+        assert_eq!(html.matches("<figure").count(), 1);
+        // A schedule with an order of its own takes no traces.
+        let run = of_log("{\"kind\":\"open\",\"step\":0,\"layers\":[1]}\n");
+        assert_eq!(render(&[Recipe { label: String::new(), color: 0, runs: vec![&run] }]), "");
     }
 
     #[test]
     fn long_runs_are_thinned_but_keep_their_last_step() {
         let run = run((0..=100).map(|at| (10 * at, 1.0)));
         let recipe = Recipe { label: "plain".to_owned(), color: 0, runs: vec![&run] };
-        let map = Map::new(&recipe, Fisher::True);
+        let map = Map::new(&recipe, |run| of_measures(run, Fisher::True));
         assert!(map.steps.len() <= MAX_COLUMNS);
         assert_eq!(map.steps.last(), Some(&1000));
         assert!(map.steps.windows(2).all(|pair| pair[1] - pair[0] == 30));

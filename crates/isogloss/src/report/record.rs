@@ -56,6 +56,8 @@ pub struct RunRecord {
     pub(super) measures: Vec<MeasurePoint>,
     /// By layer, the step at which it began to learn, where a schedule opened layers.
     pub(super) opened: BTreeMap<usize, u64>,
+    /// By step, the traces of the Fisher information that a schedule chose a layer by.
+    pub(super) layer_traces: BTreeMap<u64, BTreeMap<String, f64>>,
     /// `results.json`; `None` while the run is not finished.
     pub(super) results: Option<Results>,
     /// `alignment.json`, as `isogloss alignment` writes it; `None` where nobody measured it.
@@ -300,6 +302,8 @@ enum Line {
     Open {
         step: u64,
         layers: Vec<usize>,
+        #[serde(default)]
+        traces: Vec<f64>,
     },
     #[serde(other)]
     Other,
@@ -329,6 +333,7 @@ impl RunRecord {
             dev: Vec::new(),
             measures: Vec::new(),
             opened: BTreeMap::new(),
+            layer_traces: BTreeMap::new(),
             conflict: None,
             subnetworks: read_subnetworks(&dir.join("best"))?,
             results: parse_if_there(&dir.join("results.json"))?,
@@ -357,8 +362,11 @@ impl RunRecord {
                 }
                 Ok(Line::Measure(point)) => drop(measures.insert(point.step, point)),
                 Ok(Line::Conflict(point)) => self.conflict = Some(point),
-                Ok(Line::Open { step, layers }) => {
+                Ok(Line::Open { step, layers, traces }) => {
                     self.opened.extend(layers.into_iter().map(|layer| (layer, step)));
+                    let blocks = traces.into_iter().enumerate();
+                    let blocks = blocks.map(|(layer, trace)| (format!("layers.{layer}"), trace));
+                    self.layer_traces.insert(step, blocks.collect());
                 }
                 Ok(Line::Other) => {}
                 Err(_) if lines.peek().is_none() && !line.ends_with(b"\n") => self.truncated = true,

@@ -74,8 +74,15 @@ pub enum Event<'a> {
         in_memory: usize,
         /// On the disk.
         on_disk: usize,
-        /// Not at all, for want of room: they are computed again.
+        /// Not at all: they are computed again.
         left_out: usize,
+        /// What failed, where it is not the recipe's limits that they are left out for.
+        problem: Option<&'a str>,
+    },
+    /// States that were kept cannot be read any more, and are computed again.
+    FrozenLost {
+        /// What failed.
+        problem: &'a str,
     },
     /// An optimizer step was taken.
     Step {

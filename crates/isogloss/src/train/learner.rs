@@ -135,6 +135,11 @@ impl<'a> StepLearner<'a> {
         of_batch.gradients
     }
 
+    /// The value of each objective for each batch; none for a batch that was not asked.
+    pub(super) fn values(&self) -> &[Option<Vec<f64>>] {
+        &self.values
+    }
+
     /// The mean of each objective over the batches that were asked.
     pub(super) fn losses(&self) -> Vec<f64> {
         let asked: Vec<_> = self.values.iter().flatten().collect();

@@ -172,10 +172,18 @@ impl Passes {
         views.any(|view| view.role == Role::Teacher && view.text.is_of_task())
     }
 
-    /// The weighted sum of the values of the objectives over text without labels.
-    pub(super) fn auxiliary_total(&self, losses: &[f64]) -> f64 {
-        let of_pairs = self.objectives.iter().zip(losses).filter(|((_, o), _)| is_auxiliary(&**o));
-        of_pairs.map(|((weight, _), loss)| weight * loss).sum()
+    /// The sum of those of a batch's values that come from pairs, and of those from text in one
+    /// language.
+    pub(super) fn values_by_stream(&self, values: &[f64]) -> [f64; 2] {
+        let mut sums = [0.0; 2];
+        for ((_, objective), value) in self.objectives.iter().zip(values) {
+            if is_auxiliary(&**objective) {
+                let views = objective.views();
+                let is_monolingual = views.iter().any(|view| view.text == TextView::Monolingual);
+                sums[usize::from(is_monolingual)] += value;
+            }
+        }
+        sums
     }
 
     /// The weighted sum of the objectives' values.

@@ -20,6 +20,8 @@ pub(super) struct FrozenStates {
     /// Where each example's tokens begin; the last entry is their number.
     starts: Vec<usize>,
     width: usize,
+    /// What stood in the way of reading states that were kept, told once.
+    problem: Option<String>,
 }
 
 /// `[tokens, hidden]` of one layer, example after example.
@@ -30,12 +32,14 @@ enum Store {
 }
 
 /// What came of making room for the states.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Kept {
     pub(super) in_memory: usize,
     pub(super) on_disk: usize,
-    /// Layers that there was no room for.
+    /// Layers that are not kept.
     pub(super) left_out: usize,
+    /// What failed, where not all of them are left out by the limits.
+    pub(super) problem: Option<String>,
 }
 
 const GIB: f64 = (1u64 << 30) as f64;
@@ -60,24 +64,27 @@ impl FrozenStates {
         }
         let n_values = starts[starts.len() - 1] * width;
         let n_bytes = (n_values * size_of::<f32>()) as f64;
-        let room = |gib: f64| (gib.max(0.0) * GIB / n_bytes) as usize;
-        let mut this = Self { layers: BTreeMap::new(), starts, width };
+        let room = |gib: f64| (gib * GIB / n_bytes) as usize;
+        let mut this = Self { layers: BTreeMap::new(), starts, width, problem: None };
         let mut kept = Kept::default();
         for layer in layers {
-            let store = if kept.in_memory < room(recipe.memory_gib) {
+            if kept.in_memory < room(recipe.memory_gib) {
                 kept.in_memory += 1;
-                Store::Memory(vec![0.0; n_values])
-            } else if kept.on_disk < room(recipe.disk_gib)
-                // A disk that cannot be written to is no reason not to train.
-                && let Ok(file) = tempfile::tempfile_in(folder)
-            {
-                kept.on_disk += 1;
-                Store::Disk(file)
-            } else {
-                kept.left_out += 1;
+                this.layers.insert(*layer, Store::Memory(vec![0.0; n_values]));
                 continue;
-            };
-            this.layers.insert(*layer, store);
+            }
+            if kept.on_disk < room(recipe.disk_gib) {
+                // A disk that cannot be written to is no reason not to train.
+                match tempfile::tempfile_in(folder) {
+                    Ok(file) => {
+                        kept.on_disk += 1;
+                        this.layers.insert(*layer, Store::Disk(file));
+                        continue;
+                    }
+                    Err(error) => kept.problem = Some(format!("{}: {error}", folder.display())),
+                }
+            }
+            kept.left_out += 1;
         }
         let Some(last) = this.layers.keys().next_back().copied() else { return Ok((this, kept)) };
         let encoder = model.encoder.valid().truncated(last);
@@ -85,6 +92,9 @@ impl FrozenStates {
             let (batch, input) = set.batch(&places, encoder.config(), device)?;
             let states = encoder.forward(&input, &Pass::evaluation()).hidden_states;
             this.keep(&batch, &states, &mut kept);
+            if this.layers.is_empty() {
+                break;
+            }
         }
         Ok((this, kept))
     }
@@ -95,17 +105,19 @@ impl FrozenStates {
         self.layers.retain(|layer, store| {
             let states = states[*layer].clone().into_data().try_into_vec::<f32>();
             let states = states.expect("hidden states are f32");
-            let is_written = store.write(batch, starts, width, &states).is_ok();
-            if !is_written {
+            let written = store.write(batch, starts, width, &states);
+            if let Err(error) = &written {
                 kept.on_disk -= 1;
                 kept.left_out += 1;
+                kept.problem = Some(format!("layer {layer}: {error}"));
             }
-            is_written
+            written.is_ok()
         });
     }
 
     /// The states to begin from if `frozen` blocks are, `[batch, seq, hidden]`, from the highest layer
-    /// that is kept; none if there is none below, or a file cannot be read.
+    /// that is kept; none if there is none below, or a file cannot be read, which
+    /// [`problem`](Self::take_problem) then tells.
     pub(super) fn of(
         &mut self,
         batch: &TokenBatch,
@@ -125,7 +137,8 @@ impl FrozenStates {
             match store {
                 Store::Memory(values) => into.copy_from_slice(&values[start..end]),
                 Store::Disk(file) => {
-                    if read_at(file, start, into).is_err() {
+                    if let Err(error) = read_at(file, start, into) {
+                        self.problem = Some(format!("layer {layer}: {error}"));
                         self.layers.remove(&layer);
                         return None;
                     }
@@ -135,6 +148,13 @@ impl FrozenStates {
         let states = TensorData::new(states, [batch.n, seq_len, width]);
         let states = Tensor::from_data(states, device);
         Some(Tokens::States { states, layer })
+    }
+}
+
+impl FrozenStates {
+    /// Why states that were kept could not be read since this was last asked.
+    pub(super) fn take_problem(&mut self) -> Option<String> {
+        self.problem.take()
     }
 }
 
@@ -186,11 +206,13 @@ mod tests {
         let n_values = 3 * 2;
         let full = File::options().write(true).open("/dev/full").unwrap();
         let stores = [(1, Store::Memory(vec![0.0; n_values])), (2, Store::Disk(full))];
-        let mut states = FrozenStates { layers: stores.into(), starts: vec![0, 2, 3], width: 2 };
-        let mut kept = Kept { in_memory: 1, on_disk: 1, left_out: 0 };
+        let mut states =
+            FrozenStates { layers: stores.into(), starts: vec![0, 2, 3], width: 2, problem: None };
+        let mut kept = Kept { in_memory: 1, on_disk: 1, ..Kept::default() };
         let of_layer = |layer: f32| Tensor::<3>::full([2, 2, 2], layer, &device);
         states.keep(&batch, &[0.0, 1.0, 2.0].map(of_layer), &mut kept);
-        assert_eq!(kept, Kept { in_memory: 1, on_disk: 0, left_out: 1 });
+        assert_eq!((kept.in_memory, kept.on_disk, kept.left_out), (1, 0, 1));
+        assert_eq!(kept.problem.unwrap(), "layer 2: No space left on device (os error 28)");
         // With two blocks frozen, the pass goes on from what the memory holds of the first.
         let Some(Tokens::States { states, layer }) = states.of(&batch, 2, &device) else {
             panic!("no states")
@@ -198,5 +220,22 @@ mod tests {
         assert_eq!(layer, 1);
         let found: Vec<f32> = states.into_data().try_into_vec().unwrap();
         assert_eq!(found, [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_told_and_computed_again() {
+        let device = Device::flex();
+        let batch = TokenBatch::from_ids(&[&[1, 2], &[3]], 0);
+        // Shorter than what was to be kept in it.
+        let file = tempfile::tempfile().unwrap();
+        let mut states = FrozenStates {
+            layers: [(1, Store::Disk(file))].into(),
+            starts: vec![0, 2, 3],
+            width: 2,
+            problem: None,
+        };
+        assert!(states.of(&batch, 1, &device).is_none());
+        assert_eq!(states.take_problem().unwrap(), "layer 1: failed to fill whole buffer");
+        assert_eq!(states.take_problem(), None);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::module::Module;
 use isogloss_kernels::split_seed;
-use isogloss_methods::AdamW;
+use isogloss_methods::{AdamW, mark_all_that_may_train};
 use isogloss_model::{HeadChoice, Model, base_folder, load, load_masked_lm};
 use isogloss_text::{Language, TokenBatch};
 use serde::Serialize;
@@ -32,14 +32,15 @@ impl Trainer<'_> {
     }
 
     /// Logs the Fisher information and the sharpness on the dev set, and how well the gradients of several
-    /// sources agree, if the recipe asks for measures.
+    /// sources agree, if the recipe asks for measures. They are about all parameters that ever learn,
+    /// whether they do yet or not.
     pub(super) fn measure(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
         let (Some(measure), Some(data)) = (&self.plan.recipe().measure, self.data) else {
             return Ok(());
         };
         let step = self.progress.step;
         let options = measure.options(split_seed(self.plan.recipe().seed, streams::MEASURE));
-        let model = self.finished_model();
+        let model = mark_all_that_may_train(self.finished_model(), &self.schedules);
         let dev = &data.corpus.devs[0];
         let measures = Measures::take(&model, dev, &self.options.device, &options)?;
         watch(Event::Measures { step, measures: &measures });

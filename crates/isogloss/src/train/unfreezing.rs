@@ -138,8 +138,8 @@ impl Trainer<'_> {
             self.run.path(),
             &self.options.device,
         )?;
-        let Kept { in_memory, on_disk, left_out } = kept;
-        watch(Event::Frozen { in_memory, on_disk, left_out });
+        let Kept { in_memory, on_disk, left_out, problem } = kept;
+        watch(Event::Frozen { in_memory, on_disk, left_out, problem: problem.as_deref() });
         self.frozen_states = Some(states);
         self.progress.seconds += began.elapsed().as_secs_f64();
         Ok(())
@@ -177,13 +177,21 @@ impl Trainer<'_> {
     }
 
     /// Has frozen layers drop nothing, and passes begin above them where their states are kept.
-    pub(super) fn skip_frozen_layers(&mut self, model: &Model, group: &mut [StepBatch]) {
+    pub(super) fn skip_frozen_layers(
+        &mut self,
+        model: &Model,
+        group: &mut [StepBatch],
+        watch: &mut dyn FnMut(Event<'_>),
+    ) {
         let frozen = self.frozen_layers(model, self.progress.step);
         self.passes.undropped_layers = frozen;
         let (Some(states), Some(frozen)) = (&mut self.frozen_states, frozen) else { return };
         let device = self.options.device.clone().autodiff();
         for batch in group {
             batch.begin = batch.original().and_then(|text| states.of(text, frozen, &device));
+        }
+        if let Some(problem) = states.take_problem() {
+            watch(Event::FrozenLost { problem: &problem });
         }
     }
 }

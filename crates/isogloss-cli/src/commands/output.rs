@@ -1,0 +1,54 @@
+//! What a command writes line by line: to a file, or to the standard output.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+/// A file is made when the first lines are there: what stands in it is not lost to a command that fails
+/// before.
+pub(super) struct Output {
+    path: Option<PathBuf>,
+    to: Option<Box<dyn Write>>,
+}
+
+impl Output {
+    /// To a file, or else to the standard output; fails if the file is one that the command reads.
+    pub(super) fn new<'a>(
+        path: Option<&Path>,
+        inputs: impl IntoIterator<Item = &'a PathBuf>,
+    ) -> anyhow::Result<Self> {
+        if let Some(path) = path.and_then(|path| path.canonicalize().ok()) {
+            for input in inputs {
+                if input.canonicalize().is_ok_and(|input| input == path) {
+                    bail!("--out {}: the file is read, and would be lost", input.display());
+                }
+            }
+        }
+        Ok(Self { path: path.map(Path::to_owned), to: None })
+    }
+
+    /// Writes to the end of what was written before, and leaves nothing in a buffer.
+    pub(super) fn write(
+        &mut self,
+        lines: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+    ) -> anyhow::Result<()> {
+        let to = match &mut self.to {
+            Some(to) => to,
+            to => to.insert(open(self.path.as_deref()).with_context(|| name(&self.path))?),
+        };
+        lines(to).and_then(|()| to.flush()).with_context(|| name(&self.path))
+    }
+}
+
+fn open(path: Option<&Path>) -> std::io::Result<Box<dyn Write>> {
+    Ok(match path {
+        None => Box::new(BufWriter::new(std::io::stdout())),
+        Some(path) => Box::new(BufWriter::new(File::create(path)?)),
+    })
+}
+
+fn name(path: &Option<PathBuf>) -> String {
+    path.as_ref().map_or("standard output".to_owned(), |path| path.display().to_string())
+}
