@@ -15,10 +15,8 @@ const N_WORDS: usize = 5;
 const SEQ: usize = 9;
 const TAG_WEIGHT: f64 = 0.7;
 
-/// Forward on a CPU, and on a GPU, whose functions are coarser.
-fn tolerance(device: &str) -> f32 {
-    if device == "vulkan" { 1e-4 } else { 1e-5 }
-}
+/// Relative, on every device.
+const TOLERANCE: f32 = 1e-5;
 
 fn ints<const D: usize>(values: Vec<i32>, shape: [usize; D], device: &Device) -> Tensor<D, Int> {
     Tensor::from_data(TensorData::new(values, shape), device)
@@ -81,7 +79,7 @@ fn scores_loss_and_gradients_match_pytorch() {
         assert_eq!(report, Default::default());
         let what = |part: &str| format!("{part} on {device_name}");
         let close = |part: &str, found: &[f32], expected: &[f32]| {
-            assert_close(&what(part), found, expected, tolerance(device_name));
+            assert_close(&what(part), found, expected, TOLERANCE);
         };
         let output = model.forward(&input(&fixture, &model, &device), &Pass::evaluation());
         close("words", &values(output.features.clone()), &fixture.floats("words"));
@@ -102,7 +100,7 @@ fn scores_loss_and_gradients_match_pytorch() {
             let found = values(found.unwrap_or_else(|| panic!("{}", what(&part))).clone());
             let (absolute, relative) = difference(&found, &fixture.floats(&part));
             // The gradient of a key's bias is zero but for rounding.
-            let close = relative <= 1e-4 || absolute <= 1e-6;
+            let close = relative <= TOLERANCE || absolute <= 1e-6;
             assert!(close, "{}: {relative:e} ({absolute:e})", what(&part));
             n_compared += 1;
         }

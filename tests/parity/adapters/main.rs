@@ -38,10 +38,8 @@ const CASES: [Case; 7] = [
 const LORA_CASES: [(&str, &str); 3] =
     [("lora-head", "bert"), ("lora-all", "xlm-roberta"), ("lora-down", "distilbert")];
 
-/// Relative, of what is computed on a CPU, and on a GPU, whose functions are coarser.
-fn tolerance(device: &str) -> f32 {
-    if device == "vulkan" { 1e-4 } else { 1e-5 }
-}
+/// Relative, on every device.
+const TOLERANCE: f32 = 1e-5;
 
 fn folder(case: &str) -> PathBuf {
     fixtures().join("adapters").join(case)
@@ -139,7 +137,7 @@ fn adapters_of_the_library_give_its_outputs_and_gradients() {
                 let expected = if case.0 == "first" { "gelu" } else { case.0 };
                 let prefix = format!("{expected}.{}", stack.join("+"));
                 let what = format!("{} {} on {device_name}", case.0, stack.join("+"));
-                compare(&what, &prefix, case.1, &loaded, &device, tolerance(device_name));
+                compare(&what, &prefix, case.1, &loaded, &device, TOLERANCE);
             }
         }
     }
@@ -155,7 +153,7 @@ fn lora_of_peft_gives_its_outputs_and_gradients() {
             let n_head = if case == "lora-head" { 2 } else { 0 };
             assert_eq!((found.head.len(), found.unused), (n_head, Vec::new()));
             let what = format!("{case} on {device_name}");
-            compare(&what, case, family, &loaded, &device, tolerance(device_name));
+            compare(&what, case, family, &loaded, &device, TOLERANCE);
         }
     }
 }
@@ -252,7 +250,7 @@ fn the_inverse_undoes_the_invertible_adapter() {
         assert_eq!(undo(&loaded), hidden, "no adapter is active");
         loaded.model.encoder.set_active_adapters(&["en", "ner"]).unwrap();
         let expected = fixture.floats("mad_x.inverse");
-        assert_close("inverse", &undo(&loaded), &expected, tolerance(device_name));
+        assert_close("inverse", &undo(&loaded), &expected, TOLERANCE);
 
         // The output of the embeddings is that of the invertible adapter.
         let adapted = forward("xlm-roberta", &loaded, &device).hidden_states[0].clone();
