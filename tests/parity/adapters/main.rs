@@ -239,7 +239,7 @@ fn layers_can_be_left_out_when_an_adapter_is_loaded() {
 
 #[test]
 fn the_inverse_undoes_the_invertible_adapter() {
-    for (device_name, device) in devices() {
+    for (_, device) in devices() {
         let fixture = Fixture::open("adapters");
         let mut loaded = open_case(&CASES[3], &device);
         let hidden = fixture.floats("mad_x.en+ner.hidden");

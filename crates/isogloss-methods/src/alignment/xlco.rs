@@ -33,7 +33,8 @@ pub struct XlcoConfig {
     pub projection: bool,
     /// Whether products are those of unit vectors. Without it, those of wide models grow large.
     pub normalized: bool,
-    /// Whether two pairs are put together, in any order on each side, before they are compared.
+    /// Whether two pairs are put together, in any order on each side, before they are compared. With
+    /// this or `masked`, which language asks is drawn for each pair; without either, the left one does.
     pub mixup: bool,
     /// Whether the compared texts are masked, as for a language model.
     pub masked: bool,

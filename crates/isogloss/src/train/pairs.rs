@@ -126,28 +126,35 @@ impl PairStream {
     }
 
     /// Both sides as InfoXLM contrasts them: which language is on the left is drawn for each pair. With
-    /// mixup, a pair and the next one become one, the two sentences of a side in any order.
+    /// mixup, a pair and the next one become one, `<s> first </s> second </s>`, the two sentences of a
+    /// side in any order; a pair alone stays as it is.
     fn contrasted(&self, pairs: &[&LinkedPair], seed: u64) -> Result<[Vec<Features>; 2], Error> {
         let flips =
             |pair: usize, what: u64| split_seed(split_seed(seed, pair as u64), what) % 2 == 1;
-        let next = |at: usize| &pairs[(at + 1) % pairs.len()].pair;
+        let mixes = self.contrast.mixup && pairs.len() > 1;
         let sides = (0..pairs.len()).map(|at| {
-            let pair = &pairs[at].pair;
-            let mix = |side: fn(&SentencePair) -> &str, what| match (
-                self.contrast.mixup,
-                flips(at, what),
-            ) {
-                (false, _) => side(pair).to_owned(),
-                (true, false) => format!("{} {}", side(pair), side(next(at))),
-                (true, true) => format!("{} {}", side(next(at)), side(pair)),
+            let (pair, next) = (&pairs[at].pair, &pairs[(at + 1) % pairs.len()].pair);
+            let mix = |first, second, what| match mixes && flips(at, what) {
+                true => [second, first],
+                false => [first, second],
             };
-            let sides = (mix(|pair| &pair.left, 0), mix(|pair| &pair.right, 1));
+            let sides = (mix(&*pair.left, &*next.left, 0), mix(&*pair.right, &*next.right, 1));
             if flips(at, 2) { (sides.1, sides.0) } else { sides }
         });
         let (left, right): (Vec<_>, Vec<_>) = sides.unzip();
-        let encode = |side: Vec<String>, what| {
-            let texts: Vec<_> = side.iter().map(|text| (text.as_str(), None)).collect();
-            let encoded = self.tokenizer.encode_batch(&texts, self.recipe.max_length)?;
+        let encode = |side: Vec<[&str; 2]>, what| {
+            let encoded = if mixes {
+                let mixed = side.iter().zip(pairs).map(|([first, second], pair)| SentencePair {
+                    left: (*first).to_owned(),
+                    right: (*second).to_owned(),
+                    origin: pair.pair.origin.clone(),
+                });
+                let mixed: Vec<_> = mixed.collect();
+                join_translations(&self.tokenizer, &mixed, self.recipe.max_length)?
+            } else {
+                let texts: Vec<_> = side.iter().map(|[text, _]| (*text, None)).collect();
+                self.tokenizer.encode_batch(&texts, self.recipe.max_length)?
+            };
             Ok::<_, Error>(match self.contrast.masked {
                 true => self.masked(encoded, split_seed(seed, what)),
                 false => plain(encoded),
@@ -199,4 +206,87 @@ fn word_tokens(text: &str, encoded: &Encoded) -> Vec<Range<usize>> {
         *range = start..token + 1;
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use isogloss_text::{Alignment, read_pairs};
+
+    use super::*;
+
+    /// Pairs of one word each, which are 2, 3, 4 on the left and 5, 6, 7 on the right; `<s>` is 0 and
+    /// `</s>` 1.
+    fn stream(mixup: bool, batch_size: usize) -> PairStream {
+        let json = r#"{"version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "Whitespace"},
+            "post_processor": {"type": "BertProcessing", "cls": ["<s>", 0], "sep": ["</s>", 1]},
+            "model": {"type": "WordLevel", "unk_token": "</s>", "vocab":
+            {"<s>": 0, "</s>": 1, "one": 2, "two": 3, "three": 4, "eins": 5, "zwei": 6, "drei": 7}}}"#;
+        let tokenizer = Tokenizer::from_bytes(json.as_bytes(), "tokenizer.json".as_ref()).unwrap();
+        let text = "one\teins\ntwo\tzwei\nthree\tdrei\n";
+        let pairs = read_pairs(text.as_bytes(), "en-de.tsv".as_ref()).unwrap();
+        let linked = |pair| LinkedPair { pair, links: Alignment::default() };
+        let set = PairSet {
+            language: "de".parse().unwrap(),
+            path: "en-de.tsv".into(),
+            train: pairs.into_iter().map(linked).collect(),
+            held_out: Vec::new(),
+            n_unlinked: 0,
+        };
+        let recipe = PairsRecipe { batch_size, max_length: 8, ..PairsRecipe::default() };
+        PairStream::new(vec![set], &recipe, &tokenizer, 64, 1, 7)
+            .with_texts(None, Some(ContrastTexts { mixup, masked: false }))
+    }
+
+    /// The tokens of both sides of every pair of some batches.
+    fn drawn(mut stream: PairStream) -> BTreeSet<[Vec<i32>; 2]> {
+        let views = [TextView::ContrastLeft, TextView::ContrastRight];
+        let mut found = BTreeSet::new();
+        for number in 0..200 {
+            let texts = stream.draw(number, &views).unwrap().texts;
+            let [left, right] = [0, 1].map(|side| {
+                let (_, batch) = &texts[side];
+                let rows = batch
+                    .input_ids
+                    .chunks(batch.seq_len)
+                    .zip(batch.attention_mask.chunks(batch.seq_len));
+                let real = |(ids, mask): (&[i32], &[u8])| {
+                    ids.iter()
+                        .zip(mask)
+                        .filter(|(_, real)| **real != 0)
+                        .map(|(id, _)| *id)
+                        .collect()
+                };
+                rows.map(real).collect::<Vec<Vec<i32>>>()
+            });
+            found.extend(left.into_iter().zip(right).map(|(left, right)| [left, right]));
+        }
+        found
+    }
+
+    #[test]
+    fn mixed_pairs_translate_each_other_in_every_order_and_direction() {
+        let found = drawn(stream(true, 3));
+        for [left, right] in &found {
+            let [&[0, a, 1, b, 1], &[0, c, 1, d, 1]] = [&left[..], &right[..]] else {
+                panic!("{left:?} {right:?}")
+            };
+            let translated = |word: i32| if word < 5 { word + 3 } else { word - 3 };
+            assert!(a != b && (a < 5) == (b < 5), "two sentences of one language: {left:?}");
+            let expected = BTreeSet::from([translated(a), translated(b)]);
+            assert_eq!(BTreeSet::from([c, d]), expected, "{left:?} {right:?}");
+        }
+        // Three pairs of pairs, two orders on each side, two directions.
+        assert_eq!(found.len(), 3 * 2 * 2 * 2);
+    }
+
+    #[test]
+    fn a_pair_alone_is_not_mixed_and_pairs_without_mixup_go_both_ways() {
+        let alone = drawn(stream(true, 1));
+        assert_eq!(alone, drawn(stream(false, 3)));
+        assert_eq!(alone.len(), 3 * 2);
+        assert!(alone.contains(&[vec![0, 2, 1], vec![0, 5, 1]]));
+        assert!(alone.contains(&[vec![0, 5, 1], vec![0, 2, 1]]));
+    }
 }
