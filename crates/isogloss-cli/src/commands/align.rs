@@ -32,13 +32,12 @@ pub(crate) fn run(args: &AlignArgs) -> anyhow::Result<End> {
         alignments.extend(found);
         Ok(())
     };
-    let seconds = match (&args.model, &args.dictionary) {
+    let per_second = match (&args.model, &args.dictionary) {
         (Some(model), _) => by_encoder(args, model, &pairs, &mut write)?,
         (None, Some(dictionary)) => by_dictionary(args, dictionary, &pairs, &mut write)?,
         (None, None) => by_model(args, &pairs, &mut write)?,
     };
     let n_links: usize = alignments.iter().map(Alignment::len).sum();
-    let per_second = pairs.len() as f64 / seconds;
     eprintln!("{} pairs, {n_links} links, {per_second:.0} pairs a second", pairs.len());
     if let Some(path) = &args.gold {
         let scores = scores(path, &pairs, &alignments)?;
@@ -54,7 +53,7 @@ pub(crate) fn run(args: &AlignArgs) -> anyhow::Result<End> {
 /// Takes the links of the pairs that come next.
 type WriteLinks<'a> = &'a mut dyn FnMut(Vec<Alignment>) -> anyhow::Result<()>;
 
-/// Returns the seconds that linking took, as the others do.
+/// Returns how many pairs were linked a second, as the others do.
 fn by_dictionary(
     args: &AlignArgs,
     path: &Path,
@@ -69,7 +68,7 @@ fn by_dictionary(
     let aligner = DictionaryAligner::new(forward, backward).with_form(args.words);
     let began = Instant::now();
     pairs.chunks(LOOKED_UP_AT_ONCE).try_for_each(|pairs| write(aligner.align_all(pairs)))?;
-    Ok(began.elapsed().as_secs_f64())
+    Ok(pairs.len() as f64 / began.elapsed().as_secs_f64())
 }
 
 fn by_model(
@@ -89,10 +88,10 @@ fn by_model(
     let began = Instant::now();
     let bitext = Bitext::from_pairs(texts, args.words);
     let mut alignments = align_both_ways(&config, &bitext, args.symmetrization);
-    let seconds = began.elapsed().as_secs_f64();
+    let per_second = alignments.len() as f64 / began.elapsed().as_secs_f64();
     alignments.truncate(pairs.len());
     write(alignments)?;
-    Ok(seconds)
+    Ok(per_second)
 }
 
 fn by_encoder(
@@ -117,7 +116,7 @@ fn by_encoder(
     if n_truncated > 0 {
         eprintln!("{n_truncated} texts are longer than the model takes: their ends have no links");
     }
-    Ok(began.elapsed().as_secs_f64())
+    Ok(pairs.len() as f64 / began.elapsed().as_secs_f64())
 }
 
 fn scores(
