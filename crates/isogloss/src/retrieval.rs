@@ -59,21 +59,22 @@ impl BothWays {
 pub struct PairTexts<'a> {
     left: Vec<&'a str>,
     right: Vec<&'a str>,
-    unpaired: [Vec<&'a str>; 2],
+    /// Of each side, texts that are in no pair.
+    others: [Vec<&'a str>; 2],
 }
 
 impl<'a> FromIterator<(&'a str, &'a str)> for PairTexts<'a> {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Self {
         let (left, right) = pairs.into_iter().unzip();
-        Self { left, right, unpaired: Default::default() }
+        Self { left, right, others: Default::default() }
     }
 }
 
 impl<'a> PairTexts<'a> {
     /// Adds texts of each side that translate none of the other's: what mining has to tell from pairs.
     #[must_use]
-    pub fn among(mut self, unpaired: [Vec<&'a str>; 2]) -> Self {
-        self.unpaired = unpaired;
+    pub fn among(mut self, others: [Vec<&'a str>; 2]) -> Self {
+        self.others = others;
         self
     }
 
@@ -122,7 +123,7 @@ impl<'a> PairTexts<'a> {
     /// from.
     #[must_use]
     pub fn unpaired(&self) -> [Vec<&'a str>; 2] {
-        let [left, right] = &self.unpaired;
+        let [left, right] = &self.others;
         [(&self.left, left), (&self.right, right)].map(|(side, more)| {
             let mut seen = HashSet::new();
             side.iter().chain(more).copied().filter(|text| seen.insert(*text)).collect()
