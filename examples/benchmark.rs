@@ -24,7 +24,7 @@ use isogloss::methods::{
     AdamW, AdamWConfig, CrossEntropyConfig, Gradients, ObjectiveConfig, StepInput,
 };
 use isogloss::model::{
-    HeadChoice, HeadSpec, Model, ModelInput, Pass, Pooling, RandomParams, load, presets,
+    ForwardOptions, HeadChoice, HeadSpec, Model, ModelInput, Pooling, RandomParams, load, presets,
 };
 use isogloss::text::{Content, Format, ReadOptions, TokenBatch, Tokenizer, read_file};
 use serde::{Deserialize, Serialize};
@@ -138,7 +138,7 @@ fn cases(args: &Args) -> Vec<Case> {
 }
 
 fn main() -> anyhow::Result<()> {
-    isogloss::keep_pages();
+    isogloss::tune_allocator();
     let args = Args::parse();
     if let Some(case) = &args.one {
         println!("{}", measure(&args, &Case::from_json(case)?)?);
@@ -253,7 +253,7 @@ fn measure(args: &Args, case: &Case) -> anyhow::Result<Value> {
         let began = Instant::now();
         let input = input(batch, &model, &device)?;
         if case.train {
-            let output = model.forward(&input, &Pass::training(step as u64));
+            let output = model.forward(&input, &ForwardOptions::training(step as u64));
             let targets = (0..batch.n).map(|i| (i % N_LABELS) as i32).collect::<Vec<_>>();
             let targets = TensorData::new(targets, [batch.n]);
             let targets = Some(Tensor::<1, Int>::from_data(targets, &device));
@@ -262,7 +262,7 @@ fn measure(args: &Args, case: &Case) -> anyhow::Result<Value> {
             drop(loss);
             model = optimizer.step(model, gradients, 1e-5).0;
         } else {
-            _ = model.valid().forward(&input, &Pass::evaluation()).logits.into_data();
+            _ = model.valid().forward(&input, &ForwardOptions::evaluation()).logits.into_data();
         }
         device.sync()?;
         if step >= N_WARMUP {

@@ -38,7 +38,7 @@ struct Args {
 const N_WARMUP: u64 = 2;
 
 fn main() -> anyhow::Result<()> {
-    isogloss::keep_pages();
+    isogloss::tune_allocator();
     let args = Args::parse();
     let device = open(args.device)?;
     let plans = args.recipes.iter().map(|path| Plan::from_file(path));

@@ -35,7 +35,7 @@ pub struct Args {
 /// # Errors
 /// If the encoder is not there, or the device cannot be opened.
 pub fn begin(args: &Args) -> anyhow::Result<OpenDevice> {
-    isogloss::keep_pages();
+    isogloss::tune_allocator();
     std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))?;
     if !Path::new(MODEL).exists() {
         bail!("no {MODEL}: make it as examples/recipes/tiny/README.md says");

@@ -22,8 +22,10 @@ use burn::tensor::Device;
 use clap::Parser;
 use isogloss::device::{DeviceChoice, open};
 use isogloss::methods::{AdamW, AdamWConfig, Gradients, Importance, Subnetwork};
-use isogloss::model::{HeadChoice, Model, ModelInput, Pass, load, named_parameters, read_config};
-use isogloss::{CutOutOptions, cut_out, write_subnetwork};
+use isogloss::model::{
+    ForwardOptions, HeadChoice, Model, ModelInput, load, named_parameters, read_config,
+};
+use isogloss::{PruneOptions, prune, write_subnetwork};
 
 #[derive(Parser)]
 struct Args {
@@ -45,7 +47,7 @@ struct Args {
 }
 
 fn main() -> anyhow::Result<()> {
-    isogloss::keep_pages();
+    isogloss::tune_allocator();
     let args = Args::parse();
     let device = open(args.device)?.device;
     let (config, _) = read_config(&args.model)?;
@@ -90,7 +92,7 @@ fn main() -> anyhow::Result<()> {
 struct Turns {
     whole: Model,
     pruned: Model,
-    mask: Pass,
+    mask: ForwardOptions,
     input: [ModelInput; 2],
     /// Parameters of the layers that are left.
     share: f64,
@@ -111,7 +113,7 @@ impl Turns {
         let folder = tempfile::tempdir()?;
         let (file, out) = (folder.path().join("part.toml"), folder.path().join("pruned"));
         write_subnetwork(&file, subnetwork)?;
-        cut_out(&args.model, &file, None, CutOutOptions { n_checked: 2 }, &out)?;
+        prune(&args.model, &file, None, PruneOptions { n_checked: 2 }, &out)?;
         let autodiff = device.clone().autodiff();
         let model = |folder: &Path| -> anyhow::Result<Model> {
             Ok(load(folder, &HeadChoice::Without, &autodiff)?.model)
@@ -133,12 +135,15 @@ impl Turns {
             config.input(&ids, &vec![1; n_tokens], &vec![0; n_tokens], args.tokens, device)
         };
         let input = [input(device)?, input(&autodiff)?];
-        let mask = Pass { subnetwork: Some(subnetwork.mask(&autodiff)), ..Pass::evaluation() };
+        let mask = ForwardOptions {
+            subnetwork: Some(subnetwork.mask(&autodiff)),
+            ..ForwardOptions::evaluation()
+        };
         Ok(Self { whole, pruned, mask, input, share })
     }
 
     fn time(&self, args: &Args) -> [Times; 2] {
-        let plain = Pass::evaluation();
+        let plain = ForwardOptions::evaluation();
         let variants = [(&self.whole, &plain), (&self.whole, &self.mask), (&self.pruned, &plain)];
         let mut evaluated = variants.map(|(model, pass)| {
             let (model, mut pass) = (model.valid(), pass.clone());
@@ -152,7 +157,7 @@ impl Turns {
             }
         });
         let mut trained = variants.map(|(model, pass)| {
-            let pass = Pass { dropout_seed: Some(5), ..pass.clone() };
+            let pass = ForwardOptions { dropout_seed: Some(5), ..pass.clone() };
             let mut optimizer = AdamW::new(AdamWConfig { lazy: true, ..AdamWConfig::default() });
             let mut model = Some(model.clone());
             move || {

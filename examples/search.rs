@@ -47,7 +47,7 @@ struct Args {
 const TASKS: [&str; 2] = ["cosine", "margin"];
 
 fn main() -> anyhow::Result<()> {
-    isogloss::keep_pages();
+    isogloss::tune_allocator();
     let args = Args::parse();
     let device = open(args.device)?.device;
     let folder = tempfile::tempdir()?;

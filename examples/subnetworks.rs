@@ -11,7 +11,7 @@
 
 use clap::Parser as _;
 use isogloss::text::{FeatureOptions, Format, ReadOptions, Unseen};
-use isogloss::{Evaluator, LabeledSet, Predictor, PruningOptions, prune};
+use isogloss::{Evaluator, LabeledSet, Predictor, SubnetworkSearchOptions, find_subnetwork};
 use isogloss_examples::{Args, COMMANDS, begin, train};
 
 const LANGUAGES: [&str; 6] = ["en", "de", "es", "fr", "nl", "ru"];
@@ -43,7 +43,7 @@ fn main() -> anyhow::Result<()> {
             &FeatureOptions::new(64).with_unseen(Unseen::Skip),
         )?;
         // So few commands choose and judge at once; a study would hold some out.
-        let pruned = prune(&evaluator, &set, &set, PruningOptions::default())?;
+        let pruned = find_subnetwork(&evaluator, &set, &set, SubnetworkSearchOptions::default())?;
         let n_heads = pruned.subnetwork.n_heads();
         let score = pruned.rounds.iter().find(|(heads, ..)| *heads == n_heads);
         let [score, whole] =

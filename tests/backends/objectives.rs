@@ -8,7 +8,7 @@ use std::fs;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use isogloss_methods::{
-    GradientFlow, ObjectiveConfig, Role, StepInput, TextView, Units, View, ViewOutput,
+    GradientFlow, ObjectiveConfig, PredictionUnits, Role, StepInput, TextView, View, ViewOutput,
 };
 use isogloss_model::ModelOutput;
 use isogloss_tests::{devices, fixtures, waves};
@@ -78,13 +78,13 @@ struct Leaves {
 struct Batch {
     values: [Vec<f64>; 3],
     targets: Vec<i32>,
-    units: Units,
+    units: PredictionUnits,
 }
 
 impl Batch {
     fn of(inputs: &Inputs) -> Self {
         let values = [&inputs.first, &inputs.second, &inputs.features].map(|rows| rows.concat());
-        Self { values, targets: inputs.targets.clone(), units: Units::Texts }
+        Self { values, targets: inputs.targets.clone(), units: PredictionUnits::Texts }
     }
 
     fn n_rows(&self) -> usize {
@@ -252,7 +252,10 @@ fn tagged(inputs: &Inputs, seq_len: usize) -> Batch {
         values: [N_LABELS, N_LABELS, WIDTH]
             .map(|width| waves(2 * seq_len * width, 0.7).into_iter().map(f64::from).collect()),
         targets: vec![-100; 2 * seq_len],
-        units: Units::Words { seq_len, first_subwords: vec![words.map(Some).to_vec(); 2] },
+        units: PredictionUnits::Words {
+            seq_len,
+            first_subwords: vec![words.map(Some).to_vec(); 2],
+        },
     };
     let given = Batch::of(inputs);
     for row in 0..N_ROWS {
@@ -296,7 +299,7 @@ fn words_that_one_view_lacks_are_left_out_of_both() {
             further: Vec::new(),
         },
         targets: None,
-        units: Units::Words { seq_len: 4, first_subwords },
+        units: PredictionUnits::Words { seq_len: 4, first_subwords },
     };
     let loss = |original, switched| {
         let config: &ObjectiveConfig = &case;

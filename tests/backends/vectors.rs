@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use isogloss::alignment::{AlignmentOptions, WordVector, measure_alignment};
 use isogloss::search::{Vectors, nearest_both_ways, nearest_by_margin};
 use isogloss::{EncoderAligner, LayerVectors, LinkUnit, TextEncoder};
-use isogloss_model::{HeadChoice, Pass, load};
+use isogloss_model::{ForwardOptions, HeadChoice, load};
 use isogloss_tests::{assert_close, devices, fixtures, values, waves};
 use isogloss_text::{
     Alignment, Extraction, TokenBatch, Tokenizer, read_gold_alignments, read_pairs,
@@ -63,7 +63,8 @@ fn vectors_are_those_of_the_model_whatever_shares_their_batch() {
         let device = Device::flex();
         let input =
             config.input(ids, &batch.attention_mask, types, batch.seq_len, &device).unwrap();
-        let hidden = model.encoder.forward(&input, &Pass::evaluation()).hidden_states[1].clone();
+        let hidden =
+            model.encoder.forward(&input, &ForwardOptions::evaluation()).hidden_states[1].clone();
         let rows: Vec<Vec<f32>> =
             values(hidden).chunks(config.hidden_size).map(<[f32]>::to_vec).collect();
         let mean = |column: usize| rows.iter().map(|r| r[column]).sum::<f32>() / rows.len() as f32;

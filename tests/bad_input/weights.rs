@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use burn::tensor::Device;
-use isogloss_model::{HeadChoice, HeadSpec, LoadError, LoadedModel, Pass, Pooling, load};
+use isogloss_model::{ForwardOptions, HeadChoice, HeadSpec, LoadError, LoadedModel, Pooling, load};
 use isogloss_tests::{Fixture, difference, fixtures, values};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -311,7 +311,7 @@ fn every_way_of_storing_gives_the_same_logits() {
         let (ids, types) = (fixture.ints("input_ids"), fixture.ints("token_type_ids"));
         let config = loaded.model.encoder.config();
         let input = config.input(&ids, &mask, &types, 12, &Device::flex()).unwrap();
-        let logits = values(loaded.model.forward(&input, &Pass::evaluation()).logits);
+        let logits = values(loaded.model.forward(&input, &ForwardOptions::evaluation()).logits);
         let (absolute, _) = difference(&logits, &fixture.floats(expected));
         assert!(absolute <= 1e-5, "{case}: {absolute:e}");
     }

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use isogloss_model::{HeadChoice, Pass, load, mean_pool};
+use isogloss_model::{ForwardOptions, HeadChoice, load, mean_pool};
 use isogloss_tests::{Fixture, devices, difference, values};
 use isogloss_text::{TokenBatch, Tokenizer};
 
@@ -57,7 +57,7 @@ fn last_hidden_states_match_transformers_padded_and_unpadded() {
                 let input = config
                     .input(ids, &batch.attention_mask, types, batch.seq_len, &device)
                     .unwrap();
-                let encoded = model.encoder.forward(&input, &Pass::evaluation());
+                let encoded = model.encoder.forward(&input, &ForwardOptions::evaluation());
                 let hidden = encoded.last_hidden_state();
                 mean.extend(values(mean_pool(hidden.clone(), input.attention_mask.clone())));
                 let hidden = values(hidden);

@@ -8,7 +8,7 @@ use isogloss_methods::{
     ObjectiveConfig, StepInput,
 };
 use isogloss_model::{
-    HeadChoice, LoadedModel, ModelInput, Pass, load, named_parameters, parameter_name,
+    ForwardOptions, HeadChoice, LoadedModel, ModelInput, load, named_parameters, parameter_name,
 };
 use isogloss_tests::{Fixture, assert_close, devices, difference, fixtures, values};
 
@@ -64,7 +64,7 @@ fn hidden_states_logits_loss_and_gradients_match_transformers() {
                 assert_eq!(loaded.report.unused, Vec::<String>::new());
 
                 let input = input(&fixture, &loaded, "", 0, &device);
-                let output = loaded.model.forward(&input, &Pass::evaluation());
+                let output = loaded.model.forward(&input, &ForwardOptions::evaluation());
                 let mask = fixture.ints("attention_mask");
                 for (layer, hidden) in output.hidden_states.iter().enumerate() {
                     let name = format!("{prefix}hidden.{layer}");
@@ -135,7 +135,7 @@ fn curve(family: &str, device: &Device, accumulate: usize, prefix: &str) -> (Vec
         for index in step * accumulate..(step + 1) * accumulate {
             let input = input(&fixture, &loaded, "curve.", index, &device);
             let labels = &fixture.ints("curve.labels")[index * 4..(index + 1) * 4];
-            let output = loaded.model.forward(&input, &Pass::evaluation());
+            let output = loaded.model.forward(&input, &ForwardOptions::evaluation());
             let step = StepInput::original(output, Some(targets(labels, &device)));
             let loss = objective.loss(&step).unwrap() / accumulate as f64;
             loss_sum += loss.clone().into_scalar::<f32>();
@@ -150,7 +150,7 @@ fn curve(family: &str, device: &Device, accumulate: usize, prefix: &str) -> (Vec
     }
     assert_close("gradient norms", &norms, &fixture.floats(&format!("{prefix}grad_norms")), 1e-3);
     let input = input(&fixture, &loaded, "curve.", 0, &device);
-    let logits = values(loaded.model.forward(&input, &Pass::evaluation()).logits);
+    let logits = values(loaded.model.forward(&input, &ForwardOptions::evaluation()).logits);
     (losses, logits)
 }
 

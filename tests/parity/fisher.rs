@@ -8,10 +8,10 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use isogloss::text::Tokenizer;
 use isogloss::{Corpus, FisherEstimator, LabeledSet, MeasureOptions, Measures};
 use isogloss_methods::{
-    Divergence, FisherStepConfig, GradientFlow, Gradients, Learner, Reduction, SamConfig,
+    Divergence, FisherStepConfig, GradientFlow, GradientSource, Gradients, Reduction, SamConfig,
     UpdateConfig, cross_entropy, divergence, head_trace, sample_labels, shifted, with_random_signs,
 };
-use isogloss_model::{HeadChoice, HeadSpec, Model, ModelInput, Pass, Pooling, load};
+use isogloss_model::{ForwardOptions, HeadChoice, HeadSpec, Model, ModelInput, Pooling, load};
 use isogloss_tests::runs::Workshop;
 use isogloss_tests::values;
 
@@ -61,7 +61,7 @@ impl Bench {
 fn the_exact_trace_of_the_head_is_its_closed_form() {
     let bench = Bench::new();
     let measures = bench.measure(FisherEstimator::Exact, 0);
-    let output = bench.model.forward(&bench.input(), &Pass::evaluation());
+    let output = bench.model.forward(&bench.input(), &ForwardOptions::evaluation());
     let closed = f64::from(head_trace(output.logits, output.features).mean().into_scalar::<f32>());
     let exact = measures.fisher.blocks["head"];
     assert!((exact - closed).abs() < 1e-4 * closed, "{exact}, closed form {closed}");
@@ -85,7 +85,7 @@ fn one_backward_pass_is_unbiased_with_sampled_labels_and_biased_with_the_most_pr
     assert!((mean - exact).abs() < 3.5 * standard_error, "{mean} ± {standard_error}, {exact}");
     assert!(standard_error < 0.05 * exact, "too few draws to tell: {standard_error} of {exact}");
 
-    let logits = bench.model.forward(&bench.input(), &Pass::evaluation()).logits;
+    let logits = bench.model.forward(&bench.input(), &ForwardOptions::evaluation()).logits;
     let n_rows = logits.dims()[0];
     let best: Tensor<1, Int> = logits.clone().argmax(1).reshape([n_rows]);
     let norm = Gradients::of(&cross_entropy(logits, best, 0.0), &bench.model).global_norm();
@@ -97,12 +97,13 @@ fn one_backward_pass_is_unbiased_with_sampled_labels_and_biased_with_the_most_pr
 fn the_kl_of_noised_weights_tends_to_the_trace() {
     let bench = Bench::new();
     let input = bench.input();
-    let logits = bench.model.forward(&input, &Pass::evaluation()).logits;
+    let logits = bench.model.forward(&input, &ForwardOptions::evaluation()).logits;
     let [n_rows, n_labels] = logits.dims();
     // The exact trace without the table that the noise leaves out.
     let mut exact = 0.0;
     for (row, label) in (0..n_rows).flat_map(|row| (0..n_labels).map(move |label| (row, label))) {
-        let logits = bench.model.forward(&input, &Pass::evaluation()).logits.narrow(0, row, 1);
+        let logits =
+            bench.model.forward(&input, &ForwardOptions::evaluation()).logits.narrow(0, row, 1);
         let label = TensorData::new(vec![label as i32], [1]);
         let label = Tensor::<1, Int>::from_data(label, &logits.device());
         let loss = cross_entropy(logits, label, 0.0);
@@ -115,7 +116,7 @@ fn the_kl_of_noised_weights_tends_to_the_trace() {
     let estimate = |scale: f64, n: u64| {
         let draws = (0..n).map(|seed| {
             let noised = with_random_signs(bench.model.clone(), scale, seed);
-            let noised = noised.forward(&input, &Pass::evaluation()).logits;
+            let noised = noised.forward(&input, &ForwardOptions::evaluation()).logits;
             let (kind, flow) = (Divergence::SymmetricKl, GradientFlow::Both);
             let kl = divergence(kind, flow, Reduction::BatchMean, logits.clone(), noised);
             f64::from(values(kl)[0]) / scale.powi(2)
@@ -134,7 +135,7 @@ struct Frozen<'a> {
     labels: Vec<i32>,
 }
 
-impl Learner<Infallible> for Frozen<'_> {
+impl GradientSource<Infallible> for Frozen<'_> {
     fn gradients(&mut self, model: &Model) -> Result<Gradients, Infallible> {
         self.sampled_gradients(model)
     }
@@ -152,7 +153,7 @@ impl Learner<Infallible> for Frozen<'_> {
     }
 
     fn sampled_gradients(&mut self, model: &Model) -> Result<Gradients, Infallible> {
-        let logits = model.forward(&self.bench.input(), &Pass::evaluation()).logits;
+        let logits = model.forward(&self.bench.input(), &ForwardOptions::evaluation()).logits;
         let labels = TensorData::new(self.labels.clone(), [self.labels.len()]);
         let labels = Tensor::<1, Int>::from_data(labels, &logits.device());
         Ok(Gradients::of(&cross_entropy(logits, labels, 0.0), model))
@@ -167,7 +168,7 @@ impl Frozen<'_> {
 }
 
 fn frozen(bench: &Bench) -> Frozen<'_> {
-    let logits = bench.model.forward(&bench.input(), &Pass::evaluation()).logits;
+    let logits = bench.model.forward(&bench.input(), &ForwardOptions::evaluation()).logits;
     Frozen { bench, labels: sample_labels(logits, 8) }
 }
 
@@ -227,7 +228,7 @@ fn sharpness_is_zero_without_a_step_and_grows_along_the_gradient() {
     assert!(far.adversarial > far.random_max && far.adversarial > near.adversarial, "{far:?}");
     // A short step along the gradient costs its norm times its length.
     let norm = {
-        let logits = bench.model.forward(&bench.input(), &Pass::evaluation()).logits;
+        let logits = bench.model.forward(&bench.input(), &ForwardOptions::evaluation()).logits;
         let gold = bench.set.features.iter().map(|f| match f.target {
             isogloss::text::Target::Class(label) => label as i32,
             _ => unreachable!("this set has classes"),

@@ -5,7 +5,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use isogloss_methods::{Gradients, cross_entropy};
 use isogloss_model::{
-    HeadChoice, LmHeadKind, LoadedModel, Model, Pass, RandomParams, WeightFiles, load,
+    ForwardOptions, HeadChoice, LmHeadKind, LoadedModel, Model, RandomParams, WeightFiles, load,
     load_masked_lm, named_parameters,
 };
 use isogloss_tests::{Fixture, assert_close, devices, difference, fixtures, values};
@@ -35,7 +35,7 @@ fn guess(
     let input = model.encoder.config().input(&ids, &mask, &types, 8, device).unwrap();
     let labeled = (0..).zip(part("labels")).filter(|(_, label)| *label != -100);
     let (places, labels) = labeled.unzip();
-    let encoded = model.encoder.forward(&input, &Pass::evaluation());
+    let encoded = model.encoder.forward(&input, &ForwardOptions::evaluation());
     let logits = model.masked_lm_logits(encoded.states_at(integers(places, device)));
     (logits, integers(labels, device))
 }

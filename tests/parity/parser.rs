@@ -3,10 +3,11 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use isogloss_methods::{
-    CrossEntropyConfig, Gradients, Objective, RowTargets, StepInput, Units, View, ViewOutput,
+    CrossEntropyConfig, Gradients, Objective, PredictionUnits, RowTargets, StepInput, View,
+    ViewOutput,
 };
 use isogloss_model::{
-    HeadChoice, HeadSpec, LoadedModel, Model, ModelInput, ModelOutput, Pass, Words, load,
+    ForwardOptions, HeadChoice, HeadSpec, LoadedModel, Model, ModelInput, ModelOutput, Words, load,
     named_parameters, save,
 };
 use isogloss_tests::{Fixture, assert_close, devices, difference, fixtures, values};
@@ -54,7 +55,7 @@ fn targets(fixture: &Fixture, device: &Device) -> RowTargets {
 }
 
 fn loss(output: ModelOutput, targets: RowTargets) -> Tensor<1> {
-    let view = ViewOutput { output, targets: Some(targets), units: Units::Texts };
+    let view = ViewOutput { output, targets: Some(targets), units: PredictionUnits::Texts };
     let step = StepInput::new(vec![(View::ORIGINAL, view)]);
     CrossEntropyConfig::default().loss(&step).unwrap()
 }
@@ -81,7 +82,8 @@ fn scores_loss_and_gradients_match_pytorch() {
         let close = |part: &str, found: &[f32], expected: &[f32]| {
             assert_close(&what(part), found, expected, TOLERANCE);
         };
-        let output = model.forward(&input(&fixture, &model, &device), &Pass::evaluation());
+        let output =
+            model.forward(&input(&fixture, &model, &device), &ForwardOptions::evaluation());
         close("words", &values(output.features.clone()), &fixture.floats("words"));
         let [found, expected] = real_arcs(&values(output.logits.clone()), &fixture.floats("arcs"));
         close("arcs", &found, &expected);
@@ -115,8 +117,8 @@ fn relations_are_scored_at_any_heads_after_the_arcs() {
     let device = Device::flex();
     let model = open(&device).model;
     let input = input(&fixture, &model, &device);
-    let whole = model.forward(&input, &Pass::evaluation());
-    let scores = model.parse(&input, &Pass::evaluation());
+    let whole = model.forward(&input, &ForwardOptions::evaluation());
+    let scores = model.parse(&input, &ForwardOptions::evaluation());
     assert_eq!(values(scores.arcs.clone()), values(whole.logits));
     let heads = input.words.unwrap().heads.unwrap();
     let relations = model.parser().unwrap().relations(&scores, heads);
@@ -129,9 +131,9 @@ fn sentences_of_any_batch_score_the_same() {
     let device = Device::flex();
     let model = open(&device).model;
     let all = input(&fixture, &model, &device);
-    let whole = model.forward(&all, &Pass::evaluation());
+    let whole = model.forward(&all, &ForwardOptions::evaluation());
     for row in 0..3 {
-        let alone = model.forward(&all.rows(row..row + 1), &Pass::evaluation());
+        let alone = model.forward(&all.rows(row..row + 1), &ForwardOptions::evaluation());
         let part = whole.split(3).swap_remove(row);
         for (alone, part) in alone.further.iter().zip(&part.further) {
             assert_close("alone", &values(alone.clone()), &values(part.clone()), 1e-5);
@@ -146,12 +148,13 @@ fn dropout_differs_by_seed_and_is_the_same_for_equal_seeds() {
     let device = Device::flex();
     let model = open(&device).model;
     let input = input(&fixture, &model, &device);
-    let tags = |seed| values(model.forward(&input, &Pass::training(seed)).further[1].clone());
+    let tags =
+        |seed| values(model.forward(&input, &ForwardOptions::training(seed)).further[1].clone());
     assert_eq!(tags(1), tags(1));
     assert_ne!(tags(1), tags(2));
 
     // Units are dropped for all words of a sentence alike.
-    let features = values(model.forward(&input, &Pass::training(1)).features);
+    let features = values(model.forward(&input, &ForwardOptions::training(1)).features);
     let width = features.len() / (3 * N_WORDS);
     let words: Vec<_> = features.chunks(width).take(N_WORDS).collect();
     let dropped = |word: &[f32]| word.iter().map(|x| *x == 0.0).collect::<Vec<_>>();

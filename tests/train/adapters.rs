@@ -8,7 +8,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use isogloss::{Plan, Prediction, Predictor, RunFolder, merge};
 use isogloss_methods::{FixedLayersConfig, Moment, Schedule, UnfreezeScope, apply_schedules};
-use isogloss_model::{HeadChoice, NamedParam, Pass, base_folder, load, named_parameters};
+use isogloss_model::{ForwardOptions, HeadChoice, NamedParam, base_folder, load, named_parameters};
 use isogloss_tests::opened_devices;
 use isogloss_tests::runs::{Trace, Workshop};
 
@@ -249,7 +249,7 @@ fn no_graph_is_made_below_the_lowest_layer_that_learns() {
         let model = apply_schedules(model.clone(), &schedules, moment);
         let config = model.encoder.config();
         let input = config.input(&[3, 4, 5], &[1; 3], &[0; 3], 3, &device).unwrap();
-        let states = model.encoder.forward(&input, &Pass::training(1)).hidden_states;
+        let states = model.encoder.forward(&input, &ForwardOptions::training(1)).hidden_states;
         let tracked: Vec<bool> = states.iter().map(|state| state.is_tracked()).collect();
         let lowest = layers.first().copied().unwrap_or(2);
         assert_eq!(tracked, [0, 1, 2].map(|state| state > lowest), "{layers:?}");

@@ -11,8 +11,8 @@ use isogloss::text::{
     score_parses,
 };
 use isogloss::{
-    LabeledSet, LanguageResult, ParsingRecipe, Plan, Predictor, PruningOptions, RunFolder, Scores,
-    Task, importance,
+    LabeledSet, LanguageResult, ParsingRecipe, Plan, Predictor, RunFolder, Scores,
+    SubnetworkSearchOptions, Task, importance,
 };
 use isogloss_methods::Subnetwork;
 use isogloss_tests::opened_devices;
@@ -197,7 +197,8 @@ fn heads_have_their_importance_for_a_parser() {
     let set = LabeledSet::read(&path, &options, &task, language, tokenizer, &labels, &features);
     let model = &predictor.loaded().model;
     let all = Subnetwork::whole(2, 4);
-    let found = importance(model, &set.unwrap(), &all, PruningOptions::default(), &device).unwrap();
+    let found = importance(model, &set.unwrap(), &all, SubnetworkSearchOptions::default(), &device)
+        .unwrap();
     assert!(found.heads.iter().flatten().all(|of_head| *of_head > 0.0), "{found:?}");
 }
 

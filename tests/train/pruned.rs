@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use isogloss::text::Texts;
 use isogloss::{
-    CutOutOptions, CutOutReport, Error, Evaluator, Plan, Predictor, PruningOptions, Task,
-    TrimOptions, cut_out, importance, read_subnetwork_for, trim, write_subnetwork,
+    Error, Evaluator, Plan, Predictor, PruneOptions, PruneReport, SubnetworkSearchOptions, Task,
+    TrimOptions, importance, prune, read_subnetwork_for, trim, write_subnetwork,
 };
 use isogloss_methods::{Gradients, Importance, Subnetwork};
 use isogloss_model::{
-    Encoder, EncoderConfig, HeadChoice, LoadedModel, LoraConfig, LoraTarget, Model, ModelInput,
-    NamedParam, Pass, RandomParams, WeightFiles, load, load_bytes, load_lora, load_masked_lm,
+    Encoder, EncoderConfig, ForwardOptions, HeadChoice, LoadedModel, LoraConfig, LoraTarget, Model,
+    ModelInput, NamedParam, RandomParams, WeightFiles, load, load_bytes, load_lora, load_masked_lm,
     named_parameters, read_config, save, save_lora,
 };
 use isogloss_tests::runs::{Trace, Workshop};
@@ -45,7 +45,7 @@ fn subnetworks() -> [(&'static str, Subnetwork); 4] {
 
 struct CutOut {
     folder: TempDir,
-    report: CutOutReport,
+    report: PruneReport,
 }
 
 impl CutOut {
@@ -57,8 +57,8 @@ impl CutOut {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("part.toml");
         write_subnetwork(&file, subnetwork).unwrap();
-        let options = CutOutOptions { n_checked: 4 };
-        let report = cut_out(whole, &file, None, options, &folder.path().join("model"))?;
+        let options = PruneOptions { n_checked: 4 };
+        let report = prune(whole, &file, None, options, &folder.path().join("model"))?;
         Ok(Self { folder, report })
     }
 
@@ -82,14 +82,14 @@ fn input(config: &EncoderConfig, device: &Device) -> ModelInput {
 }
 
 /// Hidden states of every layer, and logits.
-fn outputs(model: &Model, pass: &Pass, device: &Device) -> Vec<Vec<f32>> {
+fn outputs(model: &Model, pass: &ForwardOptions, device: &Device) -> Vec<Vec<f32>> {
     let output = model.forward(&input(model.encoder.config(), device), pass);
     let states = output.hidden_states.into_iter().map(values);
     states.chain([values(output.logits)]).collect()
 }
 
-fn masked(subnetwork: &Subnetwork, device: &Device) -> Pass {
-    Pass { subnetwork: Some(subnetwork.mask(device)), ..Pass::evaluation() }
+fn masked(subnetwork: &Subnetwork, device: &Device) -> ForwardOptions {
+    ForwardOptions { subnetwork: Some(subnetwork.mask(device)), ..ForwardOptions::evaluation() }
 }
 
 /// The numbers of a parameter that stand for kept units.
@@ -122,7 +122,7 @@ fn outputs_are_those_of_the_masked_model() {
                 let (whole, pruned) = (whole(family, &device), cut.load(&device));
                 assert_eq!((pruned.report.fresh.len(), pruned.report.unused.len()), (0, 0));
                 let expected = outputs(&whole.model, &masked(&subnetwork, &device), &device);
-                let found = outputs(&pruned.model, &Pass::evaluation(), &device);
+                let found = outputs(&pruned.model, &ForwardOptions::evaluation(), &device);
                 for (layer, (found, expected)) in found.iter().zip(&expected).enumerate() {
                     let (absolute, relative) = difference(found, expected);
                     assert!(
@@ -130,7 +130,7 @@ fn outputs_are_those_of_the_masked_model() {
                         "{family}, {name}, {device_name}, layer {layer}: {absolute:e}, {relative:e}"
                     );
                 }
-                let unmasked = outputs(&whole.model, &Pass::evaluation(), &device);
+                let unmasked = outputs(&whole.model, &ForwardOptions::evaluation(), &device);
                 assert!(difference(&found[2], &unmasked[2]).0 > 1e-2, "{family}, {name}");
             }
         }
@@ -145,12 +145,12 @@ fn gradients_are_those_of_the_masked_model() {
             for (device_name, device) in devices() {
                 let device = device.autodiff();
                 let (whole, pruned) = (whole(family, &device).model, cut.load(&device).model);
-                let gradients = |model: &Model, pass: &Pass| {
+                let gradients = |model: &Model, pass: &ForwardOptions| {
                     let output = model.forward(&input(model.encoder.config(), &device), pass);
                     Gradients::of(&output.logits.square().sum(), model)
                 };
                 let expected = gradients(&whole, &masked(&subnetwork, &device));
-                let found = gradients(&pruned, &Pass::evaluation());
+                let found = gradients(&pruned, &ForwardOptions::evaluation());
                 for NamedParam { path, .. } in named_parameters(&pruned) {
                     let of = |gradients: &Gradients| values(gradients.get(&path).unwrap().clone());
                     let expected = kept(&path, &of(&expected), &subnetwork);
@@ -174,11 +174,11 @@ fn blocks_that_are_gone_leave_dropout_as_it_is() {
     let device = Device::flex();
     let subnetwork = subnetwork(["####", "...."], ".#");
     let cut = CutOut::new(&fixtures().join("bert"), &subnetwork);
-    let pass = Pass::training(3);
-    let masked = Pass { subnetwork: Some(subnetwork.mask(&device)), ..pass.clone() };
+    let pass = ForwardOptions::training(3);
+    let masked = ForwardOptions { subnetwork: Some(subnetwork.mask(&device)), ..pass.clone() };
     let found = outputs(&cut.load(&device).model, &pass, &device);
     assert_eq!(found, outputs(&whole("bert", &device).model, &masked, &device));
-    assert_ne!(found, outputs(&cut.load(&device).model, &Pass::evaluation(), &device));
+    assert_ne!(found, outputs(&cut.load(&device).model, &ForwardOptions::evaluation(), &device));
 }
 
 #[test]
@@ -306,7 +306,7 @@ fn pruned_models_train_as_masked_ones() {
     texts.add_file(&shop.path("data/en.jsonl")).unwrap();
     let cut = shop.path("cut");
     let report =
-        cut_out(&shop.path("model"), &file, Some(&texts), CutOutOptions::default(), &cut).unwrap();
+        prune(&shop.path("model"), &file, Some(&texts), PruneOptions::default(), &cut).unwrap();
     assert!(report.states.n_texts > 20 && report.states.largest_difference < 5e-6, "{report:?}");
     let pruned = recipe.replace(shop.path("model").to_str().unwrap(), cut.to_str().unwrap());
     shop.finish(&plan(&pruned), &pruned_run);
@@ -352,9 +352,9 @@ fn low_rank_changes_are_made_where_there_is_something_to_change() {
     let mut other = cut.load(&device).model;
     load_lora(folder.path(), &mut other, "x").unwrap();
     assert_eq!(parameters(&model), parameters(&other));
-    let before = outputs(&model, &Pass::evaluation(), &device);
+    let before = outputs(&model, &ForwardOptions::evaluation(), &device);
     model.encoder.merge_lora("x").unwrap();
-    assert_eq!(outputs(&model, &Pass::evaluation(), &device), before);
+    assert_eq!(outputs(&model, &ForwardOptions::evaluation(), &device), before);
 
     let nothing = LoraConfig { layers_to_transform: Some(vec![1]), ..LoraConfig::new(2) };
     let error = other.encoder.add_lora("y", &nothing, &mut RandomParams::new(1)).unwrap_err();
@@ -367,7 +367,8 @@ fn where_tokens_look_is_told_of_the_heads_that_are_left() {
     let cut = CutOut::new(&fixtures().join("bert"), &subnetwork(["#..#", "...."], "##"));
     let (whole, pruned) = (whole("bert", &device).model, cut.load(&device).model);
     let batch = input(whole.encoder.config(), &device);
-    let states = whole.encoder.forward(&batch, &Pass::evaluation()).hidden_states.remove(0);
+    let states =
+        whole.encoder.forward(&batch, &ForwardOptions::evaluation()).hidden_states.remove(0);
     let logs =
         |encoder: &Encoder, block| encoder.attention_log_probs(block, states.clone(), &batch);
     let expected = logs(&whole.encoder, 0).unwrap();
@@ -393,9 +394,9 @@ fn models_cannot_be_pruned_twice_nor_masked_again() {
     let file = shop.path("en.toml");
     write_subnetwork(&file, &part).unwrap();
     let cut = shop.path("cut");
-    cut_out(&shop.path("model"), &file, None, CutOutOptions::default(), &cut).unwrap();
+    prune(&shop.path("model"), &file, None, PruneOptions::default(), &cut).unwrap();
 
-    let again = cut_out(&cut, &file, None, CutOutOptions::default(), &shop.path("again"));
+    let again = prune(&cut, &file, None, PruneOptions::default(), &shop.path("again"));
     let error = again.unwrap_err().to_string();
     assert!(error.ends_with("cut/config.json: the model is pruned already: take the whole one"));
     assert!(!shop.path("again").exists());
@@ -498,7 +499,7 @@ fn importances_of_pruned_models_are_refused() {
     let file = shop.path("en.toml");
     write_subnetwork(&file, &subnetwork(["#.##", "####"], "##")).unwrap();
     let cut = shop.path("cut");
-    cut_out(&run.best(), &file, None, CutOutOptions::default(), &cut).unwrap();
+    prune(&run.best(), &file, None, PruneOptions::default(), &cut).unwrap();
     let device = Device::flex();
     let predictor = Predictor::load(&cut, &device).unwrap();
     let labels = predictor.labels().unwrap();
@@ -513,7 +514,7 @@ fn importances_of_pruned_models_are_refused() {
     )
     .unwrap();
     let model = &predictor.loaded().model;
-    let options = PruningOptions::default();
+    let options = SubnetworkSearchOptions::default();
     let found: Result<Importance, Error> =
         importance(model, &set, &Subnetwork::whole(2, 4), options, &device);
     assert!(found.unwrap_err().to_string().contains("the model is pruned already"));
@@ -525,7 +526,7 @@ fn importances_of_pruned_models_are_refused() {
         device: &device,
         subnetwork: None,
     };
-    let pruned = isogloss::prune(&evaluator, &set, &set, options);
+    let pruned = isogloss::find_subnetwork(&evaluator, &set, &set, options);
     assert!(pruned.unwrap_err().to_string().contains("the model is pruned already"));
     assert!(evaluator.score(&set).is_ok());
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use isogloss_model::{
-    HeadChoice, HeadSpec, Init, LmHeadKind, LoadedModel, ModelInput, ParamSource, Pass, Pooling,
-    RandomParams, Storage, StoredModel, WeightFiles, load, load_masked_lm, save,
+    ForwardOptions, HeadChoice, HeadSpec, Init, LmHeadKind, LoadedModel, ModelInput, ParamSource,
+    Pooling, RandomParams, Storage, StoredModel, WeightFiles, load, load_masked_lm, save,
 };
 use isogloss_tests::{Fixture, assert_close, fixtures, values};
 use safetensors::tensor::{Dtype, TensorView};
@@ -45,13 +45,16 @@ impl Batch {
     }
 
     fn logits(&self, loaded: &LoadedModel, device: &Device) -> Vec<f32> {
-        values(loaded.model.forward(&self.input(loaded, device), &Pass::evaluation()).logits)
+        values(
+            loaded.model.forward(&self.input(loaded, device), &ForwardOptions::evaluation()).logits,
+        )
     }
 
     /// The scores of every token at every place.
     fn lm_logits(&self, loaded: &LoadedModel, device: &Device) -> Vec<f32> {
         let model = &loaded.model;
-        let encoded = model.encoder.forward(&self.input(loaded, device), &Pass::evaluation());
+        let encoded =
+            model.encoder.forward(&self.input(loaded, device), &ForwardOptions::evaluation());
         let width = model.encoder.config().hidden_size;
         let states = encoded.last_hidden_state().reshape([SHAPE[0] * SHAPE[1], width]);
         values(model.masked_lm_logits(states))

@@ -59,7 +59,7 @@ fn runs_in_several_languages_resume() {
             "[update.first_order_maml]\ninner_learning_rate = 1e-2\n\
              inner_head_learning_rate = 1e-1\n",
         ),
-        ("projected conflicts", "", "[update.project_conflicts]\n"),
+        ("projected conflicts", "", "[update.pcgrad]\n"),
         ("reptile", "", "[update.reptile]\ninner_steps = 2\ninner_learning_rate = 1e-2\n"),
         (
             "sampled subwords",
@@ -115,12 +115,9 @@ fn languages_that_cannot_be_trained_on_together_are_told() {
         let error = Plan::from_toml(&text, "tiny.toml".as_ref()).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
-    let text = recipe(&shop, "", "[update.project_conflicts]\n");
+    let text = recipe(&shop, "", "[update.pcgrad]\n");
     let error = Plan::from_toml(&text, "tiny.toml".as_ref()).unwrap_err().to_string();
-    assert!(
-        error.contains("update.project_conflicts: is about the languages of one step"),
-        "{error}"
-    );
+    assert!(error.contains("update.pcgrad: is about the languages of one step"), "{error}");
     let maml = "[update.first_order_maml]\n[update.sam]\n";
     let error = Plan::from_toml(&recipe(&shop, "", maml), "tiny.toml".as_ref());
     let error = error.unwrap_err().to_string();

@@ -8,11 +8,11 @@ use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss::text::{FeatureOptions, Format, LabelSet, ReadOptions};
 use isogloss::{
-    Evaluator, LabeledSet, Plan, Predictor, PruningOptions, Task, importance, prune,
-    read_subnetwork, write_subnetwork,
+    Evaluator, LabeledSet, Plan, Predictor, SubnetworkSearchOptions, Task, find_subnetwork,
+    importance, read_subnetwork, write_subnetwork,
 };
 use isogloss_methods::{Gradients, Importance, Subnetwork};
-use isogloss_model::{Model, ParamMapper, Pass, map_parameters};
+use isogloss_model::{ForwardOptions, Model, ParamMapper, map_parameters};
 use isogloss_tests::runs::{Trace, Workshop};
 use isogloss_tests::{devices, opened_devices, values};
 
@@ -86,7 +86,11 @@ fn planted_heads_survive_pruning() {
             device: &device,
             subnetwork: None,
         };
-        let options = PruningOptions { threshold: 0.99, share: 0.13, ..PruningOptions::default() };
+        let options = SubnetworkSearchOptions {
+            threshold: 0.99,
+            share: 0.13,
+            ..SubnetworkSearchOptions::default()
+        };
         let found = importance(&model, &train, &Subnetwork::whole(2, 4), options, &device).unwrap();
         let Importance { heads, feed_forward } = found;
         for (at, row) in heads.iter().enumerate() {
@@ -95,7 +99,7 @@ fn planted_heads_survive_pruning() {
             }
         }
         assert!(feed_forward.iter().all(|x| *x > 0.0), "{feed_forward:?}");
-        let pruned = prune(&evaluator, &train, &dev, options).unwrap();
+        let pruned = find_subnetwork(&evaluator, &train, &dev, options).unwrap();
         // All seven others can go without a change, one a round; the last may not matter on few texts.
         assert!(pruned.subnetwork.n_heads() <= 1, "{pruned:?}");
         let scores: Vec<f64> = pruned.rounds.iter().map(|(_, _, score)| *score).collect();
@@ -112,7 +116,10 @@ fn step(model: &Model, device: &Device, subnetwork: Option<&Subnetwork>) -> (Vec
     let ids = [5, 6, 7, 8, 9, 10];
     let input =
         model.encoder.config().input(&ids, &[1, 1, 1, 1, 1, 0], &[0; 6], 3, &device).unwrap();
-    let pass = Pass { subnetwork: subnetwork.map(|of| of.mask(&device)), ..Pass::evaluation() };
+    let pass = ForwardOptions {
+        subnetwork: subnetwork.map(|of| of.mask(&device)),
+        ..ForwardOptions::evaluation()
+    };
     let logits = model.forward(&input, &pass).logits;
     let loss = logits.clone().square().sum();
     (values(logits), Gradients::of(&loss, model))

@@ -20,7 +20,7 @@ const STOPPED: u8 = 130;
 static STOP: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
-    isogloss::keep_pages();
+    isogloss::tune_allocator();
     let args = Args::parse();
     match run(args) {
         Ok(commands::End::Done) => ExitCode::SUCCESS,

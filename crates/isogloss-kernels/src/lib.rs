@@ -24,7 +24,7 @@ mod random;
 
 use burn::tensor::Tensor;
 
-pub use allocator::keep_pages;
+pub use allocator::tune_allocator;
 pub use dispatch::AdamW;
 use dispatch::{Kernels, Optimize};
 pub use random::{Dropout, column_mask, normal, signs, split_seed, uniform};

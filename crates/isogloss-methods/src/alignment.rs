@@ -7,7 +7,7 @@ mod distillation;
 mod error;
 mod gradient_cache;
 mod info_nce;
-mod inner_distillation;
+mod layerwise_distillation;
 mod momentum;
 mod negative_queue;
 mod realign;
@@ -21,7 +21,7 @@ pub use distillation::{EmbeddingDistillationConfig, embedding_distillation};
 pub use error::AlignmentError;
 pub use gradient_cache::{surrogate_loss, vector_gradients};
 pub use info_nce::{InfoNceConfig, info_nce};
-pub use inner_distillation::{
+pub use layerwise_distillation::{
     AttentionDistillationConfig, DistilledSides, StateDistillationConfig, attention_distillation,
     state_distillation,
 };

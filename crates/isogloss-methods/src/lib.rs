@@ -37,11 +37,11 @@ pub use gradients::Gradients;
 pub use guided_dropout::GuidedDropoutConfig;
 pub use learning_rate::{LearningRateConfig, LearningRateCurve, Rates};
 pub use objective::{
-    ChunkedContrast, ConsistencyConfig, ConsistencyView, ContrastTexts, CrossEntropyConfig,
-    FisherEstimator, FisherPenaltyConfig, IGNORE_INDEX, Memory, MmlmConfig, ModelConsistencyConfig,
-    NoisedDropout, Objective, ObjectiveConfig, ObjectiveError, PairInput, R3fConfig, R4fConfig,
-    RDropConfig, RowTargets, Sentences, StepInput, TeacherTargets, TlmConfig, Units, ViewOutput,
-    cross_entropy, head_trace,
+    ConsistencyConfig, ConsistencyView, ContrastTexts, CrossEntropyConfig, FisherEstimator,
+    FisherPenaltyConfig, GradCache, IGNORE_INDEX, Memory, MmlmConfig, ModelConsistencyConfig,
+    NoisedDropout, Objective, ObjectiveConfig, ObjectiveError, PairInput, PredictionUnits,
+    R3fConfig, R4fConfig, RDropConfig, RowTargets, Sentences, StepInput, TeacherTargets, TlmConfig,
+    ViewOutput, cross_entropy, head_trace,
 };
 pub use parameters::{random_direction, shifted, with_random_signs};
 pub use sampling::{
@@ -55,7 +55,7 @@ pub use schedule::{
 };
 pub use subnetwork::{DynamicSubnetwork, DynamicSubnetworkConfig, Importance, Subnetwork};
 pub use update::{
-    FirstOrderMamlConfig, FisherStepConfig, Learner, Plain, ProjectConflictsConfig, ReptileConfig,
+    FirstOrderMamlConfig, FisherStepConfig, GradientSource, PcGradConfig, Plain, ReptileConfig,
     SamConfig, Update, UpdateConfig, descend,
 };
 pub use view::{EmbeddingNoise, NoiseShape, Role, TextView, View};

@@ -61,12 +61,12 @@ pub struct ViewOutput {
     /// What it should have given, if that is known.
     pub targets: Option<RowTargets>,
     /// Where the rows of comparable units are.
-    pub units: Units,
+    pub units: PredictionUnits,
 }
 
 /// Which rows of the logits speak of the same thing in two views of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Units {
+pub enum PredictionUnits {
     /// Each row, in order: a row is a text.
     Texts,
     /// The first subwords of the words, by example; a word without a token has none.
@@ -78,7 +78,7 @@ pub enum Units {
     },
 }
 
-impl Units {
+impl PredictionUnits {
     /// The row of the logits of every word, example by example; `None` if every row counts.
     fn rows(&self) -> Option<Vec<Vec<Option<i32>>>> {
         let Self::Words { seq_len, first_subwords } = self else { return None };
@@ -208,7 +208,10 @@ impl StepInput {
     /// A step of one pass over the texts as they are.
     pub fn original(output: ModelOutput, targets: Option<Tensor<1, Int>>) -> Self {
         let targets = targets.map(RowTargets::from);
-        Self::new(vec![(View::ORIGINAL, ViewOutput { output, targets, units: Units::Texts })])
+        Self::new(vec![(
+            View::ORIGINAL,
+            ViewOutput { output, targets, units: PredictionUnits::Texts },
+        )])
     }
 
     /// What a view gave.
@@ -274,7 +277,7 @@ pub trait Objective: Send {
     }
 
     /// The objective as a contrast of sentence vectors, if it wants them made a few pairs at a time.
-    fn in_chunks(&self) -> Option<&dyn ChunkedContrast> {
+    fn grad_cache(&self) -> Option<&dyn GradCache> {
         None
     }
 
@@ -307,7 +310,7 @@ pub struct Memory {
 }
 
 /// A loss of sentence vectors alone, over more pairs than are encoded at a time.
-pub trait ChunkedContrast {
+pub trait GradCache {
     /// Pairs that are encoded at a time.
     fn chunk_size(&self) -> usize;
 

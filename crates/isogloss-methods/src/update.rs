@@ -1,16 +1,16 @@
 //! How the gradients of a step's batches become the one that the optimizer takes.
 
-mod conflicts;
 mod fisher_step;
 mod meta;
+mod pcgrad;
 mod sam;
 
 use isogloss_model::Model;
 use serde::{Deserialize, Serialize};
 
-pub use conflicts::ProjectConflictsConfig;
 pub use fisher_step::FisherStepConfig;
 pub use meta::{FirstOrderMamlConfig, ReptileConfig, descend};
+pub use pcgrad::PcGradConfig;
 pub use sam::SamConfig;
 
 use crate::Gradients;
@@ -18,7 +18,7 @@ use crate::Gradients;
 /// The batches of one optimizer step, which can be asked for gradients at any parameters.
 ///
 /// Everything that is drawn, such as dropout masks, is drawn alike at each call of a step.
-pub trait Learner<E> {
+pub trait GradientSource<E> {
     /// The gradient of the sum of all objectives, the mean over the step's batches.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ pub trait Update<E>: Send {
         &mut self,
         model: &Model,
         step: u64,
-        learner: &mut dyn Learner<E>,
+        learner: &mut dyn GradientSource<E>,
     ) -> Result<Gradients, E>;
 }
 
@@ -75,7 +75,7 @@ impl<E> Update<E> for Plain {
         &mut self,
         model: &Model,
         _step: u64,
-        learner: &mut dyn Learner<E>,
+        learner: &mut dyn GradientSource<E>,
     ) -> Result<Gradients, E> {
         learner.gradients(model)
     }
@@ -91,9 +91,9 @@ pub struct UpdateConfig {
     /// See [`ReptileConfig`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reptile: Option<ReptileConfig>,
-    /// See [`ProjectConflictsConfig`].
+    /// See [`PcGradConfig`].
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub project_conflicts: Option<ProjectConflictsConfig>,
+    pub pcgrad: Option<PcGradConfig>,
     /// See [`SamConfig`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sam: Option<SamConfig>,
@@ -106,7 +106,7 @@ impl UpdateConfig {
     /// Builds the update.
     pub fn init<E: 'static>(&self) -> Box<dyn Update<E>> {
         let mut update: Box<dyn Update<E>> =
-            match (&self.first_order_maml, &self.reptile, &self.project_conflicts, &self.sam) {
+            match (&self.first_order_maml, &self.reptile, &self.pcgrad, &self.sam) {
                 (Some(config), ..) => Box::new(config.clone()),
                 (_, Some(config), ..) => Box::new(config.clone()),
                 (_, _, Some(config), _) => Box::new(*config),
@@ -124,7 +124,7 @@ impl UpdateConfig {
         let inner = [
             ("first_order_maml", self.first_order_maml.is_some()),
             ("reptile", self.reptile.is_some()),
-            ("project_conflicts", self.project_conflicts.is_some()),
+            ("pcgrad", self.pcgrad.is_some()),
             ("sam", self.sam.is_some()),
         ];
         let mut named = inner.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name);

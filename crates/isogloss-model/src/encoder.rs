@@ -23,7 +23,7 @@ use crate::{EncoderConfig, Init, ModelInput, ParamSource, Tokens};
 
 /// How one pass through the model differs from another.
 #[derive(Clone, Debug, Default)]
-pub struct Pass {
+pub struct ForwardOptions {
     /// Draws all dropout masks of the pass; nothing is dropped without it.
     pub dropout_seed: Option<u64>,
     /// Multiplies the output of each head and of each feed-forward block.
@@ -54,7 +54,7 @@ pub struct UnitDropout {
     pub layers: Vec<[Vec<f32>; 2]>,
 }
 
-impl Pass {
+impl ForwardOptions {
     /// Without dropout.
     pub fn evaluation() -> Self {
         Self::default()
@@ -223,14 +223,14 @@ impl Encoder {
     ///
     /// # Panics
     /// If the pass has a mask and the encoder is pruned: a mask is for all parts.
-    pub fn forward(&self, input: &ModelInput, pass: &Pass) -> EncoderOutput {
+    pub fn forward(&self, input: &ModelInput, pass: &ForwardOptions) -> EncoderOutput {
         self.forward_with(input, pass, &mut pass.draws())
     }
 
     pub(crate) fn forward_with(
         &self,
         input: &ModelInput,
-        pass: &Pass,
+        pass: &ForwardOptions,
         draws: &mut Draws,
     ) -> EncoderOutput {
         let is_whole = self.config.pruned.is_empty();

@@ -102,7 +102,7 @@ pub enum LoadFault {
     },
     /// A tensor of a part that the configuration says is gone.
     #[error("{}: tensor \"{tensor}\": config.json says that this is pruned", path.display())]
-    Pruned {
+    FoundSubnetwork {
         /// The weight file.
         path: PathBuf,
         /// Its name there.

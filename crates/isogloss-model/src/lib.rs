@@ -3,14 +3,14 @@
 //!
 //! ```
 //! use burn::tensor::Device;
-//! use isogloss_model::{HeadSpec, Model, Pass, Pooling, RandomParams, presets};
+//! use isogloss_model::{HeadSpec, Model, ForwardOptions, Pooling, RandomParams, presets};
 //!
 //! let device = Device::flex();
 //! let config = presets::tiny(100);
 //! let head = HeadSpec::sequence(vec!["no".into(), "yes".into()], Pooling::Mean);
 //! let model = Model::init(&config, Some(&head), &mut RandomParams::new(1), &device);
 //! let input = config.input(&[5, 6, 7, 5, 6, 0], &[1, 1, 1, 1, 1, 0], &[0; 6], 3, &device)?;
-//! let output = model.forward(&input, &Pass::evaluation());
+//! let output = model.forward(&input, &ForwardOptions::evaluation());
 //! assert_eq!(output.logits.dims(), [2, 2]);
 //! # Ok::<(), isogloss_model::InputError>(())
 //! ```
@@ -42,7 +42,7 @@ mod weights;
 
 pub use adapter::{AdapterConfig, AdapterInit, AdapterResidual, NonLinearity};
 pub use config::EncoderConfig;
-pub use encoder::{Encoder, EncoderOutput, Pass, SubnetworkMask, UnitDropout};
+pub use encoder::{Encoder, EncoderOutput, ForwardOptions, SubnetworkMask, UnitDropout};
 pub use error::{AdapterError, InputError, LoadError, LoadFault, SaveError};
 pub use family::{Family, PositionRule};
 pub use head::{Classifier, Head, HeadSpec, Pooling, mean_pool};
@@ -62,7 +62,7 @@ pub use params::{
     named_parameters, visit_parameters,
 };
 pub use parser::{Parser, ParserConfig, ParserSpec, WordScores};
-pub use place::{ParamPart, ParamPlace};
+pub use place::{ParamLocation, ParamPart};
 pub use projection::Projection;
 pub use pruning::Pruning;
 pub use save::adapter::save_adapter;

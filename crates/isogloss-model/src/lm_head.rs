@@ -83,7 +83,7 @@ mod tests {
     use burn::tensor::{Device, Tensor};
 
     use super::*;
-    use crate::{Model, Pass, RandomParams, named_parameters, presets};
+    use crate::{ForwardOptions, Model, RandomParams, named_parameters, presets};
 
     fn model(kind: LmHeadKind, device: &Device) -> Model {
         let mut source = RandomParams::new(3);
@@ -139,7 +139,7 @@ mod tests {
         let config = model.encoder.config().clone();
         let input =
             config.input(&[5, 6, 7, 5, 6, 1], &[1, 1, 1, 1, 1, 0], &[0; 6], 3, &device).unwrap();
-        let encoded = model.encoder.forward(&input, &Pass::evaluation());
+        let encoded = model.encoder.forward(&input, &ForwardOptions::evaluation());
         let all = encoded.last_hidden_state().reshape([6, 32]);
         let all = values(model.masked_lm_logits(all));
         let chosen = encoded.states_at(Tensor::from_ints([4, 1], &device));

@@ -396,7 +396,7 @@ impl FileParams {
                 Some(shape) if shape.contains(&0) => self.taken.push(tensor),
                 Some(_) => {
                     let path = self.files.path().to_owned();
-                    self.faults.push(LoadFault::Pruned { path, tensor });
+                    self.faults.push(LoadFault::FoundSubnetwork { path, tensor });
                 }
             }
         }

@@ -5,8 +5,8 @@ use burn::tensor::{Device, Tensor};
 
 use crate::head::mean_pool;
 use crate::{
-    Encoder, EncoderConfig, Head, HeadSpec, LmHeadKind, MaskedLmHead, ModelInput, ParamSource,
-    Parser, Pass, Projection, RandomParams, WordScores,
+    Encoder, EncoderConfig, ForwardOptions, Head, HeadSpec, LmHeadKind, MaskedLmHead, ModelInput,
+    ParamSource, Parser, Projection, RandomParams, WordScores,
 };
 
 /// An encoder, a head unless it is used for its states alone, and a masked-language-model head if
@@ -34,7 +34,7 @@ pub struct ModelOutput {
     pub features: Tensor<2>,
     /// More logits of the same rows: a parser's relations, where [`Words::heads`](crate::Words::heads)
     /// says to which heads, then its parts of speech; none of other heads.
-    pub further: Vec<Tensor<2>>,
+    pub aux_logits: Vec<Tensor<2>>,
 }
 
 const NO_WORDS: &str = "an input for a parser says where words are";
@@ -50,7 +50,7 @@ impl ModelOutput {
             hidden_states: self.hidden_states.iter().map(|state| part(state, index, n)).collect(),
             logits: part(&self.logits, index, n),
             features: part(&self.features, index, n),
-            further: self.further.iter().map(|logits| part(logits, index, n)).collect(),
+            aux_logits: self.aux_logits.iter().map(|logits| part(logits, index, n)).collect(),
         };
         (0..n).map(output).collect()
     }
@@ -125,11 +125,11 @@ impl Model {
     /// # Panics
     /// If the model was built without a head, or with a parser and the input does not say where words
     /// are.
-    pub fn forward(&self, input: &ModelInput, pass: &Pass) -> ModelOutput {
+    pub fn forward(&self, input: &ModelInput, pass: &ForwardOptions) -> ModelOutput {
         let head = self.head.as_ref().expect("a model without a head has no logits");
         let mut draws = pass.draws();
         let encoded = self.encoder.forward_with(input, pass, &mut draws);
-        let (features, logits, further) = match head {
+        let (features, logits, aux_logits) = match head {
             Head::Classifier(head) => {
                 let features = head.features(&encoded, input, &mut draws);
                 let logits = head.classify(features.clone(), pass.normalized_head);
@@ -147,7 +147,7 @@ impl Model {
                 (features, logits, relations.into_iter().chain(scores.tags).collect())
             }
         };
-        ModelOutput { hidden_states: encoded.hidden_states, logits, features, further }
+        ModelOutput { hidden_states: encoded.hidden_states, logits, features, aux_logits }
     }
 
     /// Its parser, if that is its head.
@@ -163,7 +163,7 @@ impl Model {
     ///
     /// # Panics
     /// If the model has no parser, or the input does not say where words are.
-    pub fn parse(&self, input: &ModelInput, pass: &Pass) -> WordScores {
+    pub fn parse(&self, input: &ModelInput, pass: &ForwardOptions) -> WordScores {
         let parser = self.parser().expect("a model without a parser has no arcs");
         let mut draws = pass.draws();
         let encoded = self.encoder.forward_with(input, pass, &mut draws);
@@ -178,7 +178,7 @@ impl Model {
         Self { encoder: self.encoder.with_dropout(rate), head, ..self }
     }
 
-    /// The same function without [`Pass::normalized_head`]: the classifier's weight is divided for
+    /// The same function without [`ForwardOptions::normalized_head`]: the classifier's weight is divided for
     /// good. A parser has no such weight.
     #[must_use]
     pub fn with_normalized_head(self) -> Self {
@@ -194,7 +194,7 @@ impl Model {
     /// # Shapes
     /// - returns: `[batch, hidden]`
     pub fn embed(&self, input: &ModelInput) -> Tensor<2> {
-        let encoded = self.encoder.forward(input, &Pass::evaluation());
+        let encoded = self.encoder.forward(input, &ForwardOptions::evaluation());
         mean_pool(encoded.last_hidden_state(), input.attention_mask.clone())
     }
 }

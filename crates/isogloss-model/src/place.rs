@@ -2,7 +2,7 @@
 
 /// A parameter's layer and kind, told by its path alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ParamPlace<'a> {
+pub struct ParamLocation<'a> {
     /// The block, from zero; none before the first and after the last.
     pub layer: Option<usize>,
     /// The kind.
@@ -28,14 +28,14 @@ pub enum ParamPart<'a> {
     LmHead,
 }
 
-impl<'a> ParamPlace<'a> {
+impl<'a> ParamLocation<'a> {
     /// The place of the parameter at `path`; none if no model has such a path.
     ///
     /// ```
-    /// use isogloss_model::{ParamPart, ParamPlace};
+    /// use isogloss_model::{ParamPart, ParamLocation};
     ///
-    /// let place = ParamPlace::of("encoder.layers.3.adapters.en.feed_forward.down.weight");
-    /// let expected = ParamPlace { layer: Some(3), part: ParamPart::Adapter("en") };
+    /// let place = ParamLocation::of("encoder.layers.3.adapters.en.feed_forward.down.weight");
+    /// let expected = ParamLocation { layer: Some(3), part: ParamPart::Adapter("en") };
     /// assert_eq!(place, Some(expected));
     /// ```
     pub fn of(path: &'a str) -> Option<Self> {
@@ -96,7 +96,7 @@ mod tests {
 
         let mut counts = std::collections::BTreeMap::new();
         for param in named_parameters(&model) {
-            let place = ParamPlace::of(&param.path).unwrap_or_else(|| panic!("{}", param.path));
+            let place = ParamLocation::of(&param.path).unwrap_or_else(|| panic!("{}", param.path));
             *counts.entry(format!("{:?} {:?}", place.layer, place.part)).or_insert(0) += 1;
         }
         let expected = [
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn other_paths_have_none() {
         for path in ["", "encoder.", "encoder.layers.x.a", "layers.0.a", "encoder.layers.0"] {
-            assert_eq!(ParamPlace::of(path), None, "{path}");
+            assert_eq!(ParamLocation::of(path), None, "{path}");
         }
     }
 }

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use crate::family::{TIED_LM_BIAS, TIED_LM_CLASS};
 use crate::params::{NamedParam, named_parameters};
 use crate::{
-    EncoderConfig, HeadSpec, LmHeadKind, Model, ParamPlace, Pooling, Projection, SaveError,
+    EncoderConfig, HeadSpec, LmHeadKind, Model, ParamLocation, Pooling, Projection, SaveError,
 };
 
 /// Lets `transformers` load the mean-pooling head, which it has no class for.
@@ -62,7 +62,7 @@ pub fn save(
     }
     let mut params = named_parameters(model);
     params.retain(|param| !Projection::owns(&param.path));
-    params.retain(|param| !ParamPlace::of(&param.path).is_some_and(|place| place.is_added()));
+    params.retain(|param| !ParamLocation::of(&param.path).is_some_and(|place| place.is_added()));
     for param in &mut params {
         param.path = model.parameter_name(head, &param.path);
     }

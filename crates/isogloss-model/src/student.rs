@@ -217,7 +217,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{LoadReport, ModelInput, Pass, Pruning, presets};
+    use crate::{ForwardOptions, LoadReport, ModelInput, Pruning, presets};
 
     fn teacher() -> LoadedModel {
         let config = EncoderConfig { num_hidden_layers: 3, ..presets::tiny(20) };
@@ -229,7 +229,7 @@ mod tests {
         let config = model.encoder.config();
         let input: ModelInput =
             config.input(&[5, 6, 7], &[1; 3], &[0; 3], 3, &Device::flex()).unwrap();
-        let states = model.encoder.forward(&input, &Pass::evaluation()).hidden_states;
+        let states = model.encoder.forward(&input, &ForwardOptions::evaluation()).hidden_states;
         states.into_iter().map(|x| x.into_data().try_into_vec().unwrap()).collect()
     }
 

@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::Error;
 use crate::error::io;
 use crate::run_folder::{RunFolder, remove_folder, replace_folder, write_atomically};
-use crate::train::rounds::RoundsProgress;
+use crate::train::language_epochs::LanguageEpochsProgress;
 
 /// The folder of what is trained beside the model, inside a checkpoint.
 const PROJECTIONS: &str = "projections";
@@ -43,7 +43,7 @@ pub(crate) struct Progress {
     pub(crate) loss_n: u64,
     /// Which pairs and which blocks of text come next.
     #[serde(default)]
-    pub(crate) rounds: [Option<RoundsProgress>; 2],
+    pub(crate) rounds: [Option<LanguageEpochsProgress>; 2],
     /// Time that the steps took.
     #[serde(default)]
     pub(crate) seconds: f64,

@@ -7,7 +7,7 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor, read_sync};
 use isogloss_kernels::split_seed;
 use isogloss_model::{
-    Encoder, HeadChoice, LoadedModel, ModelInput, Pass, base_folder, load, mean_pool,
+    Encoder, ForwardOptions, HeadChoice, LoadedModel, ModelInput, base_folder, load, mean_pool,
 };
 use isogloss_text::{Encoded, TokenBatch, Tokenizer, sequential_by_length, whitespace_words};
 
@@ -63,7 +63,7 @@ pub struct LayerVectors {
 }
 
 /// A token of a text: the place of the text, and that of the token in it.
-pub type TokenPlace = (usize, usize);
+pub type TokenPosition = (usize, usize);
 
 /// Texts of one pass, unless another number is set.
 const BATCH_SIZE: usize = 32;
@@ -168,7 +168,7 @@ impl TextEncoder {
     pub fn encode(
         &self,
         texts: &[TokenizedText],
-        tokens: &[TokenPlace],
+        tokens: &[TokenPosition],
         layers: &[usize],
     ) -> Result<Vec<LayerVectors>, Error> {
         read_sync(self.encode_async(texts, tokens, layers))
@@ -182,7 +182,7 @@ impl TextEncoder {
     pub async fn encode_async(
         &self,
         texts: &[TokenizedText],
-        tokens: &[TokenPlace],
+        tokens: &[TokenPosition],
         layers: &[usize],
     ) -> Result<Vec<LayerVectors>, Error> {
         layers.iter().try_for_each(|layer| self.check_layer(*layer))?;
@@ -193,7 +193,8 @@ impl TextEncoder {
         let lengths: Vec<usize> = texts.iter().map(|text| text.encoded.len()).collect();
         for indices in sequential_by_length(&lengths, self.batch_size) {
             let (input, seq_len) = self.input(texts, &indices)?;
-            let hidden_states = self.encoder.forward(&input, &Pass::evaluation()).hidden_states;
+            let hidden_states =
+                self.encoder.forward(&input, &ForwardOptions::evaluation()).hidden_states;
             // Where each wanted token is in the batch, and where its vector goes.
             let (places, rows): (Vec<i32>, Vec<usize>) = indices
                 .iter()
@@ -230,7 +231,7 @@ impl TextEncoder {
     fn tokens_by_text(
         &self,
         texts: &[TokenizedText],
-        tokens: &[TokenPlace],
+        tokens: &[TokenPosition],
     ) -> Result<Vec<Vec<(usize, usize)>>, Error> {
         let mut of_text = vec![Vec::new(); texts.len()];
         for (row, &(text, token)) in tokens.iter().enumerate() {

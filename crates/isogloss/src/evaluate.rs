@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 use burn::tensor::{Device, read_sync};
 use isogloss_methods::{IGNORE_INDEX, Subnetwork, cross_entropy};
-use isogloss_model::{InputError, Model, Pass};
+use isogloss_model::{ForwardOptions, InputError, Model};
 use isogloss_text::{
     LabelSet, Language, SentencePair, Targets, TokenBatch, TreeError, Treebank, score_parses,
     sequential_by_length,
@@ -221,7 +221,7 @@ pub(crate) fn score_guesses(
         let (ids, mask) = (&blocks.input_ids[rows.clone()], &blocks.attention_mask[rows.clone()]);
         let types = &blocks.token_type_ids[rows];
         let input = model.encoder.config().input(ids, mask, types, seq_len, device)?;
-        let encoded = model.encoder.forward(&input, &Pass::evaluation());
+        let encoded = model.encoder.forward(&input, &ForwardOptions::evaluation());
         let logits = model.masked_lm_logits(encoded.states_at(integers(places, device)));
         let best = logits.clone().argmax(1).into_data().convert::<i64>().try_into_vec::<i64>();
         let best = best.expect("the numbers were just converted to this type");
@@ -334,8 +334,11 @@ impl Evaluator<'_> {
     }
 
     /// A pass without dropout through those parts of the model that are used.
-    fn pass(&self) -> Pass {
-        Pass { subnetwork: self.subnetwork.map(|of| of.mask(self.device)), ..Pass::evaluation() }
+    fn pass(&self) -> ForwardOptions {
+        ForwardOptions {
+            subnetwork: self.subnetwork.map(|of| of.mask(self.device)),
+            ..ForwardOptions::evaluation()
+        }
     }
 
     /// Scores predicted label ids of examples.

@@ -9,7 +9,7 @@ use isogloss_methods::{
     Gradients, IGNORE_INDEX, Subnetwork, block_of, cross_entropy, part_of, random_direction,
     sample_labels, shifted, sum_by_group,
 };
-use isogloss_model::{Model, ModelInput, Pass};
+use isogloss_model::{ForwardOptions, Model, ModelInput};
 use isogloss_text::{Targets, sequential_by_length};
 use serde::{Deserialize, Serialize};
 
@@ -143,7 +143,7 @@ pub(crate) fn gradient_cosines(
     let gradients = |(set, subnetwork): &(&LabeledSet, Option<&Subnetwork>)| {
         let batches = Batches::new(model, set, device, options)?;
         let mask = subnetwork.map(|of| of.mask(&device.clone().autodiff()));
-        let pass = Pass { subnetwork: mask, ..Pass::evaluation() };
+        let pass = ForwardOptions { subnetwork: mask, ..ForwardOptions::evaluation() };
         Ok(batches.loss(model, &pass, true).1)
     };
     let all = sets.iter().map(gradients).collect::<Result<Vec<_>, Error>>()?;
@@ -208,7 +208,7 @@ impl Batches {
             }
         };
         for (index, (input, targets)) in self.batches.iter().enumerate() {
-            let logits = model.forward(input, &Pass::evaluation()).logits;
+            let logits = model.forward(input, &ForwardOptions::evaluation()).logits;
             let rows = targets.iter().enumerate().filter(|(_, target)| is_counted(target));
             match options.estimator {
                 FisherEstimator::Sampled => {
@@ -249,7 +249,7 @@ impl Batches {
     }
 
     fn sharpness(&self, model: &Model, options: &MeasureOptions) -> Sharpness {
-        let pass = Pass::evaluation();
+        let pass = ForwardOptions::evaluation();
         let (loss, uphill) = self.loss(model, &pass, true);
         let growth = |direction: &Gradients| {
             let norm = direction.global_norm();
@@ -269,7 +269,7 @@ impl Batches {
     }
 
     /// The mean cross-entropy over all rows, and its gradient if that is wanted.
-    fn loss(&self, model: &Model, pass: &Pass, with_gradient: bool) -> (f64, Gradients) {
+    fn loss(&self, model: &Model, pass: &ForwardOptions, with_gradient: bool) -> (f64, Gradients) {
         let (mut total, mut gradients) = (0.0, Gradients::default());
         for (input, targets) in &self.batches {
             let n_rows = targets.iter().filter(|target| is_counted(target)).count();
@@ -289,7 +289,7 @@ impl Batches {
 /// The probability of a label in a row, and the gradient of its `-log`.
 fn row_gradients(model: &Model, input: &ModelInput, row: usize, label: usize) -> (f64, Gradients) {
     // Burn gives a graph back once: the next label needs the forward pass again.
-    let logits = model.forward(input, &Pass::evaluation()).logits.narrow(0, row, 1);
+    let logits = model.forward(input, &ForwardOptions::evaluation()).logits.narrow(0, row, 1);
     let label = integers(vec![label as i32], &logits.device());
     let loss = cross_entropy(logits, label, 0.0);
     let probability = (-f64::from(loss.clone().into_scalar::<f32>())).exp();

@@ -37,7 +37,7 @@ pub use adapter::{
     AdapterRecipe, BottleneckRecipe, LanguageAdapterRecipe, LanguageExchange, merge,
 };
 pub use data::{Corpus, DataReport, LabeledSet};
-pub use encode::{LayerVectors, TextEncoder, TokenPlace, TokenizedText, drawn};
+pub use encode::{LayerVectors, TextEncoder, TokenPosition, TokenizedText, drawn};
 pub use error::{Error, RecipeError, RecipeFault};
 pub use evaluate::{Evaluator, LanguageResult, Predictions, Results, Scored, Scores, Selection};
 pub use fisher::{FisherEstimator, FisherTrace, MeasureOptions, Measures, Sharpness};
@@ -50,14 +50,15 @@ pub use recipe::{
 };
 pub use run_folder::{RunFolder, RunStatus};
 pub use subnetwork::{
-    CutOutOptions, CutOutReport, Pruned, PruningOptions, SubnetworksRecipe, UnseenLanguage,
-    cut_out, importance, prune, read_subnetwork, read_subnetwork_for, write_subnetwork,
+    FoundSubnetwork, PruneOptions, PruneReport, SubnetworkSearchOptions, SubnetworksRecipe,
+    UnseenLanguage, find_subnetwork, importance, prune, read_subnetwork, read_subnetwork_for,
+    write_subnetwork,
 };
 pub use train::{Event, MonolingualRecipe, Outcome, RunOptions, finetune};
 pub use trim::{StateCheck, TrimOptions, TrimReport, compress, trim};
 pub use word_aligner::{EncoderAligner, LinkUnit};
 
-pub use isogloss_kernels::keep_pages;
+pub use isogloss_kernels::tune_allocator;
 pub use isogloss_methods as methods;
 pub use isogloss_model as model;
 pub use isogloss_text as text;

@@ -1,7 +1,7 @@
 //! Dependency parsing: the task's options, and trees out of a model's scores.
 
 use burn::tensor::{Tensor, TensorData};
-use isogloss_model::{Model, ModelInput, ParserConfig, ParserSpec, Pass};
+use isogloss_model::{ForwardOptions, Model, ModelInput, ParserConfig, ParserSpec};
 use isogloss_text::{LabelSet, Sentence, Subtypes, TreeError, WordTargets, maximum_spanning_tree};
 use serde::{Deserialize, Serialize};
 
@@ -111,7 +111,7 @@ impl Tree<'_> {
 /// If the scores of a sentence are not finite.
 pub(crate) fn trees<'m>(
     model: &'m Model,
-    pass: &Pass,
+    pass: &ForwardOptions,
     words: &WordTargets,
     input: &ModelInput,
     lengths: &[usize],

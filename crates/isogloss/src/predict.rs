@@ -6,7 +6,8 @@ use burn::module::Module;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, read_sync};
 use isogloss_model::{
-    AdapterChoice, HeadChoice, HeadSpec, LoadedModel, Model, Pass, base_folder, load, load_adapter,
+    AdapterChoice, ForwardOptions, HeadChoice, HeadSpec, LoadedModel, Model, base_folder, load,
+    load_adapter,
 };
 use isogloss_text::{
     Encoded, Example, FeatureOptions, LabelSet, Sentence, TagUnits, Targets, TokenBatch, Tokenizer,
@@ -211,7 +212,7 @@ impl Predictor {
         let input = config
             .input(ids, &batch.attention_mask, types, batch.seq_len, &self.device)
             .map_err(|source| Error::Unsuitable(source.to_string()))?;
-        let logits = self.loaded.model.forward(&input, &Pass::evaluation()).logits;
+        let logits = self.loaded.model.forward(&input, &ForwardOptions::evaluation()).logits;
         Ok((Asked { texts, encoded, seq_len: batch.seq_len }, softmax(logits, 1)))
     }
 
@@ -260,7 +261,7 @@ impl Predictor {
         let input = model_input(&batch, config, path, &self.device)?;
         let lengths: Vec<usize> = sentences.iter().map(|one| one.words().len()).collect();
         let refuse = |error: TreeError| Error::Unsuitable(format!("no tree: {error}"));
-        let pass = Pass::evaluation();
+        let pass = ForwardOptions::evaluation();
         let trees = trees(model, &pass, words, &input, &lengths).map_err(refuse)?;
         for (sentence, tree) in sentences.iter_mut().zip(trees) {
             tree.write_to(sentence).map_err(refuse)?;

@@ -2,14 +2,14 @@
 //! are taken away for as long as its score allows, and a model of these parts alone.
 
 mod choice;
-mod cut_out;
+mod prune;
 
 use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use isogloss_methods::{Importance, Subnetwork};
-use isogloss_model::{EncoderConfig, Model, Pass, SubnetworkMask};
+use isogloss_model::{EncoderConfig, ForwardOptions, Model, SubnetworkMask};
 use isogloss_text::sequential_by_length;
 use serde::{Deserialize, Serialize};
 
@@ -19,12 +19,12 @@ use crate::run_folder::write_atomically;
 use crate::{Error, Evaluator, LabeledSet};
 pub(crate) use choice::{SUBNETWORKS, Subnetworks};
 pub use choice::{SubnetworksRecipe, UnseenLanguage};
-pub use cut_out::{CutOutOptions, CutOutReport, cut_out};
+pub use prune::{PruneOptions, PruneReport, prune};
 
 /// How a model is pruned for a language.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct PruningOptions {
+pub struct SubnetworkSearchOptions {
     /// The least share of the whole model's score that what is left must have.
     pub threshold: f64,
     /// The share of all heads that goes in each round, at least one head.
@@ -35,7 +35,7 @@ pub struct PruningOptions {
     pub batch_size: usize,
 }
 
-impl Default for PruningOptions {
+impl Default for SubnetworkSearchOptions {
     /// 95 % of the score as Choenni et al. 2023; 10 % of the heads a round as Michel et al. 2019.
     fn default() -> Self {
         Self { threshold: 0.95, share: 0.1, feed_forward: false, batch_size: 16 }
@@ -44,7 +44,7 @@ impl Default for PruningOptions {
 
 /// What was left, and the way there.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Pruned {
+pub struct FoundSubnetwork {
     /// The smallest subnetwork before the score fell below the threshold.
     pub subnetwork: Subnetwork,
     /// Heads, feed-forward blocks and score, round by round, from the whole model to the first
@@ -60,12 +60,12 @@ pub struct Pruned {
 ///
 /// # Errors
 /// If a batch does not suit the model, or it was pruned for good.
-pub fn prune(
+pub fn find_subnetwork(
     evaluator: &Evaluator<'_>,
     train: &LabeledSet,
     dev: &LabeledSet,
-    options: PruningOptions,
-) -> Result<Pruned, Error> {
+    options: SubnetworkSearchOptions,
+) -> Result<FoundSubnetwork, Error> {
     let config = evaluator.model.encoder.config();
     check_whole_model(config)?;
     let (n_layers, n_heads) = (config.num_hidden_layers, config.num_attention_heads);
@@ -90,7 +90,7 @@ pub fn prune(
         }
         kept = fewer;
     }
-    Ok(Pruned { subnetwork: kept, rounds })
+    Ok(FoundSubnetwork { subnetwork: kept, rounds })
 }
 
 /// How much each unit of a subnetwork matters to the loss of a set: the mean over batches of the
@@ -104,7 +104,7 @@ pub fn importance(
     model: &Model,
     set: &LabeledSet,
     subnetwork: &Subnetwork,
-    options: PruningOptions,
+    options: SubnetworkSearchOptions,
     device: &Device,
 ) -> Result<Importance, Error> {
     check_whole_model(model.encoder.config())?;
@@ -124,7 +124,8 @@ pub fn importance(
             heads: mask.heads.require_grad(),
             feed_forward: mask.feed_forward.require_grad(),
         };
-        let pass = Pass { subnetwork: Some(mask.clone()), ..Pass::evaluation() };
+        let pass =
+            ForwardOptions { subnetwork: Some(mask.clone()), ..ForwardOptions::evaluation() };
         let gradients = targets.cross_entropy(&model.forward(&input, &pass), 0.0).backward();
         let real = batch.attention_mask.iter().filter(|real| **real != 0).count() as f64;
         add(&mut heads, mask.heads.grad(&gradients), real);

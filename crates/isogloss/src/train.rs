@@ -6,16 +6,16 @@ mod contrast;
 mod data;
 mod event;
 mod few_shot;
-mod first_model;
 pub(crate) mod folders;
+mod frozen_cache;
 mod guide;
+mod initial_model;
+pub(crate) mod language_epochs;
 mod learner;
 mod memory;
 mod monolingual;
 mod pairs;
 mod passes;
-mod prefix;
-pub(crate) mod rounds;
 mod score;
 mod teacher;
 mod unfreezing;
@@ -34,11 +34,11 @@ use serde_json::{Value, json};
 use self::batches::{StepBatch, TrainingData};
 use self::data::{Data, Streams};
 pub use self::event::{Event, Outcome, RunOptions};
-use self::first_model::first_model;
-use self::learner::StepLearner;
+use self::frozen_cache::FrozenStates;
+use self::initial_model::initial_model;
+use self::learner::StepGradients;
 pub use self::monolingual::MonolingualRecipe;
 use self::passes::Passes;
-use self::prefix::FrozenStates;
 use crate::checkpoint::Progress;
 use crate::run_folder::{MetricsLog, recover_folder};
 use crate::subnetwork::Subnetworks;
@@ -66,7 +66,7 @@ pub fn finetune(
     }
     run.prepare(&plan.to_toml(), options.fresh)?;
     recover_folder(&run.best())?;
-    let options = &first_model(plan, run, options, watch)?;
+    let options = &initial_model(plan, run, options, watch)?;
     if let Some(before) = plan.before() {
         watch(Event::Before { recipe: before.name() });
         let folder = RunFolder::new(run.path().join("before"));
@@ -225,7 +225,7 @@ impl<'a> Trainer<'a> {
         self.skip_frozen_layers(&model, &mut group, watch);
         let n_tokens: usize = group.iter().map(StepBatch::n_tokens).sum();
         let logs = self.logs_at(step + 1);
-        let mut learner = StepLearner::new(&self.passes, &model, group, self.data_path())?;
+        let mut learner = StepGradients::new(&self.passes, &model, group, self.data_path())?;
         if logs {
             learner = learner.comparing();
         }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::encode::{TextEncoder, TokenPlace, TokenizedText};
+use crate::encode::{TextEncoder, TokenPosition, TokenizedText};
 use crate::search::Vectors;
 
 /// What is compared with each other.
@@ -141,7 +141,7 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 #[derive(Debug)]
 struct Side {
     /// The tokens that belong to words.
-    tokens: Vec<TokenPlace>,
+    tokens: Vec<TokenPosition>,
     /// The word of each unit.
     words: Vec<usize>,
     /// One past the last unit of each text.

@@ -11,8 +11,8 @@ use isogloss_methods::{
     AdamW, AdamWConfig, CrossEntropyConfig, Gradients, ObjectiveConfig, StepInput,
 };
 use isogloss_model::{
-    AdapterChoice, AdapterConfig, HeadChoice, LoadedModel, LoraConfig, LoraTarget, ModelInput,
-    ModelOutput, NamedParam, ParamMapper, ParamPart, ParamPlace, Pass, RandomParams, load,
+    AdapterChoice, AdapterConfig, ForwardOptions, HeadChoice, LoadedModel, LoraConfig, LoraTarget,
+    ModelInput, ModelOutput, NamedParam, ParamLocation, ParamMapper, ParamPart, RandomParams, load,
     load_adapter, load_lora, map_parameters, named_parameters, parameter_name,
 };
 use isogloss_tests::{Fixture, assert_close, devices, difference, fixtures, tensor, values};
@@ -69,7 +69,7 @@ fn input(family: &str, loaded: &LoadedModel, device: &Device) -> ModelInput {
 }
 
 fn forward(family: &str, loaded: &LoadedModel, device: &Device) -> ModelOutput {
-    loaded.model.forward(&input(family, loaded, device), &Pass::evaluation())
+    loaded.model.forward(&input(family, loaded, device), &ForwardOptions::evaluation())
 }
 
 fn loss(family: &str, output: ModelOutput, device: &Device) -> Tensor<1> {
@@ -231,7 +231,7 @@ fn layers_can_be_left_out_when_an_adapter_is_loaded() {
     let adapter = load_adapter(&folder("mad_x-en"), &mut loaded.model, &choice).unwrap();
     assert_eq!((adapter.name.as_str(), adapter.config.leave_out), ("english", vec![1]));
     let layers = named_parameters(&loaded.model).into_iter().filter_map(|param| {
-        let place = ParamPlace::of(&param.path)?;
+        let place = ParamLocation::of(&param.path)?;
         (place.part == ParamPart::Adapter("english")).then_some(place.layer)
     });
     assert!(layers.eq([Some(0); 4]));
@@ -270,7 +270,7 @@ impl ParamMapper for AddedOnly {
         path: &str,
         param: burn::module::Param<Tensor<D>>,
     ) -> burn::module::Param<Tensor<D>> {
-        let place = ParamPlace::of(path).unwrap();
+        let place = ParamLocation::of(path).unwrap();
         param.set_require_grad(place.is_added() || place.part == ParamPart::Head)
     }
 }
@@ -295,7 +295,7 @@ fn a_frozen_base_stays_bit_equal_while_adapters_learn() {
         for step in 0..10 {
             loaded.model = model;
             let input = input("bert", &loaded, &device);
-            let output = loaded.model.forward(&input, &Pass::training(step));
+            let output = loaded.model.forward(&input, &ForwardOptions::training(step));
             let loss = loss("bert", output, &device);
             losses.push(loss.clone().into_scalar::<f32>());
             let gradients = Gradients::of(&loss, &loaded.model);
@@ -303,7 +303,7 @@ fn a_frozen_base_stays_bit_equal_while_adapters_learn() {
         }
         assert!(losses[9] < losses[0], "{losses:?}");
         for ((path, old), param) in before.iter().zip(named_parameters(&model)) {
-            let place = ParamPlace::of(path).unwrap();
+            let place = ParamLocation::of(path).unwrap();
             let learns = place.is_added() || place.part == ParamPart::Head;
             // A head for the first token leaves no parameter out.
             assert_eq!(*old != numbers(&param), learns, "{path}");
@@ -320,8 +320,8 @@ fn dropout_of_an_adapter_differs_between_passes() {
     loaded.model.encoder.add_adapter("a", &config, &mut random).unwrap();
     loaded.model.encoder.set_active_adapters(&["a"]).unwrap();
     let input = input("bert", &loaded, &device);
-    let [first, same, other] =
-        [1, 1, 2].map(|seed| values(loaded.model.forward(&input, &Pass::training(seed)).logits));
+    let [first, same, other] = [1, 1, 2]
+        .map(|seed| values(loaded.model.forward(&input, &ForwardOptions::training(seed)).logits));
     assert_eq!(first, same);
     assert!(difference(&first, &other).0 > 1e-3);
 }

@@ -1,7 +1,7 @@
 //! `isogloss prune`.
 
 use isogloss::text::Texts;
-use isogloss::{CutOutOptions, cut_out};
+use isogloss::{PruneOptions, prune};
 
 use super::{End, model_folder};
 use crate::args::PruneArgs;
@@ -12,8 +12,8 @@ pub(crate) fn run(args: &PruneArgs) -> anyhow::Result<End> {
     let mut texts = Texts::default();
     args.compare.iter().try_for_each(|path| texts.add_file(path))?;
     let texts = (!args.compare.is_empty()).then_some(&texts);
-    let options = CutOutOptions { n_checked: args.check };
-    let report = cut_out(&folder, &args.subnetwork, texts, options, &args.out)?;
+    let options = PruneOptions { n_checked: args.check };
+    let report = prune(&folder, &args.subnetwork, texts, options, &args.out)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
         return Ok(End::Done);

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use isogloss::methods::Subnetwork;
-use isogloss::{Evaluator, PruningOptions, prune, write_subnetwork};
+use isogloss::{Evaluator, SubnetworkSearchOptions, find_subnetwork, write_subnetwork};
 use serde_json::json;
 
 use super::End;
@@ -13,7 +13,7 @@ pub(crate) fn run(args: &SubnetworkArgs) -> anyhow::Result<End> {
     let labeled = Labeled::read(&args.model, &args.labeled)?;
     let split = args.importance_split.as_deref().or(args.labeled.split.as_deref());
     let train = labeled.sets_of(&args.labeled, split)?;
-    let options = PruningOptions {
+    let options = SubnetworkSearchOptions {
         threshold: args.threshold,
         share: args.share,
         feed_forward: args.feed_forward,
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &SubnetworkArgs) -> anyhow::Result<End> {
     std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     let mut all: Vec<(String, Subnetwork)> = Vec::new();
     for (dev, train) in labeled.sets.iter().zip(&train) {
-        let pruned = prune(&evaluator, train, dev, options)?;
+        let pruned = find_subnetwork(&evaluator, train, dev, options)?;
         write_subnetwork(&args.out.join(format!("{}.toml", dev.language)), &pruned.subnetwork)?;
         let rounds: Vec<_> = pruned.rounds.iter().map(|(heads, blocks, score)| {
             json!({ "heads": heads, "feed_forward": blocks, "score": score })

@@ -3,9 +3,7 @@
 use burn::tensor::Tensor;
 use isogloss_model::{Pooling, Projection};
 
-use super::{
-    ChunkedContrast, ContrastTexts, Memory, Objective, ObjectiveError, Sentences, StepInput,
-};
+use super::{ContrastTexts, GradCache, Memory, Objective, ObjectiveError, Sentences, StepInput};
 use crate::alignment::{
     AlignmentError, AttentionDistillationConfig, DistilledSides, EmbeddingDistillationConfig,
     InfoNceConfig, RealignConfig, RealignLoss, StateDistillationConfig, XlcoConfig,
@@ -45,12 +43,12 @@ impl Objective for InfoNceConfig {
         Ok(info_nce(self.vectors(left?)?, self.vectors(right?)?, self))
     }
 
-    fn in_chunks(&self) -> Option<&dyn ChunkedContrast> {
+    fn grad_cache(&self) -> Option<&dyn GradCache> {
         self.chunk_size.is_some().then_some(self)
     }
 }
 
-impl ChunkedContrast for InfoNceConfig {
+impl GradCache for InfoNceConfig {
     fn chunk_size(&self) -> usize {
         self.chunk_size.unwrap_or(usize::MAX)
     }

@@ -10,26 +10,26 @@ use super::cross_entropy::cross_entropy;
 pub struct RowTargets {
     /// `[n]` with one entry a row of the logits; [`IGNORE_INDEX`](crate::IGNORE_INDEX) leaves a row out.
     pub rows: Tensor<1, Int>,
-    /// The weights and the targets of [`ModelOutput::further`], in its order.
-    pub further: Vec<(f64, Tensor<1, Int>)>,
+    /// The weights and the targets of [`ModelOutput::aux_logits`], in its order.
+    pub aux_logits: Vec<(f64, Tensor<1, Int>)>,
 }
 
 impl From<Tensor<1, Int>> for RowTargets {
     fn from(rows: Tensor<1, Int>) -> Self {
-        Self { rows, further: Vec::new() }
+        Self { rows, aux_logits: Vec::new() }
     }
 }
 
 impl RowTargets {
-    /// The cross-entropy of the logits, plus those of the further logits by their weights; each is a
+    /// The cross-entropy of the logits, plus those of the auxiliary logits by their weights; each is a
     /// mean over the rows that have a target there.
     ///
     /// # Shapes
     /// - returns: `[1]`
     pub fn cross_entropy(&self, output: &ModelOutput, smoothing: f64) -> Tensor<1> {
         let rows = cross_entropy(output.logits.clone(), self.rows.clone(), smoothing);
-        let further = output.further.iter().zip(&self.further);
-        further.fold(rows, |sum, (logits, (weight, targets))| {
+        let aux_logits = output.aux_logits.iter().zip(&self.aux_logits);
+        aux_logits.fold(rows, |sum, (logits, (weight, targets))| {
             sum + cross_entropy(logits.clone(), targets.clone(), smoothing) * *weight
         })
     }

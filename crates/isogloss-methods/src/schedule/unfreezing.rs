@@ -8,7 +8,7 @@
 //! Ruder 2018, arXiv:1801.06146, §3.3, and linear probing first Kumar et al. 2022, arXiv:2202.10054.
 
 use isogloss_kernels::uniform;
-use isogloss_model::{ParamPart, ParamPlace};
+use isogloss_model::{ParamLocation, ParamPart};
 use serde::{Deserialize, Serialize};
 
 use super::{Moment, Schedule};
@@ -26,7 +26,7 @@ pub enum UnfreezeScope {
 
 impl UnfreezeScope {
     /// The layer that a parameter opens with; none if it never does.
-    fn layer_of(&self, place: &ParamPlace<'_>) -> Option<usize> {
+    fn layer_of(&self, place: &ParamLocation<'_>) -> Option<usize> {
         match (self, place.part) {
             (Self::Layers, _) => place.layer,
             (Self::Adapter(name), ParamPart::Adapter(other) | ParamPart::Lora(other))
@@ -40,11 +40,11 @@ impl UnfreezeScope {
 
     /// Tells whether a parameter may change, given which layers are open.
     fn trainable(&self, path: &str, is_open: impl Fn(usize) -> bool) -> bool {
-        match ParamPlace::of(path) {
-            Some(ParamPlace { part: ParamPart::Head, .. }) => true,
-            Some(ParamPlace { part: ParamPart::LmHead, .. }) => *self == Self::Layers,
+        match ParamLocation::of(path) {
+            Some(ParamLocation { part: ParamPart::Head, .. }) => true,
+            Some(ParamLocation { part: ParamPart::LmHead, .. }) => *self == Self::Layers,
             // Above the embeddings, it opens with the first layer.
-            Some(ParamPlace { part: ParamPart::InvertibleAdapter(name), .. }) => {
+            Some(ParamLocation { part: ParamPart::InvertibleAdapter(name), .. }) => {
                 *self == Self::Adapter(name.to_owned()) && is_open(0)
             }
             Some(place) => self.layer_of(&place).is_some_and(is_open),

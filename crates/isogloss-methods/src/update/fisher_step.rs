@@ -3,7 +3,7 @@
 use isogloss_model::Model;
 use serde::{Deserialize, Serialize};
 
-use super::{Learner, Update, positive};
+use super::{GradientSource, Update, positive};
 use crate::{Gradients, shifted};
 
 /// Configures the penalty `weight · ‖g‖²`, where g is the gradient of the mean of `-log p(ŷ)` over a
@@ -65,7 +65,7 @@ impl<E> Update<E> for FisherStep<E> {
         &mut self,
         model: &Model,
         step: u64,
-        learner: &mut dyn Learner<E>,
+        learner: &mut dyn GradientSource<E>,
     ) -> Result<Gradients, E> {
         let gradients = self.inner.gradients(model, step, learner)?;
         if !step.is_multiple_of(self.config.every) {

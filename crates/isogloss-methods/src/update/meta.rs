@@ -7,7 +7,7 @@
 use isogloss_model::Model;
 use serde::{Deserialize, Serialize};
 
-use super::{Learner, Update, positive};
+use super::{GradientSource, Update, positive};
 use crate::{Gradients, Rates, shifted};
 
 /// Configures first-order MAML: the gradient on a query batch after some steps of plain descent on a
@@ -112,7 +112,7 @@ impl<E> Update<E> for FirstOrderMamlConfig {
         &mut self,
         model: &Model,
         _step: u64,
-        learner: &mut dyn Learner<E>,
+        learner: &mut dyn GradientSource<E>,
     ) -> Result<Gradients, E> {
         let rates = Rates::new(self.inner_learning_rate, self.inner_head_learning_rate);
         let n_tasks = learner.n_batches() / 2;
@@ -144,7 +144,7 @@ impl<E> Update<E> for ReptileConfig {
         &mut self,
         model: &Model,
         _step: u64,
-        learner: &mut dyn Learner<E>,
+        learner: &mut dyn GradientSource<E>,
     ) -> Result<Gradients, E> {
         let rates = Rates::new(self.inner_learning_rate, self.inner_head_learning_rate);
         let n_tasks = learner.n_batches() / self.inner_steps;
@@ -193,7 +193,7 @@ mod tests {
         }
     }
 
-    impl Learner<Infallible> for Springs {
+    impl GradientSource<Infallible> for Springs {
         fn gradients(&mut self, model: &Model) -> Result<Gradients, Infallible> {
             let mut sum = Gradients::default();
             for batch in 0..self.0.len() {

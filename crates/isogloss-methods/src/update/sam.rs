@@ -3,7 +3,7 @@
 use isogloss_model::Model;
 use serde::{Deserialize, Serialize};
 
-use super::{Learner, Update, positive};
+use super::{GradientSource, Update, positive};
 use crate::{Gradients, shifted};
 
 /// Configures SAM: the gradient at `θ + ρ g / ‖g‖`, where g is the gradient at θ.
@@ -40,7 +40,7 @@ impl<E> Update<E> for SamConfig {
         &mut self,
         model: &Model,
         _step: u64,
-        learner: &mut dyn Learner<E>,
+        learner: &mut dyn GradientSource<E>,
     ) -> Result<Gradients, E> {
         let uphill = learner.gradients(model)?;
         let norm = uphill.global_norm();

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::{write_json, write_safetensors};
 use crate::params::named_parameters;
-use crate::{AdapterConfig, AdapterInit, AdapterResidual, Model, ParamPart, ParamPlace, SaveError};
+use crate::{
+    AdapterConfig, AdapterInit, AdapterResidual, Model, ParamLocation, ParamPart, SaveError,
+};
 
 /// Writes `adapter_config.json` and `adapter.safetensors` into `folder`, as the `adapters` library
 /// does: there `load_adapter(folder, use_safetensors=True)` reads the result.
@@ -43,7 +45,7 @@ pub fn save_adapter(
     )?;
     let mut params = named_parameters(model);
     params.retain(|param| {
-        let part = ParamPlace::of(&param.path).map(|place| place.part);
+        let part = ParamLocation::of(&param.path).map(|place| place.part);
         part == Some(ParamPart::Adapter(name)) || part == Some(ParamPart::InvertibleAdapter(name))
     });
     for param in &mut params {

@@ -9,7 +9,7 @@ use super::{parameter_name, write_json, write_safetensors};
 use crate::load::lora::PREFIX;
 use crate::params::named_parameters;
 use crate::{
-    EncoderConfig, HeadSpec, LoraConfig, LoraTarget, Model, ParamPart, ParamPlace, SaveError,
+    EncoderConfig, HeadSpec, LoraConfig, LoraTarget, Model, ParamLocation, ParamPart, SaveError,
 };
 
 /// Writes `adapter_config.json` and `adapter_model.safetensors` into `folder`, as the `peft` library
@@ -35,7 +35,7 @@ pub fn save_lora(
     let encoder = model.encoder.config();
     write_json(&path, &config_fields(config, encoder, head, base))?;
     let mut params = named_parameters(model);
-    params.retain(|param| match ParamPlace::of(&param.path).map(|place| place.part) {
+    params.retain(|param| match ParamLocation::of(&param.path).map(|place| place.part) {
         Some(ParamPart::Lora(other)) => other == name,
         Some(ParamPart::Head) => head.is_some(),
         _ => false,

@@ -36,13 +36,13 @@ pub(crate) fn row_targets(
 ) -> Option<RowTargets> {
     let on_device = |values: &[i32]| integers(values.to_vec(), device);
     let rows = Some(targets.rows()).filter(|rows| !rows.is_empty()).map(on_device)?;
-    let further = match targets {
+    let aux_logits = match targets {
         Targets::Words(words) => {
             vec![(1.0, on_device(&words.relations)), (tag_weight, on_device(&words.tags))]
         }
         Targets::None | Targets::Classes(_) | Targets::Tokens(_) => Vec::new(),
     };
-    Some(RowTargets { rows, further })
+    Some(RowTargets { rows, aux_logits })
 }
 
 /// Labels on a device.

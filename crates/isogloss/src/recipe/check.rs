@@ -228,12 +228,12 @@ fn methods(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
             positive(fault, "few_shot.head_learning_rate", rate);
         }
     }
-    if recipe.update.project_conflicts.is_some()
+    if recipe.update.pcgrad.is_some()
         && (recipe.training.accumulate < 2 || recipe.data.more_sources.is_empty())
     {
-        let problem = "update.project_conflicts: is about the languages of one step: name others in \
+        let problem = "update.pcgrad: is about the languages of one step: name others in \
                        data.more_sources, and set training.accumulate to 2 or more";
-        fault("update.project_conflicts", problem.into());
+        fault("update.pcgrad", problem.into());
     }
 
     let views = &recipe.views;

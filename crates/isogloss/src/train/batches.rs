@@ -7,7 +7,7 @@ use std::thread::Scope;
 
 use isogloss_kernels::split_seed;
 use isogloss_methods::{
-    LanguageSampling, Objective, SizeSamplingConfig, TextView, Units, WordLinks,
+    LanguageSampling, Objective, PredictionUnits, SizeSamplingConfig, TextView, WordLinks,
 };
 use isogloss_model::Tokens;
 use isogloss_text::{
@@ -26,7 +26,7 @@ pub(super) struct StepBatch {
     /// Counts the batches of a run.
     pub(super) number: u64,
     /// A text, its tokens, and where its units are.
-    pub(super) texts: Vec<(TextView, TokenBatch, Units)>,
+    pub(super) texts: Vec<(TextView, TokenBatch, PredictionUnits)>,
     /// The language of its examples, by its place among the sources.
     pub(super) language: usize,
     /// The words of its pairs.
@@ -45,13 +45,13 @@ impl StepBatch {
     /// Adds the step's pairs.
     pub(super) fn add(&mut self, pairs: PairBatch) {
         let texts = pairs.texts.into_iter();
-        self.texts.extend(texts.map(|(text, batch)| (text, batch, Units::Texts)));
+        self.texts.extend(texts.map(|(text, batch)| (text, batch, PredictionUnits::Texts)));
         self.links = pairs.links;
     }
 
     /// Adds the step's blocks of text in one language.
     pub(super) fn add_blocks(&mut self, blocks: TokenBatch) {
-        self.texts.push((TextView::Monolingual, blocks, Units::Texts));
+        self.texts.push((TextView::Monolingual, blocks, PredictionUnits::Texts));
     }
 
     /// The original text.
@@ -228,10 +228,13 @@ impl TrainingData {
                 Task::Classification {}
                 | Task::Parsing(_)
                 | Task::Retrieval { .. }
-                | Task::LanguageModeling {} => Units::Texts,
+                | Task::LanguageModeling {} => PredictionUnits::Texts,
                 Task::Tagging { .. } => {
                     let words = viewed.into_iter().map(|viewed| viewed.first_subwords);
-                    Units::Words { seq_len: batch.seq_len, first_subwords: words.collect() }
+                    PredictionUnits::Words {
+                        seq_len: batch.seq_len,
+                        first_subwords: words.collect(),
+                    }
                 }
             };
             Ok((*text, batch, units))
@@ -276,13 +279,13 @@ impl TrainingData {
 
 /// The rows of the logits that stand for something: for a parser, a row of the batch has a row for
 /// each of its words.
-fn units_of(batch: &TokenBatch) -> Units {
-    let Targets::Words(words) = &batch.targets else { return Units::Texts };
+fn units_of(batch: &TokenBatch) -> PredictionUnits {
+    let Targets::Words(words) = &batch.targets else { return PredictionUnits::Texts };
     let seq_len = words.n_words;
     let place = |(word, first): (usize, &Option<u32>)| first.map(|_| word);
     let rows = words.first_subwords.chunks(seq_len);
     let first_subwords = rows.map(|row| row.iter().enumerate().map(place).collect()).collect();
-    Units::Words { seq_len, first_subwords }
+    PredictionUnits::Words { seq_len, first_subwords }
 }
 
 /// The same text as `isogloss_text` names it, which knows no objectives.

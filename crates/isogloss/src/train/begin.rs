@@ -7,8 +7,8 @@ use burn::tensor::{Device, Tensor};
 use isogloss_kernels::split_seed;
 use isogloss_methods::{AdamW, LearningRateConfig, Role, Schedule};
 use isogloss_model::{
-    Base, HeadChoice, HeadSpec, LoadedModel, Model, Pass, base_folder, load, load_masked_lm,
-    mean_pool, named_parameters,
+    Base, ForwardOptions, HeadChoice, HeadSpec, LoadedModel, Model, base_folder, load,
+    load_masked_lm, mean_pool, named_parameters,
 };
 
 use isogloss_text::{Language, Tokenizer, sequential_by_length};
@@ -240,7 +240,7 @@ fn most_similar(
         let mut sum = Tensor::<1>::zeros([encoder.config().hidden_size], &options.device);
         for indices in sequential_by_length(&set.lengths(), batch_size) {
             let (_, input) = set.batch(&indices, encoder.config(), &options.device)?;
-            let states = encoder.forward(&input, &Pass::evaluation()).last_hidden_state();
+            let states = encoder.forward(&input, &ForwardOptions::evaluation()).last_hidden_state();
             let vectors = mean_pool(states, input.attention_mask);
             sum = sum + vectors.sum_dim(0).flatten(0, 1);
         }

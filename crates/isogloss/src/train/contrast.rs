@@ -7,16 +7,16 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use isogloss_kernels::split_seed;
 use isogloss_methods::{
-    ChunkedContrast, Gradients, Sentences, TextView, View, surrogate_loss, vector_gradients,
+    GradCache, Gradients, Sentences, TextView, View, surrogate_loss, vector_gradients,
 };
-use isogloss_model::{Model, Pass};
+use isogloss_model::{ForwardOptions, Model};
 
-use super::learner::{DeviceBatch, StepLearner};
+use super::learner::{DeviceBatch, StepGradients};
 use crate::Error;
 
 const SIDES: [TextView; 2] = [TextView::PairLeft, TextView::PairRight];
 
-impl StepLearner<'_> {
+impl StepGradients<'_> {
     /// The loss of all pairs of a batch and its gradient, without the objective's weight.
     ///
     /// Each chunk is encoded twice, with the same dropout masks: without a graph for the vectors that
@@ -25,7 +25,7 @@ impl StepLearner<'_> {
         &self,
         model: &Model,
         batch: &DeviceBatch,
-        contrast: &dyn ChunkedContrast,
+        contrast: &dyn GradCache,
     ) -> Result<(Tensor<1>, Gradients), Error> {
         let n_pairs = batch.text(SIDES[0]).input.attention_mask.dims()[0];
         let size = contrast.chunk_size();
@@ -64,14 +64,19 @@ impl StepLearner<'_> {
         Ok((loss.autodiff(), gradients))
     }
 
-    fn chunk_pass(&self, batch: &DeviceBatch, side: TextView, rows: &Range<usize>) -> Pass {
+    fn chunk_pass(
+        &self,
+        batch: &DeviceBatch,
+        side: TextView,
+        rows: &Range<usize>,
+    ) -> ForwardOptions {
         let pass = self.passes.pass(batch.seed, &View::of(side));
         let dropout_seed = pass.dropout_seed.map(|seed| split_seed(seed, rows.start as u64));
-        Pass { dropout_seed, ..pass }
+        ForwardOptions { dropout_seed, ..pass }
     }
 }
 
-fn encode(model: &Model, input: &isogloss_model::ModelInput, pass: &Pass) -> Sentences {
+fn encode(model: &Model, input: &isogloss_model::ModelInput, pass: &ForwardOptions) -> Sentences {
     let hidden_states = model.encoder.forward(input, pass).hidden_states;
     let attention_mask = input.attention_mask.clone();
     Sentences { hidden_states, attention_mask, attentions: BTreeMap::new() }

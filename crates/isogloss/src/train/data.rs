@@ -5,10 +5,10 @@ use isogloss_text::{Masker, Tokenizer};
 
 use super::RunOptions;
 use super::batches::TrainingData;
+use super::language_epochs::{LanguageEpochs, LanguageEpochsProgress};
 use super::monolingual::BlockStream;
 use super::pairs::PairStream;
 use super::passes::Passes;
-use super::rounds::{Rounds, RoundsProgress};
 use crate::data::check_vocabulary;
 use crate::device::check_buffer;
 use crate::pairs::PairSet;
@@ -76,17 +76,17 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    pub(super) fn rounds(&mut self) -> [Option<&mut Rounds>; 2] {
+    pub(super) fn rounds(&mut self) -> [Option<&mut LanguageEpochs>; 2] {
         let pairs = self.pairs.as_mut().map(|pairs| &mut pairs.rounds);
         [pairs, self.blocks.as_mut().map(|blocks| &mut blocks.rounds)]
     }
 
-    pub(super) fn progress(&mut self) -> [Option<RoundsProgress>; 2] {
+    pub(super) fn progress(&mut self) -> [Option<LanguageEpochsProgress>; 2] {
         self.rounds().map(|rounds| rounds.map(|rounds| rounds.progress()))
     }
 
     /// Goes on where a run with the same languages was; `false` if they are others.
-    pub(super) fn restore(&mut self, progress: [Option<RoundsProgress>; 2]) -> bool {
+    pub(super) fn restore(&mut self, progress: [Option<LanguageEpochsProgress>; 2]) -> bool {
         let streams = self.rounds().into_iter().zip(progress);
         streams.fold(true, |fits, (rounds, progress)| match (rounds, progress) {
             (Some(rounds), Some(progress)) => rounds.restore(progress) && fits,

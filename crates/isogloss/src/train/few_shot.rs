@@ -3,7 +3,7 @@
 
 use burn::module::Module;
 use isogloss_methods::{Gradients, Moment, Rates, apply_schedules, descend};
-use isogloss_model::{Model, Pass};
+use isogloss_model::{ForwardOptions, Model};
 
 use super::Trainer;
 use crate::data::row_targets;
@@ -22,7 +22,7 @@ impl Trainer<'_> {
         let rates = Rates::new(recipe.learning_rate, recipe.head_learning_rate);
         let subnetwork = self.subnetworks.as_ref().map(|of| of.of(&support.language));
         let mask = subnetwork.transpose()?.flatten().map(|of| of.mask(&device));
-        let pass = Pass { subnetwork: mask, ..Pass::evaluation() };
+        let pass = ForwardOptions { subnetwork: mask, ..ForwardOptions::evaluation() };
         let all: Vec<usize> = (0..support.features.len()).collect();
         let (batch, input) = support.batch(&all, model.encoder.config(), &device)?;
         let Some(targets) = row_targets(&batch.targets, self.passes.tag_weight, &device) else {

@@ -4,12 +4,12 @@ use std::fs;
 use std::sync::Arc;
 
 use isogloss_kernels::split_seed;
-use isogloss_methods::{Gradients, GuidedDropoutConfig, Learner};
+use isogloss_methods::{GradientSource, Gradients, GuidedDropoutConfig};
 use isogloss_model::{Model, UnitDropout};
 use serde::{Deserialize, Serialize};
 
 use super::batches::TrainingData;
-use super::learner::StepLearner;
+use super::learner::StepGradients;
 use super::passes::Passes;
 use super::streams;
 use crate::error::io;
@@ -67,7 +67,7 @@ fn estimate(
     let seed = split_seed(plan.recipe().seed, streams::GUIDE);
     for batch in data.first_batches(plan, seed, config.n_batches)? {
         let path = &data.corpus.train.path;
-        let mut learner = StepLearner::new(passes, model, vec![batch], path)?;
+        let mut learner = StepGradients::new(passes, model, vec![batch], path)?;
         let gradients = learner.sampled_gradients(model)?;
         for (layer, scores) in scores.iter_mut().enumerate() {
             for (output, scores) in ["attention.output", "feed_forward.down"].iter().zip(scores) {

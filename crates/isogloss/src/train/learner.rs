@@ -6,11 +6,13 @@ use std::path::Path;
 use burn::tensor::{Int, Tensor, TensorData};
 use isogloss_kernels::{normal, split_seed, uniform};
 use isogloss_methods::{
-    EmbeddingNoise, Gradients, IGNORE_INDEX, Importance, Learner, NoiseShape, Objective, PairInput,
-    Role, RowTargets, Sentences, StepInput, TextView, Units, View, ViewOutput, WordLinks,
-    cross_entropy, sample_labels, with_random_signs,
+    EmbeddingNoise, GradientSource, Gradients, IGNORE_INDEX, Importance, NoiseShape, Objective,
+    PairInput, PredictionUnits, Role, RowTargets, Sentences, StepInput, TextView, View, ViewOutput,
+    WordLinks, cross_entropy, sample_labels, with_random_signs,
 };
-use isogloss_model::{Encoder, Model, ModelInput, ModelOutput, Pass, SubnetworkMask, Tokens};
+use isogloss_model::{
+    Encoder, ForwardOptions, Model, ModelInput, ModelOutput, SubnetworkMask, Tokens,
+};
 use isogloss_text::{Targets, TokenBatch};
 
 use super::batches::StepBatch;
@@ -26,7 +28,7 @@ mod draws {
 }
 
 /// The batches of one optimizer step, on the device.
-pub(super) struct StepLearner<'a> {
+pub(super) struct StepGradients<'a> {
     pub(super) passes: &'a Passes,
     batches: Vec<DeviceBatch>,
     /// Each objective over each batch, without its weight, at the first parameters asked for; none
@@ -56,7 +58,7 @@ pub(super) struct DeviceText {
     text: TextView,
     pub(super) input: ModelInput,
     targets: Option<RowTargets>,
-    units: Units,
+    units: PredictionUnits,
     /// Whether a row of the logits has a target.
     counted: Vec<bool>,
     /// The masked tokens, as places in the rows one after another.
@@ -65,7 +67,7 @@ pub(super) struct DeviceText {
     teacher_vectors: Option<Tensor<2>>,
 }
 
-impl<'a> StepLearner<'a> {
+impl<'a> StepGradients<'a> {
     pub(super) fn new(
         passes: &'a Passes,
         model: &Model,
@@ -73,7 +75,7 @@ impl<'a> StepLearner<'a> {
         path: &Path,
     ) -> Result<Self, Error> {
         let device = passes.device.clone().autodiff();
-        let text = |(text, batch, units): (TextView, TokenBatch, Units)| {
+        let text = |(text, batch, units): (TextView, TokenBatch, PredictionUnits)| {
             let kept = passes.teacher_vectors.as_ref().filter(|_| text == TextView::PairLeft);
             let teacher_vectors = kept.map(|kept| kept.of(&batch, &passes.device)).transpose()?;
             let input = model_input(&batch, model.encoder.config(), path, &device)?;
@@ -258,12 +260,12 @@ impl<'a> StepLearner<'a> {
     /// The output of a model that is not trained on a text, as constants.
     fn answer(&self, role: Role, text: &DeviceText) -> ModelOutput {
         let input = text.input.clone().without_autodiff();
-        let output = self.passes.frozen(role).forward(&input, &Pass::evaluation());
+        let output = self.passes.frozen(role).forward(&input, &ForwardOptions::evaluation());
         ModelOutput {
             hidden_states: output.hidden_states.into_iter().map(Tensor::autodiff).collect(),
             logits: output.logits.autodiff(),
             features: output.features.autodiff(),
-            further: output.further.into_iter().map(Tensor::autodiff).collect(),
+            aux_logits: output.aux_logits.into_iter().map(Tensor::autodiff).collect(),
         }
     }
 
@@ -274,7 +276,7 @@ impl<'a> StepLearner<'a> {
         role: Role,
         text: &DeviceText,
         embedded: Option<Tensor<3>>,
-        pass: &Pass,
+        pass: &ForwardOptions,
     ) -> Sentences {
         let mut input = text.input.clone();
         let attention_mask = input.attention_mask.clone();
@@ -293,7 +295,7 @@ impl<'a> StepLearner<'a> {
         }
         let frozen = &self.passes.frozen(role).encoder;
         let input = input.without_autodiff();
-        let states = frozen.forward(&input, &Pass::evaluation()).hidden_states;
+        let states = frozen.forward(&input, &ForwardOptions::evaluation()).hidden_states;
         let attentions = attentions(frozen, &states, &input, &layers).into_iter();
         Sentences {
             hidden_states: states.into_iter().map(Tensor::autodiff).collect(),
@@ -342,7 +344,7 @@ impl<'a> StepLearner<'a> {
                 continue;
             }
             keys.extend(objective.keys(&input)?);
-            if let Some(contrast) = objective.in_chunks() {
+            if let Some(contrast) = objective.grad_cache() {
                 let (loss, gradients) = self.contrast(model, batch, contrast)?;
                 chunked = chunked.plus(gradients.scaled(weight * share));
                 values.push(Some(loss));
@@ -429,7 +431,7 @@ fn guess(
     model: &Model,
     text: &DeviceText,
     embedded: Option<&Tensor<3>>,
-    pass: &Pass,
+    pass: &ForwardOptions,
 ) -> ModelOutput {
     let mut input = text.input.clone();
     if let Some(embedded) = embedded {
@@ -439,13 +441,13 @@ fn guess(
     let Some(places) = text.masked.clone() else {
         let nothing = Tensor::zeros([1, 1], &device);
         let (logits, features) = (nothing.clone(), nothing);
-        return ModelOutput { hidden_states: Vec::new(), logits, features, further: Vec::new() };
+        return ModelOutput { hidden_states: Vec::new(), logits, features, aux_logits: Vec::new() };
     };
     let encoded = model.encoder.forward(&input, pass);
     let features = encoded.states_at(places);
     let logits = model.masked_lm_logits(features.clone());
     let hidden_states = encoded.hidden_states;
-    ModelOutput { hidden_states, logits, features, further: Vec::new() }
+    ModelOutput { hidden_states, logits, features, aux_logits: Vec::new() }
 }
 
 impl DeviceBatch {
@@ -465,7 +467,7 @@ impl DeviceBatch {
     }
 }
 
-impl Learner<Error> for StepLearner<'_> {
+impl GradientSource<Error> for StepGradients<'_> {
     fn gradients(&mut self, model: &Model) -> Result<Gradients, Error> {
         let mut gradients = Gradients::default();
         for number in 0..self.batches.len() {

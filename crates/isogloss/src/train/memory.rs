@@ -8,7 +8,7 @@ use isogloss_methods::{NegativeQueue, momentum_update};
 use isogloss_model::Model;
 
 use super::batches::StepBatch;
-use super::learner::StepLearner;
+use super::learner::StepGradients;
 use super::pairs::PairStream;
 use super::passes::Passes;
 use crate::{Error, checkpoint};
@@ -45,7 +45,7 @@ pub(super) fn begin(
         batch.add(pairs.draw(number, &texts)?);
         number -= 1;
         let path = pairs.sets.first().map(|set| set.path.clone()).unwrap_or_default();
-        let learner = StepLearner::new(passes, model, vec![batch], &path)?;
+        let learner = StepGradients::new(passes, model, vec![batch], &path)?;
         for keys in learner.keys_alone(model)? {
             let width = keys.dims()[1];
             let new = || NegativeQueue::new(memory.queue_size, width, &passes.device);

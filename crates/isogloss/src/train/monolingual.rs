@@ -7,7 +7,7 @@ use isogloss_text::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::rounds::Rounds;
+use super::language_epochs::LanguageEpochs;
 use super::streams;
 use crate::Error;
 use crate::recipe::Languages;
@@ -61,7 +61,7 @@ pub(super) struct BlockStream {
     languages: Vec<Vec<Encoded>>,
     /// By language, masked once for all.
     pub(super) held_out: Vec<(Language, TokenBatch)>,
-    pub(super) rounds: Rounds,
+    pub(super) rounds: LanguageEpochs,
     masker: Masker,
     pad_token_id: u32,
     seed: u64,
@@ -105,7 +105,7 @@ impl BlockStream {
         let languages = trained;
         let lengths = |blocks: &Vec<Encoded>| blocks.iter().map(Encoded::len).collect();
         let lengths = languages.iter().map(lengths).collect();
-        let rounds = Rounds::new(lengths, &recipe.sampling, recipe.batch_size, seed);
+        let rounds = LanguageEpochs::new(lengths, &recipe.sampling, recipe.batch_size, seed);
         Ok(Self { languages, held_out, rounds, masker, pad_token_id, seed })
     }
 

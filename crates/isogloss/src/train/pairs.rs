@@ -8,7 +8,7 @@ use isogloss_text::{
     Encoded, Features, Masker, SentencePair, Target, TokenBatch, Tokenizer, join_translations,
 };
 
-use super::rounds::Rounds;
+use super::language_epochs::LanguageEpochs;
 use super::streams;
 use crate::pairs::{LinkedPair, PairSet};
 use crate::{Error, PairsRecipe};
@@ -18,7 +18,7 @@ pub(super) struct PairStream {
     pub(super) sets: Vec<PairSet>,
     pub(super) recipe: PairsRecipe,
     pub(super) tokenizer: Tokenizer,
-    pub(super) rounds: Rounds,
+    pub(super) rounds: LanguageEpochs,
     masker: Option<Masker>,
     contrast: ContrastTexts,
     pad_token_id: u32,
@@ -45,7 +45,7 @@ impl PairStream {
         let seed = split_seed(seed, streams::PAIRS);
         let n_bytes = |pair: &LinkedPair| pair.pair.left.len() + pair.pair.right.len();
         let lengths = sets.iter().map(|set| set.train.iter().map(n_bytes).collect()).collect();
-        let rounds = Rounds::new(lengths, &recipe.sampling, recipe.batch_size, seed);
+        let rounds = LanguageEpochs::new(lengths, &recipe.sampling, recipe.batch_size, seed);
         let max_length = recipe.max_length.min(n_positions);
         let (recipe, tokenizer) = (PairsRecipe { max_length, ..recipe.clone() }, tokenizer.clone());
         Self {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use isogloss_kernels::split_seed;
 use isogloss_methods::{ContrastTexts, Memory, NegativeQueue, Objective, Role, TextView, View};
-use isogloss_model::{Model, Pass, Pooling, Projection, SubnetworkMask, UnitDropout};
+use isogloss_model::{ForwardOptions, Model, Pooling, Projection, SubnetworkMask, UnitDropout};
 use serde_json::{Map, Value, json};
 
 use super::teacher::TeacherVectors;
@@ -33,7 +33,7 @@ pub(super) struct Passes {
     pub(super) unit_dropout: Option<Arc<UnitDropout>>,
     /// The keys of earlier pairs.
     pub(super) negatives: Option<NegativeQueue>,
-    /// See [`Pass::undropped_layers`].
+    /// See [`ForwardOptions::undropped_layers`].
     pub(super) undropped_layers: Option<usize>,
     /// The parts of the model that each source uses; all of it if there are none.
     pub(super) subnetworks: Vec<SubnetworkMask>,
@@ -49,7 +49,7 @@ impl Passes {
         device: Device,
         seed: u64,
     ) -> Self {
-        let whole = objectives.iter().filter(|(_, objective)| objective.in_chunks().is_none());
+        let whole = objectives.iter().filter(|(_, objective)| objective.grad_cache().is_none());
         let groups = groups(whole.flat_map(|(_, objective)| objective.views()));
         Self {
             objectives,
@@ -230,22 +230,22 @@ impl Passes {
         mask: Option<&SubnetworkMask>,
         batch_seed: u64,
         view: &View,
-    ) -> Pass {
+    ) -> ForwardOptions {
         let mask = mask.filter(|_| view.text.is_of_task());
-        Pass { subnetwork: mask.cloned(), ..self.pass(batch_seed, view) }
+        ForwardOptions { subnetwork: mask.cloned(), ..self.pass(batch_seed, view) }
     }
 
-    pub(super) fn pass(&self, batch_seed: u64, view: &View) -> Pass {
+    pub(super) fn pass(&self, batch_seed: u64, view: &View) -> ForwardOptions {
         let seed = match (view.text as u64, view.pass) {
             (0, 0) => batch_seed,
             (text, pass) => split_seed(batch_seed, 256 * text + u64::from(pass) + 1),
         };
-        Pass {
+        ForwardOptions {
             dropout_seed: Some(seed),
             unit_dropout: self.unit_dropout.clone(),
             undropped_layers: self.undropped_layers,
             normalized_head: self.normalizes_head(),
-            ..Pass::default()
+            ..ForwardOptions::default()
         }
     }
 }

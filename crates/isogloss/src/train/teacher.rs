@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_kernels::split_seed;
 use isogloss_methods::{hidden_state, sentence_vectors};
-use isogloss_model::{Encoder, Pass, Pooling};
+use isogloss_model::{Encoder, ForwardOptions, Pooling};
 use isogloss_text::{Encoded, Features, Target, TokenBatch, sequential_by_length};
 
 use crate::Error;
@@ -111,7 +111,7 @@ impl Maker<'_> {
         let input = config
             .input(ids, &batch.attention_mask, types, batch.seq_len, self.device)
             .map_err(|source| Error::Input { path: "pairs".into(), source })?;
-        let states = self.teacher.forward(&input, &Pass::evaluation()).hidden_states;
+        let states = self.teacher.forward(&input, &ForwardOptions::evaluation()).hidden_states;
         let states = hidden_state(&states, self.asked.layer)
             .map_err(|error| Error::Unsuitable(format!("the teacher: {error}")))?;
         Ok(host_values(sentence_vectors(states, input.attention_mask, self.asked.pooling)))

@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use isogloss_kernels::split_seed;
 use isogloss_methods::{FixedLayersConfig, Moment, Schedule, apply_schedules};
-use isogloss_model::{Model, ParamPart, ParamPlace, named_parameters};
+use isogloss_model::{Model, ParamLocation, ParamPart, named_parameters};
 use serde_json::json;
 
 use super::batches::StepBatch;
-use super::prefix::{FrozenStates, Kept};
+use super::frozen_cache::{FrozenStates, Kept};
 use super::{Event, Trainer, streams};
 use crate::adapter::AdapterRecipe;
 use crate::fisher::Measures;
@@ -51,7 +51,8 @@ impl Trainer<'_> {
     fn learns(&self, layer: usize, step: u64) -> bool {
         let moment = Moment { step, total_steps: self.learning_rate.total_steps };
         named_parameters(self.model()).iter().any(|param| {
-            let is_of_layer = ParamPlace::of(&param.path).is_some_and(|of| of.layer == Some(layer));
+            let is_of_layer =
+                ParamLocation::of(&param.path).is_some_and(|of| of.layer == Some(layer));
             is_of_layer && self.schedules.iter().all(|rule| rule.trainable(&param.path, moment))
         })
     }
@@ -99,10 +100,10 @@ impl Trainer<'_> {
         let learns = |path: &str| self.schedules.iter().all(|rule| rule.trainable(path, moment));
         let params = named_parameters(model).into_iter().filter(|param| learns(&param.path));
         // The embeddings, then the blocks.
-        let height = |path: &str| match ParamPlace::of(path)? {
-            ParamPlace { part: ParamPart::Head | ParamPart::LmHead, .. } => None,
+        let height = |path: &str| match ParamLocation::of(path)? {
+            ParamLocation { part: ParamPart::Head | ParamPart::LmHead, .. } => None,
             // It opens with the first block.
-            ParamPlace { part: ParamPart::InvertibleAdapter(_), .. } => Some(1),
+            ParamLocation { part: ParamPart::InvertibleAdapter(_), .. } => Some(1),
             place => Some(place.layer.map_or(0, |layer| layer + 1)),
         };
         let all = model.encoder.config().num_hidden_layers + 1;

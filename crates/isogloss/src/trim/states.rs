@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use isogloss_model::{Encoder, HeadChoice, Pass, load};
+use isogloss_model::{Encoder, ForwardOptions, HeadChoice, load};
 use isogloss_text::{Encoded, Tokenizer, TokenizerInput};
 use serde::Serialize;
 
@@ -79,6 +79,6 @@ fn hidden_states(encoder: &Encoder, text: &Encoded, device: &Device) -> Result<V
             device,
         )
         .map_err(|source| Error::Input { path: "tokenizer.json".into(), source })?;
-    let states = encoder.forward(&input, &Pass::evaluation()).last_hidden_state();
+    let states = encoder.forward(&input, &ForwardOptions::evaluation()).last_hidden_state();
     Ok(host_values(states.reshape([n_tokens, config.hidden_size])))
 }

@@ -6,7 +6,7 @@ use isogloss_text::BatchOrder;
 use serde::{Deserialize, Serialize};
 
 /// Draws which texts of which language come next: all of a language once before any comes again.
-pub(super) struct Rounds {
+pub(super) struct LanguageEpochs {
     sampler: LanguageSampler,
     batch_size: usize,
     seed: u64,
@@ -21,15 +21,15 @@ struct Round {
     batches: Option<(u64, Vec<Vec<usize>>)>,
 }
 
-/// What a checkpoint keeps of [`Rounds`].
+/// What a checkpoint keeps of [`LanguageEpochs`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RoundsProgress {
+pub(crate) struct LanguageEpochsProgress {
     languages: Vec<LanguageRecord>,
     n_drawn: Vec<u64>,
 }
 
-impl Rounds {
+impl LanguageEpochs {
     /// Begins; `lengths` are those of the texts of each language, none of which is without text.
     pub(super) fn new(
         lengths: Vec<Vec<usize>>,
@@ -75,8 +75,8 @@ impl Rounds {
         self.sampler.record(language, loss);
     }
 
-    pub(super) fn progress(&self) -> RoundsProgress {
-        RoundsProgress {
+    pub(super) fn progress(&self) -> LanguageEpochsProgress {
+        LanguageEpochsProgress {
             languages: self.sampler.state().to_vec(),
             n_drawn: self.languages.iter().map(|round| round.n_drawn).collect(),
         }
@@ -84,7 +84,7 @@ impl Rounds {
 
     /// Goes on where a run with the same languages was; `false` if they are others.
     #[must_use]
-    pub(super) fn restore(&mut self, progress: RoundsProgress) -> bool {
+    pub(super) fn restore(&mut self, progress: LanguageEpochsProgress) -> bool {
         let fits = progress.n_drawn.len() == self.languages.len();
         let languages = self.languages.iter_mut().zip(progress.n_drawn);
         languages.for_each(|(round, n_drawn)| round.n_drawn = n_drawn);

@@ -6,7 +6,8 @@ use burn::tensor::Device;
 use isogloss_kernels::split_seed;
 use isogloss_methods::Subnetwork;
 use isogloss_model::{
-    Encoder, EncoderConfig, HeadChoice, LoadError, Pass, Storage, StoredModel, load, read_config,
+    Encoder, EncoderConfig, ForwardOptions, HeadChoice, LoadError, Storage, StoredModel, load,
+    read_config,
 };
 use isogloss_text::{Texts, Tokenizer, TokenizerInput};
 use serde::Serialize;
@@ -28,12 +29,12 @@ const TOLERANCE: f32 = 1e-4;
 
 /// How a subnetwork is cut out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CutOutOptions {
+pub struct PruneOptions {
     /// The number of texts whose hidden states are compared with those of the masked model.
     pub n_checked: usize,
 }
 
-impl Default for CutOutOptions {
+impl Default for PruneOptions {
     fn default() -> Self {
         Self { n_checked: 64 }
     }
@@ -41,7 +42,7 @@ impl Default for CutOutOptions {
 
 /// What cutting a subnetwork out did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct CutOutReport {
+pub struct PruneReport {
     /// Heads before and after.
     pub n_heads: [usize; 2],
     /// Feed-forward blocks before and after.
@@ -63,13 +64,13 @@ pub struct CutOutReport {
 /// # Errors
 /// If a file cannot be read or written, `folder` holds adapters on a base or a model that is pruned
 /// already, the subnetwork is of another architecture, or the check fails.
-pub fn cut_out(
+pub fn prune(
     folder: &Path,
     file: &Path,
     texts: Option<&Texts>,
-    options: CutOutOptions,
+    options: PruneOptions,
     out: &Path,
-) -> Result<CutOutReport, Error> {
+) -> Result<PruneReport, Error> {
     check_whole(folder)?;
     let (config, _) = read_config(folder)?;
     if !config.pruned.is_empty() {
@@ -85,7 +86,7 @@ pub fn cut_out(
     };
     let whole = StoredModel::read(folder, None)?;
     let [n_layers, n_heads] = subnetwork.sizes();
-    let mut report = CutOutReport {
+    let mut report = PruneReport {
         n_heads: [n_layers * n_heads, subnetwork.n_heads()],
         n_feed_forward: [n_layers, subnetwork.n_feed_forward()],
         n_parameters: [whole.n_parameters(), 0],
@@ -116,11 +117,14 @@ fn compare(
         load(folder, &HeadChoice::Without, &device).map(|loaded| loaded.model.encoder)
     };
     let (masked, pruned) = (encoder(whole)?, encoder(part)?);
-    let mask = Pass { subnetwork: Some(subnetwork.mask(&device)), ..Pass::evaluation() };
+    let mask = ForwardOptions {
+        subnetwork: Some(subnetwork.mask(&device)),
+        ..ForwardOptions::evaluation()
+    };
     let (mut largest_difference, mut largest) = (0f32, 0f32);
     for row in rows {
         let expected = hidden_states(&masked, row, &mask, &device)?;
-        let found = hidden_states(&pruned, row, &Pass::evaluation(), &device)?;
+        let found = hidden_states(&pruned, row, &ForwardOptions::evaluation(), &device)?;
         for (found, expected) in found.iter().zip(&expected) {
             largest = largest.max(expected.abs());
             largest_difference = largest_difference.max((found - expected).abs());
@@ -138,7 +142,7 @@ fn compare(
 fn hidden_states(
     encoder: &Encoder,
     row: &[i32],
-    pass: &Pass,
+    pass: &ForwardOptions,
     device: &Device,
 ) -> Result<Vec<f32>, Error> {
     let (config, n_tokens) = (encoder.config(), row.len());

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use isogloss_model::{Model, Pass, Tokens};
+use isogloss_model::{ForwardOptions, Model, Tokens};
 use isogloss_text::{TokenBatch, sequential_by_length};
 
 use crate::{Error, FrozenRecipe, LabeledSet};
@@ -90,7 +90,7 @@ impl FrozenStates {
         let encoder = model.encoder.valid().truncated(last);
         for places in sequential_by_length(&set.lengths(), batch_size) {
             let (batch, input) = set.batch(&places, encoder.config(), device)?;
-            let states = encoder.forward(&input, &Pass::evaluation()).hidden_states;
+            let states = encoder.forward(&input, &ForwardOptions::evaluation()).hidden_states;
             this.keep(&batch, &states, &mut kept);
             if this.layers.is_empty() {
                 break;

@@ -6,7 +6,7 @@ use isogloss_kernels::split_seed;
 use isogloss_model::Model;
 use serde::{Deserialize, Serialize};
 
-use super::{Learner, Update};
+use super::{GradientSource, Update};
 use crate::Gradients;
 
 /// Configures the projection of conflicting gradients (PCGrad): where the gradient of one language
@@ -20,18 +20,18 @@ use crate::Gradients;
 /// Yu et al. 2020, arXiv:2001.06782, alg. 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct ProjectConflictsConfig {}
+pub struct PcGradConfig {}
 
-impl<E> Update<E> for ProjectConflictsConfig {
+impl<E> Update<E> for PcGradConfig {
     fn name(&self) -> &'static str {
-        "project_conflicts"
+        "pcgrad"
     }
 
     fn gradients(
         &mut self,
         model: &Model,
         step: u64,
-        learner: &mut dyn Learner<E>,
+        learner: &mut dyn GradientSource<E>,
     ) -> Result<Gradients, E> {
         let n_batches = learner.n_batches();
         let mut by_language: BTreeMap<usize, Gradients> = BTreeMap::new();
@@ -73,9 +73,9 @@ mod tests {
     /// Batches of given languages and gradients.
     struct Given(Vec<(usize, [f32; 2])>);
 
-    impl Learner<Infallible> for Given {
+    impl GradientSource<Infallible> for Given {
         fn gradients(&mut self, model: &Model) -> Result<Gradients, Infallible> {
-            ProjectConflictsConfig {}.gradients(model, 0, self)
+            PcGradConfig {}.gradients(model, 0, self)
         }
 
         fn n_batches(&self) -> usize {

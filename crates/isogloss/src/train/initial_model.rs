@@ -13,7 +13,7 @@ use crate::{Error, Plan, RunFolder};
 
 /// The options with the models that the run begins with, which are made unless an earlier start of the
 /// run has made them.
-pub(super) fn first_model<'a>(
+pub(super) fn initial_model<'a>(
     plan: &Plan,
     run: &RunFolder,
     options: &RunOptions<'a>,
