@@ -3,6 +3,7 @@
 
 mod fixtures;
 mod gpu;
+mod layout;
 mod tidy;
 #[cfg(feature = "web")]
 mod web;
@@ -20,6 +21,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   test [ARGS]                 the tests, on a software GPU where there is one; ARGS go to cargo test
   fixtures [--check] [NAMES]  run tests/fixtures/make/*.py, or only those named;
                               --check compares instead of writing
+  layout                      import circles among modules, long functions, long files
   web [ARGS]                  the page that runs models in a browser, into web/dist; --help says more";
 
 /// A name and what to do; a step that fails ends the check.
@@ -50,6 +52,7 @@ fn task() -> Result<()> {
         ["test", args @ ..] => test(args),
         ["fixtures", "--check", names @ ..] => fixtures::check(names),
         ["fixtures", names @ ..] => fixtures::make(names),
+        ["layout"] => layout::layout(),
         #[cfg(feature = "web")]
         ["web", args @ ..] => web::web(args),
         // What it needs takes a while to build, and no other task does.

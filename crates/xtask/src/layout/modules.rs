@@ -1,0 +1,193 @@
+//! The modules of a crate, what each defines and imports, and which item a path means.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use super::names::{self, Names};
+
+/// A crate's modules without those of tests; the first is the root.
+pub(super) struct Modules {
+    modules: Vec<Module>,
+}
+
+/// A module in a file of its own or inside another's.
+pub(super) struct Module {
+    /// Its names from below the crate's root.
+    pub(super) path: Vec<String>,
+    /// The file that it is written in.
+    pub(super) file: PathBuf,
+    /// The module whose file it is written in: itself, or one around it.
+    home: usize,
+    parent: Option<usize>,
+    children: HashMap<String, usize>,
+    pub(super) names: Names,
+}
+
+/// What a path means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Module(usize),
+    /// An item, with the module that defines it.
+    Item(usize, String),
+}
+
+/// Imports that name one another in a ring end the search.
+const MAX_IMPORTS: usize = 16;
+
+impl Modules {
+    /// Reads the files of a crate, from its root on.
+    pub(super) fn read(root: &Path) -> Result<Self> {
+        let folder = root.parent().context("the root of a crate lies in a folder")?;
+        let read =
+            |file: &Path| fs::read_to_string(file).with_context(|| file.display().to_string());
+        Self::gather(root, folder, &read, &|file| file.is_file())
+    }
+
+    /// Reads a crate out of texts by file.
+    #[cfg(test)]
+    pub(super) fn of(files: &[(&str, &str)]) -> Self {
+        let texts: HashMap<PathBuf, &str> =
+            files.iter().map(|(file, text)| (PathBuf::from(file), *text)).collect();
+        let read = |file: &Path| Ok(texts[file].to_owned());
+        Self::gather("lib.rs".as_ref(), "".as_ref(), &read, &|file| texts.contains_key(file))
+            .unwrap()
+    }
+
+    fn gather(
+        root: &Path,
+        folder: &Path,
+        read: &dyn Fn(&Path) -> Result<String>,
+        is_file: &dyn Fn(&Path) -> bool,
+    ) -> Result<Self> {
+        let mut modules = Self { modules: Vec::new() };
+        // Where the files of a module's children lie, and the items of those written inside.
+        let mut open = vec![(None, String::new(), root.to_owned(), folder.to_owned(), None)];
+        while let Some((parent, name, file, folder, items)) = open.pop() {
+            let is_inline = Option::is_some(&items);
+            let items = match items {
+                Some(items) => items,
+                None => {
+                    let text = read(&file)?;
+                    let parsed = syn::parse_file(&text);
+                    parsed.with_context(|| file.display().to_string())?.items
+                }
+            };
+            let index = modules.add(parent, name, file.clone(), is_inline, names::gather(&items));
+            for item in items {
+                let syn::Item::Mod(child) = item else { continue };
+                if names::is_test(&child.attrs) {
+                    continue;
+                }
+                let name = child.ident.to_string();
+                let below = folder.join(&name);
+                let (file, items) = match child.content {
+                    Some((_, items)) => (file.clone(), Some(items)),
+                    None => (below.with_extension("rs"), None),
+                };
+                ensure!(items.is_some() || is_file(&file), "{}: no such file", file.display());
+                open.push((Some(index), name, file, below, items));
+            }
+        }
+        Ok(modules)
+    }
+
+    fn add(
+        &mut self,
+        parent: Option<usize>,
+        name: String,
+        file: PathBuf,
+        is_inline: bool,
+        names: Names,
+    ) -> usize {
+        let index = self.modules.len();
+        let (mut path, mut home) = (Vec::new(), index);
+        if let Some(parent) = parent.map(|parent| &mut self.modules[parent]) {
+            parent.children.insert(name.clone(), index);
+            path.clone_from(&parent.path);
+            path.push(name);
+            if is_inline {
+                home = parent.home;
+            }
+        }
+        self.modules.push(Module { path, file, home, parent, children: HashMap::new(), names });
+        index
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Module)> {
+        self.modules.iter().enumerate()
+    }
+
+    /// The module whose file a module is written in.
+    pub(super) fn home(&self, module: usize) -> &Module {
+        &self.modules[self.modules[module].home]
+    }
+
+    /// What a path in a module means, re-exports followed to where the item is defined; nothing if
+    /// it leads out of the crate. One name may be both a module and an item.
+    pub(super) fn resolve(&self, module: usize, path: &[String]) -> Vec<Target> {
+        self.follow(module, path, MAX_IMPORTS)
+    }
+
+    fn follow(&self, module: usize, path: &[String], n_imports: usize) -> Vec<Target> {
+        let Some((first, rest)) = path.split_first() else { return Vec::new() };
+        let mut found = match first.as_str() {
+            "crate" => vec![Target::Module(0)],
+            "self" => vec![Target::Module(module)],
+            "super" => self.parent(module).into_iter().map(Target::Module).collect(),
+            name => self.look_up(module, name, rest.is_empty(), n_imports),
+        };
+        for (step, name) in rest.iter().enumerate() {
+            let is_last = step + 1 == rest.len();
+            // What follows an item is a part of it: a variant, an associated function.
+            let Some(module) = found.iter().find_map(Target::module) else { break };
+            found = if name == "super" {
+                self.parent(module).into_iter().map(Target::Module).collect()
+            } else {
+                let known = self.look_up(module, name, is_last, n_imports);
+                // What a macro makes is defined where the macro is called.
+                if known.is_empty() { vec![Target::Item(module, name.clone())] } else { known }
+            };
+        }
+        found
+    }
+
+    fn parent(&self, module: usize) -> Option<usize> {
+        self.modules[module].parent
+    }
+
+    /// What a name of a module means; of a name that is not the last of a path, the module if there
+    /// is one.
+    fn look_up(&self, module: usize, name: &str, is_last: bool, n_imports: usize) -> Vec<Target> {
+        let Module { children, names, .. } = &self.modules[module];
+        let mut found: Vec<Target> =
+            children.get(name).copied().map(Target::Module).into_iter().collect();
+        if !found.is_empty() && !is_last {
+            return found;
+        }
+        if names.defined.contains(name) {
+            found.push(Target::Item(module, name.to_owned()));
+        }
+        let Some(n_imports) = n_imports.checked_sub(1) else { return found };
+        for import in names.imports.get(name).into_iter().flatten() {
+            found.extend(self.follow(module, import, n_imports));
+        }
+        if found.is_empty() {
+            let globs = names.globs.iter().flat_map(|path| self.follow(module, path, n_imports));
+            let from = globs.filter_map(|target| target.module()).filter(|from| *from != module);
+            found = from.flat_map(|from| self.look_up(from, name, is_last, n_imports)).collect();
+        }
+        found
+    }
+}
+
+impl Target {
+    fn module(&self) -> Option<usize> {
+        match self {
+            Self::Module(module) => Some(*module),
+            Self::Item(..) => None,
+        }
+    }
+}
