@@ -41,7 +41,7 @@ pub(crate) fn faults() -> Result<Vec<String>> {
 }
 
 /// The files of Rust code below a folder; none where there is no folder.
-fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     if folder.is_dir() {
         for path in entries(folder)? {

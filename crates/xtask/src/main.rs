@@ -4,6 +4,7 @@
 mod fixtures;
 mod gpu;
 mod layout;
+mod package;
 mod tidy;
 #[cfg(feature = "web")]
 mod web;
@@ -17,7 +18,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 const USAGE: &str = "usage: cargo xtask <task>
 
-  check [--fast]              format, tidy, clippy, docs, tests; --fast ends before docs
+  check [--fast]              format, tidy, package, clippy, docs, tests; --fast ends before docs
   test [ARGS]                 the tests, on a software GPU where there is one; ARGS go to cargo test
   fixtures [--check] [NAMES]  run tests/fixtures/make/*.py, or only those named;
                               --check compares instead of writing
@@ -28,7 +29,8 @@ const USAGE: &str = "usage: cargo xtask <task>
 type Step = (&'static str, fn() -> Result<()>);
 
 /// Cheapest first.
-const FAST: [Step; 3] = [("format", format), ("tidy", tidy::tidy), ("clippy", clippy)];
+const FAST: [Step; 4] =
+    [("format", format), ("tidy", tidy::tidy), ("package", package::package), ("clippy", clippy)];
 const SLOW: [Step; 2] = [("docs", docs), ("tests", || test(&[]))];
 
 fn main() -> ExitCode {

@@ -1,0 +1,125 @@
+//! That every crate can be published: what a registry shows of it, and what goes into its package.
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::layout::sources;
+use crate::{cargo, run};
+
+/// What a registry takes at most of keywords, and of categories.
+const MAX_WORDS: usize = 5;
+const MAX_KEYWORD_LETTERS: usize = 20;
+
+/// Packs every crate that is published, without a network, and names what its manifest lacks and
+/// what its code takes from outside its folder.
+///
+/// Packages are not built: each is what clippy has built but for the files outside.
+pub(crate) fn package() -> Result<()> {
+    let output = cargo("metadata --format-version 1 --no-deps --offline").output();
+    let output = output.context("cannot start cargo")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let packages = metadata["packages"].as_array().context("cargo metadata without packages")?;
+    // An empty list of registries is `publish = false`.
+    let (kept, published): (Vec<_>, Vec<_>) =
+        packages.iter().partition(|package| package["publish"] == Value::Array(Vec::new()));
+
+    let mut faults = Vec::new();
+    for package in published {
+        let name = package["name"].as_str().unwrap_or_default();
+        faults.extend(manifest_faults(package).map(|fault| format!("{name}: {fault}")));
+        let manifest = package["manifest_path"].as_str().map(Path::new);
+        let folder = manifest.and_then(Path::parent).context("a package lies in a folder")?;
+        for file in sources(&folder.join("src"))? {
+            let text = fs::read_to_string(&file)?;
+            let outside = includes(&file, &text).filter(|path| !path.starts_with(folder));
+            let fault = |path: PathBuf| format!("{}: includes {}", file.display(), path.display());
+            faults.extend(outside.map(fault));
+        }
+    }
+    ensure!(faults.is_empty(), "faults:\n{}", faults.join("\n"));
+
+    let mut command = cargo("package --quiet --workspace --no-verify --allow-dirty --offline");
+    for package in kept {
+        command.arg("--exclude").arg(package["name"].as_str().unwrap_or_default());
+    }
+    run(&mut command)
+}
+
+/// What is missing from a manifest, or not as a registry wants it.
+fn manifest_faults(package: &Value) -> impl Iterator<Item = String> {
+    let missing = ["description", "license", "readme"]
+        .into_iter()
+        .filter(|field| package[field].as_str().is_none_or(str::is_empty))
+        .map(|field| format!("no {field}"));
+    let counts = ["keywords", "categories"].into_iter().filter_map(|field| {
+        let n_words = package[field].as_array().map_or(0, Vec::len);
+        (!(1..=MAX_WORDS).contains(&n_words))
+            .then(|| format!("{n_words} {field}, not 1 to {MAX_WORDS}"))
+    });
+    let keywords = package["keywords"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let unsuitable = keywords.filter(|keyword| {
+        let mut letters = keyword.chars();
+        let is_begin = letters.next().is_some_and(|letter| letter.is_ascii_alphanumeric());
+        let are_more =
+            letters.all(|letter| letter.is_ascii_alphanumeric() || "-_+".contains(letter));
+        !is_begin || !are_more || keyword.len() > MAX_KEYWORD_LETTERS
+    });
+    missing.chain(counts).chain(unsuitable.map(|keyword| format!("{keyword:?} is no keyword")))
+}
+
+/// The files that a file of code takes in when it is compiled.
+fn includes(file: &Path, text: &str) -> impl Iterator<Item = PathBuf> {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let calls = ["include_str!(\"", "include_bytes!(\""];
+    let paths = calls.into_iter().flat_map(|call| text.split(call).skip(1));
+    paths.filter_map(|rest| rest.split('"').next()).map(|path| {
+        let mut whole = PathBuf::new();
+        for part in folder.join(path).components() {
+            match part {
+                Component::ParentDir => {
+                    whole.pop();
+                }
+                part => whole.push(part),
+            }
+        }
+        whole
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_fault_of_a_manifest_is_named() {
+        let faults = |package: Value| manifest_faults(&package).collect::<Vec<_>>();
+        let whole = json!({"description": "A.", "license": "MIT", "readme": "README.md",
+            "keywords": ["nlp", "fine-tuning"], "categories": ["science"]});
+        assert!(faults(whole.clone()).is_empty());
+        let mut lacking = whole;
+        lacking["readme"] = Value::Null;
+        lacking["keywords"] = json!(["two words", "a", "b", "c", "d", "e"]);
+        lacking["categories"] = json!([]);
+        let expected = [
+            "no readme",
+            "6 keywords, not 1 to 5",
+            "0 categories, not 1 to 5",
+            "\"two words\" is no keyword",
+        ];
+        assert_eq!(faults(lacking), expected);
+    }
+
+    #[test]
+    fn included_files_are_found_where_they_lie() {
+        let text = "const A: &str = include_str!(\"b.css\");
+            const B: &[u8] = include_bytes!(\"../../c.bin\");";
+        let found: Vec<_> = includes("/x/src/a.rs".as_ref(), text).collect();
+        assert_eq!(found, [Path::new("/x/src/b.css"), Path::new("/c.bin")]);
+    }
+}
