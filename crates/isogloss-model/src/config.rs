@@ -1,5 +1,7 @@
 //! The sizes of an encoder, read from any family's `config.json`.
 
+pub(crate) mod pruning;
+
 use serde_json::Value;
 
 use crate::{Family, Pruning};

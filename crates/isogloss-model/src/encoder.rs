@@ -16,9 +16,9 @@ use isogloss_kernels::{Dropout, dropout, dropout_add_layer_norm, linear, split_s
 use adapters::AdapterSet;
 use layer::{Layer, LayerPass};
 
-use crate::adapter::invertible::Coupling;
 use crate::named::Named;
 use crate::params::Builder;
+use crate::peft::invertible::Coupling;
 use crate::{EncoderConfig, Init, ModelInput, ParamSource, Tokens};
 
 /// How one pass through the model differs from another.

@@ -9,7 +9,7 @@ mod roberta;
 use serde_json::Value;
 
 use crate::EncoderConfig;
-use crate::head::Activation;
+use crate::heads::classifier::Activation;
 
 /// The architectures that share the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,58 +17,50 @@
 
 #![forbid(unsafe_code)]
 
-mod adapter;
 mod config;
 mod encoder;
 mod error;
 mod family;
-mod head;
+mod heads;
+mod hf;
 mod input;
-mod lm_head;
-mod load;
-mod lora;
+mod location;
 mod model;
 mod named;
 mod params;
-mod parser;
-mod place;
+mod peft;
 pub mod presets;
-mod projection;
-mod pruning;
-mod save;
-mod scalar_mix;
-mod student;
-mod weights;
+mod surgery;
 
-pub use adapter::{AdapterConfig, AdapterInit, AdapterResidual, NonLinearity};
 pub use config::EncoderConfig;
+pub use config::pruning::Pruning;
 pub use encoder::{Encoder, EncoderOutput, ForwardOptions, SubnetworkMask, UnitDropout};
 pub use error::{AdapterError, InputError, LoadError, LoadFault, SaveError};
 pub use family::{Family, PositionRule};
-pub use head::{Classifier, Head, HeadSpec, Pooling, mean_pool};
-pub use input::{ModelInput, Tokens, Words};
-pub use lm_head::{LmHeadKind, MaskedLmHead};
-pub use load::adapter::{AdapterChoice, LoadedAdapter, load_adapter};
-pub use load::lora::{LoadedLora, load_lora};
-pub use load::on_base::base_folder;
-pub use load::{
+pub use heads::classifier::{Classifier, Head, HeadSpec, Pooling, mean_pool};
+pub use heads::masked_lm::{LmHeadKind, MaskedLmHead};
+pub use heads::parser::{Parser, ParserConfig, ParserSpec, WordScores};
+pub use heads::projection::Projection;
+pub use hf::adapter_only::read::base_folder;
+pub use hf::adapter_only::write::{Base, save_on_base};
+pub use hf::adapters_library::read::{AdapterChoice, LoadedAdapter, load_adapter};
+pub use hf::adapters_library::write::save_adapter;
+pub use hf::load::{
     HeadChoice, LoadReport, LoadedModel, load, load_bytes, load_masked_lm, load_projections,
     read_config,
 };
-pub use lora::{LoraConfig, LoraTarget};
+pub use hf::peft_library::read::{LoadedLora, load_lora};
+pub use hf::peft_library::write::save_lora;
+pub use hf::save::{parameter_name, save, save_projections, write_safetensors};
+pub use hf::weights::WeightFiles;
+pub use input::{ModelInput, Tokens, Words};
+pub use location::{ParamLocation, ParamPart};
 pub use model::{Model, ModelOutput};
 pub use params::{
     Init, NamedParam, ParamMapper, ParamSource, ParamVisitor, RandomParams, map_parameters,
     named_parameters, visit_parameters,
 };
-pub use parser::{Parser, ParserConfig, ParserSpec, WordScores};
-pub use place::{ParamLocation, ParamPart};
-pub use projection::Projection;
-pub use pruning::Pruning;
-pub use save::adapter::save_adapter;
-pub use save::lora::save_lora;
-pub use save::on_base::{Base, save_on_base};
-pub use save::stored::{Storage, StoredModel};
-pub use save::{parameter_name, save, save_projections, write_safetensors};
-pub use student::StudentConfig;
-pub use weights::WeightFiles;
+pub use peft::bottleneck::config::{AdapterConfig, AdapterInit, AdapterResidual, NonLinearity};
+pub use peft::lora::config::{LoraConfig, LoraTarget};
+pub use surgery::checkpoint_edit::{Storage, StoredModel};
+pub use surgery::student::StudentConfig;

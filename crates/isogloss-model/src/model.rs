@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::head::mean_pool;
+use crate::heads::classifier::mean_pool;
 use crate::{
     Encoder, EncoderConfig, ForwardOptions, Head, HeadSpec, LmHeadKind, MaskedLmHead, ModelInput,
     ParamSource, Parser, Projection, RandomParams, WordScores,

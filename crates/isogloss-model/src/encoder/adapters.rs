@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use burn::tensor::Tensor;
 
 use super::Encoder;
-use crate::adapter::bottleneck::LayerAdapter;
-use crate::adapter::invertible::Coupling;
+use crate::hf::weights::nearest;
 use crate::params::Builder;
-use crate::weights::nearest;
+use crate::peft::bottleneck::module::LayerAdapter;
+use crate::peft::invertible::Coupling;
 use crate::{AdapterConfig, AdapterError, LoraConfig, ParamSource};
 
 /// What was put into an encoder after it was built.

@@ -9,10 +9,10 @@ use burn::tensor::{Tensor, TensorData};
 use isogloss_kernels::{Dropout, attention, column_mask, gelu};
 
 use super::{Dense, Draws, Norm};
-use crate::adapter::bottleneck::{BlockEnd, Bottleneck, LayerAdapter};
-use crate::lora::{LoraTarget, Projection};
 use crate::named::Named;
 use crate::params::Builder;
+use crate::peft::bottleneck::module::{BlockEnd, Bottleneck, LayerAdapter};
+use crate::peft::lora::config::{LoraTarget, Projection};
 use crate::{EncoderConfig, Init};
 
 #[derive(Module, Debug)]

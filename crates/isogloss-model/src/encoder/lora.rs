@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Encoder;
 use super::adapters::{check_name, unknown};
-use crate::lora::Lora;
 use crate::params::Builder;
+use crate::peft::lora::config::Lora;
 use crate::{AdapterError, LoraConfig, LoraTarget, ParamSource};
 
 /// The modules of one change, before they are put into an encoder.

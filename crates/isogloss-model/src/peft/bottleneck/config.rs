@@ -6,9 +6,6 @@
 //! 2022, arXiv:2110.04366. The arrangement of residuals and normalizations is that of the `adapters`
 //! library 1.3.0, whose configurations and names of fields these are.
 
-pub(crate) mod bottleneck;
-pub(crate) mod invertible;
-
 use burn::tensor::Tensor;
 use burn::tensor::activation::{gelu_approximate, leaky_relu, relu, silu, tanh};
 use isogloss_kernels::gelu;

@@ -1,10 +1,5 @@
 //! From a model to a Hugging Face folder.
 
-pub(crate) mod adapter;
-pub(crate) mod lora;
-pub(crate) mod on_base;
-pub(crate) mod stored;
-
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
@@ -115,7 +110,7 @@ pub fn parameter_name(config: &EncoderConfig, head: Option<&HeadSpec>, path: &st
     }
 }
 
-fn saved_config(
+pub(crate) fn saved_config(
     config: &EncoderConfig,
     head: Option<&HeadSpec>,
     lm_head: Option<LmHeadKind>,
@@ -186,7 +181,7 @@ pub fn write_safetensors(path: &Path, params: Vec<NamedParam>) -> Result<(), Sav
 }
 
 /// Writes tensors as they are.
-fn write_tensors<T: View>(
+pub(crate) fn write_tensors<T: View>(
     path: &Path,
     tensors: impl Iterator<Item = (String, T)>,
 ) -> Result<(), SaveError> {
@@ -204,7 +199,7 @@ fn write_tensors<T: View>(
         .map_err(io)
 }
 
-fn write_json(path: &Path, json: &Value) -> Result<(), SaveError> {
+pub(crate) fn write_json(path: &Path, json: &Value) -> Result<(), SaveError> {
     let pretty = serde_json::to_string_pretty(json).expect("a JSON value is printable");
     write_file(path, pretty.as_bytes())
 }

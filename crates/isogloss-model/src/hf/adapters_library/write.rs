@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{write_json, write_safetensors};
+use crate::hf::save::{write_json, write_safetensors};
 use crate::params::named_parameters;
 use crate::{
     AdapterConfig, AdapterInit, AdapterResidual, Model, ParamLocation, ParamPart, SaveError,

@@ -39,7 +39,7 @@ const PLAIN_STARTS: [&str; 2] = ["gaussian", "eva"];
 /// Reads a configuration; `files` tell which projections a pattern stands for.
 ///
 /// A field that is none of the above must be turned off: each version of the library adds some.
-pub(super) fn read_lora_config(
+pub(crate) fn read_lora_config(
     json: &Value,
     encoder: &EncoderConfig,
     files: &WeightFiles,
@@ -78,7 +78,7 @@ pub(super) fn read_lora_config(
 }
 
 /// The name of a projection in a task model.
-pub(super) fn projection(encoder: &EncoderConfig, layer: usize, target: LoraTarget) -> String {
+pub(crate) fn projection(encoder: &EncoderConfig, layer: usize, target: LoraTarget) -> String {
     let module = encoder.family.encoder_module(&format!("layers.{layer}.{}", target.path()));
     format!("{}{module}", encoder.family.prefix())
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::config::Fields;
-use crate::weights::nearest;
+use crate::hf::weights::nearest;
 use crate::{AdapterConfig, AdapterInit, AdapterResidual, NonLinearity};
 
 /// Fields that are read.
@@ -48,7 +48,7 @@ const WITHOUT_EFFECT: [&str; 16] = [
 ];
 
 /// Reads the adapter's configuration out of the file's.
-pub(super) fn read_adapter_config(json: &Value) -> Result<AdapterConfig, String> {
+pub(crate) fn read_adapter_config(json: &Value) -> Result<AdapterConfig, String> {
     if json.get("peft_type").is_some() {
         return Err("a folder of the peft library, not of the adapters library".into());
     }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::adapter::save_adapter;
-use super::lora::save_lora;
-use super::{saved_config, write_json, write_safetensors};
-use crate::load::on_base::{ADAPTERS, FILE, HEAD, LORAS, OnBase};
+use super::read::{ADAPTERS, FILE, HEAD, LORAS, OnBase};
+use crate::hf::adapters_library::write::save_adapter;
+use crate::hf::peft_library::write::save_lora;
+use crate::hf::save::{saved_config, write_json, write_safetensors};
 use crate::params::named_parameters;
 use crate::{HeadSpec, Model, SaveError};
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::adapter_config::read_adapter_config;
-use super::read_json;
+use crate::hf::load::read_json;
+use crate::peft::bottleneck::folder::read_adapter_config;
 use crate::{
     AdapterConfig, EncoderConfig, Family, Init, LoadError, LoadFault, Model, ParamSource,
     WeightFiles,

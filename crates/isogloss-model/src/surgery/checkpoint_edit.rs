@@ -11,10 +11,10 @@ use safetensors::tensor::{Dtype, View};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{write_json, write_tensors};
+use crate::config::pruning::{HEAD_PARAMS, HEADS_TO_OUTPUT};
 use crate::family::TIED_LM_BIAS;
-use crate::pruning::{HEAD_PARAMS, HEADS_TO_OUTPUT};
-use crate::weights::{INT8, SCALE};
+use crate::hf::save::{write_json, write_tensors};
+use crate::hf::weights::{INT8, SCALE};
 use crate::{EncoderConfig, LoadError, LoadFault, Pruning, SaveError, WeightFiles, read_config};
 
 /// What numbers are stored as. All are `f32` again once they are loaded.

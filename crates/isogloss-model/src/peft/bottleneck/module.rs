@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use isogloss_kernels::{Dropout, dropout, linear};
 
-use super::{AdapterConfig, AdapterResidual, NonLinearity};
+use super::config::{AdapterConfig, AdapterResidual, NonLinearity};
 use crate::encoder::{Dense, Draws, Norm};
 use crate::params::Builder;
 

@@ -7,10 +7,10 @@ use burn::tensor::{Device, Int, Tensor};
 use isogloss_kernels::{Dropout, dropout};
 use serde::{Deserialize, Serialize};
 
+use super::scalar_mix::ScalarMix;
 use crate::encoder::{Dense, Draws, EncoderOutput};
 use crate::input::{HIDDEN, Words};
 use crate::params::Builder;
-use crate::scalar_mix::ScalarMix;
 use crate::{EncoderConfig, Init, ParamSource};
 
 /// The sizes of a parser and its rates of dropout; the defaults are UDify's.

@@ -6,8 +6,8 @@ use std::path::Path;
 use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
 
-use super::lora_config::read_lora_config;
-use super::read_json;
+use crate::hf::load::read_json;
+use crate::peft::lora::folder::read_lora_config;
 use crate::{
     Family, Init, LoadError, LoadFault, LoraConfig, Model, ParamMapper, ParamSource, WeightFiles,
     map_parameters, named_parameters,
@@ -122,7 +122,7 @@ impl ParamSource for LoraParams {
 }
 
 /// Puts values in the place of the parameters at their paths.
-pub(super) struct Replace<'a>(pub(super) &'a mut BTreeMap<String, Vec<f32>>);
+pub(crate) struct Replace<'a>(pub(crate) &'a mut BTreeMap<String, Vec<f32>>);
 
 impl ParamMapper for Replace<'_> {
     fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {

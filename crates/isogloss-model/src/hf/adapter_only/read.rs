@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::adapter::{AdapterChoice, load_adapter};
-use super::lora::{Replace, load_lora};
-use super::{HeadChoice, LoadedModel, read_json, saved_head};
+use crate::hf::adapters_library::read::{AdapterChoice, load_adapter};
+use crate::hf::load::{HeadChoice, LoadedModel, read_json, saved_head};
+use crate::hf::peft_library::read::{Replace, load_lora};
 use crate::{
     LoadError, LoadFault, Model, WeightFiles, map_parameters, named_parameters, parameter_name,
 };
@@ -79,7 +79,7 @@ pub fn base_folder(folder: &Path) -> Result<PathBuf, LoadError> {
 }
 
 /// As `load`, for a folder that [`save_on_base`](crate::save_on_base) wrote; none for others.
-pub(super) fn load_on_base(
+pub(crate) fn load_on_base(
     folder: &Path,
     head: &HeadChoice,
     load: fn(&Path, &HeadChoice, &Device) -> Result<LoadedModel, LoadError>,

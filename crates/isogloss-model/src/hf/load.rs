@@ -1,16 +1,11 @@
 //! From a Hugging Face folder to a model.
 
-pub(crate) mod adapter;
-mod adapter_config;
-pub(crate) mod lora;
-mod lora_config;
-pub(crate) mod on_base;
-
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use serde_json::Value;
 
+use super::adapter_only::read::load_on_base;
 use crate::config::Fields;
 use crate::family::{TIED_LM_BIAS, TIED_LM_CLASS};
 use crate::{
@@ -62,7 +57,7 @@ pub struct LoadReport {
 /// If a file is missing or damaged, the architecture is not supported, or any tensor of the encoder
 /// is missing or does not fit; all such tensors are named.
 pub fn load(folder: &Path, head: &HeadChoice, device: &Device) -> Result<LoadedModel, LoadError> {
-    match on_base::load_on_base(folder, head, load, device)? {
+    match load_on_base(folder, head, load, device)? {
         Some(loaded) => Ok(loaded),
         None => Folder::open(folder, head)?.build(None, device),
     }
@@ -98,7 +93,7 @@ pub fn load_masked_lm(
     head: &HeadChoice,
     device: &Device,
 ) -> Result<LoadedModel, LoadError> {
-    if let Some(loaded) = on_base::load_on_base(folder, head, load_masked_lm, device)? {
+    if let Some(loaded) = load_on_base(folder, head, load_masked_lm, device)? {
         return Ok(loaded);
     }
     let folder = Folder::open(folder, head)?;
@@ -270,7 +265,7 @@ fn class(json: &Value) -> &str {
 }
 
 /// The head that `config.json` says the folder was saved with.
-fn saved_head(json: &Value) -> Result<Option<HeadSpec>, String> {
+pub(crate) fn saved_head(json: &Value) -> Result<Option<HeadSpec>, String> {
     if let Some(entry) = json.pointer("/isogloss/parser") {
         let relations = labels(json)?;
         return saved_parser(entry.clone(), relations)

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{AdapterConfig, NonLinearity, reduced};
+use super::bottleneck::config::{AdapterConfig, NonLinearity, reduced};
 use crate::Init;
 use crate::encoder::Dense;
 use crate::params::Builder;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{parameter_name, write_json, write_safetensors};
-use crate::load::lora::PREFIX;
+use super::read::PREFIX;
+use crate::hf::save::{parameter_name, write_json, write_safetensors};
 use crate::params::named_parameters;
 use crate::{
     EncoderConfig, HeadSpec, LoraConfig, LoraTarget, Model, ParamLocation, ParamPart, SaveError,

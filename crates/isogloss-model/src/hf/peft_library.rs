@@ -1,0 +1,4 @@
+//! Folders of the `peft` library: the low-rank changes of one name each.
+
+pub(crate) mod read;
+pub(crate) mod write;
