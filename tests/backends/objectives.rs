@@ -114,7 +114,7 @@ impl Batch {
                 hidden_states: Vec::new(),
                 logits: logits.clone(),
                 features: leaves.features.clone(),
-                further: Vec::new(),
+                aux_logits: Vec::new(),
             };
             let targets = Some(targets.clone().into());
             (view, ViewOutput { output, targets, units: self.units.clone() })
@@ -296,7 +296,7 @@ fn words_that_one_view_lacks_are_left_out_of_both() {
             hidden_states: Vec::new(),
             logits: logits.clone(),
             features: leaves.features.clone(),
-            further: Vec::new(),
+            aux_logits: Vec::new(),
         },
         targets: None,
         units: PredictionUnits::Words { seq_len: 4, first_subwords },

@@ -50,7 +50,7 @@ fn targets(fixture: &Fixture, device: &Device) -> RowTargets {
     };
     RowTargets {
         rows: of("heads"),
-        further: vec![(1.0, of("relations")), (TAG_WEIGHT, of("tags"))],
+        aux_logits: vec![(1.0, of("relations")), (TAG_WEIGHT, of("tags"))],
     }
 }
 
@@ -87,7 +87,7 @@ fn scores_loss_and_gradients_match_pytorch() {
         close("words", &values(output.features.clone()), &fixture.floats("words"));
         let [found, expected] = real_arcs(&values(output.logits.clone()), &fixture.floats("arcs"));
         close("arcs", &found, &expected);
-        for (logits, name) in output.further.iter().zip(["relation_logits", "tag_logits"]) {
+        for (logits, name) in output.aux_logits.iter().zip(["relation_logits", "tag_logits"]) {
             close(name, &values(logits.clone()), &fixture.floats(name));
         }
 
@@ -122,7 +122,7 @@ fn relations_are_scored_at_any_heads_after_the_arcs() {
     assert_eq!(values(scores.arcs.clone()), values(whole.logits));
     let heads = input.words.unwrap().heads.unwrap();
     let relations = model.parser().unwrap().relations(&scores, heads);
-    assert_eq!(values(relations), values(whole.further[0].clone()));
+    assert_eq!(values(relations), values(whole.aux_logits[0].clone()));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn sentences_of_any_batch_score_the_same() {
     for row in 0..3 {
         let alone = model.forward(&all.rows(row..row + 1), &ForwardOptions::evaluation());
         let part = whole.split(3).swap_remove(row);
-        for (alone, part) in alone.further.iter().zip(&part.further) {
+        for (alone, part) in alone.aux_logits.iter().zip(&part.aux_logits) {
             assert_close("alone", &values(alone.clone()), &values(part.clone()), 1e-5);
         }
         assert_close("arcs", &values(alone.logits), &values(part.logits), 1e-5);
@@ -149,7 +149,7 @@ fn dropout_differs_by_seed_and_is_the_same_for_equal_seeds() {
     let model = open(&device).model;
     let input = input(&fixture, &model, &device);
     let tags =
-        |seed| values(model.forward(&input, &ForwardOptions::training(seed)).further[1].clone());
+        |seed| values(model.forward(&input, &ForwardOptions::training(seed)).aux_logits[1].clone());
     assert_eq!(tags(1), tags(1));
     assert_ne!(tags(1), tags(2));
 
