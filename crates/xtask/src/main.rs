@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a command line tool prints")]
 
 mod fixtures;
+mod glossary;
 mod gpu;
 mod layout;
 mod package;
@@ -22,6 +23,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   test [ARGS]                 the tests, on a software GPU where there is one; ARGS go to cargo test
   fixtures [--check] [NAMES]  run tests/fixtures/make/*.py, or only those named;
                               --check compares instead of writing
+  tidy                        files, their first lines, the glossary, fixtures up to date
   layout                      import circles among modules, long functions, long files
   web [ARGS]                  the page that runs models in a browser, into web/dist; --help says more";
 
@@ -54,6 +56,7 @@ fn task() -> Result<()> {
         ["test", args @ ..] => test(args),
         ["fixtures", "--check", names @ ..] => fixtures::check(names),
         ["fixtures", names @ ..] => fixtures::make(names),
+        ["tidy"] => tidy::tidy(),
         ["layout"] => layout::layout(),
         #[cfg(feature = "web")]
         ["web", args @ ..] => web::web(args),

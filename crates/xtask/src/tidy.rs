@@ -1,4 +1,4 @@
-//! Rules that no compiler checks: files, their first lines, and that fixtures are up to date.
+//! Rules that no compiler checks: files, their first lines, the glossary, and that fixtures are up to date.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
+
+use crate::glossary;
 
 const MAX_BYTES: u64 = 2 << 20;
 /// The one model that comes with the repository, which a page and a first run have to load.
@@ -33,6 +35,9 @@ pub(crate) fn tidy() -> Result<()> {
         } else if is(path, &SOURCES) {
             let text = fs::read_to_string(path).with_context(|| shown.to_string())?;
             faults.extend(source_faults(path, &text).map(|fault| format!("{shown}: {fault}")));
+            if is(path, &["rs"]) && !path.starts_with("crates/xtask") {
+                faults.extend(glossary::faults(path, &text)?);
+            }
         }
     }
     if !files.iter().any(|path| path.starts_with("examples/recipes") && is(path, &["toml"])) {

@@ -1,0 +1,206 @@
+//! The glossary: words of our own that the field has a standard term for.
+//!
+//! A reader searches for the standard term, so code and its documentation comments say that one.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+
+/// A standard term, and what is refused in its place.
+struct Term {
+    write: &'static str,
+    /// Identifiers.
+    names: &'static [&'static str],
+    /// Words that follow one another in a documentation comment, in small letters.
+    phrases: &'static [&'static str],
+    /// The folder in which they are refused; elsewhere they are words for something else.
+    within: &'static str,
+}
+
+const GLOSSARY: [Term; 17] = [
+    term("negative queue", &[], &["memory of earlier pairs"]),
+    term(
+        "GradCache (gradient caching)",
+        &["in_chunks", "ChunkedContrast"],
+        &["contrast in chunks", "gradients in chunks"],
+    ),
+    term("frozen cache", &["KeptStates", "kept_states"], &["kept states"]),
+    term("sentence embedding", &[], &["where a sentence is put"]),
+    term("embedding matrix", &["embedding_table"], &[]),
+    term("knowledge distillation", &[], &["what a teacher does", "what the teacher does"]),
+    term(
+        "layer-wise distillation",
+        &["inner_distillation", "InnerDistillation"],
+        &["inner distillation"],
+    ),
+    term("validation scores", &["held_out_scores"], &["held-out scores"]),
+    term(
+        "learning-rate schedule",
+        &[],
+        &["learning-rate curve", "learning rate curve", "curve of the learning rate"],
+    ),
+    term("ParamLocation, TokenPosition", &["ParamPlace", "TokenPlace"], &[]),
+    term("LanguageEpochs", &["Rounds", "RoundsProgress"], &["rounds over data"]),
+    term("initial model", &["first_model", "FirstModel"], &[]),
+    term("prune", &["cut_out", "CutOutOptions", "CutOutReport"], &["parts that are gone"]),
+    term("GradientSource", &["Learner", "StepLearner"], &[]),
+    term("auxiliary logits, aux_logits", &["further_logits"], &["further logits"]),
+    term("tune_allocator", &["keep_pages"], &[]),
+    term(
+        "PCGrad, gradient conflict",
+        &["project_conflicts", "ProjectConflicts", "ProjectConflictsConfig"],
+        &[],
+    ),
+];
+
+const fn term(
+    write: &'static str,
+    names: &'static [&'static str],
+    phrases: &'static [&'static str],
+) -> Term {
+    Term { write, names, phrases, within: "" }
+}
+
+/// Names each refused word of a file of Rust code, with the term to write.
+pub(crate) fn faults(file: &Path, text: &str) -> Result<Vec<String>> {
+    let tokens: TokenStream = text
+        .parse()
+        .map_err(|fault: proc_macro2::LexError| anyhow::anyhow!("{fault}"))
+        .with_context(|| file.display().to_string())?;
+    let terms = GLOSSARY.iter().filter(|term| file.starts_with(term.within)).collect();
+    let mut found = Found { terms, ..Found::default() };
+    found.read(tokens);
+    found.end_of_comment();
+    let faults = found.faults.into_iter();
+    Ok(faults
+        .map(|(line, refused, write)| {
+            format!("{}:{line}: {refused:?}: the field says {write}", file.display())
+        })
+        .collect())
+}
+
+#[derive(Default)]
+struct Found {
+    /// Those that hold in the file.
+    terms: Vec<&'static Term>,
+    /// Line, what is refused, what to write.
+    faults: Vec<(usize, &'static str, &'static str)>,
+    /// The words of the documentation comment so far, in small letters, with their lines.
+    comment: Vec<(String, usize)>,
+}
+
+impl Found {
+    fn read(&mut self, tokens: TokenStream) {
+        let mut tokens = tokens.into_iter().peekable();
+        while let Some(token) = tokens.next() {
+            match &token {
+                // A documentation comment is an attribute, `#[doc = "…"]` or `#![doc = "…"]`.
+                TokenTree::Punct(punct) if punct.as_char() == '#' => {
+                    tokens
+                        .next_if(|next| matches!(next, TokenTree::Punct(p) if p.as_char() == '!'));
+                    let attribute = tokens.next_if(|next| matches!(next, TokenTree::Group(_)));
+                    if let Some(TokenTree::Group(group)) = attribute
+                        && !self.comment_line(&group)
+                    {
+                        self.end_of_comment();
+                        self.read(group.stream());
+                    }
+                    continue;
+                }
+                TokenTree::Ident(ident) => self.name(&ident.to_string(), ident.span().start().line),
+                TokenTree::Group(group) => {
+                    self.end_of_comment();
+                    self.read(group.stream());
+                }
+                _ => {}
+            }
+            self.end_of_comment();
+        }
+    }
+
+    fn name(&mut self, name: &str, line: usize) {
+        for term in &self.terms {
+            let refused = term.names.iter().find(|refused| **refused == name);
+            self.faults.extend(refused.map(|refused| (line, *refused, term.write)));
+        }
+    }
+
+    /// Takes up the words of an attribute that is a line of a comment, and says whether it is one.
+    fn comment_line(&mut self, attribute: &proc_macro2::Group) -> bool {
+        let tokens: Vec<TokenTree> = attribute.stream().into_iter().collect();
+        let [TokenTree::Ident(doc), TokenTree::Punct(_), TokenTree::Literal(text)] = &tokens[..]
+        else {
+            return false;
+        };
+        if attribute.delimiter() != Delimiter::Bracket || doc != "doc" {
+            return false;
+        }
+        let line = text.span().start().line;
+        // Of the literal, without its quotes. In a block comment, lines count from the first.
+        let text = text.to_string();
+        for (below, text) in text.trim_matches('"').split("\\n").enumerate() {
+            self.comment.extend(words(text).map(|word| (word, line + below)));
+        }
+        true
+    }
+
+    fn end_of_comment(&mut self) {
+        let comment = std::mem::take(&mut self.comment);
+        for term in &self.terms {
+            for phrase in term.phrases {
+                let phrase_words: Vec<String> = words(phrase).collect();
+                for window in comment.windows(phrase_words.len()) {
+                    if window.iter().map(|(word, _)| word).eq(&phrase_words) {
+                        self.faults.push((window[0].1, phrase, term.write));
+                    }
+                }
+            }
+        }
+        self.faults.sort();
+    }
+}
+
+/// The words and signs of a text, in small letters.
+fn words(text: &str) -> impl Iterator<Item = String> {
+    let is_of_word = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '\'';
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start();
+        let first = rest.chars().next()?;
+        let end = match rest.find(|letter| !is_of_word(letter)) {
+            Some(0) => first.len_utf8(),
+            Some(end) => end,
+            None => rest.len(),
+        };
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        Some(word.to_lowercase())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults_of(text: &str) -> Vec<String> {
+        faults("a.rs".as_ref(), text).unwrap()
+    }
+
+    #[test]
+    fn names_are_refused_where_they_are_whole() {
+        let fault = "a.rs:2: \"keep_pages\": the field says tune_allocator";
+        assert_eq!(faults_of("fn f() {\n    keep_pages();\n}"), [fault]);
+        assert!(faults_of("fn keep_pages_2() { g(\"keep_pages\") } // keep_pages").is_empty());
+    }
+
+    #[test]
+    fn phrases_are_refused_in_comments_across_their_lines() {
+        let text =
+            "//! Kept\n//! - states.\nstruct A {\n    /// The kept\n    /// States.\n    a: u8,\n}";
+        let fault = "a.rs:4: \"kept states\": the field says frozen cache";
+        assert_eq!(faults_of(text), [fault]);
+        assert!(faults_of("/// So kept.\n/// States.\nfn f() {}").is_empty());
+        assert!(faults_of("/// Kept\nfn states() {}\n/// States\nfn f() {}").is_empty());
+    }
+}
