@@ -60,6 +60,10 @@ struct Args {
     /// Measure lengths and vocabularies instead of the main cases
     #[arg(long)]
     scale: bool,
+    /// Go through the batches of a case twice and time the second pass alone: on a GPU the first one
+    /// compiles and tunes the kernels of every shape
+    #[arg(long)]
+    repeat: bool,
     /// Measure one case, given as JSON, and print the figures (used by the program itself)
     #[arg(long, hide = true)]
     one: Option<String>,
@@ -195,6 +199,9 @@ fn run_ours(args: &Args, case: &Case) -> anyhow::Result<Figures> {
     command.arg("--model").arg(trimmed.unwrap_or(&args.model)).arg("--data").arg(&args.data);
     command.arg("--steps").arg(args.steps.to_string());
     command.arg("--device").arg(args.device.to_string());
+    if args.repeat {
+        command.arg("--repeat");
+    }
     figures(command.arg("--one").arg(case.to_json().to_string()).env("RAYON_NUM_THREADS", "2"))
 }
 
@@ -248,8 +255,13 @@ fn measure(args: &Args, case: &Case) -> anyhow::Result<Value> {
     let mut optimizer = AdamW::new(AdamWConfig { lazy, ..AdamWConfig::default() });
     let objective = ObjectiveConfig::CrossEntropy(CrossEntropyConfig::default()).init();
     let mut seconds = Vec::new();
-    let batches = batches(args, case, &model, N_WARMUP + args.steps)?;
-    for (step, batch) in batches.iter().enumerate() {
+    let mut warmup_seconds = Vec::new();
+    let n_batches = if args.repeat { args.steps } else { N_WARMUP + args.steps };
+    let n_warmup = if args.repeat { n_batches } else { N_WARMUP };
+    let batches = batches(args, case, &model, n_batches)?;
+    let n_passes = if args.repeat { 2 } else { 1 };
+    let all = (0..n_passes).flat_map(|_| &batches);
+    for (step, batch) in all.enumerate() {
         let began = Instant::now();
         let input = input(batch, &model, &device)?;
         if case.train {
@@ -265,11 +277,19 @@ fn measure(args: &Args, case: &Case) -> anyhow::Result<Value> {
             _ = model.valid().forward(&input, &ForwardOptions::evaluation()).logits.into_data();
         }
         device.sync()?;
-        if step >= N_WARMUP {
-            seconds.push(began.elapsed().as_secs_f64());
-        }
+        let timed = if step < n_warmup { &mut warmup_seconds } else { &mut seconds };
+        timed.push(began.elapsed().as_secs_f64());
     }
-    Ok(json!({ "secs_per_step": seconds, "peak_rss_mb": peak_rss_mb() }))
+    let memory = device.memory_pool_usage();
+    let n_tokens: usize =
+        batches.iter().flat_map(|batch| &batch.attention_mask).map(|real| usize::from(*real)).sum();
+    Ok(json!({
+        "secs_per_step": seconds,
+        "warmup_secs": warmup_seconds,
+        "peak_rss_mb": peak_rss_mb(),
+        "device_mb": memory.map(|usage| usage.bytes_reserved as f64 / 1e6),
+        "tokens": n_tokens,
+    }))
 }
 
 /// Batches of a fixed length with made-up tokens, or of sentences as they are.

@@ -28,6 +28,7 @@ process, loading included; on cuda also `peak_device_mb`).
 """
 
 import argparse
+import contextlib
 import json
 import resource
 import statistics
@@ -69,14 +70,16 @@ def natural_batches(arguments, vocab, pad_id, generator):
     return batches
 
 
-def make_step(model, mode):
-    """Return the function that is timed."""
+def make_step(model, mode, autocast=None):
+    """Return the function that is timed; `autocast` is a context manager around each forward pass."""
+    autocast = autocast or contextlib.nullcontext()
     if mode == "infer":
         model.eval()
 
         @torch.inference_mode()
         def infer(input_ids, mask, _labels):
-            model(input_ids, mask)
+            with autocast:
+                model(input_ids, mask)
 
         return infer
 
@@ -84,7 +87,8 @@ def make_step(model, mode):
     optimizer = torch.optim.AdamW(parameter_groups(model, 0.01), lr=5e-5)
 
     def train(input_ids, mask, labels):
-        loss = torch.nn.functional.cross_entropy(model(input_ids, mask), labels)
+        with autocast:
+            loss = torch.nn.functional.cross_entropy(model(input_ids, mask), labels)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

@@ -49,10 +49,6 @@ from collections import namedtuple
 from pathlib import Path
 
 import torch
-from seqeval.metrics import f1_score as span_f1
-from seqeval.metrics import precision_score as span_precision
-from seqeval.metrics import recall_score as span_recall
-from sklearn.metrics import accuracy_score, f1_score
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModel, get_linear_schedule_with_warmup
 
@@ -214,6 +210,12 @@ def parameter_groups(model, weight_decay):
 @torch.inference_mode()
 def evaluate(model, examples, names, pad_id, device):
     """Score a model on examples; long rows first, so that batches are of like length."""
+    # Imported here because the benchmarks, which score nothing, also run where these are missing.
+    from seqeval.metrics import f1_score as span_f1
+    from seqeval.metrics import precision_score as span_precision
+    from seqeval.metrics import recall_score as span_recall
+    from sklearn.metrics import accuracy_score, f1_score
+
     model.eval()
     order = sorted(range(len(examples)), key=lambda idx: -len(examples[idx].input_ids))
     true, pred = [], []
