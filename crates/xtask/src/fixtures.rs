@@ -1,7 +1,8 @@
 //! Runs the scripts that make the test fixtures, each with the packages its PEP 723 header pins.
 //!
 //! A script writes to the folder above its own. One with the option `--corpora` needs the folder
-//! that `examples/corpora/prepare.py` makes, and is skipped without it.
+//! that `examples/corpora/prepare.py` makes, and is skipped without it. A file without a header is
+//! no script: it is the module that the others share.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,6 +15,8 @@ use crate::{run, target_folder};
 
 const FIXTURES: &str = "tests/fixtures";
 const CORPORA: &str = "corpora";
+/// How the PEP 723 header of a script begins.
+const HEADER: &str = "# /// script\n";
 
 /// Makes the fixtures anew: those of the named scripts, or all.
 pub(crate) fn make(names: &[&str]) -> Result<()> {
@@ -52,11 +55,11 @@ fn run_scripts(fixtures: &Path, names: &[&str]) -> Result<()> {
     let mut unknown: BTreeSet<&str> = names.iter().copied().collect();
     for file in files(&fixtures.join("make"))? {
         let name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        if !names.is_empty() && !unknown.remove(name) {
-            continue;
-        }
         let path = fixtures.join("make").join(&file);
         let source = fs::read_to_string(&path)?;
+        if !source.contains(HEADER) || !names.is_empty() && !unknown.remove(name) {
+            continue;
+        }
         let mut script = Command::new(&python);
         script.arg(&path);
         if source.contains("\"--corpora\"") {
@@ -90,7 +93,7 @@ fn python() -> Result<PathBuf> {
 
 /// The entries of `dependencies` in a script's header, the last key there.
 fn dependencies(source: &str) -> Option<Vec<&str>> {
-    let (_, header) = source.split_once("# /// script\n")?;
+    let (_, header) = source.split_once(HEADER)?;
     let (header, _) = header.split_once("# ///\n")?;
     let (_, list) = header.split_once("dependencies = [")?;
     Some(list.split('"').skip(1).step_by(2).collect())

@@ -16,6 +16,8 @@ const SOURCES: [&str; 8] = ["css", "html", "js", "mjs", "py", "rs", "toml", "yml
 /// Names that say nothing about what is inside.
 const EMPTY_NAMES: [&str; 9] =
     ["base", "common", "helper", "helpers", "manager", "misc", "mod", "util", "utils"];
+/// What every script that makes fixtures imports, beside it.
+const SHARED_MODULE: &str = "fixture.py";
 /// Put together here so that this file keeps its own rule.
 const TO_DO: &str = concat!("TO", "DO");
 
@@ -85,7 +87,8 @@ fn has_unnumbered_to_do(line: &str) -> bool {
 
 /// Compares the hash of its script that a fixture holds with the script as it is.
 ///
-/// Both kinds of fixture hold it as JSON text, safetensors in the header.
+/// The hash covers the module that scripts share too. Both kinds of fixture hold it as JSON text,
+/// safetensors in the header.
 fn fixture_fault(path: &Path) -> Result<Option<String>> {
     let bytes = fs::read(path)?;
     let text = String::from_utf8_lossy(&bytes);
@@ -97,9 +100,15 @@ fn fixture_fault(path: &Path) -> Result<Option<String>> {
             is(path, &["safetensors"]) && path.parent() == Some("tests/fixtures".as_ref());
         return Ok(expected.then(|| "no script and script_sha256 in its metadata".into()));
     };
-    let source = fs::read(script).with_context(|| format!("{}: {script}", path.display()))?;
-    let fresh = format!("{:x}", Sha256::digest(source)) == hash;
-    Ok((!fresh).then(|| format!("{script} has changed since; run `cargo xtask fixtures`")))
+    let mut fresh = Sha256::new();
+    for source in [Path::new(script), &Path::new(script).with_file_name(SHARED_MODULE)] {
+        let missing = || format!("{}: {}", path.display(), source.display());
+        fresh.update(fs::read(source).with_context(missing)?);
+    }
+    let is_fresh = format!("{:x}", fresh.finalize()) == hash;
+    Ok((!is_fresh).then(|| {
+        format!("{script} or {SHARED_MODULE} has changed since; run `cargo xtask fixtures`")
+    }))
 }
 
 /// The value of the first `"key": "value"`, for values without escapes.
