@@ -5,61 +5,21 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use isogloss_methods::UnfreezeScope;
 use isogloss_model::{
-    AdapterChoice, AdapterConfig, AdapterError, HeadChoice, LoadedModel, LoraConfig, Model,
-    RandomParams, base_folder, load, load_adapter, save,
+    AdapterChoice, AdapterConfig, AdapterError, HeadChoice, LoadedModel, Model, RandomParams,
+    base_folder, load, load_adapter, save,
 };
 use isogloss_text::Language;
-use serde::{Deserialize, Serialize};
 
-use crate::recipe::Languages;
+use crate::Error;
+use crate::ground::tokenizer_files::copy_tokenizer;
+use crate::recipe::{
+    AdapterRecipe, LanguageAdapterRecipe, LanguageExchange, Languages, Recipe, Task,
+};
 use crate::run_folder::replace_folder;
-use crate::train::folders::copy_tokenizer;
-use crate::{Error, Recipe, Task};
 
 /// What the adapter of a task with labels is called in the model and in its folder; those of language
 /// modelling have the name of their language.
 const TASK: &str = "task";
-
-/// The `[adapter]` table: the model stays as it is, and this and the head are trained.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum AdapterRecipe {
-    /// Pfeiffer's, [`AdapterConfig::seq_bn`].
-    SeqBn(BottleneckRecipe),
-    /// MAD-X's language adapter, [`AdapterConfig::seq_bn_inv`].
-    SeqBnInv(BottleneckRecipe),
-    /// Houlsby's, [`AdapterConfig::double_seq_bn`].
-    DoubleSeqBn(BottleneckRecipe),
-    /// He's, [`AdapterConfig::par_bn`].
-    ParBn(BottleneckRecipe),
-    /// Low-rank changes of projections.
-    Lora(LoraConfig),
-}
-
-/// The sizes of a bottleneck adapter.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct BottleneckRecipe {
-    /// The hidden size divided by this is the bottleneck's width.
-    pub reduction_factor: f64,
-    /// Dropout of the adapter's output.
-    pub dropout: f64,
-    /// Layers without an adapter, from zero.
-    pub leave_out: Vec<usize>,
-}
-
-impl Default for BottleneckRecipe {
-    fn default() -> Self {
-        Self { reduction_factor: 16.0, dropout: 0.0, leave_out: Vec::new() }
-    }
-}
-
-impl BottleneckRecipe {
-    fn config(&self, kind: fn(f64) -> AdapterConfig) -> AdapterConfig {
-        let config = kind(self.reduction_factor).leaving_out(&self.leave_out);
-        AdapterConfig { dropout: self.dropout, ..config }
-    }
-}
 
 impl AdapterRecipe {
     /// What of a layer a recipe trains.
@@ -105,34 +65,6 @@ impl AdapterRecipe {
     }
 }
 
-/// The `[language_adapter]` table: what lies under the task's adapter, and gives way to that of the
-/// language where the task is scored (MAD-X).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LanguageAdapterRecipe {
-    /// The folders, as the `adapters` library writes them; `{language}` stands for the language.
-    pub path: String,
-    /// What lies under the task's adapter in other languages.
-    #[serde(default)]
-    pub evaluation: LanguageExchange,
-    /// Layers that do not get theirs, from zero; MAD-X 2.0 leaves out the last.
-    #[serde(default)]
-    pub leave_out: Vec<usize>,
-}
-
-/// What lies under a task's adapter in a language that it was not trained in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LanguageExchange {
-    /// The adapter of that language.
-    #[default]
-    Target,
-    /// That of the source language.
-    Source,
-    /// Nothing.
-    None,
-}
-
 impl LanguageAdapterRecipe {
     /// Puts the adapter of the source language into a model.
     pub(crate) fn add_to(&self, model: &mut Model, source: &Language) -> Result<(), Error> {
@@ -146,7 +78,7 @@ impl LanguageAdapterRecipe {
     }
 
     /// Fails unless there is an adapter for every one of these languages that needs one.
-    pub(crate) fn check<'a>(
+    pub(crate) fn check_languages<'a>(
         &self,
         source: &Language,
         mut targets: impl Iterator<Item = &'a Language>,

@@ -14,52 +14,8 @@ use isogloss_text::{Targets, sequential_by_length};
 use serde::{Deserialize, Serialize};
 
 use crate::data::integers;
+use crate::recipe::{FisherEstimator, MeasureOptions};
 use crate::{Error, LabeledSet};
-
-/// Which labels the gradients of `-log p(label)` are taken at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FisherEstimator {
-    /// Drawn from the model, one backward pass a batch: `B ‖ḡ‖²` of the batch's mean gradient is an
-    /// unbiased estimate of the trace.
-    #[default]
-    Sampled,
-    /// The gold labels, one backward pass a row: the empirical Fisher information, another quantity.
-    Empirical,
-    /// All labels with their probabilities, a backward pass for each label of each row: no estimate.
-    Exact,
-}
-
-/// How to measure.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MeasureOptions {
-    /// Which labels gradients are taken at.
-    pub estimator: FisherEstimator,
-    /// Examples measured: the first of the set in an order drawn from the seed; none for all.
-    pub n_examples: Option<usize>,
-    /// Examples of one pass.
-    pub batch_size: usize,
-    /// The radius of sharpness, in the space of all parameters; zero leaves sharpness out.
-    pub radius: f64,
-    /// Random directions that sharpness is measured in.
-    pub n_directions: usize,
-    /// Draws labels, directions and the choice of examples.
-    pub seed: u64,
-}
-
-impl Default for MeasureOptions {
-    fn default() -> Self {
-        Self {
-            estimator: FisherEstimator::Sampled,
-            n_examples: Some(256),
-            batch_size: 32,
-            radius: 0.05,
-            n_directions: 3,
-            seed: 42,
-        }
-    }
-}
 
 /// What was measured of a model on a set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

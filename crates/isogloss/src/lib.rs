@@ -17,6 +17,7 @@ mod environment;
 mod error;
 mod evaluate;
 mod fisher;
+mod ground;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod metrics;
@@ -33,28 +34,27 @@ mod train;
 mod trim;
 mod word_aligner;
 
-pub use adapter::{
-    AdapterRecipe, BottleneckRecipe, LanguageAdapterRecipe, LanguageExchange, merge,
-};
+pub use adapter::merge;
 pub use data::{Corpus, DataReport, LabeledSet};
 pub use encode::{LayerVectors, TextEncoder, TokenPosition, TokenizedText, drawn};
 pub use error::{Error, RecipeError, RecipeFault};
 pub use evaluate::{Evaluator, LanguageResult, Predictions, Results, Scored, Scores, Selection};
-pub use fisher::{FisherEstimator, FisherTrace, MeasureOptions, Measures, Sharpness};
-pub use pairs::{AlignerRecipe, LinkedPair, PairSet, PairsRecipe};
-pub use parsing::ParsingRecipe;
+pub use fisher::{FisherTrace, Measures, Sharpness};
+pub use pairs::{LinkedPair, PairSet};
 pub use predict::{Prediction, Predictor};
 pub use recipe::{
-    DataRecipe, FrozenRecipe, Languages, MeasureRecipe, ModelRecipe, ObjectiveRecipe,
-    OptimizerRecipe, Plan, Recipe, Splits, Task, TeacherRecipe, TrainingRecipe,
+    AdapterRecipe, AlignerRecipe, BottleneckRecipe, DataRecipe, FewShotRecipe, FisherEstimator,
+    FrozenRecipe, LanguageAdapterRecipe, LanguageExchange, Languages, MeasureOptions,
+    MeasureRecipe, ModelRecipe, MonolingualRecipe, ObjectiveRecipe, OptimizerRecipe, PairsRecipe,
+    ParsingRecipe, Plan, Recipe, Splits, SubnetworksRecipe, Task, TeacherRecipe, TrainingRecipe,
+    UnseenLanguage,
 };
 pub use run_folder::{RunFolder, RunStatus};
 pub use subnetwork::{
-    FoundSubnetwork, PruneOptions, PruneReport, SubnetworkSearchOptions, SubnetworksRecipe,
-    UnseenLanguage, find_subnetwork, importance, prune, read_subnetwork, read_subnetwork_for,
-    write_subnetwork,
+    FoundSubnetwork, PruneOptions, PruneReport, SubnetworkSearchOptions, find_subnetwork,
+    importance, prune, read_subnetwork, read_subnetwork_for, write_subnetwork,
 };
-pub use train::{Event, MonolingualRecipe, Outcome, RunOptions, finetune};
+pub use train::{Event, Outcome, RunOptions, finetune};
 pub use trim::{StateCheck, TrimOptions, TrimReport, compress, trim};
 pub use word_aligner::{EncoderAligner, LinkUnit};
 

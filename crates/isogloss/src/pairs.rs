@@ -4,82 +4,14 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use isogloss_methods::LanguageSampling;
 use isogloss_text::{
     Alignment, Bitext, DiagonalAlignerConfig, Dictionary, DictionaryAligner, Language,
     SentencePair, Symmetrization, WordForm, align_both_ways, read_alignments, read_pair_file,
 };
-use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::error::io;
-use crate::recipe::Languages;
-
-/// The `[pairs]` table: sentences and their translations.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PairsRecipe {
-    /// The files, a pair a line between a tab; `{language}` stands for the language of the right side.
-    pub path: String,
-    /// Those languages.
-    pub languages: Languages,
-    /// Pairs of one pass through the model.
-    pub batch_size: usize,
-    /// Tokens after which a sentence is cut, specials included.
-    pub max_length: usize,
-    /// Pairs of each language that are trained on, the first of the file; all if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<usize>,
-    /// Pairs of each language that are kept for tests, evenly from the whole file.
-    pub held_out: usize,
-    /// How the language of each batch is drawn.
-    pub sampling: LanguageSampling,
-    /// How words are linked, for objectives that realign them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub aligner: Option<AlignerRecipe>,
-}
-
-impl Default for PairsRecipe {
-    fn default() -> Self {
-        Self {
-            path: String::new(),
-            languages: Languages::All,
-            batch_size: 16,
-            max_length: 96,
-            limit: None,
-            held_out: 0,
-            sampling: LanguageSampling::default(),
-            aligner: None,
-        }
-    }
-}
-
-/// Where the links of words come from.
-///
-/// Of whichever links there are, only those remain that are one to one and not of a word to itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum AlignerRecipe {
-    /// Bilingual dictionaries, a word and a translation a line; see [`DictionaryAligner`].
-    Dictionary {
-        /// The files, from the left language to `{language}`.
-        path: String,
-        /// The files from `{language}` to the left language; the others, turned round, if absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reverse_path: Option<String>,
-        /// Which words count as the same.
-        #[serde(default)]
-        words: WordForm,
-    },
-    /// A model of how words are translated and moved, learnt from the pairs; see
-    /// [`align_both_ways`].
-    Statistical {},
-    /// Files of links, a line for each pair, as `isogloss align` and other aligners write them.
-    Pharaoh {
-        /// The files.
-        path: String,
-    },
-}
+use crate::recipe::{AlignerRecipe, PairsRecipe};
 
 /// The pairs of one language.
 #[derive(Clone, Debug)]
@@ -166,18 +98,6 @@ fn held_out(pairs: &[SentencePair], n: usize) -> Vec<usize> {
 }
 
 impl AlignerRecipe {
-    /// The paths that must hold `{language}`, by field.
-    pub(crate) fn paths(&self) -> Vec<(&'static str, &str)> {
-        match self {
-            Self::Dictionary { path, reverse_path, .. } => {
-                let reverse = reverse_path.iter().map(|path| ("dictionary.reverse_path", &**path));
-                std::iter::once(("dictionary.path", path.as_str())).chain(reverse).collect()
-            }
-            Self::Statistical {} => Vec::new(),
-            Self::Pharaoh { path } => vec![("pharaoh.path", path)],
-        }
-    }
-
     fn link(&self, pairs: &[SentencePair], language: &Language) -> Result<Vec<Alignment>, Error> {
         let texts = || pairs.iter().map(|pair| (pair.left.as_str(), pair.right.as_str()));
         Ok(match self {

@@ -1,89 +1,8 @@
-//! Dependency parsing: the task's options, and trees out of a model's scores.
+//! Dependency parsing: trees out of a model's scores.
 
 use burn::tensor::{Tensor, TensorData};
-use isogloss_model::{ForwardOptions, Model, ModelInput, ParserConfig, ParserSpec};
-use isogloss_text::{LabelSet, Sentence, Subtypes, TreeError, WordTargets, maximum_spanning_tree};
-use serde::{Deserialize, Serialize};
-
-/// The `[task.parsing]` table.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ParsingRecipe {
-    /// See [`ParserConfig::arc_width`].
-    pub arc_width: usize,
-    /// See [`ParserConfig::label_width`].
-    pub label_width: usize,
-    /// See [`ParserConfig::dropout`].
-    pub dropout: f64,
-    /// See [`ParserConfig::layer_dropout`].
-    pub layer_dropout: f64,
-    /// The share of the words of training that the model sees as mask tokens; UDify has 0.2.
-    pub word_dropout: f64,
-    /// Whether relations are learned with their subtypes, `acl:relcl`, or without, `acl`; scores compare
-    /// them without in either case.
-    pub subtypes: Subtypes,
-    /// Whether universal parts of speech are learned beside trees.
-    pub tags: bool,
-    /// The weight of their loss beside that of arcs and that of relations, 1 each.
-    pub tag_weight: f64,
-}
-
-impl Default for ParsingRecipe {
-    fn default() -> Self {
-        let ParserConfig { arc_width, label_width, dropout, layer_dropout } =
-            ParserConfig::default();
-        Self {
-            arc_width,
-            label_width,
-            dropout,
-            layer_dropout,
-            word_dropout: 0.0,
-            subtypes: Subtypes::Cut,
-            tags: true,
-            tag_weight: 1.0,
-        }
-    }
-}
-
-impl ParsingRecipe {
-    /// What a saved parser was trained for, as far as it tells.
-    pub fn of(spec: &ParserSpec) -> Self {
-        let ParserConfig { arc_width, label_width, dropout, layer_dropout } = spec.config;
-        let has_subtypes = spec.relations.iter().any(|relation| relation.contains(':'));
-        Self {
-            arc_width,
-            label_width,
-            dropout,
-            layer_dropout,
-            subtypes: if has_subtypes { Subtypes::Keep } else { Subtypes::Cut },
-            tags: !spec.tags.is_empty(),
-            ..Self::default()
-        }
-    }
-
-    /// The parser to build.
-    pub(crate) fn spec(&self, relations: &LabelSet, tags: &LabelSet) -> ParserSpec {
-        let Self { arc_width, label_width, dropout, layer_dropout, .. } = *self;
-        let config = ParserConfig { arc_width, label_width, dropout, layer_dropout };
-        let (relations, tags) = (relations.names().to_vec(), tags.names().to_vec());
-        ParserSpec { config, relations, tags }
-    }
-
-    /// What is wrong with its values: the field and the reason.
-    pub(crate) fn faults(&self) -> Vec<(&'static str, String)> {
-        let none = LabelSet::default();
-        let mut faults = self.spec(&none, &none).config.faults();
-        if !(0.0..1.0).contains(&self.word_dropout) {
-            let problem = format!("expected a number in [0, 1), found {}", self.word_dropout);
-            faults.push(("word_dropout", problem));
-        }
-        if !self.tag_weight.is_finite() || self.tag_weight < 0.0 {
-            let problem = format!("expected zero or more, found {}", self.tag_weight);
-            faults.push(("tag_weight", problem));
-        }
-        faults
-    }
-}
+use isogloss_model::{ForwardOptions, Model, ModelInput};
+use isogloss_text::{Sentence, TreeError, WordTargets, maximum_spanning_tree};
 
 /// A tree over all words of a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -220,16 +139,5 @@ mod tests {
         assert_eq!(tree.heads, [0, 1, 1]);
         assert_eq!(check_tree(&tree.heads), Ok(()));
         assert_eq!(tree.relations, ["root", "dep", "dep"]);
-    }
-
-    #[test]
-    fn a_saved_parser_tells_what_it_was_trained_for() {
-        let names = |names: &[&str]| LabelSet::new(names.iter().copied()).unwrap();
-        let recipe = ParsingRecipe { subtypes: Subtypes::Keep, tags: false, ..Default::default() };
-        let spec = recipe.spec(&names(&["acl", "acl:relcl"]), &LabelSet::default());
-        assert_eq!(ParsingRecipe::of(&spec), recipe);
-        let recipe = ParsingRecipe { arc_width: 8, ..Default::default() };
-        let spec = recipe.spec(&names(&["acl"]), &names(&["NOUN"]));
-        assert_eq!(ParsingRecipe::of(&spec), recipe);
     }
 }

@@ -18,7 +18,6 @@ use crate::error::io;
 use crate::run_folder::write_atomically;
 use crate::{Error, Evaluator, LabeledSet};
 pub(crate) use choice::{SUBNETWORKS, Subnetworks};
-pub use choice::{SubnetworksRecipe, UnseenLanguage};
 pub use prune::{PruneOptions, PruneReport, prune};
 
 /// How a model is pruned for a language.

@@ -37,7 +37,6 @@ pub use self::event::{Event, Outcome, RunOptions};
 use self::frozen_cache::FrozenStates;
 use self::initial_model::initial_model;
 use self::learner::StepGradients;
-pub use self::monolingual::MonolingualRecipe;
 use self::passes::Passes;
 use crate::checkpoint::Progress;
 use crate::run_folder::{MetricsLog, recover_folder};

@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use crate::data::check_vocabulary;
 use crate::error::io;
+use crate::ground::tokenizer_files::{TRIM_NOTE, copy_tokenizer};
 use crate::run_folder::{replace_folder, write_atomically};
-use crate::train::folders::copy_tokenizer;
 use crate::{Error, Plan};
 pub use states::StateCheck;
 
@@ -39,10 +39,7 @@ fn share<'t>(inputs: &[TokenizerInput<'t>], unseen: bool) -> Vec<TokenizerInput<
     share.map(|(_, input)| *input).collect()
 }
 
-/// The file of a folder that says that its vocabulary was trimmed; it goes where the tokenizer goes.
-pub(crate) const NOTE: &str = "trimmed.json";
-
-/// What it says.
+/// What `trimmed.json` says of a folder whose vocabulary was trimmed.
 #[derive(Serialize, Deserialize)]
 struct Note {
     /// Pieces before and after.
@@ -242,7 +239,7 @@ impl<'a> Vocabulary<'a> {
             self.copy_rest(&kept.ids, out)?;
             let note = Note { n_pieces: report.n_pieces, n_lost_pieces: kept.n_lost };
             let note = serde_json::to_vec_pretty(&note).expect("numbers are printable");
-            write_atomically(&out.join(NOTE), &note)?;
+            write_atomically(&out.join(TRIM_NOTE), &note)?;
             report.states = StateCheck::new(
                 [(self.folder, &self.tokenizer), (out, &trimmed)],
                 &kept.ids,
@@ -297,7 +294,7 @@ impl<'a> Vocabulary<'a> {
 
 /// Tells whether the vocabulary of a folder was cut to a number of pieces, fewer than its texts needed.
 pub(crate) fn has_lost_pieces(folder: &Path) -> Result<bool, Error> {
-    let path = folder.join(NOTE);
+    let path = folder.join(TRIM_NOTE);
     if !path.exists() {
         return Ok(false);
     }

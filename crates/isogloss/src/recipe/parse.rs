@@ -13,12 +13,12 @@ use crate::RecipeFault;
 
 /// Where the entries of a file are: `optimizer.learning_rate`, `objective.1.weight`.
 #[derive(Debug, Default)]
-pub(super) struct Places {
+pub(super) struct Positions {
     text: String,
     spans: BTreeMap<String, Range<usize>>,
 }
 
-impl Places {
+impl Positions {
     /// A fault at an entry; at the table it is missing from, if the file does not have it.
     pub(super) fn fault(&self, entry: &str, problem: impl Into<String>) -> RecipeFault {
         let mut path = entry;
@@ -36,28 +36,28 @@ impl Places {
 
 /// The recipe without its faulty entries, if the rest can be read; the faults, and where the others
 /// stand.
-pub(super) fn recipe(text: &str) -> (Option<Recipe>, Vec<RecipeFault>, Places) {
+pub(super) fn recipe(text: &str) -> (Option<Recipe>, Vec<RecipeFault>, Positions) {
     let (table, syntax_errors) = DeTable::parse_recoverable(text);
     if !syntax_errors.is_empty() {
         let faults = syntax_errors.iter().map(|error| fault_of(text, error)).collect();
-        return (None, faults, Places::default());
+        return (None, faults, Positions::default());
     }
     let mut entries = Vec::new();
     collect(table.get_ref(), "", &mut entries);
     let spans = entries.iter().map(|entry| (entry.path.clone(), entry.key.clone())).collect();
-    let places = Places { text: text.to_owned(), spans };
+    let positions = Positions { text: text.to_owned(), spans };
 
     let (mut remaining, mut faults) = (text.to_owned(), Vec::new());
     loop {
         let error = match toml::from_str::<Recipe>(&remaining) {
-            Ok(recipe) => return (Some(recipe), faults, places),
+            Ok(recipe) => return (Some(recipe), faults, positions),
             Err(error) => error,
         };
         faults.push(fault_of(text, &error));
         let cut = error.span().and_then(|span| blank(&remaining, &entries, span));
         match cut {
             Some(cut) if cut != remaining => remaining = cut,
-            _ => return (None, faults, places),
+            _ => return (None, faults, positions),
         }
     }
 }

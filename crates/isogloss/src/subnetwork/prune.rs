@@ -13,9 +13,9 @@ use isogloss_text::{Texts, Tokenizer, TokenizerInput};
 use serde::Serialize;
 
 use super::read_subnetwork_for;
+use crate::ground::tokenizer_files::copy_tokenizer;
 use crate::run_folder::replace_folder;
 use crate::search::host_values;
-use crate::train::folders::copy_tokenizer;
 use crate::trim::states::processor;
 use crate::trim::{check_whole, copy_unchanged, weight_bytes};
 use crate::{Error, StateCheck};

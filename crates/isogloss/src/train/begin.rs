@@ -19,10 +19,10 @@ use super::folders::{check_same_tokens, load_teacher};
 use super::passes::Passes;
 use super::teacher::{Asked, TeacherVectors};
 use super::{Event, RunOptions, Trainer, guide, memory, streams, unfreezing};
-use crate::adapter::AdapterRecipe;
 use crate::checkpoint::{self, Checkpoint, Progress};
 use crate::environment::Environment;
 use crate::error::io;
+use crate::recipe::AdapterRecipe;
 use crate::run_folder::MetricsLog;
 use crate::subnetwork::{Subnetworks, check_parts};
 use crate::{Corpus, Error, LabeledSet, Plan, RunFolder, Task};
@@ -70,7 +70,10 @@ impl<'a> Trainer<'a> {
         }
 
         if let (Some(language), Some(data)) = (&recipe.language_adapter, data) {
-            language.check(plan.source(), data.corpus.tests.iter().map(|set| &set.language))?;
+            language.check_languages(
+                plan.source(),
+                data.corpus.tests.iter().map(|set| &set.language),
+            )?;
         }
         let device = options.device.clone().autodiff();
         let adamw = recipe.optimizer.adamw.clone();

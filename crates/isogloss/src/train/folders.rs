@@ -1,4 +1,4 @@
-//! What a run reads from model folders, and what it copies between them.
+//! The teacher of a run, and whether it has the tokens and labels of the model that is trained.
 
 use std::path::Path;
 
@@ -7,7 +7,6 @@ use isogloss_model::{HeadChoice, HeadSpec, Model, base_folder, load};
 
 use crate::Error;
 use crate::error::io;
-use crate::trim::NOTE;
 
 /// Fails unless two folders cut texts into the same tokens.
 pub(super) fn check_same_tokens(teacher: &Path, student: &Path) -> Result<(), Error> {
@@ -49,21 +48,4 @@ pub(super) fn load_teacher(
         ),
     };
     Err(Error::Damaged { path: folder.join("config.json"), problem })
-}
-
-/// Copies what `transformers` needs to tokenize as the model was trained.
-pub(crate) fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), Error> {
-    for name in [
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "special_tokens_map.json",
-        "sentencepiece.bpe.model",
-        "vocab.txt",
-        NOTE,
-    ] {
-        if from.join(name).exists() {
-            std::fs::copy(from.join(name), to.join(name)).map_err(io(to.join(name)))?;
-        }
-    }
-    Ok(())
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use isogloss_kernels::split_seed;
 use isogloss_model::{HeadChoice, StudentConfig, load, save};
 
-use super::folders::copy_tokenizer;
 use super::{Event, RunOptions, streams};
+use crate::ground::tokenizer_files::copy_tokenizer;
 use crate::run_folder::{recover_folder, replace_folder};
 use crate::trim::trim_for;
 use crate::{Error, Plan, RunFolder};

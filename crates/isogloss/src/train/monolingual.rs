@@ -1,60 +1,12 @@
 //! Blocks of text in one language, of which tokens are masked anew each time.
 
 use isogloss_kernels::split_seed;
-use isogloss_methods::LanguageSampling;
-use isogloss_text::{
-    Encoded, Language, Masker, TokenBatch, Tokenizer, pack_sentences, read_sentence_file,
-};
-use serde::{Deserialize, Serialize};
+use isogloss_text::{Encoded, Language, Masker, TokenBatch, Tokenizer, pack_sentences};
 
 use super::language_epochs::LanguageEpochs;
 use super::streams;
 use crate::Error;
-use crate::recipe::Languages;
-
-/// The `[monolingual]` table: text without labels, for masked language modelling.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MonolingualRecipe {
-    /// The files, a sentence a line; `{language}` stands for the language.
-    pub path: String,
-    /// The languages.
-    pub languages: Languages,
-    /// Blocks of one pass through the model.
-    pub batch_size: usize,
-    /// Tokens of a block, specials included.
-    pub max_length: usize,
-    /// Blocks of each language that are kept for tests, evenly from the whole text.
-    pub held_out: usize,
-    /// How the language of each batch is drawn.
-    pub sampling: LanguageSampling,
-}
-
-impl MonolingualRecipe {
-    /// The languages, at least one.
-    pub(crate) fn languages(&self) -> Result<Vec<Language>, Error> {
-        self.languages.with_files(&self.path)
-    }
-
-    /// The text of a language.
-    pub(crate) fn sentences(&self, language: &Language) -> Result<Vec<String>, Error> {
-        let path = self.path.replace("{language}", language.as_str());
-        Ok(read_sentence_file(path.as_ref())?)
-    }
-}
-
-impl Default for MonolingualRecipe {
-    fn default() -> Self {
-        Self {
-            path: String::new(),
-            languages: Languages::All,
-            batch_size: 8,
-            max_length: 128,
-            held_out: 0,
-            sampling: LanguageSampling::default(),
-        }
-    }
-}
+use crate::recipe::MonolingualRecipe;
 
 /// Makes the blocks of each batch, all of one language.
 pub(super) struct BlockStream {

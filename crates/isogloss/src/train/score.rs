@@ -11,12 +11,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::batches::TrainingData;
-use super::folders::copy_tokenizer;
 use super::{Event, Trainer, streams, unfreezing};
 use crate::checkpoint::{self, Best, Memory, Saver};
 use crate::encode::TextEncoder;
 use crate::evaluate::{score_guesses, score_retrieval};
 use crate::fisher::{Measures, gradient_cosines};
+use crate::ground::tokenizer_files::copy_tokenizer;
 use crate::pairs::PairSet;
 use crate::run_folder::replace_folder;
 use crate::subnetwork::Subnetworks;

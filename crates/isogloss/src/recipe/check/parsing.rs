@@ -1,37 +1,33 @@
-//! What a parser must satisfy together with the rest of a recipe.
+//! Rules between `[task.parsing]` and the rest of a recipe.
 
 use isogloss_methods::{ObjectiveConfig, Reduction, Role, TextView};
 use isogloss_text::{Format, Unseen};
 
-use crate::Recipe;
+use super::super::{Faults, Recipe};
 
-/// Adds the faults of `[task.parsing]`, and of what cannot go with it.
-pub(super) fn check(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
+/// Adds the faults of what cannot go with a parser.
+pub(super) fn check(recipe: &Recipe, faults: &mut Faults<'_>) {
     let data = &recipe.data;
-    let Some(parsing) = recipe.task.parsing() else {
+    if recipe.task.parsing().is_none() {
         if data.unseen_labels == Unseen::Keep {
-            let problem = "data.unseen_labels: \"keep\" is for parsing; use \"error\" or \"skip\"";
-            fault("data.unseen_labels", problem.into());
+            let problem = "\"keep\" is for parsing; use \"error\" or \"skip\"";
+            faults.add("data.unseen_labels", problem);
         }
         return;
-    };
-    for (field, problem) in parsing.faults() {
-        let entry = format!("task.parsing.{field}");
-        fault(&entry, format!("{entry}: {problem}"));
     }
     let format = data.format.or_else(|| Format::from_path(data.path.as_ref()));
     if format.is_some_and(|format| format != Format::Conllu) {
-        fault("data.path", "data.path: a parser reads CoNLL-U, .conllu".into());
+        faults.add("data.path", "a parser reads CoNLL-U, .conllu");
     }
     if !data.path.contains("{split}") {
-        let problem = "data.path: expected {split} where the name of the split stands; CoNLL-U does \
-                       not say which split a sentence is of";
-        fault("data.path", problem.into());
+        let problem = "expected {split} where the name of the split stands; CoNLL-U does not say which \
+                       split a sentence is of";
+        faults.add("data.path", problem);
     }
     for (index, objective) in recipe.objective.iter().enumerate() {
         if let Some(problem) = misfit(&objective.method) {
             let problem = format!("{} {problem}", objective.method.init().name());
-            fault(&format!("objective.{index}.method"), problem);
+            faults.add_message(&format!("objective.{index}.method"), problem);
         }
     }
     let of_one_label = [
@@ -42,7 +38,7 @@ pub(super) fn check(fault: &mut impl FnMut(&str, String), recipe: &Recipe) {
     ];
     for (entry, _) in of_one_label.iter().filter(|(_, is_there)| *is_there) {
         let problem = "needs a task with one label a row; a parser says several things of a word";
-        fault(entry, format!("{entry}: {problem}"));
+        faults.add(entry, problem);
     }
 }
 

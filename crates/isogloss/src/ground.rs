@@ -1,0 +1,3 @@
+//! What all rooms stand on: files and folders that survive a crash.
+
+pub(crate) mod tokenizer_files;

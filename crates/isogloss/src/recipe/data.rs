@@ -1,0 +1,113 @@
+//! The `[data]` table: labeled examples by language and split.
+
+use isogloss_methods::LanguageSampling;
+use isogloss_text::{Columns, Format, Language, Unseen};
+use serde::{Deserialize, Serialize};
+
+use super::{Faults, Languages};
+
+/// The `[data]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataRecipe {
+    /// The files: `{language}` stands for a language tag, `{split}` for a split's name. Without
+    /// `{split}`, a column of the file says which split a row belongs to.
+    pub path: String,
+    /// How the files are written; told from the extension if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// The names of fields or columns.
+    pub columns: Columns,
+    /// Whether TSV and CSV files begin with the names of their columns.
+    pub header: bool,
+    /// The names of the splits.
+    pub splits: Splits,
+    /// The language of training.
+    pub source: Option<Language>,
+    /// More languages of training; the batches of a step are each of one language.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub more_sources: Vec<Language>,
+    /// How the language of a batch is drawn, where there are several; in proportion to their data by
+    /// default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<LanguageSampling>,
+    /// The languages of evaluation; the source is always among them.
+    pub languages: Languages,
+    /// Leaves out languages that share fewer labels than this with the source.
+    pub min_shared_labels: usize,
+    /// What to do with examples whose label the source does not have.
+    pub unseen_labels: Unseen,
+}
+
+impl Default for DataRecipe {
+    fn default() -> Self {
+        Self {
+            path: String::new(),
+            format: None,
+            columns: Columns::default(),
+            header: true,
+            splits: Splits::default(),
+            source: None,
+            more_sources: Vec::new(),
+            sampling: None,
+            languages: Languages::default(),
+            min_shared_labels: 0,
+            unseen_labels: Unseen::default(),
+        }
+    }
+}
+
+/// The names of the splits in the files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Splits {
+    /// Trained on.
+    pub train: String,
+    /// Chooses the model.
+    pub dev: String,
+    /// Scored at the end.
+    pub test: String,
+}
+
+impl Default for Splits {
+    fn default() -> Self {
+        Self { train: "train".into(), dev: "dev".into(), test: "test".into() }
+    }
+}
+
+impl DataRecipe {
+    pub(super) fn check(&self, faults: &mut Faults<'_>) {
+        if self.source.is_none() {
+            faults.add("data.source", "name the language to train on");
+        }
+        for (index, language) in self.more_sources.iter().enumerate() {
+            let mut earlier = self.source.iter().chain(&self.more_sources[..index]);
+            if earlier.any(|other| other == language) {
+                faults.add("data.more_sources", format!("\"{language}\" is a source already"));
+            }
+        }
+        let Some(sampling) = &self.sampling else { return };
+        faults.sampling("data.sampling", sampling);
+        if let LanguageSampling::Ucb(_) = sampling {
+            let problem =
+                "batches with labels are made ahead of their losses; draw by size or evenly";
+            faults.add("data.sampling", problem);
+        }
+        if self.more_sources.is_empty() {
+            let problem = "there is one language to draw; name data.more_sources";
+            faults.add("data.sampling", problem);
+        }
+    }
+
+    /// Whether the path leads to the files of a task with labels.
+    pub(super) fn check_path(&self, faults: &mut Faults<'_>) {
+        if self.path.is_empty() {
+            faults.add("data.path", "name the files, such as data/{language}.jsonl");
+        } else if !self.path.contains("{language}") {
+            faults.path_by_language("data.path", &self.path);
+        } else if self.format.is_none() && Format::from_path(self.path.as_ref()).is_none() {
+            let message = "data.format: the path's extension does not tell the format";
+            faults.add_message("data.path", message);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Faults of a recipe, gathered with their lines and columns, and checks of single values.
+
+use isogloss_methods::LanguageSampling;
+
+use super::parse::Positions;
+use crate::RecipeFault;
+
+/// The faults found so far. Entries are named by their path, such as `optimizer.learning_rate` or
+/// `objective.1.weight`.
+pub(crate) struct Faults<'a> {
+    positions: &'a Positions,
+    found: Vec<RecipeFault>,
+}
+
+impl<'a> Faults<'a> {
+    /// Goes on from those that reading the file has found.
+    pub(super) fn new(positions: &'a Positions, found: Vec<RecipeFault>) -> Self {
+        Self { positions, found }
+    }
+
+    /// Adds a problem of an entry; the message begins with the entry's path.
+    pub(super) fn add(&mut self, entry: &str, problem: impl std::fmt::Display) {
+        self.add_message(entry, format!("{entry}: {problem}"));
+    }
+
+    /// Adds a message as it is, at the position of an entry.
+    pub(super) fn add_message(&mut self, entry: &str, message: impl Into<String>) {
+        self.found.push(self.positions.fault(entry, message));
+    }
+
+    /// Adds the faults that a table of another crate finds in itself, by field.
+    pub(super) fn add_fields(
+        &mut self,
+        table: &str,
+        faults: impl IntoIterator<Item = (impl std::fmt::Display, String)>,
+    ) {
+        for (field, problem) in faults {
+            self.add(&format!("{table}.{field}"), problem);
+        }
+    }
+
+    /// Adds the faults of a way to draw languages, whose fields are named in the message only.
+    pub(super) fn sampling(&mut self, entry: &str, sampling: &LanguageSampling) {
+        for (field, problem) in sampling.faults() {
+            self.add_message(entry, format!("{entry}.{field}: {problem}"));
+        }
+    }
+
+    pub(super) fn at_least(&mut self, entry: &str, value: u64, least: u64) {
+        if value < least {
+            self.add(entry, format!("expected at least {least}, found {value}"));
+        }
+    }
+
+    pub(super) fn positive(&mut self, entry: &str, value: f64) {
+        if !value.is_finite() || value <= 0.0 {
+            self.add(entry, format!("expected a positive number, found {value}"));
+        }
+    }
+
+    pub(super) fn not_negative(&mut self, entry: &str, value: f64) {
+        if !value.is_finite() || value < 0.0 {
+            self.add(entry, format!("expected zero or more, found {value}"));
+        }
+    }
+
+    /// A rate of dropout, a share of steps: from 0 to below 1.
+    pub(super) fn below_one(&mut self, entry: &str, value: f64) {
+        if !(0.0..1.0).contains(&value) {
+            self.add(entry, format!("expected a number in [0, 1), found {value}"));
+        }
+    }
+
+    /// A path with a file for each language.
+    pub(super) fn path_by_language(&mut self, entry: &str, path: &str) {
+        if !path.contains("{language}") {
+            self.add(entry, "expected {language} where the language tag stands");
+        }
+    }
+
+    /// All of them in the order of the file.
+    pub(super) fn into_sorted(mut self) -> Vec<RecipeFault> {
+        self.found.sort_by_key(|fault| (fault.line, fault.column));
+        self.found.dedup();
+        self.found
+    }
+}

@@ -1,0 +1,41 @@
+//! The `[few_shot]` table: fine-tuning on a few examples of each target language.
+
+use serde::{Deserialize, Serialize};
+
+use super::Faults;
+
+/// The `[few_shot]` table: besides zero-shot, each language that is not trained on is scored by a copy of
+/// the model that took some steps of plain descent on a few of its examples, all of them in each step,
+/// without dropout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FewShotRecipe {
+    /// Examples of the language, drawn from its training split by the recipe's seed.
+    pub n_support: usize,
+    /// Steps of descent.
+    pub steps: usize,
+    /// Their learning rate.
+    pub learning_rate: f64,
+    /// That of the head; the same by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_learning_rate: Option<f64>,
+}
+
+impl Default for FewShotRecipe {
+    /// As many examples and steps as Langedijk et al. 2022, arXiv:2104.04736; the rate is that of the
+    /// inner steps of first-order MAML here.
+    fn default() -> Self {
+        Self { n_support: 20, steps: 20, learning_rate: 1e-3, head_learning_rate: None }
+    }
+}
+
+impl FewShotRecipe {
+    pub(super) fn check(&self, faults: &mut Faults<'_>) {
+        faults.at_least("few_shot.n_support", self.n_support as u64, 1);
+        faults.at_least("few_shot.steps", self.steps as u64, 1);
+        faults.positive("few_shot.learning_rate", self.learning_rate);
+        if let Some(rate) = self.head_learning_rate {
+            faults.positive("few_shot.head_learning_rate", rate);
+        }
+    }
+}

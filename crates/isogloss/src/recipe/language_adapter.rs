@@ -1,0 +1,39 @@
+//! The `[language_adapter]` table: the language adapter under a task adapter (MAD-X).
+
+use serde::{Deserialize, Serialize};
+
+use super::Faults;
+
+/// The `[language_adapter]` table: what lies under the task's adapter, and gives way to that of the
+/// language where the task is scored (MAD-X).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LanguageAdapterRecipe {
+    /// The folders, as the `adapters` library writes them; `{language}` stands for the language.
+    pub path: String,
+    /// What lies under the task's adapter in other languages.
+    #[serde(default)]
+    pub evaluation: LanguageExchange,
+    /// Layers that do not get theirs, from zero; MAD-X 2.0 leaves out the last.
+    #[serde(default)]
+    pub leave_out: Vec<usize>,
+}
+
+/// What lies under a task's adapter in a language that it was not trained in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LanguageExchange {
+    /// The adapter of that language.
+    #[default]
+    Target,
+    /// That of the source language.
+    Source,
+    /// Nothing.
+    None,
+}
+
+impl LanguageAdapterRecipe {
+    pub(super) fn check(&self, faults: &mut Faults<'_>) {
+        faults.path_by_language("language_adapter.path", &self.path);
+    }
+}

@@ -1,0 +1,100 @@
+//! The `[measure]` table: Fisher information and sharpness while a model trains.
+
+use serde::{Deserialize, Serialize};
+
+use super::Faults;
+
+/// The `[measure]` table: the Fisher information and the sharpness on the source's dev set; of several
+/// sources, the cosines between their gradients too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MeasureRecipe {
+    /// Optimizer steps from one measure to the next; the first and the last step are measured too.
+    pub every: u64,
+    /// Examples of a measure.
+    pub n_examples: usize,
+    /// Examples of one pass.
+    pub batch_size: usize,
+    /// See [`MeasureOptions::radius`].
+    pub radius: f64,
+    /// See [`MeasureOptions::n_directions`].
+    pub n_directions: usize,
+}
+
+impl Default for MeasureRecipe {
+    fn default() -> Self {
+        let options = MeasureOptions::default();
+        Self {
+            every: 100,
+            n_examples: 128,
+            batch_size: options.batch_size,
+            radius: options.radius,
+            n_directions: options.n_directions,
+        }
+    }
+}
+
+impl MeasureRecipe {
+    pub(super) fn check(&self, faults: &mut Faults<'_>) {
+        faults.at_least("measure.every", self.every, 1);
+        faults.at_least("measure.n_examples", self.n_examples as u64, 1);
+        faults.at_least("measure.batch_size", self.batch_size as u64, 1);
+        faults.not_negative("measure.radius", self.radius);
+    }
+
+    pub(crate) fn options(&self, seed: u64) -> MeasureOptions {
+        MeasureOptions {
+            estimator: FisherEstimator::Sampled,
+            n_examples: Some(self.n_examples),
+            batch_size: self.batch_size,
+            radius: self.radius,
+            n_directions: self.n_directions,
+            seed,
+        }
+    }
+}
+
+/// How to measure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MeasureOptions {
+    /// Which labels gradients are taken at.
+    pub estimator: FisherEstimator,
+    /// Examples measured: the first of the set in an order drawn from the seed; none for all.
+    pub n_examples: Option<usize>,
+    /// Examples of one pass.
+    pub batch_size: usize,
+    /// The radius of sharpness, in the space of all parameters; zero leaves sharpness out.
+    pub radius: f64,
+    /// Random directions that sharpness is measured in.
+    pub n_directions: usize,
+    /// Draws labels, directions and the choice of examples.
+    pub seed: u64,
+}
+
+impl Default for MeasureOptions {
+    fn default() -> Self {
+        Self {
+            estimator: FisherEstimator::Sampled,
+            n_examples: Some(256),
+            batch_size: 32,
+            radius: 0.05,
+            n_directions: 3,
+            seed: 42,
+        }
+    }
+}
+
+/// Which labels the gradients of `-log p(label)` are taken at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FisherEstimator {
+    /// Drawn from the model, one backward pass a batch: `B ‖ḡ‖²` of the batch's mean gradient is an
+    /// unbiased estimate of the trace.
+    #[default]
+    Sampled,
+    /// The gold labels, one backward pass a row: the empirical Fisher information, another quantity.
+    Empirical,
+    /// All labels with their probabilities, a backward pass for each label of each row: no estimate.
+    Exact,
+}

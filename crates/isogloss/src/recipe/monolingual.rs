@@ -1,0 +1,59 @@
+//! The `[monolingual]` table: text without labels, for masked language modelling.
+
+use isogloss_methods::LanguageSampling;
+use isogloss_text::{Language, read_sentence_file};
+use serde::{Deserialize, Serialize};
+
+use super::{Faults, Languages};
+use crate::Error;
+
+/// The `[monolingual]` table: text without labels, for masked language modelling.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MonolingualRecipe {
+    /// The files, a sentence a line; `{language}` stands for the language.
+    pub path: String,
+    /// The languages.
+    pub languages: Languages,
+    /// Blocks of one pass through the model.
+    pub batch_size: usize,
+    /// Tokens of a block, specials included.
+    pub max_length: usize,
+    /// Blocks of each language that are kept for tests, evenly from the whole text.
+    pub held_out: usize,
+    /// How the language of each batch is drawn.
+    pub sampling: LanguageSampling,
+}
+
+impl Default for MonolingualRecipe {
+    fn default() -> Self {
+        Self {
+            path: String::new(),
+            languages: Languages::All,
+            batch_size: 8,
+            max_length: 128,
+            held_out: 0,
+            sampling: LanguageSampling::default(),
+        }
+    }
+}
+
+impl MonolingualRecipe {
+    pub(super) fn check(&self, faults: &mut Faults<'_>) {
+        faults.at_least("monolingual.batch_size", self.batch_size as u64, 1);
+        faults.at_least("monolingual.max_length", self.max_length as u64, 3);
+        faults.path_by_language("monolingual.path", &self.path);
+        faults.sampling("monolingual.sampling", &self.sampling);
+    }
+
+    /// The languages, at least one.
+    pub(crate) fn languages(&self) -> Result<Vec<Language>, Error> {
+        self.languages.with_files(&self.path)
+    }
+
+    /// The text of a language.
+    pub(crate) fn sentences(&self, language: &Language) -> Result<Vec<String>, Error> {
+        let path = self.path.replace("{language}", language.as_str());
+        Ok(read_sentence_file(path.as_ref())?)
+    }
+}

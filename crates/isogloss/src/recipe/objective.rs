@@ -1,0 +1,37 @@
+//! An entry of `[[objective]]`: a loss and its weight.
+
+use isogloss_methods::{CrossEntropyConfig, ObjectiveConfig};
+use serde::{Deserialize, Serialize};
+
+use super::Faults;
+
+/// An entry of `[[objective]]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectiveRecipe {
+    /// Its factor in the sum.
+    #[serde(default = "one")]
+    pub weight: f64,
+    /// The loss: `method.<name> = { … }`.
+    pub method: ObjectiveConfig,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl Default for ObjectiveRecipe {
+    fn default() -> Self {
+        Self { weight: 1.0, method: ObjectiveConfig::CrossEntropy(CrossEntropyConfig::default()) }
+    }
+}
+
+impl ObjectiveRecipe {
+    /// Adds its faults; `entry` is `objective.<index>`.
+    pub(super) fn check(&self, entry: &str, faults: &mut Faults<'_>) {
+        faults.not_negative(&format!("{entry}.weight"), self.weight);
+        for (field, problem) in self.method.faults() {
+            faults.add_message(&format!("{entry}.method"), format!("{field}: {problem}"));
+        }
+    }
+}

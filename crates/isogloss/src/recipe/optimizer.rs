@@ -1,0 +1,58 @@
+//! The `[optimizer]` table: AdamW and the learning-rate schedule.
+
+use isogloss_methods::{AdamWConfig, LearningRateCurve, Rates};
+use serde::{Deserialize, Serialize};
+
+use super::Faults;
+
+/// The `[optimizer]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OptimizerRecipe {
+    /// The highest learning rate.
+    pub learning_rate: f64,
+    /// That of the head, which follows the same curve; the same by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_learning_rate: Option<f64>,
+    /// Its curve after the warm-up.
+    pub curve: LearningRateCurve,
+    /// The share of all steps that the rate takes to grow to its peak.
+    pub warmup_ratio: f64,
+    /// The settings of AdamW.
+    pub adamw: AdamWConfig,
+}
+
+impl Default for OptimizerRecipe {
+    fn default() -> Self {
+        Self {
+            learning_rate: 5e-5,
+            head_learning_rate: None,
+            curve: LearningRateCurve::Linear,
+            warmup_ratio: 0.1,
+            adamw: AdamWConfig::default(),
+        }
+    }
+}
+
+impl OptimizerRecipe {
+    /// The rates of a step in which that of the encoder is `encoder`.
+    pub(crate) fn rates(&self, encoder: f64) -> Rates {
+        Rates::new(encoder, self.head_learning_rate.map(|head| encoder * head / self.learning_rate))
+    }
+
+    pub(super) fn check(&self, faults: &mut Faults<'_>) {
+        faults.positive("optimizer.learning_rate", self.learning_rate);
+        if let Some(rate) = self.head_learning_rate {
+            faults.positive("optimizer.head_learning_rate", rate);
+        }
+        faults.below_one("optimizer.warmup_ratio", self.warmup_ratio);
+        for (index, beta) in self.adamw.betas.iter().enumerate() {
+            faults.below_one(&format!("optimizer.adamw.betas.{index}"), *beta);
+        }
+        faults.positive("optimizer.adamw.epsilon", self.adamw.epsilon);
+        if let Some(max) = self.adamw.max_grad_norm {
+            faults.positive("optimizer.adamw.max_grad_norm", max);
+        }
+        faults.not_negative("optimizer.adamw.weight_decay", self.adamw.weight_decay);
+    }
+}

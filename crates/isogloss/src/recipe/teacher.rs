@@ -1,0 +1,11 @@
+//! The `[teacher]` table: the model that knowledge is distilled from.
+
+use serde::{Deserialize, Serialize};
+
+/// The `[teacher]` table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TeacherRecipe {
+    /// A folder with a head of the same labels, such as `runs/<recipe>/seed-42/best`, or a hub name.
+    pub source: String,
+}

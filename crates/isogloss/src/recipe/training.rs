@@ -1,0 +1,75 @@
+//! The `[training]` table: epochs, batches, evaluation and checkpoints.
+
+use isogloss_text::BatchOrder;
+use serde::{Deserialize, Serialize};
+
+use super::{Faults, FrozenRecipe};
+
+/// The `[training]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingRecipe {
+    /// Times that every example is seen.
+    pub epochs: u64,
+    /// Stops after this many optimizer steps, if that is sooner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_steps: Option<u64>,
+    /// Examples of one pass through the model.
+    pub batch_size: usize,
+    /// Batches of one optimizer step.
+    pub accumulate: u64,
+    /// How batches are put together.
+    pub order: BatchOrder,
+    /// Examples of one pass in evaluation.
+    pub evaluation_batch_size: usize,
+    /// Optimizer steps between checkpoints; one is also made at the end of every epoch.
+    pub checkpoint_every: u64,
+    /// Optimizer steps between lines of the log.
+    pub log_every: u64,
+    /// Examples of each other language's test split that are scored whenever the development set is: to
+    /// be watched, never to choose by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zero_shot: Option<usize>,
+    /// What is done with the layers below the lowest that learns, where a schedule opens layers or
+    /// adapters are trained; see [`FrozenRecipe`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<FrozenRecipe>,
+}
+
+impl Default for TrainingRecipe {
+    fn default() -> Self {
+        Self {
+            epochs: 3,
+            max_steps: None,
+            batch_size: 32,
+            accumulate: 1,
+            order: BatchOrder::GroupedByLength,
+            evaluation_batch_size: 64,
+            checkpoint_every: 200,
+            log_every: 10,
+            zero_shot: None,
+            frozen: None,
+        }
+    }
+}
+
+impl TrainingRecipe {
+    pub(super) fn check(&self, faults: &mut Faults<'_>) {
+        faults.at_least("training.epochs", self.epochs, 1);
+        faults.at_least("training.batch_size", self.batch_size as u64, 1);
+        faults.at_least("training.accumulate", self.accumulate, 1);
+        faults.at_least("training.log_every", self.log_every, 1);
+        faults.at_least("training.checkpoint_every", self.checkpoint_every, 1);
+        let evaluation = self.evaluation_batch_size as u64;
+        faults.at_least("training.evaluation_batch_size", evaluation, 1);
+        if let Some(frozen) = &self.frozen {
+            frozen.check(faults);
+        }
+        if let Some(n) = self.zero_shot {
+            faults.at_least("training.zero_shot", n as u64, 1);
+        }
+        if let Some(max_steps) = self.max_steps {
+            faults.at_least("training.max_steps", max_steps, 1);
+        }
+    }
+}
