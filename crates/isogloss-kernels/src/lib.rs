@@ -166,3 +166,8 @@ pub fn adamw<const D: usize>(
     );
     [param, moment_1, moment_2].map(Tensor::from_dispatch)
 }
+
+/// The example of the README.
+#[cfg(all(doctest, feature = "flex"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -59,3 +59,8 @@ pub use update::{
     SamConfig, Update, UpdateConfig, descend,
 };
 pub use view::{EmbeddingNoise, NoiseShape, Role, TextView, View};
+
+/// The example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -64,3 +64,8 @@ pub use peft::bottleneck::config::{AdapterConfig, AdapterInit, AdapterResidual, 
 pub use peft::lora::config::{LoraConfig, LoraTarget};
 pub use surgery::checkpoint_edit::{Storage, StoredModel};
 pub use surgery::student::StudentConfig;
+
+/// The example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -89,3 +89,8 @@ pub use view::{
     Viewed, Viewer, ViewsConfig,
 };
 pub use word_dropout::drop_words;
+
+/// The example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

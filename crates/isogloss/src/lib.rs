@@ -62,3 +62,8 @@ pub use isogloss_kernels::tune_allocator;
 pub use isogloss_methods as methods;
 pub use isogloss_model as model;
 pub use isogloss_text as text;
+
+/// The example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
