@@ -99,7 +99,7 @@ fn print_scores(runs: &[(&str, &Results)]) {
     let names: String = runs.iter().map(|(name, _)| format!("{name:>14}")).collect();
     println!("\n{:<10}{names}", first.metric);
     for language in first.languages.keys() {
-        let remark = if *language == first.source { "  source" } else { "" };
+        let remark = if language == first.source() { "  source" } else { "" };
         row(language, &|results| results.languages[language].scores.main(), remark);
     }
     println!();

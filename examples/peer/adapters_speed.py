@@ -77,7 +77,7 @@ def train_with_torch(recipe, epochs, device):
     torch.set_num_threads(2)
     table = tomllib.loads(Path(recipe).read_text())
     source = table["model"]["source"]
-    data = table["data"]["path"].replace("{language}", table["data"]["source"])
+    data = table["data"]["path"].replace("{language}", table["data"]["sources"][0])
     rows = [json.loads(line) for line in Path(data).read_text().splitlines()]
     rows = [row for row in rows if row["split"] == "train"]
     names = sorted({row["label"] for row in rows})

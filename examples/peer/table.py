@@ -26,7 +26,7 @@ def main():
 
     ours = [json.loads((run / "results.json").read_text()) for run in arguments.runs]
     theirs = json.loads(arguments.peer.read_text())["runs"]
-    source, metric = ours[0]["source"], ours[0]["metric"]
+    source, metric = ours[0]["sources"][0], ours[0]["metric"]
 
     def scores(runs, language):
         return [run["languages"][language][metric] for run in runs if language in run["languages"]]

@@ -61,7 +61,7 @@ def main():
     results = {name: [json.loads((run / "results.json").read_text()) for run in runs[name]] for name in recipes}
     if results[recipes[0]][0]["task"] == "retrieval":
         return retrieval(runs, results)
-    source, metric = results[recipes[0]][0]["source"], results[recipes[0]][0]["metric"]
+    sources, metric = results[recipes[0]][0]["sources"], results[recipes[0]][0]["metric"]
     if any(result["metric"] != metric for of_recipe in results.values() for result in of_recipe):
         parser.error("these runs are scored in different ways: choose among them with --only")
 
@@ -74,8 +74,7 @@ def main():
     seeds = {name: [run.name for run in runs[name]] for name in recipes}
     paired = len(recipes) > 1 and len(seeds[recipes[0]]) > 1 and all(seeds[name] == seeds[recipes[0]] for name in recipes)
     more = (f" − {recipes[0]} |" if paired else "") + (" after a few examples |" if few_shot else "") + (" Fisher trace | sharpness |" if sharp else "") + (" trained parameters | seconds, the fastest |" if timed else "")
-    sources = [source, *results[recipes[0]][0].get("more_sources", [])]
-    of_sources = source if len(sources) == 1 else f"mean of {len(sources)} sources"
+    of_sources = sources[0] if len(sources) == 1 else f"mean of {len(sources)} sources"
     print(f"| recipe | seeds | {of_sources} | mean of targets |{more}\n|---|---:|---:|---:|{'---:|' * more.count('|')}")
     for name in recipes:
         of_source = [100 * mean(result["languages"][tag][metric] for tag in sources) for result in results[name]]

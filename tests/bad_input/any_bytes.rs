@@ -241,7 +241,7 @@ units = "word"
 [data]
 path = "data/{language}.jsonl"
 columns.text = "utt" # the text
-source = "en"
+sources = ["en"]
 languages = ["de", "sr-Latn"]
 [[objective]]
 weight = 0.5
@@ -302,7 +302,7 @@ const TOML_PARTS: &[&str] = &[
     "[model]\n",
     "[model",
     "source",
-    "source = \"en\"\n",
+    "sources = [\"en\"]\n",
     "model.source = \"x\"\n",
     "\"model\".\"source\" = 1\n",
     "max_length = 0\n",

@@ -135,7 +135,7 @@ fn tables_name_the_line_of_a_missing_column() {
 #[test]
 fn labels_that_training_has_not_seen_are_skipped_and_counted_where_the_recipe_says_so() {
     let mut job = Job::new();
-    job.edit_recipe("source = \"en\"", "source = \"en\"\nunseen_labels = \"skip\"");
+    job.edit_recipe("sources = [\"en\"]", "sources = [\"en\"]\nunseen_labels = \"skip\"");
     let path = job.path("data/de.test.jsonl");
     let unseen = "{\"text\": \"musik\", \"label\": \"play\"}\n";
 

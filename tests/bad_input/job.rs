@@ -84,7 +84,7 @@ impl Job {
         }
         let recipe = format!(
             "[model]\nsource = {:?}\nmax_length = 16\n\
-             [data]\npath = {:?}\nsource = \"en\"\nlanguages = [\"de\"]\n\
+             [data]\npath = {:?}\nsources = [\"en\"]\nlanguages = [\"de\"]\n\
              [optimizer]\nlearning_rate = 1e-3\nwarmup_ratio = 0.0\n\
              [training]\nepochs = 2\nbatch_size = 2\ncheckpoint_every = 1\nlog_every = 1\n",
             path.join("model"),

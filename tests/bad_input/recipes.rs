@@ -10,7 +10,7 @@ const GOOD: &str = "[model]
 source = \"models/tiny\"
 [data]
 path = \"data/{language}.jsonl\"
-source = \"en\"
+sources = [\"en\"]
 ";
 
 fn plan(text: &str) -> Result<Plan, Error> {
@@ -98,14 +98,14 @@ fn all_faults_come_at_once() {
     let parts = [
         "r.toml:2:1: unknown field `suorce`",
         "r.toml:3:1: model.max_length",
-        "r.toml:4:2: data.source: name the language",
+        "r.toml:4:2: data.sources: name the language",
         "r.toml:5:1: data.path: expected {language}",
         "r.toml:7:1: training.epochs",
         "r.toml:8:14: invalid type",
         "r.toml:10:1: optimizer.warmup_ratio",
     ];
     assert_refused("many", plan(text), &parts);
-    assert_refused("nothing at all", plan(""), &["model.source", "data.path", "data.source"]);
+    assert_refused("nothing at all", plan(""), &["model.source", "data.path", "data.sources"]);
 }
 
 #[test]

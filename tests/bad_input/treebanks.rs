@@ -81,7 +81,10 @@ fn relations_that_training_has_not_seen_are_left_out_or_kept_as_wrong() {
     let unseen = TREE.replace("\tobj", "\tobl:arg");
     for (rule, n, left_out) in [("skip", 2, 1), ("keep", 3, 0)] {
         let mut job = job();
-        job.edit_recipe("source = \"en\"", &format!("source = \"en\"\nunseen_labels = \"{rule}\""));
+        job.edit_recipe(
+            "sources = [\"en\"]",
+            &format!("sources = [\"en\"]\nunseen_labels = \"{rule}\""),
+        );
         let path = job.path("data/de.test.conllu");
         fs::write(&path, format!("{TREE}{unseen}{TREE}")).unwrap();
         let german = &job.finish().languages["de"];

@@ -115,7 +115,7 @@ impl Workshop {
         format!(
             "seed = 7\n\
              [model]\nsource = {model:?}\n\
-             [data]\npath = {data:?}\nsource = \"en\"\n\
+             [data]\npath = {data:?}\nsources = [\"en\"]\n\
              [optimizer]\nlearning_rate = 3e-3\nadamw.weight_decay = 0.1\n\
              [training]\n{training}\n\
              {tables}\n",
@@ -180,7 +180,7 @@ impl Workshop {
         format!(
             "seed = 7\n\
              [model]\nsource = {model:?}\n\
-             [task.retrieval]\n[data]\nsource = \"en\"\n\
+             [task.retrieval]\n[data]\nsources = [\"en\"]\n\
              {pairs}\
              [optimizer]\nlearning_rate = 3e-3\n\
              [training]\n{training}\n\

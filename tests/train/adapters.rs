@@ -231,9 +231,9 @@ fn states_that_are_kept_change_nothing() {
             assert_eq!(same.selection.step, results.selection.step, "{name} {how}");
         }
     }
-    let drops = "frozen = { drops = true }";
+    let frozen = "frozen = { dropout = true }";
     let tables = format!("{SEQ_BN}[schedule.fixed]\nlayers = [1]\n");
-    let (dropped, _) = losses("dropped", &tables, drops);
+    let (dropped, _) = losses("dropped", &tables, frozen);
     assert_ne!(dropped, losses("not dropped", &tables, "").0);
 }
 
@@ -263,7 +263,7 @@ fn language_adapters(shop: &Workshop) -> String {
     std::fs::write(shop.path("text/en.txt"), english).unwrap();
     for language in ["en", "de", "xx"] {
         let text = format!(
-            "seed = 7\n[model]\nsource = {:?}\n[task.language_modeling]\n[data]\nsource = \"en\"\n\
+            "seed = 7\n[model]\nsource = {:?}\n[task.language_modeling]\n[data]\nsources = [\"en\"]\n\
              [monolingual]\npath = {:?}\nlanguages = [{language:?}]\nbatch_size = 4\n\
              max_length = 12\nheld_out = 3\n\
              [adapter.seq_bn_inv]\nreduction_factor = 2\n[[objective]]\nmethod.mmlm = {{}}\n\

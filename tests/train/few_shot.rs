@@ -37,12 +37,8 @@ fn planted() -> Workshop {
 }
 
 fn plan(shop: &Workshop, training: &str, tables: &str) -> Plan {
-    let sources: Vec<String> = LANGUAGES[1..6].iter().map(|name| format!("{name:?}")).collect();
-    let sources = sources.join(", ");
-    let recipe = shop.recipe(training, tables).replace("source = \"en\"", "source = \"aa\"");
-    let languages = "languages = [\"xx\", \"yy\"]";
-    let recipe =
-        recipe.replace("[data]\n", &format!("[data]\nmore_sources = [{sources}]\n{languages}\n"));
+    let sources = format!("sources = {:?}\nlanguages = [\"xx\", \"yy\"]", &LANGUAGES[..6]);
+    let recipe = shop.recipe(training, tables).replace("sources = [\"en\"]", &sources);
     Plan::from_toml(&recipe, "tiny.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"))
 }
 

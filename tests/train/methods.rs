@@ -190,15 +190,16 @@ fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
             let data = recipe["data"].as_table_mut().unwrap();
             let path = shop.path("trees/{language}-{split}.conllu").display().to_string();
             data.insert("path".into(), path.into());
-            data.insert("source".into(), "en".into());
+            data.insert("sources".into(), vec!["en"].into());
             data.insert("languages".into(), vec!["de"].into());
         }
         _ => {
-            let has_more = recipe["data"].get("more_sources").is_some();
+            let has_several =
+                recipe["data"]["sources"].as_array().is_some_and(|sources| sources.len() > 1);
             recipe["data"] = shop_recipe["data"].clone();
-            if has_more {
+            if has_several {
                 let data = recipe["data"].as_table_mut().unwrap();
-                data.insert("more_sources".into(), vec!["de"].into());
+                data.insert("sources".into(), vec!["en", "de"].into());
             }
         }
     }

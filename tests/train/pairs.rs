@@ -160,13 +160,13 @@ fn what_comes_before_is_a_run_of_its_own_that_the_next_one_starts_from() {
     let first = shop.pairs_recipe(TRAINING, "[[objective]]\nmethod.realign = {}\n");
     fs::write(shop.path("first.toml"), first).unwrap();
     let then = shop.recipe("max_steps = 4\nlog_every = 1", "");
-    fs::write(shop.path("then.toml"), format!("before = \"first.toml\"\n{then}")).unwrap();
+    fs::write(shop.path("then.toml"), format!("pretrain_recipe = \"first.toml\"\n{then}")).unwrap();
     fs::write(shop.path("alone.toml"), then).unwrap();
     let plan = |name: &str| Plan::from_file(&shop.path(name)).unwrap();
 
     let whole = shop.run("whole");
     shop.finish(&plan("then.toml"), &whole);
-    let before = RunFolder::new(whole.path().join("before"));
+    let before = RunFolder::new(whole.path().join("pretrain"));
     assert_eq!(Trace::of(&before).losses().len(), 6);
     let alone = shop.run("alone");
     shop.finish(&plan("alone.toml"), &alone);

@@ -23,7 +23,7 @@ fn plan(shop: &Workshop, task: &str, training: &str, tables: &str) -> Plan {
     let recipe = format!(
         "seed = 7\n[model]\nsource = {model:?}\n\
          [task.parsing]\narc_width = 24\nlabel_width = 12\n{task}\n\
-         [data]\npath = {data:?}\nsource = \"en\"\nlanguages = [\"de\"]\nunseen_labels = \"keep\"\n\
+         [data]\npath = {data:?}\nsources = [\"en\"]\nlanguages = [\"de\"]\nunseen_labels = \"keep\"\n\
          [optimizer]\nlearning_rate = 3e-3\n\
          [training]\nbatch_size = 4\nlog_every = 1\n{training}\n{tables}\n",
         model = shop.path("model"),

@@ -11,8 +11,8 @@ use isogloss_tests::runs::{Trace, Workshop};
 const TRAINING: &str = "epochs = 2\nbatch_size = 4\nlog_every = 1\ncheckpoint_every = 5";
 
 fn recipe(shop: &Workshop, fields: &str, tables: &str) -> String {
-    let fields = format!("[data]\nmore_sources = [\"de\"]\n{fields}");
-    shop.recipe(TRAINING, tables).replace("[data]\n", &fields)
+    let recipe = shop.recipe(TRAINING, tables).replace("[data]\n", &format!("[data]\n{fields}"));
+    recipe.replace("sources = [\"en\"]", "sources = [\"en\", \"de\"]")
 }
 
 fn plan(text: &str) -> Plan {
@@ -24,7 +24,10 @@ fn all_sources_are_trained_on_and_none_is_a_target() {
     let shop = Workshop::new();
     let run = shop.run("two");
     let results = shop.finish(&plan(&recipe(&shop, "", "")), &run);
-    assert_eq!((results.sources(), results.n_targets), (vec!["en", "de"], 1));
+    assert_eq!(
+        (&results.sources[..], results.n_targets),
+        (&["en", "de"].map(str::to_owned)[..], 1)
+    );
     let score = |language: &str| results.languages[language].scores.main();
     assert_eq!(results.mean_target, Some(score("xx")));
     let gap = (score("en") + score("de")) / 2.0 - score("xx");
@@ -123,9 +126,9 @@ fn languages_that_cannot_be_trained_on_together_are_told() {
     let error = error.unwrap_err().to_string();
     assert!(error.contains("training.accumulate: a step is made of tasks of 2 batches"), "{error}");
     assert!(error.contains("first_order_maml makes the gradient of a step already"), "{error}");
-    let twice = recipe(&shop, "", "").replace("[\"de\"]", "[\"de\", \"en\"]");
+    let twice = recipe(&shop, "", "").replace("\"de\"]", "\"de\", \"en\"]");
     let error = Plan::from_toml(&twice, "tiny.toml".as_ref()).unwrap_err().to_string();
-    assert!(error.contains("data.more_sources: \"en\" is a source already"), "{error}");
+    assert!(error.contains("data.sources: \"en\" is a source already"), "{error}");
     let alone = shop.recipe(TRAINING, "").replace("[data]\n", "[data]\nsampling.uniform = {}\n");
     let error = Plan::from_toml(&alone, "tiny.toml".as_ref()).unwrap_err().to_string();
     assert!(error.contains("data.sampling: there is one language to draw"), "{error}");
@@ -139,7 +142,7 @@ fn languages_that_cannot_be_trained_on_together_are_told() {
 #[test]
 fn other_languages_can_be_watched_while_the_model_trains() {
     let shop = Workshop::new();
-    let recipe = shop.recipe(&format!("{TRAINING}\nzero_shot = 5"), "");
+    let recipe = shop.recipe(&format!("{TRAINING}\nzero_shot_eval_examples = 5"), "");
     let (watched, plain) = (shop.run("watched"), shop.run("plain"));
     shop.finish(&plan(&recipe), &watched);
     shop.finish(&plan(&shop.recipe(TRAINING, "")), &plain);

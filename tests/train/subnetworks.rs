@@ -179,7 +179,7 @@ fn with_subnetworks(shop: &Workshop, more: &str) -> String {
 fn two_languages(shop: &Workshop, tables: &str) -> Plan {
     let training = "epochs = 2\nbatch_size = 4\nlog_every = 1\ncheckpoint_every = 5";
     let recipe = shop.recipe(training, tables);
-    let recipe = recipe.replace("[data]\n", "[data]\nmore_sources = [\"de\"]\n");
+    let recipe = recipe.replace("sources = [\"en\"]", "sources = [\"en\", \"de\"]");
     Plan::from_toml(&recipe, "tiny.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"))
 }
 

@@ -54,7 +54,7 @@ fn a_finished_run_holds_what_it_should_and_nothing_else() {
 
     let languages: Vec<_> = results.languages.keys().map(String::as_str).collect();
     assert_eq!(languages, ["de", "en", "xx"]);
-    assert_eq!((results.n_targets, results.source.as_str()), (2, "en"));
+    assert_eq!((results.n_targets, results.source()), (2, "en"));
     for language in LANGUAGES {
         assert_eq!(results.languages[language].n, 12);
         let lines = &trace.predictions[&format!("{language}.jsonl")];

@@ -34,9 +34,9 @@ impl Watch {
             return;
         }
         match event {
-            Event::Before { recipe } => {
+            Event::Recipe { name } => {
                 self.end_bar();
-                self.line(&format!("recipe    {recipe}"));
+                self.line(&format!("recipe    {name}"));
             }
             Event::Trim(report) => {
                 trim::lines(report).iter().for_each(|line| self.line(line));
@@ -269,7 +269,7 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
             })
         }
         Event::Trim(report) => json!({ "event": "trim", "report": report }),
-        Event::Before { recipe } => json!({ "event": "recipe", "name": recipe }),
+        Event::Recipe { name } => json!({ "event": "recipe", "name": name }),
         Event::Pairs(sets) => {
             let set = |set: &PairSet| {
                 let n_links: usize = set.train.iter().map(|pair| pair.links.len()).sum();

@@ -102,11 +102,8 @@ pub struct Results {
     pub task: String,
     /// The name of the main score.
     pub metric: String,
-    /// The language of training, or the first of them.
-    pub source: String,
-    /// The other languages of training.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub more_sources: Vec<String>,
+    /// The source languages, the main one first.
+    pub sources: Vec<String>,
     /// How the model was chosen.
     pub selection: Selection,
     /// Scores by language.
@@ -134,18 +131,15 @@ impl Results {
         selection: Selection,
         languages: BTreeMap<String, LanguageResult>,
     ) -> Self {
-        let mut sources = sources.iter().map(ToString::to_string);
-        let source = sources.next().unwrap_or_default();
-        let more_sources: Vec<String> = sources.collect();
+        let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
         let main =
             languages.iter().map(|(tag, result)| (tag.clone(), result.scores.main())).collect();
-        let sources = std::iter::once(&source).chain(&more_sources).map(String::as_str);
-        let summary = TransferSummary::from_scores(&sources.collect::<Vec<_>>(), &main);
+        let tags: Vec<&str> = sources.iter().map(String::as_str).collect();
+        let summary = TransferSummary::from_scores(&tags, &main);
         Self {
             task: task.name().to_owned(),
             metric: task.metric().to_owned(),
-            source,
-            more_sources,
+            sources,
             selection,
             languages,
             mean_target: summary.mean_target,
@@ -163,14 +157,14 @@ impl Results {
         Self { mean_few_shot: (n > 0.0).then_some(sum / n), few_shot, ..self }
     }
 
-    /// The languages of training.
-    pub fn sources(&self) -> Vec<&str> {
-        std::iter::once(&self.source).chain(&self.more_sources).map(String::as_str).collect()
+    /// The main source language.
+    pub fn source(&self) -> &str {
+        self.sources.first().map_or("", String::as_str)
     }
 
     /// Whether a language was trained on.
     pub fn is_source(&self, language: &str) -> bool {
-        self.sources().contains(&language)
+        self.sources.iter().any(|source| source == language)
     }
 }
 

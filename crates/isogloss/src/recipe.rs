@@ -81,10 +81,10 @@ pub struct Recipe {
     pub monolingual: Option<MonolingualRecipe>,
     /// Which tokens are masked, where an objective asks for masked text.
     pub masking: MaskingConfig,
-    /// A recipe to carry out first, with the same model and seed; this one goes on from its result.
-    /// The path is relative to this recipe's folder.
+    /// A recipe to pretrain by, with the same model and seed; this one goes on from its result. The path
+    /// is relative to this recipe's folder.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub before: Option<String>,
+    pub pretrain_recipe: Option<String>,
     /// How texts are seen another way, for objectives that compare views.
     pub views: ViewsConfig,
     /// A smaller model, made of the one to start from, is trained in its place; without a `[teacher]`,
@@ -129,7 +129,7 @@ impl Default for Recipe {
             pairs: None,
             monolingual: None,
             masking: MaskingConfig::default(),
-            before: None,
+            pretrain_recipe: None,
             views: ViewsConfig::default(),
             student: None,
             teacher: None,

@@ -80,7 +80,7 @@ mod tests {
 
     fn results(source: f64, target: f64) -> String {
         format!(
-            r#"{{"task": "classification", "metric": "accuracy", "source": "en",
+            r#"{{"task": "classification", "metric": "accuracy", "sources": ["en"],
             "selection": {{"rule": "best dev accuracy in en", "step": 2, "score": 0.9}},
             "languages": {{"en": {{"n": 10, "accuracy": {source}, "macro_f1": 0.5}},
                            "x<y": {{"n": 8, "left_out": 2, "truncated": 1, "accuracy": {target}}}}},

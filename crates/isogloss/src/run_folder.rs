@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! recipe.toml          the resolved recipe
+//! pretrain/            the run of its `pretrain_recipe`
 //! environment.json     what it was made with
 //! metrics.jsonl        one line a logged step, evaluation or measure
 //! guided_dropout.json  the rates by unit, if the recipe has them
@@ -53,6 +54,11 @@ impl RunFolder {
     /// The folder of the chosen model.
     pub fn best(&self) -> PathBuf {
         self.path.join("best")
+    }
+
+    /// The run of the recipe to pretrain by.
+    pub(crate) fn pretrain(&self) -> Self {
+        Self::new(self.path.join("pretrain"))
     }
 
     pub(crate) fn metrics(&self) -> PathBuf {

@@ -66,13 +66,13 @@ pub fn finetune(
     run.prepare(&plan.to_toml(), options.fresh)?;
     recover_folder(&run.best())?;
     let options = &initial_model(plan, run, options, watch)?;
-    if let Some(before) = plan.before() {
-        watch(Event::Before { recipe: before.name() });
-        let folder = RunFolder::new(run.path().join("before"));
-        if let Outcome::Stopped { step } = finetune(before, &folder, options, watch)? {
+    if let Some(pretrain) = plan.pretrain() {
+        watch(Event::Recipe { name: pretrain.name() });
+        let folder = run.pretrain();
+        if let Outcome::Stopped { step } = finetune(pretrain, &folder, options, watch)? {
             return Ok(Outcome::Stopped { step });
         }
-        watch(Event::Before { recipe: plan.name() });
+        watch(Event::Recipe { name: plan.name() });
         let options = RunOptions { model_folder: folder.best(), ..options.clone() };
         return carry_out(plan, run, &options, watch);
     }

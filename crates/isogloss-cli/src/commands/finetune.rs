@@ -107,8 +107,8 @@ pub(crate) fn summary(all: &[Results]) -> String {
         format!("{name:<14}{:.2}{std}", 100.0 * stats.mean)
     };
     let main = |results: &Results| {
-        let score = |source: &str| Some(results.languages.get(source)?.scores.main());
-        let scores: Vec<f64> = results.sources().into_iter().filter_map(score).collect();
+        let score = |source: &String| Some(results.languages.get(source)?.scores.main());
+        let scores: Vec<f64> = results.sources.iter().filter_map(score).collect();
         MeanStd::from_values(&scores).map(|stats| stats.mean)
     };
     let lines = [

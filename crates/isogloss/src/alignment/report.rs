@@ -102,7 +102,7 @@ impl AlignmentReport {
         let mut correlations = Vec::new();
         for quantity in Quantity::ALL {
             for layer in self.layers() {
-                let targets = results.languages.iter().filter(|(tag, _)| **tag != results.source);
+                let targets = results.languages.iter().filter(|(tag, _)| *tag != results.source());
                 let pairs = targets.filter_map(|(tag, result)| {
                     Some((tag.clone(), (self.value(quantity, tag, layer)?, result.scores.main())))
                 });

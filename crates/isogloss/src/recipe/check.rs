@@ -73,7 +73,7 @@ fn without_labels(recipe: &Recipe, faults: &mut Faults<'_>) {
 
 /// What is for one language of training does not go with several.
 fn several_sources(recipe: &Recipe, faults: &mut Faults<'_>) {
-    if recipe.data.more_sources.is_empty() {
+    if recipe.data.sources.len() < 2 {
         return;
     }
     let of_one_language = [
@@ -115,8 +115,8 @@ fn gradients_of_a_step(recipe: &Recipe, faults: &mut Faults<'_>) {
             format!("a step is made of tasks of {n_task} batches each, found {accumulate}");
         faults.add("training.accumulate", problem);
     }
-    if recipe.update.pcgrad.is_some() && (accumulate < 2 || recipe.data.more_sources.is_empty()) {
-        let problem = "is about the languages of one step: name others in data.more_sources, and set \
+    if recipe.update.pcgrad.is_some() && (accumulate < 2 || recipe.data.sources.len() < 2) {
+        let problem = "is about the languages of one step: name others in data.sources, and set \
                        training.accumulate to 2 or more";
         faults.add("update.pcgrad", problem);
     }
@@ -207,7 +207,7 @@ mod tests {
 source = "models/tiny"
 [data]
 path = "data/{language}.jsonl"
-source = "en"
+sources = ["en"]
 "#;
 
     fn faults(text: &str) -> Vec<String> {
@@ -249,7 +249,7 @@ epochs = 3
         for expected in [
             "2:8: invalid type",
             "5:1: model.max_length: expected at least 3, found 1",
-            "6:2: data.source: name the language",
+            "6:2: data.sources: name the language",
             "7:1: data.path: expected {language}",
             "8:1: unknown field `langauges`",
             "13:8: unknown variant `cross_entropi`",
@@ -269,5 +269,37 @@ epochs = 3
         assert!(found.iter().any(|fault| fault.starts_with("1:")), "{found:?}");
         // What an unreadable file lacks is not known.
         assert!(found.iter().all(|fault| !fault.contains("model.source")), "{found:?}");
+    }
+    #[test]
+    fn an_old_name_of_a_key_is_answered_with_its_new_one() {
+        for (old, expected) in [
+            (
+                "before = \"x.toml\"\n",
+                "1:1: unknown field `before`: it is called `pretrain_recipe` now",
+            ),
+            (
+                "[data]\nmore_sources = [\"de\"]\n",
+                "2:1: unknown field `more_sources`: it is called `sources`",
+            ),
+            (
+                "data.source = \"en\"\n",
+                "1:6: unknown field `source`: it is called `sources`, a list, now",
+            ),
+            (
+                "[training]\n zero_shot = 3\n",
+                "2:2: unknown field `zero_shot`: it is called `zero_shot_eval_examples` now",
+            ),
+            (
+                "[training]\nfrozen = { drops = true }\n",
+                "2:12: unknown field `drops`: it is called `dropout` now",
+            ),
+            (
+                "[update.project_conflicts]\n",
+                "1:9: unknown field `project_conflicts`: it is called `pcgrad` now",
+            ),
+        ] {
+            let found = faults(old);
+            assert!(found.iter().any(|fault| fault.starts_with(expected)), "{old}: {found:#?}");
+        }
     }
 }

@@ -22,11 +22,9 @@ pub struct DataRecipe {
     pub header: bool,
     /// The names of the splits.
     pub splits: Splits,
-    /// The language of training.
-    pub source: Option<Language>,
-    /// More languages of training; the batches of a step are each of one language.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub more_sources: Vec<Language>,
+    /// The source languages, which are trained on; the batches of a step are each of one language. The
+    /// first is the main one: its label set is everybody's.
+    pub sources: Vec<Language>,
     /// How the language of a batch is drawn, where there are several; in proportion to their data by
     /// default.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,8 +45,7 @@ impl Default for DataRecipe {
             columns: Columns::default(),
             header: true,
             splits: Splits::default(),
-            source: None,
-            more_sources: Vec::new(),
+            sources: Vec::new(),
             sampling: None,
             languages: Languages::default(),
             min_shared_labels: 0,
@@ -77,13 +74,13 @@ impl Default for Splits {
 
 impl DataRecipe {
     pub(super) fn check(&self, faults: &mut Faults<'_>) {
-        if self.source.is_none() {
-            faults.add("data.source", "name the language to train on");
+        if self.sources.is_empty() {
+            faults.add("data.sources", "name the language to train on");
         }
-        for (index, language) in self.more_sources.iter().enumerate() {
-            let mut earlier = self.source.iter().chain(&self.more_sources[..index]);
-            if earlier.any(|other| other == language) {
-                faults.add("data.more_sources", format!("\"{language}\" is a source already"));
+        for (index, language) in self.sources.iter().enumerate() {
+            if self.sources[..index].contains(language) {
+                let message = format!("data.sources: \"{language}\" is a source already");
+                faults.add_message(&format!("data.sources.{index}"), message);
             }
         }
         let Some(sampling) = &self.sampling else { return };
@@ -93,8 +90,8 @@ impl DataRecipe {
                 "batches with labels are made ahead of their losses; draw by size or evenly";
             faults.add("data.sampling", problem);
         }
-        if self.more_sources.is_empty() {
-            let problem = "there is one language to draw; name data.more_sources";
+        if self.sources.len() < 2 {
+            let problem = "there is one language to draw; name others in data.sources";
             faults.add("data.sampling", problem);
         }
     }

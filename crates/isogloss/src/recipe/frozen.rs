@@ -8,9 +8,9 @@ use super::Faults;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FrozenRecipe {
-    /// They drop units at random as if they learned, as published methods have it. Without it they drop
-    /// nothing, so that the states that leave them never change, and are kept.
-    pub drops: bool,
+    /// Dropout acts in them as if they learned, as published methods have it. Without it their hidden
+    /// states never change, and are cached.
+    pub dropout: bool,
     /// Memory for those states.
     pub memory_gib: f64,
     /// Room on the disk for those that the memory does not hold.
@@ -19,7 +19,7 @@ pub struct FrozenRecipe {
 
 impl Default for FrozenRecipe {
     fn default() -> Self {
-        Self { drops: false, memory_gib: 1.0, disk_gib: 4.0 }
+        Self { dropout: false, memory_gib: 1.0, disk_gib: 4.0 }
     }
 }
 

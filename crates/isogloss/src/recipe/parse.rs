@@ -11,6 +11,16 @@ use toml::de::{DeTable, DeValue};
 use super::Recipe;
 use crate::RecipeFault;
 
+/// Entries that had another name in earlier versions, and what to write for them.
+const RENAMED: [(&str, &str); 6] = [
+    ("before", "`pretrain_recipe`"),
+    ("data.source", "`sources`, a list,"),
+    ("data.more_sources", "`sources`, with the main language first,"),
+    ("training.zero_shot", "`zero_shot_eval_examples`"),
+    ("training.frozen.drops", "`dropout`"),
+    ("update.project_conflicts", "`pcgrad`"),
+];
+
 /// Where the entries of a file are: `optimizer.learning_rate`, `objective.1.weight`.
 #[derive(Debug, Default)]
 pub(super) struct Positions {
@@ -39,7 +49,7 @@ impl Positions {
 pub(super) fn recipe(text: &str) -> (Option<Recipe>, Vec<RecipeFault>, Positions) {
     let (table, syntax_errors) = DeTable::parse_recoverable(text);
     if !syntax_errors.is_empty() {
-        let faults = syntax_errors.iter().map(|error| fault_of(text, error)).collect();
+        let faults = syntax_errors.iter().map(|error| fault_of(text, error, &[])).collect();
         return (None, faults, Positions::default());
     }
     let mut entries = Vec::new();
@@ -53,7 +63,7 @@ pub(super) fn recipe(text: &str) -> (Option<Recipe>, Vec<RecipeFault>, Positions
             Ok(recipe) => return (Some(recipe), faults, positions),
             Err(error) => error,
         };
-        faults.push(fault_of(text, &error));
+        faults.push(fault_of(text, &error, &entries));
         let cut = error.span().and_then(|span| blank(&remaining, &entries, span));
         match cut {
             Some(cut) if cut != remaining => remaining = cut,
@@ -139,9 +149,19 @@ fn blank(text: &str, entries: &[Entry], span: Range<usize>) -> Option<String> {
     Some(format!("{}{blanked}{}", &text[..range.start], &text[range.end..]))
 }
 
-fn fault_of(text: &str, error: &toml::de::Error) -> RecipeFault {
+fn fault_of(text: &str, error: &toml::de::Error, entries: &[Entry]) -> RecipeFault {
     let start = error.span().map_or(0, |span| span.start);
-    fault_at(text, start, error.message().replace('\n', ", "))
+    let renamed = error.span().and_then(|span| renamed(entries.iter().find(|e| e.key == span)?));
+    let is_unknown = error.message().starts_with("unknown field");
+    let problem = renamed.filter(|_| is_unknown);
+    fault_at(text, start, problem.unwrap_or_else(|| error.message().replace('\n', ", ")))
+}
+
+/// What to say of an entry by a name that it no longer has.
+fn renamed(entry: &Entry) -> Option<String> {
+    let (old, new) = RENAMED.iter().find(|(old, _)| *old == entry.path)?;
+    let key = old.rsplit('.').next().unwrap_or(old);
+    Some(format!("unknown field `{key}`: it is called {new} now"))
 }
 
 /// The place of the first bytes that are not UTF-8.

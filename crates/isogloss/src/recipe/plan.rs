@@ -13,28 +13,26 @@ use crate::{Error, RecipeError, RecipeFault};
 pub struct Plan {
     name: String,
     recipe: Recipe,
-    /// The languages of training, at least one.
-    sources: Vec<Language>,
-    before: Option<Box<Plan>>,
+    pretrain: Option<Box<Plan>>,
 }
 
 impl Plan {
-    /// Reads and checks a recipe file, and the one that it wants to be carried out before.
+    /// Reads and checks a recipe file, and its `pretrain_recipe`.
     ///
     /// # Errors
     /// If it cannot be read, or with all its faults.
     pub fn from_file(path: &Path) -> Result<Self, Error> {
         let mut plan = Self::from_one_file(path)?;
-        if let Some(before) = &plan.recipe.before {
-            let path = path.with_file_name(before);
-            let before = Self::from_one_file(&path)?;
-            if before.recipe.before.is_some() {
-                let problem = "before: a recipe that comes before another has none of its own";
+        if let Some(pretrain) = &plan.recipe.pretrain_recipe {
+            let path = path.with_file_name(pretrain);
+            let pretrain = Self::from_one_file(&path)?;
+            if pretrain.recipe.pretrain_recipe.is_some() {
+                let problem = "pretrain_recipe: the recipe to pretrain by has none of its own";
                 let fault = RecipeFault { line: 1, column: 1, problem: problem.into() };
                 return Err(RecipeError { path, faults: vec![fault] }.into());
             }
             let model = plan.recipe.model.source.clone();
-            plan.before = Some(Box::new(before.with_model(model).with_seed(plan.recipe.seed)));
+            plan.pretrain = Some(Box::new(pretrain.with_model(model).with_seed(plan.recipe.seed)));
         }
         Ok(plan)
     }
@@ -48,8 +46,8 @@ impl Plan {
         Ok(Self::from_toml(&text, path)?)
     }
 
-    /// Checks the text of a recipe; `path` names it in messages and gives the run its name. What is to
-    /// come before it is not read.
+    /// Checks the text of a recipe; `path` names it in messages and gives the run its name. Its
+    /// `pretrain_recipe` is not read.
     ///
     /// # Errors
     /// All faults of the recipe.
@@ -64,23 +62,22 @@ impl Plan {
         if !faults.is_empty() {
             return Err(error(faults));
         }
-        let sources = recipe.data.source.iter().chain(&recipe.data.more_sources).cloned().collect();
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        Ok(Self { name: name.unwrap_or_default(), recipe, sources, before: None })
+        Ok(Self { name: name.unwrap_or_default(), recipe, pretrain: None })
     }
 
     /// The same plan with another seed.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.recipe.seed = seed;
-        self.before = self.before.map(|before| Box::new(before.with_seed(seed)));
+        self.pretrain = self.pretrain.map(|pretrain| Box::new(pretrain.with_seed(seed)));
         self
     }
 
     /// The same plan from another model.
     #[must_use]
     pub fn with_model(mut self, source: String) -> Self {
-        self.before = self.before.map(|before| Box::new(before.with_model(source.clone())));
+        self.pretrain = self.pretrain.map(|pretrain| Box::new(pretrain.with_model(source.clone())));
         self.recipe.model.source = source;
         self
     }
@@ -90,9 +87,9 @@ impl Plan {
         &self.name
     }
 
-    /// The plan to carry out before this one, with the same model and seed.
-    pub fn before(&self) -> Option<&Self> {
-        self.before.as_deref()
+    /// The plan to pretrain by, with the same model and seed.
+    pub fn pretrain(&self) -> Option<&Self> {
+        self.pretrain.as_deref()
     }
 
     /// The checked recipe, every default filled in.
@@ -100,14 +97,14 @@ impl Plan {
         &self.recipe
     }
 
-    /// The language of training, or the first of them.
+    /// The main source language.
     pub fn source(&self) -> &Language {
-        &self.sources[0]
+        &self.sources()[0]
     }
 
-    /// The languages of training.
+    /// The source languages, at least one.
     pub fn sources(&self) -> &[Language] {
-        &self.sources
+        &self.recipe.data.sources
     }
 
     /// The recipe as TOML, every default written out.

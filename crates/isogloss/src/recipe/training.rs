@@ -29,7 +29,7 @@ pub struct TrainingRecipe {
     /// Examples of each other language's test split that are scored whenever the development set is: to
     /// be watched, never to choose by.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub zero_shot: Option<usize>,
+    pub zero_shot_eval_examples: Option<usize>,
     /// What is done with the layers below the lowest that learns, where a schedule opens layers or
     /// adapters are trained; see [`FrozenRecipe`].
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +47,7 @@ impl Default for TrainingRecipe {
             evaluation_batch_size: 64,
             checkpoint_every: 200,
             log_every: 10,
-            zero_shot: None,
+            zero_shot_eval_examples: None,
             frozen: None,
         }
     }
@@ -65,8 +65,8 @@ impl TrainingRecipe {
         if let Some(frozen) = &self.frozen {
             frozen.check(faults);
         }
-        if let Some(n) = self.zero_shot {
-            faults.at_least("training.zero_shot", n as u64, 1);
+        if let Some(n) = self.zero_shot_eval_examples {
+            faults.at_least("training.zero_shot_eval_examples", n as u64, 1);
         }
         if let Some(max_steps) = self.max_steps {
             faults.at_least("training.max_steps", max_steps, 1);

@@ -223,7 +223,7 @@ fn objective_scale(series: &[Series]) -> Scale {
 /// The development language that stands for the run: the mean of several, or the source where it is
 /// evaluated.
 pub(super) fn dev_language(run: &RunRecord) -> Option<&str> {
-    let source = run.results.as_ref().map(|results| results.source.as_str());
+    let source = run.results.as_ref().and_then(|results| results.sources().first().copied());
     let languages = || run.dev.iter().map(|point| point.language.as_str());
     let named = |name: &str| languages().find(|language| *language == name);
     named(MEAN).or_else(|| named(source?)).or_else(|| languages().next())

@@ -207,11 +207,8 @@ pub(super) struct Results {
     pub(super) task: String,
     /// Field name of the main metric in [`LanguageResult`].
     pub(super) metric: String,
-    /// The training language.
-    pub(super) source: String,
-    /// The other languages of training.
-    #[serde(default)]
-    pub(super) more_sources: Vec<String>,
+    /// The source languages, the main one first.
+    pub(super) sources: Vec<String>,
     /// How the evaluated checkpoint was chosen.
     pub(super) selection: Option<Selection>,
     /// Scores by BCP-47 tag.
@@ -226,9 +223,9 @@ pub(super) struct Results {
 }
 
 impl Results {
-    /// The languages of training.
+    /// The source languages.
     pub(super) fn sources(&self) -> Vec<&str> {
-        std::iter::once(&self.source).chain(&self.more_sources).map(String::as_str).collect()
+        self.sources.iter().map(String::as_str).collect()
     }
 
     /// Whether a language was trained on.

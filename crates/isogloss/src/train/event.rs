@@ -32,10 +32,10 @@ pub struct RunOptions<'a> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// The recipe's `before` begins or, if it is done, is passed over; what follows is the recipe.
-    Before {
-        /// The name of that recipe.
-        recipe: &'a str,
+    /// The recipe's `pretrain_recipe` begins, or is passed over if it is done; then the recipe begins.
+    Recipe {
+        /// The recipe that begins.
+        name: &'a str,
     },
     /// The vocabulary has been trimmed.
     Trim(&'a TrimReport),

@@ -143,7 +143,9 @@ impl Trainer<'_> {
     /// The main score over some examples of each language that is not trained on; of none if the recipe
     /// does not want them watched.
     fn zero_shot(&self, model: &Model) -> Result<BTreeMap<String, f64>, Error> {
-        let (Some(n), Some(data)) = (self.plan.recipe().training.zero_shot, self.data) else {
+        let (Some(n), Some(data)) =
+            (self.plan.recipe().training.zero_shot_eval_examples, self.data)
+        else {
             return Ok(BTreeMap::new());
         };
         let sources = self.plan.sources();

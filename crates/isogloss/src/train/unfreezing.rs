@@ -92,8 +92,9 @@ impl Trainer<'_> {
     /// How many of the lowest blocks are frozen at a step, together with the embeddings; none if those
     /// learn, or if no schedule is about layers.
     fn frozen_layers(&self, model: &Model, step: u64) -> Option<usize> {
-        let drops = self.plan.recipe().training.frozen.as_ref().is_some_and(|frozen| frozen.drops);
-        if drops || !self.schedules.iter().any(|rule| rule.opens_at().is_some()) {
+        let has_dropout =
+            self.plan.recipe().training.frozen.as_ref().is_some_and(|frozen| frozen.dropout);
+        if has_dropout || !self.schedules.iter().any(|rule| rule.opens_at().is_some()) {
             return None;
         }
         let moment = Moment { step, total_steps: self.learning_rate.total_steps };

@@ -13,7 +13,7 @@ pub(super) fn of_plan(plan: &Plan) -> Result<Texts, Error> {
     let mut next = Some(plan);
     while let Some(plan) = next {
         add(plan, &mut texts)?;
-        next = plan.before();
+        next = plan.pretrain();
     }
     Ok(texts)
 }

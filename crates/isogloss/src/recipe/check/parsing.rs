@@ -78,7 +78,7 @@ mod tests {
     use crate::Plan;
 
     const GOOD: &str = "[model]\nsource = \"m\"\n\
-        [data]\npath = \"ud/{language}-{split}.conllu\"\nsource = \"en\"\n";
+        [data]\npath = \"ud/{language}-{split}.conllu\"\nsources = [\"en\"]\n";
 
     fn faults(text: &str) -> Vec<String> {
         match Plan::from_toml(text, "r.toml".as_ref()) {
@@ -126,7 +126,8 @@ mod tests {
         assert_eq!(faults(&jsonl), ["4:1: data.path: a parser reads CoNLL-U, .conllu"]);
         let no_split = format!("{}[task.parsing]\n", GOOD.replace("-{split}", ""));
         assert!(faults(&no_split)[0].starts_with("4:1: data.path: expected {split}"));
-        let keep = GOOD.replace("source = \"en\"", "source = \"en\"\nunseen_labels = \"keep\"");
+        let keep =
+            GOOD.replace("sources = [\"en\"]", "sources = [\"en\"]\nunseen_labels = \"keep\"");
         assert!(faults(&keep)[0].starts_with("6:1: data.unseen_labels: \"keep\" is for parsing"));
     }
 }
