@@ -47,6 +47,7 @@ mod masking;
 mod nearest;
 mod order;
 mod packing;
+mod pattern;
 mod reader;
 mod tokenizer;
 mod treebank;
@@ -72,10 +73,10 @@ pub use language::Language;
 pub use masking::{Masker, MaskingConfig};
 pub use order::{BatchOrder, sequential_by_length};
 pub use packing::{join_translations, pack_sentences};
+pub use pattern::LanguagePattern;
 pub use reader::{
-    Columns, Format, ReadOptions, Texts, languages_with_file, read_examples, read_file,
-    read_pair_file, read_pairs, read_sentence_file, read_sentences, read_treebank,
-    read_treebank_file,
+    Columns, Format, ReadOptions, Texts, read_examples, read_file, read_pair_file, read_pairs,
+    read_sentence_file, read_sentences, read_treebank, read_treebank_file,
 };
 pub use tokenizer::{
     CutComparison, KeptPieces, PieceCounts, Tokenizer, TokenizerInput, trim_tokenizer,

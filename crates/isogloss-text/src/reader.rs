@@ -25,7 +25,6 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub use by_language::languages_with_file;
 pub(crate) use by_language::{dictionary_entries, read_dictionaries, read_translations};
 pub use columns::Columns;
 pub use pairs::read_pairs;

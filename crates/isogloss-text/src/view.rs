@@ -16,7 +16,6 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use config::LANGUAGE;
 pub use config::{
     CaseRule, CodeSwitchConfig, SubwordSamplingConfig, TranslationConfig, ViewsConfig,
 };

@@ -129,7 +129,7 @@ impl LanguageAdapterRecipe {
     }
 
     fn folder(&self, language: &Language) -> PathBuf {
-        self.path.replace("{language}", language.as_str()).into()
+        self.path.path(language)
     }
 }
 

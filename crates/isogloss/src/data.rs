@@ -12,7 +12,7 @@ use isogloss_kernels::split_seed;
 use isogloss_model::{EncoderConfig, ModelInput};
 use isogloss_text::{
     Example, FeatureOptions, Features, Featurized, Format, LabelSet, Language, ReadOptions,
-    Sentence, TokenBatch, Tokenizer, Treebank, Unseen, languages_with_file,
+    Sentence, TokenBatch, Tokenizer, Treebank, Unseen,
 };
 use serde::Serialize;
 
@@ -333,8 +333,7 @@ struct Reader<'a> {
 
 impl Files<'_> {
     fn path(&self, language: &Language, split: &str) -> PathBuf {
-        let path = self.recipe.data.path.replace("{language}", language.as_str());
-        PathBuf::from(path.replace("{split}", split))
+        self.recipe.data.path.with_split(split).path(language)
     }
 
     fn options(&self, path: &Path, split: &str) -> ReadOptions {
@@ -342,7 +341,7 @@ impl Files<'_> {
         let format = data.format.or_else(|| Format::from_path(path)).unwrap_or(Format::Jsonl);
         let options =
             ReadOptions::new(format).with_columns(data.columns.clone()).with_header(data.header);
-        if data.path.contains("{split}") { options } else { options.with_split(split) }
+        if data.path.has_split() { options } else { options.with_split(split) }
     }
 
     fn examples(&self, language: &Language, split: &str) -> Result<(PathBuf, Vec<Example>), Error> {
@@ -373,8 +372,7 @@ impl Files<'_> {
             Languages::These(languages) => languages.clone(),
             Languages::All => {
                 let data = &self.recipe.data;
-                let pattern = data.path.replace("{split}", &data.splits.test);
-                languages_with_file(&pattern)
+                data.path.with_split(&data.splits.test).languages_with_file()
             }
         };
         others.extend_from_slice(sources);

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use isogloss_text::{
     Alignment, Bitext, DiagonalAlignerConfig, Dictionary, DictionaryAligner, Language,
@@ -48,7 +48,7 @@ impl PairSet {
     }
 
     fn read(recipe: &PairsRecipe, language: Language, linked: bool) -> Result<Self, Error> {
-        let path = file_of(&recipe.path, &language);
+        let path = recipe.path.path(&language);
         let pairs = read_pair_file(&path)?;
         let links = match (&recipe.aligner, linked) {
             (Some(aligner), true) => aligner.link(&pairs, &language)?,
@@ -102,9 +102,9 @@ impl AlignerRecipe {
         let texts = || pairs.iter().map(|pair| (pair.left.as_str(), pair.right.as_str()));
         Ok(match self {
             Self::Dictionary { path, reverse_path, words } => {
-                let forward = Dictionary::read(&file_of(path, language))?;
+                let forward = Dictionary::read(&path.path(language))?;
                 let backward = match reverse_path {
-                    Some(path) => Dictionary::read(&file_of(path, language))?,
+                    Some(path) => Dictionary::read(&path.path(language))?,
                     None => forward.inverted(),
                 };
                 let aligner = DictionaryAligner::new(forward, backward).with_form(*words);
@@ -116,7 +116,7 @@ impl AlignerRecipe {
                 align_both_ways(&DiagonalAlignerConfig::default(), &bitext, symmetrization)
             }
             Self::Pharaoh { path } => {
-                let path = file_of(path, language);
+                let path = path.path(language);
                 let file = File::open(&path).map_err(io(&path))?;
                 let count = |text: &str| text.split_whitespace().count();
                 let n_words: Vec<_> = texts().map(|(l, r)| (count(l), count(r))).collect();
@@ -124,9 +124,4 @@ impl AlignerRecipe {
             }
         })
     }
-}
-
-/// The file of one language.
-fn file_of(path: &str, language: &Language) -> PathBuf {
-    Path::new(&path.replace("{language}", language.as_str())).to_owned()
 }

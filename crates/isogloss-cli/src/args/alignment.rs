@@ -7,7 +7,7 @@ use clap::ValueHint;
 use isogloss::LinkUnit;
 use isogloss::alignment::WordVector;
 use isogloss::retrieval::Scoring;
-use isogloss::text::{Extraction, Language, Symmetrization, WordForm};
+use isogloss::text::{Extraction, Language, LanguagePattern, Symmetrization, WordForm};
 
 use super::{DeviceArgs, HubArgs, ModelArgs, parse_batch_size};
 
@@ -116,13 +116,13 @@ pub(crate) struct AlignmentArgs {
     pub(crate) model: ModelArgs,
     /// The path of the pairs of each language, as corpora/en-{language}.tsv
     #[arg(long, value_name = "PATH")]
-    pub(crate) pairs: String,
+    pub(crate) pairs: LanguagePattern,
     /// The path of the dictionary of each language; its words link the pairs
     #[arg(long, value_name = "PATH", conflicts_with = "links")]
-    pub(crate) dictionaries: Option<String>,
+    pub(crate) dictionaries: Option<LanguagePattern>,
     /// The path of the links of each language, in the Pharaoh format [default: learnt from the pairs]
     #[arg(long, value_name = "PATH")]
-    pub(crate) links: Option<String>,
+    pub(crate) links: Option<LanguagePattern>,
     /// The languages, between commas [default: those that have pairs]
     #[arg(long, value_name = "TAGS", value_delimiter = ',')]
     pub(crate) languages: Vec<Language>,

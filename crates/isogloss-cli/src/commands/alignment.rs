@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use isogloss::alignment::{
@@ -11,7 +10,7 @@ use isogloss::alignment::{
 use isogloss::correlation::{MIN_PAIRS, RESAMPLES};
 use isogloss::text::{
     Alignment, Bitext, DiagonalAlignerConfig, Dictionary, DictionaryAligner, Language,
-    SentencePair, Symmetrization, TextError, align_both_ways, languages_with_file, read_alignments,
+    LanguagePattern, SentencePair, Symmetrization, TextError, align_both_ways, read_alignments,
     read_pair_file,
 };
 use isogloss::{Results, TextEncoder};
@@ -19,13 +18,10 @@ use isogloss::{Results, TextEncoder};
 use super::{End, text_encoder};
 use crate::args::AlignmentArgs;
 
-/// What stands for a language in a path.
-const LANGUAGE: &str = "{language}";
-
 pub(crate) fn run(args: &AlignmentArgs) -> anyhow::Result<End> {
     let patterns = [Some(&args.pairs), args.dictionaries.as_ref(), args.links.as_ref()];
-    if let Some(path) = patterns.into_iter().flatten().find(|path| !path.contains(LANGUAGE)) {
-        bail!("{path}: expected a path with {LANGUAGE} in it");
+    if let Some(path) = patterns.into_iter().flatten().find(|path| !path.has_language()) {
+        bail!("{path}: expected a path with {} in it", LanguagePattern::LANGUAGE);
     }
     let languages = languages(args)?;
     // Before the model is loaded, so that a wrong path is told at once.
@@ -80,7 +76,7 @@ fn options(args: &AlignmentArgs) -> AlignmentOptions {
 /// The languages asked for, each with its files, or all that have pairs.
 fn languages(args: &AlignmentArgs) -> anyhow::Result<Vec<Language>> {
     if args.languages.is_empty() {
-        let mut found = languages_with_file(&args.pairs);
+        let mut found = args.pairs.languages_with_file();
         found.retain(|language| *language != args.source);
         if found.is_empty() {
             bail!("{}: no language has such a file", args.pairs);
@@ -89,17 +85,13 @@ fn languages(args: &AlignmentArgs) -> anyhow::Result<Vec<Language>> {
     }
     let patterns = [Some(&args.pairs), args.dictionaries.as_ref(), args.links.as_ref()];
     for pattern in patterns.into_iter().flatten() {
-        let known = languages_with_file(pattern);
+        let known = pattern.languages_with_file();
         if let Some(language) = args.languages.iter().find(|language| !known.contains(language)) {
-            let (path, language) = (of(pattern, language), language.clone());
+            let (path, language) = (pattern.path(language), language.clone());
             return Err(TextError::MissingLanguage { path, language, known }.into());
         }
     }
     Ok(args.languages.clone())
-}
-
-fn of(pattern: &str, language: &Language) -> PathBuf {
-    PathBuf::from(pattern.replace(LANGUAGE, language.as_str()))
 }
 
 fn measure(
@@ -108,7 +100,7 @@ fn measure(
     options: &AlignmentOptions,
     language: &Language,
 ) -> anyhow::Result<LanguageAlignment> {
-    let pairs = read_pair_file(&of(&args.pairs, language))?;
+    let pairs = read_pair_file(&args.pairs.path(language))?;
     let links = if args.word_pairs > 0 { links(args, language, &pairs)? } else { None };
     Ok(measure_alignment(encoder, &pairs, links.as_deref(), options)?)
 }
@@ -123,20 +115,20 @@ fn links<'a>(
     pairs: &'a [SentencePair],
 ) -> anyhow::Result<Option<Links<'a>>> {
     let pattern = args.dictionaries.as_ref().or(args.links.as_ref());
-    if let Some(path) = pattern.map(|pattern| of(pattern, language)).filter(|path| !path.is_file())
+    if let Some(path) = pattern.map(|pattern| pattern.path(language)).filter(|path| !path.is_file())
     {
         eprintln!("{language}: no {}, so only sentences are measured", path.display());
         return Ok(None);
     }
     if let Some(pattern) = &args.dictionaries {
-        let forward = Dictionary::read(&of(pattern, language))?;
+        let forward = Dictionary::read(&pattern.path(language))?;
         let backward = forward.inverted();
         let aligner = DictionaryAligner::new(forward, backward).with_form(args.words);
         return Ok(Some(Box::new(move |at| aligner.align(&pairs[at].left, &pairs[at].right))));
     }
     let alignments = match &args.links {
         Some(pattern) => {
-            let path = of(pattern, language);
+            let path = pattern.path(language);
             let file = File::open(&path).with_context(|| path.display().to_string())?;
             let count = |text: &str| text.split_whitespace().count();
             let n_words: Vec<_> =

@@ -6,10 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::code_switch::capital;
 use crate::reader::{Texts, read_dictionaries, read_translations};
-use crate::{Language, TextError};
-
-/// The part of a path that stands for a language.
-pub(crate) const LANGUAGE: &str = "{language}";
+use crate::{Language, LanguagePattern, TextError};
 
 /// The greatest `n_best`, as in SentencePiece.
 const MAX_N_BEST: usize = 512;
@@ -125,7 +122,7 @@ pub struct CodeSwitchConfig {
     /// The path of the dictionaries, with `{language}` in place of the language.
     ///
     /// A dictionary has one word and one translation a line, as those of MUSE have: between a tab, where both may hold spaces, or between spaces, where the word ends at the first.
-    pub dictionaries: String,
+    pub dictionaries: LanguagePattern,
     /// The languages to draw from.
     pub languages: Vec<Language>,
     /// The share of words that are looked up, from 0 to 1.
@@ -157,7 +154,7 @@ pub enum CaseRule {
 #[serde(deny_unknown_fields)]
 pub struct TranslationConfig {
     /// The path of the translations, with `{language}` in place of the language: a text and its translation a line, between a tab.
-    pub path: String,
+    pub path: LanguagePattern,
     /// The languages to draw from.
     pub languages: Vec<Language>,
 }
@@ -169,9 +166,11 @@ fn outside(field: &'static str, value: f64, range: RangeInclusive<f64>) -> Optio
     (!range.contains(&value)).then(|| (field, reason()))
 }
 
-fn without_language(field: &'static str, path: &str) -> Option<Fault> {
-    (!path.contains(LANGUAGE))
-        .then(|| (field, format!("expected a path with {LANGUAGE}, found {path:?}")))
+fn without_language(field: &'static str, pattern: &LanguagePattern) -> Option<Fault> {
+    let reason = || {
+        format!("expected a path with {}, found {:?}", LanguagePattern::LANGUAGE, pattern.as_str())
+    };
+    (!pattern.has_language()).then(|| (field, reason()))
 }
 
 fn bad_languages(field: &'static str, languages: &[Language]) -> Option<Fault> {

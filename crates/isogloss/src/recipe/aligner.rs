@@ -1,6 +1,6 @@
 //! The `pairs.aligner` table: where word alignments come from.
 
-use isogloss_text::WordForm;
+use isogloss_text::{LanguagePattern, WordForm};
 use serde::{Deserialize, Serialize};
 
 use super::Faults;
@@ -14,10 +14,10 @@ pub enum AlignerRecipe {
     /// Bilingual dictionaries, a word and a translation a line; see [`DictionaryAligner`].
     Dictionary {
         /// The files, from the left language to `{language}`.
-        path: String,
+        path: LanguagePattern,
         /// The files from `{language}` to the left language; the others, turned round, if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        reverse_path: Option<String>,
+        reverse_path: Option<LanguagePattern>,
         /// Which words count as the same.
         #[serde(default)]
         words: WordForm,
@@ -28,7 +28,7 @@ pub enum AlignerRecipe {
     /// Files of links, a line for each pair, as `isogloss align` and other aligners write them.
     Pharaoh {
         /// The files.
-        path: String,
+        path: LanguagePattern,
     },
 }
 

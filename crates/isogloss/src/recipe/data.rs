@@ -1,7 +1,7 @@
 //! The `[data]` table: labeled examples by language and split.
 
 use isogloss_methods::LanguageSampling;
-use isogloss_text::{Columns, Format, Language, Unseen};
+use isogloss_text::{Columns, Format, Language, LanguagePattern, Unseen};
 use serde::{Deserialize, Serialize};
 
 use super::{Faults, Languages};
@@ -12,7 +12,7 @@ use super::{Faults, Languages};
 pub struct DataRecipe {
     /// The files: `{language}` stands for a language tag, `{split}` for a split's name. Without
     /// `{split}`, a column of the file says which split a row belongs to.
-    pub path: String,
+    pub path: LanguagePattern,
     /// How the files are written; told from the extension if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
@@ -40,7 +40,7 @@ pub struct DataRecipe {
 impl Default for DataRecipe {
     fn default() -> Self {
         Self {
-            path: String::new(),
+            path: LanguagePattern::default(),
             format: None,
             columns: Columns::default(),
             header: true,
@@ -100,7 +100,7 @@ impl DataRecipe {
     pub(super) fn check_path(&self, faults: &mut Faults<'_>) {
         if self.path.is_empty() {
             faults.add("data.path", "name the files, such as data/{language}.jsonl");
-        } else if !self.path.contains("{language}") {
+        } else if !self.path.has_language() {
             faults.path_by_language("data.path", &self.path);
         } else if self.format.is_none() && Format::from_path(self.path.as_ref()).is_none() {
             let message = "data.format: the path's extension does not tell the format";

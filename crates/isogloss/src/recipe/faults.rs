@@ -1,6 +1,7 @@
 //! Faults of a recipe, gathered with their lines and columns, and checks of single values.
 
 use isogloss_methods::LanguageSampling;
+use isogloss_text::LanguagePattern;
 
 use super::parse::Positions;
 use crate::RecipeFault;
@@ -72,9 +73,9 @@ impl<'a> Faults<'a> {
     }
 
     /// A path with a file for each language.
-    pub(super) fn path_by_language(&mut self, entry: &str, path: &str) {
-        if !path.contains("{language}") {
-            self.add(entry, "expected {language} where the language tag stands");
+    pub(super) fn path_by_language(&mut self, entry: &str, path: &LanguagePattern) {
+        if let Some(problem) = path.fault() {
+            self.add(entry, problem);
         }
     }
 

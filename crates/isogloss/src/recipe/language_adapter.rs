@@ -1,5 +1,6 @@
 //! The `[language_adapter]` table: the language adapter under a task adapter (MAD-X).
 
+use isogloss_text::LanguagePattern;
 use serde::{Deserialize, Serialize};
 
 use super::Faults;
@@ -10,7 +11,7 @@ use super::Faults;
 #[serde(deny_unknown_fields)]
 pub struct LanguageAdapterRecipe {
     /// The folders, as the `adapters` library writes them; `{language}` stands for the language.
-    pub path: String,
+    pub path: LanguagePattern,
     /// What lies under the task's adapter in other languages.
     #[serde(default)]
     pub evaluation: LanguageExchange,

@@ -1,6 +1,6 @@
 //! A choice of languages, as several tables have it.
 
-use isogloss_text::{Language, languages_with_file};
+use isogloss_text::{Language, LanguagePattern};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -19,14 +19,14 @@ pub enum Languages {
 
 impl Languages {
     /// These, or those that there is a file of `pattern` for; at least one.
-    pub(crate) fn with_files(&self, pattern: &str) -> Result<Vec<Language>, Error> {
+    pub(crate) fn with_files(&self, pattern: &LanguagePattern) -> Result<Vec<Language>, Error> {
         let languages = match self {
             Self::These(languages) => languages.clone(),
-            Self::All => languages_with_file(pattern),
+            Self::All => pattern.languages_with_file(),
         };
         if languages.is_empty() {
             let problem = "no file for any language".to_owned();
-            return Err(Error::Damaged { path: pattern.into(), problem });
+            return Err(Error::Damaged { path: pattern.as_str().into(), problem });
         }
         Ok(languages)
     }

@@ -1,7 +1,7 @@
 //! The `[monolingual]` table: text without labels, for masked language modelling.
 
 use isogloss_methods::LanguageSampling;
-use isogloss_text::{Language, read_sentence_file};
+use isogloss_text::{Language, LanguagePattern, read_sentence_file};
 use serde::{Deserialize, Serialize};
 
 use super::{Faults, Languages};
@@ -12,7 +12,7 @@ use crate::Error;
 #[serde(default, deny_unknown_fields)]
 pub struct MonolingualRecipe {
     /// The files, a sentence a line; `{language}` stands for the language.
-    pub path: String,
+    pub path: LanguagePattern,
     /// The languages.
     pub languages: Languages,
     /// Blocks of one pass through the model.
@@ -28,7 +28,7 @@ pub struct MonolingualRecipe {
 impl Default for MonolingualRecipe {
     fn default() -> Self {
         Self {
-            path: String::new(),
+            path: LanguagePattern::default(),
             languages: Languages::All,
             batch_size: 8,
             max_length: 128,
@@ -53,7 +53,6 @@ impl MonolingualRecipe {
 
     /// The text of a language.
     pub(crate) fn sentences(&self, language: &Language) -> Result<Vec<String>, Error> {
-        let path = self.path.replace("{language}", language.as_str());
-        Ok(read_sentence_file(path.as_ref())?)
+        Ok(read_sentence_file(&self.path.path(language))?)
     }
 }

@@ -1,6 +1,7 @@
 //! The `[pairs]` table: parallel sentences.
 
 use isogloss_methods::LanguageSampling;
+use isogloss_text::LanguagePattern;
 use serde::{Deserialize, Serialize};
 
 use super::{AlignerRecipe, Faults, Languages};
@@ -10,7 +11,7 @@ use super::{AlignerRecipe, Faults, Languages};
 #[serde(default, deny_unknown_fields)]
 pub struct PairsRecipe {
     /// The files, a pair a line between a tab; `{language}` stands for the language of the right side.
-    pub path: String,
+    pub path: LanguagePattern,
     /// Those languages.
     pub languages: Languages,
     /// Pairs of one pass through the model.
@@ -32,7 +33,7 @@ pub struct PairsRecipe {
 impl Default for PairsRecipe {
     fn default() -> Self {
         Self {
-            path: String::new(),
+            path: LanguagePattern::default(),
             languages: Languages::All,
             batch_size: 16,
             max_length: 96,

@@ -1,6 +1,7 @@
 //! The `[subnetworks]` table: the heads and feed-forward blocks that each language uses.
 
 use isogloss_methods::DynamicSubnetworkConfig;
+use isogloss_text::LanguagePattern;
 use serde::{Deserialize, Serialize};
 
 use super::Faults;
@@ -11,7 +12,7 @@ use super::Faults;
 pub struct SubnetworksRecipe {
     /// A file for each language of training, as `isogloss subnetwork` writes them; `{language}` stands
     /// for the language tag, `{seed}` for the recipe's seed.
-    pub path: String,
+    pub path: LanguagePattern,
     /// Draws other subnetworks of the same sizes from this seed and the recipe's: what chance would do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub random: Option<u64>,

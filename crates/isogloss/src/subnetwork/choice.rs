@@ -48,9 +48,8 @@ impl Subnetworks {
     ) -> Result<Self, Error> {
         let mut of_sources = Vec::new();
         for (at, source) in sources.iter().enumerate() {
-            let path = recipe.path.replace("{language}", source.as_str());
-            let path = path.replace("{seed}", &seed.to_string());
-            let found = read_subnetwork(path.as_ref(), sizes)?;
+            let path = recipe.path.with_seed(seed).path(source);
+            let found = read_subnetwork(&path, sizes)?;
             let drawn = |random| found.random(split_seed(split_seed(random, seed), at as u64));
             let drawn = recipe.random.map(drawn);
             let first = DynamicSubnetwork::new(drawn.unwrap_or(found));

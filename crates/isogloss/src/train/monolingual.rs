@@ -38,7 +38,7 @@ impl BlockStream {
         for language in recipe.languages()? {
             let (kept, rest) = hold_out(blocks(&language)?, recipe.held_out);
             if rest.is_empty() {
-                let path = recipe.path.replace("{language}", language.as_str()).into();
+                let path = recipe.path.path(&language);
                 let problem =
                     format!("no block is left to train on: all {} are held out", kept.len());
                 return Err(Error::Damaged { path, problem });

@@ -20,7 +20,7 @@ fn dictionaries(files: &[(&str, &str)]) -> TempDir {
 
 fn config(folder: &TempDir, languages: &[&str]) -> CodeSwitchConfig {
     CodeSwitchConfig {
-        dictionaries: folder.path().join("en-{language}.txt").to_str().unwrap().to_owned(),
+        dictionaries: folder.path().join("en-{language}.txt").to_str().unwrap().into(),
         languages: languages.iter().map(|language| language.parse().unwrap()).collect(),
         rate: 1.0,
         case: CaseRule::Lower,

@@ -14,7 +14,7 @@ fn translator(files: &[(&str, &str)]) -> Result<Translator, String> {
     for (language, pairs) in files {
         std::fs::write(folder.path().join(format!("en-{language}.tsv")), pairs).unwrap();
     }
-    let path = folder.path().join("en-{language}.tsv").to_str().unwrap().to_owned();
+    let path = folder.path().join("en-{language}.tsv").to_str().unwrap().into();
     let languages = files.iter().map(|(language, _)| language.parse().unwrap()).collect();
     Translator::new(&TranslationConfig { path, languages })
         .map_err(|error| error.to_string().replace(folder.path().to_str().unwrap(), ""))

@@ -19,7 +19,7 @@ pub(super) fn check(recipe: &Recipe, faults: &mut Faults<'_>) {
     if format.is_some_and(|format| format != Format::Conllu) {
         faults.add("data.path", "a parser reads CoNLL-U, .conllu");
     }
-    if !data.path.contains("{split}") {
+    if !data.path.has_split() {
         let problem = "expected {split} where the name of the split stands; CoNLL-U does not say which \
                        split a sentence is of";
         faults.add("data.path", problem);
