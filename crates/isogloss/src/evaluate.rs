@@ -397,7 +397,7 @@ impl Evaluator<'_> {
         };
         let mut labels = vec![(Vec::new(), Vec::new()); indices.len()];
         for (row, (best, target)) in best.iter().zip(targets).enumerate() {
-            if i64::from(*target) != IGNORE_INDEX {
+            if *target != IGNORE_INDEX {
                 let (gold, predicted) = &mut labels[row / rows_per_example];
                 gold.push(*target as usize);
                 predicted.push(*best as usize);

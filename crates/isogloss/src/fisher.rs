@@ -115,7 +115,7 @@ struct Batches {
 }
 
 fn is_counted(target: &i32) -> bool {
-    i64::from(*target) != IGNORE_INDEX
+    *target != IGNORE_INDEX
 }
 
 impl Batches {
@@ -171,7 +171,7 @@ impl Batches {
                     let drawn =
                         sample_labels(logits.clone(), split_seed(options.seed, index as u64));
                     let only = |(label, target): (i32, &i32)| {
-                        if is_counted(target) { label } else { IGNORE_INDEX as i32 }
+                        if is_counted(target) { label } else { IGNORE_INDEX }
                     };
                     let labels: Vec<i32> = drawn.into_iter().zip(targets).map(only).collect();
                     let n_rows = rows.count() as f64;

@@ -67,3 +67,6 @@ pub use isogloss_text as text;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+// The targets of a text are those of a loss, and neither crate knows the other.
+const _: () = assert!(isogloss_text::IGNORE_INDEX == isogloss_methods::IGNORE_INDEX);

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{Objective, ObjectiveError, StepInput};
 use crate::{TextView, View};
 
-/// A target that counts for nothing.
-pub const IGNORE_INDEX: i64 = -100;
+/// The target of a row without a label; the loss leaves it out, as PyTorch's `ignore_index` does.
+pub const IGNORE_INDEX: i32 = -100;
 
 /// Configures cross-entropy: `-Σᵢ log p(yᵢ)` over the rows with a label, divided by their number.
 ///
@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
 
-    fn loss(targets: [i64; 3], smoothing: f64) -> f32 {
+    fn loss(targets: [i32; 3], smoothing: f64) -> f32 {
         let device = Device::flex();
         let logits =
             Tensor::from_floats([[0.0, 2f32.ln()], [3f32.ln(), 0.0], [9.0, -9.0]], &device);

@@ -88,7 +88,7 @@ impl<'a> StepGradients<'a> {
             };
             let masked = masked.filter(|places| !places.is_empty());
             let masked = masked.map(|places| integers(places, &device));
-            let is_counted = |row: &i32| i64::from(*row) != IGNORE_INDEX;
+            let is_counted = |row: &i32| *row != IGNORE_INDEX;
             let counted = targets.rows().iter().map(is_counted).collect();
             let targets = row_targets(&targets, passes.tag_weight, &device);
             Ok(DeviceText { text, input, targets, units, counted, masked, teacher_vectors })
@@ -504,7 +504,7 @@ impl GradientSource<Error> for StepGradients<'_> {
                 let mut labels = sample_labels(logits.clone(), seed);
                 for (label, counted) in labels.iter_mut().zip(&text.counted) {
                     if !counted {
-                        *label = IGNORE_INDEX as i32;
+                        *label = IGNORE_INDEX;
                     }
                 }
                 drawn.push(labels);
