@@ -1,4 +1,4 @@
-//! How fast words are cut into other subwords, in words between whitespace a second on one core.
+//! Throughput of subword sampling, in words between whitespace a second on one core.
 //!
 //! ```text
 //! cargo run --release -p isogloss-text --example subword_sampling_speed -- tokenizer.json text.txt
@@ -10,7 +10,7 @@ use std::error::Error;
 use std::time::Instant;
 
 use isogloss_text::{
-    Content, Example, LabelSet, Origin, SubwordSamplingConfig, TextView, Tokenizer, ViewTask,
+    Content, Example, LabelSet, Origin, SubwordSamplingConfig, Tokenizer, ViewKind, ViewTask,
     Viewer, ViewsConfig,
 };
 
@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for (seed, example) in (0..).zip(&examples) {
             let task = ViewTask::Classification;
             let viewed =
-                viewer.view(TextView::SubwordSampled, example, task, &labels, 512, seed)?;
+                viewer.view(ViewKind::SubwordSampled, example, task, &labels, 512, seed)?;
             n_tokens += viewed.features.input.len();
         }
         let words_per_sec = n_words as f64 / start.elapsed().as_secs_f64();

@@ -1,10 +1,10 @@
-//! Which word of a sentence translates which word of its translation.
+//! Word alignment: which word of a sentence translates which word of its translation.
 //!
 //! An [`Alignment`] is a set of links between the words of two texts.
-//! Four sources make one: a file in the Pharaoh format ([`read_alignments`]), a bilingual dictionary ([`DictionaryAligner`]), a statistical model learnt from parallel text ([`DiagonalAligner`]), or the similarities of word vectors ([`Extraction`]).
+//! Four sources make one: a file in the Pharaoh format ([`read_alignments`]), a bilingual dictionary ([`DictionaryAligner`]), a statistical model trained on parallel text ([`DiagonalAligner`]), or the similarities of word vectors ([`Extraction`]).
 //! [`Symmetrization`] joins the alignments of two directions, and [`AlignmentScores`] compares alignments with those of people.
 //!
-//! A word is what stands between whitespace, as [`whitespace_words`](crate::whitespace_words) finds it, counted from 0.
+//! Words are separated by whitespace, as [`whitespace_words`](crate::whitespace_words) finds them, and counted from 0.
 //! Text that is written without spaces, as Chinese, Japanese and Thai are, must come segmented into words, with spaces between them.
 //!
 //! ```
@@ -29,7 +29,7 @@ mod symmetrization;
 use std::collections::BTreeSet;
 
 pub use bitext::{Bitext, WordForm};
-pub use diagonal::{DiagonalAligner, DiagonalAlignerConfig, Pass, align_both_ways};
+pub use diagonal::{DiagonalAligner, DiagonalAlignerConfig, EmIteration, align_both_ways};
 pub use dictionary::Dictionary;
 pub use dictionary_aligner::DictionaryAligner;
 pub use pharaoh::{read_alignments, read_gold_alignments};
@@ -37,10 +37,10 @@ pub use score::{AlignmentScores, GoldAlignment};
 pub use similarity::Extraction;
 pub use symmetrization::Symmetrization;
 
-/// A link of a word of the left text and a word of the right text, both counted from 0.
+/// An alignment link: the indices of a word of the left text and a word of the right text, from 0.
 pub type Link = (usize, usize);
 
-/// The links between the words of two texts, sorted, each once.
+/// A word alignment: the links between the words of two texts, sorted, each once.
 ///
 /// ```
 /// use isogloss_text::Alignment;

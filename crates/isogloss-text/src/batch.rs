@@ -1,9 +1,6 @@
-//! Batches: rows of token ids, padded to one length.
+//! Batches and collation: rows of token ids and targets, padded to one length.
 
-use crate::{Features, Target, TextError, WordTargets};
-
-/// The target of a position that has no label; the loss leaves it out, as PyTorch's `ignore_index` does.
-pub const IGNORE_INDEX: i32 = -100;
+use crate::{Features, IGNORE_INDEX, Target, TextError, WordTargets};
 
 /// Token ids and targets of `n` examples, padded at the end to `seq_len` tokens.
 ///
@@ -23,9 +20,9 @@ pub struct TokenBatch {
     pub attention_mask: Vec<u8>,
     /// The segment of each token; 0 in padding.
     pub token_type_ids: Vec<i32>,
-    /// What the model should say.
+    /// What the model should predict.
     pub targets: Targets,
-    /// The places of the examples in the data they were taken from.
+    /// The indices of the examples in the data they were taken from.
     pub indices: Vec<usize>,
 }
 
@@ -38,7 +35,7 @@ pub enum Targets {
     Classes(Vec<i32>),
     /// One label for each token, [`IGNORE_INDEX`] where there is none and in padding.
     Tokens(Vec<i32>),
-    /// What a parser should say of each word.
+    /// A head, relation and part of speech for each word, for a parser.
     Words(WordTargets),
 }
 
@@ -54,7 +51,7 @@ impl Targets {
 }
 
 impl TokenBatch {
-    /// Joins features; `indices` tells which example each of them is.
+    /// Collates features; `indices` are those of their examples in the data set.
     ///
     /// # Errors
     /// [`TextError::IndexCount`] if there is not one index for each feature, [`TextError::MixedTargets`] if the targets are of different kinds.
@@ -98,16 +95,16 @@ impl TokenBatch {
         Ok(batch)
     }
 
-    /// The tokens that have a label of their own: where each stands, `row * seq_len + column`, and the label.
+    /// The labeled tokens: the flat index of each, `row * seq_len + column`, and its label.
     ///
     /// Nothing for targets of other kinds.
     pub fn labeled_tokens(&self) -> (Vec<i32>, Vec<i32>) {
         let Targets::Tokens(labels) = &self.targets else { return Default::default() };
-        let places = (0..).zip(labels.iter().copied());
-        places.filter(|(_, label)| *label != IGNORE_INDEX).unzip()
+        let indexed = (0..).zip(labels.iter().copied());
+        indexed.filter(|(_, label)| *label != IGNORE_INDEX).unzip()
     }
 
-    /// Joins rows of token ids, in one segment and without targets; an id above `i32::MAX` is held to it.
+    /// Collates rows of token ids, in one segment and without targets; an id above `i32::MAX` is clamped to it.
     ///
     /// ```
     /// use isogloss_text::TokenBatch;
@@ -135,6 +132,24 @@ impl TokenBatch {
     }
 }
 
+impl WordTargets {
+    /// Collates the targets of several sentences.
+    fn joined(sentences: &[&Self]) -> Self {
+        let n_words = sentences.iter().map(|sentence| sentence.n_words).max().unwrap_or(0);
+        let ids = |list: fn(&Self) -> &[i32]| {
+            padded(sentences.iter().map(|one| list(one).iter().copied()), n_words, IGNORE_INDEX)
+        };
+        let first_subwords = sentences.iter().map(|one| one.first_subwords.iter().copied());
+        Self {
+            n_words,
+            first_subwords: padded(first_subwords, n_words, None),
+            heads: ids(|one| &one.heads),
+            relations: ids(|one| &one.relations),
+            tags: ids(|one| &one.tags),
+        }
+    }
+}
+
 impl Target {
     fn class(&self) -> Option<i32> {
         match self {
@@ -158,8 +173,8 @@ impl Target {
     }
 }
 
-/// The rows one after the other, each filled up, or cut, to `seq_len`.
-pub(crate) fn padded<T: Copy>(
+/// The rows one after the other, each padded, or cut, to `seq_len`.
+fn padded<T: Copy>(
     rows: impl Iterator<Item = impl Iterator<Item = T>>,
     seq_len: usize,
     pad: T,
@@ -175,8 +190,8 @@ fn to_i32(id: u32) -> i32 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{IGNORE_INDEX, Targets, TokenBatch};
-    use crate::{Encoded, Features, Target, TextError};
+    use super::{Targets, TokenBatch};
+    use crate::{Encoded, Features, IGNORE_INDEX, Target, TextError};
 
     fn features(ids: &[u32], target: Target) -> Features {
         let type_ids = vec![1; ids.len()];
@@ -239,8 +254,8 @@ mod tests {
             prop_assert_eq!(batch.attention_mask.len(), batch.input_ids.len());
             prop_assert_eq!(batch.seq_len, rows.iter().map(Vec::len).max().unwrap_or(0));
             for (idx, row) in rows.iter().enumerate() {
-                let place = idx * batch.seq_len..(idx + 1) * batch.seq_len;
-                let (ids, mask) = (&batch.input_ids[place.clone()], &batch.attention_mask[place]);
+                let row_range = idx * batch.seq_len..(idx + 1) * batch.seq_len;
+                let (ids, mask) = (&batch.input_ids[row_range.clone()], &batch.attention_mask[row_range]);
                 let tokens: Vec<u32> = ids.iter().take(row.len()).map(|&id| u32::try_from(id).unwrap()).collect();
                 prop_assert_eq!(&tokens, row);
                 prop_assert!(ids.iter().skip(row.len()).all(|&id| id == 99));

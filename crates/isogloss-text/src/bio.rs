@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::{Slot, TextError};
 
-/// The place of a unit, a word or a subword, in a span.
+/// A BIO tag: the position of a unit, a word or a subword, in a span.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Bio {
     /// In no span, written `O`.

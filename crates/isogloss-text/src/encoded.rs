@@ -1,6 +1,6 @@
-//! A text as token ids, and where in the text each token stands.
+//! Encodings: a text as token ids, with the offsets and the word of each token.
 
-/// A tokenized text or pair, with its special tokens, not padded.
+/// The encoding of a text or pair: token ids with their offsets, words and segments, special tokens included, not padded.
 ///
 /// The lists have one entry for each token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -9,15 +9,15 @@ pub struct Encoded {
     pub ids: Vec<u32>,
     /// The segment of each token, as BERT tells the texts of a pair apart; all 0 for XLM-R.
     pub type_ids: Vec<u32>,
-    /// The characters of each token, `start..end` in its own text or word; `(0, 0)` for special tokens.
+    /// The offsets of each token in characters, `start..end` in its own text or word; `(0, 0)` for special tokens.
     ///
     /// They are the tokenizer's own: a SentencePiece token may include the space before it, see [`Tokenizer::spans`](crate::Tokenizer::spans).
     pub offsets: Vec<(usize, usize)>,
     /// The word of each token, counted from 0; `None` for special tokens.
     pub word_ids: Vec<Option<u32>>,
-    /// Whether a token was added by the tokenizer and stands for no text.
+    /// Whether a token is a special token that the tokenizer added.
     pub special: Vec<bool>,
-    /// The number of tokens that were cut off to keep the greatest length.
+    /// The number of tokens that truncation cut off.
     pub n_truncated: usize,
 }
 
@@ -32,7 +32,7 @@ impl Encoded {
         self.ids.is_empty()
     }
 
-    /// The place of the first token of each of `n_words` words; `None` for a word that gave no token or was cut off.
+    /// The index of the first token of each of `n_words` words; `None` for a word without a token or truncated.
     pub fn first_subwords(&self, n_words: usize) -> Vec<Option<usize>> {
         let mut first = vec![None; n_words];
         for (idx, word) in self.word_ids.iter().enumerate() {

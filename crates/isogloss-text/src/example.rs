@@ -1,20 +1,9 @@
 //! Examples as the readers return them: text and labels, not yet tokens and ids.
 
-use std::path::Path;
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
+use crate::Origin;
 use crate::treebank::{Sentence, TokenId};
-
-/// Where an example was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// The file.
-    pub path: Arc<Path>,
-    /// The first line of the example, counted from 1.
-    pub line: usize,
-}
 
 /// One example of a data file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Label names and the ids that models know them by.
+//! Label sets: label names and their ids, `label2id` and `id2label`.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -8,7 +8,7 @@ use crate::nearest::nearest;
 use crate::treebank::{NO_VALUE, Sentence, Subtypes};
 use crate::{Bio, Content, Example, TextError};
 
-/// An ordered set of label names; the id of a name is its place.
+/// An ordered set of label names; the id of a name is its index.
 ///
 /// ```
 /// use isogloss_text::LabelSet;
@@ -91,7 +91,8 @@ impl LabelSet {
         subtypes: Subtypes,
     ) -> Self {
         let words = sentences.into_iter().flat_map(Sentence::words);
-        let deprels = words.map(|word| subtypes.of(&word.deprel)).filter(|name| *name != NO_VALUE);
+        let deprels =
+            words.map(|word| subtypes.apply(&word.deprel)).filter(|name| *name != NO_VALUE);
         Self::sorted(deprels.map(str::to_owned).collect())
     }
 
@@ -127,7 +128,7 @@ impl LabelSet {
         self.names.is_empty()
     }
 
-    /// The known name that is most like `name`, if any is like it at all.
+    /// The known name nearest to `name`, for a hint; `None` if none is like it.
     pub fn nearest(&self, name: &str) -> Option<String> {
         nearest(name, self.names.iter().map(String::as_str))
     }

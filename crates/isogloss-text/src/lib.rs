@@ -4,7 +4,7 @@
 //! A [`Viewer`] shows the same examples in other subwords, other words or other languages.
 //! For masked language modelling, running text becomes blocks ([`pack_sentences`]), parallel text becomes joined pairs ([`join_translations`]), and a [`Masker`] hides tokens of both.
 //! For dependency parsing, a CoNLL-U file becomes a [`Treebank`] ([`read_treebank`]), its sentences become features ([`featurize_parsing`]), scores of arcs become a tree ([`maximum_spanning_tree`]), and trees become scores ([`score_parses`]).
-//! Parallel text becomes [`Alignment`]s of words, by a dictionary, a learnt model or the similarity of vectors.
+//! Parallel text becomes [`Alignment`]s of words, by a dictionary, a statistical model or the similarity of word embeddings.
 //! All results are plain arrays on the host: no tensor, no device.
 //! Positions in a text are counted in characters, that is Unicode scalar values, as Python counts them.
 //!
@@ -40,6 +40,7 @@ mod bio;
 mod encoded;
 mod error;
 mod example;
+mod fault;
 mod features;
 mod labels;
 mod language;
@@ -49,6 +50,9 @@ mod order;
 mod packing;
 mod pattern;
 mod reader;
+mod source;
+mod subword;
+mod target;
 mod tokenizer;
 mod treebank;
 mod view;
@@ -56,17 +60,17 @@ mod word_dropout;
 
 pub use align::{
     Alignment, AlignmentScores, Bitext, DiagonalAligner, DiagonalAlignerConfig, Dictionary,
-    DictionaryAligner, Extraction, GoldAlignment, Link, Pass, Symmetrization, WordForm,
+    DictionaryAligner, EmIteration, Extraction, GoldAlignment, Link, Symmetrization, WordForm,
     align_both_ways, read_alignments, read_gold_alignments,
 };
-pub use batch::{IGNORE_INDEX, Targets, TokenBatch};
+pub use batch::{Targets, TokenBatch};
 pub use bio::{Bio, bio_labels, whitespace_words};
 pub use encoded::Encoded;
 pub use error::{LineProblem, TextError};
-pub use example::{Content, Example, Origin, SentencePair, Slot};
+pub use example::{Content, Example, SentencePair, Slot};
 pub use features::{
-    FeatureOptions, Features, Featurized, ParseLabels, TagUnits, Target, TruncationReport, Unseen,
-    WordTargets, featurize_classification, featurize_parsing, featurize_tagging,
+    FeatureOptions, Features, Featurized, ParseLabels, TagUnits, TruncationReport, Unseen,
+    featurize_classification, featurize_parsing, featurize_tagging,
 };
 pub use labels::LabelSet;
 pub use language::Language;
@@ -78,6 +82,9 @@ pub use reader::{
     Columns, Format, ReadOptions, Texts, read_examples, read_file, read_pair_file, read_pairs,
     read_sentence_file, read_sentences, read_treebank, read_treebank_file,
 };
+pub use source::Origin;
+pub use subword::SubwordSamplingConfig;
+pub use target::{IGNORE_INDEX, Target, WordTargets};
 pub use tokenizer::{
     CutComparison, KeptPieces, PieceCounts, Tokenizer, TokenizerInput, trim_tokenizer,
 };
@@ -86,8 +93,7 @@ pub use treebank::{
     Treebank, Word, check_tree, maximum_spanning_tree, score_parses,
 };
 pub use view::{
-    CaseRule, CodeSwitchConfig, SubwordSamplingConfig, TextView, TranslationConfig, ViewTask,
-    Viewed, Viewer, ViewsConfig,
+    CaseRule, CodeSwitchConfig, TranslationConfig, ViewKind, ViewTask, Viewed, Viewer, ViewsConfig,
 };
 pub use word_dropout::drop_words;
 

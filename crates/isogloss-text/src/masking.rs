@@ -1,4 +1,4 @@
-//! Masked language modelling: which tokens a model must guess, and what it sees in their place.
+//! Masked language modelling (MLM): masks tokens of an input and makes its targets (Devlin et al. 2019).
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,10 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::tokenizer::Frame;
+use crate::tokenizer::SpecialTokens;
 use crate::{Encoded, Features, IGNORE_INDEX, Target, TextError, Tokenizer};
 
-/// Which share of the tokens a model must guess, and what it sees in their place.
+/// The `[masking]` table of a recipe: the masking rate, and the shares of mask and random tokens.
 ///
 /// ```
 /// use isogloss_text::MaskingConfig;
@@ -22,11 +22,11 @@ use crate::{Encoded, Features, IGNORE_INDEX, Target, TextError, Tokenizer};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MaskingConfig {
-    /// The share of the tokens to guess, above 0.
+    /// The share of the tokens to predict, above 0.
     pub rate: f64,
-    /// The share of those that the mask token stands for.
+    /// The share of those that the mask token replaces.
     pub mask: f64,
-    /// The share of those that any other token stands for; the rest stays as it is.
+    /// The share of those that a random token replaces; the rest stays as it is.
     pub random: f64,
 }
 
@@ -60,9 +60,9 @@ impl MaskingConfig {
     }
 }
 
-/// Masks the tokens of a tokenizer.
+/// Masks tokens for masked language modelling.
 ///
-/// Special tokens are neither masked nor drawn: those that the tokenizer adds, and those that a text may hold, the unknown token of most tokenizers among them.
+/// Special tokens are neither masked nor sampled: those that the tokenizer adds, and those that a text may hold, the unknown token of most tokenizers among them.
 ///
 /// ```
 /// use isogloss_text::{Encoded, Masker, MaskingConfig, Target, Tokenizer};
@@ -79,7 +79,7 @@ impl MaskingConfig {
 ///
 /// # Source
 /// Devlin et al. 2019, BERT, arXiv:1810.04805, §3.1.
-/// As many tokens as fairseq's `mask_tokens` draws, on which InfoXLM was trained; fairseq counts special tokens among them.
+/// As many tokens as fairseq's `mask_tokens` samples, on which InfoXLM was trained; fairseq counts special tokens among them.
 #[derive(Debug, Clone)]
 pub struct Masker {
     config: MaskingConfig,
@@ -90,7 +90,7 @@ pub struct Masker {
 }
 
 impl Masker {
-    /// Finds the tokens to mask with.
+    /// A masker with the mask token and the vocabulary of a tokenizer.
     ///
     /// # Errors
     /// [`TextError::InvalidMasking`] for the first of [`MaskingConfig::faults`], [`TextError::NoMaskToken`] for a tokenizer without a mask token.
@@ -99,32 +99,33 @@ impl Masker {
             return Err(TextError::InvalidMasking { field, reason });
         }
         let mask_id = tokenizer.mask_id()?;
-        let mut special: BTreeSet<u32> = Frame::of(tokenizer)?.ids().collect();
+        let mut special: BTreeSet<u32> = SpecialTokens::from_tokenizer(tokenizer)?.ids().collect();
         special.extend(tokenizer.special_tokens().into_keys());
         special.insert(mask_id);
         let plain: BTreeSet<u32> = tokenizer.ids().filter(|id| !special.contains(id)).collect();
         Ok(Self { config, mask_id, special, plain: plain.into_iter().collect() })
     }
 
-    /// Draws tokens of an input and hides them; the target of each is what stood there, [`IGNORE_INDEX`] that of all others.
+    /// Masks a random sample of the tokens of an input; the target of each is its former id, that of all others [`IGNORE_INDEX`].
     ///
-    /// Of `n` tokens that are not special, `rate · n` are drawn, rounded up or down at random so that this is their mean number.
+    /// Of `n` tokens that are not special, `rate · n` are sampled, rounded up or down at random so that this is their mean number.
     /// A short input may thus come back unchanged and without a target, and adds nothing to a mean over targets; a row of special tokens alone always does.
     /// Equal seeds give equal results on every machine.
     pub fn mask(&self, input: &Encoded, seed: u64) -> Features {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let tokens = input.ids.iter().zip(&input.special).enumerate();
-        let mut places: Vec<usize> = tokens
+        let mut positions: Vec<usize> = tokens
             .filter(|&(_, (id, &special))| !special && !self.special.contains(id))
-            .map(|(place, _)| place)
+            .map(|(position, _)| position)
             .collect();
-        let n_drawn = (self.config.rate * places.len() as f64 + rng.random::<f64>()) as usize;
-        let (drawn, _) = places.partial_shuffle(&mut rng, n_drawn);
+        let n_drawn = (self.config.rate * positions.len() as f64 + rng.random::<f64>()) as usize;
+        let (drawn, _) = positions.partial_shuffle(&mut rng, n_drawn);
 
         let mut masked = input.clone();
         let mut targets = vec![IGNORE_INDEX; input.len()];
-        for &mut place in drawn {
-            let (Some(id), Some(target)) = (masked.ids.get_mut(place), targets.get_mut(place))
+        for &mut position in drawn {
+            let (Some(id), Some(target)) =
+                (masked.ids.get_mut(position), targets.get_mut(position))
             else {
                 continue;
             };
@@ -301,8 +302,8 @@ mod tests {
         let masked = [masker.mask(&block, 1), masker.mask(&pair, 2)];
         let batch = TokenBatch::collate(&masked.each_ref(), vec![0, 1], 0).unwrap();
         assert_eq!(batch.input_ids, [2, 4, 4, 3, 0, 0, 2, 4, 3, 4, 4, 3]);
-        let (places, labels) = batch.labeled_tokens();
-        assert_eq!(places, [1, 2, 7, 9, 10]);
+        let (positions, labels) = batch.labeled_tokens();
+        assert_eq!(positions, [1, 2, 7, 9, 10]);
         assert_eq!(labels, [100, 101, 102, 103, 104]);
     }
 
@@ -320,8 +321,8 @@ mod tests {
             let masked = masker.mask(&input, seed);
             prop_assert_eq!(&masked, &masker.mask(&input, seed));
             let (mut n_drawn, n_maskable) = (0, n_words + 1);
-            for place in 0..input.len() {
-                let (before, after, target) = (input.ids[place], masked.input.ids[place], targets(&masked)[place]);
+            for position in 0..input.len() {
+                let (before, after, target) = (input.ids[position], masked.input.ids[position], targets(&masked)[position]);
                 let is_special = before < 100;
                 if target == IGNORE_INDEX {
                     prop_assert_eq!(before, after);

@@ -1,9 +1,9 @@
-//! The known name that is most like an unknown one.
+//! Hints for unknown names: the nearest known name by edit distance.
 
-/// The least Damerau-Levenshtein similarity, from 0 to 1, of a name worth suggesting.
+/// The minimum Damerau-Levenshtein similarity, from 0 to 1, of a name worth suggesting.
 const LEAST_SIMILARITY: f64 = 0.5;
 
-/// The other name that is most like `wanted`, the first on a tie, if any is like it at all.
+/// The other name nearest to `wanted`, the first on a tie; `None` if none is like it.
 pub(crate) fn nearest<'a>(
     wanted: &str,
     names: impl IntoIterator<Item = &'a str>,

@@ -1,17 +1,17 @@
-//! The order in which training and evaluation pass over examples.
+//! Batch order: shuffling and length grouping of an epoch, and batches for evaluation.
 
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// The greatest number of batches that are sorted together, as `LengthGroupedSampler` of HF transformers sets it.
+/// The maximum number of batches that are sorted together, as `LengthGroupedSampler` of HF transformers sets it.
 const MAX_SORTED_BATCHES: usize = 50;
 
-/// The least number of groups that are sorted apart, from the same source, so that small sets stay shuffled.
+/// The minimum number of groups that are sorted apart, from the same source, so that small sets stay shuffled.
 const MIN_GROUPS: usize = 4;
 
-/// How training draws batches.
+/// The order of the batches of a training epoch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchOrder {
@@ -26,7 +26,7 @@ pub enum BatchOrder {
 }
 
 impl BatchOrder {
-    /// The batches of one epoch, as places in `lengths`; each place comes once, and one batch may be smaller than the others.
+    /// The batches of one epoch, as indices in `lengths`; each index comes once, and one batch may be smaller than the others.
     ///
     /// The same arguments give the same batches on every machine; each epoch of a seed has its own stream of random numbers.
     /// A batch size of 0 counts as 1.
@@ -48,17 +48,17 @@ impl BatchOrder {
         let batch_size = batch_size.max(1);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(epoch);
-        let mut places: Vec<usize> = (0..lengths.len()).collect();
-        places.shuffle(&mut rng);
+        let mut indices: Vec<usize> = (0..lengths.len()).collect();
+        indices.shuffle(&mut rng);
         match self {
-            Self::Shuffled => batches(&places, batch_size),
+            Self::Shuffled => batches(&indices, batch_size),
             Self::GroupedByLength => {
                 let n_sorted =
                     (lengths.len() / batch_size / MIN_GROUPS).clamp(1, MAX_SORTED_BATCHES);
-                for group in places.chunks_mut(n_sorted.saturating_mul(batch_size)) {
+                for group in indices.chunks_mut(n_sorted.saturating_mul(batch_size)) {
                     longest_first(group, lengths);
                 }
-                let mut batches = batches(&places, batch_size);
+                let mut batches = batches(&indices, batch_size);
                 batches.shuffle(&mut rng);
                 batches
             }
@@ -66,7 +66,7 @@ impl BatchOrder {
     }
 }
 
-/// Batches for evaluation, as places in `lengths`, longest examples first, so that the first batch needs the most memory.
+/// Batches for evaluation, as indices in `lengths`, longest examples first, so that the first batch needs the most memory.
 ///
 /// Examples of equal length keep their order; a batch size of 0 counts as 1.
 ///
@@ -74,17 +74,17 @@ impl BatchOrder {
 /// assert_eq!(isogloss_text::sequential_by_length(&[4, 7, 5], 2), [vec![1, 2], vec![0]]);
 /// ```
 pub fn sequential_by_length(lengths: &[usize], batch_size: usize) -> Vec<Vec<usize>> {
-    let mut places: Vec<usize> = (0..lengths.len()).collect();
-    longest_first(&mut places, lengths);
-    batches(&places, batch_size.max(1))
+    let mut indices: Vec<usize> = (0..lengths.len()).collect();
+    longest_first(&mut indices, lengths);
+    batches(&indices, batch_size.max(1))
 }
 
-fn longest_first(places: &mut [usize], lengths: &[usize]) {
-    places.sort_by_key(|&place| std::cmp::Reverse(lengths.get(place)));
+fn longest_first(indices: &mut [usize], lengths: &[usize]) {
+    indices.sort_by_key(|&idx| std::cmp::Reverse(lengths.get(idx)));
 }
 
-fn batches(places: &[usize], batch_size: usize) -> Vec<Vec<usize>> {
-    places.chunks(batch_size).map(<[usize]>::to_vec).collect()
+fn batches(indices: &[usize], batch_size: usize) -> Vec<Vec<usize>> {
+    indices.chunks(batch_size).map(<[usize]>::to_vec).collect()
 }
 
 #[cfg(test)]
@@ -123,7 +123,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_place_comes_once(
+        fn every_index_comes_once(
             lengths in prop::collection::vec(0usize..50, 0..300),
             batch_size in 0usize..40,
             seed: u64,
@@ -136,16 +136,16 @@ mod tests {
             ] {
                 let n_partial = batches.iter().filter(|batch| batch.len() != batch_size.max(1)).count();
                 prop_assert!(n_partial <= 1);
-                let mut places = batches.concat();
-                places.sort_unstable();
-                prop_assert_eq!(places, (0..lengths.len()).collect::<Vec<_>>());
+                let mut indices = batches.concat();
+                indices.sort_unstable();
+                prop_assert_eq!(indices, (0..lengths.len()).collect::<Vec<_>>());
             }
         }
 
         #[test]
         fn evaluation_begins_with_the_longest(lengths in prop::collection::vec(0usize..50, 1..60)) {
-            let places = sequential_by_length(&lengths, 7).concat();
-            prop_assert!(places.is_sorted_by_key(|&place| std::cmp::Reverse(lengths[place])));
+            let indices = sequential_by_length(&lengths, 7).concat();
+            prop_assert!(indices.is_sorted_by_key(|&idx| std::cmp::Reverse(lengths[idx])));
         }
     }
 }

@@ -1,15 +1,15 @@
-//! The inputs of masked language modelling: blocks of running text, and sentences beside their translations.
+//! Packing: blocks of running text for masked language modelling, and joined translation pairs for translation language modelling.
 
 use tokenizers::parallelism::MaybeParallelRefIterator as _;
 
-use crate::tokenizer::{Encoder, Frame};
+use crate::tokenizer::{Encoder, SpecialTokens};
 use crate::{Encoded, SentencePair, TextError, Tokenizer};
 
 /// Packs sentences into blocks of at most `max_length` tokens, each with the special tokens of one text around it.
 ///
 /// Sentences stay in order and whole: one that no longer fits begins the next block.
-/// Only a sentence that is longer than a block is cut, into as many blocks as it needs, so no token is lost.
-/// Nothing stands between two sentences; a sentence without tokens leaves no trace.
+/// Only a sentence that is longer than a block is split, into as many blocks as it needs, so no token is lost.
+/// There is no separator between two sentences; a sentence without tokens leaves no trace.
 /// The tokens of a block have neither offsets nor words.
 ///
 /// ```
@@ -35,21 +35,21 @@ pub fn pack_sentences<S: AsRef<str> + Sync>(
     sentences: &[S],
     max_length: usize,
 ) -> Result<Vec<Encoded>, TextError> {
-    let frame = Frame::of(tokenizer)?;
-    let room = frame.room(1, max_length)?;
+    let special = SpecialTokens::from_tokenizer(tokenizer)?;
+    let room = special.room(1, max_length)?;
     let token_ids = |sentence: &S| Encoder::new(tokenizer).token_ids(sentence.as_ref());
     let tokenized = sentences.maybe_par_iter().map(token_ids).collect::<Result<Vec<_>, _>>()?;
 
     let (mut blocks, mut block) = (Vec::new(), Vec::new());
     for piece in tokenized.iter().flat_map(|ids| ids.chunks(room)) {
         if block.len() + piece.len() > room {
-            blocks.push(frame.around(&[&block]));
+            blocks.push(special.surround(&[&block]));
             block.clear();
         }
         block.extend_from_slice(piece);
     }
     if !block.is_empty() {
-        blocks.push(frame.around(&[&block]));
+        blocks.push(special.surround(&[&block]));
     }
     Ok(blocks)
 }
@@ -57,7 +57,7 @@ pub fn pack_sentences<S: AsRef<str> + Sync>(
 /// Joins each sentence and its translation to one input of at most `max_length` tokens: `<s> left </s> right </s>`.
 ///
 /// There is one separator between them even where the tokenizer puts two between the texts of a pair, as XLM-R's does.
-/// Where both do not fit, the longer one is cut at its end until they are of like length, then both.
+/// Where both do not fit, the longer one is truncated until they are of like length, then both.
 /// The tokens have neither offsets nor words.
 ///
 /// ```
@@ -84,19 +84,19 @@ pub fn join_translations(
     pairs: &[SentencePair],
     max_length: usize,
 ) -> Result<Vec<Encoded>, TextError> {
-    let frame = Frame::of(tokenizer)?;
-    let room = frame.room(2, max_length)?;
+    let special = SpecialTokens::from_tokenizer(tokenizer)?;
+    let room = special.room(2, max_length)?;
     let join = |pair: &SentencePair| {
         let encoder = Encoder::new(tokenizer);
         let (left, right) = (encoder.token_ids(&pair.left)?, encoder.token_ids(&pair.right)?);
         let [n_left, n_right] = fair_lengths([left.len(), right.len()], room);
-        let joined = frame.around(&[&left[..n_left], &right[..n_right]]);
+        let joined = special.surround(&[&left[..n_left], &right[..n_right]]);
         Ok(Encoded { n_truncated: left.len() + right.len() - n_left - n_right, ..joined })
     };
     pairs.maybe_par_iter().map(join).collect()
 }
 
-/// Lengths of two texts that have `room` together: neither is cut below half of it.
+/// Lengths of two texts truncated to `room` together: neither below half of it.
 fn fair_lengths([n_left, n_right]: [usize; 2], room: usize) -> [usize; 2] {
     let n_left = n_left.min(room.saturating_sub(n_right).max(room.div_ceil(2)));
     [n_left, n_right.min(room - n_left)]

@@ -1,4 +1,4 @@
-//! Path patterns: `{language}` in a path stands for the tag of a language, `{split}` for the name of a split.
+//! Path patterns: a path with `{language}` names one file for each language, `{split}` one for each split.
 
 use std::fmt;
 use std::fs::File;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Language, TextError};
 
-/// A path with `{language}` in it, which stands for one file, or folder, of each language.
+/// A path pattern: with the placeholder `{language}`, it names one file, or folder, for each language.
 ///
 /// It may hold `{split}` and `{seed}` too, to be replaced before the language is.
 ///
@@ -29,13 +29,13 @@ use crate::{Language, TextError};
 pub struct LanguagePattern(String);
 
 impl LanguagePattern {
-    /// What stands for the tag of a language.
+    /// The placeholder of the tag of a language.
     pub const LANGUAGE: &str = "{language}";
 
-    /// What stands for the name of a split.
+    /// The placeholder of the name of a split.
     pub const SPLIT: &str = "{split}";
 
-    /// What stands for the seed of a run.
+    /// The placeholder of the seed of a run.
     pub const SEED: &str = "{seed}";
 
     /// The pattern as it is written.
@@ -43,7 +43,7 @@ impl LanguagePattern {
         &self.0
     }
 
-    /// Whether nothing is written.
+    /// Whether the pattern is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -58,18 +58,18 @@ impl LanguagePattern {
         self.0.contains(Self::SPLIT)
     }
 
-    /// Why this is no path of each language's own file, if it is not.
+    /// The reason why the pattern cannot be used, if it lacks `{language}`.
     pub fn fault(&self) -> Option<&'static str> {
         (!self.has_language()).then_some("expected {language} where the language tag stands")
     }
 
-    /// The pattern of the files of one split.
+    /// The pattern with the name of a split.
     #[must_use]
     pub fn with_split(&self, split: &str) -> Self {
         Self(self.0.replace(Self::SPLIT, split))
     }
 
-    /// The pattern of the files of one seed.
+    /// The pattern with a seed.
     #[must_use]
     pub fn with_seed(&self, seed: u64) -> Self {
         Self(self.0.replace(Self::SEED, &seed.to_string()))
@@ -80,7 +80,7 @@ impl LanguagePattern {
         self.0.replace(Self::LANGUAGE, language.as_str()).into()
     }
 
-    /// The languages that have a file, sorted: those that `{language}` can stand for.
+    /// The languages that have a file on disk, sorted; empty where the folder cannot be read.
     ///
     /// ```
     /// use isogloss_text::LanguagePattern;

@@ -1,125 +1,37 @@
-//! Data files as examples.
+//! Readers: data files as examples, sentence pairs, sentences and treebanks.
 //!
 //! The readers take any byte stream and a path that names it in messages, so they work where there is no file system.
 //! Only [`read_file`], [`read_pair_file`], [`read_sentence_file`], [`read_treebank_file`] and the readers of dictionaries and translations open files.
 //! A byte order mark, CRLF line ends and empty lines at the end are accepted everywhere; an empty line between rows is a fault, but where it ends a sentence or stands in running text.
 //! The first faulty line ends the reading with an error that names it.
 
-mod by_language;
 mod columns;
 mod conll;
 mod conllu;
 mod csv;
+mod dictionary;
 mod jsonl;
+mod options;
 mod pairs;
 mod row;
 mod sentences;
-pub(crate) mod source;
 mod table;
 mod texts;
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
-pub(crate) use by_language::{dictionary_entries, read_dictionaries, read_translations};
 pub use columns::Columns;
+pub(crate) use dictionary::dictionary_entries;
+pub use options::{Format, ReadOptions};
 pub use pairs::read_pairs;
 pub use sentences::read_sentences;
-pub(crate) use source::Source;
 pub use texts::Texts;
 
+use crate::source::{Source, open};
 use crate::treebank::{self, Treebank};
 use crate::{Example, SentencePair, TextError};
-
-/// The form of a data file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// One JSON object a line; slots are a list of `{"start": 0, "end": 4, "slot": "area"}`, counted in characters.
-    Jsonl,
-    /// One row a line, columns between tabs; quotes have no meaning.
-    Tsv,
-    /// Comma-separated values with quoting as in RFC 4180.
-    Csv,
-    /// One word and its tag a line, in columns between tabs or spaces; a blank line ends a sentence.
-    Conll,
-    /// The ten columns of Universal Dependencies, <https://universaldependencies.org/format.html>.
-    Conllu,
-}
-
-impl Format {
-    /// The format that the extension of a file name stands for.
-    ///
-    /// ```
-    /// use isogloss_text::Format;
-    ///
-    /// assert_eq!(Format::from_path("data/de.jsonl".as_ref()), Some(Format::Jsonl));
-    /// assert_eq!(Format::from_path("README.md".as_ref()), None);
-    /// ```
-    pub fn from_path(path: &Path) -> Option<Self> {
-        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
-            "jsonl" => Some(Self::Jsonl),
-            "tsv" => Some(Self::Tsv),
-            "csv" => Some(Self::Csv),
-            "conll" | "bio" | "iob2" => Some(Self::Conll),
-            "conllu" => Some(Self::Conllu),
-            _ => None,
-        }
-    }
-}
-
-/// How to read a data file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ReadOptions {
-    /// The form of the file.
-    pub format: Format,
-    /// Where the parts of an example are found.
-    #[serde(default)]
-    pub columns: Columns,
-    /// The split to keep; all examples when unset.
-    #[serde(default)]
-    pub split: Option<String>,
-    /// Whether the first row of a TSV or CSV file names the columns.
-    #[serde(default = "yes")]
-    pub header: bool,
-}
-
-impl ReadOptions {
-    /// Options for a format: the default columns, all splits, a header.
-    pub fn new(format: Format) -> Self {
-        Self { format, columns: Columns::default(), split: None, header: true }
-    }
-
-    /// Sets where the parts of an example are found.
-    #[must_use]
-    pub fn with_columns(mut self, columns: Columns) -> Self {
-        self.columns = columns;
-        self
-    }
-
-    /// Keeps only the examples of one split.
-    #[must_use]
-    pub fn with_split(mut self, split: impl Into<String>) -> Self {
-        self.split = Some(split.into());
-        self
-    }
-
-    /// Sets whether the first row of a table names the columns.
-    #[must_use]
-    pub fn with_header(mut self, header: bool) -> Self {
-        self.header = header;
-        self
-    }
-}
-
-fn yes() -> bool {
-    true
-}
 
 /// The examples of a byte stream; `path` names it in messages.
 ///
@@ -210,16 +122,6 @@ pub fn read_treebank(reader: impl Read, path: &Path) -> Result<Treebank, TextErr
 /// As [`read_treebank`], and [`TextError::Io`] if the file cannot be opened.
 pub fn read_treebank_file(path: &Path) -> Result<Treebank, TextError> {
     read_treebank(open(path)?, path)
-}
-
-/// The bytes of a file.
-pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, TextError> {
-    std::fs::read(path).map_err(|source| TextError::Io { path: path.to_owned(), source })
-}
-
-/// A file, opened to be read.
-pub(crate) fn open(path: &Path) -> Result<File, TextError> {
-    File::open(path).map_err(|source| TextError::Io { path: path.to_owned(), source })
 }
 
 fn keep_split(

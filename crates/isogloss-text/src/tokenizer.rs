@@ -1,8 +1,8 @@
-//! Tokenizers as `tokenizer.json` files describe them.
+//! Subword tokenizers, read from `tokenizer.json` files of Hugging Face tokenizers.
 
 mod check;
 mod encoder;
-mod frame;
+mod special_tokens;
 mod trim;
 
 use std::collections::BTreeMap;
@@ -12,24 +12,24 @@ use std::sync::Arc;
 use serde::Deserialize as _;
 use serde_json::Value;
 use tokenizers::models::ModelWrapper;
-use tokenizers::parallelism::MaybeParallelRefIterator as _;
 use tokenizers::{Model as _, PostProcessorWrapper};
 
-use crate::reader::read_bytes;
-use crate::{Encoded, TextError};
+use crate::source::read_bytes;
+use crate::{Encoded, TextError, subword};
 pub(crate) use encoder::Encoder;
-pub(crate) use frame::Frame;
-pub use trim::{CutComparison, KeptPieces, PieceCounts, TokenizerInput, trim_tokenizer};
+pub use encoder::TokenizerInput;
+pub(crate) use special_tokens::SpecialTokens;
+pub use trim::{CutComparison, KeptPieces, PieceCounts, trim_tokenizer};
 
 /// The names of mask tokens: that of RoBERTa and XLM-R, that of BERT and DistilBERT.
 const MASK_TOKENS: [&str; 2] = ["<mask>", "[MASK]"];
 
-/// The mark that SentencePiece puts in place of a space.
+/// The metaspace, which SentencePiece writes for a space.
 const METASPACE: char = '\u{2581}';
 
 /// A subword tokenizer, read from a `tokenizer.json` file.
 ///
-/// Truncation and padding that the file asks for are switched off: each call names its greatest length, and batches pad.
+/// Truncation and padding that the file asks for are switched off: each call names its maximum length, and batches pad.
 /// A clone shares the vocabulary.
 ///
 /// ```
@@ -50,9 +50,9 @@ const METASPACE: char = '\u{2581}';
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: Arc<tokenizers::Tokenizer>,
-    /// Kept apart from `inner`, because texts are cut between tokenization and the adding of special tokens.
+    /// Kept apart from `inner`, because texts are truncated between tokenization and the adding of special tokens.
     post_processor: Option<PostProcessorWrapper>,
-    /// The id of a Unigram model's unknown piece, which `inner` does not tell.
+    /// The id of a Unigram model's unknown piece, which `inner` has no accessor for.
     unk_id: Option<u32>,
     vocab_size: usize,
 }
@@ -100,19 +100,14 @@ impl Tokenizer {
         Self::from_bytes(&read_bytes(path)?, path)
     }
 
-    /// One more than the highest id, added tokens included: the least number of rows of an embedding table.
+    /// One more than the highest id, added tokens included: the minimum number of rows of an embedding matrix.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size
     }
 
     /// The kind of subword model, as `tokenizer.json` names it.
     pub fn kind(&self) -> &'static str {
-        match self.inner.get_model() {
-            ModelWrapper::BPE(_) => "BPE",
-            ModelWrapper::WordPiece(_) => "WordPiece",
-            ModelWrapper::WordLevel(_) => "WordLevel",
-            ModelWrapper::Unigram(_) => "Unigram",
-        }
+        subword::kind(self.inner.get_model())
     }
 
     /// The token of an id.
@@ -125,7 +120,7 @@ impl Tokenizer {
         self.inner.token_to_id(token)
     }
 
-    /// The id of the token that stands for a hidden one: `<mask>` or `[MASK]`.
+    /// The id of the mask token, `<mask>` or `[MASK]`.
     ///
     /// # Errors
     /// [`TextError::NoMaskToken`] if there is neither.
@@ -135,64 +130,9 @@ impl Tokenizer {
         })
     }
 
-    /// Tokenizes a text, or a pair of texts, to at most `max_length` tokens, special tokens included.
-    ///
-    /// Tokens are cut at the end; of a pair, the longer text is cut first.
-    ///
-    /// # Errors
-    /// [`TextError::MaxLength`] if the special tokens leave no room for text, [`TextError::Encode`] if the tokenizer refuses the text.
-    pub fn encode(
-        &self,
-        text: &str,
-        pair: Option<&str>,
-        max_length: usize,
-    ) -> Result<Encoded, TextError> {
-        Encoder::new(self).encode(text, pair, max_length).map(|(encoded, _)| encoded)
-    }
-
-    /// Tokenizes a sentence that is split into words, to at most `max_length` tokens, special tokens included.
-    ///
-    /// `word_ids` count these words, and `offsets` are relative to each word.
-    ///
-    /// # Errors
-    /// As [`Tokenizer::encode`].
-    pub fn encode_words(&self, words: &[String], max_length: usize) -> Result<Encoded, TextError> {
-        Encoder::new(self).encode_words(words, max_length)
-    }
-
-    /// Tokenizes many texts or pairs in parallel, each as [`Tokenizer::encode`] does.
-    ///
-    /// # Errors
-    /// As [`Tokenizer::encode`], for one of the texts that are refused.
-    pub fn encode_batch(
-        &self,
-        texts: &[(&str, Option<&str>)],
-        max_length: usize,
-    ) -> Result<Vec<Encoded>, TextError> {
-        texts.maybe_par_iter().map(|&(text, pair)| self.encode(text, pair, max_length)).collect()
-    }
-
-    /// Tokenizes many sentences in parallel, each as [`Tokenizer::encode_words`] does.
-    ///
-    /// # Errors
-    /// As [`Tokenizer::encode_words`], for one of the sentences that are refused.
-    pub fn encode_words_batch<W>(
-        &self,
-        sentences: &[W],
-        max_length: usize,
-    ) -> Result<Vec<Encoded>, TextError>
-    where
-        W: AsRef<[String]> + Sync,
-    {
-        sentences
-            .maybe_par_iter()
-            .map(|words| self.encode_words(words.as_ref(), max_length))
-            .collect()
-    }
-
     /// The visible characters of each token of `text`: its offsets without whitespace at either end.
     ///
-    /// Special tokens and tokens that stand for a space alone have no width.
+    /// Special tokens and tokens of a space alone have no width.
     pub fn spans(&self, encoded: &Encoded, text: &str) -> Vec<(usize, usize)> {
         let is_space: Vec<bool> =
             text.chars().map(|c| c.is_whitespace() || c == METASPACE).collect();

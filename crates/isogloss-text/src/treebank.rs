@@ -27,7 +27,7 @@ pub use universal::Subtypes;
 
 use crate::{LineProblem, Origin, TextError};
 
-/// What a column without a value holds.
+/// The cell of a column without a value.
 pub(crate) const NO_VALUE: &str = "_";
 
 /// The sentences of a CoNLL-U file.
@@ -67,7 +67,7 @@ impl fmt::Display for Treebank {
     }
 }
 
-/// A sentence: comments, words, and what stands between the words.
+/// A sentence of a treebank: comments, words, multiword tokens and empty nodes.
 ///
 /// Its rows are always in order; [`Display`](fmt::Display) writes them with an empty line after the last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +94,7 @@ pub struct Word {
     pub xpos: String,
     /// The morphological features, `Name=Value` between `|`.
     pub feats: String,
-    /// The head: 0 for the root, else the place of a word of the sentence, counted from 1; `None` for `_`.
+    /// The head: 0 for the root, else the index of a word of the sentence, counted from 1; `None` for `_`.
     pub head: Option<usize>,
     /// The relation to the head, with its subtype, as in `acl:relcl`.
     pub deprel: String,
@@ -104,7 +104,7 @@ pub struct Word {
     pub misc: String,
 }
 
-/// A token that stands for several words, as `1-2 zum` does for `zu` and `dem`.
+/// A multiword token: one token of several words, as `1-2 zum` of `zu` and `dem`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MultiwordToken {
     /// The first of its words, counted from 1.
@@ -115,7 +115,7 @@ pub struct MultiwordToken {
     pub columns: Word,
 }
 
-/// A node of the enhanced graph that no word stands for, as `8.1`.
+/// An empty node: a node of the enhanced graph without a word, as `8.1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmptyNode {
     /// The word it follows, counted from 1; 0 at the start of the sentence.
@@ -143,17 +143,17 @@ impl Sentence {
         &self.comments
     }
 
-    /// The words of the tree, at least one; the word at place `i` has the ID `i + 1`.
+    /// The words of the tree, at least one; the word at index `i` has the ID `i + 1`.
     pub fn words(&self) -> &[Word] {
         &self.words
     }
 
-    /// The words as they are written.
+    /// The form of each word.
     pub fn forms(&self) -> Vec<String> {
         self.words.iter().map(|word| word.form.clone()).collect()
     }
 
-    /// The tokens of several words, in order, without overlap.
+    /// The multiword tokens, in order, without overlap.
     pub fn multiword_tokens(&self) -> &[MultiwordToken] {
         &self.multiword_tokens
     }
@@ -163,7 +163,7 @@ impl Sentence {
         &self.empty_nodes
     }
 
-    /// The head of each word: 0 for the root, else the place of a word, counted from 1.
+    /// The head of each word: 0 for the root, else the index of a word, counted from 1.
     ///
     /// # Errors
     /// [`TreeError::NoHead`] with the line of the first word without a head.
@@ -181,7 +181,7 @@ impl Sentence {
         check_tree(&self.heads()?).map_err(|error| self.fault(error))
     }
 
-    /// Gives each word a head and a relation, and leaves all other columns, DEPS too, as they are.
+    /// Sets the head and the relation of each word; all other columns, DEPS too, stay as they are.
     ///
     /// Any heads within the sentence are taken; [`check_tree`] tells whether they form a tree.
     ///
@@ -207,7 +207,7 @@ impl Sentence {
         Ok(())
     }
 
-    /// Gives each word a universal part of speech, and leaves all other columns as they are.
+    /// Sets the universal part of speech of each word; all other columns stay as they are.
     ///
     /// # Errors
     /// [`TreeError`] if there is not one for each word, or one cannot be written; the sentence is then unchanged.

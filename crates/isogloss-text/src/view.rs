@@ -1,51 +1,50 @@
-//! Other ways to see an example: the same meaning in other subwords, other words or another language.
+//! Views: data augmentation that keeps the meaning, by subword sampling, code-switching and translation.
 //!
 //! Consistency regularization asks a model for the same answer on an example and on a view of it (Zheng et al. 2021, xTune, arXiv:2106.08226).
-//! A view depends on the example and a seed alone, not on the machine: sums and draws use only operations that IEEE 754 or plain Rust code define.
+//! A view depends on the example and a seed alone, not on the machine: sums and samples use only operations that IEEE 754 or plain Rust code define.
 
 mod code_switch;
 mod config;
 mod lexicon;
-pub(crate) mod subword;
+mod rewritten;
 mod translation;
 
-use std::borrow::Cow;
 use std::fmt;
 
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-pub use config::{
-    CaseRule, CodeSwitchConfig, SubwordSamplingConfig, TranslationConfig, ViewsConfig,
-};
-pub(crate) use lexicon::Lexicon;
+pub use code_switch::{CaseRule, CodeSwitchConfig};
+pub use config::ViewsConfig;
+pub use translation::TranslationConfig;
 
-use crate::features::{Featured, classification, tagging};
+use crate::features::{FeaturizedExample, classification, tagging};
+use crate::subword::{SamplerState, SubwordSampler};
 use crate::tokenizer::Encoder;
 use crate::{
     Content, Example, Features, LabelSet, Language, TagUnits, TextError, Tokenizer,
     whitespace_words,
 };
 use code_switch::CodeSwitcher;
-use subword::{Draws, SubwordSampler};
+use rewritten::RewrittenExample;
 use translation::Translator;
 
-/// Which text a pass of the model reads.
+/// The kinds of views of an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum TextView {
+pub enum ViewKind {
     /// The text as it is.
     Original,
-    /// The text with some of its words cut into other subwords, see [`SubwordSamplingConfig`].
+    /// The text with sampled segmentations of some of its words, see [`SubwordSamplingConfig`](crate::SubwordSamplingConfig).
     SubwordSampled,
-    /// The text with some of its words in other languages, see [`CodeSwitchConfig`].
+    /// The text with some of its words replaced by translations, see [`CodeSwitchConfig`].
     CodeSwitched,
     /// The text, or both texts of a pair, in another language, see [`TranslationConfig`].
     Translated,
 }
 
-impl fmt::Display for TextView {
+impl fmt::Display for ViewKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Original => "original",
@@ -56,7 +55,7 @@ impl fmt::Display for TextView {
     }
 }
 
-/// What the model is to say about a view.
+/// The task that a view is featurized for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ViewTask {
     /// One class, as [`featurize_classification`](crate::featurize_classification) gives it.
@@ -65,22 +64,22 @@ pub enum ViewTask {
     Tagging(TagUnits),
 }
 
-/// An example as a model takes it in one view.
+/// The features of one view of an example, with the words of the original found in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Viewed {
     /// The tokens, and the target in this view.
     pub features: Features,
-    /// The place of the first token of each word of the original text; `None` for a word that no token stands for or that was cut off, and for all words of a text that was translated.
+    /// The index of the first token of each word of the original text; `None` for a word without a token or truncated, and for all words of a text that was translated.
     ///
     /// Words are those of the file, or those of the first text between whitespace.
     pub first_subwords: Vec<Option<usize>>,
 }
 
-/// Makes views of examples.
+/// Makes views of examples: data augmentation of xTune (Zheng et al. 2021).
 ///
 /// ```
 /// use isogloss_text::{
-///     Format, LabelSet, ReadOptions, SubwordSamplingConfig, TextView, Tokenizer, ViewTask, Viewer, ViewsConfig, read_examples,
+///     Format, LabelSet, ReadOptions, SubwordSamplingConfig, ViewKind, Tokenizer, ViewTask, Viewer, ViewsConfig, read_examples,
 /// };
 ///
 /// let json = r#"{"version": "1.0", "added_tokens": [],
@@ -97,11 +96,11 @@ pub struct Viewed {
 /// let labels = LabelSet::classes(&examples);
 /// let seen = |view| viewer.view(view, &examples[0], ViewTask::Classification, &labels, 16, 3);
 ///
-/// let original = seen(TextView::Original)?;
+/// let original = seen(ViewKind::Original)?;
 /// assert_eq!(original.features.input.ids, [2, 2]);
 /// assert_eq!(original.first_subwords, [Some(0), Some(1)]);
 ///
-/// let sampled = seen(TextView::SubwordSampled)?;
+/// let sampled = seen(ViewKind::SubwordSampled)?;
 /// assert_eq!(sampled.features.input.ids, [1, 3, 4, 2]);
 /// assert_eq!(sampled.first_subwords, [Some(1), Some(3)]);
 /// assert_eq!(sampled.features.target, original.features.target);
@@ -115,28 +114,11 @@ pub struct Viewer {
     translator: Option<Translator>,
 }
 
-/// An example in other words.
-pub(crate) struct Seen<'a> {
-    pub(crate) example: Cow<'a, Example>,
-    /// Where each word of the original text now stands, in characters; nothing for examples that are given as words.
-    pub(crate) words: Vec<Option<(usize, usize)>>,
-}
-
-impl<'a> Seen<'a> {
-    pub(crate) fn unchanged(example: &'a Example) -> Self {
-        let words = match &example.content {
-            Content::Text { text, .. } => whitespace_words(text).into_iter().map(Some).collect(),
-            Content::Words { .. } | Content::Tree(_) => Vec::new(),
-        };
-        Self { example: Cow::Borrowed(example), words }
-    }
-}
-
 impl Viewer {
     /// Reads the dictionaries and translations that `config` names; `source` is the language of the examples.
     ///
     /// # Errors
-    /// [`TextError::InvalidViews`] for the first of [`ViewsConfig::faults`], for `source` among the languages to draw from, and for a tokenizer whose subwords cannot be drawn as `config` asks.
+    /// [`TextError::InvalidViews`] for the first of [`ViewsConfig::faults`], for `source` among the languages to sample from, and for a tokenizer whose subwords cannot be sampled as `config` asks.
     /// [`TextError::MissingLanguage`] for a language without a file, and the errors of [`read_pairs`](crate::read_pairs) for a file that is not one of dictionary entries or translations.
     pub fn new(
         config: &ViewsConfig,
@@ -159,7 +141,8 @@ impl Viewer {
         if let Some(config) = &config.translated {
             others("translated.languages", &config.languages)?;
         }
-        let sampler = |config| SubwordSampler::new(config, tokenizer);
+        let (model, unk_id) = (tokenizer.model(), tokenizer.unk_id());
+        let sampler = |config| SubwordSampler::new(config, model, unk_id);
         Ok(Self {
             tokenizer: tokenizer.clone(),
             subword_sampler: config.subword_sampled.as_ref().map(sampler).transpose()?,
@@ -168,16 +151,16 @@ impl Viewer {
         })
     }
 
-    /// One example, seen as `view`, with the target that it has in that view.
+    /// Featurizes a view of an example, with the target that it has in that view.
     ///
-    /// Equal seeds give equal results on every machine; [`TextView::Original`] is the same for all.
+    /// Equal seeds give equal results on every machine; [`ViewKind::Original`] is the same for all.
     /// The features are those that [`featurize_classification`](crate::featurize_classification) or [`featurize_tagging`](crate::featurize_tagging) would give for the example in this view.
     ///
     /// # Errors
     /// Those of featurization; [`TextError::MissingView`] for a view without a table in the configuration, and [`TextError::TranslatedTags`] for tags of a translation.
     pub fn view(
         &self,
-        view: TextView,
+        view: ViewKind,
         example: &Example,
         task: ViewTask,
         labels: &LabelSet,
@@ -190,32 +173,32 @@ impl Viewer {
             ViewTask::Classification => classification(encoder, example, Some(labels), max_length),
             ViewTask::Tagging(units) => tagging(encoder, example, Some(labels), units, max_length),
         };
-        let (seen, featured) = match view {
-            TextView::SubwordSampled => {
+        let (rewritten, featured) = match view {
+            ViewKind::SubwordSampled => {
                 let sampler = self.subword_sampler.as_ref().ok_or_else(missing)?;
-                let draws = Draws::new(rng);
-                let draw = |word: &str| sampler.draw(word, &draws);
-                let encoder = Encoder::resegmented(&self.tokenizer, &draw);
-                (Seen::unchanged(example), featurize(encoder, example)?)
+                let state = SamplerState::new(rng);
+                let sample = |word: &str| sampler.sample(word, &state);
+                let encoder = Encoder::resegmented(&self.tokenizer, &sample);
+                (RewrittenExample::unchanged(example), featurize(encoder, example)?)
             }
-            TextView::Original | TextView::CodeSwitched | TextView::Translated => {
-                let seen = match (view, task) {
-                    (TextView::CodeSwitched, _) => {
+            ViewKind::Original | ViewKind::CodeSwitched | ViewKind::Translated => {
+                let rewritten = match (view, task) {
+                    (ViewKind::CodeSwitched, _) => {
                         self.code_switcher.as_ref().ok_or_else(missing)?.switch(example, &mut rng)
                     }
-                    (TextView::Translated, ViewTask::Tagging(_)) => {
+                    (ViewKind::Translated, ViewTask::Tagging(_)) => {
                         return Err(TextError::TranslatedTags);
                     }
-                    (TextView::Translated, ViewTask::Classification) => {
+                    (ViewKind::Translated, ViewTask::Classification) => {
                         self.translator.as_ref().ok_or_else(missing)?.translate(example, &mut rng)
                     }
-                    _ => Seen::unchanged(example),
+                    _ => RewrittenExample::unchanged(example),
                 };
-                let featured = featurize(Encoder::new(&self.tokenizer), &seen.example)?;
-                (seen, featured)
+                let featured = featurize(Encoder::new(&self.tokenizer), &rewritten.example)?;
+                (rewritten, featured)
             }
         };
-        let first_subwords = self.first_subwords(&seen, &featured, task);
+        let first_subwords = self.first_subwords(&rewritten, &featured, task);
         Ok(Viewed { features: featured.features, first_subwords })
     }
 
@@ -224,25 +207,25 @@ impl Viewer {
         self.translator.as_ref().map_or(0, |translator| translator.n_translated(examples))
     }
 
-    /// The first token of each word of the original text.
+    /// The index of the first token of each word of the original text.
     fn first_subwords(
         &self,
-        seen: &Seen<'_>,
-        featured: &Featured,
+        rewritten: &RewrittenExample<'_>,
+        featured: &FeaturizedExample,
         task: ViewTask,
     ) -> Vec<Option<usize>> {
         let input = &featured.features.input;
-        match (&seen.example.content, task) {
+        match (&rewritten.example.content, task) {
             (Content::Words { words, .. }, _) => input.first_subwords(words.len()),
             (Content::Tree(sentence), _) => input.first_subwords(sentence.words().len()),
             (Content::Text { text, .. }, ViewTask::Tagging(TagUnits::Word)) => {
                 let words = whitespace_words(text);
                 let first = input.first_subwords(words.len());
-                let place = |&word: &Option<(usize, usize)>| {
+                let first_subword = |&word: &Option<(usize, usize)>| {
                     let found = words.binary_search_by_key(&word?.0, |&(start, _)| start);
                     *first.get(found.ok()?)?
                 };
-                seen.words.iter().map(place).collect()
+                rewritten.word_spans.iter().map(first_subword).collect()
             }
             (Content::Text { text, .. }, _) => {
                 let spans = self.tokenizer.spans(input, text);
@@ -252,12 +235,12 @@ impl Viewer {
                     .skip(featured.first_text.start)
                     .filter(|(_, (start, end))| start < end)
                     .peekable();
-                let mut place = |&word: &Option<(usize, usize)>| {
+                let mut first_subword = |&word: &Option<(usize, usize)>| {
                     let (start, end) = word?;
                     while tokens.next_if(|&(_, token)| token.1 <= start).is_some() {}
-                    tokens.peek().filter(|&&(_, token)| token.0 < end).map(|&(place, _)| place)
+                    tokens.peek().filter(|&&(_, token)| token.0 < end).map(|&(idx, _)| idx)
                 };
-                seen.words.iter().map(&mut place).collect()
+                rewritten.word_spans.iter().map(&mut first_subword).collect()
             }
         }
     }

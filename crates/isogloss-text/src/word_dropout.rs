@@ -1,4 +1,4 @@
-//! Words hidden at random, so that a model learns to do without any one of them.
+//! Word dropout: whole words masked at random, a regularization of parsers (UDify).
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,10 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::Encoded;
 
-/// Puts the mask token in the place of all tokens of each word with the probability `rate`.
+/// Word dropout: replaces all tokens of each word by the mask token with the probability `rate`, in place.
 ///
-/// Special tokens belong to no word and stay. Equal seeds hide the same words on every machine.
+/// Special tokens belong to no word and stay.
+/// Equal seeds mask the same words on every machine.
 ///
 /// # Source
 /// Kondratyuk and Straka 2019, UDify, arXiv:1904.02099, with a rate of 0.2.

@@ -1,4 +1,4 @@
-//! Parallel text as numbers: what the statistical aligner learns from.
+//! Parallel text as word ids: the training data of the statistical aligner.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Which words count as the same when words are counted or looked up.
+/// Word normalization: which words count as the same when words are counted or looked up.
 ///
 /// Links are about the words as they stand in the text, whatever the form.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub enum WordForm {
     Verbatim,
     /// In lower case.
     Lowercase,
-    /// In lower case and without what stands before the first and after the last letter or digit; for running text.
+    /// In lower case and without punctuation, or any other character, before the first and after the last letter or digit; for running text.
     ///
     /// `House,` counts as `house`; a word without letters and digits stays as it is.
     #[default]
@@ -24,15 +24,15 @@ pub enum WordForm {
 }
 
 impl WordForm {
-    /// A word in this form.
+    /// The normalized word.
     ///
     /// ```
     /// use isogloss_text::WordForm;
     ///
-    /// assert_eq!(WordForm::Bare.of("(Straße),"), "straße");
-    /// assert_eq!(WordForm::Bare.of("…"), "…");
+    /// assert_eq!(WordForm::Bare.normalize("(Straße),"), "straße");
+    /// assert_eq!(WordForm::Bare.normalize("…"), "…");
     /// ```
-    pub fn of(self, word: &str) -> Cow<'_, str> {
+    pub fn normalize(self, word: &str) -> Cow<'_, str> {
         match self {
             Self::Verbatim => Cow::Borrowed(word),
             Self::Lowercase => Cow::Owned(word.to_lowercase()),
@@ -44,9 +44,9 @@ impl WordForm {
     }
 }
 
-/// Pairs of texts with a number for each different word.
+/// A parallel corpus as word ids, one vocabulary for each side.
 ///
-/// It takes four bytes a word and one entry for each different word; the texts themselves are not kept, so a corpus can be read line by line.
+/// Takes four bytes a word and one entry for each distinct word; the texts themselves are not kept, so a corpus can be read line by line.
 /// A copy shares the memory of the original.
 #[derive(Debug, Clone)]
 pub struct Bitext {
@@ -55,7 +55,7 @@ pub struct Bitext {
     pub(super) right: Arc<Side>,
 }
 
-/// The texts of one language.
+/// The texts of one side, and its vocabulary.
 #[derive(Debug, Default)]
 pub(super) struct Side {
     vocabulary: HashMap<Box<str>, u32>,
@@ -64,7 +64,7 @@ pub(super) struct Side {
 }
 
 impl Bitext {
-    /// Numbers the words of pairs of texts.
+    /// Gives ids to the normalized words of pairs of texts.
     ///
     /// ```
     /// use isogloss_text::{Bitext, WordForm};
@@ -110,7 +110,7 @@ impl Bitext {
         self.right.n_words()
     }
 
-    /// The words of both texts of a pair.
+    /// The word ids of both texts of a pair.
     pub(super) fn pair(&self, idx: usize) -> (&[u32], &[u32]) {
         (self.left.text(idx), self.right.text(idx))
     }
@@ -119,7 +119,7 @@ impl Bitext {
 impl Side {
     fn push(&mut self, text: &str, form: WordForm) {
         for word in text.split_whitespace() {
-            let word = form.of(word);
+            let word = form.normalize(word);
             let id = match self.vocabulary.get(word.as_ref()) {
                 Some(&id) => id,
                 None => {
@@ -142,7 +142,7 @@ impl Side {
         self.words.len()
     }
 
-    /// The number of different words.
+    /// The size of the vocabulary.
     pub(super) fn n_known(&self) -> usize {
         self.vocabulary.len()
     }

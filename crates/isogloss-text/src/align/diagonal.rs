@@ -1,4 +1,4 @@
-//! Word alignment learnt from parallel text: IBM model 2 with a prior for the diagonal, as fast_align has it.
+//! Statistical word alignment: IBM model 2 with a diagonal prior, trained by EM, as fast_align (Dyer et al. 2013).
 
 mod prior;
 mod table;
@@ -19,21 +19,21 @@ use table::Table;
 /// The probability of a pair of words that training never saw together, from fast_align.
 const UNSEEN_PROBABILITY: f64 = 1e-9;
 
-/// How many steps the tension takes after a pass, from fast_align.
+/// Gradient steps of the tension after an iteration, from fast_align.
 const TENSION_STEPS: usize = 8;
 
-/// How far the tension moves along its gradient, from fast_align.
+/// The step size of the tension, from fast_align.
 const TENSION_RATE: f64 = 20.0;
 
-/// Where the tension is kept, from fast_align.
+/// The range that the tension is clamped to, from fast_align.
 const TENSION_RANGE: (f64, f64) = (0.1, 14.0);
 
-/// How many pairs of texts one thread takes at a time.
+/// Pairs of texts that one thread takes at a time.
 ///
 /// Sums are made within and then over such groups, so this number, and not the number of threads, decides how they are rounded.
 const GROUP: usize = 128;
 
-/// How to learn a [`DiagonalAligner`]; the defaults are those of `fast_align -d -o -v`.
+/// Trains a [`DiagonalAligner`]; the defaults are those of `fast_align -d -o -v`.
 ///
 /// ```
 /// use isogloss_text::DiagonalAlignerConfig;
@@ -44,13 +44,13 @@ const GROUP: usize = 128;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiagonalAlignerConfig {
-    /// The passes over the text, the one that aligns it included, as `-I` of fast_align counts them; the translation probabilities are estimated after each but the last.
+    /// EM iterations, the one that aligns the text included, as `-I` of fast_align counts them; the translation probabilities are estimated after each but the last.
     pub iterations: usize,
     /// The probability p0 that a right word translates no left word.
     pub null_probability: f64,
-    /// The tension λ to start with: how strongly words are drawn to words at the same place of their text.
+    /// The tension λ to start with: how strongly words are drawn to words at the same relative position in their texts.
     pub tension: f64,
-    /// Whether the tension is fitted to the text, from the second pass on.
+    /// Whether the tension is fitted to the text, from the second iteration on.
     pub optimize_tension: bool,
     /// The concentration α of the Dirichlet prior of the translation probabilities, which are then estimated by variational Bayes; by maximum likelihood if unset.
     pub variational_bayes: Option<f64>,
@@ -69,7 +69,7 @@ impl Default for DiagonalAlignerConfig {
 }
 
 impl DiagonalAlignerConfig {
-    /// What is wrong with the values: the field, and what it should hold.
+    /// The field and the reason of each value that cannot be used.
     pub fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
         let mut expect = |valid: bool, field, expected: &str, found: &dyn std::fmt::Display| {
@@ -92,22 +92,22 @@ impl DiagonalAlignerConfig {
         faults
     }
 
-    /// Learns to find the left word that each right word translates.
+    /// Trains an aligner by EM.
     ///
-    /// Pairs with a blank text are passed over.
+    /// Pairs with a blank text are skipped.
     /// All cores work, and the result is the same to the last bit for any number of threads.
     ///
     /// The values must be without [faults](Self::faults).
     pub fn train(&self, bitext: &Bitext) -> DiagonalAligner {
         let mut table = Table::new(&bitext.left, &bitext.right);
         let mut tension = self.tension;
-        let mut passes = Vec::new();
+        let mut iterations = Vec::new();
         let lengths = Lengths::new(bitext);
-        for pass in 1..self.iterations {
+        for iteration in 1..self.iterations {
             let prior = Prior { null_probability: self.null_probability, tension };
             let expected = expect(bitext, &prior, &table);
-            passes.push(Pass { log_likelihood: expected.log_likelihood, tension });
-            if self.optimize_tension && pass > 1 {
+            iterations.push(EmIteration { log_likelihood: expected.log_likelihood, tension });
+            if self.optimize_tension && iteration > 1 {
                 tension = lengths.fit_tension(tension, expected.feature);
             }
             table.estimate(self.variational_bayes);
@@ -118,21 +118,21 @@ impl DiagonalAlignerConfig {
             right: bitext.right.clone(),
             prior: Prior { null_probability: self.null_probability, tension },
             table,
-            passes,
+            iterations,
         }
     }
 }
 
-/// The state of training in one pass over the text.
+/// The state of training in one iteration of EM.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pass {
-    /// The log of the probability of all right words given the left texts and all lengths, in nats, before this pass changed anything.
+pub struct EmIteration {
+    /// The log of the probability of all right words given the left texts and all lengths, in nats, before this iteration changed anything.
     pub log_likelihood: f64,
-    /// The tension λ of this pass.
+    /// The tension λ of this iteration.
     pub tension: f64,
 }
 
-/// Finds the left word that each right word translates, from what it learnt of parallel text.
+/// A trained aligner: finds the left word that each right word translates.
 ///
 /// A right word j of m translates none of n left words with probability p0, and otherwise left word i with a probability in proportion to exp(−λ |i/n − j/m|), both counted from 1; the left word then gives the right word by a table of translation probabilities.
 /// A right word has at most one link, a left word any number; to link both ways, see [`align_both_ways`].
@@ -143,7 +143,7 @@ pub struct Pass {
 /// Dyer, Chahuneau and Smith 2013, A Simple, Fast, and Effective Reparameterization of IBM Model 2, NAACL; variational Bayes after Riley and Gildea 2012.
 ///
 /// Where the authors' program departs from the paper, so does this:
-/// the gradient of the tension takes the places of right words one too low and the norm of the prior with the lengths exchanged, and the tension stays between 0.1 and 14.
+/// the gradient of the tension takes the positions of right words one too low and the norm of the prior with the lengths exchanged, and the tension stays between 0.1 and 14.
 ///
 /// ```
 /// use isogloss_text::{Bitext, DiagonalAlignerConfig, WordForm};
@@ -159,16 +159,16 @@ pub struct DiagonalAligner {
     right: Arc<Side>,
     prior: Prior,
     table: Table,
-    passes: Vec<Pass>,
+    iterations: Vec<EmIteration>,
 }
 
 impl DiagonalAligner {
     /// The links of two texts: for each right word the likeliest left word, if that is likelier than none.
     ///
-    /// Pairs of words that training never saw count as equally unlikely, so an unknown word is linked by its place alone.
+    /// Pairs of words that training never saw count as equally unlikely, so an unknown word is linked by its position alone.
     pub fn align(&self, left: &str, right: &str) -> Alignment {
         let ids = |side: &Side, text: &str| -> Vec<Option<u32>> {
-            text.split_whitespace().map(|word| side.id(&self.form.of(word))).collect()
+            text.split_whitespace().map(|word| side.id(&self.form.normalize(word))).collect()
         };
         let (left, right) = (ids(&self.left, left), ids(&self.right, right));
         self.best(&left, &right, |source, target| {
@@ -182,21 +182,24 @@ impl DiagonalAligner {
 
     /// The probability that the left word gives the right word; 0 if training never saw both in one pair of texts.
     pub fn translation_probability(&self, left: &str, right: &str) -> f64 {
-        let ids = self.left.id(&self.form.of(left)).zip(self.right.id(&self.form.of(right)));
+        let ids = self
+            .left
+            .id(&self.form.normalize(left))
+            .zip(self.right.id(&self.form.normalize(right)));
         ids.and_then(|(source, target)| self.table.probability(source, target)).unwrap_or(0.0)
     }
 
-    /// The tension λ in the end.
+    /// The tension λ after training.
     pub fn tension(&self) -> f64 {
         self.prior.tension
     }
 
-    /// What training saw, pass by pass.
-    pub fn passes(&self) -> &[Pass] {
-        &self.passes
+    /// The state of each iteration of EM.
+    pub fn iterations(&self) -> &[EmIteration] {
+        &self.iterations
     }
 
-    /// The alignments of the text that the aligner learnt from.
+    /// The alignments of the training text.
     fn align_known(&self, bitext: &Bitext) -> Vec<Alignment> {
         let align = |idx: usize| {
             let (left, right) = bitext.pair(idx);
@@ -234,9 +237,9 @@ impl DiagonalAligner {
     }
 }
 
-/// Learns from pairs of texts in both directions, aligns them, and joins the two alignments of each pair.
+/// Trains an aligner in each direction, aligns the training text, and symmetrizes the two alignments of each pair.
 ///
-/// The directions are learnt one after the other, so the memory is that of one.
+/// The directions are trained one after the other, so the memory is that of one.
 ///
 /// # Source
 /// `fast_align` and `fast_align -r` with `atools`, as Gaschi et al. 2023 use them for realignment, there with [`Symmetrization::GrowDiagFinalAnd`].
@@ -254,7 +257,7 @@ pub fn align_both_ways(
     forward.par_iter().zip(&backward).map(join).collect()
 }
 
-/// Sums over all right words of a text.
+/// Expectations of the E-step, summed over all right words.
 #[derive(Default)]
 struct Expected {
     log_likelihood: f64,
@@ -262,7 +265,7 @@ struct Expected {
     feature: f64,
 }
 
-/// Adds the expected number of each two words' links to the counts of the table.
+/// The E-step: adds the expected number of links of each two words to the counts of the table.
 fn expect(bitext: &Bitext, prior: &Prior, table: &Table) -> Expected {
     let group = |start: usize| {
         let mut sums = Expected::default();
@@ -283,7 +286,7 @@ fn expect(bitext: &Bitext, prior: &Prior, table: &Table) -> Expected {
 #[derive(Default)]
 struct Scratch {
     weights: Vec<f64>,
-    places: Vec<usize>,
+    slots: Vec<usize>,
 }
 
 impl Scratch {
@@ -300,21 +303,21 @@ impl Scratch {
         self.weights.resize(left.len(), 0.0);
         for (j, &target) in right.iter().enumerate() {
             prior.fill(&mut self.weights, j + 1, right.len());
-            self.places.clear();
+            self.slots.clear();
             let null = prior.null_probability * table.null(target);
             let mut total = null;
             for (&source, weight) in left.iter().zip(&mut self.weights) {
-                let place = table.place(source, target).expect("the table has all pairs of words");
-                self.places.push(place);
-                *weight *= table.at(source, place);
+                let slot = table.slot(source, target).expect("the table has all pairs of words");
+                self.slots.push(slot);
+                *weight *= table.at(source, slot);
                 total += *weight;
             }
             table.add_null(target, null / total);
-            for (i, (&source, (&place, weight))) in
-                left.iter().zip(self.places.iter().zip(&self.weights)).enumerate()
+            for (i, (&source, (&slot, weight))) in
+                left.iter().zip(self.slots.iter().zip(&self.weights)).enumerate()
             {
                 let posterior = weight / total;
-                table.add(source, place, posterior);
+                table.add(source, slot, posterior);
                 // The right word counts from 0 and the left word from 1, as in fast_align.
                 sums.feature += prior::feature(j, i + 1, right.len(), left.len()) * posterior;
             }
@@ -323,7 +326,7 @@ impl Scratch {
     }
 }
 
-/// How many pairs of texts have each two lengths, right before left.
+/// The number of pairs of texts for each two lengths, right before left.
 struct Lengths {
     n_pairs: BTreeMap<(usize, usize), usize>,
     n_right_words: usize,
@@ -342,7 +345,7 @@ impl Lengths {
         Self { n_pairs, n_right_words }
     }
 
-    /// Moves the tension to where the model expects the distances that the posterior has, `feature` over all words.
+    /// Fits the tension by gradient ascent: the model's expected distance moves towards that of the posterior, `feature`, summed over all words.
     fn fit_tension(&self, mut tension: f64, feature: f64) -> f64 {
         if self.n_right_words == 0 {
             return tension;

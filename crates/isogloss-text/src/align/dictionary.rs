@@ -1,13 +1,14 @@
-//! Bilingual dictionaries of single words, in the layout of MUSE.
+//! Bilingual dictionaries of single words, in the format of MUSE.
 
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
 
 use crate::TextError;
-use crate::reader::{self, Source, dictionary_entries};
+use crate::reader::dictionary_entries;
+use crate::source::{self, Source};
 
-/// The translations of words, all in lower case.
+/// A bilingual dictionary: the translations of each word, all in lower case.
 ///
 /// # Source
 /// Conneau et al. 2018, Word Translation Without Parallel Data, arXiv:1710.04087, whose dictionaries hold a word and one translation a line.
@@ -38,12 +39,12 @@ impl Dictionary {
     /// # Errors
     /// As [`Dictionary::from_reader`], and [`TextError::Io`] if the file cannot be opened.
     pub fn read(path: &Path) -> Result<Self, TextError> {
-        Self::from_reader(reader::open(path)?, path)
+        Self::from_reader(source::open(path)?, path)
     }
 
     /// The dictionary of a byte stream: a word and one translation a line; `path` names the stream in messages.
     ///
-    /// They stand between a tab, which lets either hold spaces, or between spaces.
+    /// They are separated by a tab, which lets either hold spaces, or by spaces.
     /// A word with several translations has several lines.
     ///
     /// ```

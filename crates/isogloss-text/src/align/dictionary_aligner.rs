@@ -1,4 +1,4 @@
-//! Links that a bilingual dictionary leaves no doubt about.
+//! Word alignment by bilingual dictionaries: links that are unambiguous in both directions (Gaschi et al. 2023).
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::{Alignment, Dictionary, SentencePair, WordForm};
 
-/// Links words by a dictionary of each direction, and only where there is one way to do so.
+/// Links words by a dictionary of each direction, and only where the link is unambiguous.
 ///
 /// A word of the left text is linked if
 /// 1. exactly one of its translations is a word of the right text,
@@ -53,7 +53,7 @@ impl DictionaryAligner {
         let right = Words::new(right, self.form);
         let link = |(left_idx, word): (usize, &String)| {
             let mut found = self.left_to_right.translations(word).iter().filter_map(|candidate| {
-                right.places.get(candidate).map(|places| (candidate, places.as_slice()))
+                right.positions.get(candidate).map(|positions| (candidate, positions.as_slice()))
             });
             let (Some((translation, &[right_idx])), None) = (found.next(), found.next()) else {
                 return None;
@@ -62,7 +62,7 @@ impl DictionaryAligner {
                 .right_to_left
                 .translations(translation)
                 .iter()
-                .flat_map(|source| left.places.get(source).map_or(&[][..], Vec::as_slice));
+                .flat_map(|source| left.positions.get(source).map_or(&[][..], Vec::as_slice));
             let only = back.next() == Some(&left_idx) && back.next().is_none();
             only.then_some((left_idx, right_idx))
         };
@@ -75,21 +75,21 @@ impl DictionaryAligner {
     }
 }
 
-/// The words of a text as they are looked up, and where each is.
+/// The normalized words of a text, and the positions of each.
 struct Words {
     words: Vec<String>,
-    places: HashMap<String, Vec<usize>>,
+    positions: HashMap<String, Vec<usize>>,
 }
 
 impl Words {
     fn new(text: &str, form: WordForm) -> Self {
         let words: Vec<String> =
-            text.split_whitespace().map(|word| form.of(word).to_lowercase()).collect();
-        let mut places: HashMap<String, Vec<usize>> = HashMap::new();
+            text.split_whitespace().map(|word| form.normalize(word).to_lowercase()).collect();
+        let mut positions: HashMap<String, Vec<usize>> = HashMap::new();
         for (idx, word) in words.iter().enumerate() {
-            places.entry(word.clone()).or_default().push(idx);
+            positions.entry(word.clone()).or_default().push(idx);
         }
-        Self { words, places }
+        Self { words, positions }
     }
 }
 

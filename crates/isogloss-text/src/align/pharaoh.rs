@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::align::{Alignment, GoldAlignment, Link};
-use crate::reader::Source;
+use crate::source::Source;
 use crate::{LineProblem, TextError};
 
 impl Alignment {

@@ -1,8 +1,8 @@
-//! How well alignments agree with those of people (Och and Ney 2003, A Systematic Comparison of Various Statistical Alignment Models).
+//! Precision, recall and alignment error rate (AER) against gold alignments (Och and Ney 2003, A Systematic Comparison of Various Statistical Alignment Models).
 
 use crate::Alignment;
 
-/// The links that people drew between two texts: sure ones, and ones that are possible.
+/// A gold alignment by people: sure links, and possible links.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GoldAlignment {
     sure: Alignment,
@@ -26,7 +26,7 @@ impl GoldAlignment {
     }
 }
 
-/// The agreement of alignments A with gold alignments of sure links S and possible links P, over all pairs of a corpus.
+/// Scores of alignments A against gold alignments of sure links S and possible links P, over all pairs of a corpus.
 ///
 /// A ratio without anything to count is 0.
 ///
@@ -45,7 +45,7 @@ pub struct AlignmentScores {
     pub precision: f64,
     /// |A ∩ S| / |S|.
     pub recall: f64,
-    /// The alignment error rate, 1 − (|A ∩ S| + |A ∩ P|) / (|A| + |S|).
+    /// The alignment error rate (AER), 1 − (|A ∩ S| + |A ∩ P|) / (|A| + |S|).
     pub error_rate: f64,
 }
 

@@ -1,14 +1,14 @@
-//! Links from the similarities of word vectors, as multilingual encoders give them.
+//! Word alignment by the similarity of word embeddings of a multilingual encoder (SimAlign, AWESOME-align).
 
 use serde::{Deserialize, Serialize};
 
 use crate::Alignment;
 use crate::align::Link;
 
-/// What SimAlign multiplies a similarity with when one of its words has a link already, `alpha_ratio` of its code.
+/// The factor on a similarity when one of its words has a link already, `alpha_ratio` of SimAlign's code.
 const LINKED_WORD_FACTOR: f64 = 0.9;
 
-/// How links are taken from the similarities of all words of one text with all words of another.
+/// The rule that extracts links from the similarity matrix of the words of two texts.
 ///
 /// The similarities are rows of `n_right` numbers, one for each left word.
 /// Words of several subwords are linked if any of their subwords are: extract links between subwords and map them to words, as both sources do, or compare word vectors.
@@ -24,7 +24,7 @@ const LINKED_WORD_FACTOR: f64 = 0.9;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Extraction {
-    /// Words whose probability is above a threshold both among all right words and among all left words.
+    /// Words whose softmax probability is above a threshold in both directions: over all right words and over all left words.
     ///
     /// # Source
     /// Dou and Neubig 2021, Word Alignment by Fine-tuning Embeddings on Parallel Corpora, §2.2, arXiv:2101.08231, where the similarity is a dot product, not a cosine.
@@ -37,7 +37,7 @@ pub enum Extraction {
     /// # Source
     /// Jalili Sabet et al. 2020, SimAlign: High Quality Word Alignments without Parallel Training Data using Static and Contextualized Embeddings, §2.1, arXiv:2004.08728; `inter` in the authors' code.
     MutualArgmax,
-    /// Mutual argmax, taken again and again among what is left: a word that is linked can be linked once more in each round, to a word that is not.
+    /// Iterated mutual argmax: in each further round, a linked word can be linked once more, to a word without a link.
     ///
     /// The similarities must not be negative; SimAlign takes (cosine + 1) / 2.
     ///
@@ -45,7 +45,7 @@ pub enum Extraction {
     /// Jalili Sabet et al. 2020, §2.2 and algorithm 1, with the authors' factor 0.9 for words with a link.
     /// As in their code, texts of one or two words have only the first round.
     Itermax {
-        /// The greatest number of rounds, the first included; 2 in the authors' code.
+        /// The maximum number of rounds, the first included; 2 in the authors' code.
         rounds: usize,
     },
 }
@@ -128,7 +128,7 @@ impl Matrix<'_> {
         (0..self.n_left).flat_map(|left| self.row(left)).filter(likely).collect()
     }
 
-    /// The links that are the greatest of their row and of their column, after `adjust`.
+    /// The links that are the argmax of their row and of their column, after `adjust`.
     fn mutual_argmax(&self, adjust: impl Fn(Link, f64) -> f64) -> impl Iterator<Item = Link> {
         let greatest = |links: &mut dyn Iterator<Item = Link>| {
             let mut best: Option<(f64, Link)> = None;

@@ -1,18 +1,18 @@
-//! One alignment out of two that were made in opposite directions.
+//! Symmetrization: one alignment out of two of opposite directions (Koehn et al. 2003).
 
 use serde::{Deserialize, Serialize};
 
 use crate::Alignment;
 use crate::align::Link;
 
-/// How the alignments of two directions are joined, by and large from the fewest links to the most.
+/// The heuristic that joins the alignments of two directions, by and large from the fewest links to the most.
 ///
 /// Each direction links a word to at most one word of the other text; joined, they can link many to many.
 /// `GrowDiagFinalAnd` is the usual choice.
 ///
 /// # Source
 /// Koehn, Och and Marcu 2003, Statistical Phrase-Based Translation, §4.2, and Koehn et al. 2005, Edinburgh System Description for the 2005 IWSLT Speech Translation Evaluation.
-/// The order in which links are added, on which the result can depend, is that of the `atools` program beside fast_align, which passes over the candidates; Moses passes over the links found so far.
+/// The order in which links are added, on which the result can depend, is that of the `atools` program beside fast_align, which loops over the candidates; Moses loops over the links found so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Symmetrization {
@@ -64,7 +64,7 @@ impl Symmetrization {
     }
 }
 
-/// The links so far; sentences are short, so a list is searched faster than a set.
+/// The links found so far; sentences are short, so a list is searched faster than a set.
 struct Grown {
     links: Vec<Link>,
 }

@@ -1,8 +1,8 @@
-//! Where the parts of an example are found.
+//! Column names: the fields or columns that hold the parts of an example.
 
 use serde::{Deserialize, Serialize};
 
-/// Where the parts of an example are found in a line.
+/// The `[data.columns]` table of a recipe: the fields or columns that hold the parts of an example.
 ///
 /// `text` to `split` name the fields of a JSON object or the columns in the header of a TSV or CSV file; without a header they are zero-based numbers.
 /// `label`, `slots` and `split` are taken where there is a column of the default name; any other name must exist.

@@ -1,7 +1,7 @@
-//! CoNLL: one word a line, a blank line after each sentence.
+//! Reader of CoNLL files: one word and its tag a line, a blank line after each sentence.
 
 use crate::reader::columns::Columns;
-use crate::reader::source::Source;
+use crate::source::Source;
 use crate::{Content, Example, LineProblem, TextError};
 
 /// The mark of a document border, a line that holds no word.

@@ -1,9 +1,9 @@
-//! CoNLL-U, the ten-column form of Universal Dependencies, as words with tags.
+//! Reader of CoNLL-U files, the ten-column format of Universal Dependencies, as words with tags.
 //!
-//! The rows of multiword tokens (`1-2`) and empty nodes (`1.1`) are checked and passed over.
+//! The rows of multiword tokens (`1-2`) and empty nodes (`1.1`) are checked and skipped.
 
 use crate::reader::columns::Columns;
-use crate::reader::source::Source;
+use crate::source::Source;
 use crate::treebank::{self, NO_VALUE, Sentence, TokenId};
 use crate::{Content, Example, TextError};
 

@@ -1,11 +1,11 @@
-//! Comma-separated values as in RFC 4180.
+//! Parser of comma-separated values (CSV), RFC 4180.
 //!
 //! The parser is strict where leniency loses data: a quote that is never closed would take the rest of the file as one field.
 
 use std::borrow::Cow;
 
-use crate::reader::source::Source;
 use crate::reader::table::Cells;
+use crate::source::Source;
 use crate::{LineProblem, TextError};
 
 /// The rows of a CSV file; the line of a row is its first.
@@ -52,7 +52,7 @@ impl<'a> Iterator for Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Passes one line end, if it comes next.
+    /// Consumes one line end, if it comes next.
     fn end_line(&mut self) -> bool {
         let rest = self.rest.strip_prefix("\r\n").or_else(|| self.rest.strip_prefix('\n'));
         if let Some(rest) = rest {
@@ -62,7 +62,7 @@ impl<'a> Rows<'a> {
         rest.is_some()
     }
 
-    /// Passes one cell, up to the comma or the line end after it.
+    /// Consumes one cell, up to the comma or the line end after it.
     fn cell(&mut self) -> Result<Cow<'a, str>, LineProblem> {
         match self.rest.strip_prefix('"') {
             Some(quoted) => self.quoted(quoted),
@@ -76,7 +76,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Passes a quoted cell, of which the opening quote has been passed.
+    /// Consumes the rest of a quoted cell after its opening quote.
     fn quoted(&mut self, mut quoted: &'a str) -> Result<Cow<'a, str>, LineProblem> {
         let mut cell = Cow::Borrowed("");
         let mut n_line_ends = 0;
@@ -107,7 +107,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::rows;
-    use crate::reader::source::Source;
+    use crate::source::Source;
 
     fn read(text: &str) -> Result<Vec<(usize, Vec<String>)>, String> {
         let source = Source::read(text.as_bytes(), "x.csv".as_ref()).unwrap();

@@ -1,11 +1,11 @@
-//! JSON Lines: one object a line.
+//! Reader of JSON Lines: one object a line.
 
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
 use crate::reader::columns::{Columns, Named};
 use crate::reader::row::Row;
-use crate::reader::source::Source;
+use crate::source::Source;
 use crate::{Example, LineProblem, Slot, TextError};
 
 pub(crate) fn read(source: &Source, columns: &Columns) -> Result<Vec<Example>, TextError> {

@@ -1,9 +1,9 @@
-//! Sentences and their translations.
+//! Reader of parallel text: a sentence and its translation a line, separated by a tab.
 
 use std::io::Read;
 use std::path::Path;
 
-use crate::reader::source::Source;
+use crate::source::Source;
 use crate::{LineProblem, SentencePair, TextError};
 
 /// The sentence pairs of a byte stream: two columns between a tab, no header; `path` names the stream in messages.

@@ -1,7 +1,7 @@
-//! One row of running text, checked.
+//! Validation of a row of running text, from JSON Lines or a table.
 
 use crate::reader::columns::Columns;
-use crate::reader::source::Source;
+use crate::source::Source;
 use crate::{Content, Example, LineProblem, Slot, TextError};
 
 /// The parts of a row, as JSON Lines and tables give them.

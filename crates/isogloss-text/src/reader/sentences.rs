@@ -1,14 +1,14 @@
-//! Running text: a sentence a line.
+//! Reader of running text: a sentence a line.
 
 use std::io::Read;
 use std::path::Path;
 
 use crate::TextError;
-use crate::reader::source::Source;
+use crate::source::Source;
 
 /// The sentences of a byte stream, one a line, without the whitespace around them; `path` names the stream in messages.
 ///
-/// Lines without text are passed over, wherever they stand: nothing is counted by lines here, and corpora set documents apart by them.
+/// Blank lines are skipped, wherever they are: nothing is counted by lines here, and corpora set documents apart by them.
 ///
 /// ```
 /// let text = "Licht an.\n\n  Licht aus.\n";

@@ -1,11 +1,11 @@
-//! Tables: rows of columns, named by a header or by number.
+//! Reader of TSV and CSV tables: columns found by header or by number.
 
 use std::borrow::Cow;
 
-use crate::reader::ReadOptions;
 use crate::reader::columns::Named;
+use crate::reader::options::ReadOptions;
 use crate::reader::row::Row;
-use crate::reader::source::Source;
+use crate::source::Source;
 use crate::{Example, LineProblem, Slot, TextError};
 
 /// The line of a row and its cells.
@@ -32,7 +32,7 @@ pub(crate) fn read<'a>(
     first.into_iter().chain(rows).map(|row| layout.example(source, row?, options)).collect()
 }
 
-/// The place of each column in a row.
+/// The index of each column in a row.
 struct Layout {
     n_columns: usize,
     text: usize,
@@ -102,8 +102,8 @@ fn find_by_name(
     header: &[Cow<'_, str>],
     column: Named<'_>,
 ) -> Result<Option<usize>, TextError> {
-    let mut places = header.iter().enumerate().filter(|(_, name)| name.trim() == column.name);
-    match (places.next(), places.next()) {
+    let mut matches = header.iter().enumerate().filter(|(_, name)| name.trim() == column.name);
+    match (matches.next(), matches.next()) {
         (Some(_), Some(_)) => {
             Err(source.fault(line, LineProblem::DuplicateColumn { column: column.name.to_owned() }))
         }

@@ -1,10 +1,10 @@
-//! The texts of data files, whatever else the files say.
+//! Distinct texts of data files, gathered to count vocabulary pieces.
 
 use std::collections::HashSet;
 use std::path::Path;
 
-use crate::reader::source::Source;
-use crate::reader::{Format, ReadOptions, csv, open, read_file, table};
+use crate::reader::{Format, ReadOptions, csv, read_file, table};
+use crate::source::{Source, open};
 use crate::{Content, Example, TextError, TokenizerInput};
 
 /// Distinct texts, in the order that they came in.
@@ -52,7 +52,7 @@ impl Texts {
         }
     }
 
-    /// Adds the texts of an example; a text with slots as its words too, as word tagging cuts it.
+    /// Adds the texts of an example; a text with slots also as its words, as word tagging splits it.
     pub fn add_example(&mut self, example: &Example) {
         match &example.content {
             Content::Words { words, .. } => self.add_sentence(words.clone()),
@@ -81,7 +81,7 @@ impl Texts {
         }
     }
 
-    /// The texts as a tokenizer takes them, running ones first.
+    /// The texts as input of a tokenizer, running text first.
     pub fn inputs(&self) -> Vec<TokenizerInput<'_>> {
         let texts = self.texts.iter().map(|text| TokenizerInput::Text(text));
         texts.chain(self.sentences.iter().map(|words| TokenizerInput::Words(words))).collect()

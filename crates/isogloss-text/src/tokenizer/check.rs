@@ -1,4 +1,4 @@
-//! Faults of a tokenizer file that the `tokenizers` crate does not look for and meets with a panic.
+//! Validation of a tokenizer file: faults that the `tokenizers` crate does not check and panics on.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ enum Processor {
     Other(#[expect(dead_code, reason = "any other post-processor adds no token")] Value),
 }
 
-/// A place in a template.
+/// An element of a template.
 #[derive(Deserialize)]
 enum Piece {
     Sequence { id: String },

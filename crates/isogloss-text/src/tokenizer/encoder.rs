@@ -1,22 +1,89 @@
-//! A tokenizer at work: from a text to tokens, cut as the tokenizer cuts words or in another way.
+//! Encoding: from a text to tokens, with the tokenizer's own segmentation of words or another.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
+use tokenizers::parallelism::MaybeParallelRefIterator as _;
 use tokenizers::utils::truncation::{TruncationParams, truncate_encodings};
 use tokenizers::{
     Encoding, InputSequence, Model as _, OffsetType, PostProcessor as _, PreTokenizer as _, Token,
 };
 
-use crate::{Encoded, TextError, Tokenizer, TokenizerInput};
+use crate::{Encoded, TextError, Tokenizer};
 
 /// The number of characters of a text that an error shows.
 const N_SHOWN: usize = 40;
 
-/// Cuts a word, normalized and set apart by the pre-tokenizer, into tokens with offsets in bytes; `None` leaves it to the tokenizer.
+/// Segments a word, normalized and pre-tokenized, into tokens with byte offsets; `None` leaves it to the tokenizer.
 type Resegment<'a> = dyn Fn(&str) -> Option<Vec<Token>> + 'a;
 
-/// A tokenizer, and how it cuts words.
+/// The input of a tokenizer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenizerInput<'a> {
+    /// Running text.
+    Text(&'a str),
+    /// A sentence that is split into words.
+    Words(&'a [String]),
+}
+
+impl Tokenizer {
+    /// Tokenizes a text, or a pair of texts, to at most `max_length` tokens, special tokens included.
+    ///
+    /// Tokens are truncated at the end; of a pair, the longer text first.
+    ///
+    /// # Errors
+    /// [`TextError::MaxLength`] if the special tokens leave no room for text, [`TextError::Encode`] if the tokenizer refuses the text.
+    pub fn encode(
+        &self,
+        text: &str,
+        pair: Option<&str>,
+        max_length: usize,
+    ) -> Result<Encoded, TextError> {
+        Encoder::new(self).encode(text, pair, max_length).map(|(encoded, _)| encoded)
+    }
+
+    /// Tokenizes a sentence that is split into words, to at most `max_length` tokens, special tokens included.
+    ///
+    /// `word_ids` count these words, and `offsets` are relative to each word.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_words(&self, words: &[String], max_length: usize) -> Result<Encoded, TextError> {
+        Encoder::new(self).encode_words(words, max_length)
+    }
+
+    /// Tokenizes many texts or pairs in parallel, each as [`Tokenizer::encode`] does.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`], for one of the texts that are refused.
+    pub fn encode_batch(
+        &self,
+        texts: &[(&str, Option<&str>)],
+        max_length: usize,
+    ) -> Result<Vec<Encoded>, TextError> {
+        texts.maybe_par_iter().map(|&(text, pair)| self.encode(text, pair, max_length)).collect()
+    }
+
+    /// Tokenizes many sentences in parallel, each as [`Tokenizer::encode_words`] does.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode_words`], for one of the sentences that are refused.
+    pub fn encode_words_batch<W>(
+        &self,
+        sentences: &[W],
+        max_length: usize,
+    ) -> Result<Vec<Encoded>, TextError>
+    where
+        W: AsRef<[String]> + Sync,
+    {
+        sentences
+            .maybe_par_iter()
+            .map(|words| self.encode_words(words.as_ref(), max_length))
+            .collect()
+    }
+}
+
+/// A tokenizer, with another segmentation of words where one is set.
 #[derive(Clone, Copy)]
 pub(crate) struct Encoder<'a> {
     tokenizer: &'a Tokenizer,
@@ -24,12 +91,12 @@ pub(crate) struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    /// Cuts words as the tokenizer does.
+    /// An encoder with the tokenizer's own segmentation.
     pub(crate) fn new(tokenizer: &'a Tokenizer) -> Self {
         Self { tokenizer, resegment: None }
     }
 
-    /// Cuts words in another way; all else stays as the tokenizer does it.
+    /// An encoder with another segmentation of words; all other steps are the tokenizer's.
     pub(crate) fn resegmented(tokenizer: &'a Tokenizer, resegment: &'a Resegment<'a>) -> Self {
         Self { tokenizer, resegment: Some(resegment) }
     }
@@ -38,7 +105,7 @@ impl<'a> Encoder<'a> {
         self.tokenizer
     }
 
-    /// As [`Tokenizer::encode`], with the places of the tokens of the first text.
+    /// As [`Tokenizer::encode`], with the range of the tokens of the first text.
     pub(crate) fn encode(
         &self,
         text: &str,
@@ -49,13 +116,13 @@ impl<'a> Encoder<'a> {
         self.finish(raw(text)?, pair.map(raw).transpose()?, max_length, text)
     }
 
-    /// The tokens of a text alone, of any number and without special tokens.
+    /// The token ids of a text, not truncated and without special tokens.
     pub(crate) fn token_ids(&self, text: &str) -> Result<Vec<u32>, TextError> {
         let tokens = self.tokens(InputSequence::Raw(Cow::Borrowed(text)), text)?;
         Ok(tokens.get_ids().to_vec())
     }
 
-    /// The same of either form of text.
+    /// As [`Encoder::token_ids`], of either kind of input.
     pub(crate) fn piece_ids(&self, text: TokenizerInput<'_>) -> Result<Vec<u32>, TextError> {
         match text {
             TokenizerInput::Text(text) => self.token_ids(text),
@@ -93,7 +160,7 @@ impl<'a> Encoder<'a> {
         tokens.map_err(|error| refusal(text, &*error))
     }
 
-    /// What the tokenizer does with one text, step by step; `word_idx` is the word that all its tokens belong to.
+    /// The steps of the tokenizer up to the model, with the segmentation of `resegment`; `word_idx` is the word that all tokens belong to.
     fn resegmented_tokens(
         &self,
         text: &str,
@@ -156,7 +223,7 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// The places of the tokens of the first text.
+/// The range of the tokens of the first text.
 fn first_text(encoding: &Encoding) -> Range<usize> {
     let texts = encoding.get_sequence_ids();
     let is_first = |text: &Option<usize>| *text == Some(0);

@@ -239,11 +239,11 @@ proptest! {
     #[test]
     fn a_damaged_file_gives_a_tokenizer_or_an_error(
         json in prop::sample::select(vec![UNIGRAM, WORD_PIECE, BYTE_LEVEL]),
-        place: prop::sample::Index,
+        index: prop::sample::Index,
         byte: u8,
     ) {
         let mut bytes = json.as_bytes().to_vec();
-        *place.get_mut(&mut bytes) = byte;
+        *index.get_mut(&mut bytes) = byte;
         if let Ok(tokenizer) = Tokenizer::from_bytes(&bytes, "x".as_ref()) {
             let _ = tokenizer.encode("Licht 打开灯", Some("aus"), 8);
         }

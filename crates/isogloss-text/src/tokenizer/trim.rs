@@ -1,7 +1,7 @@
-//! A tokenizer with fewer pieces: which ones to keep, and the file without the others.
+//! Vocabulary trimming: which pieces of a tokenizer to keep, and the tokenizer file without the others.
 //!
-//! A text all of whose pieces are kept is cut as before.
-//! A Unigram model takes the cut of the highest score, which is still there; what an unknown character costs depends on the least score of the vocabulary, so a piece of that score is kept.
+//! A text all of whose pieces are kept has the same segmentation as before.
+//! A Unigram model takes the segmentation of the highest score, which is still there; the score of an unknown character depends on the minimum score of the vocabulary, so a piece of that score is kept.
 //! WordPiece takes the longest piece that matches, and no longer one is new.
 //! BPE makes the same merges in the same order, if the pieces on the way are kept too.
 
@@ -15,30 +15,21 @@ use tokenizers::Model as _;
 use tokenizers::models::ModelWrapper;
 use tokenizers::parallelism::MaybeParallelRefIterator as _;
 
-use super::Encoder;
-use crate::view::subword::{Merges, Substrings, continuing_prefix};
-use crate::{TextError, Tokenizer};
+use crate::subword::{Merges, Substrings, continuing_prefix};
+use crate::tokenizer::encoder::Encoder;
+use crate::{TextError, Tokenizer, TokenizerInput};
 pub use file::trim_tokenizer;
 
-/// Texts that are cut side by side before they are counted.
+/// Texts that are tokenized in parallel before they are counted.
 const CHUNK: usize = 4096;
 
-/// A text as a tokenizer takes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenizerInput<'a> {
-    /// Running text.
-    Text(&'a str),
-    /// A sentence that is split into words.
-    Words(&'a [String]),
-}
-
-/// How often each piece of a tokenizer stands in texts.
+/// Frequencies of the vocabulary pieces in texts.
 ///
-/// Texts that are added together are a corpus, and each corpus counts alike, however long it is: many texts of one language do not push out the pieces of another.
+/// Texts that are added together are a corpus, and each corpus has the same weight, however long it is: many texts of one language do not push out the pieces of another.
 #[derive(Debug)]
 pub struct PieceCounts<'a> {
     tokenizer: &'a Tokenizer,
-    /// The share of each piece, by id, in each corpus, added up; a merge counts the pieces it was made of, too.
+    /// The relative frequency of each piece, by id, summed over corpora; a merge counts the pieces it was made of, too.
     shares: Vec<f64>,
     merges: Option<Merges>,
 }
@@ -46,16 +37,16 @@ pub struct PieceCounts<'a> {
 /// The pieces of a vocabulary that a smaller one keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptPieces {
-    /// Their ids, in order: the place of each is its new id.
+    /// Their ids, in order: the index of each is its new id.
     pub ids: Vec<u32>,
-    /// How many of them stand in no text: special tokens, what unknown text falls back on, characters.
+    /// How many of them are in no text: special tokens, fallbacks for unknown text, characters.
     pub n_unseen: usize,
-    /// How many pieces stand in the texts and are not kept.
+    /// How many pieces of the texts are not kept.
     pub n_lost: usize,
 }
 
 impl<'a> PieceCounts<'a> {
-    /// Begins with no text.
+    /// Counts of no text yet.
     ///
     /// # Errors
     /// [`TextError::Trim`] if the merges of a BPE model cannot be read.
@@ -80,7 +71,7 @@ impl<'a> PieceCounts<'a> {
             };
             let passed = RefCell::new(Vec::new());
             let look = |word: &str| {
-                passed.borrow_mut().extend(merges.on_the_way(word));
+                passed.borrow_mut().extend(merges.intermediate_pieces(word));
                 None
             };
             let ids = Encoder::resegmented(self.tokenizer, &look).piece_ids(*text)?;
@@ -89,7 +80,7 @@ impl<'a> PieceCounts<'a> {
         count(&mut self.shares, texts, pieces)
     }
 
-    /// Counts every piece that the words of a corpus could be cut into, once for each place: what subword sampling draws from.
+    /// Counts every piece of any segmentation of the words of a corpus, once for each position: what subword sampling samples from.
     ///
     /// # Errors
     /// As [`PieceCounts::add`].
@@ -98,7 +89,7 @@ impl<'a> PieceCounts<'a> {
         count(&mut self.shares, texts, |text| {
             let found = RefCell::new(Vec::new());
             let look = |word: &str| {
-                found.borrow_mut().extend(substrings.of(word));
+                found.borrow_mut().extend(substrings.find_in(word));
                 None
             };
             Encoder::resegmented(self.tokenizer, &look).piece_ids(*text)?;
@@ -106,9 +97,9 @@ impl<'a> PieceCounts<'a> {
         })
     }
 
-    /// The pieces to keep: at most `limit`, or all that stand in the texts.
+    /// The pieces to keep: at most `limit`, or all of the texts.
     ///
-    /// First come special tokens, those of `needed` and what unknown text falls back on, then the characters of the texts, then other pieces of the texts, the more frequent first, then other characters.
+    /// First come special tokens, those of `needed` and the fallbacks for unknown text, then the characters of the texts, then other pieces of the texts, the more frequent first, then other characters.
     ///
     /// # Errors
     /// [`TextError::Trim`] if there is no room for those that come first, or no piece was counted.
@@ -168,7 +159,7 @@ impl<'a> PieceCounts<'a> {
     }
 }
 
-/// Adds the shares that pieces have in a corpus.
+/// Adds the relative frequencies of the pieces in a corpus.
 fn count(
     shares: &mut [f64],
     texts: &[TokenizerInput<'_>],
@@ -190,12 +181,12 @@ fn count(
     Ok(())
 }
 
-/// How a trimmed tokenizer cuts texts, beside the one that it was made from.
+/// A comparison of the segmentations by a trimmed tokenizer and by the one it was made from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct CutComparison {
     /// The number of texts.
     pub n_texts: usize,
-    /// Those that are not cut into the same pieces.
+    /// Those whose segmentation differs.
     pub n_changed: usize,
     /// The number of tokens, without special ones.
     pub n_tokens: usize,
@@ -208,7 +199,7 @@ pub struct CutComparison {
 }
 
 impl CutComparison {
-    /// Cuts texts with both; `kept` holds the former id of each id of `trimmed`.
+    /// Tokenizes texts with both; `kept` holds the former id of each id of `trimmed`.
     ///
     /// # Errors
     /// [`TextError::Encode`] if either refuses a text.
@@ -251,7 +242,7 @@ impl CutComparison {
 }
 
 impl Tokenizer {
-    /// Tokens that the file adds, and the pieces that text falls back on where no other fits.
+    /// The ids that are always kept: added and special tokens, the unknown token, byte fallbacks, and the piece of the minimum score.
     fn needed_ids(&self) -> BTreeSet<u32> {
         let added = self.inner.get_added_tokens_decoder().into_keys();
         let mut ids: BTreeSet<u32> = added.chain(self.post_processor_ids()).collect();
@@ -273,7 +264,7 @@ impl Tokenizer {
         ids
     }
 
-    /// The id of the token that stands for what no piece fits.
+    /// The id of the unknown token.
     pub fn unknown_id(&self) -> Option<u32> {
         match self.model() {
             ModelWrapper::Unigram(_) => self.unk_id,

@@ -1,4 +1,4 @@
-//! The words of two segmentations of one text, aligned by their characters.
+//! Alignment of the words of a gold and a parsed treebank over one text, by their characters.
 //!
 //! Words are aligned as the evaluation of the CoNLL 2018 shared task aligns them (Zeman et al. 2018): a word outside of multiword tokens with the word of the same characters, and the words of multiword tokens, whose characters nobody knows, by the longest common subsequence of their forms.
 
@@ -19,7 +19,7 @@ pub(crate) struct Span {
     pub(crate) end: usize,
 }
 
-/// A treebank as one text, with tokens, words and sentences over it.
+/// A treebank as one text, with tokens, words and sentences as character spans.
 pub(crate) struct Segmented<'a> {
     path: &'a Arc<Path>,
     /// The characters of all tokens, without spaces.
@@ -30,12 +30,12 @@ pub(crate) struct Segmented<'a> {
     pub(crate) words: Vec<SegmentedWord<'a>>,
 }
 
-/// A word and its place in the text and in the tree.
+/// A word and its position in the text and in the tree.
 pub(crate) struct SegmentedWord<'a> {
     pub(crate) columns: &'a Word,
     /// The relation without its subtype.
     pub(crate) relation: &'a str,
-    /// The place of the head among all words; none for a root.
+    /// The index of the head among all words; none for a root.
     pub(crate) head: Option<usize>,
     form: Cow<'a, str>,
     /// Its characters; for a word of a multiword token those of the token.
@@ -44,7 +44,7 @@ pub(crate) struct SegmentedWord<'a> {
 }
 
 impl<'a> Segmented<'a> {
-    /// Lays out all sentences, whose trees must be whole.
+    /// Lays out all sentences; their heads must form trees.
     pub(crate) fn new(treebank: &'a Treebank) -> Result<Self, TextError> {
         let mut segmented = Self {
             path: &treebank.path,
@@ -81,7 +81,7 @@ impl<'a> Segmented<'a> {
                     let head = columns.head.and_then(|head| head.checked_sub(1));
                     self.words.push(SegmentedWord {
                         columns,
-                        relation: Subtypes::Cut.of(&columns.deprel),
+                        relation: Subtypes::Cut.apply(&columns.deprel),
                         head: head.map(|head| n_words + head),
                         form,
                         span,
@@ -104,13 +104,13 @@ impl<'a> Segmented<'a> {
     }
 
     /// The line of a character, or the last line of the text.
-    fn line(&self, place: usize) -> usize {
-        let token = self.tokens.partition_point(|token| token.end <= place);
+    fn line(&self, offset: usize) -> usize {
+        let token = self.tokens.partition_point(|token| token.end <= offset);
         self.token_lines.get(token).or(self.token_lines.last()).copied().unwrap_or(1)
     }
 
-    fn excerpt(&self, place: usize) -> String {
-        self.chars.iter().skip(place).take(N_SHOWN).collect()
+    fn excerpt(&self, offset: usize) -> String {
+        self.chars.iter().skip(offset).take(N_SHOWN).collect()
     }
 }
 
@@ -126,7 +126,7 @@ fn without_spaces(form: &str) -> Cow<'_, str> {
     }
 }
 
-/// The aligned words of two treebanks, as places among the words of each, ascending in both.
+/// The aligned words of two treebanks, as indices among the words of each, ascending in both.
 ///
 /// # Errors
 /// [`TextError::TextMismatch`] if the two are not over one text.
@@ -135,15 +135,15 @@ pub(crate) fn align(
     system: &Segmented<'_>,
 ) -> Result<Vec<(usize, usize)>, TextError> {
     if gold.chars != system.chars {
-        let place =
+        let offset =
             gold.chars.iter().zip(&system.chars).take_while(|(one, two)| one == two).count();
         return Err(TextError::TextMismatch {
             path: system.path.to_path_buf(),
-            line: system.line(place),
+            line: system.line(offset),
             gold_path: gold.path.to_path_buf(),
-            gold_line: gold.line(place),
-            expected: gold.excerpt(place),
-            found: system.excerpt(place),
+            gold_line: gold.line(offset),
+            expected: gold.excerpt(offset),
+            found: system.excerpt(offset),
         });
     }
     let (gold, system) = (&gold.words, &system.words);
@@ -168,7 +168,7 @@ pub(crate) fn align(
     Ok(aligned)
 }
 
-/// The first words of a stretch of multiword tokens, past a plain word that begins before the token.
+/// The first words of a run of multiword tokens, after a plain word that begins before the token.
 fn multiword_start(
     (gold, g): (&SegmentedWord<'_>, usize),
     (system, s): (&SegmentedWord<'_>, usize),
@@ -182,7 +182,7 @@ fn multiword_start(
     }
 }
 
-/// One past the last words of the smallest stretch up to `end` or later that cuts no multiword token.
+/// One past the last words of the shortest run up to `end` or later that splits no multiword token.
 fn multiword_end(
     gold: &[SegmentedWord<'_>],
     system: &[SegmentedWord<'_>],
@@ -195,18 +195,18 @@ fn multiword_end(
         None => false,
     };
     while belongs(gold.get(g), end) || belongs(system.get(s), end) {
-        let (next, place) = match (gold.get(g), system.get(s)) {
+        let (next, idx) = match (gold.get(g), system.get(s)) {
             (Some(one), Some(two)) if two.span.start < one.span.start => (Some(two), &mut s),
             (Some(one), _) => (Some(one), &mut g),
             (None, two) => (two, &mut s),
         };
         end = next.filter(|word| word.in_multiword).map_or(end, |word| end.max(word.span.end));
-        *place += 1;
+        *idx += 1;
     }
     (g, s)
 }
 
-/// The longest common subsequence of the forms, whatever their case, as places in both.
+/// The longest common subsequence of the forms, whatever their case, as indices in both.
 fn common_words(gold: &[SegmentedWord<'_>], system: &[SegmentedWord<'_>]) -> Vec<(usize, usize)> {
     let lower = |words: &[SegmentedWord<'_>]| -> Vec<String> {
         words.iter().map(|word| word.form.to_lowercase()).collect()

@@ -1,8 +1,8 @@
-//! CoNLL-U files as treebanks.
+//! Parser of CoNLL-U files.
 //!
 //! The rows of a sentence must be in the one order that the format allows, so that a [`Sentence`] can keep words, ranges and empty nodes apart and still be written as it was.
 
-use crate::reader::source::Source;
+use crate::source::Source;
 use crate::treebank::token_id::number;
 use crate::treebank::{
     EmptyNode, MultiwordToken, NO_VALUE, Sentence, TokenId, TreeError, Treebank, Word,

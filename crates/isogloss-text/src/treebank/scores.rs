@@ -1,6 +1,6 @@
-//! Scores of parsed sentences, as the CoNLL 2018 shared task counts them.
+//! Parsing scores of the CoNLL 2018 shared task: UAS, LAS, CLAS, MLAS, BLEX and the scores of segmentation and tags.
 //!
-//! The system may cut the text into other sentences, tokens and words than the gold standard, if both are over the same text.
+//! The system may split the text into other sentences, tokens and words than the gold standard, if both are over the same text.
 //! The scores of enhanced dependencies, ELAS and EULAS, are left out.
 //!
 //! Zeman et al. 2018, CoNLL 2018 Shared Task: Multilingual Parsing from Raw Text to Universal Dependencies, and its evaluation script `conll18_ud_eval.py`.
@@ -12,29 +12,29 @@ use crate::treebank::alignment::{Segmented, SegmentedWord, Span, align};
 use crate::treebank::universal::{is_content, is_function, is_universal};
 use crate::treebank::{NO_VALUE, Treebank};
 
-/// How many units the gold standard has, the system has, and both share.
+/// Counts of units for precision, recall and F1: of the gold standard, of the system, and correct ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MatchCounts {
     /// The units of the gold standard.
     pub n_gold: usize,
     /// The units of the system.
     pub n_system: usize,
-    /// The units of the system that are right.
+    /// The units of the system that are correct.
     pub n_correct: usize,
 }
 
 impl MatchCounts {
-    /// The share of right units among those of the system, in 0..=1; 0 if there is none.
+    /// Precision: correct units among those of the system, in 0..=1; 0 if there is none.
     pub fn precision(&self) -> f64 {
         ratio(self.n_correct, self.n_system)
     }
 
-    /// The share of right units among those of the gold standard, in 0..=1; 0 if there is none.
+    /// Recall: correct units among those of the gold standard, in 0..=1; 0 if there is none.
     pub fn recall(&self) -> f64 {
         ratio(self.n_correct, self.n_gold)
     }
 
-    /// The harmonic mean of precision and recall, in 0..=1; 0 if there is no unit at all.
+    /// F1: the harmonic mean of precision and recall, in 0..=1; 0 if there is no unit at all.
     ///
     /// This is the score that is reported; with gold segmentation it is accuracy where every word counts.
     pub fn f1(&self) -> f64 {
@@ -48,7 +48,7 @@ fn ratio(part: usize, whole: usize) -> f64 {
 
 /// The scores of a parsed treebank.
 ///
-/// A word is right if it is aligned to a word of the gold standard and both agree in what the score is about; heads agree if they are aligned to each other or both are the root.
+/// A word is correct if it is aligned to a word of the gold standard and both agree in what the score is about; heads agree if they are aligned to each other or both are the root.
 /// Relations are compared without subtypes, features only as far as all languages share them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParseScores {
@@ -68,15 +68,15 @@ pub struct ParseScores {
     pub all_tags: MatchCounts,
     /// Words with the lemma; any will do where the gold standard has none.
     pub lemmas: MatchCounts,
-    /// Words with the head: unlabeled attachment.
+    /// Words with the head: unlabeled attachment score.
     pub uas: MatchCounts,
-    /// Words with the head and the relation: labeled attachment.
+    /// Words with the head and the relation: labeled attachment score.
     pub las: MatchCounts,
-    /// Content words with the head and the relation.
+    /// Content words with the head and the relation: content-word labeled attachment score.
     pub clas: MatchCounts,
-    /// As `clas`, with part of speech, features and the same function words below.
+    /// As `clas`, with part of speech, features and the same function words below: morphology-aware labeled attachment score.
     pub mlas: MatchCounts,
-    /// As `clas`, with the lemma.
+    /// As `clas`, with the lemma: bilexical dependency score.
     pub blex: MatchCounts,
 }
 
@@ -87,7 +87,7 @@ pub struct ParseScores {
 ///
 /// # Source
 /// The evaluation script of the shared task; its scores are equal to 1e-9 in our tests.
-/// An empty node inside a multiword token, which the script takes for a word, is passed over here.
+/// An empty node inside a multiword token, which the script takes for a word, is skipped here.
 pub fn score_parses(gold: &Treebank, system: &Treebank) -> Result<ParseScores, TextError> {
     let (gold, system) = (Segmented::new(gold)?, Segmented::new(system)?);
     let aligned = align(&gold, &system)?;
@@ -149,11 +149,11 @@ struct Side<'a> {
 impl<'a> Side<'a> {
     fn new(words: &'a [SegmentedWord<'a>]) -> Self {
         let mut function_words = vec![Vec::new(); words.len()];
-        for (place, word) in words.iter().enumerate() {
+        for (idx, word) in words.iter().enumerate() {
             if let Some(head) = word.head
                 && is_function(word.relation)
             {
-                function_words[head].push(place);
+                function_words[head].push(idx);
             }
         }
         let feats = words.iter().map(|word| universal_features(&word.columns.feats)).collect();

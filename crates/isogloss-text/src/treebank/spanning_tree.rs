@@ -1,11 +1,11 @@
-//! The dependency tree of the best score.
+//! Maximum spanning tree: single-root dependency decoding by Chu-Liu/Edmonds.
 //!
 //! Chu and Liu 1965 and Edmonds 1967 find the best arborescence of a directed graph: each node takes its best head, and a cycle is contracted to one node until none is left.
 //! The order of contractions is free; growing a path along the best heads, as Gabow et al. 1986 do, lets each contraction cost its nodes times the width of the graph, which makes O(n²) in all.
 
 use crate::treebank::{TreeError, check_tree};
 
-/// The head of each word in the dependency tree with one root whose arcs have the greatest sum.
+/// The single-root dependency tree with the maximum sum of arc scores, as the head of each word.
 ///
 /// A tree with several roots never comes out, as a word attached to the root counts before any score: arcs are compared by the number of root arcs first, fewest best, and by score second.
 /// Chu-Liu/Edmonds only adds, subtracts and compares, so it is as exact for such pairs as for numbers, while a large penalty on root arcs would cost digits, and moving the surplus roots of an unconstrained tree may miss the best one.
@@ -26,7 +26,7 @@ use crate::treebank::{TreeError, check_tree};
 ///
 /// # Shapes
 /// - `scores`: `[n_words + 1, n_words + 1]`, row = dependent, column = head, 0 = the root; row 0 and the diagonal are not read, and minus infinity forbids an arc
-/// - returns: `[n_words]`, 0 for the root, else the place of a word, counted from 1
+/// - returns: `[n_words]`, 0 for the root, else the index of a word, counted from 1
 ///
 /// # Errors
 /// [`TreeError::ScoreCount`] if `scores` has another length, [`TreeError::Score`] for a score that is NaN or plus infinity, and [`TreeError::NoTree`] if minus infinity leaves no tree with one root, or there is no word.
@@ -46,8 +46,8 @@ pub fn maximum_spanning_tree(scores: &[f32], n_words: usize) -> Result<Vec<usize
             let head = graph.enter(slot).ok_or(TreeError::NoTree)?;
             if done[head] {
                 path.drain(..).for_each(|slot| done[slot] = true);
-            } else if let Some(place) = path.iter().position(|&slot| slot == head) {
-                let cycle = path.split_off(place);
+            } else if let Some(start) = path.iter().position(|&slot| slot == head) {
+                let cycle = path.split_off(start);
                 cycle.iter().for_each(|&slot| done[slot] = true);
                 done[slot] = false;
                 graph.contract(slot, &cycle);
@@ -64,7 +64,7 @@ pub fn maximum_spanning_tree(scores: &[f32], n_words: usize) -> Result<Vec<usize
     }
 }
 
-/// The best head of each word on its own, where these form a tree with one root: no tree scores better, and the trees of most sentences are such.
+/// Greedy decoding: the best head of each word on its own, where these form a tree with one root: no tree scores better, and the trees of most sentences are such.
 ///
 /// None too where a score is missing or cannot be compared.
 fn best_alone(scores: &[f32], n_words: usize) -> Option<Vec<usize>> {
@@ -143,8 +143,8 @@ impl Graph {
         let mut arcs = vec![None; expected];
         for word in 1..width {
             for head in (0..width).filter(|&head| head != word) {
-                let place = word * width + head;
-                let score = scores[place];
+                let idx = word * width + head;
+                let score = scores[idx];
                 if score.is_nan() || score == f32::INFINITY {
                     return Err(TreeError::Score { word, head });
                 }
@@ -152,7 +152,7 @@ impl Graph {
                     let small = |number: usize| {
                         u32::try_from(number).expect("a square matrix in memory has a width in u32")
                     };
-                    arcs[place] =
+                    arcs[idx] =
                         Some(Arc { score: score.into(), head: small(head), word: small(word) });
                 }
             }

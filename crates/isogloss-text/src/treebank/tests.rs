@@ -39,8 +39,8 @@ fn a_valid_file_is_written_as_it_was() {
     assert_eq!(sentence.heads().unwrap(), [0, 4, 4, 1]);
     let token = &sentence.multiword_tokens()[0];
     assert_eq!((token.first, token.last, token.columns.form.as_str()), (2, 3, "zum"));
-    let places = sentence.empty_nodes().iter().map(|node| (node.after, node.number));
-    assert_eq!(places.collect::<Vec<_>>(), [(0, 1), (1, 1), (1, 2), (2, 1), (4, 1)]);
+    let positions = sentence.empty_nodes().iter().map(|node| (node.after, node.number));
+    assert_eq!(positions.collect::<Vec<_>>(), [(0, 1), (1, 1), (1, 2), (2, 1), (4, 1)]);
     assert_eq!(sentence.line(TokenId::Range(2, 3)), 20);
     assert_eq!(sentence.line(TokenId::Word(4)), 24);
 }

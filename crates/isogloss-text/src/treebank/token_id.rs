@@ -5,11 +5,11 @@ use std::fmt;
 /// The ID of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenId {
-    /// A word by its place, counted from 1.
+    /// A word by its index, counted from 1.
     Word(usize),
-    /// A token that stands for the words from the first to the last, written `1-2`.
+    /// A multiword token of the words from the first to the last, written `1-2`.
     Range(usize, usize),
-    /// The node of this number after a word, written `8.1`; word 0 stands before the sentence.
+    /// An empty node: its number after a word, written `8.1`; word 0 is the start of the sentence.
     Empty(usize, usize),
 }
 

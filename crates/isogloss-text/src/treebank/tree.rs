@@ -1,4 +1,4 @@
-//! Whether heads form a dependency tree.
+//! Validation of dependency trees: heads that form one tree with one root.
 
 use thiserror::Error;
 
@@ -84,7 +84,7 @@ pub enum TreeError {
         head: usize,
     },
 
-    /// Minus infinity stands at an arc of every tree.
+    /// Every tree has an arc of minus infinity.
     #[error("no tree with one root has a finite score")]
     NoTree,
 }
@@ -106,7 +106,7 @@ impl TreeError {
 
 /// Whether heads form a tree over all words of a sentence, with exactly one root.
 ///
-/// `heads` has the head of each word: 0 for the root, else the place of a word, counted from 1.
+/// `heads` has the head of each word: 0 for the root, else the index of a word, counted from 1.
 ///
 /// ```
 /// use isogloss_text::{TreeError, check_tree};

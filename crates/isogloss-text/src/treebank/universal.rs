@@ -1,8 +1,8 @@
-//! What the relations and features of all languages share.
+//! Universal relations and features: subtypes of relations, content and function words, universal features.
 
 use serde::{Deserialize, Serialize};
 
-/// What happens to the subtypes of relations, the part from the colon on in `acl:relcl`.
+/// Whether relations keep their subtypes, the part from the colon on in `acl:relcl`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subtypes {
@@ -18,10 +18,10 @@ impl Subtypes {
     /// ```
     /// use isogloss_text::Subtypes;
     ///
-    /// assert_eq!(Subtypes::Cut.of("acl:relcl"), "acl");
-    /// assert_eq!(Subtypes::Keep.of("acl:relcl"), "acl:relcl");
+    /// assert_eq!(Subtypes::Cut.apply("acl:relcl"), "acl");
+    /// assert_eq!(Subtypes::Keep.apply("acl:relcl"), "acl:relcl");
     /// ```
-    pub fn of(self, deprel: &str) -> &str {
+    pub fn apply(self, deprel: &str) -> &str {
         match self {
             Self::Keep => deprel,
             Self::Cut => deprel.split_once(':').map_or(deprel, |(relation, _)| relation),

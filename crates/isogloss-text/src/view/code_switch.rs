@@ -1,17 +1,79 @@
-//! Words put into other languages.
+//! Code-switching: words of a text replaced by their translations from bilingual dictionaries.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 
-use crate::reader::read_dictionaries;
-use crate::view::Seen;
-use crate::view::config::{CaseRule, CodeSwitchConfig};
-use crate::view::lexicon::Lexicon;
-use crate::{Content, Example, Slot, TextError, whitespace_words};
+use crate::fault::{Fault, outside};
+use crate::reader::Texts;
+use crate::view::lexicon::{Lexicon, file_faults, read_dictionaries};
+use crate::view::rewritten::RewrittenExample;
+use crate::{Content, Example, Language, LanguagePattern, Slot, TextError, whitespace_words};
 
-/// Puts words into other languages.
+/// The `[views.code_switched]` table of a recipe: code-switching by bilingual dictionaries.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodeSwitchConfig {
+    /// The path of the dictionaries, with `{language}` for the language tag.
+    ///
+    /// A dictionary has one word and one translation a line, as those of MUSE have: between a tab, where both may hold spaces, or between spaces, where the word ends at the first.
+    pub dictionaries: LanguagePattern,
+    /// The languages to sample from.
+    pub languages: Vec<Language>,
+    /// The code-switching rate: the share of words that are looked up, from 0 to 1.
+    #[serde(default = "default_rate")]
+    pub rate: f64,
+    /// The letter case of a translation.
+    #[serde(default)]
+    pub case: CaseRule,
+}
+
+/// The rate of xTune's scripts for natural language inference and question answering.
+fn default_rate() -> f64 {
+    0.3
+}
+
+/// The letter case of a word that replaces another; words are looked up in lower case in any event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CaseRule {
+    /// As the dictionary writes it, which is xTune's rule.
+    #[default]
+    Lower,
+    /// As the dictionary writes it, but with a capital where the word had one at its start.
+    Keep,
+}
+
+impl CodeSwitchConfig {
+    /// The field, below `[views]`, and the reason of each value that cannot be used.
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        let fields = ["code_switched.dictionaries", "code_switched.languages"];
+        let files = file_faults(fields, &self.dictionaries, &self.languages);
+        files.into_iter().chain(outside("code_switched.rate", self.rate, 0.0..=1.0)).collect()
+    }
+
+    /// Adds the words of the dictionaries, as they may stand in a text.
+    ///
+    /// # Errors
+    /// If a dictionary is missing or cannot be read.
+    pub(crate) fn add_texts(&self, texts: &mut Texts) -> Result<(), TextError> {
+        for lexicon in read_dictionaries(&self.dictionaries, &self.languages)? {
+            for word in lexicon.values() {
+                // Some tokenizers cut a word in another way where it begins a text.
+                texts.add_text(&format!("{word} {word}"));
+                if self.case == CaseRule::Keep {
+                    let word = capital(word);
+                    texts.add_text(&format!("{word} {word}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Replaces words by their translations, see [`CodeSwitchConfig`].
 #[derive(Debug)]
 pub(crate) struct CodeSwitcher {
     dictionaries: Vec<Lexicon>,
@@ -19,7 +81,7 @@ pub(crate) struct CodeSwitcher {
     case: CaseRule,
 }
 
-/// A part of a text, in characters, and what stands in for it.
+/// A span of a text, in characters, and its replacement.
 struct Edit<'a> {
     part: Range<usize>,
     other: Cow<'a, str>,
@@ -31,13 +93,17 @@ impl CodeSwitcher {
         Ok(Self { dictionaries, rate: config.rate, case: config.case })
     }
 
-    /// The example with each of its words put into a random language with the probability `rate`, if the dictionary of that language has it.
+    /// Replaces each word of an example with the probability `rate` by a translation into a random language, if the dictionary of that language has the word.
     ///
     /// A word keeps its tag, and slots move with their words; a word that a slot begins or ends inside stays.
     /// The sentences of treebanks stay as they are.
-    pub(crate) fn switch<'a>(&self, example: &'a Example, rng: &mut impl Rng) -> Seen<'a> {
+    pub(crate) fn switch<'a>(
+        &self,
+        example: &'a Example,
+        rng: &mut impl Rng,
+    ) -> RewrittenExample<'a> {
         let content = match &example.content {
-            Content::Tree(_) => return Seen::unchanged(example),
+            Content::Tree(_) => return RewrittenExample::unchanged(example),
             Content::Words { words, tags } => {
                 let other = |word: &String| match self.edit(word, rng) {
                     Some(edit) => apply(word, &[edit]),
@@ -47,14 +113,14 @@ impl CodeSwitcher {
             }
             Content::Text { text, pair, label, slots } => {
                 let edits = self.edits(text, slots, rng);
-                let place = |place| moved(&edits, place);
+                let moved = |offset| moved_offset(&edits, offset);
                 let slot = |slot: &Slot| Slot {
-                    start: place(slot.start),
-                    end: place(slot.end),
+                    start: moved(slot.start),
+                    end: moved(slot.end),
                     name: slot.name.clone(),
                 };
                 let words = whitespace_words(text);
-                let words = words.into_iter().map(|(start, end)| Some((place(start), place(end))));
+                let words = words.into_iter().map(|(start, end)| Some((moved(start), moved(end))));
                 let pair = pair.as_ref().map(|pair| apply(pair, &self.edits(pair, &[], rng)));
                 let content = Content::Text {
                     text: apply(text, &edits),
@@ -63,13 +129,14 @@ impl CodeSwitcher {
                     slots: slots.iter().map(slot).collect(),
                 };
                 let example = Cow::Owned(Example { content, ..example.clone() });
-                return Seen { example, words: words.collect() };
+                return RewrittenExample { example, word_spans: words.collect() };
             }
         };
-        Seen { example: Cow::Owned(Example { content, ..example.clone() }), words: Vec::new() }
+        let example = Cow::Owned(Example { content, ..example.clone() });
+        RewrittenExample { example, word_spans: Vec::new() }
     }
 
-    /// What to change in a text, from its start to its end.
+    /// The edits of a text, from its start to its end.
     fn edits(&self, text: &str, slots: &[Slot], rng: &mut impl Rng) -> Vec<Edit<'_>> {
         let borders: Vec<usize> = slots.iter().flat_map(|slot| [slot.start, slot.end]).collect();
         let words = text.split_whitespace().zip(whitespace_words(text));
@@ -82,7 +149,7 @@ impl CodeSwitcher {
         words.filter_map(edit).collect()
     }
 
-    /// What to change in a word, if anything.
+    /// The edit of a word, if it is replaced.
     ///
     /// The word is looked up in lower case, first as it stands and then without the characters at its ends that are neither letters nor digits, which stay where they are.
     fn edit(&self, word: &str, rng: &mut impl Rng) -> Option<Edit<'_>> {
@@ -90,11 +157,11 @@ impl CodeSwitcher {
             return None;
         }
         let dictionary = self.dictionaries.get(rng.random_range(0..self.dictionaries.len()))?;
-        let (known, places) = parts(word).find_map(|part| {
-            let places = dictionary.find(&word.get(part.clone())?.to_lowercase())?;
-            Some((part, places))
+        let (known, indices) = parts(word).find_map(|part| {
+            let indices = dictionary.find(&word.get(part.clone())?.to_lowercase())?;
+            Some((part, indices))
         })?;
-        let other = dictionary.value(rng.random_range(places));
+        let other = dictionary.value(rng.random_range(indices));
         let n_chars = |bytes: Range<usize>| word.get(bytes).map(|part| part.chars().count());
         let start = n_chars(0..known.start)?;
         let part = start..start + n_chars(known.clone())?;
@@ -107,7 +174,7 @@ impl CodeSwitcher {
     }
 }
 
-/// The parts of a word that may be looked up, in bytes: with all that stands at its end or less of it, and with or without what stands at its start.
+/// The byte ranges of a word to look up: with all or less of the punctuation at its end, and with or without that at its start.
 fn parts(word: &str) -> impl Iterator<Item = Range<usize>> {
     let first = word.find(char::is_alphanumeric);
     let last = word.char_indices().rfind(|(_, c)| c.is_alphanumeric());
@@ -118,7 +185,7 @@ fn parts(word: &str) -> impl Iterator<Item = Range<usize>> {
     ends.flat_map(move |end| starts.into_iter().flatten().map(move |start| start..end))
 }
 
-/// The text with its parts changed.
+/// Applies edits to a text.
 fn apply(text: &str, edits: &[Edit<'_>]) -> String {
     let mut edited = String::with_capacity(text.len());
     let mut characters = text.chars();
@@ -133,14 +200,14 @@ fn apply(text: &str, edits: &[Edit<'_>]) -> String {
     edited
 }
 
-/// Where a place between two characters, inside no part that changes, lies in the changed text.
-fn moved(edits: &[Edit<'_>], place: usize) -> usize {
-    let before = edits.iter().take_while(|edit| edit.part.end <= place);
-    before.fold(place, |moved, edit| moved + edit.other.chars().count() - edit.part.len())
+/// The offset in the changed text of an offset of the original that lies inside no part that changes.
+fn moved_offset(edits: &[Edit<'_>], offset: usize) -> usize {
+    let before = edits.iter().take_while(|edit| edit.part.end <= offset);
+    before.fold(offset, |moved, edit| moved + edit.other.chars().count() - edit.part.len())
 }
 
 /// The text with a capital at its start.
-pub(super) fn capital(text: &str) -> String {
+fn capital(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect()
 }

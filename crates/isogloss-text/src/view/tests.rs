@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::subword::tests::fixture;
-use super::{TextView, ViewTask, Viewed, Viewer, ViewsConfig};
+use super::{ViewKind, ViewTask, Viewed, Viewer, ViewsConfig};
+use crate::subword::fixture;
 use crate::tokenizer::tests::{BYTE_LEVEL, UNIGRAM, WORD_PIECE, read, unigram};
 use crate::{
     Example, FeatureOptions, Format, LabelSet, ReadOptions, TagUnits, Target, TextError,
@@ -55,7 +55,7 @@ fn text(text: &str) -> Example {
     jsonl(serde_json::json!({"text": text, "label": "on"}))
 }
 
-fn see(viewer: &Viewer, view: TextView, example: &Example, task: ViewTask) -> Viewed {
+fn see(viewer: &Viewer, view: ViewKind, example: &Example, task: ViewTask) -> Viewed {
     viewer.view(view, example, task, &labels(), 32, 7).unwrap()
 }
 
@@ -75,7 +75,7 @@ fn a_viewer_can_be_shared() {
 #[test]
 fn names_are_those_of_recipes() {
     for view in
-        [TextView::Original, TextView::SubwordSampled, TextView::CodeSwitched, TextView::Translated]
+        [ViewKind::Original, ViewKind::SubwordSampled, ViewKind::CodeSwitched, ViewKind::Translated]
     {
         assert_eq!(serde_json::to_string(&view).unwrap(), format!("\"{view}\""));
     }
@@ -88,7 +88,7 @@ fn a_view_is_the_same_on_every_machine() {
     let viewer = Viewer::new(&config, &tokenizer, &"en".parse().unwrap()).unwrap();
     let example = text("leisänei lsiti teimte");
     let seen = |seed| {
-        let view = TextView::SubwordSampled;
+        let view = ViewKind::SubwordSampled;
         viewer.view(view, &example, TASKS[0], &labels(), 32, seed).unwrap()
     };
     assert_eq!(seen(3), seen(3));
@@ -97,12 +97,12 @@ fn a_view_is_the_same_on_every_machine() {
 }
 
 #[test]
-fn subwords_keep_the_tags_and_places_of_their_words() {
+fn subwords_keep_the_tags_and_positions_of_their_words() {
     let slots = serde_json::json!([{"start": 6, "end": 8, "slot": "x"}]);
     let example = jsonl(serde_json::json!({"text": "Licht ee aus", "slots": slots}));
     // <s> ▁Licht ▁ e e ▁aus </s>: "e" has no other cut, and the mark of its start stands for no character.
     let viewed =
-        see(&viewer(), TextView::SubwordSampled, &example, ViewTask::Tagging(TagUnits::Subword));
+        see(&viewer(), ViewKind::SubwordSampled, &example, ViewTask::Tagging(TagUnits::Subword));
     let first = viewed.first_subwords.clone();
     let spans = unigram().spans(&viewed.features.input, "Licht ee aus");
     for (label, &(start, end)) in tokens(&viewed).iter().zip(&spans) {
@@ -113,7 +113,7 @@ fn subwords_keep_the_tags_and_places_of_their_words() {
             _ => assert_eq!(*label, 2),
         }
     }
-    let starts: Vec<usize> = first.into_iter().map(|place| spans[place.unwrap()].0).collect();
+    let starts: Vec<usize> = first.into_iter().map(|idx| spans[idx.unwrap()].0).collect();
     assert_eq!(starts, [0, 6, 9]);
 }
 
@@ -124,16 +124,16 @@ fn switched_words_are_found_where_they_stand_now() {
         jsonl(serde_json::json!({"text": "light home off e", "slots": slots, "label": "on"}));
     let viewer = viewer();
     // <s> ▁Licht ▁W ohn ▁ <unk> ▁aus ▁ e </s>
-    let viewed = see(&viewer, TextView::CodeSwitched, &example, ViewTask::Classification);
+    let viewed = see(&viewer, ViewKind::CodeSwitched, &example, ViewTask::Classification);
     assert_eq!(viewed.features.input.ids, [0, 5, 6, 7, 4, 3, 8, 4, 12, 2]);
     assert_eq!(viewed.features.target, Target::Class(3));
     assert_eq!(viewed.first_subwords, [Some(1), Some(2), Some(5), Some(8)]);
     // Each word is encoded alone, and "ganz" and "aus" are two words with a tag each.
-    let viewed = see(&viewer, TextView::CodeSwitched, &example, ViewTask::Tagging(TagUnits::Word));
+    let viewed = see(&viewer, ViewKind::CodeSwitched, &example, ViewTask::Tagging(TagUnits::Word));
     assert_eq!(tokens(&viewed), [X, 2, 2, X, 0, X, 1, 2, X, X]);
     assert_eq!(viewed.first_subwords, [Some(1), Some(2), Some(4), Some(7)]);
     let viewed =
-        see(&viewer, TextView::CodeSwitched, &example, ViewTask::Tagging(TagUnits::Subword));
+        see(&viewer, ViewKind::CodeSwitched, &example, ViewTask::Tagging(TagUnits::Subword));
     assert_eq!(tokens(&viewed), [X, 2, 2, 2, X, 0, 1, X, 2, X]);
     assert_eq!(viewed.first_subwords, [Some(1), Some(2), Some(5), Some(8)]);
 }
@@ -145,7 +145,7 @@ fn words_of_a_file_are_found_by_their_number() {
     let example = read_examples(data.as_bytes(), "en.conll".as_ref(), &options).unwrap().remove(0);
     // <s> ▁W ohn ▁ <unk> ▁aus </s>: "ganz aus" is one word with one tag.
     let viewed =
-        see(&viewer(), TextView::CodeSwitched, &example, ViewTask::Tagging(TagUnits::Word));
+        see(&viewer(), ViewKind::CodeSwitched, &example, ViewTask::Tagging(TagUnits::Word));
     assert_eq!(tokens(&viewed), [X, 0, X, 2, X, X, X]);
     assert_eq!(viewed.first_subwords, [Some(1), Some(3)]);
 }
@@ -162,7 +162,7 @@ fn words_cut_off_are_nowhere() {
     let first = |example| {
         let viewer = viewer();
         viewer
-            .view(TextView::Original, example, ViewTask::Classification, &labels(), 5, 0)
+            .view(ViewKind::Original, example, ViewTask::Classification, &labels(), 5, 0)
             .unwrap()
             .first_subwords
     };
@@ -173,13 +173,13 @@ fn words_cut_off_are_nowhere() {
 #[test]
 fn a_translation_keeps_its_class_and_has_no_tags() {
     let viewer = viewer();
-    let viewed = see(&viewer, TextView::Translated, &text("light off"), ViewTask::Classification);
+    let viewed = see(&viewer, ViewKind::Translated, &text("light off"), ViewTask::Classification);
     assert_eq!(viewed.features.input.ids, [0, 5, 8, 2]);
     assert_eq!(viewed.features.target, Target::Class(3));
     assert_eq!(viewed.first_subwords, [None, None]);
     assert_eq!(viewer.n_translated(&[text("light off"), text("light")]), 1);
     let error = viewer
-        .view(TextView::Translated, &text("light off"), TASKS[1], &labels(), 32, 0)
+        .view(ViewKind::Translated, &text("light off"), TASKS[1], &labels(), 32, 0)
         .unwrap_err();
     assert!(matches!(error, TextError::TranslatedTags));
 }
@@ -192,8 +192,8 @@ fn what_was_not_configured_or_cannot_be_is_an_error() {
     };
     let plain = new(&ViewsConfig::default(), "en").unwrap();
     let see = |view| plain.view(view, &text("aus"), TASKS[0], &labels(), 8, 0);
-    assert!(see(TextView::Original).is_ok());
-    for view in [TextView::SubwordSampled, TextView::CodeSwitched, TextView::Translated] {
+    assert!(see(ViewKind::Original).is_ok());
+    for view in [ViewKind::SubwordSampled, ViewKind::CodeSwitched, ViewKind::Translated] {
         let message = see(view).unwrap_err().to_string();
         assert_eq!(message, format!("there is no table [views.{view}] for the view \"{view}\""));
     }
@@ -238,7 +238,7 @@ proptest! {
         let example = text(&characters);
         for task in TASKS {
             let expected = featurized(&tokenizer, &example, task);
-            for view in [TextView::Original, TextView::SubwordSampled] {
+            for view in [ViewKind::Original, ViewKind::SubwordSampled] {
                 let viewed = viewer.view(view, &example, task, &labels(), 12, seed).unwrap();
                 prop_assert_eq!(&viewed.features, &expected);
             }
@@ -257,16 +257,16 @@ proptest! {
         let viewer = Viewer::new(&config, &read(json), &"en".parse().unwrap()).unwrap();
         let example = text(&characters);
         let n_words = characters.split_whitespace().count();
-        for view in [TextView::Original, TextView::SubwordSampled, TextView::CodeSwitched] {
+        for view in [ViewKind::Original, ViewKind::SubwordSampled, ViewKind::CodeSwitched] {
             for task in TASKS {
                 let viewed = viewer.view(view, &example, task, &labels(), max_length, seed).unwrap();
                 let input = &viewed.features.input;
                 prop_assert!(input.len() <= max_length);
                 prop_assert_eq!(viewed.first_subwords.len(), n_words);
-                let places: Vec<usize> = viewed.first_subwords.iter().flatten().copied().collect();
-                prop_assert!(places.iter().all(|&place| place < input.len() && !input.special[place]));
-                prop_assert!(places.is_sorted());
-                if view != TextView::CodeSwitched {
+                let indices: Vec<usize> = viewed.first_subwords.iter().flatten().copied().collect();
+                prop_assert!(indices.iter().all(|&idx| idx < input.len() && !input.special[idx]));
+                prop_assert!(indices.is_sorted());
+                if view != ViewKind::CodeSwitched {
                     let n_chars = characters.chars().count();
                     prop_assert!(input.offsets.iter().all(|&(start, end)| start <= end && end <= n_chars));
                 }

@@ -1,17 +1,46 @@
-//! Whole texts put into other languages.
+//! Translated views: whole texts replaced by their translations from files.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 
-use crate::reader::read_translations;
-use crate::view::Seen;
-use crate::view::config::TranslationConfig;
-use crate::view::lexicon::Lexicon;
-use crate::{Content, Example, TextError};
+use crate::fault::Fault;
+use crate::reader::Texts;
+use crate::view::lexicon::{Lexicon, file_faults, read_translations};
+use crate::view::rewritten::RewrittenExample;
+use crate::{Content, Example, Language, LanguagePattern, TextError};
 
-/// Puts whole texts into other languages.
+/// The `[views.translated]` table of a recipe: translations of whole texts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TranslationConfig {
+    /// The path of the translations, with `{language}` for the language tag: a text and its translation a line, between a tab.
+    pub path: LanguagePattern,
+    /// The languages to sample from.
+    pub languages: Vec<Language>,
+}
+
+impl TranslationConfig {
+    /// The field, below `[views]`, and the reason of each value that cannot be used.
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        file_faults(["translated.path", "translated.languages"], &self.path, &self.languages)
+    }
+
+    /// Adds all translations.
+    ///
+    /// # Errors
+    /// If a file is missing or cannot be read.
+    pub(crate) fn add_texts(&self, texts: &mut Texts) -> Result<(), TextError> {
+        for lexicon in read_translations(&self.path, &self.languages)? {
+            lexicon.values().for_each(|translation| texts.add_text(translation));
+        }
+        Ok(())
+    }
+}
+
+/// Replaces whole texts by their translations, see [`TranslationConfig`].
 #[derive(Debug)]
 pub(crate) struct Translator {
     languages: Vec<Lexicon>,
@@ -29,20 +58,24 @@ impl Translator {
         Ok(Self { languages: read_translations(&config.path, &config.languages)? })
     }
 
-    /// The example in a random one of the languages that it, with both texts of a pair, has translations into; as it is where there is none.
-    pub(crate) fn translate<'a>(&self, example: &'a Example, rng: &mut impl Rng) -> Seen<'a> {
+    /// The example in a random language among those that it, with both texts of a pair, has translations into; unchanged where there is none.
+    pub(crate) fn translate<'a>(
+        &self,
+        example: &'a Example,
+        rng: &mut impl Rng,
+    ) -> RewrittenExample<'a> {
         let all: Vec<_> = self.translations(example).collect();
         let (Content::Text { label, .. }, false) = (&example.content, all.is_empty()) else {
-            return Seen::unchanged(example);
+            return RewrittenExample::unchanged(example);
         };
         let Translations { language, text, pair } = &all[rng.random_range(0..all.len())];
         let mut draw =
-            |places: &Range<usize>| language.value(rng.random_range(places.clone())).to_owned();
+            |indices: &Range<usize>| language.value(rng.random_range(indices.clone())).to_owned();
         let (text, pair) = (draw(text), pair.as_ref().map(draw));
         let content = Content::Text { text, pair, label: label.clone(), slots: Vec::new() };
-        let n_words = Seen::unchanged(example).words.len();
+        let n_words = RewrittenExample::unchanged(example).word_spans.len();
         let example = Cow::Owned(Example { content, ..example.clone() });
-        Seen { example, words: vec![None; n_words] }
+        RewrittenExample { example, word_spans: vec![None; n_words] }
     }
 
     /// The number of examples that have a translation.

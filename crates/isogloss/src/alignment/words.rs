@@ -33,7 +33,7 @@ impl WordPairs {
             let n_before = chosen.len();
             let words = [&pair.left, &pair.right].map(|text| {
                 let words =
-                    text.split_whitespace().map(|word| options.form.of(word).to_lowercase());
+                    text.split_whitespace().map(|word| options.form.normalize(word).to_lowercase());
                 words.collect::<Vec<_>>()
             });
             for &(left, right) in alignment.one_to_one().links() {

@@ -289,12 +289,12 @@ fn units_of(batch: &TokenBatch) -> PredictionUnits {
 }
 
 /// The same text as `isogloss_text` names it, which knows no objectives.
-fn text_of(view: TextView) -> isogloss_text::TextView {
+fn text_of(view: TextView) -> isogloss_text::ViewKind {
     match view {
-        TextView::Original => isogloss_text::TextView::Original,
-        TextView::SubwordSampled => isogloss_text::TextView::SubwordSampled,
-        TextView::CodeSwitched => isogloss_text::TextView::CodeSwitched,
-        TextView::Translated => isogloss_text::TextView::Translated,
+        TextView::Original => isogloss_text::ViewKind::Original,
+        TextView::SubwordSampled => isogloss_text::ViewKind::SubwordSampled,
+        TextView::CodeSwitched => isogloss_text::ViewKind::CodeSwitched,
+        TextView::Translated => isogloss_text::ViewKind::Translated,
         _ => unreachable!("text without labels is no view of an example"),
     }
 }

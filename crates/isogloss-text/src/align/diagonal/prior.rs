@@ -1,6 +1,6 @@
-//! Where a right word's link is expected before the words are known.
+//! The diagonal prior: the probability of a link from the positions of its words alone (Dyer et al. 2013, eq. 1–5).
 
-/// The probability of each left word, and of none, to be linked to a right word.
+/// The prior distribution of a right word's link over the left words and none.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Prior {
     pub(super) null_probability: f64,
@@ -90,22 +90,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn probabilities_sum_to_one(n_left in 1usize..80, n_right in 1usize..80, place in 0.0f64..1.0, tension in 0.1f64..14.0) {
-            let j = 1 + (place * n_right as f64) as usize;
+        fn probabilities_sum_to_one(n_left in 1usize..80, n_right in 1usize..80, position in 0.0f64..1.0, tension in 0.1f64..14.0) {
+            let j = 1 + (position * n_right as f64) as usize;
             let mut probabilities = vec![0.0; n_left];
             Prior { null_probability: 0.08, tension }.fill(&mut probabilities, j, n_right);
             prop_assert!((probabilities.iter().sum::<f64>() + 0.08 - 1.0).abs() < 1e-12);
         }
 
         #[test]
-        fn closed_forms_are_the_sums(n in 1usize..60, n_right in 1usize..60, place in 0.0f64..1.0, tension in 0.1f64..14.0) {
-            let j = 1 + (place * n_right as f64) as usize;
+        fn closed_forms_are_the_sums(n in 1usize..60, n_right in 1usize..60, position in 0.0f64..1.0, tension in 0.1f64..14.0) {
+            let j = 1 + (position * n_right as f64) as usize;
             let features: Vec<f64> = (1..=n).map(|i| feature(j, i, n_right, n)).collect();
             let sum: f64 = features.iter().map(|&feature| (tension * feature).exp()).sum();
             prop_assert!((norm(j, n_right, n, tension) / sum - 1.0).abs() < 1e-9);
 
             // With equal lengths, nothing is exchanged.
-            let j = 1 + (place * n as f64) as usize;
+            let j = 1 + (position * n as f64) as usize;
             let features: Vec<f64> = (1..=n).map(|i| feature(j, i, n, n)).collect();
             let sum: f64 = features.iter().map(|&feature| (tension * feature).exp()).sum();
             let weighted: f64 = features.iter().map(|feature| feature * (tension * feature).exp()).sum();

@@ -1,4 +1,4 @@
-//! Translation probabilities of all words that share a pair of texts.
+//! The translation table: probabilities and expected counts of all pairs of words that some pair of texts holds.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,22 +6,22 @@ use rayon::prelude::*;
 
 use crate::align::bitext::Side;
 
-/// No right word: the mark of a free place.
+/// Marks a free slot: no right word.
 const FREE: u32 = u32::MAX;
 
-/// The probability that a left word, or none, gives a right word, and how often it is expected to.
+/// Translation probabilities t(right word | left word or none), with the expected counts of the E-step.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// None gives any right word.
+    /// The row of no left word, with an entry for any right word.
     null: Box<[Entry]>,
     rows: Vec<Row>,
-    /// The number of parts of one link in counts, a power of two.
+    /// The fixed-point scale of counts: the number of parts of one link, a power of two.
     scale: f64,
 }
 
-/// The right words of a left word, each at the first place from its hash on that was free.
+/// The right words of a left word: a hash table with linear probing, each word at the first free slot from its hash on.
 ///
-/// A fifth of the places stay free, so that a word is mostly found within one cache line.
+/// A fifth of the slots stays free, so that a word is mostly found within one cache line.
 #[derive(Debug)]
 struct Row {
     targets: Box<[u32]>,
@@ -31,7 +31,7 @@ struct Row {
 #[derive(Debug)]
 struct Entry {
     probability: f64,
-    /// A whole number of tiny parts of a link, so that threads can add to it in any order with the same sum.
+    /// The expected count in fixed point, so that threads can add to it in any order with the same sum.
     count: AtomicU64,
 }
 
@@ -63,14 +63,14 @@ impl Table {
         }
     }
 
-    /// The place of a right word in the row of a left word.
-    pub(super) fn place(&self, source: u32, target: u32) -> Option<usize> {
-        self.rows[source as usize].place(target)
+    /// The slot of a right word in the row of a left word.
+    pub(super) fn slot(&self, source: u32, target: u32) -> Option<usize> {
+        self.rows[source as usize].slot(target)
     }
 
-    /// The probability at a place.
-    pub(super) fn at(&self, source: u32, place: usize) -> f64 {
-        self.rows[source as usize].entries[place].probability
+    /// The probability at a slot.
+    pub(super) fn at(&self, source: u32, slot: usize) -> f64 {
+        self.rows[source as usize].entries[slot].probability
     }
 
     pub(super) fn null(&self, target: u32) -> f64 {
@@ -79,12 +79,12 @@ impl Table {
 
     /// The probability of a right word, if the left word shared a pair of texts with it.
     pub(super) fn probability(&self, source: u32, target: u32) -> Option<f64> {
-        self.place(source, target).map(|place| self.at(source, place))
+        self.slot(source, target).map(|slot| self.at(source, slot))
     }
 
-    /// Counts a part of a link at a place.
-    pub(super) fn add(&self, source: u32, place: usize, n_links: f64) {
-        self.rows[source as usize].entries[place].add(n_links, self.scale);
+    /// Adds a part of a link to the count at a slot.
+    pub(super) fn add(&self, source: u32, slot: usize, n_links: f64) {
+        self.rows[source as usize].entries[slot].add(n_links, self.scale);
     }
 
     pub(super) fn add_null(&self, target: u32, n_links: f64) {
@@ -98,13 +98,13 @@ impl Table {
         entries.map(|entry| entry.count.load(Ordering::Relaxed) as f64 / self.scale).sum()
     }
 
-    /// Estimates the probabilities from the counts, by maximum likelihood or by variational Bayes with the concentration `alpha`, and counts from zero again.
+    /// The M-step: estimates the probabilities from the counts, by maximum likelihood or by variational Bayes with the concentration `alpha`, and counts from zero again.
     pub(super) fn estimate(&mut self, alpha: Option<f64>) {
         let scale = self.scale;
         estimate(self.null.iter_mut(), scale, alpha);
         self.rows.par_iter_mut().for_each(|row| {
-            let places = row.entries.iter_mut().zip(&row.targets);
-            let taken = places.filter(|&(_, &target)| target != FREE).map(|(entry, _)| entry);
+            let slots = row.entries.iter_mut().zip(&row.targets);
+            let taken = slots.filter(|&(_, &target)| target != FREE).map(|(entry, _)| entry);
             estimate(taken, scale, alpha);
         });
     }
@@ -112,25 +112,25 @@ impl Table {
 
 impl Row {
     fn new(words: &[u32], probability: f64) -> Self {
-        let n_places = words.len() + words.len() / 4 + 1;
-        let mut targets = vec![FREE; n_places];
+        let n_slots = words.len() + words.len() / 4 + 1;
+        let mut targets = vec![FREE; n_slots];
         for &word in words {
-            let mut place = first_place(word, n_places);
-            while targets[place] != FREE {
-                place = next_place(place, n_places);
+            let mut slot = first_slot(word, n_slots);
+            while targets[slot] != FREE {
+                slot = next_slot(slot, n_slots);
             }
-            targets[place] = word;
+            targets[slot] = word;
         }
-        Self { targets: targets.into(), entries: entries(n_places, probability) }
+        Self { targets: targets.into(), entries: entries(n_slots, probability) }
     }
 
-    fn place(&self, target: u32) -> Option<usize> {
-        let mut place = first_place(target, self.targets.len());
+    fn slot(&self, target: u32) -> Option<usize> {
+        let mut slot = first_slot(target, self.targets.len());
         loop {
-            match self.targets[place] {
-                found if found == target => return Some(place),
+            match self.targets[slot] {
+                found if found == target => return Some(slot),
                 FREE => return None,
-                _ => place = next_place(place, self.targets.len()),
+                _ => slot = next_slot(slot, self.targets.len()),
             }
         }
     }
@@ -146,14 +146,14 @@ fn entries(n: usize, probability: f64) -> Box<[Entry]> {
     (0..n).map(|_| Entry { probability, count: AtomicU64::new(0) }).collect()
 }
 
-/// Spreads words over places by the golden ratio (Knuth, The Art of Computer Programming, 6.4).
-fn first_place(word: u32, n_places: usize) -> usize {
+/// The hash of a word as a slot: multiplicative hashing by the golden ratio (Knuth, The Art of Computer Programming, 6.4).
+fn first_slot(word: u32, n_slots: usize) -> usize {
     const GOLDEN: u32 = 0x9e37_79b9;
-    ((u64::from(word.wrapping_mul(GOLDEN)) * n_places as u64) >> 32) as usize
+    ((u64::from(word.wrapping_mul(GOLDEN)) * n_slots as u64) >> 32) as usize
 }
 
-fn next_place(place: usize, n_places: usize) -> usize {
-    if place + 1 == n_places { 0 } else { place + 1 }
+fn next_slot(slot: usize, n_slots: usize) -> usize {
+    if slot + 1 == n_slots { 0 } else { slot + 1 }
 }
 
 fn estimate<'a>(row: impl Iterator<Item = &'a mut Entry>, scale: f64, alpha: Option<f64>) {
@@ -178,7 +178,7 @@ fn estimate<'a>(row: impl Iterator<Item = &'a mut Entry>, scale: f64, alpha: Opt
     }
 }
 
-/// The numbers of the texts that each word is in, once each.
+/// An inverted index: the texts that each word is in, once each.
 fn texts_by_word(side: &Side) -> Vec<Vec<u32>> {
     let mut texts = vec![Vec::new(); side.n_known()];
     for text in 0..side.n_texts() {
@@ -193,7 +193,7 @@ fn texts_by_word(side: &Side) -> Vec<Vec<u32>> {
     texts
 }
 
-/// The derivative of the log of the gamma function, for positive numbers, to 14 digits.
+/// The digamma function, the derivative of the log of the gamma function, for positive numbers, to 14 digits.
 ///
 /// # Source
 /// Abramowitz and Stegun 1964, 6.3.5 (recurrence) and 6.3.18 (asymptotic series).
@@ -242,15 +242,15 @@ mod tests {
     }
 
     #[test]
-    fn every_word_of_a_row_has_its_place() {
+    fn every_word_of_a_row_has_its_slot() {
         for n in [0, 1, 7, 100, 5000] {
             let words: Vec<u32> = (0..n).map(|word| word * 17).collect();
             let row = Row::new(&words, 0.5);
-            let mut places: Vec<_> = words.iter().map(|&word| row.place(word).unwrap()).collect();
-            places.sort_unstable();
-            places.dedup();
-            assert_eq!(places.len(), words.len());
-            assert_eq!(row.place(5), None);
+            let mut slots: Vec<_> = words.iter().map(|&word| row.slot(word).unwrap()).collect();
+            slots.sort_unstable();
+            slots.dedup();
+            assert_eq!(slots.len(), words.len());
+            assert_eq!(row.slot(5), None);
         }
     }
 
@@ -259,7 +259,7 @@ mod tests {
         let bitext = Bitext::from_pairs([("a b", "x y z")], WordForm::Verbatim);
         let mut table = Table::new(&bitext.left, &bitext.right);
         for (target, n_links) in (0..).zip([0.5, 0.25, 1.0]) {
-            table.add(0, table.place(0, target).unwrap(), n_links);
+            table.add(0, table.slot(0, target).unwrap(), n_links);
         }
         table.estimate(None);
         for (target, n_links) in (0..).zip([0.5, 0.25, 1.0]) {

@@ -176,7 +176,7 @@ fn the_number_of_threads_changes_nothing() {
         pool.install(|| DiagonalAlignerConfig::default().train(&bitext))
     };
     let (one, three) = (train(1), train(3));
-    assert_eq!(one.passes(), three.passes());
+    assert_eq!(one.iterations(), three.iterations());
     assert_eq!(one.tension().to_bits(), three.tension().to_bits());
     let probability = |aligner: &DiagonalAligner, word: u32| {
         aligner.translation_probability(&format!("l{word}"), &format!("r{word}")).to_bits()
@@ -187,7 +187,7 @@ fn the_number_of_threads_changes_nothing() {
 }
 
 #[test]
-fn training_on_nothing_links_by_place() {
+fn training_on_nothing_links_by_position() {
     for pairs in [vec![], vec![("", "x"), ("a", ""), ("", "")]] {
         let bitext = Bitext::from_pairs(pairs, WordForm::Verbatim);
         let config = DiagonalAlignerConfig { tension: 9.0, ..Default::default() };
@@ -252,7 +252,7 @@ proptest! {
             ..Default::default()
         };
         let aligner = config.train(&Bitext::from_pairs(pairs.clone(), WordForm::Verbatim));
-        let likelihoods: Vec<f64> = aligner.passes().iter().map(|pass| pass.log_likelihood).collect();
+        let likelihoods: Vec<f64> = aligner.iterations().iter().map(|pass| pass.log_likelihood).collect();
         for pass in likelihoods.windows(2) {
             // Rounding of counts and sums.
             prop_assert!(pass[1] >= pass[0] - 1e-9 * pass[0].abs(), "{:?}", likelihoods);

@@ -1,4 +1,4 @@
-//! `tokenizer.json` with some of its pieces.
+//! Trims a `tokenizer.json` file to some of its pieces.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{TextError, Tokenizer};
 
-/// A `tokenizer.json` file with the pieces `kept` alone, whose new ids are their places there.
+/// A `tokenizer.json` file with the pieces `kept` alone, whose new ids are their indices there.
 ///
 /// All that is not about pieces stays as it is.
 /// `json` is what `tokenizer` was read from; `path` stands for it in messages.
@@ -34,7 +34,7 @@ fn trim(tokenizer: &Tokenizer, file: &mut Value, ids: &NewIds) -> Result<(), Str
     match vocab {
         Value::Array(pieces) => {
             let mut id = 0..;
-            pieces.retain(|_| id.next().is_some_and(|id| ids.of(id).is_some()));
+            pieces.retain(|_| id.next().is_some_and(|id| ids.get(id).is_some()));
         }
         Value::Object(pieces) => pieces.retain(|_, id| ids.replace(id).is_some()),
         _ => return Err("\"model.vocab\" is neither a list nor an object".into()),
@@ -42,7 +42,7 @@ fn trim(tokenizer: &Tokenizer, file: &mut Value, ids: &NewIds) -> Result<(), Str
     if let Some(id) = model.get_mut("unk_id").filter(|id| !id.is_null()) {
         ids.replace(id).ok_or("the unknown piece is not kept")?;
     }
-    let is_kept = |piece: &str| tokenizer.id(piece).is_some_and(|id| ids.of(id).is_some());
+    let is_kept = |piece: &str| tokenizer.id(piece).is_some_and(|id| ids.get(id).is_some());
     let prefix = model.get("continuing_subword_prefix").and_then(Value::as_str);
     let prefix_len = prefix.map_or(0, str::len);
     if let Some(merges) = model.get_mut("merges").and_then(Value::as_array_mut) {
@@ -62,7 +62,7 @@ fn trim(tokenizer: &Tokenizer, file: &mut Value, ids: &NewIds) -> Result<(), Str
     }
     for token in file.get_mut("added_tokens").and_then(Value::as_array_mut).into_iter().flatten() {
         let content = token.get("content").and_then(Value::as_str).unwrap_or_default();
-        let new = tokenizer.id(content).and_then(|id| ids.of(id));
+        let new = tokenizer.id(content).and_then(|id| ids.get(id));
         let new = new.ok_or_else(|| format!("the added token {content:?} is not kept"))?;
         if let Some(id) = token.get_mut("id") {
             *id = new.into();
@@ -81,7 +81,7 @@ fn trim(tokenizer: &Tokenizer, file: &mut Value, ids: &NewIds) -> Result<(), Str
     Ok(())
 }
 
-/// The ids of the special tokens that a post-processor may add.
+/// Calls `see` with the id of each special token that a post-processor may add.
 pub(super) fn each_id(processor: &mut Value, see: &mut impl FnMut(&mut Value)) {
     let special = processor.get_mut("special_tokens").and_then(Value::as_object_mut);
     for special in special.into_iter().flat_map(|special| special.values_mut()) {
@@ -103,13 +103,13 @@ pub(super) fn each_id(processor: &mut Value, see: &mut impl FnMut(&mut Value)) {
 struct NewIds(HashMap<u32, u32>);
 
 impl NewIds {
-    fn of(&self, id: u32) -> Option<u32> {
+    fn get(&self, id: u32) -> Option<u32> {
         self.0.get(&id).copied()
     }
 
-    /// Puts the new id in the place of the old one; `None` if the piece is not kept.
+    /// Replaces the old id by the new one; `None` if the piece is not kept.
     fn replace(&self, id: &mut Value) -> Option<()> {
-        let new = self.of(u32::try_from(id.as_u64()?).ok()?)?;
+        let new = self.get(u32::try_from(id.as_u64()?).ok()?)?;
         *id = new.into();
         Some(())
     }

@@ -49,7 +49,7 @@ fn switch(switcher: &CodeSwitcher, example: &Example) -> (String, Vec<String>, V
     let chars: Vec<char> = text.chars().collect();
     let part = |start: usize, end: usize| chars[start..end].iter().collect::<String>();
     let slots = slots.iter().map(|slot| part(slot.start, slot.end)).collect();
-    let words = seen.words.iter().flatten().map(|&(start, end)| part(start, end)).collect();
+    let words = seen.word_spans.iter().flatten().map(|&(start, end)| part(start, end)).collect();
     (text.clone(), slots, words)
 }
 

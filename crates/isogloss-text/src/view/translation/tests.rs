@@ -84,7 +84,7 @@ fn a_translation_has_no_slots_and_none_of_the_words() {
     let example = example("a b c", None);
     let seen = translator.translate(&example, &mut ChaCha8Rng::seed_from_u64(0));
     assert!(matches!(&seen.example.content, Content::Text { slots, .. } if slots.is_empty()));
-    assert_eq!(seen.words, [None; 3]);
+    assert_eq!(seen.word_spans, [None; 3]);
 }
 
 #[test]

@@ -1,21 +1,21 @@
-//! The pieces of a vocabulary that a text begins with.
+//! A trie of vocabulary pieces: common-prefix search.
 
-/// Where no piece ends.
+/// Marks a node where no piece ends.
 const NONE: u32 = u32::MAX;
 
-/// A set of strings with ids, in breadth-first order: the children of a node stand side by side, sorted.
+/// A trie of strings with ids, in breadth-first order: the children of a node are adjacent, sorted.
 #[derive(Debug)]
 pub(super) struct Trie {
     /// The last byte of each node but the root.
     labels: Vec<u8>,
-    /// The first child of each node, counted without the root; its last is before that of the next node.
+    /// The index of the first child of each node, the root not counted; its last is before the first of the next node.
     children: Vec<u32>,
     /// The id of the string that ends at each node.
     ids: Vec<u32>,
 }
 
 impl Trie {
-    /// A set of these strings; of equal strings the highest id counts, as in `tokenizers`.
+    /// A trie of these strings; of equal strings the highest id counts, as in `tokenizers`.
     pub(super) fn new<'a>(pieces: impl IntoIterator<Item = (&'a str, u32)>) -> Self {
         let mut pieces: Vec<(&[u8], u32)> =
             pieces.into_iter().map(|(piece, id)| (piece.as_bytes(), id)).collect();

@@ -1,11 +1,11 @@
-//! Every piece that a word could be cut into.
+//! All vocabulary pieces that some segmentation of a word could hold.
 
 use tokenizers::Model as _;
 use tokenizers::models::ModelWrapper;
 
-use super::trie::Trie;
+use crate::subword::trie::Trie;
 
-/// The pieces of a subword model, to be found in words.
+/// The vocabulary of a subword model, to be found in words.
 #[derive(Debug)]
 pub(crate) struct Substrings {
     pieces: Trie,
@@ -26,8 +26,8 @@ impl Substrings {
         Self { pieces, later }
     }
 
-    /// The pieces that stand anywhere in a word.
-    pub(crate) fn of(&self, word: &str) -> Vec<u32> {
+    /// The ids of the pieces that match at any position of a word.
+    pub(crate) fn find_in(&self, word: &str) -> Vec<u32> {
         let at = |(start, _): (usize, char)| {
             let pieces = match &self.later {
                 Some(later) if start > 0 => later,
@@ -40,7 +40,7 @@ impl Substrings {
     }
 }
 
-/// What stands before a piece that follows another in a word.
+/// The prefix of pieces that continue a word, such as `##`; `None` if the model has none.
 pub(crate) fn continuing_prefix(model: &ModelWrapper) -> Option<&str> {
     let prefix = match model {
         ModelWrapper::WordPiece(model) => Some(model.continuing_subword_prefix.as_str()),

@@ -1,11 +1,21 @@
-//! The text of one data file, cut into lines, and the errors that name its lines.
+//! A data file as text lines, where each example was read, and errors that name a line.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::nearest::nearest;
-use crate::{LineProblem, Origin, TextError};
+use crate::{LineProblem, TextError};
+
+/// Where an example was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The file.
+    pub path: Arc<Path>,
+    /// The first line of the example, counted from 1.
+    pub line: usize,
+}
 
 /// The text of a data file and the path that names it.
 pub(crate) struct Source {
@@ -111,4 +121,14 @@ impl Source {
             nearest: nearest(column, known),
         }
     }
+}
+
+/// The bytes of a file.
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, TextError> {
+    std::fs::read(path).map_err(|source| TextError::Io { path: path.to_owned(), source })
+}
+
+/// A file, opened to be read.
+pub(crate) fn open(path: &Path) -> Result<File, TextError> {
+    File::open(path).map_err(|source| TextError::Io { path: path.to_owned(), source })
 }

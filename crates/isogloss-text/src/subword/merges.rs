@@ -1,4 +1,4 @@
-//! The merges of a BPE model, some of them skipped.
+//! BPE-dropout: segmentation of a BPE model that skips merges at random (Provilkov et al. 2020).
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -8,24 +8,24 @@ use serde::Deserialize;
 use tokenizers::models::bpe::BPE;
 use tokenizers::{Model as _, Token};
 
-use super::token;
+use crate::subword::token;
 
 /// The merges of a BPE model.
 #[derive(Debug)]
 pub(crate) struct Merges {
-    /// The model without its merges, so that it cuts a word into what they begin with.
+    /// The model without its merges, which splits a word into its initial symbols.
     symbols: BPE,
-    /// The rank of each merge, the first to be done having 0, and the id of what it makes.
+    /// The rank of each merge, 0 for the first, and the id of the merged piece.
     merges: HashMap<(u32, u32), (usize, u32)>,
 }
 
-/// The part of a model's file that `tokenizers` shows in no other way.
+/// The part of a model's file that `tokenizers` has no accessor for.
 #[derive(Deserialize)]
 struct File {
     merges: Vec<(String, String)>,
 }
 
-/// A part of a word, in a list of such parts.
+/// A symbol of a word, in a doubly linked list.
 #[derive(Debug, Clone, Copy)]
 struct Symbol {
     id: u32,
@@ -50,24 +50,30 @@ impl Merges {
         Ok(Self { symbols, merges })
     }
 
-    /// The tokens of a word where each merge is skipped with the probability `dropout` each time it could be done.
+    /// Samples a segmentation: each merge is skipped with the probability `dropout` each time it is possible.
     ///
-    /// The best of the merges that are left is done, until all are skipped or none is left.
+    /// The best of the remaining merges is applied, until all are skipped or none remains.
     /// `None` if the model refuses the word.
     ///
+    /// # Source
     /// Provilkov et al. 2020, BPE-Dropout, arXiv:1910.13267, algorithm 1.
-    pub(super) fn draw(&self, word: &str, dropout: f64, rng: &mut impl Rng) -> Option<Vec<Token>> {
+    pub(super) fn sample(
+        &self,
+        word: &str,
+        dropout: f64,
+        rng: &mut impl Rng,
+    ) -> Option<Vec<Token>> {
         self.merge(word, || rng.random::<f64>() < dropout, |_| ())
     }
 
-    /// The pieces that a word goes through: what it begins with, and what each merge makes.
-    pub(crate) fn on_the_way(&self, word: &str) -> Vec<u32> {
+    /// The intermediate pieces of a word: its initial symbols, and the result of each merge.
+    pub(crate) fn intermediate_pieces(&self, word: &str) -> Vec<u32> {
         let mut ids = Vec::new();
         self.merge(word, || false, |id| ids.push(id));
         ids
     }
 
-    /// The tokens of a word where merges are skipped when `skips` says so; `passes` is told of each piece that the word begins with or a merge makes.
+    /// The tokens of a word where a merge is skipped when `skips` returns true; `passes` is called with each initial symbol and the result of each merge.
     fn merge(
         &self,
         word: &str,
@@ -117,14 +123,14 @@ impl Merges {
         Some(left.map(|(symbol, _)| token(symbol.id, symbol.start, symbol.end)).collect())
     }
 
-    /// The rank and the place of the merge of a symbol with the next.
+    /// The rank of the merge of a symbol with the next, and the index of the symbol.
     fn at(&self, symbols: &[Symbol], left: usize) -> Option<Reverse<(usize, usize)>> {
         let right = symbols[left].after?;
         let &(rank, _) = self.merges.get(&(symbols[left].id, symbols[right].id))?;
         Some(Reverse((rank, left)))
     }
 
-    /// The next symbol, and the id of both together.
+    /// The index of the next symbol, and the id of the merged piece.
     fn made(&self, symbols: &[Symbol], left: usize) -> Option<(usize, u32)> {
         let right = symbols[left].after?;
         let &(_, made) = self.merges.get(&(symbols[left].id, symbols[right].id))?;

@@ -1,16 +1,16 @@
-//! All ways to cut a word into the pieces of a Unigram model, and draws among them.
+//! The segmentation lattice of a Unigram model: forward-filtering, backward-sampling, and n-best sampling (Kudo 2018).
 
 use rand::Rng;
 use tokenizers::Token;
 use tokenizers::models::unigram::Unigram;
 
-use super::token;
-use super::trie::Trie;
+use crate::subword::token;
+use crate::subword::trie::Trie;
 
-/// How much less than the least score of a piece an unknown character has, as in SentencePiece and `tokenizers`.
+/// The score of an unknown character below the minimum score of all pieces, as in SentencePiece and `tokenizers`.
 const UNKNOWN_PENALTY: f64 = 10.0;
 
-/// The pieces of a Unigram model.
+/// The vocabulary of a Unigram model: pieces with their log-probabilities.
 #[derive(Debug)]
 pub(super) struct Pieces {
     trie: Trie,
@@ -18,39 +18,39 @@ pub(super) struct Pieces {
     scores: Vec<f64>,
     /// The id and the score of an unknown character.
     unknown: Option<(u32, f64)>,
-    /// The piece of each byte, where unknown characters are spelled in bytes.
+    /// The piece of each byte, for a model with byte fallback.
     bytes: Vec<Option<u32>>,
 }
 
-/// The pieces of one word, as far as they have been found.
+/// The lattice of one word: all pieces in it, as nodes.
 ///
-/// Places are counted in bytes; every place where a piece begins or ends lies between two characters.
+/// Positions are byte offsets between two characters.
 #[derive(Debug, Default)]
 pub(super) struct Lattice {
     nodes: Vec<Node>,
-    /// The last node that ends at each place; the others are found from it.
+    /// The last node that ends at each position; the others are linked from it.
     ending: Vec<Option<usize>>,
-    /// The logarithm of the sum of `exp(alpha * score)` over all cuts of the word up to each place.
+    /// The logarithm of the sum of `exp(alpha * score)` over all segmentations of the word up to each position: the forward variable.
     log_sums: Vec<f64>,
 }
 
-/// A piece at a place.
+/// A piece at a position of the word.
 #[derive(Debug, Clone, Copy)]
 struct Node {
     id: u32,
     start: usize,
     score: f64,
-    /// As `log_sums`, over all cuts that end with this piece.
+    /// As `log_sums`, over all segmentations that end with this piece.
     log_sum: f64,
-    /// The node before this one that ends at the same place.
+    /// The node before this one that ends at the same position.
     other: Option<usize>,
 }
 
-/// A cut of the word up to a place, of the best there.
+/// One of the n-best segmentations of the word up to a position.
 #[derive(Debug, Clone, Copy)]
 struct Hypothesis {
     score: f64,
-    /// The last piece, and the rank of the cut before it.
+    /// The last piece, and the rank of the segmentation before it.
     last: Option<(usize, usize)>,
 }
 
@@ -71,12 +71,13 @@ impl Pieces {
         }
     }
 
-    /// The tokens of a cut, drawn with a probability proportional to `exp(alpha * score)` among all cuts, or the `n_best` of the highest score.
+    /// Samples a segmentation with a probability proportional to `exp(alpha * score)`, among all or among the `n_best` of the highest score.
     ///
-    /// `None` if the word cannot be cut into these pieces.
+    /// `None` if the word has no segmentation into these pieces.
     ///
-    /// Kudo 2018, Subword Regularization, arXiv:1804.10959; among all cuts, by sums forward and draws backward (Scott 2002, Bayesian Methods for Hidden Markov Models).
-    pub(super) fn draw(
+    /// # Source
+    /// Kudo 2018, Subword Regularization, arXiv:1804.10959; among all segmentations by forward filtering, backward sampling (Scott 2002, Bayesian Methods for Hidden Markov Models).
+    pub(super) fn sample(
         &self,
         word: &str,
         alpha: f64,
@@ -97,18 +98,18 @@ impl Pieces {
             }
         }
         lattice.sum(word.len());
-        // Not so where the word cannot be cut, and where scores are beyond all measure.
+        // Not so where the word has no segmentation, and where scores overflow.
         if !lattice.log_sums.last()?.is_finite() {
             return None;
         }
         let path = match n_best {
-            None => lattice.draw(rng),
-            Some(n_best) => lattice.draw_among(&lattice.best(n_best), alpha, rng),
+            None => lattice.sample(rng),
+            Some(n_best) => lattice.sample_n_best(&lattice.n_best(n_best), alpha, rng),
         };
         Some(self.tokens(word, &path))
     }
 
-    /// The tokens of a cut; unknown characters side by side are one token, as in `tokenizers`.
+    /// The tokens of a segmentation; adjacent unknown characters are one token, as in `tokenizers`.
     fn tokens(&self, word: &str, path: &[(u32, usize)]) -> Vec<Token> {
         let mut tokens = Vec::with_capacity(path.len());
         let is_unknown = |id| self.unknown.is_some_and(|(unknown, _)| unknown == id);
@@ -146,7 +147,7 @@ impl Pieces {
 }
 
 impl Lattice {
-    /// Makes room for a word.
+    /// Empties the lattice for a word of `n_bytes`.
     fn clear(&mut self, n_bytes: usize) {
         self.nodes.clear();
         self.ending.clear();
@@ -156,14 +157,14 @@ impl Lattice {
         self.log_sums[0] = 0.0;
     }
 
-    /// Adds a piece, whose place has been summed up.
+    /// Adds a node at `start..end`; the forward variable of `start` must be known.
     fn push(&mut self, id: u32, start: usize, end: usize, score: f64, alpha: f64) {
         let log_sum = self.log_sums[start] + alpha * score;
         let other = self.ending[end].replace(self.nodes.len());
         self.nodes.push(Node { id, start, score, log_sum, other });
     }
 
-    /// Sums up the cuts that end at a place.
+    /// Computes the forward variable of a position.
     fn sum(&mut self, end: usize) {
         let most =
             self.ending_at(end).map(|(_, node)| node.log_sum).fold(f64::NEG_INFINITY, f64::max);
@@ -174,22 +175,22 @@ impl Lattice {
         }
     }
 
-    /// The nodes that end at a place, and their indices.
+    /// The nodes that end at a position, with their indices.
     fn ending_at(&self, end: usize) -> impl Iterator<Item = (usize, &Node)> {
         let node = |idx: usize| Some((idx, self.nodes.get(idx)?));
         let last = self.ending[end].and_then(node);
         std::iter::successors(last, move |(_, node_after)| node_after.other.and_then(node))
     }
 
-    /// Draws a cut from the end of the word to its start; the id and the end of each piece.
-    fn draw(&self, rng: &mut impl Rng) -> Vec<(u32, usize)> {
+    /// Samples a segmentation backward from the end of the word; returns the id and the end of each piece.
+    fn sample(&self, rng: &mut impl Rng) -> Vec<(u32, usize)> {
         let mut path = Vec::new();
         let mut end = self.log_sums.len() - 1;
         while end > 0 {
             let sum = self.log_sums[end];
             let weights =
                 self.ending_at(end).map(|(idx, node)| (idx, libm::exp(node.log_sum - sum)));
-            let node = &self.nodes[weighted(weights, 1.0, rng)];
+            let node = &self.nodes[sample_weighted(weights, 1.0, rng)];
             path.push((node.id, end));
             end = node.start;
         }
@@ -197,8 +198,8 @@ impl Lattice {
         path
     }
 
-    /// The cuts of the whole word with the highest scores, the best first, and those of its beginnings.
-    fn best(&self, n_best: usize) -> Vec<Vec<Hypothesis>> {
+    /// The n-best segmentations of each prefix of the word, the best first.
+    fn n_best(&self, n_best: usize) -> Vec<Vec<Hypothesis>> {
         let mut best: Vec<Vec<Hypothesis>> = vec![Vec::new(); self.log_sums.len()];
         best[0].push(Hypothesis { score: 0.0, last: None });
         for end in 1..best.len() {
@@ -216,8 +217,8 @@ impl Lattice {
         best
     }
 
-    /// Draws one of the best cuts; the id and the end of each piece.
-    fn draw_among(
+    /// Samples one of the n-best segmentations; returns the id and the end of each piece.
+    fn sample_n_best(
         &self,
         best: &[Vec<Hypothesis>],
         alpha: f64,
@@ -227,7 +228,8 @@ impl Lattice {
         let most = best[end].first().map_or(0.0, |best| best.score);
         let weights: Vec<f64> =
             best[end].iter().map(|cut| libm::exp(alpha * (cut.score - most))).collect();
-        let mut rank = weighted(weights.iter().copied().enumerate(), weights.iter().sum(), rng);
+        let mut rank =
+            sample_weighted(weights.iter().copied().enumerate(), weights.iter().sum(), rng);
         let mut path = Vec::new();
         while let Some((idx, rank_before)) = best[end][rank].last {
             let node = &self.nodes[idx];
@@ -239,18 +241,22 @@ impl Lattice {
     }
 }
 
-/// Draws an item with a probability proportional to its weight; `sum` is that of all weights, which may be off by rounding.
-fn weighted(items: impl Iterator<Item = (usize, f64)>, sum: f64, rng: &mut impl Rng) -> usize {
+/// Samples an item with a probability proportional to its weight; `sum` is that of all weights, which may be off by rounding.
+fn sample_weighted(
+    items: impl Iterator<Item = (usize, f64)>,
+    sum: f64,
+    rng: &mut impl Rng,
+) -> usize {
     let mut left = sum * rng.random::<f64>();
-    let mut drawn = 0;
+    let mut sampled = 0;
     for (item, weight) in items {
         if weight > 0.0 {
-            drawn = item;
+            sampled = item;
         }
         left -= weight;
         if left < 0.0 {
             break;
         }
     }
-    drawn
+    sampled
 }

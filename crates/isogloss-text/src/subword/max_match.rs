@@ -1,13 +1,13 @@
-//! The longest pieces of a WordPiece model, some of them passed over.
+//! MaxMatch-Dropout: segmentation of a WordPiece model that drops matching pieces at random (Hiraoka 2022).
 
 use rand::Rng;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::{Model as _, Token};
 
-use super::token;
-use super::trie::Trie;
+use crate::subword::token;
+use crate::subword::trie::Trie;
 
-/// The pieces of a WordPiece model.
+/// The vocabulary of a WordPiece model.
 #[derive(Debug)]
 pub(super) struct MaxMatch {
     /// The pieces that a word may begin with.
@@ -30,12 +30,18 @@ impl MaxMatch {
         }
     }
 
-    /// The tokens of a word where, at each place, every piece that matches but the shortest is passed over with the probability `dropout`, and the longest of the others is taken.
+    /// Samples a segmentation: at each position, every piece that matches but the shortest is dropped with the probability `dropout`, and the longest of the others is taken.
     ///
-    /// `None` if the word is unknown to the model, or was cut in a way that cannot go on.
+    /// `None` if the word is unknown to the model, or the pieces taken so far leave a rest without a match.
     ///
+    /// # Source
     /// After Hiraoka 2022, MaxMatch-Dropout, arXiv:2209.04126.
-    pub(super) fn draw(&self, word: &str, dropout: f64, rng: &mut impl Rng) -> Option<Vec<Token>> {
+    pub(super) fn sample(
+        &self,
+        word: &str,
+        dropout: f64,
+        rng: &mut impl Rng,
+    ) -> Option<Vec<Token>> {
         if word.chars().count() > self.max_chars {
             return None;
         }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokenizers::Model as _;
 
-use super::{Draws, SubwordSampler};
+use super::{SamplerState, SubwordSampler};
 use crate::tokenizer::tests::{BYTE_LEVEL, UNIGRAM, WORD_PIECE, read, word_level};
 use crate::{SubwordSamplingConfig, Tokenizer};
 
@@ -21,25 +21,26 @@ const Z: f64 = 3.0902;
 
 type Counts = BTreeMap<String, usize>;
 
-pub(in crate::view) fn fixture(name: &str) -> String {
+pub(crate) fn fixture(name: &str) -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures");
     std::fs::read_to_string(format!("{folder}/{name}")).unwrap()
 }
 
 fn sampler(tokenizer: &Tokenizer, alpha: f64, n_best: Option<usize>) -> SubwordSampler {
-    SubwordSampler::new(&SubwordSamplingConfig { rate: 1.0, alpha, n_best }, tokenizer).unwrap()
+    let config = SubwordSamplingConfig { rate: 1.0, alpha, n_best };
+    SubwordSampler::new(&config, tokenizer.model(), tokenizer.unk_id()).unwrap()
 }
 
-fn draws(seed: u64) -> RefCell<Draws<ChaCha8Rng>> {
-    Draws::new(ChaCha8Rng::seed_from_u64(seed))
+fn state(seed: u64) -> RefCell<SamplerState<ChaCha8Rng>> {
+    SamplerState::new(ChaCha8Rng::seed_from_u64(seed))
 }
 
 /// How often a word is cut into these parts, which stand between spaces.
 fn count(sampler: &SubwordSampler, word: &str, seed: u64) -> Counts {
-    let draws = draws(seed);
+    let state = state(seed);
     let mut counts: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
     for _ in 0..N_DRAWS {
-        let tokens = sampler.draw(word, &draws).unwrap();
+        let tokens = sampler.sample(word, &state).unwrap();
         *counts.entry(tokens.iter().map(|token| token.offsets.1).collect()).or_default() += 1;
     }
     let parts = |ends: Vec<usize>| {
@@ -174,7 +175,7 @@ fn a_large_alpha_gives_the_tokenizers_own() {
     let tokenizer = read(&fixture("subword_sampling_tokenizer.json"));
     for word in ["▁leisänei", "▁kitätikä", "▁tqqte"] {
         for n_best in [None, Some(8)] {
-            let tokens = sampler(&tokenizer, 1e3, n_best).draw(word, &draws(0)).unwrap();
+            let tokens = sampler(&tokenizer, 1e3, n_best).sample(word, &state(0)).unwrap();
             let ids = tokens.iter().map(|token| (token.id, token.offsets));
             let own = tokenizer.model().tokenize(word).unwrap();
             assert!(ids.eq(own.iter().map(|token| (token.id, token.offsets))), "{word}");
@@ -185,7 +186,7 @@ fn a_large_alpha_gives_the_tokenizers_own() {
 #[test]
 fn unknown_characters_are_one_token_or_bytes() {
     let cut = |json: &str, word: &str| {
-        let tokens = sampler(&read(json), 0.3, None).draw(word, &draws(0)).unwrap();
+        let tokens = sampler(&read(json), 0.3, None).sample(word, &state(0)).unwrap();
         tokens.iter().map(|token| (token.id, token.offsets)).collect::<Vec<_>>()
     };
     assert_eq!(cut(UNIGRAM, "▁äö灯"), [(4, (0, 3)), (3, (3, 7)), (10, (7, 10))]);
@@ -210,12 +211,12 @@ fn an_unknown_character_scores_less_than_all_pieces() {
 #[test]
 fn what_cannot_be_cut_is_left_to_the_tokenizer() {
     let without = UNIGRAM.replace(r#""unk_id": 3"#, r#""unk_id": null"#);
-    assert!(sampler(&read(&without), 0.3, None).draw("▁ä", &draws(0)).is_none());
+    assert!(sampler(&read(&without), 0.3, None).sample("▁ä", &state(0)).is_none());
     let huge = UNIGRAM
         .replace("\"▁\", -3.0", "\"▁\", -1.7e308")
         .replace("\"灯\", -2.0", "\"灯\", -1.7e308");
-    assert!(sampler(&read(&huge), 0.9, None).draw("▁灯", &draws(0)).is_none());
-    assert!(sampler(&read(WORD_PIECE), 0.3, None).draw("unbekannt", &draws(0)).is_none());
+    assert!(sampler(&read(&huge), 0.9, None).sample("▁灯", &state(0)).is_none());
+    assert!(sampler(&read(WORD_PIECE), 0.3, None).sample("unbekannt", &state(0)).is_none());
 }
 
 const MERGES: &str = r#"{
@@ -261,7 +262,7 @@ fn pieces_are_passed_over_as_often_as_asked() {
 fn a_tokenizer_says_what_cannot_be_drawn_with_it() {
     let message = |tokenizer: &Tokenizer, alpha, n_best| {
         let config = SubwordSamplingConfig { rate: 1.0, alpha, n_best };
-        SubwordSampler::new(&config, tokenizer).unwrap_err().to_string()
+        SubwordSampler::new(&config, tokenizer.model(), tokenizer.unk_id()).unwrap_err().to_string()
     };
     assert_eq!(
         message(&word_level(), 0.3, None),
@@ -284,8 +285,8 @@ proptest! {
         for json in [MERGES, BYTE_LEVEL, WORD_PIECE] {
             let tokenizer = read(json);
             let tokens = match sampler(&tokenizer, 0.5, None).model {
-                super::Model::Bpe(merges) => merges.draw(&word, 0.0, &mut rng),
-                super::Model::WordPiece(pieces) => pieces.draw(&word, 0.0, &mut rng),
+                super::Model::Bpe(merges) => merges.sample(&word, 0.0, &mut rng),
+                super::Model::WordPiece(pieces) => pieces.sample(&word, 0.0, &mut rng),
                 super::Model::Unigram(_) => unreachable!(),
             };
             if let Some(tokens) = tokens {
@@ -303,8 +304,8 @@ proptest! {
         seed: u64,
     ) {
         let drawn = [
-            sampler(&read(UNIGRAM), alpha, n_best).draw(&word, &draws(seed)),
-            sampler(&read(WORD_PIECE), alpha, None).draw(&word, &draws(seed)),
+            sampler(&read(UNIGRAM), alpha, n_best).sample(&word, &state(seed)),
+            sampler(&read(WORD_PIECE), alpha, None).sample(&word, &state(seed)),
         ];
         for tokens in drawn.into_iter().flatten() {
             let parts: Vec<&str> = tokens.iter().map(|t| &word[t.offsets.0..t.offsets.1]).collect();

@@ -1,54 +1,14 @@
-//! Sentences of treebanks as features for a parser.
+//! Dependency parsing: sentences of treebanks, with the head, relation and part of speech of each word, as features.
 
-use crate::batch::padded;
-use crate::features::featurize;
-use crate::features::one::{Featured, token_label};
+use crate::features::featurize::{FeaturizedExample, featurize, token_label};
 use crate::tokenizer::Encoder;
 use crate::treebank::{NO_VALUE, Sentence};
 use crate::{
     Content, Example, FeatureOptions, Features, Featurized, IGNORE_INDEX, LabelSet, LineProblem,
-    Subtypes, Target, TextError, TokenId, Tokenizer, Unseen,
+    Subtypes, Target, TextError, TokenId, Tokenizer, Unseen, WordTargets,
 };
 
-/// Where the words of a sentence stand and what a parser should say of them; or the same of a batch.
-///
-/// A word that no token stands for, cut off or unknown to the tokenizer, has no target, and neither head nor relation is a target of a word below it.
-///
-/// # Shapes
-/// - all lists: `[n_words]` for a sentence, `[n, n_words]` for a batch, row by row, padded to its longest sentence
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct WordTargets {
-    /// The number of words, those without a token included.
-    pub n_words: usize,
-    /// The place of each word's first token among those of its sentence; `None` for a word without one, and in padding.
-    pub first_subwords: Vec<Option<u32>>,
-    /// The head of each word, 0 for the root, else the place of a word, counted from 1; [`IGNORE_INDEX`] for none.
-    pub heads: Vec<i32>,
-    /// The id of each word's relation; [`IGNORE_INDEX`] for none.
-    pub relations: Vec<i32>,
-    /// The id of each word's part of speech; [`IGNORE_INDEX`] for none.
-    pub tags: Vec<i32>,
-}
-
-impl WordTargets {
-    /// The targets of several sentences as those of a batch.
-    pub(crate) fn joined(sentences: &[&Self]) -> Self {
-        let n_words = sentences.iter().map(|sentence| sentence.n_words).max().unwrap_or(0);
-        let ids = |of: fn(&Self) -> &[i32]| {
-            padded(sentences.iter().map(|one| of(one).iter().copied()), n_words, IGNORE_INDEX)
-        };
-        let places = sentences.iter().map(|one| one.first_subwords.iter().copied());
-        Self {
-            n_words,
-            first_subwords: padded(places, n_words, None),
-            heads: ids(|one| &one.heads),
-            relations: ids(|one| &one.relations),
-            tags: ids(|one| &one.tags),
-        }
-    }
-}
-
-/// The names that a parser's targets have.
+/// The label sets of a parser.
 #[derive(Debug, Clone, Copy)]
 pub struct ParseLabels<'a> {
     /// The relations, with or without subtypes.
@@ -83,9 +43,9 @@ pub fn featurize_parsing(
         let input = Encoder::new(tokenizer).encode_words(&sentence.forms(), options.max_length)?;
         let n_words = sentence.words().len();
         let first_subwords = input.first_subwords(n_words);
-        let place = |place: &Option<usize>| place.and_then(|place| u32::try_from(place).ok());
-        let first_subwords: Vec<Option<u32>> = first_subwords.iter().map(place).collect();
-        let n_words_lost = first_subwords.iter().filter(|place| place.is_none()).count();
+        let narrow = |idx: &Option<usize>| idx.and_then(|idx| u32::try_from(idx).ok());
+        let first_subwords: Vec<Option<u32>> = first_subwords.iter().map(narrow).collect();
+        let n_words_lost = first_subwords.iter().filter(|idx| idx.is_none()).count();
         let none = || vec![IGNORE_INDEX; n_words];
         let (heads, relations, tags) = (none(), none(), none());
         let mut targets = WordTargets { n_words, first_subwords, heads, relations, tags };
@@ -94,7 +54,7 @@ pub fn featurize_parsing(
         }
         let first_text = 0..input.len();
         let features = Features { input, target: Target::Words(targets) };
-        Ok(Featured { features, first_text, n_words_lost })
+        Ok(FeaturizedExample { features, first_text, n_words_lost })
     })
 }
 
@@ -121,7 +81,7 @@ fn fill(
         }),
     };
     for (at, (word, head)) in sentence.words().iter().zip(heads).enumerate() {
-        let relation = labels.subtypes.of(&word.deprel);
+        let relation = labels.subtypes.apply(&word.deprel);
         let relation = id(at + 1, labels.relations, relation, "deprel")?;
         let tag = labels.tags.map(|tags| id(at + 1, tags, &word.upos, "upos")).transpose()?;
         let has_token = |word: usize| targets.first_subwords.get(word).is_some_and(Option::is_some);
@@ -142,11 +102,11 @@ fn fill(
 
 #[cfg(test)]
 mod tests {
-    use super::{ParseLabels, WordTargets, featurize_parsing};
+    use super::{ParseLabels, featurize_parsing};
     use crate::tokenizer::tests::unigram;
     use crate::{
         Example, FeatureOptions, Featurized, LabelSet, Subtypes, Target, TextError, TokenBatch,
-        Unseen, read_treebank,
+        Unseen, WordTargets, read_treebank,
     };
 
     const X: i32 = crate::IGNORE_INDEX;
@@ -176,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn words_have_their_place_head_relation_and_tag() {
+    fn words_have_their_position_head_relation_and_tag() {
         // <s> ▁Licht ▁W ohn ▁aus </s>
         let featurized = featurized(TREES, FeatureOptions::new(16)).unwrap();
         let found = targets(&featurized);

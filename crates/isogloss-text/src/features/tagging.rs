@@ -1,0 +1,227 @@
+//! Sequence tagging: words or subwords and their BIO tags as features.
+
+use serde::{Deserialize, Serialize};
+
+use crate::features::featurize::{FeaturizedExample, featurize, label_id, token_label, whole};
+use crate::tokenizer::Encoder;
+use crate::{
+    Bio, Content, Encoded, Example, FeatureOptions, Features, Featurized, IGNORE_INDEX, LabelSet,
+    Target, TextError, Tokenizer, bio_labels, whitespace_words,
+};
+
+/// The prediction units of tagging: which tokens carry the tags of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TagUnits {
+    /// The first token of each word; running text is split at whitespace.
+    Word,
+    /// Every token with a visible character, which also suits languages that put no space between words.
+    ///
+    /// The later tokens of a word with the tag `B-<name>` have the tag `I-<name>`.
+    Subword,
+}
+
+/// Features with one tag for each word or subword; no tags where `labels` is `None`.
+///
+/// Slots become BIO tags, see [`bio_labels`](crate::bio_labels); the second text of a pair is left out.
+///
+/// # Errors
+/// [`TextError::UnknownLabel`] for a tag that is not in `labels` unless such examples are to be skipped, and the errors of [`Tokenizer::encode`].
+/// The error is that of the first faulty example.
+pub fn featurize_tagging(
+    tokenizer: &Tokenizer,
+    examples: &[Example],
+    labels: Option<&LabelSet>,
+    units: TagUnits,
+    options: &FeatureOptions,
+) -> Result<Featurized, TextError> {
+    featurize(examples, options.unseen, |example| {
+        tagging(Encoder::new(tokenizer), example, labels, units, options.max_length)
+    })
+}
+
+/// What [`featurize_tagging`](crate::featurize_tagging) does with each example.
+pub(crate) fn tagging(
+    encoder: Encoder<'_>,
+    example: &Example,
+    labels: Option<&LabelSet>,
+    units: TagUnits,
+    max_length: usize,
+) -> Result<FeaturizedExample, TextError> {
+    let from_words = |words: &[String], tags: &[String]| {
+        let (input, first_text) = whole(encoder.encode_words(words, max_length)?);
+        let (target, n_words_lost) = match labels {
+            None => (Target::None, 0),
+            Some(labels) => tag_words(&input, tags, units, |tag| label_id(labels, tag, example))?,
+        };
+        Ok(FeaturizedExample { features: Features { input, target }, first_text, n_words_lost })
+    };
+    match (&example.content, units) {
+        (Content::Words { words, tags }, _) => from_words(words, tags),
+        (Content::Tree(sentence), _) => {
+            let tags: Vec<String> = sentence.words().iter().map(|word| word.upos.clone()).collect();
+            from_words(&sentence.forms(), &tags)
+        }
+        (Content::Text { text, slots, .. }, TagUnits::Word) => {
+            let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+            let tags: Vec<String> =
+                bio_labels(&whitespace_words(text), slots).iter().map(Bio::to_string).collect();
+            from_words(&words, &tags)
+        }
+        (Content::Text { text, slots, .. }, TagUnits::Subword) => {
+            let (input, first_text) = encoder.encode(text, None, max_length)?;
+            let target = match labels {
+                None => Target::None,
+                Some(labels) => {
+                    let spans = encoder.tokenizer().spans(&input, text);
+                    let tags = bio_labels(&spans, slots);
+                    let label = |(&(start, end), tag): (&(usize, usize), &Bio)| {
+                        if start == end {
+                            Ok(IGNORE_INDEX)
+                        } else {
+                            label_id(labels, &tag.to_string(), example).map(token_label)
+                        }
+                    };
+                    Target::Tokens(spans.iter().zip(&tags).map(label).collect::<Result<_, _>>()?)
+                }
+            };
+            Ok(FeaturizedExample {
+                features: Features { input, target },
+                first_text,
+                n_words_lost: 0,
+            })
+        }
+    }
+}
+
+/// The token labels of tagged words, and the number of words without a token.
+fn tag_words(
+    input: &Encoded,
+    tags: &[String],
+    units: TagUnits,
+    id: impl Fn(&str) -> Result<u32, TextError>,
+) -> Result<(Target, usize), TextError> {
+    let ids = tags.iter().map(|tag| id(tag).map(token_label)).collect::<Result<Vec<_>, _>>()?;
+    let mut target = vec![IGNORE_INDEX; input.len()];
+    if units == TagUnits::Subword {
+        for (label, word) in target.iter_mut().zip(&input.word_ids) {
+            let Some(tag) = word.and_then(|word| tags.get(usize::try_from(word).ok()?)) else {
+                continue;
+            };
+            *label = match tag.parse() {
+                Ok(Bio::Begin(name)) => token_label(id(&Bio::Inside(name).to_string())?),
+                _ => token_label(id(tag)?),
+            };
+        }
+    }
+    let mut n_words_lost = 0;
+    for (first, label) in input.first_subwords(tags.len()).into_iter().zip(ids) {
+        match first.and_then(|first| target.get_mut(first)) {
+            Some(first) => *first = label,
+            None => n_words_lost += 1,
+        }
+    }
+    Ok((Target::Tokens(target), n_words_lost))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TagUnits, featurize_tagging};
+    use crate::tokenizer::tests::unigram;
+    use crate::{
+        Example, FeatureOptions, Featurized, Format, LabelSet, ReadOptions, Target, TextError,
+        read_examples,
+    };
+
+    const X: i32 = crate::IGNORE_INDEX;
+
+    fn jsonl(data: &str) -> Vec<Example> {
+        read_examples(data.as_bytes(), "de.jsonl".as_ref(), &ReadOptions::new(Format::Jsonl))
+            .unwrap()
+    }
+
+    fn conll(data: &str) -> Vec<Example> {
+        read_examples(data.as_bytes(), "de.conll".as_ref(), &ReadOptions::new(Format::Conll))
+            .unwrap()
+    }
+
+    fn tag(
+        examples: &[Example],
+        names: &[&str],
+        units: TagUnits,
+        max_length: usize,
+    ) -> Result<Featurized, TextError> {
+        let labels = LabelSet::new(names.iter().copied()).unwrap();
+        featurize_tagging(
+            &unigram(),
+            examples,
+            Some(&labels),
+            units,
+            &FeatureOptions::new(max_length),
+        )
+    }
+
+    fn tokens(featurized: &Featurized) -> &[i32] {
+        match &featurized.features[0].target {
+            Target::Tokens(labels) => labels,
+            other => panic!("expected labels for tokens, found {other:?}"),
+        }
+    }
+
+    #[test]
+    fn words_carry_their_tag_on_their_first_token() {
+        // <s> ▁Licht ▁W ohn ▁aus </s>
+        let examples = jsonl(
+            r#"{"text": "Licht Wohn aus", "slots": [{"start": 6, "end": 10, "slot": "area"}]}"#,
+        );
+        let names = ["B-area", "I-area", "O"];
+        assert_eq!(
+            tokens(&tag(&examples, &names, TagUnits::Word, 16).unwrap()),
+            [X, 2, 0, X, 2, X]
+        );
+        assert_eq!(
+            tokens(&tag(&examples, &names, TagUnits::Subword, 16).unwrap()),
+            [X, 2, 0, 1, 2, X]
+        );
+    }
+
+    #[test]
+    fn later_subwords_of_a_tagged_word_are_inside() {
+        let examples = conll("Licht O\nWohn B-area\n");
+        let names = ["B-area", "I-area", "O"];
+        assert_eq!(tokens(&tag(&examples, &names, TagUnits::Word, 16).unwrap()), [X, 2, 0, X, X]);
+        assert_eq!(
+            tokens(&tag(&examples, &names, TagUnits::Subword, 16).unwrap()),
+            [X, 2, 0, 1, X]
+        );
+    }
+
+    #[test]
+    fn subwords_label_text_without_spaces() {
+        // <s> ▁ 打开 灯 </s>: the lone mark of the start stands for no character.
+        let examples = jsonl(
+            r#"{"text": "打开灯", "slots": [{"start": 0, "end": 2, "slot": "do"}, {"start": 2, "end": 3, "slot": "what"}]}"#,
+        );
+        let featurized = tag(&examples, &["B-do", "B-what", "O"], TagUnits::Subword, 16).unwrap();
+        assert_eq!(tokens(&featurized), [X, X, 0, 1, X]);
+    }
+
+    #[test]
+    fn what_is_cut_off_is_reported() {
+        let examples = conll("Licht O\nWohn B-area\naus O\n");
+        let featurized = tag(&examples, &["B-area", "O"], TagUnits::Word, 4).unwrap();
+        assert_eq!(tokens(&featurized), [X, 1, 0, X]);
+        let report = featurized.truncation;
+        assert_eq!((report.n_truncated, report.longest, report.n_words_lost), (1, 6, 1));
+    }
+
+    #[test]
+    fn an_unseen_tag_names_the_sentence() {
+        let examples = conll("aus O\n\nLicht O\nWohn B-arae\n");
+        let error = tag(&examples, &["B-area", "O"], TagUnits::Word, 8).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "de.conll:3: unknown label \"B-arae\", did you mean \"B-area\"?"
+        );
+    }
+}
