@@ -218,13 +218,10 @@ fn check_plan(text: &str) -> Result<(), TestCaseError> {
         Err(error) => {
             prop_assert!(!error.faults.is_empty());
             for fault in error.faults {
-                let line = text.split('\n').nth(fault.line - 1);
+                let (line, column) = fault.position.unwrap();
+                let line = text.split('\n').nth(line - 1);
                 let n_columns = line.map(|line| line.chars().count());
-                prop_assert!(
-                    n_columns.is_some_and(|n| (1..=n + 1).contains(&fault.column)),
-                    "{}",
-                    fault
-                );
+                prop_assert!(n_columns.is_some_and(|n| (1..=n + 1).contains(&column)), "{}", fault);
             }
         }
     }

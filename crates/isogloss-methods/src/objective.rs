@@ -225,7 +225,7 @@ impl StepInput {
 }
 
 /// A loss.
-pub trait Objective: Send {
+pub trait Objective: Send + Sync {
     /// The name used in recipes, logs and errors.
     fn name(&self) -> &'static str;
 

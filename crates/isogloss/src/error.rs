@@ -127,7 +127,7 @@ pub enum Error {
 #[derive(Debug, thiserror::Error)]
 #[error("{}", render(path, faults))]
 pub struct RecipeError {
-    /// The recipe file.
+    /// The recipe file; empty for a recipe that was built in code.
     pub path: PathBuf,
     /// In the order of the file.
     pub faults: Vec<RecipeFault>,
@@ -136,22 +136,27 @@ pub struct RecipeError {
 /// One fault of a recipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipeFault {
-    /// Line, from 1.
-    pub line: usize,
-    /// Column, from 1, in characters.
-    pub column: usize,
+    /// Line and column in the file, both from 1, the column in characters; none for a recipe that was
+    /// built in code.
+    pub position: Option<(usize, usize)>,
     /// What is wrong.
     pub problem: String,
 }
 
 fn render(path: &std::path::Path, faults: &[RecipeFault]) -> String {
-    let lines = faults.iter().map(|fault| format!("{}:{fault}", path.display()));
-    lines.collect::<Vec<_>>().join("\n")
+    let line = |fault: &RecipeFault| match path.as_os_str().is_empty() {
+        true => fault.to_string(),
+        false => format!("{}:{fault}", path.display()),
+    };
+    faults.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 impl fmt::Display for RecipeFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.line, self.column, self.problem)
+        match self.position {
+            Some((line, column)) => write!(f, "{line}:{column}: {}", self.problem),
+            None => f.write_str(&self.problem),
+        }
     }
 }
 

@@ -21,6 +21,7 @@ mod pairs;
 mod parse;
 mod parsing;
 mod plan;
+mod positions;
 mod subnetworks;
 mod task;
 mod teacher;

@@ -86,10 +86,8 @@ fn carry_out(
     options: &RunOptions<'_>,
     watch: &mut dyn FnMut(Event<'_>),
 ) -> Result<Outcome, Error> {
-    let objectives = plan.recipe().objective.iter();
-    let objectives = objectives.map(|o| (o.weight, o.method.init())).collect();
     let seed = split_seed(plan.recipe().seed, streams::DROPOUT);
-    let passes = Passes::new(objectives, options.device.clone(), seed);
+    let passes = Passes::new(plan.objectives(), options.device.clone(), seed);
     let Data { labeled: data, pairs, blocks } = Data::read(plan, options, &passes)?;
     if let Some(data) = &data {
         watch(Event::Data(&data.corpus));

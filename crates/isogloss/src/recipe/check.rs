@@ -2,7 +2,9 @@
 
 mod parsing;
 
-use isogloss_methods::{Objective, ObjectiveConfig, Role, TextView};
+use std::sync::Arc;
+
+use isogloss_methods::{Objective, ObjectiveConfig, Role, TextView, View};
 
 use super::{AdapterRecipe, Faults, Languages, Recipe, Task};
 
@@ -21,12 +23,35 @@ pub(super) fn check(recipe: &Recipe, faults: &mut Faults<'_>) {
         let method = objective.method.init();
         let mut refuse =
             |problem: String| faults.add_message(&format!("objective.{index}.method"), problem);
-        views(recipe, &*method, &mut refuse);
+        inputs(recipe, &*method, &mut refuse);
         twice_trained(recipe, &objective.method, &mut refuse);
-        texts_without_labels(recipe, &*method, &mut refuse);
+        let earlier = recipe.objective[..index].iter().map(|earlier| earlier.method.init());
+        let earlier: Vec<_> = earlier.collect();
+        held_by_one(&*method, earlier.iter().map(AsRef::as_ref), &mut refuse);
     }
-    held_by_one_objective(recipe, faults);
     parsing::check(recipe, faults);
+}
+
+/// Adds what keeps an objective from joining those of a plan.
+pub(super) fn added_objective(
+    recipe: &Recipe,
+    method: &dyn Objective,
+    others: &[(f64, Arc<dyn Objective>)],
+    faults: &mut Faults<'_>,
+) {
+    let mut refuse = |problem: String| faults.add_message("objective", problem);
+    inputs(recipe, method, &mut refuse);
+    held_by_one(method, others.iter().map(|(_, other)| &**other), &mut refuse);
+}
+
+/// What an objective reads must be described by the recipe.
+fn inputs(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String)) {
+    let is_of_task = |view: &View| view.text.is_of_task();
+    if !recipe.task.is_labeled() && method.views().iter().any(is_of_task) {
+        refuse(format!("{} needs a task with labels", method.name()));
+    }
+    views(recipe, method, refuse);
+    texts_without_labels(recipe, method, refuse);
 }
 
 /// A task without labels has sentences in place of examples.
@@ -51,13 +76,6 @@ fn without_labels(recipe: &Recipe, faults: &mut Faults<'_>) {
         && !matches!(&texts.languages, Languages::These(languages) if languages.len() == 1)
     {
         faults.add("monolingual.languages", "a language adapter is of one language");
-    }
-    for (index, objective) in recipe.objective.iter().enumerate() {
-        let method = objective.method.init();
-        if method.views().iter().any(|view| view.text.is_of_task()) {
-            let problem = format!("{} needs a task with labels", method.name());
-            faults.add_message(&format!("objective.{index}.method"), problem);
-        }
     }
     let needs_labels = [
         ("measure", recipe.measure.is_some()),
@@ -175,26 +193,19 @@ fn texts_without_labels(recipe: &Recipe, method: &dyn Objective, refuse: &mut dy
 }
 
 /// There is one negative queue, and one projection head of a name.
-fn held_by_one_objective(recipe: &Recipe, faults: &mut Faults<'_>) {
-    if recipe.pairs.is_none() {
-        return;
+fn held_by_one<'a>(
+    method: &dyn Objective,
+    mut others: impl Iterator<Item = &'a dyn Objective> + Clone,
+    refuse: &mut dyn FnMut(String),
+) {
+    if method.memory().is_some() && others.clone().any(|other| other.memory().is_some()) {
+        refuse("only one objective can keep a queue of earlier pairs".into());
     }
-    let (mut has_queue, mut projecting) = (false, Vec::new());
-    for (index, objective) in recipe.objective.iter().enumerate() {
-        let (method, entry) = (objective.method.init(), format!("objective.{index}.method"));
-        if method.memory().is_some() {
-            if has_queue {
-                faults.add_message(&entry, "only one objective can keep a queue of earlier pairs");
-            }
-            has_queue = true;
-        }
-        if method.projection_widths(1).is_some() {
-            if projecting.contains(&method.name()) {
-                let problem = format!("only one {} can have a projection", method.name());
-                faults.add_message(&entry, problem);
-            }
-            projecting.push(method.name());
-        }
+    let has_projection = |other: &dyn Objective| other.projection_widths(1).is_some();
+    if has_projection(method)
+        && others.any(|other| has_projection(other) && other.name() == method.name())
+    {
+        refuse(format!("only one {} can have a projection", method.name()));
     }
 }
 

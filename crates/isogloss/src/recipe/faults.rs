@@ -3,7 +3,7 @@
 use isogloss_methods::LanguageSampling;
 use isogloss_text::LanguagePattern;
 
-use super::parse::Positions;
+use super::positions::Positions;
 use crate::RecipeFault;
 
 /// The faults found so far. Entries are named by their path, such as `optimizer.learning_rate` or
@@ -81,7 +81,7 @@ impl<'a> Faults<'a> {
 
     /// All of them in the order of the file.
     pub(super) fn into_sorted(mut self) -> Vec<RecipeFault> {
-        self.found.sort_by_key(|fault| (fault.line, fault.column));
+        self.found.sort_by_key(|fault| fault.position);
         self.found.dedup();
         self.found
     }

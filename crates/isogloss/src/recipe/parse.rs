@@ -3,12 +3,12 @@
 //! A deserializer stops at its first fault. So that one pass over a file shows all of them, the
 //! entry at fault is blanked out, which keeps every other position, and the file is read again.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
 use super::Recipe;
+use super::positions::{Positions, fault_at};
 use crate::RecipeFault;
 
 /// Entries that had another name in earlier versions, and what to write for them.
@@ -21,29 +21,6 @@ const RENAMED: [(&str, &str); 6] = [
     ("update.project_conflicts", "`pcgrad`"),
 ];
 
-/// Where the entries of a file are: `optimizer.learning_rate`, `objective.1.weight`.
-#[derive(Debug, Default)]
-pub(super) struct Positions {
-    text: String,
-    spans: BTreeMap<String, Range<usize>>,
-}
-
-impl Positions {
-    /// A fault at an entry; at the table it is missing from, if the file does not have it.
-    pub(super) fn fault(&self, entry: &str, problem: impl Into<String>) -> RecipeFault {
-        let mut path = entry;
-        loop {
-            if let Some(span) = self.spans.get(path) {
-                return fault_at(&self.text, span.start, problem.into());
-            }
-            match path.rsplit_once('.') {
-                Some((parent, _)) => path = parent,
-                None => return fault_at(&self.text, 0, problem.into()),
-            }
-        }
-    }
-}
-
 /// The recipe without its faulty entries, if the rest can be read; the faults, and where the others
 /// stand.
 pub(super) fn recipe(text: &str) -> (Option<Recipe>, Vec<RecipeFault>, Positions) {
@@ -54,8 +31,8 @@ pub(super) fn recipe(text: &str) -> (Option<Recipe>, Vec<RecipeFault>, Positions
     }
     let mut entries = Vec::new();
     collect(table.get_ref(), "", &mut entries);
-    let spans = entries.iter().map(|entry| (entry.path.clone(), entry.key.clone())).collect();
-    let positions = Positions { text: text.to_owned(), spans };
+    let spans = entries.iter().map(|entry| (entry.path.clone(), entry.key.clone()));
+    let positions = Positions::new(text, spans);
 
     let (mut remaining, mut faults) = (text.to_owned(), Vec::new());
     loop {
@@ -169,12 +146,4 @@ pub(super) fn not_utf8(error: &std::string::FromUtf8Error) -> RecipeFault {
     // Up to that place both texts are the same.
     let text = String::from_utf8_lossy(error.as_bytes());
     fault_at(&text, error.utf8_error().valid_up_to(), "not valid UTF-8".to_owned())
-}
-
-fn fault_at(text: &str, offset: usize, problem: String) -> RecipeFault {
-    let before = &text[..text.floor_char_boundary(offset)];
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let (line, column) =
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1);
-    RecipeFault { line, column, problem }
 }

@@ -1,9 +1,13 @@
 //! A plan: a recipe that has been checked, the only thing that can be trained.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use isogloss_methods::Objective;
 use isogloss_text::Language;
 
+use super::positions::Positions;
 use super::{Faults, Recipe, check, parse};
 use crate::error::io;
 use crate::{Error, RecipeError, RecipeFault};
@@ -14,27 +18,66 @@ pub struct Plan {
     name: String,
     recipe: Recipe,
     pretrain: Option<Box<Plan>>,
+    objectives: Vec<AddedObjective>,
+}
+
+/// An objective that no recipe names.
+#[derive(Clone)]
+struct AddedObjective {
+    weight: f64,
+    method: Arc<dyn Objective>,
 }
 
 impl Plan {
+    /// Checks a recipe that was built in code. The path of its `pretrain_recipe` is relative to the
+    /// current folder, as all its others are.
+    ///
+    /// # Errors
+    /// All faults of the recipe, or what is wrong with its `pretrain_recipe`.
+    pub fn new(recipe: Recipe) -> Result<Self, Error> {
+        let name = "recipe".to_owned();
+        let plan = Self::checked(recipe, name, Vec::new(), &Positions::default(), Path::new(""))?;
+        plan.with_pretrain(Path::new(""))
+    }
+
     /// Reads and checks a recipe file, and its `pretrain_recipe`.
     ///
     /// # Errors
     /// If it cannot be read, or with all its faults.
     pub fn from_file(path: &Path) -> Result<Self, Error> {
-        let mut plan = Self::from_one_file(path)?;
-        if let Some(pretrain) = &plan.recipe.pretrain_recipe {
-            let path = path.with_file_name(pretrain);
-            let pretrain = Self::from_one_file(&path)?;
-            if pretrain.recipe.pretrain_recipe.is_some() {
-                let problem = "pretrain_recipe: the recipe to pretrain by has none of its own";
-                let fault = RecipeFault { line: 1, column: 1, problem: problem.into() };
-                return Err(RecipeError { path, faults: vec![fault] }.into());
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::from_one_file(path)?.with_pretrain(folder)
+    }
+
+    /// Checks the text of a recipe; `path` names it in messages and gives the run its name. Its
+    /// `pretrain_recipe` is not read.
+    ///
+    /// # Errors
+    /// All faults of the recipe.
+    pub fn from_toml(text: &str, path: &Path) -> Result<Self, RecipeError> {
+        let (recipe, faults, positions) = parse::recipe(text);
+        let Some(recipe) = recipe else { return Err(RecipeError { path: path.into(), faults }) };
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        Self::checked(recipe, name.unwrap_or_default(), faults, &positions, path)
+    }
+
+    /// The plan of a recipe without faults beside those that reading it has found.
+    fn checked(
+        recipe: Recipe,
+        name: String,
+        found: Vec<RecipeFault>,
+        positions: &Positions,
+        path: &Path,
+    ) -> Result<Self, RecipeError> {
+        let mut faults = Faults::new(positions, found);
+        recipe.check_tables(&mut faults);
+        check::check(&recipe, &mut faults);
+        match faults.into_sorted() {
+            faults if faults.is_empty() => {
+                Ok(Self { name, recipe, pretrain: None, objectives: Vec::new() })
             }
-            let model = plan.recipe.model.source.clone();
-            plan.pretrain = Some(Box::new(pretrain.with_model(model).with_seed(plan.recipe.seed)));
+            faults => Err(RecipeError { path: PathBuf::from(path), faults }),
         }
-        Ok(plan)
     }
 
     fn from_one_file(path: &Path) -> Result<Self, Error> {
@@ -46,24 +89,42 @@ impl Plan {
         Ok(Self::from_toml(&text, path)?)
     }
 
-    /// Checks the text of a recipe; `path` names it in messages and gives the run its name. Its
-    /// `pretrain_recipe` is not read.
+    /// Reads the recipe to pretrain by, whose path is relative to `folder`.
+    fn with_pretrain(mut self, folder: &Path) -> Result<Self, Error> {
+        let Some(pretrain) = &self.recipe.pretrain_recipe else { return Ok(self) };
+        let path = folder.join(pretrain);
+        let pretrain = Self::from_one_file(&path)?;
+        if pretrain.recipe.pretrain_recipe.is_some() {
+            let problem = "pretrain_recipe: the recipe to pretrain by has none of its own";
+            let fault = RecipeFault { position: Some((1, 1)), problem: problem.into() };
+            return Err(RecipeError { path, faults: vec![fault] }.into());
+        }
+        let model = self.recipe.model.source.clone();
+        self.pretrain = Some(Box::new(pretrain.with_model(model).with_seed(self.recipe.seed)));
+        Ok(self)
+    }
+
+    /// The same plan with one more objective, which no recipe needs to know: `weight` is its factor in
+    /// the sum.
     ///
     /// # Errors
-    /// All faults of the recipe.
-    pub fn from_toml(text: &str, path: &Path) -> Result<Self, RecipeError> {
-        let error = |faults| RecipeError { path: PathBuf::from(path), faults };
-        let (recipe, faults, positions) = parse::recipe(text);
-        let Some(recipe) = recipe else { return Err(error(faults)) };
-        let mut faults = Faults::new(&positions, faults);
-        recipe.check_tables(&mut faults);
-        check::check(&recipe, &mut faults);
+    /// If the recipe does not describe what the objective reads, such as a view or a teacher, or if the
+    /// weight is negative.
+    pub fn with_objective(
+        mut self,
+        weight: f64,
+        objective: Box<dyn Objective>,
+    ) -> Result<Self, RecipeError> {
+        let positions = Positions::default();
+        let mut faults = Faults::new(&positions, Vec::new());
+        faults.not_negative(&format!("the weight of {}", objective.name()), weight);
+        check::added_objective(&self.recipe, &*objective, &self.objectives(), &mut faults);
         let faults = faults.into_sorted();
         if !faults.is_empty() {
-            return Err(error(faults));
+            return Err(RecipeError { path: PathBuf::new(), faults });
         }
-        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        Ok(Self { name: name.unwrap_or_default(), recipe, pretrain: None })
+        self.objectives.push(AddedObjective { weight, method: objective.into() });
+        Ok(self)
     }
 
     /// The same plan with another seed.
@@ -77,12 +138,12 @@ impl Plan {
     /// The same plan from another model.
     #[must_use]
     pub fn with_model(mut self, source: String) -> Self {
-        self.pretrain = self.pretrain.map(|pretrain| Box::new(pretrain.with_model(source.clone())));
+        self.pretrain = self.pretrain.map(|plan| Box::new(plan.with_model(source.clone())));
         self.recipe.model.source = source;
         self
     }
 
-    /// The recipe file's name without its extension.
+    /// The recipe file's name without its extension; `recipe` for one that was built in code.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -97,6 +158,13 @@ impl Plan {
         &self.recipe
     }
 
+    /// The losses with their weights: those of the recipe, then those that were added.
+    pub fn objectives(&self) -> Vec<(f64, Arc<dyn Objective>)> {
+        let of_recipe = self.recipe.objective.iter().map(|o| (o.weight, o.method.init().into()));
+        let added = self.objectives.iter().map(|added| (added.weight, added.method.clone()));
+        of_recipe.chain(added).collect()
+    }
+
     /// The main source language.
     pub fn source(&self) -> &Language {
         &self.sources()[0]
@@ -107,8 +175,28 @@ impl Plan {
         &self.recipe.data.sources
     }
 
-    /// The recipe as TOML, every default written out.
+    /// The recipe as TOML, every default written out; objectives that were added are told in comments,
+    /// so that a run is not resumed with others.
     pub fn to_toml(&self) -> String {
-        toml::to_string(&self.recipe).expect("a recipe has no value that TOML lacks")
+        let mut text =
+            toml::to_string(&self.recipe).expect("a recipe has no value that TOML lacks");
+        for AddedObjective { weight, method } in &self.objectives {
+            text +=
+                &format!("# objective added by the program: {}, weight {weight}\n", method.name());
+        }
+        text
+    }
+}
+
+impl fmt::Debug for AddedObjective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} * {}", self.weight, self.method.name())
+    }
+}
+
+impl PartialEq for AddedObjective {
+    /// Whether both are the same value: what an objective does is not compared.
+    fn eq(&self, other: &Self) -> bool {
+        self.weight == other.weight && Arc::ptr_eq(&self.method, &other.method)
     }
 }

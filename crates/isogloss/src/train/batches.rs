@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
@@ -87,7 +88,7 @@ impl TrainingData {
     pub(super) fn read(
         plan: &Plan,
         tokenizer: &Tokenizer,
-        objectives: &[(f64, Box<dyn Objective>)],
+        objectives: &[(f64, Arc<dyn Objective>)],
         max_length: usize,
         pad_token_id: u32,
     ) -> Result<Self, Error> {

@@ -14,7 +14,7 @@ use crate::subnetwork::Subnetworks;
 /// What is the same in every step of a run.
 pub(super) struct Passes {
     /// Weights and objectives.
-    pub(super) objectives: Vec<(f64, Box<dyn Objective>)>,
+    pub(super) objectives: Vec<(f64, Arc<dyn Objective>)>,
     /// Every view that they name, once; those of a group are one batch. Contrasts in chunks make
     /// their own passes.
     pub(super) groups: Vec<Vec<View>>,
@@ -45,7 +45,7 @@ pub(super) struct Passes {
 
 impl Passes {
     pub(super) fn new(
-        objectives: Vec<(f64, Box<dyn Objective>)>,
+        objectives: Vec<(f64, Arc<dyn Objective>)>,
         device: Device,
         seed: u64,
     ) -> Self {
