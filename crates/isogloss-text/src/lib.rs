@@ -86,7 +86,7 @@ pub use source::Origin;
 pub use subword::SubwordSamplingConfig;
 pub use target::{IGNORE_INDEX, Target, WordTargets};
 pub use tokenizer::{
-    CutComparison, KeptPieces, PieceCounts, Tokenizer, TokenizerInput, trim_tokenizer,
+    KeptPieces, PieceCounts, SegmentationComparison, Tokenizer, TokenizerInput, trim_tokenizer,
 };
 pub use treebank::{
     EmptyNode, MatchCounts, MultiwordToken, ParseScores, Sentence, Subtypes, TokenId, TreeError,

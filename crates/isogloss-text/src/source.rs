@@ -56,22 +56,27 @@ impl Source {
         })
     }
 
+    /// The origin of an example that begins at a line.
     pub(crate) fn origin(&self, line: usize) -> Origin {
         Origin { path: self.path.clone(), line }
     }
 
+    /// The error of a file without examples.
     pub(crate) fn empty(&self) -> TextError {
         TextError::Empty { path: self.path.to_path_buf() }
     }
 
+    /// The error of a line.
     pub(crate) fn fault(&self, line: usize, problem: LineProblem) -> TextError {
         TextError::Line { path: self.path.to_path_buf(), line, column: None, problem }
     }
 
+    /// The error of a line with an empty field.
     pub(crate) fn empty_field(&self, line: usize, field: &str) -> TextError {
         self.fault(line, LineProblem::EmptyField { field: field.to_owned() })
     }
 
+    /// The error of a line, or of a value in it, that is not the JSON expected; `column` is a byte of the line, counted from 1.
     pub(crate) fn json(
         &self,
         line: usize,
@@ -94,6 +99,7 @@ impl Source {
         }
     }
 
+    /// The error of a line without a field, with the nearest of the `known` fields as a hint.
     pub(crate) fn missing_field<'a>(
         &self,
         line: usize,
@@ -108,6 +114,7 @@ impl Source {
         }
     }
 
+    /// The error of a table without a column, with the nearest of the `known` columns as a hint.
     pub(crate) fn missing_column<'a>(
         &self,
         line: usize,

@@ -19,7 +19,7 @@ use crate::{Encoded, TextError, subword};
 pub(crate) use encoder::Encoder;
 pub use encoder::TokenizerInput;
 pub(crate) use special_tokens::SpecialTokens;
-pub use trim::{CutComparison, KeptPieces, PieceCounts, trim_tokenizer};
+pub use trim::{KeptPieces, PieceCounts, SegmentationComparison, trim_tokenizer};
 
 /// The names of mask tokens: that of RoBERTa and XLM-R, that of BERT and DistilBERT.
 const MASK_TOKENS: [&str; 2] = ["<mask>", "[MASK]"];

@@ -7,7 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use isogloss_model::{Storage, StoredModel, base_folder, read_config};
-use isogloss_text::{CutComparison, PieceCounts, Texts, Tokenizer, TokenizerInput, trim_tokenizer};
+use isogloss_text::{
+    PieceCounts, SegmentationComparison, Texts, Tokenizer, TokenizerInput, trim_tokenizer,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -79,11 +81,11 @@ pub struct TrimReport {
     /// Bytes of the weights before and after.
     pub n_bytes: [u64; 2],
     /// How the texts are cut.
-    pub texts: CutComparison,
+    pub texts: SegmentationComparison,
     /// How a tenth of the texts would be cut with a vocabulary of the others; none if they are few.
-    pub unseen: Option<CutComparison>,
+    pub unseen: Option<SegmentationComparison>,
     /// How other texts are cut, if there are any.
-    pub others: Option<CutComparison>,
+    pub others: Option<SegmentationComparison>,
     /// The hidden states of some texts.
     pub states: StateCheck,
 }
@@ -157,7 +159,7 @@ pub(crate) fn trim_for(plan: &Plan, folder: &Path, out: &Path) -> Result<TrimRep
     let inputs = [texts.inputs()];
     let mut counts = vocabulary.count(inputs.iter().map(Vec::as_slice))?;
     if let Some(sampled) = texts::sampled(plan)? {
-        counts.add_all_cuts(&sampled.inputs())?;
+        counts.add_all_segmentations(&sampled.inputs())?;
     }
     vocabulary.trim(&counts, &inputs, &[], TrimOptions::default(), out)
 }
@@ -208,10 +210,10 @@ impl<'a> Vocabulary<'a> {
     ) -> Result<TrimReport, Error> {
         // Some families count positions from the number of the padding token.
         let needed: Vec<u32> = (0..=self.pad_token_id).collect();
-        let kept = counts.kept(&needed, options.keep)?;
+        let kept = counts.select(&needed, options.keep)?;
         let (json, trimmed) = self.with(&kept.ids)?;
         let compare = |texts: &[TokenizerInput<'_>]| {
-            CutComparison::new(&self.tokenizer, &trimmed, &kept.ids, texts)
+            SegmentationComparison::new(&self.tokenizer, &trimmed, &kept.ids, texts)
         };
         let inputs = corpora.concat();
         let (of_texts, of_others) = (compare(&inputs)?, compare(others)?);
@@ -262,15 +264,15 @@ impl<'a> Vocabulary<'a> {
         corpora: &[Vec<TokenizerInput<'_>>],
         needed: &[u32],
         keep: Option<usize>,
-    ) -> Result<Option<CutComparison>, Error> {
+    ) -> Result<Option<SegmentationComparison>, Error> {
         if corpora.iter().map(Vec::len).sum::<usize>() < 2 * UNSEEN_SHARE {
             return Ok(None);
         }
         let known: Vec<_> = corpora.iter().map(|inputs| share(inputs, false)).collect();
         let unseen: Vec<_> = corpora.iter().flat_map(|inputs| share(inputs, true)).collect();
-        let kept = self.count(known.iter().map(Vec::as_slice))?.kept(needed, keep)?;
+        let kept = self.count(known.iter().map(Vec::as_slice))?.select(needed, keep)?;
         let (_, trimmed) = self.with(&kept.ids)?;
-        Ok(Some(CutComparison::new(&self.tokenizer, &trimmed, &kept.ids, &unseen)?))
+        Ok(Some(SegmentationComparison::new(&self.tokenizer, &trimmed, &kept.ids, &unseen)?))
     }
 
     /// The files beside weights, configuration and tokenizer that other programs read.

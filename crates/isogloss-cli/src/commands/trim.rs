@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use isogloss::text::{CutComparison, Texts};
+use isogloss::text::{SegmentationComparison, Texts};
 use isogloss::{TrimOptions, TrimReport, trim};
 
 use super::{End, model_folder};
@@ -61,9 +61,15 @@ pub(crate) fn lines(report: &TrimReport) -> Vec<String> {
     lines
 }
 
-fn in_words(cuts: &CutComparison) -> String {
-    let CutComparison { n_texts, n_tokens, n_tokens_trimmed, n_unknown, n_unknown_trimmed, .. } =
-        cuts;
+fn in_words(cuts: &SegmentationComparison) -> String {
+    let SegmentationComparison {
+        n_texts,
+        n_tokens,
+        n_tokens_trimmed,
+        n_unknown,
+        n_unknown_trimmed,
+        ..
+    } = cuts;
     let unknown = match (n_unknown, n_unknown_trimmed) {
         (0, 0) => String::new(),
         (before, after) => format!(", {after} of them unknown, {before} before"),

@@ -134,10 +134,12 @@ impl Side {
         self.ends.push(self.words.len());
     }
 
+    /// The number of texts.
     pub(super) fn n_texts(&self) -> usize {
         self.ends.len()
     }
 
+    /// The number of words of all texts.
     pub(super) fn n_words(&self) -> usize {
         self.words.len()
     }
@@ -147,10 +149,12 @@ impl Side {
         self.vocabulary.len()
     }
 
+    /// The id of a normalized word.
     pub(super) fn id(&self, word: &str) -> Option<u32> {
         self.vocabulary.get(word).copied()
     }
 
+    /// The word ids of a text.
     pub(super) fn text(&self, idx: usize) -> &[u32] {
         let start = idx.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.words[start..self.ends[idx]]

@@ -7,6 +7,7 @@ use crate::{Content, Example, LineProblem, TextError};
 /// The mark of a document border, a line that holds no word.
 const DOCUMENT_START: &str = "-DOCSTART-";
 
+/// The sentences of a CoNLL file as examples.
 pub(crate) fn read(source: &Source, columns: &Columns) -> Result<Vec<Example>, TextError> {
     let tag_column = match &columns.tag {
         None => None,
@@ -52,6 +53,7 @@ pub(crate) struct Sentences<'a> {
 }
 
 impl<'a> Sentences<'a> {
+    /// No sentence yet.
     pub(crate) fn new(source: &'a Source) -> Self {
         Self { source, examples: Vec::new(), line: 0, words: Vec::new(), tags: Vec::new() }
     }

@@ -7,6 +7,7 @@ use crate::source::Source;
 use crate::treebank::{self, NO_VALUE, Sentence, TokenId};
 use crate::{Content, Example, TextError};
 
+/// The sentences of a CoNLL-U file as examples, with the tags of `columns.tag`.
 pub(crate) fn read(source: &Source, columns: &Columns) -> Result<Vec<Example>, TextError> {
     let tag_column = match columns.tag.as_deref() {
         None | Some("upos") => TagColumn::Upos,

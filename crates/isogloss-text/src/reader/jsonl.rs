@@ -8,6 +8,7 @@ use crate::reader::row::Row;
 use crate::source::Source;
 use crate::{Example, LineProblem, Slot, TextError};
 
+/// The examples of a JSON Lines file.
 pub(crate) fn read(source: &Source, columns: &Columns) -> Result<Vec<Example>, TextError> {
     let optional = columns.optional();
     source

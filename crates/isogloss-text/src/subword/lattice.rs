@@ -55,6 +55,7 @@ struct Hypothesis {
 }
 
 impl Pieces {
+    /// The vocabulary of a model; `unk_id` is the id of its unknown piece.
     pub(super) fn new(model: &Unigram, unk_id: Option<u32>) -> Self {
         let pieces = || model.iter().map(|(piece, _)| piece.as_str()).zip(0..);
         let trie = Trie::new(pieces());

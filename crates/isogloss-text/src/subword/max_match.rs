@@ -18,6 +18,7 @@ pub(super) struct MaxMatch {
 }
 
 impl MaxMatch {
+    /// The vocabulary of a model, initial and continuing pieces apart.
     pub(super) fn new(model: &WordPiece) -> Self {
         let vocab = model.get_vocab();
         let prefix = model.continuing_subword_prefix.as_str();

@@ -36,6 +36,10 @@ struct Symbol {
 }
 
 impl Merges {
+    /// The merges of a model.
+    ///
+    /// # Errors
+    /// If the model cannot be written as JSON, which alone shows its merges.
     pub(crate) fn new(model: &BPE) -> Result<Self, serde_json::Error> {
         let file: File = serde_json::from_str(&serde_json::to_string(model)?)?;
         let vocab = model.get_vocab();

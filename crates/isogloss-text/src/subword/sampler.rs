@@ -84,6 +84,7 @@ pub(crate) struct SamplerState<R> {
 }
 
 impl<R> SamplerState<R> {
+    /// A state with an empty lattice.
     pub(crate) fn new(rng: R) -> RefCell<Self> {
         RefCell::new(Self { rng, lattice: Lattice::default() })
     }

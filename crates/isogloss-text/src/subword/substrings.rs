@@ -14,6 +14,7 @@ pub(crate) struct Substrings {
 }
 
 impl Substrings {
+    /// The vocabulary of a model.
     pub(crate) fn new(model: &ModelWrapper) -> Self {
         let vocab = model.get_vocab();
         let prefix = continuing_prefix(model);

@@ -101,6 +101,7 @@ impl<'a> Encoder<'a> {
         Self { tokenizer, resegment: Some(resegment) }
     }
 
+    /// The tokenizer.
     pub(crate) fn tokenizer(&self) -> &'a Tokenizer {
         self.tokenizer
     }

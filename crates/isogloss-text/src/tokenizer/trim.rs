@@ -84,7 +84,7 @@ impl<'a> PieceCounts<'a> {
     ///
     /// # Errors
     /// As [`PieceCounts::add`].
-    pub fn add_all_cuts(&mut self, texts: &[TokenizerInput<'_>]) -> Result<(), TextError> {
+    pub fn add_all_segmentations(&mut self, texts: &[TokenizerInput<'_>]) -> Result<(), TextError> {
         let substrings = Substrings::new(self.tokenizer.model());
         count(&mut self.shares, texts, |text| {
             let found = RefCell::new(Vec::new());
@@ -97,13 +97,13 @@ impl<'a> PieceCounts<'a> {
         })
     }
 
-    /// The pieces to keep: at most `limit`, or all of the texts.
+    /// Selects the pieces to keep: at most `limit`, or all of the texts.
     ///
     /// First come special tokens, those of `needed` and the fallbacks for unknown text, then the characters of the texts, then other pieces of the texts, the more frequent first, then other characters.
     ///
     /// # Errors
     /// [`TextError::Trim`] if there is no room for those that come first, or no piece was counted.
-    pub fn kept(&self, needed: &[u32], limit: Option<usize>) -> Result<KeptPieces, TextError> {
+    pub fn select(&self, needed: &[u32], limit: Option<usize>) -> Result<KeptPieces, TextError> {
         if self.shares.iter().all(|share| *share == 0.0) {
             return Err(TextError::Trim { reason: "the texts have no pieces".into() });
         }
@@ -183,7 +183,7 @@ fn count(
 
 /// A comparison of the segmentations by a trimmed tokenizer and by the one it was made from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct CutComparison {
+pub struct SegmentationComparison {
     /// The number of texts.
     pub n_texts: usize,
     /// Those whose segmentation differs.
@@ -198,7 +198,7 @@ pub struct CutComparison {
     pub n_unknown_trimmed: usize,
 }
 
-impl CutComparison {
+impl SegmentationComparison {
     /// Tokenizes texts with both; `kept` holds the former id of each id of `trimmed`.
     ///
     /// # Errors

@@ -88,6 +88,10 @@ struct Edit<'a> {
 }
 
 impl CodeSwitcher {
+    /// Reads the dictionaries of a configuration.
+    ///
+    /// # Errors
+    /// [`TextError::MissingLanguage`] for a language without a file, and the faults of the files.
     pub(crate) fn new(config: &CodeSwitchConfig) -> Result<Self, TextError> {
         let dictionaries = read_dictionaries(&config.dictionaries, &config.languages)?;
         Ok(Self { dictionaries, rate: config.rate, case: config.case })

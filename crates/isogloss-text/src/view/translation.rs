@@ -54,6 +54,10 @@ struct Translations<'a> {
 }
 
 impl Translator {
+    /// Reads the translations of a configuration.
+    ///
+    /// # Errors
+    /// [`TextError::MissingLanguage`] for a language without a file, and the faults of the files.
     pub(crate) fn new(config: &TranslationConfig) -> Result<Self, TextError> {
         Ok(Self { languages: read_translations(&config.path, &config.languages)? })
     }

@@ -73,6 +73,7 @@ impl Table {
         self.rows[source as usize].entries[slot].probability
     }
 
+    /// The probability of a right word from no left word.
     pub(super) fn null(&self, target: u32) -> f64 {
         self.null[target as usize].probability
     }
@@ -87,6 +88,7 @@ impl Table {
         self.rows[source as usize].entries[slot].add(n_links, self.scale);
     }
 
+    /// Adds a part of a link to the count of a right word from no left word.
     pub(super) fn add_null(&self, target: u32, n_links: f64) {
         self.null[target as usize].add(n_links, self.scale);
     }

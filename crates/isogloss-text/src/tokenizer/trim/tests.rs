@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use crate::tokenizer::tests::{BYTE_LEVEL, UNIGRAM, WORD_PIECE, read};
-use crate::{CutComparison, KeptPieces, PieceCounts, Tokenizer, TokenizerInput, trim_tokenizer};
+use crate::{
+    KeptPieces, PieceCounts, SegmentationComparison, Tokenizer, TokenizerInput, trim_tokenizer,
+};
 
 /// The padding token of the Unigram model, which is none of its special tokens; another's special token.
 const PADDING: [u32; 1] = [1];
@@ -18,7 +20,7 @@ fn kept(json: &str, texts: &[&str], limit: Option<usize>) -> Result<KeptPieces, 
     let mut counts = PieceCounts::new(&tokenizer).unwrap();
     let texts: Vec<_> = texts.iter().map(|text| TokenizerInput::Text(text)).collect();
     counts.add(&texts).unwrap();
-    counts.kept(&PADDING, limit).map_err(|error| error.to_string())
+    counts.select(&PADDING, limit).map_err(|error| error.to_string())
 }
 
 fn pieces(tokenizer: &Tokenizer) -> Vec<String> {
@@ -81,7 +83,7 @@ fn each_corpus_counts_alike() {
     counts.add(&[TokenizerInput::Text("Licht Licht Licht aus aus aus aus")]).unwrap();
     counts.add(&[TokenizerInput::Text("Licht")]).unwrap();
     // One piece beside special tokens, what unknown text falls back on, and characters of the texts.
-    let kept = counts.kept(&PADDING, Some(8)).unwrap();
+    let kept = counts.select(&PADDING, Some(8)).unwrap();
     assert!(kept.ids.contains(&tokenizer.id("▁Licht").unwrap()));
     assert_eq!((kept.ids.len(), kept.n_lost), (8, 1));
 }
@@ -92,10 +94,10 @@ fn what_other_texts_lose_is_counted() {
     let trimmed = trimmed(UNIGRAM, &kept_pieces);
     let texts = ["Licht", "Licht aus", "Wohn"].map(TokenizerInput::Text);
     let comparison =
-        CutComparison::new(&read(UNIGRAM), &trimmed, &kept_pieces.ids, &texts).unwrap();
+        SegmentationComparison::new(&read(UNIGRAM), &trimmed, &kept_pieces.ids, &texts).unwrap();
     assert_eq!(
         comparison,
-        CutComparison {
+        SegmentationComparison {
             n_texts: 3,
             n_changed: 2,
             n_tokens: 5,
@@ -115,8 +117,8 @@ fn all_cuts_of_a_word_can_be_kept() {
     ] {
         let tokenizer = read(json);
         let mut counts = PieceCounts::new(&tokenizer).unwrap();
-        counts.add_all_cuts(&[TokenizerInput::Text(text)]).unwrap();
-        let ids = counts.kept(&PADDING, None).unwrap().ids;
+        counts.add_all_segmentations(&[TokenizerInput::Text(text)]).unwrap();
+        let ids = counts.select(&PADDING, None).unwrap().ids;
         for piece in found {
             assert!(ids.contains(&tokenizer.id(piece).unwrap()), "{piece}");
         }
@@ -134,8 +136,8 @@ proptest! {
             let inputs: Vec<_> = texts.chain(words.iter().map(|words| TokenizerInput::Words(words))).collect();
             let mut counts = PieceCounts::new(&tokenizer).unwrap();
             counts.add(&inputs).unwrap();
-            let Ok(kept) = counts.kept(&PADDING, None) else { continue };
-            let comparison = CutComparison::new(&tokenizer, &trimmed(json, &kept), &kept.ids, &inputs).unwrap();
+            let Ok(kept) = counts.select(&PADDING, None) else { continue };
+            let comparison = SegmentationComparison::new(&tokenizer, &trimmed(json, &kept), &kept.ids, &inputs).unwrap();
             prop_assert_eq!(comparison.n_changed, 0);
         }
     }
