@@ -27,7 +27,8 @@ use burn::tensor::Tensor;
 pub use allocator::tune_allocator;
 pub use dispatch::AdamW;
 use dispatch::{Kernels, Optimize};
-pub use random::{Dropout, column_mask, normal, signs, split_seed, uniform};
+pub use isogloss_random::{normal, signs, split_seed, uniform};
+pub use random::{Dropout, column_mask};
 
 use burn::backend::Dispatch;
 
