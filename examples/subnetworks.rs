@@ -10,6 +10,7 @@
 #![allow(clippy::print_stdout, reason = "an example prints what it finds")]
 
 use clap::Parser as _;
+use isogloss::report::head_overlap;
 use isogloss::text::{FeatureOptions, Format, ReadOptions, Unseen};
 use isogloss::{Evaluator, LabeledSet, Predictor, SubnetworkSearchOptions, find_subnetwork};
 use isogloss_examples::{Args, COMMANDS, begin, train};
@@ -55,7 +56,7 @@ fn main() -> anyhow::Result<()> {
     LANGUAGES.iter().for_each(|language| print!("{language:>8}"));
     for (language, a) in LANGUAGES.iter().zip(&kept) {
         print!("\n{language:<10}");
-        kept.iter().for_each(|b| print!("{:>8.2}", a.jaccard(b, None)));
+        kept.iter().for_each(|b| print!("{:>8.2}", head_overlap(a.heads(), b.heads(), None)));
     }
     println!("\n(heads that both keep, of those that either keeps)");
     Ok(())

@@ -157,17 +157,6 @@ impl Subnetwork {
             feed_forward: either(&self.feed_forward, &other.feed_forward),
         }
     }
-
-    /// The share of the heads of a layer that both keep among those that either keeps; of all layers
-    /// if `None`. 1 where neither keeps any.
-    pub fn jaccard(&self, other: &Self, layer: Option<usize>) -> f64 {
-        let layers = layer.map_or(0..self.heads.len(), |layer| layer..layer + 1);
-        let heads = |of: &Self| of.heads[layers.clone()].concat();
-        let (a, b) = (heads(self), heads(other));
-        let both = a.iter().zip(&b).filter(|(a, b)| **a && **b).count();
-        let either = a.iter().zip(&b).filter(|(a, b)| **a || **b).count();
-        if either == 0 { 1.0 } else { both as f64 / either as f64 }
-    }
 }
 
 impl Importance {
@@ -283,11 +272,9 @@ mod tests {
     }
 
     #[test]
-    fn overlap_is_over_what_either_keeps() {
+    fn a_union_has_what_either_keeps() {
         let (a, b) = (read(["##.", "..."], "##"), read([".##", "..."], "#."));
-        assert_eq!((a.jaccard(&b, None), a.jaccard(&b, Some(1))), (1.0 / 3.0, 1.0));
         assert_eq!(a.union(&b), read(["###", "..."], "##"));
-        assert_eq!(a.jaccard(&a, None), 1.0);
     }
 
     #[test]

@@ -23,7 +23,10 @@ use burn::tensor::Device;
 use isogloss_text::{Alignment, SentencePair, WordForm};
 use serde::{Deserialize, Serialize};
 
-pub use report::{AlignmentReport, LayerCorrelation, Quantity};
+pub use isogloss_report::{
+    LanguageAlignment, LayerAlignment, LayerCorrelation, Quantity, WordAlignment,
+};
+pub use report::{AlignmentReport, write_report};
 use words::WordPairs;
 
 use crate::Error;
@@ -89,72 +92,31 @@ impl Default for AlignmentOptions {
     }
 }
 
-/// The alignment of one language with the source.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LanguageAlignment {
-    /// Pairs of sentences for retrieval.
-    pub n_sentences: usize,
-    /// Sentences of each side that have an equal one before them.
-    pub n_repeated: [usize; 2],
-    /// Sentences of both sides, of those looked at, whose end was cut off.
-    pub n_truncated: usize,
-    /// Pairs of words.
-    pub n_words: usize,
-    /// Pairs of sentences that words were looked for in.
-    pub n_searched: usize,
-    /// Pairs of sentences among them without a pair of words to take.
-    pub n_without_words: usize,
-    /// Pairs of words left out because one of them was cut off.
-    pub n_words_cut_off: usize,
-    /// The measures of each layer.
-    pub layers: Vec<LayerAlignment>,
-}
-
-/// The alignment of one layer.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LayerAlignment {
-    /// The layer, 0 for the embeddings.
-    pub layer: usize,
-    /// Sentences whose nearest is their translation.
-    pub retrieval: BothWays,
-    /// Words whose nearest is their translation; none without pairs of words.
-    #[serde(flatten)]
-    pub words: Option<WordAlignment>,
-}
-
-/// The alignment of pairs of words.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WordAlignment {
-    /// Among the words of the other language.
-    pub weak: BothWays,
-    /// Among the words of both languages but the word itself.
-    pub strong: BothWays,
-}
-
-impl WordAlignment {
-    /// Measures pairs of normalized vectors: vector n of the left belongs to vector n of the right.
-    ///
-    /// On a tie the lowest index wins, and the other language wins over the same one.
-    ///
-    /// # Panics
-    /// If the sides differ in number or width.
-    pub fn of(left: &Vectors, right: &Vectors, device: &Device) -> Self {
-        assert_eq!(left.len(), right.len(), "each word has one translation");
-        let across = nearest_both_ways(left, right, 1, device);
-        // A word is the nearest to itself, or one that has the same vector is.
-        let within = [left, right].map(|side| nearest(side, side, 2, device));
-        let is_weak = |side: usize, word: usize| {
-            across[side].first(word).filter(|(found, _)| *found == word).map(|(_, score)| score)
-        };
-        let is_strong = |side: usize, word: usize| {
-            let other = within[side].of(word).find(|(found, _)| *found != word);
-            is_weak(side, word).is_some_and(|score| other.is_none_or(|(_, rival)| score >= rival))
-        };
-        let n = left.len();
-        Self {
-            weak: BothWays::of(n, [&|at| is_weak(0, at).is_some(), &|at| is_weak(1, at).is_some()]),
-            strong: BothWays::of(n, [&|at| is_strong(0, at), &|at| is_strong(1, at)]),
-        }
+/// Measures the weak and strong alignment of pairs of normalized vectors: vector n of the left belongs to vector n of the right.
+///
+/// On a tie the lowest index wins, and the other language wins over the same one.
+///
+/// # Panics
+/// If the sides differ in number or width.
+pub fn word_alignment(left: &Vectors, right: &Vectors, device: &Device) -> WordAlignment {
+    assert_eq!(left.len(), right.len(), "each word has one translation");
+    let across = nearest_both_ways(left, right, 1, device);
+    // A word is the nearest to itself, or one that has the same vector is.
+    let within = [left, right].map(|side| nearest(side, side, 2, device));
+    let is_weak = |side: usize, word: usize| {
+        across[side].first(word).filter(|(found, _)| *found == word).map(|(_, score)| score)
+    };
+    let is_strong = |side: usize, word: usize| {
+        let other = within[side].of(word).find(|(found, _)| *found != word);
+        is_weak(side, word).is_some_and(|score| other.is_none_or(|(_, rival)| score >= rival))
+    };
+    let n = left.len();
+    WordAlignment {
+        weak: BothWays::from_answers(
+            n,
+            [&|at| is_weak(0, at).is_some(), &|at| is_weak(1, at).is_some()],
+        ),
+        strong: BothWays::from_answers(n, [&|at| is_strong(0, at), &|at| is_strong(1, at)]),
     }
 }
 
@@ -203,7 +165,7 @@ pub fn measure_alignment(
                     device,
                 ),
                 words: (!left.tokens.is_empty())
-                    .then(|| WordAlignment::of(&left.tokens, &right.tokens, device)),
+                    .then(|| word_alignment(&left.tokens, &right.tokens, device)),
             }
         });
     Ok(LanguageAlignment {
@@ -266,7 +228,7 @@ mod tests {
         let at = |degrees: f32| [degrees.to_radians().cos(), degrees.to_radians().sin()];
         let left = vectors(&[at(0.0), at(10.0), at(90.0)]);
         let right = vectors(&[at(4.0), at(40.0), at(95.0)]);
-        let found = WordAlignment::of(&left, &right, &Device::flex());
+        let found = word_alignment(&left, &right, &Device::flex());
         // Left: 0 finds 4; 10 finds 4, not 40; 90 finds 95. No left word is nearer to 0 than 4, nor to
         // 90 than 95.
         // Right: 4 finds 0; 40 finds 10; 95 finds 90. For 40 the right word 4 is 36 away, 10 only 30.
@@ -277,7 +239,7 @@ mod tests {
         // A left word at 2 is nearer to 0 than 4 is; for 2 itself its translation, 4, is as near as 0.
         let left = vectors(&[at(0.0), at(2.0), at(90.0)]);
         let right = vectors(&[at(3.0), at(4.5), at(95.0)]);
-        let found = WordAlignment::of(&left, &right, &Device::flex());
+        let found = word_alignment(&left, &right, &Device::flex());
         // Left: 0 finds 3, but 2 is nearer; 2 finds 3, not 4.5; 90 finds 95.
         assert_eq!((found.weak.forward, found.strong.forward), (2.0 * third, third));
         // Right: 3 finds 2, not 0; 4.5 finds 2, but 3 is nearer; 95 finds 90.
@@ -287,7 +249,7 @@ mod tests {
     #[test]
     fn equal_vectors_go_to_the_other_language_and_the_lowest_index() {
         let same = vectors(&[[1.0, 0.0]; 3]);
-        let found = WordAlignment::of(&same, &same, &Device::flex());
+        let found = word_alignment(&same, &same, &Device::flex());
         let first_only = BothWays { forward: 1.0 / 3.0, backward: 1.0 / 3.0 };
         assert_eq!(found, WordAlignment { weak: first_only, strong: first_only });
     }
@@ -296,7 +258,7 @@ mod tests {
     fn one_pair_is_always_aligned() {
         let (left, right) = (vectors(&[[1.0, 0.0]]), vectors(&[[-1.0, 0.1]]));
         let all = BothWays { forward: 1.0, backward: 1.0 };
-        let found = WordAlignment::of(&left, &right, &Device::flex());
+        let found = word_alignment(&left, &right, &Device::flex());
         assert_eq!(found, WordAlignment { weak: all, strong: all });
     }
 

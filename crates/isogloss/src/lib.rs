@@ -9,7 +9,6 @@
 mod adapter;
 pub mod alignment;
 mod checkpoint;
-pub mod correlation;
 mod data;
 pub mod device;
 mod encode;
@@ -25,7 +24,6 @@ mod pairs;
 mod parsing;
 mod predict;
 mod recipe;
-pub mod report;
 pub mod retrieval;
 mod run_folder;
 pub mod search;
@@ -61,6 +59,8 @@ pub use word_aligner::{EncoderAligner, LinkUnit};
 pub use isogloss_kernels::tune_allocator;
 pub use isogloss_methods as methods;
 pub use isogloss_model as model;
+pub use isogloss_report as report;
+pub use isogloss_report::correlation;
 pub use isogloss_text as text;
 
 /// The example of the README.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use burn::tensor::Device;
+pub use isogloss_report::BothWays;
 use serde::{Deserialize, Serialize};
 
 use crate::search::{Neighbors, Vectors, nearest_both_ways, nearest_by_margin};
@@ -27,30 +28,6 @@ impl Scoring {
             Self::Cosine => nearest_both_ways(left, right, 1, device),
             Self::Margin => nearest_by_margin(left, right, 1, device),
         }
-    }
-}
-
-/// A share of right answers for each direction, in 0..=1.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BothWays {
-    /// From left to right: from the source language to the other one.
-    pub forward: f64,
-    /// From right to left.
-    pub backward: f64,
-}
-
-impl BothWays {
-    /// The mean of both directions.
-    pub fn mean(&self) -> f64 {
-        0.5 * (self.forward + self.backward)
-    }
-
-    /// The shares of `n` questions that `is_right` answers with yes.
-    pub(crate) fn of(n: usize, is_right: [&dyn Fn(usize) -> bool; 2]) -> Self {
-        let share = |is_right: &dyn Fn(usize) -> bool| {
-            (0..n).filter(|at| is_right(*at)).count() as f64 / n.max(1) as f64
-        };
-        Self { forward: share(is_right[0]), backward: share(is_right[1]) }
     }
 }
 
@@ -116,7 +93,7 @@ impl<'a> PairTexts<'a> {
         };
         let is_right: [&dyn Fn(usize) -> bool; 2] =
             [&|at| finds(&forward, &self.right, at), &|at| finds(&backward, &self.left, at)];
-        BothWays::of(n, is_right)
+        BothWays::from_answers(n, is_right)
     }
 
     /// The different texts of both sides, each once, as if nobody had paired them: what mining starts

@@ -17,7 +17,7 @@ use crate::data::row_targets;
 use crate::error::io;
 use crate::run_folder::write_atomically;
 use crate::{Error, Evaluator, LabeledSet};
-pub(crate) use choice::{SUBNETWORKS, Subnetworks};
+pub(crate) use choice::Subnetworks;
 pub use prune::{PruneOptions, PruneReport, prune};
 
 /// How a model is pruned for a language.

@@ -5,7 +5,7 @@ use std::fs::File;
 
 use anyhow::{Context, bail};
 use isogloss::alignment::{
-    AlignmentOptions, AlignmentReport, LanguageAlignment, Quantity, measure_alignment,
+    AlignmentOptions, AlignmentReport, LanguageAlignment, Quantity, measure_alignment, write_report,
 };
 use isogloss::correlation::{MIN_PAIRS, RESAMPLES};
 use isogloss::text::{
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &AlignmentArgs) -> anyhow::Result<End> {
         report.languages.insert(language.to_string(), measured);
     }
     if let Some(results) = &results {
-        report.correlate(results, args.encoding.seed);
+        report.correlate(&results.target_scores(), args.encoding.seed);
         if !args.model.json {
             println!("{}", correlations(&report));
         }
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &AlignmentArgs) -> anyhow::Result<End> {
         println!("{}", serde_json::to_string_pretty(&report)?);
     }
     if let Some(path) = &args.out {
-        report.write(path)?;
+        write_report(&report, path)?;
     }
     Ok(End::Done)
 }

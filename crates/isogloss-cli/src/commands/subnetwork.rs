@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use isogloss::methods::Subnetwork;
+use isogloss::report::head_overlap;
 use isogloss::{Evaluator, SubnetworkSearchOptions, find_subnetwork, write_subnetwork};
 use serde_json::json;
 
@@ -70,7 +71,9 @@ fn overlaps(all: &[(String, Subnetwork)]) -> String {
     all.iter().for_each(|(language, _)| text.push_str(&format!("{language:>8}")));
     for (language, a) in all {
         text.push_str(&format!("\n{language:<10}"));
-        all.iter().for_each(|(_, b)| text.push_str(&format!("{:>8.2}", a.jaccard(b, None))));
+        all.iter().for_each(|(_, b)| {
+            text.push_str(&format!("{:>8.2}", head_overlap(a.heads(), b.heads(), None)))
+        });
     }
     text
 }

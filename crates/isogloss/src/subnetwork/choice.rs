@@ -5,15 +5,13 @@ use std::path::{Path, PathBuf};
 
 use isogloss_kernels::split_seed;
 use isogloss_methods::{DynamicSubnetwork, DynamicSubnetworkConfig, Importance, Subnetwork};
+use isogloss_report::SUBNETWORKS;
 use isogloss_text::Language;
 
 use super::{read_subnetwork, write_subnetwork};
 use crate::Error;
 use crate::error::io;
 use crate::recipe::{SubnetworksRecipe, UnseenLanguage};
-
-/// Where a run writes the subnetworks of its model, beside it.
-pub(crate) const SUBNETWORKS: &str = "subnetworks";
 
 /// The subnetworks of a run.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::metrics::MeanStd;
+use crate::summary::MeanStd;
 
 /// Text with everything that HTML would read as markup escaped.
 pub(super) struct Text<'a>(pub(super) &'a str);

@@ -1,7 +1,7 @@
 //! What is measured of a model during training, as far as runs can be compared by it.
 
-use super::axis::Scale;
-use super::record::{MeasurePoint, RunRecord};
+use crate::axis::Scale;
+use crate::record::{MeasurePoint, RunRecord};
 
 /// A quantity that means the same in every run that measured it.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,13 +1,13 @@
 //! What learned when: for each run that opened layers, a bar a layer, with the loss, the development
 //! score and the zero-shot score over them.
 
-use super::axis::{Axis, Scale};
-use super::chart::{EXTENT, Frame, Mark, draw, mean, smoothed, thinned};
 use super::curves::dev_language;
-use super::group::{Recipe, run_label};
-use super::html::{Text, breakable};
-use super::page::swatch;
-use super::record::{DevPoint, RunRecord};
+use crate::axis::{Axis, Scale};
+use crate::chart::{EXTENT, Frame, Mark, draw, mean, smoothed, thinned};
+use crate::color::{N_COLORS, swatch};
+use crate::group::{Recipe, run_label};
+use crate::html::{Text, breakable};
+use crate::record::{DevPoint, RunRecord};
 
 /// The charts; empty when no run opened a layer.
 pub(super) fn render(recipes: &[Recipe<'_>]) -> String {
@@ -39,7 +39,7 @@ fn timeline(recipe: &Recipe<'_>, run: &RunRecord) -> String {
         svg += &format!(
             "<rect class=\"open c{}\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{:.1}\" \
              height=\"{height:.1}\"><title>{}</title></rect>",
-            recipe.color % super::page::N_COLORS,
+            recipe.color % N_COLORS,
             (n_rows - 1 - layer) as f64 * height,
             (to - from).max(0.0),
             Text(&format!("layer {layer} learns from step {step}")),
@@ -102,7 +102,7 @@ fn in_order(run: &RunRecord) -> impl Iterator<Item = (usize, u64)> {
 mod tests {
     use std::fs;
 
-    use crate::report::{RunRecord, render};
+    use crate::{RunRecord, render};
 
     #[test]
     fn a_run_that_opens_layers_has_a_timeline() {

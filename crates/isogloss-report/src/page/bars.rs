@@ -3,10 +3,10 @@
 //! Each language is a row with its own SVG in percentages, so that the figure fits any width
 //! without its text changing size.
 
-use super::group::{Comparison, Entry};
-use super::html::{Text, metric_name, percent, plain_mean_std};
-use super::language;
-use super::page::N_COLORS;
+use crate::color::N_COLORS;
+use crate::group::{Comparison, Entry};
+use crate::html::{Text, metric_name, percent, plain_mean_std};
+use crate::language;
 
 /// Height of one bar with its share of space, in CSS pixels, as in the style sheet.
 const LANE: f64 = 15.0;

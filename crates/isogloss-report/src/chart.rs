@@ -5,9 +5,9 @@
 
 use std::fmt::Write;
 
-use super::axis::{Axis, Scale};
-use super::html::Text;
-use super::page::N_COLORS;
+use crate::axis::{Axis, Scale};
+use crate::color::N_COLORS;
+use crate::html::Text;
 
 /// Width and height of the plot's own coordinate system.
 pub(super) const EXTENT: f64 = 1000.0;

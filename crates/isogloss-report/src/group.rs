@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::quantity::Quantity;
-use super::record::{LanguageResult, Results, RunRecord};
-use crate::metrics::{MeanStd, TransferSummary};
+use crate::quantity::Quantity;
+use crate::record::{LanguageResult, Results, RunRecord};
+use crate::summary::{MeanStd, TransferSummary};
 
 /// All seeds of one recipe.
 pub(super) struct Recipe<'a> {

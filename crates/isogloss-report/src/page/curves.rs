@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use super::axis::{Axis, Scale};
-use super::chart::{Chart, Mark, Series, mean, peak, smoothed, thinned};
-use super::group::{Recipe, run_label};
-use super::html::{capitalized, count, metric_name, number, percent};
-use super::language;
-use super::quantity::quantities;
-use super::record::{DevPoint, MEAN, RunRecord, TrainPoint};
+use crate::axis::{Axis, Scale};
+use crate::chart::{Chart, Mark, Series, mean, peak, smoothed, thinned};
+use crate::group::{Recipe, run_label};
+use crate::html::{capitalized, count, metric_name, number, percent};
+use crate::language;
+use crate::quantity::quantities;
+use crate::record::{DevPoint, MEAN, RunRecord, TrainPoint};
 
 /// Runs up to which the loss is also drawn as it was logged.
 const MAX_RAW_RUNS: usize = 2;

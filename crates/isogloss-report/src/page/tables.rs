@@ -1,13 +1,13 @@
 //! The tables: headline numbers, measures, every language, environment.
 
-use super::group::{Comparison, Entry, Recipe, run_label};
-use super::html::{
+use crate::color::swatch;
+use crate::group::{Comparison, Entry, Recipe, run_label};
+use crate::html::{
     Text, breakable, capitalized, count, mean_std, mean_std_number, metric_name, percent,
 };
-use super::language;
-use super::page::swatch;
-use super::quantity::Quantity;
-use crate::metrics::{LanguageScore, MeanStd};
+use crate::language;
+use crate::quantity::Quantity;
+use crate::summary::{LanguageScore, MeanStd};
 
 /// One row for each recipe: how well it transfers.
 pub(super) fn headline(comparison: &Comparison<'_>) -> String {

@@ -5,29 +5,35 @@
 //! server, and it needs no script.
 //! Runs that differ only in their seed are shown as one recipe, as mean ± standard deviation.
 
+#![forbid(unsafe_code)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 mod alignment;
 mod axis;
-mod bars;
 mod chart;
-mod curves;
+mod color;
+pub mod correlation;
 mod group;
-mod heat;
+mod heads;
 mod html;
 mod language;
-mod matrix;
 mod page;
 mod quantity;
 mod record;
-mod tables;
-mod timeline;
-mod transfer;
+mod summary;
 
+pub use alignment::{
+    AlignmentReport, BothWays, LanguageAlignment, LayerAlignment, LayerCorrelation, Quantity,
+    WordAlignment,
+};
+pub use correlation::{Correlation, MIN_PAIRS, RESAMPLES, spearman};
+pub use heads::head_overlap;
 pub use page::render;
-pub use record::{ReportError, RunRecord};
+pub use record::{ReportError, RunRecord, SUBNETWORKS};
+pub use summary::{LanguageScore, MeanStd, TransferSummary};
 
 /// Returns every run folder at or below the paths, in order, each once.
 ///

@@ -3,16 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use super::axis::{Axis, Scale};
-use super::chart::{Chart, Frame, Mark, Series};
-use super::group::{Comparison, Recipe, run_label};
 use super::heat::{legend, patch};
-use super::html::{breakable, capitalized, metric_name, percent};
-use super::language;
-use super::page::swatch;
-use super::record::{Results, RunRecord};
 use crate::alignment::{AlignmentReport, Quantity};
+use crate::axis::{Axis, Scale};
+use crate::chart::{Chart, Frame, Mark, Series};
+use crate::color::swatch;
 use crate::correlation::{Correlation, MIN_PAIRS, RESAMPLES};
+use crate::group::{Comparison, Recipe, run_label};
+use crate::html::{breakable, capitalized, metric_name, percent};
+use crate::language;
+use crate::record::{Results, RunRecord};
 
 /// What is shown: weak alignment lies between the two.
 const SHOWN: [Quantity; 2] = [Quantity::Strong, Quantity::Retrieval];

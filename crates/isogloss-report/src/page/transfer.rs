@@ -1,14 +1,14 @@
 //! Whether flat minima transfer: a table by recipe, and every run as points of measure and scores.
 
-use super::axis::{Axis, Scale};
-use super::chart::{Chart, Mark, Series};
-use super::group::{Comparison, Recipe, run_label};
-use super::html::{Text, capitalized, count, metric_name, number, percent};
-use super::language;
-use super::quantity::{Quantity, quantities};
-use super::record::{Results, RunRecord};
 use super::tables;
+use crate::axis::{Axis, Scale};
+use crate::chart::{Chart, Mark, Series};
 use crate::correlation::{MIN_PAIRS, spearman};
+use crate::group::{Comparison, Recipe, run_label};
+use crate::html::{Text, capitalized, count, metric_name, number, percent};
+use crate::language;
+use crate::quantity::{Quantity, quantities};
+use crate::record::{Results, RunRecord};
 
 /// The table and, of two runs or more, a chart for each quantity; empty when nothing was measured.
 ///

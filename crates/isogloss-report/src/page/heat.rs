@@ -3,13 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::axis::{Axis, Scale};
-use super::chart::{EXTENT, Frame, labels};
-use super::group::Recipe;
-use super::html::{Text, breakable, capitalized, number};
-use super::page::swatch;
-use super::quantity::{Fisher, Quantity, quantities};
-use super::record::RunRecord;
+use crate::axis::{Axis, Scale};
+use crate::chart::{EXTENT, Frame, labels};
+use crate::color::swatch;
+use crate::group::Recipe;
+use crate::html::{Text, breakable, capitalized, number};
+use crate::quantity::{Fisher, Quantity, quantities};
+use crate::record::RunRecord;
 
 /// Columns drawn at most; of more measures every second, third, … is left out.
 const MAX_COLUMNS: usize = 48;

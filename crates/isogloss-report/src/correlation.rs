@@ -1,6 +1,6 @@
 //! Rank correlation, and how sure it is.
 
-use isogloss_kernels::split_seed;
+use isogloss_random::split_seed;
 use serde::{Deserialize, Serialize};
 
 /// Fewest pairs whose rank correlation is worth printing.
@@ -92,7 +92,7 @@ fn ranks(values: impl Iterator<Item = f64>) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use isogloss_kernels::normal;
+    use isogloss_random::normal;
 
     use super::*;
 

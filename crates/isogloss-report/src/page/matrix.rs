@@ -3,16 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use isogloss_methods::Subnetwork;
-
-use super::axis::{Axis, Scale};
-use super::chart::Frame;
-use super::group::Recipe;
 use super::heat::{legend, patch};
-use super::html::{Text, breakable};
-use super::language;
-use super::page::swatch;
-use super::record::{ConflictPoint, RunRecord};
+use crate::axis::{Axis, Scale};
+use crate::chart::Frame;
+use crate::color::swatch;
+use crate::group::Recipe;
+use crate::heads::{Heads, expected_overlap};
+use crate::html::{Text, breakable};
+use crate::language;
+use crate::record::{ConflictPoint, RunRecord};
 
 /// The cosines between gradients at the end of training, on one scale of colors; empty when nobody
 /// measured them.
@@ -66,7 +65,7 @@ pub(super) fn overlaps(recipes: &[Recipe<'_>]) -> String {
 }
 
 /// The subnetworks of a run by language.
-type BySource<'a> = BTreeMap<&'a str, &'a Subnetwork>;
+type BySource<'a> = BTreeMap<&'a str, &'a Heads>;
 
 /// The sources' subnetworks of each run that has them all.
 fn subnetworks<'a>(recipe: &Recipe<'a>) -> Vec<BySource<'a>> {
@@ -93,7 +92,7 @@ fn overlap<'a>(recipe: &'a Recipe<'a>) -> Option<(Map<'a>, Vec<Map<'a>>, String)
     let runs = subnetworks(recipe);
     let [n_layers, _] = sizes(runs.first()?)?;
     let mean = |a: &str, b: &str, layer: Option<usize>| {
-        let all = runs.iter().map(|run| run[a].jaccard(run[b], layer));
+        let all = runs.iter().map(|run| run[a].overlap(run[b], layer));
         all.sum::<f64>() / runs.len() as f64
     };
     let languages: Vec<&str> = runs[0].keys().copied().collect();
@@ -120,14 +119,14 @@ fn stability(runs: &[BySource<'_>], languages: &[&str]) -> String {
     for (at, a) in runs.iter().enumerate() {
         for b in &runs[at + 1..] {
             for language in languages {
-                between_seeds.push(a[language].jaccard(b[language], None));
+                between_seeds.push(a[language].overlap(b[language], None));
                 chance.push(expected_overlap(a[language], b[language]));
             }
         }
     }
     let of_languages = runs.iter().flat_map(|run| {
         languages.iter().enumerate().flat_map(move |(at, a)| {
-            languages[at + 1..].iter().map(move |b| run[a].jaccard(run[b], None))
+            languages[at + 1..].iter().map(move |b| run[a].overlap(run[b], None))
         })
     });
     let of_languages = mean(of_languages.collect());
@@ -140,25 +139,6 @@ fn stability(runs: &[BySource<'_>], languages: &[&str]) -> String {
         mean(between_seeds),
         mean(chance)
     )
-}
-
-/// The expected overlap of as many heads drawn by chance.
-fn expected_overlap(a: &Subnetwork, b: &Subnetwork) -> f64 {
-    let [n_layers, n_heads] = a.sizes();
-    let (n, a, b) = (n_layers * n_heads, a.n_heads(), b.n_heads());
-    if a + b == 0 {
-        return 1.0;
-    }
-    // The number of common ones is hypergeometric.
-    let common = (a + b).saturating_sub(n)..=a.min(b);
-    let share = |both: usize| both as f64 / (a + b - both) as f64;
-    let weight = |both: usize| binomial(a, both) * binomial(n - a, b - both);
-    common.map(|both| weight(both) * share(both)).sum::<f64>() / binomial(n, b)
-}
-
-/// The number of ways to choose `k` of `n`.
-fn binomial(n: usize, k: usize) -> f64 {
-    (0..k).map(|i| (n - i) as f64 / (i + 1) as f64).product()
 }
 
 /// An order in which similar things stand beside each other: clusters are joined, those of the highest
@@ -255,8 +235,6 @@ impl<'a> Map<'a> {
 
 #[cfg(test)]
 mod tests {
-    use isogloss_methods::Importance;
-
     use super::*;
 
     #[test]
@@ -267,17 +245,5 @@ mod tests {
         assert_eq!(order, [0, 3, 1, 2]);
         assert!(clustered(0, |_, _| 0.0).is_empty());
         assert_eq!(clustered(3, |_, _| 1.0), [0, 1, 2]);
-    }
-
-    #[test]
-    fn chance_overlaps_by_the_share_of_what_is_kept() {
-        let whole = Subnetwork::whole(2, 4);
-        assert_eq!(expected_overlap(&whole, &whole), 1.0);
-        let equal = Importance { heads: vec![vec![0.0; 4]; 2], feed_forward: vec![0.0; 2] };
-        let half = whole.without_heads(&equal, 4);
-        let drawn = |seed| half.random(seed).jaccard(&half.random(seed + 10_000), None);
-        let mean = (0..5000).map(drawn).sum::<f64>() / 5000.0;
-        let expected = expected_overlap(&half, &half);
-        assert!((expected - mean).abs() < 0.01, "{expected} {mean}");
     }
 }

@@ -2,16 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use super::curves::Curves;
-use super::group::{self, Comparison, Recipe, run_label};
-use super::html::{Text, capitalized, count, metric_name};
-use super::record::RunRecord;
-use super::{alignment, bars, heat, language, matrix, tables, timeline, transfer};
+use crate::color::swatch;
+use crate::group::{self, Comparison, Recipe, run_label};
+use crate::html::{Text, capitalized, count, metric_name};
+use crate::language;
+use crate::record::RunRecord;
+use curves::Curves;
 
-/// Number of recipe colors in the style sheet; further recipes start over.
-pub(super) const N_COLORS: usize = 8;
+mod alignment;
+mod bars;
+mod curves;
+mod heat;
+mod matrix;
+mod tables;
+mod timeline;
+mod transfer;
 
-const STYLE: &str = include_str!("style.css");
+const STYLE: &str = include_str!("page/style.css");
 
 /// Renders runs as one self-contained HTML page.
 ///
@@ -57,11 +64,6 @@ pub fn render(runs: &[RunRecord]) -> String {
          <body><main>\n{body}</main></body></html>\n",
         Text(&format!("isogloss report: {}", names.join(", "))),
     )
-}
-
-/// The small square that stands for a recipe.
-pub(super) fn swatch(color: usize) -> String {
-    format!("<i class=\"swatch c{}\"></i>", color % N_COLORS)
 }
 
 /// What `then` makes of a text that has something in it.

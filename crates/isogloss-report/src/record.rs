@@ -1,0 +1,233 @@
+//! What a run folder says, read into values.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::alignment::AlignmentReport;
+use crate::heads::Heads;
+
+mod log;
+mod results;
+
+use log::Line;
+pub(crate) use log::{ConflictPoint, DevPoint, MEAN, MeasurePoint, TrainPoint};
+pub(crate) use results::{LanguageResult, Results};
+
+/// The log that makes a folder a run folder.
+pub(crate) const METRICS: &str = "metrics.jsonl";
+/// The folder beside a model in which its subnetworks lie, a file a language.
+pub const SUBNETWORKS: &str = "subnetworks";
+
+/// Why a run folder cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// A file is missing or unreadable.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{}:{line}: {reason}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// What was expected and found.
+        reason: String,
+    },
+}
+
+/// One training run, as its folder tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRecord {
+    /// The run folder, usually `<recipe>/seed-<n>`.
+    pub(crate) dir: PathBuf,
+    /// `recipe.toml`, verbatim.
+    pub(crate) recipe: String,
+    /// `environment.json`, names and values in order of the file.
+    pub(crate) environment: Vec<(String, String)>,
+    /// Training log by ascending step, each step once.
+    pub(crate) train: Vec<TrainPoint>,
+    /// Evaluations during training, by ascending step.
+    pub(crate) dev: Vec<DevPoint>,
+    /// Measures during training, by ascending step, each step once.
+    pub(crate) measures: Vec<MeasurePoint>,
+    /// By layer, the step at which it began to learn, where a schedule opened layers.
+    pub(crate) opened: BTreeMap<usize, u64>,
+    /// By step, the traces of the Fisher information that a schedule chose a layer by.
+    pub(crate) layer_traces: BTreeMap<u64, BTreeMap<String, f64>>,
+    /// `results.json`; `None` while the run is not finished.
+    pub(crate) results: Option<Results>,
+    /// `alignment.json`, as `isogloss alignment` writes it; `None` where nobody measured it.
+    pub(crate) alignment: Option<AlignmentReport>,
+    /// How far the gradients of the languages of training agreed at the last measure.
+    pub(crate) conflict: Option<ConflictPoint>,
+    /// The subnetworks that lie beside the model, by language.
+    pub(crate) subnetworks: BTreeMap<String, Heads>,
+    /// Whether the last line of the log was cut off and left out.
+    pub(crate) truncated: bool,
+}
+
+impl RunRecord {
+    /// Reads `recipe.toml`, `environment.json`, `metrics.jsonl` and, when there, `results.json`,
+    /// `alignment.json` and the subnetworks beside the model.
+    ///
+    /// Unknown kinds of lines and unknown fields are passed over.
+    /// A last line that is cut off, as a killed run leaves it, is left out and noted on the page.
+    /// Of steps logged twice, as after a resume, the later line counts.
+    ///
+    /// # Errors
+    /// [`ReportError`] when one of the first three files is missing or any file is malformed.
+    pub fn load(dir: &Path) -> Result<Self, ReportError> {
+        let recipe = read(&dir.join("recipe.toml"))?;
+        let recipe = String::from_utf8_lossy(&recipe).into_owned();
+        let environment: serde_json::Map<String, serde_json::Value> =
+            parse(&dir.join("environment.json"), &read(&dir.join("environment.json"))?)?;
+        let environment = environment.into_iter().flat_map(|(name, value)| facts(name, value));
+        let mut record = Self {
+            dir: dir.to_owned(),
+            recipe,
+            environment: environment.collect(),
+            train: Vec::new(),
+            dev: Vec::new(),
+            measures: Vec::new(),
+            opened: BTreeMap::new(),
+            layer_traces: BTreeMap::new(),
+            conflict: None,
+            subnetworks: read_subnetworks(&dir.join("best"))?,
+            results: parse_if_there(&dir.join("results.json"))?,
+            alignment: parse_if_there(&dir.join("alignment.json"))?,
+            truncated: false,
+        };
+        record.read_metrics(&dir.join(METRICS))?;
+        Ok(record)
+    }
+
+    fn read_metrics(&mut self, path: &Path) -> Result<(), ReportError> {
+        let bytes = read(path)?;
+        let mut train = BTreeMap::new();
+        let mut dev = BTreeMap::new();
+        let mut measures = BTreeMap::new();
+        let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').enumerate().peekable();
+        while let Some((at, line)) = lines.next() {
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            match serde_json::from_slice(line) {
+                Ok(Line::Train(point)) => drop(train.insert(point.step, point)),
+                Ok(Line::Dev(point)) => {
+                    let points = point.by_language().into_iter();
+                    dev.extend(points.map(|point| ((point.step, point.language.clone()), point)));
+                }
+                Ok(Line::Measure(point)) => drop(measures.insert(point.step, point)),
+                Ok(Line::Conflict(point)) => self.conflict = Some(point),
+                Ok(Line::Open { step, layers, traces }) => {
+                    self.opened.extend(layers.into_iter().map(|layer| (layer, step)));
+                    let blocks = traces.into_iter().enumerate();
+                    let blocks = blocks.map(|(layer, trace)| (format!("layers.{layer}"), trace));
+                    self.layer_traces.insert(step, blocks.collect());
+                }
+                Ok(Line::Other) => {}
+                Err(_) if lines.peek().is_none() && !line.ends_with(b"\n") => self.truncated = true,
+                Err(error) => {
+                    let (path, reason) = (path.to_owned(), error.to_string());
+                    return Err(ReportError::Parse { path, line: at + 1, reason });
+                }
+            }
+        }
+        self.train = train.into_values().collect();
+        self.dev = dev.into_values().collect();
+        self.measures = measures.into_values().collect();
+        Ok(())
+    }
+
+    /// The run folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Whether the run has its results.
+    pub fn is_finished(&self) -> bool {
+        self.results.is_some()
+    }
+
+    /// The seed, when the folder is named `seed-<n>`.
+    pub fn seed(&self) -> Option<u64> {
+        self.dir.file_name()?.to_str()?.strip_prefix("seed-")?.parse().ok()
+    }
+
+    /// The recipe's name: that of the folder around `seed-<n>`, else that of the run folder.
+    pub fn recipe_name(&self) -> String {
+        let name = self.recipe_dir().file_name().map(|name| name.to_string_lossy().into_owned());
+        name.unwrap_or_else(|| "run".to_owned())
+    }
+
+    /// The folder that all seeds of this recipe lie in.
+    pub(crate) fn recipe_dir(&self) -> &Path {
+        match self.seed() {
+            Some(_) => self.dir.parent().unwrap_or(&self.dir),
+            None => &self.dir,
+        }
+    }
+}
+
+/// Names and values of one entry; those of an object get its name in front.
+fn facts(name: String, value: serde_json::Value) -> Vec<(String, String)> {
+    match value {
+        serde_json::Value::Null => Vec::new(),
+        serde_json::Value::String(text) => vec![(name, text)],
+        serde_json::Value::Object(inner) => inner
+            .into_iter()
+            .flat_map(|(key, value)| facts(format!("{name} {key}"), value))
+            .collect(),
+        other => vec![(name, other.to_string())],
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ReportError> {
+    fs::read(path).map_err(|source| ReportError::Read { path: path.to_owned(), source })
+}
+
+fn parse_if_there<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, ReportError> {
+    if path.exists() { parse(path, &read(path)?).map(Some) } else { Ok(None) }
+}
+
+/// The subnetworks beside a model, by language.
+fn read_subnetworks(model: &Path) -> Result<BTreeMap<String, Heads>, ReportError> {
+    let folder = model.join(SUBNETWORKS);
+    let mut found = BTreeMap::new();
+    if !folder.exists() {
+        return Ok(found);
+    }
+    let unreadable = |source| ReportError::Read { path: folder.clone(), source };
+    for entry in fs::read_dir(&folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let Some(language) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
+        let text = String::from_utf8_lossy(&read(&path)?).into_owned();
+        let subnetwork = toml::from_str(&text).map_err(|error| ReportError::Parse {
+            path: path.clone(),
+            line: error.span().map_or(1, |span| text[..span.start].lines().count().max(1)),
+            reason: error.message().to_owned(),
+        })?;
+        found.insert(language.to_owned(), subnetwork);
+    }
+    Ok(found)
+}
+
+fn parse<'a, T: Deserialize<'a>>(path: &Path, bytes: &'a [u8]) -> Result<T, ReportError> {
+    serde_json::from_slice(bytes).map_err(|error| ReportError::Parse {
+        path: path.to_owned(),
+        line: error.line(),
+        reason: error.to_string(),
+    })
+}
