@@ -15,6 +15,8 @@ mod curves;
 mod heat;
 mod matrix;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod transfer;
 

@@ -13,6 +13,8 @@ use crate::heads::Heads;
 
 mod log;
 mod results;
+#[cfg(test)]
+mod tests;
 
 use log::Line;
 pub(crate) use log::{ConflictPoint, DevPoint, MEAN, MeasurePoint, TrainPoint};

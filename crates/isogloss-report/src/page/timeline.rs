@@ -97,31 +97,3 @@ fn in_order(run: &RunRecord) -> impl Iterator<Item = (usize, u64)> {
     all.sort_by_key(|(layer, step)| (*step, std::cmp::Reverse(*layer)));
     all.into_iter()
 }
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use crate::{RunRecord, render};
-
-    #[test]
-    fn a_run_that_opens_layers_has_a_timeline() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = r#"{"kind":"open","step":0,"epoch":0.0,"schedule":"gradual_unfreeze","layers":[2]}
-{"kind":"train","step":1,"epoch":0.1,"loss":2.0,"grad_norm":1.0,"lr":0.1,"tokens_per_sec":1.0}
-{"kind":"open","step":5,"epoch":0.5,"schedule":"gradual_unfreeze","layers":[0,1]}
-{"kind":"dev","step":5,"language":"en","accuracy":0.5,"mean_target":0.25}
-{"kind":"train","step":10,"epoch":1.0,"loss":1.0,"grad_norm":1.0,"lr":0.1,"tokens_per_sec":1.0}
-"#;
-        for (name, content) in
-            [("metrics.jsonl", log), ("recipe.toml", ""), ("environment.json", "{}")]
-        {
-            fs::write(folder.path().join(name), content).unwrap();
-        }
-        let run = RunRecord::load(folder.path()).unwrap();
-        assert_eq!(run.opened, [(0, 5), (1, 5), (2, 0)].into());
-        let page = render(&[run]);
-        assert!(page.contains("layer 2 learns from step 0"), "{page}");
-        assert!(page.contains("opened: 2 at 0, 1 at 5, 0 at 5."), "{page}");
-    }
-}

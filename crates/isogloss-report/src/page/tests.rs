@@ -1,0 +1,226 @@
+//! Pages of a few runs: what they say, and that they are well-formed.
+
+use std::fs;
+
+use super::*;
+use crate::example_runs::{METRICS, alignment, load, measure, results, run};
+
+/// Panics unless every tag is closed in order and every `<` and `&` in text is escaped.
+fn assert_well_formed(html: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = html.trim_start_matches("<!doctype html>");
+    while let Some(at) = rest.find('<') {
+        let (text, tag) = rest.split_at(at);
+        let in_style = open.last() == Some(&"style");
+        for (at, _) in text.match_indices('&').filter(|_| !in_style) {
+            let entity = text[at..].split_inclusive(';').next().unwrap();
+            assert!(entity.len() < 9 && entity.ends_with(';'), "bare & before {entity:?}");
+        }
+        let end = tag.find('>').expect("tag is closed");
+        let inner = &tag[1..end];
+        assert_eq!(inner.matches('"').count() % 2, 0, "quotes in <{inner}>");
+        let name = inner.split([' ', '/', '\n']).find(|part| !part.is_empty()).unwrap();
+        if inner.starts_with('/') {
+            assert_eq!(open.pop(), Some(name), "closes what is open");
+        } else if !inner.ends_with('/') && !matches!(name, "meta" | "br") {
+            open.push(name);
+        }
+        rest = &tag[end + 1..];
+    }
+    assert!(open.is_empty(), "left open: {open:?}");
+}
+
+#[test]
+fn a_killed_run_is_shown_up_to_where_it_got() {
+    let root = tempfile::tempdir().unwrap();
+    let cut = &METRICS[..METRICS.len() - 20];
+    let record = load(&run(root.path(), "seed-1", cut, ""));
+    assert!(record.truncated);
+    assert_eq!(record.train.len(), 2);
+    let html = render(&[record]);
+    assert_well_formed(&html);
+    assert!(html.contains("ends in the middle of a line"));
+    assert!(html.contains("not finished"));
+}
+
+#[test]
+fn seeds_of_a_recipe_become_mean_and_deviation() {
+    let root = tempfile::tempdir().unwrap();
+    let records = [
+        load(&run(root.path(), "plain/seed-2", METRICS, &results(0.80, 0.40))),
+        load(&run(root.path(), "plain/seed-1", METRICS, &results(0.84, 0.50))),
+        load(&run(root.path(), "r_drop/seed-1", METRICS, &results(0.90, 0.70))),
+    ];
+    let html = render(&records);
+    assert_well_formed(&html);
+    for expected in [
+        "<!doctype html>",
+        "82.0<span class=\"std\"> ± 2.8</span>",
+        "45.0<span class=\"std\"> ± 7.1</span>",
+        "37.0<span class=\"std\"> ± 4.2</span>",
+        "best dev accuracy in en",
+        "x&lt;y",
+        "&lt;b&gt;&amp;",
+        "English",
+        "<caption>",
+        "aria-label",
+        "(2 left out, 1 cut short)",
+        "prefers-color-scheme: dark",
+    ] {
+        assert!(html.contains(expected), "{expected}");
+    }
+    for forbidden in ["http://", "https://", "<script", "<link", "@import", "url(", "NaN"] {
+        assert!(!html.contains(forbidden), "{forbidden}");
+    }
+}
+
+#[test]
+fn runs_without_measures_or_objectives_say_nothing_of_them() {
+    let root = tempfile::tempdir().unwrap();
+    let html = render(&[load(&run(root.path(), "seed-1", METRICS, &results(0.9, 0.5)))]);
+    for absent in ["Fisher", "Sharpness", "Flatness", "Alignment", "Measures", "objective"] {
+        assert!(!html.contains(absent), "{absent}");
+    }
+}
+
+#[test]
+fn measures_become_a_table_scatters_curves_and_maps() {
+    let root = tempfile::tempdir().unwrap();
+    let record = |at: usize, name: &str| {
+        let trace = [8.5, 6.5, 2.5, 1.5, 1.0][at];
+        let lines = measure(0, "sampled", 20.0, Some(0.5))
+            + METRICS
+            + &measure(2, "sampled", trace, Some(0.25));
+        load(&run(root.path(), name, &lines, &results(0.9, 0.5 + 0.01 * at as f64)))
+    };
+    let names = ["a<b/seed-1", "a<b/seed-2", "c/seed-1", "c/seed-2", "c/seed-3"];
+    let mut records: Vec<_> = (0..5).map(|at| record(at, names[at])).collect();
+    let html = render(&records);
+    assert_well_formed(&html);
+    for expected in [
+        // The table, with the last measure of each seed.
+        "<td>7.50<span class=\"std\"> ± 1.41</span></td><td>0.250<span class=\"std\"> ± 0.000<",
+        // The scatters.
+        "Spearman’s ρ between trace and target mean: −1.00, n = 5 runs (unrelated: 0 ± 0.50)",
+        "No rank correlation between sharpness and target mean",
+        "<title>a&lt;b, seed 2: x&lt;y, 51.0</title>",
+        "<title>a&lt;b, seed 2: mean over targets 51.0, at 6.50</title>",
+        // The curves.
+        "<figcaption>Sharpness at radius 0.05</figcaption>",
+        "<title>c, seed 1: trace of the Fisher information</title>",
+        // The maps.
+        "<title>Head, step 2: mean 7.00 (seed 1: 8, seed 2: 6)</title>",
+        "<title>Embeddings, step 0: mean 0.00 (seed 1: 0, seed 2: 0)</title>",
+        ">layer 0</span>",
+    ] {
+        assert!(html.contains(expected), "{expected}");
+    }
+    assert!(!html.contains("NaN"));
+
+    records.pop();
+    let html = render(&records);
+    assert!(html.contains("4 runs: too few for a rank correlation."));
+    let html = render(&records[..1]);
+    assert!(html.contains("Flatness and transfer"));
+    assert!(!html.contains("Target accuracy against"), "one run has nothing to be compared to");
+}
+
+#[test]
+fn alignment_becomes_maps_and_scatters() {
+    let root = tempfile::tempdir().unwrap();
+    let record = |name: &str, share: f64| {
+        let folder = run(root.path(), name, METRICS, &results(0.9, 0.5));
+        fs::write(folder.join("alignment.json"), alignment(&[("de", 0.3), ("x<y", share)]))
+            .unwrap();
+        load(&folder)
+    };
+    let html = render(&[record("plain/seed-1", 0.6), record("plain/seed-2", 0.8)]);
+    assert_well_formed(&html);
+    for expected in [
+        "<h2>Alignment of languages by layer</h2>",
+        "<title>x&lt;y, layer 1: 70.0</title>",
+        "<title>German, layer 0: 15.0</title>",
+        "<h2>Alignment and transfer</h2>",
+        "<title>plain, seed 2: x&lt;y, 50.0 at 80.0</title>",
+        "Spearman’s ρ: plain, seed 1: too few languages (1); plain, seed 2: too few languages (1).",
+    ] {
+        assert!(html.contains(expected), "{expected}");
+    }
+    assert_eq!(html.matches("Target accuracy against").count(), 4, "two charts, each told twice");
+    let folder = root.path().join("plain/seed-1");
+    fs::write(folder.join("alignment.json"), "{}").unwrap();
+    let error = RunRecord::load(&folder).unwrap_err().to_string();
+    assert!(error.contains("alignment.json:1: missing field"), "{error}");
+}
+
+#[test]
+fn the_empirical_fisher_information_is_another_quantity() {
+    let root = tempfile::tempdir().unwrap();
+    let records = ["sampled", "exact", "empirical"].map(|estimator| {
+        let folder =
+            run(root.path(), estimator, &measure(2, estimator, 3.0, None), &results(0.9, 0.5));
+        load(&folder)
+    });
+    let html = render(&records);
+    assert_well_formed(&html);
+    let count = |text: &str| html.matches(text).count();
+    assert_eq!(count("<figcaption>Trace of the Fisher information<"), 1);
+    assert_eq!(count("<figcaption>Trace of the empirical Fisher information<"), 1);
+    assert_eq!(count("<td>3.00</td>"), 3, "each run has one of the two traces");
+    assert_eq!(count("What each block adds to"), 2);
+}
+
+#[test]
+fn objectives_have_curves_of_their_own() {
+    let root = tempfile::tempdir().unwrap();
+    let line = |step: u64, losses: &str| {
+        format!("{{\"kind\":\"train\",\"step\":{step},\"loss\":1.0,\"losses\":{losses}}}\n")
+    };
+    let lines = line(1, r#"{"cross_entropy":0.9,"consistency":0.001}"#)
+        + &line(2, r#"{"cross_entropy":0.8,"consistency":null}"#);
+    let html = render(&[load(&run(root.path(), "plain/seed-1", &lines, ""))]);
+    assert_well_formed(&html);
+    let names = ["</svg>cross_entropy</li>", "</svg>consistency</li>"];
+    let places = names.map(|name| html.find(name).expect("both are in the key"));
+    assert!(places[0] < places[1], "in the recipe's order");
+    assert!(html.contains("<title>plain, seed 1: consistency</title>"));
+    assert!(html.contains("Loss by objective, plain"));
+}
+
+#[test]
+fn recipes_of_one_name_in_two_places_stay_apart() {
+    let root = tempfile::tempdir().unwrap();
+    let records = [
+        load(&run(root.path(), "old/plain/seed-1", METRICS, &results(0.8, 0.4))),
+        load(&run(root.path(), "new/plain/seed-1", METRICS, &results(0.9, 0.5))),
+    ];
+    let html = render(&records);
+    assert!(html.contains("old/plain") && html.contains("new/plain"));
+}
+
+#[test]
+fn no_runs_make_a_page_that_says_so() {
+    let html = render(&[]);
+    assert_well_formed(&html);
+    assert!(html.contains("No runs"));
+}
+
+#[test]
+fn a_run_that_opens_layers_has_a_timeline() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = r#"{"kind":"open","step":0,"epoch":0.0,"schedule":"gradual_unfreeze","layers":[2]}
+{"kind":"train","step":1,"epoch":0.1,"loss":2.0,"grad_norm":1.0,"lr":0.1,"tokens_per_sec":1.0}
+{"kind":"open","step":5,"epoch":0.5,"schedule":"gradual_unfreeze","layers":[0,1]}
+{"kind":"dev","step":5,"language":"en","accuracy":0.5,"mean_target":0.25}
+{"kind":"train","step":10,"epoch":1.0,"loss":1.0,"grad_norm":1.0,"lr":0.1,"tokens_per_sec":1.0}
+"#;
+    for (name, content) in [("metrics.jsonl", log), ("recipe.toml", ""), ("environment.json", "{}")]
+    {
+        fs::write(folder.path().join(name), content).unwrap();
+    }
+    let run = load(folder.path());
+    assert_eq!(run.opened, [(0, 5), (1, 5), (2, 0)].into());
+    let page = render(&[run]);
+    assert!(page.contains("layer 2 learns from step 0"), "{page}");
+    assert!(page.contains("opened: 2 at 0, 1 at 5, 0 at 5."), "{page}");
+}
