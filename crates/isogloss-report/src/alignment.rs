@@ -99,7 +99,7 @@ impl Quantity {
     }
 
     /// Its value, in 0..=1; none where no words were measured.
-    pub fn of(self, layer: &LayerAlignment) -> Option<f64> {
+    pub fn in_layer(self, layer: &LayerAlignment) -> Option<f64> {
         match self {
             Self::Retrieval => Some(layer.retrieval.mean()),
             Self::Weak => layer.words.map(|words| words.weak.mean()),
@@ -154,7 +154,7 @@ impl<Options> AlignmentReport<Options> {
     /// A quantity of a language and a layer.
     pub fn value(&self, quantity: Quantity, language: &str, layer: usize) -> Option<f64> {
         let mut layers = self.languages.get(language)?.layers.iter();
-        quantity.of(layers.find(|measured| measured.layer == layer)?)
+        quantity.in_layer(layers.find(|measured| measured.layer == layer)?)
     }
 
     /// Correlates every quantity of every layer with the scores of target languages, over the languages

@@ -1,4 +1,4 @@
-//! Rank correlation, and how sure it is.
+//! Spearman's rank correlation, with a bootstrap confidence interval.
 
 use isogloss_random::split_seed;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Run folders below some paths.
+//! The search for run folders.
 
 use std::collections::BTreeSet;
 use std::fs;

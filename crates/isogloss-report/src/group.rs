@@ -1,9 +1,9 @@
-//! Runs gathered into recipes, and recipes into what can be compared.
+//! Runs grouped by recipe, summarized over seeds, and recipes grouped by task and metric.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::quantity::Quantity;
+use crate::flatness::Flatness;
 use crate::record::{LanguageResult, Results, RunRecord};
 use crate::summary::{MeanStd, TransferSummary};
 
@@ -118,7 +118,7 @@ impl<'a> Entry<'a> {
     }
 
     /// A quantity at the end of training over the seeds.
-    pub(super) fn at_end(&self, quantity: &Quantity<'_>) -> Option<MeanStd> {
+    pub(super) fn at_end(&self, quantity: &Flatness<'_>) -> Option<MeanStd> {
         let values = self.runs.iter().filter_map(|(run, _)| quantity.at_end(run));
         MeanStd::from_values(&values.collect::<Vec<_>>())
     }

@@ -1,4 +1,4 @@
-//! Text and numbers as they stand on the page.
+//! Text escaped for HTML, and numbers formatted.
 
 use std::fmt;
 

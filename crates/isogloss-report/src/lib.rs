@@ -29,12 +29,12 @@ pub mod correlation;
 #[cfg(test)]
 mod example_runs;
 mod find;
+mod flatness;
 mod group;
 mod heads;
 mod html;
 mod language;
 mod page;
-mod quantity;
 mod record;
 mod summary;
 

@@ -1,4 +1,4 @@
-//! The page as a whole: its sections, in order.
+//! The HTML page as a whole: its sections, in order.
 
 use std::collections::BTreeSet;
 

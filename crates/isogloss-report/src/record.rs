@@ -1,4 +1,5 @@
-//! What a run folder says, read into values.
+//! The record of a training run, read from its folder: recipe, environment, log, results, alignment,
+//! subnetworks.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,5 +1,5 @@
-//! The alignment of languages: a map of layers and languages for each recipe, and alignment against
-//! transfer, language by language.
+//! The alignment of languages: heat maps by layer and language for each recipe, and scatter plots of
+//! alignment against zero-shot transfer.
 
 use std::collections::BTreeSet;
 

@@ -1,14 +1,13 @@
-//! The figures about training: losses, development scores, measures, learning rate, gradient norm,
-//! speed.
+//! Learning curves: losses, development scores, measures, learning rate, gradient norm, speed.
 
 use std::collections::BTreeSet;
 
 use crate::axis::{Axis, Scale};
 use crate::chart::{Chart, Mark, Series, mean, peak, smoothed, thinned};
+use crate::flatness::flatness_measures;
 use crate::group::{Recipe, run_label};
 use crate::html::{capitalized, count, metric_name, number, percent};
 use crate::language;
-use crate::quantity::quantities;
 use crate::record::{DevPoint, MEAN, RunRecord, TrainPoint};
 
 /// Runs up to which the loss is also drawn as it was logged.
@@ -92,16 +91,17 @@ impl<'a> Curves<'a> {
 
     /// One chart for each quantity that was measured.
     pub(super) fn measures(&self) -> String {
-        let charts = quantities(self.runs().map(|(_, run)| run)).into_iter().map(|quantity| {
-            let name = quantity.name();
-            let series = self.runs().map(|(recipe, run)| {
-                let points = run.measures.iter();
-                let points =
-                    points.filter_map(|point| Some((point.step as f64, quantity.of(point)?)));
-                self.series(recipe, run, &name, Mark::Points, points.collect())
+        let charts =
+            flatness_measures(self.runs().map(|(_, run)| run)).into_iter().map(|quantity| {
+                let name = quantity.name();
+                let series = self.runs().map(|(recipe, run)| {
+                    let points = run.measures.iter();
+                    let points = points
+                        .filter_map(|point| Some((point.step as f64, quantity.at_step(point)?)));
+                    self.series(recipe, run, &name, Mark::Points, points.collect())
+                });
+                self.chart(&capitalized(&name), series.collect(), quantity.scale()).render()
             });
-            self.chart(&capitalized(&name), series.collect(), quantity.scale()).render()
-        });
         charts.collect()
     }
 

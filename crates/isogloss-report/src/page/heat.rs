@@ -1,4 +1,4 @@
-//! The trace of the Fisher information by block and step, as a map for each recipe.
+//! Heat maps of the trace of the Fisher information by block and step, one for each recipe.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::axis::{Axis, Scale};
 use crate::chart::{EXTENT, Frame, labels};
 use crate::color::swatch;
+use crate::flatness::{Fisher, Flatness, flatness_measures};
 use crate::group::Recipe;
 use crate::html::{Text, breakable, capitalized, number};
-use crate::quantity::{Fisher, Quantity, quantities};
 use crate::record::RunRecord;
 
 /// Columns drawn at most; of more measures every second, third, … is left out.
@@ -21,15 +21,15 @@ const N_PATCHES: usize = 48;
 /// The maps, those of each Fisher information on one scale of colors; empty when none was measured.
 pub(super) fn render(recipes: &[Recipe<'_>]) -> String {
     let runs = recipes.iter().flat_map(|recipe| recipe.runs.iter().copied());
-    let measured = quantities(runs).into_iter().filter_map(|quantity| {
-        let Quantity::Trace(fisher) = quantity else { return None };
+    let measured = flatness_measures(runs).into_iter().filter_map(|quantity| {
+        let Flatness::Trace(fisher) = quantity else { return None };
         let map = |recipe| Map::new(recipe, |run| of_measures(run, fisher));
         let maps = recipes.iter().map(map);
         let what = format!("What each block adds to the {}", quantity.name());
         let when = "by optimizer step, on development data of the source";
         on_one_scale(maps.collect(), &what, when, quantity.unit())
     });
-    let unit = Quantity::Trace(Fisher::True).unit();
+    let unit = Flatness::Trace(Fisher::True).unit();
     let opening = recipes.iter().map(|recipe| Map::new(recipe, of_openings));
     let opening = on_one_scale(
         opening.collect(),

@@ -1,5 +1,5 @@
-//! The languages of training against each other: how far their gradients agree, and how far the heads
-//! overlap that they use.
+//! Heat maps of the languages of training against each other: gradient conflict (cosines), and the overlap
+//! of their subnetworks' heads (Jaccard).
 
 use std::collections::BTreeMap;
 

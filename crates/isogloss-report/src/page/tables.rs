@@ -1,12 +1,12 @@
-//! The tables: headline numbers, measures, every language, environment.
+//! Tables: headline scores by recipe, measures, every language, environment.
 
 use crate::color::swatch;
+use crate::flatness::Flatness;
 use crate::group::{Comparison, Entry, Recipe, run_label};
 use crate::html::{
     Text, breakable, capitalized, count, mean_std, mean_std_number, metric_name, percent,
 };
 use crate::language;
-use crate::quantity::Quantity;
 use crate::summary::{LanguageScore, MeanStd};
 
 /// One row for each recipe: how well it transfers.
@@ -51,7 +51,7 @@ pub(super) fn headline(comparison: &Comparison<'_>) -> String {
 }
 
 /// One row for each recipe: what was measured at the end of training, beside the scores.
-pub(super) fn measures(comparison: &Comparison<'_>, quantities: &[Quantity<'_>]) -> String {
+pub(super) fn measures(comparison: &Comparison<'_>, quantities: &[Flatness<'_>]) -> String {
     let entries = &comparison.entries;
     let measured = quantities.iter().map(|quantity| Column {
         head: Text(&capitalized(&quantity.name())).to_string(),

@@ -1,4 +1,4 @@
-//! What learned when: for each run that opened layers, a bar a layer, with the loss, the development
+//! Unfreezing timelines: for each run that opened layers, a bar a layer, with the loss, the development
 //! score and the zero-shot score over them.
 
 use super::curves::dev_language;

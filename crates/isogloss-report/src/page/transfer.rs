@@ -1,20 +1,20 @@
-//! Whether flat minima transfer: a table by recipe, and every run as points of measure and scores.
+//! Flat minima against zero-shot transfer: a table by recipe, and scatter plots of every run.
 
 use super::tables;
 use crate::axis::{Axis, Scale};
 use crate::chart::{Chart, Mark, Series};
 use crate::correlation::{MIN_PAIRS, spearman};
+use crate::flatness::{Flatness, flatness_measures};
 use crate::group::{Comparison, Recipe, run_label};
 use crate::html::{Text, capitalized, count, metric_name, number, percent};
 use crate::language;
-use crate::quantity::{Quantity, quantities};
 use crate::record::{Results, RunRecord};
 
 /// The table and, of two runs or more, a chart for each quantity; empty when nothing was measured.
 ///
 /// `key` names the colors.
 pub(super) fn render(comparison: &Comparison<'_>, key: &str) -> String {
-    let quantities = quantities(comparison.runs().map(|(_, run, _)| run));
+    let quantities = flatness_measures(comparison.runs().map(|(_, run, _)| run));
     if quantities.is_empty() {
         return String::new();
     }
@@ -41,7 +41,7 @@ pub(super) fn render(comparison: &Comparison<'_>, key: &str) -> String {
 
 /// The finished runs that measured a quantity.
 struct Scatter<'a> {
-    quantity: &'a Quantity<'a>,
+    quantity: &'a Flatness<'a>,
     /// The quantity at the end, with the run it is of.
     runs: Vec<(f64, Run<'a>)>,
     /// Spearman's correlation with the mean over targets, and the number of runs in it.
@@ -52,7 +52,7 @@ struct Scatter<'a> {
 type Run<'a> = (&'a Recipe<'a>, &'a RunRecord, &'a Results);
 
 impl<'a> Scatter<'a> {
-    fn new(comparison: &Comparison<'a>, quantity: &'a Quantity<'a>) -> Self {
+    fn new(comparison: &Comparison<'a>, quantity: &'a Flatness<'a>) -> Self {
         let runs = comparison.runs().filter_map(|run| Some((quantity.at_end(run.1)?, run)));
         let runs: Vec<_> = runs.filter(|(value, _)| quantity.scale().holds(*value)).collect();
         let pairs = runs.iter().filter_map(|(value, run)| Some((*value, run.2.mean_target?)));

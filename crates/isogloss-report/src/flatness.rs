@@ -1,11 +1,11 @@
-//! What is measured of a model during training, as far as runs can be compared by it.
+//! Measures of flat minima that runs can be compared by: the trace of the Fisher information, and sharpness.
 
 use crate::axis::Scale;
 use crate::record::{MeasurePoint, RunRecord};
 
 /// A quantity that means the same in every run that measured it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Quantity<'a> {
+pub(super) enum Flatness<'a> {
     /// The trace of the Fisher information.
     ///
     /// Labels drawn from the model and labels weighed by their probabilities estimate the same
@@ -52,7 +52,7 @@ impl<'a> Fisher<'a> {
     }
 }
 
-impl Quantity<'_> {
+impl Flatness<'_> {
     /// Its name within a sentence.
     pub(super) fn name(&self) -> String {
         match self {
@@ -87,7 +87,7 @@ impl Quantity<'_> {
     }
 
     /// Its value at a step, if it was measured.
-    pub(super) fn of(&self, point: &MeasurePoint) -> Option<f64> {
+    pub(super) fn at_step(&self, point: &MeasurePoint) -> Option<f64> {
         match self {
             Self::Trace(kind) => {
                 let fisher = point.fisher.as_ref()?;
@@ -102,24 +102,26 @@ impl Quantity<'_> {
 
     /// Its value at a run's last measure of it.
     pub(super) fn at_end(&self, run: &RunRecord) -> Option<f64> {
-        run.measures.iter().rev().find_map(|point| self.of(point))
+        run.measures.iter().rev().find_map(|point| self.at_step(point))
     }
 }
 
 /// Every quantity that some run measured: traces, then sharpness, in order of first appearance.
-pub(super) fn quantities<'a>(runs: impl Iterator<Item = &'a RunRecord>) -> Vec<Quantity<'a>> {
+pub(super) fn flatness_measures<'a>(
+    runs: impl Iterator<Item = &'a RunRecord>,
+) -> Vec<Flatness<'a>> {
     let mut traces = Vec::new();
     let mut sharpness = Vec::new();
     for point in runs.flat_map(|run| &run.measures) {
         let fisher = point.fisher.as_ref().map(|fisher| Fisher::from_estimator(&fisher.estimator));
         let radius = point.sharpness.as_ref().map(|sharpness| sharpness.radius);
-        let found = fisher.map(Quantity::Trace).into_iter();
-        for quantity in found.chain(radius.map(Quantity::Sharpness)) {
+        let found = fisher.map(Flatness::Trace).into_iter();
+        for quantity in found.chain(radius.map(Flatness::Sharpness)) {
             let of_its_kind = match quantity {
-                Quantity::Trace(_) => &mut traces,
-                Quantity::Sharpness(_) => &mut sharpness,
+                Flatness::Trace(_) => &mut traces,
+                Flatness::Sharpness(_) => &mut sharpness,
             };
-            if quantity.of(point).is_some() && !of_its_kind.contains(&quantity) {
+            if quantity.at_step(point).is_some() && !of_its_kind.contains(&quantity) {
                 of_its_kind.push(quantity);
             }
         }
