@@ -48,3 +48,8 @@ pub use heads::head_overlap;
 pub use page::render;
 pub use record::{ReportError, RunRecord, SUBNETWORKS};
 pub use summary::{LanguageScore, MeanStd, TransferSummary};
+
+/// The example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
