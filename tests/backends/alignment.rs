@@ -11,8 +11,8 @@ use burn::module::Param;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
 use isogloss_methods::{
-    EmbeddingDistillationConfig, InfoNceConfig, NegativeQueue, RealignConfig, RealignLoss,
-    WordLinks, XlcoConfig, attention_distillation, embedding_distillation, info_nce,
+    EmbeddingDistillationConfig, InfoNceConfig, NegativeQueue, Objective, RealignConfig,
+    RealignLoss, WordLinks, XlcoConfig, attention_distillation, embedding_distillation, info_nce,
     realign_contrastive, realign_l2, state_distillation, xlco,
 };
 use isogloss_model::{Init, ParamSource, ParamVisitor, Projection, visit_parameters};
@@ -156,7 +156,7 @@ impl Leaves {
                 let [left, right, initial] = STATES.map(|name| self.states[name].clone());
                 let vectors = words.gather(left, right, config.words).unwrap();
                 match &config.loss {
-                    RealignLoss::Contrastive(loss) if config.projection_widths(6).is_some() => {
+                    RealignLoss::Contrastive(loss) if config.needs().projection_head.is_some() => {
                         realign_contrastive(&vectors.projected(&self.projection), loss)
                     }
                     RealignLoss::Contrastive(loss) => realign_contrastive(&vectors, loss),

@@ -106,7 +106,7 @@ impl Batch {
     fn step(&self, config: &ObjectiveConfig, leaves: &Leaves) -> StepInput {
         let targets = TensorData::new(self.targets.clone(), [self.n_rows()]);
         let targets = Tensor::<1, Int>::from_data(targets, &leaves.first.device());
-        let views = config.init().views();
+        let views = config.init().needs().views;
         let output = |view: View| {
             let is_first = view == View::ORIGINAL || view.role == Role::Teacher;
             let logits = if is_first { &leaves.first } else { &leaves.second };
@@ -305,7 +305,7 @@ fn words_that_one_view_lacks_are_left_out_of_both() {
         let config: &ObjectiveConfig = &case;
         let views = vec![
             (View::ORIGINAL, output(original, &leaves.first)),
-            (View::of(TextView::CodeSwitched), output(switched, &leaves.second)),
+            (View::student(TextView::CodeSwitched), output(switched, &leaves.second)),
         ];
         value(config.init().loss(&StepInput::new(views)).unwrap())
     };

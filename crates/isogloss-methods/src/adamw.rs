@@ -8,8 +8,9 @@ use isogloss_kernels::adamw;
 use isogloss_model::{NamedParam, ParamMapper, map_parameters};
 use serde::{Deserialize, Serialize};
 
+use crate::gradients::Gradients;
+use crate::learning_rate::Rates;
 use crate::parameters::{TOKEN_TABLE, change_values};
-use crate::{Gradients, Rates};
 
 /// Configures [`AdamW`]; the defaults are PyTorch's but for the decay.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

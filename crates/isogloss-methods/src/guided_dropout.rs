@@ -1,6 +1,9 @@
-//! Dropout that spares the units which the Fisher information finds important.
+//! Guided dropout: units with much Fisher information are dropped less.
 
 use serde::{Deserialize, Serialize};
+
+use crate::faults::{Faults, at_least_one};
+use crate::method::{DataNeed, Method, MethodInfo, options};
 
 /// Configures guided dropout: a unit of a block's output is dropped the less, the higher its Fisher
 /// score ranks among the units of that output. The mean rate stays the model's own.
@@ -33,15 +36,15 @@ const MAX_RATE: f64 = 0.5;
 
 impl GuidedDropoutConfig {
     /// The rate of each unit: `mean (1 + γ (½ - (rank + ½) / n))` within `[0, ½]`, where the lowest
-    /// score has rank 0 and equal scores rank by their place.
+    /// score has rank 0 and equal scores rank by their index.
     pub fn rates(&self, scores: &[f64], mean: f64) -> Vec<f32> {
         let n = scores.len();
         let mut order: Vec<usize> = (0..n).collect();
         order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]));
         let mut rates = vec![0.0; n];
         for (rank, unit) in order.into_iter().enumerate() {
-            let place = (rank as f64 + 0.5) / n as f64;
-            rates[unit] = mean * (1.0 + self.gamma * (0.5 - place));
+            let quantile = (rank as f64 + 0.5) / n as f64;
+            rates[unit] = mean * (1.0 + self.gamma * (0.5 - quantile));
         }
         // What the upper bound takes from some is given to the others.
         for _ in 0..n {
@@ -55,12 +58,27 @@ impl GuidedDropoutConfig {
     }
 
     /// What is wrong with its values: the field and the reason.
-    pub fn faults(&self) -> Vec<(&'static str, String)> {
+    pub fn faults(&self) -> Faults {
+        Method::faults(self)
+    }
+}
+
+impl Method for GuidedDropoutConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "guided_dropout",
+        title: "Guided dropout",
+        paper: "Sharma et al. 2024, arXiv:2406.14005",
+        formula: "rate(unit) = rate (1 + γ (½ - (rank of its Fisher information + ½) / n))",
+        needs: &[DataNeed::Labels],
+        file: file!(),
+        required: &[],
+        example: || options(Self::default()),
+    };
+
+    fn faults(&self) -> Faults {
         let gamma = (!(0.0..=2.0).contains(&self.gamma))
             .then(|| ("gamma", format!("expected [0, 2], found {}", self.gamma)));
-        let batches =
-            (self.n_batches == 0).then(|| ("n_batches", "expected at least 1, found 0".to_owned()));
-        gamma.into_iter().chain(batches).collect()
+        gamma.into_iter().chain(at_least_one("n_batches", self.n_batches as u64)).collect()
     }
 }
 

@@ -3,55 +3,74 @@
 //! An [`Objective`] is a loss over the [`View`]s of a step, a [`Schedule`] says which parameters may
 //! change at a moment, an [`Update`] makes one gradient of a step's batches. Objectives add up,
 //! schedules intersect, updates nest. [`AdamW`] applies the result. Nothing here runs a model: the
-//! trainer does, once for each view that the objectives name.
+//! trainer does, once for each view that the objectives name in their [`Needs`].
+//!
+//! [`objectives`], [`schedules`], [`updates`], [`samplings`] and [`regularizers`] are the registry: each
+//! method's key in a recipe, its paper, formula, data and options.
 
 #![forbid(unsafe_code)]
 
 mod adamw;
-mod alignment;
+mod cross_entropy;
 mod divergence;
+mod error;
+mod faults;
 mod fisher;
+mod grad_cache;
 mod gradients;
 mod guided_dropout;
 mod learning_rate;
+mod method;
+mod needs;
+mod normalize;
 mod objective;
 mod parameters;
+mod registry;
 mod sampling;
 mod schedule;
+mod sentence_embedding;
+mod step;
 mod subnetwork;
 mod update;
 mod view;
+mod word_embedding;
 
 pub use adamw::{AdamW, AdamWConfig};
-pub use alignment::{
-    AlignmentError, AlignmentStrength, AttentionDistillationConfig, ContrastiveRealignConfig,
-    DistilledSides, EmbeddingDistillationConfig, InfoNceConfig, L2RealignConfig, NegativeQueue,
-    RealignConfig, RealignLoss, StateDistillationConfig, WordLinks, WordVector, WordVectors,
-    XlcoConfig, XlcoWeighting, attention_distillation, embedding_distillation, hidden_state,
-    info_nce, momentum_update, realign_contrastive, realign_l2, sentence_vectors,
-    state_distillation, surrogate_loss, vector_gradients, xlco,
-};
+pub use cross_entropy::{IGNORE_INDEX, cross_entropy};
 pub use divergence::{Divergence, GradientFlow, Reduction, divergence};
+pub use error::{AlignmentError, ObjectiveError};
+pub use faults::Faults;
 pub use fisher::{block_of, part_of, sample_labels, sum_by_group};
+pub use grad_cache::{surrogate_loss, vector_gradients};
 pub use gradients::Gradients;
 pub use guided_dropout::GuidedDropoutConfig;
 pub use learning_rate::{LearningRateConfig, LearningRateCurve, Rates};
+pub use method::{DataNeed, MethodInfo};
+pub use needs::{ContrastTexts, Needs, Width};
 pub use objective::{
-    ConsistencyConfig, ConsistencyView, ContrastTexts, CrossEntropyConfig, FisherEstimator,
-    FisherPenaltyConfig, GradCache, IGNORE_INDEX, Memory, MmlmConfig, ModelConsistencyConfig,
-    NoisedDropout, Objective, ObjectiveConfig, ObjectiveError, PairInput, PredictionUnits,
-    R3fConfig, R4fConfig, RDropConfig, RowTargets, Sentences, StepInput, TeacherTargets, TlmConfig,
-    ViewOutput, cross_entropy, head_trace,
+    AlignmentStrength, AttentionDistillationConfig, ConsistencyConfig, ConsistencyView,
+    ContrastiveRealignConfig, CrossEntropyConfig, DistilledSides, EmbeddingDistillationConfig,
+    FisherEstimator, FisherPenaltyConfig, InfoNceConfig, L2RealignConfig, MmlmConfig,
+    ModelConsistencyConfig, NegativeQueue, NoisedDropout, ObjectiveConfig, R3fConfig, R4fConfig,
+    RDropConfig, RealignConfig, RealignLoss, StateDistillationConfig, TeacherTargets, TlmConfig,
+    XlcoConfig, XlcoWeighting, attention_distillation, embedding_distillation, head_trace,
+    info_nce, momentum_update, realign_contrastive, realign_l2, state_distillation, xlco,
 };
 pub use parameters::{random_direction, shifted, with_random_signs};
+pub use registry::{objectives, regularizers, samplings, schedules, updates};
 pub use sampling::{
-    LanguageRecord, LanguageSampler, LanguageSampling, SamplerStateError, SizeSamplingConfig,
-    UcbSamplingConfig,
+    LanguageRecord, LanguageSampler, LanguageSampling, SamplerStateError, SamplingRule,
+    SizeSamplingConfig, UcbSamplingConfig, UniformSamplingConfig,
 };
 pub use schedule::{
     FixedLayersConfig, FreezeConfig, Fun, FunConfig, GradualUnfreezeConfig, LpftConfig, Moment,
     Schedule, ScheduleConfig, UnfreezeOrder, UnfreezeScope, UnfreezeTiming, Unfreezing,
     apply_schedules, mark_all_that_may_train,
+};
+pub use sentence_embedding::{SentenceEmbedding, hidden_state, sentence_vectors};
+pub use step::{
+    GradCache, Memory, Objective, PairInput, PredictionUnits, RowTargets, Sentences, StepInput,
+    ViewOutput,
 };
 pub use subnetwork::{DynamicSubnetwork, DynamicSubnetworkConfig, Importance, Subnetwork};
 pub use update::{
@@ -59,6 +78,7 @@ pub use update::{
     SamConfig, Update, UpdateConfig, descend,
 };
 pub use view::{EmbeddingNoise, NoiseShape, Role, TextView, View};
+pub use word_embedding::{WordLinks, WordVector, WordVectors};
 
 /// The example of the README.
 #[cfg(doctest)]

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_kernels::{signs, split_seed};
 use isogloss_model::{ParamMapper, ParamVisitor, map_parameters, visit_parameters};
 
-use crate::Gradients;
+use crate::gradients::Gradients;
 
 /// The table of token embeddings: noise on it is another method's, and most of its rows have no
 /// gradient.

@@ -1,107 +1,41 @@
-//! Which language the next batch is drawn from.
+//! Language sampling: which language the next batch is drawn from; one file for each rule.
+
+mod by_size;
+mod rule;
+mod ucb;
+mod uniform;
 
 use isogloss_kernels::uniform;
-use serde::{Deserialize, Serialize};
 
-use crate::update::positive;
+pub use by_size::SizeSamplingConfig;
+pub use rule::{LanguageRecord, SamplingRule};
+pub use ucb::UcbSamplingConfig;
+pub use uniform::UniformSamplingConfig;
 
-/// How languages are drawn: with the probabilities `softmax(w / τ)`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum LanguageSampling {
-    /// All alike.
-    Uniform {},
-    /// By the size of their data.
+use crate::method::method_enum;
+
+method_enum! {
+    /// How languages are drawn: with the probabilities `softmax(w / τ)`.
+    LanguageSampling, rule -> dyn SamplingRule, table SAMPLINGS;
+    Uniform(UniformSamplingConfig),
     BySize(SizeSamplingConfig),
-    /// By the loss that they still have.
     Ucb(UcbSamplingConfig),
-}
-
-/// Draws with probabilities in proportion to `size ^ (1 / τ)`: w is the logarithm of the size.
-///
-/// # Source
-/// Arivazhagan et al. 2019, arXiv:1907.05019, with their τ of 5; XLM-R's exponent of 0.3 is a τ
-/// of 3.33.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SizeSamplingConfig {
-    /// τ: 1 keeps the proportions of the data, more makes them even.
-    pub temperature: f64,
-}
-
-impl SizeSamplingConfig {
-    /// In proportion to the data.
-    pub fn proportional() -> Self {
-        Self { temperature: 1.0 }
-    }
-}
-
-/// Draws languages with a high loss, or that were seldom drawn, more often:
-/// `w = mean loss + c √(ln t / (n + 1))`.
-///
-/// t counts all batches, n those of a language, the mean is over them. A language that was never drawn
-/// has the mean of all. Weights are computed anew every k batches, and are all 0 before.
-///
-/// # Source
-/// Nguyen, Gaschi et al., Online Language Adaptive Sampling, for the formula; the defaults are ours.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct UcbSamplingConfig {
-    /// τ.
-    pub temperature: f64,
-    /// c.
-    pub exploration: f64,
-    /// k.
-    pub update_every: u64,
 }
 
 impl Default for LanguageSampling {
     fn default() -> Self {
-        Self::Uniform {}
-    }
-}
-
-impl Default for SizeSamplingConfig {
-    fn default() -> Self {
-        Self { temperature: 5.0 }
-    }
-}
-
-impl Default for UcbSamplingConfig {
-    fn default() -> Self {
-        Self { temperature: 1.0, exploration: 1.0, update_every: 100 }
+        Self::Uniform(UniformSamplingConfig {})
     }
 }
 
 impl LanguageSampling {
-    /// What is wrong with its values: the field and the reason.
-    pub fn faults(&self) -> Vec<(&'static str, String)> {
-        match self {
-            Self::Uniform {} => Vec::new(),
-            Self::BySize(config) => {
-                positive("by_size.temperature", config.temperature).into_iter().collect()
-            }
-            Self::Ucb(UcbSamplingConfig { temperature, exploration, update_every }) => {
-                let explores = exploration.is_finite() && *exploration >= 0.0;
-                let exploration = (!explores).then(|| {
-                    ("ucb.exploration", format!("expected zero or more, found {exploration}"))
-                });
-                let never = (*update_every == 0)
-                    .then(|| ("ucb.update_every", "expected at least 1, found 0".to_owned()));
-                let temperature = positive("ucb.temperature", *temperature);
-                [temperature, exploration, never].into_iter().flatten().collect()
-            }
-        }
-    }
-
     /// Begins to draw among languages with so much data each, at least one of them.
     pub fn init(&self, sizes: &[usize], seed: u64) -> LanguageSampler {
-        let weights = sizes.iter().map(|size| match self {
-            Self::BySize(_) => (*size as f64).ln(),
-            Self::Uniform {} | Self::Ucb(_) => 0.0,
-        });
-        let languages = weights.map(|weight| LanguageRecord { n: 0, loss_sum: 0.0, weight });
-        LanguageSampler { sampling: self.clone(), seed, languages: languages.collect() }
+        let rule = self.rule();
+        let record =
+            |size: &usize| LanguageRecord { n: 0, loss_sum: 0.0, weight: rule.first_weight(*size) };
+        let languages = sizes.iter().map(record).collect();
+        LanguageSampler { sampling: self.clone(), seed, languages }
     }
 }
 
@@ -111,18 +45,6 @@ pub struct LanguageSampler {
     sampling: LanguageSampling,
     seed: u64,
     languages: Vec<LanguageRecord>,
-}
-
-/// What is known of a language.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LanguageRecord {
-    /// Batches that had a loss.
-    pub n: u64,
-    /// The sum of their losses.
-    pub loss_sum: f64,
-    /// w.
-    pub weight: f64,
 }
 
 /// A state of other languages.
@@ -138,11 +60,7 @@ pub struct SamplerStateError {
 impl LanguageSampler {
     /// The probability of each language now.
     pub fn probabilities(&self) -> Vec<f64> {
-        let temperature = match &self.sampling {
-            LanguageSampling::Uniform {} => 1.0,
-            LanguageSampling::BySize(config) => config.temperature,
-            LanguageSampling::Ucb(config) => config.temperature,
-        };
+        let temperature = self.sampling.rule().temperature();
         let weights = || self.languages.iter().map(|language| language.weight);
         let highest = weights().fold(f64::NEG_INFINITY, f64::max);
         let shares: Vec<f64> =
@@ -169,17 +87,7 @@ impl LanguageSampler {
         let record = &mut self.languages[language];
         record.n += 1;
         record.loss_sum += loss;
-        let LanguageSampling::Ucb(config) = &self.sampling else { return };
-        let t: u64 = self.languages.iter().map(|language| language.n).sum();
-        if !t.is_multiple_of(config.update_every) {
-            return;
-        }
-        let mean = self.languages.iter().map(|language| language.loss_sum).sum::<f64>() / t as f64;
-        for language in &mut self.languages {
-            let n = language.n as f64;
-            let loss = if language.n > 0 { language.loss_sum / n } else { mean };
-            language.weight = loss + config.exploration * ((t as f64).ln() / (n + 1.0)).sqrt();
-        }
+        self.sampling.rule().update(&mut self.languages);
     }
 
     /// What [`restore`](Self::restore) needs.

@@ -1,6 +1,8 @@
-//! Which passes through the model the objectives of a step ask for.
+//! Views: the passes through a model that the objectives of a step ask for.
 
 use serde::{Deserialize, Serialize};
+
+use crate::faults::Faults;
 
 /// The text that a pass reads.
 #[derive(
@@ -41,7 +43,7 @@ impl TextView {
         )
     }
 
-    /// Whether some of its tokens are masked, for the model to guess; its logits are those of the
+    /// Whether some of its tokens are masked, for the model to predict; its logits are those of the
     /// vocabulary, for these tokens alone.
     pub fn is_masked(self) -> bool {
         matches!(self, Self::PairJoined | Self::Monolingual)
@@ -66,7 +68,7 @@ pub enum NoiseShape {
 
 /// Noise added to the token embeddings, before positions.
 ///
-/// No gradient flows from a noised pass into the embedding table.
+/// No gradient flows from a noised pass into the embedding matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmbeddingNoise {
@@ -92,7 +94,7 @@ impl EmbeddingNoise {
         }
     }
 
-    pub(crate) fn faults(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn faults(&self) -> Faults {
         // Beyond this, noise of six deviations no longer fits the half floats that models ship in.
         let valid = self.scale > 0.0 && self.scale < 1e4;
         let fault =
@@ -111,7 +113,8 @@ pub enum Role {
     Teacher,
     /// The one that training began with, without dropout; no gradient reaches it.
     Initial,
-    /// A slow average of the one that is trained, without dropout; no gradient reaches it.
+    /// The momentum encoder: an exponential moving average (EMA) of the one that is trained, without
+    /// dropout; no gradient reaches it.
     Momentum,
 }
 
@@ -124,7 +127,7 @@ pub struct View {
     pub pass: u8,
     /// Noise on the embeddings.
     pub noise: Option<EmbeddingNoise>,
-    /// Standard deviation of a noise on all weights but the embedding table's.
+    /// Standard deviation of a noise on all weights but the embedding matrix.
     pub weight_noise: Option<f64>,
     /// Which model reads it.
     pub role: Role,
@@ -140,8 +143,8 @@ impl View {
         role: Role::Student,
     };
 
-    /// The first pass over a text.
-    pub fn of(text: TextView) -> Self {
+    /// The trained model's first pass over a text.
+    pub const fn student(text: TextView) -> Self {
         Self { text, ..Self::ORIGINAL }
     }
 
@@ -155,13 +158,19 @@ impl View {
         Self { noise: Some(noise), pass, ..Self::ORIGINAL }
     }
 
-    /// The teacher's reading of a text.
-    pub fn teacher(text: TextView) -> Self {
-        Self::by(Role::Teacher, text)
+    /// The left sentences of the step's pairs, as the trained model reads them.
+    pub const PAIR_LEFT: Self = Self::student(TextView::PairLeft);
+
+    /// The right sentences of the step's pairs, as the trained model reads them.
+    pub const PAIR_RIGHT: Self = Self::student(TextView::PairRight);
+
+    /// The teacher's pass over a text.
+    pub const fn teacher(text: TextView) -> Self {
+        Self::with_role(Role::Teacher, text)
     }
 
     /// The first pass of a model over a text.
-    pub fn by(role: Role, text: TextView) -> Self {
+    pub const fn with_role(role: Role, text: TextView) -> Self {
         Self { text, role, ..Self::ORIGINAL }
     }
 }

@@ -1,11 +1,16 @@
-//! Two views of a text should get the same prediction: xTune's example consistency.
+//! Consistency regularization (xTune's example consistency): two views of a text should get the same
+//! prediction.
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Objective, ObjectiveError, StepInput, matched};
 use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
-use crate::{EmbeddingNoise, TextView, View};
+use crate::error::ObjectiveError;
+use crate::faults::Faults;
+use crate::method::{DataNeed, Method, MethodInfo, options};
+use crate::needs::Needs;
+use crate::step::{Objective, StepInput, matched_logits};
+use crate::view::{EmbeddingNoise, TextView, View};
 
 /// Configures consistency: the divergence of a view's prediction from that of the original text.
 ///
@@ -57,29 +62,49 @@ impl ConsistencyView {
         match self {
             Self::SecondPass => View::second_pass(),
             Self::Noised(noise) => View::noised(noise, 1),
-            Self::SubwordSampled => View::of(TextView::SubwordSampled),
-            Self::CodeSwitched => View::of(TextView::CodeSwitched),
-            Self::Translated => View::of(TextView::Translated),
+            Self::SubwordSampled => View::student(TextView::SubwordSampled),
+            Self::CodeSwitched => View::student(TextView::CodeSwitched),
+            Self::Translated => View::student(TextView::Translated),
         }
     }
+}
 
-    pub(super) fn noise(self) -> Option<EmbeddingNoise> {
-        self.view().noise
+impl Method for ConsistencyConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "consistency",
+        title: "Example consistency (xTune R1)",
+        paper: "Zheng et al. 2021, xTune, arXiv:2106.08226",
+        formula: "KL(sg p(x)‖p(x′)) + KL(sg p(x′)‖p(x)), x′ another view of x",
+        needs: &[DataNeed::View],
+        file: file!(),
+        required: &["view"],
+        example: || {
+            options(Self {
+                view: ConsistencyView::SubwordSampled,
+                divergence: Divergence::default(),
+                gradient: stopped(),
+                reduction: Reduction::default(),
+            })
+        },
+    };
+
+    fn faults(&self) -> Faults {
+        self.view.view().noise.iter().flat_map(EmbeddingNoise::faults).collect()
     }
 }
 
 impl Objective for ConsistencyConfig {
     fn name(&self) -> &'static str {
-        "consistency"
+        Self::INFO.key
     }
 
-    fn views(&self) -> Vec<View> {
-        vec![View::ORIGINAL, self.view.view()]
+    fn needs(&self) -> Needs {
+        Needs::views([View::ORIGINAL, self.view.view()])
     }
 
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
         let original = input.view(View::ORIGINAL, self.name())?;
-        let [p, q] = matched(original, input.view(self.view.view(), self.name())?);
+        let [p, q] = matched_logits(original, input.view(self.view.view(), self.name())?);
         Ok(divergence(self.divergence, self.gradient, self.reduction, p, q))
     }
 }

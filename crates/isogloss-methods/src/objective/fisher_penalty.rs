@@ -1,12 +1,16 @@
-//! The trace of the Fisher information as a loss.
+//! Fisher penalty: the trace of the Fisher information as a loss.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use serde::{Deserialize, Serialize};
 
-use super::{Objective, ObjectiveError, StepInput, matched};
-use crate::View;
 use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
+use crate::error::ObjectiveError;
+use crate::faults::Faults;
+use crate::method::{Method, MethodInfo, options};
+use crate::needs::Needs;
+use crate::step::{Objective, StepInput, matched_logits};
+use crate::view::View;
 
 /// Configures a penalty on the trace of the Fisher information, in nats per squared weight.
 ///
@@ -47,7 +51,24 @@ impl Default for FisherPenaltyConfig {
 }
 
 impl FisherPenaltyConfig {
-    pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
+    fn noised(scale: f64) -> View {
+        View { weight_noise: Some(scale), ..View::ORIGINAL }
+    }
+}
+
+impl Method for FisherPenaltyConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "fisher_penalty",
+        title: "Fisher penalty",
+        paper: "Jastrzębski et al. 2021, arXiv:2012.14193",
+        formula: "tr F ≈ (KL(p_θ‖p_θ+δ) + KL(p_θ+δ‖p_θ)) / σ²",
+        needs: &[],
+        file: file!(),
+        required: &[],
+        example: || options(Self::default()),
+    };
+
+    fn faults(&self) -> Faults {
         match self.estimator {
             FisherEstimator::WeightNoise { scale } if !(scale > 0.0 && scale <= 1.0) => {
                 vec![("estimator.weight_noise.scale", format!("expected (0, 1], found {scale}"))]
@@ -55,35 +76,32 @@ impl FisherPenaltyConfig {
             _ => Vec::new(),
         }
     }
-
-    fn noised(scale: f64) -> View {
-        View { weight_noise: Some(scale), ..View::ORIGINAL }
-    }
 }
 
 impl Objective for FisherPenaltyConfig {
     fn name(&self) -> &'static str {
-        "fisher_penalty"
+        Self::INFO.key
     }
 
-    fn views(&self) -> Vec<View> {
-        match self.estimator {
+    fn needs(&self) -> Needs {
+        Needs::views(match self.estimator {
             FisherEstimator::WeightNoise { scale } => vec![View::ORIGINAL, Self::noised(scale)],
             FisherEstimator::Head {} => vec![View::ORIGINAL],
-        }
+        })
     }
 
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
         let original = input.view(View::ORIGINAL, self.name())?;
         Ok(match self.estimator {
             FisherEstimator::WeightNoise { scale } => {
-                let [p, q] = matched(original, input.view(Self::noised(scale), self.name())?);
+                let [p, q] =
+                    matched_logits(original, input.view(Self::noised(scale), self.name())?);
                 let (kind, reduction) = (Divergence::SymmetricKl, Reduction::BatchMean);
                 divergence(kind, GradientFlow::Both, reduction, p, q) / scale.powi(2)
             }
             FisherEstimator::Head {} => {
                 let [logits, features] = [&original.output.logits, &original.output.features]
-                    .map(|rows| original.unit_rows(rows.clone()));
+                    .map(|rows| original.prediction_rows(rows.clone()));
                 head_trace(logits, features).mean()
             }
         })

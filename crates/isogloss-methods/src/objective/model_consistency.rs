@@ -1,12 +1,16 @@
-//! A finished model teaches on views: xTune's model consistency.
+//! Knowledge distillation on views (xTune's model consistency): the student's prediction on a view moves
+//! towards the teacher's.
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::cross_entropy::cross_entropy;
-use super::{Objective, ObjectiveError, StepInput};
+use crate::cross_entropy::cross_entropy;
 use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
-use crate::{TextView, View};
+use crate::error::ObjectiveError;
+use crate::method::{DataNeed, Method, MethodInfo, options};
+use crate::needs::Needs;
+use crate::step::{Objective, StepInput};
+use crate::view::{TextView, View};
 
 /// What the teacher says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,20 +43,39 @@ pub struct ModelConsistencyConfig {
     pub reduction: Reduction,
 }
 
+impl Method for ModelConsistencyConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "model_consistency",
+        title: "Model consistency (xTune R2)",
+        paper: "Zheng et al. 2021, xTune, arXiv:2106.08226",
+        formula: "KL(p_teacher(x)‖p_student(x))",
+        needs: &[DataNeed::View, DataNeed::Teacher],
+        file: file!(),
+        required: &["text"],
+        example: || {
+            options(Self {
+                text: TextView::CodeSwitched,
+                targets: TeacherTargets::default(),
+                reduction: Reduction::default(),
+            })
+        },
+    };
+}
+
 impl Objective for ModelConsistencyConfig {
     fn name(&self) -> &'static str {
-        "model_consistency"
+        Self::INFO.key
     }
 
-    fn views(&self) -> Vec<View> {
-        vec![View::of(self.text), View::teacher(self.text)]
+    fn needs(&self) -> Needs {
+        Needs::views([View::student(self.text), View::teacher(self.text)])
     }
 
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
-        let student = input.view(View::of(self.text), self.name())?;
+        let student = input.view(View::student(self.text), self.name())?;
         let teacher = input.view(View::teacher(self.text), self.name())?;
         let [teacher, student] =
-            [teacher, student].map(|view| view.unit_rows(view.output.logits.clone()));
+            [teacher, student].map(|view| view.prediction_rows(view.output.logits.clone()));
         Ok(match self.targets {
             TeacherTargets::Soft => {
                 divergence(Divergence::Kl, GradientFlow::OneWay, self.reduction, teacher, student)

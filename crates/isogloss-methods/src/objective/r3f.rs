@@ -3,9 +3,13 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Objective, ObjectiveError, StepInput, matched};
 use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
-use crate::{EmbeddingNoise, View};
+use crate::error::ObjectiveError;
+use crate::faults::Faults;
+use crate::method::{Method, MethodInfo, options};
+use crate::needs::Needs;
+use crate::step::{Objective, StepInput, matched_logits};
+use crate::view::{EmbeddingNoise, View};
 
 /// Whether the clean and the noised pass drop the same elements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +31,7 @@ pub enum NoisedDropout {
 ///
 /// # Source
 /// Aghajanyan et al. 2021, arXiv:2008.03156, §2, and fairseq's `rxf`: gradient through both sides,
-/// none from the noised pass into the embedding table, the mean over the batch.
+/// none from the noised pass into the embedding matrix, the mean over the batch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct R3fConfig {
@@ -59,17 +63,34 @@ fn noised(noise: EmbeddingNoise, dropout: NoisedDropout) -> View {
 }
 
 fn loss(input: &StepInput, noised: View, name: &'static str) -> Result<Tensor<1>, ObjectiveError> {
-    let [p, q] = matched(input.view(View::ORIGINAL, name)?, input.view(noised, name)?);
+    let [p, q] = matched_logits(input.view(View::ORIGINAL, name)?, input.view(noised, name)?);
     Ok(divergence(Divergence::SymmetricKl, GradientFlow::Both, Reduction::BatchMean, p, q))
+}
+
+impl Method for R3fConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "r3f",
+        title: "R3F",
+        paper: "Aghajanyan et al. 2021, arXiv:2008.03156",
+        formula: "KL(p(x)‖p(x + z)) + KL(p(x + z)‖p(x)), z noise on the token embeddings",
+        needs: &[],
+        file: file!(),
+        required: &[],
+        example: || options(Self::default()),
+    };
+
+    fn faults(&self) -> Faults {
+        self.noise.faults()
+    }
 }
 
 impl Objective for R3fConfig {
     fn name(&self) -> &'static str {
-        "r3f"
+        Self::INFO.key
     }
 
-    fn views(&self) -> Vec<View> {
-        vec![View::ORIGINAL, noised(self.noise, self.dropout)]
+    fn needs(&self) -> Needs {
+        Needs::views([View::ORIGINAL, noised(self.noise, self.dropout)])
     }
 
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
@@ -77,17 +98,31 @@ impl Objective for R3fConfig {
     }
 }
 
+impl Method for R4fConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "r4f",
+        title: "R4F",
+        paper: "Aghajanyan et al. 2021, arXiv:2008.03156",
+        formula: "R3F with the classifier's weight divided by its largest singular value",
+        needs: &[],
+        file: file!(),
+        required: &[],
+        example: || options(Self::default()),
+    };
+
+    fn faults(&self) -> Faults {
+        self.noise.faults()
+    }
+}
+
 impl Objective for R4fConfig {
     fn name(&self) -> &'static str {
-        "r4f"
+        Self::INFO.key
     }
 
-    fn views(&self) -> Vec<View> {
-        vec![View::ORIGINAL, noised(self.noise, self.dropout)]
-    }
-
-    fn normalizes_head(&self) -> bool {
-        true
+    fn needs(&self) -> Needs {
+        let views = vec![View::ORIGINAL, noised(self.noise, self.dropout)];
+        Needs { views, normalized_head: true, ..Needs::default() }
     }
 
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {

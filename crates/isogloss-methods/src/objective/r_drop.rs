@@ -3,9 +3,13 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Objective, ObjectiveError, StepInput, matched};
-use crate::View;
 use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
+use crate::error::ObjectiveError;
+use crate::faults::{Faults, zero_or_more};
+use crate::method::{DataNeed, Method, MethodInfo, options};
+use crate::needs::Needs;
+use crate::step::{Objective, StepInput, matched_logits};
+use crate::view::View;
 
 /// Configures R-Drop's whole loss, which stands in place of `cross_entropy`:
 /// `½ (CE₁ + CE₂) + α · ½ (KL(p₁‖p₂) + KL(p₂‖p₁))`.
@@ -28,21 +32,30 @@ impl Default for RDropConfig {
     }
 }
 
-impl RDropConfig {
-    pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
-        let valid = self.alpha.is_finite() && self.alpha >= 0.0;
-        let fault = || ("alpha", format!("expected zero or more, found {}", self.alpha));
-        (!valid).then(fault).into_iter().collect()
+impl Method for RDropConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "r_drop",
+        title: "R-Drop",
+        paper: "Liang et al. 2021, arXiv:2106.14448",
+        formula: "½ (CE₁ + CE₂) + α · ½ (KL(p₁‖p₂) + KL(p₂‖p₁)) of two passes with other dropout",
+        needs: &[DataNeed::Labels],
+        file: file!(),
+        required: &[],
+        example: || options(Self::default()),
+    };
+
+    fn faults(&self) -> Faults {
+        zero_or_more("alpha", self.alpha).into_iter().collect()
     }
 }
 
 impl Objective for RDropConfig {
     fn name(&self) -> &'static str {
-        "r_drop"
+        Self::INFO.key
     }
 
-    fn views(&self) -> Vec<View> {
-        vec![View::ORIGINAL, View::second_pass()]
+    fn needs(&self) -> Needs {
+        Needs::views([View::ORIGINAL, View::second_pass()])
     }
 
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
@@ -50,7 +63,7 @@ impl Objective for RDropConfig {
         let second = input.view(View::second_pass(), self.name())?;
         let gold =
             first.cross_entropy(self.name(), 0.0)? + second.cross_entropy(self.name(), 0.0)?;
-        let [p, q] = matched(first, second);
+        let [p, q] = matched_logits(first, second);
         let apart = divergence(Divergence::SymmetricKl, GradientFlow::Both, self.reduction, p, q);
         Ok((gold + apart * self.alpha) * 0.5)
     }

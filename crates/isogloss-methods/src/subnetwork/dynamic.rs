@@ -1,8 +1,10 @@
-//! Subnetworks that are drawn again while the model learns.
+//! Dynamic subnetworks: heads and feed-forward blocks of a language, chosen anew while the model learns.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Importance, Subnetwork};
+use crate::faults::Faults;
+use crate::method::{DataNeed, Method, MethodInfo, options};
 
 /// Configures dynamic subnetworks: after each of a language's batches its units are scored anew, and as
 /// many as before are kept.
@@ -31,11 +33,28 @@ impl Default for DynamicSubnetworkConfig {
 
 impl DynamicSubnetworkConfig {
     /// What is wrong with its values: the field and the reason.
-    pub fn faults(&self) -> Option<(&'static str, String)> {
+    pub fn faults(&self) -> Faults {
+        Method::faults(self)
+    }
+}
+
+impl Method for DynamicSubnetworkConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "subnetworks.dynamic",
+        title: "Dynamic subnetworks",
+        paper: "Choenni et al. 2023, arXiv:2211.00106",
+        formula: "score ← d score + (1 - d) |∂L/∂mask|; the highest scores are kept",
+        needs: &[DataNeed::Labels, DataNeed::Languages],
+        file: file!(),
+        required: &[],
+        example: || options(Self::default()),
+    };
+
+    fn faults(&self) -> Faults {
         let valid = (0.0..1.0).contains(&self.decay);
-        (!valid).then(|| {
-            ("decay", format!("expected a number from 0 and below 1, found {}", self.decay))
-        })
+        let fault =
+            || ("decay", format!("expected a number from 0 and below 1, found {}", self.decay));
+        (!valid).then(fault).into_iter().collect()
     }
 }
 
@@ -158,8 +177,8 @@ mod tests {
 
     #[test]
     fn a_decay_is_below_one() {
-        assert!(DynamicSubnetworkConfig { decay: 1.0 }.faults().is_some());
-        assert!(DynamicSubnetworkConfig { decay: f64::NAN }.faults().is_some());
-        assert!(DynamicSubnetworkConfig { decay: 0.0 }.faults().is_none());
+        assert!(DynamicSubnetworkConfig { decay: 1.0 }.faults().len() == 1);
+        assert!(DynamicSubnetworkConfig { decay: f64::NAN }.faults().len() == 1);
+        assert!(DynamicSubnetworkConfig { decay: 0.0 }.faults().is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Gradients of languages that do not pull against each other.
+//! PCGrad: conflicting gradients of several languages are projected (gradient surgery).
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,9 @@ use isogloss_kernels::split_seed;
 use isogloss_model::Model;
 use serde::{Deserialize, Serialize};
 
-use super::{GradientSource, Update};
-use crate::Gradients;
+use super::rule::{GradientSource, Update, UpdateMethod};
+use crate::gradients::Gradients;
+use crate::method::{DataNeed, Method, MethodInfo, options};
 
 /// Configures the projection of conflicting gradients (PCGrad): where the gradient of one language
 /// points against that of another, it loses its part along it; the results are added up.
@@ -22,22 +23,41 @@ use crate::Gradients;
 #[serde(default, deny_unknown_fields)]
 pub struct PcGradConfig {}
 
+impl Method for PcGradConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "pcgrad",
+        title: "PCGrad (projecting conflicting gradients)",
+        paper: "Yu et al. 2020, arXiv:2001.06782",
+        formula: "gᵢ ← gᵢ - (gᵢ·gⱼ / ‖gⱼ‖²) gⱼ for each j with gᵢ·gⱼ < 0; then Σᵢ gᵢ",
+        needs: &[DataNeed::Languages],
+        file: file!(),
+        required: &[],
+        example: || options(Self::default()),
+    };
+}
+
+impl UpdateMethod for PcGradConfig {
+    fn key(&self) -> &'static str {
+        Self::INFO.key
+    }
+}
+
 impl<E> Update<E> for PcGradConfig {
     fn name(&self) -> &'static str {
-        "pcgrad"
+        Self::INFO.key
     }
 
     fn gradients(
         &mut self,
         model: &Model,
         step: u64,
-        learner: &mut dyn GradientSource<E>,
+        source: &mut dyn GradientSource<E>,
     ) -> Result<Gradients, E> {
-        let n_batches = learner.n_batches();
+        let n_batches = source.n_batches();
         let mut by_language: BTreeMap<usize, Gradients> = BTreeMap::new();
         for batch in 0..n_batches {
-            let gradients = learner.batch_gradients(model, batch)?.scaled(1.0 / n_batches as f64);
-            let of_language = by_language.entry(learner.batch_language(batch)).or_default();
+            let gradients = source.batch_gradients(model, batch)?.scaled(1.0 / n_batches as f64);
+            let of_language = by_language.entry(source.batch_language(batch)).or_default();
             *of_language = std::mem::take(of_language).plus(gradients);
         }
         let own: Vec<Gradients> = by_language.into_values().collect();

@@ -1,10 +1,13 @@
-//! Sharpness-aware minimization.
+//! Sharpness-aware minimization (SAM).
 
 use isogloss_model::Model;
 use serde::{Deserialize, Serialize};
 
-use super::{GradientSource, Update, positive};
-use crate::{Gradients, shifted};
+use super::rule::{GradientSource, Update, UpdateMethod};
+use crate::faults::{Faults, positive};
+use crate::gradients::Gradients;
+use crate::method::{Method, MethodInfo, options};
+use crate::parameters::shifted;
 
 /// Configures SAM: the gradient at `θ + ρ g / ‖g‖`, where g is the gradient at θ.
 ///
@@ -25,30 +28,47 @@ impl Default for SamConfig {
     }
 }
 
-impl SamConfig {
-    pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
-        positive("sam.rho", self.rho).into_iter().collect()
+impl Method for SamConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "sam",
+        title: "Sharpness-aware minimization (SAM)",
+        paper: "Foret et al. 2021, arXiv:2010.01412",
+        formula: "∇L(θ + ρ g / ‖g‖), g = ∇L(θ)",
+        needs: &[],
+        file: file!(),
+        required: &[],
+        example: || options(Self::default()),
+    };
+
+    fn faults(&self) -> Faults {
+        positive("rho", self.rho).into_iter().collect()
+    }
+}
+
+impl UpdateMethod for SamConfig {
+    fn key(&self) -> &'static str {
+        Self::INFO.key
     }
 }
 
 impl<E> Update<E> for SamConfig {
     fn name(&self) -> &'static str {
-        "sam"
+        Self::INFO.key
     }
 
     fn gradients(
         &mut self,
         model: &Model,
         _step: u64,
-        learner: &mut dyn GradientSource<E>,
+        source: &mut dyn GradientSource<E>,
     ) -> Result<Gradients, E> {
-        let uphill = learner.gradients(model)?;
+        let uphill = source.gradients(model)?;
         let norm = uphill.global_norm();
         if norm == 0.0 || !norm.is_finite() {
             return Ok(uphill);
         }
         let model = shifted(model.clone(), &uphill, self.rho / norm);
         drop(uphill);
-        learner.gradients(&model)
+        source.gradients(&model)
     }
 }

@@ -4,7 +4,7 @@ mod parsing;
 
 use std::sync::Arc;
 
-use isogloss_methods::{Objective, ObjectiveConfig, Role, TextView, View};
+use isogloss_methods::{Objective, ObjectiveConfig, Role, TextView};
 
 use super::{AdapterRecipe, Faults, Languages, Recipe, Task};
 
@@ -46,8 +46,7 @@ pub(super) fn added_objective(
 
 /// What an objective reads must be described by the recipe.
 fn inputs(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String)) {
-    let is_of_task = |view: &View| view.text.is_of_task();
-    if !recipe.task.is_labeled() && method.views().iter().any(is_of_task) {
+    if !recipe.task.is_labeled() && !method.needs().is_unlabeled() {
         refuse(format!("{} needs a task with labels", method.name()));
     }
     views(recipe, method, refuse);
@@ -142,7 +141,7 @@ fn gradients_of_a_step(recipe: &Recipe, faults: &mut Faults<'_>) {
 
 /// The views that an objective reads must be described, and a teacher named.
 fn views(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String)) {
-    for view in method.views() {
+    for view in method.needs().views {
         let missing = match view.text {
             TextView::SubwordSampled if recipe.views.subword_sampled.is_none() => "subword_sampled",
             TextView::CodeSwitched if recipe.views.code_switched.is_none() => "code_switched",
@@ -177,7 +176,7 @@ fn twice_trained(recipe: &Recipe, method: &ObjectiveConfig, refuse: &mut dyn FnM
 
 /// Text without labels must be named, and the words of pairs linked, where an objective reads them.
 fn texts_without_labels(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String)) {
-    for view in method.views() {
+    for view in method.needs().views {
         let table = match view.text {
             TextView::Monolingual if recipe.monolingual.is_none() => "monolingual",
             TextView::Monolingual => continue,
@@ -187,7 +186,7 @@ fn texts_without_labels(recipe: &Recipe, method: &dyn Objective, refuse: &mut dy
         refuse(format!("{} needs a table [{table}]", method.name()));
     }
     let Some(pairs) = &recipe.pairs else { return };
-    if method.needs_links() && pairs.aligner.is_none() {
+    if method.needs().word_links && pairs.aligner.is_none() {
         refuse(format!("{} needs pairs.aligner to link words", method.name()));
     }
 }
@@ -201,7 +200,7 @@ fn held_by_one<'a>(
     if method.memory().is_some() && others.clone().any(|other| other.memory().is_some()) {
         refuse("only one objective can keep a queue of earlier pairs".into());
     }
-    let has_projection = |other: &dyn Objective| other.projection_widths(1).is_some();
+    let has_projection = |other: &dyn Objective| other.needs().projection_head.is_some();
     if has_projection(method)
         && others.any(|other| has_projection(other) && other.name() == method.name())
     {

@@ -48,7 +48,7 @@ pub enum UnseenLanguage {
 impl SubnetworksRecipe {
     pub(super) fn check(&self, faults: &mut Faults<'_>) {
         faults.path_by_language("subnetworks.path", &self.path);
-        let dynamic = self.dynamic.and_then(|dynamic| dynamic.faults());
+        let dynamic = self.dynamic.iter().flat_map(DynamicSubnetworkConfig::faults);
         faults.add_fields("subnetworks.dynamic", dynamic);
     }
 }

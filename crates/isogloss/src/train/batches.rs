@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
 use isogloss_kernels::split_seed;
 use isogloss_methods::{
-    LanguageSampling, Objective, PredictionUnits, SizeSamplingConfig, TextView, WordLinks,
+    LanguageSampling, Needs, PredictionUnits, SizeSamplingConfig, TextView, WordLinks,
 };
 use isogloss_model::Tokens;
 use isogloss_text::{
@@ -88,17 +87,17 @@ impl TrainingData {
     pub(super) fn read(
         plan: &Plan,
         tokenizer: &Tokenizer,
-        objectives: &[(f64, Arc<dyn Objective>)],
+        needs: &[Needs],
         max_length: usize,
         pad_token_id: u32,
     ) -> Result<Self, Error> {
         let corpus = Corpus::read(plan, tokenizer, max_length)?;
         let mut texts = vec![TextView::Original];
-        let views = objectives.iter().flat_map(|(_, objective)| objective.views());
+        let views = needs.iter().flat_map(|needs| &needs.views);
         texts.extend(views.map(|view| view.text).filter(|text| text.is_of_task()));
         texts.sort();
         texts.dedup();
-        let compares = objectives.iter().any(|(_, objective)| objective.views().len() > 1);
+        let compares = needs.iter().any(|needs| needs.views.len() > 1);
         let tags = matches!(plan.recipe().task, Task::Tagging { .. });
         let viewer = (texts.len() > 1 || compares && tags)
             .then(|| Viewer::new(&plan.recipe().views, tokenizer, plan.source()))

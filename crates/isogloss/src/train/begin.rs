@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use isogloss_kernels::split_seed;
-use isogloss_methods::{AdamW, LearningRateConfig, Role, Schedule};
+use isogloss_methods::{AdamW, LearningRateConfig, Role, Schedule, SentenceEmbedding};
 use isogloss_model::{
     Base, ForwardOptions, HeadChoice, HeadSpec, LoadedModel, Model, base_folder, load,
     load_masked_lm, mean_pool, named_parameters,
@@ -53,7 +53,7 @@ impl<'a> Trainer<'a> {
             let head = head.as_ref().filter(|_| passes.needs_labels_of_teacher());
             let teacher = load_teacher(folder, head, &options.device)?;
             match (&streams.pairs, passes.kept_of_teacher()) {
-                (Some(pairs), Some((layer, pooling))) => {
+                (Some(pairs), Some(SentenceEmbedding { layer, pooling })) => {
                     let path = base_folder(folder)?.join("tokenizer.json");
                     let texts = pairs.distinct_left(&Tokenizer::from_file(&path)?)?;
                     let batch_size = recipe.training.evaluation_batch_size;

@@ -36,7 +36,7 @@ impl StepGradients<'_> {
             let chunk = |rows: &Range<usize>| {
                 let pass = self.chunk_pass(batch, side, rows);
                 let input = batch.text(side).input.rows(rows.clone()).without_autodiff();
-                contrast.vectors(&encode(&constant, &input, &pass))
+                contrast.embeddings(&encode(&constant, &input, &pass))
             };
             Ok(Tensor::cat(chunks.iter().map(chunk).collect::<Result<_, _>>()?, 0))
         });
@@ -49,7 +49,7 @@ impl StepGradients<'_> {
             for (side, by_vector) in SIDES.into_iter().zip(&by_vector) {
                 let pass = self.chunk_pass(batch, side, rows);
                 let input = batch.text(side).input.rows(rows.clone());
-                let vectors = contrast.vectors(&encode(model, &input, &pass))?;
+                let vectors = contrast.embeddings(&encode(model, &input, &pass))?;
                 let by_vector = by_vector.clone().narrow(0, rows.start, rows.len()).autodiff();
                 let loss = surrogate_loss(vectors, by_vector);
                 total = Some(match total {
@@ -70,7 +70,7 @@ impl StepGradients<'_> {
         side: TextView,
         rows: &Range<usize>,
     ) -> ForwardOptions {
-        let pass = self.passes.pass(batch.seed, &View::of(side));
+        let pass = self.passes.pass(batch.seed, &View::student(side));
         let dropout_seed = pass.dropout_seed.map(|seed| split_seed(seed, rows.start as u64));
         ForwardOptions { dropout_seed, ..pass }
     }

@@ -41,11 +41,11 @@ impl Data {
         check_buffer(&options.device_info, &table, n_bytes)?;
         let recipe = plan.recipe();
         let max_length = recipe.model.max_length.min(n_positions);
-        let (objectives, pad, seed) = (&passes.objectives, config.pad_token_id, recipe.seed);
+        let (needs, pad, seed) = (&passes.needs, config.pad_token_id, recipe.seed);
         let labeled = match recipe.task {
             Task::Retrieval { .. } | Task::LanguageModeling {} => None,
             Task::Classification {} | Task::Tagging { .. } | Task::Parsing(_) => {
-                let data = TrainingData::read(plan, &tokenizer, objectives, max_length, pad)?;
+                let data = TrainingData::read(plan, &tokenizer, needs, max_length, pad)?;
                 if !recipe.model.allow_unknown && has_lost_pieces(tokenizer_folder)? {
                     data.corpus.check_known(&tokenizer)?;
                 }
@@ -55,7 +55,7 @@ impl Data {
         let contrast = passes.contrast_texts();
         let masks = passes.needs_lm_head() || contrast.is_some_and(|texts| texts.masked);
         let masker = masks.then(|| Masker::new(recipe.masking, &tokenizer)).transpose()?;
-        let linked = objectives.iter().any(|(_, objective)| objective.needs_links());
+        let linked = needs.iter().any(|needs| needs.word_links);
         let pairs = recipe.pairs.as_ref().map(|pairs| {
             let sets = PairSet::read_all(pairs, linked)?;
             let stream = PairStream::new(sets, pairs, &tokenizer, n_positions, pad, seed);

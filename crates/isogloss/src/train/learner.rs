@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::tensor::{Int, Tensor, TensorData};
 use isogloss_kernels::{normal, split_seed, uniform};
 use isogloss_methods::{
-    EmbeddingNoise, GradientSource, Gradients, IGNORE_INDEX, Importance, NoiseShape, Objective,
+    EmbeddingNoise, GradientSource, Gradients, IGNORE_INDEX, Importance, Needs, NoiseShape,
     PairInput, PredictionUnits, Role, RowTargets, Sentences, StepInput, TextView, View, ViewOutput,
     WordLinks, cross_entropy, sample_labels, with_random_signs,
 };
@@ -16,7 +16,7 @@ use isogloss_model::{
 use isogloss_text::{Targets, TokenBatch};
 
 use super::batches::StepBatch;
-use super::passes::{Passes, is_auxiliary};
+use super::passes::Passes;
 use crate::Error;
 use crate::data::{integers, model_input, row_targets};
 
@@ -118,9 +118,7 @@ impl<'a> StepGradients<'a> {
 
     /// Has the gradients of the task and of text without labels made apart, so that their cosine is known.
     pub(super) fn comparing(mut self) -> Self {
-        let of_pairs =
-            self.passes.objectives.iter().map(|(_, objective)| is_auxiliary(&**objective));
-        let of_pairs: Vec<_> = of_pairs.collect();
+        let of_pairs: Vec<_> = self.passes.needs.iter().map(Needs::is_unlabeled).collect();
         self.compares = of_pairs.contains(&true) && of_pairs.contains(&false);
         self
     }
@@ -311,8 +309,8 @@ impl<'a> StepGradients<'a> {
             return self.gradients_of(model, batch, |_| true);
         }
         // Graphs of their own: a graph can be walked back only once.
-        let task = self.gradients_of(model, batch, |objective| !is_auxiliary(objective))?;
-        let pairs = self.gradients_of(model, batch, is_auxiliary)?;
+        let task = self.gradients_of(model, batch, |needs| !needs.is_unlabeled())?;
+        let pairs = self.gradients_of(model, batch, Needs::is_unlabeled)?;
         self.cosine.get_or_insert(task.gradients.cosine(&pairs.gradients));
         let values = task.values.into_iter().zip(pairs.values).map(|(task, pairs)| task.or(pairs));
         Ok(OfBatch {
@@ -328,18 +326,18 @@ impl<'a> StepGradients<'a> {
         &self,
         model: &Model,
         batch: &DeviceBatch,
-        wanted: impl Fn(&dyn Objective) -> bool,
+        wanted: impl Fn(&Needs) -> bool,
     ) -> Result<OfBatch, Error> {
-        let objectives = || self.passes.objectives.iter().filter(|(_, o)| wanted(&**o));
-        let views: Vec<_> = objectives().flat_map(|(_, objective)| objective.views()).collect();
+        let needs = self.passes.needs.iter().filter(|needs| wanted(needs));
+        let views: Vec<_> = needs.flat_map(|needs| needs.views.clone()).collect();
         let mask = self.passes.mask_of(batch.language);
         let (input, noised_models) =
             self.run(model, batch, mask.as_ref(), |view| views.contains(view))?;
         let share = 1.0 / self.batches.len() as f64;
         let (mut total, mut chunked, mut keys) = (None, Gradients::default(), Vec::new());
         let mut values = Vec::new();
-        for (weight, objective) in &self.passes.objectives {
-            if !wanted(&**objective) {
+        for ((weight, objective), needs) in self.passes.objectives.iter().zip(&self.passes.needs) {
+            if !wanted(needs) {
                 values.push(None);
                 continue;
             }

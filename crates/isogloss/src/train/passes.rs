@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use isogloss_kernels::split_seed;
-use isogloss_methods::{ContrastTexts, Memory, NegativeQueue, Objective, Role, TextView, View};
-use isogloss_model::{ForwardOptions, Model, Pooling, Projection, SubnetworkMask, UnitDropout};
+use isogloss_methods::{
+    ContrastTexts, Memory, Needs, NegativeQueue, Objective, Role, SentenceEmbedding, TextView, View,
+};
+use isogloss_model::{ForwardOptions, Model, Projection, SubnetworkMask, UnitDropout};
 use serde_json::{Map, Value, json};
 
 use super::teacher::TeacherVectors;
@@ -15,6 +17,8 @@ use crate::subnetwork::Subnetworks;
 pub(super) struct Passes {
     /// Weights and objectives.
     pub(super) objectives: Vec<(f64, Arc<dyn Objective>)>,
+    /// What each of them asks for.
+    pub(super) needs: Vec<Needs>,
     /// Every view that they name, once; those of a group are one batch. Contrasts in chunks make
     /// their own passes.
     pub(super) groups: Vec<Vec<View>>,
@@ -49,10 +53,13 @@ impl Passes {
         device: Device,
         seed: u64,
     ) -> Self {
-        let whole = objectives.iter().filter(|(_, objective)| objective.grad_cache().is_none());
-        let groups = groups(whole.flat_map(|(_, objective)| objective.views()));
+        let needs: Vec<Needs> = objectives.iter().map(|(_, objective)| objective.needs()).collect();
+        let whole = objectives.iter().zip(&needs);
+        let whole = whole.filter(|((_, objective), _)| objective.grad_cache().is_none());
+        let groups = groups(whole.flat_map(|(_, needs)| needs.views.clone()));
         Self {
             objectives,
+            needs,
             groups,
             device,
             seed,
@@ -78,7 +85,7 @@ impl Passes {
 
     /// Whether the classifier's weight is divided by its spectral norm.
     pub(super) fn normalizes_head(&self) -> bool {
-        self.objectives.iter().any(|(_, objective)| objective.normalizes_head())
+        self.needs.iter().any(|needs| needs.normalized_head)
     }
 
     /// Whether one pass over the text as it is, is all that the objectives ask for.
@@ -114,7 +121,7 @@ impl Passes {
 
     /// The texts that the objectives read, each once.
     pub(super) fn texts(&self) -> Vec<TextView> {
-        let views = self.objectives.iter().flat_map(|(_, objective)| objective.views());
+        let views = self.needs.iter().flat_map(|needs| &needs.views);
         let mut texts: Vec<_> = views.map(|view| view.text).collect();
         texts.sort();
         texts.dedup();
@@ -123,15 +130,16 @@ impl Passes {
 
     /// What the objectives train beside a model of this width: whose it is, and its widths.
     pub(super) fn projections(&self, hidden_size: usize) -> Vec<(&'static str, Vec<usize>)> {
-        let widths = self.objectives.iter().filter_map(|(_, objective)| {
-            Some((objective.name(), objective.projection_widths(hidden_size)?))
+        let objectives = self.objectives.iter().zip(&self.needs);
+        let widths = objectives.filter_map(|((_, objective), needs)| {
+            Some((objective.name(), needs.projection_widths(hidden_size)?))
         });
         widths.collect()
     }
 
     /// How pairs are changed before they are contrasted.
     pub(super) fn contrast_texts(&self) -> Option<ContrastTexts> {
-        self.objectives.iter().find_map(|(_, objective)| objective.contrast_texts())
+        self.needs.iter().find_map(|needs| needs.contrast_texts)
     }
 
     /// Whether an objective has tokens guessed.
@@ -141,17 +149,16 @@ impl Passes {
 
     /// The layers whose attention the objectives read in a model.
     pub(super) fn attentions(&self, role: Role) -> Vec<usize> {
-        self.objectives.iter().flat_map(|(_, objective)| objective.attentions(role)).collect()
+        let maps = self.needs.iter().flat_map(|needs| &needs.attention_maps);
+        maps.filter(|(of, _)| *of == role).map(|(_, layer)| *layer).collect()
     }
 
-    /// The layer and the pooling of the only vectors that objectives ask of the teacher; none if they
-    /// ask for more, or for nothing.
-    pub(super) fn kept_of_teacher(&self) -> Option<(Option<usize>, Pooling)> {
-        let asks = |objective: &dyn Objective| {
-            objective.views().iter().any(|view| view.role == Role::Teacher)
-        };
-        let asking = self.objectives.iter().filter(|(_, objective)| asks(&**objective));
-        let mut asked = asking.map(|(_, objective)| objective.teacher_vectors());
+    /// The only sentence embedding that objectives ask of the teacher; none if they ask for more, or for
+    /// nothing.
+    pub(super) fn kept_of_teacher(&self) -> Option<SentenceEmbedding> {
+        let asks = |needs: &&Needs| needs.views.iter().any(|view| view.role == Role::Teacher);
+        let asking = self.needs.iter().filter(asks);
+        let mut asked = asking.map(|needs| needs.teacher_embedding);
         let first = asked.next()??;
         asked.all(|other| other == Some(first)).then_some(first)
     }
@@ -176,10 +183,10 @@ impl Passes {
     /// language.
     pub(super) fn values_by_stream(&self, values: &[f64]) -> [f64; 2] {
         let mut sums = [0.0; 2];
-        for ((_, objective), value) in self.objectives.iter().zip(values) {
-            if is_auxiliary(&**objective) {
-                let views = objective.views();
-                let is_monolingual = views.iter().any(|view| view.text == TextView::Monolingual);
+        for (needs, value) in self.needs.iter().zip(values) {
+            if needs.is_unlabeled() {
+                let mut views = needs.views.iter();
+                let is_monolingual = views.any(|view| view.text == TextView::Monolingual);
                 sums[usize::from(is_monolingual)] += value;
             }
         }
@@ -273,9 +280,4 @@ fn groups(views: impl Iterator<Item = View>) -> Vec<Vec<View>> {
     // The group's first pass draws the masks: it is the lowest, whatever the order of the objectives.
     groups.iter_mut().for_each(|group| group.sort_by_key(|view| view.pass));
     groups
-}
-
-/// Whether an objective reads text without labels alone.
-pub(super) fn is_auxiliary(objective: &dyn Objective) -> bool {
-    !objective.views().iter().any(|view| view.text.is_of_task())
 }

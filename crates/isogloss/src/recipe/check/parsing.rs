@@ -47,7 +47,7 @@ pub(super) fn check(recipe: &Recipe, faults: &mut Faults<'_>) {
 /// Its rows are the heads of words, with as many columns as the batch has words: what counts columns
 /// has no meaning, and what reads other texts would have to know their words.
 fn misfit(method: &ObjectiveConfig) -> Option<&'static str> {
-    let views = method.init().views();
+    let views = method.init().needs().views;
     let reads = |test: fn(&isogloss_methods::View) -> bool| {
         views.iter().filter(|view| view.text.is_of_task()).any(test)
     };

@@ -1,4 +1,4 @@
-//! A contrast over more sentences than fit into one graph.
+//! Gradient caching (GradCache): a contrast over more sentences than fit into one graph.
 
 use burn::tensor::Tensor;
 
@@ -50,7 +50,8 @@ mod tests {
     use isogloss_model::{Projection, RandomParams};
 
     use super::*;
-    use crate::{Gradients, InfoNceConfig, info_nce};
+    use crate::gradients::Gradients;
+    use crate::objective::{InfoNceConfig, info_nce};
 
     #[test]
     fn chunks_have_the_gradient_of_the_batch() {

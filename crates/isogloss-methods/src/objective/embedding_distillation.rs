@@ -1,11 +1,18 @@
-//! A student puts a sentence and its translation where a teacher puts the sentence.
+//! Embedding distillation: the student's sentence embeddings of a sentence and of its translation move
+//! towards the teacher's embedding of the sentence.
 
 use burn::tensor::Tensor;
 use isogloss_model::Pooling;
 use serde::{Deserialize, Serialize};
 
-use super::{AlignmentError, Faults};
-use crate::Reduction;
+use crate::divergence::Reduction;
+use crate::error::{AlignmentError, ObjectiveError};
+use crate::faults::{Faults, at_least_one};
+use crate::method::{DataNeed, Method, MethodInfo, options};
+use crate::needs::{Needs, Width};
+use crate::sentence_embedding::SentenceEmbedding;
+use crate::step::{Objective, StepInput};
+use crate::view::{Role, TextView, View};
 
 /// Configures [`embedding_distillation`]. The recipe's `teacher` is the teacher, without dropout.
 ///
@@ -16,7 +23,7 @@ use crate::Reduction;
 pub struct EmbeddingDistillationConfig {
     /// The layer whose states are taken, counted from the embeddings' output, 0; the last by default.
     pub layer: Option<usize>,
-    /// How a sentence becomes a vector, see [`sentence_vectors`](super::sentence_vectors).
+    /// How a sentence becomes a vector, see [`sentence_vectors`](crate::sentence_vectors).
     pub pooling: Pooling,
     /// From squares to the loss: over pairs and dimensions, or over pairs alone.
     pub reduction: Reduction,
@@ -33,10 +40,54 @@ impl Default for EmbeddingDistillationConfig {
     }
 }
 
-impl EmbeddingDistillationConfig {
-    /// What is wrong with its values: the field and the reason.
-    pub fn faults(&self) -> Faults {
-        no_width(self.teacher_width)
+impl Method for EmbeddingDistillationConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "embedding_distillation",
+        title: "Multilingual embedding distillation",
+        paper: "Reimers & Gurevych 2020, arXiv:2004.09813",
+        formula: "‖s(x) - t(x)‖² + ‖s(y) - t(x)‖², y a translation of x",
+        needs: &[DataNeed::Pairs, DataNeed::Teacher],
+        file: file!(),
+        required: &[],
+        example: || options(Self::default()),
+    };
+
+    fn faults(&self) -> Faults {
+        let width =
+            self.teacher_width.and_then(|width| at_least_one("teacher_width", width as u64));
+        width.into_iter().collect()
+    }
+}
+
+impl Objective for EmbeddingDistillationConfig {
+    fn name(&self) -> &'static str {
+        Self::INFO.key
+    }
+
+    fn needs(&self) -> Needs {
+        let embedding = SentenceEmbedding { layer: self.layer, pooling: self.pooling };
+        Needs {
+            views: vec![View::PAIR_LEFT, View::PAIR_RIGHT, View::teacher(TextView::PairLeft)],
+            teacher_embedding: Some(embedding),
+            projection_head: self
+                .teacher_width
+                .map(|width| vec![Width::Hidden, Width::Fixed(width)]),
+            ..Needs::default()
+        }
+    }
+
+    fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
+        let named = ObjectiveError::alignment(self.name());
+        let vectors = |view| {
+            let sentences = input.sentences(view, self.name())?;
+            sentences.vectors(self.layer, self.pooling).map_err(&named)
+        };
+        let projection = input.projection(self.name(), Role::Student);
+        let project = |x| projection.into_iter().fold(x, |x, p| p.forward(x));
+        let [left, right] =
+            [View::PAIR_LEFT, View::PAIR_RIGHT].map(|side| Ok(project(vectors(side)?)));
+        let teacher = vectors(View::teacher(TextView::PairLeft))?;
+        embedding_distillation(left?, right?, teacher, self).map_err(&named)
     }
 }
 
@@ -77,12 +128,6 @@ pub fn embedding_distillation(
         Reduction::BatchMean => total / n_pairs as f64,
         Reduction::Sum => total,
     })
-}
-
-/// A projection to no width.
-pub(super) fn no_width(teacher_width: Option<usize>) -> Faults {
-    let fault = || ("teacher_width", "expected at least 1, found 0".to_owned());
-    (teacher_width == Some(0)).then(fault).into_iter().collect()
 }
 
 #[cfg(test)]

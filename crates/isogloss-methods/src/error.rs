@@ -1,6 +1,49 @@
-//! Why there is no alignment loss.
+//! Why there is no loss.
 
 use std::ops::Range;
+
+use crate::view::View;
+
+/// Why an objective has no loss.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ObjectiveError {
+    /// The batch has no labels.
+    #[error("objective {objective}: the batch has no labels")]
+    MissingLabels {
+        /// Its name.
+        objective: &'static str,
+    },
+    /// A pass was not made.
+    #[error("objective {objective}: the step has no view {view:?}")]
+    MissingView {
+        /// Its name.
+        objective: &'static str,
+        /// The pass.
+        view: View,
+    },
+    /// There is no queue of negatives.
+    #[error("objective {objective}: the step has no keys of earlier pairs")]
+    MissingNegatives {
+        /// Its name.
+        objective: &'static str,
+    },
+    /// The pairs of the step give no loss.
+    #[error("objective {objective}: {source}")]
+    Alignment {
+        /// Its name.
+        objective: &'static str,
+        /// Why not.
+        source: AlignmentError,
+    },
+}
+
+impl ObjectiveError {
+    /// Names the objective that an alignment error is of.
+    pub(crate) fn alignment(objective: &'static str) -> impl Fn(AlignmentError) -> Self {
+        move |source| Self::Alignment { objective, source }
+    }
+}
 
 /// Why there is no alignment loss.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,11 +1,17 @@
-//! Realignment: words that translate each other get vectors that are alike.
+//! Realignment: the word embeddings of translations are drawn together.
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{Faults, WordVector, WordVectors, indices, unit_rows};
-use crate::update::positive;
+use crate::error::{AlignmentError, ObjectiveError};
+use crate::faults::{Faults, positive, zero_or_more};
+use crate::method::{DataNeed, Method, MethodInfo, options};
+use crate::needs::{Needs, Width};
+use crate::normalize::l2_normalized;
+use crate::step::{Objective, StepInput};
+use crate::view::{Role, TextView, View};
+use crate::word_embedding::{WordVector, WordVectors, indices};
 
 /// Configures realignment on the words of parallel sentences.
 ///
@@ -41,8 +47,8 @@ pub struct ContrastiveRealignConfig {
     pub temperature: f64,
     /// Which words a translation is told apart from.
     pub alignment: AlignmentStrength,
-    /// Outputs of a head that is trained for this loss alone, see
-    /// [`RealignConfig::projection_widths`]; 0 is none.
+    /// Outputs of a projection head that is trained for this loss alone, with one hidden layer as wide as
+    /// the model; 0 is none.
     pub projection: usize,
 }
 
@@ -83,35 +89,88 @@ impl Default for L2RealignConfig {
     }
 }
 
+/// The pass of the initial model that the squared loss stays close to.
+const INITIAL_LEFT: View = View::with_role(Role::Initial, TextView::PairLeft);
+
 impl RealignConfig {
-    /// What is wrong with its values: the field and the reason.
-    pub fn faults(&self) -> Faults {
-        match &self.loss {
+    /// Whether the loss needs the left words' vectors of the initial model.
+    fn needs_initial(&self) -> bool {
+        matches!(&self.loss, RealignLoss::L2(config) if config.regularization > 0.0)
+    }
+}
+
+impl Method for RealignConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "realign",
+        title: "Word realignment",
+        paper: "Gaschi et al. 2023, arXiv:2306.02790; Wu & Dredze 2020, arXiv:2010.02537; \
+                Cao et al. 2020, arXiv:2002.03518",
+        formula: "-log (exp(c(a, b) / T) / Σᵤ exp(c(a, u) / T)) over linked words a, b; or \
+                  (l - r)² + λ (l - l₀)²",
+        needs: &[DataNeed::Pairs, DataNeed::WordLinks],
+        file: file!(),
+        required: &[],
+        example: || options(Self::default()),
+    };
+
+    fn faults(&self) -> Faults {
+        let fault = match &self.loss {
             RealignLoss::Contrastive(config) => {
-                positive("loss.contrastive.temperature", config.temperature).into_iter().collect()
+                positive("loss.contrastive.temperature", config.temperature)
             }
-            RealignLoss::L2(L2RealignConfig { regularization: weight }) => {
-                let valid = weight.is_finite() && *weight >= 0.0;
-                let fault =
-                    || ("loss.l2.regularization", format!("expected zero or more, found {weight}"));
-                (!valid).then(fault).into_iter().collect()
+            RealignLoss::L2(config) => {
+                zero_or_more("loss.l2.regularization", config.regularization)
             }
-        }
+        };
+        fault.into_iter().collect()
+    }
+}
+
+impl Objective for RealignConfig {
+    fn name(&self) -> &'static str {
+        Self::INFO.key
     }
 
-    /// The widths of the head for a model of this width, if there is one.
-    pub fn projection_widths(&self, hidden_size: usize) -> Option<Vec<usize>> {
-        match &self.loss {
+    fn needs(&self) -> Needs {
+        let mut views = vec![View::PAIR_LEFT, View::PAIR_RIGHT];
+        views.extend(self.needs_initial().then_some(INITIAL_LEFT));
+        let projection_head = match &self.loss {
             RealignLoss::Contrastive(config) if config.projection > 0 => {
-                Some(vec![hidden_size, hidden_size, config.projection])
+                Some(vec![Width::Hidden, Width::Hidden, Width::Fixed(config.projection)])
             }
             _ => None,
-        }
+        };
+        Needs { views, word_links: true, projection_head, ..Needs::default() }
     }
 
-    /// Whether the loss needs the left words' vectors of the initial model.
-    pub fn needs_initial(&self) -> bool {
-        matches!(&self.loss, RealignLoss::L2(config) if config.regularization > 0.0)
+    /// A step whose linked words were all cut off has a loss of zero.
+    fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
+        let named = ObjectiveError::alignment(self.name());
+        let states = |view| {
+            let sentences = input.sentences(view, self.name())?;
+            sentences.states(self.layer).map_err(&named)
+        };
+        let [left, right] = [states(View::PAIR_LEFT)?, states(View::PAIR_RIGHT)?];
+        let device = left.device();
+        let Some(pairs) = &input.pairs else { return Ok(Tensor::zeros([1], &device)) };
+        let words = match pairs.links.gather(left, right, self.words) {
+            Err(AlignmentError::NoLinks) => return Ok(Tensor::zeros([1], &device)),
+            other => other.map_err(&named)?,
+        };
+        Ok(match &self.loss {
+            RealignLoss::Contrastive(config) => {
+                let projection = input.projection(self.name(), Role::Student);
+                let words = projection.into_iter().fold(words, |words, p| words.projected(p));
+                realign_contrastive(&words, config)
+            }
+            RealignLoss::L2(config) => {
+                let initial = self.needs_initial().then(|| {
+                    let left = states(INITIAL_LEFT)?;
+                    pairs.links.gather_left(left, self.words).map_err(&named)
+                });
+                realign_l2(&words, initial.transpose()?, config)
+            }
+        })
     }
 }
 
@@ -131,7 +190,7 @@ const HIDDEN: f64 = -1e9;
 /// Gaschi et al. 2023, arXiv:2306.02790, after Wu & Dredze 2020, arXiv:2010.02537. Their vectors are
 /// those of a head, see [`WordVectors::projected`].
 pub fn realign_contrastive(words: &WordVectors, config: &ContrastiveRealignConfig) -> Tensor<1> {
-    let unit = unit_rows(words.vectors.clone());
+    let unit = l2_normalized(words.vectors.clone());
     let ([lefts, rights], n_left) = (&words.linked, words.n_left);
     let (n_words, device) = (words.n_words(), unit.device());
     let similarities = |anchors: Vec<i32>, candidates: Tensor<2>| {
@@ -172,7 +231,7 @@ fn mean_nll(logits: Tensor<2>, targets: Vec<i32>) -> Tensor<1> {
 /// No gradient reaches l₀. Without them, only the first term is left.
 ///
 /// # Shapes
-/// - `initial_left`: `[left words, width]`, from [`WordLinks::gather_left`](super::WordLinks::gather_left)
+/// - `initial_left`: `[left words, width]`, from [`WordLinks::gather_left`](crate::WordLinks::gather_left)
 /// - returns: `[1]`
 ///
 /// # Source
@@ -279,12 +338,12 @@ mod tests {
     #[test]
     fn the_head_is_as_wide_as_the_model_and_then_as_asked() {
         let config = RealignConfig::default();
-        assert_eq!(config.projection_widths(384), Some(vec![384, 384, 128]));
+        assert_eq!(config.needs().projection_widths(384), Some(vec![384, 384, 128]));
         let l2 = RealignConfig {
             loss: RealignLoss::L2(L2RealignConfig::default()),
             ..RealignConfig::default()
         };
-        assert_eq!(l2.projection_widths(384), None);
+        assert_eq!(l2.needs().projection_widths(384), None);
         assert!(l2.needs_initial() && !config.needs_initial());
     }
 

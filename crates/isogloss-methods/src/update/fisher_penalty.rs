@@ -1,10 +1,13 @@
-//! The Fisher penalty by finite differences of the gradient.
+//! Fisher penalty by finite differences of the gradient.
 
 use isogloss_model::Model;
 use serde::{Deserialize, Serialize};
 
-use super::{GradientSource, Update, positive};
-use crate::{Gradients, shifted};
+use super::rule::{GradientSource, Update, UpdateMethod};
+use crate::faults::{Faults, at_least_one, positive};
+use crate::gradients::Gradients;
+use crate::method::{DataNeed, Method, MethodInfo, options};
+use crate::parameters::shifted;
 
 /// Configures the penalty `weight · ‖g‖²`, where g is the gradient of the mean of `-log p(ŷ)` over a
 /// batch with sampled labels ŷ; over B independent rows, `B ‖g‖²` estimates the trace of the Fisher
@@ -39,15 +42,34 @@ impl FisherStepConfig {
     pub(super) fn init<E>(&self, inner: Box<dyn Update<E>>) -> FisherStep<E> {
         FisherStep { config: self.clone(), inner }
     }
+}
 
-    pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
-        let every = (self.every == 0)
-            .then(|| ("fisher_penalty.every", "expected at least 1, found 0".to_owned()));
-        positive("fisher_penalty.weight", self.weight)
-            .into_iter()
-            .chain(positive("fisher_penalty.step_size", self.step_size))
-            .chain(every)
-            .collect()
+impl Method for FisherStepConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "fisher_penalty",
+        title: "Fisher penalty by finite differences",
+        paper: "Jastrzębski et al. 2021, arXiv:2012.14193",
+        formula: "g + w ‖ĝ‖ / h · (∇ℓ(θ + h ĝ/‖ĝ‖) - ∇ℓ(θ - h ĝ/‖ĝ‖)), ĝ = ∇ℓ with sampled labels",
+        needs: &[DataNeed::Labels],
+        file: file!(),
+        required: &[],
+        example: || options(Self::default()),
+    };
+
+    fn faults(&self) -> Faults {
+        let weight = positive("weight", self.weight);
+        let step_size = positive("step_size", self.step_size);
+        [weight, step_size, at_least_one("every", self.every)].into_iter().flatten().collect()
+    }
+}
+
+impl UpdateMethod for FisherStepConfig {
+    fn key(&self) -> &'static str {
+        Self::INFO.key
+    }
+
+    fn is_added(&self) -> bool {
+        true
     }
 }
 
@@ -58,20 +80,20 @@ pub(super) struct FisherStep<E> {
 
 impl<E> Update<E> for FisherStep<E> {
     fn name(&self) -> &'static str {
-        "fisher_penalty"
+        FisherStepConfig::INFO.key
     }
 
     fn gradients(
         &mut self,
         model: &Model,
         step: u64,
-        learner: &mut dyn GradientSource<E>,
+        source: &mut dyn GradientSource<E>,
     ) -> Result<Gradients, E> {
-        let gradients = self.inner.gradients(model, step, learner)?;
+        let gradients = self.inner.gradients(model, step, source)?;
         if !step.is_multiple_of(self.config.every) {
             return Ok(gradients);
         }
-        let direction = learner.sampled_gradients(model)?;
+        let direction = source.sampled_gradients(model)?;
         let norm = direction.global_norm();
         if norm == 0.0 || !norm.is_finite() {
             return Ok(gradients);
@@ -79,7 +101,7 @@ impl<E> Update<E> for FisherStep<E> {
         let h = self.config.step_size;
         let mut at = |distance: f64| {
             let model = shifted(model.clone(), &direction, distance / norm);
-            learner.sampled_gradients(&model)
+            source.sampled_gradients(&model)
         };
         let factor = self.config.weight * norm / h;
         let difference = at(h)?.scaled(factor).plus(at(-h)?.scaled(-factor));

@@ -1,4 +1,4 @@
-//! A slow copy of a model.
+//! The momentum encoder: an exponential moving average (EMA) of a model.
 
 use std::collections::BTreeMap;
 
@@ -8,19 +8,20 @@ use isogloss_model::{ParamMapper, ParamVisitor, map_parameters, visit_parameters
 
 use crate::parameters::change_values;
 
-/// Lets a slow copy of a module follow it: every parameter becomes `m ξ + (1 - m) θ`.
+/// The exponential moving average of a module's parameters, one step on: each becomes
+/// `m ξ + (1 - m) θ`.
 ///
-/// `slow` begins as `fast.valid()`, without autodiff, and stays so; no graph is recorded. Parameters
-/// that only one of the two has stay as they are.
+/// `average` begins as `module.valid()`, without autodiff, and stays so; no graph is recorded.
+/// Parameters that only one of the two has stay as they are.
 ///
 /// # Source
 /// He et al. 2020, MoCo, arXiv:1911.05722, eq. 2, in the form `ξ + (1 - m) (θ - ξ)`, which leaves equal
 /// parameters exactly equal.
 #[must_use]
-pub fn momentum_update<M: Module>(slow: M, fast: &M, momentum: f64) -> M {
+pub fn momentum_update<M: Module>(average: M, module: &M, momentum: f64) -> M {
     let mut values = Values::default();
-    visit_parameters(fast, &mut values);
-    map_parameters(slow, &mut Follow { values, momentum })
+    visit_parameters(module, &mut values);
+    map_parameters(average, &mut Average { values, momentum })
 }
 
 /// The values of all parameters, flattened; handles, not copies.
@@ -35,15 +36,15 @@ impl ParamVisitor for Values {
     }
 }
 
-struct Follow {
+struct Average {
     values: Values,
     momentum: f64,
 }
 
-impl ParamMapper for Follow {
+impl ParamMapper for Average {
     fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(fast) = self.values.0.remove(path) else { return param };
-        change_values(param, |slow| slow.clone() + (fast - slow) * (1.0 - self.momentum))
+        let Some(now) = self.values.0.remove(path) else { return param };
+        change_values(param, |average| average.clone() + (now - average) * (1.0 - self.momentum))
     }
 }
 

@@ -1,17 +1,26 @@
-//! InfoXLM's cross-lingual contrast: a sentence finds its translation among many older ones.
+//! XLCo, InfoXLM's cross-lingual contrast: a sentence is contrasted with its translation and a queue of
+//! negatives, whose keys a momentum encoder makes.
+
+pub(crate) mod momentum_encoder;
+pub(crate) mod negative_queue;
 
 use burn::tensor::{Int, Tensor};
 use isogloss_model::Pooling;
 use serde::{Deserialize, Serialize};
 
-use super::{Faults, unit_rows};
-use crate::cross_entropy;
-use crate::update::positive;
+use crate::cross_entropy::cross_entropy;
+use crate::error::ObjectiveError;
+use crate::faults::{Faults, at_least_one, positive};
+use crate::method::{DataNeed, Method, MethodInfo, options};
+use crate::needs::{ContrastTexts, Needs, Width};
+use crate::normalize::l2_normalized;
+use crate::step::{Memory, Objective, StepInput};
+use crate::view::{Role, TextView, View};
 
 /// Configures [`xlco`] and what surrounds it.
 ///
-/// The queries are the sentence vectors of the model; the keys those of a slow copy of it, which
-/// [`momentum_update`](super::momentum_update) lets follow, on the translations.
+/// The queries are the sentence embeddings of the model; the keys those of its momentum encoder, see
+/// [`momentum_update`](crate::momentum_update), on the translations.
 ///
 /// # Source
 /// Chi et al. 2021, InfoXLM, arXiv:2007.07834, with the numbers of the authors' recipe for the base
@@ -27,9 +36,10 @@ pub struct XlcoConfig {
     pub pooling: Pooling,
     /// Keys that are kept as negatives.
     pub queue_size: usize,
-    /// m: after each step the slow model is `m` times itself plus `1 - m` times the model.
+    /// m: after each step the momentum encoder is `m` times itself plus `1 - m` times the model.
     pub momentum: f64,
-    /// Whether queries and keys go through a linear map, see [`projection_widths`](Self::projection_widths).
+    /// Whether queries and keys go through a linear map as wide as the model; that of the momentum encoder
+    /// follows like its other parameters.
     pub projection: bool,
     /// Whether products are those of unit vectors. Without it, those of wide models grow large.
     pub normalized: bool,
@@ -60,19 +70,84 @@ impl Default for XlcoConfig {
 }
 
 impl XlcoConfig {
-    /// What is wrong with its values: the field and the reason.
-    pub fn faults(&self) -> Faults {
-        let queue = (self.queue_size == 0)
-            .then(|| ("queue_size", "expected at least 1, found 0".to_owned()));
+    /// How pairs are changed before they are contrasted, if they are.
+    fn contrast_texts(&self) -> Option<ContrastTexts> {
+        let texts = ContrastTexts { mixup: self.mixup, masked: self.masked };
+        (self.mixup || self.masked).then_some(texts)
+    }
+
+    /// The passes that queries and keys come from.
+    fn sides(&self) -> [View; 2] {
+        let [query, key] = match self.contrast_texts() {
+            Some(_) => [TextView::ContrastLeft, TextView::ContrastRight],
+            None => [TextView::PairLeft, TextView::PairRight],
+        };
+        [View::student(query), View::with_role(Role::Momentum, key)]
+    }
+
+    /// The embeddings of one side, `[pairs, width]`.
+    fn embeddings(&self, input: &StepInput, view: View) -> Result<Tensor<2>, ObjectiveError> {
+        let sentences = input.sentences(view, self.name())?;
+        let embeddings = sentences.vectors(Some(self.layer), self.pooling);
+        let embeddings = embeddings.map_err(ObjectiveError::alignment(self.name()))?;
+        Ok(match input.projection(self.name(), view.role) {
+            Some(projection) => projection.forward(embeddings),
+            None => embeddings,
+        })
+    }
+}
+
+impl Method for XlcoConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "xlco",
+        title: "Cross-lingual contrast with a queue of negatives (XLCo)",
+        paper: "Chi et al. 2021, InfoXLM, arXiv:2007.07834; He et al. 2020, MoCo, arXiv:1911.05722",
+        formula: "-log (exp(qᵢ·kᵢ / τ) / (exp(qᵢ·kᵢ / τ) + Σⱼ exp(qᵢ·nⱼ / τ))), n a queue of keys",
+        needs: &[DataNeed::Pairs],
+        file: file!(),
+        required: &[],
+        example: || options(Self::default()),
+    };
+
+    fn faults(&self) -> Faults {
+        let queue = at_least_one("queue_size", self.queue_size as u64);
         let momentum = (!(0.0..=1.0).contains(&self.momentum))
             .then(|| ("momentum", format!("expected [0, 1], found {}", self.momentum)));
         positive("temperature", self.temperature).into_iter().chain(queue).chain(momentum).collect()
     }
+}
 
-    /// The widths of the map for a model of this width, if there is one. The slow model's map follows
-    /// like its other parameters.
-    pub fn projection_widths(&self, hidden_size: usize) -> Option<Vec<usize>> {
-        self.projection.then(|| vec![hidden_size; 2])
+impl Objective for XlcoConfig {
+    fn name(&self) -> &'static str {
+        Self::INFO.key
+    }
+
+    fn needs(&self) -> Needs {
+        Needs {
+            views: self.sides().to_vec(),
+            projection_head: self.projection.then(|| vec![Width::Hidden; 2]),
+            contrast_texts: self.contrast_texts(),
+            ..Needs::default()
+        }
+    }
+
+    fn memory(&self) -> Option<Memory> {
+        Some(Memory { queue_size: self.queue_size, momentum: self.momentum })
+    }
+
+    fn keys(&self, input: &StepInput) -> Result<Option<Tensor<2>>, ObjectiveError> {
+        let [_, key] = self.sides();
+        self.embeddings(input, key).map(Some)
+    }
+
+    fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
+        let [query, key] = self.sides();
+        let [query, key] = [self.embeddings(input, query)?, self.embeddings(input, key)?];
+        let missing = ObjectiveError::MissingNegatives { objective: self.name() };
+        let pairs = input.pairs.as_ref().ok_or(missing.clone())?;
+        let queue = pairs.negatives.clone().ok_or(missing)?;
+        let factor = self.weighting.factor(query.dims()[0], pairs.n_masked);
+        Ok(xlco(query, key, queue, self) * factor)
     }
 }
 
@@ -127,7 +202,7 @@ pub fn xlco(query: Tensor<2>, key: Tensor<2>, queue: Tensor<2>, config: &XlcoCon
     }
     let [key, queue] = [key, queue].map(Tensor::without_autodiff);
     let [query, key, queue] =
-        [query, key, queue].map(|rows| if config.normalized { unit_rows(rows) } else { rows });
+        [query, key, queue].map(|rows| if config.normalized { l2_normalized(rows) } else { rows });
     let positive = (query.clone() * key).sum_dim(1);
     let negative = query.matmul(queue.transpose());
     let logits = Tensor::cat(vec![positive, negative], 1) / config.temperature;

@@ -1,12 +1,17 @@
-//! Translations find each other among the sentences of a batch.
+//! InfoNCE: sentence embeddings of translations are contrasted with the other sentences of a batch.
 
 use burn::tensor::{Int, Tensor};
 use isogloss_model::Pooling;
 use serde::{Deserialize, Serialize};
 
-use super::{Faults, unit_rows};
-use crate::cross_entropy;
-use crate::update::positive;
+use crate::cross_entropy::cross_entropy;
+use crate::error::ObjectiveError;
+use crate::faults::{Faults, at_least_one, positive};
+use crate::method::{DataNeed, Method, MethodInfo, options};
+use crate::needs::Needs;
+use crate::normalize::l2_normalized;
+use crate::step::{GradCache, Objective, Sentences, StepInput};
+use crate::view::View;
 
 /// Configures [`info_nce`].
 ///
@@ -23,9 +28,9 @@ pub struct InfoNceConfig {
     /// Whether the right sentences look for the left ones too.
     pub both_directions: bool,
     /// Pairs that are encoded at a time; all by default. The loss and its gradient stay those of the
-    /// whole batch, see [`vector_gradients`](super::vector_gradients).
+    /// whole batch, see [`vector_gradients`](crate::vector_gradients).
     pub chunk_size: Option<usize>,
-    /// How a sentence becomes a vector, see [`sentence_vectors`](super::sentence_vectors).
+    /// How a sentence becomes a vector, see [`sentence_vectors`](crate::sentence_vectors).
     pub pooling: Pooling,
 }
 
@@ -42,12 +47,56 @@ impl Default for InfoNceConfig {
     }
 }
 
-impl InfoNceConfig {
-    /// What is wrong with its values: the field and the reason.
-    pub fn faults(&self) -> Faults {
-        let empty = (self.chunk_size == Some(0))
-            .then(|| ("chunk_size", "expected at least 1, found 0".to_owned()));
-        positive("temperature", self.temperature).into_iter().chain(empty).collect()
+impl Method for InfoNceConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "info_nce",
+        title: "InfoNCE (multiple negatives ranking)",
+        paper: "van den Oord et al. 2018, arXiv:1807.03748; Henderson et al. 2017, arXiv:1705.00652",
+        formula: "-log (exp(s(lᵢ, rᵢ) / T) / Σⱼ exp(s(lᵢ, rⱼ) / T))",
+        needs: &[DataNeed::Pairs],
+        file: file!(),
+        required: &[],
+        example: || options(Self::default()),
+    };
+
+    fn faults(&self) -> Faults {
+        let chunk_size = self.chunk_size.and_then(|size| at_least_one("chunk_size", size as u64));
+        positive("temperature", self.temperature).into_iter().chain(chunk_size).collect()
+    }
+}
+
+impl Objective for InfoNceConfig {
+    fn name(&self) -> &'static str {
+        Self::INFO.key
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::views([View::PAIR_LEFT, View::PAIR_RIGHT])
+    }
+
+    fn grad_cache(&self) -> Option<&dyn GradCache> {
+        self.chunk_size.is_some().then_some(self)
+    }
+
+    fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
+        let left = input.sentences(View::PAIR_LEFT, self.name())?;
+        let right = input.sentences(View::PAIR_RIGHT, self.name())?;
+        Ok(info_nce(self.embeddings(left)?, self.embeddings(right)?, self))
+    }
+}
+
+impl GradCache for InfoNceConfig {
+    fn chunk_size(&self) -> usize {
+        self.chunk_size.unwrap_or(usize::MAX)
+    }
+
+    fn embeddings(&self, sentences: &Sentences) -> Result<Tensor<2>, ObjectiveError> {
+        let embeddings = sentences.vectors(self.layer, self.pooling);
+        embeddings.map_err(ObjectiveError::alignment(self.name()))
+    }
+
+    fn loss(&self, [left, right]: [Tensor<2>; 2]) -> Tensor<1> {
+        info_nce(left, right, self)
     }
 }
 
@@ -67,7 +116,7 @@ impl InfoNceConfig {
 pub fn info_nce(left: Tensor<2>, right: Tensor<2>, config: &InfoNceConfig) -> Tensor<1> {
     let n_rows = left.dims()[0] as i64;
     let [left, right] =
-        [left, right].map(|side| if config.normalized { unit_rows(side) } else { side });
+        [left, right].map(|side| if config.normalized { l2_normalized(side) } else { side });
     if n_rows == 0 {
         return Tensor::zeros([1], &left.device());
     }

@@ -1,8 +1,8 @@
-//! The keys of earlier batches, as negatives.
+//! The negative queue: the keys of earlier batches, as negatives of a contrast.
 
 use burn::tensor::{Device, Tensor};
 
-use super::AlignmentError;
+use crate::error::AlignmentError;
 
 /// A ring of the last `capacity` keys, on a device and without gradients.
 ///
@@ -49,13 +49,13 @@ impl NegativeQueue {
         let capacity = self.capacity();
         let [n_rows, width] = keys.dims();
         let keys = keys.without_autodiff();
-        // Of more keys than there are places, only the last ones would be left.
+        // Of more keys than the queue holds, only the last ones would be left.
         let mut row = n_rows.saturating_sub(capacity);
         self.next = (self.next + row) % capacity.max(1);
         while row < n_rows {
             let n = (n_rows - row).min(capacity - self.next);
-            let (places, rows) = (self.next..self.next + n, keys.clone().narrow(0, row, n));
-            self.keys.inplace(|ring| ring.slice_assign([places, 0..width], rows));
+            let (positions, rows) = (self.next..self.next + n, keys.clone().narrow(0, row, n));
+            self.keys.inplace(|ring| ring.slice_assign([positions, 0..width], rows));
             self.next = (self.next + n) % capacity;
             row += n;
         }
@@ -73,7 +73,7 @@ impl NegativeQueue {
         Err(AlignmentError::QueueNotFull { expected: self.capacity(), found: self.n_keys })
     }
 
-    /// What [`restore`](Self::restore) needs: the keys so far, `[n, width]`, and the place of the next.
+    /// What [`restore`](Self::restore) needs: the keys so far, `[n, width]`, and the index of the next.
     pub fn state(&self) -> (Tensor<2>, usize) {
         // Burn cuts no tensor down to nothing.
         let keys = match self.n_keys {
@@ -83,7 +83,7 @@ impl NegativeQueue {
         (keys, self.next)
     }
 
-    /// Goes on from a [`state`](Self::state), with every key in its old place.
+    /// Goes on from a [`state`](Self::state), with every key at its old index.
     ///
     /// # Errors
     /// If the state is that of a queue of another capacity.
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn more_keys_than_places_leave_what_one_at_a_time_would() {
+    fn more_keys_than_the_capacity_leave_what_one_at_a_time_would() {
         let all: Vec<f32> = (0..23).map(|i| i as f32).collect();
         for capacity in [1, 4, 7, 23] {
             for first in [0, 1, 5] {
@@ -134,7 +134,11 @@ mod tests {
                 let singles: Vec<_> = all.chunks(1).collect();
                 let one_by_one = pushed(capacity, &singles);
                 let keys = |queue: &NegativeQueue| numbers(queue.tensor().unwrap());
-                assert_eq!(keys(&at_once), keys(&one_by_one), "{capacity} places, {first} before");
+                assert_eq!(
+                    keys(&at_once),
+                    keys(&one_by_one),
+                    "a capacity of {capacity}, {first} before"
+                );
                 assert_eq!(at_once.next, one_by_one.next);
             }
         }
@@ -151,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restored_queue_goes_on_with_every_key_in_its_place() {
+    fn a_restored_queue_goes_on_with_every_key_at_its_index() {
         for n_before in 0..9 {
             let before: Vec<f32> = (0..n_before).map(|i| i as f32).collect();
             let mut queue = pushed(4, &[&before]);

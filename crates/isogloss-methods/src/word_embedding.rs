@@ -1,13 +1,14 @@
-//! From the states of tokens to vectors of words, and which of them translate each other.
+//! Word embeddings: the hidden states of a word's tokens pooled to one vector, and which words of a batch
+//! translate each other.
 
 use std::iter::repeat_n;
 use std::ops::Range;
 
-use burn::tensor::{IndexingUpdateOp, Tensor, TensorData};
+use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
 use isogloss_model::Projection;
 use serde::{Deserialize, Serialize};
 
-use super::{AlignmentError, indices};
+use crate::error::AlignmentError;
 
 /// How the states of a word's tokens become one vector.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +26,7 @@ pub enum WordVector {
 /// The words of a batch of translations, and which of them are links; plain host values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WordLinks {
-    /// The tokens of each word of each left sentence, as places in its row. A word without any, such as
+    /// The tokens of each word of each left sentence, as offsets in its row. A word without any, such as
     /// one that was cut off, has no vector, and its links are left out.
     pub left_words: Vec<Vec<Range<usize>>>,
     /// The same of the right sentences.
@@ -38,18 +39,18 @@ pub struct WordLinks {
 #[derive(Clone, Debug)]
 pub struct WordVectors {
     /// `[left words + right words, width]`.
-    pub(super) vectors: Tensor<2>,
-    pub(super) n_left: usize,
+    pub(crate) vectors: Tensor<2>,
+    pub(crate) n_left: usize,
     /// Rows of `vectors`: those of the linked left words, and those of their translations.
-    pub(super) linked: [Vec<i32>; 2],
+    pub(crate) linked: [Vec<i32>; 2],
 }
 
 /// The words of one side that have tokens.
 struct Side {
     /// Their tokens, as rows of all states of the batch.
     spans: Vec<Range<usize>>,
-    /// The place in `spans` of each word.
-    places: Vec<Option<usize>>,
+    /// The index in `spans` of each word.
+    span_of_word: Vec<Option<usize>>,
 }
 
 impl WordLinks {
@@ -72,9 +73,10 @@ impl WordLinks {
         let n_left = left_side.spans.len();
         let [mut lefts, mut rights] = [Vec::new(), Vec::new()];
         for &link in &self.links {
-            let places = (left_side.places.get(link.0), right_side.places.get(link.1));
-            let (Some(left), Some(right)) = places else {
-                let (n_left, n_right) = (left_side.places.len(), right_side.places.len());
+            let spans = (left_side.span_of_word.get(link.0), right_side.span_of_word.get(link.1));
+            let (Some(left), Some(right)) = spans else {
+                let (n_left, n_right) =
+                    (left_side.span_of_word.len(), right_side.span_of_word.len());
                 return Err(AlignmentError::Link { link, n_left, n_right });
             };
             if let (Some(left), Some(right)) = (left, right) {
@@ -117,21 +119,21 @@ impl Side {
             let (expected, found) = (batch, sentences.len());
             return Err(AlignmentError::Sentences { side, expected, found });
         }
-        let (mut spans, mut places) = (Vec::new(), Vec::new());
+        let (mut spans, mut span_of_word) = (Vec::new(), Vec::new());
         for (sentence, words) in sentences.iter().enumerate() {
             for (word, tokens) in words.iter().enumerate() {
                 if tokens.end > seq_len {
                     let tokens = tokens.clone();
                     return Err(AlignmentError::Tokens { side, sentence, word, tokens, seq_len });
                 }
-                places.push((!tokens.is_empty()).then_some(spans.len()));
+                span_of_word.push((!tokens.is_empty()).then_some(spans.len()));
                 if !tokens.is_empty() {
                     let start = sentence * seq_len;
                     spans.push(start + tokens.start..start + tokens.end);
                 }
             }
         }
-        Ok(Self { spans, places })
+        Ok(Self { spans, span_of_word })
     }
 
     /// One gather of the tokens, and one scatter that adds up those of each word.
@@ -181,16 +183,20 @@ impl WordVectors {
     }
 
     /// The linked words of the left and of the right side, each `[links, width]`.
-    pub(super) fn pairs(&self) -> [Tensor<2>; 2] {
+    pub(crate) fn pairs(&self) -> [Tensor<2>; 2] {
         let device = self.vectors.device();
         self.linked.clone().map(|rows| self.vectors.clone().select(0, indices(rows, &device)))
     }
 }
 
+/// Row numbers as a tensor of indices, `[n]`.
+pub(crate) fn indices(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
+    let shape = [values.len()];
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
-
     use super::*;
 
     /// Two rows of three tokens, one number each: 0, 1, 2 and 10, 11, 12.

@@ -3,7 +3,7 @@
 use burn::tensor::{Int, Tensor};
 use isogloss_model::ModelOutput;
 
-use super::cross_entropy::cross_entropy;
+use crate::cross_entropy::cross_entropy;
 
 /// The gold labels of the rows of a pass.
 #[derive(Clone, Debug)]

@@ -1,0 +1,51 @@
+//! Multilingual masked language modelling (MMLM): tokens are predicted from text in one language.
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use crate::error::ObjectiveError;
+use crate::method::{DataNeed, Method, MethodInfo, options};
+use crate::needs::Needs;
+use crate::step::{Objective, StepInput};
+use crate::view::{TextView, View};
+
+/// Configures multilingual masked language modelling: the mean of `-log p(token)` over masked tokens of
+/// blocks of text in one language; zero if no token was masked.
+///
+/// The model's own masked-language-model head predicts, or one that is tied to the token embeddings.
+/// Related: [`TlmConfig`](super::TlmConfig), over pairs.
+///
+/// # Source
+/// Devlin et al. 2019, arXiv:1810.04805, §3.1, on the text of many languages; eq. 2 of Chi et al. 2021,
+/// InfoXLM, arXiv:2007.07834.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MmlmConfig {}
+
+impl Method for MmlmConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "mmlm",
+        title: "Multilingual masked language modelling (MMLM)",
+        paper: "Devlin et al. 2019, arXiv:1810.04805; Chi et al. 2021, InfoXLM, arXiv:2007.07834",
+        formula: "-(1/|M|) Σ_{i∈M} log p(xᵢ | x without M)",
+        needs: &[DataNeed::MonolingualText],
+        file: file!(),
+        required: &[],
+        example: || options(Self::default()),
+    };
+}
+
+impl Objective for MmlmConfig {
+    fn name(&self) -> &'static str {
+        Self::INFO.key
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::views([View::student(TextView::Monolingual)])
+    }
+
+    fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
+        let view = input.view(View::student(TextView::Monolingual), self.name())?;
+        Ok(view.masked_token_loss())
+    }
+}

@@ -1,0 +1,49 @@
+//! Translation language modelling (TLM): tokens are predicted from a sentence and its translation.
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use crate::error::ObjectiveError;
+use crate::method::{DataNeed, Method, MethodInfo, options};
+use crate::needs::Needs;
+use crate::step::{Objective, StepInput};
+use crate::view::{TextView, View};
+
+/// Configures translation language modelling: the mean of `-log p(token)` over masked tokens of pairs
+/// joined to one text, so that a token can be predicted from its translation; zero if no token was masked.
+///
+/// The head is that of [`MmlmConfig`](super::MmlmConfig).
+///
+/// # Source
+/// Conneau & Lample 2019, arXiv:1901.07291, §3.3; eq. 3 of Chi et al. 2021, InfoXLM, arXiv:2007.07834.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlmConfig {}
+
+impl Method for TlmConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "tlm",
+        title: "Translation language modelling (TLM)",
+        paper: "Conneau & Lample 2019, arXiv:1901.07291",
+        formula: "-(1/|M|) Σ_{i∈M} log p([x; y]ᵢ | [x; y] without M)",
+        needs: &[DataNeed::Pairs],
+        file: file!(),
+        required: &[],
+        example: || options(Self::default()),
+    };
+}
+
+impl Objective for TlmConfig {
+    fn name(&self) -> &'static str {
+        Self::INFO.key
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::views([View::student(TextView::PairJoined)])
+    }
+
+    fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
+        let view = input.view(View::student(TextView::PairJoined), self.name())?;
+        Ok(view.masked_token_loss())
+    }
+}

@@ -1,0 +1,125 @@
+//! The registry of methods: every objective, schedule, update and rule of sampling, one table an axis.
+//!
+//! The tables come from the same rows as the enums that a recipe is read into, so that none can be
+//! forgotten; the page of methods and the recipe's schema are written from here.
+
+use crate::guided_dropout::GuidedDropoutConfig;
+use crate::method::{Method, MethodInfo};
+use crate::objective::OBJECTIVES;
+use crate::sampling::SAMPLINGS;
+use crate::schedule::SCHEDULES;
+use crate::subnetwork::DynamicSubnetworkConfig;
+use crate::update::UPDATES;
+
+/// Objectives, `objective.method.<key>`: losses that add up.
+pub fn objectives() -> &'static [MethodInfo] {
+    OBJECTIVES
+}
+
+/// Schedules, `schedule.<key>`: which parameters may change, and when.
+pub fn schedules() -> &'static [MethodInfo] {
+    SCHEDULES
+}
+
+/// Updates, `update.<key>`: how a step's gradients become one.
+pub fn updates() -> &'static [MethodInfo] {
+    UPDATES
+}
+
+/// Rules of language sampling, `sampling.<key>` of `[data]`, `[pairs]` and `[monolingual]`.
+pub fn samplings() -> &'static [MethodInfo] {
+    SAMPLINGS
+}
+
+/// What changes the forward pass: tables of a recipe of their own.
+pub fn regularizers() -> &'static [MethodInfo] {
+    &[GuidedDropoutConfig::INFO, DynamicSubnetworkConfig::INFO]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::faults::Faults;
+    use crate::method::DataNeed;
+    use crate::objective::ObjectiveConfig;
+    use crate::sampling::LanguageSampling;
+    use crate::schedule::ScheduleConfig;
+    use crate::update::UpdateConfig;
+    use crate::view::{Role, TextView};
+
+    fn axes() -> [&'static [MethodInfo]; 5] {
+        [objectives(), schedules(), updates(), samplings(), regularizers()]
+    }
+
+    /// The only key of what was read, which must be that of the table.
+    fn read<C: serde::de::DeserializeOwned + serde::Serialize>(info: &MethodInfo) -> C {
+        let written = json!({ info.key: info.options() });
+        let config: C = serde_json::from_value(written.clone()).unwrap();
+        let again = serde_json::to_value(&config).unwrap();
+        let keys =
+            |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
+        assert_eq!(keys(&again), [info.key]);
+        assert_eq!(again, written);
+        config
+    }
+
+    #[test]
+    fn each_row_has_the_key_of_its_recipe_and_options_without_faults() {
+        let no_faults: Faults = Vec::new();
+        for info in objectives() {
+            let config: ObjectiveConfig = read(info);
+            assert_eq!(config.faults(), no_faults, "{}", info.key);
+            assert_eq!(config.init().name(), info.key);
+        }
+        samplings().iter().for_each(|info| {
+            assert_eq!(read::<LanguageSampling>(info).faults(), no_faults, "{}", info.key);
+        });
+        schedules().iter().for_each(|info| {
+            assert_eq!(read::<ScheduleConfig>(info).faults(), [], "{}", info.key);
+        });
+        updates().iter().for_each(|info| {
+            assert_eq!(read::<UpdateConfig>(info).faults(), [], "{}", info.key);
+        });
+    }
+
+    #[test]
+    fn rows_are_complete_and_name_their_file() {
+        for axis in axes() {
+            let mut keys = BTreeSet::new();
+            for info in axis {
+                assert!(keys.insert(info.key), "{} stands twice", info.key);
+                assert!(!info.title.is_empty() && !info.formula.is_empty(), "{}", info.key);
+                assert!(info.file.ends_with(".rs"), "{}", info.file);
+                assert!(!info.formula.contains("  "), "{}", info.formula);
+                for field in info.required {
+                    assert!(info.options().get(field).is_some(), "{}.{field}", info.key);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_objective_needs_is_what_it_asks_the_trainer_for() {
+        for info in objectives() {
+            let needs = read::<ObjectiveConfig>(info).init().needs();
+            let reads = |text: fn(TextView) -> bool| needs.views.iter().any(|view| text(view.text));
+            let expected = [
+                (DataNeed::View, reads(|text| text.is_of_task() && text != TextView::Original)),
+                (
+                    DataNeed::Pairs,
+                    reads(|text| !text.is_of_task() && text != TextView::Monolingual),
+                ),
+                (DataNeed::MonolingualText, reads(|text| text == TextView::Monolingual)),
+                (DataNeed::WordLinks, needs.word_links),
+                (DataNeed::Teacher, needs.views.iter().any(|view| view.role == Role::Teacher)),
+            ];
+            for (need, is_needed) in expected {
+                assert_eq!(info.needs.contains(&need), is_needed, "{} {need:?}", info.key);
+            }
+        }
+    }
+}

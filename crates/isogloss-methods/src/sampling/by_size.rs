@@ -1,0 +1,63 @@
+//! Temperature sampling: languages are drawn by the size of their data.
+
+use serde::{Deserialize, Serialize};
+
+use super::rule::{LanguageRecord, SamplingRule};
+use crate::faults::{Faults, positive};
+use crate::method::{Method, MethodInfo, options};
+
+/// Draws with probabilities in proportion to `size ^ (1 / τ)`: w is the logarithm of the size.
+///
+/// *Also called* exponential smoothing of languages.
+///
+/// # Source
+/// Arivazhagan et al. 2019, arXiv:1907.05019, with their τ of 5; XLM-R's exponent of 0.3 is a τ
+/// of 3.33.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SizeSamplingConfig {
+    /// τ: 1 keeps the proportions of the data, more makes them even.
+    pub temperature: f64,
+}
+
+impl SizeSamplingConfig {
+    /// In proportion to the data.
+    pub fn proportional() -> Self {
+        Self { temperature: 1.0 }
+    }
+}
+
+impl Default for SizeSamplingConfig {
+    fn default() -> Self {
+        Self { temperature: 5.0 }
+    }
+}
+
+impl Method for SizeSamplingConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "by_size",
+        title: "Temperature sampling",
+        paper: "Arivazhagan et al. 2019, arXiv:1907.05019",
+        formula: "p(language) ∝ size^(1/τ)",
+        needs: &[],
+        file: file!(),
+        required: &[],
+        example: || options(Self::default()),
+    };
+
+    fn faults(&self) -> Faults {
+        positive("by_size.temperature", self.temperature).into_iter().collect()
+    }
+}
+
+impl SamplingRule for SizeSamplingConfig {
+    fn temperature(&self) -> f64 {
+        self.temperature
+    }
+
+    fn first_weight(&self, size: usize) -> f64 {
+        (size as f64).ln()
+    }
+
+    fn update(&self, _languages: &mut [LanguageRecord]) {}
+}

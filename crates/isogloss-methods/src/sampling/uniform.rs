@@ -1,0 +1,36 @@
+//! Uniform sampling: all languages are drawn alike.
+
+use serde::{Deserialize, Serialize};
+
+use super::rule::{LanguageRecord, SamplingRule};
+use crate::method::{Method, MethodInfo, options};
+
+/// Draws all languages with the same probability.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UniformSamplingConfig {}
+
+impl Method for UniformSamplingConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "uniform",
+        title: "Uniform sampling",
+        paper: "",
+        formula: "p(language) = 1/n",
+        needs: &[],
+        file: file!(),
+        required: &[],
+        example: || options(Self::default()),
+    };
+}
+
+impl SamplingRule for UniformSamplingConfig {
+    fn temperature(&self) -> f64 {
+        1.0
+    }
+
+    fn first_weight(&self, _size: usize) -> f64 {
+        0.0
+    }
+
+    fn update(&self, _languages: &mut [LanguageRecord]) {}
+}

@@ -1,0 +1,45 @@
+//! Surgical fine-tuning: the head and some layers learn, from the first step to the last.
+
+use serde::{Deserialize, Serialize};
+
+use super::rule::{Schedule, ScheduleMethod};
+use super::scope::UnfreezeScope;
+use super::unfreezing::Unfreezing;
+use crate::method::{Method, MethodInfo, options};
+
+/// Trains the head and some layers, from the first step to the last.
+///
+/// *Also called* surgical fine-tuning, Lee et al. 2023, arXiv:2210.11466.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FixedLayersConfig {
+    /// The layers, from zero.
+    pub layers: Vec<usize>,
+}
+
+impl Method for FixedLayersConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "fixed",
+        title: "Fixed layers (surgical fine-tuning)",
+        paper: "Lee et al. 2023, arXiv:2210.11466",
+        formula: "these layers and the head learn, all others never do",
+        needs: &[],
+        file: file!(),
+        required: &["layers"],
+        example: || options(Self { layers: vec![0, 11] }),
+    };
+}
+
+impl ScheduleMethod for FixedLayersConfig {
+    fn schedule(&self, n_layers: usize, scope: &UnfreezeScope, _seed: u64) -> Box<dyn Schedule> {
+        Box::new(self.init(n_layers, scope))
+    }
+}
+
+impl FixedLayersConfig {
+    /// Lays the schedule out for a model of `n_layers`.
+    pub fn init(&self, n_layers: usize, scope: &UnfreezeScope) -> Unfreezing {
+        let opens_at = (0..n_layers).map(|layer| self.layers.contains(&layer).then_some(0));
+        Unfreezing { name: Self::INFO.key, opens_at: opens_at.collect(), scope: scope.clone() }
+    }
+}

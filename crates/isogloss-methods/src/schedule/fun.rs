@@ -1,0 +1,120 @@
+//! FUN: unfreezing by the Fisher information.
+
+use serde::{Deserialize, Serialize};
+
+use super::rule::{Moment, Schedule, ScheduleMethod};
+use super::scope::UnfreezeScope;
+use super::unfreezing::{UnfreezeTiming, is_open};
+use crate::faults::{Faults, at_least_one};
+use crate::method::{DataNeed, Method, MethodInfo, options};
+
+/// Opens at each interval the frozen layer whose parameters have the largest Fisher information.
+///
+/// # Source
+/// Liu et al. 2024, FUN with Fisher, arXiv:2301.05487, algorithm 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FunConfig {
+    /// Steps from one layer to the next: the paper's k.
+    pub every_steps: u64,
+    /// Batches that the traces are taken over; the authors' code takes 41.
+    #[serde(default = "authors_batches")]
+    pub n_batches: usize,
+    /// When the layers open.
+    #[serde(default)]
+    pub timing: UnfreezeTiming,
+}
+
+fn authors_batches() -> usize {
+    41
+}
+
+impl Method for FunConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "fun",
+        title: "FUN: unfreezing by the Fisher information",
+        paper: "Liu et al. 2024, arXiv:2301.05487",
+        formula: "every k steps the frozen layer with the largest tr F opens",
+        needs: &[DataNeed::Labels],
+        file: file!(),
+        required: &["every_steps"],
+        example: || {
+            let (n_batches, timing) = (authors_batches(), UnfreezeTiming::default());
+            options(Self { every_steps: 50, n_batches, timing })
+        },
+    };
+
+    fn faults(&self) -> Faults {
+        let n_batches = at_least_one("n_batches", self.n_batches as u64);
+        at_least_one("every_steps", self.every_steps).into_iter().chain(n_batches).collect()
+    }
+}
+
+impl ScheduleMethod for FunConfig {
+    fn schedule(&self, n_layers: usize, scope: &UnfreezeScope, _seed: u64) -> Box<dyn Schedule> {
+        Box::new(self.init(n_layers, scope))
+    }
+}
+
+impl FunConfig {
+    /// Begins with a model of `n_layers`.
+    pub fn init(&self, n_layers: usize, scope: &UnfreezeScope) -> Fun {
+        let mut opens_at = vec![None; n_layers];
+        if let (UnfreezeTiming::AuthorsCode, Some(top)) = (self.timing, opens_at.last_mut()) {
+            *top = Some(0);
+        }
+        Fun { config: self.clone(), opens_at, scope: scope.clone() }
+    }
+}
+
+/// FUN in the middle of training: it knows which layers are open, and asks for traces when the next
+/// is due.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fun {
+    config: FunConfig,
+    opens_at: Vec<Option<u64>>,
+    scope: UnfreezeScope,
+}
+
+impl Schedule for Fun {
+    fn name(&self) -> &'static str {
+        "fun"
+    }
+
+    fn trainable(&self, path: &str, moment: Moment) -> bool {
+        self.scope.trainable(path, |layer| is_open(&self.opens_at, layer, moment))
+    }
+
+    fn may_train(&self, path: &str) -> bool {
+        self.scope.trainable(path, |_| true)
+    }
+
+    fn opens_at(&self) -> Option<&[Option<u64>]> {
+        Some(&self.opens_at)
+    }
+
+    fn is_due(&self, step: u64) -> bool {
+        let n_open = self.opens_at.iter().flatten().count();
+        let FunConfig { every_steps, timing, .. } = self.config;
+        n_open < self.opens_at.len() && timing.step(n_open, every_steps, 0) <= step
+    }
+
+    fn decides_later(&self) -> bool {
+        self.opens_at.contains(&None)
+    }
+
+    /// Opens the frozen layer with the largest trace, the higher one of two that are equal; one that
+    /// is not a number is the smallest.
+    fn open(&mut self, traces: &[f64], step: u64) -> Option<usize> {
+        let size = |trace: f64| if trace.is_nan() { f64::NEG_INFINITY } else { trace };
+        let layers = traces.iter().copied().map(size).enumerate();
+        let frozen = layers.filter(|(layer, _)| self.opens_at.get(*layer) == Some(&None));
+        let (layer, _) = frozen.max_by(|a, b| a.1.total_cmp(&b.1))?;
+        self.opens_at[layer] = Some(step);
+        Some(layer)
+    }
+
+    fn resume(&mut self, opens_at: Vec<Option<u64>>) {
+        self.opens_at = opens_at;
+    }
+}

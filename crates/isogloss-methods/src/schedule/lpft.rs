@@ -1,0 +1,61 @@
+//! LP-FT: linear probing, then fine-tuning.
+
+use serde::{Deserialize, Serialize};
+
+use super::rule::{Schedule, ScheduleMethod};
+use super::scope::UnfreezeScope;
+use super::unfreezing::{UnfreezeTiming, Unfreezing};
+use crate::faults::{Faults, at_least_one};
+use crate::method::{Method, MethodInfo, options};
+
+/// Trains the head alone (linear probing), then all layers.
+///
+/// # Source
+/// Kumar et al. 2022, arXiv:2202.10054, in the steps of Liu et al. 2024, arXiv:2301.05487.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LpftConfig {
+    /// Steps of the head alone: the paper's k. The authors' code takes one less.
+    pub steps: u64,
+    /// Whose steps.
+    #[serde(default)]
+    pub timing: UnfreezeTiming,
+}
+
+impl Method for LpftConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "lpft",
+        title: "Linear probing, then fine-tuning (LP-FT)",
+        paper: "Kumar et al. 2022, arXiv:2202.10054",
+        formula: "the head alone learns for k steps, then all layers do",
+        needs: &[],
+        file: file!(),
+        required: &["steps"],
+        example: || options(Self { steps: 100, timing: UnfreezeTiming::default() }),
+    };
+
+    fn faults(&self) -> Faults {
+        at_least_one("steps", self.steps).into_iter().collect()
+    }
+}
+
+impl ScheduleMethod for LpftConfig {
+    fn schedule(&self, n_layers: usize, scope: &UnfreezeScope, _seed: u64) -> Box<dyn Schedule> {
+        Box::new(self.init(n_layers, scope))
+    }
+}
+
+impl LpftConfig {
+    /// Lays the schedule out for a model of `n_layers`.
+    pub fn init(&self, n_layers: usize, scope: &UnfreezeScope) -> Unfreezing {
+        let step = match self.timing {
+            UnfreezeTiming::Paper => self.steps,
+            UnfreezeTiming::AuthorsCode => self.steps.saturating_sub(1),
+        };
+        Unfreezing {
+            name: Self::INFO.key,
+            opens_at: vec![Some(step); n_layers],
+            scope: scope.clone(),
+        }
+    }
+}

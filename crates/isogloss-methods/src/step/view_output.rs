@@ -1,0 +1,110 @@
+//! The output of one pass, and which rows of its logits are predictions.
+
+use burn::tensor::{Tensor, TensorData};
+use isogloss_model::ModelOutput;
+
+use super::RowTargets;
+use crate::error::ObjectiveError;
+
+/// The output of a model for one view, and its labels.
+#[derive(Clone, Debug)]
+pub struct ViewOutput {
+    /// The model's output.
+    pub output: ModelOutput,
+    /// The labels, if they are known.
+    pub targets: Option<RowTargets>,
+    /// Which rows are predictions, and of what.
+    pub units: PredictionUnits,
+}
+
+/// What the rows of the logits are predictions of, so that two views of a batch can be compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PredictionUnits {
+    /// Each row, in order: a row is a text.
+    Texts,
+    /// The first subwords of the words, by example; a word without a token has none.
+    Words {
+        /// Tokens of a row of the batch, padding included.
+        seq_len: usize,
+        /// The token of each word of each example.
+        first_subwords: Vec<Vec<Option<usize>>>,
+    },
+}
+
+impl PredictionUnits {
+    /// The row of the logits of every word, example by example; `None` if every row counts.
+    fn rows(&self) -> Option<Vec<Vec<Option<i32>>>> {
+        let Self::Words { seq_len, first_subwords } = self else { return None };
+        let row = |example: usize, token: &Option<usize>| {
+            token.map(|token| (example * seq_len + token) as i32)
+        };
+        let words = first_subwords.iter().enumerate();
+        Some(words.map(|(i, words)| words.iter().map(|token| row(i, token)).collect()).collect())
+    }
+}
+
+impl ViewOutput {
+    /// The cross-entropy with the labels.
+    ///
+    /// # Shapes
+    /// - returns: `[1]`, the mean over rows with a label, in nats
+    ///
+    /// # Errors
+    /// [`ObjectiveError::MissingLabels`] if there are none.
+    pub fn cross_entropy(
+        &self,
+        objective: &'static str,
+        smoothing: f64,
+    ) -> Result<Tensor<1>, ObjectiveError> {
+        match &self.targets {
+            Some(targets) => Ok(targets.cross_entropy(&self.output, smoothing)),
+            None => Err(ObjectiveError::MissingLabels { objective }),
+        }
+    }
+
+    /// The mean of `-log p(token)` over the masked tokens, in nats; zero if no token was masked.
+    ///
+    /// # Shapes
+    /// - returns: `[1]`
+    pub fn masked_token_loss(&self) -> Tensor<1> {
+        match &self.targets {
+            Some(targets) => targets.cross_entropy(&self.output, 0.0),
+            None => Tensor::zeros([1], &self.output.logits.device()),
+        }
+    }
+
+    /// The rows of `values`, such as the logits, that are predictions.
+    ///
+    /// # Shapes
+    /// - `values`: `[rows of the logits, width]`
+    /// - returns: `[predictions, width]`
+    pub fn prediction_rows(&self, values: Tensor<2>) -> Tensor<2> {
+        match self.units.rows() {
+            None => values,
+            Some(rows) => select(values, rows.into_iter().flatten().flatten().collect()),
+        }
+    }
+}
+
+/// The logits of two views, row by row about the same text or word.
+///
+/// Words are matched by their index; one that is cut off in either view is left out of both.
+///
+/// # Shapes
+/// - returns: twice `[matched rows, labels]`
+pub(crate) fn matched_logits(a: &ViewOutput, b: &ViewOutput) -> [Tensor<2>; 2] {
+    let logits = [a.output.logits.clone(), b.output.logits.clone()];
+    let (Some(rows_a), Some(rows_b)) = (a.units.rows(), b.units.rows()) else { return logits };
+    let examples = rows_a.iter().zip(&rows_b);
+    let pairs =
+        examples.flat_map(|(a, b)| a.iter().zip(b)).filter_map(|(a, b)| Some(((*a)?, (*b)?)));
+    let (rows_a, rows_b) = pairs.unzip();
+    let [a, b] = logits;
+    [select(a, rows_a), select(b, rows_b)]
+}
+
+fn select(values: Tensor<2>, rows: Vec<i32>) -> Tensor<2> {
+    let shape = [rows.len()];
+    let rows = Tensor::from_data(TensorData::new(rows, shape), &values.device());
+    values.select(0, rows)
+}

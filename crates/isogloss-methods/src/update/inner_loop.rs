@@ -1,0 +1,68 @@
+//! The inner loop of meta-learning: plain descent inside a task.
+//!
+//! A step's batches are tasks, one language after another; what is learned inside a task is thrown
+//! away, and only its direction is kept. Batches at the end of a step that make no whole task are left
+//! out; where there is none, the step is a plain one.
+
+use isogloss_model::Model;
+
+use crate::faults::{Faults, at_least_one, positive};
+use crate::gradients::Gradients;
+use crate::learning_rate::Rates;
+use crate::parameters::shifted;
+
+/// The configuration of a method with an inner loop: its fields, their defaults and faults.
+macro_rules! inner_loop_config {
+    ($(#[$attr:meta])* $name:ident, inner_steps = $inner_steps:literal) => {
+        $(#[$attr])*
+        #[derive(Clone, Debug, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $name {
+            /// Steps of plain descent in a task.
+            pub inner_steps: usize,
+            /// Their learning rate.
+            pub inner_learning_rate: f64,
+            /// That of the head; the same by default.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub inner_head_learning_rate: Option<f64>,
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self {
+                    inner_steps: $inner_steps,
+                    inner_learning_rate: 1e-3,
+                    inner_head_learning_rate: None,
+                }
+            }
+        }
+
+        impl $name {
+            fn rates(&self) -> $crate::learning_rate::Rates {
+                $crate::learning_rate::Rates::new(
+                    self.inner_learning_rate,
+                    self.inner_head_learning_rate,
+                )
+            }
+
+            fn faults_of_inner_loop(&self) -> $crate::faults::Faults {
+                let rates = [Some(self.inner_learning_rate), self.inner_head_learning_rate];
+                $crate::update::inner_loop::faults(self.inner_steps, rates)
+            }
+        }
+    };
+}
+pub(super) use inner_loop_config;
+
+/// The faults of an inner loop: its steps, and the rates of encoder and head.
+pub(super) fn faults(inner_steps: usize, [rate, head_rate]: [Option<f64>; 2]) -> Faults {
+    let steps = at_least_one("inner_steps", inner_steps as u64);
+    let rate = rate.and_then(|rate| positive("inner_learning_rate", rate));
+    let head = head_rate.and_then(|rate| positive("inner_head_learning_rate", rate));
+    [steps, rate, head].into_iter().flatten().collect()
+}
+
+/// One step of plain descent.
+pub fn descend(model: Model, gradients: &Gradients, rates: Rates) -> Model {
+    shifted(model, &gradients.clone().scaled_by(|path| -rates.of(path)), 1.0)
+}
