@@ -1,21 +1,17 @@
-//! What is trained in place of a whole model.
+//! Adapters and LoRA of a recipe: put into a model, and language adapters exchanged for evaluation.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use burn::tensor::Device;
 use isogloss_methods::UnfreezeScope;
 use isogloss_model::{
-    AdapterChoice, AdapterConfig, AdapterError, HeadChoice, LoadedModel, Model, RandomParams,
-    base_folder, load, load_adapter, save,
+    AdapterChoice, AdapterConfig, AdapterError, Model, RandomParams, load_adapter,
 };
 use isogloss_text::Language;
 
 use crate::Error;
-use crate::ground::tokenizer_files::copy_tokenizer;
 use crate::recipe::{
     AdapterRecipe, LanguageAdapterRecipe, LanguageExchange, Languages, Recipe, Task,
 };
-use crate::run_folder::replace_folder;
 
 /// What the adapter of a task with labels is called in the model and in its folder; those of language
 /// modelling have the name of their language.
@@ -131,34 +127,6 @@ impl LanguageAdapterRecipe {
     fn folder(&self, language: &Language) -> PathBuf {
         self.path.path(language)
     }
-}
-
-/// Writes a model with low-rank changes as a whole one, with the changes in its weights for good.
-///
-/// # Errors
-/// If it has no such changes, or has other adapters, which are no part of the weights; or if a file
-/// cannot be read or written.
-pub fn merge(folder: &Path, out: &Path, device: &Device) -> Result<(), Error> {
-    let LoadedModel { mut model, head, config_json, .. } =
-        load(folder, &HeadChoice::Saved, device)?;
-    let refuse =
-        |problem: String| Err(Error::Unsuitable(format!("{}: {problem}", folder.display())));
-    if let Some(name) = model.encoder.adapters().keys().next() {
-        return refuse(format!("the adapter {name:?} is a bottleneck; only LoRA can be merged"));
-    }
-    let names: Vec<String> = model.encoder.loras().keys().cloned().collect();
-    if names.is_empty() {
-        return refuse("no LoRA to merge".into());
-    }
-    for name in names {
-        let merged = model.encoder.merge_lora(&name);
-        merged.map_err(|error| Error::Unsuitable(error.to_string()))?;
-    }
-    let tokenizer = base_folder(folder)?;
-    replace_folder(out, |out| {
-        save(out, &model, head.as_ref(), &config_json)?;
-        copy_tokenizer(&tokenizer, out)
-    })
 }
 
 /// What a recipe's adapter is called.

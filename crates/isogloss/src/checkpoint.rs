@@ -17,7 +17,8 @@ use serde_json::Value;
 
 use crate::Error;
 use crate::error::io;
-use crate::run_folder::{RunFolder, remove_folder, replace_folder, write_atomically};
+use crate::ground::files::{remove_folder, replace_folder, write_atomically};
+use crate::run_folder::RunFolder;
 use crate::train::language_epochs::LanguageEpochsProgress;
 
 /// The folder of what is trained beside the model, inside a checkpoint.

@@ -1,5 +1,6 @@
 //! The examples of a plan: the source language's three splits, and every language's test split.
 
+pub(crate) mod pairs;
 mod task;
 mod tensors;
 
@@ -17,7 +18,7 @@ use isogloss_text::{
 use serde::Serialize;
 
 use self::task::{Learned, featurize, sentences};
-pub(crate) use self::tensors::{integers, model_input, row_targets};
+pub(crate) use self::tensors::{model_input, row_targets};
 use crate::Error;
 use crate::recipe::{Languages, Plan, Recipe, Task};
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::Recipe;
-use crate::device::DeviceInfo;
+use crate::ground::device::DeviceInfo;
 
 /// The circumstances of a run.
 #[derive(Clone, Debug, Serialize)]

@@ -7,9 +7,9 @@ use isogloss_methods::ObjectiveError;
 use isogloss_model::{InputError, LoadError, SaveError};
 use isogloss_text::TextError;
 
-use crate::device::DeviceError;
+use crate::ground::device::DeviceError;
 #[cfg(feature = "hub")]
-use crate::hub::HubError;
+use crate::ground::hub::HubError;
 use crate::metrics::MetricError;
 
 /// Any error of this crate.

@@ -12,12 +12,12 @@ use isogloss_text::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::data::integers;
-use crate::device::read;
-use crate::encode::TextEncoder;
+use crate::embedding::retrieval::{PairTexts, Scoring};
+use crate::embedding::text_encoder::TextEncoder;
+use crate::ground::device::read;
+use crate::ground::tensors::integers;
 use crate::metrics::{ClassificationScores, SpanScores, TransferSummary};
 use crate::parsing::trees;
-use crate::retrieval::{PairTexts, Scoring};
 use crate::{Error, LabeledSet, Task};
 
 /// The scores of one language.

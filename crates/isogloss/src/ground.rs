@@ -1,3 +1,8 @@
-//! What all rooms stand on: files and folders that survive a crash.
+//! What all rooms stand on: devices, the hub, files and folders that survive a crash.
 
+pub mod device;
+pub(crate) mod files;
+#[cfg(feature = "hub")]
+pub mod hub;
+pub(crate) mod tensors;
 pub(crate) mod tokenizer_files;

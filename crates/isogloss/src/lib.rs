@@ -7,39 +7,29 @@
 #![forbid(unsafe_code)]
 
 mod adapter;
-pub mod alignment;
 mod checkpoint;
 mod data;
-pub mod device;
-mod encode;
+mod embedding;
 mod environment;
 mod error;
 mod evaluate;
-mod fisher;
 mod ground;
-#[cfg(feature = "hub")]
-pub mod hub;
 pub mod metrics;
-mod pairs;
 mod parsing;
-mod predict;
 mod recipe;
-pub mod retrieval;
 mod run_folder;
-pub mod search;
-mod subnetwork;
+mod tools;
 mod train;
-mod trim;
-mod word_aligner;
 
-pub use adapter::merge;
+pub use data::pairs::{LinkedPair, PairSet};
 pub use data::{Corpus, DataReport, LabeledSet};
-pub use encode::{LayerVectors, TextEncoder, TokenPosition, TokenizedText, drawn};
+pub use embedding::text_encoder::{LayerVectors, TextEncoder, TokenPosition, TokenizedText, drawn};
+pub use embedding::{retrieval, search};
 pub use error::{Error, RecipeError, RecipeFault};
 pub use evaluate::{Evaluator, LanguageResult, Predictions, Results, Scored, Scores, Selection};
-pub use fisher::{FisherTrace, Measures, Sharpness};
-pub use pairs::{LinkedPair, PairSet};
-pub use predict::{Prediction, Predictor};
+pub use ground::device;
+#[cfg(feature = "hub")]
+pub use ground::hub;
 pub use recipe::{
     AdapterRecipe, AlignerRecipe, BottleneckRecipe, DataRecipe, FewShotRecipe, FisherEstimator,
     FrozenRecipe, LanguageAdapterRecipe, LanguageExchange, Languages, MeasureOptions,
@@ -48,13 +38,17 @@ pub use recipe::{
     UnseenLanguage,
 };
 pub use run_folder::{RunFolder, RunStatus};
-pub use subnetwork::{
+pub use tools::alignment;
+pub use tools::fisher::{FisherTrace, Measures, Sharpness};
+pub use tools::merge::merge;
+pub use tools::predict::{Prediction, Predictor};
+pub use tools::subnetwork::{
     FoundSubnetwork, PruneOptions, PruneReport, SubnetworkSearchOptions, find_subnetwork,
     importance, prune, read_subnetwork, read_subnetwork_for, write_subnetwork,
 };
+pub use tools::trim::{StateCheck, TrimOptions, TrimReport, compress, trim};
+pub use tools::word_aligner::{EncoderAligner, LinkUnit};
 pub use train::{Event, Outcome, RunOptions, finetune};
-pub use trim::{StateCheck, TrimOptions, TrimReport, compress, trim};
-pub use word_aligner::{EncoderAligner, LinkUnit};
 
 pub use isogloss_kernels::tune_allocator;
 pub use isogloss_methods as methods;

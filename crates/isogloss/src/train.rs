@@ -39,8 +39,9 @@ use self::initial_model::initial_model;
 use self::learner::StepGradients;
 use self::passes::Passes;
 use crate::checkpoint::Progress;
-use crate::run_folder::{MetricsLog, recover_folder};
-use crate::subnetwork::Subnetworks;
+use crate::ground::files::recover_folder;
+use crate::run_folder::MetricsLog;
+use crate::tools::subnetwork::Subnetworks;
 
 use crate::{Error, Plan, RunFolder, RunStatus};
 

@@ -8,6 +8,7 @@ use isogloss_model::{EncoderConfig, ModelInput, Words};
 use isogloss_text::{Targets, TokenBatch, WordTargets};
 
 use crate::Error;
+use crate::ground::tensors::integers;
 
 /// A batch on a device, with its words if it has targets for a parser; `path` stands for it in
 /// messages.
@@ -43,12 +44,6 @@ pub(crate) fn row_targets(
         Targets::None | Targets::Classes(_) | Targets::Tokens(_) => Vec::new(),
     };
     Some(RowTargets { rows, aux_logits })
-}
-
-/// Labels on a device.
-pub(crate) fn integers(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
-    let shape = [values.len()];
-    Tensor::from_data(TensorData::new(values, shape), device)
 }
 
 /// Where the words of a batch are, and their gold heads, for a parser.

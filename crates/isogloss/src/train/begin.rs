@@ -24,7 +24,7 @@ use crate::environment::Environment;
 use crate::error::io;
 use crate::recipe::AdapterRecipe;
 use crate::run_folder::MetricsLog;
-use crate::subnetwork::{Subnetworks, check_parts};
+use crate::tools::subnetwork::{Subnetworks, check_parts};
 use crate::{Corpus, Error, LabeledSet, Plan, RunFolder, Task};
 
 impl<'a> Trainer<'a> {

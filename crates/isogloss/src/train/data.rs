@@ -10,9 +10,9 @@ use super::monolingual::BlockStream;
 use super::pairs::PairStream;
 use super::passes::Passes;
 use crate::data::check_vocabulary;
-use crate::device::check_buffer;
-use crate::pairs::PairSet;
-use crate::trim::has_lost_pieces;
+use crate::data::pairs::PairSet;
+use crate::ground::device::check_buffer;
+use crate::tools::trim::has_lost_pieces;
 use crate::{Error, Plan, Task};
 
 /// Everything that a plan trains on.

@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use isogloss_text::Language;
 
-use crate::device::DeviceInfo;
-use crate::fisher::Measures;
-use crate::pairs::PairSet;
+use crate::data::pairs::PairSet;
+use crate::ground::device::DeviceInfo;
+use crate::tools::fisher::Measures;
 use crate::{Corpus, Results, Scores, TrimReport};
 
 /// What a run needs besides its plan.

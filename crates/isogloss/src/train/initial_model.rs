@@ -6,9 +6,9 @@ use isogloss_kernels::split_seed;
 use isogloss_model::{HeadChoice, StudentConfig, load, save};
 
 use super::{Event, RunOptions, streams};
+use crate::ground::files::{recover_folder, replace_folder};
 use crate::ground::tokenizer_files::copy_tokenizer;
-use crate::run_folder::{recover_folder, replace_folder};
-use crate::trim::trim_for;
+use crate::tools::trim::trim_for;
 use crate::{Error, Plan, RunFolder};
 
 /// The options with the models that the run begins with, which are made unless an earlier start of the

@@ -10,7 +10,7 @@ use isogloss_text::{
 
 use super::language_epochs::LanguageEpochs;
 use super::streams;
-use crate::pairs::{LinkedPair, PairSet};
+use crate::data::pairs::{LinkedPair, PairSet};
 use crate::{Error, PairsRecipe};
 
 /// Makes the pairs of each batch, all of one language.

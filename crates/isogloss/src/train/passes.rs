@@ -11,7 +11,7 @@ use isogloss_model::{ForwardOptions, Model, Projection, SubnetworkMask, UnitDrop
 use serde_json::{Map, Value, json};
 
 use super::teacher::TeacherVectors;
-use crate::subnetwork::Subnetworks;
+use crate::tools::subnetwork::Subnetworks;
 
 /// What is the same in every step of a run.
 pub(super) struct Passes {

@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use super::batches::TrainingData;
 use super::{Event, Trainer, streams, unfreezing};
 use crate::checkpoint::{self, Best, Memory, Saver};
-use crate::encode::TextEncoder;
+use crate::data::pairs::PairSet;
+use crate::embedding::text_encoder::TextEncoder;
 use crate::evaluate::{score_guesses, score_retrieval};
-use crate::fisher::{Measures, gradient_cosines};
+use crate::ground::files::replace_folder;
 use crate::ground::tokenizer_files::copy_tokenizer;
-use crate::pairs::PairSet;
-use crate::run_folder::replace_folder;
-use crate::subnetwork::Subnetworks;
+use crate::tools::fisher::{Measures, gradient_cosines};
+use crate::tools::subnetwork::Subnetworks;
 use crate::{
     Error, Evaluator, LabeledSet, LanguageResult, Predictions, Results, Scores, Selection, Task,
 };

@@ -19,7 +19,7 @@ use isogloss_text::{Encoded, Features, Target, TokenBatch, sequential_by_length}
 
 use crate::Error;
 use crate::error::io;
-use crate::search::host_values;
+use crate::ground::tensors::host_values;
 
 /// Six numbers of 8 bytes: what the file is, its rows, their width, what they are of, the sum over
 /// them, and the sum over these five.

@@ -10,8 +10,8 @@ use serde_json::json;
 use super::batches::StepBatch;
 use super::frozen_cache::{FrozenStates, Kept};
 use super::{Event, Trainer, streams};
-use crate::fisher::Measures;
 use crate::recipe::AdapterRecipe;
+use crate::tools::fisher::Measures;
 use crate::{Error, FisherEstimator, MeasureOptions};
 
 impl Trainer<'_> {

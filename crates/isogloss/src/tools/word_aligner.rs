@@ -8,8 +8,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::encode::{TextEncoder, TokenPosition, TokenizedText};
-use crate::search::Vectors;
+use crate::embedding::search::Vectors;
+use crate::embedding::text_encoder::{TextEncoder, TokenPosition, TokenizedText};
 
 /// What is compared with each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 pub use isogloss_report::BothWays;
 use serde::{Deserialize, Serialize};
 
-use crate::search::{Neighbors, Vectors, nearest_both_ways, nearest_by_margin};
+use crate::embedding::search::{Neighbors, Vectors, nearest_both_ways, nearest_by_margin};
 
 /// What makes a sentence the nearest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

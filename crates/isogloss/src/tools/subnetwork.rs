@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::row_targets;
 use crate::error::io;
-use crate::run_folder::write_atomically;
+use crate::ground::files::write_atomically;
 use crate::{Error, Evaluator, LabeledSet};
 pub(crate) use choice::Subnetworks;
 pub use prune::{PruneOptions, PruneReport, prune};

@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use crate::data::check_vocabulary;
 use crate::error::io;
+use crate::ground::files::{replace_folder, write_atomically};
 use crate::ground::tokenizer_files::{TRIM_NOTE, copy_tokenizer};
-use crate::run_folder::{replace_folder, write_atomically};
 use crate::{Error, Plan};
 pub use states::StateCheck;
 

@@ -24,6 +24,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_kernels::linear;
 use rayon::prelude::*;
 
+use crate::ground::tensors::host_values;
 use best::Best;
 pub use vectors::Vectors;
 
@@ -180,12 +181,6 @@ fn tiles(n_rows: usize, n_columns: usize) -> Vec<(Range<usize>, Range<usize>)> {
 fn on_device(vectors: &Vectors, device: &Device) -> Tensor<2> {
     let shape = [vectors.len(), vectors.width()];
     Tensor::from_data(TensorData::new(vectors.values().to_vec(), shape), device)
-}
-
-/// The numbers of a tensor, row by row.
-pub(crate) fn host_values(tensor: Tensor<2>) -> Vec<f32> {
-    let values = tensor.into_data().convert::<f32>().try_into_vec();
-    values.expect("the numbers were just converted to this type")
 }
 
 impl Best {

@@ -13,11 +13,11 @@ use isogloss_text::{Texts, Tokenizer, TokenizerInput};
 use serde::Serialize;
 
 use super::read_subnetwork_for;
+use crate::ground::files::replace_folder;
+use crate::ground::tensors::host_values;
 use crate::ground::tokenizer_files::copy_tokenizer;
-use crate::run_folder::replace_folder;
-use crate::search::host_values;
-use crate::trim::states::processor;
-use crate::trim::{check_whole, copy_unchanged, weight_bytes};
+use crate::tools::trim::states::processor;
+use crate::tools::trim::{check_whole, copy_unchanged, weight_bytes};
 use crate::{Error, StateCheck};
 
 /// Tokens of a row that is drawn where there are no texts.

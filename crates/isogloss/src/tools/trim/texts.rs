@@ -2,8 +2,8 @@
 
 use isogloss_text::Texts;
 
+use crate::data::pairs::PairSet;
 use crate::data::{examples_of, train_examples_of};
-use crate::pairs::PairSet;
 use crate::{Error, Plan};
 
 /// The texts of a plan and of the one that is carried out before it: examples in all languages, pairs,

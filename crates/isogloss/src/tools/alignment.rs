@@ -30,9 +30,9 @@ pub use report::{AlignmentReport, write_report};
 use words::WordPairs;
 
 use crate::Error;
-use crate::encode::{LayerVectors, TextEncoder, TokenizedText, drawn};
-use crate::retrieval::{BothWays, PairTexts, Scoring};
-use crate::search::{Vectors, nearest, nearest_both_ways};
+use crate::embedding::retrieval::{BothWays, PairTexts, Scoring};
+use crate::embedding::search::{Vectors, nearest, nearest_both_ways};
+use crate::embedding::text_encoder::{LayerVectors, TextEncoder, TokenizedText, drawn};
 
 /// Which vector a word has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ use isogloss_text::{
 use serde::Serialize;
 
 use crate::data::{check_vocabulary, model_input};
-use crate::device::read;
+use crate::ground::device::read;
 use crate::parsing::trees;
 use crate::{Error, ParsingRecipe, Task};
 

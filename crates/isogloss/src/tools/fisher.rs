@@ -13,7 +13,7 @@ use isogloss_model::{ForwardOptions, Model, ModelInput};
 use isogloss_text::{Targets, sequential_by_length};
 use serde::{Deserialize, Serialize};
 
-use crate::data::integers;
+use crate::ground::tensors::integers;
 use crate::recipe::{FisherEstimator, MeasureOptions};
 use crate::{Error, LabeledSet};
 

@@ -8,8 +8,8 @@ use isogloss_text::{Encoded, Tokenizer, TokenizerInput};
 use serde::Serialize;
 
 use crate::Error;
-use crate::device::{DeviceChoice, open};
-use crate::search::host_values;
+use crate::ground::device::{DeviceChoice, open};
+use crate::ground::tensors::host_values;
 
 /// Hidden states of a smaller model beside those of the whole one, for texts that both cut alike.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]

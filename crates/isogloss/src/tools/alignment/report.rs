@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::AlignmentOptions;
 use crate::error::io;
-use crate::run_folder::write_atomically;
+use crate::ground::files::write_atomically;
 use crate::{Error, Results};
 
 /// What `isogloss alignment` writes.

@@ -1,0 +1,5 @@
+//! Sentence and word embeddings of an encoder, and nearest neighbours among them.
+
+pub mod retrieval;
+pub mod search;
+pub(crate) mod text_encoder;

@@ -1,0 +1,96 @@
+//! Atomic writes: a file or folder is written beside its path, synced and renamed, so that a crash at any
+//! moment leaves either the old state or the new one.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use crate::Error;
+use crate::error::io;
+
+/// Writes a file beside its place, makes sure it is on disk, and moves it there.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let temporary = path.with_extension("partial");
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(io(&temporary))?;
+    fs::rename(&temporary, path).map_err(io(path))?;
+    sync_parent(path)
+}
+
+/// Fills a folder beside its place, makes sure it is on disk, and moves it there.
+pub(crate) fn replace_folder(
+    path: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let (temporary, old) = (path.with_extension("partial"), path.with_extension("old"));
+    recover_folder(path)?;
+    fs::create_dir_all(&temporary).map_err(io(&temporary))?;
+    let filled = fill(&temporary);
+    if filled.is_err() {
+        // The error of the filling is the one to report, not one of the clean-up.
+        _ = fs::remove_dir_all(&temporary);
+        return filled;
+    }
+    sync_folder(&temporary)?;
+    if path.exists() {
+        fs::rename(path, &old).map_err(io(path))?;
+    }
+    fs::rename(&temporary, path).map_err(io(path))?;
+    sync_parent(path)?;
+    remove_folder(&old)
+}
+
+/// Puts back what a crash between the two moves of [`replace_folder`] left aside, and removes what
+/// one before them left unfinished.
+pub(crate) fn recover_folder(path: &Path) -> Result<(), Error> {
+    remove_folder(&path.with_extension("partial"))?;
+    let old = path.with_extension("old");
+    if !old.exists() {
+        return Ok(());
+    }
+    if path.exists() {
+        return remove_folder(&old);
+    }
+    fs::rename(&old, path).map_err(io(path))
+}
+
+/// Moves a folder aside, where nobody takes it for a whole one, and removes it there.
+pub(crate) fn remove_folder(path: &Path) -> Result<(), Error> {
+    let aside = path.with_extension("partial");
+    unless_absent(fs::remove_dir_all(&aside)).map_err(io(&aside))?;
+    if path.exists() {
+        fs::rename(path, &aside).map_err(io(path))?;
+    }
+    unless_absent(fs::remove_dir_all(&aside)).map_err(io(&aside))
+}
+
+/// Removes a file if it is there.
+pub(crate) fn remove_file(path: &Path) -> Result<(), Error> {
+    unless_absent(fs::remove_file(path)).map_err(io(path))
+}
+
+fn unless_absent(done: std::io::Result<()>) -> std::io::Result<()> {
+    match done {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn sync_parent(path: &Path) -> Result<(), Error> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the entries of a folder durable; only Unix lets a folder be synced.
+fn sync_folder(path: &Path) -> Result<(), Error> {
+    if cfg!(unix) {
+        File::open(path).and_then(|folder| folder.sync_all()).map_err(io(path))?;
+    }
+    Ok(())
+}
