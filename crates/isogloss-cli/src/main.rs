@@ -4,20 +4,16 @@
 
 mod args;
 mod commands;
+mod interrupt;
 mod watch;
+mod wording;
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 
 use crate::args::{Args, Command};
-
-/// Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C with everything saved.
-const STOPPED: u8 = 130;
-
-/// Set by the first Ctrl-C; a second one ends the process at once.
-static STOP: AtomicBool = AtomicBool::new(false);
+use crate::interrupt::{STOPPED, listen_for_interrupt};
 
 fn main() -> ExitCode {
     isogloss::tune_allocator();
@@ -79,14 +75,4 @@ fn run(args: Args) -> anyhow::Result<commands::End> {
             Ok(commands::End::Done)
         }
     }
-}
-
-fn listen_for_interrupt() -> anyhow::Result<()> {
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(STOPPED));
-        }
-        eprintln!("\nstopping after this step; once more to stop at once");
-    })?;
-    Ok(())
 }

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use isogloss::text::Language;
-use isogloss::{Corpus, Event, LabeledSet, PairSet, Scores};
+use isogloss::{Corpus, Event, LabeledSet, PairSet};
 use serde_json::{Value, json};
 
-use crate::commands::trim;
+use crate::wording::{in_words, size, trim_lines};
 
 /// Shows the events of a run.
 pub(crate) struct Watch {
@@ -39,7 +39,7 @@ impl Watch {
                 self.line(&format!("recipe    {name}"));
             }
             Event::Trim(report) => {
-                trim::lines(report).iter().for_each(|line| self.line(line));
+                trim_lines(report).iter().for_each(|line| self.line(line));
             }
             Event::Data(corpus) => self.data(corpus),
             Event::Pairs(sets) => self.pairs(sets),
@@ -213,47 +213,12 @@ fn bar(step: u64, total_steps: u64) -> Option<ProgressBar> {
     Some(bar)
 }
 
-/// A number of parameters.
-pub(crate) fn size(n: usize) -> String {
-    match n {
-        0..1_000_000 => n.to_string(),
-        _ => format!("{:.1} M", n as f64 / 1e6),
-    }
-}
-
 fn duration(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
         _ => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
-    }
-}
-
-pub(crate) fn in_words(scores: &Scores) -> String {
-    match scores {
-        Scores::Classification { accuracy, macro_f1 } => {
-            format!("accuracy {:.2}, macro-F1 {:.2}", 100.0 * accuracy, 100.0 * macro_f1)
-        }
-        Scores::Tagging { span_f1, precision, recall } => format!(
-            "span F1 {:.2} (precision {:.2}, recall {:.2})",
-            100.0 * span_f1,
-            100.0 * precision,
-            100.0 * recall
-        ),
-        Scores::Parsing { las, uas, upos } => {
-            let upos = upos.map_or(String::new(), |upos| format!(", UPOS {:.2}", 100.0 * upos));
-            format!("LAS {:.2}, UAS {:.2}{upos}", 100.0 * las, 100.0 * uas)
-        }
-        Scores::Retrieval { accuracy, forward, backward } => format!(
-            "accuracy {:.2} (forward {:.2}, backward {:.2})",
-            100.0 * accuracy,
-            100.0 * forward,
-            100.0 * backward
-        ),
-        Scores::LanguageModeling { accuracy, loss } => {
-            format!("{:.2} % of masked tokens guessed, loss {loss:.4}", 100.0 * accuracy)
-        }
     }
 }
 

@@ -12,7 +12,7 @@ use js_sys::{Reflect, Uint32Array};
 use serde_json::json;
 use wasm_bindgen::prelude::*;
 
-use crate::model::Labeler;
+use crate::labeler::Labeler;
 use crate::to_js;
 
 /// A model that is being scored.

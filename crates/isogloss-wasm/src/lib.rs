@@ -8,6 +8,7 @@
 #![cfg(target_arch = "wasm32")]
 
 mod evaluation;
+mod labeler;
 mod model;
 
 use isogloss::device::{OpenDevice, open_webgpu};

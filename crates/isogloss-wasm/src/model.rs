@@ -3,15 +3,15 @@
 use std::rc::Rc;
 
 use burn::module::Module as _;
-use burn::tensor::Device;
 use isogloss::device::{DeviceChoice, DeviceInfo, check_buffer, open, open_webgpu, read};
 use isogloss::model::{EncoderConfig, LoadedModel, load_bytes};
-use isogloss::text::{Extraction, LabelSet, Tokenizer, sequential_by_length};
-use isogloss::{EncoderAligner, Prediction, Predictor, Task, TextEncoder};
+use isogloss::text::{Extraction, Tokenizer, sequential_by_length};
+use isogloss::{EncoderAligner, Prediction, Predictor, TextEncoder};
 use js_sys::{Float32Array, Object, Reflect, Uint8Array};
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 
+use crate::labeler::Labeler;
 use crate::{Evaluation, to_js};
 
 /// A model on a device: an encoder, and what labels texts if it has a head.
@@ -29,15 +29,6 @@ pub struct Model {
 const CPU_BATCH: usize = 4;
 const GPU_BATCH: usize = 32;
 
-/// A model with a head.
-#[derive(Debug)]
-pub(crate) struct Labeler {
-    pub(crate) predictor: Predictor,
-    pub(crate) labels: LabelSet,
-    pub(crate) task: Task,
-    pub(crate) device: Device,
-}
-
 /// The file of `files` called `name`.
 fn file(files: &Object, name: &str) -> Result<Vec<u8>, JsError> {
     let value = Reflect::get(files, &name.into()).unwrap_or(JsValue::UNDEFINED);
@@ -45,7 +36,7 @@ fn file(files: &Object, name: &str) -> Result<Vec<u8>, JsError> {
     bytes.map(|bytes| bytes.to_vec()).map_err(|_| JsError::new(&format!("{name}: no such file")))
 }
 
-/// Fails if the embedding table does not fit into one buffer of the device.
+/// Fails if the embedding matrix does not fit into one buffer of the device.
 ///
 /// A faulty configuration is left to the loading of the model, which says what is wrong with it.
 fn check_table(config: &[u8], info: &DeviceInfo) -> Result<(), JsError> {

@@ -9,7 +9,8 @@ use isogloss::alignment::WordVector;
 use isogloss::retrieval::Scoring;
 use isogloss::text::{Extraction, Language, LanguagePattern, Symmetrization, WordForm};
 
-use super::{DeviceArgs, HubArgs, ModelArgs, parse_batch_size};
+use super::model::{DeviceArgs, HubArgs, ModelArgs};
+use super::value::parse_batch_size;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AlignArgs {

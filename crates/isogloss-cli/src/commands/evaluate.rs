@@ -5,7 +5,7 @@ use isogloss::{Evaluator, Selection, read_subnetwork_for};
 use super::labeled::Labeled;
 use super::{End, table};
 use crate::args::EvaluateArgs;
-use crate::watch::in_words;
+use crate::wording::in_words;
 
 pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
     let Labeled { device, predictor, task, labels, sets } =

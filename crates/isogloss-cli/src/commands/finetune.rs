@@ -7,8 +7,8 @@ use isogloss::{Outcome, Plan, Results, RunFolder, RunOptions, finetune};
 use serde_json::json;
 
 use super::{End, model_folder, table};
-use crate::STOP;
 use crate::args::{FinetuneArgs, RunArgs};
+use crate::interrupt::STOP;
 use crate::watch::Watch;
 
 pub(crate) fn run(args: &FinetuneArgs) -> anyhow::Result<End> {

@@ -5,7 +5,7 @@ use isogloss::{PruneOptions, prune};
 
 use super::{End, model_folder};
 use crate::args::PruneArgs;
-use crate::watch::size;
+use crate::wording::size;
 
 pub(crate) fn run(args: &PruneArgs) -> anyhow::Result<End> {
     let folder = model_folder(&args.model, &args.hub)?;

@@ -1,0 +1,98 @@
+//! Numbers, scores and reports in words, alike for all commands.
+
+use isogloss::text::SegmentationComparison;
+use isogloss::{Scores, TrimReport};
+
+/// A number of parameters.
+pub(crate) fn size(n: usize) -> String {
+    match n {
+        0..1_000_000 => n.to_string(),
+        _ => format!("{:.1} M", n as f64 / 1e6),
+    }
+}
+
+/// Scores, in words.
+pub(crate) fn in_words(scores: &Scores) -> String {
+    match scores {
+        Scores::Classification { accuracy, macro_f1 } => {
+            format!("accuracy {:.2}, macro-F1 {:.2}", 100.0 * accuracy, 100.0 * macro_f1)
+        }
+        Scores::Tagging { span_f1, precision, recall } => format!(
+            "span F1 {:.2} (precision {:.2}, recall {:.2})",
+            100.0 * span_f1,
+            100.0 * precision,
+            100.0 * recall
+        ),
+        Scores::Parsing { las, uas, upos } => {
+            let upos = upos.map_or(String::new(), |upos| format!(", UPOS {:.2}", 100.0 * upos));
+            format!("LAS {:.2}, UAS {:.2}{upos}", 100.0 * las, 100.0 * uas)
+        }
+        Scores::Retrieval { accuracy, forward, backward } => format!(
+            "accuracy {:.2} (forward {:.2}, backward {:.2})",
+            100.0 * accuracy,
+            100.0 * forward,
+            100.0 * backward
+        ),
+        Scores::LanguageModeling { accuracy, loss } => {
+            format!("{:.2} % of masked tokens guessed, loss {loss:.4}", 100.0 * accuracy)
+        }
+    }
+}
+
+/// What was trimmed, in lines.
+pub(crate) fn trim_lines(report: &TrimReport) -> Vec<String> {
+    let [pieces, kept] = report.n_pieces;
+    let lost = match report.n_lost_pieces {
+        0 => String::new(),
+        n => format!("; {n} others of the texts are not"),
+    };
+    let [parameters, left] = report.n_parameters.map(size);
+    let [bytes, bytes_left] = report.n_bytes.map(|n| n as f64 / 1e6);
+    let states = match report.states.largest_difference {
+        0.0 => "bit-equal".to_owned(),
+        difference => format!("equal to within {difference:.2e}"),
+    };
+    let mut lines = vec![
+        format!(
+            "pieces    {kept} of {pieces} are kept, {} of them in none of the texts{lost}",
+            report.n_unseen_pieces
+        ),
+        format!("weights   {parameters} parameters to {left}, {bytes:.1} MB to {bytes_left:.1}"),
+        format!("texts     {}", segmentation_in_words(&report.texts)),
+    ];
+    if let Some(unseen) = &report.unseen {
+        lines.push(format!(
+            "unseen    were a tenth of them not known: {}",
+            segmentation_in_words(unseen)
+        ));
+    }
+    if let Some(others) = &report.others {
+        lines.push(format!("others    {}", segmentation_in_words(others)));
+    }
+    lines.push(format!("states    of {} texts, {states}", report.states.n_texts));
+    lines
+}
+
+/// How texts are cut with the trimmed vocabulary and with the whole one, in words.
+fn segmentation_in_words(cuts: &SegmentationComparison) -> String {
+    let SegmentationComparison {
+        n_texts,
+        n_tokens,
+        n_tokens_trimmed,
+        n_unknown,
+        n_unknown_trimmed,
+        ..
+    } = cuts;
+    let unknown = match (n_unknown, n_unknown_trimmed) {
+        (0, 0) => String::new(),
+        (before, after) => format!(", {after} of them unknown, {before} before"),
+    };
+    if cuts.n_changed == 0 {
+        return format!("{n_texts}, all cut as before into {n_tokens} tokens{unknown}");
+    }
+    let share = 100.0 * cuts.n_changed as f64 / (*n_texts).max(1) as f64;
+    let growth = 100.0 * (*n_tokens_trimmed as f64 / (*n_tokens).max(1) as f64 - 1.0);
+    format!(
+        "{n_texts}, {share:.1} % of them cut in another way, {n_tokens_trimmed} tokens ({growth:+.1} %){unknown}"
+    )
+}

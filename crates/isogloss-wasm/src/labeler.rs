@@ -1,0 +1,14 @@
+//! What labels texts, for predictions and for their evaluation.
+
+use burn::tensor::Device;
+use isogloss::text::LabelSet;
+use isogloss::{Predictor, Task};
+
+/// A model with a head.
+#[derive(Debug)]
+pub(crate) struct Labeler {
+    pub(crate) predictor: Predictor,
+    pub(crate) labels: LabelSet,
+    pub(crate) task: Task,
+    pub(crate) device: Device,
+}
