@@ -28,7 +28,7 @@ fn main() -> anyhow::Result<()> {
         let set = LabeledSet::read(
             format!("{COMMANDS}/en.jsonl").as_ref(),
             &ReadOptions::new(Format::Jsonl).with_split("test"),
-            &predictor.task(),
+            &*predictor.task(),
             "en".parse()?,
             predictor.tokenizer(),
             &predictor.labels()?,

@@ -25,7 +25,7 @@ fn main() -> anyhow::Result<()> {
     let (task, labels) = (predictor.task(), predictor.labels()?);
     let evaluator = Evaluator {
         model: &predictor.loaded().model,
-        task: &task,
+        task: &*task,
         labels: &labels,
         batch_size: 32,
         device: &device.device,
@@ -37,7 +37,7 @@ fn main() -> anyhow::Result<()> {
         let set = LabeledSet::read(
             format!("{COMMANDS}/{language}.jsonl").as_ref(),
             &ReadOptions::new(Format::Jsonl).with_split("test"),
-            &task,
+            &*task,
             language.parse()?,
             predictor.tokenizer(),
             &labels,

@@ -11,8 +11,8 @@ use isogloss::text::{
     score_parses,
 };
 use isogloss::{
-    LabeledSet, LanguageResult, ParsingRecipe, Plan, Predictor, RunFolder, Scores,
-    SubnetworkSearchOptions, Task, importance,
+    LabeledSet, LanguageResult, Parsing, Plan, Predictor, RunFolder, SubnetworkSearchOptions,
+    importance,
 };
 use isogloss_methods::Subnetwork;
 use isogloss_tests::opened_devices;
@@ -36,10 +36,8 @@ const NO_DROPOUT: &str = "dropout = 0.0\nlayer_dropout = 0.0";
 
 /// LAS, UAS and UPOS.
 fn parsed(result: &LanguageResult) -> (f64, f64, Option<f64>) {
-    match result.scores {
-        Scores::Parsing { las, uas, upos } => (las, uas, upos),
-        _ => panic!("scores of another task: {result:?}"),
-    }
+    let score = |name| result.scores.get(name);
+    (score("las").unwrap(), score("uas").unwrap(), score("upos"))
 }
 
 fn parsed_file(run: &RunFolder, language: &str) -> std::path::PathBuf {
@@ -190,7 +188,7 @@ fn heads_have_their_importance_for_a_parser() {
     let device = open(DeviceChoice::Flex).unwrap().device;
     let predictor = Predictor::load(&run.best(), &device).unwrap();
     let (labels, features) = (predictor.labels().unwrap(), FeatureOptions::new(32));
-    let task = Task::Parsing(ParsingRecipe::default());
+    let task = Parsing::default();
     let (options, language) = (ReadOptions::new(Format::Conllu), "en".parse().unwrap());
     let path = shop.path("trees/en-test.conllu");
     let tokenizer = predictor.tokenizer();

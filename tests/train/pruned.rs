@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use isogloss::text::Texts;
 use isogloss::{
-    Error, Evaluator, Plan, Predictor, PruneOptions, PruneReport, SubnetworkSearchOptions, Task,
-    TrimOptions, importance, prune, read_subnetwork_for, trim, write_subnetwork,
+    Classification, Error, Evaluator, Plan, Predictor, PruneOptions, PruneReport,
+    SubnetworkSearchOptions, TrimOptions, importance, prune, read_subnetwork_for, trim,
+    write_subnetwork,
 };
 use isogloss_methods::{Gradients, Importance, Subnetwork};
 use isogloss_model::{
@@ -506,7 +507,7 @@ fn importances_of_pruned_models_are_refused() {
     let set = isogloss::LabeledSet::read(
         &shop.path("data/en.jsonl"),
         &isogloss::text::ReadOptions::new(isogloss::text::Format::Jsonl).with_split("dev"),
-        &Task::Classification {},
+        &Classification {},
         "en".parse().unwrap(),
         predictor.tokenizer(),
         &labels,
@@ -520,7 +521,7 @@ fn importances_of_pruned_models_are_refused() {
     assert!(found.unwrap_err().to_string().contains("the model is pruned already"));
     let evaluator = Evaluator {
         model,
-        task: &Task::Classification {},
+        task: &Classification {},
         labels: &labels,
         batch_size: 8,
         device: &device,

@@ -8,8 +8,8 @@ use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss::text::{FeatureOptions, Format, LabelSet, ReadOptions};
 use isogloss::{
-    Evaluator, LabeledSet, Plan, Predictor, SubnetworkSearchOptions, Task, find_subnetwork,
-    importance, read_subnetwork, write_subnetwork,
+    Classification, Evaluator, LabeledSet, Plan, Predictor, SubnetworkSearchOptions,
+    find_subnetwork, importance, read_subnetwork, write_subnetwork,
 };
 use isogloss_methods::{Gradients, Importance, Subnetwork};
 use isogloss_model::{ForwardOptions, Model, ParamMapper, map_parameters};
@@ -63,7 +63,7 @@ impl Finished {
     fn set(&self, split: &str) -> LabeledSet {
         let path = self.shop.path("data/en.jsonl");
         let options = ReadOptions::new(Format::Jsonl).with_split(split);
-        let (task, features) = (Task::Classification {}, FeatureOptions::new(32));
+        let (task, features) = (Classification {}, FeatureOptions::new(32));
         let (tokenizer, language) = (self.predictor.tokenizer(), "en".parse().unwrap());
         LabeledSet::read(&path, &options, &task, language, tokenizer, &self.labels, &features)
             .unwrap()
@@ -80,7 +80,7 @@ fn planted_heads_survive_pruning() {
         let model = map_parameters(model, &mut Plant { layer, head });
         let evaluator = Evaluator {
             model: &model,
-            task: &Task::Classification {},
+            task: &Classification {},
             labels: &finished.labels,
             batch_size: 8,
             device: &device,
@@ -264,7 +264,7 @@ fn score(shop: &Workshop, folder: &Path, language: &str, subnetwork: &Subnetwork
     let labels = predictor.labels().unwrap();
     let evaluator = Evaluator {
         model: &predictor.loaded().model,
-        task: &Task::Classification {},
+        task: &Classification {},
         labels: &labels,
         batch_size: 8,
         device: &device,

@@ -66,28 +66,18 @@ pub(crate) fn text_encoder(
 pub(crate) fn table(results: &Results) -> String {
     let mut rows: Vec<_> = results.languages.iter().collect();
     rows.sort_by(|a, b| b.1.scores.main().total_cmp(&a.1.scores.main()));
-    let names = match rows.first().map(|(_, result)| &result.scores) {
-        Some(Scores::Tagging { .. }) => ["span F1", "precision", "recall"],
-        Some(Scores::Parsing { .. }) => ["LAS", "UAS", "UPOS"],
-        Some(Scores::Retrieval { .. }) => ["accuracy", "forward", "backward"],
-        Some(Scores::LanguageModeling { .. }) => ["accuracy", "", ""],
-        _ => ["accuracy", "macro-F1", ""],
-    };
+    let first = rows.first().map(|(_, result)| result.scores.clone()).unwrap_or_default();
+    let names: Vec<&str> = first.iter().map(|(name, _)| name).collect();
+    let names: Vec<&str> = names.into_iter().filter(|name| Scores::is_share(name)).collect();
     let mut text = format!("{:<10}{:>7}", "language", "n");
-    for name in names {
-        text.push_str(&format!("{name:>11}"));
+    for name in &names {
+        text.push_str(&format!("{:>11}", Scores::title(name)));
     }
     if !results.few_shot.is_empty() {
         text.push_str(&format!("{:>11}", "few-shot"));
     }
     for (language, result) in rows {
-        let scores = match result.scores {
-            Scores::Classification { accuracy, macro_f1 } => vec![accuracy, macro_f1],
-            Scores::Tagging { span_f1, precision, recall } => vec![span_f1, precision, recall],
-            Scores::Parsing { las, uas, upos } => [las, uas].into_iter().chain(upos).collect(),
-            Scores::Retrieval { accuracy, forward, backward } => vec![accuracy, forward, backward],
-            Scores::LanguageModeling { accuracy, .. } => vec![accuracy],
-        };
+        let scores = names.iter().filter_map(|name| result.scores.get(name));
         text.push_str(&format!("\n{language:<10}{:>7}", result.n));
         for score in scores {
             text.push_str(&format!("{:>11.2}", 100.0 * score));

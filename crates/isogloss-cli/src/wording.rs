@@ -11,32 +11,13 @@ pub(crate) fn size(n: usize) -> String {
     }
 }
 
-/// Scores, in words.
+/// Scores by name, shares in percent.
 pub(crate) fn in_words(scores: &Scores) -> String {
-    match scores {
-        Scores::Classification { accuracy, macro_f1 } => {
-            format!("accuracy {:.2}, macro-F1 {:.2}", 100.0 * accuracy, 100.0 * macro_f1)
-        }
-        Scores::Tagging { span_f1, precision, recall } => format!(
-            "span F1 {:.2} (precision {:.2}, recall {:.2})",
-            100.0 * span_f1,
-            100.0 * precision,
-            100.0 * recall
-        ),
-        Scores::Parsing { las, uas, upos } => {
-            let upos = upos.map_or(String::new(), |upos| format!(", UPOS {:.2}", 100.0 * upos));
-            format!("LAS {:.2}, UAS {:.2}{upos}", 100.0 * las, 100.0 * uas)
-        }
-        Scores::Retrieval { accuracy, forward, backward } => format!(
-            "accuracy {:.2} (forward {:.2}, backward {:.2})",
-            100.0 * accuracy,
-            100.0 * forward,
-            100.0 * backward
-        ),
-        Scores::LanguageModeling { accuracy, loss } => {
-            format!("{:.2} % of masked tokens guessed, loss {loss:.4}", 100.0 * accuracy)
-        }
-    }
+    let word = |(name, score): (&str, f64)| match Scores::is_share(name) {
+        true => format!("{} {:.2}", Scores::title(name), 100.0 * score),
+        false => format!("{} {score:.4}", Scores::title(name)),
+    };
+    scores.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
 /// What was trimmed, in lines.

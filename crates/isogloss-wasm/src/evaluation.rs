@@ -7,7 +7,7 @@ use isogloss::metrics::ClassificationScores;
 use isogloss::text::{
     FeatureOptions, Format, Language, ReadOptions, Unseen, read_examples, sequential_by_length,
 };
-use isogloss::{Evaluator, LabeledSet, Scores, Task};
+use isogloss::{Evaluator, LabeledSet, Target};
 use js_sys::{Reflect, Uint32Array};
 use serde_json::json;
 use wasm_bindgen::prelude::*;
@@ -39,7 +39,7 @@ impl Evaluation {
                 "{name}: the extension does not tell the format: .jsonl, .tsv, .csv or .conll"
             ))
         })?;
-        if let Task::Parsing(_) = model.task {
+        if model.task.target() == Target::Tree {
             return Err(JsError::new("a parser is scored by the command line alone"));
         }
         let mut examples = read_examples(bytes, path, &ReadOptions::new(format))?;
@@ -57,7 +57,7 @@ impl Evaluation {
         let set = LabeledSet::from_examples(
             path,
             &examples,
-            &model.task,
+            &*model.task,
             language,
             tokenizer,
             labels,
@@ -71,7 +71,7 @@ impl Evaluation {
         let model = &*self.model;
         Evaluator {
             model: &model.predictor.loaded().model,
-            task: &model.task,
+            task: &*model.task,
             labels: &model.labels,
             batch_size: 1,
             device: &model.device,
@@ -126,7 +126,7 @@ impl Evaluation {
         result["n"] = json!(self.done());
         result["labels"] = json!(names);
         let result = to_js(&result)?;
-        if matches!(scores, Scores::Classification { .. }) {
+        if self.model.task.target() == Target::Class {
             let flat = |rows: &[Vec<usize>]| rows.iter().flatten().copied().collect::<Vec<_>>();
             let of = ClassificationScores::from_ids(&flat(&self.gold), &flat(&self.predicted))?;
             let mut counts = vec![0u32; names.len() * names.len()];

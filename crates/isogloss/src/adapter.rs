@@ -9,9 +9,8 @@ use isogloss_model::{
 use isogloss_text::Language;
 
 use crate::Error;
-use crate::recipe::{
-    AdapterRecipe, LanguageAdapterRecipe, LanguageExchange, Languages, Recipe, Task,
-};
+use crate::recipe::{AdapterRecipe, LanguageAdapterRecipe, LanguageExchange, Languages, Recipe};
+use crate::task::{HeldOutTable, UnlabeledTask};
 
 /// What the adapter of a task with labels is called in the model and in its folder; those of language
 /// modelling have the name of their language.
@@ -131,8 +130,9 @@ impl LanguageAdapterRecipe {
 
 /// What a recipe's adapter is called.
 fn name(recipe: &Recipe) -> String {
-    let of_language = match (&recipe.task, recipe.monolingual.as_ref().map(|of| &of.languages)) {
-        (Task::LanguageModeling {}, Some(Languages::These(languages))) => languages.first(),
+    let held_out = recipe.task.unlabeled().map(UnlabeledTask::held_out);
+    let of_language = match (held_out, recipe.monolingual.as_ref().map(|of| &of.languages)) {
+        (Some(HeldOutTable::Monolingual), Some(Languages::These(languages))) => languages.first(),
         _ => None,
     };
     of_language.map_or_else(|| TASK.to_owned(), ToString::to_string)

@@ -1,66 +1,21 @@
 //! The examples of a plan: the source language's three splits, and every language's test split.
 
 pub(crate) mod pairs;
-mod task;
-mod tensors;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
 use isogloss_kernels::split_seed;
-use isogloss_model::{EncoderConfig, ModelInput};
 use isogloss_text::{
-    Example, FeatureOptions, Features, Featurized, Format, LabelSet, Language, ReadOptions,
-    Sentence, TokenBatch, Tokenizer, Treebank, Unseen,
+    Example, FeatureOptions, Features, Format, LabelSet, Language, ReadOptions, Tokenizer, Unseen,
 };
-use serde::Serialize;
 
-use self::task::{Learned, featurize, sentences};
-pub(crate) use self::tensors::{model_input, row_targets};
 use crate::Error;
-use crate::recipe::{Languages, Plan, Recipe, Task};
+use crate::recipe::{Languages, Plan, Recipe};
+use crate::task::{LabeledSet, LabeledTask, LearnedLabels};
 
 /// The stream of random numbers that support examples are drawn from, after those of training.
 const SUPPORT: u64 = 12;
-
-/// Examples of one language, ready for the model.
-#[derive(Debug)]
-pub struct LabeledSet {
-    /// The language.
-    pub language: Language,
-    /// The file they came from.
-    pub path: PathBuf,
-    /// The examples that were kept.
-    pub features: Vec<Features>,
-    /// The sentences that they were made of, for a parser; none for other tasks.
-    pub treebank: Option<Treebank>,
-    /// What was cut and left out.
-    pub report: DataReport,
-}
-
-/// What happened to the examples of a file on their way to the model.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct DataReport {
-    /// Examples kept.
-    pub n: usize,
-    /// Examples longer than the model takes or the recipe allows; their ends were cut off.
-    pub n_truncated: usize,
-    /// Tokens of the longest example before it was cut.
-    pub longest: usize,
-    /// Words with a tag or head that no token stands for, cut off or unknown to the tokenizer.
-    pub n_words_lost: usize,
-    /// Examples left out because the source language lacks their label, by label.
-    pub left_out: BTreeMap<String, usize>,
-}
-
-impl DataReport {
-    /// Examples left out.
-    pub fn n_left_out(&self) -> usize {
-        self.left_out.values().sum()
-    }
-}
 
 /// Everything that a plan trains on and is scored by.
 #[derive(Debug)]
@@ -92,7 +47,7 @@ impl Corpus {
     /// If a file is missing, faulty or empty, or holds a label that the sources do not have and
     /// the recipe does not leave out.
     pub fn read(plan: &Plan, tokenizer: &Tokenizer, max_length: usize) -> Result<Self, Error> {
-        let files = Files { recipe: plan.recipe() };
+        let files = Files::new(plan.recipe())?;
         let reader = Reader { files, tokenizer, max_length };
         let splits = &plan.recipe().data.splits;
         let (mut train_examples, mut parts, mut paths) = (Vec::new(), Vec::new(), Vec::new());
@@ -103,18 +58,19 @@ impl Corpus {
             paths.push(path);
         }
         let path = paths.swap_remove(0);
-        let labels = plan.recipe().task.labels(&train_examples);
+        let labels = files.task.labels(&train_examples);
         if labels.is_empty() {
             return Err(Error::Damaged { path, problem: "no labels to learn".into() });
         }
-        let tags = plan.recipe().task.upos(&train_examples);
+        let tags = files.task.aux_labels(&train_examples);
         // An unseen label is an error here, so that every example is kept.
         let train = (path, train_examples.clone());
-        let learned = (&labels, Some(&tags).filter(|tags| !tags.is_empty()));
+        let aux = Some(&tags).filter(|tags| !tags.is_empty());
+        let learned = LearnedLabels { labels: &labels, aux };
         let train = reader.features(plan.source(), train, learned, Unseen::Error)?;
         let unseen = plan.recipe().data.unseen_labels;
         // Parts of speech are scored by their names.
-        let scored = (&labels, None);
+        let scored = LearnedLabels { labels: &labels, aux: None };
         let dev = |source: &Language| {
             let examples = files.examples(source, &splits.dev)?;
             reader.features(source, examples, scored, unseen)
@@ -167,135 +123,9 @@ impl Corpus {
     }
 }
 
-impl LabeledSet {
-    /// Reads one file that is not part of a plan, with the labels of a finished model.
-    ///
-    /// # Errors
-    /// As [`Corpus::read`].
-    pub fn read(
-        path: &Path,
-        options: &ReadOptions,
-        task: &Task,
-        language: Language,
-        tokenizer: &Tokenizer,
-        labels: &LabelSet,
-        features: &FeatureOptions,
-    ) -> Result<Self, Error> {
-        let examples = task.read(path, options)?;
-        Self::from_examples(path, &examples, task, language, tokenizer, labels, features)
-    }
-
-    /// Takes examples that were read from a file, with the labels of a finished model.
-    ///
-    /// # Errors
-    /// As [`Corpus::read`].
-    pub fn from_examples(
-        path: &Path,
-        examples: &[Example],
-        task: &Task,
-        language: Language,
-        tokenizer: &Tokenizer,
-        labels: &LabelSet,
-        features: &FeatureOptions,
-    ) -> Result<Self, Error> {
-        let featurized = featurize(task, tokenizer, examples, (labels, None), features)?;
-        Self::new(language, path.to_owned(), examples, featurized)
-    }
-
-    fn new(
-        language: Language,
-        path: PathBuf,
-        examples: &[Example],
-        featurized: Featurized,
-    ) -> Result<Self, Error> {
-        let report = DataReport {
-            n: featurized.features.len(),
-            n_truncated: featurized.truncation.n_truncated,
-            longest: featurized.truncation.longest,
-            n_words_lost: featurized.truncation.n_words_lost,
-            left_out: featurized.skipped,
-        };
-        if report.n == 0 {
-            let problem = "no example is left: the source language has none of its labels".into();
-            return Err(Error::Damaged { path, problem });
-        }
-        let kept = featurized.kept.iter().map(|index| &examples[*index]);
-        let kept: Vec<Sentence> =
-            kept.flat_map(|example| sentences(std::slice::from_ref(example))).cloned().collect();
-        let treebank =
-            (!kept.is_empty()).then(|| Treebank { path: path.as_path().into(), sentences: kept });
-        Ok(Self { language, path, features: featurized.features, treebank, report })
-    }
-
-    /// Tokens of each example.
-    pub fn lengths(&self) -> Vec<usize> {
-        self.features.iter().map(|features| features.input.len()).collect()
-    }
-
-    /// At most `n` of its examples, evenly spaced.
-    pub(crate) fn some(&self, n: usize) -> Self {
-        let n_all = self.features.len();
-        let n = n.min(n_all);
-        self.these(&(0..n).map(|i| i * n_all / n).collect::<Vec<_>>())
-    }
-
-    /// So many examples, drawn from a seed.
-    fn drawn(&self, n: usize, seed: u64) -> Result<Self, Error> {
-        let n_all = self.features.len();
-        if n_all < n {
-            let language = &self.language;
-            let problem = format!(
-                "{n_all} examples to learn from in {language}: few_shot.n_support asks for {n}"
-            );
-            return Err(Error::Damaged { path: self.path.clone(), problem });
-        }
-        let mut order: Vec<usize> = (0..n_all).collect();
-        order.sort_by_key(|example| split_seed(seed, *example as u64));
-        Ok(self.these(&order[..n]))
-    }
-
-    /// The examples at these places.
-    pub(crate) fn these(&self, places: &[usize]) -> Self {
-        let features = places.iter().map(|place| self.features[*place].clone()).collect();
-        let treebank = self.treebank.as_ref().map(|treebank| {
-            let sentences = places.iter().map(|place| treebank.sentences[*place].clone());
-            Treebank { path: treebank.path.clone(), sentences: sentences.collect() }
-        });
-        let report = DataReport { n: places.len(), ..self.report.clone() };
-        let (language, path) = (self.language.clone(), self.path.clone());
-        Self { language, path, features, treebank, report }
-    }
-
-    /// Puts some of the examples into a batch, padded to the longest of them.
-    pub(crate) fn batch(
-        &self,
-        indices: &[usize],
-        config: &EncoderConfig,
-        device: &Device,
-    ) -> Result<(TokenBatch, ModelInput), Error> {
-        let features: Vec<_> = indices.iter().map(|index| &self.features[*index]).collect();
-        let batch = TokenBatch::collate(&features, indices.to_vec(), config.pad_token_id)?;
-        let input = model_input(&batch, config, &self.path, device)?;
-        Ok((batch, input))
-    }
-}
-
-/// Fails if the tokenizer knows tokens that the model has no embedding for.
-pub(crate) fn check_vocabulary(
-    tokenizer: &Tokenizer,
-    path: &Path,
-    config: &EncoderConfig,
-) -> Result<(), Error> {
-    let (n_tokens, n_rows) = (tokenizer.vocab_size(), config.vocab_size);
-    if n_tokens > n_rows {
-        return Err(Error::Vocabulary { path: path.to_owned(), n_tokens, n_rows });
-    }
-    Ok(())
-}
-
 /// Every example that a plan trains on, chooses by, is scored on or may draw as one of a few.
 pub(crate) fn examples_of(plan: &Plan) -> Result<Vec<Example>, Error> {
-    let files = Files { recipe: plan.recipe() };
+    let files = Files::new(plan.recipe())?;
     let splits = &plan.recipe().data.splits;
     let mut all = train_examples_of(plan)?;
     for source in plan.sources() {
@@ -312,7 +142,7 @@ pub(crate) fn examples_of(plan: &Plan) -> Result<Vec<Example>, Error> {
 
 /// Every example that a plan trains on.
 pub(crate) fn train_examples_of(plan: &Plan) -> Result<Vec<Example>, Error> {
-    let files = Files { recipe: plan.recipe() };
+    let files = Files::new(plan.recipe())?;
     let mut all = Vec::new();
     for source in plan.sources() {
         all.extend(files.examples(source, &plan.recipe().data.splits.train)?.1);
@@ -324,6 +154,7 @@ pub(crate) fn train_examples_of(plan: &Plan) -> Result<Vec<Example>, Error> {
 #[derive(Clone, Copy)]
 struct Files<'a> {
     recipe: &'a Recipe,
+    task: &'a dyn LabeledTask,
 }
 
 struct Reader<'a> {
@@ -332,7 +163,14 @@ struct Reader<'a> {
     max_length: usize,
 }
 
-impl Files<'_> {
+impl<'a> Files<'a> {
+    fn new(recipe: &'a Recipe) -> Result<Self, Error> {
+        let task = recipe.task.labeled().ok_or_else(|| {
+            Error::Unsuitable(format!("{} has no labeled examples", recipe.task.name()))
+        })?;
+        Ok(Self { recipe, task })
+    }
+
     fn path(&self, language: &Language, split: &str) -> PathBuf {
         self.recipe.data.path.with_split(split).path(language)
     }
@@ -347,7 +185,7 @@ impl Files<'_> {
 
     fn examples(&self, language: &Language, split: &str) -> Result<(PathBuf, Vec<Example>), Error> {
         let path = self.path(language, split);
-        let examples = self.recipe.task.read(&path, &self.options(&path, split))?;
+        let examples = self.task.read(&path, &self.options(&path, split))?;
         Ok((path, examples))
     }
 
@@ -357,14 +195,8 @@ impl Files<'_> {
         let path = self.path(language, &splits.test);
         let mut options = self.options(&path, &splits.test);
         options.split = None;
-        let found = self.recipe.task.labels(&self.recipe.task.read(&path, &options)?);
-        // A tagged label counts once, not for its beginning and its inside.
-        let counts = |name: &&String| *name != "O" && !name.starts_with("I-");
-        let shared = found.names().iter().filter(|name| labels.id(name).is_some());
-        Ok(match self.recipe.task {
-            Task::Tagging { .. } => shared.filter(counts).count(),
-            _ => shared.count(),
-        })
+        let found = self.task.labels(&self.task.read(&path, &options)?);
+        Ok(self.task.n_shared_labels(labels, &found))
     }
 
     /// The languages of evaluation, all sources among them, the first source first.
@@ -390,12 +222,11 @@ impl Reader<'_> {
         &self,
         language: &Language,
         (path, examples): (PathBuf, Vec<Example>),
-        learned: Learned<'_>,
+        learned: LearnedLabels<'_>,
         unseen: Unseen,
     ) -> Result<LabeledSet, Error> {
         let options = FeatureOptions::new(self.max_length).with_unseen(unseen);
-        let featurized =
-            featurize(&self.files.recipe.task, self.tokenizer, &examples, learned, &options)?;
+        let featurized = self.files.task.featurize(self.tokenizer, &examples, learned, &options)?;
         LabeledSet::new(language.clone(), path, &examples, featurized)
     }
 }

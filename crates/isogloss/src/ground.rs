@@ -6,3 +6,4 @@ pub(crate) mod files;
 pub mod hub;
 pub(crate) mod tensors;
 pub(crate) mod tokenizer_files;
+pub(crate) mod vocabulary;

@@ -12,21 +12,19 @@ mod data;
 mod embedding;
 mod environment;
 mod error;
-mod evaluate;
 mod ground;
 pub mod metrics;
-mod parsing;
 mod recipe;
 mod run_folder;
+mod task;
 mod tools;
 mod train;
 
+pub use data::Corpus;
 pub use data::pairs::{LinkedPair, PairSet};
-pub use data::{Corpus, DataReport, LabeledSet};
 pub use embedding::text_encoder::{LayerVectors, TextEncoder, TokenPosition, TokenizedText, drawn};
 pub use embedding::{retrieval, search};
 pub use error::{Error, RecipeError, RecipeFault};
-pub use evaluate::{Evaluator, LanguageResult, Predictions, Results, Scored, Scores, Selection};
 pub use ground::device;
 #[cfg(feature = "hub")]
 pub use ground::hub;
@@ -34,10 +32,15 @@ pub use recipe::{
     AdapterRecipe, AlignerRecipe, BottleneckRecipe, DataRecipe, FewShotRecipe, FisherEstimator,
     FrozenRecipe, LanguageAdapterRecipe, LanguageExchange, Languages, MeasureOptions,
     MeasureRecipe, ModelRecipe, MonolingualRecipe, ObjectiveRecipe, OptimizerRecipe, PairsRecipe,
-    ParsingRecipe, Plan, Recipe, Splits, SubnetworksRecipe, Task, TeacherRecipe, TrainingRecipe,
-    UnseenLanguage,
+    Plan, Recipe, Splits, SubnetworksRecipe, TeacherRecipe, TrainingRecipe, UnseenLanguage,
 };
 pub use run_folder::{RunFolder, RunStatus};
+pub use task::{
+    Classification, DataReport, Evaluator, HeldOut, HeldOutTable, LabelPredictor, LabeledSet,
+    LabeledTask, LanguageModeling, LanguageResult, LearnedLabels, Parsing, Predictions, Results,
+    Retrieval, Scored, Scores, Selection, Supervision, Tagging, Target, Task, TaskConfig,
+    UnlabeledTask,
+};
 pub use tools::alignment;
 pub use tools::fisher::{FisherTrace, Measures, Sharpness};
 pub use tools::merge::merge;

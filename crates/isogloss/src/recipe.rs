@@ -19,11 +19,9 @@ mod objective;
 mod optimizer;
 mod pairs;
 mod parse;
-mod parsing;
 mod plan;
 mod positions;
 mod subnetworks;
-mod task;
 mod teacher;
 mod training;
 
@@ -45,13 +43,12 @@ pub use monolingual::MonolingualRecipe;
 pub use objective::ObjectiveRecipe;
 pub use optimizer::OptimizerRecipe;
 pub use pairs::PairsRecipe;
-pub use parsing::ParsingRecipe;
 pub use plan::Plan;
 pub use subnetworks::{SubnetworksRecipe, UnseenLanguage};
-pub use task::Task;
 pub use teacher::TeacherRecipe;
 pub use training::TrainingRecipe;
 
+use crate::task::TaskConfig;
 use faults::Faults;
 
 /// What a recipe file says.
@@ -63,7 +60,7 @@ pub struct Recipe {
     /// The model to start from.
     pub model: ModelRecipe,
     /// What is learned.
-    pub task: Task,
+    pub task: TaskConfig,
     /// Where the examples are.
     pub data: DataRecipe,
     /// What is trained in place of the whole model.
@@ -122,7 +119,7 @@ impl Default for Recipe {
         Self {
             seed: 42,
             model: ModelRecipe::default(),
-            task: Task::default(),
+            task: TaskConfig::default(),
             data: DataRecipe::default(),
             adapter: None,
             language_adapter: None,
@@ -150,7 +147,7 @@ impl Recipe {
     /// Adds the faults that each table has in itself.
     fn check_tables(&self, faults: &mut Faults<'_>) {
         self.model.check(faults);
-        self.task.check(faults);
+        faults.add_fields(&format!("task.{}", self.task.name()), self.task.faults());
         self.data.check(faults);
         if self.objective.is_empty() {
             faults.add("objective", "name at least one");

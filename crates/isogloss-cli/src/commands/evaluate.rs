@@ -22,7 +22,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
     let subnetwork = subnetwork.transpose()?;
     let evaluator = Evaluator {
         model,
-        task: &task,
+        task: &*task,
         labels: &labels,
         batch_size: args.batch_size,
         device: &device.device,

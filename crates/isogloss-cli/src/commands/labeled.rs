@@ -3,7 +3,7 @@
 use anyhow::{Context, anyhow, bail};
 use isogloss::device::{OpenDevice, open};
 use isogloss::text::{FeatureOptions, Format, LabelSet, Language, ReadOptions, Unseen};
-use isogloss::{LabeledSet, Predictor, Task};
+use isogloss::{LabeledSet, LabeledTask, Predictor, Target};
 
 use super::{exchange_language_adapter, model_folder};
 use crate::args::{LabeledArgs, ModelArgs};
@@ -11,7 +11,7 @@ use crate::args::{LabeledArgs, ModelArgs};
 pub(crate) struct Labeled {
     pub(crate) device: OpenDevice,
     pub(crate) predictor: Predictor,
-    pub(crate) task: Task,
+    pub(crate) task: Box<dyn LabeledTask>,
     pub(crate) labels: LabelSet,
     pub(crate) sets: Vec<LabeledSet>,
 }
@@ -24,7 +24,7 @@ impl Labeled {
         exchange_language_adapter(&mut predictor, &args.language)?;
         let labels = predictor.labels()?;
         let task = predictor.task();
-        if args.unseen == Unseen::Keep && !matches!(task, Task::Parsing(_)) {
+        if args.unseen == Unseen::Keep && task.target() != Target::Tree {
             bail!("--unseen keep is for parsers; use error or skip");
         }
         let mut this = Self { device, predictor, task, labels, sets: Vec::new() };
@@ -38,7 +38,7 @@ impl Labeled {
         args: &LabeledArgs,
         split: Option<&str>,
     ) -> anyhow::Result<Vec<LabeledSet>> {
-        let (predictor, task, labels) = (&self.predictor, &self.task, &self.labels);
+        let (predictor, task, labels) = (&self.predictor, &*self.task, &self.labels);
         let max_tokens = predictor.loaded().model.encoder.config().max_tokens();
         let max_length = args.max_length.min(max_tokens);
         let features = FeatureOptions::new(max_length).with_unseen(args.unseen);

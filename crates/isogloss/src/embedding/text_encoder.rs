@@ -12,10 +12,10 @@ use isogloss_model::{
 use isogloss_text::{Encoded, TokenBatch, Tokenizer, sequential_by_length, whitespace_words};
 
 use crate::Error;
-use crate::data::check_vocabulary;
 use crate::embedding::search::Vectors;
 use crate::ground::device::read;
 use crate::ground::tensors::integers;
+use crate::ground::vocabulary::check_vocabulary;
 
 /// An encoder and its tokenizer, without a head.
 #[derive(Debug)]

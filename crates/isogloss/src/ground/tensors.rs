@@ -1,6 +1,65 @@
-//! Numbers between the host and a device.
+//! Numbers between the host and a device: batches, their targets, and values read back.
+
+use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use isogloss_methods::RowTargets;
+use isogloss_model::{EncoderConfig, ModelInput, Words};
+use isogloss_text::{Targets, TokenBatch, WordTargets};
+
+use crate::Error;
+
+/// A batch on a device, with its words if it has targets for a parser; `path` stands for it in
+/// messages.
+pub(crate) fn model_input(
+    batch: &TokenBatch,
+    config: &EncoderConfig,
+    path: &Path,
+    device: &Device,
+) -> Result<ModelInput, Error> {
+    let (ids, types) = (&batch.input_ids, &batch.token_type_ids);
+    let input = config
+        .input(ids, &batch.attention_mask, types, batch.seq_len, device)
+        .map_err(|source| Error::Input { path: path.to_owned(), source })?;
+    let words = match &batch.targets {
+        Targets::Words(words) => Some(words_on(words, batch.n, device)),
+        Targets::None | Targets::Classes(_) | Targets::Tokens(_) => None,
+    };
+    Ok(ModelInput { words, ..input })
+}
+
+/// Targets on a device; none without any. Parts of speech that are learned beside trees have a weight.
+pub(crate) fn row_targets(
+    targets: &Targets,
+    tag_weight: f64,
+    device: &Device,
+) -> Option<RowTargets> {
+    let on_device = |values: &[i32]| integers(values.to_vec(), device);
+    let rows = Some(targets.rows()).filter(|rows| !rows.is_empty()).map(on_device)?;
+    let aux_logits = match targets {
+        Targets::Words(words) => {
+            vec![(1.0, on_device(&words.relations)), (tag_weight, on_device(&words.tags))]
+        }
+        Targets::None | Targets::Classes(_) | Targets::Tokens(_) => Vec::new(),
+    };
+    Some(RowTargets { rows, aux_logits })
+}
+
+/// Where the words of a batch are, and their gold heads, for a parser.
+fn words_on(targets: &WordTargets, n: usize, device: &Device) -> Words {
+    let shape = [n, targets.n_words];
+    let ints = |values: Vec<i32>| -> Tensor<2, Int> {
+        Tensor::from_data(TensorData::new(values, shape), device)
+    };
+    let places = targets.first_subwords.iter();
+    let mask: Vec<f32> = places.clone().map(|place| f32::from(place.is_some())).collect();
+    Words {
+        first_subwords: ints(places.map(|place| place.unwrap_or(0) as i32).collect()),
+        mask: Tensor::from_data(TensorData::new(mask, shape), device),
+        // A word without a target is scored at the root, and counts for nothing.
+        heads: Some(ints(targets.heads.iter().map(|head| (*head).max(0)).collect())),
+    }
+}
 
 /// Labels on a device.
 pub(crate) fn integers(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {

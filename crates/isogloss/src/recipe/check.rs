@@ -1,19 +1,26 @@
 //! Rules between the tables of a recipe; what a table must satisfy by itself stands with the table.
 
-mod parsing;
-
 use std::sync::Arc;
 
 use isogloss_methods::{Objective, ObjectiveConfig, Role, TextView};
+use isogloss_text::{Format, Unseen};
 
-use super::{AdapterRecipe, Faults, Languages, Recipe, Task};
+use super::{AdapterRecipe, Faults, Languages, Recipe};
+use crate::task::{HeldOutTable, Supervision, Target, UnlabeledTask};
 
 /// Adds the faults that tables have together.
 pub(super) fn check(recipe: &Recipe, faults: &mut Faults<'_>) {
-    if recipe.task.is_labeled() {
-        recipe.data.check_path(faults);
-    } else {
-        without_labels(recipe, faults);
+    match recipe.task.supervision() {
+        Supervision::Labels(task) => {
+            recipe.data.check_path(faults);
+            if task.target() == Target::Tree {
+                treebank(recipe, faults);
+            }
+        }
+        Supervision::HeldOutText(task) => without_labels(recipe, task, faults),
+    }
+    if recipe.data.unseen_labels == Unseen::Keep && recipe.task.target() != Some(Target::Tree) {
+        faults.add("data.unseen_labels", "\"keep\" is for parsing; use \"error\" or \"skip\"");
     }
     several_sources(recipe, faults);
     subnetworks(recipe, faults);
@@ -24,12 +31,15 @@ pub(super) fn check(recipe: &Recipe, faults: &mut Faults<'_>) {
         let mut refuse =
             |problem: String| faults.add_message(&format!("objective.{index}.method"), problem);
         inputs(recipe, &*method, &mut refuse);
+        let refused = recipe.task.labeled().and_then(|task| task.refuses(&objective.method));
+        if let Some(problem) = refused {
+            refuse(format!("{} {problem}", method.name()));
+        }
         twice_trained(recipe, &objective.method, &mut refuse);
         let earlier = recipe.objective[..index].iter().map(|earlier| earlier.method.init());
         let earlier: Vec<_> = earlier.collect();
         held_by_one(&*method, earlier.iter().map(AsRef::as_ref), &mut refuse);
     }
-    parsing::check(recipe, faults);
 }
 
 /// Adds what keeps an objective from joining those of a plan.
@@ -54,24 +64,22 @@ fn inputs(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String
 }
 
 /// A task without labels has sentences in place of examples.
-fn without_labels(recipe: &Recipe, faults: &mut Faults<'_>) {
-    let task = recipe.task.name();
-    let (table, held_out) = match recipe.task {
-        Task::LanguageModeling {} => {
-            ("monolingual", recipe.monolingual.as_ref().map(|texts| texts.held_out))
-        }
-        _ => ("pairs", recipe.pairs.as_ref().map(|pairs| pairs.held_out)),
+fn without_labels(recipe: &Recipe, task: &dyn UnlabeledTask, faults: &mut Faults<'_>) {
+    let (name, table) = (task.name(), task.held_out().name());
+    let held_out = match task.held_out() {
+        HeldOutTable::Pairs => recipe.pairs.as_ref().map(|pairs| pairs.held_out),
+        HeldOutTable::Monolingual => recipe.monolingual.as_ref().map(|texts| texts.held_out),
     };
     if !recipe.data.path.is_empty() {
-        let problem = format!("{task} has no labeled examples; its sentences are [{table}]");
+        let problem = format!("{name} has no labeled examples; its sentences are [{table}]");
         faults.add("data.path", problem);
     }
     match held_out {
-        None => faults.add_message("task", format!("task.{task}: needs a table [{table}]")),
+        None => faults.add_message("task", format!("task.{name}: needs a table [{table}]")),
         Some(n) => faults.at_least(&format!("{table}.held_out"), n as u64, 1),
     }
-    if let (Task::LanguageModeling {}, Some(_), Some(texts)) =
-        (&recipe.task, &recipe.adapter, &recipe.monolingual)
+    if let (HeldOutTable::Monolingual, Some(_), Some(texts)) =
+        (task.held_out(), &recipe.adapter, &recipe.monolingual)
         && !matches!(&texts.languages, Languages::These(languages) if languages.len() == 1)
     {
         faults.add("monolingual.languages", "a language adapter is of one language");
@@ -85,6 +93,30 @@ fn without_labels(recipe: &Recipe, faults: &mut Faults<'_>) {
     ];
     for (entry, _) in needs_labels.iter().filter(|(_, is_there)| *is_there) {
         faults.add(entry, "needs a task with labels");
+    }
+}
+
+/// A parser reads treebanks, and says several things of a word.
+fn treebank(recipe: &Recipe, faults: &mut Faults<'_>) {
+    let data = &recipe.data;
+    let format = data.format.or_else(|| Format::from_path(data.path.as_ref()));
+    if format.is_some_and(|format| format != Format::Conllu) {
+        faults.add("data.path", "a parser reads CoNLL-U, .conllu");
+    }
+    if !data.path.has_split() {
+        let problem = "expected {split} where the name of the split stands; CoNLL-U does not say which \
+                       split a sentence is of";
+        faults.add("data.path", problem);
+    }
+    let of_one_label = [
+        ("measure", recipe.measure.is_some()),
+        ("guided_dropout", recipe.guided_dropout.is_some()),
+        ("update.fisher_penalty", recipe.update.fisher_penalty.is_some()),
+        ("schedule.fun", recipe.schedule.fun.is_some()),
+    ];
+    for (entry, _) in of_one_label.iter().filter(|(_, is_there)| *is_there) {
+        let problem = "needs a task with one label a row; a parser says several things of a word";
+        faults.add(entry, problem);
     }
 }
 
@@ -151,7 +183,8 @@ fn views(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String)
         if !missing.is_empty() {
             refuse(format!("the view {missing} needs a table [views.{missing}]"));
         }
-        if view.text == TextView::Translated && matches!(recipe.task, Task::Tagging { .. }) {
+        let has_tags = matches!(recipe.task.target(), Some(Target::Tag(_)));
+        if view.text == TextView::Translated && has_tags {
             refuse("translations have no tags; tagging cannot use the view translated".into());
         }
         let has_teacher = recipe.teacher.is_some() || recipe.student.is_some();
@@ -209,107 +242,4 @@ fn held_by_one<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Plan;
-
-    const GOOD: &str = r#"
-[model]
-source = "models/tiny"
-[data]
-path = "data/{language}.jsonl"
-sources = ["en"]
-"#;
-
-    fn faults(text: &str) -> Vec<String> {
-        match Plan::from_toml(text, "r.toml".as_ref()) {
-            Ok(_) => Vec::new(),
-            Err(error) => error.faults.iter().map(ToString::to_string).collect(),
-        }
-    }
-
-    #[test]
-    fn a_plan_prints_as_a_recipe_that_gives_the_same_plan() {
-        let plan = Plan::from_toml(GOOD, "good.toml".as_ref()).unwrap();
-        assert_eq!(plan.name(), "good");
-        let again = Plan::from_toml(&plan.to_toml(), "good.toml".as_ref()).unwrap();
-        assert_eq!(again, plan);
-    }
-
-    #[test]
-    fn all_faults_come_at_once_with_their_places() {
-        let text = r#"
-seed = "many"
-[model]
-source = "models/tiny"
-max_length = 1
-[data]
-path = "data.jsonl"
-langauges = ["de"]
-[[objective]]
-method.cross_entropy = {}
-[[objective]]
-weight = -2.0
-method.cross_entropi = {}
-[optimizer]
-learning_rate = 0.0
-[trainning]
-epochs = 3
-"#;
-        let found = faults(text);
-        for expected in [
-            "2:8: invalid type",
-            "5:1: model.max_length: expected at least 3, found 1",
-            "6:2: data.sources: name the language",
-            "7:1: data.path: expected {language}",
-            "8:1: unknown field `langauges`",
-            "13:8: unknown variant `cross_entropi`",
-            "15:1: optimizer.learning_rate",
-            "16:2: unknown field `trainning`",
-        ] {
-            assert!(
-                found.iter().any(|fault| fault.starts_with(expected)),
-                "no fault {expected:?} in {found:#?}"
-            );
-        }
-    }
-
-    #[test]
-    fn broken_syntax_is_placed_too() {
-        let found = faults("[model\nsource = 1 2\n");
-        assert!(found.iter().any(|fault| fault.starts_with("1:")), "{found:?}");
-        // What an unreadable file lacks is not known.
-        assert!(found.iter().all(|fault| !fault.contains("model.source")), "{found:?}");
-    }
-    #[test]
-    fn an_old_name_of_a_key_is_answered_with_its_new_one() {
-        for (old, expected) in [
-            (
-                "before = \"x.toml\"\n",
-                "1:1: unknown field `before`: it is called `pretrain_recipe` now",
-            ),
-            (
-                "[data]\nmore_sources = [\"de\"]\n",
-                "2:1: unknown field `more_sources`: it is called `sources`",
-            ),
-            (
-                "data.source = \"en\"\n",
-                "1:6: unknown field `source`: it is called `sources`, a list, now",
-            ),
-            (
-                "[training]\n zero_shot = 3\n",
-                "2:2: unknown field `zero_shot`: it is called `zero_shot_eval_examples` now",
-            ),
-            (
-                "[training]\nfrozen = { drops = true }\n",
-                "2:12: unknown field `drops`: it is called `dropout` now",
-            ),
-            (
-                "[update.project_conflicts]\n",
-                "1:9: unknown field `project_conflicts`: it is called `pcgrad` now",
-            ),
-        ] {
-            let found = faults(old);
-            assert!(found.iter().any(|fault| fault.starts_with(expected)), "{old}: {found:#?}");
-        }
-    }
-}
+mod tests;

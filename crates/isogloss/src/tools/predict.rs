@@ -10,15 +10,16 @@ use isogloss_model::{
     load_adapter,
 };
 use isogloss_text::{
-    Encoded, Example, FeatureOptions, LabelSet, Sentence, TagUnits, Targets, TokenBatch, Tokenizer,
+    Encoded, Example, FeatureOptions, LabelSet, Sentence, Targets, TokenBatch, Tokenizer,
     TreeError, featurize_parsing,
 };
 use serde::Serialize;
 
-use crate::data::{check_vocabulary, model_input};
+use crate::Error;
 use crate::ground::device::read;
-use crate::parsing::trees;
-use crate::{Error, ParsingRecipe, Task};
+use crate::ground::tensors::model_input;
+use crate::ground::vocabulary::check_vocabulary;
+use crate::task::{LabeledTask, of_head, trees};
 
 /// A model folder with its tokenizer and label names.
 #[derive(Debug)]
@@ -151,12 +152,8 @@ impl Predictor {
     }
 
     /// What it was fine-tuned for.
-    pub fn task(&self) -> Task {
-        match &self.head {
-            HeadSpec::Sequence { .. } => Task::Classification {},
-            HeadSpec::Tokens { .. } => Task::Tagging { units: TagUnits::Subword },
-            HeadSpec::Parser(spec) => Task::Parsing(ParsingRecipe::of(spec)),
-        }
+    pub fn task(&self) -> Box<dyn LabeledTask> {
+        of_head(&self.head)
     }
 
     /// The names of the labels.

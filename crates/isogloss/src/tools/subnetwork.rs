@@ -13,9 +13,9 @@ use isogloss_model::{EncoderConfig, ForwardOptions, Model, SubnetworkMask};
 use isogloss_text::sequential_by_length;
 use serde::{Deserialize, Serialize};
 
-use crate::data::row_targets;
 use crate::error::io;
 use crate::ground::files::write_atomically;
+use crate::ground::tensors::row_targets;
 use crate::{Error, Evaluator, LabeledSet};
 pub(crate) use choice::Subnetworks;
 pub use prune::{PruneOptions, PruneReport, prune};

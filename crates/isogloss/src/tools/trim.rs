@@ -13,10 +13,10 @@ use isogloss_text::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::data::check_vocabulary;
 use crate::error::io;
 use crate::ground::files::{replace_folder, write_atomically};
 use crate::ground::tokenizer_files::{TRIM_NOTE, copy_tokenizer};
+use crate::ground::vocabulary::check_vocabulary;
 use crate::{Error, Plan};
 pub use states::StateCheck;
 

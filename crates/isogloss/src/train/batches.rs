@@ -16,7 +16,8 @@ use isogloss_text::{
 
 use super::pairs::PairBatch;
 use super::streams;
-use crate::{Corpus, Error, Plan, Task};
+use crate::task::{LabeledTask, Target};
+use crate::{Corpus, Error, Plan};
 
 /// Optimizer steps whose batches lie ready.
 const N_AHEAD: usize = 2;
@@ -98,7 +99,7 @@ impl TrainingData {
         texts.sort();
         texts.dedup();
         let compares = needs.iter().any(|needs| needs.views.len() > 1);
-        let tags = matches!(plan.recipe().task, Task::Tagging { .. });
+        let tags = matches!(plan.recipe().task.target(), Some(Target::Tag(_)));
         let viewer = (texts.len() > 1 || compares && tags)
             .then(|| Viewer::new(&plan.recipe().views, tokenizer, plan.source()))
             .transpose()?;
@@ -108,7 +109,7 @@ impl TrainingData {
             let problem = "none of its texts has a translation in the files of [views.translated]";
             return Err(Error::Damaged { path: corpus.train.path, problem: problem.into() });
         }
-        let rate = plan.recipe().task.parsing().map_or(0.0, |parsing| parsing.word_dropout);
+        let rate = plan.recipe().task.labeled().map_or(0.0, LabeledTask::word_dropout);
         let word_dropout =
             (rate > 0.0).then(|| Ok::<_, Error>((rate, tokenizer.mask_id()?))).transpose()?;
         Ok(Self { corpus, texts, viewer, max_length, pad_token_id, word_dropout })
@@ -224,12 +225,9 @@ impl TrainingData {
             let viewed = indices.iter().map(view).collect::<Result<Vec<_>, _>>()?;
             let features: Vec<_> = viewed.iter().map(|viewed| &viewed.features).collect();
             let batch = self.collate(&features, indices)?;
-            let units = match plan.recipe().task {
-                Task::Classification {}
-                | Task::Parsing(_)
-                | Task::Retrieval { .. }
-                | Task::LanguageModeling {} => PredictionUnits::Texts,
-                Task::Tagging { .. } => {
+            let units = match plan.recipe().task.target() {
+                None | Some(Target::Class | Target::Tree) => PredictionUnits::Texts,
+                Some(Target::Tag(_)) => {
                     let words = viewed.into_iter().map(|viewed| viewed.first_subwords);
                     PredictionUnits::Words {
                         seq_len: batch.seq_len,
@@ -267,10 +265,8 @@ impl TrainingData {
         index: usize,
         seed: u64,
     ) -> Result<Viewed, Error> {
-        let task = match plan.recipe().task {
-            Task::Tagging { units } => ViewTask::Tagging(units),
-            _ => ViewTask::Classification,
-        };
+        let target = plan.recipe().task.target();
+        let task = target.map_or(ViewTask::Classification, Target::of_view);
         let example = &self.corpus.train_examples[index];
         let (labels, max_length) = (&self.corpus.labels, self.max_length);
         Ok(viewer.view(text_of(text), example, task, labels, max_length, seed)?)

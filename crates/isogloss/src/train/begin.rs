@@ -24,8 +24,9 @@ use crate::environment::Environment;
 use crate::error::io;
 use crate::recipe::AdapterRecipe;
 use crate::run_folder::MetricsLog;
+use crate::task::LabeledTask;
 use crate::tools::subnetwork::{Subnetworks, check_parts};
-use crate::{Corpus, Error, LabeledSet, Plan, RunFolder, Task};
+use crate::{Corpus, Error, LabeledSet, Plan, RunFolder};
 
 impl<'a> Trainer<'a> {
     pub(super) fn new(
@@ -40,15 +41,9 @@ impl<'a> Trainer<'a> {
         let recipe = plan.recipe();
         let head = data.and_then(|data| {
             let (labels, tags) = (&data.corpus.labels, &data.corpus.tags);
-            let names = || labels.names().to_vec();
-            match &recipe.task {
-                Task::Classification {} => Some(HeadSpec::sequence(names(), recipe.model.pooling)),
-                Task::Tagging { .. } => Some(HeadSpec::tokens(names())),
-                Task::Parsing(parsing) => Some(HeadSpec::Parser(parsing.spec(labels, tags))),
-                Task::Retrieval { .. } | Task::LanguageModeling {} => None,
-            }
+            Some(recipe.task.labeled()?.head(labels, tags, recipe.model.pooling))
         });
-        passes.tag_weight = recipe.task.parsing().map_or(1.0, |parsing| parsing.tag_weight);
+        passes.tag_weight = recipe.task.labeled().map_or(1.0, LabeledTask::aux_weight);
         if let Some(folder) = &options.teacher_folder {
             let head = head.as_ref().filter(|_| passes.needs_labels_of_teacher());
             let teacher = load_teacher(folder, head, &options.device)?;

@@ -9,11 +9,11 @@ use super::language_epochs::{LanguageEpochs, LanguageEpochsProgress};
 use super::monolingual::BlockStream;
 use super::pairs::PairStream;
 use super::passes::Passes;
-use crate::data::check_vocabulary;
 use crate::data::pairs::PairSet;
 use crate::ground::device::check_buffer;
+use crate::ground::vocabulary::check_vocabulary;
 use crate::tools::trim::has_lost_pieces;
-use crate::{Error, Plan, Task};
+use crate::{Error, Plan};
 
 /// Everything that a plan trains on.
 pub(super) struct Data {
@@ -42,16 +42,14 @@ impl Data {
         let recipe = plan.recipe();
         let max_length = recipe.model.max_length.min(n_positions);
         let (needs, pad, seed) = (&passes.needs, config.pad_token_id, recipe.seed);
-        let labeled = match recipe.task {
-            Task::Retrieval { .. } | Task::LanguageModeling {} => None,
-            Task::Classification {} | Task::Tagging { .. } | Task::Parsing(_) => {
-                let data = TrainingData::read(plan, &tokenizer, needs, max_length, pad)?;
-                if !recipe.model.allow_unknown && has_lost_pieces(tokenizer_folder)? {
-                    data.corpus.check_known(&tokenizer)?;
-                }
-                Some(data)
+        let labeled = recipe.task.is_labeled().then(|| {
+            let data = TrainingData::read(plan, &tokenizer, needs, max_length, pad)?;
+            if !recipe.model.allow_unknown && has_lost_pieces(tokenizer_folder)? {
+                data.corpus.check_known(&tokenizer)?;
             }
-        };
+            Ok::<_, Error>(data)
+        });
+        let labeled = labeled.transpose()?;
         let contrast = passes.contrast_texts();
         let masks = passes.needs_lm_head() || contrast.is_some_and(|texts| texts.masked);
         let masker = masks.then(|| Masker::new(recipe.masking, &tokenizer)).transpose()?;

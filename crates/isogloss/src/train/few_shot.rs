@@ -6,7 +6,7 @@ use isogloss_methods::{Gradients, Moment, Rates, apply_schedules, descend};
 use isogloss_model::{ForwardOptions, Model};
 
 use super::Trainer;
-use crate::data::row_targets;
+use crate::ground::tensors::row_targets;
 use crate::recipe::FewShotRecipe;
 use crate::{Error, LabeledSet};
 

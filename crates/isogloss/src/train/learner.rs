@@ -18,8 +18,7 @@ use isogloss_text::{Targets, TokenBatch};
 use super::batches::StepBatch;
 use super::passes::Passes;
 use crate::Error;
-use crate::data::{model_input, row_targets};
-use crate::ground::tensors::integers;
+use crate::ground::tensors::{integers, model_input, row_targets};
 
 /// Seeds of one batch beside those of its passes' dropout, which take the numbers from 1.
 mod draws {

@@ -2,26 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::Module;
 use isogloss_kernels::split_seed;
 use isogloss_methods::{AdamW, mark_all_that_may_train};
 use isogloss_model::{HeadChoice, Model, base_folder, load, load_masked_lm};
-use isogloss_text::{Language, TokenBatch};
+use isogloss_text::Language;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::batches::TrainingData;
+use super::data::Streams;
 use super::{Event, Trainer, streams, unfreezing};
 use crate::checkpoint::{self, Best, Memory, Saver};
-use crate::data::pairs::PairSet;
-use crate::embedding::text_encoder::TextEncoder;
-use crate::evaluate::{score_guesses, score_retrieval};
 use crate::ground::files::replace_folder;
 use crate::ground::tokenizer_files::copy_tokenizer;
 use crate::tools::fisher::{Measures, gradient_cosines};
 use crate::tools::subnetwork::Subnetworks;
 use crate::{
-    Error, Evaluator, LabeledSet, LanguageResult, Predictions, Results, Scores, Selection, Task,
+    Error, Evaluator, HeldOut, LabeledSet, LanguageResult, Predictions, Results, Scores, Selection,
 };
 
 impl Trainer<'_> {
@@ -129,7 +126,7 @@ impl Trainer<'_> {
             line["zero_shot"] = json!(zero_shot);
             line["mean_target"] = json!(mean);
         }
-        let scores = mean_scores(&languages);
+        let scores = Scores::mean(languages.values().map(|result| &result.scores));
         let is_best = match self.data {
             Some(_) => self.progress.best.is_none_or(|best| scores.main() > best.score),
             None => step > 0,
@@ -209,7 +206,7 @@ impl Trainer<'_> {
                 for (language, result) in &languages {
                     watch(Event::Language { language, scores: &result.scores });
                 }
-                Results::new(&self.plan.recipe().task, self.plan.sources(), selection, languages)
+                Results::new(&*self.plan.recipe().task, self.plan.sources(), selection, languages)
             }
         };
         self.run.write_json("results.json", &results)?;
@@ -256,49 +253,24 @@ impl Trainer<'_> {
             watch(Event::FewShot { language: set.language.as_str(), scores: &result.scores });
             few_shot.insert(set.language.to_string(), result.scores);
         }
-        let results = Results::new(&plan.recipe().task, plan.sources(), selection, languages);
+        let results = Results::new(&*plan.recipe().task, plan.sources(), selection, languages);
         Ok(results.with_few_shot(few_shot))
     }
 
     /// The scores of a task without labels, by language.
     fn score_unlabeled(&self, model: &Model) -> Result<BTreeMap<String, LanguageResult>, Error> {
-        match self.plan.recipe().task {
-            Task::Retrieval { layer } => self.retrieval(model, layer),
-            Task::LanguageModeling {} => self.guesses(model),
-            Task::Classification {} | Task::Tagging { .. } | Task::Parsing(_) => {
-                Ok(BTreeMap::new())
-            }
-        }
-    }
-
-    /// How well the model guesses the masked tokens of held-out text.
-    fn guesses(&self, model: &Model) -> Result<BTreeMap<String, LanguageResult>, Error> {
-        let Some(blocks) = &self.streams.blocks else { return Ok(BTreeMap::new()) };
+        let Some(task) = self.plan.recipe().task.unlabeled() else { return Ok(BTreeMap::new()) };
+        let Streams { pairs, blocks } = &self.streams;
+        let sets = pairs.iter().flat_map(|pairs| &pairs.sets);
+        let blocks = blocks.iter().flat_map(|blocks| &blocks.held_out);
+        let held_out = HeldOut {
+            pairs: sets.map(|set| (&set.language, set.held_out.as_slice())).collect(),
+            pair_tokenizer: pairs.as_ref().map(|of| (&of.tokenizer, of.recipe.max_length)),
+            blocks: blocks.map(|(language, blocks)| (language, blocks)).collect(),
+            model_folder: &self.options.model_folder,
+        };
         let batch_size = self.plan.recipe().training.evaluation_batch_size;
-        let score = |(language, held_out): &(Language, TokenBatch)| {
-            let path = self.options.model_folder.clone();
-            let found = score_guesses(model, held_out, batch_size, &self.options.device)
-                .map_err(|source| Error::Input { path, source })?;
-            Ok((language.to_string(), found))
-        };
-        blocks.held_out.iter().map(score).collect()
-    }
-
-    /// How well the held-out pairs of each language find each other.
-    fn retrieval(
-        &self,
-        model: &Model,
-        layer: Option<usize>,
-    ) -> Result<BTreeMap<String, LanguageResult>, Error> {
-        let Some(pairs) = &self.streams.pairs else { return Ok(BTreeMap::new()) };
-        let (encoder, device) = (model.encoder.valid(), self.options.device.clone());
-        let encoder = TextEncoder::new(encoder, pairs.tokenizer.clone(), device)
-            .with_max_length(pairs.recipe.max_length)
-            .with_batch_size(self.plan.recipe().training.evaluation_batch_size);
-        let score = |set: &PairSet| {
-            Ok((set.language.to_string(), score_retrieval(&encoder, &set.held_out, layer)?))
-        };
-        pairs.sets.iter().map(score).collect()
+        task.evaluate(model, &held_out, batch_size, &self.options.device)
     }
 
     /// The model with the language adapter of a language, if it has another there.
@@ -318,37 +290,12 @@ impl Trainer<'_> {
         let subnetwork = self.subnetworks.as_ref().map(|of| of.of(language));
         Ok(Evaluator {
             model,
-            task: &self.plan.recipe().task,
+            task: self.plan.recipe().task.labeled().expect("a task with data has labels"),
             labels: &data.corpus.labels,
             batch_size: self.plan.recipe().training.evaluation_batch_size,
             device: &self.options.device,
             subnetwork: subnetwork.transpose()?.flatten(),
         })
-    }
-}
-
-/// The mean over languages.
-fn mean_scores(languages: &BTreeMap<String, LanguageResult>) -> Scores {
-    let n = languages.len().max(1) as f64;
-    let numbers = |scores: &Scores| match *scores {
-        Scores::Classification { accuracy, macro_f1 } => [accuracy, macro_f1, 0.0],
-        Scores::Tagging { span_f1, precision, recall } => [span_f1, precision, recall],
-        Scores::Parsing { las, uas, upos } => [las, uas, upos.unwrap_or_default()],
-        Scores::Retrieval { accuracy, forward, backward } => [accuracy, forward, backward],
-        Scores::LanguageModeling { accuracy, loss } => [accuracy, loss, 0.0],
-    };
-    let all = languages.values().map(|result| numbers(&result.scores));
-    let [a, b, c] = all.fold([0.0; 3], |sum, x| [0, 1, 2].map(|i| sum[i] + x[i] / n));
-    match languages.values().next().map(|result| &result.scores) {
-        Some(Scores::Classification { .. }) => Scores::Classification { accuracy: a, macro_f1: b },
-        Some(Scores::Tagging { .. }) => Scores::Tagging { span_f1: a, precision: b, recall: c },
-        Some(Scores::Parsing { upos, .. }) => {
-            Scores::Parsing { las: a, uas: b, upos: upos.map(|_| c) }
-        }
-        Some(Scores::LanguageModeling { .. }) => Scores::LanguageModeling { accuracy: a, loss: b },
-        Some(Scores::Retrieval { .. }) | None => {
-            Scores::Retrieval { accuracy: a, forward: b, backward: c }
-        }
     }
 }
 

@@ -11,6 +11,7 @@ use super::batches::StepBatch;
 use super::frozen_cache::{FrozenStates, Kept};
 use super::{Event, Trainer, streams};
 use crate::recipe::AdapterRecipe;
+use crate::task::Target;
 use crate::tools::fisher::Measures;
 use crate::{Error, FisherEstimator, MeasureOptions};
 
@@ -122,7 +123,7 @@ impl Trainer<'_> {
         // of all layers.
         let is_alone = self.passes.reads_original_alone()
             && self.passes.subnetworks.is_empty()
-            && self.plan.recipe().task.parsing().is_none();
+            && self.plan.recipe().task.target() != Some(Target::Tree);
         let Some(data) = self.data.filter(|_| is_alone) else {
             return Ok(());
         };

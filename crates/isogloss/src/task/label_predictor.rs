@@ -1,0 +1,91 @@
+//! What a model predicts of a labeled set, batch by batch.
+
+use burn::module::Module;
+use burn::tensor::{Device, read_sync};
+use isogloss_methods::{IGNORE_INDEX, Subnetwork};
+use isogloss_model::{ForwardOptions, Model};
+use isogloss_text::{Targets, Treebank, sequential_by_length};
+
+use super::labeled_set::LabeledSet;
+use crate::Error;
+use crate::ground::device::read;
+
+/// What a model says of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Predictions {
+    /// The label ids of each example.
+    Labels(Vec<Vec<usize>>),
+    /// The sentences with the trees of a parser.
+    Trees(Treebank),
+}
+
+/// A model that is scored.
+#[derive(Clone, Copy, Debug)]
+pub struct LabelPredictor<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// Examples of one pass.
+    pub batch_size: usize,
+    /// Where the model is, without autodiff.
+    pub device: &'a Device,
+    /// The parts of it that are used; all of them if none.
+    pub subnetwork: Option<&'a Subnetwork>,
+}
+
+/// The gold and the predicted label ids of examples.
+type GoldAndPredicted = (Vec<Vec<usize>>, Vec<Vec<usize>>);
+
+impl LabelPredictor<'_> {
+    /// The gold and the predicted label ids of every example of a set.
+    ///
+    /// # Errors
+    /// If a batch does not suit the model.
+    pub fn predict_all(&self, set: &LabeledSet) -> Result<GoldAndPredicted, Error> {
+        let n = set.features.len();
+        let (mut gold, mut predicted) = (vec![Vec::new(); n], vec![Vec::new(); n]);
+        for indices in sequential_by_length(&set.lengths(), self.batch_size) {
+            let batch = read_sync(self.predict(set, &indices))?;
+            for (example, (of_gold, of_predicted)) in indices.into_iter().zip(batch) {
+                (gold[example], predicted[example]) = (of_gold, of_predicted);
+            }
+        }
+        Ok((gold, predicted))
+    }
+
+    /// The gold and the predicted label ids of some examples: one of a text, one of each labeled token.
+    ///
+    /// # Errors
+    /// If the batch does not suit the model, or the device does not give back its numbers.
+    pub async fn predict(
+        &self,
+        set: &LabeledSet,
+        indices: &[usize],
+    ) -> Result<Vec<(Vec<usize>, Vec<usize>)>, Error> {
+        let model = self.model.valid();
+        let (batch, input) = set.batch(indices, model.encoder.config(), self.device)?;
+        let logits = model.forward(&input, &self.forward_options()).logits;
+        let best: Vec<i64> = read(logits.argmax(1)).await?;
+        let (targets, rows_per_example) = match &batch.targets {
+            Targets::None | Targets::Words(_) => (&[][..], 1),
+            Targets::Classes(classes) => (classes.as_slice(), 1),
+            Targets::Tokens(tags) => (tags.as_slice(), batch.seq_len),
+        };
+        let mut labels = vec![(Vec::new(), Vec::new()); indices.len()];
+        for (row, (best, target)) in best.iter().zip(targets).enumerate() {
+            if *target != IGNORE_INDEX {
+                let (gold, predicted) = &mut labels[row / rows_per_example];
+                gold.push(*target as usize);
+                predicted.push(*best as usize);
+            }
+        }
+        Ok(labels)
+    }
+
+    /// No dropout, and those parts of the model that are used.
+    pub(super) fn forward_options(&self) -> ForwardOptions {
+        ForwardOptions {
+            subnetwork: self.subnetwork.map(|of| of.mask(self.device)),
+            ..ForwardOptions::evaluation()
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Labeled examples of one language, tokenized.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use isogloss_kernels::split_seed;
+use isogloss_model::{EncoderConfig, ModelInput};
+use isogloss_text::{
+    Content, Example, Features, Featurized, Language, Sentence, TokenBatch, Treebank,
+};
+use serde::Serialize;
+
+use crate::Error;
+use crate::ground::tensors::model_input;
+
+/// Examples of one language, ready for the model.
+#[derive(Debug)]
+pub struct LabeledSet {
+    /// The language.
+    pub language: Language,
+    /// The file they came from.
+    pub path: PathBuf,
+    /// The examples that were kept.
+    pub features: Vec<Features>,
+    /// The sentences that they were made of, for a parser; none for other tasks.
+    pub treebank: Option<Treebank>,
+    /// What was cut and left out.
+    pub report: DataReport,
+}
+
+/// What happened to the examples of a file on their way to the model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DataReport {
+    /// Examples kept.
+    pub n: usize,
+    /// Examples longer than the model takes or the recipe allows; their ends were cut off.
+    pub n_truncated: usize,
+    /// Tokens of the longest example before it was cut.
+    pub longest: usize,
+    /// Words with a tag or head that no token stands for, cut off or unknown to the tokenizer.
+    pub n_words_lost: usize,
+    /// Examples left out because the source language lacks their label, by label.
+    pub left_out: BTreeMap<String, usize>,
+}
+
+impl DataReport {
+    /// Examples left out.
+    pub fn n_left_out(&self) -> usize {
+        self.left_out.values().sum()
+    }
+}
+
+impl LabeledSet {
+    /// Takes featurized examples of a file; an error if none is left.
+    pub(crate) fn new(
+        language: Language,
+        path: PathBuf,
+        examples: &[Example],
+        featurized: Featurized,
+    ) -> Result<Self, Error> {
+        let report = DataReport {
+            n: featurized.features.len(),
+            n_truncated: featurized.truncation.n_truncated,
+            longest: featurized.truncation.longest,
+            n_words_lost: featurized.truncation.n_words_lost,
+            left_out: featurized.skipped,
+        };
+        if report.n == 0 {
+            let problem = "no example is left: the source language has none of its labels".into();
+            return Err(Error::Damaged { path, problem });
+        }
+        let kept = featurized.kept.iter().map(|index| &examples[*index]);
+        let kept: Vec<Sentence> =
+            kept.flat_map(|example| sentences(std::slice::from_ref(example))).cloned().collect();
+        let treebank =
+            (!kept.is_empty()).then(|| Treebank { path: path.as_path().into(), sentences: kept });
+        Ok(Self { language, path, features: featurized.features, treebank, report })
+    }
+
+    /// Tokens of each example.
+    pub fn lengths(&self) -> Vec<usize> {
+        self.features.iter().map(|features| features.input.len()).collect()
+    }
+
+    /// At most `n` of its examples, evenly spaced.
+    pub(crate) fn some(&self, n: usize) -> Self {
+        let n_all = self.features.len();
+        let n = n.min(n_all);
+        self.these(&(0..n).map(|i| i * n_all / n).collect::<Vec<_>>())
+    }
+
+    /// So many examples, drawn from a seed.
+    pub(crate) fn drawn(&self, n: usize, seed: u64) -> Result<Self, Error> {
+        let n_all = self.features.len();
+        if n_all < n {
+            let language = &self.language;
+            let problem = format!(
+                "{n_all} examples to learn from in {language}: few_shot.n_support asks for {n}"
+            );
+            return Err(Error::Damaged { path: self.path.clone(), problem });
+        }
+        let mut order: Vec<usize> = (0..n_all).collect();
+        order.sort_by_key(|example| split_seed(seed, *example as u64));
+        Ok(self.these(&order[..n]))
+    }
+
+    /// The examples at these places.
+    pub(crate) fn these(&self, places: &[usize]) -> Self {
+        let features = places.iter().map(|place| self.features[*place].clone()).collect();
+        let treebank = self.treebank.as_ref().map(|treebank| {
+            let sentences = places.iter().map(|place| treebank.sentences[*place].clone());
+            Treebank { path: treebank.path.clone(), sentences: sentences.collect() }
+        });
+        let report = DataReport { n: places.len(), ..self.report.clone() };
+        let (language, path) = (self.language.clone(), self.path.clone());
+        Self { language, path, features, treebank, report }
+    }
+
+    /// Puts some of the examples into a batch, padded to the longest of them.
+    pub(crate) fn batch(
+        &self,
+        indices: &[usize],
+        config: &EncoderConfig,
+        device: &Device,
+    ) -> Result<(TokenBatch, ModelInput), Error> {
+        let features: Vec<_> = indices.iter().map(|index| &self.features[*index]).collect();
+        let batch = TokenBatch::collate(&features, indices.to_vec(), config.pad_token_id)?;
+        let input = model_input(&batch, config, &self.path, device)?;
+        Ok((batch, input))
+    }
+}
+
+/// The sentences among examples that have a tree.
+pub(super) fn sentences(examples: &[Example]) -> impl Iterator<Item = &Sentence> {
+    examples.iter().filter_map(|example| match &example.content {
+        Content::Tree(sentence) => Some(sentence),
+        Content::Text { .. } | Content::Words { .. } => None,
+    })
+}

@@ -1,0 +1,266 @@
+//! Dependency parsing with a biaffine parser: a tree over the words of a sentence, and their parts of
+//! speech; LAS, UAS and UPOS.
+
+use std::path::Path;
+
+use burn::module::Module;
+use isogloss_methods::{ObjectiveConfig, Reduction, Role, TextView, View};
+use isogloss_model::{HeadSpec, ParserConfig, ParserSpec, Pooling};
+use isogloss_text::{
+    Example, FeatureOptions, Featurized, LabelSet, ParseLabels, ReadOptions, Subtypes, Targets,
+    TextError, Tokenizer, TreeError, Treebank, featurize_parsing, read_treebank_file, score_parses,
+    sequential_by_length,
+};
+use serde::{Deserialize, Serialize};
+
+use super::classification::Classification;
+use super::label_predictor::{LabelPredictor, Predictions};
+use super::labeled_set::{LabeledSet, sentences};
+use super::scores::Scores;
+use super::traits::{LabeledTask, LearnedLabels, Supervision, Target, Task};
+use super::trees::trees;
+use crate::Error;
+
+/// The `[task.parsing]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Parsing {
+    /// See [`ParserConfig::arc_width`].
+    pub arc_width: usize,
+    /// See [`ParserConfig::label_width`].
+    pub label_width: usize,
+    /// See [`ParserConfig::dropout`].
+    pub dropout: f64,
+    /// See [`ParserConfig::layer_dropout`].
+    pub layer_dropout: f64,
+    /// The share of the words of training that the model sees as mask tokens; UDify has 0.2.
+    pub word_dropout: f64,
+    /// Whether relations are learned with their subtypes, `acl:relcl`, or without, `acl`; scores compare
+    /// them without in either case.
+    pub subtypes: Subtypes,
+    /// Whether universal parts of speech are learned beside trees.
+    pub tags: bool,
+    /// The weight of their loss beside that of arcs and that of relations, 1 each.
+    pub tag_weight: f64,
+}
+
+impl Default for Parsing {
+    fn default() -> Self {
+        let ParserConfig { arc_width, label_width, dropout, layer_dropout } =
+            ParserConfig::default();
+        Self {
+            arc_width,
+            label_width,
+            dropout,
+            layer_dropout,
+            word_dropout: 0.0,
+            subtypes: Subtypes::Cut,
+            tags: true,
+            tag_weight: 1.0,
+        }
+    }
+}
+
+impl Parsing {
+    /// What a saved parser was trained for, as far as it tells.
+    pub fn from_spec(spec: &ParserSpec) -> Self {
+        let ParserConfig { arc_width, label_width, dropout, layer_dropout } = spec.config;
+        let has_subtypes = spec.relations.iter().any(|relation| relation.contains(':'));
+        Self {
+            arc_width,
+            label_width,
+            dropout,
+            layer_dropout,
+            subtypes: if has_subtypes { Subtypes::Keep } else { Subtypes::Cut },
+            tags: !spec.tags.is_empty(),
+            ..Self::default()
+        }
+    }
+
+    /// The parser to build.
+    pub(crate) fn spec(&self, relations: &LabelSet, tags: &LabelSet) -> ParserSpec {
+        let Self { arc_width, label_width, dropout, layer_dropout, .. } = *self;
+        let config = ParserConfig { arc_width, label_width, dropout, layer_dropout };
+        let (relations, tags) = (relations.names().to_vec(), tags.names().to_vec());
+        ParserSpec { config, relations, tags }
+    }
+}
+
+impl Task for Parsing {
+    fn name(&self) -> &'static str {
+        "parsing"
+    }
+
+    fn metric(&self) -> &'static str {
+        "las"
+    }
+
+    fn faults(&self) -> Vec<(&'static str, String)> {
+        let none = LabelSet::default();
+        let mut faults = self.spec(&none, &none).config.faults();
+        if !(0.0..1.0).contains(&self.word_dropout) {
+            let problem = format!("expected a number in [0, 1), found {}", self.word_dropout);
+            faults.push(("word_dropout", problem));
+        }
+        if !self.tag_weight.is_finite() || self.tag_weight < 0.0 {
+            let problem = format!("expected zero or more, found {}", self.tag_weight);
+            faults.push(("tag_weight", problem));
+        }
+        faults
+    }
+
+    fn supervision(&self) -> Supervision<'_> {
+        Supervision::Labels(self)
+    }
+}
+
+impl LabeledTask for Parsing {
+    fn target(&self) -> Target {
+        Target::Tree
+    }
+
+    /// The sentences of a treebank.
+    fn read(&self, path: &Path, options: &ReadOptions) -> Result<Vec<Example>, Error> {
+        if let Some(split) = &options.split {
+            let problem = format!("a treebank does not say which sentences are of split {split:?}");
+            return Err(Error::Damaged { path: path.to_owned(), problem });
+        }
+        let treebank = read_treebank_file(path)?;
+        Ok(treebank.sentences.into_iter().map(Example::from).collect())
+    }
+
+    /// Relations.
+    fn labels(&self, examples: &[Example]) -> LabelSet {
+        LabelSet::deprels(sentences(examples), self.subtypes)
+    }
+
+    /// Parts of speech, where these are learned beside relations.
+    fn aux_labels(&self, examples: &[Example]) -> LabelSet {
+        if self.tags { LabelSet::upos(sentences(examples)) } else { LabelSet::default() }
+    }
+
+    fn aux_weight(&self) -> f64 {
+        self.tag_weight
+    }
+
+    fn word_dropout(&self) -> f64 {
+        self.word_dropout
+    }
+
+    fn featurize(
+        &self,
+        tokenizer: &Tokenizer,
+        examples: &[Example],
+        LearnedLabels { labels: relations, aux: tags }: LearnedLabels<'_>,
+        options: &FeatureOptions,
+    ) -> Result<Featurized, TextError> {
+        let labels = ParseLabels { relations, subtypes: self.subtypes, tags };
+        featurize_parsing(tokenizer, examples, Some(labels), options)
+    }
+
+    fn head(&self, relations: &LabelSet, tags: &LabelSet, _pooling: Pooling) -> HeadSpec {
+        HeadSpec::Parser(self.spec(relations, tags))
+    }
+
+    /// A parser's rows are the heads of words, with as many columns as the batch has words: what counts
+    /// columns has no meaning, and what reads other texts would have to know their words.
+    fn refuses(&self, objective: &ObjectiveConfig) -> Option<&'static str> {
+        let views = objective.init().needs().views;
+        let reads =
+            |test: fn(&View) -> bool| views.iter().filter(|view| view.text.is_of_task()).any(test);
+        match objective {
+            ObjectiveConfig::CrossEntropy(config) if config.label_smoothing > 0.0 => {
+                Some("cannot smooth the heads of words; leave label_smoothing out")
+            }
+            ObjectiveConfig::R4f(_) => Some("needs a classifier; use r3f for a parser"),
+            ObjectiveConfig::FisherPenalty(_) => {
+                Some("needs one label a row; a parser has several")
+            }
+            ObjectiveConfig::Consistency(config) if config.reduction == Reduction::ElementMean => {
+                Some("has no mean over elements for a parser, whose rows are as wide as the batch")
+            }
+            ObjectiveConfig::RDrop(config) if config.reduction == Reduction::ElementMean => {
+                Some("has no mean over elements for a parser, whose rows are as wide as the batch")
+            }
+            _ if reads(|view| view.role != Role::Student) => {
+                Some("does not know a parser's teacher, which says more than one thing of a word")
+            }
+            _ if reads(|view| view.text != TextView::Original) => {
+                Some("reads texts that have no trees; a parser compares passes over the same text")
+            }
+            _ => None,
+        }
+    }
+
+    /// The sentences of the set with the best trees, and the scores of CoNLL 2018.
+    fn evaluate(
+        &self,
+        predictor: &LabelPredictor<'_>,
+        labels: &LabelSet,
+        set: &LabeledSet,
+    ) -> Result<(Scores, Predictions), Error> {
+        let Some(gold) = &set.treebank else {
+            let (gold, predicted) = predictor.predict_all(set)?;
+            return Ok((self.scores(labels, &gold, &predicted)?, Predictions::Labels(predicted)));
+        };
+        let parsed = parse(predictor, set, gold)?;
+        let found = score_parses(gold, &parsed)?;
+        let has_tags =
+            predictor.model.parser().is_some_and(|parser| !parser.spec().tags.is_empty());
+        let scores = Scores::new([("las", found.las.f1()), ("uas", found.uas.f1())]);
+        let scores = if has_tags { scores.with("upos", found.upos.f1()) } else { scores };
+        Ok((scores, Predictions::Trees(parsed)))
+    }
+
+    /// Trees are scored as a whole; label ids alone have an accuracy.
+    fn scores(
+        &self,
+        labels: &LabelSet,
+        gold: &[Vec<usize>],
+        predicted: &[Vec<usize>],
+    ) -> Result<Scores, Error> {
+        Classification {}.scores(labels, gold, predicted)
+    }
+}
+
+/// The sentences of a set with the trees that the model finds best.
+fn parse(
+    predictor: &LabelPredictor<'_>,
+    set: &LabeledSet,
+    gold: &Treebank,
+) -> Result<Treebank, Error> {
+    let model = predictor.model.valid();
+    let pass = predictor.forward_options();
+    let mut parsed = gold.clone();
+    let refuse = |error: TreeError| {
+        let problem = format!("the model's scores make no tree: {error}");
+        Error::Damaged { path: set.path.clone(), problem }
+    };
+    for indices in sequential_by_length(&set.lengths(), predictor.batch_size) {
+        let (batch, input) = set.batch(&indices, model.encoder.config(), predictor.device)?;
+        let Targets::Words(words) = &batch.targets else { continue };
+        let lengths = indices.iter().map(|index| gold.sentences[*index].words().len());
+        let lengths: Vec<usize> = lengths.collect();
+        let trees = trees(&model, &pass, words, &input, &lengths).map_err(refuse)?;
+        for (index, tree) in indices.iter().zip(trees) {
+            tree.write_to(&mut parsed.sentences[*index]).map_err(refuse)?;
+        }
+    }
+    Ok(parsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_saved_parser_tells_what_it_was_trained_for() {
+        let names = |names: &[&str]| LabelSet::new(names.iter().copied()).unwrap();
+        let recipe = Parsing { subtypes: Subtypes::Keep, tags: false, ..Default::default() };
+        let spec = recipe.spec(&names(&["acl", "acl:relcl"]), &LabelSet::default());
+        assert_eq!(Parsing::from_spec(&spec), recipe);
+        let recipe = Parsing { arc_width: 8, ..Default::default() };
+        let spec = recipe.spec(&names(&["acl"]), &names(&["NOUN"]));
+        assert_eq!(Parsing::from_spec(&spec), recipe);
+    }
+}

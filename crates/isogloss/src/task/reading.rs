@@ -1,0 +1,46 @@
+//! Labeled sets from files, for finished models.
+
+use std::path::Path;
+
+use isogloss_text::{Example, FeatureOptions, LabelSet, Language, ReadOptions, Tokenizer};
+
+use super::labeled_set::LabeledSet;
+use super::traits::{LabeledTask, LearnedLabels};
+use crate::Error;
+
+impl LabeledSet {
+    /// Reads one file that is not part of a plan, with the labels of a finished model.
+    ///
+    /// # Errors
+    /// As [`Corpus::read`].
+    pub fn read(
+        path: &Path,
+        options: &ReadOptions,
+        task: &dyn LabeledTask,
+        language: Language,
+        tokenizer: &Tokenizer,
+        labels: &LabelSet,
+        features: &FeatureOptions,
+    ) -> Result<Self, Error> {
+        let examples = task.read(path, options)?;
+        Self::from_examples(path, &examples, task, language, tokenizer, labels, features)
+    }
+
+    /// Takes examples that were read from a file, with the labels of a finished model.
+    ///
+    /// # Errors
+    /// As [`Corpus::read`].
+    pub fn from_examples(
+        path: &Path,
+        examples: &[Example],
+        task: &dyn LabeledTask,
+        language: Language,
+        tokenizer: &Tokenizer,
+        labels: &LabelSet,
+        features: &FeatureOptions,
+    ) -> Result<Self, Error> {
+        let learned = LearnedLabels { labels, aux: None };
+        let featurized = task.featurize(tokenizer, examples, learned, features)?;
+        Self::new(language, path.to_owned(), examples, featurized)
+    }
+}

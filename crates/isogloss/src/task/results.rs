@@ -1,0 +1,94 @@
+//! The results of a run: scores by language, zero-shot transfer, and how the model was selected.
+
+use std::collections::BTreeMap;
+
+use isogloss_text::Language;
+use serde::{Deserialize, Serialize};
+
+use super::scores::{LanguageResult, Scores};
+use super::traits::Task;
+use crate::metrics::TransferSummary;
+
+/// What a run ends with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// `classification`, `tagging`, `parsing`, `retrieval` or `language_modeling`.
+    pub task: String,
+    /// The name of the main score.
+    pub metric: String,
+    /// The source languages, the main one first.
+    pub sources: Vec<String>,
+    /// How the model was chosen.
+    pub selection: Selection,
+    /// Scores by language.
+    pub languages: BTreeMap<String, LanguageResult>,
+    /// The mean of the main score over the languages that were not trained on.
+    pub mean_target: Option<f64>,
+    /// The score of the source, or the mean over all of them, minus that mean.
+    pub gap: Option<f64>,
+    /// How many languages the mean is over.
+    pub n_targets: usize,
+    /// The scores of languages that were not trained on after a few of their examples, if the recipe has
+    /// a `[few_shot]` table.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub few_shot: BTreeMap<String, Scores>,
+    /// The mean of their main score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_few_shot: Option<f64>,
+}
+
+impl Results {
+    /// Sums up the scores of languages.
+    pub(crate) fn new(
+        task: &dyn Task,
+        sources: &[Language],
+        selection: Selection,
+        languages: BTreeMap<String, LanguageResult>,
+    ) -> Self {
+        let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
+        let main =
+            languages.iter().map(|(tag, result)| (tag.clone(), result.scores.main())).collect();
+        let tags: Vec<&str> = sources.iter().map(String::as_str).collect();
+        let summary = TransferSummary::from_scores(&tags, &main);
+        Self {
+            task: task.name().to_owned(),
+            metric: task.metric().to_owned(),
+            sources,
+            selection,
+            languages,
+            mean_target: summary.mean_target,
+            gap: summary.gap,
+            n_targets: summary.n_targets,
+            few_shot: BTreeMap::new(),
+            mean_few_shot: None,
+        }
+    }
+
+    /// With the scores of languages after a few of their examples.
+    pub(crate) fn with_few_shot(self, few_shot: BTreeMap<String, Scores>) -> Self {
+        let n = few_shot.len() as f64;
+        let sum: f64 = few_shot.values().map(Scores::main).sum();
+        Self { mean_few_shot: (n > 0.0).then_some(sum / n), few_shot, ..self }
+    }
+
+    /// The main source language.
+    pub fn source(&self) -> &str {
+        self.sources.first().map_or("", String::as_str)
+    }
+
+    /// Whether a language was trained on.
+    pub fn is_source(&self, language: &str) -> bool {
+        self.sources.iter().any(|source| source == language)
+    }
+}
+
+/// Which model of a run was scored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Selection {
+    /// In words.
+    pub rule: String,
+    /// Its optimizer step.
+    pub step: u64,
+    /// Its score by that rule.
+    pub score: f64,
+}

@@ -1,0 +1,92 @@
+//! Sentence retrieval: sentences find their translations among held-out pairs, by the cosine of their
+//! embeddings.
+
+use std::collections::BTreeMap;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use isogloss_model::Model;
+use isogloss_text::SentencePair;
+use serde::{Deserialize, Serialize};
+
+use super::scores::{LanguageResult, Scores};
+use super::traits::{HeldOut, HeldOutTable, Supervision, Task, UnlabeledTask};
+use crate::Error;
+use crate::embedding::retrieval::{PairTexts, Scoring};
+use crate::embedding::text_encoder::TextEncoder;
+
+/// The `[task.retrieval]` table: no labels and no head.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retrieval {
+    /// The layer whose states are compared, counted from the embeddings' output, 0; the last by
+    /// default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer: Option<usize>,
+}
+
+impl Task for Retrieval {
+    fn name(&self) -> &'static str {
+        "retrieval"
+    }
+
+    fn metric(&self) -> &'static str {
+        "accuracy"
+    }
+
+    fn supervision(&self) -> Supervision<'_> {
+        Supervision::HeldOutText(self)
+    }
+}
+
+impl UnlabeledTask for Retrieval {
+    fn held_out(&self) -> HeldOutTable {
+        HeldOutTable::Pairs
+    }
+
+    fn evaluate(
+        &self,
+        model: &Model,
+        held_out: &HeldOut<'_>,
+        batch_size: usize,
+        device: &Device,
+    ) -> Result<BTreeMap<String, LanguageResult>, Error> {
+        let Some((tokenizer, max_length)) = held_out.pair_tokenizer else {
+            return Ok(BTreeMap::new());
+        };
+        let encoder = TextEncoder::new(model.encoder.valid(), tokenizer.clone(), device.clone())
+            .with_max_length(max_length)
+            .with_batch_size(batch_size);
+        let pairs = held_out.pairs.iter();
+        let score = pairs.map(|(language, pairs)| {
+            Ok((language.to_string(), score_pairs(&encoder, pairs, self.layer)?))
+        });
+        score.collect()
+    }
+}
+
+/// How well the sentences of pairs find each other by the cosine of their mean vectors.
+fn score_pairs(
+    encoder: &TextEncoder,
+    pairs: &[SentencePair],
+    layer: Option<usize>,
+) -> Result<LanguageResult, Error> {
+    let layer = layer.unwrap_or(encoder.n_layers() - 1);
+    encoder.check_layer(layer)?;
+    let texts = pairs.iter().map(|pair| (pair.left.as_str(), pair.right.as_str()));
+    let texts: PairTexts<'_> = texts.collect();
+    let mut truncated = 0;
+    let mut vectors = |side: &[&str]| {
+        let tokenized = encoder.tokenize(side)?;
+        truncated += tokenized.iter().filter(|text| text.is_truncated()).count();
+        let layers = encoder.encode(&tokenized, &[], &[layer])?;
+        let sentences = layers.into_iter().next().map(|layer| layer.sentences.normalized());
+        sentences.ok_or_else(|| Error::Unsuitable("no sentences to compare".into()))
+    };
+    let (left, right) = (vectors(texts.left())?, vectors(texts.right())?);
+    let found = texts.accuracy(&left, &right, Scoring::Cosine, encoder.device());
+    let (forward, backward) = (found.forward, found.backward);
+    let scores = [("accuracy", found.mean()), ("forward", forward), ("backward", backward)];
+    let scores = Scores::new(scores);
+    Ok(LanguageResult { n: pairs.len(), left_out: 0, truncated, scores })
+}

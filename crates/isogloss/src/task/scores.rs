@@ -1,0 +1,150 @@
+//! The scores of a task by name.
+
+use std::fmt;
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The scores of a task by name, the one that models are selected by first.
+///
+/// In files they are fields: `"accuracy": 0.9, "macro_f1": 0.8`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scores(Vec<(String, f64)>);
+
+/// The scores of one language.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LanguageResult {
+    /// Examples scored.
+    pub n: usize,
+    /// Examples left out because the source language lacks their label.
+    pub left_out: usize,
+    /// Examples whose end was cut off.
+    pub truncated: usize,
+    /// The scores.
+    #[serde(flatten)]
+    pub scores: Scores,
+}
+
+/// What scores are called in tables; others by their name, with spaces.
+const TITLES: [(&str, &str); 5] = [
+    ("macro_f1", "macro-F1"),
+    ("span_f1", "span F1"),
+    ("las", "LAS"),
+    ("uas", "UAS"),
+    ("upos", "UPOS"),
+];
+
+impl Scores {
+    /// Scores of these names, that of model selection first.
+    pub fn new<const N: usize>(scores: [(&str, f64); N]) -> Self {
+        Self(scores.map(|(name, score)| (name.to_owned(), score)).into())
+    }
+
+    /// One more score.
+    #[must_use]
+    pub fn with(mut self, name: &str, score: f64) -> Self {
+        self.0.push((name.to_owned(), score));
+        self
+    }
+
+    /// The score that models are selected by.
+    pub fn main(&self) -> f64 {
+        self.0.first().map_or(0.0, |(_, score)| *score)
+    }
+
+    /// The score of a name.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.iter().find(|(other, _)| *other == name).map(|(_, score)| score)
+    }
+
+    /// All names and scores.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.0.iter().map(|(name, score)| (name.as_str(), *score))
+    }
+
+    /// What a score is called in tables.
+    pub fn title(name: &str) -> String {
+        let known = TITLES.iter().find(|(other, _)| *other == name);
+        known.map_or_else(|| name.replace('_', " "), |(_, title)| (*title).to_owned())
+    }
+
+    /// Whether a score is a share of 1, and not a loss.
+    pub fn is_share(name: &str) -> bool {
+        name != "loss"
+    }
+
+    /// The mean over languages of each score of the first of them; none of no languages.
+    pub fn mean<'a>(all: impl ExactSizeIterator<Item = &'a Self>) -> Self {
+        let n = all.len().max(1) as f64;
+        let mut mean = Self::default();
+        for (at, scores) in all.enumerate() {
+            if at == 0 {
+                mean.0.extend(scores.iter().map(|(name, _)| (name.to_owned(), 0.0)));
+            }
+            for (name, sum) in &mut mean.0 {
+                *sum += scores.get(name).unwrap_or_default() / n;
+            }
+        }
+        mean
+    }
+}
+
+impl Serialize for Scores {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Scores {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+/// Reads fields in their order, which tells the main score.
+struct InOrder;
+
+impl<'de> Visitor<'de> for InOrder {
+    type Value = Scores;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("scores by name")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scores, A::Error> {
+        let mut scores = Vec::new();
+        while let Some(score) = map.next_entry()? {
+            scores.push(score);
+        }
+        Ok(Scores(scores))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_are_fields_in_their_order() {
+        let scores = Scores::new([("span_f1", 0.5), ("recall", 0.25)]).with("precision", 1.0);
+        let text = serde_json::to_string(&scores).unwrap();
+        assert_eq!(text, r#"{"span_f1":0.5,"recall":0.25,"precision":1.0}"#);
+        let again: Scores = serde_json::from_str(&text).unwrap();
+        assert_eq!((again.main(), again.get("precision")), (0.5, Some(1.0)));
+        assert_eq!(again, scores);
+    }
+
+    #[test]
+    fn the_mean_is_over_languages_score_by_score() {
+        let all =
+            [[0.5, 1.0], [0.25, 0.0]].map(|[las, uas]| Scores::new([("las", las), ("uas", uas)]));
+        assert_eq!(Scores::mean(all.iter()), Scores::new([("las", 0.375), ("uas", 0.5)]));
+        assert_eq!(Scores::mean([].iter()), Scores::default());
+    }
+
+    #[test]
+    fn titles_follow_names() {
+        assert_eq!(Scores::title("span_f1"), "span F1");
+        assert_eq!(Scores::title("exact_match"), "exact match");
+    }
+}

@@ -1,0 +1,87 @@
+//! Sequence tagging: one BIO tag a token; span F1 as seqeval counts it.
+
+use isogloss_model::{HeadSpec, Pooling};
+use isogloss_text::{
+    Example, FeatureOptions, Featurized, LabelSet, TagUnits, TextError, Tokenizer,
+    featurize_tagging,
+};
+use serde::{Deserialize, Serialize};
+
+use super::scores::Scores;
+use super::traits::{LabeledTask, LearnedLabels, Supervision, Target, Task};
+use crate::Error;
+use crate::metrics::SpanScores;
+
+/// The `[task.tagging]` table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tagging {
+    /// What carries a tag: the first subword of a word, or every subword.
+    pub units: TagUnits,
+}
+
+impl Default for Tagging {
+    fn default() -> Self {
+        Self { units: TagUnits::Subword }
+    }
+}
+
+impl Task for Tagging {
+    fn name(&self) -> &'static str {
+        "tagging"
+    }
+
+    fn metric(&self) -> &'static str {
+        "span_f1"
+    }
+
+    fn supervision(&self) -> Supervision<'_> {
+        Supervision::Labels(self)
+    }
+}
+
+impl LabeledTask for Tagging {
+    fn target(&self) -> Target {
+        Target::Tag(self.units)
+    }
+
+    fn labels(&self, examples: &[Example]) -> LabelSet {
+        LabelSet::tags(examples)
+    }
+
+    /// A tagged label counts once, not for its beginning and its inside.
+    fn n_shared_labels(&self, source: &LabelSet, other: &LabelSet) -> usize {
+        let counts = |name: &&String| *name != "O" && !name.starts_with("I-");
+        let shared = other.names().iter().filter(|name| source.id(name).is_some());
+        shared.filter(counts).count()
+    }
+
+    fn featurize(
+        &self,
+        tokenizer: &Tokenizer,
+        examples: &[Example],
+        learned: LearnedLabels<'_>,
+        options: &FeatureOptions,
+    ) -> Result<Featurized, TextError> {
+        featurize_tagging(tokenizer, examples, Some(learned.labels), self.units, options)
+    }
+
+    fn head(&self, labels: &LabelSet, _aux: &LabelSet, _pooling: Pooling) -> HeadSpec {
+        HeadSpec::tokens(labels.names().to_vec())
+    }
+
+    fn scores(
+        &self,
+        labels: &LabelSet,
+        gold: &[Vec<usize>],
+        predicted: &[Vec<usize>],
+    ) -> Result<Scores, Error> {
+        let name = |id: &usize| labels.name(*id as u32).unwrap_or("O");
+        let names = |rows: &[Vec<usize>]| -> Vec<Vec<&str>> {
+            rows.iter().map(|row| row.iter().map(name).collect()).collect()
+        };
+        let scores = SpanScores::from_tags(&names(gold), &names(predicted))?;
+        let SpanScores { f1, precision, recall, .. } = scores;
+        Ok(Scores::new([("span_f1", f1), ("precision", precision), ("recall", recall)]))
+    }
+}
