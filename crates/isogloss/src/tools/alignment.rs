@@ -16,81 +16,24 @@
 //! others are negative; an older version of the code looked for strong alignment among the words of
 //! the same language and the one translation only.
 
+mod options;
 mod report;
 mod words;
 
 use burn::tensor::Device;
-use isogloss_text::{Alignment, SentencePair, WordForm};
-use serde::{Deserialize, Serialize};
+use isogloss_text::{Alignment, SentencePair};
 
 pub use isogloss_report::{
     LanguageAlignment, LayerAlignment, LayerCorrelation, Quantity, WordAlignment,
 };
+pub use options::{AlignmentOptions, WordVector};
 pub use report::{AlignmentReport, write_report};
 use words::WordPairs;
 
 use crate::Error;
-use crate::embedding::retrieval::{BothWays, PairTexts, Scoring};
+use crate::embedding::retrieval::{BothWays, PairTexts};
 use crate::embedding::search::{Vectors, nearest, nearest_both_ways};
 use crate::embedding::text_encoder::{LayerVectors, TextEncoder, TokenizedText, drawn};
-
-/// Which vector a word has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WordVector {
-    /// That of its first subword, as the source takes it.
-    #[default]
-    First,
-    /// The mean of its subwords.
-    Mean,
-}
-
-impl WordVector {
-    /// The tokens that the vector is made of.
-    fn tokens(self, of_word: &[usize]) -> &[usize] {
-        match self {
-            Self::First => &of_word[..of_word.len().min(1)],
-            Self::Mean => of_word,
-        }
-    }
-}
-
-/// What to measure.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct AlignmentOptions {
-    /// The layers, 0 for the embeddings; all if there are none.
-    pub layers: Vec<usize>,
-    /// The pairs of sentences for retrieval, drawn from the seed; all without a number.
-    pub n_sentences: Option<usize>,
-    /// The pairs of words, of sentences in the order drawn; fewer if the sentences have no more.
-    pub n_words: usize,
-    /// Which vector a word has.
-    pub word_vector: WordVector,
-    /// Words that are the same in this form on both sides are left out.
-    pub form: WordForm,
-    /// Takes each word of either language once, in that form.
-    pub distinct_words: bool,
-    /// What makes a sentence the nearest.
-    pub scoring: Scoring,
-    /// Draws the sentences.
-    pub seed: u64,
-}
-
-impl Default for AlignmentOptions {
-    fn default() -> Self {
-        Self {
-            layers: Vec::new(),
-            n_sentences: Some(500),
-            n_words: 1000,
-            word_vector: WordVector::First,
-            form: WordForm::Bare,
-            distinct_words: false,
-            scoring: Scoring::Cosine,
-            seed: 42,
-        }
-    }
-}
 
 /// Measures the weak and strong alignment of pairs of normalized vectors: vector n of the left belongs to vector n of the right.
 ///

@@ -13,7 +13,10 @@ use burn::tensor::wgpu::wgpu::{
 };
 use burn::tensor::{Device, DeviceKind, read_sync};
 
-use super::{DeviceChoice, DeviceError, DeviceInfo, OpenDevice, guarded};
+use super::choice::DeviceChoice;
+use super::error::DeviceError;
+use super::guard::guarded;
+use super::info::{DeviceInfo, OpenDevice};
 
 /// What must outlive a call.
 struct Kept {

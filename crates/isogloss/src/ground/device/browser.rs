@@ -4,7 +4,8 @@ use std::cell::OnceCell;
 
 use burn::tensor::Device;
 
-use super::{DeviceError, DeviceInfo, OpenDevice};
+use super::error::DeviceError;
+use super::info::{DeviceInfo, OpenDevice};
 
 thread_local! {
     /// An initialized runtime cannot be initialized again.

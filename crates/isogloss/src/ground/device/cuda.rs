@@ -4,7 +4,10 @@
 
 use burn::tensor::{Device, DeviceType, Tensor};
 
-use super::{DeviceChoice, DeviceError, DeviceInfo, OpenDevice, guarded};
+use super::choice::DeviceChoice;
+use super::error::DeviceError;
+use super::guard::guarded;
+use super::info::{DeviceInfo, OpenDevice};
 
 /// How many there are; none without a driver.
 pub(super) fn count() -> usize {

@@ -1,6 +1,6 @@
 //! Why a device cannot be used.
 
-use super::compiled;
+use super::compiled::compiled;
 
 /// Why a device cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -11,8 +11,10 @@ use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo, Metadata};
 use hf_hub::api::{self, sync};
 use hf_hub::{Cache, Repo, RepoType};
 
-use super::error::{broke_off, status_of};
-use super::{HubError, Progress, files, is_commit};
+use super::error::{HubError, broke_off, status_of};
+use super::files;
+use super::options::Progress;
+use super::source::is_commit;
 
 /// How often a file is tried; each try goes on where the last one broke off.
 const ATTEMPTS: usize = 3;

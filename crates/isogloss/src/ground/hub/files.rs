@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use hf_hub::{Cache, Repo, RepoType};
 use serde::Deserialize;
 
-use super::HubError;
+use super::error::HubError;
 use super::source::is_plain;
 
 /// Files without which a model cannot be used, besides the weights.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::HubError;
+use super::error::HubError;
 
 /// Where the files of a model are.
 ///
@@ -70,6 +70,11 @@ impl fmt::Display for ModelSource {
 pub(super) fn is_plain(part: &str) -> bool {
     part.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
         && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+/// Whether `text` is a full commit id.
+pub(super) fn is_commit(text: &str) -> bool {
+    text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[cfg(test)]

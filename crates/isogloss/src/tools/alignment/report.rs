@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::AlignmentOptions;
+use super::options::AlignmentOptions;
 use crate::error::io;
 use crate::ground::files::write_atomically;
 use crate::{Error, Results};

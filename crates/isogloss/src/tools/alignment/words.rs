@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use isogloss_text::{Alignment, Link, SentencePair};
 
+use super::options::AlignmentOptions;
 use crate::embedding::text_encoder::TokenizedText;
-use crate::tools::alignment::AlignmentOptions;
 
 /// Links between words of pairs of sentences, and how they were found.
 #[derive(Debug, Default)]
