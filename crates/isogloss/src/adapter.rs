@@ -9,6 +9,7 @@ use isogloss_model::{
 use isogloss_text::Language;
 
 use crate::Error;
+use crate::error::AdaptersError;
 use crate::recipe::{AdapterRecipe, LanguageAdapterRecipe, LanguageExchange, Languages, Recipe};
 use crate::task::{HeldOutTable, UnlabeledTask};
 
@@ -30,17 +31,15 @@ impl AdapterRecipe {
         let Some(adapter) = &recipe.adapter else { return Ok(()) };
         let (name, encoder) = (name(recipe), &model.encoder);
         if encoder.adapters().contains_key(&name) || encoder.loras().contains_key(&name) {
-            let source = &recipe.model.source;
-            let problem = format!("adapter: {source} has an adapter {name:?} already");
-            return Err(Error::Unsuitable(problem));
+            let model = recipe.model.source.clone();
+            return Err(AdaptersError::NameTaken { model, name }.into());
         }
         let is_invertible = matches!(adapter, Self::SeqBnInv(_));
         if is_invertible && !encoder.active_adapters().is_empty() {
-            let problem = "adapter.seq_bn_inv: an invertible adapter acts only under all others";
-            return Err(Error::Unsuitable(problem.into()));
+            return Err(AdaptersError::InvertibleAbove.into());
         }
         let added = adapter.try_add_to(model, &name, seed);
-        added.map_err(|error| Error::Unsuitable(format!("adapter: {error}")))
+        Ok(added.map_err(|source| AdaptersError::Model { table: "adapter", source })?)
     }
 
     fn try_add_to(&self, model: &mut Model, name: &str, seed: u64) -> Result<(), AdapterError> {
@@ -64,12 +63,11 @@ impl LanguageAdapterRecipe {
     /// Puts the adapter of the source language into a model.
     pub(crate) fn add_to(&self, model: &mut Model, source: &Language) -> Result<(), Error> {
         if let Some(other) = model.encoder.active_adapters().first() {
-            let problem = format!("language_adapter: the model has the adapter {other:?} already");
-            return Err(Error::Unsuitable(problem));
+            return Err(AdaptersError::LanguageAbove { name: other.clone() }.into());
         }
         self.load(model, source)?;
         let active = model.encoder.set_active_adapters(&[source.as_str()]);
-        active.map_err(|error| Error::Unsuitable(format!("language_adapter: {error}")))
+        Ok(active.map_err(of_language)?)
     }
 
     /// Fails unless there is an adapter for every one of these languages that needs one.
@@ -86,11 +84,8 @@ impl LanguageAdapterRecipe {
             LanguageExchange::Source | LanguageExchange::None => None,
         };
         let Some(language) = missing else { return Ok(()) };
-        let problem = format!(
-            "no language adapter for {language}: train one, or set language_adapter.evaluation to \
-             \"source\" or \"none\""
-        );
-        Err(Error::Damaged { path: self.folder(language), problem })
+        let (folder, language) = (self.folder(language), language.clone());
+        Err(AdaptersError::NoLanguageAdapter { folder, language }.into())
     }
 
     /// The model for a language; none if it is the one that was trained.
@@ -112,7 +107,7 @@ impl LanguageAdapterRecipe {
             LanguageExchange::Source | LanguageExchange::None => None,
         };
         let exchanged = model.encoder.exchange_adapter(source.as_str(), to);
-        exchanged.map_err(|error| Error::Unsuitable(format!("language_adapter: {error}")))?;
+        exchanged.map_err(of_language)?;
         Ok(Some(model))
     }
 
@@ -126,6 +121,11 @@ impl LanguageAdapterRecipe {
     fn folder(&self, language: &Language) -> PathBuf {
         self.path.path(language)
     }
+}
+
+/// An error about language adapters.
+fn of_language(source: AdapterError) -> AdaptersError {
+    AdaptersError::Model { table: "language_adapter", source }
 }
 
 /// What a recipe's adapter is called.

@@ -11,6 +11,7 @@ use isogloss_text::{
 };
 
 use crate::Error;
+use crate::error::DataError;
 use crate::recipe::{Languages, Plan, Recipe};
 use crate::task::{LabeledSet, LabeledTask, LearnedLabels};
 
@@ -60,7 +61,7 @@ impl Corpus {
         let path = paths.swap_remove(0);
         let labels = files.task.labels(&train_examples);
         if labels.is_empty() {
-            return Err(Error::Damaged { path, problem: "no labels to learn".into() });
+            return Err(DataError::NoLabels { path }.into());
         }
         let tags = files.task.aux_labels(&train_examples);
         // An unseen label is an error here, so that every example is kept.
@@ -165,9 +166,8 @@ struct Reader<'a> {
 
 impl<'a> Files<'a> {
     fn new(recipe: &'a Recipe) -> Result<Self, Error> {
-        let task = recipe.task.labeled().ok_or_else(|| {
-            Error::Unsuitable(format!("{} has no labeled examples", recipe.task.name()))
-        })?;
+        let unlabeled = || DataError::Unlabeled { task: recipe.task.name() };
+        let task = recipe.task.labeled().ok_or_else(unlabeled)?;
         Ok(Self { recipe, task })
     }
 

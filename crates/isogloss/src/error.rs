@@ -1,5 +1,10 @@
 //! What can go wrong in a run.
 
+mod adapters;
+mod data;
+mod embedding;
+mod tool;
+
 use std::fmt;
 use std::path::PathBuf;
 
@@ -11,6 +16,11 @@ use crate::ground::device::DeviceError;
 #[cfg(feature = "hub")]
 use crate::ground::hub::HubError;
 use crate::metrics::MetricError;
+
+pub use adapters::AdaptersError;
+pub use data::DataError;
+pub use embedding::EmbeddingError;
+pub use tool::ToolError;
 
 /// Any error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +67,26 @@ pub enum Error {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// A file that is no JSON of the expected form.
+    #[error("{}: {source}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// Examples, pairs or text that cannot be trained on or scored.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Adapters of a recipe that do not go with its model.
+    #[error(transparent)]
+    Adapters(#[from] AdaptersError),
+    /// Embeddings that there are not.
+    #[error(transparent)]
+    Embedding(#[from] EmbeddingError),
+    /// What cannot be done with a finished model.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
     /// A file of a run that does not hold what it should.
     #[error("{}: {problem}", path.display())]
     Damaged {
@@ -158,6 +188,12 @@ impl fmt::Display for RecipeFault {
             None => f.write_str(&self.problem),
         }
     }
+}
+
+/// Turns an error of JSON in `path` into an [`Error`].
+pub(crate) fn json(path: impl Into<PathBuf>) -> impl FnOnce(serde_json::Error) -> Error {
+    let path = path.into();
+    move |source| Error::Json { path, source }
 }
 
 /// Turns a system error about `path` into an [`Error`].

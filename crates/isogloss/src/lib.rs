@@ -24,7 +24,9 @@ pub use data::Corpus;
 pub use data::pairs::{LinkedPair, PairSet};
 pub use embedding::text_encoder::{LayerVectors, TextEncoder, TokenPosition, TokenizedText, drawn};
 pub use embedding::{retrieval, search};
-pub use error::{Error, RecipeError, RecipeFault};
+pub use error::{
+    AdaptersError, DataError, EmbeddingError, Error, RecipeError, RecipeFault, ToolError,
+};
 pub use ground::device;
 #[cfg(feature = "hub")]
 pub use ground::hub;

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use isogloss_text::Treebank;
 use serde::Serialize;
 
-use crate::error::io;
+use crate::error::{io, json};
 use crate::ground::files::{remove_file, remove_folder, write_atomically};
 use crate::{Error, Recipe, Results};
 
@@ -106,8 +106,7 @@ impl RunFolder {
         let path = self.path.join("results.json");
         if path.exists() {
             let bytes = fs::read(&path).map_err(io(&path))?;
-            let results = serde_json::from_slice(&bytes)
-                .map_err(|error| Error::Damaged { path, problem: error.to_string() })?;
+            let results = serde_json::from_slice(&bytes).map_err(json(path))?;
             return Ok(RunStatus::Done(Box::new(results)));
         }
         Ok(match self.newest_checkpoint()? {

@@ -10,7 +10,7 @@ use isogloss_text::{
 };
 
 use crate::Error;
-use crate::error::io;
+use crate::error::{DataError, io};
 use crate::recipe::{AlignerRecipe, PairsRecipe};
 
 /// The pairs of one language.
@@ -71,11 +71,7 @@ impl PairSet {
             }
         }
         if train.is_empty() {
-            let problem = match n_unlinked {
-                0 => "no pair is left to train on: all are held out".to_owned(),
-                n => format!("no pair is left to train on: no words of {n} pairs were linked"),
-            };
-            return Err(Error::Damaged { path, problem });
+            return Err(DataError::NoPairLeft { path, n_unlinked }.into());
         }
         let held_out = held_out.into_iter().map(|at| pairs[at].clone()).collect();
         Ok(Self { language, path, train, held_out, n_unlinked })

@@ -13,6 +13,7 @@ use isogloss_text::{Encoded, TokenBatch, Tokenizer, sequential_by_length, whites
 
 use crate::Error;
 use crate::embedding::search::Vectors;
+use crate::error::EmbeddingError;
 use crate::ground::device::read;
 use crate::ground::tensors::integers;
 use crate::ground::vocabulary::check_vocabulary;
@@ -117,7 +118,7 @@ impl TextEncoder {
     /// Leaves out the blocks above a layer, whose vectors are not wanted.
     ///
     /// # Errors
-    /// [`Error::Unsuitable`] if the encoder does not have the layer.
+    /// If the encoder does not have the layer.
     pub fn up_to_layer(mut self, layer: usize) -> Result<Self, Error> {
         self.check_layer(layer)?;
         self.encoder = self.encoder.truncated(layer);
@@ -137,12 +138,11 @@ impl TextEncoder {
     /// Fails unless the encoder has the layer.
     ///
     /// # Errors
-    /// [`Error::Unsuitable`] otherwise.
+    /// If it does not.
     pub fn check_layer(&self, layer: usize) -> Result<(), Error> {
         let last = self.n_layers() - 1;
         if layer > last {
-            let layers = format!("layers 0 (the embeddings) to {last}");
-            return Err(Error::Unsuitable(format!("no layer {layer}: the model has {layers}")));
+            return Err(EmbeddingError::NoLayer { layer, last }.into());
         }
         Ok(())
     }
@@ -164,7 +164,7 @@ impl TextEncoder {
     /// Encodes texts, one [`LayerVectors`] for each of `layers`.
     ///
     /// # Errors
-    /// [`Error::Unsuitable`] if a layer or a token is not there, or the model gives numbers that are
+    /// If a layer or a token is not there, or the model gives numbers that are
     /// not finite.
     pub fn encode(
         &self,
@@ -219,8 +219,9 @@ impl TextEncoder {
         let both = sentence_values.into_iter().zip(token_values).zip(layers);
         let layer_vectors = |((sentences, tokens), layer): ((_, _), &usize)| {
             let vectors = |values| {
-                Vectors::new(values, width).map_err(|error| {
-                    Error::Unsuitable(format!("layer {layer} of the model: {error}"))
+                Vectors::new(values, width).map_err(|source| EmbeddingError::Layer {
+                    layer: *layer,
+                    source: Box::new(source),
                 })
             };
             Ok(LayerVectors { sentences: vectors(sentences)?, tokens: vectors(tokens)? })
@@ -237,7 +238,7 @@ impl TextEncoder {
         let mut of_text = vec![Vec::new(); texts.len()];
         for (row, &(text, token)) in tokens.iter().enumerate() {
             if texts.get(text).is_none_or(|text| token >= text.encoded.len()) {
-                return Err(Error::Unsuitable(format!("text {text} has no token {token}")));
+                return Err(EmbeddingError::NoToken { text, token }.into());
             }
             of_text[text].push((token, row));
         }
@@ -255,7 +256,7 @@ impl TextEncoder {
         let (ids, types) = (&batch.input_ids, &batch.token_type_ids);
         let input = config
             .input(ids, &batch.attention_mask, types, batch.seq_len, &self.device)
-            .map_err(|source| Error::Unsuitable(source.to_string()))?;
+            .map_err(EmbeddingError::from)?;
         Ok((input, batch.seq_len))
     }
 }

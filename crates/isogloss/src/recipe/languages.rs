@@ -4,6 +4,7 @@ use isogloss_text::{Language, LanguagePattern};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::error::DataError;
 
 /// The languages of evaluation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,8 +26,7 @@ impl Languages {
             Self::All => pattern.languages_with_file(),
         };
         if languages.is_empty() {
-            let problem = "no file for any language".to_owned();
-            return Err(Error::Damaged { path: pattern.as_str().into(), problem });
+            return Err(DataError::NoFile { pattern: pattern.as_str().to_owned() }.into());
         }
         Ok(languages)
     }

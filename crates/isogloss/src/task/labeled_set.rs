@@ -12,6 +12,7 @@ use isogloss_text::{
 use serde::Serialize;
 
 use crate::Error;
+use crate::error::DataError;
 use crate::ground::tensors::model_input;
 
 /// Examples of one language, ready for the model.
@@ -67,8 +68,7 @@ impl LabeledSet {
             left_out: featurized.skipped,
         };
         if report.n == 0 {
-            let problem = "no example is left: the source language has none of its labels".into();
-            return Err(Error::Damaged { path, problem });
+            return Err(DataError::NoneLeft { path }.into());
         }
         let kept = featurized.kept.iter().map(|index| &examples[*index]);
         let kept: Vec<Sentence> =
@@ -94,11 +94,9 @@ impl LabeledSet {
     pub(crate) fn drawn(&self, n: usize, seed: u64) -> Result<Self, Error> {
         let n_all = self.features.len();
         if n_all < n {
-            let language = &self.language;
-            let problem = format!(
-                "{n_all} examples to learn from in {language}: few_shot.n_support asks for {n}"
-            );
-            return Err(Error::Damaged { path: self.path.clone(), problem });
+            let (path, language) = (self.path.clone(), self.language.clone());
+            let error = DataError::TooFew { path, language, expected: n, found: n_all };
+            return Err(error.into());
         }
         let mut order: Vec<usize> = (0..n_all).collect();
         order.sort_by_key(|example| split_seed(seed, *example as u64));

@@ -20,6 +20,7 @@ use super::scores::Scores;
 use super::traits::{LabeledTask, LearnedLabels, Supervision, Target, Task};
 use super::trees::trees;
 use crate::Error;
+use crate::error::DataError;
 
 /// The `[task.parsing]` table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -122,8 +123,8 @@ impl LabeledTask for Parsing {
     /// The sentences of a treebank.
     fn read(&self, path: &Path, options: &ReadOptions) -> Result<Vec<Example>, Error> {
         if let Some(split) = &options.split {
-            let problem = format!("a treebank does not say which sentences are of split {split:?}");
-            return Err(Error::Damaged { path: path.to_owned(), problem });
+            let (path, split) = (path.to_owned(), split.clone());
+            return Err(DataError::SplitOfTreebank { path, split }.into());
         }
         let treebank = read_treebank_file(path)?;
         Ok(treebank.sentences.into_iter().map(Example::from).collect())
@@ -232,10 +233,7 @@ fn parse(
     let model = predictor.model.valid();
     let pass = predictor.forward_options();
     let mut parsed = gold.clone();
-    let refuse = |error: TreeError| {
-        let problem = format!("the model's scores make no tree: {error}");
-        Error::Damaged { path: set.path.clone(), problem }
-    };
+    let refuse = |source: TreeError| DataError::NoTree { path: set.path.clone(), source };
     for indices in sequential_by_length(&set.lengths(), predictor.batch_size) {
         let (batch, input) = set.batch(&indices, model.encoder.config(), predictor.device)?;
         let Targets::Words(words) = &batch.targets else { continue };

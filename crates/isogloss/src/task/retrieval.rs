@@ -14,6 +14,7 @@ use super::traits::{HeldOut, HeldOutTable, Supervision, Task, UnlabeledTask};
 use crate::Error;
 use crate::embedding::retrieval::{PairTexts, Scoring};
 use crate::embedding::text_encoder::TextEncoder;
+use crate::error::EmbeddingError;
 
 /// The `[task.retrieval]` table: no labels and no head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +82,7 @@ fn score_pairs(
         truncated += tokenized.iter().filter(|text| text.is_truncated()).count();
         let layers = encoder.encode(&tokenized, &[], &[layer])?;
         let sentences = layers.into_iter().next().map(|layer| layer.sentences.normalized());
-        sentences.ok_or_else(|| Error::Unsuitable("no sentences to compare".into()))
+        Ok::<_, Error>(sentences.ok_or(EmbeddingError::NoSentences)?)
     };
     let (left, right) = (vectors(texts.left())?, vectors(texts.right())?);
     let found = texts.accuracy(&left, &right, Scoring::Cosine, encoder.device());

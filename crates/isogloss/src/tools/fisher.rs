@@ -13,6 +13,7 @@ use isogloss_model::{ForwardOptions, Model, ModelInput};
 use isogloss_text::{Targets, sequential_by_length};
 use serde::{Deserialize, Serialize};
 
+use crate::error::{DataError, ToolError};
 use crate::ground::tensors::integers;
 use crate::recipe::{FisherEstimator, MeasureOptions};
 use crate::{Error, LabeledSet};
@@ -73,8 +74,8 @@ impl Measures {
     ) -> Result<Self, Error> {
         let batches = Batches::new(model, set, device, options)?;
         if batches.n_rows == 0 {
-            let problem = "no example has a label to measure at".into();
-            return Err(Error::Damaged { path: set.path.clone(), problem });
+            let path = set.path.clone();
+            return Err(DataError::NoTargets { path, purpose: "measure at" }.into());
         }
         let fisher = batches.fisher(model, options);
         let sharpness = (options.radius > 0.0).then(|| batches.sharpness(model, options));
@@ -144,9 +145,7 @@ impl Batches {
                 Targets::None => Vec::new(),
                 Targets::Classes(values) | Targets::Tokens(values) => values,
                 Targets::Words(_) => {
-                    let problem = "the Fisher information is that of one label a row; a parser \
-                                   says several things of a word";
-                    return Err(Error::Unsuitable(problem.into()));
+                    return Err(ToolError::SeveralLabelsARow.into());
                 }
             };
             batches.push((input, targets));

@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use isogloss_model::{HeadChoice, LoadedModel, base_folder, load, save};
 
 use crate::Error;
+use crate::error::ToolError;
 use crate::ground::files::replace_folder;
 use crate::ground::tokenizer_files::copy_tokenizer;
 
@@ -17,18 +18,16 @@ use crate::ground::tokenizer_files::copy_tokenizer;
 pub fn merge(folder: &Path, out: &Path, device: &Device) -> Result<(), Error> {
     let LoadedModel { mut model, head, config_json, .. } =
         load(folder, &HeadChoice::Saved, device)?;
-    let refuse =
-        |problem: String| Err(Error::Unsuitable(format!("{}: {problem}", folder.display())));
+    let folder_of = || folder.to_owned();
     if let Some(name) = model.encoder.adapters().keys().next() {
-        return refuse(format!("the adapter {name:?} is a bottleneck; only LoRA can be merged"));
+        return Err(ToolError::Bottleneck { folder: folder_of(), name: name.clone() }.into());
     }
     let names: Vec<String> = model.encoder.loras().keys().cloned().collect();
     if names.is_empty() {
-        return refuse("no LoRA to merge".into());
+        return Err(ToolError::NoLora { folder: folder_of() }.into());
     }
     for name in names {
-        let merged = model.encoder.merge_lora(&name);
-        merged.map_err(|error| Error::Unsuitable(error.to_string()))?;
+        model.encoder.merge_lora(&name).map_err(ToolError::from)?;
     }
     let tokenizer = base_folder(folder)?;
     replace_folder(out, |out| {

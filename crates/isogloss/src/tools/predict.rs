@@ -16,6 +16,7 @@ use isogloss_text::{
 use serde::Serialize;
 
 use crate::Error;
+use crate::error::ToolError;
 use crate::ground::device::read;
 use crate::ground::tensors::model_input;
 use crate::ground::vocabulary::check_vocabulary;
@@ -98,8 +99,7 @@ impl Predictor {
         device: &Device,
     ) -> Result<Self, Error> {
         let Some(head) = loaded.head.clone() else {
-            let problem = "this model has no head; fine-tune it first".into();
-            return Err(Error::Damaged { path: config_path.to_owned(), problem });
+            return Err(ToolError::NoHead { path: config_path.to_owned() }.into());
         };
         check_vocabulary(&tokenizer, tokenizer_path, loaded.model.encoder.config())?;
         Ok(Self { loaded, tokenizer, head, device: device.clone() })
@@ -113,8 +113,7 @@ impl Predictor {
     pub fn exchange_language_adapter(&mut self, folder: Option<&Path>) -> Result<(), Error> {
         let model = &mut self.loaded.model;
         let [language, _, ..] = model.encoder.active_adapters() else {
-            let problem = "this model has no language adapter under another one to exchange";
-            return Err(Error::Unsuitable(problem.into()));
+            return Err(ToolError::NoLanguageAdapter.into());
         };
         let language = language.clone();
         let exchanged = match folder {
@@ -128,7 +127,7 @@ impl Predictor {
             }
             None => model.encoder.exchange_adapter(&language, None),
         };
-        exchanged.map_err(|error| Error::Unsuitable(error.to_string()))
+        Ok(exchanged.map_err(ToolError::from)?)
     }
 
     /// The model and what is known about it.
@@ -190,8 +189,7 @@ impl Predictor {
         texts: &'a [(&'a str, Option<&'a str>)],
     ) -> Result<(Asked<'a>, Tensor<2>), Error> {
         if let HeadSpec::Parser(_) = self.head {
-            let problem = "a parser reads the sentences of a treebank, not running text";
-            return Err(Error::Unsuitable(problem.into()));
+            return Err(ToolError::NeedsTreebank.into());
         }
         let config = self.loaded.model.encoder.config();
         let encoded = texts
@@ -208,7 +206,7 @@ impl Predictor {
         let (ids, types) = (&batch.input_ids, &batch.token_type_ids);
         let input = config
             .input(ids, &batch.attention_mask, types, batch.seq_len, &self.device)
-            .map_err(|source| Error::Unsuitable(source.to_string()))?;
+            .map_err(ToolError::from)?;
         let logits = self.loaded.model.forward(&input, &ForwardOptions::evaluation()).logits;
         Ok((Asked { texts, encoded, seq_len: batch.seq_len }, softmax(logits, 1)))
     }
@@ -244,7 +242,7 @@ impl Predictor {
     pub fn parse(&self, sentences: &mut [Sentence]) -> Result<usize, Error> {
         let model = &self.loaded.model;
         if model.parser().is_none() {
-            return Err(Error::Unsuitable("this model is no parser".into()));
+            return Err(ToolError::NoParser.into());
         }
         let config = model.encoder.config();
         let examples: Vec<Example> = sentences.iter().cloned().map(Example::from).collect();
@@ -257,7 +255,7 @@ impl Predictor {
         let path = sentences.first().map_or("".as_ref(), |sentence| &*sentence.origin().path);
         let input = model_input(&batch, config, path, &self.device)?;
         let lengths: Vec<usize> = sentences.iter().map(|one| one.words().len()).collect();
-        let refuse = |error: TreeError| Error::Unsuitable(format!("no tree: {error}"));
+        let refuse = |error: TreeError| ToolError::from(error);
         let pass = ForwardOptions::evaluation();
         let trees = trees(model, &pass, words, &input, &lengths).map_err(refuse)?;
         for (sentence, tree) in sentences.iter_mut().zip(trees) {

@@ -13,7 +13,7 @@ use isogloss_model::{EncoderConfig, ForwardOptions, Model, SubnetworkMask};
 use isogloss_text::sequential_by_length;
 use serde::{Deserialize, Serialize};
 
-use crate::error::io;
+use crate::error::{DataError, ToolError, io};
 use crate::ground::files::write_atomically;
 use crate::ground::tensors::row_targets;
 use crate::{Error, Evaluator, LabeledSet};
@@ -115,8 +115,8 @@ pub fn importance(
     for indices in sequential_by_length(&set.lengths(), options.batch_size) {
         let (batch, input) = set.batch(&indices, model.encoder.config(), &device)?;
         let Some(targets) = row_targets(&batch.targets, 1.0, &device) else {
-            let problem = "no example has a label to measure at".into();
-            return Err(Error::Damaged { path: set.path.clone(), problem });
+            let path = set.path.clone();
+            return Err(DataError::NoTargets { path, purpose: "measure at" }.into());
         };
         let mask = subnetwork.mask(&device);
         let mask = SubnetworkMask {
@@ -143,8 +143,7 @@ fn check_whole_model(config: &EncoderConfig) -> Result<(), Error> {
     if config.pruned.is_empty() {
         return Ok(());
     }
-    let problem = "the model is pruned already: take the whole one";
-    Err(Error::Unsuitable(problem.into()))
+    Err(ToolError::Pruned.into())
 }
 
 fn add<const D: usize>(sums: &mut [f64], gradient: Option<Tensor<D>>, weight: f64) {
@@ -170,15 +169,14 @@ pub fn write_subnetwork(path: &Path, subnetwork: &Subnetwork) -> Result<(), Erro
 /// # Errors
 /// If the file cannot be read, or is of another architecture.
 pub fn read_subnetwork(path: &Path, sizes: [usize; 2]) -> Result<Subnetwork, Error> {
-    let damaged = |problem: String| Error::Damaged { path: path.to_owned(), problem };
     let text = std::fs::read_to_string(path).map_err(io(path))?;
-    let found: Subnetwork =
-        toml::from_str(&text).map_err(|error| damaged(error.message().to_owned()))?;
+    let found: Subnetwork = toml::from_str(&text).map_err(|error| ToolError::NoSubnetwork {
+        path: path.to_owned(),
+        problem: error.message().to_owned(),
+    })?;
     if found.sizes() != sizes {
-        let ([layers, heads], [n_layers, n_heads]) = (found.sizes(), sizes);
-        return Err(damaged(format!(
-            "a subnetwork of {layers} layers of {heads} heads; the model has {n_layers} of {n_heads}"
-        )));
+        let (path, found) = (path.to_owned(), found.sizes());
+        return Err(ToolError::SubnetworkSize { path, expected: sizes, found }.into());
     }
     Ok(found)
 }
@@ -198,10 +196,10 @@ pub(crate) fn check_parts(config: &EncoderConfig, path: &Path) -> Result<(), Err
     if pruned.is_empty() {
         return Ok(());
     }
-    let problem = format!(
-        "a subnetwork of a whole model; {} heads and {} feed-forward blocks of this one are pruned",
-        pruned.n_heads(),
-        pruned.n_feed_forward()
-    );
-    Err(Error::Damaged { path: path.to_owned(), problem })
+    let error = ToolError::SubnetworkOfWhole {
+        path: path.to_owned(),
+        n_heads: pruned.n_heads(),
+        n_feed_forward: pruned.n_feed_forward(),
+    };
+    Err(error.into())
 }

@@ -13,7 +13,7 @@ use isogloss_text::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::io;
+use crate::error::{ToolError, io, json};
 use crate::ground::files::{replace_folder, write_atomically};
 use crate::ground::tokenizer_files::{TRIM_NOTE, copy_tokenizer};
 use crate::ground::vocabulary::check_vocabulary;
@@ -135,8 +135,7 @@ pub(crate) fn check_whole(folder: &Path) -> Result<(), Error> {
     if base_folder(folder)? == folder {
         return Ok(());
     }
-    let problem = "these are adapters on a base: take the base, or merge them into it first";
-    Err(Error::Unsuitable(format!("{}: {problem}", folder.display())))
+    Err(ToolError::OnBase { folder: folder.to_owned() }.into())
 }
 
 /// Copies the files that say how others use a model.
@@ -218,8 +217,8 @@ impl<'a> Vocabulary<'a> {
         let inputs = corpora.concat();
         let (of_texts, of_others) = (compare(&inputs)?, compare(others)?);
         if kept.n_lost == 0 && of_texts.n_changed > 0 {
-            let problem = format!("{} texts would be cut in another way", of_texts.n_changed);
-            return Err(Error::Damaged { path: self.folder.join("tokenizer.json"), problem });
+            let (path, n_texts) = (self.folder.join("tokenizer.json"), of_texts.n_changed);
+            return Err(ToolError::OtherSegmentation { path, n_texts }.into());
         }
         let mut report = TrimReport {
             n_pieces: [self.tokenizer.vocab_size(), kept.ids.len()],
@@ -250,8 +249,8 @@ impl<'a> Vocabulary<'a> {
             )?;
             if options.storage == Storage::F32 && report.states.largest_difference > 0.0 {
                 let difference = report.states.largest_difference;
-                let problem = format!("hidden states would differ by {difference}");
-                return Err(Error::Damaged { path: self.folder.to_owned(), problem });
+                let folder = self.folder.to_owned();
+                return Err(ToolError::OtherStates { folder, difference, largest: None }.into());
             }
             Ok(())
         })?;
@@ -282,13 +281,9 @@ impl<'a> Vocabulary<'a> {
             (self.folder.join("tokenizer_config.json"), out.join("tokenizer_config.json"));
         if from.exists() {
             let bytes = fs::read(&from).map_err(io(&from))?;
-            let damaged = |error: serde_json::Error| {
-                let problem = error.to_string();
-                Error::Damaged { path: from.clone(), problem }
-            };
-            let mut config: Value = serde_json::from_slice(&bytes).map_err(damaged)?;
+            let mut config: Value = serde_json::from_slice(&bytes).map_err(json(&from))?;
             renumber_added_tokens(&mut config, kept);
-            write_atomically(&to, &serde_json::to_vec_pretty(&config).map_err(damaged)?)?;
+            write_atomically(&to, &serde_json::to_vec_pretty(&config).map_err(json(&from))?)?;
         }
         Ok(())
     }
@@ -301,8 +296,7 @@ pub(crate) fn has_lost_pieces(folder: &Path) -> Result<bool, Error> {
         return Ok(false);
     }
     let bytes = fs::read(&path).map_err(io(&path))?;
-    let note: Note = serde_json::from_slice(&bytes)
-        .map_err(|error| Error::Damaged { path, problem: error.to_string() })?;
+    let note: Note = serde_json::from_slice(&bytes).map_err(json(path))?;
     Ok(note.n_lost_pieces > 0)
 }
 

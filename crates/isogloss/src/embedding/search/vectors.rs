@@ -1,6 +1,6 @@
 //! Vectors of one width, on the host.
 
-use crate::Error;
+use crate::error::EmbeddingError;
 
 /// Rows of finite numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,20 +13,17 @@ impl Vectors {
     /// Takes vectors one after the other.
     ///
     /// # Errors
-    /// [`Error::Unsuitable`] if the numbers are not whole vectors, or one of them is not finite.
-    pub fn new(values: Vec<f32>, width: usize) -> Result<Self, Error> {
+    /// If the numbers are not whole vectors, or one of them is not finite.
+    pub fn new(values: Vec<f32>, width: usize) -> Result<Self, EmbeddingError> {
         if width == 0 || !values.len().is_multiple_of(width) {
-            let n = values.len();
-            return Err(Error::Unsuitable(format!("{n} numbers are not vectors of width {width}")));
+            return Err(EmbeddingError::Width { n: values.len(), width });
         }
         match values.iter().position(|value| !value.is_finite()) {
             None => Ok(Self { values, width }),
-            Some(at) => Err(Error::Unsuitable(format!(
-                "number {} of vector {} is {}",
-                at % width,
-                at / width,
-                values[at]
-            ))),
+            Some(at) => {
+                let (vector, index, value) = (at / width, at % width, values[at]);
+                Err(EmbeddingError::NotFinite { vector, index, value })
+            }
         }
     }
 

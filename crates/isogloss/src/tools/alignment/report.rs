@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::options::AlignmentOptions;
-use crate::error::io;
+use crate::error::{io, json};
 use crate::ground::files::write_atomically;
 use crate::{Error, Results};
 
@@ -16,8 +16,7 @@ pub type AlignmentReport = isogloss_report::AlignmentReport<AlignmentOptions>;
 /// # Errors
 /// If the file cannot be written.
 pub fn write_report(report: &AlignmentReport, path: &Path) -> Result<(), Error> {
-    let mut bytes = serde_json::to_vec_pretty(report)
-        .map_err(|error| Error::Damaged { path: path.to_owned(), problem: error.to_string() })?;
+    let mut bytes = serde_json::to_vec_pretty(report).map_err(json(path))?;
     bytes.push(b'\n');
     write_atomically(path, &bytes)
 }
@@ -29,8 +28,7 @@ impl Results {
     /// If the file is missing or does not hold results.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let bytes = std::fs::read(path).map_err(io(path))?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| Error::Damaged { path: path.to_owned(), problem: error.to_string() })
+        serde_json::from_slice(&bytes).map_err(json(path))
     }
 
     /// The main scores of all languages but the source.

@@ -10,7 +10,7 @@ use isogloss_text::Language;
 
 use super::{read_subnetwork, write_subnetwork};
 use crate::Error;
-use crate::error::io;
+use crate::error::{ToolError, io};
 use crate::recipe::{SubnetworksRecipe, UnseenLanguage};
 
 /// The subnetworks of a run.
@@ -158,8 +158,8 @@ impl Subnetworks {
         match known.min_by(|a, b| a.0.total_cmp(&b.0)) {
             Some((_, nearest)) => Ok(Some(nearest.subnetwork())),
             None => {
-                let problem = format!("no distance of {language} from any language of training");
-                Err(Error::Damaged { path: path.clone(), problem })
+                let (path, language) = (path.clone(), language.clone());
+                Err(ToolError::NoDistance { path, language }.into())
             }
         }
     }
@@ -181,11 +181,8 @@ fn read_distances(path: &Path) -> Result<Vec<(Language, Language, f64)>, Error> 
         match parsed {
             Some(((a, b), distance)) if f64::is_finite(distance) => Ok((a, b, distance)),
             _ => {
-                let problem = format!(
-                    "line {}: expected two language tags and a distance between tabs, found {line:?}",
-                    number + 1
-                );
-                Err(Error::Damaged { path: path.to_owned(), problem })
+                let (path, found) = (path.to_owned(), line.to_owned());
+                Err(ToolError::Distance { path, line: number + 1, found }.into())
             }
         }
     };

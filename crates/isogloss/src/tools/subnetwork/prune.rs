@@ -13,6 +13,7 @@ use isogloss_text::{Texts, Tokenizer, TokenizerInput};
 use serde::Serialize;
 
 use super::read_subnetwork_for;
+use crate::error::ToolError;
 use crate::ground::files::replace_folder;
 use crate::ground::tensors::host_values;
 use crate::ground::tokenizer_files::copy_tokenizer;
@@ -131,9 +132,8 @@ fn compare(
         }
     }
     if largest_difference > TOLERANCE * largest {
-        let problem =
-            format!("hidden states of up to {largest} would differ by {largest_difference}");
-        return Err(Error::Damaged { path: whole.to_owned(), problem });
+        let (folder, difference) = (whole.to_owned(), largest_difference);
+        return Err(ToolError::OtherStates { folder, difference, largest: Some(largest) }.into());
     }
     Ok(StateCheck { n_texts: rows.len(), largest_difference })
 }
