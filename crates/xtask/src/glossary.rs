@@ -18,7 +18,7 @@ struct Term {
     within: &'static str,
 }
 
-const GLOSSARY: [Term; 17] = [
+const GLOSSARY: [Term; 20] = [
     term("negative queue", &[], &["memory of earlier pairs"]),
     term(
         "GradCache (gradient caching)",
@@ -28,7 +28,11 @@ const GLOSSARY: [Term; 17] = [
     term("frozen cache", &["KeptStates", "kept_states"], &["kept states"]),
     term("sentence embedding", &[], &["where a sentence is put"]),
     term("embedding matrix", &["embedding_table"], &[]),
-    term("knowledge distillation", &[], &["what a teacher does", "what the teacher does"]),
+    term(
+        "knowledge distillation",
+        &[],
+        &["what a teacher does", "what a teacher's do", "what the teacher does"],
+    ),
     term(
         "layer-wise distillation",
         &["inner_distillation", "InnerDistillation"],
@@ -50,8 +54,11 @@ const GLOSSARY: [Term; 17] = [
     term(
         "PCGrad, gradient conflict",
         &["project_conflicts", "ProjectConflicts", "ProjectConflictsConfig"],
-        &[],
+        &["pull against each other"],
     ),
+    term("meta-learning", &[], &["a few steps lead far"]),
+    term("prediction units", &[], &["speak of the same thing"]),
+    Term { within: "crates/isogloss-text", ..term("SpecialTokens", &["Frame", "frame"], &[]) },
 ];
 
 const fn term(
