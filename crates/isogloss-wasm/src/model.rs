@@ -103,10 +103,10 @@ impl Model {
         let mut predictions = vec![Value::Null; texts.len()];
         for indices in sequential_by_length(&lengths, self.batch_size) {
             let texts: Vec<_> = indices.iter().map(|i| (texts[*i].as_str(), None)).collect();
-            let (asked, probabilities) = predictor.ask(&texts)?;
+            let (encoded, probabilities) = predictor.forward(&texts)?;
             let probabilities: Vec<f32> = read(probabilities).await?;
             let rows = probabilities.chunks(labels.len());
-            let answers = predictor.answer(&asked, &probabilities).into_iter().zip(rows);
+            let answers = predictor.decode(&encoded, &probabilities).into_iter().zip(rows);
             for (index, (prediction, row)) in indices.into_iter().zip(answers) {
                 predictions[index] = match prediction {
                     Prediction::Class { label, probability } => {

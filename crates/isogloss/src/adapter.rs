@@ -132,7 +132,7 @@ fn of_language(source: AdapterError) -> AdaptersError {
 fn name(recipe: &Recipe) -> String {
     let held_out = recipe.task.unlabeled().map(UnlabeledTask::held_out);
     let of_language = match (held_out, recipe.monolingual.as_ref().map(|of| &of.languages)) {
-        (Some(HeldOutTable::Monolingual), Some(Languages::These(languages))) => languages.first(),
+        (Some(HeldOutTable::Monolingual), Some(Languages::Listed(languages))) => languages.first(),
         _ => None,
     };
     of_language.map_or_else(|| TASK.to_owned(), ToString::to_string)

@@ -29,7 +29,7 @@ pub struct Corpus {
     pub train: LabeledSet,
     /// What `train` was made of, one for each of its features.
     pub train_examples: Vec<Example>,
-    /// The place of each source's examples in `train`.
+    /// The range of each source's examples in `train`.
     pub parts: Vec<Range<usize>>,
     /// Choose the model, one for each source.
     pub devs: Vec<LabeledSet>,
@@ -96,7 +96,7 @@ impl Corpus {
                     let examples = files.examples(&language, &splits.train)?;
                     let all = reader.features(&language, examples, learned, unseen)?;
                     supports.push(
-                        all.drawn(few_shot.n_support, split_seed(plan.recipe().seed, SUPPORT))?,
+                        all.sample(few_shot.n_support, split_seed(plan.recipe().seed, SUPPORT))?,
                     );
                 }
             }
@@ -202,7 +202,7 @@ impl<'a> Files<'a> {
     /// The languages of evaluation, all sources among them, the first source first.
     fn languages(&self, sources: &[Language]) -> Result<Vec<Language>, Error> {
         let mut others: Vec<Language> = match &self.recipe.data.languages {
-            Languages::These(languages) => languages.clone(),
+            Languages::Listed(languages) => languages.clone(),
             Languages::All => {
                 let data = &self.recipe.data;
                 data.path.with_split(&data.splits.test).languages_with_file()

@@ -4,6 +4,7 @@ pub mod device;
 pub(crate) mod files;
 #[cfg(feature = "hub")]
 pub mod hub;
+pub(crate) mod sample;
 pub(crate) mod tensors;
 pub(crate) mod tokenizer_files;
 pub(crate) mod vocabulary;

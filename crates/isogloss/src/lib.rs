@@ -22,7 +22,7 @@ mod train;
 
 pub use data::Corpus;
 pub use data::pairs::{LinkedPair, PairSet};
-pub use embedding::text_encoder::{LayerVectors, TextEncoder, TokenPosition, TokenizedText, drawn};
+pub use embedding::text_encoder::{LayerVectors, TextEncoder, TokenPosition, TokenizedText};
 pub use embedding::{retrieval, search};
 pub use error::{
     AdaptersError, DataError, EmbeddingError, Error, RecipeError, RecipeFault, ToolError,
@@ -30,6 +30,7 @@ pub use error::{
 pub use ground::device;
 #[cfg(feature = "hub")]
 pub use ground::hub;
+pub use ground::sample::sample_indices;
 pub use recipe::{
     AdapterRecipe, AlignerRecipe, BottleneckRecipe, DataRecipe, FewShotRecipe, FisherEstimator,
     FrozenRecipe, LanguageAdapterRecipe, LanguageExchange, Languages, MeasureOptions,
@@ -46,7 +47,7 @@ pub use task::{
 pub use tools::alignment;
 pub use tools::fisher::{FisherTrace, Measures, Sharpness};
 pub use tools::merge::merge;
-pub use tools::predict::{Prediction, Predictor};
+pub use tools::predict::{EncodedTexts, Prediction, Predictor, TokenPrediction};
 pub use tools::subnetwork::{
     FoundSubnetwork, PruneOptions, PruneReport, SubnetworkSearchOptions, find_subnetwork,
     importance, prune, read_subnetwork, read_subnetwork_for, write_subnetwork,

@@ -52,7 +52,7 @@ fn texts_of(sentences: &[String]) -> Vec<&str> {
 
 fn drawn<'a>(args: &RetrieveArgs, pairs: &'a [SentencePair]) -> PairTexts<'a> {
     let limit = (args.limit > 0).then_some(args.limit);
-    let order = isogloss::drawn(pairs.len(), limit, args.encoding.seed);
+    let order = isogloss::sample_indices(pairs.len(), limit, args.encoding.seed);
     order.iter().map(|at| (pairs[*at].left.as_str(), pairs[*at].right.as_str())).collect()
 }
 

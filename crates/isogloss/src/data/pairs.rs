@@ -78,7 +78,7 @@ impl PairSet {
     }
 }
 
-/// The places of `n` pairs, evenly over the file, of which no two share a sentence.
+/// The indices of `n` pairs, evenly over the file, of which no two share a sentence.
 fn held_out(pairs: &[SentencePair], n: usize) -> Vec<usize> {
     let mut seen = HashSet::new();
     let distinct: Vec<usize> = (0..pairs.len())

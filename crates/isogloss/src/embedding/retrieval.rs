@@ -107,13 +107,13 @@ impl<'a> PairTexts<'a> {
         })
     }
 
-    /// Compares mined pairs, as places in [`unpaired`](Self::unpaired), with the true ones.
+    /// Compares mined pairs, as indices in [`unpaired`](Self::unpaired), with the true ones.
     pub fn score_mined(&self, mined: &[MinedPair]) -> MiningScores {
-        let places = self.unpaired().map(|side| {
+        let indices = self.unpaired().map(|side| {
             side.into_iter().enumerate().map(|(at, text)| (text, at)).collect::<HashMap<_, _>>()
         });
         let pairs = self.left.iter().zip(&self.right);
-        let gold: HashSet<_> = pairs.map(|(l, r)| (places[0][l], places[1][r])).collect();
+        let gold: HashSet<_> = pairs.map(|(l, r)| (indices[0][l], indices[1][r])).collect();
         let n_right = mined.iter().filter(|pair| gold.contains(&(pair.left, pair.right))).count();
         let ratio = |whole: usize| if whole == 0 { 0.0 } else { n_right as f64 / whole as f64 };
         let (precision, recall) = (ratio(mined.len()), ratio(gold.len()));
@@ -126,9 +126,9 @@ impl<'a> PairTexts<'a> {
 /// Two texts that are each other's nearest.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MinedPair {
-    /// The place of the text on the left.
+    /// The index of the text on the left.
     pub left: usize,
-    /// The place of the text on the right.
+    /// The index of the text on the right.
     pub right: usize,
     /// Their margin.
     pub margin: f32,

@@ -5,7 +5,6 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, read_sync};
-use isogloss_kernels::split_seed;
 use isogloss_model::{
     Encoder, ForwardOptions, HeadChoice, LoadedModel, ModelInput, base_folder, load, mean_pool,
 };
@@ -41,7 +40,7 @@ impl TokenizedText {
         self.words.len()
     }
 
-    /// The places of the tokens of a word; none for a word that was cut off.
+    /// The indices of the tokens of a word; none for a word that was cut off.
     ///
     /// Punctuation that is attached to a word, as in `(house),`, has no part in it where it is a token
     /// of its own.
@@ -64,7 +63,7 @@ pub struct LayerVectors {
     pub tokens: Vectors,
 }
 
-/// A token of a text: the place of the text, and that of the token in it.
+/// A token of a text: the index of the text, and that of the token in it.
 pub type TokenPosition = (usize, usize);
 
 /// Texts of one pass, unless another number is set.
@@ -197,21 +196,21 @@ impl TextEncoder {
             let hidden_states =
                 self.encoder.forward(&input, &ForwardOptions::evaluation()).hidden_states;
             // Where each wanted token is in the batch, and where its vector goes.
-            let (places, rows): (Vec<i32>, Vec<usize>) = indices
+            let (positions, rows): (Vec<i32>, Vec<usize>) = indices
                 .iter()
                 .enumerate()
                 .flat_map(|(at, text)| of_text[*text].iter().map(move |(t, row)| (at, *t, *row)))
                 .map(|(at, token, row)| ((at * seq_len + token) as i32, row))
                 .unzip();
-            let places = (!places.is_empty()).then(|| integers(places, &self.device));
+            let positions = (!positions.is_empty()).then(|| integers(positions, &self.device));
             for (at, layer) in layers.iter().enumerate() {
                 let hidden = hidden_states[*layer].clone();
                 let means = mean_pool(hidden.clone(), input.attention_mask.clone());
                 scatter(means, &indices, &mut sentence_values[at]).await?;
-                if let Some(places) = &places {
+                if let Some(positions) = &positions {
                     let [batch, seq, width] = hidden.dims();
                     let flat = hidden.reshape([batch * seq, width]);
-                    let wanted = flat.select(0, places.clone());
+                    let wanted = flat.select(0, positions.clone());
                     scatter(wanted, &rows, &mut token_values[at]).await?;
                 }
             }
@@ -229,7 +228,7 @@ impl TextEncoder {
         both.map(layer_vectors).collect()
     }
 
-    /// The wanted tokens of each text with their places in the order they were asked for.
+    /// The wanted tokens of each text with their positions in the order they were asked for.
     fn tokens_by_text(
         &self,
         texts: &[TokenizedText],
@@ -271,7 +270,7 @@ async fn scatter(tensor: Tensor<2>, rows: &[usize], values: &mut [f32]) -> Resul
     Ok(())
 }
 
-/// The places of the tokens that begin inside each word of a text; tokens without width belong to
+/// The indices of the tokens that begin inside each word of a text; tokens without width belong to
 /// none, and those without letters and digits to words without any.
 ///
 /// `spans` are the characters of the tokens, in the order of the text.
@@ -282,22 +281,14 @@ fn tokens_of_words(text: &str, spans: &[(usize, usize)]) -> Vec<Vec<usize>> {
         is_spoken.get(start..end).is_some_and(|chars| chars.contains(&true))
     };
     let mut of_words = vec![Vec::new(); words.len()];
-    for (place, span) in spans.iter().enumerate() {
+    for (index, span) in spans.iter().enumerate() {
         let word = words.partition_point(|(_, end)| *end <= span.0);
         let is_inside = words.get(word).is_some_and(|(start, _)| *start <= span.0);
         if span.0 < span.1 && is_inside && (speaks(span) || !speaks(&words[word])) {
-            of_words[word].push(place);
+            of_words[word].push(index);
         }
     }
     of_words
-}
-
-/// The first `n` of `0..len` in an order drawn from a seed, or all of them in that order.
-pub fn drawn(len: usize, n: Option<usize>, seed: u64) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..len).collect();
-    order.sort_by_key(|index| split_seed(seed, *index as u64));
-    order.truncate(n.unwrap_or(len));
-    order
 }
 
 #[cfg(test)]
@@ -318,15 +309,5 @@ mod tests {
         let spans = [(0, 1), (1, 2), (2, 4), (5, 6), (7, 9)];
         let expected: [&[usize]; 3] = [&[1], &[3], &[4]];
         assert_eq!(tokens_of_words("(a), – 3.", &spans), expected);
-    }
-
-    #[test]
-    fn a_draw_is_the_start_of_a_longer_one() {
-        let all = drawn(50, None, 7);
-        assert_eq!(drawn(50, Some(9), 7), all[..9]);
-        assert_ne!(drawn(50, None, 8), all);
-        let mut sorted = all;
-        sorted.sort_unstable();
-        assert_eq!(sorted, (0..50).collect::<Vec<_>>());
     }
 }

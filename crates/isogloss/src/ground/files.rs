@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::Error;
 use crate::error::io;
 
-/// Writes a file beside its place, makes sure it is on disk, and moves it there.
+/// Writes a file beside its path, syncs it, and renames it.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let temporary = path.with_extension("partial");
     let write = || {
@@ -21,7 +21,7 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     sync_parent(path)
 }
 
-/// Fills a folder beside its place, makes sure it is on disk, and moves it there.
+/// Fills a folder beside its path, syncs it, and renames it.
 pub(crate) fn replace_folder(
     path: &Path,
     fill: impl FnOnce(&Path) -> Result<(), Error>,

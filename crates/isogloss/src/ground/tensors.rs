@@ -51,10 +51,10 @@ fn words_on(targets: &WordTargets, n: usize, device: &Device) -> Words {
     let ints = |values: Vec<i32>| -> Tensor<2, Int> {
         Tensor::from_data(TensorData::new(values, shape), device)
     };
-    let places = targets.first_subwords.iter();
-    let mask: Vec<f32> = places.clone().map(|place| f32::from(place.is_some())).collect();
+    let positions = targets.first_subwords.iter();
+    let mask: Vec<f32> = positions.clone().map(|position| f32::from(position.is_some())).collect();
     Words {
-        first_subwords: ints(places.map(|place| place.unwrap_or(0) as i32).collect()),
+        first_subwords: ints(positions.map(|position| position.unwrap_or(0) as i32).collect()),
         mask: Tensor::from_data(TensorData::new(mask, shape), device),
         // A word without a target is scored at the root, and counts for nothing.
         heads: Some(ints(targets.heads.iter().map(|head| (*head).max(0)).collect())),

@@ -80,7 +80,7 @@ fn without_labels(recipe: &Recipe, task: &dyn UnlabeledTask, faults: &mut Faults
     }
     if let (HeldOutTable::Monolingual, Some(_), Some(texts)) =
         (task.held_out(), &recipe.adapter, &recipe.monolingual)
-        && !matches!(&texts.languages, Languages::These(languages) if languages.len() == 1)
+        && !matches!(&texts.languages, Languages::Listed(languages) if languages.len() == 1)
     {
         faults.add("monolingual.languages", "a language adapter is of one language");
     }

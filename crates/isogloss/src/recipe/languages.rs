@@ -13,16 +13,16 @@ pub enum Languages {
     /// Every language that there is a file for.
     #[default]
     All,
-    /// These.
+    /// The languages of a list.
     #[serde(untagged)]
-    These(Vec<Language>),
+    Listed(Vec<Language>),
 }
 
 impl Languages {
     /// These, or those that there is a file of `pattern` for; at least one.
     pub(crate) fn with_files(&self, pattern: &LanguagePattern) -> Result<Vec<Language>, Error> {
         let languages = match self {
-            Self::These(languages) => languages.clone(),
+            Self::Listed(languages) => languages.clone(),
             Self::All => pattern.languages_with_file(),
         };
         if languages.is_empty() {

@@ -141,9 +141,9 @@ fn renamed(entry: &Entry) -> Option<String> {
     Some(format!("unknown field `{key}`: it is called {new} now"))
 }
 
-/// The place of the first bytes that are not UTF-8.
+/// A fault at the first bytes that are not UTF-8.
 pub(super) fn not_utf8(error: &std::string::FromUtf8Error) -> RecipeFault {
-    // Up to that place both texts are the same.
+    // Up to that position both texts are the same.
     let text = String::from_utf8_lossy(error.as_bytes());
     fault_at(&text, error.utf8_error().valid_up_to(), "not valid UTF-8".to_owned())
 }

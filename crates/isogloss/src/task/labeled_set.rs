@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use burn::tensor::Device;
-use isogloss_kernels::split_seed;
 use isogloss_model::{EncoderConfig, ModelInput};
 use isogloss_text::{
     Content, Example, Features, Featurized, Language, Sentence, TokenBatch, Treebank,
@@ -13,6 +12,7 @@ use serde::Serialize;
 
 use crate::Error;
 use crate::error::DataError;
+use crate::ground::sample::sample_indices;
 use crate::ground::tensors::model_input;
 
 /// Examples of one language, ready for the model.
@@ -84,33 +84,31 @@ impl LabeledSet {
     }
 
     /// At most `n` of its examples, evenly spaced.
-    pub(crate) fn some(&self, n: usize) -> Self {
+    pub(crate) fn sample_evenly(&self, n: usize) -> Self {
         let n_all = self.features.len();
         let n = n.min(n_all);
-        self.these(&(0..n).map(|i| i * n_all / n).collect::<Vec<_>>())
+        self.select(&(0..n).map(|i| i * n_all / n).collect::<Vec<_>>())
     }
 
-    /// So many examples, drawn from a seed.
-    pub(crate) fn drawn(&self, n: usize, seed: u64) -> Result<Self, Error> {
+    /// A sample of the examples, by a seed; an error if there are too few.
+    pub(crate) fn sample(&self, n: usize, seed: u64) -> Result<Self, Error> {
         let n_all = self.features.len();
         if n_all < n {
             let (path, language) = (self.path.clone(), self.language.clone());
             let error = DataError::TooFew { path, language, expected: n, found: n_all };
             return Err(error.into());
         }
-        let mut order: Vec<usize> = (0..n_all).collect();
-        order.sort_by_key(|example| split_seed(seed, *example as u64));
-        Ok(self.these(&order[..n]))
+        Ok(self.select(&sample_indices(n_all, Some(n), seed)))
     }
 
-    /// The examples at these places.
-    pub(crate) fn these(&self, places: &[usize]) -> Self {
-        let features = places.iter().map(|place| self.features[*place].clone()).collect();
+    /// The examples of these indices.
+    pub(crate) fn select(&self, indices: &[usize]) -> Self {
+        let features = indices.iter().map(|index| self.features[*index].clone()).collect();
         let treebank = self.treebank.as_ref().map(|treebank| {
-            let sentences = places.iter().map(|place| treebank.sentences[*place].clone());
+            let sentences = indices.iter().map(|index| treebank.sentences[*index].clone());
             Treebank { path: treebank.path.clone(), sentences: sentences.collect() }
         });
-        let report = DataReport { n: places.len(), ..self.report.clone() };
+        let report = DataReport { n: indices.len(), ..self.report.clone() };
         let (language, path) = (self.language.clone(), self.path.clone());
         Self { language, path, features, treebank, report }
     }

@@ -33,7 +33,8 @@ use words::WordPairs;
 use crate::Error;
 use crate::embedding::retrieval::{BothWays, PairTexts};
 use crate::embedding::search::{Vectors, nearest, nearest_both_ways};
-use crate::embedding::text_encoder::{LayerVectors, TextEncoder, TokenizedText, drawn};
+use crate::embedding::text_encoder::{LayerVectors, TextEncoder, TokenizedText};
+use crate::ground::sample::sample_indices;
 
 /// Measures the weak and strong alignment of pairs of normalized vectors: vector n of the left belongs to vector n of the right.
 ///
@@ -65,7 +66,7 @@ pub fn word_alignment(left: &Vectors, right: &Vectors, device: &Device) -> WordA
 
 /// Measures the alignment of one language, whose texts are the right side of the pairs.
 ///
-/// `links` gives the word alignment of a pair by its place; without it only sentences are measured.
+/// `links` gives the word alignment of a pair by its index; without it only sentences are measured.
 /// Of the links only those count that are one-to-one and between different words.
 ///
 /// # Errors
@@ -76,7 +77,7 @@ pub fn measure_alignment(
     links: Option<&dyn Fn(usize) -> Alignment>,
     options: &AlignmentOptions,
 ) -> Result<LanguageAlignment, Error> {
-    let order = drawn(pairs.len(), None, options.seed);
+    let order = sample_indices(pairs.len(), None, options.seed);
     let n_sentences = options.n_sentences.unwrap_or(pairs.len()).min(pairs.len());
     let mut words = links.map_or_else(WordPairs::default, |links| {
         WordPairs::choose(order.iter().map(|at| (&pairs[*at], links(*at))), options)
@@ -126,7 +127,7 @@ pub fn measure_alignment(
 /// The texts of one language, and the words to measure among them.
 struct Side<'a> {
     texts: &'a [TokenizedText],
-    /// The place of the text, and of the word in it.
+    /// The index of the text, and of the word in it.
     words: Vec<(usize, usize)>,
     options: &'a AlignmentOptions,
 }
@@ -142,13 +143,13 @@ impl Side<'_> {
         let tokens_of = |(text, word): &(usize, usize)| {
             self.options.word_vector.tokens(self.texts[*text].tokens(*word))
         };
-        let places = self.words.iter().flat_map(|word| {
+        let tokens = self.words.iter().flat_map(|word| {
             let text = word.0;
             tokens_of(word).iter().map(move |token| (text, *token))
         });
-        let places: Vec<_> = places.collect();
+        let tokens: Vec<_> = tokens.collect();
         let counts: Vec<usize> = self.words.iter().map(|word| tokens_of(word).len()).collect();
-        let encoded = encoder.encode(self.texts, &places, layers)?;
+        let encoded = encoder.encode(self.texts, &tokens, layers)?;
         let normalized = encoded.into_iter().map(|layer| LayerVectors {
             sentences: layer.sentences.first(n_sentences).normalized(),
             tokens: layer.tokens.grouped_means(&counts).normalized(),

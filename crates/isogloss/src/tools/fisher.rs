@@ -138,8 +138,8 @@ impl Batches {
         };
         let device = device.clone().autodiff();
         let mut batches = Vec::new();
-        for places in sequential_by_length(&chosen, batch_size) {
-            let indices: Vec<usize> = places.into_iter().map(|place| order[place]).collect();
+        for chosen in sequential_by_length(&chosen, batch_size) {
+            let indices: Vec<usize> = chosen.into_iter().map(|index| order[index]).collect();
             let (batch, input) = set.batch(&indices, model.encoder.config(), &device)?;
             let targets = match batch.targets {
                 Targets::None => Vec::new(),

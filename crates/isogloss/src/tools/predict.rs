@@ -31,9 +31,9 @@ pub struct Predictor {
     device: Device,
 }
 
-/// A batch of texts that a model was run over.
+/// A batch of texts that a model was run over, for decoding.
 #[derive(Debug)]
-pub struct Asked<'a> {
+pub struct EncodedTexts<'a> {
     texts: &'a [(&'a str, Option<&'a str>)],
     encoded: Vec<Encoded>,
     seq_len: usize,
@@ -105,7 +105,7 @@ impl Predictor {
         Ok(Self { loaded, tokenizer, head, device: device.clone() })
     }
 
-    /// Puts another language adapter, from a folder of the `adapters` library, in the place of the one
+    /// Puts another language adapter, from a folder of the `adapters` library, for the one
     /// under the task's adapter; or nothing, without a folder.
     ///
     /// # Errors
@@ -171,23 +171,23 @@ impl Predictor {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
-        let (asked, probabilities) = self.ask(texts)?;
+        let (encoded, probabilities) = self.forward(texts)?;
         let probabilities: Vec<f32> = read_sync(read(probabilities))?;
-        Ok(self.answer(&asked, &probabilities))
+        Ok(self.decode(&encoded, &probabilities))
     }
 
     /// Runs the model over a batch of at least one text, and leaves the probability of each label on the
     /// device: `[batch, n_labels]` for texts, `[batch * seq, n_labels]` for tokens.
     ///
-    /// [`answer`](Self::answer) makes predictions of them, once they are read back, for which a browser
+    /// [`decode`](Self::decode) makes predictions of them, once they are read back, for which a browser
     /// has to wait.
     ///
     /// # Errors
     /// If a text cannot be tokenized, or the model is a parser.
-    pub fn ask<'a>(
+    pub fn forward<'a>(
         &self,
         texts: &'a [(&'a str, Option<&'a str>)],
-    ) -> Result<(Asked<'a>, Tensor<2>), Error> {
+    ) -> Result<(EncodedTexts<'a>, Tensor<2>), Error> {
         if let HeadSpec::Parser(_) = self.head {
             return Err(ToolError::NeedsTreebank.into());
         }
@@ -208,11 +208,11 @@ impl Predictor {
             .input(ids, &batch.attention_mask, types, batch.seq_len, &self.device)
             .map_err(ToolError::from)?;
         let logits = self.loaded.model.forward(&input, &ForwardOptions::evaluation()).logits;
-        Ok((Asked { texts, encoded, seq_len: batch.seq_len }, softmax(logits, 1)))
+        Ok((EncodedTexts { texts, encoded, seq_len: batch.seq_len }, softmax(logits, 1)))
     }
 
-    /// Makes predictions of the probabilities that [`ask`](Self::ask) gave.
-    pub fn answer(&self, asked: &Asked<'_>, probabilities: &[f32]) -> Vec<Prediction> {
+    /// Makes predictions of the probabilities that [`forward`](Self::forward) gave.
+    pub fn decode(&self, encoded: &EncodedTexts<'_>, probabilities: &[f32]) -> Vec<Prediction> {
         let n_labels = self.head.labels().len();
         let best: Vec<_> = probabilities.chunks(n_labels).map(|row| self.best(row)).collect();
 
@@ -220,7 +220,7 @@ impl Predictor {
             let class = |(label, probability)| Prediction::Class { label, probability };
             return best.into_iter().map(class).collect();
         }
-        let tokens = asked.encoded.iter().zip(asked.texts).zip(best.chunks(asked.seq_len));
+        let tokens = encoded.encoded.iter().zip(encoded.texts).zip(best.chunks(encoded.seq_len));
         tokens
             .map(|((encoded, (text, _)), best)| {
                 let spans = self.tokenizer.spans(encoded, text);

@@ -96,7 +96,7 @@ pub struct TrimReport {
 /// The pieces of the texts are kept, and special tokens, single characters, and what unknown text
 /// falls back on; see [`PieceCounts::kept`]. Unless a number of pieces is given, every text is cut as
 /// before, and, unless numbers are stored in fewer bits, its hidden states have the same bits: both are
-/// checked before the folder takes its place. `others` are texts to be told about, and not to be kept.
+/// checked before the folder is put at its path. `others` are texts to be told about, and not to be kept.
 ///
 /// # Errors
 /// If a file cannot be read or written, `folder` holds adapters on a base, there is no room for the

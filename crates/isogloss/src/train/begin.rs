@@ -234,7 +234,7 @@ fn most_similar(
     const N_TEXTS: usize = 256;
     let batch_size = plan.recipe().training.evaluation_batch_size;
     let mean = |set: &LabeledSet| {
-        let set = set.some(N_TEXTS);
+        let set = set.sample_evenly(N_TEXTS);
         let mut sum = Tensor::<1>::zeros([encoder.config().hidden_size], &options.device);
         for indices in sequential_by_length(&set.lengths(), batch_size) {
             let (_, input) = set.batch(&indices, encoder.config(), &options.device)?;

@@ -151,7 +151,7 @@ impl Trainer<'_> {
             let exchanged = self.exchanged(model, &set.language)?;
             let model = exchanged.as_ref().unwrap_or(model);
             let evaluator = self.evaluator(model, data, &set.language)?;
-            let (result, _) = evaluator.score(&set.some(n))?;
+            let (result, _) = evaluator.score(&set.sample_evenly(n))?;
             Ok((set.language.to_string(), result.scores.main()))
         };
         targets.map(score).collect()

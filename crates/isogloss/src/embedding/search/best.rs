@@ -97,11 +97,11 @@ impl Lists<'_> {
         }
         let range = list * self.k..(list + 1) * self.k;
         let (scores, indices) = (&mut self.scores[range.clone()], &mut self.indices[range]);
-        let place = scores.partition_point(|better| *better >= score);
-        scores[place..].rotate_right(1);
-        indices[place..].rotate_right(1);
-        scores[place] = score;
-        indices[place] = index as u32;
+        let rank = scores.partition_point(|better| *better >= score);
+        scores[rank..].rotate_right(1);
+        indices[rank..].rotate_right(1);
+        scores[rank] = score;
+        indices[rank] = index as u32;
         self.thresholds[list] = scores[self.k - 1];
     }
 }

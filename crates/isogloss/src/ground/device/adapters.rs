@@ -1,6 +1,6 @@
 //! Graphics adapters: listed by wgpu, opened by Burn.
 //!
-//! Burn names an adapter by its type and its place among those of that type, so the adapters are
+//! Burn names an adapter by its type and its index among those of that type, so the adapters are
 //! listed first, in wgpu's order, and counted as cubecl-wgpu counts them.
 //! Left out are adapters that `DeviceKind` cannot name: those of type `Other`, as OpenGL calls its
 //! GPUs, and software adapters after the first.
@@ -100,7 +100,7 @@ impl Kept {
 
     fn adapters_of(&mut self, (api, backend): (Backend, WgpuBackend)) -> Vec<Adapter> {
         let known = self.instances.iter().position(|(known, _)| *known == api);
-        let place = known.unwrap_or_else(|| {
+        let index = known.unwrap_or_else(|| {
             let descriptor = InstanceDescriptor {
                 backends: api.into(),
                 ..InstanceDescriptor::new_without_display_handle()
@@ -108,7 +108,7 @@ impl Kept {
             self.instances.push((api, Instance::new(descriptor)));
             self.instances.len() - 1
         });
-        let found = read_sync(self.instances[place].1.enumerate_adapters(api.into()));
+        let found = read_sync(self.instances[index].1.enumerate_adapters(api.into()));
 
         let (mut discrete, mut integrated, mut virtual_, mut software) = (0, 0, 0, 0);
         let mut adapters = Vec::new();
@@ -146,7 +146,7 @@ fn apis(choice: DeviceChoice) -> Vec<(Backend, WgpuBackend)> {
     }
 }
 
-/// The place of the adapter to prefer.
+/// The index of the adapter to prefer.
 fn best(adapters: &[Adapter]) -> Option<usize> {
     let rank = |index: &usize| match adapters[*index].selector.1 {
         DeviceKind::DiscreteGpu(_) => 0,

@@ -26,7 +26,7 @@ fn a_plan_prints_as_a_recipe_that_gives_the_same_plan() {
 }
 
 #[test]
-fn all_faults_come_at_once_with_their_places() {
+fn all_faults_come_at_once_with_their_positions() {
     let text = r#"
 seed = "many"
 [model]
@@ -64,7 +64,7 @@ epochs = 3
 }
 
 #[test]
-fn broken_syntax_is_placed_too() {
+fn broken_syntax_has_a_position_too() {
     let found = faults("[model\nsource = 1 2\n");
     assert!(found.iter().any(|fault| fault.starts_with("1:")), "{found:?}");
     // What an unreadable file lacks is not known.

@@ -10,7 +10,7 @@ use crate::embedding::text_encoder::TokenizedText;
 /// Links between words of pairs of sentences, and how they were found.
 #[derive(Debug, Default)]
 pub(super) struct WordPairs {
-    /// The place of the pair of sentences, in the order they were offered, and the link in it.
+    /// The index of the pair of sentences, in the order they were offered, and the link in it.
     links: Vec<(usize, Link)>,
     /// Pairs of sentences that were looked through.
     pub(super) n_searched: usize,
@@ -29,7 +29,7 @@ impl WordPairs {
         // Lazily: an alignment is made when its pair is asked for.
         let mut pairs = pairs.enumerate();
         while chosen.len() < options.n_words {
-            let Some((place, (pair, alignment))) = pairs.next() else { break };
+            let Some((index, (pair, alignment))) = pairs.next() else { break };
             let n_before = chosen.len();
             let words = [&pair.left, &pair.right].map(|text| {
                 let words =
@@ -45,7 +45,7 @@ impl WordPairs {
                 if a != b && is_new && chosen.len() < options.n_words {
                     seen[0].insert(a.clone());
                     seen[1].insert(b.clone());
-                    chosen.links.push((place, (left, right)));
+                    chosen.links.push((index, (left, right)));
                 }
             }
             chosen.n_searched += 1;
@@ -62,16 +62,16 @@ impl WordPairs {
     /// Leaves out words that have no token, and returns how many pairs that were.
     pub(super) fn drop_cut_off(&mut self, [left, right]: &[Vec<TokenizedText>; 2]) -> usize {
         let n_before = self.len();
-        self.links.retain(|(place, link)| {
-            !left[*place].tokens(link.0).is_empty() && !right[*place].tokens(link.1).is_empty()
+        self.links.retain(|(index, link)| {
+            !left[*index].tokens(link.0).is_empty() && !right[*index].tokens(link.1).is_empty()
         });
         n_before - self.len()
     }
 
-    /// The words of one side, 0 or 1: the place of the sentence, and of the word in it.
+    /// The words of one side, 0 or 1: the index of the sentence, and of the word in it.
     pub(super) fn of_side(&self, side: usize) -> Vec<(usize, usize)> {
         let word = |link: &Link| if side == 0 { link.0 } else { link.1 };
-        self.links.iter().map(|(place, link)| (*place, word(link))).collect()
+        self.links.iter().map(|(index, link)| (*index, word(link))).collect()
     }
 }
 

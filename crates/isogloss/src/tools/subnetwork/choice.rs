@@ -30,7 +30,7 @@ enum Unseen {
         path: PathBuf,
         distances: Vec<(Language, Language, f64)>,
     },
-    /// The most similar source of each language, by its place.
+    /// The most similar source of each language, by its index.
     Similar(BTreeMap<Language, usize>),
 }
 
@@ -75,7 +75,7 @@ impl Subnetworks {
         self.dynamic.is_some()
     }
 
-    /// Takes in what batches of sources, by their places, found to matter.
+    /// Takes in what batches of sources, by their indices, found to matter.
     pub(crate) fn follow(&mut self, found: Vec<(usize, Importance)>) {
         let Some(config) = self.dynamic else { return };
         for (source, found) in found {

@@ -59,7 +59,7 @@ pub struct PruneReport {
 /// Writes the model of `folder` to `out` without the parts that the subnetwork in `file` does not keep.
 ///
 /// Weights are stored in 32 bits. Hidden states of the result are those of the masked model but for
-/// rounding, which is checked before the folder takes its place: on `texts`, or on tokens that are
+/// rounding, which is checked before the folder is put at its path: on `texts`, or on tokens that are
 /// drawn.
 ///
 /// # Errors
@@ -83,7 +83,7 @@ pub fn prune(
         Some(texts) => {
             tokens_of(&folder.join("tokenizer.json"), texts, &config, options.n_checked)?
         }
-        None => drawn(&config, options.n_checked),
+        None => random_rows(&config, options.n_checked),
     };
     let whole = StoredModel::read(folder, None)?;
     let [n_layers, n_heads] = subnetwork.sizes();
@@ -176,7 +176,7 @@ fn tokens_of(
 }
 
 /// `n` rows of tokens, any but padding.
-fn drawn(config: &EncoderConfig, n: usize) -> Vec<Vec<i32>> {
+fn random_rows(config: &EncoderConfig, n: usize) -> Vec<Vec<i32>> {
     let n_tokens = N_DRAWN_TOKENS.min(config.max_tokens());
     let n_others = (config.vocab_size as u64).saturating_sub(1).max(1);
     let token = |row: usize, at: usize| {
