@@ -5,8 +5,9 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use isogloss_model::{
-    AdapterChoice, AdapterConfig, HeadChoice, LoadError, LoadedAdapter, LoadedLora, Model,
-    RandomParams, load, load_adapter, load_lora, named_parameters, presets, save_adapter,
+    AdapterChoice, AdapterLibrary, BottleneckConfig, HeadChoice, LoadError, LoadedAdapter,
+    LoadedPeft, Model, RandomParams, load, load_adapter, load_peft, named_parameters, presets,
+    save_adapter,
 };
 use isogloss_tests::fixtures;
 use serde_json::{Value, json};
@@ -26,16 +27,16 @@ fn adapter(folder: &Path, family: &str) -> Result<LoadedAdapter, LoadError> {
     let result = load_adapter(folder, &mut model, &AdapterChoice::default());
     if result.is_err() {
         assert_eq!(named_parameters(&model).len(), n_before);
-        assert!(model.encoder.adapters().is_empty());
+        assert!(model.encoder.adapters(AdapterLibrary::Adapters).next().is_none());
     }
     result
 }
 
 /// The same for low-rank changes.
-fn lora(folder: &Path, family: &str) -> Result<LoadedLora, LoadError> {
+fn lora(folder: &Path, family: &str) -> Result<LoadedPeft, LoadError> {
     let mut model = model(family);
     let n_before = named_parameters(&model).len();
-    let result = load_lora(folder, &mut model, "task");
+    let result = load_peft(folder, &mut model, "task");
     if result.is_err() {
         assert_eq!(named_parameters(&model).len(), n_before);
     }
@@ -103,7 +104,7 @@ fn an_adapter_for_another_model_names_the_tensors() {
     let mut random = RandomParams::new(1);
     let deep = isogloss_model::EncoderConfig { num_hidden_layers: 4, ..presets::tiny(20) };
     let mut deep = Model::init(&deep, None, &mut random, &device);
-    deep.encoder.add_adapter("task", &AdapterConfig::seq_bn(4.0), &mut random).unwrap();
+    deep.encoder.add_adapter("task", &BottleneckConfig::seq_bn(4.0), &mut random).unwrap();
     let folder = tempfile::tempdir().unwrap();
     save_adapter(folder.path(), &deep, "task", &json, None).unwrap();
     let tensor = "bert.encoder.layer.3.output.adapters.task.adapter_up.bias";

@@ -15,9 +15,9 @@ use isogloss::{
 };
 use isogloss_methods::{Gradients, Importance, Subnetwork};
 use isogloss_model::{
-    Encoder, EncoderConfig, ForwardOptions, HeadChoice, LoadedModel, LoraConfig, LoraTarget, Model,
-    ModelInput, NamedParam, RandomParams, WeightFiles, load, load_bytes, load_lora, load_masked_lm,
-    named_parameters, read_config, save, save_lora,
+    Encoder, EncoderConfig, ForwardOptions, HeadChoice, LoadedModel, LoraConfig, Model, ModelInput,
+    NamedParam, RandomParams, TargetModule, WeightFiles, load, load_bytes, load_masked_lm,
+    load_peft, named_parameters, read_config, save, save_peft,
 };
 use isogloss_tests::runs::{Trace, Workshop};
 use isogloss_tests::{assert_close, devices, difference, fixtures, values};
@@ -338,8 +338,8 @@ fn low_rank_changes_are_made_where_there_is_something_to_change() {
     let device = Device::flex();
     let cut = CutOut::new(&fixtures().join("bert"), &subnetwork(["#.##", "...."], "#."));
     let mut model = cut.load(&device).model;
-    let config = LoraConfig { target_modules: LoraTarget::ALL.to_vec(), ..LoraConfig::new(2) };
-    model.encoder.add_lora("x", &config, &mut RandomParams::new(1)).unwrap();
+    let config = LoraConfig { target_modules: TargetModule::ALL.to_vec(), ..LoraConfig::new(2) };
+    model.encoder.add_adapter("x", &config, &mut RandomParams::new(1)).unwrap();
     let params = named_parameters(&model).into_iter();
     let mut sizes: Vec<_> = params.filter(|p| p.path.contains(".lora.")).collect();
     sizes.sort_by(|a, b| a.path.cmp(&b.path));
@@ -349,16 +349,16 @@ fn low_rank_changes_are_made_where_there_is_something_to_change() {
     assert_eq!(to_output.unwrap().shape, [2, 24]);
 
     let folder = tempfile::tempdir().unwrap();
-    save_lora(folder.path(), &model, "x", None, None).unwrap();
+    save_peft(folder.path(), &model, "x", None, None).unwrap();
     let mut other = cut.load(&device).model;
-    load_lora(folder.path(), &mut other, "x").unwrap();
+    load_peft(folder.path(), &mut other, "x").unwrap();
     assert_eq!(parameters(&model), parameters(&other));
     let before = outputs(&model, &ForwardOptions::evaluation(), &device);
-    model.encoder.merge_lora("x").unwrap();
+    model.encoder.merge_adapter("x").unwrap();
     assert_eq!(outputs(&model, &ForwardOptions::evaluation(), &device), before);
 
     let nothing = LoraConfig { layers_to_transform: Some(vec![1]), ..LoraConfig::new(2) };
-    let error = other.encoder.add_lora("y", &nothing, &mut RandomParams::new(1)).unwrap_err();
+    let error = other.encoder.add_adapter("y", &nothing, &mut RandomParams::new(1)).unwrap_err();
     assert_eq!(error.to_string(), "field \"target_modules\": all of these are pruned");
 }
 

@@ -1,10 +1,19 @@
-//! The sizes of an encoder, read from any family's `config.json`.
+//! Encoder configuration: the sizes, rates and pruned parts of an encoder, read from any family's
+//! `config.json`.
 
-pub(crate) mod pruning;
+mod fields;
+mod pruning;
 
 use serde_json::Value;
 
-use crate::{Family, Pruning};
+use crate::family::{Family, FamilySpec, LayerNormEps};
+use crate::{ConfigError, PositionRule};
+
+pub(crate) use fields::Fields;
+pub use pruning::Pruning;
+pub(crate) use pruning::{HEAD_PARAMS, HEADS_TO_OUTPUT};
+
+use pruning::FEED_FORWARD_PARAMS;
 
 /// What an encoder is made of; the fields have Hugging Face's BERT names.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +26,7 @@ pub struct EncoderConfig {
     pub hidden_size: usize,
     /// Transformer blocks.
     pub num_hidden_layers: usize,
-    /// Attention heads of a block of which none is gone; divides `hidden_size`.
+    /// Attention heads of a block of which none is pruned; divides `hidden_size`.
     pub num_attention_heads: usize,
     /// Width inside the feed-forward network.
     pub intermediate_size: usize,
@@ -50,19 +59,98 @@ impl EncoderConfig {
     /// Reads a `config.json`.
     ///
     /// # Errors
-    /// A sentence naming the field that is missing, of the wrong type or not supported.
-    pub fn from_json(json: &Value) -> Result<Self, String> {
-        let config = Family::of(json)?.read_config(json)?;
+    /// If a field is missing, of the wrong type or not supported.
+    pub fn from_json(json: &Value) -> Result<Self, ConfigError> {
+        let config = Self::from_fields(family_from_json(json)?, json)?;
         config.check()?;
-        Ok(Self { pruned: Pruning::read(json, &config)?, ..config })
+        let pruned =
+            Pruning::from_json(json, config.num_hidden_layers, config.num_attention_heads)?;
+        Ok(Self { pruned, ..config })
+    }
+
+    /// What the fields say, by the names that the family has for them.
+    fn from_fields(family: Family, json: &Value) -> Result<Self, ConfigError> {
+        let FamilySpec { sizes, dropout, .. } = family.spec();
+        let spec = family.spec();
+        let fields = Fields(json);
+        spec.required.iter().try_for_each(|(field, value)| fields.expect(field, value))?;
+        let hidden_dropout_prob = fields.number_or(dropout.hidden, 0.1)?;
+        let default = dropout.classifier_default.unwrap_or(hidden_dropout_prob);
+        let sequence_dropout_prob = fields.number_or(dropout.classifier, default)?;
+        let token_dropout_prob = match dropout.classifier_is_for_tokens {
+            true => sequence_dropout_prob,
+            false => hidden_dropout_prob,
+        };
+        Ok(Self {
+            family,
+            vocab_size: fields.size("vocab_size")?,
+            hidden_size: fields.size(sizes.hidden_size)?,
+            num_hidden_layers: fields.size(sizes.num_hidden_layers)?,
+            num_attention_heads: fields.size(sizes.num_attention_heads)?,
+            intermediate_size: fields.size(sizes.intermediate_size)?,
+            max_position_embeddings: fields.size("max_position_embeddings")?,
+            type_vocab_size: match spec.type_vocab_size {
+                Some(default) => fields.size_or("type_vocab_size", default)?,
+                None => 0,
+            },
+            layer_norm_eps: match spec.layer_norm_eps {
+                LayerNormEps::Field(name, default) => fields.number_or(name, default)?,
+                LayerNormEps::Fixed(epsilon) => epsilon,
+            },
+            hidden_dropout_prob,
+            attention_probs_dropout_prob: fields.number_or(dropout.attention, 0.1)?,
+            sequence_dropout_prob,
+            token_dropout_prob,
+            pad_token_id: fields.token_or("pad_token_id", spec.pad_token_id)?,
+            initializer_range: fields.number_or("initializer_range", 0.02)?,
+            pruned: Pruning::default(),
+        })
     }
 
     /// Tokens that one sequence can have.
     pub fn max_tokens(&self) -> usize {
-        self.max_position_embeddings.saturating_sub(self.family.position_rule(self).first())
+        let first = self.position_rule().first(self.pad_token_id);
+        self.max_position_embeddings.saturating_sub(first)
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// How positions are numbered.
+    pub fn position_rule(&self) -> PositionRule {
+        self.family.position_rule()
+    }
+
+    /// The number of attention heads that a block has.
+    pub fn num_heads_in(&self, layer: usize) -> usize {
+        let heads = 0..self.num_attention_heads;
+        heads.filter(|head| !self.pruned.lacks_head(layer, *head)).count()
+    }
+
+    /// The width of a block's queries, keys and values.
+    pub(crate) fn attention_width(&self, layer: usize) -> usize {
+        self.num_heads_in(layer) * self.head_width()
+    }
+
+    /// The width of one attention head.
+    pub(crate) fn head_width(&self) -> usize {
+        self.hidden_size / self.num_attention_heads
+    }
+
+    /// The paths of the parameters that pruning took from this encoder.
+    pub(crate) fn pruned_paths(&self) -> Vec<String> {
+        let mut paths = Vec::new();
+        for layer in 0..self.num_hidden_layers {
+            let in_layer = |path: &str| format!("layers.{layer}.{path}");
+            if self.num_heads_in(layer) == 0 {
+                paths.extend(HEAD_PARAMS.map(&in_layer));
+                paths.push(in_layer(HEADS_TO_OUTPUT));
+            }
+            if self.pruned.lacks_feed_forward(layer) {
+                paths.extend(FEED_FORWARD_PARAMS.map(&in_layer));
+            }
+        }
+        paths
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
         let sizes = [
             ("vocab_size", self.vocab_size),
             ("hidden_size", self.hidden_size),
@@ -71,25 +159,22 @@ impl EncoderConfig {
             ("max_position_embeddings", self.max_tokens()),
         ];
         if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-            return Err(format!("field \"{name}\": expected a positive number"));
+            return Err(ConfigError::value(*name, "a positive number", 0));
         }
         if self.num_hidden_layers > MAX_LAYERS {
+            let expected = format!("at most {MAX_LAYERS}");
             let found = self.num_hidden_layers;
-            return Err(format!(
-                "field \"num_hidden_layers\": expected at most {MAX_LAYERS}, found {found}"
-            ));
+            return Err(ConfigError::value("num_hidden_layers", expected, found));
         }
         if self.pad_token_id as usize >= self.vocab_size {
-            return Err(format!(
-                "field \"pad_token_id\": {} is outside a vocabulary of {}",
-                self.pad_token_id, self.vocab_size
-            ));
+            let (pad, n_rows) = (self.pad_token_id, self.vocab_size);
+            let problem = format!("{pad} is outside a vocabulary of {n_rows}");
+            return Err(ConfigError::mismatch("pad_token_id", problem));
         }
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
-            return Err(format!(
-                "field \"num_attention_heads\": {} heads do not divide a hidden size of {}",
-                self.num_attention_heads, self.hidden_size
-            ));
+            let (n_heads, width) = (self.num_attention_heads, self.hidden_size);
+            let problem = format!("{n_heads} heads do not divide a hidden size of {width}");
+            return Err(ConfigError::mismatch("num_attention_heads", problem));
         }
         let rates = [
             ("hidden dropout", self.hidden_dropout_prob),
@@ -97,105 +182,18 @@ impl EncoderConfig {
             ("sequence classifier dropout", self.sequence_dropout_prob),
             ("token classifier dropout", self.token_dropout_prob),
         ];
-        match rates.iter().find(|(_, rate)| !(0.0..1.0).contains(rate)) {
-            Some((name, rate)) => Err(format!("{name}: expected a rate in [0, 1), found {rate}")),
+        match rates.into_iter().find(|(_, rate)| !(0.0..1.0).contains(rate)) {
+            Some((rate, found)) => Err(ConfigError::Rate { rate, found }),
             None => Ok(()),
         }
     }
 }
 
-/// Typed access to the fields of a `config.json`.
-pub(crate) struct Fields<'a>(pub(crate) &'a Value);
-
-impl Fields<'_> {
-    pub(crate) fn size(&self, name: &str) -> Result<usize, String> {
-        let value = self.0.get(name).ok_or_else(|| format!("no field \"{name}\""))?;
-        let size = value.as_u64().and_then(|size| usize::try_from(size).ok());
-        size.filter(|size| *size <= 1 << 31)
-            .ok_or_else(|| format!("field \"{name}\": expected a count, found {value}"))
-    }
-
-    pub(crate) fn size_or(&self, name: &str, default: usize) -> Result<usize, String> {
-        if self.is_absent(name) { Ok(default) } else { self.size(name) }
-    }
-
-    pub(crate) fn number_or(&self, name: &str, default: f64) -> Result<f64, String> {
-        if self.is_absent(name) {
-            return Ok(default);
-        }
-        let value = &self.0[name];
-        value.as_f64().ok_or_else(|| format!("field \"{name}\": expected a number, found {value}"))
-    }
-
-    pub(crate) fn token_or(&self, name: &str, default: u32) -> Result<u32, String> {
-        let id = self.size_or(name, default as usize)?;
-        u32::try_from(id).map_err(|_| format!("field \"{name}\": expected a token id, found {id}"))
-    }
-
-    pub(crate) fn bool_or(&self, name: &str, default: bool) -> Result<bool, String> {
-        if self.is_absent(name) {
-            return Ok(default);
-        }
-        let value = &self.0[name];
-        let flag = value.as_bool();
-        flag.ok_or_else(|| format!("field \"{name}\": expected true or false, found {value}"))
-    }
-
-    pub(crate) fn number(&self, name: &str) -> Result<f64, String> {
-        if self.is_absent(name) {
-            return Err(format!("no field \"{name}\""));
-        }
-        self.number_or(name, 0.0)
-    }
-
-    pub(crate) fn text(&self, name: &str) -> Result<&str, String> {
-        let value = self.0.get(name).ok_or_else(|| format!("no field \"{name}\""))?;
-        value.as_str().ok_or_else(|| format!("field \"{name}\": expected a text, found {value}"))
-    }
-
-    /// Numbers of layers; none if the field is absent.
-    pub(crate) fn layers(&self, name: &str) -> Result<Option<Vec<usize>>, String> {
-        if self.is_absent(name) {
-            return Ok(None);
-        }
-        let value = &self.0[name];
-        let fault = || format!("field \"{name}\": expected numbers of layers, found {value}");
-        let layer = |value: &Value| {
-            let layer = value.as_u64().and_then(|layer| usize::try_from(layer).ok());
-            layer.ok_or_else(fault)
-        };
-        match value {
-            Value::Array(values) => values.iter().map(layer).collect::<Result<_, _>>().map(Some),
-            single => Ok(Some(vec![layer(single)?])),
-        }
-    }
-
-    /// Fails unless the field is absent or turned off: null, false, zero or empty.
-    pub(crate) fn expect_off(&self, name: &str) -> Result<(), String> {
-        let value = self.0.get(name).unwrap_or(&Value::Null);
-        let is_off = match value {
-            Value::Null => true,
-            Value::Bool(flag) => !flag,
-            Value::Number(number) => number.as_f64() == Some(0.0),
-            Value::String(text) => text.is_empty(),
-            Value::Array(values) => values.is_empty(),
-            Value::Object(fields) => fields.is_empty(),
-        };
-        if is_off { Ok(()) } else { Err(format!("field \"{name}\": not supported, found {value}")) }
-    }
-
-    /// Fails unless the field is absent or has this value.
-    pub(crate) fn expect(&self, name: &str, supported: &str) -> Result<(), String> {
-        match self.0.get(name).filter(|value| !value.is_null()) {
-            None => Ok(()),
-            Some(Value::String(value)) if value == supported => Ok(()),
-            Some(value) => {
-                Err(format!("field \"{name}\": only \"{supported}\" is supported, found {value}"))
-            }
-        }
-    }
-
-    pub(crate) fn is_absent(&self, name: &str) -> bool {
-        self.0.get(name).is_none_or(Value::is_null)
-    }
+/// The family that a `config.json`, or an `adapter_config.json`, says.
+pub(crate) fn family_from_json(json: &Value) -> Result<Family, ConfigError> {
+    let name = json.get("model_type").and_then(Value::as_str);
+    let name = name.ok_or_else(|| ConfigError::missing("model_type"))?;
+    Family::from_model_type(name).ok_or_else(|| {
+        ConfigError::value("model_type", Family::all_model_types(), format!("\"{name}\""))
+    })
 }

@@ -1,7 +1,17 @@
 //! Task heads: what turns hidden states into logits.
 
-pub(crate) mod classifier;
-pub(crate) mod masked_lm;
-pub(crate) mod parser;
-pub(crate) mod projection;
+mod classifier;
+mod head;
+mod masked_lm;
+mod parser;
+mod pooling;
+mod projection;
 mod scalar_mix;
+mod spectral_norm;
+
+pub use classifier::Classifier;
+pub use head::{Head, HeadSpec};
+pub use masked_lm::{LmHeadKind, MaskedLmHead};
+pub use parser::{Parser, ParserConfig, ParserSpec, WordScores};
+pub use pooling::{Pooling, mean_pool};
+pub use projection::Projection;

@@ -1,8 +1,28 @@
-//! Hugging Face folders: reading and writing models, adapters and weights.
+//! Hugging Face folders: models, adapters and weights, in and out.
 
-pub(crate) mod adapter_only;
-pub(crate) mod adapters_library;
-pub(crate) mod load;
-pub(crate) mod peft_library;
-pub(crate) mod save;
-pub(crate) mod weights;
+mod adapter_only;
+mod adapters_library;
+mod config_json;
+mod folder;
+mod json;
+mod load;
+mod loaded;
+mod names;
+mod peft_library;
+mod projections;
+mod save;
+mod weights;
+
+pub use adapter_only::{BaseModel, base_folder, save_adapter_only};
+pub use adapters_library::{AdapterChoice, LoadedAdapter, load_adapter, save_adapter};
+pub use config_json::read_config;
+pub(crate) use json::write_json;
+pub use load::{load, load_bytes, load_masked_lm};
+pub use loaded::{HeadChoice, LoadReport, LoadedModel};
+pub(crate) use names::TIED_LM_BIAS;
+pub use names::parameter_name;
+pub use peft_library::{LoadedPeft, load_peft, save_peft};
+pub use projections::{load_projections, save_projections};
+pub use save::save;
+pub(crate) use weights::{Bytes, INT8, SCALE, write_tensors};
+pub use weights::{WeightFiles, write_safetensors};

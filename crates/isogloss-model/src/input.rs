@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::{EncoderConfig, InputError, PositionRule};
+use crate::{EncoderConfig, InputError};
 
 /// What the encoder starts from.
 #[derive(Clone, Debug)]
@@ -80,12 +80,12 @@ impl Words {
 }
 
 /// Far below any score, and finite: a row without any real token stays free of NaN.
-pub(crate) const HIDDEN: f64 = -1e9;
+pub(crate) const MASKED: f64 = -1e9;
 
 impl ModelInput {
     /// What is added to the attention scores of each key.
     pub(crate) fn attention_bias(&self) -> Tensor<2> {
-        (self.attention_mask.clone() - 1.0) * (-HIDDEN)
+        (self.attention_mask.clone() - 1.0) * (-MASKED)
     }
 
     /// The same batch as constants, outside any graph.
@@ -185,13 +185,9 @@ impl EncoderConfig {
         }
         let last_type = self.type_vocab_size.max(1) as i32 - 1;
         let types = token_type_ids.iter().map(|id| (*id).clamp(0, last_type)).collect();
-        let positions = match self.family.position_rule(self) {
-            PositionRule::FromZero => (0..expected).map(|at| (at % seq_len) as i32).collect(),
-            PositionRule::AfterPadding(pad) => {
-                input_ids.chunks(seq_len).flat_map(|row| positions_after(pad as i32, row)).collect()
-            }
-        };
-
+        let (rule, pad) = (self.position_rule(), self.pad_token_id);
+        let positions = input_ids.chunks(seq_len).flat_map(|row| rule.position_ids(pad, row));
+        let positions = positions.collect();
         let shape = [expected / seq_len, seq_len];
         let int =
             |values: Vec<i32>| Tensor::<2, Int>::from_data(TensorData::new(values, shape), device);
@@ -206,29 +202,10 @@ impl EncoderConfig {
     }
 }
 
-/// Numbers the tokens that are not `pad` from `pad + 1`.
-fn positions_after(pad: i32, row: &[i32]) -> Vec<i32> {
-    let mut last = pad;
-    row.iter()
-        .map(|id| {
-            if *id == pad {
-                return pad;
-            }
-            last += 1;
-            last
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::presets;
-
-    #[test]
-    fn positions_skip_padding() {
-        assert_eq!(positions_after(1, &[0, 7, 8, 2, 1, 1]), [2, 3, 4, 5, 1, 1]);
-    }
 
     #[test]
     fn faulty_batches_are_refused() {

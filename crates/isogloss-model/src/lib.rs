@@ -27,32 +27,28 @@ mod input;
 mod location;
 mod model;
 mod named;
+mod nn;
 mod params;
 mod peft;
 pub mod presets;
 mod surgery;
 
-pub use config::EncoderConfig;
-pub use config::pruning::Pruning;
+pub use config::{EncoderConfig, Pruning};
 pub use encoder::{Encoder, EncoderOutput, ForwardOptions, SubnetworkMask, UnitDropout};
-pub use error::{AdapterError, InputError, LoadError, LoadFault, SaveError};
-pub use family::{Family, PositionRule};
-pub use heads::classifier::{Classifier, Head, HeadSpec, Pooling, mean_pool};
-pub use heads::masked_lm::{LmHeadKind, MaskedLmHead};
-pub use heads::parser::{Parser, ParserConfig, ParserSpec, WordScores};
-pub use heads::projection::Projection;
-pub use hf::adapter_only::read::base_folder;
-pub use hf::adapter_only::write::{Base, save_on_base};
-pub use hf::adapters_library::read::{AdapterChoice, LoadedAdapter, load_adapter};
-pub use hf::adapters_library::write::save_adapter;
-pub use hf::load::{
-    HeadChoice, LoadReport, LoadedModel, load, load_bytes, load_masked_lm, load_projections,
-    read_config,
+pub use error::{
+    AdapterError, ConfigError, InputError, LoadError, LoadFault, SafetensorsError, SaveError,
 };
-pub use hf::peft_library::read::{LoadedLora, load_lora};
-pub use hf::peft_library::write::save_lora;
-pub use hf::save::{parameter_name, save, save_projections, write_safetensors};
-pub use hf::weights::WeightFiles;
+pub use family::{Family, PositionRule};
+pub use heads::{
+    Classifier, Head, HeadSpec, LmHeadKind, MaskedLmHead, Parser, ParserConfig, ParserSpec,
+    Pooling, Projection, WordScores, mean_pool,
+};
+pub use hf::{
+    AdapterChoice, BaseModel, HeadChoice, LoadReport, LoadedAdapter, LoadedModel, LoadedPeft,
+    WeightFiles, base_folder, load, load_adapter, load_bytes, load_masked_lm, load_peft,
+    load_projections, parameter_name, read_config, save, save_adapter, save_adapter_only,
+    save_peft, save_projections, write_safetensors,
+};
 pub use input::{ModelInput, Tokens, Words};
 pub use location::{ParamLocation, ParamPart};
 pub use model::{Model, ModelOutput};
@@ -60,10 +56,11 @@ pub use params::{
     Init, NamedParam, ParamMapper, ParamSource, ParamVisitor, RandomParams, map_parameters,
     named_parameters, visit_parameters,
 };
-pub use peft::bottleneck::config::{AdapterConfig, AdapterInit, AdapterResidual, NonLinearity};
-pub use peft::lora::config::{LoraConfig, LoraTarget};
-pub use surgery::checkpoint_edit::{Storage, StoredModel};
-pub use surgery::student::StudentConfig;
+pub use peft::{
+    AdapterConfig, AdapterInit, AdapterLibrary, AdapterResidual, BottleneckConfig, LoraConfig,
+    NonLinearity, TargetModule,
+};
+pub use surgery::{Storage, StoredModel, StudentConfig};
 
 /// The example of the README.
 #[cfg(doctest)]

@@ -1,27 +1,27 @@
-//! Which part of a model a parameter belongs to.
+//! Location of a parameter: its layer and the part of the model that it belongs to.
 
-/// A parameter's layer and kind, told by its path alone.
+/// The layer and the part of a parameter, told by its path alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParamLocation<'a> {
     /// The block, from zero; none before the first and after the last.
     pub layer: Option<usize>,
-    /// The kind.
+    /// The part.
     pub part: ParamPart<'a>,
 }
 
-/// A kind of parameter.
+/// A part of a model that has parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParamPart<'a> {
     /// Of the embeddings.
     Embeddings,
     /// Of a pretrained block.
     Layer,
-    /// Of the adapter of this name in a block.
+    /// Of the adapter of this name behind the sublayers of a block.
     Adapter(&'a str),
     /// Of the invertible adapter of this name, after the embeddings.
     InvertibleAdapter(&'a str),
-    /// Of the low-rank change of this name in a block.
-    Lora(&'a str),
+    /// Of the adapter of this name at a projection of a block: LoRA.
+    ProjectionAdapter(&'a str),
     /// Of a head, or of a projection beside it.
     Head,
     /// Of a masked-language-model head, which is pretrained with the encoder.
@@ -29,16 +29,16 @@ pub enum ParamPart<'a> {
 }
 
 impl<'a> ParamLocation<'a> {
-    /// The place of the parameter at `path`; none if no model has such a path.
+    /// Finds the location of the parameter at `path`; none if no model has such a path.
     ///
     /// ```
     /// use isogloss_model::{ParamPart, ParamLocation};
     ///
-    /// let place = ParamLocation::of("encoder.layers.3.adapters.en.feed_forward.down.weight");
+    /// let location = ParamLocation::from_path("encoder.layers.3.adapters.en.feed_forward.down.weight");
     /// let expected = ParamLocation { layer: Some(3), part: ParamPart::Adapter("en") };
-    /// assert_eq!(place, Some(expected));
+    /// assert_eq!(location, Some(expected));
     /// ```
-    pub fn of(path: &'a str) -> Option<Self> {
+    pub fn from_path(path: &'a str) -> Option<Self> {
         let outside = |part| Some(Self { layer: None, part });
         if path.starts_with("lm_head.") {
             return outside(ParamPart::LmHead);
@@ -54,19 +54,22 @@ impl<'a> ParamLocation<'a> {
             return outside(ParamPart::InvertibleAdapter(first_name(rest)));
         }
         let (layer, rest) = path.strip_prefix("layers.")?.split_once('.')?;
-        let part = match (rest.strip_prefix("adapters."), rest.split_once(".lora.")) {
-            (Some(rest), _) => ParamPart::Adapter(first_name(rest)),
-            (None, Some((_, rest))) => ParamPart::Lora(first_name(rest)),
-            (None, None) => ParamPart::Layer,
+        let steps: Vec<&str> = rest.split('.').collect();
+        let part = match steps[..] {
+            ["adapters", name, ..] => ParamPart::Adapter(name),
+            [_, _, _, name, _, ..] => ParamPart::ProjectionAdapter(name),
+            _ => ParamPart::Layer,
         };
         Some(Self { layer: Some(layer.parse().ok()?), part })
     }
 
-    /// Tells whether the parameter was put into the encoder after it was built.
+    /// Whether the parameter is of an adapter, which is put into an encoder after it was built.
     pub fn is_added(&self) -> bool {
         matches!(
             self.part,
-            ParamPart::Adapter(_) | ParamPart::InvertibleAdapter(_) | ParamPart::Lora(_)
+            ParamPart::Adapter(_)
+                | ParamPart::InvertibleAdapter(_)
+                | ParamPart::ProjectionAdapter(_)
         )
     }
 }
@@ -79,25 +82,26 @@ fn first_name(path: &str) -> &str {
 mod tests {
     use super::*;
     use crate::{
-        AdapterConfig, HeadSpec, LoraConfig, Model, Pooling, RandomParams, named_parameters,
+        BottleneckConfig, HeadSpec, LoraConfig, Model, Pooling, RandomParams, named_parameters,
         presets,
     };
     use burn::tensor::Device;
 
     #[test]
-    fn every_parameter_has_a_place() {
+    fn every_parameter_has_a_location() {
         let spec = HeadSpec::sequence(vec!["a".into(), "b".into()], Pooling::FirstToken);
         let mut random = RandomParams::new(1);
         let config = presets::tiny(20);
         let mut model = Model::init(&config, Some(&spec), &mut random, &Device::flex());
-        let adapter = AdapterConfig::seq_bn_inv(2.0);
+        let adapter = BottleneckConfig::seq_bn_inv(2.0);
         model.encoder.add_adapter("en", &adapter, &mut random).unwrap();
-        model.encoder.add_lora("task", &LoraConfig::new(2), &mut random).unwrap();
+        model.encoder.add_adapter("task", &LoraConfig::new(2), &mut random).unwrap();
 
         let mut counts = std::collections::BTreeMap::new();
         for param in named_parameters(&model) {
-            let place = ParamLocation::of(&param.path).unwrap_or_else(|| panic!("{}", param.path));
-            *counts.entry(format!("{:?} {:?}", place.layer, place.part)).or_insert(0) += 1;
+            let location =
+                ParamLocation::from_path(&param.path).unwrap_or_else(|| panic!("{}", param.path));
+            *counts.entry(format!("{:?} {:?}", location.layer, location.part)).or_insert(0) += 1;
         }
         let expected = [
             ("None Embeddings", 5),
@@ -105,18 +109,18 @@ mod tests {
             ("None InvertibleAdapter(\"en\")", 8),
             ("Some(0) Adapter(\"en\")", 4),
             ("Some(0) Layer", 16),
-            ("Some(0) Lora(\"task\")", 4),
+            ("Some(0) ProjectionAdapter(\"task\")", 4),
             ("Some(1) Adapter(\"en\")", 4),
             ("Some(1) Layer", 16),
-            ("Some(1) Lora(\"task\")", 4),
+            ("Some(1) ProjectionAdapter(\"task\")", 4),
         ];
-        assert_eq!(counts, expected.map(|(place, n)| (place.to_owned(), n)).into());
+        assert_eq!(counts, expected.map(|(location, n)| (location.to_owned(), n)).into());
     }
 
     #[test]
     fn other_paths_have_none() {
         for path in ["", "encoder.", "encoder.layers.x.a", "layers.0.a", "encoder.layers.0"] {
-            assert_eq!(ParamLocation::of(path), None, "{path}");
+            assert_eq!(ParamLocation::from_path(path), None, "{path}");
         }
     }
 }

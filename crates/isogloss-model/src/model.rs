@@ -3,10 +3,9 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::heads::classifier::mean_pool;
 use crate::{
     Encoder, EncoderConfig, ForwardOptions, Head, HeadSpec, LmHeadKind, MaskedLmHead, ModelInput,
-    ParamSource, Parser, Projection, RandomParams, WordScores,
+    ParamSource, Parser, Projection, RandomParams, WordScores, mean_pool,
 };
 
 /// An encoder, a head unless it is used for its states alone, and a masked-language-model head if
@@ -117,7 +116,7 @@ impl Model {
         // The table is that of the embeddings, below the invertible adapter.
         let states = lm_head.transform(states).reshape([1, n, width]);
         let states = self.encoder.undo_invertible_adapter(states).reshape([n, width]);
-        lm_head.logits(states, self.encoder.token_table())
+        lm_head.logits(states, self.encoder.token_embeddings())
     }
 
     /// Runs the encoder and the head.
@@ -125,19 +124,19 @@ impl Model {
     /// # Panics
     /// If the model was built without a head, or with a parser and the input does not say where words
     /// are.
-    pub fn forward(&self, input: &ModelInput, pass: &ForwardOptions) -> ModelOutput {
+    pub fn forward(&self, input: &ModelInput, options: &ForwardOptions) -> ModelOutput {
         let head = self.head.as_ref().expect("a model without a head has no logits");
-        let mut draws = pass.draws();
-        let encoded = self.encoder.forward_with(input, pass, &mut draws);
+        let mut masks = options.dropout_masks();
+        let encoded = self.encoder.forward_with(input, options, &mut masks);
         let (features, logits, aux_logits) = match head {
             Head::Classifier(head) => {
-                let features = head.features(&encoded, input, &mut draws);
-                let logits = head.classify(features.clone(), pass.normalized_head);
+                let features = head.features(&encoded, input, &mut masks);
+                let logits = head.classify(features.clone(), options.normalized_head);
                 (features, logits, Vec::new())
             }
             Head::Parser(parser) => {
                 let words = input.words.as_ref().expect(NO_WORDS);
-                let scores = parser.score(&encoded, words, &mut draws);
+                let scores = parser.score(&encoded, words, &mut masks);
                 let [batch, n_words, width] = scores.words.dims();
                 let heads = words.heads.clone();
                 let relations = heads.map(|heads| parser.relations(&scores, heads));
@@ -163,11 +162,11 @@ impl Model {
     ///
     /// # Panics
     /// If the model has no parser, or the input does not say where words are.
-    pub fn parse(&self, input: &ModelInput, pass: &ForwardOptions) -> WordScores {
+    pub fn parse(&self, input: &ModelInput, options: &ForwardOptions) -> WordScores {
         let parser = self.parser().expect("a model without a parser has no arcs");
-        let mut draws = pass.draws();
-        let encoded = self.encoder.forward_with(input, pass, &mut draws);
-        parser.score(&encoded, input.words.as_ref().expect(NO_WORDS), &mut draws)
+        let mut masks = options.dropout_masks();
+        let encoded = self.encoder.forward_with(input, options, &mut masks);
+        parser.score(&encoded, input.words.as_ref().expect(NO_WORDS), &mut masks)
     }
 
     /// The same model with another rate of dropout in its encoder and classifier; adapters, LoRA and a

@@ -1,5 +1,7 @@
 //! Where parameters come from when a model is built, and how they are named afterwards.
 
+use std::collections::BTreeMap;
+
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_kernels::{normal, split_seed, uniform};
@@ -108,6 +110,29 @@ pub fn visit_parameters<M: Module>(module: &M, visitor: &mut impl ParamVisitor) 
 #[must_use]
 pub fn map_parameters<M: Module>(module: M, mapper: &mut impl ParamMapper) -> M {
     module.map(&mut Walk { path: Vec::new(), inner: mapper })
+}
+
+/// Puts values in the place of the parameters at their paths, and takes them out of `values`.
+pub(crate) fn replace_parameters<M: Module>(
+    module: M,
+    values: &mut BTreeMap<String, Vec<f32>>,
+) -> M {
+    map_parameters(module, &mut Replace(values))
+}
+
+struct Replace<'a>(&'a mut BTreeMap<String, Vec<f32>>);
+
+impl ParamMapper for Replace<'_> {
+    fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(values) = self.0.remove(path) else {
+            return param;
+        };
+        param.map(|old| {
+            let new = TensorData::new(values, old.dims());
+            let requires_grad = old.is_require_grad();
+            Tensor::from_data(new, &old.device()).set_require_grad(requires_grad)
+        })
+    }
 }
 
 /// All parameters of `module` with their paths, in the order of the fields.

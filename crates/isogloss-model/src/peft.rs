@@ -1,5 +1,246 @@
-//! Parameter-efficient fine-tuning (PEFT): bottleneck adapters, invertible adapters and LoRA.
+//! Parameter-efficient fine-tuning (PEFT): adapters that are put into an encoder, whose own parameters
+//! may stay as they are.
+//!
+//! A kind of adapter is a folder here: its configuration, its module and where that goes in an encoder,
+//! its fields and tensors in a folder of the library that it comes from. This file is the one table of
+//! all kinds: [`AdapterConfig`] for configurations, [`Part`] and [`AdaptedDense`] for the points of an
+//! encoder that adapters are put at.
 
-pub(crate) mod bottleneck;
-pub(crate) mod invertible;
-pub(crate) mod lora;
+mod activation;
+mod bottleneck;
+mod invertible;
+mod lora;
+mod target;
+mod target_names;
+mod width;
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use isogloss_kernels::linear;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::family::FamilySpec;
+use crate::named::Named;
+use crate::nn::{Dense, DropoutMasks};
+use crate::params::Builder;
+use crate::{AdapterError, ConfigError, EncoderConfig};
+
+pub use activation::NonLinearity;
+pub use bottleneck::{AdapterInit, AdapterResidual, BottleneckConfig};
+pub(crate) use bottleneck::{Bottleneck, LayerAdapter, SublayerEnd};
+pub(crate) use invertible::Coupling;
+pub use lora::LoraConfig;
+pub use target::TargetModule;
+
+use lora::Lora;
+
+/// The library whose folders hold a kind of adapter; names of adapters are unique within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AdapterLibrary {
+    /// `adapters`: adapters that act once they are on the encoder's active stack.
+    Adapters,
+    /// `peft`: adapters that act wherever they are, all at once.
+    Peft,
+}
+
+/// The configuration of an adapter of any kind.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum AdapterConfig {
+    /// A bottleneck adapter.
+    Bottleneck(BottleneckConfig),
+    /// Low-rank adaptation.
+    Lora(LoraConfig),
+}
+
+impl From<BottleneckConfig> for AdapterConfig {
+    fn from(config: BottleneckConfig) -> Self {
+        Self::Bottleneck(config)
+    }
+}
+
+impl From<LoraConfig> for AdapterConfig {
+    fn from(config: LoraConfig) -> Self {
+        Self::Lora(config)
+    }
+}
+
+impl AdapterConfig {
+    /// The library whose folders hold such an adapter.
+    pub fn library(&self) -> AdapterLibrary {
+        match self {
+            Self::Bottleneck(_) => AdapterLibrary::Adapters,
+            Self::Lora(_) => AdapterLibrary::Peft,
+        }
+    }
+
+    /// What such an adapter is called in listings.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Bottleneck(_) => "bottleneck",
+            Self::Lora(_) => "lora",
+        }
+    }
+
+    /// Its size in a few words.
+    pub fn size(&self) -> String {
+        match self {
+            Self::Bottleneck(config) => format!("reduction {}", config.reduction_factor),
+            Self::Lora(config) => format!("rank {}", config.r),
+        }
+    }
+
+    /// Layers that are left without it, beyond those that are pruned, from zero.
+    pub fn left_out(&self) -> &[usize] {
+        match self {
+            Self::Bottleneck(config) => &config.leave_out,
+            Self::Lora(_) => &[],
+        }
+    }
+
+    /// Whether it has a part after the embeddings, which acts under all other adapters alone.
+    pub fn is_invertible(&self) -> bool {
+        matches!(self, Self::Bottleneck(config) if config.inv_adapter_reduction_factor.is_some())
+    }
+
+    /// Whether it acts beside a sublayer and cannot be stacked.
+    pub fn is_parallel(&self) -> bool {
+        matches!(self, Self::Bottleneck(config) if config.is_parallel)
+    }
+
+    /// Builds the modules of the adapter `name`, each with the point of the encoder that it is put at.
+    pub(crate) fn init(
+        &self,
+        name: &str,
+        encoder: &EncoderConfig,
+        builder: &mut Builder<'_>,
+    ) -> Result<Vec<Part>, AdapterError> {
+        match self {
+            Self::Bottleneck(config) => {
+                config.check(encoder)?;
+                let (layers, coupling) = config.init(name, encoder, builder);
+                let layers = layers.into_iter().map(|(layer, part)| Part::Sublayers(layer, part));
+                Ok(layers.chain(coupling.map(Part::Embeddings)).collect())
+            }
+            Self::Lora(config) => {
+                config.check(encoder)?;
+                let updates = config.init(name, encoder, builder)?.into_iter();
+                let part = |(layer, target, lora)| Part::Projection(layer, target, lora);
+                Ok(updates.map(part).collect())
+            }
+        }
+    }
+
+    /// Reads the configuration in a folder of the `adapters` library.
+    pub(crate) fn read_adapters(json: &Value) -> Result<BottleneckConfig, ConfigError> {
+        bottleneck::read_config(json)
+    }
+
+    /// Reads the configuration in a folder of the `peft` library that has these tensors.
+    pub(crate) fn read_peft(
+        json: &Value,
+        encoder: &EncoderConfig,
+        tensors: &[&str],
+    ) -> Result<Self, ConfigError> {
+        match crate::config::Fields(json).text("peft_type")? {
+            lora::PEFT_TYPE => lora::read_config(json, encoder, tensors).map(Self::Lora),
+            other => Err(ConfigError::OnlySupported {
+                field: "peft_type".into(),
+                supported: format!("\"{}\" is supported", lora::PEFT_TYPE),
+                found: format!("\"{other}\""),
+            }),
+        }
+    }
+
+    /// The fields that say in a folder what the adapter is.
+    pub(crate) fn folder_fields(&self, encoder: &EncoderConfig) -> Value {
+        match self {
+            Self::Bottleneck(config) => bottleneck::config_fields(config),
+            Self::Lora(config) => lora::config_fields(config, encoder),
+        }
+    }
+
+    /// Whether a tensor of a folder is one of such an adapter.
+    pub(crate) fn is_tensor(&self, name: &str) -> bool {
+        match self {
+            Self::Bottleneck(_) => true,
+            Self::Lora(_) => lora::is_tensor(name),
+        }
+    }
+
+    /// Whether a parameter of an encoder is one of the adapter `name` of this kind.
+    pub(crate) fn owns(&self, name: &str, path: &str) -> bool {
+        match self {
+            Self::Bottleneck(_) => path.contains(&format!("adapters.{name}.")),
+            Self::Lora(_) => path.contains(&format!(".lora.{name}.")),
+        }
+    }
+}
+
+/// The name of an adapter's parameter in a file, without prefixes; none if `path` is of no adapter.
+pub(crate) fn tensor_name(family: &FamilySpec, path: &str) -> Option<String> {
+    bottleneck::tensor_name(family, path).or_else(|| lora::tensor_name(family, path))
+}
+
+/// Names that earlier versions of the `adapters` library gave to the same tensor.
+pub(crate) fn earlier_tensor_names(name: &str) -> Vec<String> {
+    bottleneck::earlier_tensor_names(name)
+}
+
+/// A module of an adapter, and the point of the encoder that it is put at.
+pub(crate) enum Part {
+    /// After the embeddings.
+    Embeddings(Coupling),
+    /// At the ends of both sublayers of a block.
+    Sublayers(usize, LayerAdapter),
+    /// At a projection of a block.
+    Projection(usize, TargetModule, Lora),
+}
+
+/// A dense layer of a block, and the adapters that are put at it.
+#[derive(Module, Debug)]
+pub(crate) struct AdaptedDense {
+    weight: Param<Tensor<2>>,
+    bias: Param<Tensor<1>>,
+    lora: Named<Lora>,
+}
+
+impl From<Dense> for AdaptedDense {
+    fn from(dense: Dense) -> Self {
+        Self { weight: dense.weight, bias: dense.bias, lora: Named::new() }
+    }
+}
+
+impl AdaptedDense {
+    /// The layer's output and the updates of all adapters, `[batch, seq, out]`.
+    pub(crate) fn forward(&self, x: Tensor<3>, masks: &mut DropoutMasks) -> Tensor<3> {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        let mut updates = self.lora.values().peekable();
+        if updates.peek().is_none() {
+            return linear(x, weight, bias);
+        }
+        let output = linear(x.clone(), weight, bias);
+        updates.fold(output, |output, lora| output + lora.forward(x.clone(), masks))
+    }
+
+    pub(crate) fn insert(&mut self, name: &str, adapter: Lora) {
+        self.lora.insert(name, adapter);
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.lora.remove(name);
+    }
+
+    /// Adds the update of the adapter `name` to the weight for good.
+    pub(crate) fn merge(&mut self, name: &str) {
+        let Some(lora) = self.lora.remove(name) else {
+            return;
+        };
+        let weight = self.weight.clone();
+        self.weight = weight.map(|weight| {
+            let requires_grad = weight.is_require_grad();
+            (weight.detach() + lora.delta()).detach().set_require_grad(requires_grad)
+        });
+    }
+}

@@ -1,4 +1,12 @@
-//! Model surgery: models made of parts of another one.
+//! Model surgery: smaller models made of parts of another one.
 
-pub(crate) mod checkpoint_edit;
-pub(crate) mod student;
+mod checkpoint_edit;
+mod prune;
+mod quantize;
+mod student;
+mod tensor;
+mod trim;
+
+pub use checkpoint_edit::StoredModel;
+pub use quantize::Storage;
+pub use student::StudentConfig;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use isogloss_methods::UnfreezeScope;
 use isogloss_model::{
-    AdapterChoice, AdapterConfig, AdapterError, Model, RandomParams, load_adapter,
+    AdapterChoice, AdapterConfig, AdapterError, AdapterLibrary, Model, RandomParams, load_adapter,
 };
 use isogloss_text::Language;
 
@@ -29,34 +29,35 @@ impl AdapterRecipe {
     /// Puts a recipe's adapter into a model, above those that are active, drawn from the seed.
     pub(crate) fn add_to(model: &mut Model, recipe: &Recipe, seed: u64) -> Result<(), Error> {
         let Some(adapter) = &recipe.adapter else { return Ok(()) };
-        let (name, encoder) = (name(recipe), &model.encoder);
-        if encoder.adapters().contains_key(&name) || encoder.loras().contains_key(&name) {
+        let (name, encoder, config) = (name(recipe), &model.encoder, adapter.config());
+        let libraries = [AdapterLibrary::Adapters, AdapterLibrary::Peft];
+        if libraries.iter().any(|library| encoder.adapter(*library, &name).is_ok()) {
             let model = recipe.model.source.clone();
             return Err(AdaptersError::NameTaken { model, name }.into());
         }
-        let is_invertible = matches!(adapter, Self::SeqBnInv(_));
-        if is_invertible && !encoder.active_adapters().is_empty() {
+        if config.is_invertible() && !encoder.active_adapters().is_empty() {
             return Err(AdaptersError::InvertibleAbove.into());
         }
-        let added = adapter.try_add_to(model, &name, seed);
+        let added = add(model, &name, &config, seed);
         Ok(added.map_err(|source| AdaptersError::Model { table: "adapter", source })?)
     }
+}
 
-    fn try_add_to(&self, model: &mut Model, name: &str, seed: u64) -> Result<(), AdapterError> {
-        let source = &mut RandomParams::new(seed);
-        let config = match self {
-            Self::SeqBn(recipe) => recipe.config(AdapterConfig::seq_bn),
-            Self::SeqBnInv(recipe) => recipe.config(AdapterConfig::seq_bn_inv),
-            Self::DoubleSeqBn(recipe) => recipe.config(AdapterConfig::double_seq_bn),
-            Self::ParBn(recipe) => recipe.config(AdapterConfig::par_bn),
-            Self::Lora(config) => return model.encoder.add_lora(name, config, source),
-        };
-        model.encoder.add_adapter(name, &config, source)?;
-        let mut stack = model.encoder.active_adapters().to_vec();
-        stack.retain(|other| other != name);
-        stack.push(name.to_owned());
-        model.encoder.set_active_adapters(&stack.iter().map(String::as_str).collect::<Vec<_>>())
+/// Puts an adapter into a model, and on top of its active stack if it is one to be stacked.
+fn add(
+    model: &mut Model,
+    name: &str,
+    config: &AdapterConfig,
+    seed: u64,
+) -> Result<(), AdapterError> {
+    model.encoder.add_adapter(name, config, &mut RandomParams::new(seed))?;
+    if config.library() == AdapterLibrary::Peft {
+        return Ok(());
     }
+    let mut stack = model.encoder.active_adapters().to_vec();
+    stack.retain(|other| other != name);
+    stack.push(name.to_owned());
+    model.encoder.set_active_adapters(&stack.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 impl LanguageAdapterRecipe {

@@ -8,9 +8,9 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_methods::{AdamW, AdamWConfig, Importance, NegativeQueue};
 use isogloss_model::{
-    Base, HeadChoice, HeadSpec, LoadError, LoadFault, LoadedModel, Model, NamedParam, ParamMapper,
-    WeightFiles, load, load_masked_lm, load_projections, map_parameters, named_parameters, save,
-    save_on_base, save_projections, write_safetensors,
+    BaseModel, HeadChoice, HeadSpec, LoadError, LoadFault, LoadedModel, Model, NamedParam,
+    ParamMapper, WeightFiles, load, load_masked_lm, load_projections, map_parameters,
+    named_parameters, save, save_adapter_only, save_projections, write_safetensors,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -112,13 +112,13 @@ pub(crate) struct Saver<'a> {
     pub(crate) head: Option<&'a HeadSpec>,
     pub(crate) config_json: &'a Value,
     /// What adapters stand on; none if the whole model is trained.
-    pub(crate) base: Option<&'a Base>,
+    pub(crate) base: Option<&'a BaseModel>,
 }
 
 impl Saver<'_> {
     pub(crate) fn save(&self, folder: &Path, model: &Model) -> Result<(), Error> {
         let saved = match self.base {
-            Some(base) => save_on_base(folder, model, self.head, self.config_json, base),
+            Some(base) => save_adapter_only(folder, model, self.head, self.config_json, base),
             None => save(folder, model, self.head, self.config_json),
         };
         Ok(saved?)

@@ -28,7 +28,7 @@ use isogloss_kernels::split_seed;
 use isogloss_methods::{
     AdamW, Importance, LearningRateConfig, Moment, Schedule, TextView, Update, apply_schedules,
 };
-use isogloss_model::{Base, HeadSpec, Model};
+use isogloss_model::{BaseModel, HeadSpec, Model};
 use serde_json::{Value, json};
 
 use self::batches::{StepBatch, TrainingData};
@@ -114,7 +114,7 @@ struct Trainer<'a> {
     head: Option<HeadSpec>,
     config_json: Value,
     /// What adapters stand on; none if the whole model is trained.
-    base: Option<Base>,
+    base: Option<BaseModel>,
     /// Taken out only while the optimizer changes it.
     model: Option<Model>,
     optimizer: AdamW,

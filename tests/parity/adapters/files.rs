@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use isogloss_model::{
-    AdapterChoice, AdapterConfig, LoadedModel, LoraConfig, Model, NamedParam, RandomParams,
-    load_adapter, load_lora, presets, save, save_adapter, save_lora, write_safetensors,
+    AdapterChoice, AdapterLibrary, BottleneckConfig, LoadedModel, LoraConfig, Model, NamedParam,
+    RandomParams, load_adapter, load_peft, presets, save, save_adapter, save_peft,
+    write_safetensors,
 };
 use isogloss_tests::{Fixture, fixtures, values};
 use serde_json::Value;
@@ -78,7 +79,10 @@ fn written_adapters_are_those_of_the_library() {
             let mut again = open_case(case, &device);
             let choice = AdapterChoice { name: Some("again".into()), ..AdapterChoice::default() };
             load_adapter(written.path(), &mut again.model, &choice).unwrap();
-            assert_eq!(again.model.encoder.adapter("again"), loaded.model.encoder.adapter(name));
+            let library = AdapterLibrary::Adapters;
+            let [found, expected] = [(&again, "again"), (&loaded, *name)]
+                .map(|(loaded, name)| loaded.model.encoder.adapter(library, name).unwrap());
+            assert_eq!(found, expected);
             again.model.encoder.set_active_adapters(&["again"]).unwrap();
             let mut original = open_case(case, &device);
             original.model.encoder.set_active_adapters(&[*name]).unwrap();
@@ -94,10 +98,10 @@ fn written_lora_is_that_of_peft() {
     let device = Device::flex();
     for (case, family) in LORA_CASES {
         let mut loaded = open(family, &device);
-        load_lora(&folder(case), &mut loaded.model, "task").unwrap();
+        load_peft(&folder(case), &mut loaded.model, "task").unwrap();
         let head = (case == "lora-head").then_some(loaded.head.as_ref()).flatten();
         let written = tempfile::tempdir().unwrap();
-        save_lora(written.path(), &loaded.model, "task", head, Some(family)).unwrap();
+        save_peft(written.path(), &loaded.model, "task", head, Some(family)).unwrap();
         let library =
             if case == "lora-all" { "adapter_model.bin" } else { "adapter_model.safetensors" };
         let names = ["adapter_model.safetensors", library];
@@ -113,8 +117,11 @@ fn written_lora_is_that_of_peft() {
             assert_same_files(written.path(), names, &expected, differing);
         }
         let mut again = open(family, &device);
-        load_lora(written.path(), &mut again.model, "other").unwrap();
-        assert_eq!(again.model.encoder.lora("other"), loaded.model.encoder.lora("task"));
+        load_peft(written.path(), &mut again.model, "other").unwrap();
+        let [found, expected] = [(&again, "other"), (&loaded, "task")].map(|(loaded, name)| {
+            loaded.model.encoder.adapter(AdapterLibrary::Peft, name).unwrap()
+        });
+        assert_eq!(found, expected);
         let [found, expected] =
             [again, loaded].map(|loaded| values(forward(family, &loaded, &device).logits));
         assert_eq!(found, expected, "{case}");
@@ -125,7 +132,7 @@ fn written_lora_is_that_of_peft() {
 fn a_saved_model_leaves_adapters_out() {
     let mut loaded = open_case(&CASES[0], &Device::flex());
     let mut random = RandomParams::new(1);
-    loaded.model.encoder.add_lora("task", &LoraConfig::new(2), &mut random).unwrap();
+    loaded.model.encoder.add_adapter("task", &LoraConfig::new(2), &mut random).unwrap();
     let written = tempfile::tempdir().unwrap();
     let head = loaded.head.as_ref();
     save(written.path(), &loaded.model, head, &loaded.config_json).unwrap();
@@ -158,10 +165,10 @@ fn the_libraries_can_be_asked() {
     }
     for (case, family) in LORA_CASES {
         let mut loaded = open(family, &device);
-        load_lora(&crate::folder(case), &mut loaded.model, "task").unwrap();
+        load_peft(&crate::folder(case), &mut loaded.model, "task").unwrap();
         let folder = folder.join(case);
         std::fs::create_dir_all(&folder).unwrap();
-        save_lora(&folder, &loaded.model, "task", loaded.head.as_ref(), Some(family)).unwrap();
+        save_peft(&folder, &loaded.model, "task", loaded.head.as_ref(), Some(family)).unwrap();
         write_logits(&folder, family, &loaded, &device);
     }
 }
@@ -181,8 +188,8 @@ fn adapters_of_e5_small_are_small_files() {
     let json = serde_json::json!({ "model_type": "bert" });
     let size = |folder: &Path, file: &str| std::fs::metadata(folder.join(file)).unwrap().len();
     for (adapter, expected) in [
-        (AdapterConfig::seq_bn(16.0), 900_000..1_000_000),
-        (AdapterConfig::seq_bn_inv(2.0), 7_000_000..8_000_000),
+        (BottleneckConfig::seq_bn(16.0), 900_000..1_000_000),
+        (BottleneckConfig::seq_bn_inv(2.0), 7_000_000..8_000_000),
     ] {
         model.encoder.add_adapter("a", &adapter, &mut random).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -190,9 +197,9 @@ fn adapters_of_e5_small_are_small_files() {
         let bytes = size(folder.path(), "adapter.safetensors");
         assert!(expected.contains(&bytes), "{bytes}");
     }
-    model.encoder.add_lora("b", &LoraConfig::new(8), &mut random).unwrap();
+    model.encoder.add_adapter("b", &LoraConfig::new(8), &mut random).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    save_lora(folder.path(), &model, "b", None, None).unwrap();
+    save_peft(folder.path(), &model, "b", None, None).unwrap();
     let bytes = size(folder.path(), "adapter_model.safetensors");
     assert!((580_000..620_000).contains(&bytes), "{bytes}");
 }

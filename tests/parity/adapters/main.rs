@@ -11,9 +11,10 @@ use isogloss_methods::{
     AdamW, AdamWConfig, CrossEntropyConfig, Gradients, ObjectiveConfig, StepInput,
 };
 use isogloss_model::{
-    AdapterChoice, AdapterConfig, ForwardOptions, HeadChoice, LoadedModel, LoraConfig, LoraTarget,
-    ModelInput, ModelOutput, NamedParam, ParamLocation, ParamMapper, ParamPart, RandomParams, load,
-    load_adapter, load_lora, map_parameters, named_parameters, parameter_name,
+    AdapterChoice, AdapterLibrary, BottleneckConfig, ForwardOptions, HeadChoice, LoadedModel,
+    LoraConfig, ModelInput, ModelOutput, NamedParam, ParamLocation, ParamMapper, ParamPart,
+    RandomParams, TargetModule, load, load_adapter, load_peft, map_parameters, named_parameters,
+    parameter_name,
 };
 use isogloss_tests::{Fixture, assert_close, devices, difference, fixtures, tensor, values};
 
@@ -149,7 +150,7 @@ fn lora_of_peft_gives_its_outputs_and_gradients() {
         let device = device.autodiff();
         for (case, family) in LORA_CASES {
             let mut loaded = open(family, &device);
-            let found = load_lora(&folder(case), &mut loaded.model, "task").unwrap();
+            let found = load_peft(&folder(case), &mut loaded.model, "task").unwrap();
             let n_head = if case == "lora-head" { 2 } else { 0 };
             assert_eq!((found.head.len(), found.unused), (n_head, Vec::new()));
             let what = format!("{case} on {device_name}");
@@ -163,10 +164,10 @@ fn merged_lora_gives_the_same_outputs() {
     for (_, device) in devices() {
         for (case, family) in LORA_CASES {
             let mut loaded = open(family, &device);
-            load_lora(&folder(case), &mut loaded.model, "task").unwrap();
+            load_peft(&folder(case), &mut loaded.model, "task").unwrap();
             let before = values(forward(family, &loaded, &device).logits);
-            loaded.model.encoder.merge_lora("task").unwrap();
-            assert!(loaded.model.encoder.loras().is_empty());
+            loaded.model.encoder.merge_adapter("task").unwrap();
+            assert!(loaded.model.encoder.adapters(AdapterLibrary::Peft).next().is_none());
             let after = values(forward(family, &loaded, &device).logits);
             assert_close(case, &after, &before, 1e-6);
         }
@@ -181,13 +182,13 @@ fn what_is_not_active_changes_no_bit() {
         let before = values(forward(family, &loaded, &device).logits);
         let mut random = RandomParams::new(3);
         let encoder = &mut loaded.model.encoder;
-        encoder.add_adapter("a", &AdapterConfig::seq_bn_inv(2.0), &mut random).unwrap();
-        encoder.add_lora("b", &LoraConfig::new(4), &mut random).unwrap();
-        encoder.remove_lora("b").unwrap();
+        encoder.add_adapter("a", &BottleneckConfig::seq_bn_inv(2.0), &mut random).unwrap();
+        encoder.add_adapter("b", &LoraConfig::new(4), &mut random).unwrap();
+        encoder.remove_adapter(AdapterLibrary::Peft, "b").unwrap();
         assert_eq!(values(forward(family, &loaded, &device).logits), before);
         loaded.model.encoder.set_active_adapters(&["a"]).unwrap();
         assert_ne!(values(forward(family, &loaded, &device).logits), before);
-        loaded.model.encoder.remove_adapter("a").unwrap();
+        loaded.model.encoder.remove_adapter(AdapterLibrary::Adapters, "a").unwrap();
         assert_eq!(values(forward(family, &loaded, &device).logits), before);
     }
 }
@@ -197,8 +198,8 @@ fn a_new_lora_starts_from_the_model_as_it_is() {
     let device = Device::flex();
     let mut loaded = open("bert", &device);
     let before = values(forward("bert", &loaded, &device).logits);
-    let config = LoraConfig { target_modules: LoraTarget::ALL.to_vec(), ..LoraConfig::new(4) };
-    loaded.model.encoder.add_lora("task", &config, &mut RandomParams::new(1)).unwrap();
+    let config = LoraConfig { target_modules: TargetModule::ALL.to_vec(), ..LoraConfig::new(4) };
+    loaded.model.encoder.add_adapter("task", &config, &mut RandomParams::new(1)).unwrap();
     assert_eq!(values(forward("bert", &loaded, &device).logits), before);
 }
 
@@ -231,7 +232,7 @@ fn layers_can_be_left_out_when_an_adapter_is_loaded() {
     let adapter = load_adapter(&folder("mad_x-en"), &mut loaded.model, &choice).unwrap();
     assert_eq!((adapter.name.as_str(), adapter.config.leave_out), ("english", vec![1]));
     let layers = named_parameters(&loaded.model).into_iter().filter_map(|param| {
-        let place = ParamLocation::of(&param.path)?;
+        let place = ParamLocation::from_path(&param.path)?;
         (place.part == ParamPart::Adapter("english")).then_some(place.layer)
     });
     assert!(layers.eq([Some(0); 4]));
@@ -270,7 +271,7 @@ impl ParamMapper for AddedOnly {
         path: &str,
         param: burn::module::Param<Tensor<D>>,
     ) -> burn::module::Param<Tensor<D>> {
-        let place = ParamLocation::of(path).unwrap();
+        let place = ParamLocation::from_path(path).unwrap();
         param.set_require_grad(place.is_added() || place.part == ParamPart::Head)
     }
 }
@@ -282,7 +283,7 @@ fn a_frozen_base_stays_bit_equal_while_adapters_learn() {
         let mut loaded = open_case(&CASES[0], &device);
         loaded.model.encoder.set_active_adapters(&["task"]).unwrap();
         let mut random = RandomParams::new(5);
-        loaded.model.encoder.add_lora("task", &LoraConfig::new(2), &mut random).unwrap();
+        loaded.model.encoder.add_adapter("task", &LoraConfig::new(2), &mut random).unwrap();
         // A copy: what a device hands out may share memory with the parameter.
         let numbers = |param: &NamedParam| param.data().as_slice::<f32>().unwrap().to_vec();
         let before: Vec<_> = named_parameters(&loaded.model)
@@ -303,7 +304,7 @@ fn a_frozen_base_stays_bit_equal_while_adapters_learn() {
         }
         assert!(losses[9] < losses[0], "{losses:?}");
         for ((path, old), param) in before.iter().zip(named_parameters(&model)) {
-            let place = ParamLocation::of(path).unwrap();
+            let place = ParamLocation::from_path(path).unwrap();
             let learns = place.is_added() || place.part == ParamPart::Head;
             // A head for the first token leaves no parameter out.
             assert_eq!(*old != numbers(&param), learns, "{path}");
@@ -315,7 +316,7 @@ fn a_frozen_base_stays_bit_equal_while_adapters_learn() {
 fn dropout_of_an_adapter_differs_between_passes() {
     let device = Device::flex().autodiff();
     let mut loaded = open("bert", &device);
-    let config = AdapterConfig { dropout: 0.5, ..AdapterConfig::double_seq_bn(2.0) };
+    let config = BottleneckConfig { dropout: 0.5, ..BottleneckConfig::double_seq_bn(2.0) };
     let mut random = RandomParams::new(1);
     loaded.model.encoder.add_adapter("a", &config, &mut random).unwrap();
     loaded.model.encoder.set_active_adapters(&["a"]).unwrap();

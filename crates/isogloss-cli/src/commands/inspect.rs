@@ -1,6 +1,10 @@
 //! `isogloss inspect`.
 
-use isogloss::model::{EncoderConfig, HeadChoice, HeadSpec, base_folder, load, named_parameters};
+use std::collections::BTreeMap;
+
+use isogloss::model::{
+    AdapterLibrary, EncoderConfig, HeadChoice, HeadSpec, base_folder, load, named_parameters,
+};
 use isogloss::text::Tokenizer;
 use serde_json::json;
 
@@ -32,6 +36,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
     let tokenizer = Tokenizer::from_file(&base_folder(&folder)?.join("tokenizer.json")).ok();
     let labels = loaded.head.as_ref().map(|head| head.labels().to_vec()).unwrap_or_default();
     if args.json {
+        let lora: BTreeMap<_, _> = loaded.model.encoder.adapters(AdapterLibrary::Peft).collect();
         let value = json!({
             "folder": folder, "family": format!("{family:?}"), "vocab_size": vocab_size,
             "hidden_size": hidden_size, "num_hidden_layers": num_hidden_layers,
@@ -41,7 +46,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
             "parameters": { "embeddings": embeddings, "layers": layers, "head": head },
             "tokenizer": tokenizer.as_ref().map(|t| json!({ "kind": t.kind(), "n_tokens": t.vocab_size() })),
             "labels": labels, "adapters": loaded.model.encoder.active_adapters(),
-            "lora": loaded.model.encoder.loras(), "unused": loaded.report.unused,
+            "lora": lora, "unused": loaded.report.unused,
         });
         println!("{}", serde_json::to_string_pretty(&value)?);
         return Ok(End::Done);
@@ -82,8 +87,8 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
     if !encoder.active_adapters().is_empty() {
         println!("adapters     {}, the lowest first", encoder.active_adapters().join(", "));
     }
-    for (name, lora) in encoder.loras() {
-        println!("lora         {name}, rank {}", lora.r);
+    for (name, config) in encoder.adapters(AdapterLibrary::Peft) {
+        println!("{:<12} {name}, {}", config.kind(), config.size());
     }
     if !loaded.report.unused.is_empty() {
         println!("unused       {}", loaded.report.unused.join(", "));

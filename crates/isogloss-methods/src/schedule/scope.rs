@@ -1,6 +1,6 @@
 //! Which parameters open with a layer.
 //!
-//! Where a layer has adapters or low-rank changes, those are what opens and the pretrained weights
+//! Where a layer has adapters, those are what opens and the pretrained weights
 //! stay as they are.
 
 use isogloss_model::{ParamLocation, ParamPart};
@@ -11,7 +11,7 @@ pub enum UnfreezeScope {
     /// All, the pretrained ones too. Embeddings never open.
     #[default]
     Layers,
-    /// Those of the adapter or the low-rank change of this name. Its invertible adapter opens with the
+    /// Those of the adapter of this name, of any kind. Its invertible adapter opens with the
     /// first layer.
     Adapter(String),
 }
@@ -21,18 +21,17 @@ impl UnfreezeScope {
     fn layer_of(&self, location: &ParamLocation<'_>) -> Option<usize> {
         match (self, location.part) {
             (Self::Layers, _) => location.layer,
-            (Self::Adapter(name), ParamPart::Adapter(other) | ParamPart::Lora(other))
-                if name == other =>
-            {
-                location.layer
-            }
+            (
+                Self::Adapter(name),
+                ParamPart::Adapter(other) | ParamPart::ProjectionAdapter(other),
+            ) if name == other => location.layer,
             (Self::Adapter(_), _) => None,
         }
     }
 
     /// Tells whether a parameter may change, given which layers are open.
     pub(super) fn trainable(&self, path: &str, is_open: impl Fn(usize) -> bool) -> bool {
-        match ParamLocation::of(path) {
+        match ParamLocation::from_path(path) {
             Some(ParamLocation { part: ParamPart::Head, .. }) => true,
             Some(ParamLocation { part: ParamPart::LmHead, .. }) => *self == Self::Layers,
             // Above the embeddings, it opens with the first layer.

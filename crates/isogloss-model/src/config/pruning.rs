@@ -1,14 +1,14 @@
-//! The parts that an encoder was built without: attention heads and feed-forward blocks.
+//! Structured pruning: the attention heads and feed-forward blocks that an encoder was built without.
 //!
 //! A block without any head adds the bias of its output projection, one without a feed-forward network
-//! nothing; what both are added to is normalized as ever. That is what a
+//! nothing; the residual sum is normalized as ever. That is what a
 //! [`SubnetworkMask`](crate::SubnetworkMask) of zeros leaves of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::EncoderConfig;
+use crate::ConfigError;
 
 /// The field of `config.json` for heads, which `transformers` has up to version 4: from numbers of
 /// layers to numbers of heads.
@@ -28,14 +28,14 @@ pub(crate) const HEAD_PARAMS: [&str; 6] = [
 /// The parameter with a column for each.
 pub(crate) const HEADS_TO_OUTPUT: &str = "attention.output.weight";
 /// Those of a feed-forward block.
-const FEED_FORWARD_PARAMS: [&str; 4] = [
+pub(super) const FEED_FORWARD_PARAMS: [&str; 4] = [
     "feed_forward.up.weight",
     "feed_forward.up.bias",
     "feed_forward.down.weight",
     "feed_forward.down.bias",
 ];
 
-/// Which heads and feed-forward blocks of an architecture are gone.
+/// The attention heads and feed-forward blocks that are pruned, out of those of the architecture.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pruning {
     heads: BTreeMap<usize, BTreeSet<usize>>,
@@ -56,52 +56,46 @@ impl Pruning {
         Self { heads: by_layer, feed_forward: feed_forward.into_iter().collect() }
     }
 
-    /// Reads the fields of a `config.json` of these sizes.
-    pub(crate) fn read(json: &Value, config: &EncoderConfig) -> Result<Self, String> {
-        let (n_layers, n_heads) = (config.num_hidden_layers, config.num_attention_heads);
-        let number = |value: &Value, field: &str| {
-            let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
-            number.ok_or_else(|| format!("field \"{field}\": expected a number, found {value}"))
-        };
-        let list = |value: &Value, field: &str| match value {
-            Value::Array(values) => values.iter().map(|value| number(value, field)).collect(),
-            other => Err(format!("field \"{field}\": expected a list, found {other}")),
-        };
+    /// Reads the fields of the `config.json` of a model with so many blocks and heads of a block.
+    pub(crate) fn from_json(
+        json: &Value,
+        n_layers: usize,
+        n_heads: usize,
+    ) -> Result<Self, ConfigError> {
         let layer = |layer: usize, field: &str| match layer < n_layers {
             true => Ok(layer),
-            false => Err(format!("field \"{field}\": layer {layer} of a model of {n_layers}")),
+            false => Err(ConfigError::Layer { field: field.to_owned(), layer, n_layers }),
         };
         let mut heads = Vec::new();
         match json.get(HEADS) {
             None | Some(Value::Null) => {}
             Some(Value::Object(layers)) => {
-                for (name, gone) in layers {
+                for (name, pruned) in layers {
                     let number = name.parse().map_err(|_| {
-                        format!("field \"{HEADS}\": expected the number of a layer, found {name:?}")
+                        ConfigError::value(HEADS, "the number of a layer", format!("{name:?}"))
                     })?;
                     let layer = layer(number, HEADS)?;
-                    let gone: Vec<usize> = list(gone, HEADS)?;
-                    if let Some(head) = gone.iter().find(|head| **head >= n_heads) {
-                        return Err(format!("field \"{HEADS}\": head {head} of {n_heads}"));
+                    let pruned = numbers(pruned, HEADS)?;
+                    if let Some(head) = pruned.iter().find(|head| **head >= n_heads) {
+                        return Err(ConfigError::mismatch(
+                            HEADS,
+                            format!("head {head} of {n_heads}"),
+                        ));
                     }
-                    heads.extend(gone.into_iter().map(|head| (layer, head)));
+                    heads.extend(pruned.into_iter().map(|head| (layer, head)));
                 }
             }
-            Some(other) => {
-                return Err(format!(
-                    "field \"{HEADS}\": expected lists of heads by layer, found {other}"
-                ));
-            }
+            Some(other) => return Err(ConfigError::value(HEADS, "lists of heads by layer", other)),
         }
-        let feed_forward: Vec<usize> = match json.get(FEED_FORWARD) {
+        let feed_forward = match json.get(FEED_FORWARD) {
             None | Some(Value::Null) => Vec::new(),
-            Some(value) => list(value, FEED_FORWARD)?,
+            Some(value) => numbers(value, FEED_FORWARD)?,
         };
         let feed_forward = feed_forward.into_iter().map(|number| layer(number, FEED_FORWARD));
         Ok(Self::new(heads, feed_forward.collect::<Result<Vec<_>, _>>()?))
     }
 
-    /// Puts the fields into a `config.json`; none where nothing is gone.
+    /// Puts the fields into a `config.json`; none where nothing is pruned.
     pub(crate) fn write(&self, json: &mut Map<String, Value>) {
         let heads: Map<_, _> =
             self.heads.iter().map(|(layer, heads)| (layer.to_string(), json!(heads))).collect();
@@ -117,98 +111,76 @@ impl Pruning {
         }
     }
 
-    /// Whether nothing is gone.
+    /// Whether nothing is pruned.
     pub fn is_empty(&self) -> bool {
         self.heads.is_empty() && self.feed_forward.is_empty()
     }
 
-    /// The number of heads that are gone.
+    /// The number of pruned heads.
     pub fn n_heads(&self) -> usize {
         self.heads.values().map(BTreeSet::len).sum()
     }
 
-    /// The number of feed-forward blocks that are gone.
+    /// The number of pruned feed-forward blocks.
     pub fn n_feed_forward(&self) -> usize {
         self.feed_forward.len()
     }
 
-    /// Whether a head is gone.
+    /// Whether a head is pruned.
     pub fn lacks_head(&self, layer: usize, head: usize) -> bool {
         self.heads.get(&layer).is_some_and(|heads| heads.contains(&head))
     }
 
-    /// Whether the feed-forward block of a layer is gone.
-    pub fn has_feed_forward(&self, layer: usize) -> bool {
+    /// Whether the feed-forward block of a layer is pruned.
+    pub fn lacks_feed_forward(&self, layer: usize) -> bool {
         self.feed_forward.contains(&layer)
     }
 
-    /// What is gone of the first layers.
+    /// Forgets what is pruned above the first layers.
     pub(crate) fn truncate(&mut self, n_layers: usize) {
         self.heads.retain(|layer, _| *layer < n_layers);
         self.feed_forward.retain(|layer| *layer < n_layers);
     }
 }
 
-impl EncoderConfig {
-    /// The number of heads that a block has.
-    pub fn heads_of(&self, layer: usize) -> usize {
-        let heads = 0..self.num_attention_heads;
-        heads.filter(|head| !self.pruned.lacks_head(layer, *head)).count()
-    }
-
-    /// The width of a block's queries, keys and values.
-    pub(crate) fn attention_width(&self, layer: usize) -> usize {
-        self.heads_of(layer) * self.head_width()
-    }
-
-    pub(crate) fn head_width(&self) -> usize {
-        self.hidden_size / self.num_attention_heads
-    }
-
-    /// The paths of parameters that this encoder does not have, as those of its architecture without
-    /// pruning do.
-    pub(crate) fn pruned_paths(&self) -> Vec<String> {
-        let mut paths = Vec::new();
-        for layer in 0..self.num_hidden_layers {
-            let of_layer = |path: &str| format!("layers.{layer}.{path}");
-            if self.heads_of(layer) == 0 {
-                paths.extend(HEAD_PARAMS.map(&of_layer));
-                paths.push(of_layer(HEADS_TO_OUTPUT));
-            }
-            if self.pruned.has_feed_forward(layer) {
-                paths.extend(FEED_FORWARD_PARAMS.map(&of_layer));
-            }
-        }
-        paths
+/// The numbers in a list.
+fn numbers(value: &Value, field: &str) -> Result<Vec<usize>, ConfigError> {
+    let number = |value: &Value| {
+        let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
+        number.ok_or_else(|| ConfigError::value(field, "a number", value))
+    };
+    match value {
+        Value::Array(values) => values.iter().map(number).collect(),
+        other => Err(ConfigError::value(field, "a list", other)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::presets;
 
-    fn read(json: &Value) -> Result<Pruning, String> {
-        Pruning::read(json, &presets::tiny(10))
+    /// Of a model of two blocks with four heads each.
+    fn read(json: &Value) -> Result<Pruning, ConfigError> {
+        Pruning::from_json(json, 2, 4)
     }
 
     #[test]
     fn fields_are_read_as_they_are_written() {
-        let some = Pruning::new([(1, 3), (0, 2), (1, 0)], [1]);
+        let pruning = Pruning::new([(1, 3), (0, 2), (1, 0)], [1]);
         let mut fields = Map::new();
-        some.write(&mut fields);
+        pruning.write(&mut fields);
         let expected =
             json!({ "pruned_heads": { "0": [2], "1": [0, 3] }, "pruned_feed_forward": [1] });
         let written = Value::Object(fields.clone());
         assert_eq!(written, expected);
-        assert_eq!(read(&written).unwrap(), some);
+        assert_eq!(read(&written).unwrap(), pruning);
         Pruning::default().write(&mut fields);
         assert!(fields.is_empty());
         // `transformers` 4 writes the first of these for every whole model.
         for whole in [json!({ "pruned_heads": {} }), json!({ "pruned_heads": null }), json!({})] {
             assert!(read(&whole).unwrap().is_empty());
         }
-        let mut lower = some;
+        let mut lower = pruning;
         lower.truncate(1);
         assert_eq!(lower, Pruning::new([(0, 2)], []));
     }
@@ -246,7 +218,7 @@ mod tests {
                 "field \"pruned_feed_forward\": expected a list, found true",
             ),
         ] {
-            assert_eq!(read(&json).unwrap_err(), expected);
+            assert_eq!(read(&json).unwrap_err().to_string(), expected);
         }
     }
 }

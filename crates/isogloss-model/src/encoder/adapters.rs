@@ -1,63 +1,72 @@
-//! Adapters in an encoder: which there are, and which a pass goes through.
-
-use std::collections::BTreeMap;
+//! Adapters in an encoder: putting them in, taking them out, and choosing the active ones.
 
 use burn::tensor::Tensor;
 
-use super::Encoder;
-use crate::hf::weights::nearest;
+use super::adapter_set::check_name;
+use super::transformer::Encoder;
 use crate::params::Builder;
-use crate::peft::bottleneck::module::LayerAdapter;
-use crate::peft::invertible::Coupling;
-use crate::{AdapterConfig, AdapterError, LoraConfig, ParamSource};
-
-/// What was put into an encoder after it was built.
-#[derive(Clone, Debug, Default)]
-pub(super) struct AdapterSet {
-    adapters: BTreeMap<String, AdapterConfig>,
-    stack: Vec<String>,
-    pub(super) loras: BTreeMap<String, LoraConfig>,
-}
-
-/// The modules of one adapter, before they are put into an encoder.
-pub(crate) struct AdapterParts {
-    /// By layer; none in a layer that is left out.
-    layers: Vec<Option<LayerAdapter>>,
-    coupling: Option<Coupling>,
-}
+use crate::peft::{AdapterConfig, AdapterLibrary, Part, TargetModule};
+use crate::{AdapterError, ParamSource};
 
 impl Encoder {
-    /// Puts an adapter into every layer that its configuration does not leave out, with parameters
-    /// of `source`; one that has this name already is replaced. It acts once it is
-    /// [active](Self::set_active_adapters).
+    /// Puts an adapter of any kind into the encoder, with parameters of `source`; one of the same name
+    /// and library is replaced.
     ///
-    /// Paths of its parameters are `layers.<n>.adapters.<name>.<place>.<part>`, with the places
-    /// `attention` and `feed_forward` and the parts `down` and `up`, and
-    /// `invertible_adapters.<name>.<half>.<part>` with the halves `f` and `g`.
+    /// One of the [`Adapters`](AdapterLibrary::Adapters) library acts once it is
+    /// [active](Self::set_active_adapters), one of [`Peft`](AdapterLibrary::Peft) at once; all of
+    /// those add up.
+    ///
+    /// Paths of its parameters, in which steps may be the adapter's name, are
+    /// - of a bottleneck `layers.<n>.adapters.<name>.<sublayer>.<dense>` with the sublayers `attention`
+    ///   and `feed_forward` and the dense layers `down` and `up`, and
+    ///   `invertible_adapters.<name>.<half>.<dense>` with the halves `f` and `g`;
+    /// - of LoRA `layers.<n>.<projection>.lora.<name>.a` (`[r, in]`) and `b` (`[out, r]`).
     ///
     /// # Errors
     /// If the name has a dot, or such an adapter does not fit the encoder or the active stack.
     pub fn add_adapter(
         &mut self,
         name: &str,
-        config: &AdapterConfig,
+        config: &(impl Clone + Into<AdapterConfig>),
         source: &mut dyn ParamSource,
     ) -> Result<(), AdapterError> {
-        self.check_adapter_place(name, config)?;
-        let parts = self.adapter_parts(name, config, source)?;
+        let config = config.clone().into();
+        self.check_adapter(name, &config)?;
+        let parts = self.adapter_parts(name, &config, source)?;
         self.attach_adapter(name, config, parts);
         Ok(())
     }
 
-    /// Takes an adapter out, and off the active stack.
+    /// Takes an adapter out, and off the active stack: the encoder is as it was without it.
     ///
     /// # Errors
     /// If there is none of this name.
-    pub fn remove_adapter(&mut self, name: &str) -> Result<(), AdapterError> {
-        self.adapter(name)?;
-        self.added.adapters.remove(name);
-        self.added.stack.retain(|other| other != name);
-        self.detach_adapter(name);
+    pub fn remove_adapter(
+        &mut self,
+        library: AdapterLibrary,
+        name: &str,
+    ) -> Result<(), AdapterError> {
+        self.adapter(library, name)?;
+        self.added.remove(library, name);
+        self.detach_adapter(library, name);
+        Ok(())
+    }
+
+    /// Adds the update of an adapter of the `peft` library to the weights for good. Outputs stay the
+    /// same but for rounding, and cost what they did without the adapter.
+    ///
+    /// # Errors
+    /// If there is none of this name.
+    pub fn merge_adapter(&mut self, name: &str) -> Result<(), AdapterError> {
+        self.adapter(AdapterLibrary::Peft, name)?;
+        for layer in &mut self.layers {
+            for target in TargetModule::ALL {
+                if let Some(projection) = layer.projection_mut(target) {
+                    projection.merge(name);
+                }
+            }
+        }
+        self.added.remove(AdapterLibrary::Peft, name);
         Ok(())
     }
 
@@ -68,7 +77,8 @@ impl Encoder {
     /// If there is no adapter of a name, or a parallel one is to be stacked.
     pub fn set_active_adapters(&mut self, names: &[&str]) -> Result<(), AdapterError> {
         for name in names {
-            if self.adapter(name)?.is_parallel && names.len() > 1 {
+            let is_parallel = self.adapter(AdapterLibrary::Adapters, name)?.is_parallel();
+            if is_parallel && names.len() > 1 {
                 return Err(AdapterError::ParallelInStack { name: (*name).to_owned() });
             }
         }
@@ -76,17 +86,16 @@ impl Encoder {
         Ok(())
     }
 
-    /// Puts one adapter in the place of another on the active stack, or nothing: how a language
-    /// adapter gives way to that of another language.
+    /// Exchanges an adapter of the active stack for another, or takes it off the stack: how a language
+    /// adapter gives way to that of another language (MAD-X).
     ///
     /// # Errors
     /// If `from` is not active or there is no `to`.
     pub fn exchange_adapter(&mut self, from: &str, to: Option<&str>) -> Result<(), AdapterError> {
+        let index = self.added.stack_index(from)?;
         let stack = self.added.stack.clone();
-        let at = stack.iter().position(|name| name == from);
-        let at = at.ok_or_else(|| unknown(from, stack.iter().map(String::as_str)))?;
         let mut names: Vec<&str> = stack.iter().map(String::as_str).collect();
-        names.splice(at..=at, to);
+        names.splice(index..=index, to);
         self.set_active_adapters(&names)
     }
 
@@ -95,13 +104,28 @@ impl Encoder {
         &self.added.stack
     }
 
-    /// The adapters that are there, active or not, by name.
-    pub fn adapters(&self) -> &BTreeMap<String, AdapterConfig> {
-        &self.added.adapters
+    /// The adapters of a library, active or not, by name.
+    pub fn adapters(
+        &self,
+        library: AdapterLibrary,
+    ) -> impl Iterator<Item = (&str, &AdapterConfig)> {
+        self.added.iter(library)
     }
 
-    /// Undoes the active invertible adapter: for the layer that turns hidden states into tokens,
-    /// whose weights are those of the embeddings.
+    /// The configuration of an adapter.
+    ///
+    /// # Errors
+    /// If there is none of this name.
+    pub fn adapter(
+        &self,
+        library: AdapterLibrary,
+        name: &str,
+    ) -> Result<&AdapterConfig, AdapterError> {
+        self.added.get(library, name)
+    }
+
+    /// Undoes the active invertible adapter: for the layer that turns hidden states into tokens, whose
+    /// weights are the token embeddings.
     ///
     /// # Shapes
     /// - `hidden`, returns: `[batch, seq, hidden]`
@@ -112,31 +136,13 @@ impl Encoder {
         }
     }
 
-    /// The configuration of an adapter.
-    ///
-    /// # Errors
-    /// If there is none of this name.
-    pub fn adapter(&self, name: &str) -> Result<&AdapterConfig, AdapterError> {
-        let names = self.added.adapters.keys().map(String::as_str);
-        self.added.adapters.get(name).ok_or_else(|| unknown(name, names))
-    }
-
-    pub(super) fn invertible_adapter(&self) -> Option<&Coupling> {
-        self.invertible_adapters.get(self.added.stack.first()?)
-    }
-
-    /// Fails unless the adapter can take the place that this name has on the active stack.
-    pub(crate) fn check_adapter_place(
+    /// Fails unless an adapter may have this name, and the position of the name on the active stack.
+    pub(crate) fn check_adapter(
         &self,
         name: &str,
         config: &AdapterConfig,
     ) -> Result<(), AdapterError> {
-        check_name(name)?;
-        let stack = &self.added.stack;
-        if config.is_parallel && stack.len() > 1 && stack.iter().any(|other| other == name) {
-            return Err(AdapterError::ParallelInStack { name: name.to_owned() });
-        }
-        Ok(())
+        self.added.check(name, config)
     }
 
     /// Builds an adapter without changing the encoder.
@@ -145,58 +151,44 @@ impl Encoder {
         name: &str,
         config: &AdapterConfig,
         source: &mut dyn ParamSource,
-    ) -> Result<AdapterParts, AdapterError> {
+    ) -> Result<Vec<Part>, AdapterError> {
         check_name(name)?;
-        config.check(&self.config)?;
-        let device = self.embeddings.token.weight.val().device();
-        let mut builder = Builder { source, device: &device };
-        let width = self.config.hidden_size;
-        let layer = |index| {
-            let path = format!("layers.{index}.adapters.{name}");
-            let is_left_out = config.leave_out.contains(&index);
-            (!is_left_out).then(|| LayerAdapter::init(&path, config, width, &mut builder))
-        };
-        let layers = (0..self.config.num_hidden_layers).map(layer).collect();
-        let path = format!("invertible_adapters.{name}");
-        let coupling = Coupling::init(&path, config, width, &mut builder);
-        Ok(AdapterParts { layers, coupling })
+        let device = self.token_embeddings().device();
+        config.init(name, &self.config, &mut Builder { source, device: &device })
     }
 
-    /// Puts what [`adapter_parts`](Self::adapter_parts) built into its places.
-    pub(crate) fn attach_adapter(
-        &mut self,
-        name: &str,
-        config: &AdapterConfig,
-        parts: AdapterParts,
-    ) {
-        self.detach_adapter(name);
-        for (layer, part) in self.layers.iter_mut().zip(parts.layers) {
-            if let Some(part) = part {
-                layer.adapters.insert(name, part);
+    /// Puts the parts that [`adapter_parts`](Self::adapter_parts) built where they belong.
+    pub(crate) fn attach_adapter(&mut self, name: &str, config: AdapterConfig, parts: Vec<Part>) {
+        self.detach_adapter(config.library(), name);
+        for part in parts {
+            match part {
+                Part::Embeddings(coupling) => self.invertible_adapters.insert(name, coupling),
+                Part::Sublayers(layer, part) => self.layers[layer].adapters.insert(name, part),
+                Part::Projection(layer, target, part) => {
+                    if let Some(projection) = self.layers[layer].projection_mut(target) {
+                        projection.insert(name, part);
+                    }
+                }
             }
         }
-        if let Some(coupling) = parts.coupling {
-            self.invertible_adapters.insert(name, coupling);
+        self.added.insert(name, config);
+    }
+
+    fn detach_adapter(&mut self, library: AdapterLibrary, name: &str) {
+        match library {
+            AdapterLibrary::Adapters => {
+                self.layers.iter_mut().for_each(|layer| _ = layer.adapters.remove(name));
+                self.invertible_adapters.remove(name);
+            }
+            AdapterLibrary::Peft => {
+                for layer in &mut self.layers {
+                    for target in TargetModule::ALL {
+                        if let Some(projection) = layer.projection_mut(target) {
+                            projection.remove(name);
+                        }
+                    }
+                }
+            }
         }
-        self.added.adapters.insert(name.to_owned(), config.clone());
     }
-
-    fn detach_adapter(&mut self, name: &str) {
-        for layer in &mut self.layers {
-            layer.adapters.remove(name);
-        }
-        self.invertible_adapters.remove(name);
-    }
-}
-
-/// A name is a step of a path, and steps are told apart by dots.
-pub(super) fn check_name(name: &str) -> Result<(), AdapterError> {
-    if name.is_empty() || name.contains('.') {
-        return Err(AdapterError::Name { name: name.to_owned() });
-    }
-    Ok(())
-}
-
-pub(super) fn unknown<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> AdapterError {
-    AdapterError::Unknown { name: name.to_owned(), nearest: nearest(name, names) }
 }

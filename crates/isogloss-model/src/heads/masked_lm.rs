@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use isogloss_kernels::{Dropout, gelu, linear};
 
-use crate::encoder::{Dense, Norm};
+use crate::nn::{Dense, LayerNorm};
 use crate::params::Builder;
 use crate::{EncoderConfig, Init, ParamSource};
 
@@ -35,7 +35,7 @@ pub struct MaskedLmHead {
 #[derive(Module, Debug)]
 struct Transform {
     dense: Dense,
-    norm: Norm,
+    norm: LayerNorm,
     #[module(skip)]
     epsilon: f64,
 }
@@ -51,7 +51,7 @@ impl MaskedLmHead {
         let (width, std) = (config.hidden_size, config.initializer_range);
         let transform = (kind == LmHeadKind::Own).then(|| Transform {
             dense: Dense::init("lm_head.transform.dense", [width, width], std, &mut builder),
-            norm: Norm::init("lm_head.transform.norm", width, &mut builder),
+            norm: LayerNorm::init("lm_head.transform.norm", width, &mut builder),
             epsilon: config.layer_norm_eps,
         });
         let bias = builder.param("lm_head.bias", [config.vocab_size], Init::Zeros);

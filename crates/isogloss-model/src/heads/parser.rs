@@ -8,8 +8,9 @@ use isogloss_kernels::{Dropout, dropout};
 use serde::{Deserialize, Serialize};
 
 use super::scalar_mix::ScalarMix;
-use crate::encoder::{Dense, Draws, EncoderOutput};
-use crate::input::{HIDDEN, Words};
+use crate::encoder::EncoderOutput;
+use crate::input::{MASKED, Words};
+use crate::nn::{Dense, DropoutMasks};
 use crate::params::Builder;
 use crate::{EncoderConfig, Init, ParamSource};
 
@@ -161,18 +162,18 @@ impl Parser {
         &self,
         encoded: &EncoderOutput,
         words: &Words,
-        draws: &mut Draws,
+        masks: &mut DropoutMasks,
     ) -> WordScores {
         let ParserConfig { dropout: rate, layer_dropout, .. } = self.spec.config;
-        let mixed = self.mix.forward(&encoded.hidden_states[1..], draws.next(layer_dropout));
+        let mixed = self.mix.forward(&encoded.hidden_states[1..], masks.next(layer_dropout));
         let [batch, _, width] = mixed.dims();
         let [_, n_words] = words.mask.dims();
         let root = self.root.val().reshape([1, 1, width]).expand([batch, 1, width]);
         let nodes = Tensor::cat(vec![root, rows_at(mixed, words.first_subwords.clone())], 1);
-        let nodes = drop_units(nodes, draws.next(rate));
+        let nodes = drop_units(nodes, masks.next(rate));
         let words_alone = nodes.clone().narrow(1, 1, n_words);
         let mut vectors = |of: &Tensor<3>, layer: &Dense| {
-            drop_units(elu(layer.forward(of.clone()), 1.0), draws.next(rate))
+            drop_units(elu(layer.forward(of.clone()), 1.0), masks.next(rate))
         };
         let arc_dependents = vectors(&words_alone, &self.arc_dependent);
         let arc_heads = vectors(&nodes, &self.arc_head);
@@ -182,7 +183,7 @@ impl Parser {
         let arcs = self.arc.forward(arc_dependents).matmul(arc_heads.swap_dims(1, 2));
         let is_word = words.mask.clone().reshape([batch, 1, n_words]);
         let is_node = Tensor::cat(vec![Tensor::ones([batch, 1, 1], &is_word.device()), is_word], 2);
-        let arcs = arcs + (is_node - 1.0) * (-HIDDEN);
+        let arcs = arcs + (is_node - 1.0) * (-MASKED);
         let rows = words_alone.clone().reshape([batch * n_words, width]);
         let tags = self.tagger.as_ref().map(|tagger| tagger.forward(rows));
         WordScores { arcs, tags, words: words_alone, label_dependents, label_heads }

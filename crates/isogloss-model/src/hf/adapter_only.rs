@@ -1,4 +1,193 @@
-//! Adapter-only checkpoints: what was added to a model, without that model.
+//! Adapter-only checkpoints: the adapters and the head of a model, and where its base model is.
 
-pub(crate) mod read;
-pub(crate) mod write;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::adapters_library::{AdapterChoice, load_adapter, save_adapter};
+use super::config_json::{config_with_heads, head_from_json};
+use super::json::{read_json, write_json};
+use super::loaded::{HeadChoice, LoadedModel};
+use super::names::parameter_name;
+use super::peft_library::{load_peft, save_peft};
+use super::weights::{WeightFiles, write_safetensors};
+use crate::params::{named_parameters, replace_parameters};
+use crate::peft::AdapterLibrary;
+use crate::{HeadSpec, LoadError, LoadFault, Model, SaveError};
+
+/// The file that such a folder is known by.
+const INDEX: &str = "isogloss.json";
+/// The parameters of the head.
+const HEAD: &str = "head.safetensors";
+/// One folder for each adapter of the `adapters` library.
+const ADAPTERS: &str = "adapters";
+/// One folder for each adapter of the `peft` library.
+const PEFT: &str = "lora";
+
+/// Adapter-only checkpoints whose base is one too, and so on, at most.
+const MAX_DEPTH: usize = 8;
+
+/// The base model of adapters: the whole model that they were added to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseModel {
+    /// What it is called: a folder, or a name on the hub.
+    pub name: String,
+    /// Where it is.
+    pub folder: PathBuf,
+}
+
+/// What [`INDEX`] says.
+#[derive(Serialize, Deserialize)]
+struct Index {
+    /// What the base model is called.
+    base_name: String,
+    /// Where it is.
+    base_folder: PathBuf,
+    /// The active adapters, the lowest first.
+    adapters: Vec<String>,
+    /// The adapters of the `peft` library.
+    loras: Vec<String>,
+}
+
+impl Index {
+    /// None for a folder that holds a whole model.
+    fn read(folder: &Path) -> Result<Option<Self>, LoadError> {
+        let path = folder.join(INDEX);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let mut this: Self = serde_json::from_value(read_json(&path)?)
+            .map_err(|source| LoadError::Json { path: path.clone(), source })?;
+        this.base_folder = folder.join(this.base_folder);
+        if !this.base_folder.join("config.json").exists() {
+            let (name, folder) = (this.base_name, this.base_folder);
+            return Err(LoadError::BaseModelGone { path, name, folder });
+        }
+        Ok(Some(this))
+    }
+}
+
+/// The folder of the base model of an adapter-only checkpoint; the folder itself if it holds a whole
+/// model.
+///
+/// # Errors
+/// If the folder says where its base is, and it is not there.
+pub fn base_folder(folder: &Path) -> Result<PathBuf, LoadError> {
+    let mut folder = folder.to_owned();
+    for _ in 0..MAX_DEPTH {
+        match Index::read(&folder)? {
+            Some(index) => folder = index.base_folder,
+            None => return Ok(folder),
+        }
+    }
+    Err(LoadError::BaseModelCycle { path: folder.join(INDEX) })
+}
+
+/// Loads an adapter-only checkpoint and, with `load_base`, its base model; none for a folder of a whole
+/// model.
+pub(super) fn load(
+    folder: &Path,
+    head: &HeadChoice,
+    load_base: fn(&Path, &HeadChoice, &Device) -> Result<LoadedModel, LoadError>,
+    device: &Device,
+) -> Result<Option<LoadedModel>, LoadError> {
+    let Some(index) = Index::read(folder)? else { return Ok(None) };
+    base_folder(folder)?;
+    let path = folder.join("config.json");
+    let saved = match head {
+        HeadChoice::Saved => head_from_json(&read_json(&path)?)
+            .map_err(|source| LoadError::Config { path: path.clone(), source })?,
+        HeadChoice::Without | HeadChoice::New { .. } => None,
+    };
+    let base_head = match (&saved, head) {
+        (Some(spec), _) => HeadChoice::New { spec: spec.clone(), seed: 0 },
+        (None, HeadChoice::Saved) => HeadChoice::Without,
+        (None, other) => other.clone(),
+    };
+    let mut loaded = load_base(&index.base_folder, &base_head, device)?;
+    if saved.is_some() {
+        loaded.model = with_head(folder, loaded.model, loaded.head.as_ref())?;
+        loaded.report.fresh.clear();
+    }
+    for name in &index.adapters {
+        let choice = AdapterChoice { name: Some(name.clone()), leave_out: Vec::new() };
+        load_adapter(&folder.join(ADAPTERS).join(name), &mut loaded.model, &choice)?;
+    }
+    for name in &index.loras {
+        load_peft(&folder.join(PEFT).join(name), &mut loaded.model, name)?;
+    }
+    let names: Vec<&str> = index.adapters.iter().map(String::as_str).collect();
+    let active = loaded.model.encoder.set_active_adapters(&names);
+    active.map_err(|source| LoadError::Adapter { path: folder.join(INDEX), source })?;
+    Ok(Some(loaded))
+}
+
+/// The model with the head of the folder in place of its own.
+fn with_head(folder: &Path, model: Model, spec: Option<&HeadSpec>) -> Result<Model, LoadError> {
+    let mut files = WeightFiles::open_one_of(folder, &[HEAD])?;
+    let (mut values, mut faults) = (BTreeMap::new(), Vec::<LoadFault>::new());
+    for param in named_parameters(&model) {
+        if param.path.starts_with("head.") {
+            let name = parameter_name(model.encoder.config(), spec, &param.path);
+            match files.read(&name, &param.shape) {
+                Ok(read) => _ = values.insert(param.path, read),
+                Err(fault) => faults.push(fault),
+            }
+        }
+    }
+    if faults.is_empty() {
+        Ok(replace_parameters(model, &mut values))
+    } else {
+        Err(LoadError::Tensors { faults })
+    }
+}
+
+/// Writes an adapter-only checkpoint: the active adapters, all LoRA and the head of a model, and where
+/// the rest of it is. It is less than a hundredth of the model; [`load`](crate::load) reads the folder
+/// as any other.
+///
+/// Each adapter has a folder `adapters/<name>` of the `adapters` library or a folder `lora/<name>` of
+/// `peft`; the head is `head.safetensors`, with the names that it has in a Hugging Face file.
+///
+/// # Errors
+/// If a file cannot be written; the message names it.
+pub fn save_adapter_only(
+    folder: &Path,
+    model: &Model,
+    head: Option<&HeadSpec>,
+    config_json: &serde_json::Value,
+    base: &BaseModel,
+) -> Result<(), SaveError> {
+    let encoder = &model.encoder;
+    let json = config_with_heads(encoder.config(), head, None, config_json);
+    write_json(&folder.join("config.json"), &json)?;
+    let base_name = Some(base.name.as_str());
+    let adapters = encoder.active_adapters().to_vec();
+    let in_peft = encoder.adapters(AdapterLibrary::Peft);
+    let loras: Vec<String> = in_peft.map(|(name, _)| name.to_owned()).collect();
+    let make = |folder: PathBuf| match std::fs::create_dir_all(&folder) {
+        Ok(()) => Ok(folder),
+        Err(source) => Err(SaveError::Io { path: folder, source }),
+    };
+    for name in &adapters {
+        let folder = make(folder.join(ADAPTERS).join(name))?;
+        save_adapter(&folder, model, name, config_json, base_name)?;
+    }
+    for name in &loras {
+        save_peft(&make(folder.join(PEFT).join(name))?, model, name, None, base_name)?;
+    }
+    if head.is_some() {
+        let mut params = named_parameters(model);
+        params.retain(|param| param.path.starts_with("head."));
+        for param in &mut params {
+            param.path = model.parameter_name(head, &param.path);
+        }
+        write_safetensors(&folder.join(HEAD), params)?;
+    }
+    let (base_name, base_folder) = (base.name.clone(), base.folder.clone());
+    let index = Index { base_name, base_folder, adapters, loras };
+    let json = serde_json::to_value(index).expect("paths and names are printable");
+    write_json(&folder.join(INDEX), &json)
+}

@@ -1,4 +1,195 @@
-//! Folders of the `adapters` library: one bottleneck adapter each.
+//! Folders of the `adapters` library: an adapter's `adapter_config.json` and weights, in and out.
 
-pub(crate) mod read;
-pub(crate) mod write;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::json::{read_json, write_json};
+use super::names::encoder_tensor;
+use super::weights::{WeightFiles, write_safetensors};
+use crate::config::family_from_json;
+use crate::family::FamilySpec;
+use crate::params::named_parameters;
+use crate::peft::{AdapterConfig, AdapterLibrary, BottleneckConfig, earlier_tensor_names};
+use crate::{
+    ConfigError, EncoderConfig, Init, LoadError, LoadFault, Model, ParamSource, SaveError,
+};
+
+/// The file that says what the adapter is.
+const CONFIG: &str = "adapter_config.json";
+
+/// What the library calls an adapter's weights.
+const WEIGHTS: [&str; 3] = ["adapter.safetensors", "pytorch_adapter.bin", "model.safetensors"];
+
+/// How an adapter is taken from its folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AdapterChoice {
+    /// What to call it; the name that it was saved with if there is none.
+    pub name: Option<String>,
+    /// Layers that do not get theirs, beyond those that it was made without.
+    pub leave_out: Vec<usize>,
+}
+
+/// An adapter that is now part of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadedAdapter {
+    /// What it is called in the model.
+    pub name: String,
+    /// What it is made of.
+    pub config: BottleneckConfig,
+}
+
+/// Reads `adapter_config.json` and the weights beside it, as the `adapters` library writes them, and
+/// puts the adapter into `model`, in place of one of the same name. It is not active yet.
+///
+/// Also reads the names of tensors and fields of adapter-transformers 1 and 2. Only bottleneck
+/// adapters are read, without gates, hypercomplex layers or normalizations of their own.
+///
+/// # Errors
+/// If a file is missing or damaged, the adapter is of another kind, or it was made for another model;
+/// every tensor that is missing, left over or of another shape is named. The model is then as it was.
+pub fn load_adapter(
+    folder: &Path,
+    model: &mut Model,
+    choice: &AdapterChoice,
+) -> Result<LoadedAdapter, LoadError> {
+    let path = folder.join(CONFIG);
+    let json = read_json(&path)?;
+    if json.get("peft_type").is_some() {
+        return Err(LoadError::PeftFolder { path });
+    }
+    let refuse = |source| LoadError::Config { path: path.clone(), source };
+    let misfit = |source| LoadError::Adapter { path: path.clone(), source };
+    let config = AdapterConfig::read_adapters(&json).map_err(refuse)?;
+    let mut config = config.leaving_out(&choice.leave_out);
+    check_base(&json, model.encoder.config()).map_err(refuse)?;
+    let stored = json.get("name").and_then(Value::as_str);
+    let stored = stored.ok_or_else(|| refuse(ConfigError::missing("name")))?;
+    let name = choice.name.clone().unwrap_or_else(|| stored.to_owned());
+
+    let files = WeightFiles::open_one_of(folder, &WEIGHTS)?;
+    // The first versions wrote the invertible adapter into the configuration of every task adapter,
+    // and no tensors of it.
+    let is_task = json.get("type").and_then(Value::as_str) == Some("text_task");
+    if is_task && !files.names().any(|tensor| tensor.contains("invertible")) {
+        config.inv_adapter_reduction_factor = None;
+    }
+
+    let family = model.encoder.config().family.spec();
+    let mut source = AdapterParams { family, files, taken: BTreeSet::new(), faults: Vec::new() };
+    let any = AdapterConfig::from(config.clone());
+    let parts = model.encoder.adapter_parts(stored, &any, &mut source).map_err(misfit)?;
+    source.finish(&choice.leave_out)?;
+    model.encoder.check_adapter(&name, &any).map_err(misfit)?;
+    model.encoder.attach_adapter(&name, any, parts);
+    Ok(LoadedAdapter { name, config })
+}
+
+/// Fails if the configuration says that the adapter was made for a model of another kind.
+fn check_base(json: &Value, encoder: &EncoderConfig) -> Result<(), ConfigError> {
+    if json.get("model_type").is_some() && family_from_json(json)? != encoder.family {
+        let expected = encoder.family.spec().model_type_names();
+        return Err(ConfigError::value("model_type", expected, &json["model_type"]));
+    }
+    match json.get("hidden_size").and_then(Value::as_u64) {
+        Some(found) if found != encoder.hidden_size as u64 => {
+            let width = encoder.hidden_size;
+            let problem = format!("the adapter was made for {found}, the model has {width}");
+            Err(ConfigError::mismatch("hidden_size", problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes an adapter's parameters from its file and gathers what does not fit.
+struct AdapterParams {
+    family: &'static FamilySpec,
+    files: WeightFiles,
+    taken: BTreeSet<String>,
+    faults: Vec<LoadFault>,
+}
+
+impl AdapterParams {
+    /// The name of a parameter in this file: with or without the model's prefix, of today or of
+    /// earlier versions.
+    fn find(&self, path: &str) -> String {
+        let key = encoder_tensor(self.family, path);
+        let prefixed = |key: &str| format!("{}{key}", self.family.prefix);
+        let earlier = earlier_tensor_names(&key);
+        let mut names = [&key].into_iter().chain(&earlier).flat_map(|k| [prefixed(k), k.clone()]);
+        names.find(|name| self.files.contains(name)).unwrap_or_else(|| prefixed(&key))
+    }
+
+    /// Fails if a tensor is missing, does not fit, or is left over in a layer that was not left out.
+    fn finish(mut self, left_out: &[usize]) -> Result<(), LoadError> {
+        for tensor in self.files.names() {
+            let is_left_out = layer_in(tensor).is_some_and(|layer| left_out.contains(&layer));
+            if !is_left_out && !self.taken.contains(tensor) {
+                let (path, tensor) = (self.files.path().to_owned(), tensor.to_owned());
+                self.faults.push(LoadFault::Unexpected { path, tensor });
+            }
+        }
+        if self.faults.is_empty() {
+            Ok(())
+        } else {
+            Err(LoadError::Tensors { faults: self.faults })
+        }
+    }
+}
+
+/// The number after `layer.` in a tensor's name.
+fn layer_in(tensor: &str) -> Option<usize> {
+    let (_, rest) = tensor.split_once("layer.")?;
+    rest.split('.').next()?.parse().ok()
+}
+
+impl ParamSource for AdapterParams {
+    fn take(&mut self, path: &str, shape: &[usize], _init: Init) -> Option<Vec<f32>> {
+        let name = self.find(path);
+        // A tensor of another shape is no left-over one.
+        self.taken.insert(name.clone());
+        self.files.read(&name, shape).map_err(|fault| self.faults.push(fault)).ok()
+    }
+}
+
+/// Writes `adapter_config.json` and `adapter.safetensors` into `folder`, as the `adapters` library
+/// does: there `load_adapter(folder, use_safetensors=True)` reads the result.
+///
+/// `config_json` is the `config.json` of the model, `base` the name that it is known by.
+///
+/// # Errors
+/// If the model has no such adapter or a file cannot be written; the message names it.
+pub fn save_adapter(
+    folder: &Path,
+    model: &Model,
+    name: &str,
+    config_json: &Value,
+    base: Option<&str>,
+) -> Result<(), SaveError> {
+    let path = folder.join(CONFIG);
+    let config = model.encoder.adapter(AdapterLibrary::Adapters, name);
+    let config = config.map_err(|source| SaveError::Adapter { path: path.clone(), source })?;
+    let encoder = model.encoder.config();
+    let family = encoder.family.spec();
+    let class_stem = family.class_stem(config_json.get("model_type").and_then(Value::as_str));
+    write_json(
+        &path,
+        &json!({
+            "config": config.folder_fields(encoder),
+            "hidden_size": encoder.hidden_size,
+            "model_class": format!("{class_stem}AdapterModel"),
+            "model_name": base,
+            "model_type": config_json.get("model_type"),
+            "name": name,
+            "version": "adapters.1.3.0",
+        }),
+    )?;
+    let mut params = named_parameters(model);
+    params.retain(|param| config.owns(name, &param.path));
+    for param in &mut params {
+        let path = param.path.trim_start_matches("encoder.");
+        param.path = format!("{}{}", family.prefix, encoder_tensor(family, path));
+    }
+    write_safetensors(&folder.join("adapter.safetensors"), params)
+}

@@ -1,4 +1,191 @@
-//! Folders of the `peft` library: the low-rank changes of one name each.
+//! Folders of the `peft` library: an adapter's `adapter_config.json` and weights, in and out, and a
+//! task head beside it.
 
-pub(crate) mod read;
-pub(crate) mod write;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::json::{read_json, write_json};
+use super::names::{encoder_tensor, head_tensor, parameter_name};
+use super::weights::{WeightFiles, write_safetensors};
+use crate::family::FamilySpec;
+use crate::params::{named_parameters, replace_parameters};
+use crate::peft::{AdapterConfig, AdapterLibrary};
+use crate::{
+    EncoderConfig, HeadSpec, Init, LoadError, LoadFault, Model, ParamLocation, ParamPart,
+    ParamSource, SaveError,
+};
+
+/// The file that says what the adapter is.
+const CONFIG: &str = "adapter_config.json";
+
+/// What the library calls the weights.
+const WEIGHTS: [&str; 2] = ["adapter_model.safetensors", "adapter_model.bin"];
+
+/// What stands before the name of a tensor in the model.
+const PREFIX: &str = "base_model.model.";
+
+/// An adapter of the `peft` library that is now part of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadedPeft {
+    /// What it is made of.
+    pub config: AdapterConfig,
+    /// Parameters of the head that the folder had too, by path; they took the place of the model's.
+    pub head: Vec<String>,
+    /// Tensors that were not taken: of a head that the model does not have.
+    pub unused: Vec<String>,
+}
+
+/// Reads `adapter_config.json` and the weights beside it, as the `peft` library writes them, and puts
+/// the adapter into `model` under `name`, in place of one of the same name. Only LoRA is read.
+///
+/// A head that was saved with it is taken if it has the shapes of the model's.
+///
+/// # Errors
+/// If a file is missing or damaged, the adapter is not LoRA or uses one of its variants, or it was
+/// made for another model; every tensor that is missing, left over or of another shape is named. The
+/// model is then as it was.
+pub fn load_peft(folder: &Path, model: &mut Model, name: &str) -> Result<LoadedPeft, LoadError> {
+    let path = folder.join(CONFIG);
+    let json = read_json(&path)?;
+    if json.get("peft_type").is_none() {
+        return Err(LoadError::NoPeftFolder { path });
+    }
+    let files = WeightFiles::open_one_of(folder, &WEIGHTS)?;
+    let encoder = model.encoder.config();
+    let tensors: Vec<&str> = files.names().collect();
+    let config = AdapterConfig::read_peft(&json, encoder, &tensors)
+        .map_err(|source| LoadError::Config { path: path.clone(), source })?;
+    let family = encoder.family.spec();
+    let mut source = PeftParams { family, files, taken: BTreeSet::new(), faults: Vec::new() };
+    let parts = model.encoder.adapter_parts(name, &config, &mut source);
+    let parts = parts.map_err(|source| LoadError::Adapter { path, source })?;
+    let mut head = source.head(model);
+    let unused = source.finish(&config)?;
+    model.encoder.attach_adapter(name, config.clone(), parts);
+    let taken = head.keys().cloned().collect();
+    if !head.is_empty() {
+        *model = replace_parameters(model.clone(), &mut head);
+    }
+    Ok(LoadedPeft { config, head: taken, unused })
+}
+
+/// Takes the parameters of an adapter from their file and gathers what does not fit.
+struct PeftParams {
+    family: &'static FamilySpec,
+    files: WeightFiles,
+    taken: BTreeSet<String>,
+    faults: Vec<LoadFault>,
+}
+
+impl PeftParams {
+    fn read(&mut self, name: String, shape: &[usize]) -> Option<Vec<f32>> {
+        let values = self.files.read(&name, shape);
+        // A tensor of another shape is no left-over one.
+        self.taken.insert(name);
+        values.map_err(|fault| self.faults.push(fault)).ok()
+    }
+
+    /// The parameters of the model's head that the file has, by path.
+    fn head(&mut self, model: &Model) -> BTreeMap<String, Vec<f32>> {
+        let params = named_parameters(model);
+        let has_dense = params.iter().any(|param| param.path.starts_with("head.dense."));
+        let mut head = BTreeMap::new();
+        for param in params.iter().filter(|param| param.path.starts_with("head.")) {
+            let key = format!("{PREFIX}{}", head_tensor(self.family, &param.path, has_dense));
+            if self.files.shape(&key).as_ref() == Some(&param.shape)
+                && let Some(values) = self.read(key, &param.shape)
+            {
+                head.insert(param.path.clone(), values);
+            }
+        }
+        head
+    }
+
+    /// Fails if a tensor does not fit or is left over; those of a head that was not taken are
+    /// returned.
+    fn finish(mut self, config: &AdapterConfig) -> Result<Vec<String>, LoadError> {
+        let rest = self.files.names().filter(|tensor| !self.taken.contains(*tensor));
+        let (left_over, unused): (Vec<_>, Vec<_>) =
+            rest.map(str::to_owned).partition(|tensor| config.is_tensor(tensor));
+        let path = self.files.path().to_owned();
+        let unexpected = |tensor| LoadFault::Unexpected { path: path.clone(), tensor };
+        self.faults.extend(left_over.into_iter().map(unexpected));
+        if self.faults.is_empty() {
+            Ok(unused)
+        } else {
+            Err(LoadError::Tensors { faults: self.faults })
+        }
+    }
+}
+
+impl ParamSource for PeftParams {
+    fn take(&mut self, path: &str, shape: &[usize], _init: Init) -> Option<Vec<f32>> {
+        let key = encoder_tensor(self.family, path);
+        let in_task_model = format!("{PREFIX}{}{key}", self.family.prefix);
+        let in_encoder = format!("{PREFIX}{key}");
+        let has_bare = self.files.contains(&in_encoder) && !self.files.contains(&in_task_model);
+        self.read(if has_bare { in_encoder } else { in_task_model }, shape)
+    }
+}
+
+/// Writes `adapter_config.json` and `adapter_model.safetensors` into `folder`, as the `peft` library
+/// does, for a task model with the encoder of `model`.
+///
+/// With `head`, which is the model's own, its parameters are written too. `base` is the name or
+/// folder that the pretrained model is known by.
+///
+/// # Errors
+/// If the model has no such adapter or a file cannot be written; the message names it.
+pub fn save_peft(
+    folder: &Path,
+    model: &Model,
+    name: &str,
+    head: Option<&HeadSpec>,
+    base: Option<&str>,
+) -> Result<(), SaveError> {
+    let path = folder.join(CONFIG);
+    let config = model.encoder.adapter(AdapterLibrary::Peft, name);
+    let config = config.map_err(|source| SaveError::Adapter { path: path.clone(), source })?;
+    let encoder = model.encoder.config();
+    write_json(&path, &config_json(config, encoder, head, base))?;
+    let is_head = |path: &str| {
+        ParamLocation::from_path(path).is_some_and(|location| location.part == ParamPart::Head)
+    };
+    let mut params = named_parameters(model);
+    params.retain(|param| config.owns(name, &param.path) || head.is_some() && is_head(&param.path));
+    let family = encoder.family.spec();
+    for param in &mut params {
+        let key = match param.path.strip_prefix("encoder.") {
+            Some(path) => format!("{}{}", family.prefix, encoder_tensor(family, path)),
+            None => parameter_name(encoder, head, &param.path),
+        };
+        param.path = format!("{PREFIX}{key}");
+    }
+    write_safetensors(&folder.join("adapter_model.safetensors"), params)
+}
+
+/// The adapter's own fields and those that the library writes for every kind, by name.
+fn config_json(
+    config: &AdapterConfig,
+    encoder: &EncoderConfig,
+    head: Option<&HeadSpec>,
+    base: Option<&str>,
+) -> Value {
+    let modules = |head: &HeadSpec| encoder.family.spec().head_modules(head.has_dense());
+    let task_type = match head {
+        None => Value::Null,
+        Some(HeadSpec::Sequence { .. }) => json!("SEQ_CLS"),
+        Some(HeadSpec::Tokens { .. }) => json!("TOKEN_CLS"),
+        Some(HeadSpec::Parser(_)) => json!("FEATURE_EXTRACTION"),
+    };
+    let mut fields: Map<String, Value> =
+        config.folder_fields(encoder).as_object().cloned().unwrap_or_default();
+    fields.insert("base_model_name_or_path".into(), json!(base));
+    fields.insert("inference_mode".into(), json!(true));
+    fields.insert("modules_to_save".into(), json!(head.map(modules)));
+    fields.insert("task_type".into(), task_type);
+    fields.sort_keys();
+    Value::Object(fields)
+}

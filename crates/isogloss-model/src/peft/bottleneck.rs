@@ -1,6 +1,9 @@
-//! Bottleneck adapters: their configuration, their module, and their configuration in a folder of the
-//! `adapters` library.
+//! Bottleneck adapters: a small network behind the sublayers of each block.
 
-pub(crate) mod config;
-pub(crate) mod folder;
-pub(crate) mod module;
+mod config;
+mod folder;
+mod module;
+
+pub use config::{AdapterInit, AdapterResidual, BottleneckConfig};
+pub(super) use folder::{config_fields, earlier_tensor_names, read_config, tensor_name};
+pub(crate) use module::{Bottleneck, LayerAdapter, SublayerEnd};

@@ -1,23 +1,26 @@
-//! MAD-X's invertible adapter after the embeddings.
+//! Invertible adapter: MAD-X's coupling layer between the embeddings and the first block.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::bottleneck::config::{AdapterConfig, NonLinearity, reduced};
+use super::activation::NonLinearity;
+use super::width::bottleneck_width;
 use crate::Init;
-use crate::encoder::Dense;
+use crate::nn::Dense;
 use crate::params::Builder;
 
 /// An additive coupling of the two halves of a hidden state: `y₁ = x₁ + F(x₂)`, `y₂ = x₂ + G(y₁)`.
 ///
 /// # Source
-/// Dinh et al. 2015 (NICE), arXiv:1410.8516, §3.2; Pfeiffer et al. 2020 (MAD-X), §3.
+/// Dinh et al. 2015 (NICE), arXiv:1410.8516, §3.2; Pfeiffer et al. 2020 (MAD-X), arXiv:2005.00052,
+/// §3.
 #[derive(Module, Debug)]
 pub(crate) struct Coupling {
     f: Subnet,
     g: Subnet,
 }
 
+/// A bottleneck from one half to the other.
 #[derive(Module, Debug)]
 struct Subnet {
     down: Dense,
@@ -27,30 +30,29 @@ struct Subnet {
 }
 
 impl Coupling {
-    /// None unless the configuration asks for one.
-    pub(crate) fn init(
-        path: &str,
-        config: &AdapterConfig,
+    /// Builds the coupling of the adapter `name` for hidden states of `width`. Paths of its parameters
+    /// are `invertible_adapters.<name>.<subnet>.<dense>` with `f` and `g`, `down` and `up`.
+    pub(super) fn init(
+        name: &str,
+        reduction_factor: f64,
+        non_linearity: NonLinearity,
         width: usize,
         builder: &mut Builder<'_>,
-    ) -> Option<Self> {
-        let factor = config.inv_adapter_reduction_factor?;
+    ) -> Self {
         let (first, second) = (width / 2, width - width / 2);
-        let mut subnet = |name: &str, n_inputs, n_outputs| {
-            let inner = reduced(n_inputs, factor);
+        let mut subnet = |subnet: &str, n_inputs, n_outputs| {
+            let inner = bottleneck_width(n_inputs, reduction_factor);
             let mut dense = |part: &str, sizes| {
-                let path = format!("{path}.{name}.{part}");
+                let path = format!("invertible_adapters.{name}.{subnet}.{part}");
                 Dense::init_with(&path, sizes, Init::Normal(0.02), builder)
             };
-            Subnet {
-                down: dense("down", [n_inputs, inner]),
-                up: dense("up", [inner, n_outputs]),
-                non_linearity: config.non_linearity,
-            }
+            let (down, up) = (dense("down", [n_inputs, inner]), dense("up", [inner, n_outputs]));
+            Subnet { down, up, non_linearity }
         };
-        Some(Self { f: subnet("f", second, first), g: subnet("g", first, second) })
+        Self { f: subnet("f", second, first), g: subnet("g", first, second) }
     }
 
+    /// Maps `[batch, seq, hidden]` to the same shape.
     pub(crate) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let (x_1, x_2) = halves(x);
         let y_1 = x_1 + self.f.forward(x_2.clone());
@@ -58,6 +60,7 @@ impl Coupling {
         Tensor::cat(vec![y_1, y_2], 2)
     }
 
+    /// Undoes [`forward`](Self::forward).
     pub(crate) fn inverse(&self, y: Tensor<3>) -> Tensor<3> {
         let (y_1, y_2) = halves(y);
         let x_2 = y_2 - self.g.forward(y_1.clone());
@@ -68,7 +71,7 @@ impl Coupling {
 
 impl Subnet {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.up.forward(self.non_linearity.apply(self.down.forward(x)))
+        self.up.forward(self.non_linearity.forward(self.down.forward(x)))
     }
 }
 

@@ -1,5 +1,9 @@
-//! Low-rank adaptation (LoRA): its configuration, its module, and its configuration in a folder of
-//! the `peft` library.
+//! Low-rank adaptation (LoRA) of linear projections.
 
-pub(crate) mod config;
-pub(crate) mod folder;
+mod config;
+mod folder;
+mod module;
+
+pub use config::LoraConfig;
+pub(super) use folder::{PEFT_TYPE, config_fields, is_tensor, read_config, tensor_name};
+pub(crate) use module::Lora;

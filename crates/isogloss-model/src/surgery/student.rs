@@ -114,16 +114,17 @@ impl StudentConfig {
         };
         let model = Model::init(&config, None, &mut source, device);
         let mut json = teacher.config_json.clone();
-        for (field, size) in config.family.size_fields().into_iter().zip([
-            config.num_hidden_layers,
-            config.hidden_size,
-            config.intermediate_size,
-            config.num_attention_heads,
-        ]) {
+        let family = config.family.spec();
+        for (field, size) in [
+            (family.sizes.num_hidden_layers, config.num_hidden_layers),
+            (family.sizes.hidden_size, config.hidden_size),
+            (family.sizes.intermediate_size, config.intermediate_size),
+            (family.sizes.num_attention_heads, config.num_attention_heads),
+        ] {
             json[field] = size.into();
         }
         if let Some(rate) = self.dropout {
-            config.family.dropout_fields().iter().for_each(|field| json[*field] = rate.into());
+            family.dropout_fields().iter().for_each(|field| json[*field] = rate.into());
         }
         Ok((model, json))
     }

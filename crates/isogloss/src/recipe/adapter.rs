@@ -1,22 +1,35 @@
 //! The `[adapter]` table: bottleneck adapters and LoRA, trained in place of the whole model.
 
-use isogloss_model::{AdapterConfig, LoraConfig};
+use isogloss_model::{AdapterConfig, BottleneckConfig, LoraConfig};
 use serde::{Deserialize, Serialize};
 
 /// The `[adapter]` table: the model stays as it is, and this and the head are trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum AdapterRecipe {
-    /// Pfeiffer's, [`AdapterConfig::seq_bn`].
+    /// Pfeiffer's, [`BottleneckConfig::seq_bn`].
     SeqBn(BottleneckRecipe),
-    /// MAD-X's language adapter, [`AdapterConfig::seq_bn_inv`].
+    /// MAD-X's language adapter, [`BottleneckConfig::seq_bn_inv`].
     SeqBnInv(BottleneckRecipe),
-    /// Houlsby's, [`AdapterConfig::double_seq_bn`].
+    /// Houlsby's, [`BottleneckConfig::double_seq_bn`].
     DoubleSeqBn(BottleneckRecipe),
-    /// He's, [`AdapterConfig::par_bn`].
+    /// He's, [`BottleneckConfig::par_bn`].
     ParBn(BottleneckRecipe),
-    /// Low-rank changes of projections.
+    /// LoRA: low-rank updates of projections.
     Lora(LoraConfig),
+}
+
+impl AdapterRecipe {
+    /// The adapter that the table describes.
+    pub(crate) fn config(&self) -> AdapterConfig {
+        match self {
+            Self::SeqBn(recipe) => recipe.config(BottleneckConfig::seq_bn),
+            Self::SeqBnInv(recipe) => recipe.config(BottleneckConfig::seq_bn_inv),
+            Self::DoubleSeqBn(recipe) => recipe.config(BottleneckConfig::double_seq_bn),
+            Self::ParBn(recipe) => recipe.config(BottleneckConfig::par_bn),
+            Self::Lora(config) => config.clone().into(),
+        }
+    }
 }
 
 /// The sizes of a bottleneck adapter.
@@ -38,8 +51,8 @@ impl Default for BottleneckRecipe {
 }
 
 impl BottleneckRecipe {
-    pub(crate) fn config(&self, kind: fn(f64) -> AdapterConfig) -> AdapterConfig {
+    fn config(&self, kind: fn(f64) -> BottleneckConfig) -> AdapterConfig {
         let config = kind(self.reduction_factor).leaving_out(&self.leave_out);
-        AdapterConfig { dropout: self.dropout, ..config }
+        BottleneckConfig { dropout: self.dropout, ..config }.into()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use isogloss_methods::{Objective, ObjectiveConfig, Role, TextView};
 use isogloss_text::{Format, Unseen};
 
-use super::{AdapterRecipe, Faults, Languages, Recipe};
+use super::{Faults, Languages, Recipe};
 use crate::task::{HeldOutTable, Supervision, Target, UnlabeledTask};
 
 /// Adds the faults that tables have together.
@@ -150,7 +150,7 @@ fn adapters(recipe: &Recipe, faults: &mut Faults<'_>) {
     if recipe.adapter.is_none() || !recipe.task.is_labeled() {
         faults.add("language_adapter", "lies under the adapter of a task with labels, [adapter]");
     }
-    if let Some(AdapterRecipe::SeqBnInv(_)) = recipe.adapter {
+    if recipe.adapter.as_ref().is_some_and(|adapter| adapter.config().is_invertible()) {
         let message = "adapter.seq_bn_inv: an invertible adapter acts only under all others";
         faults.add_message("adapter", message);
     }

@@ -6,8 +6,8 @@ use burn::module::Module;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, read_sync};
 use isogloss_model::{
-    AdapterChoice, ForwardOptions, HeadChoice, HeadSpec, LoadedModel, Model, base_folder, load,
-    load_adapter,
+    AdapterChoice, AdapterLibrary, ForwardOptions, HeadChoice, HeadSpec, LoadedModel, Model,
+    base_folder, load, load_adapter,
 };
 use isogloss_text::{
     Encoded, Example, FeatureOptions, LabelSet, Sentence, Targets, TokenBatch, Tokenizer,
@@ -119,8 +119,9 @@ impl Predictor {
         let exchanged = match folder {
             // Under the name of the one that goes, and without the layers that it leaves out.
             Some(folder) => {
-                let config = model.encoder.adapter(&language).cloned();
-                let leave_out = config.map(|config| config.leave_out).unwrap_or_default();
+                let config = model.encoder.adapter(AdapterLibrary::Adapters, &language);
+                let leave_out = config.map(|config| config.left_out().to_vec());
+                let leave_out = leave_out.unwrap_or_default();
                 let choice = AdapterChoice { name: Some(language), leave_out };
                 load_adapter(folder, model, &choice)?;
                 Ok(())

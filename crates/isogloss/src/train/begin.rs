@@ -7,8 +7,8 @@ use burn::tensor::{Device, Tensor};
 use isogloss_kernels::split_seed;
 use isogloss_methods::{AdamW, LearningRateConfig, Role, Schedule, SentenceEmbedding};
 use isogloss_model::{
-    Base, ForwardOptions, HeadChoice, HeadSpec, LoadedModel, Model, base_folder, load,
-    load_masked_lm, mean_pool, named_parameters,
+    AdapterLibrary, BaseModel, ForwardOptions, HeadChoice, HeadSpec, LoadedModel, Model,
+    base_folder, load, load_masked_lm, mean_pool, named_parameters,
 };
 
 use isogloss_text::{Language, Tokenizer, sequential_by_length};
@@ -204,7 +204,9 @@ fn fresh(
     let load = if passes.needs_lm_head() { load_masked_lm } else { load };
     let mut loaded = load(&options.model_folder, &choice, device)?;
     let encoder = &loaded.model.encoder;
-    if recipe.adapter.is_none() && !(encoder.adapters().is_empty() && encoder.loras().is_empty()) {
+    let libraries = [AdapterLibrary::Adapters, AdapterLibrary::Peft];
+    let has_adapters = libraries.iter().any(|library| encoder.adapters(*library).next().is_some());
+    if recipe.adapter.is_none() && has_adapters {
         let source = &recipe.model.source;
         let problem =
             format!("{source} has adapters: train another one above them, with [adapter]");
@@ -270,9 +272,9 @@ fn sizes(model: &Model, schedules: &[Box<dyn Schedule>]) -> [usize; 2] {
     sizes
 }
 
-fn base(name: &str, folder: &Path) -> Result<Base, Error> {
+fn base(name: &str, folder: &Path) -> Result<BaseModel, Error> {
     let (name, absolute) = (name.to_owned(), std::path::absolute(folder));
-    Ok(Base { name, folder: absolute.map_err(io(folder))? })
+    Ok(BaseModel { name, folder: absolute.map_err(io(folder))? })
 }
 
 /// How the model is chosen, in words.

@@ -251,7 +251,7 @@ impl<'a> StepGradients<'a> {
         if some.is_empty() {
             return vec![None; ids.len()];
         }
-        let mut embedded = model.encoder.embed_tokens_of(&some).into_iter();
+        let mut embedded = model.encoder.embed_token_batches(&some).into_iter();
         ids.iter().map(|ids| ids.as_ref().and_then(|_| embedded.next())).collect()
     }
 

@@ -37,7 +37,7 @@ pub(super) struct Passes {
     pub(super) unit_dropout: Option<Arc<UnitDropout>>,
     /// The keys of earlier pairs.
     pub(super) negatives: Option<NegativeQueue>,
-    /// See [`ForwardOptions::undropped_layers`].
+    /// See [`ForwardOptions::no_dropout_below`].
     pub(super) undropped_layers: Option<usize>,
     /// The parts of the model that each source uses; all of it if there are none.
     pub(super) subnetworks: Vec<SubnetworkMask>,
@@ -250,7 +250,7 @@ impl Passes {
         ForwardOptions {
             dropout_seed: Some(seed),
             unit_dropout: self.unit_dropout.clone(),
-            undropped_layers: self.undropped_layers,
+            no_dropout_below: self.undropped_layers,
             normalized_head: self.normalizes_head(),
             ..ForwardOptions::default()
         }

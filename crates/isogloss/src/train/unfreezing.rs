@@ -53,7 +53,7 @@ impl Trainer<'_> {
         let moment = Moment { step, total_steps: self.learning_rate.total_steps };
         named_parameters(self.model()).iter().any(|param| {
             let is_of_layer =
-                ParamLocation::of(&param.path).is_some_and(|of| of.layer == Some(layer));
+                ParamLocation::from_path(&param.path).is_some_and(|of| of.layer == Some(layer));
             is_of_layer && self.schedules.iter().all(|rule| rule.trainable(&param.path, moment))
         })
     }
@@ -102,7 +102,7 @@ impl Trainer<'_> {
         let learns = |path: &str| self.schedules.iter().all(|rule| rule.trainable(path, moment));
         let params = named_parameters(model).into_iter().filter(|param| learns(&param.path));
         // The embeddings, then the blocks.
-        let height = |path: &str| match ParamLocation::of(path)? {
+        let height = |path: &str| match ParamLocation::from_path(path)? {
             ParamLocation { part: ParamPart::Head | ParamPart::LmHead, .. } => None,
             // It opens with the first block.
             ParamLocation { part: ParamPart::InvertibleAdapter(_), .. } => Some(1),

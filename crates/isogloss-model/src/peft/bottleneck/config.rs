@@ -1,19 +1,12 @@
-//! Bottleneck adapters: what one is made of. [`Encoder::add_adapter`](crate::Encoder::add_adapter)
-//! puts it into a model.
-//!
-//! # Source
-//! Houlsby et al. 2019, arXiv:1902.00751; Pfeiffer et al. 2020, arXiv:2005.00052 (MAD-X); He et al.
-//! 2022, arXiv:2110.04366. The arrangement of residuals and normalizations is that of the `adapters`
-//! library 1.3.0, whose configurations and names of fields these are.
+//! Configuration of bottleneck adapters, with the fields of the `adapters` library 1.3.0.
 
-use burn::tensor::Tensor;
-use burn::tensor::activation::{gelu_approximate, leaky_relu, relu, silu, tanh};
-use isogloss_kernels::gelu;
 use serde::{Deserialize, Serialize};
 
+use crate::peft::activation::NonLinearity;
+use crate::peft::width::bottleneck_width;
 use crate::{AdapterError, EncoderConfig, Init};
 
-/// An adapter of every layer, and its place in the block.
+/// A bottleneck adapter in every block: its sizes, and how it is wired with the block's residual sum.
 ///
 /// With `h` the output of a sublayer, `r` what that sublayer read and `LN` the pretrained
 /// normalization after it, a block without adapters gives `LN(h + r)`. With the adapters 1, …, n of
@@ -22,10 +15,15 @@ use crate::{AdapterError, EncoderConfig, Init};
 /// - `double_seq_bn`: `aₙ = U f(D aₙ₋₁) + aₙ₋₁`
 /// - `par_bn`: `a₁ = scaling · U f(D r) + h`
 ///
-/// and the block gives `LN(aₙ + r)`: the same normalization serves at all places.
+/// and the block gives `LN(aₙ + r)`: all of these are the same normalization.
+///
+/// # Source
+/// Houlsby et al. 2019, arXiv:1902.00751; Pfeiffer et al. 2020, arXiv:2005.00052 (MAD-X); He et al.
+/// 2022, arXiv:2110.04366. The arrangement of residuals and normalizations is that of the `adapters`
+/// library.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AdapterConfig {
+pub struct BottleneckConfig {
     /// An adapter after attention.
     pub mh_adapter: bool,
     /// An adapter after the feed-forward network.
@@ -98,43 +96,10 @@ pub enum AdapterInit {
     Houlsby,
 }
 
-/// The function in a bottleneck.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NonLinearity {
-    /// `max(0, x)`.
-    Relu,
-    /// `x Φ(x)`.
-    Gelu,
-    /// The approximation of `x Φ(x)` by a hyperbolic tangent.
-    GeluNew,
-    /// `x / (1 + e⁻ˣ)`. Also called SiLU.
-    #[serde(alias = "silu")]
-    Swish,
-    /// The hyperbolic tangent.
-    Tanh,
-    /// `max(x, 0.01 x)`.
-    #[serde(rename = "leakyrelu")]
-    LeakyRelu,
-}
-
-impl NonLinearity {
-    pub(crate) fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::Relu => relu(x),
-            Self::Gelu => gelu(x),
-            Self::GeluNew => gelu_approximate(x),
-            Self::Swish => silu(x),
-            Self::Tanh => tanh(x),
-            Self::LeakyRelu => leaky_relu(x, 0.01),
-        }
-    }
-}
-
 /// A bottleneck wider than this many hidden states is a damaged number.
 const MAX_EXPANSION: f64 = 16.0;
 
-impl AdapterConfig {
+impl BottleneckConfig {
     /// Pfeiffer's adapter: after the feed-forward network, around the pretrained normalization.
     pub fn seq_bn(reduction_factor: f64) -> Self {
         Self {
@@ -169,7 +134,7 @@ impl AdapterConfig {
         }
     }
 
-    /// He et al.'s adapter beside the feed-forward network, scaled by 4.
+    /// He et al.'s parallel adapter beside the feed-forward network, scaled by 4.
     pub fn par_bn(reduction_factor: f64) -> Self {
         Self {
             original_ln_before: false,
@@ -191,11 +156,11 @@ impl AdapterConfig {
 
     /// Width of the bottleneck.
     pub fn bottleneck_size(&self, hidden_size: usize) -> usize {
-        reduced(hidden_size, self.reduction_factor)
+        bottleneck_width(hidden_size, self.reduction_factor)
     }
 
     /// How the weights of the two layers, `[down, up]`, begin.
-    pub(crate) fn inits(&self, hidden_size: usize) -> [Init; 2] {
+    pub(super) fn inits(&self, hidden_size: usize) -> [Init; 2] {
         match self.init_weights {
             AdapterInit::Bert => [Init::Normal(0.02); 2],
             AdapterInit::MamAdapter => {
@@ -206,7 +171,7 @@ impl AdapterConfig {
     }
 
     /// Fails unless an adapter of this kind can be built for the encoder.
-    pub(crate) fn check(&self, encoder: &EncoderConfig) -> Result<(), AdapterError> {
+    pub(in crate::peft) fn check(&self, encoder: &EncoderConfig) -> Result<(), AdapterError> {
         let refuse = |field, problem| Err(AdapterError::Config { field, problem });
         let factors = [
             ("reduction_factor", Some(self.reduction_factor)),
@@ -246,11 +211,6 @@ impl AdapterConfig {
     }
 }
 
-/// The whole part of a width divided by a factor, at least one.
-pub(crate) fn reduced(width: usize, factor: f64) -> usize {
-    ((width as f64 / factor).floor() as usize).max(1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,23 +218,26 @@ mod tests {
 
     #[test]
     fn the_bottleneck_is_rounded_down_and_never_empty() {
-        assert_eq!(AdapterConfig::seq_bn(16.0).bottleneck_size(768), 48);
-        assert_eq!(AdapterConfig::seq_bn(16.0).bottleneck_size(100), 6);
-        assert_eq!(AdapterConfig::seq_bn(64.0).bottleneck_size(32), 1);
-        assert_eq!(AdapterConfig::seq_bn(0.5).bottleneck_size(32), 64);
+        assert_eq!(BottleneckConfig::seq_bn(16.0).bottleneck_size(768), 48);
+        assert_eq!(BottleneckConfig::seq_bn(16.0).bottleneck_size(100), 6);
+        assert_eq!(BottleneckConfig::seq_bn(64.0).bottleneck_size(32), 1);
+        assert_eq!(BottleneckConfig::seq_bn(0.5).bottleneck_size(32), 64);
     }
 
     #[test]
     fn configurations_that_make_no_adapter_are_refused() {
         let encoder = presets::tiny(10);
-        let fault = |config: AdapterConfig| config.check(&encoder).map_err(|e| e.to_string());
-        let plain = AdapterConfig::seq_bn(2.0);
+        let fault = |config: BottleneckConfig| config.check(&encoder).map_err(|e| e.to_string());
+        let plain = BottleneckConfig::seq_bn(2.0);
         assert_eq!(fault(plain.clone()), Ok(()));
         for (config, part) in [
-            (AdapterConfig { reduction_factor: 0.0, ..plain.clone() }, "\"reduction_factor\""),
-            (AdapterConfig { reduction_factor: f64::NAN, ..plain.clone() }, "\"reduction_factor\""),
-            (AdapterConfig { output_adapter: false, ..plain.clone() }, "\"mh_adapter\""),
-            (AdapterConfig { dropout: 1.0, ..plain.clone() }, "[0, 1)"),
+            (BottleneckConfig { reduction_factor: 0.0, ..plain.clone() }, "\"reduction_factor\""),
+            (
+                BottleneckConfig { reduction_factor: f64::NAN, ..plain.clone() },
+                "\"reduction_factor\"",
+            ),
+            (BottleneckConfig { output_adapter: false, ..plain.clone() }, "\"mh_adapter\""),
+            (BottleneckConfig { dropout: 1.0, ..plain.clone() }, "[0, 1)"),
             (plain.clone().leaving_out(&[1, 2]), "layer 2 of a model of 2"),
         ] {
             let message = fault(config).unwrap_err();
@@ -284,8 +247,8 @@ mod tests {
 
     #[test]
     fn a_configuration_is_read_from_what_is_written() {
-        let config = AdapterConfig::par_bn(2.0).leaving_out(&[11]);
+        let config = BottleneckConfig::par_bn(2.0).leaving_out(&[11]);
         let json = serde_json::to_string(&config).unwrap();
-        assert_eq!(serde_json::from_str::<AdapterConfig>(&json).unwrap(), config);
+        assert_eq!(serde_json::from_str::<BottleneckConfig>(&json).unwrap(), config);
     }
 }

@@ -1,10 +1,14 @@
-//! The `adapter_config.json` of the `adapters` library.
+//! A bottleneck adapter in a folder of the `adapters` library: the fields of `adapter_config.json` and
+//! the names of tensors.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::config::{AdapterInit, AdapterResidual, BottleneckConfig};
+use crate::ConfigError;
 use crate::config::Fields;
-use crate::hf::weights::nearest;
-use crate::{AdapterConfig, AdapterInit, AdapterResidual, NonLinearity};
+use crate::error::nearest;
+use crate::family::{FamilySpec, split_block, split_leaf};
+use crate::peft::activation::NonLinearity;
 
 /// Fields that are read.
 const READ: [&str; 15] = [
@@ -47,38 +51,40 @@ const WITHOUT_EFFECT: [&str; 16] = [
     "shared_phm_rule",
 ];
 
-/// Reads the adapter's configuration out of the file's.
-pub(crate) fn read_adapter_config(json: &Value) -> Result<AdapterConfig, String> {
-    if json.get("peft_type").is_some() {
-        return Err("a folder of the peft library, not of the adapters library".into());
-    }
-    let inner = json.get("config").ok_or("no field \"config\"")?;
-    let object = inner.as_object();
+/// Reads the adapter's configuration out of the entry `config` of the file.
+pub(in crate::peft) fn read_config(json: &Value) -> Result<BottleneckConfig, ConfigError> {
+    let inner = json.get("config").ok_or_else(|| ConfigError::missing("config"))?;
     let object =
-        object.ok_or_else(|| format!("field \"config\": expected an object, found {inner}"))?;
+        inner.as_object().ok_or_else(|| ConfigError::value("config", "an object", inner))?;
     let fields = Fields(inner);
     if !fields.is_absent("architecture") {
-        let found = &inner["architecture"];
-        return Err(format!("field \"architecture\": only bottleneck adapters, found {found}"));
+        return Err(ConfigError::OnlySupported {
+            field: "architecture".into(),
+            supported: "bottleneck adapters".into(),
+            found: inner["architecture"].to_string(),
+        });
     }
     let known = || READ.iter().chain(&OFF).chain(&WITHOUT_EFFECT);
     if let Some(unknown) = object.keys().find(|key| !known().any(|name| name == key)) {
-        let hint = nearest(unknown, known().copied());
-        let hint = hint.map(|name| format!(", the nearest is \"{name}\"")).unwrap_or_default();
-        return Err(format!("field \"{unknown}\": not known{hint}"));
+        let nearest = nearest(unknown, known().copied());
+        return Err(ConfigError::Unknown { field: unknown.clone(), nearest });
     }
     OFF.iter().try_for_each(|name| fields.expect_off(name))?;
+    from_fields(&fields, json.get("version").is_none())
+}
 
-    let expect_flag = |name| match fields.is_absent(name) {
-        true => Err(format!("no field \"{name}\"")),
-        false => fields.bool_or(name, false),
-    };
-    // The first versions of the library said nothing of their version, and meant something else by
-    // "gelu".
-    let is_first_version = json.get("version").is_none();
-    Ok(AdapterConfig {
-        mh_adapter: expect_flag("mh_adapter")?,
-        output_adapter: expect_flag("output_adapter")?,
+/// The configuration that known fields say.
+///
+/// The first versions of the library said nothing of their version, and meant something else by
+/// "gelu".
+fn from_fields(
+    fields: &Fields<'_>,
+    is_first_version: bool,
+) -> Result<BottleneckConfig, ConfigError> {
+    let inner = fields.0;
+    Ok(BottleneckConfig {
+        mh_adapter: fields.bool("mh_adapter")?,
+        output_adapter: fields.bool("output_adapter")?,
         reduction_factor: fields.number("reduction_factor")?,
         non_linearity: non_linearity(fields.text("non_linearity")?, is_first_version)?,
         original_ln_before: fields.bool_or("original_ln_before", false)?,
@@ -88,8 +94,8 @@ pub(crate) fn read_adapter_config(json: &Value) -> Result<AdapterConfig, String>
             Some(Value::Bool(false)) => AdapterResidual::AfterLn,
             Some(Value::String(text)) if text == "post_add" => AdapterResidual::PostAdd,
             Some(other) => {
-                let expected = "expected true, false or \"post_add\"";
-                return Err(format!("field \"residual_before_ln\": {expected}, found {other}"));
+                let expected = "true, false or \"post_add\"";
+                return Err(ConfigError::value("residual_before_ln", expected, other));
             }
         },
         is_parallel: fields.bool_or("is_parallel", false)?,
@@ -98,25 +104,25 @@ pub(crate) fn read_adapter_config(json: &Value) -> Result<AdapterConfig, String>
         init_weights: match inner.get("init_weights") {
             None => AdapterInit::Bert,
             Some(found) => serde_json::from_value(found.clone())
-                .map_err(|error| format!("field \"init_weights\": {error}"))?,
+                .map_err(|error| ConfigError::mismatch("init_weights", error))?,
         },
         leave_out: fields.layers("leave_out")?.unwrap_or_default(),
         inv_adapter_reduction_factor: invertible(inner)?,
     })
 }
 
-fn non_linearity(name: &str, is_first_version: bool) -> Result<NonLinearity, String> {
+fn non_linearity(name: &str, is_first_version: bool) -> Result<NonLinearity, ConfigError> {
     let name = match (is_first_version, name.to_lowercase()) {
         (true, name) if name == "gelu" => "gelu_new".to_owned(),
         (true, name) if name == "gelu_orig" => "gelu".to_owned(),
         (_, name) => name,
     };
     serde_json::from_value(Value::String(name))
-        .map_err(|error| format!("field \"non_linearity\": {error}"))
+        .map_err(|error| ConfigError::mismatch("non_linearity", error))
 }
 
 /// The reduction factor of the invertible adapter, from today's two fields or the older object.
-fn invertible(config: &Value) -> Result<Option<f64>, String> {
+fn invertible(config: &Value) -> Result<Option<f64>, ConfigError> {
     let older = config.get("invertible_adapter").filter(|value| !value.is_null());
     let (kind, field, holder) = match older {
         Some(older) => (older.get("block_type"), "reduction_factor", older),
@@ -125,8 +131,93 @@ fn invertible(config: &Value) -> Result<Option<f64>, String> {
     match kind.filter(|kind| !kind.is_null()) {
         None => Ok(None),
         Some(Value::String(kind)) if kind == "nice" => Fields(holder).number(field).map(Some),
-        Some(other) => {
-            Err(format!("field \"inv_adapter\": only \"nice\" is supported, found {other}"))
-        }
+        Some(other) => Err(ConfigError::OnlySupported {
+            field: "inv_adapter".into(),
+            supported: "\"nice\" is supported".into(),
+            found: other.to_string(),
+        }),
     }
+}
+
+/// All fields that the library writes for a bottleneck adapter; those that are not ours are off.
+pub(in crate::peft) fn config_fields(config: &BottleneckConfig) -> Value {
+    json!({
+        "adapter_residual_before_ln": false,
+        "cross_adapter": false,
+        "dropout": config.dropout,
+        "factorized_phm_W": true,
+        "factorized_phm_rule": false,
+        "hypercomplex_nonlinearity": "glorot-uniform",
+        "init_weights": match config.init_weights {
+            AdapterInit::Bert => "bert",
+            AdapterInit::MamAdapter => "mam_adapter",
+            AdapterInit::Houlsby => "houlsby",
+        },
+        "init_weights_seed": null,
+        "inv_adapter": config.inv_adapter_reduction_factor.map(|_| "nice"),
+        "inv_adapter_reduction_factor": config.inv_adapter_reduction_factor,
+        "is_parallel": config.is_parallel,
+        "learn_phm": true,
+        "leave_out": config.leave_out,
+        "ln_after": false,
+        "ln_before": false,
+        "mh_adapter": config.mh_adapter,
+        "non_linearity": config.non_linearity,
+        "original_ln_after": config.original_ln_after,
+        "original_ln_before": config.original_ln_before,
+        "output_adapter": config.output_adapter,
+        "phm_bias": true,
+        "phm_c_init": "normal",
+        "phm_dim": 4,
+        "phm_init_range": 0.0001,
+        "phm_layer": false,
+        "phm_rank": 1,
+        "reduction_factor": config.reduction_factor,
+        "residual_before_ln": match config.residual_before_ln {
+            AdapterResidual::BeforeLn => json!(true),
+            AdapterResidual::PostAdd => json!("post_add"),
+            AdapterResidual::AfterLn => json!(false),
+        },
+        "scaling": config.scaling,
+        "shared_W_phm": false,
+        "shared_phm_rule": true,
+        "stochastic_depth": 0.0,
+        "use_gating": false,
+    })
+}
+
+/// The name of a parameter of an adapter in a file, without the model's prefix; none if `path` is of no
+/// bottleneck adapter.
+pub(in crate::peft) fn tensor_name(family: &FamilySpec, path: &str) -> Option<String> {
+    let (module, leaf) = split_leaf(path);
+    Some(format!("{}.{leaf}", module_name(family, module)?))
+}
+
+fn module_name(family: &FamilySpec, module: &str) -> Option<String> {
+    if let Some(rest) = module.strip_prefix("invertible_adapters.") {
+        let (name, half, dense) = three_steps(rest)?;
+        let index = if dense == "down" { 0 } else { 2 };
+        return Some(format!("invertible_adapters.{name}.{}.{index}", half.to_uppercase()));
+    }
+    let (layer, rest) = split_block(module)?;
+    let (name, sublayer, dense) = three_steps(rest.strip_prefix("adapters.")?)?;
+    let [after_attention, after_feed_forward] = family.adapter_modules;
+    let parent = if sublayer == "attention" { after_attention } else { after_feed_forward };
+    let dense = if dense == "down" { "adapter_down.0" } else { "adapter_up" };
+    Some(family.block(layer, &format!("{parent}.adapters.{name}.{dense}")))
+}
+
+fn three_steps(path: &str) -> Option<(&str, &str, &str)> {
+    let mut steps = path.split('.');
+    Some((steps.next()?, steps.next()?, steps.next()?))
+}
+
+/// Names that earlier versions of the library gave to the same tensor.
+pub(in crate::peft) fn earlier_tensor_names(name: &str) -> Vec<String> {
+    if name.starts_with("invertible_adapters.") {
+        return vec![name.replace("invertible_adapters.", "invertible_lang_adapters.")];
+    }
+    ["attention_text_task", "attention_text_lang", "layer_text_task", "layer_text_lang"]
+        .map(|kind| name.replace(".adapters.", &format!(".{kind}_adapters.")))
+        .to_vec()
 }

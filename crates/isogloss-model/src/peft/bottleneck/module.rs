@@ -1,14 +1,18 @@
-//! The bottleneck itself, and the end of a block that has some.
+//! Bottleneck adapter: down projection, activation, up projection, and the end of a sublayer that has
+//! a stack of them.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 use isogloss_kernels::{Dropout, dropout, linear};
 
-use super::config::{AdapterConfig, AdapterResidual, NonLinearity};
-use crate::encoder::{Dense, Draws, Norm};
+use super::config::{AdapterResidual, BottleneckConfig};
+use crate::EncoderConfig;
+use crate::nn::{Dense, DropoutMasks, LayerNorm};
 use crate::params::Builder;
+use crate::peft::activation::NonLinearity;
+use crate::peft::invertible::Coupling;
 
-/// The adapters of one name in one layer.
+/// The bottlenecks of one adapter in one block, behind attention and behind the feed-forward network.
 #[derive(Module, Debug)]
 pub(crate) struct LayerAdapter {
     pub(crate) attention: Option<Bottleneck>,
@@ -16,15 +20,20 @@ pub(crate) struct LayerAdapter {
 }
 
 impl LayerAdapter {
-    /// `path` is that of the adapter in its layer.
-    pub(crate) fn init(
-        path: &str,
-        config: &AdapterConfig,
+    /// Builds the bottlenecks of the adapter `name` in a layer. Paths of their parameters are
+    /// `layers.<layer>.adapters.<name>.<sublayer>.<dense>` with `attention` and `feed_forward`, `down`
+    /// and `up`.
+    pub(super) fn init(
+        name: &str,
+        layer: usize,
+        config: &BottleneckConfig,
         width: usize,
         builder: &mut Builder<'_>,
     ) -> Self {
-        let mut bottleneck =
-            |place: &str| Bottleneck::init(&format!("{path}.{place}"), config, width, builder);
+        let path = format!("layers.{layer}.adapters.{name}");
+        let mut bottleneck = |sublayer: &str| {
+            Bottleneck::init(&format!("{path}.{sublayer}"), config, width, builder)
+        };
         Self {
             attention: config.mh_adapter.then(|| bottleneck("attention")),
             feed_forward: config.output_adapter.then(|| bottleneck("feed_forward")),
@@ -32,7 +41,28 @@ impl LayerAdapter {
     }
 }
 
-/// Down, a function, up.
+impl BottleneckConfig {
+    /// Builds the modules of the adapter `name`: those of each layer that is not left out, and the one
+    /// after the embeddings if there is one.
+    pub(in crate::peft) fn init(
+        &self,
+        name: &str,
+        encoder: &EncoderConfig,
+        builder: &mut Builder<'_>,
+    ) -> (Vec<(usize, LayerAdapter)>, Option<Coupling>) {
+        let width = encoder.hidden_size;
+        let layers = (0..encoder.num_hidden_layers).filter(|n| !self.leave_out.contains(n));
+        let layers = layers
+            .map(|layer| (layer, LayerAdapter::init(name, layer, self, width, builder)))
+            .collect();
+        let coupling = self
+            .inv_adapter_reduction_factor
+            .map(|factor| Coupling::init(name, factor, self.non_linearity, width, builder));
+        (layers, coupling)
+    }
+}
+
+/// A bottleneck: `U f(D x + d) + u`, scaled.
 #[derive(Module, Debug)]
 pub(crate) struct Bottleneck {
     down: Dense,
@@ -41,7 +71,7 @@ pub(crate) struct Bottleneck {
     wiring: Wiring,
 }
 
-/// What of a configuration the forward pass asks for.
+/// The fields of a configuration that the forward pass reads.
 #[derive(Clone, Copy, Debug)]
 struct Wiring {
     non_linearity: NonLinearity,
@@ -54,7 +84,12 @@ struct Wiring {
 }
 
 impl Bottleneck {
-    fn init(path: &str, config: &AdapterConfig, width: usize, builder: &mut Builder<'_>) -> Self {
+    fn init(
+        path: &str,
+        config: &BottleneckConfig,
+        width: usize,
+        builder: &mut Builder<'_>,
+    ) -> Self {
         let inner = config.bottleneck_size(width);
         let [down, up] = config.inits(width);
         Self {
@@ -72,46 +107,46 @@ impl Bottleneck {
         }
     }
 
-    fn transform(&self, x: Tensor<3>, draws: &mut Draws) -> Tensor<3> {
+    fn transform(&self, x: Tensor<3>, masks: &mut DropoutMasks) -> Tensor<3> {
         let Wiring { non_linearity, scaling, dropout: rate, .. } = self.wiring;
-        let inner = non_linearity.apply(self.down.forward(x));
+        let inner = non_linearity.forward(self.down.forward(x));
         // The weight has fewer elements to scale than the output.
         let output = if scaling == 1.0 {
             self.up.forward(inner)
         } else {
             linear(inner, self.up.weight.val() * scaling, self.up.bias.val() * scaling)
         };
-        if rate > 0.0 { dropout(output, draws.next(rate)) } else { output }
+        if rate > 0.0 { dropout(output, masks.next(rate)) } else { output }
     }
 }
 
-/// What a sublayer ends with.
-pub(crate) struct BlockEnd<'a> {
-    pub(crate) norm: &'a Norm,
+/// The end of a sublayer: dropout, adapters, residual sum, layer normalization.
+pub(crate) struct SublayerEnd<'a> {
+    pub(crate) norm: &'a LayerNorm,
     pub(crate) epsilon: f64,
     /// Of the sublayer's output.
     pub(crate) dropout: Dropout,
 }
 
-impl BlockEnd<'_> {
-    /// Adds what the sublayer read to its output and normalizes, with the adapters of `stack`, the
-    /// lowest first, in between.
-    pub(crate) fn close(
+impl SublayerEnd<'_> {
+    /// Adds the sublayer's input, `residual`, to its output and normalizes, with the adapters of
+    /// `stack`, the lowest first, in between. All tensors are `[batch, seq, hidden]`.
+    pub(crate) fn forward(
         &self,
         output: Tensor<3>,
         residual: Tensor<3>,
         stack: &[&Bottleneck],
-        draws: &mut Draws,
+        masks: &mut DropoutMasks,
     ) -> Tensor<3> {
         let Some(last) = stack.last() else {
             return self.norm.add(output, residual, self.epsilon, self.dropout);
         };
         let output = dropout(output, self.dropout);
         let adapted = if last.wiring.is_parallel {
-            last.transform(residual.clone(), draws) + output
+            last.transform(residual.clone(), masks) + output
         } else {
             stack.iter().fold(output, |hidden, adapter| {
-                self.adapt(adapter, hidden, residual.clone(), draws)
+                self.adapt(adapter, hidden, residual.clone(), masks)
             })
         };
         if last.wiring.normalizes_after { self.normalize(adapted, residual) } else { adapted }
@@ -122,7 +157,7 @@ impl BlockEnd<'_> {
         adapter: &Bottleneck,
         hidden: Tensor<3>,
         residual: Tensor<3>,
-        draws: &mut Draws,
+        masks: &mut DropoutMasks,
     ) -> Tensor<3> {
         let input = if adapter.wiring.normalizes_before {
             self.normalize(hidden.clone(), residual.clone())
@@ -134,7 +169,7 @@ impl BlockEnd<'_> {
             AdapterResidual::PostAdd => hidden + residual,
             AdapterResidual::AfterLn => input.clone(),
         };
-        adapter.transform(input, draws) + around
+        adapter.transform(input, masks) + around
     }
 
     fn normalize(&self, hidden: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {

@@ -75,8 +75,7 @@ pub fn prune(
     check_whole(folder)?;
     let (config, _) = read_config(folder)?;
     if !config.pruned.is_empty() {
-        let problem = "the model is pruned already: take the whole one".to_owned();
-        return Err(LoadError::Config { path: folder.join("config.json"), problem }.into());
+        return Err(LoadError::AlreadyPruned { path: folder.join("config.json") }.into());
     }
     let subnetwork = read_subnetwork_for(&config, file)?;
     let rows = match texts {

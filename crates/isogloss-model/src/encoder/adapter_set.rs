@@ -1,0 +1,75 @@
+//! The adapters of an encoder: configurations by name, and the active stack.
+
+use std::collections::BTreeMap;
+
+use crate::AdapterError;
+use crate::error::nearest;
+use crate::peft::{AdapterConfig, AdapterLibrary};
+
+/// The adapters that were put into an encoder after it was built.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AdapterSet {
+    configs: BTreeMap<(AdapterLibrary, String), AdapterConfig>,
+    /// Names of the active adapters of the `adapters` library, the lowest first.
+    pub(super) stack: Vec<String>,
+}
+
+impl AdapterSet {
+    pub(super) fn insert(&mut self, name: &str, config: AdapterConfig) {
+        self.configs.insert((config.library(), name.to_owned()), config);
+    }
+
+    pub(super) fn remove(&mut self, library: AdapterLibrary, name: &str) {
+        self.configs.remove(&(library, name.to_owned()));
+        if library == AdapterLibrary::Adapters {
+            self.stack.retain(|other| other != name);
+        }
+    }
+
+    pub(super) fn iter(
+        &self,
+        library: AdapterLibrary,
+    ) -> impl Iterator<Item = (&str, &AdapterConfig)> {
+        let configs = self.configs.iter().filter(move |((of, _), _)| *of == library);
+        configs.map(|((_, name), config)| (name.as_str(), config))
+    }
+
+    pub(super) fn get(
+        &self,
+        library: AdapterLibrary,
+        name: &str,
+    ) -> Result<&AdapterConfig, AdapterError> {
+        let found = self.iter(library).find(|(other, _)| *other == name);
+        found
+            .map(|(_, config)| config)
+            .ok_or_else(|| unknown(name, self.iter(library).map(|(name, _)| name)))
+    }
+
+    /// The index of a name on the active stack.
+    pub(super) fn stack_index(&self, name: &str) -> Result<usize, AdapterError> {
+        let found = self.stack.iter().position(|other| other == name);
+        found.ok_or_else(|| unknown(name, self.stack.iter().map(String::as_str)))
+    }
+
+    /// Fails unless the adapter can take the position that its name has on the active stack.
+    pub(super) fn check(&self, name: &str, config: &AdapterConfig) -> Result<(), AdapterError> {
+        check_name(name)?;
+        let is_stacked = self.stack.len() > 1 && self.stack.iter().any(|other| other == name);
+        if config.is_parallel() && is_stacked {
+            return Err(AdapterError::ParallelInStack { name: name.to_owned() });
+        }
+        Ok(())
+    }
+}
+
+/// A name is a step of a path, and steps are told apart by dots.
+pub(super) fn check_name(name: &str) -> Result<(), AdapterError> {
+    if name.is_empty() || name.contains('.') {
+        return Err(AdapterError::Name { name: name.to_owned() });
+    }
+    Ok(())
+}
+
+fn unknown<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> AdapterError {
+    AdapterError::Unknown { name: name.to_owned(), nearest: nearest(name, names) }
+}

@@ -1,0 +1,63 @@
+//! Embeddings: the normalized sum of token, position and segment embeddings.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Int, Tensor};
+use isogloss_kernels::{Dropout, dropout};
+
+use crate::nn::{DropoutMasks, LayerNorm};
+use crate::params::Builder;
+use crate::{EncoderConfig, Init, ModelInput};
+
+/// The embedding matrices of an encoder and the layer normalization of their sum.
+#[derive(Module, Debug)]
+pub(super) struct Embeddings {
+    pub(super) token: Embedding,
+    position: Embedding,
+    token_type: Option<Embedding>,
+    norm: LayerNorm,
+}
+
+impl Embeddings {
+    pub(super) fn init(config: &EncoderConfig, builder: &mut Builder<'_>) -> Self {
+        let width = config.hidden_size;
+        let init = Init::Normal(config.initializer_range);
+        let mut embedding = |name: &str, n_rows| Embedding {
+            weight: builder.param(&format!("embeddings.{name}.weight"), [n_rows, width], init),
+        };
+        let token = embedding("token", config.vocab_size);
+        let position = embedding("position", config.max_position_embeddings);
+        let token_type =
+            (config.type_vocab_size > 0).then(|| embedding("token_type", config.type_vocab_size));
+        let norm = LayerNorm::init("embeddings.norm", width, builder);
+        Self { token, position, token_type, norm }
+    }
+
+    /// Adds the embeddings of positions and segments to those of tokens, `[batch, seq, hidden]`.
+    pub(super) fn forward(
+        &self,
+        tokens: Tensor<3>,
+        input: &ModelInput,
+        config: &EncoderConfig,
+        masks: &mut DropoutMasks,
+    ) -> Tensor<3> {
+        let mut positions = self.position.rows(input.position_ids.clone());
+        if let Some(token_type) = &self.token_type {
+            positions = positions + token_type.rows(input.token_type_ids.clone());
+        }
+        let hidden = self.norm.add(tokens, positions, config.layer_norm_eps, Dropout::OFF);
+        dropout(hidden, masks.next(config.hidden_dropout_prob))
+    }
+}
+
+/// An embedding matrix, `[rows, hidden]`.
+#[derive(Module, Debug)]
+pub(super) struct Embedding {
+    pub(super) weight: Param<Tensor<2>>,
+}
+
+impl Embedding {
+    /// The rows of `ids`, `[batch, seq, hidden]`.
+    pub(super) fn rows(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        burn::tensor::module::embedding(self.weight.val(), ids)
+    }
+}

@@ -1,0 +1,15 @@
+//! The nearest known name, for messages about an unknown one.
+
+/// The most similar of `names`, by Levenshtein distance, if any is similar at all.
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    names
+        .map(|other| (strsim::normalized_levenshtein(name, other), other))
+        .filter(|(similarity, _)| *similarity > 0.6)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, other)| other.to_owned())
+}
+
+/// The end of a message that names it.
+pub(super) fn hint(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!(", the nearest is \"{name}\"")).unwrap_or_default()
+}

@@ -1,0 +1,93 @@
+//! Task head of a model: a classifier of sentences or tokens, or a dependency parser.
+
+use burn::module::Module;
+use burn::tensor::Device;
+
+use super::classifier::Classifier;
+use super::parser::{Parser, ParserSpec};
+use super::pooling::Pooling;
+use crate::{EncoderConfig, ParamSource};
+
+/// The task head to build, and the names of its labels.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HeadSpec {
+    /// One label a sentence.
+    Sequence {
+        /// Names of the labels, in the order of the logits.
+        labels: Vec<String>,
+        /// How the sentence becomes a vector.
+        pooling: Pooling,
+    },
+    /// One label a token.
+    Tokens {
+        /// Names of the labels, in the order of the logits.
+        labels: Vec<String>,
+    },
+    /// A head and a relation a word.
+    Parser(ParserSpec),
+}
+
+impl HeadSpec {
+    /// A head for sentences.
+    pub fn sequence(labels: Vec<String>, pooling: Pooling) -> Self {
+        Self::Sequence { labels, pooling }
+    }
+
+    /// A head for tokens.
+    pub fn tokens(labels: Vec<String>) -> Self {
+        Self::Tokens { labels }
+    }
+
+    /// Names of the labels, in the order of the logits; a parser's are its relations.
+    pub fn labels(&self) -> &[String] {
+        match self {
+            Self::Sequence { labels, .. } | Self::Tokens { labels } => labels,
+            Self::Parser(spec) => &spec.relations,
+        }
+    }
+
+    /// Whether the family's dense layer comes before the classifier.
+    pub(crate) fn has_dense(&self) -> bool {
+        matches!(self, Self::Sequence { pooling: Pooling::FirstToken, .. })
+    }
+}
+
+/// A task head.
+#[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a model has one head")]
+pub enum Head {
+    /// For sentences and tokens.
+    Classifier(Classifier),
+    /// For words.
+    Parser(Parser),
+}
+
+impl Head {
+    pub(crate) fn init(
+        config: &EncoderConfig,
+        spec: &HeadSpec,
+        source: &mut dyn ParamSource,
+        device: &Device,
+    ) -> Self {
+        match spec {
+            HeadSpec::Parser(spec) => Self::Parser(Parser::init(config, spec, source, device)),
+            HeadSpec::Tokens { labels } => {
+                Self::Classifier(Classifier::for_tokens(config, labels.len(), source, device))
+            }
+            HeadSpec::Sequence { pooling, labels } => {
+                let n_labels = labels.len();
+                Self::Classifier(Classifier::for_sequences(
+                    config, *pooling, n_labels, source, device,
+                ))
+            }
+        }
+    }
+
+    /// The same head with another rate of dropout; a parser keeps its own.
+    pub(crate) fn with_dropout(self, rate: f64) -> Self {
+        match self {
+            Self::Classifier(head) => Self::Classifier(head.with_dropout(rate)),
+            Self::Parser(_) => self,
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The `config.json` of a folder: the encoder and the head that it describes.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::json::{parse_json, read_json};
+use super::names::TIED_LM_CLASS;
+use crate::config::Fields;
+use crate::{
+    ConfigError, EncoderConfig, HeadSpec, LmHeadKind, LoadError, ParserConfig, ParserSpec, Pooling,
+};
+
+/// Reads a folder's `config.json`: the encoder that it describes, and the file as it is.
+///
+/// # Errors
+/// If it is missing, damaged, or of an architecture that is not supported.
+pub fn read_config(folder: &Path) -> Result<(EncoderConfig, Value), LoadError> {
+    let path = folder.join("config.json");
+    let adapter_path = folder.join("adapter_config.json");
+    if !path.exists() && adapter_path.exists() {
+        return Err(LoadError::AdapterFolder { path: adapter_path });
+    }
+    from_json(read_json(&path)?, &path)
+}
+
+/// The same from the bytes of the file `path`.
+pub(super) fn parse_config(bytes: &[u8], path: &Path) -> Result<(EncoderConfig, Value), LoadError> {
+    from_json(parse_json(bytes, path)?, path)
+}
+
+fn from_json(json: Value, path: &Path) -> Result<(EncoderConfig, Value), LoadError> {
+    match EncoderConfig::from_json(&json) {
+        Ok(config) => Ok((config, json)),
+        Err(source) => Err(LoadError::Config { path: path.to_owned(), source }),
+    }
+}
+
+/// The class of `transformers` that the folder was saved from.
+pub(super) fn class_name(json: &Value) -> &str {
+    json.pointer("/architectures/0").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The head that `config.json` says the folder was saved with.
+pub(super) fn head_from_json(json: &Value) -> Result<Option<HeadSpec>, ConfigError> {
+    if let Some(entry) = json.pointer("/isogloss/parser") {
+        let relations = labels(json)?;
+        return saved_parser(entry.clone(), relations)
+            .map(|spec| Some(HeadSpec::Parser(spec)))
+            .map_err(|problem| ConfigError::mismatch("isogloss.parser", problem));
+    }
+    let class = class_name(json);
+    if class.ends_with("ForTokenClassification") {
+        return Ok(Some(HeadSpec::tokens(labels(json)?)));
+    }
+    if !class.ends_with("ForSequenceClassification") {
+        return Ok(None);
+    }
+    let pooling = match json.pointer("/isogloss/pooling").and_then(Value::as_str) {
+        Some("mean") => Pooling::Mean,
+        _ => Pooling::FirstToken,
+    };
+    Ok(Some(HeadSpec::sequence(labels(json)?, pooling)))
+}
+
+/// The parser of these relations that an entry of `config.json` describes.
+fn saved_parser(mut entry: Value, relations: Vec<String>) -> Result<ParserSpec, String> {
+    let tags = entry.as_object_mut().and_then(|entry| entry.shift_remove("tags"));
+    let tags = serde_json::from_value(tags.unwrap_or_default());
+    let tags = tags.map_err(|error| format!("tags: {error}"))?;
+    let config: ParserConfig = serde_json::from_value(entry).map_err(|error| error.to_string())?;
+    match config.faults().into_iter().next() {
+        Some((field, problem)) => Err(format!("{field}: {problem}")),
+        None => Ok(ParserSpec { config, relations, tags }),
+    }
+}
+
+/// Above any real number of labels: a damaged number must not fill the memory with names.
+const MAX_LABELS: usize = 1 << 20;
+
+/// Label names in the order of their ids; two unnamed ones if there are none, as `transformers`.
+fn labels(json: &Value) -> Result<Vec<String>, ConfigError> {
+    let names = match json.get("id2label") {
+        Some(Value::Object(names)) if !names.is_empty() => names,
+        None | Some(Value::Null) => {
+            let n_labels = Fields(json).size_or("num_labels", 2)?;
+            if !(1..=MAX_LABELS).contains(&n_labels) {
+                let expected = format!("1 to {MAX_LABELS}");
+                return Err(ConfigError::value("num_labels", expected, n_labels));
+            }
+            return Ok((0..n_labels).map(|id| format!("LABEL_{id}")).collect());
+        }
+        Some(other) => {
+            return Err(ConfigError::value("id2label", "an object of label names", other));
+        }
+    };
+    let mut labels = vec![String::new(); names.len()];
+    for (id, name) in names {
+        let slot = id.parse::<usize>().ok().and_then(|id| labels.get_mut(id));
+        let slot =
+            slot.ok_or_else(|| ConfigError::mismatch("id2label", format!("unexpected id {id:?}")))?;
+        let name = name.as_str();
+        let fault = || ConfigError::mismatch("id2label", format!("id {id} has no name"));
+        name.ok_or_else(fault)?.clone_into(slot);
+    }
+    Ok(labels)
+}
+
+/// The `config.json` of a model with these heads, made from that of the model it comes from.
+pub(super) fn config_with_heads(
+    config: &EncoderConfig,
+    head: Option<&HeadSpec>,
+    lm_head: Option<LmHeadKind>,
+    original: &Value,
+) -> Value {
+    let mut json = original.as_object().cloned().unwrap_or_default();
+    let family = config.family.spec();
+    let stem = family.class_stem(original.get("model_type").and_then(Value::as_str));
+    for stale in ["auto_map", "isogloss", "torch_dtype", "num_labels", "problem_type"] {
+        json.shift_remove(stale);
+    }
+    json.insert("dtype".into(), "float32".into());
+    config.pruned.write(&mut json);
+    let prefix = family.prefix.trim_end_matches('.');
+    if lm_head.is_some() {
+        json.insert("tie_word_embeddings".into(), true.into());
+    }
+    let class = match head {
+        None => match lm_head {
+            None => format!("{stem}Model"),
+            Some(LmHeadKind::Own) => format!("{stem}ForMaskedLM"),
+            Some(LmHeadKind::Tied) => {
+                let path = format!("modeling_isogloss_lm.{TIED_LM_CLASS}");
+                json.insert("auto_map".into(), json!({ "AutoModelForMaskedLM": path }));
+                json.insert("isogloss".into(), json!({ "prefix": prefix }));
+                TIED_LM_CLASS.to_owned()
+            }
+        },
+        Some(HeadSpec::Parser(spec)) => {
+            let mut parser = json!(spec.config);
+            parser["tags"] = json!(spec.tags);
+            json.insert("isogloss".into(), json!({ "parser": parser }));
+            format!("{stem}Model")
+        }
+        Some(HeadSpec::Tokens { .. }) => format!("{stem}ForTokenClassification"),
+        Some(HeadSpec::Sequence { pooling: Pooling::FirstToken, .. }) => {
+            format!("{stem}ForSequenceClassification")
+        }
+        Some(HeadSpec::Sequence { pooling: Pooling::Mean, .. }) => {
+            let class = "MeanPoolingForSequenceClassification";
+            let path = format!("modeling_isogloss.{class}");
+            let dropout = config.sequence_dropout_prob;
+            json.insert("auto_map".into(), json!({ "AutoModelForSequenceClassification": path }));
+            json.insert(
+                "isogloss".into(),
+                json!({ "pooling": "mean", "prefix": prefix, "dropout": dropout }),
+            );
+            class.to_owned()
+        }
+    };
+    json.insert("architectures".into(), json!([class]));
+    if let Some(spec) = head {
+        let names = || spec.labels().iter().enumerate();
+        let id2label: Map<_, _> = names().map(|(id, name)| (id.to_string(), json!(name))).collect();
+        let label2id: Map<_, _> = names().map(|(id, name)| (name.clone(), json!(id))).collect();
+        json.insert("id2label".into(), id2label.into());
+        json.insert("label2id".into(), label2id.into());
+    }
+    Value::Object(json)
+}

@@ -1,0 +1,205 @@
+//! A folder of a whole model: its parameters by their names in the files.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use serde_json::Value;
+
+use super::config_json::{class_name, head_from_json, read_config};
+use super::loaded::{HeadChoice, LoadReport, LoadedModel};
+use super::names;
+use super::weights::WeightFiles;
+use crate::family::FamilySpec;
+use crate::{
+    ConfigError, EncoderConfig, HeadSpec, Init, LmHeadKind, LoadError, LoadFault, Model,
+    ParamSource, RandomParams,
+};
+
+/// A folder of a whole model, whose configuration is read and whose weights are open.
+pub(super) struct Folder {
+    config_path: PathBuf,
+    config: EncoderConfig,
+    config_json: Value,
+    head: Option<HeadSpec>,
+    source: FileParams,
+}
+
+impl Folder {
+    pub(super) fn open(folder: &Path, head: &HeadChoice) -> Result<Self, LoadError> {
+        let config = read_config(folder)?;
+        Self::new(folder.join("config.json"), config, WeightFiles::open(folder)?, head)
+    }
+
+    pub(super) fn new(
+        config_path: PathBuf,
+        (config, config_json): (EncoderConfig, Value),
+        files: WeightFiles,
+        head: &HeadChoice,
+    ) -> Result<Self, LoadError> {
+        let refuse = |source| LoadError::Config { path: config_path.clone(), source };
+        let (head, fresh_head) = match head {
+            HeadChoice::Without => (None, None),
+            HeadChoice::New { spec, seed } => (Some(spec.clone()), Some(RandomParams::new(*seed))),
+            HeadChoice::Saved => (head_from_json(&config_json).map_err(refuse)?, None),
+        };
+        let source = FileParams {
+            family: config.family.spec(),
+            files,
+            has_dense: head.as_ref().is_some_and(HeadSpec::has_dense),
+            fresh_head,
+            lm_head: LmHeadKind::Own,
+            has_lm_bias: class_name(&config_json) == names::TIED_LM_CLASS,
+            taken: Vec::new(),
+            fresh: Vec::new(),
+            faults: Vec::new(),
+        };
+        let mut folder = Self { config_path, config, config_json, head, source };
+        folder.source.refuse(folder.config.pruned_paths());
+        Ok(folder)
+    }
+
+    /// The form of the masked-language-model head that the weights have, or else need.
+    pub(super) fn lm_head_kind(&self) -> Result<LmHeadKind, LoadError> {
+        let root = self.config.family.spec().lm_head.root;
+        if !self.source.files.names().any(|name| name.starts_with(root)) {
+            return Ok(LmHeadKind::Tied);
+        }
+        if self.config_json.get("tie_word_embeddings") == Some(&Value::Bool(false)) {
+            let problem = "only true is supported for a masked-language-model head, whose decoder \
+                           is the embedding matrix of tokens here";
+            let (path, field) = (self.config_path.clone(), "tie_word_embeddings");
+            return Err(LoadError::Config { path, source: ConfigError::mismatch(field, problem) });
+        }
+        Ok(LmHeadKind::Own)
+    }
+
+    /// Builds the model out of its tensors.
+    pub(super) fn build(
+        mut self,
+        lm_head: Option<LmHeadKind>,
+        device: &Device,
+    ) -> Result<LoadedModel, LoadError> {
+        let source = &mut self.source;
+        let mut model = Model::init(&self.config, self.head.as_ref(), source, device);
+        if let Some(kind) = lm_head {
+            source.lm_head = kind;
+            model = model.with_lm_head(kind, source, device);
+            if kind == LmHeadKind::Own {
+                let decoder = self.config.family.spec().lm_head.decoder;
+                let copies = ["weight", "bias"].map(|leaf| format!("{decoder}.{leaf}"));
+                source.taken.extend(copies);
+            }
+        }
+        let report = self.source.finish()?;
+        Ok(LoadedModel { model, head: self.head, config_json: self.config_json, report })
+    }
+}
+
+/// The name that TensorFlow gave to a normalization's parameter.
+fn legacy_name(key: &str) -> String {
+    key.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+}
+
+/// Takes parameters from files and gathers what does not fit.
+struct FileParams {
+    family: &'static FamilySpec,
+    files: WeightFiles,
+    has_dense: bool,
+    fresh_head: Option<RandomParams>,
+    lm_head: LmHeadKind,
+    /// The bias of a tied masked-language-model head must be there.
+    has_lm_bias: bool,
+    taken: Vec<String>,
+    fresh: Vec<String>,
+    faults: Vec<LoadFault>,
+}
+
+impl FileParams {
+    /// The name of the parameter in these files: with or without the task model's prefix, with
+    /// today's or TensorFlow's names of a normalization's parameters.
+    fn find(&self, path: &str) -> String {
+        if path.starts_with("head.") {
+            let key = names::head_tensor(self.family, path, self.has_dense);
+            let bare = key.strip_prefix(self.family.prefix).unwrap_or(&key);
+            return self.first_present([key.clone(), bare.to_owned()]);
+        }
+        if path.starts_with("lm_head.") {
+            if self.lm_head == LmHeadKind::Tied {
+                return names::TIED_LM_BIAS.to_owned();
+            }
+            let key = self.family.lm_head_key(path);
+            let other = match path {
+                "lm_head.bias" => format!("{}.bias", self.family.lm_head.decoder),
+                _ => legacy_name(&key),
+            };
+            return self.first_present([key, other]);
+        }
+        let key = names::encoder_tensor(self.family, path);
+        let legacy = legacy_name(&key);
+        let prefix = self.family.prefix;
+        let candidates = [format!("{prefix}{key}"), key, format!("{prefix}{legacy}"), legacy];
+        self.first_present(candidates)
+    }
+
+    /// What draws a parameter that these files need not have, and have not.
+    fn fresh(&self, path: &str, name: &str, shape: &[usize]) -> Option<RandomParams> {
+        if path.starts_with("head.") {
+            // A head for other labels may stand in the folder; only one that fits is taken.
+            return self.fresh_head.filter(|_| self.files.shape(name).as_deref() != Some(shape));
+        }
+        let is_new = name == names::TIED_LM_BIAS && !self.has_lm_bias && !self.files.contains(name);
+        is_new.then(|| RandomParams::new(0))
+    }
+
+    /// Notes what must not be there; `transformers` 4 leaves tensors without elements.
+    fn refuse(&mut self, paths: Vec<String>) {
+        for path in paths {
+            let tensor = self.find(&path);
+            match self.files.shape(&tensor) {
+                None => {}
+                Some(shape) if shape.contains(&0) => self.taken.push(tensor),
+                Some(_) => {
+                    let path = self.files.path().to_owned();
+                    self.faults.push(LoadFault::Pruned { path, tensor });
+                }
+            }
+        }
+    }
+
+    fn first_present<const N: usize>(&self, candidates: [String; N]) -> String {
+        let found = candidates.iter().position(|key| self.files.contains(key)).unwrap_or(0);
+        candidates.into_iter().nth(found).unwrap_or_default()
+    }
+
+    fn finish(self) -> Result<LoadReport, LoadError> {
+        if !self.faults.is_empty() {
+            return Err(LoadError::Tensors { faults: self.faults });
+        }
+        // Older files store the position numbers beside the parameters.
+        let is_parameter = |name: &&str| !name.ends_with("position_ids");
+        let unused = self.files.names().filter(is_parameter);
+        let unused = unused.filter(|name| !self.taken.iter().any(|taken| taken == name));
+        Ok(LoadReport { fresh: self.fresh, unused: unused.map(str::to_owned).collect() })
+    }
+}
+
+impl ParamSource for FileParams {
+    fn take(&mut self, path: &str, shape: &[usize], init: Init) -> Option<Vec<f32>> {
+        let name = self.find(path);
+        if let Some(mut random) = self.fresh(path, &name, shape) {
+            self.fresh.push(name);
+            // The sizes of a configuration are trusted once the encoder's tensors have them.
+            return if self.faults.is_empty() { random.take(path, shape, init) } else { None };
+        }
+        match self.files.read(&name, shape) {
+            Ok(values) => {
+                self.taken.push(name);
+                Some(values)
+            }
+            Err(fault) => {
+                self.faults.push(fault);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Layer normalization of a residual sum: `LN(dropout(x) + residual)`.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use isogloss_kernels::{Dropout, dropout_add_layer_norm};
+
+use crate::params::{Builder, Init};
+
+/// A layer normalization over the last dimension, with a weight and a bias of its width.
+#[derive(Module, Debug)]
+pub(crate) struct LayerNorm {
+    weight: Param<Tensor<1>>,
+    bias: Param<Tensor<1>>,
+}
+
+impl LayerNorm {
+    /// Builds a normalization whose weight is one and whose bias is zero unless a file has others.
+    pub(crate) fn init(path: &str, width: usize, builder: &mut Builder<'_>) -> Self {
+        Self {
+            weight: builder.param(&format!("{path}.weight"), [width], Init::Ones),
+            bias: builder.param(&format!("{path}.bias"), [width], Init::Zeros),
+        }
+    }
+
+    /// Normalizes the sum of `residual` and of `x` after dropout.
+    pub(crate) fn add<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        residual: Tensor<D>,
+        epsilon: f64,
+        dropout: Dropout,
+    ) -> Tensor<D> {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        dropout_add_layer_norm(x, residual, weight, bias, epsilon, dropout)
+    }
+}

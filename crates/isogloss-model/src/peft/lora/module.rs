@@ -1,0 +1,84 @@
+//! LoRA module: the low-rank update of one projection.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use isogloss_kernels::{dropout, linear};
+
+use super::config::LoraConfig;
+use crate::nn::DropoutMasks;
+use crate::params::Builder;
+use crate::peft::target::TargetModule;
+use crate::{AdapterError, EncoderConfig, Init};
+
+impl LoraConfig {
+    /// Builds the updates of the adapter `name`, one for each projection that is named and not pruned.
+    /// Paths of their parameters are `layers.<layer>.<projection>.lora.<name>.a` (`[r, in]`) and `b`
+    /// (`[out, r]`).
+    pub(in crate::peft) fn init(
+        &self,
+        name: &str,
+        encoder: &EncoderConfig,
+        builder: &mut Builder<'_>,
+    ) -> Result<Vec<(usize, TargetModule, Lora)>, AdapterError> {
+        let mut updates = Vec::new();
+        for layer in self.layers(encoder.num_hidden_layers) {
+            for target in &self.target_modules {
+                let Some(sizes) = target.sizes(layer, encoder) else { continue };
+                let path = format!("layers.{layer}.{}.lora.{name}", target.path());
+                updates.push((layer, *target, Lora::init(&path, self, sizes, builder)));
+            }
+        }
+        if updates.is_empty() {
+            let problem = "all of these are pruned".to_owned();
+            return Err(AdapterError::Config { field: "target_modules", problem });
+        }
+        Ok(updates)
+    }
+}
+
+/// The two factors `A` and `B` of the update of one projection.
+#[derive(Module, Debug)]
+pub(crate) struct Lora {
+    /// `[r, in]`.
+    a: Param<Tensor<2>>,
+    /// `[out, r]`.
+    b: Param<Tensor<2>>,
+    #[module(skip)]
+    scaling: f64,
+    #[module(skip)]
+    dropout: f64,
+}
+
+impl Lora {
+    fn init(
+        path: &str,
+        config: &LoraConfig,
+        [n_inputs, n_outputs]: [usize; 2],
+        builder: &mut Builder<'_>,
+    ) -> Self {
+        let bound = 1.0 / (n_inputs as f64).sqrt();
+        let (a, b) = (format!("{path}.a"), format!("{path}.b"));
+        Self {
+            a: builder.param(&a, [config.r, n_inputs], Init::Uniform(bound)),
+            b: builder.param(&b, [n_outputs, config.r], Init::Zeros),
+            scaling: config.scaling(),
+            dropout: config.lora_dropout,
+        }
+    }
+
+    /// `(α / r) B A x`, `[batch, seq, out]`.
+    pub(in crate::peft) fn forward(&self, x: Tensor<3>, masks: &mut DropoutMasks) -> Tensor<3> {
+        let x = if self.dropout > 0.0 { dropout(x, masks.next(self.dropout)) } else { x };
+        // The factor has fewer elements to scale than the output.
+        let (a, b) = (self.a.val(), self.b.val() * self.scaling);
+        let device = a.device();
+        let no_bias = |weight: &Tensor<2>| Tensor::zeros([weight.dims()[0]], &device);
+        let (bias_a, bias_b) = (no_bias(&a), no_bias(&b));
+        linear(linear(x, a, bias_a), b, bias_b)
+    }
+
+    /// `(α / r) B A`, outside any graph.
+    pub(in crate::peft) fn delta(&self) -> Tensor<2> {
+        self.b.val().detach().matmul(self.a.val().detach()) * self.scaling
+    }
+}
