@@ -6,6 +6,7 @@ mod input;
 mod load;
 mod nearest;
 mod save;
+mod student;
 
 pub use adapter::AdapterError;
 pub use config::ConfigError;
@@ -13,3 +14,4 @@ pub use input::InputError;
 pub use load::{LoadError, LoadFault, SafetensorsError};
 pub(crate) use nearest::nearest;
 pub use save::SaveError;
+pub use student::StudentError;

@@ -1,4 +1,4 @@
-//! A batch on the device.
+//! Model input: one batch of tokens on a device, with its attention mask and positions.
 
 use std::ops::Range;
 
@@ -6,18 +6,18 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::{EncoderConfig, InputError};
 
-/// What the encoder starts from.
+/// The tokens of a batch, or their states, that the encoder starts from.
 #[derive(Clone, Debug)]
 pub enum Tokens {
-    /// `[batch, seq]`, rows of the embedding table.
+    /// `[batch, seq]`, rows of the embedding matrix.
     Ids(Tensor<2, Int>),
-    /// `[batch, seq, hidden]`, taken in place of the table's rows.
+    /// `[batch, seq, hidden]`, token embeddings in place of rows of that matrix.
     Embeddings(Tensor<3>),
-    /// The states of an earlier pass over the same tokens, which is gone on with.
+    /// The cached hidden states of an earlier pass over the same tokens, which this one continues.
     States {
         /// `[batch, seq, hidden]`.
         states: Tensor<3>,
-        /// How many blocks they have gone through.
+        /// The number of blocks that computed them.
         layer: usize,
     },
 }
@@ -25,13 +25,13 @@ pub enum Tokens {
 impl Tokens {
     fn map(
         self,
-        ids: impl Fn(Tensor<2, Int>) -> Tensor<2, Int>,
-        states: impl Fn(Tensor<3>) -> Tensor<3>,
+        map_ids: impl Fn(Tensor<2, Int>) -> Tensor<2, Int>,
+        map_states: impl Fn(Tensor<3>) -> Tensor<3>,
     ) -> Self {
         match self {
-            Self::Ids(of) => Self::Ids(ids(of)),
-            Self::Embeddings(of) => Self::Embeddings(states(of)),
-            Self::States { states: of, layer } => Self::States { states: states(of), layer },
+            Self::Ids(ids) => Self::Ids(map_ids(ids)),
+            Self::Embeddings(embeddings) => Self::Embeddings(map_states(embeddings)),
+            Self::States { states, layer } => Self::States { states: map_states(states), layer },
         }
     }
 }
@@ -47,25 +47,24 @@ pub struct ModelInput {
     pub token_type_ids: Tensor<2, Int>,
     /// `[batch, seq]`, 1 for a real token and 0 for padding.
     pub attention_mask: Tensor<2>,
-    /// Where the words are, for a parser; none for other heads.
+    /// The positions of words, for a parser; none for other heads.
     pub words: Option<Words>,
 }
 
-/// The words of a batch.
+/// The words of a batch, by the positions of their first subwords.
 #[derive(Clone, Debug)]
 pub struct Words {
-    /// `[batch, n_words]`: the place of each word's first token in its row; any place where there is
-    /// no word.
+    /// `[batch, n_words]`: the position of each word's first subword in its row; any position where
+    /// there is no word.
     pub first_subwords: Tensor<2, Int>,
     /// `[batch, n_words]`: 1 for a word, 0 for padding and for words without a token.
     pub mask: Tensor<2>,
     /// `[batch, n_words]`: the head of each word at which relations are scored, 0 for the root, else
-    /// the place of a word, counted from 1; none if relations are not to be scored yet.
+    /// the index of a word, from 1; none if relations are not to be scored yet.
     pub heads: Option<Tensor<2, Int>>,
 }
 
 impl Words {
-    /// The same of each tensor.
     fn map(
         &self,
         ints: impl Fn(Tensor<2, Int>) -> Tensor<2, Int>,
@@ -79,11 +78,12 @@ impl Words {
     }
 }
 
-/// Far below any score, and finite: a row without any real token stays free of NaN.
+/// The score of what is masked: far below any other, and finite, so that a row without any real token
+/// stays free of NaN.
 pub(crate) const MASKED: f64 = -1e9;
 
 impl ModelInput {
-    /// What is added to the attention scores of each key.
+    /// The attention bias, `[batch, seq]`: added to the scores of each key, far below zero for padding.
     pub(crate) fn attention_bias(&self) -> Tensor<2> {
         (self.attention_mask.clone() - 1.0) * (-MASKED)
     }
@@ -96,11 +96,13 @@ impl ModelInput {
             position_ids: self.position_ids.without_autodiff(),
             token_type_ids: self.token_type_ids.without_autodiff(),
             attention_mask: self.attention_mask.without_autodiff(),
-            words: self.words.map(|of| of.map(Tensor::without_autodiff, Tensor::without_autodiff)),
+            words: self
+                .words
+                .map(|words| words.map(Tensor::without_autodiff, Tensor::without_autodiff)),
         }
     }
 
-    /// The same batch several times, one below the other, each with its own token embeddings.
+    /// The batch repeated along the batch dimension, each time with other token embeddings.
     ///
     /// # Shapes
     /// - `embeddings`: k times `[batch, seq, hidden]`
@@ -116,11 +118,11 @@ impl ModelInput {
             words: self
                 .words
                 .as_ref()
-                .map(|words| words.map(|of| of.repeat_dim(0, n), |of| of.repeat_dim(0, n))),
+                .map(|words| words.map(|x| x.repeat_dim(0, n), |x| x.repeat_dim(0, n))),
         }
     }
 
-    /// Some rows of the batch.
+    /// These rows of the batch.
     #[must_use]
     pub fn rows(&self, rows: Range<usize>) -> Self {
         let (start, n) = (rows.start, rows.len());
@@ -128,14 +130,14 @@ impl ModelInput {
             tokens: self
                 .tokens
                 .clone()
-                .map(|ids| ids.narrow(0, start, n), |of| of.narrow(0, start, n)),
+                .map(|ids| ids.narrow(0, start, n), |states| states.narrow(0, start, n)),
             position_ids: self.position_ids.clone().narrow(0, start, n),
             token_type_ids: self.token_type_ids.clone().narrow(0, start, n),
             attention_mask: self.attention_mask.clone().narrow(0, start, n),
             words: self
                 .words
                 .as_ref()
-                .map(|words| words.map(|of| of.narrow(0, start, n), |of| of.narrow(0, start, n))),
+                .map(|words| words.map(|x| x.narrow(0, start, n), |x| x.narrow(0, start, n))),
         }
     }
 
@@ -178,9 +180,9 @@ impl EncoderConfig {
             return Err(InputError::TooLong { found: seq_len, max: self.max_tokens() });
         }
         let in_vocabulary = |id: &i32| usize::try_from(*id).is_ok_and(|id| id < self.vocab_size);
-        if let Some(at) = input_ids.iter().position(|id| !in_vocabulary(id)) {
-            let (row, column) = (at / seq_len, at % seq_len);
-            let (id, vocab_size) = (input_ids[at], self.vocab_size);
+        if let Some(index) = input_ids.iter().position(|id| !in_vocabulary(id)) {
+            let (row, column) = (index / seq_len, index % seq_len);
+            let (id, vocab_size) = (input_ids[index], self.vocab_size);
             return Err(InputError::TokenId { id, row, column, vocab_size });
         }
         let last_type = self.type_vocab_size.max(1) as i32 - 1;

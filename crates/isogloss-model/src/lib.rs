@@ -1,5 +1,5 @@
-//! One encoder for BERT, RoBERTa (XLM-R) and DistilBERT, with heads for sentences, tokens and words,
-//! read from and written to Hugging Face folders.
+//! One transformer encoder for BERT, RoBERTa (XLM-R) and DistilBERT, with heads for sentences, tokens
+//! and words, with adapters and LoRA, read from and written to Hugging Face folders.
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -14,6 +14,10 @@
 //! assert_eq!(output.logits.dims(), [2, 2]);
 //! # Ok::<(), isogloss_model::InputError>(())
 //! ```
+//!
+//! Modules import downwards only, in this order: `surgery` (students, pruned, trimmed and quantized
+//! models), `hf` (folders), `model`, `heads`, `encoder`, `peft` (adapters), `nn` (layers), `config`,
+//! `family`, `params`.
 
 #![forbid(unsafe_code)]
 
@@ -37,6 +41,7 @@ pub use config::{EncoderConfig, Pruning};
 pub use encoder::{Encoder, EncoderOutput, ForwardOptions, SubnetworkMask, UnitDropout};
 pub use error::{
     AdapterError, ConfigError, InputError, LoadError, LoadFault, SafetensorsError, SaveError,
+    StudentError,
 };
 pub use family::{Family, PositionRule};
 pub use heads::{

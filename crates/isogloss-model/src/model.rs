@@ -1,4 +1,4 @@
-//! An encoder with its head.
+//! Model: an encoder with its task head, its masked-language-model head and its projection heads.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -8,20 +8,20 @@ use crate::{
     ParamSource, Parser, Projection, RandomParams, WordScores, mean_pool,
 };
 
-/// An encoder, a head unless it is used for its states alone, and a masked-language-model head if
-/// it is to learn from text without labels.
+/// An encoder with a task head, unless it is used for its hidden states alone, and a
+/// masked-language-model head if it learns from text without labels.
 #[derive(Module, Debug)]
 pub struct Model {
     /// The encoder.
     pub encoder: Encoder,
     head: Option<Head>,
-    /// Networks over its vectors that a method trains beside it. They are among its parameters, and
-    /// not part of the folder that [`save`](crate::save) writes.
+    /// Projection heads over its embeddings, which a method trains beside it. They are among its
+    /// parameters, and not part of the folder that [`save`](crate::save) writes.
     pub projections: Vec<Projection>,
     lm_head: Option<MaskedLmHead>,
 }
 
-/// What one pass gives.
+/// The output of one forward pass.
 #[derive(Clone, Debug)]
 pub struct ModelOutput {
     /// See [`EncoderOutput::hidden_states`](crate::EncoderOutput::hidden_states).
@@ -29,21 +29,22 @@ pub struct ModelOutput {
     /// `[batch, n_labels]` for sentences, `[batch * seq, n_labels]` for tokens; for a parser
     /// `[batch * n_words, n_words + 1]`, the heads of words, see [`WordScores::arcs`].
     pub logits: Tensor<2>,
-    /// What they were made of: as many rows, `hidden` wide.
+    /// The inputs of the head's last layer: as many rows, `hidden` wide.
     pub features: Tensor<2>,
-    /// More logits of the same rows: a parser's relations, where [`Words::heads`](crate::Words::heads)
+    /// Auxiliary logits of the same rows: a parser's relations, where [`Words::heads`](crate::Words::heads)
     /// says to which heads, then its parts of speech; none of other heads.
     pub aux_logits: Vec<Tensor<2>>,
 }
 
-const NO_WORDS: &str = "an input for a parser says where words are";
+/// Why a parser panics.
+const NO_WORDS: &str = "an input for a parser has the positions of words";
 
 impl ModelOutput {
-    /// Cuts the output of [`ModelInput::repeated`] into that of each repetition.
+    /// Splits the output for [`ModelInput::repeated`] into that of each repetition.
     pub fn split(&self, n: usize) -> Vec<Self> {
-        fn part<const D: usize>(of: &Tensor<D>, index: usize, n: usize) -> Tensor<D> {
-            let n_rows = of.dims()[0] / n;
-            of.clone().narrow(0, index * n_rows, n_rows)
+        fn part<const D: usize>(whole: &Tensor<D>, index: usize, n: usize) -> Tensor<D> {
+            let n_rows = whole.dims()[0] / n;
+            whole.clone().narrow(0, index * n_rows, n_rows)
         }
         let output = |index| Self {
             hidden_states: self.hidden_states.iter().map(|state| part(state, index, n)).collect(),
@@ -71,7 +72,7 @@ impl Model {
         }
     }
 
-    /// The same model with new projections, each given by its widths, drawn from `seed`.
+    /// The same model with new projection heads, each given by its widths, drawn from `seed`.
     #[must_use]
     pub fn with_projections(self, widths: &[Vec<usize>], seed: u64, device: &Device) -> Self {
         let mut source = RandomParams::new(seed);
@@ -99,7 +100,7 @@ impl Model {
         self.lm_head.as_ref().map(MaskedLmHead::kind)
     }
 
-    /// Scores every token of the vocabulary at some places, see
+    /// Logits of every token of the vocabulary at some positions, see
     /// [`EncoderOutput::states_at`](crate::EncoderOutput::states_at).
     ///
     /// The rows are as wide as the vocabulary: give the states of masked tokens alone.
@@ -113,7 +114,7 @@ impl Model {
     pub fn masked_lm_logits(&self, states: Tensor<2>) -> Tensor<2> {
         let lm_head = self.lm_head.as_ref().expect("a model without this head guesses no tokens");
         let [n, width] = states.dims();
-        // The table is that of the embeddings, below the invertible adapter.
+        // The matrix is that of the embeddings, below the invertible adapter.
         let states = lm_head.transform(states).reshape([1, n, width]);
         let states = self.encoder.undo_invertible_adapter(states).reshape([n, width]);
         lm_head.logits(states, self.encoder.token_embeddings())
@@ -122,8 +123,8 @@ impl Model {
     /// Runs the encoder and the head.
     ///
     /// # Panics
-    /// If the model was built without a head, or with a parser and the input does not say where words
-    /// are.
+    /// If the model was built without a head, or with a parser and the input has no positions of
+    /// words.
     pub fn forward(&self, input: &ModelInput, options: &ForwardOptions) -> ModelOutput {
         let head = self.head.as_ref().expect("a model without a head has no logits");
         let mut masks = options.dropout_masks();
@@ -161,7 +162,7 @@ impl Model {
     /// heads are known.
     ///
     /// # Panics
-    /// If the model has no parser, or the input does not say where words are.
+    /// If the model has no parser, or the input has no positions of words.
     pub fn parse(&self, input: &ModelInput, options: &ForwardOptions) -> WordScores {
         let parser = self.parser().expect("a model without a parser has no arcs");
         let mut masks = options.dropout_masks();
@@ -177,8 +178,8 @@ impl Model {
         Self { encoder: self.encoder.with_dropout(rate), head, ..self }
     }
 
-    /// The same function without [`ForwardOptions::normalized_head`]: the classifier's weight is divided for
-    /// good. A parser has no such weight.
+    /// The same model with [`ForwardOptions::normalized_head`] applied to the classifier's weight for good.
+    /// A parser has no such weight.
     #[must_use]
     pub fn with_normalized_head(self) -> Self {
         let head = self.head.map(|head| match head {
@@ -188,7 +189,7 @@ impl Model {
         Self { head, ..self }
     }
 
-    /// Encodes a batch to one vector a sentence: the mean of its tokens' last states.
+    /// Sentence embeddings of a batch: the mean of the real tokens' last hidden states.
     ///
     /// # Shapes
     /// - returns: `[batch, hidden]`

@@ -1,4 +1,4 @@
-//! A module whose fields have names that are not known before it runs.
+//! Named modules: a container whose fields have names that are not known before it runs.
 
 use burn::module::{
     Content, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
@@ -10,24 +10,29 @@ use burn::tensor::Device;
 pub(crate) struct Named<T>(Vec<(String, T)>);
 
 impl<T> Named<T> {
+    /// A container without modules.
     pub(crate) fn new() -> Self {
         Self(Vec::new())
     }
 
+    /// The module of a name.
     pub(crate) fn get(&self, name: &str) -> Option<&T> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, module)| module)
     }
 
+    /// Adds a module, in place of one of the same name.
     pub(crate) fn insert(&mut self, name: &str, module: T) {
         self.remove(name);
         self.0.push((name.to_owned(), module));
     }
 
+    /// Removes the module of a name.
     pub(crate) fn remove(&mut self, name: &str) -> Option<T> {
         let at = self.0.iter().position(|(other, _)| other == name)?;
         Some(self.0.remove(at).1)
     }
 
+    /// All modules.
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.0.iter().map(|(_, module)| module)
     }
@@ -41,7 +46,7 @@ impl<T> Named<T> {
     }
 }
 
-/// What Burn shows as the kind of container.
+/// The kind of container that Burn shows.
 const CONTAINER: &str = "Named";
 
 impl<T: Module> Module for Named<T> {

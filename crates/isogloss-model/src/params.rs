@@ -1,4 +1,4 @@
-//! Where parameters come from when a model is built, and how they are named afterwards.
+//! Parameters: their values when a model is built, their initialization, and the paths that name them.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_kernels::{normal, split_seed, uniform};
 
-/// How a parameter that no file provides begins.
+/// Initialization of a parameter that no file provides.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
     /// Normal with mean zero and this standard deviation.
@@ -21,7 +21,7 @@ pub enum Init {
     Ones,
 }
 
-/// Provides the value of every parameter while a model is built, by its path.
+/// A source of parameters: provides the values of each while a model is built, by its path.
 pub trait ParamSource {
     /// The row-major values of the parameter `path`, as many as `shape` has elements.
     ///
@@ -30,7 +30,7 @@ pub trait ParamSource {
     fn take(&mut self, path: &str, shape: &[usize], init: Init) -> Option<Vec<f32>>;
 }
 
-/// Draws every parameter as its [`Init`] says, from a seed and its path alone.
+/// Random parameters: each drawn as its [`Init`] says, from a seed and its path alone.
 #[derive(Clone, Copy, Debug)]
 pub struct RandomParams {
     seed: u64,
@@ -68,13 +68,14 @@ impl RandomParams {
     }
 }
 
-/// Names parameters while a module is built: a path, its source and the device.
+/// Builds the parameters of a module on a device, from a source.
 pub(crate) struct Builder<'a> {
     pub(crate) source: &'a mut dyn ParamSource,
     pub(crate) device: &'a Device,
 }
 
 impl Builder<'_> {
+    /// Builds the parameter at `path`, as [`ParamSource::take`] has it.
     pub(crate) fn param<const D: usize>(
         &mut self,
         path: &str,
@@ -89,30 +90,30 @@ impl Builder<'_> {
     }
 }
 
-/// Something done with every parameter of a module.
+/// A visitor of every parameter of a module.
 pub trait ParamVisitor {
-    /// Is shown the parameter at `path`.
+    /// Visits the parameter at `path`.
     fn visit<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>);
 }
 
-/// Something done to every parameter of a module.
+/// A map over every parameter of a module.
 pub trait ParamMapper {
-    /// Returns what takes the place of the parameter at `path`.
+    /// Maps the parameter at `path` to the one that replaces it.
     fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>>;
 }
 
-/// Shows every parameter of `module` to `visitor`, in the order of the fields.
+/// Visits every parameter of `module`, in the order of the fields.
 pub fn visit_parameters<M: Module>(module: &M, visitor: &mut impl ParamVisitor) {
     module.visit(&mut Walk { path: Vec::new(), inner: visitor });
 }
 
-/// Replaces every parameter of `module` by what `mapper` makes of it.
+/// Maps every parameter of `module`.
 #[must_use]
 pub fn map_parameters<M: Module>(module: M, mapper: &mut impl ParamMapper) -> M {
     module.map(&mut Walk { path: Vec::new(), inner: mapper })
 }
 
-/// Puts values in the place of the parameters at their paths, and takes them out of `values`.
+/// Replaces the parameters of `module` that have values, by path, and takes those out of `values`.
 pub(crate) fn replace_parameters<M: Module>(
     module: M,
     values: &mut BTreeMap<String, Vec<f32>>,
@@ -120,6 +121,7 @@ pub(crate) fn replace_parameters<M: Module>(
     map_parameters(module, &mut Replace(values))
 }
 
+/// Replaces parameters by path.
 struct Replace<'a>(&'a mut BTreeMap<String, Vec<f32>>);
 
 impl ParamMapper for Replace<'_> {

@@ -224,10 +224,12 @@ impl AdaptedDense {
         updates.fold(output, |output, lora| output + lora.forward(x.clone(), masks))
     }
 
+    /// Puts an adapter at the layer, in place of one of the same name.
     pub(crate) fn insert(&mut self, name: &str, adapter: Lora) {
         self.lora.insert(name, adapter);
     }
 
+    /// Removes the adapter of a name.
     pub(crate) fn remove(&mut self, name: &str) {
         self.lora.remove(name);
     }

@@ -1,8 +1,8 @@
-//! Configurations that need no file: for tests, examples and benchmarks.
+//! Preset configurations, which need no file: for tests, examples and benchmarks.
 
 use crate::{EncoderConfig, Family, Pruning};
 
-/// Two blocks of width 32: builds and runs in milliseconds.
+/// A tiny encoder, two blocks of width 32: builds and runs in milliseconds.
 pub fn tiny(vocab_size: usize) -> EncoderConfig {
     EncoderConfig {
         hidden_size: 32,

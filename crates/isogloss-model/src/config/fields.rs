@@ -11,6 +11,7 @@ pub(crate) struct Fields<'a>(pub(crate) &'a Value);
 const MAX_SIZE: usize = 1 << 31;
 
 impl Fields<'_> {
+    /// A count that must be there.
     pub(crate) fn size(&self, name: &str) -> Result<usize, ConfigError> {
         let value = self.required(name)?;
         let size = value.as_u64().and_then(|size| usize::try_from(size).ok());
@@ -18,10 +19,12 @@ impl Fields<'_> {
             .ok_or_else(|| ConfigError::value(name, "a count", value))
     }
 
+    /// A count.
     pub(crate) fn size_or(&self, name: &str, default: usize) -> Result<usize, ConfigError> {
         if self.is_absent(name) { Ok(default) } else { self.size(name) }
     }
 
+    /// A number.
     pub(crate) fn number_or(&self, name: &str, default: f64) -> Result<f64, ConfigError> {
         if self.is_absent(name) {
             return Ok(default);
@@ -30,11 +33,13 @@ impl Fields<'_> {
         value.as_f64().ok_or_else(|| ConfigError::value(name, "a number", value))
     }
 
+    /// The id of a token.
     pub(crate) fn token_or(&self, name: &str, default: u32) -> Result<u32, ConfigError> {
         let id = self.size_or(name, default as usize)?;
         u32::try_from(id).map_err(|_| ConfigError::value(name, "a token id", id))
     }
 
+    /// A flag.
     pub(crate) fn bool_or(&self, name: &str, default: bool) -> Result<bool, ConfigError> {
         if self.is_absent(name) {
             return Ok(default);
@@ -43,6 +48,7 @@ impl Fields<'_> {
         value.as_bool().ok_or_else(|| ConfigError::value(name, "true or false", value))
     }
 
+    /// A flag that must be there.
     pub(crate) fn bool(&self, name: &str) -> Result<bool, ConfigError> {
         if self.is_absent(name) {
             return Err(ConfigError::missing(name));
@@ -50,6 +56,7 @@ impl Fields<'_> {
         self.bool_or(name, false)
     }
 
+    /// A number that must be there.
     pub(crate) fn number(&self, name: &str) -> Result<f64, ConfigError> {
         if self.is_absent(name) {
             return Err(ConfigError::missing(name));
@@ -57,6 +64,7 @@ impl Fields<'_> {
         self.number_or(name, 0.0)
     }
 
+    /// A text that must be there.
     pub(crate) fn text(&self, name: &str) -> Result<&str, ConfigError> {
         let value = self.required(name)?;
         value.as_str().ok_or_else(|| ConfigError::value(name, "a text", value))
@@ -108,6 +116,7 @@ impl Fields<'_> {
         }
     }
 
+    /// Whether the field is absent or null.
     pub(crate) fn is_absent(&self, name: &str) -> bool {
         self.0.get(name).is_none_or(Value::is_null)
     }

@@ -15,10 +15,12 @@ pub(super) struct AdapterSet {
 }
 
 impl AdapterSet {
+    /// Adds a configuration, in place of one of the same name and library.
     pub(super) fn insert(&mut self, name: &str, config: AdapterConfig) {
         self.configs.insert((config.library(), name.to_owned()), config);
     }
 
+    /// Removes a configuration, and its name from the active stack.
     pub(super) fn remove(&mut self, library: AdapterLibrary, name: &str) {
         self.configs.remove(&(library, name.to_owned()));
         if library == AdapterLibrary::Adapters {
@@ -26,6 +28,7 @@ impl AdapterSet {
         }
     }
 
+    /// The configurations of a library, by name.
     pub(super) fn iter(
         &self,
         library: AdapterLibrary,
@@ -34,6 +37,7 @@ impl AdapterSet {
         configs.map(|((_, name), config)| (name.as_str(), config))
     }
 
+    /// The configuration of a name.
     pub(super) fn get(
         &self,
         library: AdapterLibrary,

@@ -22,6 +22,7 @@ pub(super) enum Attention {
 }
 
 impl Attention {
+    /// Builds the attention of a layer, as it is pruned there.
     pub(super) fn init(layer: usize, config: &EncoderConfig, builder: &mut Builder<'_>) -> Self {
         let path = format!("layers.{layer}.attention");
         match config.attention_width(layer) {
@@ -88,6 +89,7 @@ pub(super) struct OutputBias {
     output: Bias,
 }
 
+/// A bias, `[hidden]`, with the path of a dense layer's.
 #[derive(Module, Debug)]
 struct Bias {
     bias: Param<Tensor<1>>,

@@ -18,6 +18,7 @@ pub(super) struct Embeddings {
 }
 
 impl Embeddings {
+    /// Builds the embeddings of an encoder of these sizes.
     pub(super) fn init(config: &EncoderConfig, builder: &mut Builder<'_>) -> Self {
         let width = config.hidden_size;
         let init = Init::Normal(config.initializer_range);

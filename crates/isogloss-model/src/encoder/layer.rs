@@ -38,6 +38,7 @@ pub(super) struct LayerOptions<'a> {
 }
 
 impl Layer {
+    /// Builds block `index`, from zero.
     pub(super) fn init(config: &EncoderConfig, index: usize, builder: &mut Builder<'_>) -> Self {
         let path = format!("layers.{index}");
         let width = config.hidden_size;

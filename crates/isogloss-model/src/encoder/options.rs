@@ -50,6 +50,7 @@ impl ForwardOptions {
         Self { dropout_seed: Some(dropout_seed), ..Self::default() }
     }
 
+    /// The dropout masks of the pass.
     pub(crate) fn dropout_masks(&self) -> DropoutMasks {
         DropoutMasks::new(self.dropout_seed)
     }

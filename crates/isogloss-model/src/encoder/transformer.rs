@@ -154,6 +154,7 @@ impl Encoder {
         self.forward_with(input, options, &mut options.dropout_masks())
     }
 
+    /// Encodes a batch with dropout masks that a head draws from after it.
     pub(crate) fn forward_with(
         &self,
         input: &ModelInput,

@@ -77,10 +77,12 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    /// A [`Missing`](Self::Missing) field.
     pub(crate) fn missing(field: impl Into<String>) -> Self {
         Self::Missing { field: field.into() }
     }
 
+    /// A [`Value`](Self::Value) other than expected.
     pub(crate) fn value(
         field: impl Into<String>,
         expected: impl Into<String>,
@@ -89,6 +91,7 @@ impl ConfigError {
         Self::Value { field: field.into(), expected: expected.into(), found: found.to_string() }
     }
 
+    /// A [`Mismatch`](Self::Mismatch).
     pub(crate) fn mismatch(field: impl Into<String>, problem: impl ToString) -> Self {
         Self::Mismatch { field: field.into(), problem: problem.to_string() }
     }

@@ -8,6 +8,7 @@ use super::spec::{
     PositionRule, SizeFields,
 };
 
+/// BERT.
 pub(super) const SPEC: FamilySpec = FamilySpec {
     model_types: &[ModelType { name: "bert", class_stem: "Bert" }],
     required: &[("hidden_act", "gelu"), ("position_embedding_type", "absolute")],

@@ -8,6 +8,7 @@ use super::spec::{
     PositionRule, SizeFields,
 };
 
+/// DistilBERT.
 pub(super) const SPEC: FamilySpec = FamilySpec {
     model_types: &[ModelType { name: "distilbert", class_stem: "DistilBert" }],
     required: &[("activation", "gelu")],

@@ -7,6 +7,7 @@
 use super::bert;
 use super::spec::{Activation, FamilySpec, LmHeadNames, ModelType, Pooler, PositionRule};
 
+/// RoBERTa and XLM-R.
 pub(super) const SPEC: FamilySpec = FamilySpec {
     model_types: &[
         ModelType { name: "roberta", class_stem: "Roberta" },

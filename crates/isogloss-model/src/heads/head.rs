@@ -63,6 +63,7 @@ pub enum Head {
 }
 
 impl Head {
+    /// Builds the head of `spec` with the parameters of `source`.
     pub(crate) fn init(
         config: &EncoderConfig,
         spec: &HeadSpec,

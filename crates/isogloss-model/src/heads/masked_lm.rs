@@ -1,4 +1,4 @@
-//! Masked language modelling: from hidden states back to tokens.
+//! Masked-language-model head: logits of all tokens of the vocabulary, from hidden states.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -8,8 +8,8 @@ use crate::nn::{Dense, LayerNorm};
 use crate::params::Builder;
 use crate::{EncoderConfig, Init, ParamSource};
 
-/// The form of a masked-language-model head; the logits of both are products with the table of
-/// token embeddings.
+/// The form of a masked-language-model head; the logits of both are products with the embedding matrix
+/// of tokens (tied weights).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LmHeadKind {
     /// The family's own: a dense layer, GELU and a layer normalization before the product.
@@ -18,10 +18,10 @@ pub enum LmHeadKind {
     Tied,
 }
 
-/// Gives a score to every token of the vocabulary: `transform(h) Eᵀ + b`, where `E` is the table of
-/// token embeddings.
+/// A masked-language-model head: `transform(h) Eᵀ + b`, where `E` is the encoder's embedding matrix of
+/// tokens.
 ///
-/// The table is the encoder's, so training the head trains the embeddings too.
+/// The matrix is shared, so training the head trains the embeddings too.
 ///
 /// # Source
 /// Devlin et al. 2019, arXiv:1810.04805, §3.1; the tied product, Press & Wolf 2017,
@@ -32,6 +32,7 @@ pub struct MaskedLmHead {
     bias: Param<Tensor<1>>,
 }
 
+/// `LN(gelu(W h + c))`.
 #[derive(Module, Debug)]
 struct Transform {
     dense: Dense,
@@ -41,6 +42,7 @@ struct Transform {
 }
 
 impl MaskedLmHead {
+    /// Builds a head with the parameters of `source`.
     pub(crate) fn init(
         config: &EncoderConfig,
         kind: LmHeadKind,
@@ -58,11 +60,12 @@ impl MaskedLmHead {
         Self { transform, bias }
     }
 
+    /// Its form.
     pub(crate) fn kind(&self) -> LmHeadKind {
         if self.transform.is_some() { LmHeadKind::Own } else { LmHeadKind::Tied }
     }
 
-    /// The rows that the token table is multiplied by, `[n, hidden]` as `states`.
+    /// The factors of the embedding matrix, `[n, hidden]` as `states`.
     pub(crate) fn transform(&self, mut states: Tensor<2>) -> Tensor<2> {
         if let Some(Transform { dense, norm, epsilon }) = &self.transform {
             states = gelu(dense.forward(states));
@@ -72,9 +75,14 @@ impl MaskedLmHead {
         states
     }
 
-    /// `states` are `[n, hidden]`, `table` and the result `[vocab, hidden]` and `[n, vocab]`.
-    pub(crate) fn logits(&self, states: Tensor<2>, table: Tensor<2>) -> Tensor<2> {
-        linear(states, table, self.bias.val())
+    /// The logits of transformed states.
+    ///
+    /// # Shapes
+    /// - `states`: `[n, hidden]`
+    /// - `embeddings`: `[vocab, hidden]`
+    /// - returns: `[n, vocab]`
+    pub(crate) fn logits(&self, states: Tensor<2>, embeddings: Tensor<2>) -> Tensor<2> {
+        linear(states, embeddings, self.bias.val())
     }
 }
 
@@ -96,15 +104,15 @@ mod tests {
     }
 
     #[test]
-    fn a_tied_head_multiplies_by_the_token_table() {
+    fn a_tied_head_multiplies_by_the_token_embeddings() {
         let device = Device::flex();
         let model = model(LmHeadKind::Tied, &device);
         assert_eq!(model.lm_head_kind(), Some(LmHeadKind::Tied));
         let states = Tensor::<2>::from_data([[0.5f32; 32], [-0.25; 32]], &device);
-        let table = named_parameters(&model)[0].data().try_into_vec::<f32>().unwrap();
+        let embeddings = named_parameters(&model)[0].data().try_into_vec::<f32>().unwrap();
         let found = values(model.masked_lm_logits(states));
         for (row, factor) in [0.5f32, -0.25].into_iter().enumerate() {
-            for (token, embedding) in table.chunks(32).enumerate() {
+            for (token, embedding) in embeddings.chunks(32).enumerate() {
                 let expected = factor * embedding.iter().sum::<f32>();
                 assert!((found[row * 20 + token] - expected).abs() < 1e-5);
             }
@@ -133,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn states_of_chosen_places_give_the_logits_of_those_places() {
+    fn states_of_chosen_positions_give_the_logits_of_those_positions() {
         let device = Device::flex();
         let model = model(LmHeadKind::Own, &device);
         let config = model.encoder.config().clone();

@@ -1,5 +1,5 @@
-//! A dependency parser over the words of a sentence: which word is the head of which, and by what
-//! relation; and, beside it, the parts of speech.
+//! Biaffine dependency parser: scores of arcs and relations between the words of a sentence, and of
+//! parts of speech.
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::elu;
@@ -14,18 +14,18 @@ use crate::nn::{Dense, DropoutMasks};
 use crate::params::Builder;
 use crate::{EncoderConfig, Init, ParamSource};
 
-/// The sizes of a parser and its rates of dropout; the defaults are UDify's.
+/// Configuration of a biaffine parser; the defaults are UDify's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ParserConfig {
-    /// Width of the vectors that arcs are scored by.
+    /// Width of the arc representations of a word, as head and as dependent.
     pub arc_width: usize,
-    /// Width of the vectors that relations are scored by.
+    /// Width of the relation representations of a word, as head and as dependent.
     pub label_width: usize,
-    /// Dropout of the words and of all these vectors; what is dropped is the same for all words of a
-    /// sentence.
+    /// Dropout of the words and of all these representations; the same units are dropped for all words
+    /// of a sentence (variational dropout).
     pub dropout: f64,
-    /// The rate at which a layer is left out of the mix.
+    /// The rate at which a layer is left out of the scalar mix.
     pub layer_dropout: f64,
 }
 
@@ -56,7 +56,7 @@ impl ParserConfig {
     }
 }
 
-/// A parser to build, and the names of what it says.
+/// The parser to build, and the names of its relations and parts of speech.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParserSpec {
     /// Its sizes.
@@ -67,7 +67,8 @@ pub struct ParserSpec {
     pub tags: Vec<String>,
 }
 
-/// Scores the arcs between words, the relations along arcs, and parts of speech.
+/// A biaffine dependency parser: scores the arcs between words, the relations along arcs, and parts of
+/// speech.
 ///
 /// A word is the mix of its first subword's states in all blocks, the root a vector of its own. Arcs
 /// are scored by `h_headᵀ (U h_dep + u)`, relations by `h_headᵀ (U_r h_dep + u_r) + w_rᵀ h_dep + b_r`,
@@ -93,7 +94,7 @@ pub struct Parser {
     spec: ParserSpec,
 }
 
-/// What a parser makes of the words of a batch.
+/// A parser's scores of the words of a batch.
 #[derive(Clone, Debug)]
 pub struct WordScores {
     /// `[batch, n_words, n_words + 1]`: logits of the heads of each word, the root first; far below
@@ -101,7 +102,7 @@ pub struct WordScores {
     pub arcs: Tensor<3>,
     /// `[batch * n_words, n_tags]`: logits of parts of speech, if the parser tags.
     pub tags: Option<Tensor<2>>,
-    /// `[batch, n_words, hidden]`: the words that all of it is made of.
+    /// `[batch, n_words, hidden]`: the representations of words that all scores are computed from.
     pub words: Tensor<3>,
     /// `[batch, n_words, label_width]`: the words as dependents.
     label_dependents: Tensor<3>,
@@ -110,6 +111,7 @@ pub struct WordScores {
 }
 
 impl Parser {
+    /// Builds a parser with the parameters of `source`.
     pub(crate) fn init(
         config: &EncoderConfig,
         spec: &ParserSpec,
@@ -125,19 +127,19 @@ impl Parser {
         let mut dense = |name: &str, sizes: [usize; 2], init| {
             Dense::init_with(&format!("head.{name}"), sizes, init, &mut builder)
         };
-        // As Glorot & Bengio 2010; scores begin at zero, so that all heads and relations are equal.
-        let drawn = |[n_inputs, n_outputs]: [usize; 2]| {
+        // Glorot & Bengio 2010; scores begin at zero, so that all heads and relations are equal.
+        let glorot = |[n_inputs, n_outputs]: [usize; 2]| {
             Init::Uniform((6.0 / (n_inputs + n_outputs) as f64).sqrt())
         };
         let (arc, label) = ([width, arc_width], [width, label_width]);
         Self {
             mix,
             root,
-            arc_dependent: dense("arc_dependent", arc, drawn(arc)),
-            arc_head: dense("arc_head", arc, drawn(arc)),
+            arc_dependent: dense("arc_dependent", arc, glorot(arc)),
+            arc_head: dense("arc_head", arc, glorot(arc)),
             arc: dense("arc", [arc_width, arc_width], Init::Zeros),
-            label_dependent: dense("label_dependent", label, drawn(label)),
-            label_head: dense("label_head", label, drawn(label)),
+            label_dependent: dense("label_dependent", label, glorot(label)),
+            label_head: dense("label_head", label, glorot(label)),
             label_bilinear: dense(
                 "label_bilinear",
                 [label_width, n_relations * label_width],
@@ -149,7 +151,7 @@ impl Parser {
         }
     }
 
-    /// What it was built as.
+    /// The sizes and names that it was built with.
     pub fn spec(&self) -> &ParserSpec {
         &self.spec
     }
@@ -169,16 +171,16 @@ impl Parser {
         let [batch, _, width] = mixed.dims();
         let [_, n_words] = words.mask.dims();
         let root = self.root.val().reshape([1, 1, width]).expand([batch, 1, width]);
-        let nodes = Tensor::cat(vec![root, rows_at(mixed, words.first_subwords.clone())], 1);
+        let nodes = Tensor::cat(vec![root, gather_rows(mixed, words.first_subwords.clone())], 1);
         let nodes = drop_units(nodes, masks.next(rate));
         let words_alone = nodes.clone().narrow(1, 1, n_words);
-        let mut vectors = |of: &Tensor<3>, layer: &Dense| {
-            drop_units(elu(layer.forward(of.clone()), 1.0), masks.next(rate))
+        let mut represent = |words: &Tensor<3>, layer: &Dense| {
+            drop_units(elu(layer.forward(words.clone()), 1.0), masks.next(rate))
         };
-        let arc_dependents = vectors(&words_alone, &self.arc_dependent);
-        let arc_heads = vectors(&nodes, &self.arc_head);
-        let label_dependents = vectors(&words_alone, &self.label_dependent);
-        let label_heads = vectors(&nodes, &self.label_head);
+        let arc_dependents = represent(&words_alone, &self.arc_dependent);
+        let arc_heads = represent(&nodes, &self.arc_head);
+        let label_dependents = represent(&words_alone, &self.label_dependent);
+        let label_heads = represent(&nodes, &self.label_head);
 
         let arcs = self.arc.forward(arc_dependents).matmul(arc_heads.swap_dims(1, 2));
         let is_word = words.mask.clone().reshape([batch, 1, n_words]);
@@ -192,38 +194,38 @@ impl Parser {
     /// Scores the relations of each word to a head.
     ///
     /// # Shapes
-    /// - `heads`: `[batch, n_words]`, 0 for the root, else the place of a word, counted from 1
+    /// - `heads`: `[batch, n_words]`, 0 for the root, else the index of a word, from 1
     /// - returns: `[batch * n_words, n_relations]`, logits
     pub fn relations(&self, scores: &WordScores, heads: Tensor<2, Int>) -> Tensor<2> {
         let [batch, n_words, width] = scores.label_dependents.dims();
         let (n_rows, n_relations) = (batch * n_words, self.spec.relations.len());
         let dependents = scores.label_dependents.clone().reshape([n_rows, width]);
-        let heads = rows_at(scores.label_heads.clone(), heads).reshape([n_rows, width, 1]);
+        let heads = gather_rows(scores.label_heads.clone(), heads).reshape([n_rows, width, 1]);
         let bilinear = self.label_bilinear.forward(dependents.clone());
         let bilinear = bilinear.reshape([n_rows, n_relations, width]).matmul(heads);
         bilinear.reshape([n_rows, n_relations]) + self.label_linear.forward(dependents)
     }
 }
 
-/// Picks rows of each example.
+/// Gathers rows of each example.
 ///
 /// # Shapes
-/// - `of`: `[batch, n, width]`
-/// - `places`: `[batch, k]`, each below n
+/// - `rows`: `[batch, n, width]`
+/// - `indices`: `[batch, k]`, each below n
 /// - returns: `[batch, k, width]`
-fn rows_at(of: Tensor<3>, places: Tensor<2, Int>) -> Tensor<3> {
-    let ([batch, n, width], [_, k]) = (of.dims(), places.dims());
-    let starts = Tensor::<1, Int>::arange(0..batch as i64, &places.device()) * n as i64;
-    let places = (places + starts.reshape([batch, 1])).reshape([batch * k]);
-    of.reshape([batch * n, width]).select(0, places).reshape([batch, k, width])
+fn gather_rows(rows: Tensor<3>, indices: Tensor<2, Int>) -> Tensor<3> {
+    let ([batch, n, width], [_, k]) = (rows.dims(), indices.dims());
+    let starts = Tensor::<1, Int>::arange(0..batch as i64, &indices.device()) * n as i64;
+    let indices = (indices + starts.reshape([batch, 1])).reshape([batch * k]);
+    rows.reshape([batch * n, width]).select(0, indices).reshape([batch, k, width])
 }
 
-/// Drops the same units of all rows of an example.
-fn drop_units(x: Tensor<3>, draw: Dropout) -> Tensor<3> {
-    if draw.is_off() {
+/// Variational dropout: drops the same units of all rows of an example.
+fn drop_units(x: Tensor<3>, rate: Dropout) -> Tensor<3> {
+    if rate.is_off() {
         return x;
     }
     let [batch, _, width] = x.dims();
-    let mask = dropout(Tensor::ones([batch, 1, width], &x.device()), draw);
+    let mask = dropout(Tensor::ones([batch, 1, width], &x.device()), rate);
     x * mask
 }

@@ -1,4 +1,5 @@
-//! Small networks over vectors, which a method trains beside the model and throws away after it.
+//! Projection head: a small network over embeddings, trained beside a model and left out of what is
+//! saved of it.
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
@@ -16,7 +17,7 @@ const FIELD: &str = "projections";
 /// know this number.
 const STD: f64 = 0.02;
 
-/// Linear maps without bias, with a ReLU between each two.
+/// A projection head: linear maps without bias, with a ReLU between each two.
 ///
 /// The widths `[d, d]` make the linear map that InfoXLM may put on queries and keys, `[d, d, 128]` the
 /// head of contrastive realignment.

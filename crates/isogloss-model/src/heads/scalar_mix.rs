@@ -1,4 +1,4 @@
-//! The states of all blocks as one.
+//! Scalar mix (ELMo): a learned weighted sum of the hidden states of all blocks.
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::softmax;
@@ -11,7 +11,7 @@ use crate::params::Builder;
 /// Far below any weight, and finite.
 const DROPPED: f32 = -1e9;
 
-/// Mixes the states of the blocks: `γ Σ softmax(w)ₗ hₗ`.
+/// A weighted sum of the blocks' hidden states: `γ Σ softmax(w)ₗ hₗ`.
 ///
 /// A dropped layer has no weight in that pass; one of them always stays.
 ///
@@ -25,6 +25,7 @@ pub(crate) struct ScalarMix {
 }
 
 impl ScalarMix {
+    /// Builds the mix of so many layers, all with the same weight.
     pub(crate) fn init(path: &str, n_layers: usize, builder: &mut Builder<'_>) -> Self {
         Self {
             weights: builder.param(&format!("{path}.weights"), [n_layers], Init::Zeros),
@@ -32,7 +33,7 @@ impl ScalarMix {
         }
     }
 
-    /// Mixes the states after each block, as many as there are weights, each `[batch, seq, hidden]`.
+    /// Mixes the hidden states after each block, as many as there are weights, each `[batch, seq, hidden]`.
     pub(crate) fn forward(&self, states: &[Tensor<3>], dropout: Dropout) -> Tensor<3> {
         let weights = self.weights.val();
         let n_layers = states.len();

@@ -126,7 +126,7 @@ pub(super) fn load(
 
 /// The model with the head of the folder in place of its own.
 fn with_head(folder: &Path, model: Model, spec: Option<&HeadSpec>) -> Result<Model, LoadError> {
-    let mut files = WeightFiles::open_one_of(folder, &[HEAD])?;
+    let mut files = WeightFiles::open_first(folder, &[HEAD])?;
     let (mut values, mut faults) = (BTreeMap::new(), Vec::<LoadFault>::new());
     for param in named_parameters(&model) {
         if param.path.starts_with("head.") {

@@ -68,7 +68,7 @@ pub fn load_adapter(
     let stored = stored.ok_or_else(|| refuse(ConfigError::missing("name")))?;
     let name = choice.name.clone().unwrap_or_else(|| stored.to_owned());
 
-    let files = WeightFiles::open_one_of(folder, &WEIGHTS)?;
+    let files = WeightFiles::open_first(folder, &WEIGHTS)?;
     // The first versions wrote the invertible adapter into the configuration of every task adapter,
     // and no tensors of it.
     let is_task = json.get("type").and_then(Value::as_str) == Some("text_task");

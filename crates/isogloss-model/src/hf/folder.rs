@@ -1,4 +1,4 @@
-//! A folder of a whole model: its parameters by their names in the files.
+//! Folder of a whole model: its parameters by their names in the files.
 
 use std::path::{Path, PathBuf};
 
@@ -25,11 +25,13 @@ pub(super) struct Folder {
 }
 
 impl Folder {
+    /// Opens a folder on disk.
     pub(super) fn open(folder: &Path, head: &HeadChoice) -> Result<Self, LoadError> {
         let config = read_config(folder)?;
         Self::new(folder.join("config.json"), config, WeightFiles::open(folder)?, head)
     }
 
+    /// Joins a configuration, the file that it is from, and open weights.
     pub(super) fn new(
         config_path: PathBuf,
         (config, config_json): (EncoderConfig, Value),
@@ -141,7 +143,7 @@ impl FileParams {
         self.first_present(candidates)
     }
 
-    /// What draws a parameter that these files need not have, and have not.
+    /// The source of a parameter that these files need not have, and have not.
     fn fresh(&self, path: &str, name: &str, shape: &[usize]) -> Option<RandomParams> {
         if path.starts_with("head.") {
             // A head for other labels may stand in the folder; only one that fits is taken.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::{LoadError, SaveError};
 
+/// Reads a JSON file.
 pub(super) fn read_json(path: &Path) -> Result<Value, LoadError> {
     let bytes =
         std::fs::read(path).map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
@@ -20,11 +21,13 @@ pub(super) fn parse_json(bytes: &[u8], path: &Path) -> Result<Value, LoadError> 
         .map_err(|source| LoadError::Json { path: path.to_owned(), source })
 }
 
+/// Writes a JSON file, indented.
 pub(crate) fn write_json(path: &Path, json: &Value) -> Result<(), SaveError> {
     let pretty = serde_json::to_string_pretty(json).expect("a JSON value is printable");
     write_file(path, pretty.as_bytes())
 }
 
+/// Writes a file and syncs it.
 pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), SaveError> {
     let write = || {
         let mut file = File::create(path)?;

@@ -1,4 +1,4 @@
-//! From a Hugging Face folder to a model.
+//! Loading models from Hugging Face folders.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use super::loaded::{HeadChoice, LoadedModel};
 use super::weights::WeightFiles;
 use crate::LoadError;
 
-/// Reads a model folder onto a device; an adapter-only checkpoint together with its base model.
+/// Loads a model folder onto a device; an adapter-only checkpoint together with its base model.
 ///
 /// # Errors
 /// If a file is missing or damaged, the architecture is not supported, or any tensor of the encoder
@@ -23,7 +23,7 @@ pub fn load(folder: &Path, head: &HeadChoice, device: &Device) -> Result<LoadedM
     }
 }
 
-/// Makes a model of the bytes of a `config.json` and of a safetensors file, with the head that it was
+/// Loads a model from the bytes of a `config.json` and of a safetensors file, with the head that it was
 /// saved with.
 ///
 /// # Errors

@@ -1,10 +1,10 @@
-//! A model that was read from a folder, and the choice of its head.
+//! A loaded model and the choice of its task head.
 
 use serde_json::Value;
 
 use crate::{HeadSpec, Model};
 
-/// Which head the model gets.
+/// The task head that a loaded model gets.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HeadChoice {
     /// The one that the folder was saved with; none if it holds a bare encoder.
@@ -20,7 +20,7 @@ pub enum HeadChoice {
     },
 }
 
-/// A model, and what is known about it.
+/// A model that was read from a folder, with the folder's configuration.
 #[derive(Debug)]
 pub struct LoadedModel {
     /// The model.
@@ -29,15 +29,15 @@ pub struct LoadedModel {
     pub head: Option<HeadSpec>,
     /// The folder's `config.json`, for [`save`](crate::save).
     pub config_json: Value,
-    /// What was and was not found.
+    /// Parameters that were missing, tensors that were left over.
     pub report: LoadReport,
 }
 
-/// What a folder had beyond and below the model's needs.
+/// The parameters of a model that its folder lacked, and the tensors that it had beyond them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadReport {
-    /// Parameters of the heads that were made anew.
+    /// Parameters of the heads that were initialized anew.
     pub fresh: Vec<String>,
-    /// Tensors that nothing asked for, such as a language-model head.
+    /// Tensors that no parameter took, such as those of a language-model head.
     pub unused: Vec<String>,
 }

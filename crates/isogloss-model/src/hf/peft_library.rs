@@ -31,7 +31,7 @@ const PREFIX: &str = "base_model.model.";
 pub struct LoadedPeft {
     /// What it is made of.
     pub config: AdapterConfig,
-    /// Parameters of the head that the folder had too, by path; they took the place of the model's.
+    /// Parameters of the head that the folder had too, by path; they replaced the model's.
     pub head: Vec<String>,
     /// Tensors that were not taken: of a head that the model does not have.
     pub unused: Vec<String>,
@@ -52,7 +52,7 @@ pub fn load_peft(folder: &Path, model: &mut Model, name: &str) -> Result<LoadedP
     if json.get("peft_type").is_none() {
         return Err(LoadError::NoPeftFolder { path });
     }
-    let files = WeightFiles::open_one_of(folder, &WEIGHTS)?;
+    let files = WeightFiles::open_first(folder, &WEIGHTS)?;
     let encoder = model.encoder.config();
     let tensors: Vec<&str> = files.names().collect();
     let config = AdapterConfig::read_peft(&json, encoder, &tensors)

@@ -1,4 +1,4 @@
-//! From a model to a Hugging Face folder.
+//! Saving models to Hugging Face folders.
 
 use std::path::Path;
 
@@ -10,14 +10,15 @@ use super::weights::write_safetensors;
 use crate::params::named_parameters;
 use crate::{HeadSpec, LmHeadKind, Model, ParamLocation, Pooling, Projection, SaveError};
 
-/// Lets `transformers` load the mean-pooling head, which it has no class for.
+/// The class with which `transformers` loads the mean-pooling head: it has none of its own.
 const MEAN_POOLING_MODULE: &str = include_str!("modeling_isogloss.py");
 
-/// Lets it load a tied masked-language-model head: none of its classes is without a layer before
+/// The class with which it loads a tied masked-language-model head: all of its own have a layer before
 /// the product, and no weights make that layer the identity.
 const TIED_LM_MODULE: &str = include_str!("modeling_isogloss_lm.py");
 
-/// Writes `config.json`, `model.safetensors` and what else `transformers` needs into `folder`.
+/// Saves a model: writes `config.json`, `model.safetensors` and what else `transformers` needs into
+/// `folder`.
 ///
 /// `AutoModelForSequenceClassification` and `AutoModelForTokenClassification` load the result and
 /// give the same logits; a model with [`Pooling::Mean`] needs `trust_remote_code=True` there, since

@@ -67,7 +67,7 @@ impl WeightFiles {
     ///
     /// # Errors
     /// If it has none of them, or the file is damaged.
-    pub(crate) fn open_one_of(folder: &Path, names: &[&str]) -> Result<Self, LoadError> {
+    pub(crate) fn open_first(folder: &Path, names: &[&str]) -> Result<Self, LoadError> {
         match names.iter().map(|name| folder.join(name)).find(|path| path.exists()) {
             Some(path) => Self::open_files(path.clone(), vec![path]),
             None => Err(LoadError::NoAdapterWeights {
@@ -95,7 +95,7 @@ impl WeightFiles {
         self.index.keys().map(String::as_str)
     }
 
-    /// Tells whether there is a tensor of this name.
+    /// Whether there is a tensor of this name.
     pub fn contains(&self, name: &str) -> bool {
         self.index.contains_key(name)
     }

@@ -26,6 +26,7 @@ pub enum NonLinearity {
 }
 
 impl NonLinearity {
+    /// Applies the function to each element.
     pub(super) fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Relu => relu(x),

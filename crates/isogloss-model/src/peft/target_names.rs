@@ -98,6 +98,7 @@ impl Targets {
     }
 }
 
+/// The field of `adapter_config.json`.
 const FIELD: &str = "target_modules";
 
 /// The name of a projection in a task model.

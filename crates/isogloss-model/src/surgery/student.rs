@@ -1,4 +1,4 @@
-//! A smaller model that begins with parts of another one.
+//! Student of a knowledge distillation: a smaller model that begins with parts of its teacher.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,11 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::error::StudentError;
 use crate::params::named_parameters;
 use crate::{EncoderConfig, Init, LoadedModel, Model, NamedParam, ParamSource, RandomParams};
 
-/// The sizes of a student, and the blocks of the teacher that it begins with.
+/// Configuration of a student: its sizes, and the blocks of the teacher that it begins with.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StudentConfig {
@@ -30,34 +31,34 @@ pub struct StudentConfig {
 }
 
 impl StudentConfig {
-    /// The student's configuration.
+    /// The configuration of the student's encoder.
     ///
     /// # Errors
-    /// What is wrong with it, beginning with the field: no layers, one that the teacher does not have,
-    /// anything wider than the teacher's, or a width that heads cannot share; or a teacher that is
-    /// pruned.
-    pub fn encoder_config(&self, teacher: &EncoderConfig) -> Result<EncoderConfig, String> {
+    /// If it has no layers, one that the teacher does not have, anything wider than the teacher's, or a
+    /// width that heads cannot share; or if the teacher is pruned.
+    pub fn encoder_config(&self, teacher: &EncoderConfig) -> Result<EncoderConfig, StudentError> {
+        let fault = |field, problem| StudentError { field, problem };
         let n_layers = teacher.num_hidden_layers;
         if self.layers.is_empty() {
-            return Err("layers: name at least one of the teacher's".into());
+            return Err(fault("layers", "name at least one of the teacher's".into()));
         }
         if !teacher.pruned.is_empty() {
             let problem = "the teacher is pruned, and its layers cannot be taken; take those of the \
                            whole model, and prune the student";
-            return Err(format!("layers: {problem}"));
+            return Err(fault("layers", problem.into()));
         }
         if let Some(layer) = self.layers.iter().find(|layer| **layer >= n_layers) {
-            return Err(format!(
-                "layers: the teacher has layers 0 to {}, not {layer}",
-                n_layers - 1
-            ));
+            let last = n_layers - 1;
+            let problem = format!("the teacher has layers 0 to {last}, not {layer}");
+            return Err(fault("layers", problem));
         }
-        let size = |name: &str, of_student: Option<usize>, of_teacher: usize| match of_student {
-            Some(0) => Err(format!("{name}: expected at least 1")),
-            Some(size) if size > of_teacher => {
-                Err(format!("{name}: the teacher has {of_teacher}, the student cannot have {size}"))
+        let size = |field, own: Option<usize>, max: usize| match own {
+            Some(0) => Err(fault(field, "expected at least 1".into())),
+            Some(size) if size > max => {
+                let problem = format!("the teacher has {max}, the student cannot have {size}");
+                Err(fault(field, problem))
             }
-            size => Ok(size.unwrap_or(of_teacher)),
+            size => Ok(size.unwrap_or(max)),
         };
         let (width, inner) = (self.hidden_size, self.intermediate_size);
         let config = EncoderConfig {
@@ -78,17 +79,17 @@ impl StudentConfig {
             ..teacher.clone()
         };
         if let Some(rate) = self.dropout.filter(|rate| !(0.0..1.0).contains(rate)) {
-            return Err(format!("dropout: expected [0, 1), found {rate}"));
+            return Err(fault("dropout", format!("expected [0, 1), found {rate}")));
         }
         let (width, n_heads) = (config.hidden_size, config.num_attention_heads);
         if !width.is_multiple_of(n_heads) {
             let problem = format!("{n_heads} heads cannot share a width of {width}");
-            return Err(format!("num_attention_heads: {problem}"));
+            return Err(fault("num_attention_heads", problem));
         }
         Ok(config)
     }
 
-    /// The student of a teacher, without a head, and its `config.json`.
+    /// Builds the student of a teacher, without a head, and its `config.json`.
     ///
     /// It begins with the teacher's embeddings and the blocks named. Where its feed-forward networks are
     /// narrower, it has the units with the largest product of the norms of what leads to them and away
@@ -102,9 +103,8 @@ impl StudentConfig {
         teacher: &LoadedModel,
         seed: u64,
         device: &Device,
-    ) -> Result<(Model, Value), String> {
-        let of_teacher = teacher.model.encoder.config();
-        let config = self.encoder_config(of_teacher)?;
+    ) -> Result<(Model, Value), StudentError> {
+        let config = self.encoder_config(teacher.model.encoder.config())?;
         let named = named_parameters(&teacher.model).into_iter();
         let mut source = FromTeacher {
             layers: &self.layers,
@@ -130,7 +130,7 @@ impl StudentConfig {
     }
 }
 
-/// Takes what fits from a teacher, and draws the rest.
+/// Takes the parameters that fit from a teacher, and draws the others.
 struct FromTeacher<'a> {
     layers: &'a [usize],
     params: BTreeMap<String, NamedParam>,
@@ -141,21 +141,21 @@ struct FromTeacher<'a> {
 
 impl ParamSource for FromTeacher<'_> {
     fn take(&mut self, path: &str, shape: &[usize], init: Init) -> Option<Vec<f32>> {
-        let (of_teacher, layer) = match path.strip_prefix("layers.").and_then(|p| p.split_once('.'))
-        {
-            Some((index, rest)) => {
-                let layer = self.layers[index.parse::<usize>().ok()?];
-                (format!("encoder.layers.{layer}.{rest}"), layer)
-            }
-            None => (format!("encoder.{path}"), 0),
-        };
-        let Some(found) = self.params.get(&of_teacher).map(|param| param.shape.clone()) else {
+        let (source_path, layer) =
+            match path.strip_prefix("layers.").and_then(|p| p.split_once('.')) {
+                Some((index, rest)) => {
+                    let layer = self.layers[index.parse::<usize>().ok()?];
+                    (format!("encoder.layers.{layer}.{rest}"), layer)
+                }
+                None => (format!("encoder.{path}"), 0),
+            };
+        let Some(found) = self.params.get(&source_path).map(|param| param.shape.clone()) else {
             return self.fresh.take(path, shape, init);
         };
         if found == shape {
-            return Some(self.values(&of_teacher));
+            return Some(self.values(&source_path));
         }
-        let some_units = of_teacher.split_once(".feed_forward.").and_then(|(_, part)| {
+        let narrowed = source_path.split_once(".feed_forward.").and_then(|(_, part)| {
             let width = *self.params.get("encoder.embeddings.token.weight")?.shape.get(1)?;
             match (part, shape) {
                 ("up.weight", &[inner, hidden]) if hidden == width => Some((inner, false)),
@@ -164,10 +164,10 @@ impl ParamSource for FromTeacher<'_> {
                 _ => None,
             }
         });
-        match some_units {
+        match narrowed {
             Some((n_units, are_columns)) => {
-                let units = self.units_of(layer, n_units);
-                let values = self.values(&of_teacher);
+                let units = self.chosen_units(layer, n_units);
+                let values = self.values(&source_path);
                 Some(if are_columns {
                     let rows = values.chunks(found[1]);
                     rows.flat_map(|row| units.iter().map(|unit| row[*unit])).collect()
@@ -189,7 +189,7 @@ impl FromTeacher<'_> {
     }
 
     /// The feed-forward units of a layer that matter most, in their order.
-    fn units_of(&mut self, layer: usize, n: usize) -> Vec<usize> {
+    fn chosen_units(&mut self, layer: usize, n: usize) -> Vec<usize> {
         if let Some(units) = self.units.get(&layer) {
             return units.clone();
         }
@@ -295,7 +295,7 @@ mod tests {
             pruned: Pruning::new([(0, 1)], []),
             ..teacher.model.encoder.config().clone()
         };
-        let error = narrow.encoder_config(&pruned).unwrap_err();
+        let error = narrow.encoder_config(&pruned).unwrap_err().to_string();
         assert!(error.starts_with("layers: the teacher is pruned"), "{error}");
         for (config, expected) in [
             (StudentConfig::default(), "layers: name at least one of the teacher's"),
@@ -316,7 +316,7 @@ mod tests {
                 "num_attention_heads: 3 heads cannot share a width of 16",
             ),
         ] {
-            assert_eq!(fault(config).unwrap_err(), expected);
+            assert_eq!(fault(config).unwrap_err().to_string(), expected);
         }
     }
 }

@@ -9,11 +9,11 @@ use crate::hf::TIED_LM_BIAS;
 /// The names of tensors with one row or element for each token of the vocabulary.
 pub(super) fn names_by_token(config: &EncoderConfig) -> Vec<String> {
     let family = config.family.spec();
-    let table = family.encoder_key("embeddings.token.weight");
+    let embeddings = family.encoder_key("embeddings.token.weight");
     let decoder = family.lm_head.decoder;
     vec![
-        format!("{}{table}", family.prefix),
-        table,
+        format!("{}{embeddings}", family.prefix),
+        embeddings,
         format!("{decoder}.weight"),
         format!("{decoder}.bias"),
         family.lm_head_key("lm_head.bias"),

@@ -38,7 +38,7 @@ pub(super) struct Passes {
     /// The keys of earlier pairs.
     pub(super) negatives: Option<NegativeQueue>,
     /// See [`ForwardOptions::no_dropout_below`].
-    pub(super) undropped_layers: Option<usize>,
+    pub(super) no_dropout_below: Option<usize>,
     /// The parts of the model that each source uses; all of it if there are none.
     pub(super) subnetworks: Vec<SubnetworkMask>,
     /// Whether it is to be known how much each part matters to a batch.
@@ -69,7 +69,7 @@ impl Passes {
             momentum: None,
             unit_dropout: None,
             negatives: None,
-            undropped_layers: None,
+            no_dropout_below: None,
             subnetworks: Vec::new(),
             measures_importance: false,
             tag_weight: 1.0,
@@ -250,7 +250,7 @@ impl Passes {
         ForwardOptions {
             dropout_seed: Some(seed),
             unit_dropout: self.unit_dropout.clone(),
-            no_dropout_below: self.undropped_layers,
+            no_dropout_below: self.no_dropout_below,
             normalized_head: self.normalizes_head(),
             ..ForwardOptions::default()
         }

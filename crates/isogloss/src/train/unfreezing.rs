@@ -187,7 +187,7 @@ impl Trainer<'_> {
         watch: &mut dyn FnMut(Event<'_>),
     ) {
         let frozen = self.frozen_layers(model, self.progress.step);
-        self.passes.undropped_layers = frozen;
+        self.passes.no_dropout_below = frozen;
         let (Some(states), Some(frozen)) = (&mut self.frozen_states, frozen) else { return };
         let device = self.options.device.clone().autodiff();
         for batch in group {

@@ -24,6 +24,7 @@ pub(super) struct WeightFile {
     content: Content,
 }
 
+/// The content of a file: where its tensors are, by its format.
 #[derive(Debug)]
 enum Content {
     Safetensors { file: Source, tensors: BTreeMap<String, TensorInfo>, data_start: u64 },
@@ -60,6 +61,7 @@ impl WeightFile {
         Ok(Self { path: path.to_owned(), content })
     }
 
+    /// Opens a file: PyTorch's pickle if it ends with `bin`, else safetensors.
     pub(super) fn open(path: PathBuf) -> Result<Self, LoadError> {
         let content = if path.extension().is_some_and(|extension| extension == "bin") {
             open_pytorch(&path)?

@@ -58,6 +58,7 @@ impl LoraConfig {
         self.layers_to_transform.clone().unwrap_or_else(|| (0..n_layers).collect())
     }
 
+    /// Fails unless LoRA of this kind can be built for the encoder.
     pub(in crate::peft) fn check(&self, encoder: &EncoderConfig) -> Result<(), AdapterError> {
         let refuse = |field, problem| Err(AdapterError::Config { field, problem });
         let max = encoder.hidden_size.max(encoder.intermediate_size);
