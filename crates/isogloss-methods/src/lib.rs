@@ -14,7 +14,7 @@ mod adamw;
 mod cross_entropy;
 mod divergence;
 mod error;
-mod faults;
+pub mod faults;
 mod fisher;
 mod grad_cache;
 mod gradients;

@@ -49,7 +49,7 @@ pub use teacher::TeacherRecipe;
 pub use training::TrainingRecipe;
 
 use crate::task::TaskConfig;
-use faults::Faults;
+use faults::RecipeFaults;
 
 /// What a recipe file says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -145,7 +145,7 @@ impl Default for Recipe {
 
 impl Recipe {
     /// Adds the faults that each table has in itself.
-    fn check_tables(&self, faults: &mut Faults<'_>) {
+    fn check_tables(&self, faults: &mut RecipeFaults<'_>) {
         self.model.check(faults);
         faults.add_fields(&format!("task.{}", self.task.name()), self.task.faults());
         self.data.check(faults);

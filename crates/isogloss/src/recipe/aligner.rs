@@ -3,7 +3,7 @@
 use isogloss_text::{LanguagePattern, WordForm};
 use serde::{Deserialize, Serialize};
 
-use super::Faults;
+use super::RecipeFaults;
 
 /// Where the links of words come from.
 ///
@@ -33,7 +33,7 @@ pub enum AlignerRecipe {
 }
 
 impl AlignerRecipe {
-    pub(super) fn check(&self, faults: &mut Faults<'_>) {
+    pub(super) fn check(&self, faults: &mut RecipeFaults<'_>) {
         match self {
             Self::Dictionary { path, reverse_path, .. } => {
                 faults.path_by_language("pairs.aligner.dictionary.path", path);

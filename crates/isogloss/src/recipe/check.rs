@@ -5,11 +5,11 @@ use std::sync::Arc;
 use isogloss_methods::{Objective, ObjectiveConfig, Role, TextView};
 use isogloss_text::{Format, Unseen};
 
-use super::{Faults, Languages, Recipe};
+use super::{Languages, Recipe, RecipeFaults};
 use crate::task::{HeldOutTable, Supervision, Target, UnlabeledTask};
 
 /// Adds the faults that tables have together.
-pub(super) fn check(recipe: &Recipe, faults: &mut Faults<'_>) {
+pub(super) fn check(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     match recipe.task.supervision() {
         Supervision::Labels(task) => {
             recipe.data.check_path(faults);
@@ -47,7 +47,7 @@ pub(super) fn added_objective(
     recipe: &Recipe,
     method: &dyn Objective,
     others: &[(f64, Arc<dyn Objective>)],
-    faults: &mut Faults<'_>,
+    faults: &mut RecipeFaults<'_>,
 ) {
     let mut refuse = |problem: String| faults.add_message("objective", problem);
     inputs(recipe, method, &mut refuse);
@@ -64,7 +64,7 @@ fn inputs(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String
 }
 
 /// A task without labels has sentences in place of examples.
-fn without_labels(recipe: &Recipe, task: &dyn UnlabeledTask, faults: &mut Faults<'_>) {
+fn without_labels(recipe: &Recipe, task: &dyn UnlabeledTask, faults: &mut RecipeFaults<'_>) {
     let (name, table) = (task.name(), task.held_out().name());
     let held_out = match task.held_out() {
         HeldOutTable::Pairs => recipe.pairs.as_ref().map(|pairs| pairs.held_out),
@@ -97,7 +97,7 @@ fn without_labels(recipe: &Recipe, task: &dyn UnlabeledTask, faults: &mut Faults
 }
 
 /// A parser reads treebanks, and says several things of a word.
-fn treebank(recipe: &Recipe, faults: &mut Faults<'_>) {
+fn treebank(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     let data = &recipe.data;
     let format = data.format.or_else(|| Format::from_path(data.path.as_ref()));
     if format.is_some_and(|format| format != Format::Conllu) {
@@ -121,7 +121,7 @@ fn treebank(recipe: &Recipe, faults: &mut Faults<'_>) {
 }
 
 /// What is for one language of training does not go with several.
-fn several_sources(recipe: &Recipe, faults: &mut Faults<'_>) {
+fn several_sources(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     if recipe.data.sources.len() < 2 {
         return;
     }
@@ -136,14 +136,14 @@ fn several_sources(recipe: &Recipe, faults: &mut Faults<'_>) {
 }
 
 /// Subnetworks are chosen by the language of an example.
-fn subnetworks(recipe: &Recipe, faults: &mut Faults<'_>) {
+fn subnetworks(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     if recipe.subnetworks.is_some() && !recipe.task.is_labeled() {
         faults.add("subnetworks", "are for the examples of a task with labels");
     }
 }
 
 /// A language adapter lies under the adapter of a task.
-fn adapters(recipe: &Recipe, faults: &mut Faults<'_>) {
+fn adapters(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     if recipe.language_adapter.is_none() {
         return;
     }
@@ -157,7 +157,7 @@ fn adapters(recipe: &Recipe, faults: &mut Faults<'_>) {
 }
 
 /// An update must get as many batches as it asks for, and of several languages if it compares them.
-fn gradients_of_a_step(recipe: &Recipe, faults: &mut Faults<'_>) {
+fn gradients_of_a_step(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     let (accumulate, n_task) = (recipe.training.accumulate, recipe.update.batches_of_task() as u64);
     if accumulate > 0 && !accumulate.is_multiple_of(n_task) {
         let problem =

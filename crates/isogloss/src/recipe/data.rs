@@ -4,7 +4,7 @@ use isogloss_methods::LanguageSampling;
 use isogloss_text::{Columns, Format, Language, LanguagePattern, Unseen};
 use serde::{Deserialize, Serialize};
 
-use super::{Faults, Languages};
+use super::{Languages, RecipeFaults};
 
 /// The `[data]` table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,7 +73,7 @@ impl Default for Splits {
 }
 
 impl DataRecipe {
-    pub(super) fn check(&self, faults: &mut Faults<'_>) {
+    pub(super) fn check(&self, faults: &mut RecipeFaults<'_>) {
         if self.sources.is_empty() {
             faults.add("data.sources", "name the language to train on");
         }
@@ -97,7 +97,7 @@ impl DataRecipe {
     }
 
     /// Whether the path leads to the files of a task with labels.
-    pub(super) fn check_path(&self, faults: &mut Faults<'_>) {
+    pub(super) fn check_path(&self, faults: &mut RecipeFaults<'_>) {
         if self.path.is_empty() {
             faults.add("data.path", "name the files, such as data/{language}.jsonl");
         } else if !self.path.has_language() {

@@ -1,6 +1,6 @@
-//! Faults of a recipe, gathered with their lines and columns, and checks of single values.
+//! RecipeFaults of a recipe, gathered with their lines and columns, and checks of single values.
 
-use isogloss_methods::LanguageSampling;
+use isogloss_methods::{LanguageSampling, faults};
 use isogloss_text::LanguagePattern;
 
 use super::positions::Positions;
@@ -8,12 +8,12 @@ use crate::RecipeFault;
 
 /// The faults found so far. Entries are named by their path, such as `optimizer.learning_rate` or
 /// `objective.1.weight`.
-pub(crate) struct Faults<'a> {
+pub(crate) struct RecipeFaults<'a> {
     positions: &'a Positions,
     found: Vec<RecipeFault>,
 }
 
-impl<'a> Faults<'a> {
+impl<'a> RecipeFaults<'a> {
     /// Goes on from those that reading the file has found.
     pub(super) fn new(positions: &'a Positions, found: Vec<RecipeFault>) -> Self {
         Self { positions, found }
@@ -47,29 +47,28 @@ impl<'a> Faults<'a> {
         }
     }
 
-    pub(super) fn at_least(&mut self, entry: &str, value: u64, least: u64) {
-        if value < least {
-            self.add(entry, format!("expected at least {least}, found {value}"));
+    /// Adds the fault of a value, if it has one.
+    fn add_value(&mut self, entry: &str, fault: Option<(&'static str, String)>) {
+        if let Some((_, problem)) = fault {
+            self.add(entry, problem);
         }
+    }
+
+    pub(super) fn at_least(&mut self, entry: &str, value: u64, least: u64) {
+        self.add_value(entry, faults::at_least("", value, least));
     }
 
     pub(super) fn positive(&mut self, entry: &str, value: f64) {
-        if !value.is_finite() || value <= 0.0 {
-            self.add(entry, format!("expected a positive number, found {value}"));
-        }
+        self.add_value(entry, faults::positive("", value));
     }
 
     pub(super) fn not_negative(&mut self, entry: &str, value: f64) {
-        if !value.is_finite() || value < 0.0 {
-            self.add(entry, format!("expected zero or more, found {value}"));
-        }
+        self.add_value(entry, faults::zero_or_more("", value));
     }
 
-    /// A rate of dropout, a share of steps: from 0 to below 1.
+    /// A rate of dropout, a share of steps.
     pub(super) fn below_one(&mut self, entry: &str, value: f64) {
-        if !(0.0..1.0).contains(&value) {
-            self.add(entry, format!("expected a number in [0, 1), found {value}"));
-        }
+        self.add_value(entry, faults::below_one("", value));
     }
 
     /// A path with a file for each language.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Faults;
+use super::RecipeFaults;
 
 /// The `[few_shot]` table: besides zero-shot, each language that is not trained on is scored by a copy of
 /// the model that took some steps of plain descent on a few of its examples, all of them in each step,
@@ -30,7 +30,7 @@ impl Default for FewShotRecipe {
 }
 
 impl FewShotRecipe {
-    pub(super) fn check(&self, faults: &mut Faults<'_>) {
+    pub(super) fn check(&self, faults: &mut RecipeFaults<'_>) {
         faults.at_least("few_shot.n_support", self.n_support as u64, 1);
         faults.at_least("few_shot.steps", self.steps as u64, 1);
         faults.positive("few_shot.learning_rate", self.learning_rate);

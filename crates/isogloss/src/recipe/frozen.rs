@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Faults;
+use super::RecipeFaults;
 
 /// The `training.frozen` table: the embeddings and the blocks below the lowest that learns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ impl Default for FrozenRecipe {
 }
 
 impl FrozenRecipe {
-    pub(super) fn check(&self, faults: &mut Faults<'_>) {
+    pub(super) fn check(&self, faults: &mut RecipeFaults<'_>) {
         for (field, room) in [("memory_gib", self.memory_gib), ("disk_gib", self.disk_gib)] {
             if !(room >= 0.0 && room.is_finite()) {
                 let problem = format!("expected a size of at least 0, found {room}");

@@ -3,7 +3,7 @@
 use isogloss_text::LanguagePattern;
 use serde::{Deserialize, Serialize};
 
-use super::Faults;
+use super::RecipeFaults;
 
 /// The `[language_adapter]` table: what lies under the task's adapter, and gives way to that of the
 /// language where the task is scored (MAD-X).
@@ -34,7 +34,7 @@ pub enum LanguageExchange {
 }
 
 impl LanguageAdapterRecipe {
-    pub(super) fn check(&self, faults: &mut Faults<'_>) {
+    pub(super) fn check(&self, faults: &mut RecipeFaults<'_>) {
         faults.path_by_language("language_adapter.path", &self.path);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Faults;
+use super::RecipeFaults;
 
 /// The `[measure]` table: the Fisher information and the sharpness on the source's dev set; of several
 /// sources, the cosines between their gradients too.
@@ -35,7 +35,7 @@ impl Default for MeasureRecipe {
 }
 
 impl MeasureRecipe {
-    pub(super) fn check(&self, faults: &mut Faults<'_>) {
+    pub(super) fn check(&self, faults: &mut RecipeFaults<'_>) {
         faults.at_least("measure.every", self.every, 1);
         faults.at_least("measure.n_examples", self.n_examples as u64, 1);
         faults.at_least("measure.batch_size", self.batch_size as u64, 1);

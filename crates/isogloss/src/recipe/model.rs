@@ -3,7 +3,7 @@
 use isogloss_model::Pooling;
 use serde::{Deserialize, Serialize};
 
-use super::Faults;
+use super::RecipeFaults;
 
 /// The `[model]` table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ impl Default for ModelRecipe {
 }
 
 impl ModelRecipe {
-    pub(super) fn check(&self, faults: &mut Faults<'_>) {
+    pub(super) fn check(&self, faults: &mut RecipeFaults<'_>) {
         if self.source.is_empty() {
             faults.add("model.source", "name a folder or a repository on the hub");
         }

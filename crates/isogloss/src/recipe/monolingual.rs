@@ -4,7 +4,7 @@ use isogloss_methods::LanguageSampling;
 use isogloss_text::{Language, LanguagePattern, read_sentence_file};
 use serde::{Deserialize, Serialize};
 
-use super::{Faults, Languages};
+use super::{Languages, RecipeFaults};
 use crate::Error;
 
 /// The `[monolingual]` table: text without labels, for masked language modelling.
@@ -39,7 +39,7 @@ impl Default for MonolingualRecipe {
 }
 
 impl MonolingualRecipe {
-    pub(super) fn check(&self, faults: &mut Faults<'_>) {
+    pub(super) fn check(&self, faults: &mut RecipeFaults<'_>) {
         faults.at_least("monolingual.batch_size", self.batch_size as u64, 1);
         faults.at_least("monolingual.max_length", self.max_length as u64, 3);
         faults.path_by_language("monolingual.path", &self.path);

@@ -3,7 +3,7 @@
 use isogloss_methods::{CrossEntropyConfig, ObjectiveConfig};
 use serde::{Deserialize, Serialize};
 
-use super::Faults;
+use super::RecipeFaults;
 
 /// An entry of `[[objective]]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ impl Default for ObjectiveRecipe {
 
 impl ObjectiveRecipe {
     /// Adds its faults; `entry` is `objective.<index>`.
-    pub(super) fn check(&self, entry: &str, faults: &mut Faults<'_>) {
+    pub(super) fn check(&self, entry: &str, faults: &mut RecipeFaults<'_>) {
         faults.not_negative(&format!("{entry}.weight"), self.weight);
         for (field, problem) in self.method.faults() {
             faults.add_message(&format!("{entry}.method"), format!("{field}: {problem}"));

@@ -3,7 +3,7 @@
 use isogloss_methods::{AdamWConfig, LearningRateCurve, Rates};
 use serde::{Deserialize, Serialize};
 
-use super::Faults;
+use super::RecipeFaults;
 
 /// The `[optimizer]` table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ impl OptimizerRecipe {
         Rates::new(encoder, self.head_learning_rate.map(|head| encoder * head / self.learning_rate))
     }
 
-    pub(super) fn check(&self, faults: &mut Faults<'_>) {
+    pub(super) fn check(&self, faults: &mut RecipeFaults<'_>) {
         faults.positive("optimizer.learning_rate", self.learning_rate);
         if let Some(rate) = self.head_learning_rate {
             faults.positive("optimizer.head_learning_rate", rate);

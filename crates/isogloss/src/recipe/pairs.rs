@@ -4,7 +4,7 @@ use isogloss_methods::LanguageSampling;
 use isogloss_text::LanguagePattern;
 use serde::{Deserialize, Serialize};
 
-use super::{AlignerRecipe, Faults, Languages};
+use super::{AlignerRecipe, Languages, RecipeFaults};
 
 /// The `[pairs]` table: sentences and their translations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ impl Default for PairsRecipe {
 }
 
 impl PairsRecipe {
-    pub(super) fn check(&self, faults: &mut Faults<'_>) {
+    pub(super) fn check(&self, faults: &mut RecipeFaults<'_>) {
         faults.at_least("pairs.batch_size", self.batch_size as u64, 1);
         faults.at_least("pairs.max_length", self.max_length as u64, 3);
         faults.path_by_language("pairs.path", &self.path);

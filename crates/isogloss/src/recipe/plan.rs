@@ -8,7 +8,7 @@ use isogloss_methods::Objective;
 use isogloss_text::Language;
 
 use super::positions::Positions;
-use super::{Faults, Recipe, check, parse};
+use super::{Recipe, RecipeFaults, check, parse};
 use crate::error::io;
 use crate::{Error, RecipeError, RecipeFault};
 
@@ -69,7 +69,7 @@ impl Plan {
         positions: &Positions,
         path: &Path,
     ) -> Result<Self, RecipeError> {
-        let mut faults = Faults::new(positions, found);
+        let mut faults = RecipeFaults::new(positions, found);
         recipe.check_tables(&mut faults);
         check::check(&recipe, &mut faults);
         match faults.into_sorted() {
@@ -116,7 +116,7 @@ impl Plan {
         objective: Box<dyn Objective>,
     ) -> Result<Self, RecipeError> {
         let positions = Positions::default();
-        let mut faults = Faults::new(&positions, Vec::new());
+        let mut faults = RecipeFaults::new(&positions, Vec::new());
         faults.not_negative(&format!("the weight of {}", objective.name()), weight);
         check::added_objective(&self.recipe, &*objective, &self.objectives(), &mut faults);
         let faults = faults.into_sorted();

@@ -4,7 +4,7 @@ use isogloss_methods::DynamicSubnetworkConfig;
 use isogloss_text::LanguagePattern;
 use serde::{Deserialize, Serialize};
 
-use super::Faults;
+use super::RecipeFaults;
 
 /// The `[subnetworks]` table: each batch is read with the parts of the model that its language uses.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ pub enum UnseenLanguage {
 }
 
 impl SubnetworksRecipe {
-    pub(super) fn check(&self, faults: &mut Faults<'_>) {
+    pub(super) fn check(&self, faults: &mut RecipeFaults<'_>) {
         faults.path_by_language("subnetworks.path", &self.path);
         let dynamic = self.dynamic.iter().flat_map(DynamicSubnetworkConfig::faults);
         faults.add_fields("subnetworks.dynamic", dynamic);

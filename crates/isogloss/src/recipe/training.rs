@@ -3,7 +3,7 @@
 use isogloss_text::BatchOrder;
 use serde::{Deserialize, Serialize};
 
-use super::{Faults, FrozenRecipe};
+use super::{FrozenRecipe, RecipeFaults};
 
 /// The `[training]` table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ impl Default for TrainingRecipe {
 }
 
 impl TrainingRecipe {
-    pub(super) fn check(&self, faults: &mut Faults<'_>) {
+    pub(super) fn check(&self, faults: &mut RecipeFaults<'_>) {
         faults.at_least("training.epochs", self.epochs, 1);
         faults.at_least("training.batch_size", self.batch_size as u64, 1);
         faults.at_least("training.accumulate", self.accumulate, 1);

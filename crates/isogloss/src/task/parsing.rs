@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use burn::module::Module;
+use isogloss_methods::faults::{below_one, zero_or_more};
 use isogloss_methods::{ObjectiveConfig, Reduction, Role, TextView, View};
 use isogloss_model::{HeadSpec, ParserConfig, ParserSpec, Pooling};
 use isogloss_text::{
@@ -99,14 +100,8 @@ impl Task for Parsing {
     fn faults(&self) -> Vec<(&'static str, String)> {
         let none = LabelSet::default();
         let mut faults = self.spec(&none, &none).config.faults();
-        if !(0.0..1.0).contains(&self.word_dropout) {
-            let problem = format!("expected a number in [0, 1), found {}", self.word_dropout);
-            faults.push(("word_dropout", problem));
-        }
-        if !self.tag_weight.is_finite() || self.tag_weight < 0.0 {
-            let problem = format!("expected zero or more, found {}", self.tag_weight);
-            faults.push(("tag_weight", problem));
-        }
+        faults.extend(below_one("word_dropout", self.word_dropout));
+        faults.extend(zero_or_more("tag_weight", self.tag_weight));
         faults
     }
 

@@ -1,4 +1,4 @@
-//! Faults of recipes with their positions.
+//! RecipeFaults of recipes with their positions.
 
 use crate::Plan;
 
