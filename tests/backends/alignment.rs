@@ -16,6 +16,7 @@ use isogloss_methods::{
     realign_contrastive, realign_l2, state_distillation, xlco,
 };
 use isogloss_model::{Init, ParamSource, ParamVisitor, Projection, visit_parameters};
+use isogloss_tests::gradients::{assert_gradient, assert_near, f64_values as values};
 use isogloss_tests::{devices, fixtures};
 use serde::Deserialize;
 
@@ -198,19 +199,6 @@ impl ParamVisitor for OfParameters {
     }
 }
 
-fn values<const D: usize>(of: Tensor<D>) -> Vec<f64> {
-    of.into_data().convert::<f64>().try_into_vec().unwrap()
-}
-
-fn assert_near(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    let scale = expected.iter().map(|x| x.abs()).fold(1e-3, f64::max);
-    for (found, expected) in found.iter().zip(expected) {
-        let error = (found - expected).abs() / scale;
-        assert!(error <= tolerance, "{what}: {found}, expected {expected}, relative {error:e}");
-    }
-}
-
 #[test]
 fn every_loss_matches_its_formula_in_pytorch() {
     let fixture = fixture();
@@ -246,18 +234,13 @@ fn gradients_meet_finite_differences() {
             let leaves = Leaves::new(&fixture.inputs, &device, DType::F64);
             let gradients = leaves.gradients(&leaves.loss(&case.config, &links));
             for (leaf, gradient) in &gradients {
-                for (index, gradient) in gradient.iter().enumerate().step_by(5) {
-                    let at = |h: f64| {
-                        let mut inputs = fixture.inputs.clone();
-                        inputs.get_mut(leaf).unwrap().values[index] += h;
-                        let leaves = Leaves::new(&inputs, &device, DType::F64);
-                        values(leaves.loss(&case.config, &links))[0]
-                    };
-                    let numeric = (at(1e-5) - at(-1e-5)) / 2e-5;
-                    let what = format!("{:?} on {device_name}, {leaf} {index}", case.config);
-                    let scale = case.loss.abs().max(1.0);
-                    assert_near(&what, &[gradient / scale], &[numeric / scale], 1e-6);
-                }
+                let what = format!("{:?} on {device_name}, {leaf}", case.config);
+                assert_gradient(&what, gradient, 5, case.loss.abs().max(1.0), |index, h| {
+                    let mut inputs = fixture.inputs.clone();
+                    inputs.get_mut(leaf).unwrap().values[index] += h;
+                    let leaves = Leaves::new(&inputs, &device, DType::F64);
+                    values(leaves.loss(&case.config, &links))[0]
+                });
             }
         }
     }

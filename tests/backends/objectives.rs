@@ -11,6 +11,7 @@ use isogloss_methods::{
     GradientFlow, ObjectiveConfig, PredictionUnits, Role, StepInput, TextView, View, ViewOutput,
 };
 use isogloss_model::ModelOutput;
+use isogloss_tests::gradients::{assert_gradient, assert_near, f64_values};
 use isogloss_tests::{devices, fixtures, waves};
 use serde::Deserialize;
 
@@ -139,25 +140,15 @@ impl Batch {
         let tape = loss.backward();
         let named =
             [("first", leaves.first), ("second", leaves.second), ("features", leaves.features)];
-        let gradients = named.into_iter().filter_map(|(name, leaf)| {
-            let gradient = leaf.grad(&tape)?.into_data().convert::<f64>();
-            Some((name, gradient.try_into_vec::<f64>().unwrap()))
-        });
+        let gradients = named
+            .into_iter()
+            .filter_map(|(name, leaf)| Some((name, f64_values(leaf.grad(&tape)?))));
         (value(loss), gradients.collect())
     }
 }
 
 fn value(loss: Tensor<1>) -> f64 {
-    loss.into_data().convert::<f64>().try_into_vec::<f64>().unwrap()[0]
-}
-
-fn assert_near(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    let scale = expected.iter().map(|x| x.abs()).fold(1e-3, f64::max);
-    for (found, expected) in found.iter().zip(expected) {
-        let error = (found - expected).abs() / scale;
-        assert!(error <= tolerance, "{what}: {found}, expected {expected}, relative {error:e}");
-    }
+    f64_values(loss)[0]
 }
 
 #[test]
@@ -208,18 +199,13 @@ fn gradients_meet_finite_differences() {
             let (_, gradients) = batch.gradients(&case.config, &device, DType::F64);
             for (leaf, name) in ["first", "second", "features"].into_iter().enumerate() {
                 let Some(gradient) = gradients.get(name) else { continue };
-                for (index, gradient) in gradient.iter().enumerate().step_by(3) {
-                    let at = |h: f64| {
-                        let mut batch = batch.clone();
-                        batch.values[leaf][index] += h;
-                        batch.loss(&case.config, &device, DType::F64)
-                    };
-                    let numeric = (at(1e-5) - at(-1e-5)) / 2e-5;
-                    let what = format!("{:?} on {device_name}, {name} {index}", case.config);
-                    // The largest case is divided by the square of its noise, 0.05.
-                    let scale = case.loss.abs().max(1.0);
-                    assert_near(&what, &[gradient / scale], &[numeric / scale], 1e-6);
-                }
+                let what = format!("{:?} on {device_name}, {name}", case.config);
+                // The largest case is divided by the square of its noise, 0.05.
+                assert_gradient(&what, gradient, 3, case.loss.abs().max(1.0), |index, h| {
+                    let mut batch = batch.clone();
+                    batch.values[leaf][index] += h;
+                    batch.loss(&case.config, &device, DType::F64)
+                });
             }
         }
     }
