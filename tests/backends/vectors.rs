@@ -10,7 +10,7 @@ use isogloss::alignment::{AlignmentOptions, WordVector, measure_alignment};
 use isogloss::search::{Vectors, nearest_both_ways, nearest_by_margin};
 use isogloss::{EncoderAligner, LayerVectors, LinkUnit, TextEncoder};
 use isogloss_model::{ForwardOptions, HeadChoice, load};
-use isogloss_tests::{assert_close, devices, fixtures, values, waves};
+use isogloss_tests::{assert_close, copy_model, devices, fixtures, values, waves};
 use isogloss_text::{
     Alignment, Extraction, TokenBatch, Tokenizer, read_gold_alignments, read_pairs,
 };
@@ -19,10 +19,7 @@ use tempfile::TempDir;
 /// A tiny model with a tokenizer.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["config.json", "model.safetensors"] {
-        fs::copy(fixtures().join("xlm-roberta").join(name), folder.path().join(name)).unwrap();
-    }
-    fs::copy(fixtures().join("tokenizer.json"), folder.path().join("tokenizer.json")).unwrap();
+    copy_model("xlm-roberta", folder.path());
     folder
 }
 

@@ -9,7 +9,7 @@ use isogloss_model::{
     LoadedPeft, Model, RandomParams, load, load_adapter, load_peft, named_parameters, presets,
     save_adapter,
 };
-use isogloss_tests::fixtures;
+use isogloss_tests::{fixtures, saved_model};
 use serde_json::{Value, json};
 
 use crate::folders::edit_json;
@@ -17,7 +17,7 @@ use crate::job::Job;
 use crate::{assert_refused, copy_of, truncate};
 
 fn model(family: &str) -> Model {
-    load(&fixtures().join(family), &HeadChoice::Saved, &Device::flex()).unwrap().model
+    saved_model(family, &Device::flex()).model
 }
 
 /// Loads an adapter; the model must be as it was if that fails.

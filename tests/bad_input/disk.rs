@@ -6,8 +6,8 @@ use std::process::Command;
 
 use burn::tensor::Device;
 use isogloss::RunFolder;
-use isogloss_model::{HeadChoice, load, save};
-use isogloss_tests::fixtures;
+use isogloss_model::save;
+use isogloss_tests::saved_model;
 
 use crate::assert_refused;
 use crate::job::Job;
@@ -26,7 +26,7 @@ fn a_folder_that_cannot_be_made_is_named() {
         assert_refused("the run's folder", job.run().0, &[place.to_str().unwrap()]);
     }
 
-    let loaded = load(&fixtures().join("bert"), &HeadChoice::Saved, &Device::flex()).unwrap();
+    let loaded = saved_model("bert", &Device::flex());
     for place in [job.path("nowhere"), job.path("file")] {
         let saved = save(&place, &loaded.model, loaded.head.as_ref(), &loaded.config_json);
         let path = place.join("config.json");

@@ -10,10 +10,8 @@ use isogloss::{
     DataReport, Error, Event, Outcome, Plan, Predictor, Results, RunFolder, RunOptions, finetune,
 };
 use isogloss_model::{HeadChoice, WeightFiles, load};
-use isogloss_tests::fixtures;
+use isogloss_tests::copy_model;
 use tempfile::TempDir;
-
-use crate::copy_files;
 
 /// The files of the data set; four steps an epoch.
 const DATA: [(&str, &str); 4] = [
@@ -76,8 +74,7 @@ impl Job {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
-        copy_files(&fixtures().join("xlm-roberta"), &path.join("model"));
-        fs::copy(fixtures().join("tokenizer.json"), path.join("model/tokenizer.json")).unwrap();
+        copy_model("xlm-roberta", &path.join("model"));
         fs::create_dir(path.join("data")).unwrap();
         for (name, lines) in DATA {
             fs::write(path.join("data").join(name), lines).unwrap();

@@ -25,7 +25,7 @@ use std::fmt::Display;
 use std::fs;
 use std::path::Path;
 
-use isogloss_tests::fixtures;
+use isogloss_tests::{copy_folder, fixtures};
 use tempfile::TempDir;
 
 /// Fails unless there is an error whose message has all these parts.
@@ -41,21 +41,8 @@ fn assert_refused<T, E: Display>(case: &str, result: Result<T, E>, parts: &[&str
 /// A copy of a fixture's folder.
 fn copy_of(name: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    copy_files(&fixtures().join(name), folder.path());
+    copy_folder(&fixtures().join(name), folder.path());
     folder
-}
-
-fn copy_files(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy_files(&path, &target)
-        } else {
-            _ = fs::copy(&path, target).unwrap()
-        }
-    }
 }
 
 /// Cuts a file to its first bytes.

@@ -208,7 +208,7 @@ fn a_teacher_of_states_must_read_the_same_tokens() {
     let method = "state_distillation = { layers = [[1, 1]] }";
     let mut job = job(PAIRS, "", &objective(method));
     let teacher = job.path("teacher");
-    crate::copy_files(&job.path("model"), &teacher);
+    isogloss_tests::copy_folder(&job.path("model"), &teacher);
     let tokenizer = teacher.join("tokenizer.json");
     let json = fs::read_to_string(&tokenizer).unwrap();
     fs::write(&tokenizer, json + "\n").unwrap();

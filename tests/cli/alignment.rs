@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use isogloss_tests::fixtures;
+use isogloss_tests::copy_model;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -15,13 +15,7 @@ use tempfile::TempDir;
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-    fs::create_dir(folder.path().join("model")).unwrap();
-    for name in ["config.json", "model.safetensors"] {
-        let from = fixtures().join("xlm-roberta").join(name);
-        fs::copy(from, folder.path().join("model").join(name)).unwrap();
-    }
-    let tokenizer = fixtures().join("tokenizer.json");
-    fs::copy(tokenizer, folder.path().join("model/tokenizer.json")).unwrap();
+    copy_model("xlm-roberta", &folder.path().join("model"));
     write("en-de.tsv", "light off\tLicht aus\nlight on\tLicht an\nplease\tbitte\n");
     write("en-fr.tsv", "light off\téteins\nlight on\tallume\nlight on\tallume\n");
     write("en-de.dic", "light Licht\noff aus\non an\n");

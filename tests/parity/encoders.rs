@@ -7,19 +7,13 @@ use isogloss_methods::{
     AdamW, AdamWConfig, CrossEntropyConfig, Gradients, LearningRateConfig, LearningRateCurve,
     ObjectiveConfig, StepInput,
 };
-use isogloss_model::{
-    ForwardOptions, HeadChoice, LoadedModel, ModelInput, load, named_parameters, parameter_name,
-};
-use isogloss_tests::{Fixture, assert_close, devices, difference, fixtures, values};
+use isogloss_model::{ForwardOptions, LoadedModel, ModelInput, named_parameters, parameter_name};
+use isogloss_tests::{Fixture, assert_close, devices, difference, saved_model, values};
 
 const FAMILIES: [&str; 3] = ["bert", "xlm-roberta", "distilbert"];
 
 /// Relative, on every device.
 const TOLERANCE: f32 = 1e-5;
-
-fn open(folder: &str, device: &Device) -> LoadedModel {
-    load(&fixtures().join(folder), &HeadChoice::Saved, device).unwrap()
-}
 
 /// Batch `index` of the tensors that begin with `prefix`; the whole of them without one.
 fn input(
@@ -59,7 +53,7 @@ fn hidden_states_logits_loss_and_gradients_match_transformers() {
                 let what = |part: &str| format!("{folder} on {device_name}, {part}");
                 let fixture = Fixture::open(family);
                 let device = device.clone().autodiff();
-                let loaded = open(&folder, &device);
+                let loaded = saved_model(&folder, &device);
                 assert_eq!(loaded.report.fresh, Vec::<String>::new());
                 assert_eq!(loaded.report.unused, Vec::<String>::new());
 
@@ -119,7 +113,7 @@ fn hidden_states_logits_loss_and_gradients_match_transformers() {
 fn curve(family: &str, device: &Device, accumulate: usize, prefix: &str) -> (Vec<f32>, Vec<f32>) {
     let fixture = Fixture::open(family);
     let device = device.clone().autodiff();
-    let mut loaded = open(family, &device);
+    let mut loaded = saved_model(family, &device);
     let n_steps = 20 / accumulate;
     let learning_rate = LearningRateConfig {
         peak: 1e-3,

@@ -10,7 +10,7 @@ use isogloss_model::{
     ForwardOptions, HeadChoice, HeadSpec, LoadedModel, Model, ModelInput, ModelOutput, Words, load,
     named_parameters, save,
 };
-use isogloss_tests::{Fixture, assert_close, devices, difference, fixtures, values};
+use isogloss_tests::{Fixture, assert_close, devices, difference, saved_model, values};
 
 const N_WORDS: usize = 5;
 const SEQ: usize = 9;
@@ -21,10 +21,6 @@ const TOLERANCE: f32 = 1e-5;
 
 fn ints<const D: usize>(values: Vec<i32>, shape: [usize; D], device: &Device) -> Tensor<D, Int> {
     Tensor::from_data(TensorData::new(values, shape), device)
-}
-
-fn open(device: &Device) -> LoadedModel {
-    load(&fixtures().join("parser"), &HeadChoice::Saved, device).unwrap()
 }
 
 fn input(fixture: &Fixture, model: &Model, device: &Device) -> ModelInput {
@@ -76,7 +72,7 @@ fn scores_loss_and_gradients_match_pytorch() {
     let fixture = Fixture::open("parser");
     for (device_name, device) in devices() {
         let device = device.autodiff();
-        let LoadedModel { model, report, .. } = open(&device);
+        let LoadedModel { model, report, .. } = saved_model("parser", &device);
         assert_eq!(report, Default::default());
         let what = |part: &str| format!("{part} on {device_name}");
         let close = |part: &str, found: &[f32], expected: &[f32]| {
@@ -94,7 +90,7 @@ fn scores_loss_and_gradients_match_pytorch() {
         let loss = loss(output, targets(&fixture, &device));
         close("loss", &values(loss.clone()), &fixture.floats("loss"));
         let gradients = Gradients::of(&loss, &model);
-        let spec = open(&device).head;
+        let spec = saved_model("parser", &device).head;
         let mut n_compared = 0;
         for param in named_parameters(&model) {
             let part = format!("grad.{}", model.parameter_name(spec.as_ref(), &param.path));
@@ -115,7 +111,7 @@ fn scores_loss_and_gradients_match_pytorch() {
 fn relations_are_scored_at_any_heads_after_the_arcs() {
     let fixture = Fixture::open("parser");
     let device = Device::flex();
-    let model = open(&device).model;
+    let model = saved_model("parser", &device).model;
     let input = input(&fixture, &model, &device);
     let whole = model.forward(&input, &ForwardOptions::evaluation());
     let scores = model.parse(&input, &ForwardOptions::evaluation());
@@ -129,7 +125,7 @@ fn relations_are_scored_at_any_heads_after_the_arcs() {
 fn sentences_of_any_batch_score_the_same() {
     let fixture = Fixture::open("parser");
     let device = Device::flex();
-    let model = open(&device).model;
+    let model = saved_model("parser", &device).model;
     let all = input(&fixture, &model, &device);
     let whole = model.forward(&all, &ForwardOptions::evaluation());
     for row in 0..3 {
@@ -146,7 +142,7 @@ fn sentences_of_any_batch_score_the_same() {
 fn dropout_differs_by_seed_and_is_the_same_for_equal_seeds() {
     let fixture = Fixture::open("parser");
     let device = Device::flex();
-    let model = open(&device).model;
+    let model = saved_model("parser", &device).model;
     let input = input(&fixture, &model, &device);
     let tags =
         |seed| values(model.forward(&input, &ForwardOptions::training(seed)).aux_logits[1].clone());
@@ -166,7 +162,7 @@ fn dropout_differs_by_seed_and_is_the_same_for_equal_seeds() {
 #[test]
 fn a_saved_parser_is_read_as_it_was() {
     let device = Device::flex();
-    let LoadedModel { model, head, config_json, .. } = open(&device);
+    let LoadedModel { model, head, config_json, .. } = saved_model("parser", &device);
     let Some(HeadSpec::Parser(spec)) = &head else { panic!("{head:?}") };
     assert_eq!((spec.relations.len(), spec.tags.len(), spec.config.arc_width), (4, 3, 6));
     let folder = tempfile::tempdir().unwrap();

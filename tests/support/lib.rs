@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss::device::{DeviceChoice, OpenDevice, open};
-use isogloss_model::WeightFiles;
+use isogloss_model::{HeadChoice, LoadedModel, WeightFiles, load};
 
 /// The folder of the committed fixtures.
 pub fn fixtures() -> PathBuf {
@@ -82,6 +82,31 @@ impl Fixture {
         let view = self.tensors.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}"));
         view.data().as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b)).collect()
     }
+}
+
+/// Copies a folder with all that is in it.
+pub fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_folder(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+/// Copies the model of a family, and beside it the tiny tokenizer.
+pub fn copy_model(family: &str, to: &Path) {
+    copy_folder(&fixtures().join(family), to);
+    std::fs::copy(fixtures().join("tokenizer.json"), to.join("tokenizer.json")).unwrap();
+}
+
+/// Loads the model of a fixture's folder with the head that is saved there.
+pub fn saved_model(folder: &str, device: &Device) -> LoadedModel {
+    load(&fixtures().join(folder), &HeadChoice::Saved, device).unwrap()
 }
 
 /// Opens the weights of a fixture's folder.

@@ -11,7 +11,7 @@ use isogloss_kernels::split_seed;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::fixtures;
+use crate::copy_model;
 
 /// The languages of the data set; the first is trained on.
 pub const LANGUAGES: [&str; 3] = ["en", "de", "xx"];
@@ -79,17 +79,11 @@ impl Workshop {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
-        for name in ["data", "model"] {
-            fs::create_dir(path.join(name)).unwrap();
-        }
+        fs::create_dir(path.join("data")).unwrap();
         for (language, name) in LANGUAGES.iter().enumerate() {
             fs::write(path.join("data").join(format!("{name}.jsonl")), texts(language)).unwrap();
         }
-        for name in ["config.json", "model.safetensors"] {
-            fs::copy(fixtures().join("bert").join(name), path.join("model").join(name)).unwrap();
-        }
-        let tokenizer = path.join("model/tokenizer.json");
-        fs::copy(fixtures().join("tokenizer.json"), tokenizer).unwrap();
+        copy_model("bert", &path.join("model"));
         Self { folder }
     }
 
@@ -202,7 +196,7 @@ impl Workshop {
 
     /// The plan of that recipe.
     pub fn plan(&self, training: &str, tables: &str) -> Plan {
-        Plan::from_toml(&self.recipe(training, tables), "tiny.toml".as_ref()).unwrap()
+        plan_of(&self.recipe(training, tables))
     }
 
     /// The folder of a run.
@@ -237,6 +231,24 @@ impl Workshop {
             let error = (here - there).abs() / there.abs().max(1.0);
             assert!(error < 1e-3, "{name} on {at}: {here}, flex {there}");
         }
+    }
+
+    /// Fails unless a run that is stopped after these steps ends as one that is not; returns what both
+    /// leave behind.
+    #[track_caller]
+    pub fn assert_resumes(&self, name: &str, plan: &Plan, stops: &[u64]) -> Trace {
+        let whole = self.run(&format!("{name} whole"));
+        self.finish(plan, &whole);
+        let trace = Trace::of(&whole);
+        let losses = trace.losses();
+        assert!(losses.iter().all(|loss| loss.is_finite()), "{name}: {losses:?}");
+        let parts = self.run(&format!("{name} in parts"));
+        for stop in stops {
+            self.stop_after(*stop, plan, &parts);
+        }
+        self.finish(plan, &parts);
+        assert_eq!(Trace::of(&parts), trace, "{name}");
+        trace
     }
 
     /// Runs a plan on flex and stops it after an optimizer step.
@@ -285,6 +297,12 @@ impl Workshop {
             }
         })
     }
+}
+
+/// The plan of a recipe without a fault.
+#[track_caller]
+pub fn plan_of(recipe: &str) -> Plan {
+    Plan::from_toml(recipe, "tiny.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The texts of a language, one JSON object a line: a label, and a slot `place` or `manner` for

@@ -7,7 +7,7 @@ use std::fs;
 use isogloss::text::Tokenizer;
 use isogloss::{Plan, Results};
 use isogloss_kernels::split_seed;
-use isogloss_tests::runs::{Trace, Workshop};
+use isogloss_tests::runs::{Trace, Workshop, plan_of};
 
 /// Trained on, and not.
 const LANGUAGES: [&str; 8] = ["aa", "bb", "cc", "dd", "ee", "ff", "xx", "yy"];
@@ -39,7 +39,7 @@ fn planted() -> Workshop {
 fn plan(shop: &Workshop, training: &str, tables: &str) -> Plan {
     let sources = format!("sources = {:?}\nlanguages = [\"xx\", \"yy\"]", &LANGUAGES[..6]);
     let recipe = shop.recipe(training, tables).replace("sources = [\"en\"]", &sources);
-    Plan::from_toml(&recipe, "tiny.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"))
+    plan_of(&recipe)
 }
 
 const FEW_SHOT: &str = "[few_shot]\nn_support = 8\nsteps = 8\nlearning_rate = 5e-2\n";

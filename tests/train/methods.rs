@@ -86,14 +86,7 @@ fn every_method_repeats_and_resumes(task: &str) {
     let shop = workshop(task);
     for (name, tables) in methods(&shop) {
         let plan = shop.plan(TRAINING, &format!("{tables}{task}"));
-        let whole = shop.run(&format!("{name} whole"));
-        shop.finish(&plan, &whole);
-        let trace = Trace::of(&whole);
-        assert!(trace.losses().iter().all(|loss| loss.is_finite()), "{name}: {:?}", trace.losses());
-        let parts = shop.run(&format!("{name} in parts"));
-        shop.stop_after(2, &plan, &parts);
-        shop.finish(&plan, &parts);
-        assert_eq!(Trace::of(&parts), trace, "{name}");
+        shop.assert_resumes(name, &plan, &[2]);
     }
 }
 

@@ -6,7 +6,7 @@ use std::fs;
 
 use isogloss::{Plan, RunFolder};
 use isogloss_tests::opened_devices;
-use isogloss_tests::runs::{Trace, Workshop};
+use isogloss_tests::runs::{Trace, Workshop, plan_of};
 
 const TRAINING: &str = "batch_size = 4\nmax_steps = 6\nlog_every = 1";
 
@@ -68,10 +68,6 @@ fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn plan(text: &str) -> Plan {
-    Plan::from_toml(text, "tiny.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"))
-}
-
 /// A recipe that trains on labels too.
 fn during(shop: &Workshop, training: &str, tables: &str) -> String {
     let pairs = shop.pairs_table("sampling.ucb = { update_every = 2 }");
@@ -82,16 +78,8 @@ fn during(shop: &Workshop, training: &str, tables: &str) -> String {
 fn repeats_and_resumes(recipe: impl Fn(&Workshop, &str, &str) -> String) {
     let shop = Workshop::new().with_pairs();
     for (name, tables) in methods(&shop) {
-        let plan = plan(&recipe(&shop, TRAINING, &tables));
-        let whole = shop.run(&format!("{name} whole"));
-        shop.finish(&plan, &whole);
-        let trace = Trace::of(&whole);
+        let trace = shop.assert_resumes(name, &plan_of(&recipe(&shop, TRAINING, &tables)), &[3]);
         assert_eq!(trace.losses().len(), 6, "{name}");
-        assert!(trace.losses().iter().all(|loss| loss.is_finite()), "{name}: {:?}", trace.losses());
-        let parts = shop.run(&format!("{name} in parts"));
-        shop.stop_after(3, &plan, &parts);
-        shop.finish(&plan, &parts);
-        assert_eq!(Trace::of(&parts), trace, "{name}");
     }
 }
 
@@ -110,7 +98,7 @@ fn every_method_runs_on_every_device() {
     let shop = Workshop::new().with_pairs();
     for device in opened_devices() {
         for (name, tables) in methods(&shop) {
-            let plan = plan(&during(&shop, "max_steps = 2\nlog_every = 1", &tables));
+            let plan = plan_of(&during(&shop, "max_steps = 2\nlog_every = 1", &tables));
             shop.assert_trains_as_on_flex(&device, name, &plan);
         }
     }
@@ -122,7 +110,7 @@ fn chunks_train_as_the_whole_batch_does() {
     let losses = |name: &str, chunk: &str| {
         let objective = format!("[[objective]]\nmethod.info_nce = {{ layer = 1{chunk} }}\n");
         let run = shop.run(name);
-        shop.finish(&plan(&shop.pairs_recipe(TRAINING, &objective)), &run);
+        shop.finish(&plan_of(&shop.pairs_recipe(TRAINING, &objective)), &run);
         Trace::of(&run).losses()
     };
     let whole = losses("whole", "");
@@ -138,7 +126,7 @@ fn contrast_teaches_sentences_to_find_their_translations() {
     let run = shop.run("contrast");
     let objective = "[[objective]]\nmethod.info_nce = {}\n";
     let recipe = shop.pairs_recipe("epochs = 40\nmax_steps = 120", objective);
-    let results = shop.finish(&plan(&recipe), &run);
+    let results = shop.finish(&plan_of(&recipe), &run);
     let mean = results.languages.values().map(|of| of.scores.get("accuracy").unwrap() / 2.0);
     let after: f64 = mean.sum();
     let trace = Trace::of(&run);
@@ -186,7 +174,7 @@ fn what_is_kept_of_a_teacher_is_what_it_says() {
     let states = "[[objective]]\nweight = 0.0\nmethod.state_distillation = { layers = [[1, 1]] }\n";
     let losses = |name: &str, tables: String| {
         let run = shop.run(name);
-        shop.finish(&plan(&shop.pairs_recipe(TRAINING, &tables)), &run);
+        shop.finish(&plan_of(&shop.pairs_recipe(TRAINING, &tables)), &run);
         Trace::of(&run).losses()
     };
     let kept = losses("kept", vectors.to_owned() + student);
@@ -204,7 +192,7 @@ fn a_student_comes_near_its_teacher() {
                      [student]\nlayers = [1]\n";
     let run = shop.run("student");
     let recipe = shop.pairs_recipe("epochs = 20\nmax_steps = 80\nlog_every = 1", objective);
-    shop.finish(&plan(&recipe), &run);
+    shop.finish(&plan_of(&recipe), &run);
     let losses = Trace::of(&run).losses();
     let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
     let (first, last) = (mean(&losses[..8]), mean(&losses[72..]));

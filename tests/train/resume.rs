@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use isogloss::{Plan, RunFolder, RunStatus};
+use isogloss_tests::copy_folder;
 use isogloss_tests::runs::{Trace, Workshop};
 
 /// Six batches an epoch and 18 steps, checkpoints inside and at the end of epochs.
@@ -48,19 +49,6 @@ fn a_run_stopped_after_every_step_ends_the_same() {
     }
     shop.finish(&plan, &run);
     assert_eq!(Trace::of(&run), expected);
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy_folder(&path, &target);
-        } else {
-            fs::copy(&path, &target).unwrap();
-        }
-    }
 }
 
 /// A folder whose writing was cut off.

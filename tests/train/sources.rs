@@ -6,7 +6,7 @@ use std::fs;
 
 use isogloss::Plan;
 use isogloss_tests::opened_devices;
-use isogloss_tests::runs::{Trace, Workshop};
+use isogloss_tests::runs::{Trace, Workshop, plan_of};
 
 const TRAINING: &str = "epochs = 2\nbatch_size = 4\nlog_every = 1\ncheckpoint_every = 5";
 
@@ -15,15 +15,11 @@ fn recipe(shop: &Workshop, fields: &str, tables: &str) -> String {
     recipe.replace("sources = [\"en\"]", "sources = [\"en\", \"de\"]")
 }
 
-fn plan(text: &str) -> Plan {
-    Plan::from_toml(text, "tiny.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"))
-}
-
 #[test]
 fn all_sources_are_trained_on_and_none_is_a_target() {
     let shop = Workshop::new();
     let run = shop.run("two");
-    let results = shop.finish(&plan(&recipe(&shop, "", "")), &run);
+    let results = shop.finish(&plan_of(&recipe(&shop, "", "")), &run);
     assert_eq!(
         (&results.sources[..], results.n_targets),
         (&["en", "de"].map(str::to_owned)[..], 1)
@@ -46,7 +42,7 @@ fn all_sources_are_trained_on_and_none_is_a_target() {
     assert!((mean - (of("en") + of("de")) / 2.0).abs() < 1e-12, "{dev}");
     // Training in German tells: alone, English leaves it behind.
     let alone = shop.run("one");
-    let english = shop.finish(&plan(&shop.recipe(TRAINING, "")), &alone);
+    let english = shop.finish(&plan_of(&shop.recipe(TRAINING, "")), &alone);
     assert!(score("de") > english.languages["de"].scores.main(), "{results:?}");
 }
 
@@ -74,7 +70,7 @@ fn runs_in_several_languages_resume() {
     ] {
         let tasks = tables.contains("[update.");
         let accumulate = if tasks { "[training]\naccumulate = 2\n" } else { "[training]\n" };
-        let plan = plan(&recipe(&shop, fields, tables).replace("[training]\n", accumulate));
+        let plan = plan_of(&recipe(&shop, fields, tables).replace("[training]\n", accumulate));
         let (whole, parts) = (shop.run(name), shop.run(&format!("{name} in parts")));
         shop.finish(&plan, &whole);
         shop.stop_after(4, &plan, &parts);
@@ -88,7 +84,7 @@ fn runs_in_several_languages_resume() {
 #[test]
 fn several_languages_train_on_every_device() {
     let shop = Workshop::new();
-    let plan = plan(&recipe(&shop, "", "").replace("epochs = 2", "max_steps = 4"));
+    let plan = plan_of(&recipe(&shop, "", "").replace("epochs = 2", "max_steps = 4"));
     for device in opened_devices() {
         shop.assert_trains_as_on_flex(&device, "two", &plan);
     }
@@ -134,7 +130,7 @@ fn languages_that_cannot_be_trained_on_together_are_told() {
     assert!(error.contains("data.sampling: there is one language to draw"), "{error}");
 
     fs::remove_file(shop.path("data/de.jsonl")).unwrap();
-    let error = shop.try_finish(&plan(&recipe(&shop, "", "")), &shop.run("missing"));
+    let error = shop.try_finish(&plan_of(&recipe(&shop, "", "")), &shop.run("missing"));
     let error = error.unwrap_err().to_string();
     assert!(error.contains("de.jsonl"), "{error}");
 }
@@ -144,8 +140,8 @@ fn other_languages_can_be_watched_while_the_model_trains() {
     let shop = Workshop::new();
     let recipe = shop.recipe(&format!("{TRAINING}\nzero_shot_eval_examples = 5"), "");
     let (watched, plain) = (shop.run("watched"), shop.run("plain"));
-    shop.finish(&plan(&recipe), &watched);
-    shop.finish(&plan(&shop.recipe(TRAINING, "")), &plain);
+    shop.finish(&plan_of(&recipe), &watched);
+    shop.finish(&plan_of(&shop.recipe(TRAINING, "")), &plain);
     let (watched, plain) = (Trace::of(&watched), Trace::of(&plain));
     assert_eq!((watched.losses(), &watched.predictions), (plain.losses(), &plain.predictions));
     let dev: Vec<_> = watched.metrics.iter().filter(|line| line["kind"] == "dev").collect();

@@ -13,7 +13,7 @@ use isogloss::{
 };
 use isogloss_methods::{Gradients, Importance, Subnetwork};
 use isogloss_model::{ForwardOptions, Model, ParamMapper, map_parameters};
-use isogloss_tests::runs::{Trace, Workshop};
+use isogloss_tests::runs::{Trace, Workshop, plan_of};
 use isogloss_tests::{devices, opened_devices, values};
 
 /// Takes the heads that are not planted out of the output projections: they can say nothing.
@@ -53,7 +53,7 @@ fn finished(device: &Device) -> Finished {
     let shop = Workshop::new();
     let recipe = shop.recipe("epochs = 8\nbatch_size = 4", "");
     let run = shop.run("finished");
-    shop.finish(&Plan::from_toml(&recipe, "tiny.toml".as_ref()).unwrap(), &run);
+    shop.finish(&plan_of(&recipe), &run);
     let predictor = Predictor::load(&run.best(), device).unwrap();
     let labels = predictor.labels().unwrap();
     Finished { shop, predictor, labels }

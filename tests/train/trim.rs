@@ -9,15 +9,11 @@ use std::path::Path;
 
 use isogloss::device::{DeviceChoice, open};
 use isogloss::text::{Content, Format, ReadOptions, Texts, Tokenizer, read_file};
-use isogloss::{Plan, Prediction, Predictor, TrimOptions, TrimReport, compress, trim};
+use isogloss::{Prediction, Predictor, TrimOptions, TrimReport, compress, trim};
 use isogloss_model::{Storage, WeightFiles, read_config};
-use isogloss_tests::runs::{Trace, Workshop};
+use isogloss_tests::runs::{Trace, Workshop, plan_of};
 
 const TRAINING: &str = "epochs = 1\nbatch_size = 4\nlog_every = 1";
-
-fn plan(recipe: &str) -> Plan {
-    Plan::from_toml(recipe, "tiny.toml".as_ref()).unwrap()
-}
 
 fn n_rows(folder: &Path) -> usize {
     read_config(folder).unwrap().0.vocab_size
@@ -28,9 +24,9 @@ fn n_rows(folder: &Path) -> usize {
 fn assert_same(shop: &Workshop, name: &str, recipe: &str) {
     let (whole, trimmed) =
         (shop.run(&format!("{name}-whole")), shop.run(&format!("{name}-trimmed")));
-    shop.finish(&plan(recipe), &whole);
+    shop.finish(&plan_of(recipe), &whole);
     let trim = recipe.replace("[model]\n", "[model]\ntrim = true\n");
-    shop.finish(&plan(&trim), &trimmed);
+    shop.finish(&plan_of(&trim), &trimmed);
     let rows = [shop.path("model"), trimmed.best()].map(|folder| n_rows(&folder));
     assert!(rows[1] < rows[0], "{name}: {rows:?}");
     let [whole, trimmed] = [&whole, &trimmed].map(Trace::of);
@@ -75,7 +71,7 @@ fn training_is_the_same() {
 fn a_stopped_run_goes_on_with_the_vocabulary_that_it_began_with() {
     let shop = Workshop::new();
     let recipe = shop.recipe(TRAINING, "").replace("[model]\n", "[model]\ntrim = true\n");
-    let plan = plan(&recipe);
+    let plan = plan_of(&recipe);
     let (whole, stopped) = (shop.run("whole"), shop.run("stopped"));
     shop.finish(&plan, &whole);
     shop.stop_after(3, &plan, &stopped);
@@ -88,7 +84,7 @@ fn lazy_adamw_moves_no_row_that_no_text_reads() {
     let shop = Workshop::new();
     let recipe = shop.recipe(TRAINING, "").replace("[training]", "adamw.lazy = true\n[training]");
     let run = shop.run("lazy");
-    shop.finish(&plan(&recipe), &run);
+    shop.finish(&plan_of(&recipe), &run);
     let table = |folder: &Path| {
         let mut files = WeightFiles::open(folder).unwrap();
         let mut names = files.names().filter(|name| name.ends_with("word_embeddings.weight"));
@@ -118,7 +114,7 @@ fn a_teacher_of_vectors_may_read_other_tokens() {
         let tables = format!("[[objective]]\nmethod.{method}\n{teacher}");
         let recipe = shop.pairs_recipe(TRAINING, &tables).replace("[model]\n", trim);
         let run = shop.run(name);
-        shop.try_finish(&plan(&recipe), &run).map(|_| Trace::of(&run).losses())
+        shop.try_finish(&plan_of(&recipe), &run).map(|_| Trace::of(&run).losses())
     };
     let vectors = "embedding_distillation = {}";
     let whole = losses("whole", vectors, "[model]\n").unwrap();
@@ -135,7 +131,7 @@ fn a_teacher_of_vectors_may_read_other_tokens() {
 fn adapters_keep_the_trimmed_model_that_they_stand_on() {
     let shop = Workshop::new();
     let recipe = shop.recipe(TRAINING, "[adapter.seq_bn]\nreduction_factor = 4\n");
-    let plan = plan(&recipe.replace("[model]\n", "[model]\ntrim = true\n"));
+    let plan = plan_of(&recipe.replace("[model]\n", "[model]\ntrim = true\n"));
     let run = shop.run("adapted");
     shop.finish(&plan, &run);
     // The second call finds the run done, and tidies up once more.
@@ -152,7 +148,7 @@ fn another_recipe_before_the_first_checkpoint_trims_anew() {
     let text = shop.recipe(TRAINING, "").replace("[model]\n", "[model]\ntrim = true\n");
     let rows = |text: &str| {
         fs::create_dir_all(run.path().join("trimmed")).unwrap();
-        shop.finish(&plan(text), &run);
+        shop.finish(&plan_of(text), &run);
         n_rows(&run.best())
     };
     // What an earlier recipe left, which is no model at all.
@@ -193,7 +189,7 @@ fn a_report_says_what_was_kept_and_how_texts_fare() {
 fn a_compressed_model_predicts_nearly_the_same() {
     let shop = Workshop::new();
     let run = shop.run("whole");
-    shop.finish(&plan(&shop.recipe("epochs = 6\nbatch_size = 4", "")), &run);
+    shop.finish(&plan_of(&shop.recipe("epochs = 6\nbatch_size = 4", "")), &run);
     let device = open(DeviceChoice::Flex).unwrap().device;
     let texts = [("turn on the light", None), ("turn off the lamp", None)];
     let probs = |folder: &Path| {
@@ -239,14 +235,14 @@ fn training_on_texts_that_lost_pieces_is_refused_unless_allowed() {
         &format!("source = {:?}", shop.path("trimmed")),
     );
     let run = shop.run("unknown");
-    let error = shop.try_finish(&plan(&recipe), &run).unwrap_err();
+    let error = shop.try_finish(&plan_of(&recipe), &run).unwrap_err();
     let error = error.to_string();
     assert!(
         error.contains("en.jsonl:") && error.contains("unknown to the model's trimmed"),
         "{error}"
     );
     let allowed = recipe.replace("[model]\n", "[model]\nallow_unknown = true\n");
-    shop.try_finish(&plan(&allowed), &run).unwrap();
+    shop.try_finish(&plan_of(&allowed), &run).unwrap();
     // What is trained on it is known to be trimmed as well.
     assert!(fs::exists(run.best().join("trimmed.json")).unwrap());
 }

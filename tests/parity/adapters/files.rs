@@ -8,10 +8,10 @@ use isogloss_model::{
     RandomParams, load_adapter, load_peft, presets, save, save_adapter, save_peft,
     write_safetensors,
 };
-use isogloss_tests::{Fixture, fixtures, values};
+use isogloss_tests::{Fixture, fixtures, saved_model, values};
 use serde_json::Value;
 
-use crate::{CASES, LORA_CASES, folder, forward, open, open_case};
+use crate::{CASES, LORA_CASES, folder, forward, open_case};
 
 /// Compares two folders tensor by tensor, and the fields that both configurations have.
 fn assert_same_files(
@@ -97,7 +97,7 @@ fn written_adapters_are_those_of_the_library() {
 fn written_lora_is_that_of_peft() {
     let device = Device::flex();
     for (case, family) in LORA_CASES {
-        let mut loaded = open(family, &device);
+        let mut loaded = saved_model(family, &device);
         load_peft(&folder(case), &mut loaded.model, "task").unwrap();
         let head = (case == "lora-head").then_some(loaded.head.as_ref()).flatten();
         let written = tempfile::tempdir().unwrap();
@@ -116,7 +116,7 @@ fn written_lora_is_that_of_peft() {
         if case != "lora-head" {
             assert_same_files(written.path(), names, &expected, differing);
         }
-        let mut again = open(family, &device);
+        let mut again = saved_model(family, &device);
         load_peft(written.path(), &mut again.model, "other").unwrap();
         let [found, expected] = [(&again, "other"), (&loaded, "task")].map(|(loaded, name)| {
             loaded.model.encoder.adapter(AdapterLibrary::Peft, name).unwrap()
@@ -164,7 +164,7 @@ fn the_libraries_can_be_asked() {
         }
     }
     for (case, family) in LORA_CASES {
-        let mut loaded = open(family, &device);
+        let mut loaded = saved_model(family, &device);
         load_peft(&crate::folder(case), &mut loaded.model, "task").unwrap();
         let folder = folder.join(case);
         std::fs::create_dir_all(&folder).unwrap();

@@ -11,12 +11,13 @@ use isogloss_methods::{
     AdamW, AdamWConfig, CrossEntropyConfig, Gradients, ObjectiveConfig, StepInput,
 };
 use isogloss_model::{
-    AdapterChoice, AdapterLibrary, BottleneckConfig, ForwardOptions, HeadChoice, LoadedModel,
-    LoraConfig, ModelInput, ModelOutput, NamedParam, ParamLocation, ParamMapper, ParamPart,
-    RandomParams, TargetModule, load, load_adapter, load_peft, map_parameters, named_parameters,
-    parameter_name,
+    AdapterChoice, AdapterLibrary, BottleneckConfig, ForwardOptions, LoadedModel, LoraConfig,
+    ModelInput, ModelOutput, NamedParam, ParamLocation, ParamMapper, ParamPart, RandomParams,
+    TargetModule, load_adapter, load_peft, map_parameters, named_parameters, parameter_name,
 };
-use isogloss_tests::{Fixture, assert_close, devices, difference, fixtures, tensor, values};
+use isogloss_tests::{
+    Fixture, assert_close, devices, difference, fixtures, saved_model, tensor, values,
+};
 
 /// Case, family, adapters, stacks; as in the maker.
 type Case =
@@ -46,13 +47,9 @@ fn folder(case: &str) -> PathBuf {
     fixtures().join("adapters").join(case)
 }
 
-fn open(family: &str, device: &Device) -> LoadedModel {
-    load(&fixtures().join(family), &HeadChoice::Saved, device).unwrap()
-}
-
 /// A model with all adapters of a case, none of them active.
 fn open_case((case, family, names, _): &Case, device: &Device) -> LoadedModel {
-    let mut loaded = open(family, device);
+    let mut loaded = saved_model(family, device);
     for name in *names {
         let choice = AdapterChoice::default();
         let found = load_adapter(&folder(&format!("{case}-{name}")), &mut loaded.model, &choice);
@@ -149,7 +146,7 @@ fn lora_of_peft_gives_its_outputs_and_gradients() {
     for (device_name, device) in devices() {
         let device = device.autodiff();
         for (case, family) in LORA_CASES {
-            let mut loaded = open(family, &device);
+            let mut loaded = saved_model(family, &device);
             let found = load_peft(&folder(case), &mut loaded.model, "task").unwrap();
             let n_head = if case == "lora-head" { 2 } else { 0 };
             assert_eq!((found.head.len(), found.unused), (n_head, Vec::new()));
@@ -163,7 +160,7 @@ fn lora_of_peft_gives_its_outputs_and_gradients() {
 fn merged_lora_gives_the_same_outputs() {
     for (_, device) in devices() {
         for (case, family) in LORA_CASES {
-            let mut loaded = open(family, &device);
+            let mut loaded = saved_model(family, &device);
             load_peft(&folder(case), &mut loaded.model, "task").unwrap();
             let before = values(forward(family, &loaded, &device).logits);
             loaded.model.encoder.merge_adapter("task").unwrap();
@@ -178,7 +175,7 @@ fn merged_lora_gives_the_same_outputs() {
 fn what_is_not_active_changes_no_bit() {
     let device = Device::flex();
     for family in ["bert", "xlm-roberta", "distilbert"] {
-        let mut loaded = open(family, &device);
+        let mut loaded = saved_model(family, &device);
         let before = values(forward(family, &loaded, &device).logits);
         let mut random = RandomParams::new(3);
         let encoder = &mut loaded.model.encoder;
@@ -196,7 +193,7 @@ fn what_is_not_active_changes_no_bit() {
 #[test]
 fn a_new_lora_starts_from_the_model_as_it_is() {
     let device = Device::flex();
-    let mut loaded = open("bert", &device);
+    let mut loaded = saved_model("bert", &device);
     let before = values(forward("bert", &loaded, &device).logits);
     let config = LoraConfig { target_modules: TargetModule::ALL.to_vec(), ..LoraConfig::new(4) };
     loaded.model.encoder.add_adapter("task", &config, &mut RandomParams::new(1)).unwrap();
@@ -227,7 +224,7 @@ fn language_adapters_are_exchanged_by_name() {
 #[test]
 fn layers_can_be_left_out_when_an_adapter_is_loaded() {
     let device = Device::flex();
-    let mut loaded = open("xlm-roberta", &device);
+    let mut loaded = saved_model("xlm-roberta", &device);
     let choice = AdapterChoice { name: Some("english".into()), leave_out: vec![1] };
     let adapter = load_adapter(&folder("mad_x-en"), &mut loaded.model, &choice).unwrap();
     assert_eq!((adapter.name.as_str(), adapter.config.leave_out), ("english", vec![1]));
@@ -315,7 +312,7 @@ fn a_frozen_base_stays_bit_equal_while_adapters_learn() {
 #[test]
 fn dropout_of_an_adapter_differs_between_passes() {
     let device = Device::flex().autodiff();
-    let mut loaded = open("bert", &device);
+    let mut loaded = saved_model("bert", &device);
     let config = BottleneckConfig { dropout: 0.5, ..BottleneckConfig::double_seq_bn(2.0) };
     let mut random = RandomParams::new(1);
     loaded.model.encoder.add_adapter("a", &config, &mut random).unwrap();
