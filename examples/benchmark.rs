@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
 use clap::Parser;
@@ -27,6 +27,7 @@ use isogloss::model::{
     ForwardOptions, HeadChoice, HeadSpec, Model, ModelInput, Pooling, RandomParams, load, presets,
 };
 use isogloss::text::{Content, Format, ReadOptions, TokenBatch, Tokenizer, read_file};
+use isogloss_examples::{median, run_peer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -159,9 +160,9 @@ fn main() -> anyhow::Result<()> {
     for case in cases(&args) {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..args.rounds {
-            ours.push(run_ours(&args, &case)?);
+            ours.push(measure_ours(&args, &case)?);
             if let Some(python) = &args.python {
-                theirs.push(run_peer(&args, python, &case)?);
+                theirs.push(measure_peer(&args, python, &case)?);
             }
         }
         print_row(&case, &ours, &theirs);
@@ -176,7 +177,8 @@ struct Figures {
 }
 
 fn print_row(case: &Case, ours: &[Figures], theirs: &[Figures]) {
-    let seconds = |all: &[Figures]| median(all.iter().flat_map(|f| f.seconds.clone()).collect());
+    let seconds =
+        |all: &[Figures]| median(&all.iter().flat_map(|f| f.seconds.clone()).collect::<Vec<_>>());
     let peak = |all: &[Figures]| all.iter().map(|f| f.peak_mb).fold(0.0, f64::max);
     let (our_seconds, our_peak) = (seconds(ours), peak(ours));
     print!("{:<32}{our_seconds:>12.3}", case.name());
@@ -188,12 +190,7 @@ fn print_row(case: &Case, ours: &[Figures], theirs: &[Figures]) {
     println!("{:>12.3}{ratio:>8.2}×{our_peak:>11.0}{:>11.0}", seconds(theirs), peak(theirs));
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-fn run_ours(args: &Args, case: &Case) -> anyhow::Result<Figures> {
+fn measure_ours(args: &Args, case: &Case) -> anyhow::Result<Figures> {
     let mut command = Command::new(std::env::current_exe()?);
     let trimmed = args.trimmed.as_ref().filter(|_| case.table == Table::Trimmed);
     command.arg("--model").arg(trimmed.unwrap_or(&args.model)).arg("--data").arg(&args.data);
@@ -205,7 +202,7 @@ fn run_ours(args: &Args, case: &Case) -> anyhow::Result<Figures> {
     figures(command.arg("--one").arg(case.to_json().to_string()).env("RAYON_NUM_THREADS", "2"))
 }
 
-fn run_peer(args: &Args, python: &Path, case: &Case) -> anyhow::Result<Figures> {
+fn measure_peer(args: &Args, python: &Path, case: &Case) -> anyhow::Result<Figures> {
     let mut command = Command::new(python);
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/peer/bench.py"));
     command.arg("--model").arg(&args.model).arg("--data").arg(&args.data);
@@ -223,12 +220,7 @@ fn run_peer(args: &Args, python: &Path, case: &Case) -> anyhow::Result<Figures> 
 }
 
 fn figures(command: &mut Command) -> anyhow::Result<Figures> {
-    let output = command.output().with_context(|| format!("{command:?}"))?;
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() {
-        bail!("{command:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));
-    }
-    let json: Value = serde_json::from_str(stdout.lines().last().unwrap_or_default())?;
+    let json = run_peer(command)?;
     let seconds = json["secs_per_step"].as_array().context("secs_per_step")?;
     Ok(Figures {
         seconds: seconds.iter().filter_map(Value::as_f64).collect(),

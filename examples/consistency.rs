@@ -11,9 +11,8 @@
 #![allow(clippy::print_stdout, reason = "an example prints what it finds")]
 
 use clap::Parser as _;
-use isogloss::text::{FeatureOptions, Format, ReadOptions};
-use isogloss::{LabeledSet, MeasureOptions, Measures, Predictor};
-use isogloss_examples::{Args, COMMANDS, begin, compare};
+use isogloss::{MeasureOptions, Measures, Predictor};
+use isogloss_examples::{Args, begin, compare, test_commands};
 
 const RECIPES: [&str; 3] = ["plain", "r_drop", "r3f"];
 
@@ -25,15 +24,7 @@ fn main() -> anyhow::Result<()> {
     println!("\nFisher information at 160 English commands of the test split");
     for (name, run) in RECIPES.iter().zip(&runs) {
         let predictor = Predictor::load(&run.best(), &device.device)?;
-        let set = LabeledSet::read(
-            format!("{COMMANDS}/en.jsonl").as_ref(),
-            &ReadOptions::new(Format::Jsonl).with_split("test"),
-            &*predictor.task(),
-            "en".parse()?,
-            predictor.tokenizer(),
-            &predictor.labels()?,
-            &FeatureOptions::new(64),
-        )?;
+        let set = test_commands(&predictor, "en")?;
         let model = predictor.into_trainable();
         let options = MeasureOptions { n_examples: Some(160), ..MeasureOptions::default() };
         let measures = Measures::take(&model, &set, &device.device, &options)?;

@@ -18,6 +18,7 @@ use anyhow::Context;
 use clap::Parser;
 use isogloss::device::{DeviceChoice, OpenDevice, open};
 use isogloss::{Event, Plan, RunFolder, RunOptions, finetune};
+use isogloss_examples::median;
 
 #[derive(Parser)]
 struct Args {
@@ -84,10 +85,4 @@ fn steps(plan: &Plan, args: &Args, device: &OpenDevice) -> anyhow::Result<Vec<f6
         }
     })?;
     Ok(seconds)
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

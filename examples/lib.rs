@@ -3,12 +3,17 @@
 #![allow(clippy::print_stdout, reason = "an example prints what it finds")]
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Parser;
 use isogloss::device::{DeviceChoice, OpenDevice, open};
-use isogloss::{Event, Outcome, Plan, Results, RunFolder, RunOptions, finetune};
+use isogloss::text::{FeatureOptions, Format, ReadOptions, Unseen};
+use isogloss::{
+    Event, LabeledSet, Outcome, Plan, Predictor, Results, RunFolder, RunOptions, finetune,
+};
+use serde_json::Value;
 
 /// The encoder that all of them start from.
 pub const MODEL: &str = "examples/isogloss-tiny";
@@ -41,6 +46,22 @@ pub fn begin(args: &Args) -> anyhow::Result<OpenDevice> {
         bail!("no {MODEL}: make it as examples/recipes/tiny/README.md says");
     }
     Ok(open(args.device)?)
+}
+
+/// The commands of the test split in a language, those with a label that the model has.
+///
+/// # Errors
+/// If they cannot be read, or none has such a label.
+pub fn test_commands(predictor: &Predictor, language: &str) -> anyhow::Result<LabeledSet> {
+    Ok(LabeledSet::read(
+        format!("{COMMANDS}/{language}.jsonl").as_ref(),
+        &ReadOptions::new(Format::Jsonl).with_split("test"),
+        &*predictor.task(),
+        language.parse()?,
+        predictor.tokenizer(),
+        &predictor.labels()?,
+        &FeatureOptions::new(64).with_unseen(Unseen::Skip),
+    )?)
 }
 
 /// Carries out a recipe from its beginning, whatever an earlier call left, in a folder of `out` with the
@@ -104,4 +125,32 @@ fn print_scores(runs: &[(&str, &Results)]) {
     }
     println!();
     row("", &|results| results.mean_target.unwrap_or(f64::NAN), "  mean of the others");
+}
+
+/// Runs a peer, a program that measures the same as an example, and reads the JSON that it prints last.
+///
+/// # Errors
+/// If it cannot be started, fails, or prints something else.
+pub fn run_peer(command: &mut Command) -> anyhow::Result<Value> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    if !output.status.success() {
+        bail!("{command:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    Ok(serde_json::from_str(stdout.lines().last().unwrap_or_default())?)
+}
+
+/// The middle of the values, the upper one of two; not a number if there are none.
+pub fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Draws from [0, 1) by xorshift (Marsaglia 2003), which is enough for made-up data; `state` is not 0.
+pub fn uniform(state: &mut u64) -> f32 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    (*state >> 40) as f32 / (1u64 << 24) as f32
 }

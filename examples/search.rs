@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
 use clap::Parser;
 use isogloss::device::{DeviceChoice, open};
 use isogloss::search::{Neighbors, Vectors, nearest_both_ways, nearest_by_margin};
+use isogloss_examples::{median, run_peer, uniform};
 use serde_json::Value;
 
 #[derive(Parser)]
@@ -69,7 +69,7 @@ fn main() -> anyhow::Result<()> {
             answers[task] = [indices(&forward), indices(&backward)].concat();
         }
         if let Some(python) = &args.python {
-            theirs.push(run_peer(&args, python, folder.path())?);
+            theirs.push(measure_peer(&args, python, folder.path())?);
         }
     }
     println!("{:<10}{:<10}{:>10}{:>10}{:>10}", "", "program", "seconds", "ratio", "agree");
@@ -97,14 +97,8 @@ fn main() -> anyhow::Result<()> {
 
 /// Unit vectors in random directions, and others near to them.
 fn sides(n: usize, width: usize) -> anyhow::Result<[Vectors; 2]> {
-    // A plain generator is enough for directions: xorshift, Marsaglia 2003.
-    let mut state = 0x9e37_79b9_7f4a_7c15u64;
-    let mut draw = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1u64 << 24) as f32 - 0.5
-    };
+    let mut state = 0x9e37_79b9_7f4a_7c15;
+    let mut draw = move || uniform(&mut state) - 0.5;
     let left: Vec<f32> = (0..n * width).map(|_| draw()).collect();
     let right: Vec<f32> = left.iter().map(|x| x + 4.0 * draw()).collect();
     Ok([Vectors::new(left, width)?.normalized(), Vectors::new(right, width)?.normalized()])
@@ -119,18 +113,13 @@ fn indices(neighbors: &Neighbors) -> Vec<usize> {
     (0..neighbors.len()).filter_map(|query| Some(neighbors.first(query)?.0)).collect()
 }
 
-fn run_peer(args: &Args, python: &Path, folder: &Path) -> anyhow::Result<Value> {
+fn measure_peer(args: &Args, python: &Path, folder: &Path) -> anyhow::Result<Value> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peer/search.py");
     let mut command = Command::new(python);
     command.arg(script).arg("--folder").arg(folder);
     command.arg("--width").arg(args.width.to_string());
     command.arg("--threads").arg(args.threads.to_string());
-    let output = command.output().with_context(|| format!("cannot run {}", python.display()))?;
-    if !output.status.success() {
-        bail!("{command:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));
-    }
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    Ok(serde_json::from_str(stdout.lines().last().unwrap_or_default())?)
+    run_peer(&mut command)
 }
 
 /// The share of the peer's answers that are ours.
@@ -139,10 +128,4 @@ fn agreement(folder: &Path, key: &str, ours: &[usize]) -> anyhow::Result<f64> {
     let theirs = bytes.as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes) as usize);
     let n_equal = ours.iter().zip(theirs).filter(|(ours, theirs)| **ours == *theirs).count();
     Ok(n_equal as f64 / ours.len().max(1) as f64)
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -11,9 +11,8 @@
 
 use clap::Parser as _;
 use isogloss::report::head_overlap;
-use isogloss::text::{FeatureOptions, Format, ReadOptions, Unseen};
-use isogloss::{Evaluator, LabeledSet, Predictor, SubnetworkSearchOptions, find_subnetwork};
-use isogloss_examples::{Args, COMMANDS, begin, train};
+use isogloss::{Evaluator, Predictor, SubnetworkSearchOptions, find_subnetwork};
+use isogloss_examples::{Args, begin, test_commands, train};
 
 const LANGUAGES: [&str; 6] = ["en", "de", "es", "fr", "nl", "ru"];
 
@@ -34,15 +33,7 @@ fn main() -> anyhow::Result<()> {
     let mut kept = Vec::new();
     println!("\n{:<10}{:>8}{:>10}{:>10}", "", "heads", "accuracy", "of all");
     for language in LANGUAGES {
-        let set = LabeledSet::read(
-            format!("{COMMANDS}/{language}.jsonl").as_ref(),
-            &ReadOptions::new(Format::Jsonl).with_split("test"),
-            &*task,
-            language.parse()?,
-            predictor.tokenizer(),
-            &labels,
-            &FeatureOptions::new(64).with_unseen(Unseen::Skip),
-        )?;
+        let set = test_commands(&predictor, language)?;
         // So few commands choose and judge at once; a study would hold some out.
         let pruned = find_subnetwork(&evaluator, &set, &set, SubnetworkSearchOptions::default())?;
         let n_heads = pruned.subnetwork.n_heads();

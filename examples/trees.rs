@@ -15,6 +15,7 @@ use std::time::Instant;
 use anyhow::ensure;
 use clap::Parser;
 use isogloss::text::maximum_spanning_tree;
+use isogloss_examples::{median, uniform};
 
 #[derive(Parser)]
 struct Args {
@@ -44,8 +45,7 @@ fn main() -> anyhow::Result<()> {
             }
             seconds.push(began.elapsed().as_secs_f64());
         }
-        seconds.sort_by(f64::total_cmp);
-        let each = seconds[seconds.len() / 2] / args.sentences as f64;
+        let each = median(&seconds) / args.sentences as f64;
         println!("{name:<12}{:>14.0}{:>10.1}", 1.0 / each, 1e6 * each);
     }
     Ok(())
@@ -54,19 +54,13 @@ fn main() -> anyhow::Result<()> {
 /// Scores with deviation 1, and `margin` more on the arcs of a random tree.
 fn scores(n_words: usize, margin: f32, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
-    let mut uniform = || {
-        // Xorshift, Marsaglia 2003.
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1u64 << 24) as f32
-    };
+    let mut draw = || uniform(&mut state);
     let width = n_words + 1;
     let mut scores: Vec<f32> =
-        (0..width * width).map(|_| (0..3).map(|_| 2.0 * uniform() - 1.0).sum()).collect();
+        (0..width * width).map(|_| (0..3).map(|_| 2.0 * draw() - 1.0).sum()).collect();
     for word in 1..width {
         // The first word is the root; each other one hangs on one before it.
-        let head = if word == 1 { 0 } else { 1 + (uniform() * (word - 1) as f32) as usize };
+        let head = if word == 1 { 0 } else { 1 + (draw() * (word - 1) as f32) as usize };
         scores[word * width + head.min(word - 1)] += margin;
     }
     scores

@@ -21,23 +21,20 @@ def spread(values, form):
     return f"{text} ± {format(stdev(values), form.lstrip('+'))}" if len(values) > 1 else text
 
 
-def last_measure(run):
-    """Return the last line of the log that holds a measure, if there is one."""
-    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
-    return next((line for line in reversed(list(lines)) if line["kind"] == "measure"), None)
+def log(run):
+    """Return the lines of a run's log."""
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def train_seconds(run):
-    """Return the time that all optimizer steps took, if the run tells it."""
-    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
-    return next((line.get("seconds") for line in reversed(list(lines)) if line["kind"] == "train"), None)
+def last(run, kind):
+    """Return the last line of the log of a kind, empty if there is none."""
+    return next((line for line in reversed(log(run)) if line["kind"] == kind), {})
 
 
 def retrieval(runs, results):
     """Print how well sentences find their translations, before training and after, a language a row."""
     first = next(iter(runs.values()))[0]
-    lines = map(json.loads, (first / "metrics.jsonl").read_text().splitlines())
-    before = next(line for line in lines if line["kind"] == "dev" and line["step"] == 0)
+    before = next(line for line in log(first) if line["kind"] == "dev" and line["step"] == 0)
     print(f"| language | before | {' | '.join(runs)} |\n|---|---:|{'---:|' * len(runs)}")
     for tag, score in before["languages"].items():
         cells = [spread([100 * r["languages"][tag]["accuracy"] for r in results[name]], ".1f") for name in runs]
@@ -65,10 +62,10 @@ def main():
     if any(result["metric"] != metric for of_recipe in results.values() for result in of_recipe):
         parser.error("these runs are scored in different ways: choose among them with --only")
 
-    measures = {name: [last_measure(run) for run in runs[name]] for name in recipes}
-    sharp = all(measure and "sharpness" in measure for of_recipe in measures.values() for measure in of_recipe)
+    measures = {name: [last(run, "measure") for run in runs[name]] for name in recipes}
+    sharp = all("sharpness" in measure for of_recipe in measures.values() for measure in of_recipe)
     few_shot = all("mean_few_shot" in result for of_recipe in results.values() for result in of_recipe)
-    seconds = {name: [train_seconds(run) for run in runs[name]] for name in recipes}
+    seconds = {name: [last(run, "train").get("seconds") for run in runs[name]] for name in recipes}
     timed = all(None not in of_recipe for of_recipe in seconds.values())
 
     seeds = {name: [run.name for run in runs[name]] for name in recipes}
