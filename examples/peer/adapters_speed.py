@@ -71,6 +71,7 @@ def train_with_torch(recipe, epochs, device):
     """Train and print seconds by step, and megabytes."""
     import adapters
     import torch
+    from finetune import Example, collate, length_grouped_batches
     from tokenizers import Tokenizer
     from transformers import AutoModel
 
@@ -83,7 +84,7 @@ def train_with_torch(recipe, epochs, device):
     names = sorted({row["label"] for row in rows})
     tokenizer = Tokenizer.from_file(f"{source}/tokenizer.json")
     examples = [
-        (encoding.ids, names.index(row["label"]))
+        Example(encoding.ids, names.index(row["label"]))
         for row, encoding in zip(rows, tokenizer.encode_batch([row["text"] for row in rows]))
     ]
 
@@ -108,23 +109,14 @@ def train_with_torch(recipe, epochs, device):
     generator = torch.Generator().manual_seed(42)
     seconds, step = [], 0
     for _ in range(epochs):
-        order = torch.randperm(len(examples), generator=generator).tolist()
-        stretches = [order[at : at + 50 * batch_size] for at in range(0, len(order), 50 * batch_size)]
-        batches = []
-        for stretch in stretches:
-            stretch.sort(key=lambda idx: len(examples[idx][0]))
-            batches += [stretch[at : at + batch_size] for at in range(0, len(stretch), batch_size)]
-        for place in torch.randperm(len(batches), generator=generator).tolist():
+        for indices in length_grouped_batches(examples, batch_size, generator):
             for layer, block in enumerate(layers):
                 if opened[layer] >= step and opened[layer] in (0, step) or step == 0:
                     for name, param in block.named_parameters():
                         if "adapters" in name:
                             param.requires_grad_(opened[layer] <= step)
-            batch = [examples[idx] for idx in batches[place]]
-            length = max(len(ids) for ids, _ in batch)
-            ids = torch.tensor([ids + [1] * (length - len(ids)) for ids, _ in batch], device=device)
-            mask = (ids != 1).long()
-            labels = torch.tensor([label for _, label in batch], device=device)
+            batch = [examples[idx] for idx in indices]
+            ids, mask, labels = collate(batch, model.config.pad_token_id, device)
             began = time.perf_counter()
             states = model(input_ids=ids, attention_mask=mask).last_hidden_state
             weights = mask.unsqueeze(-1).to(states.dtype)
