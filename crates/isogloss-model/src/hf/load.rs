@@ -41,9 +41,9 @@ pub fn load_bytes(
 
 /// As [`load`], with a masked-language-model head beside the other.
 ///
-/// It is the folder's own, [`LmHeadKind::Own`], if there is any tensor of one. Otherwise it is
-/// [`LmHeadKind::Tied`], with a bias of zero unless the folder was saved with one;
-/// [`Model::lm_head_kind`] tells which.
+/// It is the folder's own, [`LmHeadKind::Own`](crate::LmHeadKind::Own), if there is any tensor of one.
+/// Otherwise it is [`LmHeadKind::Tied`](crate::LmHeadKind::Tied), with a bias of zero unless the folder
+/// was saved with one; [`Model::lm_head_kind`](crate::Model::lm_head_kind) tells which.
 ///
 /// # Errors
 /// As [`load`]; tensors that the own head lacks are named too, and a head whose decoder is not the

@@ -10,7 +10,7 @@ use crate::{Init, LoadError, Model, ParamSource, Projection, SaveError};
 
 /// Writes the projections of a model, if it has any, into a folder of their own, which is made.
 ///
-/// [`load_projections`](crate::load_projections) reads them.
+/// [`load_projections`] reads them.
 ///
 /// # Errors
 /// If the folder or its file cannot be written.
@@ -25,7 +25,7 @@ pub fn save_projections(folder: &Path, model: &Model) -> Result<(), SaveError> {
     write_safetensors(&folder.join("model.safetensors"), params)
 }
 
-/// Reads the projections that [`save_projections`](crate::save_projections) wrote; none without the
+/// Reads the projections that [`save_projections`] wrote; none without the
 /// folder.
 ///
 /// # Errors
