@@ -1,8 +1,45 @@
-//! Fine-tune multilingual text encoders in one language, use them in others.
+//! Fine-tune multilingual text encoders in one language, use them in others: zero-shot cross-lingual
+//! transfer.
 //!
-//! A [`Recipe`] is a TOML file that states every value that affects a number. Checked, it becomes a
-//! [`Plan`]; [`finetune`] carries a plan out in a run folder, and an [`Evaluator`] scores a
-//! model in any language.
+//! A [`Recipe`] states every value that affects a number, in code or in a TOML file. Checked, it becomes
+//! a [`Plan`]; [`finetune`] carries a plan out in a [`RunFolder`], and resumes it there. A
+//! [`Predictor`] labels texts with the finished model, an [`Evaluator`] scores it in any language.
+//!
+//! ```
+//! use isogloss::device::{DeviceChoice, open};
+//! use isogloss::{DataRecipe, Event, ModelRecipe, Outcome, Plan, Recipe, RunFolder, RunOptions};
+//! use isogloss::{TrainingRecipe, finetune};
+//!
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/tiny.inc"));
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let temporary = tempfile::tempdir()?;
+//! # let folder = temporary.path();
+//! # tiny(folder)?;
+//! let (model, data) = (folder.join("model"), folder.join("data/{language}.jsonl"));
+//! let plan = Plan::new(Recipe {
+//!     model: ModelRecipe { source: model.display().to_string(), ..ModelRecipe::default() },
+//!     data: DataRecipe {
+//!         path: data.display().to_string().into(),
+//!         sources: vec!["en".parse()?],
+//!         ..DataRecipe::default()
+//!     },
+//!     training: TrainingRecipe { epochs: 5, log_every: 1, ..TrainingRecipe::default() },
+//!     ..Recipe::default()
+//! })?;
+//!
+//! let run = RunFolder::new(folder.join("run"));
+//! let options = RunOptions::new(model, open(DeviceChoice::Flex)?);
+//! let outcome = finetune(&plan, &run, &options, &mut |event| {
+//!     if let Event::Step { step, loss, .. } = event {
+//!         println!("step {step}: loss {loss:.3}");
+//!     }
+//! })?;
+//! if let Outcome::Finished(results) = outcome {
+//!     println!("zero-shot accuracy in German: {}", results.languages["de"].scores.main());
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 #![forbid(unsafe_code)]
 

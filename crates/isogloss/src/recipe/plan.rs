@@ -107,6 +107,54 @@ impl Plan {
     /// The same plan with one more objective, which no recipe needs to know: `weight` is its factor in
     /// the sum.
     ///
+    /// ```
+    /// use burn::tensor::Tensor;
+    /// use burn::tensor::activation::log_softmax;
+    /// use isogloss::device::{DeviceChoice, open};
+    /// use isogloss::methods::{Needs, Objective, ObjectiveError, StepInput, View};
+    /// use isogloss::{DataRecipe, ModelRecipe, Plan, Recipe, RunFolder, RunOptions, finetune};
+    ///
+    /// /// Entropy minimization: `−Σ p log p` of the predictions (Grandvalet and Bengio 2004).
+    /// struct Entropy;
+    ///
+    /// impl Objective for Entropy {
+    ///     fn name(&self) -> &'static str {
+    ///         "entropy"
+    ///     }
+    ///
+    ///     fn needs(&self) -> Needs {
+    ///         Needs::views([View::ORIGINAL])
+    ///     }
+    ///
+    ///     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
+    ///         let logits = input.view(View::ORIGINAL, self.name())?.output.logits.clone();
+    ///         let log_probs = log_softmax(logits, 1);
+    ///         Ok(-(log_probs.clone().exp() * log_probs).sum_dim(1).mean())
+    ///     }
+    /// }
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/tiny.inc"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let temporary = tempfile::tempdir()?;
+    /// # let folder = temporary.path();
+    /// # tiny(folder)?;
+    /// # let (model, data) = (folder.join("model"), folder.join("data/{language}.jsonl"));
+    /// # let recipe = Recipe {
+    /// #     model: ModelRecipe { source: model.display().to_string(), ..ModelRecipe::default() },
+    /// #     data: DataRecipe {
+    /// #         path: data.display().to_string().into(),
+    /// #         sources: vec!["en".parse()?],
+    /// #         ..DataRecipe::default()
+    /// #     },
+    /// #     ..Recipe::default()
+    /// # };
+    /// let plan = Plan::new(recipe)?.with_objective(0.1, Box::new(Entropy))?;
+    /// let options = RunOptions::new(model, open(DeviceChoice::Flex)?);
+    /// finetune(&plan, &RunFolder::new(folder.join("run")), &options, &mut |_| ())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// If the recipe does not describe what the objective reads, such as a view or a teacher, or if the
     /// weight is negative.

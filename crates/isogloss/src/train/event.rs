@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use isogloss_text::Language;
 
 use crate::data::pairs::PairSet;
-use crate::ground::device::DeviceInfo;
+use crate::ground::device::{DeviceInfo, OpenDevice};
 use crate::tools::fisher::Measures;
 use crate::{Corpus, Results, Scores, TrimReport};
 
@@ -26,6 +26,21 @@ pub struct RunOptions<'a> {
     pub fresh: bool,
     /// Set from outside to end the run at its next step, with a checkpoint.
     pub stop: &'a AtomicBool,
+}
+
+impl RunOptions<'static> {
+    /// A run from the model of a folder on a device, which nobody stops.
+    pub fn new(model_folder: impl Into<PathBuf>, device: OpenDevice) -> Self {
+        static NEVER: AtomicBool = AtomicBool::new(false);
+        Self {
+            model_folder: model_folder.into(),
+            device: device.device,
+            device_info: device.info,
+            teacher_folder: None,
+            fresh: false,
+            stop: &NEVER,
+        }
+    }
 }
 
 /// What happens in a run, for whoever watches.
