@@ -262,7 +262,7 @@ fn measure(args: &Args, case: &Case) -> anyhow::Result<Value> {
             let targets = TensorData::new(targets, [batch.n]);
             let targets = Some(Tensor::<1, Int>::from_data(targets, &device));
             let loss = objective.loss(&StepInput::original(output, targets))?;
-            let gradients = Gradients::of(&loss, &model);
+            let gradients = Gradients::from_loss(&loss, &model);
             drop(loss);
             model = optimizer.step(model, gradients, 1e-5).0;
         } else {

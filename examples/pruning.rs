@@ -163,7 +163,7 @@ impl Turns {
             move || {
                 let taken = model.take().expect("it is put back at the end of each step");
                 let states = taken.encoder.forward(&self.input[1], &pass).last_hidden_state();
-                let gradients = Gradients::of(&states.square().mean(), &taken);
+                let gradients = Gradients::from_loss(&states.square().mean(), &taken);
                 let (stepped, norm) = optimizer.step(taken, gradients, 1e-6);
                 black_box(norm);
                 model = Some(stepped);

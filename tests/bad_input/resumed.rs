@@ -106,6 +106,20 @@ fn a_damaged_checkpoint_names_its_file_and_leaves_the_chosen_model() {
 }
 
 #[test]
+fn a_checkpoint_of_another_format_is_named() {
+    let job = Job::stopped();
+    let path = job.checkpoint(5).join("state.json");
+    edit_json(&path, |state| {
+        state.as_object_mut().unwrap().remove("format");
+    });
+    let parts = ["state.json: a checkpoint of format 1; this version reads format 2", "--fresh"];
+    assert_refused("an old checkpoint", job.run().0, &parts);
+    job.assert_best_predicts("an old checkpoint");
+    edit_json(&path, |state| state["format"] = json!(2));
+    job.finish();
+}
+
+#[test]
 fn moments_of_other_sizes_are_named() {
     let job = Job::stopped();
     let path = job.checkpoint(5).join("optimizer/model.safetensors");

@@ -84,7 +84,7 @@ fn hidden_states_logits_loss_and_gradients_match_transformers() {
                 let expected = fixture.floats(&format!("{prefix}loss"));
                 assert_close(&what("loss"), &values(loss.clone()), &expected, TOLERANCE);
 
-                let gradients = Gradients::of(&loss, &loaded.model);
+                let gradients = Gradients::from_loss(&loss, &loaded.model);
                 let mut n_compared = 0;
                 for param in named_parameters(&loaded.model) {
                     let config = loaded.model.encoder.config();
@@ -133,7 +133,7 @@ fn curve(family: &str, device: &Device, accumulate: usize, prefix: &str) -> (Vec
             let step = StepInput::original(output, Some(targets(labels, &device)));
             let loss = objective.loss(&step).unwrap() / accumulate as f64;
             loss_sum += loss.clone().into_scalar::<f32>();
-            gradients = gradients.plus(Gradients::of(&loss, &loaded.model));
+            gradients = gradients.plus(Gradients::from_loss(&loss, &loaded.model));
         }
         let rate = learning_rate.at(step as u64);
         assert!((rate - f64::from(expected_rate)).abs() < 1e-9, "learning rate of step {step}");

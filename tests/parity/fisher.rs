@@ -88,7 +88,7 @@ fn one_backward_pass_is_unbiased_with_sampled_labels_and_biased_with_the_most_pr
     let logits = bench.model.forward(&bench.input(), &ForwardOptions::evaluation()).logits;
     let n_rows = logits.dims()[0];
     let best: Tensor<1, Int> = logits.clone().argmax(1).reshape([n_rows]);
-    let norm = Gradients::of(&cross_entropy(logits, best, 0.0), &bench.model).global_norm();
+    let norm = Gradients::from_loss(&cross_entropy(logits, best, 0.0), &bench.model).global_norm();
     let biased = n_rows as f64 * norm.powi(2);
     assert!((biased - exact).abs() > 20.0 * standard_error, "{biased} beside {exact}");
 }
@@ -108,7 +108,7 @@ fn the_kl_of_noised_weights_tends_to_the_trace() {
         let label = Tensor::<1, Int>::from_data(label, &logits.device());
         let loss = cross_entropy(logits, label, 0.0);
         let probability = (-f64::from(loss.clone().into_scalar::<f32>())).exp();
-        let squares = Gradients::of(&loss, &bench.model).squares();
+        let squares = Gradients::from_loss(&loss, &bench.model).squares();
         let others = squares.iter().filter(|(path, _)| !path.ends_with("embeddings.token.weight"));
         exact += probability * others.map(|(_, square)| square).sum::<f64>() / n_rows as f64;
     }
@@ -156,7 +156,7 @@ impl GradientSource<Infallible> for Frozen<'_> {
         let logits = model.forward(&self.bench.input(), &ForwardOptions::evaluation()).logits;
         let labels = TensorData::new(self.labels.clone(), [self.labels.len()]);
         let labels = Tensor::<1, Int>::from_data(labels, &logits.device());
-        Ok(Gradients::of(&cross_entropy(logits, labels, 0.0), model))
+        Ok(Gradients::from_loss(&cross_entropy(logits, labels, 0.0), model))
     }
 }
 
@@ -236,7 +236,7 @@ fn sharpness_is_zero_without_a_step_and_grows_along_the_gradient() {
         let gold: Vec<i32> = gold.collect();
         let gold = TensorData::new(gold, [bench.set.features.len()]);
         let gold = Tensor::<1, Int>::from_data(gold, &logits.device());
-        Gradients::of(&cross_entropy(logits, gold, 0.0), &bench.model).global_norm()
+        Gradients::from_loss(&cross_entropy(logits, gold, 0.0), &bench.model).global_norm()
     };
     let expected = norm * 1e-3;
     assert!((near.adversarial - expected).abs() < 0.1 * expected, "{near:?}, expected {expected}");

@@ -72,7 +72,7 @@ fn logits_loss_and_gradients_match_transformers() {
                 let expected = fixture.floats(&name("loss"));
                 assert_close(&what("loss"), &values(loss.clone()), &expected, TOLERANCE);
 
-                let gradients = Gradients::of(&loss, &model);
+                let gradients = Gradients::from_loss(&loss, &model);
                 let mut n_compared = 0;
                 for param in named_parameters(&model) {
                     let part = format!("grad.{}", model.parameter_name(None, &param.path));

@@ -89,7 +89,7 @@ fn scores_loss_and_gradients_match_pytorch() {
 
         let loss = loss(output, targets(&fixture, &device));
         close("loss", &values(loss.clone()), &fixture.floats("loss"));
-        let gradients = Gradients::of(&loss, &model);
+        let gradients = Gradients::from_loss(&loss, &model);
         let spec = saved_model("parser", &device).head;
         let mut n_compared = 0;
         for param in named_parameters(&model) {

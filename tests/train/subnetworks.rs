@@ -122,7 +122,7 @@ fn step(model: &Model, device: &Device, subnetwork: Option<&Subnetwork>) -> (Vec
     };
     let logits = model.forward(&input, &pass).logits;
     let loss = logits.clone().square().sum();
-    (values(logits), Gradients::of(&loss, model))
+    (values(logits), Gradients::from_loss(&loss, model))
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn dynamic_subnetworks_follow_what_matters() {
     let path = damaged.path().join("checkpoints/step-00000007/state.json");
     let mut state: serde_json::Value =
         serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    state["subnetwork_scores"][1]["heads"].as_array_mut().unwrap().pop();
+    state["methods"]["subnetworks"]["scores"][1]["heads"].as_array_mut().unwrap().pop();
     std::fs::write(&path, state.to_string()).unwrap();
     let error = shop.try_finish(&plan, &damaged).unwrap_err().to_string();
     assert!(error.contains("state.json: the scores of subnetworks are not those"), "{error}");

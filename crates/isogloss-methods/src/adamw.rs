@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::gradients::Gradients;
 use crate::learning_rate::Rates;
-use crate::parameters::{TOKEN_TABLE, change_values};
+use crate::parameters::{TOKEN_EMBEDDINGS, change_values};
 
 /// Configures [`AdamW`]; the defaults are PyTorch's but for the decay.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub struct AdamWConfig {
     pub weight_decay: f64,
     /// Largest global norm of the gradients; none clips nothing.
     pub max_grad_norm: Option<f64>,
-    /// Leaves rows of the token table as they are in steps that give them no gradient: neither decay
+    /// Leaves rows of the embedding matrix as they are in steps that give them no gradient: neither decay
     /// nor momentum moves them, and their moments stay. Most rows of a large vocabulary are such, and
     /// walking over them is what a step of a small encoder costs most.
     ///
@@ -46,7 +46,7 @@ impl Default for AdamWConfig {
     }
 }
 
-/// The optimizer's memory: two moments a parameter, begun when its first gradient comes.
+/// The AdamW optimizer: two moments a parameter, begun when its first gradient comes.
 ///
 /// # Source
 /// Loshchilov & Hutter 2019, arXiv:1711.05101, alg. 2; clipping as PyTorch's `clip_grad_norm_`:
@@ -63,7 +63,7 @@ struct Moments {
 }
 
 impl AdamW {
-    /// Begins without memory.
+    /// Begins without moments.
     pub fn new(config: AdamWConfig) -> Self {
         Self { config, moments: BTreeMap::new() }
     }
@@ -145,14 +145,18 @@ impl ParamMapper for Stepper<'_> {
         });
         let n_steps = moments.n_steps + 1;
         let step = isogloss_kernels::AdamW {
-            learning_rate: self.rates.of(path),
+            learning_rate: self.rates.for_path(path),
             beta_1: config.betas[0],
             beta_2: config.betas[1],
             epsilon: config.epsilon,
             weight_decay: if D > 1 { config.weight_decay } else { 0.0 },
             step: n_steps,
             grad_scale: self.grad_scale,
-            lazy_row: param.dims().last().copied().filter(|_| config.lazy && path == TOKEN_TABLE),
+            lazy_row: param
+                .dims()
+                .last()
+                .copied()
+                .filter(|_| config.lazy && path == TOKEN_EMBEDDINGS),
         };
 
         change_values(param, |values| {

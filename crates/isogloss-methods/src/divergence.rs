@@ -1,4 +1,4 @@
-//! Distances between two predictions of the same rows.
+//! Divergences between two predictions of the same rows: KL, Jensen–Shannon, squared error.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;

@@ -22,9 +22,9 @@ pub enum ObjectiveError {
         /// The pass.
         view: View,
     },
-    /// There is no queue of negatives.
-    #[error("objective {objective}: the step has no keys of earlier pairs")]
-    MissingNegatives {
+    /// The objective's state gave nothing.
+    #[error("objective {objective}: its state keeps no rows yet")]
+    MissingMemory {
         /// Its name.
         objective: &'static str,
     },

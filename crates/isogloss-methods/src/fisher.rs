@@ -1,4 +1,4 @@
-//! Numbers from which the trace of the Fisher information is estimated.
+//! The Fisher information: sampled labels, and sums over blocks and kinds of parameters.
 //!
 //! With labels drawn from the model, the scores of independent rows have mean zero, so `B ‖g‖²` is an
 //! unbiased estimate of the trace for one row, where g is the gradient of the mean of `-log p(ŷ)`
@@ -55,11 +55,11 @@ pub fn part_of(path: &str) -> &'static str {
 
 /// Sums numbers of parameters by a group that their path tells.
 pub fn sum_by_group<K: Ord>(
-    of: &BTreeMap<String, f64>,
+    values: &BTreeMap<String, f64>,
     group: impl Fn(&str) -> K,
 ) -> BTreeMap<K, f64> {
     let mut sums = BTreeMap::new();
-    for (path, value) in of {
+    for (path, value) in values {
         *sums.entry(group(path)).or_insert(0.0) += value;
     }
     sums

@@ -65,7 +65,7 @@ mod tests {
         let loss = |[left, right]: [Tensor<2>; 2]| info_nce(left, right, &config);
 
         let whole = loss(inputs.clone().map(|x| encoder.forward(x)));
-        let expected = Gradients::of(&whole, &encoder);
+        let expected = Gradients::from_loss(&whole, &encoder);
 
         let (value, gradients) = vector_gradients(inputs.clone().map(|x| encoder.forward(x)), loss);
         let mut found = Gradients::default();
@@ -73,7 +73,7 @@ mod tests {
             for (start, n) in [(0, 2), (2, 2), (4, 1)] {
                 let chunk = encoder.forward(side.clone().narrow(0, start, n));
                 let surrogate = surrogate_loss(chunk, gradient.clone().narrow(0, start, n));
-                found = found.plus(Gradients::of(&surrogate, &encoder));
+                found = found.plus(Gradients::from_loss(&surrogate, &encoder));
             }
         }
         assert_eq!(value.into_scalar::<f32>(), whole.into_scalar::<f32>());

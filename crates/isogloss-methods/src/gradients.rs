@@ -15,13 +15,13 @@ pub struct Gradients {
 
 impl Gradients {
     /// Runs the backward pass of `loss` and takes out the gradients of the parameters of `module`.
-    pub fn of<M: Module>(loss: &Tensor<1>, module: &M) -> Self {
-        Self::taken_from(loss.backward(), &[module])
+    pub fn from_loss<M: Module>(loss: &Tensor<1>, module: &M) -> Self {
+        Self::from_tape(loss.backward(), &[module])
     }
 
-    /// As [`of`](Self::of), of a backward pass that was run, summed over modules that have the same
+    /// As [`from_loss`](Self::from_loss), of a backward pass that was run, summed over modules that have the same
     /// parameters at other values.
-    pub fn taken_from<M: Module>(tape: burn::tensor::Gradients, modules: &[&M]) -> Self {
+    pub fn from_tape<M: Module>(tape: burn::tensor::Gradients, modules: &[&M]) -> Self {
         let mut extractor = Extractor { tape, gradients: Self::default() };
         for module in modules {
             visit_parameters(*module, &mut extractor);
@@ -139,9 +139,9 @@ mod tests {
 
     use super::*;
 
-    fn gradients(of: &[(&str, [f32; 2])]) -> Gradients {
+    fn gradients(values: &[(&str, [f32; 2])]) -> Gradients {
         let mut gradients = Gradients::default();
-        for (path, values) in of {
+        for (path, values) in values {
             gradients.add((*path).to_owned(), Tensor::from_floats(*values, &Device::flex()));
         }
         gradients

@@ -1,8 +1,10 @@
 //! Guided dropout: units with much Fisher information are dropped less.
 
+use isogloss_model::UnitDropout;
 use serde::{Deserialize, Serialize};
 
 use crate::faults::{Faults, at_least_one};
+use crate::gradients::Gradients;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 
 /// Configures guided dropout: a unit of a block's output is dropped the less, the higher its Fisher
@@ -57,6 +59,12 @@ impl GuidedDropoutConfig {
         rates.into_iter().map(|rate| rate.min(MAX_RATE) as f32).collect()
     }
 
+    /// The rates of all units of a model whose own rate is `mean`.
+    pub fn unit_dropout(&self, scores: UnitScores, mean: f64) -> UnitDropout {
+        let rates = |outputs: [Vec<f64>; 2]| outputs.map(|scores| self.rates(&scores, mean));
+        UnitDropout { layers: scores.layers.into_iter().map(rates).collect() }
+    }
+
     /// What is wrong with its values: the field and the reason.
     pub fn faults(&self) -> Faults {
         Method::faults(self)
@@ -82,9 +90,60 @@ impl Method for GuidedDropoutConfig {
     }
 }
 
+/// The Fisher score of each unit of the blocks' outputs, summed over batches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnitScores {
+    /// By layer: after attention, and after the feed-forward network.
+    layers: Vec<[Vec<f64>; 2]>,
+}
+
+/// The matrices whose rows are the units of a block.
+const OUTPUTS: [&str; 2] = ["attention.output", "feed_forward.down"];
+
+impl UnitScores {
+    /// Zero for each unit of so many layers of this width.
+    pub fn new(n_layers: usize, width: usize) -> Self {
+        Self { layers: vec![[vec![0.0; width], vec![0.0; width]]; n_layers] }
+    }
+
+    /// Adds to each unit the squares of its row of the gradients of a batch with labels drawn from the
+    /// model, see [`GradientSource::sampled_gradients`](crate::GradientSource::sampled_gradients).
+    pub fn add(&mut self, gradients: &Gradients) {
+        for (layer, outputs) in self.layers.iter_mut().enumerate() {
+            for (output, scores) in OUTPUTS.iter().zip(outputs) {
+                let path = format!("encoder.layers.{layer}.{output}.weight");
+                add_row_squares(gradients, &path, scores);
+            }
+        }
+    }
+}
+
+fn add_row_squares(gradients: &Gradients, path: &str, sums: &mut [f64]) {
+    let Some(gradient) = gradients.get(path) else { return };
+    let n_columns = gradient.dims()[0] / sums.len();
+    let rows = gradient.clone().reshape([sums.len(), n_columns]).square().sum_dim(1);
+    let rows = rows.into_data().convert::<f64>().try_into_vec::<f64>();
+    let rows = rows.expect("the numbers were just converted to this type");
+    sums.iter_mut().zip(rows).for_each(|(sum, row)| *sum += row);
+}
+
 #[cfg(test)]
 mod tests {
+    use burn::tensor::{Device, Tensor};
+
     use super::*;
+
+    #[test]
+    fn scores_are_the_squares_of_each_units_row() {
+        let mut gradients = Gradients::default();
+        let values = Tensor::<1>::from_floats([1.0, 2.0, 0.0, 3.0], &Device::flex());
+        gradients.add("encoder.layers.1.feed_forward.down.weight".into(), values);
+        let mut scores = UnitScores::new(2, 2);
+        scores.add(&gradients);
+        scores.add(&gradients);
+        let none = || vec![0.0, 0.0];
+        assert_eq!(scores.layers, [[none(), none()], [none(), vec![10.0, 18.0]]]);
+    }
 
     fn mean(rates: &[f32]) -> f64 {
         rates.iter().map(|rate| f64::from(*rate)).sum::<f64>() / rates.len() as f64

@@ -1,4 +1,4 @@
-//! Learning rates over the steps of a run.
+//! Learning-rate schedules: warm-up, then linear or cosine decay, or none.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +17,8 @@ impl Rates {
         Self { encoder, head: head.unwrap_or(encoder) }
     }
 
-    /// That of the parameter at a path.
-    pub fn of(&self, path: &str) -> f64 {
+    /// The rate of the parameter at a path.
+    pub fn for_path(&self, path: &str) -> f64 {
         if path.starts_with("head.") { self.head } else { self.encoder }
     }
 }
@@ -29,7 +29,7 @@ impl From<f64> for Rates {
     }
 }
 
-/// The form of the curve after the warm-up.
+/// The decay of the learning rate after the warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LearningRateCurve {
@@ -42,7 +42,7 @@ pub enum LearningRateCurve {
     Constant,
 }
 
-/// A peak, a warm-up and a curve.
+/// A learning-rate schedule: warm-up to a peak, then decay.
 ///
 /// # Source
 /// The same factors as `transformers`' `get_linear_schedule_with_warmup` and its siblings.

@@ -19,7 +19,9 @@ mod fisher;
 mod grad_cache;
 mod gradients;
 mod guided_dropout;
+mod importance;
 mod learning_rate;
+mod loss;
 mod method;
 mod needs;
 mod normalize;
@@ -29,6 +31,7 @@ mod registry;
 mod sampling;
 mod schedule;
 mod sentence_embedding;
+mod state;
 mod step;
 mod subnetwork;
 mod update;
@@ -43,8 +46,10 @@ pub use faults::Faults;
 pub use fisher::{block_of, part_of, sample_labels, sum_by_group};
 pub use grad_cache::{surrogate_loss, vector_gradients};
 pub use gradients::Gradients;
-pub use guided_dropout::GuidedDropoutConfig;
+pub use guided_dropout::{GuidedDropoutConfig, UnitScores};
+pub use importance::Importance;
 pub use learning_rate::{LearningRateConfig, LearningRateCurve, Rates};
+pub use loss::{GradCache, Objective};
 pub use method::{DataNeed, MethodInfo};
 pub use needs::{ContrastTexts, Needs, Width};
 pub use objective::{
@@ -68,11 +73,9 @@ pub use schedule::{
     apply_schedules, mark_all_that_may_train,
 };
 pub use sentence_embedding::{SentenceEmbedding, hidden_state, sentence_vectors};
-pub use step::{
-    GradCache, Memory, Objective, PairInput, PredictionUnits, RowTargets, Sentences, StepInput,
-    ViewOutput,
-};
-pub use subnetwork::{DynamicSubnetwork, DynamicSubnetworkConfig, Importance, Subnetwork};
+pub use state::{MethodState, SavedState, StateError, StateReader, StepFindings};
+pub use step::{PairInput, PredictionUnits, RowTargets, Sentences, StepInput, ViewOutput};
+pub use subnetwork::{DynamicSubnetwork, DynamicSubnetworkConfig, SourceSubnetworks, Subnetwork};
 pub use update::{
     FirstOrderMamlConfig, FisherStepConfig, GradientSource, PcGradConfig, Plain, ReptileConfig,
     SamConfig, Update, UpdateConfig, descend,

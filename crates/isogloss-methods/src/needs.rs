@@ -24,6 +24,9 @@ pub struct Needs {
     pub projection_head: Option<Vec<Width>>,
     /// How the pairs that are contrasted are made, if not as they are.
     pub contrast_texts: Option<ContrastTexts>,
+    /// How many keys of earlier pairs the objective's state keeps as negatives, if it does: fewer than there
+    /// are pairs, or a pair would be its own negative.
+    pub negative_queue: Option<usize>,
 }
 
 /// One width of a projection head.

@@ -40,8 +40,8 @@ pub use xlco::momentum_encoder::momentum_update;
 pub use xlco::negative_queue::NegativeQueue;
 pub use xlco::{XlcoConfig, XlcoWeighting, xlco};
 
+use crate::loss::Objective;
 use crate::method::method_enum;
-use crate::step::Objective;
 
 method_enum! {
     /// Any objective, as a recipe names it: `method.<key> = { … }`.

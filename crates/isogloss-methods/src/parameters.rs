@@ -1,4 +1,4 @@
-//! Changes to the parameters of a module that keep what they are: names, and what may be trained.
+//! Arithmetic on the parameters of a module: shifts along gradients, random signs, random directions.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -7,9 +7,9 @@ use isogloss_model::{ParamMapper, ParamVisitor, map_parameters, visit_parameters
 
 use crate::gradients::Gradients;
 
-/// The table of token embeddings: noise on it is another method's, and most of its rows have no
+/// The embedding matrix: noise on it is another method's, and most of its rows have no
 /// gradient.
-pub(crate) const TOKEN_TABLE: &str = "encoder.embeddings.token.weight";
+pub(crate) const TOKEN_EMBEDDINGS: &str = "encoder.embeddings.token.weight";
 
 /// Replaces the values of a parameter, flattened and outside any graph, by what `change` makes of
 /// them.
@@ -50,7 +50,7 @@ impl ParamMapper for Shift<'_> {
     }
 }
 
-/// Adds `scale` with a random sign to every parameter but the table of token embeddings.
+/// Adds `scale` with a random sign to every parameter but the embedding matrix.
 ///
 /// Signs have the same covariance as normal noise of that deviation, and are cheaper.
 #[must_use]
@@ -65,7 +65,7 @@ struct Signs {
 
 impl ParamMapper for Signs {
     fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if path == TOKEN_TABLE {
+        if path == TOKEN_EMBEDDINGS {
             return param;
         }
         let seed = seed_of(self.seed, path);

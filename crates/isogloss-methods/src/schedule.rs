@@ -37,15 +37,10 @@ impl ScheduleConfig {
         self.faults_of_methods()
     }
 
-    /// Fails if a layer is named that a model of `n_layers` does not have.
-    pub fn check_layers(&self, n_layers: usize) -> Result<(), String> {
-        let named = self.fixed.iter().flat_map(|fixed| &fixed.layers);
-        match named.into_iter().find(|layer| **layer >= n_layers) {
-            Some(layer) => {
-                Err(format!("schedule.fixed.layers: {layer} of a model of {n_layers} layers"))
-            }
-            None => Ok(()),
-        }
+    /// The first layer of `fixed.layers` that a model of `n_layers` does not have.
+    pub fn layer_beyond(&self, n_layers: usize) -> Option<usize> {
+        let mut named = self.fixed.iter().flat_map(|fixed| &fixed.layers);
+        named.find(|layer| **layer >= n_layers).copied()
     }
 
     /// Builds the schedules that are named, for a model of `n_layers`; `seed` draws random orders.

@@ -1,10 +1,12 @@
-//! Parts of an encoder that a language uses: some of its attention heads and feed-forward blocks.
+//! Subnetworks of languages: the attention heads and feed-forward blocks of an encoder that a language
+//! uses.
 //!
 //! Choenni, Garrette & Shutova 2023, arXiv:2211.00106, with the pruning of Michel et al. 2019,
 //! arXiv:1905.10650, and Prasanna et al. 2020, arXiv:2005.00561. The first has no published code: what
 //! it leaves open is ours, and said to be.
 
 mod dynamic;
+mod sources;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_kernels::split_seed;
@@ -12,6 +14,9 @@ use isogloss_model::{Pruning, SubnetworkMask};
 use serde::{Deserialize, Serialize};
 
 pub use dynamic::{DynamicSubnetwork, DynamicSubnetworkConfig};
+pub use sources::SourceSubnetworks;
+
+use crate::importance::Importance;
 
 /// The mark of a unit that is kept, and of one that is not, in a file.
 const KEPT: char = '#';
@@ -25,16 +30,6 @@ const PRUNED: char = '.';
 pub struct Subnetwork {
     heads: Vec<Vec<bool>>,
     feed_forward: Vec<bool>,
-}
-
-/// How much each unit matters: the mean of the absolute gradient of its mask.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Importance {
-    /// By layer and head.
-    pub heads: Vec<Vec<f64>>,
-    /// By layer.
-    pub feed_forward: Vec<f64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -159,23 +154,6 @@ impl Subnetwork {
     }
 }
 
-impl Importance {
-    /// Divides each layer's heads by their Euclidean norm, then brings all heads to [0, 1] together,
-    /// as Michel et al. compare heads of different layers. Blocks are left as they are.
-    #[must_use]
-    pub fn normalized(mut self) -> Self {
-        for heads in &mut self.heads {
-            let norm = heads.iter().map(|x| x * x).sum::<f64>().sqrt();
-            heads.iter_mut().for_each(|x| *x /= norm + 1e-20);
-        }
-        let all = || self.heads.iter().flatten().copied();
-        let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max));
-        let range = (high - low).max(f64::MIN_POSITIVE);
-        self.heads.iter_mut().flatten().for_each(|x| *x = (*x - low) / range);
-        self
-    }
-}
-
 impl From<Subnetwork> for File {
     fn from(of: Subnetwork) -> Self {
         let line = |kept: &Vec<bool>| {
@@ -241,19 +219,6 @@ mod tests {
         // Those that are gone do not count again.
         let twice = whole.without_heads(&importance, 2).without_heads(&importance, 1);
         assert_eq!(File::from(twice).heads, ["#.#", ".#."]);
-    }
-
-    #[test]
-    fn heads_of_different_layers_are_compared_by_their_share_of_the_layer() {
-        let found = importance([[3.0, 4.0, 0.0], [0.03, 0.04, 0.0]]).normalized();
-        let expected = [0.75, 1.0, 0.0];
-        for heads in &found.heads {
-            for (found, expected) in heads.iter().zip(expected) {
-                assert!((found - expected).abs() < 1e-12, "{found} {expected}");
-            }
-        }
-        let none = importance([[0.0; 3]; 2]).normalized();
-        assert!(none.heads.iter().flatten().all(|x| *x == 0.0));
     }
 
     #[test]

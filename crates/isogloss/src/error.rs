@@ -3,6 +3,7 @@
 mod adapters;
 mod data;
 mod embedding;
+mod run;
 mod tool;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use crate::metrics::MetricError;
 pub use adapters::AdaptersError;
 pub use data::DataError;
 pub use embedding::EmbeddingError;
+pub use run::RunError;
 pub use tool::ToolError;
 
 /// Any error of this crate.
@@ -87,14 +89,9 @@ pub enum Error {
     /// What cannot be done with a finished model.
     #[error(transparent)]
     Tool(#[from] ToolError),
-    /// A file of a run that does not hold what it should.
-    #[error("{}: {problem}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
+    /// A run that cannot begin or be resumed.
+    #[error(transparent)]
+    Run(#[from] RunError),
     /// A text of training that a trimmed vocabulary does not cover.
     #[error(
         "{}:{line}: this text has tokens that are unknown to the model's trimmed vocabulary, as {n_texts} \
@@ -148,9 +145,6 @@ pub enum Error {
         /// The run folder.
         path: PathBuf,
     },
-    /// A request that makes no sense for this model or data.
-    #[error("{0}")]
-    Unsuitable(String),
 }
 
 /// All faults of a recipe.

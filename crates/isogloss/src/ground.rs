@@ -5,6 +5,7 @@ pub(crate) mod files;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub(crate) mod sample;
+pub(crate) mod seeds;
 pub(crate) mod tensors;
 pub(crate) mod tokenizer_files;
 pub(crate) mod vocabulary;

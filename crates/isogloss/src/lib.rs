@@ -44,25 +44,25 @@
 #![forbid(unsafe_code)]
 
 mod adapter;
-mod checkpoint;
 mod data;
 mod embedding;
 mod environment;
 mod error;
 mod ground;
+mod loader;
 pub mod metrics;
 mod recipe;
-mod run_folder;
+mod run;
+mod step;
 mod task;
 mod tools;
-mod train;
 
 pub use data::Corpus;
 pub use data::pairs::{LinkedPair, PairSet};
 pub use embedding::text_encoder::{LayerVectors, TextEncoder, TokenPosition, TokenizedText};
 pub use embedding::{retrieval, search};
 pub use error::{
-    AdaptersError, DataError, EmbeddingError, Error, RecipeError, RecipeFault, ToolError,
+    AdaptersError, DataError, EmbeddingError, Error, RecipeError, RecipeFault, RunError, ToolError,
 };
 pub use ground::device;
 #[cfg(feature = "hub")]
@@ -74,7 +74,7 @@ pub use recipe::{
     MeasureRecipe, ModelRecipe, MonolingualRecipe, ObjectiveRecipe, OptimizerRecipe, PairsRecipe,
     Plan, Recipe, Splits, SubnetworksRecipe, TeacherRecipe, TrainingRecipe, UnseenLanguage,
 };
-pub use run_folder::{RunFolder, RunStatus};
+pub use run::{Event, Outcome, RunFolder, RunOptions, RunStatus, finetune};
 pub use task::{
     Classification, DataReport, Evaluator, HeldOut, HeldOutTable, LabelPredictor, LabeledSet,
     LabeledTask, LanguageModeling, LanguageResult, LearnedLabels, Parsing, Predictions, Results,
@@ -91,7 +91,6 @@ pub use tools::subnetwork::{
 };
 pub use tools::trim::{StateCheck, TrimOptions, TrimReport, compress, trim};
 pub use tools::word_aligner::{EncoderAligner, LinkUnit};
-pub use train::{Event, Outcome, RunOptions, finetune};
 
 pub use isogloss_kernels::tune_allocator;
 pub use isogloss_methods as methods;

@@ -106,7 +106,7 @@ fn compare(
     let loss = loss(family, output, device);
     let expected = fixture.floats(&format!("{prefix}.loss"));
     assert_close(&format!("{what}, loss"), &values(loss.clone()), &expected, tol);
-    let gradients = Gradients::of(&loss, &loaded.model);
+    let gradients = Gradients::from_loss(&loss, &loaded.model);
     let start = format!("{prefix}.grad.");
     let mut n_compared = 0;
     for param in named_parameters(&loaded.model) {
@@ -296,7 +296,7 @@ fn a_frozen_base_stays_bit_equal_while_adapters_learn() {
             let output = loaded.model.forward(&input, &ForwardOptions::training(step));
             let loss = loss("bert", output, &device);
             losses.push(loss.clone().into_scalar::<f32>());
-            let gradients = Gradients::of(&loss, &loaded.model);
+            let gradients = Gradients::from_loss(&loss, &loaded.model);
             (model, _) = optimizer.step(loaded.model, gradients, 1e-2);
         }
         assert!(losses[9] < losses[0], "{losses:?}");

@@ -73,7 +73,7 @@ fn gradients_are_those_of_the_masked_model() {
                 let (whole, pruned) = (saved_model(family, &device).model, cut.load(&device).model);
                 let gradients = |model: &Model, pass: &ForwardOptions| {
                     let output = model.forward(&input(model.encoder.config(), &device), pass);
-                    Gradients::of(&output.logits.square().sum(), model)
+                    Gradients::from_loss(&output.logits.square().sum(), model)
                 };
                 let expected = gradients(&whole, &masked(&subnetwork, &device));
                 let found = gradients(&pruned, &ForwardOptions::evaluation());

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::distilled_sides::{DistilledSides, no_layers};
 use crate::error::{AlignmentError, ObjectiveError};
 use crate::faults::Faults;
+use crate::loss::Objective;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::needs::Needs;
-use crate::step::{Objective, StepInput};
+use crate::step::StepInput;
 use crate::view::Role;
 
 /// Configures [`attention_distillation`]. The recipe's `teacher` is the teacher, without dropout.

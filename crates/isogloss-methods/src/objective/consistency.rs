@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
 use crate::error::ObjectiveError;
 use crate::faults::Faults;
+use crate::loss::Objective;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::needs::Needs;
-use crate::step::{Objective, StepInput, matched_logits};
+use crate::step::{StepInput, matched_logits};
 use crate::view::{EmbeddingNoise, TextView, View};
 
 /// Configures consistency: the divergence of a view's prediction from that of the original text.

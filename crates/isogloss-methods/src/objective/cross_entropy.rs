@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ObjectiveError;
 use crate::faults::Faults;
+use crate::loss::Objective;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::needs::Needs;
-use crate::step::{Objective, StepInput};
+use crate::step::StepInput;
 use crate::view::{TextView, View};
 
 /// Configures cross-entropy: `-Σᵢ log p(yᵢ)` over the rows with a label, divided by their number.

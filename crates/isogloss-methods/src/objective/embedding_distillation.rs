@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::divergence::Reduction;
 use crate::error::{AlignmentError, ObjectiveError};
 use crate::faults::{Faults, at_least_one};
+use crate::loss::Objective;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::needs::{Needs, Width};
 use crate::sentence_embedding::SentenceEmbedding;
-use crate::step::{Objective, StepInput};
+use crate::step::StepInput;
 use crate::view::{Role, TextView, View};
 
 /// Configures [`embedding_distillation`]. The recipe's `teacher` is the teacher, without dropout.

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
 use crate::error::ObjectiveError;
 use crate::faults::Faults;
+use crate::loss::Objective;
 use crate::method::{Method, MethodInfo, options};
 use crate::needs::Needs;
-use crate::step::{Objective, StepInput, matched_logits};
+use crate::step::{StepInput, matched_logits};
 use crate::view::View;
 
 /// Configures a penalty on the trace of the Fisher information, in nats per squared weight.
@@ -33,7 +34,7 @@ pub struct FisherPenaltyConfig {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FisherEstimator {
     /// `(KL(p_θ‖p_θ+δ) + KL(p_θ+δ‖p_θ)) / σ²` with signs of `±σ` on every weight but the embedding
-    /// table's, under the same dropout: unbiased up to `σ²`, and a second pass. Its gradient also
+    /// matrix, under the same dropout: unbiased up to `σ²`, and a second pass. Its gradient also
     /// knows how the sampled labels depend on the weights.
     WeightNoise {
         /// σ.

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::cross_entropy::cross_entropy;
 use crate::error::ObjectiveError;
 use crate::faults::{Faults, at_least_one, positive};
+use crate::loss::{GradCache, Objective};
 use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::needs::Needs;
 use crate::normalize::l2_normalized;
-use crate::step::{GradCache, Objective, Sentences, StepInput};
+use crate::step::{Sentences, StepInput};
 use crate::view::View;
 
 /// Configures [`info_nce`].

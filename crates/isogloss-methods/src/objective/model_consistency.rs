@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::cross_entropy::cross_entropy;
 use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
 use crate::error::ObjectiveError;
+use crate::loss::Objective;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::needs::Needs;
-use crate::step::{Objective, StepInput};
+use crate::step::StepInput;
 use crate::view::{TextView, View};
 
 /// What the teacher says.

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
 use crate::error::ObjectiveError;
 use crate::faults::Faults;
+use crate::loss::Objective;
 use crate::method::{Method, MethodInfo, options};
 use crate::needs::Needs;
-use crate::step::{Objective, StepInput, matched_logits};
+use crate::step::{StepInput, matched_logits};
 use crate::view::{EmbeddingNoise, View};
 
 /// Whether the clean and the noised pass drop the same elements.

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
 use crate::error::ObjectiveError;
 use crate::faults::{Faults, zero_or_more};
+use crate::loss::Objective;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::needs::Needs;
-use crate::step::{Objective, StepInput, matched_logits};
+use crate::step::{StepInput, matched_logits};
 use crate::view::View;
 
 /// Configures R-Drop's whole loss, which stands in place of `cross_entropy`:

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{AlignmentError, ObjectiveError};
 use crate::faults::{Faults, positive, zero_or_more};
+use crate::loss::Objective;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::needs::{Needs, Width};
 use crate::normalize::l2_normalized;
-use crate::step::{Objective, StepInput};
+use crate::step::StepInput;
 use crate::view::{Role, TextView, View};
 use crate::word_embedding::{WordVector, WordVectors, indices};
 

@@ -4,9 +4,10 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ObjectiveError;
+use crate::loss::Objective;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::needs::Needs;
-use crate::step::{Objective, StepInput};
+use crate::step::StepInput;
 use crate::view::{TextView, View};
 
 /// Configures translation language modelling: the mean of `-log p(token)` over masked tokens of pairs

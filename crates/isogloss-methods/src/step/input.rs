@@ -13,6 +13,7 @@ use crate::word_embedding::WordLinks;
 pub struct StepInput {
     views: Vec<(View, ViewOutput)>,
     pub(crate) pairs: Option<PairInput>,
+    memories: Vec<(&'static str, Tensor<2>)>,
 }
 
 /// What the trainer knows of the step's pairs.
@@ -24,8 +25,6 @@ pub struct PairInput {
     pub links: WordLinks,
     /// The projection heads of objectives: whose each is, beside which model, and the network.
     pub projections: Vec<(&'static str, Role, Projection)>,
-    /// The keys of earlier pairs, `[queue, width]`, for an objective that asks for them.
-    pub negatives: Option<Tensor<2>>,
     /// Masked tokens that language modeling is trained on beside them.
     pub n_masked: usize,
 }
@@ -50,6 +49,27 @@ impl StepInput {
     pub fn with_pairs(mut self, pairs: PairInput) -> Self {
         self.pairs = Some(pairs);
         self
+    }
+
+    /// Adds the rows that the state of an objective keeps, `[rows, width]`.
+    #[must_use]
+    pub fn with_memory(mut self, objective: &'static str, rows: Tensor<2>) -> Self {
+        self.memories.push((objective, rows));
+        self
+    }
+
+    /// The rows that the state of an objective keeps, see [`MethodState::memory`](crate::MethodState::memory).
+    ///
+    /// # Errors
+    /// [`ObjectiveError::MissingMemory`] if it keeps none.
+    pub fn memory(&self, objective: &'static str) -> Result<Tensor<2>, ObjectiveError> {
+        let found = self.memories.iter().find(|(of, _)| *of == objective);
+        found.map(|(_, rows)| rows.clone()).ok_or(ObjectiveError::MissingMemory { objective })
+    }
+
+    /// Masked tokens that language modelling is trained on in this step.
+    pub fn n_masked(&self) -> usize {
+        self.pairs.as_ref().map_or(0, |pairs| pairs.n_masked)
     }
 
     /// The output of a view of the task's examples or of masked text.

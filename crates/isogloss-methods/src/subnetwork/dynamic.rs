@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Importance, Subnetwork};
+use super::Subnetwork;
 use crate::faults::Faults;
+use crate::importance::Importance;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 
 /// Configures dynamic subnetworks: after each of a language's batches its units are scored anew, and as

@@ -64,5 +64,5 @@ pub(super) fn faults(inner_steps: usize, [rate, head_rate]: [Option<f64>; 2]) ->
 
 /// One step of plain descent.
 pub fn descend(model: Model, gradients: &Gradients, rates: Rates) -> Model {
-    shifted(model, &gradients.clone().scaled_by(|path| -rates.of(path)), 1.0)
+    shifted(model, &gradients.clone().scaled_by(|path| -rates.for_path(path)), 1.0)
 }

@@ -55,6 +55,23 @@ pub enum DataError {
         /// Examples that are there.
         found: usize,
     },
+    /// No training example has a translation, where the view of translations is read.
+    #[error(
+        "{}: none of its texts has a translation in the files of [views.translated]",
+        path.display()
+    )]
+    NoTranslation {
+        /// The file of the examples.
+        path: PathBuf,
+    },
+    /// All blocks of a text are held out.
+    #[error("{}: no block is left to train on: all {n_held_out} are held out", path.display())]
+    NoBlockLeft {
+        /// The file.
+        path: PathBuf,
+        /// Blocks that are held out.
+        n_held_out: usize,
+    },
     /// All pairs of a file are held out, or have no words that were aligned.
     #[error("{}: no pair is left to train on: {}", path.display(), unlinked(*n_unlinked))]
     NoPairLeft {
@@ -62,23 +79,6 @@ pub enum DataError {
         path: PathBuf,
         /// Pairs whose words were not aligned.
         n_unlinked: usize,
-    },
-    /// All blocks of a text are held out.
-    #[error("{}: no block is left to train on: all {n_held_out} are held out", path.display())]
-    NoBlockLeft {
-        /// The file.
-        path: PathBuf,
-        /// The blocks that are held out.
-        n_held_out: usize,
-    },
-    /// No text of training has a translation.
-    #[error(
-        "{}: none of its texts has a translation in the files of [views.translated]",
-        path.display()
-    )]
-    NoTranslation {
-        /// The file of training.
-        path: PathBuf,
     },
     /// A split was asked of a treebank.
     #[error("{}: a treebank does not say which sentences are of split {split:?}", path.display())]

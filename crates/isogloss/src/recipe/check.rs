@@ -230,7 +230,8 @@ fn held_by_one<'a>(
     mut others: impl Iterator<Item = &'a dyn Objective> + Clone,
     refuse: &mut dyn FnMut(String),
 ) {
-    if method.memory().is_some() && others.clone().any(|other| other.memory().is_some()) {
+    let has_queue = |other: &dyn Objective| other.needs().negative_queue.is_some();
+    if has_queue(method) && others.clone().any(has_queue) {
         refuse("only one objective can keep a queue of earlier pairs".into());
     }
     let has_projection = |other: &dyn Objective| other.needs().projection_head.is_some();

@@ -177,7 +177,7 @@ impl Batches {
                     let loss =
                         cross_entropy(logits.clone(), integers(labels, &logits.device()), 0.0);
                     // One row's trace is n ‖ḡ‖², and stands for n rows.
-                    add(&Gradients::of(&loss, model), n_rows * n_rows);
+                    add(&Gradients::from_loss(&loss, model), n_rows * n_rows);
                 }
                 FisherEstimator::Empirical => {
                     for (row, target) in rows {
@@ -234,7 +234,7 @@ impl Batches {
             let loss = cross_entropy(logits, labels, 0.0) * share;
             total += f64::from(loss.clone().into_scalar::<f32>());
             if with_gradient {
-                gradients = gradients.plus(Gradients::of(&loss, model));
+                gradients = gradients.plus(Gradients::from_loss(&loss, model));
             }
         }
         (total, gradients)
@@ -248,5 +248,5 @@ fn row_gradients(model: &Model, input: &ModelInput, row: usize, label: usize) ->
     let label = integers(vec![label as i32], &logits.device());
     let loss = cross_entropy(logits, label, 0.0);
     let probability = (-f64::from(loss.clone().into_scalar::<f32>())).exp();
-    (probability, Gradients::of(&loss, model))
+    (probability, Gradients::from_loss(&loss, model))
 }

@@ -55,7 +55,7 @@ mod tests {
 
     use super::*;
 
-    fn model(seed: u64, device: &Device) -> Model {
+    fn random_model(seed: u64, device: &Device) -> Model {
         let model = Model::init(&presets::tiny(20), None, &mut RandomParams::new(seed), device);
         model.with_projections(&[vec![32, 32]], seed, device)
     }
@@ -67,10 +67,10 @@ mod tests {
 
     #[test]
     fn every_parameter_moves_by_its_share_and_leaves_no_graph() {
-        let fast = model(1, &Device::flex().autodiff());
-        let slow = model(2, &Device::flex());
-        let (before, towards) = (parameters(&slow), parameters(&fast));
-        let after = momentum_update(momentum_update(slow, &fast, 0.75), &fast, 0.5);
+        let model = random_model(1, &Device::flex().autodiff());
+        let average = random_model(2, &Device::flex());
+        let (before, towards) = (parameters(&average), parameters(&model));
+        let after = momentum_update(momentum_update(average, &model, 0.75), &model, 0.5);
         assert!(!named_parameters(&after).is_empty());
         for (((path, found), (_, from)), (_, to)) in
             parameters(&after).iter().zip(&before).zip(&towards)
@@ -84,13 +84,13 @@ mod tests {
         assert!(
             !after.projections[0].forward(Tensor::zeros([1, 32], &Device::flex())).is_autodiff()
         );
-        assert_eq!(parameters(&fast), towards);
+        assert_eq!(parameters(&model), towards);
     }
 
     #[test]
     fn a_copy_stays_a_copy() {
-        let fast = model(1, &Device::flex().autodiff());
-        let slow = momentum_update(fast.valid(), &fast, 0.9);
-        assert_eq!(parameters(&slow), parameters(&fast));
+        let model = random_model(1, &Device::flex().autodiff());
+        let average = momentum_update(model.valid(), &model, 0.9);
+        assert_eq!(parameters(&average), parameters(&model));
     }
 }

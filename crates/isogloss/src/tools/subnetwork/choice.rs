@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
 use isogloss_kernels::split_seed;
-use isogloss_methods::{DynamicSubnetwork, DynamicSubnetworkConfig, Importance, Subnetwork};
+use isogloss_methods::{
+    MethodState, SavedState, SourceSubnetworks, StateError, StateReader, StepFindings, Subnetwork,
+};
+use isogloss_model::Model;
 use isogloss_report::SUBNETWORKS;
 use isogloss_text::Language;
 
@@ -16,8 +20,8 @@ use crate::recipe::{SubnetworksRecipe, UnseenLanguage};
 /// The subnetworks of a run.
 #[derive(Debug)]
 pub(crate) struct Subnetworks {
-    of_sources: Vec<(Language, DynamicSubnetwork)>,
-    dynamic: Option<DynamicSubnetworkConfig>,
+    sources: Vec<Language>,
+    of_sources: SourceSubnetworks,
     unseen: Unseen,
 }
 
@@ -34,6 +38,28 @@ enum Unseen {
     Similar(BTreeMap<Language, usize>),
 }
 
+impl MethodState for Subnetworks {
+    fn after_step(&mut self, model: &Model, found: StepFindings) {
+        self.of_sources.after_step(model, found);
+        self.refresh();
+    }
+
+    fn save(&self) -> SavedState {
+        self.of_sources.save()
+    }
+
+    fn restore(
+        &mut self,
+        saved: &mut dyn StateReader,
+        model: &Model,
+        device: &Device,
+    ) -> Result<(), StateError> {
+        self.of_sources.restore(saved, model, device)?;
+        self.refresh();
+        Ok(())
+    }
+}
+
 impl Subnetworks {
     /// Reads those of a recipe, for an encoder of so many layers and heads. `similar` is asked for the
     /// source that each unseen language is most similar to, if the recipe wants it.
@@ -44,15 +70,14 @@ impl Subnetworks {
         sizes: [usize; 2],
         similar: impl FnOnce() -> Result<BTreeMap<Language, usize>, Error>,
     ) -> Result<Self, Error> {
-        let mut of_sources = Vec::new();
-        for (at, source) in sources.iter().enumerate() {
+        let read = |(idx, source): (usize, &Language)| {
             let path = recipe.path.with_seed(seed).path(source);
             let found = read_subnetwork(&path, sizes)?;
-            let drawn = |random| found.random(split_seed(split_seed(random, seed), at as u64));
-            let drawn = recipe.random.map(drawn);
-            let first = DynamicSubnetwork::new(drawn.unwrap_or(found));
-            of_sources.push((source.clone(), first));
-        }
+            let sample = |random| found.random(split_seed(split_seed(random, seed), idx as u64));
+            Ok(recipe.random.map(sample).unwrap_or(found))
+        };
+        let of_sources = sources.iter().enumerate().map(read).collect::<Result<Vec<_>, Error>>()?;
+        let of_sources = SourceSubnetworks::new(of_sources, recipe.dynamic);
         let unseen = match &recipe.unseen {
             UnseenLanguage::Whole => Unseen::Whole,
             UnseenLanguage::Union => union(&of_sources),
@@ -62,26 +87,17 @@ impl Subnetworks {
                 distances: read_distances(distances.as_ref())?,
             },
         };
-        Ok(Self { of_sources, dynamic: recipe.dynamic, unseen })
+        Ok(Self { sources: sources.to_vec(), of_sources, unseen })
     }
 
     /// Those of the languages of training.
     pub(crate) fn of_sources(&self) -> impl Iterator<Item = &Subnetwork> {
-        self.of_sources.iter().map(|(_, of)| of.subnetwork())
+        self.of_sources.subnetworks()
     }
 
     /// Whether they change while the model learns.
     pub(crate) fn are_dynamic(&self) -> bool {
-        self.dynamic.is_some()
-    }
-
-    /// Takes in what batches of sources, by their indices, found to matter.
-    pub(crate) fn follow(&mut self, found: Vec<(usize, Importance)>) {
-        let Some(config) = self.dynamic else { return };
-        for (source, found) in found {
-            self.of_sources[source].1.follow(found, config);
-        }
-        self.refresh();
+        self.of_sources.are_dynamic()
     }
 
     /// Lets what depends on the sources' subnetworks follow them.
@@ -89,23 +105,6 @@ impl Subnetworks {
         if let Unseen::Union(_) = self.unseen {
             self.unseen = union(&self.of_sources);
         }
-    }
-
-    /// What a checkpoint keeps: the scores of each source, if they change.
-    pub(crate) fn scores(&self) -> Vec<Importance> {
-        let of_sources = self.of_sources.iter().filter(|_| self.are_dynamic());
-        of_sources.map(|(_, of)| of.scores().clone()).collect()
-    }
-
-    /// Goes on with the scores of a checkpoint; `false` if they are not those of these sources.
-    #[must_use]
-    pub(crate) fn restore(&mut self, scores: &[Importance]) -> bool {
-        let n_expected = if self.are_dynamic() { self.of_sources.len() } else { 0 };
-        let pairs = self.of_sources.iter_mut().zip(scores);
-        let fits = scores.len() == n_expected
-            && pairs.fold(true, |fits, ((_, of), scores)| of.restore(scores.clone()) && fits);
-        self.refresh();
-        fits
     }
 
     /// Writes those that languages use beside a model, a file for each.
@@ -117,7 +116,7 @@ impl Subnetworks {
         let folder = folder.join(SUBNETWORKS);
         std::fs::create_dir_all(&folder).map_err(io(&folder))?;
         for language in languages {
-            if let Some(subnetwork) = self.of(language)? {
+            if let Some(subnetwork) = self.for_language(language)? {
                 write_subnetwork(&folder.join(format!("{language}.toml")), subnetwork)?;
             }
         }
@@ -126,25 +125,28 @@ impl Subnetworks {
 
     /// Takes those of the sources that were written beside a model.
     pub(crate) fn read_written(&mut self, folder: &Path) -> Result<(), Error> {
-        for (language, of) in &mut self.of_sources {
+        let read = |(language, subnetwork): (&Language, &Subnetwork)| {
             let path = folder.join(SUBNETWORKS).join(format!("{language}.toml"));
-            *of = DynamicSubnetwork::new(read_subnetwork(&path, of.subnetwork().sizes())?);
-        }
+            read_subnetwork(&path, subnetwork.sizes())
+        };
+        let written = self.sources.iter().zip(self.of_sources.subnetworks());
+        let written = written.map(read).collect::<Result<Vec<_>, Error>>()?;
+        self.of_sources = SourceSubnetworks::new(written, self.of_sources.config());
         self.refresh();
         Ok(())
     }
 
     /// That of a language; none if it uses the whole model.
-    pub(crate) fn of(&self, language: &Language) -> Result<Option<&Subnetwork>, Error> {
-        if let Some((_, own)) = self.of_sources.iter().find(|(source, _)| source == language) {
-            return Ok(Some(own.subnetwork()));
+    pub(crate) fn for_language(&self, language: &Language) -> Result<Option<&Subnetwork>, Error> {
+        let source_idx = self.sources.iter().position(|source| source == language);
+        if let Some(own) = source_idx.and_then(|idx| self.of_sources.get(idx)) {
+            return Ok(Some(own));
         }
         let (path, distances) = match &self.unseen {
             Unseen::Whole => return Ok(None),
             Unseen::Union(union) => return Ok(Some(union)),
             Unseen::Similar(sources) => {
-                let source = sources.get(language).and_then(|at| self.of_sources.get(*at));
-                return Ok(source.map(|(_, of)| of.subnetwork()));
+                return Ok(sources.get(language).and_then(|idx| self.of_sources.get(*idx)));
             }
             Unseen::Nearest { path, distances } => (path, distances),
         };
@@ -154,9 +156,10 @@ impl Subnetworks {
             };
             distances.iter().find(here).map(|(_, _, distance)| *distance)
         };
-        let known = self.of_sources.iter().filter_map(|(source, of)| Some((between(source)?, of)));
+        let sources = self.sources.iter().zip(self.of_sources.subnetworks());
+        let known = sources.filter_map(|(source, of)| Some((between(source)?, of)));
         match known.min_by(|a, b| a.0.total_cmp(&b.0)) {
-            Some((_, nearest)) => Ok(Some(nearest.subnetwork())),
+            Some((_, nearest)) => Ok(Some(nearest)),
             None => {
                 let (path, language) = (path.clone(), language.clone());
                 Err(ToolError::NoDistance { path, language }.into())
@@ -165,8 +168,8 @@ impl Subnetworks {
     }
 }
 
-fn union(of_sources: &[(Language, DynamicSubnetwork)]) -> Unseen {
-    let all = of_sources.iter().map(|(_, of)| of.subnetwork().clone());
+fn union(of_sources: &SourceSubnetworks) -> Unseen {
+    let all = of_sources.subnetworks().cloned();
     all.reduce(|union, of| union.union(&of)).map_or(Unseen::Whole, Unseen::Union)
 }
 

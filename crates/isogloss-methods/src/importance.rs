@@ -1,0 +1,55 @@
+//! The importance of attention heads and feed-forward blocks: the gradient of the mask that multiplies them.
+//!
+//! # Source
+//! Michel et al. 2019, arXiv:1905.10650; of feed-forward blocks, Prasanna et al. 2020, arXiv:2005.00561.
+
+use serde::{Deserialize, Serialize};
+
+/// How much each unit matters: the mean of the absolute gradient of its mask.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Importance {
+    /// By layer and head.
+    pub heads: Vec<Vec<f64>>,
+    /// By layer.
+    pub feed_forward: Vec<f64>,
+}
+
+impl Importance {
+    /// Divides each layer's heads by their Euclidean norm, then brings all heads to [0, 1] together,
+    /// as Michel et al. compare heads of different layers. Blocks are left as they are.
+    #[must_use]
+    pub fn normalized(mut self) -> Self {
+        for heads in &mut self.heads {
+            let norm = heads.iter().map(|x| x * x).sum::<f64>().sqrt();
+            heads.iter_mut().for_each(|x| *x /= norm + 1e-20);
+        }
+        let all = || self.heads.iter().flatten().copied();
+        let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max));
+        let range = (high - low).max(f64::MIN_POSITIVE);
+        self.heads.iter_mut().flatten().for_each(|x| *x = (*x - low) / range);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn importance(heads: [[f64; 3]; 2]) -> Importance {
+        Importance { heads: heads.map(Vec::from).into(), feed_forward: vec![1.0, 1.0] }
+    }
+
+    #[test]
+    fn heads_of_different_layers_are_compared_by_their_share_of_the_layer() {
+        let found = importance([[3.0, 4.0, 0.0], [0.03, 0.04, 0.0]]).normalized();
+        let expected = [0.75, 1.0, 0.0];
+        for heads in &found.heads {
+            for (found, expected) in heads.iter().zip(expected) {
+                assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+            }
+        }
+        let none = importance([[0.0; 3]; 2]).normalized();
+        assert!(none.heads.iter().flatten().all(|x| *x == 0.0));
+    }
+}

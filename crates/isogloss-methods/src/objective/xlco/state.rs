@@ -1,0 +1,197 @@
+//! The state of XLCo: the momentum encoder, and the queue of the keys that it made.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use isogloss_model::{Model, NamedParam, named_parameters};
+
+use super::config::XlcoConfig;
+use super::momentum_encoder::momentum_update;
+use super::negative_queue::NegativeQueue;
+use crate::error::ObjectiveError;
+use crate::state::{
+    MethodState, SavedState, StateError, StateReader, StepFindings, restored_parameters,
+};
+use crate::step::StepInput;
+
+/// The tensor of the keys, and that of the index of the next one.
+const KEYS: &str = "queue.keys";
+const NEXT: &str = "queue.next";
+
+/// The momentum encoder begins as a copy of the model, the queue with the keys of pairs that come before
+/// the first step's.
+pub(super) struct XlcoState {
+    config: XlcoConfig,
+    momentum_encoder: Option<Model>,
+    queue: Option<NegativeQueue>,
+}
+
+impl XlcoState {
+    pub(super) fn new(config: XlcoConfig) -> Self {
+        Self { config, momentum_encoder: None, queue: None }
+    }
+}
+
+impl MethodState for XlcoState {
+    fn begin(&mut self, model: &Model) {
+        self.momentum_encoder = Some(model.valid());
+    }
+
+    fn is_ready(&self) -> bool {
+        self.queue.as_ref().is_some_and(NegativeQueue::is_full)
+    }
+
+    fn warm_up(&mut self, keys: Tensor<2>) {
+        let (capacity, width) = (self.config.queue_size, keys.dims()[1]);
+        let new = || NegativeQueue::new(capacity, width, &keys.device());
+        self.queue.get_or_insert_with(new).push(keys);
+    }
+
+    fn collect(&self, input: &StepInput) -> Result<Option<Tensor<2>>, ObjectiveError> {
+        self.config.keys(input).map(Some)
+    }
+
+    fn after_step(&mut self, model: &Model, found: StepFindings) {
+        if let Some(queue) = &mut self.queue {
+            found.collected.into_iter().for_each(|keys| queue.push(keys));
+        }
+        let encoder = self.momentum_encoder.take();
+        let momentum = self.config.momentum;
+        self.momentum_encoder = encoder.map(|encoder| momentum_update(encoder, model, momentum));
+    }
+
+    fn memory(&self) -> Option<Tensor<2>> {
+        self.queue.as_ref().and_then(|queue| queue.tensor().ok())
+    }
+
+    fn momentum_encoder(&self) -> Option<&Model> {
+        self.momentum_encoder.as_ref()
+    }
+
+    fn save(&self) -> SavedState {
+        let (Some(encoder), Some(queue)) = (&self.momentum_encoder, &self.queue) else {
+            return SavedState::default();
+        };
+        let mut tensors = named_parameters(encoder);
+        let (keys, next) = queue.state();
+        let next = Tensor::<1>::from_floats([next as f32], &keys.device());
+        tensors.push(NamedParam::new(KEYS.to_owned(), keys));
+        tensors.push(NamedParam::new(NEXT.to_owned(), next));
+        SavedState { tensors, ..SavedState::default() }
+    }
+
+    fn restore(
+        &mut self,
+        saved: &mut dyn StateReader,
+        model: &Model,
+        device: &Device,
+    ) -> Result<(), StateError> {
+        let shape = saved.shape(KEYS).ok_or(StateError::NoMatrix { name: KEYS })?;
+        let &[n_keys, width] = shape.as_slice() else {
+            return Err(StateError::NoMatrix { name: KEYS });
+        };
+        let keys = TensorData::new(saved.tensor(KEYS, &shape)?, [n_keys, width]);
+        let next = saved.tensor(NEXT, &[1])?[0] as usize;
+        self.momentum_encoder = Some(restored_parameters(model.valid(), saved)?);
+        let keys = Tensor::from_data(keys, device);
+        self.queue = Some(NegativeQueue::restore(self.config.queue_size, keys, next)?);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use isogloss_model::{LoadFault, RandomParams, presets};
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Tensors by name.
+    struct Saved(BTreeMap<String, (Vec<usize>, Vec<f32>)>);
+
+    impl Saved {
+        fn new(state: &XlcoState) -> Self {
+            let tensors = state.save().tensors.into_iter();
+            let read = |param: NamedParam| {
+                let values = param.data().try_into_vec::<f32>().unwrap();
+                (param.path.clone(), (param.shape.clone(), values))
+            };
+            Self(tensors.map(read).collect())
+        }
+    }
+
+    impl StateReader for Saved {
+        fn shape(&self, name: &str) -> Option<Vec<usize>> {
+            self.0.get(name).map(|(shape, _)| shape.clone())
+        }
+
+        fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadFault> {
+            match self.0.get(name) {
+                Some((found, values)) if found == shape => Ok(values.clone()),
+                _ => Err(LoadFault::Missing {
+                    path: "saved".into(),
+                    tensor: name.to_owned(),
+                    nearest: None,
+                }),
+            }
+        }
+
+        fn value(&self, _name: &str) -> Option<Value> {
+            None
+        }
+    }
+
+    fn model(seed: u64) -> Model {
+        Model::init(&presets::tiny(20), None, &mut RandomParams::new(seed), &Device::flex())
+    }
+
+    fn keys(first: f32) -> Tensor<2> {
+        Tensor::from_floats([[first, 0.0], [first + 1.0, 0.5]], &Device::flex())
+    }
+
+    fn state() -> XlcoState {
+        let config = XlcoConfig { queue_size: 3, momentum: 0.5, ..XlcoConfig::default() };
+        XlcoState::new(config)
+    }
+
+    #[test]
+    fn a_restored_state_goes_on_as_if_nothing_had_been() {
+        let mut whole = state();
+        assert!(!whole.is_ready() && whole.memory().is_none());
+        whole.begin(&model(1));
+        whole.warm_up(keys(1.0));
+        assert!(!whole.is_ready() && whole.memory().is_none());
+        whole.warm_up(keys(3.0));
+        assert!(whole.is_ready());
+        let step = |state: &mut XlcoState, first: f32| {
+            let collected = vec![keys(first)];
+            state.after_step(&model(2), StepFindings { collected, ..StepFindings::default() });
+        };
+        step(&mut whole, 5.0);
+        let mut resumed = state();
+        let mut saved = Saved::new(&whole);
+        resumed.restore(&mut saved, &model(3), &Device::flex()).unwrap();
+        for state in [&mut whole, &mut resumed] {
+            step(state, 7.0);
+        }
+        assert_eq!(Saved::new(&resumed).0, Saved::new(&whole).0);
+    }
+
+    #[test]
+    fn a_state_that_lacks_something_names_it() {
+        let mut whole = state();
+        whole.begin(&model(1));
+        whole.warm_up(keys(1.0));
+        whole.warm_up(keys(3.0));
+        let error = |remove: &str| {
+            let mut saved = Saved::new(&whole);
+            saved.0.remove(remove).unwrap();
+            let restored = state().restore(&mut saved, &model(1), &Device::flex());
+            restored.unwrap_err().to_string()
+        };
+        assert_eq!(error(KEYS), "no matrix \"queue.keys\"");
+        let parameter = "encoder.embeddings.norm.weight";
+        assert_eq!(error(parameter), format!("saved: no tensor \"{parameter}\""));
+    }
+}

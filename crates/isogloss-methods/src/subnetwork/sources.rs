@@ -1,0 +1,149 @@
+//! The subnetworks of the languages of training: fixed, or followed batch by batch.
+
+use burn::tensor::Device;
+use isogloss_model::Model;
+
+use super::Subnetwork;
+use super::dynamic::{DynamicSubnetwork, DynamicSubnetworkConfig};
+use crate::importance::Importance;
+use crate::state::{MethodState, SavedState, StateError, StateReader, StepFindings};
+
+/// What a checkpoint holds: the scores of each source's units.
+const SCORES: &str = "scores";
+
+/// A subnetwork for each source, by its index. Without a configuration they stay as they are.
+#[derive(Debug)]
+pub struct SourceSubnetworks {
+    sources: Vec<DynamicSubnetwork>,
+    config: Option<DynamicSubnetworkConfig>,
+}
+
+impl SourceSubnetworks {
+    /// Begins with what is kept for each source.
+    pub fn new(
+        sources: impl IntoIterator<Item = Subnetwork>,
+        config: Option<DynamicSubnetworkConfig>,
+    ) -> Self {
+        Self { sources: sources.into_iter().map(DynamicSubnetwork::new).collect(), config }
+    }
+
+    /// What is kept now, by source.
+    pub fn subnetworks(&self) -> impl Iterator<Item = &Subnetwork> {
+        self.sources.iter().map(DynamicSubnetwork::subnetwork)
+    }
+
+    /// What a source keeps now.
+    pub fn get(&self, source: usize) -> Option<&Subnetwork> {
+        self.sources.get(source).map(DynamicSubnetwork::subnetwork)
+    }
+
+    /// How they change, if they do.
+    pub fn config(&self) -> Option<DynamicSubnetworkConfig> {
+        self.config
+    }
+
+    /// Whether they change while the model learns.
+    pub fn are_dynamic(&self) -> bool {
+        self.config.is_some()
+    }
+}
+
+impl MethodState for SourceSubnetworks {
+    fn after_step(&mut self, _model: &Model, found: StepFindings) {
+        let Some(config) = self.config else { return };
+        for (source, importance) in found.importances {
+            self.sources[source].follow(importance, config);
+        }
+    }
+
+    fn save(&self) -> SavedState {
+        if !self.are_dynamic() {
+            return SavedState::default();
+        }
+        let scores: Vec<_> = self.sources.iter().map(DynamicSubnetwork::scores).collect();
+        let scores = serde_json::to_value(scores).expect("numbers are printable as JSON");
+        SavedState { values: [(SCORES.to_owned(), scores)].into(), ..SavedState::default() }
+    }
+
+    fn restore(
+        &mut self,
+        saved: &mut dyn StateReader,
+        _model: &Model,
+        _device: &Device,
+    ) -> Result<(), StateError> {
+        let others =
+            |problem: &str| StateError::Value { name: SCORES, problem: problem.to_owned() };
+        if !self.are_dynamic() {
+            return Ok(());
+        }
+        let scores = saved.value(SCORES).ok_or_else(|| others("there are none"))?;
+        let scores: Vec<Importance> =
+            serde_json::from_value(scores).map_err(|error| others(&error.to_string()))?;
+        if scores.len() != self.sources.len() {
+            return Err(others("they are of other languages"));
+        }
+        for (source, scores) in self.sources.iter_mut().zip(scores) {
+            if !source.restore(scores) {
+                return Err(others("they are of an encoder of another size"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use isogloss_model::{LoadFault, RandomParams, presets};
+    use serde_json::Value;
+
+    use super::*;
+
+    struct Saved(BTreeMap<String, Value>);
+
+    impl StateReader for Saved {
+        fn shape(&self, _name: &str) -> Option<Vec<usize>> {
+            None
+        }
+
+        fn tensor(&mut self, name: &str, _shape: &[usize]) -> Result<Vec<f32>, LoadFault> {
+            panic!("{name} is no tensor")
+        }
+
+        fn value(&self, name: &str) -> Option<Value> {
+            self.0.get(name).cloned()
+        }
+    }
+
+    fn sources(n: usize, decay: Option<f64>) -> SourceSubnetworks {
+        let config = decay.map(|decay| DynamicSubnetworkConfig { decay });
+        SourceSubnetworks::new((0..n).map(|_| Subnetwork::whole(1, 2)), config)
+    }
+
+    #[test]
+    fn scores_come_back_and_those_of_other_sources_are_refused() {
+        let device = Device::flex();
+        let source = &mut RandomParams::new(1);
+        let model = Model::init(&presets::tiny(10), None, source, &device);
+        let importance = Importance { heads: vec![vec![2.0, 1.0]], feed_forward: vec![3.0] };
+        let found = |source| StepFindings {
+            importances: vec![(source, importance.clone())],
+            ..StepFindings::default()
+        };
+        let mut whole = sources(2, Some(0.5));
+        whole.after_step(&model, found(1));
+        let mut saved = Saved(whole.save().values);
+        let mut resumed = sources(2, Some(0.5));
+        resumed.restore(&mut saved, &model, &device).unwrap();
+        for subnetworks in [&mut whole, &mut resumed] {
+            subnetworks.after_step(&model, found(0));
+        }
+        assert_eq!(resumed.save().values, whole.save().values);
+        let error = sources(1, Some(0.5)).restore(&mut saved, &model, &device).unwrap_err();
+        assert_eq!(error.to_string(), "scores: they are of other languages");
+        // Those that do not change keep nothing.
+        assert!(sources(2, None).save().values.is_empty());
+        sources(2, None).restore(&mut Saved(BTreeMap::new()), &model, &device).unwrap();
+    }
+}

@@ -1,0 +1,78 @@
+//! Data loaders: the batches of a run, of labeled examples, pairs and text in one language.
+
+mod labeled;
+mod language_epochs;
+mod monolingual;
+mod pairs;
+mod unlabeled;
+
+use std::path::Path;
+
+use isogloss_model::{base_folder, read_config};
+use isogloss_text::{Masker, Tokenizer};
+
+pub(crate) use labeled::LabeledLoader;
+pub(crate) use language_epochs::LanguageEpochsProgress;
+use monolingual::BlockLoader;
+use pairs::PairLoader;
+pub(crate) use unlabeled::UnlabeledLoaders;
+
+use crate::data::pairs::PairSet;
+use crate::ground::device::{DeviceInfo, check_buffer};
+use crate::ground::vocabulary::check_vocabulary;
+use crate::step::ForwardPlan;
+use crate::tools::trim::has_lost_pieces;
+use crate::{Error, Plan};
+
+/// Everything that a plan trains on.
+pub(crate) struct Loaders {
+    /// None for a task without labels.
+    pub(crate) labeled: Option<LabeledLoader>,
+    pub(crate) unlabeled: UnlabeledLoaders,
+}
+
+impl Loaders {
+    /// Reads all data of a plan, after what can be told sooner has been checked.
+    pub(crate) fn read(
+        plan: &Plan,
+        forward_plan: &ForwardPlan,
+        model_folder: &Path,
+        device_info: &DeviceInfo,
+    ) -> Result<Self, Error> {
+        let tokenizer_folder = &base_folder(model_folder)?;
+        let tokenizer_path = tokenizer_folder.join("tokenizer.json");
+        let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
+        let (config, _) = read_config(model_folder)?;
+        let n_positions = config.max_tokens();
+        check_vocabulary(&tokenizer, &tokenizer_path, &config)?;
+        let (n_rows, width) = (config.vocab_size, config.hidden_size);
+        let table = format!("embedding table of {n_rows} × {width}");
+        let n_bytes = (n_rows as u64).saturating_mul(width as u64 * size_of::<f32>() as u64);
+        check_buffer(device_info, &table, n_bytes)?;
+        let recipe = plan.recipe();
+        let max_length = recipe.model.max_length.min(n_positions);
+        let (pad, seed) = (config.pad_token_id, recipe.seed);
+        let labeled = recipe.task.is_labeled().then(|| {
+            let data = LabeledLoader::read(plan, &tokenizer, forward_plan, max_length, pad)?;
+            if !recipe.model.allow_unknown && has_lost_pieces(tokenizer_folder)? {
+                data.corpus.check_known(&tokenizer)?;
+            }
+            Ok::<_, Error>(data)
+        });
+        let labeled = labeled.transpose()?;
+        let contrast = forward_plan.contrast_texts();
+        let masks = forward_plan.needs_lm_head() || contrast.is_some_and(|texts| texts.masked);
+        let masker = masks.then(|| Masker::new(recipe.masking, &tokenizer)).transpose()?;
+        let pairs = recipe.pairs.as_ref().map(|pairs| {
+            let sets = PairSet::read_all(pairs, forward_plan.needs_word_links())?;
+            let loader = PairLoader::new(sets, pairs, &tokenizer, n_positions, pad, seed);
+            Ok::<_, Error>(loader.with_texts(masker.clone(), contrast))
+        });
+        let pairs = pairs.transpose()?;
+        let blocks = recipe.monolingual.as_ref().zip(masker.clone()).map(|(texts, masker)| {
+            BlockLoader::read(texts, masker, &tokenizer, n_positions, pad, seed)
+        });
+        let unlabeled = UnlabeledLoaders { pairs, blocks: blocks.transpose()? };
+        Ok(Self { labeled, unlabeled })
+    }
+}

@@ -1,0 +1,245 @@
+//! The data loader of labeled examples: batches in every view, made ahead of the training loop on a
+//! thread of their own.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::Scope;
+
+use isogloss_kernels::split_seed;
+use isogloss_methods::{LanguageSampling, PredictionUnits, SizeSamplingConfig, TextView};
+use isogloss_text::{
+    Features, Targets, TokenBatch, Tokenizer, ViewTask, Viewed, Viewer, drop_words,
+};
+
+use crate::error::DataError;
+use crate::ground::seeds;
+use crate::step::{ForwardPlan, StepBatch};
+use crate::task::{LabeledTask, Target};
+use crate::{Corpus, Error, Plan};
+
+/// Optimizer steps whose batches lie ready.
+const N_AHEAD: usize = 2;
+
+/// The labeled examples of a run, and how they are seen.
+pub(crate) struct LabeledLoader {
+    pub(crate) corpus: Corpus,
+    /// The texts that the objectives read.
+    texts: Vec<TextView>,
+    /// There if a text is not the original, or words are compared.
+    viewer: Option<Viewer>,
+    max_length: usize,
+    pad_token_id: u32,
+    /// The rate at which words are hidden, and the token in their place.
+    word_dropout: Option<(f64, u32)>,
+}
+
+impl LabeledLoader {
+    /// Reads everything that a plan trains on and is scored by.
+    pub(crate) fn read(
+        plan: &Plan,
+        tokenizer: &Tokenizer,
+        forward_plan: &ForwardPlan,
+        max_length: usize,
+        pad_token_id: u32,
+    ) -> Result<Self, Error> {
+        let corpus = Corpus::read(plan, tokenizer, max_length)?;
+        let mut texts = vec![TextView::Original];
+        texts.extend(forward_plan.texts().into_iter().filter(|text| text.is_of_task()));
+        texts.sort();
+        texts.dedup();
+        let compares = forward_plan.needs().any(|needs| needs.views.len() > 1);
+        let tags = matches!(plan.recipe().task.target(), Some(Target::Tag(_)));
+        let viewer = (texts.len() > 1 || compares && tags)
+            .then(|| Viewer::new(&plan.recipe().views, tokenizer, plan.source()))
+            .transpose()?;
+        if let (Some(viewer), true) = (&viewer, texts.contains(&TextView::Translated))
+            && viewer.n_translated(&corpus.train_examples) == 0
+        {
+            return Err(DataError::NoTranslation { path: corpus.train.path }.into());
+        }
+        let rate = plan.recipe().task.labeled().map_or(0.0, LabeledTask::word_dropout);
+        let word_dropout =
+            (rate > 0.0).then(|| Ok::<_, Error>((rate, tokenizer.mask_id()?))).transpose()?;
+        Ok(Self { corpus, texts, viewer, max_length, pad_token_id, word_dropout })
+    }
+
+    /// Starts a thread that makes the batches of each optimizer step from number `step` on, in their
+    /// order; it ends when nobody takes them any more.
+    pub(crate) fn stream<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        plan: &'scope Plan,
+        mut step: u64,
+        steps_per_epoch: u64,
+    ) -> Receiver<Result<Vec<StepBatch>, Error>> {
+        let (sender, receiver) = sync_channel(N_AHEAD);
+        let training = &plan.recipe().training;
+        let order_seed = split_seed(plan.recipe().seed, seeds::ORDER);
+        scope.spawn(move || {
+            loop {
+                let epoch = step / steps_per_epoch;
+                let batches = self.epoch(plan, order_seed, epoch);
+                let groups = batches.chunks(training.accumulate as usize);
+                for group in groups.skip((step % steps_per_epoch) as usize) {
+                    let numbered = group.iter().zip(step * training.accumulate..);
+                    let made =
+                        numbered.map(|(batch, number)| self.batch(plan, batch, epoch, number));
+                    if sender.send(made.collect()).is_err() {
+                        return;
+                    }
+                    step += 1;
+                }
+            }
+        });
+        receiver
+    }
+
+    /// The number of batches of an epoch: each example is in one, if languages are drawn in proportion
+    /// to their data. Of several languages, whole tasks are drawn.
+    pub(crate) fn batches_per_epoch(&self, plan: &Plan) -> u64 {
+        let batches = |part: &Range<usize>| part.len().div_ceil(plan.recipe().training.batch_size);
+        let n: usize = self.corpus.parts.iter().map(batches).sum();
+        let of_task = plan.recipe().update.batches_of_task();
+        if self.corpus.parts.len() > 1 { n.next_multiple_of(of_task) as u64 } else { n as u64 }
+    }
+
+    /// The examples of each batch of an epoch.
+    ///
+    /// Of several languages, each batch is of one that is drawn; once all examples of a language have
+    /// been in a batch of the epoch, they come again in another order.
+    fn epoch(&self, plan: &Plan, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
+        let (training, lengths) = (&plan.recipe().training, self.corpus.train.lengths());
+        let (order, size) = (training.order, training.batch_size);
+        let [_, _, ..] = self.corpus.parts.as_slice() else {
+            return order.epoch(&lengths, size, seed, epoch);
+        };
+        let sampling = plan.recipe().data.sampling.clone();
+        let sampling =
+            sampling.unwrap_or(LanguageSampling::BySize(SizeSamplingConfig::proportional()));
+        let sizes: Vec<usize> = self.corpus.parts.iter().map(Range::len).collect();
+        let sampler = sampling.init(&sizes, split_seed(split_seed(seed, u64::MAX), epoch));
+        let mut left: Vec<(u64, Vec<Vec<usize>>)> = vec![(0, Vec::new()); sizes.len()];
+        // Those of a task are of one language.
+        let of_task = plan.recipe().update.batches_of_task() as u64;
+        let draw = |number| {
+            let language = sampler.draw(number / of_task);
+            let (epoch_of_language, batches) = &mut left[language];
+            let part = &self.corpus.parts[language];
+            if batches.is_empty() {
+                let seed = split_seed(split_seed(seed, language as u64), epoch);
+                *batches = order.epoch(&lengths[part.clone()], size, seed, *epoch_of_language);
+                batches.reverse();
+                *epoch_of_language += 1;
+            }
+            let batch = batches.pop().unwrap_or_default();
+            batch.into_iter().map(|idx| part.start + idx).collect()
+        };
+        (0..self.batches_per_epoch(plan)).map(draw).collect()
+    }
+
+    /// The first batches of an epoch of its own, at most `n`.
+    pub(crate) fn first_batches(
+        &self,
+        plan: &Plan,
+        seed: u64,
+        n: usize,
+    ) -> Result<Vec<StepBatch>, Error> {
+        let batches = self.epoch(plan, seed, 0);
+        let numbered = batches.iter().take(n).zip(0..);
+        numbered.map(|(batch, number)| self.batch(plan, batch, 0, number)).collect()
+    }
+
+    fn batch(
+        &self,
+        plan: &Plan,
+        indices: &[usize],
+        epoch: u64,
+        number: u64,
+    ) -> Result<StepBatch, Error> {
+        let seed = split_seed(split_seed(plan.recipe().seed, seeds::VIEWS), epoch);
+        let text = |text: &TextView| {
+            let Some(viewer) = &self.viewer else {
+                let features = indices.iter().map(|index| self.without_words(*index, seed));
+                let features: Vec<_> = features.collect();
+                let features: Vec<&Features> = features.iter().map(AsRef::as_ref).collect();
+                let batch = self.collate(&features, indices)?;
+                let units = prediction_units(&batch);
+                return Ok((*text, batch, units));
+            };
+            let view = |index: &usize| {
+                let seed = split_seed(split_seed(seed, *text as u64), *index as u64);
+                self.view(plan, viewer, *text, *index, seed)
+            };
+            let viewed = indices.iter().map(view).collect::<Result<Vec<_>, _>>()?;
+            let features: Vec<_> = viewed.iter().map(|viewed| &viewed.features).collect();
+            let batch = self.collate(&features, indices)?;
+            let units = match plan.recipe().task.target() {
+                None | Some(Target::Class | Target::Tree) => PredictionUnits::Texts,
+                Some(Target::Tag(_)) => {
+                    let words = viewed.into_iter().map(|viewed| viewed.first_subwords);
+                    PredictionUnits::Words {
+                        seq_len: batch.seq_len,
+                        first_subwords: words.collect(),
+                    }
+                }
+            };
+            Ok((*text, batch, units))
+        };
+        let texts = self.texts.iter().map(text).collect::<Result<_, Error>>()?;
+        let parts = &self.corpus.parts;
+        let is_here = |part: &Range<usize>| indices.first().is_some_and(|idx| part.contains(idx));
+        let language = parts.iter().position(is_here).unwrap_or_default();
+        Ok(StepBatch { texts, language, ..StepBatch::empty(number) })
+    }
+
+    /// The features of a training example, with some of its words hidden.
+    fn without_words(&self, index: usize, seed: u64) -> Cow<'_, Features> {
+        let features = &self.corpus.train.features[index];
+        let Some((rate, mask_id)) = self.word_dropout else { return Cow::Borrowed(features) };
+        let mut features = features.clone();
+        drop_words(&mut features.input, rate, mask_id, split_seed(seed, index as u64));
+        Cow::Owned(features)
+    }
+
+    fn collate(&self, features: &[&Features], indices: &[usize]) -> Result<TokenBatch, Error> {
+        Ok(TokenBatch::collate(features, indices.to_vec(), self.pad_token_id)?)
+    }
+
+    fn view(
+        &self,
+        plan: &Plan,
+        viewer: &Viewer,
+        text: TextView,
+        index: usize,
+        seed: u64,
+    ) -> Result<Viewed, Error> {
+        let target = plan.recipe().task.target();
+        let task = target.map_or(ViewTask::Classification, Target::of_view);
+        let example = &self.corpus.train_examples[index];
+        let (labels, max_length) = (&self.corpus.labels, self.max_length);
+        Ok(viewer.view(view_kind(text), example, task, labels, max_length, seed)?)
+    }
+}
+
+/// The prediction units of a batch: for a parser, a row of the batch has a row of logits for each of its
+/// words.
+fn prediction_units(batch: &TokenBatch) -> PredictionUnits {
+    let Targets::Words(words) = &batch.targets else { return PredictionUnits::Texts };
+    let seq_len = words.n_words;
+    let row = |(word, first): (usize, &Option<u32>)| first.map(|_| word);
+    let rows = words.first_subwords.chunks(seq_len);
+    let first_subwords = rows.map(|words| words.iter().enumerate().map(row).collect()).collect();
+    PredictionUnits::Words { seq_len, first_subwords }
+}
+
+/// The same text as `isogloss_text` names it, which knows no objectives.
+fn view_kind(view: TextView) -> isogloss_text::ViewKind {
+    match view {
+        TextView::Original => isogloss_text::ViewKind::Original,
+        TextView::SubwordSampled => isogloss_text::ViewKind::SubwordSampled,
+        TextView::CodeSwitched => isogloss_text::ViewKind::CodeSwitched,
+        TextView::Translated => isogloss_text::ViewKind::Translated,
+        _ => unreachable!("text without labels is no view of an example"),
+    }
+}

@@ -1,0 +1,95 @@
+//! Batches of one language after another, each language in epochs of its own.
+
+use isogloss_kernels::split_seed;
+use isogloss_methods::{LanguageRecord, LanguageSampler, LanguageSampling};
+use isogloss_text::BatchOrder;
+use serde::{Deserialize, Serialize};
+
+/// Samples which texts of which language come next: all texts of a language once before any comes again.
+pub(crate) struct LanguageEpochs {
+    sampler: LanguageSampler,
+    batch_size: usize,
+    seed: u64,
+    languages: Vec<LanguageEpoch>,
+}
+
+/// The epoch of a language.
+struct LanguageEpoch {
+    /// The length of each text, by which batches are put together.
+    lengths: Vec<usize>,
+    /// Batches so far, over all epochs.
+    n_drawn: u64,
+    /// The number of the epoch, and its batches.
+    batches: Option<(u64, Vec<Vec<usize>>)>,
+}
+
+/// What a checkpoint keeps of [`LanguageEpochs`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LanguageEpochsProgress {
+    languages: Vec<LanguageRecord>,
+    n_drawn: Vec<u64>,
+}
+
+impl LanguageEpochs {
+    /// Begins; `lengths` are those of the texts of each language, none of which is without text.
+    pub(crate) fn new(
+        lengths: Vec<Vec<usize>>,
+        sampling: &LanguageSampling,
+        batch_size: usize,
+        seed: u64,
+    ) -> Self {
+        let sizes: Vec<usize> = lengths.iter().map(Vec::len).collect();
+        let first = |lengths| LanguageEpoch { lengths, n_drawn: 0, batches: None };
+        Self {
+            sampler: sampling.init(&sizes, split_seed(seed, u64::MAX)),
+            batch_size,
+            seed,
+            languages: lengths.into_iter().map(first).collect(),
+        }
+    }
+
+    /// Batches that show every text once.
+    pub(crate) fn batches_per_epoch(&self) -> u64 {
+        let batches = |language: &LanguageEpoch| language.lengths.len().div_ceil(self.batch_size);
+        self.languages.iter().map(batches).sum::<usize>() as u64
+    }
+
+    /// The language of batch number `number`, and the indices of its texts.
+    pub(crate) fn sample(&mut self, number: u64) -> (usize, Vec<usize>) {
+        let language = self.sampler.draw(number);
+        let (seed, batch_size) = (split_seed(self.seed, language as u64), self.batch_size);
+        let texts = &mut self.languages[language];
+        let n_batches = texts.lengths.len().div_ceil(batch_size) as u64;
+        let (epoch, idx) = (texts.n_drawn / n_batches, (texts.n_drawn % n_batches) as usize);
+        texts.n_drawn += 1;
+        let batches = match texts.batches.take() {
+            Some((known, batches)) if known == epoch => batches,
+            _ => BatchOrder::GroupedByLength.epoch(&texts.lengths, batch_size, seed, epoch),
+        };
+        let indices = batches[idx].clone();
+        texts.batches = Some((epoch, batches));
+        (language, indices)
+    }
+
+    /// Records the loss of a batch of this language.
+    pub(crate) fn record(&mut self, language: usize, loss: f64) {
+        self.sampler.record(language, loss);
+    }
+
+    pub(crate) fn progress(&self) -> LanguageEpochsProgress {
+        LanguageEpochsProgress {
+            languages: self.sampler.state().to_vec(),
+            n_drawn: self.languages.iter().map(|language| language.n_drawn).collect(),
+        }
+    }
+
+    /// Goes on where a run with the same languages was; `false` if they are others.
+    #[must_use]
+    pub(crate) fn restore(&mut self, progress: LanguageEpochsProgress) -> bool {
+        let fits = progress.n_drawn.len() == self.languages.len();
+        let languages = self.languages.iter_mut().zip(progress.n_drawn);
+        languages.for_each(|(language, n_drawn)| language.n_drawn = n_drawn);
+        self.sampler.restore(progress.languages).is_ok() && fits
+    }
+}

@@ -1,0 +1,88 @@
+//! The data loader of text in one language: blocks of which tokens are masked anew each time.
+
+use isogloss_kernels::split_seed;
+use isogloss_text::{Encoded, Language, Masker, TokenBatch, Tokenizer, pack_sentences};
+
+use super::language_epochs::LanguageEpochs;
+use crate::Error;
+use crate::error::DataError;
+use crate::ground::seeds;
+use crate::recipe::MonolingualRecipe;
+
+/// Makes the blocks of each batch, all of one language.
+pub(crate) struct BlockLoader {
+    languages: Vec<Vec<Encoded>>,
+    /// By language, masked once for all.
+    pub(crate) held_out: Vec<(Language, TokenBatch)>,
+    pub(crate) epochs: LanguageEpochs,
+    masker: Masker,
+    pad_token_id: u32,
+    seed: u64,
+}
+
+impl BlockLoader {
+    /// Reads the text of every language that a recipe names.
+    pub(crate) fn read(
+        recipe: &MonolingualRecipe,
+        masker: Masker,
+        tokenizer: &Tokenizer,
+        n_positions: usize,
+        pad_token_id: u32,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        let max_length = recipe.max_length.min(n_positions);
+        let blocks = |language: &Language| {
+            Ok::<_, Error>(pack_sentences(tokenizer, &recipe.sentences(language)?, max_length)?)
+        };
+        let seed = split_seed(seed, seeds::MONOLINGUAL);
+        let (mut trained, mut held_out) = (Vec::new(), Vec::new());
+        for language in recipe.languages()? {
+            let (kept, rest) = hold_out(blocks(&language)?, recipe.held_out);
+            if rest.is_empty() {
+                let path = recipe.path.path(&language);
+                let n_held_out = kept.len();
+                return Err(DataError::NoBlockLeft { path, n_held_out }.into());
+            }
+            trained.push(rest);
+            if kept.is_empty() {
+                continue;
+            }
+            let row_seeds = (0..).map(|row| split_seed(split_seed(seed, u64::MAX - 1), row));
+            let kept: Vec<_> =
+                kept.iter().zip(row_seeds).map(|(block, seed)| masker.mask(block, seed)).collect();
+            let indices = (0..kept.len()).collect();
+            let kept =
+                TokenBatch::collate(&kept.iter().collect::<Vec<_>>(), indices, pad_token_id)?;
+            held_out.push((language, kept));
+        }
+        let languages = trained;
+        let lengths = |blocks: &Vec<Encoded>| blocks.iter().map(Encoded::len).collect();
+        let lengths = languages.iter().map(lengths).collect();
+        let epochs = LanguageEpochs::new(lengths, &recipe.sampling, recipe.batch_size, seed);
+        Ok(Self { languages, held_out, epochs, masker, pad_token_id, seed })
+    }
+
+    /// The index of the language of batch number `number`, and the batch.
+    pub(crate) fn sample(&mut self, number: u64) -> Result<(usize, TokenBatch), Error> {
+        let (language, indices) = self.epochs.sample(number);
+        let seed = split_seed(self.seed, number);
+        let blocks = indices.iter().zip(0..).map(|(idx, row)| {
+            self.masker.mask(&self.languages[language][*idx], split_seed(seed, row))
+        });
+        let blocks: Vec<_> = blocks.collect();
+        let blocks: Vec<_> = blocks.iter().collect();
+        Ok((language, TokenBatch::collate(&blocks, indices, self.pad_token_id)?))
+    }
+}
+
+/// `n` blocks, evenly over all, and the others.
+fn hold_out(blocks: Vec<Encoded>, n: usize) -> (Vec<Encoded>, Vec<Encoded>) {
+    let n_blocks = blocks.len();
+    let n = n.min(n_blocks);
+    let held_out: Vec<usize> = (0..n).map(|i| i * n_blocks / n).collect();
+    let (mut kept, mut rest) = (Vec::new(), Vec::new());
+    for (idx, block) in blocks.into_iter().enumerate() {
+        if held_out.binary_search(&idx).is_ok() { &mut kept } else { &mut rest }.push(block);
+    }
+    (kept, rest)
+}

@@ -1,0 +1,91 @@
+//! Runs: a plan is carried out in a folder, from data and model to results.
+
+mod checkpoint;
+mod event;
+mod few_shot;
+mod folder;
+mod frozen_layers;
+mod guided_dropout;
+mod initial_model;
+mod measure;
+mod method_states;
+mod metrics_log;
+mod new_model;
+mod optimize;
+mod progress;
+mod results;
+mod save;
+mod score;
+mod selection;
+mod setup;
+mod similar_sources;
+mod teacher;
+mod trainer;
+mod unfreezing;
+
+pub use event::{Event, Outcome, RunOptions};
+pub use folder::{RunFolder, RunStatus};
+
+use self::initial_model::initial_model;
+use self::trainer::Trainer;
+use crate::ground::files::recover_folder;
+use crate::loader::Loaders;
+use crate::step::ForwardPlan;
+use crate::{Error, Plan};
+
+/// Carries out a plan, or resumes it where its folder says.
+///
+/// # Errors
+/// If anything of the plan, the data, the model or the folder is not as it should be, or the loss
+/// is no finite number any more. Checkpoints written before stay readable.
+pub fn finetune(
+    plan: &Plan,
+    run: &RunFolder,
+    options: &RunOptions<'_>,
+    watch: &mut dyn FnMut(Event<'_>),
+) -> Result<Outcome, Error> {
+    if !options.fresh
+        && let RunStatus::Done(results) = run.status()?
+    {
+        run.prepare(&plan.to_toml(), false)?;
+        // A crash right after the results were written leaves them.
+        run.tidy(plan.recipe())?;
+        return Ok(Outcome::Finished(results));
+    }
+    run.prepare(&plan.to_toml(), options.fresh)?;
+    recover_folder(&run.best())?;
+    let options = &initial_model(plan, run, options, watch)?;
+    let Some(pretrain) = plan.pretrain() else { return run_plan(plan, run, options, watch) };
+    watch(Event::Recipe { name: pretrain.name() });
+    let folder = run.pretrain();
+    if let Outcome::Stopped { step } = finetune(pretrain, &folder, options, watch)? {
+        return Ok(Outcome::Stopped { step });
+    }
+    watch(Event::Recipe { name: plan.name() });
+    let options = RunOptions { model_folder: folder.best(), ..options.clone() };
+    run_plan(plan, run, &options, watch)
+}
+
+/// Trains as a plan says, from the model of the options.
+fn run_plan(
+    plan: &Plan,
+    run: &RunFolder,
+    options: &RunOptions<'_>,
+    watch: &mut dyn FnMut(Event<'_>),
+) -> Result<Outcome, Error> {
+    let forward_plan = ForwardPlan::new(plan.objectives());
+    let loaders = Loaders::read(plan, &forward_plan, &options.model_folder, &options.device_info)?;
+    let Loaders { labeled, unlabeled } = loaders;
+    if let Some(data) = &labeled {
+        watch(Event::Data(&data.corpus));
+    }
+    if let Some(pairs) = &unlabeled.pairs {
+        watch(Event::Pairs(&pairs.sets));
+    }
+    let data = labeled.as_ref();
+    let mut trainer = Trainer::new(plan, run, options, data, unlabeled, forward_plan, watch)?;
+    if !trainer.train(watch)? {
+        return Ok(Outcome::Stopped { step: trainer.step() });
+    }
+    trainer.finish(watch).map(|results| Outcome::Finished(Box::new(results)))
+}

@@ -1,0 +1,201 @@
+//! The folder of a run: what is in it, and how it is written so that a crash at any moment leaves
+//! either the old state or the new one.
+//!
+//! ```text
+//! recipe.toml          the resolved recipe
+//! pretrain/            the run of its `pretrain_recipe`
+//! environment.json     what it was made with
+//! metrics.jsonl        one line a logged step, evaluation or measure
+//! guided_dropout.json  the rates by unit, if the recipe has them
+//! checkpoints/         the newest state that training can go on from
+//! best/                the chosen model, a Hugging Face folder
+//! predictions/         one file a language
+//! results.json         the scores; there when the run is done
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use isogloss_text::Treebank;
+use serde::Serialize;
+
+use crate::error::{io, json};
+use crate::ground::files::{remove_file, remove_folder, write_atomically};
+use crate::{Error, Recipe, Results};
+
+/// How far a run is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunStatus {
+    /// There is nothing to go on from.
+    New,
+    /// There is a checkpoint of this step.
+    Unfinished(u64),
+    /// It has its results.
+    Done(Box<Results>),
+}
+
+/// The folder of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// Names a folder; nothing is made yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder of the chosen model.
+    pub fn best(&self) -> PathBuf {
+        self.path.join("best")
+    }
+
+    /// The run of the recipe to pretrain by.
+    pub(crate) fn pretrain(&self) -> Self {
+        Self::new(self.path.join("pretrain"))
+    }
+
+    pub(crate) fn metrics(&self) -> PathBuf {
+        self.path.join("metrics.jsonl")
+    }
+
+    /// Where the model is that the run begins with, if its vocabulary was trimmed.
+    pub(crate) fn trimmed(&self) -> PathBuf {
+        self.path.join("trimmed")
+    }
+
+    /// Where the student is that the run begins with.
+    pub(crate) fn student(&self) -> PathBuf {
+        self.path.join("student")
+    }
+
+    /// Where the teacher's answers are kept while the run goes on.
+    pub(crate) fn teacher_vectors(&self) -> PathBuf {
+        self.path.join("teacher.vectors")
+    }
+
+    /// Removes what only an unfinished run needs; the model that it began with stays if adapters stand
+    /// on it.
+    pub(crate) fn tidy(&self, recipe: &Recipe) -> Result<(), Error> {
+        remove_folder(&self.checkpoints())?;
+        remove_file(&self.teacher_vectors())?;
+        if recipe.adapter.is_none() { self.remove_first_model() } else { Ok(()) }
+    }
+
+    fn remove_first_model(&self) -> Result<(), Error> {
+        remove_folder(&self.trimmed())?;
+        remove_folder(&self.student())
+    }
+
+    pub(crate) fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+
+    /// How far the run in this folder is.
+    ///
+    /// # Errors
+    /// If `results.json` is there but cannot be read.
+    pub fn status(&self) -> Result<RunStatus, Error> {
+        let path = self.path.join("results.json");
+        if path.exists() {
+            let bytes = fs::read(&path).map_err(io(&path))?;
+            let results = serde_json::from_slice(&bytes).map_err(json(path))?;
+            return Ok(RunStatus::Done(Box::new(results)));
+        }
+        Ok(match self.newest_checkpoint()? {
+            Some((step, _)) => RunStatus::Unfinished(step),
+            None => RunStatus::New,
+        })
+    }
+
+    /// The finished checkpoint with the highest step.
+    pub(crate) fn newest_checkpoint(&self) -> Result<Option<(u64, PathBuf)>, Error> {
+        let folder = self.checkpoints();
+        if !folder.exists() {
+            return Ok(None);
+        }
+        let mut newest = None;
+        for entry in fs::read_dir(&folder).map_err(io(&folder))? {
+            let path = entry.map_err(io(&folder))?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if let Some(Ok(step)) = name.strip_prefix("step-").map(str::parse) {
+                newest = newest.max(Some((step, path.clone())));
+            }
+        }
+        Ok(newest)
+    }
+
+    /// Makes the folder, or empties it of an earlier run if `fresh`.
+    pub(crate) fn prepare(&self, recipe: &str, fresh: bool) -> Result<(), Error> {
+        let recipe_path = self.path.join("recipe.toml");
+        if fresh {
+            // What says how far the run is goes first: a crash in between leaves a new run.
+            remove_file(&self.path.join("results.json"))?;
+            for name in ["checkpoints", "best", "predictions"] {
+                remove_folder(&self.path.join(name))?;
+            }
+            self.remove_first_model()?;
+            for name in [
+                "teacher.vectors",
+                "metrics.jsonl",
+                "environment.json",
+                "guided_dropout.json",
+                "recipe.toml",
+            ] {
+                remove_file(&self.path.join(name))?;
+            }
+        }
+        fs::create_dir_all(&self.path).map_err(io(&self.path))?;
+        match fs::read_to_string(&recipe_path) {
+            Ok(earlier) if earlier == recipe => Ok(()),
+            Ok(_) if self.status()? != RunStatus::New => {
+                Err(Error::OtherRecipe { path: self.path.clone() })
+            }
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(io(recipe_path)(error))
+            }
+            // A run that ended before its first checkpoint has left nothing else that a new one could
+            // mix up.
+            Ok(_) | Err(_) => {
+                self.remove_first_model()?;
+                write_atomically(&recipe_path, recipe.as_bytes())
+            }
+        }
+    }
+
+    pub(crate) fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), Error> {
+        let mut bytes = serde_json::to_vec_pretty(value).expect("these types are printable");
+        bytes.push(b'\n');
+        write_atomically(&self.path.join(name), &bytes)
+    }
+
+    pub(crate) fn write_predictions(
+        &self,
+        language: &str,
+        lines: impl Iterator<Item = impl Serialize>,
+    ) -> Result<(), Error> {
+        let mut bytes = Vec::new();
+        for line in lines {
+            serde_json::to_writer(&mut bytes, &line).expect("these types are printable");
+            bytes.push(b'\n');
+        }
+        self.write_prediction(&format!("{language}.jsonl"), &bytes)
+    }
+
+    /// Writes a parsed treebank as CoNLL-U.
+    pub(crate) fn write_treebank(&self, language: &str, parsed: &Treebank) -> Result<(), Error> {
+        self.write_prediction(&format!("{language}.conllu"), parsed.to_string().as_bytes())
+    }
+
+    fn write_prediction(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let folder = self.path.join("predictions");
+        fs::create_dir_all(&folder).map_err(io(&folder))?;
+        write_atomically(&folder.join(name), bytes)
+    }
+}

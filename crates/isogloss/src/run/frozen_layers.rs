@@ -1,0 +1,127 @@
+//! Frozen layers: how many of the lowest are, and the cache of their activations.
+
+use std::time::Instant;
+
+use isogloss_methods::Moment;
+use isogloss_model::{Model, ParamLocation, ParamPart, named_parameters};
+
+use super::event::Event;
+use super::trainer::Trainer;
+use super::unfreezing::opens_at;
+use crate::Error;
+use crate::step::StepBatch;
+use crate::step::frozen_cache::{CachedLayers, FrozenCache};
+use crate::task::Target;
+
+impl Trainer<'_> {
+    /// How many of the lowest blocks are frozen at a step, together with the embeddings; none if those
+    /// learn, or if no schedule is about layers.
+    fn frozen_layers(&self, model: &Model, step: u64) -> Option<usize> {
+        let has_dropout =
+            self.plan.recipe().training.frozen.as_ref().is_some_and(|frozen| frozen.dropout);
+        if has_dropout || !self.schedules.iter().any(|rule| rule.opens_at().is_some()) {
+            return None;
+        }
+        let moment = Moment { step, total_steps: self.learning_rate.total_steps };
+        let learns = |path: &str| self.schedules.iter().all(|rule| rule.trainable(path, moment));
+        let params = named_parameters(model).into_iter().filter(|param| learns(&param.path));
+        // The embeddings, then the blocks.
+        let height = |path: &str| match ParamLocation::from_path(path)? {
+            ParamLocation { part: ParamPart::Head | ParamPart::LmHead, .. } => None,
+            // It opens with the first block.
+            ParamLocation { part: ParamPart::InvertibleAdapter(_), .. } => Some(1),
+            location => Some(location.layer.map_or(0, |layer| layer + 1)),
+        };
+        let all = model.encoder.config().num_hidden_layers + 1;
+        let lowest = params.filter_map(|param| height(&param.path)).min().unwrap_or(all);
+        lowest.checked_sub(1)
+    }
+
+    /// Caches the activations of the frozen layers, where that is less work than to compute them step by
+    /// step.
+    pub(super) fn cache_frozen_layers(
+        &mut self,
+        watch: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
+        let began = Instant::now();
+        // Which parts of the frozen layers are used depends on the language; a parser reads the states
+        // of all layers.
+        let is_alone = self.context.plan.reads_original_alone()
+            && self.context.masks.is_empty()
+            && self.plan.recipe().task.target() != Some(Target::Tree);
+        let Some(data) = self.data.filter(|_| is_alone) else {
+            return Ok(());
+        };
+        let layers = self.layers_to_cache();
+        if layers.is_empty() {
+            return Ok(());
+        }
+        let training = &self.plan.recipe().training;
+        let (cache, cached) = FrozenCache::new(
+            self.model(),
+            &data.corpus.train,
+            &layers,
+            &training.frozen.clone().unwrap_or_default(),
+            training.evaluation_batch_size,
+            self.run.path(),
+            &self.options.device,
+        )?;
+        let CachedLayers { in_memory, on_disk, left_out, problem } = cached;
+        watch(Event::Frozen { in_memory, on_disk, left_out, problem: problem.as_deref() });
+        self.frozen_cache = Some(cache);
+        self.progress.seconds += began.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// The layers that are the lowest to learn at some step, up to the highest whose states are used
+    /// more than once for each example.
+    ///
+    /// They are those of the whole run, whatever step it goes on from: sums of other batches would be
+    /// rounded otherwise.
+    fn layers_to_cache(&self) -> Vec<usize> {
+        let total_steps = self.learning_rate.total_steps;
+        let frozen_at = |step| self.frozen_layers(self.model(), step).unwrap_or(0);
+        let (first, now) = (frozen_at(0), frozen_at(self.progress.step));
+        if self.schedules.iter().any(|rule| rule.decides_later()) {
+            return (1..=if total_steps > self.steps_per_epoch { now } else { 0 }).collect();
+        }
+        let opens_at = opens_at(&self.schedules).into_iter().flatten().flatten();
+        let mut moments: Vec<u64> =
+            opens_at.filter(|step| *step < total_steps).chain([0, total_steps]).collect();
+        moments.sort_unstable();
+        moments.dedup();
+        let stretches: Vec<(usize, u64)> =
+            moments.windows(2).map(|pair| (frozen_at(pair[0]), pair[1] - pair[0])).collect();
+        let is_used_again = |layer: &usize| {
+            let below = stretches.iter().filter(|(frozen, _)| frozen >= layer);
+            below.map(|(_, n_steps)| n_steps).sum::<u64>() > self.steps_per_epoch
+        };
+        let highest = (1..=first).rev().find(is_used_again).unwrap_or(0);
+        let lowest = stretches.iter().map(|(frozen, _)| highest.min(*frozen));
+        let mut layers: Vec<usize> = lowest.filter(|layer| (1..=now).contains(layer)).collect();
+        layers.sort_unstable();
+        layers.dedup();
+        layers
+    }
+
+    /// Has frozen layers drop nothing, and passes start above them where their activations are cached.
+    pub(super) fn skip_frozen_layers(
+        &mut self,
+        model: &Model,
+        group: &mut [StepBatch],
+        watch: &mut dyn FnMut(Event<'_>),
+    ) {
+        let frozen = self.frozen_layers(model, self.progress.step);
+        self.context.no_dropout_below = frozen;
+        let (Some(cache), Some(frozen)) = (&mut self.frozen_cache, frozen) else { return };
+        let device = self.options.device.clone().autodiff();
+        for batch in group {
+            let text = batch.original();
+            batch.cached_activations =
+                text.and_then(|text| cache.activations(text, frozen, &device));
+        }
+        if let Some(problem) = cache.take_problem() {
+            watch(Event::FrozenLost { problem: &problem });
+        }
+    }
+}

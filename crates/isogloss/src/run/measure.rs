@@ -1,0 +1,54 @@
+//! Measures of the model while it trains: the Fisher information, flatness, gradient conflict.
+
+use isogloss_kernels::split_seed;
+use isogloss_methods::mark_all_that_may_train;
+use serde_json::json;
+
+use super::event::Event;
+use super::metrics_log::extend;
+use super::trainer::Trainer;
+use crate::Error;
+use crate::ground::seeds;
+use crate::tools::fisher::{Measures, gradient_cosines};
+
+impl Trainer<'_> {
+    pub(super) fn measures_at(&self, step: u64) -> bool {
+        let is_last = step == self.learning_rate.total_steps;
+        let measure = self.plan.recipe().measure.as_ref();
+        measure.is_some_and(|measure| is_last || step.is_multiple_of(measure.every))
+    }
+
+    /// Logs the Fisher information and the sharpness on the dev set, and how well the gradients of several
+    /// sources agree, if the recipe asks for measures. They are about all parameters that ever learn,
+    /// whether they do yet or not.
+    pub(super) fn measure(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+        let (Some(measure), Some(data)) = (&self.plan.recipe().measure, self.data) else {
+            return Ok(());
+        };
+        let step = self.progress.step;
+        let options = measure.options(split_seed(self.plan.recipe().seed, seeds::MEASURE));
+        let model = mark_all_that_may_train(self.finished_model(), &self.schedules);
+        let dev = &data.corpus.devs[0];
+        let measures = Measures::take(&model, dev, &self.options.device, &options)?;
+        watch(Event::Measures { step, measures: &measures });
+        let mut line = json!({ "kind": "measure", "step": step, "epoch": self.epoch() });
+        extend(&mut line, &measures);
+        self.log.write(&line)?;
+        let sources = self.plan.sources();
+        if sources.len() > 1 {
+            let subnetwork =
+                |language| self.subnetworks.as_ref().map(|of| of.for_language(language));
+            let sets = data.corpus.devs.iter().map(|set| {
+                let subnetwork = subnetwork(&set.language).transpose()?.flatten();
+                Ok((set, subnetwork))
+            });
+            let sets = sets.collect::<Result<Vec<_>, Error>>()?;
+            let cosines = gradient_cosines(&model, &sets, &self.options.device, &options)?;
+            watch(Event::Conflict { step, languages: sources, cosines: &cosines });
+            self.log.write(&json!({
+                "kind": "conflict", "step": step, "languages": sources, "cosines": cosines,
+            }))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! The states of methods: begun before the first step, or restored from a checkpoint.
+
+use isogloss_methods::MethodState;
+use isogloss_model::Model;
+
+use super::checkpoint::SavedMethods;
+use crate::Error;
+use crate::error::RunError;
+use crate::loader::UnlabeledLoaders;
+use crate::step::{StepBatch, StepContext, StepGradients};
+use crate::tools::subnetwork::Subnetworks;
+
+/// The name of the subnetworks' state, which is of no objective.
+pub(super) const SUBNETWORKS: &str = "subnetworks";
+
+/// Begins the states of objectives, or restores them.
+pub(super) fn begin(
+    context: &mut StepContext,
+    model: &Model,
+    unlabeled: &mut UnlabeledLoaders,
+    saved: Option<&SavedMethods>,
+) -> Result<(), Error> {
+    if let Some(saved) = saved {
+        let device = context.device.clone();
+        for (name, state) in context.states.iter_mut() {
+            let mut reader = saved.state(name)?;
+            state.restore(&mut reader, model, &device).map_err(|error| reader.error(error))?;
+        }
+        return Ok(());
+    }
+    check_negative_queue(context, unlabeled)?;
+    context.states.begin(model);
+    let texts = context.plan.texts();
+    // Batches before the first one: their numbers count down from the highest.
+    let mut number = u64::MAX;
+    while !context.states.are_ready() {
+        let mut batches = vec![StepBatch::empty(number)];
+        number -= 1;
+        unlabeled.add_to(&mut batches, &texts)?;
+        let sets = unlabeled.pairs.iter().flat_map(|pairs| &pairs.sets);
+        let path = sets.map(|set| set.path.clone()).next().unwrap_or_default();
+        let collected = StepGradients::new(context, model, batches, &path)?.collect(model)?;
+        if collected.iter().all(Vec::is_empty) {
+            return Err(RunError::IdleState.into());
+        }
+        context.states.warm_up(collected);
+    }
+    Ok(())
+}
+
+/// Fails if a negative queue is to hold as many keys as there are pairs.
+fn check_negative_queue(context: &StepContext, unlabeled: &UnlabeledLoaders) -> Result<(), Error> {
+    let (Some(queue_size), Some(pairs)) = (context.plan.negative_queue(), &unlabeled.pairs) else {
+        return Ok(());
+    };
+    let n_pairs: usize = pairs.sets.iter().map(|set| set.train.len()).sum();
+    if queue_size < n_pairs {
+        return Ok(());
+    }
+    Err(RunError::NegativeQueue { queue_size, n_pairs }.into())
+}
+
+/// Restores the subnetworks of the sources.
+pub(super) fn restore_subnetworks(
+    subnetworks: &mut Subnetworks,
+    model: &Model,
+    context: &StepContext,
+    saved: &SavedMethods,
+) -> Result<(), Error> {
+    let mut reader = saved.state(SUBNETWORKS)?;
+    let restored = subnetworks.restore(&mut reader, model, &context.device);
+    Ok(restored.map_err(|_| RunError::SubnetworkScores { path: saved.state_path() })?)
+}

@@ -1,0 +1,40 @@
+//! Writing a checkpoint, and how the model is written.
+
+use isogloss_methods::MethodState;
+
+use super::checkpoint::{self, Saver};
+use super::event::Event;
+use super::method_states::SUBNETWORKS;
+use super::trainer::Trainer;
+use super::unfreezing;
+use crate::Error;
+
+impl Trainer<'_> {
+    /// Writes a checkpoint of everything that the run is resumed from.
+    pub(super) fn write_checkpoint(
+        &mut self,
+        watch: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
+        self.progress.log_len = self.log.sync()?;
+        self.progress.language_epochs = self.unlabeled.progress();
+        self.progress.opens_at = unfreezing::opens_at(&self.schedules);
+        let subnetworks = self.subnetworks.iter().map(|of| (SUBNETWORKS, of.save()));
+        let objectives = self.context.states.iter().map(|(name, state)| (name, state.save()));
+        checkpoint::write(
+            self.run,
+            &self.progress,
+            self.model(),
+            &self.saver(),
+            &self.optimizer,
+            subnetworks.chain(objectives),
+        )?;
+        watch(Event::Checkpoint { step: self.progress.step });
+        Ok(())
+    }
+
+    /// How the model is written.
+    pub(super) fn saver(&self) -> Saver<'_> {
+        let (head, config_json) = (self.head.as_ref(), &self.config_json);
+        Saver { head, config_json, base: self.base.as_ref() }
+    }
+}

@@ -1,0 +1,112 @@
+//! Model selection: the development sets are scored, and the best model is kept.
+
+use std::collections::BTreeMap;
+
+use isogloss_model::{Model, base_folder};
+use serde_json::{Value, json};
+
+use super::event::Event;
+use super::metrics_log::extend;
+use super::progress::Best;
+use super::trainer::Trainer;
+use crate::ground::files::replace_folder;
+use crate::ground::tokenizer_files::copy_tokenizer;
+use crate::{Error, LabeledSet, LanguageResult, Scores};
+
+impl Trainer<'_> {
+    /// Says how well the model did before the first step, where nothing new in it has to be learned
+    /// first.
+    pub(super) fn score_start(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+        if self.data.is_none() {
+            self.score_dev(&self.finished_model(), watch)?;
+        }
+        Ok(())
+    }
+
+    /// Scores the dev set and keeps the model if it is the best so far. Without labels nothing is
+    /// held back to choose by: the last model is kept.
+    pub(super) fn select(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+        let model = self.finished_model();
+        let (score, is_best) = self.score_dev(&model, watch)?;
+        if is_best {
+            self.progress.best = Some(Best { step: self.progress.step, score });
+            replace_folder(&self.run.best(), |folder| {
+                self.saver().save(folder, &model)?;
+                if let (Some(subnetworks), Some(data)) = (&self.subnetworks, self.data) {
+                    let tested = data.corpus.tests.iter().map(|set| &set.language);
+                    subnetworks.write(folder, tested)?;
+                }
+                match &self.base {
+                    // The tokenizer is there.
+                    Some(_) => Ok(()),
+                    None => copy_tokenizer(&base_folder(&self.options.model_folder)?, folder),
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Scores and logs the dev set, or those of several languages or the held-out pairs of each, and
+    /// their mean; returns the main score and whether it is the best so far.
+    fn score_dev(
+        &mut self,
+        model: &Model,
+        watch: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(f64, bool), Error> {
+        let step = self.progress.step;
+        let mut line = json!({
+            "kind": "dev", "step": step, "epoch": self.epoch(), "language": self.plan.source(),
+        });
+        let languages = match self.data {
+            Some(data) => {
+                let score = |dev: &LabeledSet| {
+                    let evaluator = self.evaluator(model, data, &dev.language)?;
+                    Ok((dev.language.to_string(), evaluator.score(dev)?.0))
+                };
+                data.corpus.devs.iter().map(score).collect::<Result<_, Error>>()?
+            }
+            None => self.score_unlabeled(model)?,
+        };
+        if self.data.is_none() || languages.len() > 1 {
+            let of_language = |(tag, of): (&String, &LanguageResult)| {
+                (tag.clone(), Value::from(of.scores.main()))
+            };
+            line["languages"] = languages.iter().map(of_language).collect();
+        }
+        let zero_shot = self.zero_shot_scores(model)?;
+        if !zero_shot.is_empty() {
+            let mean = zero_shot.values().sum::<f64>() / zero_shot.len() as f64;
+            line["zero_shot"] = json!(zero_shot);
+            line["mean_target"] = json!(mean);
+        }
+        let scores = Scores::mean(languages.values().map(|result| &result.scores));
+        let is_best = match self.data {
+            Some(_) => self.progress.best.is_none_or(|best| scores.main() > best.score),
+            None => step > 0,
+        };
+        watch(Event::Dev { step, scores: &scores, is_best });
+        extend(&mut line, &scores);
+        self.log.write(&line)?;
+        Ok((scores.main(), is_best))
+    }
+
+    /// The main score over some examples of each language that is not trained on; of none if the recipe
+    /// does not want them watched.
+    fn zero_shot_scores(&self, model: &Model) -> Result<BTreeMap<String, f64>, Error> {
+        let (Some(n), Some(data)) =
+            (self.plan.recipe().training.zero_shot_eval_examples, self.data)
+        else {
+            return Ok(BTreeMap::new());
+        };
+        let sources = self.plan.sources();
+        let targets = data.corpus.tests.iter().filter(|set| !sources.contains(&set.language));
+        let score = |set: &LabeledSet| {
+            let exchanged = self.exchanged(model, &set.language)?;
+            let model = exchanged.as_ref().unwrap_or(model);
+            let evaluator = self.evaluator(model, data, &set.language)?;
+            let (result, _) = evaluator.score(&set.sample_evenly(n))?;
+            Ok((set.language.to_string(), result.scores.main()))
+        };
+        targets.map(score).collect()
+    }
+}

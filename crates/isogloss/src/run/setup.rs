@@ -1,0 +1,246 @@
+//! The setup of a run: a new model and its data, or where its newest checkpoint was.
+
+use std::path::Path;
+
+use isogloss_kernels::split_seed;
+use isogloss_methods::{LearningRateConfig, Role, Schedule};
+use isogloss_model::{BaseModel, HeadChoice, HeadSpec, LoadedModel, Model, load, named_parameters};
+
+use super::checkpoint::{self, Checkpoint, SavedMethods};
+use super::event::{Event, RunOptions};
+use super::folder::RunFolder;
+use super::metrics_log::MetricsLog;
+use super::new_model::new_model;
+use super::progress::Progress;
+use super::similar_sources::most_similar;
+use super::teacher::load_reference_models;
+use super::trainer::Trainer;
+use super::{guided_dropout, method_states, unfreezing};
+use crate::environment::Environment;
+use crate::error::{RunError, io};
+use crate::ground::seeds;
+use crate::loader::{LabeledLoader, UnlabeledLoaders};
+use crate::recipe::AdapterRecipe;
+use crate::step::{ForwardPlan, StepContext, SubnetworkMasks};
+use crate::task::LabeledTask;
+use crate::tools::subnetwork::{Subnetworks, check_parts};
+use crate::{Error, Plan, Recipe};
+
+impl<'a> Trainer<'a> {
+    /// Begins a run, or resumes it from its newest checkpoint.
+    pub(super) fn new(
+        plan: &'a Plan,
+        run: &'a RunFolder,
+        options: &'a RunOptions<'a>,
+        data: Option<&'a LabeledLoader>,
+        mut unlabeled: UnlabeledLoaders,
+        forward_plan: ForwardPlan,
+        watch: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Self, Error> {
+        let recipe = plan.recipe();
+        let head = data.and_then(|data| {
+            let (labels, tags) = (&data.corpus.labels, &data.corpus.tags);
+            Some(recipe.task.labeled()?.head(labels, tags, recipe.model.pooling))
+        });
+        let mut context =
+            step_context(plan, run, options, head.as_ref(), &unlabeled, forward_plan)?;
+        check_language_adapter(plan, data)?;
+        let newest = run.newest_checkpoint()?.map(|(_, folder)| folder);
+        let Checkpoint { loaded, optimizer, progress, methods } =
+            checkpoint(plan, options, head.as_ref(), &context.plan, newest.as_deref())?;
+        let LoadedModel { model, config_json, report, .. } = loaded;
+        let model = match recipe.model.dropout {
+            Some(rate) => model.with_dropout(rate),
+            None => model,
+        };
+        let subnetworks = subnetworks(plan, options, data, &model, &mut context, methods.as_ref())?;
+        let schedules = schedules(recipe, &model, &progress)?;
+        let (steps_per_epoch, learning_rate) = steps(plan, data, &mut unlabeled);
+        if let Some(folder) = &newest {
+            progress.check(folder, learning_rate.total_steps)?;
+        }
+        let [n_parameters, n_trainable] = n_parameters(&model, &schedules);
+        watch(Event::Model { n_parameters, n_trainable, fresh: &report.fresh });
+        if !unlabeled.restore(progress.language_epochs.clone()) {
+            let path = newest.unwrap_or_default().join("state.json");
+            return Err(RunError::OtherLanguages { path }.into());
+        }
+        if context.plan.reads_model(Role::Initial) {
+            let initial = load(&options.model_folder, &HeadChoice::Without, &options.device)?;
+            context.models.initial = Some(initial.model);
+        }
+        method_states::begin(&mut context, &model, &mut unlabeled, methods.as_ref())?;
+        if let (Some(config), Some(data)) = (&recipe.guided_dropout, data) {
+            context.unit_dropout = Some(match newest {
+                None => guided_dropout::estimate(config, plan, run, data, &model, &context)?,
+                Some(_) => guided_dropout::read(run, &model)?,
+            });
+        }
+        let base = recipe.adapter.as_ref().map(|_| base(recipe, &options.model_folder));
+        let base = base.transpose()?;
+        let environment =
+            Environment::new(&options.device_info, recipe, [n_parameters, n_trainable]);
+        run.write_json("environment.json", &environment)?;
+        let log = MetricsLog::open(run.metrics(), progress.log_len)?;
+        Ok(Self {
+            plan,
+            run,
+            options,
+            data,
+            unlabeled,
+            head,
+            config_json,
+            base,
+            model: Some(model),
+            optimizer,
+            context,
+            update: recipe.update.init(),
+            schedules,
+            learning_rate,
+            steps_per_epoch,
+            progress,
+            log,
+            rule: selection_rule(plan),
+            frozen_cache: None,
+            subnetworks,
+        })
+    }
+}
+
+/// The newest checkpoint, or that of a new model before its first step.
+fn checkpoint(
+    plan: &Plan,
+    options: &RunOptions<'_>,
+    head: Option<&HeadSpec>,
+    forward_plan: &ForwardPlan,
+    newest: Option<&Path>,
+) -> Result<Checkpoint, Error> {
+    let config = plan.recipe().optimizer.adamw.clone();
+    match newest {
+        Some(folder) => {
+            let device = options.device.clone().autodiff();
+            checkpoint::read(folder, head, config, forward_plan.needs_lm_head(), &device)
+        }
+        None => Ok(Checkpoint::first(new_model(plan, options, head, forward_plan)?, config)),
+    }
+}
+
+/// What every step shares, with the teacher.
+fn step_context(
+    plan: &Plan,
+    run: &RunFolder,
+    options: &RunOptions<'_>,
+    head: Option<&HeadSpec>,
+    unlabeled: &UnlabeledLoaders,
+    forward_plan: ForwardPlan,
+) -> Result<StepContext, Error> {
+    let recipe = plan.recipe();
+    let models = load_reference_models(plan, run, options, head, unlabeled, &forward_plan)?;
+    let seed = split_seed(recipe.seed, seeds::DROPOUT);
+    let aux_weight = recipe.task.labeled().map_or(1.0, LabeledTask::aux_weight);
+    Ok(StepContext::new(forward_plan, options.device.clone(), seed, aux_weight, models))
+}
+
+/// Fails if a language that is scored has no language adapter.
+fn check_language_adapter(plan: &Plan, data: Option<&LabeledLoader>) -> Result<(), Error> {
+    let (Some(adapter), Some(data)) = (&plan.recipe().language_adapter, data) else {
+        return Ok(());
+    };
+    let tested = data.corpus.tests.iter().map(|set| &set.language);
+    adapter.check_languages(plan.source(), tested)
+}
+
+/// The subnetworks of the recipe, whose masks the context gets.
+fn subnetworks(
+    plan: &Plan,
+    options: &RunOptions<'_>,
+    data: Option<&LabeledLoader>,
+    model: &Model,
+    context: &mut StepContext,
+    saved: Option<&SavedMethods>,
+) -> Result<Option<Subnetworks>, Error> {
+    let (recipe, config) = (plan.recipe(), model.encoder.config());
+    let Some(table) = &recipe.subnetworks else { return Ok(None) };
+    check_parts(config, table.path.as_ref())?;
+    let Some(data) = data else { return Ok(None) };
+    let sizes = [config.num_hidden_layers, config.num_attention_heads];
+    let similar = || most_similar(plan, options, &data.corpus);
+    let mut subnetworks = Subnetworks::read(table, recipe.seed, plan.sources(), sizes, similar)?;
+    if let Some(saved) = saved {
+        method_states::restore_subnetworks(&mut subnetworks, model, context, saved)?;
+    }
+    let (masks, measured) = (subnetworks.of_sources(), subnetworks.are_dynamic());
+    context.masks = SubnetworkMasks::new(masks, measured, &context.device);
+    Ok(Some(subnetworks))
+}
+
+/// The schedules of the recipe, resumed where the run was.
+fn schedules(
+    recipe: &Recipe,
+    model: &Model,
+    progress: &Progress,
+) -> Result<Vec<Box<dyn Schedule>>, Error> {
+    let n_layers = model.encoder.config().num_hidden_layers;
+    if let Some(layer) = recipe.schedule.layer_beyond(n_layers) {
+        return Err(RunError::NoLayer { layer, n_layers }.into());
+    }
+    let scope = AdapterRecipe::scope(recipe);
+    let seed = split_seed(recipe.seed, seeds::UNFREEZING);
+    let mut schedules = recipe.schedule.init(n_layers, &scope, seed);
+    unfreezing::resume(&mut schedules, &progress.opens_at);
+    Ok(schedules)
+}
+
+/// Optimizer steps of an epoch, and the learning-rate schedule over all of them.
+fn steps(
+    plan: &Plan,
+    data: Option<&LabeledLoader>,
+    unlabeled: &mut UnlabeledLoaders,
+) -> (u64, LearningRateConfig) {
+    let (training, optimizer) = (&plan.recipe().training, &plan.recipe().optimizer);
+    let n_batches = match data {
+        Some(data) => data.batches_per_epoch(plan),
+        None => unlabeled.batches_per_epoch(),
+    };
+    let steps_per_epoch = n_batches.div_ceil(training.accumulate);
+    let all_steps = steps_per_epoch.saturating_mul(training.epochs);
+    let total_steps = training.max_steps.map_or(all_steps, |max| max.min(all_steps));
+    let warmup_steps = (optimizer.warmup_ratio * total_steps as f64).ceil() as u64;
+    let (peak, curve) = (optimizer.learning_rate, optimizer.curve);
+    (steps_per_epoch, LearningRateConfig { peak, warmup_steps, total_steps, curve })
+}
+
+/// The number of parameters, and of those that are trained at any time.
+fn n_parameters(model: &Model, schedules: &[Box<dyn Schedule>]) -> [usize; 2] {
+    let mut sizes = [0; 2];
+    for param in named_parameters(model) {
+        let size: usize = param.shape.iter().product();
+        sizes[0] += size;
+        if schedules.iter().all(|rule| rule.may_train(&param.path)) {
+            sizes[1] += size;
+        }
+    }
+    sizes
+}
+
+/// The model that adapters are trained on, by name and folder.
+fn base(recipe: &Recipe, folder: &Path) -> Result<BaseModel, Error> {
+    let is_made = recipe.model.trim || recipe.student.is_some();
+    let name = if is_made { folder.display().to_string() } else { recipe.model.source.clone() };
+    let absolute = std::path::absolute(folder);
+    Ok(BaseModel { name, folder: absolute.map_err(io(folder))? })
+}
+
+/// How the model is chosen, in words.
+fn selection_rule(plan: &Plan) -> String {
+    let task = &plan.recipe().task;
+    if !task.is_labeled() {
+        return "the last step".to_owned();
+    }
+    let sources: Vec<_> = plan.sources().iter().map(ToString::to_string).collect();
+    let of = match sources.as_slice() {
+        [source] => format!("on the dev set of {source}"),
+        _ => format!("on the dev sets of {}, their mean", sources.join(", ")),
+    };
+    format!("highest {} {of}, the earliest of equals", task.metric())
+}

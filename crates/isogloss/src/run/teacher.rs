@@ -1,0 +1,80 @@
+//! The teacher of a run: the model itself, or a cache of the embeddings that are read of it.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use isogloss_model::{HeadChoice, HeadSpec, Model, base_folder, load};
+use isogloss_text::Tokenizer;
+
+use super::event::RunOptions;
+use super::folder::RunFolder;
+use crate::error::{RunError, io};
+use crate::loader::UnlabeledLoaders;
+use crate::step::teacher_cache::{TeacherCache, TeacherCacheOptions};
+use crate::step::{ForwardPlan, ReferenceModels};
+use crate::{Error, Plan};
+
+/// The teacher of the options, if there is one, with the labels of this run if its logits are read.
+pub(super) fn load_reference_models(
+    plan: &Plan,
+    run: &RunFolder,
+    options: &RunOptions<'_>,
+    head: Option<&HeadSpec>,
+    unlabeled: &UnlabeledLoaders,
+    forward_plan: &ForwardPlan,
+) -> Result<ReferenceModels, Error> {
+    let mut models = ReferenceModels::default();
+    let Some(folder) = &options.teacher_folder else { return Ok(models) };
+    let head = head.filter(|_| forward_plan.needs_teacher_logits());
+    let teacher = load_teacher(folder, head, &options.device)?;
+    match (&unlabeled.pairs, forward_plan.only_teacher_embedding()) {
+        (Some(pairs), Some(embedding)) => {
+            let path = base_folder(folder)?.join("tokenizer.json");
+            let texts = pairs.distinct_left(&Tokenizer::from_file(&path)?)?;
+            let batch_size = plan.recipe().training.evaluation_batch_size;
+            let cached = TeacherCacheOptions { embedding, batch_size };
+            let (path, device) = (run.teacher_vectors(), &options.device);
+            let cache = TeacherCache::open(&path, &teacher.encoder, texts, cached, device)?;
+            models.teacher_cache = Some(cache);
+        }
+        _ => {
+            check_same_tokens(folder, &options.model_folder)?;
+            models.teacher = Some(teacher);
+        }
+    }
+    Ok(models)
+}
+
+/// Fails unless two folders cut texts into the same tokens.
+fn check_same_tokens(teacher: &Path, student: &Path) -> Result<(), Error> {
+    let read = |folder: &Path| {
+        let path = base_folder(folder)?.join("tokenizer.json");
+        std::fs::read(&path).map_err(io(&path))
+    };
+    if read(teacher)? == read(student)? {
+        return Ok(());
+    }
+    Err(RunError::TeacherTokenizer { path: teacher.join("tokenizer.json") }.into())
+}
+
+/// A finished model with the labels of this run, or without a head if only its vectors are wanted.
+fn load_teacher(folder: &Path, head: Option<&HeadSpec>, device: &Device) -> Result<Model, Error> {
+    let Some(head) = head else {
+        return Ok(load(folder, &HeadChoice::Without, device)?.model);
+    };
+    let loaded = load(folder, &HeadChoice::Saved, device)?;
+    let labels = loaded.head.as_ref().map(HeadSpec::labels).unwrap_or_default();
+    if labels == head.labels() {
+        return Ok(loaded.model);
+    }
+    let path = folder.join("config.json");
+    let error = match labels.iter().find(|label| !head.labels().contains(label)) {
+        _ if labels.is_empty() => RunError::TeacherWithoutHead { path },
+        Some(label) => RunError::TeacherLabel { path, label: label.clone() },
+        None => {
+            let (found, expected) = (labels.len(), head.labels().len());
+            RunError::TeacherLabels { path, found, expected }
+        }
+    };
+    Err(error.into())
+}

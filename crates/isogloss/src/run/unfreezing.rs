@@ -1,0 +1,111 @@
+//! Scheduled unfreezing: layers that begin to learn while a run goes on.
+
+use std::time::Instant;
+
+use isogloss_kernels::split_seed;
+use isogloss_methods::{FixedLayersConfig, Moment, Schedule, apply_schedules};
+use isogloss_model::{ParamLocation, named_parameters};
+use serde_json::json;
+
+use super::event::Event;
+use super::trainer::Trainer;
+use crate::ground::seeds;
+use crate::recipe::AdapterRecipe;
+use crate::tools::fisher::Measures;
+use crate::{Error, FisherEstimator, MeasureOptions};
+
+impl Trainer<'_> {
+    /// Lets the schedules open what is due before the next step, and logs which layers begin to learn.
+    pub(super) fn open_layers(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+        let step = self.progress.step;
+        let mut traces = None;
+        if self.schedules.iter().any(|rule| rule.is_due(step)) {
+            let began = Instant::now();
+            let of_layers = self.layer_traces()?;
+            self.progress.seconds += began.elapsed().as_secs_f64();
+            for rule in self.schedules.iter_mut().filter(|rule| rule.is_due(step)) {
+                rule.open(&of_layers, step);
+            }
+            traces = Some(of_layers);
+        }
+        for rule in self.schedules.iter().filter(|rule| opens_layers(&***rule)) {
+            let layers: Vec<usize> =
+                opened_at(&**rule, step).filter(|layer| self.learns(*layer, step)).collect();
+            if layers.is_empty() {
+                continue;
+            }
+            watch(Event::Open { step, layers: &layers });
+            let mut line = json!({
+                "kind": "open", "step": step, "epoch": self.epoch(), "schedule": rule.name(),
+                "layers": layers,
+            });
+            if let Some(traces) = &traces {
+                line["traces"] = json!(traces);
+            }
+            self.log.write(&line)?;
+        }
+        Ok(())
+    }
+
+    /// Whether all schedules let something of a layer change at a step.
+    fn learns(&self, layer: usize, step: u64) -> bool {
+        let moment = Moment { step, total_steps: self.learning_rate.total_steps };
+        named_parameters(self.model()).iter().any(|param| {
+            let is_of_layer =
+                ParamLocation::from_path(&param.path).is_some_and(|of| of.layer == Some(layer));
+            is_of_layer && self.schedules.iter().all(|rule| rule.trainable(&param.path, moment))
+        })
+    }
+
+    /// The trace of the Fisher information of what opens with each layer, on the first of the training
+    /// examples in an order of its own, without dropout.
+    fn layer_traces(&self) -> Result<Vec<f64>, Error> {
+        let recipe = self.plan.recipe();
+        let n_layers = self.model().encoder.config().num_hidden_layers;
+        let (Some(data), Some(fun)) = (self.data, &recipe.schedule.fun) else {
+            return Ok(vec![0.0; n_layers]);
+        };
+        let step = self.progress.step;
+        let all = FixedLayersConfig { layers: (0..n_layers).collect() };
+        let all: Box<dyn Schedule> = Box::new(all.init(n_layers, &AdapterRecipe::scope(recipe)));
+        let moment = Moment { step, total_steps: self.learning_rate.total_steps };
+        let model = apply_schedules(self.model().clone(), &[all], moment);
+        let batch_size = recipe.training.batch_size;
+        let options = MeasureOptions {
+            estimator: FisherEstimator::Sampled,
+            n_examples: Some(fun.n_batches.saturating_mul(batch_size)),
+            batch_size,
+            radius: 0.0,
+            n_directions: 0,
+            seed: split_seed(split_seed(recipe.seed, seeds::UNFREEZING), step),
+        };
+        let train = &data.corpus.train;
+        let measures = Measures::take(&model, train, &self.options.device, &options)?;
+        let block = |name: &str| measures.fisher.blocks.get(name).copied().unwrap_or_default();
+        let mut traces: Vec<f64> = (0..n_layers).map(|n| block(&format!("layers.{n}"))).collect();
+        traces[0] += block("invertible_adapters");
+        Ok(traces)
+    }
+}
+
+/// By schedule about layers, and by layer: the step at which it opened.
+pub(super) fn opens_at(schedules: &[Box<dyn Schedule>]) -> Vec<Vec<Option<u64>>> {
+    schedules.iter().filter_map(|rule| Some(rule.opens_at()?.to_vec())).collect()
+}
+
+/// Goes on where [`opens_at`] was.
+pub(super) fn resume(schedules: &mut [Box<dyn Schedule>], opens_at: &[Vec<Option<u64>>]) {
+    let about_layers = schedules.iter_mut().filter(|rule| rule.opens_at().is_some());
+    about_layers.zip(opens_at).for_each(|(rule, opens_at)| rule.resume(opens_at.clone()));
+}
+
+/// Whether layers open one after the other, rather than be what they are from the first step on.
+fn opens_layers(rule: &dyn Schedule) -> bool {
+    let mut steps = rule.opens_at().unwrap_or_default().iter().flatten();
+    rule.decides_later() || steps.any(|step| *step > 0)
+}
+
+fn opened_at(rule: &dyn Schedule, step: u64) -> impl Iterator<Item = usize> {
+    let layers = rule.opens_at().unwrap_or_default().iter().enumerate();
+    layers.filter(move |(_, at)| **at == Some(step)).map(|(layer, _)| layer)
+}

@@ -1,0 +1,19 @@
+//! A training step: the forward passes that the objectives name, and the gradients of their losses.
+
+mod batch;
+mod context;
+mod device_batch;
+mod embedding_noise;
+mod forward;
+mod forward_plan;
+pub(crate) mod frozen_cache;
+mod grad_cache;
+mod gradients;
+mod objective_states;
+mod pair_sentences;
+pub(crate) mod teacher_cache;
+
+pub(crate) use batch::StepBatch;
+pub(crate) use context::{ReferenceModels, StepContext, SubnetworkMasks};
+pub(crate) use forward_plan::ForwardPlan;
+pub(crate) use gradients::{StepGradients, StepOutcome};

@@ -1,0 +1,53 @@
+//! A batch on the host: the same examples and pairs in every text that the objectives read.
+
+use isogloss_methods::{PredictionUnits, TextView, WordLinks};
+use isogloss_model::Tokens;
+use isogloss_text::TokenBatch;
+
+/// One batch in every text that the objectives read.
+pub(crate) struct StepBatch {
+    /// Counts the batches of a run.
+    pub(crate) number: u64,
+    /// A text, its tokens, and which rows of its logits are predictions.
+    pub(crate) texts: Vec<(TextView, TokenBatch, PredictionUnits)>,
+    /// The language of its examples, by its index among the sources.
+    pub(crate) language: usize,
+    /// The words of its pairs.
+    pub(crate) links: WordLinks,
+    /// The cached activations that the pass over the original text starts from, if not its tokens.
+    pub(crate) cached_activations: Option<Tokens>,
+}
+
+impl StepBatch {
+    /// One without any text.
+    pub(crate) fn empty(number: u64) -> Self {
+        let (texts, links) = (Vec::new(), WordLinks::default());
+        Self { number, texts, language: 0, links, cached_activations: None }
+    }
+
+    /// Adds the step's pairs.
+    pub(crate) fn add_pairs(&mut self, texts: Vec<(TextView, TokenBatch)>, links: WordLinks) {
+        let texts = texts.into_iter();
+        self.texts.extend(texts.map(|(text, batch)| (text, batch, PredictionUnits::Texts)));
+        self.links = links;
+    }
+
+    /// Adds the step's blocks of text in one language.
+    pub(crate) fn add_blocks(&mut self, blocks: TokenBatch) {
+        self.texts.push((TextView::Monolingual, blocks, PredictionUnits::Texts));
+    }
+
+    /// The original text.
+    pub(crate) fn original(&self) -> Option<&TokenBatch> {
+        let mut texts = self.texts.iter();
+        texts.find(|(text, ..)| *text == TextView::Original).map(|(_, batch, _)| batch)
+    }
+
+    /// Real tokens of the original text and of text without labels.
+    pub(crate) fn n_tokens(&self) -> usize {
+        let texts = self.texts.iter();
+        let read = texts.filter(|(text, ..)| *text == TextView::Original || !text.is_of_task());
+        let masks = read.flat_map(|(_, batch, _)| &batch.attention_mask);
+        masks.filter(|real| **real != 0).count()
+    }
+}

@@ -1,0 +1,156 @@
+//! What every step of a run shares: the forward plan, models without gradients, states and masks.
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use isogloss_kernels::split_seed;
+use isogloss_methods::{Role, Subnetwork, View};
+use isogloss_model::{ForwardOptions, Model, Projection, SubnetworkMask, UnitDropout};
+
+use super::forward_plan::ForwardPlan;
+use super::objective_states::ObjectiveStates;
+use super::teacher_cache::TeacherCache;
+
+/// What every step of a run shares beside the model that is trained.
+pub(crate) struct StepContext {
+    pub(crate) plan: ForwardPlan,
+    /// Where tensors live, without autodiff.
+    pub(crate) device: Device,
+    /// Draws dropout, noise and sampled labels.
+    pub(super) seed: u64,
+    /// The weight of auxiliary logits, see `LabeledTask::aux_weight`.
+    pub(crate) aux_weight: f64,
+    pub(crate) models: ReferenceModels,
+    pub(crate) states: ObjectiveStates,
+    pub(crate) masks: SubnetworkMasks,
+    /// The rates of guided dropout.
+    pub(crate) unit_dropout: Option<Arc<UnitDropout>>,
+    /// See [`ForwardOptions::no_dropout_below`].
+    pub(crate) no_dropout_below: Option<usize>,
+}
+
+/// Models that no gradient reaches, without autodiff.
+#[derive(Default)]
+pub(crate) struct ReferenceModels {
+    pub(crate) teacher: Option<Model>,
+    /// The teacher's embeddings of the left sentences of all pairs, where those are all that is read of it.
+    pub(crate) teacher_cache: Option<TeacherCache>,
+    /// What training began with, for objectives that stay close to it.
+    pub(crate) initial: Option<Model>,
+}
+
+/// The masks of the subnetworks of the sources.
+#[derive(Default)]
+pub(crate) struct SubnetworkMasks {
+    /// By source; none if all of the model is used.
+    masks: Vec<SubnetworkMask>,
+    /// Whether the gradients of masks are taken.
+    measures_importance: bool,
+}
+
+impl StepContext {
+    pub(crate) fn new(
+        plan: ForwardPlan,
+        device: Device,
+        seed: u64,
+        aux_weight: f64,
+        models: ReferenceModels,
+    ) -> Self {
+        let states = ObjectiveStates::new(&plan);
+        Self {
+            plan,
+            device,
+            seed,
+            aux_weight,
+            models,
+            states,
+            masks: SubnetworkMasks::default(),
+            unit_dropout: None,
+            no_dropout_below: None,
+        }
+    }
+
+    /// The options of the pass of a view over a batch.
+    pub(super) fn forward_options(&self, batch_seed: u64, view: &View) -> ForwardOptions {
+        let seed = match (view.text as u64, view.pass) {
+            (0, 0) => batch_seed,
+            (text, pass) => split_seed(batch_seed, 256 * text + u64::from(pass) + 1),
+        };
+        ForwardOptions {
+            dropout_seed: Some(seed),
+            unit_dropout: self.unit_dropout.clone(),
+            no_dropout_below: self.no_dropout_below,
+            normalized_head: self.plan.normalizes_head(),
+            ..ForwardOptions::default()
+        }
+    }
+
+    /// As [`forward_options`](Self::forward_options), through the parts that a mask leaves of the model;
+    /// texts that are not of the task are of no source.
+    pub(super) fn masked_forward_options(
+        &self,
+        mask: Option<&SubnetworkMask>,
+        batch_seed: u64,
+        view: &View,
+    ) -> ForwardOptions {
+        let mask = mask.filter(|_| view.text.is_of_task());
+        ForwardOptions { subnetwork: mask.cloned(), ..self.forward_options(batch_seed, view) }
+    }
+
+    /// The model of a view that is not trained.
+    pub(super) fn reference_model(&self, role: Role) -> &Model {
+        let model = match role {
+            Role::Student => None,
+            Role::Teacher => self.models.teacher.as_ref(),
+            Role::Initial => self.models.initial.as_ref(),
+            Role::Momentum => self.states.momentum_encoder(),
+        };
+        model.expect("the trainer provides every model that a view names")
+    }
+
+    /// The projection heads beside the models of a step: whose each is, beside which model, the network.
+    pub(super) fn projections(&self, model: &Model) -> Vec<(&'static str, Role, Projection)> {
+        let heads = self.plan.projection_heads(model.encoder.config().hidden_size);
+        let momentum_encoder = self.states.momentum_encoder();
+        let models = [(Role::Student, Some(model)), (Role::Momentum, momentum_encoder)];
+        let of_model = |(role, model): (Role, Option<&Model>)| {
+            let projections = model.into_iter().flat_map(|model| model.projections.clone());
+            heads.iter().zip(projections).map(move |((name, _), p)| (*name, role, p)).collect()
+        };
+        models.into_iter().flat_map::<Vec<_>, _>(of_model).collect()
+    }
+}
+
+impl SubnetworkMasks {
+    /// Those of subnetworks by source; `measured` has the importance of their parts known.
+    pub(crate) fn new<'a>(
+        subnetworks: impl Iterator<Item = &'a Subnetwork>,
+        measured: bool,
+        device: &Device,
+    ) -> Self {
+        let device = device.clone().autodiff();
+        let masks = subnetworks.map(|subnetwork| subnetwork.mask(&device)).collect();
+        Self { masks, measures_importance: measured }
+    }
+
+    /// Whether all sources use the whole model.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.masks.is_empty()
+    }
+
+    pub(super) fn measures_importance(&self) -> bool {
+        self.measures_importance
+    }
+
+    /// The mask of a source's subnetwork, for one graph.
+    pub(super) fn mask(&self, source: usize) -> Option<SubnetworkMask> {
+        let mask = self.masks.get(source)?.clone();
+        Some(match self.measures_importance {
+            true => SubnetworkMask {
+                heads: mask.heads.require_grad(),
+                feed_forward: mask.feed_forward.require_grad(),
+            },
+            false => mask,
+        })
+    }
+}

@@ -1,0 +1,102 @@
+//! A batch on the device.
+
+use std::path::Path;
+
+use burn::tensor::{Int, Tensor};
+use isogloss_kernels::split_seed;
+use isogloss_methods::{IGNORE_INDEX, PredictionUnits, RowTargets, TextView, WordLinks};
+use isogloss_model::{Model, ModelInput};
+use isogloss_text::{Targets, TokenBatch};
+
+use super::batch::StepBatch;
+use super::context::StepContext;
+use crate::Error;
+use crate::ground::tensors::{integers, model_input, row_targets};
+
+/// One batch in every text that the objectives read.
+pub(super) struct DeviceBatch {
+    /// Draws what is drawn in its passes.
+    pub(super) seed: u64,
+    /// The language of its examples, by its index among the sources.
+    pub(super) language: usize,
+    pub(super) texts: Vec<DeviceText>,
+    pub(super) links: WordLinks,
+}
+
+/// A batch in one text.
+pub(super) struct DeviceText {
+    pub(super) text: TextView,
+    pub(super) input: ModelInput,
+    pub(super) targets: Option<RowTargets>,
+    pub(super) units: PredictionUnits,
+    /// Whether a row of the logits has a target.
+    pub(super) has_target: Vec<bool>,
+    /// The masked tokens, as positions in the rows one after another.
+    pub(super) masked: Option<Tensor<1, Int>>,
+    /// The teacher's embedding of each sentence, if those are cached.
+    pub(super) teacher_embeddings: Option<Tensor<2>>,
+}
+
+impl DeviceBatch {
+    /// Puts a batch on the device; `path` stands for its data in messages.
+    pub(super) fn new(
+        context: &StepContext,
+        model: &Model,
+        batch: StepBatch,
+        path: &Path,
+    ) -> Result<Self, Error> {
+        let texts = batch.texts.into_iter();
+        let texts = texts.map(|text| DeviceText::new(context, model, text, path));
+        let mut texts: Vec<_> = texts.collect::<Result<_, Error>>()?;
+        if let Some(activations) = batch.cached_activations {
+            let original = texts.iter_mut().find(|text| text.text == TextView::Original);
+            original.into_iter().for_each(|text| text.input.tokens = activations.clone());
+        }
+        let seed = split_seed(context.seed, batch.number);
+        Ok(Self { seed, language: batch.language, texts, links: batch.links })
+    }
+
+    /// Tokens of the batch that are masked for a language model.
+    pub(super) fn n_masked(&self) -> usize {
+        let masked = self.texts.iter().filter_map(|text| text.masked.as_ref());
+        masked.map(|positions| positions.dims()[0]).sum()
+    }
+
+    /// The index of a text.
+    pub(super) fn text_idx(&self, text: TextView) -> usize {
+        let idx = self.texts.iter().position(|other| other.text == text);
+        idx.expect("batches hold every text that a view names")
+    }
+
+    pub(super) fn text(&self, text: TextView) -> &DeviceText {
+        &self.texts[self.text_idx(text)]
+    }
+}
+
+impl DeviceText {
+    fn new(
+        context: &StepContext,
+        model: &Model,
+        (text, batch, units): (TextView, TokenBatch, PredictionUnits),
+        path: &Path,
+    ) -> Result<Self, Error> {
+        let device = context.device.clone().autodiff();
+        let cache = context.models.teacher_cache.as_ref();
+        let cache = cache.filter(|_| text == TextView::PairLeft);
+        let embeddings = cache.map(|cache| cache.embeddings(&batch, &context.device));
+        let teacher_embeddings = embeddings.transpose()?;
+        let input = model_input(&batch, model.encoder.config(), path, &device)?;
+        let (masked, targets) = match text.is_masked() {
+            true => {
+                let (positions, labels) = batch.labeled_tokens();
+                (Some(positions), Targets::Classes(labels))
+            }
+            false => (None, batch.targets),
+        };
+        let masked = masked.filter(|positions| !positions.is_empty());
+        let masked = masked.map(|positions| integers(positions, &device));
+        let has_target = targets.rows().iter().map(|row| *row != IGNORE_INDEX).collect();
+        let targets = row_targets(&targets, context.aux_weight, &device);
+        Ok(Self { text, input, targets, units, has_target, masked, teacher_embeddings })
+    }
+}

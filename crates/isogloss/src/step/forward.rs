@@ -1,0 +1,156 @@
+//! The forward passes of a batch: one for every view that the objectives name.
+
+use burn::tensor::Tensor;
+use isogloss_kernels::split_seed;
+use isogloss_methods::{PairInput, Role, StepInput, View, ViewOutput, with_random_signs};
+use isogloss_model::{ForwardOptions, Model, ModelOutput, SubnetworkMask, Tokens};
+
+use super::context::StepContext;
+use super::device_batch::{DeviceBatch, DeviceText};
+use super::embedding_noise::add_noise;
+
+/// Seeds of a batch beside those of its passes' dropout, which take the numbers from 1.
+mod draws {
+    pub(super) const EMBEDDING_NOISE: u64 = u64::MAX;
+    pub(super) const WEIGHT_NOISE: u64 = u64::MAX - 1;
+}
+
+/// The outputs of a batch's passes.
+pub(super) struct Forward {
+    pub(super) input: StepInput,
+    /// The models with noise on their weights that were run: their gradients belong to the model's.
+    pub(super) noised_models: Vec<Model>,
+}
+
+impl StepContext {
+    /// Runs those views of a batch that are wanted.
+    pub(super) fn forward(
+        &self,
+        model: &Model,
+        batch: &DeviceBatch,
+        mask: Option<&SubnetworkMask>,
+        wanted: impl Fn(&View) -> bool,
+    ) -> Forward {
+        let embedded = self.plan.shares_embeddings().then(|| self.embed(model, batch, &wanted));
+        let (mut outputs, mut noised_models, mut sentences) = (Vec::new(), Vec::new(), Vec::new());
+        for group in self.plan.groups().iter().filter(|group| wanted(&group[0])) {
+            let view = group[0];
+            let text_idx = batch.text_idx(view.text);
+            let text = &batch.texts[text_idx];
+            let options = self.masked_forward_options(mask, batch.seed, &view);
+            let embedded = embedded.as_ref().and_then(|all| all[text_idx].as_ref());
+            if view.text.is_side() {
+                let embedded = embedded.cloned();
+                let encoded = self.encode_sentences(model, view.role, text, embedded, &options);
+                sentences.push((view, encoded));
+                continue;
+            }
+            let of_group = if view.text.is_masked() {
+                vec![predict_masked(model, text, embedded, &options)]
+            } else if view.role != Role::Student {
+                vec![self.reference_output(view.role, text)]
+            } else if let Some(scale) = view.weight_noise {
+                let seed = split_seed(batch.seed, draws::WEIGHT_NOISE);
+                let noised = with_random_signs(model.clone(), scale, seed);
+                let output = noised.forward(&text.input, &options);
+                noised_models.push(noised);
+                vec![output]
+            } else {
+                forward_group(model, batch, text, embedded, group, &options)
+            };
+            for (view, output) in group.iter().zip(of_group) {
+                let (targets, units) = (text.targets.clone(), text.units.clone());
+                outputs.push((*view, ViewOutput { output, targets, units }));
+            }
+        }
+        let pairs = PairInput {
+            sentences,
+            links: batch.links.clone(),
+            projections: self.projections(model),
+            n_masked: batch.n_masked(),
+        };
+        let input = self.states.add_memories(StepInput::new(outputs).with_pairs(pairs));
+        Forward { input, noised_models }
+    }
+
+    /// The token embeddings of every text that the model is to read, from one lookup, by the text's
+    /// index in the batch.
+    fn embed(
+        &self,
+        model: &Model,
+        batch: &DeviceBatch,
+        wanted: impl Fn(&View) -> bool,
+    ) -> Vec<Option<Tensor<3>>> {
+        let views = self.plan.groups().iter().flatten();
+        let read: Vec<_> =
+            views.filter(|view| wanted(view) && view.role == Role::Student).collect();
+        let is_read = |text: &DeviceText| read.iter().any(|view| view.text == text.text);
+        let ids = batch.texts.iter().map(|text| match &text.input.tokens {
+            Tokens::Ids(ids) if is_read(text) => Some(ids.clone()),
+            Tokens::Ids(_) | Tokens::Embeddings(_) | Tokens::States { .. } => None,
+        });
+        let ids: Vec<_> = ids.collect();
+        let read: Vec<_> = ids.iter().flatten().cloned().collect();
+        if read.is_empty() {
+            return vec![None; ids.len()];
+        }
+        let mut embedded = model.encoder.embed_token_batches(&read).into_iter();
+        ids.iter().map(|ids| ids.as_ref().and_then(|_| embedded.next())).collect()
+    }
+
+    /// The output of a model that is not trained on a text, as constants.
+    fn reference_output(&self, role: Role, text: &DeviceText) -> ModelOutput {
+        let input = text.input.clone().without_autodiff();
+        let model = self.reference_model(role);
+        let output = model.forward(&input, &ForwardOptions::evaluation());
+        ModelOutput {
+            hidden_states: output.hidden_states.into_iter().map(Tensor::autodiff).collect(),
+            logits: output.logits.autodiff(),
+            features: output.features.autodiff(),
+            aux_logits: output.aux_logits.into_iter().map(Tensor::autodiff).collect(),
+        }
+    }
+}
+
+/// The outputs of the views of a group, which are one batch.
+fn forward_group(
+    model: &Model,
+    batch: &DeviceBatch,
+    text: &DeviceText,
+    embedded: Option<&Tensor<3>>,
+    group: &[View],
+    options: &ForwardOptions,
+) -> Vec<ModelOutput> {
+    let Some(embedded) = embedded else { return vec![model.forward(&text.input, options)] };
+    let seed = split_seed(batch.seed, draws::EMBEDDING_NOISE);
+    let embeddings = group.iter().map(|view| match view.noise {
+        Some(noise) => add_noise(embedded.clone().detach(), noise, seed),
+        None => embedded.clone(),
+    });
+    let input = text.input.repeated(embeddings.collect());
+    model.forward(&input, options).split(group.len())
+}
+
+/// The predictions of the language-model head for the masked tokens.
+fn predict_masked(
+    model: &Model,
+    text: &DeviceText,
+    embedded: Option<&Tensor<3>>,
+    options: &ForwardOptions,
+) -> ModelOutput {
+    let mut input = text.input.clone();
+    if let Some(embedded) = embedded {
+        input.tokens = Tokens::Embeddings(embedded.clone());
+    }
+    let device = input.attention_mask.device();
+    let Some(positions) = text.masked.clone() else {
+        let nothing = Tensor::zeros([1, 1], &device);
+        let (logits, features) = (nothing.clone(), nothing);
+        return ModelOutput { hidden_states: Vec::new(), logits, features, aux_logits: Vec::new() };
+    };
+    let encoded = model.encoder.forward(&input, options);
+    let features = encoded.states_at(positions);
+    let logits = model.masked_lm_logits(features.clone());
+    let hidden_states = encoded.hidden_states;
+    ModelOutput { hidden_states, logits, features, aux_logits: Vec::new() }
+}

@@ -1,0 +1,233 @@
+//! The forward plan: the needs of all objectives united, and the passes that satisfy them.
+
+use std::sync::Arc;
+
+use isogloss_methods::{ContrastTexts, Needs, Objective, Role, SentenceEmbedding, TextView, View};
+use serde_json::{Map, Value, json};
+
+/// The passes that the objectives of a run ask for; the same in every step.
+pub(crate) struct ForwardPlan {
+    objectives: Vec<PlannedObjective>,
+    /// Every view that the objectives name, once; those of a group are one batch. Objectives with
+    /// gradient caching make their own passes.
+    groups: Vec<Vec<View>>,
+}
+
+/// An objective, its factor in the sum, and what it asks for.
+pub(crate) struct PlannedObjective {
+    pub(crate) weight: f64,
+    pub(crate) objective: Arc<dyn Objective>,
+    pub(crate) needs: Needs,
+}
+
+impl ForwardPlan {
+    /// Unites the needs of objectives, each with its weight.
+    pub(crate) fn new(objectives: Vec<(f64, Arc<dyn Objective>)>) -> Self {
+        let planned = objectives.into_iter().map(|(weight, objective)| {
+            let needs = objective.needs();
+            PlannedObjective { weight, objective, needs }
+        });
+        let objectives: Vec<PlannedObjective> = planned.collect();
+        let whole = objectives.iter().filter(|planned| planned.objective.grad_cache().is_none());
+        let groups = group_views(whole.flat_map(|planned| planned.needs.views.clone()));
+        Self { objectives, groups }
+    }
+
+    pub(crate) fn objectives(&self) -> &[PlannedObjective] {
+        &self.objectives
+    }
+
+    /// What each objective asks for.
+    pub(crate) fn needs(&self) -> impl Iterator<Item = &Needs> + Clone {
+        self.objectives.iter().map(|planned| &planned.needs)
+    }
+
+    /// The views that are one batch each.
+    pub(super) fn groups(&self) -> &[Vec<View>] {
+        &self.groups
+    }
+
+    /// Whether the classifier's weight is divided by its spectral norm.
+    pub(crate) fn normalizes_head(&self) -> bool {
+        self.needs().any(|needs| needs.normalized_head)
+    }
+
+    /// Whether one pass over the text as it is, is all that the objectives ask for.
+    pub(crate) fn reads_original_alone(&self) -> bool {
+        self.groups == [[View::ORIGINAL]]
+    }
+
+    /// Whether an objective names a view of this model.
+    pub(crate) fn reads_model(&self, role: Role) -> bool {
+        self.groups.iter().flatten().any(|view| view.role == role)
+    }
+
+    /// The texts that the objectives read, each once.
+    pub(crate) fn texts(&self) -> Vec<TextView> {
+        let mut texts: Vec<_> = self.needs().flat_map(Needs::texts).collect();
+        texts.sort();
+        texts.dedup();
+        texts
+    }
+
+    /// The projection heads beside a model of this width: whose each is, and its widths.
+    pub(crate) fn projection_heads(&self, hidden_size: usize) -> Vec<(&'static str, Vec<usize>)> {
+        let heads = self.objectives.iter().filter_map(|planned| {
+            Some((planned.objective.name(), planned.needs.projection_widths(hidden_size)?))
+        });
+        heads.collect()
+    }
+
+    /// How pairs are changed before they are contrasted.
+    pub(crate) fn contrast_texts(&self) -> Option<ContrastTexts> {
+        self.needs().find_map(|needs| needs.contrast_texts)
+    }
+
+    /// Whether masked tokens are predicted.
+    pub(crate) fn needs_lm_head(&self) -> bool {
+        self.groups.iter().flatten().any(|view| view.text.is_masked())
+    }
+
+    /// Whether the words of pairs are to be linked.
+    pub(crate) fn needs_word_links(&self) -> bool {
+        self.needs().any(|needs| needs.word_links)
+    }
+
+    /// The layers whose attention maps the objectives read in a model.
+    pub(super) fn attention_maps(&self, role: Role) -> Vec<usize> {
+        let maps = self.needs().flat_map(|needs| &needs.attention_maps);
+        maps.filter(|(of, _)| *of == role).map(|(_, layer)| *layer).collect()
+    }
+
+    /// The only sentence embedding that objectives ask of the teacher; none if they ask for more, or for
+    /// nothing.
+    pub(crate) fn only_teacher_embedding(&self) -> Option<SentenceEmbedding> {
+        let reads_teacher =
+            |needs: &&Needs| needs.views.iter().any(|view| view.role == Role::Teacher);
+        let mut embeddings =
+            self.needs().filter(reads_teacher).map(|needs| needs.teacher_embedding);
+        let first = embeddings.next()??;
+        embeddings.all(|other| other == Some(first)).then_some(first)
+    }
+
+    /// Whether an objective reads the teacher's logits, not only its hidden states.
+    pub(crate) fn needs_teacher_logits(&self) -> bool {
+        let mut views = self.groups.iter().flatten();
+        views.any(|view| view.role == Role::Teacher && view.text.is_of_task())
+    }
+
+    /// The largest negative queue, in keys.
+    pub(crate) fn negative_queue(&self) -> Option<usize> {
+        self.needs().filter_map(|needs| needs.negative_queue).max()
+    }
+
+    /// Whether the passes of a batch read token embeddings that were looked up for all of them; a single
+    /// one reads its tokens itself.
+    pub(super) fn shares_embeddings(&self) -> bool {
+        let views = || self.groups.iter().flatten();
+        views().count() > 1 || views().any(|view| view.noise.is_some())
+    }
+
+    /// The names of all objectives.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        self.objectives.iter().map(|planned| planned.objective.name()).collect()
+    }
+
+    /// The names of all objectives, each once: of equal names the later ones are numbered from 2.
+    pub(crate) fn unique_names(&self) -> Vec<String> {
+        let mut unique: Vec<String> = Vec::new();
+        for name in self.names() {
+            let numbered = (2..).map(|n| format!("{name}_{n}"));
+            let mut candidates = std::iter::once(name.to_owned()).chain(numbered);
+            unique.extend(candidates.find(|name| !unique.contains(name)));
+        }
+        unique
+    }
+
+    /// The sum of those of a batch's losses that come from pairs, and of those from text in one
+    /// language.
+    pub(crate) fn losses_by_stream(&self, losses: &[f64]) -> [f64; 2] {
+        let mut sums = [0.0; 2];
+        for (needs, loss) in self.needs().zip(losses) {
+            if needs.is_unlabeled() {
+                let mut views = needs.views.iter();
+                let is_monolingual = views.any(|view| view.text == TextView::Monolingual);
+                sums[usize::from(is_monolingual)] += loss;
+            }
+        }
+        sums
+    }
+
+    /// The weighted sum of the objectives' losses.
+    pub(crate) fn total(&self, losses: &[f64]) -> f64 {
+        self.objectives.iter().zip(losses).map(|(planned, loss)| planned.weight * loss).sum()
+    }
+
+    /// The objectives' losses by their unique names.
+    pub(crate) fn losses_by_name(&self, losses: &[f64]) -> Value {
+        let named = self.unique_names().into_iter().zip(losses);
+        Value::Object(named.map(|(name, loss)| (name, json!(loss))).collect::<Map<_, _>>())
+    }
+}
+
+/// Puts passes over the same text together, so that each weight is read once for all of them. Two
+/// that are to drop the same elements cannot be one batch.
+fn group_views(views: impl Iterator<Item = View>) -> Vec<Vec<View>> {
+    let is_plain = |view: &View| {
+        view.role == Role::Student && view.weight_noise.is_none() && view.text.is_of_task()
+    };
+    let mut groups: Vec<Vec<View>> = Vec::new();
+    for view in views {
+        if groups.iter().flatten().any(|other| *other == view) {
+            continue;
+        }
+        let joins = |group: &Vec<View>| {
+            let alike = |other: &View| other.text == view.text && other.pass != view.pass;
+            is_plain(&view) && group.iter().all(|other| is_plain(other) && alike(other))
+        };
+        match groups.iter_mut().find(|group| joins(group)) {
+            Some(group) => group.push(view),
+            None => groups.push(vec![view]),
+        }
+    }
+    // The group's first pass draws the masks: it is the lowest, whatever the order of the objectives.
+    groups.iter_mut().for_each(|group| group.sort_by_key(|view| view.pass));
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use isogloss_methods::{CrossEntropyConfig, ObjectiveConfig, R3fConfig, RDropConfig, View};
+
+    use super::*;
+
+    fn plan(objectives: Vec<ObjectiveConfig>) -> ForwardPlan {
+        ForwardPlan::new(objectives.iter().map(|config| (1.0, config.init().into())).collect())
+    }
+
+    #[test]
+    fn views_that_several_objectives_name_are_one_pass() {
+        let cross_entropy = || ObjectiveConfig::CrossEntropy(CrossEntropyConfig::default());
+        let r_drop = ObjectiveConfig::RDrop(RDropConfig::default());
+        assert!(plan(vec![cross_entropy()]).reads_original_alone());
+        let both = plan(vec![r_drop.clone(), cross_entropy()]);
+        assert_eq!(both.groups(), [[View::ORIGINAL, View::second_pass()]]);
+        // Noise in a second pass shares the batch; that of the same pass cannot.
+        let r3f = |dropout: &str| {
+            let json = serde_json::json!({ "dropout": dropout });
+            ObjectiveConfig::R3f(serde_json::from_value::<R3fConfig>(json).unwrap())
+        };
+        assert_eq!(plan(vec![r3f("independent")]).groups().len(), 1);
+        assert_eq!(plan(vec![r3f("shared")]).groups().len(), 2);
+    }
+
+    #[test]
+    fn objectives_of_one_name_are_numbered() {
+        let cross_entropy = || ObjectiveConfig::CrossEntropy(CrossEntropyConfig::default());
+        let plan = plan(vec![cross_entropy(), cross_entropy(), cross_entropy()]);
+        let names = ["cross_entropy", "cross_entropy_2", "cross_entropy_3"];
+        assert_eq!(plan.unique_names(), names);
+        let losses = plan.losses_by_name(&[1.0, 2.0, 3.0]);
+        assert_eq!(losses["cross_entropy_3"], 3.0);
+    }
+}

@@ -1,0 +1,262 @@
+//! The gradients of a step's losses by the parameters, batch by batch.
+
+use std::path::Path;
+
+use burn::tensor::{Tensor, TensorData};
+use isogloss_kernels::split_seed;
+use isogloss_methods::{
+    GradientSource, Gradients, IGNORE_INDEX, Importance, Needs, Role, View, cross_entropy,
+    sample_labels,
+};
+use isogloss_model::{Model, SubnetworkMask};
+
+use super::batch::StepBatch;
+use super::context::StepContext;
+use super::device_batch::DeviceBatch;
+use super::objective_states::{self, Collected};
+use crate::Error;
+use crate::ground::tensors::integers;
+
+/// The seed of sampled labels, of a batch.
+const SAMPLED_LABELS: u64 = u64::MAX - 2;
+
+/// The batches of one optimizer step, on the device.
+pub(crate) struct StepGradients<'a> {
+    pub(super) context: &'a StepContext,
+    batches: Vec<DeviceBatch>,
+    /// Whether the gradients of the task and of text without labels are to be compared.
+    compares: bool,
+    /// Labels drawn from the model, by batch.
+    sampled: Option<Vec<Vec<i32>>>,
+    found: StepOutcome,
+}
+
+/// What a step's batches gave at the first parameters that gradients were taken at.
+#[derive(Default)]
+pub(crate) struct StepOutcome {
+    /// By batch, the loss of each objective without its weight; none for a batch that was not run.
+    pub(crate) losses: Vec<Option<Vec<f64>>>,
+    /// What the states of objectives collected.
+    pub(crate) collected: Collected,
+    /// By language: how much each part of the model mattered to a batch, where that is measured.
+    pub(crate) importances: Vec<(usize, Importance)>,
+    /// The cosine between the gradients of the task and of text without labels, where they are compared.
+    pub(crate) cosine: Option<f64>,
+}
+
+impl StepOutcome {
+    /// The mean loss of each objective over the batches that were run.
+    pub(crate) fn mean_losses(&self, n_objectives: usize) -> Vec<f64> {
+        let run: Vec<_> = self.losses.iter().flatten().collect();
+        let mut means = vec![0.0; n_objectives];
+        for losses in &run {
+            for (mean, loss) in means.iter_mut().zip(*losses) {
+                *mean += loss / run.len() as f64;
+            }
+        }
+        means
+    }
+}
+
+impl<'a> StepGradients<'a> {
+    /// Puts the batches of a step on the device; `path` stands for their data in messages.
+    pub(crate) fn new(
+        context: &'a StepContext,
+        model: &Model,
+        batches: Vec<StepBatch>,
+        path: &Path,
+    ) -> Result<Self, Error> {
+        let batches = batches.into_iter();
+        let batches = batches.map(|batch| DeviceBatch::new(context, model, batch, path));
+        let batches: Vec<_> = batches.collect::<Result<_, Error>>()?;
+        let found = StepOutcome { losses: vec![None; batches.len()], ..StepOutcome::default() };
+        Ok(Self { context, batches, compares: false, sampled: None, found })
+    }
+
+    /// Has the gradients of the task and of text without labels made apart, so that their cosine is known.
+    pub(crate) fn comparing(mut self) -> Self {
+        let unlabeled: Vec<_> = self.context.plan.needs().map(Needs::is_unlabeled).collect();
+        self.compares = unlabeled.contains(&true) && unlabeled.contains(&false);
+        self
+    }
+
+    /// What the batches gave at the first parameters that gradients were taken at.
+    pub(crate) fn into_outcome(self) -> StepOutcome {
+        self.found
+    }
+
+    /// What the states of objectives collect from the batches, without a loss.
+    pub(crate) fn collect(&self, model: &Model) -> Result<Collected, Error> {
+        let mut collected = Collected::new();
+        for batch in &self.batches {
+            let is_reference = |view: &View| view.role == Role::Momentum;
+            let forward = self.context.forward(model, batch, None, is_reference);
+            let found = self.context.states.collect(&forward.input, |_| true)?;
+            objective_states::extend(&mut collected, found);
+        }
+        Ok(collected)
+    }
+
+    /// Keeps what a batch gave when it was first run; returns its gradients.
+    fn note(&mut self, batch: usize, found: BatchOutcome) -> Gradients {
+        if self.found.losses[batch].is_none() {
+            let losses = found.losses.into_iter().map(Option::unwrap_or_default);
+            self.found.losses[batch] = Some(losses.collect());
+            objective_states::extend(&mut self.found.collected, found.collected);
+            let language = self.batches[batch].language;
+            self.found.importances.extend(found.importance.map(|found| (language, found)));
+        }
+        found.gradients
+    }
+
+    /// The gradients of one batch, and the loss of each objective.
+    fn run_batch(&mut self, model: &Model, number: usize) -> Result<BatchOutcome, Error> {
+        let batch = &self.batches[number];
+        if !self.compares {
+            return self.run_objectives(model, batch, |_| true);
+        }
+        // Graphs of their own: a graph can be walked back only once.
+        let mut task = self.run_objectives(model, batch, |needs| !needs.is_unlabeled())?;
+        let pairs = self.run_objectives(model, batch, Needs::is_unlabeled)?;
+        self.found.cosine.get_or_insert(task.gradients.cosine(&pairs.gradients));
+        let losses = task.losses.into_iter().zip(pairs.losses).map(|(task, pairs)| task.or(pairs));
+        objective_states::extend(&mut task.collected, pairs.collected);
+        Ok(BatchOutcome {
+            gradients: task.gradients.plus(pairs.gradients),
+            losses: losses.collect(),
+            collected: task.collected,
+            importance: task.importance,
+        })
+    }
+
+    /// The gradients of those objectives whose needs are wanted, and their losses.
+    fn run_objectives(
+        &self,
+        model: &Model,
+        batch: &DeviceBatch,
+        wanted: impl Fn(&Needs) -> bool,
+    ) -> Result<BatchOutcome, Error> {
+        let context = self.context;
+        let needs = context.plan.needs().filter(|needs| wanted(needs));
+        let views: Vec<_> = needs.flat_map(|needs| needs.views.clone()).collect();
+        let mask = context.masks.mask(batch.language);
+        let forward = context.forward(model, batch, mask.as_ref(), |view| views.contains(view));
+        let share = 1.0 / self.batches.len() as f64;
+        let (mut total, mut cached, mut losses) = (None, Gradients::default(), Vec::new());
+        for planned in context.plan.objectives() {
+            if !wanted(&planned.needs) {
+                losses.push(None);
+                continue;
+            }
+            let weight = planned.weight * share;
+            if let Some(contrast) = planned.objective.grad_cache() {
+                let (loss, gradients) = self.grad_cached_loss(model, batch, contrast)?;
+                cached = cached.plus(gradients.scaled(weight));
+                losses.push(Some(loss));
+                continue;
+            }
+            let loss = planned.objective.loss(&forward.input)?;
+            losses.push(Some(loss.clone()));
+            let loss = loss * weight;
+            total = Some(match total {
+                Some(sum) => sum + loss,
+                None => loss,
+            });
+        }
+        let objectives = context.plan.objectives();
+        let is_wanted = |objective: usize| wanted(&objectives[objective].needs);
+        let collected = context.states.collect(&forward.input, is_wanted)?;
+        let models: Vec<&Model> = std::iter::once(model).chain(&forward.noised_models).collect();
+        // Nothing leads from a constant to the parameters.
+        let tape = total.filter(Tensor::is_tracked).map(|total| total.backward());
+        let measured = mask.filter(|_| context.masks.measures_importance());
+        let importance =
+            tape.as_ref().zip(measured).and_then(|(tape, mask)| importance(tape, &mask));
+        let gradients = tape.map(|tape| Gradients::from_tape(tape, &models)).unwrap_or_default();
+        let gradients = gradients.plus(cached);
+        Ok(BatchOutcome { gradients, losses: read_losses(&losses), collected, importance })
+    }
+}
+
+/// What one batch gives.
+struct BatchOutcome {
+    gradients: Gradients,
+    /// By objective; none for those that were not wanted.
+    losses: Vec<Option<f64>>,
+    collected: Collected,
+    /// How much each part of the model mattered, if that is measured.
+    importance: Option<Importance>,
+}
+
+/// The numbers of losses, read at once.
+fn read_losses(losses: &[Option<Tensor<1>>]) -> Vec<Option<f64>> {
+    let numbers = Tensor::cat(losses.iter().flatten().cloned().collect(), 0).into_data();
+    let numbers = numbers.convert::<f64>().try_into_vec::<f64>();
+    let mut numbers = numbers.expect("the numbers were just converted to this type").into_iter();
+    losses.iter().map(|loss| loss.as_ref().and_then(|_| numbers.next())).collect()
+}
+
+/// The absolute gradients of a mask.
+fn importance(tape: &burn::tensor::Gradients, mask: &SubnetworkMask) -> Option<Importance> {
+    let absolute = |gradient: TensorData| {
+        let values = gradient.convert::<f64>().try_into_vec::<f64>();
+        let values = values.expect("the numbers were just converted to this type");
+        values.into_iter().map(f64::abs).collect::<Vec<_>>()
+    };
+    let n_heads = mask.heads.dims()[1];
+    let heads = absolute(mask.heads.grad(tape)?.into_data());
+    let feed_forward = absolute(mask.feed_forward.grad(tape)?.into_data());
+    Some(Importance { heads: heads.chunks(n_heads).map(<[f64]>::to_vec).collect(), feed_forward })
+}
+
+impl GradientSource<Error> for StepGradients<'_> {
+    fn gradients(&mut self, model: &Model) -> Result<Gradients, Error> {
+        let mut gradients = Gradients::default();
+        for number in 0..self.batches.len() {
+            let found = self.run_batch(model, number)?;
+            gradients = gradients.plus(self.note(number, found));
+        }
+        Ok(gradients)
+    }
+
+    fn n_batches(&self) -> usize {
+        self.batches.len()
+    }
+
+    fn batch_language(&self, batch: usize) -> usize {
+        self.batches[batch].language
+    }
+
+    fn batch_gradients(&mut self, model: &Model, batch: usize) -> Result<Gradients, Error> {
+        let found = self.run_batch(model, batch)?;
+        let n_batches = self.batches.len() as f64;
+        Ok(self.note(batch, found).scaled(n_batches))
+    }
+
+    fn sampled_gradients(&mut self, model: &Model) -> Result<Gradients, Error> {
+        let mut gradients = Gradients::default();
+        let mut sampled = self.sampled.take().unwrap_or_default();
+        for (index, batch) in self.batches.iter().enumerate() {
+            let text = &batch.texts[0];
+            let mask = self.context.masks.mask(batch.language);
+            let options =
+                self.context.masked_forward_options(mask.as_ref(), batch.seed, &View::ORIGINAL);
+            let logits = model.forward(&text.input, &options).logits;
+            if sampled.len() == index {
+                let seed = split_seed(batch.seed, SAMPLED_LABELS);
+                let mut labels = sample_labels(logits.clone(), seed);
+                for (label, has_target) in labels.iter_mut().zip(&text.has_target) {
+                    if !has_target {
+                        *label = IGNORE_INDEX;
+                    }
+                }
+                sampled.push(labels);
+            }
+            let labels = integers(sampled[index].clone(), &logits.device());
+            let loss = cross_entropy(logits, labels, 0.0) / self.batches.len() as f64;
+            gradients = gradients.plus(Gradients::from_loss(&loss, model));
+        }
+        self.sampled = Some(sampled);
+        Ok(gradients)
+    }
+}

@@ -1,0 +1,106 @@
+//! The states of the objectives that keep something from one step to the next.
+
+use burn::tensor::Tensor;
+use isogloss_methods::{MethodState, ObjectiveError, StepFindings, StepInput};
+use isogloss_model::Model;
+
+use super::forward_plan::ForwardPlan;
+
+/// The states of the objectives that have one.
+pub(crate) struct ObjectiveStates {
+    states: Vec<ObjectiveState>,
+}
+
+struct ObjectiveState {
+    /// The index of the objective in the plan.
+    objective: usize,
+    /// The name of the objective, and the one that no other objective of the run has.
+    name: &'static str,
+    unique_name: String,
+    state: Box<dyn MethodState>,
+}
+
+/// What states collected from the passes of batches, by state.
+pub(crate) type Collected = Vec<Vec<Tensor<2>>>;
+
+impl ObjectiveStates {
+    /// Those of a plan, not begun.
+    pub(crate) fn new(plan: &ForwardPlan) -> Self {
+        let objectives = plan.objectives().iter().zip(plan.unique_names()).enumerate();
+        let states = objectives.filter_map(|(objective, (planned, unique_name))| {
+            let (name, state) = (planned.objective.name(), planned.objective.state()?);
+            Some(ObjectiveState { objective, name, unique_name, state })
+        });
+        Self { states: states.collect() }
+    }
+
+    /// Begins anew, before the first step.
+    pub(crate) fn begin(&mut self, model: &Model) {
+        self.states.iter_mut().for_each(|state| state.state.begin(model));
+    }
+
+    /// Whether the first step can be taken.
+    pub(crate) fn are_ready(&self) -> bool {
+        self.states.iter().all(|state| state.state.is_ready())
+    }
+
+    /// Takes in what was collected from a batch before the first step.
+    pub(crate) fn warm_up(&mut self, collected: Collected) {
+        for (state, rows) in self.states.iter_mut().zip(collected) {
+            rows.into_iter().for_each(|rows| state.state.warm_up(rows));
+        }
+    }
+
+    /// What the states of those objectives that are wanted, by index, take from the passes of a batch.
+    pub(super) fn collect(
+        &self,
+        input: &StepInput,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Result<Collected, ObjectiveError> {
+        let collect = |state: &ObjectiveState| {
+            let rows = match wanted(state.objective) {
+                true => state.state.collect(input)?,
+                false => None,
+            };
+            Ok(rows.into_iter().collect())
+        };
+        self.states.iter().map(collect).collect()
+    }
+
+    /// Follows a step of the optimizer.
+    pub(crate) fn after_step(&mut self, model: &Model, collected: Collected) {
+        for (state, collected) in self.states.iter_mut().zip(collected) {
+            let found = StepFindings { collected, ..StepFindings::default() };
+            state.state.after_step(model, found);
+        }
+    }
+
+    /// Adds the rows that losses read beside the passes.
+    pub(super) fn add_memories(&self, input: StepInput) -> StepInput {
+        self.states.iter().fold(input, |input, state| match state.state.memory() {
+            Some(rows) => input.with_memory(state.name, rows),
+            None => input,
+        })
+    }
+
+    /// The model that is a moving average of the one that is trained.
+    pub(super) fn momentum_encoder(&self) -> Option<&Model> {
+        self.states.iter().find_map(|state| state.state.momentum_encoder())
+    }
+
+    /// Each state with its unique name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &dyn MethodState)> {
+        self.states.iter().map(|state| (state.unique_name.as_str(), &*state.state))
+    }
+
+    /// As [`iter`](Self::iter), to restore them.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut dyn MethodState)> {
+        self.states.iter_mut().map(|state| (state.unique_name.as_str(), &mut *state.state as _))
+    }
+}
+
+/// Adds what a batch gave to what others gave.
+pub(super) fn extend(collected: &mut Collected, more: Collected) {
+    collected.resize_with(collected.len().max(more.len()), Vec::new);
+    collected.iter_mut().zip(more).for_each(|(rows, more)| rows.extend(more));
+}
