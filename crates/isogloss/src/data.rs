@@ -1,4 +1,4 @@
-//! The examples of a plan: the source language's three splits, and every language's test split.
+//! The corpus of a plan: training and dev sets of the source languages, test sets of all languages.
 
 pub(crate) mod pairs;
 
@@ -18,7 +18,7 @@ use crate::task::{LabeledSet, LabeledTask, LearnedLabels};
 /// The stream of random numbers that support examples are drawn from, after those of training.
 const SUPPORT: u64 = 12;
 
-/// Everything that a plan trains on and is scored by.
+/// The labeled sets of a plan.
 #[derive(Debug)]
 pub struct Corpus {
     /// The labels of the training splits of all sources, in the order of the logits.
@@ -31,9 +31,9 @@ pub struct Corpus {
     pub train_examples: Vec<Example>,
     /// The range of each source's examples in `train`.
     pub parts: Vec<Range<usize>>,
-    /// Choose the model, one for each source.
+    /// The dev sets, for model selection; one for each source.
     pub devs: Vec<LabeledSet>,
-    /// Scored at the end: the first source first, the others in alphabetical order.
+    /// The test sets: the first source first, the others in alphabetical order.
     pub tests: Vec<LabeledSet>,
     /// A few examples of each of those that are not trained on, if the recipe has a `[few_shot]` table.
     pub supports: Vec<LabeledSet>,

@@ -82,14 +82,16 @@ pub use task::{
     UnlabeledTask,
 };
 pub use tools::alignment;
+pub use tools::compress::compress;
 pub use tools::fisher::{FisherTrace, Measures, Sharpness};
 pub use tools::merge::merge;
 pub use tools::predict::{EncodedTexts, Prediction, Predictor, TokenPrediction};
+pub use tools::state_check::StateCheck;
 pub use tools::subnetwork::{
     FoundSubnetwork, PruneOptions, PruneReport, SubnetworkSearchOptions, find_subnetwork,
     importance, prune, read_subnetwork, read_subnetwork_for, write_subnetwork,
 };
-pub use tools::trim::{StateCheck, TrimOptions, TrimReport, compress, trim};
+pub use tools::trim::{TrimOptions, TrimReport, trim};
 pub use tools::word_aligner::{EncoderAligner, LinkUnit};
 
 pub use isogloss_kernels::tune_allocator;

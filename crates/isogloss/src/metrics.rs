@@ -1,4 +1,4 @@
-//! Scores of predictions against gold labels, on the host.
+//! Evaluation metrics: accuracy, macro-F1 and span F1 of predictions against gold labels.
 //!
 //! Holds accuracy and macro-F1 for sequence classification and span F1 for tagging, and names the two
 //! summaries that cross-lingual papers report: transfer over languages and mean ± standard deviation

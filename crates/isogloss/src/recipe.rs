@@ -51,65 +51,65 @@ pub use training::TrainingRecipe;
 use crate::task::TaskConfig;
 use faults::RecipeFaults;
 
-/// What a recipe file says.
+/// A recipe: every value of a run that affects a number, a table each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Recipe {
-    /// Draws everything that is drawn: new weights, the order of batches, dropout.
+    /// The seed of everything random: new weights, the order of batches, dropout.
     pub seed: u64,
     /// The model to start from.
     pub model: ModelRecipe,
-    /// What is learned.
+    /// The task.
     pub task: TaskConfig,
-    /// Where the examples are.
+    /// The labeled examples.
     pub data: DataRecipe,
-    /// What is trained in place of the whole model.
+    /// An adapter or LoRA, trained in place of the whole model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapter: Option<AdapterRecipe>,
-    /// What lies under it.
+    /// The language adapter under it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language_adapter: Option<LanguageAdapterRecipe>,
     /// The losses, added up with their weights.
     pub objective: Vec<ObjectiveRecipe>,
-    /// Sentences and their translations, for objectives that align them.
+    /// Parallel sentences, for objectives that align them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pairs: Option<PairsRecipe>,
     /// Text without labels, for masked language modelling.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monolingual: Option<MonolingualRecipe>,
-    /// Which tokens are masked, where an objective asks for masked text.
+    /// Token masking, for masked language modelling.
     pub masking: MaskingConfig,
     /// A recipe to pretrain by, with the same model and seed; this one goes on from its result. The path
     /// is relative to this recipe's folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pretrain_recipe: Option<String>,
-    /// How texts are seen another way, for objectives that compare views.
+    /// Data augmentation: the views that objectives compare.
     pub views: ViewsConfig,
-    /// A smaller model, made of the one to start from, is trained in its place; without a `[teacher]`,
-    /// the whole one is its teacher.
+    /// A student, a smaller model made of the one to start from, is trained in its place; without a
+    /// `[teacher]`, the whole one is its teacher.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub student: Option<StudentConfig>,
-    /// The finished model that objectives learn from.
+    /// The teacher of knowledge distillation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<TeacherRecipe>,
-    /// The parts of the model that each language uses.
+    /// The subnetwork that each language uses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subnetworks: Option<SubnetworksRecipe>,
-    /// How a step's gradients become one.
+    /// The update rule: how gradients of batches become one.
     pub update: UpdateConfig,
-    /// Rates of dropout by unit.
+    /// Guided dropout: rates by unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guided_dropout: Option<GuidedDropoutConfig>,
-    /// Which parameters may change, and when.
+    /// The schedule of which parameters are trained when.
     pub schedule: ScheduleConfig,
-    /// How gradients become changes.
+    /// AdamW and its learning-rate schedule.
     pub optimizer: OptimizerRecipe,
-    /// How long, and in which pieces.
+    /// Epochs, batches, evaluation and checkpoints.
     pub training: TrainingRecipe,
-    /// What is measured of the model while it trains.
+    /// Measures of flatness while the model trains.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measure: Option<MeasureRecipe>,
-    /// How the finished model is scored after a few examples of each other language.
+    /// Few-shot fine-tuning in each target language, after training.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub few_shot: Option<FewShotRecipe>,
 }

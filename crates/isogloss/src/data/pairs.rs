@@ -1,4 +1,4 @@
-//! Pairs of sentences in two languages: what alignment learns from, and what it is tested on.
+//! Parallel sentences with their word alignments, for training and held out.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -13,7 +13,7 @@ use crate::Error;
 use crate::error::{DataError, io};
 use crate::recipe::{AlignerRecipe, PairsRecipe};
 
-/// The pairs of one language.
+/// The parallel sentences of one language.
 #[derive(Clone, Debug)]
 pub struct PairSet {
     /// The language of the right side.
@@ -28,7 +28,7 @@ pub struct PairSet {
     pub n_unlinked: usize,
 }
 
-/// A pair, and which of its words translate each other.
+/// A parallel sentence with its word alignment.
 #[derive(Clone, Debug)]
 pub struct LinkedPair {
     /// The sentences.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::embedding::search::{Neighbors, Vectors, nearest_both_ways, nearest_by_margin};
 
-/// What makes a sentence the nearest.
+/// The score that the nearest sentence has the highest of: cosine or margin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scoring {

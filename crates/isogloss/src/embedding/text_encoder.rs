@@ -1,4 +1,4 @@
-//! Texts as the vectors of any layer of an encoder: one a sentence, and one a token.
+//! Sentence and token embeddings of any layer of an encoder.
 //!
 //! Layers are counted from the output of the embeddings, layer 0; layer n is the output of block n.
 
@@ -54,7 +54,7 @@ impl TokenizedText {
     }
 }
 
-/// The vectors of texts in one layer.
+/// The embeddings of texts in one layer.
 #[derive(Clone, Debug)]
 pub struct LayerVectors {
     /// A vector for each text: the mean of all its tokens, special ones included, padding not.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
 
-/// Where the links of words come from.
+/// A word aligner, or files of word alignments.
 ///
 /// Of whichever links there are, only those remain that are one to one and not of a word to itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

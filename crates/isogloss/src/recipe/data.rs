@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Languages, RecipeFaults};
 
-/// The `[data]` table.
+/// The `[data]` table: labeled examples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataRecipe {

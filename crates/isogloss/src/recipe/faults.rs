@@ -1,4 +1,4 @@
-//! RecipeFaults of a recipe, gathered with their lines and columns, and checks of single values.
+//! Faults of a recipe, gathered with their lines and columns, and checks of single values.
 
 use isogloss_methods::{LanguageSampling, faults};
 use isogloss_text::LanguagePattern;

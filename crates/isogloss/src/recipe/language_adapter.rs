@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
 
-/// The `[language_adapter]` table: what lies under the task's adapter, and gives way to that of the
+/// The `[language_adapter]` table: the language adapter (MAD-X), which lies under the task's adapter, and gives way to that of the
 /// language where the task is scored (MAD-X).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,4 +1,4 @@
-//! A choice of languages, as several tables have it.
+//! A choice of languages: a list, or all that have a file.
 
 use isogloss_text::{Language, LanguagePattern};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::error::DataError;
 
-/// The languages of evaluation.
+/// A choice of languages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Languages {
@@ -19,7 +19,7 @@ pub enum Languages {
 }
 
 impl Languages {
-    /// These, or those that there is a file of `pattern` for; at least one.
+    /// The listed ones, or those that there is a file of `pattern` for; at least one.
     pub(crate) fn with_files(&self, pattern: &LanguagePattern) -> Result<Vec<Language>, Error> {
         let languages = match self {
             Self::Listed(languages) => languages.clone(),

@@ -54,7 +54,7 @@ impl MeasureRecipe {
     }
 }
 
-/// How to measure.
+/// Options of [`Measures::take`](crate::Measures::take).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MeasureOptions {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
 
-/// The `[model]` table.
+/// The `[model]` table: the pretrained model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelRecipe {

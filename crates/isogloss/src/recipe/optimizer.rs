@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
 
-/// The `[optimizer]` table.
+/// The `[optimizer]` table: AdamW and its learning-rate schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OptimizerRecipe {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The `[teacher]` table.
+/// The `[teacher]` table: a fine-tuned model whose predictions or hidden states are distilled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TeacherRecipe {

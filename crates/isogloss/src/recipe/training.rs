@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{FrozenRecipe, RecipeFaults};
 
-/// The `[training]` table.
+/// The `[training]` table: epochs, batches, evaluation and checkpoints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingRecipe {

@@ -11,7 +11,7 @@ use super::traits::{LabeledTask, LearnedLabels, Supervision, Target, Task};
 use crate::Error;
 use crate::metrics::ClassificationScores;
 
-/// The `[task.classification]` table.
+/// The `[task.classification]` table: no options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Classification {}

@@ -14,7 +14,7 @@ use super::scores::{LanguageResult, Scores};
 use super::traits::LabeledTask;
 use crate::Error;
 
-/// A model, and how to score it.
+/// Evaluates a model on labeled sets.
 #[derive(Clone, Copy)]
 pub struct Evaluator<'a> {
     /// The model.
@@ -31,12 +31,12 @@ pub struct Evaluator<'a> {
     pub subnetwork: Option<&'a Subnetwork>,
 }
 
-/// What is told after each set: the set, its scores, and what the model said.
+/// Called after each set, with its scores and the predictions.
 pub type Scored<'a> =
     dyn FnMut(&LabeledSet, &LanguageResult, &Predictions) -> Result<(), Error> + 'a;
 
 impl Evaluator<'_> {
-    /// Scores a set, and returns what the model said beside it.
+    /// The scores of a set, and the predictions.
     ///
     /// # Errors
     /// If a batch does not suit the model.
@@ -59,7 +59,7 @@ impl Evaluator<'_> {
         self.task.scores(self.labels, gold, predicted)
     }
 
-    /// Scores every set and sums them up.
+    /// Scores every set, and sums up zero-shot transfer.
     ///
     /// # Errors
     /// As [`score`](Self::score), and those of `scored`.

@@ -1,4 +1,4 @@
-//! What a model predicts of a labeled set, batch by batch.
+//! Predictions for a labeled set, batch by batch.
 
 use burn::module::Module;
 use burn::tensor::{Device, read_sync};
@@ -10,7 +10,7 @@ use super::labeled_set::LabeledSet;
 use crate::Error;
 use crate::ground::device::read;
 
-/// What a model says of a set.
+/// The predictions for a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Predictions {
     /// The label ids of each example.
@@ -19,7 +19,7 @@ pub enum Predictions {
     Trees(Treebank),
 }
 
-/// A model that is scored.
+/// A model whose predictions are scored.
 #[derive(Clone, Copy, Debug)]
 pub struct LabelPredictor<'a> {
     /// The model.

@@ -15,7 +15,7 @@ use crate::error::DataError;
 use crate::ground::sample::sample_indices;
 use crate::ground::tensors::model_input;
 
-/// Examples of one language, ready for the model.
+/// Labeled examples of one language, tokenized.
 #[derive(Debug)]
 pub struct LabeledSet {
     /// The language.
@@ -30,7 +30,7 @@ pub struct LabeledSet {
     pub report: DataReport,
 }
 
-/// What happened to the examples of a file on their way to the model.
+/// Counts of a file's examples: kept, truncated, left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DataReport {
     /// Examples kept.

@@ -23,7 +23,7 @@ use super::trees::trees;
 use crate::Error;
 use crate::error::DataError;
 
-/// The `[task.parsing]` table.
+/// The `[task.parsing]` table: options of a biaffine parser (Dozat and Manning 2017).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parsing {

@@ -9,7 +9,7 @@ use super::scores::{LanguageResult, Scores};
 use super::traits::Task;
 use crate::metrics::TransferSummary;
 
-/// What a run ends with.
+/// The results of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Results {
     /// `classification`, `tagging`, `parsing`, `retrieval` or `language_modeling`.
@@ -82,7 +82,7 @@ impl Results {
     }
 }
 
-/// Which model of a run was scored.
+/// Model selection: which model of a run was scored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Selection {
     /// In words.

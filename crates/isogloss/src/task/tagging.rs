@@ -12,7 +12,7 @@ use super::traits::{LabeledTask, LearnedLabels, Supervision, Target, Task};
 use crate::Error;
 use crate::metrics::SpanScores;
 
-/// The `[task.tagging]` table.
+/// The `[task.tagging]` table: BIO tags of words, such as named entities or slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tagging {

@@ -4,7 +4,7 @@ use burn::tensor::{Tensor, TensorData};
 use isogloss_model::{ForwardOptions, Model, ModelInput};
 use isogloss_text::{Sentence, TreeError, WordTargets, maximum_spanning_tree};
 
-/// A tree over all words of a sentence.
+/// A dependency tree over all words of a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tree<'a> {
     heads: Vec<usize>,
@@ -24,7 +24,7 @@ impl Tree<'_> {
     }
 }
 
-/// The best trees of the sentences of a batch; `lengths` are their numbers of words.
+/// The maximum spanning trees of the sentences of a batch; `lengths` are their numbers of words.
 ///
 /// # Errors
 /// If the scores of a sentence are not finite.

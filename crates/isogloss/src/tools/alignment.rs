@@ -1,5 +1,5 @@
-//! How well the layers of an encoder align two languages: retrieval of sentences, and strong and weak
-//! alignment of words.
+//! Cross-lingual alignment of an encoder, layer by layer: retrieval accuracy of sentences, and weak and
+//! strong word alignment.
 //!
 //! Of pairs of words that translate each other, alignment is the share of words whose nearest
 //! neighbour by cosine is their translation.

@@ -1,5 +1,5 @@
-//! How curved and how sharp the loss is around a model: the trace of its Fisher information, and what
-//! small steps away from it cost.
+//! Flatness of the loss around a model: the trace of its Fisher information, and its sharpness; and the
+//! cosine between the gradients of languages.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::ground::tensors::integers;
 use crate::recipe::{FisherEstimator, MeasureOptions};
 use crate::{Error, LabeledSet};
 
-/// What was measured of a model on a set.
+/// The Fisher information and the sharpness of a model on a set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measures {
     /// The trace of the Fisher information of one row: a text, or a labeled token.
@@ -45,7 +45,7 @@ pub struct FisherTrace {
     pub parts: BTreeMap<String, f64>,
 }
 
-/// How much the mean cross-entropy with the gold labels grows on the way to a sphere around the
+/// Sharpness: how much the mean cross-entropy with the gold labels grows on the way to a sphere around the
 /// parameters, in nats.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sharpness {

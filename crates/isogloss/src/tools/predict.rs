@@ -1,4 +1,4 @@
-//! A finished model, for texts.
+//! Inference with a fine-tuned model: labels of texts, tags of tokens, trees of sentences.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ use crate::ground::tensors::model_input;
 use crate::ground::vocabulary::check_vocabulary;
 use crate::task::{LabeledTask, of_head, trees};
 
-/// A model folder with its tokenizer and label names.
+/// A fine-tuned model with its tokenizer and labels.
 #[derive(Debug)]
 pub struct Predictor {
     loaded: LoadedModel,
@@ -39,7 +39,7 @@ pub struct EncodedTexts<'a> {
     seq_len: usize,
 }
 
-/// What a model says of one text.
+/// The prediction for one text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Prediction {
@@ -54,7 +54,7 @@ pub enum Prediction {
     Tokens(Vec<TokenPrediction>),
 }
 
-/// What a model says of one token.
+/// The prediction for one token.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TokenPrediction {
     /// Where it begins in the text, in characters.
@@ -68,7 +68,7 @@ pub struct TokenPrediction {
 }
 
 impl Predictor {
-    /// Loads a finished model.
+    /// Loads a fine-tuned model.
     ///
     /// # Errors
     /// If the folder holds no model with a head.
@@ -79,7 +79,7 @@ impl Predictor {
         Self::new(loaded, &folder.join("config.json"), tokenizer, &tokenizer_path, device)
     }
 
-    /// Makes a finished model of one that was loaded, and of its tokenizer.
+    /// Takes a model that was loaded, and its tokenizer.
     ///
     /// # Errors
     /// As [`load`](Self::load); messages have the names `config.json` and `tokenizer.json`.
@@ -105,8 +105,8 @@ impl Predictor {
         Ok(Self { loaded, tokenizer, head, device: device.clone() })
     }
 
-    /// Puts another language adapter, from a folder of the `adapters` library, for the one
-    /// under the task's adapter; or nothing, without a folder.
+    /// Exchanges the language adapter, which lies under the task's, for that of a folder of the `adapters`
+    /// library; removes it without a folder.
     ///
     /// # Errors
     /// If the model has no language adapter, or the folder no adapter that fits.
@@ -136,7 +136,7 @@ impl Predictor {
         &self.loaded
     }
 
-    /// The model with parameters that take gradients.
+    /// The model with parameters that require gradients.
     pub fn into_trainable(self) -> Model {
         self.loaded.model.train()
     }
@@ -212,7 +212,7 @@ impl Predictor {
         Ok((EncodedTexts { texts, encoded, seq_len: batch.seq_len }, softmax(logits, 1)))
     }
 
-    /// Makes predictions of the probabilities that [`forward`](Self::forward) gave.
+    /// Decodes predictions from the probabilities that [`forward`](Self::forward) gave.
     pub fn decode(&self, encoded: &EncodedTexts<'_>, probabilities: &[f32]) -> Vec<Prediction> {
         let n_labels = self.head.labels().len();
         let best: Vec<_> = probabilities.chunks(n_labels).map(|row| self.best(row)).collect();
@@ -235,7 +235,7 @@ impl Predictor {
             .collect()
     }
 
-    /// Gives sentences the trees that a parser finds best, and their parts of speech if it tags; all else
+    /// Parses sentences: gives them the trees that score highest, and their parts of speech if it tags; all else
     /// stays as it is. Returns the number of words that no token stands for: they hang on the root.
     ///
     /// # Errors

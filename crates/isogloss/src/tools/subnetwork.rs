@@ -1,5 +1,5 @@
-//! The parts of a finished model that a language needs: what is left when heads and feed-forward blocks
-//! are taken away for as long as its score allows, and a model of these parts alone.
+//! Subnetworks of a fine-tuned model: importances of heads and feed-forward blocks, iterative pruning for a
+//! language, and structured pruning to a model of the kept parts alone.
 
 mod choice;
 mod prune;
@@ -20,7 +20,7 @@ use crate::{Error, Evaluator, LabeledSet};
 pub(crate) use choice::Subnetworks;
 pub use prune::{PruneOptions, PruneReport, prune};
 
-/// How a model is pruned for a language.
+/// Options of iterative pruning for a language.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SubnetworkSearchOptions {
@@ -41,7 +41,7 @@ impl Default for SubnetworkSearchOptions {
     }
 }
 
-/// What was left, and the way there.
+/// The subnetwork that pruning found, and the rounds to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FoundSubnetwork {
     /// The smallest subnetwork before the score fell below the threshold.
@@ -51,7 +51,7 @@ pub struct FoundSubnetwork {
     pub rounds: Vec<(usize, usize, f64)>,
 }
 
-/// Takes heads, and feed-forward blocks if wanted, away from a model, those that matter least first,
+/// Prunes heads, and feed-forward blocks if wanted, iteratively, those that matter least first,
 /// until its score in a language falls below a share of the whole model's.
 ///
 /// Importances are taken on `train`, anew in each round, and scores on `dev`. The rules of [`Subnetwork`]
@@ -92,7 +92,7 @@ pub fn find_subnetwork(
     Ok(FoundSubnetwork { subnetwork: kept, rounds })
 }
 
-/// How much each unit of a subnetwork matters to the loss of a set: the mean over batches of the
+/// The importance of each head and feed-forward block of a subnetwork for the loss of a set: the mean over batches of the
 /// absolute gradient of its mask, weighted by the tokens of the batch, without dropout.
 ///
 /// The gradient of units that are masked is taken too, at a mask of zero.
@@ -190,7 +190,7 @@ pub fn read_subnetwork_for(config: &EncoderConfig, path: &Path) -> Result<Subnet
     read_subnetwork(path, [config.num_hidden_layers, config.num_attention_heads])
 }
 
-/// Fails if some parts of an encoder are gone, so that the subnetworks of `path` are of another.
+/// Fails if the encoder is pruned, so that the subnetworks of `path` are of another.
 pub(crate) fn check_parts(config: &EncoderConfig, path: &Path) -> Result<(), Error> {
     let pruned = &config.pruned;
     if pruned.is_empty() {

@@ -1,38 +1,29 @@
-//! A model whose vocabulary holds what some texts need, and nothing else.
+//! Vocabulary trimming: a model whose embedding matrix has rows for the pieces of some texts alone.
 
-pub(crate) mod states;
+mod states;
 mod texts;
 
 use std::fs;
 use std::path::Path;
 
-use isogloss_model::{Storage, StoredModel, base_folder, read_config};
+use isogloss_model::{Storage, StoredModel, read_config};
 use isogloss_text::{
     PieceCounts, SegmentationComparison, Texts, Tokenizer, TokenizerInput, trim_tokenizer,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::model_folder::{check_whole, copy_unchanged, weight_bytes};
+use super::state_check::StateCheck;
 use crate::error::{ToolError, io, json};
 use crate::ground::files::{replace_folder, write_atomically};
-use crate::ground::tokenizer_files::{TRIM_NOTE, copy_tokenizer};
+use crate::ground::tokenizer_files::TRIM_NOTE;
 use crate::ground::vocabulary::check_vocabulary;
 use crate::{Error, Plan};
-pub use states::StateCheck;
+use states::compare_states;
 
 /// One text in so many is set aside to tell how texts fare that were not known.
 const UNSEEN_SHARE: usize = 10;
-
-/// Files beside the weights that a smaller vocabulary leaves as they are.
-const UNCHANGED: [&str; 7] = [
-    "special_tokens_map.json",
-    "modules.json",
-    "sentence_bert_config.json",
-    "config_sentence_transformers.json",
-    "1_Pooling/config.json",
-    "modeling_isogloss.py",
-    "modeling_isogloss_lm.py",
-];
 
 /// One text in [`UNSEEN_SHARE`], or the others.
 fn share<'t>(inputs: &[TokenizerInput<'t>], unseen: bool) -> Vec<TokenizerInput<'t>> {
@@ -50,7 +41,7 @@ struct Note {
     n_lost_pieces: usize,
 }
 
-/// How a vocabulary is trimmed.
+/// Options of vocabulary trimming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrimOptions {
     /// The most pieces to keep; all that the texts need if absent.
@@ -67,7 +58,7 @@ impl Default for TrimOptions {
     }
 }
 
-/// What trimming did.
+/// The report of vocabulary trimming.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TrimReport {
     /// Pieces before and after.
@@ -112,43 +103,6 @@ pub fn trim(
     let inputs: Vec<_> = corpora.iter().map(Texts::inputs).collect();
     let counts = vocabulary.count(inputs.iter().map(Vec::as_slice))?;
     vocabulary.trim(&counts, &inputs, &others.map(Texts::inputs).unwrap_or_default(), options, out)
-}
-
-/// Writes the model of `folder` to `out` with its numbers stored otherwise; returns the bytes of the
-/// weights before and after.
-///
-/// # Errors
-/// If a file cannot be read or written, `folder` holds adapters on a base, or a number does not fit.
-pub fn compress(folder: &Path, storage: Storage, out: &Path) -> Result<[u64; 2], Error> {
-    check_whole(folder)?;
-    let stored = StoredModel::read(folder, None)?;
-    replace_folder(out, |out| {
-        stored.write(out, storage)?;
-        copy_tokenizer(folder, out)?;
-        copy_unchanged(folder, out)
-    })?;
-    Ok([weight_bytes(folder)?, weight_bytes(out)?])
-}
-
-/// Fails if a folder holds adapters, and the model itself is elsewhere.
-pub(crate) fn check_whole(folder: &Path) -> Result<(), Error> {
-    if base_folder(folder)? == folder {
-        return Ok(());
-    }
-    Err(ToolError::OnBase { folder: folder.to_owned() }.into())
-}
-
-/// Copies the files that say how others use a model.
-pub(crate) fn copy_unchanged(from: &Path, out: &Path) -> Result<(), Error> {
-    for name in UNCHANGED {
-        let (from, to) = (from.join(name), out.join(name));
-        if from.exists() {
-            let folder = to.parent().unwrap_or(out);
-            fs::create_dir_all(folder).map_err(io(folder))?;
-            fs::copy(&from, &to).map_err(io(&to))?;
-        }
-    }
-    Ok(())
 }
 
 /// Trims a model to the texts of a plan, all ways to cut them included where subwords are sampled.
@@ -241,7 +195,7 @@ impl<'a> Vocabulary<'a> {
             let note = Note { n_pieces: report.n_pieces, n_lost_pieces: kept.n_lost };
             let note = serde_json::to_vec_pretty(&note).expect("numbers are printable");
             write_atomically(&out.join(TRIM_NOTE), &note)?;
-            report.states = StateCheck::new(
+            report.states = compare_states(
                 [(self.folder, &self.tokenizer), (out, &trimmed)],
                 &kept.ids,
                 &inputs,
@@ -298,21 +252,6 @@ pub(crate) fn has_lost_pieces(folder: &Path) -> Result<bool, Error> {
     let bytes = fs::read(&path).map_err(io(&path))?;
     let note: Note = serde_json::from_slice(&bytes).map_err(json(path))?;
     Ok(note.n_lost_pieces > 0)
-}
-
-pub(crate) fn weight_bytes(folder: &Path) -> Result<u64, Error> {
-    let mut sum = 0;
-    for entry in fs::read_dir(folder).map_err(io(folder))? {
-        let entry = entry.map_err(io(folder))?;
-        let path = entry.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "safetensors" || extension == "bin")
-        {
-            sum += entry.metadata().map_err(io(&path))?.len();
-        }
-    }
-    Ok(sum)
 }
 
 /// Gives the added tokens of a `tokenizer_config.json` their new numbers.

@@ -11,7 +11,7 @@ use crate::Error;
 use crate::embedding::search::Vectors;
 use crate::embedding::text_encoder::{TextEncoder, TokenPosition, TokenizedText};
 
-/// What is compared with each other.
+/// What is aligned: words or subwords.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkUnit {
@@ -22,7 +22,7 @@ pub enum LinkUnit {
     Word,
 }
 
-/// How words are linked.
+/// A word aligner by the similarity of contextual embeddings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EncoderAligner {
     /// The layer whose vectors are compared, 0 for the embeddings.

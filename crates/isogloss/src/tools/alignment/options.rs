@@ -1,11 +1,11 @@
-//! What of alignment is measured, and how.
+//! Options of alignment measures.
 
 use isogloss_text::WordForm;
 use serde::{Deserialize, Serialize};
 
 use crate::embedding::retrieval::Scoring;
 
-/// Which vector a word has.
+/// How a word embedding is made of the hidden states of subwords.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WordVector {
@@ -26,7 +26,7 @@ impl WordVector {
     }
 }
 
-/// What to measure.
+/// Options of alignment measures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AlignmentOptions {

@@ -2,24 +2,19 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
 use isogloss_kernels::split_seed;
 use isogloss_methods::Subnetwork;
-use isogloss_model::{
-    Encoder, EncoderConfig, ForwardOptions, HeadChoice, LoadError, Storage, StoredModel, load,
-    read_config,
-};
-use isogloss_text::{Texts, Tokenizer, TokenizerInput};
+use isogloss_model::{EncoderConfig, ForwardOptions, LoadError, Storage, StoredModel, read_config};
+use isogloss_text::{Texts, Tokenizer};
 use serde::Serialize;
 
 use super::read_subnetwork_for;
+use crate::Error;
 use crate::error::ToolError;
 use crate::ground::files::replace_folder;
-use crate::ground::tensors::host_values;
 use crate::ground::tokenizer_files::copy_tokenizer;
-use crate::tools::trim::states::processor;
-use crate::tools::trim::{check_whole, copy_unchanged, weight_bytes};
-use crate::{Error, StateCheck};
+use crate::tools::model_folder::{check_whole, copy_unchanged, weight_bytes};
+use crate::tools::state_check::{StateCheck, cpu, encode, hidden_states, load_encoder, spaced};
 
 /// Tokens of a row that is drawn where there are no texts.
 const N_DRAWN_TOKENS: usize = 32;
@@ -28,7 +23,7 @@ const N_DRAWN_TOKENS: usize = 32;
 /// order, which changes the last bits; a wrong row changes everything.
 const TOLERANCE: f32 = 1e-4;
 
-/// How a subnetwork is cut out.
+/// Options of structured pruning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PruneOptions {
     /// The number of texts whose hidden states are compared with those of the masked model.
@@ -41,7 +36,7 @@ impl Default for PruneOptions {
     }
 }
 
-/// What cutting a subnetwork out did.
+/// The report of structured pruning.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PruneReport {
     /// Heads before and after.
@@ -56,7 +51,8 @@ pub struct PruneReport {
     pub states: StateCheck,
 }
 
-/// Writes the model of `folder` to `out` without the parts that the subnetwork in `file` does not keep.
+/// Structured pruning: writes the model of `folder` to `out` without the parts that the subnetwork in
+/// `file` does not keep.
 ///
 /// Weights are stored in 32 bits. Hidden states of the result are those of the masked model but for
 /// rounding, which is checked before the folder is put at its path: on `texts`, or on tokens that are
@@ -112,19 +108,17 @@ fn compare(
     subnetwork: &Subnetwork,
     rows: &[Vec<i32>],
 ) -> Result<StateCheck, Error> {
-    let Some(device) = processor() else { return Ok(StateCheck::default()) };
-    let encoder = |folder: &Path| {
-        load(folder, &HeadChoice::Without, &device).map(|loaded| loaded.model.encoder)
-    };
-    let (masked, pruned) = (encoder(whole)?, encoder(part)?);
+    let Some(device) = cpu() else { return Ok(StateCheck::default()) };
+    let (masked, pruned) = (load_encoder(whole, &device)?, load_encoder(part, &device)?);
     let mask = ForwardOptions {
         subnetwork: Some(subnetwork.mask(&device)),
         ..ForwardOptions::evaluation()
     };
     let (mut largest_difference, mut largest) = (0f32, 0f32);
     for row in rows {
-        let expected = hidden_states(&masked, row, &mask, &device)?;
-        let found = hidden_states(&pruned, row, &ForwardOptions::evaluation(), &device)?;
+        let (types, whole) = (vec![0; row.len()], ForwardOptions::evaluation());
+        let expected = hidden_states(&masked, row, &types, &mask, &device)?.concat();
+        let found = hidden_states(&pruned, row, &types, &whole, &device)?.concat();
         for (found, expected) in found.iter().zip(&expected) {
             largest = largest.max(expected.abs());
             largest_difference = largest_difference.max((found - expected).abs());
@@ -137,23 +131,6 @@ fn compare(
     Ok(StateCheck { n_texts: rows.len(), largest_difference })
 }
 
-/// The hidden states of all layers.
-fn hidden_states(
-    encoder: &Encoder,
-    row: &[i32],
-    pass: &ForwardOptions,
-    device: &Device,
-) -> Result<Vec<f32>, Error> {
-    let (config, n_tokens) = (encoder.config(), row.len());
-    let input = config
-        .input(row, &vec![1; n_tokens], &vec![0; n_tokens], n_tokens, device)
-        .map_err(|source| Error::Input { path: "tokenizer.json".into(), source })?;
-    let states = encoder.forward(&input, pass).hidden_states.into_iter();
-    let values =
-        |x: burn::tensor::Tensor<3>| host_values(x.reshape([n_tokens, config.hidden_size]));
-    Ok(states.flat_map(values).collect())
-}
-
 /// The tokens of at most `n` texts, evenly spaced.
 fn tokens_of(
     tokenizer: &Path,
@@ -163,13 +140,9 @@ fn tokens_of(
 ) -> Result<Vec<Vec<i32>>, Error> {
     let tokenizer = Tokenizer::from_file(tokenizer)?;
     let texts = texts.inputs();
-    let every = texts.len().div_ceil(n.max(1)).max(1);
-    let rows = texts.iter().step_by(every).take(n).map(|text| {
-        let encoded = match text {
-            TokenizerInput::Text(text) => tokenizer.encode(text, None, config.max_tokens()),
-            TokenizerInput::Words(words) => tokenizer.encode_words(words, config.max_tokens()),
-        };
-        Ok::<_, Error>(encoded?.ids.iter().map(|id| id.cast_signed()).collect())
+    let rows = spaced(&texts, n).map(|text| {
+        let encoded = encode(&tokenizer, text, config.max_tokens())?;
+        Ok::<_, Error>(encoded.ids.iter().map(|id| id.cast_signed()).collect())
     });
     rows.collect()
 }

@@ -1,0 +1,26 @@
+//! Weights stored in fewer bits.
+
+use std::path::Path;
+
+use isogloss_model::{Storage, StoredModel};
+
+use super::model_folder::{check_whole, copy_unchanged, weight_bytes};
+use crate::Error;
+use crate::ground::files::replace_folder;
+use crate::ground::tokenizer_files::copy_tokenizer;
+
+/// Writes the model of `folder` to `out` with its numbers stored otherwise; returns the bytes of the
+/// weights before and after.
+///
+/// # Errors
+/// If a file cannot be read or written, `folder` holds adapters on a base, or a number does not fit.
+pub fn compress(folder: &Path, storage: Storage, out: &Path) -> Result<[u64; 2], Error> {
+    check_whole(folder)?;
+    let stored = StoredModel::read(folder, None)?;
+    replace_folder(out, |out| {
+        stored.write(out, storage)?;
+        copy_tokenizer(folder, out)?;
+        copy_unchanged(folder, out)
+    })?;
+    Ok([weight_bytes(folder)?, weight_bytes(out)?])
+}

@@ -1,0 +1,57 @@
+//! A model folder written again with other weights: what is copied, and how large it is.
+
+use std::fs;
+use std::path::Path;
+
+use isogloss_model::base_folder;
+
+use crate::Error;
+use crate::error::{ToolError, io};
+
+/// Files beside the weights that stay as they are.
+const UNCHANGED: [&str; 7] = [
+    "special_tokens_map.json",
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "1_Pooling/config.json",
+    "modeling_isogloss.py",
+    "modeling_isogloss_lm.py",
+];
+
+/// Fails if a folder holds adapters, and the model itself is elsewhere.
+pub(super) fn check_whole(folder: &Path) -> Result<(), Error> {
+    if base_folder(folder)? == folder {
+        return Ok(());
+    }
+    Err(ToolError::OnBase { folder: folder.to_owned() }.into())
+}
+
+/// Copies the files that say how others use a model.
+pub(super) fn copy_unchanged(from: &Path, out: &Path) -> Result<(), Error> {
+    for name in UNCHANGED {
+        let (from, to) = (from.join(name), out.join(name));
+        if from.exists() {
+            let folder = to.parent().unwrap_or(out);
+            fs::create_dir_all(folder).map_err(io(folder))?;
+            fs::copy(&from, &to).map_err(io(&to))?;
+        }
+    }
+    Ok(())
+}
+
+/// The bytes of the weights of a folder.
+pub(super) fn weight_bytes(folder: &Path) -> Result<u64, Error> {
+    let mut sum = 0;
+    for entry in fs::read_dir(folder).map_err(io(folder))? {
+        let entry = entry.map_err(io(folder))?;
+        let path = entry.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "safetensors" || extension == "bin")
+        {
+            sum += entry.metadata().map_err(io(&path))?.len();
+        }
+    }
+    Ok(sum)
+}
