@@ -3,7 +3,7 @@
 import { byId, h, oneAtATime, svg } from './dom.js';
 import { nameOf, textAttributes } from './languages.js';
 
-/** @typedef {import('./types.js').Alignment} Alignment */
+/** @typedef {import('./types.js').WordAlignment} WordAlignment */
 
 const ENGLISH = 'turn on the light in the kitchen';
 const EXAMPLES = [
@@ -18,7 +18,7 @@ const EXAMPLES = [
   { language: 'eu', text: 'piztu sukaldeko argia' },
 ];
 
-/** @param {Alignment} alignment @param {string | undefined} language of the right side */
+/** @param {WordAlignment} alignment @param {string | undefined} language of the right side */
 function draw({ left, right, links }, language) {
   const words = (/** @type {string[]} */ some, /** @type {'left' | 'right'} */ side) => some.map((word, i) =>
     h('span', { class: 'word', 'data-side': side, 'data-index': i, ...(links.some((link) => link[side] === i) ? {} : { 'data-alone': true }) }, word));
@@ -28,11 +28,7 @@ function draw({ left, right, links }, language) {
   const figure = h('div', { class: 'aligned', role: 'group', 'aria-label': 'Words and their links' }, lines,
     h('p', { class: 'words', dir: 'auto' }, leftWords), h('p', { class: 'words', ...rightAttributes }, rightWords));
 
-  // Where links come with scores, surer ones are drawn stronger.
-  const scores = links.flatMap(({ score }) => (score === undefined ? [] : [score]));
-  const [low, high] = [Math.min(...scores), Math.max(...scores)];
-  const strength = (/** @type {number | undefined} */ score) => (score === undefined || high === low ? 0.85 : 0.45 + (0.55 * (score - low)) / (high - low));
-  const paths = links.map(({ score }) => svg('path', { '--strength': strength(score).toFixed(2) }));
+  const paths = links.map(() => svg('path'));
   lines.append(...paths);
 
   function place() {
@@ -59,8 +55,8 @@ function draw({ left, right, links }, language) {
   figure.addEventListener('pointerleave', () => figure.classList.remove('pointing'));
 
   const list = h('details', {}, h('summary', {}, links.length === 1 ? 'The link as a list' : `${links.length} links as a list`),
-    h('ul', { class: 'link-list' }, links.map(({ left: l, right: r, score }) => h('li', {},
-      h('span', { dir: 'auto' }, left[l]), ' – ', h('span', rightAttributes, right[r]), score !== undefined && h('span', { class: 'figures' }, ` ${score.toFixed(2)}`)))));
+    h('ul', { class: 'link-list' }, links.map(({ left: l, right: r }) => h('li', {},
+      h('span', { dir: 'auto' }, left[l]), ' – ', h('span', rightAttributes, right[r])))));
   return [figure, list];
 }
 

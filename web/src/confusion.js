@@ -5,7 +5,7 @@ import { grid } from './grid.js';
 import { nameOf, readable } from './languages.js';
 import { confusions, sumMatrices } from './statistics.js';
 
-/** @typedef {import('./types.js').Score} Score */
+/** @typedef {import('./types.js').Scores} Scores */
 
 const ALL = '';
 /** While an evaluation runs, the matrix is drawn this often at most. */
@@ -36,7 +36,7 @@ export function setUpConfusion(box) {
   const whole = h('div', { hidden: true }, h('h3', {}, 'What is taken for what'),
     h('div', { class: 'controls' }, h('label', { class: 'field' }, 'Model ', model), h('label', { class: 'field' }, 'Set ', set)), body);
   box.append(whole);
-  /** @type {(set: string, column: number) => Score | undefined} */
+  /** @type {(set: string, column: number) => Scores | undefined} */
   let scoreOf = () => undefined;
   /** @type {string[]} */
   let sets = [];

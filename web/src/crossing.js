@@ -9,6 +9,7 @@ import { announce } from './status.js';
 import { percent } from './statistics.js';
 
 /** @typedef {import('./types.js').ModelInfo} ModelInfo */
+/** @typedef {import('./types.js').ClassPrediction} ClassPrediction */
 /** @typedef {{language: string, text: string, label: string, probability: number, right: boolean}} Row */
 
 const AS_PREDICTED = '';
@@ -53,10 +54,10 @@ export function setUpCrossing({ engine, models, dataset, fail }) {
     try {
       const predictions = await engine.predict(models.active, present.map(({ text }) => /** @type {string} */ (text)));
       if (isStale()) return;
-      const rows = present.map(({ language, text }, i) => ({
-        language, text: text ?? '', label: predictions[i].label ?? '', probability: predictions[i].probability ?? 0,
-        right: predictions[i].label === label,
-      }));
+      const rows = present.map(({ language, text }, i) => {
+        const prediction = /** @type {ClassPrediction} */ (predictions[i]);
+        return { language, text: text ?? '', label: prediction.label, probability: prediction.probability, right: prediction.label === label };
+      });
       draw(rows, label, labels, absent);
     } catch (error) {
       if (!isStale()) fail(error);

@@ -4,7 +4,7 @@
  * A device that is lost, or a module that stops, is replaced by a fresh worker on the CPU, and the page is told why.
  */
 
-/** @typedef {import('./types.js').DeviceKind} DeviceKind */
+/** @typedef {import('./types.js').DeviceName} DeviceName */
 /** @typedef {import('./types.js').ModelSpec} ModelSpec */
 /** @typedef {import('./types.js').ModelInfo} ModelInfo */
 /** @typedef {import('./types.js').Progress} Progress */
@@ -24,7 +24,7 @@ class Connection {
   /** @type {Map<string, Promise<ModelInfo>>} */
   models = new Map();
 
-  /** @param {DeviceKind} kind @param {(reason: string) => void} onBroken */
+  /** @param {DeviceName} kind @param {(reason: string) => void} onBroken */
   constructor(kind, onBroken) {
     this.kind = kind;
     this.name = '';
@@ -80,11 +80,11 @@ export class Engine extends EventTarget {
     this.onProgress = onProgress;
   }
 
-  /** @returns {DeviceKind} */
+  /** @returns {DeviceName} */
   get device() { return this.#current?.kind ?? 'cpu'; }
   get deviceName() { return this.#current?.name ?? ''; }
 
-  /** @param {DeviceKind} kind @returns {Promise<Connection>} */
+  /** @param {DeviceName} kind @returns {Promise<Connection>} */
   async #open(kind) {
     /** @type {(reason: string) => void} */
     let breakOpening = () => {};
@@ -124,7 +124,7 @@ export class Engine extends EventTarget {
 
   /**
    * Opens a device; when it cannot be opened, the one in use stays.
-   * @param {DeviceKind} kind
+   * @param {DeviceName} kind
    */
   async use(kind) {
     if (this.#current?.kind === kind) return;
@@ -186,7 +186,7 @@ export class Engine extends EventTarget {
   /** @param {ModelSpec} spec @param {string[]} texts @returns {Promise<Float32Array>} */
   similarity(spec, texts) { return this.#ask('similarity', spec, { texts }, texts.length); }
 
-  /** @param {ModelSpec} spec @param {string} left @param {string} right @returns {Promise<import('./types.js').Alignment>} */
+  /** @param {ModelSpec} spec @param {string} left @param {string} right @returns {Promise<import('./types.js').WordAlignment>} */
   align(spec, left, right) { return this.#ask('align', spec, { left, right }); }
 
   /**

@@ -6,7 +6,8 @@ import { nameOf, readable, textAttributes } from './languages.js';
 import { announce } from './status.js';
 import { percent } from './statistics.js';
 
-/** @typedef {import('./types.js').Prediction} Prediction */
+/** @typedef {import('./types.js').ClassPrediction} ClassPrediction */
+/** @typedef {import('./types.js').TokenPrediction} TokenPrediction */
 /** @typedef {import('./types.js').ModelInfo} ModelInfo */
 
 /** As many probabilities are shown before the visitor asks for all. */
@@ -22,9 +23,8 @@ const EXAMPLES = [
 /** @param {number} share */
 const bar = (share) => h('span', { class: 'bar', 'aria-hidden': 'true' }, h('span', { '--share': share }));
 
-/** @param {Prediction} prediction @param {ModelInfo} info @param {string} text */
-function classification(prediction, info, text) {
-  const { label = '', probability = 0, probabilities = [] } = prediction;
+/** @param {ClassPrediction} prediction @param {ModelInfo} info @param {string} text */
+function classification({ label, probability, probabilities }, info, text) {
   const order = probabilities.map((p, i) => ({ p, label: info.labels[i] })).sort((a, b) => b.p - a.p);
   const row = (/** @type {{p: number, label: string}} */ { p, label: name }) => h('tr', { 'data-label': name },
     h('th', { scope: 'row', title: name }, readable(name, info.labels)),
@@ -40,12 +40,12 @@ function classification(prediction, info, text) {
   ];
 }
 
-/** @param {Prediction} prediction @param {string} text */
-function tagging(prediction, text) {
+/** @param {TokenPrediction[]} tokens @param {string} text */
+function tagging(tokens, text) {
   const characters = Array.from(text);
   const parts = [];
   let at = 0;
-  for (const { start, end, tag, probability } of prediction.tokens ?? []) {
+  for (const { start, end, tag, probability } of tokens) {
     parts.push(characters.slice(at, start).join(''));
     const word = characters.slice(start, end).join('');
     parts.push(tag === 'O' ? word : h('mark', { title: `${percent(probability)} %` }, word, h('sub', {}, tag)));
@@ -75,9 +75,11 @@ export function setUpPredict(app) {
     try {
       const [prediction] = await app.engine.predict(app.models.active, [text]);
       if (isStale()) return;
-      output.replaceChildren(...(prediction.tokens ? tagging(prediction, text) : classification(prediction, info, text)).filter((e) => e !== false));
-      if (prediction.label) {
-        announce(`${readable(prediction.label, info.labels)}, ${percent(prediction.probability ?? 0)} per cent`);
+      if ('tokens' in prediction) {
+        output.replaceChildren(...tagging(prediction.tokens, text));
+      } else {
+        output.replaceChildren(...classification(prediction, info, text).filter((e) => e !== false));
+        announce(`${readable(prediction.label, info.labels)}, ${percent(prediction.probability)} per cent`);
         crossing.follow(prediction.label);
       }
     } catch (error) {

@@ -21,7 +21,7 @@ export function rootOfSquares(errors) {
 
 /**
  * The score that an evaluation is about: accuracy of a classifier, span F1 of a tagger.
- * @param {import('./types.js').Score} score
+ * @param {import('./types.js').Scores} score
  */
 export function mainScore(score) {
   return score.accuracy ?? score.span_f1 ?? Number.NaN;

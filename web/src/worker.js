@@ -5,17 +5,16 @@
  */
 import { fetchCounted, fetchFolder } from './fetching.js';
 
-/** @typedef {import('./types.js').WasmModule} WasmModule */
-/** @typedef {import('./types.js').WasmModel} WasmModel */
+/** @typedef {import('./types.js').Model} Model */
 /** @typedef {import('./types.js').ModelSpec} ModelSpec */
 
-/** @type {WasmModule} */
+/** @type {import('./types.js').EngineModule} */
 let wasm;
-/** @type {import('./types.js').DeviceKind} */
+/** @type {import('./types.js').DeviceName} */
 let device = 'cpu';
-/** @type {Map<string, WasmModel>} */
+/** @type {Map<string, Model>} */
 const models = new Map();
-/** @type {Map<number, import('./types.js').WasmEvaluation>} */
+/** @type {Map<number, import('./types.js').Evaluation>} */
 const evaluations = new Map();
 let nextEvaluation = 1;
 
