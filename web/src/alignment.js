@@ -1,6 +1,6 @@
 // @ts-check
 /** Two sentences and lines between the words that the model takes for each other. */
-import { byId, h, oneAtATime, svg } from './dom.js';
+import { byId, h, oneAtATime, svg, whenSeen } from './dom.js';
 import { nameOf, textAttributes } from './languages.js';
 
 /** @typedef {import('./types.js').WordAlignment} WordAlignment */
@@ -96,12 +96,7 @@ export function setUpAlignment({ engine, models, fail }) {
   example.addEventListener('change', choose);
   right.addEventListener('input', () => { language = undefined; right.removeAttribute('lang'); right.dir = 'auto'; });
   byId('align-form').addEventListener('submit', (/** @type {Event} */ event) => { event.preventDefault(); run(); });
-  new IntersectionObserver((entries, observer) => {
-    if (!entries.some((entry) => entry.isIntersecting)) return;
-    seen = true;
-    observer.disconnect();
-    run();
-  }, { rootMargin: '200px' }).observe(box);
+  whenSeen(box, () => { seen = true; run(); });
   choose();
   return { show() { ready = true; run(); } };
 }

@@ -1,6 +1,6 @@
 // @ts-check
 /** The heat map: cosines of all pairs of sentences, of two requests across all languages or of the visitor's own. */
-import { byId, h, oneAtATime } from './dom.js';
+import { byId, h, oneAtATime, whenSeen } from './dom.js';
 import { grid } from './grid.js';
 import { nameOf, readable, textAttributes } from './languages.js';
 import { message } from './status.js';
@@ -88,13 +88,7 @@ export function setUpCompare({ engine, models, dataset, fail }) {
   first.addEventListener('change', fromRequests);
   second.addEventListener('change', fromRequests);
   byId('heat-run').addEventListener('click', fromText);
-  // Nothing is computed for a part of the page that nobody has come to.
-  new IntersectionObserver((entries, observer) => {
-    if (!entries.some((entry) => entry.isIntersecting)) return;
-    seen = true;
-    observer.disconnect();
-    run();
-  }, { rootMargin: '200px' }).observe(box);
+  whenSeen(box, () => { seen = true; run(); });
 
   const requests = dataset.requests();
   return {

@@ -89,6 +89,19 @@ export function oneAtATime(run) {
   };
 }
 
+/**
+ * Runs something once, when an element is about to be seen: nothing is computed for a part of the page that nobody has
+ * come to.
+ * @param {Element} element @param {() => void} run
+ */
+export function whenSeen(element, run) {
+  new IntersectionObserver((entries, observer) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return;
+    observer.disconnect();
+    run();
+  }, { rootMargin: '200px' }).observe(element);
+}
+
 /** @param {string} name @param {string} text @param {string} type saves a text as a file of the visitor's */
 export function download(name, text, type) {
   const url = URL.createObjectURL(new Blob([text], { type }));
