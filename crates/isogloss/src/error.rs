@@ -160,6 +160,8 @@ pub struct RecipeError {
 /// One fault of a recipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipeFault {
+    /// The file that it stands in, if that is not the recipe's own but one that it extends.
+    pub file: Option<PathBuf>,
     /// Line and column in the file, both from 1, the column in characters; none for a recipe that was
     /// built in code.
     pub position: Option<(usize, usize)>,
@@ -168,7 +170,7 @@ pub struct RecipeFault {
 }
 
 fn render(path: &std::path::Path, faults: &[RecipeFault]) -> String {
-    let line = |fault: &RecipeFault| match path.as_os_str().is_empty() {
+    let line = |fault: &RecipeFault| match fault.file.is_some() || path.as_os_str().is_empty() {
         true => fault.to_string(),
         false => format!("{}:{fault}", path.display()),
     };
@@ -177,6 +179,9 @@ fn render(path: &std::path::Path, faults: &[RecipeFault]) -> String {
 
 impl fmt::Display for RecipeFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{}:", file.display())?;
+        }
         match self.position {
             Some((line, column)) => write!(f, "{line}:{column}: {}", self.problem),
             None => f.write_str(&self.problem),

@@ -1,14 +1,17 @@
 //! Recipes: one TOML file that states every value that affects a number.
 //!
 //! Reading has two steps: a [`Recipe`] is what the file says, a [`Plan`] is a recipe that has been
-//! checked. All faults of a file are reported at once, each with its line and column.
+//! checked. All faults of a file are reported at once, each with its line and column. A recipe that
+//! begins with `extends = "other.toml"` says only how it differs from the other one.
 
 mod adapter;
 mod aligner;
 mod check;
 mod data;
+mod extends;
 mod faults;
 mod few_shot;
+mod file;
 mod frozen;
 mod language_adapter;
 mod languages;

@@ -78,9 +78,9 @@ impl<'a> RecipeFaults<'a> {
         }
     }
 
-    /// All of them in the order of the file.
+    /// All of them in the order of the file, then those of files that it extends.
     pub(super) fn into_sorted(mut self) -> Vec<RecipeFault> {
-        self.found.sort_by_key(|fault| fault.position);
+        self.found.sort_by(|a, b| (&a.file, a.position).cmp(&(&b.file, b.position)));
         self.found.dedup();
         self.found
     }

@@ -1,13 +1,18 @@
 //! From TOML to a [`Recipe`], gathering faults instead of stopping at the first.
 //!
-//! A deserializer stops at its first fault. So that one pass over a file shows all of them, the
-//! entry at fault is blanked out, which keeps every other position, and the file is read again.
+//! A deserializer stops at its first fault. So that one pass over the files shows all of them, the
+//! entry at fault is taken out, and the others are read again.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use toml::de::{DeTable, DeValue};
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
 
 use super::Recipe;
+use super::extends::merged;
+use super::file::RecipeFile;
 use super::positions::{Positions, fault_at};
 use crate::RecipeFault;
 
@@ -23,127 +28,147 @@ const RENAMED: [(&str, &str); 6] = [
 
 /// The recipe without its faulty entries, if the rest can be read; the faults, and where the others
 /// stand.
-pub(super) fn recipe(text: &str) -> (Option<Recipe>, Vec<RecipeFault>, Positions) {
-    let (table, syntax_errors) = DeTable::parse_recoverable(text);
-    if !syntax_errors.is_empty() {
-        let faults = syntax_errors.iter().map(|error| fault_of(text, error, &[])).collect();
-        return (None, faults, Positions::default());
-    }
-    let mut entries = Vec::new();
-    collect(table.get_ref(), "", &mut entries);
-    let spans = entries.iter().map(|entry| (entry.path.clone(), entry.key.clone()));
-    let positions = Positions::new(text, spans);
+pub(super) fn recipe(files: Vec<RecipeFile>) -> (Option<Recipe>, Vec<RecipeFault>, Positions) {
+    let mut spans = BTreeMap::new();
+    let read = merged(&files).map(|table| read(table, &files, &mut spans));
+    let (recipe, faults) = read.unwrap_or_else(|faults| (None, faults));
+    (recipe, faults, Positions::new(files, spans))
+}
 
-    let (mut remaining, mut faults) = (text.to_owned(), Vec::new());
+/// Takes out one faulty entry after another; `spans` are those of all that there were.
+fn read(
+    mut table: DeTable<'_>,
+    files: &[RecipeFile],
+    spans: &mut BTreeMap<String, Range<usize>>,
+) -> (Option<Recipe>, Vec<RecipeFault>) {
+    let root = files.first().map(RecipeFile::span).unwrap_or_default();
+    let (mut faults, mut removed) = (Vec::new(), Vec::new());
     loop {
-        let error = match toml::from_str::<Recipe>(&remaining) {
-            Ok(recipe) => return (Some(recipe), faults, positions),
+        let entries = entries(&table);
+        spans.extend(entries.iter().map(|entry| (entry.name(), entry.key.clone())));
+        let whole = Spanned::new(root.clone(), DeValue::Table(table.clone()));
+        let error = match Recipe::deserialize(ValueDeserializer::from(whole)) {
+            Ok(recipe) => return (Some(recipe), faults),
             Err(error) => error,
         };
-        faults.push(fault_of(text, &error, &entries));
-        let cut = error.span().and_then(|span| blank(&remaining, &entries, span));
-        match cut {
-            Some(cut) if cut != remaining => remaining = cut,
-            _ => return (None, faults, positions),
+        let entry = faulty(&error, &entries);
+        if !entry.is_some_and(|entry| lacks_removed(&error, entry, &removed)) {
+            faults.push(fault_of(files, &error, &entries));
         }
+        let Some(entry) = entry else { return (None, faults) };
+        removed.push(entry.name());
+        remove(&mut table, &entry.path);
     }
 }
 
+/// A key with its value, or an element of an array.
 struct Entry {
-    path: String,
+    /// Keys and indices from the root.
+    path: Vec<String>,
     key: Range<usize>,
-    /// From the start of the key, or of the table's header, to the end of the value.
-    all: Range<usize>,
+    value: Range<usize>,
 }
 
-fn collect(table: &DeTable<'_>, parent: &str, entries: &mut Vec<Entry>) {
-    for (key, value) in table.iter() {
-        let path = join(parent, key.get_ref());
-        collect_value(value.get_ref(), key.span(), value.span(), path, entries);
+impl Entry {
+    fn name(&self) -> String {
+        self.path.join(".")
+    }
+}
+
+fn entries(table: &DeTable<'_>) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    collect(table, &[], &mut entries);
+    entries
+}
+
+fn collect(table: &DeTable<'_>, parent: &[String], entries: &mut Vec<Entry>) {
+    for (key, value) in table {
+        collect_value(value, key.span(), &[parent, &[key.get_ref().to_string()]].concat(), entries);
     }
 }
 
 fn collect_value(
-    value: &DeValue<'_>,
+    value: &Spanned<DeValue<'_>>,
     key: Range<usize>,
-    span: Range<usize>,
-    path: String,
+    path: &[String],
     entries: &mut Vec<Entry>,
 ) {
-    match value {
-        DeValue::Table(table) => collect(table, &path, entries),
+    entries.push(Entry { path: path.to_owned(), key, value: value.span() });
+    match value.get_ref() {
+        DeValue::Table(table) => collect(table, path, entries),
         DeValue::Array(array) => {
             for (index, element) in array.iter().enumerate() {
-                let path = join(&path, &index.to_string());
-                let span = element.span();
-                collect_value(element.get_ref(), span.clone(), span, path, entries);
+                let path = [path, &[index.to_string()]].concat();
+                collect_value(element, element.span(), &path, entries);
             }
         }
         _ => {}
     }
-    let all = key.start.min(span.start)..key.end.max(span.end);
-    entries.push(Entry { path, key, all });
 }
 
-fn join(parent: &str, name: &str) -> String {
-    if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
+/// The entry that an error is about, and with which it goes away.
+fn faulty<'a>(error: &toml::de::Error, entries: &'a [Entry]) -> Option<&'a Entry> {
+    let span = error.span()?;
+    let is_around = |range: &Range<usize>| range.start <= span.start && span.end <= range.end;
+    let of_key = entries.iter().find(|entry| entry.key == span);
+    let of_value = || entries.iter().rfind(|entry| entry.value == span);
+    let around = || entries.iter().filter(|entry| is_around(&entry.value));
+    let entry = of_key.or_else(of_value).or_else(|| around().min_by_key(|e| e.value.len()))?;
+    // The key of a kind goes with the table that it is the kind of.
+    let mut path = entry.path.as_slice();
+    if error.message().starts_with("unknown variant") && entry.key == span && path.len() > 1 {
+        path = &path[..path.len() - 1];
+    }
+    entries.iter().find(|entry| entry.path == path)
 }
 
-/// Overwrites the smallest entry around `span` with spaces; a table goes with all its lines.
-fn blank(text: &str, entries: &[Entry], span: Range<usize>) -> Option<String> {
-    let line_start = text.get(..span.start)?.rfind('\n').map_or(0, |at| at + 1);
-    let range = if text[line_start..].trim_start().starts_with('[') {
-        let body =
-            line_start + text[line_start..].find('\n').map_or(text.len() - line_start, |n| n + 1);
-        let next = text[body..].lines().scan(body, |at, line| {
-            let start = *at;
-            *at += line.len() + 1;
-            Some((start, line))
-        });
-        let end =
-            next.filter(|(_, line)| line.trim_start().starts_with('[')).map(|(at, _)| at).next();
-        line_start..end.unwrap_or(text.len())
-    } else {
-        let around = entries.iter().filter(|entry| {
-            let on_line = entry.key.start >= line_start;
-            on_line && entry.all.start <= span.start && span.end <= entry.all.end
-        });
-        // A dotted key has an entry for each of its parts; the whole of it starts the line.
-        let entry = around.max_by_key(|entry| entry.all.len())?;
-        let lead = text[line_start..entry.all.start].trim_start();
-        // Of `a.b.c = 1`, the spans of `a` and `a.b` may end before the value.
-        let inside = |other: &&Entry| {
-            other.path.strip_prefix(&entry.path).is_some_and(|rest| rest.starts_with('.'))
-        };
-        let line_end = text[line_start..].find('\n').map_or(text.len(), |n| line_start + n);
-        let on_line = |other: &&Entry| (line_start..line_end).contains(&other.key.start);
-        let ends = entries.iter().filter(inside).filter(on_line).map(|other| other.all.end);
-        let end = ends.fold(entry.all.end, usize::max);
-        entry.all.start - lead.len()..end
-    };
-    let spaces = |c: char| if c == '\n' { "\n".to_owned() } else { " ".repeat(c.len_utf8()) };
-    let blanked: String = text.get(range.clone())?.chars().map(spaces).collect();
-    Some(format!("{}{blanked}{}", &text[..range.start], &text[range.end..]))
+/// Whether a table lacks only what was taken out of it.
+fn lacks_removed(error: &toml::de::Error, table: &Entry, removed: &[String]) -> bool {
+    let field = error.message().strip_prefix("missing field `").and_then(|m| m.strip_suffix('`'));
+    field.is_some_and(|field| removed.contains(&format!("{}.{field}", table.name())))
 }
 
-fn fault_of(text: &str, error: &toml::de::Error, entries: &[Entry]) -> RecipeFault {
+/// Takes out an entry. Of a list of values, the whole list.
+fn remove(table: &mut DeTable<'_>, path: &[String]) {
+    let Some((key, rest)) = path.split_first() else { return };
+    let Some(value) = table.get_mut(key.as_str()) else { return };
+    if rest.is_empty() || !remove_inside(value.get_mut(), rest) {
+        table.remove(key.as_str());
+    }
+}
+
+/// Takes an entry out of a value; not if the value has to go as a whole.
+fn remove_inside(value: &mut DeValue<'_>, path: &[String]) -> bool {
+    match value {
+        DeValue::Table(table) => remove(table, path),
+        DeValue::Array(array) => {
+            let index = path[0].parse().unwrap_or(usize::MAX);
+            match array.get_mut(index).map(Spanned::get_mut) {
+                Some(element) if path.len() > 1 => return remove_inside(element, &path[1..]),
+                Some(DeValue::Table(_)) => {
+                    let elements = std::mem::replace(array, DeArray::new()).into_iter().enumerate();
+                    *array = elements.filter(|(at, _)| *at != index).map(|(_, e)| e).collect();
+                }
+                _ => return false,
+            }
+        }
+        _ => return false,
+    }
+    true
+}
+
+fn fault_of(files: &[RecipeFile], error: &toml::de::Error, entries: &[Entry]) -> RecipeFault {
     let start = error.span().map_or(0, |span| span.start);
     let renamed = error.span().and_then(|span| renamed(entries.iter().find(|e| e.key == span)?));
     let is_unknown = error.message().starts_with("unknown field");
     let problem = renamed.filter(|_| is_unknown);
-    fault_at(text, start, problem.unwrap_or_else(|| error.message().replace('\n', ", ")))
+    fault_at(files, start, problem.unwrap_or_else(|| error.message().replace('\n', ", ")))
 }
 
 /// What to say of an entry by a name that it no longer has.
 fn renamed(entry: &Entry) -> Option<String> {
-    let (old, new) = RENAMED.iter().find(|(old, _)| *old == entry.path)?;
+    let name = entry.name();
+    let (old, new) = RENAMED.iter().find(|(old, _)| *old == name)?;
     let key = old.rsplit('.').next().unwrap_or(old);
     Some(format!("unknown field `{key}`: it is called {new} now"))
-}
-
-/// A fault at the first bytes that are not UTF-8.
-pub(super) fn not_utf8(error: &std::string::FromUtf8Error) -> RecipeFault {
-    // Up to that position both texts are the same.
-    let text = String::from_utf8_lossy(error.as_bytes());
-    fault_at(&text, error.utf8_error().valid_up_to(), "not valid UTF-8".to_owned())
 }

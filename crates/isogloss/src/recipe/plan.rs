@@ -7,8 +7,9 @@ use std::sync::Arc;
 use isogloss_methods::Objective;
 use isogloss_text::Language;
 
+use super::file::RecipeFile;
 use super::positions::Positions;
-use super::{Recipe, RecipeFaults, check, parse};
+use super::{Recipe, RecipeFaults, check, extends, parse};
 use crate::error::io;
 use crate::{Error, RecipeError, RecipeFault};
 
@@ -40,7 +41,7 @@ impl Plan {
         plan.with_pretrain(Path::new(""))
     }
 
-    /// Reads and checks a recipe file, and its `pretrain_recipe`.
+    /// Reads and checks a recipe file, what it extends, and its `pretrain_recipe`.
     ///
     /// # Errors
     /// If it cannot be read, or with all its faults.
@@ -50,12 +51,17 @@ impl Plan {
     }
 
     /// Checks the text of a recipe; `path` names it in messages and gives the run its name. Its
-    /// `pretrain_recipe` is not read.
+    /// `pretrain_recipe` is not read, and it can extend no other recipe.
     ///
     /// # Errors
     /// All faults of the recipe.
     pub fn from_toml(text: &str, path: &Path) -> Result<Self, RecipeError> {
-        let (recipe, faults, positions) = parse::recipe(text);
+        Self::from_files(vec![RecipeFile::new(text)], path)
+    }
+
+    /// The plan of a recipe and those that it extends.
+    fn from_files(files: Vec<RecipeFile>, path: &Path) -> Result<Self, RecipeError> {
+        let (recipe, faults, positions) = parse::recipe(files);
         let Some(recipe) = recipe else { return Err(RecipeError { path: path.into(), faults }) };
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         Self::checked(recipe, name.unwrap_or_default(), faults, &positions, path)
@@ -82,11 +88,9 @@ impl Plan {
 
     fn from_one_file(path: &Path) -> Result<Self, Error> {
         let bytes = std::fs::read(path).map_err(io(path))?;
-        let text = String::from_utf8(bytes).map_err(|error| RecipeError {
-            path: path.to_owned(),
-            faults: vec![parse::not_utf8(&error)],
-        })?;
-        Ok(Self::from_toml(&text, path)?)
+        let error = |faults| RecipeError { path: path.to_owned(), faults };
+        let file = RecipeFile::from_bytes(None, bytes, 0).map_err(|fault| error(vec![fault]))?;
+        Ok(Self::from_files(extends::chain(path, file).map_err(error)?, path)?)
     }
 
     /// Reads the recipe to pretrain by, whose path is relative to `folder`.
@@ -96,7 +100,7 @@ impl Plan {
         let pretrain = Self::from_one_file(&path)?;
         if pretrain.recipe.pretrain_recipe.is_some() {
             let problem = "pretrain_recipe: the recipe to pretrain by has none of its own";
-            let fault = RecipeFault { position: Some((1, 1)), problem: problem.into() };
+            let fault = RecipeFault { file: None, position: Some((1, 1)), problem: problem.into() };
             return Err(RecipeError { path, faults: vec![fault] }.into());
         }
         let model = self.recipe.model.source.clone();
