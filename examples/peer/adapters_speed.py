@@ -26,7 +26,6 @@ its learning rate is constant, which costs as much as one that falls.
 import argparse
 import json
 import os
-import re
 import resource
 import subprocess
 import sys
@@ -36,16 +35,29 @@ import tomllib
 from pathlib import Path
 
 
+def read_recipe(path):
+    """Return the tables of a recipe, merged with those of the recipes that it extends."""
+    table = tomllib.loads(path.read_text())
+    extended = table.pop("extends", None)
+    return merged(read_recipe(path.parent / extended), table) if extended else table
+
+
+def merged(inherited, own):
+    """Return the entries of both, those of `own` before the others."""
+    both = {key: merged(inherited[key], own[key]) for key in inherited.keys() & own.keys() if isinstance(own[key], dict)}
+    return {**inherited, **own, **both}
+
+
+def extend(recipe, path, differences):
+    """Write a recipe that differs from another one."""
+    path.write_text(f"extends = {json.dumps(str(recipe.absolute()))}\n{differences}")
+
+
 def ours(isogloss, recipe, epochs, device):
     """Run `isogloss finetune`; return seconds by step, and megabytes."""
-    text = recipe.read_text()
-    table = tomllib.loads(text)
-    text = text.replace("\n" + f"epochs = {table['training']['epochs']}\n", f"\nepochs = {epochs}\nlog_every = 1\n")
-    start = text.index("languages = [")
-    text = text[:start] + 'languages = ["de"]' + text[text.index("]", start) + 1 :]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speed.toml"
-        path.write_text(text)
+        extend(recipe, path, f'[data]\nlanguages = ["de"]\n[training]\nepochs = {epochs}\nlog_every = 1\n')
         command = [isogloss, "finetune", path, "--out", folder, "--device", device]
         two_threads = {**os.environ, "RAYON_NUM_THREADS": "2"}
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=two_threads)
@@ -76,7 +88,7 @@ def train_with_torch(recipe, epochs, device):
     from transformers import AutoModel
 
     torch.set_num_threads(2)
-    table = tomllib.loads(Path(recipe).read_text())
+    table = read_recipe(Path(recipe))
     source = table["model"]["source"]
     data = table["data"]["path"].replace("{language}", table["data"]["sources"][0])
     rows = [json.loads(line) for line in Path(data).read_text().splitlines()]
@@ -132,10 +144,16 @@ def train_with_torch(recipe, epochs, device):
     print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 
 
+def interval(recipe):
+    """Return after how many steps a recipe opens the next layer, if it opens one by one."""
+    return read_recipe(recipe).get("schedule", {}).get("gradual_unfreeze", {}).get("every_steps")
+
+
 def with_interval(recipe, every, folder):
-    """Return a copy of a recipe in which layers open every so many steps."""
+    """Return a recipe in which layers open every so many steps."""
     path = folder / f"{recipe.stem}_{every}.toml"
-    path.write_text(re.sub(r"(?m)^every_steps = .*$", f"every_steps = {every}", recipe.read_text()))
+    differences = f"[schedule.gradual_unfreeze]\nevery_steps = {every}\n" if interval(recipe) else ""
+    extend(recipe, path, differences)
     return path
 
 
@@ -170,7 +188,7 @@ def main():
         steps[recipe.stem] = (a[0], b[0])
         print(f"| {recipe.stem} | {sum(a[0]):.1f} | {sum(b[0]):.1f} | {sum(b[0]) / sum(a[0]):.2f}× | {a[1]:.0f} | {b[1]:.0f} |")
     for recipe in arguments.recipe:
-        every = tomllib.loads(recipe.read_text()).get("schedule", {}).get("gradual_unfreeze", {}).get("every_steps")
+        every = interval(recipe)
         if every is None:
             continue
         print(f"\n| open layers, {recipe.stem} | isogloss, s a step | PyTorch, s a step |\n|---:|---:|---:|")
