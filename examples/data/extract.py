@@ -12,8 +12,11 @@ Writes, beside this file,
 - commands/{language}.jsonl: `text`, `label` and `split`; all English commands of the train and dev
   splits, and as many of the test split of each language as EACH, evenly spaced, of those whose label
   English has;
+- sources/{language}.jsonl: the same for several languages of training, English, German and French, as many
+  of each split as SOURCES; of four others the test split alone;
 - names/en-{language}.tsv: what CLDR calls an emoji in English and in the language, as many as NAMES,
-  evenly spaced, of the names that are no more than three words in English, and not the same in both.
+  evenly spaced, of the names that are no more than three words in English, and not the same in both;
+- names/{language}.txt: the names of that file in the language alone.
 """
 
 import json
@@ -24,6 +27,8 @@ LANGUAGES = "ar de el en es eu fi fr hi it ko nl pl ru vi zh-CN".split()
 ANNOTATIONS = "downloads/cldr-annotations-full-48-2-0/package/annotations"
 TAGS = {"zh-CN": "zh"}
 EACH, NAMES = 160, 400
+SEVERAL = "en de fr es hi it ru".split()
+SOURCES = {"train": 480, "dev": 96, "test": 160}
 HERE = Path(__file__).resolve().parent
 
 
@@ -61,6 +66,13 @@ def main():
         kept += spaced(tests, EACH)
         lines = (json.dumps(row, ensure_ascii=False) for row in kept)
         write(HERE / "commands" / f"{language}.jsonl", lines)
+        if language in SEVERAL:
+            known = [row for row in rows if row["label"] in labels]
+            kept = [row for split, n in SOURCES.items() for row in spaced([r for r in known if r["split"] == split], n)]
+            if language not in SEVERAL[:3]:
+                kept = [row for row in kept if row["split"] == "test"]
+            lines = (json.dumps(row, ensure_ascii=False) for row in kept)
+            write(HERE / "sources" / f"{language}.jsonl", lines)
         if language == "en":
             continue
         own = names(folder, language)
@@ -69,7 +81,9 @@ def main():
             for emoji, name in english_names.items()
             if emoji in own and len(name.split()) <= 3 and name.lower() != own[emoji].lower()
         )
-        write(HERE / "names" / f"en-{language}.tsv", map("\t".join, spaced(list(pairs), NAMES)))
+        kept = spaced(list(pairs), NAMES)
+        write(HERE / "names" / f"en-{language}.tsv", map("\t".join, kept))
+        write(HERE / "names" / f"{language}.txt", (name for _, name in kept))
 
 
 if __name__ == "__main__":

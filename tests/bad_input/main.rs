@@ -18,6 +18,7 @@ mod numbers;
 mod pairs;
 mod recipes;
 mod resumed;
+mod schema;
 mod treebanks;
 mod weights;
 

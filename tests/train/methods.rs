@@ -180,7 +180,7 @@ fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
     recipe["model"] = shop_recipe["model"].clone();
     let task = recipe["task"].as_table().unwrap().keys().next().unwrap().clone();
     match task.as_str() {
-        "retrieval" => {}
+        "retrieval" | "language_modeling" => {}
         "parsing" => {
             let data = recipe["data"].as_table_mut().unwrap();
             let path = shop.path("trees/{language}-{split}.conllu").display().to_string();
@@ -220,6 +220,15 @@ fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
             pairs.insert("held_out".into(), 4.into());
         }
     });
+    table(&mut recipe, &["monolingual"], &|monolingual| {
+        let n_languages = monolingual["languages"].as_array().map_or(2, Vec::len).min(2);
+        monolingual.insert("path".into(), path_of("text/{language}.txt"));
+        monolingual.insert("languages".into(), ["de", "xx"][..n_languages].to_vec().into());
+        monolingual.insert("max_length".into(), 12.into());
+    });
+    table(&mut recipe, &["schedule", "fixed"], &|fixed| {
+        fixed.insert("layers".into(), vec![1].into());
+    });
     table(&mut recipe, &["pairs", "aligner", "dictionary"], &|dictionary| {
         dictionary.insert("path".into(), path_of("dictionaries/en-{language}.txt"));
     });
@@ -238,7 +247,8 @@ fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
         student.insert("intermediate_size".into(), 40.into());
     });
     table(&mut recipe, &["teacher"], &|teacher| {
-        teacher.insert("source".into(), path_of("model"));
+        let has_head = task == "classification";
+        teacher.insert("source".into(), path_of(if has_head { "teacher/best" } else { "model" }));
     });
     for objective in
         recipe.get_mut("objective").and_then(|all| all.as_array_mut()).into_iter().flatten()
@@ -247,6 +257,11 @@ fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
             let method = method.as_table_mut().unwrap();
             if method.contains_key("layer") {
                 method.insert("layer".into(), 2.into());
+            }
+            // The student has the two layers of the model.
+            if method.contains_key("layers") {
+                let layers = [1, 2].map(|layer| toml::Value::from(vec![layer, layer]));
+                method.insert("layers".into(), layers.to_vec().into());
             }
             if method.contains_key("queue_size") {
                 method.insert("queue_size".into(), 20.into());

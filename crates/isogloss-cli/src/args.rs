@@ -3,6 +3,7 @@
 mod alignment;
 mod evaluation;
 mod model;
+mod recipe;
 mod surgery;
 mod training;
 mod value;
@@ -14,6 +15,7 @@ use clap::{Parser, Subcommand, ValueHint};
 pub(crate) use alignment::{AlignArgs, AlignmentArgs, EncodingArgs, RetrieveArgs};
 pub(crate) use evaluation::{EvaluateArgs, FisherArgs, PredictArgs, SubnetworkArgs};
 pub(crate) use model::{HubArgs, LabeledArgs, LanguageAdapterArgs, ModelArgs};
+pub(crate) use recipe::RecipeArgs;
 pub(crate) use surgery::{CompressArgs, MergeArgs, PruneArgs, TrimArgs};
 pub(crate) use training::{FinetuneArgs, RunArgs, SweepArgs};
 
@@ -57,6 +59,8 @@ pub(crate) enum Command {
     Compress(CompressArgs),
     /// Describe a model: architecture, parameters, tokenizer, labels
     Inspect(InspectArgs),
+    /// Write a recipe to start from, list the methods, or show a recipe with all of its defaults
+    Recipe(RecipeArgs),
     /// List the devices of this machine and build
     Devices(DevicesArgs),
     /// Write one HTML file about runs

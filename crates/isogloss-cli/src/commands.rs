@@ -13,6 +13,7 @@ pub(crate) mod merge;
 mod output;
 pub(crate) mod predict;
 pub(crate) mod prune;
+pub(crate) mod recipe;
 pub(crate) mod report;
 pub(crate) mod retrieve;
 pub(crate) mod subnetwork;

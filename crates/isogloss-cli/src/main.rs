@@ -67,6 +67,7 @@ fn run(args: Args) -> anyhow::Result<commands::End> {
         Command::Trim(args) => commands::trim::run(&args),
         Command::Compress(args) => commands::compress::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Recipe(args) => commands::recipe::run(&args),
         Command::Devices(args) => commands::devices::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Completions { shell } => {

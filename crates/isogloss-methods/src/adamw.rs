@@ -6,6 +6,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_kernels::adamw;
 use isogloss_model::{NamedParam, ParamMapper, map_parameters};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::gradients::Gradients;
@@ -13,7 +14,7 @@ use crate::learning_rate::Rates;
 use crate::parameters::{TOKEN_EMBEDDINGS, change_values};
 
 /// Configures [`AdamW`]; the defaults are PyTorch's but for the decay.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdamWConfig {
     /// β₁ and β₂.

@@ -2,10 +2,11 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How far two distributions p and q over C labels are apart, in nats but for the last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Divergence {
     /// `KL(p‖q) + KL(q‖p)`.
@@ -20,7 +21,7 @@ pub enum Divergence {
 }
 
 /// Which of the two predictions a divergence changes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GradientFlow {
     /// Both, through every term, as R3F and R-Drop do.
@@ -35,7 +36,7 @@ pub enum GradientFlow {
 }
 
 /// From one number a row to a loss.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reduction {
     /// The mean over rows: the canonical one.

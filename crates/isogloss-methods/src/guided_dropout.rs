@@ -1,5 +1,6 @@
 //! Guided dropout: units with much Fisher information are dropped less.
 
+use schemars::JsonSchema;
 use isogloss_model::UnitDropout;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,7 @@ use crate::method::{DataNeed, Method, MethodInfo, options};
 /// After Sharma et al. 2024, arXiv:2406.14005. Our reading: the paper's abstract says that scores
 /// modulate the rates; how they do is [`rates`](Self::rates), and is ours. They take scores on the
 /// pre-training objective, we on the task with its new head.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GuidedDropoutConfig {
     /// γ: the rates run from `1 + γ / 2` times the mean for the lowest score down to `1 - γ / 2` times

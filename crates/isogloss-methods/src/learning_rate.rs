@@ -1,5 +1,6 @@
 //! Learning-rate schedules: warm-up, then linear or cosine decay, or none.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The learning rates of one step.
@@ -30,7 +31,7 @@ impl From<f64> for Rates {
 }
 
 /// The decay of the learning rate after the warm-up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LearningRateCurve {
     /// Straight down to zero at the last step.

@@ -50,7 +50,7 @@ pub use guided_dropout::{GuidedDropoutConfig, UnitScores};
 pub use importance::Importance;
 pub use learning_rate::{LearningRateConfig, LearningRateCurve, Rates};
 pub use loss::{GradCache, Objective};
-pub use method::{DataNeed, MethodInfo};
+pub use method::{DataNeed, MethodInfo, options as method_options};
 pub use needs::{ContrastTexts, Needs, Width};
 pub use objective::{
     AlignmentStrength, AttentionDistillationConfig, ConsistencyConfig, ConsistencyView,

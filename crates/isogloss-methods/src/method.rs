@@ -23,7 +23,7 @@ pub struct MethodInfo {
     /// Fields that a recipe must give; [`options`](Self::options) shows them with an example.
     pub required: &'static [&'static str],
     /// Makes [`options`](Self::options).
-    pub(crate) example: fn() -> Value,
+    pub example: fn() -> Value,
 }
 
 impl MethodInfo {
@@ -79,8 +79,11 @@ pub(crate) trait Method {
     }
 }
 
-/// The options of [`MethodInfo::options`].
-pub(crate) fn options(config: impl Serialize) -> Value {
+/// A configuration as [`MethodInfo::example`] gives it.
+///
+/// # Panics
+/// If it cannot be printed as JSON.
+pub fn options(config: impl Serialize) -> Value {
     serde_json::to_value(config).expect("a configuration is printable as JSON")
 }
 
@@ -95,7 +98,7 @@ macro_rules! method_enum {
         $($variant:ident($config:ident)),+ $(,)?
     ) => {
         $(#[$attr])*
-        #[derive(Clone, Debug, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
+        #[derive(Clone, Debug, PartialEq, ::serde::Serialize, ::serde::Deserialize, ::schemars::JsonSchema)]
         #[serde(rename_all = "snake_case", deny_unknown_fields)]
         pub enum $name {
             $(
@@ -134,7 +137,7 @@ macro_rules! method_struct {
         $($field:ident: $config:ident),+ $(,)?
     ) => {
         $(#[$attr])*
-        #[derive(Clone, Debug, Default, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
+        #[derive(Clone, Debug, Default, PartialEq, ::serde::Serialize, ::serde::Deserialize, ::schemars::JsonSchema)]
         #[serde(default, deny_unknown_fields)]
         pub struct $name {
             $(

@@ -1,12 +1,24 @@
 //! Views: the passes through a model that the objectives of a step ask for.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::faults::Faults;
 
 /// The text that a pass reads.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum TextView {
@@ -56,7 +68,7 @@ impl TextView {
 }
 
 /// The shape of a noise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoiseShape {
     /// Evenly from `-scale` to `scale`: the variance is `scale² / 3`.
@@ -69,7 +81,7 @@ pub enum NoiseShape {
 /// Noise added to the token embeddings, before positions.
 ///
 /// No gradient flows from a noised pass into the embedding matrix.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmbeddingNoise {
     /// Its shape.

@@ -6,12 +6,13 @@ use std::ops::Range;
 
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
 use isogloss_model::Projection;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::AlignmentError;
 
 /// How the states of a word's tokens become one vector.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WordVector {
     /// The first one's.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::tokenizer::SpecialTokens;
@@ -19,7 +20,7 @@ use crate::{Encoded, Features, IGNORE_INDEX, Target, TextError, Tokenizer};
 /// assert_eq!(config.faults(), [("random", "expected at most 0.05 beside mask 0.95, found 0.1".to_owned())]);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MaskingConfig {
     /// The share of the tokens to predict, above 0.

@@ -3,6 +3,7 @@
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The maximum number of batches that are sorted together, as `LengthGroupedSampler` of HF transformers sets it.
@@ -12,7 +13,7 @@ const MAX_SORTED_BATCHES: usize = 50;
 const MIN_GROUPS: usize = 4;
 
 /// The order of the batches of a training epoch.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchOrder {
     /// All examples, shuffled.

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Language, TextError};
@@ -24,7 +25,7 @@ use crate::{Language, TextError};
 /// assert_eq!(path.fault(), Some("expected {language} where the language tag stands"));
 /// # Ok::<(), isogloss_text::TextError>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct LanguagePattern(String);
 

@@ -73,13 +73,14 @@ pub use recipe::{
     FrozenRecipe, LanguageAdapterRecipe, LanguageExchange, Languages, MeasureOptions,
     MeasureRecipe, ModelRecipe, MonolingualRecipe, ObjectiveRecipe, OptimizerRecipe, PairsRecipe,
     Plan, Recipe, Splits, SubnetworksRecipe, TeacherRecipe, TrainingRecipe, UnseenLanguage,
+    adapters, recipe_schema, views,
 };
 pub use run::{Event, Outcome, RunFolder, RunOptions, RunStatus, finetune};
 pub use task::{
     Classification, DataReport, Evaluator, HeldOut, HeldOutTable, LabelPredictor, LabeledSet,
     LabeledTask, LanguageModeling, LanguageResult, LearnedLabels, Parsing, Predictions, Results,
     Retrieval, Scored, Scores, Selection, Supervision, Tagging, Target, Task, TaskConfig,
-    UnlabeledTask,
+    UnlabeledTask, tasks,
 };
 pub use tools::alignment;
 pub use tools::compress::compress;

@@ -24,16 +24,19 @@ mod pairs;
 mod parse;
 mod plan;
 mod positions;
+mod schema;
 mod subnetworks;
 mod teacher;
 mod training;
+mod views;
 
 use isogloss_methods::{GuidedDropoutConfig, ScheduleConfig, UpdateConfig};
 use isogloss_model::StudentConfig;
 use isogloss_text::{MaskingConfig, ViewsConfig};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use adapter::{AdapterRecipe, BottleneckRecipe};
+pub use adapter::{AdapterRecipe, BottleneckRecipe, adapters};
 pub use aligner::AlignerRecipe;
 pub use data::{DataRecipe, Splits};
 pub use few_shot::FewShotRecipe;
@@ -47,15 +50,17 @@ pub use objective::ObjectiveRecipe;
 pub use optimizer::OptimizerRecipe;
 pub use pairs::PairsRecipe;
 pub use plan::Plan;
+pub use schema::recipe_schema;
 pub use subnetworks::{SubnetworksRecipe, UnseenLanguage};
 pub use teacher::TeacherRecipe;
 pub use training::TrainingRecipe;
+pub use views::views;
 
 use crate::task::TaskConfig;
 use faults::RecipeFaults;
 
 /// A recipe: every value of a run that affects a number, a table each.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Recipe {
     /// The seed of everything random: new weights, the order of batches, dropout.

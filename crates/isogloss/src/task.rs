@@ -18,7 +18,9 @@ mod trees;
 
 use std::ops::Deref;
 
+use isogloss_methods::MethodInfo;
 use isogloss_model::HeadSpec;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use classification::Classification;
@@ -38,7 +40,7 @@ pub use traits::{
 pub(crate) use trees::trees;
 
 /// The `[task]` table: what is learned.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum TaskConfig {
     /// One label a text, or a pair of texts.
@@ -51,6 +53,11 @@ pub enum TaskConfig {
     Retrieval(Retrieval),
     /// Masked tokens are guessed.
     LanguageModeling(LanguageModeling),
+}
+
+/// The rows of the registry, `[task.<key>]`: what is learned and how it is scored.
+pub fn tasks() -> &'static [MethodInfo] {
+    &[Classification::INFO, Tagging::INFO, Parsing::INFO, Retrieval::INFO, LanguageModeling::INFO]
 }
 
 impl Default for TaskConfig {

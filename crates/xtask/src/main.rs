@@ -5,6 +5,7 @@ mod fixtures;
 mod glossary;
 mod gpu;
 mod layout;
+mod methods;
 mod package;
 mod tidy;
 #[cfg(feature = "web")]
@@ -25,6 +26,8 @@ const USAGE: &str = "usage: cargo xtask <task>
                               --check compares instead of writing
   tidy                        files, their first lines, the glossary, fixtures up to date
   layout                      import circles among modules, long functions, long files
+  methods                     docs/methods.md and docs/recipe.schema.json from the registry of methods;
+                              a test of isogloss-cli compares them
   web [ARGS]                  the page that runs models in a browser, into web/dist; --help says more";
 
 /// A name and what to do; a step that fails ends the check.
@@ -58,6 +61,7 @@ fn task() -> Result<()> {
         ["fixtures", names @ ..] => fixtures::make(names),
         ["tidy"] => tidy::tidy(),
         ["layout"] => layout::layout(),
+        ["methods"] => methods::methods(),
         #[cfg(feature = "web")]
         ["web", args @ ..] => web::web(args),
         // What it needs takes a while to build, and no other task does.

@@ -1,6 +1,7 @@
 //! Attention distillation: the student's attention maps move towards the teacher's, layer by layer.
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::distilled_sides::{DistilledSides, no_layers};
@@ -15,7 +16,7 @@ use crate::view::Role;
 /// Configures [`attention_distillation`]. The recipe's `teacher` is the teacher, without dropout.
 ///
 /// Related: [`StateDistillationConfig`](super::StateDistillationConfig).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AttentionDistillationConfig {
     /// A layer of the student and that of the teacher which it follows, both counted from 1, the first

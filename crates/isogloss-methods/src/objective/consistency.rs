@@ -2,6 +2,7 @@
 //! prediction.
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
@@ -22,7 +23,7 @@ use crate::view::{EmbeddingNoise, TextView, View};
 /// # Source
 /// Zheng et al. 2021, xTune, arXiv:2106.08226, §3.1, R1: symmetric KL, stopped gradients. Their code
 /// takes the mean over labels too, so that their weights need `reduction = "element_mean"`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConsistencyConfig {
     /// What is compared with the original text.
@@ -43,18 +44,18 @@ fn stopped() -> GradientFlow {
 }
 
 /// What consistency compares with the original text.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConsistencyView {
     /// The same text under other dropout masks.
     SecondPass,
     /// The same text with noise on its embeddings.
     Noised(EmbeddingNoise),
-    /// See [`TextView::SubwordSampled`].
+    /// The text cut into sampled subwords, `[views.subword_sampled]`.
     SubwordSampled,
-    /// See [`TextView::CodeSwitched`].
+    /// The text with some words in other languages, `[views.code_switched]`.
     CodeSwitched,
-    /// See [`TextView::Translated`].
+    /// A translation of the text, `[views.translated]`.
     Translated,
 }
 

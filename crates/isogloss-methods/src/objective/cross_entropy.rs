@@ -1,6 +1,7 @@
 //! Cross-entropy with the gold labels: the loss of a task.
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ObjectiveError;
@@ -20,7 +21,7 @@ use crate::view::{TextView, View};
 /// # Source
 /// Reduction and smoothing as in PyTorch's `cross_entropy`; smoothing from Szegedy et al. 2016,
 /// arXiv:1512.00567, §7.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CrossEntropyConfig {
     /// ε, in `[0, 1)`.

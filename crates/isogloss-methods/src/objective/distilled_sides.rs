@@ -1,6 +1,7 @@
 //! Layer-wise distillation over pairs: which sentences student and teacher read, and the mean over them.
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{AlignmentError, ObjectiveError};
@@ -8,7 +9,7 @@ use crate::step::{Sentences, StepInput};
 use crate::view::{TextView, View};
 
 /// Which sentences of the step's pairs student and teacher read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DistilledSides {
     /// Both.

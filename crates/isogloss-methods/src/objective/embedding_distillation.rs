@@ -3,6 +3,7 @@
 
 use burn::tensor::Tensor;
 use isogloss_model::Pooling;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::divergence::Reduction;
@@ -19,7 +20,7 @@ use crate::view::{Role, TextView, View};
 ///
 /// # Source
 /// Reimers & Gurevych 2020, arXiv:2004.09813.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmbeddingDistillationConfig {
     /// The layer whose states are taken, counted from the embeddings' output, 0; the last by default.

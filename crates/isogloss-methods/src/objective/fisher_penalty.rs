@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
@@ -22,7 +23,7 @@ use crate::view::View;
 /// # Source
 /// Jastrzębski et al. 2021, arXiv:2012.14193, for the penalty; Stickland & Murray 2021 for its link
 /// with consistency losses. Both estimators are ours.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FisherPenaltyConfig {
     /// How the trace is estimated.
@@ -30,7 +31,7 @@ pub struct FisherPenaltyConfig {
 }
 
 /// An estimator of the trace that can be differentiated once.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FisherEstimator {
     /// `(KL(p_θ‖p_θ+δ) + KL(p_θ+δ‖p_θ)) / σ²` with signs of `±σ` on every weight but the embedding

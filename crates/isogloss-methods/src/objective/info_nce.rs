@@ -2,6 +2,7 @@
 
 use burn::tensor::{Int, Tensor};
 use isogloss_model::Pooling;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cross_entropy::cross_entropy;
@@ -17,7 +18,7 @@ use crate::view::View;
 /// Configures [`info_nce`].
 ///
 /// *Also called* multiple negatives ranking, or bidirectional dual-encoder loss.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct InfoNceConfig {
     /// T; similarities are divided by it.

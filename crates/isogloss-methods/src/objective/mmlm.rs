@@ -1,6 +1,7 @@
 //! Multilingual masked language modelling (MMLM): tokens are predicted from text in one language.
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ObjectiveError;
@@ -19,7 +20,7 @@ use crate::view::{TextView, View};
 /// # Source
 /// Devlin et al. 2019, arXiv:1810.04805, §3.1, on the text of many languages; eq. 2 of Chi et al. 2021,
 /// InfoXLM, arXiv:2007.07834.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MmlmConfig {}
 

@@ -2,6 +2,7 @@
 //! towards the teacher's.
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cross_entropy::cross_entropy;
@@ -14,7 +15,7 @@ use crate::step::StepInput;
 use crate::view::{TextView, View};
 
 /// What the teacher says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TeacherTargets {
     /// Its probabilities: `KL(teacher‖student)`.
@@ -31,7 +32,7 @@ pub enum TeacherTargets {
 /// Zheng et al. 2021, xTune, arXiv:2106.08226, §3.2, R2. There the student begins anew from the
 /// pretrained model, and views also get [`CrossEntropyConfig`](super::CrossEntropyConfig) with their
 /// gold labels.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConsistencyConfig {
     /// The text that both read.

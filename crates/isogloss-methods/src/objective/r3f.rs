@@ -1,6 +1,7 @@
 //! Robustness to noise on the embeddings: R3F, and R4F, which also bounds the head.
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
@@ -13,7 +14,7 @@ use crate::step::{StepInput, matched_logits};
 use crate::view::{EmbeddingNoise, View};
 
 /// Whether the clean and the noised pass drop the same elements.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoisedDropout {
     /// Each pass has its own masks, as published: at a noise of 1e-5 the loss then measures dropout,
@@ -33,7 +34,7 @@ pub enum NoisedDropout {
 /// # Source
 /// Aghajanyan et al. 2021, arXiv:2008.03156, §2, and fairseq's `rxf`: gradient through both sides,
 /// none from the noised pass into the embedding matrix, the mean over the batch.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct R3fConfig {
     /// The noise.
@@ -47,7 +48,7 @@ pub struct R3fConfig {
 /// # Source
 /// As [`R3fConfig`]; the normalization is that of Miyato et al. 2018, arXiv:1802.05957, with the
 /// singular value found anew at each step. The saved model holds the divided weight.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct R4fConfig {
     /// The noise.

@@ -1,6 +1,7 @@
 //! R-Drop: two passes with different dropout should agree.
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
@@ -18,7 +19,7 @@ use crate::view::View;
 /// # Source
 /// Liang et al. 2021, arXiv:2106.14448, §2. Their code sums the divergence over the batch, so that
 /// its strength grows with the batch: `reduction = "sum"` gives that.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RDropConfig {
     /// α.

@@ -2,6 +2,7 @@
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{AlignmentError, ObjectiveError};
@@ -19,7 +20,7 @@ use crate::word_embedding::{WordVector, WordVectors, indices};
 /// # Source
 /// Gaschi et al. 2023, arXiv:2306.02790. Their code asks for the last layer and takes the one before
 /// it, by an index that forgets the embeddings: `layer = 11` of twelve gives that.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RealignConfig {
     /// The layer whose states are taken, counted from the embeddings' output, 0; the last by default.
@@ -31,17 +32,17 @@ pub struct RealignConfig {
 }
 
 /// What draws translations together.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RealignLoss {
-    /// See [`realign_contrastive`].
+    /// The contrast of linked words with the others of the batch, [`realign_contrastive`].
     Contrastive(ContrastiveRealignConfig),
-    /// See [`realign_l2`].
+    /// The squared distance of linked words, and of all words from where they began, [`realign_l2`].
     L2(L2RealignConfig),
 }
 
 /// Configures [`realign_contrastive`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ContrastiveRealignConfig {
     /// T; cosines are divided by it.
@@ -54,7 +55,7 @@ pub struct ContrastiveRealignConfig {
 }
 
 /// Configures [`realign_l2`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct L2RealignConfig {
     /// λ, the weight of staying where the initial model is; 0 needs no initial model.
@@ -62,7 +63,7 @@ pub struct L2RealignConfig {
 }
 
 /// Which words a translation is told apart from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AlignmentStrength {
     /// All words of both languages but the word itself.

@@ -1,6 +1,7 @@
 //! Hidden-state distillation: the student's hidden states move towards the teacher's, layer by layer.
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::distilled_sides::{DistilledSides, no_layers};
@@ -16,7 +17,7 @@ use crate::view::Role;
 ///
 /// Related: [`AttentionDistillationConfig`](super::AttentionDistillationConfig), and
 /// [`EmbeddingDistillationConfig`](super::EmbeddingDistillationConfig) for sentence embeddings.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StateDistillationConfig {
     /// A layer of the student and that of the teacher which it follows, both counted from the

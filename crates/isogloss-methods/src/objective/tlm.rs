@@ -1,6 +1,7 @@
 //! Translation language modelling (TLM): tokens are predicted from a sentence and its translation.
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ObjectiveError;
@@ -17,7 +18,7 @@ use crate::view::{TextView, View};
 ///
 /// # Source
 /// Conneau & Lample 2019, arXiv:1901.07291, §3.3; eq. 3 of Chi et al. 2021, InfoXLM, arXiv:2007.07834.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlmConfig {}
 

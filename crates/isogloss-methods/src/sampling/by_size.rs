@@ -1,5 +1,6 @@
 //! Temperature sampling: languages are drawn by the size of their data.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rule::{LanguageRecord, SamplingRule};
@@ -13,7 +14,7 @@ use crate::method::{Method, MethodInfo, options};
 /// # Source
 /// Arivazhagan et al. 2019, arXiv:1907.05019, with their τ of 5; XLM-R's exponent of 0.3 is a τ
 /// of 3.33.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SizeSamplingConfig {
     /// τ: 1 keeps the proportions of the data, more makes them even.

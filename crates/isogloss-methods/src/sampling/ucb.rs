@@ -1,5 +1,6 @@
 //! Upper-confidence-bound (UCB) sampling: languages that still have a high loss are drawn more often.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rule::{LanguageRecord, SamplingRule};
@@ -14,7 +15,7 @@ use crate::method::{Method, MethodInfo, options};
 ///
 /// # Source
 /// Nguyen, Gaschi et al., Online Language Adaptive Sampling, for the formula; the defaults are ours.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UcbSamplingConfig {
     /// τ.

@@ -1,12 +1,13 @@
 //! Uniform sampling: all languages are drawn alike.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rule::{LanguageRecord, SamplingRule};
 use crate::method::{Method, MethodInfo, options};
 
 /// Draws all languages with the same probability.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UniformSamplingConfig {}
 

@@ -1,5 +1,6 @@
 //! Surgical fine-tuning: the head and some layers learn, from the first step to the last.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rule::{Schedule, ScheduleMethod};
@@ -10,7 +11,7 @@ use crate::method::{Method, MethodInfo, options};
 /// Trains the head and some layers, from the first step to the last.
 ///
 /// *Also called* surgical fine-tuning, Lee et al. 2023, arXiv:2210.11466.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FixedLayersConfig {
     /// The layers, from zero.

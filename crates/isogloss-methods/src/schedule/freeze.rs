@@ -1,5 +1,6 @@
 //! Freezing: parts of the model stay as they are from the first step to the last.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rule::{Moment, Schedule, ScheduleMethod};
@@ -7,7 +8,7 @@ use super::scope::UnfreezeScope;
 use crate::method::{Method, MethodInfo, options};
 
 /// Keeps parts of the model as they are from the first step to the last.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FreezeConfig {
     /// Starts of parameter paths, such as `encoder.embeddings` or `encoder.layers.0.`.

@@ -1,5 +1,6 @@
 //! FUN: unfreezing by the Fisher information.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rule::{Moment, Schedule, ScheduleMethod};
@@ -12,7 +13,7 @@ use crate::method::{DataNeed, Method, MethodInfo, options};
 ///
 /// # Source
 /// Liu et al. 2024, FUN with Fisher, arXiv:2301.05487, algorithm 1.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FunConfig {
     /// Steps from one layer to the next: the paper's k.

@@ -1,6 +1,7 @@
 //! Gradual unfreezing: layers open one by one in an order that is known before training.
 
 use isogloss_kernels::uniform;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rule::{Schedule, ScheduleMethod};
@@ -13,7 +14,7 @@ use crate::method::{Method, MethodInfo, options};
 ///
 /// # Source
 /// Howard & Ruder 2018, arXiv:1801.06146, §3.3; with adapters, Liu et al. 2024, arXiv:2301.05487.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GradualUnfreezeConfig {
     /// Steps from one layer to the next: the paper's k.
@@ -27,7 +28,7 @@ pub struct GradualUnfreezeConfig {
 }
 
 /// The order in which layers open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnfreezeOrder {
     /// From the layer below the head to the first.

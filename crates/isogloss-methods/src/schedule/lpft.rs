@@ -1,5 +1,6 @@
 //! LP-FT: linear probing, then fine-tuning.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rule::{Schedule, ScheduleMethod};
@@ -12,7 +13,7 @@ use crate::method::{Method, MethodInfo, options};
 ///
 /// # Source
 /// Kumar et al. 2022, arXiv:2202.10054, in the steps of Liu et al. 2024, arXiv:2301.05487.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LpftConfig {
     /// Steps of the head alone: the paper's k. The authors' code takes one less.

@@ -2,13 +2,14 @@
 //!
 //! What the schedules about layers share. A pass always goes through all layers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rule::{Moment, Schedule};
 use super::scope::UnfreezeScope;
 
 /// Whose steps: the paper's text, or the code that was published with it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnfreezeTiming {
     /// The first layer opens at step 0, the next ones every k steps: 0, k, 2k, …

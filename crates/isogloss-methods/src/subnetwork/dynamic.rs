@@ -1,5 +1,6 @@
 //! Dynamic subnetworks: heads and feed-forward blocks of a language, chosen anew while the model learns.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Subnetwork;
@@ -19,7 +20,7 @@ use crate::method::{DataNeed, Method, MethodInfo, options};
 /// # Source
 /// The idea is that of Choenni et al. 2023, arXiv:2211.00106; scores, their beginning and their decay are
 /// ours.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DynamicSubnetworkConfig {
     /// In `[0, 1)`; at 0 the last batch alone decides.

@@ -1,6 +1,7 @@
 //! Fisher penalty by finite differences of the gradient.
 
 use isogloss_model::Model;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rule::{GradientSource, Update, UpdateMethod};
@@ -21,7 +22,7 @@ use crate::parameters::shifted;
 /// # Source
 /// Jastrzębski et al. 2021, arXiv:2012.14193, §3, for the penalty; the finite difference is ours,
 /// because Burn differentiates once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FisherStepConfig {
     /// The factor of the penalty.

@@ -15,7 +15,7 @@ use crate::parameters::shifted;
 macro_rules! inner_loop_config {
     ($(#[$attr:meta])* $name:ident, inner_steps = $inner_steps:literal) => {
         $(#[$attr])*
-        #[derive(Clone, Debug, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
+        #[derive(Clone, Debug, PartialEq, ::serde::Serialize, ::serde::Deserialize, ::schemars::JsonSchema)]
         #[serde(default, deny_unknown_fields)]
         pub struct $name {
             /// Steps of plain descent in a task.

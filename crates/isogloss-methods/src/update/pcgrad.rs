@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use isogloss_kernels::split_seed;
 use isogloss_model::Model;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rule::{GradientSource, Update, UpdateMethod};
@@ -19,7 +20,7 @@ use crate::method::{DataNeed, Method, MethodInfo, options};
 ///
 /// # Source
 /// Yu et al. 2020, arXiv:2001.06782, alg. 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PcGradConfig {}
 

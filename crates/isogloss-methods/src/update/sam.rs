@@ -1,6 +1,7 @@
 //! Sharpness-aware minimization (SAM).
 
 use isogloss_model::Model;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rule::{GradientSource, Update, UpdateMethod};
@@ -15,7 +16,7 @@ use crate::parameters::shifted;
 ///
 /// # Source
 /// Foret et al. 2021, arXiv:2010.01412, alg. 1, without the adaptive scaling of its successors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SamConfig {
     /// ρ, the radius in the space of all trainable parameters.

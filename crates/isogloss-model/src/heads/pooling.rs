@@ -3,7 +3,17 @@
 use burn::tensor::Tensor;
 
 /// How the hidden states of a sentence become one vector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Pooling {
     /// The mean of the real tokens' last states, then the classifier.

@@ -1,11 +1,14 @@
 //! Target modules: the linear projections of a transformer block that an adapter may be put at.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::EncoderConfig;
 
 /// A linear projection of a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum TargetModule {
     /// To the queries of attention.

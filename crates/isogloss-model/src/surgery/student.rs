@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use crate::params::named_parameters;
 use crate::{EncoderConfig, Init, LoadedModel, Model, NamedParam, ParamSource, RandomParams};
 
 /// Configuration of a student: its sizes, and the blocks of the teacher that it begins with.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StudentConfig {
     /// The teacher's blocks, from zero, one for each of the student's.

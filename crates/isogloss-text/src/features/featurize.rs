@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokenizers::parallelism::MaybeParallelRefIterator as _;
 
@@ -18,7 +19,7 @@ pub struct Features {
 }
 
 /// What to do with an example whose label is not in the label set.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unseen {
     /// Stop with [`TextError::UnknownLabel`].

@@ -1,5 +1,6 @@
 //! Sequence tagging: words or subwords and their BIO tags as features.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::features::featurize::{FeaturizedExample, featurize, label_id, token_label, whole};
@@ -10,7 +11,7 @@ use crate::{
 };
 
 /// The prediction units of tagging: which tokens carry the tags of a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TagUnits {
     /// The first token of each word; running text is split at whitespace.

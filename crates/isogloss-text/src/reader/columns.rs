@@ -1,5 +1,6 @@
 //! Column names: the fields or columns that hold the parts of an example.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The `[data.columns]` table of a recipe: the fields or columns that hold the parts of an example.
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// let columns: Columns = serde_json::from_str(r#"{"text": "utt", "label": "intent"}"#).unwrap();
 /// assert_eq!((columns.text.as_str(), columns.split.as_str()), ("utt", "split"));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Columns {
     /// The text.

@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 
 use rand::Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokenizers::Token;
 use tokenizers::models::ModelWrapper;
@@ -22,7 +23,7 @@ const MAX_N_BEST: usize = 512;
 /// The `[views.subword_sampled]` table of a recipe: subword regularization.
 ///
 /// A word is what the pre-tokenizer of the tokenizer sets apart; a text without spaces may be one word.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SubwordSamplingConfig {
     /// The share of words whose segmentation is sampled, from 0 to 1; a sample may be equal to the usual segmentation.

@@ -1,9 +1,10 @@
 //! Universal relations and features: subtypes of relations, content and function words, universal features.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Whether relations keep their subtypes, the part from the colon on in `acl:relcl`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Subtypes {
     /// They stay.

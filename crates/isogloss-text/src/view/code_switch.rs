@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use rand::Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, outside};
@@ -13,7 +14,7 @@ use crate::view::rewritten::RewrittenExample;
 use crate::{Content, Example, Language, LanguagePattern, Slot, TextError, whitespace_words};
 
 /// The `[views.code_switched]` table of a recipe: code-switching by bilingual dictionaries.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CodeSwitchConfig {
     /// The path of the dictionaries, with `{language}` for the language tag.
@@ -36,7 +37,7 @@ fn default_rate() -> f64 {
 }
 
 /// The letter case of a word that replaces another; words are looked up in lower case in any event.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CaseRule {
     /// As the dictionary writes it, which is xTune's rule.

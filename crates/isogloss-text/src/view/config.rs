@@ -1,5 +1,6 @@
 //! The `[views]` table of a recipe.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::TextError;
@@ -19,7 +20,7 @@ use crate::view::translation::TranslationConfig;
 /// assert_eq!(config.faults(), [("code_switched.rate", "expected [0, 1], found 1.5".to_owned())]);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ViewsConfig {
     /// Subword sampling.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use rand::Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
@@ -13,7 +14,7 @@ use crate::view::rewritten::RewrittenExample;
 use crate::{Content, Example, Language, LanguagePattern, TextError};
 
 /// The `[views.translated]` table of a recipe: translations of whole texts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TranslationConfig {
     /// The path of the translations, with `{language}` for the language tag: a text and its translation a line, between a tab.

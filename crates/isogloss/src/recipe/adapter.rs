@@ -1,10 +1,12 @@
 //! The `[adapter]` table: bottleneck adapters and LoRA, trained in place of the whole model.
 
-use isogloss_model::{AdapterConfig, BottleneckConfig, LoraConfig};
+use isogloss_methods::{MethodInfo, method_options};
+use isogloss_model::{AdapterConfig, BottleneckConfig, LoraConfig, TargetModule};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The `[adapter]` table: the model stays as it is, and this and the head are trained.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum AdapterRecipe {
     /// Pfeiffer's, [`BottleneckConfig::seq_bn`].
@@ -33,7 +35,7 @@ impl AdapterRecipe {
 }
 
 /// The sizes of a bottleneck adapter.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BottleneckRecipe {
     /// The hidden size divided by this is the bottleneck's width.
@@ -43,6 +45,73 @@ pub struct BottleneckRecipe {
     /// Layers without an adapter, from zero.
     pub leave_out: Vec<usize>,
 }
+
+/// The rows of the registry, `[adapter.<key>]`: what is trained in place of the whole model.
+pub fn adapters() -> &'static [MethodInfo] {
+    ADAPTERS
+}
+
+const ADAPTERS: &[MethodInfo] = &[
+    MethodInfo {
+        key: "seq_bn",
+        title: "Bottleneck adapter after the feed-forward network",
+        paper: "Pfeiffer et al. 2021, AdapterFusion, arXiv:2005.00247",
+        formula: "x = LN(h + r), a = U relu(D x) + h; the block gives LN(a + r)",
+        needs: &[],
+        file: "crates/isogloss-model/src/peft/bottleneck/config.rs",
+        required: &[],
+        example: || method_options(BottleneckRecipe::default()),
+    },
+    MethodInfo {
+        key: "seq_bn_inv",
+        title: "Language adapter with an invertible adapter after the embeddings (MAD-X)",
+        paper: "Pfeiffer et al. 2020, MAD-X, arXiv:2005.00052",
+        formula: "seq_bn, and of the embeddings e = [e₁; e₂]: o₁ = F(e₂) + e₁, o₂ = G(o₁) + e₂",
+        needs: &[],
+        file: "crates/isogloss-model/src/peft/bottleneck/config.rs",
+        required: &[],
+        example: || method_options(BottleneckRecipe::default()),
+    },
+    MethodInfo {
+        key: "double_seq_bn",
+        title: "Bottleneck adapters after attention and after the feed-forward network",
+        paper: "Houlsby et al. 2019, arXiv:1902.00751",
+        formula: "a = U swish(D h) + h after both sublayers; each gives LN(a + r)",
+        needs: &[],
+        file: "crates/isogloss-model/src/peft/bottleneck/config.rs",
+        required: &[],
+        example: || method_options(BottleneckRecipe::default()),
+    },
+    MethodInfo {
+        key: "par_bn",
+        title: "Parallel bottleneck adapter beside the feed-forward network",
+        paper: "He et al. 2022, arXiv:2110.04366",
+        formula: "a = 4 · U relu(D r) + h; the block gives LN(a + r)",
+        needs: &[],
+        file: "crates/isogloss-model/src/peft/bottleneck/config.rs",
+        required: &[],
+        example: || method_options(BottleneckRecipe::default()),
+    },
+    MethodInfo {
+        key: "lora",
+        title: "LoRA: low-rank changes of projections",
+        paper: "Hu et al. 2022, arXiv:2106.09685",
+        formula: "y = W x + b + (α / r) B A x, with W as it was",
+        needs: &[],
+        file: "crates/isogloss-model/src/peft/lora/config.rs",
+        required: &["r", "lora_alpha", "target_modules"],
+        example: || {
+            method_options(LoraConfig {
+                r: 8,
+                lora_alpha: 16.0,
+                lora_dropout: 0.0,
+                target_modules: vec![TargetModule::Query, TargetModule::Value],
+                layers_to_transform: None,
+                use_rslora: false,
+            })
+        },
+    },
+];
 
 impl Default for BottleneckRecipe {
     fn default() -> Self {

@@ -1,6 +1,7 @@
 //! The `pairs.aligner` table: where word alignments come from.
 
 use isogloss_text::{LanguagePattern, WordForm};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
@@ -8,7 +9,7 @@ use super::RecipeFaults;
 /// A word aligner, or files of word alignments.
 ///
 /// Of whichever links there are, only those remain that are one to one and not of a word to itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum AlignerRecipe {
     /// Bilingual dictionaries, a word and a translation a line; see [`DictionaryAligner`].

@@ -2,12 +2,13 @@
 
 use isogloss_methods::LanguageSampling;
 use isogloss_text::{Columns, Format, Language, LanguagePattern, Unseen};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Languages, RecipeFaults};
 
 /// The `[data]` table: labeled examples.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataRecipe {
     /// The files: `{language}` stands for a language tag, `{split}` for a split's name. Without
@@ -55,7 +56,7 @@ impl Default for DataRecipe {
 }
 
 /// The names of the splits in the files.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Splits {
     /// Trained on.

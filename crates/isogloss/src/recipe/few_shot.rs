@@ -1,5 +1,6 @@
 //! The `[few_shot]` table: fine-tuning on a few examples of each target language.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
@@ -7,7 +8,7 @@ use super::RecipeFaults;
 /// The `[few_shot]` table: besides zero-shot, each language that is not trained on is scored by a copy of
 /// the model that took some steps of plain descent on a few of its examples, all of them in each step,
 /// without dropout.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FewShotRecipe {
     /// Examples of the language, drawn from its training split by the recipe's seed.

@@ -1,11 +1,12 @@
 //! The `training.frozen` table: dropout and the activation cache of frozen layers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
 
 /// The `training.frozen` table: the embeddings and the blocks below the lowest that learns.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FrozenRecipe {
     /// Dropout acts in them as if they learned, as published methods have it. Without it their hidden

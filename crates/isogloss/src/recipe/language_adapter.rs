@@ -1,13 +1,14 @@
 //! The `[language_adapter]` table: the language adapter under a task adapter (MAD-X).
 
 use isogloss_text::LanguagePattern;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
 
 /// The `[language_adapter]` table: the language adapter (MAD-X), which lies under the task's adapter, and gives way to that of the
 /// language where the task is scored (MAD-X).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LanguageAdapterRecipe {
     /// The folders, as the `adapters` library writes them; `{language}` stands for the language.
@@ -21,7 +22,7 @@ pub struct LanguageAdapterRecipe {
 }
 
 /// What lies under a task's adapter in a language that it was not trained in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LanguageExchange {
     /// The adapter of that language.

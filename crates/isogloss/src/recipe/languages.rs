@@ -1,13 +1,14 @@
 //! A choice of languages: a list, or all that have a file.
 
 use isogloss_text::{Language, LanguagePattern};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::error::DataError;
 
 /// A choice of languages.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Languages {
     /// Every language that there is a file for.

@@ -1,12 +1,13 @@
 //! The `[measure]` table: Fisher information and sharpness while a model trains.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
 
 /// The `[measure]` table: the Fisher information and the sharpness on the source's dev set; of several
 /// sources, the cosines between their gradients too.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MeasureRecipe {
     /// Optimizer steps from one measure to the next; the first and the last step are measured too.
@@ -15,9 +16,9 @@ pub struct MeasureRecipe {
     pub n_examples: usize,
     /// Examples of one pass.
     pub batch_size: usize,
-    /// See [`MeasureOptions::radius`].
+    /// The radius of sharpness, in the space of all parameters; zero leaves sharpness out.
     pub radius: f64,
-    /// See [`MeasureOptions::n_directions`].
+    /// Random directions that sharpness is measured in.
     pub n_directions: usize,
 }
 

@@ -1,12 +1,13 @@
 //! The `[model]` table: the pretrained encoder, its pooling and its maximum length.
 
 use isogloss_model::Pooling;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
 
 /// The `[model]` table: the pretrained model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelRecipe {
     /// A Hugging Face folder, or the name of a repository on the hub, `owner/name[@revision]`.

@@ -2,13 +2,14 @@
 
 use isogloss_methods::LanguageSampling;
 use isogloss_text::{Language, LanguagePattern, read_sentence_file};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Languages, RecipeFaults};
 use crate::Error;
 
 /// The `[monolingual]` table: text without labels, for masked language modelling.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MonolingualRecipe {
     /// The files, a sentence a line; `{language}` stands for the language.

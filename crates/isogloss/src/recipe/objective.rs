@@ -1,12 +1,13 @@
 //! An entry of `[[objective]]`: a loss and its weight.
 
 use isogloss_methods::{CrossEntropyConfig, ObjectiveConfig};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
 
 /// An entry of `[[objective]]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectiveRecipe {
     /// Its factor in the sum.

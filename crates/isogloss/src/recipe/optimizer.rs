@@ -1,12 +1,13 @@
 //! The `[optimizer]` table: AdamW and the learning-rate schedule.
 
 use isogloss_methods::{AdamWConfig, LearningRateCurve, Rates};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
 
 /// The `[optimizer]` table: AdamW and its learning-rate schedule.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OptimizerRecipe {
     /// The highest learning rate.

@@ -2,12 +2,13 @@
 
 use isogloss_methods::LanguageSampling;
 use isogloss_text::LanguagePattern;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AlignerRecipe, Languages, RecipeFaults};
 
 /// The `[pairs]` table: sentences and their translations.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PairsRecipe {
     /// The files, a pair a line between a tab; `{language}` stands for the language of the right side.

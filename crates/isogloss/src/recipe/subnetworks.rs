@@ -2,12 +2,13 @@
 
 use isogloss_methods::DynamicSubnetworkConfig;
 use isogloss_text::LanguagePattern;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
 
 /// The `[subnetworks]` table: each batch is read with the parts of the model that its language uses.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubnetworksRecipe {
     /// A file for each language of training, as `isogloss subnetwork` writes them; `{language}` stands
@@ -26,7 +27,7 @@ pub struct SubnetworksRecipe {
 }
 
 /// What a language uses that is not trained on.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum UnseenLanguage {
     /// The whole model.

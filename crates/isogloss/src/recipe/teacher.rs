@@ -1,9 +1,10 @@
 //! The `[teacher]` table: the model that knowledge is distilled from.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The `[teacher]` table: a fine-tuned model whose predictions or hidden states are distilled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TeacherRecipe {
     /// A folder with a head of the same labels, such as `runs/<recipe>/seed-42/best`, or a hub name.

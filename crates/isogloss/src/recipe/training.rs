@@ -1,12 +1,13 @@
 //! The `[training]` table: epochs, batches, evaluation and checkpoints.
 
 use isogloss_text::BatchOrder;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{FrozenRecipe, RecipeFaults};
 
 /// The `[training]` table: epochs, batches, evaluation and checkpoints.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingRecipe {
     /// Times that every example is seen.

@@ -1,9 +1,11 @@
 //! Sequence classification: one label a text, or a pair of texts; accuracy and macro-F1.
 
+use isogloss_methods::{DataNeed, MethodInfo, method_options};
 use isogloss_model::{HeadSpec, Pooling};
 use isogloss_text::{
     Example, FeatureOptions, Featurized, LabelSet, TextError, Tokenizer, featurize_classification,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::scores::Scores;
@@ -12,9 +14,23 @@ use crate::Error;
 use crate::metrics::ClassificationScores;
 
 /// The `[task.classification]` table: no options.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Classification {}
+
+impl Classification {
+    /// Its row of the registry.
+    pub(super) const INFO: MethodInfo = MethodInfo {
+        key: "classification",
+        title: "Text classification",
+        paper: "Devlin et al. 2019, BERT, arXiv:1810.04805",
+        formula: "softmax(W pool(h) + b), one label a text or a pair of texts; scored by accuracy",
+        needs: &[DataNeed::Labels],
+        file: file!(),
+        required: &[],
+        example: || method_options(Self::default()),
+    };
+}
 
 impl Task for Classification {
     fn name(&self) -> &'static str {

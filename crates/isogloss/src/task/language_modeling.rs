@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use isogloss_methods::cross_entropy;
+use isogloss_methods::{DataNeed, MethodInfo, cross_entropy, method_options};
 use isogloss_model::{ForwardOptions, InputError, Model};
 use isogloss_text::TokenBatch;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::scores::{LanguageResult, Scores};
@@ -15,9 +16,23 @@ use crate::Error;
 use crate::ground::tensors::integers;
 
 /// The `[task.language_modeling]` table: no labels and no other head.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LanguageModeling {}
+
+impl LanguageModeling {
+    /// Its row of the registry.
+    pub(super) const INFO: MethodInfo = MethodInfo {
+        key: "language_modeling",
+        title: "Masked language modelling",
+        paper: "Devlin et al. 2019, BERT, arXiv:1810.04805",
+        formula: "argmax p(token | text with masks), scored by accuracy on held-out text",
+        needs: &[DataNeed::MonolingualText],
+        file: file!(),
+        required: &[],
+        example: || method_options(Self::default()),
+    };
+}
 
 impl Task for LanguageModeling {
     fn name(&self) -> &'static str {

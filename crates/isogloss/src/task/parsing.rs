@@ -5,13 +5,16 @@ use std::path::Path;
 
 use burn::module::Module;
 use isogloss_methods::faults::{below_one, zero_or_more};
-use isogloss_methods::{ObjectiveConfig, Reduction, Role, TextView, View};
+use isogloss_methods::{
+    DataNeed, MethodInfo, ObjectiveConfig, Reduction, Role, TextView, View, method_options,
+};
 use isogloss_model::{HeadSpec, ParserConfig, ParserSpec, Pooling};
 use isogloss_text::{
     Example, FeatureOptions, Featurized, LabelSet, ParseLabels, ReadOptions, Subtypes, Targets,
     TextError, Tokenizer, TreeError, Treebank, featurize_parsing, read_treebank_file, score_parses,
     sequential_by_length,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::classification::Classification;
@@ -24,16 +27,17 @@ use crate::Error;
 use crate::error::DataError;
 
 /// The `[task.parsing]` table: options of a biaffine parser (Dozat and Manning 2017).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parsing {
-    /// See [`ParserConfig::arc_width`].
+    /// Width of the vectors that arcs are scored by.
     pub arc_width: usize,
-    /// See [`ParserConfig::label_width`].
+    /// Width of the vectors that relations are scored by.
     pub label_width: usize,
-    /// See [`ParserConfig::dropout`].
+    /// Dropout of the words and of all these vectors; what is dropped is the same for all words of a
+    /// sentence.
     pub dropout: f64,
-    /// See [`ParserConfig::layer_dropout`].
+    /// The rate at which a layer is left out of the mix.
     pub layer_dropout: f64,
     /// The share of the words of training that the model sees as mask tokens; UDify has 0.2.
     pub word_dropout: f64,
@@ -86,6 +90,20 @@ impl Parsing {
         let (relations, tags) = (relations.names().to_vec(), tags.names().to_vec());
         ParserSpec { config, relations, tags }
     }
+}
+
+impl Parsing {
+    /// Its row of the registry.
+    pub(super) const INFO: MethodInfo = MethodInfo {
+        key: "parsing",
+        title: "Biaffine dependency parsing with parts of speech",
+        paper: "Dozat & Manning 2017, arXiv:1611.01734; Kondratyuk & Straka 2019, UDify, arXiv:1904.02099",
+        formula: "score(head j of word i) = [dᵢ; 1]ᵀ U hⱼ; the tree with one root of the highest sum; scored by LAS",
+        needs: &[DataNeed::Labels],
+        file: file!(),
+        required: &[],
+        example: || method_options(Self::default()),
+    };
 }
 
 impl Task for Parsing {

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use burn::module::Module;
 use burn::tensor::Device;
+use isogloss_methods::{DataNeed, MethodInfo, method_options};
 use isogloss_model::Model;
 use isogloss_text::SentencePair;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::scores::{LanguageResult, Scores};
@@ -17,13 +19,27 @@ use crate::embedding::text_encoder::TextEncoder;
 use crate::error::EmbeddingError;
 
 /// The `[task.retrieval]` table: no labels and no head.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retrieval {
     /// The layer whose states are compared, counted from the embeddings' output, 0; the last by
     /// default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer: Option<usize>,
+}
+
+impl Retrieval {
+    /// Its row of the registry.
+    pub(super) const INFO: MethodInfo = MethodInfo {
+        key: "retrieval",
+        title: "Sentence retrieval",
+        paper: "Artetxe & Schwenk 2019, arXiv:1812.10464",
+        formula: "the share of held-out sentences whose nearest by cosine on the other side translates them, both ways",
+        needs: &[DataNeed::Pairs],
+        file: file!(),
+        required: &[],
+        example: || method_options(Self::default()),
+    };
 }
 
 impl Task for Retrieval {

@@ -1,10 +1,12 @@
 //! Sequence tagging: one BIO tag a token; span F1 as seqeval counts it.
 
+use isogloss_methods::{DataNeed, MethodInfo, method_options};
 use isogloss_model::{HeadSpec, Pooling};
 use isogloss_text::{
     Example, FeatureOptions, Featurized, LabelSet, TagUnits, TextError, Tokenizer,
     featurize_tagging,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::scores::Scores;
@@ -13,7 +15,7 @@ use crate::Error;
 use crate::metrics::SpanScores;
 
 /// The `[task.tagging]` table: BIO tags of words, such as named entities or slots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tagging {
     /// What carries a tag: the first subword of a word, or every subword.
@@ -24,6 +26,20 @@ impl Default for Tagging {
     fn default() -> Self {
         Self { units: TagUnits::Subword }
     }
+}
+
+impl Tagging {
+    /// Its row of the registry.
+    pub(super) const INFO: MethodInfo = MethodInfo {
+        key: "tagging",
+        title: "Sequence tagging: slots, named entities",
+        paper: "Devlin et al. 2019, BERT, arXiv:1810.04805",
+        formula: "softmax(W hᵢ + b), one BIO tag a word or subword i; scored by the F1 of spans",
+        needs: &[DataNeed::Labels],
+        file: file!(),
+        required: &[],
+        example: || method_options(Self::default()),
+    };
 }
 
 impl Task for Tagging {

@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 use isogloss_model::Pooling;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ObjectiveError;
@@ -20,7 +21,7 @@ pub(super) const KEY: &str = "xlco";
 /// # Source
 /// Chi et al. 2021, InfoXLM, arXiv:2007.07834, with the numbers of the authors' recipe for the base
 /// model, but for the queue: theirs, for pretraining, keeps 131 072 keys.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct XlcoConfig {
     /// τ; products are divided by it.
@@ -107,7 +108,7 @@ impl XlcoConfig {
 /// # Source
 /// InfoXLM's paper adds up its losses; its code sums them over pairs and over masked tokens and divides
 /// everything by the number of both, so that contrast weighs little.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum XlcoWeighting {
     /// 1: the mean over pairs.

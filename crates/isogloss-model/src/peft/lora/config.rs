@@ -1,5 +1,6 @@
 //! Configuration of LoRA, with the fields of the `peft` library.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::peft::target::TargetModule;
@@ -13,7 +14,7 @@ use crate::{AdapterError, EncoderConfig};
 ///
 /// # Source
 /// Hu et al. 2022, LoRA, arXiv:2106.09685, §4.1.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoraConfig {
     /// The rank.

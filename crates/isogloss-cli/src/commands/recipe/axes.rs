@@ -1,0 +1,91 @@
+//! The axes of a recipe: what can be chosen apart from each other, and the methods on each.
+
+use isogloss::methods::{MethodInfo, objectives, regularizers, samplings, schedules, updates};
+use isogloss::{adapters, tasks, views};
+
+/// One kind of choice of a recipe.
+pub(super) struct Axis {
+    /// What its methods are called together.
+    pub(super) title: &'static str,
+    /// How a recipe names one, and how several of them combine.
+    pub(super) how: &'static str,
+    /// The path of its methods in a recipe; empty for tables of their own.
+    pub(super) entry: &'static str,
+    pub(super) rows: &'static [MethodInfo],
+}
+
+impl Axis {
+    /// The path of a method in a recipe.
+    pub(super) fn path(&self, info: &MethodInfo) -> String {
+        match self.entry {
+            "" => info.key.to_owned(),
+            entry => format!("{entry}.{}", info.key),
+        }
+    }
+
+    /// The key as a reader looks for it: `method.r_drop`, `schedule.fun`.
+    pub(super) fn short_path(&self, info: &MethodInfo) -> String {
+        let path = self.path(info);
+        ["objective.", "data."]
+            .iter()
+            .find_map(|table| path.strip_prefix(table))
+            .unwrap_or(&path)
+            .into()
+    }
+}
+
+/// All axes, in the order of a recipe.
+pub(super) fn axes() -> [Axis; 8] {
+    [
+        Axis {
+            title: "Tasks",
+            how: "what is learned and how it is scored; one table [task.KEY]",
+            entry: "task",
+            rows: tasks(),
+        },
+        Axis {
+            title: "Objectives",
+            how: "losses that add up; an [[objective]] each, with its weight and method.KEY = { … }",
+            entry: "objective.method",
+            rows: objectives(),
+        },
+        Axis {
+            title: "Views",
+            how: "the texts seen another way, for objectives that compare views; tables [views.KEY]",
+            entry: "views",
+            rows: views(),
+        },
+        Axis {
+            title: "Adapters",
+            how: "what is trained in place of the whole model; one table [adapter.KEY]",
+            entry: "adapter",
+            rows: adapters(),
+        },
+        Axis {
+            title: "Schedules",
+            how: "which parameters may change, and when; tables [schedule.KEY], all of which must allow a change",
+            entry: "schedule",
+            rows: schedules(),
+        },
+        Axis {
+            title: "Updates",
+            how: "how the gradients of a step become one; tables [update.KEY], of which one makes the \
+                  gradient, and fisher_penalty adds to it",
+            entry: "update",
+            rows: updates(),
+        },
+        Axis {
+            title: "Changes of the forward pass",
+            how: "tables of their own, which go with everything else",
+            entry: "",
+            rows: regularizers(),
+        },
+        Axis {
+            title: "Language sampling",
+            how: "which language the next batch is drawn from; sampling.KEY = { … } in [data], [pairs] \
+                  or [monolingual]",
+            entry: "data.sampling",
+            rows: samplings(),
+        },
+    ]
+}

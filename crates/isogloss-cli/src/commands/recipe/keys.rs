@@ -1,0 +1,282 @@
+//! The keys of a recipe, walked out of its schema.
+
+use isogloss::recipe_schema;
+use serde_json::Value;
+
+/// A key below an entry of a recipe.
+pub(super) struct Key {
+    /// From that entry: `noise.scale`.
+    pub(super) path: String,
+    /// As TOML writes it; none where nothing stands by default.
+    pub(super) default: Option<String>,
+    /// Whether a recipe must give it.
+    pub(super) is_required: bool,
+    /// Whether it lies in a table that is left out by default.
+    pub(super) is_off: bool,
+    /// What can stand there; `{ … }` in it stands for a table.
+    pub(super) kind: String,
+    /// What it is.
+    pub(super) description: String,
+}
+
+impl Key {
+    /// The first sentence of what it is.
+    pub(super) fn line(&self) -> &str {
+        first_sentence(&self.description)
+    }
+}
+
+pub(super) fn first_sentence(text: &str) -> &str {
+    let text = text.split("\n\n").next().unwrap_or(text);
+    let ends = text.match_indices(". ").map(|(at, _)| at + 1);
+    let end = ends.into_iter().find(|end| text[end + 1..].starts_with(char::is_uppercase));
+    &text[..end.unwrap_or(text.len())]
+}
+
+/// The schema of a recipe.
+pub(super) struct Schema {
+    root: Value,
+    /// Entries with a section of their own, whose keys are not those of their table.
+    apart: Vec<&'static str>,
+}
+
+impl Schema {
+    pub(super) fn new(apart: Vec<&'static str>) -> Self {
+        Self { root: recipe_schema(), apart }
+    }
+
+    /// The keys and tables of a recipe, in its order.
+    pub(super) fn top(&self) -> Vec<&str> {
+        self.root["properties"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.as_str())
+            .collect()
+    }
+
+    /// Whether a name of [`top`](Self::top) is that of a table, or of several.
+    pub(super) fn is_table(&self, name: &str) -> bool {
+        let node = self.node(name).map(|node| self.resolved(node));
+        node.is_some_and(|node| {
+            node["properties"].is_object()
+                || node["items"].is_object()
+                || variants(node).next().is_some()
+        })
+    }
+
+    /// The keys at the top that are no tables.
+    pub(super) fn values_at_top(&self) -> Vec<Key> {
+        let mut keys = Vec::new();
+        for name in self.top().into_iter().filter(|name| !self.is_table(name)) {
+            let node = &self.root["properties"][name];
+            self.entry(
+                node,
+                &Place::new("", false).below(name),
+                node.get("default"),
+                false,
+                &mut keys,
+            );
+        }
+        keys
+    }
+
+    /// What an entry such as `objective.method.r_drop` is; of a table, what the table is.
+    pub(super) fn description(&self, entry: &str) -> String {
+        let node = self.node(entry);
+        let of = |node: &Value| node["description"].as_str().map(str::to_owned);
+        node.and_then(|node| of(node).or_else(|| of(self.resolved(node)))).unwrap_or_default()
+    }
+
+    /// The keys below an entry.
+    pub(super) fn keys(&self, entry: &str) -> Vec<Key> {
+        let mut keys = Vec::new();
+        if let Some(node) = self.node(entry) {
+            let values = node.get("default");
+            self.collect(node, &Place::new(entry, values.is_none()), values, &mut keys);
+        }
+        keys
+    }
+
+    fn node(&self, entry: &str) -> Option<&Value> {
+        entry.split('.').try_fold(&self.root, |node, name| self.child(node, name))
+    }
+
+    fn child<'a>(&'a self, node: &'a Value, name: &str) -> Option<&'a Value> {
+        let node = self.resolved(node);
+        let node = node.get("items").map_or(node, |items| self.resolved(items));
+        let own = node["properties"].get(name);
+        own.or_else(|| variants(node).find_map(|variant| variant["properties"].get(name)))
+    }
+
+    /// What a reference leads to.
+    fn resolved<'a>(&'a self, node: &'a Value) -> &'a Value {
+        if let Some([only]) = node["allOf"].as_array().map(Vec::as_slice) {
+            return self.resolved(only);
+        }
+        match node["$ref"].as_str().and_then(|path| path.strip_prefix('#')) {
+            Some(pointer) => self.root.pointer(pointer).map_or(node, |node| self.resolved(node)),
+            None => node,
+        }
+    }
+
+    /// The keys of a table; `values` are the table's own defaults, where it has any.
+    fn collect(&self, node: &Value, place: &Place, values: Option<&Value>, keys: &mut Vec<Key>) {
+        let node = self.resolved(node);
+        let node = node.get("items").map_or(node, |items| self.resolved(items));
+        let required = node["required"].as_array();
+        for (name, property) in node["properties"].as_object().into_iter().flatten() {
+            let is_required = required.is_some_and(|all| all.iter().any(|one| one == name));
+            let value = values.and_then(|values| values.get(name)).or(property.get("default"));
+            self.entry(property, &place.below(name), value, is_required, keys);
+        }
+    }
+
+    fn entry(
+        &self,
+        property: &Value,
+        place: &Place,
+        value: Option<&Value>,
+        is_required: bool,
+        keys: &mut Vec<Key>,
+    ) {
+        let node = self.resolved(property);
+        let is_apart = self.apart.contains(&place.whole.as_str());
+        let place =
+            Place { is_off: place.is_off || (value.is_none() && !is_required), ..place.clone() };
+        if node["properties"].is_object() && !is_apart {
+            return self.collect(node, &place, value, keys);
+        }
+        let described = property["description"].as_str().or(node["description"].as_str());
+        keys.push(Key {
+            path: place.path.clone(),
+            default: value.map(toml_text),
+            is_required,
+            is_off: place.is_off,
+            kind: if is_apart { "a table".into() } else { self.kind(node) },
+            description: described.unwrap_or_default().to_owned(),
+        });
+        if is_apart {
+            return;
+        }
+        for variant in variants(node) {
+            let chosen = variant["properties"].as_object().into_iter().flatten();
+            for (name, inner) in chosen {
+                let value = value.and_then(|value| value.get(name));
+                let is_off = place.is_off || value.is_none();
+                self.collect(inner, &Place { is_off, ..place.below(name) }, value, keys);
+            }
+        }
+    }
+
+    /// What can stand in an entry.
+    fn kind(&self, node: &Value) -> String {
+        let node = self.resolved(node);
+        let one_of: Vec<String> = variants(node).map(|variant| self.kind(variant)).collect();
+        if !one_of.is_empty() {
+            return one_of.join(", ");
+        }
+        if let Some(values) = node["enum"].as_array() {
+            return values.iter().map(toml_text).collect::<Vec<_>>().join(", ");
+        }
+        if let Some(value) = node.get("const") {
+            return toml_text(value);
+        }
+        match node["type"].as_str() {
+            Some("integer") => "whole number".into(),
+            Some("number") => "number".into(),
+            Some("boolean") => "true or false".into(),
+            Some("array") => format!("list of {}", self.kind(&node["items"])),
+            Some("object") => {
+                let names = node["properties"].as_object().into_iter().flatten();
+                names.map(|(name, _)| format!("{name} = {{ … }}")).collect::<Vec<_>>().join(", ")
+            }
+            _ => "text".into(),
+        }
+    }
+}
+
+/// An entry on the way down.
+#[derive(Clone)]
+struct Place {
+    /// From the root.
+    whole: String,
+    /// From where the walk began.
+    path: String,
+    is_off: bool,
+}
+
+impl Place {
+    fn new(entry: &str, is_off: bool) -> Self {
+        Self { whole: entry.to_owned(), path: String::new(), is_off }
+    }
+
+    fn below(&self, name: &str) -> Self {
+        let join = |parent: &str| match parent {
+            "" => name.to_owned(),
+            parent => format!("{parent}.{name}"),
+        };
+        Self { whole: join(&self.whole), path: join(&self.path), is_off: self.is_off }
+    }
+}
+
+fn variants(node: &Value) -> impl Iterator<Item = &Value> {
+    let lists = ["oneOf", "anyOf"].into_iter().filter_map(|name| node[name].as_array());
+    lists.flatten()
+}
+
+/// A value as TOML writes it in one line.
+pub(super) fn toml_text(value: &Value) -> String {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            number.as_f64().map_or_else(|| number.to_string(), |number| format!("{number:?}"))
+        }
+        Value::Array(elements) => {
+            format!("[{}]", elements.iter().map(toml_text).collect::<Vec<_>>().join(", "))
+        }
+        Value::Object(fields) if fields.is_empty() => "{}".into(),
+        Value::Object(fields) => {
+            let fields =
+                fields.iter().map(|(name, value)| format!("{name} = {}", toml_text(value)));
+            format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn defaults_are_written_as_toml() {
+        for (value, expected) in [
+            (json!(1e-5), "1e-5"),
+            (json!(2.0), "2.0"),
+            (json!(["de", 3, true]), "[\"de\", 3, true]"),
+            (json!({ "by_size": { "temperature": 1.0 } }), "{ by_size = { temperature = 1.0 } }"),
+        ] {
+            assert_eq!(toml_text(&value), expected);
+        }
+    }
+
+    #[test]
+    fn tables_inside_a_table_are_walked_with_their_defaults() {
+        let keys = Schema::new(Vec::new()).keys("objective.method.r3f");
+        let scale = keys.iter().find(|key| key.path == "noise.scale").unwrap();
+        assert_eq!((scale.default.as_deref(), scale.is_required), (Some("1e-5"), false));
+        let keys = Schema::new(Vec::new()).keys("schedule.fun");
+        assert!(keys.iter().any(|key| key.path == "every_steps" && key.is_required));
+        let keys = Schema::new(vec!["data.sampling"]).keys("data");
+        assert!(keys.iter().any(|key| key.path == "sampling"));
+        assert!(!keys.iter().any(|key| key.path.starts_with("sampling.")));
+    }
+
+    #[test]
+    fn a_sentence_ends_before_a_capital() {
+        assert_eq!(first_sentence("The i. e. of it. And more."), "The i. e. of it.");
+        assert_eq!(first_sentence("One\n\nTwo. Three"), "One");
+    }
+}
