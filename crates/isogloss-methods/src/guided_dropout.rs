@@ -1,7 +1,7 @@
 //! Guided dropout: units with much Fisher information are dropped less.
 
-use schemars::JsonSchema;
 use isogloss_model::UnitDropout;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::faults::{Faults, at_least_one};
