@@ -1,174 +1,58 @@
 //! Tensor operations that the encoder and its optimizer run at every step, each with a backward of
 //! its own, on every Burn backend.
 //!
-//! An operation has up to three parts:
-//! - a composition of Burn's own operations (`compose`), which runs on any backend and is what the
-//!   tests compare with;
-//! - a fused kernel for the CPU (`flex`), and one for the mask of dropout on GPUs (`cube`), used when
-//!   the tensors are `f32`;
-//! - a hand-written derivative (`autodiff`) that keeps less than the recorded graph would.
+//! An operation is a file of this crate:
+//! - the function on tensors, with its shapes and source;
+//! - a composition of Burn's own operations, which runs on any backend and is what the tests compare with;
+//! - a hand-written derivative that keeps less than the recorded graph would.
 //!
-//! The functions here take and give tensors; which part runs is decided by the tensor's device.
+//! Below it lie its fused kernels for `f32`: `flex` for the CPU, `cube` for GPUs.
+//! Which of them runs is decided by the tensor's device.
 //! Dropout draws its mask from an explicit seed and draws it again in the backward pass, so no mask
 //! is ever stored; every device draws the same, so a step can be repeated on any of them.
+//!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use burn::tensor::{Device, Tensor};
+//! use isogloss_kernels::{Dropout, dropout, gelu, linear};
+//!
+//! let device = Device::flex().autodiff();
+//! let x = Tensor::<2>::from_floats([[1.0, 2.0]], &device);
+//! let weight = Tensor::from_floats([[0.5, -0.5], [2.0, 1.0]], &device).require_grad();
+//! let y = gelu(linear(x, weight.clone(), Tensor::zeros([2], &device)));
+//! let y = dropout(y, Dropout { rate: 0.1, seed: 7 });
+//! let gradients = y.sum().backward();
+//! assert_eq!(weight.grad(&gradients).map(|gradient| gradient.dims()), Some([2, 2]));
+//! # }
+//! ```
 
+// Burn deprecates its ndarray backend; the project offers it all the same.
+#![cfg_attr(feature = "ndarray", allow(deprecated))]
+
+mod adamw;
 mod allocator;
-mod autodiff;
-mod compose;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod cube;
-mod dispatch;
+mod attention;
+mod backends;
+mod dropout;
 #[cfg(feature = "flex")]
 mod flex;
-mod random;
+mod gelu;
+mod layer_norm;
+mod linear;
+mod shapes;
+mod sum_of_squares;
 
-use burn::tensor::Tensor;
-
+pub use adamw::{AdamW, adamw};
 pub use allocator::tune_allocator;
-pub use dispatch::AdamW;
-use dispatch::{Kernels, Optimize};
+pub use attention::attention;
+pub use dropout::{Dropout, column_mask, dropout};
+pub use gelu::gelu;
 pub use isogloss_random::{normal, signs, split_seed, uniform};
-pub use random::{Dropout, column_mask};
-
-use burn::backend::Dispatch;
-
-/// Multiplies by a weight and adds a bias: `x Wᵀ + b`, with the weight laid out as PyTorch does.
-///
-/// # Shapes
-/// - `x`: `[..., in]`
-/// - `weight`: `[out, in]`
-/// - `bias`: `[out]`
-/// - returns: `[..., out]`
-pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<D> {
-    Tensor::from_dispatch(<Dispatch as Kernels>::linear(
-        x.into_dispatch(),
-        weight.into_dispatch(),
-        bias.into_dispatch(),
-    ))
-}
-
-/// Computes the exact Gaussian error linear unit, `x Φ(x)`.
-///
-/// # Shapes
-/// - `x`, returns: any
-///
-/// # Source
-/// Hendrycks & Gimpel 2016, arXiv:1606.08415, §2. Not the tanh approximation.
-pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    Tensor::from_dispatch(<Dispatch as Kernels>::gelu(x.into_dispatch()))
-}
-
-/// Zeroes elements at random and scales the others so that the mean stays.
-///
-/// Which elements is a function of `dropout.seed` and the position alone. With a rate of zero the
-/// input comes back as it is.
-///
-/// # Shapes
-/// - `x`, returns: any
-///
-/// # Source
-/// Srivastava et al. 2014, JMLR 15, in the inverted form.
-pub fn dropout<const D: usize>(x: Tensor<D>, dropout: Dropout) -> Tensor<D> {
-    if dropout.is_off() {
-        return x;
-    }
-    Tensor::from_dispatch(<Dispatch as Kernels>::dropout(x.into_dispatch(), dropout))
-}
-
-/// Normalizes `dropout(x) + residual` over its last dimension: the end of every transformer block.
-///
-/// # Shapes
-/// - `x`, `residual`, returns: `[..., hidden]`
-/// - `gamma`, `beta`: `[hidden]`
-///
-/// # Source
-/// Ba et al. 2016, arXiv:1607.06450, eq. 4; biased variance, `epsilon` inside the root, as PyTorch.
-pub fn dropout_add_layer_norm<const D: usize>(
-    x: Tensor<D>,
-    residual: Tensor<D>,
-    gamma: Tensor<1>,
-    beta: Tensor<1>,
-    epsilon: f64,
-    dropout: Dropout,
-) -> Tensor<D> {
-    Tensor::from_dispatch(<Dispatch as Kernels>::dropout_add_layer_norm(
-        x.into_dispatch(),
-        residual.into_dispatch(),
-        gamma.into_dispatch(),
-        beta.into_dispatch(),
-        epsilon,
-        dropout,
-    ))
-}
-
-/// Attends with several heads: `dropout(softmax(q kᵀ / √d + bias)) v` for each head of width `d`.
-///
-/// Heads lie side by side in the hidden dimension, so no transposition is needed before or after.
-///
-/// # Shapes
-/// - `query`, `key`, `value`, returns: `[batch, seq, n_heads * d]`
-/// - `bias`: `[batch, seq]`, added to the scores of each key; a large negative number hides a key.
-///   No gradient reaches it.
-///
-/// # Source
-/// Vaswani et al. 2017, arXiv:1706.03762, §3.2. The probabilities are not kept for the backward
-/// pass but computed again from their logarithmic normalizer, as in Dao et al. 2022,
-/// arXiv:2205.14135, §3.1.
-pub fn attention(
-    query: Tensor<3>,
-    key: Tensor<3>,
-    value: Tensor<3>,
-    bias: Tensor<2>,
-    n_heads: usize,
-    dropout: Dropout,
-) -> Tensor<3> {
-    Tensor::from_dispatch(<Dispatch as Kernels>::attention(
-        query.into_dispatch(),
-        key.into_dispatch(),
-        value.into_dispatch(),
-        bias.into_dispatch(),
-        n_heads,
-        dropout,
-    ))
-}
-
-/// Sums the squares of all elements, outside any graph.
-///
-/// # Shapes
-/// - `x`: any
-/// - returns: `[1]`
-pub fn sum_of_squares<const D: usize>(x: Tensor<D>) -> Tensor<1> {
-    Tensor::from_dispatch(<Dispatch as Optimize>::sum_of_squares(x.into_dispatch()))
-}
-
-/// Takes one AdamW step for one parameter, in place where the tensors have no other owner.
-///
-/// Returns the parameter and its two moments.
-///
-/// # Shapes
-/// - all tensors: those of the parameter
-///
-/// # Source
-/// Loshchilov & Hutter 2019, arXiv:1711.05101, alg. 2, with PyTorch's order of operations: decay
-/// first, then `lr / (1 - β₁ᵗ) · m / (√v / √(1 - β₂ᵗ) + ε)`.
-pub fn adamw<const D: usize>(
-    param: Tensor<D>,
-    grad: Tensor<D>,
-    moment_1: Tensor<D>,
-    moment_2: Tensor<D>,
-    config: AdamW,
-) -> [Tensor<D>; 3] {
-    let (param, moment_1, moment_2) = <Dispatch as Optimize>::adamw(
-        param.into_dispatch(),
-        grad.into_dispatch(),
-        moment_1.into_dispatch(),
-        moment_2.into_dispatch(),
-        config,
-    );
-    [param, moment_1, moment_2].map(Tensor::from_dispatch)
-}
+pub use layer_norm::dropout_add_layer_norm;
+pub use linear::linear;
+pub use sum_of_squares::sum_of_squares;
 
 /// The example of the README.
-#[cfg(all(doctest, feature = "flex"))]
+#[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -2,78 +2,17 @@
 
 use rayon::prelude::*;
 
+use super::matrix::{Matrix, Product, span};
+
 /// Columns of a product that one thread computes at a time. The `gemm` crate copies the right matrix
 /// into another order first, for a whole product on one thread; block by block, all threads copy.
 const BLOCK: usize = 64;
-
-/// A matrix inside a slice: `rows × columns`, element `(i, j)` at `i * row_stride + j * column_stride`.
-#[derive(Clone, Copy)]
-pub(super) struct Matrix<'a> {
-    pub(super) values: &'a [f32],
-    pub(super) rows: usize,
-    pub(super) columns: usize,
-    pub(super) row_stride: usize,
-    pub(super) column_stride: usize,
-}
-
-impl<'a> Matrix<'a> {
-    /// A matrix whose rows are contiguous and `row_stride` apart.
-    pub(super) fn new(values: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
-        Self { values, rows, columns, row_stride, column_stride: 1 }
-    }
-
-    pub(super) fn transposed(self) -> Self {
-        Self {
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-            ..self
-        }
-    }
-
-    /// A row of a matrix whose rows are contiguous.
-    #[cfg(any(test, target_arch = "wasm32"))]
-    #[inline(always)]
-    pub(super) fn row(&self, row: usize) -> &'a [f32] {
-        &self.values[row * self.row_stride..][..self.columns]
-    }
-
-    fn span(&self) -> usize {
-        span(self.rows, self.columns, self.row_stride, self.column_stride)
-    }
-}
-
-fn span(rows: usize, columns: usize, row_stride: usize, column_stride: usize) -> usize {
-    if rows == 0 || columns == 0 {
-        return 0;
-    }
-    (rows - 1) * row_stride + (columns - 1) * column_stride + 1
-}
-
-/// What happens to a product.
-#[derive(Clone, Copy)]
-pub(super) struct Product {
-    /// Multiplies the product.
-    pub(super) scale: f32,
-    /// Adds to what the output holds instead of overwriting it.
-    pub(super) accumulate: bool,
-    /// Uses all threads; off inside work that is parallel already.
-    pub(super) parallel: bool,
-}
-
-impl Product {
-    /// Overwrites the output with a scaled product, on this thread.
-    pub(super) fn scaled(scale: f32) -> Self {
-        Self { scale, accumulate: false, parallel: false }
-    }
-}
 
 /// Writes the product of `lhs` and `rhs` to `out`, whose rows are contiguous and `out_stride` apart.
 ///
 /// # Panics
 /// If the inner sizes differ or a matrix does not fit its slice.
-pub(super) fn multiply(
+pub(crate) fn multiply(
     out: &mut [f32],
     out_stride: usize,
     lhs: Matrix<'_>,
@@ -89,7 +28,7 @@ pub(super) fn multiply(
     );
     #[cfg(target_arch = "wasm32")]
     if lhs.column_stride == 1 && rhs.row_stride == 1 {
-        return super::rows::multiply_rows(out, out_stride, lhs, rhs.transposed(), product);
+        return super::row_products::multiply_rows(out, out_stride, lhs, rhs.transposed(), product);
     }
     let out = Start(out.as_mut_ptr());
     let fill = |first: usize, n_columns: usize| {

@@ -3,7 +3,7 @@
 
 /// Runs `kernel`, compiled for the widest vectors of this processor.
 #[inline(always)]
-pub(super) fn vectorized<R>(kernel: impl FnOnce() -> R) -> R {
+pub(crate) fn vectorized<R>(kernel: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(kernel)
 }
 
@@ -11,7 +11,7 @@ const LANES: usize = 16;
 
 /// `eˣ` to one unit in the last place or two; zero below -87.
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     /// 1.5 · 2²³: adding it rounds to an integer, which then stands in the low bits.
     const ROUND: f32 = 12_582_912.0;
     /// ln 2 in two parts; the first has trailing zeros, so that its products are exact.
@@ -38,7 +38,7 @@ pub(super) fn exp(x: f32) -> f32 {
 /// `erfc(z) = e^(-z²) t P(t)` with `t = 1 / (1 + 0.42 z)`; the coefficients are a minimax fit over
 /// `z` in `[0, 6.5]` with a relative error of 4e-8.
 #[inline(always)]
-pub(super) fn normal(x: f32) -> (f32, f32) {
+pub(crate) fn normal(x: f32) -> (f32, f32) {
     const P: [f32; 8] = [
         0.236_731_27,
         0.240_897_16,
@@ -83,18 +83,18 @@ fn reduce(values: &[f32], start: f32, fold: impl Fn(f32, f32) -> f32) -> f32 {
 }
 
 #[inline(always)]
-pub(super) fn sum(values: &[f32]) -> f32 {
+pub(crate) fn sum(values: &[f32]) -> f32 {
     reduce(values, 0.0, |a, b| a + b)
 }
 
 #[inline(always)]
-pub(super) fn max(values: &[f32]) -> f32 {
+pub(crate) fn max(values: &[f32]) -> f32 {
     reduce(values, f32::NEG_INFINITY, |a, b| if b > a { b } else { a })
 }
 
 /// `Σ f(a, b)` over two slices of equal length.
 #[inline(always)]
-pub(super) fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
+pub(crate) fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0; LANES];
     let ((a_chunks, a_rest), (b_chunks, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     for (a, b) in a_chunks.iter().zip(b_chunks) {

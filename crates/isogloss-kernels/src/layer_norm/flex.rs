@@ -1,13 +1,43 @@
-//! `LayerNorm(dropout(x) + residual)` in one pass, and its backward in another.
+//! `LayerNorm(dropout(x) + residual)` on the CPU in one pass, and its backward in another.
 
-use burn::backend::TensorMetadata;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::Shape;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::simd::{sum, sum_pairs, vectorized};
-use super::{Dense, from_values};
-use crate::Dropout;
+use super::{LayerNormKernel, composed, composed_backward};
+use crate::dropout::Dropout;
+use crate::flex::simd::{sum, sum_pairs, vectorized};
+use crate::flex::{Dense, from_values, is_f32};
+
+impl LayerNormKernel for Flex {
+    fn layer_norm_forward(
+        x: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+        dropout: Dropout,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        if !is_f32(&x) {
+            return composed::<Self>(x, residual, gamma, beta, epsilon, dropout);
+        }
+        forward(x, residual, gamma, beta, epsilon, dropout)
+    }
+
+    fn layer_norm_backward(
+        sum: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        epsilon: f64,
+        grad: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; 3] {
+        if !is_f32(&sum) {
+            return composed_backward::<Self>(sum, gamma, epsilon, grad);
+        }
+        backward(sum, gamma, epsilon, grad)
+    }
+}
 
 /// Rows of one task.
 const ROWS: usize = 32;
@@ -20,7 +50,7 @@ fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
     (mean, 1.0 / (variance + epsilon).sqrt())
 }
 
-pub(super) fn forward(
+fn forward(
     x: FlexTensor,
     residual: FlexTensor,
     gamma: FlexTensor,
@@ -59,12 +89,7 @@ pub(super) fn forward(
     (from_values(out, shape), sums.0)
 }
 
-pub(super) fn backward(
-    sum: FlexTensor,
-    gamma: FlexTensor,
-    epsilon: f64,
-    grad: FlexTensor,
-) -> [FlexTensor; 3] {
+fn backward(sum: FlexTensor, gamma: FlexTensor, epsilon: f64, grad: FlexTensor) -> [FlexTensor; 3] {
     let gamma = Dense::new(gamma);
     let hidden = gamma.values().len();
     let (sums, mut grad) = (Dense::new(sum), Dense::new(grad));

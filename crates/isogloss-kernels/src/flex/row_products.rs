@@ -7,7 +7,7 @@ use std::array::from_fn;
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::gemm::{Matrix, Product};
+use super::matrix::{Matrix, Product};
 
 /// Rows of the left matrix, and of the right one, that are multiplied at once: eight sums keep the adders
 /// busy, and leave half of sixteen registers to the factors.

@@ -1,7 +1,8 @@
-//! Kernels for GPUs, which CubeCL compiles for the device at hand.
+//! Dropout on GPUs, by a kernel that CubeCL compiles for the device at hand.
 
 use burn::backend::TensorMetadata as _;
 use burn::backend::ops::IntTensorOps as _;
+use burn::backend::tensor::FloatTensor;
 use burn::tensor::{DType, TensorData};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::{self, calculate_cube_count_elemwise, prelude::*};
@@ -9,13 +10,21 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 
-use crate::compose::mask_block_len;
-use crate::random::Dropout;
+use super::{Dropout, DropoutKernel, composed, mask_block_len};
+
+impl DropoutKernel for CubeBackend {
+    fn drop_out(x: FloatTensor<Self>, dropout: Dropout) -> FloatTensor<Self> {
+        if dropout.is_off() || x.dtype != DType::F32 {
+            return composed::<Self>(x, dropout);
+        }
+        multiply_mask(x, dropout)
+    }
+}
 
 /// Multiplies an `f32` tensor by the scaled mask that CPUs draw, drawn where the elements are.
 ///
 /// Only the keys of the blocks cross the bus.
-pub(crate) fn dropout(x: CubeTensor, dropout: Dropout) -> CubeTensor {
+fn multiply_mask(x: CubeTensor, dropout: Dropout) -> CubeTensor {
     let x = into_contiguous(x);
     let shape = x.shape();
     let (n_elements, block_len) = (shape.num_elements(), mask_block_len(&shape).max(1));
@@ -58,7 +67,7 @@ fn drop_elements(
     }
 }
 
-/// [`crate::random`]'s hash, bit for bit.
+/// The hash of the mask on the CPU, bit for bit.
 #[cube]
 fn hash(key_0: u32, key_1: u32, counter: u32) -> u32 {
     let x = counter + key_0;

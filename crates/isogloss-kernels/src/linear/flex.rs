@@ -1,12 +1,42 @@
-//! Matrix products with a weight, and the bias in the same pass.
+//! Matrix products with a weight on the CPU, and the bias in the same pass.
 
-use burn::backend::TensorMetadata;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Flex, TensorMetadata};
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::gemm::{Matrix, Product, multiply};
-use super::{Dense, from_values};
-use crate::compose::with_last_dim;
+use super::{LinearKernel, composed, composed_grad_input, composed_grad_weight};
+use crate::flex::gemm::multiply;
+use crate::flex::matrix::{Matrix, Product};
+use crate::flex::{Dense, from_values, is_f32};
+use crate::shapes::with_last_dim;
+
+impl LinearKernel for Flex {
+    fn linear_forward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        if !is_f32(&x) {
+            return composed::<Self>(x, weight, bias);
+        }
+        forward(x, weight, bias)
+    }
+
+    fn linear_grad_input(grad: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        if !is_f32(&grad) {
+            return composed_grad_input::<Self>(grad, weight);
+        }
+        grad_input(grad, weight)
+    }
+
+    fn linear_grad_weight(grad: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
+        if !is_f32(&grad) {
+            return composed_grad_weight::<Self>(grad, x);
+        }
+        grad_weight(grad, x)
+    }
+}
 
 const PARALLEL: Product = Product { scale: 1.0, accumulate: false, parallel: true };
 
@@ -16,7 +46,7 @@ fn matrix(tensor: &Dense, n_columns: usize) -> Matrix<'_> {
     Matrix::new(values, values.len() / n_columns.max(1), n_columns, n_columns)
 }
 
-pub(super) fn forward(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+fn forward(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
     let [n_outputs, n_inputs] = weight.shape().dims();
     let shape = with_last_dim(&x.shape(), n_outputs);
     let (x, weight, bias) = (Dense::new(x), Dense::new(weight), Dense::new(bias));
@@ -36,7 +66,7 @@ pub(super) fn forward(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> Fl
     from_values(out, shape)
 }
 
-pub(super) fn grad_input(grad: FlexTensor, weight: FlexTensor) -> FlexTensor {
+fn grad_input(grad: FlexTensor, weight: FlexTensor) -> FlexTensor {
     let [n_outputs, n_inputs] = weight.shape().dims();
     let shape = with_last_dim(&grad.shape(), n_inputs);
     let (grad, weight) = (Dense::new(grad), Dense::new(weight));
@@ -46,7 +76,7 @@ pub(super) fn grad_input(grad: FlexTensor, weight: FlexTensor) -> FlexTensor {
     from_values(out, shape)
 }
 
-pub(super) fn grad_weight(grad: FlexTensor, x: FlexTensor) -> FlexTensor {
+fn grad_weight(grad: FlexTensor, x: FlexTensor) -> FlexTensor {
     let last = |t: &FlexTensor| t.shape().as_slice().last().copied().unwrap_or(1);
     let (n_outputs, n_inputs) = (last(&grad), last(&x));
     let (grad, x) = (Dense::new(grad), Dense::new(x));

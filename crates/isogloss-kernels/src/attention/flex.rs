@@ -1,18 +1,43 @@
-//! Attention by head: the scores of one head of one sentence fit a cache and never leave it.
+//! Attention on the CPU, head by head: the scores of one head of one sentence fit a cache and never leave it.
 //!
 //! Sentences are spread over the threads. What stays for the backward pass is one number a query:
 //! the logarithm of the sum that normalized its scores.
 
+use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::Shape;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::gemm::{Matrix, Product, multiply};
-use super::simd::{exp, max, sum, sum_pairs, vectorized};
-use super::{Dense, from_values};
-use crate::Dropout;
-use crate::dispatch::AttentionInputs;
+use super::{AttentionInputs, AttentionKernel, composed, composed_backward};
+use crate::dropout::Dropout;
+use crate::flex::gemm::multiply;
+use crate::flex::matrix::{Matrix, Product};
+use crate::flex::simd::{exp, max, sum, sum_pairs, vectorized};
+use crate::flex::{Dense, from_values, is_f32};
+
+impl AttentionKernel for Flex {
+    fn attention_forward(
+        inputs: AttentionInputs<Self>,
+    ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>) {
+        if !is_f32(&inputs.query) {
+            return (composed::<Self>(inputs), None);
+        }
+        let (context, normalizers) = forward(inputs);
+        (context, Some(normalizers))
+    }
+
+    fn attention_backward(
+        inputs: AttentionInputs<Self>,
+        kept: Option<FloatTensor<Self>>,
+        grad: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; 3] {
+        match kept {
+            Some(normalizers) => backward(inputs, normalizers, grad),
+            None => composed_backward::<Self>(inputs, grad),
+        }
+    }
+}
 
 const PLAIN: Product = Product { scale: 1.0, accumulate: false, parallel: false };
 
@@ -76,7 +101,7 @@ impl Operands {
     }
 }
 
-pub(super) fn forward(inputs: AttentionInputs<Flex>) -> (FlexTensor, FlexTensor) {
+fn forward(inputs: AttentionInputs<Flex>) -> (FlexTensor, FlexTensor) {
     let operands = Operands::new(inputs);
     let layout @ Layout { seq, n_heads, hidden, .. } = operands.layout;
     let mut context = vec![0.0; operands.batch * seq * hidden];
@@ -139,7 +164,7 @@ fn softmax(row: &mut [f32], bias: &[f32]) -> f32 {
     highest + total.ln()
 }
 
-pub(super) fn backward(
+fn backward(
     inputs: AttentionInputs<Flex>,
     normalizers: FlexTensor,
     grad: FlexTensor,

@@ -1,0 +1,73 @@
+//! The AdamW step on the CPU, one pass over memory.
+
+use burn::backend::Flex;
+use burn::backend::tensor::FloatTensor;
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
+
+use super::{AdamW, AdamWKernel, composed};
+use crate::flex::simd::vectorized;
+use crate::flex::{BLOCK, Dense, is_f32};
+
+impl AdamWKernel for Flex {
+    fn adamw(
+        param: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        moment_1: FloatTensor<Self>,
+        moment_2: FloatTensor<Self>,
+        config: AdamW,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        if !is_f32(&param) {
+            return composed::<Self>(param, grad, moment_1, moment_2, config);
+        }
+        step(param, grad, moment_1, moment_2, config)
+    }
+}
+
+fn step(
+    param: FlexTensor,
+    grad: FlexTensor,
+    moment_1: FlexTensor,
+    moment_2: FlexTensor,
+    config: AdamW,
+) -> (FlexTensor, FlexTensor, FlexTensor) {
+    let factors = config.factors();
+    let (keep, step_size) = (factors.keep as f32, factors.step_size as f32);
+    let root_scale = (1.0 / factors.root_correction) as f32;
+    let (beta_1, beta_2) = (config.beta_1 as f32, config.beta_2 as f32);
+    let (gain_1, gain_2) = ((1.0 - config.beta_1) as f32, (1.0 - config.beta_2) as f32);
+    let (epsilon, grad_scale) = (config.epsilon as f32, config.grad_scale as f32);
+
+    let grad = Dense::new(grad);
+    let mut param = Dense::new(param);
+    let (mut moment_1, mut moment_2) = (Dense::new(moment_1), Dense::new(moment_2));
+    // Rows are not cut by blocks.
+    let row = config.lazy_row.unwrap_or(BLOCK);
+    let block = BLOCK.div_ceil(row) * row;
+    param
+        .values_mut()
+        .par_chunks_mut(block)
+        .zip(grad.values().par_chunks(block))
+        .zip(moment_1.values_mut().par_chunks_mut(block))
+        .zip(moment_2.values_mut().par_chunks_mut(block))
+        .for_each(|(((param, grad), moment_1), moment_2)| {
+            let rows = param.chunks_mut(row).zip(grad.chunks(row));
+            let moments = moment_1.chunks_mut(row).zip(moment_2.chunks_mut(row));
+            for ((param, grad), (moment_1, moment_2)) in rows.zip(moments) {
+                if config.lazy_row.is_some() && grad.iter().all(|x| *x == 0.0) {
+                    continue;
+                }
+                vectorized(|| {
+                    let moments = moment_1.iter_mut().zip(moment_2.iter_mut());
+                    for ((param, grad), (m, v)) in param.iter_mut().zip(grad).zip(moments) {
+                        let grad = grad * grad_scale;
+                        *m = beta_1 * *m + gain_1 * grad;
+                        *v = beta_2 * *v + gain_2 * grad * grad;
+                        *param =
+                            *param * keep - step_size * (*m / (v.sqrt() * root_scale + epsilon));
+                    }
+                });
+            }
+        });
+    (param.0, moment_1.0, moment_2.0)
+}

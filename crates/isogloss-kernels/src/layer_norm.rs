@@ -1,0 +1,203 @@
+//! Layer normalization of `dropout(x) + residual`.
+
+#[cfg(feature = "flex")]
+mod flex;
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata};
+use burn::tensor::Tensor;
+
+use crate::backends::{composed_on, on_every_backend};
+use crate::dropout::{Dropout, DropoutKernel};
+use crate::shapes::{as_row, sum_rows};
+
+/// Normalizes `dropout(x) + residual` over its last dimension: the end of every transformer block.
+///
+/// # Shapes
+/// - `x`, `residual`, returns: `[..., hidden]`
+/// - `gamma`, `beta`: `[hidden]`
+///
+/// # Source
+/// Ba et al. 2016, arXiv:1607.06450, eq. 4; biased variance, `epsilon` inside the root, as PyTorch.
+pub fn dropout_add_layer_norm<const D: usize>(
+    x: Tensor<D>,
+    residual: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    epsilon: f64,
+    dropout: Dropout,
+) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as LayerNorm>::dropout_add_layer_norm(
+        x.into_dispatch(),
+        residual.into_dispatch(),
+        gamma.into_dispatch(),
+        beta.into_dispatch(),
+        epsilon,
+        dropout,
+    ))
+}
+
+on_every_backend! {
+    differentiable
+
+    /// Layer normalization on any device, with its derivative where there is a graph.
+    trait LayerNorm: Backend {
+        fn dropout_add_layer_norm(
+            x: FloatTensor<Self>,
+            residual: FloatTensor<Self>,
+            gamma: FloatTensor<Self>,
+            beta: FloatTensor<Self>,
+            epsilon: f64,
+            dropout: Dropout,
+        ) -> FloatTensor<Self>;
+    }
+}
+
+/// Forward and backward on a backend without autodiff, by composition unless it has a kernel.
+pub(crate) trait LayerNormKernel: DropoutKernel {
+    /// Returns the normalized output and the sum that was normalized.
+    fn layer_norm_forward(
+        x: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+        dropout: Dropout,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        composed::<Self>(x, residual, gamma, beta, epsilon, dropout)
+    }
+
+    /// Returns the gradients of the sum, of gamma and of beta.
+    fn layer_norm_backward(
+        sum: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        epsilon: f64,
+        grad: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; 3] {
+        composed_backward::<Self>(sum, gamma, epsilon, grad)
+    }
+}
+
+composed_on!(LayerNormKernel: ndarray, cube);
+
+/// The centered rows of `sum`, and the reciprocal of their standard deviation.
+fn standardize<B: Backend>(sum: FloatTensor<B>, epsilon: f64) -> (FloatTensor<B>, FloatTensor<B>) {
+    let last = sum.shape().num_dims() - 1;
+    let mean = B::float_mean_dim(sum.clone(), last);
+    let centered = B::float_sub(sum, mean);
+    let variance = B::float_mean_dim(B::float_mul(centered.clone(), centered.clone()), last);
+    let deviation = B::float_sqrt(B::float_add_scalar(variance, epsilon.into()));
+    (centered, B::float_recip(deviation))
+}
+
+fn composed<B: DropoutKernel>(
+    x: FloatTensor<B>,
+    residual: FloatTensor<B>,
+    gamma: FloatTensor<B>,
+    beta: FloatTensor<B>,
+    epsilon: f64,
+    dropout: Dropout,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    let sum = B::float_add(B::drop_out(x, dropout), residual);
+    let n_dims = sum.shape().num_dims();
+    let (centered, reciprocal) = standardize::<B>(sum.clone(), epsilon);
+    let normalized = B::float_mul(centered, reciprocal);
+    let scaled = B::float_mul(normalized, as_row::<B>(gamma, n_dims));
+    (B::float_add(scaled, as_row::<B>(beta, n_dims)), sum)
+}
+
+fn composed_backward<B: Backend>(
+    sum: FloatTensor<B>,
+    gamma: FloatTensor<B>,
+    epsilon: f64,
+    grad: FloatTensor<B>,
+) -> [FloatTensor<B>; 3] {
+    let n_dims = sum.shape().num_dims();
+    let last = n_dims - 1;
+    let (centered, reciprocal) = standardize::<B>(sum, epsilon);
+    let normalized = B::float_mul(centered, reciprocal.clone());
+
+    let grad_gamma = sum_rows::<B>(B::float_mul(grad.clone(), normalized.clone()));
+    let grad_beta = sum_rows::<B>(grad.clone());
+
+    let grad = B::float_mul(grad, as_row::<B>(gamma, n_dims));
+    let mean = B::float_mean_dim(grad.clone(), last);
+    let projection = B::float_mean_dim(B::float_mul(grad.clone(), normalized.clone()), last);
+    let grad = B::float_sub(B::float_sub(grad, mean), B::float_mul(normalized, projection));
+    [B::float_mul(grad, reciprocal), grad_gamma, grad_beta]
+}
+
+impl<B: LayerNormKernel> LayerNorm for B {
+    fn dropout_add_layer_norm(
+        x: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+        dropout: Dropout,
+    ) -> FloatTensor<Self> {
+        Self::layer_norm_forward(x, residual, gamma, beta, epsilon, dropout).0
+    }
+}
+
+impl<B: LayerNormKernel, C: CheckpointStrategy> LayerNorm for Autodiff<B, C> {
+    fn dropout_add_layer_norm(
+        x: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+        dropout: Dropout,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), residual.node(), gamma.node(), beta.node()];
+        let gamma = gamma.into_primitive();
+        let (output, sum) = B::layer_norm_forward(
+            x.into_primitive(),
+            residual.into_primitive(),
+            gamma.clone(),
+            beta.into_primitive(),
+            epsilon,
+            dropout,
+        );
+        match LayerNormBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((sum, gamma, epsilon, dropout), output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LayerNormBackward;
+
+impl<B: LayerNormKernel> Backward<B, 4> for LayerNormBackward {
+    /// The sum that was normalized, gamma, epsilon, and how `x` was dropped.
+    type State = (FloatTensor<B>, FloatTensor<B>, f64, Dropout);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 4>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (sum, gamma, epsilon, dropout) = ops.state;
+        let [x, residual, gamma_node, beta_node] = ops.parents;
+        let [grad_sum, grad_gamma, grad_beta] = B::layer_norm_backward(sum, gamma, epsilon, grad);
+        if let Some(parent) = x {
+            grads.register::<B>(parent.id, B::drop_out(grad_sum.clone(), dropout));
+        }
+        if let Some(parent) = residual {
+            grads.register::<B>(parent.id, grad_sum);
+        }
+        if let Some(parent) = gamma_node {
+            grads.register::<B>(parent.id, grad_gamma);
+        }
+        if let Some(parent) = beta_node {
+            grads.register::<B>(parent.id, grad_beta);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The linear layer, `x Wᵀ + b`.
+
+#[cfg(feature = "flex")]
+mod flex;
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata};
+use burn::tensor::{Shape, Tensor};
+
+use crate::backends::{composed_on, on_every_backend};
+use crate::shapes::{as_rows, sum_rows, with_last_dim};
+
+/// Multiplies by a weight and adds a bias: `x Wᵀ + b`, with the weight laid out as PyTorch does.
+///
+/// # Shapes
+/// - `x`: `[..., in]`
+/// - `weight`: `[out, in]`
+/// - `bias`: `[out]`
+/// - returns: `[..., out]`
+pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as Linear>::linear(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+    ))
+}
+
+on_every_backend! {
+    differentiable
+
+    /// The linear layer on any device, with its derivative where there is a graph.
+    trait Linear: Backend {
+        fn linear(
+            x: FloatTensor<Self>,
+            weight: FloatTensor<Self>,
+            bias: FloatTensor<Self>,
+        ) -> FloatTensor<Self>;
+    }
+}
+
+/// Forward and backward on a backend without autodiff, by composition unless it has a kernel.
+pub(crate) trait LinearKernel: Backend {
+    fn linear_forward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        composed::<Self>(x, weight, bias)
+    }
+
+    fn linear_grad_input(grad: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed_grad_input::<Self>(grad, weight)
+    }
+
+    fn linear_grad_weight(grad: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed_grad_weight::<Self>(grad, x)
+    }
+}
+
+composed_on!(LinearKernel: ndarray, cube);
+
+fn composed<B: Backend>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    bias: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let n_outputs = bias.shape().num_elements();
+    let shape = with_last_dim(&x.shape(), n_outputs);
+    let product = B::float_matmul(as_rows::<B>(x), B::float_transpose(weight));
+    let output = B::float_add(product, B::float_reshape(bias, Shape::new([1, n_outputs])));
+    B::float_reshape(output, shape)
+}
+
+fn composed_grad_input<B: Backend>(grad: FloatTensor<B>, weight: FloatTensor<B>) -> FloatTensor<B> {
+    let [_, n_inputs] = weight.shape().dims();
+    let shape = with_last_dim(&grad.shape(), n_inputs);
+    B::float_reshape(B::float_matmul(as_rows::<B>(grad), weight), shape)
+}
+
+fn composed_grad_weight<B: Backend>(grad: FloatTensor<B>, x: FloatTensor<B>) -> FloatTensor<B> {
+    B::float_matmul(B::float_transpose(as_rows::<B>(grad)), as_rows::<B>(x))
+}
+
+impl<B: LinearKernel> Linear for B {
+    fn linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        Self::linear_forward(x, weight, bias)
+    }
+}
+
+impl<B: LinearKernel, C: CheckpointStrategy> Linear for Autodiff<B, C> {
+    fn linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), weight.node(), bias.node()];
+        let (x, weight) = (x.into_primitive(), weight.into_primitive());
+        let output = B::linear_forward(x.clone(), weight.clone(), bias.into_primitive());
+        match LinearBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x, weight), output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LinearBackward;
+
+impl<B: LinearKernel> Backward<B, 3> for LinearBackward {
+    /// The input and the weight.
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 3>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (input, weight) = ops.state;
+        let [input_node, weight_node, bias_node] = ops.parents;
+        if let Some(parent) = bias_node {
+            grads.register::<B>(parent.id, sum_rows::<B>(grad.clone()));
+        }
+        if let Some(parent) = weight_node {
+            grads.register::<B>(parent.id, B::linear_grad_weight(grad.clone(), input));
+        }
+        if let Some(parent) = input_node {
+            grads.register::<B>(parent.id, B::linear_grad_input(grad, weight));
+        }
+    }
+}
