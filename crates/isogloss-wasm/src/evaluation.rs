@@ -1,4 +1,4 @@
-//! Scores of a model, batch by batch.
+//! The evaluation of a model on a labeled file, batch by batch.
 
 use std::path::Path;
 use std::rc::Rc;

@@ -1,10 +1,10 @@
-//! What labels texts, for predictions and for their evaluation.
+//! A model with a head, for predictions and for their evaluation.
 
 use burn::tensor::Device;
 use isogloss::text::LabelSet;
 use isogloss::{LabeledTask, Predictor};
 
-/// A model with a head.
+/// A predictor, its labels and its task.
 #[derive(Debug)]
 pub(crate) struct Labeler {
     pub(crate) predictor: Predictor,

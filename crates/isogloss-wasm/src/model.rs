@@ -1,4 +1,4 @@
-//! A model, and what it says of texts.
+//! A model in the browser: predictions, sentence embeddings, word alignment.
 
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ use wasm_bindgen::prelude::*;
 use crate::labeler::Labeler;
 use crate::{Evaluation, to_js};
 
-/// A model on a device: an encoder, and what labels texts if it has a head.
+/// A model on a device: an encoder, and a predictor if it has a head.
 #[derive(Debug)]
 #[wasm_bindgen]
 pub struct Model {
@@ -119,7 +119,8 @@ impl Model {
         to_js(&predictions)
     }
 
-    /// The vectors of texts, one after the other: means of their tokens in the last layer.
+    /// The sentence embeddings of texts, one after the other: means of their hidden states in the last
+    /// layer.
     ///
     /// # Errors
     /// If a text cannot be tokenized, or the device is lost.
@@ -127,7 +128,7 @@ impl Model {
         Ok(self.vectors(&texts).await?.values().into())
     }
 
-    /// The cosines of the vectors of all pairs of texts, row by row.
+    /// The cosines of the sentence embeddings of all pairs of texts, row by row.
     ///
     /// # Errors
     /// As [`embed`](Self::embed).
