@@ -1,4 +1,5 @@
-//! Rules that no compiler checks: files, their first lines, the glossary, and that fixtures are up to date.
+//! Rules that no compiler checks: files, their first lines, the glossary, links, and that fixtures are up
+//! to date.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
-use crate::glossary;
+use crate::{glossary, links};
 
 const MAX_BYTES: u64 = 2 << 20;
 /// The one model that comes with the repository, which a page and a first run have to load.
@@ -40,6 +41,8 @@ pub(crate) fn tidy() -> Result<()> {
             if is(path, &["rs"]) && !path.starts_with("crates/xtask") {
                 faults.extend(glossary::faults(path, &text)?);
             }
+        } else if is(path, &["md"]) {
+            faults.extend(links::faults(path, &fs::read_to_string(path)?));
         }
     }
     if !files.iter().any(|path| path.starts_with("examples/recipes") && is(path, &["toml"])) {
