@@ -5,8 +5,8 @@ mod fixtures;
 mod glossary;
 mod gpu;
 mod layout;
-mod methods;
 mod links;
+mod methods;
 mod package;
 mod tidy;
 #[cfg(feature = "web")]
