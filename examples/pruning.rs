@@ -1,5 +1,5 @@
 //! Processor seconds of forward passes and training steps of a whole model, of the same with a mask over its heads and
-//! feed-forward blocks, and of what is left when the masked parts are cut out.
+//! feed-forward blocks, and of the model pruned to what the mask keeps.
 //!
 //! ```text
 //! cargo run --release --package isogloss-examples --example pruning -- --model examples/isogloss-tiny

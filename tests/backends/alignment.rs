@@ -107,7 +107,7 @@ fn real_tokens(states: &Tensor<3>) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values, [batch, seq]), (&states.device(), states.dtype()))
 }
 
-/// Where the tokens look if each head has a part of their states for queries and for keys.
+/// Logarithms of attention maps, if each head has a part of their states for queries and for keys.
 fn looks(states: Tensor<3>, mask: &Tensor<2>) -> Tensor<4> {
     let [batch, seq, width] = states.dims();
     let heads = states.reshape([batch, seq, N_HEADS, width / N_HEADS]).swap_dims(1, 2);

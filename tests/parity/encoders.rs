@@ -4,7 +4,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use isogloss_methods::{
-    AdamW, AdamWConfig, CrossEntropyConfig, Gradients, LearningRateConfig, LearningRateCurve,
+    AdamW, AdamWConfig, CrossEntropyConfig, Gradients, LearningRateConfig, LearningRateSchedule,
     ObjectiveConfig, StepInput,
 };
 use isogloss_model::{ForwardOptions, LoadedModel, ModelInput, named_parameters, parameter_name};
@@ -119,7 +119,7 @@ fn curve(family: &str, device: &Device, accumulate: usize, prefix: &str) -> (Vec
         peak: 1e-3,
         warmup_steps: n_steps as u64 / 5,
         total_steps: n_steps as u64,
-        curve: LearningRateCurve::Linear,
+        curve: LearningRateSchedule::Linear,
     };
     let mut optimizer = AdamW::new(AdamWConfig { weight_decay: 0.1, ..AdamWConfig::default() });
     let objective = ObjectiveConfig::CrossEntropy(CrossEntropyConfig::default()).init();

@@ -1,6 +1,6 @@
 //! Learning rates of every curve against transformers', with and without a warm-up.
 
-use isogloss_methods::{LearningRateConfig, LearningRateCurve};
+use isogloss_methods::{LearningRateConfig, LearningRateSchedule};
 use isogloss_tests::fixtures;
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ fn every_curve_matches_transformers() {
     let schedules = json["schedules"].as_array().expect("a list");
     assert_eq!(schedules.len(), 6);
     for schedule in schedules {
-        let curve: LearningRateCurve =
+        let curve: LearningRateSchedule =
             serde_json::from_value(schedule["name"].clone()).expect("a known curve");
         let steps = |field: &str| schedule[field].as_u64().expect("a number");
         let config = LearningRateConfig {

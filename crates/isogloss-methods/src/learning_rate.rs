@@ -33,7 +33,7 @@ impl From<f64> for Rates {
 /// The decay of the learning rate after the warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum LearningRateCurve {
+pub enum LearningRateSchedule {
     /// Straight down to zero at the last step.
     #[default]
     Linear,
@@ -56,7 +56,7 @@ pub struct LearningRateConfig {
     /// Steps in all.
     pub total_steps: u64,
     /// What follows the warm-up.
-    pub curve: LearningRateCurve,
+    pub curve: LearningRateSchedule,
 }
 
 impl LearningRateConfig {
@@ -73,9 +73,9 @@ impl LearningRateConfig {
         }
         let progress = (step - warmup) / (total - warmup).max(1.0);
         match self.curve {
-            LearningRateCurve::Constant => 1.0,
-            LearningRateCurve::Linear => (1.0 - progress).max(0.0),
-            LearningRateCurve::Cosine => {
+            LearningRateSchedule::Constant => 1.0,
+            LearningRateSchedule::Linear => (1.0 - progress).max(0.0),
+            LearningRateSchedule::Cosine => {
                 (0.5 * (1.0 + (std::f64::consts::PI * progress).cos())).max(0.0)
             }
         }

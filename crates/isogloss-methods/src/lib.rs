@@ -48,7 +48,7 @@ pub use grad_cache::{surrogate_loss, vector_gradients};
 pub use gradients::Gradients;
 pub use guided_dropout::{GuidedDropoutConfig, UnitScores};
 pub use importance::Importance;
-pub use learning_rate::{LearningRateConfig, LearningRateCurve, Rates};
+pub use learning_rate::{LearningRateConfig, LearningRateSchedule, Rates};
 pub use loss::{GradCache, Objective};
 pub use method::{DataNeed, MethodInfo, options as method_options};
 pub use needs::{ContrastTexts, Needs, Width};
@@ -72,7 +72,7 @@ pub use schedule::{
     Schedule, ScheduleConfig, UnfreezeOrder, UnfreezeScope, UnfreezeTiming, Unfreezing,
     apply_schedules, mark_all_that_may_train,
 };
-pub use sentence_embedding::{SentenceEmbedding, hidden_state, sentence_vectors};
+pub use sentence_embedding::{SentenceEmbedding, hidden_state, sentence_embeddings};
 pub use state::{MethodState, SavedState, StateError, StateReader, StepFindings};
 pub use step::{PairInput, PredictionUnits, RowTargets, Sentences, StepInput, ViewOutput};
 pub use subnetwork::{DynamicSubnetwork, DynamicSubnetworkConfig, SourceSubnetworks, Subnetwork};

@@ -34,7 +34,7 @@ pub fn hidden_state(
 /// - `hidden`: `[batch, seq, hidden]`
 /// - `attention_mask`: `[batch, seq]`, 1 for a real token
 /// - returns: `[batch, hidden]`
-pub fn sentence_vectors(
+pub fn sentence_embeddings(
     hidden: Tensor<3>,
     attention_mask: Tensor<2>,
     pooling: Pooling,
@@ -68,8 +68,9 @@ mod tests {
         let device = Device::flex();
         let hidden = Tensor::from_floats([[[1.0], [3.0], [99.0]]], &device);
         let mask = Tensor::from_floats([[1.0, 1.0, 0.0]], &device);
-        let value =
-            |pooling| sentence_vectors(hidden.clone(), mask.clone(), pooling).into_scalar::<f32>();
+        let value = |pooling| {
+            sentence_embeddings(hidden.clone(), mask.clone(), pooling).into_scalar::<f32>()
+        };
         assert_eq!((value(Pooling::Mean), value(Pooling::FirstToken)), (2.0, 1.0));
     }
 }

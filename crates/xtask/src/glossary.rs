@@ -18,15 +18,21 @@ struct Term {
     within: &'static str,
 }
 
-const GLOSSARY: [Term; 20] = [
-    term("negative queue", &[], &["memory of earlier pairs"]),
+const GLOSSARY: [Term; 23] = [
+    term("momentum encoder", &["slow_model", "SlowModel"], &["slow model", "slow copy"]),
+    term("negative queue", &[], &["memory of earlier pairs", "remember of earlier pairs"]),
     term(
         "GradCache (gradient caching)",
         &["in_chunks", "ChunkedContrast"],
         &["contrast in chunks", "gradients in chunks"],
     ),
-    term("frozen cache", &["KeptStates", "kept_states"], &["kept states"]),
-    term("sentence embedding", &[], &["where a sentence is put"]),
+    term("frozen cache", &["KeptStates", "kept_states"], &["kept states", "what leaves"]),
+    term(
+        "sentence embedding",
+        &["sentence_vector", "sentence_vectors"],
+        &["sentence vector", "sentence vectors", "where a sentence is put"],
+    ),
+    term("attention map", &[], &["token looks", "tokens look"]),
     term("embedding matrix", &["embedding_table"], &[]),
     term(
         "knowledge distillation",
@@ -41,13 +47,18 @@ const GLOSSARY: [Term; 20] = [
     term("validation scores", &["held_out_scores"], &["held-out scores"]),
     term(
         "learning-rate schedule",
-        &[],
+        &["LearningRateCurve"],
         &["learning-rate curve", "learning rate curve", "curve of the learning rate"],
     ),
     term("ParamLocation, TokenPosition", &["ParamPlace", "TokenPlace"], &[]),
     term("LanguageEpochs", &["Rounds", "RoundsProgress"], &["rounds over data"]),
     term("initial model", &["first_model", "FirstModel"], &[]),
-    term("prune", &["cut_out", "CutOutOptions", "CutOutReport"], &["parts that are gone"]),
+    term(
+        "prune",
+        &["cut_out", "CutOut", "CutOutOptions", "CutOutReport"],
+        &["cut out", "parts that are gone"],
+    ),
+    term("adapter-only checkpoint", &["on_base", "load_on_base", "save_on_base"], &[]),
     term("GradientSource", &["Learner", "StepLearner"], &[]),
     term("auxiliary logits, aux_logits", &["further_logits"], &["further logits"]),
     term("tune_allocator", &["keep_pages"], &[]),

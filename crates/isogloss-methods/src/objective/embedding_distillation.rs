@@ -25,7 +25,7 @@ use crate::view::{Role, TextView, View};
 pub struct EmbeddingDistillationConfig {
     /// The layer whose states are taken, counted from the embeddings' output, 0; the last by default.
     pub layer: Option<usize>,
-    /// How a sentence becomes a vector, see [`sentence_vectors`](crate::sentence_vectors).
+    /// How a sentence becomes a vector, see [`sentence_embeddings`](crate::sentence_embeddings).
     pub pooling: Pooling,
     /// From squares to the loss: over pairs and dimensions, or over pairs alone.
     pub reduction: Reduction,

@@ -32,7 +32,7 @@ pub struct InfoNceConfig {
     /// Pairs that are encoded at a time; all by default. The loss and its gradient stay those of the
     /// whole batch, see [`vector_gradients`](crate::vector_gradients).
     pub chunk_size: Option<usize>,
-    /// How a sentence becomes a vector, see [`sentence_vectors`](crate::sentence_vectors).
+    /// How a sentence becomes a vector, see [`sentence_embeddings`](crate::sentence_embeddings).
     pub pooling: Pooling,
 }
 

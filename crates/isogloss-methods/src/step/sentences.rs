@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use isogloss_model::Pooling;
 
 use crate::error::AlignmentError;
-use crate::sentence_embedding::{hidden_state, sentence_vectors};
+use crate::sentence_embedding::{hidden_state, sentence_embeddings};
 
 /// The hidden states and attention maps of one side of a step's pairs.
 #[derive(Clone, Debug)]
@@ -50,6 +50,6 @@ impl Sentences {
         layer: Option<usize>,
         pooling: Pooling,
     ) -> Result<Tensor<2>, AlignmentError> {
-        Ok(sentence_vectors(self.states(layer)?, self.attention_mask.clone(), pooling))
+        Ok(sentence_embeddings(self.states(layer)?, self.attention_mask.clone(), pooling))
     }
 }

@@ -1,6 +1,6 @@
 //! The `[optimizer]` table: AdamW and the learning-rate schedule.
 
-use isogloss_methods::{AdamWConfig, LearningRateCurve, Rates};
+use isogloss_methods::{AdamWConfig, LearningRateSchedule, Rates};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub struct OptimizerRecipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head_learning_rate: Option<f64>,
     /// Its curve after the warm-up.
-    pub curve: LearningRateCurve,
+    pub curve: LearningRateSchedule,
     /// The share of all steps that the rate takes to grow to its peak.
     pub warmup_ratio: f64,
     /// The settings of AdamW.
@@ -28,7 +28,7 @@ impl Default for OptimizerRecipe {
         Self {
             learning_rate: 5e-5,
             head_learning_rate: None,
-            curve: LearningRateCurve::Linear,
+            curve: LearningRateSchedule::Linear,
             warmup_ratio: 0.1,
             adamw: AdamWConfig::default(),
         }

@@ -42,7 +42,7 @@ pub enum UnseenLanguage {
         distances: String,
     },
     /// What the language of training uses whose texts are most similar to those of its test split: by the
-    /// cosine of the mean sentence vectors that the encoder gives before training.
+    /// cosine of the mean sentence embeddings that the encoder gives before training.
     Similar,
 }
 

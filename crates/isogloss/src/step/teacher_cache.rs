@@ -13,7 +13,7 @@ use std::sync::Mutex;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_kernels::split_seed;
-use isogloss_methods::{SentenceEmbedding, hidden_state, sentence_vectors};
+use isogloss_methods::{SentenceEmbedding, hidden_state, sentence_embeddings};
 use isogloss_model::{Encoder, ForwardOptions, Pooling};
 use isogloss_text::{Encoded, Features, Target, TokenBatch, sequential_by_length};
 
@@ -122,7 +122,7 @@ impl Maker<'_> {
         let states = hidden_state(&states, self.options.embedding.layer)
             .map_err(|source| RunError::TeacherLayer { source })?;
         let pooling = self.options.embedding.pooling;
-        Ok(host_values(sentence_vectors(states, input.attention_mask, pooling)))
+        Ok(host_values(sentence_embeddings(states, input.attention_mask, pooling)))
     }
 
     /// What the rows are of, in one number.

@@ -102,7 +102,7 @@ pub fn prune(
     Ok(report)
 }
 
-/// Compares all hidden states of a masked model with those of the one that was cut out of it.
+/// Compares all hidden states of a masked model with those of the pruned one.
 fn compare(
     [whole, part]: [&Path; 2],
     subnetwork: &Subnetwork,
