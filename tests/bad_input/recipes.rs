@@ -88,7 +88,7 @@ fn each_fault_has_its_place() {
         assert_refused(text, Err::<(), _>(error), &["r.toml:6:1: unknown field `"]);
     }
     let tag = GOOD.replace("\"en\"", "\"english language\"");
-    assert_refused("no language", plan(&tag), &["r.toml:5:10: ", "english language"]);
+    assert_refused("no language", plan(&tag), &["r.toml:5:11: ", "english language"]);
 }
 
 #[test]

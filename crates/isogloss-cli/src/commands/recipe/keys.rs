@@ -140,6 +140,7 @@ impl Schema {
         is_required: bool,
         keys: &mut Vec<Key>,
     ) {
+        let value = value.filter(|value| !value.is_null());
         let node = self.resolved(property);
         let is_apart = self.apart.contains(&place.whole.as_str());
         let place =
