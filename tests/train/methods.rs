@@ -78,7 +78,7 @@ fn workshop(task: &str) -> Workshop {
     let entries =
         "turn\tdas\non\tan\noff\taus\nlamp\tlicht\nroom\tküche\nplease\tbitte\nthe\tdas\n";
     fs::write(shop.path("dictionaries/de.txt"), entries).unwrap();
-    shop.finish(&shop.plan(TRAINING, task), &shop.run("teacher"));
+    shop.finish(&shop.plan(TRAINING, task), &shop.run("head_teacher"));
     shop
 }
 
@@ -248,7 +248,8 @@ fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
     });
     table(&mut recipe, &["teacher"], &|teacher| {
         let has_head = task == "classification";
-        teacher.insert("source".into(), path_of(if has_head { "teacher/best" } else { "model" }));
+        teacher
+            .insert("source".into(), path_of(if has_head { "head_teacher/best" } else { "model" }));
     });
     for objective in
         recipe.get_mut("objective").and_then(|all| all.as_array_mut()).into_iter().flatten()
@@ -282,7 +283,7 @@ fn every_recipe_that_ships_runs() {
     assert!(recipes.len() >= 30, "found only {recipes:?}");
     let small: Vec<_> = recipes.iter().map(|path| made_small(path, &folder, &shop)).collect();
     let plain = small.iter().find(|path| path.ends_with("small/plain.toml")).unwrap();
-    let _: Results = shop.finish(&Plan::from_file(plain).unwrap(), &shop.run("teacher"));
+    let _: Results = shop.finish(&Plan::from_file(plain).unwrap(), &shop.run("head_teacher"));
     for (path, small) in recipes.iter().zip(&small) {
         let plan = Plan::from_file(small).unwrap_or_else(|error| panic!("{error}"));
         let run = shop.run(&format!("ships {}", path.display()).replace('/', " "));
