@@ -25,7 +25,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   test [ARGS]                 the tests, on a software GPU where there is one; ARGS go to cargo test
   fixtures [--check] [NAMES]  run tests/fixtures/make/*.py, or only those named;
                               --check compares instead of writing
-  tidy                        files, their first lines, the glossary, links, fixtures up to date
+  tidy                        files, their first lines, the glossary, links, layout, fixtures up to date
   layout                      import circles among modules, long functions, long files
   methods                     docs/methods.md and docs/recipe.schema.json from the registry of methods;
                               a test of isogloss-cli compares them

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
-use crate::{glossary, links};
+use crate::{glossary, layout, links};
 
 const MAX_BYTES: u64 = 2 << 20;
 /// The one model that comes with the repository, which a page and a first run have to load.
@@ -48,6 +48,7 @@ pub(crate) fn tidy() -> Result<()> {
     if !files.iter().any(|path| path.starts_with("examples/recipes") && is(path, &["toml"])) {
         faults.push("examples/recipes: no recipe".into());
     }
+    faults.extend(layout::faults()?);
     ensure!(faults.is_empty(), "faults:\n{}", faults.join("\n"));
     Ok(())
 }
