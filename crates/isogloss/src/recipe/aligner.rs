@@ -12,7 +12,7 @@ use super::RecipeFaults;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum AlignerRecipe {
-    /// Bilingual dictionaries, a word and a translation a line; see [`DictionaryAligner`].
+    /// Bilingual dictionaries, a word and a translation a line; see `DictionaryAligner`.
     Dictionary {
         /// The files, from the left language to `{language}`.
         path: LanguagePattern,
@@ -24,7 +24,7 @@ pub enum AlignerRecipe {
         words: WordForm,
     },
     /// A model of how words are translated and moved, learnt from the pairs; see
-    /// [`align_both_ways`].
+    /// `align_both_ways`.
     Statistical {},
     /// Files of links, a line for each pair, as `isogloss align` and other aligners write them.
     Pharaoh {

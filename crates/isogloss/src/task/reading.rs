@@ -12,7 +12,7 @@ impl LabeledSet {
     /// Reads one file that is not part of a plan, with the labels of a finished model.
     ///
     /// # Errors
-    /// As [`Corpus::read`].
+    /// As [`Corpus::read`](crate::Corpus::read).
     pub fn read(
         path: &Path,
         options: &ReadOptions,
@@ -29,7 +29,7 @@ impl LabeledSet {
     /// Takes examples that were read from a file, with the labels of a finished model.
     ///
     /// # Errors
-    /// As [`Corpus::read`].
+    /// As [`Corpus::read`](crate::Corpus::read).
     pub fn from_examples(
         path: &Path,
         examples: &[Example],

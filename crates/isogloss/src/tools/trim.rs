@@ -85,7 +85,7 @@ pub struct TrimReport {
 /// `corpora` need.
 ///
 /// The pieces of the texts are kept, and special tokens, single characters, and what unknown text
-/// falls back on; see [`PieceCounts::kept`]. Unless a number of pieces is given, every text is cut as
+/// falls back on; see [`PieceCounts::select`]. Unless a number of pieces is given, every text is cut as
 /// before, and, unless numbers are stored in fewer bits, its hidden states have the same bits: both are
 /// checked before the folder is put at its path. `others` are texts to be told about, and not to be kept.
 ///

@@ -9,7 +9,7 @@ use super::error::DeviceError;
 ///
 /// The number is the one that `isogloss devices` shows, counted per name; without it the best
 /// adapter is taken (discrete before integrated before virtual before software).
-/// Every name parses in every build; [`open`] tells when one is not compiled in.
+/// Every name parses in every build; [`open`](super::open) tells when one is not compiled in.
 ///
 /// ```
 /// use isogloss::device::DeviceChoice;
