@@ -73,7 +73,7 @@ fn plain(schema: &mut Value) {
             }
             for (word, value) in fields.iter_mut() {
                 match (word.as_str(), value) {
-                    ("default", _) => {}
+                    ("default", value) => without_null_fields(value),
                     // Their fields are names, not words of a schema.
                     ("properties" | "definitions", Value::Object(named)) => {
                         named.values_mut().for_each(plain);
@@ -111,6 +111,14 @@ fn without_null(schema: &mut Value) {
             // Beside a reference, draft 7 reads nothing else.
             fields.insert("allOf".into(), json!([only]));
         }
+    }
+}
+
+/// What is left out by default is no value.
+fn without_null_fields(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|_, field| !field.is_null());
+        fields.values_mut().for_each(without_null_fields);
     }
 }
 

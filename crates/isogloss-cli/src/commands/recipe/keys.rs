@@ -237,12 +237,19 @@ pub(super) fn toml_text(value: &Value) -> String {
         }
         Value::Object(fields) if fields.is_empty() => "{}".into(),
         Value::Object(fields) => {
-            let fields =
-                fields.iter().map(|(name, value)| format!("{name} = {}", toml_text(value)));
+            // What is left out is no value in TOML.
+            let fields = fields.iter().filter(|(_, value)| !value.is_null());
+            let fields = fields.map(|(name, value)| format!("{name} = {}", toml_text(value)));
             format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
         }
         other => other.to_string(),
     }
+}
+
+/// A value of a method's options as TOML writes it, by the path of its key.
+pub(super) fn value_at(options: &Value, path: &str) -> Option<String> {
+    let value = path.split('.').try_fold(options, |value, name| value.get(name))?;
+    (!value.is_null()).then(|| toml_text(value))
 }
 
 #[cfg(test)]
@@ -257,6 +264,7 @@ mod tests {
             (json!(1e-5), "1e-5"),
             (json!(2.0), "2.0"),
             (json!(["de", 3, true]), "[\"de\", 3, true]"),
+            (json!({ "layer": null, "a": 1 }), "{ a = 1 }"),
             (json!({ "by_size": { "temperature": 1.0 } }), "{ by_size = { temperature = 1.0 } }"),
         ] {
             assert_eq!(toml_text(&value), expected);

@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use isogloss::methods::{DataNeed, MethodInfo};
 
 use super::axes::{Axis, axes};
-use super::keys::{Key, Schema};
+use super::keys::{Key, Schema, value_at};
 use super::shipped::{RESULTS, Shipped, recipes_for, shipped};
 use super::template::apart;
 
@@ -20,7 +20,7 @@ What can stand in a recipe: what it is, the paper, the formula, what it needs an
 
 In a recipe, `extends = \"other.toml\"` goes before what differs.
 `isogloss recipe NEW.toml` writes a recipe with every key, `isogloss recipe --resolve RECIPE` shows one with all of its defaults.
-For completion in an editor, begin a recipe with `#:schema https://…/docs/recipe.schema.json`, or the path of that file.
+For completion in an editor, begin a recipe with `#:schema PATH/docs/recipe.schema.json`, as Taplo and Even Better TOML read it.
 ";
 
 /// The text of the page, for the repository at `root`.
@@ -112,20 +112,14 @@ fn method(
     let mut keys = schema.keys(&axis.path(info));
     for key in &mut keys {
         // What the registry shows is what is built.
-        if let Some(value) = value_at(&info.options(), &key.path)
-            && !key.is_required
-        {
-            key.default = Some(super::keys::toml_text(&value));
+        if !key.is_required {
+            key.default = value_at(&info.options(), &key.path).or(key.default.take());
         }
     }
     if !keys.is_empty() {
         text.push_str(&format!("\n{}", keys_table(&keys)));
     }
     Ok(text)
-}
-
-fn value_at(options: &serde_json::Value, path: &str) -> Option<serde_json::Value> {
-    path.split('.').try_fold(options, |value, name| value.get(name)).cloned()
 }
 
 /// Where a recipe can name a method.
@@ -143,9 +137,10 @@ fn paths(axis: &Axis, info: &MethodInfo) -> Vec<String> {
 fn keys_table(keys: &[Key]) -> String {
     let mut text = "| key | default | |\n|---|---|---|\n".to_owned();
     for key in keys {
-        let default = match &key.default {
+        let default = match key.default.as_deref() {
+            // What a recipe cannot do without is empty by default.
+            None | Some(r#""""#) if key.is_required || key.default.is_some() => "required".into(),
             Some(value) => format!("`{}`", cell(value)),
-            None if key.is_required => "required".into(),
             None => String::new(),
         };
         let kind = cell(&key.kind);

@@ -3,7 +3,7 @@
 use isogloss::methods::MethodInfo;
 
 use super::axes::{Axis, axes};
-use super::keys::{Key, Schema, first_sentence, toml_text};
+use super::keys::{Key, Schema, first_sentence, toml_text, value_at};
 
 const HEAD: &str = "\
 # A recipe: everything that affects a number. Only the model, the files and the language of training
@@ -62,14 +62,15 @@ fn table(schema: &Schema, axes: &[Axis], name: &str) -> String {
 
 /// The methods of an axis, a table each; a text has one label if nothing else is said.
 fn methods(schema: &Schema, axis: &Axis) -> String {
-    let mut text = format!("\n# {}: {}.\n", axis.title, axis.how);
+    let mut text = heading(axis);
     for info in axis.rows {
         let path = axis.path(info);
         let is_on = path == "task.classification";
         let mark = if is_on { "" } else { "#" };
         text.push_str(&format!("\n{}{mark}[{path}]\n", comment(&summary(info))));
         for key in schema.keys(&path) {
-            text.push_str(&key_text(&Key { is_off: true, ..key }, &path));
+            let default = value_at(&info.options(), &key.path).or(key.default);
+            text.push_str(&key_text(&Key { is_off: true, default, ..key }, &path));
         }
     }
     text
@@ -77,7 +78,7 @@ fn methods(schema: &Schema, axis: &Axis) -> String {
 
 /// The objectives, of which cross-entropy alone is on.
 fn objectives(axis: &Axis) -> String {
-    let mut text = format!("\n# {}: {}.\n", axis.title, axis.how);
+    let mut text = heading(axis);
     for info in axis.rows {
         let mark = if info.key == "cross_entropy" { "" } else { "#" };
         let options = toml_text(&info.options());
@@ -98,6 +99,10 @@ fn sampling(key: &Key, axis: &Axis) -> String {
         text.push_str(&format!("{mark}sampling.{} = {}\n", info.key, toml_text(&options)));
     }
     text
+}
+
+fn heading(axis: &Axis) -> String {
+    format!("\n{}", comment(&format!("{}: {}.", axis.title, axis.how)))
 }
 
 fn summary(info: &MethodInfo) -> String {
