@@ -22,6 +22,12 @@ pub fn below_one(field: &'static str, value: f64) -> Option<(&'static str, Strin
     (!valid).then(|| (field, format!("expected a number in [0, 1), found {value}")))
 }
 
+/// A fault unless `value` is a share from 0 to 1.
+pub fn share(field: &'static str, value: f64) -> Option<(&'static str, String)> {
+    let valid = (0.0..=1.0).contains(&value);
+    (!valid).then(|| (field, format!("expected a number in [0, 1], found {value}")))
+}
+
 /// A fault if `value` is less than `least`.
 pub fn at_least(field: &'static str, value: u64, least: u64) -> Option<(&'static str, String)> {
     (value < least).then(|| (field, format!("expected at least {least}, found {value}")))

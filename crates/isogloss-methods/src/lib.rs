@@ -23,6 +23,7 @@ mod importance;
 mod learning_rate;
 mod loss;
 mod method;
+mod momentum_encoder;
 mod needs;
 mod normalize;
 mod objective;
@@ -51,6 +52,7 @@ pub use importance::Importance;
 pub use learning_rate::{LearningRateConfig, LearningRateSchedule, Rates};
 pub use loss::{GradCache, Objective};
 pub use method::{DataNeed, MethodInfo, options as method_options};
+pub use momentum_encoder::momentum_update;
 pub use needs::{ContrastTexts, Needs, Width};
 pub use objective::{
     AlignmentStrength, AttentionDistillationConfig, ConsistencyConfig, ConsistencyView,
@@ -59,7 +61,7 @@ pub use objective::{
     ModelConsistencyConfig, NegativeQueue, NoisedDropout, ObjectiveConfig, R3fConfig, R4fConfig,
     RDropConfig, RealignConfig, RealignLoss, StateDistillationConfig, TeacherTargets, TlmConfig,
     XlcoConfig, XlcoWeighting, attention_distillation, embedding_distillation, head_trace,
-    info_nce, momentum_update, realign_contrastive, realign_l2, state_distillation, xlco,
+    info_nce, realign_contrastive, realign_l2, state_distillation, xlco,
 };
 pub use parameters::{random_direction, shifted, with_random_signs};
 pub use registry::{objectives, regularizers, samplings, schedules, updates};

@@ -36,7 +36,6 @@ pub use realign::{
 };
 pub use state_distillation::{StateDistillationConfig, state_distillation};
 pub use tlm::TlmConfig;
-pub use xlco::momentum_encoder::momentum_update;
 pub use xlco::negative_queue::NegativeQueue;
 pub use xlco::{XlcoConfig, XlcoWeighting, xlco};
 

@@ -171,3 +171,48 @@ impl ParamMapper for Restoring<'_> {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// What a state saves, read back.
+    #[derive(Debug, PartialEq)]
+    pub(crate) struct Saved {
+        /// Shapes and values.
+        pub(crate) tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+        pub(crate) values: BTreeMap<String, Value>,
+    }
+
+    impl Saved {
+        pub(crate) fn new(state: &dyn MethodState) -> Self {
+            let SavedState { tensors, values } = state.save();
+            let read = |param: NamedParam| {
+                let values = param.data().try_into_vec::<f32>().unwrap();
+                (param.path.clone(), (param.shape.clone(), values))
+            };
+            Self { tensors: tensors.into_iter().map(read).collect(), values }
+        }
+    }
+
+    impl StateReader for Saved {
+        fn shape(&self, name: &str) -> Option<Vec<usize>> {
+            self.tensors.get(name).map(|(shape, _)| shape.clone())
+        }
+
+        fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadFault> {
+            match self.tensors.get(name) {
+                Some((found, values)) if found == shape => Ok(values.clone()),
+                _ => Err(LoadFault::Missing {
+                    path: "saved".into(),
+                    tensor: name.to_owned(),
+                    nearest: None,
+                }),
+            }
+        }
+
+        fn value(&self, name: &str) -> Option<Value> {
+            self.values.get(name).cloned()
+        }
+    }
+}

@@ -2,7 +2,6 @@
 //! negatives, whose keys a momentum encoder makes.
 
 mod config;
-pub(crate) mod momentum_encoder;
 pub(crate) mod negative_queue;
 mod state;
 
@@ -12,7 +11,7 @@ use self::config::KEY;
 pub use self::config::{XlcoConfig, XlcoWeighting};
 use crate::cross_entropy::cross_entropy;
 use crate::error::ObjectiveError;
-use crate::faults::{Faults, at_least_one, positive};
+use crate::faults::{Faults, at_least_one, positive, share};
 use crate::loss::Objective;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::needs::{Needs, Width};
@@ -34,8 +33,7 @@ impl Method for XlcoConfig {
 
     fn faults(&self) -> Faults {
         let queue = at_least_one("queue_size", self.queue_size as u64);
-        let momentum = (!(0.0..=1.0).contains(&self.momentum))
-            .then(|| ("momentum", format!("expected [0, 1], found {}", self.momentum)));
+        let momentum = share("momentum", self.momentum);
         positive("temperature", self.temperature).into_iter().chain(queue).chain(momentum).collect()
     }
 }

@@ -93,28 +93,10 @@ impl MethodState for SourceSubnetworks {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use isogloss_model::{LoadFault, RandomParams, presets};
-    use serde_json::Value;
+    use isogloss_model::{RandomParams, presets};
 
     use super::*;
-
-    struct Saved(BTreeMap<String, Value>);
-
-    impl StateReader for Saved {
-        fn shape(&self, _name: &str) -> Option<Vec<usize>> {
-            None
-        }
-
-        fn tensor(&mut self, name: &str, _shape: &[usize]) -> Result<Vec<f32>, LoadFault> {
-            panic!("{name} is no tensor")
-        }
-
-        fn value(&self, name: &str) -> Option<Value> {
-            self.0.get(name).cloned()
-        }
-    }
+    use crate::state::tests::Saved;
 
     fn sources(n: usize, decay: Option<f64>) -> SourceSubnetworks {
         let config = decay.map(|decay| DynamicSubnetworkConfig { decay });
@@ -133,7 +115,7 @@ mod tests {
         };
         let mut whole = sources(2, Some(0.5));
         whole.after_step(&model, found(1));
-        let mut saved = Saved(whole.save().values);
+        let mut saved = Saved::new(&whole);
         let mut resumed = sources(2, Some(0.5));
         resumed.restore(&mut saved, &model, &device).unwrap();
         for subnetworks in [&mut whole, &mut resumed] {
@@ -143,7 +125,9 @@ mod tests {
         let error = sources(1, Some(0.5)).restore(&mut saved, &model, &device).unwrap_err();
         assert_eq!(error.to_string(), "scores: they are of other languages");
         // Those that do not change keep nothing.
-        assert!(sources(2, None).save().values.is_empty());
-        sources(2, None).restore(&mut Saved(BTreeMap::new()), &model, &device).unwrap();
+        let mut fixed = sources(2, None);
+        let mut nothing = Saved::new(&fixed);
+        assert!(nothing.values.is_empty());
+        fixed.restore(&mut nothing, &model, &device).unwrap();
     }
 }

@@ -1,16 +1,13 @@
 //! The state of XLCo: the momentum encoder, and the queue of the keys that it made.
 
-use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use isogloss_model::{Model, NamedParam, named_parameters};
+use isogloss_model::{Model, NamedParam};
 
 use super::config::XlcoConfig;
-use super::momentum_encoder::momentum_update;
 use super::negative_queue::NegativeQueue;
 use crate::error::ObjectiveError;
-use crate::state::{
-    MethodState, SavedState, StateError, StateReader, StepFindings, restored_parameters,
-};
+use crate::momentum_encoder::MomentumEncoder;
+use crate::state::{MethodState, SavedState, StateError, StateReader, StepFindings};
 use crate::step::StepInput;
 
 /// The tensor of the keys, and that of the index of the next one.
@@ -21,19 +18,19 @@ const NEXT: &str = "queue.next";
 /// the first step's.
 pub(super) struct XlcoState {
     config: XlcoConfig,
-    momentum_encoder: Option<Model>,
+    momentum_encoder: MomentumEncoder,
     queue: Option<NegativeQueue>,
 }
 
 impl XlcoState {
     pub(super) fn new(config: XlcoConfig) -> Self {
-        Self { config, momentum_encoder: None, queue: None }
+        Self { config, momentum_encoder: MomentumEncoder::default(), queue: None }
     }
 }
 
 impl MethodState for XlcoState {
     fn begin(&mut self, model: &Model) {
-        self.momentum_encoder = Some(model.valid());
+        self.momentum_encoder.begin(model);
     }
 
     fn is_ready(&self) -> bool {
@@ -54,9 +51,7 @@ impl MethodState for XlcoState {
         if let Some(queue) = &mut self.queue {
             found.collected.into_iter().for_each(|keys| queue.push(keys));
         }
-        let encoder = self.momentum_encoder.take();
-        let momentum = self.config.momentum;
-        self.momentum_encoder = encoder.map(|encoder| momentum_update(encoder, model, momentum));
+        self.momentum_encoder.follow(model, self.config.momentum);
     }
 
     fn memory(&self) -> Option<Tensor<2>> {
@@ -64,14 +59,14 @@ impl MethodState for XlcoState {
     }
 
     fn momentum_encoder(&self) -> Option<&Model> {
-        self.momentum_encoder.as_ref()
+        self.momentum_encoder.model()
     }
 
     fn save(&self) -> SavedState {
-        let (Some(encoder), Some(queue)) = (&self.momentum_encoder, &self.queue) else {
+        let (Some(mut tensors), Some(queue)) = (self.momentum_encoder.parameters(), &self.queue)
+        else {
             return SavedState::default();
         };
-        let mut tensors = named_parameters(encoder);
         let (keys, next) = queue.state();
         let next = Tensor::<1>::from_floats([next as f32], &keys.device());
         tensors.push(NamedParam::new(KEYS.to_owned(), keys));
@@ -91,7 +86,7 @@ impl MethodState for XlcoState {
         };
         let keys = TensorData::new(saved.tensor(KEYS, &shape)?, [n_keys, width]);
         let next = saved.tensor(NEXT, &[1])?[0] as usize;
-        self.momentum_encoder = Some(restored_parameters(model.valid(), saved)?);
+        self.momentum_encoder.restore(saved, model)?;
         let keys = Tensor::from_data(keys, device);
         self.queue = Some(NegativeQueue::restore(self.config.queue_size, keys, next)?);
         Ok(())
@@ -100,47 +95,10 @@ impl MethodState for XlcoState {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use isogloss_model::{LoadFault, RandomParams, presets};
-    use serde_json::Value;
+    use isogloss_model::{RandomParams, presets};
 
     use super::*;
-
-    /// Tensors by name.
-    struct Saved(BTreeMap<String, (Vec<usize>, Vec<f32>)>);
-
-    impl Saved {
-        fn new(state: &XlcoState) -> Self {
-            let tensors = state.save().tensors.into_iter();
-            let read = |param: NamedParam| {
-                let values = param.data().try_into_vec::<f32>().unwrap();
-                (param.path.clone(), (param.shape.clone(), values))
-            };
-            Self(tensors.map(read).collect())
-        }
-    }
-
-    impl StateReader for Saved {
-        fn shape(&self, name: &str) -> Option<Vec<usize>> {
-            self.0.get(name).map(|(shape, _)| shape.clone())
-        }
-
-        fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadFault> {
-            match self.0.get(name) {
-                Some((found, values)) if found == shape => Ok(values.clone()),
-                _ => Err(LoadFault::Missing {
-                    path: "saved".into(),
-                    tensor: name.to_owned(),
-                    nearest: None,
-                }),
-            }
-        }
-
-        fn value(&self, _name: &str) -> Option<Value> {
-            None
-        }
-    }
+    use crate::state::tests::Saved;
 
     fn model(seed: u64) -> Model {
         Model::init(&presets::tiny(20), None, &mut RandomParams::new(seed), &Device::flex())
@@ -175,7 +133,7 @@ mod tests {
         for state in [&mut whole, &mut resumed] {
             step(state, 7.0);
         }
-        assert_eq!(Saved::new(&resumed).0, Saved::new(&whole).0);
+        assert_eq!(Saved::new(&resumed), Saved::new(&whole));
     }
 
     #[test]
@@ -186,7 +144,7 @@ mod tests {
         whole.warm_up(keys(3.0));
         let error = |remove: &str| {
             let mut saved = Saved::new(&whole);
-            saved.0.remove(remove).unwrap();
+            saved.tensors.remove(remove).unwrap();
             let restored = state().restore(&mut saved, &model(1), &Device::flex());
             restored.unwrap_err().to_string()
         };

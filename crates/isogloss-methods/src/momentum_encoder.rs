@@ -4,9 +4,49 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use isogloss_model::{ParamMapper, ParamVisitor, map_parameters, visit_parameters};
+use isogloss_model::{
+    Model, NamedParam, ParamMapper, ParamVisitor, map_parameters, named_parameters,
+    visit_parameters,
+};
 
 use crate::parameters::change_values;
+use crate::state::{StateError, StateReader, restored_parameters};
+
+/// A momentum encoder as the state of an objective keeps it: the whole model, its head included; none
+/// before it begins.
+#[derive(Default)]
+pub(crate) struct MomentumEncoder(Option<Model>);
+
+impl MomentumEncoder {
+    /// Begins as a copy of the model.
+    pub(crate) fn begin(&mut self, model: &Model) {
+        self.0 = Some(model.valid());
+    }
+
+    /// Follows a step of the optimizer, see [`momentum_update`].
+    pub(crate) fn follow(&mut self, model: &Model, momentum: f64) {
+        self.0 = self.0.take().map(|average| momentum_update(average, model, momentum));
+    }
+
+    pub(crate) fn model(&self) -> Option<&Model> {
+        self.0.as_ref()
+    }
+
+    /// What a checkpoint is to hold, if it has begun.
+    pub(crate) fn parameters(&self) -> Option<Vec<NamedParam>> {
+        self.0.as_ref().map(named_parameters)
+    }
+
+    /// Takes the parameters that were saved beside those of `model`.
+    pub(crate) fn restore(
+        &mut self,
+        saved: &mut dyn StateReader,
+        model: &Model,
+    ) -> Result<(), StateError> {
+        self.0 = Some(restored_parameters(model.valid(), saved)?);
+        Ok(())
+    }
+}
 
 /// The exponential moving average of a module's parameters, one step on: each becomes
 /// `m ξ + (1 - m) θ`.
@@ -51,7 +91,7 @@ impl ParamMapper for Average {
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
-    use isogloss_model::{Model, RandomParams, named_parameters, presets};
+    use isogloss_model::{RandomParams, presets};
 
     use super::*;
 
