@@ -126,7 +126,7 @@ pub enum Role {
     /// The one that training began with, without dropout; no gradient reaches it.
     Initial,
     /// The momentum encoder: an exponential moving average (EMA) of the one that is trained, without
-    /// dropout; no gradient reaches it.
+    /// dropout; no gradient reaches it. One objective of a recipe keeps one in its state.
     Momentum,
 }
 

@@ -36,9 +36,9 @@ pub(super) fn check(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
             refuse(format!("{} {problem}", method.name()));
         }
         twice_trained(recipe, &objective.method, &mut refuse);
-        let earlier = recipe.objective[..index].iter().map(|earlier| earlier.method.init());
-        let earlier: Vec<_> = earlier.collect();
-        held_by_one(&*method, earlier.iter().map(AsRef::as_ref), &mut refuse);
+        let others = recipe.objective.iter().enumerate().filter(|(other, _)| *other != index);
+        let others: Vec<_> = others.map(|(_, other)| other.method.init()).collect();
+        held_by_one(&*method, others.iter().map(AsRef::as_ref), &mut refuse);
     }
 }
 
@@ -224,15 +224,21 @@ fn texts_without_labels(recipe: &Recipe, method: &dyn Objective, refuse: &mut dy
     }
 }
 
-/// There is one negative queue, and one projection head of a name.
+/// There is one momentum encoder, one negative queue, and one projection head of a name.
 fn held_by_one<'a>(
     method: &dyn Objective,
     mut others: impl Iterator<Item = &'a dyn Objective> + Clone,
     refuse: &mut dyn FnMut(String),
 ) {
     let has_queue = |other: &dyn Objective| other.needs().negative_queue.is_some();
+    let has_average =
+        |other: &dyn Objective| other.needs().views.iter().any(|view| view.role == Role::Momentum);
     if has_queue(method) && others.clone().any(has_queue) {
         refuse("only one objective can keep a queue of earlier pairs".into());
+    } else if has_average(method) && others.clone().any(has_average) {
+        refuse(
+            "only one objective can keep a momentum encoder, a moving average of the model".into(),
+        );
     }
     let has_projection = |other: &dyn Objective| other.needs().projection_head.is_some();
     if has_projection(method)

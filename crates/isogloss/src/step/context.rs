@@ -97,6 +97,24 @@ impl StepContext {
         ForwardOptions { subnetwork: mask.cloned(), ..self.forward_options(batch_seed, view) }
     }
 
+    /// The options of the pass of a model that is not trained. The momentum encoder is read as the model
+    /// that it is an average of: through the same parts, and with the head as it will be saved.
+    pub(super) fn reference_options(
+        &self,
+        role: Role,
+        mask: Option<&SubnetworkMask>,
+    ) -> ForwardOptions {
+        if role != Role::Momentum {
+            return ForwardOptions::evaluation();
+        }
+        let subnetwork = mask.cloned().map(|mask| SubnetworkMask {
+            heads: mask.heads.without_autodiff(),
+            feed_forward: mask.feed_forward.without_autodiff(),
+        });
+        let normalized_head = self.plan.normalizes_head();
+        ForwardOptions { subnetwork, normalized_head, ..ForwardOptions::evaluation() }
+    }
+
     /// The model of a view that is not trained.
     pub(super) fn reference_model(&self, role: Role) -> &Model {
         let model = match role {

@@ -48,7 +48,7 @@ impl StepContext {
             let of_group = if view.text.is_masked() {
                 vec![predict_masked(model, text, embedded, &options)]
             } else if view.role != Role::Student {
-                vec![self.reference_output(view.role, text)]
+                vec![self.reference_output(view.role, text, mask)]
             } else if let Some(scale) = view.weight_noise {
                 let seed = split_seed(batch.seed, draws::WEIGHT_NOISE);
                 let noised = with_random_signs(model.clone(), scale, seed);
@@ -99,10 +99,15 @@ impl StepContext {
     }
 
     /// The output of a model that is not trained on a text, as constants.
-    fn reference_output(&self, role: Role, text: &DeviceText) -> ModelOutput {
+    fn reference_output(
+        &self,
+        role: Role,
+        text: &DeviceText,
+        mask: Option<&SubnetworkMask>,
+    ) -> ModelOutput {
         let input = text.input.clone().without_autodiff();
-        let model = self.reference_model(role);
-        let output = model.forward(&input, &ForwardOptions::evaluation());
+        let output =
+            self.reference_model(role).forward(&input, &self.reference_options(role, mask));
         ModelOutput {
             hidden_states: output.hidden_states.into_iter().map(Tensor::autodiff).collect(),
             logits: output.logits.autodiff(),
