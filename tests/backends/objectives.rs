@@ -54,6 +54,7 @@ fn name(config: &ObjectiveConfig) -> &'static str {
         ObjectiveConfig::R4f(_) => "r4f",
         ObjectiveConfig::RDrop(_) => "r_drop",
         ObjectiveConfig::ModelConsistency(_) => "model_consistency",
+        ObjectiveConfig::MeanTeacher(_) => "mean_teacher",
         ObjectiveConfig::FisherPenalty(_) => "fisher_penalty",
         // Losses of vectors: `alignment.rs` compares them.
         ObjectiveConfig::InfoNce(_)
@@ -109,7 +110,7 @@ impl Batch {
         let targets = Tensor::<1, Int>::from_data(targets, &leaves.first.device());
         let views = config.init().needs().views;
         let output = |view: View| {
-            let is_first = view == View::ORIGINAL || view.role == Role::Teacher;
+            let is_first = view == View::ORIGINAL || view.role != Role::Student;
             let logits = if is_first { &leaves.first } else { &leaves.second };
             let output = ModelOutput {
                 hidden_states: Vec::new(),
@@ -175,15 +176,16 @@ fn every_objective_matches_its_formula_in_pytorch() {
             }
         }
     }
-    let all = ["consistency", "cross_entropy", "fisher_penalty", "model_consistency", "r3f", "r4f"];
-    assert_eq!(seen, all.into_iter().chain(["r_drop"]).collect());
+    let all = ["consistency", "cross_entropy", "fisher_penalty", "mean_teacher"];
+    let more = ["model_consistency", "r3f", "r4f", "r_drop"];
+    assert_eq!(seen, all.into_iter().chain(more).collect());
 }
 
 /// A loss that freezes one of its sides has another derivative than its value has.
 fn freezes(config: &ObjectiveConfig) -> bool {
     match config {
         ObjectiveConfig::Consistency(config) => config.gradient != GradientFlow::Both,
-        ObjectiveConfig::ModelConsistency(_) => true,
+        ObjectiveConfig::ModelConsistency(_) | ObjectiveConfig::MeanTeacher(_) => true,
         _ => false,
     }
 }

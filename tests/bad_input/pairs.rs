@@ -56,6 +56,11 @@ fn faults_of_pairs_have_their_place_in_the_recipe() {
             &["only one objective can keep a queue"],
         ),
         (
+            "two averages of the model",
+            with("", &format!("mean_teacher = {{}}\n{}", objective("xlco = {}"))),
+            &["only one objective can keep a momentum encoder"],
+        ),
+        (
             "an empty queue",
             with("", "xlco = { queue_size = 0 }"),
             &["queue_size: expected at least 1, found 0"],

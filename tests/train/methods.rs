@@ -57,6 +57,13 @@ fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
             "hard teacher",
             with("model_consistency = { text = \"original\", targets = \"hard\" }") + &teacher,
         ),
+        ("mean teacher", with("mean_teacher = { momentum = 0.6 }")),
+        (
+            "switched mean teacher",
+            with("mean_teacher = { text = \"code_switched\", cost = \"kl\" }")
+                + "[[objective]]\nmethod.r4f = {}\n"
+                + &views,
+        ),
         ("weight noise", with("fisher_penalty = { estimator.weight_noise = { scale = 1e-2 } }")),
         ("head", with("fisher_penalty = { estimator.head = {} }")),
         ("sam", format!("{CROSS_ENTROPY}[update.sam]\nrho = 0.1\n")),

@@ -39,6 +39,27 @@ fn a_stopped_run_goes_on_to_the_same_end() {
 }
 
 #[test]
+fn the_teacher_of_a_mean_teacher_goes_on_where_it_was() {
+    let shop = Workshop::new();
+    let objectives = "[[objective]]\nmethod.cross_entropy = {}\n\
+                      [[objective]]\nweight = 5.0\nmethod.mean_teacher = { momentum = 0.6 }\n";
+    let plan = shop.plan(PLAIN, objectives);
+    let expected = undisturbed(&shop, &plan);
+    let teacher: Vec<_> = expected
+        .metrics
+        .iter()
+        .filter_map(|line| line["losses"]["mean_teacher"].as_f64())
+        .collect();
+    assert!(teacher.len() == 18 && teacher.iter().all(|loss| *loss > 0.0), "{teacher:?}");
+    let run = shop.run("stopped");
+    for stop in [1, 2, 6, 11] {
+        shop.stop_after(stop, &plan, &run);
+    }
+    shop.finish(&plan, &run);
+    assert_eq!(Trace::of(&run), expected);
+}
+
+#[test]
 fn a_run_stopped_after_every_step_ends_the_same() {
     let shop = Workshop::new();
     let plan = shop.plan(ACCUMULATED, "[task.tagging]");

@@ -176,6 +176,9 @@ fn with_subnetworks(shop: &Workshop, more: &str) -> String {
     format!("[subnetworks]\npath = {:?}\n{more}\n", folder.join("{language}.toml"))
 }
 
+const MEAN_TEACHER: &str =
+    "[[objective]]\nmethod.cross_entropy = {}\n[[objective]]\nmethod.mean_teacher = {}\n";
+
 fn two_languages(shop: &Workshop, tables: &str) -> Plan {
     let training = "epochs = 2\nbatch_size = 4\nlog_every = 1\ncheckpoint_every = 5";
     let recipe = shop.recipe(training, tables);
@@ -204,6 +207,17 @@ fn each_language_trains_and_is_scored_with_its_own_parts() {
         assert_eq!(Trace::of(&parts), Trace::of(&whole), "{name}");
         scores.push((Trace::of(&whole).losses(), results.languages["xx"].scores.main()));
     }
+    // The teacher of a mean teacher has the parts of the batch's language, as the student has. Without
+    // dropout, it is the student in the first step.
+    let quiet = Workshop::new().without_dropout();
+    let tables = with_subnetworks(&quiet, "") + MEAN_TEACHER;
+    let run = quiet.run("mean teacher");
+    quiet.finish(&two_languages(&quiet, &tables), &run);
+    let lines = Trace::of(&run).metrics.into_iter();
+    let losses = lines.filter_map(|line| line["losses"]["mean_teacher"].as_f64());
+    let losses: Vec<_> = losses.collect();
+    assert!(losses[0] < 1e-9 && losses[11] > 1e-9, "{losses:?}");
+
     // What unseen languages use changes nothing of training; other subnetworks do.
     assert!(scores[0].0 == scores[1].0 && scores[0].0 == scores[2].0);
     assert_ne!(scores[0].0, scores[3].0);

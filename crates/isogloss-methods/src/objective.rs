@@ -10,6 +10,7 @@ mod distilled_sides;
 mod embedding_distillation;
 mod fisher_penalty;
 mod info_nce;
+mod mean_teacher;
 mod mmlm;
 mod model_consistency;
 mod r3f;
@@ -26,6 +27,7 @@ pub use distilled_sides::DistilledSides;
 pub use embedding_distillation::{EmbeddingDistillationConfig, embedding_distillation};
 pub use fisher_penalty::{FisherEstimator, FisherPenaltyConfig, head_trace};
 pub use info_nce::{InfoNceConfig, info_nce};
+pub use mean_teacher::{MeanTeacherConfig, MeanTeacherCost};
 pub use mmlm::MmlmConfig;
 pub use model_consistency::{ModelConsistencyConfig, TeacherTargets};
 pub use r_drop::RDropConfig;
@@ -51,6 +53,7 @@ method_enum! {
     R4f(R4fConfig),
     RDrop(RDropConfig),
     ModelConsistency(ModelConsistencyConfig),
+    MeanTeacher(MeanTeacherConfig),
     FisherPenalty(FisherPenaltyConfig),
     InfoNce(InfoNceConfig),
     Xlco(XlcoConfig),

@@ -103,6 +103,18 @@ fn an_old_name_of_a_key_is_answered_with_its_new_one() {
     }
 }
 
+#[test]
+fn two_objectives_that_keep_a_momentum_encoder_are_both_named() {
+    let text = format!(
+        "{GOOD}[[objective]]\nmethod.mean_teacher = {{}}\n[[objective]]\nmethod.xlco = {{}}\n"
+    );
+    let found = faults(&text);
+    for line in ["8:1: ", "10:1: "] {
+        let expected = format!("{line}only one objective can keep a momentum encoder");
+        assert!(found.iter().any(|fault| fault.starts_with(&expected)), "{found:#?}");
+    }
+}
+
 const TREEBANK: &str = "[model]\nsource = \"m\"\n\
     [data]\npath = \"ud/{language}-{split}.conllu\"\nsources = [\"en\"]\n";
 
@@ -132,6 +144,7 @@ fn what_does_not_go_with_a_parser_is_refused() {
             objective("consistency = { view = \"code_switched\" }"),
             "8:1: consistency reads texts that have no trees",
         ),
+        (objective("mean_teacher = {}"), "8:1: mean_teacher does not know a parser's teacher"),
         ("[task.parsing]\narc_width = 0\n".into(), "7:1: task.parsing.arc_width: expected 1"),
         ("[task.parsing]\nword_dropout = 1.0\n".into(), "7:1: task.parsing.word_dropout"),
         ("[task.parsing]\ntag_weight = -1.0\n".into(), "7:1: task.parsing.tag_weight"),
