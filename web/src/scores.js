@@ -12,8 +12,8 @@ import { mainScore, mean, percent, rootOfSquares, standardError } from './statis
 /** @param {number} share @param {number} error */
 const withError = (share, error) => (!Number.isFinite(share) ? ['–'] : Number.isFinite(error) ? [percent(share), h('small', {}, ` ± ${percent(error)}`)] : [percent(share)]);
 
-/** The standard error of an accuracy; that of a span F1 cannot be told from its counts. @param {StepReport | undefined} report */
-const errorOf = (report) => (report?.score.accuracy === undefined ? Number.NaN : standardError(report.score.accuracy, report.score.n));
+/** The standard error of an accuracy of texts; that of words or spans cannot be told from the number of texts. @param {StepReport | undefined} report */
+const errorOf = (report) => (report?.score.confusion === undefined ? Number.NaN : standardError(mainScore(report.score), report.score.n));
 
 export class Scores {
   /** @param {ModelSpec[]} models one or two @param {LabelledSet[]} sets @param {string} source language of training */
@@ -109,7 +109,7 @@ export class Scores {
       const report = reports[i];
       if (!report) return [];
       const { n, accuracy, macro_f1, span_f1 } = report.score;
-      return [[set.id, model.title, n, report.skipped, digits(accuracy), digits(accuracy === undefined ? undefined : standardError(accuracy, n)),
+      return [[set.id, model.title, n, report.skipped, digits(accuracy), digits(errorOf(report)),
         digits(macro_f1), digits(span_f1), report.done >= report.total ? 'yes' : 'no']];
     }))];
   }

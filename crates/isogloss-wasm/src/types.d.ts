@@ -4,8 +4,8 @@ export type ModelFiles = Record<string, Uint8Array>;
 export type DeviceName = "cpu" | "webgpu";
 
 export interface ModelInfo {
-    /** Whether it says one label of a text, or one of each token; an encoder without a head says none. */
-    task: "classification" | "tagging" | "parsing" | "none";
+    /** The task as a recipe calls it, such as "classification" or "tagging"; "none" for an encoder without a head. */
+    task: string;
     /** Names of the labels, in the order of probabilities. */
     labels: string[];
     family: string;

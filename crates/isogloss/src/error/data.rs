@@ -80,6 +80,18 @@ pub enum DataError {
         /// Pairs whose words were not aligned.
         n_unlinked: usize,
     },
+    /// An example that is not of the form that the task reads.
+    #[error("{}:{line}: {task} reads {expected}", path.display())]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// The line of the example.
+        line: usize,
+        /// The name of the task.
+        task: &'static str,
+        /// What it reads.
+        expected: &'static str,
+    },
     /// A split was asked of a treebank.
     #[error("{}: a treebank does not say which sentences are of split {split:?}", path.display())]
     SplitOfTreebank {
