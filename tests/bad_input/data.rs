@@ -133,6 +133,31 @@ fn tables_name_the_line_of_a_missing_column() {
 }
 
 #[test]
+fn parts_of_speech_are_read_from_words_with_tags_that_are_of_no_span() {
+    let mut job = Job::new();
+    job.edit_recipe("[data]", "[task.pos_tagging]\n[data]");
+    assert_refused("texts", job.run().0, &["en.train.jsonl:1: pos_tagging reads words with a tag"]);
+    job.edit_recipe(".{split}.jsonl", ".{split}.conll");
+    let good = "turn VERB\non ADP\n\nthe DET\nlight NOUN\n";
+    for name in ["en.train", "en.dev", "en.test", "de.test"] {
+        fs::write(job.path("data").join(format!("{name}.conll")), good.repeat(2)).unwrap();
+    }
+    let spans = "turn O\non O\n\nthe O\nlight B-thing\n";
+    let unknown = "turn VERB\non ADP\n\nthe DET\nlight PROPN\n";
+    for (file, text, part) in [
+        ("en.train", spans, "en.train.conll:4: pos_tagging reads words with a tag each"),
+        ("de.test", spans, "de.test.conll:4: pos_tagging reads words with a tag each"),
+        ("de.test", unknown, "de.test.conll:4: unknown label \"PROPN\""),
+        ("en.dev", "turn\n", "en.dev.conll:1: expected at least 2 columns, found 1"),
+    ] {
+        let path = job.path("data").join(format!("{file}.conll"));
+        let (outcome, _) = with_file(&path, Some(text.as_bytes()), || job.run());
+        assert_refused(part, outcome, &[part]);
+    }
+    job.finish();
+}
+
+#[test]
 fn labels_that_training_has_not_seen_are_skipped_and_counted_where_the_recipe_says_so() {
     let mut job = Job::new();
     job.edit_recipe("sources = [\"en\"]", "sources = [\"en\"]\nunseen_labels = \"skip\"");

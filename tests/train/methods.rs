@@ -188,7 +188,7 @@ fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
     let task = recipe["task"].as_table().unwrap().keys().next().unwrap().clone();
     match task.as_str() {
         "retrieval" | "language_modeling" => {}
-        "parsing" => {
+        "parsing" | "pos_tagging" => {
             let data = recipe["data"].as_table_mut().unwrap();
             let path = shop.path("trees/{language}-{split}.conllu").display().to_string();
             data.insert("path".into(), path.into());

@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use burn::tensor::Device;
 use isogloss::device::{DeviceChoice, OpenDevice, open};
-use isogloss::{RunFolder, RunStatus};
-use isogloss_tests::runs::{LANGUAGES, Trace, Workshop};
+use isogloss::text::{FeatureOptions, Format, ReadOptions, read_treebank_file};
+use isogloss::{Evaluator, LabeledSet, Predictor, RunFolder, RunStatus};
+use isogloss_tests::runs::{LANGUAGES, Trace, Workshop, plan_of};
 use isogloss_tests::{difference, opened_devices};
 use serde_json::Value;
 
@@ -147,6 +149,56 @@ fn tagging_runs_from_slots_to_span_f1() {
         assert!(tags.lines().all(|line| serde_json::from_str::<Vec<String>>(line).is_ok()));
         assert!(tags.contains("\"B-place\""), "{tags}");
     }
+}
+
+#[test]
+fn parts_of_speech_are_scored_as_evaluate_scores_the_best_model() {
+    let shop = Workshop::new().with_trees();
+    let recipe = shop.recipe("epochs = 12\nbatch_size = 4", "[task.pos_tagging]");
+    let trees = shop.path("trees/{language}-{split}.conllu");
+    let recipe =
+        recipe.replace(&format!("{:?}", shop.path("data/{language}.jsonl")), &format!("{trees:?}"));
+    let recipe = recipe.replace("sources =", "languages = [\"de\"]\nsources =");
+    let run = shop.run("run");
+    let results = shop.finish(&plan_of(&recipe), &run);
+    assert_eq!((results.task.as_str(), results.metric.as_str()), ("pos_tagging", "accuracy"));
+    let predictor = Predictor::load(&run.best(), &Device::flex()).unwrap();
+    let (task, labels) = (predictor.task(), predictor.labels().unwrap());
+    assert_eq!(task.name(), "pos_tagging");
+    for language in ["en", "de"] {
+        let path = shop.path(&format!("trees/{language}-test.conllu"));
+        let set = LabeledSet::read(
+            &path,
+            &ReadOptions::new(Format::Conllu),
+            &*task,
+            language.parse().unwrap(),
+            predictor.tokenizer(),
+            &labels,
+            &FeatureOptions::new(64),
+        );
+        let evaluator = Evaluator {
+            model: &predictor.loaded().model,
+            task: &*task,
+            labels: &labels,
+            batch_size: 3,
+            device: &Device::flex(),
+            subnetwork: None,
+        };
+        let (found, _) = evaluator.score(&set.unwrap()).unwrap();
+        assert_eq!(found, results.languages[language], "{language}");
+
+        // Word by word against the treebank, from the files of the run.
+        let gold = read_treebank_file(&path).unwrap();
+        let gold = gold.sentences.iter().flat_map(|one| one.words()).map(|word| &word.upos);
+        let predicted = Trace::of(&run).predictions[&format!("{language}.jsonl")].clone();
+        let predicted =
+            predicted.lines().flat_map(|line| serde_json::from_str::<Vec<String>>(line).unwrap());
+        let pairs: Vec<_> = gold.zip(predicted).collect();
+        let right = pairs.iter().filter(|(gold, predicted)| *gold == predicted).count();
+        let accuracy = right as f64 / pairs.len() as f64;
+        assert_eq!(found.scores.get("accuracy"), Some(accuracy), "{language}");
+    }
+    assert!(results.languages["en"].scores.main() > 0.9, "{results:?}");
 }
 
 /// Trains for twelve steps on flex and on `device`: the same losses, predictions and results.

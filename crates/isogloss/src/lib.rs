@@ -78,8 +78,8 @@ pub use recipe::{
 pub use run::{Event, Outcome, RunFolder, RunOptions, RunStatus, finetune};
 pub use task::{
     Classification, DataReport, Evaluator, HeldOut, HeldOutTable, LabelPredictor, LabeledSet,
-    LabeledTask, LanguageModeling, LanguageResult, LearnedLabels, Parsing, Predictions, Results,
-    Retrieval, Scored, Scores, Selection, Supervision, Tagging, Target, Task, TaskConfig,
+    LabeledTask, LanguageModeling, LanguageResult, LearnedLabels, Parsing, PosTagging, Predictions,
+    Results, Retrieval, Scored, Scores, Selection, Supervision, Tagging, Target, Task, TaskConfig,
     UnlabeledTask, tasks,
 };
 pub use tools::alignment;

@@ -8,6 +8,7 @@ mod label_predictor;
 mod labeled_set;
 mod language_modeling;
 mod parsing;
+mod pos_tagging;
 mod reading;
 mod results;
 mod retrieval;
@@ -29,6 +30,7 @@ pub use label_predictor::{LabelPredictor, Predictions};
 pub use labeled_set::{DataReport, LabeledSet};
 pub use language_modeling::LanguageModeling;
 pub use parsing::Parsing;
+pub use pos_tagging::PosTagging;
 pub use results::{Results, Selection};
 pub use retrieval::Retrieval;
 pub use scores::{LanguageResult, Scores};
@@ -47,6 +49,8 @@ pub enum TaskConfig {
     Classification(Classification),
     /// One BIO tag a token.
     Tagging(Tagging),
+    /// One part of speech a word.
+    PosTagging(PosTagging),
     /// A tree over the words of a sentence, and their parts of speech.
     Parsing(Parsing),
     /// Sentences find their translations.
@@ -57,7 +61,14 @@ pub enum TaskConfig {
 
 /// The rows of the registry, `[task.<key>]`: what is learned and how it is scored.
 pub fn tasks() -> &'static [MethodInfo] {
-    &[Classification::INFO, Tagging::INFO, Parsing::INFO, Retrieval::INFO, LanguageModeling::INFO]
+    &[
+        Classification::INFO,
+        Tagging::INFO,
+        PosTagging::INFO,
+        Parsing::INFO,
+        Retrieval::INFO,
+        LanguageModeling::INFO,
+    ]
 }
 
 impl Default for TaskConfig {
@@ -73,6 +84,7 @@ impl Deref for TaskConfig {
         match self {
             Self::Classification(task) => task,
             Self::Tagging(task) => task,
+            Self::PosTagging(task) => task,
             Self::Parsing(task) => task,
             Self::Retrieval(task) => task,
             Self::LanguageModeling(task) => task,
@@ -112,6 +124,7 @@ impl TaskConfig {
 pub(crate) fn of_head(head: &HeadSpec) -> Box<dyn LabeledTask> {
     match head {
         HeadSpec::Sequence { .. } => Box::new(Classification {}),
+        HeadSpec::Tokens { labels } if PosTagging::has_labels(labels) => Box::new(PosTagging {}),
         HeadSpec::Tokens { .. } => Box::new(Tagging::default()),
         HeadSpec::Parser(spec) => Box::new(Parsing::from_spec(spec)),
     }
