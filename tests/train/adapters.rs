@@ -347,7 +347,7 @@ fn lora_is_merged_into_a_whole_model() {
     }
     let run = shop.run("seq_bn");
     shop.finish(&shop.plan(TRAINING, SEQ_BN), &run);
-    for (folder, part) in [(run.best(), "bottleneck"), (merged, "no LoRA to merge")] {
+    for (folder, part) in [(run.best(), "bottleneck"), (merged, "no adapter to merge")] {
         let error = merge(&folder, &shop.path("again"), &device).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
     }

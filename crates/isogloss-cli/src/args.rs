@@ -49,7 +49,7 @@ pub(crate) enum Command {
     Retrieve(RetrieveArgs),
     /// Measure how well the layers of a model align languages, and how that goes with transfer
     Alignment(AlignmentArgs),
-    /// Write a model with LoRA as a whole one
+    /// Write a model with LoRA, or other adapters that can be merged, as a whole one
     Merge(MergeArgs),
     /// Write a subnetwork of a model as a smaller model
     Prune(PruneArgs),

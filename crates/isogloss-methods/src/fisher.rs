@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use isogloss_kernels::uniform;
+use isogloss_model::{ParamLocation, ParamPart};
 
 /// Draws a label for each row from the softmax of its logits.
 ///
@@ -39,12 +40,15 @@ pub fn block_of(path: &str) -> String {
     }
 }
 
-/// The kind of a parameter: `embeddings`, `attention`, `feed_forward`, `norm`, `adapter`, `lora` or
-/// `head`.
-pub fn part_of(path: &str) -> &'static str {
+/// The kind of a parameter: `embeddings`, `attention`, `feed_forward`, `norm`, `adapter`, `head`, or the
+/// [kind](isogloss_model::AdapterConfig::kind) of an adapter at a projection.
+pub fn part_of(path: &str) -> &str {
+    match ParamLocation::from_path(path).map(|location| location.part) {
+        Some(ParamPart::Adapter(_) | ParamPart::InvertibleAdapter(_)) => return "adapter",
+        Some(ParamPart::ProjectionAdapter { kind, .. }) => return kind,
+        _ => {}
+    }
     match path {
-        _ if path.contains("adapters.") => "adapter",
-        _ if path.contains(".lora.") => "lora",
         _ if path.contains("norm.") => "norm",
         _ if path.contains(".attention.") => "attention",
         _ if path.contains(".feed_forward.") => "feed_forward",
@@ -91,6 +95,9 @@ mod tests {
             ("encoder.layers.11.attention.query.weight", "layers.11", "attention"),
             ("encoder.layers.0.attention_norm.weight", "layers.0", "norm"),
             ("encoder.layers.0.feed_forward.up.bias", "layers.0", "feed_forward"),
+            ("encoder.layers.1.adapters.en.attention.down.bias", "layers.1", "adapter"),
+            ("encoder.invertible_adapters.en.f.up.bias", "invertible_adapters", "adapter"),
+            ("encoder.layers.1.attention.query.lora.task.a", "layers.1", "lora"),
             ("head.classifier.weight", "head", "head"),
         ] {
             assert_eq!((block_of(path).as_str(), part_of(path)), (block, part), "{path}");

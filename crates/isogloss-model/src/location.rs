@@ -20,8 +20,13 @@ pub enum ParamPart<'a> {
     Adapter(&'a str),
     /// Of the invertible adapter of this name, after the embeddings.
     InvertibleAdapter(&'a str),
-    /// Of the adapter of this name at a projection of a block: LoRA.
-    ProjectionAdapter(&'a str),
+    /// Of an adapter at a projection of a block.
+    ProjectionAdapter {
+        /// Its kind, as [`AdapterConfig::kind`](crate::AdapterConfig::kind) has it.
+        kind: &'a str,
+        /// Its name.
+        name: &'a str,
+    },
     /// Of a head, or of a projection beside it.
     Head,
     /// Of a masked-language-model head, which is pretrained with the encoder.
@@ -57,7 +62,7 @@ impl<'a> ParamLocation<'a> {
         let steps: Vec<&str> = rest.split('.').collect();
         let part = match steps[..] {
             ["adapters", name, ..] => ParamPart::Adapter(name),
-            [_, _, _, name, _, ..] => ParamPart::ProjectionAdapter(name),
+            [_, _, kind, name, _, ..] => ParamPart::ProjectionAdapter { kind, name },
             _ => ParamPart::Layer,
         };
         Some(Self { layer: Some(layer.parse().ok()?), part })
@@ -69,7 +74,7 @@ impl<'a> ParamLocation<'a> {
             self.part,
             ParamPart::Adapter(_)
                 | ParamPart::InvertibleAdapter(_)
-                | ParamPart::ProjectionAdapter(_)
+                | ParamPart::ProjectionAdapter { .. }
         )
     }
 }
@@ -109,10 +114,10 @@ mod tests {
             ("None InvertibleAdapter(\"en\")", 8),
             ("Some(0) Adapter(\"en\")", 4),
             ("Some(0) Layer", 16),
-            ("Some(0) ProjectionAdapter(\"task\")", 4),
+            ("Some(0) ProjectionAdapter { kind: \"lora\", name: \"task\" }", 4),
             ("Some(1) Adapter(\"en\")", 4),
             ("Some(1) Layer", 16),
-            ("Some(1) ProjectionAdapter(\"task\")", 4),
+            ("Some(1) ProjectionAdapter { kind: \"lora\", name: \"task\" }", 4),
         ];
         assert_eq!(counts, expected.map(|(location, n)| (location.to_owned(), n)).into());
     }

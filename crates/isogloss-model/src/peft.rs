@@ -3,13 +3,15 @@
 //!
 //! A kind of adapter is a folder here: its configuration, its module and where that goes in an encoder,
 //! its fields and tensors in a folder of the library that it comes from. This file is the one table of
-//! all kinds: [`AdapterConfig`] for configurations, [`Part`] and [`AdaptedDense`] for the points of an
-//! encoder that adapters are put at.
+//! all kinds: [`AdapterConfig`] for configurations, [`Part`], [`ProjectionPart`] and [`AdaptedDense`]
+//! for the points of an encoder that adapters are put at.
 
 mod activation;
 mod bottleneck;
 mod invertible;
 mod lora;
+mod peft_fields;
+mod projection;
 mod target;
 mod target_names;
 mod width;
@@ -32,8 +34,10 @@ pub(crate) use bottleneck::{Bottleneck, LayerAdapter, SublayerEnd};
 pub(crate) use invertible::Coupling;
 pub use lora::LoraConfig;
 pub use target::TargetModule;
+pub(crate) use target_names::StoredShapes;
 
 use lora::Lora;
+use projection::ProjectionAdapter;
 
 /// The library whose folders hold a kind of adapter; names of adapters are unique within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,7 +79,8 @@ impl AdapterConfig {
         }
     }
 
-    /// What such an adapter is called in listings.
+    /// What such an adapter is called in listings, and in the paths of its parameters if it is one of
+    /// the `peft` library: `layers.<n>.<projection>.<kind>.<name>.<leaf>`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Bottleneck(_) => "bottleneck",
@@ -125,9 +130,7 @@ impl AdapterConfig {
             }
             Self::Lora(config) => {
                 config.check(encoder)?;
-                let updates = config.init(name, encoder, builder)?.into_iter();
-                let part = |(layer, target, lora)| Part::Projection(layer, target, lora);
-                Ok(updates.map(part).collect())
+                Ok(at_projections(config.init(name, encoder, builder)?, ProjectionPart::Lora))
             }
         }
     }
@@ -141,15 +144,14 @@ impl AdapterConfig {
     pub(crate) fn read_peft(
         json: &Value,
         encoder: &EncoderConfig,
-        tensors: &[&str],
+        tensors: &StoredShapes<'_>,
     ) -> Result<Self, ConfigError> {
         match crate::config::Fields(json).text("peft_type")? {
             lora::PEFT_TYPE => lora::read_config(json, encoder, tensors).map(Self::Lora),
-            other => Err(ConfigError::OnlySupported {
-                field: "peft_type".into(),
-                supported: format!("\"{}\" is supported", lora::PEFT_TYPE),
-                found: format!("\"{other}\""),
-            }),
+            other => {
+                let expected = format!("\"{}\"", PEFT_TYPES.join("\" or \""));
+                Err(ConfigError::value("peft_type", expected, format!("\"{other}\"")))
+            }
         }
     }
 
@@ -171,9 +173,9 @@ impl AdapterConfig {
 
     /// Whether a parameter of an encoder is one of the adapter `name` of this kind.
     pub(crate) fn owns(&self, name: &str, path: &str) -> bool {
-        match self {
-            Self::Bottleneck(_) => path.contains(&format!("adapters.{name}.")),
-            Self::Lora(_) => path.contains(&format!(".lora.{name}.")),
+        match self.library() {
+            AdapterLibrary::Adapters => path.contains(&format!("adapters.{name}.")),
+            AdapterLibrary::Peft => path.contains(&format!(".{}.{name}.", self.kind())),
         }
     }
 }
@@ -188,6 +190,9 @@ pub(crate) fn earlier_tensor_names(name: &str) -> Vec<String> {
     bottleneck::earlier_tensor_names(name)
 }
 
+/// The values of `peft_type` that are read.
+const PEFT_TYPES: [&str; 1] = [lora::PEFT_TYPE];
+
 /// A module of an adapter, and the point of the encoder that it is put at.
 pub(crate) enum Part {
     /// After the embeddings.
@@ -195,10 +200,26 @@ pub(crate) enum Part {
     /// At the ends of both sublayers of a block.
     Sublayers(usize, LayerAdapter),
     /// At a projection of a block.
-    Projection(usize, TargetModule, Lora),
+    Projection(usize, TargetModule, ProjectionPart),
+}
+
+/// A module of an adapter at a projection, of any kind.
+pub(crate) enum ProjectionPart {
+    Lora(Lora),
+}
+
+/// The parts of an adapter at projections.
+fn at_projections<T>(
+    modules: Vec<(usize, TargetModule, T)>,
+    kind: fn(T) -> ProjectionPart,
+) -> Vec<Part> {
+    let part = |(layer, target, module)| Part::Projection(layer, target, kind(module));
+    modules.into_iter().map(part).collect()
 }
 
 /// A dense layer of a block, and the adapters that are put at it.
+///
+/// The field of a kind has its [name](AdapterConfig::kind), which is a step of its parameters' paths.
 #[derive(Module, Debug)]
 pub(crate) struct AdaptedDense {
     weight: Param<Tensor<2>>,
@@ -213,36 +234,49 @@ impl From<Dense> for AdaptedDense {
 }
 
 impl AdaptedDense {
-    /// The layer's output and the updates of all adapters, `[batch, seq, out]`.
-    pub(crate) fn forward(&self, x: Tensor<3>, masks: &mut DropoutMasks) -> Tensor<3> {
-        let (weight, bias) = (self.weight.val(), self.bias.val());
-        let mut updates = self.lora.values().peekable();
-        if updates.peek().is_none() {
-            return linear(x, weight, bias);
-        }
-        let output = linear(x.clone(), weight, bias);
-        updates.fold(output, |output, lora| output + lora.forward(x.clone(), masks))
+    /// The adapters of all kinds.
+    fn adapters(&self) -> impl Iterator<Item = &dyn ProjectionAdapter> {
+        self.lora.values().map(|lora| lora as &dyn ProjectionAdapter)
     }
 
     /// Puts an adapter at the layer, in place of one of the same name.
-    pub(crate) fn insert(&mut self, name: &str, adapter: Lora) {
-        self.lora.insert(name, adapter);
+    pub(crate) fn insert(&mut self, name: &str, adapter: ProjectionPart) {
+        self.remove(name);
+        match adapter {
+            ProjectionPart::Lora(lora) => self.lora.insert(name, lora),
+        }
     }
 
     /// Removes the adapter of a name.
-    pub(crate) fn remove(&mut self, name: &str) {
-        self.lora.remove(name);
+    pub(crate) fn remove(&mut self, name: &str) -> Option<Box<dyn ProjectionAdapter>> {
+        let lora = self.lora.remove(name);
+        lora.map(|lora| Box::new(lora) as Box<dyn ProjectionAdapter>)
     }
 
-    /// Adds the update of the adapter `name` to the weight for good.
+    /// The layer's output as all adapters change it, `[batch, seq, out]`.
+    pub(crate) fn forward(&self, x: Tensor<3>, masks: &mut DropoutMasks) -> Tensor<3> {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        if self.adapters().next().is_none() {
+            return linear(x, weight, bias);
+        }
+        let x = self.adapters().fold(x, |x, adapter| adapter.input(x));
+        let output = linear(x.clone(), weight, bias);
+        self.adapters().fold(output, |output, adapter| adapter.output(output, &x, masks))
+    }
+
+    /// Merges the adapter `name` into weight and bias for good.
     pub(crate) fn merge(&mut self, name: &str) {
-        let Some(lora) = self.lora.remove(name) else {
+        let Some(adapter) = self.remove(name) else {
             return;
         };
-        let weight = self.weight.clone();
-        self.weight = weight.map(|weight| {
-            let requires_grad = weight.is_require_grad();
-            (weight.detach() + lora.delta()).detach().set_require_grad(requires_grad)
-        });
+        let (weight, bias) = (self.weight.val().detach(), self.bias.val().detach());
+        let (weight, bias) = adapter.merge(weight, bias);
+        self.weight = replaced(self.weight.clone(), weight);
+        self.bias = replaced(self.bias.clone(), bias);
     }
+}
+
+/// A parameter with other values, which is trained if it was before.
+fn replaced<const D: usize>(param: Param<Tensor<D>>, values: Tensor<D>) -> Param<Tensor<D>> {
+    param.map(|old| values.detach().set_require_grad(old.is_require_grad()))
 }

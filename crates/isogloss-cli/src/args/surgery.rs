@@ -10,10 +10,10 @@ use super::value::parse_storage;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct MergeArgs {
-    /// A folder of a model with LoRA, such as runs/RECIPE/seed-42/best
+    /// A folder of a model with adapters, such as runs/RECIPE/seed-42/best
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) model: PathBuf,
-    /// The folder to write, which any program that knows no LoRA can read
+    /// The folder to write, which any program that knows no adapters can read
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub(crate) out: PathBuf,
 }

@@ -36,7 +36,10 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
     let tokenizer = Tokenizer::from_file(&base_folder(&folder)?.join("tokenizer.json")).ok();
     let labels = loaded.head.as_ref().map(|head| head.labels().to_vec()).unwrap_or_default();
     if args.json {
-        let lora: BTreeMap<_, _> = loaded.model.encoder.adapters(AdapterLibrary::Peft).collect();
+        let mut peft = BTreeMap::<_, BTreeMap<_, _>>::new();
+        for (name, config) in loaded.model.encoder.adapters(AdapterLibrary::Peft) {
+            peft.entry(config.kind()).or_default().insert(name, config);
+        }
         let value = json!({
             "folder": folder, "family": format!("{family:?}"), "vocab_size": vocab_size,
             "hidden_size": hidden_size, "num_hidden_layers": num_hidden_layers,
@@ -46,7 +49,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
             "parameters": { "embeddings": embeddings, "layers": layers, "head": head },
             "tokenizer": tokenizer.as_ref().map(|t| json!({ "kind": t.kind(), "n_tokens": t.vocab_size() })),
             "labels": labels, "adapters": loaded.model.encoder.active_adapters(),
-            "lora": lora, "unused": loaded.report.unused,
+            "peft": peft, "unused": loaded.report.unused,
         });
         println!("{}", serde_json::to_string_pretty(&value)?);
         return Ok(End::Done);

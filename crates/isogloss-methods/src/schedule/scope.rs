@@ -23,7 +23,7 @@ impl UnfreezeScope {
             (Self::Layers, _) => location.layer,
             (
                 Self::Adapter(name),
-                ParamPart::Adapter(other) | ParamPart::ProjectionAdapter(other),
+                ParamPart::Adapter(other) | ParamPart::ProjectionAdapter { name: other, .. },
             ) if name == other => location.layer,
             (Self::Adapter(_), _) => None,
         }

@@ -55,14 +55,28 @@ impl AdapterSet {
         found.ok_or_else(|| unknown(name, self.stack.iter().map(String::as_str)))
     }
 
-    /// Fails unless the adapter can take the position that its name has on the active stack.
+    /// Fails unless the adapter can take the position that its name has on the active stack, and is of
+    /// the kind of those that act at projections with it.
     pub(super) fn check(&self, name: &str, config: &AdapterConfig) -> Result<(), AdapterError> {
         check_name(name)?;
         let is_stacked = self.stack.len() > 1 && self.stack.iter().any(|other| other == name);
         if config.is_parallel() && is_stacked {
             return Err(AdapterError::ParallelInStack { name: name.to_owned() });
         }
-        Ok(())
+        // What adds to an output and what rescales it do not commute, so that neither could be merged
+        // without the other; the library refuses the mixture too.
+        let mut beside = self.iter(AdapterLibrary::Peft).filter(|(other, _)| *other != name);
+        match beside.find(|(_, other)| other.kind() != config.kind()) {
+            Some((other, beside)) if config.library() == AdapterLibrary::Peft => {
+                Err(AdapterError::OtherKind {
+                    name: name.to_owned(),
+                    kind: config.kind(),
+                    beside: other.to_owned(),
+                    beside_kind: beside.kind(),
+                })
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -13,17 +13,19 @@ impl Encoder {
     /// and library is replaced.
     ///
     /// One of the [`Adapters`](AdapterLibrary::Adapters) library acts once it is
-    /// [active](Self::set_active_adapters), one of [`Peft`](AdapterLibrary::Peft) at once; all of
-    /// those add up.
+    /// [active](Self::set_active_adapters), one of [`Peft`](AdapterLibrary::Peft) at once, with
+    /// all others of those.
     ///
     /// Paths of its parameters, in which steps may be the adapter's name, are
     /// - of a bottleneck `layers.<n>.adapters.<name>.<sublayer>.<dense>` with the sublayers `attention`
     ///   and `feed_forward` and the dense layers `down` and `up`, and
     ///   `invertible_adapters.<name>.<half>.<dense>` with the halves `f` and `g`;
-    /// - of LoRA `layers.<n>.<projection>.lora.<name>.a` (`[r, in]`) and `b` (`[out, r]`).
+    /// - of one of `Peft` `layers.<n>.<projection>.<kind>.<name>.<leaf>`: of LoRA the leaves are `a`
+    ///   (`[r, in]`) and `b` (`[out, r]`).
     ///
     /// # Errors
-    /// If the name has a dot, or such an adapter does not fit the encoder or the active stack.
+    /// If the name has a dot, or such an adapter does not fit the encoder, the active stack, or the
+    /// adapters of `Peft` that are there, which are of one kind.
     pub fn add_adapter(
         &mut self,
         name: &str,
@@ -52,7 +54,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// Adds the update of an adapter of the `peft` library to the weights for good. Outputs stay the
+    /// Merges an adapter of the `peft` library into the weights for good. Outputs stay the
     /// same but for rounding, and cost what they did without the adapter.
     ///
     /// # Errors
@@ -136,7 +138,7 @@ impl Encoder {
         }
     }
 
-    /// Fails unless an adapter may have this name, and the position of the name on the active stack.
+    /// Fails unless an adapter may have this name, and stand beside those that are there.
     pub(crate) fn check_adapter(
         &self,
         name: &str,

@@ -28,6 +28,20 @@ pub enum AdapterError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Two kinds of adapters at projections in one model.
+    #[error(
+        "adapter \"{name}\" is of the kind {kind}: it cannot stand beside \"{beside}\", {beside_kind}"
+    )]
+    OtherKind {
+        /// Its name.
+        name: String,
+        /// Its kind.
+        kind: &'static str,
+        /// An adapter that is there.
+        beside: String,
+        /// The kind of that.
+        beside_kind: &'static str,
+    },
     /// A parallel adapter above or below another.
     #[error("adapter \"{name}\" is parallel: it cannot be stacked with others")]
     ParallelInStack {

@@ -63,7 +63,7 @@ pub enum LoadError {
     /// A folder of an adapter where one of a model is expected.
     #[error(
         "{}: this folder holds what was added to a model, not a model: \"load_adapter\" or \
-         \"load_lora\" puts it into the one that it was made for",
+         \"load_peft\" puts it into the one that it was made for",
         path.display()
     )]
     AdapterFolder {

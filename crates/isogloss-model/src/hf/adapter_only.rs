@@ -24,7 +24,9 @@ const HEAD: &str = "head.safetensors";
 /// One folder for each adapter of the `adapters` library.
 const ADAPTERS: &str = "adapters";
 /// One folder for each adapter of the `peft` library.
-const PEFT: &str = "lora";
+const PEFT: &str = "peft";
+/// What that folder was called while LoRA was the only kind.
+const EARLIER_PEFT: &str = "lora";
 
 /// Adapter-only checkpoints whose base is one too, and so on, at most.
 const MAX_DEPTH: usize = 8;
@@ -48,7 +50,8 @@ struct Index {
     /// The active adapters, the lowest first.
     adapters: Vec<String>,
     /// The adapters of the `peft` library.
-    loras: Vec<String>,
+    #[serde(alias = "loras")]
+    peft: Vec<String>,
 }
 
 impl Index {
@@ -115,8 +118,10 @@ pub(super) fn load(
         let choice = AdapterChoice { name: Some(name.clone()), leave_out: Vec::new() };
         load_adapter(&folder.join(ADAPTERS).join(name), &mut loaded.model, &choice)?;
     }
-    for name in &index.loras {
-        load_peft(&folder.join(PEFT).join(name), &mut loaded.model, name)?;
+    let is_earlier = !folder.join(PEFT).exists() && folder.join(EARLIER_PEFT).exists();
+    let in_peft = folder.join(if is_earlier { EARLIER_PEFT } else { PEFT });
+    for name in &index.peft {
+        load_peft(&in_peft.join(name), &mut loaded.model, name)?;
     }
     let names: Vec<&str> = index.adapters.iter().map(String::as_str).collect();
     let active = loaded.model.encoder.set_active_adapters(&names);
@@ -144,11 +149,11 @@ fn with_head(folder: &Path, model: Model, spec: Option<&HeadSpec>) -> Result<Mod
     }
 }
 
-/// Writes an adapter-only checkpoint: the active adapters, all LoRA and the head of a model, and where
-/// the rest of it is. It is less than a hundredth of the model; [`load`](crate::load) reads the folder
+/// Writes an adapter-only checkpoint: the active adapters, all of the `peft` library and the head of a
+/// model, and where the rest of it is. It is less than a hundredth of the model; [`load`](crate::load) reads the folder
 /// as any other.
 ///
-/// Each adapter has a folder `adapters/<name>` of the `adapters` library or a folder `lora/<name>` of
+/// Each adapter has a folder `adapters/<name>` of the `adapters` library or a folder `peft/<name>` of
 /// `peft`; the head is `head.safetensors`, with the names that it has in a Hugging Face file.
 ///
 /// # Errors
@@ -166,7 +171,7 @@ pub fn save_adapter_only(
     let base_name = Some(base.name.as_str());
     let adapters = encoder.active_adapters().to_vec();
     let in_peft = encoder.adapters(AdapterLibrary::Peft);
-    let loras: Vec<String> = in_peft.map(|(name, _)| name.to_owned()).collect();
+    let peft: Vec<String> = in_peft.map(|(name, _)| name.to_owned()).collect();
     let make = |folder: PathBuf| match std::fs::create_dir_all(&folder) {
         Ok(()) => Ok(folder),
         Err(source) => Err(SaveError::Io { path: folder, source }),
@@ -175,7 +180,7 @@ pub fn save_adapter_only(
         let folder = make(folder.join(ADAPTERS).join(name))?;
         save_adapter(&folder, model, name, config_json, base_name)?;
     }
-    for name in &loras {
+    for name in &peft {
         save_peft(&make(folder.join(PEFT).join(name))?, model, name, None, base_name)?;
     }
     if head.is_some() {
@@ -187,7 +192,7 @@ pub fn save_adapter_only(
         write_safetensors(&folder.join(HEAD), params)?;
     }
     let (base_name, base_folder) = (base.name.clone(), base.folder.clone());
-    let index = Index { base_name, base_folder, adapters, loras };
+    let index = Index { base_name, base_folder, adapters, peft };
     let json = serde_json::to_value(index).expect("paths and names are printable");
     write_json(&folder.join(INDEX), &json)
 }

@@ -11,7 +11,7 @@ use super::names::{encoder_tensor, head_tensor, parameter_name};
 use super::weights::{WeightFiles, write_safetensors};
 use crate::family::FamilySpec;
 use crate::params::{named_parameters, replace_parameters};
-use crate::peft::{AdapterConfig, AdapterLibrary};
+use crate::peft::{AdapterConfig, AdapterLibrary, StoredShapes};
 use crate::{
     EncoderConfig, HeadSpec, Init, LoadError, LoadFault, Model, ParamLocation, ParamPart,
     ParamSource, SaveError,
@@ -38,13 +38,13 @@ pub struct LoadedPeft {
 }
 
 /// Reads `adapter_config.json` and the weights beside it, as the `peft` library writes them, and puts
-/// the adapter into `model` under `name`, in place of one of the same name. Only LoRA is read.
+/// the adapter into `model` under `name`, in place of one of the same name.
 ///
 /// A head that was saved with it is taken if it has the shapes of the model's.
 ///
 /// # Errors
-/// If a file is missing or damaged, the adapter is not LoRA or uses one of its variants, or it was
-/// made for another model; every tensor that is missing, left over or of another shape is named. The
+/// If a file is missing or damaged, the adapter is of a kind or variant that is not supported, or it
+/// was made for another model; every tensor that is missing, left over or of another shape is named. The
 /// model is then as it was.
 pub fn load_peft(folder: &Path, model: &mut Model, name: &str) -> Result<LoadedPeft, LoadError> {
     let path = folder.join(CONFIG);
@@ -54,9 +54,12 @@ pub fn load_peft(folder: &Path, model: &mut Model, name: &str) -> Result<LoadedP
     }
     let files = WeightFiles::open_first(folder, &WEIGHTS)?;
     let encoder = model.encoder.config();
-    let tensors: Vec<&str> = files.names().collect();
+    let shape = |name| (name, files.shape(name).unwrap_or_default());
+    let tensors: StoredShapes<'_> = files.names().map(shape).collect();
     let config = AdapterConfig::read_peft(&json, encoder, &tensors)
         .map_err(|source| LoadError::Config { path: path.clone(), source })?;
+    let checked = model.encoder.check_adapter(name, &config);
+    checked.map_err(|source| LoadError::Adapter { path: path.clone(), source })?;
     let family = encoder.family.spec();
     let mut source = PeftParams { family, files, taken: BTreeSet::new(), faults: Vec::new() };
     let parts = model.encoder.adapter_parts(name, &config, &mut source);

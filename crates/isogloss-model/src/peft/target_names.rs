@@ -1,11 +1,14 @@
-//! Target modules in a folder of the `peft` library: the names in its field `target_modules`.
+//! Target modules in a folder of the `peft` library: the names in fields such as `target_modules`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::target::TargetModule;
 use crate::{ConfigError, EncoderConfig};
+
+/// The shapes of a file's tensors by name.
+pub(crate) type StoredShapes<'a> = BTreeMap<&'a str, Vec<usize>>;
 
 /// Projections of an encoder: those of `modules` in each of `layers`.
 pub(super) struct Targets {
@@ -14,20 +17,21 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    /// Reads the field `target_modules`: the projections whose name ends with one of a list, or, for a
+    /// Reads a `field`: the projections whose name ends with one of a list, or, for a
     /// pattern, those of which `has_tensors` says that the file has tensors.
     pub(super) fn read(
         json: &Value,
+        field: &str,
         layers: Option<&[usize]>,
         encoder: &EncoderConfig,
         has_tensors: impl Fn(&str) -> bool,
     ) -> Result<Self, ConfigError> {
-        let list = match json.get(FIELD) {
+        let list = match json.get(field) {
             Some(Value::Array(names)) => Some(names.iter().filter_map(Value::as_str)),
             Some(Value::String(_)) => None,
             other => {
                 let found = other.unwrap_or(&Value::Null);
-                return Err(ConfigError::value(FIELD, "names", found));
+                return Err(ConfigError::value(field, "names", found));
             }
         };
         let list: Option<Vec<&str>> = list.map(Iterator::collect);
@@ -56,19 +60,22 @@ impl Targets {
             return Err(ConfigError::Layer { field, layer, n_layers });
         }
         if chosen.is_empty() {
-            let problem = format!("no projection of the model is one of {}", json[FIELD]);
-            return Err(ConfigError::mismatch(FIELD, problem));
+            let problem = format!("no projection of the model is one of {}", json[field]);
+            return Err(ConfigError::mismatch(field, problem));
         }
-        Self::from_pairs(&chosen)
+        Self::from_pairs(field, &chosen)
     }
 
     /// The modules and the layers whose pairs these are.
-    fn from_pairs(pairs: &BTreeSet<(usize, TargetModule)>) -> Result<Self, ConfigError> {
+    fn from_pairs(
+        field: &str,
+        pairs: &BTreeSet<(usize, TargetModule)>,
+    ) -> Result<Self, ConfigError> {
         let modules: BTreeSet<_> = pairs.iter().map(|(_, target)| *target).collect();
         let layers: BTreeSet<_> = pairs.iter().map(|(layer, _)| *layer).collect();
         if modules.len() * layers.len() != pairs.len() {
             let problem = "expected the same projections in each layer";
-            return Err(ConfigError::mismatch(FIELD, problem));
+            return Err(ConfigError::mismatch(field, problem));
         }
         Ok(Self { modules: modules.into_iter().collect(), layers: layers.into_iter().collect() })
     }
@@ -97,9 +104,6 @@ impl Targets {
         names
     }
 }
-
-/// The field of `adapter_config.json`.
-const FIELD: &str = "target_modules";
 
 /// The name of a projection in a task model.
 fn projection_name(encoder: &EncoderConfig, layer: usize, target: TargetModule) -> String {

@@ -106,17 +106,22 @@ pub enum ToolError {
         /// The folder.
         folder: PathBuf,
     },
-    /// A bottleneck adapter was to be merged.
-    #[error("{}: the adapter {name:?} is a bottleneck; only LoRA can be merged", folder.display())]
-    Bottleneck {
+    /// An adapter was to be merged that is no part of any weight.
+    #[error(
+        "{}: the adapter {name:?} is of the kind {kind}, which cannot be merged",
+        folder.display()
+    )]
+    NotMergeable {
         /// The folder.
         folder: PathBuf,
         /// The adapter.
         name: String,
+        /// Its kind.
+        kind: &'static str,
     },
     /// There is nothing to merge.
-    #[error("{}: no LoRA to merge", folder.display())]
-    NoLora {
+    #[error("{}: no adapter to merge", folder.display())]
+    NoAdapter {
         /// The folder.
         folder: PathBuf,
     },

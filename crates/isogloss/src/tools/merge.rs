@@ -1,4 +1,4 @@
-//! LoRA merged into the weights of its base.
+//! Adapters of the `peft` library merged into the weights of their base.
 
 use std::path::Path;
 
@@ -10,22 +10,23 @@ use crate::error::ToolError;
 use crate::ground::files::replace_folder;
 use crate::ground::tokenizer_files::copy_tokenizer;
 
-/// Writes a model with LoRA as a whole one, merged into its weights for good.
+/// Writes a model with adapters of the `peft` library as a whole one, merged into its weights for good.
 ///
 /// # Errors
-/// If it has no LoRA, or has other adapters, which are no part of the weights; or if a file
+/// If it has none, or has adapters of another library, which are no part of the weights; or if a file
 /// cannot be read or written.
 pub fn merge(folder: &Path, out: &Path, device: &Device) -> Result<(), Error> {
     let LoadedModel { mut model, head, config_json, .. } =
         load(folder, &HeadChoice::Saved, device)?;
     let folder_of = || folder.to_owned();
-    if let Some((name, _)) = model.encoder.adapters(AdapterLibrary::Adapters).next() {
-        return Err(ToolError::Bottleneck { folder: folder_of(), name: name.to_owned() }.into());
+    if let Some((name, config)) = model.encoder.adapters(AdapterLibrary::Adapters).next() {
+        let (name, kind) = (name.to_owned(), config.kind());
+        return Err(ToolError::NotMergeable { folder: folder_of(), name, kind }.into());
     }
     let in_peft = model.encoder.adapters(AdapterLibrary::Peft);
     let names: Vec<String> = in_peft.map(|(name, _)| name.to_owned()).collect();
     if names.is_empty() {
-        return Err(ToolError::NoLora { folder: folder_of() }.into());
+        return Err(ToolError::NoAdapter { folder: folder_of() }.into());
     }
     for name in names {
         model.encoder.merge_adapter(&name).map_err(ToolError::from)?;

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use super::config::LoraConfig;
 use crate::config::Fields;
 use crate::family::{FamilySpec, split_leaf};
-use crate::peft::target_names::Targets;
+use crate::peft::peft_fields::expect_others_off;
+use crate::peft::target_names::{StoredShapes, Targets};
 use crate::{ConfigError, EncoderConfig};
 
 /// The value of `peft_type`.
 pub(in crate::peft) const PEFT_TYPE: &str = "LORA";
 /// Fields that are read.
-const READ: [&str; 8] = [
-    "peft_type",
+const READ: [&str; 7] = [
     "r",
     "lora_alpha",
     "lora_dropout",
@@ -22,36 +22,20 @@ const READ: [&str; 8] = [
     "use_rslora",
     "init_lora_weights",
 ];
-/// Fields that say nothing about what the tensors do to an encoder.
-const WITHOUT_EFFECT: [&str; 12] = [
-    "auto_mapping",
-    "base_model_name_or_path",
-    "bias",
-    "inference_mode",
-    "layers_pattern",
-    "megatron_core",
-    "modules_to_save",
-    "peft_version",
-    "qalora_group_size",
-    "revision",
-    "runtime_config",
-    "task_type",
-];
+/// Fields of LoRA alone that say nothing about what the tensors do to an encoder.
+const WITHOUT_EFFECT: [&str; 5] =
+    ["bias", "layers_pattern", "megatron_core", "qalora_group_size", "runtime_config"];
 /// Starts of weights that leave the pretrained ones as they are.
 const PLAIN_STARTS: [&str; 2] = ["gaussian", "eva"];
 
 /// Reads a configuration; the names of `tensors` tell which projections a pattern stands for.
-///
-/// A field that is none of the above must be turned off: each version of the library adds some.
 pub(in crate::peft) fn read_config(
     json: &Value,
     encoder: &EncoderConfig,
-    tensors: &[&str],
+    tensors: &StoredShapes<'_>,
 ) -> Result<LoraConfig, ConfigError> {
     let fields = Fields(json);
-    let is_known = |name: &str| READ.iter().chain(&WITHOUT_EFFECT).any(|other| *other == name);
-    let names = json.as_object().into_iter().flatten().map(|(name, _)| name);
-    names.filter(|name| !is_known(name)).try_for_each(|name| fields.expect_off(name))?;
+    expect_others_off(json, &[&READ, &WITHOUT_EFFECT])?;
     fields.expect("bias", "none")?;
     match json.get("init_lora_weights") {
         None | Some(Value::Bool(_)) => {}
@@ -64,9 +48,10 @@ pub(in crate::peft) fn read_config(
     let layers = fields.layers("layers_to_transform")?;
     let has_tensors = |projection: &str| {
         let part = format!("{projection}.lora_");
-        tensors.iter().any(|tensor| tensor.contains(&part))
+        tensors.keys().any(|tensor| tensor.contains(&part))
     };
-    let Targets { modules, layers } = Targets::read(json, layers.as_deref(), encoder, has_tensors)?;
+    let Targets { modules, layers } =
+        Targets::read(json, "target_modules", layers.as_deref(), encoder, has_tensors)?;
     let is_everywhere = layers.len() == encoder.num_hidden_layers;
     Ok(LoraConfig {
         r: fields.size("r")?,

@@ -7,6 +7,7 @@ use isogloss_kernels::{dropout, linear};
 use super::config::LoraConfig;
 use crate::nn::DropoutMasks;
 use crate::params::Builder;
+use crate::peft::projection::{ProjectionAdapter, build_at};
 use crate::peft::target::TargetModule;
 use crate::{AdapterError, EncoderConfig, Init};
 
@@ -20,19 +21,10 @@ impl LoraConfig {
         encoder: &EncoderConfig,
         builder: &mut Builder<'_>,
     ) -> Result<Vec<(usize, TargetModule, Lora)>, AdapterError> {
-        let mut updates = Vec::new();
-        for layer in self.layers(encoder.num_hidden_layers) {
-            for target in &self.target_modules {
-                let Some(sizes) = target.sizes(layer, encoder) else { continue };
-                let path = format!("layers.{layer}.{}.lora.{name}", target.path());
-                updates.push((layer, *target, Lora::init(&path, self, sizes, builder)));
-            }
-        }
-        if updates.is_empty() {
-            let problem = "all of these are pruned".to_owned();
-            return Err(AdapterError::Config { field: "target_modules", problem });
-        }
-        Ok(updates)
+        let layers = self.layers(encoder.num_hidden_layers);
+        build_at(&self.target_modules, layers, encoder, |path, _, sizes| {
+            Lora::init(&format!("{path}.lora.{name}"), self, sizes, builder)
+        })
     }
 }
 
@@ -67,7 +59,7 @@ impl Lora {
     }
 
     /// `(α / r) B A x`, `[batch, seq, out]`.
-    pub(in crate::peft) fn forward(&self, x: Tensor<3>, masks: &mut DropoutMasks) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, masks: &mut DropoutMasks) -> Tensor<3> {
         let x = if self.dropout > 0.0 { dropout(x, masks.next(self.dropout)) } else { x };
         // The factor has fewer elements to scale than the output.
         let (a, b) = (self.a.val(), self.b.val() * self.scaling);
@@ -78,7 +70,17 @@ impl Lora {
     }
 
     /// `(α / r) B A`, outside any graph.
-    pub(in crate::peft) fn delta(&self) -> Tensor<2> {
+    fn delta(&self) -> Tensor<2> {
         self.b.val().detach().matmul(self.a.val().detach()) * self.scaling
+    }
+}
+
+impl ProjectionAdapter for Lora {
+    fn output(&self, output: Tensor<3>, x: &Tensor<3>, masks: &mut DropoutMasks) -> Tensor<3> {
+        output + self.forward(x.clone(), masks)
+    }
+
+    fn merge(&self, weight: Tensor<2>, bias: Tensor<1>) -> (Tensor<2>, Tensor<1>) {
+        (weight + self.delta(), bias)
     }
 }
