@@ -33,7 +33,7 @@ fn adapter(folder: &Path, family: &str) -> Result<LoadedAdapter, LoadError> {
 }
 
 /// The same for low-rank changes.
-fn lora(folder: &Path, family: &str) -> Result<LoadedPeft, LoadError> {
+fn in_peft(folder: &Path, family: &str) -> Result<LoadedPeft, LoadError> {
     let mut model = model(family);
     let n_before = named_parameters(&model).len();
     let result = load_peft(folder, &mut model, "task");
@@ -143,7 +143,7 @@ fn damaged_and_missing_files_are_named() {
     }
     let empty = tempfile::tempdir().unwrap();
     assert_refused("no config", adapter(empty.path(), "bert"), &["adapter_config.json", "No such"]);
-    assert_refused("no config", lora(empty.path(), "bert"), &["adapter_config.json", "No such"]);
+    assert_refused("no config", in_peft(empty.path(), "bert"), &["adapter_config.json", "No such"]);
     fs::write(empty.path().join("adapter_config.json"), "{").unwrap();
     assert_refused("no JSON", adapter(empty.path(), "bert"), &["adapter_config.json: EOF"]);
 }
@@ -153,7 +153,11 @@ fn each_librarys_folder_is_told_from_the_others() {
     let lora_folder = fixtures().join("adapters/lora-head");
     assert_refused("LoRA", adapter(&lora_folder, "bert"), &["a folder of the peft library"]);
     let adapter_folder = fixtures().join("adapters/seq_bn-task");
-    assert_refused("adapter", lora(&adapter_folder, "bert"), &["not a folder of the peft library"]);
+    assert_refused(
+        "adapter",
+        in_peft(&adapter_folder, "bert"),
+        &["not a folder of the peft library"],
+    );
 }
 
 #[test]
@@ -180,16 +184,37 @@ fn faulty_lora_names_the_field_or_the_tensor() {
         let folder = copy_of("adapters/lora-head");
         let path = folder.path().join("adapter_config.json");
         edit_json(&path, |json| json[field] = value.clone());
-        assert_refused(&format!("{field} = {value}"), lora(folder.path(), "bert"), parts);
+        assert_refused(&format!("{field} = {value}"), in_peft(folder.path(), "bert"), parts);
     }
     let folder = copy_of("adapters/lora-head");
     let path = folder.path().join("adapter_config.json");
     edit_json(&path, |json| json["target_modules"] = json!(["query", "value", "key"]));
     let parts =
         ["no tensor \"base_model.model.bert.encoder.layer.0.attention.self.key.lora_A.weight\""];
-    assert_refused("a missing projection", lora(folder.path(), "bert"), &parts);
-    let family = lora(&fixtures().join("adapters/lora-down"), "bert");
+    assert_refused("a missing projection", in_peft(folder.path(), "bert"), &parts);
+    let family = in_peft(&fixtures().join("adapters/lora-down"), "bert");
     assert_refused("another family", family, &["field \"target_modules\"", "k_lin"]);
+}
+
+#[test]
+fn faulty_ia3_names_the_field_or_the_tensor() {
+    let cases: [(&str, Value, &[&str]); 5] = [
+        ("fan_in_fan_out", json!(true), &["field \"fan_in_fan_out\": not supported"]),
+        ("exclude_modules", json!(["key"]), &["field \"exclude_modules\": not supported"]),
+        ("feedforward_modules", json!(["c_attn"]), &["field \"feedforward_modules\"", "c_attn"]),
+        ("feedforward_modules", json!([]), &["ia3_l\": expected shape [32, 1], found [1, 64]"]),
+        (
+            "target_modules",
+            json!(["layer.1.attention.self.key"]),
+            &["field \"target_modules\": expected the same projections in each layer"],
+        ),
+    ];
+    for (field, value, parts) in cases {
+        let folder = copy_of("adapters/ia3-default");
+        let path = folder.path().join("adapter_config.json");
+        edit_json(&path, |json| json[field] = value.clone());
+        assert_refused(&format!("{field} = {value}"), in_peft(folder.path(), "bert"), parts);
+    }
 }
 
 #[test]
@@ -235,6 +260,12 @@ fn faults_of_adapters_and_schedules_in_recipes() {
             "no rank",
             "[adapter.lora]\nr = 0\nlora_alpha = 1.0\ntarget_modules = [\"query\"]\n".to_owned(),
             &["adapter: ", "expected a rank of 1"],
+        ),
+        (
+            "another projection for feed-forward",
+            "[adapter.ia3]\ntarget_modules = [\"key\"]\nfeedforward_modules = [\"value\"]\n"
+                .to_owned(),
+            &["adapter: ", "\"value\" is not among \"target_modules\""],
         ),
         (
             "an unknown kind",

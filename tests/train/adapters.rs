@@ -18,6 +18,8 @@ const TRAINING: &str = "epochs = 2\nbatch_size = 4\nlog_every = 1\ncheckpoint_ev
 const SEQ_BN: &str = "[adapter.seq_bn]\nreduction_factor = 2\n";
 const LORA: &str = "[adapter.lora]\nr = 2\nlora_alpha = 4.0\nlora_dropout = 0.1\n\
                     target_modules = [\"query\", \"value\"]\n";
+const IA3: &str = "[adapter.ia3]\ntarget_modules = [\"key\", \"value\", \"feed_forward_down\"]\n\
+                   feedforward_modules = [\"feed_forward_down\"]\n";
 const FUN: &str = "[schedule.fun]\nevery_steps = 3\nn_batches = 2\n";
 
 /// The tables of a recipe for each adapter and schedule, by a name for messages.
@@ -31,6 +33,7 @@ fn cases() -> Vec<(&'static str, String)> {
         ("par_bn", "[adapter.par_bn]\nreduction_factor = 2\n".into()),
         ("left out", format!("{SEQ_BN}leave_out = [1]\n")),
         ("lora", LORA.to_owned()),
+        ("ia3", IA3.to_owned()),
         ("top down", gradual("top_down")),
         ("bottom up", gradual("bottom_up")),
         ("random", gradual("random")),
@@ -326,15 +329,10 @@ fn language_adapters_lie_under_the_task_and_give_way() {
 }
 
 #[test]
-fn lora_is_merged_into_a_whole_model() {
-    let shop = Workshop::new();
-    let run = shop.run("lora");
-    shop.finish(&shop.plan(TRAINING, LORA), &run);
-    let (device, merged) = (Device::flex(), shop.path("merged"));
-    merge(&run.best(), &merged, &device).unwrap();
-    assert!(merged.join("model.safetensors").exists() && !merged.join("isogloss.json").exists());
-    let texts = [("licht an bitte", None), ("включи свет", None)];
+fn adapters_of_peft_are_merged_into_a_whole_model() {
+    let (shop, device) = (Workshop::new(), Device::flex());
     let probabilities = |folder: &Path| {
+        let texts = [("licht an bitte", None), ("включи свет", None)];
         let found = Predictor::load(folder, &device).unwrap().predict(&texts).unwrap();
         let probability = |prediction: Prediction| match prediction {
             Prediction::Class { probability, .. } => probability,
@@ -342,12 +340,20 @@ fn lora_is_merged_into_a_whole_model() {
         };
         found.into_iter().map(probability).collect::<Vec<f64>>()
     };
-    for (whole, added) in probabilities(&merged).iter().zip(probabilities(&run.best())) {
-        assert!((whole - added).abs() < 1e-6, "{whole}, {added}");
+    for (kind, tables) in [("lora", LORA), ("ia3", IA3)] {
+        let (run, merged) = (shop.run(kind), shop.path(&format!("merged {kind}")));
+        shop.finish(&shop.plan(TRAINING, tables), &run);
+        merge(&run.best(), &merged, &device).unwrap();
+        assert!(merged.join("model.safetensors").exists());
+        assert!(!merged.join("isogloss.json").exists());
+        for (whole, added) in probabilities(&merged).iter().zip(probabilities(&run.best())) {
+            assert!((whole - added).abs() < 1e-6, "{kind}: {whole}, {added}");
+        }
     }
     let run = shop.run("seq_bn");
     shop.finish(&shop.plan(TRAINING, SEQ_BN), &run);
-    for (folder, part) in [(run.best(), "bottleneck"), (merged, "no adapter to merge")] {
+    let cases = [(run.best(), "bottleneck"), (shop.path("merged lora"), "no adapter to merge")];
+    for (folder, part) in cases {
         let error = merge(&folder, &shop.path("again"), &device).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
     }

@@ -62,8 +62,8 @@ pub use params::{
     named_parameters, visit_parameters,
 };
 pub use peft::{
-    AdapterConfig, AdapterInit, AdapterLibrary, AdapterResidual, BottleneckConfig, LoraConfig,
-    NonLinearity, TargetModule,
+    AdapterConfig, AdapterInit, AdapterLibrary, AdapterResidual, BottleneckConfig, Ia3Config,
+    LoraConfig, NonLinearity, TargetModule,
 };
 pub use surgery::{Storage, StoredModel, StudentConfig};
 

@@ -8,6 +8,7 @@
 
 mod activation;
 mod bottleneck;
+mod ia3;
 mod invertible;
 mod lora;
 mod peft_fields;
@@ -31,11 +32,13 @@ use crate::{AdapterError, ConfigError, EncoderConfig};
 pub use activation::NonLinearity;
 pub use bottleneck::{AdapterInit, AdapterResidual, BottleneckConfig};
 pub(crate) use bottleneck::{Bottleneck, LayerAdapter, SublayerEnd};
+pub use ia3::Ia3Config;
 pub(crate) use invertible::Coupling;
 pub use lora::LoraConfig;
 pub use target::TargetModule;
 pub(crate) use target_names::StoredShapes;
 
+use ia3::Ia3;
 use lora::Lora;
 use projection::ProjectionAdapter;
 
@@ -56,6 +59,8 @@ pub enum AdapterConfig {
     Bottleneck(BottleneckConfig),
     /// Low-rank adaptation.
     Lora(LoraConfig),
+    /// (IA)³.
+    Ia3(Ia3Config),
 }
 
 impl From<BottleneckConfig> for AdapterConfig {
@@ -70,12 +75,18 @@ impl From<LoraConfig> for AdapterConfig {
     }
 }
 
+impl From<Ia3Config> for AdapterConfig {
+    fn from(config: Ia3Config) -> Self {
+        Self::Ia3(config)
+    }
+}
+
 impl AdapterConfig {
     /// The library whose folders hold such an adapter.
     pub fn library(&self) -> AdapterLibrary {
         match self {
             Self::Bottleneck(_) => AdapterLibrary::Adapters,
-            Self::Lora(_) => AdapterLibrary::Peft,
+            Self::Lora(_) | Self::Ia3(_) => AdapterLibrary::Peft,
         }
     }
 
@@ -85,6 +96,7 @@ impl AdapterConfig {
         match self {
             Self::Bottleneck(_) => "bottleneck",
             Self::Lora(_) => "lora",
+            Self::Ia3(_) => "ia3",
         }
     }
 
@@ -93,6 +105,7 @@ impl AdapterConfig {
         match self {
             Self::Bottleneck(config) => format!("reduction {}", config.reduction_factor),
             Self::Lora(config) => format!("rank {}", config.r),
+            Self::Ia3(config) => format!("{} vectors a layer", config.target_modules.len()),
         }
     }
 
@@ -100,7 +113,7 @@ impl AdapterConfig {
     pub fn left_out(&self) -> &[usize] {
         match self {
             Self::Bottleneck(config) => &config.leave_out,
-            Self::Lora(_) => &[],
+            Self::Lora(_) | Self::Ia3(_) => &[],
         }
     }
 
@@ -132,6 +145,10 @@ impl AdapterConfig {
                 config.check(encoder)?;
                 Ok(at_projections(config.init(name, encoder, builder)?, ProjectionPart::Lora))
             }
+            Self::Ia3(config) => {
+                config.check()?;
+                Ok(at_projections(config.init(name, encoder, builder)?, ProjectionPart::Ia3))
+            }
         }
     }
 
@@ -148,6 +165,7 @@ impl AdapterConfig {
     ) -> Result<Self, ConfigError> {
         match crate::config::Fields(json).text("peft_type")? {
             lora::PEFT_TYPE => lora::read_config(json, encoder, tensors).map(Self::Lora),
+            ia3::PEFT_TYPE => ia3::read_config(json, encoder, tensors).map(Self::Ia3),
             other => {
                 let expected = format!("\"{}\"", PEFT_TYPES.join("\" or \""));
                 Err(ConfigError::value("peft_type", expected, format!("\"{other}\"")))
@@ -160,6 +178,7 @@ impl AdapterConfig {
         match self {
             Self::Bottleneck(config) => bottleneck::config_fields(config),
             Self::Lora(config) => lora::config_fields(config, encoder),
+            Self::Ia3(config) => ia3::config_fields(config, encoder),
         }
     }
 
@@ -168,6 +187,7 @@ impl AdapterConfig {
         match self {
             Self::Bottleneck(_) => true,
             Self::Lora(_) => lora::is_tensor(name),
+            Self::Ia3(_) => ia3::is_tensor(name),
         }
     }
 
@@ -182,7 +202,9 @@ impl AdapterConfig {
 
 /// The name of an adapter's parameter in a file, without prefixes; none if `path` is of no adapter.
 pub(crate) fn tensor_name(family: &FamilySpec, path: &str) -> Option<String> {
-    bottleneck::tensor_name(family, path).or_else(|| lora::tensor_name(family, path))
+    bottleneck::tensor_name(family, path)
+        .or_else(|| lora::tensor_name(family, path))
+        .or_else(|| ia3::tensor_name(family, path))
 }
 
 /// Names that earlier versions of the `adapters` library gave to the same tensor.
@@ -191,7 +213,7 @@ pub(crate) fn earlier_tensor_names(name: &str) -> Vec<String> {
 }
 
 /// The values of `peft_type` that are read.
-const PEFT_TYPES: [&str; 1] = [lora::PEFT_TYPE];
+const PEFT_TYPES: [&str; 2] = [lora::PEFT_TYPE, ia3::PEFT_TYPE];
 
 /// A module of an adapter, and the point of the encoder that it is put at.
 pub(crate) enum Part {
@@ -206,6 +228,7 @@ pub(crate) enum Part {
 /// A module of an adapter at a projection, of any kind.
 pub(crate) enum ProjectionPart {
     Lora(Lora),
+    Ia3(Ia3),
 }
 
 /// The parts of an adapter at projections.
@@ -225,18 +248,20 @@ pub(crate) struct AdaptedDense {
     weight: Param<Tensor<2>>,
     bias: Param<Tensor<1>>,
     lora: Named<Lora>,
+    ia3: Named<Ia3>,
 }
 
 impl From<Dense> for AdaptedDense {
     fn from(dense: Dense) -> Self {
-        Self { weight: dense.weight, bias: dense.bias, lora: Named::new() }
+        Self { weight: dense.weight, bias: dense.bias, lora: Named::new(), ia3: Named::new() }
     }
 }
 
 impl AdaptedDense {
     /// The adapters of all kinds.
     fn adapters(&self) -> impl Iterator<Item = &dyn ProjectionAdapter> {
-        self.lora.values().map(|lora| lora as &dyn ProjectionAdapter)
+        let lora = self.lora.values().map(|lora| lora as &dyn ProjectionAdapter);
+        lora.chain(self.ia3.values().map(|ia3| ia3 as &dyn ProjectionAdapter))
     }
 
     /// Puts an adapter at the layer, in place of one of the same name.
@@ -244,13 +269,15 @@ impl AdaptedDense {
         self.remove(name);
         match adapter {
             ProjectionPart::Lora(lora) => self.lora.insert(name, lora),
+            ProjectionPart::Ia3(ia3) => self.ia3.insert(name, ia3),
         }
     }
 
     /// Removes the adapter of a name.
     pub(crate) fn remove(&mut self, name: &str) -> Option<Box<dyn ProjectionAdapter>> {
-        let lora = self.lora.remove(name);
-        lora.map(|lora| Box::new(lora) as Box<dyn ProjectionAdapter>)
+        let lora = self.lora.remove(name).map(|lora| Box::new(lora) as Box<dyn ProjectionAdapter>);
+        let ia3 = self.ia3.remove(name).map(|ia3| Box::new(ia3) as Box<dyn ProjectionAdapter>);
+        lora.or(ia3)
     }
 
     /// The layer's output as all adapters change it, `[batch, seq, out]`.

@@ -11,7 +11,7 @@ use isogloss_model::{
 use isogloss_tests::{Fixture, fixtures, saved_model, values};
 use serde_json::Value;
 
-use crate::{CASES, LORA_CASES, folder, forward, open_case};
+use crate::{CASES, PEFT_CASES, WITH_HEAD, folder, forward, open_case};
 
 /// Compares two folders tensor by tensor, and the fields that both configurations have.
 fn assert_same_files(
@@ -94,26 +94,29 @@ fn written_adapters_are_those_of_the_library() {
 }
 
 #[test]
-fn written_lora_is_that_of_peft() {
+fn written_adapters_are_those_of_peft() {
     let device = Device::flex();
-    for (case, family) in LORA_CASES {
+    for (case, family) in PEFT_CASES {
         let mut loaded = saved_model(family, &device);
         load_peft(&folder(case), &mut loaded.model, "task").unwrap();
-        let head = (case == "lora-head").then_some(loaded.head.as_ref()).flatten();
+        let head = WITH_HEAD.contains(&case).then_some(loaded.head.as_ref()).flatten();
         let written = tempfile::tempdir().unwrap();
         save_peft(written.path(), &loaded.model, "task", head, Some(family)).unwrap();
-        let library =
-            if case == "lora-all" { "adapter_model.bin" } else { "adapter_model.safetensors" };
+        let expected = folder(case);
+        let library = if expected.join("adapter_model.bin").exists() {
+            "adapter_model.bin"
+        } else {
+            "adapter_model.safetensors"
+        };
         let names = ["adapter_model.safetensors", library];
         let differing: &[&str] = match case {
             // The library names both classes of heads, and trains no pooler.
-            "lora-head" => &["modules_to_save", "target_modules"],
+            case if WITH_HEAD.contains(&case) => &["modules_to_save", "target_modules"],
             // A pattern there, names and layers here.
             "lora-all" => &["target_modules", "layers_to_transform"],
-            _ => &["target_modules"],
+            _ => &["target_modules", "feedforward_modules"],
         };
-        let expected = folder(case);
-        if case != "lora-head" {
+        if !WITH_HEAD.contains(&case) {
             assert_same_files(written.path(), names, &expected, differing);
         }
         let mut again = saved_model(family, &device);
@@ -163,7 +166,7 @@ fn the_libraries_can_be_asked() {
             write_logits(&folder, case.1, &loaded, &device);
         }
     }
-    for (case, family) in LORA_CASES {
+    for (case, family) in PEFT_CASES {
         let mut loaded = saved_model(family, &device);
         load_peft(&crate::folder(case), &mut loaded.model, "task").unwrap();
         let folder = folder.join(case);

@@ -1,4 +1,4 @@
-//! Adapters against the `adapters` library and low-rank changes against `peft`: the folders that the
+//! Adapters against the `adapters` library, LoRA and (IA)³ against `peft`: the folders that the
 //! libraries wrote load here and give their logits, hidden states and gradients.
 //! `tests/fixtures/make/lora_and_adapters.py` made folders and values.
 
@@ -11,9 +11,10 @@ use isogloss_methods::{
     AdamW, AdamWConfig, CrossEntropyConfig, Gradients, ObjectiveConfig, StepInput,
 };
 use isogloss_model::{
-    AdapterChoice, AdapterLibrary, BottleneckConfig, ForwardOptions, LoadedModel, LoraConfig,
-    ModelInput, ModelOutput, NamedParam, ParamLocation, ParamMapper, ParamPart, RandomParams,
-    TargetModule, load_adapter, load_peft, map_parameters, named_parameters, parameter_name,
+    AdapterChoice, AdapterConfig, AdapterLibrary, BottleneckConfig, ForwardOptions, Ia3Config,
+    LoadedModel, LoraConfig, ModelInput, ModelOutput, NamedParam, ParamLocation, ParamMapper,
+    ParamPart, RandomParams, TargetModule, load_adapter, load_peft, map_parameters,
+    named_parameters, parameter_name,
 };
 use isogloss_tests::{
     Fixture, assert_close, devices, difference, fixtures, saved_model, tensor, values,
@@ -37,8 +38,15 @@ const CASES: [Case; 7] = [
     ("first", "bert", &["en"], &[&["en"]]),
     ("post_add", "distilbert", &["a", "b"], &[&["a", "b"], &["a"], &["b"]]),
 ];
-const LORA_CASES: [(&str, &str); 3] =
-    [("lora-head", "bert"), ("lora-all", "xlm-roberta"), ("lora-down", "distilbert")];
+const PEFT_CASES: [(&str, &str); 5] = [
+    ("lora-head", "bert"),
+    ("lora-all", "xlm-roberta"),
+    ("lora-down", "distilbert"),
+    ("ia3-default", "bert"),
+    ("ia3-pattern", "distilbert"),
+];
+/// Those whose folder has a head.
+const WITH_HEAD: [&str; 2] = ["lora-head", "ia3-default"];
 
 /// Relative, on every device.
 const TOLERANCE: f32 = 1e-5;
@@ -142,13 +150,13 @@ fn adapters_of_the_library_give_its_outputs_and_gradients() {
 }
 
 #[test]
-fn lora_of_peft_gives_its_outputs_and_gradients() {
+fn adapters_of_peft_give_its_outputs_and_gradients() {
     for (device_name, device) in devices() {
         let device = device.autodiff();
-        for (case, family) in LORA_CASES {
+        for (case, family) in PEFT_CASES {
             let mut loaded = saved_model(family, &device);
             let found = load_peft(&folder(case), &mut loaded.model, "task").unwrap();
-            let n_head = if case == "lora-head" { 2 } else { 0 };
+            let n_head = if WITH_HEAD.contains(&case) { 2 } else { 0 };
             assert_eq!((found.head.len(), found.unused), (n_head, Vec::new()));
             let what = format!("{case} on {device_name}");
             compare(&what, case, family, &loaded, &device, TOLERANCE);
@@ -157,9 +165,9 @@ fn lora_of_peft_gives_its_outputs_and_gradients() {
 }
 
 #[test]
-fn merged_lora_gives_the_same_outputs() {
+fn merged_adapters_give_the_same_outputs() {
     for (_, device) in devices() {
-        for (case, family) in LORA_CASES {
+        for (case, family) in PEFT_CASES {
             let mut loaded = saved_model(family, &device);
             load_peft(&folder(case), &mut loaded.model, "task").unwrap();
             let before = values(forward(family, &loaded, &device).logits);
@@ -191,13 +199,37 @@ fn what_is_not_active_changes_no_bit() {
 }
 
 #[test]
-fn a_new_lora_starts_from_the_model_as_it_is() {
+fn a_new_adapter_of_peft_starts_from_the_model_as_it_is() {
     let device = Device::flex();
+    let target_modules = TargetModule::ALL.to_vec();
+    let feedforward_modules = vec![TargetModule::AttentionOutput, TargetModule::FeedForwardDown];
+    let lora = LoraConfig { target_modules: target_modules.clone(), ..LoraConfig::new(4) };
+    let ia3 = Ia3Config { target_modules, feedforward_modules, ..Ia3Config::new() };
+    for config in [AdapterConfig::from(lora), ia3.into()] {
+        let mut loaded = saved_model("bert", &device);
+        let before = values(forward("bert", &loaded, &device).logits);
+        loaded.model.encoder.add_adapter("task", &config, &mut RandomParams::new(1)).unwrap();
+        assert_eq!(values(forward("bert", &loaded, &device).logits), before);
+    }
+}
+
+#[test]
+fn kinds_at_projections_do_not_mix() {
+    let (device, mut random) = (Device::flex(), RandomParams::new(1));
     let mut loaded = saved_model("bert", &device);
-    let before = values(forward("bert", &loaded, &device).logits);
-    let config = LoraConfig { target_modules: TargetModule::ALL.to_vec(), ..LoraConfig::new(4) };
-    loaded.model.encoder.add_adapter("task", &config, &mut RandomParams::new(1)).unwrap();
+    let encoder = &mut loaded.model.encoder;
+    encoder.add_adapter("a", &LoraConfig::new(2), &mut random).unwrap();
+    let fault = encoder.add_adapter("b", &Ia3Config::new(), &mut random).unwrap_err();
+    let expected = "adapter \"b\" is of the kind ia3: it cannot stand beside \"a\", lora";
+    assert_eq!(fault.to_string(), expected);
+    let fault = load_peft(&folder("ia3-default"), &mut loaded.model, "b").unwrap_err();
+    assert!(fault.to_string().ends_with(expected), "{fault}");
+    // In its place there is one of another kind, and no trace of the first.
+    let before = values(forward("bert", &saved_model("bert", &device), &device).logits);
+    loaded.model.encoder.add_adapter("a", &Ia3Config::new(), &mut random).unwrap();
     assert_eq!(values(forward("bert", &loaded, &device).logits), before);
+    let paths = named_parameters(&loaded.model).into_iter().map(|param| param.path);
+    assert_eq!(paths.filter(|path| path.contains(".a.")).count(), 6);
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! The `[adapter]` table: bottleneck adapters and LoRA, trained in place of the whole model.
+//! The `[adapter]` table: bottleneck adapters, LoRA and (IA)³, trained in place of the whole model.
 
 use isogloss_methods::{MethodInfo, method_options};
-use isogloss_model::{AdapterConfig, BottleneckConfig, LoraConfig, TargetModule};
+use isogloss_model::{AdapterConfig, BottleneckConfig, Ia3Config, LoraConfig, TargetModule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,8 @@ pub enum AdapterRecipe {
     ParBn(BottleneckRecipe),
     /// LoRA: low-rank updates of projections.
     Lora(LoraConfig),
+    /// (IA)³: vectors that rescale projections.
+    Ia3(Ia3Config),
 }
 
 impl AdapterRecipe {
@@ -30,6 +32,7 @@ impl AdapterRecipe {
             Self::DoubleSeqBn(recipe) => recipe.config(BottleneckConfig::double_seq_bn),
             Self::ParBn(recipe) => recipe.config(BottleneckConfig::par_bn),
             Self::Lora(config) => config.clone().into(),
+            Self::Ia3(config) => config.clone().into(),
         }
     }
 }
@@ -110,6 +113,16 @@ const ADAPTERS: &[MethodInfo] = &[
                 use_rslora: false,
             })
         },
+    },
+    MethodInfo {
+        key: "ia3",
+        title: "(IA)³: vectors that rescale what projections give or read",
+        paper: "Liu et al. 2022, arXiv:2205.05638",
+        formula: "y = l ⊙ (W x + b) of keys and values, y = W (l ⊙ x) + b after feed-forward's GELU",
+        needs: &[],
+        file: "crates/isogloss-model/src/peft/ia3.rs",
+        required: &["target_modules", "feedforward_modules"],
+        example: || method_options(Ia3Config::new()),
     },
 ];
 
