@@ -6,7 +6,7 @@ mod pruning;
 
 use serde_json::Value;
 
-use crate::family::{Family, FamilySpec, LayerNormEps};
+use crate::family::{EqualSize, Family, FamilySpec, LayerNormEps};
 use crate::{ConfigError, PositionRule};
 
 pub(crate) use fields::Fields;
@@ -74,6 +74,14 @@ impl EncoderConfig {
         let spec = family.spec();
         let fields = Fields(json);
         spec.required.iter().try_for_each(|(field, value)| fields.expect(field, value))?;
+        for EqualSize { field, default, other, otherwise } in spec.equal_sizes {
+            let (size, expected) = (fields.size_or(field, *default)?, fields.size(other)?);
+            if size != expected {
+                let problem =
+                    format!("{size} is not \"{other}\", {expected}: {otherwise} is not supported");
+                return Err(ConfigError::mismatch(*field, problem));
+            }
+        }
         let hidden_dropout_prob = fields.number_or(dropout.hidden, 0.1)?;
         let default = dropout.classifier_default.unwrap_or(hidden_dropout_prob);
         let sequence_dropout_prob = fields.number_or(dropout.classifier, default)?;

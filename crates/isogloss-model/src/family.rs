@@ -10,7 +10,7 @@ mod roberta;
 mod spec;
 
 pub use spec::PositionRule;
-pub(crate) use spec::{Activation, FamilySpec, LayerNormEps, split_block, split_leaf};
+pub(crate) use spec::{Activation, EqualSize, FamilySpec, LayerNormEps, split_block, split_leaf};
 
 /// The architectures that share the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! One transformer encoder for BERT, RoBERTa (XLM-R) and DistilBERT, with heads for sentences, tokens
+//! One transformer encoder for all families of BERT, with heads for sentences, tokens
 //! and words, with adapters and LoRA, read from and written to Hugging Face folders.
 //!
 //! ```

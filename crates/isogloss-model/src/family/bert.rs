@@ -18,6 +18,7 @@ pub(super) const SPEC: FamilySpec = FamilySpec {
         intermediate_size: "intermediate_size",
         num_attention_heads: "num_attention_heads",
     },
+    equal_sizes: &[],
     type_vocab_size: Some(2),
     layer_norm_eps: LayerNormEps::Field("layer_norm_eps", 1e-12),
     dropout: DropoutFields {

@@ -18,6 +18,7 @@ pub(super) const SPEC: FamilySpec = FamilySpec {
         intermediate_size: "hidden_dim",
         num_attention_heads: "n_heads",
     },
+    equal_sizes: &[],
     type_vocab_size: None,
     layer_norm_eps: LayerNormEps::Fixed(1e-12),
     dropout: DropoutFields {

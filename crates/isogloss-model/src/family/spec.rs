@@ -12,6 +12,8 @@ pub(crate) struct FamilySpec {
     pub(crate) required: &'static [(&'static str, &'static str)],
     /// The fields of `config.json` for sizes.
     pub(crate) sizes: SizeFields,
+    /// Sizes that are fields of their own and have to be the same.
+    pub(crate) equal_sizes: &'static [EqualSize],
     /// Rows of the segment embedding where `config.json` does not say; none for a family without one.
     pub(crate) type_vocab_size: Option<usize>,
     /// What is added to the variance in layer normalizations.
@@ -55,6 +57,19 @@ pub(crate) struct SizeFields {
     pub(crate) hidden_size: &'static str,
     pub(crate) intermediate_size: &'static str,
     pub(crate) num_attention_heads: &'static str,
+}
+
+/// A field for a size that has to equal another one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EqualSize {
+    /// The field.
+    pub(crate) field: &'static str,
+    /// What it is where it is absent.
+    pub(crate) default: usize,
+    /// The other field.
+    pub(crate) other: &'static str,
+    /// What is not supported if they differ.
+    pub(crate) otherwise: &'static str,
 }
 
 /// Where the epsilon of layer normalizations comes from.
@@ -140,6 +155,7 @@ pub(crate) struct Pooler {
 pub(crate) enum Activation {
     Tanh,
     Relu,
+    Gelu,
 }
 
 /// Full names in a masked-language-model head.

@@ -4,7 +4,7 @@
 use burn::module::Module;
 use burn::tensor::activation::{relu, tanh};
 use burn::tensor::{Device, Tensor};
-use isogloss_kernels::{dropout, linear};
+use isogloss_kernels::{dropout, gelu, linear};
 
 use super::pooling::{Pooling, mean_pool};
 use super::spectral_norm::spectral_norm;
@@ -112,6 +112,7 @@ impl Classifier {
             features = match activation {
                 Activation::Tanh => tanh(features),
                 Activation::Relu => relu(features),
+                Activation::Gelu => gelu(features),
             };
         }
         dropout(features, masks.next(self.dropout_prob))

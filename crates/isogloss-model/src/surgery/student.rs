@@ -124,6 +124,9 @@ impl StudentConfig {
         ] {
             json[field] = size.into();
         }
+        for equal in family.equal_sizes {
+            json[equal.field] = json[equal.other].clone();
+        }
         if let Some(rate) = self.dropout {
             family.dropout_fields().iter().for_each(|field| json[*field] = rate.into());
         }
