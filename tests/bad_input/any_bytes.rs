@@ -167,7 +167,7 @@ proptest! {
 
     #[test]
     fn any_value_in_a_configuration_gives_a_model_or_an_error(
-        fixture in prop::sample::select(vec!["bert", "xlm-roberta", "distilbert-tokens"]),
+        fixture in prop::sample::select(vec!["bert", "xlm-roberta", "distilbert-tokens", "electra"]),
         changes in prop::collection::vec((any::<Index>(), json()), 1..3),
     ) {
         let folder = copy_of(fixture);
@@ -347,8 +347,17 @@ fn json() -> impl Strategy<Value = Value> {
         any::<f64>().prop_map(Value::from),
         (-2.0..2.0).prop_map(Value::from),
         ".{0,8}".prop_map(Value::from),
-        prop::sample::select(vec!["bert", "roberta", "distilbert", "gelu", "relu", "mean", "0"])
-            .prop_map(Value::from),
+        prop::sample::select(vec![
+            "bert",
+            "roberta",
+            "distilbert",
+            "electra",
+            "gelu",
+            "relu",
+            "mean",
+            "0"
+        ])
+        .prop_map(Value::from),
     ];
     let key = prop_oneof![
         prop::sample::select(vec![

@@ -49,7 +49,7 @@ fn an_incomplete_folder_says_what_it_lacks() {
 
 #[test]
 fn a_faulty_config_names_the_field_and_the_file() {
-    let cases: [(&str, &str, Value, &[&str]); 20] = [
+    let cases: [(&str, &str, Value, &[&str]); 22] = [
         ("bert", "model_type", json!("gpt2"), &["field \"model_type\"", "found \"gpt2\""]),
         ("bert", "model_type", json!(3), &["no field \"model_type\""]),
         ("bert", "model_type", json!(null), &["no field \"model_type\""]),
@@ -92,6 +92,18 @@ fn a_faulty_config_names_the_field_and_the_file() {
             &["field \"max_position_embeddings\""],
         ),
         ("distilbert", "activation", json!("relu"), &["field \"activation\""]),
+        (
+            "electra",
+            "embedding_size",
+            json!(16),
+            &["field \"embedding_size\": 16 is not \"hidden_size\", 32", "embeddings_project"],
+        ),
+        (
+            "electra",
+            "embedding_size",
+            json!(null),
+            &["field \"embedding_size\": 128 is not \"hidden_size\", 32"],
+        ),
         ("bert", "id2label", json!({"0": "a", "7": "b"}), &["field \"id2label\"", "\"7\""]),
         ("bert", "id2label", json!({"0": 1}), &["field \"id2label\": id 0 has no name"]),
         ("bert", "id2label", json!([]), &["field \"id2label\": expected an object"]),

@@ -26,6 +26,7 @@ fn a_partial_head_names_what_is_missing() {
         ("bert", "\"cls.predictions.bias\"", "\"cls.predictions.vias\""),
         ("xlm-roberta", "lm_head.layer_norm.bias", "lm_head.layer_norm.vias"),
         ("distilbert", "vocab_projector.bias", "vocab_projector.vias"),
+        ("electra", "generator_lm_head.bias", "generator_lm_head.vias"),
     ] {
         let folder = copy_of(&format!("{family}-lm"));
         replace_bytes(&folder.path().join("model.safetensors"), from, to);
@@ -46,7 +47,7 @@ fn a_head_of_another_size_names_its_tensor() {
 
 #[test]
 fn a_decoder_of_its_own_is_not_taken_for_a_tied_one() {
-    for family in ["bert", "xlm-roberta", "distilbert"] {
+    for family in ["bert", "xlm-roberta", "distilbert", "electra"] {
         let folder = copy_of(&format!("{family}-lm"));
         let config = folder.path().join("config.json");
         edit_json(&config, |json| json["tie_word_embeddings"] = json!(false));

@@ -10,7 +10,7 @@ use isogloss_methods::{
 use isogloss_model::{ForwardOptions, LoadedModel, ModelInput, named_parameters, parameter_name};
 use isogloss_tests::{Fixture, assert_close, devices, difference, saved_model, values};
 
-const FAMILIES: [&str; 3] = ["bert", "xlm-roberta", "distilbert"];
+const FAMILIES: [&str; 4] = ["bert", "xlm-roberta", "distilbert", "electra"];
 
 /// Relative, on every device.
 const TOLERANCE: f32 = 1e-5;

@@ -11,7 +11,7 @@ use isogloss_model::{
 use isogloss_tests::{Fixture, assert_close, devices, difference, fixtures, values};
 use safetensors::tensor::{Dtype, TensorView};
 
-const FAMILIES: [&str; 3] = ["bert", "xlm-roberta", "distilbert"];
+const FAMILIES: [&str; 4] = ["bert", "xlm-roberta", "distilbert", "electra"];
 
 /// Relative, on every device.
 const TOLERANCE: f32 = 1e-5;
@@ -31,7 +31,8 @@ fn guess(
     let part = |name: &str| fixture.ints(&format!("{family}.{name}"));
     let ids = part("input_ids");
     let mask: Vec<u8> = part("attention_mask").iter().map(|real| *real as u8).collect();
-    let types = if family == "bert" { part("token_type_ids") } else { vec![0; ids.len()] };
+    let has_segments = fixture.has(&format!("{family}.token_type_ids"));
+    let types = if has_segments { part("token_type_ids") } else { vec![0; ids.len()] };
     let input = model.encoder.config().input(&ids, &mask, &types, 8, device).unwrap();
     let labeled = (0..).zip(part("labels")).filter(|(_, label)| *label != -100);
     let (places, labels) = labeled.unzip();
@@ -138,6 +139,12 @@ fn older_names_of_a_head_are_known() {
             &[],
             "vocab_projector.weight",
             "distilbert.embeddings.word_embeddings.weight",
+        ),
+        (
+            "electra",
+            &[("LayerNorm.weight", "LayerNorm.gamma"), ("LayerNorm.bias", "LayerNorm.beta")],
+            "generator_lm_head.weight",
+            "electra.embeddings.word_embeddings.weight",
         ),
     ] {
         let from = fixtures().join(format!("{family}-lm"));

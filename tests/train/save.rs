@@ -13,7 +13,7 @@ use isogloss_model::{
 use isogloss_tests::{Fixture, assert_close, fixtures, values};
 use safetensors::tensor::{Dtype, TensorView};
 
-const FAMILIES: [&str; 3] = ["bert", "xlm-roberta", "distilbert"];
+const FAMILIES: [&str; 4] = ["bert", "xlm-roberta", "distilbert", "electra"];
 
 /// Rows and columns of the fixtures' batch.
 const SHAPE: [usize; 2] = [4, 12];

@@ -6,6 +6,7 @@
 
 mod bert;
 mod distilbert;
+mod electra;
 mod roberta;
 mod spec;
 
@@ -21,11 +22,13 @@ pub enum Family {
     Roberta,
     /// DistilBERT: Sanh et al. 2019, arXiv:1910.01108.
     DistilBert,
+    /// ELECTRA: Clark et al. 2020, arXiv:2003.10555.
+    Electra,
 }
 
 impl Family {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Bert, Self::Roberta, Self::DistilBert];
+    pub const ALL: [Self; 4] = [Self::Bert, Self::Roberta, Self::DistilBert, Self::Electra];
 
     /// What it is made of.
     pub(crate) fn spec(self) -> &'static FamilySpec {
@@ -33,6 +36,7 @@ impl Family {
             Self::Bert => &bert::SPEC,
             Self::Roberta => &roberta::SPEC,
             Self::DistilBert => &distilbert::SPEC,
+            Self::Electra => &electra::SPEC,
         }
     }
 

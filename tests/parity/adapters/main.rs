@@ -182,7 +182,7 @@ fn merged_adapters_give_the_same_outputs() {
 #[test]
 fn what_is_not_active_changes_no_bit() {
     let device = Device::flex();
-    for family in ["bert", "xlm-roberta", "distilbert"] {
+    for family in ["bert", "xlm-roberta", "distilbert", "electra"] {
         let mut loaded = saved_model(family, &device);
         let before = values(forward(family, &loaded, &device).logits);
         let mut random = RandomParams::new(3);

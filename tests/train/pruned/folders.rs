@@ -33,6 +33,11 @@ fn folders_hold_the_parts_that_are_left() {
             "distilbert.transformer.layer",
             ["attention.q_lin", "attention.out_lin", "ffn.lin2"],
         ),
+        (
+            "electra",
+            "electra.encoder.layer",
+            ["attention.self.query", "attention.output.dense", "output.dense"],
+        ),
     ] {
         let cut = PrunedFolder::new(&fixtures().join(family), &subnetwork);
         let config: Value =

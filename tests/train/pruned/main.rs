@@ -20,7 +20,7 @@ use isogloss_tests::values;
 use serde_json::json;
 use tempfile::TempDir;
 
-const FAMILIES: [&str; 3] = ["bert", "xlm-roberta", "distilbert"];
+const FAMILIES: [&str; 4] = ["bert", "xlm-roberta", "distilbert", "electra"];
 
 /// A subnetwork of a tiny model, as marks.
 fn subnetwork(heads: [&str; 2], feed_forward: &str) -> Subnetwork {
