@@ -1,6 +1,7 @@
 //! The project's own tasks, run as `cargo xtask <task>`.
 #![expect(clippy::print_stdout, reason = "a command line tool prints")]
 
+mod features;
 mod fixtures;
 mod glossary;
 mod gpu;
@@ -21,11 +22,12 @@ use anyhow::{Context, Result, bail, ensure};
 
 const USAGE: &str = "usage: cargo xtask <task>
 
-  check [--fast]              format, tidy, package, clippy, docs, tests; --fast ends before docs
+  check [--fast]              format, tidy, package, features, clippy, docs, tests; --fast ends before docs
   test [ARGS]                 the tests, on a software GPU where there is one; ARGS go to cargo test
   fixtures [--check] [NAMES]  run tests/fixtures/make/*.py, or only those named;
                               --check compares instead of writing
   tidy                        files, their first lines, the glossary, links, layout, fixtures up to date
+  features                    that the examples and the command line are one build, without GPU crates
   layout                      import circles among modules, long functions, long files
   methods                     docs/methods.md and docs/recipe.schema.json from the registry of methods;
                               a test of isogloss-cli compares them
@@ -35,8 +37,13 @@ const USAGE: &str = "usage: cargo xtask <task>
 type Step = (&'static str, fn() -> Result<()>);
 
 /// Cheapest first.
-const FAST: [Step; 4] =
-    [("format", format), ("tidy", tidy::tidy), ("package", package::package), ("clippy", clippy)];
+const FAST: [Step; 5] = [
+    ("format", format),
+    ("tidy", tidy::tidy),
+    ("package", package::package),
+    ("features", features::features),
+    ("clippy", clippy),
+];
 const SLOW: [Step; 2] = [("docs", docs), ("tests", || test(&[]))];
 
 fn main() -> ExitCode {
@@ -61,6 +68,7 @@ fn task() -> Result<()> {
         ["fixtures", "--check", names @ ..] => fixtures::check(names),
         ["fixtures", names @ ..] => fixtures::make(names),
         ["tidy"] => tidy::tidy(),
+        ["features"] => features::features(),
         ["layout"] => layout::layout(),
         ["methods"] => methods::methods(),
         #[cfg(feature = "web")]
