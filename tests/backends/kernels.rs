@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use isogloss_kernels::{
     AdamW, Dropout, adamw, attention, dropout, dropout_add_layer_norm, gelu, linear, sum_of_squares,
 };
-use isogloss_tests::gradients::{central_difference, f64_values};
+use isogloss_tests::gradients::{assert_gradient, f64_values};
 use isogloss_tests::{assert_close, devices, tensor, values, waves};
 
 /// f32 on a CPU; the GPU's own functions are a little coarser.
@@ -192,15 +192,11 @@ fn gradients_with_dropout_meet_finite_differences() {
     let x = make(&data).require_grad();
     let grads = loss(x.clone()).backward();
     let gradient = f64_values(x.grad(&grads).unwrap());
-    for index in (0..80).step_by(7) {
-        let numeric = central_difference(1e-6, |h| {
-            let mut data = data.clone();
-            data[index] += h;
-            loss(make(&data)).into_scalar::<f64>()
-        });
-        let error = (gradient[index] - numeric).abs() / numeric.abs().max(1.0);
-        assert!(error < 1e-6, "element {index}: {} against {numeric}", gradient[index]);
-    }
+    assert_gradient("element", &gradient, 7, 1.0, |index, h| {
+        let mut data = data.clone();
+        data[index] += h;
+        loss(make(&data)).into_scalar::<f64>()
+    });
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn neighbors_are_the_same_on_every_device() {
         for (found, expected) in found.into_iter().flatten().zip(cosine.iter().chain(&margin)) {
             assert_eq!(found.len(), expected.len());
             for query in 0..found.len() {
-                for (found, expected) in found.of(query).zip(expected.of(query)) {
+                for (found, expected) in found.for_query(query).zip(expected.for_query(query)) {
                     assert_eq!(found.0, expected.0, "{name}: {query}");
                     assert!((found.1 - expected.1).abs() < 1e-5, "{name}: {query}");
                 }

@@ -112,8 +112,14 @@ fn a_checkpoint_of_another_format_is_named() {
     edit_json(&path, |state| {
         state.as_object_mut().unwrap().remove("format");
     });
+    // The version that wrote it wrote the recipe otherwise too.
+    let recipe = job.run.path().join("recipe.toml");
+    let written = fs::read_to_string(&recipe).unwrap();
+    fs::write(&recipe, written.replace("sources = [\"en\"]", "source = \"en\"")).unwrap();
+    assert_ne!(fs::read_to_string(&recipe).unwrap(), written);
     let parts = ["state.json: a checkpoint of format 1; this version reads format 2", "--fresh"];
     assert_refused("an old checkpoint", job.run().0, &parts);
+    fs::write(&recipe, written).unwrap();
     job.assert_best_predicts("an old checkpoint");
     edit_json(&path, |state| state["format"] = json!(2));
     job.finish();

@@ -1,4 +1,4 @@
-//! The process's memory.
+//! The memory allocator: how glibc's `malloc` keeps freed memory.
 
 /// Makes glibc keep freed pages instead of giving them back to the system.
 ///

@@ -20,7 +20,7 @@ pub enum Divergence {
     Mse,
 }
 
-/// Which of the two predictions a divergence changes.
+/// Stop-gradient: which of the two predictions a divergence is differentiated by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GradientFlow {
@@ -35,7 +35,7 @@ pub enum GradientFlow {
     OneWay,
 }
 
-/// From one number a row to a loss.
+/// Reduction: how the numbers of all rows become one loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reduction {

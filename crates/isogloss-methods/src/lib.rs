@@ -7,6 +7,16 @@
 //!
 //! [`objectives`], [`schedules`], [`updates`], [`samplings`] and [`regularizers`] are the registry: each
 //! method's key in a recipe, its paper, formula, data and options.
+//!
+//! ```
+//! use isogloss_methods::{ObjectiveConfig, RDropConfig, objectives};
+//!
+//! let objective = ObjectiveConfig::RDrop(RDropConfig::default()).init();
+//! // Two passes over the same text, whose dropout differs: the trainer makes them for all objectives.
+//! assert_eq!(objective.needs().views.len(), 2);
+//! let row = objectives().iter().find(|row| row.key == objective.name()).unwrap();
+//! assert!(row.paper.contains("arXiv:2106.14448"));
+//! ```
 
 #![forbid(unsafe_code)]
 

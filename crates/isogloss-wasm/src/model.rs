@@ -43,7 +43,7 @@ fn check_table(config: &[u8], info: &DeviceInfo) -> Result<(), JsError> {
     let Ok(json) = serde_json::from_slice(config) else { return Ok(()) };
     let Ok(sizes) = EncoderConfig::from_json(&json) else { return Ok(()) };
     let (rows, width) = (sizes.vocab_size, sizes.hidden_size);
-    let table = format!("embedding table of {rows} × {width}");
+    let table = format!("embedding matrix of {rows} × {width}");
     Ok(check_buffer(info, &table, rows as u64 * width as u64 * 4)?)
 }
 

@@ -1,4 +1,4 @@
-//! What a run was made with, written beside it.
+//! The environment of a run: versions, device and machine, written beside it.
 
 use serde::Serialize;
 

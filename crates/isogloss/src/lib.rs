@@ -12,9 +12,9 @@
 //!
 //! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/tiny.inc"));
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let temporary = tempfile::tempdir()?;
-//! # let folder = temporary.path();
-//! # tiny(folder)?;
+//! // Of a Hugging Face model, and of files such as data/en.jsonl.
+//! let folder = std::env::temp_dir().join("isogloss-first-run");
+//! # tiny(&folder)?;
 //! let (model, data) = (folder.join("model"), folder.join("data/{language}.jsonl"));
 //! let plan = Plan::new(Recipe {
 //!     model: ModelRecipe { source: model.display().to_string(), ..ModelRecipe::default() },
@@ -73,7 +73,7 @@ pub use recipe::{
     FrozenRecipe, LanguageAdapterRecipe, LanguageExchange, Languages, MeasureOptions,
     MeasureRecipe, ModelRecipe, MonolingualRecipe, ObjectiveRecipe, OptimizerRecipe, PairsRecipe,
     Plan, Recipe, Splits, SubnetworksRecipe, TeacherRecipe, TrainingRecipe, UnseenLanguage,
-    adapters, recipe_schema, views,
+    adapters, recipe_schema, schema_with_required, views,
 };
 pub use run::{Event, Outcome, RunFolder, RunOptions, RunStatus, finetune};
 pub use task::{

@@ -46,7 +46,7 @@ impl Loaders {
         let n_positions = config.max_tokens();
         check_vocabulary(&tokenizer, &tokenizer_path, &config)?;
         let (n_rows, width) = (config.vocab_size, config.hidden_size);
-        let table = format!("embedding table of {n_rows} × {width}");
+        let table = format!("embedding matrix of {n_rows} × {width}");
         let n_bytes = (n_rows as u64).saturating_mul(width as u64 * size_of::<f32>() as u64);
         check_buffer(device_info, &table, n_bytes)?;
         let recipe = plan.recipe();

@@ -50,7 +50,7 @@ pub use objective::ObjectiveRecipe;
 pub use optimizer::OptimizerRecipe;
 pub use pairs::PairsRecipe;
 pub use plan::Plan;
-pub use schema::recipe_schema;
+pub use schema::{recipe_schema, schema_with_required};
 pub use subnetworks::{SubnetworksRecipe, UnseenLanguage};
 pub use teacher::TeacherRecipe;
 pub use training::TrainingRecipe;

@@ -26,6 +26,7 @@ mod unfreezing;
 pub use event::{Event, Outcome, RunOptions};
 pub use folder::{RunFolder, RunStatus};
 
+use self::checkpoint::check_format;
 use self::initial_model::initial_model;
 use self::trainer::Trainer;
 use crate::ground::files::recover_folder;
@@ -51,6 +52,12 @@ pub fn finetune(
         // A crash right after the results were written leaves them.
         run.tidy(plan.recipe())?;
         return Ok(Outcome::Finished(results));
+    }
+    if !options.fresh
+        && let Some((_, checkpoint)) = run.newest_checkpoint()?
+    {
+        // Before the recipe, which another version writes otherwise.
+        check_format(&checkpoint)?;
     }
     run.prepare(&plan.to_toml(), options.fresh)?;
     recover_folder(&run.best())?;

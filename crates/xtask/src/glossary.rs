@@ -33,7 +33,7 @@ const GLOSSARY: [Term; 23] = [
         &["sentence vector", "sentence vectors", "where a sentence is put"],
     ),
     term("attention map", &[], &["token looks", "tokens look"]),
-    term("embedding matrix", &["embedding_table"], &[]),
+    term("embedding matrix", &["embedding_table"], &["embedding table"]),
     term(
         "knowledge distillation",
         &[],

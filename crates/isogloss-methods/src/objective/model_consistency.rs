@@ -14,7 +14,7 @@ use crate::needs::Needs;
 use crate::step::StepInput;
 use crate::view::{TextView, View};
 
-/// What the teacher says.
+/// Targets of distillation: the probabilities of a teacher, or its most probable labels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TeacherTargets {
@@ -37,7 +37,7 @@ pub enum TeacherTargets {
 pub struct ModelConsistencyConfig {
     /// The text that both read.
     pub text: TextView,
-    /// What the teacher says of it.
+    /// The form of the teacher's targets.
     #[serde(default)]
     pub targets: TeacherTargets,
     /// From rows to the loss, of soft targets; hard ones take the mean over rows.

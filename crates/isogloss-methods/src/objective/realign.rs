@@ -27,11 +27,11 @@ pub struct RealignConfig {
     pub layer: Option<usize>,
     /// How the states of a word's tokens become one vector.
     pub words: WordVector,
-    /// What draws translations together.
+    /// The realignment loss.
     pub loss: RealignLoss,
 }
 
-/// What draws translations together.
+/// Realignment loss: contrastive or L2, over the word embeddings of linked words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RealignLoss {
@@ -47,7 +47,7 @@ pub enum RealignLoss {
 pub struct ContrastiveRealignConfig {
     /// T; cosines are divided by it.
     pub temperature: f64,
-    /// Which words a translation is told apart from.
+    /// The negatives.
     pub alignment: AlignmentStrength,
     /// Outputs of a projection head that is trained for this loss alone, with one hidden layer as wide as
     /// the model; 0 is none.
@@ -62,7 +62,7 @@ pub struct L2RealignConfig {
     pub regularization: f64,
 }
 
-/// Which words a translation is told apart from.
+/// Negatives of contrastive realignment: the words that a translation is contrasted with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AlignmentStrength {

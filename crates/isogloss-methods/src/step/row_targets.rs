@@ -1,4 +1,4 @@
-//! What the rows of a pass should have given.
+//! Targets: the gold labels of the rows of a pass.
 
 use burn::tensor::{Int, Tensor};
 use isogloss_model::ModelOutput;

@@ -32,7 +32,7 @@ impl SourceSubnetworks {
         self.sources.iter().map(DynamicSubnetwork::subnetwork)
     }
 
-    /// What a source keeps now.
+    /// The subnetwork of a source language, as it is now.
     pub fn get(&self, source: usize) -> Option<&Subnetwork> {
         self.sources.get(source).map(DynamicSubnetwork::subnetwork)
     }

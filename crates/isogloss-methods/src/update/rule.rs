@@ -51,7 +51,7 @@ pub trait Update<E>: Send {
     ) -> Result<Gradients, E>;
 }
 
-/// The gradient as it is.
+/// Plain gradient descent: the gradient of the summed losses, as it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Plain;
 

@@ -56,20 +56,20 @@ impl Neighbors {
     }
 
     /// The candidates of a query with their scores.
-    pub fn of(&self, query: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
+    pub fn for_query(&self, query: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
         self.best.row(query)
     }
 
     /// The best candidate of a query; `None` if there is no candidate at all.
     pub fn first(&self, query: usize) -> Option<(usize, f32)> {
-        self.of(query).next()
+        self.for_query(query).next()
     }
 
     /// The mean score of the candidates of each query.
     fn mean_scores(&self) -> Vec<f32> {
         let mean = |query| {
             let (mut sum, mut n) = (0.0, 0);
-            for (_, score) in self.of(query) {
+            for (_, score) in self.for_query(query) {
                 (sum, n) = (sum + f64::from(score), n + 1);
             }
             (sum / f64::from(n.max(1))) as f32

@@ -1,4 +1,4 @@
-//! Where tensors live: a name such as `vulkan:1` in, an opened [`Device`] out.
+//! Devices: a name such as `vulkan:1` in, an opened [`Device`] out.
 //!
 //! [`DeviceChoice`] is what the user writes, [`open`] makes a device of it, [`list`] tells what
 //! there is.
@@ -69,7 +69,7 @@ pub fn list() -> Vec<DeviceInfo> {
 
 /// Checks that a tensor fits into one buffer of the device.
 ///
-/// `what` begins the message: `embedding table of 250002 × 768`.
+/// `what` begins the message: `embedding matrix of 250002 × 768`.
 ///
 /// # Errors
 /// [`DeviceError::TooLarge`] if it does not fit.

@@ -1,4 +1,4 @@
-//! Whether a tokenizer goes with a model.
+//! The vocabulary check: a tokenizer's token ids against the rows of a model's embedding matrix.
 
 use std::path::Path;
 

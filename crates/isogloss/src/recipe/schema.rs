@@ -10,8 +10,15 @@ use crate::task::tasks;
 /// The JSON Schema (draft 7) of a recipe file: every key with its type, its default and what it is.
 ///
 /// It knows the keys and types of a recipe, not the rules between values that [`Plan`](super::Plan)
-/// checks.
+/// checks. No key is required: a recipe may inherit any of them by `extends`.
 pub fn recipe_schema() -> Value {
+    let mut schema = schema_with_required();
+    without_required(&mut schema);
+    schema
+}
+
+/// The schema of a recipe that extends no other, which has to give the required keys itself.
+pub fn schema_with_required() -> Value {
     let generator = SchemaSettings::draft07().into_generator();
     let mut schema = generator.into_root_schema_for::<Recipe>().to_value();
     plain(&mut schema);
@@ -33,6 +40,17 @@ pub fn recipe_schema() -> Value {
         properties.insert("extends".into(), extends);
     }
     schema
+}
+
+/// Leaves out which keys of tables are required. What tells the kinds of a value apart stays.
+fn without_required(schema: &mut Value) {
+    let definitions = schema["definitions"].as_object_mut().into_iter().flatten();
+    for (_, table) in definitions {
+        if let Some(table) = table.as_object_mut().filter(|table| table.contains_key("properties"))
+        {
+            table.remove("required");
+        }
+    }
 }
 
 /// Says of each method of an axis what the registry says of it.

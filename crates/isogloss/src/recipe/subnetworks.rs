@@ -26,7 +26,7 @@ pub struct SubnetworksRecipe {
     pub unseen: UnseenLanguage,
 }
 
-/// What a language uses that is not trained on.
+/// The subnetwork of a language that is not among the sources.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum UnseenLanguage {

@@ -178,15 +178,24 @@ pub(super) fn read(
     Ok(Checkpoint { loaded, optimizer, progress: state.progress, methods: Some(methods) })
 }
 
+/// Fails unless a checkpoint is of this version's format.
+pub(super) fn check_format(checkpoint: &Path) -> Result<(), Error> {
+    state_bytes(&checkpoint.join(STATE)).map(drop)
+}
+
 /// Reads the state of a checkpoint of this version.
 fn read_state(path: &Path) -> Result<State, Error> {
+    serde_json::from_slice(&state_bytes(path)?).map_err(json(path))
+}
+
+fn state_bytes(path: &Path) -> Result<Vec<u8>, Error> {
     let bytes = fs::read(path).map_err(io(path))?;
     let Versioned { format: found } = serde_json::from_slice(&bytes).map_err(json(path))?;
     if found != FORMAT {
         let path = path.to_owned();
         return Err(RunError::CheckpointFormat { path, found, expected: FORMAT }.into());
     }
-    serde_json::from_slice(&bytes).map_err(json(path))
+    Ok(bytes)
 }
 
 /// The states of methods in a checkpoint.

@@ -16,7 +16,7 @@ use crate::{Corpus, Results, Scores, TrimReport};
 pub struct RunOptions<'a> {
     /// The folder of the model to start from.
     pub model_folder: PathBuf,
-    /// Where tensors live, without autodiff.
+    /// The device, without autodiff.
     pub device: Device,
     /// What is known about that device.
     pub device_info: DeviceInfo,

@@ -23,7 +23,7 @@ use crate::error::{io, json};
 use crate::ground::files::{remove_file, remove_folder, write_atomically};
 use crate::{Error, Recipe, Results};
 
-/// How far a run is.
+/// The status of a run: new, unfinished, or done with its results.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunStatus {
     /// There is nothing to go on from.
@@ -85,10 +85,10 @@ impl RunFolder {
     pub(crate) fn tidy(&self, recipe: &Recipe) -> Result<(), Error> {
         remove_folder(&self.checkpoints())?;
         remove_file(&self.teacher_vectors())?;
-        if recipe.adapter.is_none() { self.remove_first_model() } else { Ok(()) }
+        if recipe.adapter.is_none() { self.remove_initial_model() } else { Ok(()) }
     }
 
-    fn remove_first_model(&self) -> Result<(), Error> {
+    fn remove_initial_model(&self) -> Result<(), Error> {
         remove_folder(&self.trimmed())?;
         remove_folder(&self.student())
     }
@@ -140,7 +140,7 @@ impl RunFolder {
             for name in ["checkpoints", "best", "predictions"] {
                 remove_folder(&self.path.join(name))?;
             }
-            self.remove_first_model()?;
+            self.remove_initial_model()?;
             for name in [
                 "teacher.vectors",
                 "metrics.jsonl",
@@ -163,7 +163,7 @@ impl RunFolder {
             // A run that ended before its first checkpoint has left nothing else that a new one could
             // mix up.
             Ok(_) | Err(_) => {
-                self.remove_first_model()?;
+                self.remove_initial_model()?;
                 write_atomically(&recipe_path, recipe.as_bytes())
             }
         }

@@ -1,4 +1,4 @@
-//! Model selection: the development sets are scored, and the best model is kept.
+//! Model selection: the validation (development) sets are scored, and the best model is kept.
 
 use std::collections::BTreeMap;
 

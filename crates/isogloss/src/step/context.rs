@@ -14,7 +14,7 @@ use super::teacher_cache::TeacherCache;
 /// What every step of a run shares beside the model that is trained.
 pub(crate) struct StepContext {
     pub(crate) plan: ForwardPlan,
-    /// Where tensors live, without autodiff.
+    /// The device, without autodiff.
     pub(crate) device: Device,
     /// Draws dropout, noise and sampled labels.
     pub(super) seed: u64,

@@ -19,7 +19,7 @@ pub enum Predictions {
     Trees(Treebank),
 }
 
-/// A model whose predictions are scored.
+/// Label predictor: the most probable label of every row of a labelled set, and its scores.
 #[derive(Clone, Copy, Debug)]
 pub struct LabelPredictor<'a> {
     /// The model.

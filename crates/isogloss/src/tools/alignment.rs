@@ -51,7 +51,7 @@ pub fn word_alignment(left: &Vectors, right: &Vectors, device: &Device) -> WordA
         across[side].first(word).filter(|(found, _)| *found == word).map(|(_, score)| score)
     };
     let is_strong = |side: usize, word: usize| {
-        let other = within[side].of(word).find(|(found, _)| *found != word);
+        let other = within[side].for_query(word).find(|(found, _)| *found != word);
         is_weak(side, word).is_some_and(|score| other.is_none_or(|(_, rival)| score >= rival))
     };
     let n = left.len();

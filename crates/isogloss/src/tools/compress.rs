@@ -1,4 +1,4 @@
-//! Weights stored in fewer bits.
+//! Quantization of a saved model: its weights stored in 16 or 8 bits.
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! The keys of a recipe, walked out of its schema.
 
-use isogloss::recipe_schema;
+use isogloss::schema_with_required;
 use serde_json::Value;
 
 /// A key below an entry of a recipe.
@@ -42,7 +42,7 @@ pub(super) struct Schema {
 
 impl Schema {
     pub(super) fn new(apart: Vec<&'static str>) -> Self {
-        Self { root: recipe_schema(), apart }
+        Self { root: schema_with_required(), apart }
     }
 
     /// The keys and tables of a recipe, in its order.

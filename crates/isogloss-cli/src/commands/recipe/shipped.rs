@@ -40,6 +40,12 @@ impl Shipped {
         format!("{RECIPES}/{}", self.name)
     }
 
+    /// The name of the file, without its folder and extension.
+    pub(super) fn stem(&self) -> &str {
+        let name = self.name.rsplit('/').next().unwrap_or_default();
+        name.strip_suffix(".toml").unwrap_or(name)
+    }
+
     /// The heading of its results.
     pub(super) fn section(&self) -> Option<&'static str> {
         let of_name = SECTIONS.iter().find(|(start, _)| self.name.starts_with(start));
@@ -81,7 +87,8 @@ pub(super) fn recipes_for<'a>(all: &'a [Shipped], paths: &[String], key: &str) -
     let mut fitting: Vec<&Shipped> =
         all.iter().filter(|recipe| paths.iter().any(|path| recipe.names(path))).collect();
     fitting.sort_by_key(|recipe| {
-        (!recipe.says(key), recipe.n_objectives(), recipe.text.lines().count())
+        let is_about = recipe.stem() == key;
+        (!is_about, !recipe.says(key), recipe.n_objectives(), recipe.text.lines().count())
     });
     let small = fitting.iter().find(|recipe| recipe.is_small());
     let large = fitting.iter().find(|recipe| !recipe.is_small() && recipe.says(key));

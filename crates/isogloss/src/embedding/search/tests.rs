@@ -25,7 +25,7 @@ fn brute_force(queries: &Vectors, candidates: &Vectors, k: usize) -> Vec<Vec<(us
 }
 
 fn lists(neighbors: &Neighbors) -> Vec<Vec<(usize, f32)>> {
-    (0..neighbors.len()).map(|query| neighbors.of(query).collect()).collect()
+    (0..neighbors.len()).map(|query| neighbors.for_query(query).collect()).collect()
 }
 
 /// Small whole numbers: every inner product is exact, and many are equal.
@@ -67,7 +67,7 @@ fn tiles_join_without_a_seam() {
 fn equal_scores_go_to_the_lowest_index() {
     let same = vectors(vec![1.0; 2 * TILE[1] + 5], 1);
     let neighbors = nearest(&vectors(vec![2.0], 1), &same, 3, &Device::flex());
-    assert_eq!(neighbors.of(0).collect::<Vec<_>>(), [(0, 2.0), (1, 2.0), (2, 2.0)]);
+    assert_eq!(neighbors.for_query(0).collect::<Vec<_>>(), [(0, 2.0), (1, 2.0), (2, 2.0)]);
 }
 
 #[test]
@@ -93,12 +93,12 @@ fn margins_are_those_of_the_formula() {
     let margin = |x: usize, y: usize| cosines[x][y] / (row_means[x] / 2.0 + column_mean(y) / 2.0);
     let [forward, backward] = nearest_by_margin(&left, &right, 3, &Device::flex());
     for x in 0..2 {
-        for (y, found) in forward.of(x) {
+        for (y, found) in forward.for_query(x) {
             assert!((found - margin(x, y)).abs() < 1e-6, "{x} {y}: {found}");
         }
     }
     for y in 0..3 {
-        for (x, found) in backward.of(y) {
+        for (x, found) in backward.for_query(y) {
             assert!((found - margin(x, y)).abs() < 1e-6, "{y} {x}: {found}");
         }
     }

@@ -103,13 +103,13 @@ fn auto_never_takes_a_software_gpu() {
 
 #[test]
 fn a_table_larger_than_the_largest_buffer_is_an_error() {
-    let (what, bytes) = ("embedding table of 250002 × 768", 250_002 * 768 * 4);
+    let (what, bytes) = ("embedding matrix of 250002 × 768", 250_002 * 768 * 4);
     assert_eq!(check_buffer(&adapter(None), what, bytes), Ok(()));
     assert_eq!(check_buffer(&adapter(Some(bytes)), what, bytes), Ok(()));
     let error = check_buffer(&adapter(Some(128 << 20)), what, bytes).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "embedding table of 250002 × 768 needs 768 MB, but the largest buffer of \"SwiftShader \
+        "embedding matrix of 250002 × 768 needs 768 MB, but the largest buffer of \"SwiftShader \
          Device\" is 134 MB; trim the vocabulary to the languages you need, or use --device flex"
     );
     let error = check_buffer(&adapter(Some(bytes - 1)), what, bytes).unwrap_err();
