@@ -3,7 +3,8 @@
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 use isogloss_kernels::{
-    AdamW, Dropout, adamw, attention, dropout, dropout_add_layer_norm, gelu, linear, sum_of_squares,
+    AdamWStep, Dropout, adamw, attention, dropout, dropout_add_layer_norm, gelu, linear,
+    sum_of_squares,
 };
 use isogloss_tests::gradients::{assert_gradient, f64_values};
 use isogloss_tests::{assert_close, devices, tensor, values, waves};
@@ -201,7 +202,7 @@ fn gradients_with_dropout_meet_finite_differences() {
 
 #[test]
 fn adamw_takes_the_step_of_its_definition() {
-    let config = AdamW {
+    let config = AdamWStep {
         learning_rate: 0.1,
         beta_1: 0.9,
         beta_2: 0.99,
@@ -224,7 +225,7 @@ fn adamw_takes_the_step_of_its_definition() {
 
 #[test]
 fn lazy_adamw_leaves_rows_without_gradient() {
-    let dense = AdamW {
+    let dense = AdamWStep {
         learning_rate: 0.1,
         beta_1: 0.9,
         beta_2: 0.99,
@@ -245,11 +246,11 @@ fn lazy_adamw_leaves_rows_without_gradient() {
         .collect();
     let start = [waves(n, 2.0), waves(n, 0.1), waves(n, 0.3).iter().map(|x| x * x).collect()];
     for (name, device) in devices() {
-        let step = |config: AdamW| {
+        let step = |config: AdamWStep| {
             let [p, m, v] = start.clone().map(|x| tensor(x, [n], &device));
             adamw(p, tensor(gradient.clone(), [n], &device), m, v, config).map(values)
         };
-        let (dense, lazy) = (step(dense), step(AdamW { lazy_row: Some(width), ..dense }));
+        let (dense, lazy) = (step(dense), step(AdamWStep { lazy_row: Some(width), ..dense }));
         for ((dense, lazy), start) in dense.iter().zip(&lazy).zip(&start) {
             for at in 0..n {
                 let expected = if has_gradient(at) { dense[at] } else { start[at] };

@@ -6,7 +6,7 @@
 use std::fs;
 
 use burn::tensor::Device;
-use isogloss::alignment::{AlignmentOptions, WordVector, measure_alignment};
+use isogloss::alignment::{AlignmentOptions, WordPooling, measure_alignment};
 use isogloss::search::{Vectors, nearest_both_ways, nearest_by_margin};
 use isogloss::{EncoderAligner, LayerVectors, LinkUnit, TextEncoder};
 use isogloss_model::{ForwardOptions, HeadChoice, load};
@@ -157,7 +157,7 @@ fn equal_sides_are_aligned_and_every_pair_is_accounted_for() {
     let pairs = read_pairs(text.as_bytes(), "en-de.tsv".as_ref()).unwrap();
     // Of the first pair the words are the same but for case, the third has no link.
     let links = |at: usize| Alignment::parse(["0-0", "0-0 1-1", ""][at], 2, 2).unwrap();
-    for word_vector in [WordVector::First, WordVector::Mean] {
+    for word_vector in [WordPooling::First, WordPooling::Mean] {
         let options = AlignmentOptions { word_vector, ..AlignmentOptions::default() };
         let encoder = encoder(&Device::flex());
         let found = measure_alignment(&encoder, &pairs, Some(&links), &options).unwrap();

@@ -11,7 +11,7 @@ use crate::backends::{composed_on, on_every_backend};
 
 /// The numbers of one AdamW step of one parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AdamW {
+pub struct AdamWStep {
     /// Learning rate of this step.
     pub learning_rate: f64,
     /// Decay of the first moment.
@@ -38,7 +38,7 @@ pub(crate) struct AdamWFactors {
     pub(crate) root_correction: f64,
 }
 
-impl AdamW {
+impl AdamWStep {
     pub(crate) fn factors(&self) -> AdamWFactors {
         let step = self.step as f64;
         AdamWFactors {
@@ -64,7 +64,7 @@ pub fn adamw<const D: usize>(
     grad: Tensor<D>,
     moment_1: Tensor<D>,
     moment_2: Tensor<D>,
-    config: AdamW,
+    config: AdamWStep,
 ) -> [Tensor<D>; 3] {
     let (param, moment_1, moment_2) = <Dispatch as AdamWKernel>::adamw(
         param.into_dispatch(),
@@ -86,7 +86,7 @@ on_every_backend! {
             grad: FloatTensor<Self>,
             moment_1: FloatTensor<Self>,
             moment_2: FloatTensor<Self>,
-            config: AdamW,
+            config: AdamWStep,
         ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
             composed::<Self>(param, grad, moment_1, moment_2, config)
         }
@@ -100,7 +100,7 @@ fn composed<B: Backend>(
     grad: FloatTensor<B>,
     moment_1: FloatTensor<B>,
     moment_2: FloatTensor<B>,
-    config: AdamW,
+    config: AdamWStep,
 ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
     let factors = config.factors();
     let before = [param.clone(), moment_1.clone(), moment_2.clone()];

@@ -42,7 +42,7 @@ mod linear;
 mod shapes;
 mod sum_of_squares;
 
-pub use adamw::{AdamW, adamw};
+pub use adamw::{AdamWStep, adamw};
 pub use allocator::tune_allocator;
 pub use attention::attention;
 pub use dropout::{Dropout, column_mask, dropout};

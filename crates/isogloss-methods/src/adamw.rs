@@ -145,7 +145,7 @@ impl ParamMapper for Stepper<'_> {
             n_steps: 0,
         });
         let n_steps = moments.n_steps + 1;
-        let step = isogloss_kernels::AdamW {
+        let step = isogloss_kernels::AdamWStep {
             learning_rate: self.rates.for_path(path),
             beta_1: config.betas[0],
             beta_2: config.betas[1],

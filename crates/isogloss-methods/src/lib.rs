@@ -67,12 +67,12 @@ pub use needs::{ContrastTexts, Needs, Width};
 pub use objective::{
     AlignmentStrength, AttentionDistillationConfig, ConsistencyConfig, ConsistencyView,
     ContrastiveRealignConfig, CrossEntropyConfig, DistilledSides, EmbeddingDistillationConfig,
-    FisherEstimator, FisherPenaltyConfig, InfoNceConfig, L2RealignConfig, MeanTeacherConfig,
-    MeanTeacherCost, MmlmConfig, ModelConsistencyConfig, NegativeQueue, NoisedDropout,
-    ObjectiveConfig, R3fConfig, R4fConfig, RDropConfig, RealignConfig, RealignLoss,
-    StateDistillationConfig, TeacherTargets, TlmConfig, XlcoConfig, XlcoWeighting,
-    attention_distillation, embedding_distillation, head_trace, info_nce, realign_contrastive,
-    realign_l2, state_distillation, xlco,
+    FisherPenaltyConfig, InfoNceConfig, L2RealignConfig, MeanTeacherConfig, MeanTeacherCost,
+    MmlmConfig, ModelConsistencyConfig, NegativeQueue, NoisedDropout, ObjectiveConfig, R3fConfig,
+    R4fConfig, RDropConfig, RealignConfig, RealignLoss, StateDistillationConfig, TeacherTargets,
+    TlmConfig, TraceEstimator, XlcoConfig, XlcoWeighting, attention_distillation,
+    embedding_distillation, head_trace, info_nce, realign_contrastive, realign_l2,
+    state_distillation, xlco,
 };
 pub use parameters::{random_direction, shifted, with_random_signs};
 pub use registry::{objectives, regularizers, samplings, schedules, updates};

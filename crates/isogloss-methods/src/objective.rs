@@ -25,7 +25,7 @@ pub use consistency::{ConsistencyConfig, ConsistencyView};
 pub use cross_entropy::CrossEntropyConfig;
 pub use distilled_sides::DistilledSides;
 pub use embedding_distillation::{EmbeddingDistillationConfig, embedding_distillation};
-pub use fisher_penalty::{FisherEstimator, FisherPenaltyConfig, head_trace};
+pub use fisher_penalty::{FisherPenaltyConfig, TraceEstimator, head_trace};
 pub use info_nce::{InfoNceConfig, info_nce};
 pub use mean_teacher::{MeanTeacherConfig, MeanTeacherCost};
 pub use mmlm::MmlmConfig;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::ValueHint;
 use isogloss::LinkUnit;
-use isogloss::alignment::WordVector;
+use isogloss::alignment::WordPooling;
 use isogloss::retrieval::Scoring;
 use isogloss::text::{Extraction, Language, LanguagePattern, Symmetrization, WordForm};
 
@@ -141,7 +141,7 @@ pub(crate) struct AlignmentArgs {
     pub(crate) word_pairs: usize,
     /// The vector of a word: first, of its first subword, or mean, of all its subwords
     #[arg(long, default_value = "first", value_parser = parse_word_vector)]
-    pub(crate) word_vector: WordVector,
+    pub(crate) word_vector: WordPooling,
     /// Which words count as the same: verbatim, lowercase, or bare, without punctuation at the ends
     #[arg(long, default_value = "bare", value_parser = parse_words)]
     pub(crate) words: WordForm,
@@ -191,7 +191,7 @@ fn parse_margin(text: &str) -> Result<f32, String> {
     margin.ok_or_else(|| "expected a number, such as 1.06".to_owned())
 }
 
-fn parse_word_vector(text: &str) -> Result<WordVector, String> {
+fn parse_word_vector(text: &str) -> Result<WordPooling, String> {
     serde_json::from_value(text.into()).map_err(|_| "expected first or mean".to_owned())
 }
 

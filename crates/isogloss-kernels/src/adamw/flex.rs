@@ -5,7 +5,7 @@ use burn::backend::tensor::FloatTensor;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::{AdamW, AdamWKernel, composed};
+use super::{AdamWKernel, AdamWStep, composed};
 use crate::flex::simd::vectorized;
 use crate::flex::{BLOCK, Dense, is_f32};
 
@@ -15,7 +15,7 @@ impl AdamWKernel for Flex {
         grad: FloatTensor<Self>,
         moment_1: FloatTensor<Self>,
         moment_2: FloatTensor<Self>,
-        config: AdamW,
+        config: AdamWStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         if !is_f32(&param) {
             return composed::<Self>(param, grad, moment_1, moment_2, config);
@@ -29,7 +29,7 @@ fn step(
     grad: FlexTensor,
     moment_1: FlexTensor,
     moment_2: FlexTensor,
-    config: AdamW,
+    config: AdamWStep,
 ) -> (FlexTensor, FlexTensor, FlexTensor) {
     let factors = config.factors();
     let (keep, step_size) = (factors.keep as f32, factors.step_size as f32);

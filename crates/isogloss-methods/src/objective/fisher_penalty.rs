@@ -27,13 +27,13 @@ use crate::view::View;
 #[serde(default, deny_unknown_fields)]
 pub struct FisherPenaltyConfig {
     /// How the trace is estimated.
-    pub estimator: FisherEstimator,
+    pub estimator: TraceEstimator,
 }
 
 /// An estimator of the trace that can be differentiated once.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum FisherEstimator {
+pub enum TraceEstimator {
     /// `(KL(p_θ‖p_θ+δ) + KL(p_θ+δ‖p_θ)) / σ²` with signs of `±σ` on every weight but the embedding
     /// matrix, under the same dropout: unbiased up to `σ²`, and a second pass. Its gradient also
     /// knows how the sampled labels depend on the weights.
@@ -48,7 +48,7 @@ pub enum FisherEstimator {
 
 impl Default for FisherPenaltyConfig {
     fn default() -> Self {
-        Self { estimator: FisherEstimator::WeightNoise { scale: 1e-3 } }
+        Self { estimator: TraceEstimator::WeightNoise { scale: 1e-3 } }
     }
 }
 
@@ -72,7 +72,7 @@ impl Method for FisherPenaltyConfig {
 
     fn faults(&self) -> Faults {
         match self.estimator {
-            FisherEstimator::WeightNoise { scale } if !(scale > 0.0 && scale <= 1.0) => {
+            TraceEstimator::WeightNoise { scale } if !(scale > 0.0 && scale <= 1.0) => {
                 vec![("estimator.weight_noise.scale", format!("expected (0, 1], found {scale}"))]
             }
             _ => Vec::new(),
@@ -87,21 +87,21 @@ impl Objective for FisherPenaltyConfig {
 
     fn needs(&self) -> Needs {
         Needs::views(match self.estimator {
-            FisherEstimator::WeightNoise { scale } => vec![View::ORIGINAL, Self::noised(scale)],
-            FisherEstimator::Head {} => vec![View::ORIGINAL],
+            TraceEstimator::WeightNoise { scale } => vec![View::ORIGINAL, Self::noised(scale)],
+            TraceEstimator::Head {} => vec![View::ORIGINAL],
         })
     }
 
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
         let original = input.view(View::ORIGINAL, self.name())?;
         Ok(match self.estimator {
-            FisherEstimator::WeightNoise { scale } => {
+            TraceEstimator::WeightNoise { scale } => {
                 let [p, q] =
                     matched_logits(original, input.view(Self::noised(scale), self.name())?);
                 let (kind, reduction) = (Divergence::SymmetricKl, Reduction::BatchMean);
                 divergence(kind, GradientFlow::Both, reduction, p, q) / scale.powi(2)
             }
-            FisherEstimator::Head {} => {
+            TraceEstimator::Head {} => {
                 let [logits, features] = [&original.output.logits, &original.output.features]
                     .map(|rows| original.prediction_rows(rows.clone()));
                 head_trace(logits, features).mean()

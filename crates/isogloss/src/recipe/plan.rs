@@ -152,6 +152,7 @@ impl Plan {
     /// #     },
     /// #     ..Recipe::default()
     /// # };
+    /// // With `recipe`, `model` and `folder` as on the front page of this crate.
     /// let plan = Plan::new(recipe)?.with_objective(0.1, Box::new(Entropy))?;
     /// let options = RunOptions::new(model, open(DeviceChoice::Flex)?);
     /// finetune(&plan, &RunFolder::new(folder.join("run")), &options, &mut |_| ())?;

@@ -26,7 +26,7 @@ use isogloss_text::{Alignment, SentencePair};
 pub use isogloss_report::{
     LanguageAlignment, LayerAlignment, LayerCorrelation, Quantity, WordAlignment,
 };
-pub use options::{AlignmentOptions, WordVector};
+pub use options::{AlignmentOptions, WordPooling};
 pub use report::{AlignmentReport, write_report};
 use words::WordPairs;
 
@@ -208,8 +208,8 @@ mod tests {
 
     #[test]
     fn a_word_without_tokens_has_no_first() {
-        assert!(WordVector::First.tokens(&[]).is_empty());
-        assert_eq!(WordVector::First.tokens(&[3, 4]), [3]);
-        assert_eq!(WordVector::Mean.tokens(&[3, 4]), [3, 4]);
+        assert!(WordPooling::First.tokens(&[]).is_empty());
+        assert_eq!(WordPooling::First.tokens(&[3, 4]), [3]);
+        assert_eq!(WordPooling::Mean.tokens(&[3, 4]), [3, 4]);
     }
 }

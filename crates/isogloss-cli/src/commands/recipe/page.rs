@@ -1,6 +1,6 @@
 //! The page of methods, `docs/methods.md`: what each method is, needs and reached, and every key.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -29,8 +29,7 @@ pub(super) fn methods_page(root: &Path) -> anyhow::Result<String> {
     let schema = Schema::new(apart(&axes));
     let recipes = shipped(root)?;
     let results = fs::read_to_string(root.join(RESULTS)).context(RESULTS)?;
-    let headings: BTreeSet<&str> =
-        results.lines().filter(|line| line.starts_with('#')).map(heading).collect();
+    let results = sections(&results);
     let mut text = HEAD.to_owned();
     for axis in &axes {
         text.push_str(&index(axis));
@@ -40,7 +39,7 @@ pub(super) fn methods_page(root: &Path) -> anyhow::Result<String> {
         text.push_str(&format!("\n## {}\n", axis.title));
         for info in axis.rows {
             ensure!(root.join(info.file).is_file(), "{}: no file {}", info.key, info.file);
-            text.push_str(&method(&schema, axis, info, &recipes, &headings)?);
+            text.push_str(&method(&schema, axis, info, &recipes, &results)?);
         }
     }
     text.push_str("\n## Tables of a recipe\n\n");
@@ -60,8 +59,25 @@ pub(super) fn methods_page(root: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn heading(line: &str) -> &str {
-    line.trim_start_matches('#').trim()
+/// The lines of each section, by its heading.
+fn sections(results: &str) -> BTreeMap<&str, Vec<&str>> {
+    let (mut sections, mut heading) = (BTreeMap::<_, Vec<_>>::new(), "");
+    for line in results.lines() {
+        if line.starts_with('#') {
+            heading = line.trim_start_matches('#').trim();
+        }
+        sections.entry(heading).or_default().push(line);
+    }
+    sections
+}
+
+/// The last column of a recipe's row, in a table whose rows are recipes: ` (other languages: 36.2)`.
+fn score(lines: &[&str], recipe: &str) -> Option<String> {
+    let row = |name: &str| {
+        let mut rows = lines.iter().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+        rows.find(|row| row.split(" | ").next() == Some(name))?.rsplit(" | ").next()
+    };
+    Some(format!(" ({}: {})", row("recipe")?, row(recipe)?))
 }
 
 /// The methods of an axis with their formulas, a row each.
@@ -84,7 +100,7 @@ fn method(
     axis: &Axis,
     info: &MethodInfo,
     recipes: &[Shipped],
-    headings: &BTreeSet<&str>,
+    results: &BTreeMap<&str, Vec<&str>>,
 ) -> anyhow::Result<String> {
     let mut text = format!("\n### `{}`\n\n{}.\n", axis.short_path(info), info.title);
     if !info.paper.is_empty() {
@@ -101,9 +117,10 @@ fn method(
         text.push_str(&format!("- Recipe: {}\n", links.collect::<Vec<_>>().join(", ")));
     }
     let mut sections = Vec::new();
-    for section in fitting.iter().filter_map(|recipe| recipe.section()) {
-        ensure!(headings.contains(section), "{RESULTS}: no section {section:?}");
-        sections.push(format!("[{section}](../{RESULTS}#{})", slug(section)));
+    for (recipe, section) in fitting.iter().filter_map(|recipe| Some((recipe, recipe.section()?))) {
+        let lines = results.get(section).with_context(|| format!("{RESULTS}: no {section:?}"))?;
+        let score = score(lines, recipe.stem()).unwrap_or_default();
+        sections.push(format!("[{section}](../{RESULTS}#{}){score}", slug(section)));
     }
     if !sections.is_empty() {
         text.push_str(&format!("- Scores: {}\n", sections.join(", ")));
@@ -177,6 +194,8 @@ fn slug(heading: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::Value;
 
     use super::*;
@@ -237,6 +256,14 @@ mod tests {
                 assert!(!found.is_empty(), "{}", axis.path(info));
             }
         }
+    }
+
+    #[test]
+    fn scores_are_found_by_the_name_of_a_recipe() {
+        let results = "# A\n| recipe | en | others |\n|---|---|---:|\n| plain | 80 | 36.2 |\n# B\n";
+        let sections = sections(results);
+        assert_eq!(score(&sections["A"], "plain").unwrap(), " (others: 36.2)");
+        assert_eq!(score(&sections["A"], "other").or(score(&sections["B"], "plain")), None);
     }
 
     #[test]

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::embedding::retrieval::Scoring;
 
-/// How a word embedding is made of the hidden states of subwords.
+/// Word pooling: how a word embedding is made of the hidden states of subwords.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum WordVector {
+pub enum WordPooling {
     /// That of its first subword, as the source takes it.
     #[default]
     First,
@@ -16,7 +16,7 @@ pub enum WordVector {
     Mean,
 }
 
-impl WordVector {
+impl WordPooling {
     /// The tokens that the vector is made of.
     pub(super) fn tokens(self, of_word: &[usize]) -> &[usize] {
         match self {
@@ -37,7 +37,7 @@ pub struct AlignmentOptions {
     /// The pairs of words, of sentences in the order drawn; fewer if the sentences have no more.
     pub n_words: usize,
     /// Which vector a word has.
-    pub word_vector: WordVector,
+    pub word_vector: WordPooling,
     /// Words that are the same in this form on both sides are left out.
     pub form: WordForm,
     /// Takes each word of either language once, in that form.
@@ -54,7 +54,7 @@ impl Default for AlignmentOptions {
             layers: Vec::new(),
             n_sentences: Some(500),
             n_words: 1000,
-            word_vector: WordVector::First,
+            word_vector: WordPooling::First,
             form: WordForm::Bare,
             distinct_words: false,
             scoring: Scoring::Cosine,
