@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use isogloss::FisherEstimator;
 
-use super::model::{LabeledArgs, LanguageAdapterArgs, ModelArgs};
+use super::model::{LabeledArgs, LanguageAdapterArgs, ModelArgs, ScoringArgs};
 use super::value::{parse_batch_size, parse_estimator, parse_radius, parse_share};
 
 #[derive(Debug, clap::Args)]
@@ -31,6 +31,8 @@ pub(crate) struct PredictArgs {
     pub(crate) model: ModelArgs,
     /// The texts; lines of the standard input if none is given. A parser reads CoNLL-U there, and writes it with its trees
     pub(crate) texts: Vec<String>,
+    #[command(flatten)]
+    pub(crate) scoring: ScoringArgs,
     #[command(flatten)]
     pub(crate) language: LanguageAdapterArgs,
     /// Texts of one pass

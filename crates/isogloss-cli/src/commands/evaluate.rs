@@ -8,8 +8,7 @@ use crate::args::EvaluateArgs;
 use crate::wording::in_words;
 
 pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
-    let Labeled { device, predictor, task, labels, sets } =
-        Labeled::read(&args.model, &args.labeled)?;
+    let Labeled { device, predictor, labels, sets } = Labeled::read(&args.model, &args.labeled)?;
     let source = match (&args.source, sets.first()) {
         (Some(tag), _) => tag.parse()?,
         (None, Some(set)) if sets.len() == 1 => set.language.clone(),
@@ -22,7 +21,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
     let subnetwork = subnetwork.transpose()?;
     let evaluator = Evaluator {
         model,
-        task: &*task,
+        task: predictor.task(),
         labels: &labels,
         batch_size: args.batch_size,
         device: &device.device,
