@@ -18,8 +18,9 @@ use isogloss::text::{
 };
 use isogloss::{
     Evaluator, LanguageResult, Prediction, Predictor, Results, RunFolder, SavedScoring, Scores,
-    Tagging, Target, TaskConfig,
+    Tagging, Target, TaskConfig, read_saved_subnetwork, write_subnetwork,
 };
+use isogloss_methods::{Importance, Subnetwork};
 use isogloss_tests::runs::{Trace, Workshop, plan_of};
 use serde_json::{Value, json};
 
@@ -148,22 +149,53 @@ fn cases(shop: &Workshop) -> Vec<Case> {
 }
 
 /// What `evaluate` does: the library's functions over a file.
-fn evaluated(predictor: &Predictor, case: &Case, language: &str) -> LanguageResult {
+fn evaluated_in(
+    predictor: &Predictor,
+    folder: &Path,
+    case: &Case,
+    language: &str,
+) -> LanguageResult {
     let path = case.path(language);
     let examples = predictor.task().read(&path, &case.options()).unwrap();
     let unseen = predictor.scoring().unseen_labels;
     let set = predictor.labeled_set(&path, &examples, language.parse().unwrap(), unseen).unwrap();
     let labels = predictor.labels().unwrap();
     let device = Device::flex();
+    let config = predictor.loaded().model.encoder.config();
+    let subnetwork = read_saved_subnetwork(config, folder, &set.language).unwrap();
     let evaluator = Evaluator {
         model: &predictor.loaded().model,
         task: predictor.task(),
         labels: &labels,
         batch_size: 5,
         device: &device,
-        subnetwork: None,
+        subnetwork: subnetwork.as_ref(),
     };
     evaluator.score(&set).unwrap().0
+}
+
+/// The same of a model without subnetworks.
+fn evaluated(predictor: &Predictor, case: &Case, language: &str) -> LanguageResult {
+    evaluated_in(predictor, "".as_ref(), case, language)
+}
+
+#[test]
+fn languages_use_the_parts_of_a_model_that_they_used_in_its_run() {
+    let shop = shop();
+    let whole = Subnetwork::whole(2, 4);
+    let few = Importance { heads: vec![vec![3.0, 2.0, 1.0, 0.0]; 2], feed_forward: vec![1.0, 0.0] };
+    fs::create_dir(shop.path("parts")).unwrap();
+    write_subnetwork(&shop.path("parts/en.toml"), &whole.without_heads(&few, 3)).unwrap();
+    let case = cases(&shop).into_iter().find(|case| case.name == "mean-whole").unwrap();
+    let parts = shop.path("parts/{language}.toml");
+    let tables = format!("[subnetworks]\npath = {parts:?}\nunseen = \"union\"\n{}", case.tables);
+    let case = Case { tables, ..case };
+    let (results, run) = case.train(&shop);
+    let predictor = Predictor::load(&run.best(), &Device::flex()).unwrap();
+    for language in case.languages {
+        let expected = &results.languages[*language];
+        assert_eq!(&evaluated_in(&predictor, &run.best(), &case, language), expected, "{language}");
+    }
 }
 
 /// What a browser does: bytes of files, batch by batch.
@@ -300,4 +332,10 @@ fn a_damaged_scoring_is_named() {
             assert!(error.contains(part), "{field}: no {part:?} in {error:?}");
         }
     }
+    let mut config = saved;
+    config["isogloss"] = json!({ "pooling": "max" });
+    config["architectures"] = json!(["BertForSequenceClassification"]);
+    fs::write(&path, config.to_string()).unwrap();
+    let error = Predictor::load(&run.best(), &Device::flex()).unwrap_err().to_string();
+    assert!(error.contains("isogloss.pooling") && error.contains("max"), "{error}");
 }

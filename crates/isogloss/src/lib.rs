@@ -90,7 +90,8 @@ pub use tools::predict::{EncodedTexts, Prediction, Predictor, TokenPrediction};
 pub use tools::state_check::StateCheck;
 pub use tools::subnetwork::{
     FoundSubnetwork, PruneOptions, PruneReport, SubnetworkSearchOptions, find_subnetwork,
-    importance, prune, read_subnetwork, read_subnetwork_for, write_subnetwork,
+    importance, prune, read_saved_subnetwork, read_subnetwork, read_subnetwork_for,
+    write_subnetwork,
 };
 pub use tools::trim::{TrimOptions, TrimReport, trim};
 pub use tools::word_aligner::{EncoderAligner, LinkUnit};

@@ -17,7 +17,7 @@ pub(crate) struct EvaluateArgs {
     /// The language that the mean over the others leaves out
     #[arg(long, value_name = "TAG")]
     pub(crate) source: Option<String>,
-    /// Use these parts of the model alone: a file of `isogloss subnetwork`
+    /// Use these parts of the model alone: a file of `isogloss subnetwork` [default: what each language used in the model's run]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) subnetwork: Option<PathBuf>,
     /// Examples of one pass

@@ -1,5 +1,7 @@
 //! A finished model and labeled files for it, as `evaluate` and `fisher` take them.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, anyhow, bail};
 use isogloss::device::{OpenDevice, open};
 use isogloss::text::{Format, LabelSet, Language, ReadOptions, TagUnits, Unseen};
@@ -10,6 +12,8 @@ use crate::args::{LabeledArgs, ModelArgs, ScoringArgs};
 
 pub(crate) struct Labeled {
     pub(crate) device: OpenDevice,
+    /// Where the model is.
+    pub(crate) folder: PathBuf,
     pub(crate) predictor: Predictor,
     pub(crate) labels: LabelSet,
     pub(crate) sets: Vec<LabeledSet>,
@@ -23,7 +27,7 @@ impl Labeled {
         exchange_language_adapter(&mut predictor, &args.language)?;
         let predictor = scored_as(predictor, &args.scoring, args.unseen)?;
         let labels = predictor.labels()?;
-        let mut this = Self { device, predictor, labels, sets: Vec::new() };
+        let mut this = Self { device, folder, predictor, labels, sets: Vec::new() };
         this.sets = this.sets_of(args, args.split.as_deref())?;
         Ok(this)
     }
