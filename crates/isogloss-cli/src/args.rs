@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand, ValueHint};
 
 pub(crate) use alignment::{AlignArgs, AlignmentArgs, EncodingArgs, RetrieveArgs};
 pub(crate) use evaluation::{EvaluateArgs, FisherArgs, PredictArgs, SubnetworkArgs};
-pub(crate) use model::{HubArgs, LabeledArgs, LanguageAdapterArgs, ModelArgs};
+pub(crate) use model::{HubArgs, LabeledArgs, LanguageAdapterArgs, ModelArgs, ScoringArgs};
 pub(crate) use recipe::RecipeArgs;
 pub(crate) use surgery::{CompressArgs, MergeArgs, PruneArgs, TrimArgs};
 pub(crate) use training::{FinetuneArgs, RunArgs, SweepArgs};

@@ -8,7 +8,7 @@ use isogloss::text::Language;
 use isogloss::{Corpus, Event, LabeledSet, PairSet};
 use serde_json::{Value, json};
 
-use crate::wording::{in_words, size, trim_lines};
+use crate::wording::{in_words, row_lines, size, trim_lines};
 
 /// Shows the events of a run.
 pub(crate) struct Watch {
@@ -43,7 +43,7 @@ impl Watch {
             }
             Event::Data(corpus) => self.data(corpus),
             Event::Pairs(sets) => self.pairs(sets),
-            Event::Model { n_parameters, n_trainable, fresh } => {
+            Event::Model { n_parameters, n_trainable, fresh, rows } => {
                 let trained = match n_trainable {
                     n if n == n_parameters => String::new(),
                     n => format!(", {} of them trained", size(*n)),
@@ -51,6 +51,9 @@ impl Watch {
                 self.line(&format!("model     {} parameters{trained}", size(*n_parameters)));
                 if !fresh.is_empty() {
                     self.line(&format!("new       {}", fresh.join(", ")));
+                }
+                for line in row_lines(rows) {
+                    self.line(&line);
                 }
             }
             Event::Begin { step, total_steps, rule } => {
@@ -246,9 +249,10 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
             };
             json!({ "event": "pairs", "languages": sets.iter().map(set).collect::<serde_json::Map<_, _>>() })
         }
-        Event::Model { n_parameters, n_trainable, fresh } => json!({
+        Event::Model { n_parameters, n_trainable, fresh, rows } => json!({
             "event": "model", "n_parameters": n_parameters, "n_trainable": n_trainable,
             "fresh": fresh,
+            "rows": { "kept": rows.kept, "moved": rows.moved, "drawn": rows.drawn },
         }),
         Event::Frozen { in_memory, on_disk, left_out, problem } => json!({
             "event": "frozen", "in_memory": in_memory, "on_disk": on_disk, "left_out": left_out,

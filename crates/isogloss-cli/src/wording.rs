@@ -1,5 +1,6 @@
 //! Numbers, scores and reports in words, alike for all commands.
 
+use isogloss::model::LabelRows;
 use isogloss::text::SegmentationComparison;
 use isogloss::{Scores, TrimReport};
 
@@ -76,4 +77,14 @@ fn segmentation_in_words(cuts: &SegmentationComparison) -> String {
     format!(
         "{n_texts}, {share:.1} % of them cut in another way, {n_tokens_trimmed} tokens ({growth:+.1} %){unknown}"
     )
+}
+/// What became of the rows of a saved head's labels, a line for each fate.
+pub(crate) fn row_lines(rows: &LabelRows) -> Vec<String> {
+    let fates = [
+        ("kept      labels", &rows.kept),
+        ("moved     labels", &rows.moved),
+        ("drawn     labels", &rows.drawn),
+    ];
+    let fates = fates.into_iter().filter(|(_, labels)| !labels.is_empty());
+    fates.map(|(fate, labels)| format!("{fate} {}", labels.join(", "))).collect()
 }

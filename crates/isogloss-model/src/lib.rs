@@ -49,10 +49,10 @@ pub use heads::{
     Pooling, Projection, WordScores, mean_pool,
 };
 pub use hf::{
-    AdapterChoice, BaseModel, HeadChoice, LoadReport, LoadedAdapter, LoadedModel, LoadedPeft,
-    WeightFiles, base_folder, load, load_adapter, load_bytes, load_masked_lm, load_peft,
-    load_projections, parameter_name, read_config, save, save_adapter, save_adapter_only,
-    save_peft, save_projections, write_safetensors,
+    AdapterChoice, BaseModel, HeadChoice, LabelRows, LoadReport, LoadedAdapter, LoadedModel,
+    LoadedPeft, WeightFiles, base_folder, load, load_adapter, load_bytes, load_masked_lm,
+    load_peft, load_projections, parameter_name, read_config, save, save_adapter,
+    save_adapter_only, save_peft, save_projections, save_scored, write_safetensors,
 };
 pub use input::{ModelInput, Tokens, Words};
 pub use location::{ParamLocation, ParamPart};

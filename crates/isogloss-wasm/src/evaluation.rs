@@ -4,9 +4,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use isogloss::metrics::ClassificationScores;
-use isogloss::text::{
-    FeatureOptions, Format, Language, ReadOptions, Unseen, read_examples, sequential_by_length,
-};
+use isogloss::text::{Format, Language, ReadOptions, Unseen, read_examples, sequential_by_length};
 use isogloss::{Evaluator, LabeledSet, Target};
 use js_sys::{Reflect, Uint32Array};
 use serde_json::json;
@@ -39,7 +37,8 @@ impl Evaluation {
                 "{name}: the extension does not tell the format: .jsonl, .tsv, .csv or .conll"
             ))
         })?;
-        if model.task.target() == Target::Tree {
+        let predictor = &model.predictor;
+        if predictor.task().target() == Target::Tree {
             return Err(JsError::new("a parser is scored by the command line alone"));
         }
         let mut examples = read_examples(bytes, path, &ReadOptions::new(format))?;
@@ -51,18 +50,7 @@ impl Evaluation {
             Some(language) => language,
             None => "und".parse()?,
         };
-        let (tokenizer, labels) = (model.predictor.tokenizer(), &model.labels);
-        let max_tokens = model.predictor.loaded().model.encoder.config().max_tokens();
-        let options = FeatureOptions::new(max_tokens).with_unseen(Unseen::Skip);
-        let set = LabeledSet::from_examples(
-            path,
-            &examples,
-            &*model.task,
-            language,
-            tokenizer,
-            labels,
-            &options,
-        )?;
+        let set = predictor.labeled_set(path, &examples, language, Unseen::Skip)?;
         let batches = sequential_by_length(&set.lengths(), batch_size.max(1)).into_iter();
         Ok(Self { model, set, batches, gold: Vec::new(), predicted: Vec::new() })
     }
@@ -71,7 +59,7 @@ impl Evaluation {
         let model = &*self.model;
         Evaluator {
             model: &model.predictor.loaded().model,
-            task: &*model.task,
+            task: model.predictor.task(),
             labels: &model.labels,
             batch_size: 1,
             device: &model.device,
@@ -126,7 +114,7 @@ impl Evaluation {
         result["n"] = json!(self.done());
         result["labels"] = json!(names);
         let result = to_js(&result)?;
-        if self.model.task.target() == Target::Class {
+        if self.model.predictor.task().target() == Target::Class {
             let flat = |rows: &[Vec<usize>]| rows.iter().flatten().copied().collect::<Vec<_>>();
             let of = ClassificationScores::from_ids(&flat(&self.gold), &flat(&self.predicted))?;
             let mut counts = vec![0u32; names.len() * names.len()];

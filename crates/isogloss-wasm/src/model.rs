@@ -75,10 +75,10 @@ impl Model {
         let mut labeler = None;
         if loaded.head.is_some() {
             let predictor = Predictor::from_loaded(loaded, tokenizer, &device)?;
-            let (labels, task) = (predictor.labels()?, predictor.task());
-            info["task"] = json!(task.name());
+            let labels = predictor.labels()?;
+            info["task"] = json!(predictor.task().name());
             info["labels"] = json!(labels.names());
-            labeler = Some(Rc::new(Labeler { predictor, labels, task, device }));
+            labeler = Some(Rc::new(Labeler { predictor, labels, device }));
         }
         Ok(Self { encoder, labeler, info, batch_size })
     }

@@ -70,7 +70,7 @@ pub use ground::hub;
 pub use ground::sample::sample_indices;
 pub use recipe::{
     AdapterRecipe, AlignerRecipe, BottleneckRecipe, DataRecipe, FewShotRecipe, FisherEstimator,
-    FrozenRecipe, LanguageAdapterRecipe, LanguageExchange, Languages, MeasureOptions,
+    FrozenRecipe, HeadReuse, LanguageAdapterRecipe, LanguageExchange, Languages, MeasureOptions,
     MeasureRecipe, ModelRecipe, MonolingualRecipe, ObjectiveRecipe, OptimizerRecipe, PairsRecipe,
     Plan, Recipe, Splits, SubnetworksRecipe, TeacherRecipe, TrainingRecipe, UnseenLanguage,
     adapters, recipe_schema, schema_with_required, views,
@@ -79,8 +79,8 @@ pub use run::{Event, Outcome, RunFolder, RunOptions, RunStatus, finetune};
 pub use task::{
     Classification, DataReport, Evaluator, HeldOut, HeldOutTable, LabelPredictor, LabeledSet,
     LabeledTask, LanguageModeling, LanguageResult, LearnedLabels, Parsing, PosTagging, Predictions,
-    Results, Retrieval, Scored, Scores, Selection, Supervision, Tagging, Target, Task, TaskConfig,
-    UnlabeledTask, tasks,
+    Results, Retrieval, SavedScoring, Scored, Scores, Selection, Supervision, Tagging, Target,
+    Task, TaskConfig, UnlabeledTask, tasks,
 };
 pub use tools::alignment;
 pub use tools::compress::compress;
@@ -90,7 +90,8 @@ pub use tools::predict::{EncodedTexts, Prediction, Predictor, TokenPrediction};
 pub use tools::state_check::StateCheck;
 pub use tools::subnetwork::{
     FoundSubnetwork, PruneOptions, PruneReport, SubnetworkSearchOptions, find_subnetwork,
-    importance, prune, read_subnetwork, read_subnetwork_for, write_subnetwork,
+    importance, prune, read_saved_subnetwork, read_subnetwork, read_subnetwork_for,
+    write_subnetwork,
 };
 pub use tools::trim::{TrimOptions, TrimReport, trim};
 pub use tools::word_aligner::{EncoderAligner, LinkUnit};

@@ -44,7 +44,7 @@ pub use frozen::FrozenRecipe;
 pub use language_adapter::{LanguageAdapterRecipe, LanguageExchange};
 pub use languages::Languages;
 pub use measure::{FisherEstimator, MeasureOptions, MeasureRecipe};
-pub use model::ModelRecipe;
+pub use model::{HeadReuse, ModelRecipe};
 pub use monolingual::MonolingualRecipe;
 pub use objective::ObjectiveRecipe;
 pub use optimizer::OptimizerRecipe;
@@ -56,7 +56,7 @@ pub use teacher::TeacherRecipe;
 pub use training::TrainingRecipe;
 pub use views::views;
 
-use crate::task::TaskConfig;
+use crate::task::{SavedScoring, TaskConfig};
 use faults::RecipeFaults;
 
 /// A recipe: every value of a run that affects a number, a table each.
@@ -152,6 +152,12 @@ impl Default for Recipe {
 }
 
 impl Recipe {
+    /// How the model that it trains is scored, here and later.
+    pub fn scoring(&self) -> SavedScoring {
+        let (max_length, unseen_labels) = (self.model.max_length, self.data.unseen_labels);
+        SavedScoring { task: self.task.clone(), max_length, unseen_labels }
+    }
+
     /// Adds the faults that each table has in itself.
     fn check_tables(&self, faults: &mut RecipeFaults<'_>) {
         self.model.check(faults);

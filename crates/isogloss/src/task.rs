@@ -12,6 +12,7 @@ mod pos_tagging;
 mod reading;
 mod results;
 mod retrieval;
+mod saved_scoring;
 mod scores;
 mod tagging;
 mod traits;
@@ -20,7 +21,6 @@ mod trees;
 use std::ops::Deref;
 
 use isogloss_methods::MethodInfo;
-use isogloss_model::HeadSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,7 @@ pub use parsing::Parsing;
 pub use pos_tagging::PosTagging;
 pub use results::{Results, Selection};
 pub use retrieval::Retrieval;
+pub use saved_scoring::SavedScoring;
 pub use scores::{LanguageResult, Scores};
 pub use tagging::Tagging;
 pub use traits::{
@@ -117,15 +118,5 @@ impl TaskConfig {
     /// What a row of the logits is trained towards; none without labels.
     pub fn target(&self) -> Option<Target> {
         self.labeled().map(LabeledTask::target)
-    }
-}
-
-/// The task that a saved head was trained for, as far as it tells.
-pub(crate) fn of_head(head: &HeadSpec) -> Box<dyn LabeledTask> {
-    match head {
-        HeadSpec::Sequence { .. } => Box::new(Classification {}),
-        HeadSpec::Tokens { labels } if PosTagging::has_labels(labels) => Box::new(PosTagging {}),
-        HeadSpec::Tokens { .. } => Box::new(Tagging::default()),
-        HeadSpec::Parser(spec) => Box::new(Parsing::from_spec(spec)),
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use isogloss::FisherEstimator;
 
-use super::model::{LabeledArgs, LanguageAdapterArgs, ModelArgs};
+use super::model::{LabeledArgs, LanguageAdapterArgs, ModelArgs, ScoringArgs};
 use super::value::{parse_batch_size, parse_estimator, parse_radius, parse_share};
 
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,7 @@ pub(crate) struct EvaluateArgs {
     /// The language that the mean over the others leaves out
     #[arg(long, value_name = "TAG")]
     pub(crate) source: Option<String>,
-    /// Use these parts of the model alone: a file of `isogloss subnetwork`
+    /// Use these parts of the model alone: a file of `isogloss subnetwork` [default: what each language used in the model's run]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) subnetwork: Option<PathBuf>,
     /// Examples of one pass
@@ -31,6 +31,8 @@ pub(crate) struct PredictArgs {
     pub(crate) model: ModelArgs,
     /// The texts; lines of the standard input if none is given. A parser reads CoNLL-U there, and writes it with its trees
     pub(crate) texts: Vec<String>,
+    #[command(flatten)]
+    pub(crate) scoring: ScoringArgs,
     #[command(flatten)]
     pub(crate) language: LanguageAdapterArgs,
     /// Texts of one pass

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use isogloss::device::DeviceChoice;
 use isogloss::hub::HubOptions;
-use isogloss::text::{Format, Unseen};
+use isogloss::text::{Format, TagUnits, Unseen};
 
-use super::value::{parse_format, parse_unseen};
+use super::value::{parse_format, parse_max_length, parse_units, parse_unseen};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DeviceArgs {
@@ -58,14 +58,24 @@ pub(crate) struct LabeledArgs {
     /// Take only the rows of this split
     #[arg(long)]
     pub(crate) split: Option<String>,
-    /// What to do with labels that the model does not have: error, skip, or keep, which counts a parser's words with them as wrong
-    #[arg(long, default_value = "error", value_parser = parse_unseen)]
-    pub(crate) unseen: Unseen,
-    /// Tokens after which a text is cut
-    #[arg(long, default_value_t = 128)]
-    pub(crate) max_length: usize,
+    /// What to do with labels that the model does not have: error, skip, or keep, which counts a parser's words with them as wrong [default: as the model was scored by its run, or else error]
+    #[arg(long, value_parser = parse_unseen)]
+    pub(crate) unseen: Option<Unseen>,
+    #[command(flatten)]
+    pub(crate) scoring: ScoringArgs,
     #[command(flatten)]
     pub(crate) language: LanguageAdapterArgs,
+}
+
+/// How a model is scored, where that is to differ from what was saved with it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ScoringArgs {
+    /// Tokens after which a text is cut [default: as the model was scored by its run, or else as many as it takes]
+    #[arg(long, value_name = "TOKENS", value_parser = parse_max_length)]
+    pub(crate) max_length: Option<usize>,
+    /// What carries a tag: word, its first subword, or subword [default: as the model was scored by its run, or else word]
+    #[arg(long, value_parser = parse_units)]
+    pub(crate) units: Option<TagUnits>,
 }
 
 /// Which language adapter lies under the task's.

@@ -2,7 +2,7 @@
 
 use isogloss::FisherEstimator;
 use isogloss::model::Storage;
-use isogloss::text::{Format, Unseen};
+use isogloss::text::{Format, TagUnits, Unseen};
 
 pub(super) fn parse_format(text: &str) -> Result<Format, String> {
     serde_json::from_value(text.into())
@@ -11,6 +11,17 @@ pub(super) fn parse_format(text: &str) -> Result<Format, String> {
 
 pub(super) fn parse_unseen(text: &str) -> Result<Unseen, String> {
     serde_json::from_value(text.into()).map_err(|_| "expected error, skip or keep".to_owned())
+}
+
+pub(super) fn parse_units(text: &str) -> Result<TagUnits, String> {
+    serde_json::from_value(text.into()).map_err(|_| "expected word or subword".to_owned())
+}
+
+pub(super) fn parse_max_length(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(length) if length >= 3 => Ok(length),
+        _ => Err("expected a number from 3".to_owned()),
+    }
 }
 
 pub(super) fn parse_estimator(text: &str) -> Result<FisherEstimator, String> {

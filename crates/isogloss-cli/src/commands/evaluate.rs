@@ -1,6 +1,8 @@
 //! `isogloss evaluate`.
 
-use isogloss::{Evaluator, Selection, read_subnetwork_for};
+use std::collections::BTreeMap;
+
+use isogloss::{Evaluator, Results, Selection, read_saved_subnetwork, read_subnetwork_for};
 
 use super::labeled::Labeled;
 use super::{End, table};
@@ -8,32 +10,39 @@ use crate::args::EvaluateArgs;
 use crate::wording::in_words;
 
 pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
-    let Labeled { device, predictor, task, labels, sets } =
+    let Labeled { device, folder, predictor, labels, sets } =
         Labeled::read(&args.model, &args.labeled)?;
     let source = match (&args.source, sets.first()) {
         (Some(tag), _) => tag.parse()?,
         (None, Some(set)) if sets.len() == 1 => set.language.clone(),
         _ => "en".parse()?,
     };
-    let selection = Selection { rule: "given".to_owned(), step: 0, score: 0.0 };
     let model = &predictor.loaded().model;
     let config = model.encoder.config();
-    let subnetwork = args.subnetwork.as_ref().map(|path| read_subnetwork_for(config, path));
-    let subnetwork = subnetwork.transpose()?;
-    let evaluator = Evaluator {
-        model,
-        task: &*task,
-        labels: &labels,
-        batch_size: args.batch_size,
-        device: &device.device,
-        subnetwork: subnetwork.as_ref(),
-    };
-    let results = evaluator.score_all(&sets, &source, selection, &mut |set, result, _| {
+    let given = args.subnetwork.as_ref().map(|path| read_subnetwork_for(config, path));
+    let given = given.transpose()?;
+    let mut languages = BTreeMap::new();
+    for set in &sets {
+        let saved = match given {
+            Some(_) => None,
+            None => read_saved_subnetwork(config, &folder, &set.language)?,
+        };
+        let evaluator = Evaluator {
+            model,
+            task: predictor.task(),
+            labels: &labels,
+            batch_size: args.batch_size,
+            device: &device.device,
+            subnetwork: given.as_ref().or(saved.as_ref()),
+        };
+        let (result, _) = evaluator.score(set)?;
         if !args.model.json {
             eprintln!("{}: {}", set.language, in_words(&result.scores));
         }
-        Ok(())
-    })?;
+        languages.insert(set.language.to_string(), result);
+    }
+    let selection = Selection { rule: "given".to_owned(), step: 0, score: 0.0 };
+    let results = Results::new(predictor.task(), &[source], selection, languages);
     if args.model.json {
         println!("{}", serde_json::to_string_pretty(&results)?);
     } else {

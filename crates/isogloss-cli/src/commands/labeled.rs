@@ -1,17 +1,20 @@
 //! A finished model and labeled files for it, as `evaluate` and `fisher` take them.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, anyhow, bail};
 use isogloss::device::{OpenDevice, open};
-use isogloss::text::{FeatureOptions, Format, LabelSet, Language, ReadOptions, Unseen};
-use isogloss::{LabeledSet, LabeledTask, Predictor, Target};
+use isogloss::text::{Format, LabelSet, Language, ReadOptions, TagUnits, Unseen};
+use isogloss::{LabeledSet, LabeledTask, Predictor, Tagging, Target, TaskConfig};
 
 use super::{exchange_language_adapter, model_folder};
-use crate::args::{LabeledArgs, ModelArgs};
+use crate::args::{LabeledArgs, ModelArgs, ScoringArgs};
 
 pub(crate) struct Labeled {
     pub(crate) device: OpenDevice,
+    /// Where the model is.
+    pub(crate) folder: PathBuf,
     pub(crate) predictor: Predictor,
-    pub(crate) task: Box<dyn LabeledTask>,
     pub(crate) labels: LabelSet,
     pub(crate) sets: Vec<LabeledSet>,
 }
@@ -22,14 +25,15 @@ impl Labeled {
         let folder = model_folder(&model.model, &model.hub)?;
         let mut predictor = Predictor::load(&folder, &device.device)?;
         exchange_language_adapter(&mut predictor, &args.language)?;
+        let predictor = scored_as(predictor, &args.scoring, args.unseen)?;
         let labels = predictor.labels()?;
-        let task = predictor.task();
-        if args.unseen == Unseen::Keep && task.target() != Target::Tree {
-            bail!("--unseen keep is for parsers; use error or skip");
-        }
-        let mut this = Self { device, predictor, task, labels, sets: Vec::new() };
+        let mut this = Self { device, folder, predictor, labels, sets: Vec::new() };
         this.sets = this.sets_of(args, args.split.as_deref())?;
         Ok(this)
+    }
+
+    pub(crate) fn task(&self) -> &dyn LabeledTask {
+        self.predictor.task()
     }
 
     /// The same files, of another split.
@@ -38,10 +42,6 @@ impl Labeled {
         args: &LabeledArgs,
         split: Option<&str>,
     ) -> anyhow::Result<Vec<LabeledSet>> {
-        let (predictor, task, labels) = (&self.predictor, &*self.task, &self.labels);
-        let max_tokens = predictor.loaded().model.encoder.config().max_tokens();
-        let max_length = args.max_length.min(max_tokens);
-        let features = FeatureOptions::new(max_length).with_unseen(args.unseen);
         let mut sets = Vec::new();
         for path in &args.files {
             let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
@@ -53,11 +53,32 @@ impl Labeled {
             })?;
             let mut options = ReadOptions::new(format);
             options.split = split.map(str::to_owned);
-            let tokenizer = predictor.tokenizer();
-            sets.push(LabeledSet::read(
-                path, &options, task, language, tokenizer, labels, &features,
-            )?);
+            let examples = self.task().read(path, &options)?;
+            let unseen = self.predictor.scoring().unseen_labels;
+            sets.push(self.predictor.labeled_set(path, &examples, language, unseen)?);
         }
         Ok(sets)
     }
+}
+
+/// The model, scored as flags say where they differ from what was saved with it.
+pub(crate) fn scored_as(
+    predictor: Predictor,
+    args: &ScoringArgs,
+    unseen: Option<Unseen>,
+) -> anyhow::Result<Predictor> {
+    let mut scoring = predictor.scoring().clone();
+    if let Some(units) = args.units {
+        scoring.task = match (scoring.task, units) {
+            (TaskConfig::Tagging(_), units) => TaskConfig::Tagging(Tagging { units }),
+            (words @ TaskConfig::PosTagging(_), TagUnits::Word) => words,
+            (other, _) => bail!("--units is for taggers of spans; the task is {}", other.name()),
+        };
+    }
+    scoring.max_length = args.max_length.unwrap_or(scoring.max_length);
+    scoring.unseen_labels = unseen.unwrap_or(scoring.unseen_labels);
+    if scoring.unseen_labels == Unseen::Keep && scoring.task.target() != Some(Target::Tree) {
+        bail!("--unseen keep is for parsers; use error or skip");
+    }
+    Ok(predictor.with_scoring(scoring)?)
 }

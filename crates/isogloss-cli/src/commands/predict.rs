@@ -9,6 +9,7 @@ use isogloss::text::read_treebank;
 use isogloss::{Prediction, Predictor};
 use serde_json::json;
 
+use super::labeled::scored_as;
 use super::{End, exchange_language_adapter, model_folder};
 use crate::args::PredictArgs;
 
@@ -17,6 +18,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     let folder = model_folder(&args.model.model, &args.model.hub)?;
     let mut predictor = Predictor::load(&folder, &device.device)?;
     exchange_language_adapter(&mut predictor, &args.language)?;
+    let predictor = scored_as(predictor, &args.scoring, None)?;
     if let HeadSpec::Parser(_) = predictor.head() {
         return parse(&predictor, args);
     }

@@ -22,7 +22,7 @@ pub(crate) fn run(args: &SubnetworkArgs) -> anyhow::Result<End> {
     };
     let evaluator = Evaluator {
         model: &labeled.predictor.loaded().model,
-        task: &*labeled.task,
+        task: labeled.task(),
         labels: &labeled.labels,
         batch_size: args.batch_size,
         device: &labeled.device.device,

@@ -161,6 +161,31 @@ pub enum LoadError {
         /// What stands in place of a name.
         found: String,
     },
+    /// A saved head that is to be taken as it is for what it is not.
+    #[error("{}: expected {expected}, to be taken as it is, found {found}", path.display())]
+    HeadKind {
+        /// The configuration.
+        path: PathBuf,
+        /// The kind of head that is trained.
+        expected: &'static str,
+        /// The kind of head that was saved.
+        found: &'static str,
+    },
+    /// A saved head that is to be taken as it is for other labels than its own.
+    #[error(
+        "{}: id2label: a head is taken as it is for the same labels alone{}{}",
+        path.display(),
+        listed("; of the model alone: ", only_saved),
+        listed("; of the data alone: ", only_new)
+    )]
+    HeadLabels {
+        /// The configuration.
+        path: PathBuf,
+        /// Labels of the saved head that are not learned.
+        only_saved: Vec<String>,
+        /// Labels to learn that the saved head lacks.
+        only_new: Vec<String>,
+    },
     /// Tensors that are missing or do not fit, all of them.
     #[error("{}", join(faults))]
     Tensors {
@@ -286,6 +311,15 @@ pub enum LoadFault {
         /// What went wrong.
         problem: String,
     },
+}
+
+/// Names after what they are; nothing without any.
+fn listed(what: &str, names: &[String]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    format!("{what}{}", names.join(", "))
 }
 
 fn join(faults: &[impl fmt::Display]) -> String {

@@ -46,6 +46,37 @@ impl HeadSpec {
         }
     }
 
+    /// What kind of head it is, in words: heads of one kind read the same features.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Sequence { pooling: Pooling::Mean, .. } => "a classifier of the mean of tokens",
+            Self::Sequence { pooling: Pooling::FirstToken, .. } => {
+                "a classifier of the first token"
+            }
+            Self::Tokens { .. } => "a classifier of tokens",
+            Self::Parser(_) => "a parser",
+        }
+    }
+
+    /// The lists of names that it has rows for: its labels, then a parser's parts of speech.
+    pub(crate) fn label_lists(&self) -> Vec<&[String]> {
+        match self {
+            Self::Sequence { labels, .. } | Self::Tokens { labels } => vec![labels],
+            Self::Parser(spec) => vec![&spec.relations, &spec.tags],
+        }
+    }
+
+    /// Which of these lists the rows of the parameter at `path` are named by; none of a parameter that is
+    /// about all labels.
+    pub(crate) fn label_list(&self, path: &str) -> Option<usize> {
+        let (module, _) = path.rsplit_once('.')?;
+        match module {
+            "head.classifier" | "head.label_bilinear" | "head.label_linear" => Some(0),
+            "head.tagger" => Some(1),
+            _ => None,
+        }
+    }
+
     /// Whether the family's dense layer comes before the classifier.
     pub(crate) fn has_dense(&self) -> bool {
         matches!(self, Self::Sequence { pooling: Pooling::FirstToken, .. })

@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::adapters_library::{AdapterChoice, load_adapter, save_adapter};
 use super::config_json::{config_with_heads, head_from_json};
+use super::head_source::{HeadParameter, HeadSource};
 use super::json::{read_json, write_json};
 use super::loaded::{HeadChoice, LoadedModel};
 use super::names::parameter_name;
 use super::peft_library::{load_peft, save_peft};
 use super::weights::{WeightFiles, write_safetensors};
-use crate::params::{named_parameters, replace_parameters};
+use crate::params::{NamedParam, named_parameters, replace_parameters};
 use crate::peft::AdapterLibrary;
 use crate::{HeadSpec, LoadError, LoadFault, Model, SaveError};
 
@@ -52,6 +54,9 @@ struct Index {
     /// The adapters of the `peft` library.
     #[serde(alias = "loras")]
     peft: Vec<String>,
+    /// How the head is scored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scoring: Option<Value>,
 }
 
 impl Index {
@@ -100,19 +105,27 @@ pub(super) fn load(
     base_folder(folder)?;
     let path = folder.join("config.json");
     let saved = match head {
-        HeadChoice::Saved => head_from_json(&read_json(&path)?)
-            .map_err(|source| LoadError::Config { path: path.clone(), source })?,
+        HeadChoice::Saved | HeadChoice::ByName { .. } | HeadChoice::AsIs { .. } => {
+            head_from_json(&read_json(&path)?)
+                .map_err(|source| LoadError::Config { path: path.clone(), source })?
+        }
         HeadChoice::Without | HeadChoice::New { .. } => None,
     };
     let base_head = match (&saved, head) {
-        (Some(spec), _) => HeadChoice::New { spec: spec.clone(), seed: 0 },
+        (Some(saved), HeadChoice::Saved) => HeadChoice::New { spec: saved.clone(), seed: 0 },
+        (Some(_), HeadChoice::ByName { spec, seed }) => {
+            HeadChoice::New { spec: spec.clone(), seed: *seed }
+        }
+        (Some(_), HeadChoice::AsIs { spec }) => HeadChoice::New { spec: spec.clone(), seed: 0 },
         (None, HeadChoice::Saved) => HeadChoice::Without,
-        (None, other) => other.clone(),
+        (_, other) => other.clone(),
     };
     let mut loaded = load_base(&index.base_folder, &base_head, device)?;
+    loaded.scoring = None;
     if saved.is_some() {
-        loaded.model = with_head(folder, loaded.model, loaded.head.as_ref())?;
-        loaded.report.fresh.clear();
+        let source = HeadSource::new(head, saved.as_ref(), &path)?;
+        loaded = with_head(folder, loaded, source)?;
+        loaded.scoring = index.scoring.filter(|_| *head == HeadChoice::Saved);
     }
     for name in &index.adapters {
         let choice = AdapterChoice { name: Some(name.clone()), leave_out: Vec::new() };
@@ -129,24 +142,36 @@ pub(super) fn load(
     Ok(Some(loaded))
 }
 
-/// The model with the head of the folder in place of its own.
-fn with_head(folder: &Path, model: Model, spec: Option<&HeadSpec>) -> Result<Model, LoadError> {
+/// The model with the head of the folder in place of that which was drawn.
+fn with_head(
+    folder: &Path,
+    mut loaded: LoadedModel,
+    mut source: HeadSource,
+) -> Result<LoadedModel, LoadError> {
     let mut files = WeightFiles::open_first(folder, &[HEAD])?;
+    let config = loaded.model.encoder.config();
     let (mut values, mut faults) = (BTreeMap::new(), Vec::<LoadFault>::new());
-    for param in named_parameters(&model) {
-        if param.path.starts_with("head.") {
-            let name = parameter_name(model.encoder.config(), spec, &param.path);
-            match files.read(&name, &param.shape) {
-                Ok(read) => _ = values.insert(param.path, read),
+    loaded.report.fresh.clear();
+    for param in named_parameters(&loaded.model) {
+        let NamedParam { path, shape, .. } = &param;
+        if path.starts_with("head.") {
+            let name = &*parameter_name(config, loaded.head.as_ref(), path);
+            let parameter = HeadParameter { path, name, shape, is_encoders: true };
+            let drawn = param.data().convert::<f32>().try_into_vec::<f32>();
+            let drawn = drawn.expect("the numbers were just converted to this type");
+            match source.read(&mut files, &parameter, Some(&drawn)) {
+                Ok(Some(read)) => _ = values.insert(path.clone(), read),
+                Ok(None) => loaded.report.fresh.push(name.to_owned()),
                 Err(fault) => faults.push(fault),
             }
         }
     }
-    if faults.is_empty() {
-        Ok(replace_parameters(model, &mut values))
-    } else {
-        Err(LoadError::Tensors { faults })
+    if !faults.is_empty() {
+        return Err(LoadError::Tensors { faults });
     }
+    loaded.model = replace_parameters(loaded.model, &mut values);
+    loaded.report.rows = source.rows();
+    Ok(loaded)
 }
 
 /// Writes an adapter-only checkpoint: the active adapters, all of the `peft` library and the head of a
@@ -154,7 +179,8 @@ fn with_head(folder: &Path, model: Model, spec: Option<&HeadSpec>) -> Result<Mod
 /// as any other.
 ///
 /// Each adapter has a folder `adapters/<name>` of the `adapters` library or a folder `peft/<name>` of
-/// `peft`; the head is `head.safetensors`, with the names that it has in a Hugging Face file.
+/// `peft`; the head is `head.safetensors`, with the names that it has in a Hugging Face file. `scoring` says how
+/// it is scored, see [`save_scored`](crate::save_scored).
 ///
 /// # Errors
 /// If a file cannot be written; the message names it.
@@ -162,8 +188,9 @@ pub fn save_adapter_only(
     folder: &Path,
     model: &Model,
     head: Option<&HeadSpec>,
-    config_json: &serde_json::Value,
+    config_json: &Value,
     base: &BaseModel,
+    scoring: Option<&Value>,
 ) -> Result<(), SaveError> {
     let encoder = &model.encoder;
     let json = config_with_heads(encoder.config(), head, None, config_json);
@@ -192,7 +219,8 @@ pub fn save_adapter_only(
         write_safetensors(&folder.join(HEAD), params)?;
     }
     let (base_name, base_folder) = (base.name.clone(), base.folder.clone());
-    let index = Index { base_name, base_folder, adapters, peft };
+    let scoring = scoring.cloned();
+    let index = Index { base_name, base_folder, adapters, peft, scoring };
     let json = serde_json::to_value(index).expect("paths and names are printable");
     write_json(&folder.join(INDEX), &json)
 }

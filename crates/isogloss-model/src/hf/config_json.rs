@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::json::{parse_json, read_json};
@@ -56,11 +57,28 @@ pub(super) fn head_from_json(json: &Value) -> Result<Option<HeadSpec>, ConfigErr
     if !class.ends_with("ForSequenceClassification") {
         return Ok(None);
     }
-    let pooling = match json.pointer("/isogloss/pooling").and_then(Value::as_str) {
-        Some("mean") => Pooling::Mean,
-        _ => Pooling::FirstToken,
+    let pooling = match json.pointer("/isogloss/pooling") {
+        None => Pooling::FirstToken,
+        Some(found) => Pooling::deserialize(found)
+            .map_err(|_| ConfigError::value("isogloss.pooling", "mean or first_token", found))?,
     };
     Ok(Some(HeadSpec::sequence(labels(json)?, pooling)))
+}
+
+/// The entry of `isogloss` in a file that says how a head is scored.
+const SCORING: &str = "scoring";
+
+/// What `config.json` says of how its head is scored.
+pub(super) fn scoring_from_json(json: &Value) -> Option<&Value> {
+    json.get("isogloss")?.get(SCORING)
+}
+
+/// Says in a `config.json` how its head is scored.
+pub(super) fn insert_scoring(json: &mut Value, scoring: &Value) {
+    if !json["isogloss"].is_object() {
+        json["isogloss"] = json!({});
+    }
+    json["isogloss"][SCORING] = scoring.clone();
 }
 
 /// The parser of these relations that an entry of `config.json` describes.

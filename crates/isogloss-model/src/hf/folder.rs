@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use serde_json::Value;
 
-use super::config_json::{class_name, head_from_json, read_config};
+use super::config_json::{class_name, head_from_json, read_config, scoring_from_json};
+use super::head_source::{HeadParameter, HeadSource};
 use super::loaded::{HeadChoice, LoadReport, LoadedModel};
 use super::names;
 use super::weights::WeightFiles;
@@ -21,6 +22,7 @@ pub(super) struct Folder {
     config: EncoderConfig,
     config_json: Value,
     head: Option<HeadSpec>,
+    scoring: Option<Value>,
     source: FileParams,
 }
 
@@ -36,26 +38,34 @@ impl Folder {
         config_path: PathBuf,
         (config, config_json): (EncoderConfig, Value),
         files: WeightFiles,
-        head: &HeadChoice,
+        choice: &HeadChoice,
     ) -> Result<Self, LoadError> {
         let refuse = |source| LoadError::Config { path: config_path.clone(), source };
-        let (head, fresh_head) = match head {
-            HeadChoice::Without => (None, None),
-            HeadChoice::New { spec, seed } => (Some(spec.clone()), Some(RandomParams::new(*seed))),
-            HeadChoice::Saved => (head_from_json(&config_json).map_err(refuse)?, None),
+        let reads_saved = *choice == HeadChoice::Saved || choice.matches_labels();
+        let saved =
+            reads_saved.then(|| head_from_json(&config_json).map_err(refuse)).transpose()?;
+        let saved = saved.flatten();
+        let head_source = HeadSource::new(choice, saved.as_ref(), &config_path)?;
+        let mut scoring = None;
+        let head = match choice {
+            HeadChoice::Saved => {
+                scoring = scoring_from_json(&config_json).filter(|_| saved.is_some()).cloned();
+                saved
+            }
+            other => other.spec().cloned(),
         };
         let source = FileParams {
             family: config.family.spec(),
             files,
             has_dense: head.as_ref().is_some_and(HeadSpec::has_dense),
-            fresh_head,
+            head: head_source,
             lm_head: LmHeadKind::Own,
             has_lm_bias: class_name(&config_json) == names::TIED_LM_CLASS,
             taken: Vec::new(),
             fresh: Vec::new(),
             faults: Vec::new(),
         };
-        let mut folder = Self { config_path, config, config_json, head, source };
+        let mut folder = Self { config_path, config, config_json, head, scoring, source };
         folder.source.refuse(folder.config.pruned_paths());
         Ok(folder)
     }
@@ -93,7 +103,8 @@ impl Folder {
             }
         }
         let report = self.source.finish()?;
-        Ok(LoadedModel { model, head: self.head, config_json: self.config_json, report })
+        let Self { head, config_json, scoring, .. } = self;
+        Ok(LoadedModel { model, head, config_json, scoring, report })
     }
 }
 
@@ -107,7 +118,7 @@ struct FileParams {
     family: &'static FamilySpec,
     files: WeightFiles,
     has_dense: bool,
-    fresh_head: Option<RandomParams>,
+    head: HeadSource,
     lm_head: LmHeadKind,
     /// The bias of a tied masked-language-model head must be there.
     has_lm_bias: bool,
@@ -144,13 +155,39 @@ impl FileParams {
     }
 
     /// The source of a parameter that these files need not have, and have not.
-    fn fresh(&self, path: &str, name: &str, shape: &[usize]) -> Option<RandomParams> {
-        if path.starts_with("head.") {
-            // A head for other labels may stand in the folder; only one that fits is taken.
-            return self.fresh_head.filter(|_| self.files.shape(name).as_deref() != Some(shape));
-        }
+    fn fresh(&self, name: &str) -> Option<RandomParams> {
         let is_new = name == names::TIED_LM_BIAS && !self.has_lm_bias && !self.files.contains(name);
         is_new.then(|| RandomParams::new(0))
+    }
+
+    /// The values of a head's parameter, out of the files or drawn.
+    fn head_values(
+        &mut self,
+        path: &str,
+        name: &str,
+        shape: &[usize],
+        init: Init,
+    ) -> Option<Vec<f32>> {
+        let key = names::head_tensor(self.family, path, self.has_dense);
+        let is_encoders = key.starts_with(self.family.prefix);
+        let parameter = HeadParameter { path, name, shape, is_encoders };
+        // The sizes of a configuration are trusted once the encoder's tensors have them.
+        let random = self.head.random().filter(|_| self.faults.is_empty());
+        let drawn = random.and_then(|mut random| random.take(path, shape, init));
+        match self.head.read(&mut self.files, &parameter, drawn.as_deref()) {
+            Ok(Some(values)) => {
+                self.taken.push(name.to_owned());
+                Some(values)
+            }
+            Ok(None) => {
+                self.fresh.push(name.to_owned());
+                drawn
+            }
+            Err(fault) => {
+                self.faults.push(fault);
+                None
+            }
+        }
     }
 
     /// Notes what must not be there; `transformers` 4 leaves tensors without elements.
@@ -181,16 +218,19 @@ impl FileParams {
         let is_parameter = |name: &&str| !name.ends_with("position_ids");
         let unused = self.files.names().filter(is_parameter);
         let unused = unused.filter(|name| !self.taken.iter().any(|taken| taken == name));
-        Ok(LoadReport { fresh: self.fresh, unused: unused.map(str::to_owned).collect() })
+        let unused = unused.map(str::to_owned).collect();
+        Ok(LoadReport { fresh: self.fresh, rows: self.head.rows(), unused })
     }
 }
 
 impl ParamSource for FileParams {
     fn take(&mut self, path: &str, shape: &[usize], init: Init) -> Option<Vec<f32>> {
         let name = self.find(path);
-        if let Some(mut random) = self.fresh(path, &name, shape) {
+        if path.starts_with("head.") {
+            return self.head_values(path, &name, shape, init);
+        }
+        if let Some(mut random) = self.fresh(&name) {
             self.fresh.push(name);
-            // The sizes of a configuration are trusted once the encoder's tensors have them.
             return if self.faults.is_empty() { random.take(path, shape, init) } else { None };
         }
         match self.files.read(&name, shape) {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::config_json::config_with_heads;
+use super::config_json::{config_with_heads, insert_scoring};
 use super::json::{write_file, write_json};
 use super::weights::write_safetensors;
 use crate::params::named_parameters;
@@ -41,8 +41,27 @@ pub fn save(
     head: Option<&HeadSpec>,
     config_json: &Value,
 ) -> Result<(), SaveError> {
+    save_scored(folder, model, head, config_json, None)
+}
+
+/// As [`save`]; `scoring` says how the head is scored: what decides its scores beside the weights and the
+/// tokenizer, as the caller writes it. It is the entry `scoring` of `isogloss` in `config.json`, and
+/// [`LoadedModel::scoring`](crate::LoadedModel::scoring) gives it back.
+///
+/// # Errors
+/// As [`save`].
+pub fn save_scored(
+    folder: &Path,
+    model: &Model,
+    head: Option<&HeadSpec>,
+    config_json: &Value,
+    scoring: Option<&Value>,
+) -> Result<(), SaveError> {
     let config = model.encoder.config();
-    let json = config_with_heads(config, head, model.lm_head_kind(), config_json);
+    let mut json = config_with_heads(config, head, model.lm_head_kind(), config_json);
+    if let Some(scoring) = scoring {
+        insert_scoring(&mut json, scoring);
+    }
     write_json(&folder.join("config.json"), &json)?;
     if matches!(head, Some(HeadSpec::Sequence { pooling: Pooling::Mean, .. })) {
         write_file(&folder.join("modeling_isogloss.py"), MEAN_POOLING_MODULE.as_bytes())?;

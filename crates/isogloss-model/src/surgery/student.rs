@@ -227,7 +227,13 @@ mod tests {
     fn teacher() -> LoadedModel {
         let config = EncoderConfig { num_hidden_layers: 3, ..presets::tiny(20) };
         let model = Model::init(&config, None, &mut RandomParams::new(3), &Device::flex());
-        LoadedModel { model, head: None, config_json: json!({}), report: LoadReport::default() }
+        LoadedModel {
+            model,
+            head: None,
+            config_json: json!({}),
+            scoring: None,
+            report: LoadReport::default(),
+        }
     }
 
     fn states(model: &Model) -> Vec<Vec<f32>> {

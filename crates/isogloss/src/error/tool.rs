@@ -15,6 +15,14 @@ pub enum ToolError {
         /// Its configuration.
         path: PathBuf,
     },
+    /// What a model says of how it is scored cannot be used.
+    #[error("{}: isogloss.scoring: {problem}", path.display())]
+    Scoring {
+        /// The file.
+        path: PathBuf,
+        /// The field and the reason.
+        problem: String,
+    },
     /// There is no language adapter to exchange.
     #[error("this model has no language adapter under another one to exchange")]
     NoLanguageAdapter,

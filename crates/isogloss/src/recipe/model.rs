@@ -1,6 +1,6 @@
 //! The `[model]` table: the pretrained encoder, its pooling and its maximum length.
 
-use isogloss_model::Pooling;
+use isogloss_model::{HeadChoice, HeadSpec, Pooling};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,9 @@ use super::RecipeFaults;
 pub struct ModelRecipe {
     /// A Hugging Face folder, or the name of a repository on the hub, `owner/name[@revision]`.
     pub source: String,
+    /// What a head that the model was saved with gives to the one that is trained.
+    #[serde(skip_serializing_if = "HeadReuse::is_default")]
+    pub head: HeadReuse,
     /// How a sentence becomes a vector; not used for tagging.
     pub pooling: Pooling,
     /// Tokens after which a text is cut, specials included.
@@ -33,12 +36,43 @@ impl Default for ModelRecipe {
     fn default() -> Self {
         Self {
             source: String::new(),
+            head: HeadReuse::ByName,
             pooling: Pooling::Mean,
             max_length: 128,
             dropout: None,
             trim: false,
             allow_unknown: false,
         }
+    }
+}
+
+/// What a saved head gives to the one that is trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HeadReuse {
+    /// What is about all labels, and the rows of its labels by their names, wherever they stand; other rows
+    /// are drawn. A head of another kind gives no rows.
+    #[default]
+    ByName,
+    /// Nothing: all of the head is drawn.
+    New,
+    /// All of it: it must be of the same kind, and have the labels of the data in any order.
+    AsIs,
+}
+
+impl HeadReuse {
+    /// The head of a model that is loaded, whose other parameters are drawn from `seed`.
+    pub(crate) fn choice(self, spec: &HeadSpec, seed: u64) -> HeadChoice {
+        let spec = spec.clone();
+        match self {
+            Self::ByName => HeadChoice::ByName { spec, seed },
+            Self::New => HeadChoice::New { spec, seed },
+            Self::AsIs => HeadChoice::AsIs { spec },
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 

@@ -16,8 +16,8 @@ use burn::tensor::Device;
 use isogloss_methods::{AdamW, AdamWConfig, SavedState, StateError, StateReader};
 use isogloss_model::{
     BaseModel, HeadChoice, HeadSpec, LoadError, LoadFault, LoadedModel, Model, WeightFiles, load,
-    load_masked_lm, load_projections, named_parameters, save, save_adapter_only, save_projections,
-    write_safetensors,
+    load_masked_lm, load_projections, named_parameters, save_adapter_only, save_projections,
+    save_scored, write_safetensors,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -85,13 +85,16 @@ pub(super) struct Saver<'a> {
     pub(super) config_json: &'a Value,
     /// What adapters stand on; none if the whole model is trained.
     pub(super) base: Option<&'a BaseModel>,
+    /// How it is scored, if it has a head.
+    pub(super) scoring: Option<Value>,
 }
 
 impl Saver<'_> {
     pub(super) fn save(&self, folder: &Path, model: &Model) -> Result<(), Error> {
+        let (head, json, scoring) = (self.head, self.config_json, self.scoring.as_ref());
         let saved = match self.base {
-            Some(base) => save_adapter_only(folder, model, self.head, self.config_json, base),
-            None => save(folder, model, self.head, self.config_json),
+            Some(base) => save_adapter_only(folder, model, head, json, base, scoring),
+            None => save_scored(folder, model, head, json, scoring),
         };
         Ok(saved?)
     }

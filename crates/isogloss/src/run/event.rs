@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
+use isogloss_model::LabelRows;
 use isogloss_text::Language;
 
 use crate::data::pairs::PairSet;
@@ -66,6 +67,8 @@ pub enum Event<'a> {
         n_trainable: usize,
         /// Names of those drawn anew.
         fresh: &'a [String],
+        /// What became of the rows of labels, where the model had a head; empty where it had none.
+        rows: &'a LabelRows,
     },
     /// Training begins or goes on.
     Begin {

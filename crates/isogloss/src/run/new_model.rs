@@ -21,7 +21,7 @@ pub(super) fn new_model(
     let choice = match head {
         Some(spec) => {
             let seed = split_seed(recipe.seed, seeds::HEAD);
-            HeadChoice::New { spec: spec.clone(), seed }
+            recipe.model.head.choice(spec, seed)
         }
         None => HeadChoice::Without,
     };

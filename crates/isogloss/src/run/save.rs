@@ -35,6 +35,7 @@ impl Trainer<'_> {
     /// How the model is written.
     pub(super) fn saver(&self) -> Saver<'_> {
         let (head, config_json) = (self.head.as_ref(), &self.config_json);
-        Saver { head, config_json, base: self.base.as_ref() }
+        let scoring = head.map(|_| self.plan.recipe().scoring().to_json());
+        Saver { head, config_json, base: self.base.as_ref(), scoring }
     }
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use isogloss_kernels::split_seed;
 use isogloss_methods::{LearningRateConfig, Role, Schedule};
-use isogloss_model::{BaseModel, HeadChoice, HeadSpec, LoadedModel, Model, load, named_parameters};
+use isogloss_model::{
+    BaseModel, HeadChoice, HeadSpec, LoadReport, LoadedModel, Model, load, named_parameters,
+};
 
 use super::checkpoint::{self, Checkpoint, SavedMethods};
 use super::event::{Event, RunOptions};
@@ -60,7 +62,8 @@ impl<'a> Trainer<'a> {
             progress.check(folder, learning_rate.total_steps)?;
         }
         let [n_parameters, n_trainable] = n_parameters(&model, &schedules);
-        watch(Event::Model { n_parameters, n_trainable, fresh: &report.fresh });
+        let LoadReport { fresh, rows, .. } = &report;
+        watch(Event::Model { n_parameters, n_trainable, fresh, rows });
         if !unlabeled.restore(progress.language_epochs.clone()) {
             let path = newest.unwrap_or_default().join("state.json");
             return Err(RunError::OtherLanguages { path }.into());

@@ -113,7 +113,8 @@ impl LabeledTask for PosTagging {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::task::of_head;
+    use crate::task::Task;
+    use crate::task::saved_scoring::of_head;
 
     #[test]
     fn scores_count_words_and_not_sentences_or_spans() {

@@ -39,7 +39,7 @@ pub struct Results {
 
 impl Results {
     /// Sums up the scores of languages.
-    pub(crate) fn new(
+    pub fn new(
         task: &dyn Task,
         sources: &[Language],
         selection: Selection,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use isogloss_model::{AdapterLibrary, HeadChoice, LoadedModel, base_folder, load, save};
+use isogloss_model::{AdapterLibrary, HeadChoice, LoadedModel, base_folder, load, save_scored};
 
 use crate::Error;
 use crate::error::ToolError;
@@ -16,7 +16,7 @@ use crate::ground::tokenizer_files::copy_tokenizer;
 /// If it has none, or has adapters of another library, which are no part of the weights; or if a file
 /// cannot be read or written.
 pub fn merge(folder: &Path, out: &Path, device: &Device) -> Result<(), Error> {
-    let LoadedModel { mut model, head, config_json, .. } =
+    let LoadedModel { mut model, head, config_json, scoring, .. } =
         load(folder, &HeadChoice::Saved, device)?;
     let folder_of = || folder.to_owned();
     if let Some((name, config)) = model.encoder.adapters(AdapterLibrary::Adapters).next() {
@@ -33,7 +33,7 @@ pub fn merge(folder: &Path, out: &Path, device: &Device) -> Result<(), Error> {
     }
     let tokenizer = base_folder(folder)?;
     replace_folder(out, |out| {
-        save(out, &model, head.as_ref(), &config_json)?;
+        save_scored(out, &model, head.as_ref(), &config_json, scoring.as_ref())?;
         copy_tokenizer(&tokenizer, out)
     })
 }

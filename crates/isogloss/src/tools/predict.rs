@@ -1,6 +1,6 @@
 //! Inference with a fine-tuned model: labels of texts, tags of tokens, trees of sentences.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::activation::softmax;
@@ -10,8 +10,8 @@ use isogloss_model::{
     base_folder, load, load_adapter,
 };
 use isogloss_text::{
-    Encoded, Example, FeatureOptions, LabelSet, Sentence, Targets, TokenBatch, Tokenizer,
-    TreeError, featurize_parsing,
+    Encoded, Example, LabelSet, Language, Sentence, TagUnits, Targets, TextError, TokenBatch,
+    Tokenizer, TreeError, Unseen, featurize_parsing, whitespace_words,
 };
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ use crate::error::ToolError;
 use crate::ground::device::read;
 use crate::ground::tensors::model_input;
 use crate::ground::vocabulary::check_vocabulary;
-use crate::task::{LabeledTask, of_head, trees};
+use crate::task::{LabeledSet, LabeledTask, SavedScoring, Target, trees};
 
 /// A fine-tuned model with its tokenizer and labels.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub struct Predictor {
     loaded: LoadedModel,
     tokenizer: Tokenizer,
     head: HeadSpec,
+    scoring: SavedScoring,
     device: Device,
 }
 
@@ -37,6 +38,8 @@ pub struct EncodedTexts<'a> {
     texts: &'a [(&'a str, Option<&'a str>)],
     encoded: Vec<Encoded>,
     seq_len: usize,
+    /// Texts whose end was cut off.
+    pub n_truncated: usize,
 }
 
 /// The prediction for one text.
@@ -50,11 +53,12 @@ pub enum Prediction {
         /// Its probability.
         probability: f64,
     },
-    /// Of each token.
+    /// Of each token that carries a tag: each token, or each word between white space, with the tag of its first
+    /// token, as the task says. Words without a token are left out.
     Tokens(Vec<TokenPrediction>),
 }
 
-/// The prediction for one token.
+/// The prediction for one token or word.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TokenPrediction {
     /// Where it begins in the text, in characters.
@@ -76,7 +80,10 @@ impl Predictor {
         let loaded = load(folder, &HeadChoice::Saved, device)?;
         let tokenizer_path = base_folder(folder)?.join("tokenizer.json");
         let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
-        Self::new(loaded, &folder.join("config.json"), tokenizer, &tokenizer_path, device)
+        let is_adapter_only = base_folder(folder)? != folder;
+        let scoring = if is_adapter_only { "isogloss.json" } else { "config.json" };
+        let paths = [folder.join("config.json"), folder.join(scoring), tokenizer_path];
+        Self::new(loaded, tokenizer, &paths, device)
     }
 
     /// Takes a model that was loaded, and its tokenizer.
@@ -88,21 +95,22 @@ impl Predictor {
         tokenizer: Tokenizer,
         device: &Device,
     ) -> Result<Self, Error> {
-        Self::new(loaded, "config.json".as_ref(), tokenizer, "tokenizer.json".as_ref(), device)
+        let paths = ["config.json", "config.json", "tokenizer.json"].map(PathBuf::from);
+        Self::new(loaded, tokenizer, &paths, device)
     }
 
     fn new(
         loaded: LoadedModel,
-        config_path: &Path,
         tokenizer: Tokenizer,
-        tokenizer_path: &Path,
+        [config_path, scoring_path, tokenizer_path]: &[PathBuf; 3],
         device: &Device,
     ) -> Result<Self, Error> {
         let Some(head) = loaded.head.clone() else {
-            return Err(ToolError::NoHead { path: config_path.to_owned() }.into());
+            return Err(ToolError::NoHead { path: config_path.clone() }.into());
         };
         check_vocabulary(&tokenizer, tokenizer_path, loaded.model.encoder.config())?;
-        Ok(Self { loaded, tokenizer, head, device: device.clone() })
+        let scoring = SavedScoring::of(&loaded, &head, scoring_path)?;
+        Ok(Self { loaded, tokenizer, head, scoring, device: device.clone() })
     }
 
     /// Exchanges the language adapter, which lies under the task's, for that of a folder of the `adapters`
@@ -152,8 +160,39 @@ impl Predictor {
     }
 
     /// What it was fine-tuned for.
-    pub fn task(&self) -> Box<dyn LabeledTask> {
-        of_head(&self.head)
+    pub fn task(&self) -> &dyn LabeledTask {
+        self.scoring.labeled()
+    }
+
+    /// How it is scored: as it was saved with, or else as its head tells.
+    pub fn scoring(&self) -> &SavedScoring {
+        &self.scoring
+    }
+
+    /// The same model, scored in another way; texts are never longer than it takes.
+    ///
+    /// # Errors
+    /// If the task is not one of its head.
+    pub fn with_scoring(self, scoring: SavedScoring) -> Result<Self, Error> {
+        let scoring = scoring.for_model(&self.loaded, &self.head, "the given scoring".as_ref())?;
+        Ok(Self { scoring, ..self })
+    }
+
+    /// Takes labeled examples that were read from the file `path`, to score the model with.
+    ///
+    /// # Errors
+    /// If none is left, or an example cannot be tokenized or has a label that the model lacks.
+    pub fn labeled_set(
+        &self,
+        path: &Path,
+        examples: &[Example],
+        language: Language,
+        unseen: Unseen,
+    ) -> Result<LabeledSet, Error> {
+        let labels = self.labels()?;
+        let options = self.scoring.feature_options().with_unseen(unseen);
+        let (task, tokenizer) = (self.task(), &self.tokenizer);
+        LabeledSet::from_examples(path, examples, task, language, tokenizer, &labels, &options)
     }
 
     /// The names of the labels.
@@ -193,10 +232,8 @@ impl Predictor {
             return Err(ToolError::NeedsTreebank.into());
         }
         let config = self.loaded.model.encoder.config();
-        let encoded = texts
-            .iter()
-            .map(|(text, pair)| self.tokenizer.encode(text, *pair, config.max_tokens()))
-            .collect::<Result<Vec<_>, _>>()?;
+        let encoded = texts.iter().map(|(text, pair)| self.encode(text, *pair));
+        let encoded = encoded.collect::<Result<Vec<_>, _>>()?;
         let rows: Vec<_> = encoded.iter().map(|encoded| encoded.ids.as_slice()).collect();
         let mut batch = TokenBatch::from_ids(&rows, config.pad_token_id);
         for (row, encoded) in encoded.iter().enumerate() {
@@ -209,7 +246,37 @@ impl Predictor {
             .input(ids, &batch.attention_mask, types, batch.seq_len, &self.device)
             .map_err(ToolError::from)?;
         let logits = self.loaded.model.forward(&input, &ForwardOptions::evaluation()).logits;
-        Ok((EncodedTexts { texts, encoded, seq_len: batch.seq_len }, softmax(logits, 1)))
+        let n_truncated = encoded.iter().filter(|encoded| encoded.n_truncated > 0).count();
+        let encoded = EncodedTexts { texts, encoded, seq_len: batch.seq_len, n_truncated };
+        Ok((encoded, softmax(logits, 1)))
+    }
+
+    /// The tokens of a text, as the task's examples are tokenized.
+    fn encode(&self, text: &str, pair: Option<&str>) -> Result<Encoded, TextError> {
+        let max_length = self.scoring.max_length;
+        match self.task().target() {
+            Target::Tag(TagUnits::Word) => {
+                let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+                self.tokenizer.encode_words(&words, max_length)
+            }
+            Target::Tag(TagUnits::Subword) => self.tokenizer.encode(text, None, max_length),
+            Target::Class | Target::Tree => self.tokenizer.encode(text, pair, max_length),
+        }
+    }
+
+    /// The spans in a text that carry a tag, in characters, and the token of each.
+    fn units(&self, encoded: &Encoded, text: &str) -> Vec<((usize, usize), usize)> {
+        if self.task().target() == Target::Tag(TagUnits::Word) {
+            let words = whitespace_words(text);
+            let first = encoded.first_subwords(words.len());
+            return words
+                .into_iter()
+                .zip(first)
+                .filter_map(|(span, at)| Some((span, at?)))
+                .collect();
+        }
+        let spans = self.tokenizer.spans(encoded, text).into_iter().zip(0..);
+        spans.filter(|(_, at)| !encoded.special[*at]).collect()
     }
 
     /// Decodes predictions from the probabilities that [`forward`](Self::forward) gave.
@@ -224,13 +291,11 @@ impl Predictor {
         let tokens = encoded.encoded.iter().zip(encoded.texts).zip(best.chunks(encoded.seq_len));
         tokens
             .map(|((encoded, (text, _)), best)| {
-                let spans = self.tokenizer.spans(encoded, text);
-                let tokens = spans.into_iter().zip(&encoded.special).zip(best);
-                let real = tokens.filter(|((_, special), _)| !**special);
-                let token = |(((start, end), _), (tag, probability)): (_, &(String, f64))| {
-                    TokenPrediction { start, end, tag: tag.clone(), probability: *probability }
+                let token = |((start, end), at): ((usize, usize), usize)| {
+                    let (tag, probability) = best[at].clone();
+                    TokenPrediction { start, end, tag, probability }
                 };
-                Prediction::Tokens(real.map(token).collect())
+                Prediction::Tokens(self.units(encoded, text).into_iter().map(token).collect())
             })
             .collect()
     }
@@ -247,7 +312,7 @@ impl Predictor {
         }
         let config = model.encoder.config();
         let examples: Vec<Example> = sentences.iter().cloned().map(Example::from).collect();
-        let options = FeatureOptions::new(config.max_tokens());
+        let options = self.scoring.feature_options();
         let featurized = featurize_parsing(&self.tokenizer, &examples, None, &options)?;
         let features: Vec<_> = featurized.features.iter().collect();
         let indices = (0..features.len()).collect();

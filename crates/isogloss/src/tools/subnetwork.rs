@@ -10,7 +10,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use isogloss_methods::{Importance, Subnetwork};
 use isogloss_model::{EncoderConfig, ForwardOptions, Model, SubnetworkMask};
-use isogloss_text::sequential_by_length;
+use isogloss_report::SUBNETWORKS;
+use isogloss_text::{Language, sequential_by_length};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{DataError, ToolError, io};
@@ -188,6 +189,20 @@ pub fn read_subnetwork(path: &Path, sizes: [usize; 2]) -> Result<Subnetwork, Err
 pub fn read_subnetwork_for(config: &EncoderConfig, path: &Path) -> Result<Subnetwork, Error> {
     check_parts(config, path)?;
     read_subnetwork(path, [config.num_hidden_layers, config.num_attention_heads])
+}
+
+/// Reads the parts that a language uses of a model whose run had subnetworks, from beside the model; none if
+/// it uses all.
+///
+/// # Errors
+/// As [`read_subnetwork_for`].
+pub fn read_saved_subnetwork(
+    config: &EncoderConfig,
+    folder: &Path,
+    language: &Language,
+) -> Result<Option<Subnetwork>, Error> {
+    let path = folder.join(SUBNETWORKS).join(format!("{language}.toml"));
+    path.exists().then(|| read_subnetwork_for(config, &path)).transpose()
 }
 
 /// Fails if the encoder is pruned, so that the subnetworks of `path` are of another.

@@ -1,0 +1,203 @@
+//! Parameters of a head: those of the saved one, whose rows go by the names of their labels, or drawn.
+
+use std::path::Path;
+
+use super::loaded::{HeadChoice, LabelRows};
+use super::weights::WeightFiles;
+use crate::{HeadSpec, LoadError, LoadFault, RandomParams};
+
+/// Where the parameters of a head come from.
+#[derive(Debug)]
+pub(super) struct HeadSource {
+    /// The head that takes them; none if there is none, or all are as they are saved.
+    new: Option<HeadSpec>,
+    /// The saved head whose rows are matched with it.
+    saved: Option<HeadSpec>,
+    /// What is drawn where the files do not have it; without it they must.
+    random: Option<RandomParams>,
+    /// Whether what belongs to the saved head is left there.
+    leaves_saved: bool,
+    /// Whether there is a saved head, of this kind or another.
+    has_saved: bool,
+    /// The label lists whose rows did not fit.
+    unfit: Vec<usize>,
+}
+
+impl HeadSource {
+    /// The parameters of `choice` in a folder that was saved with a head, whose configuration is at `path`.
+    ///
+    /// # Errors
+    /// If the saved head is wanted as it is for labels that are not its own.
+    pub(super) fn new(
+        choice: &HeadChoice,
+        saved: Option<&HeadSpec>,
+        path: &Path,
+    ) -> Result<Self, LoadError> {
+        let is_alike = |new: &HeadSpec| saved.is_some_and(|saved| saved.kind() == new.kind());
+        let random = match choice {
+            HeadChoice::New { seed, .. } | HeadChoice::ByName { seed, .. } => {
+                Some(RandomParams::new(*seed))
+            }
+            HeadChoice::Saved | HeadChoice::Without | HeadChoice::AsIs { .. } => None,
+        };
+        if let HeadChoice::AsIs { spec } = choice {
+            check_alike(saved, spec, path)?;
+        }
+        let new = choice.spec();
+        Ok(Self {
+            saved: saved.filter(|_| choice.matches_labels() && new.is_some_and(is_alike)).cloned(),
+            new: new.cloned(),
+            random,
+            leaves_saved: matches!(choice, HeadChoice::New { .. }),
+            has_saved: choice.matches_labels() && saved.is_some(),
+            unfit: Vec::new(),
+        })
+    }
+
+    /// What is drawn where the files do not have it.
+    pub(super) fn random(&self) -> Option<RandomParams> {
+        self.random
+    }
+
+    /// Reads the parameter at `path`, of this name in the files and this shape in the new head; none if it
+    /// is to be as `drawn`.
+    ///
+    /// # Errors
+    /// If it must be there and is not, or cannot be read.
+    pub(super) fn read(
+        &mut self,
+        files: &mut WeightFiles,
+        parameter: &HeadParameter<'_>,
+        drawn: Option<&[f32]>,
+    ) -> Result<Option<Vec<f32>>, LoadFault> {
+        let HeadParameter { path, name, shape, is_encoders } = *parameter;
+        let list = self.new.as_ref().and_then(|new| new.label_list(path));
+        let lists = match (&self.saved, &self.new, list) {
+            (Some(saved), Some(new), Some(list)) => {
+                Some((saved.label_lists()[list], new.label_lists()[list]))
+            }
+            _ => None,
+        };
+        let mut expected = shape.to_vec();
+        if let Some((saved, new)) = lists {
+            // A bilinear layer has a block of rows for each label.
+            expected[0] = shape[0] / new.len().max(1) * saved.len();
+        }
+        if self.random.is_some() {
+            let takes = match self.leaves_saved {
+                true => is_encoders,
+                // Rows without names say nothing.
+                false => list.is_none() || lists.is_some(),
+            };
+            if !takes || files.shape(name).as_ref() != Some(&expected) {
+                self.unfit.extend(list);
+                return Ok(None);
+            }
+        }
+        let found = files.read(name, &expected)?;
+        let Some((saved, new)) = lists else { return Ok(Some(found)) };
+        let width = shape.iter().product::<usize>() / new.len().max(1);
+        let mut values = drawn.map_or_else(|| vec![0.0; width * new.len()], <[f32]>::to_vec);
+        for (row, label) in values.chunks_mut(width.max(1)).zip(new) {
+            if let Some(place) = place(saved, label) {
+                row.copy_from_slice(&found[place * width..][..width]);
+            }
+        }
+        Ok(Some(values))
+    }
+
+    /// What became of the rows of all labels; of none without a saved head.
+    pub(super) fn rows(&self) -> LabelRows {
+        let mut rows = LabelRows::default();
+        let Some(new) = self.new.as_ref().filter(|_| self.has_saved) else { return rows };
+        for (list, labels) in new.label_lists().into_iter().enumerate() {
+            let saved = self.saved.as_ref().filter(|_| !self.unfit.contains(&list));
+            for (at, label) in labels.iter().enumerate() {
+                let rows = match saved.and_then(|saved| place(saved.label_lists()[list], label)) {
+                    Some(place) if place == at => &mut rows.kept,
+                    Some(_) => &mut rows.moved,
+                    None => &mut rows.drawn,
+                };
+                rows.push(label.clone());
+            }
+        }
+        rows
+    }
+}
+
+/// A parameter of a head.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HeadParameter<'a> {
+    /// Its path in the model.
+    pub(super) path: &'a str,
+    /// Its name in the files.
+    pub(super) name: &'a str,
+    /// Its shape in the model.
+    pub(super) shape: &'a [usize],
+    /// Whether `transformers` counts it as the encoder's.
+    pub(super) is_encoders: bool,
+}
+
+/// Fails unless the saved head is of the kind of the other, and of the same labels in any order.
+fn check_alike(saved: Option<&HeadSpec>, new: &HeadSpec, path: &Path) -> Result<(), LoadError> {
+    let expected = new.kind();
+    let found = saved.map_or("no head", HeadSpec::kind);
+    let Some(saved) = saved.filter(|saved| saved.kind() == expected) else {
+        return Err(LoadError::HeadKind { path: path.to_owned(), expected, found });
+    };
+    let [saved, new] = [saved, new].map(HeadSpec::label_lists);
+    let lists = || saved.iter().zip(&new);
+    let lacking = |(all, some): (&&[String], &&[String])| -> Vec<String> {
+        all.iter().filter(|label| place(some, label).is_none()).cloned().collect()
+    };
+    let only_saved: Vec<String> = lists().flat_map(lacking).collect();
+    let only_new: Vec<String> = lists().flat_map(|(saved, new)| lacking((new, saved))).collect();
+    if only_saved.is_empty() && only_new.is_empty() {
+        return Ok(());
+    }
+    Err(LoadError::HeadLabels { path: path.to_owned(), only_saved, only_new })
+}
+
+/// The row of a label; none where two rows have the name.
+fn place(labels: &[String], label: &str) -> Option<usize> {
+    let mut found = labels.iter().enumerate().filter(|(_, name)| *name == label);
+    let (at, _) = found.next()?;
+    found.next().is_none().then_some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(labels: &[&str]) -> HeadSpec {
+        HeadSpec::tokens(labels.iter().map(|label| (*label).to_owned()).collect())
+    }
+
+    #[test]
+    fn a_row_is_kept_moved_or_drawn_by_its_name() {
+        let saved = head(&["O", "B-x", "I-x", "dup", "dup"]);
+        let spec = head(&["O", "I-x", "B-x", "dup", "new"]);
+        let choice = HeadChoice::ByName { spec, seed: 1 };
+        let source = |saved| HeadSource::new(&choice, saved, "config.json".as_ref()).unwrap();
+        let rows = source(Some(&saved)).rows();
+        assert_eq!(rows.kept, ["O"]);
+        assert_eq!(rows.moved, ["I-x", "B-x"]);
+        assert_eq!(rows.drawn, ["dup", "new"], "two rows of one name say nothing");
+        assert_eq!(source(None).rows(), LabelRows::default());
+    }
+
+    #[test]
+    fn a_head_is_taken_as_it_is_for_its_own_labels_alone() {
+        let saved = head(&["O", "B-x"]);
+        let check = |spec| {
+            let choice = HeadChoice::AsIs { spec };
+            let source = HeadSource::new(&choice, Some(&saved), "config.json".as_ref());
+            source.map(|_| ()).map_err(|error| error.to_string())
+        };
+        assert_eq!(check(head(&["B-x", "O"])), Ok(()));
+        let labels = check(head(&["O", "B-y"])).unwrap_err();
+        assert!(labels.contains("\"B-x\"") && labels.contains("\"B-y\""), "{labels}");
+        let kind = check(HeadSpec::sequence(vec!["O".into(), "B-x".into()], Default::default()));
+        assert!(kind.unwrap_err().contains("a classifier of tokens"));
+    }
+}

@@ -1,0 +1,88 @@
+//! `isogloss finetune`, `evaluate` and `predict` as a user runs them one after the other on a tiny tagger: they
+//! agree on what a score is.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use isogloss_tests::copy_model;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Words that the tokenizer cuts in two, so that units make a difference.
+const TAGGED: &str = "in O\nlichtlicht B-x\nbitte O\nkücheküche B-x\nan O\n\nküche B-x\nin O\n\n";
+
+fn isogloss(folder: &Path, args: &str) -> (String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_isogloss"));
+    let output = command.args(args.split(' ')).current_dir(folder).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let (out, err) = (text(output.stdout), text(output.stderr));
+    assert!(output.status.success(), "{args}: {err}");
+    (out, err)
+}
+
+/// A folder with a stock tagger, data, and a finished run with units of words.
+fn finished() -> (TempDir, Value, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    copy_model("bert-tokens", &path.join("model"));
+    for name in ["en.train", "en.dev", "en.test", "de.test"] {
+        fs::write(path.join(format!("{name}.conll")), TAGGED.repeat(4)).unwrap();
+    }
+    fs::copy(path.join("de.test.conll"), path.join("de.conll")).unwrap();
+    let recipe = "seed = 1\n[model]\nsource = \"model\"\nmax_length = 7\n\
+                  [task.tagging]\nunits = \"word\"\n\
+                  [data]\npath = \"{language}.{split}.conll\"\nsources = [\"en\"]\nlanguages = [\"de\"]\n\
+                  [optimizer]\nlearning_rate = 2e-2\n[training]\nepochs = 12\nbatch_size = 2\n";
+    fs::write(path.join("recipe.toml"), recipe).unwrap();
+    let (_, log) = isogloss(path, "finetune recipe.toml --device flex --out run");
+    let results = fs::read(path.join("run/seed-1/results.json"));
+    let results = results.or_else(|_| fs::read(path.join("run/recipe/seed-1/results.json")));
+    let results = serde_json::from_slice(&results.unwrap()).unwrap();
+    (folder, results, log)
+}
+
+fn best(folder: &Path) -> &'static str {
+    let short = folder.join("run/seed-1/best").exists();
+    if short { "run/seed-1/best" } else { "run/recipe/seed-1/best" }
+}
+
+#[test]
+fn evaluate_gives_the_scores_of_the_run() {
+    let (folder, results, log) = finished();
+    let path = folder.path();
+    assert!(log.contains("moved     labels B-x, I-x, O"), "{log}");
+    let score = |more: &str| -> Value {
+        let args = format!("evaluate {} de.conll --device flex --json{more}", best(path));
+        let found: Value = serde_json::from_str(&isogloss(path, &args).0).unwrap();
+        found["languages"]["de"].clone()
+    };
+    let expected = &results["languages"]["de"];
+    assert_eq!(&score(""), expected);
+    assert_eq!(&score(" --units word --max-length 7"), expected);
+    assert_ne!(&score(" --units subword"), expected);
+    assert_ne!(&score(" --max-length 40"), expected);
+
+    // The same model as transformers writes it: a token classifier, scored by words of any length.
+    let config = path.join(best(path)).join("config.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    json.as_object_mut().unwrap().remove("isogloss");
+    fs::write(&config, json.to_string()).unwrap();
+    assert_eq!(&score(" --max-length 7"), expected);
+    assert_eq!(score(""), score(" --units word --max-length 40"));
+}
+
+#[test]
+fn predict_gives_each_word_its_tag() {
+    let (folder, ..) = finished();
+    let args = format!("predict {} --device flex", best(folder.path()));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_isogloss"));
+    command.args(args.split(' ')).arg("in lichtlicht  bitte").current_dir(folder.path());
+    let output = command.output().unwrap();
+    let found = String::from_utf8(output.stdout).unwrap();
+    let words: Vec<_> =
+        found.trim().split(' ').map(|word| word.split('/').next().unwrap()).collect();
+    assert_eq!(words, ["in", "lichtlicht", "bitte"], "{found}");
+}
