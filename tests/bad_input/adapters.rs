@@ -9,7 +9,7 @@ use isogloss_model::{
     LoadedPeft, Model, RandomParams, load, load_adapter, load_peft, named_parameters, presets,
     save_adapter,
 };
-use isogloss_tests::{fixtures, saved_model};
+use isogloss_tests::{copy_folder, fixtures, saved_model};
 use serde_json::{Value, json};
 
 use crate::folders::edit_json;
@@ -319,6 +319,45 @@ fn a_base_that_is_gone_is_named() {
         loaded.map(|_| ()),
         &["isogloss.json: the base model", model.to_str().unwrap(), "base_folder"],
     );
+}
+
+/// huggingface/transformers#25222, hiyouga/LlamaFactory#1912, QwenLM/Qwen3#80: a base that is named by a path.
+#[test]
+fn a_run_that_is_moved_finds_its_base() {
+    let mut job = Job::new();
+    job.recipe.push_str("[adapter.seq_bn]\nreduction_factor = 2\n");
+    job.finish();
+    let index = job.run.best().join("isogloss.json");
+    let json: Value = serde_json::from_slice(&fs::read(&index).unwrap()).unwrap();
+    assert_eq!(json["base_folder"], json!("../../model"));
+    let opens = |best: &Path| load(best, &HeadChoice::Saved, &Device::flex()).map(|_| ());
+
+    // With its model.
+    let moved = tempfile::tempdir().unwrap();
+    copy_folder(&job.path("."), &moved.path().join("deep/er"));
+    let hidden = job.path("hidden");
+    fs::rename(job.path("model"), &hidden).unwrap();
+    opens(&moved.path().join("deep/er/run/best")).unwrap();
+    fs::rename(&hidden, job.path("model")).unwrap();
+
+    // Alone.
+    let alone = tempfile::tempdir().unwrap();
+    copy_folder(&job.run.best(), &alone.path().join("best"));
+    opens(&alone.path().join("best")).unwrap();
+
+    // Neither here nor there: both places are named.
+    fs::rename(job.path("model"), &hidden).unwrap();
+    let absolute = job.path("model").display().to_string();
+    let parts = ["best/../../model, nor in ", absolute.as_str(), "set \"base_folder\""];
+    assert_refused("gone", opens(&alone.path().join("best")), &parts);
+
+    // What earlier versions wrote: one path from the root, or one that somebody has set.
+    let path = alone.path().join("best/isogloss.json");
+    edit_json(&path, |json| {
+        json["base_folder"] = json!(hidden);
+        json.as_object_mut().unwrap().remove("base_folder_absolute");
+    });
+    opens(&alone.path().join("best")).unwrap();
 }
 
 #[cfg(unix)]

@@ -231,3 +231,20 @@ fn a_tokenizer_must_fit_the_embedding() {
     fs::write(&path, good).unwrap();
     job.finish();
 }
+
+/// huggingface/datasets#5693, flairNLP/flair#480: splits that are files beside each other.
+#[test]
+fn files_of_splits_and_of_languages_by_name_are_no_languages() {
+    let mut job = Job::new();
+    job.edit_recipe("languages = [\"de\"]", "languages = \"all\"");
+    for name in ["test", "english", "de-train", "dev", "README"] {
+        let path = job.path(&format!("data/{name}.test.jsonl"));
+        fs::copy(job.path("data/de.test.jsonl"), &path).unwrap();
+        let told = format!("{}: {name:?} is not a language tag", path.display());
+        assert_refused(name, job.run().0, &[&told, "list the languages in place of all"]);
+        fs::remove_file(path).unwrap();
+    }
+    // Names that were never taken for languages are passed over.
+    fs::write(job.path("data/notes_2.test.jsonl"), "").unwrap();
+    job.finish();
+}

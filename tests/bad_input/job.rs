@@ -55,6 +55,10 @@ pub(crate) struct Job {
     pub(crate) recipe: String,
     /// The folder of the run.
     pub(crate) run: RunFolder,
+    /// Whether it begins again.
+    pub(crate) fresh: bool,
+    /// The model to start from, where it is not `model`.
+    pub(crate) model: Option<PathBuf>,
 }
 
 /// What a run told on its way.
@@ -88,7 +92,7 @@ impl Job {
             path.join("data/{language}.{split}.jsonl"),
         );
         let run = RunFolder::new(path.join("run"));
-        Self { folder, recipe, run }
+        Self { folder, recipe, run, fresh: false, model: None }
     }
 
     /// A job whose run was stopped after the fifth of eight steps: there is a checkpoint of step 5
@@ -124,11 +128,11 @@ impl Job {
         let device = open(DeviceChoice::Flex).unwrap();
         let stop = AtomicBool::new(false);
         let options = RunOptions {
-            model_folder: self.path("model"),
+            model_folder: self.model.clone().unwrap_or_else(|| self.path("model")),
             device: device.device,
             device_info: device.info,
             teacher_folder: plan.recipe().teacher.as_ref().map(|t| PathBuf::from(&t.source)),
-            fresh: false,
+            fresh: self.fresh,
             stop: &stop,
         };
         let mut told = Told::default();

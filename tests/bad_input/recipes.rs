@@ -91,6 +91,40 @@ fn each_fault_has_its_place() {
     assert_refused("no language", plan(&tag), &["r.toml:5:11: ", "english language"]);
 }
 
+/// starship/starship#2560, lance0/rustbgpd#993, piskoviste/pisek#163 (words in another order),
+/// gacela-project/gacela#738 and home-assistant/core#182124 (nothing is like it: no guess).
+#[test]
+fn an_unknown_key_names_its_nearest_first() {
+    for (text, expected) in [
+        (
+            "[training]\nepoch = 3\n",
+            "unknown field `epoch`: did you mean `epochs`? expected one of",
+        ),
+        ("[trainning]\n", "unknown field `trainning`: did you mean `training`? expected one of"),
+        (
+            "[training]\nsize_batch = 3\n",
+            "unknown field `size_batch`: did you mean `batch_size`? expected one of",
+        ),
+        (
+            "[optimizer]\nlearning_rates = 1.0\n",
+            "unknown field `learning_rates`: did you mean `learning_rate`? expected one of",
+        ),
+        (
+            "[[objective]]\nmethod.r_dorp = {}\n",
+            "unknown variant `r_dorp`: did you mean `r_drop`? expected one of",
+        ),
+        ("[task.taging]\n", "unknown variant `taging`: did you mean `tagging`? expected one of"),
+        // A key of another table.
+        (
+            "[training]\nlearning_rate = 1.0\n",
+            "unknown field `learning_rate`: did you mean `learning_rate` of [optimizer]? expected",
+        ),
+        ("[training]\nxyzzy = 3\n", "unknown field `xyzzy`, expected one of `epochs`"),
+    ] {
+        assert_refused(text, plan(&format!("{GOOD}{text}")), &[expected]);
+    }
+}
+
 #[test]
 fn all_faults_come_at_once() {
     let text = "[model]\nsuorce = \"x\"\nmax_length = 1\n[data]\npath = \"d.jsonl\"\n[training]\nepochs = 0\n\

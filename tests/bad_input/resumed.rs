@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use isogloss::{Outcome, RunStatus};
+use isogloss_tests::runs::Workshop;
 use serde_json::json;
 
 use crate::folders::edit_json;
@@ -149,19 +150,143 @@ fn moments_of_other_sizes_are_named() {
     assert_refused("swapped", job.run().0, &["optimizer/model.safetensors: ", &part]);
 }
 
+/// TensorAuto/OpenTau#502 (the same name with other contents), career-ops-hq/career-ops#2138 (the same
+/// number of lines): a file under the same name tells nothing.
+#[test]
+fn a_run_does_not_go_on_with_other_data() {
+    let job = Job::stopped();
+    let refused = |case: &str, name: &str, content: &str| {
+        let path = job.path("data").join(name);
+        let (outcome, _) = with_file(&path, Some(content.as_bytes()), || job.run());
+        let told = format!("{} has changed since this run began", path.display());
+        assert_refused(case, outcome, &[&told, "--fresh", "run/data.json the run goes on"]);
+    };
+    let text = |name: &str| fs::read_to_string(job.path("data").join(name)).unwrap();
+    let swapped = |name: &str| text(name).replacen("\"on\"", "\"off\"", 1);
+    refused("a label", "en.train.jsonl", &swapped("en.train.jsonl"));
+    refused("a dev label", "en.dev.jsonl", &swapped("en.dev.jsonl"));
+    refused("a test label", "de.test.jsonl", &swapped("de.test.jsonl"));
+    refused("a byte more", "en.test.jsonl", &(text("en.test.jsonl") + "\n"));
+
+    job.assert_readable("other data", 5);
+
+    // What is not read may change.
+    fs::write(job.path("data/fr.test.jsonl"), "").unwrap();
+    job.finish();
+    // A finished run does not pass for one of other data either, and needs no data to be shown.
+    refused("after the end", "de.test.jsonl", &swapped("de.test.jsonl"));
+    fs::remove_file(job.path("data/de.test.jsonl")).unwrap();
+    job.finish();
+}
+
+#[test]
+fn a_language_that_came_or_went_is_other_data() {
+    let mut job = Job::new();
+    job.edit_recipe("languages = [\"de\"]", "languages = \"all\"");
+    job.run_until(Some(5)).0.unwrap();
+    let german = job.path("data/de.test.jsonl");
+    let (outcome, _) = with_file(&german, None, || job.run());
+    let told = format!("{} is gone since this run began", german.display());
+    assert_refused("a language less", outcome, &[&told]);
+    let path = job.path("data/fr.test.jsonl");
+    fs::copy(&german, &path).unwrap();
+    let told = format!("{} was not there since this run began", path.display());
+    assert_refused("a new language", job.run().0, &[&told]);
+    fs::remove_file(job.run.path().join("data.json")).unwrap();
+    assert!(job.finish().languages.contains_key("fr"), "told to go on");
+}
+
+#[test]
+fn files_of_pairs_views_and_texts_are_data_too() {
+    let shop = Workshop::new().with_pairs();
+    let plan = shop.plan(
+        "epochs = 2\nbatch_size = 8\ncheckpoint_every = 1",
+        &format!(
+            "{}[[objective]]\nmethod.cross_entropy = {{}}\n[[objective]]\nmethod.realign = {{}}\n\
+             [views]\ncode_switched = {{ dictionaries = {:?}, languages = [\"de\"], rate = 0.5 }}\n",
+            shop.pairs_table(""),
+            shop.path("views/{language}.txt"),
+        ),
+    );
+    fs::create_dir(shop.path("views")).unwrap();
+    fs::copy(shop.path("dictionaries/en-de.txt"), shop.path("views/de.txt")).unwrap();
+    let run = shop.run("run");
+    shop.stop_after(1, &plan, &run);
+    for name in ["pairs/en-xx.tsv", "dictionaries/en-de.txt", "views/de.txt"] {
+        let path = shop.path(name);
+        let more = fs::read_to_string(&path).unwrap() + "on\tan\n";
+        let outcome = with_file(&path, Some(more.as_bytes()), || shop.try_finish(&plan, &run));
+        let told = format!("{} has changed", path.display());
+        assert_refused(name, outcome, &[&told]);
+    }
+    shop.finish(&plan, &run);
+}
+
+/// PrimeIntellect-ai/prime-rl#1872: what is wrong is told before anything is removed.
+#[test]
+fn beginning_again_removes_nothing_before_recipe_and_data_are_checked() {
+    let mut job = Job::new();
+    job.finish();
+    let (good, results) = (job.recipe.clone(), job.run.path().join("results.json"));
+    let kept = fs::read(&results).unwrap();
+    job.fresh = true;
+    let path = job.path("data/de.test.jsonl");
+    let bad = b"{\"text\": \"licht an\"}\n";
+    for content in [None, Some(&bad[..])] {
+        let (outcome, _) = with_file(&path, content, || job.run());
+        assert_refused("faulty data", outcome, &["de.test.jsonl"]);
+    }
+    job.edit_recipe("max_length = 16", "max_lenght = 16");
+    assert_refused("a faulty recipe", job.run().0, &["max_lenght"]);
+    job.recipe = good.clone();
+    job.edit_recipe("sources = [\"en\"]", "sources = [\"fr\"]");
+    assert_refused("no data", job.run().0, &["fr.train.jsonl"]);
+    job.recipe = good.clone();
+    fs::rename(job.path("model"), job.path("elsewhere")).unwrap();
+    assert_refused("no model", job.run().0, &["model"]);
+    fs::rename(job.path("elsewhere"), job.path("model")).unwrap();
+    assert_eq!(fs::read(&results).unwrap(), kept);
+    job.assert_best_predicts("nothing removed");
+
+    // Nor does it remove the model that it begins with.
+    job.model = Some(job.run.best());
+    let best = job.run.best().display().to_string();
+    assert_refused("its own model", job.run().0, &[&best, "lies in the folder of the run"]);
+    job.model = None;
+    assert_eq!(fs::read(&results).unwrap(), kept);
+    job.finish();
+}
+
+/// meta-pytorch/torchtune#481, broadinstitute/CellBender#241, deepinv/deepinv#525.
+#[test]
+fn two_processes_do_not_train_in_one_folder() {
+    let job = Job::stopped();
+    let lock = fs::File::options().write(true).open(job.run.path().join("lock")).unwrap();
+    lock.lock().unwrap();
+    let folder = job.run.path().display().to_string();
+    let (outcome, told) = job.run();
+    assert_refused("another process", outcome, &[&folder, "another process trains in this folder"]);
+    assert!(told.losses.is_empty());
+    lock.unlock().unwrap();
+    job.finish();
+}
+
 #[test]
 fn data_that_has_changed_since_is_noticed() {
     let job = Job::stopped();
+    fs::remove_file(job.run.path().join("data.json")).unwrap();
     let path = job.path("data/en.train.jsonl");
     let lines = fs::read_to_string(&path).unwrap();
     let with_third = format!("{lines}{{\"text\": \"play music\", \"label\": \"play\"}}\n");
     let (outcome, _) = with_file(&path, Some(with_third.as_bytes()), || job.run());
     assert_refused("a third label", outcome, &["config.json: its labels are not those", "--fresh"]);
+    fs::remove_file(job.run.path().join("data.json")).unwrap();
 
     let two: Vec<_> = lines.lines().skip(3).take(2).collect();
     let (outcome, _) = with_file(&path, Some(two.join("\n").as_bytes()), || job.run());
     assert_refused("two examples", outcome, &["state.json: step 5 of a run that has 2 steps"]);
     job.assert_readable("changed data", 5);
+    fs::remove_file(job.run.path().join("data.json")).unwrap();
     job.finish();
 }
 

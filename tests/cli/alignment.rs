@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod streams;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -115,6 +117,25 @@ fn alignment_is_measured_printed_and_written() {
     assert!(layers[0]["strong"]["forward"].is_f64());
     assert!(json["languages"]["fr"]["layers"][0].get("strong").is_none());
 
+    // Scores of `de-DE` are those of what was measured as `de`; those of two languages that `fr` may
+    // be are left out, and told.
+    let scores = r#"{"accuracy": 0.5, "macro_f1": 0.5, "n": 1, "left_out": 0, "truncated": 0}"#;
+    let results = format!(
+        r#"{{"task": "classification", "metric": "accuracy", "sources": ["en"],
+        "selection": {{"rule": "", "step": 1, "score": 1}}, "mean_target": 0.5, "gap": 0.5,
+        "n_targets": 3, "languages": {{"en": {scores}, "de-DE": {scores}, "fr-FR": {scores},
+        "fr-CA": {scores}}}}}"#
+    );
+    fs::write(folder.path().join("results.json"), results).unwrap();
+    let (out, err) =
+        succeeds(folder.path(), &format!("{args} --word-pairs 0 --scores results.json"));
+    assert!(out.contains("1 languages have scores: too few"), "{out}");
+    let told = "fr was measured, and there are scores of fr-CA and fr-FR: they are left out";
+    assert!(err.contains(told), "{err}");
+    let bytes = fs::read(folder.path().join("alignment.json")).unwrap();
+    let json: Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(json["measured_as"], serde_json::json!({ "de-DE": "de" }));
+
     // Links out of files and links that are learnt.
     let learnt = "alignment model --device flex --pairs en-{language}.tsv --languages de";
     succeeds(folder.path(), learnt);
@@ -176,6 +197,13 @@ fn input_that_does_not_fit_is_named() {
         ),
         &["en-fr.dic: no file for \"fr\", only for \"de\""],
     );
+    fs::write(path.join("en-test.tsv"), "a\tb\n").unwrap();
+    fails(
+        path,
+        &format!("{alignment} en-{{language}}.tsv"),
+        &["en-test.tsv: \"test\" is not a language tag: \"test\" is the name of a split"],
+    );
+    fs::remove_file(path.join("en-test.tsv")).unwrap();
     fails(path, &format!("{alignment} no-{{language}}.tsv"), &["no language has such a file"]);
     fails(path, &format!("{alignment} en-{{language}}.tsv --layers 0,7"), &["no layer 7"]);
     fails(

@@ -39,8 +39,12 @@ pub(crate) enum End {
 
 /// The folder of a model, fetched from the hub if it is not here.
 pub(crate) fn model_folder(model: &str, hub: &HubArgs) -> anyhow::Result<PathBuf> {
-    let source: ModelSource = model.parse().with_context(|| format!("model {model:?}"))?;
-    Ok(source.resolve(&hub.options())?)
+    let source: ModelSource = model.parse()?;
+    let folder = source.resolve(&hub.options());
+    match source {
+        ModelSource::Hub { .. } => folder.with_context(|| format!("{model}: no such folder here")),
+        ModelSource::Folder(_) => Ok(folder?),
+    }
 }
 
 /// Puts the language adapter that the flags name under the task's.

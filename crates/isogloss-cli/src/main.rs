@@ -1,9 +1,15 @@
 //! The `isogloss` command.
 
-#![allow(clippy::print_stdout, reason = "a command answers on its standard output")]
+#![deny(clippy::print_stderr)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
+
+// Before all others, which print by its macros.
+#[macro_use]
+mod streams;
 
 mod args;
 mod commands;
+mod input_lines;
 mod interrupt;
 mod watch;
 mod wording;
@@ -19,6 +25,7 @@ fn main() -> ExitCode {
     isogloss::tune_allocator();
     let args = Args::parse();
     match run(args) {
+        _ if streams::reader_is_gone() => ExitCode::from(streams::READER_GONE),
         Ok(commands::End::Done) => ExitCode::SUCCESS,
         Ok(commands::End::Stopped) => ExitCode::from(STOPPED),
         Err(error) => {
@@ -72,7 +79,9 @@ fn run(args: Args) -> anyhow::Result<commands::End> {
         Command::Report(args) => commands::report::run(&args),
         Command::Completions { shell } => {
             let mut command = <Args as clap::CommandFactory>::command();
-            clap_complete::generate(shell, &mut command, "isogloss", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "isogloss", &mut script);
+            print!("{}", String::from_utf8(script)?);
             Ok(commands::End::Done)
         }
     }

@@ -122,6 +122,10 @@ pub struct AlignmentReport<Options = serde_json::Value> {
     pub options: Options,
     /// By language.
     pub languages: BTreeMap<String, LanguageAlignment>,
+    /// For languages of the scores under another tag, such as `zh-CN`, the one that was measured, such as
+    /// `zh`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub measured_as: BTreeMap<String, String>,
     /// The correlation with the scores of a run, where they were given.
     #[serde(default)]
     pub correlations: Vec<LayerCorrelation>,
@@ -151,9 +155,10 @@ impl<Options> AlignmentReport<Options> {
         layers
     }
 
-    /// A quantity of a language and a layer.
+    /// A quantity of a language, or of the one that it was measured as, and a layer.
     pub fn value(&self, quantity: Quantity, language: &str, layer: usize) -> Option<f64> {
-        let mut layers = self.languages.get(language)?.layers.iter();
+        let measured = self.measured_as.get(language).map_or(language, String::as_str);
+        let mut layers = self.languages.get(measured)?.layers.iter();
         quantity.in_layer(layers.find(|measured| measured.layer == layer)?)
     }
 
@@ -208,6 +213,7 @@ mod tests {
             source: "en".to_owned(),
             options: 7,
             languages: tags.iter().enumerate().map(of).collect(),
+            measured_as: BTreeMap::new(),
             correlations: Vec::new(),
         }
     }
@@ -230,6 +236,23 @@ mod tests {
         let strong = &report.correlations[2];
         assert_eq!((strong.quantity, strong.languages.len()), (Quantity::Strong, 4));
         assert_eq!(strong.correlation, None);
+    }
+
+    #[test]
+    fn scores_under_another_tag_meet_what_was_measured_for_them() {
+        let mut report = report();
+        let scores: BTreeMap<String, f64> = scores().into_iter().collect();
+        let renamed = |(tag, score): (String, f64)| match tag.as_str() {
+            "ar" => ("ar-EG".to_owned(), score),
+            _ => (tag, score),
+        };
+        let scores: BTreeMap<String, f64> = scores.into_iter().map(renamed).collect();
+        report.correlate(&scores, 1);
+        assert_eq!(report.correlations[0].languages.len(), 4);
+        report.measured_as = [("ar-EG".to_owned(), "ar".to_owned())].into();
+        report.correlate(&scores, 1);
+        assert_eq!(report.correlations[0].languages, ["ar-EG", "de", "fi", "fr", "hi"]);
+        assert_eq!(report.correlations[0].correlation.unwrap().rho, 1.0);
     }
 
     #[test]

@@ -78,17 +78,7 @@ fn section(id: &str, title: &str, content: &str) -> String {
 }
 
 fn header(runs: &[RunRecord], recipes: &[Recipe<'_>], comparisons: &[Comparison<'_>]) -> String {
-    let sources: BTreeSet<&str> = comparisons
-        .iter()
-        .flat_map(|comparison| comparison.entries.iter().flat_map(|entry| entry.sources.clone()))
-        .collect();
-    let title = match sources.first() {
-        Some(tag) if sources.len() == 1 => {
-            format!("Zero-shot transfer from {}", language::name(tag).unwrap_or(tag))
-        }
-        Some(_) => "Zero-shot transfer".to_owned(),
-        None => "Training runs".to_owned(),
-    };
+    let title = title(comparisons);
     let mut facts: Vec<String> = models(runs).into_iter().map(str::to_owned).collect();
     for comparison in comparisons {
         facts.push(format!("{}, {}", comparison.task, metric_name(comparison.metric)));
@@ -109,6 +99,28 @@ fn header(runs: &[RunRecord], recipes: &[Recipe<'_>], comparisons: &[Comparison<
         Text(&title),
         facts.join(" ")
     )
+}
+
+/// What the runs are about: transfer where labels were learned, else the task itself.
+fn title(comparisons: &[Comparison<'_>]) -> String {
+    let (mut sources, mut subjects) = (BTreeSet::new(), BTreeSet::new());
+    for comparison in comparisons {
+        match comparison.task {
+            "retrieval" => _ = subjects.insert("sentence retrieval"),
+            "language_modeling" => _ = subjects.insert("masked language modelling"),
+            _ => sources.extend(comparison.entries.iter().flat_map(|entry| entry.sources.clone())),
+        }
+    }
+    let transfer = match sources.first() {
+        Some(tag) if sources.len() == 1 => {
+            Some(format!("Zero-shot transfer from {}", language::name(tag).unwrap_or(tag)))
+        }
+        Some(_) => Some("Zero-shot transfer".to_owned()),
+        None => None,
+    };
+    let subjects = subjects.into_iter().map(str::to_owned);
+    let title = transfer.into_iter().chain(subjects).collect::<Vec<_>>().join(" and ");
+    if title.is_empty() { "Training runs".to_owned() } else { capitalized(&title) }
 }
 
 fn models(runs: &[RunRecord]) -> BTreeSet<&str> {

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 pub use line_problem::LineProblem;
 
-use crate::{Language, ViewKind};
+use crate::{Language, TagFault, ViewKind};
 
 /// Why a text, a data file or a tokenizer was refused.
 ///
@@ -138,10 +138,40 @@ pub enum TextError {
     },
 
     /// A language is not written as a BCP-47 tag.
-    #[error("{tag:?} is not a language tag such as \"en\", \"zh-CN\" or \"sr-Latn\"")]
+    #[error("{tag:?} is not a language tag such as \"en\", \"zh-CN\" or \"sr-Latn\": {fault}")]
     InvalidLanguage {
         /// The tag.
         tag: String,
+        /// What is wrong with it.
+        fault: TagFault,
+    },
+
+    /// Among the files of all languages is one whose name is no language tag, though it looks like one.
+    #[error(
+        "{}: {tag:?} is not a language tag: {fault}; move the file elsewhere, or list the languages in place of all",
+        path.display()
+    )]
+    FileOfNoLanguage {
+        /// The file.
+        path: PathBuf,
+        /// What stands where the tag is expected.
+        tag: String,
+        /// What is wrong with it.
+        fault: TagFault,
+    },
+
+    /// Several files may be meant for a language that has none of its own.
+    #[error(
+        "{}: no file for \"{language}\", and several that it may be: {}; name one of them",
+        path.display(), quoted(candidates)
+    )]
+    AmbiguousLanguage {
+        /// The file that was looked for.
+        path: PathBuf,
+        /// The language.
+        language: Language,
+        /// The languages that have a file and may be meant.
+        candidates: Vec<Language>,
     },
 
     /// A tokenizer file cannot be used.
@@ -286,6 +316,10 @@ fn only(known: &[Language]) -> String {
     if known.is_empty() {
         return "nor for any other language".into();
     }
-    let known: Vec<String> = known.iter().map(|language| format!("\"{language}\"")).collect();
-    format!("only for {}", known.join(", "))
+    format!("only for {}", quoted(known))
+}
+
+fn quoted(languages: &[Language]) -> String {
+    let languages = languages.iter().map(|language| format!("\"{language}\""));
+    languages.collect::<Vec<_>>().join(", ")
 }

@@ -10,7 +10,8 @@ use crate::TextError;
 
 /// A language, named by a BCP-47 tag such as `en`, `zh-CN` or `sr-Latn`.
 ///
-/// The form of the tag is checked, not whether the language exists.
+/// The form of the tag is checked, not whether the language exists; the language itself is a code of two or three letters, for no longer one is registered.
+/// The name of a split is refused, so that `test.jsonl` and `de-train.jsonl` are not taken for files of a language.
 /// Letter case is set as BCP-47 recommends, so `ZH-cn` and `zh-CN` are equal.
 ///
 /// ```
@@ -32,13 +33,53 @@ impl Language {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Language matching by BCP-47 fallback: the candidates that may stand for this language.
+    ///
+    /// The same tag stands for it alone; else the longest tag that is left when subtags are taken off its end (lookup, RFC 4647, section 3.4); else every tag that begins with it (filtering, section 3.3.1).
+    /// There is one where the match is clear, none where nothing matches, and several where the language must be named more closely.
+    ///
+    /// ```
+    /// use isogloss_text::Language;
+    ///
+    /// let of = |tags: &[&str]| tags.iter().map(|tag| tag.parse()).collect::<Result<Vec<Language>, _>>();
+    /// let (zh, zh_cn) = (&of(&["zh"])?[0], &of(&["zh-CN"])?[0]);
+    /// assert_eq!(zh_cn.matches(&of(&["en", "zh"])?), [zh]);
+    /// assert_eq!(zh.matches(&of(&["en", "zh-CN"])?), [zh_cn]);
+    /// assert_eq!(zh.matches(&of(&["zh-CN", "zh-TW"])?).len(), 2);
+    /// assert!(zh_cn.matches(&of(&["zh-TW"])?).is_empty());
+    /// # Ok::<(), isogloss_text::TextError>(())
+    /// ```
+    pub fn matches<'a>(&self, candidates: &'a [Self]) -> Vec<&'a Self> {
+        let mut range = Some(self.as_str());
+        while let Some(tag) = range {
+            if let Some(found) = candidates.iter().find(|candidate| candidate.as_str() == tag) {
+                return vec![found];
+            }
+            range = shorter(tag);
+        }
+        let is_within = |candidate: &&Self| {
+            candidate.as_str().strip_prefix(self.as_str()).is_some_and(|rest| rest.starts_with('-'))
+        };
+        candidates.iter().filter(is_within).collect()
+    }
+}
+
+/// A tag without its last subtag, and without a singleton that would then be the last.
+fn shorter(tag: &str) -> Option<&str> {
+    let (rest, _) = tag.rsplit_once('-')?;
+    match rest.rsplit_once('-') {
+        Some((before, last)) if last.len() == 1 => Some(before),
+        _ => Some(rest),
+    }
 }
 
 impl FromStr for Language {
     type Err = TextError;
 
     fn from_str(tag: &str) -> Result<Self, TextError> {
-        canonical(tag).map(Self).ok_or_else(|| TextError::InvalidLanguage { tag: tag.to_owned() })
+        let invalid = |fault| TextError::InvalidLanguage { tag: tag.to_owned(), fault };
+        canonical(tag).map(Self).map_err(invalid)
     }
 }
 
@@ -68,34 +109,123 @@ impl fmt::Display for Language {
     }
 }
 
-/// The tag with the letter case of RFC 5646, section 2.1.1, or `None` if it is not well formed.
-fn canonical(tag: &str) -> Option<String> {
-    let mut subtags = tag.split('-');
-    let primary = subtags.next()?;
-    if !(2..=8).contains(&primary.len()) || !primary.bytes().all(|b| b.is_ascii_alphabetic()) {
-        return None;
-    }
-    let mut canonical = primary.to_ascii_lowercase();
-    let mut after_singleton = false;
-    for subtag in subtags {
-        if !(1..=8).contains(&subtag.len()) || !subtag.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return None;
-        }
-        let mut subtag = subtag.to_ascii_lowercase();
-        match subtag.len() {
-            1 => after_singleton = true,
-            2 if !after_singleton => subtag.make_ascii_uppercase(),
-            4 if !after_singleton => {
-                if let Some(initial) = subtag.get_mut(..1) {
-                    initial.make_ascii_uppercase();
+/// What keeps a text from being a language tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TagFault {
+    /// It is not of letters and digits, 1 to 8 between hyphens.
+    Form,
+    /// Its first subtag does not have 2 or 3 letters.
+    Primary,
+    /// A subtag stands where none of its form can.
+    Place {
+        /// The subtag.
+        subtag: String,
+    },
+    /// A subtag is the name of a split.
+    Split {
+        /// The subtag.
+        subtag: String,
+    },
+}
+
+impl fmt::Display for TagFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Form => f.write_str("expected letters and digits between hyphens"),
+            Self::Primary => f.write_str("a language is a code of 2 or 3 letters (ISO 639)"),
+            Self::Place { subtag } => write!(f, "{subtag:?} has no place there"),
+            Self::Split { subtag } => {
+                write!(f, "{subtag:?} is the name of a split")?;
+                match subtag.len() {
+                    3 => write!(f, " (of the language with that code, name the script too)"),
+                    _ => Ok(()),
                 }
             }
-            _ => {}
         }
-        canonical.push('-');
-        canonical.push_str(&subtag);
     }
-    Some(canonical)
+}
+
+/// Names that data sets give their splits, as far as they have the form of a subtag.
+const SPLITS: [&str; 14] = [
+    "train", "training", "trn", "dev", "devel", "valid", "val", "eval", "test", "testing", "tst",
+    "heldout", "gold", "pred",
+];
+
+/// The parts of a tag in their order (RFC 5646, section 2.1).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Language,
+    Extended,
+    Script,
+    Region,
+    Variant,
+    Extension,
+}
+
+/// The tag with the letter case of RFC 5646, section 2.1.1, or what keeps it from being well formed.
+fn canonical(tag: &str) -> Result<String, TagFault> {
+    let is_subtag = |subtag: &str| {
+        (1..=8).contains(&subtag.len()) && subtag.bytes().all(|b| b.is_ascii_alphanumeric())
+    };
+    if !tag.split('-').all(is_subtag) {
+        return Err(TagFault::Form);
+    }
+    let tag = tag.to_ascii_lowercase();
+    let split = |subtag: &str| Err(TagFault::Split { subtag: subtag.to_owned() });
+    let mut subtags = tag.split('-').peekable();
+    let primary = subtags.next().unwrap_or_default();
+    if SPLITS.contains(&primary) && (subtags.peek().is_none() || primary.len() > 3) {
+        return split(primary);
+    }
+    if !(2..=3).contains(&primary.len()) || !is_alphabetic(primary) {
+        return Err(TagFault::Primary);
+    }
+    let (mut canonical, mut part) = (primary.to_owned(), Part::Language);
+    while let Some(subtag) = subtags.next() {
+        if part < Part::Extension && SPLITS.contains(&subtag) {
+            return split(subtag);
+        }
+        let is_last = subtags.peek().is_none();
+        part = match part_of(subtag, part) {
+            Some(next) if subtag.len() > 1 || !is_last => next,
+            _ => return Err(TagFault::Place { subtag: subtag.to_owned() }),
+        };
+        canonical.push('-');
+        match part {
+            Part::Region => canonical.push_str(&subtag.to_ascii_uppercase()),
+            Part::Script => {
+                let (initial, rest) = subtag.split_at(1);
+                canonical.push_str(&initial.to_ascii_uppercase());
+                canonical.push_str(rest);
+            }
+            _ => canonical.push_str(subtag),
+        }
+    }
+    Ok(canonical)
+}
+
+/// The part of a tag that a subtag in lower case is, after one of part `before`; none where it has no place.
+fn part_of(subtag: &str, before: Part) -> Option<Part> {
+    let is_number = subtag.bytes().all(|b| b.is_ascii_digit());
+    let begins_with_digit = subtag.starts_with(|c: char| c.is_ascii_digit());
+    let part = match subtag.len() {
+        _ if before == Part::Extension => Part::Extension,
+        1 => Part::Extension,
+        2 if is_alphabetic(subtag) => Part::Region,
+        3 if is_alphabetic(subtag) => Part::Extended,
+        3 if is_number => Part::Region,
+        4 if is_alphabetic(subtag) => Part::Script,
+        4 if begins_with_digit => Part::Variant,
+        5..=8 => Part::Variant,
+        _ => return None,
+    };
+    let repeats = matches!(part, Part::Extended | Part::Variant | Part::Extension);
+    (before < part || repeats && before == part).then_some(part)
+}
+
+fn is_alphabetic(subtag: &str) -> bool {
+    subtag.bytes().all(|b| b.is_ascii_alphabetic())
 }
 
 #[cfg(test)]
@@ -112,6 +242,19 @@ mod tests {
             ("sr-latn", "sr-Latn"),
             ("es-419", "es-419"),
             ("en-US-x-Twain", "en-US-x-twain"),
+            // Subtags after a singleton keep their case, and their names mean nothing here.
+            ("de-x-TEST-AB", "de-x-test-ab"),
+            ("de-Latn-1901-u-co-phonebk", "de-Latn-1901-u-co-phonebk"),
+            ("sl-rozaj-biske", "sl-rozaj-biske"),
+            // Wikipedias, as WikiANN and PAN-X name them.
+            ("zh-min-nan", "zh-min-nan"),
+            ("be-x-old", "be-x-old"),
+            ("fiu-vro", "fiu-vro"),
+            ("nds-nl", "nds-NL"),
+            ("cbk-zam", "cbk-zam"),
+            ("yue", "yue"),
+            // The languages whose codes are also called as splits are.
+            ("dev-latn", "dev-Latn"),
         ] {
             assert_eq!(given.parse::<Language>().unwrap().as_str(), expected);
         }
@@ -123,6 +266,67 @@ mod tests {
             ["", "e", "en_US", "en-", "-en", "en--US", "123", "de-DE!", "français", "abcdefghi"]
         {
             assert!(tag.parse::<Language>().is_err(), "{tag:?} was taken");
+        }
+    }
+
+    #[test]
+    fn names_of_files_that_are_no_tags_are_refused_with_the_reason() {
+        let message = |tag: &str| tag.parse::<Language>().unwrap_err().to_string();
+        for (tag, part) in [
+            // Files named after their splits, as in huggingface/datasets#5693 and flairNLP/flair#480.
+            ("test", "\"test\" is the name of a split"),
+            ("TRAIN", "\"train\" is the name of a split"),
+            ("dev", "\"dev\" is the name of a split (of the language with that code"),
+            ("val", "\"val\" is the name of a split"),
+            ("de-train", "\"train\" is the name of a split"),
+            ("de-DE-test", "\"test\" is the name of a split"),
+            ("de-dev", "\"dev\" is the name of a split"),
+            // Names in place of codes.
+            ("english", "a language is a code of 2 or 3 letters"),
+            ("README", "a language is a code of 2 or 3 letters"),
+            ("simple", "a language is a code of 2 or 3 letters"),
+            ("labels-de", "a language is a code of 2 or 3 letters"),
+            // Subtags out of order.
+            ("zh-CN-Hans", "\"hans\" has no place there"),
+            ("de-DE-AT", "\"at\" has no place there"),
+            ("de-x", "\"x\" has no place there"),
+            ("de-1", "\"1\" has no place there"),
+            ("de-v2", "\"v2\" has no place there"),
+        ] {
+            let message = message(tag);
+            assert!(message.contains(part) && message.contains(tag), "{message}");
+        }
+    }
+
+    #[test]
+    fn languages_match_by_fallback() {
+        let languages = |tags: &str| -> Vec<Language> {
+            tags.split_whitespace().map(|tag| tag.parse().unwrap()).collect()
+        };
+        for (wanted, candidates, expected) in [
+            ("zh-CN", "zh zh-CN zh-TW", "zh-CN"),
+            // home-assistant/frontend#520, vespa-engine/vespa#34516
+            ("zh-CN", "zh zh-TW", "zh"),
+            ("zh", "en zh-CN", "zh-CN"),
+            ("zh", "zh-CN zh-TW", "zh-CN zh-TW"),
+            // greasyfork-org/greasyfork#271
+            ("zh-CN", "zh-TW en", ""),
+            // mozilla/persona#3044, mapbox/carmen#556
+            ("zh-Hans-CN", "zh-CN zh-Hans", "zh-Hans"),
+            ("en-XX", "en es", "en"),
+            ("zh-Hant-HK", "zh zh-Hant", "zh-Hant"),
+            // The subtags of an extension go with its singleton.
+            ("de-DE-x-goethe", "de-DE de", "de-DE"),
+            // No code is the beginning of another.
+            ("fi", "fil", ""),
+            ("fil", "fi", ""),
+            ("pt", "pt-BR", "pt-BR"),
+            ("sr-Latn", "sr-Cyrl sr", "sr"),
+            ("en", "", ""),
+        ] {
+            let (wanted, candidates) = (&languages(wanted)[0], languages(candidates));
+            let found: Vec<Language> = wanted.matches(&candidates).into_iter().cloned().collect();
+            assert_eq!(found, languages(expected), "{wanted} of {candidates:?}");
         }
     }
 

@@ -73,8 +73,9 @@ pub use features::{
     featurize_classification, featurize_parsing, featurize_tagging,
 };
 pub use labels::LabelSet;
-pub use language::Language;
+pub use language::{Language, TagFault};
 pub use masking::{Masker, MaskingConfig};
+pub use nearest::nearest;
 pub use order::{BatchOrder, sequential_by_length};
 pub use packing::{join_translations, pack_sentences};
 pub use pattern::LanguagePattern;

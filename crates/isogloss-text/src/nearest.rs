@@ -3,11 +3,8 @@
 /// The minimum Damerau-Levenshtein similarity, from 0 to 1, of a name worth suggesting.
 const LEAST_SIMILARITY: f64 = 0.5;
 
-/// The other name nearest to `wanted`, the first on a tie; `None` if none is like it.
-pub(crate) fn nearest<'a>(
-    wanted: &str,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
+/// The other name nearest to `wanted` by edit distance, the first on a tie; `None` if none is like it.
+pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let mut best: Option<(f64, &str)> = None;
     for name in names.into_iter().filter(|&name| name != wanted) {
         let similarity =

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Language, TextError};
+use crate::{Language, TagFault, TextError};
 
 /// A path pattern: with the placeholder `{language}`, it names one file, or folder, for each language.
 ///
@@ -81,6 +81,27 @@ impl LanguagePattern {
         self.0.replace(Self::LANGUAGE, language.as_str()).into()
     }
 
+    /// The file or folder of a language or, if it has none, that of the language which stands for it by BCP-47 fallback ([`Language::matches`]); the path of its own where there is neither.
+    ///
+    /// # Errors
+    /// [`TextError::AmbiguousLanguage`] if several stand for it.
+    pub fn find(&self, language: &Language) -> Result<PathBuf, TextError> {
+        let path = self.path(language);
+        if path.exists() {
+            return Ok(path);
+        }
+        let known = self.languages_with_file();
+        match language.matches(&known)[..] {
+            [] => Ok(path),
+            [found] => Ok(self.path(found)),
+            ref several => Err(TextError::AmbiguousLanguage {
+                path,
+                language: language.clone(),
+                candidates: several.iter().copied().cloned().collect(),
+            }),
+        }
+    }
+
     /// The languages that have a file on disk, sorted; empty where the folder cannot be read.
     ///
     /// ```
@@ -89,6 +110,32 @@ impl LanguagePattern {
     /// assert!(LanguagePattern::from("no/such/en-{language}.tsv").languages_with_file().is_empty());
     /// ```
     pub fn languages_with_file(&self) -> Vec<Language> {
+        let tags = self.tags_with_file().into_iter();
+        let mut known: Vec<Language> = tags.filter_map(|(_, tag)| tag.parse().ok()).collect();
+        known.sort_unstable();
+        known.dedup();
+        known
+    }
+
+    /// The languages that have a file on disk, where all of them are asked for: a file that looks as if it were of a language is not passed over.
+    ///
+    /// # Errors
+    /// [`TextError::FileOfNoLanguage`] for `test.jsonl` or `english.jsonl` beside `en.jsonl`; files such as `notes_2.jsonl` are passed over.
+    pub fn all_languages(&self) -> Result<Vec<Language>, TextError> {
+        for (path, tag) in self.tags_with_file() {
+            if let Err(TextError::InvalidLanguage { tag, fault }) = tag.parse::<Language>()
+                && fault != TagFault::Form
+                && tag.len() > 1
+                && !tag.starts_with(|c: char| c.is_ascii_digit())
+            {
+                return Err(TextError::FileOfNoLanguage { path, tag, fault });
+            }
+        }
+        Ok(self.languages_with_file())
+    }
+
+    /// The files on disk that differ from the pattern only where it has `{language}`, sorted, and what stands there.
+    fn tags_with_file(&self) -> Vec<(PathBuf, String)> {
         // The files, or folders, that differ in the first part of the path with a language in it.
         let mut parts = Path::new(&self.0).components();
         let mut folder = PathBuf::new();
@@ -106,26 +153,27 @@ impl LanguagePattern {
         let (Some((before, after)), Ok(entries)) = (part, std::fs::read_dir(folder)) else {
             return Vec::new();
         };
-        let language = |name: &str| {
+        let with_tag = |name: &str| {
             let after = after.split(Self::LANGUAGE).next().unwrap_or_default();
             let rest = name.strip_prefix(before)?;
             let tag = if after.is_empty() { rest } else { rest.split_once(after)?.0 };
-            let language: Language = tag.parse().ok()?;
-            self.path(&language).is_file().then_some(language)
+            // The path of a language has the letter case of its tag.
+            let tag = tag.parse().map_or(tag.to_owned(), |language: Language| language.into());
+            let path = PathBuf::from(self.0.replace(Self::LANGUAGE, &tag));
+            path.is_file().then_some((path, tag))
         };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let mut known: Vec<Language> = names.filter_map(|name| language(&name)).collect();
-        known.sort_unstable();
-        known.dedup();
-        known
+        let mut found: Vec<_> = names.filter_map(|name| with_tag(&name)).collect();
+        found.sort_unstable();
+        found
     }
 
-    /// The file of a language, opened to be read, and its path.
+    /// The file of a language, opened to be read, and its path, as [`find`](Self::find) finds it.
     ///
     /// # Errors
     /// [`TextError::MissingLanguage`] names the languages that have a file where this one has none, [`TextError::Io`] tells why a file cannot be opened.
     pub(crate) fn open(&self, language: &Language) -> Result<(PathBuf, File), TextError> {
-        let path = self.path(language);
+        let path = self.find(language)?;
         match File::open(&path) {
             Ok(file) => Ok((path, file)),
             Err(error) if error.kind() == ErrorKind::NotFound => Err(TextError::MissingLanguage {
@@ -197,6 +245,50 @@ mod tests {
         );
         let (path, _) = pattern("en-{language}.txt").open(&turkish).unwrap();
         assert_eq!(path, folder.path().join("en-tr.txt"));
+    }
+
+    #[test]
+    fn a_language_without_a_file_has_that_of_its_fallback() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().display().to_string();
+        for name in ["en-zh.txt", "en-pt-BR.txt", "en-sr-Latn.txt", "en-sr-Cyrl.txt"] {
+            std::fs::write(folder.path().join(name), "a\tb\n").unwrap();
+        }
+        let pattern = LanguagePattern::from(format!("{root}/en-{{language}}.txt"));
+        let find = |tag: &str| pattern.find(&tag.parse().unwrap());
+        for (tag, name) in
+            [("zh-CN", "en-zh.txt"), ("pt", "en-pt-BR.txt"), ("pt-PT", "en-pt-PT.txt")]
+        {
+            assert_eq!(find(tag).unwrap(), folder.path().join(name));
+        }
+        assert_eq!(
+            find("sr").unwrap_err().to_string(),
+            format!(
+                "{root}/en-sr.txt: no file for \"sr\", and several that it may be: \"sr-Cyrl\", \"sr-Latn\"; name one of them"
+            )
+        );
+    }
+
+    #[test]
+    fn a_file_that_only_looks_like_that_of_a_language_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().display().to_string();
+        let pattern = LanguagePattern::from(format!("{root}/{{language}}.txt"));
+        let write = |name: &str| std::fs::write(folder.path().join(name), "").unwrap();
+        for name in ["en.txt", "zh-CN.txt", "notes_2.txt", "2019.txt", "a.txt", "en.tsv"] {
+            write(name);
+        }
+        let languages: Vec<String> =
+            pattern.all_languages().unwrap().into_iter().map(String::from).collect();
+        assert_eq!(languages, ["en", "zh-CN"]);
+        for name in ["test", "english", "de-train"] {
+            write(&format!("{name}.txt"));
+            let error = pattern.all_languages().unwrap_err().to_string();
+            let start = format!("{root}/{name}.txt: {name:?} is not a language tag: ");
+            assert!(error.starts_with(&start) && error.contains("list the languages"), "{error}");
+            assert_eq!(pattern.languages_with_file().len(), 2);
+            std::fs::remove_file(folder.path().join(format!("{name}.txt"))).unwrap();
+        }
     }
 
     #[test]

@@ -141,6 +141,23 @@ pub(crate) fn examples_of(plan: &Plan) -> Result<Vec<Example>, Error> {
     Ok(all)
 }
 
+/// The labeled files that a plan reads, each once for each of its splits.
+pub(crate) fn paths_of(plan: &Plan) -> Result<Vec<PathBuf>, Error> {
+    let files = Files::new(plan.recipe())?;
+    let splits = &plan.recipe().data.splits;
+    let mut paths = Vec::new();
+    for source in plan.sources() {
+        paths.extend([&splits.train, &splits.dev].map(|split| files.path(source, split)));
+    }
+    for language in files.languages(plan.sources())? {
+        paths.push(files.path(&language, &splits.test));
+        if plan.recipe().few_shot.is_some() {
+            paths.push(files.path(&language, &splits.train));
+        }
+    }
+    Ok(paths)
+}
+
 /// Every example that a plan trains on.
 pub(crate) fn train_examples_of(plan: &Plan) -> Result<Vec<Example>, Error> {
     let files = Files::new(plan.recipe())?;
@@ -205,7 +222,7 @@ impl<'a> Files<'a> {
             Languages::Listed(languages) => languages.clone(),
             Languages::All => {
                 let data = &self.recipe.data;
-                data.path.with_split(&data.splits.test).languages_with_file()
+                data.path.with_split(&data.splits.test).all_languages()?
             }
         };
         others.extend_from_slice(sources);

@@ -1,9 +1,11 @@
 //! Runs: a plan is carried out in a folder, from data and model to results.
 
 mod checkpoint;
+mod data_files;
 mod event;
 mod few_shot;
 mod folder;
+mod fresh;
 mod frozen_layers;
 mod guided_dropout;
 mod initial_model;
@@ -45,17 +47,19 @@ pub fn finetune(
     options: &RunOptions<'_>,
     watch: &mut dyn FnMut(Event<'_>),
 ) -> Result<Outcome, Error> {
+    let _locked = run.lock()?;
     if !options.fresh
         && let RunStatus::Done(results) = run.status()?
     {
         run.prepare(&plan.to_toml(), false)?;
+        data_files::check(plan, run)?;
         // A crash right after the results were written leaves them.
         run.tidy(plan.recipe())?;
         return Ok(Outcome::Finished(results));
     }
-    if !options.fresh
-        && let Some((_, checkpoint)) = run.newest_checkpoint()?
-    {
+    if options.fresh {
+        fresh::check(plan, run, options)?;
+    } else if let Some((_, checkpoint)) = run.newest_checkpoint()? {
         // Before the recipe, which another version writes otherwise.
         check_format(&checkpoint)?;
     }
@@ -82,6 +86,8 @@ fn run_plan(
 ) -> Result<Outcome, Error> {
     let forward_plan = ForwardPlan::new(plan.objectives());
     let loaders = Loaders::read(plan, &forward_plan, &options.model_folder, &options.device_info)?;
+    // After reading, which tells what is wrong with a file.
+    data_files::check(plan, run)?;
     let Loaders { labeled, unlabeled } = loaders;
     if let Some(data) = &labeled {
         watch(Event::Data(&data.corpus));

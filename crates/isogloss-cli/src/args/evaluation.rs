@@ -29,7 +29,7 @@ pub(crate) struct EvaluateArgs {
 pub(crate) struct PredictArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// The texts; lines of the standard input if none is given. A parser reads CoNLL-U there, and writes it with its trees
+    /// The texts; lines of the standard input if none is given, of which each has its answer, an empty one too. A parser reads CoNLL-U there, and writes it with its trees
     pub(crate) texts: Vec<String>,
     #[command(flatten)]
     pub(crate) scoring: ScoringArgs,

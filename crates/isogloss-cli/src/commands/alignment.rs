@@ -5,7 +5,8 @@ use std::fs::File;
 
 use anyhow::{Context, bail};
 use isogloss::alignment::{
-    AlignmentOptions, AlignmentReport, LanguageAlignment, Quantity, measure_alignment, write_report,
+    AlignmentOptions, AlignmentReport, LanguageAlignment, Quantity, match_languages,
+    measure_alignment, write_report,
 };
 use isogloss::correlation::{MIN_PAIRS, RESAMPLES};
 use isogloss::text::{
@@ -36,6 +37,7 @@ pub(crate) fn run(args: &AlignmentArgs) -> anyhow::Result<End> {
         source: args.source.to_string(),
         options,
         languages: BTreeMap::new(),
+        measured_as: BTreeMap::new(),
         correlations: Vec::new(),
     };
     for language in &languages {
@@ -46,7 +48,11 @@ pub(crate) fn run(args: &AlignmentArgs) -> anyhow::Result<End> {
         report.languages.insert(language.to_string(), measured);
     }
     if let Some(results) = &results {
-        report.correlate(&results.target_scores(), args.encoding.seed);
+        let scores = results.target_scores();
+        let (measured_as, unclear) = match_languages(scores.keys(), report.languages.keys());
+        unclear.iter().for_each(|text| eprintln!("{text}"));
+        report.measured_as = measured_as;
+        report.correlate(&scores, args.encoding.seed);
         if !args.model.json {
             println!("{}", correlations(&report));
         }
@@ -76,7 +82,7 @@ fn options(args: &AlignmentArgs) -> AlignmentOptions {
 /// The languages asked for, each with its files, or all that have pairs.
 fn languages(args: &AlignmentArgs) -> anyhow::Result<Vec<Language>> {
     if args.languages.is_empty() {
-        let mut found = args.pairs.languages_with_file();
+        let mut found = args.pairs.all_languages()?;
         found.retain(|language| *language != args.source);
         if found.is_empty() {
             bail!("{}: no language has such a file", args.pairs);
@@ -85,10 +91,12 @@ fn languages(args: &AlignmentArgs) -> anyhow::Result<Vec<Language>> {
     }
     let patterns = [Some(&args.pairs), args.dictionaries.as_ref(), args.links.as_ref()];
     for pattern in patterns.into_iter().flatten() {
-        let known = pattern.languages_with_file();
-        if let Some(language) = args.languages.iter().find(|language| !known.contains(language)) {
-            let (path, language) = (pattern.path(language), language.clone());
-            return Err(TextError::MissingLanguage { path, language, known }.into());
+        for language in &args.languages {
+            let (path, language) = (pattern.find(language)?, language.clone());
+            if !path.is_file() {
+                let known = pattern.languages_with_file();
+                return Err(TextError::MissingLanguage { path, language, known }.into());
+            }
         }
     }
     Ok(args.languages.clone())
@@ -100,7 +108,7 @@ fn measure(
     options: &AlignmentOptions,
     language: &Language,
 ) -> anyhow::Result<LanguageAlignment> {
-    let pairs = read_pair_file(&args.pairs.path(language))?;
+    let pairs = read_pair_file(&args.pairs.find(language)?)?;
     let links = if args.word_pairs > 0 { links(args, language, &pairs)? } else { None };
     Ok(measure_alignment(encoder, &pairs, links.as_deref(), options)?)
 }
@@ -115,20 +123,20 @@ fn links<'a>(
     pairs: &'a [SentencePair],
 ) -> anyhow::Result<Option<Links<'a>>> {
     let pattern = args.dictionaries.as_ref().or(args.links.as_ref());
-    if let Some(path) = pattern.map(|pattern| pattern.path(language)).filter(|path| !path.is_file())
-    {
+    let path = pattern.map(|pattern| pattern.find(language)).transpose()?;
+    if let Some(path) = path.filter(|path| !path.is_file()) {
         eprintln!("{language}: no {}, so only sentences are measured", path.display());
         return Ok(None);
     }
     if let Some(pattern) = &args.dictionaries {
-        let forward = Dictionary::read(&pattern.path(language))?;
+        let forward = Dictionary::read(&pattern.find(language)?)?;
         let backward = forward.inverted();
         let aligner = DictionaryAligner::new(forward, backward).with_form(args.words);
         return Ok(Some(Box::new(move |at| aligner.align(&pairs[at].left, &pairs[at].right))));
     }
     let alignments = match &args.links {
         Some(pattern) => {
-            let path = pattern.path(language);
+            let path = pattern.find(language)?;
             let file = File::open(&path).with_context(|| path.display().to_string())?;
             let count = |text: &str| text.split_whitespace().count();
             let n_words: Vec<_> =

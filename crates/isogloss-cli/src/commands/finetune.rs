@@ -1,5 +1,7 @@
 //! `isogloss finetune`.
 
+use std::sync::atomic::Ordering;
+
 use anyhow::bail;
 use isogloss::device::{OpenDevice, open};
 use isogloss::metrics::MeanStd;
@@ -9,6 +11,7 @@ use serde_json::json;
 use super::{End, model_folder, table};
 use crate::args::{FinetuneArgs, RunArgs};
 use crate::interrupt::STOP;
+use crate::streams::reader_is_gone;
 use crate::watch::Watch;
 
 pub(crate) fn run(args: &FinetuneArgs) -> anyhow::Result<End> {
@@ -59,6 +62,10 @@ pub(crate) fn train(
     device: &OpenDevice,
     fresh: bool,
 ) -> anyhow::Result<Option<Results>> {
+    // By a reader who went away between two runs.
+    if STOP.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
     let seed = plan.recipe().seed;
     let folder = RunFolder::new(args.out.join(plan.name()).join(format!("seed-{seed}")));
     let mut watch = Watch::new(args.json);
@@ -80,6 +87,7 @@ pub(crate) fn train(
     watch.end_bar();
     match outcome {
         Outcome::Finished(results) => Ok(Some(*results)),
+        Outcome::Stopped { .. } if reader_is_gone() => Ok(None),
         Outcome::Stopped { step } => {
             eprintln!("stopped after step {step}; everything is saved. To go on:");
             eprintln!("  {}", this_command());

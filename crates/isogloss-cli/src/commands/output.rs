@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use crate::streams::reader_went_away;
+
 /// A file is made when the first lines are there: what stands in it is not lost to a command that fails
 /// before.
 pub(super) struct Output {
@@ -38,7 +40,11 @@ impl Output {
             Some(to) => to,
             to => to.insert(open(self.path.as_deref()).with_context(|| name(&self.path))?),
         };
-        lines(to).and_then(|()| to.flush()).with_context(|| name(&self.path))
+        let written = lines(to).and_then(|()| to.flush());
+        if written.as_ref().is_err_and(reader_went_away) {
+            return Ok(());
+        }
+        written.with_context(|| name(&self.path))
     }
 }
 

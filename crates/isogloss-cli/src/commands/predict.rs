@@ -5,13 +5,14 @@ use std::io::BufRead;
 use anyhow::bail;
 use isogloss::device::open;
 use isogloss::model::HeadSpec;
-use isogloss::text::read_treebank;
+use isogloss::text::{Sentence, TextError, read_treebank};
 use isogloss::{Prediction, Predictor};
 use serde_json::json;
 
 use super::labeled::scored_as;
 use super::{End, exchange_language_adapter, model_folder};
 use crate::args::PredictArgs;
+use crate::input_lines::InputLines;
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     let device = open(args.model.device.device)?;
@@ -28,26 +29,41 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
         }
         return Ok(End::Done);
     }
-    let mut texts = Vec::new();
-    for line in std::io::stdin().lock().lines() {
-        texts.push(line?);
-        if texts.len() == args.batch_size {
-            print(&predictor, &texts, args.model.json)?;
-            texts.clear();
+    let mut lines = InputLines::new(std::io::stdin().lock());
+    loop {
+        let (texts, fault) = batch(&mut lines, args.batch_size);
+        print(&predictor, &texts, args.model.json)?;
+        match fault {
+            Some(fault) => return Err(fault),
+            None if texts.len() < args.batch_size => return Ok(End::Done),
+            None => {}
         }
     }
-    print(&predictor, &texts, args.model.json)?;
-    Ok(End::Done)
 }
 
-/// Reads CoNLL-U and writes it with the trees of the model.
+/// The next lines, and the fault that ends them early.
+fn batch(
+    lines: &mut InputLines<impl BufRead>,
+    size: usize,
+) -> (Vec<String>, Option<anyhow::Error>) {
+    let mut texts = Vec::new();
+    for line in lines.take(size) {
+        match line {
+            Ok(text) => texts.push(text),
+            Err(fault) => return (texts, Some(fault)),
+        }
+    }
+    (texts, None)
+}
+
+/// Reads CoNLL-U and writes it with the trees of the model, the sentences before a fault too.
 fn parse(predictor: &Predictor, args: &PredictArgs) -> anyhow::Result<End> {
     if !args.texts.is_empty() || args.model.json {
         bail!("a parser reads CoNLL-U from the standard input, and writes CoNLL-U");
     }
-    let mut treebank = read_treebank(std::io::stdin().lock(), "standard input".as_ref())?;
+    let (mut all, fault) = sentences(std::io::stdin().lock());
     let mut n_lost = 0;
-    for sentences in treebank.sentences.chunks_mut(args.batch_size) {
+    for sentences in all.chunks_mut(args.batch_size) {
         n_lost += predictor.parse(sentences)?;
         sentences.iter().for_each(|sentence| print!("{sentence}"));
     }
@@ -56,7 +72,40 @@ fn parse(predictor: &Predictor, args: &PredictArgs) -> anyhow::Result<End> {
             "{n_lost} words have no token, cut off or unknown to the tokenizer: they hang on the root"
         );
     }
-    Ok(End::Done)
+    fault.map_or(Ok(End::Done), Err)
+}
+
+/// The whole sentences of CoNLL-U, as far as the first fault.
+fn sentences(reader: impl BufRead) -> (Vec<Sentence>, Option<anyhow::Error>) {
+    let mut text = String::new();
+    for line in InputLines::new(reader) {
+        match line {
+            Ok(line) => text.extend([&line, "\n"]),
+            Err(fault) => return (sentences_before(&text, usize::MAX), Some(fault)),
+        }
+    }
+    match read_treebank(text.as_bytes(), "standard input".as_ref()) {
+        Ok(treebank) => (treebank.sentences, None),
+        Err(fault) => {
+            let line = match &fault {
+                TextError::Line { line, .. } => *line,
+                _ => 0,
+            };
+            (sentences_before(&text, line), Some(fault.into()))
+        }
+    }
+}
+
+/// The sentences that end before a line, counted from 1.
+fn sentences_before(text: &str, line: usize) -> Vec<Sentence> {
+    let before = text.split_inclusive('\n').take(line.saturating_sub(1));
+    let ends = before.scan(0, |end, line| {
+        *end += line.len();
+        Some((*end, line.trim().is_empty()))
+    });
+    let end = ends.filter(|(_, is_blank)| *is_blank).map(|(end, _)| end).last().unwrap_or(0);
+    let whole = read_treebank(text[..end].as_bytes(), "standard input".as_ref());
+    whole.map(|treebank| treebank.sentences).unwrap_or_default()
 }
 
 fn print(predictor: &Predictor, texts: &[String], json: bool) -> anyhow::Result<()> {

@@ -1,7 +1,9 @@
 //! `isogloss sweep`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
+use anyhow::bail;
 use isogloss::device::open;
 use isogloss::{Plan, Results};
 use serde_json::json;
@@ -14,6 +16,15 @@ pub(crate) fn run(args: &SweepArgs) -> anyhow::Result<End> {
     // All recipes are checked before the first is trained.
     let plans: Vec<_> =
         args.recipes.iter().map(|path| Plan::from_file(path)).collect::<Result<_, _>>()?;
+    let mut named: BTreeMap<&str, &PathBuf> = BTreeMap::new();
+    for (plan, path) in plans.iter().zip(&args.recipes) {
+        if let Some(other) = named.insert(plan.name(), path) {
+            let (other, path, name) = (other.display(), path.display(), plan.name());
+            bail!(
+                "{other} and {path}: both would train in the folder {name}; give one another name"
+            );
+        }
+    }
     // A seed of every recipe before the next seed: recipes can be compared before all is done.
     let jobs: Vec<_> = (0..args.seeds)
         .flat_map(|n| plans.iter().map(move |plan| plan.clone().with_seed(plan.recipe().seed + n)))

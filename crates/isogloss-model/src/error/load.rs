@@ -86,15 +86,15 @@ pub enum LoadError {
     #[error(
         "{}: the base model {name} is not in {} any more: put it there, or set \"base_folder\" to \
          where it is",
-        path.display(), folder.display()
+        path.display(), nor(folders)
     )]
     BaseModelGone {
         /// The file that says where.
         path: PathBuf,
         /// What the base model is called.
         name: String,
-        /// Where it should be.
-        folder: PathBuf,
+        /// Where it should be: from the checkpoint, and from the root.
+        folders: Vec<PathBuf>,
     },
     /// An adapter-only checkpoint that is its own base, or the base of its base.
     #[error("{}: a base stands on another, and so on, without an end", path.display())]
@@ -324,4 +324,9 @@ fn listed(what: &str, names: &[String]) -> String {
 
 fn join(faults: &[impl fmt::Display]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn nor(folders: &[PathBuf]) -> String {
+    let folders = folders.iter().map(|folder| folder.display().to_string());
+    folders.collect::<Vec<_>>().join(", nor in ")
 }

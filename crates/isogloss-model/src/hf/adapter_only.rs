@@ -47,8 +47,11 @@ pub struct BaseModel {
 struct Index {
     /// What the base model is called.
     base_name: String,
-    /// Where it is.
+    /// Where it is, from this folder if it can be told from there: a run that is moved with its model opens.
     base_folder: PathBuf,
+    /// Where it was, from the root: a run that is moved alone opens too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base_folder_absolute: Option<PathBuf>,
     /// The active adapters, the lowest first.
     adapters: Vec<String>,
     /// The adapters of the `peft` library.
@@ -68,10 +71,13 @@ impl Index {
         }
         let mut this: Self = serde_json::from_value(read_json(&path)?)
             .map_err(|source| LoadError::Json { path: path.clone(), source })?;
-        this.base_folder = folder.join(this.base_folder);
-        if !this.base_folder.join("config.json").exists() {
-            let (name, folder) = (this.base_name, this.base_folder);
-            return Err(LoadError::BaseModelGone { path, name, folder });
+        let mut folders = vec![folder.join(&this.base_folder)];
+        folders.extend(this.base_folder_absolute.clone());
+        match folders.iter().find(|folder| folder.join("config.json").exists()) {
+            Some(found) => this.base_folder = found.clone(),
+            None => {
+                return Err(LoadError::BaseModelGone { path, name: this.base_name, folders });
+            }
         }
         Ok(Some(this))
     }
@@ -218,9 +224,29 @@ pub fn save_adapter_only(
         }
         write_safetensors(&folder.join(HEAD), params)?;
     }
-    let (base_name, base_folder) = (base.name.clone(), base.folder.clone());
-    let scoring = scoring.cloned();
-    let index = Index { base_name, base_folder, adapters, peft, scoring };
+    let index = Index {
+        base_name: base.name.clone(),
+        base_folder: relative(folder, &base.folder).unwrap_or_else(|| base.folder.clone()),
+        base_folder_absolute: base.folder.is_absolute().then(|| base.folder.clone()),
+        adapters,
+        peft,
+        scoring: scoring.cloned(),
+    };
     let json = serde_json::to_value(index).expect("paths and names are printable");
     write_json(&folder.join(INDEX), &json)
+}
+
+/// The path that leads from a folder to another, with `/` between its parts on every system; none if one of
+/// them is not there, or no path leads from one to the other.
+fn relative(from: &Path, to: &Path) -> Option<PathBuf> {
+    let (from, to) = (from.canonicalize().ok()?, to.canonicalize().ok()?);
+    let (from, to): (Vec<_>, Vec<_>) = (from.components().collect(), to.components().collect());
+    let n_shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    if n_shared == 0 {
+        return None;
+    }
+    let up = from[n_shared..].iter().map(|_| Some(".."));
+    let down = to[n_shared..].iter().map(|part| part.as_os_str().to_str());
+    let parts: Vec<&str> = up.chain(down).collect::<Option<_>>()?;
+    Some(parts.join("/").into())
 }

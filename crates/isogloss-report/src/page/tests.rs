@@ -75,6 +75,26 @@ fn seeds_of_a_recipe_become_mean_and_deviation() {
 }
 
 #[test]
+fn the_title_says_what_the_runs_are_about() {
+    let root = tempfile::tempdir().unwrap();
+    let record = |name: &str, task: &str| {
+        let results = results(0.9, 0.5).replace("classification", task);
+        load(&run(root.path(), name, METRICS, &results))
+    };
+    let (labeled, retrieval) = (record("a/seed-1", "tagging"), record("b/seed-1", "retrieval"));
+    let title = |records: &[RunRecord]| {
+        let html = render(records);
+        let (_, rest) = html.split_once("<h1>").unwrap();
+        rest.split_once("</h1>").unwrap().0.to_owned()
+    };
+    assert_eq!(title(std::slice::from_ref(&retrieval)), "Sentence retrieval");
+    assert_eq!(title(&[record("c/seed-1", "language_modeling")]), "Masked language modelling");
+    assert_eq!(title(std::slice::from_ref(&labeled)), "Zero-shot transfer from English");
+    let both = "Zero-shot transfer from English and sentence retrieval";
+    assert_eq!(title(&[labeled, retrieval]), both);
+}
+
+#[test]
 fn runs_without_measures_or_objectives_say_nothing_of_them() {
     let root = tempfile::tempdir().unwrap();
     let html = render(&[load(&run(root.path(), "seed-1", METRICS, &results(0.9, 0.5)))]);

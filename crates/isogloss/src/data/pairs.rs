@@ -48,7 +48,7 @@ impl PairSet {
     }
 
     fn read(recipe: &PairsRecipe, language: Language, linked: bool) -> Result<Self, Error> {
-        let path = recipe.path.path(&language);
+        let path = recipe.path.find(&language)?;
         let pairs = read_pair_file(&path)?;
         let links = match (&recipe.aligner, linked) {
             (Some(aligner), true) => aligner.link(&pairs, &language)?,
@@ -98,9 +98,9 @@ impl AlignerRecipe {
         let texts = || pairs.iter().map(|pair| (pair.left.as_str(), pair.right.as_str()));
         Ok(match self {
             Self::Dictionary { path, reverse_path, words } => {
-                let forward = Dictionary::read(&path.path(language))?;
+                let forward = Dictionary::read(&path.find(language)?)?;
                 let backward = match reverse_path {
-                    Some(path) => Dictionary::read(&path.path(language))?,
+                    Some(path) => Dictionary::read(&path.find(language)?)?,
                     None => forward.inverted(),
                 };
                 let aligner = DictionaryAligner::new(forward, backward).with_form(*words);
@@ -112,7 +112,7 @@ impl AlignerRecipe {
                 align_both_ways(&DiagonalAlignerConfig::default(), &bitext, symmetrization)
             }
             Self::Pharaoh { path } => {
-                let path = path.path(language);
+                let path = path.find(language)?;
                 let file = File::open(&path).map_err(io(&path))?;
                 let count = |text: &str| text.split_whitespace().count();
                 let n_words: Vec<_> = texts().map(|(l, r)| (count(l), count(r))).collect();

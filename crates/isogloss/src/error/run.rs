@@ -8,6 +8,35 @@ use isogloss_methods::{AlignmentError, StateError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
+    /// A run whose data files are not what they were when it began.
+    #[error(
+        "{} since this run began: put back what was there, use another --out, or --fresh to begin again; \
+         without {} the run goes on with the files as they are",
+        changed.join(", "), record.display()
+    )]
+    OtherData {
+        /// Each file, and what became of it.
+        changed: Vec<String>,
+        /// The file that tells what they were.
+        record: PathBuf,
+    },
+    /// A run that would remove what it begins with.
+    #[error(
+        "{}: lies in the folder of the run, {}, which --fresh empties; use another --out",
+        path.display(), folder.display()
+    )]
+    InRun {
+        /// A model or a data file.
+        path: PathBuf,
+        /// The folder of the run.
+        folder: PathBuf,
+    },
+    /// A folder that another process trains in.
+    #[error("{}: another process trains in this folder now; wait for it, or use another --out", path.display())]
+    InUse {
+        /// The run folder.
+        path: PathBuf,
+    },
     /// A checkpoint of another version of this program.
     #[error(
         "{}: a checkpoint of format {found}; this version reads format {expected}: finish the run with the \

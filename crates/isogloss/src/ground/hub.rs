@@ -49,6 +49,9 @@ impl ModelSource {
     ) -> Result<PathBuf, HubError> {
         match self {
             Self::Folder(path) if path.is_dir() => Ok(path.clone()),
+            Self::Folder(path) if path.is_file() => {
+                Err(HubError::NotAFolder { path: path.clone() })
+            }
             Self::Folder(path) => Err(HubError::NoSuchFolder { path: path.clone() }),
             Self::Hub { repo, revision } => {
                 Access::new(options, &|name| env::var_os(name))?.snapshot(repo, revision, progress)

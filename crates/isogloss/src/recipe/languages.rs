@@ -24,7 +24,7 @@ impl Languages {
     pub(crate) fn with_files(&self, pattern: &LanguagePattern) -> Result<Vec<Language>, Error> {
         let languages = match self {
             Self::Listed(languages) => languages.clone(),
-            Self::All => pattern.languages_with_file(),
+            Self::All => pattern.all_languages()?,
         };
         if languages.is_empty() {
             return Err(DataError::NoFile { pattern: pattern.as_str().to_owned() }.into());

@@ -54,6 +54,6 @@ impl MonolingualRecipe {
 
     /// The text of a language.
     pub(crate) fn sentences(&self, language: &Language) -> Result<Vec<String>, Error> {
-        Ok(read_sentence_file(&self.path.path(language))?)
+        Ok(read_sentence_file(&self.path.find(language)?)?)
     }
 }

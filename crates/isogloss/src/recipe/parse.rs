@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use isogloss_text::nearest;
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
@@ -161,8 +162,35 @@ fn fault_of(files: &[RecipeFile], error: &toml::de::Error, entries: &[Entry]) ->
     let start = error.span().map_or(0, |span| span.start);
     let renamed = error.span().and_then(|span| renamed(entries.iter().find(|e| e.key == span)?));
     let is_unknown = error.message().starts_with("unknown field");
-    let problem = renamed.filter(|_| is_unknown);
+    let problem = renamed.filter(|_| is_unknown).or_else(|| nearest_first(error.message()));
     fault_at(files, start, problem.unwrap_or_else(|| error.message().replace('\n', ", ")))
+}
+
+/// The message about an unknown key or kind with the nearest known one before all others; none if it is
+/// another message, or no known one is like it.
+fn nearest_first(message: &str) -> Option<String> {
+    let (unknown, known) = message.split_once(", expected ")?;
+    let name = |text: &str| Some(text.split_once('`')?.1.split_once('`')?.0.to_owned());
+    let wanted = name(unknown.strip_prefix("unknown ")?)?;
+    let names: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+    let words = |name: &str| {
+        let mut words: Vec<&str> = name.split('_').collect();
+        words.sort_unstable();
+        words.concat()
+    };
+    let turned = || names.iter().find(|name| words(name) == words(&wanted));
+    let nearest = nearest(&wanted, names.iter().copied());
+    let nearest = nearest.or_else(|| turned().map(ToString::to_string));
+    let nearest = nearest.map(|name| format!("`{name}`")).or_else(|| elsewhere(&wanted))?;
+    Some(format!("{unknown}: did you mean {nearest}? expected {known}"))
+}
+
+/// A key of this name in another table.
+fn elsewhere(key: &str) -> Option<String> {
+    let defaults = toml::Table::try_from(Recipe::default()).ok()?;
+    let tables = defaults.iter().filter_map(|(name, table)| Some((name, table.as_table()?)));
+    let mut with_key = tables.filter(|(_, table)| table.contains_key(key));
+    with_key.next().map(|(name, _)| format!("`{key}` of [{name}]"))
 }
 
 /// What to say of an entry by a name that it no longer has.

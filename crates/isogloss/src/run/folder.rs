@@ -2,7 +2,9 @@
 //! either the old state or the new one.
 //!
 //! ```text
+//! lock                 locked by the process that trains here
 //! recipe.toml          the resolved recipe
+//! data.json            hashes of the data files
 //! pretrain/            the run of its `pretrain_recipe`
 //! environment.json     what it was made with
 //! metrics.jsonl        one line a logged step, evaluation or measure
@@ -13,15 +15,19 @@
 //! results.json         the scores; there when the run is done
 //! ```
 
-use std::fs;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use isogloss_text::Treebank;
 use serde::Serialize;
 
-use crate::error::{io, json};
+use crate::error::{RunError, io, json};
 use crate::ground::files::{remove_file, remove_folder, write_atomically};
 use crate::{Error, Recipe, Results};
+
+/// The record of a run's data files.
+pub(super) const DATA_FILES: &str = "data.json";
 
 /// The status of a run: new, unfinished, or done with its results.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,6 +137,32 @@ impl RunFolder {
         Ok(newest)
     }
 
+    /// Locks the folder for this process as long as the file is open; makes it, if need be. Where files
+    /// cannot be locked, or made, there is no lock.
+    pub(crate) fn lock(&self) -> Result<Option<File>, Error> {
+        let path = self.path.join("lock");
+        let made = fs::create_dir_all(&self.path);
+        let opened = made
+            .and_then(|()| OpenOptions::new().create(true).truncate(false).write(true).open(&path));
+        let is_missing = |error: &std::io::Error| {
+            use ErrorKind::{PermissionDenied, ReadOnlyFilesystem, Unsupported};
+            matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | Unsupported)
+        };
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) if is_missing(&error) => return Ok(None),
+            Err(error) => return Err(io(path)(error)),
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => {
+                Err(RunError::InUse { path: self.path.clone() }.into())
+            }
+            Err(TryLockError::Error(error)) if is_missing(&error) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(io(path)(error)),
+        }
+    }
+
     /// Makes the folder, or empties it of an earlier run if `fresh`.
     pub(crate) fn prepare(&self, recipe: &str, fresh: bool) -> Result<(), Error> {
         let recipe_path = self.path.join("recipe.toml");
@@ -146,6 +178,7 @@ impl RunFolder {
                 "metrics.jsonl",
                 "environment.json",
                 "guided_dropout.json",
+                DATA_FILES,
                 "recipe.toml",
             ] {
                 remove_file(&self.path.join(name))?;
@@ -157,9 +190,7 @@ impl RunFolder {
             Ok(_) if self.status()? != RunStatus::New => {
                 Err(Error::OtherRecipe { path: self.path.clone() })
             }
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(io(recipe_path)(error))
-            }
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(io(recipe_path)(error)),
             // A run that ended before its first checkpoint has left nothing else that a new one could
             // mix up.
             Ok(_) | Err(_) => {

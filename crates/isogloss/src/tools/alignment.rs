@@ -27,7 +27,7 @@ pub use isogloss_report::{
     LanguageAlignment, LayerAlignment, LayerCorrelation, Quantity, WordAlignment,
 };
 pub use options::{AlignmentOptions, WordPooling};
-pub use report::{AlignmentReport, write_report};
+pub use report::{AlignmentReport, match_languages, write_report};
 use words::WordPairs;
 
 use crate::Error;

@@ -11,12 +11,18 @@ use hf_hub::api::sync::ApiError;
 pub enum HubError {
     /// The text is neither a folder nor a repository name.
     #[error(
-        "model {name:?}: expected a folder, `owner/name` or `owner/name@revision`; \
-         write a folder that does not look like one as ./{name}"
+        "model {name:?}: no such folder here, and no name on the hub, which is `owner/name` or \
+         `owner/name@revision`"
     )]
     InvalidName {
         /// The text as given.
         name: String,
+    },
+    /// A file is named where the folder of a model is expected.
+    #[error("{}: a file; expected the folder of a model", path.display())]
+    NotAFolder {
+        /// The file.
+        path: PathBuf,
     },
     /// The model folder does not exist.
     #[error("{}: no such folder", path.display())]

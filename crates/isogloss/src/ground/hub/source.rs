@@ -6,6 +6,32 @@ use std::str::FromStr;
 
 use super::error::HubError;
 
+/// Models of the families here whose names on the hub are older than owners.
+const WITHOUT_OWNER: [&str; 22] = [
+    "bert-base-cased",
+    "bert-base-chinese",
+    "bert-base-german-cased",
+    "bert-base-german-dbmdz-cased",
+    "bert-base-german-dbmdz-uncased",
+    "bert-base-multilingual-cased",
+    "bert-base-multilingual-uncased",
+    "bert-base-uncased",
+    "bert-large-cased",
+    "bert-large-uncased",
+    "distilbert-base-cased",
+    "distilbert-base-german-cased",
+    "distilbert-base-multilingual-cased",
+    "distilbert-base-uncased",
+    "roberta-base",
+    "roberta-large",
+    "xlm-roberta-base",
+    "xlm-roberta-large",
+    "xlm-roberta-large-finetuned-conll02-dutch",
+    "xlm-roberta-large-finetuned-conll02-spanish",
+    "xlm-roberta-large-finetuned-conll03-english",
+    "xlm-roberta-large-finetuned-conll03-german",
+];
+
 /// Where the files of a model are.
 ///
 /// ```
@@ -22,7 +48,7 @@ pub enum ModelSource {
     Folder(PathBuf),
     /// A repository on the Hugging Face Hub.
     Hub {
-        /// `owner/name`, or `name` alone for the oldest models.
+        /// `owner/name`, or the name alone of one of the oldest models.
         repo: String,
         /// Branch, tag or commit; `main` unless given.
         revision: String,
@@ -35,19 +61,26 @@ impl FromStr for ModelSource {
     /// Reads `owner/name`, `owner/name@revision` or a path; an existing folder always wins.
     ///
     /// # Errors
-    /// [`HubError::InvalidName`] when the text can be neither.
+    /// [`HubError::InvalidName`] when the text can be neither, [`HubError::NotAFolder`] for a file.
     fn from_str(text: &str) -> Result<Self, HubError> {
         let path = Path::new(text);
         let says_path = path.is_absolute() || text.starts_with(['.', '/', '\\', '~']);
         if path.is_dir() || says_path {
             return Ok(Self::Folder(path.to_owned()));
         }
+        if path.is_file() {
+            return Err(HubError::NotAFolder { path: path.to_owned() });
+        }
         let (repo, revision) = text.split_once('@').unwrap_or((text, "main"));
         let parts: Vec<&str> = repo.split('/').collect();
         if parts.len() > 2 && !text.contains('@') {
             return Ok(Self::Folder(path.to_owned()));
         }
-        let named = parts.len() <= 2 && parts.iter().all(|part| is_plain(part));
+        let named = match parts[..] {
+            [owner, name] => is_plain(owner) && is_plain(name),
+            [name] => WITHOUT_OWNER.contains(&name),
+            _ => false,
+        };
         if !named || !revision.split('/').all(is_plain) {
             return Err(HubError::InvalidName { name: text.to_owned() });
         }
@@ -106,6 +139,15 @@ mod tests {
             assert_eq!(found, expected, "{text}");
             assert_eq!(found.to_string(), text);
         }
+        // huggingface/transformers#3247, EleutherAI/lm-evaluation-harness#995 ("model"),
+        // unitaryai/detoxify#99 ("None"): a folder that is not there, and the hub was asked.
+        for text in ["nonexist", "nonexist@main", "model", "None", "best", "xlm-roberta"] {
+            let message = text.parse::<ModelSource>().unwrap_err().to_string();
+            assert!(message.contains("no such folder"), "{message}");
+        }
+        // predibase/lorax#51: a file of the folder.
+        let message = "Cargo.toml".parse::<ModelSource>().unwrap_err().to_string();
+        assert_eq!(message, "Cargo.toml: a file; expected the folder of a model");
         for text in ["", "owner/", "/@main", "a b/c", "owner/name@", "owner/name@../../x", "o/n@-x"]
         {
             let parsed = text.parse::<ModelSource>();

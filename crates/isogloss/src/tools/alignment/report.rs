@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use isogloss_text::Language;
+
 use super::options::AlignmentOptions;
 use crate::error::{io, json};
 use crate::ground::files::write_atomically;
@@ -10,6 +12,48 @@ use crate::{Error, Results};
 
 /// What `isogloss alignment` writes.
 pub type AlignmentReport = isogloss_report::AlignmentReport<AlignmentOptions>;
+
+/// Matches the languages of scores with those that were measured, by [`Language::matches`]: a report's
+/// `measured_as`, and a sentence for each language that is left out because several would be meant.
+pub fn match_languages<'a>(
+    scored: impl Iterator<Item = &'a String>,
+    measured: impl Iterator<Item = &'a String>,
+) -> (BTreeMap<String, String>, Vec<String>) {
+    let languages = |tags: &mut dyn Iterator<Item = &'a String>| -> Vec<Language> {
+        tags.filter_map(|tag| tag.parse().ok()).collect()
+    };
+    let mut scored = scored;
+    let mut measured = measured;
+    let (scored, measured) = (languages(&mut scored), languages(&mut measured));
+    let mut scores_of: BTreeMap<&Language, Vec<&Language>> = BTreeMap::new();
+    let mut unclear = Vec::new();
+    for language in &scored {
+        match language.matches(&measured)[..] {
+            [] => {}
+            [found] => scores_of.entry(found).or_default().push(language),
+            ref several => unclear.push(format!(
+                "the scores of {language} may be of {}: they are left out",
+                in_words(several)
+            )),
+        }
+    }
+    let mut measured_as = BTreeMap::new();
+    for (found, scored) in scores_of {
+        match scored[..] {
+            _ if scored.contains(&found) => {}
+            [language] => _ = measured_as.insert(language.to_string(), found.to_string()),
+            ref several => unclear.push(format!(
+                "{found} was measured, and there are scores of {}: they are left out",
+                in_words(several)
+            )),
+        }
+    }
+    (measured_as, unclear)
+}
+
+fn in_words(languages: &[&Language]) -> String {
+    languages.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+}
 
 /// Writes a report as JSON.
 ///
@@ -43,6 +87,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn scores_meet_measures_by_fallback_and_what_is_unclear_is_told() {
+        let matched = |scored: &[&str], measured: &[&str]| {
+            let [scored, measured]: [Vec<String>; 2] =
+                [scored, measured].map(|tags| tags.iter().map(ToString::to_string).collect());
+            let (found, unclear) = match_languages(scored.iter(), measured.iter());
+            (found.into_iter().collect::<Vec<_>>(), unclear)
+        };
+        let one = |scored: &str, measured: &str| vec![(scored.to_owned(), measured.to_owned())];
+        assert_eq!(matched(&["de", "zh-CN"], &["de", "zh"]), (one("zh-CN", "zh"), vec![]));
+        assert_eq!(matched(&["zh"], &["zh-CN", "fr"]), (one("zh", "zh-CN"), vec![]));
+        assert_eq!(matched(&["de", "fr"], &["de", "zh"]), (vec![], vec![]));
+        // What has its own measure leaves it to nobody else.
+        assert_eq!(matched(&["zh", "zh-CN"], &["zh"]), (vec![], vec![]));
+        let unclear = "zh was measured, and there are scores of zh-CN and zh-TW: they are left out";
+        assert_eq!(matched(&["zh-CN", "zh-TW"], &["zh"]), (vec![], vec![unclear.to_owned()]));
+        let unclear = "the scores of zh may be of zh-CN and zh-TW: they are left out";
+        assert_eq!(matched(&["zh"], &["zh-CN", "zh-TW"]), (vec![], vec![unclear.to_owned()]));
+    }
+
+    #[test]
     fn scores_leave_the_source_out() {
         let scores = [("ar", 0.2), ("de", 0.3), ("en", 0.9)];
         let languages = scores.map(|(tag, score)| {
@@ -69,6 +133,7 @@ mod tests {
             source: "en".to_owned(),
             options: AlignmentOptions::default(),
             languages: BTreeMap::new(),
+            measured_as: BTreeMap::new(),
             correlations: Vec::new(),
         };
         let folder = tempfile::tempdir().unwrap();

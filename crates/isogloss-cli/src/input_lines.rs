@@ -1,0 +1,137 @@
+//! The lines of the standard input, one by one, each a text: what comes before a fault is not lost to it.
+
+use std::io::BufRead;
+
+use anyhow::{anyhow, bail};
+
+/// The lines of a stream, without their ends (LF or CR LF) and without a byte order mark. The first fault,
+/// which names its line, is the last item.
+pub(crate) struct InputLines<R> {
+    reader: R,
+    /// Lines read.
+    n: usize,
+    is_over: bool,
+}
+
+impl<R: BufRead> InputLines<R> {
+    pub(crate) fn new(reader: R) -> Self {
+        Self { reader, n: 0, is_over: false }
+    }
+
+    fn read(&mut self) -> anyhow::Result<Option<String>> {
+        let mut line = Vec::new();
+        self.n += 1;
+        let n = self.n;
+        let found = self.reader.read_until(b'\n', &mut line);
+        if n == 1 && line.starts_with(b"\xef\xbb\xbf") {
+            line.drain(..3);
+        }
+        // What stands before an error of the system is no whole line.
+        found.map_err(|error| anyhow!("standard input:{n}: {error}"))?;
+        if line.is_empty() {
+            return Ok(None);
+        }
+        for end in *b"\n\r" {
+            line.pop_if(|last| *last == end);
+        }
+        if line.contains(&0) {
+            bail!("standard input:{n}: a NUL character; expected text in UTF-8, a line each");
+        }
+        let text = String::from_utf8(line);
+        text.map(Some).map_err(|_| anyhow!("standard input:{n}: not valid UTF-8"))
+    }
+}
+
+impl<R: BufRead> Iterator for InputLines<R> {
+    type Item = anyhow::Result<String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let line = self.read().transpose();
+        self.is_over = !matches!(line, Some(Ok(_)));
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufReader, Error, Read};
+
+    use super::*;
+
+    fn read(reader: impl Read) -> (Vec<String>, Option<String>) {
+        let (mut lines, mut fault) = (Vec::new(), None);
+        for line in InputLines::new(BufReader::new(reader)) {
+            assert!(fault.is_none(), "a fault is the last item");
+            match line {
+                Ok(line) => lines.push(line),
+                Err(error) => fault = Some(error.to_string()),
+            }
+        }
+        (lines, fault)
+    }
+
+    #[test]
+    fn lines_are_texts_without_marks_and_ends() {
+        for (input, expected) in [
+            ("a\nb\n", &["a", "b"][..]),
+            ("a\nb", &["a", "b"]),
+            ("a\r\nb\r\n", &["a", "b"]),
+            ("a\r\nb\r", &["a", "b"]),
+            ("\u{feff}a\nb\n", &["a", "b"]),
+            // A mark in the middle, as of files one after another, is a character of the text.
+            ("a\n\u{feff}b\n", &["a", "\u{feff}b"]),
+            // Only what belongs to the line's end goes: words keep their spaces.
+            (" a \r\r\n", &[" a \r"]),
+            // megagonlabs/ginza#78: an empty line has its answer, so that lines stay side by side.
+            ("a\n\nb\n", &["a", "", "b"]),
+            // msteveb/linenoise#31
+            ("\n", &[""]),
+            // tseemann/cgmlst-dists#9
+            ("a\n\n\n", &["a", "", ""]),
+            // lisitsyn/tapkee#25
+            ("", &[]),
+            ("\u{feff}", &[]),
+            ("\u{feff}\n", &[""]),
+        ] {
+            assert_eq!(
+                read(input.as_bytes()),
+                (expected.iter().map(|s| s.to_string()).collect(), None),
+                "{input:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_fault_names_its_line_and_is_the_last_item() {
+        let not_utf8 = "standard input:2: not valid UTF-8";
+        let nul = "a NUL character; expected text in UTF-8, a line each";
+        for (input, n_before, expected) in [
+            (&b"a\nk\xfcche\nb\n"[..], 1, not_utf8.to_owned()),
+            // j0ru/kickoff#157: the last character is cut off.
+            (b"a\nVW-H\xc3", 1, not_utf8.to_owned()),
+            (b"a\nb\0c\nd\n", 1, format!("standard input:2: {nul}")),
+            // UTF-16, as a shell of Windows redirects.
+            (b"\xff\xfea\0\n\0", 0, format!("standard input:1: {nul}")),
+            (b"a\0\n\0", 0, format!("standard input:1: {nul}")),
+        ] {
+            let (lines, fault) = read(input);
+            assert_eq!((lines.len(), fault), (n_before, Some(expected)), "{input:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_system_keeps_the_lines_before_it() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(Error::other("the cable is out"))
+            }
+        }
+        let (lines, fault) = read(b"a\nb\nhalf".chain(Broken));
+        assert_eq!(lines, ["a", "b"]);
+        assert_eq!(fault.unwrap(), "standard input:3: the cable is out");
+    }
+}

@@ -1,0 +1,71 @@
+//! The standard streams of the process: the one place that prints.
+//!
+//! The macros here stand in place of those of the standard library, which panic where a write fails. A
+//! reader of the standard output that goes away ends the command without a word, as it ends other
+//! programs in a pipe; one of the standard error misses the notes, and the work goes on.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Write as _};
+use std::process::exit;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::interrupt::stop_run;
+
+/// The exit code where the reader went away: that of a process which SIGPIPE ends, in a shell.
+pub(crate) const READER_GONE: u8 = 141;
+
+static READER_IS_GONE: AtomicBool = AtomicBool::new(false);
+
+/// Prints to the standard output.
+macro_rules! print {
+    ($($text:tt)*) => { $crate::streams::write_output(format_args!($($text)*)) };
+}
+
+/// Prints a line to the standard output.
+macro_rules! println {
+    ($($text:tt)*) => { $crate::streams::write_output(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// Prints a line to the standard error.
+macro_rules! eprintln {
+    ($($text:tt)*) => { $crate::streams::write_note(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// Writes to the standard output, with nothing left in a buffer.
+pub(crate) fn write_output(text: fmt::Arguments<'_>) {
+    if reader_is_gone() {
+        return;
+    }
+    let mut output = io::stdout().lock();
+    if let Err(error) = output.write_fmt(text).and_then(|()| output.flush()) {
+        drop(output);
+        if !reader_went_away(&error) {
+            eprintln!("error: standard output: {error}");
+            exit(1);
+        }
+    }
+}
+
+/// Writes to the standard error, if there is anybody to read it.
+pub(crate) fn write_note(text: fmt::Arguments<'_>) {
+    // In one piece, between those of other processes.
+    _ = io::stderr().lock().write_all(text.to_string().as_bytes());
+}
+
+/// Whether an error says that the reader of the output went away, which ends the command: at once, or a run
+/// after its next step, with everything saved.
+pub(crate) fn reader_went_away(error: &io::Error) -> bool {
+    let is_gone = error.kind() == ErrorKind::BrokenPipe;
+    if is_gone {
+        READER_IS_GONE.store(true, Ordering::Relaxed);
+        if !stop_run() {
+            exit(i32::from(READER_GONE));
+        }
+    }
+    is_gone
+}
+
+/// Whether the reader of the standard output has gone away.
+pub(crate) fn reader_is_gone() -> bool {
+    READER_IS_GONE.load(Ordering::Relaxed)
+}

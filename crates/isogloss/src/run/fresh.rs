@@ -1,0 +1,43 @@
+//! What is checked before `--fresh` empties a run folder: a recipe whose data is missing or faulty costs no
+//! earlier run.
+
+use std::path::Path;
+
+use super::data_files;
+use super::event::RunOptions;
+use super::folder::RunFolder;
+use crate::error::RunError;
+use crate::loader::Loaders;
+use crate::step::ForwardPlan;
+use crate::{Error, Plan};
+
+/// Reads all that a plan, and that of its `pretrain_recipe`, begins with.
+pub(super) fn check(plan: &Plan, run: &RunFolder, options: &RunOptions<'_>) -> Result<(), Error> {
+    if !run.path().join("recipe.toml").exists() {
+        return Ok(());
+    }
+    let models = [Some(&options.model_folder), options.teacher_folder.as_ref()];
+    for path in models.into_iter().flatten() {
+        check_outside(path, run)?;
+    }
+    for plan in plan.pretrain().into_iter().chain([plan]) {
+        for path in data_files::paths(plan)? {
+            check_outside(&path, run)?;
+        }
+        let forward_plan = ForwardPlan::new(plan.objectives());
+        Loaders::read(plan, &forward_plan, &options.model_folder, &options.device_info)?;
+    }
+    Ok(())
+}
+
+/// Fails if a file or folder lies in the run's.
+fn check_outside(path: &Path, run: &RunFolder) -> Result<(), Error> {
+    let (Ok(inner), Ok(outer)) = (path.canonicalize(), run.path().canonicalize()) else {
+        return Ok(());
+    };
+    if inner.starts_with(outer) {
+        let folder = run.path().to_owned();
+        return Err(RunError::InRun { path: path.to_owned(), folder }.into());
+    }
+    Ok(())
+}
