@@ -1,15 +1,17 @@
 //! `isogloss evaluate`.
 
 use isogloss::{Evaluator, Selection, read_subnetwork_for};
+use serde_json::json;
 
 use super::labeled::Labeled;
 use super::{End, table};
 use crate::args::EvaluateArgs;
-use crate::wording::in_words;
+use crate::wording::{in_words, tell_data};
 
 pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
-    let Labeled { device, predictor, task, labels, sets } =
-        Labeled::read(&args.model, &args.labeled)?;
+    let labeled = Labeled::read(&args.model, &args.labeled)?;
+    let report = labeled.report();
+    let Labeled { device, predictor, task, labels, sets } = labeled;
     let source = match (&args.source, sets.first()) {
         (Some(tag), _) => tag.parse()?,
         (None, Some(set)) if sets.len() == 1 => set.language.clone(),
@@ -35,9 +37,12 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
         Ok(())
     })?;
     if args.model.json {
-        println!("{}", serde_json::to_string_pretty(&results)?);
+        let mut all = serde_json::to_value(&results)?;
+        all["data"] = json!(report);
+        println!("{}", serde_json::to_string_pretty(&all)?);
     } else {
         println!("\n{}", table(&results));
+        tell_data(&report);
     }
     Ok(End::Done)
 }

@@ -10,6 +10,7 @@ use super::{End, model_folder, table};
 use crate::args::{FinetuneArgs, RunArgs};
 use crate::interrupt::STOP;
 use crate::watch::Watch;
+use crate::wording::tell_data;
 
 pub(crate) fn run(args: &FinetuneArgs) -> anyhow::Result<End> {
     carry_out(args, Plan::from_file(&args.recipe)?)
@@ -78,6 +79,10 @@ pub(crate) fn train(
     };
     let outcome = finetune(plan, &folder, &options, &mut |event| watch.event(&event))?;
     watch.end_bar();
+    match args.json {
+        true => println!("{}", json!({ "event": "counts", "data": watch.report() })),
+        false => tell_data(watch.report()),
+    }
     match outcome {
         Outcome::Finished(results) => Ok(Some(*results)),
         Outcome::Stopped { step } => {

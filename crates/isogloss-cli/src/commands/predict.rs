@@ -6,11 +6,12 @@ use anyhow::bail;
 use isogloss::device::open;
 use isogloss::model::HeadSpec;
 use isogloss::text::read_treebank;
-use isogloss::{Prediction, Predictor};
+use isogloss::{DataReport, Prediction, Predictor};
 use serde_json::json;
 
 use super::{End, exchange_language_adapter, model_folder};
 use crate::args::PredictArgs;
+use crate::wording::tell_data;
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     let device = open(args.model.device.device)?;
@@ -24,6 +25,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
         for texts in args.texts.chunks(args.batch_size) {
             print(&predictor, texts, args.model.json)?;
         }
+        tell_cut(&predictor, args.model.json);
         return Ok(End::Done);
     }
     let mut texts = Vec::new();
@@ -35,7 +37,18 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
         }
     }
     print(&predictor, &texts, args.model.json)?;
+    tell_cut(&predictor, args.model.json);
     Ok(End::Done)
+}
+
+/// Tells how many texts were cut; as JSON, in a last line if there are any.
+fn tell_cut(predictor: &Predictor, json: bool) {
+    let report = DataReport { n_truncated: predictor.n_truncated(), ..DataReport::default() };
+    match json {
+        true if report.n_truncated > 0 => println!("{}", json!({ "data": report })),
+        true => {}
+        false => tell_data(&report),
+    }
 }
 
 /// Reads CoNLL-U and writes it with the trees of the model.
@@ -51,9 +64,10 @@ fn parse(predictor: &Predictor, args: &PredictArgs) -> anyhow::Result<End> {
     }
     if n_lost > 0 {
         eprintln!(
-            "{n_lost} words have no token, cut off or unknown to the tokenizer: they hang on the root"
+            "lost      {n_lost} words have no token, cut off or unknown to the tokenizer: they hang on the root"
         );
     }
+    tell_cut(predictor, false);
     Ok(End::Done)
 }
 

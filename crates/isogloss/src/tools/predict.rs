@@ -1,6 +1,7 @@
 //! Inference with a fine-tuned model: labels of texts, tags of tokens, trees of sentences.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::module::Module;
 use burn::tensor::activation::softmax;
@@ -29,6 +30,7 @@ pub struct Predictor {
     tokenizer: Tokenizer,
     head: HeadSpec,
     device: Device,
+    n_truncated: AtomicUsize,
 }
 
 /// A batch of texts that a model was run over, for decoding.
@@ -102,7 +104,8 @@ impl Predictor {
             return Err(ToolError::NoHead { path: config_path.to_owned() }.into());
         };
         check_vocabulary(&tokenizer, tokenizer_path, loaded.model.encoder.config())?;
-        Ok(Self { loaded, tokenizer, head, device: device.clone() })
+        let n_truncated = AtomicUsize::new(0);
+        Ok(Self { loaded, tokenizer, head, device: device.clone(), n_truncated })
     }
 
     /// Exchanges the language adapter, which lies under the task's, for that of a folder of the `adapters`
@@ -164,6 +167,11 @@ impl Predictor {
         Ok(LabelSet::new(self.head.labels().iter().cloned())?)
     }
 
+    /// The number of texts so far that were longer than the model takes: their ends were cut off.
+    pub fn n_truncated(&self) -> usize {
+        self.n_truncated.load(Ordering::Relaxed)
+    }
+
     /// Predicts a batch of texts, each with an optional second one.
     ///
     /// # Errors
@@ -197,6 +205,8 @@ impl Predictor {
             .iter()
             .map(|(text, pair)| self.tokenizer.encode(text, *pair, config.max_tokens()))
             .collect::<Result<Vec<_>, _>>()?;
+        let n_truncated = encoded.iter().filter(|encoded| encoded.n_truncated > 0).count();
+        self.n_truncated.fetch_add(n_truncated, Ordering::Relaxed);
         let rows: Vec<_> = encoded.iter().map(|encoded| encoded.ids.as_slice()).collect();
         let mut batch = TokenBatch::from_ids(&rows, config.pad_token_id);
         for (row, encoded) in encoded.iter().enumerate() {
@@ -249,6 +259,7 @@ impl Predictor {
         let examples: Vec<Example> = sentences.iter().cloned().map(Example::from).collect();
         let options = FeatureOptions::new(config.max_tokens());
         let featurized = featurize_parsing(&self.tokenizer, &examples, None, &options)?;
+        self.n_truncated.fetch_add(featurized.truncation.n_truncated, Ordering::Relaxed);
         let features: Vec<_> = featurized.features.iter().collect();
         let indices = (0..features.len()).collect();
         let batch = TokenBatch::collate(&features, indices, config.pad_token_id)?;
