@@ -11,6 +11,7 @@ mod data;
 mod disk;
 mod folders;
 mod job;
+mod layouts;
 mod lm_heads;
 mod memory;
 mod methods;

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use isogloss::text::Language;
-use isogloss::{Corpus, Event, LabeledSet, PairSet};
+use isogloss::{Corpus, DataReport, Event, LabeledSet, PairSet};
 use serde_json::{Value, json};
 
-use crate::wording::{in_words, row_lines, size, trim_lines};
+use crate::wording::{data_lines, in_words, row_lines, size, trim_lines};
 
 /// Shows the events of a run.
 pub(crate) struct Watch {
@@ -16,6 +16,7 @@ pub(crate) struct Watch {
     bar: Option<ProgressBar>,
     last_line: Instant,
     began: Option<(Instant, u64)>,
+    report: DataReport,
 }
 
 /// Time between two lines about steps where there is no bar.
@@ -23,10 +24,28 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 impl Watch {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json, bar: None, last_line: Instant::now(), began: None }
+        Self {
+            json,
+            bar: None,
+            last_line: Instant::now(),
+            began: None,
+            report: DataReport::default(),
+        }
+    }
+
+    /// What was cut, lost and left out of all that the run reads.
+    pub(crate) fn report(&self) -> &DataReport {
+        &self.report
     }
 
     pub(crate) fn event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Data(corpus) => self.report.add(&report_of(corpus)),
+            Event::Pairs(sets) => {
+                self.report.n_unlinked += sets.iter().map(|set| set.n_unlinked).sum::<usize>();
+            }
+            _ => {}
+        }
         if self.json {
             if let Some(value) = as_json(event) {
                 println!("{value}");
@@ -142,26 +161,7 @@ impl Watch {
         }
         let n_tests: usize = corpus.tests.iter().map(|set| set.report.n).sum();
         self.line(&format!("test      {n_tests} examples in {} languages", corpus.tests.len()));
-        let sets = || std::iter::once(&corpus.train).chain(&corpus.devs).chain(&corpus.tests);
-        let n_truncated: usize = sets().map(|set| set.report.n_truncated).sum();
-        if n_truncated > 0 {
-            self.line(&format!(
-                "cut       {n_truncated} texts were too long; their ends are cut off"
-            ));
-        }
-        let n_words_lost: usize = sets().map(|set| set.report.n_words_lost).sum();
-        if n_words_lost > 0 {
-            self.line(&format!(
-                "lost      {n_words_lost} words have no token, cut off or unknown to the tokenizer"
-            ));
-        }
-        let n_left_out: usize = sets().map(|set| set.report.n_left_out()).sum();
-        if n_left_out > 0 {
-            self.line(&format!(
-                "left out  {n_left_out} examples with a label that {} does not have",
-                sources.join(", ")
-            ));
-        }
+        data_lines(&report_of(corpus)).iter().for_each(|line| self.line(line));
         if !corpus.skipped.is_empty() {
             let names: Vec<_> =
                 corpus.skipped.iter().map(|(tag, n)| format!("{tag} ({n})")).collect();
@@ -202,6 +202,12 @@ impl Watch {
             "step      {step}/{total_steps}: loss {loss:.4}, {tokens_per_sec:.0} tokens/s{left}"
         );
     }
+}
+
+/// What was cut, lost and left out of the examples of a run.
+fn report_of(corpus: &Corpus) -> DataReport {
+    let sets = std::iter::once(&corpus.train).chain(&corpus.devs).chain(&corpus.tests);
+    sets.chain(&corpus.supports).map(|set| &set.report).collect()
 }
 
 fn bar(step: u64, total_steps: u64) -> Option<ProgressBar> {

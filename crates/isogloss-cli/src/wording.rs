@@ -2,7 +2,7 @@
 
 use isogloss::model::LabelRows;
 use isogloss::text::SegmentationComparison;
-use isogloss::{Scores, TrimReport};
+use isogloss::{DataReport, Scores, TrimReport};
 
 /// A number of parameters.
 pub(crate) fn size(n: usize) -> String {
@@ -19,6 +19,46 @@ pub(crate) fn in_words(scores: &Scores) -> String {
         false => format!("{} {score:.4}", Scores::title(name)),
     };
     scores.iter().map(word).collect::<Vec<_>>().join(", ")
+}
+
+/// What was cut, lost and left out of the data that a command read, a line for each count that is not 0.
+pub(crate) fn data_lines(report: &DataReport) -> Vec<String> {
+    let DataReport { n_truncated, n_words_lost, n_words_cut, n_untranslated, n_unlinked, .. } =
+        *report;
+    let n_unknown = n_words_lost - n_words_cut;
+    let labels = report.left_out.iter().map(|(label, n)| format!("{label} ({n})"));
+    let labels = labels.collect::<Vec<_>>().join(", ");
+    let n_left_out = report.n_left_out();
+    let lines = [
+        (
+            n_truncated,
+            format!("cut       {n_truncated} texts were too long; their ends are cut off"),
+        ),
+        (
+            n_words_lost,
+            format!(
+                "lost      {n_words_lost} words have no token, {n_words_cut} cut off and {n_unknown} unknown to the tokenizer; they count as wrong"
+            ),
+        ),
+        (
+            n_left_out,
+            format!("left out  {n_left_out} examples with labels that are not learned: {labels}"),
+        ),
+        (
+            n_untranslated,
+            format!("single    {n_untranslated} examples of training have no translation"),
+        ),
+        (
+            n_unlinked,
+            format!("unlinked  {n_unlinked} parallel sentences without linked words are left out"),
+        ),
+    ];
+    lines.into_iter().filter(|(n, _)| *n > 0).map(|(_, line)| line).collect()
+}
+
+/// Tells on the standard error what was cut, lost and left out.
+pub(crate) fn tell_data(report: &DataReport) {
+    data_lines(report).iter().for_each(|line| eprintln!("{line}"));
 }
 
 /// What was trimmed, in lines.

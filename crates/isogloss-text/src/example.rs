@@ -58,7 +58,7 @@ pub struct Slot {
     /// One past the last character.
     pub end: usize,
     /// The name, such as `area`.
-    #[serde(rename = "slot", alias = "name")]
+    #[serde(rename = "slot", alias = "name", alias = "label", alias = "type")]
     pub name: String,
 }
 

@@ -52,6 +52,7 @@ mod pattern;
 mod reader;
 mod source;
 mod subword;
+mod tag_scheme;
 mod target;
 mod tokenizer;
 mod treebank;
@@ -69,8 +70,8 @@ pub use encoded::Encoded;
 pub use error::{LineProblem, TextError};
 pub use example::{Content, Example, SentencePair, Slot};
 pub use features::{
-    FeatureOptions, Features, Featurized, ParseLabels, TagUnits, TruncationReport, Unseen,
-    featurize_classification, featurize_parsing, featurize_tagging,
+    FeatureOptions, Features, Featurized, LostWord, ParseLabels, TagUnits, TruncationReport,
+    Unseen, featurize_classification, featurize_parsing, featurize_tagging,
 };
 pub use labels::LabelSet;
 pub use language::{Language, TagFault};
@@ -80,11 +81,13 @@ pub use order::{BatchOrder, sequential_by_length};
 pub use packing::{join_translations, pack_sentences};
 pub use pattern::LanguagePattern;
 pub use reader::{
-    Columns, Format, ReadOptions, Texts, read_examples, read_file, read_pair_file, read_pairs,
-    read_sentence_file, read_sentences, read_treebank, read_treebank_file,
+    Annotation, Columns, Format, Quoting, ReadOptions, Texts, read_examples, read_file,
+    read_pair_file, read_pairs, read_sentence_file, read_sentences, read_treebank,
+    read_treebank_file,
 };
 pub use source::Origin;
 pub use subword::SubwordSamplingConfig;
+pub use tag_scheme::TagScheme;
 pub use target::{IGNORE_INDEX, Target, WordTargets};
 pub use tokenizer::{
     KeptPieces, PieceCounts, SegmentationComparison, Tokenizer, TokenizerInput, trim_tokenizer,

@@ -11,12 +11,14 @@ mod conllu;
 mod csv;
 mod dictionary;
 mod jsonl;
+mod label_names;
 mod options;
 mod pairs;
 mod row;
 mod sentences;
 mod table;
 mod texts;
+mod words;
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -24,7 +26,7 @@ use std::path::Path;
 
 pub use columns::Columns;
 pub(crate) use dictionary::dictionary_entries;
-pub use options::{Format, ReadOptions};
+pub use options::{Annotation, Format, Quoting, ReadOptions};
 pub use pairs::read_pairs;
 pub use sentences::read_sentences;
 pub use texts::Texts;
@@ -56,10 +58,16 @@ pub fn read_examples(
 ) -> Result<Vec<Example>, TextError> {
     let source = Source::read(reader, path)?;
     let examples = match options.format {
-        Format::Jsonl => jsonl::read(&source, &options.columns),
-        Format::Tsv => table::read(&source, table::tsv_rows(&source), options),
+        Format::Jsonl => jsonl::read(&source, options),
+        Format::Tsv if options.quoting == Quoting::None => {
+            table::read(&source, table::plain_rows(&source, '\t'), options)
+        }
+        Format::Tsv => table::read(&source, csv::tab_rows(&source), options),
+        Format::Csv if options.quoting == Quoting::None => {
+            table::read(&source, table::plain_rows(&source, ','), options)
+        }
         Format::Csv => table::read(&source, csv::rows(&source), options),
-        Format::Conll => conll::read(&source, &options.columns),
+        Format::Conll => conll::read(&source, options),
         Format::Conllu => conllu::read(&source, &options.columns),
     }?;
     match &options.split {

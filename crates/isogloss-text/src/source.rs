@@ -24,7 +24,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Reads a stream to its end and drops a byte order mark.
+    /// Reads a stream to its end and drops a byte order mark; a lone CR ends a line where the stream has no LF, as old spreadsheets write it.
     pub(crate) fn read(mut reader: impl Read, path: &Path) -> Result<Self, TextError> {
         let mut bytes = Vec::new();
         reader
@@ -35,10 +35,12 @@ impl Source {
         }
         let text = String::from_utf8(bytes).map_err(|error| {
             let n_valid = error.utf8_error().valid_up_to();
+            let line_end = if error.as_bytes().contains(&b'\n') { b'\n' } else { b'\r' };
             let n_line_ends =
-                error.as_bytes().iter().take(n_valid).filter(|&&byte| byte == b'\n').count();
+                error.as_bytes().iter().take(n_valid).filter(|&&byte| byte == line_end).count();
             TextError::InvalidUtf8 { path: path.to_owned(), line: n_line_ends + 1 }
         })?;
+        let text = if text.contains('\n') { text } else { text.replace('\r', "\n") };
         Ok(Self { path: path.into(), text })
     }
 

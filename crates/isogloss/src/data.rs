@@ -63,6 +63,7 @@ impl Corpus {
         if labels.is_empty() {
             return Err(DataError::NoLabels { path }.into());
         }
+        let labels = with_names(&plan.recipe().data.label_names, &labels)?;
         let tags = files.task.aux_labels(&train_examples);
         // An unseen label is an error here, so that every example is kept.
         let train = (path, train_examples.clone());
@@ -122,6 +123,13 @@ impl Corpus {
             n_texts: 1 + unknown.count(),
         })
     }
+}
+
+/// The labels that have a number in the files, in the order of these, and then the others: a finished
+/// model reads the same numbers by its labels.
+fn with_names(names: &[String], labels: &LabelSet) -> Result<LabelSet, Error> {
+    let others = labels.names().iter().filter(|name| !names.contains(name));
+    Ok(LabelSet::new(names.iter().chain(others).cloned())?)
 }
 
 /// Every example that a plan trains on, chooses by, is scored on or may draw as one of a few.
@@ -195,8 +203,12 @@ impl<'a> Files<'a> {
     fn options(&self, path: &Path, split: &str) -> ReadOptions {
         let data = &self.recipe.data;
         let format = data.format.or_else(|| Format::from_path(path)).unwrap_or(Format::Jsonl);
-        let options =
-            ReadOptions::new(format).with_columns(data.columns.clone()).with_header(data.header);
+        let options = ReadOptions::new(format)
+            .with_columns(data.columns.clone())
+            .with_header(data.header)
+            .with_quoting(data.quoting)
+            .with_tag_scheme(data.tag_scheme)
+            .with_label_names(data.label_names.iter().cloned());
         if data.path.has_split() { options } else { options.with_split(split) }
     }
 

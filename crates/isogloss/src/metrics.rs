@@ -10,6 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use isogloss_report::{LanguageScore, MeanStd, TransferSummary};
 use serde::{Deserialize, Serialize};
 
+/// The prediction about what no token stands for: wrong, whatever the gold label is.
+pub const NO_PREDICTION: usize = usize::MAX;
+
 /// Why a score cannot be computed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -48,7 +51,8 @@ pub struct ClassificationScores {
     pub macro_f1: f64,
     /// The label ids that occur in the gold labels or in the predictions, ascending.
     pub labels: Vec<usize>,
-    /// `confusion[i][j]` counts examples of gold `labels[i]` predicted as `labels[j]`.
+    /// `confusion[i][j]` counts examples of gold `labels[i]` predicted as `labels[j]`; those without a
+    /// prediction are in no column.
     pub confusion: Vec<Vec<usize>>,
 }
 
@@ -58,6 +62,7 @@ impl ClassificationScores {
     /// A label's F1 is `2 tp / (2 tp + fp + fn)`. Macro-F1 is its mean over the labels that occur
     /// on either side, as scikit-learn's `f1_score(average="macro", zero_division=0)` counts
     /// them: a label that occurs on neither side does not pull the mean down.
+    /// [`NO_PREDICTION`] is no label, but a miss of the gold one.
     ///
     /// # Errors
     /// [`MetricError::Empty`] without examples, [`MetricError::Count`] on unequal lengths.
@@ -66,19 +71,24 @@ impl ClassificationScores {
         if labels.is_empty() {
             return Err(MetricError::Empty);
         }
-        let known: BTreeSet<usize> = labels.iter().chain(predictions).copied().collect();
+        let known = labels.iter().chain(predictions).copied();
+        let known: BTreeSet<usize> = known.filter(|id| *id != NO_PREDICTION).collect();
         let position: BTreeMap<usize, usize> =
             known.iter().enumerate().map(|(at, &id)| (id, at)).collect();
         let mut confusion = vec![vec![0; known.len()]; known.len()];
+        let mut n_missed = vec![0; known.len()];
         for (label, prediction) in labels.iter().zip(predictions) {
-            confusion[position[label]][position[prediction]] += 1;
+            match position.get(prediction) {
+                Some(predicted) => confusion[position[label]][*predicted] += 1,
+                None => n_missed[position[label]] += 1,
+            }
         }
 
         let n = labels.len();
         let right: usize = (0..known.len()).map(|i| confusion[i][i]).sum();
         let f1_sum: f64 = (0..known.len())
             .map(|i| {
-                let gold: usize = confusion[i].iter().sum();
+                let gold: usize = n_missed[i] + confusion[i].iter().sum::<usize>();
                 let predicted: usize = confusion.iter().map(|row| row[i]).sum();
                 // Every known label occurs, so the denominator 2 tp + fp + fn is positive.
                 2.0 * confusion[i][i] as f64 / (gold + predicted) as f64
@@ -267,6 +277,14 @@ mod tests {
         assert_eq!(scores.confusion, [[1, 1, 0], [0, 1, 1], [0, 0, 0]]);
         assert_eq!(scores.accuracy, 0.5);
         assert!((scores.macro_f1 - (2.0 / 3.0 + 0.5 + 0.0) / 3.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn what_has_no_prediction_is_missed_and_is_no_label() {
+        let scores = ClassificationScores::from_ids(&[0, 0, 1], &[0, NO_PREDICTION, 1]).unwrap();
+        assert_eq!((scores.n, scores.labels.as_slice()), (3, &[0, 1][..]));
+        assert!((scores.accuracy - 2.0 / 3.0).abs() < 1e-15);
+        assert!((scores.macro_f1 - (2.0 / 3.0 + 1.0) / 2.0).abs() < 1e-15);
     }
 
     #[test]

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use isogloss::device::DeviceChoice;
 use isogloss::hub::HubOptions;
-use isogloss::text::{Format, TagUnits, Unseen};
+use isogloss::text::{Format, Quoting, TagScheme, TagUnits, Unseen};
 
-use super::value::{parse_format, parse_max_length, parse_units, parse_unseen};
+use super::value::{
+    parse_format, parse_max_length, parse_quoting, parse_tag_scheme, parse_units, parse_unseen,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DeviceArgs {
@@ -58,6 +60,18 @@ pub(crate) struct LabeledArgs {
     /// Take only the rows of this split
     #[arg(long)]
     pub(crate) split: Option<String>,
+    /// What quotes mean in TSV and CSV files: minimal, as pandas writes them, or none, for text
+    #[arg(long, default_value = "minimal", value_parser = parse_quoting)]
+    pub(crate) quoting: Quoting,
+    /// How the tags of words spell spans: detect, bio, iob1, bioes, bilou, or io for bare types
+    #[arg(long, default_value = "detect", value_parser = parse_tag_scheme)]
+    pub(crate) tag_scheme: TagScheme,
+    /// The field, column or number of the tags of words [default: as the file tells]
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) tag_column: Option<String>,
+    /// The number of the column of words, counted from 0
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) word_column: usize,
     /// What to do with labels that the model does not have: error, skip, or keep, which counts a parser's words with them as wrong [default: as the model was scored by its run, or else error]
     #[arg(long, value_parser = parse_unseen)]
     pub(crate) unseen: Option<Unseen>,

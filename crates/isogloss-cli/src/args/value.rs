@@ -2,7 +2,7 @@
 
 use isogloss::FisherEstimator;
 use isogloss::model::Storage;
-use isogloss::text::{Format, TagUnits, Unseen};
+use isogloss::text::{Format, Quoting, TagScheme, TagUnits, Unseen};
 
 pub(super) fn parse_format(text: &str) -> Result<Format, String> {
     serde_json::from_value(text.into())
@@ -22,6 +22,15 @@ pub(super) fn parse_max_length(text: &str) -> Result<usize, String> {
         Ok(length) if length >= 3 => Ok(length),
         _ => Err("expected a number from 3".to_owned()),
     }
+}
+
+pub(super) fn parse_quoting(text: &str) -> Result<Quoting, String> {
+    serde_json::from_value(text.into()).map_err(|_| "expected minimal or none".to_owned())
+}
+
+pub(super) fn parse_tag_scheme(text: &str) -> Result<TagScheme, String> {
+    serde_json::from_value(text.into())
+        .map_err(|_| "expected detect, bio, iob1, bioes, bilou or io".to_owned())
 }
 
 pub(super) fn parse_estimator(text: &str) -> Result<FisherEstimator, String> {

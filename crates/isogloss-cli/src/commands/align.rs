@@ -10,11 +10,12 @@ use isogloss::text::{
     Alignment, AlignmentScores, Bitext, DiagonalAlignerConfig, Dictionary, DictionaryAligner,
     SentencePair, align_both_ways, read_gold_alignments, read_pair_file,
 };
-use isogloss::{EncoderAligner, TextEncoder};
+use isogloss::{DataReport, EncoderAligner, TextEncoder};
 
 use super::output::Output;
 use super::{End, model_folder};
 use crate::args::AlignArgs;
+use crate::wording::tell_data;
 
 /// Passes through the model after which links are written.
 const PASSES_AT_ONCE: usize = 32;
@@ -113,9 +114,7 @@ fn by_encoder(
         write(found)?;
         n_truncated += cut;
     }
-    if n_truncated > 0 {
-        eprintln!("{n_truncated} texts are longer than the model takes: their ends have no links");
-    }
+    tell_data(&DataReport { n_truncated, ..DataReport::default() });
     Ok(pairs.len() as f64 / began.elapsed().as_secs_f64())
 }
 

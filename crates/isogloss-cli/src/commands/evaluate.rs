@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use isogloss::{Evaluator, Results, Selection, read_saved_subnetwork, read_subnetwork_for};
+use serde_json::json;
 
 use super::labeled::Labeled;
 use super::{End, table};
 use crate::args::EvaluateArgs;
-use crate::wording::in_words;
+use crate::wording::{in_words, tell_data};
 
 pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
-    let Labeled { device, folder, predictor, labels, sets } =
-        Labeled::read(&args.model, &args.labeled)?;
+    let labeled = Labeled::read(&args.model, &args.labeled)?;
+    let report = labeled.report();
+    let Labeled { device, folder, predictor, labels, sets } = labeled;
     let source = match (&args.source, sets.first()) {
         (Some(tag), _) => tag.parse()?,
         (None, Some(set)) if sets.len() == 1 => set.language.clone(),
@@ -44,9 +46,12 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
     let selection = Selection { rule: "given".to_owned(), step: 0, score: 0.0 };
     let results = Results::new(predictor.task(), &[source], selection, languages);
     if args.model.json {
-        println!("{}", serde_json::to_string_pretty(&results)?);
+        let mut all = serde_json::to_value(&results)?;
+        all["data"] = json!(report);
+        println!("{}", serde_json::to_string_pretty(&all)?);
     } else {
         println!("\n{}", table(&results));
+        tell_data(&report);
     }
     Ok(End::Done)
 }

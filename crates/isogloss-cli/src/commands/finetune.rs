@@ -13,6 +13,7 @@ use crate::args::{FinetuneArgs, RunArgs};
 use crate::interrupt::STOP;
 use crate::streams::reader_is_gone;
 use crate::watch::Watch;
+use crate::wording::tell_data;
 
 pub(crate) fn run(args: &FinetuneArgs) -> anyhow::Result<End> {
     carry_out(args, Plan::from_file(&args.recipe)?)
@@ -85,6 +86,10 @@ pub(crate) fn train(
     };
     let outcome = finetune(plan, &folder, &options, &mut |event| watch.event(&event))?;
     watch.end_bar();
+    match args.json {
+        true => println!("{}", json!({ "event": "counts", "data": watch.report() })),
+        false => tell_data(watch.report()),
+    }
     match outcome {
         Outcome::Finished(results) => Ok(Some(*results)),
         Outcome::Stopped { .. } if reader_is_gone() => Ok(None),

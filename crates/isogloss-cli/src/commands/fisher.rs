@@ -8,9 +8,12 @@ use serde_json::json;
 use super::End;
 use super::labeled::Labeled;
 use crate::args::FisherArgs;
+use crate::wording::tell_data;
 
 pub(crate) fn run(args: &FisherArgs) -> anyhow::Result<End> {
-    let Labeled { device, predictor, sets, .. } = Labeled::read(&args.model, &args.labeled)?;
+    let labeled = Labeled::read(&args.model, &args.labeled)?;
+    let report = labeled.report();
+    let Labeled { device, predictor, sets, .. } = labeled;
     let options = MeasureOptions {
         estimator: args.estimator,
         n_examples: (args.examples > 0).then_some(args.examples),
@@ -23,10 +26,16 @@ pub(crate) fn run(args: &FisherArgs) -> anyhow::Result<End> {
     for set in &sets {
         let measures = Measures::take(&model, set, &device.device, &options)?;
         if args.model.json {
-            println!("{}", json!({ "language": set.language, "measures": measures }));
+            let line = json!({
+                "language": set.language, "measures": measures, "data": set.report,
+            });
+            println!("{line}");
         } else {
             println!("{}", in_words(set.language.as_str(), &measures));
         }
+    }
+    if !args.model.json {
+        tell_data(&report);
     }
     Ok(End::Done)
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
 use isogloss::device::{OpenDevice, open};
-use isogloss::text::{Format, LabelSet, Language, ReadOptions, TagUnits, Unseen};
-use isogloss::{LabeledSet, LabeledTask, Predictor, Tagging, Target, TaskConfig};
+use isogloss::text::{Columns, Format, LabelSet, Language, ReadOptions, TagUnits, Unseen};
+use isogloss::{DataReport, LabeledSet, LabeledTask, Predictor, Tagging, Target, TaskConfig};
 
 use super::{exchange_language_adapter, model_folder};
 use crate::args::{LabeledArgs, ModelArgs, ScoringArgs};
@@ -36,6 +36,11 @@ impl Labeled {
         self.predictor.task()
     }
 
+    /// What was cut, lost and left out of all files.
+    pub(crate) fn report(&self) -> DataReport {
+        self.sets.iter().map(|set| &set.report).collect()
+    }
+
     /// The same files, of another split.
     pub(crate) fn sets_of(
         &self,
@@ -51,7 +56,15 @@ impl Labeled {
             let format = args.format.or_else(|| Format::from_path(path)).ok_or_else(|| {
                 anyhow!("{}: the extension does not tell the format; use --format", path.display())
             })?;
-            let mut options = ReadOptions::new(format);
+            let columns = Columns {
+                word: args.word_column,
+                tag: args.tag_column.clone(),
+                ..Columns::default()
+            };
+            let mut options = ReadOptions::new(format)
+                .with_columns(columns)
+                .with_quoting(args.quoting)
+                .with_tag_scheme(args.tag_scheme);
             options.split = split.map(str::to_owned);
             let examples = self.task().read(path, &options)?;
             let unseen = self.predictor.scoring().unseen_labels;

@@ -6,13 +6,14 @@ use anyhow::bail;
 use isogloss::device::open;
 use isogloss::model::HeadSpec;
 use isogloss::text::{Sentence, TextError, read_treebank};
-use isogloss::{Prediction, Predictor};
+use isogloss::{DataReport, Prediction, Predictor};
 use serde_json::json;
 
 use super::labeled::scored_as;
 use super::{End, exchange_language_adapter, model_folder};
 use crate::args::PredictArgs;
 use crate::input_lines::InputLines;
+use crate::wording::tell_data;
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     let device = open(args.model.device.device)?;
@@ -27,6 +28,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
         for texts in args.texts.chunks(args.batch_size) {
             print(&predictor, texts, args.model.json)?;
         }
+        tell_cut(&predictor, args.model.json);
         return Ok(End::Done);
     }
     let mut lines = InputLines::new(std::io::stdin().lock());
@@ -35,10 +37,12 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
         print(&predictor, &texts, args.model.json)?;
         match fault {
             Some(fault) => return Err(fault),
-            None if texts.len() < args.batch_size => return Ok(End::Done),
+            None if texts.len() < args.batch_size => break,
             None => {}
         }
     }
+    tell_cut(&predictor, args.model.json);
+    Ok(End::Done)
 }
 
 /// The next lines, and the fault that ends them early.
@@ -56,6 +60,16 @@ fn batch(
     (texts, None)
 }
 
+/// Tells how many texts were cut; as JSON, in a last line if there are any.
+fn tell_cut(predictor: &Predictor, json: bool) {
+    let report = DataReport { n_truncated: predictor.n_truncated(), ..DataReport::default() };
+    match json {
+        true if report.n_truncated > 0 => println!("{}", json!({ "data": report })),
+        true => {}
+        false => tell_data(&report),
+    }
+}
+
 /// Reads CoNLL-U and writes it with the trees of the model, the sentences before a fault too.
 fn parse(predictor: &Predictor, args: &PredictArgs) -> anyhow::Result<End> {
     if !args.texts.is_empty() || args.model.json {
@@ -69,9 +83,10 @@ fn parse(predictor: &Predictor, args: &PredictArgs) -> anyhow::Result<End> {
     }
     if n_lost > 0 {
         eprintln!(
-            "{n_lost} words have no token, cut off or unknown to the tokenizer: they hang on the root"
+            "lost      {n_lost} words have no token, cut off or unknown to the tokenizer: they hang on the root"
         );
     }
+    tell_cut(predictor, false);
     fault.map_or(Ok(End::Done), Err)
 }
 

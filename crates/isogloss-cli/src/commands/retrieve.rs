@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use isogloss::TextEncoder;
 use isogloss::retrieval::{PairTexts, mine};
 use isogloss::search::Vectors;
 use isogloss::text::{SentencePair, read_pair_file, read_sentence_file};
+use isogloss::{DataReport, TextEncoder};
 use serde_json::json;
 
 use super::output::Output;
 use super::{End, text_encoder};
 use crate::args::RetrieveArgs;
+use crate::wording::tell_data;
 
 pub(crate) fn run(args: &RetrieveArgs) -> anyhow::Result<End> {
     if args.model.json && args.mine.is_some() && args.out.is_none() {
@@ -30,14 +31,18 @@ pub(crate) fn run(args: &RetrieveArgs) -> anyhow::Result<End> {
         println!("layer {layer} of {last}, accuracy in percent\n");
         println!("{:<28}{:>8}{:>11}{:>11}{:>11}", "pairs", "n", "forward", "backward", "mean");
     }
+    let mut report = DataReport::default();
     for (path, pairs) in &files {
         let texts = drawn(args, pairs).among(more.each_ref().map(|side| texts_of(side)));
-        match args.mine {
+        report.n_truncated += match args.mine {
             None => score(args, &encoder, layer, path, &texts)?,
             Some(threshold) => {
-                write_mined(args, &encoder, layer, path, &texts, threshold, &mut out)?;
+                write_mined(args, &encoder, layer, path, &texts, threshold, &mut out)?
             }
-        }
+        };
+    }
+    if !args.model.json {
+        tell_data(&report);
     }
     Ok(End::Done)
 }
@@ -69,13 +74,14 @@ fn vectors(
     Ok((sentences.normalized(), n_truncated))
 }
 
+/// Returns how many texts were cut, as mining does.
 fn score(
     args: &RetrieveArgs,
     encoder: &TextEncoder,
     layer: usize,
     path: &Path,
     texts: &PairTexts<'_>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<usize> {
     let (left, n_left_truncated) = vectors(encoder, layer, texts.left())?;
     let (right, n_right_truncated) = vectors(encoder, layer, texts.right())?;
     let accuracy = texts.accuracy(&left, &right, args.scoring, encoder.device());
@@ -87,7 +93,7 @@ fn score(
             "n_repeated": n_repeated, "n_truncated": n_truncated,
         });
         println!("{line}");
-        return Ok(());
+        return Ok(n_truncated);
     }
     let [forward, backward, mean] =
         [accuracy.forward, accuracy.backward, accuracy.mean()].map(|share| 100.0 * share);
@@ -97,8 +103,7 @@ fn score(
         let [left, right] = n_repeated;
         eprintln!("{name}: repeated texts {left} and {right}; one equal to the translation counts");
     }
-    tell_truncated(&name, n_truncated);
-    Ok(())
+    Ok(n_truncated)
 }
 
 fn write_mined(
@@ -109,7 +114,7 @@ fn write_mined(
     texts: &PairTexts<'_>,
     threshold: f32,
     out: &mut Output,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<usize> {
     let sides = texts.unpaired();
     let (left, n_left_truncated) = vectors(encoder, layer, &sides[0])?;
     let (right, n_right_truncated) = vectors(encoder, layer, &sides[1])?;
@@ -129,7 +134,7 @@ fn write_mined(
             "n_mined": mined.len(), "scores": scores, "n_truncated": n_truncated,
         });
         println!("{line}");
-        return Ok(());
+        return Ok(n_truncated);
     }
     let [precision, recall, f1] =
         [scores.precision, scores.recall, scores.f1].map(|score| 100.0 * score);
@@ -138,12 +143,5 @@ fn write_mined(
         path.display(),
         mined.len(),
     );
-    tell_truncated(&path.display().to_string(), n_truncated);
-    Ok(())
-}
-
-fn tell_truncated(name: &str, n_truncated: usize) {
-    if n_truncated > 0 {
-        eprintln!("{name}: the ends of {n_truncated} texts were cut off");
-    }
+    Ok(n_truncated)
 }

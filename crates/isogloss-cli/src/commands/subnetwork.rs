@@ -3,12 +3,13 @@
 use anyhow::Context;
 use isogloss::methods::Subnetwork;
 use isogloss::report::head_overlap;
-use isogloss::{Evaluator, SubnetworkSearchOptions, find_subnetwork, write_subnetwork};
+use isogloss::{DataReport, Evaluator, SubnetworkSearchOptions, find_subnetwork, write_subnetwork};
 use serde_json::json;
 
 use super::End;
 use super::labeled::Labeled;
 use crate::args::SubnetworkArgs;
+use crate::wording::tell_data;
 
 pub(crate) fn run(args: &SubnetworkArgs) -> anyhow::Result<End> {
     let labeled = Labeled::read(&args.model, &args.labeled)?;
@@ -39,7 +40,10 @@ pub(crate) fn run(args: &SubnetworkArgs) -> anyhow::Result<End> {
         if args.model.json {
             println!(
                 "{}",
-                json!({ "language": dev.language, "rounds": rounds, "subnetwork": pruned.subnetwork })
+                json!({
+                    "language": dev.language, "rounds": rounds, "subnetwork": pruned.subnetwork,
+                    "data": DataReport::from_iter([&train.report, &dev.report]),
+                })
             );
         } else {
             let whole = pruned.rounds.first().map_or(f64::NAN, |(_, _, score)| *score);
@@ -59,8 +63,13 @@ pub(crate) fn run(args: &SubnetworkArgs) -> anyhow::Result<End> {
         }
         all.push((dev.language.to_string(), pruned.subnetwork));
     }
-    if !args.model.json && all.len() > 1 {
-        println!("\n{}", overlaps(&all));
+    if !args.model.json {
+        if all.len() > 1 {
+            println!("\n{}", overlaps(&all));
+        }
+        let mut report = labeled.report();
+        report.extend(train.iter().map(|set| &set.report));
+        tell_data(&report);
     }
     Ok(End::Done)
 }

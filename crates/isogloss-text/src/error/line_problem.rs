@@ -66,6 +66,93 @@ pub enum LineProblem {
     #[error("a quoted field is never closed")]
     UnclosedQuote,
 
+    /// A quote of a TSV file opens no field that ends, or ends it before the tab.
+    #[error(
+        "a stray quote; where quotes are text, data.quoting = \"none\" (--quoting none) says so"
+    )]
+    StrayQuote,
+
+    /// A tag spells no part of a span.
+    #[error(
+        "tag {tag:?} spells no span in the scheme {scheme:?}, neither \"O\" nor a letter, \"-\" and a type; \
+         data.tag_scheme = \"io\" reads bare types"
+    )]
+    TagOfNoScheme {
+        /// The tag.
+        tag: String,
+        /// The scheme.
+        scheme: &'static str,
+    },
+
+    /// Two tags of a file cannot be of one scheme.
+    #[error(
+        "tag {tag:?} is of another scheme than {other:?} of line {other_line}; \
+         data.tag_scheme says how both are read"
+    )]
+    TagContradiction {
+        /// The tag.
+        tag: String,
+        /// The tag that it contradicts.
+        other: String,
+        /// The line of that.
+        other_line: usize,
+    },
+
+    /// Several columns of a CoNLL file hold tags of spans, and the last is none of them.
+    #[error("columns {columns:?} hold tags of spans; data.columns.tag says which is read")]
+    TagColumns {
+        /// Their zero-based numbers.
+        columns: Vec<usize>,
+    },
+
+    /// No column of a CoNLL file whose first counts words is that of the tags.
+    #[error(
+        "the first column counts the words; data.columns.word and data.columns.tag say which others are read"
+    )]
+    NumberedWords,
+
+    /// Words and tags of a JSON object do not pair up.
+    #[error("{n_words} words in {words:?}, {n_tags} tags in {tags:?}")]
+    TagCount {
+        /// The field of the words.
+        words: String,
+        /// The number of words.
+        n_words: usize,
+        /// The field of the tags.
+        tags: String,
+        /// The number of tags.
+        n_tags: usize,
+    },
+
+    /// Several fields may hold what is read.
+    #[error("{fields:?} may all be the {part}; data.columns.{column} says which")]
+    SeveralFields {
+        /// The fields.
+        fields: Vec<String>,
+        /// What they hold.
+        part: &'static str,
+        /// The key of a recipe that names it.
+        column: &'static str,
+    },
+
+    /// Labels are numbers without names.
+    #[error("{field:?} holds the numbers of classes; data.label_names names them in their order")]
+    UnnamedClasses {
+        /// The field.
+        field: String,
+    },
+
+    /// A class has a number beyond the names.
+    #[error("{field:?} holds class {found}, of {n_names} that have names")]
+    ClassNumber {
+        /// The field.
+        field: String,
+        /// The number.
+        found: String,
+        /// The number of names.
+        n_names: usize,
+    },
+
     /// Text follows the closing quote of a CSV field.
     #[error("text after a closing quote")]
     TextAfterQuote,

@@ -50,7 +50,8 @@ pub(crate) fn classification(
             });
         }
     };
-    Ok(FeaturizedExample { features: Features { input, target }, first_text, n_words_lost: 0 })
+    let features = Features { input, target };
+    Ok(FeaturizedExample { features, first_text, lost: Vec::new(), n_words_lost: [0; 2] })
 }
 
 #[cfg(test)]

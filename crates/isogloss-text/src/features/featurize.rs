@@ -61,6 +61,8 @@ pub struct Featurized {
     pub features: Vec<Features>,
     /// The index of each of `features` in the list of examples.
     pub kept: Vec<usize>,
+    /// The tagged words of each of `features` that no token stands for, in their order.
+    pub lost: Vec<Vec<LostWord>>,
     /// What truncation cut off.
     pub truncation: TruncationReport,
     /// The number of examples left out, by the first of their labels that is not in the label set.
@@ -81,8 +83,21 @@ pub struct TruncationReport {
     pub n_truncated: usize,
     /// The number of tokens of the longest example before truncation, special tokens included.
     pub longest: usize,
-    /// The number of tagged words without a token, truncated or unknown to the tokenizer.
+    /// The number of tagged words without a token, truncated or unknown to the tokenizer; of running text, whose words have no tags, the number of its spans.
     pub n_words_lost: usize,
+    /// How many of these lie in the end that truncation cut off.
+    pub n_words_cut: usize,
+}
+
+/// A tagged word, or the part of a span, that no token stands for: no prediction can be right about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LostWord {
+    /// The index of the token that it stands before; the number of tokens at the end.
+    pub at: usize,
+    /// The id of its tag.
+    pub label: u32,
+    /// Whether truncation cut it off.
+    pub is_cut: bool,
 }
 
 /// The features of one example, with the range of its first text.
@@ -90,8 +105,10 @@ pub(crate) struct FeaturizedExample {
     pub(crate) features: Features,
     /// The range of the tokens of the first text; all tokens where the text was given as words.
     pub(crate) first_text: Range<usize>,
-    /// The number of tagged words without a token.
-    pub(crate) n_words_lost: usize,
+    /// The tagged words without a token.
+    pub(crate) lost: Vec<LostWord>,
+    /// The number of words without a token, and how many of them were cut off.
+    pub(crate) n_words_lost: [usize; 2],
 }
 
 /// Featurizes examples by `one` in parallel and gathers the results in order.
@@ -104,12 +121,14 @@ pub(super) fn featurize(
     let mut featurized = Featurized::default();
     for (idx, result) in results.into_iter().enumerate() {
         match result {
-            Ok(FeaturizedExample { features, n_words_lost, .. }) => {
+            Ok(FeaturizedExample { features, lost, n_words_lost: [n_lost, n_cut], .. }) => {
                 let report = &mut featurized.truncation;
                 report.n_truncated += usize::from(features.input.n_truncated > 0);
                 report.longest =
                     report.longest.max(features.input.len() + features.input.n_truncated);
-                report.n_words_lost += n_words_lost;
+                report.n_words_lost += n_lost;
+                report.n_words_cut += n_cut;
+                featurized.lost.push(lost);
                 featurized.features.push(features);
                 featurized.kept.push(idx);
             }
@@ -120,6 +139,19 @@ pub(super) fn featurize(
         }
     }
     Ok(featurized)
+}
+
+/// The number of words without a first subword, and how many of them truncation cut off.
+pub(super) fn count_lost(input: &Encoded, first_subwords: &[Option<usize>]) -> [usize; 2] {
+    let n_lost = first_subwords.iter().filter(|first| first.is_none()).count();
+    [n_lost, first_subwords.len() - first_cut(input, first_subwords)]
+}
+
+/// The index of the first of the words at the end that truncation cut off; their number if it cut none.
+pub(super) fn first_cut(input: &Encoded, first_subwords: &[Option<usize>]) -> usize {
+    let n_words = first_subwords.len();
+    let after_last = first_subwords.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+    if input.n_truncated > 0 { after_last } else { n_words }
 }
 
 /// Tokens that all belong to the first text.

@@ -1,6 +1,6 @@
 //! Dependency parsing: sentences of treebanks, with the head, relation and part of speech of each word, as features.
 
-use crate::features::featurize::{FeaturizedExample, featurize, token_label};
+use crate::features::featurize::{FeaturizedExample, count_lost, featurize, token_label};
 use crate::tokenizer::Encoder;
 use crate::treebank::{NO_VALUE, Sentence};
 use crate::{
@@ -43,9 +43,9 @@ pub fn featurize_parsing(
         let input = Encoder::new(tokenizer).encode_words(&sentence.forms(), options.max_length)?;
         let n_words = sentence.words().len();
         let first_subwords = input.first_subwords(n_words);
+        let n_words_lost = count_lost(&input, &first_subwords);
         let narrow = |idx: &Option<usize>| idx.and_then(|idx| u32::try_from(idx).ok());
         let first_subwords: Vec<Option<u32>> = first_subwords.iter().map(narrow).collect();
-        let n_words_lost = first_subwords.iter().filter(|idx| idx.is_none()).count();
         let none = || vec![IGNORE_INDEX; n_words];
         let (heads, relations, tags) = (none(), none(), none());
         let mut targets = WordTargets { n_words, first_subwords, heads, relations, tags };
@@ -54,7 +54,7 @@ pub fn featurize_parsing(
         }
         let first_text = 0..input.len();
         let features = Features { input, target: Target::Words(targets) };
-        Ok(FeaturizedExample { features, first_text, n_words_lost })
+        Ok(FeaturizedExample { features, first_text, lost: Vec::new(), n_words_lost })
     })
 }
 

@@ -1,13 +1,17 @@
 //! Sequence tagging: words or subwords and their BIO tags as features.
 
+use std::ops::Range;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::features::featurize::{FeaturizedExample, featurize, label_id, token_label, whole};
+use crate::features::featurize::{
+    FeaturizedExample, featurize, first_cut, label_id, token_label, whole,
+};
 use crate::tokenizer::Encoder;
 use crate::{
     Bio, Content, Encoded, Example, FeatureOptions, Features, Featurized, IGNORE_INDEX, LabelSet,
-    Target, TextError, Tokenizer, bio_labels, whitespace_words,
+    LostWord, Slot, TagScheme, Target, TextError, Tokenizer, bio_labels, whitespace_words,
 };
 
 /// The prediction units of tagging: which tokens carry the tags of a text.
@@ -24,6 +28,7 @@ pub enum TagUnits {
 
 /// Features with one tag for each word or subword; no tags where `labels` is `None`.
 ///
+/// Tags are written in the scheme of `labels`, where that is IOB1, BIOES or BILOU.
 /// Slots become BIO tags, see [`bio_labels`](crate::bio_labels); the second text of a pair is left out.
 ///
 /// # Errors
@@ -51,11 +56,14 @@ pub(crate) fn tagging(
 ) -> Result<FeaturizedExample, TextError> {
     let from_words = |words: &[String], tags: &[String]| {
         let (input, first_text) = whole(encoder.encode_words(words, max_length)?);
-        let (target, n_words_lost) = match labels {
-            None => (Target::None, 0),
-            Some(labels) => tag_words(&input, tags, units, |tag| label_id(labels, tag, example))?,
+        let (target, lost) = match labels {
+            None => (Target::None, Vec::new()),
+            Some(labels) => {
+                let tags = TagScheme::of_labels(labels.names()).encode(tags);
+                tag_words(&input, &tags, units, |tag| label_id(labels, tag, example))?
+            }
         };
-        Ok(FeaturizedExample { features: Features { input, target }, first_text, n_words_lost })
+        Ok(tagged(input, target, first_text, lost))
     };
     match (&example.content, units) {
         (Content::Words { words, tags }, _) => from_words(words, tags),
@@ -71,37 +79,66 @@ pub(crate) fn tagging(
         }
         (Content::Text { text, slots, .. }, TagUnits::Subword) => {
             let (input, first_text) = encoder.encode(text, None, max_length)?;
-            let target = match labels {
-                None => Target::None,
+            let (target, lost) = match labels {
+                None => (Target::None, Vec::new()),
                 Some(labels) => {
                     let spans = encoder.tokenizer().spans(&input, text);
-                    let tags = bio_labels(&spans, slots);
-                    let label = |(&(start, end), tag): (&(usize, usize), &Bio)| {
-                        if start == end {
-                            Ok(IGNORE_INDEX)
-                        } else {
-                            label_id(labels, &tag.to_string(), example).map(token_label)
-                        }
-                    };
-                    Target::Tokens(spans.iter().zip(&tags).map(label).collect::<Result<_, _>>()?)
+                    let id = |tag: &Bio| label_id(labels, &tag.to_string(), example);
+                    tag_spans(&spans, slots, input.n_truncated > 0, id)?
                 }
             };
-            Ok(FeaturizedExample {
-                features: Features { input, target },
-                first_text,
-                n_words_lost: 0,
-            })
+            Ok(tagged(input, target, first_text, lost))
         }
     }
 }
 
-/// The token labels of tagged words, and the number of words without a token.
+fn tagged(
+    input: Encoded,
+    target: Target,
+    first_text: Range<usize>,
+    lost: Vec<LostWord>,
+) -> FeaturizedExample {
+    let n_words_lost = [lost.len(), lost.iter().filter(|word| word.is_cut).count()];
+    FeaturizedExample { features: Features { input, target }, first_text, lost, n_words_lost }
+}
+
+/// The labels of the tokens of running text, and the parts of its slots that no token stands for.
+fn tag_spans(
+    spans: &[(usize, usize)],
+    slots: &[Slot],
+    is_truncated: bool,
+    id: impl Fn(&Bio) -> Result<u32, TextError>,
+) -> Result<(Target, Vec<LostWord>), TextError> {
+    let tags = bio_labels(spans, slots);
+    let label = |(&(start, end), tag): (&(usize, usize), &Bio)| {
+        if start == end { Ok(IGNORE_INDEX) } else { id(tag).map(token_label) }
+    };
+    let target = spans.iter().zip(&tags).map(label).collect::<Result<_, _>>()?;
+    let n_covered = spans.iter().map(|&(_, end)| end).max().unwrap_or_default();
+    let mut lost = Vec::new();
+    for slot in slots {
+        let is_covered =
+            spans.iter().any(|&(start, end)| start.max(slot.start) < end.min(slot.end));
+        let is_cut = is_truncated && slot.end > n_covered;
+        if is_cut || !is_covered {
+            // What is left of a slot that was cut in two is not the whole of it.
+            let name = slot.name.clone();
+            let tag = if is_covered { Bio::Inside(name) } else { Bio::Begin(name) };
+            let after = spans.iter().position(|&(start, end)| start < end && start >= slot.start);
+            let at = after.filter(|_| !is_cut).unwrap_or(spans.len());
+            lost.push(LostWord { at, label: id(&tag)?, is_cut });
+        }
+    }
+    Ok((Target::Tokens(target), lost))
+}
+
+/// The token labels of tagged words, and the words without a token.
 fn tag_words(
     input: &Encoded,
     tags: &[String],
     units: TagUnits,
     id: impl Fn(&str) -> Result<u32, TextError>,
-) -> Result<(Target, usize), TextError> {
+) -> Result<(Target, Vec<LostWord>), TextError> {
     let ids = tags.iter().map(|tag| id(tag).map(token_label)).collect::<Result<Vec<_>, _>>()?;
     let mut target = vec![IGNORE_INDEX; input.len()];
     if units == TagUnits::Subword {
@@ -115,14 +152,19 @@ fn tag_words(
             };
         }
     }
-    let mut n_words_lost = 0;
-    for (first, label) in input.first_subwords(tags.len()).into_iter().zip(ids) {
-        match first.and_then(|first| target.get_mut(first)) {
-            Some(first) => *first = label,
-            None => n_words_lost += 1,
+    let firsts = input.first_subwords(tags.len());
+    let first_cut = first_cut(input, &firsts);
+    for (first, label) in firsts.iter().zip(&ids) {
+        if let Some(first) = first.and_then(|first| target.get_mut(first)) {
+            *first = *label;
         }
     }
-    Ok((Target::Tokens(target), n_words_lost))
+    let mut lost = Vec::new();
+    for (word, tag) in tags.iter().enumerate().filter(|(word, _)| firsts[*word].is_none()) {
+        let at = firsts[word..].iter().flatten().next().copied().unwrap_or(input.len());
+        lost.push(LostWord { at, label: id(tag)?, is_cut: word >= first_cut });
+    }
+    Ok((Target::Tokens(target), lost))
 }
 
 #[cfg(test)]
@@ -130,8 +172,8 @@ mod tests {
     use super::{TagUnits, featurize_tagging};
     use crate::tokenizer::tests::unigram;
     use crate::{
-        Example, FeatureOptions, Featurized, Format, LabelSet, ReadOptions, Target, TextError,
-        read_examples,
+        Example, FeatureOptions, Featurized, Format, LabelSet, LostWord, ReadOptions, Target,
+        TextError, read_examples,
     };
 
     const X: i32 = crate::IGNORE_INDEX;
@@ -214,6 +256,22 @@ mod tests {
         assert_eq!(tokens(&featurized), [X, 1, 0, X]);
         let report = featurized.truncation;
         assert_eq!((report.n_truncated, report.longest, report.n_words_lost), (1, 6, 1));
+    }
+
+    #[test]
+    fn words_that_no_token_stands_for_are_kept_with_their_place_and_tag() {
+        let place = |word: &LostWord| (word.at, word.label, word.is_cut);
+        // <s> ▁Licht ▁W ohn </s>, and the last word cut off.
+        let examples = conll("Licht O\nWohn B-area\naus B-area\n");
+        let featurized = tag(&examples, &["B-area", "I-area", "O"], TagUnits::Word, 5).unwrap();
+        assert_eq!(featurized.lost[0].iter().map(place).collect::<Vec<_>>(), [(5, 0, true)]);
+        assert_eq!(featurized.truncation.n_words_cut, 1);
+        // The second slot is cut off; the first is cut in two.
+        let text = r#"{"text": "Licht Wohn aus", "slots": [{"start": 0, "end": 10, "slot": "x"}, {"start": 11, "end": 14, "slot": "y"}]}"#;
+        let names = ["B-x", "B-y", "I-x", "I-y", "O"];
+        let featurized = tag(&jsonl(text), &names, TagUnits::Subword, 4).unwrap();
+        let lost: Vec<_> = featurized.lost[0].iter().map(place).collect();
+        assert_eq!(lost, [(4, 2, true), (4, 1, true)]);
     }
 
     #[test]

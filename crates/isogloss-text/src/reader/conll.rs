@@ -1,108 +1,43 @@
 //! Reader of CoNLL files: one word and its tag a line, a blank line after each sentence.
+//!
+//! Read are the layouts of CoNLL-2002, CoNLL-2003, OntoNotes, WikiANN (words such as `en:Bonn`), MultiCoNER, MasakhaNER, UNER, HIPE (a header) and CoNLL-U Plus (`# global.columns`).
+//! Columns stand between tabs, or else between ASCII white space: other white space is part of a word.
 
-use crate::reader::columns::Columns;
+mod layout;
+mod line;
+
+use layout::Layout;
+use line::Line;
+
+use crate::reader::options::ReadOptions;
+use crate::reader::words::Sentences;
 use crate::source::Source;
-use crate::{Content, Example, LineProblem, TextError};
-
-/// The mark of a document border, a line that holds no word.
-const DOCUMENT_START: &str = "-DOCSTART-";
+use crate::{Example, TextError};
 
 /// The sentences of a CoNLL file as examples.
-pub(crate) fn read(source: &Source, columns: &Columns) -> Result<Vec<Example>, TextError> {
-    let tag_column = match &columns.tag {
-        None => None,
-        Some(column) => Some(column.parse::<usize>().map_err(|_| TextError::ColumnNumber {
-            path: source.path.to_path_buf(),
-            column: column.clone(),
-        })?),
-    };
-    let n_needed = columns.word.max(tag_column.unwrap_or(1)).saturating_add(1);
-
-    let mut sentences = Sentences::new(source);
-    for (line, content) in source.lines() {
-        let cells: Vec<&str> = if content.contains('\t') {
-            content.split('\t').collect()
-        } else {
-            content.split_ascii_whitespace().collect()
-        };
-        if content.trim().is_empty() || cells.first() == Some(&DOCUMENT_START) {
-            sentences.end();
-            continue;
-        }
-        let tag_column = tag_column.unwrap_or(cells.len() - 1);
-        let (Some(word), Some(tag), true) =
-            (cells.get(columns.word), cells.get(tag_column), cells.len() >= n_needed)
-        else {
-            return Err(source.fault(
-                line,
-                LineProblem::TooFewColumns { expected: n_needed, found: cells.len() },
-            ));
-        };
-        sentences.push(line, (word, "word"), (tag, "tag"))?;
-    }
-    Ok(sentences.finish())
-}
-
-/// Sentences under construction, word by word.
-pub(crate) struct Sentences<'a> {
-    source: &'a Source,
-    examples: Vec<Example>,
-    line: usize,
-    words: Vec<String>,
-    tags: Vec<String>,
-}
-
-impl<'a> Sentences<'a> {
-    /// No sentence yet.
-    pub(crate) fn new(source: &'a Source) -> Self {
-        Self { source, examples: Vec::new(), line: 0, words: Vec::new(), tags: Vec::new() }
-    }
-
-    /// Adds a word and its tag, each with the name of its column.
-    pub(crate) fn push(
-        &mut self,
-        line: usize,
-        word: (&str, &str),
-        tag: (&str, &str),
-    ) -> Result<(), TextError> {
-        for (cell, column) in [word, tag] {
-            if cell.trim().is_empty() {
-                return Err(self.source.empty_field(line, column));
-            }
-        }
-        if self.words.is_empty() {
-            self.line = line;
-        }
-        self.words.push(word.0.to_owned());
-        self.tags.push(tag.0.trim().to_owned());
-        Ok(())
-    }
-
-    /// Ends the sentence, if one has begun.
-    pub(crate) fn end(&mut self) {
-        if !self.words.is_empty() {
-            let content = Content::Words {
-                words: std::mem::take(&mut self.words),
-                tags: std::mem::take(&mut self.tags),
-            };
-            self.examples.push(Example {
-                origin: self.source.origin(self.line),
-                content,
-                split: None,
-            });
+pub(crate) fn read(source: &Source, options: &ReadOptions) -> Result<Vec<Example>, TextError> {
+    let lines = Line::all(source);
+    let Some(layout) = Layout::find(source, &lines, options)? else { return Ok(Vec::new()) };
+    let mut sentences = Sentences::new(source, options, "tag");
+    let mut begun = false;
+    for line in &lines {
+        if line.is_border(layout.word) {
+            sentences.end(None);
+            begun = false;
+        } else if !layout.passes_over(line, begun) {
+            let (word, tag) = layout.cells(source, line)?;
+            sentences.push(line.number, word, tag)?;
+            begun = true;
         }
     }
-
-    /// All sentences.
-    pub(crate) fn finish(mut self) -> Vec<Example> {
-        self.end();
-        self.examples
-    }
+    sentences.finish()
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{Columns, Content, Example, Format, ReadOptions, TextError, read_examples};
+    use crate::{
+        Annotation, Columns, Content, Example, Format, ReadOptions, TextError, read_examples,
+    };
 
     fn read(data: &str, columns: Columns) -> Result<Vec<Example>, TextError> {
         read_examples(
@@ -133,6 +68,140 @@ mod tests {
             read("NUM\t10 000\tx\n", columns).unwrap()[0].content,
             sentence(&["10 000"], &["NUM"])
         );
+    }
+
+    /// The words and tags of spans, as `word/tag` with `|` between sentences.
+    fn spans(data: &str, columns: Columns) -> String {
+        let options = ReadOptions::new(Format::Conll).with_columns(columns);
+        let options = options.with_annotation(Annotation::Spans);
+        let examples = match read_examples(data.as_bytes(), "x.conll".as_ref(), &options) {
+            Ok(examples) => examples,
+            Err(error) => return error.to_string(),
+        };
+        let sentence = |example: &Example| match &example.content {
+            Content::Words { words, tags } => {
+                let words = words.iter().zip(tags).map(|(word, tag)| format!("{word}/{tag}"));
+                words.collect::<Vec<_>>().join(" ")
+            }
+            other => panic!("no words but {other:?}"),
+        };
+        examples.iter().map(sentence).collect::<Vec<_>>().join(" | ")
+    }
+
+    #[test]
+    fn layouts_that_are_published_give_their_words_and_tags() {
+        let named = |tag: &str| Columns { tag: Some(tag.into()), ..Columns::default() };
+        let bonn = "in/O Bonn/B-LOC";
+        for (name, data, columns, expected) in [
+            (
+                "UNER",
+                "# sent_id = a-1\n# text = in Bonn\n1\tin\tO\t-\tanno\n2\tBonn\tB-LOC\t-\tanno\n\n",
+                Columns::default(),
+                bonn,
+            ),
+            (
+                "UNER, its columns named",
+                "# text = in Bonn\n1\tin\tO\t-\t-\n2\tBonn\tB-LOC\t-\t-\n",
+                Columns { word: 1, ..named("2") },
+                bonn,
+            ),
+            ("CoNLL-2002", "in Prep O\nBonn NC B-LOC\n\n", Columns::default(), bonn),
+            (
+                // dkpro-core#770: spaces at the end, several between columns, IOB1.
+                "CoNLL-2003",
+                "-DOCSTART- -X- -X- O\n\nin         IN   I-PP  O \nBonn     NNP  I-NP  I-LOC \n\n-DOCSTART- -X- O O\n",
+                Columns::default(),
+                bonn,
+            ),
+            (
+                "OntoNotes",
+                "#begin document (bc/cctv/00/cctv_0000); part 000\nbc/cctv/00 0 0 in IN O\nbc/cctv/00 0 1 Bonn NNP B-LOC\n\n#end document\n",
+                Columns { word: 3, ..Columns::default() },
+                bonn,
+            ),
+            ("WikiANN", "de:in\tO\nde:Bonn\tB-LOC\n\n", Columns::default(), bonn),
+            (
+                "MultiCoNER",
+                "# id 5239d808-f300\tdomain=train\nin _ _ O\nBonn _ _ B-LOC\n\n# id 7 domain=train\n# _ _ O\n",
+                Columns::default(),
+                "in/O Bonn/B-LOC | #/O",
+            ),
+            ("MasakhaNER", "in O\nBonn B-LOC\n\n\n", Columns::default(), bonn),
+            (
+                "HIPE",
+                "TOKEN\tNE-COARSE-LIT\tNE-COARSE-METO\tMISC\n# hipe2022:document_id = x\nin\tO\tO\t_\n# segment_iiif_link = _\nBonn\tB-LOC\tO\tNoSpaceAfter\n",
+                named("NE-COARSE-LIT"),
+                bonn,
+            ),
+            (
+                "HIPE, no column named",
+                "TOKEN\tNE-COARSE-LIT\tNE-COARSE-METO\tMISC\nin\tO\tO\t_\n",
+                Columns::default(),
+                "x.conll:2: columns [1, 2] hold tags of spans; data.columns.tag says which is read",
+            ),
+            (
+                "CoNLL-U Plus",
+                "# global.columns = ID FORM UPOS NER\n# text = in Bonn\n1-2\tinBonn\t_\t_\n1\tin\tADP\tO\n2\tBonn\tPROPN\tB-LOC\n",
+                named("NER"),
+                bonn,
+            ),
+            (
+                // GermEval: `#`, the source and the date, between tabs.
+                "GermEval",
+                "#\thttp://a.de [2009-10-17]\n1\tin\tO\tO\n2\tBonn\tB-LOC\tO\n",
+                Columns { word: 1, ..named("2") },
+                bonn,
+            ),
+            (
+                // nltk#137: the borders of NEGRA.
+                "NEGRA",
+                "#BOS 2 2 899973978 1\nin\tO\nBonn\tB-LOC\n#EOS 2\n",
+                Columns::default(),
+                bonn,
+            ),
+        ] {
+            assert_eq!(spans(data, columns), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_number_sign_with_a_tag_is_a_token() {
+        // mead-baseline#408: first in its sentence, and in the middle of one.
+        for (data, expected) in [
+            ("# O\nBonn B-LOC\n", "#/O Bonn/B-LOC"),
+            ("Bonn B-LOC\n# O\n#Bonn B-LOC\n", "Bonn/B-LOC #/O #Bonn/B-LOC"),
+            ("#\tO\nBonn\tB-LOC\n", "#/O Bonn/B-LOC"),
+            ("# a comment of its own\nBonn B-LOC\n", "Bonn/B-LOC"),
+            ("# comment\nBonn B-LOC\n", "Bonn/B-LOC"),
+            ("Bonn B-LOC\n#Bonn\n", "x.conll:2: expected at least 2 columns, found 1"),
+        ] {
+            assert_eq!(spans(data, Columns::default()), expected, "{data}");
+        }
+        let tags = read("# #\n£ $\n", Columns::default()).unwrap();
+        assert_eq!(tags[0].content, sentence(&["#", "£"], &["#", "$"]));
+    }
+
+    #[test]
+    fn words_end_at_ascii_white_space_alone() {
+        // pyconll#126: a space that is a word.
+        let data = "10\u{a0}000 O\n\u{3000} O\n東\u{3000}京 B-LOC\n\u{a0}\tO\n";
+        let expected = "10\u{a0}000/O \u{3000}/O 東\u{3000}京/B-LOC \u{a0}/O";
+        assert_eq!(spans(data, Columns::default()), expected);
+        // spaCy#4385: an ASCII space in a word moves the tag.
+        assert_eq!(
+            spans("an O\n: \" O\n", Columns::default()),
+            "x.conll:2: expected 2 columns, found 3"
+        );
+    }
+
+    #[test]
+    fn word_numbers_are_no_words() {
+        assert_eq!(
+            spans("1\tBonn\tNOUN\n2\tliegt\tVERB\n", Columns::default()),
+            "x.conll:1: the first column counts the words; data.columns.word and data.columns.tag say which others are read"
+        );
+        let message = read("1\tBonn\tNOUN\n", Columns::default()).unwrap_err().to_string();
+        assert!(message.starts_with("x.conll:1: the first column counts the words"), "{message}");
     }
 
     #[test]

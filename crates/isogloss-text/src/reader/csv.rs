@@ -1,6 +1,7 @@
-//! Parser of comma-separated values (CSV), RFC 4180.
+//! Parser of delimiter-separated values with quotes: CSV as in RFC 4180, and TSV as pandas and Python's `csv.writer` quote it.
 //!
 //! The parser is strict where leniency loses data: a quote that is never closed would take the rest of the file as one field.
+//! In TSV, where quotes are often text, a quoted cell of several lines with a tab in it is taken for two stray quotes that swallow rows between them.
 
 use std::borrow::Cow;
 
@@ -10,11 +11,17 @@ use crate::{LineProblem, TextError};
 
 /// The rows of a CSV file; the line of a row is its first.
 pub(crate) fn rows(source: &Source) -> impl Iterator<Item = Result<Cells<'_>, TextError>> {
-    Rows { source, rest: &source.text, line: 1 }
+    Rows { source, delimiter: ',', rest: &source.text, line: 1 }
+}
+
+/// The rows of a TSV file whose cells may be quoted.
+pub(crate) fn tab_rows(source: &Source) -> impl Iterator<Item = Result<Cells<'_>, TextError>> {
+    Rows { source, delimiter: '\t', rest: &source.text, line: 1 }
 }
 
 struct Rows<'a> {
     source: &'a Source,
+    delimiter: char,
     rest: &'a str,
     line: usize,
 }
@@ -40,7 +47,7 @@ impl<'a> Iterator for Rows<'a> {
                     return Some(Err(error));
                 }
             }
-            match self.rest.strip_prefix(',') {
+            match self.rest.strip_prefix(self.delimiter) {
                 Some(rest) => self.rest = rest,
                 None => {
                     self.end_line();
@@ -62,12 +69,21 @@ impl<'a> Rows<'a> {
         rest.is_some()
     }
 
-    /// Consumes one cell, up to the comma or the line end after it.
+    /// Consumes one cell, up to the delimiter or the line end after it.
     fn cell(&mut self) -> Result<Cow<'a, str>, LineProblem> {
         match self.rest.strip_prefix('"') {
+            Some(quoted) if self.delimiter == '\t' => {
+                let line = self.line;
+                let cell = self.quoted(quoted).ok();
+                let swallows = |cell: &Cow<'_, str>| cell.contains('\n') && cell.contains('\t');
+                cell.filter(|cell| !swallows(cell)).ok_or_else(|| {
+                    self.line = line;
+                    LineProblem::StrayQuote
+                })
+            }
             Some(quoted) => self.quoted(quoted),
             None => {
-                let n_bytes = self.rest.find([',', '\n']).unwrap_or(self.rest.len());
+                let n_bytes = self.rest.find([self.delimiter, '\n']).unwrap_or(self.rest.len());
                 let (cell, rest) = self.rest.split_at(n_bytes);
                 self.rest = rest;
                 let before_line_feed = cell.strip_suffix('\r').filter(|_| rest.starts_with('\n'));
@@ -97,7 +113,8 @@ impl<'a> Rows<'a> {
             }
         }
         let closed = self.rest.is_empty()
-            || [",", "\n", "\r\n"].iter().any(|end| self.rest.starts_with(end));
+            || self.rest.starts_with(self.delimiter)
+            || ["\n", "\r\n"].iter().any(|end| self.rest.starts_with(end));
         if closed { Ok(cell) } else { Err(LineProblem::TextAfterQuote) }
     }
 }

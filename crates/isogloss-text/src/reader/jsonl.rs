@@ -3,33 +3,123 @@
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
-use crate::reader::columns::{Columns, Named};
+use crate::reader::columns::Named;
+use crate::reader::label_names::LabelNames;
+use crate::reader::options::{Annotation, ReadOptions};
 use crate::reader::row::Row;
+use crate::reader::words::Sentences;
 use crate::source::Source;
 use crate::{Example, LineProblem, Slot, TextError};
 
-/// The examples of a JSON Lines file.
-pub(crate) fn read(source: &Source, columns: &Columns) -> Result<Vec<Example>, TextError> {
-    let optional = columns.optional();
-    source
-        .rows()
-        .map(|row| {
-            let (line, content) = row?;
-            let fields = serde_json::from_str(content)
-                .map_err(|error| source.json(line, Some(error.column()), &error))?;
-            let object = Object { source, line, fields };
-            let text = Named { name: &columns.text, required: true };
-            let row = Row {
-                line,
-                text: object.string(text)?.unwrap_or_default(),
-                pair: optional.pair.map(|pair| object.string(pair)).transpose()?.flatten(),
-                label: object.string(optional.label)?,
-                slots: object.slots(optional.slots)?,
-                split: object.string(optional.split)?,
+/// Fields that hold the words of a sentence, where the text is not a list of words itself.
+const WORDS: [&str; 2] = ["tokens", "words"];
+
+/// Fields that hold the tags of words, where none is named.
+const TAGS: [&str; 3] = ["ner_tags", "tags", "labels"];
+
+/// The examples of a JSON Lines file: of words with tags if its first line is, of texts otherwise.
+pub(crate) fn read(source: &Source, options: &ReadOptions) -> Result<Vec<Example>, TextError> {
+    let mut objects = source.rows().map(|row| Object::parse(source, row?)).peekable();
+    let fields = match objects.peek() {
+        Some(Ok(first)) => first.word_fields(options)?,
+        _ => None,
+    };
+    match fields {
+        Some(fields) => read_words(source, objects, &fields, options),
+        None => read_texts(source, objects, options),
+    }
+}
+
+/// The objects of a file, line by line.
+type Objects<'a, I> = std::iter::Peekable<I>;
+
+fn read_words<'a>(
+    source: &'a Source,
+    objects: Objects<'a, impl Iterator<Item = Result<Object<'a>, TextError>>>,
+    fields: &WordFields,
+    options: &ReadOptions,
+) -> Result<Vec<Example>, TextError> {
+    let split = options.columns.optional().split;
+    let mut sentences = Sentences::new(source, options, &fields.tags);
+    for object in objects {
+        let object = object?;
+        let words = object.list(&fields.words)?;
+        let tags = object.list(&fields.tags)?;
+        if words.is_empty() {
+            return Err(source.empty_field(object.line, &fields.words));
+        }
+        if words.len() != tags.len() {
+            let (n_words, n_tags) = (words.len(), tags.len());
+            let (words, tags) = (fields.words.clone(), fields.tags.clone());
+            let problem = LineProblem::TagCount { words, n_words, tags, n_tags };
+            return Err(source.fault(object.line, problem));
+        }
+        for (word, tag) in words.iter().zip(tags) {
+            let Value::String(word) = word else {
+                return Err(object.wrong_type(&fields.words, "list of strings", word));
             };
-            row.check(source, columns)
-        })
-        .collect()
+            let tag = match tag {
+                Value::String(tag) => tag.clone(),
+                Value::Number(_) if options.label_names.is_empty() => {
+                    let field = fields.tags.clone();
+                    return Err(source.fault(object.line, LineProblem::UnnamedClasses { field }));
+                }
+                Value::Number(number) => number.to_string(),
+                other => return Err(object.wrong_type(&fields.tags, "list of strings", other)),
+            };
+            sentences.push(object.line, word, &tag)?;
+        }
+        sentences.end(object.string(split)?);
+    }
+    sentences.finish()
+}
+
+fn read_texts<'a>(
+    source: &'a Source,
+    objects: Objects<'a, impl Iterator<Item = Result<Object<'a>, TextError>>>,
+    options: &ReadOptions,
+) -> Result<Vec<Example>, TextError> {
+    let (columns, optional) = (&options.columns, options.columns.optional());
+    let (mut examples, mut without_spans) = (Vec::new(), None);
+    let mut has_spans = false;
+    for object in objects {
+        let object = object?;
+        let text = Named { name: &columns.text, required: true };
+        if options.annotation == Annotation::Spans {
+            match object.fields.contains_key(&columns.slots) {
+                true => has_spans = true,
+                false => {
+                    let missing = object.missing_spans(&columns.slots);
+                    if object.has_other_list() {
+                        return Err(missing);
+                    }
+                    without_spans.get_or_insert(missing);
+                }
+            }
+        }
+        let label = object.string(optional.label)?.map(|label| {
+            LabelNames::of(source, options).written(object.line, &columns.label, label)
+        });
+        let row = Row {
+            line: object.line,
+            text: object.string(text)?.unwrap_or_default(),
+            pair: optional.pair.map(|pair| object.string(pair)).transpose()?.flatten(),
+            label: label.transpose()?,
+            slots: object.slots(optional.slots)?,
+            split: object.string(optional.split)?,
+        };
+        examples.push(row.check(source, columns)?);
+    }
+    match without_spans {
+        Some(missing) if !has_spans => Err(missing),
+        _ => Ok(examples),
+    }
+}
+
+/// The fields of a sentence's words and of their tags.
+struct WordFields {
+    words: String,
+    tags: String,
 }
 
 /// The object of one line.
@@ -39,14 +129,80 @@ struct Object<'a> {
     fields: Map<String, Value>,
 }
 
-impl Object<'_> {
+impl<'a> Object<'a> {
+    fn parse(source: &'a Source, (line, content): (usize, &str)) -> Result<Self, TextError> {
+        let fields = serde_json::from_str(content)
+            .map_err(|error| source.json(line, Some(error.column()), &error))?;
+        Ok(Self { source, line, fields })
+    }
+
+    /// The fields of words and tags, if this is a sentence of tagged words and not a text.
+    fn word_fields(&self, options: &ReadOptions) -> Result<Option<WordFields>, TextError> {
+        let columns = &options.columns;
+        let is_list = |name: &&str| matches!(self.fields.get(*name), Some(Value::Array(_)));
+        let text = Some(columns.text.as_str()).filter(is_list);
+        let words = text.into_iter().chain(WORDS.into_iter().filter(is_list));
+        let named = columns.tag.as_deref().map(|tag| vec![tag]);
+        let tags: Vec<&str> = named.unwrap_or_else(|| TAGS.into_iter().filter(is_list).collect());
+        let words: Vec<&str> = words.collect();
+        let has_text = matches!(self.fields.get(&columns.text), Some(Value::String(_)));
+        let reads_text = options.annotation == Annotation::Any || tags.is_empty();
+        if words.is_empty() || has_text && reads_text {
+            return Ok(None);
+        }
+        // A list under the name of the text is a mistake where nothing tags it.
+        if tags.is_empty() && text.is_some() {
+            return Ok(None);
+        }
+        let one = |fields: Vec<&str>, part, column| match fields[..] {
+            [] => Err(self.missing(TAGS[0])),
+            [field] => Ok(field.to_owned()),
+            _ => {
+                let fields = fields.into_iter().map(str::to_owned).collect();
+                let problem = LineProblem::SeveralFields { fields, part, column };
+                Err(self.source.fault(self.line, problem))
+            }
+        };
+        let words = one(words, "words", "text")?;
+        Ok(Some(WordFields { words, tags: one(tags, "tags", "tag")? }))
+    }
+
+    /// The error of an object without the field of its spans, with a list of it as a hint.
+    fn missing_spans(&self, slots: &str) -> TextError {
+        let lists = self.fields.iter().filter(|(_, value)| value.is_array());
+        let list = lists.map(|(name, _)| name.clone()).next();
+        match (self.missing(slots), list) {
+            (TextError::MissingField { path, line, field, nearest }, list) => {
+                TextError::MissingField { path, line, field, nearest: list.or(nearest) }
+            }
+            (other, _) => other,
+        }
+    }
+
+    /// Whether a field holds a list, which may be that of the spans.
+    fn has_other_list(&self) -> bool {
+        self.fields.values().any(Value::is_array)
+    }
+
+    fn list(&self, field: &str) -> Result<&[Value], TextError> {
+        match self.fields.get(field) {
+            Some(Value::Array(values)) => Ok(values),
+            Some(Value::Null) | None => Err(self.missing(field)),
+            Some(other) => Err(self.wrong_type(field, "list", other)),
+        }
+    }
+
+    fn missing(&self, field: &str) -> TextError {
+        self.source.missing_field(self.line, field, self.fields.keys().map(String::as_str))
+    }
+
     /// The text of a field; a number is taken as it is written, because labels are often numbers.
     fn string(&self, field: Named<'_>) -> Result<Option<String>, TextError> {
         match self.value(field)? {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(Value::Number(number)) => Ok(Some(number.to_string())),
-            Some(other) => Err(self.wrong_type(field, "string", other)),
+            Some(other) => Err(self.wrong_type(field.name, "string", other)),
         }
     }
 
@@ -55,23 +211,19 @@ impl Object<'_> {
             None => Ok(Vec::new()),
             Some(value @ Value::Array(_)) => Vec::<Slot>::deserialize(value)
                 .map_err(|error| self.source.json(self.line, None, &error)),
-            Some(other) => Err(self.wrong_type(field, "list", other)),
+            Some(other) => Err(self.wrong_type(field.name, "list", other)),
         }
     }
 
     fn value(&self, field: Named<'_>) -> Result<Option<&Value>, TextError> {
         match self.fields.get(field.name) {
-            Some(Value::Null) | None if field.required => Err(self.source.missing_field(
-                self.line,
-                field.name,
-                self.fields.keys().map(String::as_str),
-            )),
+            Some(Value::Null) | None if field.required => Err(self.missing(field.name)),
             Some(Value::Null) | None => Ok(None),
             found => Ok(found),
         }
     }
 
-    fn wrong_type(&self, field: Named<'_>, expected: &'static str, value: &Value) -> TextError {
+    fn wrong_type(&self, field: &str, expected: &'static str, value: &Value) -> TextError {
         let found = match value {
             Value::Null => "null",
             Value::Bool(_) => "boolean",
@@ -80,104 +232,10 @@ impl Object<'_> {
             Value::Array(_) => "list",
             Value::Object(_) => "object",
         };
-        self.source.fault(
-            self.line,
-            LineProblem::WrongType { field: field.name.to_owned(), expected, found },
-        )
+        self.source
+            .fault(self.line, LineProblem::WrongType { field: field.to_owned(), expected, found })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::{Columns, Content, Example, Format, ReadOptions, Slot, TextError, read_examples};
-
-    fn read(data: &str, columns: Columns) -> Result<Vec<Example>, TextError> {
-        read_examples(
-            data.as_bytes(),
-            "de.jsonl".as_ref(),
-            &ReadOptions::new(Format::Jsonl).with_columns(columns),
-        )
-    }
-
-    fn message(data: &str) -> String {
-        read(data, Columns::default()).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn slots_count_characters_not_bytes() {
-        // The flag is two characters and eight bytes.
-        let data = r#"{"text": "🇩🇪 打开 灯", "label": "on", "slots": [{"start": 6, "end": 7, "slot": "what"}], "split": "train"}"#;
-        let examples = read(data, Columns::default()).unwrap();
-        let expected = Content::Text {
-            text: "🇩🇪 打开 灯".into(),
-            pair: None,
-            label: Some("on".into()),
-            slots: vec![Slot { start: 6, end: 7, name: "what".into() }],
-        };
-        assert_eq!(examples[0].content, expected);
-        assert_eq!(examples[0].split.as_deref(), Some("train"));
-        assert!(
-            message(&data.replace("\"end\": 7", "\"end\": 8"))
-                .contains("does not fit a text of 7 characters")
-        );
-    }
-
-    #[test]
-    fn fields_are_read_under_their_names() {
-        let columns = Columns {
-            text: "premise".into(),
-            pair: Some("hypothesis".into()),
-            label: "gold".into(),
-            ..Columns::default()
-        };
-        let examples =
-            read(r#"{"premise": "a", "hypothesis": "b", "gold": 2}"#, columns.clone()).unwrap();
-        let expected = Content::Text {
-            text: "a".into(),
-            pair: Some("b".into()),
-            label: Some("2".into()),
-            slots: vec![],
-        };
-        assert_eq!(examples[0].content, expected);
-        assert_eq!(
-            read(r#"{"premise": "a", "hypotesis": "b", "gold": 2}"#, columns)
-                .unwrap_err()
-                .to_string(),
-            r#"de.jsonl:1: no field "hypothesis", did you mean "hypotesis"?"#
-        );
-    }
-
-    #[test]
-    fn every_fault_names_its_line() {
-        for (line, expected) in [
-            ("{\"text\": \"a\",}", "de.jsonl:3:14: trailing comma"),
-            ("[1]", "de.jsonl:3: invalid type: sequence, expected a map"),
-            ("{\"label\": \"a\"}", "de.jsonl:3: no field \"text\""),
-            ("{\"text\": null}", "de.jsonl:3: no field \"text\""),
-            ("{\"text\": \" \"}", "de.jsonl:3: empty \"text\""),
-            ("{\"text\": [\"a\"]}", "de.jsonl:3: \"text\" must be a string, found a list"),
-            ("{\"text\": \"a\", \"label\": \"\"}", "de.jsonl:3: empty \"label\""),
-            (
-                "{\"text\": \"a\", \"slots\": 3}",
-                "de.jsonl:3: \"slots\" must be a list, found a number",
-            ),
-            (
-                "{\"text\": \"a\", \"slots\": [{\"start\": -1}]}",
-                "de.jsonl:3: invalid value: integer `-1`, expected usize",
-            ),
-            (
-                "{\"text\": \"ab\", \"slots\": [{\"start\": 1, \"end\": 1, \"slot\": \"s\"}]}",
-                "de.jsonl:3: slot \"s\" at 1..1 does not fit a text of 2 characters",
-            ),
-            (
-                "{\"text\": \"abc\", \"slots\": [{\"start\": 1, \"end\": 3, \"slot\": \"s\"}, {\"start\": 0, \"end\": 2, \"slot\": \"r\"}]}",
-                "de.jsonl:3: slots \"r\" and \"s\" overlap",
-            ),
-        ] {
-            assert_eq!(
-                message(&format!("{{\"text\": \"a\"}}\n{{\"text\": \"b\"}}\n{line}\n")),
-                expected
-            );
-        }
-    }
-}
+mod tests;

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use crate::reader::columns::Named;
-use crate::reader::options::ReadOptions;
+use crate::reader::label_names::LabelNames;
+use crate::reader::options::{Annotation, ReadOptions};
 use crate::reader::row::Row;
 use crate::source::Source;
 use crate::{Example, LineProblem, Slot, TextError};
@@ -11,10 +12,13 @@ use crate::{Example, LineProblem, Slot, TextError};
 /// The line of a row and its cells.
 pub(crate) type Cells<'a> = (usize, Vec<Cow<'a, str>>);
 
-/// The rows of a TSV file.
-pub(crate) fn tsv_rows(source: &Source) -> impl Iterator<Item = Result<Cells<'_>, TextError>> {
-    source.rows().map(|row| {
-        row.map(|(line, content)| (line, content.split('\t').map(Cow::Borrowed).collect()))
+/// The rows of a table in which quotes are text.
+pub(crate) fn plain_rows(
+    source: &Source,
+    delimiter: char,
+) -> impl Iterator<Item = Result<Cells<'_>, TextError>> {
+    source.rows().map(move |row| {
+        row.map(|(line, content)| (line, content.split(delimiter).map(Cow::Borrowed).collect()))
     })
 }
 
@@ -56,13 +60,17 @@ impl Layout {
             }
         };
         let text = Named { name: &options.columns.text, required: true };
+        let is_needed = options.annotation == Annotation::Spans;
         let optional = options.columns.optional();
         Ok(Self {
             n_columns: cells.len(),
             text: find(text)?.expect("a required column is found or an error"),
             pair: optional.pair.map(find).transpose()?.flatten(),
             label: find(optional.label)?,
-            slots: find(optional.slots)?,
+            slots: find(Named {
+                required: is_needed || optional.slots.required,
+                ..optional.slots
+            })?,
             split: find(optional.split)?,
         })
     }
@@ -85,7 +93,13 @@ impl Layout {
             line,
             text: cell(self.text).unwrap_or_default(),
             pair: self.pair.and_then(cell),
-            label: self.label.and_then(cell),
+            label: self
+                .label
+                .and_then(cell)
+                .map(|label| {
+                    LabelNames::of(source, options).written(line, &options.columns.label, label)
+                })
+                .transpose()?,
             slots: slots.map_or(Ok(Vec::new()), |cell| {
                 serde_json::from_str::<Vec<Slot>>(&cell)
                     .map_err(|error| source.json(line, None, &error))
@@ -134,7 +148,10 @@ fn find_by_number(
 
 #[cfg(test)]
 mod tests {
-    use crate::{Columns, Content, Example, Format, ReadOptions, TextError, read_examples};
+    use crate::{
+        Annotation, Columns, Content, Example, Format, Quoting, ReadOptions, TextError,
+        read_examples,
+    };
 
     fn read(data: &str, options: &ReadOptions) -> Result<Vec<Example>, TextError> {
         read_examples(data.as_bytes(), "x.tsv".as_ref(), options)
@@ -149,22 +166,83 @@ mod tests {
         ReadOptions::new(Format::Tsv).with_columns(columns).with_header(false)
     }
 
-    #[test]
-    fn quotes_have_no_meaning_between_tabs() {
-        let examples = read(
-            "\u{feff}label\ttext\r\non\t\"an\r\noff\taus\r\n\r\n",
-            &ReadOptions::new(Format::Tsv),
-        )
-        .unwrap();
-        let seen: Vec<_> =
-            examples.iter().map(|example| (example.origin.line, &example.content)).collect();
-        let content = |text: &str, label: &str| Content::Text {
-            text: text.into(),
-            pair: None,
-            label: Some(label.into()),
-            slots: vec![],
+    fn texts(data: &str, quoting: Quoting) -> Result<Vec<(usize, String)>, String> {
+        let options = ReadOptions::new(Format::Tsv).with_quoting(quoting);
+        let examples = read(data, &options).map_err(|error| error.to_string())?;
+        let text = |example: Example| match example.content {
+            Content::Text { text, .. } => (example.origin.line, text),
+            Content::Words { .. } | Content::Tree(_) => panic!("a table holds texts"),
         };
-        assert_eq!(seen, [(2, &content("\"an", "on")), (3, &content("aus", "off"))]);
+        Ok(examples.into_iter().map(text).collect())
+    }
+
+    #[test]
+    fn cells_between_tabs_are_unquoted_as_pandas_quotes_them() {
+        let data = "\u{feff}label\ttext\r\nask\t\"er sagte \"\"licht an\"\"\"\r\noff\t12\" aus\r\non\t\"licht\nan\"\r\non\t\"a\tb\"\r\n\r\n";
+        let expected = [
+            (2, "er sagte \"licht an\"".to_owned()),
+            (3, "12\" aus".to_owned()),
+            (4, "licht\nan".to_owned()),
+            (6, "a\tb".to_owned()),
+        ];
+        assert_eq!(texts(data, Quoting::Minimal).unwrap(), expected);
+        let plain = "text\tlabel\n\"an\ton\naus\toff\n";
+        let expected = [(2, "\"an".to_owned()), (3, "aus".to_owned())];
+        assert_eq!(texts(plain, Quoting::None).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_stray_quote_is_told_with_its_line() {
+        for (data, line) in [
+            // polars#22312: a quoted word at the start of a cell.
+            ("text\tlabel\njava\ta\n\"Lorem Ipsum\" dolor sit\tb\n", 3),
+            // pandas#13860: two cells of one quote each would swallow the rows between them.
+            ("text\tlabel\na1\tb1\n\"\tc\na3\tb3\n\"\td4\n", 3),
+            // pytext#777: a quote that is never closed would take the rest of the file.
+            ("text\tlabel\nan\ton\n\"aus\toff\nan\ton\n", 3),
+            // cudf#10490.
+            ("text\tlabel\nK \"\"\ta\n\"\tb\n", 3),
+        ] {
+            let message = texts(data, Quoting::Minimal).unwrap_err();
+            assert!(message.starts_with(&format!("x.tsv:{line}: a stray quote")), "{message}");
+            assert!(message.contains("data.quoting = \"none\""), "{message}");
+            assert!(texts(data, Quoting::None).is_ok(), "{data}");
+        }
+    }
+
+    #[test]
+    fn lone_cr_ends_lines_where_no_lf_does() {
+        let options = ReadOptions::new(Format::Csv);
+        let examples = read("text,label\rlicht an,ask\rlicht aus,order\r", &options).unwrap();
+        assert_eq!(examples.iter().map(|e| e.origin.line).collect::<Vec<_>>(), [2, 3]);
+    }
+
+    #[test]
+    fn spans_must_have_a_column_where_they_are_read() {
+        let options = ReadOptions::new(Format::Tsv).with_annotation(Annotation::Spans);
+        assert_eq!(
+            message("text\tslot\na\t\n", &options),
+            "x.tsv:1: no column \"slots\", did you mean \"slot\"?"
+        );
+    }
+
+    #[test]
+    fn numbers_of_classes_are_named() {
+        let options = ReadOptions::new(Format::Tsv).with_label_names(["off", "on"]);
+        let label = |data: &str| match &read(data, &options).unwrap()[0].content {
+            Content::Text { label, .. } => label.clone().unwrap(),
+            Content::Words { .. } | Content::Tree(_) => String::new(),
+        };
+        assert_eq!(label("text\tlabel\na\t1\n"), "on");
+        assert_eq!(label("text\tlabel\na\toff\n"), "off");
+        assert_eq!(
+            message("text\tlabel\na\t2\n", &options),
+            "x.tsv:2: \"label\" holds class 2, of 2 that have names"
+        );
+        assert_eq!(
+            message("text\tlabel\na\t-1\n", &options),
+            "x.tsv:2: \"label\" holds class -1, of 2 that have names"
+        );
     }
 
     #[test]

@@ -32,7 +32,8 @@ impl Texts {
             Some(format @ (Format::Tsv | Format::Csv)) => {
                 let source = Source::read(open(path)?, path)?;
                 let mut rows: Box<dyn Iterator<Item = _>> = match format {
-                    Format::Tsv => Box::new(table::tsv_rows(&source)),
+                    // Tables without labels, such as pairs, are written without quotes.
+                    Format::Tsv => Box::new(table::plain_rows(&source, '\t')),
                     _ => Box::new(csv::rows(&source)),
                 };
                 let cells = rows.try_fold(Vec::new(), |mut all, row| {

@@ -43,7 +43,7 @@ impl LabeledLoader {
         max_length: usize,
         pad_token_id: u32,
     ) -> Result<Self, Error> {
-        let corpus = Corpus::read(plan, tokenizer, max_length)?;
+        let mut corpus = Corpus::read(plan, tokenizer, max_length)?;
         let mut texts = vec![TextView::Original];
         texts.extend(forward_plan.texts().into_iter().filter(|text| text.is_of_task()));
         texts.sort();
@@ -53,10 +53,12 @@ impl LabeledLoader {
         let viewer = (texts.len() > 1 || compares && tags)
             .then(|| Viewer::new(&plan.recipe().views, tokenizer, plan.source()))
             .transpose()?;
-        if let (Some(viewer), true) = (&viewer, texts.contains(&TextView::Translated))
-            && viewer.n_translated(&corpus.train_examples) == 0
-        {
-            return Err(DataError::NoTranslation { path: corpus.train.path }.into());
+        if let (Some(viewer), true) = (&viewer, texts.contains(&TextView::Translated)) {
+            let n_translated = viewer.n_translated(&corpus.train_examples);
+            if n_translated == 0 {
+                return Err(DataError::NoTranslation { path: corpus.train.path }.into());
+            }
+            corpus.train.report.n_untranslated = corpus.train_examples.len() - n_translated;
         }
         let rate = plan.recipe().task.labeled().map_or(0.0, LabeledTask::word_dropout);
         let word_dropout =

@@ -1,7 +1,7 @@
 //! The `[data]` table: labeled examples by language and split.
 
 use isogloss_methods::LanguageSampling;
-use isogloss_text::{Columns, Format, Language, LanguagePattern, Unseen};
+use isogloss_text::{Columns, Format, Language, LanguagePattern, Quoting, TagScheme, Unseen};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,14 @@ pub struct DataRecipe {
     pub columns: Columns,
     /// Whether TSV and CSV files begin with the names of their columns.
     pub header: bool,
+    /// What quotes mean in TSV and CSV files.
+    pub quoting: Quoting,
+    /// How tags spell spans in files of words with tags; they are learned as BIO.
+    pub tag_scheme: TagScheme,
+    /// The names of classes or tags that the files give as numbers, in the order of these. They come
+    /// first among the labels of the model, in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub label_names: Vec<String>,
     /// The names of the splits.
     pub splits: Splits,
     /// The source languages, which are trained on; the batches of a step are each of one language. The
@@ -45,6 +53,9 @@ impl Default for DataRecipe {
             format: None,
             columns: Columns::default(),
             header: true,
+            quoting: Quoting::default(),
+            tag_scheme: TagScheme::default(),
+            label_names: Vec::new(),
             splits: Splits::default(),
             sources: Vec::new(),
             sampling: None,
@@ -82,6 +93,12 @@ impl DataRecipe {
             if self.sources[..index].contains(language) {
                 let message = format!("data.sources: \"{language}\" is a source already");
                 faults.add_message(&format!("data.sources.{index}"), message);
+            }
+        }
+        for (index, name) in self.label_names.iter().enumerate() {
+            if self.label_names[..index].contains(name) {
+                let message = format!("data.label_names: {name:?} is the name of two classes");
+                faults.add_message(&format!("data.label_names.{index}"), message);
             }
         }
         let Some(sampling) = &self.sampling else { return };

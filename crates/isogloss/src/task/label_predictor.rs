@@ -4,11 +4,12 @@ use burn::module::Module;
 use burn::tensor::{Device, read_sync};
 use isogloss_methods::{IGNORE_INDEX, Subnetwork};
 use isogloss_model::{ForwardOptions, Model};
-use isogloss_text::{Targets, Treebank, sequential_by_length};
+use isogloss_text::{LostWord, Targets, Treebank, sequential_by_length};
 
 use super::labeled_set::LabeledSet;
 use crate::Error;
 use crate::ground::device::read;
+use crate::metrics::NO_PREDICTION;
 
 /// The predictions for a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +53,8 @@ impl LabelPredictor<'_> {
         Ok((gold, predicted))
     }
 
-    /// The gold and the predicted label ids of some examples: one of a text, one of each labeled token.
+    /// The gold and the predicted label ids of some examples: one of a text, one of each labeled token,
+    /// and one of each word that no token stands for, of which the prediction is [`NO_PREDICTION`].
     ///
     /// # Errors
     /// If the batch does not suit the model, or the device does not give back its numbers.
@@ -71,12 +73,18 @@ impl LabelPredictor<'_> {
             Targets::Tokens(tags) => (tags.as_slice(), batch.seq_len),
         };
         let mut labels = vec![(Vec::new(), Vec::new()); indices.len()];
+        let mut lost: Vec<_> = indices.iter().map(|index| set.lost(*index)).collect();
         for (row, (best, target)) in best.iter().zip(targets).enumerate() {
+            let (example, token) = (row / rows_per_example, row % rows_per_example);
+            take_lost(&mut lost[example], token, &mut labels[example]);
             if *target != IGNORE_INDEX {
-                let (gold, predicted) = &mut labels[row / rows_per_example];
+                let (gold, predicted) = &mut labels[example];
                 gold.push(*target as usize);
                 predicted.push(*best as usize);
             }
+        }
+        for (lost, labels) in lost.iter_mut().zip(&mut labels) {
+            take_lost(lost, usize::MAX, labels);
         }
         Ok(labels)
     }
@@ -87,5 +95,14 @@ impl LabelPredictor<'_> {
             subnetwork: self.subnetwork.map(|of| of.mask(self.device)),
             ..ForwardOptions::evaluation()
         }
+    }
+}
+
+/// Adds the words without a token that stand before a token.
+fn take_lost(lost: &mut &[LostWord], token: usize, labels: &mut (Vec<usize>, Vec<usize>)) {
+    while let Some((word, rest)) = lost.split_first().filter(|(word, _)| word.at <= token) {
+        labels.0.push(word.label as usize);
+        labels.1.push(NO_PREDICTION);
+        *lost = rest;
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 use isogloss_model::{EncoderConfig, ModelInput};
 use isogloss_text::{
-    Content, Example, Features, Featurized, Language, Sentence, TokenBatch, Treebank,
+    Content, Example, Features, Featurized, Language, LostWord, Sentence, TokenBatch, Treebank,
 };
 use serde::Serialize;
 
@@ -24,31 +24,68 @@ pub struct LabeledSet {
     pub path: PathBuf,
     /// The examples that were kept.
     pub features: Vec<Features>,
+    /// The tagged words of each of them that no token stands for: their predictions are wrong.
+    lost: Vec<Vec<LostWord>>,
     /// The sentences that they were made of, for a parser; none for other tasks.
     pub treebank: Option<Treebank>,
     /// What was cut and left out.
     pub report: DataReport,
 }
 
-/// Counts of a file's examples: kept, truncated, left out.
+/// Counts of what was read: examples kept, and all that was cut, lost or left out of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DataReport {
     /// Examples kept.
     pub n: usize,
-    /// Examples longer than the model takes or the recipe allows; their ends were cut off.
+    /// Texts longer than the model takes or the recipe allows; their ends were cut off.
     pub n_truncated: usize,
     /// Tokens of the longest example before it was cut.
     pub longest: usize,
-    /// Words with a tag or head that no token stands for, cut off or unknown to the tokenizer.
+    /// Words with a tag or head, or spans of running text, that no token stands for, cut off or unknown
+    /// to the tokenizer; they count as wrong.
     pub n_words_lost: usize,
+    /// Those of them that were cut off.
+    pub n_words_cut: usize,
     /// Examples left out because the source language lacks their label, by label.
     pub left_out: BTreeMap<String, usize>,
+    /// Examples of training without a translation, where translations are read.
+    pub n_untranslated: usize,
+    /// Parallel sentences left out because no two of their words were linked.
+    pub n_unlinked: usize,
 }
 
 impl DataReport {
     /// Examples left out.
     pub fn n_left_out(&self) -> usize {
         self.left_out.values().sum()
+    }
+
+    /// Adds the counts of other data.
+    pub fn add(&mut self, other: &Self) {
+        self.n += other.n;
+        self.n_truncated += other.n_truncated;
+        self.longest = self.longest.max(other.longest);
+        self.n_words_lost += other.n_words_lost;
+        self.n_words_cut += other.n_words_cut;
+        for (label, n) in &other.left_out {
+            *self.left_out.entry(label.clone()).or_default() += n;
+        }
+        self.n_untranslated += other.n_untranslated;
+        self.n_unlinked += other.n_unlinked;
+    }
+}
+
+impl<'a> Extend<&'a DataReport> for DataReport {
+    fn extend<I: IntoIterator<Item = &'a Self>>(&mut self, others: I) {
+        others.into_iter().for_each(|other| self.add(other));
+    }
+}
+
+impl<'a> FromIterator<&'a DataReport> for DataReport {
+    fn from_iter<I: IntoIterator<Item = &'a Self>>(others: I) -> Self {
+        let mut all = Self::default();
+        all.extend(others);
+        all
     }
 }
 
@@ -65,7 +102,9 @@ impl LabeledSet {
             n_truncated: featurized.truncation.n_truncated,
             longest: featurized.truncation.longest,
             n_words_lost: featurized.truncation.n_words_lost,
+            n_words_cut: featurized.truncation.n_words_cut,
             left_out: featurized.skipped,
+            ..DataReport::default()
         };
         if report.n == 0 {
             return Err(DataError::NoneLeft { path }.into());
@@ -75,7 +114,8 @@ impl LabeledSet {
             kept.flat_map(|example| sentences(std::slice::from_ref(example))).cloned().collect();
         let treebank =
             (!kept.is_empty()).then(|| Treebank { path: path.as_path().into(), sentences: kept });
-        Ok(Self { language, path, features: featurized.features, treebank, report })
+        let Featurized { features, lost, .. } = featurized;
+        Ok(Self { language, path, features, lost, treebank, report })
     }
 
     /// Tokens of each example.
@@ -104,13 +144,19 @@ impl LabeledSet {
     /// The examples of these indices.
     pub(crate) fn select(&self, indices: &[usize]) -> Self {
         let features = indices.iter().map(|index| self.features[*index].clone()).collect();
+        let lost = indices.iter().map(|index| self.lost[*index].clone()).collect();
         let treebank = self.treebank.as_ref().map(|treebank| {
             let sentences = indices.iter().map(|index| treebank.sentences[*index].clone());
             Treebank { path: treebank.path.clone(), sentences: sentences.collect() }
         });
         let report = DataReport { n: indices.len(), ..self.report.clone() };
         let (language, path) = (self.language.clone(), self.path.clone());
-        Self { language, path, features, treebank, report }
+        Self { language, path, features, lost, treebank, report }
+    }
+
+    /// The tagged words of an example that no token stands for.
+    pub(super) fn lost(&self, index: usize) -> &[LostWord] {
+        &self.lost[index]
     }
 
     /// Puts some of the examples into a batch, padded to the longest of them.

@@ -5,8 +5,8 @@ use std::path::Path;
 use isogloss_methods::{DataNeed, MethodInfo, method_options};
 use isogloss_model::{HeadSpec, Pooling};
 use isogloss_text::{
-    Bio, Content, Example, FeatureOptions, Featurized, LabelSet, ReadOptions, TagUnits, TextError,
-    Tokenizer, featurize_tagging, read_file,
+    Annotation, Bio, Content, Example, FeatureOptions, Featurized, LabelSet, ReadOptions, TagUnits,
+    TextError, Tokenizer, featurize_tagging, read_file,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use crate::error::DataError;
 /// The `[task.pos_tagging]` table: no options.
 ///
 /// The first subword of a word carries its tag. A word whose first subword was cut off, or that has no
-/// token, is not scored; the reports of the data count these words.
+/// token, counts as wrong; the reports of the data count these words.
 ///
 /// # Source
 /// Wu & Dredze 2019, arXiv:1904.09077: a classifier of first subwords, scored by accuracy. XTREME
@@ -68,7 +68,7 @@ impl LabeledTask for PosTagging {
     }
 
     fn read(&self, path: &Path, options: &ReadOptions) -> Result<Vec<Example>, Error> {
-        let examples = read_file(path, options)?;
+        let examples = read_file(path, &options.clone().with_annotation(Annotation::Tags))?;
         let is_tagged = |example: &Example| match &example.content {
             Content::Words { tags, .. } => Self::has_labels(tags),
             Content::Text { .. } | Content::Tree(_) => false,
@@ -76,7 +76,8 @@ impl LabeledTask for PosTagging {
         let Some(other) = examples.iter().find(|example| !is_tagged(example)) else {
             return Ok(examples);
         };
-        let expected = "words with a tag each that is no BIO tag, from CoNLL or CoNLL-U";
+        let expected =
+            "words with a tag each that is no BIO tag, from CoNLL, CoNLL-U or JSON Lines";
         let (path, line) = (path.to_owned(), other.origin.line);
         Err(DataError::Form { path, line, task: self.name(), expected }.into())
     }

@@ -9,7 +9,8 @@ use super::traits::{LabeledTask, LearnedLabels};
 use crate::Error;
 
 impl LabeledSet {
-    /// Reads one file that is not part of a plan, with the labels of a finished model.
+    /// Reads one file that is not part of a plan, with the labels of a finished model, which name the
+    /// classes that it gives as numbers if the options do not.
     ///
     /// # Errors
     /// As [`Corpus::read`](crate::Corpus::read).
@@ -22,7 +23,11 @@ impl LabeledSet {
         labels: &LabelSet,
         features: &FeatureOptions,
     ) -> Result<Self, Error> {
-        let examples = task.read(path, options)?;
+        let mut options = options.clone();
+        if options.label_names.is_empty() {
+            options.label_names = labels.names().to_vec();
+        }
+        let examples = task.read(path, &options)?;
         Self::from_examples(path, &examples, task, language, tokenizer, labels, features)
     }
 

@@ -1,10 +1,12 @@
 //! Sequence tagging: one BIO tag a token; span F1 as seqeval counts it.
 
+use std::path::Path;
+
 use isogloss_methods::{DataNeed, MethodInfo, method_options};
 use isogloss_model::{HeadSpec, Pooling};
 use isogloss_text::{
-    Example, FeatureOptions, Featurized, LabelSet, TagUnits, TextError, Tokenizer,
-    featurize_tagging,
+    Annotation, Example, FeatureOptions, Featurized, LabelSet, ReadOptions, TagUnits, TextError,
+    Tokenizer, featurize_tagging, read_file,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -61,6 +63,11 @@ impl LabeledTask for Tagging {
         Target::Tag(self.units)
     }
 
+    /// Tags of words are read as spans, in whatever scheme they are written, and become BIO.
+    fn read(&self, path: &Path, options: &ReadOptions) -> Result<Vec<Example>, Error> {
+        Ok(read_file(path, &options.clone().with_annotation(Annotation::Spans))?)
+    }
+
     fn labels(&self, examples: &[Example]) -> LabelSet {
         LabelSet::tags(examples)
     }
@@ -92,7 +99,9 @@ impl LabeledTask for Tagging {
         gold: &[Vec<usize>],
         predicted: &[Vec<usize>],
     ) -> Result<Scores, Error> {
-        let name = |id: &usize| labels.name(*id as u32).unwrap_or("O");
+        // What no token stands for is predicted to be in no span.
+        let name =
+            |id: &usize| u32::try_from(*id).ok().and_then(|id| labels.name(id)).unwrap_or("O");
         let names = |rows: &[Vec<usize>]| -> Vec<Vec<&str>> {
             rows.iter().map(|row| row.iter().map(name).collect()).collect()
         };

@@ -1,6 +1,7 @@
 //! Inference with a fine-tuned model: labels of texts, tags of tokens, trees of sentences.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::module::Module;
 use burn::tensor::activation::softmax;
@@ -30,6 +31,7 @@ pub struct Predictor {
     head: HeadSpec,
     scoring: SavedScoring,
     device: Device,
+    n_truncated: AtomicUsize,
 }
 
 /// A batch of texts that a model was run over, for decoding.
@@ -110,7 +112,8 @@ impl Predictor {
         };
         check_vocabulary(&tokenizer, tokenizer_path, loaded.model.encoder.config())?;
         let scoring = SavedScoring::of(&loaded, &head, scoring_path)?;
-        Ok(Self { loaded, tokenizer, head, scoring, device: device.clone() })
+        let n_truncated = AtomicUsize::new(0);
+        Ok(Self { loaded, tokenizer, head, scoring, device: device.clone(), n_truncated })
     }
 
     /// Exchanges the language adapter, which lies under the task's, for that of a folder of the `adapters`
@@ -203,6 +206,11 @@ impl Predictor {
         Ok(LabelSet::new(self.head.labels().iter().cloned())?)
     }
 
+    /// The number of texts so far that were longer than the model takes: their ends were cut off.
+    pub fn n_truncated(&self) -> usize {
+        self.n_truncated.load(Ordering::Relaxed)
+    }
+
     /// Predicts a batch of texts, each with an optional second one.
     ///
     /// # Errors
@@ -234,6 +242,8 @@ impl Predictor {
         let config = self.loaded.model.encoder.config();
         let encoded = texts.iter().map(|(text, pair)| self.encode(text, *pair));
         let encoded = encoded.collect::<Result<Vec<_>, _>>()?;
+        let n_truncated = encoded.iter().filter(|encoded| encoded.n_truncated > 0).count();
+        self.n_truncated.fetch_add(n_truncated, Ordering::Relaxed);
         let rows: Vec<_> = encoded.iter().map(|encoded| encoded.ids.as_slice()).collect();
         let mut batch = TokenBatch::from_ids(&rows, config.pad_token_id);
         for (row, encoded) in encoded.iter().enumerate() {
@@ -314,6 +324,7 @@ impl Predictor {
         let examples: Vec<Example> = sentences.iter().cloned().map(Example::from).collect();
         let options = self.scoring.feature_options();
         let featurized = featurize_parsing(&self.tokenizer, &examples, None, &options)?;
+        self.n_truncated.fetch_add(featurized.truncation.n_truncated, Ordering::Relaxed);
         let features: Vec<_> = featurized.features.iter().collect();
         let indices = (0..features.len()).collect();
         let batch = TokenBatch::collate(&features, indices, config.pad_token_id)?;

@@ -1,0 +1,255 @@
+//! The layout of a CoNLL file: which columns hold words and tags, and which lines hold neither.
+
+use super::line::Line;
+use crate::reader::columns::Columns;
+use crate::reader::options::{Annotation, ReadOptions};
+use crate::source::Source;
+use crate::tag_scheme::is_span_tag;
+use crate::{LineProblem, TextError};
+
+/// The comment of CoNLL-U Plus that names the columns.
+const GLOBAL_COLUMNS: &str = "# global.columns =";
+/// What headers and CoNLL-U Plus call the column of words.
+const WORD_NAMES: [&str; 5] = ["form", "token", "word", "tokens", "words"];
+/// What headers call the column of tags, beside names such as `NE-COARSE-LIT`.
+const TAG_NAMES: [&str; 7] = ["tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags"];
+/// First words of comments without an equals sign.
+const COMMENT_KEYS: [&str; 5] = ["id", "sent_id", "text", "newdoc", "newpar"];
+
+/// Which columns hold words and tags, and which lines hold neither.
+pub(super) struct Layout<'a> {
+    pub(super) word: usize,
+    tag: usize,
+    /// The number of columns; `exact` where the tag is the last of them.
+    n_columns: usize,
+    exact: bool,
+    has_tabs: bool,
+    /// Whether the first column counts words, as CoNLL-U does.
+    numbered: bool,
+    /// The line of a header.
+    header: Option<usize>,
+    /// What stands before every word: its language, in WikiANN.
+    prefix: &'a str,
+    annotation: Annotation,
+}
+
+impl<'a> Layout<'a> {
+    /// The layout of a file, none if no line holds a word.
+    pub(super) fn find(
+        source: &Source,
+        lines: &[Line<'a>],
+        options: &ReadOptions,
+    ) -> Result<Option<Self>, TextError> {
+        let columns = &options.columns;
+        let rows = |skip| {
+            let rows = lines.iter().filter(move |line| Some(line.number) != skip);
+            rows.filter(|line| !line.is_border(columns.word) && !line.is_marked())
+        };
+        let global = lines.iter().find_map(|line| line.content.strip_prefix(GLOBAL_COLUMNS));
+        let global: Option<Vec<&str>> =
+            global.map(|names| names.split_ascii_whitespace().collect());
+        let first = rows(None).next();
+        let is_named = columns.tag.as_ref().is_some_and(|tag| tag.parse::<usize>().is_err());
+        let header = first.filter(|line| global.is_none() && is_header(line, columns, is_named));
+        let names = global.as_deref().or(header.map(|line| line.cells.as_slice()));
+        let skipped = header.map(|line| line.number);
+        let Some(first) = rows(skipped).next().or_else(|| lines.iter().find(|l| l.is_marked()))
+        else {
+            return Ok(None);
+        };
+        let numbered = is_numbered(lines, skipped);
+        let word = match names.and_then(word_column) {
+            Some(named) if columns.word == 0 => named,
+            _ if columns.word == 0 && numbered => 1,
+            _ => columns.word,
+        };
+        let tag = tag_column(source, columns, names)?;
+        let last = first.cells.len().saturating_sub(1);
+        let is_word = |line: &&Line<'_>| !numbered || is_word_number(line);
+        let tag_rows: Vec<_> = rows(skipped).filter(is_word).collect();
+        let found = match tag {
+            Some(tag) => tag,
+            None if options.annotation == Annotation::Spans => {
+                span_column(source, &tag_rows, word, numbered)?.unwrap_or(last)
+            }
+            None if numbered && names.is_none() && word == 1 => {
+                return Err(source.fault(first.number, LineProblem::NumberedWords));
+            }
+            None => last,
+        };
+        let exact = tag.is_none() && found == last;
+        let n_needed = word.max(tag.unwrap_or(if exact { 1 } else { found })).saturating_add(1);
+        let n_columns = if exact { n_needed.max(first.cells.len()) } else { n_needed };
+        Ok(Some(Self {
+            word,
+            tag: if exact { n_columns - 1 } else { found },
+            n_columns,
+            exact,
+            has_tabs: rows(None).any(|line| line.content.contains('\t')),
+            numbered,
+            header: skipped,
+            prefix: language_prefix(&tag_rows, word),
+            annotation: options.annotation,
+        }))
+    }
+
+    /// Whether a line holds no word: a comment, a header, a multiword token or an empty node.
+    pub(super) fn passes_over(&self, line: &Line<'_>, in_sentence: bool) -> bool {
+        Some(line.number) == self.header
+            || self.numbered && !line.is_marked() && !is_word_number(line)
+            || line.is_marked() && self.is_comment(line, in_sentence)
+    }
+
+    /// Whether a line that begins with `#` is a comment, and not the token `#` or `#name` with its tag.
+    fn is_comment(&self, line: &Line<'_>, in_sentence: bool) -> bool {
+        let Line { content, cells, .. } = line;
+        let n_cells = cells.len();
+        // A token alone on its line lacks its tag, which is a fault.
+        if n_cells == 1 && *content != "#" {
+            return content.contains(' ');
+        }
+        let has_columns =
+            if self.exact { n_cells == self.n_columns } else { n_cells >= self.n_columns };
+        if self.numbered || self.has_tabs != content.contains('\t') || !has_columns {
+            return true;
+        }
+        if content.starts_with("#begin document") || content.starts_with("#end document") {
+            return true;
+        }
+        let key = cells.get(1).copied().unwrap_or_default();
+        let is_name = |key: &str| key.chars().next().is_some_and(char::is_alphabetic);
+        let sets = key.split_once('=').is_some_and(|(key, _)| is_name(key))
+            || is_name(key) && cells.get(2) == Some(&"=");
+        if cells[0] == "#" && (sets || COMMENT_KEYS.contains(&key)) {
+            return true;
+        }
+        let tag = cells.get(self.tag).copied().unwrap_or_default();
+        self.annotation == Annotation::Spans && !in_sentence && !is_span_tag(tag)
+    }
+
+    /// The word and the tag of a line.
+    pub(super) fn cells<'l>(
+        &self,
+        source: &Source,
+        line: &'l Line<'_>,
+    ) -> Result<(&'l str, &'l str), TextError> {
+        let (found, expected) = (line.cells.len(), self.n_columns);
+        let n_least = if self.exact { self.word.max(1) + 1 } else { expected };
+        let problem = match found {
+            _ if found < n_least => {
+                LineProblem::TooFewColumns { expected: expected.min(n_least), found }
+            }
+            _ if self.exact && found != expected => LineProblem::ColumnCount { expected, found },
+            _ => {
+                let word = line.cells[self.word];
+                return Ok((word.strip_prefix(self.prefix).unwrap_or(word), line.cells[self.tag]));
+            }
+        };
+        Err(source.fault(line.number, problem))
+    }
+}
+
+/// Whether a line names the columns.
+fn is_header(line: &Line<'_>, columns: &Columns, is_named: bool) -> bool {
+    let is_tag =
+        |cell: &&str| TAG_NAMES.contains(&cell.to_lowercase().as_str()) || cell.starts_with("NE-");
+    let of_word = line.cells.get(columns.word).map(|cell| cell.to_lowercase());
+    let names_word = of_word.is_some_and(|cell| WORD_NAMES.contains(&cell.as_str()));
+    let is_wanted = |cell: &&str| columns.tag.as_deref() == Some(*cell);
+    is_named && line.cells.iter().any(|cell| is_wanted(cell))
+        || names_word && line.cells.iter().any(|cell| is_tag(cell))
+}
+
+fn word_column(names: &[&str]) -> Option<usize> {
+    names.iter().position(|name| WORD_NAMES.contains(&name.to_lowercase().as_str()))
+}
+
+/// The column of tags that the options name by number, or by the name that the file gives it.
+fn tag_column(
+    source: &Source,
+    columns: &Columns,
+    names: Option<&[&str]>,
+) -> Result<Option<usize>, TextError> {
+    let Some(column) = &columns.tag else { return Ok(None) };
+    let named = names.and_then(|names| names.iter().position(|name| name == column));
+    match column.parse().ok().or(named) {
+        Some(number) => Ok(Some(number)),
+        None => {
+            Err(TextError::ColumnNumber { path: source.path.to_path_buf(), column: column.clone() })
+        }
+    }
+}
+
+/// The column of tags of spans, where the last holds none: none if that does, or if there is no tag of a span at all.
+fn span_column(
+    source: &Source,
+    rows: &[&Line<'_>],
+    word: usize,
+    numbered: bool,
+) -> Result<Option<usize>, TextError> {
+    let Some(first) = rows.first() else { return Ok(None) };
+    let is_span = |line: &&&Line<'_>, column: usize| {
+        line.cells.get(column).is_some_and(|cell| is_span_tag(cell))
+    };
+    let last = first.cells.len().saturating_sub(1);
+    if rows.iter().any(|line| is_span(&line, last)) {
+        return Ok(None);
+    }
+    let all = (word + 1..last).filter(|&column| rows.iter().all(|line| is_span(&line, column)));
+    match all.collect::<Vec<_>>()[..] {
+        [] if numbered => Err(source.fault(first.number, LineProblem::NumberedWords)),
+        [] => Ok(None),
+        [column] => Ok(Some(column)),
+        ref columns => {
+            let problem = LineProblem::TagColumns { columns: columns.to_vec() };
+            Err(source.fault(first.number, problem))
+        }
+    }
+}
+
+/// Whether the first column counts the words of every sentence from 1 (or 0), as in CoNLL-U.
+fn is_numbered(lines: &[Line<'_>], header: Option<usize>) -> bool {
+    let (mut next, mut n_words) = (None, 0);
+    for line in lines.iter().filter(|line| Some(line.number) != header) {
+        if line.is_border(0) {
+            next = None;
+        } else if !line.is_marked() && is_word_number(line) {
+            let number = line.cells[0].parse::<usize>().unwrap_or_default();
+            let expected = next.unwrap_or(number.min(1));
+            if number != expected || line.cells.len() < 3 {
+                return false;
+            }
+            next = Some(number + 1);
+            n_words += 1;
+        } else if !line.is_marked() && !is_range_or_decimal(line) {
+            return false;
+        }
+    }
+    n_words > 0
+}
+
+fn is_word_number(line: &Line<'_>) -> bool {
+    let id = line.cells.first().copied().unwrap_or_default();
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether the first cell is the ID of a multiword token, `1-2`, or of an empty node, `1.1`.
+fn is_range_or_decimal(line: &Line<'_>) -> bool {
+    let id = line.cells.first().copied().unwrap_or_default();
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    id.split_once(['-', '.']).is_some_and(|(left, right)| digits(left) && digits(right))
+}
+
+/// The language and colon that all words begin with, `en:`; nothing if one does not.
+fn language_prefix<'a>(rows: &[&Line<'a>], word: usize) -> &'a str {
+    let prefix = |line: &&Line<'a>| {
+        let word: &'a str = line.cells.get(word)?;
+        let language = word.split_once(':')?.0;
+        let is_language =
+            language.split('-').all(|part| part.bytes().all(|b| b.is_ascii_lowercase()))
+                && (2..=12).contains(&language.len());
+        is_language.then(|| &word[..=language.len()])
+    };
+    let Some(first) = rows.first().and_then(prefix) else { return "" };
+    if rows.iter().all(|line| prefix(line) == Some(first)) { first } else { "" }
+}

@@ -1,0 +1,165 @@
+//! Texts, and words with tags, from JSON Lines.
+
+use crate::{
+    Annotation, Columns, Content, Example, Format, ReadOptions, Slot, TextError, read_examples,
+};
+
+fn read(data: &str, columns: Columns) -> Result<Vec<Example>, TextError> {
+    read_examples(
+        data.as_bytes(),
+        "de.jsonl".as_ref(),
+        &ReadOptions::new(Format::Jsonl).with_columns(columns),
+    )
+}
+
+fn message(data: &str) -> String {
+    read(data, Columns::default()).unwrap_err().to_string()
+}
+
+#[test]
+fn slots_count_characters_not_bytes() {
+    // The flag is two characters and eight bytes.
+    let data = r#"{"text": "🇩🇪 打开 灯", "label": "on", "slots": [{"start": 6, "end": 7, "slot": "what"}], "split": "train"}"#;
+    let examples = read(data, Columns::default()).unwrap();
+    let expected = Content::Text {
+        text: "🇩🇪 打开 灯".into(),
+        pair: None,
+        label: Some("on".into()),
+        slots: vec![Slot { start: 6, end: 7, name: "what".into() }],
+    };
+    assert_eq!(examples[0].content, expected);
+    assert_eq!(examples[0].split.as_deref(), Some("train"));
+    assert!(
+        message(&data.replace("\"end\": 7", "\"end\": 8"))
+            .contains("does not fit a text of 7 characters")
+    );
+}
+
+#[test]
+fn fields_are_read_under_their_names() {
+    let columns = Columns {
+        text: "premise".into(),
+        pair: Some("hypothesis".into()),
+        label: "gold".into(),
+        ..Columns::default()
+    };
+    let examples =
+        read(r#"{"premise": "a", "hypothesis": "b", "gold": 2}"#, columns.clone()).unwrap();
+    let expected = Content::Text {
+        text: "a".into(),
+        pair: Some("b".into()),
+        label: Some("2".into()),
+        slots: vec![],
+    };
+    assert_eq!(examples[0].content, expected);
+    assert_eq!(
+        read(r#"{"premise": "a", "hypotesis": "b", "gold": 2}"#, columns).unwrap_err().to_string(),
+        r#"de.jsonl:1: no field "hypothesis", did you mean "hypotesis"?"#
+    );
+}
+
+fn spans(data: &str, options: &ReadOptions) -> Result<Vec<(Vec<String>, Vec<String>)>, String> {
+    let options = options.clone().with_annotation(Annotation::Spans);
+    let examples = read_examples(data.as_bytes(), "de.jsonl".as_ref(), &options);
+    let content = |example: Example| match example.content {
+        Content::Words { words, tags } => (words, tags),
+        other => panic!("no words but {other:?}"),
+    };
+    Ok(examples.map_err(|error| error.to_string())?.into_iter().map(content).collect())
+}
+
+#[test]
+fn words_with_tags_are_read_as_datasets_writes_them() {
+    let options = ReadOptions::new(Format::Jsonl);
+    let named = options.clone().with_label_names(["O", "B-x", "I-x", "B-y", "I-y"]);
+    let owned = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+    let expected = [(owned(&["licht", "an"]), owned(&["B-x", "O"]))];
+    // transformers#8698; datasets#850 for the names of fields.
+    for data in [
+        r#"{"id": "0", "tokens": ["licht", "an"], "ner_tags": [1, 0]}"#,
+        r#"{"words": ["licht", "an"], "labels": ["B-x", "O"]}"#,
+        r#"{"text": ["licht", "an"], "tags": ["I-x", "O"]}"#,
+        r#"{"text": "licht an", "tokens": ["licht", "an"], "ner_tags": [1, 0], "pos_tags": [3, 4]}"#,
+    ] {
+        assert_eq!(spans(data, &named).unwrap(), expected, "{data}");
+    }
+    let columns = Columns { tag: Some("chunks".into()), ..Columns::default() };
+    let chunks = r#"{"tokens": ["licht", "an"], "tags": [1, 0], "chunks": ["B-x", "O"]}"#;
+    assert_eq!(spans(chunks, &named.with_columns(columns)).unwrap(), expected);
+    // datasets#797: numbers without names.
+    for (data, message) in [
+        (
+            r#"{"tokens": ["licht"], "ner_tags": [1]}"#,
+            "de.jsonl:1: \"ner_tags\" holds the numbers of classes; data.label_names names them in their order",
+        ),
+        (
+            r#"{"tokens": ["licht", "an"], "ner_tags": ["O"]}"#,
+            "de.jsonl:1: 2 words in \"tokens\", 1 tags in \"ner_tags\"",
+        ),
+        (
+            r#"{"tokens": ["licht"], "ner_tags": ["O"], "tags": ["O"]}"#,
+            "de.jsonl:1: [\"ner_tags\", \"tags\"] may all be the tags; data.columns.tag says which",
+        ),
+        (r#"{"tokens": ["licht"], "ner": ["O"]}"#, "de.jsonl:1: no field \"ner_tags\""),
+        (r#"{"tokens": [], "tags": []}"#, "de.jsonl:1: empty \"tokens\""),
+        (
+            r#"{"tokens": ["a"], "tags": [null]}"#,
+            "de.jsonl:1: \"tags\" must be a list of strings, found a null",
+        ),
+    ] {
+        let found = spans(data, &options).unwrap_err();
+        assert!(found.starts_with(message), "{found}");
+    }
+    let beyond = r#"{"tokens": ["licht"], "ner_tags": [7]}"#;
+    let two = options.with_label_names(["O", "B-x"]);
+    assert_eq!(
+        spans(beyond, &two).unwrap_err(),
+        "de.jsonl:1: \"ner_tags\" holds class 7, of 2 that have names"
+    );
+}
+
+#[test]
+fn spans_under_another_name_are_asked_for() {
+    let options = ReadOptions::new(Format::Jsonl).with_annotation(Annotation::Spans);
+    let message = |data: &str| match read_examples(data.as_bytes(), "de.jsonl".as_ref(), &options) {
+        Ok(examples) => format!("{examples:?}"),
+        Err(error) => error.to_string(),
+    };
+    let expected = "de.jsonl:1: no field \"slots\", did you mean \"entities\"?";
+    assert_eq!(message(r#"{"text": "Bonn", "entities": [[0, 4, "LOC"]]}"#), expected);
+    assert_eq!(message(r#"{"text": "Bonn"}"#), "de.jsonl:1: no field \"slots\"");
+    // One that has none beside others that have some.
+    let some = "{\"text\": \"an\"}\n{\"text\": \"Bonn\", \"slots\": [{\"start\": 0, \"end\": 4, \"label\": \"LOC\"}]}";
+    assert!(message(some).contains("name: \"LOC\""), "{}", message(some));
+}
+
+#[test]
+fn every_fault_names_its_line() {
+    for (line, expected) in [
+        ("{\"text\": \"a\",}", "de.jsonl:3:14: trailing comma"),
+        ("[1]", "de.jsonl:3: invalid type: sequence, expected a map"),
+        ("{\"label\": \"a\"}", "de.jsonl:3: no field \"text\""),
+        ("{\"text\": null}", "de.jsonl:3: no field \"text\""),
+        ("{\"text\": \" \"}", "de.jsonl:3: empty \"text\""),
+        ("{\"text\": [\"a\"]}", "de.jsonl:3: \"text\" must be a string, found a list"),
+        ("{\"text\": \"a\", \"label\": \"\"}", "de.jsonl:3: empty \"label\""),
+        ("{\"text\": \"a\", \"slots\": 3}", "de.jsonl:3: \"slots\" must be a list, found a number"),
+        (
+            "{\"text\": \"a\", \"slots\": [{\"start\": -1}]}",
+            "de.jsonl:3: invalid value: integer `-1`, expected usize",
+        ),
+        (
+            "{\"text\": \"ab\", \"slots\": [{\"start\": 1, \"end\": 1, \"slot\": \"s\"}]}",
+            "de.jsonl:3: slot \"s\" at 1..1 does not fit a text of 2 characters",
+        ),
+        (
+            "{\"text\": \"abc\", \"slots\": [{\"start\": 1, \"end\": 3, \"slot\": \"s\"}, {\"start\": 0, \"end\": 2, \"slot\": \"r\"}]}",
+            "de.jsonl:3: slots \"r\" and \"s\" overlap",
+        ),
+    ] {
+        assert_eq!(
+            message(&format!("{{\"text\": \"a\"}}\n{{\"text\": \"b\"}}\n{line}\n")),
+            expected
+        );
+    }
+}
