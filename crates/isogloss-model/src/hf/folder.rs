@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use serde_json::Value;
 
-use super::config_json::{class_name, head_from_json, read_config};
+use super::config_json::{class_name, head_from_json, read_own_config};
 use super::loaded::{HeadChoice, LoadReport, LoadedModel};
 use super::names;
 use super::weights::WeightFiles;
@@ -27,7 +27,7 @@ pub(super) struct Folder {
 impl Folder {
     /// Opens a folder on disk.
     pub(super) fn open(folder: &Path, head: &HeadChoice) -> Result<Self, LoadError> {
-        let config = read_config(folder)?;
+        let config = read_own_config(folder)?;
         Self::new(folder.join("config.json"), config, WeightFiles::open(folder)?, head)
     }
 
@@ -42,7 +42,10 @@ impl Folder {
         let (head, fresh_head) = match head {
             HeadChoice::Without => (None, None),
             HeadChoice::New { spec, seed } => (Some(spec.clone()), Some(RandomParams::new(*seed))),
-            HeadChoice::Saved => (head_from_json(&config_json).map_err(refuse)?, None),
+            HeadChoice::Saved => {
+                let rows = |has_dense| classifier_rows(&config, &files, has_dense);
+                (head_from_json(&config_json, &rows).map_err(refuse)?, None)
+            }
         };
         let source = FileParams {
             family: config.family.spec(),
@@ -95,6 +98,14 @@ impl Folder {
         let report = self.source.finish()?;
         Ok(LoadedModel { model, head: self.head, config_json: self.config_json, report })
     }
+}
+
+/// The rows of the classifier that the weights hold.
+fn classifier_rows(config: &EncoderConfig, files: &WeightFiles, has_dense: bool) -> Option<usize> {
+    let family = config.family.spec();
+    let key = names::head_tensor(family, "head.classifier.weight", has_dense);
+    let bare = key.strip_prefix(family.prefix).unwrap_or(&key);
+    [&key, bare].into_iter().find_map(|name| files.shape(name)?.first().copied())
 }
 
 /// The name that TensorFlow gave to a normalization's parameter.

@@ -1,13 +1,13 @@
 //! Inference with a fine-tuned model: labels of texts, tags of tokens, trees of sentences.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::module::Module;
-use burn::tensor::activation::softmax;
+use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Device, Tensor, read_sync};
 use isogloss_model::{
     AdapterChoice, AdapterLibrary, ForwardOptions, HeadChoice, HeadSpec, LoadedModel, Model,
-    base_folder, load, load_adapter,
+    ModelFolder, ProblemType, base_folder, load, load_adapter, tokenizer_folder,
 };
 use isogloss_text::{
     Encoded, Example, FeatureOptions, LabelSet, Sentence, Targets, TokenBatch, Tokenizer,
@@ -28,6 +28,8 @@ pub struct Predictor {
     loaded: LoadedModel,
     tokenizer: Tokenizer,
     head: HeadSpec,
+    /// The file that its labels are from, for messages.
+    config_path: PathBuf,
     device: Device,
 }
 
@@ -50,8 +52,36 @@ pub enum Prediction {
         /// Its probability.
         probability: f64,
     },
+    /// Of the whole text, by a model whose labels do not exclude each other.
+    Labels {
+        /// All labels, in the order of the logits.
+        labels: Vec<LabelProbability>,
+    },
+    /// Of the whole text, by a model that gives numbers: regression, or one output.
+    Scores {
+        /// All outputs, in the order of the logits.
+        scores: Vec<LabelScore>,
+    },
     /// Of each token.
     Tokens(Vec<TokenPrediction>),
+}
+
+/// The probability that a text has a label.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LabelProbability {
+    /// The label.
+    pub label: String,
+    /// The sigmoid of its logit.
+    pub probability: f64,
+}
+
+/// What a text is given by one output of a regression.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LabelScore {
+    /// The output's name.
+    pub label: String,
+    /// Its logit.
+    pub score: f64,
 }
 
 /// The prediction for one token.
@@ -72,11 +102,14 @@ impl Predictor {
     ///
     /// # Errors
     /// If the folder holds no model with a head.
-    pub fn load(folder: &Path, device: &Device) -> Result<Self, Error> {
-        let loaded = load(folder, &HeadChoice::Saved, device)?;
-        let tokenizer_path = base_folder(folder)?.join("tokenizer.json");
+    pub fn load(folder: impl Into<ModelFolder>, device: &Device) -> Result<Self, Error> {
+        let folder = folder.into();
+        let loaded = load(&folder, &HeadChoice::Saved, device)?;
+        let own = folder.path.join("config.json");
+        let config = if own.exists() { own } else { base_folder(&folder)?.join("config.json") };
+        let tokenizer_path = tokenizer_folder(&folder)?.join("tokenizer.json");
         let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
-        Self::new(loaded, &folder.join("config.json"), tokenizer, &tokenizer_path, device)
+        Self::new(loaded, &config, tokenizer, &tokenizer_path, device)
     }
 
     /// Takes a model that was loaded, and its tokenizer.
@@ -102,7 +135,8 @@ impl Predictor {
             return Err(ToolError::NoHead { path: config_path.to_owned() }.into());
         };
         check_vocabulary(&tokenizer, tokenizer_path, loaded.model.encoder.config())?;
-        Ok(Self { loaded, tokenizer, head, device: device.clone() })
+        let (config_path, device) = (config_path.to_owned(), device.clone());
+        Ok(Self { loaded, tokenizer, head, config_path, device })
     }
 
     /// Exchanges the language adapter, which lies under the task's, for that of a folder of the `adapters`
@@ -156,12 +190,19 @@ impl Predictor {
         of_head(&self.head)
     }
 
-    /// The names of the labels.
+    /// The names of the labels, of which a text or token has one.
     ///
     /// # Errors
-    /// If two of them are the same.
+    /// If two of them are the same, or the model gives any number of labels to a text, or scores.
     pub fn labels(&self) -> Result<LabelSet, Error> {
-        Ok(LabelSet::new(self.head.labels().iter().cloned())?)
+        let path = || self.config_path.clone();
+        let problem = self.head.problem();
+        if problem != ProblemType::SingleLabel {
+            let n_labels = self.head.labels().len();
+            return Err(ToolError::NotOneLabel { path: path(), problem, n_labels }.into());
+        }
+        LabelSet::new(self.head.labels().iter().cloned())
+            .map_err(|source| ToolError::Labels { path: path(), source: source.into() }.into())
     }
 
     /// Predicts a batch of texts, each with an optional second one.
@@ -172,13 +213,14 @@ impl Predictor {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
-        let (encoded, probabilities) = self.forward(texts)?;
-        let probabilities: Vec<f32> = read_sync(read(probabilities))?;
-        Ok(self.decode(&encoded, &probabilities))
+        let (encoded, outputs) = self.forward(texts)?;
+        let outputs: Vec<f32> = read_sync(read(outputs))?;
+        Ok(self.decode(&encoded, &outputs))
     }
 
     /// Runs the model over a batch of at least one text, and leaves the probability of each label on the
-    /// device: `[batch, n_labels]` for texts, `[batch * seq, n_labels]` for tokens.
+    /// device, or its score for a [regression](ProblemType::Regression): `[batch, n_labels]` for texts,
+    /// `[batch * seq, n_labels]` for tokens.
     ///
     /// [`decode`](Self::decode) makes predictions of them, once they are read back, for which a browser
     /// has to wait.
@@ -209,18 +251,21 @@ impl Predictor {
             .input(ids, &batch.attention_mask, types, batch.seq_len, &self.device)
             .map_err(ToolError::from)?;
         let logits = self.loaded.model.forward(&input, &ForwardOptions::evaluation()).logits;
-        Ok((EncodedTexts { texts, encoded, seq_len: batch.seq_len }, softmax(logits, 1)))
+        let outputs = match self.head.problem() {
+            ProblemType::SingleLabel => softmax(logits, 1),
+            ProblemType::MultiLabel => sigmoid(logits),
+            ProblemType::Regression => logits,
+        };
+        Ok((EncodedTexts { texts, encoded, seq_len: batch.seq_len }, outputs))
     }
 
-    /// Decodes predictions from the probabilities that [`forward`](Self::forward) gave.
-    pub fn decode(&self, encoded: &EncodedTexts<'_>, probabilities: &[f32]) -> Vec<Prediction> {
-        let n_labels = self.head.labels().len();
-        let best: Vec<_> = probabilities.chunks(n_labels).map(|row| self.best(row)).collect();
-
-        if matches!(self.head, HeadSpec::Sequence { .. }) {
-            let class = |(label, probability)| Prediction::Class { label, probability };
-            return best.into_iter().map(class).collect();
+    /// Decodes predictions from the numbers that [`forward`](Self::forward) gave.
+    pub fn decode(&self, encoded: &EncodedTexts<'_>, outputs: &[f32]) -> Vec<Prediction> {
+        let rows = outputs.chunks(self.head.labels().len());
+        if let HeadSpec::Sequence { problem, .. } = self.head {
+            return rows.map(|row| self.of_text(problem, row)).collect();
         }
+        let best: Vec<_> = rows.map(|row| self.best(row)).collect();
         let tokens = encoded.encoded.iter().zip(encoded.texts).zip(best.chunks(encoded.seq_len));
         tokens
             .map(|((encoded, (text, _)), best)| {
@@ -263,6 +308,25 @@ impl Predictor {
             tree.write_to(sentence).map_err(refuse)?;
         }
         Ok(featurized.truncation.n_words_lost)
+    }
+
+    /// The prediction for a text out of its outputs.
+    fn of_text(&self, problem: ProblemType, row: &[f32]) -> Prediction {
+        let outputs = self.head.labels().iter().cloned().zip(row.iter().map(|x| f64::from(*x)));
+        match problem {
+            ProblemType::SingleLabel => {
+                let (label, probability) = self.best(row);
+                Prediction::Class { label, probability }
+            }
+            ProblemType::MultiLabel => {
+                let of_label = |(label, probability)| LabelProbability { label, probability };
+                Prediction::Labels { labels: outputs.map(of_label).collect() }
+            }
+            ProblemType::Regression => {
+                let of_label = |(label, score)| LabelScore { label, score };
+                Prediction::Scores { scores: outputs.map(of_label).collect() }
+            }
+        }
     }
 
     fn best(&self, row: &[f32]) -> (String, f64) {
