@@ -1,5 +1,7 @@
 //! `isogloss inspect`.
 
+mod unused;
+
 use std::collections::BTreeMap;
 
 use isogloss::model::{
@@ -35,6 +37,8 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
         (count("encoder.embeddings"), count("encoder.layers"), count("head"));
     let tokenizer = Tokenizer::from_file(&tokenizer_folder(&folder)?.join("tokenizer.json")).ok();
     let labels = loaded.head.as_ref().map(|head| head.labels().to_vec()).unwrap_or_default();
+    let unused_files = unused::files(&folder.path)?;
+    let unused_settings = unused::settings(&tokenizer_folder(&folder)?, max_tokens);
     if args.json {
         let mut peft = BTreeMap::<_, BTreeMap<_, _>>::new();
         for (name, config) in loaded.model.encoder.adapters(AdapterLibrary::Peft) {
@@ -50,6 +54,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
             "tokenizer": tokenizer.as_ref().map(|t| json!({ "kind": t.kind(), "n_tokens": t.vocab_size() })),
             "labels": labels, "adapters": loaded.model.encoder.active_adapters(),
             "peft": peft, "unused": loaded.report.unused,
+            "unused_files": unused_files, "unused_settings": unused_settings,
         });
         println!("{}", serde_json::to_string_pretty(&value)?);
         return Ok(End::Done);
@@ -95,6 +100,9 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
     }
     if !loaded.report.unused.is_empty() {
         println!("unused       {}", loaded.report.unused.join(", "));
+    }
+    for unused in unused_files.iter().chain(&unused_settings) {
+        println!("unused       {unused}");
     }
     Ok(End::Done)
 }
