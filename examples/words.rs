@@ -11,6 +11,8 @@
 
 #![allow(clippy::print_stdout, reason = "an example prints what it finds")]
 
+use std::path::Path;
+
 use clap::Parser as _;
 use isogloss::alignment::{AlignmentOptions, measure_alignment};
 use isogloss::text::{
@@ -28,7 +30,7 @@ const SHOWN: [usize; 3] = [0, 1, 40];
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let device = begin(&args)?;
-    let encoder = TextEncoder::load(MODEL.as_ref(), &device.device)?;
+    let encoder = TextEncoder::load(Path::new(MODEL), &device.device)?;
     let layer = encoder.n_layers() - 2;
     let by_vectors =
         EncoderAligner { layer, extraction: Extraction::MutualArgmax, ..EncoderAligner::default() };

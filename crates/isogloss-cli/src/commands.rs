@@ -22,9 +22,10 @@ pub(crate) mod trim;
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use isogloss::device::open;
 use isogloss::hub::ModelSource;
+use isogloss::model::{ModelFolder, base_to_fetch};
 use isogloss::{Predictor, Results, Scores, TextEncoder};
 
 use crate::args::{EncodingArgs, HubArgs, LanguageAdapterArgs, ModelArgs};
@@ -37,14 +38,42 @@ pub(crate) enum End {
     Stopped,
 }
 
-/// The folder of a model, fetched from the hub if it is not here.
-pub(crate) fn model_folder(model: &str, hub: &HubArgs) -> anyhow::Result<PathBuf> {
-    let source: ModelSource = model.parse()?;
-    let folder = source.resolve(&hub.options());
-    match source {
-        ModelSource::Hub { .. } => folder.with_context(|| format!("{model}: no such folder here")),
-        ModelSource::Folder(_) => Ok(folder?),
+/// The folder of a model, and of the base of one that is adapters alone, fetched from the hub if it is
+/// not here.
+pub(crate) fn model_folder(model: &str, hub: &HubArgs) -> anyhow::Result<ModelFolder> {
+    let fetch = |model: &str| -> anyhow::Result<PathBuf> {
+        let source: ModelSource = model.parse()?;
+        let folder = source.resolve(&hub.options());
+        match source {
+            ModelSource::Hub { .. } => {
+                folder.with_context(|| format!("{model}: no such folder here"))
+            }
+            ModelSource::Folder(_) => Ok(folder?),
+        }
+    };
+    let mut folder = ModelFolder::from(fetch(model)?);
+    let named = hub.base.as_deref().map(fetch).transpose();
+    folder.base = named.with_context(|| "--base")?;
+    if let Some(name) = base_to_fetch(&folder)? {
+        let base = fetch(&name).with_context(|| {
+            let path = folder.path.display();
+            format!("{path}: its base model {name:?} is not found: name it with --base")
+        })?;
+        folder.base = Some(base);
     }
+    Ok(folder)
+}
+
+/// The folder of a model that a command takes as it lies there, with its base where the folder says.
+pub(crate) fn own_folder(model: &str, hub: &HubArgs) -> anyhow::Result<PathBuf> {
+    let ModelFolder { path, base } = model_folder(model, hub)?;
+    if let Some(base) = base {
+        let (path, base) = (path.display(), base.display());
+        bail!(
+            "{path}: adapters whose base is in {base}: make one model of both with `isogloss merge`"
+        );
+    }
+    Ok(path)
 }
 
 /// Puts the language adapter that the flags name under the task's.
@@ -57,14 +86,45 @@ fn exchange_language_adapter(
     Ok(predictor.exchange_language_adapter(folder)?)
 }
 
-/// The encoder of a model, as the flags want it.
+/// Tokens after which a text is cut, unless a flag or the model's folder says otherwise.
+const MAX_LENGTH: usize = 128;
+
+/// The encoder of a model, as the flags want it, else as its folder says. What the folder says and the
+/// flags or this program do not do is told.
 pub(crate) fn text_encoder(
     model: &ModelArgs,
     encoding: &EncodingArgs,
 ) -> anyhow::Result<TextEncoder> {
     let device = open(model.device.device)?;
-    let encoder = TextEncoder::load(&model_folder(&model.model, &model.hub)?, &device.device)?;
-    Ok(encoder.with_batch_size(encoding.batch_size).with_max_length(encoding.max_length))
+    let folder = model_folder(&model.model, &model.hub)?;
+    let mut encoder = TextEncoder::load(&folder, &device.device)?;
+    let modules = encoder.sentence_modules().cloned();
+    let (pooling, max_length) = (encoder.pooling(), encoder.max_length());
+    let chosen = encoding.max_length.or(modules.is_none().then_some(MAX_LENGTH));
+    if let Some(chosen) = chosen {
+        encoder = encoder.with_max_length(chosen);
+    }
+    if let Some(chosen) = encoding.pooling {
+        encoder = encoder.with_pooling(chosen);
+    }
+    if let Some(modules) = modules {
+        let name = folder.path.display();
+        if encoder.pooling() != pooling {
+            let (flag, says) = (encoder.pooling().name(), pooling.name());
+            eprintln!("{name}: --pooling {flag} in place of {says}, which modules.json says");
+        }
+        if encoder.max_length() != max_length {
+            let flag = encoder.max_length();
+            eprintln!(
+                "{name}: --max-length {flag} in place of {max_length}, which the folder says"
+            );
+        }
+        if let Some(prompt) = &modules.default_prompt {
+            eprintln!("{name}: the default prompt {prompt:?} is not put before texts");
+        }
+        modules.unused.iter().for_each(|unused| eprintln!("{unused} is not used"));
+    }
+    Ok(encoder.with_batch_size(encoding.batch_size))
 }
 
 /// A table of scores by language, the best first, and the mean over the targets.

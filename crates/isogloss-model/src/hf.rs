@@ -1,20 +1,24 @@
 //! Hugging Face folders: models, adapters and weights, in and out.
 
+mod adapter_folder;
 mod adapter_only;
 mod adapters_library;
 mod config_json;
 mod folder;
 mod head_source;
+mod index;
 mod json;
 mod load;
 mod loaded;
 mod names;
 mod peft_library;
+mod place;
 mod projections;
 mod save;
+mod sentence_transformers;
 mod weights;
 
-pub use adapter_only::{BaseModel, base_folder, save_adapter_only};
+pub use adapter_only::{BaseModel, save_adapter_only};
 pub use adapters_library::{AdapterChoice, LoadedAdapter, load_adapter, save_adapter};
 pub use config_json::read_config;
 pub(crate) use json::write_json;
@@ -23,7 +27,9 @@ pub use loaded::{HeadChoice, LabelRows, LoadReport, LoadedModel};
 pub(crate) use names::TIED_LM_BIAS;
 pub use names::parameter_name;
 pub use peft_library::{LoadedPeft, load_peft, save_peft};
+pub use place::{ModelFolder, base_folder, base_to_fetch, is_on_base, tokenizer_folder};
 pub use projections::{load_projections, save_projections};
 pub use save::{save, save_scored};
+pub use sentence_transformers::{SentenceDense, SentenceModules, read_sentence_modules};
 pub(crate) use weights::{Bytes, INT8, SCALE, write_tensors};
 pub use weights::{WeightFiles, write_safetensors};

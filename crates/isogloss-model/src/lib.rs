@@ -46,13 +46,15 @@ pub use error::{
 pub use family::{Family, PositionRule};
 pub use heads::{
     Classifier, Head, HeadSpec, LmHeadKind, MaskedLmHead, Parser, ParserConfig, ParserSpec,
-    Pooling, Projection, WordScores, mean_pool,
+    Pooling, ProblemType, Projection, SentencePooling, WordScores, mean_pool,
 };
 pub use hf::{
     AdapterChoice, BaseModel, HeadChoice, LabelRows, LoadReport, LoadedAdapter, LoadedModel,
-    LoadedPeft, WeightFiles, base_folder, load, load_adapter, load_bytes, load_masked_lm,
-    load_peft, load_projections, parameter_name, read_config, save, save_adapter,
-    save_adapter_only, save_peft, save_projections, save_scored, write_safetensors,
+    LoadedPeft, ModelFolder, SentenceDense, SentenceModules, WeightFiles, base_folder,
+    base_to_fetch, is_on_base, load, load_adapter, load_bytes, load_masked_lm, load_peft,
+    load_projections, parameter_name, read_config, read_sentence_modules, save, save_adapter,
+    save_adapter_only, save_peft, save_projections, save_scored, tokenizer_folder,
+    write_safetensors,
 };
 pub use input::{ModelInput, Tokens, Words};
 pub use location::{ParamLocation, ParamPart};

@@ -182,15 +182,6 @@ impl AdapterConfig {
         }
     }
 
-    /// Whether a tensor of a folder is one of such an adapter.
-    pub(crate) fn is_tensor(&self, name: &str) -> bool {
-        match self {
-            Self::Bottleneck(_) => true,
-            Self::Lora(_) => lora::is_tensor(name),
-            Self::Ia3(_) => ia3::is_tensor(name),
-        }
-    }
-
     /// Whether a parameter of an encoder is one of the adapter `name` of this kind.
     pub(crate) fn owns(&self, name: &str, path: &str) -> bool {
         match self.library() {

@@ -2,6 +2,7 @@
 
 mod check;
 mod encoder;
+mod settings;
 mod special_tokens;
 mod trim;
 
@@ -63,6 +64,15 @@ impl Tokenizer {
     /// # Errors
     /// [`TextError::Tokenizer`] if it is not a tokenizer, or if an id of it does not fit in an `i32`.
     pub fn from_bytes(bytes: &[u8], name: &Path) -> Result<Self, TextError> {
+        Self::from_files(bytes, name, None)
+    }
+
+    /// The same with what the file `tokenizer_config.json` says besides.
+    fn from_files(
+        bytes: &[u8],
+        name: &Path,
+        config: Option<(Value, &Path)>,
+    ) -> Result<Self, TextError> {
         let fault = |reason: String| TextError::Tokenizer { path: name.to_owned(), reason };
         let mut file: Value =
             serde_json::from_slice(bytes).map_err(|error| fault(error.to_string()))?;
@@ -71,9 +81,20 @@ impl Tokenizer {
                 parts.remove(unused);
             }
         }
+        let config = config.map(|(config, path)| (settings::apply(&config, &mut file), path));
         file.get("normalizer").map_or(Ok(()), check::check_normalizer).map_err(fault)?;
         let mut inner =
             tokenizers::Tokenizer::deserialize(&file).map_err(|error| fault(error.to_string()))?;
+        for (token, id) in config.iter().flat_map(|(added, _)| added) {
+            let found = inner.token_to_id(token);
+            if found.map(u64::from) != Some(*id) {
+                let found = found.map_or("none".to_owned(), |found| found.to_string());
+                let reason =
+                    format!("added token {token:?} has the id {id}, here it would be {found}");
+                let path = config.as_ref().map_or(name, |(_, path)| path).to_owned();
+                return Err(TextError::Tokenizer { path, reason });
+            }
+        }
         let post_processor = inner.get_post_processor().cloned();
         inner.with_post_processor(None::<PostProcessorWrapper>);
 
@@ -92,12 +113,21 @@ impl Tokenizer {
         Ok(Self { inner: Arc::new(inner), post_processor, unk_id, vocab_size })
     }
 
-    /// Reads a `tokenizer.json` file.
+    /// Reads a `tokenizer.json` file, and what the `tokenizer_config.json` beside it says of its
+    /// normalizer and added tokens.
     ///
     /// # Errors
-    /// As [`Tokenizer::from_bytes`], and [`TextError::Io`] if the file cannot be read.
+    /// As [`Tokenizer::from_bytes`], and [`TextError::Io`] if a file cannot be read.
     pub fn from_file(path: &Path) -> Result<Self, TextError> {
-        Self::from_bytes(&read_bytes(path)?, path)
+        let bytes = read_bytes(path)?;
+        let beside = path.with_file_name("tokenizer_config.json");
+        if !beside.exists() || path == beside {
+            return Self::from_bytes(&bytes, path);
+        }
+        let config = serde_json::from_slice(&read_bytes(&beside)?).map_err(|error| {
+            TextError::Tokenizer { path: beside.clone(), reason: error.to_string() }
+        })?;
+        Self::from_files(&bytes, path, Some((config, &beside)))
     }
 
     /// One more than the highest id, added tokens included: the minimum number of rows of an embedding matrix.

@@ -112,6 +112,8 @@ impl Model {
                     Prediction::Class { label, probability } => {
                         json!({ "label": label, "probability": probability, "probabilities": row })
                     }
+                    Prediction::Labels { labels } => json!({ "labels": labels }),
+                    Prediction::Scores { scores } => json!({ "scores": scores }),
                     Prediction::Tokens(tokens) => json!({ "tokens": tokens }),
                 };
             }

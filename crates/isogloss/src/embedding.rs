@@ -2,4 +2,5 @@
 
 pub mod retrieval;
 pub mod search;
+mod sentence_pipeline;
 pub(crate) mod text_encoder;

@@ -86,7 +86,9 @@ pub use tools::alignment;
 pub use tools::compress::compress;
 pub use tools::fisher::{FisherTrace, Measures, Sharpness};
 pub use tools::merge::merge;
-pub use tools::predict::{EncodedTexts, Prediction, Predictor, TokenPrediction};
+pub use tools::predict::{
+    EncodedTexts, LabelProbability, LabelScore, Prediction, Predictor, TokenPrediction,
+};
 pub use tools::state_check::StateCheck;
 pub use tools::subnetwork::{
     FoundSubnetwork, PruneOptions, PruneReport, SubnetworkSearchOptions, find_subnetwork,

@@ -8,7 +8,7 @@ mod unlabeled;
 
 use std::path::Path;
 
-use isogloss_model::{base_folder, read_config};
+use isogloss_model::{read_config, tokenizer_folder};
 use isogloss_text::{Masker, Tokenizer};
 
 pub(crate) use labeled::LabeledLoader;
@@ -39,7 +39,7 @@ impl Loaders {
         model_folder: &Path,
         device_info: &DeviceInfo,
     ) -> Result<Self, Error> {
-        let tokenizer_folder = &base_folder(model_folder)?;
+        let tokenizer_folder = &tokenizer_folder(model_folder)?;
         let tokenizer_path = tokenizer_folder.join("tokenizer.json");
         let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
         let (config, _) = read_config(model_folder)?;

@@ -157,7 +157,7 @@ fn adapters_of_peft_give_its_outputs_and_gradients() {
             let mut loaded = saved_model(family, &device);
             let found = load_peft(&folder(case), &mut loaded.model, "task").unwrap();
             let n_head = if WITH_HEAD.contains(&case) { 2 } else { 0 };
-            assert_eq!((found.head.len(), found.unused), (n_head, Vec::new()));
+            assert_eq!((found.replaced.len(), found.unused), (n_head, Vec::new()));
             let what = format!("{case} on {device_name}");
             compare(&what, case, family, &loaded, &device, TOLERANCE);
         }

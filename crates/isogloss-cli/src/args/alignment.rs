@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::ValueHint;
 use isogloss::LinkUnit;
 use isogloss::alignment::WordPooling;
+use isogloss::model::SentencePooling;
 use isogloss::retrieval::Scoring;
 use isogloss::text::{Extraction, Language, LanguagePattern, Symmetrization, WordForm};
 
@@ -71,7 +72,7 @@ pub(crate) struct RetrieveArgs {
     /// Files of two columns between a tab: a text and its translation
     #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) pairs: Vec<PathBuf>,
-    /// The layer whose mean is a sentence's vector, counted from the embeddings, 0 [default: the last]
+    /// The layer that a sentence's vector is of, counted from the embeddings, 0 [default: the last]
     #[arg(long, value_name = "N")]
     pub(crate) layer: Option<usize>,
     /// What makes a sentence the nearest: cosine or margin
@@ -100,9 +101,13 @@ pub(crate) struct RetrieveArgs {
 /// How texts are drawn and encoded.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EncodingArgs {
-    /// Tokens after which a text is cut
-    #[arg(long, default_value_t = 128)]
-    pub(crate) max_length: usize,
+    /// Tokens after which a text is cut [default: as a folder of sentence-transformers says, else 128]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_length: Option<usize>,
+    /// How a sentence becomes one vector: cls, max, mean, mean_sqrt_len_tokens, weightedmean or lasttoken
+    /// [default: as a folder of sentence-transformers says, else mean]
+    #[arg(long, value_name = "NAME", value_parser = parse_pooling)]
+    pub(crate) pooling: Option<SentencePooling>,
     /// Texts of one pass
     #[arg(long, default_value_t = 64, value_parser = parse_batch_size)]
     pub(crate) batch_size: usize,
@@ -180,6 +185,11 @@ impl FromStr for Layers {
         layers.dedup();
         Ok(Self(layers))
     }
+}
+
+fn parse_pooling(text: &str) -> Result<SentencePooling, String> {
+    SentencePooling::from_name(text)
+        .ok_or_else(|| format!("expected one of {}", SentencePooling::names().join(", ")))
 }
 
 fn parse_scoring(text: &str) -> Result<Scoring, String> {

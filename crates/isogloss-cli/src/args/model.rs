@@ -26,6 +26,9 @@ pub(crate) struct HubArgs {
     /// The hub's cache [default: as HF_HOME or HF_HUB_CACHE say]
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub(crate) cache: Option<PathBuf>,
+    /// The base of a model that is adapters of peft or adapters: a folder or a hub name [default: what the adapters' folder says]
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) base: Option<String>,
 }
 
 impl HubArgs {

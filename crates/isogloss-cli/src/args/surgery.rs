@@ -10,12 +10,14 @@ use super::value::parse_storage;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct MergeArgs {
-    /// A folder of a model with adapters, such as runs/RECIPE/seed-42/best
+    /// A model with adapters: a folder, such as runs/RECIPE/seed-42/best or one of peft, or a hub name
     #[arg(value_hint = ValueHint::DirPath)]
-    pub(crate) model: PathBuf,
+    pub(crate) model: String,
     /// The folder to write, which any program that knows no adapters can read
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) hub: HubArgs,
 }
 
 #[derive(Debug, clap::Args)]

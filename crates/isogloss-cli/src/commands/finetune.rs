@@ -8,7 +8,7 @@ use isogloss::metrics::MeanStd;
 use isogloss::{Outcome, Plan, Results, RunFolder, RunOptions, finetune};
 use serde_json::json;
 
-use super::{End, model_folder, table};
+use super::{End, own_folder, table};
 use crate::args::{FinetuneArgs, RunArgs};
 use crate::interrupt::STOP;
 use crate::streams::reader_is_gone;
@@ -77,8 +77,8 @@ pub(crate) fn train(
     }
     let teacher = plan.recipe().teacher.as_ref();
     let options = RunOptions {
-        model_folder: model_folder(&plan.recipe().model.source, &args.hub)?,
-        teacher_folder: teacher.map(|t| model_folder(&t.source, &args.hub)).transpose()?,
+        model_folder: own_folder(&plan.recipe().model.source, &args.hub)?,
+        teacher_folder: teacher.map(|t| own_folder(&t.source, &args.hub)).transpose()?,
         device: device.device.clone(),
         device_info: device.info.clone(),
         fresh,

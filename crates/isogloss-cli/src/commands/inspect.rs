@@ -1,9 +1,11 @@
 //! `isogloss inspect`.
 
+mod unused;
+
 use std::collections::BTreeMap;
 
 use isogloss::model::{
-    AdapterLibrary, EncoderConfig, HeadChoice, HeadSpec, base_folder, load, named_parameters,
+    AdapterLibrary, EncoderConfig, HeadChoice, HeadSpec, load, named_parameters, tokenizer_folder,
 };
 use isogloss::text::Tokenizer;
 use serde_json::json;
@@ -33,15 +35,17 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
     };
     let (embeddings, layers, head) =
         (count("encoder.embeddings"), count("encoder.layers"), count("head"));
-    let tokenizer = Tokenizer::from_file(&base_folder(&folder)?.join("tokenizer.json")).ok();
+    let tokenizer = Tokenizer::from_file(&tokenizer_folder(&folder)?.join("tokenizer.json")).ok();
     let labels = loaded.head.as_ref().map(|head| head.labels().to_vec()).unwrap_or_default();
+    let unused_files = unused::files(&folder.path)?;
+    let unused_settings = unused::settings(&tokenizer_folder(&folder)?, max_tokens);
     if args.json {
         let mut peft = BTreeMap::<_, BTreeMap<_, _>>::new();
         for (name, config) in loaded.model.encoder.adapters(AdapterLibrary::Peft) {
             peft.entry(config.kind()).or_default().insert(name, config);
         }
         let value = json!({
-            "folder": folder, "family": format!("{family:?}"), "vocab_size": vocab_size,
+            "folder": folder.path, "family": format!("{family:?}"), "vocab_size": vocab_size,
             "hidden_size": hidden_size, "num_hidden_layers": num_hidden_layers,
             "num_attention_heads": num_attention_heads, "intermediate_size": intermediate_size,
             "max_tokens": max_tokens, "n_pruned_heads": pruned.n_heads(),
@@ -50,11 +54,12 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
             "tokenizer": tokenizer.as_ref().map(|t| json!({ "kind": t.kind(), "n_tokens": t.vocab_size() })),
             "labels": labels, "adapters": loaded.model.encoder.active_adapters(),
             "peft": peft, "unused": loaded.report.unused,
+            "unused_files": unused_files, "unused_settings": unused_settings,
         });
         println!("{}", serde_json::to_string_pretty(&value)?);
         return Ok(End::Done);
     }
-    println!("folder       {}", folder.display());
+    println!("folder       {}", folder.path.display());
     println!(
         "encoder      {family:?}: {num_hidden_layers} layers × {hidden_size}, \
          {num_attention_heads} heads, feed-forward {intermediate_size}, up to {max_tokens} tokens"
@@ -95,6 +100,9 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
     }
     if !loaded.report.unused.is_empty() {
         println!("unused       {}", loaded.report.unused.join(", "));
+    }
+    for unused in unused_files.iter().chain(&unused_settings) {
+        println!("unused       {unused}");
     }
     Ok(End::Done)
 }

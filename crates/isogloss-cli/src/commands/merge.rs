@@ -2,12 +2,12 @@
 
 use isogloss::device::{DeviceChoice, open};
 
-use super::End;
+use super::{End, model_folder};
 use crate::args::MergeArgs;
 
 pub(crate) fn run(args: &MergeArgs) -> anyhow::Result<End> {
     let device = open(DeviceChoice::default())?;
-    isogloss::merge(&args.model, &args.out, &device.device)?;
+    isogloss::merge(&model_folder(&args.model, &args.hub)?, &args.out, &device.device)?;
     println!("merged into {}", args.out.display());
     Ok(End::Done)
 }

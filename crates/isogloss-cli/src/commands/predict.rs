@@ -134,6 +134,20 @@ fn print(predictor: &Predictor, texts: &[String], json: bool) -> anyhow::Result<
             Prediction::Class { label, probability } => {
                 println!("{label}\t{probability:.4}\t{text}")
             }
+            Prediction::Labels { labels } => {
+                let likely = labels.iter().filter(|label| label.probability > 0.5);
+                let likely: Vec<_> =
+                    likely.map(|l| format!("{} {:.4}", l.label, l.probability)).collect();
+                let none = if likely.is_empty() { "-" } else { "" };
+                println!("{none}{}\t{text}", likely.join(", "));
+            }
+            Prediction::Scores { scores } => match &scores[..] {
+                [one] => println!("{:.4}\t{text}", one.score),
+                all => {
+                    let all = all.iter().map(|one| format!("{} {:.4}", one.label, one.score));
+                    println!("{}\t{text}", all.collect::<Vec<_>>().join(", "));
+                }
+            },
             Prediction::Tokens(tokens) => {
                 let part = |start: usize, end: usize| -> String {
                     text.chars().skip(start).take(end - start).collect()

@@ -26,9 +26,14 @@ pub(crate) fn run(args: &RetrieveArgs) -> anyhow::Result<End> {
     let encoder = text_encoder(&args.model, &args.encoding)?;
     let last = encoder.n_layers() - 1;
     let layer = args.layer.unwrap_or(last);
+    let n_dense = encoder.sentence_modules().map_or(0, |modules| modules.dense.len());
+    if layer < last && n_dense > 0 {
+        eprintln!("layer {layer} is not the last: the dense layers of modules.json are left out");
+    }
     let encoder = encoder.up_to_layer(layer)?;
     if !args.model.json && args.mine.is_none() {
-        println!("layer {layer} of {last}, accuracy in percent\n");
+        let pooling = encoder.pooling().name();
+        println!("layer {layer} of {last}, {pooling} pooling, accuracy in percent\n");
         println!("{:<28}{:>8}{:>11}{:>11}{:>11}", "pairs", "n", "forward", "backward", "mean");
     }
     let mut report = DataReport::default();
@@ -89,7 +94,8 @@ fn score(
     let n_truncated = n_left_truncated + n_right_truncated;
     if args.model.json {
         let line = json!({
-            "pairs": path, "layer": layer, "scoring": args.scoring, "n": n, "accuracy": accuracy,
+            "pairs": path, "layer": layer, "pooling": encoder.pooling().name(),
+            "scoring": args.scoring, "n": n, "accuracy": accuracy,
             "n_repeated": n_repeated, "n_truncated": n_truncated,
         });
         println!("{line}");

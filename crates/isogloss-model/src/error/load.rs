@@ -60,13 +60,28 @@ pub enum LoadError {
         /// Why.
         source: AdapterError,
     },
-    /// A folder of an adapter where one of a model is expected.
+    /// A folder of adapters whose base is no folder on this machine.
     #[error(
-        "{}: this folder holds what was added to a model, not a model: \"load_adapter\" or \
-         \"load_peft\" puts it into the one that it was made for",
+        "{}: field \"{field}\": {}: name the base model with --base",
+        path.display(),
+        name.as_ref().map_or("it names no base model".to_owned(), |name| {
+            format!("the base model {name:?} is no folder here")
+        })
+    )]
+    BaseModelWanted {
+        /// The adapter's configuration.
+        path: PathBuf,
+        /// The field that names the base.
+        field: &'static str,
+        /// What it says.
+        name: Option<String>,
+    },
+    /// Adapters with a head that is not read.
+    #[error(
+        "{}: a head of the adapters library is not read: take the base's embeddings, or train a head",
         path.display()
     )]
-    AdapterFolder {
+    AdapterHead {
         /// Its configuration.
         path: PathBuf,
     },

@@ -8,15 +8,54 @@ use super::parser::{Parser, ParserSpec};
 use super::pooling::Pooling;
 use crate::{EncoderConfig, ParamSource};
 
+/// The problem type of a classifier of sentences (`problem_type` of `transformers`): how its logits
+/// are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ProblemType {
+    /// One label of several: softmax.
+    #[default]
+    SingleLabel,
+    /// Any number of labels: a sigmoid each.
+    MultiLabel,
+    /// Numbers: each logit is a score as it is.
+    Regression,
+}
+
+impl ProblemType {
+    const NAMES: [(Self, &str); 3] = [
+        (Self::SingleLabel, "single_label_classification"),
+        (Self::MultiLabel, "multi_label_classification"),
+        (Self::Regression, "regression"),
+    ];
+
+    /// What `config.json` calls it.
+    pub fn name(self) -> &'static str {
+        let mut names = Self::NAMES.into_iter();
+        names.find(|(this, _)| *this == self).map_or("", |(_, name)| name)
+    }
+
+    /// The type that `config.json` calls so.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.into_iter().find(|(_, known)| *known == name).map(|(this, _)| this)
+    }
+
+    /// All names.
+    pub(crate) fn names() -> [&'static str; 3] {
+        Self::NAMES.map(|(_, name)| name)
+    }
+}
+
 /// The task head to build, and the names of its labels.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HeadSpec {
-    /// One label a sentence.
+    /// Labels of a sentence.
     Sequence {
         /// Names of the labels, in the order of the logits.
         labels: Vec<String>,
         /// How the sentence becomes a vector.
         pooling: Pooling,
+        /// How the logits are read.
+        problem: ProblemType,
     },
     /// One label a token.
     Tokens {
@@ -28,9 +67,9 @@ pub enum HeadSpec {
 }
 
 impl HeadSpec {
-    /// A head for sentences.
+    /// A head for sentences that have one label each.
     pub fn sequence(labels: Vec<String>, pooling: Pooling) -> Self {
-        Self::Sequence { labels, pooling }
+        Self::Sequence { labels, pooling, problem: ProblemType::SingleLabel }
     }
 
     /// A head for tokens.
@@ -77,6 +116,14 @@ impl HeadSpec {
         }
     }
 
+    /// How its logits are read.
+    pub fn problem(&self) -> ProblemType {
+        match self {
+            Self::Sequence { problem, .. } => *problem,
+            Self::Tokens { .. } | Self::Parser(_) => ProblemType::SingleLabel,
+        }
+    }
+
     /// Whether the family's dense layer comes before the classifier.
     pub(crate) fn has_dense(&self) -> bool {
         matches!(self, Self::Sequence { pooling: Pooling::FirstToken, .. })
@@ -106,7 +153,7 @@ impl Head {
             HeadSpec::Tokens { labels } => {
                 Self::Classifier(Classifier::for_tokens(config, labels.len(), source, device))
             }
-            HeadSpec::Sequence { pooling, labels } => {
+            HeadSpec::Sequence { pooling, labels, .. } => {
                 let n_labels = labels.len();
                 Self::Classifier(Classifier::for_sequences(
                     config, *pooling, n_labels, source, device,

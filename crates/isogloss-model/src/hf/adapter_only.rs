@@ -4,23 +4,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::adapters_library::{AdapterChoice, load_adapter, save_adapter};
 use super::config_json::{config_with_heads, head_from_json};
 use super::head_source::{HeadParameter, HeadSource};
+use super::index::{INDEX, Index};
 use super::json::{read_json, write_json};
-use super::loaded::{HeadChoice, LoadedModel};
+use super::loaded::{HeadChoice, LoadBase, LoadedModel};
 use super::names::parameter_name;
 use super::peft_library::{load_peft, save_peft};
+use super::place::base_folder;
 use super::weights::{WeightFiles, write_safetensors};
 use crate::params::{NamedParam, named_parameters, replace_parameters};
 use crate::peft::AdapterLibrary;
 use crate::{HeadSpec, LoadError, LoadFault, Model, SaveError};
 
-/// The file that such a folder is known by.
-const INDEX: &str = "isogloss.json";
 /// The parameters of the head.
 const HEAD: &str = "head.safetensors";
 /// One folder for each adapter of the `adapters` library.
@@ -29,9 +27,6 @@ const ADAPTERS: &str = "adapters";
 const PEFT: &str = "peft";
 /// What that folder was called while LoRA was the only kind.
 const EARLIER_PEFT: &str = "lora";
-
-/// Adapter-only checkpoints whose base is one too, and so on, at most.
-const MAX_DEPTH: usize = 8;
 
 /// The base model of adapters: the whole model that they were added to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,77 +37,19 @@ pub struct BaseModel {
     pub folder: PathBuf,
 }
 
-/// What [`INDEX`] says.
-#[derive(Serialize, Deserialize)]
-struct Index {
-    /// What the base model is called.
-    base_name: String,
-    /// Where it is, from this folder if it can be told from there: a run that is moved with its model opens.
-    base_folder: PathBuf,
-    /// Where it was, from the root: a run that is moved alone opens too.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    base_folder_absolute: Option<PathBuf>,
-    /// The active adapters, the lowest first.
-    adapters: Vec<String>,
-    /// The adapters of the `peft` library.
-    #[serde(alias = "loras")]
-    peft: Vec<String>,
-    /// How the head is scored.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    scoring: Option<Value>,
-}
-
-impl Index {
-    /// None for a folder that holds a whole model.
-    fn read(folder: &Path) -> Result<Option<Self>, LoadError> {
-        let path = folder.join(INDEX);
-        if !path.exists() {
-            return Ok(None);
-        }
-        let mut this: Self = serde_json::from_value(read_json(&path)?)
-            .map_err(|source| LoadError::Json { path: path.clone(), source })?;
-        let mut folders = vec![folder.join(&this.base_folder)];
-        folders.extend(this.base_folder_absolute.clone());
-        match folders.iter().find(|folder| folder.join("config.json").exists()) {
-            Some(found) => this.base_folder = found.clone(),
-            None => {
-                return Err(LoadError::BaseModelGone { path, name: this.base_name, folders });
-            }
-        }
-        Ok(Some(this))
-    }
-}
-
-/// The folder of the base model of an adapter-only checkpoint; the folder itself if it holds a whole
-/// model.
-///
-/// # Errors
-/// If the folder says where its base is, and it is not there.
-pub fn base_folder(folder: &Path) -> Result<PathBuf, LoadError> {
-    let mut folder = folder.to_owned();
-    for _ in 0..MAX_DEPTH {
-        match Index::read(&folder)? {
-            Some(index) => folder = index.base_folder,
-            None => return Ok(folder),
-        }
-    }
-    Err(LoadError::BaseModelCycle { path: folder.join(INDEX) })
-}
-
-/// Loads an adapter-only checkpoint and, with `load_base`, its base model; none for a folder of a whole
-/// model.
+/// Loads an adapter-only checkpoint and, with `load_base`, its base model.
 pub(super) fn load(
     folder: &Path,
+    index: &Index,
     head: &HeadChoice,
-    load_base: fn(&Path, &HeadChoice, &Device) -> Result<LoadedModel, LoadError>,
+    load_base: LoadBase,
     device: &Device,
-) -> Result<Option<LoadedModel>, LoadError> {
-    let Some(index) = Index::read(folder)? else { return Ok(None) };
+) -> Result<LoadedModel, LoadError> {
     base_folder(folder)?;
     let path = folder.join("config.json");
     let saved = match head {
         HeadChoice::Saved | HeadChoice::ByName { .. } | HeadChoice::AsIs { .. } => {
-            head_from_json(&read_json(&path)?)
+            head_from_json(&read_json(&path)?, &|_| None)
                 .map_err(|source| LoadError::Config { path: path.clone(), source })?
         }
         HeadChoice::Without | HeadChoice::New { .. } => None,
@@ -126,12 +63,12 @@ pub(super) fn load(
         (None, HeadChoice::Saved) => HeadChoice::Without,
         (_, other) => other.clone(),
     };
-    let mut loaded = load_base(&index.base_folder, &base_head, device)?;
+    let mut loaded = load_base(&(&index.base_folder).into(), &base_head, device)?;
     loaded.scoring = None;
     if saved.is_some() {
         let source = HeadSource::new(head, saved.as_ref(), &path)?;
         loaded = with_head(folder, loaded, source)?;
-        loaded.scoring = index.scoring.filter(|_| *head == HeadChoice::Saved);
+        loaded.scoring = index.scoring.clone().filter(|_| *head == HeadChoice::Saved);
     }
     for name in &index.adapters {
         let choice = AdapterChoice { name: Some(name.clone()), leave_out: Vec::new() };
@@ -145,7 +82,7 @@ pub(super) fn load(
     let names: Vec<&str> = index.adapters.iter().map(String::as_str).collect();
     let active = loaded.model.encoder.set_active_adapters(&names);
     active.map_err(|source| LoadError::Adapter { path: folder.join(INDEX), source })?;
-    Ok(Some(loaded))
+    Ok(loaded)
 }
 
 /// The model with the head of the folder in place of that which was drawn.

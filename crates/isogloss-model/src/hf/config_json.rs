@@ -7,21 +7,30 @@ use serde_json::{Map, Value, json};
 
 use super::json::{parse_json, read_json};
 use super::names::TIED_LM_CLASS;
+use super::place::{ModelFolder, Place, base_folder};
 use crate::config::Fields;
 use crate::{
     ConfigError, EncoderConfig, HeadSpec, LmHeadKind, LoadError, ParserConfig, ParserSpec, Pooling,
+    ProblemType,
 };
 
-/// Reads a folder's `config.json`: the encoder that it describes, and the file as it is.
+/// Reads a folder's `config.json`, for a folder of adapters of another library that of its base: the
+/// encoder that it describes, and the file as it is.
 ///
 /// # Errors
 /// If it is missing, damaged, or of an architecture that is not supported.
-pub fn read_config(folder: &Path) -> Result<(EncoderConfig, Value), LoadError> {
-    let path = folder.join("config.json");
-    let adapter_path = folder.join("adapter_config.json");
-    if !path.exists() && adapter_path.exists() {
-        return Err(LoadError::AdapterFolder { path: adapter_path });
+pub fn read_config(folder: impl Into<ModelFolder>) -> Result<(EncoderConfig, Value), LoadError> {
+    let folder = folder.into();
+    match folder.open()? {
+        Place::Checkpoint(_) => read_own_config(&folder.path),
+        Place::Whole(path) => read_own_config(&path),
+        Place::Adapter { .. } => read_own_config(&base_folder(folder)?),
     }
+}
+
+/// Reads the `config.json` that lies in the folder itself.
+pub(super) fn read_own_config(folder: &Path) -> Result<(EncoderConfig, Value), LoadError> {
+    let path = folder.join("config.json");
     from_json(read_json(&path)?, &path)
 }
 
@@ -42,17 +51,25 @@ pub(super) fn class_name(json: &Value) -> &str {
     json.pointer("/architectures/0").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The head that `config.json` says the folder was saved with.
-pub(super) fn head_from_json(json: &Value) -> Result<Option<HeadSpec>, ConfigError> {
+/// The rows of a classifier, where the weights are open: by whether the family's dense layer comes
+/// before it.
+pub(super) type ClassifierRows<'a> = &'a dyn Fn(bool) -> Option<usize>;
+
+/// The head that `config.json` says the folder was saved with; its labels are counted by the weights
+/// where the file does not say.
+pub(super) fn head_from_json(
+    json: &Value,
+    rows: ClassifierRows<'_>,
+) -> Result<Option<HeadSpec>, ConfigError> {
     if let Some(entry) = json.pointer("/isogloss/parser") {
-        let relations = labels(json)?;
+        let relations = labels(json, None)?;
         return saved_parser(entry.clone(), relations)
             .map(|spec| Some(HeadSpec::Parser(spec)))
             .map_err(|problem| ConfigError::mismatch("isogloss.parser", problem));
     }
     let class = class_name(json);
     if class.ends_with("ForTokenClassification") {
-        return Ok(Some(HeadSpec::tokens(labels(json)?)));
+        return Ok(Some(HeadSpec::tokens(labels(json, rows(false))?)));
     }
     if !class.ends_with("ForSequenceClassification") {
         return Ok(None);
@@ -62,7 +79,29 @@ pub(super) fn head_from_json(json: &Value) -> Result<Option<HeadSpec>, ConfigErr
         Some(found) => Pooling::deserialize(found)
             .map_err(|_| ConfigError::value("isogloss.pooling", "mean or first_token", found))?,
     };
-    Ok(Some(HeadSpec::sequence(labels(json)?, pooling)))
+    let labels = labels(json, rows(pooling == Pooling::FirstToken))?;
+    let problem = problem_type(json, labels.len())?;
+    Ok(Some(HeadSpec::Sequence { labels, pooling, problem }))
+}
+
+/// How a classifier with so many outputs is read. One output alone is a score, as the training classes
+/// of `transformers` have it.
+fn problem_type(json: &Value, n_labels: usize) -> Result<ProblemType, ConfigError> {
+    let field = "problem_type";
+    let name = match json.get(field) {
+        None | Some(Value::Null) if n_labels == 1 => return Ok(ProblemType::Regression),
+        None | Some(Value::Null) => return Ok(ProblemType::SingleLabel),
+        Some(name) => name,
+    };
+    let problem = name.as_str().and_then(ProblemType::from_name);
+    match problem {
+        None => Err(ConfigError::value(field, ProblemType::names().join(" or "), name)),
+        Some(ProblemType::SingleLabel) if n_labels == 1 => {
+            let problem = format!("{name}, and one output, which says nothing");
+            Err(ConfigError::mismatch(field, problem))
+        }
+        Some(problem) => Ok(problem),
+    }
 }
 
 /// The entry of `isogloss` in a file that says how a head is scored.
@@ -96,32 +135,59 @@ fn saved_parser(mut entry: Value, relations: Vec<String>) -> Result<ParserSpec, 
 /// Above any real number of labels: a damaged number must not fill the memory with names.
 const MAX_LABELS: usize = 1 << 20;
 
-/// Label names in the order of their ids; two unnamed ones if there are none, as `transformers`.
-fn labels(json: &Value) -> Result<Vec<String>, ConfigError> {
-    let names = match json.get("id2label") {
-        Some(Value::Object(names)) if !names.is_empty() => names,
-        None | Some(Value::Null) => {
-            let n_labels = Fields(json).size_or("num_labels", 2)?;
-            if !(1..=MAX_LABELS).contains(&n_labels) {
-                let expected = format!("1 to {MAX_LABELS}");
-                return Err(ConfigError::value("num_labels", expected, n_labels));
-            }
-            return Ok((0..n_labels).map(|id| format!("LABEL_{id}")).collect());
+/// Label names in the order of their ids.
+///
+/// Without `id2label` they are those of `label2id`, else `LABEL_0` and so on, as many as `num_labels`
+/// says or as the classifier has `rows`; two if neither tells, as `transformers`.
+fn labels(json: &Value, rows: Option<usize>) -> Result<Vec<String>, ConfigError> {
+    match json.get("id2label") {
+        Some(Value::Object(names)) if !names.is_empty() => {
+            by_id("id2label", names.iter().map(|(id, name)| (id.as_str(), name)))
         }
-        Some(other) => {
-            return Err(ConfigError::value("id2label", "an object of label names", other));
-        }
-    };
-    let mut labels = vec![String::new(); names.len()];
-    for (id, name) in names {
-        let slot = id.parse::<usize>().ok().and_then(|id| labels.get_mut(id));
-        let slot =
-            slot.ok_or_else(|| ConfigError::mismatch("id2label", format!("unexpected id {id:?}")))?;
-        let name = name.as_str();
-        let fault = || ConfigError::mismatch("id2label", format!("id {id} has no name"));
-        name.ok_or_else(fault)?.clone_into(slot);
+        None | Some(Value::Null | Value::Object(_)) => unnamed_labels(json, rows),
+        Some(other) => Err(ConfigError::value("id2label", "an object of label names", other)),
     }
-    Ok(labels)
+}
+
+/// Names in the order of their ids, from an entry for each.
+fn by_id<'a>(
+    field: &str,
+    entries: impl Iterator<Item = (&'a str, &'a Value)>,
+) -> Result<Vec<String>, ConfigError> {
+    let entries: Vec<_> = entries.collect();
+    let mut labels: Vec<Option<String>> = vec![None; entries.len()];
+    for (id, name) in entries {
+        let slot = id.parse::<usize>().ok().and_then(|id| labels.get_mut(id));
+        let slot = slot.filter(|slot| slot.is_none());
+        let slot =
+            slot.ok_or_else(|| ConfigError::mismatch(field, format!("unexpected id {id:?}")))?;
+        *slot = Some(match name {
+            Value::String(name) => name.clone(),
+            Value::Number(_) | Value::Bool(_) => name.to_string(),
+            Value::Null | Value::Array(_) | Value::Object(_) => {
+                return Err(ConfigError::mismatch(field, format!("id {id} has no name")));
+            }
+        });
+    }
+    Ok(labels.into_iter().flatten().collect())
+}
+
+/// Label names where no `id2label` gives them.
+fn unnamed_labels(json: &Value, rows: Option<usize>) -> Result<Vec<String>, ConfigError> {
+    if let Some(Value::Object(ids)) = json.get("label2id")
+        && !ids.is_empty()
+        && rows.is_none_or(|rows| rows == ids.len())
+    {
+        let entries: Vec<_> =
+            ids.iter().map(|(name, id)| (id.to_string(), Value::from(name.as_str()))).collect();
+        return by_id("label2id", entries.iter().map(|(id, name)| (id.as_str(), name)));
+    }
+    let n_labels = Fields(json).size_or("num_labels", rows.unwrap_or(2))?;
+    if !(1..=MAX_LABELS).contains(&n_labels) {
+        let expected = format!("1 to {MAX_LABELS}");
+        return Err(ConfigError::value("num_labels", expected, n_labels));
+    }
+    Ok((0..n_labels).map(|id| format!("LABEL_{id}")).collect())
 }
 
 /// The `config.json` of a model with these heads, made from that of the model it comes from.
@@ -181,6 +247,9 @@ pub(super) fn config_with_heads(
         let names = || spec.labels().iter().enumerate();
         let id2label: Map<_, _> = names().map(|(id, name)| (id.to_string(), json!(name))).collect();
         let label2id: Map<_, _> = names().map(|(id, name)| (name.clone(), json!(id))).collect();
+        if spec.problem() != ProblemType::SingleLabel {
+            json.insert("problem_type".into(), spec.problem().name().into());
+        }
         json.insert("id2label".into(), id2label.into());
         json.insert("label2id".into(), label2id.into());
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use serde_json::Value;
 
-use super::config_json::{class_name, head_from_json, read_config, scoring_from_json};
+use super::config_json::{class_name, head_from_json, read_own_config, scoring_from_json};
 use super::head_source::{HeadParameter, HeadSource};
 use super::loaded::{HeadChoice, LoadReport, LoadedModel};
 use super::names;
@@ -29,7 +29,7 @@ pub(super) struct Folder {
 impl Folder {
     /// Opens a folder on disk.
     pub(super) fn open(folder: &Path, head: &HeadChoice) -> Result<Self, LoadError> {
-        let config = read_config(folder)?;
+        let config = read_own_config(folder)?;
         Self::new(folder.join("config.json"), config, WeightFiles::open(folder)?, head)
     }
 
@@ -42,8 +42,9 @@ impl Folder {
     ) -> Result<Self, LoadError> {
         let refuse = |source| LoadError::Config { path: config_path.clone(), source };
         let reads_saved = *choice == HeadChoice::Saved || choice.matches_labels();
-        let saved =
-            reads_saved.then(|| head_from_json(&config_json).map_err(refuse)).transpose()?;
+        let rows = |has_dense| classifier_rows(&config, &files, has_dense);
+        let read_saved = || head_from_json(&config_json, &rows).map_err(refuse);
+        let saved = reads_saved.then(read_saved).transpose()?;
         let saved = saved.flatten();
         let head_source = HeadSource::new(choice, saved.as_ref(), &config_path)?;
         let mut scoring = None;
@@ -106,6 +107,14 @@ impl Folder {
         let Self { head, config_json, scoring, .. } = self;
         Ok(LoadedModel { model, head, config_json, scoring, report })
     }
+}
+
+/// The rows of the classifier that the weights hold.
+fn classifier_rows(config: &EncoderConfig, files: &WeightFiles, has_dense: bool) -> Option<usize> {
+    let family = config.family.spec();
+    let key = names::head_tensor(family, "head.classifier.weight", has_dense);
+    let bare = key.strip_prefix(family.prefix).unwrap_or(&key);
+    [&key, bare].into_iter().find_map(|name| files.shape(name)?.first().copied())
 }
 
 /// The name that TensorFlow gave to a normalization's parameter.

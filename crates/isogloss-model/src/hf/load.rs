@@ -4,22 +4,56 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::adapter_only;
 use super::config_json::parse_config;
 use super::folder::Folder;
-use super::loaded::{HeadChoice, LoadedModel};
+use super::loaded::{HeadChoice, LoadBase, LoadedModel};
+use super::place::{ModelFolder, Place, base_folder};
 use super::weights::WeightFiles;
+use super::{adapter_folder, adapter_only};
 use crate::LoadError;
 
-/// Loads a model folder onto a device; an adapter-only checkpoint together with its base model.
+/// Loads a model folder onto a device; adapters, of an adapter-only checkpoint or of a folder of `peft`
+/// or `adapters`, together with their base model.
 ///
 /// # Errors
-/// If a file is missing or damaged, the architecture is not supported, or any tensor of the encoder
-/// is missing or does not fit; all such tensors are named.
-pub fn load(folder: &Path, head: &HeadChoice, device: &Device) -> Result<LoadedModel, LoadError> {
-    match adapter_only::load(folder, head, load, device)? {
-        Some(loaded) => Ok(loaded),
-        None => Folder::open(folder, head)?.build(None, device),
+/// If a file is missing or damaged, the architecture is not supported, any tensor of the encoder
+/// is missing or does not fit, or a base model is not found; all such tensors are named.
+pub fn load(
+    folder: impl Into<ModelFolder>,
+    head: &HeadChoice,
+    device: &Device,
+) -> Result<LoadedModel, LoadError> {
+    load_folder(&folder.into(), head, device)
+}
+
+fn load_folder(
+    folder: &ModelFolder,
+    head: &HeadChoice,
+    device: &Device,
+) -> Result<LoadedModel, LoadError> {
+    match folder.open()? {
+        Place::Whole(path) => Folder::open(&path, head)?.build(None, device),
+        adapted => load_adapted(folder, adapted, head, load_folder, device),
+    }
+}
+
+/// Loads what stands on a base, and the base.
+fn load_adapted(
+    folder: &ModelFolder,
+    place: Place,
+    head: &HeadChoice,
+    load_base: LoadBase,
+    device: &Device,
+) -> Result<LoadedModel, LoadError> {
+    match place {
+        Place::Whole(path) => load_base(&path.into(), head, device),
+        Place::Checkpoint(index) => {
+            adapter_only::load(&folder.path, &index, head, load_base, device)
+        }
+        Place::Adapter { json, base } => {
+            base_folder(folder)?;
+            adapter_folder::load(&folder.path, &json, &base, head, load_base, device)
+        }
     }
 }
 
@@ -49,14 +83,24 @@ pub fn load_bytes(
 /// As [`load`]; tensors that the own head lacks are named too, and a head whose decoder is not the
 /// token embeddings (`tie_word_embeddings`) is not supported.
 pub fn load_masked_lm(
-    folder: &Path,
+    folder: impl Into<ModelFolder>,
     head: &HeadChoice,
     device: &Device,
 ) -> Result<LoadedModel, LoadError> {
-    if let Some(loaded) = adapter_only::load(folder, head, load_masked_lm, device)? {
-        return Ok(loaded);
+    load_folder_with_lm(&folder.into(), head, device)
+}
+
+fn load_folder_with_lm(
+    folder: &ModelFolder,
+    head: &HeadChoice,
+    device: &Device,
+) -> Result<LoadedModel, LoadError> {
+    match folder.open()? {
+        Place::Whole(path) => {
+            let folder = Folder::open(&path, head)?;
+            let kind = folder.lm_head_kind()?;
+            folder.build(Some(kind), device)
+        }
+        adapted => load_adapted(folder, adapted, head, load_folder_with_lm, device),
     }
-    let folder = Folder::open(folder, head)?;
-    let kind = folder.lm_head_kind()?;
-    folder.build(Some(kind), device)
 }

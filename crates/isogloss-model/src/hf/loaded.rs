@@ -1,8 +1,13 @@
 //! A loaded model and the choice of its task head.
 
+use burn::tensor::Device;
 use serde_json::Value;
 
-use crate::{HeadSpec, Model};
+use super::place::ModelFolder;
+use crate::{HeadSpec, LoadError, Model};
+
+/// How the base of adapters is loaded.
+pub(super) type LoadBase = fn(&ModelFolder, &HeadChoice, &Device) -> Result<LoadedModel, LoadError>;
 
 /// The task head that a loaded model gets.
 #[derive(Clone, Debug, PartialEq)]

@@ -21,18 +21,19 @@ use crate::{
 const CONFIG: &str = "adapter_config.json";
 
 /// What the library calls the weights.
-const WEIGHTS: [&str; 2] = ["adapter_model.safetensors", "adapter_model.bin"];
+pub(super) const WEIGHTS: [&str; 2] = ["adapter_model.safetensors", "adapter_model.bin"];
 
 /// What stands before the name of a tensor in the model.
-const PREFIX: &str = "base_model.model.";
+pub(super) const PREFIX: &str = "base_model.model.";
 
 /// An adapter of the `peft` library that is now part of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadedPeft {
     /// What it is made of.
     pub config: AdapterConfig,
-    /// Parameters of the head that the folder had too, by path; they replaced the model's.
-    pub head: Vec<String>,
+    /// Parameters of the model itself that the folder had too (`modules_to_save`), by path; they
+    /// replaced the model's.
+    pub replaced: Vec<String>,
     /// Tensors that were not taken: of a head that the model does not have.
     pub unused: Vec<String>,
 }
@@ -40,7 +41,8 @@ pub struct LoadedPeft {
 /// Reads `adapter_config.json` and the weights beside it, as the `peft` library writes them, and puts
 /// the adapter into `model` under `name`, in place of one of the same name.
 ///
-/// A head that was saved with it is taken if it has the shapes of the model's.
+/// Whole modules that were saved with it (`modules_to_save`) take the place of the model's: embeddings,
+/// normalizations and others of the encoder, and a head if it has the shapes of the model's.
 ///
 /// # Errors
 /// If a file is missing or damaged, the adapter is of a kind or variant that is not supported, or it
@@ -64,14 +66,14 @@ pub fn load_peft(folder: &Path, model: &mut Model, name: &str) -> Result<LoadedP
     let mut source = PeftParams { family, files, taken: BTreeSet::new(), faults: Vec::new() };
     let parts = model.encoder.adapter_parts(name, &config, &mut source);
     let parts = parts.map_err(|source| LoadError::Adapter { path, source })?;
-    let mut head = source.head(model);
-    let unused = source.finish(&config)?;
-    model.encoder.attach_adapter(name, config.clone(), parts);
-    let taken = head.keys().cloned().collect();
-    if !head.is_empty() {
-        *model = replace_parameters(model.clone(), &mut head);
+    let mut modules = source.modules(model);
+    let unused = source.finish()?;
+    let replaced = modules.keys().cloned().collect();
+    if !modules.is_empty() {
+        *model = replace_parameters(model.clone(), &mut modules);
     }
-    Ok(LoadedPeft { config, head: taken, unused })
+    model.encoder.attach_adapter(name, config.clone(), parts);
+    Ok(LoadedPeft { config, replaced, unused })
 }
 
 /// Takes the parameters of an adapter from their file and gathers what does not fit.
@@ -90,28 +92,54 @@ impl PeftParams {
         values.map_err(|fault| self.faults.push(fault)).ok()
     }
 
-    /// The parameters of the model's head that the file has, by path.
-    fn head(&mut self, model: &Model) -> BTreeMap<String, Vec<f32>> {
+    /// The parameters of the model itself that the file has, by path.
+    fn modules(&mut self, model: &Model) -> BTreeMap<String, Vec<f32>> {
         let params = named_parameters(model);
         let has_dense = params.iter().any(|param| param.path.starts_with("head.dense."));
-        let mut head = BTreeMap::new();
-        for param in params.iter().filter(|param| param.path.starts_with("head.")) {
-            let key = format!("{PREFIX}{}", head_tensor(self.family, &param.path, has_dense));
-            if self.files.shape(&key).as_ref() == Some(&param.shape)
-                && let Some(values) = self.read(key, &param.shape)
-            {
-                head.insert(param.path.clone(), values);
+        let mut modules = BTreeMap::new();
+        for param in params {
+            let (keys, is_head) = match param.path.strip_prefix("encoder.") {
+                Some(path) => (self.encoder_keys(path), false),
+                None if param.path.starts_with("head.") => {
+                    let key = head_tensor(self.family, &param.path, has_dense);
+                    (vec![format!("{PREFIX}{key}")], true)
+                }
+                None => continue,
+            };
+            let found = keys.into_iter().find(|key| self.files.contains(key));
+            let Some(key) = found.filter(|key| !self.taken.contains(key)) else { continue };
+            // A head for other labels is no fault: the model's own stays.
+            if is_head && self.files.shape(&key).as_ref() != Some(&param.shape) {
+                continue;
+            }
+            if let Some(values) = self.read(key, &param.shape) {
+                modules.insert(param.path, values);
             }
         }
-        head
+        modules
+    }
+
+    /// The names that an encoder's parameter may have in the file.
+    fn encoder_keys(&self, path: &str) -> Vec<String> {
+        let key = encoder_tensor(self.family, path);
+        vec![format!("{PREFIX}{}{key}", self.family.prefix), format!("{PREFIX}{key}")]
+    }
+
+    /// Whether a tensor is of a head, of which a model may have another or none.
+    fn is_head(&self, tensor: &str) -> bool {
+        let Some(name) = tensor.strip_prefix(PREFIX) else { return false };
+        let bare = name.strip_prefix(self.family.prefix).unwrap_or(name);
+        let modules = [true, false].into_iter().flat_map(|dense| self.family.head_modules(dense));
+        let mut starts = modules.map(|module| format!("{module}."));
+        starts.any(|start| bare.starts_with(&start)) || name.starts_with(self.family.lm_head.root)
     }
 
     /// Fails if a tensor does not fit or is left over; those of a head that was not taken are
     /// returned.
-    fn finish(mut self, config: &AdapterConfig) -> Result<Vec<String>, LoadError> {
+    fn finish(mut self) -> Result<Vec<String>, LoadError> {
         let rest = self.files.names().filter(|tensor| !self.taken.contains(*tensor));
-        let (left_over, unused): (Vec<_>, Vec<_>) =
-            rest.map(str::to_owned).partition(|tensor| config.is_tensor(tensor));
+        let (unused, left_over): (Vec<_>, Vec<_>) =
+            rest.map(str::to_owned).partition(|tensor| self.is_head(tensor));
         let path = self.files.path().to_owned();
         let unexpected = |tensor| LoadFault::Unexpected { path: path.clone(), tensor };
         self.faults.extend(left_over.into_iter().map(unexpected));

@@ -200,11 +200,6 @@ pub(super) fn tensor_name(family: &FamilySpec, path: &str) -> Option<String> {
     Some(format!("{}{LEAF}", family.encoder_module(projection)))
 }
 
-/// Whether a tensor of a file is one of (IA)³.
-pub(super) fn is_tensor(name: &str) -> bool {
-    name.ends_with(LEAF)
-}
-
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;

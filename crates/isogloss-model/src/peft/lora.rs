@@ -5,5 +5,5 @@ mod folder;
 mod module;
 
 pub use config::LoraConfig;
-pub(super) use folder::{PEFT_TYPE, config_fields, is_tensor, read_config, tensor_name};
+pub(super) use folder::{PEFT_TYPE, config_fields, read_config, tensor_name};
 pub(crate) use module::Lora;

@@ -2,16 +2,18 @@
 //!
 //! Layers are counted from the output of the embeddings, layer 0; layer n is the output of block n.
 
-use std::path::Path;
+use std::borrow::Cow;
 
 use burn::tensor::{Device, Tensor, read_sync};
 use isogloss_model::{
-    Encoder, ForwardOptions, HeadChoice, LoadedModel, ModelInput, base_folder, load, mean_pool,
+    Encoder, ForwardOptions, HeadChoice, LoadedModel, ModelFolder, ModelInput, SentenceModules,
+    SentencePooling, load, read_sentence_modules, tokenizer_folder,
 };
 use isogloss_text::{Encoded, TokenBatch, Tokenizer, sequential_by_length, whitespace_words};
 
 use crate::Error;
 use crate::embedding::search::Vectors;
+use crate::embedding::sentence_pipeline::SentencePipeline;
 use crate::error::EmbeddingError;
 use crate::ground::device::read;
 use crate::ground::tensors::integers;
@@ -25,6 +27,9 @@ pub struct TextEncoder {
     device: Device,
     batch_size: usize,
     max_length: usize,
+    sentences: SentencePipeline,
+    /// What sentence-transformers says of the folder.
+    modules: Option<SentenceModules>,
 }
 
 /// A text as tokens, and which of them are its words'.
@@ -57,7 +62,8 @@ impl TokenizedText {
 /// The embeddings of texts in one layer.
 #[derive(Clone, Debug)]
 pub struct LayerVectors {
-    /// A vector for each text: the mean of all its tokens, special ones included, padding not.
+    /// A vector for each text: the mean of all its tokens, special ones included, padding not, unless the
+    /// encoder [pools](TextEncoder::pooling) them in another way.
     pub sentences: Vectors,
     /// A vector for each token that was asked for, in that order.
     pub tokens: Vectors,
@@ -70,16 +76,27 @@ pub type TokenPosition = (usize, usize);
 const BATCH_SIZE: usize = 32;
 
 impl TextEncoder {
-    /// Loads the encoder of a model folder, whatever head it was saved with.
+    /// Loads the encoder of a model folder, whatever head it was saved with. A folder of
+    /// sentence-transformers says how sentence embeddings are made, and the tokens after which a text is
+    /// cut.
     ///
     /// # Errors
-    /// If the folder holds no model, or a tokenizer that does not suit it.
-    pub fn load(folder: &Path, device: &Device) -> Result<Self, Error> {
-        let encoder = load(folder, &HeadChoice::Without, device)?.model.encoder;
-        let path = base_folder(folder)?.join("tokenizer.json");
+    /// If the folder holds no model, a tokenizer that does not suit it, or modules of
+    /// sentence-transformers that are not supported.
+    pub fn load(folder: impl Into<ModelFolder>, device: &Device) -> Result<Self, Error> {
+        let folder = folder.into();
+        let modules = read_sentence_modules(&folder.path)?;
+        let encoder = load(&folder, &HeadChoice::Without, device)?.model.encoder;
+        let path = tokenizer_folder(&folder)?.join("tokenizer.json");
         let tokenizer = Tokenizer::from_file(&path)?;
         check_vocabulary(&tokenizer, &path, encoder.config())?;
-        Ok(Self::new(encoder, tokenizer, device.clone()))
+        let this = Self::new(encoder, tokenizer, device.clone());
+        let Some(modules) = modules else { return Ok(this) };
+        let width = this.encoder.config().hidden_size;
+        let pooling = modules.pooling.unwrap_or_default();
+        let sentences = SentencePipeline::new(pooling, &modules.dense, width, device)?;
+        let max_length = modules.max_seq_length.unwrap_or(this.max_length);
+        Ok(Self { sentences, modules: Some(modules), ..this.with_max_length(max_length) })
     }
 
     /// Takes the encoder of a model that was loaded, whatever its head, and its tokenizer.
@@ -99,7 +116,8 @@ impl TextEncoder {
     /// Takes an encoder as it is, without autodiff, and a tokenizer that suits it.
     pub fn new(encoder: Encoder, tokenizer: Tokenizer, device: Device) -> Self {
         let max_length = encoder.config().max_tokens();
-        Self { encoder, tokenizer, device, batch_size: BATCH_SIZE, max_length }
+        let (sentences, modules) = (SentencePipeline::default(), None);
+        Self { encoder, tokenizer, device, batch_size: BATCH_SIZE, max_length, sentences, modules }
     }
 
     /// Sets the number of texts of one pass; 0 counts as 1.
@@ -114,12 +132,37 @@ impl TextEncoder {
         Self { max_length: max_length.min(self.encoder.config().max_tokens()), ..self }
     }
 
+    /// Sets how the states of a sentence become one vector.
+    #[must_use]
+    pub fn with_pooling(mut self, pooling: SentencePooling) -> Self {
+        self.sentences.pooling = pooling;
+        self
+    }
+
+    /// How the states of a sentence become one vector.
+    pub fn pooling(&self) -> SentencePooling {
+        self.sentences.pooling
+    }
+
+    /// The number of tokens after which a text is cut.
+    pub fn max_length(&self) -> usize {
+        self.max_length
+    }
+
+    /// What sentence-transformers says of the folder that it was loaded from; none for other folders.
+    pub fn sentence_modules(&self) -> Option<&SentenceModules> {
+        self.modules.as_ref()
+    }
+
     /// Leaves out the blocks above a layer, whose vectors are not wanted.
     ///
     /// # Errors
     /// If the encoder does not have the layer.
     pub fn up_to_layer(mut self, layer: usize) -> Result<Self, Error> {
         self.check_layer(layer)?;
+        if layer + 1 < self.n_layers() {
+            self.sentences = self.sentences.of_inner_layers();
+        }
         self.encoder = self.encoder.truncated(layer);
         Ok(self)
     }
@@ -151,9 +194,15 @@ impl TextEncoder {
     /// # Errors
     /// If a text cannot be tokenized.
     pub fn tokenize(&self, texts: &[&str]) -> Result<Vec<TokenizedText>, Error> {
-        let raw: Vec<_> = texts.iter().map(|text| (*text, None)).collect();
+        let is_lower_cased = self.modules.as_ref().is_some_and(|modules| modules.do_lower_case);
+        let texts = texts.iter().map(|text| match is_lower_cased {
+            true => Cow::Owned(text.to_lowercase()),
+            false => Cow::Borrowed(*text),
+        });
+        let texts: Vec<Cow<'_, str>> = texts.collect();
+        let raw: Vec<_> = texts.iter().map(|text| (&**text, None)).collect();
         let encoded = self.tokenizer.encode_batch(&raw, self.max_length)?;
-        let tokenized = encoded.into_iter().zip(texts).map(|(encoded, text)| {
+        let tokenized = encoded.into_iter().zip(&texts).map(|(encoded, text)| {
             let spans = self.tokenizer.spans(&encoded, text);
             TokenizedText { words: tokens_of_words(text, &spans), encoded }
         });
@@ -188,7 +237,10 @@ impl TextEncoder {
         layers.iter().try_for_each(|layer| self.check_layer(*layer))?;
         let of_text = self.tokens_by_text(texts, tokens)?;
         let width = self.encoder.config().hidden_size;
-        let mut sentence_values = vec![vec![0.0; texts.len() * width]; layers.len()];
+        let is_last = |layer: usize| layer + 1 == self.n_layers();
+        let sentence_width = |layer: &usize| self.sentences.width(width, is_last(*layer));
+        let sizes = layers.iter().map(|layer| texts.len() * sentence_width(layer));
+        let mut sentence_values: Vec<Vec<f32>> = sizes.map(|size| vec![0.0; size]).collect();
         let mut token_values = vec![vec![0.0; tokens.len() * width]; layers.len()];
         let lengths: Vec<usize> = texts.iter().map(|text| text.encoded.len()).collect();
         for indices in sequential_by_length(&lengths, self.batch_size) {
@@ -205,8 +257,9 @@ impl TextEncoder {
             let positions = (!positions.is_empty()).then(|| integers(positions, &self.device));
             for (at, layer) in layers.iter().enumerate() {
                 let hidden = hidden_states[*layer].clone();
-                let means = mean_pool(hidden.clone(), input.attention_mask.clone());
-                scatter(means, &indices, &mut sentence_values[at]).await?;
+                let mask = input.attention_mask.clone();
+                let pooled = self.sentences.embed(hidden.clone(), mask, is_last(*layer));
+                scatter(pooled, &indices, &mut sentence_values[at]).await?;
                 if let Some(positions) = &positions {
                     let [batch, seq, width] = hidden.dims();
                     let flat = hidden.reshape([batch * seq, width]);
@@ -217,13 +270,14 @@ impl TextEncoder {
         }
         let both = sentence_values.into_iter().zip(token_values).zip(layers);
         let layer_vectors = |((sentences, tokens), layer): ((_, _), &usize)| {
-            let vectors = |values| {
+            let vectors = |values, width| {
                 Vectors::new(values, width).map_err(|source| EmbeddingError::Layer {
                     layer: *layer,
                     source: Box::new(source),
                 })
             };
-            Ok(LayerVectors { sentences: vectors(sentences)?, tokens: vectors(tokens)? })
+            let sentences = vectors(sentences, sentence_width(layer))?;
+            Ok(LayerVectors { sentences, tokens: vectors(tokens, width)? })
         };
         both.map(layer_vectors).collect()
     }

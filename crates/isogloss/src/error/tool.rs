@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use isogloss_model::{AdapterError, InputError};
-use isogloss_text::{Language, TreeError};
+use isogloss_model::{AdapterError, InputError, ProblemType};
+use isogloss_text::{Language, TextError, TreeError};
 
 /// Why something cannot be done with a finished model.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,28 @@ pub enum ToolError {
         path: PathBuf,
         /// The field and the reason.
         problem: String,
+    },
+    /// A model whose labels cannot be told apart.
+    #[error("{}: field \"id2label\": {source}", path.display())]
+    Labels {
+        /// Its configuration.
+        path: PathBuf,
+        /// Which.
+        source: Box<TextError>,
+    },
+    /// A model whose answers are not one label was to be compared with one label a text.
+    #[error(
+        "{}: field \"problem_type\": {}{}: no metric of this program compares its answers with one \
+         label a text",
+        path.display(), problem.name(), if *n_labels == 1 { ", or one output" } else { "" }
+    )]
+    NotOneLabel {
+        /// Its configuration.
+        path: PathBuf,
+        /// How its outputs are read.
+        problem: ProblemType,
+        /// How many there are.
+        n_labels: usize,
     },
     /// There is no language adapter to exchange.
     #[error("this model has no language adapter under another one to exchange")]

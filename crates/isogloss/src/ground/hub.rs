@@ -27,8 +27,9 @@ impl ModelSource {
     /// Returns a folder with the files of the model, downloading those the cache lacks.
     ///
     /// Taken are `config.json`, `tokenizer.json` and the weights (`model.safetensors`, else
-    /// `pytorch_model.bin`, whole or in shards), and where present `tokenizer_config.json` and
-    /// `special_tokens_map.json`.
+    /// `pytorch_model.bin`, whole or in shards), and where present `tokenizer_config.json`,
+    /// `special_tokens_map.json` and the modules of sentence-transformers; of a repository of adapters
+    /// `adapter_config.json` and their weights.
     /// The cached copy is used without a request when the revision is a full commit id, and when
     /// the server cannot be reached.
     ///

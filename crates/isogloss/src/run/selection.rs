@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use isogloss_model::{Model, base_folder};
+use isogloss_model::{Model, tokenizer_folder};
 use serde_json::{Value, json};
 
 use super::event::Event;
@@ -39,7 +39,7 @@ impl Trainer<'_> {
                 match &self.base {
                     // The tokenizer is there.
                     Some(_) => Ok(()),
-                    None => copy_tokenizer(&base_folder(&self.options.model_folder)?, folder),
+                    None => copy_tokenizer(&tokenizer_folder(&self.options.model_folder)?, folder),
                 }
             })?;
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use isogloss_model::{HeadChoice, HeadSpec, Model, base_folder, load};
+use isogloss_model::{HeadChoice, HeadSpec, Model, load, tokenizer_folder};
 use isogloss_text::Tokenizer;
 
 use super::event::RunOptions;
@@ -29,7 +29,7 @@ pub(super) fn load_reference_models(
     let teacher = load_teacher(folder, head, &options.device)?;
     match (&unlabeled.pairs, forward_plan.only_teacher_embedding()) {
         (Some(pairs), Some(embedding)) => {
-            let path = base_folder(folder)?.join("tokenizer.json");
+            let path = tokenizer_folder(folder)?.join("tokenizer.json");
             let texts = pairs.distinct_left(&Tokenizer::from_file(&path)?)?;
             let batch_size = plan.recipe().training.evaluation_batch_size;
             let cached = TeacherCacheOptions { embedding, batch_size };
@@ -48,7 +48,7 @@ pub(super) fn load_reference_models(
 /// Fails unless two folders cut texts into the same tokens.
 fn check_same_tokens(teacher: &Path, student: &Path) -> Result<(), Error> {
     let read = |folder: &Path| {
-        let path = base_folder(folder)?.join("tokenizer.json");
+        let path = tokenizer_folder(folder)?.join("tokenizer.json");
         std::fs::read(&path).map_err(io(&path))
     };
     if read(teacher)? == read(student)? {

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use isogloss_model::{AdapterLibrary, HeadChoice, LoadedModel, base_folder, load, save_scored};
+use isogloss_model::{
+    AdapterLibrary, HeadChoice, LoadedModel, ModelFolder, load, save_scored, tokenizer_folder,
+};
 
 use crate::Error;
 use crate::error::ToolError;
@@ -15,10 +17,11 @@ use crate::ground::tokenizer_files::copy_tokenizer;
 /// # Errors
 /// If it has none, or has adapters of another library, which are no part of the weights; or if a file
 /// cannot be read or written.
-pub fn merge(folder: &Path, out: &Path, device: &Device) -> Result<(), Error> {
+pub fn merge(folder: impl Into<ModelFolder>, out: &Path, device: &Device) -> Result<(), Error> {
+    let folder = folder.into();
     let LoadedModel { mut model, head, config_json, scoring, .. } =
-        load(folder, &HeadChoice::Saved, device)?;
-    let folder_of = || folder.to_owned();
+        load(&folder, &HeadChoice::Saved, device)?;
+    let folder_of = || folder.path.clone();
     if let Some((name, config)) = model.encoder.adapters(AdapterLibrary::Adapters).next() {
         let (name, kind) = (name.to_owned(), config.kind());
         return Err(ToolError::NotMergeable { folder: folder_of(), name, kind }.into());
@@ -31,7 +34,7 @@ pub fn merge(folder: &Path, out: &Path, device: &Device) -> Result<(), Error> {
     for name in names {
         model.encoder.merge_adapter(&name).map_err(ToolError::from)?;
     }
-    let tokenizer = base_folder(folder)?;
+    let tokenizer = tokenizer_folder(&folder)?;
     replace_folder(out, |out| {
         save_scored(out, &model, head.as_ref(), &config_json, scoring.as_ref())?;
         copy_tokenizer(&tokenizer, out)

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use isogloss_model::base_folder;
+use isogloss_model::is_on_base;
 
 use crate::Error;
 use crate::error::{ToolError, io};
@@ -21,10 +21,10 @@ const UNCHANGED: [&str; 7] = [
 
 /// Fails if a folder holds adapters, and the model itself is elsewhere.
 pub(super) fn check_whole(folder: &Path) -> Result<(), Error> {
-    if base_folder(folder)? == folder {
-        return Ok(());
+    if is_on_base(folder)? {
+        return Err(ToolError::OnBase { folder: folder.to_owned() }.into());
     }
-    Err(ToolError::OnBase { folder: folder.to_owned() }.into())
+    Ok(())
 }
 
 /// Copies the files that say how others use a model.

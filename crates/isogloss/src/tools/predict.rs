@@ -1,20 +1,9 @@
 //! Inference with a fine-tuned model: labels of texts, tags of tokens, trees of sentences.
 
+mod prediction;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-use burn::module::Module;
-use burn::tensor::activation::softmax;
-use burn::tensor::{Device, Tensor, read_sync};
-use isogloss_model::{
-    AdapterChoice, AdapterLibrary, ForwardOptions, HeadChoice, HeadSpec, LoadedModel, Model,
-    base_folder, load, load_adapter,
-};
-use isogloss_text::{
-    Encoded, Example, LabelSet, Language, Sentence, TagUnits, Targets, TextError, TokenBatch,
-    Tokenizer, TreeError, Unseen, featurize_parsing, whitespace_words,
-};
-use serde::Serialize;
 
 use crate::Error;
 use crate::error::ToolError;
@@ -22,6 +11,19 @@ use crate::ground::device::read;
 use crate::ground::tensors::model_input;
 use crate::ground::vocabulary::check_vocabulary;
 use crate::task::{LabeledSet, LabeledTask, SavedScoring, Target, trees};
+use burn::module::Module;
+use burn::tensor::activation::{sigmoid, softmax};
+use burn::tensor::{Device, Tensor, read_sync};
+use isogloss_model::{
+    AdapterChoice, AdapterLibrary, ForwardOptions, HeadChoice, HeadSpec, LoadedModel, Model,
+    ModelFolder, ProblemType, base_folder, load, load_adapter, tokenizer_folder,
+};
+use isogloss_text::{
+    Encoded, Example, LabelSet, Language, Sentence, TagUnits, Targets, TextError, TokenBatch,
+    Tokenizer, TreeError, Unseen, featurize_parsing, whitespace_words,
+};
+
+pub use prediction::{LabelProbability, LabelScore, Prediction, TokenPrediction};
 
 /// A fine-tuned model with its tokenizer and labels.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub struct Predictor {
     tokenizer: Tokenizer,
     head: HeadSpec,
     scoring: SavedScoring,
+    /// The file that its labels are from, for messages.
+    config_path: PathBuf,
     device: Device,
     n_truncated: AtomicUsize,
 }
@@ -44,47 +48,21 @@ pub struct EncodedTexts<'a> {
     pub n_truncated: usize,
 }
 
-/// The prediction for one text.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Prediction {
-    /// Of the whole text.
-    Class {
-        /// The most probable label.
-        label: String,
-        /// Its probability.
-        probability: f64,
-    },
-    /// Of each token that carries a tag: each token, or each word between white space, with the tag of its first
-    /// token, as the task says. Words without a token are left out.
-    Tokens(Vec<TokenPrediction>),
-}
-
-/// The prediction for one token or word.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct TokenPrediction {
-    /// Where it begins in the text, in characters.
-    pub start: usize,
-    /// Where it ends.
-    pub end: usize,
-    /// The most probable tag.
-    pub tag: String,
-    /// Its probability.
-    pub probability: f64,
-}
-
 impl Predictor {
     /// Loads a fine-tuned model.
     ///
     /// # Errors
     /// If the folder holds no model with a head.
-    pub fn load(folder: &Path, device: &Device) -> Result<Self, Error> {
-        let loaded = load(folder, &HeadChoice::Saved, device)?;
-        let tokenizer_path = base_folder(folder)?.join("tokenizer.json");
+    pub fn load(folder: impl Into<ModelFolder>, device: &Device) -> Result<Self, Error> {
+        let folder = folder.into();
+        let loaded = load(&folder, &HeadChoice::Saved, device)?;
+        let own = folder.path.join("config.json");
+        let config = if own.exists() { own } else { base_folder(&folder)?.join("config.json") };
+        let tokenizer_path = tokenizer_folder(&folder)?.join("tokenizer.json");
         let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
-        let is_adapter_only = base_folder(folder)? != folder;
+        let is_adapter_only = folder.path.join("isogloss.json").exists();
         let scoring = if is_adapter_only { "isogloss.json" } else { "config.json" };
-        let paths = [folder.join("config.json"), folder.join(scoring), tokenizer_path];
+        let paths = [config, folder.path.join(scoring), tokenizer_path];
         Self::new(loaded, tokenizer, &paths, device)
     }
 
@@ -113,7 +91,8 @@ impl Predictor {
         check_vocabulary(&tokenizer, tokenizer_path, loaded.model.encoder.config())?;
         let scoring = SavedScoring::of(&loaded, &head, scoring_path)?;
         let n_truncated = AtomicUsize::new(0);
-        Ok(Self { loaded, tokenizer, head, scoring, device: device.clone(), n_truncated })
+        let (config_path, device) = (config_path.to_owned(), device.clone());
+        Ok(Self { loaded, tokenizer, head, scoring, config_path, device, n_truncated })
     }
 
     /// Exchanges the language adapter, which lies under the task's, for that of a folder of the `adapters`
@@ -198,12 +177,19 @@ impl Predictor {
         LabeledSet::from_examples(path, examples, task, language, tokenizer, &labels, &options)
     }
 
-    /// The names of the labels.
+    /// The names of the labels, of which a text or token has one.
     ///
     /// # Errors
-    /// If two of them are the same.
+    /// If two of them are the same, or the model gives any number of labels to a text, or scores.
     pub fn labels(&self) -> Result<LabelSet, Error> {
-        Ok(LabelSet::new(self.head.labels().iter().cloned())?)
+        let path = || self.config_path.clone();
+        let problem = self.head.problem();
+        if problem != ProblemType::SingleLabel {
+            let n_labels = self.head.labels().len();
+            return Err(ToolError::NotOneLabel { path: path(), problem, n_labels }.into());
+        }
+        LabelSet::new(self.head.labels().iter().cloned())
+            .map_err(|source| ToolError::Labels { path: path(), source: source.into() }.into())
     }
 
     /// The number of texts so far that were longer than the model takes: their ends were cut off.
@@ -219,13 +205,14 @@ impl Predictor {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
-        let (encoded, probabilities) = self.forward(texts)?;
-        let probabilities: Vec<f32> = read_sync(read(probabilities))?;
-        Ok(self.decode(&encoded, &probabilities))
+        let (encoded, outputs) = self.forward(texts)?;
+        let outputs: Vec<f32> = read_sync(read(outputs))?;
+        Ok(self.decode(&encoded, &outputs))
     }
 
     /// Runs the model over a batch of at least one text, and leaves the probability of each label on the
-    /// device: `[batch, n_labels]` for texts, `[batch * seq, n_labels]` for tokens.
+    /// device, or its score for a [regression](ProblemType::Regression): `[batch, n_labels]` for texts,
+    /// `[batch * seq, n_labels]` for tokens.
     ///
     /// [`decode`](Self::decode) makes predictions of them, once they are read back, for which a browser
     /// has to wait.
@@ -256,9 +243,13 @@ impl Predictor {
             .input(ids, &batch.attention_mask, types, batch.seq_len, &self.device)
             .map_err(ToolError::from)?;
         let logits = self.loaded.model.forward(&input, &ForwardOptions::evaluation()).logits;
-        let n_truncated = encoded.iter().filter(|encoded| encoded.n_truncated > 0).count();
         let encoded = EncodedTexts { texts, encoded, seq_len: batch.seq_len, n_truncated };
-        Ok((encoded, softmax(logits, 1)))
+        let outputs = match self.head.problem() {
+            ProblemType::SingleLabel => softmax(logits, 1),
+            ProblemType::MultiLabel => sigmoid(logits),
+            ProblemType::Regression => logits,
+        };
+        Ok((encoded, outputs))
     }
 
     /// The tokens of a text, as the task's examples are tokenized.
@@ -289,15 +280,13 @@ impl Predictor {
         spans.filter(|(_, at)| !encoded.special[*at]).collect()
     }
 
-    /// Decodes predictions from the probabilities that [`forward`](Self::forward) gave.
-    pub fn decode(&self, encoded: &EncodedTexts<'_>, probabilities: &[f32]) -> Vec<Prediction> {
-        let n_labels = self.head.labels().len();
-        let best: Vec<_> = probabilities.chunks(n_labels).map(|row| self.best(row)).collect();
-
-        if matches!(self.head, HeadSpec::Sequence { .. }) {
-            let class = |(label, probability)| Prediction::Class { label, probability };
-            return best.into_iter().map(class).collect();
+    /// Decodes predictions from the numbers that [`forward`](Self::forward) gave.
+    pub fn decode(&self, encoded: &EncodedTexts<'_>, outputs: &[f32]) -> Vec<Prediction> {
+        let rows = outputs.chunks(self.head.labels().len());
+        if let HeadSpec::Sequence { problem, .. } = self.head {
+            return rows.map(|row| self.of_text(problem, row)).collect();
         }
+        let best: Vec<_> = rows.map(|row| self.best(row)).collect();
         let tokens = encoded.encoded.iter().zip(encoded.texts).zip(best.chunks(encoded.seq_len));
         tokens
             .map(|((encoded, (text, _)), best)| {
@@ -339,6 +328,25 @@ impl Predictor {
             tree.write_to(sentence).map_err(refuse)?;
         }
         Ok(featurized.truncation.n_words_lost)
+    }
+
+    /// The prediction for a text out of its outputs.
+    fn of_text(&self, problem: ProblemType, row: &[f32]) -> Prediction {
+        let outputs = self.head.labels().iter().cloned().zip(row.iter().map(|x| f64::from(*x)));
+        match problem {
+            ProblemType::SingleLabel => {
+                let (label, probability) = self.best(row);
+                Prediction::Class { label, probability }
+            }
+            ProblemType::MultiLabel => {
+                let of_label = |(label, probability)| LabelProbability { label, probability };
+                Prediction::Labels { labels: outputs.map(of_label).collect() }
+            }
+            ProblemType::Regression => {
+                let of_label = |(label, score)| LabelScore { label, score };
+                Prediction::Scores { scores: outputs.map(of_label).collect() }
+            }
+        }
     }
 
     fn best(&self, row: &[f32]) -> (String, f64) {

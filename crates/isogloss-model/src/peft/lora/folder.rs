@@ -88,8 +88,3 @@ pub(in crate::peft) fn tensor_name(family: &FamilySpec, path: &str) -> Option<St
     let (projection, _) = module.split_once(".lora.")?;
     Some(format!("{}.lora_{}.weight", family.encoder_module(projection), leaf.to_uppercase()))
 }
-
-/// Whether a tensor of a file is one of LoRA.
-pub(in crate::peft) fn is_tensor(name: &str) -> bool {
-    name.contains(".lora_")
-}

@@ -63,13 +63,17 @@ impl Downloader {
         let listed: BTreeSet<&str> = listed.collect();
         let commit = Commit { downloader: self, id: &info.sha, listed, progress };
 
-        for file in files::REQUIRED {
+        let needed = files::needed(|file| commit.listed.contains(file));
+        for file in needed.files {
             commit.fetch(file)?;
         }
         for file in files::OPTIONAL.into_iter().filter(|file| commit.listed.contains(file)) {
             commit.fetch(file)?;
         }
-        let weights = files::WEIGHTS.into_iter().find(|file| commit.listed.contains(file));
+        for file in commit.listed.iter().filter(|file| files::is_of_module(file)) {
+            commit.fetch(file)?;
+        }
+        let weights = needed.weights.iter().find(|file| commit.listed.contains(*file));
         let weights =
             weights.ok_or_else(|| self.missing("model.safetensors or pytorch_model.bin"))?;
         let weights_path = commit.fetch(weights)?;

@@ -10,17 +10,61 @@ use serde::Deserialize;
 use super::error::HubError;
 use super::source::is_plain;
 
-/// Files without which a model cannot be used, besides the weights.
-pub(super) const REQUIRED: [&str; 2] = ["config.json", "tokenizer.json"];
 /// Files that are taken when the repository has them.
-pub(super) const OPTIONAL: [&str; 2] = ["tokenizer_config.json", "special_tokens_map.json"];
-/// The forms weights come in, the preferred one first.
-pub(super) const WEIGHTS: [&str; 4] = [
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
+pub(super) const OPTIONAL: [&str; 7] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "head_config.json",
 ];
+
+/// Files without which a repository cannot be used.
+pub(super) struct Needed {
+    /// All of these.
+    pub(super) files: &'static [&'static str],
+    /// One of these, the preferred one first.
+    pub(super) weights: &'static [&'static str],
+}
+
+/// A whole model.
+const MODEL: Needed = Needed {
+    files: &["config.json", "tokenizer.json"],
+    weights: &[
+        "model.safetensors",
+        "model.safetensors.index.json",
+        "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
+    ],
+};
+
+/// Adapters of `peft` or `adapters`, whose base is elsewhere.
+const ADAPTER: Needed = Needed {
+    files: &["adapter_config.json"],
+    weights: &[
+        "adapter_model.safetensors",
+        "adapter_model.bin",
+        "adapter.safetensors",
+        "pytorch_adapter.bin",
+    ],
+};
+
+/// What is needed of a repository that has these files.
+pub(super) fn needed(has: impl Fn(&str) -> bool) -> Needed {
+    let is_adapter = has(ADAPTER.files[0]) && !MODEL.weights.iter().any(|file| has(file));
+    if is_adapter { ADAPTER } else { MODEL }
+}
+
+/// Whether a file is that of a module of sentence-transformers, `1_Pooling/config.json`.
+pub(super) fn is_of_module(file: &str) -> bool {
+    let Some((folder, name)) = file.split_once('/') else { return false };
+    let files = ["config.json", "model.safetensors", "pytorch_model.bin"];
+    let number = folder.split_once('_').map(|(number, _)| number);
+    let is_number = number.is_some_and(|number| number.parse::<u8>().is_ok());
+    is_number && is_plain(folder) && files.contains(&name)
+}
 
 /// Whether a weights file is a list of shards.
 pub(super) fn is_index(file: &str) -> bool {
@@ -68,13 +112,14 @@ pub(super) fn cached_commit(cache: &Cache, repo: &Repo) -> Option<String> {
 
 fn missing_files(folder: &Path) -> Vec<String> {
     let has = |file: &str| folder.join(file).is_file();
+    let Needed { files, weights } = needed(has);
     let mut missing: Vec<String> =
-        REQUIRED.iter().filter(|file| !has(file)).map(|file| (*file).to_owned()).collect();
-    match WEIGHTS.into_iter().find(|file| has(file)) {
-        None => missing.push(WEIGHTS[0].to_owned()),
+        files.iter().filter(|file| !has(file)).map(|file| (*file).to_owned()).collect();
+    match weights.iter().find(|file| has(file)) {
+        None => missing.push(weights[0].to_owned()),
         Some(file) if is_index(file) => match shards(&folder.join(file)) {
             Ok(shards) => missing.extend(shards.into_iter().filter(|shard| !has(shard))),
-            Err(_) => missing.push(file.to_owned()),
+            Err(_) => missing.push((*file).to_owned()),
         },
         Some(_) => {}
     }

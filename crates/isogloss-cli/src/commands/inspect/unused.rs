@@ -1,0 +1,112 @@
+//! What a model's folder holds, and this program does not use.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+/// The forms that weights come in; the first that is there is used.
+const WEIGHTS: [&str; 4] = [
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+];
+
+/// Files that are read, that only tell people something, or that other programs need to read the model.
+const KNOWN: [&str; 16] = [
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "adapter_config.json",
+    "adapter_model.safetensors",
+    "adapter_model.bin",
+    "adapter.safetensors",
+    "pytorch_adapter.bin",
+    "head.safetensors",
+    "isogloss.json",
+    "trimmed.json",
+    "modeling_isogloss.py",
+    "modeling_isogloss_lm.py",
+];
+
+/// The files of a folder that are not used, sorted; files for people and shards are not among them.
+pub(super) fn files(folder: &Path) -> std::io::Result<Vec<String>> {
+    let weights = WEIGHTS.iter().find(|name| folder.join(name).exists());
+    let is_for_people =
+        |name: &str| name.starts_with('.') || [".md", ".txt"].iter().any(|end| name.ends_with(end));
+    let is_shard = |name: &str| name.contains("-of-");
+    let mut unused = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_known = KNOWN.contains(&name.as_str()) || weights == Some(&name.as_str());
+        // What a vocabulary file says is in tokenizer.json too.
+        let is_file = !entry.path().is_dir();
+        if is_file
+            && !is_known
+            && !is_shard(&name)
+            && (!is_for_people(&name) || name == "vocab.txt")
+        {
+            unused.push(name);
+        }
+    }
+    unused.sort();
+    Ok(unused)
+}
+
+/// Settings of a tokenizer's folder that would change what `transformers` gives and are not used here.
+pub(super) fn settings(folder: &Path, max_tokens: usize) -> Vec<String> {
+    let read = |name: &str| -> Value {
+        let bytes = std::fs::read(folder.join(name)).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    };
+    let (config, tokenizer) = (read("tokenizer_config.json"), read("tokenizer.json"));
+    let mut unused = Vec::new();
+    for side in ["truncation_side", "padding_side"] {
+        if config[side] == "left" {
+            unused.push(format!("tokenizer_config.json: {side} = \"left\""));
+        }
+    }
+    if let Some(length) = config["model_max_length"].as_u64().filter(|n| *n < max_tokens as u64) {
+        unused.push(format!("tokenizer_config.json: model_max_length = {length}"));
+    }
+    for part in ["truncation", "padding"] {
+        if tokenizer[part].is_object() {
+            unused.push(format!("tokenizer.json: {part}, which each command sets itself"));
+        }
+    }
+    unused
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn files_and_settings_beyond_those_that_are_read_are_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        let config = json!({"truncation_side": "left", "padding_side": "right",
+            "model_max_length": 64});
+        write("tokenizer_config.json", &config.to_string());
+        // spiceai PR #13416: a fixed padding that belongs to the file and not to the text.
+        write("tokenizer.json", r#"{"padding": {"strategy": {"Fixed": 128}}, "truncation": null}"#);
+        for name in ["config.json", "model.safetensors", "pytorch_model.bin", "README.md"] {
+            write(name, "");
+        }
+        write("special_tokens_map.json", "{}");
+        let expected = ["pytorch_model.bin", "special_tokens_map.json"];
+        assert_eq!(files(folder.path()).unwrap(), expected);
+        let found = settings(folder.path(), 512);
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found[0].contains("truncation_side") && found[1].contains("model_max_length = 64"));
+        assert!(found[2].starts_with("tokenizer.json: padding"));
+    }
+}

@@ -1,0 +1,126 @@
+//! A folder of the `peft` or the `adapters` library loaded as a model: on its base, with the head that
+//! it or the base has.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use serde_json::{Value, json};
+
+use super::adapters_library::{AdapterChoice, load_adapter};
+use super::config_json::{head_from_json, read_config};
+use super::index::ADAPTER_CONFIG;
+use super::loaded::{HeadChoice, LoadBase, LoadedModel};
+use super::names::head_tensor;
+use super::peft_library::{PREFIX, WEIGHTS, load_peft};
+use super::weights::WeightFiles;
+use crate::{ConfigError, EncoderConfig, HeadSpec, LoadError, LoadFault};
+
+/// What the adapter of a folder of `peft` is called in the model, as the library has it.
+const NAME: &str = "default";
+
+/// Loads the adapter of a folder, whose configuration is `json`, on its base.
+pub(super) fn load(
+    folder: &Path,
+    json: &Value,
+    base: &Path,
+    head: &HeadChoice,
+    load_base: LoadBase,
+    device: &Device,
+) -> Result<LoadedModel, LoadError> {
+    if json.get("peft_type").is_some() {
+        return load_of_peft(folder, json, base, head, load_base, device);
+    }
+    let head_path = folder.join("head_config.json");
+    if *head == HeadChoice::Saved && head_path.exists() {
+        return Err(LoadError::AdapterHead { path: head_path });
+    }
+    let mut loaded = load_base(&base.into(), head, device)?;
+    let adapter = load_adapter(folder, &mut loaded.model, &AdapterChoice::default())?;
+    let mut active = loaded.model.encoder.active_adapters().to_vec();
+    active.push(adapter.name);
+    let active: Vec<&str> = active.iter().map(String::as_str).collect();
+    let activated = loaded.model.encoder.set_active_adapters(&active);
+    let path = folder.join(ADAPTER_CONFIG);
+    activated.map_err(|source| LoadError::Adapter { path, source })?;
+    Ok(loaded)
+}
+
+fn load_of_peft(
+    folder: &Path,
+    json: &Value,
+    base: &Path,
+    head: &HeadChoice,
+    load_base: LoadBase,
+    device: &Device,
+) -> Result<LoadedModel, LoadError> {
+    let saved = match head {
+        HeadChoice::Saved => saved_head(folder, json, base)?,
+        HeadChoice::Without | HeadChoice::New { .. } => None,
+    };
+    let base_head = match saved {
+        Some(spec) => HeadChoice::New { spec, seed: 0 },
+        None => head.clone(),
+    };
+    let is_saved = *head == HeadChoice::Saved;
+    let mut loaded = load_base(&base.into(), &base_head, device)?;
+    let peft = load_peft(folder, &mut loaded.model, NAME)?;
+    let family = loaded.model.encoder.config().family.spec();
+    let has_dense = loaded.head.as_ref().is_some_and(HeadSpec::has_dense);
+    let replaced = peft.replaced.iter().map(|path| head_tensor(family, path, has_dense));
+    let replaced: Vec<String> = replaced.collect();
+    loaded.report.fresh.retain(|tensor| !replaced.contains(tensor));
+    loaded.report.unused.extend(peft.unused);
+    if is_saved && !loaded.report.fresh.is_empty() {
+        let path = folder.to_owned();
+        let missing = |tensor: String| LoadFault::Missing {
+            path: path.clone(),
+            tensor: format!("{PREFIX}{tensor}"),
+            nearest: None,
+        };
+        let faults = std::mem::take(&mut loaded.report.fresh).into_iter().map(missing).collect();
+        return Err(LoadError::Tensors { faults });
+    }
+    Ok(loaded)
+}
+
+/// The head that a folder of `peft` says the model has; none for the base's own.
+///
+/// The library stores no names of labels: they are the base's if it has as many.
+fn saved_head(folder: &Path, json: &Value, base: &Path) -> Result<Option<HeadSpec>, LoadError> {
+    let path = folder.join(ADAPTER_CONFIG);
+    let (class, has_dense) = match json.get("task_type").and_then(Value::as_str) {
+        Some("SEQ_CLS") => ("ForSequenceClassification", true),
+        Some("TOKEN_CLS") => ("ForTokenClassification", false),
+        None | Some("FEATURE_EXTRACTION") => return Ok(None),
+        Some(other) => {
+            let expected = "SEQ_CLS, TOKEN_CLS or FEATURE_EXTRACTION";
+            let source = ConfigError::value("task_type", expected, format!("{other:?}"));
+            return Err(LoadError::Config { path, source });
+        }
+    };
+    let (config, base_json) = read_config(base)?;
+    let Some(n_labels) = classifier_rows(folder, &config, has_dense)? else { return Ok(None) };
+    let mut json = base_json;
+    json["architectures"] = json!([class]);
+    let n_named = json.get("id2label").and_then(Value::as_object).map(serde_json::Map::len);
+    if n_named != Some(n_labels)
+        && let Some(fields) = json.as_object_mut()
+    {
+        for field in ["id2label", "label2id", "num_labels"] {
+            fields.shift_remove(field);
+        }
+    }
+    head_from_json(&json, &|_| Some(n_labels))
+        .map_err(|source| LoadError::Config { path: base.join("config.json"), source })
+}
+
+/// The rows of the classifier that the folder holds.
+fn classifier_rows(
+    folder: &Path,
+    config: &EncoderConfig,
+    has_dense: bool,
+) -> Result<Option<usize>, LoadError> {
+    let files = WeightFiles::open_first(folder, &WEIGHTS)?;
+    let key = head_tensor(config.family.spec(), "head.classifier.weight", has_dense);
+    Ok(files.shape(&format!("{PREFIX}{key}")).and_then(|shape| shape.first().copied()))
+}

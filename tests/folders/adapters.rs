@@ -1,0 +1,244 @@
+//! Folders of `peft` and `adapters` in place of a model.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use isogloss::{Prediction, Predictor, TextEncoder, merge};
+use isogloss_model::{
+    AdapterLibrary, HeadChoice, ModelFolder, base_folder, base_to_fetch, is_on_base, load,
+    load_peft, named_parameters,
+};
+use isogloss_tests::{copy_folder, copy_model, fixtures, waves};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{Tensors, assert_refused, edit_json, edit_weights};
+
+const TEXTS: [(&str, Option<&str>); 2] = [("Licht aus", None), ("bitte Wohnzimmer", None)];
+
+/// A folder with the model `bert`, and an adapter that says that its base is beside it.
+struct Shop {
+    folder: TempDir,
+}
+
+impl Shop {
+    fn new(adapter: &str) -> Self {
+        let this = Self { folder: tempfile::tempdir().unwrap() };
+        copy_model("bert", &this.base());
+        copy_folder(&fixtures().join("adapters").join(adapter), &this.adapter());
+        this.edit(|json| {
+            let is_peft = json.get("peft_type").is_some();
+            json[if is_peft { "base_model_name_or_path" } else { "model_name" }] = json!("../bert");
+        });
+        this
+    }
+
+    fn base(&self) -> PathBuf {
+        self.folder.path().join("bert")
+    }
+
+    fn adapter(&self) -> PathBuf {
+        self.folder.path().join("adapter")
+    }
+
+    fn edit(&self, edit: impl FnOnce(&mut Value)) {
+        edit_json(&self.adapter().join("adapter_config.json"), edit);
+    }
+
+    fn edit_weights(&self, edit: impl FnOnce(&mut Tensors)) {
+        edit_weights(&self.adapter().join("adapter_model.safetensors"), edit);
+    }
+
+    fn predict(&self) -> Vec<Prediction> {
+        predict(&self.adapter())
+    }
+}
+
+fn predict(folder: &Path) -> Vec<Prediction> {
+    Predictor::load(folder, &Device::flex()).unwrap().predict(&TEXTS).unwrap()
+}
+
+fn probabilities(predictions: &[Prediction]) -> Vec<(&str, f64)> {
+    let of_class = |prediction| match prediction {
+        &Prediction::Class { ref label, probability } => (label.as_str(), probability),
+        other => panic!("a class was asked for: {other:?}"),
+    };
+    predictions.iter().map(of_class).collect()
+}
+
+#[test]
+fn a_folder_of_peft_is_a_model_on_its_base() {
+    // transformers#36473, PR #36480: a pipeline took the base and dropped the adapter.
+    for adapter in ["lora-head", "ia3-default"] {
+        let shop = Shop::new(adapter);
+        let device = Device::flex();
+        let mut by_hand = load(&shop.base(), &HeadChoice::Saved, &device).unwrap();
+        let base = predict(&shop.base());
+        load_peft(&shop.adapter(), &mut by_hand.model, "default").unwrap();
+        let loaded = load(&shop.adapter(), &HeadChoice::Saved, &device).unwrap();
+        assert_eq!(loaded.head, by_hand.head);
+        let values = |model| {
+            let params = named_parameters(model);
+            params
+                .into_iter()
+                .map(|p| (p.path.clone(), p.data().try_into_vec::<f32>().unwrap()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(values(&loaded.model), values(&by_hand.model), "{adapter}");
+        let found = shop.predict();
+        assert_ne!(found, base);
+        assert_eq!(
+            base_folder(&shop.adapter()).unwrap().canonicalize().unwrap(),
+            shop.base().canonicalize().unwrap()
+        );
+        assert!(is_on_base(&shop.adapter()).unwrap() && !is_on_base(&shop.base()).unwrap());
+        TextEncoder::load(&shop.adapter(), &device).unwrap();
+
+        let out = shop.folder.path().join("merged");
+        merge(&shop.adapter(), &out, &device).unwrap();
+        let merged = predict(&out);
+        for (one, other) in probabilities(&found).into_iter().zip(probabilities(&merged)) {
+            assert_eq!(one.0, other.0);
+            assert!((one.1 - other.1).abs() < 1e-5, "{one:?}, {other:?}");
+        }
+    }
+}
+
+#[test]
+fn a_base_that_is_not_found_is_asked_for() {
+    // huggingface/sentence-transformers PR #3978: no config.json beside the adapter.
+    let shop = Shop::new("lora-head");
+    shop.edit(|json| json["base_model_name_or_path"] = json!("owner/bert"));
+    let mut folder = ModelFolder::from(shop.adapter());
+    assert_eq!(base_to_fetch(&folder).unwrap().as_deref(), Some("owner/bert"));
+    let parts =
+        ["adapter_config.json: field \"base_model_name_or_path\"", "\"owner/bert\"", "--base"];
+    assert_refused("elsewhere", Predictor::load(&folder, &Device::flex()), &parts);
+    folder.base = Some(shop.base());
+    assert_eq!(base_to_fetch(&folder).unwrap(), None);
+    Predictor::load(&folder, &Device::flex()).unwrap();
+
+    shop.edit(|json| json["base_model_name_or_path"] = json!(null));
+    assert_refused(
+        "nameless",
+        Predictor::load(&shop.adapter(), &Device::flex()),
+        &["names no base"],
+    );
+    shop.edit(|json| json["base_model_name_or_path"] = json!("."));
+    let parts = ["a base stands on another"];
+    assert_refused("its own", Predictor::load(&shop.adapter(), &Device::flex()), &parts);
+}
+
+#[test]
+fn labels_are_those_of_the_base_if_it_has_as_many() {
+    let shop = Shop::new("lora-head");
+    let labels = || {
+        let predictor = Predictor::load(&shop.adapter(), &Device::flex()).unwrap();
+        predictor.head().labels().to_vec()
+    };
+    assert_eq!(labels(), ["greet", "ask", "order", "thank", "leave"]);
+    edit_json(&shop.base().join("config.json"), |json| {
+        json["architectures"] = json!(["BertForMaskedLM"]);
+        json["id2label"] = json!({"0": "LABEL_0", "1": "LABEL_1"});
+    });
+    assert_eq!(labels(), ["LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3", "LABEL_4"]);
+}
+
+#[test]
+fn a_head_that_nobody_has_is_not_made_up() {
+    // peft#577, huggingface/sentence-transformers#3980: predictions of a head drawn at random.
+    let shop = Shop::new("lora-head");
+    edit_weights(&shop.base().join("model.safetensors"), |tensors| {
+        tensors.retain(|(name, ..)| !name.contains("pooler"));
+    });
+    let result = Predictor::load(&shop.adapter(), &Device::flex());
+    assert_refused(
+        "no pooler",
+        result,
+        &["no tensor \"base_model.model.bert.pooler.dense.weight\""],
+    );
+    let shop = Shop::new("lora-head");
+    edit_json(&shop.base().join("config.json"), |json| {
+        json["architectures"] = json!(["BertModel"])
+    });
+    shop.edit_weights(|tensors| tensors.retain(|(name, ..)| !name.contains("classifier")));
+    let result = Predictor::load(&shop.adapter(), &Device::flex());
+    assert_refused("no head", result, &["config.json: this model has no head"]);
+}
+
+#[test]
+fn modules_to_save_take_the_place_of_the_models() {
+    // peft#2898: embeddings and normalizations that were trained beside the adapter.
+    for (tensor, shape) in [
+        ("bert.embeddings.word_embeddings.weight", vec![120, 32]),
+        ("bert.embeddings.LayerNorm.weight", vec![32]),
+        ("bert.encoder.layer.1.output.LayerNorm.bias", vec![32]),
+        ("bert.pooler.dense.weight", vec![32, 32]),
+    ] {
+        let shop = Shop::new("lora-head");
+        let before = shop.predict();
+        let values = waves(shape.iter().product(), 0.7);
+        let entry = (format!("base_model.model.{tensor}"), shape, values.clone());
+        shop.edit_weights(|tensors| tensors.push(entry));
+        assert_ne!(shop.predict(), before, "{tensor}");
+        let loaded = load(&shop.adapter(), &HeadChoice::Saved, &Device::flex()).unwrap();
+        let params = named_parameters(&loaded.model);
+        let name = |path: &str| loaded.model.parameter_name(loaded.head.as_ref(), path);
+        let param = params.iter().find(|param| name(&param.path) == tensor).unwrap();
+        assert_eq!(param.data().try_into_vec::<f32>().unwrap(), values);
+    }
+}
+
+#[test]
+fn what_an_adapter_has_beyond_that_is_refused_by_name() {
+    let cases: [(&str, Vec<usize>, &str); 3] = [
+        // peft#1932: an embedding matrix that grew by the tokens of a chat template.
+        ("bert.embeddings.word_embeddings.weight", vec![122, 32], "expected shape [120, 32]"),
+        // diffusers#7592: magnitudes of DoRA that were skipped.
+        (
+            "bert.encoder.layer.0.attention.self.query.lora_magnitude_vector",
+            vec![32],
+            "the model has no place for it",
+        ),
+        ("bert.embeddings.more.weight", vec![32], "the model has no place for it"),
+    ];
+    for (tensor, shape, problem) in cases {
+        let shop = Shop::new("lora-head");
+        let values = waves(shape.iter().product(), 0.7);
+        shop.edit_weights(|tensors| {
+            tensors.push((format!("base_model.model.{tensor}"), shape, values));
+        });
+        let result = Predictor::load(&shop.adapter(), &Device::flex());
+        let name = format!("tensor \"base_model.model.{tensor}\"");
+        assert_refused(tensor, result, &["adapter_model.safetensors", &name, problem]);
+    }
+    for (field, value) in [
+        // NVIDIA-NeMo/Megatron-Bridge PR #6031: `use_dora` beside plain tensors.
+        ("use_dora", json!(true)),
+        ("bias", json!("lora_only")),
+        ("task_type", json!("CAUSAL_LM")),
+        ("trainable_token_indices", json!([3])),
+    ] {
+        let shop = Shop::new("lora-head");
+        shop.edit(|json| json[field] = value);
+        let result = Predictor::load(&shop.adapter(), &Device::flex());
+        assert_refused(field, result, &["adapter_config.json: field", field]);
+    }
+}
+
+#[test]
+fn a_folder_of_adapters_is_a_model_on_its_base() {
+    let shop = Shop::new("seq_bn-task");
+    let loaded = load(&shop.adapter(), &HeadChoice::Saved, &Device::flex()).unwrap();
+    assert_eq!(loaded.model.encoder.active_adapters(), ["task"]);
+    assert_eq!(loaded.model.encoder.adapters(AdapterLibrary::Adapters).count(), 1);
+    assert_ne!(shop.predict(), predict(&shop.base()));
+    fs::write(shop.adapter().join("head_config.json"), "{}").unwrap();
+    let result = Predictor::load(&shop.adapter(), &Device::flex());
+    assert_refused("a head", result, &["head_config.json: a head of the adapters library"]);
+    TextEncoder::load(&shop.adapter(), &Device::flex()).unwrap();
+    shop.edit(|json| json["model_name"] = json!("owner/bert"));
+    let result = TextEncoder::load(&shop.adapter(), &Device::flex());
+    assert_refused("elsewhere", result, &["field \"model_name\"", "\"owner/bert\"", "--base"]);
+}
