@@ -38,8 +38,6 @@ pub struct EncodedTexts<'a> {
     texts: &'a [(&'a str, Option<&'a str>)],
     encoded: Vec<Encoded>,
     seq_len: usize,
-    /// Texts whose end was cut off.
-    pub n_truncated: usize,
 }
 
 /// The prediction for one text.
@@ -246,8 +244,7 @@ impl Predictor {
             .input(ids, &batch.attention_mask, types, batch.seq_len, &self.device)
             .map_err(ToolError::from)?;
         let logits = self.loaded.model.forward(&input, &ForwardOptions::evaluation()).logits;
-        let n_truncated = encoded.iter().filter(|encoded| encoded.n_truncated > 0).count();
-        let encoded = EncodedTexts { texts, encoded, seq_len: batch.seq_len, n_truncated };
+        let encoded = EncodedTexts { texts, encoded, seq_len: batch.seq_len };
         Ok((encoded, softmax(logits, 1)))
     }
 
