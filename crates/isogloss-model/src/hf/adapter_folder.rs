@@ -55,6 +55,15 @@ fn load_of_peft(
 ) -> Result<LoadedModel, LoadError> {
     let saved = match head {
         HeadChoice::Saved => saved_head(folder, json, base)?,
+        HeadChoice::ByName { spec, .. } | HeadChoice::AsIs { spec } => {
+            let saved = saved_head(folder, json, base)?;
+            if saved.as_ref().is_some_and(|saved| saved.labels() != spec.labels()) {
+                let problem = "its head has other labels: merge the adapter into its base first";
+                let source = ConfigError::mismatch("modules_to_save", problem.to_owned());
+                return Err(LoadError::Config { path: folder.join(ADAPTER_CONFIG), source });
+            }
+            saved
+        }
         HeadChoice::Without | HeadChoice::New { .. } => None,
     };
     let base_head = match saved {

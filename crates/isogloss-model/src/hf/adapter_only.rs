@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use serde_json::Value;
 
 use super::adapters_library::{AdapterChoice, load_adapter, save_adapter};
 use super::config_json::{config_with_heads, head_from_json};

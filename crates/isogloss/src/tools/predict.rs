@@ -44,8 +44,6 @@ pub struct EncodedTexts<'a> {
     texts: &'a [(&'a str, Option<&'a str>)],
     encoded: Vec<Encoded>,
     seq_len: usize,
-    /// Texts whose end was cut off.
-    pub n_truncated: usize,
 }
 
 impl Predictor {
@@ -243,7 +241,7 @@ impl Predictor {
             .input(ids, &batch.attention_mask, types, batch.seq_len, &self.device)
             .map_err(ToolError::from)?;
         let logits = self.loaded.model.forward(&input, &ForwardOptions::evaluation()).logits;
-        let encoded = EncodedTexts { texts, encoded, seq_len: batch.seq_len, n_truncated };
+        let encoded = EncodedTexts { texts, encoded, seq_len: batch.seq_len };
         let outputs = match self.head.problem() {
             ProblemType::SingleLabel => softmax(logits, 1),
             ProblemType::MultiLabel => sigmoid(logits),
