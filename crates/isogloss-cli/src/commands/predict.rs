@@ -119,7 +119,7 @@ fn sentences_before(text: &str, line: usize) -> Vec<Sentence> {
         Some((*end, line.trim().is_empty()))
     });
     let end = ends.filter(|(_, is_blank)| *is_blank).map(|(end, _)| end).last().unwrap_or(0);
-    let whole = read_treebank(text[..end].as_bytes(), "standard input".as_ref());
+    let whole = read_treebank(&text.as_bytes()[..end], "standard input".as_ref());
     whole.map(|treebank| treebank.sentences).unwrap_or_default()
 }
 
