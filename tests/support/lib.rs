@@ -17,26 +17,34 @@ pub fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
-/// The devices to test on, with a name for messages: flex, ndarray, and a software Vulkan device
-/// where `cargo xtask test` found one (`ISOGLOSS_TEST_GPU`).
+/// The devices to test on, with a name for messages: flex, and as far as they are compiled in ndarray, and
+/// a software Vulkan device where `cargo xtask test` found one (`ISOGLOSS_TEST_GPU`).
 pub fn devices() -> Vec<(&'static str, Device)> {
+    let devices = [("flex", Device::flex())];
+    #[cfg(feature = "ndarray")]
     #[expect(deprecated, reason = "ndarray stays on offer as a second opinion")]
-    let ndarray = Device::ndarray();
-    let mut devices = vec![("flex", Device::flex()), ("ndarray", ndarray)];
-    if std::env::var_os("ISOGLOSS_TEST_GPU").is_some() {
-        devices.push(("vulkan", Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)));
-    } else {
-        eprintln!("no ISOGLOSS_TEST_GPU: the Vulkan device is left out");
-    }
-    devices
+    let devices = devices.into_iter().chain([("ndarray", Device::ndarray())]);
+    #[cfg(feature = "wgpu")]
+    let devices = {
+        let has_gpu = has_gpu();
+        if !has_gpu {
+            eprintln!("no ISOGLOSS_TEST_GPU: the Vulkan device is left out");
+        }
+        let gpu = || ("vulkan", Device::wgpu(burn::tensor::DeviceKind::DefaultDevice));
+        devices.into_iter().chain(has_gpu.then(gpu))
+    };
+    devices.into_iter().collect()
+}
+
+fn has_gpu() -> bool {
+    cfg!(feature = "wgpu") && std::env::var_os("ISOGLOSS_TEST_GPU").is_some()
 }
 
 /// The same devices but flex, as a run takes them.
 pub fn opened_devices() -> Vec<OpenDevice> {
-    let has_gpu = std::env::var_os("ISOGLOSS_TEST_GPU").is_some();
-    let gpu = has_gpu.then_some(DeviceChoice::Wgpu(None));
-    let choices = [DeviceChoice::Ndarray].into_iter().chain(gpu);
-    choices.map(|choice| open(choice).unwrap()).collect()
+    let ndarray = cfg!(feature = "ndarray").then_some(DeviceChoice::Ndarray);
+    let gpu = has_gpu().then_some(DeviceChoice::Wgpu(None));
+    ndarray.into_iter().chain(gpu).map(|choice| open(choice).unwrap()).collect()
 }
 
 /// A fixture file whose tensors are read by name.
