@@ -160,8 +160,7 @@ fn is_header(line: &Line<'_>, columns: &Columns, is_named: bool) -> bool {
     let of_word = line.cells.get(columns.word).map(|cell| cell.to_lowercase());
     let names_word = of_word.is_some_and(|cell| WORD_NAMES.contains(&cell.as_str()));
     let is_wanted = |cell: &&str| columns.tag.as_deref() == Some(*cell);
-    is_named && line.cells.iter().any(|cell| is_wanted(cell))
-        || names_word && line.cells.iter().any(|cell| is_tag(cell))
+    is_named && line.cells.iter().any(is_wanted) || names_word && line.cells.iter().any(is_tag)
 }
 
 fn word_column(names: &[&str]) -> Option<usize> {
