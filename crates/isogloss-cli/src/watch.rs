@@ -207,7 +207,7 @@ impl Watch {
 /// What was cut, lost and left out of the examples of a run.
 fn report_of(corpus: &Corpus) -> DataReport {
     let sets = std::iter::once(&corpus.train).chain(&corpus.devs).chain(&corpus.tests);
-    sets.chain(&corpus.supports).map(|set| &set.report).collect()
+    sets.map(|set| &set.report).collect()
 }
 
 fn bar(step: u64, total_steps: u64) -> Option<ProgressBar> {

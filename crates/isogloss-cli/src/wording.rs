@@ -37,7 +37,7 @@ pub(crate) fn data_lines(report: &DataReport) -> Vec<String> {
         (
             n_words_lost,
             format!(
-                "lost      {n_words_lost} words have no token, {n_words_cut} cut off and {n_unknown} unknown to the tokenizer; they count as wrong"
+                "lost      {n_words_lost} words have no token, {n_words_cut} cut off and {n_unknown} unknown to the tokenizer; scores count them as wrong"
             ),
         ),
         (

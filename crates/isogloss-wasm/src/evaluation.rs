@@ -41,7 +41,10 @@ impl Evaluation {
         if predictor.task().target() == Target::Tree {
             return Err(JsError::new("a parser is scored by the command line alone"));
         }
-        let mut examples = read_examples(bytes, path, &ReadOptions::new(format))?;
+        let options = ReadOptions::new(format)
+            .with_annotation(model.task.annotation())
+            .with_label_names(model.labels.names().iter().cloned());
+        let mut examples = read_examples(bytes, path, &options)?;
         if examples.iter().any(|example| example.split.is_some()) {
             examples.retain(|example| example.split.as_deref() == Some("test"));
         }

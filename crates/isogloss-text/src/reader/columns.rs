@@ -27,9 +27,9 @@ pub struct Columns {
     pub slots: String,
     /// The split that the example belongs to.
     pub split: String,
-    /// The word in a CoNLL file, a zero-based number.
+    /// The word in a CoNLL file, a zero-based number; of a file whose first column counts words, the column after it when 0.
     pub word: usize,
-    /// The tag: a zero-based number in a CoNLL file, the last column when unset; `upos` or `xpos` in a CoNLL-U file, `upos` when unset.
+    /// The tag: in a CoNLL file a zero-based number, or a name of its header or `# global.columns`, the last column when unset; `upos` or `xpos` in a CoNLL-U file, `upos` when unset; in JSON Lines the field of the tags of words, `ner_tags`, `tags` or `labels` when unset.
     pub tag: Option<String>,
 }
 

@@ -173,6 +173,8 @@ mod tests {
             ("#\tO\nBonn\tB-LOC\n", "#/O Bonn/B-LOC"),
             ("# a comment of its own\nBonn B-LOC\n", "Bonn/B-LOC"),
             ("# comment\nBonn B-LOC\n", "Bonn/B-LOC"),
+            ("# O\n", "#/O"),
+            ("# a comment alone\n", "x.conll: no example in this file"),
             ("Bonn B-LOC\n#Bonn\n", "x.conll:2: expected at least 2 columns, found 1"),
         ] {
             assert_eq!(spans(data, Columns::default()), expected, "{data}");

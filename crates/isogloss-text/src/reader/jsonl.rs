@@ -30,16 +30,14 @@ pub(crate) fn read(source: &Source, options: &ReadOptions) -> Result<Vec<Example
     }
 }
 
-/// The objects of a file, line by line.
-type Objects<'a, I> = std::iter::Peekable<I>;
-
 fn read_words<'a>(
     source: &'a Source,
-    objects: Objects<'a, impl Iterator<Item = Result<Object<'a>, TextError>>>,
+    objects: impl Iterator<Item = Result<Object<'a>, TextError>>,
     fields: &WordFields,
     options: &ReadOptions,
 ) -> Result<Vec<Example>, TextError> {
     let split = options.columns.optional().split;
+    let reads_tags = options.annotation != Annotation::Any;
     let mut sentences = Sentences::new(source, options, &fields.tags);
     for object in objects {
         let object = object?;
@@ -60,7 +58,7 @@ fn read_words<'a>(
             };
             let tag = match tag {
                 Value::String(tag) => tag.clone(),
-                Value::Number(_) if options.label_names.is_empty() => {
+                Value::Number(_) if options.label_names.is_empty() && reads_tags => {
                     let field = fields.tags.clone();
                     return Err(source.fault(object.line, LineProblem::UnnamedClasses { field }));
                 }
@@ -76,7 +74,7 @@ fn read_words<'a>(
 
 fn read_texts<'a>(
     source: &'a Source,
-    objects: Objects<'a, impl Iterator<Item = Result<Object<'a>, TextError>>>,
+    objects: impl Iterator<Item = Result<Object<'a>, TextError>>,
     options: &ReadOptions,
 ) -> Result<Vec<Example>, TextError> {
     let (columns, optional) = (&options.columns, options.columns.optional());

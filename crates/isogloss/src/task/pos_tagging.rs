@@ -67,8 +67,12 @@ impl LabeledTask for PosTagging {
         Target::Tag(TagUnits::Word)
     }
 
+    fn annotation(&self) -> Annotation {
+        Annotation::Tags
+    }
+
     fn read(&self, path: &Path, options: &ReadOptions) -> Result<Vec<Example>, Error> {
-        let examples = read_file(path, &options.clone().with_annotation(Annotation::Tags))?;
+        let examples = read_file(path, &options.clone().with_annotation(self.annotation()))?;
         let is_tagged = |example: &Example| match &example.content {
             Content::Words { tags, .. } => Self::has_labels(tags),
             Content::Text { .. } | Content::Tree(_) => false,

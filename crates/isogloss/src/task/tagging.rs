@@ -1,12 +1,10 @@
 //! Sequence tagging: one BIO tag a token; span F1 as seqeval counts it.
 
-use std::path::Path;
-
 use isogloss_methods::{DataNeed, MethodInfo, method_options};
 use isogloss_model::{HeadSpec, Pooling};
 use isogloss_text::{
-    Annotation, Example, FeatureOptions, Featurized, LabelSet, ReadOptions, TagUnits, TextError,
-    Tokenizer, featurize_tagging, read_file,
+    Annotation, Example, FeatureOptions, Featurized, LabelSet, TagUnits, TextError, Tokenizer,
+    featurize_tagging,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -64,8 +62,8 @@ impl LabeledTask for Tagging {
     }
 
     /// Tags of words are read as spans, in whatever scheme they are written, and become BIO.
-    fn read(&self, path: &Path, options: &ReadOptions) -> Result<Vec<Example>, Error> {
-        Ok(read_file(path, &options.clone().with_annotation(Annotation::Spans))?)
+    fn annotation(&self) -> Annotation {
+        Annotation::Spans
     }
 
     fn labels(&self, examples: &[Example]) -> LabelSet {

@@ -9,8 +9,8 @@ use burn::tensor::Device;
 use isogloss_methods::ObjectiveConfig;
 use isogloss_model::{HeadSpec, Model, Pooling};
 use isogloss_text::{
-    Example, FeatureOptions, Featurized, LabelSet, Language, ReadOptions, SentencePair, TagUnits,
-    TextError, TokenBatch, Tokenizer, ViewTask, read_file,
+    Annotation, Example, FeatureOptions, Featurized, LabelSet, Language, ReadOptions, SentencePair,
+    TagUnits, TextError, TokenBatch, Tokenizer, ViewTask, read_file,
 };
 
 use super::label_predictor::{LabelPredictor, Predictions};
@@ -79,12 +79,17 @@ pub trait LabeledTask: Task {
     /// What a row of the logits is trained towards.
     fn target(&self) -> Target;
 
+    /// What it reads of an example beside the text.
+    fn annotation(&self) -> Annotation {
+        Annotation::Any
+    }
+
     /// The examples of a file.
     ///
     /// # Errors
     /// If the file is missing or faulty.
     fn read(&self, path: &Path, options: &ReadOptions) -> Result<Vec<Example>, Error> {
-        Ok(read_file(path, options)?)
+        Ok(read_file(path, &options.clone().with_annotation(self.annotation()))?)
     }
 
     /// The labels that examples have for this task, in the order of the logits.

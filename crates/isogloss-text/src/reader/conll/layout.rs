@@ -53,10 +53,12 @@ impl<'a> Layout<'a> {
         let header = first.filter(|line| global.is_none() && is_header(line, columns, is_named));
         let names = global.as_deref().or(header.map(|line| line.cells.as_slice()));
         let skipped = header.map(|line| line.number);
-        let Some(first) = rows(skipped).next().or_else(|| lines.iter().find(|l| l.is_marked()))
-        else {
+        let plain = rows(skipped).next();
+        let Some(first) = plain.or_else(|| lines.iter().find(|line| line.is_marked())) else {
             return Ok(None);
         };
+        // Of lines that begin with `#` alone, those with as few columns as can be are tokens.
+        let n_cells = if plain.is_some() { first.cells.len() } else { 0 };
         let numbered = is_numbered(lines, skipped);
         let word = match names.and_then(word_column) {
             Some(named) if columns.word == 0 => named,
@@ -64,7 +66,7 @@ impl<'a> Layout<'a> {
             _ => columns.word,
         };
         let tag = tag_column(source, columns, names)?;
-        let last = first.cells.len().saturating_sub(1);
+        let last = n_cells.saturating_sub(1);
         let is_word = |line: &&Line<'_>| !numbered || is_word_number(line);
         let tag_rows: Vec<_> = rows(skipped).filter(is_word).collect();
         let found = match tag {
@@ -79,13 +81,15 @@ impl<'a> Layout<'a> {
         };
         let exact = tag.is_none() && found == last;
         let n_needed = word.max(tag.unwrap_or(if exact { 1 } else { found })).saturating_add(1);
-        let n_columns = if exact { n_needed.max(first.cells.len()) } else { n_needed };
+        let n_columns = if exact { n_needed.max(n_cells) } else { n_needed };
         Ok(Some(Self {
             word,
             tag: if exact { n_columns - 1 } else { found },
             n_columns,
             exact,
-            has_tabs: rows(None).any(|line| line.content.contains('\t')),
+            has_tabs: rows(skipped)
+                .chain(plain.is_none().then_some(first))
+                .any(|line| line.content.contains('\t')),
             numbered,
             header: skipped,
             prefix: language_prefix(&tag_rows, word),
@@ -156,8 +160,7 @@ fn is_header(line: &Line<'_>, columns: &Columns, is_named: bool) -> bool {
     let of_word = line.cells.get(columns.word).map(|cell| cell.to_lowercase());
     let names_word = of_word.is_some_and(|cell| WORD_NAMES.contains(&cell.as_str()));
     let is_wanted = |cell: &&str| columns.tag.as_deref() == Some(*cell);
-    is_named && line.cells.iter().any(|cell| is_wanted(cell))
-        || names_word && line.cells.iter().any(|cell| is_tag(cell))
+    is_named && line.cells.iter().any(is_wanted) || names_word && line.cells.iter().any(is_tag)
 }
 
 fn word_column(names: &[&str]) -> Option<usize> {
@@ -251,5 +254,6 @@ fn language_prefix<'a>(rows: &[&Line<'a>], word: usize) -> &'a str {
         is_language.then(|| &word[..=language.len()])
     };
     let Some(first) = rows.first().and_then(prefix) else { return "" };
-    if rows.iter().all(|line| prefix(line) == Some(first)) { first } else { "" }
+    let is_everywhere = rows.len() > 1 && rows.iter().all(|line| prefix(line) == Some(first));
+    if is_everywhere { first } else { "" }
 }

@@ -58,7 +58,10 @@ fn fields_are_read_under_their_names() {
     );
 }
 
-fn spans(data: &str, options: &ReadOptions) -> Result<Vec<(Vec<String>, Vec<String>)>, String> {
+/// Words and their tags.
+type Sentence = (Vec<String>, Vec<String>);
+
+fn spans(data: &str, options: &ReadOptions) -> Result<Vec<Sentence>, String> {
     let options = options.clone().with_annotation(Annotation::Spans);
     let examples = read_examples(data.as_bytes(), "de.jsonl".as_ref(), &options);
     let content = |example: Example| match example.content {
