@@ -247,6 +247,7 @@ fn assert_predicts_as_the_run(predictor: &Predictor, case: &Case, run: &RunFolde
                 let seen = tokens.into_iter().filter(|token| token.start < token.end);
                 seen.map(|token| token.tag).collect()
             }
+            other => panic!("{}: {other:?}", case.name),
         };
         assert_eq!(found, expected, "{}: {text}", case.name);
     }

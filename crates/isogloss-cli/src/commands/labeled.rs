@@ -27,7 +27,7 @@ impl Labeled {
         exchange_language_adapter(&mut predictor, &args.language)?;
         let predictor = scored_as(predictor, &args.scoring, args.unseen)?;
         let labels = predictor.labels()?;
-        let mut this = Self { device, folder, predictor, labels, sets: Vec::new() };
+        let mut this = Self { device, folder: folder.path, predictor, labels, sets: Vec::new() };
         this.sets = this.sets_of(args, args.split.as_deref())?;
         Ok(this)
     }
