@@ -239,7 +239,9 @@ fn assert_predicts_as_the_run(predictor: &Predictor, case: &Case, run: &RunFolde
     let written = Trace::of(run).predictions[&format!("{language}.jsonl")].clone();
     for (example, written) in examples.iter().zip(written.lines()) {
         let isogloss::text::Content::Text { text, pair, .. } = &example.content else { return };
-        let expected: Vec<String> = serde_json::from_str(written).unwrap();
+        let mut expected: Vec<String> = serde_json::from_str(written).unwrap();
+        // A word that was cut off, which has no token to predict a tag for.
+        expected.retain(|tag| !tag.is_empty());
         let found = predictor.predict(&[(text, pair.as_deref())]).unwrap().remove(0);
         let found: Vec<String> = match found {
             Prediction::Class { label, .. } => vec![label],
