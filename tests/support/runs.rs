@@ -377,3 +377,26 @@ impl Trace {
         train.map(|line| line["loss"].as_f64().unwrap()).collect()
     }
 }
+
+/// What a finished run leaves in its folder.
+pub const FINISHED: [&str; 8] = [
+    "best",
+    "data.json",
+    "environment.json",
+    "lock",
+    "metrics.jsonl",
+    "predictions",
+    "recipe.toml",
+    "results.json",
+];
+
+/// The names of the files in a run's folder, sorted.
+pub fn entries(run: &RunFolder) -> Vec<String> {
+    let entries = fs::read_dir(run.path()).unwrap();
+    let name = |entry: std::io::Result<fs::DirEntry>| {
+        entry.unwrap().file_name().to_string_lossy().into_owned()
+    };
+    let mut names: Vec<_> = entries.map(name).collect();
+    names.sort();
+    names
+}

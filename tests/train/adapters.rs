@@ -10,7 +10,7 @@ use isogloss::{Plan, Prediction, Predictor, RunFolder, merge};
 use isogloss_methods::{FixedLayersConfig, Moment, Schedule, UnfreezeScope, apply_schedules};
 use isogloss_model::{ForwardOptions, HeadChoice, NamedParam, base_folder, load, named_parameters};
 use isogloss_tests::opened_devices;
-use isogloss_tests::runs::{Trace, Workshop};
+use isogloss_tests::runs::{FINISHED, Trace, Workshop, entries};
 
 /// Twelve steps, a line of the log for each.
 const TRAINING: &str = "epochs = 2\nbatch_size = 4\nlog_every = 1\ncheckpoint_every = 5";
@@ -205,28 +205,14 @@ fn adapters_train_alike_on_every_device() {
     }
 }
 
-/// What a finished run leaves, and nothing of the cache.
-const LEFT: [&str; 8] = [
-    "best",
-    "data.json",
-    "environment.json",
-    "lock",
-    "metrics.jsonl",
-    "predictions",
-    "recipe.toml",
-    "results.json",
-];
-
 #[test]
 fn states_that_are_kept_change_nothing() {
     let shop = Workshop::new();
     let losses = |name: &str, tables: &str, frozen: &str| {
         let run = shop.run(name);
         let results = shop.finish(&shop.plan(&format!("{TRAINING}\n{frozen}"), tables), &run);
-        let files = std::fs::read_dir(run.path()).unwrap();
-        let mut files: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
-        files.sort();
-        assert_eq!(files, LEFT, "{name}");
+        // Nothing of the cache.
+        assert_eq!(entries(&run), FINISHED, "{name}");
         (Trace::of(&run).losses(), results)
     };
     for (name, tables) in cases() {

@@ -9,24 +9,12 @@ use burn::tensor::Device;
 use isogloss::device::{DeviceChoice, OpenDevice, open};
 use isogloss::text::{FeatureOptions, Format, ReadOptions, read_treebank_file};
 use isogloss::{Evaluator, LabeledSet, Predictor, RunFolder, RunStatus};
-use isogloss_tests::runs::{LANGUAGES, Trace, Workshop, plan_of};
+use isogloss_tests::runs::{FINISHED, LANGUAGES, Trace, Workshop, entries, plan_of};
 use isogloss_tests::{difference, opened_devices};
 use serde_json::Value;
 
 /// Six batches an epoch, and a line of the log for each optimizer step.
 const EVERY_STEP: &str = "batch_size = 4\nlog_every = 1";
-
-/// Files and folders of a finished run.
-const FINISHED: [&str; 6] =
-    ["best", "environment.json", "metrics.jsonl", "predictions", "recipe.toml", "results.json"];
-
-fn entries(run: &RunFolder) -> Vec<String> {
-    let names = fs::read_dir(run.path()).unwrap();
-    let mut names: Vec<_> =
-        names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
 
 #[test]
 fn a_finished_run_holds_what_it_should_and_nothing_else() {

@@ -71,6 +71,12 @@ impl From<&Path> for ModelFolder {
     }
 }
 
+impl From<&str> for ModelFolder {
+    fn from(path: &str) -> Self {
+        PathBuf::from(path).into()
+    }
+}
+
 impl From<&ModelFolder> for ModelFolder {
     fn from(folder: &ModelFolder) -> Self {
         folder.clone()
