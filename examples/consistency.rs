@@ -23,7 +23,7 @@ fn main() -> anyhow::Result<()> {
 
     println!("\nFisher information at 160 English commands of the test split");
     for (name, run) in RECIPES.iter().zip(&runs) {
-        let predictor = Predictor::load(&run.best(), &device.device)?;
+        let predictor = Predictor::load(run.best(), &device.device)?;
         let set = test_commands(&predictor, "en")?;
         let model = predictor.into_trainable();
         let options = MeasureOptions { n_examples: Some(160), ..MeasureOptions::default() };

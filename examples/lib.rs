@@ -56,7 +56,7 @@ pub fn test_commands(predictor: &Predictor, language: &str) -> anyhow::Result<La
     Ok(LabeledSet::read(
         format!("{COMMANDS}/{language}.jsonl").as_ref(),
         &ReadOptions::new(Format::Jsonl).with_split("test"),
-        &*predictor.task(),
+        predictor.task(),
         language.parse()?,
         predictor.tokenizer(),
         &predictor.labels()?,

@@ -20,11 +20,11 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let device = begin(&args)?;
     let (_, run) = train("examples/recipes/small/plain.toml", &args.out, &device)?;
-    let predictor = Predictor::load(&run.best(), &device.device)?;
+    let predictor = Predictor::load(run.best(), &device.device)?;
     let (task, labels) = (predictor.task(), predictor.labels()?);
     let evaluator = Evaluator {
         model: &predictor.loaded().model,
-        task: &*task,
+        task,
         labels: &labels,
         batch_size: 32,
         device: &device.device,

@@ -376,6 +376,6 @@ fn a_model_with_adapters_is_not_trained_without_one() {
     // A base that stands on itself.
     let path = job.run.best().join("isogloss.json");
     edit_json(&path, |json| json["base_folder"] = json!("."));
-    let loaded = load(&job.run.best(), &HeadChoice::Saved, &Device::flex());
+    let loaded = load(job.run.best(), &HeadChoice::Saved, &Device::flex());
     assert_refused("a circle", loaded.map(|_| ()), &["isogloss.json: a base stands on another"]);
 }

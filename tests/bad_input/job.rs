@@ -179,7 +179,7 @@ impl Job {
     /// Fails unless the chosen model can be used.
     #[track_caller]
     pub(crate) fn assert_best_predicts(&self, case: &str) {
-        let predictor = Predictor::load(&self.run.best(), &Device::flex());
+        let predictor = Predictor::load(self.run.best(), &Device::flex());
         let predictor = predictor.unwrap_or_else(|error| panic!("{case}: {error}"));
         assert_eq!(predictor.predict(&[("licht an", None)]).unwrap().len(), 1, "{case}");
     }

@@ -25,7 +25,7 @@ fn tagging_job(extension: &str, content: &str) -> Job {
 
 /// The labels of the model that a finished job chose.
 fn labels_of(job: &Job) -> Vec<String> {
-    let loaded = load(&job.run.best(), &HeadChoice::Saved, &Device::flex()).unwrap();
+    let loaded = load(job.run.best(), &HeadChoice::Saved, &Device::flex()).unwrap();
     loaded.head.unwrap().labels().to_vec()
 }
 
@@ -90,7 +90,7 @@ fn words_that_no_token_stands_for_are_predictions_that_miss() {
     // camel_tools#105, flair#1860: a zero-width space. transformers#18050, masakhane-ner#16: a word cut off.
     let job = tagging_job("conll", "turn B-x\n\u{200b} B-x\non O\nlamp B-x\n");
     job.finish();
-    let loaded = load(&job.run.best(), &HeadChoice::Saved, &Device::flex()).unwrap();
+    let loaded = load(job.run.best(), &HeadChoice::Saved, &Device::flex()).unwrap();
     let labels = LabelSet::new(loaded.head.unwrap().labels().iter().cloned()).unwrap();
     let path = job.path("data/de.test.conll");
     let tokenizer = Tokenizer::from_file(&job.path("model/tokenizer.json")).unwrap();

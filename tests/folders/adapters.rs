@@ -73,10 +73,10 @@ fn a_folder_of_peft_is_a_model_on_its_base() {
     for adapter in ["lora-head", "ia3-default"] {
         let shop = Shop::new(adapter);
         let device = Device::flex();
-        let mut by_hand = load(&shop.base(), &HeadChoice::Saved, &device).unwrap();
+        let mut by_hand = load(shop.base(), &HeadChoice::Saved, &device).unwrap();
         let base = predict(&shop.base());
         load_peft(&shop.adapter(), &mut by_hand.model, "default").unwrap();
-        let loaded = load(&shop.adapter(), &HeadChoice::Saved, &device).unwrap();
+        let loaded = load(shop.adapter(), &HeadChoice::Saved, &device).unwrap();
         assert_eq!(loaded.head, by_hand.head);
         let values = |model| {
             let params = named_parameters(model);
@@ -89,14 +89,14 @@ fn a_folder_of_peft_is_a_model_on_its_base() {
         let found = shop.predict();
         assert_ne!(found, base);
         assert_eq!(
-            base_folder(&shop.adapter()).unwrap().canonicalize().unwrap(),
+            base_folder(shop.adapter()).unwrap().canonicalize().unwrap(),
             shop.base().canonicalize().unwrap()
         );
         assert!(is_on_base(&shop.adapter()).unwrap() && !is_on_base(&shop.base()).unwrap());
-        TextEncoder::load(&shop.adapter(), &device).unwrap();
+        TextEncoder::load(shop.adapter(), &device).unwrap();
 
         let out = shop.folder.path().join("merged");
-        merge(&shop.adapter(), &out, &device).unwrap();
+        merge(shop.adapter(), &out, &device).unwrap();
         let merged = predict(&out);
         for (one, other) in probabilities(&found).into_iter().zip(probabilities(&merged)) {
             assert_eq!(one.0, other.0);
@@ -122,19 +122,19 @@ fn a_base_that_is_not_found_is_asked_for() {
     shop.edit(|json| json["base_model_name_or_path"] = json!(null));
     assert_refused(
         "nameless",
-        Predictor::load(&shop.adapter(), &Device::flex()),
+        Predictor::load(shop.adapter(), &Device::flex()),
         &["names no base"],
     );
     shop.edit(|json| json["base_model_name_or_path"] = json!("."));
     let parts = ["a base stands on another"];
-    assert_refused("its own", Predictor::load(&shop.adapter(), &Device::flex()), &parts);
+    assert_refused("its own", Predictor::load(shop.adapter(), &Device::flex()), &parts);
 }
 
 #[test]
 fn labels_are_those_of_the_base_if_it_has_as_many() {
     let shop = Shop::new("lora-head");
     let labels = || {
-        let predictor = Predictor::load(&shop.adapter(), &Device::flex()).unwrap();
+        let predictor = Predictor::load(shop.adapter(), &Device::flex()).unwrap();
         predictor.head().labels().to_vec()
     };
     assert_eq!(labels(), ["greet", "ask", "order", "thank", "leave"]);
@@ -152,7 +152,7 @@ fn a_head_that_nobody_has_is_not_made_up() {
     edit_weights(&shop.base().join("model.safetensors"), |tensors| {
         tensors.retain(|(name, ..)| !name.contains("pooler"));
     });
-    let result = Predictor::load(&shop.adapter(), &Device::flex());
+    let result = Predictor::load(shop.adapter(), &Device::flex());
     assert_refused(
         "no pooler",
         result,
@@ -163,7 +163,7 @@ fn a_head_that_nobody_has_is_not_made_up() {
         json["architectures"] = json!(["BertModel"])
     });
     shop.edit_weights(|tensors| tensors.retain(|(name, ..)| !name.contains("classifier")));
-    let result = Predictor::load(&shop.adapter(), &Device::flex());
+    let result = Predictor::load(shop.adapter(), &Device::flex());
     assert_refused("no head", result, &["config.json: this model has no head"]);
 }
 
@@ -182,7 +182,7 @@ fn modules_to_save_take_the_place_of_the_models() {
         let entry = (format!("base_model.model.{tensor}"), shape, values.clone());
         shop.edit_weights(|tensors| tensors.push(entry));
         assert_ne!(shop.predict(), before, "{tensor}");
-        let loaded = load(&shop.adapter(), &HeadChoice::Saved, &Device::flex()).unwrap();
+        let loaded = load(shop.adapter(), &HeadChoice::Saved, &Device::flex()).unwrap();
         let params = named_parameters(&loaded.model);
         let name = |path: &str| loaded.model.parameter_name(loaded.head.as_ref(), path);
         let param = params.iter().find(|param| name(&param.path) == tensor).unwrap();
@@ -209,7 +209,7 @@ fn what_an_adapter_has_beyond_that_is_refused_by_name() {
         shop.edit_weights(|tensors| {
             tensors.push((format!("base_model.model.{tensor}"), shape, values));
         });
-        let result = Predictor::load(&shop.adapter(), &Device::flex());
+        let result = Predictor::load(shop.adapter(), &Device::flex());
         let name = format!("tensor \"base_model.model.{tensor}\"");
         assert_refused(tensor, result, &["adapter_model.safetensors", &name, problem]);
     }
@@ -222,7 +222,7 @@ fn what_an_adapter_has_beyond_that_is_refused_by_name() {
     ] {
         let shop = Shop::new("lora-head");
         shop.edit(|json| json[field] = value);
-        let result = Predictor::load(&shop.adapter(), &Device::flex());
+        let result = Predictor::load(shop.adapter(), &Device::flex());
         assert_refused(field, result, &["adapter_config.json: field", field]);
     }
 }
@@ -230,15 +230,15 @@ fn what_an_adapter_has_beyond_that_is_refused_by_name() {
 #[test]
 fn a_folder_of_adapters_is_a_model_on_its_base() {
     let shop = Shop::new("seq_bn-task");
-    let loaded = load(&shop.adapter(), &HeadChoice::Saved, &Device::flex()).unwrap();
+    let loaded = load(shop.adapter(), &HeadChoice::Saved, &Device::flex()).unwrap();
     assert_eq!(loaded.model.encoder.active_adapters(), ["task"]);
     assert_eq!(loaded.model.encoder.adapters(AdapterLibrary::Adapters).count(), 1);
     assert_ne!(shop.predict(), predict(&shop.base()));
     fs::write(shop.adapter().join("head_config.json"), "{}").unwrap();
-    let result = Predictor::load(&shop.adapter(), &Device::flex());
+    let result = Predictor::load(shop.adapter(), &Device::flex());
     assert_refused("a head", result, &["head_config.json: a head of the adapters library"]);
-    TextEncoder::load(&shop.adapter(), &Device::flex()).unwrap();
+    TextEncoder::load(shop.adapter(), &Device::flex()).unwrap();
     shop.edit(|json| json["model_name"] = json!("owner/bert"));
-    let result = TextEncoder::load(&shop.adapter(), &Device::flex());
+    let result = TextEncoder::load(shop.adapter(), &Device::flex());
     assert_refused("elsewhere", result, &["field \"model_name\"", "\"owner/bert\"", "--base"]);
 }

@@ -29,7 +29,7 @@ impl Bench {
         let labels = corpus.labels.names().to_vec();
         let head = HeadSpec::sequence(labels, Pooling::Mean);
         let choice = HeadChoice::New { spec: head, seed: 3 };
-        let model = load(&shop.path("model"), &choice, &Device::flex().autodiff()).unwrap().model;
+        let model = load(shop.path("model"), &choice, &Device::flex().autodiff()).unwrap().model;
         // A head that is sure of something, so that labels are not all alike.
         let model = with_random_signs(model, 0.05, 5);
         Self { model, set: corpus.tests.into_iter().next().unwrap() }

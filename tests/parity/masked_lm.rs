@@ -42,7 +42,7 @@ fn guess(
 }
 
 fn open(family: &str, device: &Device) -> LoadedModel {
-    load_masked_lm(&fixtures().join(format!("{family}-lm")), &HeadChoice::Saved, device).unwrap()
+    load_masked_lm(fixtures().join(format!("{family}-lm")), &HeadChoice::Saved, device).unwrap()
 }
 
 /// A model whose own head is passed over.

@@ -114,7 +114,7 @@ pub fn copy_model(family: &str, to: &Path) {
 
 /// Loads the model of a fixture's folder with the head that is saved there.
 pub fn saved_model(folder: &str, device: &Device) -> LoadedModel {
-    load(&fixtures().join(folder), &HeadChoice::Saved, device).unwrap()
+    load(fixtures().join(folder), &HeadChoice::Saved, device).unwrap()
 }
 
 /// Opens the weights of a fixture's folder.

@@ -165,7 +165,7 @@ fn what_is_not_trained_stays_to_the_last_bit() {
         }
         if is_adapted {
             assert!(!run.best().join("model.safetensors").exists(), "{name}");
-            let base = base_folder(&run.best()).unwrap().canonicalize().unwrap();
+            let base = base_folder(run.best()).unwrap().canonicalize().unwrap();
             assert_eq!(base, shop.path("model").canonicalize().unwrap());
         }
     }
@@ -177,7 +177,7 @@ fn a_folder_of_adapters_predicts_as_the_run_did() {
     for (name, tables) in cases().into_iter().filter(|(name, _)| *name != "fun of tags") {
         let run = shop.run(name);
         shop.finish(&shop.plan(TRAINING, &tables), &run);
-        let predictor = Predictor::load(&run.best(), &Device::flex()).unwrap();
+        let predictor = Predictor::load(run.best(), &Device::flex()).unwrap();
         let texts: Vec<String> = std::fs::read_to_string(shop.path("data/de.jsonl"))
             .unwrap()
             .lines()
@@ -237,7 +237,7 @@ fn states_that_are_kept_change_nothing() {
 fn no_graph_is_made_below_the_lowest_layer_that_learns() {
     let shop = Workshop::new();
     let device = Device::flex().autodiff();
-    let model = load(&shop.path("model"), &HeadChoice::Without, &device).unwrap().model;
+    let model = load(shop.path("model"), &HeadChoice::Without, &device).unwrap().model;
     for layers in [vec![], vec![1], vec![0, 1]] {
         let rule = FixedLayersConfig { layers: layers.clone() }.init(2, &UnfreezeScope::Layers);
         let schedules: [Box<dyn Schedule>; 1] = [Box::new(rule)];
@@ -345,7 +345,7 @@ fn adapters_of_peft_are_merged_into_a_whole_model() {
     for (kind, tables) in [("lora", LORA), ("ia3", IA3)] {
         let (run, merged) = (shop.run(kind), shop.path(&format!("merged {kind}")));
         shop.finish(&shop.plan(TRAINING, tables), &run);
-        merge(&run.best(), &merged, &device).unwrap();
+        merge(run.best(), &merged, &device).unwrap();
         assert!(merged.join("model.safetensors").exists());
         assert!(!merged.join("isogloss.json").exists());
         for (whole, added) in probabilities(&merged).iter().zip(probabilities(&run.best())) {

@@ -79,7 +79,7 @@ fn a_finished_parser_fills_in_the_trees_of_bare_sentences() {
     let shop = Workshop::new().with_trees();
     let run = shop.run("run");
     shop.finish(&plan(&shop, NO_DROPOUT, "epochs = 8\n", ""), &run);
-    let predictor = Predictor::load(&run.best(), &Device::flex()).unwrap();
+    let predictor = Predictor::load(run.best(), &Device::flex()).unwrap();
     let path = shop.path("trees/en-test.conllu");
     let gold = read_treebank_file(&path).unwrap();
     let expected = read_treebank_file(&parsed_file(&run, "en")).unwrap();
@@ -135,7 +135,7 @@ fn hidden_words_and_subtypes_make_another_parser() {
     let losses = |name: &str, task: &str| {
         let run = shop.run(name);
         shop.finish(&plan(&shop, &format!("{NO_DROPOUT}\n{task}"), "epochs = 1", ""), &run);
-        (Trace::of(&run).losses(), Predictor::load(&run.best(), &Device::flex()).unwrap())
+        (Trace::of(&run).losses(), Predictor::load(run.best(), &Device::flex()).unwrap())
     };
     let (plain, parser) = losses("plain", "");
     let (hidden, _) = losses("hidden", "word_dropout = 0.5");
@@ -171,7 +171,7 @@ fn a_parser_goes_with_the_other_methods() {
         let results = shop.finish(&plan, &run);
         assert!(Trace::of(&run).losses().iter().all(|loss| loss.is_finite()), "{name}");
         // The folder alone gives the same trees.
-        let predictor = Predictor::load(&run.best(), &Device::flex()).unwrap();
+        let predictor = Predictor::load(run.best(), &Device::flex()).unwrap();
         let mut again = read_treebank_file(&shop.path("trees/de-test.conllu")).unwrap();
         predictor.parse(&mut again.sentences).unwrap();
         let written = fs::read_to_string(parsed_file(&run, "de")).unwrap();
@@ -186,7 +186,7 @@ fn heads_have_their_importance_for_a_parser() {
     let run = shop.run("run");
     shop.finish(&plan(&shop, NO_DROPOUT, "epochs = 2", ""), &run);
     let device = open(DeviceChoice::Flex).unwrap().device;
-    let predictor = Predictor::load(&run.best(), &device).unwrap();
+    let predictor = Predictor::load(run.best(), &device).unwrap();
     let (labels, features) = (predictor.labels().unwrap(), FeatureOptions::new(32));
     let task = Parsing::default();
     let (options, language) = (ReadOptions::new(Format::Conllu), "en".parse().unwrap());

@@ -102,7 +102,7 @@ impl ParamSource for Drawn {
 
 /// The model of a fixture with a masked-language-model head, and with another if there is a choice.
 fn masked_lm(family: &str, head: &HeadChoice, kind: LmHeadKind, device: &Device) -> LoadedModel {
-    let loaded = load(&fixtures().join(family), head, device).unwrap();
+    let loaded = load(fixtures().join(family), head, device).unwrap();
     let model = loaded.model.with_lm_head(kind, &mut Drawn(RandomParams::new(7)), device);
     LoadedModel { model, ..loaded }
 }
@@ -128,7 +128,7 @@ fn saved_models_load_to_bit_equal_logits_and_the_same_labels() {
             let folder = target.join(format!("{family}-{name}"));
             std::fs::create_dir_all(&folder).unwrap();
             let new = HeadChoice::New { spec: spec.clone(), seed: 5 };
-            let model = load(&fixtures().join(family), &new, &device).unwrap();
+            let model = load(fixtures().join(family), &new, &device).unwrap();
             let expected = batch.logits(&model, &device);
             save(&folder, &model.model, Some(&spec), &model.config_json).unwrap();
             batch.write(&folder, &expected);
@@ -161,7 +161,7 @@ fn another_kind_of_head_leaves_nothing_of_the_one_before() {
     for family in FAMILIES {
         for (first_name, first) in heads() {
             let start = load(
-                &fixtures().join(family),
+                fixtures().join(family),
                 &HeadChoice::New { spec: first.clone(), seed: 5 },
                 &device,
             )
@@ -250,7 +250,7 @@ fn whole(family: &str) -> (tempfile::TempDir, LoadedModel) {
     let device = Device::flex();
     let spec = HeadSpec::sequence(vec!["a".into(), "b".into()], Pooling::Mean);
     let choice = HeadChoice::New { spec, seed: 3 };
-    let loaded = load_masked_lm(&fixtures().join(family), &choice, &device).unwrap();
+    let loaded = load_masked_lm(fixtures().join(family), &choice, &device).unwrap();
     let folder = tempfile::tempdir().unwrap();
     save(folder.path(), &loaded.model, loaded.head.as_ref(), &loaded.config_json).unwrap();
     (folder, loaded)

@@ -191,7 +191,7 @@ fn languages_use_the_parts_of_a_model_that_they_used_in_its_run() {
     let tables = format!("[subnetworks]\npath = {parts:?}\nunseen = \"union\"\n{}", case.tables);
     let case = Case { tables, ..case };
     let (results, run) = case.train(&shop);
-    let predictor = Predictor::load(&run.best(), &Device::flex()).unwrap();
+    let predictor = Predictor::load(run.best(), &Device::flex()).unwrap();
     for language in case.languages {
         let expected = &results.languages[*language];
         assert_eq!(&evaluated_in(&predictor, &run.best(), &case, language), expected, "{language}");
@@ -260,7 +260,7 @@ fn a_run_scores_as_evaluate_the_library_and_a_browser_score_its_best_model() {
     let shop = shop();
     for case in cases(&shop) {
         let (results, run) = case.train(&shop);
-        let predictor = Predictor::load(&run.best(), &Device::flex()).unwrap();
+        let predictor = Predictor::load(run.best(), &Device::flex()).unwrap();
         assert_eq!(predictor.task().name(), results.task, "{}", case.name);
         assert_eq!(predictor.task().metric(), results.metric, "{}", case.name);
         let is_whole = run.best().join("model.safetensors").exists();
@@ -297,7 +297,7 @@ fn a_published_token_classifier_is_scored_by_words() {
     let case = cases(&shop).into_iter().find(|case| case.name == "word-columns-whole").unwrap();
     let (results, run) = case.train(&shop);
     as_published(&run.best());
-    let predictor = Predictor::load(&run.best(), &Device::flex()).unwrap();
+    let predictor = Predictor::load(run.best(), &Device::flex()).unwrap();
     assert_eq!(predictor.scoring().task, TaskConfig::Tagging(Tagging { units: TagUnits::Word }));
     assert_eq!(evaluated(&predictor, &case, "en").scores, results.languages["en"].scores);
 
@@ -330,7 +330,7 @@ fn a_damaged_scoring_is_named() {
         let mut config = saved.clone();
         config["isogloss"]["scoring"][field] = value;
         fs::write(&path, config.to_string()).unwrap();
-        let error = Predictor::load(&run.best(), &Device::flex()).unwrap_err().to_string();
+        let error = Predictor::load(run.best(), &Device::flex()).unwrap_err().to_string();
         for part in ["config.json: isogloss.scoring: "].iter().chain(parts) {
             assert!(error.contains(part), "{field}: no {part:?} in {error:?}");
         }
@@ -339,6 +339,6 @@ fn a_damaged_scoring_is_named() {
     config["isogloss"] = json!({ "pooling": "max" });
     config["architectures"] = json!(["BertForSequenceClassification"]);
     fs::write(&path, config.to_string()).unwrap();
-    let error = Predictor::load(&run.best(), &Device::flex()).unwrap_err().to_string();
+    let error = Predictor::load(run.best(), &Device::flex()).unwrap_err().to_string();
     assert!(error.contains("isogloss.pooling") && error.contains("max"), "{error}");
 }

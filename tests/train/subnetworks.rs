@@ -54,7 +54,7 @@ fn finished(device: &Device) -> Finished {
     let recipe = shop.recipe("epochs = 8\nbatch_size = 4", "");
     let run = shop.run("finished");
     shop.finish(&plan_of(&recipe), &run);
-    let predictor = Predictor::load(&run.best(), device).unwrap();
+    let predictor = Predictor::load(run.best(), device).unwrap();
     let labels = predictor.labels().unwrap();
     Finished { shop, predictor, labels }
 }

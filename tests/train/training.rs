@@ -150,7 +150,7 @@ fn parts_of_speech_are_scored_as_evaluate_scores_the_best_model() {
     let run = shop.run("run");
     let results = shop.finish(&plan_of(&recipe), &run);
     assert_eq!((results.task.as_str(), results.metric.as_str()), ("pos_tagging", "accuracy"));
-    let predictor = Predictor::load(&run.best(), &Device::flex()).unwrap();
+    let predictor = Predictor::load(run.best(), &Device::flex()).unwrap();
     let (task, labels) = (predictor.task(), predictor.labels().unwrap());
     assert_eq!(task.name(), "pos_tagging");
     for language in ["en", "de"] {
@@ -158,7 +158,7 @@ fn parts_of_speech_are_scored_as_evaluate_scores_the_best_model() {
         let set = LabeledSet::read(
             &path,
             &ReadOptions::new(Format::Conllu),
-            &*task,
+            task,
             language.parse().unwrap(),
             predictor.tokenizer(),
             &labels,
@@ -166,7 +166,7 @@ fn parts_of_speech_are_scored_as_evaluate_scores_the_best_model() {
         );
         let evaluator = Evaluator {
             model: &predictor.loaded().model,
-            task: &*task,
+            task,
             labels: &labels,
             batch_size: 3,
             device: &Device::flex(),

@@ -137,7 +137,7 @@ fn adapters_keep_the_trimmed_model_that_they_stand_on() {
     // The second call finds the run done, and tidies up once more.
     shop.finish(&plan, &run);
     let device = open(DeviceChoice::Flex).unwrap().device;
-    let found = Predictor::load(&run.best(), &device).unwrap();
+    let found = Predictor::load(run.best(), &device).unwrap();
     assert_eq!(found.predict(&[("turn on the light", None)]).unwrap().len(), 1);
 }
 

@@ -59,7 +59,7 @@ fn read(text: &str) -> Features {
         let line = line.strip_suffix(" (*)").unwrap_or(line);
         let Some((package, found)) = line.split_once('|') else { continue };
         let name = package.split(' ').take(2).collect::<Vec<_>>().join(" ");
-        let all = features.entry(name).or_insert_with(String::new);
+        let all = features.entry(name).or_default();
         if !all.split(" and ").any(|other| other == found) {
             all.push_str(if all.is_empty() { "" } else { " and " });
             all.push_str(found);

@@ -163,10 +163,10 @@ fn pruned_models_train_as_masked_ones() {
     }
 
     let device = Device::flex();
-    let best = load(&pruned_run.best(), &HeadChoice::Saved, &device).unwrap();
+    let best = load(pruned_run.best(), &HeadChoice::Saved, &device).unwrap();
     let gone = load(&cut, &HeadChoice::Without, &device).unwrap().model.encoder.config().clone();
     assert_eq!(best.model.encoder.config().pruned, gone.pruned);
-    let predictor = Predictor::load(&pruned_run.best(), &device).unwrap();
+    let predictor = Predictor::load(pruned_run.best(), &device).unwrap();
     assert_eq!(predictor.predict(&[("a lamp", None)]).unwrap().len(), 1);
 
     // A vocabulary can be trimmed after heads are pruned.

@@ -62,7 +62,7 @@ impl PrunedFolder {
     }
 
     fn load(&self, device: &Device) -> LoadedModel {
-        load(&self.path(), &HeadChoice::Saved, device).unwrap_or_else(|error| panic!("{error}"))
+        load(self.path(), &HeadChoice::Saved, device).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 

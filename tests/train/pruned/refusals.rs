@@ -76,7 +76,7 @@ fn configurations_that_do_not_fit_the_tensors_name_them() {
         config["pruned_heads"] = heads;
         config["pruned_feed_forward"] = feed_forward;
         fs::write(&path, config.to_string()).unwrap();
-        load(&cut.path(), &HeadChoice::Saved, &Device::flex()).unwrap_err().to_string()
+        load(cut.path(), &HeadChoice::Saved, &Device::flex()).unwrap_err().to_string()
     };
     let (heads, blocks) = (&written["pruned_heads"], &written["pruned_feed_forward"]);
     let all = json!([0, 1, 2, 3]);
