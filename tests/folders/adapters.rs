@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use isogloss::{Prediction, Predictor, TextEncoder, merge};
 use isogloss_model::{
-    AdapterLibrary, HeadChoice, ModelFolder, base_folder, base_to_fetch, is_on_base, load,
-    load_peft, named_parameters,
+    AdapterLibrary, HeadChoice, HeadSpec, ModelFolder, base_folder, base_to_fetch, is_on_base,
+    load, load_peft, named_parameters,
 };
 use isogloss_tests::{copy_folder, copy_model, fixtures, waves};
 use serde_json::{Value, json};
@@ -103,6 +103,33 @@ fn a_folder_of_peft_is_a_model_on_its_base() {
             assert!((one.1 - other.1).abs() < 1e-5, "{one:?}, {other:?}");
         }
     }
+}
+
+#[test]
+fn the_head_of_a_folder_of_peft_is_that_of_its_own_labels() {
+    let shop = Shop::new("lora-head");
+    let device = Device::flex();
+    let load = |choice: &HeadChoice| load(shop.adapter(), choice, &device);
+    let head = |model| -> Vec<Vec<f32>> {
+        let params = named_parameters(model).into_iter();
+        let params = params.filter(|param| param.path.starts_with("head.classifier."));
+        params.map(|param| param.data().try_into_vec().unwrap()).collect()
+    };
+    let saved = load(&HeadChoice::Saved).unwrap();
+    let spec = saved.head.clone().unwrap();
+    let by_name = |spec: &HeadSpec| load(&HeadChoice::ByName { spec: spec.clone(), seed: 3 });
+    assert_eq!(head(&by_name(&spec).unwrap().model), head(&saved.model));
+
+    // As many labels, so that all shapes fit.
+    let HeadSpec::Sequence { labels, pooling, .. } = &spec else { panic!("{spec:?}") };
+    let names: Vec<String> = labels.iter().map(|label| format!("other-{label}")).collect();
+    let other = HeadSpec::sequence(names, *pooling);
+    let error = by_name(&other).unwrap_err().to_string();
+    assert!(error.contains("adapter_config.json") && error.contains("merge"), "{error}");
+    let new = load(&HeadChoice::New { spec: other, seed: 3 }).unwrap();
+    let same = head(&new.model).into_iter().zip(head(&saved.model)).filter(|(a, b)| a == b);
+    assert_eq!(same.count(), 0, "a new head took rows of other labels");
+    assert!(!new.report.fresh.is_empty());
 }
 
 #[test]

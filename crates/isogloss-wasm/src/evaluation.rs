@@ -42,7 +42,7 @@ impl Evaluation {
             return Err(JsError::new("a parser is scored by the command line alone"));
         }
         let options = ReadOptions::new(format)
-            .with_annotation(model.predictor.task().annotation())
+            .with_annotation(predictor.task().annotation())
             .with_label_names(model.labels.names().iter().cloned());
         let mut examples = read_examples(bytes, path, &options)?;
         if examples.iter().any(|example| example.split.is_some()) {

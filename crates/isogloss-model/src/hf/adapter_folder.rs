@@ -11,7 +11,7 @@ use super::config_json::{head_from_json, read_config};
 use super::index::ADAPTER_CONFIG;
 use super::loaded::{HeadChoice, LoadBase, LoadedModel};
 use super::names::head_tensor;
-use super::peft_library::{PREFIX, WEIGHTS, load_peft};
+use super::peft_library::{PREFIX, WEIGHTS, load_parts};
 use super::weights::WeightFiles;
 use crate::{ConfigError, EncoderConfig, HeadSpec, LoadError, LoadFault};
 
@@ -31,7 +31,7 @@ pub(super) fn load(
         return load_of_peft(folder, json, base, head, load_base, device);
     }
     let head_path = folder.join("head_config.json");
-    if *head == HeadChoice::Saved && head_path.exists() {
+    if (*head == HeadChoice::Saved || head.matches_labels()) && head_path.exists() {
         return Err(LoadError::AdapterHead { path: head_path });
     }
     let mut loaded = load_base(&base.into(), head, device)?;
@@ -57,10 +57,8 @@ fn load_of_peft(
         HeadChoice::Saved => saved_head(folder, json, base)?,
         HeadChoice::ByName { spec, .. } | HeadChoice::AsIs { spec } => {
             let saved = saved_head(folder, json, base)?;
-            if saved.as_ref().is_some_and(|saved| saved.labels() != spec.labels()) {
-                let problem = "its head has other labels: merge the adapter into its base first";
-                let source = ConfigError::mismatch("modules_to_save", problem.to_owned());
-                return Err(LoadError::Config { path: folder.join(ADAPTER_CONFIG), source });
+            if let Some(saved) = saved.as_ref().filter(|saved| *saved != spec) {
+                return Err(other_head(folder, saved, spec));
             }
             saved
         }
@@ -72,7 +70,9 @@ fn load_of_peft(
     };
     let is_saved = *head == HeadChoice::Saved;
     let mut loaded = load_base(&base.into(), &base_head, device)?;
-    let peft = load_peft(folder, &mut loaded.model, NAME)?;
+    // A new head may have the shapes of the folder's, which is one for other labels.
+    let takes_head = !matches!(head, HeadChoice::New { .. });
+    let peft = load_parts(folder, &mut loaded.model, NAME, takes_head)?;
     let family = loaded.model.encoder.config().family.spec();
     let has_dense = loaded.head.as_ref().is_some_and(HeadSpec::has_dense);
     let replaced = peft.replaced.iter().map(|path| head_tensor(family, path, has_dense));
@@ -90,6 +90,18 @@ fn load_of_peft(
         return Err(LoadError::Tensors { faults });
     }
     Ok(loaded)
+}
+
+/// Why the head of a folder of `peft` cannot give rows to another: that takes a whole model.
+fn other_head(folder: &Path, saved: &HeadSpec, new: &HeadSpec) -> LoadError {
+    let show = |head: &HeadSpec| format!("{} for {:?}", head.kind(), head.labels());
+    let problem = format!(
+        "its head is {}, not {}: merge the adapter into its base first, or begin with a new head",
+        show(saved),
+        show(new)
+    );
+    let source = ConfigError::mismatch("modules_to_save", problem);
+    LoadError::Config { path: folder.join(ADAPTER_CONFIG), source }
 }
 
 /// The head that a folder of `peft` says the model has; none for the base's own.

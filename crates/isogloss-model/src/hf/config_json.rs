@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::json::{parse_json, read_json};
+use super::model_folder::{FolderKind, ModelFolder, base_folder};
 use super::names::TIED_LM_CLASS;
-use super::place::{ModelFolder, Place, base_folder};
 use crate::config::Fields;
 use crate::{
     ConfigError, EncoderConfig, HeadSpec, LmHeadKind, LoadError, ParserConfig, ParserSpec, Pooling,
@@ -22,9 +22,9 @@ use crate::{
 pub fn read_config(folder: impl Into<ModelFolder>) -> Result<(EncoderConfig, Value), LoadError> {
     let folder = folder.into();
     match folder.open()? {
-        Place::Checkpoint(_) => read_own_config(&folder.path),
-        Place::Whole(path) => read_own_config(&path),
-        Place::Adapter { .. } => read_own_config(&base_folder(folder)?),
+        FolderKind::Checkpoint(_) => read_own_config(&folder.path),
+        FolderKind::Whole(path) => read_own_config(&path),
+        FolderKind::Adapter { .. } => read_own_config(&base_folder(folder)?),
     }
 }
 

@@ -99,8 +99,8 @@ impl HeadSource {
         let width = shape.iter().product::<usize>() / new.len().max(1);
         let mut values = drawn.map_or_else(|| vec![0.0; width * new.len()], <[f32]>::to_vec);
         for (row, label) in values.chunks_mut(width.max(1)).zip(new) {
-            if let Some(place) = place(saved, label) {
-                row.copy_from_slice(&found[place * width..][..width]);
+            if let Some(row_idx) = row_of(saved, label) {
+                row.copy_from_slice(&found[row_idx * width..][..width]);
             }
         }
         Ok(Some(values))
@@ -113,8 +113,8 @@ impl HeadSource {
         for (list, labels) in new.label_lists().into_iter().enumerate() {
             let saved = self.saved.as_ref().filter(|_| !self.unfit.contains(&list));
             for (at, label) in labels.iter().enumerate() {
-                let rows = match saved.and_then(|saved| place(saved.label_lists()[list], label)) {
-                    Some(place) if place == at => &mut rows.kept,
+                let rows = match saved.and_then(|saved| row_of(saved.label_lists()[list], label)) {
+                    Some(row_idx) if row_idx == at => &mut rows.kept,
                     Some(_) => &mut rows.moved,
                     None => &mut rows.drawn,
                 };
@@ -147,8 +147,8 @@ fn check_alike(saved: Option<&HeadSpec>, new: &HeadSpec, path: &Path) -> Result<
     };
     let [saved, new] = [saved, new].map(HeadSpec::label_lists);
     let lists = || saved.iter().zip(&new);
-    let lacking = |(all, some): (&&[String], &&[String])| -> Vec<String> {
-        all.iter().filter(|label| place(some, label).is_none()).cloned().collect()
+    let lacking = |(all, others): (&&[String], &&[String])| -> Vec<String> {
+        all.iter().filter(|label| row_of(others, label).is_none()).cloned().collect()
     };
     let only_saved: Vec<String> = lists().flat_map(lacking).collect();
     let only_new: Vec<String> = lists().flat_map(|(saved, new)| lacking((new, saved))).collect();
@@ -159,7 +159,7 @@ fn check_alike(saved: Option<&HeadSpec>, new: &HeadSpec, path: &Path) -> Result<
 }
 
 /// The row of a label; none where two rows have the name.
-fn place(labels: &[String], label: &str) -> Option<usize> {
+fn row_of(labels: &[String], label: &str) -> Option<usize> {
     let mut found = labels.iter().enumerate().filter(|(_, name)| *name == label);
     let (at, _) = found.next()?;
     found.next().is_none().then_some(at)

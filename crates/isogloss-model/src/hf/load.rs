@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use super::config_json::parse_config;
 use super::folder::Folder;
 use super::loaded::{HeadChoice, LoadBase, LoadedModel};
-use super::place::{ModelFolder, Place, base_folder};
+use super::model_folder::{FolderKind, ModelFolder, base_folder};
 use super::weights::WeightFiles;
 use super::{adapter_folder, adapter_only};
 use crate::LoadError;
@@ -32,7 +32,7 @@ fn load_folder(
     device: &Device,
 ) -> Result<LoadedModel, LoadError> {
     match folder.open()? {
-        Place::Whole(path) => Folder::open(&path, head)?.build(None, device),
+        FolderKind::Whole(path) => Folder::open(&path, head)?.build(None, device),
         adapted => load_adapted(folder, adapted, head, load_folder, device),
     }
 }
@@ -40,17 +40,17 @@ fn load_folder(
 /// Loads what stands on a base, and the base.
 fn load_adapted(
     folder: &ModelFolder,
-    place: Place,
+    place: FolderKind,
     head: &HeadChoice,
     load_base: LoadBase,
     device: &Device,
 ) -> Result<LoadedModel, LoadError> {
     match place {
-        Place::Whole(path) => load_base(&path.into(), head, device),
-        Place::Checkpoint(index) => {
+        FolderKind::Whole(path) => load_base(&path.into(), head, device),
+        FolderKind::Checkpoint(index) => {
             adapter_only::load(&folder.path, &index, head, load_base, device)
         }
-        Place::Adapter { json, base } => {
+        FolderKind::Adapter { json, base } => {
             base_folder(folder)?;
             adapter_folder::load(&folder.path, &json, &base, head, load_base, device)
         }
@@ -96,7 +96,7 @@ fn load_folder_with_lm(
     device: &Device,
 ) -> Result<LoadedModel, LoadError> {
     match folder.open()? {
-        Place::Whole(path) => {
+        FolderKind::Whole(path) => {
             let folder = Folder::open(&path, head)?;
             let kind = folder.lm_head_kind()?;
             folder.build(Some(kind), device)

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use serde_json::Value;
 
-use super::place::ModelFolder;
+use super::model_folder::ModelFolder;
 use crate::{HeadSpec, LoadError, Model};
 
 /// How the base of adapters is loaded.

@@ -49,6 +49,16 @@ pub struct LoadedPeft {
 /// was made for another model; every tensor that is missing, left over or of another shape is named. The
 /// model is then as it was.
 pub fn load_peft(folder: &Path, model: &mut Model, name: &str) -> Result<LoadedPeft, LoadError> {
+    load_parts(folder, model, name, true)
+}
+
+/// [`load_peft`], with the head of the folder or without it.
+pub(super) fn load_parts(
+    folder: &Path,
+    model: &mut Model,
+    name: &str,
+    takes_head: bool,
+) -> Result<LoadedPeft, LoadError> {
     let path = folder.join(CONFIG);
     let json = read_json(&path)?;
     if json.get("peft_type").is_none() {
@@ -66,7 +76,7 @@ pub fn load_peft(folder: &Path, model: &mut Model, name: &str) -> Result<LoadedP
     let mut source = PeftParams { family, files, taken: BTreeSet::new(), faults: Vec::new() };
     let parts = model.encoder.adapter_parts(name, &config, &mut source);
     let parts = parts.map_err(|source| LoadError::Adapter { path, source })?;
-    let mut modules = source.modules(model);
+    let mut modules = source.modules(model, takes_head);
     let unused = source.finish()?;
     let replaced = modules.keys().cloned().collect();
     if !modules.is_empty() {
@@ -93,14 +103,14 @@ impl PeftParams {
     }
 
     /// The parameters of the model itself that the file has, by path.
-    fn modules(&mut self, model: &Model) -> BTreeMap<String, Vec<f32>> {
+    fn modules(&mut self, model: &Model, takes_head: bool) -> BTreeMap<String, Vec<f32>> {
         let params = named_parameters(model);
         let has_dense = params.iter().any(|param| param.path.starts_with("head.dense."));
         let mut modules = BTreeMap::new();
         for param in params {
             let (keys, is_head) = match param.path.strip_prefix("encoder.") {
                 Some(path) => (self.encoder_keys(path), false),
-                None if param.path.starts_with("head.") => {
+                None if takes_head && param.path.starts_with("head.") => {
                     let key = head_tensor(self.family, &param.path, has_dense);
                     (vec![format!("{PREFIX}{key}")], true)
                 }

@@ -1,5 +1,4 @@
-//! From an encoder's hidden states to sentence embeddings: pooling, then the dense layers of
-//! sentence-transformers.
+//! Sentence embedding pipeline of sentence-transformers: pooling of hidden states, then dense layers.
 
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor, TensorData};

@@ -1,5 +1,5 @@
-//! What is checked before `--fresh` empties a run folder: a recipe whose data is missing or faulty costs no
-//! earlier run.
+//! Checks before `--fresh` empties a run folder: a recipe whose data is missing or faulty costs no earlier
+//! run.
 
 use std::path::Path;
 

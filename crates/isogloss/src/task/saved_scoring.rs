@@ -44,10 +44,14 @@ impl SavedScoring {
     ///
     /// # Errors
     /// If what it says cannot be read, or is of another head than it has.
-    pub(crate) fn of(loaded: &LoadedModel, head: &HeadSpec, path: &Path) -> Result<Self, Error> {
+    pub(crate) fn from_model(
+        loaded: &LoadedModel,
+        head: &HeadSpec,
+        path: &Path,
+    ) -> Result<Self, Error> {
         let max_tokens = loaded.model.encoder.config().max_tokens();
         let Some(saved) = &loaded.scoring else {
-            let (task, unseen_labels) = (of_head(head), Unseen::Error);
+            let (task, unseen_labels) = (task_for_head(head), Unseen::Error);
             return Ok(Self { task, max_length: max_tokens, unseen_labels });
         };
         let this: Self = serde_json::from_value(saved.clone()).map_err(|error| {
@@ -104,7 +108,7 @@ impl SavedScoring {
 }
 
 /// The task that a saved head was trained for, as far as it tells.
-pub(crate) fn of_head(head: &HeadSpec) -> TaskConfig {
+pub(crate) fn task_for_head(head: &HeadSpec) -> TaskConfig {
     match head {
         HeadSpec::Sequence { .. } => TaskConfig::Classification(Classification {}),
         HeadSpec::Tokens { labels } if PosTagging::has_labels(labels) => {

@@ -1,4 +1,4 @@
-//! What a model's folder holds, and this program does not use.
+//! Unused files, tensors and settings of a model's folder.
 
 use std::path::Path;
 

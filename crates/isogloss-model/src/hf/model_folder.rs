@@ -1,5 +1,4 @@
-//! Where the parts of a model are: a folder of a whole model, of sentence-transformers, or of adapters
-//! on a base.
+//! Model folders: a whole model, one of sentence-transformers, or adapters on a base; and where that base is.
 
 use std::path::{Path, PathBuf};
 
@@ -25,18 +24,18 @@ pub struct ModelFolder {
 
 impl ModelFolder {
     /// What the folder holds.
-    pub(super) fn open(&self) -> Result<Place, LoadError> {
+    pub(super) fn open(&self) -> Result<FolderKind, LoadError> {
         if let Some(index) = Index::read(&self.path)? {
-            return Ok(Place::Checkpoint(index));
+            return Ok(FolderKind::Checkpoint(index));
         }
         let path = self.path.join(ADAPTER_CONFIG);
         if !path.exists() {
-            return Ok(Place::Whole(self.whole()?));
+            return Ok(FolderKind::Whole(self.whole()?));
         }
         let json = read_json(&path)?;
         // As `transformers`, which takes the base where the folder of `peft` holds a model too.
         if json.get("peft_type").is_none() && self.path.join("config.json").exists() {
-            return Ok(Place::Whole(self.whole()?));
+            return Ok(FolderKind::Whole(self.whole()?));
         }
         let base = match (&self.base, base_name(&json)) {
             (Some(base), _) => base.clone(),
@@ -45,7 +44,7 @@ impl ModelFolder {
                 found.ok_or(LoadError::BaseModelWanted { path, field, name })?
             }
         };
-        Ok(Place::Adapter { json, base })
+        Ok(FolderKind::Adapter { json, base })
     }
 
     fn whole(&self) -> Result<PathBuf, LoadError> {
@@ -84,7 +83,7 @@ impl From<&ModelFolder> for ModelFolder {
 }
 
 /// What a folder holds.
-pub(super) enum Place {
+pub(super) enum FolderKind {
     /// A whole model, here or in the folder of a sentence-transformers module.
     Whole(PathBuf),
     /// An adapter-only checkpoint.
@@ -93,7 +92,7 @@ pub(super) enum Place {
     Adapter { json: Value, base: PathBuf },
 }
 
-impl Place {
+impl FolderKind {
     /// The folder that this one stands on; none for a whole model.
     fn base(&self) -> Option<&Path> {
         match self {
@@ -135,13 +134,13 @@ fn chain(folder: ModelFolder) -> Result<Vec<PathBuf>, LoadError> {
     let mut folder = folder;
     let mut folders = Vec::new();
     for _ in 0..MAX_DEPTH {
-        let place = folder.open()?;
-        match (&place, place.base()) {
+        let kind = folder.open()?;
+        match (&kind, kind.base()) {
             (_, Some(base)) => {
                 let base = base.to_owned();
                 folders.push(std::mem::replace(&mut folder, base.into()).path);
             }
-            (Place::Whole(path), None) => {
+            (FolderKind::Whole(path), None) => {
                 folders.push(path.clone());
                 return Ok(folders);
             }
@@ -183,6 +182,6 @@ pub fn is_on_base(folder: &Path) -> Result<bool, LoadError> {
     match ModelFolder::from(folder).open() {
         Err(LoadError::BaseModelWanted { .. }) => Ok(true),
         Err(error) => Err(error),
-        Ok(place) => Ok(place.base().is_some()),
+        Ok(kind) => Ok(kind.base().is_some()),
     }
 }
