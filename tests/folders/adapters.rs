@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use isogloss::{Prediction, Predictor, TextEncoder, merge};
 use isogloss_model::{
-    AdapterLibrary, HeadChoice, HeadSpec, ModelFolder, base_folder, base_to_fetch, is_on_base,
-    load, load_peft, named_parameters,
+    AdapterLibrary, HeadChoice, HeadSpec, Model, ModelFolder, base_folder, base_to_fetch,
+    is_on_base, load, load_peft, named_parameters,
 };
 use isogloss_tests::{copy_folder, copy_model, fixtures, waves};
 use serde_json::{Value, json};
@@ -110,7 +110,7 @@ fn the_head_of_a_folder_of_peft_is_that_of_its_own_labels() {
     let shop = Shop::new("lora-head");
     let device = Device::flex();
     let load = |choice: &HeadChoice| load(shop.adapter(), choice, &device);
-    let head = |model| -> Vec<Vec<f32>> {
+    let head = |model: &Model| -> Vec<Vec<f32>> {
         let params = named_parameters(model).into_iter();
         let params = params.filter(|param| param.path.starts_with("head.classifier."));
         params.map(|param| param.data().try_into_vec().unwrap()).collect()

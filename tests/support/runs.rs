@@ -392,11 +392,9 @@ pub const FINISHED: [&str; 8] = [
 
 /// The names of the files in a run's folder, sorted.
 pub fn entries(run: &RunFolder) -> Vec<String> {
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
     let entries = fs::read_dir(run.path()).unwrap();
-    let name = |entry: std::io::Result<fs::DirEntry>| {
-        entry.unwrap().file_name().to_string_lossy().into_owned()
-    };
-    let mut names: Vec<_> = entries.map(name).collect();
+    let mut names: Vec<_> = entries.map(|entry| name(entry.unwrap())).collect();
     names.sort();
     names
 }
