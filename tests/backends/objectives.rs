@@ -84,7 +84,7 @@ struct Batch {
 }
 
 impl Batch {
-    fn of(inputs: &Inputs) -> Self {
+    fn new(inputs: &Inputs) -> Self {
         let values = [&inputs.first, &inputs.second, &inputs.features].map(|rows| rows.concat());
         Self { values, targets: inputs.targets.clone(), units: PredictionUnits::Texts }
     }
@@ -155,7 +155,7 @@ fn value(loss: Tensor<1>) -> f64 {
 #[test]
 fn every_objective_matches_its_formula_in_pytorch() {
     let fixture = fixture();
-    let batch = Batch::of(&fixture.inputs);
+    let batch = Batch::new(&fixture.inputs);
     let mut seen = BTreeSet::new();
     for (device_name, device) in devices() {
         let device = device.autodiff();
@@ -193,7 +193,7 @@ fn freezes(config: &ObjectiveConfig) -> bool {
 #[test]
 fn gradients_meet_finite_differences() {
     let fixture = fixture();
-    let batch = Batch::of(&fixture.inputs);
+    let batch = Batch::new(&fixture.inputs);
     // The Vulkan device has no double precision; the formulas above hold there.
     for (device_name, device) in devices().into_iter().filter(|(name, _)| *name != "vulkan") {
         let device = device.autodiff();
@@ -216,7 +216,7 @@ fn gradients_meet_finite_differences() {
 #[test]
 fn the_order_of_a_batch_does_not_matter() {
     let fixture = fixture();
-    let batch = Batch::of(&fixture.inputs);
+    let batch = Batch::new(&fixture.inputs);
     let order = [2, 0, 3, 1];
     let mut shuffled = batch.clone();
     for (values, width) in shuffled.values.iter_mut().zip([N_LABELS, N_LABELS, WIDTH]) {
@@ -245,7 +245,7 @@ fn tagged(inputs: &Inputs, seq_len: usize) -> Batch {
             first_subwords: vec![words.map(Some).to_vec(); 2],
         },
     };
-    let given = Batch::of(inputs);
+    let given = Batch::new(inputs);
     for row in 0..N_ROWS {
         let place = row / 2 * seq_len + words[row % 2];
         batch.targets[place] = given.targets[row];

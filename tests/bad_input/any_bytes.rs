@@ -246,7 +246,7 @@ method.cross_entropy = { label_smoothing = 0.1 }
 [[objective]]
 method.cross_entropy = {}
 [optimizer]
-curve = "cosine"
+learning_rate_schedule = "cosine"
 adamw = { betas = [0.9, 0.99], weight_decay = 0.1 }
 [training]
 epochs = 3

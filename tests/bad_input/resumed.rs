@@ -118,11 +118,11 @@ fn a_checkpoint_of_another_format_is_named() {
     let written = fs::read_to_string(&recipe).unwrap();
     fs::write(&recipe, written.replace("sources = [\"en\"]", "source = \"en\"")).unwrap();
     assert_ne!(fs::read_to_string(&recipe).unwrap(), written);
-    let parts = ["state.json: a checkpoint of format 1; this version reads format 2", "--fresh"];
+    let parts = ["state.json: a checkpoint of format 1; this version reads format 3", "--fresh"];
     assert_refused("an old checkpoint", job.run().0, &parts);
     fs::write(&recipe, written).unwrap();
     job.assert_best_predicts("an old checkpoint");
-    edit_json(&path, |state| state["format"] = json!(2));
+    edit_json(&path, |state| state["format"] = json!(3));
     job.finish();
 }
 

@@ -133,7 +133,7 @@ fn a_run_whose_reader_goes_away_is_saved_and_goes_on() {
     assert!(!finished.shop.path("read/tiny/seed-8").exists());
     let output = finished.command("finetune tiny.toml --device flex --out read").output().unwrap();
     assert!(output.status.success());
-    assert_eq!(Trace::of(&run("read")), Trace::of(&run("runs")));
+    assert_eq!(Trace::read(&run("read")), Trace::read(&run("runs")));
 }
 
 /// ogham/exa#76: a disk that is full is no reader that goes away.

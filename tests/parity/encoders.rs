@@ -119,7 +119,7 @@ fn curve(family: &str, device: &Device, accumulate: usize, prefix: &str) -> (Vec
         peak: 1e-3,
         warmup_steps: n_steps as u64 / 5,
         total_steps: n_steps as u64,
-        curve: LearningRateSchedule::Linear,
+        schedule: LearningRateSchedule::Linear,
     };
     let mut optimizer = AdamW::new(AdamWConfig { weight_decay: 0.1, ..AdamWConfig::default() });
     let objective = ObjectiveConfig::CrossEntropy(CrossEntropyConfig::default()).init();

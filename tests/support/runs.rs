@@ -225,7 +225,7 @@ impl Workshop {
         let there = self.run(&format!("{name} flex beside {at}"));
         self.finish_on(device, plan, &here);
         self.finish(plan, &there);
-        let (here, there) = (Trace::of(&here).losses(), Trace::of(&there).losses());
+        let (here, there) = (Trace::read(&here).losses(), Trace::read(&there).losses());
         assert_eq!(here.len(), there.len(), "{name} on {at}");
         for (here, there) in here.iter().zip(&there) {
             let error = (here - there).abs() / there.abs().max(1.0);
@@ -239,7 +239,7 @@ impl Workshop {
     pub fn assert_resumes(&self, name: &str, plan: &Plan, stops: &[u64]) -> Trace {
         let whole = self.run(&format!("{name} whole"));
         self.finish(plan, &whole);
-        let trace = Trace::of(&whole);
+        let trace = Trace::read(&whole);
         let losses = trace.losses();
         assert!(losses.iter().all(|loss| loss.is_finite()), "{name}: {losses:?}");
         let parts = self.run(&format!("{name} in parts"));
@@ -247,7 +247,7 @@ impl Workshop {
             self.stop_after(*stop, plan, &parts);
         }
         self.finish(plan, &parts);
-        assert_eq!(Trace::of(&parts), trace, "{name}");
+        assert_eq!(Trace::read(&parts), trace, "{name}");
         trace
     }
 
@@ -346,7 +346,7 @@ pub struct Trace {
 
 impl Trace {
     /// Reads the folder of a finished run.
-    pub fn of(run: &RunFolder) -> Self {
+    pub fn read(run: &RunFolder) -> Self {
         let read = |path: &Path| {
             fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
         };

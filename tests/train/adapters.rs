@@ -55,7 +55,7 @@ fn parameters(folder: &Path) -> BTreeMap<String, Vec<f32>> {
 
 /// The layers that the log says were opened, with their steps.
 fn opened(run: &RunFolder) -> Vec<(u64, Vec<u64>)> {
-    let lines = Trace::of(run).metrics.into_iter().filter(|line| line["kind"] == "open");
+    let lines = Trace::read(run).metrics.into_iter().filter(|line| line["kind"] == "open");
     let layers = |line: &serde_json::Value| {
         line["layers"].as_array().unwrap().iter().map(|layer| layer.as_u64().unwrap()).collect()
     };
@@ -97,7 +97,7 @@ fn fun_opens_the_layer_with_the_larger_trace() {
     let run = shop.run("fun");
     shop.finish(&shop.plan(TRAINING, &format!("{SEQ_BN}{FUN}")), &run);
     let lines: Vec<_> =
-        Trace::of(&run).metrics.into_iter().filter(|line| line["kind"] == "open").collect();
+        Trace::read(&run).metrics.into_iter().filter(|line| line["kind"] == "open").collect();
     let first = &lines[0];
     let traces: Vec<f64> =
         first["traces"].as_array().unwrap().iter().map(|t| t.as_f64().unwrap()).collect();
@@ -190,7 +190,7 @@ fn a_folder_of_adapters_predicts_as_the_run_did() {
             let Prediction::Class { label, .. } = prediction else { panic!("{prediction:?}") };
             format!("[\"{label}\"]\n")
         });
-        assert_eq!(found.collect::<String>(), Trace::of(&run).predictions["de.jsonl"], "{name}");
+        assert_eq!(found.collect::<String>(), Trace::read(&run).predictions["de.jsonl"], "{name}");
     }
 }
 
@@ -213,7 +213,7 @@ fn states_that_are_kept_change_nothing() {
         let results = shop.finish(&shop.plan(&format!("{TRAINING}\n{frozen}"), tables), &run);
         // Nothing of the cache.
         assert_eq!(entries(&run), FINISHED, "{name}");
-        (Trace::of(&run).losses(), results)
+        (Trace::read(&run).losses(), results)
     };
     for (name, tables) in cases() {
         let run = |how: &str, frozen: &str| losses(&format!("{name} {how}"), &tables, frozen);
@@ -270,7 +270,7 @@ fn language_adapters(shop: &Workshop) -> String {
         let plan = Plan::from_toml(&text, "lm.toml".as_ref()).unwrap();
         let run = shop.run(&format!("lm/{language}"));
         let results = shop.finish(&plan, &run);
-        let trace = Trace::of(&run);
+        let trace = Trace::read(&run);
         let score = |step: u64, field: &str| {
             let mut dev = trace.metrics.iter().filter(|line| line["kind"] == "dev");
             dev.find(|line| line["step"] == step).unwrap()[field].as_f64().unwrap()
@@ -280,7 +280,7 @@ fn language_adapters(shop: &Workshop) -> String {
         let parts = shop.run(&format!("lm/{language} in parts"));
         shop.stop_after(7, &plan, &parts);
         shop.finish(&plan, &parts);
-        assert_eq!(Trace::of(&parts), trace, "{language}");
+        assert_eq!(Trace::read(&parts), trace, "{language}");
     }
     shop.path("lm/{language}/best/adapters/{language}").display().to_string()
 }
@@ -302,8 +302,8 @@ fn language_adapters_lie_under_the_task_and_give_way() {
         let parts = shop.run(&format!("{name} in parts"));
         shop.stop_after(4, &plan, &parts);
         shop.finish(&plan, &parts);
-        assert_eq!(Trace::of(&parts), Trace::of(&run), "{name}");
-        Trace::of(&run)
+        assert_eq!(Trace::read(&parts), Trace::read(&run), "{name}");
+        Trace::read(&run)
     };
     let [target, source, none] =
         ["target", "source", "none"].map(|how| trace(how, &tables(how, "")));

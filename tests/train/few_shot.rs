@@ -76,7 +76,7 @@ fn scores_after_a_few_examples_do_not_depend_on_interruptions() {
     let results = shop.finish(&plan, &whole);
     shop.stop_after(5, &plan, &parts);
     shop.finish(&plan, &parts);
-    assert_eq!(Trace::of(&parts), Trace::of(&whole));
+    assert_eq!(Trace::read(&parts), Trace::read(&whole));
     // The zero-shot scores stand beside them, of the same model.
     assert!(results.mean_few_shot.is_some() && results.mean_target.is_some());
     assert!(results.few_shot.keys().all(|language| results.languages.contains_key(language)));

@@ -61,7 +61,7 @@ impl Program {
 
     fn finish(&self) -> Trace {
         succeed(&self.command().output().unwrap());
-        Trace::of(&self.folder())
+        Trace::read(&self.folder())
     }
 }
 
@@ -145,5 +145,5 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
     let (_, command) = hint.split_once("To go on:\n").unwrap();
     assert!(!command.contains("--fresh"), "{command}");
     succeed(&Command::new("sh").arg("-c").arg(command).output().unwrap());
-    assert_eq!(Trace::of(&program.folder()), *expected);
+    assert_eq!(Trace::read(&program.folder()), *expected);
 }

@@ -154,7 +154,7 @@ fn consistency_brings_the_views_together() {
         );
         let run = shop.run(name);
         shop.finish(&shop.plan("epochs = 8\nbatch_size = 4\nlog_every = 6", &tables), &run);
-        let lines = Trace::of(&run).metrics.into_iter();
+        let lines = Trace::read(&run).metrics.into_iter();
         let losses: Vec<f64> = lines
             .filter(|line| line["kind"] == "train")
             .map(|line| line["losses"]["consistency"].as_f64().unwrap())

@@ -111,7 +111,7 @@ fn chunks_train_as_the_whole_batch_does() {
         let objective = format!("[[objective]]\nmethod.info_nce = {{ layer = 1{chunk} }}\n");
         let run = shop.run(name);
         shop.finish(&plan_of(&shop.pairs_recipe(TRAINING, &objective)), &run);
-        Trace::of(&run).losses()
+        Trace::read(&run).losses()
     };
     let whole = losses("whole", "");
     for (found, expected) in losses("chunks", ", chunk_size = 4").iter().zip(&whole) {
@@ -129,7 +129,7 @@ fn contrast_teaches_sentences_to_find_their_translations() {
     let results = shop.finish(&plan_of(&recipe), &run);
     let mean = results.languages.values().map(|of| of.scores.get("accuracy").unwrap() / 2.0);
     let after: f64 = mean.sum();
-    let trace = Trace::of(&run);
+    let trace = Trace::read(&run);
     let start = trace.metrics.iter().find(|line| line["kind"] == "dev").unwrap();
     assert_eq!(start["step"], 0);
     let before = start["accuracy"].as_f64().unwrap();
@@ -152,17 +152,17 @@ fn what_comes_before_is_a_run_of_its_own_that_the_next_one_starts_from() {
     let whole = shop.run("whole");
     shop.finish(&plan("then.toml"), &whole);
     let before = RunFolder::new(whole.path().join("pretrain"));
-    assert_eq!(Trace::of(&before).losses().len(), 6);
+    assert_eq!(Trace::read(&before).losses().len(), 6);
     let alone = shop.run("alone");
     shop.finish(&plan("alone.toml"), &alone);
-    assert_ne!(Trace::of(&alone).losses(), Trace::of(&whole).losses());
+    assert_ne!(Trace::read(&alone).losses(), Trace::read(&whole).losses());
 
     // Stopped in the first recipe, then in the second.
     let parts = shop.run("parts");
     shop.stop_after(5, &plan("then.toml"), &parts);
     shop.stop_after(2, &plan("then.toml"), &parts);
     shop.finish(&plan("then.toml"), &parts);
-    assert_eq!(Trace::of(&parts), Trace::of(&whole));
+    assert_eq!(Trace::read(&parts), Trace::read(&whole));
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn what_is_kept_of_a_teacher_is_what_it_says() {
     let losses = |name: &str, tables: String| {
         let run = shop.run(name);
         shop.finish(&plan_of(&shop.pairs_recipe(TRAINING, &tables)), &run);
-        Trace::of(&run).losses()
+        Trace::read(&run).losses()
     };
     let kept = losses("kept", vectors.to_owned() + student);
     let live = losses("live", format!("{vectors}{states}{student}"));
@@ -193,7 +193,7 @@ fn a_student_comes_near_its_teacher() {
     let run = shop.run("student");
     let recipe = shop.pairs_recipe("epochs = 20\nmax_steps = 80\nlog_every = 1", objective);
     shop.finish(&plan_of(&recipe), &run);
-    let losses = Trace::of(&run).losses();
+    let losses = Trace::read(&run).losses();
     let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
     let (first, last) = (mean(&losses[..8]), mean(&losses[72..]));
     assert!(last < 0.5 * first, "{last} after {first}");

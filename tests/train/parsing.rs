@@ -118,13 +118,13 @@ fn a_stopped_parser_goes_on_to_the_same_end() {
         let plan = plan(&shop, task, "epochs = 3\ncheckpoint_every = 4", tables);
         let undisturbed = shop.run(&format!("{name} undisturbed"));
         shop.finish(&plan, &undisturbed);
-        let expected = Trace::of(&undisturbed);
+        let expected = Trace::read(&undisturbed);
         assert_eq!(expected.predictions.len(), 2);
         for stop in [3, 6, 13] {
             let run = shop.run(&format!("{name} stopped {stop}"));
             shop.stop_after(stop, &plan, &run);
             shop.finish(&plan, &run);
-            assert_eq!(Trace::of(&run), expected, "{name} stopped after {stop}");
+            assert_eq!(Trace::read(&run), expected, "{name} stopped after {stop}");
         }
     }
 }
@@ -135,7 +135,7 @@ fn hidden_words_and_subtypes_make_another_parser() {
     let losses = |name: &str, task: &str| {
         let run = shop.run(name);
         shop.finish(&plan(&shop, &format!("{NO_DROPOUT}\n{task}"), "epochs = 1", ""), &run);
-        (Trace::of(&run).losses(), Predictor::load(run.best(), &Device::flex()).unwrap())
+        (Trace::read(&run).losses(), Predictor::load(run.best(), &Device::flex()).unwrap())
     };
     let (plain, parser) = losses("plain", "");
     let (hidden, _) = losses("hidden", "word_dropout = 0.5");
@@ -169,7 +169,7 @@ fn a_parser_goes_with_the_other_methods() {
         let plan = plan(&shop, "", &format!("{accumulate}epochs = 1"), tables);
         let run = shop.run(name);
         let results = shop.finish(&plan, &run);
-        assert!(Trace::of(&run).losses().iter().all(|loss| loss.is_finite()), "{name}");
+        assert!(Trace::read(&run).losses().iter().all(|loss| loss.is_finite()), "{name}");
         // The folder alone gives the same trees.
         let predictor = Predictor::load(run.best(), &Device::flex()).unwrap();
         let mut again = read_treebank_file(&shop.path("trees/de-test.conllu")).unwrap();

@@ -18,7 +18,7 @@ const ACCUMULATED: &str =
 fn undisturbed(shop: &Workshop, plan: &Plan) -> Trace {
     let run = shop.run("undisturbed");
     shop.finish(plan, &run);
-    Trace::of(&run)
+    Trace::read(&run)
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_stopped_run_goes_on_to_the_same_end() {
             shop.stop_after(stop, &plan, &run);
             assert_eq!(run.status().unwrap(), RunStatus::Unfinished(stop));
             shop.finish(&plan, &run);
-            assert_eq!(Trace::of(&run), expected, "stopped after {stop}");
+            assert_eq!(Trace::read(&run), expected, "stopped after {stop}");
         }
     }
 }
@@ -56,7 +56,7 @@ fn the_teacher_of_a_mean_teacher_goes_on_where_it_was() {
         shop.stop_after(stop, &plan, &run);
     }
     shop.finish(&plan, &run);
-    assert_eq!(Trace::of(&run), expected);
+    assert_eq!(Trace::read(&run), expected);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_run_stopped_after_every_step_ends_the_same() {
         shop.stop_after(stop, &plan, &run);
     }
     shop.finish(&plan, &run);
-    assert_eq!(Trace::of(&run), expected);
+    assert_eq!(Trace::read(&run), expected);
 }
 
 /// A folder whose writing was cut off.
@@ -120,7 +120,7 @@ fn a_crash_between_any_two_steps_of_writing_is_recovered_from() {
     let shop = Workshop::new();
     let plan = shop.plan(&PLAIN.replace("epochs = 3", "epochs = 5"), "");
     let best_step = shop.finish(&plan, &shop.run("undisturbed")).selection.step;
-    let expected = Trace::of(&shop.run("undisturbed"));
+    let expected = Trace::read(&shop.run("undisturbed"));
     // What is chosen later would hide a loss of `best`.
     let stop = best_step + 2;
     assert!(stop < 30, "best after {best_step} steps");
@@ -132,7 +132,7 @@ fn a_crash_between_any_two_steps_of_writing_is_recovered_from() {
         crash(&run);
         assert_eq!(run.status().unwrap(), RunStatus::Unfinished(stop), "{name}");
         shop.finish(&plan, &run);
-        assert_eq!(Trace::of(&run), expected, "{name}");
+        assert_eq!(Trace::read(&run), expected, "{name}");
         let rest = run.path().read_dir().unwrap().map(|entry| entry.unwrap().path());
         let rest: Vec<_> = rest.filter(|path| path.is_dir()).collect();
         assert_eq!(rest.len(), 2, "{name}: more than best and predictions in {rest:?}");
@@ -150,7 +150,7 @@ fn a_crash_while_an_earlier_run_is_removed_leaves_a_new_one() {
     torn_folder(&checkpoints.with_extension("partial").join("step-00000008"));
     assert_eq!(run.status().unwrap(), RunStatus::New);
     shop.finish(&plan, &run);
-    assert_eq!(Trace::of(&run), expected);
+    assert_eq!(Trace::read(&run), expected);
     assert!(!checkpoints.with_extension("partial").exists());
 }
 

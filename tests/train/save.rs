@@ -27,7 +27,7 @@ struct Batch {
 }
 
 impl Batch {
-    fn of(family: &str) -> Self {
+    fn from_fixture(family: &str) -> Self {
         let fixture = Fixture::open(family);
         let input_ids = fixture.ints("input_ids");
         let token_type_ids = if fixture.has("token_type_ids") {
@@ -123,7 +123,7 @@ fn saved_models_load_to_bit_equal_logits_and_the_same_labels() {
     let (target, _temporary) = target();
     let device = Device::flex();
     for family in FAMILIES {
-        let batch = Batch::of(family);
+        let batch = Batch::from_fixture(family);
         for (name, spec) in heads() {
             let folder = target.join(format!("{family}-{name}"));
             std::fs::create_dir_all(&folder).unwrap();
@@ -191,7 +191,7 @@ fn saved_masked_lms_load_to_bit_equal_logits() {
     let (target, _temporary) = target();
     let device = Device::flex();
     for family in FAMILIES {
-        let batch = Batch::of(family);
+        let batch = Batch::from_fixture(family);
         for (name, kind) in [("own-lm", LmHeadKind::Own), ("tied-lm", LmHeadKind::Tied)] {
             let folder = target.join(format!("{family}-{name}"));
             std::fs::create_dir_all(&folder).unwrap();
@@ -223,7 +223,7 @@ fn a_masked_lm_head_is_kept_beside_another() {
     let target = tempfile::tempdir().unwrap();
     let device = Device::flex();
     for family in FAMILIES {
-        let batch = Batch::of(family);
+        let batch = Batch::from_fixture(family);
         for (name, spec) in heads() {
             for kind in [LmHeadKind::Own, LmHeadKind::Tied] {
                 let new = HeadChoice::New { spec: spec.clone(), seed: 5 };
@@ -272,7 +272,7 @@ fn fewer_rows_of_the_vocabulary_leave_every_bit_of_the_rest() {
     let device = Device::flex();
     for family in FAMILIES {
         let (folder, before) = whole(family);
-        let batch = Batch::of(family);
+        let batch = Batch::from_fixture(family);
         let mut rows: Vec<u32> = batch.input_ids.iter().map(|id| id.cast_unsigned()).collect();
         rows.extend(0..=before.model.encoder.config().pad_token_id);
         rows.sort_unstable();

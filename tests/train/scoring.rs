@@ -18,7 +18,7 @@ use isogloss::text::{
 };
 use isogloss::{
     Evaluator, LanguageResult, Prediction, Predictor, Results, RunFolder, SavedScoring, Scores,
-    Tagging, Target, TaskConfig, read_saved_subnetwork, write_subnetwork,
+    Tagging, TargetKind, TaskConfig, read_saved_subnetwork, write_subnetwork,
 };
 use isogloss_methods::{Importance, Subnetwork};
 use isogloss_tests::runs::{Trace, Workshop, plan_of};
@@ -236,7 +236,7 @@ fn in_browser(folder: &Path, case: &Case, language: &str) -> Scores {
 /// What `predict` says of the running texts of a file, as the run wrote it.
 fn assert_predicts_as_the_run(predictor: &Predictor, case: &Case, run: &RunFolder, language: &str) {
     let examples = predictor.task().read(&case.path(language), &case.options()).unwrap();
-    let written = Trace::of(run).predictions[&format!("{language}.jsonl")].clone();
+    let written = Trace::read(run).predictions[&format!("{language}.jsonl")].clone();
     for (example, written) in examples.iter().zip(written.lines()) {
         let isogloss::text::Content::Text { text, pair, .. } = &example.content else { return };
         let mut expected: Vec<String> = serde_json::from_str(written).unwrap();
@@ -268,7 +268,7 @@ fn a_run_scores_as_evaluate_the_library_and_a_browser_score_its_best_model() {
             let expected = &results.languages[*language];
             let found = evaluated(&predictor, &case, language);
             assert_eq!(&found, expected, "{}, {language}", case.name);
-            if predictor.task().target() == Target::Tree {
+            if predictor.task().target() == TargetKind::Tree {
                 continue;
             }
             if is_whole {

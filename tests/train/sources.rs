@@ -33,7 +33,7 @@ fn all_sources_are_trained_on_and_none_is_a_target() {
         "highest accuracy on the dev sets of en, de, their mean, the earliest of equals"
     );
 
-    let trace = Trace::of(&run);
+    let trace = Trace::read(&run);
     // 24 texts of each language, four a step, twice.
     assert_eq!(trace.losses().len(), 24);
     let dev = trace.metrics.iter().find(|line| line["kind"] == "dev").unwrap();
@@ -76,8 +76,8 @@ fn runs_in_several_languages_resume() {
         shop.stop_after(4, &plan, &parts);
         shop.stop_after(9, &plan, &parts);
         shop.finish(&plan, &parts);
-        assert_eq!(Trace::of(&parts), Trace::of(&whole), "{name}");
-        assert_eq!(Trace::of(&whole).losses().len(), if tasks { 12 } else { 24 }, "{name}");
+        assert_eq!(Trace::read(&parts), Trace::read(&whole), "{name}");
+        assert_eq!(Trace::read(&whole).losses().len(), if tasks { 12 } else { 24 }, "{name}");
     }
 }
 
@@ -142,7 +142,7 @@ fn other_languages_can_be_watched_while_the_model_trains() {
     let (watched, plain) = (shop.run("watched"), shop.run("plain"));
     shop.finish(&plan_of(&recipe), &watched);
     shop.finish(&plan_of(&shop.recipe(TRAINING, "")), &plain);
-    let (watched, plain) = (Trace::of(&watched), Trace::of(&plain));
+    let (watched, plain) = (Trace::read(&watched), Trace::read(&plain));
     assert_eq!((watched.losses(), &watched.predictions), (plain.losses(), &plain.predictions));
     let dev: Vec<_> = watched.metrics.iter().filter(|line| line["kind"] == "dev").collect();
     assert_eq!(dev.len(), 2);

@@ -204,8 +204,8 @@ fn each_language_trains_and_is_scored_with_its_own_parts() {
         let results = shop.finish(&plan, &whole);
         shop.stop_after(7, &plan, &parts);
         shop.finish(&plan, &parts);
-        assert_eq!(Trace::of(&parts), Trace::of(&whole), "{name}");
-        scores.push((Trace::of(&whole).losses(), results.languages["xx"].scores.main()));
+        assert_eq!(Trace::read(&parts), Trace::read(&whole), "{name}");
+        scores.push((Trace::read(&whole).losses(), results.languages["xx"].scores.main()));
     }
     // The teacher of a mean teacher has the parts of the batch's language, as the student has. Without
     // dropout, it is the student in the first step.
@@ -213,7 +213,7 @@ fn each_language_trains_and_is_scored_with_its_own_parts() {
     let tables = with_subnetworks(&quiet, "") + MEAN_TEACHER;
     let run = quiet.run("mean teacher");
     quiet.finish(&two_languages(&quiet, &tables), &run);
-    let lines = Trace::of(&run).metrics.into_iter();
+    let lines = Trace::read(&run).metrics.into_iter();
     let losses = lines.filter_map(|line| line["losses"]["mean_teacher"].as_f64());
     let losses: Vec<_> = losses.collect();
     assert!(losses[0] < 1e-9 && losses[11] > 1e-9, "{losses:?}");
@@ -236,7 +236,7 @@ fn dynamic_subnetworks_follow_what_matters() {
     let results = shop.finish(&plan, &whole);
     shop.stop_after(7, &plan, &parts);
     shop.finish(&plan, &parts);
-    assert_eq!(Trace::of(&parts), Trace::of(&whole));
+    assert_eq!(Trace::read(&parts), Trace::read(&whole));
 
     // A checkpoint with the scores of another encoder is told.
     let damaged = shop.run("damaged");
@@ -323,7 +323,7 @@ fn gradients_of_languages_are_compared() {
     let plan = two_languages(&shop, &format!("{}{measure}", with_subnetworks(&shop, "")));
     let run = shop.run("compared");
     shop.finish(&plan, &run);
-    let metrics = Trace::of(&run).metrics;
+    let metrics = Trace::read(&run).metrics;
     let lines: Vec<_> = metrics.iter().filter(|line| line["kind"] == "conflict").collect();
     let steps: Vec<_> = lines.iter().map(|line| line["step"].as_u64().unwrap()).collect();
     assert_eq!(steps, [0, 12, 24]);

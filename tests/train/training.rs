@@ -29,7 +29,7 @@ fn a_finished_run_holds_what_it_should_and_nothing_else() {
     let environment: Value = serde_json::from_slice(&environment).unwrap();
     assert_eq!((&environment["seed"], &environment["device"]["name"]), (&7.into(), &"flex".into()));
 
-    let trace = Trace::of(&run);
+    let trace = Trace::read(&run);
     let losses = trace.losses();
     let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
     let (first, last) = (mean(&losses[..6]), mean(&losses[losses.len() - 6..]));
@@ -55,7 +55,7 @@ fn a_finished_run_holds_what_it_should_and_nothing_else() {
     let time = |run: &RunFolder| fs::metadata(run.path().join("best")).unwrap().modified().unwrap();
     let before = time(&run);
     assert_eq!(shop.finish(&plan, &run), results);
-    assert_eq!((time(&run), Trace::of(&run)), (before, trace));
+    assert_eq!((time(&run), Trace::read(&run)), (before, trace));
     assert_eq!(entries(&run), FINISHED);
 }
 
@@ -68,10 +68,10 @@ fn equal_seeds_give_equal_runs_and_others_do_not() {
     shop.finish(&plan, &second);
     shop.finish(&plan.clone().with_seed(8), &other);
 
-    assert_eq!(Trace::of(&first), Trace::of(&second));
+    assert_eq!(Trace::read(&first), Trace::read(&second));
     let weights = |run: &RunFolder| fs::read(run.best().join("model.safetensors")).unwrap();
     assert!(weights(&first) == weights(&second), "the chosen weights differ");
-    let losses = [&first, &other].map(|run| Trace::of(run).losses());
+    let losses = [&first, &other].map(|run| Trace::read(run).losses());
     assert!(losses[0].iter().zip(&losses[1]).all(|(a, b)| a != b), "{losses:?}");
 }
 
@@ -83,7 +83,7 @@ fn accumulated_batches_make_one_step() {
         let training = format!("epochs = 2\naccumulate = {accumulate}\n{EVERY_STEP}");
         let run = shop.run(&format!("run-{accumulate}"));
         shop.finish(&shop.plan(&training, ""), &run);
-        assert_eq!(Trace::of(&run).losses().len(), n_steps);
+        assert_eq!(Trace::read(&run).losses().len(), n_steps);
     }
 }
 
@@ -131,9 +131,9 @@ fn tagging_runs_from_slots_to_span_f1() {
         assert_eq!((results.task.as_str(), results.metric.as_str()), ("tagging", "span_f1"));
         let span_f1 = results.languages["en"].scores.get("span_f1").unwrap();
         assert!(span_f1 > 0.8, "{units}: span F1 {span_f1} in the language of training");
-        let json: Value = serde_json::from_str(&Trace::of(&run).results).unwrap();
+        let json: Value = serde_json::from_str(&Trace::read(&run).results).unwrap();
         assert_eq!(json["languages"]["en"]["span_f1"], span_f1);
-        let tags = &Trace::of(&run).predictions["en.jsonl"];
+        let tags = &Trace::read(&run).predictions["en.jsonl"];
         assert!(tags.lines().all(|line| serde_json::from_str::<Vec<String>>(line).is_ok()));
         assert!(tags.contains("\"B-place\""), "{tags}");
     }
@@ -178,7 +178,7 @@ fn parts_of_speech_are_scored_as_evaluate_scores_the_best_model() {
         // Word by word against the treebank, from the files of the run.
         let gold = read_treebank_file(&path).unwrap();
         let gold = gold.sentences.iter().flat_map(|one| one.words()).map(|word| &word.upos);
-        let predicted = Trace::of(&run).predictions[&format!("{language}.jsonl")].clone();
+        let predicted = Trace::read(&run).predictions[&format!("{language}.jsonl")].clone();
         let predicted =
             predicted.lines().flat_map(|line| serde_json::from_str::<Vec<String>>(line).unwrap());
         let pairs: Vec<_> = gold.zip(predicted).collect();
@@ -198,7 +198,7 @@ fn agrees_with_flex(shop: &Workshop, device: &OpenDevice) {
     let [expected, found] = [&open(DeviceChoice::Flex).unwrap(), device].map(|device| {
         let run = shop.run(&format!("on-{}", device.info.name.replace(':', "-")));
         shop.finish_on(device, &plan, &run);
-        Trace::of(&run)
+        Trace::read(&run)
     });
     let [a, b] = [&found, &expected]
         .map(|trace| trace.losses().iter().map(|loss| *loss as f32).collect::<Vec<_>>());

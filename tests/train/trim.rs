@@ -29,7 +29,7 @@ fn assert_same(shop: &Workshop, name: &str, recipe: &str) {
     shop.finish(&plan_of(&trim), &trimmed);
     let rows = [shop.path("model"), trimmed.best()].map(|folder| n_rows(&folder));
     assert!(rows[1] < rows[0], "{name}: {rows:?}");
-    let [whole, trimmed] = [&whole, &trimmed].map(Trace::of);
+    let [whole, trimmed] = [&whole, &trimmed].map(Trace::read);
     assert_eq!(whole.predictions.len(), trimmed.predictions.len());
     for (step, (a, b)) in whole.losses().iter().zip(trimmed.losses()).enumerate() {
         // Only the norm of the gradients is summed up in another order.
@@ -76,7 +76,7 @@ fn a_stopped_run_goes_on_with_the_vocabulary_that_it_began_with() {
     shop.finish(&plan, &whole);
     shop.stop_after(3, &plan, &stopped);
     shop.finish(&plan, &stopped);
-    assert_eq!(Trace::of(&whole), Trace::of(&stopped));
+    assert_eq!(Trace::read(&whole), Trace::read(&stopped));
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_teacher_of_vectors_may_read_other_tokens() {
         let tables = format!("[[objective]]\nmethod.{method}\n{teacher}");
         let recipe = shop.pairs_recipe(TRAINING, &tables).replace("[model]\n", trim);
         let run = shop.run(name);
-        shop.try_finish(&plan_of(&recipe), &run).map(|_| Trace::of(&run).losses())
+        shop.try_finish(&plan_of(&recipe), &run).map(|_| Trace::read(&run).losses())
     };
     let vectors = "embedding_distillation = {}";
     let whole = losses("whole", vectors, "[model]\n").unwrap();

@@ -24,7 +24,7 @@ pub enum ObjectiveError {
     },
     /// The objective's state gave nothing.
     #[error("objective {objective}: its state keeps no rows yet")]
-    MissingMemory {
+    MissingNegativeQueue {
         /// Its name.
         objective: &'static str,
     },

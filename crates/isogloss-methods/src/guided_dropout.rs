@@ -1,12 +1,19 @@
-//! Guided dropout: units with much Fisher information are dropped less.
+//! Guided dropout (Sharma et al. 2024): dropout rates per unit that fall with Fisher information.
 
-use isogloss_model::UnitDropout;
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use isogloss_model::{Model, UnitDropout};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::faults::{Faults, at_least_one};
 use crate::gradients::Gradients;
 use crate::method::{DataNeed, Method, MethodInfo, options};
+use crate::state::{MethodState, SavedState, StateError, StateReader};
+
+/// The value of a checkpoint that holds the rates.
+const RATES: &str = "rates";
 
 /// Configures guided dropout: a unit of a block's output is dropped the less, the higher its Fisher
 /// score ranks among the units of that output. The mean rate stays the model's own.
@@ -61,7 +68,7 @@ impl GuidedDropoutConfig {
     }
 
     /// The rates of all units of a model whose own rate is `mean`.
-    pub fn unit_dropout(&self, scores: UnitScores, mean: f64) -> UnitDropout {
+    fn unit_dropout(&self, scores: UnitScores, mean: f64) -> UnitDropout {
         let rates = |outputs: [Vec<f64>; 2]| outputs.map(|scores| self.rates(&scores, mean));
         UnitDropout { layers: scores.layers.into_iter().map(rates).collect() }
     }
@@ -91,9 +98,76 @@ impl Method for GuidedDropoutConfig {
     }
 }
 
+/// State of guided dropout: the dropout rate of each unit, estimated once before the first step.
+#[derive(Debug)]
+pub struct GuidedDropoutState {
+    rates: Arc<UnitDropout>,
+}
+
+impl GuidedDropoutState {
+    /// Estimates the rates of `model` from the gradients of batches with labels sampled from the model,
+    /// see [`GradientSource::sampled_gradients`](crate::GradientSource::sampled_gradients).
+    ///
+    /// # Errors
+    /// The first error of a batch.
+    pub fn estimate<E>(
+        config: &GuidedDropoutConfig,
+        model: &Model,
+        gradients: impl Iterator<Item = Result<Gradients, E>>,
+    ) -> Result<Self, E> {
+        let sizes = model.encoder.config();
+        let mut scores = UnitScores::new(sizes.num_hidden_layers, sizes.hidden_size);
+        for gradients in gradients {
+            scores.add(&gradients?);
+        }
+        Ok(Self { rates: Arc::new(config.unit_dropout(scores, sizes.hidden_dropout_prob)) })
+    }
+
+    /// Reads the rates of `model` from a checkpoint.
+    ///
+    /// # Errors
+    /// If there are none, or if they are the rates of a model of another size.
+    pub fn restored(saved: &mut dyn StateReader, model: &Model) -> Result<Self, StateError> {
+        let mut state = Self { rates: Arc::new(UnitDropout { layers: Vec::new() }) };
+        state.restore(saved, model, &Device::flex())?;
+        Ok(state)
+    }
+
+    /// The rates, to run the model with.
+    pub fn rates(&self) -> &Arc<UnitDropout> {
+        &self.rates
+    }
+}
+
+impl MethodState for GuidedDropoutState {
+    fn save(&self) -> SavedState {
+        let rates = serde_json::to_value(&self.rates.layers).expect("rates are printable as JSON");
+        SavedState { values: [(RATES.to_owned(), rates)].into(), ..SavedState::default() }
+    }
+
+    fn restore(
+        &mut self,
+        saved: &mut dyn StateReader,
+        model: &Model,
+        _device: &Device,
+    ) -> Result<(), StateError> {
+        let fault = |problem: &str| StateError::Value { name: RATES, problem: problem.to_owned() };
+        let rates = saved.value(RATES).ok_or_else(|| fault("there are none"))?;
+        let layers: Vec<[Vec<f32>; 2]> =
+            serde_json::from_value(rates).map_err(|error| fault(&error.to_string()))?;
+        let config = model.encoder.config();
+        let fits = |layer: &[Vec<f32>; 2]| layer.iter().all(|r| r.len() == config.hidden_size);
+        if layers.len() != config.num_hidden_layers || !layers.iter().all(fits) {
+            return Err(fault("they are of an encoder of another size"));
+        }
+        self.rates = Arc::new(UnitDropout { layers });
+        Ok(())
+    }
+}
+
 /// The Fisher score of each unit of the blocks' outputs, summed over batches.
 #[derive(Clone, Debug, PartialEq)]
-pub struct UnitScores {
+struct UnitScores {
     /// By layer: after attention, and after the feed-forward network.
     layers: Vec<[Vec<f64>; 2]>,
 }
@@ -103,13 +177,12 @@ const OUTPUTS: [&str; 2] = ["attention.output", "feed_forward.down"];
 
 impl UnitScores {
     /// Zero for each unit of so many layers of this width.
-    pub fn new(n_layers: usize, width: usize) -> Self {
+    fn new(n_layers: usize, width: usize) -> Self {
         Self { layers: vec![[vec![0.0; width], vec![0.0; width]]; n_layers] }
     }
 
-    /// Adds to each unit the squares of its row of the gradients of a batch with labels drawn from the
-    /// model, see [`GradientSource::sampled_gradients`](crate::GradientSource::sampled_gradients).
-    pub fn add(&mut self, gradients: &Gradients) {
+    /// Adds to each unit the sum of the squared gradients of its row.
+    fn add(&mut self, gradients: &Gradients) {
         for (layer, outputs) in self.layers.iter_mut().enumerate() {
             for (output, scores) in OUTPUTS.iter().zip(outputs) {
                 let path = format!("encoder.layers.{layer}.{output}.weight");
@@ -130,9 +203,13 @@ fn add_row_squares(gradients: &Gradients, path: &str, sums: &mut [f64]) {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Device, Tensor};
+    use std::convert::Infallible;
+
+    use burn::tensor::{Int, Tensor};
+    use isogloss_model::{RandomParams, presets};
 
     use super::*;
+    use crate::state::tests::Saved;
 
     #[test]
     fn scores_are_the_squares_of_each_units_row() {
@@ -165,5 +242,34 @@ mod tests {
         let rates = GuidedDropoutConfig { gamma: 2.0, n_batches: 1 }.rates(&scores, 0.4);
         assert!(rates.iter().all(|rate| (0.0..=0.5).contains(rate)));
         assert!((mean(&rates) - 0.4).abs() < 1e-6, "{}", mean(&rates));
+    }
+
+    fn model(n_layers: usize) -> Model {
+        let mut config = presets::tiny(10);
+        config.num_hidden_layers = n_layers;
+        Model::init(&config, None, &mut RandomParams::new(1), &Device::flex())
+    }
+
+    #[test]
+    fn restored_rates_equal_the_estimated_ones_and_those_of_another_size_are_refused() {
+        let model_of_two = model(2);
+        let width = model_of_two.encoder.config().hidden_size;
+        let values = Tensor::<1, Int>::arange(0..width as i64, &Device::flex()).float();
+        let mut gradients = Gradients::default();
+        gradients.add("encoder.layers.0.attention.output.weight".into(), values);
+        let batches = [Ok::<_, Infallible>(gradients)].into_iter();
+        let config = GuidedDropoutConfig::default();
+        let Ok(state) = GuidedDropoutState::estimate(&config, &model_of_two, batches);
+        let rates = &state.rates().layers[0][0];
+        assert!(rates[0] > rates[rates.len() - 1], "{rates:?}");
+
+        let mut saved = Saved::new(&state);
+        let restored = GuidedDropoutState::restored(&mut saved, &model_of_two).unwrap();
+        assert_eq!(restored.rates().layers, state.rates().layers);
+        let error = GuidedDropoutState::restored(&mut saved, &model(3)).unwrap_err().to_string();
+        assert_eq!(error, "rates: they are of an encoder of another size");
+        saved.values.clear();
+        let error = GuidedDropoutState::restored(&mut saved, &model_of_two).unwrap_err();
+        assert_eq!(error.to_string(), "rates: there are none");
     }
 }

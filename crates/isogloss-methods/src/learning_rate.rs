@@ -56,7 +56,7 @@ pub struct LearningRateConfig {
     /// Steps in all.
     pub total_steps: u64,
     /// What follows the warm-up.
-    pub curve: LearningRateSchedule,
+    pub schedule: LearningRateSchedule,
 }
 
 impl LearningRateConfig {
@@ -72,7 +72,7 @@ impl LearningRateConfig {
             return step / warmup.max(1.0);
         }
         let progress = (step - warmup) / (total - warmup).max(1.0);
-        match self.curve {
+        match self.schedule {
             LearningRateSchedule::Constant => 1.0,
             LearningRateSchedule::Linear => (1.0 - progress).max(0.0),
             LearningRateSchedule::Cosine => {

@@ -57,7 +57,7 @@ pub use faults::Faults;
 pub use fisher::{block_of, part_of, sample_labels, sum_by_group};
 pub use grad_cache::{surrogate_loss, vector_gradients};
 pub use gradients::Gradients;
-pub use guided_dropout::{GuidedDropoutConfig, UnitScores};
+pub use guided_dropout::{GuidedDropoutConfig, GuidedDropoutState};
 pub use importance::Importance;
 pub use learning_rate::{LearningRateConfig, LearningRateSchedule, Rates};
 pub use loss::{GradCache, Objective};

@@ -39,10 +39,10 @@ pub trait MethodState: Send {
     }
 
     /// Follows a step of the optimizer, of which `model` came.
-    fn after_step(&mut self, model: &Model, found: StepFindings);
+    fn after_step(&mut self, _model: &Model, _found: StepFindings) {}
 
-    /// Rows that the loss reads beside the passes, `[rows, width]`, see [`StepInput::memory`].
-    fn memory(&self) -> Option<Tensor<2>> {
+    /// The negative queue that the loss reads, `[queue_size, width]`, see [`StepInput::negative_queue`].
+    fn negative_queue(&self) -> Option<Tensor<2>> {
         None
     }
 

@@ -12,12 +12,12 @@ pub(super) enum Scale {
     Linear,
     /// Evenly, from zero.
     FromZero,
-    /// By their logarithms; what is not positive has no place.
+    /// By their logarithms; what is not positive has no position.
     Log,
 }
 
 impl Scale {
-    /// Whether a value has a place on an axis of this scale.
+    /// Whether a value has a position on an axis of this scale.
     pub(super) fn holds(self, value: f64) -> bool {
         self != Self::Log || value >= f64::MIN_POSITIVE
     }
@@ -33,7 +33,7 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// The smallest range of round numbers around the values; `None` without any to place.
+    /// The smallest range of round numbers around the values; `None` without any to position.
     pub(super) fn around(scale: Scale, values: impl Iterator<Item = f64>) -> Option<Self> {
         let values: Vec<f64> = values.filter(|value| scale.holds(*value)).collect();
         let high = values.iter().copied().reduce(f64::max)?;
@@ -105,22 +105,22 @@ impl Axis {
         Self { low, high, scale: Scale::Log, ticks }
     }
 
-    /// Whether a value has a place.
+    /// Whether a value has a position.
     pub(super) fn holds(&self, value: f64) -> bool {
         self.scale.holds(value)
     }
 
     /// Where a value lies, from 0 at the low end to 1 at the high end.
-    pub(super) fn place(&self, value: f64) -> f64 {
+    pub(super) fn position(&self, value: f64) -> f64 {
         match self.scale {
             Scale::Log => (value / self.low).ln() / (self.high / self.low).ln(),
             Scale::Linear | Scale::FromZero => (value - self.low) / (self.high - self.low),
         }
     }
 
-    /// The places of the round numbers, with the text that belongs there.
+    /// The positions of the round numbers, with the text that belongs there.
     pub(super) fn ticks(&self) -> impl Iterator<Item = (f64, &str)> {
-        self.ticks.iter().map(|(tick, label)| (self.place(*tick), label.as_str()))
+        self.ticks.iter().map(|(tick, label)| (self.position(*tick), label.as_str()))
     }
 }
 
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(labels(log, &[0.004, 700.0]), ["0.01", "0.1", "1", "10", "100", "1k"]);
         assert_eq!(labels(log, &[3e-9, 2e7]), ["1e−6", "0.001", "1", "1k", "1e6"]);
         assert_eq!(labels(log, &[105.0, 150.0]), ["100", "120", "140", "160"]);
-        assert_eq!(labels(log, &[0.0, -1.0, 20.0, 50.0]), ["20", "50"], "zero has no place");
+        assert_eq!(labels(log, &[0.0, -1.0, 20.0, 50.0]), ["20", "50"], "zero has no position");
         assert!(labels(log, &[7e-4]).len() > 1, "a single value gets a range");
         assert!(Axis::around(log, [0.0].into_iter()).is_none());
     }
@@ -201,15 +201,15 @@ mod tests {
     #[test]
     fn decades_are_equally_far_apart() {
         let axis = Axis::around(Scale::Log, [0.1, 1000.0].into_iter()).unwrap();
-        for (value, place) in [(0.1, 0.0), (1.0, 0.25), (10.0, 0.5), (1000.0, 1.0)] {
-            assert!((axis.place(value) - place).abs() < 1e-12);
+        for (value, position) in [(0.1, 0.0), (1.0, 0.25), (10.0, 0.5), (1000.0, 1.0)] {
+            assert!((axis.position(value) - position).abs() < 1e-12);
         }
     }
 
     #[test]
     fn the_last_step_ends_its_axis() {
         let axis = Axis::steps(62.0);
-        assert_eq!(axis.place(62.0), 1.0);
+        assert_eq!(axis.position(62.0), 1.0);
         assert_eq!(axis.ticks().map(|tick| tick.1).collect::<Vec<_>>(), ["0", "20", "40", "60"]);
     }
 }

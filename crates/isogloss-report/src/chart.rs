@@ -73,7 +73,7 @@ impl Chart {
         for series in &self.series {
             let points = series.points.iter().filter(|point| self.y.holds(point.1));
             let place = |(x, value): &(f64, f64)| {
-                (EXTENT * self.x.place(*x), EXTENT * (1.0 - y.place(*value)))
+                (EXTENT * self.x.position(*x), EXTENT * (1.0 - y.position(*value)))
             };
             let points: Vec<(f64, f64)> = points.map(place).collect();
             let label = Text(&series.label);

@@ -55,7 +55,7 @@ pub(super) fn mean_std(summary: Option<&MeanStd>) -> String {
 
 /// A mean with its deviation as they are, the deviation set back and as exact as the mean.
 pub(super) fn mean_std_number(summary: Option<&MeanStd>) -> String {
-    summarized(summary, |mean, value| Digits::of(mean).write(value))
+    summarized(summary, |mean, value| Digits::for_value(mean).write(value))
 }
 
 /// `write` gets the mean, and the value to write.
@@ -71,7 +71,7 @@ fn summarized(summary: Option<&MeanStd>, write: impl Fn(f64, f64) -> String) -> 
 
 /// A number of any size, with three digits and a true minus sign.
 pub(super) fn number(value: f64) -> String {
-    Digits::of(value).write(value)
+    Digits::for_value(value).write(value)
 }
 
 /// How numbers near one value are written: `0.0123`, `1.23`, `123`, `1.23e6`.
@@ -81,7 +81,7 @@ struct Digits {
 }
 
 impl Digits {
-    fn of(value: f64) -> Self {
+    fn for_value(value: f64) -> Self {
         let power = if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 };
         match power {
             -3..=5 => Self { decimals: usize::try_from(2 - power).unwrap_or(0), power: 0 },

@@ -44,7 +44,7 @@ impl TagScheme {
     }
 
     /// The scheme in which label names spell spans: BIOES, BILOU, or IOB1 where a type has an `I-` and no `B-`; else BIO.
-    pub(crate) fn of_labels(names: &[String]) -> Self {
+    pub(crate) fn from_labels(names: &[String]) -> Self {
         let tags: Vec<SpanTag<'_>> = names.iter().filter_map(|name| SpanTag::parse(name)).collect();
         let has = |prefixes: &[char]| tags.iter().any(|tag| prefixes.contains(&tag.prefix));
         let begun: HashSet<&str> =

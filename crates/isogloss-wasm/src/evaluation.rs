@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use isogloss::metrics::ClassificationScores;
 use isogloss::text::{Format, Language, ReadOptions, Unseen, read_examples, sequential_by_length};
-use isogloss::{Evaluator, LabeledSet, Target};
+use isogloss::{Evaluator, LabeledSet, TargetKind};
 use js_sys::{Reflect, Uint32Array};
 use serde_json::json;
 use wasm_bindgen::prelude::*;
@@ -38,7 +38,7 @@ impl Evaluation {
             ))
         })?;
         let predictor = &model.predictor;
-        if predictor.task().target() == Target::Tree {
+        if predictor.task().target() == TargetKind::Tree {
             return Err(JsError::new("a parser is scored by the command line alone"));
         }
         let options = ReadOptions::new(format)
@@ -117,7 +117,7 @@ impl Evaluation {
         result["n"] = json!(self.done());
         result["labels"] = json!(names);
         let result = to_js(&result)?;
-        if self.model.predictor.task().target() == Target::Class {
+        if self.model.predictor.task().target() == TargetKind::Class {
             let flat = |rows: &[Vec<usize>]| rows.iter().flatten().copied().collect::<Vec<_>>();
             let of = ClassificationScores::from_ids(&flat(&self.gold), &flat(&self.predicted))?;
             let mut counts = vec![0u32; names.len() * names.len()];

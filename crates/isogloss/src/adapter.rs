@@ -68,7 +68,7 @@ impl LanguageAdapterRecipe {
         }
         self.load(model, source)?;
         let active = model.encoder.set_active_adapters(&[source.as_str()]);
-        Ok(active.map_err(of_language)?)
+        Ok(active.map_err(language_adapter_error)?)
     }
 
     /// Fails unless there is an adapter for every one of these languages that needs one.
@@ -108,7 +108,7 @@ impl LanguageAdapterRecipe {
             LanguageExchange::Source | LanguageExchange::None => None,
         };
         let exchanged = model.encoder.exchange_adapter(source.as_str(), to);
-        exchanged.map_err(of_language)?;
+        exchanged.map_err(language_adapter_error)?;
         Ok(Some(model))
     }
 
@@ -125,16 +125,16 @@ impl LanguageAdapterRecipe {
 }
 
 /// An error about language adapters.
-fn of_language(source: AdapterError) -> AdaptersError {
+fn language_adapter_error(source: AdapterError) -> AdaptersError {
     AdaptersError::Model { table: "language_adapter", source }
 }
 
 /// What a recipe's adapter is called.
 fn name(recipe: &Recipe) -> String {
     let held_out = recipe.task.unlabeled().map(UnlabeledTask::held_out);
-    let of_language = match (held_out, recipe.monolingual.as_ref().map(|of| &of.languages)) {
+    let language = match (held_out, recipe.monolingual.as_ref().map(|of| &of.languages)) {
         (Some(HeldOutTable::Monolingual), Some(Languages::Listed(languages))) => languages.first(),
         _ => None,
     };
-    of_language.map_or_else(|| TASK.to_owned(), ToString::to_string)
+    language.map_or_else(|| TASK.to_owned(), ToString::to_string)
 }

@@ -79,7 +79,7 @@ pub use run::{Event, Outcome, RunFolder, RunOptions, RunStatus, finetune};
 pub use task::{
     Classification, DataReport, Evaluator, HeldOut, HeldOutTable, LabelPredictor, LabeledSet,
     LabeledTask, LanguageModeling, LanguageResult, LearnedLabels, Parsing, PosTagging, Predictions,
-    Results, Retrieval, SavedScoring, Scored, Scores, Selection, Supervision, Tagging, Target,
+    Results, Retrieval, SavedScoring, Scored, Scores, Selection, Supervision, Tagging, TargetKind,
     Task, TaskConfig, UnlabeledTask, tasks,
 };
 pub use tools::alignment;

@@ -37,7 +37,7 @@ pub use saved_scoring::SavedScoring;
 pub use scores::{LanguageResult, Scores};
 pub use tagging::Tagging;
 pub use traits::{
-    HeldOut, HeldOutTable, LabeledTask, LearnedLabels, Supervision, Target, Task, UnlabeledTask,
+    HeldOut, HeldOutTable, LabeledTask, LearnedLabels, Supervision, TargetKind, Task, UnlabeledTask,
 };
 
 pub(crate) use trees::trees;
@@ -116,7 +116,7 @@ impl TaskConfig {
     }
 
     /// What a row of the logits is trained towards; none without labels.
-    pub fn target(&self) -> Option<Target> {
+    pub fn target(&self) -> Option<TargetKind> {
         self.labeled().map(LabeledTask::target)
     }
 }

@@ -1,6 +1,6 @@
 //! The glossary: words of our own that the field has a standard term for.
 //!
-//! A reader searches for the standard term, so code and its documentation comments say that one.
+//! A reader searches for the standard term, so names, comments, messages and Markdown say that one.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ struct Term {
     write: &'static str,
     /// Identifiers.
     names: &'static [&'static str],
-    /// Words that follow one another in a documentation comment, in small letters.
+    /// Words that follow one another in prose, in small letters.
     phrases: &'static [&'static str],
     /// The folder in which they are refused; elsewhere they are words for something else.
     within: &'static str,
@@ -80,22 +80,34 @@ const fn term(
     Term { write, names, phrases, within: "" }
 }
 
+/// Names of functions that do not say what the function does, and what to write.
+const EMPTY_FUNCTION_NAMES: [(&str, &str); 5] = [
+    ("drawn", "sample"),
+    ("of", "new, or from_… or for_… with what it is made from or for"),
+    ("some", "sample_evenly"),
+    ("these", "select"),
+    ("those", "select"),
+];
+
+/// Names each refused phrase of a Markdown file, with the term to write.
+pub(crate) fn prose_faults(file: &Path, text: &str) -> Vec<String> {
+    let mut found = Found::new(file);
+    let lines = text.lines().enumerate();
+    let words = lines.flat_map(|(at, line)| words(line).map(move |word| (word, at + 1)));
+    found.phrases(&words.collect::<Vec<_>>());
+    found.described(file)
+}
+
 /// Names each refused word of a file of Rust code, with the term to write.
 pub(crate) fn faults(file: &Path, text: &str) -> Result<Vec<String>> {
     let tokens: TokenStream = text
         .parse()
         .map_err(|fault: proc_macro2::LexError| anyhow::anyhow!("{fault}"))
         .with_context(|| file.display().to_string())?;
-    let terms = GLOSSARY.iter().filter(|term| file.starts_with(term.within)).collect();
-    let mut found = Found { terms, ..Found::default() };
+    let mut found = Found::new(file);
     found.read(tokens);
     found.end_of_comment();
-    let faults = found.faults.into_iter();
-    Ok(faults
-        .map(|(line, refused, write)| {
-            format!("{}:{line}: {refused:?}: the field says {write}", file.display())
-        })
-        .collect())
+    Ok(found.described(file))
 }
 
 #[derive(Default)]
@@ -103,12 +115,25 @@ struct Found {
     /// Those that hold in the file.
     terms: Vec<&'static Term>,
     /// Line, what is refused, what to write.
-    faults: Vec<(usize, &'static str, &'static str)>,
+    faults: Vec<(usize, String, &'static str)>,
     /// The words of the documentation comment so far, in small letters, with their lines.
     comment: Vec<(String, usize)>,
 }
 
 impl Found {
+    fn new(file: &Path) -> Self {
+        let terms = GLOSSARY.iter().filter(|term| file.starts_with(term.within)).collect();
+        Self { terms, ..Self::default() }
+    }
+
+    fn described(mut self, file: &Path) -> Vec<String> {
+        self.faults.sort();
+        let describe = |(line, refused, write)| {
+            format!("{}:{line}: {refused:?}: the field says {write}", file.display())
+        };
+        self.faults.into_iter().map(describe).collect()
+    }
+
     fn read(&mut self, tokens: TokenStream) {
         let mut tokens = tokens.into_iter().peekable();
         while let Some(token) = tokens.next() {
@@ -126,7 +151,20 @@ impl Found {
                     }
                     continue;
                 }
-                TokenTree::Ident(ident) => self.name(&ident.to_string(), ident.span().start().line),
+                TokenTree::Ident(ident) => {
+                    self.name(&ident.to_string(), ident.span().start().line);
+                    if let Some(TokenTree::Ident(name)) = tokens.peek()
+                        && ident == "fn"
+                    {
+                        self.function_name(&name.to_string(), name.span().start().line);
+                    }
+                }
+                TokenTree::Literal(literal) => {
+                    let line = literal.span().start().line;
+                    let text = literal.to_string();
+                    let words = words(&text).map(|word| (word, line));
+                    self.phrases(&words.collect::<Vec<_>>());
+                }
                 TokenTree::Group(group) => {
                     self.end_of_comment();
                     self.read(group.stream());
@@ -140,8 +178,17 @@ impl Found {
     fn name(&mut self, name: &str, line: usize) {
         for term in &self.terms {
             let refused = term.names.iter().find(|refused| **refused == name);
-            self.faults.extend(refused.map(|refused| (line, *refused, term.write)));
+            self.faults.extend(refused.map(|refused| (line, (*refused).to_owned(), term.write)));
         }
+    }
+
+    fn function_name(&mut self, name: &str, line: usize) {
+        let empty = EMPTY_FUNCTION_NAMES.into_iter().find(|(empty, _)| *empty == name);
+        let write = match name.starts_with("of_") {
+            true => Some("from_… or for_…"),
+            false => empty.map(|(_, write)| write),
+        };
+        self.faults.extend(write.map(|write| (line, name.to_owned(), write)));
     }
 
     /// Takes up the words of an attribute that is a line of a comment, and says whether it is one.
@@ -165,17 +212,21 @@ impl Found {
 
     fn end_of_comment(&mut self) {
         let comment = std::mem::take(&mut self.comment);
+        self.phrases(&comment);
+    }
+
+    /// Looks for phrases among words that follow one another, given with their lines.
+    fn phrases(&mut self, prose: &[(String, usize)]) {
         for term in &self.terms {
             for phrase in term.phrases {
                 let phrase_words: Vec<String> = words(phrase).collect();
-                for window in comment.windows(phrase_words.len()) {
+                for window in prose.windows(phrase_words.len()) {
                     if window.iter().map(|(word, _)| word).eq(&phrase_words) {
-                        self.faults.push((window[0].1, phrase, term.write));
+                        self.faults.push((window[0].1, (*phrase).to_owned(), term.write));
                     }
                 }
             }
         }
-        self.faults.sort();
     }
 }
 
@@ -220,5 +271,22 @@ mod tests {
         assert_eq!(faults_of(text), [fault]);
         assert!(faults_of("/// So kept.\n/// States.\nfn f() {}").is_empty());
         assert!(faults_of("/// Kept\nfn states() {}\n/// States\nfn f() {}").is_empty());
+    }
+
+    #[test]
+    fn phrases_are_refused_in_messages_and_markdown() {
+        let fault = "a.rs:1: \"kept states\": the field says frozen cache";
+        assert_eq!(faults_of("fn f() { g(\"no kept states\"); }"), [fault]);
+        assert_eq!(faults_of("#[error(\"kept states of {path}\")]\nstruct A;"), [fault]);
+        let found = prose_faults("a.md".as_ref(), "# A\n\nThe kept\nstates.\n");
+        assert_eq!(found, ["a.md:3: \"kept states\": the field says frozen cache"]);
+    }
+
+    #[test]
+    fn names_of_functions_say_what_they_do() {
+        let fault = "a.rs:1: \"of_plan\": the field says from_… or for_…";
+        assert_eq!(faults_of("fn of_plan() {}"), [fault]);
+        assert_eq!(faults_of("fn these() {}"), ["a.rs:1: \"these\": the field says select"]);
+        assert!(faults_of("fn f(of: u8) { let these = of; }").is_empty());
     }
 }

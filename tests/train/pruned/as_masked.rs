@@ -155,7 +155,7 @@ fn pruned_models_train_as_masked_ones() {
     assert!(report.states.n_texts > 20 && report.states.largest_difference < 5e-6, "{report:?}");
     let pruned = recipe.replace(shop.path("model").to_str().unwrap(), cut.to_str().unwrap());
     shop.finish(&plan_of(&pruned), &pruned_run);
-    let [masked, pruned] = [&masked_run, &pruned_run].map(|run| Trace::of(run).losses());
+    let [masked, pruned] = [&masked_run, &pruned_run].map(|run| Trace::read(run).losses());
     assert_eq!(masked.len(), pruned.len());
     for (masked, pruned) in masked.iter().zip(&pruned) {
         // Weight decay acts on what is masked too, and changes nothing that is read.

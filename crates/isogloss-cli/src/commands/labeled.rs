@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, anyhow, bail};
 use isogloss::device::{OpenDevice, open};
 use isogloss::text::{Columns, Format, LabelSet, Language, ReadOptions, TagUnits, Unseen};
-use isogloss::{DataReport, LabeledSet, LabeledTask, Predictor, Tagging, Target, TaskConfig};
+use isogloss::{DataReport, LabeledSet, LabeledTask, Predictor, Tagging, TargetKind, TaskConfig};
 
 use super::{exchange_language_adapter, model_folder};
 use crate::args::{LabeledArgs, ModelArgs, ScoringArgs};
@@ -90,7 +90,7 @@ pub(crate) fn scored_as(
     }
     scoring.max_length = args.max_length.unwrap_or(scoring.max_length);
     scoring.unseen_labels = unseen.unwrap_or(scoring.unseen_labels);
-    if scoring.unseen_labels == Unseen::Keep && scoring.task.target() != Some(Target::Tree) {
+    if scoring.unseen_labels == Unseen::Keep && scoring.task.target() != Some(TargetKind::Tree) {
         bail!("--unseen keep is for parsers; use error or skip");
     }
     Ok(predictor.with_scoring(scoring)?)

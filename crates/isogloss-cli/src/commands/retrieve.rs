@@ -38,7 +38,7 @@ pub(crate) fn run(args: &RetrieveArgs) -> anyhow::Result<End> {
     }
     let mut report = DataReport::default();
     for (path, pairs) in &files {
-        let texts = drawn(args, pairs).among(more.each_ref().map(|side| texts_of(side)));
+        let texts = sample_pairs(args, pairs).among(more.each_ref().map(|side| texts_of(side)));
         report.n_truncated += match args.mine {
             None => score(args, &encoder, layer, path, &texts)?,
             Some(threshold) => {
@@ -60,7 +60,7 @@ fn texts_of(sentences: &[String]) -> Vec<&str> {
     sentences.iter().map(String::as_str).collect()
 }
 
-fn drawn<'a>(args: &RetrieveArgs, pairs: &'a [SentencePair]) -> PairTexts<'a> {
+fn sample_pairs<'a>(args: &RetrieveArgs, pairs: &'a [SentencePair]) -> PairTexts<'a> {
     let limit = (args.limit > 0).then_some(args.limit);
     let order = isogloss::sample_indices(pairs.len(), limit, args.encoding.seed);
     order.iter().map(|at| (pairs[*at].left.as_str(), pairs[*at].right.as_str())).collect()

@@ -60,7 +60,7 @@ impl Objective for XlcoConfig {
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
         let [query, key] = self.sides();
         let [query, key] = [self.embeddings(input, query)?, self.embeddings(input, key)?];
-        let queue = input.memory(self.name())?;
+        let queue = input.negative_queue(self.name())?;
         let factor = self.weighting.factor(query.dims()[0], input.n_masked());
         Ok(xlco(query, key, queue, self) * factor)
     }

@@ -13,7 +13,7 @@ use crate::word_embedding::WordLinks;
 pub struct StepInput {
     views: Vec<(View, ViewOutput)>,
     pub(crate) pairs: Option<PairInput>,
-    memories: Vec<(&'static str, Tensor<2>)>,
+    negative_queues: Vec<(&'static str, Tensor<2>)>,
 }
 
 /// What the trainer knows of the step's pairs.
@@ -51,20 +51,23 @@ impl StepInput {
         self
     }
 
-    /// Adds the rows that the state of an objective keeps, `[rows, width]`.
+    /// Adds the negative queue of an objective, `[queue_size, width]`.
     #[must_use]
-    pub fn with_memory(mut self, objective: &'static str, rows: Tensor<2>) -> Self {
-        self.memories.push((objective, rows));
+    pub fn with_negative_queue(mut self, objective: &'static str, keys: Tensor<2>) -> Self {
+        self.negative_queues.push((objective, keys));
         self
     }
 
-    /// The rows that the state of an objective keeps, see [`MethodState::memory`](crate::MethodState::memory).
+    /// The negative queue of an objective, see
+    /// [`MethodState::negative_queue`](crate::MethodState::negative_queue).
     ///
     /// # Errors
-    /// [`ObjectiveError::MissingMemory`] if it keeps none.
-    pub fn memory(&self, objective: &'static str) -> Result<Tensor<2>, ObjectiveError> {
-        let found = self.memories.iter().find(|(of, _)| *of == objective);
-        found.map(|(_, rows)| rows.clone()).ok_or(ObjectiveError::MissingMemory { objective })
+    /// [`ObjectiveError::MissingNegativeQueue`] if it has none.
+    pub fn negative_queue(&self, objective: &'static str) -> Result<Tensor<2>, ObjectiveError> {
+        let found = self.negative_queues.iter().find(|(of, _)| *of == objective);
+        found
+            .map(|(_, keys)| keys.clone())
+            .ok_or(ObjectiveError::MissingNegativeQueue { objective })
     }
 
     /// Masked tokens that language modelling is trained on in this step.

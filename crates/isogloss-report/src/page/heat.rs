@@ -23,14 +23,14 @@ pub(super) fn render(recipes: &[Recipe<'_>]) -> String {
     let runs = recipes.iter().flat_map(|recipe| recipe.runs.iter().copied());
     let measured = flatness_measures(runs).into_iter().filter_map(|quantity| {
         let Flatness::Trace(fisher) = quantity else { return None };
-        let map = |recipe| Map::new(recipe, |run| of_measures(run, fisher));
+        let map = |recipe| Map::new(recipe, |run| measured_traces(run, fisher));
         let maps = recipes.iter().map(map);
         let what = format!("What each block adds to the {}", quantity.name());
         let when = "by optimizer step, on development data of the source";
         on_one_scale(maps.collect(), &what, when, quantity.unit())
     });
     let unit = Flatness::Trace(Fisher::True).unit();
-    let opening = recipes.iter().map(|recipe| Map::new(recipe, of_openings));
+    let opening = recipes.iter().map(|recipe| Map::new(recipe, opening_traces));
     let opening = on_one_scale(
         opening.collect(),
         "What the parameters that open with each layer add to the trace of the Fisher information",
@@ -43,14 +43,14 @@ pub(super) fn render(recipes: &[Recipe<'_>]) -> String {
 /// A block, a step and the block's trace there.
 type Trace<'a> = (&'a str, u64, f64);
 
-fn of_measures<'a>(run: &'a RunRecord, fisher: Fisher<'_>) -> Vec<Trace<'a>> {
+fn measured_traces<'a>(run: &'a RunRecord, fisher: Fisher<'_>) -> Vec<Trace<'a>> {
     let points = run.measures.iter();
     points
         .flat_map(|point| fisher.blocks(point).map(|(block, trace)| (block, point.step, trace)))
         .collect()
 }
 
-fn of_openings(run: &RunRecord) -> Vec<Trace<'_>> {
+fn opening_traces(run: &RunRecord) -> Vec<Trace<'_>> {
     let blocks = run.layer_traces.iter().flat_map(|(step, blocks)| {
         blocks.iter().map(|(block, trace)| (block.as_str(), *step, *trace))
     });
@@ -180,7 +180,7 @@ pub(super) fn patch(
     let edge = |at: usize, n: usize| EXTENT * at as f64 / n as f64;
     let (width, height) = (edge(1, n_columns), edge(1, n_rows));
     let color = match scale.holds(value) {
-        true => format!("class=\"cell\" style=\"--v:{:.3}\"", scale.place(value)),
+        true => format!("class=\"cell\" style=\"--v:{:.3}\"", scale.position(value)),
         false => "class=\"zero\"".to_owned(),
     };
     format!(
@@ -196,10 +196,10 @@ pub(super) fn patch(
 pub(super) fn legend(scale: &Axis, title: &str, has_zeros: bool) -> String {
     let width = EXTENT / N_PATCHES as f64;
     let patch = |at: usize| {
-        let place = (at as f64 + 0.5) / N_PATCHES as f64;
+        let position = (at as f64 + 0.5) / N_PATCHES as f64;
         // Each patch reaches under the next one, so that no seam shows between them.
         format!(
-            "<rect class=\"cell\" style=\"--v:{place:.3}\" x=\"{:.2}\" width=\"{:.2}\" \
+            "<rect class=\"cell\" style=\"--v:{position:.3}\" x=\"{:.2}\" width=\"{:.2}\" \
              height=\"{EXTENT}\"/>",
             at as f64 * width,
             (1.5 * width).min(EXTENT - at as f64 * width)
@@ -207,7 +207,7 @@ pub(super) fn legend(scale: &Axis, title: &str, has_zeros: bool) -> String {
     };
     let patches: String = (0..N_PATCHES).map(patch).collect();
     let ticks: Vec<(f64, String)> =
-        scale.ticks().map(|(place, label)| (place, label.to_owned())).collect();
+        scale.ticks().map(|(position, label)| (position, label.to_owned())).collect();
     let zero = match has_zeros {
         true => "<span class=\"zero\"><i></i>0</span>",
         false => "",
@@ -266,10 +266,10 @@ mod tests {
                 r#"{{"kind":"measure","step":{step},"fisher":{{"estimator":"exact","trace":{trace},"blocks":{{"head":{trace}}}}}}}"#
             ) + "\n"
         };
-        of_log(&traces.map(line).collect::<String>())
+        run_record(&traces.map(line).collect::<String>())
     }
 
-    fn of_log(lines: &str) -> RunRecord {
+    fn run_record(lines: &str) -> RunRecord {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("recipe.toml"), "").unwrap();
         std::fs::write(folder.path().join("environment.json"), "{}").unwrap();
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn what_fun_chose_layers_by_is_a_map_of_its_own() {
-        let run = of_log(concat!(
+        let run = run_record(concat!(
             r#"{"kind":"open","step":0,"layers":[1],"traces":[0.25,4.0]}"#,
             "\n",
             r#"{"kind":"open","step":50,"layers":[0],"traces":[0.5,8.0]}"#,
@@ -291,7 +291,7 @@ mod tests {
         }
         assert_eq!(html.matches("<figure").count(), 1);
         // A schedule with an order of its own takes no traces.
-        let run = of_log("{\"kind\":\"open\",\"step\":0,\"layers\":[1]}\n");
+        let run = run_record("{\"kind\":\"open\",\"step\":0,\"layers\":[1]}\n");
         assert_eq!(render(&[Recipe { label: String::new(), color: 0, runs: vec![&run] }]), "");
     }
 
@@ -299,7 +299,7 @@ mod tests {
     fn long_runs_are_thinned_but_keep_their_last_step() {
         let run = run((0..=100).map(|at| (10 * at, 1.0)));
         let recipe = Recipe { label: "plain".to_owned(), color: 0, runs: vec![&run] };
-        let map = Map::new(&recipe, |run| of_measures(run, Fisher::True));
+        let map = Map::new(&recipe, |run| measured_traces(run, Fisher::True));
         assert!(map.steps.len() <= MAX_COLUMNS);
         assert_eq!(map.steps.last(), Some(&1000));
         assert!(map.steps.windows(2).all(|pair| pair[1] - pair[0] == 30));
@@ -311,15 +311,15 @@ mod tests {
             [run([(0, 100.0), (5, 1.0)].into_iter()), run([(0, 10.0), (5, 0.0)].into_iter())];
         let recipe = |at: usize| Recipe { label: String::new(), color: at, runs: vec![&runs[at]] };
         let html = render(&[recipe(0), recipe(1)]);
-        for (place, title) in
+        for (position, title) in
             [("1.000", "step 0: 100"), ("0.000", "step 5: 1"), ("0.500", "step 0: 10")]
         {
             let cells: Vec<&str> =
                 html.split("<rect").filter(|cell| cell.contains(&format!("{title}<"))).collect();
             assert_eq!(cells.len(), 1, "{title}");
-            assert!(cells[0].contains(&format!("--v:{place}")), "{}", cells[0]);
+            assert!(cells[0].contains(&format!("--v:{position}")), "{}", cells[0]);
         }
-        assert!(html.contains("class=\"zero\""), "zero has no place on it");
+        assert!(html.contains("class=\"zero\""), "zero has no position on it");
         assert_eq!(render(&[]), "");
     }
 

@@ -35,7 +35,7 @@ fn timeline(recipe: &Recipe<'_>, run: &RunRecord) -> String {
     let height = EXTENT / n_rows as f64;
     let mut svg = String::new();
     for (layer, step) in &run.opened {
-        let (from, to) = (EXTENT * x.place(*step as f64), EXTENT * x.place(last as f64));
+        let (from, to) = (EXTENT * x.position(*step as f64), EXTENT * x.position(last as f64));
         svg += &format!(
             "<rect class=\"open c{}\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{:.1}\" \
              height=\"{height:.1}\"><title>{}</title></rect>",
@@ -73,7 +73,7 @@ fn timeline(recipe: &Recipe<'_>, run: &RunRecord) -> String {
         y: (0..n_rows)
             .map(|row| ((row as f64 + 0.5) / n_rows as f64, format!("layer {}", n_rows - 1 - row)))
             .collect(),
-        x: x.ticks().map(|(place, label)| (place, label.to_owned())).collect(),
+        x: x.ticks().map(|(position, label)| (position, label.to_owned())).collect(),
         x_title: "",
         note: "",
     };
@@ -83,9 +83,10 @@ fn timeline(recipe: &Recipe<'_>, run: &RunRecord) -> String {
 /// Draws a series over the whole height, on a scale of its own.
 fn over(svg: &mut String, x: &Axis, mark: Mark, points: &[(f64, f64)]) {
     let Some(y) = Axis::around(Scale::Linear, points.iter().map(|point| point.1)) else { return };
-    let place =
-        |(step, value): &(f64, f64)| (EXTENT * x.place(*step), EXTENT * (1.0 - y.place(*value)));
-    let points: Vec<_> = points.iter().filter(|point| y.holds(point.1)).map(place).collect();
+    let position = |(step, value): &(f64, f64)| {
+        (EXTENT * x.position(*step), EXTENT * (1.0 - y.position(*value)))
+    };
+    let points: Vec<_> = points.iter().filter(|point| y.holds(point.1)).map(position).collect();
     *svg += "<g class=\"over\">";
     draw(svg, mark, &points);
     *svg += "</g>";

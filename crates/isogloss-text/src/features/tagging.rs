@@ -59,7 +59,7 @@ pub(crate) fn tagging(
         let (target, lost) = match labels {
             None => (Target::None, Vec::new()),
             Some(labels) => {
-                let tags = TagScheme::of_labels(labels.names()).encode(tags);
+                let tags = TagScheme::from_labels(labels.names()).encode(tags);
                 tag_words(&input, &tags, units, |tag| label_id(labels, tag, example))?
             }
         };

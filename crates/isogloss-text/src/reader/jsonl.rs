@@ -96,7 +96,7 @@ fn read_texts<'a>(
             }
         }
         let label = object.string(optional.label)?.map(|label| {
-            LabelNames::of(source, options).written(object.line, &columns.label, label)
+            LabelNames::new(source, options).written(object.line, &columns.label, label)
         });
         let row = Row {
             line: object.line,

@@ -13,7 +13,7 @@ pub(crate) struct LabelNames<'a> {
 
 impl<'a> LabelNames<'a> {
     /// Those of the options.
-    pub(crate) fn of(source: &'a Source, options: &'a ReadOptions) -> Self {
+    pub(crate) fn new(source: &'a Source, options: &'a ReadOptions) -> Self {
         Self { source, names: &options.label_names }
     }
 

@@ -97,7 +97,7 @@ impl Layout {
                 .label
                 .and_then(cell)
                 .map(|label| {
-                    LabelNames::of(source, options).written(line, &options.columns.label, label)
+                    LabelNames::new(source, options).written(line, &options.columns.label, label)
                 })
                 .transpose()?,
             slots: slots.map_or(Ok(Vec::new()), |cell| {

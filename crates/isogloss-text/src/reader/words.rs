@@ -39,7 +39,7 @@ impl<'a> Sentences<'a> {
                 return Err(self.source.empty_field(line, column));
             }
         }
-        let names = LabelNames::of(self.source, self.options);
+        let names = LabelNames::new(self.source, self.options);
         let tag = names.written(line, self.field, tag.trim().to_owned())?;
         self.current.words.push(word.to_owned());
         self.current.tags.push(tag);

@@ -101,7 +101,10 @@ fn bio_is_written_in_the_scheme_of_the_labels_of_a_model() {
         (&["O", "B-x", "I-x", "I-y"], TagScheme::Iob1, "I-x I-x B-x O I-y"),
         (&["DET", "NOUN"], TagScheme::Bio, "B-x I-x B-x O B-y"),
     ] {
-        let of_labels = TagScheme::of_labels(&names(labels));
-        assert_eq!((of_labels, of_labels.encode(&bio).join(" ")), (scheme, expected.to_owned()));
+        let from_labels = TagScheme::from_labels(&names(labels));
+        assert_eq!(
+            (from_labels, from_labels.encode(&bio).join(" ")),
+            (scheme, expected.to_owned())
+        );
     }
 }

@@ -52,7 +52,7 @@ impl SentencePipeline {
     }
 
     /// The same without dense layers, which are made for the last layer's vectors.
-    pub(crate) fn of_inner_layers(self) -> Self {
+    pub(crate) fn without_dense(self) -> Self {
         Self { dense: Vec::new(), ..self }
     }
 

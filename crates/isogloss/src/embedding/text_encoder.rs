@@ -161,7 +161,7 @@ impl TextEncoder {
     pub fn up_to_layer(mut self, layer: usize) -> Result<Self, Error> {
         self.check_layer(layer)?;
         if layer + 1 < self.n_layers() {
-            self.sentences = self.sentences.of_inner_layers();
+            self.sentences = self.sentences.without_dense();
         }
         self.encoder = self.encoder.truncated(layer);
         Ok(self)

@@ -111,12 +111,6 @@ pub enum RunError {
         /// The file.
         path: PathBuf,
     },
-    /// Rates of guided dropout of another model.
-    #[error("{}: the model has other layers", path.display())]
-    UnitDropout {
-        /// The file.
-        path: PathBuf,
-    },
     /// A teacher that cuts texts into other tokens.
     #[error(
         "{}: the teacher reads the tokens of the model that is trained, and has another tokenizer",

@@ -15,7 +15,7 @@ use isogloss_text::{
 use crate::error::DataError;
 use crate::ground::seeds;
 use crate::step::{ForwardPlan, StepBatch};
-use crate::task::{LabeledTask, Target};
+use crate::task::{LabeledTask, TargetKind};
 use crate::{Corpus, Error, Plan};
 
 /// Optimizer steps whose batches lie ready.
@@ -49,7 +49,7 @@ impl LabeledLoader {
         texts.sort();
         texts.dedup();
         let compares = forward_plan.needs().any(|needs| needs.views.len() > 1);
-        let tags = matches!(plan.recipe().task.target(), Some(Target::Tag(_)));
+        let tags = matches!(plan.recipe().task.target(), Some(TargetKind::Tag(_)));
         let viewer = (texts.len() > 1 || compares && tags)
             .then(|| Viewer::new(&plan.recipe().views, tokenizer, plan.source()))
             .transpose()?;
@@ -177,8 +177,8 @@ impl LabeledLoader {
             let features: Vec<_> = viewed.iter().map(|viewed| &viewed.features).collect();
             let batch = self.collate(&features, indices)?;
             let units = match plan.recipe().task.target() {
-                None | Some(Target::Class | Target::Tree) => PredictionUnits::Texts,
-                Some(Target::Tag(_)) => {
+                None | Some(TargetKind::Class | TargetKind::Tree) => PredictionUnits::Texts,
+                Some(TargetKind::Tag(_)) => {
                     let words = viewed.into_iter().map(|viewed| viewed.first_subwords);
                     PredictionUnits::Words {
                         seq_len: batch.seq_len,
@@ -217,7 +217,7 @@ impl LabeledLoader {
         seed: u64,
     ) -> Result<Viewed, Error> {
         let target = plan.recipe().task.target();
-        let task = target.map_or(ViewTask::Classification, Target::of_view);
+        let task = target.map_or(ViewTask::Classification, TargetKind::view_task);
         let example = &self.corpus.train_examples[index];
         let (labels, max_length) = (&self.corpus.labels, self.max_length);
         Ok(viewer.view(view_kind(text), example, task, labels, max_length, seed)?)

@@ -6,20 +6,20 @@ use isogloss_methods::{Objective, ObjectiveConfig, Role, TextView};
 use isogloss_text::{Format, Unseen};
 
 use super::{Languages, Recipe, RecipeFaults};
-use crate::task::{HeldOutTable, Supervision, Target, UnlabeledTask};
+use crate::task::{HeldOutTable, Supervision, TargetKind, UnlabeledTask};
 
 /// Adds the faults that tables have together.
 pub(super) fn check(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     match recipe.task.supervision() {
         Supervision::Labels(task) => {
             recipe.data.check_path(faults);
-            if task.target() == Target::Tree {
+            if task.target() == TargetKind::Tree {
                 treebank(recipe, faults);
             }
         }
         Supervision::HeldOutText(task) => without_labels(recipe, task, faults),
     }
-    if recipe.data.unseen_labels == Unseen::Keep && recipe.task.target() != Some(Target::Tree) {
+    if recipe.data.unseen_labels == Unseen::Keep && recipe.task.target() != Some(TargetKind::Tree) {
         faults.add("data.unseen_labels", "\"keep\" is for parsing; use \"error\" or \"skip\"");
     }
     several_sources(recipe, faults);
@@ -183,7 +183,7 @@ fn views(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String)
         if !missing.is_empty() {
             refuse(format!("the view {missing} needs a table [views.{missing}]"));
         }
-        let has_tags = matches!(recipe.task.target(), Some(Target::Tag(_)));
+        let has_tags = matches!(recipe.task.target(), Some(TargetKind::Tag(_)));
         if view.text == TextView::Translated && has_tags {
             refuse("translations have no tags; tagging cannot use the view translated".into());
         }

@@ -12,11 +12,11 @@ use super::RecipeFaults;
 pub struct OptimizerRecipe {
     /// The highest learning rate.
     pub learning_rate: f64,
-    /// That of the head, which follows the same curve; the same by default.
+    /// That of the head, which follows the same schedule; the same by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head_learning_rate: Option<f64>,
-    /// Its curve after the warm-up.
-    pub curve: LearningRateSchedule,
+    /// The learning-rate schedule after the warm-up.
+    pub learning_rate_schedule: LearningRateSchedule,
     /// The share of all steps that the rate takes to grow to its peak.
     pub warmup_ratio: f64,
     /// The settings of AdamW.
@@ -28,7 +28,7 @@ impl Default for OptimizerRecipe {
         Self {
             learning_rate: 5e-5,
             head_learning_rate: None,
-            curve: LearningRateSchedule::Linear,
+            learning_rate_schedule: LearningRateSchedule::Linear,
             warmup_ratio: 0.1,
             adamw: AdamWConfig::default(),
         }

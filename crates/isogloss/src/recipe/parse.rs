@@ -18,10 +18,11 @@ use super::positions::{Positions, fault_at};
 use crate::RecipeFault;
 
 /// Entries that had another name in earlier versions, and what to write for them.
-const RENAMED: [(&str, &str); 6] = [
+const RENAMED: [(&str, &str); 7] = [
     ("before", "`pretrain_recipe`"),
     ("data.source", "`sources`, a list,"),
     ("data.more_sources", "`sources`, with the main language first,"),
+    ("optimizer.curve", "`learning_rate_schedule`"),
     ("training.zero_shot", "`zero_shot_eval_examples`"),
     ("training.frozen.drops", "`dropout`"),
     ("update.project_conflicts", "`pcgrad`"),

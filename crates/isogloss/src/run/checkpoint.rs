@@ -29,7 +29,7 @@ use crate::error::{RunError, io, json};
 use crate::ground::files::{remove_folder, replace_folder, write_atomically};
 
 /// The layout of checkpoints that this version writes and reads. The first had no number.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 
 /// The folder of projection heads, inside a checkpoint.
 const PROJECTIONS: &str = "projections";
@@ -270,11 +270,11 @@ mod tests {
     fn a_checkpoint_of_another_format_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(STATE);
-        for (state, found) in [(r#"{"step": 5}"#, 1), (r#"{"format": 3, "step": 5}"#, 3)] {
+        for (state, found) in [(r#"{"step": 5}"#, 1), (r#"{"format": 4, "step": 5}"#, 4)] {
             fs::write(&path, state).unwrap();
             let error = read_state(&path).err().unwrap().to_string();
             let expected =
-                format!("state.json: a checkpoint of format {found}; this version reads format 2");
+                format!("state.json: a checkpoint of format {found}; this version reads format 3");
             assert!(error.contains(&expected), "{error}");
         }
     }

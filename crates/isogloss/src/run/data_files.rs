@@ -102,12 +102,13 @@ fn found(pattern: &LanguagePattern, languages: &[Language]) -> Result<Vec<PathBu
 }
 
 fn fingerprints(plan: &Plan) -> Result<BTreeMap<String, Fingerprint>, Error> {
-    let fingerprint = |path: PathBuf| Ok((path.display().to_string(), Fingerprint::of(&path)?));
+    let fingerprint =
+        |path: PathBuf| Ok((path.display().to_string(), Fingerprint::from_file(&path)?));
     paths(plan)?.into_iter().map(fingerprint).collect()
 }
 
 impl Fingerprint {
-    fn of(path: &Path) -> Result<Self, Error> {
+    fn from_file(path: &Path) -> Result<Self, Error> {
         let mut reader = BufReader::with_capacity(1 << 16, File::open(path).map_err(io(path))?);
         let (mut n_bytes, mut hash, mut bytes) = (0, FNV_OFFSET, vec![0; 1 << 16]);
         loop {

@@ -8,7 +8,6 @@
 //! pretrain/            the run of its `pretrain_recipe`
 //! environment.json     what it was made with
 //! metrics.jsonl        one line a logged step, evaluation or measure
-//! guided_dropout.json  the rates by unit, if the recipe has them
 //! checkpoints/         the newest state that training can go on from
 //! best/                the chosen model, a Hugging Face folder
 //! predictions/         one file a language
@@ -173,14 +172,9 @@ impl RunFolder {
                 remove_folder(&self.path.join(name))?;
             }
             self.remove_initial_model()?;
-            for name in [
-                "teacher.vectors",
-                "metrics.jsonl",
-                "environment.json",
-                "guided_dropout.json",
-                DATA_FILES,
-                "recipe.toml",
-            ] {
+            for name in
+                ["teacher.vectors", "metrics.jsonl", "environment.json", DATA_FILES, "recipe.toml"]
+            {
                 remove_file(&self.path.join(name))?;
             }
         }

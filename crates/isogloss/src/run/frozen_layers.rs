@@ -11,7 +11,7 @@ use super::unfreezing::opens_at;
 use crate::Error;
 use crate::step::StepBatch;
 use crate::step::frozen_cache::{CachedLayers, FrozenCache};
-use crate::task::Target;
+use crate::task::TargetKind;
 
 impl Trainer<'_> {
     /// How many of the lowest blocks are frozen at a step, together with the embeddings; none if those
@@ -48,7 +48,7 @@ impl Trainer<'_> {
         // of all layers.
         let is_alone = self.context.plan.reads_original_alone()
             && self.context.masks.is_empty()
-            && self.plan.recipe().task.target() != Some(Target::Tree);
+            && self.plan.recipe().task.target() != Some(TargetKind::Tree);
         let Some(data) = self.data.filter(|_| is_alone) else {
             return Ok(());
         };

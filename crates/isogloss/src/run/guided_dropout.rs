@@ -1,61 +1,37 @@
-//! The rates of guided dropout: estimated once, before the first step, and kept beside the run.
-
-use std::fs;
-use std::sync::Arc;
+//! Guided dropout: estimates the rates before the first step, or restores them from a checkpoint.
 
 use isogloss_kernels::split_seed;
-use isogloss_methods::{GradientSource, GuidedDropoutConfig, UnitScores};
-use isogloss_model::{Model, UnitDropout};
-use serde::{Deserialize, Serialize};
+use isogloss_methods::{GradientSource, GuidedDropoutConfig, GuidedDropoutState};
+use isogloss_model::Model;
 
-use super::folder::RunFolder;
-use crate::error::{RunError, io, json};
+use super::checkpoint::SavedMethods;
 use crate::ground::seeds;
 use crate::loader::LabeledLoader;
 use crate::step::{StepContext, StepGradients};
 use crate::{Error, Plan};
 
-/// The file in the run's folder.
-const FILE: &str = "guided_dropout.json";
+/// The name of the state in a checkpoint.
+pub(super) const GUIDED_DROPOUT: &str = "guided_dropout";
 
-#[derive(Serialize, Deserialize)]
-struct RatesFile {
-    /// Rates by layer: after attention, and after the feed-forward network.
-    layers: Vec<[Vec<f32>; 2]>,
-}
-
-/// The rates of a run that begins, which are estimated and written.
+/// Estimates the rates from the first batches, of an order of their own.
 pub(super) fn estimate(
     config: &GuidedDropoutConfig,
     plan: &Plan,
-    run: &RunFolder,
     data: &LabeledLoader,
     model: &Model,
     context: &StepContext,
-) -> Result<Arc<UnitDropout>, Error> {
-    let sizes = model.encoder.config();
-    let mut scores = UnitScores::new(sizes.num_hidden_layers, sizes.hidden_size);
+) -> Result<GuidedDropoutState, Error> {
     let seed = split_seed(plan.recipe().seed, seeds::GUIDED_DROPOUT);
-    for batch in data.first_batches(plan, seed, config.n_batches)? {
+    let batches = data.first_batches(plan, seed, config.n_batches)?;
+    let gradients = |batch| {
         let path = &data.corpus.train.path;
-        let mut gradients = StepGradients::new(context, model, vec![batch], path)?;
-        scores.add(&gradients.sampled_gradients(model)?);
-    }
-    let UnitDropout { layers } = config.unit_dropout(scores, sizes.hidden_dropout_prob);
-    let file = RatesFile { layers };
-    run.write_json(FILE, &file)?;
-    Ok(Arc::new(UnitDropout { layers: file.layers }))
+        StepGradients::new(context, model, vec![batch], path)?.sampled_gradients(model)
+    };
+    GuidedDropoutState::estimate(config, model, batches.into_iter().map(gradients))
 }
 
-/// The rates that a run began with.
-pub(super) fn read(run: &RunFolder, model: &Model) -> Result<Arc<UnitDropout>, Error> {
-    let path = run.path().join(FILE);
-    let bytes = fs::read(&path).map_err(io(&path))?;
-    let RatesFile { layers } = serde_json::from_slice(&bytes).map_err(json(&path))?;
-    let config = model.encoder.config();
-    let fits = |[a, b]: &[Vec<f32>; 2]| [a, b].iter().all(|r| r.len() == config.hidden_size);
-    if layers.len() != config.num_hidden_layers || !layers.iter().all(fits) {
-        return Err(RunError::UnitDropout { path }.into());
-    }
-    Ok(Arc::new(UnitDropout { layers }))
+/// Restores the rates from a checkpoint.
+pub(super) fn restore(saved: &SavedMethods, model: &Model) -> Result<GuidedDropoutState, Error> {
+    let mut reader = saved.state(GUIDED_DROPOUT)?;
+    GuidedDropoutState::restored(&mut reader, model).map_err(|error| reader.error(error))
 }

@@ -93,7 +93,7 @@ impl Trainer<'_> {
         if let Some(subnetworks) = self.subnetworks.as_mut().filter(|of| of.are_dynamic()) {
             let importances = found.importances;
             subnetworks.after_step(model, StepFindings { importances, ..StepFindings::default() });
-            let masks = subnetworks.of_sources();
+            let masks = subnetworks.source_subnetworks();
             self.context.masks = SubnetworkMasks::new(masks, true, &self.context.device);
         }
     }

@@ -4,6 +4,7 @@ use isogloss_methods::MethodState;
 
 use super::checkpoint::{self, Saver};
 use super::event::Event;
+use super::guided_dropout::GUIDED_DROPOUT;
 use super::method_states::SUBNETWORKS;
 use super::trainer::Trainer;
 use super::unfreezing;
@@ -18,7 +19,9 @@ impl Trainer<'_> {
         self.progress.log_len = self.log.sync()?;
         self.progress.language_epochs = self.unlabeled.progress();
         self.progress.opens_at = unfreezing::opens_at(&self.schedules);
-        let subnetworks = self.subnetworks.iter().map(|of| (SUBNETWORKS, of.save()));
+        let subnetworks = self.subnetworks.iter().map(|state| (SUBNETWORKS, state.save()));
+        let guided_dropout = self.context.guided_dropout.iter();
+        let guided_dropout = guided_dropout.map(|state| (GUIDED_DROPOUT, state.save()));
         let objectives = self.context.states.iter().map(|(name, state)| (name, state.save()));
         checkpoint::write(
             self.run,
@@ -26,7 +29,7 @@ impl Trainer<'_> {
             self.model(),
             &self.saver(),
             &self.optimizer,
-            subnetworks.chain(objectives),
+            subnetworks.chain(guided_dropout).chain(objectives),
         )?;
         watch(Event::Checkpoint { step: self.progress.step });
         Ok(())

@@ -74,9 +74,9 @@ impl<'a> Trainer<'a> {
         }
         method_states::begin(&mut context, &model, &mut unlabeled, methods.as_ref())?;
         if let (Some(config), Some(data)) = (&recipe.guided_dropout, data) {
-            context.unit_dropout = Some(match newest {
-                None => guided_dropout::estimate(config, plan, run, data, &model, &context)?,
-                Some(_) => guided_dropout::read(run, &model)?,
+            context.guided_dropout = Some(match &methods {
+                None => guided_dropout::estimate(config, plan, data, &model, &context)?,
+                Some(saved) => guided_dropout::restore(saved, &model)?,
             });
         }
         let base = recipe.adapter.as_ref().map(|_| base(recipe, &options.model_folder));
@@ -172,7 +172,7 @@ fn subnetworks(
     if let Some(saved) = saved {
         method_states::restore_subnetworks(&mut subnetworks, model, context, saved)?;
     }
-    let (masks, measured) = (subnetworks.of_sources(), subnetworks.are_dynamic());
+    let (masks, measured) = (subnetworks.source_subnetworks(), subnetworks.are_dynamic());
     context.masks = SubnetworkMasks::new(masks, measured, &context.device);
     Ok(Some(subnetworks))
 }
@@ -209,8 +209,8 @@ fn steps(
     let all_steps = steps_per_epoch.saturating_mul(training.epochs);
     let total_steps = training.max_steps.map_or(all_steps, |max| max.min(all_steps));
     let warmup_steps = (optimizer.warmup_ratio * total_steps as f64).ceil() as u64;
-    let (peak, curve) = (optimizer.learning_rate, optimizer.curve);
-    (steps_per_epoch, LearningRateConfig { peak, warmup_steps, total_steps, curve })
+    let (peak, schedule) = (optimizer.learning_rate, optimizer.learning_rate_schedule);
+    (steps_per_epoch, LearningRateConfig { peak, warmup_steps, total_steps, schedule })
 }
 
 /// The number of parameters, and of those that are trained at any time.

@@ -1,11 +1,9 @@
 //! What every step of a run shares: the forward plan, models without gradients, states and masks.
 
-use std::sync::Arc;
-
 use burn::tensor::Device;
 use isogloss_kernels::split_seed;
-use isogloss_methods::{Role, Subnetwork, View};
-use isogloss_model::{ForwardOptions, Model, Projection, SubnetworkMask, UnitDropout};
+use isogloss_methods::{GuidedDropoutState, Role, Subnetwork, View};
+use isogloss_model::{ForwardOptions, Model, Projection, SubnetworkMask};
 
 use super::forward_plan::ForwardPlan;
 use super::objective_states::ObjectiveStates;
@@ -23,8 +21,7 @@ pub(crate) struct StepContext {
     pub(crate) models: ReferenceModels,
     pub(crate) states: ObjectiveStates,
     pub(crate) masks: SubnetworkMasks,
-    /// The rates of guided dropout.
-    pub(crate) unit_dropout: Option<Arc<UnitDropout>>,
+    pub(crate) guided_dropout: Option<GuidedDropoutState>,
     /// See [`ForwardOptions::no_dropout_below`].
     pub(crate) no_dropout_below: Option<usize>,
 }
@@ -65,7 +62,7 @@ impl StepContext {
             models,
             states,
             masks: SubnetworkMasks::default(),
-            unit_dropout: None,
+            guided_dropout: None,
             no_dropout_below: None,
         }
     }
@@ -78,7 +75,7 @@ impl StepContext {
         };
         ForwardOptions {
             dropout_seed: Some(seed),
-            unit_dropout: self.unit_dropout.clone(),
+            unit_dropout: self.guided_dropout.as_ref().map(|state| state.rates().clone()),
             no_dropout_below: self.no_dropout_below,
             normalized_head: self.plan.normalizes_head(),
             ..ForwardOptions::default()

@@ -69,7 +69,7 @@ impl StepContext {
             projections: self.projections(model),
             n_masked: batch.n_masked(),
         };
-        let input = self.states.add_memories(StepInput::new(outputs).with_pairs(pairs));
+        let input = self.states.add_negative_queues(StepInput::new(outputs).with_pairs(pairs));
         Forward { input, noised_models }
     }
 

@@ -75,10 +75,10 @@ impl ObjectiveStates {
         }
     }
 
-    /// Adds the rows that losses read beside the passes.
-    pub(super) fn add_memories(&self, input: StepInput) -> StepInput {
-        self.states.iter().fold(input, |input, state| match state.state.memory() {
-            Some(rows) => input.with_memory(state.name, rows),
+    /// Adds the negative queues of the objectives.
+    pub(super) fn add_negative_queues(&self, input: StepInput) -> StepInput {
+        self.states.iter().fold(input, |input, state| match state.state.negative_queue() {
+            Some(keys) => input.with_negative_queue(state.name, keys),
             None => input,
         })
     }

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::scores::Scores;
-use super::traits::{LabeledTask, LearnedLabels, Supervision, Target, Task};
+use super::traits::{LabeledTask, LearnedLabels, Supervision, TargetKind, Task};
 use crate::Error;
 use crate::metrics::ClassificationScores;
 
@@ -47,8 +47,8 @@ impl Task for Classification {
 }
 
 impl LabeledTask for Classification {
-    fn target(&self) -> Target {
-        Target::Class
+    fn target(&self) -> TargetKind {
+        TargetKind::Class
     }
 
     fn labels(&self, examples: &[Example]) -> LabelSet {

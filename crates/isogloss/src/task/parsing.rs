@@ -21,7 +21,7 @@ use super::classification::Classification;
 use super::label_predictor::{LabelPredictor, Predictions};
 use super::labeled_set::{LabeledSet, sentences};
 use super::scores::Scores;
-use super::traits::{LabeledTask, LearnedLabels, Supervision, Target, Task};
+use super::traits::{LabeledTask, LearnedLabels, Supervision, TargetKind, Task};
 use super::trees::trees;
 use crate::Error;
 use crate::error::DataError;
@@ -129,8 +129,8 @@ impl Task for Parsing {
 }
 
 impl LabeledTask for Parsing {
-    fn target(&self) -> Target {
-        Target::Tree
+    fn target(&self) -> TargetKind {
+        TargetKind::Tree
     }
 
     /// The sentences of a treebank.

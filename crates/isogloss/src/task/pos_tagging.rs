@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::classification::Classification;
 use super::scores::Scores;
-use super::traits::{LabeledTask, LearnedLabels, Supervision, Target, Task};
+use super::traits::{LabeledTask, LearnedLabels, Supervision, TargetKind, Task};
 use crate::Error;
 use crate::error::DataError;
 
@@ -63,8 +63,8 @@ impl Task for PosTagging {
 }
 
 impl LabeledTask for PosTagging {
-    fn target(&self) -> Target {
-        Target::Tag(TagUnits::Word)
+    fn target(&self) -> TargetKind {
+        TargetKind::Tag(TagUnits::Word)
     }
 
     fn annotation(&self) -> Annotation {

@@ -13,7 +13,7 @@ use super::classification::Classification;
 use super::parsing::Parsing;
 use super::pos_tagging::PosTagging;
 use super::tagging::Tagging;
-use super::traits::{LabeledTask, Target};
+use super::traits::{LabeledTask, TargetKind};
 use crate::Error;
 use crate::error::ToolError;
 
@@ -72,9 +72,9 @@ impl SavedScoring {
     ) -> Result<Self, Error> {
         let name = self.task.name();
         let is_alike = match (head, self.task.target()) {
-            (HeadSpec::Sequence { .. }, target) => target == Some(Target::Class),
-            (HeadSpec::Tokens { .. }, target) => matches!(target, Some(Target::Tag(_))),
-            (HeadSpec::Parser(_), target) => target == Some(Target::Tree),
+            (HeadSpec::Sequence { .. }, target) => target == Some(TargetKind::Class),
+            (HeadSpec::Tokens { .. }, target) => matches!(target, Some(TargetKind::Tag(_))),
+            (HeadSpec::Parser(_), target) => target == Some(TargetKind::Tree),
         };
         let fault = self.task.faults().into_iter().next();
         let problem = match fault {

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::scores::Scores;
-use super::traits::{LabeledTask, LearnedLabels, Supervision, Target, Task};
+use super::traits::{LabeledTask, LearnedLabels, Supervision, TargetKind, Task};
 use crate::Error;
 use crate::metrics::SpanScores;
 
@@ -57,8 +57,8 @@ impl Task for Tagging {
 }
 
 impl LabeledTask for Tagging {
-    fn target(&self) -> Target {
-        Target::Tag(self.units)
+    fn target(&self) -> TargetKind {
+        TargetKind::Tag(self.units)
     }
 
     /// Tags of words are read as spans, in whatever scheme they are written, and become BIO.

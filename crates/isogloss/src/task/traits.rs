@@ -46,7 +46,7 @@ pub enum Supervision<'a> {
 
 /// What a row of the logits is trained towards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum TargetKind {
     /// One label of a text.
     Class,
     /// One BIO tag of a token.
@@ -55,9 +55,9 @@ pub enum Target {
     Tree,
 }
 
-impl Target {
+impl TargetKind {
     /// What views of an example carry; a parser reads none but the original.
-    pub(crate) fn of_view(self) -> ViewTask {
+    pub(crate) fn view_task(self) -> ViewTask {
         match self {
             Self::Class | Self::Tree => ViewTask::Classification,
             Self::Tag(units) => ViewTask::Tagging(units),
@@ -77,7 +77,7 @@ pub struct LearnedLabels<'a> {
 /// A task whose examples have labels.
 pub trait LabeledTask: Task {
     /// What a row of the logits is trained towards.
-    fn target(&self) -> Target;
+    fn target(&self) -> TargetKind;
 
     /// What it reads of an example beside the text.
     fn annotation(&self) -> Annotation {

@@ -91,7 +91,7 @@ pub fn measure_alignment(
     let sides = [encoder.tokenize(texts.left())?, encoder.tokenize(texts.right())?];
     let n_words_cut_off = words.drop_cut_off(&sides);
     let [left, right] = [0, 1].map(|side| {
-        let side = Side { texts: &sides[side], words: words.of_side(side), options };
+        let side = Side { texts: &sides[side], words: words.on_side(side), options };
         side.encode(encoder, layers, n_sentences)
     });
     let texts: PairTexts<'_> =

@@ -10,7 +10,7 @@ use crate::error::ToolError;
 use crate::ground::device::read;
 use crate::ground::tensors::model_input;
 use crate::ground::vocabulary::check_vocabulary;
-use crate::task::{LabeledSet, LabeledTask, SavedScoring, Target, trees};
+use crate::task::{LabeledSet, LabeledTask, SavedScoring, TargetKind, trees};
 use burn::module::Module;
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Device, Tensor, read_sync};
@@ -254,18 +254,18 @@ impl Predictor {
     fn encode(&self, text: &str, pair: Option<&str>) -> Result<Encoded, TextError> {
         let max_length = self.scoring.max_length;
         match self.task().target() {
-            Target::Tag(TagUnits::Word) => {
+            TargetKind::Tag(TagUnits::Word) => {
                 let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
                 self.tokenizer.encode_words(&words, max_length)
             }
-            Target::Tag(TagUnits::Subword) => self.tokenizer.encode(text, None, max_length),
-            Target::Class | Target::Tree => self.tokenizer.encode(text, pair, max_length),
+            TargetKind::Tag(TagUnits::Subword) => self.tokenizer.encode(text, None, max_length),
+            TargetKind::Class | TargetKind::Tree => self.tokenizer.encode(text, pair, max_length),
         }
     }
 
     /// The spans in a text that carry a tag, in characters, and the token of each.
     fn units(&self, encoded: &Encoded, text: &str) -> Vec<((usize, usize), usize)> {
-        if self.task().target() == Target::Tag(TagUnits::Word) {
+        if self.task().target() == TargetKind::Tag(TagUnits::Word) {
             let words = whitespace_words(text);
             let first = encoded.first_subwords(words.len());
             return words
@@ -282,7 +282,7 @@ impl Predictor {
     pub fn decode(&self, encoded: &EncodedTexts<'_>, outputs: &[f32]) -> Vec<Prediction> {
         let rows = outputs.chunks(self.head.labels().len());
         if let HeadSpec::Sequence { problem, .. } = self.head {
-            return rows.map(|row| self.of_text(problem, row)).collect();
+            return rows.map(|row| self.decode_row(problem, row)).collect();
         }
         let best: Vec<_> = rows.map(|row| self.best(row)).collect();
         let tokens = encoded.encoded.iter().zip(encoded.texts).zip(best.chunks(encoded.seq_len));
@@ -329,7 +329,7 @@ impl Predictor {
     }
 
     /// The prediction for a text out of its outputs.
-    fn of_text(&self, problem: ProblemType, row: &[f32]) -> Prediction {
+    fn decode_row(&self, problem: ProblemType, row: &[f32]) -> Prediction {
         let outputs = self.head.labels().iter().cloned().zip(row.iter().map(|x| f64::from(*x)));
         match problem {
             ProblemType::SingleLabel => {

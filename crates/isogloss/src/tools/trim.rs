@@ -108,7 +108,7 @@ pub fn trim(
 /// Trims a model to the texts of a plan, all ways to cut them included where subwords are sampled.
 pub(crate) fn trim_for(plan: &Plan, folder: &Path, out: &Path) -> Result<TrimReport, Error> {
     let vocabulary = Vocabulary::read(folder)?;
-    let texts = texts::of_plan(plan)?;
+    let texts = texts::from_plan(plan)?;
     let inputs = [texts.inputs()];
     let mut counts = vocabulary.count(inputs.iter().map(Vec::as_slice))?;
     if let Some(sampled) = texts::sampled(plan)? {

@@ -86,7 +86,7 @@ impl EncoderAligner {
         texts: impl Iterator<Item = &str>,
     ) -> Result<Side, Error> {
         let texts = encoder.tokenize(&texts.collect::<Vec<_>>())?;
-        let mut side = Side::of(&texts);
+        let mut side = Side::from_texts(&texts);
         let vectors = encoder.encode_async(&texts, &side.tokens, &[self.layer]).await?.pop();
         // One layer was asked for.
         let vectors = vectors.expect("a layer for each that was asked for").tokens;
@@ -151,7 +151,7 @@ struct Side {
 }
 
 impl Side {
-    fn of(texts: &[TokenizedText]) -> Self {
+    fn from_texts(texts: &[TokenizedText]) -> Self {
         let (mut tokens, mut words, mut ends) = (Vec::new(), Vec::new(), Vec::new());
         for (at, text) in texts.iter().enumerate() {
             for word in 0..text.n_words() {

@@ -9,13 +9,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::modules::{Module, Modules, Target};
+use super::modules::{Module, Modules, Resolved};
 
-/// Edges of a graph with their places in the code: file, line and item.
-type Graph = BTreeMap<(String, String), BTreeSet<Place>>;
+/// Edges of a graph with their uses in the code: file, line and item.
+type Graph = BTreeMap<(String, String), BTreeSet<Use>>;
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct Use {
     item: String,
     file: String,
     line: usize,
@@ -52,19 +52,19 @@ fn graphs(modules: &Modules) -> BTreeMap<Vec<String>, Graph> {
         }
         for used in &module.names.uses {
             for target in modules.resolve(index, &used.path) {
-                let Target::Item(definer, name) = target else { continue };
+                let Resolved::Item(definer, name) = target else { continue };
                 let definer = modules.home(definer);
                 let is_below = definer.path.starts_with(&user.path);
                 if definer.path == user.path || used.is_reexport && is_below {
                     continue;
                 }
                 let (level, edge) = edge(user, definer);
-                let places = graphs.entry(level).or_default().entry(edge).or_default();
+                let uses = graphs.entry(level).or_default().entry(edge).or_default();
                 let item = [definer.path.as_slice(), &[name]].concat().join("::");
                 // The first use of an item is enough.
-                if !places.iter().any(|place| place.item == item) {
+                if !uses.iter().any(|used| used.item == item) {
                     let file = module.file.display().to_string();
-                    places.insert(Place { item, file, line: used.line });
+                    uses.insert(Use { item, file, line: used.line });
                 }
             }
         }
@@ -124,15 +124,15 @@ fn describe(over: &str, circle: &BTreeSet<String>, graph: &Graph) -> String {
     );
     let (closing, kept): (Vec<_>, Vec<_>) =
         inside.into_iter().partition(|((from, to), _)| height(from) < height(to));
-    for ((from, to), places) in closing {
+    for ((from, to), uses) in closing {
         text.push_str(&format!("\n  {from} -> {to}"));
-        for Place { item, file, line } in places {
+        for Use { item, file, line } in uses {
             text.push_str(&format!("\n    {file}:{line} -> {item}"));
         }
     }
     text.push_str("\n  and with:");
-    for ((from, to), places) in kept {
-        text.push_str(&format!(" {from} -> {to} ({}),", places.len()));
+    for ((from, to), uses) in kept {
+        text.push_str(&format!(" {from} -> {to} ({}),", uses.len()));
     }
     text.pop();
     text
@@ -154,7 +154,7 @@ fn order(circle: &BTreeSet<String>, graph: &Graph) -> Vec<String> {
                 let (this, other) = of(edge);
                 this == node && left.contains(other)
             });
-            edges.map(|(_, places)| places.len()).sum()
+            edges.map(|(_, uses)| uses.len()).sum()
         };
         let n_uses = |node: &String| count(|(from, to)| (from, to), node);
         let n_users = |node: &String| count(|(from, to)| (to, from), node);
@@ -179,7 +179,7 @@ mod tests {
 
     /// The nodes of each circle, by the module over it.
     fn circles_of(files: &[(&str, &str)]) -> Vec<String> {
-        let described = circles("it", &Modules::of(files));
+        let described = circles("it", &Modules::from_texts(files));
         let first_lines = described.iter().filter_map(|text| text.lines().next());
         first_lines.map(|line| line.replace("; from the ground up they could be", ":")).collect()
     }
@@ -203,7 +203,7 @@ mod tests {
             ("b.rs", "mod c; pub use c::B;"),
             ("b/c.rs", "pub struct B; fn f(_: crate::a::A) {} fn g() { crate::a::A2 }"),
         ];
-        let described = circles("it", &Modules::of(&files));
+        let described = circles("it", &Modules::from_texts(&files));
         assert_eq!(
             described,
             ["it: a circle of 2 modules; from the ground up they could be a, b, without:

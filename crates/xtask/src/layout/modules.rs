@@ -28,7 +28,7 @@ pub(super) struct Module {
 
 /// What a path means.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Target {
+pub(super) enum Resolved {
     Module(usize),
     /// An item, with the module that defines it.
     Item(usize, String),
@@ -48,7 +48,7 @@ impl Modules {
 
     /// Reads a crate out of texts by file.
     #[cfg(test)]
-    pub(super) fn of(files: &[(&str, &str)]) -> Self {
+    pub(super) fn from_texts(files: &[(&str, &str)]) -> Self {
         let texts: HashMap<PathBuf, &str> =
             files.iter().map(|(file, text)| (PathBuf::from(file), *text)).collect();
         let read = |file: &Path| Ok(texts[file].to_owned());
@@ -127,28 +127,28 @@ impl Modules {
 
     /// What a path in a module means, re-exports followed to where the item is defined; nothing if
     /// it leads out of the crate. One name may be both a module and an item.
-    pub(super) fn resolve(&self, module: usize, path: &[String]) -> Vec<Target> {
+    pub(super) fn resolve(&self, module: usize, path: &[String]) -> Vec<Resolved> {
         self.follow(module, path, MAX_IMPORTS)
     }
 
-    fn follow(&self, module: usize, path: &[String], n_imports: usize) -> Vec<Target> {
+    fn follow(&self, module: usize, path: &[String], n_imports: usize) -> Vec<Resolved> {
         let Some((first, rest)) = path.split_first() else { return Vec::new() };
         let mut found = match first.as_str() {
-            "crate" => vec![Target::Module(0)],
-            "self" => vec![Target::Module(module)],
-            "super" => self.parent(module).into_iter().map(Target::Module).collect(),
+            "crate" => vec![Resolved::Module(0)],
+            "self" => vec![Resolved::Module(module)],
+            "super" => self.parent(module).into_iter().map(Resolved::Module).collect(),
             name => self.look_up(module, name, rest.is_empty(), n_imports),
         };
         for (step, name) in rest.iter().enumerate() {
             let is_last = step + 1 == rest.len();
             // What follows an item is a part of it: a variant, an associated function.
-            let Some(module) = found.iter().find_map(Target::module) else { break };
+            let Some(module) = found.iter().find_map(Resolved::module) else { break };
             found = if name == "super" {
-                self.parent(module).into_iter().map(Target::Module).collect()
+                self.parent(module).into_iter().map(Resolved::Module).collect()
             } else {
                 let known = self.look_up(module, name, is_last, n_imports);
                 // What a macro makes is defined where the macro is called.
-                if known.is_empty() { vec![Target::Item(module, name.clone())] } else { known }
+                if known.is_empty() { vec![Resolved::Item(module, name.clone())] } else { known }
             };
         }
         found
@@ -160,15 +160,15 @@ impl Modules {
 
     /// What a name of a module means; of a name that is not the last of a path, the module if there
     /// is one.
-    fn look_up(&self, module: usize, name: &str, is_last: bool, n_imports: usize) -> Vec<Target> {
+    fn look_up(&self, module: usize, name: &str, is_last: bool, n_imports: usize) -> Vec<Resolved> {
         let Module { children, names, .. } = &self.modules[module];
-        let mut found: Vec<Target> =
-            children.get(name).copied().map(Target::Module).into_iter().collect();
+        let mut found: Vec<Resolved> =
+            children.get(name).copied().map(Resolved::Module).into_iter().collect();
         if !found.is_empty() && !is_last {
             return found;
         }
         if names.defined.contains(name) {
-            found.push(Target::Item(module, name.to_owned()));
+            found.push(Resolved::Item(module, name.to_owned()));
         }
         let Some(n_imports) = n_imports.checked_sub(1) else { return found };
         for import in names.imports.get(name).into_iter().flatten() {
@@ -183,7 +183,7 @@ impl Modules {
     }
 }
 
-impl Target {
+impl Resolved {
     fn module(&self) -> Option<usize> {
         match self {
             Self::Module(module) => Some(*module),

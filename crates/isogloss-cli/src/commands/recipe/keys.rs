@@ -72,7 +72,7 @@ impl Schema {
             let node = &self.root["properties"][name];
             self.entry(
                 node,
-                &Place::new("", false).below(name),
+                &KeyPath::new("", false).below(name),
                 node.get("default"),
                 false,
                 &mut keys,
@@ -93,7 +93,7 @@ impl Schema {
         let mut keys = Vec::new();
         if let Some(node) = self.node(entry) {
             let values = node.get("default");
-            self.collect(node, &Place::new(entry, values.is_none()), values, &mut keys);
+            self.collect(node, &KeyPath::new(entry, values.is_none()), values, &mut keys);
         }
         keys
     }
@@ -121,39 +121,39 @@ impl Schema {
     }
 
     /// The keys of a table; `values` are the table's own defaults, where it has any.
-    fn collect(&self, node: &Value, place: &Place, values: Option<&Value>, keys: &mut Vec<Key>) {
+    fn collect(&self, node: &Value, path: &KeyPath, values: Option<&Value>, keys: &mut Vec<Key>) {
         let node = self.resolved(node);
         let node = node.get("items").map_or(node, |items| self.resolved(items));
         let required = node["required"].as_array();
         for (name, property) in node["properties"].as_object().into_iter().flatten() {
             let is_required = required.is_some_and(|all| all.iter().any(|one| one == name));
             let value = values.and_then(|values| values.get(name)).or(property.get("default"));
-            self.entry(property, &place.below(name), value, is_required, keys);
+            self.entry(property, &path.below(name), value, is_required, keys);
         }
     }
 
     fn entry(
         &self,
         property: &Value,
-        place: &Place,
+        path: &KeyPath,
         value: Option<&Value>,
         is_required: bool,
         keys: &mut Vec<Key>,
     ) {
         let value = value.filter(|value| !value.is_null());
         let node = self.resolved(property);
-        let is_apart = self.apart.contains(&place.whole.as_str());
-        let place =
-            Place { is_off: place.is_off || (value.is_none() && !is_required), ..place.clone() };
+        let is_apart = self.apart.contains(&path.from_root.as_str());
+        let path =
+            KeyPath { is_off: path.is_off || (value.is_none() && !is_required), ..path.clone() };
         if node["properties"].is_object() && !is_apart {
-            return self.collect(node, &place, value, keys);
+            return self.collect(node, &path, value, keys);
         }
         let described = property["description"].as_str().or(node["description"].as_str());
         keys.push(Key {
-            path: place.path.clone(),
+            path: path.from_table.clone(),
             default: value.map(toml_text),
             is_required,
-            is_off: place.is_off,
+            is_off: path.is_off,
             kind: if is_apart { "a table".into() } else { self.kind(node) },
             description: described.unwrap_or_default().to_owned(),
         });
@@ -164,8 +164,8 @@ impl Schema {
             let chosen = variant["properties"].as_object().into_iter().flatten();
             for (name, inner) in chosen {
                 let value = value.and_then(|value| value.get(name));
-                let is_off = place.is_off || value.is_none();
-                self.collect(inner, &Place { is_off, ..place.below(name) }, value, keys);
+                let is_off = path.is_off || value.is_none();
+                self.collect(inner, &KeyPath { is_off, ..path.below(name) }, value, keys);
             }
         }
     }
@@ -199,17 +199,17 @@ impl Schema {
 
 /// An entry on the way down.
 #[derive(Clone)]
-struct Place {
+struct KeyPath {
     /// From the root.
-    whole: String,
+    from_root: String,
     /// From where the walk began.
-    path: String,
+    from_table: String,
     is_off: bool,
 }
 
-impl Place {
+impl KeyPath {
     fn new(entry: &str, is_off: bool) -> Self {
-        Self { whole: entry.to_owned(), path: String::new(), is_off }
+        Self { from_root: entry.to_owned(), from_table: String::new(), is_off }
     }
 
     fn below(&self, name: &str) -> Self {
@@ -217,7 +217,11 @@ impl Place {
             "" => name.to_owned(),
             parent => format!("{parent}.{name}"),
         };
-        Self { whole: join(&self.whole), path: join(&self.path), is_off: self.is_off }
+        Self {
+            from_root: join(&self.from_root),
+            from_table: join(&self.from_table),
+            is_off: self.is_off,
+        }
     }
 }
 

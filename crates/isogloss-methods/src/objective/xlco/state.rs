@@ -54,7 +54,7 @@ impl MethodState for XlcoState {
         self.momentum_encoder.follow(model, self.config.momentum);
     }
 
-    fn memory(&self) -> Option<Tensor<2>> {
+    fn negative_queue(&self) -> Option<Tensor<2>> {
         self.queue.as_ref().and_then(|queue| queue.tensor().ok())
     }
 
@@ -116,10 +116,10 @@ mod tests {
     #[test]
     fn a_restored_state_goes_on_as_if_nothing_had_been() {
         let mut whole = state();
-        assert!(!whole.is_ready() && whole.memory().is_none());
+        assert!(!whole.is_ready() && whole.negative_queue().is_none());
         whole.begin(&model(1));
         whole.warm_up(keys(1.0));
-        assert!(!whole.is_ready() && whole.memory().is_none());
+        assert!(!whole.is_ready() && whole.negative_queue().is_none());
         whole.warm_up(keys(3.0));
         assert!(whole.is_ready());
         let step = |state: &mut XlcoState, first: f32| {

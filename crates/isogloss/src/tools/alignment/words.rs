@@ -69,7 +69,7 @@ impl WordPairs {
     }
 
     /// The words of one side, 0 or 1: the index of the sentence, and of the word in it.
-    pub(super) fn of_side(&self, side: usize) -> Vec<(usize, usize)> {
+    pub(super) fn on_side(&self, side: usize) -> Vec<(usize, usize)> {
         let word = |link: &Link| if side == 0 { link.0 } else { link.1 };
         self.links.iter().map(|(index, link)| (*index, word(link))).collect()
     }
@@ -93,8 +93,8 @@ mod tests {
     #[test]
     fn links_that_are_many_or_of_one_word_are_left_out_and_counted() {
         let chosen = choose(&AlignmentOptions::default(), &LINKS);
-        assert_eq!(chosen.of_side(0), [(0, 0), (0, 1), (2, 0), (2, 1)]);
-        assert_eq!(chosen.of_side(1), chosen.of_side(0));
+        assert_eq!(chosen.on_side(0), [(0, 0), (0, 1), (2, 0), (2, 1)]);
+        assert_eq!(chosen.on_side(1), chosen.on_side(0));
         assert_eq!((chosen.n_searched, chosen.n_without), (3, 1));
     }
 
@@ -109,6 +109,6 @@ mod tests {
     fn a_distinct_word_is_taken_once_whatever_stands_around_it() {
         let options = AlignmentOptions { distinct_words: true, ..AlignmentOptions::default() };
         let chosen = choose(&options, &LINKS);
-        assert_eq!(chosen.of_side(0), [(0, 0), (0, 1), (2, 0)]);
+        assert_eq!(chosen.on_side(0), [(0, 0), (0, 1), (2, 0)]);
     }
 }

@@ -21,7 +21,7 @@ use crate::recipe::{SubnetworksRecipe, UnseenLanguage};
 #[derive(Debug)]
 pub(crate) struct Subnetworks {
     sources: Vec<Language>,
-    of_sources: SourceSubnetworks,
+    source_subnetworks: SourceSubnetworks,
     unseen: Unseen,
 }
 
@@ -40,12 +40,12 @@ enum Unseen {
 
 impl MethodState for Subnetworks {
     fn after_step(&mut self, model: &Model, found: StepFindings) {
-        self.of_sources.after_step(model, found);
+        self.source_subnetworks.after_step(model, found);
         self.refresh();
     }
 
     fn save(&self) -> SavedState {
-        self.of_sources.save()
+        self.source_subnetworks.save()
     }
 
     fn restore(
@@ -54,7 +54,7 @@ impl MethodState for Subnetworks {
         model: &Model,
         device: &Device,
     ) -> Result<(), StateError> {
-        self.of_sources.restore(saved, model, device)?;
+        self.source_subnetworks.restore(saved, model, device)?;
         self.refresh();
         Ok(())
     }
@@ -76,34 +76,35 @@ impl Subnetworks {
             let sample = |random| found.random(split_seed(split_seed(random, seed), idx as u64));
             Ok(recipe.random.map(sample).unwrap_or(found))
         };
-        let of_sources = sources.iter().enumerate().map(read).collect::<Result<Vec<_>, Error>>()?;
-        let of_sources = SourceSubnetworks::new(of_sources, recipe.dynamic);
+        let source_subnetworks =
+            sources.iter().enumerate().map(read).collect::<Result<Vec<_>, Error>>()?;
+        let source_subnetworks = SourceSubnetworks::new(source_subnetworks, recipe.dynamic);
         let unseen = match &recipe.unseen {
             UnseenLanguage::Whole => Unseen::Whole,
-            UnseenLanguage::Union => union(&of_sources),
+            UnseenLanguage::Union => union(&source_subnetworks),
             UnseenLanguage::Similar => Unseen::Similar(similar()?),
             UnseenLanguage::Nearest { distances } => Unseen::Nearest {
                 path: distances.into(),
                 distances: read_distances(distances.as_ref())?,
             },
         };
-        Ok(Self { sources: sources.to_vec(), of_sources, unseen })
+        Ok(Self { sources: sources.to_vec(), source_subnetworks, unseen })
     }
 
     /// Those of the languages of training.
-    pub(crate) fn of_sources(&self) -> impl Iterator<Item = &Subnetwork> {
-        self.of_sources.subnetworks()
+    pub(crate) fn source_subnetworks(&self) -> impl Iterator<Item = &Subnetwork> {
+        self.source_subnetworks.subnetworks()
     }
 
     /// Whether they change while the model learns.
     pub(crate) fn are_dynamic(&self) -> bool {
-        self.of_sources.are_dynamic()
+        self.source_subnetworks.are_dynamic()
     }
 
     /// Lets what depends on the sources' subnetworks follow them.
     fn refresh(&mut self) {
         if let Unseen::Union(_) = self.unseen {
-            self.unseen = union(&self.of_sources);
+            self.unseen = union(&self.source_subnetworks);
         }
     }
 
@@ -129,9 +130,9 @@ impl Subnetworks {
             let path = folder.join(SUBNETWORKS).join(format!("{language}.toml"));
             read_subnetwork(&path, subnetwork.sizes())
         };
-        let written = self.sources.iter().zip(self.of_sources.subnetworks());
+        let written = self.sources.iter().zip(self.source_subnetworks.subnetworks());
         let written = written.map(read).collect::<Result<Vec<_>, Error>>()?;
-        self.of_sources = SourceSubnetworks::new(written, self.of_sources.config());
+        self.source_subnetworks = SourceSubnetworks::new(written, self.source_subnetworks.config());
         self.refresh();
         Ok(())
     }
@@ -139,14 +140,14 @@ impl Subnetworks {
     /// That of a language; none if it uses the whole model.
     pub(crate) fn for_language(&self, language: &Language) -> Result<Option<&Subnetwork>, Error> {
         let source_idx = self.sources.iter().position(|source| source == language);
-        if let Some(own) = source_idx.and_then(|idx| self.of_sources.get(idx)) {
+        if let Some(own) = source_idx.and_then(|idx| self.source_subnetworks.get(idx)) {
             return Ok(Some(own));
         }
         let (path, distances) = match &self.unseen {
             Unseen::Whole => return Ok(None),
             Unseen::Union(union) => return Ok(Some(union)),
             Unseen::Similar(sources) => {
-                return Ok(sources.get(language).and_then(|idx| self.of_sources.get(*idx)));
+                return Ok(sources.get(language).and_then(|idx| self.source_subnetworks.get(*idx)));
             }
             Unseen::Nearest { path, distances } => (path, distances),
         };
@@ -156,7 +157,7 @@ impl Subnetworks {
             };
             distances.iter().find(here).map(|(_, _, distance)| *distance)
         };
-        let sources = self.sources.iter().zip(self.of_sources.subnetworks());
+        let sources = self.sources.iter().zip(self.source_subnetworks.subnetworks());
         let known = sources.filter_map(|(source, of)| Some((between(source)?, of)));
         match known.min_by(|a, b| a.0.total_cmp(&b.0)) {
             Some((_, nearest)) => Ok(Some(nearest)),
@@ -168,8 +169,8 @@ impl Subnetworks {
     }
 }
 
-fn union(of_sources: &SourceSubnetworks) -> Unseen {
-    let all = of_sources.subnetworks().cloned();
+fn union(source_subnetworks: &SourceSubnetworks) -> Unseen {
+    let all = source_subnetworks.subnetworks().cloned();
     all.reduce(|union, of| union.union(&of)).map_or(Unseen::Whole, Unseen::Union)
 }
 

@@ -8,7 +8,7 @@ use crate::{Error, Plan};
 
 /// The texts of a plan and of the one that is carried out before it: examples in all languages, pairs,
 /// text without labels, and what views exchange words and texts for.
-pub(super) fn of_plan(plan: &Plan) -> Result<Texts, Error> {
+pub(super) fn from_plan(plan: &Plan) -> Result<Texts, Error> {
     let mut texts = Texts::default();
     let mut next = Some(plan);
     while let Some(plan) = next {
