@@ -22,13 +22,14 @@ use anyhow::{Context, Result, bail, ensure};
 
 const USAGE: &str = "usage: cargo xtask <task>
 
-  check [--fast]              format, tidy, package, features, clippy, docs, tests; --fast ends before docs
+  check [--fast]              format, tidy, features, clippy, package, docs, tests; --fast ends before docs
   test [ARGS]                 the tests, on a software GPU where there is one; ARGS go to cargo test
   fixtures [--check] [NAMES]  run tests/fixtures/make/*.py, or only those named;
                               --check compares instead of writing
   tidy                        files, their first lines, the glossary, links, layout, fixtures up to date
   features                    that the examples and the command line are one build, without GPU crates
   layout                      import circles among modules, long functions, long files
+  package                     each published crate packed, and its package compiled
   methods                     docs/methods.md and docs/recipe.schema.json from the registry of methods;
                               a test of isogloss-cli compares them
   web [ARGS]                  the page that runs models in a browser, into web/dist; --help says more";
@@ -40,9 +41,9 @@ type Step = (&'static str, fn() -> Result<()>);
 const FAST: [Step; 5] = [
     ("format", format),
     ("tidy", tidy::tidy),
-    ("package", package::package),
     ("features", features::features),
     ("clippy", clippy),
+    ("package", package::package),
 ];
 const SLOW: [Step; 2] = [("docs", docs), ("tests", || test(&[]))];
 
@@ -70,6 +71,7 @@ fn task() -> Result<()> {
         ["tidy"] => tidy::tidy(),
         ["features"] => features::features(),
         ["layout"] => layout::layout(),
+        ["package"] => package::package(),
         ["methods"] => methods::methods(),
         #[cfg(feature = "web")]
         ["web", args @ ..] => web::web(args),

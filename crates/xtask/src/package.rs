@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -13,10 +14,8 @@ use crate::{cargo, run};
 const MAX_WORDS: usize = 5;
 const MAX_KEYWORD_LETTERS: usize = 20;
 
-/// Packs every crate that is published, without a network, and names what its manifest lacks and
-/// what its code takes from outside its folder.
-///
-/// Packages are not built: each is what clippy has built but for the files outside.
+/// Packs every crate that is published, without a network, names what its manifest lacks and what
+/// its code takes from outside its folder, and compiles the packages.
 pub(crate) fn package() -> Result<()> {
     let output = cargo("metadata --format-version 1 --no-deps --offline").output();
     let output = output.context("cannot start cargo")?;
@@ -24,11 +23,11 @@ pub(crate) fn package() -> Result<()> {
     let metadata: Value = serde_json::from_slice(&output.stdout)?;
     let packages = metadata["packages"].as_array().context("cargo metadata without packages")?;
     // An empty list of registries is `publish = false`.
-    let (kept, published): (Vec<_>, Vec<_>) =
+    let (kept, published): (Vec<&Value>, Vec<&Value>) =
         packages.iter().partition(|package| package["publish"] == Value::Array(Vec::new()));
 
     let mut faults = Vec::new();
-    for package in published {
+    for package in &published {
         let name = package["name"].as_str().unwrap_or_default();
         faults.extend(manifest_faults(package).map(|fault| format!("{name}: {fault}")));
         let manifest = package["manifest_path"].as_str().map(Path::new);
@@ -46,7 +45,40 @@ pub(crate) fn package() -> Result<()> {
     for package in kept {
         command.arg("--exclude").arg(package["name"].as_str().unwrap_or_default());
     }
-    run(&mut command)
+    run(&mut command)?;
+    let target = metadata["target_directory"].as_str().context("cargo names its target folder")?;
+    check(Path::new(target), &published)
+}
+
+/// Unpacks the packages into a workspace of their own and type-checks them there. Their dependencies
+/// are those that clippy has checked.
+fn check(target: &Path, published: &[&Value]) -> Result<()> {
+    let workspace = target.join("packages");
+    if workspace.exists() {
+        fs::remove_dir_all(&workspace)?;
+    }
+    fs::create_dir_all(&workspace)?;
+    let mut patches = String::new();
+    for package in published {
+        let [name, version] = ["name", "version"].map(|field| package[field].as_str());
+        let (name, version) = name.zip(version).context("a package has a name and a version")?;
+        let file = target.join(format!("package/{name}-{version}.crate"));
+        let mut tar = Command::new("tar");
+        run(tar.arg("-xzf").arg(file).arg("-C").arg(&workspace))?;
+        patches += &format!("{name} = {{ path = \"{name}-{version}\" }}\n");
+    }
+    let root = fs::read_to_string("Cargo.toml")?;
+    let profiles = root.find("[profile").map_or("", |at| &root[at..]);
+    let manifest = format!(
+        "[workspace]\nmembers = [\"*\"]\nresolver = \"3\"\n\n[patch.crates-io]\n{patches}\n{profiles}"
+    );
+    fs::write(workspace.join("Cargo.toml"), manifest)?;
+    fs::copy("Cargo.lock", workspace.join("Cargo.lock"))?;
+    // The features that the workspace's tests switch on, for which dependencies have been checked.
+    let features = "isogloss/ndarray,isogloss/wgpu";
+    let mut command = cargo("check --quiet --release --workspace --offline --features");
+    command.arg(features);
+    run(command.current_dir(&workspace).env("CARGO_TARGET_DIR", target))
 }
 
 /// What is missing from a manifest, or not as a registry wants it.
