@@ -1,4 +1,4 @@
-//! Preset configurations, which need no file: for tests, examples and benchmarks.
+//! Preset encoder configurations for tests, examples and benchmarks.
 
 use crate::{EncoderConfig, Family, Pruning};
 

@@ -14,12 +14,13 @@ pub(crate) struct Dense {
 }
 
 impl Dense {
-    /// Builds a layer from `[inputs, outputs]` with weights of the standard deviation `std`.
+    /// Builds a layer of `[inputs, outputs]` with normally distributed weights of standard
+    /// deviation `std`.
     pub(crate) fn init(path: &str, sizes: [usize; 2], std: f64, builder: &mut Builder<'_>) -> Self {
         Self::init_with(path, sizes, Init::Normal(std), builder)
     }
 
-    /// Builds a layer from `[inputs, outputs]` with weights as `init` says and a bias of zero.
+    /// Builds a layer of `[inputs, outputs]` with weights initialized by `init` and a zero bias.
     pub(crate) fn init_with(
         path: &str,
         [n_inputs, n_outputs]: [usize; 2],
