@@ -46,7 +46,7 @@ on_every_backend! {
 
 /// Dropout on a backend without autodiff; the default composes Burn's operations.
 pub(crate) trait DropoutKernel: Backend {
-    /// `x` times the scaled mask.
+    /// Multiplies `x` by the scaled dropout mask.
     fn drop_out(x: FloatTensor<Self>, dropout: Dropout) -> FloatTensor<Self> {
         composed::<Self>(x, dropout)
     }

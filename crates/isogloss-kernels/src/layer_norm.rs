@@ -176,7 +176,8 @@ impl<B: LayerNormKernel, C: CheckpointStrategy> LayerNorm for Autodiff<B, C> {
 struct LayerNormBackward;
 
 impl<B: LayerNormKernel> Backward<B, 4> for LayerNormBackward {
-    /// The sum before normalization, gamma, epsilon and the dropout of `x`.
+    /// Saved for the backward pass: the sum before normalization, gamma, epsilon and the dropout of
+    /// `x`.
     type State = (FloatTensor<B>, FloatTensor<B>, f64, Dropout);
 
     fn backward(

@@ -116,7 +116,7 @@ impl<B: LinearKernel, C: CheckpointStrategy> Linear for Autodiff<B, C> {
 struct LinearBackward;
 
 impl<B: LinearKernel> Backward<B, 3> for LinearBackward {
-    /// The input and the weight.
+    /// Saved for the backward pass: the input and the weight.
     type State = (FloatTensor<B>, FloatTensor<B>);
 
     fn backward(

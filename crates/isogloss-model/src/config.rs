@@ -1,5 +1,5 @@
-//! Encoder configuration: the sizes, rates and pruned parts of an encoder, read from any family's
-//! `config.json`.
+//! Encoder configuration: sizes, dropout rates and pruning, read from the `config.json` of any
+//! family.
 
 mod fields;
 mod pruning;
@@ -23,7 +23,7 @@ pub struct EncoderConfig {
     pub family: Family,
     /// Vocabulary size: rows of the token embedding matrix.
     pub vocab_size: usize,
-    /// Width of a hidden state.
+    /// Hidden size: width of the hidden states.
     pub hidden_size: usize,
     /// Number of transformer blocks.
     pub num_hidden_layers: usize,
@@ -58,7 +58,7 @@ pub struct EncoderConfig {
 const MAX_LAYERS: usize = 256;
 
 impl EncoderConfig {
-    /// Reads a `config.json`.
+    /// Parses a `config.json`.
     ///
     /// # Errors
     /// If a field is missing, of the wrong type or not supported.

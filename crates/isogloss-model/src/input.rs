@@ -18,7 +18,7 @@ pub enum Tokens {
     States {
         /// Hidden states, `[batch, seq, hidden]`.
         states: Tensor<3>,
-        /// The number of blocks that computed them.
+        /// Index of the layer that they are the output of: the number of blocks that computed them.
         layer: usize,
     },
 }

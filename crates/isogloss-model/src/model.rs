@@ -12,7 +12,7 @@ use crate::{
 /// training on unlabeled text, and projection heads.
 #[derive(Module, Debug)]
 pub struct Model {
-    /// The encoder.
+    /// Transformer encoder.
     pub encoder: Encoder,
     head: Option<Head>,
     /// Projection heads over embeddings, which an objective trains together with the model. They

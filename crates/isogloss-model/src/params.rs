@@ -17,9 +17,9 @@ pub enum Init {
     TruncatedNormal(f64),
     /// Uniform distribution in `[-bound, bound]`.
     Uniform(f64),
-    /// All zero.
+    /// Zeros.
     Zeros,
-    /// All one.
+    /// Ones.
     Ones,
 }
 
@@ -172,7 +172,7 @@ impl NamedParam {
         Self { path, shape, read: Box::new(move || tensor.clone().into_data()) }
     }
 
-    /// Reads the values from the device.
+    /// Copies the values from the device.
     pub fn data(&self) -> TensorData {
         (self.read)()
     }

@@ -60,7 +60,7 @@ pub enum AdapterConfig {
     Bottleneck(BottleneckConfig),
     /// LoRA, low-rank adaptation.
     Lora(LoraConfig),
-    /// (IA)³.
+    /// (IA)³, rescaling of activations by learned vectors.
     Ia3(Ia3Config),
 }
 

@@ -78,7 +78,7 @@ pub(crate) fn multiply(
 struct Start(*mut f32);
 
 #[expect(unsafe_code, reason = "a pointer is not Sync by itself")]
-// SAFETY: `multiply` alone makes it, from a slice that it borrows mutably, and its threads write
+// SAFETY: only `multiply` creates it, from a slice that it borrows mutably, and its threads write
 // different elements.
 unsafe impl Sync for Start {}
 

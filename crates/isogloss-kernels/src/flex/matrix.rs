@@ -27,7 +27,7 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// A row of a matrix whose rows are contiguous.
+    /// Row of a matrix whose rows are contiguous.
     #[cfg(any(test, target_arch = "wasm32"))]
     #[inline(always)]
     pub(crate) fn row(&self, row: usize) -> &'a [f32] {

@@ -1,4 +1,4 @@
-//! Typed access to the fields of a configuration file.
+//! Typed access to the fields of a JSON configuration file.
 
 use serde_json::Value;
 

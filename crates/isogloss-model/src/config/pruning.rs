@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(read(&written).unwrap(), pruning);
         Pruning::default().write(&mut fields);
         assert!(fields.is_empty());
-        // `transformers` 4 writes the first of these for every whole model.
+        // `transformers` 4 writes the first of these for every unpruned model.
         for whole in [json!({ "pruned_heads": {} }), json!({ "pruned_heads": null }), json!({})] {
             assert!(read(&whole).unwrap().is_empty());
         }

@@ -31,8 +31,8 @@ impl Attention {
         }
     }
 
-    /// Maps `[batch, seq, hidden]` to the same shape. `bias` is added to the scores of each key,
-    /// `[batch, seq]`; `head_mask` is `[1, n_heads]`.
+    /// Forward pass, `[batch, seq, hidden]` to the same shape. `bias` is the attention bias,
+    /// `[batch, seq]`, added to the scores of each key; `head_mask` is `[1, n_heads]`.
     pub(super) fn forward(
         &self,
         hidden: Tensor<3>,

@@ -57,7 +57,7 @@ impl Layer {
         }
     }
 
-    /// Maps `[batch, seq, hidden]` to the same shape.
+    /// Forward pass, `[batch, seq, hidden]` to the same shape.
     pub(super) fn forward(
         &self,
         hidden: Tensor<3>,

@@ -25,7 +25,7 @@ pub enum AdapterError {
     Config {
         /// The name.
         field: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         problem: String,
     },
     /// Adapters of two kinds (LoRA and (IA)³) at projections of one model.
@@ -35,7 +35,7 @@ pub enum AdapterError {
     OtherKind {
         /// The name.
         name: String,
-        /// Its kind.
+        /// Its kind, see [`AdapterConfig::kind`](crate::AdapterConfig::kind).
         kind: &'static str,
         /// An adapter that the model has.
         beside: String,

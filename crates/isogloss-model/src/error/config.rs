@@ -1,4 +1,4 @@
-//! Errors of a configuration file: `config.json` or `adapter_config.json`.
+//! Configuration errors of `config.json` and `adapter_config.json`.
 
 use super::nearest::hint;
 

@@ -16,7 +16,7 @@ pub enum LoadError {
     Io {
         /// The file.
         path: PathBuf,
-        /// The system's answer.
+        /// The I/O error.
         source: std::io::Error,
     },
     /// Folder without model weights.
@@ -57,7 +57,7 @@ pub enum LoadError {
     Adapter {
         /// The adapter's configuration file.
         path: PathBuf,
-        /// Why.
+        /// The adapter error.
         source: AdapterError,
     },
     /// Adapter folder whose base model is not a local folder.
@@ -141,12 +141,12 @@ pub enum LoadError {
         /// Vocabulary size.
         vocab_size: usize,
     },
-    /// A safetensors file whose header does not describe it.
+    /// Invalid safetensors file: a corrupt header, or a header that does not match the data.
     #[error("{}: {source}", path.display())]
     Safetensors {
         /// The file.
         path: PathBuf,
-        /// What does not fit.
+        /// The format error.
         source: SafetensorsError,
     },
     /// PyTorch weight file that cannot be unpickled.
@@ -209,7 +209,7 @@ pub enum LoadError {
     },
 }
 
-/// A safetensors file whose header does not describe it.
+/// Invalid safetensors file: a corrupt header, or a header that does not match the data.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SafetensorsError {
@@ -264,7 +264,8 @@ pub enum SafetensorsError {
     },
 }
 
-/// One tensor that does not fit the model.
+/// Load error of one tensor: missing, unexpected, of the wrong shape or dtype, pruned or
+/// unreadable.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadFault {
@@ -316,7 +317,7 @@ pub enum LoadFault {
         /// Name of the tensor in the file.
         tensor: String,
     },
-    /// A tensor whose bytes cannot be read.
+    /// Tensor that cannot be read from its file.
     #[error("{}: tensor \"{tensor}\": {problem}", path.display())]
     Unreadable {
         /// The weight file.

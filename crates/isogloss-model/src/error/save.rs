@@ -13,7 +13,7 @@ pub enum SaveError {
     Io {
         /// The file.
         path: PathBuf,
-        /// The system's answer.
+        /// The I/O error.
         source: std::io::Error,
     },
     /// Unknown adapter.

@@ -14,7 +14,7 @@ use crate::nn::{Dense, DropoutMasks};
 use crate::params::Builder;
 use crate::{EncoderConfig, Init, ParamSource};
 
-/// Configuration of a biaffine parser; the defaults are UDify's.
+/// Configuration of a biaffine dependency parser; the defaults are those of UDify.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ParserConfig {

@@ -96,7 +96,7 @@ fn modules(folder: &Path) -> Result<Option<Vec<Module>>, LoadError> {
     Ok(Some(modules))
 }
 
-/// Folder of the `Transformer` module, if `modules.json` puts the encoder into a subfolder.
+/// Folder of the `Transformer` module, if `modules.json` lists a subfolder for it.
 pub(super) fn transformer_folder(folder: &Path) -> Result<Option<PathBuf>, LoadError> {
     let modules = modules(folder)?.unwrap_or_default();
     let transformer = modules.into_iter().find(|module| module.kind == "Transformer");

@@ -6,7 +6,7 @@ use isogloss_kernels::linear;
 
 use crate::params::{Builder, Init};
 
-/// A dense layer with PyTorch's layout: the weight is `[out, in]`, the bias `[out]`.
+/// Dense layer in PyTorch's layout: the weight is `[out, in]`, the bias `[out]`.
 #[derive(Module, Debug)]
 pub(crate) struct Dense {
     pub(crate) weight: Param<Tensor<2>>,
@@ -34,7 +34,7 @@ impl Dense {
         }
     }
 
-    /// Maps `[.., in]` to `[.., out]`.
+    /// Forward pass: `[.., in]` to `[.., out]`.
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         linear(x, self.weight.val(), self.bias.val())
     }

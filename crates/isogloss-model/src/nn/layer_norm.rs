@@ -6,7 +6,7 @@ use isogloss_kernels::{Dropout, dropout_add_layer_norm};
 
 use crate::params::{Builder, Init};
 
-/// A layer normalization over the last dimension, with a weight and a bias of its width.
+/// Layer normalization over the last dimension, with weight and bias.
 #[derive(Module, Debug)]
 pub(crate) struct LayerNorm {
     weight: Param<Tensor<1>>,

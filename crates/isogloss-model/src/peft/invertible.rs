@@ -54,7 +54,7 @@ impl Coupling {
         Self { f: subnet("f", second, first), g: subnet("g", first, second) }
     }
 
-    /// Maps `[batch, seq, hidden]` to the same shape.
+    /// Forward pass, `[batch, seq, hidden]` to the same shape.
     pub(crate) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let (x_1, x_2) = halves(x);
         let y_1 = x_1 + self.f.forward(x_2.clone());

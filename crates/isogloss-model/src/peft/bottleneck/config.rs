@@ -92,7 +92,8 @@ pub enum AdapterInit {
     /// Normal distribution with standard deviation 0.02.
     #[default]
     Bert,
-    /// Down: uniform within `1 / √hidden`; up: zero. He et al. 2022.
+    /// Down projection: uniform distribution in `± 1 / √hidden`; up projection: zeros. He et al.
+    /// 2022.
     MamAdapter,
     /// Truncated normal distribution with standard deviation 0.01, cut at two standard deviations.
     /// Houlsby et al. 2019.
