@@ -1,4 +1,4 @@
-//! The AdamW step of one parameter.
+//! AdamW optimizer step (Loshchilov & Hutter 2019) for one parameter.
 
 #[cfg(feature = "flex")]
 mod flex;
@@ -9,29 +9,30 @@ use burn::tensor::{Shape, Tensor};
 
 use crate::backends::{composed_on, on_every_backend};
 
-/// The numbers of one AdamW step of one parameter.
+/// Hyperparameters of one AdamW step for one parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamWStep {
     /// Learning rate of this step.
     pub learning_rate: f64,
-    /// Decay of the first moment.
+    /// Decay rate of the first moment, β₁.
     pub beta_1: f64,
-    /// Decay of the second moment.
+    /// Decay rate of the second moment, β₂.
     pub beta_2: f64,
-    /// Added to the root of the second moment.
+    /// ε, added to the square root of the second moment.
     pub epsilon: f64,
     /// Decoupled weight decay, multiplied by the learning rate.
     pub weight_decay: f64,
     /// Number of this step for this parameter, from 1.
     pub step: u64,
-    /// Factor of the gradient, for clipping by the global norm.
+    /// Factor of the gradient, for gradient clipping by the global norm.
     pub grad_scale: f64,
-    /// Leaves rows of so many elements as they are, with their moments, where all of the gradient is
-    /// zero; none treats all elements alike. It divides the number of elements.
+    /// Lazy update, as for sparse embedding gradients: skips rows of this many elements, and their
+    /// moments, where the whole gradient is zero; `None` updates all elements. It must divide the
+    /// number of elements.
     pub lazy_row: Option<usize>,
 }
 
-/// The three factors of an AdamW step that are the same for every element.
+/// Factors of an AdamW step that are the same for all elements.
 pub(crate) struct AdamWFactors {
     pub(crate) keep: f64,
     pub(crate) step_size: f64,
@@ -49,12 +50,12 @@ impl AdamWStep {
     }
 }
 
-/// Takes one AdamW step for one parameter, in place where the tensors have no other owner.
+/// AdamW step for one parameter, in place where the tensors have no other owner.
 ///
 /// Returns the parameter and its two moments.
 ///
 /// # Shapes
-/// - all tensors: those of the parameter
+/// - all tensors: the shape of the parameter
 ///
 /// # Source
 /// Loshchilov & Hutter 2019, arXiv:1711.05101, alg. 2, with PyTorch's order of operations: decay
@@ -79,7 +80,7 @@ pub fn adamw<const D: usize>(
 on_every_backend! {
     outside_graphs
 
-    /// The step on any backend, by composition unless it has a kernel.
+    /// AdamW step on every backend; the default composes Burn's operations.
     pub(crate) trait AdamWKernel: Backend {
         fn adamw(
             param: FloatTensor<Self>,
@@ -128,14 +129,15 @@ fn composed<B: Backend>(
         let mut before = before.into_iter();
         [param, moment_1, moment_2].map(|after| {
             let before = before.next().expect("three before, three after");
-            // A product with one or zero is exact.
+            // `learns` is exactly one or zero, so the sum selects one of the two without rounding.
             B::float_add(B::float_mul(after, learns.clone()), B::float_mul(before, stays.clone()))
         })
     };
     (param, moment_1, moment_2)
 }
 
-/// One for every element of a row of `width` elements with any that is not zero, zero for others.
+/// Mask of nonzero rows: one for the elements of each row of `width` elements that has a nonzero
+/// element, zero for all others.
 fn rows_with_any<B: Backend>(x: FloatTensor<B>, width: usize) -> FloatTensor<B> {
     let shape = x.shape();
     let n_rows = shape.num_elements() / width;

@@ -1,10 +1,10 @@
-//! The memory allocator: how glibc's `malloc` keeps freed memory.
+//! Memory allocator settings: makes glibc's `malloc` keep freed memory.
 
-/// Makes glibc keep freed pages instead of giving them back to the system.
+/// Tunes glibc's `malloc` (`mallopt`) to keep freed pages instead of returning them to the system.
 ///
-/// Call it once, at the start of a program. It changes nothing where the C library is not glibc.
-/// A training step frees and takes the same few hundred megabytes; getting them zeroed by the kernel
-/// each time was a quarter of its time.
+/// Call it once, at the start of a program. It does nothing if the C library is not glibc. Each
+/// training step frees and allocates the same few hundred megabytes; without this, a quarter of the
+/// step's time went into pages that the operating system zeroes again.
 pub fn tune_allocator() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     #[expect(unsafe_code, reason = "mallopt is a C function")]

@@ -1,4 +1,4 @@
-//! Multi-head attention with dropout of its probabilities.
+//! Multi-head attention (Vaswani et al. 2017) with dropout of the attention probabilities.
 
 #[cfg(feature = "flex")]
 mod flex;
@@ -14,19 +14,19 @@ use burn::tensor::{Shape, Tensor};
 use crate::backends::{composed_on, on_every_backend};
 use crate::dropout::{Dropout, DropoutKernel};
 
-/// Attends with several heads: `dropout(softmax(q kᵀ / √d + bias)) v` for each head of width `d`.
+/// Multi-head scaled dot-product attention: `dropout(softmax(q kᵀ / √d + bias)) v` for each
+/// head of width `d`.
 ///
-/// Heads lie side by side in the hidden dimension, so no transposition is needed before or after.
+/// The heads are concatenated along the hidden dimension, so the caller does not transpose.
 ///
 /// # Shapes
 /// - `query`, `key`, `value`, returns: `[batch, seq, n_heads * d]`
-/// - `bias`: `[batch, seq]`, added to the scores of each key; a large negative number hides a key.
-///   No gradient reaches it.
+/// - `bias`: `[batch, seq]`, attention bias, added to the scores of each key; a large negative
+///   number masks a key. It gets no gradient.
 ///
 /// # Source
-/// Vaswani et al. 2017, arXiv:1706.03762, §3.2. The probabilities are not kept for the backward
-/// pass but computed again from their logarithmic normalizer, as in Dao et al. 2022,
-/// arXiv:2205.14135, §3.1.
+/// Vaswani et al. 2017, arXiv:1706.03762, §3.2. The backward pass recomputes the probabilities
+/// instead of storing them, as FlashAttention: Dao et al. 2022, arXiv:2205.14135, §3.1.
 pub fn attention(
     query: Tensor<3>,
     key: Tensor<3>,
@@ -48,7 +48,7 @@ pub fn attention(
 on_every_backend! {
     differentiable
 
-    /// Attention on any device, with its derivative where there is a graph.
+    /// Attention on every backend, with its gradient on autodiff backends.
     trait Attention: Backend {
         fn attention(
             query: FloatTensor<Self>,
@@ -61,7 +61,7 @@ on_every_backend! {
     }
 }
 
-/// What a query, key and value need to be attended with.
+/// Inputs of attention: query, key, value, attention bias, number of heads and dropout.
 pub(crate) struct AttentionInputs<B: Backend> {
     pub(crate) query: FloatTensor<B>,
     pub(crate) key: FloatTensor<B>,
@@ -92,16 +92,18 @@ impl<B: Backend> core::fmt::Debug for AttentionInputs<B> {
     }
 }
 
-/// Forward and backward on a backend without autodiff, by composition unless it has a kernel.
+/// Forward and backward pass of attention on a backend without autodiff; the defaults compose
+/// Burn's operations, a backend with a fused kernel overrides them.
 pub(crate) trait AttentionKernel: DropoutKernel {
-    /// Returns the context, and what the backward pass wants to keep besides the inputs.
+    /// Returns the context vectors and, for the backward pass, the log-sum-exp of the scores if the
+    /// kernel stores it.
     fn attention_forward(
         inputs: AttentionInputs<Self>,
     ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>) {
         (composed::<Self>(inputs), None)
     }
 
-    /// Returns the gradients of query, key and value.
+    /// Returns the gradients with respect to query, key and value.
     fn attention_backward(
         inputs: AttentionInputs<Self>,
         _kept: Option<FloatTensor<Self>>,
@@ -113,7 +115,7 @@ pub(crate) trait AttentionKernel: DropoutKernel {
 
 composed_on!(AttentionKernel: ndarray, cube);
 
-/// `[batch, seq, n_heads * d]` to `[batch, n_heads, seq, d]`.
+/// Splits the attention heads: `[batch, seq, n_heads * d]` to `[batch, n_heads, seq, d]`.
 fn split_heads<B: Backend>(x: FloatTensor<B>, n_heads: usize) -> FloatTensor<B> {
     let [batch, seq, hidden] = x.shape().dims();
     let x = B::float_reshape(x, Shape::new([batch, seq, n_heads, hidden / n_heads]));
@@ -126,7 +128,8 @@ fn merge_heads<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     B::float_reshape(B::float_swap_dims(x, 1, 2), Shape::new([batch, seq, n_heads * width]))
 }
 
-/// The attention probabilities before dropout, `[batch, n_heads, seq, seq]`, and the scale.
+/// Returns the attention probabilities before dropout, `[batch, n_heads, seq, seq]`, and the scale
+/// `1 / √d`.
 fn probabilities<B: Backend>(
     query: FloatTensor<B>,
     key: FloatTensor<B>,

@@ -1,12 +1,12 @@
-//! The backends that operations run on: the one place that names them and their features.
+//! Burn backends that the operations run on; only this file names them and their features.
 //!
-//! An operation is a trait of a backend, which [`on_every_backend`] gives to Burn's dispatch, so that a
-//! tensor's device chooses the implementation at run time.
-//! A backend without a kernel of its own for an operation takes the composition of Burn's operations,
-//! by an empty implementation from [`composed_on`].
+//! Each operation is a trait that backends implement. [`on_every_backend`] registers it with Burn's
+//! dispatch, which chooses the implementation by the tensor's device at run time. A backend without
+//! a kernel for an operation gets the trait's default, a composition of Burn's operations, by an
+//! empty implementation from [`composed_on`].
 
-/// Gives a trait to Burn's dispatch: `differentiable`, with an implementation for `Autodiff` beside it, or
-/// `outside_graphs`.
+/// Registers an operation's trait with Burn's dispatch: `differentiable` for traits that `Autodiff`
+/// also implements, `outside_graphs` for operations without gradients.
 macro_rules! on_every_backend {
     (differentiable $($item:tt)*) => {
         #[burn::backend::backend_extension(
@@ -27,7 +27,8 @@ macro_rules! on_every_backend {
     };
 }
 
-/// Gives a trait's default bodies to backends.
+/// Implements a kernel trait for backends by its default methods, the composition of Burn's
+/// operations.
 macro_rules! composed_on {
     ($kernel:ident: $($backend:ident),*) => {
         $(composed_on!(@$backend $kernel);)*

@@ -1,4 +1,4 @@
-//! Dropout, with a mask that every device draws alike from a seed.
+//! Dropout (Srivastava et al. 2014) with a mask drawn from a seed, the same on every device.
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod cube;
@@ -17,16 +17,17 @@ use burn::tensor::{DType, FloatDType, Shape, Tensor, TensorData};
 use crate::backends::{composed_on, on_every_backend};
 pub use mask::{Dropout, column_mask};
 
-/// Zeroes elements at random and scales the others so that the mean stays.
+/// Inverted dropout: sets random elements to zero and scales the others by `1 / (1 - rate)`, so
+/// that the mean is kept.
 ///
-/// Which elements is a function of `dropout.seed` and the position alone. With a rate of zero the
-/// input comes back as it is.
+/// The mask depends on `dropout.seed` and the position alone. With a rate of zero the input is
+/// returned unchanged.
 ///
 /// # Shapes
 /// - `x`, returns: any
 ///
 /// # Source
-/// Srivastava et al. 2014, JMLR 15, in the inverted form.
+/// Srivastava et al. 2014, JMLR 15, inverted.
 pub fn dropout<const D: usize>(x: Tensor<D>, dropout: Dropout) -> Tensor<D> {
     if dropout.is_off() {
         return x;
@@ -37,15 +38,15 @@ pub fn dropout<const D: usize>(x: Tensor<D>, dropout: Dropout) -> Tensor<D> {
 on_every_backend! {
     differentiable
 
-    /// Dropout on any device, with its derivative where there is a graph.
+    /// Dropout on every backend, with its gradient on autodiff backends.
     trait DropOut: Backend {
         fn dropout(x: FloatTensor<Self>, dropout: Dropout) -> FloatTensor<Self>;
     }
 }
 
-/// Dropout on a backend without autodiff, by composition unless it has a kernel.
+/// Dropout on a backend without autodiff; the default composes Burn's operations.
 pub(crate) trait DropoutKernel: Backend {
-    /// `x` times the scaled mask.
+    /// Multiplies `x` by the scaled dropout mask.
     fn drop_out(x: FloatTensor<Self>, dropout: Dropout) -> FloatTensor<Self> {
         composed::<Self>(x, dropout)
     }
@@ -53,7 +54,8 @@ pub(crate) trait DropoutKernel: Backend {
 
 composed_on!(DropoutKernel: ndarray);
 
-/// Elements of one block of a mask: the last dimension, or the score matrix of one head.
+/// Elements of one block of a mask: the last dimension, or for a tensor of rank 4 the last two,
+/// which are the score matrix of one attention head.
 fn mask_block_len(shape: &Shape) -> usize {
     let dims = shape.as_slice();
     match dims.len() {
@@ -62,7 +64,7 @@ fn mask_block_len(shape: &Shape) -> usize {
     }
 }
 
-/// Draws the mask on the host.
+/// Dropout with a mask that is drawn on the host.
 fn composed<B: Backend>(x: FloatTensor<B>, dropout: Dropout) -> FloatTensor<B> {
     if dropout.is_off() {
         return x;

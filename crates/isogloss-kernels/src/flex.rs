@@ -1,6 +1,7 @@
-//! What the fused CPU kernels are made of. They are for `f32`; other types take the composition.
+//! Building blocks of the fused CPU kernels: SIMD functions, matrix products and contiguous
+//! tensors. The kernels are for `f32`; other types use the composition of Burn's operations.
 //!
-//! Work is cut into blocks of fixed size, so that results do not depend on the number of threads.
+//! Work is split into blocks of fixed size, so that results do not depend on the number of threads.
 
 pub(crate) mod gemm;
 pub(crate) mod matrix;
@@ -11,15 +12,16 @@ pub(crate) mod simd;
 use burn::tensor::{DType, Shape, TensorData};
 use burn_flex::FlexTensor;
 
-/// Elements that one task works on: 64 KiB, about a first-level cache.
+/// Elements that one parallel task works on: 64 KiB, about the size of an L1 cache.
 pub(crate) const BLOCK: usize = 16 * 1024;
 
-/// The elements of a dense `f32` tensor.
+/// A contiguous `f32` tensor.
 pub(crate) struct Dense(pub(crate) FlexTensor);
 
 impl Dense {
     pub(crate) fn new(tensor: FlexTensor) -> Self {
-        // The original handle goes with this call, so that an only owner stays the only one.
+        // This call consumes the original handle, so a tensor with one owner can be changed in
+        // place.
         Self(tensor.to_contiguous())
     }
 
@@ -27,7 +29,7 @@ impl Dense {
         self.0.storage()
     }
 
-    /// Copies first if the elements have another owner.
+    /// Mutable access to the elements; copies them first if they have another owner.
     pub(crate) fn values_mut(&mut self) -> &mut [f32] {
         self.0.storage_mut()
     }

@@ -1,4 +1,4 @@
-//! The Gaussian error linear unit (GELU).
+//! GELU activation: the Gaussian error linear unit (Hendrycks & Gimpel 2016).
 
 #[cfg(feature = "flex")]
 mod flex;
@@ -15,7 +15,7 @@ use crate::backends::{composed_on, on_every_backend};
 
 const FRAC_1_SQRT_2: f64 = std::f64::consts::FRAC_1_SQRT_2;
 
-/// Computes the exact Gaussian error linear unit, `x Φ(x)`.
+/// GELU activation, the exact Gaussian error linear unit: `x Φ(x)`.
 ///
 /// # Shapes
 /// - `x`, returns: any
@@ -29,13 +29,14 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 on_every_backend! {
     differentiable
 
-    /// GELU on any device, with its derivative where there is a graph.
+    /// GELU on every backend, with its gradient on autodiff backends.
     trait Gelu: Backend {
         fn gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
     }
 }
 
-/// Forward and backward on a backend without autodiff, by composition unless it has a kernel.
+/// Forward and backward pass of GELU on a backend without autodiff; the defaults compose Burn's
+/// operations, a backend with a fused kernel overrides them.
 pub(crate) trait GeluKernel: Backend {
     fn gelu_forward(x: FloatTensor<Self>) -> FloatTensor<Self> {
         composed::<Self>(x)
@@ -48,7 +49,7 @@ pub(crate) trait GeluKernel: Backend {
 
 composed_on!(GeluKernel: ndarray, cube);
 
-/// `Φ(x)`, the normal distribution function.
+/// Cumulative distribution function of the standard normal distribution, `Φ(x)`.
 fn normal_cdf<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let erf = B::float_erf(B::float_mul_scalar(x, FRAC_1_SQRT_2.into()));
     B::float_mul_scalar(B::float_add_scalar(erf, 1.0.into()), 0.5.into())
@@ -58,7 +59,7 @@ fn composed<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     B::float_mul(normal_cdf::<B>(x.clone()), x)
 }
 
-/// `grad · (Φ(x) + x φ(x))`.
+/// Gradient of GELU: `grad · (Φ(x) + x φ(x))`.
 fn composed_backward<B: Backend>(x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
     let half_square = B::float_mul_scalar(B::float_mul(x.clone(), x.clone()), (-0.5).into());
     let density = B::float_mul_scalar(

@@ -1,4 +1,4 @@
-//! Layer normalization of `dropout(x) + residual`.
+//! Layer normalization fused with dropout and the residual sum: `LayerNorm(dropout(x) + residual)`.
 
 #[cfg(feature = "flex")]
 mod flex;
@@ -15,7 +15,8 @@ use crate::backends::{composed_on, on_every_backend};
 use crate::dropout::{Dropout, DropoutKernel};
 use crate::shapes::{as_row, sum_rows};
 
-/// Normalizes `dropout(x) + residual` over its last dimension: the end of every transformer block.
+/// Layer normalization of `dropout(x) + residual` over the last dimension, as it ends every
+/// sublayer of a post-norm transformer block.
 ///
 /// # Shapes
 /// - `x`, `residual`, returns: `[..., hidden]`
@@ -44,7 +45,7 @@ pub fn dropout_add_layer_norm<const D: usize>(
 on_every_backend! {
     differentiable
 
-    /// Layer normalization on any device, with its derivative where there is a graph.
+    /// Layer normalization on every backend, with its gradient on autodiff backends.
     trait LayerNorm: Backend {
         fn dropout_add_layer_norm(
             x: FloatTensor<Self>,
@@ -57,9 +58,10 @@ on_every_backend! {
     }
 }
 
-/// Forward and backward on a backend without autodiff, by composition unless it has a kernel.
+/// Forward and backward pass of layer normalization on a backend without autodiff; the defaults
+/// compose Burn's operations, a backend with a fused kernel overrides them.
 pub(crate) trait LayerNormKernel: DropoutKernel {
-    /// Returns the normalized output and the sum that was normalized.
+    /// Returns the normalized output and the sum before normalization.
     fn layer_norm_forward(
         x: FloatTensor<Self>,
         residual: FloatTensor<Self>,
@@ -71,7 +73,7 @@ pub(crate) trait LayerNormKernel: DropoutKernel {
         composed::<Self>(x, residual, gamma, beta, epsilon, dropout)
     }
 
-    /// Returns the gradients of the sum, of gamma and of beta.
+    /// Returns the gradients with respect to the sum, gamma and beta.
     fn layer_norm_backward(
         sum: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -84,7 +86,7 @@ pub(crate) trait LayerNormKernel: DropoutKernel {
 
 composed_on!(LayerNormKernel: ndarray, cube);
 
-/// The centered rows of `sum`, and the reciprocal of their standard deviation.
+/// Returns the centered rows of `sum` and the reciprocal of their standard deviation.
 fn standardize<B: Backend>(sum: FloatTensor<B>, epsilon: f64) -> (FloatTensor<B>, FloatTensor<B>) {
     let last = sum.shape().num_dims() - 1;
     let mean = B::float_mean_dim(sum.clone(), last);
@@ -174,7 +176,8 @@ impl<B: LayerNormKernel, C: CheckpointStrategy> LayerNorm for Autodiff<B, C> {
 struct LayerNormBackward;
 
 impl<B: LayerNormKernel> Backward<B, 4> for LayerNormBackward {
-    /// The sum that was normalized, gamma, epsilon, and how `x` was dropped.
+    /// Saved for the backward pass: the sum before normalization, gamma, epsilon and the dropout of
+    /// `x`.
     type State = (FloatTensor<B>, FloatTensor<B>, f64, Dropout);
 
     fn backward(

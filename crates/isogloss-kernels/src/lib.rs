@@ -1,15 +1,16 @@
-//! Tensor operations that the encoder and its optimizer run at every step, each with a backward of
-//! its own, on every Burn backend.
+//! Fused kernels of transformer training for every Burn backend: linear layer, attention, dropout,
+//! layer normalization, GELU and AdamW, with hand-written gradients.
 //!
-//! An operation is a file of this crate:
+//! Each operation has a file in this crate, with:
 //! - the function on tensors, with its shapes and source;
-//! - a composition of Burn's own operations, which runs on any backend and is what the tests compare with;
-//! - a hand-written derivative that keeps less than the recorded graph would.
+//! - a composition of Burn's own operations, which runs on any backend and is the reference of the
+//!   tests;
+//! - a hand-written gradient that stores less than the autodiff graph would.
 //!
-//! Below it lie its fused kernels for `f32`: `flex` for the CPU, `cube` for GPUs.
-//! Which of them runs is decided by the tensor's device.
-//! Dropout draws its mask from an explicit seed and draws it again in the backward pass, so no mask
-//! is ever stored; every device draws the same, so a step can be repeated on any of them.
+//! Its submodules are the fused kernels for `f32`: `flex` for the CPU, `cube` for GPUs. The
+//! tensor's device decides which of them runs. Dropout draws its mask from an explicit seed and
+//! draws it again in the backward pass, so no mask is stored; every device draws the same mask, so
+//! a training step is reproducible on any of them.
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {
@@ -26,7 +27,7 @@
 //! # }
 //! ```
 
-// Burn deprecates its ndarray backend; the project offers it all the same.
+// Burn deprecates its ndarray backend; this crate still supports it.
 #![cfg_attr(feature = "ndarray", allow(deprecated))]
 
 mod adamw;

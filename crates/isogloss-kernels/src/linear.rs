@@ -1,4 +1,4 @@
-//! The linear layer, `x Wᵀ + b`.
+//! Linear (fully connected) layer, `x Wᵀ + b`.
 
 #[cfg(feature = "flex")]
 mod flex;
@@ -14,7 +14,7 @@ use burn::tensor::{Shape, Tensor};
 use crate::backends::{composed_on, on_every_backend};
 use crate::shapes::{as_rows, sum_rows, with_last_dim};
 
-/// Multiplies by a weight and adds a bias: `x Wᵀ + b`, with the weight laid out as PyTorch does.
+/// Linear (fully connected) layer: `x Wᵀ + b`, with PyTorch's weight layout.
 ///
 /// # Shapes
 /// - `x`: `[..., in]`
@@ -32,7 +32,7 @@ pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Tensor<1>) 
 on_every_backend! {
     differentiable
 
-    /// The linear layer on any device, with its derivative where there is a graph.
+    /// Linear layer on every backend, with its gradient on autodiff backends.
     trait Linear: Backend {
         fn linear(
             x: FloatTensor<Self>,
@@ -42,7 +42,8 @@ on_every_backend! {
     }
 }
 
-/// Forward and backward on a backend without autodiff, by composition unless it has a kernel.
+/// Forward and backward pass of a linear layer on a backend without autodiff; the defaults compose
+/// Burn's operations, a backend with a fused kernel overrides them.
 pub(crate) trait LinearKernel: Backend {
     fn linear_forward(
         x: FloatTensor<Self>,
@@ -115,7 +116,7 @@ impl<B: LinearKernel, C: CheckpointStrategy> Linear for Autodiff<B, C> {
 struct LinearBackward;
 
 impl<B: LinearKernel> Backward<B, 3> for LinearBackward {
-    /// The input and the weight.
+    /// Saved for the backward pass: the input and the weight.
     type State = (FloatTensor<B>, FloatTensor<B>);
 
     fn backward(

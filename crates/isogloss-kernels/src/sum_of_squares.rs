@@ -1,4 +1,4 @@
-//! The sum of squares of a tensor, which a global gradient norm is made of.
+//! Sum of squares (squared L2 norm) of a tensor, for gradient clipping by the global norm.
 
 #[cfg(feature = "flex")]
 mod flex;
@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 
 use crate::backends::{composed_on, on_every_backend};
 
-/// Sums the squares of all elements, outside any graph.
+/// Sum of squares of all elements; it is not differentiable.
 ///
 /// # Shapes
 /// - `x`: any
@@ -21,7 +21,7 @@ pub fn sum_of_squares<const D: usize>(x: Tensor<D>) -> Tensor<1> {
 on_every_backend! {
     outside_graphs
 
-    /// The sum on any backend, by composition unless it has a kernel.
+    /// Sum of squares on every backend; the default composes Burn's operations.
     pub(crate) trait SumOfSquaresKernel: Backend {
         fn sum_of_squares(x: FloatTensor<Self>) -> FloatTensor<Self> {
             composed::<Self>(x)

@@ -1,5 +1,5 @@
-//! Encoder configuration: the sizes, rates and pruned parts of an encoder, read from any family's
-//! `config.json`.
+//! Encoder configuration: sizes, dropout rates and pruning, read from the `config.json` of any
+//! family.
 
 mod fields;
 mod pruning;
@@ -15,48 +15,50 @@ pub(crate) use pruning::{HEAD_PARAMS, HEADS_TO_OUTPUT};
 
 use pruning::FEED_FORWARD_PARAMS;
 
-/// What an encoder is made of; the fields have Hugging Face's BERT names.
+/// Encoder configuration (sizes, dropout rates, pruning); the fields have the names of Hugging
+/// Face's `BertConfig`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EncoderConfig {
-    /// Whose tensor names and conventions.
+    /// Model family, which sets tensor names and conventions.
     pub family: Family,
-    /// Rows of the token embedding.
+    /// Vocabulary size: rows of the token embedding matrix.
     pub vocab_size: usize,
-    /// Width of a hidden state.
+    /// Hidden size: width of the hidden states.
     pub hidden_size: usize,
-    /// Transformer blocks.
+    /// Number of transformer blocks.
     pub num_hidden_layers: usize,
-    /// Attention heads of a block of which none is pruned; divides `hidden_size`.
+    /// Number of attention heads of an unpruned block; divides `hidden_size`.
     pub num_attention_heads: usize,
-    /// Width inside the feed-forward network.
+    /// Inner width of the feed-forward network.
     pub intermediate_size: usize,
-    /// Rows of the position embedding.
+    /// Rows of the position embedding matrix.
     pub max_position_embeddings: usize,
-    /// Rows of the segment embedding; zero for families without one.
+    /// Rows of the segment (token type) embedding matrix; zero for families without one.
     pub type_vocab_size: usize,
-    /// Added to the variance in every layer normalization.
+    /// Epsilon of layer normalization, added to the variance.
     pub layer_norm_eps: f64,
-    /// Dropout of embeddings and of both sublayers.
+    /// Dropout rate of the embeddings and of the outputs of both sublayers.
     pub hidden_dropout_prob: f64,
-    /// Dropout of attention probabilities.
+    /// Dropout rate of the attention probabilities.
     pub attention_probs_dropout_prob: f64,
-    /// Dropout before a sentence's classifier.
+    /// Dropout rate before a sentence classifier.
     pub sequence_dropout_prob: f64,
-    /// Dropout before a token's classifier.
+    /// Dropout rate before a token classifier.
     pub token_dropout_prob: f64,
-    /// The token that fills up a batch.
+    /// ID of the padding token.
     pub pad_token_id: u32,
-    /// Standard deviation of new weights.
+    /// Standard deviation of randomly initialized weights.
     pub initializer_range: f64,
-    /// The heads and feed-forward blocks that it does not have.
+    /// Pruned attention heads and feed-forward blocks.
     pub pruned: Pruning,
 }
 
-/// Above any published encoder: a damaged number must not ask for millions of blocks.
+/// Upper limit on the number of blocks, above any published encoder, so that a corrupt file cannot
+/// ask for millions.
 const MAX_LAYERS: usize = 256;
 
 impl EncoderConfig {
-    /// Reads a `config.json`.
+    /// Parses a `config.json`.
     ///
     /// # Errors
     /// If a field is missing, of the wrong type or not supported.
@@ -68,7 +70,7 @@ impl EncoderConfig {
         Ok(Self { pruned, ..config })
     }
 
-    /// What the fields say, by the names that the family has for them.
+    /// Reads the fields by the family's names.
     fn from_fields(family: Family, json: &Value) -> Result<Self, ConfigError> {
         let FamilySpec { sizes, dropout, .. } = family.spec();
         let spec = family.spec();
@@ -115,34 +117,34 @@ impl EncoderConfig {
         })
     }
 
-    /// Tokens that one sequence can have.
+    /// Maximum sequence length in tokens.
     pub fn max_tokens(&self) -> usize {
         let first = self.position_rule().first(self.pad_token_id);
         self.max_position_embeddings.saturating_sub(first)
     }
 
-    /// How positions are numbered.
+    /// Numbering rule of position IDs.
     pub fn position_rule(&self) -> PositionRule {
         self.family.position_rule()
     }
 
-    /// The number of attention heads that a block has.
+    /// Number of attention heads that a block has after pruning.
     pub fn num_heads_in(&self, layer: usize) -> usize {
         let heads = 0..self.num_attention_heads;
         heads.filter(|head| !self.pruned.lacks_head(layer, *head)).count()
     }
 
-    /// The width of a block's queries, keys and values.
+    /// Width of a block's queries, keys and values after pruning.
     pub(crate) fn attention_width(&self, layer: usize) -> usize {
         self.num_heads_in(layer) * self.head_width()
     }
 
-    /// The width of one attention head.
+    /// Width of one attention head.
     pub(crate) fn head_width(&self) -> usize {
         self.hidden_size / self.num_attention_heads
     }
 
-    /// The paths of the parameters that pruning took from this encoder.
+    /// Paths of the parameters that pruning removed.
     pub(crate) fn pruned_paths(&self) -> Vec<String> {
         let mut paths = Vec::new();
         for layer in 0..self.num_hidden_layers {
@@ -197,7 +199,7 @@ impl EncoderConfig {
     }
 }
 
-/// The family that a `config.json`, or an `adapter_config.json`, says.
+/// The model family of the field `model_type` in a `config.json` or `adapter_config.json`.
 pub(crate) fn family_from_json(json: &Value) -> Result<Family, ConfigError> {
     let name = json.get("model_type").and_then(Value::as_str);
     let name = name.ok_or_else(|| ConfigError::missing("model_type"))?;

@@ -1,6 +1,7 @@
-//! Transformer encoder: post-norm blocks over the sum of token, position and segment embeddings.
+//! Transformer encoder (BERT): post-norm blocks over the sum of token, position and segment
+//! embeddings.
 //!
-//! Adapters that are put into it later are empty in a new encoder and then cost nothing.
+//! A new encoder has no adapters; they can be added later and cost nothing until then.
 
 mod adapter_set;
 mod adapters;

@@ -1,4 +1,4 @@
-//! Errors: what can be wrong with a folder, a configuration, an adapter or an input.
+//! Error types of model folders, configurations, adapters and inputs.
 
 mod adapter;
 mod config;

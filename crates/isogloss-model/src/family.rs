@@ -1,8 +1,9 @@
-//! Families of encoders: one architecture with other fields in `config.json`, other names of tensors
-//! and another numbering of positions.
+//! Model families (BERT, RoBERTa, DistilBERT, ELECTRA): one architecture with different
+//! `config.json` fields, tensor names and position numbering.
 //!
-//! A family is a constant in a file of its own, and a line of [`Family::ALL`] and of its table here.
-//! Nothing outside this folder asks which family a model is of: it asks for a name or a rule.
+//! Each family is a constant in its own file, with an entry in [`Family::ALL`] and
+//! [`Family::spec`]. Code outside this folder does not match on the family; it asks the constant
+//! for a name or a rule.
 
 mod bert;
 mod distilbert;
@@ -13,7 +14,7 @@ mod spec;
 pub use spec::PositionRule;
 pub(crate) use spec::{Activation, EqualSize, FamilySpec, LayerNormEps, split_block, split_leaf};
 
-/// The architectures that share the encoder.
+/// Model family (`model_type` of `transformers`) of an encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// BERT: Devlin et al. 2019, arXiv:1810.04805.
@@ -27,10 +28,10 @@ pub enum Family {
 }
 
 impl Family {
-    /// All of them.
+    /// All families.
     pub const ALL: [Self; 4] = [Self::Bert, Self::Roberta, Self::DistilBert, Self::Electra];
 
-    /// What it is made of.
+    /// Field names, tensor names and conventions of the family.
     pub(crate) fn spec(self) -> &'static FamilySpec {
         match self {
             Self::Bert => &bert::SPEC,
@@ -40,18 +41,18 @@ impl Family {
         }
     }
 
-    /// How it numbers positions.
+    /// Numbering rule of position IDs.
     pub fn position_rule(self) -> PositionRule {
         self.spec().positions
     }
 
-    /// The family that a value of `model_type` in `config.json` names.
+    /// The family with this `model_type` in `config.json`.
     pub(crate) fn from_model_type(name: &str) -> Option<Self> {
         let has = |family: &Self| family.spec().model_types.iter().any(|of| of.name == name);
         Self::ALL.into_iter().find(has)
     }
 
-    /// All values of `model_type` in a sentence.
+    /// All supported values of `model_type`, joined for a message: "a, b or c".
     pub(crate) fn all_model_types() -> String {
         let specs = Self::ALL.map(Self::spec);
         let names = specs.iter().flat_map(|spec| spec.model_types).map(|of| of.name);

@@ -1,4 +1,5 @@
-//! Task heads: what turns hidden states into logits.
+//! Task heads: classifiers, a dependency parser, a masked-language-model head and projection heads,
+//! which map hidden states to logits or embeddings.
 
 mod classifier;
 mod head;

@@ -1,4 +1,5 @@
-//! Hugging Face folders: models, adapters and weights, in and out.
+//! Hugging Face model folders: loading and saving of models, adapters and weight files
+//! (safetensors, PyTorch).
 
 mod adapter_folder;
 mod adapter_only;

@@ -1,4 +1,4 @@
-//! Model input: one batch of tokens on a device, with its attention mask and positions.
+//! Model input: one batch of token IDs on a device, with attention mask and position IDs.
 
 use std::ops::Range;
 
@@ -6,18 +6,19 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::{EncoderConfig, InputError};
 
-/// The tokens of a batch, or their states, that the encoder starts from.
+/// Encoder input: token IDs, token embeddings or cached hidden states.
 #[derive(Clone, Debug)]
 pub enum Tokens {
-    /// `[batch, seq]`, rows of the embedding matrix.
+    /// Token IDs, `[batch, seq]`.
     Ids(Tensor<2, Int>),
-    /// `[batch, seq, hidden]`, token embeddings in place of rows of that matrix.
+    /// Token embeddings in place of token IDs, `[batch, seq, hidden]` (`inputs_embeds` of
+    /// `transformers`).
     Embeddings(Tensor<3>),
-    /// The cached hidden states of an earlier pass over the same tokens, which this one continues.
+    /// Cached hidden states of an earlier pass over the same tokens; this pass continues from them.
     States {
-        /// `[batch, seq, hidden]`.
+        /// Hidden states, `[batch, seq, hidden]`.
         states: Tensor<3>,
-        /// The number of blocks that computed them.
+        /// Index of the layer that they are the output of: the number of blocks that computed them.
         layer: usize,
     },
 }
@@ -36,31 +37,31 @@ impl Tokens {
     }
 }
 
-/// The tensors of one batch.
+/// Model input: the tensors of one batch.
 #[derive(Clone, Debug)]
 pub struct ModelInput {
-    /// The tokens or their embeddings.
+    /// Token IDs, token embeddings or cached hidden states.
     pub tokens: Tokens,
-    /// `[batch, seq]`.
+    /// Position IDs, `[batch, seq]`.
     pub position_ids: Tensor<2, Int>,
-    /// `[batch, seq]`; ignored by families without segments.
+    /// Token type (segment) IDs, `[batch, seq]`; ignored by families without segment embeddings.
     pub token_type_ids: Tensor<2, Int>,
-    /// `[batch, seq]`, 1 for a real token and 0 for padding.
+    /// Attention mask, `[batch, seq]`: 1 for a real token and 0 for padding.
     pub attention_mask: Tensor<2>,
-    /// The positions of words, for a parser; none for other heads.
+    /// Word positions, for a parser; `None` for other task heads.
     pub words: Option<Words>,
 }
 
-/// The words of a batch, by the positions of their first subwords.
+/// Words of a batch, given by the positions of their first subwords.
 #[derive(Clone, Debug)]
 pub struct Words {
-    /// `[batch, n_words]`: the position of each word's first subword in its row; any position where
+    /// Position of each word's first subword in its row, `[batch, n_words]`; any position where
     /// there is no word.
     pub first_subwords: Tensor<2, Int>,
-    /// `[batch, n_words]`: 1 for a word, 0 for padding and for words without a token.
+    /// Word mask, `[batch, n_words]`: 1 for a word, 0 for padding and for words without a token.
     pub mask: Tensor<2>,
-    /// `[batch, n_words]`: the head of each word at which relations are scored, 0 for the root, else
-    /// the index of a word, from 1; none if relations are not to be scored yet.
+    /// Syntactic head of each word, for which relations are scored, `[batch, n_words]`: 0 for the
+    /// root, else the index of a word, from 1; `None` to score no relations.
     pub heads: Option<Tensor<2, Int>>,
 }
 
@@ -78,17 +79,18 @@ impl Words {
     }
 }
 
-/// The score of what is masked: far below any other, and finite, so that a row without any real token
-/// stays free of NaN.
+/// Score of a masked position: far below all others, and finite, so that a row without real tokens
+/// gives no NaN.
 pub(crate) const MASKED: f64 = -1e9;
 
 impl ModelInput {
-    /// The attention bias, `[batch, seq]`: added to the scores of each key, far below zero for padding.
+    /// Attention bias from the attention mask, `[batch, seq]`: added to the scores of each key, 0
+    /// for a real token and [`MASKED`] for padding.
     pub(crate) fn attention_bias(&self) -> Tensor<2> {
         (self.attention_mask.clone() - 1.0) * (-MASKED)
     }
 
-    /// The same batch as constants, outside any graph.
+    /// Detaches the batch from the autodiff graph.
     #[must_use]
     pub fn without_autodiff(self) -> Self {
         Self {
@@ -102,11 +104,11 @@ impl ModelInput {
         }
     }
 
-    /// The batch repeated along the batch dimension, each time with other token embeddings.
+    /// Repeats the batch along the batch dimension, each time with other token embeddings.
     ///
     /// # Shapes
     /// - `embeddings`: k times `[batch, seq, hidden]`
-    /// - the result has `k * batch` rows
+    /// - returns: `k * batch` rows
     #[must_use]
     pub fn repeated(&self, embeddings: Vec<Tensor<3>>) -> Self {
         let n = embeddings.len();
@@ -122,7 +124,7 @@ impl ModelInput {
         }
     }
 
-    /// These rows of the batch.
+    /// Slices a range of rows out of the batch.
     #[must_use]
     pub fn rows(&self, rows: Range<usize>) -> Self {
         let (start, n) = (rows.start, rows.len());
@@ -141,14 +143,15 @@ impl ModelInput {
         }
     }
 
-    /// The same batch with other token embeddings, `[batch, seq, hidden]`.
+    /// Copies the batch with other token embeddings, `[batch, seq, hidden]`.
     pub fn with_embeddings(&self, embeddings: Tensor<3>) -> Self {
         Self { tokens: Tokens::Embeddings(embeddings), ..self.clone() }
     }
 }
 
 impl EncoderConfig {
-    /// Puts a batch on a device; all slices are row-major `[batch, seq_len]`.
+    /// Builds a model input on a device from token IDs, attention mask and token type IDs, all
+    /// row-major `[batch, seq_len]`.
     ///
     /// # Errors
     /// If the slices differ in length, a token is outside the vocabulary or a row is too long.

@@ -1,5 +1,5 @@
-//! One transformer encoder for all families of BERT, with heads for sentences, tokens
-//! and words, with adapters and LoRA, read from and written to Hugging Face folders.
+//! Pretrained transformer encoders (BERT, RoBERTa, XLM-R, DistilBERT, ELECTRA) on Burn, with task
+//! heads, adapters and LoRA, loaded from and saved to Hugging Face model folders.
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -15,9 +15,9 @@
 //! # Ok::<(), isogloss_model::InputError>(())
 //! ```
 //!
-//! Modules import downwards only, in this order: `surgery` (students, pruned, trimmed and quantized
-//! models), `hf` (folders), `model`, `heads`, `encoder`, `peft` (adapters), `nn` (layers), `config`,
-//! `family`, `params`.
+//! Modules import downwards only, in this order: `surgery` (student models, pruning, vocabulary
+//! trimming, quantization), `hf` (Hugging Face folders), `model`, `heads`, `encoder`, `peft`
+//! (adapters), `nn` (layers), `config`, `family`, `params`.
 
 #![forbid(unsafe_code)]
 

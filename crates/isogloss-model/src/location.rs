@@ -1,45 +1,46 @@
-//! Location of a parameter: its layer and the part of the model that it belongs to.
+//! Parameter location: the layer and the part of the model that a parameter belongs to.
 
-/// The layer and the part of a parameter, told by its path alone.
+/// Layer and model part of a parameter, parsed from its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParamLocation<'a> {
-    /// The block, from zero; none before the first and after the last.
+    /// Index of the transformer block, from zero; `None` outside the blocks.
     pub layer: Option<usize>,
-    /// The part.
+    /// Model part.
     pub part: ParamPart<'a>,
 }
 
-/// A part of a model that has parameters.
+/// Part of a model that has parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParamPart<'a> {
-    /// Of the embeddings.
+    /// Embeddings.
     Embeddings,
-    /// Of a pretrained block.
+    /// Pretrained transformer block.
     Layer,
-    /// Of the adapter of this name behind the sublayers of a block.
+    /// Bottleneck adapter of this name after the sublayers of a block.
     Adapter(&'a str),
-    /// Of the invertible adapter of this name, after the embeddings.
+    /// Invertible adapter of this name, after the embeddings.
     InvertibleAdapter(&'a str),
-    /// Of an adapter at a projection of a block.
+    /// Adapter of a linear projection of a block (LoRA, (IA)³).
     ProjectionAdapter {
-        /// Its kind, as [`AdapterConfig::kind`](crate::AdapterConfig::kind) has it.
+        /// Its kind, see [`AdapterConfig::kind`](crate::AdapterConfig::kind).
         kind: &'a str,
         /// Its name.
         name: &'a str,
     },
-    /// Of a head, or of a projection beside it.
+    /// Task head or projection head.
     Head,
-    /// Of a masked-language-model head, which is pretrained with the encoder.
+    /// Masked-language-model head, which is pretrained with the encoder.
     LmHead,
 }
 
 impl<'a> ParamLocation<'a> {
-    /// Finds the location of the parameter at `path`; none if no model has such a path.
+    /// Parses the path of a parameter; `None` if no model has such a path.
     ///
     /// ```
     /// use isogloss_model::{ParamPart, ParamLocation};
     ///
-    /// let location = ParamLocation::from_path("encoder.layers.3.adapters.en.feed_forward.down.weight");
+    /// let location =
+    ///     ParamLocation::from_path("encoder.layers.3.adapters.en.feed_forward.down.weight");
     /// let expected = ParamLocation { layer: Some(3), part: ParamPart::Adapter("en") };
     /// assert_eq!(location, Some(expected));
     /// ```
@@ -68,7 +69,7 @@ impl<'a> ParamLocation<'a> {
         Some(Self { layer: Some(layer.parse().ok()?), part })
     }
 
-    /// Whether the parameter is of an adapter, which is put into an encoder after it was built.
+    /// Whether the parameter belongs to an adapter.
     pub fn is_added(&self) -> bool {
         matches!(
             self.part,

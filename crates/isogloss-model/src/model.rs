@@ -1,4 +1,4 @@
-//! Model: an encoder with its task head, its masked-language-model head and its projection heads.
+//! Model: an encoder with a task head, a masked-language-model head and projection heads.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -8,39 +8,40 @@ use crate::{
     ParamSource, Parser, Projection, RandomParams, WordScores, mean_pool,
 };
 
-/// An encoder with a task head, unless it is used for its hidden states alone, and a
-/// masked-language-model head if it learns from text without labels.
+/// Model: an encoder with an optional task head, an optional masked-language-model head for
+/// training on unlabeled text, and projection heads.
 #[derive(Module, Debug)]
 pub struct Model {
-    /// The encoder.
+    /// Transformer encoder.
     pub encoder: Encoder,
     head: Option<Head>,
-    /// Projection heads over its embeddings, which a method trains beside it. They are among its
-    /// parameters, and not part of the folder that [`save`](crate::save) writes.
+    /// Projection heads over embeddings, which an objective trains together with the model. They
+    /// are parameters of the model, but [`save`](crate::save) does not write them.
     pub projections: Vec<Projection>,
     lm_head: Option<MaskedLmHead>,
 }
 
-/// The output of one forward pass.
+/// Model output of one forward pass: hidden states and logits.
 #[derive(Clone, Debug)]
 pub struct ModelOutput {
-    /// See [`EncoderOutput::hidden_states`](crate::EncoderOutput::hidden_states).
+    /// Hidden states, see [`EncoderOutput::hidden_states`](crate::EncoderOutput::hidden_states).
     pub hidden_states: Vec<Tensor<3>>,
-    /// `[batch, n_labels]` for sentences, `[batch * seq, n_labels]` for tokens; for a parser
-    /// `[batch * n_words, n_words + 1]`, the heads of words, see [`WordScores::arcs`].
+    /// Logits: `[batch, n_labels]` for sentences, `[batch * seq, n_labels]` for tokens; for a
+    /// parser `[batch * n_words, n_words + 1]`, the arc scores of [`WordScores::arcs`].
     pub logits: Tensor<2>,
-    /// The inputs of the head's last layer: as many rows, `hidden` wide.
+    /// Features, the inputs of the head's last layer: one row per row of `logits`, `hidden` wide.
     pub features: Tensor<2>,
-    /// Auxiliary logits of the same rows: a parser's relations, where [`Words::heads`](crate::Words::heads)
-    /// says to which heads, then its parts of speech; none of other heads.
+    /// Auxiliary logits of the same rows: a parser's dependency relations, if
+    /// [`Words::heads`](crate::Words::heads) gives the heads, then its part-of-speech tags; empty
+    /// for other task heads.
     pub aux_logits: Vec<Tensor<2>>,
 }
 
-/// Why a parser panics.
+/// Panic message for an input without word positions.
 const NO_WORDS: &str = "an input for a parser has the positions of words";
 
 impl ModelOutput {
-    /// Splits the output for [`ModelInput::repeated`] into that of each repetition.
+    /// Splits the output of a batch from [`ModelInput::repeated`] into its `n` repetitions.
     pub fn split(&self, n: usize) -> Vec<Self> {
         fn part<const D: usize>(whole: &Tensor<D>, index: usize, n: usize) -> Tensor<D> {
             let n_rows = whole.dims()[0] / n;
@@ -57,7 +58,7 @@ impl ModelOutput {
 }
 
 impl Model {
-    /// Builds a model with the parameters of `source`.
+    /// Builds a model with parameters from `source`.
     pub fn init(
         config: &EncoderConfig,
         head: Option<&HeadSpec>,
@@ -72,7 +73,8 @@ impl Model {
         }
     }
 
-    /// The same model with new projection heads, each given by its widths, drawn from `seed`.
+    /// Replaces the projection heads by new ones, each given by its layer widths, initialized from
+    /// `seed`.
     #[must_use]
     pub fn with_projections(self, widths: &[Vec<usize>], seed: u64, device: &Device) -> Self {
         let mut source = RandomParams::new(seed);
@@ -83,7 +85,7 @@ impl Model {
         Self { projections, ..self }
     }
 
-    /// The same model with a masked-language-model head, whose parameters `source` provides.
+    /// Adds a masked-language-model head with parameters from `source`.
     #[must_use]
     pub fn with_lm_head(
         self,
@@ -95,36 +97,35 @@ impl Model {
         Self { lm_head: Some(lm_head), ..self }
     }
 
-    /// The form of its masked-language-model head, if it has one.
+    /// The kind of masked-language-model head, if the model has one.
     pub fn lm_head_kind(&self) -> Option<LmHeadKind> {
         self.lm_head.as_ref().map(MaskedLmHead::kind)
     }
 
-    /// Logits of every token of the vocabulary at some positions, see
+    /// Masked-language-model logits: scores of every vocabulary token for the hidden states of
     /// [`EncoderOutput::states_at`](crate::EncoderOutput::states_at).
     ///
-    /// The rows are as wide as the vocabulary: give the states of masked tokens alone.
+    /// Each row is as wide as the vocabulary, so pass the states of masked tokens only.
     ///
     /// # Shapes
     /// - `states`: `[n, hidden]`
-    /// - returns: `[n, vocab]`, logits
+    /// - returns: `[n, vocab]`
     ///
     /// # Panics
     /// If the model has no masked-language-model head.
     pub fn masked_lm_logits(&self, states: Tensor<2>) -> Tensor<2> {
         let lm_head = self.lm_head.as_ref().expect("a model without this head guesses no tokens");
         let [n, width] = states.dims();
-        // The matrix is that of the embeddings, below the invertible adapter.
+        // The output matrix is the token embeddings, which lie below the invertible adapter.
         let states = lm_head.transform(states).reshape([1, n, width]);
         let states = self.encoder.undo_invertible_adapter(states).reshape([n, width]);
         lm_head.logits(states, self.encoder.token_embeddings())
     }
 
-    /// Runs the encoder and the head.
+    /// Forward pass of the encoder and the task head.
     ///
     /// # Panics
-    /// If the model was built without a head, or with a parser and the input has no positions of
-    /// words.
+    /// If the model has no task head, or has a parser and the input has no word positions.
     pub fn forward(&self, input: &ModelInput, options: &ForwardOptions) -> ModelOutput {
         let head = self.head.as_ref().expect("a model without a head has no logits");
         let mut masks = options.dropout_masks();
@@ -150,7 +151,7 @@ impl Model {
         ModelOutput { hidden_states: encoded.hidden_states, logits, features, aux_logits }
     }
 
-    /// Its parser, if that is its head.
+    /// The dependency parser, if that is the task head.
     pub fn parser(&self) -> Option<&Parser> {
         match &self.head {
             Some(Head::Parser(parser)) => Some(parser),
@@ -158,11 +159,11 @@ impl Model {
         }
     }
 
-    /// Runs the encoder and the parser, relations aside: [`Parser::relations`] scores those once the
-    /// heads are known.
+    /// Forward pass of the encoder and the dependency parser, without relations:
+    /// [`Parser::relations`] scores those once the heads are known.
     ///
     /// # Panics
-    /// If the model has no parser, or the input has no positions of words.
+    /// If the model has no parser, or the input has no word positions.
     pub fn parse(&self, input: &ModelInput, options: &ForwardOptions) -> WordScores {
         let parser = self.parser().expect("a model without a parser has no arcs");
         let mut masks = options.dropout_masks();
@@ -170,16 +171,16 @@ impl Model {
         parser.score(&encoded, input.words.as_ref().expect(NO_WORDS), &mut masks)
     }
 
-    /// The same model with another rate of dropout in its encoder and classifier; adapters, LoRA and a
-    /// parser have their own. The folder that [`save`](crate::save) writes does not hold it.
+    /// Sets the dropout rate of the encoder and the classifier; adapters, LoRA and a parser keep
+    /// their own rates. [`save`](crate::save) does not write the new rate.
     #[must_use]
     pub fn with_dropout(self, rate: f64) -> Self {
         let head = self.head.map(|head| head.with_dropout(rate));
         Self { encoder: self.encoder.with_dropout(rate), head, ..self }
     }
 
-    /// The same model with [`ForwardOptions::normalized_head`] applied to the classifier's weight for good.
-    /// A parser has no such weight.
+    /// Spectral normalization of the classifier's weight for good, as
+    /// [`ForwardOptions::normalized_head`] does for one pass. A parser is unchanged.
     #[must_use]
     pub fn with_normalized_head(self) -> Self {
         let head = self.head.map(|head| match head {
@@ -189,7 +190,8 @@ impl Model {
         Self { head, ..self }
     }
 
-    /// Sentence embeddings of a batch: the mean of the real tokens' last hidden states.
+    /// Sentence embeddings of a batch by mean pooling: the mean of the last hidden states of the
+    /// real tokens.
     ///
     /// # Shapes
     /// - returns: `[batch, hidden]`

@@ -1,32 +1,34 @@
-//! Named modules: a container whose fields have names that are not known before it runs.
+//! Module dictionary (PyTorch's `ModuleDict`): a container of modules with names chosen at run
+//! time.
 
 use burn::module::{
     Content, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
 };
 use burn::tensor::Device;
 
-/// Modules by name, in the order in which they came; a name is a step of their parameters' paths.
+/// Module dictionary: modules by name, in the order of insertion. The name is a part of the
+/// parameters' paths.
 #[derive(Clone, Debug)]
 pub(crate) struct Named<T>(Vec<(String, T)>);
 
 impl<T> Named<T> {
-    /// A container without modules.
+    /// Creates an empty container.
     pub(crate) fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// The module of a name.
+    /// The module with this name.
     pub(crate) fn get(&self, name: &str) -> Option<&T> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, module)| module)
     }
 
-    /// Adds a module, in place of one of the same name.
+    /// Inserts a module, replacing one of the same name.
     pub(crate) fn insert(&mut self, name: &str, module: T) {
         self.remove(name);
         self.0.push((name.to_owned(), module));
     }
 
-    /// Removes the module of a name.
+    /// Removes the module with this name.
     pub(crate) fn remove(&mut self, name: &str) -> Option<T> {
         let at = self.0.iter().position(|(other, _)| other == name)?;
         Some(self.0.remove(at).1)
@@ -46,7 +48,7 @@ impl<T> Named<T> {
     }
 }
 
-/// The kind of container that Burn shows.
+/// Container type that Burn displays.
 const CONTAINER: &str = "Named";
 
 impl<T: Module> Module for Named<T> {

@@ -1,5 +1,5 @@
-//! Layers that encoder, adapters and heads are built of: dense layer, layer normalization, and the
-//! dropout masks of a forward pass.
+//! Neural network layers of the encoder, adapters and heads: dense layer, layer normalization and
+//! dropout masks.
 
 mod dense;
 mod dropout;

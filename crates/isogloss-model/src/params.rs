@@ -1,4 +1,5 @@
-//! Parameters: their values when a model is built, their initialization, and the paths that name them.
+//! Model parameters: initialization, named parameters, and visiting or mapping all parameters of a
+//! module.
 
 use std::collections::BTreeMap;
 
@@ -6,38 +7,41 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_kernels::{normal, split_seed, uniform};
 
-/// Initialization of a parameter that no file provides.
+/// Weight initialization of a parameter that is not loaded from a file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
-    /// Normal with mean zero and this standard deviation.
+    /// Normal distribution with mean zero and this standard deviation.
     Normal(f64),
-    /// Normal with mean zero and this standard deviation, drawn again beyond two of them.
+    /// Truncated normal distribution with mean zero and this standard deviation, cut at two
+    /// standard deviations.
     TruncatedNormal(f64),
-    /// Uniform from minus to plus this.
+    /// Uniform distribution in `[-bound, bound]`.
     Uniform(f64),
-    /// All zero.
+    /// Zeros.
     Zeros,
-    /// All one.
+    /// Ones.
     Ones,
 }
 
-/// A source of parameters: provides the values of each while a model is built, by its path.
+/// Source of parameter values while a model is built: random initialization or a checkpoint.
 pub trait ParamSource {
-    /// The row-major values of the parameter `path`, as many as `shape` has elements.
+    /// Returns the row-major values of the parameter at `path`, as many as `shape` has elements.
     ///
-    /// `None` if there are none: a single zero then stands in their place, so that no shape from a
-    /// faulty file is ever allocated, and the model must not be used. The source says why.
+    /// `None` if the source has no valid values: the parameter is then a single zero, so that a
+    /// shape from a corrupt file is never allocated, and the model must not be used. The source
+    /// reports the error.
     fn take(&mut self, path: &str, shape: &[usize], init: Init) -> Option<Vec<f32>>;
 }
 
-/// Random parameters: each drawn as its [`Init`] says, from a seed and its path alone.
+/// Random initialization: draws each parameter by its [`Init`] from a seed and the parameter's
+/// path.
 #[derive(Clone, Copy, Debug)]
 pub struct RandomParams {
     seed: u64,
 }
 
 impl RandomParams {
-    /// Equal seeds give equal parameters on every device.
+    /// Creates the source; equal seeds give equal parameters on every device.
     pub fn new(seed: u64) -> Self {
         Self { seed }
     }
@@ -68,14 +72,14 @@ impl RandomParams {
     }
 }
 
-/// Builds the parameters of a module on a device, from a source.
+/// Builds the parameters of a module on a device from a [`ParamSource`].
 pub(crate) struct Builder<'a> {
     pub(crate) source: &'a mut dyn ParamSource,
     pub(crate) device: &'a Device,
 }
 
 impl Builder<'_> {
-    /// Builds the parameter at `path`, as [`ParamSource::take`] has it.
+    /// Builds the parameter at `path` with the values of [`ParamSource::take`].
     pub(crate) fn param<const D: usize>(
         &mut self,
         path: &str,
@@ -90,15 +94,15 @@ impl Builder<'_> {
     }
 }
 
-/// A visitor of every parameter of a module.
+/// Parameter visitor: is called for every parameter of a module.
 pub trait ParamVisitor {
     /// Visits the parameter at `path`.
     fn visit<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>);
 }
 
-/// A map over every parameter of a module.
+/// Parameter mapper: replaces every parameter of a module.
 pub trait ParamMapper {
-    /// Maps the parameter at `path` to the one that replaces it.
+    /// Returns the replacement of the parameter at `path`.
     fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>>;
 }
 
@@ -113,7 +117,8 @@ pub fn map_parameters<M: Module>(module: M, mapper: &mut impl ParamMapper) -> M 
     module.map(&mut Walk { path: Vec::new(), inner: mapper })
 }
 
-/// Replaces the parameters of `module` that have values, by path, and takes those out of `values`.
+/// Replaces the parameters of `module` whose paths are in `values`, and removes those from
+/// `values`.
 pub(crate) fn replace_parameters<M: Module>(
     module: M,
     values: &mut BTreeMap<String, Vec<f32>>,
@@ -121,7 +126,7 @@ pub(crate) fn replace_parameters<M: Module>(
     map_parameters(module, &mut Replace(values))
 }
 
-/// Replaces parameters by path.
+/// Mapper that replaces parameters by path.
 struct Replace<'a>(&'a mut BTreeMap<String, Vec<f32>>);
 
 impl ParamMapper for Replace<'_> {
@@ -137,7 +142,8 @@ impl ParamMapper for Replace<'_> {
     }
 }
 
-/// All parameters of `module` with their paths, in the order of the fields.
+/// All parameters of `module` with their paths, in the order of the fields (PyTorch's
+/// `named_parameters`).
 pub fn named_parameters<M: Module>(module: &M) -> Vec<NamedParam> {
     let mut params = Vec::new();
     visit_parameters(module, &mut params);
@@ -150,34 +156,34 @@ impl ParamVisitor for Vec<NamedParam> {
     }
 }
 
-/// A parameter by name; its values stay on the device until they are asked for.
+/// Named parameter; its values stay on the device until they are read.
 pub struct NamedParam {
-    /// Path or file name.
+    /// Path in the model, or tensor name in a file.
     pub path: String,
-    /// Its shape.
+    /// Shape.
     pub shape: Vec<usize>,
     read: Box<dyn Fn() -> TensorData>,
 }
 
 impl NamedParam {
-    /// Names a tensor.
+    /// Creates a named parameter from a tensor.
     pub fn new<const D: usize>(path: String, tensor: Tensor<D>) -> Self {
         let shape = tensor.dims().to_vec();
         Self { path, shape, read: Box::new(move || tensor.clone().into_data()) }
     }
 
-    /// Reads the values from the device.
+    /// Copies the values from the device.
     pub fn data(&self) -> TensorData {
         (self.read)()
     }
 }
 
-/// Whether a step of Burn's walk is one from an enumeration to its variant, which no path names.
+/// Whether Burn visits the variant of an enum, which is not part of a parameter's path.
 fn is_variant(container_type: &str) -> bool {
     container_type.starts_with("Enum:")
 }
 
-/// Keeps the path while Burn walks through the fields of a module.
+/// Tracks the parameter path while Burn visits the fields of a module.
 struct Walk<'a, T> {
     path: Vec<String>,
     inner: &'a mut T,
@@ -232,7 +238,7 @@ mod tests {
         };
         let largest = |values: &[f32]| values.iter().fold(0f32, |max, x| max.max(x.abs()));
         assert!((deviation(&draw(Init::Normal(0.02))) / 0.02 - 1.0).abs() < 0.02);
-        // The deviation of what is left between -2 and 2.
+        // Standard deviation of the normal distribution truncated at two standard deviations.
         let truncated = draw(Init::TruncatedNormal(0.01));
         assert!((deviation(&truncated) / 0.0088 - 1.0).abs() < 0.02);
         assert!(largest(&truncated) <= 0.02);

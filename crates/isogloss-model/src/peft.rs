@@ -1,10 +1,10 @@
-//! Parameter-efficient fine-tuning (PEFT): adapters that are put into an encoder, whose own parameters
-//! may stay as they are.
+//! Parameter-efficient fine-tuning (PEFT): bottleneck adapters, LoRA and (IA)³ in an encoder,
+//! whose own parameters can stay frozen.
 //!
-//! A kind of adapter is a folder here: its configuration, its module and where that goes in an encoder,
-//! its fields and tensors in a folder of the library that it comes from. This file is the one table of
-//! all kinds: [`AdapterConfig`] for configurations, [`Part`], [`ProjectionPart`] and [`AdaptedDense`]
-//! for the points of an encoder that adapters are put at.
+//! Each kind of adapter has a submodule: its configuration, its module and its position in the
+//! encoder, and its form in the folders of its library (`adapters` or `peft`). This file lists all
+//! kinds: [`AdapterConfig`] for configurations; [`Part`], [`ProjectionPart`] and [`AdaptedDense`]
+//! for the positions in an encoder.
 
 mod activation;
 mod bottleneck;
@@ -42,24 +42,25 @@ use ia3::Ia3;
 use lora::Lora;
 use projection::ProjectionAdapter;
 
-/// The library whose folders hold a kind of adapter; names of adapters are unique within it.
+/// Python library (`adapters` or `peft`) whose folder format a kind of adapter has; adapter names
+/// are unique within a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AdapterLibrary {
-    /// `adapters`: adapters that act once they are on the encoder's active stack.
+    /// `adapters`: its adapters take effect once they are in the encoder's active stack.
     Adapters,
-    /// `peft`: adapters that act wherever they are, all at once.
+    /// `peft`: all its adapters in an encoder take effect together.
     Peft,
 }
 
-/// The configuration of an adapter of any kind.
+/// Adapter configuration of any kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum AdapterConfig {
-    /// A bottleneck adapter.
+    /// Bottleneck adapter.
     Bottleneck(BottleneckConfig),
-    /// Low-rank adaptation.
+    /// LoRA, low-rank adaptation.
     Lora(LoraConfig),
-    /// (IA)³.
+    /// (IA)³, rescaling of activations by learned vectors.
     Ia3(Ia3Config),
 }
 
@@ -82,7 +83,7 @@ impl From<Ia3Config> for AdapterConfig {
 }
 
 impl AdapterConfig {
-    /// The library whose folders hold such an adapter.
+    /// The library of this kind of adapter.
     pub fn library(&self) -> AdapterLibrary {
         match self {
             Self::Bottleneck(_) => AdapterLibrary::Adapters,
@@ -90,8 +91,8 @@ impl AdapterConfig {
         }
     }
 
-    /// What such an adapter is called in listings, and in the paths of its parameters if it is one of
-    /// the `peft` library: `layers.<n>.<projection>.<kind>.<name>.<leaf>`.
+    /// Name of the kind, for listings; part of the parameter paths of adapters of the `peft`
+    /// library: `layers.<n>.<projection>.<kind>.<name>.<leaf>`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Bottleneck(_) => "bottleneck",
@@ -100,7 +101,7 @@ impl AdapterConfig {
         }
     }
 
-    /// Its size in a few words.
+    /// Size as text for listings: reduction factor, rank or number of vectors.
     pub fn size(&self) -> String {
         match self {
             Self::Bottleneck(config) => format!("reduction {}", config.reduction_factor),
@@ -109,7 +110,7 @@ impl AdapterConfig {
         }
     }
 
-    /// Layers that are left without it, beyond those that are pruned, from zero.
+    /// Layers without this adapter (`leave_out`), from zero, in addition to pruned ones.
     pub fn left_out(&self) -> &[usize] {
         match self {
             Self::Bottleneck(config) => &config.leave_out,
@@ -117,17 +118,18 @@ impl AdapterConfig {
         }
     }
 
-    /// Whether it has a part after the embeddings, which acts under all other adapters alone.
+    /// Whether it has an invertible adapter after the embeddings, which is used only if the adapter
+    /// is the first of the active stack.
     pub fn is_invertible(&self) -> bool {
         matches!(self, Self::Bottleneck(config) if config.inv_adapter_reduction_factor.is_some())
     }
 
-    /// Whether it acts beside a sublayer and cannot be stacked.
+    /// Whether it is a parallel adapter, which cannot be stacked.
     pub fn is_parallel(&self) -> bool {
         matches!(self, Self::Bottleneck(config) if config.is_parallel)
     }
 
-    /// Builds the modules of the adapter `name`, each with the point of the encoder that it is put at.
+    /// Builds the modules of the adapter `name`, each with its position in the encoder.
     pub(crate) fn init(
         &self,
         name: &str,
@@ -152,12 +154,12 @@ impl AdapterConfig {
         }
     }
 
-    /// Reads the configuration in a folder of the `adapters` library.
+    /// Parses the configuration of a folder of the `adapters` library.
     pub(crate) fn read_adapters(json: &Value) -> Result<BottleneckConfig, ConfigError> {
         bottleneck::read_config(json)
     }
 
-    /// Reads the configuration in a folder of the `peft` library that has these tensors.
+    /// Parses the configuration of a folder of the `peft` library with these tensors.
     pub(crate) fn read_peft(
         json: &Value,
         encoder: &EncoderConfig,
@@ -173,7 +175,7 @@ impl AdapterConfig {
         }
     }
 
-    /// The fields that say in a folder what the adapter is.
+    /// Fields of `adapter_config.json` that describe the adapter.
     pub(crate) fn folder_fields(&self, encoder: &EncoderConfig) -> Value {
         match self {
             Self::Bottleneck(config) => bottleneck::config_fields(config),
@@ -182,7 +184,7 @@ impl AdapterConfig {
         }
     }
 
-    /// Whether a parameter of an encoder is one of the adapter `name` of this kind.
+    /// Whether the parameter at `path` belongs to the adapter `name` of this kind.
     pub(crate) fn owns(&self, name: &str, path: &str) -> bool {
         match self.library() {
             AdapterLibrary::Adapters => path.contains(&format!("adapters.{name}.")),
@@ -191,38 +193,39 @@ impl AdapterConfig {
     }
 }
 
-/// The name of an adapter's parameter in a file, without prefixes; none if `path` is of no adapter.
+/// Tensor name of an adapter parameter in a file, without prefixes; `None` if `path` is not of an
+/// adapter.
 pub(crate) fn tensor_name(family: &FamilySpec, path: &str) -> Option<String> {
     bottleneck::tensor_name(family, path)
         .or_else(|| lora::tensor_name(family, path))
         .or_else(|| ia3::tensor_name(family, path))
 }
 
-/// Names that earlier versions of the `adapters` library gave to the same tensor.
+/// Names of the same tensor in earlier versions of the `adapters` library.
 pub(crate) fn earlier_tensor_names(name: &str) -> Vec<String> {
     bottleneck::earlier_tensor_names(name)
 }
 
-/// The values of `peft_type` that are read.
+/// Supported values of `peft_type`.
 const PEFT_TYPES: [&str; 2] = [lora::PEFT_TYPE, ia3::PEFT_TYPE];
 
-/// A module of an adapter, and the point of the encoder that it is put at.
+/// Module of an adapter and its position in the encoder.
 pub(crate) enum Part {
-    /// After the embeddings.
+    /// Invertible adapter after the embeddings.
     Embeddings(Coupling),
-    /// At the ends of both sublayers of a block.
+    /// Bottleneck adapters after the sublayers of a block.
     Sublayers(usize, LayerAdapter),
-    /// At a projection of a block.
+    /// Adapter of a linear projection of a block.
     Projection(usize, TargetModule, ProjectionPart),
 }
 
-/// A module of an adapter at a projection, of any kind.
+/// Module of an adapter of a linear projection, of any kind.
 pub(crate) enum ProjectionPart {
     Lora(Lora),
     Ia3(Ia3),
 }
 
-/// The parts of an adapter at projections.
+/// Wraps the modules of an adapter of projections as parts.
 fn at_projections<T>(
     modules: Vec<(usize, TargetModule, T)>,
     kind: fn(T) -> ProjectionPart,
@@ -231,9 +234,9 @@ fn at_projections<T>(
     modules.into_iter().map(part).collect()
 }
 
-/// A dense layer of a block, and the adapters that are put at it.
+/// Dense layer of a block with its adapters (LoRA or (IA)³).
 ///
-/// The field of a kind has its [name](AdapterConfig::kind), which is a step of its parameters' paths.
+/// The fields are named by [`AdapterConfig::kind`], which is part of the parameter paths.
 #[derive(Module, Debug)]
 pub(crate) struct AdaptedDense {
     weight: Param<Tensor<2>>,
@@ -249,13 +252,13 @@ impl From<Dense> for AdaptedDense {
 }
 
 impl AdaptedDense {
-    /// The adapters of all kinds.
+    /// All adapters of the layer.
     fn adapters(&self) -> impl Iterator<Item = &dyn ProjectionAdapter> {
         let lora = self.lora.values().map(|lora| lora as &dyn ProjectionAdapter);
         lora.chain(self.ia3.values().map(|ia3| ia3 as &dyn ProjectionAdapter))
     }
 
-    /// Puts an adapter at the layer, in place of one of the same name.
+    /// Adds an adapter, replacing one of the same name.
     pub(crate) fn insert(&mut self, name: &str, adapter: ProjectionPart) {
         self.remove(name);
         match adapter {
@@ -264,14 +267,14 @@ impl AdaptedDense {
         }
     }
 
-    /// Removes the adapter of a name.
+    /// Removes the adapter of this name.
     pub(crate) fn remove(&mut self, name: &str) -> Option<Box<dyn ProjectionAdapter>> {
         let lora = self.lora.remove(name).map(|lora| Box::new(lora) as Box<dyn ProjectionAdapter>);
         let ia3 = self.ia3.remove(name).map(|ia3| Box::new(ia3) as Box<dyn ProjectionAdapter>);
         lora.or(ia3)
     }
 
-    /// The layer's output as all adapters change it, `[batch, seq, out]`.
+    /// Forward pass of the layer with all its adapters, `[batch, seq, out]`.
     pub(crate) fn forward(&self, x: Tensor<3>, masks: &mut DropoutMasks) -> Tensor<3> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
         if self.adapters().next().is_none() {
@@ -282,7 +285,7 @@ impl AdaptedDense {
         self.adapters().fold(output, |output, adapter| adapter.output(output, &x, masks))
     }
 
-    /// Merges the adapter `name` into weight and bias for good.
+    /// Merges the adapter `name` into weight and bias, and removes it.
     pub(crate) fn merge(&mut self, name: &str) {
         let Some(adapter) = self.remove(name) else {
             return;
@@ -294,7 +297,7 @@ impl AdaptedDense {
     }
 }
 
-/// A parameter with other values, which is trained if it was before.
+/// Replaces the values of a parameter and keeps its `require_grad`.
 fn replaced<const D: usize>(param: Param<Tensor<D>>, values: Tensor<D>) -> Param<Tensor<D>> {
     param.map(|old| values.detach().set_require_grad(old.is_require_grad()))
 }

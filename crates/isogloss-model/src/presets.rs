@@ -1,8 +1,8 @@
-//! Preset configurations, which need no file: for tests, examples and benchmarks.
+//! Preset encoder configurations for tests, examples and benchmarks.
 
 use crate::{EncoderConfig, Family, Pruning};
 
-/// A tiny encoder, two blocks of width 32: builds and runs in milliseconds.
+/// Tiny encoder for tests: two blocks of width 32, which builds and runs in milliseconds.
 pub fn tiny(vocab_size: usize) -> EncoderConfig {
     EncoderConfig {
         hidden_size: 32,
@@ -14,7 +14,7 @@ pub fn tiny(vocab_size: usize) -> EncoderConfig {
     }
 }
 
-/// The sizes of multilingual-e5-small, whose own vocabulary has 250 037 pieces.
+/// Sizes of multilingual-e5-small (BERT family), whose own vocabulary has 250 037 subwords.
 pub fn multilingual_e5_small(vocab_size: usize) -> EncoderConfig {
     EncoderConfig {
         family: Family::Bert,

@@ -1,4 +1,5 @@
-//! Model surgery: smaller models made of parts of another one.
+//! Model compression: student initialization, structured pruning, vocabulary trimming and
+//! quantization of a checkpoint.
 
 mod checkpoint_edit;
 mod prune;

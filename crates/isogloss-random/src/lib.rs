@@ -1,5 +1,6 @@
-//! Splittable seeds and counter-based random numbers: a number is a function of a seed and an index, so
-//! that any of them can be drawn on its own, in any order, on any thread, the same on every machine.
+//! Counter-based random number generator with splittable seeds: each number is a function of a seed
+//! and an index, so it can be drawn alone, in any order, on any thread, with the same result on
+//! every machine.
 //!
 //! ```
 //! use isogloss_random::{split_seed, uniform};
@@ -12,7 +13,8 @@
 
 #![forbid(unsafe_code)]
 
-/// A sign for each index, the same on every machine: `+1` or `-1`, each half of the time.
+/// Rademacher variables: `n` random signs, `+1` or `-1` with probability 1/2 each, the same on
+/// every machine.
 #[inline]
 pub fn signs(seed: u64, n: usize) -> impl Iterator<Item = f32> {
     (0..n.div_ceil(64) as u64)
@@ -23,21 +25,22 @@ pub fn signs(seed: u64, n: usize) -> impl Iterator<Item = f32> {
         .take(n)
 }
 
-/// A number from 0 up to 1 for an index, the same on every machine.
+/// Uniform random number in (0, 1) for an index, the same on every machine.
 #[inline]
 pub fn uniform(seed: u64, index: u64) -> f64 {
     // The highest 53 bits, shifted by half a step away from zero.
     ((split_seed(seed, index) >> 11) as f64 + 0.5) / (1u64 << 53) as f64
 }
 
-/// A standard normal number for an index, by the Box–Muller transform.
+/// Standard normal (Gaussian) random number for an index, by the Box–Muller transform.
 #[inline]
 pub fn normal(seed: u64, index: u64) -> f64 {
     let radius = (-2.0 * uniform(seed, 2 * index).ln()).sqrt();
     radius * (std::f64::consts::TAU * uniform(seed, 2 * index + 1)).cos()
 }
 
-/// Derives the seed number `index` from `seed`; different indices give unrelated seeds.
+/// Splits a seed (SplitMix64): derives seed number `index` from `seed`; different indices give
+/// unrelated seeds.
 ///
 /// # Source
 /// SplitMix64: Steele et al. 2014, "Fast splittable pseudorandom number generators", fig. 17.

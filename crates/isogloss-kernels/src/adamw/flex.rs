@@ -1,4 +1,4 @@
-//! The AdamW step on the CPU, one pass over memory.
+//! Fused AdamW step on the CPU, in one pass over memory.
 
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
@@ -41,7 +41,7 @@ fn step(
     let grad = Dense::new(grad);
     let mut param = Dense::new(param);
     let (mut moment_1, mut moment_2) = (Dense::new(moment_1), Dense::new(moment_2));
-    // Rows are not cut by blocks.
+    // Blocks are whole rows.
     let row = config.lazy_row.unwrap_or(BLOCK);
     let block = BLOCK.div_ceil(row) * row;
     param

@@ -1,7 +1,8 @@
-//! Attention on the CPU, head by head: the scores of one head of one sentence fit a cache and never leave it.
+//! Fused attention on the CPU, one head of one sentence at a time, so that its scores stay in the
+//! processor's cache.
 //!
-//! Sentences are spread over the threads. What stays for the backward pass is one number a query:
-//! the logarithm of the sum that normalized its scores.
+//! Threads work on different sentences. The forward pass stores one number per query for the
+//! backward pass: the log-sum-exp of its scores, the softmax normalizer.
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -41,7 +42,7 @@ impl AttentionKernel for Flex {
 
 const PLAIN: Product = Product { scale: 1.0, accumulate: false, parallel: false };
 
-/// Sizes of one call, and where a head lies in a sentence.
+/// Sizes of one call: sequence length, number of heads, width of a head and hidden size.
 #[derive(Clone, Copy)]
 struct Layout {
     seq: usize,
@@ -51,7 +52,7 @@ struct Layout {
 }
 
 impl Layout {
-    /// Head `head` of one sentence, `[seq, width]`.
+    /// The slice of head `head` in one sentence, `[seq, width]`.
     fn head(self, sentence: &[f32], head: usize) -> Matrix<'_> {
         Matrix::new(&sentence[head * self.width..], self.seq, self.width, self.hidden)
     }
@@ -65,7 +66,7 @@ impl Layout {
     }
 }
 
-/// The inputs as dense slices.
+/// The attention inputs as contiguous tensors.
 struct Operands {
     query: Dense,
     key: Dense,
@@ -146,7 +147,7 @@ fn forward(inputs: AttentionInputs<Flex>) -> (FlexTensor, FlexTensor) {
     )
 }
 
-/// Turns a row of scores into probabilities and returns the logarithm of their normalizer.
+/// Softmax of `row + bias` in place; returns the log-sum-exp, the logarithm of the normalizer.
 #[inline(always)]
 fn softmax(row: &mut [f32], bias: &[f32]) -> f32 {
     for (score, bias) in row.iter_mut().zip(bias) {

@@ -1,4 +1,4 @@
-//! Dropout on GPUs, by a kernel that CubeCL compiles for the device at hand.
+//! Dropout on GPUs: a CubeCL kernel.
 
 use burn::backend::TensorMetadata as _;
 use burn::backend::ops::IntTensorOps as _;
@@ -21,9 +21,10 @@ impl DropoutKernel for CubeBackend {
     }
 }
 
-/// Multiplies an `f32` tensor by the scaled mask that CPUs draw, drawn where the elements are.
+/// Multiplies an `f32` tensor by its scaled dropout mask, drawn on the GPU and equal to the mask on
+/// the CPU.
 ///
-/// Only the keys of the blocks cross the bus.
+/// Only the hash keys of the mask blocks are copied from the host to the GPU.
 fn multiply_mask(x: CubeTensor, dropout: Dropout) -> CubeTensor {
     let x = into_contiguous(x);
     let shape = x.shape();
@@ -67,7 +68,7 @@ fn drop_elements(
     }
 }
 
-/// The hash of the mask on the CPU, bit for bit.
+/// Hash function of the dropout mask, bit for bit the same as on the CPU.
 #[cube]
 fn hash(key_0: u32, key_1: u32, counter: u32) -> u32 {
     let x = counter + key_0;

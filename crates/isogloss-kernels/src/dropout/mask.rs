@@ -1,39 +1,40 @@
-//! The counter-based generator of dropout masks.
+//! Dropout masks by a counter-based random number generator.
 //!
-//! The mask bit of element `i` is a hash of `(seed, i)`: any part of a mask can be drawn on its own,
+//! The mask bit of element `i` is a hash of `(seed, i)`, so any part of a mask can be drawn alone,
 //! in any order, on any thread.
 
 use isogloss_random::split_seed;
 
-/// How much to drop, and which draw of the mask.
+/// Dropout rate, and the seed of the mask.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dropout {
     /// Probability of dropping an element, in `[0, 1)`.
     pub rate: f32,
-    /// Chooses the mask; equal seeds and shapes give equal masks.
+    /// Seed of the mask; equal seeds and shapes give equal masks.
     pub seed: u64,
 }
 
 impl Dropout {
-    /// Keeps everything.
+    /// No dropout.
     pub const OFF: Self = Self { rate: 0.0, seed: 0 };
 
-    /// Tells whether nothing is dropped.
+    /// Whether nothing is dropped.
     pub fn is_off(&self) -> bool {
         self.rate <= 0.0
     }
 
-    /// The factor of the elements that are kept.
+    /// Scale factor of the elements that are kept, `1 / (1 - rate)`.
     pub(crate) fn scale(&self) -> f32 {
         1.0 / (1.0 - self.rate)
     }
 
-    /// Elements whose hash is at least this are kept.
+    /// Threshold of the hash: elements whose hash is at least this are kept.
     pub(crate) fn threshold(&self) -> u32 {
         (f64::from(self.rate) * 2f64.powi(32)) as u32
     }
 
-    /// Multiplies `values`, the block number `block` of a tensor, by its mask and the scale.
+    /// Applies dropout in place: multiplies `values`, block number `block` of a tensor, by its
+    /// scaled mask.
     #[cfg(feature = "flex")]
     #[inline(always)]
     pub(crate) fn apply(&self, values: &mut [f32], block: u64) {
@@ -43,7 +44,7 @@ impl Dropout {
         }
     }
 
-    /// The mask, already scaled, of a tensor seen as rows of `block_len` elements.
+    /// Scaled dropout mask of a tensor that is split into blocks of `block_len` elements.
     pub(crate) fn mask(&self, n_elements: usize, block_len: usize) -> Vec<f32> {
         let (threshold, scale) = (self.threshold(), self.scale());
         let mut mask = Vec::with_capacity(n_elements);
@@ -56,7 +57,7 @@ impl Dropout {
         mask
     }
 
-    /// The keys of the blocks of a tensor.
+    /// Hash keys of the mask blocks of a tensor.
     pub(crate) fn keys(
         self,
         n_elements: usize,
@@ -76,10 +77,9 @@ fn key(seed: u64, block: u64) -> (u32, u32) {
     (key as u32, (key >> 32) as u32)
 }
 
-/// A mask of rows in which every column is dropped at a rate of its own, scaled so that each column
-/// keeps its mean.
+/// Dropout mask with one rate per column, scaled so that the mean of each column is kept.
 ///
-/// Returns `n_rows * rates.len()` factors, row by row.
+/// Returns `n_rows * rates.len()` factors in row-major order.
 pub fn column_mask(rates: &[f32], n_rows: usize, seed: u64) -> Vec<f32> {
     let columns: Vec<_> = rates
         .iter()
@@ -98,7 +98,7 @@ pub fn column_mask(rates: &[f32], n_rows: usize, seed: u64) -> Vec<f32> {
     (0..n_rows).flat_map(row).collect()
 }
 
-/// Hashes a counter under a key to 32 evenly spread bits.
+/// Integer hash function: maps a key and a counter to 32 uniformly distributed bits.
 ///
 /// The two rounds use the multipliers found by Wellons 2018 ("Prospecting for hash functions").
 #[inline(always)]

@@ -1,14 +1,15 @@
-//! Matrix product over slices, bounds checked.
+//! Matrix multiplication (GEMM) over slices, with bounds checks.
 
 use rayon::prelude::*;
 
 use super::matrix::{Matrix, Product, span};
 
-/// Columns of a product that one thread computes at a time. The `gemm` crate copies the right matrix
-/// into another order first, for a whole product on one thread; block by block, all threads copy.
+/// Columns of a product that one thread computes at a time. The `gemm` crate first packs (reorders)
+/// the right matrix, on one thread for a whole product; with blocks, all threads pack.
 const BLOCK: usize = 64;
 
-/// Writes the product of `lhs` and `rhs` to `out`, whose rows are contiguous and `out_stride` apart.
+/// Matrix multiplication: writes `lhs · rhs` to `out`, whose rows are contiguous and `out_stride`
+/// apart.
 ///
 /// # Panics
 /// If the inner sizes differ or a matrix does not fit its slice.
@@ -37,8 +38,8 @@ pub(crate) fn multiply(
             reason = "the gemm crate takes pointers; their spans were checked above"
         )]
         // SAFETY: every element that the strides reach lies inside the three slices, and `out` is
-        // borrowed mutably, so it overlaps neither input. The output's rows do not overlap, and no two
-        // calls fill the same columns of them.
+        // borrowed mutably, so it overlaps neither input. The output's rows do not overlap, and no
+        // two calls fill the same columns of them.
         unsafe {
             gemm::gemm(
                 lhs.rows,
@@ -73,11 +74,11 @@ pub(crate) fn multiply(
     }
 }
 
-/// Where an output begins, of which threads fill different columns.
+/// Pointer to the first element of an output that several threads write, each in its own columns.
 struct Start(*mut f32);
 
 #[expect(unsafe_code, reason = "a pointer is not Sync by itself")]
-// SAFETY: `multiply` alone makes it, from a slice that it borrows mutably, and its threads write
+// SAFETY: only `multiply` creates it, from a slice that it borrows mutably, and its threads write
 // different elements.
 unsafe impl Sync for Start {}
 

@@ -1,6 +1,7 @@
-//! A matrix inside a slice, and what happens to a product of two.
+//! Strided matrix views of slices, and the options of a matrix product.
 
-/// A matrix inside a slice: `rows × columns`, element `(i, j)` at `i * row_stride + j * column_stride`.
+/// Strided matrix view of a slice: `rows × columns`, element `(i, j)` at
+/// `i * row_stride + j * column_stride`.
 #[derive(Clone, Copy)]
 pub(crate) struct Matrix<'a> {
     pub(crate) values: &'a [f32],
@@ -26,7 +27,7 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// A row of a matrix whose rows are contiguous.
+    /// Row of a matrix whose rows are contiguous.
     #[cfg(any(test, target_arch = "wasm32"))]
     #[inline(always)]
     pub(crate) fn row(&self, row: usize) -> &'a [f32] {
@@ -45,19 +46,19 @@ pub(super) fn span(rows: usize, columns: usize, row_stride: usize, column_stride
     (rows - 1) * row_stride + (columns - 1) * column_stride + 1
 }
 
-/// What happens to a product.
+/// Options of a matrix product.
 #[derive(Clone, Copy)]
 pub(crate) struct Product {
-    /// Multiplies the product.
+    /// Factor of the product.
     pub(crate) scale: f32,
-    /// Adds to what the output holds instead of overwriting it.
+    /// Adds the product to the output instead of overwriting it.
     pub(crate) accumulate: bool,
-    /// Uses all threads; off inside work that is parallel already.
+    /// Uses all threads; off inside work that is already parallel.
     pub(crate) parallel: bool,
 }
 
 impl Product {
-    /// Overwrites the output with a scaled product, on this thread.
+    /// Overwrites the output with a scaled product, on the calling thread.
     pub(crate) fn scaled(scale: f32) -> Self {
         Self { scale, accumulate: false, parallel: false }
     }

@@ -1,7 +1,9 @@
-//! Products of the rows of one matrix with the rows of another, as tokens with those of a weight.
+//! Matrix multiplication `A Bᵀ` by dot products of contiguous rows, for small batches on
+//! WebAssembly.
 //!
-//! The `gemm` crate copies one of the two into another order first. With vectors of 128 bits, and as few
-//! tokens as a sentence has, that takes longer than the product; here rows are read where they are.
+//! The `gemm` crate first packs (reorders) one of the two matrices. With SIMD vectors of 128 bits
+//! and the few tokens of one sentence, that takes longer than the product; here rows are read in
+//! place.
 
 use std::array::from_fn;
 
@@ -9,12 +11,12 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::matrix::{Matrix, Product};
 
-/// Rows of the left matrix, and of the right one, that are multiplied at once: eight sums keep the adders
-/// busy, and leave half of sixteen registers to the factors.
+/// Tile size: rows of the left matrix that are multiplied at once with [`RIGHT`] rows of the right
+/// one. The eight sums keep the adders busy and leave half of sixteen registers for the factors.
 const LEFT: usize = 2;
 const RIGHT: usize = 4;
 
-/// Both matrices have contiguous rows of the same length.
+/// Arguments of [`multiply_rows`]; both matrices have contiguous rows of the same length.
 struct RowProducts<'a> {
     out: &'a mut [f32],
     out_stride: usize,
@@ -23,11 +25,11 @@ struct RowProducts<'a> {
     product: Product,
 }
 
-/// Writes the product of `left` and `right` transposed to `out`, as [`multiply`](super::gemm::multiply)
-/// does.
+/// Matrix multiplication `left · rightᵀ`, written to `out` as
+/// [`multiply`](super::gemm::multiply) does.
 ///
 /// # Panics
-/// If a row does not fit its slice.
+/// If a row is outside its slice.
 pub(super) fn multiply_rows(
     out: &mut [f32],
     out_stride: usize,
@@ -55,7 +57,7 @@ impl WithSimd for RowProducts<'_> {
 }
 
 impl RowProducts<'_> {
-    /// Fills `N` columns of the output.
+    /// Computes `N` columns of the output.
     #[inline(always)]
     fn columns<S: Simd, const N: usize>(&mut self, simd: S, column: usize) {
         let n_rows = self.left.rows;
@@ -77,7 +79,8 @@ impl RowProducts<'_> {
     ) {
         let left: [_; M] = from_fn(|m| S::as_simd_f32s(self.left.row(row + m)));
         let right: [_; N] = from_fn(|n| S::as_simd_f32s(self.right.row(column + n)));
-        // All are as long as the first, which is said once for all steps.
+        // All slices have the length of the first; slicing them here removes the bounds checks of
+        // the loop.
         let n_vectors = left[0].0.len();
         let left_vectors = left.map(|(vectors, _)| &vectors[..n_vectors]);
         let right_vectors = right.map(|(vectors, _)| &vectors[..n_vectors]);

@@ -1,7 +1,7 @@
-//! Elementary functions written so that the compiler turns loops over them into vector code, and
+//! SIMD math: `exp` and the normal distribution in a form that the compiler can vectorize, and
 //! reductions over a fixed number of lanes.
 
-/// Runs `kernel`, compiled for the widest vectors of this processor.
+/// Runs `kernel` with the widest SIMD instructions that this processor has.
 #[inline(always)]
 pub(crate) fn vectorized<R>(kernel: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(kernel)
@@ -9,10 +9,10 @@ pub(crate) fn vectorized<R>(kernel: impl FnOnce() -> R) -> R {
 
 const LANES: usize = 16;
 
-/// `eˣ` to one unit in the last place or two; zero below -87.
+/// Exponential function `eˣ`, accurate to one or two units in the last place; zero below -87.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
-    /// 1.5 · 2²³: adding it rounds to an integer, which then stands in the low bits.
+    /// 1.5 · 2²³: adding it rounds to an integer, which is then in the low bits.
     const ROUND: f32 = 12_582_912.0;
     /// ln 2 in two parts; the first has trailing zeros, so that its products are exact.
     const LN_2_HIGH: f32 = 0.693_359_4;
@@ -33,7 +33,8 @@ pub(crate) fn exp(x: f32) -> f32 {
     if x < -87.0 { 0.0 } else { power }
 }
 
-/// The normal distribution function and density, `(Φ(x), φ(x))`.
+/// Cumulative distribution function and density of the standard normal distribution,
+/// `(Φ(x), φ(x))`.
 ///
 /// `erfc(z) = e^(-z²) t P(t)` with `t = 1 / (1 + 0.42 z)`; the coefficients are a minimax fit over
 /// `z` in `[0, 6.5]` with a relative error of 4e-8.
@@ -66,7 +67,7 @@ pub(crate) fn normal(x: f32) -> (f32, f32) {
     (cdf, gaussian * FRAC_1_SQRT_2_PI)
 }
 
-/// Folds `values` into [`LANES`] running results, then those into one.
+/// Reduction of `values` in [`LANES`] parallel lanes, which are then reduced to one result.
 #[inline(always)]
 fn reduce(values: &[f32], start: f32, fold: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [start; LANES];

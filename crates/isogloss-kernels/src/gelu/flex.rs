@@ -1,4 +1,4 @@
-//! GELU on the CPU, one pass over memory each way.
+//! Fused GELU on the CPU: one pass over memory forward, one backward.
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};

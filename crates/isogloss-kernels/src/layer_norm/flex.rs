@@ -1,4 +1,5 @@
-//! `LayerNorm(dropout(x) + residual)` on the CPU in one pass, and its backward in another.
+//! Fused layer normalization on the CPU: `LayerNorm(dropout(x) + residual)` in one pass over
+//! memory, and its gradient in another.
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -39,10 +40,10 @@ impl LayerNormKernel for Flex {
     }
 }
 
-/// Rows of one task.
+/// Rows that one parallel task works on.
 const ROWS: usize = 32;
 
-/// The mean of a row, and the reciprocal of its standard deviation.
+/// Mean of a row and reciprocal of its standard deviation.
 #[inline(always)]
 fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
     let mean = sum(row) / row.len() as f32;
@@ -117,7 +118,8 @@ fn backward(sum: FlexTensor, gamma: FlexTensor, epsilon: f64, grad: FlexTensor) 
     [grad.0, from_values(grad_gamma, shape.clone()), from_values(grad_beta, shape)]
 }
 
-/// Turns the gradient of a row's output into that of its input, and adds to those of gamma and beta.
+/// Backward pass of one row: replaces the output gradient by the input gradient, and accumulates
+/// the gradients of gamma and beta.
 #[inline(always)]
 fn backward_row<'a>(
     grad: &mut [f32],

@@ -1,4 +1,4 @@
-//! Matrix products with a weight on the CPU, and the bias in the same pass.
+//! Linear layer on the CPU: matrix products with the weight, the bias added in the same pass.
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -40,7 +40,7 @@ impl LinearKernel for Flex {
 
 const PARALLEL: Product = Product { scale: 1.0, accumulate: false, parallel: true };
 
-/// Rows are contiguous in every operand here.
+/// View of a tensor as a matrix with contiguous rows of `n_columns` elements.
 fn matrix(tensor: &Dense, n_columns: usize) -> Matrix<'_> {
     let values = tensor.values();
     Matrix::new(values, values.len() / n_columns.max(1), n_columns, n_columns)

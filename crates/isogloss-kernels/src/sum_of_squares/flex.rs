@@ -1,4 +1,4 @@
-//! The sum of squares on the CPU.
+//! Sum of squares on the CPU.
 
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
@@ -19,7 +19,7 @@ impl SumOfSquaresKernel for Flex {
     }
 }
 
-/// Adds in `f64`, block by block.
+/// Accumulates in `f64`, block by block.
 fn sum(x: FlexTensor) -> FlexTensor {
     let x = Dense::new(x);
     let sums: Vec<f64> = x

@@ -1,17 +1,17 @@
-//! Typed access to the fields of a configuration file.
+//! Typed access to the fields of a JSON configuration file.
 
 use serde_json::Value;
 
 use crate::ConfigError;
 
-/// The fields of a JSON object; a field that is null is absent.
+/// Typed field access to a JSON object; a null field counts as absent.
 pub(crate) struct Fields<'a>(pub(crate) &'a Value);
 
-/// No size in a configuration is larger: a damaged number must not overflow a product.
+/// Upper limit of sizes, so that a corrupt number cannot overflow a product.
 const MAX_SIZE: usize = 1 << 31;
 
 impl Fields<'_> {
-    /// A count that must be there.
+    /// Required count.
     pub(crate) fn size(&self, name: &str) -> Result<usize, ConfigError> {
         let value = self.required(name)?;
         let size = value.as_u64().and_then(|size| usize::try_from(size).ok());
@@ -19,12 +19,12 @@ impl Fields<'_> {
             .ok_or_else(|| ConfigError::value(name, "a count", value))
     }
 
-    /// A count.
+    /// Optional count.
     pub(crate) fn size_or(&self, name: &str, default: usize) -> Result<usize, ConfigError> {
         if self.is_absent(name) { Ok(default) } else { self.size(name) }
     }
 
-    /// A number.
+    /// Optional number.
     pub(crate) fn number_or(&self, name: &str, default: f64) -> Result<f64, ConfigError> {
         if self.is_absent(name) {
             return Ok(default);
@@ -33,13 +33,13 @@ impl Fields<'_> {
         value.as_f64().ok_or_else(|| ConfigError::value(name, "a number", value))
     }
 
-    /// The id of a token.
+    /// Optional token ID.
     pub(crate) fn token_or(&self, name: &str, default: u32) -> Result<u32, ConfigError> {
         let id = self.size_or(name, default as usize)?;
         u32::try_from(id).map_err(|_| ConfigError::value(name, "a token id", id))
     }
 
-    /// A flag.
+    /// Optional boolean.
     pub(crate) fn bool_or(&self, name: &str, default: bool) -> Result<bool, ConfigError> {
         if self.is_absent(name) {
             return Ok(default);
@@ -48,7 +48,7 @@ impl Fields<'_> {
         value.as_bool().ok_or_else(|| ConfigError::value(name, "true or false", value))
     }
 
-    /// A flag that must be there.
+    /// Required boolean.
     pub(crate) fn bool(&self, name: &str) -> Result<bool, ConfigError> {
         if self.is_absent(name) {
             return Err(ConfigError::missing(name));
@@ -56,7 +56,7 @@ impl Fields<'_> {
         self.bool_or(name, false)
     }
 
-    /// A number that must be there.
+    /// Required number.
     pub(crate) fn number(&self, name: &str) -> Result<f64, ConfigError> {
         if self.is_absent(name) {
             return Err(ConfigError::missing(name));
@@ -64,13 +64,13 @@ impl Fields<'_> {
         self.number_or(name, 0.0)
     }
 
-    /// A text that must be there.
+    /// Required string.
     pub(crate) fn text(&self, name: &str) -> Result<&str, ConfigError> {
         let value = self.required(name)?;
         value.as_str().ok_or_else(|| ConfigError::value(name, "a text", value))
     }
 
-    /// Numbers of layers; none if the field is absent.
+    /// Layer indices, from a list or a single number; `None` if the field is absent.
     pub(crate) fn layers(&self, name: &str) -> Result<Option<Vec<usize>>, ConfigError> {
         if self.is_absent(name) {
             return Ok(None);
@@ -86,7 +86,7 @@ impl Fields<'_> {
         }
     }
 
-    /// Fails unless the field is absent or turned off: null, false, zero or empty.
+    /// Returns an error unless the field is absent or turned off: null, false, zero or empty.
     pub(crate) fn expect_off(&self, name: &str) -> Result<(), ConfigError> {
         let value = self.0.get(name).unwrap_or(&Value::Null);
         let is_off = match value {
@@ -103,7 +103,7 @@ impl Fields<'_> {
         Err(ConfigError::NotSupported { field: name.to_owned(), found: value.to_string() })
     }
 
-    /// Fails unless the field is absent or has this value.
+    /// Returns an error unless the field is absent or has this value.
     pub(crate) fn expect(&self, name: &str, supported: &str) -> Result<(), ConfigError> {
         match self.0.get(name).filter(|value| !value.is_null()) {
             None => Ok(()),

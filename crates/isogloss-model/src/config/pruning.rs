@@ -1,8 +1,9 @@
-//! Structured pruning: the attention heads and feed-forward blocks that an encoder was built without.
+//! Structured pruning: the attention heads and feed-forward blocks that are removed from an
+//! encoder.
 //!
-//! A block without any head adds the bias of its output projection, one without a feed-forward network
-//! nothing; the residual sum is normalized as ever. That is what a
-//! [`SubnetworkMask`](crate::SubnetworkMask) of zeros leaves of them.
+//! The attention of a block without heads outputs the bias of its output projection, a pruned
+//! feed-forward network outputs zero; the residual sum is normalized as usual. The result equals a
+//! [`SubnetworkMask`](crate::SubnetworkMask) of zeros.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,13 +11,14 @@ use serde_json::{Map, Value, json};
 
 use crate::ConfigError;
 
-/// The field of `config.json` for heads, which `transformers` has up to version 4: from numbers of
-/// layers to numbers of heads.
+/// Field `pruned_heads` of `config.json`, as in `transformers` up to version 4: a map from layer
+/// indices to head indices.
 const HEADS: &str = "pruned_heads";
-/// The field for feed-forward blocks, which is ours: numbers of layers.
+/// Field of `config.json` for pruned feed-forward blocks, not known to `transformers`: layer
+/// indices.
 const FEED_FORWARD: &str = "pruned_feed_forward";
 
-/// Parameters with a row, or an element, for each unit of each head.
+/// Query, key and value parameters, with one row or element per unit of the heads.
 pub(crate) const HEAD_PARAMS: [&str; 6] = [
     "attention.query.weight",
     "attention.query.bias",
@@ -25,9 +27,9 @@ pub(crate) const HEAD_PARAMS: [&str; 6] = [
     "attention.value.weight",
     "attention.value.bias",
 ];
-/// The parameter with a column for each.
+/// Weight of the attention output projection, with one column per unit of the heads.
 pub(crate) const HEADS_TO_OUTPUT: &str = "attention.output.weight";
-/// Those of a feed-forward block.
+/// Parameters of a feed-forward block.
 pub(super) const FEED_FORWARD_PARAMS: [&str; 4] = [
     "feed_forward.up.weight",
     "feed_forward.up.bias",
@@ -35,7 +37,7 @@ pub(super) const FEED_FORWARD_PARAMS: [&str; 4] = [
     "feed_forward.down.bias",
 ];
 
-/// The attention heads and feed-forward blocks that are pruned, out of those of the architecture.
+/// Structured pruning: the set of pruned attention heads and feed-forward blocks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pruning {
     heads: BTreeMap<usize, BTreeSet<usize>>,
@@ -43,8 +45,8 @@ pub struct Pruning {
 }
 
 impl Pruning {
-    /// Without these heads, each a layer and a head of it, and without the feed-forward blocks of these
-    /// layers, all from zero.
+    /// Prunes these heads, given as (layer, head), and the feed-forward blocks of these layers;
+    /// indices are from zero.
     pub fn new(
         heads: impl IntoIterator<Item = (usize, usize)>,
         feed_forward: impl IntoIterator<Item = usize>,
@@ -56,7 +58,8 @@ impl Pruning {
         Self { heads: by_layer, feed_forward: feed_forward.into_iter().collect() }
     }
 
-    /// Reads the fields of the `config.json` of a model with so many blocks and heads of a block.
+    /// Reads the pruning fields of a `config.json`, for a model with `n_layers` blocks of `n_heads`
+    /// heads.
     pub(crate) fn from_json(
         json: &Value,
         n_layers: usize,
@@ -95,7 +98,7 @@ impl Pruning {
         Ok(Self::new(heads, feed_forward.collect::<Result<Vec<_>, _>>()?))
     }
 
-    /// Puts the fields into a `config.json`; none where nothing is pruned.
+    /// Writes the pruning fields into a `config.json`; removes a field if nothing is pruned.
     pub(crate) fn write(&self, json: &mut Map<String, Value>) {
         let heads: Map<_, _> =
             self.heads.iter().map(|(layer, heads)| (layer.to_string(), json!(heads))).collect();
@@ -136,14 +139,14 @@ impl Pruning {
         self.feed_forward.contains(&layer)
     }
 
-    /// Forgets what is pruned above the first layers.
+    /// Drops the entries of layers from `n_layers` on.
     pub(crate) fn truncate(&mut self, n_layers: usize) {
         self.heads.retain(|layer, _| *layer < n_layers);
         self.feed_forward.retain(|layer| *layer < n_layers);
     }
 }
 
-/// The numbers in a list.
+/// Parses a list of numbers.
 fn numbers(value: &Value, field: &str) -> Result<Vec<usize>, ConfigError> {
     let number = |value: &Value| {
         let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
@@ -159,7 +162,7 @@ fn numbers(value: &Value, field: &str) -> Result<Vec<usize>, ConfigError> {
 mod tests {
     use super::*;
 
-    /// Of a model of two blocks with four heads each.
+    /// Reads the pruning of a model of two blocks with four heads each.
     fn read(json: &Value) -> Result<Pruning, ConfigError> {
         Pruning::from_json(json, 2, 4)
     }
@@ -176,7 +179,7 @@ mod tests {
         assert_eq!(read(&written).unwrap(), pruning);
         Pruning::default().write(&mut fields);
         assert!(fields.is_empty());
-        // `transformers` 4 writes the first of these for every whole model.
+        // `transformers` 4 writes the first of these for every unpruned model.
         for whole in [json!({ "pruned_heads": {} }), json!({ "pruned_heads": null }), json!({})] {
             assert!(read(&whole).unwrap().is_empty());
         }

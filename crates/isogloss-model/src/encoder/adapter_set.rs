@@ -1,4 +1,4 @@
-//! The adapters of an encoder: configurations by name, and the active stack.
+//! Adapter registry of an encoder: configurations by name, and the active stack.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,16 @@ use crate::AdapterError;
 use crate::error::nearest;
 use crate::peft::{AdapterConfig, AdapterLibrary};
 
-/// The adapters that were put into an encoder after it was built.
+/// Adapter registry: the configurations of the adapters in an encoder, and the active stack.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AdapterSet {
     configs: BTreeMap<(AdapterLibrary, String), AdapterConfig>,
-    /// Names of the active adapters of the `adapters` library, the lowest first.
+    /// Names of the active adapters of the `adapters` library, in the order of the forward pass.
     pub(super) stack: Vec<String>,
 }
 
 impl AdapterSet {
-    /// Adds a configuration, in place of one of the same name and library.
+    /// Inserts a configuration, replacing one of the same name and library.
     pub(super) fn insert(&mut self, name: &str, config: AdapterConfig) {
         self.configs.insert((config.library(), name.to_owned()), config);
     }
@@ -28,7 +28,7 @@ impl AdapterSet {
         }
     }
 
-    /// The configurations of a library, by name.
+    /// The configurations of a library with their names.
     pub(super) fn iter(
         &self,
         library: AdapterLibrary,
@@ -37,7 +37,7 @@ impl AdapterSet {
         configs.map(|((_, name), config)| (name.as_str(), config))
     }
 
-    /// The configuration of a name.
+    /// The configuration with this name.
     pub(super) fn get(
         &self,
         library: AdapterLibrary,
@@ -49,22 +49,22 @@ impl AdapterSet {
             .ok_or_else(|| unknown(name, self.iter(library).map(|(name, _)| name)))
     }
 
-    /// The index of a name on the active stack.
+    /// Index of a name in the active stack.
     pub(super) fn stack_index(&self, name: &str) -> Result<usize, AdapterError> {
         let found = self.stack.iter().position(|other| other == name);
         found.ok_or_else(|| unknown(name, self.stack.iter().map(String::as_str)))
     }
 
-    /// Fails unless the adapter can take the position that its name has on the active stack, and is of
-    /// the kind of those that act at projections with it.
+    /// Checks that the adapter can be added: a parallel adapter cannot be stacked with others, and
+    /// all adapters of the `peft` library must be of one kind.
     pub(super) fn check(&self, name: &str, config: &AdapterConfig) -> Result<(), AdapterError> {
         check_name(name)?;
         let is_stacked = self.stack.len() > 1 && self.stack.iter().any(|other| other == name);
         if config.is_parallel() && is_stacked {
             return Err(AdapterError::ParallelInStack { name: name.to_owned() });
         }
-        // What adds to an output and what rescales it do not commute, so that neither could be merged
-        // without the other; the library refuses the mixture too.
+        // LoRA adds to an output and (IA)³ rescales it; the two do not commute, so neither could
+        // be merged alone. The `peft` library refuses the mixture too.
         let mut beside = self.iter(AdapterLibrary::Peft).filter(|(other, _)| *other != name);
         match beside.find(|(_, other)| other.kind() != config.kind()) {
             Some((other, beside)) if config.library() == AdapterLibrary::Peft => {
@@ -80,7 +80,8 @@ impl AdapterSet {
     }
 }
 
-/// A name is a step of a path, and steps are told apart by dots.
+/// Checks an adapter name: it is a part of parameter paths, so it must not be empty or contain a
+/// dot.
 pub(super) fn check_name(name: &str) -> Result<(), AdapterError> {
     if name.is_empty() || name.contains('.') {
         return Err(AdapterError::Name { name: name.to_owned() });

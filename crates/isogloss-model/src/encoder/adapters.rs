@@ -1,4 +1,4 @@
-//! Adapters in an encoder: putting them in, taking them out, and choosing the active ones.
+//! Adapter management of an encoder: adding, removing, merging and activating adapters.
 
 use burn::tensor::Tensor;
 
@@ -9,23 +9,23 @@ use crate::peft::{AdapterConfig, AdapterLibrary, Part, TargetModule};
 use crate::{AdapterError, ParamSource};
 
 impl Encoder {
-    /// Puts an adapter of any kind into the encoder, with parameters of `source`; one of the same name
-    /// and library is replaced.
+    /// Adds an adapter of any kind with parameters from `source`; replaces one of the same name and
+    /// library.
     ///
-    /// One of the [`Adapters`](AdapterLibrary::Adapters) library acts once it is
-    /// [active](Self::set_active_adapters), one of [`Peft`](AdapterLibrary::Peft) at once, with
-    /// all others of those.
+    /// An adapter of the [`Adapters`](AdapterLibrary::Adapters) library takes effect once it is
+    /// [active](Self::set_active_adapters); one of [`Peft`](AdapterLibrary::Peft) takes effect at
+    /// once, together with all others of that library.
     ///
-    /// Paths of its parameters, in which steps may be the adapter's name, are
-    /// - of a bottleneck `layers.<n>.adapters.<name>.<sublayer>.<dense>` with the sublayers `attention`
-    ///   and `feed_forward` and the dense layers `down` and `up`, and
+    /// The paths of its parameters contain the adapter's name:
+    /// - bottleneck adapter: `layers.<n>.adapters.<name>.<sublayer>.<dense>` with the sublayers
+    ///   `attention` and `feed_forward` and the dense layers `down` and `up`, and
     ///   `invertible_adapters.<name>.<half>.<dense>` with the halves `f` and `g`;
-    /// - of one of `Peft` `layers.<n>.<projection>.<kind>.<name>.<leaf>`: of LoRA the leaves are `a`
-    ///   (`[r, in]`) and `b` (`[out, r]`).
+    /// - adapter of `Peft`: `layers.<n>.<projection>.<kind>.<name>.<leaf>`; the leaves of LoRA are
+    ///   `a` (`[r, in]`) and `b` (`[out, r]`).
     ///
     /// # Errors
-    /// If the name has a dot, or such an adapter does not fit the encoder, the active stack, or the
-    /// adapters of `Peft` that are there, which are of one kind.
+    /// If the name is empty or has a dot, or if the adapter does not fit the encoder or the active
+    /// stack, or is of another kind than the adapters of `Peft` in the encoder.
     pub fn add_adapter(
         &mut self,
         name: &str,
@@ -39,10 +39,10 @@ impl Encoder {
         Ok(())
     }
 
-    /// Takes an adapter out, and off the active stack: the encoder is as it was without it.
+    /// Removes an adapter from the encoder and from the active stack.
     ///
     /// # Errors
-    /// If there is none of this name.
+    /// If there is no adapter of this name.
     pub fn remove_adapter(
         &mut self,
         library: AdapterLibrary,
@@ -54,11 +54,11 @@ impl Encoder {
         Ok(())
     }
 
-    /// Merges an adapter of the `peft` library into the weights for good. Outputs stay the
-    /// same but for rounding, and cost what they did without the adapter.
+    /// Merges an adapter of the `peft` library into the weights (`merge_and_unload`). Outputs stay
+    /// the same up to rounding, and inference costs no more than without the adapter.
     ///
     /// # Errors
-    /// If there is none of this name.
+    /// If there is no adapter of this name.
     pub fn merge_adapter(&mut self, name: &str) -> Result<(), AdapterError> {
         self.adapter(AdapterLibrary::Peft, name)?;
         for layer in &mut self.layers {
@@ -72,11 +72,11 @@ impl Encoder {
         Ok(())
     }
 
-    /// Chooses the adapters that every pass goes through, the lowest first: with MAD-X the language
-    /// adapter, then the task adapter. The invertible adapter of the first one acts, no other.
+    /// Sets the active adapter stack, in the order of the forward pass: with MAD-X the language
+    /// adapter, then the task adapter. Only the invertible adapter of the first one is used.
     ///
     /// # Errors
-    /// If there is no adapter of a name, or a parallel one is to be stacked.
+    /// If a name is unknown, or a parallel adapter is stacked with others.
     pub fn set_active_adapters(&mut self, names: &[&str]) -> Result<(), AdapterError> {
         for name in names {
             let is_parallel = self.adapter(AdapterLibrary::Adapters, name)?.is_parallel();
@@ -88,11 +88,11 @@ impl Encoder {
         Ok(())
     }
 
-    /// Exchanges an adapter of the active stack for another, or takes it off the stack: how a language
-    /// adapter gives way to that of another language (MAD-X).
+    /// Replaces an adapter of the active stack by another, or removes it from the stack: swaps the
+    /// language adapter for zero-shot transfer (MAD-X).
     ///
     /// # Errors
-    /// If `from` is not active or there is no `to`.
+    /// If `from` is not active or the adapter `to` is unknown.
     pub fn exchange_adapter(&mut self, from: &str, to: Option<&str>) -> Result<(), AdapterError> {
         let index = self.added.stack_index(from)?;
         let stack = self.added.stack.clone();
@@ -101,12 +101,12 @@ impl Encoder {
         self.set_active_adapters(&names)
     }
 
-    /// The active adapters, the lowest first.
+    /// The active adapter stack, in the order of the forward pass.
     pub fn active_adapters(&self) -> &[String] {
         &self.added.stack
     }
 
-    /// The adapters of a library, active or not, by name.
+    /// The adapters of a library, active or not, with their names.
     pub fn adapters(
         &self,
         library: AdapterLibrary,
@@ -117,7 +117,7 @@ impl Encoder {
     /// The configuration of an adapter.
     ///
     /// # Errors
-    /// If there is none of this name.
+    /// If there is no adapter of this name.
     pub fn adapter(
         &self,
         library: AdapterLibrary,
@@ -126,8 +126,8 @@ impl Encoder {
         self.added.get(library, name)
     }
 
-    /// Undoes the active invertible adapter: for the layer that turns hidden states into tokens, whose
-    /// weights are the token embeddings.
+    /// Inverse of the active invertible adapter (MAD-X), for a masked-language-model head that is
+    /// tied to the token embeddings.
     ///
     /// # Shapes
     /// - `hidden`, returns: `[batch, seq, hidden]`
@@ -138,7 +138,7 @@ impl Encoder {
         }
     }
 
-    /// Fails unless an adapter may have this name, and stand beside those that are there.
+    /// Checks that an adapter of this name and configuration can be added.
     pub(crate) fn check_adapter(
         &self,
         name: &str,
@@ -159,7 +159,7 @@ impl Encoder {
         config.init(name, &self.config, &mut Builder { source, device: &device })
     }
 
-    /// Puts the parts that [`adapter_parts`](Self::adapter_parts) built where they belong.
+    /// Inserts the modules that [`adapter_parts`](Self::adapter_parts) built into the encoder.
     pub(crate) fn attach_adapter(&mut self, name: &str, config: AdapterConfig, parts: Vec<Part>) {
         self.detach_adapter(config.library(), name);
         for part in parts {

@@ -1,6 +1,6 @@
-//! Multi-head self-attention of a block, of which some or all heads may be pruned.
+//! Multi-head self-attention sublayer, with head pruning and head masks.
 //!
-//! The mask of heads is applied in [`Heads`], between them and the output projection.
+//! [`Heads`] applies the head mask before the output projection.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -12,7 +12,7 @@ use crate::params::Builder;
 use crate::peft::{AdaptedDense, TargetModule};
 use crate::{EncoderConfig, Init};
 
-/// The attention sublayer; paths of parameters do not tell its variants apart.
+/// Self-attention sublayer; the variant is not part of parameter paths.
 #[derive(Module, Debug)]
 #[expect(clippy::large_enum_variant, reason = "most layers have heads")]
 pub(super) enum Attention {
@@ -22,7 +22,7 @@ pub(super) enum Attention {
 }
 
 impl Attention {
-    /// Builds the attention of a layer, as it is pruned there.
+    /// Builds the attention of a layer with the heads that are not pruned.
     pub(super) fn init(layer: usize, config: &EncoderConfig, builder: &mut Builder<'_>) -> Self {
         let path = format!("layers.{layer}.attention");
         match config.attention_width(layer) {
@@ -31,8 +31,8 @@ impl Attention {
         }
     }
 
-    /// Maps `[batch, seq, hidden]` to the same shape. `bias` is added to the scores of each key,
-    /// `[batch, seq]`; `head_mask` is `[1, n_heads]`.
+    /// Forward pass, `[batch, seq, hidden]` to the same shape. `bias` is the attention bias,
+    /// `[batch, seq]`, added to the scores of each key; `head_mask` is `[1, n_heads]`.
     pub(super) fn forward(
         &self,
         hidden: Tensor<3>,
@@ -44,14 +44,15 @@ impl Attention {
         match self {
             Self::Heads(heads) => heads.forward(hidden, bias, head_mask, config, masks),
             Self::Bias(output) => {
-                // What follows drops the same as where heads are masked.
+                // Draws the unused mask, so that later dropout masks are the same as with all heads
+                // masked.
                 masks.next(config.attention_probs_dropout_prob);
                 output.forward(hidden.dims())
             }
         }
     }
 
-    /// See [`Encoder::attention_log_probs`](crate::Encoder::attention_log_probs).
+    /// Attention maps, see [`Encoder::attention_log_probs`](crate::Encoder::attention_log_probs).
     pub(super) fn log_probs(
         &self,
         hidden: Tensor<3>,
@@ -70,7 +71,8 @@ impl Attention {
         Some(log_softmax(scores + bias.reshape([batch, 1, 1, seq]), 3))
     }
 
-    /// None where all heads are pruned, or for a projection of the feed-forward network.
+    /// The linear projection `target`; `None` if all heads are pruned or it is not a projection of
+    /// attention.
     pub(super) fn projection_mut(&mut self, target: TargetModule) -> Option<&mut AdaptedDense> {
         let Self::Heads(heads) = self else { return None };
         match target {
@@ -83,13 +85,13 @@ impl Attention {
     }
 }
 
-/// The bias of an output projection that has no heads to project.
+/// Attention sublayer without heads: only the bias of the output projection is left.
 #[derive(Module, Debug)]
 pub(super) struct OutputBias {
     output: Bias,
 }
 
-/// A bias, `[hidden]`, with the path of a dense layer's.
+/// Bias of a dense layer without its weight, `[hidden]`.
 #[derive(Module, Debug)]
 struct Bias {
     bias: Param<Tensor<1>>,
@@ -107,7 +109,7 @@ impl OutputBias {
     }
 }
 
-/// The projections of attention and its heads.
+/// Multi-head attention with its query, key, value and output projections.
 #[derive(Module, Debug)]
 pub(super) struct Heads {
     query: AdaptedDense,
@@ -117,7 +119,7 @@ pub(super) struct Heads {
 }
 
 impl Heads {
-    /// `inner` is the width of all heads together.
+    /// Builds the projections; `inner` is the width of all heads together.
     fn init(path: &str, inner: usize, config: &EncoderConfig, builder: &mut Builder<'_>) -> Self {
         let (width, std) = (config.hidden_size, config.initializer_range);
         let mut dense =

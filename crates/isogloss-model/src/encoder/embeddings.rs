@@ -1,4 +1,4 @@
-//! Embeddings: the normalized sum of token, position and segment embeddings.
+//! Embedding layer: layer normalization of the sum of token, position and segment embeddings.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
@@ -8,7 +8,7 @@ use crate::nn::{DropoutMasks, LayerNorm};
 use crate::params::Builder;
 use crate::{EncoderConfig, Init, ModelInput};
 
-/// The embedding matrices of an encoder and the layer normalization of their sum.
+/// Embedding layer: the embedding matrices of an encoder and the layer normalization of their sum.
 #[derive(Module, Debug)]
 pub(super) struct Embeddings {
     pub(super) token: Embedding,
@@ -18,7 +18,7 @@ pub(super) struct Embeddings {
 }
 
 impl Embeddings {
-    /// Builds the embeddings of an encoder of these sizes.
+    /// Builds the embedding layer.
     pub(super) fn init(config: &EncoderConfig, builder: &mut Builder<'_>) -> Self {
         let width = config.hidden_size;
         let init = Init::Normal(config.initializer_range);
@@ -33,7 +33,8 @@ impl Embeddings {
         Self { token, position, token_type, norm }
     }
 
-    /// Adds the embeddings of positions and segments to those of tokens, `[batch, seq, hidden]`.
+    /// Adds position and segment embeddings to token embeddings, normalizes and applies dropout;
+    /// returns `[batch, seq, hidden]`.
     pub(super) fn forward(
         &self,
         tokens: Tensor<3>,
@@ -50,14 +51,14 @@ impl Embeddings {
     }
 }
 
-/// An embedding matrix, `[rows, hidden]`.
+/// Embedding matrix, `[rows, hidden]`.
 #[derive(Module, Debug)]
 pub(super) struct Embedding {
     pub(super) weight: Param<Tensor<2>>,
 }
 
 impl Embedding {
-    /// The rows of `ids`, `[batch, seq, hidden]`.
+    /// Embedding lookup of `ids`, `[batch, seq, hidden]`.
     pub(super) fn rows(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         burn::tensor::module::embedding(self.weight.val(), ids)
     }

@@ -1,5 +1,5 @@
-//! Transformer block: attention and a feed-forward network, each followed by its adapters, if there
-//! are any, and a layer normalization of the residual sum (post-norm).
+//! Transformer block (post-norm): attention and a feed-forward network, each followed by its
+//! adapters, if there are any, and a layer normalization of the residual sum.
 
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
@@ -12,28 +12,28 @@ use crate::nn::{Dense, DropoutMasks, LayerNorm};
 use crate::params::Builder;
 use crate::peft::{AdaptedDense, Bottleneck, LayerAdapter, SublayerEnd, TargetModule};
 
-/// A transformer block.
+/// Transformer block.
 #[derive(Module, Debug)]
 pub(super) struct Layer {
     pub(super) attention: Attention,
     attention_norm: LayerNorm,
-    /// None where it is pruned: then its output is zero.
+    /// Feed-forward network; `None` if it is pruned, then its output is zero.
     feed_forward: Option<FeedForward>,
     feed_forward_norm: LayerNorm,
     pub(super) adapters: Named<LayerAdapter>,
 }
 
-/// The options of a pass through one block.
+/// Options of the forward pass through one block.
 pub(super) struct LayerOptions<'a> {
-    /// Added to the scores of each key, `[batch, seq]`.
+    /// Attention bias, added to the scores of each key, `[batch, seq]`.
     pub(super) bias: Tensor<2>,
-    /// `[1, n_heads]`.
+    /// Head mask, `[1, n_heads]`.
     pub(super) head_mask: Option<Tensor<2>>,
-    /// `[1]`.
+    /// Mask of the feed-forward network, `[1]`.
     pub(super) feed_forward_mask: Option<Tensor<1>>,
-    /// Rates of dropout of attention's units and of the feed-forward network's.
+    /// Dropout rates per unit of the outputs of attention and of the feed-forward network.
     pub(super) unit_rates: Option<&'a [Vec<f32>; 2]>,
-    /// Names of the adapters to pass through, the lowest first.
+    /// Names of the active adapters, in the order of the forward pass.
     pub(super) stack: &'a [String],
 }
 
@@ -57,7 +57,7 @@ impl Layer {
         }
     }
 
-    /// Maps `[batch, seq, hidden]` to the same shape.
+    /// Forward pass, `[batch, seq, hidden]` to the same shape.
     pub(super) fn forward(
         &self,
         hidden: Tensor<3>,
@@ -94,8 +94,8 @@ impl Layer {
         end.forward(transformed, hidden, &adapters, masks)
     }
 
-    /// The bottlenecks of a stack behind one sublayer of this layer; a layer that is left out of an
-    /// adapter has none of it.
+    /// Bottleneck adapters of a stack after one sublayer; an adapter that leaves this layer out
+    /// (`leave_out`) has none here.
     fn bottlenecks<'a>(
         &'a self,
         stack: &[String],
@@ -104,7 +104,7 @@ impl Layer {
         stack.iter().filter_map(|name| self.adapters.get(name).and_then(&sublayer)).collect()
     }
 
-    /// None where it is pruned.
+    /// The linear projection `target`; `None` if it is pruned.
     pub(super) fn projection_mut(&mut self, target: TargetModule) -> Option<&mut AdaptedDense> {
         match target {
             TargetModule::FeedForwardUp => {
@@ -118,7 +118,7 @@ impl Layer {
     }
 }
 
-/// Drops each unit of the last dimension at its own rate.
+/// Dropout with one rate per unit of the last dimension.
 fn drop_units(x: Tensor<3>, rates: &[f32], seed: u64) -> Tensor<3> {
     let [batch, seq, width] = x.dims();
     let mask = TensorData::new(column_mask(rates, batch * seq, seed), [batch, seq, width]);
@@ -126,7 +126,7 @@ fn drop_units(x: Tensor<3>, rates: &[f32], seed: u64) -> Tensor<3> {
     x * mask
 }
 
-/// The position-wise feed-forward network: `W₂ gelu(W₁ x + b₁) + b₂`.
+/// Position-wise feed-forward network: `W₂ gelu(W₁ x + b₁) + b₂`.
 #[derive(Module, Debug)]
 struct FeedForward {
     up: AdaptedDense,

@@ -1,5 +1,4 @@
-//! Forward pass options: dropout, a subnetwork's mask, and what else one pass may have that another
-//! has not.
+//! Forward pass options: dropout, subnetwork masks and spectral normalization of the classifier.
 
 use std::sync::Arc;
 
@@ -7,45 +6,48 @@ use burn::tensor::Tensor;
 
 use crate::nn::DropoutMasks;
 
-/// The options of one forward pass.
+/// Options of one forward pass.
 #[derive(Clone, Debug, Default)]
 pub struct ForwardOptions {
-    /// Draws all dropout masks of the pass; nothing is dropped without it.
+    /// Seed of all dropout masks of the pass; `None` turns dropout off.
     pub dropout_seed: Option<u64>,
-    /// Multiplies the output of each head and of each feed-forward block.
+    /// Subnetwork mask: factors of the outputs of attention heads and feed-forward blocks.
     pub subnetwork: Option<SubnetworkMask>,
-    /// Rates of dropout, unit by unit, in place of the encoder's one rate after each sublayer.
+    /// Guided dropout: one rate per unit, in place of the encoder's dropout rate after each
+    /// sublayer.
     pub unit_dropout: Option<Arc<UnitDropout>>,
-    /// The embeddings and so many of the lowest blocks have no dropout; without it, all have.
+    /// No dropout in the embeddings and in the first `n` blocks; `None` for dropout everywhere.
     pub no_dropout_below: Option<usize>,
-    /// Divides the classifier's weight by its largest singular value (spectral normalization).
+    /// Spectral normalization: divides the classifier's weight by its largest singular value.
     pub normalized_head: bool,
 }
 
-/// The mask of a subnetwork: factors of the outputs of attention heads and feed-forward blocks, on the
+/// Subnetwork mask: factors of the outputs of attention heads and feed-forward blocks, on the
 /// device of the pass.
 #[derive(Clone, Debug)]
 pub struct SubnetworkMask {
-    /// `[num_hidden_layers, num_attention_heads]`: of each head, before the output projection.
+    /// Head mask, `[num_hidden_layers, num_attention_heads]`, applied before the output projection.
     pub heads: Tensor<2>,
-    /// `[num_hidden_layers]`: of each feed-forward block, its bias included, before the residual sum.
+    /// Mask of feed-forward blocks, `[num_hidden_layers]`, applied to the output including its
+    /// bias, before the residual sum.
     pub feed_forward: Tensor<1>,
 }
 
-/// Guided dropout: a rate for each unit of the outputs of each block's two sublayers.
+/// Guided dropout: one dropout rate per unit of the outputs of the two sublayers of each block.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UnitDropout {
-    /// By layer: the rates of attention's `hidden_size` units, and of the feed-forward network's.
+    /// For each layer, the rates of the `hidden_size` output units of attention and of the
+    /// feed-forward network.
     pub layers: Vec<[Vec<f32>; 2]>,
 }
 
 impl ForwardOptions {
-    /// Without dropout.
+    /// Evaluation mode: no dropout.
     pub fn evaluation() -> Self {
         Self::default()
     }
 
-    /// With the dropout masks of this seed.
+    /// Training mode: dropout with this seed.
     pub fn training(dropout_seed: u64) -> Self {
         Self { dropout_seed: Some(dropout_seed), ..Self::default() }
     }
@@ -55,7 +57,7 @@ impl ForwardOptions {
         DropoutMasks::new(self.dropout_seed)
     }
 
-    /// Whether the embeddings (0) or the block number `n`, from one, may drop anything.
+    /// Whether the embeddings (`n` = 0) or block number `n`, from one, have dropout.
     pub(super) fn has_dropout(&self, n: usize) -> bool {
         self.no_dropout_below.is_none_or(|n_without| n_without < n)
     }

@@ -1,4 +1,4 @@
-//! The encoder: embeddings and a stack of transformer blocks.
+//! Transformer encoder: embeddings and a stack of transformer blocks.
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
@@ -13,7 +13,7 @@ use crate::params::Builder;
 use crate::peft::Coupling;
 use crate::{EncoderConfig, ModelInput, ParamSource, Tokens};
 
-/// A transformer encoder of any [`Family`](crate::Family).
+/// Transformer encoder of any [`Family`](crate::Family).
 #[derive(Module, Debug)]
 pub struct Encoder {
     pub(super) embeddings: Embeddings,
@@ -25,22 +25,22 @@ pub struct Encoder {
     pub(super) added: AdapterSet,
 }
 
-/// The hidden states of one pass.
+/// Encoder output: the hidden states of one forward pass.
 #[derive(Clone, Debug)]
 pub struct EncoderOutput {
-    /// `num_hidden_layers + 1` tensors of `[batch, seq, hidden]`: index 0 is the embeddings' output,
-    /// after an invertible adapter, index `n` that of block `n`. A pass that began from
-    /// [`Tokens::States`] has only those from there on.
+    /// Hidden states, `num_hidden_layers + 1` tensors of `[batch, seq, hidden]`: index 0 is the
+    /// output of the embeddings, after an invertible adapter, index `n` the output of block `n`. A
+    /// pass that starts from [`Tokens::States`] has only the states from that layer on.
     pub hidden_states: Vec<Tensor<3>>,
 }
 
 impl EncoderOutput {
-    /// The output of the last block, `[batch, seq, hidden]`.
+    /// Last hidden state: the output of the last block, `[batch, seq, hidden]`.
     pub fn last_hidden_state(&self) -> Tensor<3> {
         self.hidden_states.last().expect("the embeddings are always there").clone()
     }
 
-    /// The output of the last block at some positions, so that a head may be run on these alone.
+    /// Last hidden states at selected positions, to run a head on these alone.
     ///
     /// # Shapes
     /// - `indices`: `[n]`, each `row * seq + column`
@@ -53,7 +53,7 @@ impl EncoderOutput {
 }
 
 impl Encoder {
-    /// Builds an encoder with the parameters of `source`.
+    /// Builds an encoder with parameters from `source`.
     pub fn init(config: &EncoderConfig, source: &mut dyn ParamSource, device: &Device) -> Self {
         let mut builder = Builder { source, device };
         Self {
@@ -67,12 +67,12 @@ impl Encoder {
         }
     }
 
-    /// The sizes it was built with.
+    /// The encoder configuration.
     pub fn config(&self) -> &EncoderConfig {
         &self.config
     }
 
-    /// The same encoder with another rate of dropout everywhere.
+    /// Sets all dropout rates of the configuration.
     #[must_use]
     pub(crate) fn with_dropout(mut self, rate: f64) -> Self {
         self.config.hidden_dropout_prob = rate;
@@ -82,7 +82,7 @@ impl Encoder {
         self
     }
 
-    /// The same encoder without the blocks above the first `n_layers`, for the states below them.
+    /// Keeps the first `n_layers` blocks and removes those above.
     #[must_use]
     pub fn truncated(mut self, n_layers: usize) -> Self {
         self.layers.truncate(n_layers);
@@ -91,12 +91,12 @@ impl Encoder {
         self
     }
 
-    /// The embedding matrix of tokens, `[vocab, hidden]`.
+    /// Token embedding matrix, `[vocab, hidden]`.
     pub(crate) fn token_embeddings(&self) -> Tensor<2> {
         self.embeddings.token.weight.val()
     }
 
-    /// Token embeddings: rows of the embedding matrix, before those of positions are added.
+    /// Token embeddings: lookup in the embedding matrix, before position embeddings are added.
     ///
     /// # Shapes
     /// - `input_ids`: `[batch, seq]`
@@ -105,7 +105,7 @@ impl Encoder {
         self.embeddings.token.rows(input_ids)
     }
 
-    /// Token embeddings of several batches: however many there are, the gradient of the embedding
+    /// Token embeddings of several batches by one lookup, so that the gradient of the embedding
     /// matrix is computed once.
     ///
     /// # Shapes
@@ -127,12 +127,12 @@ impl Encoder {
         input_ids.iter().map(&mut next).collect()
     }
 
-    /// The attention maps of a block, from the hidden states that enter it.
+    /// Attention maps of a block, computed from its input hidden states.
     ///
     /// # Shapes
     /// - `states`: `[batch, seq, hidden]`, the hidden states at index `block`, from zero
-    /// - returns: `[batch, heads, seq, seq]`, logarithms of probabilities over the last dimension,
-    ///   which are zero for padding; none if all heads of the block are pruned
+    /// - returns: `[batch, heads, seq, seq]`, log-probabilities over the last dimension; padding
+    ///   has probability zero; `None` if all heads of the block are pruned
     ///
     /// # Panics
     /// If there is no such block.
@@ -146,15 +146,15 @@ impl Encoder {
         self.layers[block].attention.log_probs(states, input.attention_bias(), head_width)
     }
 
-    /// Encodes a batch.
+    /// Forward pass of the encoder.
     ///
     /// # Panics
-    /// If the options have a mask and the encoder is pruned: a mask is for all parts.
+    /// If the options have a subnetwork mask and the encoder is pruned.
     pub fn forward(&self, input: &ModelInput, options: &ForwardOptions) -> EncoderOutput {
         self.forward_with(input, options, &mut options.dropout_masks())
     }
 
-    /// Encodes a batch with dropout masks that a head draws from after it.
+    /// Forward pass with dropout masks that a task head continues to draw from.
     pub(crate) fn forward_with(
         &self,
         input: &ModelInput,
@@ -163,7 +163,8 @@ impl Encoder {
     ) -> EncoderOutput {
         let is_whole = self.config.pruned.is_empty();
         assert!(options.subnetwork.is_none() || is_whole, "masks are for encoders with all parts");
-        // Blocks that drop nothing draw nothing: those above draw the same wherever a pass begins.
+        // Blocks without dropout draw no masks, so that the blocks above draw the same masks
+        // wherever the pass starts.
         let mut no_masks = DropoutMasks::new(None);
         let embed = |tokens, masks: &mut DropoutMasks| {
             let hidden = self.embeddings.forward(tokens, input, &self.config, masks);
@@ -198,7 +199,7 @@ impl Encoder {
         EncoderOutput { hidden_states }
     }
 
-    /// The invertible adapter of the lowest active adapter.
+    /// Invertible adapter of the first active adapter.
     pub(super) fn invertible_adapter(&self) -> Option<&Coupling> {
         self.invertible_adapters.get(self.added.stack.first()?)
     }

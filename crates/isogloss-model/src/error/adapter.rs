@@ -1,51 +1,51 @@
-//! Errors of adapters in a model.
+//! Adapter errors.
 
 use super::nearest::hint;
 
-/// An adapter that a model does not have, or cannot have.
+/// Adapter error: an adapter is unknown or cannot be added to the model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdapterError {
-    /// No adapter of this name.
+    /// Unknown adapter name.
     #[error("no adapter \"{name}\"{}", hint(nearest.as_deref()))]
     Unknown {
-        /// The name looked for.
+        /// The requested name.
         name: String,
-        /// The most similar name that is there.
+        /// The most similar existing name.
         nearest: Option<String>,
     },
-    /// A name that cannot be part of a parameter's path.
+    /// Invalid adapter name, which cannot be part of a parameter path.
     #[error("adapter name \"{name}\": expected at least one character, and no dot")]
     Name {
         /// The name.
         name: String,
     },
-    /// A field of a configuration that no adapter can have.
+    /// Invalid field of an adapter configuration.
     #[error("field \"{field}\": {problem}")]
     Config {
-        /// Its name.
+        /// The name.
         field: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         problem: String,
     },
-    /// Two kinds of adapters at projections in one model.
+    /// Adapters of two kinds (LoRA and (IA)³) at projections of one model.
     #[error(
         "adapter \"{name}\" is of the kind {kind}: it cannot stand beside \"{beside}\", {beside_kind}"
     )]
     OtherKind {
-        /// Its name.
+        /// The name.
         name: String,
-        /// Its kind.
+        /// Its kind, see [`AdapterConfig::kind`](crate::AdapterConfig::kind).
         kind: &'static str,
-        /// An adapter that is there.
+        /// An adapter that the model has.
         beside: String,
-        /// The kind of that.
+        /// The kind of that adapter.
         beside_kind: &'static str,
     },
-    /// A parallel adapter above or below another.
+    /// Parallel adapter in a stack with other adapters.
     #[error("adapter \"{name}\" is parallel: it cannot be stacked with others")]
     ParallelInStack {
-        /// Its name.
+        /// The name.
         name: String,
     },
 }

@@ -1,88 +1,88 @@
-//! Errors of a configuration file: `config.json` or `adapter_config.json`.
+//! Configuration errors of `config.json` and `adapter_config.json`.
 
 use super::nearest::hint;
 
-/// A field of a configuration file that cannot be used.
+/// Configuration error: a field is missing, unknown, invalid or not supported.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// No such field.
+    /// Missing field.
     #[error("no field \"{field}\"")]
     Missing {
-        /// Its name.
+        /// Name of the field.
         field: String,
     },
-    /// A field that is not known.
+    /// Unknown field.
     #[error("field \"{field}\": not known{}", hint(nearest.as_deref()))]
     Unknown {
-        /// Its name.
+        /// Name of the field.
         field: String,
-        /// The most similar name that is known.
+        /// The most similar known field.
         nearest: Option<String>,
     },
-    /// A value of another type or range.
+    /// Value of the wrong type or out of range.
     #[error("field \"{field}\": expected {expected}, found {found}")]
     Value {
-        /// Its name.
+        /// Name of the field.
         field: String,
-        /// What it can be.
+        /// Expected values.
         expected: String,
-        /// What it is.
+        /// The value found.
         found: String,
     },
-    /// A function that is turned on and not offered.
+    /// Field that turns on an unsupported feature.
     #[error("field \"{field}\": not supported, found {found}")]
     NotSupported {
-        /// Its name.
+        /// Name of the field.
         field: String,
-        /// What it is.
+        /// The value found.
         found: String,
     },
-    /// A value other than those that are supported.
+    /// Unsupported value.
     #[error("field \"{field}\": only {supported}, found {found}")]
     OnlySupported {
-        /// Its name.
+        /// Name of the field.
         field: String,
-        /// What is supported, as in "only this is supported".
+        /// The supported values, as in "only this is supported".
         supported: String,
-        /// What it is.
+        /// The value found.
         found: String,
     },
-    /// A layer that the model does not have.
+    /// Layer index out of range.
     #[error("field \"{field}\": layer {layer} of a model of {n_layers}")]
     Layer {
         /// The field's name.
         field: String,
-        /// The layer, from zero.
+        /// Layer index, from zero.
         layer: usize,
-        /// Layers of the model.
+        /// Number of layers of the model.
         n_layers: usize,
     },
-    /// A rate of dropout outside its range, whatever its field is called.
+    /// Dropout rate out of range, whatever its field is called.
     #[error("{rate}: expected a rate in [0, 1), found {found}")]
     Rate {
-        /// What is dropped.
+        /// Which rate.
         rate: &'static str,
-        /// What it is.
+        /// The value found.
         found: f64,
     },
-    /// A value that does not fit other fields, the model or the weights.
+    /// Value that is inconsistent with other fields, the model or the weights.
     #[error("field \"{field}\": {problem}")]
     Mismatch {
-        /// Its name.
+        /// Name of the field.
         field: String,
-        /// What it does not fit.
+        /// The inconsistency.
         problem: String,
     },
 }
 
 impl ConfigError {
-    /// A [`Missing`](Self::Missing) field.
+    /// Creates [`Missing`](Self::Missing).
     pub(crate) fn missing(field: impl Into<String>) -> Self {
         Self::Missing { field: field.into() }
     }
 
-    /// A [`Value`](Self::Value) other than expected.
+    /// Creates [`Value`](Self::Value).
     pub(crate) fn value(
         field: impl Into<String>,
         expected: impl Into<String>,
@@ -91,7 +91,7 @@ impl ConfigError {
         Self::Value { field: field.into(), expected: expected.into(), found: found.to_string() }
     }
 
-    /// A [`Mismatch`](Self::Mismatch).
+    /// Creates [`Mismatch`](Self::Mismatch).
     pub(crate) fn mismatch(field: impl Into<String>, problem: impl ToString) -> Self {
         Self::Mismatch { field: field.into(), problem: problem.to_string() }
     }

@@ -1,37 +1,37 @@
-//! Errors of a batch.
+//! Model input errors.
 
-/// Numbers that a model cannot take.
+/// Model input error: a batch has inconsistent lengths, an invalid token ID or too many tokens.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InputError {
-    /// Slices whose lengths do not agree.
+    /// Slices of different lengths.
     #[error("{field}: expected {expected} elements, found {found}")]
     Length {
-        /// Which slice.
+        /// Name of the slice.
         field: &'static str,
-        /// Elements needed.
+        /// Expected number of elements.
         expected: usize,
-        /// Elements given.
+        /// Number of elements found.
         found: usize,
     },
-    /// A token outside the vocabulary.
+    /// Token ID out of the vocabulary.
     #[error("token id {id} in row {row}, column {column}: the embedding has {vocab_size} rows")]
     TokenId {
-        /// The token.
+        /// Token ID.
         id: i32,
-        /// Its sentence.
+        /// Row in the batch.
         row: usize,
-        /// Its position.
+        /// Position in the row.
         column: usize,
-        /// Rows of the embedding.
+        /// Vocabulary size.
         vocab_size: usize,
     },
-    /// More tokens than positions.
+    /// Sequence longer than the model's position embeddings.
     #[error("sequence of {found} tokens: the model has {max} positions")]
     TooLong {
-        /// Tokens of the longest sentence.
+        /// Sequence length of the batch.
         found: usize,
-        /// Tokens that the model can take.
+        /// Maximum sequence length of the model.
         max: usize,
     },
 }

@@ -1,4 +1,4 @@
-//! Errors of reading a folder.
+//! Load errors: errors of reading a model or adapter folder.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,19 +7,19 @@ use super::adapter::AdapterError;
 use super::config::ConfigError;
 use super::nearest::hint;
 
-/// A model folder that cannot be read.
+/// Load error: a model or adapter folder cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// A file that cannot be opened or read.
+    /// I/O error of a file.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// The system's answer.
+        /// The I/O error.
         source: std::io::Error,
     },
-    /// A folder without any of the known weight files.
+    /// Folder without model weights.
     #[error(
         "{}: no weights: expected model.safetensors, model.safetensors.index.json or pytorch_model.bin",
         path.display()
@@ -28,39 +28,39 @@ pub enum LoadError {
         /// The folder.
         path: PathBuf,
     },
-    /// A folder without any of the weight files of an adapter.
+    /// Folder without adapter weights.
     #[error("{}: no weights: expected {expected}", path.display())]
     NoAdapterWeights {
         /// The folder.
         path: PathBuf,
-        /// The files looked for.
+        /// The expected files.
         expected: String,
     },
-    /// A file that is no JSON, or not what it must be.
+    /// JSON file with a syntax error or an unexpected structure.
     #[error("{}: {source}", path.display())]
     Json {
         /// The file.
         path: PathBuf,
-        /// Where and why.
+        /// The parser's error.
         source: serde_json::Error,
     },
-    /// A `config.json` or `adapter_config.json` that cannot be used.
+    /// Invalid `config.json` or `adapter_config.json`.
     #[error("{}: {source}", path.display())]
     Config {
         /// The file.
         path: PathBuf,
-        /// The field.
+        /// The error of the field.
         source: ConfigError,
     },
-    /// An adapter that the model cannot have.
+    /// Adapter that cannot be added to the model.
     #[error("{}: {source}", path.display())]
     Adapter {
-        /// The file that says what it is made of.
+        /// The adapter's configuration file.
         path: PathBuf,
-        /// Why.
+        /// The adapter error.
         source: AdapterError,
     },
-    /// A folder of adapters whose base is no folder on this machine.
+    /// Adapter folder whose base model is not a local folder.
     #[error(
         "{}: field \"{field}\": {}: name the base model with --base",
         path.display(),
@@ -71,12 +71,12 @@ pub enum LoadError {
     BaseModelWanted {
         /// The adapter's configuration.
         path: PathBuf,
-        /// The field that names the base.
+        /// The field with the name of the base model.
         field: &'static str,
-        /// What it says.
+        /// The name in that field.
         name: Option<String>,
     },
-    /// Adapters with a head that is not read.
+    /// Adapter folder with a prediction head, which is not supported.
     #[error(
         "{}: a head of the adapters library is not read: take the base's embeddings, or train a head",
         path.display()
@@ -85,85 +85,85 @@ pub enum LoadError {
         /// Its configuration.
         path: PathBuf,
     },
-    /// A folder of the `peft` library where one of the `adapters` library is expected.
+    /// Folder of the `peft` library where a folder of the `adapters` library is expected.
     #[error("{}: a folder of the peft library, not of the adapters library", path.display())]
     PeftFolder {
         /// Its configuration.
         path: PathBuf,
     },
-    /// A folder of another library where one of the `peft` library is expected.
+    /// Folder of another library where a folder of the `peft` library is expected.
     #[error("{}: no field \"peft_type\": not a folder of the peft library", path.display())]
     NoPeftFolder {
         /// Its configuration.
         path: PathBuf,
     },
-    /// An adapter-only checkpoint whose base model is not where it says.
+    /// Adapter-only checkpoint whose base model is not found.
     #[error(
         "{}: the base model {name} is not in {} any more: put it there, or set \"base_folder\" to \
          where it is",
         path.display(), nor(folders)
     )]
     BaseModelGone {
-        /// The file that says where.
+        /// The file that names the folder of the base model.
         path: PathBuf,
-        /// What the base model is called.
+        /// Name of the base model.
         name: String,
-        /// Where it should be: from the checkpoint, and from the root.
+        /// The folders searched: relative to the checkpoint, and absolute.
         folders: Vec<PathBuf>,
     },
-    /// An adapter-only checkpoint that is its own base, or the base of its base.
+    /// Cycle of base models: an adapter-only checkpoint is its own base, or the base of its base.
     #[error("{}: a base stands on another, and so on, without an end", path.display())]
     BaseModelCycle {
-        /// The file that names the base.
+        /// The file that names the base model.
         path: PathBuf,
     },
-    /// A model to be pruned that has been pruned before.
+    /// Model to prune that is already pruned.
     #[error("{}: the model is pruned already: take the whole one", path.display())]
     AlreadyPruned {
         /// Its configuration.
         path: PathBuf,
     },
-    /// Rows of a vocabulary that give the padding token another number.
+    /// Vocabulary rows that change the ID of the padding token.
     #[error("{}: the padding token is number {pad_token_id}, and must stay so", path.display())]
     PaddingToken {
-        /// The configuration.
+        /// Its configuration.
         path: PathBuf,
-        /// Its number.
+        /// ID of the padding token.
         pad_token_id: u32,
     },
-    /// A row that the vocabulary does not have.
+    /// Token ID out of the vocabulary.
     #[error("{}: token {token} is outside the vocabulary of {vocab_size}", path.display())]
     TokenId {
-        /// The configuration.
+        /// Its configuration.
         path: PathBuf,
-        /// The row.
+        /// Token ID.
         token: u32,
-        /// Rows of the vocabulary.
+        /// Vocabulary size.
         vocab_size: usize,
     },
-    /// A safetensors file whose header does not describe it.
+    /// Invalid safetensors file: a corrupt header, or a header that does not match the data.
     #[error("{}: {source}", path.display())]
     Safetensors {
         /// The file.
         path: PathBuf,
-        /// What does not fit.
+        /// The format error.
         source: SafetensorsError,
     },
-    /// A PyTorch file that cannot be unpickled.
+    /// PyTorch weight file that cannot be unpickled.
     #[error("{}: {problem}", path.display())]
     Pickle {
         /// The file.
         path: PathBuf,
-        /// The reader's answer.
+        /// Error of the unpickler.
         problem: String,
     },
-    /// An index of several weight files without a list of them.
+    /// Index of sharded weights without a `weight_map`.
     #[error("{}: no object \"weight_map\"", path.display())]
     NoWeightMap {
         /// The index.
         path: PathBuf,
     },
-    /// An index that puts a tensor anywhere but into a file beside it.
+    /// Index of sharded weights with an invalid file name; shards must be in the same folder.
     #[error(
         "{}: tensor \"{tensor}\": expected the name of a file beside it, found {found}",
         path.display()
@@ -173,20 +173,20 @@ pub enum LoadError {
         path: PathBuf,
         /// The tensor.
         tensor: String,
-        /// What stands in place of a name.
+        /// The value in place of a file name.
         found: String,
     },
-    /// A saved head that is to be taken as it is for what it is not.
+    /// Saved task head of another kind than required for use without training.
     #[error("{}: expected {expected}, to be taken as it is, found {found}", path.display())]
     HeadKind {
-        /// The configuration.
+        /// Its configuration.
         path: PathBuf,
-        /// The kind of head that is trained.
+        /// The required kind of head.
         expected: &'static str,
-        /// The kind of head that was saved.
+        /// The saved kind of head.
         found: &'static str,
     },
-    /// A saved head that is to be taken as it is for other labels than its own.
+    /// Saved task head with other labels than required for use without training.
     #[error(
         "{}: id2label: a head is taken as it is for the same labels alone{}{}",
         path.display(),
@@ -194,141 +194,142 @@ pub enum LoadError {
         listed("; of the data alone: ", only_new)
     )]
     HeadLabels {
-        /// The configuration.
+        /// Its configuration.
         path: PathBuf,
-        /// Labels of the saved head that are not learned.
+        /// Labels of the saved head that the task lacks.
         only_saved: Vec<String>,
-        /// Labels to learn that the saved head lacks.
+        /// Labels of the task that the saved head lacks.
         only_new: Vec<String>,
     },
-    /// Tensors that are missing or do not fit, all of them.
+    /// All tensors that are missing or do not fit.
     #[error("{}", join(faults))]
     Tensors {
-        /// One entry a tensor.
+        /// One entry per tensor.
         faults: Vec<LoadFault>,
     },
 }
 
-/// A safetensors file whose header does not describe it.
+/// Invalid safetensors file: a corrupt header, or a header that does not match the data.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SafetensorsError {
-    /// Fewer bytes than say how long the header is.
+    /// File too short for the length of the header.
     #[error("truncated: {found} bytes hold no header")]
     NoHeader {
-        /// Bytes of the file.
+        /// File size in bytes.
         found: u64,
     },
-    /// A header that is longer than the file.
+    /// Header longer than the file.
     #[error("truncated: a header of {header} bytes in a file of {found}")]
     HeaderLength {
-        /// Bytes of the header.
+        /// Header size in bytes.
         header: u64,
-        /// Bytes of the file.
+        /// File size in bytes.
         found: u64,
     },
-    /// A header that is no JSON object.
+    /// Header that is not a JSON object.
     #[error("header: {0}")]
     Header(serde_json::Error),
-    /// An entry of the header that describes no tensor.
+    /// Invalid entry of the header.
     #[error("tensor \"{tensor}\": {source}")]
     Entry {
-        /// Its name.
+        /// Name of the tensor.
         tensor: String,
-        /// Where and why.
+        /// The parser's error.
         source: serde_json::Error,
     },
-    /// A tensor that does not begin where the one before it ends.
+    /// Tensor with a gap or an overlap before its bytes.
     #[error("tensor \"{tensor}\": its bytes begin at {found}, those before it end at {expected}")]
     Gap {
-        /// Its name.
+        /// Name of the tensor.
         tensor: String,
-        /// Where the one before it ends.
+        /// End offset of the previous tensor.
         expected: usize,
-        /// Where it begins.
+        /// Start offset of this tensor.
         found: usize,
     },
-    /// A tensor that has more or fewer bytes than its shape needs.
+    /// Tensor whose byte length does not match its shape.
     #[error("tensor \"{tensor}\": its bytes do not fit its shape")]
     TensorLength {
-        /// Its name.
+        /// Name of the tensor.
         tensor: String,
     },
-    /// A file that ends before or after its last tensor.
+    /// File size that does not match the header.
     #[error("{}expected {expected} bytes, found {found}", if found < expected { "truncated: " } else { "" })]
     FileLength {
-        /// Bytes that the header describes, itself included.
+        /// Bytes that the header describes, including the header.
         expected: u64,
-        /// Bytes of the file.
+        /// File size in bytes.
         found: u64,
     },
 }
 
-/// One tensor that does not fit the model.
+/// Load error of one tensor: missing, unexpected, of the wrong shape or dtype, pruned or
+/// unreadable.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadFault {
-    /// No tensor of this name.
+    /// Missing tensor.
     #[error("{}: no tensor \"{tensor}\"{}", path.display(), hint(nearest.as_deref()))]
     Missing {
         /// The weight file or folder.
         path: PathBuf,
-        /// The name looked for.
+        /// Name of the missing tensor.
         tensor: String,
-        /// The most similar name that is there.
+        /// The most similar name in the file.
         nearest: Option<String>,
     },
-    /// A tensor of another shape.
+    /// Tensor of the wrong shape.
     #[error("{}: tensor \"{tensor}\": expected shape {expected:?}, found {found:?}", path.display())]
     Shape {
         /// The weight file.
         path: PathBuf,
-        /// Its name there.
+        /// Name of the tensor in the file.
         tensor: String,
-        /// The shape that the configuration asks for.
+        /// The shape by the configuration.
         expected: Vec<usize>,
         /// The shape in the file.
         found: Vec<usize>,
     },
-    /// A tensor of a type that is no float.
+    /// Tensor of an unsupported dtype.
     #[error("{}: tensor \"{tensor}\": expected f32, f16 or bf16, found {found}", path.display())]
     DType {
         /// The weight file.
         path: PathBuf,
-        /// Its name there.
+        /// Name of the tensor in the file.
         tensor: String,
-        /// The type in the file.
+        /// The dtype in the file.
         found: String,
     },
-    /// A tensor that no parameter of the model takes.
+    /// Unexpected tensor, which is no parameter of the model.
     #[error("{}: tensor \"{tensor}\": the model has no place for it", path.display())]
     Unexpected {
         /// The weight file.
         path: PathBuf,
-        /// Its name there.
+        /// Name of the tensor in the file.
         tensor: String,
     },
-    /// A tensor of a part that the configuration says is gone.
+    /// Tensor of a part that is pruned by the configuration.
     #[error("{}: tensor \"{tensor}\": config.json says that this is pruned", path.display())]
     Pruned {
         /// The weight file.
         path: PathBuf,
-        /// Its name there.
+        /// Name of the tensor in the file.
         tensor: String,
     },
-    /// A tensor whose bytes cannot be read.
+    /// Tensor that cannot be read from its file.
     #[error("{}: tensor \"{tensor}\": {problem}", path.display())]
     Unreadable {
         /// The weight file.
         path: PathBuf,
-        /// Its name there.
+        /// Name of the tensor in the file.
         tensor: String,
-        /// What went wrong.
+        /// The error.
         problem: String,
     },
 }
 
-/// Names after what they are; nothing without any.
+/// Formats a labelled list of names for a message; empty if there are none.
 fn listed(what: &str, names: &[String]) -> String {
     if names.is_empty() {
         return String::new();

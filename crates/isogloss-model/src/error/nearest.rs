@@ -1,6 +1,6 @@
-//! The nearest known name, for messages about an unknown one.
+//! "Did you mean" suggestions: the known name nearest to an unknown one.
 
-/// The most similar of `names`, by Levenshtein distance, if any is similar at all.
+/// The most similar of `names` by normalized Levenshtein similarity, if that is above 0.6.
 pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     names
         .map(|other| (strsim::normalized_levenshtein(name, other), other))
@@ -9,7 +9,7 @@ pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> O
         .map(|(_, other)| other.to_owned())
 }
 
-/// The end of a message that names it.
+/// End of an error message that suggests the nearest name.
 pub(super) fn hint(nearest: Option<&str>) -> String {
     nearest.map(|name| format!(", the nearest is \"{name}\"")).unwrap_or_default()
 }

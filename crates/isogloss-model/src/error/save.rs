@@ -1,37 +1,37 @@
-//! Errors of writing a folder.
+//! Save errors: errors of writing a model or adapter folder.
 
 use std::path::PathBuf;
 
 use super::adapter::AdapterError;
 
-/// A model folder that cannot be written.
+/// Save error: a model or adapter folder cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SaveError {
-    /// A file or folder that cannot be written.
+    /// I/O error of a file or folder.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// The system's answer.
+        /// The I/O error.
         source: std::io::Error,
     },
-    /// An adapter that the model does not have.
+    /// Unknown adapter.
     #[error("{}: {source}", path.display())]
     Adapter {
-        /// The file that would say what it is made of.
+        /// The adapter's configuration file.
         path: PathBuf,
-        /// Which adapter.
+        /// The adapter error.
         source: AdapterError,
     },
-    /// A number that the chosen type cannot hold.
+    /// Overflow: a value out of range of the chosen dtype.
     #[error("{}: tensor \"{tensor}\": a number that {dtype} cannot hold", path.display())]
     Overflow {
         /// The weight file.
         path: PathBuf,
-        /// The tensor's name there.
+        /// Name of the tensor in the file.
         tensor: String,
-        /// The type.
+        /// The dtype.
         dtype: &'static str,
     },
 }

@@ -1,11 +1,11 @@
-//! Errors of a student's configuration.
+//! Errors of a student model's configuration (knowledge distillation).
 
-/// A field of a student's configuration that does not fit its teacher.
+/// Student configuration error: a field is inconsistent with the teacher model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct StudentError {
-    /// Its name.
+    /// Name of the field.
     pub field: &'static str,
-    /// What it does not fit.
+    /// The inconsistency.
     pub problem: String,
 }

@@ -1,4 +1,4 @@
-//! BERT: the names that the other families vary.
+//! BERT: field and tensor names, on which the other families are based.
 //!
 //! # Source
 //! Devlin et al. 2019, arXiv:1810.04805; `BertModel` of `transformers`.
@@ -8,7 +8,7 @@ use super::spec::{
     PositionRule, SizeFields,
 };
 
-/// BERT.
+/// Specification of BERT.
 pub(super) const SPEC: FamilySpec = FamilySpec {
     model_types: &[ModelType { name: "bert", class_stem: "Bert" }],
     required: &[("hidden_act", "gelu"), ("position_embedding_type", "absolute")],

@@ -1,4 +1,4 @@
-//! DistilBERT: other field and tensor names, no segments.
+//! DistilBERT: field and tensor names; no segment embeddings.
 //!
 //! # Source
 //! Sanh et al. 2019, arXiv:1910.01108; `DistilBertModel` of `transformers`.
@@ -8,7 +8,7 @@ use super::spec::{
     PositionRule, SizeFields,
 };
 
-/// DistilBERT.
+/// Specification of DistilBERT.
 pub(super) const SPEC: FamilySpec = FamilySpec {
     model_types: &[ModelType { name: "distilbert", class_stem: "DistilBert" }],
     required: &[("activation", "gelu")],

@@ -1,8 +1,9 @@
-//! ELECTRA, the discriminator as an encoder: BERT's names, RoBERTa's head with GELU, and the generator's
-//! masked-language-model head.
+//! ELECTRA, with the discriminator as the encoder: BERT's names, RoBERTa's classification head with
+//! GELU, and the generator's masked-language-model head.
 //!
-//! The discriminator's own head, which tells replaced tokens, is left out. Embeddings of another width
-//! than the hidden states, as the small models and the generators have them, are not supported.
+//! The discriminator's own head, replaced token detection, is not loaded. Embeddings that are
+//! narrower than the hidden states (`embedding_size`), as in the small models and the generators,
+//! are not supported.
 //!
 //! # Source
 //! Clark et al. 2020, arXiv:2003.10555; `ElectraModel` of `transformers`.
@@ -10,7 +11,7 @@
 use super::bert;
 use super::spec::{Activation, EqualSize, FamilySpec, LmHeadNames, ModelType, Pooler};
 
-/// ELECTRA.
+/// Specification of ELECTRA.
 pub(super) const SPEC: FamilySpec = FamilySpec {
     model_types: &[ModelType { name: "electra", class_stem: "Electra" }],
     equal_sizes: &[EqualSize {

@@ -1,4 +1,5 @@
-//! RoBERTa and XLM-R: BERT's names, positions that start after the padding's, another head.
+//! RoBERTa and XLM-R: BERT's names; position IDs start after the ID of the padding token, and the
+//! classification head differs.
 //!
 //! # Source
 //! Liu et al. 2019, arXiv:1907.11692; Conneau et al. 2020, arXiv:1911.02116; `RobertaModel` and
@@ -7,7 +8,7 @@
 use super::bert;
 use super::spec::{Activation, FamilySpec, LmHeadNames, ModelType, Pooler, PositionRule};
 
-/// RoBERTa and XLM-R.
+/// Specification of RoBERTa and XLM-R.
 pub(super) const SPEC: FamilySpec = FamilySpec {
     model_types: &[
         ModelType { name: "roberta", class_stem: "Roberta" },

@@ -1,56 +1,56 @@
-//! What a family is made of: a constant of field names, tensor names and conventions.
+//! Specification of a model family: field names, tensor names and conventions of `transformers`.
 
-/// What tells a family of encoders from the others: one constant a family.
+/// Specification of a model family, one constant per family.
 ///
-/// Paths of parameters, such as `layers.3.attention.query.weight`, are the same in all families; the
+/// Parameter paths, such as `layers.3.attention.query.weight`, are the same in all families; the
 /// names here are those of `transformers`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FamilySpec {
-    /// The values of `model_type` in `config.json`, the first of them the family's own.
+    /// Values of `model_type` in `config.json`; the first is the default.
     pub(crate) model_types: &'static [ModelType],
-    /// Fields of `config.json` that have one supported value, and that value.
+    /// Fields of `config.json` with only one supported value, and that value.
     pub(crate) required: &'static [(&'static str, &'static str)],
-    /// The fields of `config.json` for sizes.
+    /// Size fields of `config.json`.
     pub(crate) sizes: SizeFields,
-    /// Sizes that are fields of their own and have to be the same.
+    /// Pairs of size fields that must be equal.
     pub(crate) equal_sizes: &'static [EqualSize],
-    /// Rows of the segment embedding where `config.json` does not say; none for a family without one.
+    /// Default number of rows of the segment embedding matrix; `None` for a family without one.
     pub(crate) type_vocab_size: Option<usize>,
-    /// What is added to the variance in layer normalizations.
+    /// Epsilon of layer normalization.
     pub(crate) layer_norm_eps: LayerNormEps,
-    /// The fields of `config.json` for rates of dropout.
+    /// Dropout fields of `config.json`.
     pub(crate) dropout: DropoutFields,
-    /// The padding token where `config.json` does not say.
+    /// Default ID of the padding token.
     pub(crate) pad_token_id: u32,
-    /// How positions are numbered.
+    /// Numbering rule of position IDs.
     pub(crate) positions: PositionRule,
-    /// The prefix that a task model puts before the encoder's tensors, with its dot.
+    /// Prefix of the encoder's tensors in a task model (`base_model_prefix`), with a dot.
     pub(crate) prefix: &'static str,
-    /// Our name and the family's of each module outside the blocks.
+    /// Module names outside the blocks: path in this crate, name in `transformers`.
     pub(crate) modules: &'static [(&'static str, &'static str)],
-    /// Where the blocks are, as [`block`](Self::block) has it.
+    /// Name of the list of blocks, see [`block`](Self::block).
     pub(crate) blocks: &'static str,
-    /// Our name and the family's of each module of a block.
+    /// Module names inside a block: path in this crate, name in `transformers`.
     pub(crate) block_modules: &'static [(&'static str, &'static str)],
-    /// The modules of a block in which the `adapters` library puts bottlenecks after attention and
+    /// Modules of a block where the `adapters` library puts its adapters: after attention, and
     /// after the feed-forward network.
     pub(crate) adapter_modules: [&'static str; 2],
-    /// The way from the first token's state to the classifier.
+    /// Pooler: layers from the first token's hidden state to the classifier.
     pub(crate) pooler: Pooler,
-    /// The family's own masked-language-model head.
+    /// Tensor names of the masked-language-model head.
     pub(crate) lm_head: LmHeadNames,
 }
 
-/// A value of `model_type`, and the names of its classes.
+/// Model type: a value of `model_type` and its class names in `transformers`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ModelType {
-    /// The value.
+    /// Value of `model_type`.
     pub(crate) name: &'static str,
-    /// The start of the names of `transformers`' classes: `Bert` of `BertForTokenClassification`.
+    /// Prefix of the class names in `transformers`: `Bert` of `BertForTokenClassification`.
     pub(crate) class_stem: &'static str,
 }
 
-/// Fields for sizes; those that all families share are not among them.
+/// Size fields whose names differ between families.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SizeFields {
     pub(crate) num_hidden_layers: &'static str,
@@ -59,55 +59,56 @@ pub(crate) struct SizeFields {
     pub(crate) num_attention_heads: &'static str,
 }
 
-/// A field for a size that has to equal another one.
+/// Size field that must be equal to another one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EqualSize {
-    /// The field.
+    /// Name of the field.
     pub(crate) field: &'static str,
-    /// What it is where it is absent.
+    /// Default value.
     pub(crate) default: usize,
-    /// The other field.
+    /// Name of the other field.
     pub(crate) other: &'static str,
-    /// What is not supported if they differ.
+    /// The unsupported feature that a difference would need.
     pub(crate) otherwise: &'static str,
 }
 
-/// Where the epsilon of layer normalizations comes from.
+/// Epsilon of layer normalization: a field or a constant.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum LayerNormEps {
-    /// A field of `config.json`, and what it is where it is absent.
+    /// A field of `config.json`, and its default.
     Field(&'static str, f64),
-    /// The architecture.
+    /// A constant of the architecture.
     Fixed(f64),
 }
 
-/// Fields for rates of dropout.
+/// Names of the dropout fields.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DropoutFields {
-    /// Of embeddings and of both sublayers; 0.1 where it is absent.
+    /// Dropout of embeddings and of both sublayers; default 0.1.
     pub(crate) hidden: &'static str,
-    /// Of attention probabilities; 0.1 where it is absent.
+    /// Dropout of attention probabilities; default 0.1.
     pub(crate) attention: &'static str,
-    /// Before a classifier.
+    /// Dropout before a classifier.
     pub(crate) classifier: &'static str,
-    /// What that is where it is absent; none for the rate of `hidden`.
+    /// Default of `classifier`; `None` for the value of `hidden`.
     pub(crate) classifier_default: Option<f64>,
-    /// Whether a token's classifier has that rate too; it has the rate of `hidden` otherwise.
+    /// Whether `classifier` is also the rate of a token classifier, which otherwise has the rate of
+    /// `hidden`.
     pub(crate) classifier_is_for_tokens: bool,
 }
 
-/// How the positions of tokens are numbered.
+/// Numbering rule of position IDs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PositionRule {
-    /// 0, 1, 2, … whatever the tokens.
+    /// Absolute positions 0, 1, 2, …, for padding too (BERT).
     FromZero,
-    /// Real tokens are numbered from one above the number of the padding token, which is the position
-    /// of padding.
+    /// Positions of real tokens start at `pad_token_id + 1`; padding has the position
+    /// `pad_token_id` (RoBERTa).
     AfterPadding,
 }
 
 impl PositionRule {
-    /// The position of the first real token.
+    /// Position ID of the first real token.
     pub fn first(self, pad_token_id: u32) -> usize {
         match self {
             Self::FromZero => 0,
@@ -115,7 +116,7 @@ impl PositionRule {
         }
     }
 
-    /// The position of each token of a sequence.
+    /// Position ID of each token of a sequence.
     pub(crate) fn position_ids(self, pad_token_id: u32, input_ids: &[i32]) -> Vec<i32> {
         match self {
             Self::FromZero => (0..input_ids.len() as i32).collect(),
@@ -135,22 +136,22 @@ impl PositionRule {
     }
 }
 
-/// A family's own layer between the first token's state and the classifier.
+/// Pooler: the family's dense layer between the first token's hidden state and the classifier.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pooler {
-    /// The function after the dense layer.
+    /// Activation function after the dense layer.
     pub(crate) activation: Activation,
-    /// Dropout comes before the dense layer as well as after it.
+    /// Whether dropout is applied before the dense layer as well as after it.
     pub(crate) dropout_first: bool,
-    /// The dense layer's full name.
+    /// Full name of the dense layer.
     pub(crate) dense: &'static str,
-    /// The full name of the classifier behind it.
+    /// Full name of the classifier after it.
     pub(crate) classifier: &'static str,
-    /// The modules of a task model that hold the two.
+    /// Top-level modules of a task model that contain the two.
     pub(crate) modules: &'static [&'static str],
 }
 
-/// The function after a pooler's dense layer.
+/// Activation function of a pooler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Activation {
     Tanh,
@@ -158,48 +159,48 @@ pub(crate) enum Activation {
     Gelu,
 }
 
-/// Full names in a masked-language-model head.
+/// Full names of the modules of a masked-language-model head.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LmHeadNames {
-    /// The start of the names of its tensors, and of no others.
+    /// Prefix of all its tensor names, and of no others.
     pub(crate) root: &'static str,
-    /// The dense layer before the product with the token embeddings.
+    /// Dense layer before the product with the token embeddings.
     pub(crate) dense: &'static str,
-    /// The layer normalization behind it.
+    /// Layer normalization after it.
     pub(crate) norm: &'static str,
-    /// The module of the bias.
+    /// Module of the bias.
     pub(crate) bias: &'static str,
-    /// The module of the product: files may store the embedding matrix, and the bias, once more under
-    /// it.
+    /// Decoder, the product with the tied embedding matrix; files may store that matrix and the
+    /// bias a second time under this name.
     pub(crate) decoder: &'static str,
 }
 
-/// The classifier of a task model, but for one [behind a pooler](Pooler::classifier).
+/// Name of the classifier of a task model, except for one [after a pooler](Pooler::classifier).
 const CLASSIFIER: &str = "classifier";
 
 impl FamilySpec {
-    /// The values of `model_type` in a sentence.
+    /// The values of `model_type`, joined for a message: "a, b or c".
     pub(crate) fn model_type_names(&self) -> String {
         alternatives(&self.model_types.iter().map(|of| of.name).collect::<Vec<_>>())
     }
 
-    /// The start of the names of `transformers`' classes for a value of `model_type`.
+    /// Prefix of the class names in `transformers` for a value of `model_type`.
     pub(crate) fn class_stem(&self, model_type: Option<&str>) -> &'static str {
         let own = self.model_types.iter().find(|of| Some(of.name) == model_type);
         own.or(self.model_types.first()).map_or("", |of| of.class_stem)
     }
 
-    /// The fields of `config.json` for rates of dropout, all of them.
+    /// All dropout fields of `config.json`.
     pub(crate) fn dropout_fields(&self) -> [&'static str; 3] {
         [self.dropout.hidden, self.dropout.attention, self.dropout.classifier]
     }
 
-    /// The family's name of a module inside block `n`, `{blocks}.n.{module}`.
+    /// Name of a module inside block `n`, `{blocks}.n.{module}`.
     pub(crate) fn block(&self, n: &str, module: &str) -> String {
         format!("{}.{n}.{module}", self.blocks)
     }
 
-    /// The name of an encoder's module in a Hugging Face file, without the prefix.
+    /// Name of an encoder module in a Hugging Face file, without the prefix.
     pub(crate) fn encoder_module(&self, module: &str) -> String {
         match split_block(module) {
             Some((n, module)) => self.block(n, find(self.block_modules, module)),
@@ -207,14 +208,14 @@ impl FamilySpec {
         }
     }
 
-    /// The name of an encoder's parameter in a Hugging Face file, without the prefix.
+    /// Tensor name of an encoder parameter in a Hugging Face file, without the prefix.
     pub(crate) fn encoder_key(&self, path: &str) -> String {
         let (module, leaf) = split_leaf(path);
         format!("{}.{leaf}", self.encoder_module(module))
     }
 
-    /// The full name of a classifier's parameter in a Hugging Face file; none for a path that is not
-    /// one of `head.dense` or `head.classifier`.
+    /// Full tensor name of a classifier parameter in a Hugging Face file; `None` for a path outside
+    /// `head.dense` and `head.classifier`.
     pub(crate) fn head_key(&self, path: &str, has_dense: bool) -> Option<String> {
         let (module, leaf) = split_leaf(path);
         let module = match module {
@@ -226,12 +227,12 @@ impl FamilySpec {
         Some(format!("{module}.{leaf}"))
     }
 
-    /// The modules of a task model that a classifier's parameters belong to.
+    /// Top-level modules of a task model that contain the classifier's parameters.
     pub(crate) fn head_modules(&self, has_dense: bool) -> &'static [&'static str] {
         if has_dense { self.pooler.modules } else { &[CLASSIFIER] }
     }
 
-    /// The full name of a parameter of the family's own masked-language-model head.
+    /// Full tensor name of a parameter of the masked-language-model head.
     pub(crate) fn lm_head_key(&self, path: &str) -> String {
         let (module, leaf) = split_leaf(path);
         let module = match module {
@@ -243,7 +244,7 @@ impl FamilySpec {
     }
 }
 
-/// `a`, `a or b`, `a, b or c`.
+/// Joins names for a message: `a`, `a or b`, `a, b or c`.
 pub(super) fn alternatives(names: &[&str]) -> String {
     match names {
         [others @ .., one, last] => {
@@ -254,17 +255,17 @@ pub(super) fn alternatives(names: &[&str]) -> String {
     }
 }
 
-/// The other name of a pair; the name itself if there is none.
+/// Looks up the `transformers` name of a module; returns the name itself if it is not in the list.
 fn find<'a>(names: &[(&str, &'a str)], name: &'a str) -> &'a str {
     names.iter().find(|(ours, _)| *ours == name).map_or(name, |(_, theirs)| theirs)
 }
 
-/// What stands before the last step of a path, and that step: `"weight"` or `"bias"`.
+/// Splits a parameter path into the module and the leaf, `"weight"` or `"bias"`.
 pub(crate) fn split_leaf(path: &str) -> (&str, &str) {
     path.rsplit_once('.').unwrap_or((path, ""))
 }
 
-/// A path inside block `n`: `("3", "attention.query")` of `layers.3.attention.query`.
+/// Splits the path of a block's module: `layers.3.attention.query` into `("3", "attention.query")`.
 pub(crate) fn split_block(module: &str) -> Option<(&str, &str)> {
     module.strip_prefix("layers.")?.split_once('.')
 }

@@ -1,5 +1,5 @@
-//! Classification head: a linear layer over sentence or token features, after a family's pooler where
-//! it has one.
+//! Classification head for sentences or tokens: a linear layer, after pooling and the family's
+//! pooler for sentences.
 
 use burn::module::Module;
 use burn::tensor::activation::{relu, tanh};
@@ -14,7 +14,7 @@ use crate::nn::{Dense, DropoutMasks};
 use crate::params::Builder;
 use crate::{EncoderConfig, ModelInput, ParamSource};
 
-/// A classifier over sentences or tokens.
+/// Classification head for sentences or tokens.
 #[derive(Module, Debug)]
 pub struct Classifier {
     dense: Option<Dense>,
@@ -25,19 +25,19 @@ pub struct Classifier {
     dropout_prob: f64,
 }
 
-/// The rows that a classifier reads.
+/// Input of a classifier: pooled sentences or tokens.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Rows {
-    /// The first token of each sentence, through the family's pooler.
+    /// First token (`[CLS]`) of each sentence, through the family's pooler.
     FirstToken { activation: Activation, dropout_first: bool },
-    /// The mean of each sentence.
+    /// Mean pooling of each sentence.
     Mean,
-    /// Every token.
+    /// All tokens.
     Tokens,
 }
 
 impl Classifier {
-    /// A classifier of sentences.
+    /// Builds a sentence classifier (`ForSequenceClassification` of `transformers`).
     pub(super) fn for_sequences(
         config: &EncoderConfig,
         pooling: Pooling,
@@ -56,7 +56,7 @@ impl Classifier {
         Self::init(config, rows, n_labels, config.sequence_dropout_prob, source, device)
     }
 
-    /// A classifier of tokens.
+    /// Builds a token classifier (`ForTokenClassification` of `transformers`).
     pub(super) fn for_tokens(
         config: &EncoderConfig,
         n_labels: usize,
@@ -82,13 +82,13 @@ impl Classifier {
         Self { dense, classifier, rows, dropout_prob }
     }
 
-    /// The same classifier with another rate of dropout.
+    /// Sets the dropout rate.
     pub(super) fn with_dropout(self, rate: f64) -> Self {
         Self { dropout_prob: rate, ..self }
     }
 
-    /// The features that are classified: `[batch, hidden]` for sentences, `[batch * seq, hidden]` for
-    /// tokens.
+    /// Features, the inputs of the last linear layer: `[batch, hidden]` for sentences,
+    /// `[batch * seq, hidden]` for tokens.
     pub(crate) fn features(
         &self,
         encoded: &EncoderOutput,
@@ -118,8 +118,8 @@ impl Classifier {
         dropout(features, masks.next(self.dropout_prob))
     }
 
-    /// Returns logits, a row for each of `features`; `normalized` divides the weight by its largest
-    /// singular value.
+    /// Logits of the last linear layer, one row per row of `features`; `normalized` applies
+    /// spectral normalization to the weight.
     pub(crate) fn classify(&self, features: Tensor<2>, normalized: bool) -> Tensor<2> {
         if !normalized {
             return self.classifier.forward(features);
@@ -129,7 +129,7 @@ impl Classifier {
         linear(features, weight / norm, bias)
     }
 
-    /// Divides the classifier's weight by its largest singular value.
+    /// Spectral normalization: divides the classifier's weight by its largest singular value.
     pub(crate) fn normalized(mut self) -> Self {
         self.classifier.weight = self.classifier.weight.map(|weight| {
             let requires_grad = weight.is_require_grad();

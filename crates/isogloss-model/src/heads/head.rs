@@ -1,4 +1,4 @@
-//! Task head of a model: a classifier of sentences or tokens, or a dependency parser.
+//! Task head of a model: a sentence classifier, a token classifier or a dependency parser.
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -8,16 +8,16 @@ use super::parser::{Parser, ParserSpec};
 use super::pooling::Pooling;
 use crate::{EncoderConfig, ParamSource};
 
-/// The problem type of a classifier of sentences (`problem_type` of `transformers`): how its logits
-/// are read.
+/// Problem type of a sentence classifier (`problem_type` of `transformers`): single-label,
+/// multi-label or regression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum ProblemType {
-    /// One label of several: softmax.
+    /// Single-label classification: softmax over the labels.
     #[default]
     SingleLabel,
-    /// Any number of labels: a sigmoid each.
+    /// Multi-label classification: one sigmoid per label.
     MultiLabel,
-    /// Numbers: each logit is a score as it is.
+    /// Regression: each logit is a predicted value.
     Regression,
 }
 
@@ -28,56 +28,56 @@ impl ProblemType {
         (Self::Regression, "regression"),
     ];
 
-    /// What `config.json` calls it.
+    /// The value of `problem_type` in `config.json`.
     pub fn name(self) -> &'static str {
         let mut names = Self::NAMES.into_iter();
         names.find(|(this, _)| *this == self).map_or("", |(_, name)| name)
     }
 
-    /// The type that `config.json` calls so.
+    /// Parses a value of `problem_type` in `config.json`.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::NAMES.into_iter().find(|(_, known)| *known == name).map(|(this, _)| this)
     }
 
-    /// All names.
+    /// All values of `problem_type`.
     pub(crate) fn names() -> [&'static str; 3] {
         Self::NAMES.map(|(_, name)| name)
     }
 }
 
-/// The task head to build, and the names of its labels.
+/// Task head specification: the kind of head and its label names.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HeadSpec {
-    /// Labels of a sentence.
+    /// Sentence classifier.
     Sequence {
-        /// Names of the labels, in the order of the logits.
+        /// Label names, in the order of the logits.
         labels: Vec<String>,
-        /// How the sentence becomes a vector.
+        /// Sentence pooling.
         pooling: Pooling,
-        /// How the logits are read.
+        /// Problem type.
         problem: ProblemType,
     },
-    /// One label a token.
+    /// Token classifier: one label per token.
     Tokens {
-        /// Names of the labels, in the order of the logits.
+        /// Label names, in the order of the logits.
         labels: Vec<String>,
     },
-    /// A head and a relation a word.
+    /// Dependency parser: a syntactic head and a relation per word.
     Parser(ParserSpec),
 }
 
 impl HeadSpec {
-    /// A head for sentences that have one label each.
+    /// Single-label sentence classifier.
     pub fn sequence(labels: Vec<String>, pooling: Pooling) -> Self {
         Self::Sequence { labels, pooling, problem: ProblemType::SingleLabel }
     }
 
-    /// A head for tokens.
+    /// Token classifier.
     pub fn tokens(labels: Vec<String>) -> Self {
         Self::Tokens { labels }
     }
 
-    /// Names of the labels, in the order of the logits; a parser's are its relations.
+    /// Label names, in the order of the logits; the dependency relations for a parser.
     pub fn labels(&self) -> &[String] {
         match self {
             Self::Sequence { labels, .. } | Self::Tokens { labels } => labels,
@@ -85,7 +85,7 @@ impl HeadSpec {
         }
     }
 
-    /// What kind of head it is, in words: heads of one kind read the same features.
+    /// Kind of head, as text for messages; heads of one kind have the same input features.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Sequence { pooling: Pooling::Mean, .. } => "a classifier of the mean of tokens",
@@ -97,7 +97,7 @@ impl HeadSpec {
         }
     }
 
-    /// The lists of names that it has rows for: its labels, then a parser's parts of speech.
+    /// Label lists of the output layers: the labels, then the part-of-speech tags of a parser.
     pub(crate) fn label_lists(&self) -> Vec<&[String]> {
         match self {
             Self::Sequence { labels, .. } | Self::Tokens { labels } => vec![labels],
@@ -105,8 +105,8 @@ impl HeadSpec {
         }
     }
 
-    /// Which of these lists the rows of the parameter at `path` are named by; none of a parameter that is
-    /// about all labels.
+    /// Index into [`label_lists`](Self::label_lists) of the labels that the rows of the parameter
+    /// at `path` stand for; `None` for a parameter shared by all labels.
     pub(crate) fn label_list(&self, path: &str) -> Option<usize> {
         let (module, _) = path.rsplit_once('.')?;
         match module {
@@ -116,7 +116,7 @@ impl HeadSpec {
         }
     }
 
-    /// How its logits are read.
+    /// Problem type of the logits.
     pub fn problem(&self) -> ProblemType {
         match self {
             Self::Sequence { problem, .. } => *problem,
@@ -124,24 +124,24 @@ impl HeadSpec {
         }
     }
 
-    /// Whether the family's dense layer comes before the classifier.
+    /// Whether the head has the dense layer of the family's pooler.
     pub(crate) fn has_dense(&self) -> bool {
         matches!(self, Self::Sequence { pooling: Pooling::FirstToken, .. })
     }
 }
 
-/// A task head.
+/// Task head: a classifier or a dependency parser.
 #[derive(Module, Debug)]
 #[expect(clippy::large_enum_variant, reason = "a model has one head")]
 pub enum Head {
-    /// For sentences and tokens.
+    /// Sentence or token classifier.
     Classifier(Classifier),
-    /// For words.
+    /// Dependency parser.
     Parser(Parser),
 }
 
 impl Head {
-    /// Builds the head of `spec` with the parameters of `source`.
+    /// Builds the head of `spec` with parameters from `source`.
     pub(crate) fn init(
         config: &EncoderConfig,
         spec: &HeadSpec,
@@ -162,7 +162,7 @@ impl Head {
         }
     }
 
-    /// The same head with another rate of dropout; a parser keeps its own.
+    /// Sets the dropout rate; a parser keeps its own.
     pub(crate) fn with_dropout(self, rate: f64) -> Self {
         match self {
             Self::Classifier(head) => Self::Classifier(head.with_dropout(rate)),

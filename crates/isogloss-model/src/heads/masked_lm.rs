@@ -1,4 +1,4 @@
-//! Masked-language-model head: logits of all tokens of the vocabulary, from hidden states.
+//! Masked-language-model head (BERT): maps hidden states to logits over the vocabulary.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -8,31 +8,31 @@ use crate::nn::{Dense, LayerNorm};
 use crate::params::Builder;
 use crate::{EncoderConfig, Init, ParamSource};
 
-/// The form of a masked-language-model head; the logits of both are products with the embedding matrix
-/// of tokens (tied weights).
+/// Kind of masked-language-model head; both kinds multiply by the token embedding matrix (weight
+/// tying).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LmHeadKind {
-    /// The family's own: a dense layer, GELU and a layer normalization before the product.
+    /// The family's pretrained head: a dense layer, GELU and a layer normalization before the
+    /// product.
     Own,
-    /// The product alone, for checkpoints whose own head was not kept.
+    /// The product alone, for checkpoints without the pretrained head.
     Tied,
 }
 
-/// A masked-language-model head: `transform(h) Eᵀ + b`, where `E` is the encoder's embedding matrix of
-/// tokens.
+/// Masked-language-model head: `transform(h) Eᵀ + b`, where `E` is the encoder's token embedding
+/// matrix.
 ///
-/// The matrix is shared, so training the head trains the embeddings too.
+/// `E` is shared with the encoder, so training the head also trains the embeddings.
 ///
 /// # Source
-/// Devlin et al. 2019, arXiv:1810.04805, §3.1; the tied product, Press & Wolf 2017,
-/// arXiv:1608.05859.
+/// Devlin et al. 2019, arXiv:1810.04805, §3.1; weight tying, Press & Wolf 2017, arXiv:1608.05859.
 #[derive(Module, Debug)]
 pub struct MaskedLmHead {
     transform: Option<Transform>,
     bias: Param<Tensor<1>>,
 }
 
-/// `LN(gelu(W h + c))`.
+/// Transform before the decoder: `LN(gelu(W h + c))`.
 #[derive(Module, Debug)]
 struct Transform {
     dense: Dense,
@@ -42,7 +42,7 @@ struct Transform {
 }
 
 impl MaskedLmHead {
-    /// Builds a head with the parameters of `source`.
+    /// Builds a head with parameters from `source`.
     pub(crate) fn init(
         config: &EncoderConfig,
         kind: LmHeadKind,
@@ -60,12 +60,13 @@ impl MaskedLmHead {
         Self { transform, bias }
     }
 
-    /// Its form.
+    /// Kind of this head.
     pub(crate) fn kind(&self) -> LmHeadKind {
         if self.transform.is_some() { LmHeadKind::Own } else { LmHeadKind::Tied }
     }
 
-    /// The factors of the embedding matrix, `[n, hidden]` as `states`.
+    /// Applies the transform of a pretrained head, `[n, hidden]` to the same shape; a tied head
+    /// returns `states`.
     pub(crate) fn transform(&self, mut states: Tensor<2>) -> Tensor<2> {
         if let Some(Transform { dense, norm, epsilon }) = &self.transform {
             states = gelu(dense.forward(states));
@@ -75,7 +76,7 @@ impl MaskedLmHead {
         states
     }
 
-    /// The logits of transformed states.
+    /// Logits over the vocabulary from transformed states.
     ///
     /// # Shapes
     /// - `states`: `[n, hidden]`

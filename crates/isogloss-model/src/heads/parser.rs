@@ -1,5 +1,5 @@
-//! Biaffine dependency parser: scores of arcs and relations between the words of a sentence, and of
-//! parts of speech.
+//! Biaffine dependency parser (Dozat & Manning 2017): scores arcs and relations between words, and
+//! part-of-speech tags.
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::elu;
@@ -14,7 +14,7 @@ use crate::nn::{Dense, DropoutMasks};
 use crate::params::Builder;
 use crate::{EncoderConfig, Init, ParamSource};
 
-/// Configuration of a biaffine parser; the defaults are UDify's.
+/// Configuration of a biaffine dependency parser; the defaults are those of UDify.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ParserConfig {
@@ -22,10 +22,10 @@ pub struct ParserConfig {
     pub arc_width: usize,
     /// Width of the relation representations of a word, as head and as dependent.
     pub label_width: usize,
-    /// Dropout of the words and of all these representations; the same units are dropped for all words
-    /// of a sentence (variational dropout).
+    /// Dropout rate of the word states and of all these representations; the same units are dropped
+    /// for all words of a sentence (variational dropout).
     pub dropout: f64,
-    /// The rate at which a layer is left out of the scalar mix.
+    /// Layer dropout rate of the scalar mix.
     pub layer_dropout: f64,
 }
 
@@ -35,11 +35,11 @@ impl Default for ParserConfig {
     }
 }
 
-/// Above any parser: a damaged number must not fill the memory.
+/// Upper limit of widths, so that a corrupt number cannot fill the memory.
 const MAX_WIDTH: usize = 1 << 14;
 
 impl ParserConfig {
-    /// What is wrong with its values: the field and the reason.
+    /// Validates the values; returns each invalid field with the reason.
     pub fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
         for (field, width) in [("arc_width", self.arc_width), ("label_width", self.label_width)] {
@@ -56,28 +56,28 @@ impl ParserConfig {
     }
 }
 
-/// The parser to build, and the names of its relations and parts of speech.
+/// Parser specification: its configuration, relations and part-of-speech tags.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParserSpec {
-    /// Its sizes.
+    /// Parser configuration.
     pub config: ParserConfig,
-    /// The relations, in the order of their logits.
+    /// Dependency relations, in the order of their logits.
     pub relations: Vec<String>,
-    /// The parts of speech, in the order of their logits; none if it does not tag.
+    /// Part-of-speech tags, in the order of their logits; empty for a parser without a tagger.
     pub tags: Vec<String>,
 }
 
-/// A biaffine dependency parser: scores the arcs between words, the relations along arcs, and parts of
-/// speech.
+/// Biaffine dependency parser: scores arcs between words, their relations, and part-of-speech tags.
 ///
-/// A word is the mix of its first subword's states in all blocks, the root a vector of its own. Arcs
-/// are scored by `h_headᵀ (U h_dep + u)`, relations by `h_headᵀ (U_r h_dep + u_r) + w_rᵀ h_dep + b_r`,
-/// each h a layer with ELU over the word.
+/// A word is represented by the scalar mix of its first subword's hidden states of all blocks, the
+/// root by a learned vector. Arcs are scored by `h_headᵀ (U h_dep + u)`, relations by
+/// `h_headᵀ (U_r h_dep + u_r) + w_rᵀ h_dep + b_r`, where each h is a dense layer with ELU over
+/// the word.
 ///
 /// # Source
 /// Dozat & Manning 2017, Deep Biaffine Attention for Neural Dependency Parsing, arXiv:1611.01734,
-/// §3.1. As Kondratyuk & Straka 2019, UDify, arXiv:1904.02099, it reads the encoder with no recurrent
-/// network between, has ELU after its layers, and drops units of all words alike.
+/// §3.1. As in Kondratyuk & Straka 2019, UDify, arXiv:1904.02099, there is no recurrent network
+/// after the encoder, the activation is ELU, and dropout is variational.
 #[derive(Module, Debug)]
 pub struct Parser {
     mix: ScalarMix,
@@ -94,24 +94,25 @@ pub struct Parser {
     spec: ParserSpec,
 }
 
-/// A parser's scores of the words of a batch.
+/// Parser output: scores of the words of a batch.
 #[derive(Clone, Debug)]
 pub struct WordScores {
-    /// `[batch, n_words, n_words + 1]`: logits of the heads of each word, the root first; far below
-    /// all others where there is no word.
+    /// Arc logits, `[batch, n_words, n_words + 1]`: for each word, the scores of its possible
+    /// heads, the root first; padding words score far below all others.
     pub arcs: Tensor<3>,
-    /// `[batch * n_words, n_tags]`: logits of parts of speech, if the parser tags.
+    /// Part-of-speech logits, `[batch * n_words, n_tags]`, if the parser has a tagger.
     pub tags: Option<Tensor<2>>,
-    /// `[batch, n_words, hidden]`: the representations of words that all scores are computed from.
+    /// Word representations, `[batch, n_words, hidden]`, from which all scores are computed.
     pub words: Tensor<3>,
-    /// `[batch, n_words, label_width]`: the words as dependents.
+    /// Relation representations of the words as dependents, `[batch, n_words, label_width]`.
     label_dependents: Tensor<3>,
-    /// `[batch, n_words + 1, label_width]`: the root and the words as heads.
+    /// Relation representations of the root and the words as heads,
+    /// `[batch, n_words + 1, label_width]`.
     label_heads: Tensor<3>,
 }
 
 impl Parser {
-    /// Builds a parser with the parameters of `source`.
+    /// Builds a parser with parameters from `source`.
     pub(crate) fn init(
         config: &EncoderConfig,
         spec: &ParserSpec,
@@ -127,7 +128,8 @@ impl Parser {
         let mut dense = |name: &str, sizes: [usize; 2], init| {
             Dense::init_with(&format!("head.{name}"), sizes, init, &mut builder)
         };
-        // Glorot & Bengio 2010; scores begin at zero, so that all heads and relations are equal.
+        // Glorot initialization (Glorot & Bengio 2010); the scoring layers are zero, so that all
+        // heads and relations start with equal scores.
         let glorot = |[n_inputs, n_outputs]: [usize; 2]| {
             Init::Uniform((6.0 / (n_inputs + n_outputs) as f64).sqrt())
         };
@@ -151,15 +153,15 @@ impl Parser {
         }
     }
 
-    /// The sizes and names that it was built with.
+    /// The parser specification.
     pub fn spec(&self) -> &ParserSpec {
         &self.spec
     }
 
-    /// Scores the words of a batch.
+    /// Scores the arcs and part-of-speech tags of the words of a batch.
     ///
     /// # Panics
-    /// If the pass did not begin below the first block, whose states are mixed too.
+    /// If the encoder pass started from cached hidden states after the first block.
     pub(crate) fn score(
         &self,
         encoded: &EncoderOutput,
@@ -191,7 +193,7 @@ impl Parser {
         WordScores { arcs, tags, words: words_alone, label_dependents, label_heads }
     }
 
-    /// Scores the relations of each word to a head.
+    /// Relation logits of each word to its head.
     ///
     /// # Shapes
     /// - `heads`: `[batch, n_words]`, 0 for the root, else the index of a word, from 1
@@ -207,7 +209,7 @@ impl Parser {
     }
 }
 
-/// Gathers rows of each example.
+/// Batched gather (`torch.gather`) of rows of each example.
 ///
 /// # Shapes
 /// - `rows`: `[batch, n, width]`
@@ -220,7 +222,7 @@ fn gather_rows(rows: Tensor<3>, indices: Tensor<2, Int>) -> Tensor<3> {
     rows.reshape([batch * n, width]).select(0, indices).reshape([batch, k, width])
 }
 
-/// Variational dropout: drops the same units of all rows of an example.
+/// Variational dropout: drops the same units in all rows of an example.
 fn drop_units(x: Tensor<3>, rate: Dropout) -> Tensor<3> {
     if rate.is_off() {
         return x;

@@ -1,8 +1,8 @@
-//! Sentence pooling: from the hidden states of tokens to one sentence embedding.
+//! Sentence pooling: combines the hidden states of tokens into one sentence embedding.
 
 use burn::tensor::Tensor;
 
-/// How the hidden states of a sentence become one vector.
+/// Sentence pooling of a classifier: how the hidden states of a sentence become one vector.
 #[derive(
     Clone,
     Copy,
@@ -16,15 +16,16 @@ use burn::tensor::Tensor;
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Pooling {
-    /// The mean of the real tokens' last states, then the classifier.
+    /// Mean pooling: the mean of the last hidden states of the real tokens, then the classifier.
     #[default]
     Mean,
-    /// The first token's last state through the family's own dense layer, then the classifier: what
-    /// `transformers`' sequence classification classes do.
+    /// First token (`[CLS]`) pooling: the first token's last hidden state through the dense layer
+    /// of the family's pooler, then the classifier, as the sequence classification classes of
+    /// `transformers`.
     FirstToken,
 }
 
-/// Mean pooling: averages the hidden states of real tokens.
+/// Mean pooling: the mean of the hidden states of the real tokens.
 ///
 /// # Shapes
 /// - `hidden`: `[batch, seq, hidden]`

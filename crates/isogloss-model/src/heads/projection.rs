@@ -1,5 +1,5 @@
-//! Projection head: a small network over embeddings, trained beside a model and left out of what is
-//! saved of it.
+//! Projection head of contrastive learning: a small MLP over embeddings, trained together with a
+//! model and not saved with it.
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
@@ -8,33 +8,33 @@ use burn::tensor::{Device, Tensor};
 use crate::params::Builder;
 use crate::{Init, ParamSource};
 
-/// The name of the model's field, with which the paths of all projections begin.
+/// Name of the model's field, the prefix of the paths of all projections.
 const FIELD: &str = "projections";
 
-/// Standard deviation of the weights at the start, as InfoXLM has it.
+/// Standard deviation of the initial weights, as in InfoXLM.
 ///
-/// Without biases, the ReLU network scales with each of its weights: a cosine of its outputs does not
-/// know this number.
+/// A ReLU network without biases is homogeneous in its weights, so the cosine similarity of its
+/// outputs does not depend on this number.
 const STD: f64 = 0.02;
 
-/// A projection head: linear maps without bias, with a ReLU between each two.
+/// Projection head: an MLP of linear layers without bias, with a ReLU between each two.
 ///
-/// The widths `[d, d]` make the linear map that InfoXLM may put on queries and keys, `[d, d, 128]` the
-/// head of contrastive realignment.
+/// The widths `[d, d]` give the optional linear projection of queries and keys in InfoXLM,
+/// `[d, d, 128]` the projection head of contrastive realignment.
 #[derive(Module, Debug)]
 pub struct Projection {
     layers: Vec<Linear>,
 }
 
-/// A linear map with PyTorch's layout, `[out, in]`.
+/// Linear layer without bias, in PyTorch's layout `[out, in]`.
 #[derive(Module, Debug)]
 struct Linear {
     weight: Param<Tensor<2>>,
 }
 
 impl Projection {
-    /// Builds the projection number `index` of a model, from one width to the next, with the
-    /// parameters of `source`.
+    /// Builds projection number `index` of a model with these layer widths and parameters from
+    /// `source`.
     pub fn init(
         index: usize,
         widths: &[usize],
@@ -49,7 +49,7 @@ impl Projection {
         Self { layers: widths.windows(2).enumerate().map(layer).collect() }
     }
 
-    /// Maps rows of the first width to rows of the last.
+    /// Forward pass.
     ///
     /// # Shapes
     /// - `x`: `[rows, first width]`
@@ -60,12 +60,12 @@ impl Projection {
         others.iter().fold(map(x, first), |x, layer| map(relu(x), layer))
     }
 
-    /// The path of a weight in a model, `projections.<index>.layers.<layer>.weight`.
+    /// Path of a weight in a model, `projections.<index>.layers.<layer>.weight`.
     pub(crate) fn path(index: usize, layer: usize) -> String {
         format!("{FIELD}.{index}.layers.{layer}.weight")
     }
 
-    /// Whether a parameter of a model belongs to a projection.
+    /// Whether the parameter at `path` belongs to a projection.
     pub(crate) fn owns(path: &str) -> bool {
         path.strip_prefix(FIELD).is_some_and(|rest| rest.starts_with('.'))
     }
@@ -77,7 +77,7 @@ mod tests {
     use crate::{Model, RandomParams, load_projections, named_parameters, presets};
     use crate::{parameter_name, save, save_projections};
 
-    /// Gives each weight its numbers in turn.
+    /// Source that returns the given weights in order.
     struct Given(Vec<Vec<f32>>);
 
     impl ParamSource for Given {

@@ -1,4 +1,5 @@
-//! Scalar mix (ELMo): a learned weighted sum of the hidden states of all blocks.
+//! Scalar mix (ELMo, Peters et al. 2018): a learned weighted sum of the hidden states of all
+//! blocks.
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::softmax;
@@ -8,16 +9,17 @@ use isogloss_kernels::{Dropout, uniform};
 use crate::Init;
 use crate::params::Builder;
 
-/// Far below any weight, and finite.
+/// Added to the weight of a dropped layer before the softmax; far below any weight, and finite.
 const DROPPED: f32 = -1e9;
 
-/// A weighted sum of the blocks' hidden states: `γ Σ softmax(w)ₗ hₗ`.
+/// Scalar mix: a learned weighted sum of the blocks' hidden states, `γ Σ softmax(w)ₗ hₗ`.
 ///
-/// A dropped layer has no weight in that pass; one of them always stays.
+/// Layer dropout: a dropped layer has zero weight in that pass. If all layers were dropped, none
+/// is.
 ///
 /// # Source
-/// Peters et al. 2018, ELMo, arXiv:1802.05365, eq. 1, without the normalization of layers; dropping
-/// layers, Kondratyuk & Straka 2019, UDify, arXiv:1904.02099.
+/// Peters et al. 2018, ELMo, arXiv:1802.05365, eq. 1, without layer normalization of the states;
+/// layer dropout, Kondratyuk & Straka 2019, UDify, arXiv:1904.02099.
 #[derive(Module, Debug)]
 pub(crate) struct ScalarMix {
     weights: Param<Tensor<1>>,
@@ -25,7 +27,7 @@ pub(crate) struct ScalarMix {
 }
 
 impl ScalarMix {
-    /// Builds the mix of so many layers, all with the same weight.
+    /// Builds the mix of `n_layers` layers with equal initial weights.
     pub(crate) fn init(path: &str, n_layers: usize, builder: &mut Builder<'_>) -> Self {
         Self {
             weights: builder.param(&format!("{path}.weights"), [n_layers], Init::Zeros),
@@ -33,7 +35,8 @@ impl ScalarMix {
         }
     }
 
-    /// Mixes the hidden states after each block, as many as there are weights, each `[batch, seq, hidden]`.
+    /// Weighted sum of the hidden states of the blocks, one per weight, each
+    /// `[batch, seq, hidden]`.
     pub(crate) fn forward(&self, states: &[Tensor<3>], dropout: Dropout) -> Tensor<3> {
         let weights = self.weights.val();
         let n_layers = states.len();

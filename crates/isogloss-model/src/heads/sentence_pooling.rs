@@ -1,27 +1,28 @@
-//! Sentence pooling as sentence-transformers names it: from hidden states to one sentence embedding.
+//! Sentence pooling modes of sentence-transformers: CLS, max, mean, weighted mean and last token.
 
 use burn::tensor::{Int, Tensor};
 
 use super::pooling::mean_pool;
 
-/// How the hidden states of a sentence become one vector, by the names of sentence-transformers.
+/// Sentence pooling mode of sentence-transformers: how the hidden states of a sentence become one
+/// embedding.
 ///
 /// # Source
-/// `Pooling` of sentence-transformers; compared with it by formula in the tests of this file.
+/// `Pooling` of sentence-transformers; the tests of this file check its formulas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum SentencePooling {
-    /// The first token's state.
+    /// CLS pooling: the first token's hidden state.
     Cls,
-    /// The largest state of the real tokens, number by number.
+    /// Max pooling: the element-wise maximum of the real tokens' hidden states.
     Max,
-    /// The mean of the real tokens' states.
+    /// Mean pooling: the mean of the real tokens' hidden states.
     #[default]
     Mean,
-    /// Their sum, divided by the root of their number.
+    /// Sum of the real tokens' hidden states, divided by the square root of their number.
     MeanSqrtLen,
-    /// Their mean, weighted by their positions from 1.
+    /// Weighted mean of the real tokens' hidden states; the weights are the positions, from 1.
     WeightedMean,
-    /// The last real token's state.
+    /// Last-token pooling: the last real token's hidden state.
     LastToken,
 }
 
@@ -35,7 +36,7 @@ impl SentencePooling {
         ("lasttoken", Self::LastToken),
     ];
 
-    /// The field of a Pooling module's configuration that turns each on.
+    /// Field of a `Pooling` module's configuration that turns on each mode.
     pub(crate) const FIELDS: [(&'static str, Self); 6] = [
         ("pooling_mode_cls_token", Self::Cls),
         ("pooling_mode_max_tokens", Self::Max),
@@ -45,22 +46,22 @@ impl SentencePooling {
         ("pooling_mode_lasttoken", Self::LastToken),
     ];
 
-    /// All names.
+    /// Names of all modes.
     pub fn names() -> [&'static str; 6] {
         Self::NAMES.map(|(name, _)| name)
     }
 
-    /// The pooling of a name.
+    /// Parses the name of a mode.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, this)| this)
     }
 
-    /// Its name.
+    /// Name of the mode.
     pub fn name(self) -> &'static str {
         Self::NAMES.into_iter().find(|(_, this)| *this == self).map_or("", |(name, _)| name)
     }
 
-    /// Pools the hidden states of a batch whose padding stands at the end.
+    /// Pools the hidden states of a right-padded batch into sentence embeddings.
     ///
     /// # Shapes
     /// - `hidden`: `[batch, seq, hidden]`
@@ -73,7 +74,7 @@ impl SentencePooling {
             Self::Mean => return mean_pool(hidden, mask),
             Self::Cls => return hidden.narrow(1, 0, 1).reshape([batch, width]),
             Self::Max => {
-                // The library's number for padding.
+                // The library adds the same number to padding.
                 let padding = (mask - 1.0).mul_scalar(1e9).reshape([batch, seq, 1]);
                 return (hidden + padding).max_dim(1).reshape([batch, width]);
             }

@@ -1,15 +1,15 @@
-//! Spectral norm: the largest singular value of a matrix, by power iteration.
+//! Spectral norm by power iteration: the largest singular value of a matrix.
 
 use burn::tensor::{Tensor, TensorData};
 
-/// Rounds of power iteration: they bring two singular values that differ by a tenth apart by a
+/// Number of power iterations: enough to separate two singular values that differ by a tenth by a
 /// factor of 10⁸.
 const N_POWER_ITERATIONS: usize = 100;
 
-/// The largest singular value of a matrix, `[1]`, differentiable.
+/// Spectral norm: the largest singular value of a matrix, `[1]`, differentiable.
 ///
-/// The singular vectors u and v are found on the host, without gradient: `d(uᵀ W v)` is then the
-/// derivative of the singular value.
+/// The singular vectors u and v are computed on the host without gradient, so that the gradient of
+/// `uᵀ W v` is the gradient of the singular value.
 pub(super) fn spectral_norm(weight: Tensor<2>) -> Tensor<1> {
     let [n_rows, n_columns] = weight.dims();
     let values = weight.clone().detach().into_data().convert::<f64>().try_into_vec::<f64>();

@@ -1,5 +1,5 @@
-//! A folder of the `peft` or the `adapters` library loaded as a model: on its base, with the head that
-//! it or the base has.
+//! Loading of an adapter folder of the `peft` or the `adapters` library as a model: the base model
+//! with the adapter, and the task head of the folder or of the base.
 
 use std::path::Path;
 
@@ -15,10 +15,10 @@ use super::peft_library::{PREFIX, WEIGHTS, load_parts};
 use super::weights::WeightFiles;
 use crate::{ConfigError, EncoderConfig, HeadSpec, LoadError, LoadFault};
 
-/// What the adapter of a folder of `peft` is called in the model, as the library has it.
+/// Adapter name in the model for a `peft` folder, the library's default.
 const NAME: &str = "default";
 
-/// Loads the adapter of a folder, whose configuration is `json`, on its base.
+/// Loads the base model and the adapter of a folder with the configuration `json`.
 pub(super) fn load(
     folder: &Path,
     json: &Value,
@@ -70,7 +70,7 @@ fn load_of_peft(
     };
     let is_saved = *head == HeadChoice::Saved;
     let mut loaded = load_base(&base.into(), &base_head, device)?;
-    // A new head may have the shapes of the folder's, which is one for other labels.
+    // A new head may have the shapes of the folder's head, which is for other labels.
     let takes_head = !matches!(head, HeadChoice::New { .. });
     let peft = load_parts(folder, &mut loaded.model, NAME, takes_head)?;
     let family = loaded.model.encoder.config().family.spec();
@@ -92,7 +92,8 @@ fn load_of_peft(
     Ok(loaded)
 }
 
-/// Why the head of a folder of `peft` cannot give rows to another: that takes a whole model.
+/// Error for a `peft` folder whose head differs from the requested one; matching rows by label
+/// needs a full model.
 fn other_head(folder: &Path, saved: &HeadSpec, new: &HeadSpec) -> LoadError {
     let show = |head: &HeadSpec| format!("{} for {:?}", head.kind(), head.labels());
     let problem = format!(
@@ -104,9 +105,9 @@ fn other_head(folder: &Path, saved: &HeadSpec, new: &HeadSpec) -> LoadError {
     LoadError::Config { path: folder.join(ADAPTER_CONFIG), source }
 }
 
-/// The head that a folder of `peft` says the model has; none for the base's own.
+/// Task head saved in a `peft` folder, by its `task_type`; `None` if the folder has no head.
 ///
-/// The library stores no names of labels: they are the base's if it has as many.
+/// The library stores no label names: those of the base model are used if their number matches.
 fn saved_head(folder: &Path, json: &Value, base: &Path) -> Result<Option<HeadSpec>, LoadError> {
     let path = folder.join(ADAPTER_CONFIG);
     let (class, has_dense) = match json.get("task_type").and_then(Value::as_str) {
@@ -135,7 +136,7 @@ fn saved_head(folder: &Path, json: &Value, base: &Path) -> Result<Option<HeadSpe
         .map_err(|source| LoadError::Config { path: base.join("config.json"), source })
 }
 
-/// The rows of the classifier that the folder holds.
+/// Number of rows of the classifier in the folder.
 fn classifier_rows(
     folder: &Path,
     config: &EncoderConfig,

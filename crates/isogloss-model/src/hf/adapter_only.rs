@@ -1,4 +1,5 @@
-//! Adapter-only checkpoints: the adapters and the head of a model, and where its base model is.
+//! Adapter-only checkpoints: the adapters and the task head of a model, with a reference to its
+//! base model.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,21 +21,21 @@ use crate::params::{NamedParam, named_parameters, replace_parameters};
 use crate::peft::AdapterLibrary;
 use crate::{HeadSpec, LoadError, LoadFault, Model, SaveError};
 
-/// The parameters of the head.
+/// Weight file of the task head.
 const HEAD: &str = "head.safetensors";
-/// One folder for each adapter of the `adapters` library.
+/// Folder with a subfolder for each adapter of the `adapters` library.
 const ADAPTERS: &str = "adapters";
-/// One folder for each adapter of the `peft` library.
+/// Folder with a subfolder for each adapter of the `peft` library.
 const PEFT: &str = "peft";
-/// What that folder was called while LoRA was the only kind.
+/// Earlier name of the folder [`PEFT`], from when LoRA was the only kind.
 const EARLIER_PEFT: &str = "lora";
 
-/// The base model of adapters: the whole model that they were added to.
+/// Base model of adapters: the full model that they were added to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseModel {
-    /// What it is called: a folder, or a name on the hub.
+    /// Name: a folder, or a repository on the Hugging Face hub.
     pub name: String,
-    /// Where it is.
+    /// Local folder.
     pub folder: PathBuf,
 }
 
@@ -86,7 +87,7 @@ pub(super) fn load(
     Ok(loaded)
 }
 
-/// The model with the head of the folder in place of that which was drawn.
+/// Replaces the randomly initialized task head by the saved head of the folder.
 fn with_head(
     folder: &Path,
     mut loaded: LoadedModel,
@@ -118,13 +119,13 @@ fn with_head(
     Ok(loaded)
 }
 
-/// Writes an adapter-only checkpoint: the active adapters, all of the `peft` library and the head of a
-/// model, and where the rest of it is. It is less than a hundredth of the model; [`load`](crate::load) reads the folder
-/// as any other.
+/// Saves an adapter-only checkpoint: the active adapters, all adapters of the `peft` library and
+/// the task head of a model, with a reference to its base model. It is less than a hundredth of the
+/// model's size; [`load`](crate::load) reads the folder like any other.
 ///
-/// Each adapter has a folder `adapters/<name>` of the `adapters` library or a folder `peft/<name>` of
-/// `peft`; the head is `head.safetensors`, with the names that it has in a Hugging Face file. `scoring` says how
-/// it is scored, see [`save_scored`](crate::save_scored).
+/// Each adapter has a folder `adapters/<name>` of the `adapters` library or a folder `peft/<name>`
+/// of `peft`; the head is `head.safetensors`, with its tensor names in Hugging Face files.
+/// `scoring` are the scoring settings of the head, see [`save_scored`](crate::save_scored).
 ///
 /// # Errors
 /// If a file cannot be written; the message names it.
@@ -174,8 +175,8 @@ pub fn save_adapter_only(
     write_json(&folder.join(INDEX), &json)
 }
 
-/// The path that leads from a folder to another, with `/` between its parts on every system; none if one of
-/// them is not there, or no path leads from one to the other.
+/// Relative path from one folder to another, with `/` as separator on every system; `None` if a
+/// folder does not exist or there is no relative path.
 fn relative(from: &Path, to: &Path) -> Option<PathBuf> {
     let (from, to) = (from.canonicalize().ok()?, to.canonicalize().ok()?);
     let (from, to): (Vec<_>, Vec<_>) = (from.components().collect(), to.components().collect());

@@ -1,4 +1,4 @@
-//! Folders of the `adapters` library: an adapter's `adapter_config.json` and weights, in and out.
+//! `adapters` library folders: loading and saving of `adapter_config.json` and adapter weights.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,39 +16,40 @@ use crate::{
     ConfigError, EncoderConfig, Init, LoadError, LoadFault, Model, ParamSource, SaveError,
 };
 
-/// The file that says what the adapter is.
+/// Configuration file of the adapter.
 const CONFIG: &str = "adapter_config.json";
 
-/// What the library calls an adapter's weights.
+/// Names of the weight file in the library.
 const WEIGHTS: [&str; 3] = ["adapter.safetensors", "pytorch_adapter.bin", "model.safetensors"];
 
-/// How an adapter is taken from its folder.
+/// Options of [`load_adapter`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AdapterChoice {
-    /// What to call it; the name that it was saved with if there is none.
+    /// Name of the adapter in the model; `None` for the saved name.
     pub name: Option<String>,
-    /// Layers that do not get theirs, beyond those that it was made without.
+    /// Layers to leave out, in addition to those of the configuration.
     pub leave_out: Vec<usize>,
 }
 
-/// An adapter that is now part of a model.
+/// Result of [`load_adapter`]: an adapter that was added to a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadedAdapter {
-    /// What it is called in the model.
+    /// Name in the model.
     pub name: String,
-    /// What it is made of.
+    /// Adapter configuration.
     pub config: BottleneckConfig,
 }
 
-/// Reads `adapter_config.json` and the weights beside it, as the `adapters` library writes them, and
-/// puts the adapter into `model`, in place of one of the same name. It is not active yet.
+/// Loads a bottleneck adapter from a folder of the `adapters` library (`adapter_config.json` and
+/// weights) into `model`, replacing one of the same name. It is not active yet.
 ///
-/// Also reads the names of tensors and fields of adapter-transformers 1 and 2. Only bottleneck
-/// adapters are read, without gates, hypercomplex layers or normalizations of their own.
+/// Also reads the tensor names and fields of adapter-transformers 1 and 2. Only bottleneck adapters
+/// without gates, hypercomplex layers or their own normalizations are supported.
 ///
 /// # Errors
-/// If a file is missing or damaged, the adapter is of another kind, or it was made for another model;
-/// every tensor that is missing, left over or of another shape is named. The model is then as it was.
+/// If a file is missing or corrupt, the adapter is of another kind, or it was made for another
+/// model; the error names every tensor that is missing, unexpected or of the wrong shape. The model
+/// is then unchanged.
 pub fn load_adapter(
     folder: &Path,
     model: &mut Model,
@@ -69,8 +70,8 @@ pub fn load_adapter(
     let name = choice.name.clone().unwrap_or_else(|| stored.to_owned());
 
     let files = WeightFiles::open_first(folder, &WEIGHTS)?;
-    // The first versions wrote the invertible adapter into the configuration of every task adapter,
-    // and no tensors of it.
+    // The first versions of the library wrote an invertible adapter into the configuration of every
+    // task adapter, but no tensors for it.
     let is_task = json.get("type").and_then(Value::as_str) == Some("text_task");
     if is_task && !files.names().any(|tensor| tensor.contains("invertible")) {
         config.inv_adapter_reduction_factor = None;
@@ -86,7 +87,7 @@ pub fn load_adapter(
     Ok(LoadedAdapter { name, config })
 }
 
-/// Fails if the configuration says that the adapter was made for a model of another kind.
+/// Checks that the adapter was made for a model of the same family and hidden size.
 fn check_base(json: &Value, encoder: &EncoderConfig) -> Result<(), ConfigError> {
     if json.get("model_type").is_some() && family_from_json(json)? != encoder.family {
         let expected = encoder.family.spec().model_type_names();
@@ -102,7 +103,7 @@ fn check_base(json: &Value, encoder: &EncoderConfig) -> Result<(), ConfigError> 
     }
 }
 
-/// Takes an adapter's parameters from its file and gathers what does not fit.
+/// Parameter source that reads an adapter's weight file and collects all errors.
 struct AdapterParams {
     family: &'static FamilySpec,
     files: WeightFiles,
@@ -111,8 +112,8 @@ struct AdapterParams {
 }
 
 impl AdapterParams {
-    /// The name of a parameter in this file: with or without the model's prefix, of today or of
-    /// earlier versions.
+    /// Finds the tensor name of a parameter: with or without the model's prefix, of the current or
+    /// earlier versions of the library.
     fn find(&self, path: &str) -> String {
         let key = encoder_tensor(self.family, path);
         let prefixed = |key: &str| format!("{}{key}", self.family.prefix);
@@ -121,7 +122,8 @@ impl AdapterParams {
         names.find(|name| self.files.contains(name)).unwrap_or_else(|| prefixed(&key))
     }
 
-    /// Fails if a tensor is missing, does not fit, or is left over in a layer that was not left out.
+    /// Returns an error if a tensor is missing, does not fit, or is unexpected; tensors of left-out
+    /// layers are ignored.
     fn finish(mut self, left_out: &[usize]) -> Result<(), LoadError> {
         for tensor in self.files.names() {
             let is_left_out = layer_in(tensor).is_some_and(|layer| left_out.contains(&layer));
@@ -138,7 +140,7 @@ impl AdapterParams {
     }
 }
 
-/// The number after `layer.` in a tensor's name.
+/// Layer index in a tensor name, the number after `layer.`.
 fn layer_in(tensor: &str) -> Option<usize> {
     let (_, rest) = tensor.split_once("layer.")?;
     rest.split('.').next()?.parse().ok()
@@ -147,16 +149,17 @@ fn layer_in(tensor: &str) -> Option<usize> {
 impl ParamSource for AdapterParams {
     fn take(&mut self, path: &str, shape: &[usize], _init: Init) -> Option<Vec<f32>> {
         let name = self.find(path);
-        // A tensor of another shape is no left-over one.
+        // A tensor of the wrong shape is not reported as unexpected too.
         self.taken.insert(name.clone());
         self.files.read(&name, shape).map_err(|fault| self.faults.push(fault)).ok()
     }
 }
 
-/// Writes `adapter_config.json` and `adapter.safetensors` into `folder`, as the `adapters` library
-/// does: there `load_adapter(folder, use_safetensors=True)` reads the result.
+/// Saves an adapter in the folder format of the `adapters` library: writes `adapter_config.json`
+/// and `adapter.safetensors`, which the library reads by
+/// `load_adapter(folder, use_safetensors=True)`.
 ///
-/// `config_json` is the `config.json` of the model, `base` the name that it is known by.
+/// `config_json` is the `config.json` of the model, `base` the name of the pretrained model.
 ///
 /// # Errors
 /// If the model has no such adapter or a file cannot be written; the message names it.

@@ -1,4 +1,5 @@
-//! The `config.json` of a folder: the encoder and the head that it describes.
+//! `config.json` of a Hugging Face folder: reading and writing of encoder configuration, task head
+//! and labels.
 
 use std::path::Path;
 
@@ -14,11 +15,11 @@ use crate::{
     ProblemType,
 };
 
-/// Reads a folder's `config.json`, for a folder of adapters of another library that of its base: the
-/// encoder that it describes, and the file as it is.
+/// Reads `config.json`, for an adapter folder of another library that of its base model; returns
+/// the encoder configuration and the JSON.
 ///
 /// # Errors
-/// If it is missing, damaged, or of an architecture that is not supported.
+/// If it is missing, corrupt, or of an unsupported architecture.
 pub fn read_config(folder: impl Into<ModelFolder>) -> Result<(EncoderConfig, Value), LoadError> {
     let folder = folder.into();
     match folder.open()? {
@@ -28,13 +29,13 @@ pub fn read_config(folder: impl Into<ModelFolder>) -> Result<(EncoderConfig, Val
     }
 }
 
-/// Reads the `config.json` that lies in the folder itself.
+/// Reads the `config.json` of the folder itself.
 pub(super) fn read_own_config(folder: &Path) -> Result<(EncoderConfig, Value), LoadError> {
     let path = folder.join("config.json");
     from_json(read_json(&path)?, &path)
 }
 
-/// The same from the bytes of the file `path`.
+/// Parses the bytes of a `config.json`; `path` is used in messages.
 pub(super) fn parse_config(bytes: &[u8], path: &Path) -> Result<(EncoderConfig, Value), LoadError> {
     from_json(parse_json(bytes, path)?, path)
 }
@@ -46,17 +47,17 @@ fn from_json(json: Value, path: &Path) -> Result<(EncoderConfig, Value), LoadErr
     }
 }
 
-/// The class of `transformers` that the folder was saved from.
+/// Class name in `transformers`, the first of `architectures`.
 pub(super) fn class_name(json: &Value) -> &str {
     json.pointer("/architectures/0").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The rows of a classifier, where the weights are open: by whether the family's dense layer comes
-/// before it.
+/// Function that returns the number of rows of the classifier in the weight files, if they are
+/// open; its argument tells whether the head has the family's pooler.
 pub(super) type ClassifierRows<'a> = &'a dyn Fn(bool) -> Option<usize>;
 
-/// The head that `config.json` says the folder was saved with; its labels are counted by the weights
-/// where the file does not say.
+/// Task head that the folder was saved with, parsed from `config.json`; the weights give the number
+/// of labels if the file does not.
 pub(super) fn head_from_json(
     json: &Value,
     rows: ClassifierRows<'_>,
@@ -84,8 +85,8 @@ pub(super) fn head_from_json(
     Ok(Some(HeadSpec::Sequence { labels, pooling, problem }))
 }
 
-/// How a classifier with so many outputs is read. One output alone is a score, as the training classes
-/// of `transformers` have it.
+/// Problem type of a classifier with `n_labels` outputs. The default for one output is regression,
+/// as in `transformers`.
 fn problem_type(json: &Value, n_labels: usize) -> Result<ProblemType, ConfigError> {
     let field = "problem_type";
     let name = match json.get(field) {
@@ -104,15 +105,15 @@ fn problem_type(json: &Value, n_labels: usize) -> Result<ProblemType, ConfigErro
     }
 }
 
-/// The entry of `isogloss` in a file that says how a head is scored.
+/// Entry of `isogloss` in `config.json` with the scoring settings.
 const SCORING: &str = "scoring";
 
-/// What `config.json` says of how its head is scored.
+/// Scoring settings of the task head in a `config.json`.
 pub(super) fn scoring_from_json(json: &Value) -> Option<&Value> {
     json.get("isogloss")?.get(SCORING)
 }
 
-/// Says in a `config.json` how its head is scored.
+/// Inserts the scoring settings of the task head into a `config.json`.
 pub(super) fn insert_scoring(json: &mut Value, scoring: &Value) {
     if !json["isogloss"].is_object() {
         json["isogloss"] = json!({});
@@ -120,7 +121,7 @@ pub(super) fn insert_scoring(json: &mut Value, scoring: &Value) {
     json["isogloss"][SCORING] = scoring.clone();
 }
 
-/// The parser of these relations that an entry of `config.json` describes.
+/// Parses the entry of a dependency parser in `config.json`.
 fn saved_parser(mut entry: Value, relations: Vec<String>) -> Result<ParserSpec, String> {
     let tags = entry.as_object_mut().and_then(|entry| entry.shift_remove("tags"));
     let tags = serde_json::from_value(tags.unwrap_or_default());
@@ -132,13 +133,13 @@ fn saved_parser(mut entry: Value, relations: Vec<String>) -> Result<ParserSpec, 
     }
 }
 
-/// Above any real number of labels: a damaged number must not fill the memory with names.
+/// Upper limit of the number of labels, so that a corrupt number cannot fill the memory with names.
 const MAX_LABELS: usize = 1 << 20;
 
-/// Label names in the order of their ids.
+/// Label names in the order of their IDs (`id2label`).
 ///
-/// Without `id2label` they are those of `label2id`, else `LABEL_0` and so on, as many as `num_labels`
-/// says or as the classifier has `rows`; two if neither tells, as `transformers`.
+/// Without `id2label` they are those of `label2id`, else `LABEL_0` and so on; their number is
+/// `num_labels`, else the `rows` of the classifier, else two, as in `transformers`.
 fn labels(json: &Value, rows: Option<usize>) -> Result<Vec<String>, ConfigError> {
     match json.get("id2label") {
         Some(Value::Object(names)) if !names.is_empty() => {
@@ -149,7 +150,7 @@ fn labels(json: &Value, rows: Option<usize>) -> Result<Vec<String>, ConfigError>
     }
 }
 
-/// Names in the order of their ids, from an entry for each.
+/// Sorts label names by their IDs.
 fn by_id<'a>(
     field: &str,
     entries: impl Iterator<Item = (&'a str, &'a Value)>,
@@ -172,7 +173,7 @@ fn by_id<'a>(
     Ok(labels.into_iter().flatten().collect())
 }
 
-/// Label names where no `id2label` gives them.
+/// Label names without `id2label`.
 fn unnamed_labels(json: &Value, rows: Option<usize>) -> Result<Vec<String>, ConfigError> {
     if let Some(Value::Object(ids)) = json.get("label2id")
         && !ids.is_empty()
@@ -190,7 +191,8 @@ fn unnamed_labels(json: &Value, rows: Option<usize>) -> Result<Vec<String>, Conf
     Ok((0..n_labels).map(|id| format!("LABEL_{id}")).collect())
 }
 
-/// The `config.json` of a model with these heads, made from that of the model it comes from.
+/// Builds the `config.json` of a model with these heads from the `config.json` of the original
+/// model.
 pub(super) fn config_with_heads(
     config: &EncoderConfig,
     head: Option<&HeadSpec>,

@@ -1,4 +1,5 @@
-//! Folder of a whole model: its parameters by their names in the files.
+//! Loading of a full model from a Hugging Face folder: maps parameters to tensor names in the
+//! weight files.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ use crate::{
     ParamSource, RandomParams,
 };
 
-/// A folder of a whole model, whose configuration is read and whose weights are open.
+/// Folder of a full model, with its parsed configuration and open weight files.
 pub(super) struct Folder {
     config_path: PathBuf,
     config: EncoderConfig,
@@ -33,7 +34,7 @@ impl Folder {
         Self::new(folder.join("config.json"), config, WeightFiles::open(folder)?, head)
     }
 
-    /// Joins a configuration, the file that it is from, and open weights.
+    /// Creates a folder from a parsed configuration, the path of its file, and open weight files.
     pub(super) fn new(
         config_path: PathBuf,
         (config, config_json): (EncoderConfig, Value),
@@ -71,7 +72,7 @@ impl Folder {
         Ok(folder)
     }
 
-    /// The form of the masked-language-model head that the weights have, or else need.
+    /// Kind of masked-language-model head: `Own` if the weight files have one, else `Tied`.
     pub(super) fn lm_head_kind(&self) -> Result<LmHeadKind, LoadError> {
         let root = self.config.family.spec().lm_head.root;
         if !self.source.files.names().any(|name| name.starts_with(root)) {
@@ -86,7 +87,7 @@ impl Folder {
         Ok(LmHeadKind::Own)
     }
 
-    /// Builds the model out of its tensors.
+    /// Builds the model with parameters from the weight files.
     pub(super) fn build(
         mut self,
         lm_head: Option<LmHeadKind>,
@@ -109,7 +110,7 @@ impl Folder {
     }
 }
 
-/// The rows of the classifier that the weights hold.
+/// Number of rows of the classifier in the weight files.
 fn classifier_rows(config: &EncoderConfig, files: &WeightFiles, has_dense: bool) -> Option<usize> {
     let family = config.family.spec();
     let key = names::head_tensor(family, "head.classifier.weight", has_dense);
@@ -117,19 +118,19 @@ fn classifier_rows(config: &EncoderConfig, files: &WeightFiles, has_dense: bool)
     [&key, bare].into_iter().find_map(|name| files.shape(name)?.first().copied())
 }
 
-/// The name that TensorFlow gave to a normalization's parameter.
+/// Legacy TensorFlow name of a layer normalization parameter (`gamma`, `beta`).
 fn legacy_name(key: &str) -> String {
     key.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
 }
 
-/// Takes parameters from files and gathers what does not fit.
+/// Parameter source that reads weight files and collects all errors.
 struct FileParams {
     family: &'static FamilySpec,
     files: WeightFiles,
     has_dense: bool,
     head: HeadSource,
     lm_head: LmHeadKind,
-    /// The bias of a tied masked-language-model head must be there.
+    /// Whether the weight files must have the bias of a tied masked-language-model head.
     has_lm_bias: bool,
     taken: Vec<String>,
     fresh: Vec<String>,
@@ -137,8 +138,8 @@ struct FileParams {
 }
 
 impl FileParams {
-    /// The name of the parameter in these files: with or without the task model's prefix, with
-    /// today's or TensorFlow's names of a normalization's parameters.
+    /// Finds the tensor name of a parameter: with or without the task model's prefix, with current
+    /// or legacy TensorFlow names of layer normalization parameters.
     fn find(&self, path: &str) -> String {
         if path.starts_with("head.") {
             let key = names::head_tensor(self.family, path, self.has_dense);
@@ -163,13 +164,14 @@ impl FileParams {
         self.first_present(candidates)
     }
 
-    /// The source of a parameter that these files need not have, and have not.
+    /// Random initialization of an optional parameter that is missing in the weight files; `None`
+    /// for all others.
     fn fresh(&self, name: &str) -> Option<RandomParams> {
         let is_new = name == names::TIED_LM_BIAS && !self.has_lm_bias && !self.files.contains(name);
         is_new.then(|| RandomParams::new(0))
     }
 
-    /// The values of a head's parameter, out of the files or drawn.
+    /// Values of a task head parameter, from the weight files or randomly initialized.
     fn head_values(
         &mut self,
         path: &str,
@@ -180,7 +182,7 @@ impl FileParams {
         let key = names::head_tensor(self.family, path, self.has_dense);
         let is_encoders = key.starts_with(self.family.prefix);
         let parameter = HeadParameter { path, name, shape, is_encoders };
-        // The sizes of a configuration are trusted once the encoder's tensors have them.
+        // Allocates by the configuration's sizes only if the encoder's tensors have matched them.
         let random = self.head.random().filter(|_| self.faults.is_empty());
         let drawn = random.and_then(|mut random| random.take(path, shape, init));
         match self.head.read(&mut self.files, &parameter, drawn.as_deref()) {
@@ -199,7 +201,8 @@ impl FileParams {
         }
     }
 
-    /// Notes what must not be there; `transformers` 4 leaves tensors without elements.
+    /// Records an error for each tensor of a pruned parameter; `transformers` 4 leaves empty
+    /// tensors, which are accepted.
     fn refuse(&mut self, paths: Vec<String>) {
         for path in paths {
             let tensor = self.find(&path);
@@ -223,7 +226,7 @@ impl FileParams {
         if !self.faults.is_empty() {
             return Err(LoadError::Tensors { faults: self.faults });
         }
-        // Older files store the position numbers beside the parameters.
+        // Older files also store the position IDs.
         let is_parameter = |name: &&str| !name.ends_with("position_ids");
         let unused = self.files.names().filter(is_parameter);
         let unused = unused.filter(|name| !self.taken.iter().any(|taken| taken == name));

@@ -1,4 +1,5 @@
-//! Parameters of a head: those of the saved one, whose rows go by the names of their labels, or drawn.
+//! Task head parameters: loaded from a saved head, with rows matched by label name, or randomly
+//! initialized.
 
 use std::path::Path;
 
@@ -6,28 +7,29 @@ use super::loaded::{HeadChoice, LabelRows};
 use super::weights::WeightFiles;
 use crate::{HeadSpec, LoadError, LoadFault, RandomParams};
 
-/// Where the parameters of a head come from.
+/// Source of the parameters of a task head: a saved head, random initialization, or both.
 #[derive(Debug)]
 pub(super) struct HeadSource {
-    /// The head that takes them; none if there is none, or all are as they are saved.
+    /// The head to build; `None` without a head, or if the saved head is loaded unchanged.
     new: Option<HeadSpec>,
-    /// The saved head whose rows are matched with it.
+    /// The saved head whose rows are matched by label.
     saved: Option<HeadSpec>,
-    /// What is drawn where the files do not have it; without it they must.
+    /// Random initialization of missing parameters; `None` if the files must have all.
     random: Option<RandomParams>,
-    /// Whether what belongs to the saved head is left there.
+    /// Whether the parameters of the saved head are ignored.
     leaves_saved: bool,
-    /// Whether there is a saved head, of this kind or another.
+    /// Whether there is a saved head, of any kind.
     has_saved: bool,
-    /// The label lists whose rows did not fit.
+    /// Indices of the label lists whose saved rows do not fit.
     unfit: Vec<usize>,
 }
 
 impl HeadSource {
-    /// The parameters of `choice` in a folder that was saved with a head, whose configuration is at `path`.
+    /// Creates the source for `choice` in a folder with the saved head `saved` and the
+    /// configuration file `path`.
     ///
     /// # Errors
-    /// If the saved head is wanted as it is for labels that are not its own.
+    /// If the choice is [`HeadChoice::AsIs`] and the saved head has another kind or other labels.
     pub(super) fn new(
         choice: &HeadChoice,
         saved: Option<&HeadSpec>,
@@ -54,16 +56,16 @@ impl HeadSource {
         })
     }
 
-    /// What is drawn where the files do not have it.
+    /// Random initialization of missing parameters.
     pub(super) fn random(&self) -> Option<RandomParams> {
         self.random
     }
 
-    /// Reads the parameter at `path`, of this name in the files and this shape in the new head; none if it
-    /// is to be as `drawn`.
+    /// Reads a parameter from the files, with rows matched by label; `None` if `drawn` is to be
+    /// used.
     ///
     /// # Errors
-    /// If it must be there and is not, or cannot be read.
+    /// If a required parameter is missing, or it cannot be read.
     pub(super) fn read(
         &mut self,
         files: &mut WeightFiles,
@@ -80,13 +82,13 @@ impl HeadSource {
         };
         let mut expected = shape.to_vec();
         if let Some((saved, new)) = lists {
-            // A bilinear layer has a block of rows for each label.
+            // A bilinear layer has a block of rows per label.
             expected[0] = shape[0] / new.len().max(1) * saved.len();
         }
         if self.random.is_some() {
             let takes = match self.leaves_saved {
                 true => is_encoders,
-                // Rows without names say nothing.
+                // Rows without label names cannot be matched.
                 false => list.is_none() || lists.is_some(),
             };
             if !takes || files.shape(name).as_ref() != Some(&expected) {
@@ -106,7 +108,7 @@ impl HeadSource {
         Ok(Some(values))
     }
 
-    /// What became of the rows of all labels; of none without a saved head.
+    /// Report of the origin of the rows of all labels; empty without a saved head.
     pub(super) fn rows(&self) -> LabelRows {
         let mut rows = LabelRows::default();
         let Some(new) = self.new.as_ref().filter(|_| self.has_saved) else { return rows };
@@ -125,20 +127,20 @@ impl HeadSource {
     }
 }
 
-/// A parameter of a head.
+/// Parameter of a task head.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeadParameter<'a> {
-    /// Its path in the model.
+    /// Path in the model.
     pub(super) path: &'a str,
-    /// Its name in the files.
+    /// Tensor name in the files.
     pub(super) name: &'a str,
-    /// Its shape in the model.
+    /// Shape in the model.
     pub(super) shape: &'a [usize],
-    /// Whether `transformers` counts it as the encoder's.
+    /// Whether the parameter is part of the encoder in `transformers` (BERT's pooler).
     pub(super) is_encoders: bool,
 }
 
-/// Fails unless the saved head is of the kind of the other, and of the same labels in any order.
+/// Checks that the saved head has the same kind and the same labels as the new one, in any order.
 fn check_alike(saved: Option<&HeadSpec>, new: &HeadSpec, path: &Path) -> Result<(), LoadError> {
     let expected = new.kind();
     let found = saved.map_or("no head", HeadSpec::kind);
@@ -158,7 +160,7 @@ fn check_alike(saved: Option<&HeadSpec>, new: &HeadSpec, path: &Path) -> Result<
     Err(LoadError::HeadLabels { path: path.to_owned(), only_saved, only_new })
 }
 
-/// The row of a label; none where two rows have the name.
+/// Index of a label; `None` if it is missing or occurs twice.
 fn row_of(labels: &[String], label: &str) -> Option<usize> {
     let mut found = labels.iter().enumerate().filter(|(_, name)| *name == label);
     let (at, _) = found.next()?;

@@ -1,4 +1,4 @@
-//! The index of an adapter-only checkpoint: its adapters, and where its base model is.
+//! Index file of an adapter-only checkpoint: its adapters and the path of its base model.
 
 use std::path::{Path, PathBuf};
 
@@ -8,40 +8,41 @@ use serde_json::Value;
 use super::json::read_json;
 use crate::LoadError;
 
-/// The file that such a folder is known by.
+/// Index file, which marks a folder as an adapter-only checkpoint.
 pub(super) const INDEX: &str = "isogloss.json";
 
-/// The file of a folder of adapters of either library.
+/// Configuration file of an adapter folder of the `peft` or the `adapters` library.
 pub(super) const ADAPTER_CONFIG: &str = "adapter_config.json";
 
-/// Whether a folder holds a model, whole or as adapters.
+/// Whether a folder contains a full model or adapters.
 pub(super) fn is_model(folder: &Path) -> bool {
     let files = ["config.json", ADAPTER_CONFIG, "modules.json"];
     files.iter().any(|file| folder.join(file).exists())
 }
 
-/// What [`INDEX`] says.
+/// Content of [`INDEX`].
 #[derive(Serialize, Deserialize)]
 pub(super) struct Index {
-    /// What the base model is called.
+    /// Name of the base model.
     pub(super) base_name: String,
-    /// Where it is, from this folder if it can be told from there: a run that is moved with its model opens.
+    /// Path of the base model, relative to this folder if possible, so that a run that is moved
+    /// together with the base model can be loaded.
     pub(super) base_folder: PathBuf,
-    /// Where it was, from the root: a run that is moved alone opens too.
+    /// Absolute path of the base model, so that a run that is moved alone can be loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) base_folder_absolute: Option<PathBuf>,
-    /// The active adapters, the lowest first.
+    /// Active adapters of the `adapters` library, in the order of the forward pass.
     pub(super) adapters: Vec<String>,
-    /// The adapters of the `peft` library.
+    /// Adapters of the `peft` library.
     #[serde(alias = "loras")]
     pub(super) peft: Vec<String>,
-    /// How the head is scored.
+    /// Scoring settings of the task head.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) scoring: Option<Value>,
 }
 
 impl Index {
-    /// None for a folder that is no adapter-only checkpoint.
+    /// Reads the index of a folder; `None` if it is not an adapter-only checkpoint.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>, LoadError> {
         let path = folder.join(INDEX);
         if !path.exists() {

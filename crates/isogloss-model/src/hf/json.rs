@@ -1,4 +1,4 @@
-//! JSON files, and the writing of any file.
+//! JSON files: reading, parsing and writing.
 
 use std::fs::File;
 use std::io::Write;
@@ -15,19 +15,19 @@ pub(super) fn read_json(path: &Path) -> Result<Value, LoadError> {
     parse_json(&bytes, path)
 }
 
-/// Parses the bytes of the file `path`.
+/// Parses JSON bytes; `path` is used in messages.
 pub(super) fn parse_json(bytes: &[u8], path: &Path) -> Result<Value, LoadError> {
     serde_json::from_slice(bytes)
         .map_err(|source| LoadError::Json { path: path.to_owned(), source })
 }
 
-/// Writes a JSON file, indented.
+/// Writes an indented JSON file.
 pub(crate) fn write_json(path: &Path, json: &Value) -> Result<(), SaveError> {
     let pretty = serde_json::to_string_pretty(json).expect("a JSON value is printable");
     write_file(path, pretty.as_bytes())
 }
 
-/// Writes a file and syncs it.
+/// Writes a file and syncs it to disk.
 pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), SaveError> {
     let write = || {
         let mut file = File::create(path)?;

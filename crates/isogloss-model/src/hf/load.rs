@@ -1,4 +1,4 @@
-//! Loading models from Hugging Face folders.
+//! Loading of models from Hugging Face folders.
 
 use std::path::Path;
 
@@ -12,12 +12,12 @@ use super::weights::WeightFiles;
 use super::{adapter_folder, adapter_only};
 use crate::LoadError;
 
-/// Loads a model folder onto a device; adapters, of an adapter-only checkpoint or of a folder of `peft`
-/// or `adapters`, together with their base model.
+/// Loads a model from a Hugging Face folder onto a device (`from_pretrained`); an adapter-only
+/// checkpoint or a folder of `peft` or `adapters` is loaded together with its base model.
 ///
 /// # Errors
-/// If a file is missing or damaged, the architecture is not supported, any tensor of the encoder
-/// is missing or does not fit, or a base model is not found; all such tensors are named.
+/// If a file is missing or corrupt, the architecture is not supported, a tensor of the encoder is
+/// missing or does not fit, or a base model is not found; the error names all such tensors.
 pub fn load(
     folder: impl Into<ModelFolder>,
     head: &HeadChoice,
@@ -37,7 +37,7 @@ fn load_folder(
     }
 }
 
-/// Loads what stands on a base, and the base.
+/// Loads adapters together with their base model.
 fn load_adapted(
     folder: &ModelFolder,
     place: FolderKind,
@@ -57,11 +57,11 @@ fn load_adapted(
     }
 }
 
-/// Loads a model from the bytes of a `config.json` and of a safetensors file, with the head that it was
-/// saved with.
+/// Loads a model with its saved task head from the bytes of a `config.json` and of a safetensors
+/// file.
 ///
 /// # Errors
-/// As [`load`]; messages call the files `config.json` and `model.safetensors`.
+/// As [`load`]; the files are named `config.json` and `model.safetensors` in messages.
 pub fn load_bytes(
     config: &[u8],
     weights: Vec<u8>,
@@ -73,15 +73,16 @@ pub fn load_bytes(
     Folder::new(path.to_owned(), config, weights, &HeadChoice::Saved)?.build(None, device)
 }
 
-/// As [`load`], with a masked-language-model head beside the other.
+/// Loads a model with a masked-language-model head, in addition to the task head of [`load`].
 ///
-/// It is the folder's own, [`LmHeadKind::Own`](crate::LmHeadKind::Own), if there is any tensor of one.
-/// Otherwise it is [`LmHeadKind::Tied`](crate::LmHeadKind::Tied), with a bias of zero unless the folder
-/// was saved with one; [`Model::lm_head_kind`](crate::Model::lm_head_kind) tells which.
+/// The head is the pretrained one, [`LmHeadKind::Own`](crate::LmHeadKind::Own), if the folder has a
+/// tensor of one. Otherwise it is [`LmHeadKind::Tied`](crate::LmHeadKind::Tied), with a zero bias
+/// unless the folder was saved with one. [`Model::lm_head_kind`](crate::Model::lm_head_kind)
+/// returns the kind.
 ///
 /// # Errors
-/// As [`load`]; tensors that the own head lacks are named too, and a head whose decoder is not the
-/// token embeddings (`tie_word_embeddings`) is not supported.
+/// As [`load`]; the error also names missing tensors of the pretrained head. A head whose decoder
+/// is not tied to the token embeddings (`tie_word_embeddings`) is not supported.
 pub fn load_masked_lm(
     folder: impl Into<ModelFolder>,
     head: &HeadChoice,

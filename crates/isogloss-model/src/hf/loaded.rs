@@ -1,4 +1,4 @@
-//! A loaded model and the choice of its task head.
+//! Loaded model, load report, and the choice of the task head to load.
 
 use burn::tensor::Device;
 use serde_json::Value;
@@ -6,42 +6,42 @@ use serde_json::Value;
 use super::model_folder::ModelFolder;
 use crate::{HeadSpec, LoadError, Model};
 
-/// How the base of adapters is loaded.
+/// Function that loads the base model of adapters.
 pub(super) type LoadBase = fn(&ModelFolder, &HeadChoice, &Device) -> Result<LoadedModel, LoadError>;
 
-/// The task head that a loaded model gets.
+/// Task head of a loaded model: saved, new, matched by label name, or none.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HeadChoice {
-    /// The one that the folder was saved with; none if it holds a bare encoder.
+    /// The saved task head of the folder; none if the folder has an encoder only.
     Saved,
-    /// None.
+    /// No task head.
     Without,
-    /// A new one: nothing of a saved head is taken but what `transformers` counts as the encoder's, BERT's
-    /// pooler.
+    /// New, randomly initialized head. Of a saved head only BERT's pooler is loaded, which is part
+    /// of the encoder in `transformers`.
     New {
-        /// The head.
+        /// Specification of the head.
         spec: HeadSpec,
-        /// Draws its parameters.
+        /// Seed of the random initialization.
         seed: u64,
     },
-    /// One that takes what a saved head of the same kind has for it, and the rows of its last layers by the
-    /// names of their labels, which `config.json` tells; what the folder lacks is drawn from the seed.
+    /// Head with the parameters of a saved head of the same kind; the rows of its output layers are
+    /// matched by the label names in `config.json`. What the folder lacks is randomly initialized.
     ByName {
-        /// The head.
+        /// Specification of the head.
         spec: HeadSpec,
-        /// Draws the parameters and the rows that are not in the folder.
+        /// Seed of the random initialization of missing parameters and rows.
         seed: u64,
     },
-    /// The saved one, with its rows in the order of these labels: it must be of the same kind and have the
-    /// same labels.
+    /// The saved head, with its rows in the order of these labels; it must have the same kind and
+    /// the same labels.
     AsIs {
-        /// The head.
+        /// Specification of the head.
         spec: HeadSpec,
     },
 }
 
 impl HeadChoice {
-    /// The head that is asked for, if that is not left to the folder.
+    /// The requested head specification; `None` if the folder decides or there is no head.
     pub(super) fn spec(&self) -> Option<&HeadSpec> {
         match self {
             Self::Saved | Self::Without => None,
@@ -49,47 +49,49 @@ impl HeadChoice {
         }
     }
 
-    /// Whether rows are taken from a saved head.
+    /// Whether rows of a saved head are matched by label name.
     pub(super) fn matches_labels(&self) -> bool {
         matches!(self, Self::ByName { .. } | Self::AsIs { .. })
     }
 }
 
-/// A model that was read from a folder, with the folder's configuration.
+/// Loaded model, with the folder's configuration and a load report.
 #[derive(Debug)]
 pub struct LoadedModel {
     /// The model.
     pub model: Model,
-    /// Its head, if it has one.
+    /// Specification of its task head, if it has one.
     pub head: Option<HeadSpec>,
     /// The folder's `config.json`, for [`save`](crate::save).
     pub config_json: Value,
-    /// What the folder says of how its head is scored, see [`save_scored`](crate::save_scored); none with
-    /// another head than the saved one.
+    /// Scoring settings of the saved head, see [`save_scored`](crate::save_scored); `None` with
+    /// another head.
     pub scoring: Option<Value>,
-    /// Parameters that were missing, tensors that were left over.
+    /// Missing parameters and unused tensors.
     pub report: LoadReport,
 }
 
-/// Where the rows of a new head come from, by the names of their labels; a parser's parts of speech stand
+/// Origin of the output rows of a task head, by label name; a parser's part-of-speech tags come
 /// after its relations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabelRows {
-    /// Taken from the saved head, from the same place.
+    /// Rows from the saved head, at the same index.
     pub kept: Vec<String>,
-    /// Taken from the saved head, from another place.
+    /// Rows from the saved head, from another index.
     pub moved: Vec<String>,
-    /// Drawn from the seed: the saved head has no label of this name, two of them, or no row that fits.
+    /// Randomly initialized rows: the saved head has no label of this name, has two, or its rows do
+    /// not fit.
     pub drawn: Vec<String>,
 }
 
-/// The parameters of a model that its folder lacked, and the tensors that it had beyond them.
+/// Load report: missing parameters and unused tensors of a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadReport {
-    /// Parameters of the heads that were initialized anew, as a whole.
+    /// Missing head parameters, which were randomly initialized as a whole (`missing_keys` of
+    /// PyTorch).
     pub fresh: Vec<String>,
-    /// What became of the rows of labels, where a saved head was to give its own.
+    /// Origin of the rows of labels, if a saved head was matched by label name.
     pub rows: LabelRows,
-    /// Tensors that no parameter took, such as those of a language-model head.
+    /// Unused tensors, such as those of a language-model head (`unexpected_keys` of PyTorch).
     pub unused: Vec<String>,
 }

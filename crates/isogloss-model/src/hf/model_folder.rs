@@ -1,4 +1,5 @@
-//! Model folders: a whole model, one of sentence-transformers, or adapters on a base; and where that base is.
+//! Model folders: detects a full model, a sentence-transformers model or adapters, and resolves the
+//! base model.
 
 use std::path::{Path, PathBuf};
 
@@ -9,21 +10,21 @@ use super::json::read_json;
 use super::sentence_transformers::transformer_folder;
 use crate::LoadError;
 
-/// Folders whose base is a folder of adapters too, and so on, at most.
+/// Maximum length of a chain of adapter folders whose base is an adapter folder too.
 const MAX_DEPTH: usize = 8;
 
-/// A folder that a model is loaded from, and the base of the adapters that it holds, where that is not
-/// what the folder says.
+/// Model folder to load, with an optional base model that overrides the one named in an adapter
+/// folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelFolder {
-    /// The folder.
+    /// Path of the folder.
     pub path: PathBuf,
-    /// The folder of its base model.
+    /// Folder of the base model; `None` for the one named in the folder.
     pub base: Option<PathBuf>,
 }
 
 impl ModelFolder {
-    /// What the folder holds.
+    /// Detects the kind of the folder.
     pub(super) fn open(&self) -> Result<FolderKind, LoadError> {
         if let Some(index) = Index::read(&self.path)? {
             return Ok(FolderKind::Checkpoint(index));
@@ -33,7 +34,8 @@ impl ModelFolder {
             return Ok(FolderKind::Whole(self.whole()?));
         }
         let json = read_json(&path)?;
-        // As `transformers`, which takes the base where the folder of `peft` holds a model too.
+        // As `transformers`, which loads the base model and the adapter even if a `peft` folder
+        // also has a full model.
         if json.get("peft_type").is_none() && self.path.join("config.json").exists() {
             return Ok(FolderKind::Whole(self.whole()?));
         }
@@ -82,18 +84,19 @@ impl From<&ModelFolder> for ModelFolder {
     }
 }
 
-/// What a folder holds.
+/// Kind of a model folder.
 pub(super) enum FolderKind {
-    /// A whole model, here or in the folder of a sentence-transformers module.
+    /// Full model, in the folder itself or in that of a sentence-transformers module.
     Whole(PathBuf),
-    /// An adapter-only checkpoint.
+    /// Adapter-only checkpoint.
     Checkpoint(Index),
-    /// An adapter of either library: its configuration, and the folder of its base.
+    /// Adapter of the `peft` or the `adapters` library: its configuration and the folder of its
+    /// base model.
     Adapter { json: Value, base: PathBuf },
 }
 
 impl FolderKind {
-    /// The folder that this one stands on; none for a whole model.
+    /// Folder of the base model; `None` for a full model.
     fn base(&self) -> Option<&Path> {
         match self {
             Self::Whole(_) => None,
@@ -103,24 +106,24 @@ impl FolderKind {
     }
 }
 
-/// The field of an adapter's configuration that names its base, and what it says.
+/// Field of `adapter_config.json` with the name of the base model, and its value.
 fn base_name(json: &Value) -> (&'static str, Option<String>) {
     let is_peft = json.get("peft_type").is_some();
     let field = if is_peft { "base_model_name_or_path" } else { "model_name" };
     (field, json.get(field).and_then(Value::as_str).map(str::to_owned))
 }
 
-/// The base as a folder on this machine: seen from the adapter's folder, else as it stands.
+/// Local folder of the base model: `name` relative to the adapter's folder, else as it is.
 fn local_base(folder: &Path, name: &str) -> Option<PathBuf> {
     let mut paths = [folder.join(name), PathBuf::from(name)].into_iter();
     paths.find(|path| !name.is_empty() && is_model(path))
 }
 
-/// What the base model of a folder of adapters is called, if it has to be fetched: neither given nor a
-/// folder on this machine.
+/// Name of the base model to download, if a folder has adapters whose base is neither given nor a
+/// local folder.
 ///
 /// # Errors
-/// If a file of the folder is damaged.
+/// If a file of the folder is corrupt.
 pub fn base_to_fetch(folder: &ModelFolder) -> Result<Option<String>, LoadError> {
     match folder.open() {
         Err(LoadError::BaseModelWanted { name, .. }) => Ok(name),
@@ -129,7 +132,7 @@ pub fn base_to_fetch(folder: &ModelFolder) -> Result<Option<String>, LoadError> 
     }
 }
 
-/// The folders from this one to that of the whole model that it stands on.
+/// Chain of folders from this one, through its base models, to the full model.
 fn chain(folder: ModelFolder) -> Result<Vec<PathBuf>, LoadError> {
     let mut folder = folder;
     let mut folders = Vec::new();
@@ -152,19 +155,19 @@ fn chain(folder: ModelFolder) -> Result<Vec<PathBuf>, LoadError> {
     Err(LoadError::BaseModelCycle { path })
 }
 
-/// The folder of the whole model that a folder of adapters stands on; the folder itself, or that of its
-/// sentence-transformers module, if it holds a whole model.
+/// Folder of the base model: the full model that adapters were trained on; for a full model the
+/// folder itself, or that of its sentence-transformers module.
 ///
 /// # Errors
-/// If the folder says where its base is, and it is not there, or does not say it.
+/// If the base model is not found, or the folder does not name it.
 pub fn base_folder(folder: impl Into<ModelFolder>) -> Result<PathBuf, LoadError> {
     let folder = folder.into();
     let path = folder.path.clone();
     Ok(chain(folder)?.pop().unwrap_or(path))
 }
 
-/// The folder whose tokenizer a model reads with: the first from this one to its
-/// [`base_folder`] that has a `tokenizer.json`.
+/// Folder of the tokenizer: the first one on the chain from this folder to its [`base_folder`] that
+/// has a `tokenizer.json`, else the base folder.
 ///
 /// # Errors
 /// As [`base_folder`].
@@ -174,10 +177,10 @@ pub fn tokenizer_folder(folder: impl Into<ModelFolder>) -> Result<PathBuf, LoadE
     Ok(folders.swap_remove(found.unwrap_or(folders.len() - 1)))
 }
 
-/// Whether a folder holds adapters on a base, and not a whole model.
+/// Whether a folder contains adapters with a base model, and not a full model.
 ///
 /// # Errors
-/// If a file of the folder is damaged.
+/// If a file of the folder is corrupt.
 pub fn is_on_base(folder: &Path) -> Result<bool, LoadError> {
     match ModelFolder::from(folder).open() {
         Err(LoadError::BaseModelWanted { .. }) => Ok(true),

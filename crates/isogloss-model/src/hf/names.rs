@@ -1,31 +1,31 @@
-//! Names of parameters in Hugging Face files.
+//! Tensor names of parameters in Hugging Face files.
 
 use crate::family::FamilySpec;
 use crate::{EncoderConfig, HeadSpec, LmHeadKind, Model, peft};
 
-/// The start of the names of a parser's tensors, in all families; `transformers` has no parser.
+/// Prefix of a parser's tensor names, in all families; `transformers` has no parser.
 const PARSER: &str = "parser.";
 
-/// The name of a tied masked-language-model head's bias, in all families; it begins as no name of a
-/// family's own such head does.
+/// Tensor name of the bias of a tied masked-language-model head, in all families; it does not have
+/// the prefix of any family's own head.
 pub(crate) const TIED_LM_BIAS: &str = "lm_bias";
 
-/// The class that comes with folders whose masked-language-model head is tied.
+/// Python class of folders with a tied masked-language-model head.
 pub(super) const TIED_LM_CLASS: &str = "TiedForMaskedLM";
 
-/// The name of an encoder's parameter, adapters included, without prefixes.
+/// Tensor name of an encoder parameter, including adapters, without prefixes.
 pub(super) fn encoder_tensor(family: &FamilySpec, path: &str) -> String {
     peft::tensor_name(family, path).unwrap_or_else(|| family.encoder_key(path))
 }
 
-/// The full name of a task head's parameter.
+/// Full tensor name of a task head parameter.
 pub(super) fn head_tensor(family: &FamilySpec, path: &str, has_dense: bool) -> String {
     let classifier = family.head_key(path, has_dense);
     classifier.unwrap_or_else(|| path.replacen("head.", PARSER, 1))
 }
 
 impl Model {
-    /// The name of a parameter in a Hugging Face file of this model and head, from its path.
+    /// Tensor name of a parameter in a Hugging Face file of this model and head, from its path.
     pub fn parameter_name(&self, head: Option<&HeadSpec>, path: &str) -> String {
         let config = self.encoder.config();
         let family = config.family.spec();
@@ -40,11 +40,11 @@ impl Model {
     }
 }
 
-/// The name of a parameter in a Hugging Face file, from its path in a [`Model`] without a
+/// Tensor name of a parameter in a Hugging Face file, from its path in a [`Model`] without a
 /// masked-language-model head.
 ///
-/// Parameters of adapters have the names of the library that the adapter is of, without the prefix
-/// `base_model.model.` of `peft`.
+/// Adapter parameters have the names of their library, without the prefix `base_model.model.` of
+/// `peft`.
 pub fn parameter_name(config: &EncoderConfig, head: Option<&HeadSpec>, path: &str) -> String {
     let family = config.family.spec();
     match (path.strip_prefix("encoder."), head) {

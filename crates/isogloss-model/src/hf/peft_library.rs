@@ -1,5 +1,5 @@
-//! Folders of the `peft` library: an adapter's `adapter_config.json` and weights, in and out, and a
-//! task head beside it.
+//! `peft` library folders: loading and saving of `adapter_config.json`, adapter weights and a task
+//! head.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -17,42 +17,42 @@ use crate::{
     ParamSource, SaveError,
 };
 
-/// The file that says what the adapter is.
+/// Configuration file of the adapter.
 const CONFIG: &str = "adapter_config.json";
 
-/// What the library calls the weights.
+/// Names of the weight file in the library.
 pub(super) const WEIGHTS: [&str; 2] = ["adapter_model.safetensors", "adapter_model.bin"];
 
-/// What stands before the name of a tensor in the model.
+/// Prefix of tensor names in the weight file.
 pub(super) const PREFIX: &str = "base_model.model.";
 
-/// An adapter of the `peft` library that is now part of a model.
+/// Result of [`load_peft`]: an adapter of the `peft` library that was added to a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadedPeft {
-    /// What it is made of.
+    /// Adapter configuration.
     pub config: AdapterConfig,
-    /// Parameters of the model itself that the folder had too (`modules_to_save`), by path; they
-    /// replaced the model's.
+    /// Paths of the model's own parameters that were replaced by those of the folder
+    /// (`modules_to_save`).
     pub replaced: Vec<String>,
-    /// Tensors that were not taken: of a head that the model does not have.
+    /// Ignored tensors, of a task head that the model does not have.
     pub unused: Vec<String>,
 }
 
-/// Reads `adapter_config.json` and the weights beside it, as the `peft` library writes them, and puts
-/// the adapter into `model` under `name`, in place of one of the same name.
+/// Loads an adapter from a folder of the `peft` library (`adapter_config.json` and weights) into
+/// `model` under `name`, replacing one of the same name.
 ///
-/// Whole modules that were saved with it (`modules_to_save`) take the place of the model's: embeddings,
-/// normalizations and others of the encoder, and a head if it has the shapes of the model's.
+/// Full modules that were saved with it (`modules_to_save`) replace those of the model: embeddings,
+/// layer normalizations and other encoder modules, and a task head if it has the same shapes.
 ///
 /// # Errors
-/// If a file is missing or damaged, the adapter is of a kind or variant that is not supported, or it
-/// was made for another model; every tensor that is missing, left over or of another shape is named. The
-/// model is then as it was.
+/// If a file is missing or corrupt, the kind or variant of the adapter is not supported, or it was
+/// made for another model; the error names every tensor that is missing, unexpected or of the wrong
+/// shape. The model is then unchanged.
 pub fn load_peft(folder: &Path, model: &mut Model, name: &str) -> Result<LoadedPeft, LoadError> {
     load_parts(folder, model, name, true)
 }
 
-/// [`load_peft`], with the head of the folder or without it.
+/// [`load_peft`], with or without the task head of the folder.
 pub(super) fn load_parts(
     folder: &Path,
     model: &mut Model,
@@ -86,7 +86,7 @@ pub(super) fn load_parts(
     Ok(LoadedPeft { config, replaced, unused })
 }
 
-/// Takes the parameters of an adapter from their file and gathers what does not fit.
+/// Parameter source that reads an adapter's weight file and collects all errors.
 struct PeftParams {
     family: &'static FamilySpec,
     files: WeightFiles,
@@ -97,12 +97,12 @@ struct PeftParams {
 impl PeftParams {
     fn read(&mut self, name: String, shape: &[usize]) -> Option<Vec<f32>> {
         let values = self.files.read(&name, shape);
-        // A tensor of another shape is no left-over one.
+        // A tensor of the wrong shape is not reported as unexpected too.
         self.taken.insert(name);
         values.map_err(|fault| self.faults.push(fault)).ok()
     }
 
-    /// The parameters of the model itself that the file has, by path.
+    /// Reads the model's own parameters that the file has (`modules_to_save`), by path.
     fn modules(&mut self, model: &Model, takes_head: bool) -> BTreeMap<String, Vec<f32>> {
         let params = named_parameters(model);
         let has_dense = params.iter().any(|param| param.path.starts_with("head.dense."));
@@ -118,7 +118,7 @@ impl PeftParams {
             };
             let found = keys.into_iter().find(|key| self.files.contains(key));
             let Some(key) = found.filter(|key| !self.taken.contains(key)) else { continue };
-            // A head for other labels is no fault: the model's own stays.
+            // A head for other labels is not an error: the model keeps its own.
             if is_head && self.files.shape(&key).as_ref() != Some(&param.shape) {
                 continue;
             }
@@ -129,13 +129,14 @@ impl PeftParams {
         modules
     }
 
-    /// The names that an encoder's parameter may have in the file.
+    /// Possible tensor names of an encoder parameter in the file.
     fn encoder_keys(&self, path: &str) -> Vec<String> {
         let key = encoder_tensor(self.family, path);
         vec![format!("{PREFIX}{}{key}", self.family.prefix), format!("{PREFIX}{key}")]
     }
 
-    /// Whether a tensor is of a head, of which a model may have another or none.
+    /// Whether a tensor belongs to a task head or a masked-language-model head, which the model
+    /// need not have.
     fn is_head(&self, tensor: &str) -> bool {
         let Some(name) = tensor.strip_prefix(PREFIX) else { return false };
         let bare = name.strip_prefix(self.family.prefix).unwrap_or(name);
@@ -144,8 +145,8 @@ impl PeftParams {
         starts.any(|start| bare.starts_with(&start)) || name.starts_with(self.family.lm_head.root)
     }
 
-    /// Fails if a tensor does not fit or is left over; those of a head that was not taken are
-    /// returned.
+    /// Returns the ignored tensors of a head, or an error if a tensor does not fit or is
+    /// unexpected.
     fn finish(mut self) -> Result<Vec<String>, LoadError> {
         let rest = self.files.names().filter(|tensor| !self.taken.contains(*tensor));
         let (unused, left_over): (Vec<_>, Vec<_>) =
@@ -171,11 +172,11 @@ impl ParamSource for PeftParams {
     }
 }
 
-/// Writes `adapter_config.json` and `adapter_model.safetensors` into `folder`, as the `peft` library
-/// does, for a task model with the encoder of `model`.
+/// Saves an adapter in the folder format of the `peft` library: writes `adapter_config.json` and
+/// `adapter_model.safetensors` for a task model with the encoder of `model`.
 ///
-/// With `head`, which is the model's own, its parameters are written too. `base` is the name or
-/// folder that the pretrained model is known by.
+/// With `head`, the model's task head, its parameters are written too. `base` is the name or folder
+/// of the pretrained model.
 ///
 /// # Errors
 /// If the model has no such adapter or a file cannot be written; the message names it.
@@ -207,7 +208,8 @@ pub fn save_peft(
     write_safetensors(&folder.join("adapter_model.safetensors"), params)
 }
 
-/// The adapter's own fields and those that the library writes for every kind, by name.
+/// Content of `adapter_config.json`: the adapter's fields and those that the library writes for all
+/// kinds, sorted by name.
 fn config_json(
     config: &AdapterConfig,
     encoder: &EncoderConfig,

@@ -1,4 +1,4 @@
-//! Projection heads in a folder of their own: they are trained beside a model and are no part of it.
+//! Saving and loading of projection heads, in a folder separate from the model's.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::weights::{WeightFiles, write_safetensors};
 use crate::params::named_parameters;
 use crate::{Init, LoadError, Model, ParamSource, Projection, SaveError};
 
-/// Writes the projections of a model, if it has any, into a folder of their own, which is made.
+/// Saves the projection heads of a model, if it has any, to a separate folder, which is created.
 ///
 /// [`load_projections`] reads them.
 ///
@@ -25,11 +25,11 @@ pub fn save_projections(folder: &Path, model: &Model) -> Result<(), SaveError> {
     write_safetensors(&folder.join("model.safetensors"), params)
 }
 
-/// Reads the projections that [`save_projections`] wrote; none without the
-/// folder.
+/// Loads the projection heads that [`save_projections`] wrote; empty if the folder does not exist.
 ///
 /// # Errors
-/// If the file is damaged, or a layer does not take what the one before it gives.
+/// If the file is corrupt, or the input width of a layer is not the output width of the previous
+/// one.
 pub fn load_projections(folder: &Path, device: &Device) -> Result<Vec<Projection>, LoadError> {
     if !folder.exists() {
         return Ok(Vec::new());
@@ -57,7 +57,7 @@ pub fn load_projections(folder: &Path, device: &Device) -> Result<Vec<Projection
     }
 }
 
-/// Gives parameters the values that were read for them.
+/// Parameter source that returns the loaded weights in order.
 struct InOrder(std::vec::IntoIter<Vec<f32>>);
 
 impl ParamSource for InOrder {

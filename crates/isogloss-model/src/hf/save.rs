@@ -1,4 +1,4 @@
-//! Saving models to Hugging Face folders.
+//! Saving of models to Hugging Face folders.
 
 use std::path::Path;
 
@@ -10,27 +10,27 @@ use super::weights::write_safetensors;
 use crate::params::named_parameters;
 use crate::{HeadSpec, LmHeadKind, Model, ParamLocation, Pooling, Projection, SaveError};
 
-/// The class with which `transformers` loads the mean-pooling head: it has none of its own.
+/// Python class with which `transformers` loads the mean-pooling classifier (`trust_remote_code`).
 const MEAN_POOLING_MODULE: &str = include_str!("modeling_isogloss.py");
 
-/// The class with which it loads a tied masked-language-model head: all of its own have a layer before
-/// the product, and no weights make that layer the identity.
+/// Python class with which `transformers` loads a tied masked-language-model head; its own classes
+/// have a transform before the product, which no weights turn into the identity.
 const TIED_LM_MODULE: &str = include_str!("modeling_isogloss_lm.py");
 
-/// Saves a model: writes `config.json`, `model.safetensors` and what else `transformers` needs into
-/// `folder`.
+/// Saves a model to a Hugging Face folder: writes `config.json`, `model.safetensors` and the Python
+/// classes that `transformers` needs.
 ///
 /// `AutoModelForSequenceClassification` and `AutoModelForTokenClassification` load the result and
-/// give the same logits; a model with [`Pooling::Mean`] needs `trust_remote_code=True` there, since
-/// its class comes with the folder. Adapters are left out: [`save_adapter`](crate::save_adapter) and
-/// [`save_peft`](crate::save_peft) write those.
+/// give the same logits; a model with [`Pooling::Mean`] needs `trust_remote_code=True` there,
+/// because its class is in the folder. Adapters are not saved:
+/// [`save_adapter`](crate::save_adapter) and [`save_peft`](crate::save_peft) write those.
 ///
-/// A model with a parser is one for `AutoModel`, which leaves the parser out: its sizes and parts of
-/// speech are the entry `isogloss` of `config.json`, its relations the labels there.
+/// `AutoModel` loads a model with a parser, without the parser: the parser's configuration and
+/// part-of-speech tags are in the entry `isogloss` of `config.json`, its relations are the labels.
 ///
-/// A model with a masked-language-model head and no other is one for `AutoModelForMaskedLM`; where
-/// that head is [`LmHeadKind::Tied`], its class comes with the folder too. Beside another head it
-/// is stored in the same file, and `transformers` leaves it out;
+/// `AutoModelForMaskedLM` loads a model with a masked-language-model head and no task head; for
+/// [`LmHeadKind::Tied`] the class is in the folder too. With a task head, the masked-language-model
+/// head is in the same file and `transformers` ignores it;
 /// [`load_masked_lm`](crate::load_masked_lm) reads it again.
 ///
 /// # Errors
@@ -44,9 +44,9 @@ pub fn save(
     save_scored(folder, model, head, config_json, None)
 }
 
-/// As [`save`]; `scoring` says how the head is scored: what decides its scores beside the weights and the
-/// tokenizer, as the caller writes it. It is the entry `scoring` of `isogloss` in `config.json`, and
-/// [`LoadedModel::scoring`](crate::LoadedModel::scoring) gives it back.
+/// [`save`] with scoring settings: JSON of the caller with all that decides the head's scores
+/// besides weights and tokenizer. It is stored in the entry `isogloss.scoring` of `config.json` and
+/// returned in [`LoadedModel::scoring`](crate::LoadedModel::scoring).
 ///
 /// # Errors
 /// As [`save`].

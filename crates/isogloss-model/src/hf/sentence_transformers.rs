@@ -1,5 +1,4 @@
-//! Folders of sentence-transformers: how `modules.json` says that hidden states become a sentence
-//! embedding.
+//! sentence-transformers folders: reads pooling, dense layers and settings from `modules.json`.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +9,10 @@ use super::weights::WeightFiles;
 use crate::config::Fields;
 use crate::{ConfigError, LoadError, SentencePooling};
 
-/// The file that lists the modules.
+/// File with the list of modules.
 const MODULES: &str = "modules.json";
 
-/// What the library has called the settings of its Transformer module.
+/// File names that the library has used for the settings of its `Transformer` module.
 const TRANSFORMER_CONFIGS: [&str; 7] = [
     "sentence_bert_config.json",
     "sentence_roberta_config.json",
@@ -24,47 +23,49 @@ const TRANSFORMER_CONFIGS: [&str; 7] = [
     "sentence_xlnet_config.json",
 ];
 
-/// The modules that make sentence embeddings out of an encoder's last hidden states, in order.
+/// Sentence embedding pipeline of a sentence-transformers folder: pooling, dense layers and text
+/// settings.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct SentenceModules {
-    /// How the states of a sentence become one vector; none if the folder does not say.
+    /// Sentence pooling; `None` if the folder has no `Pooling` module.
     pub pooling: Option<SentencePooling>,
-    /// Dense layers over that vector.
+    /// Dense layers over the pooled vector, in order.
     pub dense: Vec<SentenceDense>,
-    /// Tokens after which a text is cut; what the encoder takes if none.
+    /// Maximum sequence length in tokens, to which a text is truncated; `None` for the encoder's
+    /// maximum.
     pub max_seq_length: Option<usize>,
-    /// Texts are lower-cased before they are tokenized.
+    /// Lowercases texts before tokenization.
     pub do_lower_case: bool,
-    /// What is put before every text that names no prompt of its own.
+    /// Default prompt, put before every text without its own prompt.
     pub default_prompt: Option<String>,
-    /// Fields that are set and not used, each with its file.
+    /// Fields that are set but ignored, each with its file.
     pub unused: Vec<String>,
 }
 
-/// A dense layer over sentence embeddings.
+/// Dense layer over sentence embeddings (`Dense` of sentence-transformers).
 #[derive(Clone, Debug, PartialEq)]
 pub struct SentenceDense {
-    /// Its configuration, for messages.
+    /// Path of its configuration, for messages.
     pub path: PathBuf,
-    /// `[out, in]`, row by row.
+    /// Weight, `[out, in]`, row-major.
     pub weight: Vec<f32>,
-    /// `[out]`; zeros if it has none.
+    /// Bias, `[out]`; zeros if it has none.
     pub bias: Vec<f32>,
-    /// Width of the vectors that it reads.
+    /// Number of input features.
     pub in_features: usize,
-    /// Width of those that it gives.
+    /// Number of output features.
     pub out_features: usize,
-    /// Takes the hyperbolic tangent of what it gives.
+    /// Applies tanh to the output.
     pub has_tanh: bool,
 }
 
-/// An entry of `modules.json`: the last part of its type, and its folder.
+/// Entry of `modules.json`: the last part of its type, and its folder.
 struct Module {
     kind: String,
     folder: PathBuf,
 }
 
-/// The modules of a folder; none if it is not one of sentence-transformers.
+/// Reads the modules of a folder; `None` if it is not of sentence-transformers.
 fn modules(folder: &Path) -> Result<Option<Vec<Module>>, LoadError> {
     let path = folder.join(MODULES);
     if !path.exists() {
@@ -95,17 +96,18 @@ fn modules(folder: &Path) -> Result<Option<Vec<Module>>, LoadError> {
     Ok(Some(modules))
 }
 
-/// The folder of the encoder, where `modules.json` puts it into one of its own.
+/// Folder of the `Transformer` module, if `modules.json` lists a subfolder for it.
 pub(super) fn transformer_folder(folder: &Path) -> Result<Option<PathBuf>, LoadError> {
     let modules = modules(folder)?.unwrap_or_default();
     let transformer = modules.into_iter().find(|module| module.kind == "Transformer");
     Ok(transformer.map(|module| module.folder).filter(|inner| inner != folder))
 }
 
-/// Reads how a folder of sentence-transformers makes sentence embeddings; none for another folder.
+/// Reads the sentence embedding pipeline of a sentence-transformers folder; `None` for other
+/// folders.
 ///
 /// # Errors
-/// If a file is missing or damaged, or a module is of a kind or has a setting that is not supported.
+/// If a file is missing or corrupt, or the type or a setting of a module is not supported.
 pub fn read_sentence_modules(folder: &Path) -> Result<Option<SentenceModules>, LoadError> {
     let Some(modules) = modules(folder)? else { return Ok(None) };
     let mut read = SentenceModules::default();
@@ -121,7 +123,7 @@ pub fn read_sentence_modules(folder: &Path) -> Result<Option<SentenceModules>, L
             }
             "Dense" if !is_normalized => read.dense.push(dense(&module.folder)?),
             "Normalize" => is_normalized = true,
-            // It acts in training alone.
+            // Dropout has an effect in training only.
             "Dropout" => {}
             other => {
                 let expected = "Transformer, Pooling, Dense, Normalize after all Dense, or Dropout";
@@ -134,7 +136,7 @@ pub fn read_sentence_modules(folder: &Path) -> Result<Option<SentenceModules>, L
     Ok(Some(read))
 }
 
-/// The settings of the Transformer module.
+/// Reads the settings of the `Transformer` module.
 fn read_transformer(folder: &Path, read: &mut SentenceModules) -> Result<(), LoadError> {
     let paths = TRANSFORMER_CONFIGS.iter().map(|name| folder.join(name));
     let Some(path) = paths.into_iter().find(|path| path.exists()) else { return Ok(()) };
@@ -153,7 +155,7 @@ fn read_transformer(folder: &Path, read: &mut SentenceModules) -> Result<(), Loa
     Ok(())
 }
 
-/// The prompt that stands before every text.
+/// Reads the default prompt.
 fn read_prompt(folder: &Path, read: &mut SentenceModules) -> Result<(), LoadError> {
     let path = folder.join("config_sentence_transformers.json");
     if !path.exists() {
@@ -172,7 +174,7 @@ fn read_prompt(folder: &Path, read: &mut SentenceModules) -> Result<(), LoadErro
     Ok(())
 }
 
-/// The pooling that a Pooling module's configuration says.
+/// Parses the configuration of a `Pooling` module.
 fn pooling(json: &Value) -> Result<SentencePooling, ConfigError> {
     let fields = Fields(json);
     if !fields.is_absent("pooling_mode") {
@@ -183,7 +185,7 @@ fn pooling(json: &Value) -> Result<SentencePooling, ConfigError> {
     }
     let mut modes = Vec::new();
     for (field, mode) in SentencePooling::FIELDS {
-        // The library's default where the field is absent.
+        // Mean pooling is the library's default if the field is absent.
         if fields.bool_or(field, mode == SentencePooling::Mean)? {
             modes.push((field, mode));
         }
@@ -202,7 +204,7 @@ fn pooling(json: &Value) -> Result<SentencePooling, ConfigError> {
     }
 }
 
-/// Reads a Dense module.
+/// Reads a `Dense` module.
 fn dense(folder: &Path) -> Result<SentenceDense, LoadError> {
     let path = folder.join("config.json");
     let json = read_json(&path)?;

@@ -1,7 +1,7 @@
-//! Weight files of a folder: safetensors in one file or several, or PyTorch's pickle.
+//! Weight files of a folder: safetensors or PyTorch pickle, in one file or sharded.
 //!
-//! A matrix `name` may be stored in 8 bits, as [`Storage::Int8`](crate::Storage::Int8) does: its
-//! numbers as `name.int8`, what each row is multiplied by as `name.scale`.
+//! A matrix `name` may be quantized to 8 bits, see [`Storage::Int8`](crate::Storage::Int8): the
+//! integers are `name.int8`, the scale of each row is in `name.scale`.
 
 mod file;
 mod header;
@@ -22,30 +22,30 @@ pub(crate) use write::{Bytes, write_tensors};
 
 use file::WeightFile;
 
-/// The weight files of a folder, opened; tensors are read one at a time.
+/// Open weight files of a folder; tensors are read one at a time.
 #[derive(Debug)]
 pub struct WeightFiles {
-    /// The one file, or the index of several.
+    /// The single file, or the index of the shards.
     path: PathBuf,
     files: Vec<WeightFile>,
-    /// Tensor name to file.
+    /// Index into `files`, by tensor name.
     index: BTreeMap<String, usize>,
 }
 
 impl WeightFiles {
-    /// Takes the bytes of a safetensors file; `path` stands for it in messages.
+    /// Opens a safetensors file from its bytes; `path` is used in messages.
     ///
     /// # Errors
-    /// If they are damaged.
+    /// If they are corrupt.
     pub fn from_safetensors(bytes: Vec<u8>, path: &Path) -> Result<Self, LoadError> {
         let file = WeightFile::from_safetensors(bytes, path)?;
         Ok(Self::new(path.to_owned(), vec![file]))
     }
 
-    /// Opens whichever weights the folder has, safetensors first.
+    /// Opens the weight files of a folder, safetensors before PyTorch.
     ///
     /// # Errors
-    /// If there are none, or a file is missing or damaged.
+    /// If there are none, or a file is missing or corrupt.
     pub fn open(folder: &Path) -> Result<Self, LoadError> {
         for (single, sharded) in [
             ("model.safetensors", "model.safetensors.index.json"),
@@ -63,10 +63,10 @@ impl WeightFiles {
         Err(LoadError::NoWeights { path: folder.to_owned() })
     }
 
-    /// Opens the first of these files that the folder has.
+    /// Opens the first of these files that exists in the folder.
     ///
     /// # Errors
-    /// If it has none of them, or the file is damaged.
+    /// If none of them exists, or the file is corrupt.
     pub(crate) fn open_first(folder: &Path, names: &[&str]) -> Result<Self, LoadError> {
         match names.iter().map(|name| folder.join(name)).find(|path| path.exists()) {
             Some(path) => Self::open_files(path.clone(), vec![path]),
@@ -90,7 +90,7 @@ impl WeightFiles {
         Self { path, files, index }
     }
 
-    /// The names of all tensors, sorted.
+    /// Names of all tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.index.keys().map(String::as_str)
     }
@@ -100,21 +100,21 @@ impl WeightFiles {
         self.index.contains_key(name)
     }
 
-    /// The file that stands for the folder in messages: the only one, or the index of several.
+    /// Path for messages: the single file, or the index of the shards.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The shape of a tensor.
+    /// Shape of a tensor; `None` if it does not exist.
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
         let file = &self.files[*self.index.get(name)?];
         file.shape(name)
     }
 
-    /// Reads a tensor as `f32`, whatever float it is stored as.
+    /// Reads a tensor as `f32` from any supported dtype.
     ///
     /// # Errors
-    /// If it is missing, of another shape or type, or cannot be read.
+    /// If it is missing, has another shape or an unsupported dtype, or cannot be read.
     pub fn read(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadFault> {
         let Some(number) = self.index.get(name) else {
             return Err(LoadFault::Missing {
@@ -127,7 +127,7 @@ impl WeightFiles {
     }
 }
 
-/// The files that an index names, in order, each once.
+/// Shards that an index lists, sorted, without duplicates.
 fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let json = read_json(index)?;
     let map = json.get("weight_map").and_then(Value::as_object);
@@ -145,7 +145,7 @@ fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, LoadError> {
     Ok(names.into_iter().map(|name| folder.join(name)).collect())
 }
 
-/// Whether a name leads to nowhere but the folder it is used in, on any system.
+/// Whether a name is a plain file name, which cannot leave its folder on any system.
 fn is_file_name(name: &str) -> bool {
     !name.contains(['/', '\\', ':', '\0']) && !["", ".", ".."].contains(&name)
 }

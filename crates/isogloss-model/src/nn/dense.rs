@@ -6,7 +6,7 @@ use isogloss_kernels::linear;
 
 use crate::params::{Builder, Init};
 
-/// A dense layer with PyTorch's layout: the weight is `[out, in]`, the bias `[out]`.
+/// Dense layer in PyTorch's layout: the weight is `[out, in]`, the bias `[out]`.
 #[derive(Module, Debug)]
 pub(crate) struct Dense {
     pub(crate) weight: Param<Tensor<2>>,
@@ -14,12 +14,13 @@ pub(crate) struct Dense {
 }
 
 impl Dense {
-    /// Builds a layer from `[inputs, outputs]` with weights of the standard deviation `std`.
+    /// Builds a layer of `[inputs, outputs]` with normally distributed weights of standard
+    /// deviation `std`.
     pub(crate) fn init(path: &str, sizes: [usize; 2], std: f64, builder: &mut Builder<'_>) -> Self {
         Self::init_with(path, sizes, Init::Normal(std), builder)
     }
 
-    /// Builds a layer from `[inputs, outputs]` with weights as `init` says and a bias of zero.
+    /// Builds a layer of `[inputs, outputs]` with weights initialized by `init` and a zero bias.
     pub(crate) fn init_with(
         path: &str,
         [n_inputs, n_outputs]: [usize; 2],
@@ -33,7 +34,7 @@ impl Dense {
         }
     }
 
-    /// Maps `[.., in]` to `[.., out]`.
+    /// Forward pass: `[.., in]` to `[.., out]`.
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         linear(x, self.weight.val(), self.bias.val())
     }

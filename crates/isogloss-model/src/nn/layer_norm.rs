@@ -6,7 +6,7 @@ use isogloss_kernels::{Dropout, dropout_add_layer_norm};
 
 use crate::params::{Builder, Init};
 
-/// A layer normalization over the last dimension, with a weight and a bias of its width.
+/// Layer normalization over the last dimension, with weight and bias.
 #[derive(Module, Debug)]
 pub(crate) struct LayerNorm {
     weight: Param<Tensor<1>>,
@@ -14,7 +14,7 @@ pub(crate) struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// Builds a normalization whose weight is one and whose bias is zero unless a file has others.
+    /// Builds a layer normalization; its weight is initialized with ones and its bias with zeros.
     pub(crate) fn init(path: &str, width: usize, builder: &mut Builder<'_>) -> Self {
         Self {
             weight: builder.param(&format!("{path}.weight"), [width], Init::Ones),
@@ -22,7 +22,7 @@ impl LayerNorm {
         }
     }
 
-    /// Normalizes the sum of `residual` and of `x` after dropout.
+    /// Layer normalization of `dropout(x) + residual`.
     pub(crate) fn add<const D: usize>(
         &self,
         x: Tensor<D>,

@@ -1,26 +1,26 @@
-//! Activation functions of adapters, by the names that the `adapters` library has for them.
+//! Activation functions of bottleneck adapters, by their names in the `adapters` library.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::{gelu_approximate, leaky_relu, relu, silu, tanh};
 use isogloss_kernels::gelu;
 use serde::{Deserialize, Serialize};
 
-/// The activation function in a bottleneck.
+/// Activation function of a bottleneck adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NonLinearity {
-    /// `max(0, x)`.
+    /// ReLU: `max(0, x)`.
     Relu,
-    /// `x Φ(x)`.
+    /// GELU: `x Φ(x)`.
     Gelu,
-    /// The approximation of `x Φ(x)` by a hyperbolic tangent.
+    /// GELU in its tanh approximation.
     GeluNew,
-    /// `x / (1 + e⁻ˣ)`. Also called SiLU.
+    /// Swish, also called SiLU: `x / (1 + e⁻ˣ)`.
     #[serde(alias = "silu")]
     Swish,
-    /// The hyperbolic tangent.
+    /// Hyperbolic tangent.
     Tanh,
-    /// `max(x, 0.01 x)`.
+    /// Leaky ReLU: `max(x, 0.01 x)`.
     #[serde(rename = "leakyrelu")]
     LeakyRelu,
 }

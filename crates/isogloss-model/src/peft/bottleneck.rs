@@ -1,4 +1,5 @@
-//! Bottleneck adapters: a small network behind the sublayers of each block.
+//! Bottleneck adapters (Houlsby et al. 2019; Pfeiffer et al. 2020): a small network after the
+//! sublayers of each block.
 
 mod config;
 mod folder;

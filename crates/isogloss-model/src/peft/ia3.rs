@@ -1,5 +1,5 @@
-//! (IA)³: learned vectors that rescale what projections give or read; its configuration, its module, and
-//! its form in a folder of the `peft` library.
+//! (IA)³ adapter (Liu et al. 2022): learned vectors that rescale the outputs or inputs of linear
+//! projections; its configuration, its module, and its folder format of the `peft` library.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -17,24 +17,27 @@ use crate::nn::DropoutMasks;
 use crate::params::Builder;
 use crate::{AdapterError, ConfigError, EncoderConfig, Init};
 
-/// (IA)³ of linear projections: `y = l ⊙ (W x + b)` of those in `target_modules`, but
-/// `y = W (l ⊙ x) + b` of those in `feedforward_modules`, with the pretrained `W` and `b`.
+/// (IA)³, rescaling of linear projections: `y = l ⊙ (W x + b)` for those in `target_modules`,
+/// but `y = W (l ⊙ x) + b` for those also in `feedforward_modules`, with the pretrained `W` and
+/// `b`.
 ///
-/// A vector `l` begins as ones, so that training starts from the model as it is. Weights lie as
-/// `[out, in]` in all families, so that `peft`'s field `fan_in_fan_out` is always false.
+/// A vector `l` is initialized with ones, so that training starts from the pretrained model.
+/// Weights have the layout `[out, in]` in all families, so that `peft`'s field `fan_in_fan_out` is
+/// always false.
 ///
 /// # Source
 /// Liu et al. 2022, Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper than In-Context
-/// Learning, arXiv:2205.05638, §3.3: keys, values, and the inner activations of feed-forward networks.
-/// Differs from the paper as `peft` does: the bias of a projection to keys or values is rescaled too.
+/// Learning, arXiv:2205.05638, §3.3: keys, values, and the inner activations of feed-forward
+/// networks. Differs from the paper as `peft` does: the bias of a projection to keys or values is
+/// rescaled too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ia3Config {
-    /// Which projections, in all layers.
+    /// Target projections, in all layers.
     pub target_modules: Vec<TargetModule>,
-    /// Those of them whose input is rescaled in place of their output.
+    /// Target projections whose input is rescaled in place of their output.
     pub feedforward_modules: Vec<TargetModule>,
-    /// Begins with ones; with normal draws of deviation one otherwise, as `peft` does.
+    /// Initializes the vectors with ones; if false, from a standard normal distribution, as `peft`.
     #[serde(default = "starts_with_ones")]
     pub init_ia3_weights: bool,
 }
@@ -44,7 +47,8 @@ fn starts_with_ones() -> bool {
 }
 
 impl Ia3Config {
-    /// As Liu et al. have it: keys, values, and what the feed-forward network's second projection reads.
+    /// (IA)³ of Liu et al. 2022: keys, values, and the input of the second projection of the
+    /// feed-forward network.
     pub fn new() -> Self {
         Self {
             target_modules: vec![
@@ -57,7 +61,7 @@ impl Ia3Config {
         }
     }
 
-    /// Fails unless such vectors can be built for an encoder.
+    /// Checks that the configuration is valid.
     pub(super) fn check(&self) -> Result<(), AdapterError> {
         let refuse = |field, problem| Err(AdapterError::Config { field, problem });
         if self.target_modules.is_empty() {
@@ -73,9 +77,9 @@ impl Ia3Config {
         }
     }
 
-    /// Builds the vectors of the adapter `name`, one for each projection that is named and not pruned.
-    /// Paths of their parameters are `layers.<layer>.<projection>.ia3.<name>.l`, `[out, 1]`, or `[1, in]`
-    /// for those of `feedforward_modules`.
+    /// Builds the vectors of the adapter `name`, one per target projection that is not pruned. The
+    /// parameter paths are `layers.<layer>.<projection>.ia3.<name>.l`, `[out, 1]`, or `[1, in]` for
+    /// those of `feedforward_modules`.
     pub(super) fn init(
         &self,
         name: &str,
@@ -98,10 +102,10 @@ impl Default for Ia3Config {
     }
 }
 
-/// The vector of one projection.
+/// (IA)³ module of one projection: its rescaling vector.
 #[derive(Module, Debug)]
 pub(crate) struct Ia3 {
-    /// `[out, 1]`, or `[1, in]` if it rescales the input: the shapes in files.
+    /// Rescaling vector, `[out, 1]`, or `[1, in]` if it rescales the input, as in files.
     l: Param<Tensor<2>>,
     #[module(skip)]
     is_feedforward: bool,
@@ -131,16 +135,17 @@ impl ProjectionAdapter for Ia3 {
     }
 }
 
-/// The value of `peft_type`.
+/// Value of `peft_type`.
 pub(super) const PEFT_TYPE: &str = "IA3";
-/// Fields that are read.
+/// Supported fields.
 const READ: [&str; 3] = [TARGETS, FEEDFORWARD, "init_ia3_weights"];
 const TARGETS: &str = "target_modules";
 const FEEDFORWARD: &str = "feedforward_modules";
-/// The end of a tensor's name behind that of its projection.
+/// Suffix of a tensor name, after the name of the projection.
 const LEAF: &str = ".ia3_l";
 
-/// Reads a configuration; the shapes of `tensors` tell which projections a pattern stands for.
+/// Parses an (IA)³ configuration; the shapes of `tensors` show which projections a regular
+/// expression matches.
 pub(super) fn read_config(
     json: &Value,
     encoder: &EncoderConfig,
@@ -171,13 +176,13 @@ pub(super) fn read_config(
     })
 }
 
-/// The fields that say what the adapter is.
+/// Fields of `adapter_config.json` that describe the adapter.
 pub(super) fn config_fields(config: &Ia3Config, encoder: &EncoderConfig) -> Value {
     let names = |modules: &[TargetModule]| {
         let layers = (0..encoder.num_hidden_layers).collect();
         Targets { modules: modules.to_vec(), layers }.names(encoder)
     };
-    // The library asks that the one be a subset of the other, name by name.
+    // The library requires `feedforward_modules` to be a subset of `target_modules`, name by name.
     let targets = config.target_modules.iter().copied();
     let (feedforward, others): (Vec<_>, Vec<_>) =
         targets.partition(|target| config.feedforward_modules.contains(target));
@@ -193,8 +198,8 @@ pub(super) fn config_fields(config: &Ia3Config, encoder: &EncoderConfig) -> Valu
     })
 }
 
-/// The name of a parameter in a file, without the prefixes; none if `path` is not one of (IA)³. It does
-/// not say the adapter's own name.
+/// Tensor name of an (IA)³ parameter in a file, without prefixes and without the adapter's name;
+/// `None` if `path` is not of (IA)³.
 pub(super) fn tensor_name(family: &FamilySpec, path: &str) -> Option<String> {
     let (projection, _) = split_leaf(path).0.split_once(".ia3.")?;
     Some(format!("{}{LEAF}", family.encoder_module(projection)))

@@ -1,4 +1,5 @@
-//! Invertible adapter: MAD-X's coupling layer between the embeddings and the first block.
+//! Invertible adapter (MAD-X, Pfeiffer et al. 2020): a coupling layer between the embeddings and
+//! the first block.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -9,7 +10,8 @@ use crate::Init;
 use crate::nn::Dense;
 use crate::params::Builder;
 
-/// An additive coupling of the two halves of a hidden state: `y₁ = x₁ + F(x₂)`, `y₂ = x₂ + G(y₁)`.
+/// Additive coupling layer (NICE) of the two halves of a hidden state: `y₁ = x₁ + F(x₂)`,
+/// `y₂ = x₂ + G(y₁)`.
 ///
 /// # Source
 /// Dinh et al. 2015 (NICE), arXiv:1410.8516, §3.2; Pfeiffer et al. 2020 (MAD-X), arXiv:2005.00052,
@@ -20,7 +22,7 @@ pub(crate) struct Coupling {
     g: Subnet,
 }
 
-/// A bottleneck from one half to the other.
+/// Bottleneck network from one half to the other.
 #[derive(Module, Debug)]
 struct Subnet {
     down: Dense,
@@ -30,8 +32,8 @@ struct Subnet {
 }
 
 impl Coupling {
-    /// Builds the coupling of the adapter `name` for hidden states of `width`. Paths of its parameters
-    /// are `invertible_adapters.<name>.<subnet>.<dense>` with `f` and `g`, `down` and `up`.
+    /// Builds the coupling layer of the adapter `name` for hidden states of `width`. The parameter
+    /// paths are `invertible_adapters.<name>.<subnet>.<dense>` with `f` and `g`, `down` and `up`.
     pub(super) fn init(
         name: &str,
         reduction_factor: f64,
@@ -52,7 +54,7 @@ impl Coupling {
         Self { f: subnet("f", second, first), g: subnet("g", first, second) }
     }
 
-    /// Maps `[batch, seq, hidden]` to the same shape.
+    /// Forward pass, `[batch, seq, hidden]` to the same shape.
     pub(crate) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let (x_1, x_2) = halves(x);
         let y_1 = x_1 + self.f.forward(x_2.clone());
@@ -60,7 +62,7 @@ impl Coupling {
         Tensor::cat(vec![y_1, y_2], 2)
     }
 
-    /// Undoes [`forward`](Self::forward).
+    /// Inverse of [`forward`](Self::forward).
     pub(crate) fn inverse(&self, y: Tensor<3>) -> Tensor<3> {
         let (y_1, y_2) = halves(y);
         let x_2 = y_2 - self.g.forward(y_1.clone());

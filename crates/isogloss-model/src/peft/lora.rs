@@ -1,4 +1,4 @@
-//! Low-rank adaptation (LoRA) of linear projections.
+//! LoRA, low-rank adaptation of linear projections (Hu et al. 2022).
 
 mod config;
 mod folder;

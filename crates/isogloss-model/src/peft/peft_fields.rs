@@ -1,11 +1,11 @@
-//! Fields of `adapter_config.json` that all kinds of the `peft` library have.
+//! Fields of `adapter_config.json` common to all adapters of the `peft` library.
 
 use serde_json::Value;
 
 use crate::ConfigError;
 use crate::config::Fields;
 
-/// Fields that say nothing about what the tensors do to an encoder.
+/// Ignored fields, which do not affect the encoder's output.
 const WITHOUT_EFFECT: [&str; 8] = [
     "auto_mapping",
     "base_model_name_or_path",
@@ -17,8 +17,8 @@ const WITHOUT_EFFECT: [&str; 8] = [
     "task_type",
 ];
 
-/// Fails unless every field is turned off that neither a kind knows, by `known`, nor all kinds have:
-/// each version of the library adds some.
+/// Checks that all fields outside `known` and the common fields are turned off; each version of the
+/// library adds some fields.
 pub(super) fn expect_others_off(json: &Value, known: &[&[&str]]) -> Result<(), ConfigError> {
     let is_known = |name: &str| {
         WITHOUT_EFFECT.contains(&name) || known.iter().any(|names| names.contains(&name))

@@ -1,4 +1,4 @@
-//! Adapters at projections: what they do to a pass and to merged weights, and where they are put.
+//! Adapters of linear projections (LoRA, (IA)³): their forward pass, merging and construction.
 
 use burn::tensor::Tensor;
 
@@ -6,24 +6,25 @@ use super::target::TargetModule;
 use crate::nn::DropoutMasks;
 use crate::{AdapterError, EncoderConfig};
 
-/// An adapter at a projection `y = W x + b`. Those at one projection are of one kind, and take effect
-/// in any order.
+/// Adapter of a linear projection `y = W x + b`. All adapters of one projection are of one kind;
+/// their order does not matter.
 pub(crate) trait ProjectionAdapter {
-    /// What the projection reads in place of `x`, `[batch, seq, in]`.
+    /// Modifies the input of the projection, `[batch, seq, in]`.
     fn input(&self, x: Tensor<3>) -> Tensor<3> {
         x
     }
 
-    /// What it gives in place of `output`, `[batch, seq, out]`, for the `x` that it read.
+    /// Modifies the output of the projection, `[batch, seq, out]`; `x` is the modified input.
     fn output(&self, output: Tensor<3>, x: &Tensor<3>, masks: &mut DropoutMasks) -> Tensor<3>;
 
-    /// The `weight`, `[out, in]`, and `bias`, `[out]`, that give the same without the adapter; outside
-    /// any graph.
+    /// Merges the adapter: returns the `weight`, `[out, in]`, and `bias`, `[out]`, that give the
+    /// same output without it; not differentiable.
     fn merge(&self, weight: Tensor<2>, bias: Tensor<1>) -> (Tensor<2>, Tensor<1>);
 }
 
-/// Builds a module at each of `targets` in each of `layers`, but for those that are pruned. `build` gets
-/// the start of its parameters' paths, `layers.<layer>.<projection>`, and its inputs and outputs.
+/// Builds a module for each of `targets` in each of `layers`, except for pruned ones. `build` gets
+/// the path of the projection, `layers.<layer>.<projection>`, the target, and the number of inputs
+/// and outputs.
 pub(super) fn build_at<T>(
     targets: &[TargetModule],
     layers: impl IntoIterator<Item = usize>,

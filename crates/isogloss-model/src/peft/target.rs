@@ -1,32 +1,32 @@
-//! Target modules: the linear projections of a transformer block that an adapter may be put at.
+//! Target modules: the linear projections of a transformer block that LoRA or (IA)³ can adapt.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::EncoderConfig;
 
-/// A linear projection of a block.
+/// Target module: a linear projection of a transformer block.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum TargetModule {
-    /// To the queries of attention.
+    /// Query projection of attention.
     Query,
-    /// To its keys.
+    /// Key projection of attention.
     Key,
-    /// To its values.
+    /// Value projection of attention.
     Value,
-    /// From the heads back to the hidden size.
+    /// Output projection of attention, from the heads to the hidden size.
     AttentionOutput,
-    /// Into the feed-forward network.
+    /// First (up) projection of the feed-forward network.
     FeedForwardUp,
-    /// Out of it.
+    /// Second (down) projection of the feed-forward network.
     FeedForwardDown,
 }
 
 impl TargetModule {
-    /// All of them.
+    /// All target modules.
     pub const ALL: [Self; 6] = [
         Self::Query,
         Self::Key,
@@ -36,7 +36,7 @@ impl TargetModule {
         Self::FeedForwardDown,
     ];
 
-    /// Its path inside a layer.
+    /// Path inside a layer.
     pub(crate) fn path(self) -> &'static str {
         match self {
             Self::Query => "attention.query",
@@ -48,7 +48,7 @@ impl TargetModule {
         }
     }
 
-    /// Inputs and outputs in a layer; none if it is pruned there.
+    /// Number of inputs and outputs in a layer; `None` if it is pruned there.
     pub(super) fn sizes(self, layer: usize, encoder: &EncoderConfig) -> Option<[usize; 2]> {
         let (width, inner) = (encoder.hidden_size, encoder.intermediate_size);
         let heads = encoder.attention_width(layer);

@@ -1,4 +1,4 @@
-//! Target modules in a folder of the `peft` library: the names in fields such as `target_modules`.
+//! Target modules of a `peft` folder: module names in fields such as `target_modules`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,18 +7,19 @@ use serde_json::Value;
 use super::target::TargetModule;
 use crate::{ConfigError, EncoderConfig};
 
-/// The shapes of a file's tensors by name.
+/// Shapes of the tensors of a file, by name.
 pub(crate) type StoredShapes<'a> = BTreeMap<&'a str, Vec<usize>>;
 
-/// Projections of an encoder: those of `modules` in each of `layers`.
+/// Target projections of an adapter: `modules` in each of `layers`.
 pub(super) struct Targets {
     pub(super) modules: Vec<TargetModule>,
     pub(super) layers: Vec<usize>,
 }
 
 impl Targets {
-    /// Reads a `field`: the projections whose name ends with one of a list, or, for a
-    /// pattern, those of which `has_tensors` says that the file has tensors.
+    /// Parses a `field` such as `target_modules`: the projections whose name ends with an entry of
+    /// the list, or, if it is a regular expression, those for which `has_tensors` finds tensors in
+    /// the file.
     pub(super) fn read(
         json: &Value,
         field: &str,
@@ -66,7 +67,8 @@ impl Targets {
         Self::from_pairs(field, &chosen)
     }
 
-    /// The modules and the layers whose pairs these are.
+    /// Splits (layer, module) pairs into modules and layers; fails unless all layers have the same
+    /// modules.
     fn from_pairs(
         field: &str,
         pairs: &BTreeSet<(usize, TargetModule)>,
@@ -80,7 +82,7 @@ impl Targets {
         Ok(Self { modules: modules.into_iter().collect(), layers: layers.into_iter().collect() })
     }
 
-    /// What the field holds: ends of names that no other projection has.
+    /// Value of the field: suffixes of module names that match no other projection.
     pub(super) fn names(&self, encoder: &EncoderConfig) -> Vec<String> {
         let end = |layer: usize, target: TargetModule| {
             let module = format!("layers.{layer}.{}", target.path());
@@ -105,7 +107,7 @@ impl Targets {
     }
 }
 
-/// The name of a projection in a task model.
+/// Module name of a projection in a task model of `transformers`.
 fn projection_name(encoder: &EncoderConfig, layer: usize, target: TargetModule) -> String {
     let family = encoder.family.spec();
     let module = family.encoder_module(&format!("layers.{layer}.{}", target.path()));

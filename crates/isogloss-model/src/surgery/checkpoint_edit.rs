@@ -1,5 +1,4 @@
-//! Checkpoint editing: a model folder written again, with fewer rows of its vocabulary, without some
-//! heads and feed-forward blocks, or quantized.
+//! Checkpoint editing: vocabulary trimming, structured pruning and quantization of a model folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,10 +13,11 @@ use crate::config::{HEAD_PARAMS, HEADS_TO_OUTPUT};
 use crate::hf::{write_json, write_tensors};
 use crate::{EncoderConfig, LoadError, LoadFault, Pruning, SaveError, WeightFiles, read_config};
 
-/// All tensors of a model folder, those that no model of this crate takes included.
+/// Checkpoint in memory: all tensors of a model folder, including those that are not parameters of
+/// a model of this crate.
 #[derive(Debug)]
 pub struct StoredModel {
-    /// The file, or index, that was read.
+    /// The weight file, or the index of the shards.
     path: PathBuf,
     config: EncoderConfig,
     config_json: Value,
@@ -26,14 +26,14 @@ pub struct StoredModel {
 }
 
 impl StoredModel {
-    /// Reads a folder of a whole model.
+    /// Reads the folder of a full model.
     ///
-    /// With `rows`, the embedding matrix of tokens and what else has one row or element for each token
-    /// has these rows of it alone, in this order, and `config.json` says so.
+    /// With `rows`, trims the vocabulary: the token embedding matrix and all other tensors with one
+    /// row or element per token keep these rows only, in this order, and `config.json` is updated.
     ///
     /// # Errors
-    /// If a file is missing or damaged, a tensor is no float, a row is outside the vocabulary, or the
-    /// padding token, from whose number some families count positions, gets another number.
+    /// If a file is missing or corrupt, a tensor is not a float, a row is outside the vocabulary,
+    /// or the ID of the padding token changes, from which some families count positions.
     pub fn read(folder: &Path, rows: Option<&[u32]>) -> Result<Self, LoadError> {
         let (config, mut config_json) = read_config(folder)?;
         let mut files = WeightFiles::open(folder)?;
@@ -44,7 +44,7 @@ impl StoredModel {
         let by_token = names_by_token(&config);
         let (mut tensors, mut faults) = (Vec::new(), Vec::new());
         let mut n_parameters_read = 0;
-        // Numbers of positions, which older files have, are no floats.
+        // Position IDs, which older files have, are integers.
         for name in names.into_iter().filter(|name| !name.ends_with("position_ids")) {
             let shape = files.shape(&name).unwrap_or_default();
             let values = match files.read(&name, &shape) {
@@ -77,17 +77,16 @@ impl StoredModel {
         Ok(Self { path, config, config_json, tensors, n_parameters_read })
     }
 
-    /// The same model without the heads and feed-forward blocks of `pruning`, and a `config.json` that
-    /// says so.
+    /// Structured pruning: removes the heads and feed-forward blocks of `pruning`, and updates
+    /// `config.json`.
     ///
-    /// What is left of the tensors keeps its name. Tensors of which nothing is left are not there.
-    /// `transformers` 4 (4.57.3) loads the result and gives the same logits if all feed-forward blocks and
-    /// at least one head of each layer are left; it would make other feed-forward blocks anew, with a
-    /// warning. Version 5 knows no pruned models.
+    /// Tensors keep their names; empty tensors are removed. `transformers` 4 (4.57.3) loads the
+    /// result and gives the same logits if all feed-forward blocks and at least one head of each
+    /// layer are left; it initializes missing feed-forward blocks randomly, with a warning. Version
+    /// 5 does not support pruned models.
     ///
     /// # Errors
-    /// If the model has been pruned before, or a tensor does not have the shape that the configuration
-    /// says.
+    /// If the model is already pruned, or the shape of a tensor does not match the configuration.
     pub fn without(mut self, pruning: &Pruning) -> Result<Self, LoadError> {
         if !self.config.pruned.is_empty() {
             return Err(LoadError::AlreadyPruned { path: self.path.with_file_name("config.json") });
@@ -121,20 +120,20 @@ impl StoredModel {
         if faults.is_empty() { Ok(self) } else { Err(LoadError::Tensors { faults }) }
     }
 
-    /// The number of parameters in the folder that was read, all rows included.
+    /// Number of parameters of the original folder, with all rows.
     pub fn n_parameters_read(&self) -> usize {
         self.n_parameters_read
     }
 
-    /// The number of parameters.
+    /// Number of parameters.
     pub fn n_parameters(&self) -> usize {
         self.tensors.iter().map(|tensor| tensor.values.len()).sum()
     }
 
-    /// Writes `config.json` and `model.safetensors` into `folder`.
+    /// Writes `config.json` and `model.safetensors` into `folder`, quantized to `storage`.
     ///
     /// # Errors
-    /// If a file cannot be written, or a number does not fit into 16 or 8 bits.
+    /// If a file cannot be written, or a value overflows the storage type.
     pub fn write(mut self, folder: &Path, storage: Storage) -> Result<(), SaveError> {
         let dtype = storage.dtype();
         if let Some(fields) = self.config_json.as_object_mut() {
@@ -154,7 +153,7 @@ impl StoredModel {
     }
 }
 
-/// Fails unless all rows are there and the padding token keeps its number.
+/// Checks that all rows are in the vocabulary and the padding token keeps its ID.
 fn check_rows(rows: &[u32], config: &EncoderConfig, folder: &Path) -> Result<(), LoadError> {
     let path = folder.join("config.json");
     let (pad_token_id, vocab_size) = (config.pad_token_id, config.vocab_size);

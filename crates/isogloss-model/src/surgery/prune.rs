@@ -1,11 +1,11 @@
-//! Structured pruning of a checkpoint's tensors: the units of pruned heads left out.
+//! Attention head pruning of a checkpoint's tensors.
 
 use std::path::Path;
 
 use super::tensor::StoredTensor;
 use crate::{EncoderConfig, LoadFault};
 
-/// Leaves out the units of heads that a layer does not have, which lie along dimension `dim`.
+/// Removes the units of a layer's pruned heads from a tensor, along dimension `dim`.
 pub(super) fn prune_heads(
     tensor: &mut StoredTensor,
     config: &EncoderConfig,

@@ -1,4 +1,4 @@
-//! Quantization: numbers of a checkpoint in fewer bits.
+//! Quantization of checkpoints to float16 or int8.
 
 use half::f16;
 use safetensors::tensor::Dtype;
@@ -7,29 +7,30 @@ use serde::{Deserialize, Serialize};
 use super::tensor::StoredTensor;
 use crate::hf::{Bytes, INT8, SCALE};
 
-/// The type that the numbers of a checkpoint are stored as. All are `f32` again once they are loaded.
+/// Storage type of a checkpoint: float32, float16 or int8. Loading converts all to `f32`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Storage {
-    /// 32 bits, nothing lost.
+    /// 32-bit floats, lossless.
     #[default]
     F32,
-    /// 16 bits: 11 significant ones.
+    /// 16-bit floats (half precision, 11 significant bits).
     F16,
-    /// Matrices in 8 bits, from -127 to 127 times a factor for each row; all else in 32.
+    /// Matrices as 8-bit integers from -127 to 127 with one scale per row (symmetric weight
+    /// quantization); all other tensors as 32-bit floats.
     ///
-    /// Only isogloss reads this: the numbers of the matrix `name` are `name.int8`, the factors
-    /// `name.scale`.
+    /// Only isogloss reads this format: the integers of the matrix `name` are `name.int8`, the
+    /// scales `name.scale`.
     Int8,
 }
 
 impl Storage {
-    /// What `config.json` calls the type of the numbers.
+    /// The value of `dtype` in `config.json`.
     pub(super) fn dtype(self) -> &'static str {
         if self == Self::F16 { "float16" } else { "float32" }
     }
 
-    /// Whether the type can hold a number.
+    /// Whether a value is in the range of the type.
     pub(super) fn can_hold(self, x: f32) -> bool {
         match self {
             Self::F32 => true,
@@ -39,7 +40,7 @@ impl Storage {
     }
 }
 
-/// The tensors of a file, by name, that a tensor becomes.
+/// Quantizes a tensor; returns the tensors to store with their names.
 pub(super) fn quantize(tensor: StoredTensor, storage: Storage) -> Vec<(String, Bytes)> {
     let StoredTensor { name, shape, values } = tensor;
     match (storage, shape.as_slice()) {
@@ -81,7 +82,7 @@ mod tests {
         let [(name, numbers), (scale_name, scales)] = &stored[..] else { panic!("two tensors") };
         assert_eq!((name.as_str(), scale_name.as_str()), ("w.int8", "w.scale"));
         let numbers: Vec<i8> = numbers.bytes.iter().map(|b| b.cast_signed()).collect();
-        // Halves go away from zero: 3.0 is one and a half of its row's factor.
+        // Halves round away from zero: 3.0 is 1.5 times the scale of its row.
         assert_eq!(numbers, [127, -2, 127, 2, 0, 0]);
         let expected: Vec<u8> =
             [1.27f32 / 127.0, 2.0, 0.0].iter().flat_map(|x| x.to_le_bytes()).collect();

@@ -1,4 +1,5 @@
-//! Student of a knowledge distillation: a smaller model that begins with parts of its teacher.
+//! Student model for knowledge distillation: a smaller model that is initialized from layers of its
+//! teacher.
 
 use std::collections::BTreeMap;
 
@@ -11,32 +12,33 @@ use crate::error::StudentError;
 use crate::params::named_parameters;
 use crate::{EncoderConfig, Init, LoadedModel, Model, NamedParam, ParamSource, RandomParams};
 
-/// Configuration of a student: its sizes, and the blocks of the teacher that it begins with.
+/// Student model configuration: its sizes, and the teacher's blocks that it is initialized from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StudentConfig {
-    /// The teacher's blocks, from zero, one for each of the student's.
+    /// Teacher block, from zero, that initializes each block of the student.
     pub layers: Vec<usize>,
-    /// Width of the hidden states; the teacher's by default.
+    /// Hidden size; the teacher's by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden_size: Option<usize>,
-    /// Width inside the feed-forward networks; the teacher's by default.
+    /// Inner width of the feed-forward networks; the teacher's by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intermediate_size: Option<usize>,
-    /// Heads of each block; the teacher's by default.
+    /// Number of attention heads of each block; the teacher's by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_attention_heads: Option<usize>,
-    /// All its rates of dropout; the teacher's by default.
+    /// Dropout rate, for all dropout of the student; the teacher's rates by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
 }
 
 impl StudentConfig {
-    /// The configuration of the student's encoder.
+    /// Encoder configuration of the student.
     ///
     /// # Errors
-    /// If it has no layers, one that the teacher does not have, anything wider than the teacher's, or a
-    /// width that heads cannot share; or if the teacher is pruned.
+    /// If there are no layers, a layer is not in the teacher, a size is larger than the teacher's,
+    /// the hidden size is not divisible by the number of heads, the dropout rate is out of range,
+    /// or the teacher is pruned.
     pub fn encoder_config(&self, teacher: &EncoderConfig) -> Result<EncoderConfig, StudentError> {
         let fault = |field, problem| StudentError { field, problem };
         let n_layers = teacher.num_hidden_layers;
@@ -90,12 +92,13 @@ impl StudentConfig {
         Ok(config)
     }
 
-    /// Builds the student of a teacher, without a head, and its `config.json`.
+    /// Initializes the student from a teacher: returns the model, without a task head, and its
+    /// `config.json`.
     ///
-    /// It begins with the teacher's embeddings and the blocks named. Where its feed-forward networks are
-    /// narrower, it has the units with the largest product of the norms of what leads to them and away
-    /// from them, which is a choice of ours. Parameters of any other shape than the teacher's are drawn
-    /// from `seed`.
+    /// It copies the teacher's embeddings and the chosen blocks. If its feed-forward networks are
+    /// narrower, they keep the units with the largest product of the norms of their input and
+    /// output weights, which is our own choice. All other parameters whose shape differs from the
+    /// teacher's are randomly initialized from `seed`.
     ///
     /// # Errors
     /// As [`encoder_config`](Self::encoder_config).
@@ -134,11 +137,12 @@ impl StudentConfig {
     }
 }
 
-/// Takes the parameters that fit from a teacher, and draws the others.
+/// Parameter source that copies the parameters of a teacher if they fit, and randomly initializes
+/// the others.
 struct FromTeacher<'a> {
     layers: &'a [usize],
     params: BTreeMap<String, NamedParam>,
-    /// The feed-forward units that were chosen, by the teacher's layer.
+    /// The selected feed-forward units, by the teacher's layer.
     units: BTreeMap<usize, Vec<usize>>,
     fresh: RandomParams,
 }
@@ -192,7 +196,8 @@ impl FromTeacher<'_> {
         values.expect("the numbers were just converted to this type")
     }
 
-    /// The feed-forward units of a layer that matter most, in their order.
+    /// Selects the `n` feed-forward units of a layer with the largest product of weight norms, in
+    /// ascending order.
     fn chosen_units(&mut self, layer: usize, n: usize) -> Vec<usize> {
         if let Some(units) = self.units.get(&layer) {
             return units.clone();
@@ -263,7 +268,7 @@ mod tests {
         let mut teacher = teacher();
         let inner = 64;
         let mut dead = RandomParams::new(3);
-        // Every other unit of the teacher leads nowhere.
+        // The output weights of every other feed-forward unit of the teacher are zero.
         struct Half<'a>(&'a mut RandomParams);
         impl ParamSource for Half<'_> {
             fn take(&mut self, path: &str, shape: &[usize], init: Init) -> Option<Vec<f32>> {

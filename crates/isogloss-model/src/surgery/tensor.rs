@@ -1,6 +1,6 @@
-//! A tensor of a checkpoint that is edited.
+//! Tensor of a checkpoint that is edited.
 
-/// A named tensor in memory, its values row-major.
+/// Named tensor in memory, with row-major values.
 #[derive(Clone, Debug)]
 pub(super) struct StoredTensor {
     pub(super) name: String,

@@ -1,4 +1,4 @@
-//! Vocabulary trimming of a checkpoint: the rows of its tensors for some tokens alone.
+//! Vocabulary trimming of a checkpoint: keeps the embedding rows of selected tokens.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::tensor::StoredTensor;
 use crate::EncoderConfig;
 use crate::hf::TIED_LM_BIAS;
 
-/// The names of tensors with one row or element for each token of the vocabulary.
+/// Names of the tensors with one row or element per token of the vocabulary.
 pub(super) fn names_by_token(config: &EncoderConfig) -> Vec<String> {
     let family = config.family.spec();
     let embeddings = family.encoder_key("embeddings.token.weight");
@@ -21,8 +21,8 @@ pub(super) fn names_by_token(config: &EncoderConfig) -> Vec<String> {
     ]
 }
 
-/// Keeps these rows of a tensor, in this order; false if it has another number of rows than the
-/// vocabulary.
+/// Keeps these rows of a tensor, in this order; returns false if its number of rows is not the
+/// vocabulary size.
 pub(super) fn select_rows(tensor: &mut StoredTensor, rows: &[u32], vocab_size: usize) -> bool {
     if tensor.shape.first() != Some(&vocab_size) {
         return false;
@@ -39,7 +39,8 @@ pub(super) fn select_rows(tensor: &mut StoredTensor, rows: &[u32], vocab_size: u
     true
 }
 
-/// Puts the new ids of tokens, which are their indices in `rows`, into a configuration.
+/// Updates `vocab_size` and the token IDs of a `config.json`; the new ID of a token is its index in
+/// `rows`.
 pub(super) fn renumber(config_json: &mut Value, rows: &[u32]) {
     for (field, value) in config_json.as_object_mut().into_iter().flatten() {
         if field == "vocab_size" {

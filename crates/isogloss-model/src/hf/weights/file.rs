@@ -1,4 +1,4 @@
-//! One weight file: safetensors or PyTorch's pickle, read one tensor at a time.
+//! Weight file, safetensors or PyTorch pickle, read one tensor at a time.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,27 +11,27 @@ use safetensors::tensor::TensorInfo;
 use super::header::{n_elements, read_header};
 use crate::{LoadError, LoadFault, SafetensorsError};
 
-/// What stands behind the name of a matrix stored in 8 bits.
+/// Suffix of the name of a matrix that is quantized to 8 bits.
 pub(crate) const INT8: &str = ".int8";
 
-/// What stands behind the name of the factors that its rows are multiplied by.
+/// Suffix of the name of its row scales.
 pub(crate) const SCALE: &str = ".scale";
 
-/// One weight file, opened.
+/// Open weight file.
 #[derive(Debug)]
 pub(super) struct WeightFile {
     path: PathBuf,
     content: Content,
 }
 
-/// The content of a file: where its tensors are, by its format.
+/// Format of a weight file, with the positions of its tensors.
 #[derive(Debug)]
 enum Content {
     Safetensors { file: Source, tensors: BTreeMap<String, TensorInfo>, data_start: u64 },
     Pytorch(pytorch_reader::PytorchReader),
 }
 
-/// A file on disk or in memory.
+/// Reader of a file on disk or in memory.
 #[derive(Debug)]
 enum Source {
     Disk(File),
@@ -54,14 +54,14 @@ impl Source {
 }
 
 impl WeightFile {
-    /// Takes the bytes of a safetensors file; `path` stands for it in messages.
+    /// Opens a safetensors file from its bytes; `path` is used in messages.
     pub(super) fn from_safetensors(bytes: Vec<u8>, path: &Path) -> Result<Self, LoadError> {
         let n_bytes = bytes.len() as u64;
         let content = safetensors(Source::Memory(Cursor::new(bytes)), n_bytes, path)?;
         Ok(Self { path: path.to_owned(), content })
     }
 
-    /// Opens a file: PyTorch's pickle if it ends with `bin`, else safetensors.
+    /// Opens a file: PyTorch pickle if the extension is `bin`, else safetensors.
     pub(super) fn open(path: PathBuf) -> Result<Self, LoadError> {
         let content = if path.extension().is_some_and(|extension| extension == "bin") {
             open_pytorch(&path)?
@@ -71,7 +71,7 @@ impl WeightFile {
         Ok(Self { path, content })
     }
 
-    /// The names of the tensors, whatever they are stored as.
+    /// Names of the tensors, without quantization suffixes.
     pub(super) fn names(&self) -> Vec<String> {
         let stored = match &self.content {
             Content::Safetensors { tensors, .. } => tensors.keys().cloned().collect(),
@@ -85,12 +85,12 @@ impl WeightFile {
         names.map(|name| name.strip_suffix(INT8).map(str::to_owned).unwrap_or(name)).collect()
     }
 
-    /// The shape of a tensor, whatever it is stored as.
+    /// Shape of a tensor, quantized or not.
     pub(super) fn shape(&self, name: &str) -> Option<Vec<usize>> {
         self.stored_shape(name).or_else(|| self.stored_shape(&format!("{name}{INT8}")))
     }
 
-    /// The shape of a tensor that is stored under this name.
+    /// Shape of the tensor stored under this name.
     fn stored_shape(&self, name: &str) -> Option<Vec<usize>> {
         match &self.content {
             Content::Safetensors { tensors, .. } => Some(tensors.get(name)?.shape.clone()),
@@ -98,7 +98,7 @@ impl WeightFile {
         }
     }
 
-    /// Reads a tensor as `f32`, whatever it is stored as.
+    /// Reads a tensor as `f32`, with dequantization.
     pub(super) fn read(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadFault> {
         let int8 = format!("{name}{INT8}");
         if self.stored_shape(&int8).is_none() {
@@ -113,8 +113,8 @@ impl WeightFile {
         Ok(rows.flat_map(|(row, scale)| row.iter().map(move |x| x * scale)).collect())
     }
 
-    /// Reads a tensor by the name that it is stored under; `widen` makes numbers of the bytes of a
-    /// type, or nothing.
+    /// Reads the tensor stored under this name; `widen` converts bytes of a dtype, or returns
+    /// `None` if the dtype is not supported.
     fn read_stored(
         &mut self,
         name: &str,
@@ -191,7 +191,7 @@ fn open_pytorch(path: &Path) -> Result<Content, LoadError> {
     Ok(Content::Pytorch(reader))
 }
 
-/// Widens little-endian floats; `None` for any other type.
+/// Converts little-endian floats to `f32`; `None` for other dtypes.
 fn to_f32(dtype: &str, bytes: &[u8]) -> Option<Vec<f32>> {
     let halves = || bytes.as_chunks::<2>().0.iter();
     match dtype {

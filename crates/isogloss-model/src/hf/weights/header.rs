@@ -1,4 +1,4 @@
-//! The header of a safetensors file: which tensors it has, and where.
+//! Header of a safetensors file: parsing and validation.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::SafetensorsError;
 
-/// The tensors that a header lists, and the bytes that they take together.
+/// Parses the header of a safetensors file; returns the tensors and their total size in bytes.
 ///
-/// This is stricter than the header's JSON, as the format asks: each tensor begins where another
-/// ends, and has as many bytes as its shape needs.
+/// Validates the offsets as the format requires: the tensors leave no gaps and do not overlap, and
+/// the byte length of each matches its shape and dtype.
 pub(super) fn read_header(
     header: &[u8],
 ) -> Result<(BTreeMap<String, TensorInfo>, usize), SafetensorsError> {
@@ -43,7 +43,7 @@ pub(super) fn read_header(
     Ok((tensors, data_len))
 }
 
-/// The number of elements of a shape; none if it is too large to count.
+/// Number of elements of a shape; `None` on overflow.
 pub(super) fn n_elements(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |n, dim| n.checked_mul(*dim))
 }

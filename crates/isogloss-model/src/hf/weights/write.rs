@@ -1,4 +1,4 @@
-//! Writing safetensors files.
+//! Safetensors writer.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,7 +11,8 @@ use safetensors::tensor::{Dtype, SafeTensorError, View};
 use crate::SaveError;
 use crate::params::NamedParam;
 
-/// Writes tensors as `f32` safetensors; each is read from its device only when its turn comes.
+/// Writes parameters to a safetensors file as `f32`; each is copied from its device only when it is
+/// written.
 ///
 /// # Errors
 /// If the file cannot be written in full.
@@ -20,14 +21,15 @@ pub fn write_safetensors(path: &Path, params: Vec<NamedParam>) -> Result<(), Sav
     write_tensors(path, tensors)
 }
 
-/// Writes tensors as they are.
+/// Writes tensors to a safetensors file in their own dtypes.
 pub(crate) fn write_tensors<T: View>(
     path: &Path,
     tensors: impl Iterator<Item = (String, T)>,
 ) -> Result<(), SaveError> {
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let io = |source| SaveError::Io { path: path.to_owned(), source };
-    // The crate moves a private file into place; whoever may read other files may read this one.
+    // `safetensors` moves a temporary file with private permissions into place; the default
+    // permissions of new files are restored below.
     let permissions =
         File::create(path).and_then(|file| file.metadata()).map_err(io)?.permissions();
     safetensors::serialize_to_file(tensors, Some(metadata), path).map_err(|error| match error {
@@ -39,7 +41,7 @@ pub(crate) fn write_tensors<T: View>(
         .map_err(io)
 }
 
-/// A parameter that is read from its device when it is written.
+/// Parameter that is copied from its device when it is written.
 struct Lazy(NamedParam);
 
 impl View for Lazy {
@@ -61,7 +63,7 @@ impl View for Lazy {
     }
 }
 
-/// A tensor as its bytes in a file.
+/// Tensor as raw bytes.
 pub(crate) struct Bytes {
     pub(crate) dtype: Dtype,
     pub(crate) shape: Vec<usize>,

@@ -1,4 +1,4 @@
-//! Configuration of bottleneck adapters, with the fields of the `adapters` library 1.3.0.
+//! Bottleneck adapter configuration, with the fields of `BnConfig` of the `adapters` library 1.3.0.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,58 +6,60 @@ use crate::peft::activation::NonLinearity;
 use crate::peft::width::bottleneck_width;
 use crate::{AdapterError, EncoderConfig, Init};
 
-/// A bottleneck adapter in every block: its sizes, and how it is wired with the block's residual sum.
+/// Bottleneck adapter (Houlsby, Pfeiffer, parallel): its size, and its position relative to the
+/// residual sums of the blocks.
 ///
-/// With `h` the output of a sublayer, `r` what that sublayer read and `LN` the pretrained
-/// normalization after it, a block without adapters gives `LN(h + r)`. With the adapters 1, …, n of
-/// a stack, `a₀ = h`:
+/// Let `h` be the output of a sublayer, `r` its input and `LN` the pretrained layer normalization
+/// after it. Without adapters, the result is `LN(h + r)`. With the adapters 1, …, n of a stack,
+/// `a₀ = h`:
 /// - `seq_bn`: `xₙ = LN(aₙ₋₁ + r)`, `aₙ = U f(D xₙ) + aₙ₋₁`
 /// - `double_seq_bn`: `aₙ = U f(D aₙ₋₁) + aₙ₋₁`
 /// - `par_bn`: `a₁ = scaling · U f(D r) + h`
 ///
-/// and the block gives `LN(aₙ + r)`: all of these are the same normalization.
+/// and the result is `LN(aₙ + r)`, all with the same `LN`.
 ///
 /// # Source
 /// Houlsby et al. 2019, arXiv:1902.00751; Pfeiffer et al. 2020, arXiv:2005.00052 (MAD-X); He et al.
-/// 2022, arXiv:2110.04366. The arrangement of residuals and normalizations is that of the `adapters`
+/// 2022, arXiv:2110.04366. The order of residual sums and normalizations is that of the `adapters`
 /// library.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BottleneckConfig {
-    /// An adapter after attention.
+    /// Adds an adapter after attention.
     pub mh_adapter: bool,
-    /// An adapter after the feed-forward network.
+    /// Adds an adapter after the feed-forward network.
     pub output_adapter: bool,
-    /// The hidden size divided by this, rounded down and at least one, is the bottleneck's width.
+    /// Reduction factor: the bottleneck's width is the hidden size divided by this, rounded down,
+    /// at least one.
     pub reduction_factor: f64,
-    /// The function `f` in the bottleneck, and in the invertible adapter.
+    /// Activation function `f` of the bottleneck and of the invertible adapter.
     pub non_linearity: NonLinearity,
-    /// The adapter reads `LN(h + r)` in place of `h`.
+    /// The adapter's input is `LN(h + r)` in place of `h`.
     #[serde(default)]
     pub original_ln_before: bool,
-    /// The block ends with `LN(a + r)`; without it, with `a`.
+    /// The sublayer ends with `LN(a + r)`; if false, with `a`.
     #[serde(default = "yes")]
     pub original_ln_after: bool,
-    /// What is added to the adapter's output.
+    /// Residual connection around the adapter.
     #[serde(default)]
     pub residual_before_ln: AdapterResidual,
-    /// The adapter reads `r`, and its output is added to the sublayer's.
+    /// Parallel adapter: its input is `r`, and its output is added to the sublayer's.
     #[serde(default)]
     pub is_parallel: bool,
-    /// Multiplies the adapter's output.
+    /// Factor of the adapter's output.
     #[serde(default = "one")]
     pub scaling: f64,
-    /// Dropout of the adapter's output.
+    /// Dropout rate of the adapter's output.
     #[serde(default)]
     pub dropout: f64,
-    /// How new weights begin.
+    /// Weight initialization.
     #[serde(default)]
     pub init_weights: AdapterInit,
     /// Layers without this adapter, from zero. MAD-X 2.0 leaves out the last.
     #[serde(default)]
     pub leave_out: Vec<usize>,
-    /// Half the hidden size divided by this is the width inside an invertible adapter after the
-    /// embeddings; none is there without it.
+    /// Reduction factor of an invertible adapter after the embeddings: its inner width is half the
+    /// hidden size divided by this; `None` for no invertible adapter.
     #[serde(default)]
     pub inv_adapter_reduction_factor: Option<f64>,
 }
@@ -70,37 +72,40 @@ fn one() -> f64 {
     1.0
 }
 
-/// What is added to the output of a sequential adapter.
+/// Residual connection of a sequential adapter: the tensor that is added to its output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AdapterResidual {
-    /// `h`, whatever the adapter reads.
+    /// `h`, whatever the adapter's input is.
     #[default]
     BeforeLn,
     /// `h + r`.
     PostAdd,
-    /// What the adapter reads.
+    /// The adapter's input.
     AfterLn,
 }
 
-/// How the weights of a new adapter begin; biases are zero.
+/// Weight initialization of a bottleneck adapter; biases are zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AdapterInit {
-    /// Normal with standard deviation 0.02.
+    /// Normal distribution with standard deviation 0.02.
     #[default]
     Bert,
-    /// Down: uniform within `1 / √hidden`; up: zero. He et al. 2022.
+    /// Down projection: uniform distribution in `± 1 / √hidden`; up projection: zeros. He et al.
+    /// 2022.
     MamAdapter,
-    /// Normal with standard deviation 0.01, cut off at two of them.
+    /// Truncated normal distribution with standard deviation 0.01, cut at two standard deviations.
+    /// Houlsby et al. 2019.
     Houlsby,
 }
 
-/// A bottleneck wider than this many hidden states is a damaged number.
+/// Upper limit of the bottleneck's width, as a multiple of the hidden size.
 const MAX_EXPANSION: f64 = 16.0;
 
 impl BottleneckConfig {
-    /// Pfeiffer's adapter: after the feed-forward network, around the pretrained normalization.
+    /// Pfeiffer adapter (`SeqBnConfig`): after the feed-forward network, with the pretrained layer
+    /// normalization before and after it.
     pub fn seq_bn(reduction_factor: f64) -> Self {
         Self {
             mh_adapter: false,
@@ -119,12 +124,13 @@ impl BottleneckConfig {
         }
     }
 
-    /// MAD-X's language adapter: Pfeiffer's, with an invertible adapter of reduction 2.
+    /// MAD-X language adapter (`SeqBnInvConfig`): a Pfeiffer adapter with an invertible adapter of
+    /// reduction factor 2.
     pub fn seq_bn_inv(reduction_factor: f64) -> Self {
         Self { inv_adapter_reduction_factor: Some(2.0), ..Self::seq_bn(reduction_factor) }
     }
 
-    /// Houlsby's adapters: after attention and after the feed-forward network.
+    /// Houlsby adapter (`DoubleSeqBnConfig`): after attention and after the feed-forward network.
     pub fn double_seq_bn(reduction_factor: f64) -> Self {
         Self {
             mh_adapter: true,
@@ -134,7 +140,8 @@ impl BottleneckConfig {
         }
     }
 
-    /// He et al.'s parallel adapter beside the feed-forward network, scaled by 4.
+    /// Parallel adapter (`ParBnConfig`, He et al. 2022): parallel to the feed-forward network,
+    /// scaled by 4.
     pub fn par_bn(reduction_factor: f64) -> Self {
         Self {
             original_ln_before: false,
@@ -145,7 +152,7 @@ impl BottleneckConfig {
         }
     }
 
-    /// The same without adapters in these layers.
+    /// Leaves out the adapters of these layers (`leave_out`).
     #[must_use]
     pub fn leaving_out(mut self, layers: &[usize]) -> Self {
         self.leave_out.extend_from_slice(layers);
@@ -159,7 +166,7 @@ impl BottleneckConfig {
         bottleneck_width(hidden_size, self.reduction_factor)
     }
 
-    /// How the weights of the two layers, `[down, up]`, begin.
+    /// Weight initialization of the two layers, `[down, up]`.
     pub(super) fn inits(&self, hidden_size: usize) -> [Init; 2] {
         match self.init_weights {
             AdapterInit::Bert => [Init::Normal(0.02); 2],
@@ -170,7 +177,7 @@ impl BottleneckConfig {
         }
     }
 
-    /// Fails unless an adapter of this kind can be built for the encoder.
+    /// Checks that this adapter can be built for the encoder.
     pub(in crate::peft) fn check(&self, encoder: &EncoderConfig) -> Result<(), AdapterError> {
         let refuse = |field, problem| Err(AdapterError::Config { field, problem });
         let factors = [

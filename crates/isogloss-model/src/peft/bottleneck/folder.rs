@@ -1,5 +1,5 @@
-//! A bottleneck adapter in a folder of the `adapters` library: the fields of `adapter_config.json` and
-//! the names of tensors.
+//! Bottleneck adapter in the folder format of the `adapters` library: fields of
+//! `adapter_config.json` and tensor names.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::error::nearest;
 use crate::family::{FamilySpec, split_block, split_leaf};
 use crate::peft::activation::NonLinearity;
 
-/// Fields that are read.
+/// Supported fields.
 const READ: [&str; 15] = [
     "mh_adapter",
     "output_adapter",
@@ -28,10 +28,10 @@ const READ: [&str; 15] = [
     "inv_adapter_reduction_factor",
     "invertible_adapter",
 ];
-/// Fields of functions that are not offered: they must be turned off.
+/// Fields of unsupported features, which must be turned off.
 const OFF: [&str; 6] =
     ["ln_before", "ln_after", "use_gating", "phm_layer", "stochastic_depth", "new_attention_norm"];
-/// Fields that say nothing about an adapter whose [`OFF`] fields are off, in an encoder.
+/// Ignored fields, which have no effect in an encoder if the [`OFF`] fields are off.
 const WITHOUT_EFFECT: [&str; 16] = [
     "adapter_residual_before_ln",
     "architecture",
@@ -51,7 +51,7 @@ const WITHOUT_EFFECT: [&str; 16] = [
     "shared_phm_rule",
 ];
 
-/// Reads the adapter's configuration out of the entry `config` of the file.
+/// Parses the adapter configuration from the entry `config` of the file.
 pub(in crate::peft) fn read_config(json: &Value) -> Result<BottleneckConfig, ConfigError> {
     let inner = json.get("config").ok_or_else(|| ConfigError::missing("config"))?;
     let object =
@@ -73,10 +73,9 @@ pub(in crate::peft) fn read_config(json: &Value) -> Result<BottleneckConfig, Con
     from_fields(&fields, json.get("version").is_none())
 }
 
-/// The configuration that known fields say.
+/// Parses the configuration from known fields.
 ///
-/// The first versions of the library said nothing of their version, and meant something else by
-/// "gelu".
+/// The first versions of the library wrote no version, and their "gelu" is another function.
 fn from_fields(
     fields: &Fields<'_>,
     is_first_version: bool,
@@ -121,7 +120,7 @@ fn non_linearity(name: &str, is_first_version: bool) -> Result<NonLinearity, Con
         .map_err(|error| ConfigError::mismatch("non_linearity", error))
 }
 
-/// The reduction factor of the invertible adapter, from today's two fields or the older object.
+/// Reduction factor of the invertible adapter, from the two current fields or the older object.
 fn invertible(config: &Value) -> Result<Option<f64>, ConfigError> {
     let older = config.get("invertible_adapter").filter(|value| !value.is_null());
     let (kind, field, holder) = match older {
@@ -139,7 +138,7 @@ fn invertible(config: &Value) -> Result<Option<f64>, ConfigError> {
     }
 }
 
-/// All fields that the library writes for a bottleneck adapter; those that are not ours are off.
+/// All fields that the library writes for a bottleneck adapter; unsupported features are off.
 pub(in crate::peft) fn config_fields(config: &BottleneckConfig) -> Value {
     json!({
         "adapter_residual_before_ln": false,
@@ -186,8 +185,8 @@ pub(in crate::peft) fn config_fields(config: &BottleneckConfig) -> Value {
     })
 }
 
-/// The name of a parameter of an adapter in a file, without the model's prefix; none if `path` is of no
-/// bottleneck adapter.
+/// Tensor name of a bottleneck adapter parameter in a file, without the model's prefix; `None` if
+/// `path` is not of a bottleneck adapter.
 pub(in crate::peft) fn tensor_name(family: &FamilySpec, path: &str) -> Option<String> {
     let (module, leaf) = split_leaf(path);
     Some(format!("{}.{leaf}", module_name(family, module)?))
@@ -212,7 +211,7 @@ fn three_steps(path: &str) -> Option<(&str, &str, &str)> {
     Some((steps.next()?, steps.next()?, steps.next()?))
 }
 
-/// Names that earlier versions of the library gave to the same tensor.
+/// Names of the same tensor in earlier versions of the library.
 pub(in crate::peft) fn earlier_tensor_names(name: &str) -> Vec<String> {
     if name.starts_with("invertible_adapters.") {
         return vec![name.replace("invertible_adapters.", "invertible_lang_adapters.")];

@@ -1,5 +1,5 @@
-//! Bottleneck adapter: down projection, activation, up projection, and the end of a sublayer that has
-//! a stack of them.
+//! Bottleneck adapter module: down projection, activation and up projection, and the residual sum
+//! and layer normalization of a sublayer with a stack of adapters.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -12,7 +12,7 @@ use crate::params::Builder;
 use crate::peft::activation::NonLinearity;
 use crate::peft::invertible::Coupling;
 
-/// The bottlenecks of one adapter in one block, behind attention and behind the feed-forward network.
+/// Bottleneck adapters of one block: after attention and after the feed-forward network.
 #[derive(Module, Debug)]
 pub(crate) struct LayerAdapter {
     pub(crate) attention: Option<Bottleneck>,
@@ -20,9 +20,9 @@ pub(crate) struct LayerAdapter {
 }
 
 impl LayerAdapter {
-    /// Builds the bottlenecks of the adapter `name` in a layer. Paths of their parameters are
-    /// `layers.<layer>.adapters.<name>.<sublayer>.<dense>` with `attention` and `feed_forward`, `down`
-    /// and `up`.
+    /// Builds the bottlenecks of the adapter `name` in a layer. The parameter paths are
+    /// `layers.<layer>.adapters.<name>.<sublayer>.<dense>` with `attention` and `feed_forward`,
+    /// `down` and `up`.
     pub(super) fn init(
         name: &str,
         layer: usize,
@@ -42,8 +42,8 @@ impl LayerAdapter {
 }
 
 impl BottleneckConfig {
-    /// Builds the modules of the adapter `name`: those of each layer that is not left out, and the one
-    /// after the embeddings if there is one.
+    /// Builds the modules of the adapter `name`: the bottlenecks of each layer that is not left
+    /// out, and the invertible adapter if there is one.
     pub(in crate::peft) fn init(
         &self,
         name: &str,
@@ -62,7 +62,7 @@ impl BottleneckConfig {
     }
 }
 
-/// A bottleneck: `U f(D x + d) + u`, scaled.
+/// Bottleneck adapter: `scaling · (U f(D x + d) + u)`.
 #[derive(Module, Debug)]
 pub(crate) struct Bottleneck {
     down: Dense,
@@ -71,7 +71,7 @@ pub(crate) struct Bottleneck {
     wiring: Wiring,
 }
 
-/// The fields of a configuration that the forward pass reads.
+/// Configuration of the forward pass.
 #[derive(Clone, Copy, Debug)]
 struct Wiring {
     non_linearity: NonLinearity,
@@ -110,7 +110,7 @@ impl Bottleneck {
     fn transform(&self, x: Tensor<3>, masks: &mut DropoutMasks) -> Tensor<3> {
         let Wiring { non_linearity, scaling, dropout: rate, .. } = self.wiring;
         let inner = non_linearity.forward(self.down.forward(x));
-        // The weight has fewer elements to scale than the output.
+        // Scales the weight and not the output, because it has fewer elements.
         let output = if scaling == 1.0 {
             self.up.forward(inner)
         } else {
@@ -120,17 +120,17 @@ impl Bottleneck {
     }
 }
 
-/// The end of a sublayer: dropout, adapters, residual sum, layer normalization.
+/// End of a sublayer: dropout, adapters, residual sum and layer normalization.
 pub(crate) struct SublayerEnd<'a> {
     pub(crate) norm: &'a LayerNorm,
     pub(crate) epsilon: f64,
-    /// Of the sublayer's output.
+    /// Dropout of the sublayer's output.
     pub(crate) dropout: Dropout,
 }
 
 impl SublayerEnd<'_> {
-    /// Adds the sublayer's input, `residual`, to its output and normalizes, with the adapters of
-    /// `stack`, the lowest first, in between. All tensors are `[batch, seq, hidden]`.
+    /// Applies dropout, the adapters of `stack` in order, the residual sum with the sublayer's
+    /// input `residual`, and layer normalization. All tensors are `[batch, seq, hidden]`.
     pub(crate) fn forward(
         &self,
         output: Tensor<3>,

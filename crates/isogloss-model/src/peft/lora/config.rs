@@ -1,4 +1,4 @@
-//! Configuration of LoRA, with the fields of the `peft` library.
+//! LoRA configuration, with the fields of `LoraConfig` of the `peft` library.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,37 +6,38 @@ use serde::{Deserialize, Serialize};
 use crate::peft::target::TargetModule;
 use crate::{AdapterError, EncoderConfig};
 
-/// Low-rank adaptation of linear projections: `y = W x + b + (α / r) B A x`, with the pretrained `W`
-/// and `b`.
+/// LoRA, low-rank adaptation of linear projections: `y = W x + b + (α / r) B A x`, with the
+/// pretrained `W` and `b`.
 ///
-/// `A` begins uniform within `1 / √in`, which is `peft`'s Kaiming-uniform draw with `a = √5`, and `B`
-/// zero, so that training starts from the model as it is.
+/// `A` is initialized uniformly within `± 1 / √in`, which is `peft`'s Kaiming-uniform
+/// initialization with `a = √5`, and `B` with zeros, so that training starts from the pretrained
+/// model.
 ///
 /// # Source
 /// Hu et al. 2022, LoRA, arXiv:2106.09685, §4.1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoraConfig {
-    /// The rank.
+    /// Rank of the update.
     pub r: usize,
-    /// The symbol α: the product `B A` is multiplied by `lora_alpha / r`.
+    /// Scaling α: the product `B A` is multiplied by `lora_alpha / r`.
     pub lora_alpha: f64,
-    /// Dropout of what `A` reads.
+    /// Dropout rate of the input of `A`.
     #[serde(default)]
     pub lora_dropout: f64,
-    /// Which projections.
+    /// Target projections.
     pub target_modules: Vec<TargetModule>,
-    /// Which layers, from zero; all without it.
+    /// Target layers, from zero; all layers by default.
     #[serde(default)]
     pub layers_to_transform: Option<Vec<usize>>,
-    /// Divides `lora_alpha` by the root of the rank in place of the rank. Kalajdzievski 2023,
-    /// arXiv:2312.03732.
+    /// Rank-stabilized LoRA: divides `lora_alpha` by the square root of the rank in place of the
+    /// rank. Kalajdzievski 2023, arXiv:2312.03732.
     #[serde(default)]
     pub use_rslora: bool,
 }
 
 impl LoraConfig {
-    /// As Hu et al. have it: queries and values, with `lora_alpha` equal to the rank.
+    /// LoRA of Hu et al. 2022: query and value projections, with `lora_alpha` equal to the rank.
     pub fn new(r: usize) -> Self {
         Self {
             r,
@@ -48,18 +49,18 @@ impl LoraConfig {
         }
     }
 
-    /// The factor of `B A`.
+    /// Scaling factor of `B A`.
     pub fn scaling(&self) -> f64 {
         let r = self.r as f64;
         self.lora_alpha / if self.use_rslora { r.sqrt() } else { r }
     }
 
-    /// The layers with adapted projections.
+    /// The target layers.
     pub(super) fn layers(&self, n_layers: usize) -> Vec<usize> {
         self.layers_to_transform.clone().unwrap_or_else(|| (0..n_layers).collect())
     }
 
-    /// Fails unless LoRA of this kind can be built for the encoder.
+    /// Checks that this LoRA can be built for the encoder.
     pub(in crate::peft) fn check(&self, encoder: &EncoderConfig) -> Result<(), AdapterError> {
         let refuse = |field, problem| Err(AdapterError::Config { field, problem });
         let max = encoder.hidden_size.max(encoder.intermediate_size);

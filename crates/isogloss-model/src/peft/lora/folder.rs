@@ -1,5 +1,5 @@
-//! LoRA in a folder of the `peft` library: the fields of `adapter_config.json` and the names of
-//! tensors.
+//! LoRA in the folder format of the `peft` library: fields of `adapter_config.json` and tensor
+//! names.
 
 use serde_json::{Value, json};
 
@@ -10,9 +10,9 @@ use crate::peft::peft_fields::expect_others_off;
 use crate::peft::target_names::{StoredShapes, Targets};
 use crate::{ConfigError, EncoderConfig};
 
-/// The value of `peft_type`.
+/// Value of `peft_type`.
 pub(in crate::peft) const PEFT_TYPE: &str = "LORA";
-/// Fields that are read.
+/// Supported fields.
 const READ: [&str; 7] = [
     "r",
     "lora_alpha",
@@ -22,13 +22,14 @@ const READ: [&str; 7] = [
     "use_rslora",
     "init_lora_weights",
 ];
-/// Fields of LoRA alone that say nothing about what the tensors do to an encoder.
+/// Ignored fields of LoRA, which do not affect the encoder's output.
 const WITHOUT_EFFECT: [&str; 5] =
     ["bias", "layers_pattern", "megatron_core", "qalora_group_size", "runtime_config"];
-/// Starts of weights that leave the pretrained ones as they are.
+/// Initializations (`init_lora_weights`) that leave the pretrained weights unchanged.
 const PLAIN_STARTS: [&str; 2] = ["gaussian", "eva"];
 
-/// Reads a configuration; the names of `tensors` tell which projections a pattern stands for.
+/// Parses a LoRA configuration; the names of `tensors` show which projections a regular expression
+/// matches.
 pub(in crate::peft) fn read_config(
     json: &Value,
     encoder: &EncoderConfig,
@@ -63,7 +64,7 @@ pub(in crate::peft) fn read_config(
     })
 }
 
-/// The fields that say what the adapter is.
+/// Fields of `adapter_config.json` that describe the adapter.
 pub(in crate::peft) fn config_fields(config: &LoraConfig, encoder: &EncoderConfig) -> Value {
     let (modules, layers) =
         (config.target_modules.clone(), config.layers(encoder.num_hidden_layers));
@@ -81,8 +82,8 @@ pub(in crate::peft) fn config_fields(config: &LoraConfig, encoder: &EncoderConfi
     })
 }
 
-/// The name of a parameter in a file, without the prefixes; none if `path` is not one of LoRA. It does
-/// not say the adapter's own name.
+/// Tensor name of a LoRA parameter in a file, without prefixes and without the adapter's name;
+/// `None` if `path` is not of LoRA.
 pub(in crate::peft) fn tensor_name(family: &FamilySpec, path: &str) -> Option<String> {
     let (module, leaf) = split_leaf(path);
     let (projection, _) = module.split_once(".lora.")?;

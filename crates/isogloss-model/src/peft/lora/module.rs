@@ -1,4 +1,4 @@
-//! LoRA module: the low-rank update of one projection.
+//! LoRA module: the low-rank update of one linear projection.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -12,8 +12,8 @@ use crate::peft::target::TargetModule;
 use crate::{AdapterError, EncoderConfig, Init};
 
 impl LoraConfig {
-    /// Builds the updates of the adapter `name`, one for each projection that is named and not pruned.
-    /// Paths of their parameters are `layers.<layer>.<projection>.lora.<name>.a` (`[r, in]`) and `b`
+    /// Builds the LoRA modules of the adapter `name`, one per target projection that is not pruned.
+    /// The parameter paths are `layers.<layer>.<projection>.lora.<name>.a` (`[r, in]`) and `b`
     /// (`[out, r]`).
     pub(in crate::peft) fn init(
         &self,
@@ -28,12 +28,12 @@ impl LoraConfig {
     }
 }
 
-/// The two factors `A` and `B` of the update of one projection.
+/// LoRA module of one projection: the factors `A` and `B` of the low-rank update.
 #[derive(Module, Debug)]
 pub(crate) struct Lora {
-    /// `[r, in]`.
+    /// Factor `A`, `[r, in]`.
     a: Param<Tensor<2>>,
-    /// `[out, r]`.
+    /// Factor `B`, `[out, r]`.
     b: Param<Tensor<2>>,
     #[module(skip)]
     scaling: f64,
@@ -58,10 +58,10 @@ impl Lora {
         }
     }
 
-    /// `(α / r) B A x`, `[batch, seq, out]`.
+    /// Low-rank update of the output: `(α / r) B A x`, `[batch, seq, out]`.
     fn forward(&self, x: Tensor<3>, masks: &mut DropoutMasks) -> Tensor<3> {
         let x = if self.dropout > 0.0 { dropout(x, masks.next(self.dropout)) } else { x };
-        // The factor has fewer elements to scale than the output.
+        // Scales `B` and not the output, because it has fewer elements.
         let (a, b) = (self.a.val(), self.b.val() * self.scaling);
         let device = a.device();
         let no_bias = |weight: &Tensor<2>| Tensor::zeros([weight.dims()[0]], &device);
@@ -69,7 +69,7 @@ impl Lora {
         linear(linear(x, a, bias_a), b, bias_b)
     }
 
-    /// `(α / r) B A`, outside any graph.
+    /// Low-rank update of the weight: `(α / r) B A`, not differentiable.
     fn delta(&self) -> Tensor<2> {
         self.b.val().detach().matmul(self.a.val().detach()) * self.scaling
     }
