@@ -1,5 +1,5 @@
-//! Dependency parsing with a biaffine parser: a tree over the words of a sentence, and their parts of
-//! speech; LAS, UAS and UPOS.
+//! Biaffine dependency parsing (Dozat and Manning 2017): a tree over the words of a sentence, and
+//! their parts of speech; LAS, UAS and UPOS.
 
 use std::path::Path;
 

@@ -24,7 +24,8 @@ use crate::error::DataError;
 ///
 /// # Source
 /// Wu & Dredze 2019, arXiv:1904.09077: a classifier of first subwords, scored by accuracy. XTREME
-/// (Hu et al. 2020, arXiv:2003.11080) reads such tags as spans and reports their F1, another number.
+/// (Hu et al. 2020, arXiv:2003.11080) reads such tags as spans and reports their span F1, another
+/// number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PosTagging {}
