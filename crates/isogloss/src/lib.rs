@@ -13,7 +13,7 @@
 //!
 //! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/tiny.inc"));
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // Of a Hugging Face model, and of files such as data/en.jsonl.
+//! // The folder of a Hugging Face model, and data files such as data/en.jsonl.
 //! let folder = std::env::temp_dir().join("isogloss-first-run");
 //! # tiny(&folder)?;
 //! let (model, data) = (folder.join("model"), folder.join("data/{language}.jsonl"));

@@ -1,7 +1,7 @@
 //! NLP tasks: classification, tagging, dependency parsing, retrieval and masked language modelling,
 //! each with its options, examples, head, scores and selection metric.
 //!
-//! A new task is a file in this folder, and a variant of [`TaskConfig`].
+//! A new task is a file in `task/`, and a variant of [`TaskConfig`].
 
 mod classification;
 mod evaluator;

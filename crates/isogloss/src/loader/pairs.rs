@@ -128,9 +128,9 @@ impl PairLoader {
     }
 
     /// Pairs for contrastive learning as in InfoXLM (Chi et al. 2021): which language is on the
-    /// left is drawn for each pair. With mixup, a pair and the next one are concatenated, `<s>
-    /// first </s> second </s>`, the two sentences of a side in random order; a pair alone is not
-    /// mixed.
+    /// left is drawn for each pair. With mixup, a pair and the next one are concatenated,
+    /// `<s> first </s> second </s>`, the two sentences of a side in random order; a pair alone is
+    /// not mixed.
     fn contrasted(&self, pairs: &[&LinkedPair], seed: u64) -> Result<[Vec<Features>; 2], Error> {
         let flips =
             |pair: usize, what: u64| split_seed(split_seed(seed, pair as u64), what) % 2 == 1;

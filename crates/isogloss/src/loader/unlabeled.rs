@@ -43,7 +43,7 @@ impl UnlabeledLoaders {
         Ok(languages)
     }
 
-    /// Records the losses of the batches of a step, by loader; a batch without a loss is not recorded.
+    /// Records the losses of the batches of a step, by loader; batches without a loss are skipped.
     pub(crate) fn record(&mut self, languages: BatchLanguages, losses: &[Option<[f64; 2]>]) {
         for (loader, (epochs, languages)) in self.epochs().into_iter().zip(languages).enumerate() {
             let Some(epochs) = epochs else { continue };

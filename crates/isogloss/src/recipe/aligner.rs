@@ -27,8 +27,8 @@ pub enum AlignerRecipe {
     /// Statistical word alignment (fast_align, Dyer et al. 2013), trained on the pairs; see
     /// `align_both_ways`.
     Statistical {},
-    /// Files of word alignments in Pharaoh format, `0-0 1-2`, one line for each pair, as `isogloss
-    /// align`, fast_align and other aligners write them.
+    /// Files of word alignments in Pharaoh format, `0-0 1-2`, one line for each pair, as written by
+    /// `isogloss align`, fast_align and other aligners.
     Pharaoh {
         /// The files.
         path: LanguagePattern,

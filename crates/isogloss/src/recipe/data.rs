@@ -72,11 +72,11 @@ impl Default for DataRecipe {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Splits {
-    /// The training split.
+    /// Name of the training split.
     pub train: String,
-    /// The development split, for model selection.
+    /// Name of the development split, for model selection.
     pub dev: String,
-    /// The test split, scored at the end.
+    /// Name of the test split, scored at the end.
     pub test: String,
 }
 

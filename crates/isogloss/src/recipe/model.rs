@@ -24,7 +24,7 @@ pub struct ModelRecipe {
     /// default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
-    /// Vocabulary trimming: removes the tokens that no text of this recipe needs before training.
+    /// Vocabulary trimming before training: removes the tokens that no text of this recipe needs.
     /// Training is the same with a smaller embedding matrix, except for the weight decay of rows
     /// that no text reads and for what is sampled from the whole vocabulary, as in masked language
     /// modelling.

@@ -116,7 +116,7 @@ fn faulty<'a>(error: &toml::de::Error, entries: &'a [Entry]) -> Option<&'a Entry
     let of_value = || entries.iter().rfind(|entry| entry.value == span);
     let around = || entries.iter().filter(|entry| is_around(&entry.value));
     let entry = of_key.or_else(of_value).or_else(|| around().min_by_key(|e| e.value.len()))?;
-    // An unknown variant is removed together with the table that it is the key of.
+    // An unknown variant is removed together with its table.
     let mut path = entry.path.as_slice();
     if error.message().starts_with("unknown variant") && entry.key == span && path.len() > 1 {
         path = &path[..path.len() - 1];

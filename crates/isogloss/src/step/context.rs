@@ -26,7 +26,7 @@ pub(crate) struct StepContext {
     pub(crate) masks: SubnetworkMasks,
     /// Dropout rates of guided dropout, by unit.
     pub(crate) unit_dropout: Option<Arc<UnitDropout>>,
-    /// See [`ForwardOptions::no_dropout_below`].
+    /// Frozen layers without dropout, see [`ForwardOptions::no_dropout_below`].
     pub(crate) no_dropout_below: Option<usize>,
 }
 

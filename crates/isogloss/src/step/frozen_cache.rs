@@ -17,7 +17,7 @@ use crate::{Error, FrozenRecipe, LabeledSet};
 /// Frozen-layer cache: the hidden states of all examples after some layers.
 pub(crate) struct FrozenCache {
     layers: BTreeMap<usize, Store>,
-    /// Where each example's tokens begin; the last entry is their number.
+    /// The offset of each example's tokens; the last entry is the total number of tokens.
     starts: Vec<usize>,
     width: usize,
     /// The read error of cached states, to be reported once.
@@ -46,8 +46,9 @@ const GIB: f64 = (1u64 << 30) as f64;
 
 impl FrozenCache {
     /// Encodes the dataset, and caches the hidden states after as many of `layers` as fit: in
-    /// memory first, then in temporary files in `folder`. The highest layers are left out first:
-    /// passes can start from the lower ones all the time, only with more layers to compute.
+    /// memory first, then in temporary files in `folder`. The highest layers are left out first: a
+    /// pass that would start after one of them starts from a lower cached layer and computes the
+    /// layers between.
     pub(crate) fn new(
         model: &Model,
         set: &LabeledSet,
@@ -115,9 +116,9 @@ impl FrozenCache {
         });
     }
 
-    /// Cached hidden states to start a pass from if so many blocks are frozen, `[batch, seq,
-    /// hidden]`, of the highest layer that is cached; none if no layer below is, or if a file
-    /// cannot be read, which [`take_problem`](Self::take_problem) then reports.
+    /// Cached hidden states to start a pass from if so many blocks are frozen,
+    /// `[batch, seq, hidden]`, of the highest layer that is cached; none if no layer below is, or
+    /// if a file cannot be read, which [`take_problem`](Self::take_problem) then reports.
     pub(crate) fn activations(
         &mut self,
         batch: &TokenBatch,

@@ -133,7 +133,7 @@ impl<'a> StepGradients<'a> {
         })
     }
 
-    /// Gradients and losses of the objectives with wanted needs.
+    /// Gradients and losses of the objectives that `wanted` selects by their needs.
     fn run_objectives(
         &self,
         model: &Model,

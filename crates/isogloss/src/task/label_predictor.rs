@@ -11,7 +11,7 @@ use crate::Error;
 use crate::ground::device::read;
 use crate::metrics::NO_PREDICTION;
 
-/// The predictions for a set.
+/// Predictions for a dataset: label ids, or dependency trees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Predictions {
     /// The label ids of each example.

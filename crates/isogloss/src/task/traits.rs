@@ -51,7 +51,7 @@ pub enum Target {
     Class,
     /// The tag of a token.
     Tag(TagUnits),
-    /// The head of a word in a tree, its relation and its part of speech, in a treebank.
+    /// The head, the relation and the part of speech of a word in a dependency tree.
     Tree,
 }
 
