@@ -1,4 +1,4 @@
-//! The corpus of a plan: training and dev sets of the source languages, test sets of all languages.
+//! Dataset of a plan: training and dev sets of the source languages, test sets of all languages.
 
 pub(crate) mod pairs;
 
@@ -15,19 +15,20 @@ use crate::error::DataError;
 use crate::recipe::{Languages, Plan, Recipe};
 use crate::task::{LabeledSet, LabeledTask, LearnedLabels};
 
-/// The stream of random numbers that support examples are drawn from, after those of training.
+/// Random stream of the few-shot support sets, numbered after the streams of training.
 const SUPPORT: u64 = 12;
 
-/// The labeled sets of a plan.
+/// Dataset of a plan: its labeled sets by split and language.
 #[derive(Debug)]
 pub struct Corpus {
-    /// The labels of the training splits of all sources, in the order of the logits.
+    /// The label set of the training splits of all sources, in the order of the logits.
     pub labels: LabelSet,
-    /// Their parts of speech, where these are learned beside relations.
+    /// The part-of-speech tags of the training splits, if they are learned together with relations.
     pub tags: LabelSet,
-    /// Trained on: the sources' examples one after another, under the name and path of the first.
+    /// Training set: the examples of all sources, concatenated, with the language and path of the
+    /// first.
     pub train: LabeledSet,
-    /// What `train` was made of, one for each of its features.
+    /// The raw examples of `train`, one for each of its features.
     pub train_examples: Vec<Example>,
     /// The range of each source's examples in `train`.
     pub parts: Vec<Range<usize>>,
@@ -35,14 +36,16 @@ pub struct Corpus {
     pub devs: Vec<LabeledSet>,
     /// The test sets: the first source first, the others in alphabetical order.
     pub tests: Vec<LabeledSet>,
-    /// A few examples of each of those that are not trained on, if the recipe has a `[few_shot]` table.
+    /// Few-shot support sets of the languages that are not trained on, if the recipe has a
+    /// `[few_shot]` table.
     pub supports: Vec<LabeledSet>,
-    /// Languages that share too few labels with the sources, and how many they share.
+    /// Languages that were left out because they share too few labels with the sources, and how
+    /// many they share.
     pub skipped: Vec<(Language, usize)>,
 }
 
 impl Corpus {
-    /// Reads all files of a plan.
+    /// Reads and tokenizes all labeled files of a plan.
     ///
     /// # Errors
     /// If a file is missing, faulty or empty, or holds a label that the sources do not have and
@@ -107,7 +110,7 @@ impl Corpus {
 }
 
 impl Corpus {
-    /// Fails if a text of training has tokens that the tokenizer does not know.
+    /// Fails if a training text has unknown tokens.
     pub(crate) fn check_known(&self, tokenizer: &Tokenizer) -> Result<(), Error> {
         let unknown = tokenizer.unknown_id();
         let is_unknown = |(features, _): &(&Features, &Example)| {
@@ -125,14 +128,15 @@ impl Corpus {
     }
 }
 
-/// The labels that have a number in the files, in the order of these, and then the others: a finished
-/// model reads the same numbers by its labels.
+/// Label set with the label names of a recipe first, in the order of their numbers in the files,
+/// and then the other labels: a trained model reads the same numbers by its labels.
 fn with_names(names: &[String], labels: &LabelSet) -> Result<LabelSet, Error> {
     let others = labels.names().iter().filter(|name| !names.contains(name));
     Ok(LabelSet::new(names.iter().chain(others).cloned())?)
 }
 
-/// Every example that a plan trains on, chooses by, is scored on or may draw as one of a few.
+/// All examples of a plan: training, dev and test sets, and those that few-shot support sets are
+/// sampled from.
 pub(crate) fn examples_of(plan: &Plan) -> Result<Vec<Example>, Error> {
     let files = Files::new(plan.recipe())?;
     let splits = &plan.recipe().data.splits;
@@ -149,7 +153,7 @@ pub(crate) fn examples_of(plan: &Plan) -> Result<Vec<Example>, Error> {
     Ok(all)
 }
 
-/// The labeled files that a plan reads, each once for each of its splits.
+/// Paths of the labeled files of a plan, each once for each of its splits.
 pub(crate) fn paths_of(plan: &Plan) -> Result<Vec<PathBuf>, Error> {
     let files = Files::new(plan.recipe())?;
     let splits = &plan.recipe().data.splits;
@@ -166,7 +170,7 @@ pub(crate) fn paths_of(plan: &Plan) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
-/// Every example that a plan trains on.
+/// All training examples of a plan.
 pub(crate) fn train_examples_of(plan: &Plan) -> Result<Vec<Example>, Error> {
     let files = Files::new(plan.recipe())?;
     let mut all = Vec::new();
@@ -176,7 +180,7 @@ pub(crate) fn train_examples_of(plan: &Plan) -> Result<Vec<Example>, Error> {
     Ok(all)
 }
 
-/// The files that a recipe names.
+/// The labeled files of a recipe.
 #[derive(Clone, Copy)]
 struct Files<'a> {
     recipe: &'a Recipe,
@@ -218,7 +222,8 @@ impl<'a> Files<'a> {
         Ok((path, examples))
     }
 
-    /// How many of the source's labels the language has in all its splits together.
+    /// Number of source labels in the language's data: all splits, or the test split if each split
+    /// is a file of its own.
     fn shared_labels(&self, language: &Language, labels: &LabelSet) -> Result<usize, Error> {
         let splits = &self.recipe.data.splits;
         let path = self.path(language, &splits.test);
@@ -228,7 +233,7 @@ impl<'a> Files<'a> {
         Ok(self.task.n_shared_labels(labels, &found))
     }
 
-    /// The languages of evaluation, all sources among them, the first source first.
+    /// Evaluation languages, all sources among them, the first source first.
     fn languages(&self, sources: &[Language]) -> Result<Vec<Language>, Error> {
         let mut others: Vec<Language> = match &self.recipe.data.languages {
             Languages::Listed(languages) => languages.clone(),

@@ -1,9 +1,10 @@
-//! Fine-tune multilingual text encoders in one language, use them in others: zero-shot cross-lingual
-//! transfer.
+//! Zero-shot cross-lingual transfer: fine-tune multilingual text encoders in one language, use them
+//! in others.
 //!
-//! A [`Recipe`] states every value that affects a number, in code or in a TOML file. Checked, it becomes
-//! a [`Plan`]; [`finetune`] carries a plan out in a [`RunFolder`], and resumes it there. A
-//! [`Predictor`] labels texts with the finished model, an [`Evaluator`] scores it in any language.
+//! A [`Recipe`] is the training configuration: it states every value that affects a result, in code
+//! or in a TOML file. Validated, it becomes a [`Plan`]; [`finetune`] trains a plan in a
+//! [`RunFolder`], and resumes it there. A [`Predictor`] labels texts with the trained model, an
+//! [`Evaluator`] scores it in any language.
 //!
 //! ```
 //! use isogloss::device::{DeviceChoice, open};
@@ -12,7 +13,7 @@
 //!
 //! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/tiny.inc"));
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // Of a Hugging Face model, and of files such as data/en.jsonl.
+//! // The folder of a Hugging Face model, and data files such as data/en.jsonl.
 //! let folder = std::env::temp_dir().join("isogloss-first-run");
 //! # tiny(&folder)?;
 //! let (model, data) = (folder.join("model"), folder.join("data/{language}.jsonl"));
@@ -110,5 +111,5 @@ pub use isogloss_text as text;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-// The targets of a text are those of a loss, and neither crate knows the other.
+// Both crates define the ignore index of targets; neither depends on the other.
 const _: () = assert!(isogloss_text::IGNORE_INDEX == isogloss_methods::IGNORE_INDEX);

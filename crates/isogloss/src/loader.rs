@@ -1,4 +1,4 @@
-//! Data loaders: the batches of a run, of labeled examples, pairs and text in one language.
+//! Data loaders: the batches of labeled examples, sentence pairs and monolingual text of a run.
 
 mod labeled;
 mod language_epochs;
@@ -24,7 +24,7 @@ use crate::step::ForwardPlan;
 use crate::tools::trim::has_lost_pieces;
 use crate::{Error, Plan};
 
-/// Everything that a plan trains on.
+/// Data loaders of a plan: labeled examples and unlabeled text.
 pub(crate) struct Loaders {
     /// None for a task without labels.
     pub(crate) labeled: Option<LabeledLoader>,
@@ -32,7 +32,7 @@ pub(crate) struct Loaders {
 }
 
 impl Loaders {
-    /// Reads all data of a plan, after what can be told sooner has been checked.
+    /// Reads all data of a plan; vocabulary size and device buffers are checked first.
     pub(crate) fn read(
         plan: &Plan,
         forward_plan: &ForwardPlan,

@@ -1,8 +1,8 @@
-//! Recipes: one TOML file that states every value that affects a number.
+//! Training configuration (recipe): one TOML file with every value that affects a result.
 //!
-//! Reading has two steps: a [`Recipe`] is what the file says, a [`Plan`] is a recipe that has been
-//! checked. All faults of a file are reported at once, each with its line and column. A recipe that
-//! begins with `extends = "other.toml"` says only how it differs from the other one.
+//! Loading has two steps: a [`Recipe`] is the deserialized file, a [`Plan`] is a validated recipe.
+//! Validation reports all errors of a file at once, each with its line and column. A recipe with
+//! `extends = "other.toml"` inherits from the other one and states only its differences.
 
 mod adapter;
 mod aligner;
@@ -59,62 +59,66 @@ pub use views::views;
 use crate::task::{SavedScoring, TaskConfig};
 use faults::RecipeFaults;
 
-/// A recipe: every value of a run that affects a number, a table each.
+/// Training configuration (recipe): every value of a run that affects a result, one field for each
+/// TOML table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Recipe {
-    /// The seed of everything random: new weights, the order of batches, dropout.
+    /// Random seed of new weights, the order of batches, dropout and everything else that is
+    /// random.
     pub seed: u64,
-    /// The model to start from.
+    /// The pretrained model to start from.
     pub model: ModelRecipe,
-    /// The task.
+    /// The task, such as classification, tagging or dependency parsing.
     pub task: TaskConfig,
-    /// The labeled examples.
+    /// The labeled dataset: files, languages and splits.
     pub data: DataRecipe,
-    /// An adapter or LoRA, trained in place of the whole model.
+    /// Parameter-efficient fine-tuning: an adapter, LoRA or (IA)³, trained in place of the whole
+    /// model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapter: Option<AdapterRecipe>,
-    /// The language adapter under it.
+    /// The language adapter (MAD-X) below the task adapter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language_adapter: Option<LanguageAdapterRecipe>,
-    /// The losses, added up with their weights.
+    /// The training objectives: the loss is their weighted sum.
     pub objective: Vec<ObjectiveRecipe>,
-    /// Parallel sentences, for objectives that align them.
+    /// Parallel corpus: sentences with their translations, for alignment objectives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pairs: Option<PairsRecipe>,
-    /// Text without labels, for masked language modelling.
+    /// Monolingual corpus: unlabeled text, for masked language modelling.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monolingual: Option<MonolingualRecipe>,
     /// Token masking, for masked language modelling.
     pub masking: MaskingConfig,
-    /// A recipe to pretrain by, with the same model and seed; this one goes on from its result. The path
-    /// is relative to this recipe's folder.
+    /// Continued pretraining: the path of a recipe that is trained first, with the same model and
+    /// seed; this recipe starts from its result. The path is relative to this recipe's folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pretrain_recipe: Option<String>,
     /// Data augmentation: the views that objectives compare.
     pub views: ViewsConfig,
-    /// A student, a smaller model made of the one to start from, is trained in its place; without a
-    /// `[teacher]`, the whole one is its teacher.
+    /// Student of knowledge distillation: a smaller model made from the pretrained one and trained
+    /// in its place; without a `[teacher]`, the pretrained model is its teacher.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub student: Option<StudentConfig>,
     /// The teacher of knowledge distillation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<TeacherRecipe>,
-    /// The subnetwork that each language uses.
+    /// Language-specific subnetworks: the attention heads and feed-forward blocks that each
+    /// language uses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subnetworks: Option<SubnetworksRecipe>,
-    /// The update rule: how gradients of batches become one.
+    /// Update rule: how the gradients of the batches of a step are combined into one.
     pub update: UpdateConfig,
-    /// Guided dropout: rates by unit.
+    /// Guided dropout: a dropout rate for each unit, by its Fisher information.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guided_dropout: Option<GuidedDropoutConfig>,
-    /// The schedule of which parameters are trained when.
+    /// Freezing and unfreezing schedule: which parameters are trained at which step.
     pub schedule: ScheduleConfig,
     /// AdamW and its learning-rate schedule.
     pub optimizer: OptimizerRecipe,
     /// Epochs, batches, evaluation and checkpoints.
     pub training: TrainingRecipe,
-    /// Measures of flatness while the model trains.
+    /// Flatness of the loss during training: Fisher information and sharpness.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measure: Option<MeasureRecipe>,
     /// Few-shot fine-tuning in each target language, after training.
@@ -152,13 +156,13 @@ impl Default for Recipe {
 }
 
 impl Recipe {
-    /// How the model that it trains is scored, here and later.
+    /// Evaluation settings of the trained model, which are saved with it.
     pub fn scoring(&self) -> SavedScoring {
         let (max_length, unseen_labels) = (self.model.max_length, self.data.unseen_labels);
         SavedScoring { task: self.task.clone(), max_length, unseen_labels }
     }
 
-    /// Adds the faults that each table has in itself.
+    /// Validates each table by itself and adds its errors.
     fn check_tables(&self, faults: &mut RecipeFaults<'_>) {
         self.model.check(faults);
         faults.add_fields(&format!("task.{}", self.task.name()), self.task.faults());

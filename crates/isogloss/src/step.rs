@@ -1,4 +1,4 @@
-//! A training step: the forward passes that the objectives name, and the gradients of their losses.
+//! Training step: the forward passes that the objectives need, and the gradients of their losses.
 
 mod batch;
 mod context;

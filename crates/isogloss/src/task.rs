@@ -1,6 +1,7 @@
-//! Tasks: a file each, with its options, examples, head, scores and selection metric.
+//! NLP tasks: classification, tagging, dependency parsing, retrieval and masked language modelling,
+//! each with its options, examples, head, scores and selection metric.
 //!
-//! A new task is a file below this one, and a variant of [`TaskConfig`].
+//! A new task is a file in `task/`, and a variant of [`TaskConfig`].
 
 mod classification;
 mod evaluator;
@@ -42,25 +43,25 @@ pub use traits::{
 
 pub(crate) use trees::trees;
 
-/// The `[task]` table: what is learned.
+/// The `[task]` table: the task that the model is trained for and evaluated on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum TaskConfig {
-    /// One label a text, or a pair of texts.
+    /// Text classification: one label for each text, or pair of texts.
     Classification(Classification),
-    /// One BIO tag a token.
+    /// Sequence tagging, such as named entities or slots: one BIO tag for each token.
     Tagging(Tagging),
-    /// One part of speech a word.
+    /// Part-of-speech tagging: one tag for each word.
     PosTagging(PosTagging),
-    /// A tree over the words of a sentence, and their parts of speech.
+    /// Dependency parsing: a tree over the words of a sentence, and their parts of speech.
     Parsing(Parsing),
-    /// Sentences find their translations.
+    /// Sentence retrieval: finds the translation of each sentence.
     Retrieval(Retrieval),
-    /// Masked tokens are guessed.
+    /// Masked language modelling: predicts masked tokens.
     LanguageModeling(LanguageModeling),
 }
 
-/// The rows of the registry, `[task.<key>]`: what is learned and how it is scored.
+/// Method registry of tasks, `[task.<key>]`.
 pub fn tasks() -> &'static [MethodInfo] {
     &[
         Classification::INFO,
@@ -94,7 +95,7 @@ impl Deref for TaskConfig {
 }
 
 impl TaskConfig {
-    /// The task, if its examples have labels.
+    /// The task as a supervised one, if its examples have labels.
     pub fn labeled(&self) -> Option<&dyn LabeledTask> {
         match self.supervision() {
             Supervision::Labels(task) => Some(task),
@@ -102,7 +103,7 @@ impl TaskConfig {
         }
     }
 
-    /// The task, if it is scored on text without labels.
+    /// The task as an unsupervised one, if it is evaluated on unlabeled text.
     pub fn unlabeled(&self) -> Option<&dyn UnlabeledTask> {
         match self.supervision() {
             Supervision::Labels(_) => None,
@@ -110,12 +111,12 @@ impl TaskConfig {
         }
     }
 
-    /// Whether examples have labels to be learned.
+    /// Whether the task is supervised: its examples have labels.
     pub fn is_labeled(&self) -> bool {
         self.labeled().is_some()
     }
 
-    /// What a row of the logits is trained towards; none without labels.
+    /// Prediction target of a row of the logits; none without labels.
     pub fn target(&self) -> Option<TargetKind> {
         self.labeled().map(LabeledTask::target)
     }

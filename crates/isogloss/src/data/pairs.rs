@@ -1,4 +1,4 @@
-//! Parallel sentences with their word alignments, for training and held out.
+//! Parallel corpus with word alignments, for training and held out.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -13,32 +13,32 @@ use crate::Error;
 use crate::error::{DataError, io};
 use crate::recipe::{AlignerRecipe, PairsRecipe};
 
-/// The parallel sentences of one language.
+/// Parallel corpus of one language.
 #[derive(Clone, Debug)]
 pub struct PairSet {
     /// The language of the right side.
     pub language: Language,
     /// The file.
     pub path: PathBuf,
-    /// Trained on.
+    /// Training pairs.
     pub train: Vec<LinkedPair>,
-    /// Never trained on.
+    /// Held-out pairs, never trained on.
     pub held_out: Vec<SentencePair>,
-    /// Pairs left out because no two of their words were linked.
+    /// Pairs left out because their word alignment is empty.
     pub n_unlinked: usize,
 }
 
-/// A parallel sentence with its word alignment.
+/// Sentence pair with its word alignment.
 #[derive(Clone, Debug)]
 pub struct LinkedPair {
     /// The sentences.
     pub pair: SentencePair,
-    /// Links of words between whitespace; none where no aligner is asked for.
+    /// Word alignment of words between whitespace; empty without an aligner.
     pub links: Alignment,
 }
 
 impl PairSet {
-    /// Reads the pairs of every language that a recipe names, and links their words if `linked`.
+    /// Reads the pairs of every language of a recipe, and aligns their words if `linked`.
     ///
     /// # Errors
     /// If a file is missing, faulty, or has nothing to train on.
@@ -78,7 +78,7 @@ impl PairSet {
     }
 }
 
-/// The indices of `n` pairs, evenly over the file, of which no two share a sentence.
+/// Indices of `n` held-out pairs, spread evenly over the file, of which no two share a sentence.
 fn held_out(pairs: &[SentencePair], n: usize) -> Vec<usize> {
     let mut seen = HashSet::new();
     let distinct: Vec<usize> = (0..pairs.len())

@@ -1,5 +1,4 @@
-//! The data loader of labeled examples: batches in every view, made ahead of the training loop on a
-//! thread of their own.
+//! Data loader of labeled examples: batches in every view, prefetched on a background thread.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -18,24 +17,25 @@ use crate::step::{ForwardPlan, StepBatch};
 use crate::task::{LabeledTask, TargetKind};
 use crate::{Corpus, Error, Plan};
 
-/// Optimizer steps whose batches lie ready.
+/// Prefetching: number of optimizer steps whose batches are made ahead.
 const N_AHEAD: usize = 2;
 
-/// The labeled examples of a run, and how they are seen.
+/// Data loader of the labeled examples of a run, with data augmentation.
 pub(crate) struct LabeledLoader {
     pub(crate) corpus: Corpus,
     /// The texts that the objectives read.
     texts: Vec<TextView>,
-    /// There if a text is not the original, or words are compared.
+    /// Data augmentation; set if a text other than the original is read, or tags of several views
+    /// are compared.
     viewer: Option<Viewer>,
     max_length: usize,
     pad_token_id: u32,
-    /// The rate at which words are hidden, and the token in their place.
+    /// Word dropout: its rate, and the mask token that replaces words.
     word_dropout: Option<(f64, u32)>,
 }
 
 impl LabeledLoader {
-    /// Reads everything that a plan trains on and is scored by.
+    /// Reads the training, dev and test sets of a plan.
     pub(crate) fn read(
         plan: &Plan,
         tokenizer: &Tokenizer,
@@ -66,8 +66,8 @@ impl LabeledLoader {
         Ok(Self { corpus, texts, viewer, max_length, pad_token_id, word_dropout })
     }
 
-    /// Starts a thread that makes the batches of each optimizer step from number `step` on, in their
-    /// order; it ends when nobody takes them any more.
+    /// Prefetches batches on a background thread: those of each optimizer step from number `step`
+    /// on, in order; it ends when the receiver is dropped.
     pub(crate) fn stream<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
@@ -97,8 +97,9 @@ impl LabeledLoader {
         receiver
     }
 
-    /// The number of batches of an epoch: each example is in one, if languages are drawn in proportion
-    /// to their data. Of several languages, whole tasks are drawn.
+    /// Number of batches of an epoch: each example is in one, if languages are sampled in
+    /// proportion to their data. With several languages, it is rounded up to whole meta-learning
+    /// tasks.
     pub(crate) fn batches_per_epoch(&self, plan: &Plan) -> u64 {
         let batches = |part: &Range<usize>| part.len().div_ceil(plan.recipe().training.batch_size);
         let n: usize = self.corpus.parts.iter().map(batches).sum();
@@ -106,10 +107,10 @@ impl LabeledLoader {
         if self.corpus.parts.len() > 1 { n.next_multiple_of(of_task) as u64 } else { n as u64 }
     }
 
-    /// The examples of each batch of an epoch.
+    /// Batch sampler: the example indices of each batch of an epoch.
     ///
-    /// Of several languages, each batch is of one that is drawn; once all examples of a language have
-    /// been in a batch of the epoch, they come again in another order.
+    /// With several languages, each batch is of one sampled language; once all examples of a
+    /// language have been in a batch of the epoch, they are repeated in another order.
     fn epoch(&self, plan: &Plan, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
         let (training, lengths) = (&plan.recipe().training, self.corpus.train.lengths());
         let (order, size) = (training.order, training.batch_size);
@@ -122,7 +123,7 @@ impl LabeledLoader {
         let sizes: Vec<usize> = self.corpus.parts.iter().map(Range::len).collect();
         let sampler = sampling.init(&sizes, split_seed(split_seed(seed, u64::MAX), epoch));
         let mut left: Vec<(u64, Vec<Vec<usize>>)> = vec![(0, Vec::new()); sizes.len()];
-        // Those of a task are of one language.
+        // All batches of a meta-learning task are of one language.
         let of_task = plan.recipe().update.batches_of_task() as u64;
         let draw = |number| {
             let language = sampler.draw(number / of_task);
@@ -140,7 +141,7 @@ impl LabeledLoader {
         (0..self.batches_per_epoch(plan)).map(draw).collect()
     }
 
-    /// The first batches of an epoch of its own, at most `n`.
+    /// The first batches, at most `n`, of a separate epoch with its own seed.
     pub(crate) fn first_batches(
         &self,
         plan: &Plan,
@@ -195,7 +196,7 @@ impl LabeledLoader {
         Ok(StepBatch { texts, language, ..StepBatch::empty(number) })
     }
 
-    /// The features of a training example, with some of its words hidden.
+    /// Word dropout: the features of a training example with some words masked.
     fn without_words(&self, index: usize, seed: u64) -> Cow<'_, Features> {
         let features = &self.corpus.train.features[index];
         let Some((rate, mask_id)) = self.word_dropout else { return Cow::Borrowed(features) };
@@ -224,8 +225,7 @@ impl LabeledLoader {
     }
 }
 
-/// The prediction units of a batch: for a parser, a row of the batch has a row of logits for each of its
-/// words.
+/// Prediction units of a batch: for a parser, each word of an example has a row of logits.
 fn prediction_units(batch: &TokenBatch) -> PredictionUnits {
     let Targets::Words(words) = &batch.targets else { return PredictionUnits::Texts };
     let seq_len = words.n_words;
@@ -235,7 +235,7 @@ fn prediction_units(batch: &TokenBatch) -> PredictionUnits {
     PredictionUnits::Words { seq_len, first_subwords }
 }
 
-/// The same text as `isogloss_text` names it, which knows no objectives.
+/// The view kind of `isogloss_text`, which does not depend on the crate of the objectives.
 fn view_kind(view: TextView) -> isogloss_text::ViewKind {
     match view {
         TextView::Original => isogloss_text::ViewKind::Original,

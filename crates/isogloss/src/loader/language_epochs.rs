@@ -1,11 +1,13 @@
-//! Batches of one language after another, each language in epochs of its own.
+//! Multilingual batch sampler: each batch is of one sampled language, each language has its own
+//! epochs.
 
 use isogloss_kernels::split_seed;
 use isogloss_methods::{LanguageRecord, LanguageSampler, LanguageSampling};
 use isogloss_text::BatchOrder;
 use serde::{Deserialize, Serialize};
 
-/// Samples which texts of which language come next: all texts of a language once before any comes again.
+/// Multilingual batch sampler: draws the language and the texts of each batch; all texts of a
+/// language come once before any is repeated.
 pub(crate) struct LanguageEpochs {
     sampler: LanguageSampler,
     batch_size: usize,
@@ -13,17 +15,17 @@ pub(crate) struct LanguageEpochs {
     languages: Vec<LanguageEpoch>,
 }
 
-/// The epoch of a language.
+/// Epoch state of a language.
 struct LanguageEpoch {
-    /// The length of each text, by which batches are put together.
+    /// The length of each text, by which texts are grouped into batches.
     lengths: Vec<usize>,
-    /// Batches so far, over all epochs.
+    /// Batches drawn so far, over all epochs.
     n_drawn: u64,
-    /// The number of the epoch, and its batches.
+    /// The number of the current epoch, and its batches.
     batches: Option<(u64, Vec<Vec<usize>>)>,
 }
 
-/// What a checkpoint keeps of [`LanguageEpochs`].
+/// Checkpoint state of [`LanguageEpochs`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LanguageEpochsProgress {
@@ -32,7 +34,8 @@ pub(crate) struct LanguageEpochsProgress {
 }
 
 impl LanguageEpochs {
-    /// Begins; `lengths` are those of the texts of each language, none of which is without text.
+    /// Creates a sampler; `lengths` are those of the texts of each language, which has at least
+    /// one.
     pub(crate) fn new(
         lengths: Vec<Vec<usize>>,
         sampling: &LanguageSampling,
@@ -49,7 +52,7 @@ impl LanguageEpochs {
         }
     }
 
-    /// Batches that show every text once.
+    /// Number of batches that hold every text once.
     pub(crate) fn batches_per_epoch(&self) -> u64 {
         let batches = |language: &LanguageEpoch| language.lengths.len().div_ceil(self.batch_size);
         self.languages.iter().map(batches).sum::<usize>() as u64
@@ -72,7 +75,7 @@ impl LanguageEpochs {
         (language, indices)
     }
 
-    /// Records the loss of a batch of this language.
+    /// Records the loss of a batch of this language, for sampling by loss.
     pub(crate) fn record(&mut self, language: usize, loss: f64) {
         self.sampler.record(language, loss);
     }
@@ -84,7 +87,7 @@ impl LanguageEpochs {
         }
     }
 
-    /// Goes on where a run with the same languages was; `false` if they are others.
+    /// Restores the state from a checkpoint; `false` if that is of other languages.
     #[must_use]
     pub(crate) fn restore(&mut self, progress: LanguageEpochsProgress) -> bool {
         let fits = progress.n_drawn.len() == self.languages.len();

@@ -1,4 +1,5 @@
-//! The data loader of text in one language: blocks of which tokens are masked anew each time.
+//! Data loader of monolingual text: blocks with dynamic masking (RoBERTa, Liu et al. 2019), whose
+//! tokens are masked anew each time.
 
 use isogloss_kernels::split_seed;
 use isogloss_text::{Encoded, Language, Masker, TokenBatch, Tokenizer, pack_sentences};
@@ -9,10 +10,10 @@ use crate::error::DataError;
 use crate::ground::seeds;
 use crate::recipe::MonolingualRecipe;
 
-/// Makes the blocks of each batch, all of one language.
+/// Data loader of masked monolingual blocks; all blocks of a batch are of one language.
 pub(crate) struct BlockLoader {
     languages: Vec<Vec<Encoded>>,
-    /// By language, masked once for all.
+    /// Held-out blocks by language, with static masking.
     pub(crate) held_out: Vec<(Language, TokenBatch)>,
     pub(crate) epochs: LanguageEpochs,
     masker: Masker,
@@ -21,7 +22,7 @@ pub(crate) struct BlockLoader {
 }
 
 impl BlockLoader {
-    /// Reads the text of every language that a recipe names.
+    /// Reads and tokenizes the text of every language of a recipe.
     pub(crate) fn read(
         recipe: &MonolingualRecipe,
         masker: Masker,
@@ -75,7 +76,7 @@ impl BlockLoader {
     }
 }
 
-/// `n` blocks, evenly over all, and the others.
+/// Splits off `n` held-out blocks, spread evenly over all; returns them and the others.
 fn hold_out(blocks: Vec<Encoded>, n: usize) -> (Vec<Encoded>, Vec<Encoded>) {
     let n_blocks = blocks.len();
     let n = n.min(n_blocks);

@@ -1,4 +1,5 @@
-//! The data loader of pairs: which language the pairs of a batch are of, and the texts that they become.
+//! Data loader of sentence pairs: samples the language of each batch, and makes the texts that
+//! objectives read.
 
 use std::ops::Range;
 
@@ -13,7 +14,7 @@ use crate::data::pairs::{LinkedPair, PairSet};
 use crate::ground::seeds;
 use crate::{Error, PairsRecipe};
 
-/// Makes the pairs of each batch, all of one language.
+/// Data loader of sentence pairs; all pairs of a batch are of one language.
 pub(crate) struct PairLoader {
     pub(crate) sets: Vec<PairSet>,
     pub(crate) recipe: PairsRecipe,
@@ -25,9 +26,9 @@ pub(crate) struct PairLoader {
     seed: u64,
 }
 
-/// The pairs of a batch.
+/// Batch of sentence pairs.
 pub(crate) struct PairBatch {
-    /// Its index among the sets.
+    /// The index of its language among the sets.
     pub(crate) language: usize,
     pub(crate) texts: Vec<(TextView, TokenBatch)>,
     pub(crate) links: WordLinks,
@@ -60,7 +61,8 @@ impl PairLoader {
         }
     }
 
-    /// Sets how tokens are masked where an objective asks for it, and how pairs are contrasted.
+    /// Sets how tokens are masked where an objective asks for it, and how pairs are changed for
+    /// contrastive learning.
     #[must_use]
     pub(crate) fn with_texts(
         self,
@@ -71,7 +73,7 @@ impl PairLoader {
         Self { masker, contrast, ..self }
     }
 
-    /// Batch number `number` in these texts.
+    /// Batch number `number`, tokenized as these texts.
     pub(crate) fn sample(&mut self, number: u64, texts: &[TextView]) -> Result<PairBatch, Error> {
         let (language, indices) = self.epochs.sample(number);
         let seed = split_seed(self.seed, number);
@@ -99,7 +101,7 @@ impl PairLoader {
         Ok(batch)
     }
 
-    /// The left sentences of all pairs, each once, as they are read and as another tokenizer cuts them.
+    /// Distinct left sentences of all pairs, tokenized by this tokenizer and by the other one.
     pub(crate) fn distinct_left(&self, other: &Tokenizer) -> Result<[Vec<Encoded>; 2], Error> {
         let pairs = self.sets.iter().flat_map(|set| &set.train);
         let mut lefts: Vec<&str> = pairs.map(|pair| pair.pair.left.as_str()).collect();
@@ -113,7 +115,7 @@ impl PairLoader {
         Ok([cut(&self.tokenizer)?, cut(other)?])
     }
 
-    /// Both sides, cut at their words.
+    /// Tokenizes both sides, split into words at whitespace.
     fn words(&self, pairs: &[&LinkedPair]) -> Result<[Vec<Encoded>; 2], Error> {
         let encode = |side: fn(&SentencePair) -> &str| {
             let words = |pair: &&LinkedPair| -> Vec<String> {
@@ -125,9 +127,10 @@ impl PairLoader {
         Ok([encode(|pair| &pair.left)?, encode(|pair| &pair.right)?])
     }
 
-    /// Both sides as InfoXLM contrasts them: which language is on the left is drawn for each pair. With
-    /// mixup, a pair and the next one become one, `<s> first </s> second </s>`, the two sentences of a
-    /// side in any order; a pair alone stays as it is.
+    /// Pairs for contrastive learning as in InfoXLM (Chi et al. 2021): which language is on the
+    /// left is drawn for each pair. With mixup, a pair and the next one are concatenated,
+    /// `<s> first </s> second </s>`, the two sentences of a side in random order; a pair alone is
+    /// not mixed.
     fn contrasted(&self, pairs: &[&LinkedPair], seed: u64) -> Result<[Vec<Features>; 2], Error> {
         let flips =
             |pair: usize, what: u64| split_seed(split_seed(seed, pair as u64), what) % 2 == 1;
@@ -180,7 +183,8 @@ fn plain(texts: Vec<Encoded>) -> Vec<Features> {
     texts.into_iter().map(|input| Features { input, target: Target::None }).collect()
 }
 
-/// The tokens of each word of each sentence, and the links counted through the batch.
+/// Word alignment of a batch: the token ranges of each word, and the links with words counted
+/// through the batch.
 fn links(pairs: &[&LinkedPair], [left, right]: &[Vec<Encoded>; 2]) -> WordLinks {
     let mut found = WordLinks::default();
     let (mut n_left, mut n_right) = (0, 0);
@@ -197,7 +201,7 @@ fn links(pairs: &[&LinkedPair], [left, right]: &[Vec<Encoded>; 2]) -> WordLinks 
     found
 }
 
-/// The tokens of each word between whitespace; an empty range for a word that was cut off.
+/// Token range of each word between whitespace; empty for a truncated word.
 fn word_tokens(text: &str, encoded: &Encoded) -> Vec<Range<usize>> {
     let mut words = vec![0..0; text.split_whitespace().count()];
     for (token, word) in encoded.word_ids.iter().enumerate() {
@@ -216,8 +220,8 @@ mod tests {
 
     use super::*;
 
-    /// Pairs of one word each, which are 2, 3, 4 on the left and 5, 6, 7 on the right; `<s>` is 0 and
-    /// `</s>` 1.
+    /// Pairs of one-word sentences with the token ids 2, 3, 4 on the left and 5, 6, 7 on the right;
+    /// `<s>` is 0 and `</s>` 1.
     fn stream(mixup: bool, batch_size: usize) -> PairLoader {
         let json = r#"{"version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "Whitespace"},
             "post_processor": {"type": "BertProcessing", "cls": ["<s>", 0], "sep": ["</s>", 1]},

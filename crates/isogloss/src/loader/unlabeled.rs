@@ -1,4 +1,4 @@
-//! The data loaders of text without labels, and which languages their batches are of.
+//! Data loaders of unlabeled text: sentence pairs and monolingual blocks.
 
 use isogloss_methods::TextView;
 
@@ -8,17 +8,18 @@ use super::pairs::PairLoader;
 use crate::Error;
 use crate::step::StepBatch;
 
-/// Text without labels, batch by batch.
+/// Data loaders of unlabeled text: sentence pairs and monolingual blocks.
 pub(crate) struct UnlabeledLoaders {
     pub(crate) pairs: Option<PairLoader>,
     pub(crate) blocks: Option<BlockLoader>,
 }
 
-/// By loader, pairs and blocks: the language of each batch of a step.
+/// The language index of each batch of a step, by loader: pairs, then blocks.
 pub(crate) type BatchLanguages = [Vec<usize>; 2];
 
 impl UnlabeledLoaders {
-    /// Adds the pairs and the blocks that objectives read to each batch of a step.
+    /// Adds the sentence pairs and the monolingual blocks that objectives read to each batch of a
+    /// step.
     pub(crate) fn add_to(
         &mut self,
         batches: &mut [StepBatch],
@@ -42,7 +43,7 @@ impl UnlabeledLoaders {
         Ok(languages)
     }
 
-    /// Records the losses of the batches of a step, by loader; a batch without a loss is not recorded.
+    /// Records the losses of the batches of a step, by loader; batches without a loss are skipped.
     pub(crate) fn record(&mut self, languages: BatchLanguages, losses: &[Option<[f64; 2]>]) {
         for (loader, (epochs, languages)) in self.epochs().into_iter().zip(languages).enumerate() {
             let Some(epochs) = epochs else { continue };
@@ -57,12 +58,12 @@ impl UnlabeledLoaders {
         [pairs, self.blocks.as_mut().map(|blocks| &mut blocks.epochs)]
     }
 
-    /// Where each loader is.
+    /// Checkpoint state of each loader.
     pub(crate) fn progress(&mut self) -> [Option<LanguageEpochsProgress>; 2] {
         self.epochs().map(|epochs| epochs.map(|epochs| epochs.progress()))
     }
 
-    /// Goes on where a run with the same languages was; `false` if they are others.
+    /// Restores the loaders from a checkpoint; `false` if that is of other languages.
     #[must_use]
     pub(crate) fn restore(&mut self, progress: [Option<LanguageEpochsProgress>; 2]) -> bool {
         let loaders = self.epochs().into_iter().zip(progress);
@@ -72,7 +73,7 @@ impl UnlabeledLoaders {
         })
     }
 
-    /// Batches that show everything once.
+    /// Number of batches in which the loader with the most data completes an epoch.
     pub(crate) fn batches_per_epoch(&mut self) -> u64 {
         let epochs = self.epochs().into_iter().flatten();
         epochs.map(|epochs| epochs.batches_per_epoch()).max().unwrap_or(0)

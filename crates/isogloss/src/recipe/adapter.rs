@@ -1,21 +1,22 @@
-//! The `[adapter]` table: bottleneck adapters, LoRA and (IA)³, trained in place of the whole model.
+//! The `[adapter]` table: bottleneck adapters, LoRA and (IA)³, trained in place of the model.
 
 use isogloss_methods::{MethodInfo, method_options};
 use isogloss_model::{AdapterConfig, BottleneckConfig, Ia3Config, LoraConfig, TargetModule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The `[adapter]` table: the model stays as it is, and this and the head are trained.
+/// The `[adapter]` table: parameter-efficient fine-tuning, which freezes the model and trains only
+/// the adapter and the head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum AdapterRecipe {
-    /// Pfeiffer's, [`BottleneckConfig::seq_bn`].
+    /// Bottleneck adapter of Pfeiffer et al. 2021, [`BottleneckConfig::seq_bn`].
     SeqBn(BottleneckRecipe),
-    /// MAD-X's language adapter, [`BottleneckConfig::seq_bn_inv`].
+    /// Language adapter of MAD-X (Pfeiffer et al. 2020), [`BottleneckConfig::seq_bn_inv`].
     SeqBnInv(BottleneckRecipe),
-    /// Houlsby's, [`BottleneckConfig::double_seq_bn`].
+    /// Bottleneck adapters of Houlsby et al. 2019, [`BottleneckConfig::double_seq_bn`].
     DoubleSeqBn(BottleneckRecipe),
-    /// He's, [`BottleneckConfig::par_bn`].
+    /// Parallel bottleneck adapter of He et al. 2022, [`BottleneckConfig::par_bn`].
     ParBn(BottleneckRecipe),
     /// LoRA: low-rank updates of projections.
     Lora(LoraConfig),
@@ -24,7 +25,7 @@ pub enum AdapterRecipe {
 }
 
 impl AdapterRecipe {
-    /// The adapter that the table describes.
+    /// The adapter configuration of this table.
     pub(crate) fn config(&self) -> AdapterConfig {
         match self {
             Self::SeqBn(recipe) => recipe.config(BottleneckConfig::seq_bn),
@@ -37,11 +38,11 @@ impl AdapterRecipe {
     }
 }
 
-/// The sizes of a bottleneck adapter.
+/// Bottleneck adapter: its width, its dropout and the layers without one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BottleneckRecipe {
-    /// The hidden size divided by this is the bottleneck's width.
+    /// Reduction factor: the bottleneck's width is the hidden size divided by it.
     pub reduction_factor: f64,
     /// Dropout of the adapter's output.
     pub dropout: f64,
@@ -49,7 +50,7 @@ pub struct BottleneckRecipe {
     pub leave_out: Vec<usize>,
 }
 
-/// The rows of the registry, `[adapter.<key>]`: what is trained in place of the whole model.
+/// Method registry of adapters, `[adapter.<key>]`.
 pub fn adapters() -> &'static [MethodInfo] {
     ADAPTERS
 }

@@ -1,4 +1,4 @@
-//! The `pairs.aligner` table: where word alignments come from.
+//! The `pairs.aligner` table: word alignment of parallel sentences, by an aligner or from files.
 
 use isogloss_text::{LanguagePattern, WordForm};
 use schemars::JsonSchema;
@@ -6,27 +6,29 @@ use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
 
-/// A word aligner, or files of word alignments.
+/// Word alignment of parallel sentences: a word aligner, or files of alignments.
 ///
-/// Of whichever links there are, only those remain that are one to one and not of a word to itself.
+/// Only one-to-one links between words that are written differently are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum AlignerRecipe {
-    /// Bilingual dictionaries, a word and a translation a line; see `DictionaryAligner`.
+    /// Bilingual dictionaries, with a word and a translation on each line; see `DictionaryAligner`.
     Dictionary {
         /// The files, from the left language to `{language}`.
         path: LanguagePattern,
-        /// The files from `{language}` to the left language; the others, turned round, if absent.
+        /// The files from `{language}` to the left language; if absent, those of `path` are
+        /// inverted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reverse_path: Option<LanguagePattern>,
-        /// Which words count as the same.
+        /// Normalization of words before they are looked up, such as lowercasing.
         #[serde(default)]
         words: WordForm,
     },
-    /// A model of how words are translated and moved, learnt from the pairs; see
+    /// Statistical word alignment (fast_align, Dyer et al. 2013), trained on the pairs; see
     /// `align_both_ways`.
     Statistical {},
-    /// Files of links, a line for each pair, as `isogloss align` and other aligners write them.
+    /// Files of word alignments in Pharaoh format, `0-0 1-2`, one line for each pair, as written by
+    /// `isogloss align`, fast_align and other aligners.
     Pharaoh {
         /// The files.
         path: LanguagePattern,

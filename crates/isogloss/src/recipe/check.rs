@@ -1,4 +1,4 @@
-//! Rules between the tables of a recipe; what a table must satisfy by itself stands with the table.
+//! Cross-table validation of a recipe; the rules of a single table stand with the table.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use isogloss_text::{Format, Unseen};
 use super::{Languages, Recipe, RecipeFaults};
 use crate::task::{HeldOutTable, Supervision, TargetKind, UnlabeledTask};
 
-/// Adds the faults that tables have together.
+/// Validates the tables of a recipe against each other.
 pub(super) fn check(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     match recipe.task.supervision() {
         Supervision::Labels(task) => {
@@ -42,7 +42,7 @@ pub(super) fn check(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     }
 }
 
-/// Adds what keeps an objective from joining those of a plan.
+/// Validates a custom objective against the recipe and the other objectives.
 pub(super) fn added_objective(
     recipe: &Recipe,
     method: &dyn Objective,
@@ -54,7 +54,7 @@ pub(super) fn added_objective(
     held_by_one(method, others.iter().map(|(_, other)| &**other), &mut refuse);
 }
 
-/// What an objective reads must be described by the recipe.
+/// The recipe must provide the inputs of an objective: labels, views and texts.
 fn inputs(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String)) {
     if !recipe.task.is_labeled() && !method.needs().is_unlabeled() {
         refuse(format!("{} needs a task with labels", method.name()));
@@ -63,7 +63,7 @@ fn inputs(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String
     texts_without_labels(recipe, method, refuse);
 }
 
-/// A task without labels has sentences in place of examples.
+/// An unsupervised task needs held-out text, and excludes options that need labels.
 fn without_labels(recipe: &Recipe, task: &dyn UnlabeledTask, faults: &mut RecipeFaults<'_>) {
     let (name, table) = (task.name(), task.held_out().name());
     let held_out = match task.held_out() {
@@ -96,7 +96,7 @@ fn without_labels(recipe: &Recipe, task: &dyn UnlabeledTask, faults: &mut Recipe
     }
 }
 
-/// A parser reads treebanks, and says several things of a word.
+/// A dependency parser reads CoNLL-U treebanks, and excludes options for one label a row.
 fn treebank(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     let data = &recipe.data;
     let format = data.format.or_else(|| Format::from_path(data.path.as_ref()));
@@ -120,7 +120,7 @@ fn treebank(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     }
 }
 
-/// What is for one language of training does not go with several.
+/// Options for a single source language are refused with several.
 fn several_sources(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     if recipe.data.sources.len() < 2 {
         return;
@@ -135,14 +135,14 @@ fn several_sources(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     }
 }
 
-/// Subnetworks are chosen by the language of an example.
+/// Subnetworks need a task with labels: they are chosen by the language of an example.
 fn subnetworks(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     if recipe.subnetworks.is_some() && !recipe.task.is_labeled() {
         faults.add("subnetworks", "are for the examples of a task with labels");
     }
 }
 
-/// A language adapter lies under the adapter of a task.
+/// A language adapter needs a task adapter above it, which must not be invertible.
 fn adapters(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     if recipe.language_adapter.is_none() {
         return;
@@ -156,7 +156,8 @@ fn adapters(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     }
 }
 
-/// An update must get as many batches as it asks for, and of several languages if it compares them.
+/// Gradient accumulation must suit the update rule: whole tasks for meta-learning, several
+/// languages for PCGrad.
 fn gradients_of_a_step(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     let (accumulate, n_task) = (recipe.training.accumulate, recipe.update.batches_of_task() as u64);
     if accumulate > 0 && !accumulate.is_multiple_of(n_task) {
@@ -171,7 +172,7 @@ fn gradients_of_a_step(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     }
 }
 
-/// The views that an objective reads must be described, and a teacher named.
+/// The recipe must define the views that an objective reads, and name its teacher.
 fn views(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String)) {
     for view in method.needs().views {
         let missing = match view.text {
@@ -194,7 +195,7 @@ fn views(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String)
     }
 }
 
-/// R-Drop is a whole loss: beside it, the first pass would be trained twice.
+/// R-Drop includes the cross-entropy: another one would train the first pass twice.
 fn twice_trained(recipe: &Recipe, method: &ObjectiveConfig, refuse: &mut dyn FnMut(String)) {
     let has_r_drop = recipe.objective.iter().any(|o| matches!(o.method, ObjectiveConfig::RDrop(_)));
     if let ObjectiveConfig::CrossEntropy(config) = method
@@ -207,7 +208,7 @@ fn twice_trained(recipe: &Recipe, method: &ObjectiveConfig, refuse: &mut dyn FnM
     }
 }
 
-/// Text without labels must be named, and the words of pairs linked, where an objective reads them.
+/// The recipe must name the unlabeled text, and the word aligner of pairs, that an objective reads.
 fn texts_without_labels(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String)) {
     for view in method.needs().views {
         let table = match view.text {
@@ -224,7 +225,7 @@ fn texts_without_labels(recipe: &Recipe, method: &dyn Objective, refuse: &mut dy
     }
 }
 
-/// There is one momentum encoder, one negative queue, and one projection head of a name.
+/// At most one momentum encoder, one negative queue, and one projection head for each name.
 fn held_by_one<'a>(
     method: &dyn Objective,
     mut others: impl Iterator<Item = &'a dyn Objective> + Clone,

@@ -1,4 +1,4 @@
-//! The `[data]` table: labeled examples by language and split.
+//! The `[data]` table: the labeled dataset, its files, languages and splits.
 
 use isogloss_methods::LanguageSampling;
 use isogloss_text::{Columns, Format, Language, LanguagePattern, Quoting, TagScheme, Unseen};
@@ -7,42 +7,44 @@ use serde::{Deserialize, Serialize};
 
 use super::{Languages, RecipeFaults};
 
-/// The `[data]` table: labeled examples.
+/// The `[data]` table: the labeled dataset, its files, languages and splits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataRecipe {
     /// The files: `{language}` stands for a language tag, `{split}` for a split's name. Without
     /// `{split}`, a column of the file says which split a row belongs to.
     pub path: LanguagePattern,
-    /// How the files are written; told from the extension if absent.
+    /// File format; inferred from the file extension if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
     /// The names of fields or columns.
     pub columns: Columns,
-    /// Whether TSV and CSV files begin with the names of their columns.
+    /// Whether TSV and CSV files have a header row with the names of their columns.
     pub header: bool,
-    /// What quotes mean in TSV and CSV files.
+    /// Quoting of fields in TSV and CSV files.
     pub quoting: Quoting,
-    /// How tags spell spans in files of words with tags; they are learned as BIO.
+    /// Tagging scheme of spans, such as BIO or BIOES, in files of tagged words; tags are learned as
+    /// BIO.
     pub tag_scheme: TagScheme,
-    /// The names of classes or tags that the files give as numbers, in the order of these. They come
-    /// first among the labels of the model, in this order.
+    /// Names of the classes or tags that the files give as numbers, in the order of the numbers.
+    /// They come first among the labels of the model, in this order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub label_names: Vec<String>,
     /// The names of the splits.
     pub splits: Splits,
-    /// The source languages, which are trained on; the batches of a step are each of one language. The
-    /// first is the main one: its label set is everybody's.
+    /// Source languages: the languages of the training data. Each batch is of one language. The
+    /// first is the main source; the label set is that of all sources.
     pub sources: Vec<Language>,
-    /// How the language of a batch is drawn, where there are several; in proportion to their data by
-    /// default.
+    /// Language sampling: how the language of a batch is drawn if there are several sources; in
+    /// proportion to their data by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sampling: Option<LanguageSampling>,
-    /// The languages of evaluation; the source is always among them.
+    /// Evaluation languages; the source languages are always among them.
     pub languages: Languages,
-    /// Leaves out languages that share fewer labels than this with the source.
+    /// The minimum number of labels that an evaluation language shares with the sources; languages
+    /// that share fewer are left out.
     pub min_shared_labels: usize,
-    /// What to do with examples whose label the source does not have.
+    /// Unseen labels: what to do with examples whose label the sources do not have.
     pub unseen_labels: Unseen,
 }
 
@@ -70,11 +72,11 @@ impl Default for DataRecipe {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Splits {
-    /// Trained on.
+    /// Name of the training split.
     pub train: String,
-    /// Chooses the model.
+    /// Name of the development split, for model selection.
     pub dev: String,
-    /// Scored at the end.
+    /// Name of the test split, scored at the end.
     pub test: String,
 }
 
@@ -114,7 +116,8 @@ impl DataRecipe {
         }
     }
 
-    /// Whether the path leads to the files of a task with labels.
+    /// Validates the path of a task with labels: it is set, has `{language}`, and the format is
+    /// known.
     pub(super) fn check_path(&self, faults: &mut RecipeFaults<'_>) {
         if self.path.is_empty() {
             faults.add("data.path", "name the files, such as data/{language}.jsonl");

@@ -1,9 +1,10 @@
-//! `extends = "plain.toml"`: a recipe that says only how it differs from another one.
+//! Configuration inheritance, `extends = "plain.toml"`: a recipe states only its differences from
+//! another one.
 //!
-//! The other one is read first, its path being relative to the folder of the recipe. Tables are merged
-//! key by key; every other value, lists and `[[objective]]` among them, replaces the inherited one. A
-//! table that holds one of several kinds, such as `[task]`, is replaced where the kind is another.
-//! What is inherited can be changed, not taken away.
+//! The parent is read first; its path is relative to the folder of the recipe. Tables are merged
+//! key by key; every other value, including lists and `[[objective]]`, replaces the inherited one.
+//! A table that holds one of several variants, such as `[task]`, is replaced if the variant is
+//! another. Inherited keys can be changed, not removed.
 
 use std::borrow::Cow;
 use std::fs;
@@ -16,7 +17,7 @@ use crate::RecipeFault;
 
 const KEY: &str = "extends";
 
-/// Tables with one key, which says of which kind they are.
+/// Enum tables: their single key is the variant.
 pub(super) const ONE_OF: [&str; 7] = [
     "adapter",
     "data.sampling",
@@ -27,7 +28,7 @@ pub(super) const ONE_OF: [&str; 7] = [
     "task",
 ];
 
-/// The recipe at `path` and those that it extends, the nearest first.
+/// Inheritance chain: the recipe at `path` and the recipes that it extends, the nearest first.
 pub(super) fn chain(path: &Path, recipe: RecipeFile) -> Result<Vec<RecipeFile>, Vec<RecipeFault>> {
     let (mut files, mut paths) = (vec![recipe], vec![path.to_owned()]);
     while let Some((path, file)) = extended(&files[files.len() - 1], &paths)? {
@@ -37,7 +38,7 @@ pub(super) fn chain(path: &Path, recipe: RecipeFile) -> Result<Vec<RecipeFile>, 
     Ok(files)
 }
 
-/// The file that the last of some extends, if it does.
+/// Reads the parent of `file`, the last of the chain, if it extends one.
 fn extended(
     file: &RecipeFile,
     paths: &[PathBuf],
@@ -58,12 +59,12 @@ fn extended(
     Ok(Some((path, parent.map_err(|fault| vec![fault])?)))
 }
 
-/// One name for a file, however it is reached.
+/// Canonical path of a file, or the path itself if that fails.
 fn canonical(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-/// The entries of the first file and, beneath them, those of the others.
+/// Merges the files of a chain; the first has the highest precedence.
 pub(super) fn merged(files: &[RecipeFile]) -> Result<DeTable<'_>, Vec<RecipeFault>> {
     let mut whole = DeTable::new();
     for (index, file) in files.iter().enumerate().rev() {
@@ -94,7 +95,8 @@ fn move_pretrain_recipe(parent: &mut DeTable<'_>, parent_path: &str) {
     }
 }
 
-/// Adds what a table lacks of the one that it inherits; `path` is that of both.
+/// Merges an inherited table into a table, whose own values take precedence; `path` is the key path
+/// of both.
 fn inherit<'a>(table: &mut DeTable<'a>, inherited: DeTable<'a>, path: &str) {
     for (key, value) in inherited {
         let path =
@@ -137,7 +139,7 @@ weight = 0.5
 method.r3f = {}
 "#;
 
-    /// The resolved text of `b.toml`, or its faults with the folder left out.
+    /// The resolved recipe `b.toml`, or its error message without the folder.
     fn resolved(files: &[(&str, &str)]) -> Result<toml::Table, String> {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
@@ -153,7 +155,7 @@ method.r3f = {}
         }
     }
 
-    /// The text that says the same without extending anything.
+    /// The resolved recipe of a text that extends nothing.
     fn whole(text: &str) -> toml::Table {
         Plan::from_toml(text, "b.toml".as_ref()).unwrap().to_toml().parse().unwrap()
     }
@@ -237,7 +239,7 @@ epochs = 9
         for expected in expected {
             assert!(found.iter().any(|fault| fault.starts_with(expected)), "{found:#?}");
         }
-        // A list replaces the whole of the inherited one, and so do the places of its elements.
+        // A list replaces the whole inherited one, and so do the positions of its elements.
         let child = "extends = \"plain.toml\"\n[[objective]]\nweight = -1.0\nmethod.r_drop = {}\n";
         let found = resolved(&[("plain.toml", PLAIN), ("b.toml", child)]).unwrap_err();
         assert_eq!(found, "b.toml:3:1: objective.0.weight: expected zero or more, found -1");

@@ -1,30 +1,32 @@
-//! The `[few_shot]` table: fine-tuning on a few examples of each target language.
+//! The `[few_shot]` table: few-shot transfer, fine-tuning on a few examples of each target
+//! language.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
 
-/// The `[few_shot]` table: besides zero-shot, each language that is not trained on is scored by a copy of
-/// the model that took some steps of plain descent on a few of its examples, all of them in each step,
-/// without dropout.
+/// The `[few_shot]` table: few-shot transfer. Besides zero-shot, each language that is not trained
+/// on is scored by a copy of the model that is fine-tuned on a few of its examples, by full-batch
+/// gradient descent without dropout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FewShotRecipe {
-    /// Examples of the language, drawn from its training split by the recipe's seed.
+    /// Support set size: examples of the language, sampled from its training split by the recipe's
+    /// seed.
     pub n_support: usize,
-    /// Steps of descent.
+    /// Gradient descent steps.
     pub steps: usize,
-    /// Their learning rate.
+    /// Learning rate.
     pub learning_rate: f64,
-    /// That of the head; the same by default.
+    /// Learning rate of the head; `learning_rate` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head_learning_rate: Option<f64>,
 }
 
 impl Default for FewShotRecipe {
-    /// As many examples and steps as Langedijk et al. 2022, arXiv:2104.04736; the rate is that of the
-    /// inner steps of first-order MAML here.
+    /// The numbers of examples and steps are those of Langedijk et al. 2022, arXiv:2104.04736; the
+    /// learning rate is the inner learning rate of first-order MAML here.
     fn default() -> Self {
         Self { n_support: 20, steps: 20, learning_rate: 1e-3, head_learning_rate: None }
     }

@@ -1,4 +1,4 @@
-//! A recipe file: its text, and where in it a fault stands.
+//! Source text of a recipe file, and the line and column of a byte offset in it.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -7,14 +7,14 @@ use toml::de::DeTable;
 
 use crate::RecipeFault;
 
-/// The text of a recipe or of one that it extends.
+/// Source text of a recipe, or of a recipe that it extends.
 ///
-/// Bytes are counted through all of these files, so that a span tells which of them it is of.
+/// Byte offsets are counted through all files of a chain, so that a span identifies its file.
 #[derive(Debug)]
 pub(super) struct RecipeFile {
-    /// None for the recipe itself.
+    /// The path of an extended recipe; none for the recipe itself.
     path: Option<PathBuf>,
-    /// The text, after as many spaces as there are bytes in the files before it.
+    /// The text after `start` spaces, so that the parser's spans are offsets in the whole chain.
     padded: String,
     start: usize,
 }
@@ -25,8 +25,8 @@ impl RecipeFile {
         Self { path: None, padded: text.to_owned(), start: 0 }
     }
 
-    /// Reads the bytes of a file; `path` is that of one that another extends, and `start` the
-    /// [`end`](Self::end) of that other.
+    /// Decodes the bytes of a file; `path` is that of an extended recipe, and `start` the
+    /// [`end`](Self::end) of the file that extends it.
     pub(super) fn from_bytes(
         path: Option<PathBuf>,
         bytes: Vec<u8>,
@@ -35,7 +35,7 @@ impl RecipeFile {
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Self { path, padded: " ".repeat(start) + &text, start }),
             Err(error) => {
-                // Up to the first fault both texts are the same.
+                // Both texts are the same up to the first invalid byte.
                 let text = String::from_utf8_lossy(error.as_bytes());
                 let offset = start + error.utf8_error().valid_up_to();
                 let file = Self { path, padded: " ".repeat(start) + &text, start };
@@ -44,17 +44,17 @@ impl RecipeFile {
         }
     }
 
-    /// Where the bytes of the next file begin.
+    /// The byte offset at which the next file starts.
     pub(super) fn end(&self) -> usize {
         self.padded.len() + 1
     }
 
-    /// Whether a byte is of this file.
+    /// Whether a byte offset is in this file.
     pub(super) fn has(&self, offset: usize) -> bool {
         (self.start..self.end()).contains(&offset)
     }
 
-    /// Its entries, or where it is no TOML.
+    /// Parses the TOML, or returns the syntax errors with their positions.
     pub(super) fn table(&self) -> Result<DeTable<'_>, Vec<RecipeFault>> {
         let (table, errors) = DeTable::parse_recoverable(&self.padded);
         if errors.is_empty() {
@@ -67,12 +67,12 @@ impl RecipeFile {
         Err(errors.iter().map(fault).collect())
     }
 
-    /// All of its bytes.
+    /// The byte range of the whole file.
     pub(super) fn span(&self) -> Range<usize> {
         self.start..self.padded.len()
     }
 
-    /// A fault at a byte.
+    /// An error at a byte offset, with its line and column.
     pub(super) fn fault(&self, offset: usize, problem: impl Into<String>) -> RecipeFault {
         let end = self.padded.floor_char_boundary(offset.max(self.start));
         let before = &self.padded[self.start..end];

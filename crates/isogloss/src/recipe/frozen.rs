@@ -5,16 +5,17 @@ use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
 
-/// The `training.frozen` table: the embeddings and the blocks below the lowest that learns.
+/// The `training.frozen` table: dropout and the activation cache of frozen layers, which are the
+/// embeddings and the blocks below the lowest trained one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FrozenRecipe {
-    /// Dropout acts in them as if they learned, as published methods have it. Without it their hidden
-    /// states never change, and are cached.
+    /// Whether frozen layers have dropout, as in published methods. Without it their hidden states
+    /// never change, and are cached.
     pub dropout: bool,
-    /// Memory for those states.
+    /// Memory for cached hidden states, in GiB.
     pub memory_gib: f64,
-    /// Room on the disk for those that the memory does not hold.
+    /// Disk space for cached hidden states that do not fit into memory, in GiB.
     pub disk_gib: f64,
 }
 

@@ -1,4 +1,5 @@
-//! The `[language_adapter]` table: the language adapter under a task adapter (MAD-X).
+//! The `[language_adapter]` table: the language adapter below a task adapter (MAD-X, Pfeiffer et
+//! al. 2020).
 
 use isogloss_text::LanguagePattern;
 use schemars::JsonSchema;
@@ -6,31 +7,33 @@ use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
 
-/// The `[language_adapter]` table: the language adapter (MAD-X), which lies under the task's adapter, and gives way to that of the
-/// language where the task is scored (MAD-X).
+/// The `[language_adapter]` table: the language adapter below the task adapter (MAD-X, Pfeiffer et
+/// al. 2020). When another language is evaluated, the adapter of that language replaces it, unless
+/// `evaluation` says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LanguageAdapterRecipe {
-    /// The folders, as the `adapters` library writes them; `{language}` stands for the language.
+    /// The adapter folders, in the format of the `adapters` library; `{language}` stands for the
+    /// language.
     pub path: LanguagePattern,
-    /// What lies under the task's adapter in other languages.
+    /// Which language adapter is used when other languages are evaluated.
     #[serde(default)]
     pub evaluation: LanguageExchange,
-    /// Layers that do not get theirs, from zero; MAD-X 2.0 leaves out the last.
+    /// Layers without a language adapter, from zero; MAD-X 2.0 leaves out the last.
     #[serde(default)]
     pub leave_out: Vec<usize>,
 }
 
-/// What lies under a task's adapter in a language that it was not trained in.
+/// The language adapter in the evaluation of a language that was not trained on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LanguageExchange {
     /// The adapter of that language.
     #[default]
     Target,
-    /// That of the source language.
+    /// The adapter of the source language.
     Source,
-    /// Nothing.
+    /// No language adapter.
     None,
 }
 

@@ -1,4 +1,4 @@
-//! A choice of languages: a list, or all that have a file.
+//! Language selection: a list, or all languages that have a file.
 
 use isogloss_text::{Language, LanguagePattern};
 use schemars::JsonSchema;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::error::DataError;
 
-/// A choice of languages.
+/// Language selection: a list, or all languages that have a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Languages {
@@ -20,7 +20,7 @@ pub enum Languages {
 }
 
 impl Languages {
-    /// The listed ones, or those that there is a file of `pattern` for; at least one.
+    /// The languages of the list, or those that have a file of `pattern`; at least one.
     pub(crate) fn with_files(&self, pattern: &LanguagePattern) -> Result<Vec<Language>, Error> {
         let languages = match self {
             Self::Listed(languages) => languages.clone(),

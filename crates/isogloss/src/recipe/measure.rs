@@ -1,24 +1,25 @@
-//! The `[measure]` table: Fisher information and sharpness while a model trains.
+//! The `[measure]` table: Fisher information and sharpness during training.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
 
-/// The `[measure]` table: the Fisher information and the sharpness on the source's dev set; of several
-/// sources, the cosines between their gradients too.
+/// The `[measure]` table: Fisher information and sharpness on the source's dev set during training;
+/// with several sources, also the cosine similarity between their gradients.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MeasureRecipe {
-    /// Optimizer steps from one measure to the next; the first and the last step are measured too.
+    /// Optimizer steps between measurements; the first and the last step are measured too.
     pub every: u64,
-    /// Examples of a measure.
+    /// Number of examples that are measured.
     pub n_examples: usize,
-    /// Examples of one pass.
+    /// Batch size.
     pub batch_size: usize,
-    /// The radius of sharpness, in the space of all parameters; zero leaves sharpness out.
+    /// Sharpness radius: the size of the perturbation in the space of all parameters; zero leaves
+    /// sharpness out.
     pub radius: f64,
-    /// Random directions that sharpness is measured in.
+    /// Number of random directions in which sharpness is measured.
     pub n_directions: usize,
 }
 
@@ -55,21 +56,23 @@ impl MeasureRecipe {
     }
 }
 
-/// Options of [`Measures::take`](crate::Measures::take).
+/// Options of the Fisher information and the sharpness, see
+/// [`Measures::take`](crate::Measures::take).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MeasureOptions {
-    /// Which labels gradients are taken at.
+    /// Fisher information estimator: which labels the gradients are taken at.
     pub estimator: FisherEstimator,
-    /// Examples measured: the first of the set in an order drawn from the seed; none for all.
+    /// Number of examples: the first of the set in an order drawn from the seed; none for all.
     pub n_examples: Option<usize>,
-    /// Examples of one pass.
+    /// Batch size.
     pub batch_size: usize,
-    /// The radius of sharpness, in the space of all parameters; zero leaves sharpness out.
+    /// Sharpness radius: the size of the perturbation in the space of all parameters; zero leaves
+    /// sharpness out.
     pub radius: f64,
-    /// Random directions that sharpness is measured in.
+    /// Number of random directions in which sharpness is measured.
     pub n_directions: usize,
-    /// Draws labels, directions and the choice of examples.
+    /// Random seed of labels, directions and the choice of examples.
     pub seed: u64,
 }
 
@@ -86,16 +89,18 @@ impl Default for MeasureOptions {
     }
 }
 
-/// Which labels the gradients of `-log p(label)` are taken at.
+/// Fisher information estimator: which labels the gradients of `-log p(label)` are taken at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FisherEstimator {
-    /// Drawn from the model, one backward pass a batch: `B ‖ḡ‖²` of the batch's mean gradient is an
-    /// unbiased estimate of the trace.
+    /// Labels sampled from the model, one backward pass for each batch: `B ‖ḡ‖²` of the mean
+    /// gradient is an unbiased estimate of the trace.
     #[default]
     Sampled,
-    /// The gold labels, one backward pass a row: the empirical Fisher information, another quantity.
+    /// Gold labels (empirical Fisher information, a different quantity), one backward pass for each
+    /// row.
     Empirical,
-    /// All labels with their probabilities, a backward pass for each label of each row: no estimate.
+    /// All labels weighted by their probabilities, one backward pass for each label of each row:
+    /// exact, not an estimate.
     Exact,
 }

@@ -6,28 +6,32 @@ use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
 
-/// The `[model]` table: the pretrained model.
+/// The `[model]` table: the pretrained encoder, its head, pooling and maximum length.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelRecipe {
-    /// A Hugging Face folder, or the name of a repository on the hub, `owner/name[@revision]`.
+    /// A model folder in Hugging Face format, or the name of a repository on the hub,
+    /// `owner/name[@revision]`.
     pub source: String,
-    /// What a head that the model was saved with gives to the one that is trained.
+    /// How the saved head of a fine-tuned model is reused for the new head.
     #[serde(skip_serializing_if = "HeadReuse::is_default")]
     pub head: HeadReuse,
-    /// How a sentence becomes a vector; not used for tagging.
+    /// Pooling: how hidden states become a sentence embedding; not used for tagging.
     pub pooling: Pooling,
-    /// Tokens after which a text is cut, specials included.
+    /// Maximum sequence length: tokens after which a text is truncated, special tokens included.
     pub max_length: usize,
-    /// All rates of dropout while it is trained; the model's own by default.
+    /// Dropout rate in training, of all dropout layers; the rates of the model's configuration by
+    /// default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
-    /// Begins by leaving out of the vocabulary what no text of this recipe needs: the same training with
-    /// a smaller table, but for the decay of rows that no text reads and for what is drawn from the
-    /// whole vocabulary, as masked language modelling does.
+    /// Vocabulary trimming before training: removes the tokens that no text of this recipe needs.
+    /// Training is the same with a smaller embedding matrix, except for the weight decay of rows
+    /// that no text reads and for what is sampled from the whole vocabulary, as in masked language
+    /// modelling.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub trim: bool,
-    /// Trains a model whose vocabulary was cut to a number of pieces on texts that need others too.
+    /// Allows training texts with unknown tokens where the vocabulary was trimmed to a fixed number
+    /// of pieces; without it, such texts are an error.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub allow_unknown: bool,
 }
@@ -46,22 +50,22 @@ impl Default for ModelRecipe {
     }
 }
 
-/// What a saved head gives to the one that is trained.
+/// Head reuse: what the saved head of a fine-tuned model gives to the new head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HeadReuse {
-    /// What is about all labels, and the rows of its labels by their names, wherever they stand; other rows
-    /// are drawn. A head of another kind gives no rows.
+    /// Copies the layers that all labels share, and the rows of labels with the same names, in any
+    /// order; other rows are initialized at random. A head of another kind gives no rows.
     #[default]
     ByName,
-    /// Nothing: all of the head is drawn.
+    /// Nothing: the whole head is initialized at random.
     New,
-    /// All of it: it must be of the same kind, and have the labels of the data in any order.
+    /// The whole head: it must be of the same kind, and have the labels of the data in any order.
     AsIs,
 }
 
 impl HeadReuse {
-    /// The head of a model that is loaded, whose other parameters are drawn from `seed`.
+    /// The head choice for loading a model; new parameters are initialized from `seed`.
     pub(crate) fn choice(self, spec: &HeadSpec, seed: u64) -> HeadChoice {
         let spec = spec.clone();
         match self {

@@ -1,4 +1,4 @@
-//! The `[monolingual]` table: text without labels, for masked language modelling.
+//! The `[monolingual]` table: a monolingual corpus, unlabeled text for masked language modelling.
 
 use isogloss_methods::LanguageSampling;
 use isogloss_text::{Language, LanguagePattern, read_sentence_file};
@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 use super::{Languages, RecipeFaults};
 use crate::Error;
 
-/// The `[monolingual]` table: text without labels, for masked language modelling.
+/// The `[monolingual]` table: a monolingual corpus, unlabeled text for masked language modelling.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MonolingualRecipe {
-    /// The files, a sentence a line; `{language}` stands for the language.
+    /// The files, with one sentence on each line; `{language}` stands for the language.
     pub path: LanguagePattern,
     /// The languages.
     pub languages: Languages,
-    /// Blocks of one pass through the model.
+    /// Batch size, in blocks.
     pub batch_size: usize,
-    /// Tokens of a block, specials included.
+    /// Maximum sequence length: tokens of a block, special tokens included.
     pub max_length: usize,
-    /// Blocks of each language that are kept for tests, evenly from the whole text.
+    /// Held-out blocks of each language, for evaluation, spread evenly over the whole text.
     pub held_out: usize,
-    /// How the language of each batch is drawn.
+    /// Language sampling: how the language of each batch is drawn.
     pub sampling: LanguageSampling,
 }
 
@@ -52,7 +52,7 @@ impl MonolingualRecipe {
         self.languages.with_files(&self.path)
     }
 
-    /// The text of a language.
+    /// Reads the sentences of a language.
     pub(crate) fn sentences(&self, language: &Language) -> Result<Vec<String>, Error> {
         Ok(read_sentence_file(&self.path.find(language)?)?)
     }

@@ -1,4 +1,4 @@
-//! An entry of `[[objective]]`: a loss and its weight.
+//! Training objective, an entry of `[[objective]]`: a loss and its weight.
 
 use isogloss_methods::{CrossEntropyConfig, ObjectiveConfig};
 use schemars::JsonSchema;
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
 
-/// An entry of `[[objective]]`.
+/// Training objective, an entry of `[[objective]]`: a loss and its weight.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectiveRecipe {
-    /// Its factor in the sum.
+    /// Loss weight: the factor of this loss in the sum of all objectives.
     #[serde(default = "one")]
     pub weight: f64,
     /// The loss: `method.<name> = { … }`.
@@ -28,7 +28,7 @@ impl Default for ObjectiveRecipe {
 }
 
 impl ObjectiveRecipe {
-    /// Adds its faults; `entry` is `objective.<index>`.
+    /// Adds its validation errors; `entry` is `objective.<index>`.
     pub(super) fn check(&self, entry: &str, faults: &mut RecipeFaults<'_>) {
         faults.not_negative(&format!("{entry}.weight"), self.weight);
         for (field, problem) in self.method.faults() {

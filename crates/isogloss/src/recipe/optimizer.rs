@@ -10,16 +10,17 @@ use super::RecipeFaults;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OptimizerRecipe {
-    /// The highest learning rate.
+    /// Peak learning rate of the encoder.
     pub learning_rate: f64,
-    /// That of the head, which follows the same schedule; the same by default.
+    /// Peak learning rate of the head, which follows the same schedule; that of the encoder by
+    /// default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head_learning_rate: Option<f64>,
-    /// The learning-rate schedule after the warm-up.
+    /// Learning-rate schedule after the warmup.
     pub learning_rate_schedule: LearningRateSchedule,
-    /// The share of all steps that the rate takes to grow to its peak.
+    /// Warmup: the share of all steps in which the learning rate grows to its peak.
     pub warmup_ratio: f64,
-    /// The settings of AdamW.
+    /// AdamW: betas, epsilon, weight decay and gradient clipping.
     pub adamw: AdamWConfig,
 }
 
@@ -36,7 +37,7 @@ impl Default for OptimizerRecipe {
 }
 
 impl OptimizerRecipe {
-    /// The rates of a step in which that of the encoder is `encoder`.
+    /// The learning rates of encoder and head in a step in which the encoder's is `encoder`.
     pub(crate) fn rates(&self, encoder: f64) -> Rates {
         Rates::new(encoder, self.head_learning_rate.map(|head| encoder * head / self.learning_rate))
     }

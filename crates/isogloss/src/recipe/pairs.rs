@@ -1,4 +1,4 @@
-//! The `[pairs]` table: parallel sentences.
+//! The `[pairs]` table: a parallel corpus, sentences with their translations.
 
 use isogloss_methods::LanguageSampling;
 use isogloss_text::LanguagePattern;
@@ -7,26 +7,28 @@ use serde::{Deserialize, Serialize};
 
 use super::{AlignerRecipe, Languages, RecipeFaults};
 
-/// The `[pairs]` table: sentences and their translations.
+/// The `[pairs]` table: a parallel corpus, sentences with their translations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PairsRecipe {
-    /// The files, a pair a line between a tab; `{language}` stands for the language of the right side.
+    /// The files, with a tab-separated sentence pair on each line; `{language}` stands for the
+    /// language of the right side.
     pub path: LanguagePattern,
-    /// Those languages.
+    /// The languages of the right side.
     pub languages: Languages,
-    /// Pairs of one pass through the model.
+    /// Batch size, in pairs.
     pub batch_size: usize,
-    /// Tokens after which a sentence is cut, specials included.
+    /// Maximum sequence length: tokens after which a sentence is truncated, special tokens
+    /// included.
     pub max_length: usize,
-    /// Pairs of each language that are trained on, the first of the file; all if absent.
+    /// Maximum number of training pairs of each language, the first of the file; all if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
-    /// Pairs of each language that are kept for tests, evenly from the whole file.
+    /// Held-out pairs of each language, for evaluation, spread evenly over the whole file.
     pub held_out: usize,
-    /// How the language of each batch is drawn.
+    /// Language sampling: how the language of each batch is drawn.
     pub sampling: LanguageSampling,
-    /// How words are linked, for objectives that realign them.
+    /// Word alignment, for objectives that realign words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aligner: Option<AlignerRecipe>,
 }

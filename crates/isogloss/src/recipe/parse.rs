@@ -1,7 +1,7 @@
-//! From TOML to a [`Recipe`], gathering faults instead of stopping at the first.
+//! TOML parser of a [`Recipe`] with error recovery: reports all errors, not only the first.
 //!
-//! A deserializer stops at its first fault. So that one pass over the files shows all of them, the
-//! entry at fault is taken out, and the others are read again.
+//! A deserializer stops at its first error. To report all of them at once, the faulty entry is
+//! removed and the rest is deserialized again.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,7 +17,7 @@ use super::file::RecipeFile;
 use super::positions::{Positions, fault_at};
 use crate::RecipeFault;
 
-/// Entries that had another name in earlier versions, and what to write for them.
+/// Renamed keys: the names of earlier versions, and the names to write now.
 const RENAMED: [(&str, &str); 7] = [
     ("before", "`pretrain_recipe`"),
     ("data.source", "`sources`, a list,"),
@@ -28,8 +28,8 @@ const RENAMED: [(&str, &str); 7] = [
     ("update.project_conflicts", "`pcgrad`"),
 ];
 
-/// The recipe without its faulty entries, if the rest can be read; the faults, and where the others
-/// stand.
+/// Parses a recipe: returns it without its faulty entries if the rest is valid, all errors, and the
+/// positions of the entries.
 pub(super) fn recipe(files: Vec<RecipeFile>) -> (Option<Recipe>, Vec<RecipeFault>, Positions) {
     let mut spans = BTreeMap::new();
     let read = merged(&files).map(|table| read(table, &files, &mut spans));
@@ -37,7 +37,8 @@ pub(super) fn recipe(files: Vec<RecipeFile>) -> (Option<Recipe>, Vec<RecipeFault
     (recipe, faults, Positions::new(files, spans))
 }
 
-/// Takes out one faulty entry after another; `spans` are those of all that there were.
+/// Deserializes a table, removing one faulty entry after another; `spans` receives the positions of
+/// all entries.
 fn read(
     mut table: DeTable<'_>,
     files: &[RecipeFile],
@@ -63,7 +64,7 @@ fn read(
     }
 }
 
-/// A key with its value, or an element of an array.
+/// TOML entry: a key with its value, or an element of an array.
 struct Entry {
     /// Keys and indices from the root.
     path: Vec<String>,
@@ -108,7 +109,7 @@ fn collect_value(
     }
 }
 
-/// The entry that an error is about, and with which it goes away.
+/// The entry that causes an error, and whose removal removes the error.
 fn faulty<'a>(error: &toml::de::Error, entries: &'a [Entry]) -> Option<&'a Entry> {
     let span = error.span()?;
     let is_around = |range: &Range<usize>| range.start <= span.start && span.end <= range.end;
@@ -116,7 +117,7 @@ fn faulty<'a>(error: &toml::de::Error, entries: &'a [Entry]) -> Option<&'a Entry
     let of_value = || entries.iter().rfind(|entry| entry.value == span);
     let around = || entries.iter().filter(|entry| is_around(&entry.value));
     let entry = of_key.or_else(of_value).or_else(|| around().min_by_key(|e| e.value.len()))?;
-    // The key of a kind goes with the table that it is the kind of.
+    // An unknown variant is removed together with its table.
     let mut path = entry.path.as_slice();
     if error.message().starts_with("unknown variant") && entry.key == span && path.len() > 1 {
         path = &path[..path.len() - 1];
@@ -124,13 +125,13 @@ fn faulty<'a>(error: &toml::de::Error, entries: &'a [Entry]) -> Option<&'a Entry
     entries.iter().find(|entry| entry.path == path)
 }
 
-/// Whether a table lacks only what was taken out of it.
+/// Whether the error is about a missing field that was removed before.
 fn lacks_removed(error: &toml::de::Error, table: &Entry, removed: &[String]) -> bool {
     let field = error.message().strip_prefix("missing field `").and_then(|m| m.strip_suffix('`'));
     field.is_some_and(|field| removed.contains(&format!("{}.{field}", table.name())))
 }
 
-/// Takes out an entry. Of a list of values, the whole list.
+/// Removes an entry; for an element of an array of plain values, the whole array.
 fn remove(table: &mut DeTable<'_>, path: &[String]) {
     let Some((key, rest)) = path.split_first() else { return };
     let Some(value) = table.get_mut(key.as_str()) else { return };
@@ -139,7 +140,7 @@ fn remove(table: &mut DeTable<'_>, path: &[String]) {
     }
 }
 
-/// Takes an entry out of a value; not if the value has to go as a whole.
+/// Removes an entry inside a value; `false` if the value has to be removed as a whole.
 fn remove_inside(value: &mut DeValue<'_>, path: &[String]) -> bool {
     match value {
         DeValue::Table(table) => remove(table, path),
@@ -167,8 +168,8 @@ fn fault_of(files: &[RecipeFile], error: &toml::de::Error, entries: &[Entry]) ->
     fault_at(files, start, problem.unwrap_or_else(|| error.message().replace('\n', ", ")))
 }
 
-/// The message about an unknown key or kind with the nearest known one before all others; none if it is
-/// another message, or no known one is like it.
+/// Did-you-mean suggestion: the message about an unknown key or variant with the most similar known
+/// one first; none for other messages, or if no known one is similar.
 fn nearest_first(message: &str) -> Option<String> {
     let (unknown, known) = message.split_once(", expected ")?;
     let name = |text: &str| Some(text.split_once('`')?.1.split_once('`')?.0.to_owned());
@@ -186,7 +187,7 @@ fn nearest_first(message: &str) -> Option<String> {
     Some(format!("{unknown}: did you mean {nearest}? expected {known}"))
 }
 
-/// A key of this name in another table.
+/// Suggests a key of the same name in another table.
 fn elsewhere(key: &str) -> Option<String> {
     let defaults = toml::Table::try_from(Recipe::default()).ok()?;
     let tables = defaults.iter().filter_map(|(name, table)| Some((name, table.as_table()?)));
@@ -194,7 +195,7 @@ fn elsewhere(key: &str) -> Option<String> {
     with_key.next().map(|(name, _)| format!("`{key}` of [{name}]"))
 }
 
-/// What to say of an entry by a name that it no longer has.
+/// The error message for a renamed key.
 fn renamed(entry: &Entry) -> Option<String> {
     let name = entry.name();
     let (old, new) = RENAMED.iter().find(|(old, _)| *old == name)?;

@@ -1,4 +1,5 @@
-//! A plan: a recipe that has been checked, the only thing that can be trained.
+//! Validated training configuration (plan): a recipe without errors, the only thing that can be
+//! trained.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,8 @@ use super::{Recipe, RecipeFaults, check, extends, parse};
 use crate::error::io;
 use crate::{Error, RecipeError, RecipeFault};
 
-/// A recipe without faults: the only thing that can be trained.
+/// Validated training configuration: a recipe without errors, the only input of
+/// [`finetune`](crate::finetune).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     name: String,
@@ -22,7 +24,7 @@ pub struct Plan {
     objectives: Vec<AddedObjective>,
 }
 
-/// An objective that no recipe names.
+/// Custom objective, added in code.
 #[derive(Clone)]
 struct AddedObjective {
     weight: f64,
@@ -30,36 +32,36 @@ struct AddedObjective {
 }
 
 impl Plan {
-    /// Checks a recipe that was built in code. The path of its `pretrain_recipe` is relative to the
-    /// current folder, as all its others are.
+    /// Validates a recipe that was built in code. The path of its `pretrain_recipe` is relative to
+    /// the current folder, as are all its other paths.
     ///
     /// # Errors
-    /// All faults of the recipe, or what is wrong with its `pretrain_recipe`.
+    /// All validation errors of the recipe, or of its `pretrain_recipe`.
     pub fn new(recipe: Recipe) -> Result<Self, Error> {
         let name = "recipe".to_owned();
         let plan = Self::checked(recipe, name, Vec::new(), &Positions::default(), Path::new(""))?;
         plan.with_pretrain(Path::new(""))
     }
 
-    /// Reads and checks a recipe file, what it extends, and its `pretrain_recipe`.
+    /// Reads and validates a recipe file, the recipes it extends, and its `pretrain_recipe`.
     ///
     /// # Errors
-    /// If it cannot be read, or with all its faults.
+    /// If a file cannot be read, or with all validation errors.
     pub fn from_file(path: &Path) -> Result<Self, Error> {
         let folder = path.parent().unwrap_or(Path::new(""));
         Self::from_one_file(path)?.with_pretrain(folder)
     }
 
-    /// Checks the text of a recipe; `path` names it in messages and gives the run its name. Its
-    /// `pretrain_recipe` is not read, and it can extend no other recipe.
+    /// Parses and validates the text of a recipe; `path` names it in messages and gives the run its
+    /// name. Its `pretrain_recipe` is not read, and it cannot extend another recipe.
     ///
     /// # Errors
-    /// All faults of the recipe.
+    /// All validation errors of the recipe.
     pub fn from_toml(text: &str, path: &Path) -> Result<Self, RecipeError> {
         Self::from_files(vec![RecipeFile::new(text)], path)
     }
 
-    /// The plan of a recipe and those that it extends.
+    /// Parses and validates a recipe together with the recipes that it extends.
     fn from_files(files: Vec<RecipeFile>, path: &Path) -> Result<Self, RecipeError> {
         let (recipe, faults, positions) = parse::recipe(files);
         let Some(recipe) = recipe else { return Err(RecipeError { path: path.into(), faults }) };
@@ -67,7 +69,7 @@ impl Plan {
         Self::checked(recipe, name.unwrap_or_default(), faults, &positions, path)
     }
 
-    /// The plan of a recipe without faults beside those that reading it has found.
+    /// Validates a parsed recipe; `found` are the errors of parsing.
     fn checked(
         recipe: Recipe,
         name: String,
@@ -93,7 +95,7 @@ impl Plan {
         Ok(Self::from_files(extends::chain(path, file).map_err(error)?, path)?)
     }
 
-    /// Reads the recipe to pretrain by, whose path is relative to `folder`.
+    /// Reads the pretraining recipe, whose path is relative to `folder`.
     fn with_pretrain(mut self, folder: &Path) -> Result<Self, Error> {
         let Some(pretrain) = &self.recipe.pretrain_recipe else { return Ok(self) };
         let path = folder.join(pretrain);
@@ -108,8 +110,8 @@ impl Plan {
         Ok(self)
     }
 
-    /// The same plan with one more objective, which no recipe needs to know: `weight` is its factor in
-    /// the sum.
+    /// Adds a custom objective, implemented in code: `weight` is its factor in the sum of all
+    /// losses.
     ///
     /// ```
     /// use burn::tensor::Tensor;
@@ -161,8 +163,8 @@ impl Plan {
     /// ```
     ///
     /// # Errors
-    /// If the recipe does not describe what the objective reads, such as a view or a teacher, or if the
-    /// weight is negative.
+    /// If the recipe lacks an input of the objective, such as a view or a teacher, or if the weight
+    /// is negative.
     pub fn with_objective(
         mut self,
         weight: f64,
@@ -188,7 +190,7 @@ impl Plan {
         self
     }
 
-    /// The same plan from another model.
+    /// The same plan with another pretrained model.
     #[must_use]
     pub fn with_model(mut self, source: String) -> Self {
         self.pretrain = self.pretrain.map(|plan| Box::new(plan.with_model(source.clone())));
@@ -201,7 +203,7 @@ impl Plan {
         &self.name
     }
 
-    /// The plan to pretrain by, with the same model and seed.
+    /// The pretraining plan, with the same model and seed.
     pub fn pretrain(&self) -> Option<&Self> {
         self.pretrain.as_deref()
     }
@@ -211,7 +213,7 @@ impl Plan {
         &self.recipe
     }
 
-    /// The losses with their weights: those of the recipe, then those that were added.
+    /// The objectives with their weights: those of the recipe, then those added in code.
     pub fn objectives(&self) -> Vec<(f64, Arc<dyn Objective>)> {
         let of_recipe = self.recipe.objective.iter().map(|o| (o.weight, o.method.init().into()));
         let added = self.objectives.iter().map(|added| (added.weight, added.method.clone()));
@@ -228,8 +230,8 @@ impl Plan {
         &self.recipe.data.sources
     }
 
-    /// The recipe as TOML, every default written out; objectives that were added are told in comments,
-    /// so that a run is not resumed with others.
+    /// Serializes the recipe as TOML, with every default; objectives that were added in code are
+    /// listed in comments, so that a run is not resumed with different ones.
     pub fn to_toml(&self) -> String {
         let mut text =
             toml::to_string(&self.recipe).expect("a recipe has no value that TOML lacks");
@@ -248,7 +250,8 @@ impl fmt::Debug for AddedObjective {
 }
 
 impl PartialEq for AddedObjective {
-    /// Whether both are the same value: what an objective does is not compared.
+    /// Compares weights, and objectives by pointer: the behavior of an objective cannot be
+    /// compared.
     fn eq(&self, other: &Self) -> bool {
         self.weight == other.weight && Arc::ptr_eq(&self.method, &other.method)
     }

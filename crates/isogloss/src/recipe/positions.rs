@@ -1,4 +1,4 @@
-//! Where the entries of a recipe's files are, for the faults of their values.
+//! Source positions of recipe entries, for error messages about their values.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -6,8 +6,8 @@ use std::ops::Range;
 use super::file::RecipeFile;
 use crate::RecipeFault;
 
-/// Where the entries of a recipe's files are: `optimizer.learning_rate`, `objective.1.weight`. A recipe
-/// that was built in code has no files.
+/// Source positions of the entries of a recipe, by path: `optimizer.learning_rate`,
+/// `objective.1.weight`. A recipe that was built in code has no files.
 #[derive(Debug, Default)]
 pub(super) struct Positions {
     files: Vec<RecipeFile>,
@@ -15,12 +15,13 @@ pub(super) struct Positions {
 }
 
 impl Positions {
-    /// Those of some files, by entry.
+    /// The positions in these files; `spans` are byte ranges by entry.
     pub(super) fn new(files: Vec<RecipeFile>, spans: BTreeMap<String, Range<usize>>) -> Self {
         Self { files, spans }
     }
 
-    /// A fault at an entry; at the table it is missing from, if no file has it.
+    /// An error at the position of an entry, or of the nearest enclosing table if no file has the
+    /// entry.
     pub(super) fn fault(&self, entry: &str, problem: impl Into<String>) -> RecipeFault {
         let mut path = Some(entry);
         while let Some(entry) = path {
@@ -33,7 +34,7 @@ impl Positions {
     }
 }
 
-/// A fault at a byte of some files.
+/// An error at a byte offset of a chain of files.
 pub(super) fn fault_at(
     files: &[RecipeFile],
     offset: usize,

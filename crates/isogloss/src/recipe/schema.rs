@@ -1,4 +1,4 @@
-//! The JSON Schema of a recipe, for completion and checks in editors.
+//! JSON Schema of a recipe, for completion and validation in editors.
 
 use isogloss_methods::{MethodInfo, objectives, samplings, schedules, updates};
 use schemars::generate::SchemaSettings;
@@ -7,17 +7,17 @@ use serde_json::{Value, json};
 use super::{Recipe, adapters, views};
 use crate::task::tasks;
 
-/// The JSON Schema (draft 7) of a recipe file: every key with its type, its default and what it is.
+/// JSON Schema (draft 7) of a recipe file: every key with its type, default and description.
 ///
-/// It knows the keys and types of a recipe, not the rules between values that [`Plan`](super::Plan)
-/// checks. No key is required: a recipe may inherit any of them by `extends`.
+/// It covers keys and types, not the rules between values that [`Plan`](super::Plan) validates. No
+/// key is required: a recipe may inherit any of them by `extends`.
 pub fn recipe_schema() -> Value {
     let mut schema = schema_with_required();
     without_required(&mut schema);
     schema
 }
 
-/// The schema of a recipe that extends no other, which has to give the required keys itself.
+/// JSON Schema of a recipe that extends no other, with its required keys.
 pub fn schema_with_required() -> Value {
     let generator = SchemaSettings::draft07().into_generator();
     let mut schema = generator.into_root_schema_for::<Recipe>().to_value();
@@ -42,7 +42,7 @@ pub fn schema_with_required() -> Value {
     schema
 }
 
-/// Leaves out which keys of tables are required. What tells the kinds of a value apart stays.
+/// Removes `required` from tables; the variants of a `oneOf` keep theirs.
 fn without_required(schema: &mut Value) {
     let definitions = schema["definitions"].as_object_mut().into_iter().flatten();
     for (_, table) in definitions {
@@ -53,7 +53,7 @@ fn without_required(schema: &mut Value) {
     }
 }
 
-/// Says of each method of an axis what the registry says of it.
+/// Sets the description of each method in a schema definition from the method registry.
 fn describe(axis: &mut Value, rows: &[MethodInfo]) {
     for row in rows {
         for pointer in ["/properties", "/oneOf"] {
@@ -72,16 +72,17 @@ fn describe(axis: &mut Value, rows: &[MethodInfo]) {
     }
 }
 
-/// Gives a schema a description.
+/// Sets the description of a schema.
 fn say(schema: &mut Value, description: String) {
-    // Beside a reference, draft 7 reads nothing else.
+    // Draft 7 ignores every keyword beside `$ref`.
     if let Some(reference) = schema.get("$ref").cloned() {
         *schema = json!({ "allOf": [{ "$ref": reference }] });
     }
     schema["description"] = description.into();
 }
 
-/// Leaves out what TOML and editors do not know: `null`, formats of numbers, links between comments.
+/// Simplifies a generated schema for TOML and editors: removes `null`, number formats, and the
+/// links of descriptions.
 fn plain(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
@@ -92,7 +93,7 @@ fn plain(schema: &mut Value) {
             for (word, value) in fields.iter_mut() {
                 match (word.as_str(), value) {
                     ("default", value) => without_null_fields(value),
-                    // Their fields are names, not words of a schema.
+                    // Their keys are names, not keywords of JSON Schema.
                     ("properties" | "definitions", Value::Object(named)) => {
                         named.values_mut().for_each(plain);
                     }
@@ -108,7 +109,7 @@ fn plain(schema: &mut Value) {
     }
 }
 
-/// An option that is left out is no `null`.
+/// Removes `null` as a type and as a default, which TOML does not have.
 fn without_null(schema: &mut Value) {
     let Some(fields) = schema.as_object_mut() else { return };
     if fields.get("default").is_some_and(Value::is_null) {
@@ -126,13 +127,13 @@ fn without_null(schema: &mut Value) {
         if let [only] = any.as_slice() {
             let only = only.clone();
             fields.remove("anyOf");
-            // Beside a reference, draft 7 reads nothing else.
+            // Draft 7 ignores every keyword beside `$ref`.
             fields.insert("allOf".into(), json!([only]));
         }
     }
 }
 
-/// What is left out by default is no value.
+/// Removes the `null` fields of a default value.
 fn without_null_fields(value: &mut Value) {
     if let Value::Object(fields) = value {
         fields.retain(|_, field| !field.is_null());
@@ -148,7 +149,7 @@ fn object_of<'a>(
     schema.get_mut(name).and_then(Value::as_object_mut).into_iter().flatten()
 }
 
-/// A flag that is written only where it is set is `false` by default.
+/// Sets the default of an optional boolean to `false` if the schema has none.
 fn defaults_of_flags(schema: &mut Value) {
     let required = schema.get("required").cloned().unwrap_or_default();
     let is_required =
@@ -161,7 +162,7 @@ fn defaults_of_flags(schema: &mut Value) {
     }
 }
 
-/// What is said of a kind, a table with one key, is said of the key.
+/// Copies the description of a `oneOf` variant, a table with one key, to that key.
 fn describe_kind(schema: &mut Value) {
     let kinds = schema.get_mut("oneOf").and_then(Value::as_array_mut);
     for kind in kinds.into_iter().flatten() {
@@ -175,7 +176,7 @@ fn describe_kind(schema: &mut Value) {
     }
 }
 
-/// A comment without its sections, its line breaks and the brackets of its links.
+/// The plain text of a doc comment, without sections, line breaks and link brackets.
 fn first_paragraphs(comment: &str) -> String {
     let lines = comment.lines().take_while(|line| !line.starts_with('#'));
     let mut paragraphs = vec![String::new()];
@@ -192,7 +193,7 @@ fn first_paragraphs(comment: &str) -> String {
     without_links(&paragraphs.join("\n\n"))
 }
 
-/// ``[`Name`](path)`` and ``[`Name`]`` become `` `Name` ``.
+/// Replaces intra-doc links: ``[`Name`](path)`` and ``[`Name`]`` become `` `Name` ``.
 fn without_links(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
@@ -213,7 +214,7 @@ mod tests {
     use super::super::extends::ONE_OF;
     use super::*;
 
-    /// What references lead to.
+    /// Resolves `$ref` and `allOf`.
     fn resolved<'a>(root: &'a Value, node: &'a Value) -> &'a Value {
         if let Some(only) = node["allOf"].get(0) {
             return resolved(root, only);
@@ -222,7 +223,7 @@ mod tests {
         pointer.map_or(node, |pointer| resolved(root, root.pointer(pointer).unwrap()))
     }
 
-    /// The tables that have one key of several, but for those in arrays.
+    /// Collects the paths of `oneOf` tables, except those in arrays.
     fn one_of(root: &Value, node: &Value, path: &str, found: &mut Vec<String>) {
         let node = resolved(root, node);
         let tables = node["oneOf"].as_array().into_iter().flatten();

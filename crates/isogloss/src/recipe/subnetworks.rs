@@ -1,4 +1,5 @@
-//! The `[subnetworks]` table: the heads and feed-forward blocks that each language uses.
+//! The `[subnetworks]` table: language-specific subnetworks, the heads and feed-forward blocks that
+//! each language uses.
 
 use isogloss_methods::DynamicSubnetworkConfig;
 use isogloss_text::LanguagePattern;
@@ -7,21 +8,23 @@ use serde::{Deserialize, Serialize};
 
 use super::RecipeFaults;
 
-/// The `[subnetworks]` table: each batch is read with the parts of the model that its language uses.
+/// The `[subnetworks]` table: language-specific subnetworks; each batch uses only the attention
+/// heads and feed-forward blocks of its language.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubnetworksRecipe {
-    /// A file for each language of training, as `isogloss subnetwork` writes them; `{language}` stands
-    /// for the language tag, `{seed}` for the recipe's seed.
+    /// A subnetwork file for each source language, as `isogloss subnetwork` writes it; `{language}`
+    /// stands for the language tag, `{seed}` for the recipe's seed.
     pub path: LanguagePattern,
-    /// Draws other subnetworks of the same sizes from this seed and the recipe's: what chance would do.
+    /// Random baseline: replaces the subnetworks by random ones of the same sizes, drawn from this
+    /// seed and the recipe's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub random: Option<u64>,
-    /// Draws them again while the model learns; those of the files are the beginning. Without it they
-    /// stay.
+    /// Dynamic subnetworks: updates them during training by the importance of their units, starting
+    /// from those of the files. Without it they are fixed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dynamic: Option<DynamicSubnetworkConfig>,
-    /// What languages that are not trained on use.
+    /// The subnetwork of languages that are not trained on.
     #[serde(default)]
     pub unseen: UnseenLanguage,
 }
@@ -33,16 +36,17 @@ pub enum UnseenLanguage {
     /// The whole model.
     #[default]
     Whole,
-    /// What any language of training uses.
+    /// The union of the subnetworks of all source languages.
     Union,
-    /// What the nearest language of training uses. The file has a line for each two languages, their
-    /// tags and the distance between tabs; of equal ones, the first of the recipe is the nearest.
+    /// The subnetwork of the nearest source language. Each line of the file has the tags of two
+    /// languages and their distance, separated by tabs; of equal distances, the first source of the
+    /// recipe wins.
     Nearest {
-        /// The file.
+        /// The file of language distances.
         distances: String,
     },
-    /// What the language of training uses whose texts are most similar to those of its test split: by the
-    /// cosine of the mean sentence embeddings that the encoder gives before training.
+    /// The subnetwork of the source language whose texts are most similar to the language's test
+    /// split, by the cosine similarity of mean sentence embeddings of the encoder before training.
     Similar,
 }
 

@@ -1,4 +1,4 @@
-//! The `[teacher]` table: the model that knowledge is distilled from.
+//! The `[teacher]` table: the teacher model of knowledge distillation.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TeacherRecipe {
-    /// A folder with a head of the same labels, such as `runs/<recipe>/seed-42/best`, or a hub name.
+    /// A model folder with a head of the same labels, such as `runs/<recipe>/seed-42/best`, or a
+    /// hub name.
     pub source: String,
 }

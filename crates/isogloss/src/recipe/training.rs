@@ -10,29 +10,29 @@ use super::{FrozenRecipe, RecipeFaults};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingRecipe {
-    /// Times that every example is seen.
+    /// Number of epochs.
     pub epochs: u64,
-    /// Stops after this many optimizer steps, if that is sooner.
+    /// Maximum number of optimizer steps, if the epochs have more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<u64>,
-    /// Examples of one pass through the model.
+    /// Batch size: examples of a mini-batch.
     pub batch_size: usize,
-    /// Batches of one optimizer step.
+    /// Gradient accumulation: batches of one optimizer step.
     pub accumulate: u64,
-    /// How batches are put together.
+    /// Batch order: how examples are grouped into batches.
     pub order: BatchOrder,
-    /// Examples of one pass in evaluation.
+    /// Batch size in evaluation.
     pub evaluation_batch_size: usize,
     /// Optimizer steps between checkpoints; one is also made at the end of every epoch.
     pub checkpoint_every: u64,
-    /// Optimizer steps between lines of the log.
+    /// Optimizer steps between lines of the training log.
     pub log_every: u64,
-    /// Examples of each other language's test split that are scored whenever the development set is: to
-    /// be watched, never to choose by.
+    /// Zero-shot evaluation during training: examples of each other language's test split that are
+    /// scored together with the development set, for monitoring only, never for model selection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zero_shot_eval_examples: Option<usize>,
-    /// What is done with the layers below the lowest that learns, where a schedule opens layers or
-    /// adapters are trained; see [`FrozenRecipe`].
+    /// Frozen layers: dropout and activation cache of the layers below the lowest trained one,
+    /// where a schedule unfreezes layers or adapters are trained; see [`FrozenRecipe`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen: Option<FrozenRecipe>,
 }

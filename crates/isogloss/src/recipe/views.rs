@@ -1,12 +1,13 @@
-//! The `[views]` table: how a text is seen another way, for objectives that compare views.
+//! The `[views]` table: data augmentation, the views of a text that objectives compare.
 //!
-//! Its keys are [`ViewsConfig`](isogloss_text::ViewsConfig); here are its rows of the registry.
+//! Its keys are [`ViewsConfig`](isogloss_text::ViewsConfig); this file has its entries of the
+//! method registry.
 
 use isogloss_methods::{MethodInfo, method_options};
 use isogloss_text::SubwordSamplingConfig;
 use serde_json::json;
 
-/// The rows of the registry, `[views.<key>]`.
+/// Method registry of data augmentation, `[views.<key>]`.
 pub fn views() -> &'static [MethodInfo] {
     VIEWS
 }

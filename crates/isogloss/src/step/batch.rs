@@ -1,25 +1,26 @@
-//! A batch on the host: the same examples and pairs in every text that the objectives read.
+//! Batch on the host: the same examples and pairs in every view that the objectives read.
 
 use isogloss_methods::{PredictionUnits, TextView, WordLinks};
 use isogloss_model::Tokens;
 use isogloss_text::TokenBatch;
 
-/// One batch in every text that the objectives read.
+/// Batch on the host, in every view that the objectives read.
 pub(crate) struct StepBatch {
-    /// Counts the batches of a run.
+    /// The number of the batch in the run.
     pub(crate) number: u64,
-    /// A text, its tokens, and which rows of its logits are predictions.
+    /// Each view, its tokens, and which rows of its logits are predictions.
     pub(crate) texts: Vec<(TextView, TokenBatch, PredictionUnits)>,
     /// The language of its examples, by its index among the sources.
     pub(crate) language: usize,
-    /// The words of its pairs.
+    /// The word alignment of its pairs.
     pub(crate) links: WordLinks,
-    /// The cached activations that the pass over the original text starts from, if not its tokens.
+    /// Cached activations of frozen layers that replace the tokens of the original text, if there
+    /// are any.
     pub(crate) cached_activations: Option<Tokens>,
 }
 
 impl StepBatch {
-    /// One without any text.
+    /// A batch without any text.
     pub(crate) fn empty(number: u64) -> Self {
         let (texts, links) = (Vec::new(), WordLinks::default());
         Self { number, texts, language: 0, links, cached_activations: None }
@@ -37,13 +38,13 @@ impl StepBatch {
         self.texts.push((TextView::Monolingual, blocks, PredictionUnits::Texts));
     }
 
-    /// The original text.
+    /// The tokens of the original text.
     pub(crate) fn original(&self) -> Option<&TokenBatch> {
         let mut texts = self.texts.iter();
         texts.find(|(text, ..)| *text == TextView::Original).map(|(_, batch, _)| batch)
     }
 
-    /// Real tokens of the original text and of text without labels.
+    /// Number of tokens, without padding, of the original text and of unlabeled text.
     pub(crate) fn n_tokens(&self) -> usize {
         let texts = self.texts.iter();
         let read = texts.filter(|(text, ..)| *text == TextView::Original || !text.is_of_task());

@@ -1,4 +1,5 @@
-//! What every step of a run shares: the forward plan, models without gradients, states and masks.
+//! Training step context: the forward plan, reference models, method states and masks that all
+//! steps share.
 
 use burn::tensor::Device;
 use isogloss_kernels::split_seed;
@@ -9,39 +10,41 @@ use super::forward_plan::ForwardPlan;
 use super::objective_states::ObjectiveStates;
 use super::teacher_cache::TeacherCache;
 
-/// What every step of a run shares beside the model that is trained.
+/// Training step context: what all steps of a run share, except the trained model.
 pub(crate) struct StepContext {
     pub(crate) plan: ForwardPlan,
     /// The device, without autodiff.
     pub(crate) device: Device,
-    /// Draws dropout, noise and sampled labels.
+    /// Random seed of dropout, noise and sampled labels.
     pub(super) seed: u64,
-    /// The weight of auxiliary logits, see `LabeledTask::aux_weight`.
+    /// Loss weight of the auxiliary logits, see `LabeledTask::aux_weight`.
     pub(crate) aux_weight: f64,
     pub(crate) models: ReferenceModels,
     pub(crate) states: ObjectiveStates,
     pub(crate) masks: SubnetworkMasks,
+    /// Dropout rates of guided dropout, by unit.
     pub(crate) guided_dropout: Option<GuidedDropoutState>,
-    /// See [`ForwardOptions::no_dropout_below`].
+    /// Frozen layers without dropout, see [`ForwardOptions::no_dropout_below`].
     pub(crate) no_dropout_below: Option<usize>,
 }
 
-/// Models that no gradient reaches, without autodiff.
+/// Reference models, which are not trained: the teacher and the initial model, without autodiff.
 #[derive(Default)]
 pub(crate) struct ReferenceModels {
     pub(crate) teacher: Option<Model>,
-    /// The teacher's embeddings of the left sentences of all pairs, where those are all that is read of it.
+    /// Cached teacher embeddings of the left sentences of all pairs, if objectives read nothing
+    /// else of the teacher.
     pub(crate) teacher_cache: Option<TeacherCache>,
-    /// What training began with, for objectives that stay close to it.
+    /// The initial model, for objectives that stay close to it.
     pub(crate) initial: Option<Model>,
 }
 
-/// The masks of the subnetworks of the sources.
+/// Subnetwork masks of the source languages.
 #[derive(Default)]
 pub(crate) struct SubnetworkMasks {
-    /// By source; none if all of the model is used.
+    /// By source; empty if the whole model is used.
     masks: Vec<SubnetworkMask>,
-    /// Whether the gradients of masks are taken.
+    /// Whether importance, the gradient of the masks, is computed.
     measures_importance: bool,
 }
 
@@ -67,7 +70,7 @@ impl StepContext {
         }
     }
 
-    /// The options of the pass of a view over a batch.
+    /// Forward options of a view of a batch.
     pub(super) fn forward_options(&self, batch_seed: u64, view: &View) -> ForwardOptions {
         let seed = match (view.text as u64, view.pass) {
             (0, 0) => batch_seed,
@@ -82,8 +85,8 @@ impl StepContext {
         }
     }
 
-    /// As [`forward_options`](Self::forward_options), through the parts that a mask leaves of the model;
-    /// texts that are not of the task are of no source.
+    /// As [`forward_options`](Self::forward_options), with a subnetwork mask; unlabeled texts use
+    /// the whole model.
     pub(super) fn masked_forward_options(
         &self,
         mask: Option<&SubnetworkMask>,
@@ -94,8 +97,8 @@ impl StepContext {
         ForwardOptions { subnetwork: mask.cloned(), ..self.forward_options(batch_seed, view) }
     }
 
-    /// The options of the pass of a model that is not trained. The momentum encoder is read as the model
-    /// that it is an average of: through the same parts, and with the head as it will be saved.
+    /// Forward options of a reference model. The momentum encoder has the subnetwork mask and the
+    /// normalized head of the trained model.
     pub(super) fn reference_options(
         &self,
         role: Role,
@@ -112,7 +115,7 @@ impl StepContext {
         ForwardOptions { subnetwork, normalized_head, ..ForwardOptions::evaluation() }
     }
 
-    /// The model of a view that is not trained.
+    /// The reference model of a role.
     pub(super) fn reference_model(&self, role: Role) -> &Model {
         let model = match role {
             Role::Student => None,
@@ -123,7 +126,8 @@ impl StepContext {
         model.expect("the trainer provides every model that a view names")
     }
 
-    /// The projection heads beside the models of a step: whose each is, beside which model, the network.
+    /// Projection heads of the models of a step: the name of the objective, the role of the model,
+    /// and the network.
     pub(super) fn projections(&self, model: &Model) -> Vec<(&'static str, Role, Projection)> {
         let heads = self.plan.projection_heads(model.encoder.config().hidden_size);
         let momentum_encoder = self.states.momentum_encoder();
@@ -137,7 +141,7 @@ impl StepContext {
 }
 
 impl SubnetworkMasks {
-    /// Those of subnetworks by source; `measured` has the importance of their parts known.
+    /// The masks of subnetworks by source; `measured` turns the importance of their units on.
     pub(crate) fn new<'a>(
         subnetworks: impl Iterator<Item = &'a Subnetwork>,
         measured: bool,
@@ -148,7 +152,7 @@ impl SubnetworkMasks {
         Self { masks, measures_importance: measured }
     }
 
-    /// Whether all sources use the whole model.
+    /// Whether there are no subnetworks: all sources use the whole model.
     pub(crate) fn is_empty(&self) -> bool {
         self.masks.is_empty()
     }
@@ -157,7 +161,7 @@ impl SubnetworkMasks {
         self.measures_importance
     }
 
-    /// The mask of a source's subnetwork, for one graph.
+    /// The subnetwork mask of a source, for one autodiff graph.
     pub(super) fn mask(&self, source: usize) -> Option<SubnetworkMask> {
         let mask = self.masks.get(source)?.clone();
         Some(match self.measures_importance {

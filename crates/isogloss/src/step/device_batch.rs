@@ -1,4 +1,4 @@
-//! A batch on the device.
+//! Batch on the device: model input and targets of every view.
 
 use std::path::Path;
 
@@ -13,9 +13,9 @@ use super::context::StepContext;
 use crate::Error;
 use crate::ground::tensors::{integers, model_input, row_targets};
 
-/// One batch in every text that the objectives read.
+/// Batch on the device, in every view that the objectives read.
 pub(super) struct DeviceBatch {
-    /// Draws what is drawn in its passes.
+    /// Random seed of dropout, noise and sampled labels in its passes.
     pub(super) seed: u64,
     /// The language of its examples, by its index among the sources.
     pub(super) language: usize,
@@ -23,7 +23,7 @@ pub(super) struct DeviceBatch {
     pub(super) links: WordLinks,
 }
 
-/// A batch in one text.
+/// One view of a batch: model input and targets.
 pub(super) struct DeviceText {
     pub(super) text: TextView,
     pub(super) input: ModelInput,
@@ -31,14 +31,14 @@ pub(super) struct DeviceText {
     pub(super) units: PredictionUnits,
     /// Whether a row of the logits has a target.
     pub(super) has_target: Vec<bool>,
-    /// The masked tokens, as positions in the rows one after another.
+    /// The masked tokens, as indices into all rows concatenated.
     pub(super) masked: Option<Tensor<1, Int>>,
-    /// The teacher's embedding of each sentence, if those are cached.
+    /// The cached teacher embedding of each sentence, if there is a cache.
     pub(super) teacher_embeddings: Option<Tensor<2>>,
 }
 
 impl DeviceBatch {
-    /// Puts a batch on the device; `path` stands for its data in messages.
+    /// Moves a batch to the device; `path` names its data in error messages.
     pub(super) fn new(
         context: &StepContext,
         model: &Model,
@@ -56,7 +56,7 @@ impl DeviceBatch {
         Ok(Self { seed, language: batch.language, texts, links: batch.links })
     }
 
-    /// Tokens of the batch that are masked for a language model.
+    /// Number of masked tokens for masked language modelling.
     pub(super) fn n_masked(&self) -> usize {
         let masked = self.texts.iter().filter_map(|text| text.masked.as_ref());
         masked.map(|positions| positions.dims()[0]).sum()

@@ -1,10 +1,10 @@
-//! Noise on token embeddings.
+//! Embedding noise (R3F, Aghajanyan et al. 2021): random noise on token embeddings.
 
 use burn::tensor::{Tensor, TensorData};
 use isogloss_kernels::{normal, uniform};
 use isogloss_methods::{EmbeddingNoise, NoiseShape};
 
-/// Adds noise to every element, each drawn from the seed and its index alone.
+/// Adds random noise to token embeddings; each element is drawn from the seed and its index alone.
 ///
 /// # Shapes
 /// - `embeddings`: `[batch, seq, hidden]`

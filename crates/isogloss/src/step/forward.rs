@@ -1,4 +1,4 @@
-//! The forward passes of a batch: one for every view that the objectives name.
+//! Forward passes of a batch: one for every view that the objectives read.
 
 use burn::tensor::Tensor;
 use isogloss_kernels::split_seed;
@@ -9,21 +9,21 @@ use super::context::StepContext;
 use super::device_batch::{DeviceBatch, DeviceText};
 use super::embedding_noise::add_noise;
 
-/// Seeds of a batch beside those of its passes' dropout, which take the numbers from 1.
+/// Random streams of a batch; the dropout of its passes has the numbers from 1.
 mod draws {
     pub(super) const EMBEDDING_NOISE: u64 = u64::MAX;
     pub(super) const WEIGHT_NOISE: u64 = u64::MAX - 1;
 }
 
-/// The outputs of a batch's passes.
+/// Outputs of the forward passes of a batch.
 pub(super) struct Forward {
     pub(super) input: StepInput,
-    /// The models with noise on their weights that were run: their gradients belong to the model's.
+    /// The models with weight noise that were run; their gradients are added to those of the model.
     pub(super) noised_models: Vec<Model>,
 }
 
 impl StepContext {
-    /// Runs those views of a batch that are wanted.
+    /// Runs the forward passes of the wanted views of a batch.
     pub(super) fn forward(
         &self,
         model: &Model,
@@ -73,8 +73,8 @@ impl StepContext {
         Forward { input, noised_models }
     }
 
-    /// The token embeddings of every text that the model is to read, from one lookup, by the text's
-    /// index in the batch.
+    /// Token embeddings of every text that the trained model reads, from one embedding lookup, by
+    /// the text's index in the batch.
     fn embed(
         &self,
         model: &Model,
@@ -98,7 +98,7 @@ impl StepContext {
         ids.iter().map(|ids| ids.as_ref().and_then(|_| embedded.next())).collect()
     }
 
-    /// The output of a model that is not trained on a text, as constants.
+    /// Output of a reference model for a text, as constants.
     fn reference_output(
         &self,
         role: Role,
@@ -117,7 +117,7 @@ impl StepContext {
     }
 }
 
-/// The outputs of the views of a group, which are one batch.
+/// Forward pass of a group of views, which run as one batch.
 fn forward_group(
     model: &Model,
     batch: &DeviceBatch,
@@ -136,7 +136,7 @@ fn forward_group(
     model.forward(&input, options).split(group.len())
 }
 
-/// The predictions of the language-model head for the masked tokens.
+/// Masked language modelling: the logits of the language-model head for the masked tokens.
 fn predict_masked(
     model: &Model,
     text: &DeviceText,

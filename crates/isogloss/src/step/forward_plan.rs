@@ -1,19 +1,19 @@
-//! The forward plan: the needs of all objectives united, and the passes that satisfy them.
+//! Forward plan: the forward passes that all objectives of a run need together.
 
 use std::sync::Arc;
 
 use isogloss_methods::{ContrastTexts, Needs, Objective, Role, SentenceEmbedding, TextView, View};
 use serde_json::{Map, Value, json};
 
-/// The passes that the objectives of a run ask for; the same in every step.
+/// Forward plan: the forward passes that the objectives of a run need; the same in every step.
 pub(crate) struct ForwardPlan {
     objectives: Vec<PlannedObjective>,
-    /// Every view that the objectives name, once; those of a group are one batch. Objectives with
-    /// gradient caching make their own passes.
+    /// Every view of the objectives, once; the views of a group run as one batch. Objectives with
+    /// gradient caching run their own passes.
     groups: Vec<Vec<View>>,
 }
 
-/// An objective, its factor in the sum, and what it asks for.
+/// Objective with its loss weight and its needs.
 pub(crate) struct PlannedObjective {
     pub(crate) weight: f64,
     pub(crate) objective: Arc<dyn Objective>,
@@ -21,7 +21,7 @@ pub(crate) struct PlannedObjective {
 }
 
 impl ForwardPlan {
-    /// Unites the needs of objectives, each with its weight.
+    /// Merges the needs of objectives, each with its weight.
     pub(crate) fn new(objectives: Vec<(f64, Arc<dyn Objective>)>) -> Self {
         let planned = objectives.into_iter().map(|(weight, objective)| {
             let needs = objective.needs();
@@ -37,27 +37,27 @@ impl ForwardPlan {
         &self.objectives
     }
 
-    /// What each objective asks for.
+    /// The needs of each objective.
     pub(crate) fn needs(&self) -> impl Iterator<Item = &Needs> + Clone {
         self.objectives.iter().map(|planned| &planned.needs)
     }
 
-    /// The views that are one batch each.
+    /// Groups of views; each group runs as one batch.
     pub(super) fn groups(&self) -> &[Vec<View>] {
         &self.groups
     }
 
-    /// Whether the classifier's weight is divided by its spectral norm.
+    /// Spectral normalization: whether the classifier's weight is divided by its spectral norm.
     pub(crate) fn normalizes_head(&self) -> bool {
         self.needs().any(|needs| needs.normalized_head)
     }
 
-    /// Whether one pass over the text as it is, is all that the objectives ask for.
+    /// Whether the objectives need a single pass over the original text, and no other.
     pub(crate) fn reads_original_alone(&self) -> bool {
         self.groups == [[View::ORIGINAL]]
     }
 
-    /// Whether an objective names a view of this model.
+    /// Whether an objective reads a view of the model with this role.
     pub(crate) fn reads_model(&self, role: Role) -> bool {
         self.groups.iter().flatten().any(|view| view.role == role)
     }
@@ -70,7 +70,8 @@ impl ForwardPlan {
         texts
     }
 
-    /// The projection heads beside a model of this width: whose each is, and its widths.
+    /// Projection heads for a model of this hidden size: the name of the objective and the layer
+    /// widths.
     pub(crate) fn projection_heads(&self, hidden_size: usize) -> Vec<(&'static str, Vec<usize>)> {
         let heads = self.objectives.iter().filter_map(|planned| {
             Some((planned.objective.name(), planned.needs.projection_widths(hidden_size)?))
@@ -78,28 +79,28 @@ impl ForwardPlan {
         heads.collect()
     }
 
-    /// How pairs are changed before they are contrasted.
+    /// How pairs are changed for contrastive learning, if an objective says so.
     pub(crate) fn contrast_texts(&self) -> Option<ContrastTexts> {
         self.needs().find_map(|needs| needs.contrast_texts)
     }
 
-    /// Whether masked tokens are predicted.
+    /// Whether a language-model head is needed: masked tokens are predicted.
     pub(crate) fn needs_lm_head(&self) -> bool {
         self.groups.iter().flatten().any(|view| view.text.is_masked())
     }
 
-    /// Whether the words of pairs are to be linked.
+    /// Whether word alignments of the pairs are needed.
     pub(crate) fn needs_word_links(&self) -> bool {
         self.needs().any(|needs| needs.word_links)
     }
 
-    /// The layers whose attention maps the objectives read in a model.
+    /// The layers whose attention maps the objectives read, in the model with this role.
     pub(super) fn attention_maps(&self, role: Role) -> Vec<usize> {
         let maps = self.needs().flat_map(|needs| &needs.attention_maps);
         maps.filter(|(of, _)| *of == role).map(|(_, layer)| *layer).collect()
     }
 
-    /// The only sentence embedding that objectives ask of the teacher; none if they ask for more, or for
+    /// The only sentence embedding that objectives read of the teacher; none if they read more, or
     /// nothing.
     pub(crate) fn only_teacher_embedding(&self) -> Option<SentenceEmbedding> {
         let reads_teacher =
@@ -116,13 +117,13 @@ impl ForwardPlan {
         views.any(|view| view.role == Role::Teacher && view.text.is_of_task())
     }
 
-    /// The largest negative queue, in keys.
+    /// Size of the largest negative queue (MoCo), in keys.
     pub(crate) fn negative_queue(&self) -> Option<usize> {
         self.needs().filter_map(|needs| needs.negative_queue).max()
     }
 
-    /// Whether the passes of a batch read token embeddings that were looked up for all of them; a single
-    /// one reads its tokens itself.
+    /// Whether the passes of a batch share one lookup of token embeddings; a single pass without
+    /// noise looks up its own.
     pub(super) fn shares_embeddings(&self) -> bool {
         let views = || self.groups.iter().flatten();
         views().count() > 1 || views().any(|view| view.noise.is_some())
@@ -133,7 +134,7 @@ impl ForwardPlan {
         self.objectives.iter().map(|planned| planned.objective.name()).collect()
     }
 
-    /// The names of all objectives, each once: of equal names the later ones are numbered from 2.
+    /// Unique names of all objectives: repeated names are numbered from 2.
     pub(crate) fn unique_names(&self) -> Vec<String> {
         let mut unique: Vec<String> = Vec::new();
         for name in self.names() {
@@ -144,8 +145,8 @@ impl ForwardPlan {
         unique
     }
 
-    /// The sum of those of a batch's losses that come from pairs, and of those from text in one
-    /// language.
+    /// Losses of a batch on unlabeled text, summed by data loader: sentence pairs, then monolingual
+    /// text.
     pub(crate) fn losses_by_stream(&self, losses: &[f64]) -> [f64; 2] {
         let mut sums = [0.0; 2];
         for (needs, loss) in self.needs().zip(losses) {
@@ -158,7 +159,7 @@ impl ForwardPlan {
         sums
     }
 
-    /// The weighted sum of the objectives' losses.
+    /// Total loss: the weighted sum of the objectives' losses.
     pub(crate) fn total(&self, losses: &[f64]) -> f64 {
         self.objectives.iter().zip(losses).map(|(planned, loss)| planned.weight * loss).sum()
     }
@@ -170,8 +171,8 @@ impl ForwardPlan {
     }
 }
 
-/// Puts passes over the same text together, so that each weight is read once for all of them. Two
-/// that are to drop the same elements cannot be one batch.
+/// Groups the views of the same text into batches, so that each weight is read once for all of
+/// them. Views with the same dropout masks cannot share a batch.
 fn group_views(views: impl Iterator<Item = View>) -> Vec<Vec<View>> {
     let is_plain = |view: &View| {
         view.role == Role::Student && view.weight_noise.is_none() && view.text.is_of_task()
@@ -190,7 +191,8 @@ fn group_views(views: impl Iterator<Item = View>) -> Vec<Vec<View>> {
             None => groups.push(vec![view]),
         }
     }
-    // The group's first pass draws the masks: it is the lowest, whatever the order of the objectives.
+    // The first pass of a group seeds its dropout masks: sorting makes them independent of the
+    // order of the objectives.
     groups.iter_mut().for_each(|group| group.sort_by_key(|view| view.pass));
     groups
 }
@@ -212,7 +214,8 @@ mod tests {
         assert!(plan(vec![cross_entropy()]).reads_original_alone());
         let both = plan(vec![r_drop.clone(), cross_entropy()]);
         assert_eq!(both.groups(), [[View::ORIGINAL, View::second_pass()]]);
-        // Noise in a second pass shares the batch; that of the same pass cannot.
+        // A noised view with its own dropout masks shares the batch; one with the same masks
+        // cannot.
         let r3f = |dropout: &str| {
             let json = serde_json::json!({ "dropout": dropout });
             ObjectiveConfig::R3f(serde_json::from_value::<R3fConfig>(json).unwrap())

@@ -1,6 +1,6 @@
-//! The frozen-layer cache: the activations of the training examples below the lowest layer that learns.
-//! Without dropout there they never change while those layers are frozen: they are computed once, before
-//! the first step, and a pass starts from them.
+//! Frozen-layer cache: the activations of the training examples below the lowest trained layer.
+//! Without dropout they never change while those layers are frozen: they are computed once, before
+//! the first step, and forward passes start from them.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,40 +14,41 @@ use isogloss_text::{TokenBatch, sequential_by_length};
 
 use crate::{Error, FrozenRecipe, LabeledSet};
 
-/// The hidden states of all examples after some layers.
+/// Frozen-layer cache: the hidden states of all examples after some layers.
 pub(crate) struct FrozenCache {
     layers: BTreeMap<usize, Store>,
-    /// Where each example's tokens begin; the last entry is their number.
+    /// The offset of each example's tokens; the last entry is the total number of tokens.
     starts: Vec<usize>,
     width: usize,
-    /// Why cached states could not be read, told once.
+    /// The read error of cached states, to be reported once.
     problem: Option<String>,
 }
 
-/// `[tokens, hidden]` of one layer, example after example.
+/// Storage of the hidden states of one layer, `[tokens, hidden]`, example after example.
 enum Store {
     Memory(Vec<f32>),
-    /// A file without a name: it goes with the process.
+    /// An unnamed temporary file, which the system deletes when the process ends.
     Disk(File),
 }
 
-/// How many layers are cached, and where.
+/// Number of layers that are cached, in memory and on disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CachedLayers {
     pub(crate) in_memory: usize,
     pub(crate) on_disk: usize,
     /// Layers that are not cached.
     pub(crate) left_out: usize,
-    /// What failed, where not all of them are left out by the limits.
+    /// The error, if a layer is not cached for another reason than the size limits.
     pub(crate) problem: Option<String>,
 }
 
 const GIB: f64 = (1u64 << 30) as f64;
 
 impl FrozenCache {
-    /// Encodes the set up to the last of `layers` and caches its states after as many of them as there is
-    /// room for: in memory first, then in a file in `folder`. Those left out are the highest: from the
-    /// lower ones the way is longer, but all of it is saved.
+    /// Encodes the dataset, and caches the hidden states after as many of `layers` as fit: in
+    /// memory first, then in temporary files in `folder`. The highest layers are left out first: a
+    /// pass that would start after one of them starts from a lower cached layer and computes the
+    /// layers between.
     pub(crate) fn new(
         model: &Model,
         set: &LabeledSet,
@@ -74,7 +75,7 @@ impl FrozenCache {
                 continue;
             }
             if cached.on_disk < room(recipe.disk_gib) {
-                // A disk that cannot be written to is no reason not to train.
+                // Training goes on without the cache if the disk cannot be written to.
                 match tempfile::tempfile_in(folder) {
                     Ok(file) => {
                         cached.on_disk += 1;
@@ -99,7 +100,7 @@ impl FrozenCache {
         Ok((this, cached))
     }
 
-    /// Stores the states of a batch; a layer whose disk is full is left out from now on.
+    /// Stores the hidden states of a batch; a layer whose disk is full is removed from the cache.
     fn store(&mut self, batch: &TokenBatch, states: &[Tensor<3>], cached: &mut CachedLayers) {
         let (starts, width) = (&self.starts, self.width);
         self.layers.retain(|layer, store| {
@@ -115,9 +116,9 @@ impl FrozenCache {
         });
     }
 
-    /// The states to start from if so many blocks are frozen, `[batch, seq, hidden]`, from the highest
-    /// layer that is cached; none if there is none below, or a file cannot be read, which
-    /// [`take_problem`](Self::take_problem) then tells.
+    /// Cached hidden states to start a pass from if so many blocks are frozen,
+    /// `[batch, seq, hidden]`, of the highest layer that is cached; none if no layer below is, or
+    /// if a file cannot be read, which [`take_problem`](Self::take_problem) then reports.
     pub(crate) fn activations(
         &mut self,
         batch: &TokenBatch,
@@ -125,7 +126,7 @@ impl FrozenCache {
         device: &Device,
     ) -> Option<Tokens> {
         let (width, seq_len, starts) = (self.width, batch.seq_len, &self.starts);
-        // What lies above changes from now on.
+        // Higher layers are trained from now on, so that their cached states are outdated.
         self.layers.split_off(&(frozen + 1));
         let (layer, store) = self.layers.range_mut(..=frozen).next_back()?;
         let layer = *layer;
@@ -152,7 +153,7 @@ impl FrozenCache {
 }
 
 impl FrozenCache {
-    /// Why cached states could not be read since the last call.
+    /// Takes the read error of cached states since the last call.
     pub(crate) fn take_problem(&mut self) -> Option<String> {
         self.problem.take()
     }
@@ -213,7 +214,7 @@ mod tests {
         states.store(&batch, &[0.0, 1.0, 2.0].map(of_layer), &mut cached);
         assert_eq!((cached.in_memory, cached.on_disk, cached.left_out), (1, 0, 1));
         assert_eq!(cached.problem.unwrap(), "layer 2: No space left on device (os error 28)");
-        // With two blocks frozen, the pass goes on from what the memory holds of the first.
+        // With two blocks frozen, the pass starts from the states of the first, in memory.
         let Some(Tokens::States { states, layer }) = states.activations(&batch, 2, &device) else {
             panic!("no states")
         };
@@ -226,7 +227,7 @@ mod tests {
     fn a_file_that_cannot_be_read_is_told_and_computed_again() {
         let device = Device::flex();
         let batch = TokenBatch::from_ids(&[&[1, 2], &[3]], 0);
-        // Shorter than what was to be kept in it.
+        // Shorter than the states that it should hold.
         let file = tempfile::tempfile().unwrap();
         let mut states = FrozenCache {
             layers: [(1, Store::Disk(file))].into(),

@@ -1,4 +1,5 @@
-//! GradCache: the gradients of a contrast over more pairs than fit into one graph, a chunk of them at a time.
+//! GradCache (gradient caching, Gao et al. 2021): the gradients of a contrastive loss over more
+//! pairs than fit into one graph, a chunk of them at a time.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -18,10 +19,11 @@ use crate::Error;
 const SIDES: [TextView; 2] = [TextView::PairLeft, TextView::PairRight];
 
 impl StepGradients<'_> {
-    /// The loss of all pairs of a batch and its gradient, without the objective's weight.
+    /// GradCache: the contrastive loss of all pairs of a batch and its gradient, without the
+    /// objective's weight.
     ///
-    /// Each chunk is encoded twice, with the same dropout masks: without a graph for the embeddings that
-    /// the loss needs, then with one for the gradient that the loss sends back to them.
+    /// Each chunk is encoded twice, with the same dropout masks: without a graph for the embeddings
+    /// that the loss needs, then with one to backpropagate the loss's gradient by these embeddings.
     pub(super) fn grad_cached_loss(
         &self,
         model: &Model,
@@ -45,7 +47,8 @@ impl StepGradients<'_> {
         let (loss, by_embedding) = vector_gradients([left?, right?], |sides| contrast.loss(sides));
         let mut gradients = Gradients::default();
         for rows in &chunks {
-            // Both sides in one graph: the embedding matrix's gradient is made once for the two.
+            // Both sides are in one graph, so that the embedding matrix's gradient is computed once
+            // for the two.
             let mut total = None;
             for (side, by_embedding) in SIDES.into_iter().zip(&by_embedding) {
                 let options = self.chunk_options(batch, side, rows);

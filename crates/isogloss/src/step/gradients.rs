@@ -1,4 +1,4 @@
-//! The gradients of a step's losses by the parameters, batch by batch.
+//! Gradients of a training step: backward passes of the objectives' losses, batch by batch.
 
 use std::path::Path;
 
@@ -17,30 +17,33 @@ use super::objective_states::{self, Collected};
 use crate::Error;
 use crate::ground::tensors::integers;
 
-/// The seed of sampled labels, of a batch.
+/// Random stream of the sampled labels of a batch.
 const SAMPLED_LABELS: u64 = u64::MAX - 2;
 
-/// The batches of one optimizer step, on the device.
+/// Gradient computation of one optimizer step, with its batches on the device.
 pub(crate) struct StepGradients<'a> {
     pub(super) context: &'a StepContext,
     batches: Vec<DeviceBatch>,
-    /// Whether the gradients of the task and of text without labels are to be compared.
+    /// Whether the gradients of the task and of unlabeled text are to be compared.
     compares: bool,
-    /// Labels drawn from the model, by batch.
+    /// Labels sampled from the model, by batch.
     sampled: Option<Vec<Vec<i32>>>,
     found: StepOutcome,
 }
 
-/// What a step's batches gave at the first parameters that gradients were taken at.
+/// Results of a training step: losses, collected rows and importance, at the first parameters at
+/// which gradients were computed.
 #[derive(Default)]
 pub(crate) struct StepOutcome {
     /// By batch, the loss of each objective without its weight; none for a batch that was not run.
     pub(crate) losses: Vec<Option<Vec<f64>>>,
-    /// What the states of objectives collected.
+    /// Rows that the method states collected.
     pub(crate) collected: Collected,
-    /// By language: how much each part of the model mattered to a batch, where that is measured.
+    /// Importance of the heads and feed-forward blocks in each batch, with its language, where it
+    /// is measured.
     pub(crate) importances: Vec<(usize, Importance)>,
-    /// The cosine between the gradients of the task and of text without labels, where they are compared.
+    /// Cosine similarity between the gradients of the task and of unlabeled text, where they are
+    /// compared.
     pub(crate) cosine: Option<f64>,
 }
 
@@ -59,7 +62,7 @@ impl StepOutcome {
 }
 
 impl<'a> StepGradients<'a> {
-    /// Puts the batches of a step on the device; `path` stands for their data in messages.
+    /// Moves the batches of a step to the device; `path` names their data in error messages.
     pub(crate) fn new(
         context: &'a StepContext,
         model: &Model,
@@ -73,19 +76,20 @@ impl<'a> StepGradients<'a> {
         Ok(Self { context, batches, compares: false, sampled: None, found })
     }
 
-    /// Has the gradients of the task and of text without labels made apart, so that their cosine is known.
+    /// Computes the gradients of the task and of unlabeled text separately, for their cosine
+    /// similarity.
     pub(crate) fn comparing(mut self) -> Self {
         let unlabeled: Vec<_> = self.context.plan.needs().map(Needs::is_unlabeled).collect();
         self.compares = unlabeled.contains(&true) && unlabeled.contains(&false);
         self
     }
 
-    /// What the batches gave at the first parameters that gradients were taken at.
+    /// The results at the first parameters at which gradients were computed.
     pub(crate) fn into_outcome(self) -> StepOutcome {
         self.found
     }
 
-    /// What the states of objectives collect from the batches, without a loss.
+    /// Rows that the method states collect from the batches, without a loss.
     pub(crate) fn collect(&self, model: &Model) -> Result<Collected, Error> {
         let mut collected = Collected::new();
         for batch in &self.batches {
@@ -97,7 +101,7 @@ impl<'a> StepGradients<'a> {
         Ok(collected)
     }
 
-    /// Keeps what a batch gave when it was first run; returns its gradients.
+    /// Records the results of a batch when it is run for the first time; returns its gradients.
     fn note(&mut self, batch: usize, found: BatchOutcome) -> Gradients {
         if self.found.losses[batch].is_none() {
             let losses = found.losses.into_iter().map(Option::unwrap_or_default);
@@ -109,13 +113,13 @@ impl<'a> StepGradients<'a> {
         found.gradients
     }
 
-    /// The gradients of one batch, and the loss of each objective.
+    /// Gradients of one batch, and the loss of each objective.
     fn run_batch(&mut self, model: &Model, number: usize) -> Result<BatchOutcome, Error> {
         let batch = &self.batches[number];
         if !self.compares {
             return self.run_objectives(model, batch, |_| true);
         }
-        // Graphs of their own: a graph can be walked back only once.
+        // Separate graphs: a graph can be run backward only once.
         let mut task = self.run_objectives(model, batch, |needs| !needs.is_unlabeled())?;
         let pairs = self.run_objectives(model, batch, Needs::is_unlabeled)?;
         self.found.cosine.get_or_insert(task.gradients.cosine(&pairs.gradients));
@@ -129,7 +133,7 @@ impl<'a> StepGradients<'a> {
         })
     }
 
-    /// The gradients of those objectives whose needs are wanted, and their losses.
+    /// Gradients and losses of the objectives that `wanted` selects by their needs.
     fn run_objectives(
         &self,
         model: &Model,
@@ -167,7 +171,7 @@ impl<'a> StepGradients<'a> {
         let is_wanted = |objective: usize| wanted(&objectives[objective].needs);
         let collected = context.states.collect(&forward.input, is_wanted)?;
         let models: Vec<&Model> = std::iter::once(model).chain(&forward.noised_models).collect();
-        // Nothing leads from a constant to the parameters.
+        // A constant loss has no gradient.
         let tape = total.filter(Tensor::is_tracked).map(|total| total.backward());
         let measured = mask.filter(|_| context.masks.measures_importance());
         let importance =
@@ -178,17 +182,17 @@ impl<'a> StepGradients<'a> {
     }
 }
 
-/// What one batch gives.
+/// Results of one batch.
 struct BatchOutcome {
     gradients: Gradients,
-    /// By objective; none for those that were not wanted.
+    /// By objective; none for those that are not wanted.
     losses: Vec<Option<f64>>,
     collected: Collected,
-    /// How much each part of the model mattered, if that is measured.
+    /// Importance of the heads and feed-forward blocks, if it is measured.
     importance: Option<Importance>,
 }
 
-/// The numbers of losses, read at once.
+/// Reads the values of all losses from the device in one transfer.
 fn read_losses(losses: &[Option<Tensor<1>>]) -> Vec<Option<f64>> {
     let numbers = Tensor::cat(losses.iter().flatten().cloned().collect(), 0).into_data();
     let numbers = numbers.convert::<f64>().try_into_vec::<f64>();
@@ -196,7 +200,7 @@ fn read_losses(losses: &[Option<Tensor<1>>]) -> Vec<Option<f64>> {
     losses.iter().map(|loss| loss.as_ref().and_then(|_| numbers.next())).collect()
 }
 
-/// The absolute gradients of a mask.
+/// Importance (Michel et al. 2019): the absolute gradients of a subnetwork mask.
 fn importance(tape: &burn::tensor::Gradients, mask: &SubnetworkMask) -> Option<Importance> {
     let absolute = |gradient: TensorData| {
         let values = gradient.convert::<f64>().try_into_vec::<f64>();

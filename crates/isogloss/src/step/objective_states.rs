@@ -1,4 +1,5 @@
-//! The states of the objectives that keep something from one step to the next.
+//! Method states of the objectives, such as a momentum encoder or a negative queue, kept between
+//! steps.
 
 use burn::tensor::Tensor;
 use isogloss_methods::{MethodState, ObjectiveError, StepFindings, StepInput};
@@ -6,7 +7,7 @@ use isogloss_model::Model;
 
 use super::forward_plan::ForwardPlan;
 
-/// The states of the objectives that have one.
+/// Method states of the objectives that have one.
 pub(crate) struct ObjectiveStates {
     states: Vec<ObjectiveState>,
 }
@@ -14,17 +15,17 @@ pub(crate) struct ObjectiveStates {
 struct ObjectiveState {
     /// The index of the objective in the plan.
     objective: usize,
-    /// The name of the objective, and the one that no other objective of the run has.
+    /// The name of the objective, and one that is unique in the run.
     name: &'static str,
     unique_name: String,
     state: Box<dyn MethodState>,
 }
 
-/// What states collected from the passes of batches, by state.
+/// Rows that the states collected from batches, by state.
 pub(crate) type Collected = Vec<Vec<Tensor<2>>>;
 
 impl ObjectiveStates {
-    /// Those of a plan, not begun.
+    /// The states of a plan, not yet initialized.
     pub(crate) fn new(plan: &ForwardPlan) -> Self {
         let objectives = plan.objectives().iter().zip(plan.unique_names()).enumerate();
         let states = objectives.filter_map(|(objective, (planned, unique_name))| {
@@ -34,24 +35,24 @@ impl ObjectiveStates {
         Self { states: states.collect() }
     }
 
-    /// Begins anew, before the first step.
+    /// Initializes the states before the first step.
     pub(crate) fn begin(&mut self, model: &Model) {
         self.states.iter_mut().for_each(|state| state.state.begin(model));
     }
 
-    /// Whether the first step can be taken.
+    /// Whether all states are warmed up for the first step.
     pub(crate) fn are_ready(&self) -> bool {
         self.states.iter().all(|state| state.state.is_ready())
     }
 
-    /// Takes in what was collected from a batch before the first step.
+    /// Warms up the states with the rows collected from a batch, before the first step.
     pub(crate) fn warm_up(&mut self, collected: Collected) {
         for (state, rows) in self.states.iter_mut().zip(collected) {
             rows.into_iter().for_each(|rows| state.state.warm_up(rows));
         }
     }
 
-    /// What the states of those objectives that are wanted, by index, take from the passes of a batch.
+    /// Rows that states collect from the passes of a batch; `wanted` selects objectives by index.
     pub(super) fn collect(
         &self,
         input: &StepInput,
@@ -67,7 +68,7 @@ impl ObjectiveStates {
         self.states.iter().map(collect).collect()
     }
 
-    /// Follows a step of the optimizer.
+    /// Updates the states after an optimizer step; `model` holds the updated weights.
     pub(crate) fn after_step(&mut self, model: &Model, collected: Collected) {
         for (state, collected) in self.states.iter_mut().zip(collected) {
             let found = StepFindings { collected, ..StepFindings::default() };
@@ -75,7 +76,8 @@ impl ObjectiveStates {
         }
     }
 
-    /// Adds the negative queues of the objectives.
+    /// Adds the memories of the states, such as the keys of a negative queue, to the input of the
+    /// losses.
     pub(super) fn add_negative_queues(&self, input: StepInput) -> StepInput {
         self.states.iter().fold(input, |input, state| match state.state.negative_queue() {
             Some(keys) => input.with_negative_queue(state.name, keys),
@@ -83,7 +85,7 @@ impl ObjectiveStates {
         })
     }
 
-    /// The model that is a moving average of the one that is trained.
+    /// Momentum encoder: the exponential moving average of the trained model, if a state keeps one.
     pub(super) fn momentum_encoder(&self) -> Option<&Model> {
         self.states.iter().find_map(|state| state.state.momentum_encoder())
     }
@@ -99,7 +101,7 @@ impl ObjectiveStates {
     }
 }
 
-/// Adds what a batch gave to what others gave.
+/// Appends the rows of a batch to those of others.
 pub(super) fn extend(collected: &mut Collected, more: Collected) {
     collected.resize_with(collected.len().max(more.len()), Vec::new);
     collected.iter_mut().zip(more).for_each(|(rows, more)| rows.extend(more));

@@ -1,4 +1,4 @@
-//! The hidden states and attention maps of one side of the step's pairs.
+//! Encoding of sentence pairs: the hidden states and attention maps of one side.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,8 @@ use super::context::StepContext;
 use super::device_batch::DeviceText;
 
 impl StepContext {
-    /// Encodes one side of the step's pairs, as constants unless the model is the one that is trained.
+    /// Encodes one side of the step's pairs; the output is constant unless the model is the trained
+    /// one.
     pub(super) fn encode_sentences(
         &self,
         model: &Model,
@@ -46,7 +47,7 @@ impl StepContext {
     }
 }
 
-/// The attention maps of those of these layers that the encoder has, and that have a head.
+/// Attention maps of these layers, except layers that the encoder lacks or that have no head.
 fn attention_maps(
     encoder: &Encoder,
     hidden_states: &[Tensor<3>],
@@ -62,8 +63,8 @@ fn attention_maps(
     maps.collect()
 }
 
-/// Sentences of which nothing but their embeddings in a layer are known: each is the only state of the
-/// only token there.
+/// Wraps cached embeddings of a layer as sentences: each embedding is the hidden state of a single
+/// token.
 fn cached_sentences(embeddings: Tensor<2>, layer: Option<usize>) -> Sentences {
     let ([n, width], device) = (embeddings.dims(), embeddings.device());
     let states = embeddings.reshape([n, 1, width]).autodiff();

@@ -1,9 +1,10 @@
-//! The teacher cache: a teacher's sentence embeddings of the sentences of a run, computed once, before the
-//! first step, and kept on the disk.
+//! Teacher cache: the teacher's sentence embeddings of all texts of a run, computed once, before
+//! the first step, and kept on disk.
 //!
-//! The file is a header of [`HEADER`] bytes, then a row of `f32` for each text. The header says what the
-//! rows are of, so that other data or another teacher have them made again, and holds a sum over them
-//! all, so that a damaged file is told.
+//! The file is a header of [`HEADER`] bytes, then a row of `f32` for each text. The header
+//! identifies the texts and options, so that the cache is rebuilt for others, and has a checksum of
+//! all rows, so that a damaged file is detected. A rebuild for another teacher is decided by its
+//! first embedding.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -21,38 +22,39 @@ use crate::Error;
 use crate::error::{RunError, io};
 use crate::ground::tensors::host_values;
 
-/// Six numbers of 8 bytes: what the file is, its rows, their width, what they are of, the sum over
-/// them, and the sum over these five.
+/// Size of the file header: six numbers of 8 bytes, which are the magic number, the number of rows,
+/// their width, the key of texts and options, the checksum of the rows, and that of these five
+/// numbers.
 const HEADER: usize = 48;
 
-/// The first of them.
+/// Magic number of the file.
 const KIND: u64 = u64::from_le_bytes(*b"isoteach");
 
-/// Numbers are equal if they differ by no more than this share of the largest: devices round
-/// differently.
+/// Relative tolerance: embeddings are equal if they differ by no more than this share of the
+/// largest value, as devices round differently.
 const TOLERANCE: f32 = 1e-3;
 
-/// Which embeddings are cached, and how they are made.
+/// Options of the teacher cache: which embeddings are cached, and the batch size.
 #[derive(Clone, Copy)]
 pub(crate) struct TeacherCacheOptions {
     pub(crate) embedding: SentenceEmbedding,
-    /// Texts of one pass.
+    /// Batch size, in texts.
     pub(crate) batch_size: usize,
 }
 
-/// A sentence embedding for each of many texts.
+/// Teacher cache: a sentence embedding for each of many texts, on disk.
 pub(crate) struct TeacherCache {
     path: PathBuf,
     file: Mutex<File>,
-    /// The row of a text, by its tokens.
+    /// The row of each text, by its token ids.
     rows: HashMap<Vec<u32>, usize>,
     width: usize,
     embedding: SentenceEmbedding,
 }
 
 impl TeacherCache {
-    /// Opens the file at `path`, or makes it if it is not there, or is of other texts or of another
-    /// teacher. Each text is there twice: as the student reads it, and as the teacher does.
+    /// Opens the cache at `path`, or computes it if it is missing, or is of other texts or of
+    /// another teacher. Each text is given twice: tokenized for the student, and for the teacher.
     pub(crate) fn open(
         path: &Path,
         teacher: &Encoder,
@@ -73,12 +75,12 @@ impl TeacherCache {
         Ok(Self { path, file, rows: rows.collect(), width, embedding })
     }
 
-    /// The layer that the embeddings are of, the last if none.
+    /// The layer of the embeddings, the last if none.
     pub(super) fn layer(&self) -> Option<usize> {
         self.embedding.layer
     }
 
-    /// The embeddings of the texts of a batch, `[batch, width]`.
+    /// Reads the embeddings of the texts of a batch, `[batch, width]`.
     pub(super) fn embeddings(
         &self,
         batch: &TokenBatch,
@@ -100,7 +102,7 @@ impl TeacherCache {
     }
 }
 
-/// A teacher, and the texts that it embeds.
+/// Builder of the cache: a teacher, and the texts that it embeds.
 struct Maker<'a> {
     teacher: &'a Encoder,
     texts: &'a [Features],
@@ -109,7 +111,7 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// The embeddings of the texts of these indices, one after another.
+    /// Computes the embeddings of the texts of these indices, one after another.
     fn embeddings(&self, indices: &[usize]) -> Result<Vec<f32>, Error> {
         let config = self.teacher.config();
         let texts: Vec<_> = indices.iter().map(|idx| &self.texts[*idx]).collect();
@@ -125,7 +127,7 @@ impl Maker<'_> {
         Ok(host_values(sentence_embeddings(states, input.attention_mask, pooling)))
     }
 
-    /// What the rows are of, in one number.
+    /// Cache key: a hash of the layer, the pooling and the token ids of all texts.
     fn key(&self) -> u64 {
         let SentenceEmbedding { layer, pooling } = self.options.embedding;
         let layer = layer.map_or(u64::MAX, |layer| layer as u64);
@@ -175,7 +177,7 @@ fn sum_of_row(row: usize, bytes: &[u8]) -> u64 {
     numbers.fold(row as u64, split_seed)
 }
 
-/// Whether the file holds what would be made now.
+/// Whether the cached embeddings are those of these texts, options and teacher.
 fn holds(path: &Path, maker: &Maker<'_>) -> Result<bool, Error> {
     let damaged = || RunError::TeacherCache { path: path.to_owned() };
     let mut file = File::open(path).map_err(io(path))?;
@@ -202,7 +204,7 @@ fn holds(path: &Path, maker: &Maker<'_>) -> Result<bool, Error> {
     if header != maker.header(sum) {
         return Ok(false);
     }
-    // The same texts; the same teacher too?
+    // The texts are the same; the first embedding shows whether the teacher is, too.
     let now = maker.embeddings(&[0])?;
     let largest = now.iter().fold(0f32, |max, x| max.max(x.abs()));
     Ok(now.iter().zip(&first).all(|(a, b)| (a - b).abs() <= TOLERANCE * largest))

@@ -1,4 +1,4 @@
-//! Sequence classification: one label a text, or a pair of texts; accuracy and macro-F1.
+//! Text classification: one label for each text, or pair of texts; accuracy and macro-F1.
 
 use isogloss_methods::{DataNeed, MethodInfo, method_options};
 use isogloss_model::{HeadSpec, Pooling};
@@ -13,13 +13,13 @@ use super::traits::{LabeledTask, LearnedLabels, Supervision, TargetKind, Task};
 use crate::Error;
 use crate::metrics::ClassificationScores;
 
-/// The `[task.classification]` table: no options.
+/// The `[task.classification]` table: text classification, without options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Classification {}
 
 impl Classification {
-    /// Its row of the registry.
+    /// Method registry entry.
     pub(super) const INFO: MethodInfo = MethodInfo {
         key: "classification",
         title: "Text classification",

@@ -14,32 +14,32 @@ use super::scores::{LanguageResult, Scores};
 use super::traits::LabeledTask;
 use crate::Error;
 
-/// Evaluates a model on labeled sets.
+/// Evaluator: predicts labeled sets with a model and computes their scores.
 #[derive(Clone, Copy)]
 pub struct Evaluator<'a> {
     /// The model.
     pub model: &'a Model,
-    /// What it was trained for.
+    /// The task that it was trained for.
     pub task: &'a dyn LabeledTask,
-    /// The names of its labels.
+    /// Its label set.
     pub labels: &'a LabelSet,
-    /// Examples of one pass.
+    /// Batch size.
     pub batch_size: usize,
-    /// Where the model is, without autodiff.
+    /// The device of the model, without autodiff.
     pub device: &'a Device,
-    /// The parts of it that are used; all of them if none.
+    /// Subnetwork: the heads and feed-forward blocks that are used; the whole model if none.
     pub subnetwork: Option<&'a Subnetwork>,
 }
 
-/// Called after each set, with its scores and the predictions.
+/// Callback after the evaluation of each set, with its scores and predictions.
 pub type Scored<'a> =
     dyn FnMut(&LabeledSet, &LanguageResult, &Predictions) -> Result<(), Error> + 'a;
 
 impl Evaluator<'_> {
-    /// The scores of a set, and the predictions.
+    /// Evaluates a set: its scores and predictions.
     ///
     /// # Errors
-    /// If a batch does not suit the model.
+    /// If a batch is not valid input of the model.
     pub fn score(&self, set: &LabeledSet) -> Result<(LanguageResult, Predictions), Error> {
         let (scores, predictions) = self.task.evaluate(&self.predictor(), self.labels, set)?;
         let result = LanguageResult {
@@ -51,18 +51,18 @@ impl Evaluator<'_> {
         Ok((result, predictions))
     }
 
-    /// Scores predicted label ids of examples.
+    /// Computes the scores of predicted label ids.
     ///
     /// # Errors
-    /// If there are none.
+    /// If there are no examples.
     pub fn scores(&self, gold: &[Vec<usize>], predicted: &[Vec<usize>]) -> Result<Scores, Error> {
         self.task.scores(self.labels, gold, predicted)
     }
 
-    /// Scores every set, and sums up zero-shot transfer.
+    /// Evaluates every set, and summarizes zero-shot transfer.
     ///
     /// # Errors
-    /// As [`score`](Self::score), and those of `scored`.
+    /// As [`score`](Self::score), and the errors of `scored`.
     pub fn score_all(
         &self,
         sets: &[LabeledSet],
@@ -79,10 +79,11 @@ impl Evaluator<'_> {
         Ok(Results::new(self.task, std::slice::from_ref(source), selection, languages))
     }
 
-    /// The gold and the predicted label ids of some examples: one of a text, one of each labeled token.
+    /// Predicts some examples: gold and predicted label ids, one for each text or for each labeled
+    /// token.
     ///
     /// # Errors
-    /// If the batch does not suit the model, or the device does not give back its numbers.
+    /// If the batch is not valid input of the model, or the results cannot be read from the device.
     pub async fn predict(
         &self,
         set: &LabeledSet,

@@ -1,4 +1,4 @@
-//! Predictions for a labeled set, batch by batch.
+//! Label prediction for a labeled set, batch by batch.
 
 use burn::module::Module;
 use burn::tensor::{Device, read_sync};
@@ -11,25 +11,25 @@ use crate::Error;
 use crate::ground::device::read;
 use crate::metrics::NO_PREDICTION;
 
-/// The predictions for a set.
+/// Predictions for a dataset: label ids, or dependency trees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Predictions {
     /// The label ids of each example.
     Labels(Vec<Vec<usize>>),
-    /// The sentences with the trees of a parser.
+    /// The sentences with predicted dependency trees.
     Trees(Treebank),
 }
 
-/// Label predictor: the most probable label of every row of a labelled set, and its scores.
+/// Label predictor: the label with the highest logit for each row of a labeled set.
 #[derive(Clone, Copy, Debug)]
 pub struct LabelPredictor<'a> {
     /// The model.
     pub model: &'a Model,
-    /// Examples of one pass.
+    /// Batch size.
     pub batch_size: usize,
-    /// Where the model is, without autodiff.
+    /// The device of the model, without autodiff.
     pub device: &'a Device,
-    /// The parts of it that are used; all of them if none.
+    /// Subnetwork: the heads and feed-forward blocks that are used; the whole model if none.
     pub subnetwork: Option<&'a Subnetwork>,
 }
 
@@ -37,10 +37,10 @@ pub struct LabelPredictor<'a> {
 type GoldAndPredicted = (Vec<Vec<usize>>, Vec<Vec<usize>>);
 
 impl LabelPredictor<'_> {
-    /// The gold and the predicted label ids of every example of a set.
+    /// Predicts every example of a set: gold and predicted label ids.
     ///
     /// # Errors
-    /// If a batch does not suit the model.
+    /// If a batch is not valid input of the model.
     pub fn predict_all(&self, set: &LabeledSet) -> Result<GoldAndPredicted, Error> {
         let n = set.features.len();
         let (mut gold, mut predicted) = (vec![Vec::new(); n], vec![Vec::new(); n]);
@@ -53,11 +53,11 @@ impl LabelPredictor<'_> {
         Ok((gold, predicted))
     }
 
-    /// The gold and the predicted label ids of some examples: one of a text, one of each labeled token,
-    /// and one of each word that no token stands for, of which the prediction is [`NO_PREDICTION`].
+    /// Predicts some examples: gold and predicted label ids, one for each text, for each labeled
+    /// token, and for each word without a token, whose prediction is [`NO_PREDICTION`].
     ///
     /// # Errors
-    /// If the batch does not suit the model, or the device does not give back its numbers.
+    /// If the batch is not valid input of the model, or the results cannot be read from the device.
     pub async fn predict(
         &self,
         set: &LabeledSet,
@@ -89,7 +89,7 @@ impl LabelPredictor<'_> {
         Ok(labels)
     }
 
-    /// No dropout, and those parts of the model that are used.
+    /// Forward options of evaluation: no dropout, and the mask of the subnetwork.
     pub(super) fn forward_options(&self) -> ForwardOptions {
         ForwardOptions {
             subnetwork: self.subnetwork.map(|of| of.mask(self.device)),
@@ -98,7 +98,8 @@ impl LabelPredictor<'_> {
     }
 }
 
-/// Adds the words without a token that stand before a token.
+/// Adds the words without a token that come before this token; their prediction is
+/// [`NO_PREDICTION`].
 fn take_lost(lost: &mut &[LostWord], token: usize, labels: &mut (Vec<usize>, Vec<usize>)) {
     while let Some((word, rest)) = lost.split_first().filter(|(word, _)| word.at <= token) {
         labels.0.push(word.label as usize);

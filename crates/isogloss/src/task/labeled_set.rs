@@ -1,4 +1,4 @@
-//! Labeled examples of one language, tokenized.
+//! Labeled dataset of one language, tokenized.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,52 +15,52 @@ use crate::error::DataError;
 use crate::ground::sample::sample_indices;
 use crate::ground::tensors::model_input;
 
-/// Labeled examples of one language, tokenized.
+/// Labeled dataset of one language, tokenized.
 #[derive(Debug)]
 pub struct LabeledSet {
     /// The language.
     pub language: Language,
     /// The file they came from.
     pub path: PathBuf,
-    /// The examples that were kept.
+    /// The tokenized examples, without those that were left out.
     pub features: Vec<Features>,
-    /// The tagged words of each of them that no token stands for: their predictions are wrong.
+    /// The tagged words of each example that have no token: their predictions count as wrong.
     lost: Vec<Vec<LostWord>>,
-    /// The sentences that they were made of, for a parser; none for other tasks.
+    /// The gold sentences of the examples, for a parser; none for other tasks.
     pub treebank: Option<Treebank>,
-    /// What was cut and left out.
+    /// Counts of truncated and left-out examples.
     pub report: DataReport,
 }
 
-/// Counts of what was read: examples kept, and all that was cut, lost or left out of them.
+/// Dataset statistics: examples that were kept, truncated and left out, and words without a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DataReport {
     /// Examples kept.
     pub n: usize,
-    /// Texts longer than the model takes or the recipe allows; their ends were cut off.
+    /// Truncated texts, longer than the model or the recipe allows.
     pub n_truncated: usize,
-    /// Tokens of the longest example before it was cut.
+    /// Length of the longest example before truncation, in tokens.
     pub longest: usize,
-    /// Words with a tag or head, or spans of running text, that no token stands for, cut off or unknown
-    /// to the tokenizer; they count as wrong.
+    /// Words with a tag or head, or spans of running text, without a token, because they were
+    /// truncated or are unknown to the tokenizer; they count as wrong.
     pub n_words_lost: usize,
-    /// Those of them that were cut off.
+    /// The truncated ones among these.
     pub n_words_cut: usize,
     /// Examples left out because the source language lacks their label, by label.
     pub left_out: BTreeMap<String, usize>,
-    /// Examples of training without a translation, where translations are read.
+    /// Training examples without a translation, where translations are read.
     pub n_untranslated: usize,
-    /// Parallel sentences left out because no two of their words were linked.
+    /// Parallel sentences left out because their word alignment is empty.
     pub n_unlinked: usize,
 }
 
 impl DataReport {
-    /// Examples left out.
+    /// Total number of examples left out.
     pub fn n_left_out(&self) -> usize {
         self.left_out.values().sum()
     }
 
-    /// Adds the counts of other data.
+    /// Adds the counts of another dataset.
     pub fn add(&mut self, other: &Self) {
         self.n += other.n;
         self.n_truncated += other.n_truncated;
@@ -90,7 +90,7 @@ impl<'a> FromIterator<&'a DataReport> for DataReport {
 }
 
 impl LabeledSet {
-    /// Takes featurized examples of a file; an error if none is left.
+    /// Builds a dataset from the featurized examples of a file; an error if none is left.
     pub(crate) fn new(
         language: Language,
         path: PathBuf,
@@ -118,19 +118,19 @@ impl LabeledSet {
         Ok(Self { language, path, features, lost, treebank, report })
     }
 
-    /// Tokens of each example.
+    /// Number of tokens of each example.
     pub fn lengths(&self) -> Vec<usize> {
         self.features.iter().map(|features| features.input.len()).collect()
     }
 
-    /// At most `n` of its examples, evenly spaced.
+    /// Subsample of at most `n` evenly spaced examples.
     pub(crate) fn sample_evenly(&self, n: usize) -> Self {
         let n_all = self.features.len();
         let n = n.min(n_all);
         self.select(&(0..n).map(|i| i * n_all / n).collect::<Vec<_>>())
     }
 
-    /// A sample of the examples, by a seed; an error if there are too few.
+    /// Random sample of `n` examples, by a seed; an error if there are fewer.
     pub(crate) fn sample(&self, n: usize, seed: u64) -> Result<Self, Error> {
         let n_all = self.features.len();
         if n_all < n {
@@ -141,7 +141,7 @@ impl LabeledSet {
         Ok(self.select(&sample_indices(n_all, Some(n), seed)))
     }
 
-    /// The examples of these indices.
+    /// Subset of the examples at these indices.
     pub(crate) fn select(&self, indices: &[usize]) -> Self {
         let features = indices.iter().map(|index| self.features[*index].clone()).collect();
         let lost = indices.iter().map(|index| self.lost[*index].clone()).collect();
@@ -154,12 +154,12 @@ impl LabeledSet {
         Self { language, path, features, lost, treebank, report }
     }
 
-    /// The tagged words of an example that no token stands for.
+    /// The tagged words of an example that have no token.
     pub(super) fn lost(&self, index: usize) -> &[LostWord] {
         &self.lost[index]
     }
 
-    /// Puts some of the examples into a batch, padded to the longest of them.
+    /// Collates some of the examples into a batch, padded to the longest of them.
     pub(crate) fn batch(
         &self,
         indices: &[usize],
@@ -173,7 +173,7 @@ impl LabeledSet {
     }
 }
 
-/// The sentences among examples that have a tree.
+/// The sentences of the examples that have a dependency tree.
 pub(super) fn sentences(examples: &[Example]) -> impl Iterator<Item = &Sentence> {
     examples.iter().filter_map(|example| match &example.content {
         Content::Tree(sentence) => Some(sentence),

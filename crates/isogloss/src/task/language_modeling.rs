@@ -1,4 +1,4 @@
-//! Masked language modelling: masked tokens of held-out text are guessed; accuracy and cross-entropy.
+//! Masked language modelling: predicts masked tokens of held-out text; accuracy and cross-entropy.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +15,13 @@ use super::traits::{HeldOut, HeldOutTable, Supervision, Task, UnlabeledTask};
 use crate::Error;
 use crate::ground::tensors::integers;
 
-/// The `[task.language_modeling]` table: no labels and no other head.
+/// The `[task.language_modeling]` table: masked language modelling, without labels or options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LanguageModeling {}
 
 impl LanguageModeling {
-    /// Its row of the registry.
+    /// Method registry entry.
     pub(super) const INFO: MethodInfo = MethodInfo {
         key: "language_modeling",
         title: "Masked language modelling",
@@ -70,7 +70,8 @@ impl UnlabeledTask for LanguageModeling {
     }
 }
 
-/// How many masked tokens of a batch a model guesses.
+/// Masked language modelling scores: accuracy and cross-entropy, in nats, as means over the masked
+/// tokens of all blocks.
 fn score_guesses(
     model: &Model,
     blocks: &TokenBatch,

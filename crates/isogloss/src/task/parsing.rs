@@ -1,5 +1,5 @@
-//! Dependency parsing with a biaffine parser: a tree over the words of a sentence, and their parts of
-//! speech; LAS, UAS and UPOS.
+//! Biaffine dependency parsing (Dozat and Manning 2017): a tree over the words of a sentence, and
+//! their parts of speech; LAS, UAS and UPOS.
 
 use std::path::Path;
 
@@ -30,23 +30,23 @@ use crate::error::DataError;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parsing {
-    /// Width of the vectors that arcs are scored by.
+    /// Width of the arc representations of a word, as head and as dependent.
     pub arc_width: usize,
-    /// Width of the vectors that relations are scored by.
+    /// Width of the relation representations of a word, as head and as dependent.
     pub label_width: usize,
-    /// Dropout of the words and of all these vectors; what is dropped is the same for all words of a
-    /// sentence.
+    /// Variational dropout of the words and of all these representations: the same units are
+    /// dropped for all words of a sentence.
     pub dropout: f64,
-    /// The rate at which a layer is left out of the mix.
+    /// Layer dropout: the rate at which a layer is left out of the scalar mix.
     pub layer_dropout: f64,
-    /// The share of the words of training that the model sees as mask tokens; UDify has 0.2.
+    /// Word dropout: the share of training words that are replaced by mask tokens; UDify has 0.2.
     pub word_dropout: f64,
-    /// Whether relations are learned with their subtypes, `acl:relcl`, or without, `acl`; scores compare
-    /// them without in either case.
+    /// Relation subtypes: whether relations are learned with them, `acl:relcl`, or without, `acl`;
+    /// scores compare relations without subtypes in either case.
     pub subtypes: Subtypes,
-    /// Whether universal parts of speech are learned beside trees.
+    /// Whether part-of-speech tags (UPOS) are learned together with trees.
     pub tags: bool,
-    /// The weight of their loss beside that of arcs and that of relations, 1 each.
+    /// Loss weight of the part-of-speech tags; the losses of arcs and of relations have weight 1.
     pub tag_weight: f64,
 }
 
@@ -68,7 +68,7 @@ impl Default for Parsing {
 }
 
 impl Parsing {
-    /// What a saved parser was trained for, as far as it tells.
+    /// Task options of a saved parser; options that it does not store have their defaults.
     pub fn from_spec(spec: &ParserSpec) -> Self {
         let ParserConfig { arc_width, label_width, dropout, layer_dropout } = spec.config;
         let has_subtypes = spec.relations.iter().any(|relation| relation.contains(':'));
@@ -83,7 +83,7 @@ impl Parsing {
         }
     }
 
-    /// The parser to build.
+    /// Parser specification for these relations and part-of-speech tags.
     pub(crate) fn spec(&self, relations: &LabelSet, tags: &LabelSet) -> ParserSpec {
         let Self { arc_width, label_width, dropout, layer_dropout, .. } = *self;
         let config = ParserConfig { arc_width, label_width, dropout, layer_dropout };
@@ -93,7 +93,7 @@ impl Parsing {
 }
 
 impl Parsing {
-    /// Its row of the registry.
+    /// Method registry entry.
     pub(super) const INFO: MethodInfo = MethodInfo {
         key: "parsing",
         title: "Biaffine dependency parsing with parts of speech",
@@ -133,7 +133,7 @@ impl LabeledTask for Parsing {
         TargetKind::Tree
     }
 
-    /// The sentences of a treebank.
+    /// Reads the sentences of a CoNLL-U treebank.
     fn read(&self, path: &Path, options: &ReadOptions) -> Result<Vec<Example>, Error> {
         if let Some(split) = &options.split {
             let (path, split) = (path.to_owned(), split.clone());
@@ -143,12 +143,12 @@ impl LabeledTask for Parsing {
         Ok(treebank.sentences.into_iter().map(Example::from).collect())
     }
 
-    /// Relations.
+    /// Dependency relations.
     fn labels(&self, examples: &[Example]) -> LabelSet {
         LabelSet::deprels(sentences(examples), self.subtypes)
     }
 
-    /// Parts of speech, where these are learned beside relations.
+    /// Part-of-speech tags, if they are learned together with relations.
     fn aux_labels(&self, examples: &[Example]) -> LabelSet {
         if self.tags { LabelSet::upos(sentences(examples)) } else { LabelSet::default() }
     }
@@ -176,8 +176,9 @@ impl LabeledTask for Parsing {
         HeadSpec::Parser(self.spec(relations, tags))
     }
 
-    /// A parser's rows are the heads of words, with as many columns as the batch has words: what counts
-    /// columns has no meaning, and what reads other texts would have to know their words.
+    /// A parser's logits score the heads of a word, one column for each word of the batch: a loss
+    /// that depends on the number of columns has no meaning, and one that reads other texts would
+    /// need the words of these texts.
     fn refuses(&self, objective: &ObjectiveConfig) -> Option<&'static str> {
         let views = objective.init().needs().views;
         let reads =
@@ -206,7 +207,7 @@ impl LabeledTask for Parsing {
         }
     }
 
-    /// The sentences of the set with the best trees, and the scores of CoNLL 2018.
+    /// Parses the set, and scores it as the CoNLL 2018 shared task does: LAS, UAS, UPOS.
     fn evaluate(
         &self,
         predictor: &LabelPredictor<'_>,
@@ -226,7 +227,7 @@ impl LabeledTask for Parsing {
         Ok((scores, Predictions::Trees(parsed)))
     }
 
-    /// Trees are scored as a whole; label ids alone have an accuracy.
+    /// Accuracy and macro-F1 of label ids; trees are scored by `evaluate`.
     fn scores(
         &self,
         labels: &LabelSet,
@@ -237,7 +238,7 @@ impl LabeledTask for Parsing {
     }
 }
 
-/// The sentences of a set with the trees that the model finds best.
+/// Parses a set: its sentences with the highest-scoring dependency trees.
 fn parse(
     predictor: &LabelPredictor<'_>,
     set: &LabeledSet,

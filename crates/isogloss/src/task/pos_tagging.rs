@@ -1,4 +1,4 @@
-//! Part-of-speech tagging: one tag a word; accuracy over words and macro-F1 over tags.
+//! Part-of-speech tagging: one tag for each word; accuracy over words and macro-F1 over tags.
 
 use std::path::Path;
 
@@ -17,20 +17,21 @@ use super::traits::{LabeledTask, LearnedLabels, Supervision, TargetKind, Task};
 use crate::Error;
 use crate::error::DataError;
 
-/// The `[task.pos_tagging]` table: no options.
+/// The `[task.pos_tagging]` table: part-of-speech tagging, without options.
 ///
-/// The first subword of a word carries its tag. A word whose first subword was cut off, or that has no
-/// token, counts as wrong; the reports of the data count these words.
+/// The first subword of a word carries its tag. A word whose first subword was truncated, or that
+/// has no token, counts as wrong; the dataset statistics count these words.
 ///
 /// # Source
 /// Wu & Dredze 2019, arXiv:1904.09077: a classifier of first subwords, scored by accuracy. XTREME
-/// (Hu et al. 2020, arXiv:2003.11080) reads such tags as spans and reports their F1, another number.
+/// (Hu et al. 2020, arXiv:2003.11080) reads such tags as spans and reports their span F1, another
+/// number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PosTagging {}
 
 impl PosTagging {
-    /// Its row of the registry.
+    /// Method registry entry.
     pub(super) const INFO: MethodInfo = MethodInfo {
         key: "pos_tagging",
         title: "Part-of-speech tagging",
@@ -42,7 +43,7 @@ impl PosTagging {
         example: || method_options(Self::default()),
     };
 
-    /// Whether these are tags of words, none of them a BIO tag, which is a part of a span.
+    /// Whether none of the labels is a BIO tag, which is a part of a span.
     pub(super) fn has_labels(labels: &[String]) -> bool {
         !labels.iter().any(|tag| matches!(tag.parse(), Ok(Bio::Begin(_) | Bio::Inside(_))))
     }
@@ -104,7 +105,7 @@ impl LabeledTask for PosTagging {
         HeadSpec::tokens(labels.names().to_vec())
     }
 
-    /// Those of a classifier of words.
+    /// Accuracy over words and macro-F1 over tags.
     fn scores(
         &self,
         labels: &LabelSet,

@@ -1,4 +1,4 @@
-//! Labeled sets from files, for finished models.
+//! Evaluation datasets: labeled files for trained models.
 
 use std::path::Path;
 
@@ -9,8 +9,8 @@ use super::traits::{LabeledTask, LearnedLabels};
 use crate::Error;
 
 impl LabeledSet {
-    /// Reads one file that is not part of a plan, with the labels of a finished model, which name the
-    /// classes that it gives as numbers if the options do not.
+    /// Reads a labeled file that is not part of a plan, with the labels of a trained model. If the
+    /// options have no label names, classes given as numbers have the names of the model's labels.
     ///
     /// # Errors
     /// As [`Corpus::read`](crate::Corpus::read).
@@ -31,7 +31,8 @@ impl LabeledSet {
         Self::from_examples(path, &examples, task, language, tokenizer, labels, features)
     }
 
-    /// Takes examples that were read from a file, with the labels of a finished model.
+    /// Builds a dataset from examples that were read from a file, with the labels of a trained
+    /// model.
     ///
     /// # Errors
     /// As [`Corpus::read`](crate::Corpus::read).

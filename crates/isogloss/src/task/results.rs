@@ -1,4 +1,4 @@
-//! The results of a run: scores by language, zero-shot transfer, and how the model was selected.
+//! Evaluation results of a run: scores by language, zero-shot transfer and model selection.
 
 use std::collections::BTreeMap;
 
@@ -9,36 +9,36 @@ use super::scores::{LanguageResult, Scores};
 use super::traits::Task;
 use crate::metrics::TransferSummary;
 
-/// The results of a run.
+/// Evaluation results of a run: scores by language, zero-shot transfer and model selection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Results {
-    /// `classification`, `tagging`, `parsing`, `retrieval` or `language_modeling`.
+    /// Name of the task, such as `classification`.
     pub task: String,
-    /// The name of the main score.
+    /// Name of the main score, the selection metric of the task.
     pub metric: String,
     /// The source languages, the main one first.
     pub sources: Vec<String>,
-    /// How the model was chosen.
+    /// Model selection.
     pub selection: Selection,
     /// Scores by language.
     pub languages: BTreeMap<String, LanguageResult>,
-    /// The mean of the main score over the languages that were not trained on.
+    /// Zero-shot transfer: the mean of the main score over the languages that were not trained on.
     pub mean_target: Option<f64>,
-    /// The score of the source, or the mean over all of them, minus that mean.
+    /// Transfer gap: the score of the source, or the mean over all sources, minus `mean_target`.
     pub gap: Option<f64>,
-    /// How many languages the mean is over.
+    /// Number of languages in `mean_target`.
     pub n_targets: usize,
-    /// The scores of languages that were not trained on after a few of their examples, if the recipe has
-    /// a `[few_shot]` table.
+    /// Few-shot scores of the languages that were not trained on, if the recipe has a `[few_shot]`
+    /// table.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub few_shot: BTreeMap<String, Scores>,
-    /// The mean of their main score.
+    /// Mean of the main score in few-shot transfer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean_few_shot: Option<f64>,
 }
 
 impl Results {
-    /// Sums up the scores of languages.
+    /// Summarizes the scores of all languages.
     pub fn new(
         task: &dyn Task,
         sources: &[Language],
@@ -64,7 +64,7 @@ impl Results {
         }
     }
 
-    /// With the scores of languages after a few of their examples.
+    /// Adds the few-shot scores of languages.
     pub(crate) fn with_few_shot(self, few_shot: BTreeMap<String, Scores>) -> Self {
         let n = few_shot.len() as f64;
         let sum: f64 = few_shot.values().map(Scores::main).sum();
@@ -85,10 +85,10 @@ impl Results {
 /// Model selection: which model of a run was scored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Selection {
-    /// In words.
+    /// The selection rule, in words.
     pub rule: String,
-    /// Its optimizer step.
+    /// The optimizer step of the selected model.
     pub step: u64,
-    /// Its score by that rule.
+    /// The score of the selected model by that rule.
     pub score: f64,
 }

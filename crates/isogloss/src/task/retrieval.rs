@@ -1,5 +1,5 @@
-//! Sentence retrieval: sentences find their translations among held-out pairs, by the cosine of their
-//! embeddings.
+//! Sentence retrieval: finds the translation of each sentence among held-out pairs, by the cosine
+//! similarity of sentence embeddings.
 
 use std::collections::BTreeMap;
 
@@ -18,18 +18,18 @@ use crate::embedding::retrieval::{PairTexts, Scoring};
 use crate::embedding::text_encoder::TextEncoder;
 use crate::error::EmbeddingError;
 
-/// The `[task.retrieval]` table: no labels and no head.
+/// The `[task.retrieval]` table: sentence retrieval, without labels or head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retrieval {
-    /// The layer whose states are compared, counted from the embeddings' output, 0; the last by
-    /// default.
+    /// The layer whose hidden states are compared, counted from the embeddings' output, 0; the last
+    /// by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer: Option<usize>,
 }
 
 impl Retrieval {
-    /// Its row of the registry.
+    /// Method registry entry.
     pub(super) const INFO: MethodInfo = MethodInfo {
         key: "retrieval",
         title: "Sentence retrieval",
@@ -82,7 +82,8 @@ impl UnlabeledTask for Retrieval {
     }
 }
 
-/// How well the sentences of pairs find each other by the cosine of their mean vectors.
+/// Retrieval accuracy of pairs in both directions, by the cosine similarity of mean-pooled sentence
+/// embeddings.
 fn score_pairs(
     encoder: &TextEncoder,
     pairs: &[SentencePair],

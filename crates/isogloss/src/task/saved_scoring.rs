@@ -1,5 +1,5 @@
-//! Scoring of a finished model: what decides its scores beside its weights, its labels and its tokenizer, as
-//! a run stores it with the model.
+//! Evaluation settings of a trained model: the task, maximum length and unseen labels that are
+//! saved with the model.
 
 use std::path::Path;
 
@@ -17,33 +17,34 @@ use super::traits::{LabeledTask, TargetKind};
 use crate::Error;
 use crate::error::ToolError;
 
-/// How a finished model is scored: its task with the options, and how its examples are read.
+/// Evaluation settings of a trained model: its task with the options, and how its examples are
+/// read.
 ///
-/// A run writes it into the entry `isogloss.scoring` of `config.json`, or beside adapters into `isogloss.json`;
-/// whatever scores or runs the model later reads it there.
+/// A run writes them into the entry `isogloss.scoring` of `config.json`, or beside adapters into
+/// `isogloss.json`; evaluation and prediction read them there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SavedScoring {
     /// The task that the head was trained for.
     pub task: TaskConfig,
-    /// Tokens after which a text is cut, specials included.
+    /// Maximum sequence length: tokens after which a text is truncated, special tokens included.
     pub max_length: usize,
-    /// What is done with examples whose label the model does not have.
+    /// Unseen labels: what to do with examples whose label the model does not have.
     pub unseen_labels: Unseen,
 }
 
-/// Tokens of the shortest text that is of any use.
+/// The smallest valid maximum length, in tokens.
 const MIN_LENGTH: usize = 3;
 
 impl SavedScoring {
-    /// What a model says of its scoring; where it says nothing, what its head tells of the task, and texts as
-    /// long as the model takes. `path` is the file that it says so in.
+    /// Reads the evaluation settings of a model. Without saved ones, the task is inferred from the
+    /// head, and the maximum length is the model's. `path` is the file that holds the settings.
     ///
-    /// Tags of a model that was not made here are those of words, on their first subwords, as
-    /// `seqeval` is used.
+    /// The tags of a model without saved settings are taken to be those of words, on their first
+    /// subwords, as is usual with `seqeval`.
     ///
     /// # Errors
-    /// If what it says cannot be read, or is of another head than it has.
+    /// If the settings cannot be read, or do not suit the model's head.
     pub(crate) fn from_model(
         loaded: &LoadedModel,
         head: &HeadSpec,
@@ -60,10 +61,11 @@ impl SavedScoring {
         this.for_model(loaded, head, path)
     }
 
-    /// The same for a model, whose texts are not longer than it takes. `path` says where this stands.
+    /// Validates the settings for a model, and limits the maximum length to the model's. `path` is
+    /// the file that holds the settings.
     ///
     /// # Errors
-    /// If it is of another head than the model's.
+    /// If they are not valid, or do not suit the model's head.
     pub(crate) fn for_model(
         self,
         loaded: &LoadedModel,
@@ -91,23 +93,23 @@ impl SavedScoring {
         Err(ToolError::Scoring { path: path.to_owned(), problem }.into())
     }
 
-    /// The entry of a model's files.
+    /// Serializes the settings for the model's files.
     pub(crate) fn to_json(&self) -> Value {
         serde_json::to_value(self).expect("names and numbers are printable")
     }
 
-    /// Its task, which has labels.
+    /// The task, which is supervised.
     pub fn labeled(&self) -> &dyn LabeledTask {
         self.task.labeled().expect("a head was trained for a task with labels")
     }
 
-    /// How its examples are tokenized.
+    /// Tokenization options of its examples.
     pub fn feature_options(&self) -> FeatureOptions {
         FeatureOptions::new(self.max_length).with_unseen(self.unseen_labels)
     }
 }
 
-/// The task that a saved head was trained for, as far as it tells.
+/// Infers the task from a saved head.
 pub(crate) fn task_for_head(head: &HeadSpec) -> TaskConfig {
     match head {
         HeadSpec::Sequence { .. } => TaskConfig::Classification(Classification {}),

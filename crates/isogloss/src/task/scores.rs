@@ -1,31 +1,31 @@
-//! The scores of a task by name.
+//! Evaluation scores: the values of metrics by name.
 
 use std::fmt;
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The scores of a task by name, the one that models are selected by first.
+/// Evaluation scores: the values of metrics by name, the selection metric first.
 ///
-/// In files they are fields: `"accuracy": 0.9, "macro_f1": 0.8`.
+/// They are serialized as fields: `"accuracy": 0.9, "macro_f1": 0.8`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scores(Vec<(String, f64)>);
 
-/// The scores of one language.
+/// Evaluation result of one language: scores and counts of examples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LanguageResult {
-    /// Examples scored.
+    /// Number of examples scored.
     pub n: usize,
     /// Examples left out because the source language lacks their label.
     pub left_out: usize,
-    /// Examples whose end was cut off.
+    /// Truncated examples.
     pub truncated: usize,
     /// The scores.
     #[serde(flatten)]
     pub scores: Scores,
 }
 
-/// What scores are called in tables; others by their name, with spaces.
+/// Display names of metrics; others are shown by their name, with spaces.
 const TITLES: [(&str, &str); 5] = [
     ("macro_f1", "macro-F1"),
     ("span_f1", "span F1"),
@@ -35,24 +35,24 @@ const TITLES: [(&str, &str); 5] = [
 ];
 
 impl Scores {
-    /// Scores of these names, that of model selection first.
+    /// Scores from names and values, the selection metric first.
     pub fn new<const N: usize>(scores: [(&str, f64); N]) -> Self {
         Self(scores.map(|(name, score)| (name.to_owned(), score)).into())
     }
 
-    /// One more score.
+    /// Adds a score.
     #[must_use]
     pub fn with(mut self, name: &str, score: f64) -> Self {
         self.0.push((name.to_owned(), score));
         self
     }
 
-    /// The score that models are selected by.
+    /// The value of the selection metric; 0 without scores.
     pub fn main(&self) -> f64 {
         self.0.first().map_or(0.0, |(_, score)| *score)
     }
 
-    /// The score of a name.
+    /// The score of a metric, by name.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.iter().find(|(other, _)| *other == name).map(|(_, score)| score)
     }
@@ -62,18 +62,18 @@ impl Scores {
         self.0.iter().map(|(name, score)| (name.as_str(), *score))
     }
 
-    /// What a score is called in tables.
+    /// Display name of a metric in tables.
     pub fn title(name: &str) -> String {
         let known = TITLES.iter().find(|(other, _)| *other == name);
         known.map_or_else(|| name.replace('_', " "), |(_, title)| (*title).to_owned())
     }
 
-    /// Whether a score is a share of 1, and not a loss.
+    /// Whether a metric is a share of 1, and not a loss.
     pub fn is_share(name: &str) -> bool {
         name != "loss"
     }
 
-    /// The mean over languages of each score of the first of them; none of no languages.
+    /// Macro average over languages of each metric of the first of them; empty without languages.
     pub fn mean<'a>(all: impl ExactSizeIterator<Item = &'a Self>) -> Self {
         let n = all.len().max(1) as f64;
         let mut mean = Self::default();
@@ -101,7 +101,7 @@ impl<'de> Deserialize<'de> for Scores {
     }
 }
 
-/// Reads fields in their order, which tells the main score.
+/// Deserializes fields in their order, as the first is the selection metric.
 struct InOrder;
 
 impl<'de> Visitor<'de> for InOrder {

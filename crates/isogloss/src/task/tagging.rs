@@ -1,4 +1,5 @@
-//! Sequence tagging: one BIO tag a token; span F1 as seqeval counts it.
+//! Sequence tagging, such as named entities or slots: one BIO tag for each token; span F1 as in
+//! seqeval.
 
 use isogloss_methods::{DataNeed, MethodInfo, method_options};
 use isogloss_model::{HeadSpec, Pooling};
@@ -14,11 +15,11 @@ use super::traits::{LabeledTask, LearnedLabels, Supervision, TargetKind, Task};
 use crate::Error;
 use crate::metrics::SpanScores;
 
-/// The `[task.tagging]` table: BIO tags of words, such as named entities or slots.
+/// The `[task.tagging]` table: sequence tagging, such as named entities or slots, with BIO tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tagging {
-    /// What carries a tag: the first subword of a word, or every subword.
+    /// Tagged units: the first subword of a word, or every subword.
     pub units: TagUnits,
 }
 
@@ -29,7 +30,7 @@ impl Default for Tagging {
 }
 
 impl Tagging {
-    /// Its row of the registry.
+    /// Method registry entry.
     pub(super) const INFO: MethodInfo = MethodInfo {
         key: "tagging",
         title: "Sequence tagging: slots, named entities",
@@ -61,7 +62,7 @@ impl LabeledTask for Tagging {
         TargetKind::Tag(self.units)
     }
 
-    /// Tags of words are read as spans, in whatever scheme they are written, and become BIO.
+    /// Reads tags of any tagging scheme as spans, which become BIO tags.
     fn annotation(&self) -> Annotation {
         Annotation::Spans
     }
@@ -70,7 +71,7 @@ impl LabeledTask for Tagging {
         LabelSet::tags(examples)
     }
 
-    /// A tagged label counts once, not for its beginning and its inside.
+    /// Counts each span type once, not its `B-` and its `I-` tag.
     fn n_shared_labels(&self, source: &LabelSet, other: &LabelSet) -> usize {
         let counts = |name: &&String| *name != "O" && !name.starts_with("I-");
         let shared = other.names().iter().filter(|name| source.id(name).is_some());
@@ -97,7 +98,7 @@ impl LabeledTask for Tagging {
         gold: &[Vec<usize>],
         predicted: &[Vec<usize>],
     ) -> Result<Scores, Error> {
-        // What no token stands for is predicted to be in no span.
+        // A word without a token is predicted as `O`.
         let name =
             |id: &usize| u32::try_from(*id).ok().and_then(|id| labels.name(id)).unwrap_or("O");
         let names = |rows: &[Vec<usize>]| -> Vec<Vec<&str>> {

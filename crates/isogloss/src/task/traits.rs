@@ -1,5 +1,4 @@
-//! The traits of a task: its examples, its head, its targets, its scores and the metric that models are
-//! selected by.
+//! Task traits: the examples, head, targets, scores and selection metric of a task.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -18,45 +17,46 @@ use super::labeled_set::LabeledSet;
 use super::scores::{LanguageResult, Scores};
 use crate::Error;
 
-/// What a model learns, or is scored by alone.
+/// Task that a model is trained for, or only evaluated on.
 pub trait Task: Debug + Send + Sync {
     /// The name used in recipes and results.
     fn name(&self) -> &'static str;
 
-    /// The name of the score that models are selected by, the first of its [`Scores`].
+    /// Selection metric: the name of the score that models are selected by, the first of its
+    /// [`Scores`].
     fn metric(&self) -> &'static str;
 
-    /// What is wrong with its options: the field and the reason.
+    /// Validation errors of its options: the field and the reason.
     fn faults(&self) -> Vec<(&'static str, String)> {
         Vec::new()
     }
 
-    /// Whether it has examples with labels, and what follows from that.
+    /// Whether it is supervised, by examples with labels, or evaluated on unlabeled text.
     fn supervision(&self) -> Supervision<'_>;
 }
 
-/// Where a task's scores come from.
+/// Supervision of a task: labeled examples, or only held-out text to be evaluated on.
 #[derive(Clone, Copy, Debug)]
 pub enum Supervision<'a> {
-    /// From examples with labels, which a head learns.
+    /// Examples with labels, which a head learns.
     Labels(&'a dyn LabeledTask),
-    /// From held-out text without labels.
+    /// Held-out text without labels.
     HeldOutText(&'a dyn UnlabeledTask),
 }
 
-/// What a row of the logits is trained towards.
+/// Prediction target of a row of the logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetKind {
-    /// One label of a text.
+    /// The class of a text.
     Class,
-    /// One BIO tag of a token.
+    /// The tag of a token.
     Tag(TagUnits),
-    /// The head of a word in a tree, its relation and its part of speech, in a treebank.
+    /// The head, the relation and the part of speech of a word in a dependency tree.
     Tree,
 }
 
 impl TargetKind {
-    /// What views of an example carry; a parser reads none but the original.
+    /// The targets that augmented views of an example have; a parser reads only the original text.
     pub(crate) fn view_task(self) -> ViewTask {
         match self {
             Self::Class | Self::Tree => ViewTask::Classification,
@@ -65,26 +65,26 @@ impl TargetKind {
     }
 }
 
-/// The labels that a head learns.
+/// Label sets that a head learns.
 #[derive(Clone, Copy, Debug)]
 pub struct LearnedLabels<'a> {
-    /// Those of the logits: classes, tags or relations.
+    /// Labels of the logits: classes, tags or relations.
     pub labels: &'a LabelSet,
-    /// Those of the auxiliary logits: parts of speech.
+    /// Labels of the auxiliary logits: parts of speech.
     pub aux: Option<&'a LabelSet>,
 }
 
-/// A task whose examples have labels.
+/// Supervised task: its examples have labels.
 pub trait LabeledTask: Task {
-    /// What a row of the logits is trained towards.
+    /// Prediction target of a row of the logits.
     fn target(&self) -> TargetKind;
 
-    /// What it reads of an example beside the text.
+    /// The annotation of an example that is read beside the text.
     fn annotation(&self) -> Annotation {
         Annotation::Any
     }
 
-    /// The examples of a file.
+    /// Reads the examples of a file.
     ///
     /// # Errors
     /// If the file is missing or faulty.
@@ -92,33 +92,33 @@ pub trait LabeledTask: Task {
         Ok(read_file(path, &options.clone().with_annotation(self.annotation()))?)
     }
 
-    /// The labels that examples have for this task, in the order of the logits.
+    /// The label set of examples, in the order of the logits.
     fn labels(&self, examples: &[Example]) -> LabelSet;
 
-    /// The labels of the auxiliary logits; none for most tasks.
+    /// The label set of the auxiliary logits; empty for most tasks.
     fn aux_labels(&self, _examples: &[Example]) -> LabelSet {
         LabelSet::default()
     }
 
-    /// The weight of the loss over the auxiliary logits' labels.
+    /// Loss weight of the auxiliary logits.
     fn aux_weight(&self) -> f64 {
         1.0
     }
 
-    /// How many of the source's labels another language has.
+    /// Number of source labels that another language has.
     fn n_shared_labels(&self, source: &LabelSet, other: &LabelSet) -> usize {
         other.names().iter().filter(|name| source.id(name).is_some()).count()
     }
 
-    /// The share of the words of training that the model sees as mask tokens.
+    /// Word dropout: the share of training words that are replaced by mask tokens.
     fn word_dropout(&self) -> f64 {
         0.0
     }
 
-    /// Tokens and targets of examples.
+    /// Tokenizes examples and makes their targets.
     ///
     /// # Errors
-    /// If an example has a label that is not learned and is not to be left out, or cannot be tokenized.
+    /// If an example has an unseen label that is not to be left out, or cannot be tokenized.
     fn featurize(
         &self,
         tokenizer: &Tokenizer,
@@ -130,15 +130,15 @@ pub trait LabeledTask: Task {
     /// The head that learns these labels.
     fn head(&self, labels: &LabelSet, aux: &LabelSet, pooling: Pooling) -> HeadSpec;
 
-    /// Why an objective cannot train this task, if it cannot.
+    /// The reason why an objective cannot train this task, if it cannot.
     fn refuses(&self, _objective: &ObjectiveConfig) -> Option<&'static str> {
         None
     }
 
-    /// What a model says of a set, and its scores.
+    /// Predicts a set and computes its scores.
     ///
     /// # Errors
-    /// If a batch does not suit the model.
+    /// If a batch is not valid input of the model.
     fn evaluate(
         &self,
         predictor: &LabelPredictor<'_>,
@@ -149,10 +149,10 @@ pub trait LabeledTask: Task {
         Ok((self.scores(labels, &gold, &predicted)?, Predictions::Labels(predicted)))
     }
 
-    /// The scores of predicted label ids of examples against the gold ones.
+    /// Computes the scores of predicted label ids against the gold ones.
     ///
     /// # Errors
-    /// If there are none.
+    /// If there are no examples.
     fn scores(
         &self,
         labels: &LabelSet,
@@ -161,7 +161,7 @@ pub trait LabeledTask: Task {
     ) -> Result<Scores, Error>;
 }
 
-/// The table of a recipe whose held-out part scores a task without labels.
+/// Held-out data of an unsupervised task: the recipe table that it is evaluated on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeldOutTable {
     /// `[pairs]`: parallel sentences.
@@ -180,28 +180,28 @@ impl HeldOutTable {
     }
 }
 
-/// Text without labels that is never trained on.
+/// Held-out data: unlabeled text that is never trained on.
 #[derive(Clone, Debug)]
 pub struct HeldOut<'a> {
     /// Parallel sentences by the language of the right side.
     pub pairs: Vec<(&'a Language, &'a [SentencePair])>,
-    /// How the sentences of pairs are tokenized, and the tokens after which they are cut.
+    /// Tokenizer and maximum sequence length of the sentences of pairs.
     pub pair_tokenizer: Option<(&'a Tokenizer, usize)>,
     /// Blocks of masked text by language.
     pub blocks: Vec<(&'a Language, &'a TokenBatch)>,
-    /// The folder of the model, for messages.
+    /// The folder of the model, for error messages.
     pub model_folder: &'a Path,
 }
 
-/// A task without labels and without a head of its own.
+/// Unsupervised task: it has no labels and no head of its own, and is evaluated on held-out text.
 pub trait UnlabeledTask: Task {
-    /// The table that it is scored on.
+    /// The recipe table whose held-out data it is evaluated on.
     fn held_out(&self) -> HeldOutTable;
 
-    /// The scores of a model, by language.
+    /// Evaluates a model: its scores by language.
     ///
     /// # Errors
-    /// If a batch does not suit the model.
+    /// If a batch is not valid input of the model.
     fn evaluate(
         &self,
         model: &Model,

@@ -1,10 +1,10 @@
-//! Dependency parsing: trees out of a model's scores.
+//! Dependency tree decoding: maximum spanning trees (Chu-Liu/Edmonds) of a parser's scores.
 
 use burn::tensor::{Tensor, TensorData};
 use isogloss_model::{ForwardOptions, Model, ModelInput};
 use isogloss_text::{Sentence, TreeError, WordTargets, maximum_spanning_tree};
 
-/// A dependency tree over all words of a sentence.
+/// Dependency tree over all words of a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tree<'a> {
     heads: Vec<usize>,
@@ -12,19 +12,20 @@ pub(crate) struct Tree<'a> {
     tags: Option<Vec<&'a str>>,
 }
 
-/// What is said of a word that no token stands for: it hangs on the root of the tree.
+/// Relation and tag of a word without a token, whose head is the root word of the sentence.
 const LOST_RELATION: &str = "dep";
 const LOST_TAG: &str = "X";
 
 impl Tree<'_> {
-    /// Writes the tree into the sentence that it is of.
+    /// Writes the tree into its sentence.
     pub(crate) fn write_to(&self, sentence: &mut Sentence) -> Result<(), TreeError> {
         sentence.set_tree(&self.heads, &self.relations)?;
         self.tags.as_ref().map_or(Ok(()), |tags| sentence.set_upos(tags))
     }
 }
 
-/// The maximum spanning trees of the sentences of a batch; `lengths` are their numbers of words.
+/// Decodes the maximum spanning trees of the sentences of a batch; `lengths` are their numbers of
+/// words.
 ///
 /// # Errors
 /// If the scores of a sentence are not finite.
@@ -62,7 +63,7 @@ pub(crate) fn trees<'m>(
     Ok(trees.collect())
 }
 
-/// The heads of the words that have a token, in the best tree over these alone.
+/// Maximum spanning tree over the words that have a token alone: the head of each of them.
 ///
 /// `arcs` are `[n_words, width]`, the root in column 0.
 fn best_heads(
@@ -88,8 +89,8 @@ fn best_heads(
     Ok(heads)
 }
 
-/// The tree over all words: those that no token stands for are below its root, or below the first of
-/// them if no word has a token.
+/// Completes a tree to all words: words without a token are attached to its root, or to the first
+/// of them if no word has a token.
 fn with_lost_words<'a>(
     heads: &[Option<usize>],
     mut relations: Vec<&'a str>,
@@ -107,7 +108,7 @@ fn with_lost_words<'a>(
     Tree { heads: all, relations, tags }
 }
 
-/// The name of the highest logit of each row.
+/// The name of the highest logit (argmax) of each row.
 fn best_names(logits: Tensor<2>, names: &[String]) -> Vec<&str> {
     let best = logits.argmax(1).into_data().convert::<i64>().try_into_vec::<i64>();
     let best = best.expect("the numbers were just converted to this type");

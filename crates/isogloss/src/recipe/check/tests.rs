@@ -1,4 +1,4 @@
-//! RecipeFaults of recipes with their positions.
+//! Tests of recipe validation: error messages with their positions.
 
 use crate::Plan;
 
@@ -67,7 +67,7 @@ epochs = 3
 fn broken_syntax_has_a_position_too() {
     let found = faults("[model\nsource = 1 2\n");
     assert!(found.iter().any(|fault| fault.starts_with("1:")), "{found:?}");
-    // What an unreadable file lacks is not known.
+    // Missing keys are not reported for a file that cannot be parsed.
     assert!(found.iter().all(|fault| !fault.contains("model.source")), "{found:?}");
 }
 #[test]
