@@ -1,4 +1,5 @@
-//! The rates of guided dropout: estimated once, before the first step, and kept beside the run.
+//! Guided dropout: the dropout rates by unit, estimated once before the first step and stored in
+//! the run folder.
 
 use std::fs;
 use std::sync::Arc;
@@ -15,16 +16,16 @@ use crate::loader::LabeledLoader;
 use crate::step::{StepContext, StepGradients};
 use crate::{Error, Plan};
 
-/// The file in the run's folder.
+/// The file of the rates in the run folder.
 const FILE: &str = "guided_dropout.json";
 
 #[derive(Serialize, Deserialize)]
 struct RatesFile {
-    /// Rates by layer: after attention, and after the feed-forward network.
+    /// Dropout rates of units by layer: after attention, and after the feed-forward network.
     layers: Vec<[Vec<f32>; 2]>,
 }
 
-/// The rates of a run that begins, which are estimated and written.
+/// Estimates the dropout rates of a new run and writes them to the run folder.
 pub(super) fn estimate(
     config: &GuidedDropoutConfig,
     plan: &Plan,
@@ -47,7 +48,7 @@ pub(super) fn estimate(
     Ok(Arc::new(UnitDropout { layers: file.layers }))
 }
 
-/// The rates that a run began with.
+/// Reads the dropout rates of a resumed run.
 pub(super) fn read(run: &RunFolder, model: &Model) -> Result<Arc<UnitDropout>, Error> {
     let path = run.path().join(FILE);
     let bytes = fs::read(&path).map_err(io(&path))?;
