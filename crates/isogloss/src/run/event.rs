@@ -83,9 +83,9 @@ pub enum Event<'a> {
     },
     /// Unfreezing: layers become trainable.
     Open {
-    /// Optimizer steps already done.
+        /// Optimizer steps already done.
         step: u64,
-    /// Indices of the layers, from 0.
+        /// Indices of the layers, from 0.
         layers: &'a [usize],
     },
     /// The frozen-layer cache was filled: activations of the training examples after some layers.
@@ -101,27 +101,27 @@ pub enum Event<'a> {
     },
     /// Cached activations of frozen layers cannot be read any more; they are recomputed.
     FrozenLost {
-    /// The error.
+        /// The error.
         problem: &'a str,
     },
     /// An optimizer step was done.
     Step {
-    /// Optimizer steps done.
+        /// Optimizer steps done.
         step: u64,
-    /// Total number of steps.
+        /// Total number of steps.
         total_steps: u64,
-    /// Mean loss of the batches of the step.
+        /// Mean loss of the batches of the step.
         loss: f64,
-    /// Throughput in tokens per second, without padding.
+        /// Throughput in tokens per second, without padding.
         tokens_per_sec: f64,
     },
     /// Validation: the dev sets were scored.
     Dev {
-    /// Optimizer steps done.
+        /// Optimizer steps done.
         step: u64,
-    /// Validation scores; the mean over languages if there are several.
+        /// Validation scores; the mean over languages if there are several.
         scores: &'a Scores,
-    /// Whether this is the best model so far; without labels, the latest model counts as the best.
+        /// Whether this is the best model so far; without labels, the latest model counts as the best.
         is_best: bool,
     },
     /// The Fisher information and the sharpness were measured.
@@ -133,21 +133,21 @@ pub enum Event<'a> {
     },
     /// A checkpoint was saved.
     Checkpoint {
-    /// Optimizer steps done.
+        /// Optimizer steps done.
         step: u64,
     },
     /// Test scores: a language was evaluated after training.
     Language {
-    /// Language tag.
+        /// Language tag.
         language: &'a str,
-    /// Test scores.
+        /// Test scores.
         scores: &'a Scores,
     },
     /// Few-shot scores: a language was evaluated after fine-tuning on a few of its examples.
     FewShot {
-    /// Language tag.
+        /// Language tag.
         language: &'a str,
-    /// Test scores.
+        /// Test scores.
         scores: &'a Scores,
     },
     /// Gradient conflict: the gradients of the training languages were compared.
@@ -168,7 +168,7 @@ pub enum Outcome {
     Finished(Box<Results>),
     /// The stop signal ended the run after this many steps; the same call resumes it.
     Stopped {
-    /// Optimizer steps done.
+        /// Optimizer steps done.
         step: u64,
     },
 }
