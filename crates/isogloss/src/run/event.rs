@@ -121,7 +121,7 @@ pub enum Event<'a> {
         step: u64,
         /// Validation scores; the mean over languages if there are several.
         scores: &'a Scores,
-        /// Whether this is the best model so far; without labels, the latest model counts as the best.
+        /// Whether this is the best model so far; without labels, the latest model always is.
         is_best: bool,
     },
     /// The Fisher information and the sharpness were measured.

@@ -108,7 +108,8 @@ impl Trainer<'_> {
         self.model.as_ref().expect("it is away only inside `optimize`")
     }
 
-    /// The model for inference, with the head normalized if the objectives require it.
+    /// The model for inference: with spectral normalization of the head if the objectives require
+    /// it.
     pub(super) fn finished_model(&self) -> Model {
         let model = self.model().clone();
         if self.context.plan.normalizes_head() { model.with_normalized_head() } else { model }

@@ -1,4 +1,4 @@
-//! The search against brute force, and margins by hand.
+//! Tests of the search against brute force, and of margins against values computed by hand.
 
 use proptest::prelude::*;
 
