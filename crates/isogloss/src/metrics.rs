@@ -1,9 +1,8 @@
 //! Evaluation metrics: accuracy, macro-F1 and span F1 of predictions against gold labels.
 //!
-//! Holds accuracy and macro-F1 for sequence classification and span F1 for tagging, and names the two
-//! summaries that cross-lingual papers report: transfer over languages and mean ± standard deviation
-//! over seeds.
-//! No tensors and no files: everything here works on slices.
+//! Accuracy and macro-F1 are for sequence classification, span F1 for tagging. Re-exports the two
+//! summaries that cross-lingual papers report: transfer over languages and mean ± standard
+//! deviation over seeds. No tensors and no files: everything here works on slices.
 
 use std::collections::{BTreeMap, BTreeSet};
 

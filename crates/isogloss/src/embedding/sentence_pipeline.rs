@@ -1,4 +1,5 @@
-//! Sentence embedding pipeline of sentence-transformers: pooling of hidden states, then dense layers.
+//! Sentence embedding pipeline (sentence-transformers): pooling of hidden states, then dense
+//! layers.
 
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor, TensorData};
