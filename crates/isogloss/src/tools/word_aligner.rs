@@ -48,11 +48,10 @@ impl EncoderAligner {
     /// Aligns the words of pairs of texts; also returns the number of truncated texts, whose words
     /// beyond the end have no links.
     ///
-    /// A similarity is the dot product for [`Extraction::Softmax`], the cosine for
-    /// [`Extraction::MutualArgmax`] and (cosine + 1) / 2 for [`Extraction::Itermax`], as their sources
-    /// have it.
-    /// The scale of a dot product depends on the model: the softmax threshold was chosen for
-    /// multilingual BERT.
+    /// The similarity is the dot product for [`Extraction::Softmax`], the cosine for
+    /// [`Extraction::MutualArgmax`] and (cosine + 1) / 2 for [`Extraction::Itermax`], as in their
+    /// papers. The scale of a dot product depends on the model: the softmax threshold was chosen
+    /// for multilingual BERT.
     ///
     /// # Errors
     /// If the model does not have the layer, or a text cannot be encoded.
