@@ -72,7 +72,7 @@ pub enum DataError {
         /// Number of held-out blocks.
         n_held_out: usize,
     },
-    /// No sentence pair is left to train on: all are held out, or none has aligned words.
+    /// No sentence pair is left to train on: all are held out or have no aligned words.
     #[error("{}: no pair is left to train on: {}", path.display(), unlinked(*n_unlinked))]
     NoPairLeft {
         /// The file.

@@ -193,8 +193,8 @@ impl RunFolder {
                 Err(Error::OtherRecipe { path: self.path.clone() })
             }
             Err(error) if error.kind() != ErrorKind::NotFound => Err(io(recipe_path)(error)),
-            // A run that ended before its first checkpoint left only its initial model that a new
-            // run could confuse with its own.
+            // Of a run that ended before its first checkpoint, only the initial model could be
+            // mistaken for that of the new run.
             Ok(_) | Err(_) => {
                 self.remove_initial_model()?;
                 write_atomically(&recipe_path, recipe.as_bytes())

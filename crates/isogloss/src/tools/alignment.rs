@@ -177,14 +177,14 @@ mod tests {
         let found = word_alignment(&left, &right, &Device::flex());
         // Left: 0 finds 4; 10 finds 4, not 40; 90 finds 95. No left word is nearer to 0 than 4, nor
         // to 90 than 95.
-        // Right: 4 finds 0; 40 finds 10; 95 finds 90. For 40 the right word 4 is 36 away, 10 only
-        // 30.
+        // Right: 4 finds 0; 40 finds 10; 95 finds 90.
+        // For 40 the right word 4 is 36 away, 10 only 30.
         let third = 1.0 / 3.0;
         assert_eq!(found.weak, BothWays { forward: 2.0 * third, backward: 1.0 });
         assert_eq!(found.strong, BothWays { forward: 2.0 * third, backward: 1.0 });
 
-        // A left word at 2 is nearer to 0 than 4 is; for 2 itself its translation, 4, is as near as
-        // 0.
+        // A left word at 2 is nearer to 0 than 4 is.
+        // For 2 itself its translation, 4, is as near as 0.
         let left = vectors(&[at(0.0), at(2.0), at(90.0)]);
         let right = vectors(&[at(3.0), at(4.5), at(95.0)]);
         let found = word_alignment(&left, &right, &Device::flex());

@@ -169,7 +169,7 @@ pub fn write_subnetwork(path: &Path, subnetwork: &Subnetwork) -> Result<(), Erro
     write_atomically(path, text.as_bytes())
 }
 
-/// Reads a subnetwork of an encoder whose number of layers and of heads are `sizes`.
+/// Reads a subnetwork; `sizes` are the layers, and the heads per layer, of the encoder.
 ///
 /// # Errors
 /// If the file cannot be read, or is of another architecture.

@@ -39,7 +39,7 @@ pub enum HubError {
         denied_advice(*token_given, endpoint, repo)
     )]
     Denied {
-        /// The server asked.
+        /// The URL of the server.
         endpoint: String,
         /// `owner/name`.
         repo: String,
@@ -53,7 +53,7 @@ pub enum HubError {
     RepoNotFound {
         /// `owner/name`.
         repo: String,
-        /// The server asked.
+        /// The URL of the server.
         endpoint: String,
     },
     /// The repository exists, the revision does not.
@@ -63,7 +63,7 @@ pub enum HubError {
         repo: String,
         /// Branch, tag or commit.
         revision: String,
-        /// The server asked.
+        /// The URL of the server.
         endpoint: String,
     },
     /// The repository lacks a file that every model needs.
@@ -75,7 +75,7 @@ pub enum HubError {
         revision: String,
         /// The file, or the files of which one is needed.
         file: String,
-        /// The server asked.
+        /// The URL of the server.
         endpoint: String,
     },
     /// Offline, and the cache does not hold the whole model.
@@ -102,7 +102,7 @@ pub enum HubError {
          check the network, or set HF_ENDPOINT to a mirror"
     )]
     Unreachable {
-        /// The server asked.
+        /// The URL of the server.
         endpoint: String,
         /// The connection error.
         source: Box<ApiError>,
@@ -110,7 +110,7 @@ pub enum HubError {
     /// An HTTP error status of the server that is not specific to this model.
     #[error("{url}: status {status}")]
     Status {
-        /// The address asked.
+        /// The requested URL.
         url: String,
         /// HTTP status code.
         status: u16,
@@ -118,7 +118,7 @@ pub enum HubError {
     /// An unexpected response: the server is no model hub.
     #[error("{url}: not the answer of a model hub: {source}")]
     Protocol {
-        /// The address asked.
+        /// The requested URL.
         url: String,
         /// The error of the response.
         source: Box<ApiError>,
@@ -128,7 +128,7 @@ pub enum HubError {
     BadCommit {
         /// `owner/name`.
         repo: String,
-        /// The server asked.
+        /// The URL of the server.
         endpoint: String,
         /// The commit id that the server sent.
         found: String,
@@ -138,7 +138,7 @@ pub enum HubError {
         "{url}: the download broke off after {received} of {expected} bytes; run again to go on"
     )]
     Interrupted {
-        /// The address asked.
+        /// The requested URL.
         url: String,
         /// Bytes on disk so far.
         received: u64,

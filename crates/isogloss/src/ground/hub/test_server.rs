@@ -17,7 +17,7 @@ pub(super) struct State {
     pub(super) gated: Option<u16>,
     /// Close the connection after so many bytes of a body longer than that.
     pub(super) cut_after: Option<usize>,
-    /// Send whole files whatever range from the start on is asked for.
+    /// Ignore the start of requested byte ranges, and send whole files.
     pub(super) ignores_ranges: bool,
     requests: Vec<Request>,
     closing: bool,

@@ -61,8 +61,8 @@ impl MethodState for Subnetworks {
 }
 
 impl Subnetworks {
-    /// Reads the subnetworks of a recipe, for an encoder whose number of layers and of heads are
-    /// `sizes`. `similar` returns the index of the most similar source language of each unseen
+    /// Reads the subnetworks of a recipe; `sizes` are the layers, and the heads per layer, of the
+    /// encoder. `similar` returns the index of the most similar source language of each unseen
     /// language, and is called only if the recipe needs it.
     pub(crate) fn read(
         recipe: &SubnetworksRecipe,

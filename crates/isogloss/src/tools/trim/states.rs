@@ -11,8 +11,8 @@ use crate::tools::state_check::{StateCheck, cpu, encode, hidden_states, load_enc
 /// A model folder and its tokenizer.
 type Model<'a> = (&'a Path, &'a Tokenizer);
 
-/// Compares the last hidden states of at most `n` texts, evenly spaced, of those that both
-/// tokenizers segment alike; `kept` holds the former id of each new one.
+/// Compares the last hidden states of at most `n` texts, evenly spaced; skips texts that the two
+/// tokenizers segment differently. `kept` holds the former id of each new one.
 pub(super) fn compare_states(
     [whole, smaller]: [Model<'_>; 2],
     kept: &[u32],
