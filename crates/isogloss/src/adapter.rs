@@ -1,4 +1,5 @@
-//! Adapters and LoRA of a recipe: put into a model, and language adapters exchanged for evaluation.
+//! Adapters and LoRA of a recipe: adding them to a model, and exchanging language adapters for
+//! evaluation (MAD-X).
 
 use std::path::PathBuf;
 
@@ -13,12 +14,12 @@ use crate::error::AdaptersError;
 use crate::recipe::{AdapterRecipe, LanguageAdapterRecipe, LanguageExchange, Languages, Recipe};
 use crate::task::{HeldOutTable, UnlabeledTask};
 
-/// What the adapter of a task with labels is called in the model and in its folder; those of language
-/// modelling have the name of their language.
+/// The name of a task adapter in the model and in its folder; a language adapter has the name of
+/// its language.
 const TASK: &str = "task";
 
 impl AdapterRecipe {
-    /// What of a layer a recipe trains.
+    /// Trainable part of a layer: the recipe's adapter, or the whole layer without one.
     pub(crate) fn scope(recipe: &Recipe) -> UnfreezeScope {
         match &recipe.adapter {
             Some(_) => UnfreezeScope::Adapter(name(recipe)),
@@ -26,7 +27,8 @@ impl AdapterRecipe {
         }
     }
 
-    /// Puts a recipe's adapter into a model, above those that are active, drawn from the seed.
+    /// Adds the recipe's adapter to a model, on top of the active adapters; initialized from the
+    /// seed.
     pub(crate) fn add_to(model: &mut Model, recipe: &Recipe, seed: u64) -> Result<(), Error> {
         let Some(adapter) = &recipe.adapter else { return Ok(()) };
         let (name, encoder, config) = (name(recipe), &model.encoder, adapter.config());
@@ -43,7 +45,7 @@ impl AdapterRecipe {
     }
 }
 
-/// Puts an adapter into a model, and on top of its active stack if it is one to be stacked.
+/// Adds an adapter to a model; one of the `adapters` library is put on top of the active stack.
 fn add(
     model: &mut Model,
     name: &str,
@@ -61,7 +63,7 @@ fn add(
 }
 
 impl LanguageAdapterRecipe {
-    /// Puts the adapter of the source language into a model.
+    /// Adds and activates the language adapter of the source language.
     pub(crate) fn add_to(&self, model: &mut Model, source: &Language) -> Result<(), Error> {
         if let Some(other) = model.encoder.active_adapters().first() {
             return Err(AdaptersError::LanguageAbove { name: other.clone() }.into());
@@ -71,7 +73,7 @@ impl LanguageAdapterRecipe {
         Ok(active.map_err(language_adapter_error)?)
     }
 
-    /// Fails unless there is an adapter for every one of these languages that needs one.
+    /// Fails if a target language needs a language adapter and has none.
     pub(crate) fn check_languages<'a>(
         &self,
         source: &Language,
@@ -89,7 +91,8 @@ impl LanguageAdapterRecipe {
         Err(AdaptersError::NoLanguageAdapter { folder, language }.into())
     }
 
-    /// The model for a language; none if it is the one that was trained.
+    /// MAD-X adapter exchange: the model with the language adapter of a language, or without one,
+    /// as the recipe says; `None` if it is evaluated as it was trained.
     pub(crate) fn exchanged(
         &self,
         model: &Model,
@@ -124,12 +127,12 @@ impl LanguageAdapterRecipe {
     }
 }
 
-/// An error about language adapters.
+/// Converts an adapter error into one about `[language_adapter]`.
 fn language_adapter_error(source: AdapterError) -> AdaptersError {
     AdaptersError::Model { table: "language_adapter", source }
 }
 
-/// What a recipe's adapter is called.
+/// The name of a recipe's adapter: the language for monolingual language modelling, else [`TASK`].
 fn name(recipe: &Recipe) -> String {
     let held_out = recipe.task.unlabeled().map(UnlabeledTask::held_out);
     let language = match (held_out, recipe.monolingual.as_ref().map(|of| &of.languages)) {

@@ -1,4 +1,4 @@
-//! Sentence and word embeddings of an encoder, and nearest neighbours among them.
+//! Sentence and token embeddings of an encoder, and nearest-neighbour search among them.
 
 pub mod retrieval;
 pub mod search;

@@ -1,11 +1,11 @@
-//! The environment of a run: versions, device and machine, written beside it.
+//! Run environment: versions, device and machine, written to `environment.json`.
 
 use serde::Serialize;
 
 use crate::Recipe;
 use crate::ground::device::DeviceInfo;
 
-/// The circumstances of a run.
+/// Run environment: versions, machine, device, seed, model and start time.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Environment<'a> {
     isogloss: &'static str,
@@ -41,7 +41,7 @@ impl<'a> Environment<'a> {
     }
 }
 
-/// The time as `2026-01-31T23:59:59Z`.
+/// The current UTC time in ISO 8601, `2026-01-31T23:59:59Z`.
 fn now() -> String {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let seconds = since.map(|duration| duration.as_secs()).unwrap_or_default();

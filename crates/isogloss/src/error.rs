@@ -1,4 +1,4 @@
-//! What can go wrong in a run.
+//! Errors of this crate.
 
 mod adapters;
 mod data;
@@ -28,37 +28,37 @@ pub use tool::ToolError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A faulty recipe.
+    /// An invalid recipe.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
-    /// A faulty data file or tokenizer.
+    /// An invalid data file or tokenizer.
     #[error(transparent)]
     Text(#[from] TextError),
-    /// A faulty model folder.
+    /// An invalid model folder.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// A model that cannot be written.
+    /// A model that cannot be saved.
     #[error("cannot write {0}; earlier checkpoints are untouched")]
     Save(#[from] SaveError),
-    /// A model that cannot be fetched.
+    /// A model that cannot be resolved or downloaded (Hugging Face Hub).
     #[cfg(feature = "hub")]
     #[error(transparent)]
     Hub(#[from] HubError),
     /// A device that cannot be used.
     #[error(transparent)]
     Device(#[from] DeviceError),
-    /// A batch that the model cannot take.
+    /// A batch that is not a valid input of the model.
     #[error("{path}: {source}", path = path.display())]
     Input {
         /// The data or tokenizer file.
         path: PathBuf,
-        /// What does not fit.
+        /// The input error.
         source: InputError,
     },
-    /// A loss that lacks its inputs.
+    /// An objective (loss) without an input that it needs.
     #[error(transparent)]
     Objective(#[from] ObjectiveError),
-    /// Predictions and labels that do not go together.
+    /// Predictions and labels that do not match.
     #[error(transparent)]
     Metric(#[from] MetricError),
     /// A file or folder of a run that cannot be read or written.
@@ -66,33 +66,33 @@ pub enum Error {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// The system's answer.
+        /// The I/O error.
         source: std::io::Error,
     },
-    /// A file that is no JSON of the expected form.
+    /// A JSON file with a syntax error or an unexpected structure.
     #[error("{}: {source}", path.display())]
     Json {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The JSON error.
         source: serde_json::Error,
     },
-    /// Examples, pairs or text that cannot be trained on or scored.
+    /// Invalid training or evaluation data.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// Adapters of a recipe that do not go with its model.
+    /// Adapters of a recipe that are incompatible with its model.
     #[error(transparent)]
     Adapters(#[from] AdaptersError),
-    /// Embeddings that there are not.
+    /// Embeddings that cannot be computed.
     #[error(transparent)]
     Embedding(#[from] EmbeddingError),
-    /// What cannot be done with a finished model.
+    /// An operation that is not possible with a finished model.
     #[error(transparent)]
     Tool(#[from] ToolError),
-    /// A run that cannot begin or be resumed.
+    /// A run that cannot start or be resumed.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// A text of training that a trimmed vocabulary does not cover.
+    /// A training text with tokens that are missing from a trimmed vocabulary.
     #[error(
         "{}:{line}: this text has tokens that are unknown to the model's trimmed vocabulary, as {n_texts} \
          texts of training have; trim with this file among the texts, or set model.allow_unknown = true",
@@ -101,12 +101,12 @@ pub enum Error {
     TrimmedAway {
         /// The file of the first such text.
         path: PathBuf,
-        /// Its line.
+        /// The line of that text.
         line: usize,
         /// The number of such texts.
         n_texts: usize,
     },
-    /// Training that has left the numbers.
+    /// Diverged training: a loss or gradient norm that is not finite (NaN or infinity).
     #[error(
         "step {step}: {quantity} is {value} (objective {objective}); lower the learning rate or \
          check the data{hint}"
@@ -116,14 +116,14 @@ pub enum Error {
         step: u64,
         /// `loss` or `gradient norm`.
         quantity: &'static str,
-        /// What it was.
+        /// Its value.
         value: f64,
         /// The objectives involved.
         objective: String,
-        /// Where the run can be taken up again.
+        /// The end of the message: names the checkpoint from which the run can be resumed, if any.
         hint: String,
     },
-    /// A tokenizer that knows more tokens than the model.
+    /// A tokenizer with more tokens than the embedding matrix has rows.
     #[error(
         "{}: the tokenizer has {n_tokens} tokens, the model's embedding only {n_rows} rows",
         path.display()
@@ -133,10 +133,10 @@ pub enum Error {
         path: PathBuf,
         /// Tokens of the tokenizer.
         n_tokens: usize,
-        /// Rows of the embedding.
+        /// Rows of the embedding matrix.
         n_rows: usize,
     },
-    /// A run folder begun with another recipe.
+    /// A run folder that belongs to another recipe.
     #[error(
         "{}: this run was begun with another recipe; use another --out, or --fresh to begin again",
         path.display()
@@ -147,25 +147,25 @@ pub enum Error {
     },
 }
 
-/// All faults of a recipe.
+/// All errors of a recipe.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", render(path, faults))]
 pub struct RecipeError {
     /// The recipe file; empty for a recipe that was built in code.
     pub path: PathBuf,
-    /// In the order of the file.
+    /// The errors, in the order of the file.
     pub faults: Vec<RecipeFault>,
 }
 
-/// One fault of a recipe.
+/// One error of a recipe, with its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipeFault {
-    /// The file that it stands in, if that is not the recipe's own but one that it extends.
+    /// The file with the error, if it is not the recipe itself but a file that it extends.
     pub file: Option<PathBuf>,
-    /// Line and column in the file, both from 1, the column in characters; none for a recipe that was
-    /// built in code.
+    /// Line and column in the file, both from 1, the column in characters; `None` for a recipe that
+    /// was built in code.
     pub position: Option<(usize, usize)>,
-    /// What is wrong.
+    /// The error message.
     pub problem: String,
 }
 
@@ -189,13 +189,13 @@ impl fmt::Display for RecipeFault {
     }
 }
 
-/// Turns an error of JSON in `path` into an [`Error`].
+/// Converts a JSON error in `path` into an [`Error`].
 pub(crate) fn json(path: impl Into<PathBuf>) -> impl FnOnce(serde_json::Error) -> Error {
     let path = path.into();
     move |source| Error::Json { path, source }
 }
 
-/// Turns a system error about `path` into an [`Error`].
+/// Converts an I/O error at `path` into an [`Error`].
 pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.into();
     move |source| Error::Io { path, source }

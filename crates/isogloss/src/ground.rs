@@ -1,4 +1,4 @@
-//! What all rooms stand on: devices, the hub, files and folders that survive a crash.
+//! Shared basics: devices, the Hugging Face Hub, atomic file writes, random seeds, tensor transfer.
 
 pub mod device;
 pub(crate) mod files;

@@ -1,26 +1,25 @@
 //! Evaluation metrics: accuracy, macro-F1 and span F1 of predictions against gold labels.
 //!
-//! Holds accuracy and macro-F1 for sequence classification and span F1 for tagging, and names the two
-//! summaries that cross-lingual papers report: transfer over languages and mean ± standard deviation
-//! over seeds.
-//! No tensors and no files: everything here works on slices.
+//! Accuracy and macro-F1 are for sequence classification, span F1 for tagging. Re-exports the two
+//! summaries that cross-lingual papers report: transfer over languages and mean ± standard
+//! deviation over seeds. No tensors and no files: everything here works on slices.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use isogloss_report::{LanguageScore, MeanStd, TransferSummary};
 use serde::{Deserialize, Serialize};
 
-/// The prediction about what no token stands for: wrong, whatever the gold label is.
+/// Missing prediction, for a word without a token: wrong, whatever the gold label is.
 pub const NO_PREDICTION: usize = usize::MAX;
 
-/// Why a score cannot be computed.
+/// Error of a metric.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MetricError {
-    /// There is nothing to score.
+    /// No examples to score.
     #[error("expected at least one example to score, found none")]
     Empty,
-    /// Gold labels and predictions do not pair up.
+    /// The numbers of gold labels and of predictions differ.
     #[error("expected {expected} predictions, one for each gold label, found {found}")]
     Count {
         /// Number of gold examples.
@@ -28,7 +27,7 @@ pub enum MetricError {
         /// Number of predicted examples.
         found: usize,
     },
-    /// The tags of one sentence do not pair up.
+    /// The numbers of gold and of predicted tags of one sentence differ.
     #[error("sentence {sentence}: expected {expected} predicted tags, found {found}")]
     SentenceLength {
         /// Index of the sentence, from 0.
@@ -51,18 +50,19 @@ pub struct ClassificationScores {
     pub macro_f1: f64,
     /// The label ids that occur in the gold labels or in the predictions, ascending.
     pub labels: Vec<usize>,
-    /// `confusion[i][j]` counts examples of gold `labels[i]` predicted as `labels[j]`; those without a
-    /// prediction are in no column.
+    /// Confusion matrix: `confusion[i][j]` counts examples of gold `labels[i]` predicted as
+    /// `labels[j]`; those without a prediction are in no column.
     pub confusion: Vec<Vec<usize>>,
 }
 
 impl ClassificationScores {
-    /// Scores `predictions` against `labels`, both label ids in the same order.
+    /// Computes accuracy, macro-F1 and the confusion matrix; `labels` and `predictions` are label
+    /// ids in the same order.
     ///
     /// A label's F1 is `2 tp / (2 tp + fp + fn)`. Macro-F1 is its mean over the labels that occur
-    /// on either side, as scikit-learn's `f1_score(average="macro", zero_division=0)` counts
-    /// them: a label that occurs on neither side does not pull the mean down.
-    /// [`NO_PREDICTION`] is no label, but a miss of the gold one.
+    /// in the gold labels or the predictions, as scikit-learn's `f1_score(average="macro",
+    /// zero_division=0)` counts them: a label that occurs in neither does not lower the mean.
+    /// [`NO_PREDICTION`] is no label, but a false negative of the gold one.
     ///
     /// # Errors
     /// [`MetricError::Empty`] without examples, [`MetricError::Count`] on unequal lengths.
@@ -104,7 +104,7 @@ impl ClassificationScores {
     }
 }
 
-/// Precision, recall and F1 of one set of spans.
+/// Precision, recall and F1 of the spans of one type.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SpanScore {
     /// Number of gold spans.
@@ -117,7 +117,7 @@ pub struct SpanScore {
     pub f1: f64,
 }
 
-/// Span scores over all types together (micro average) and for each type.
+/// Span F1 (as in seqeval), precision and recall: the micro average over all types, and each type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SpanScores {
     /// Number of gold spans.
@@ -133,13 +133,13 @@ pub struct SpanScores {
 }
 
 impl SpanScores {
-    /// Scores predicted tags against gold tags, one slice of tags for each sentence.
+    /// Span F1 of predicted tags against gold tags, one slice of tags for each sentence.
     ///
     /// A predicted span counts as right when type, start and end all match. The spans are those
     /// of [`spans`], so the scores equal seqeval's default (non-strict) mode.
     ///
     /// # Errors
-    /// [`MetricError::Count`] or [`MetricError::SentenceLength`] when the sides do not pair up.
+    /// [`MetricError::Count`] or [`MetricError::SentenceLength`] when the numbers of tags differ.
     ///
     /// # Source
     /// Nakayama 2018, seqeval, `f1_score(average="micro", zero_division=0)`.
@@ -200,7 +200,7 @@ impl Counts {
     }
 }
 
-/// A typed run of tags.
+/// Span of IOB tags, such as a named entity: consecutive tags of one type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span<'a> {
     /// Index of the first tag.
@@ -211,7 +211,7 @@ pub struct Span<'a> {
     pub kind: &'a str,
 }
 
-/// Reads the spans off the tags of one sentence, forgiving ill-formed sequences.
+/// Decodes spans from the IOB or IOBES tags of one sentence; accepts ill-formed sequences.
 ///
 /// `B-` and `S-` always start a span. `I-` and `E-` continue one of the same type and otherwise
 /// start one, so an `I-` at the start of a sentence, after `O` or after another type opens a span.

@@ -1,4 +1,4 @@
-//! Runs: a plan is carried out in a folder, from data and model to results.
+//! Training runs: fine-tuning and evaluation of a model by a plan, in a run folder.
 
 mod checkpoint;
 mod data_files;
@@ -36,11 +36,12 @@ use crate::loader::Loaders;
 use crate::step::ForwardPlan;
 use crate::{Error, Plan};
 
-/// Carries out a plan, or resumes it where its folder says.
+/// Fine-tuning: trains, selects and evaluates a model by a plan, or resumes the run from its newest
+/// checkpoint. A finished run is not repeated: its results are returned.
 ///
 /// # Errors
-/// If anything of the plan, the data, the model or the folder is not as it should be, or the loss
-/// is no finite number any more. Checkpoints written before stay readable.
+/// If the plan, the data, the model or the run folder is invalid, or the loss or the gradient norm
+/// is not finite. Earlier checkpoints stay readable.
 pub fn finetune(
     plan: &Plan,
     run: &RunFolder,
@@ -53,14 +54,14 @@ pub fn finetune(
     {
         run.prepare(&plan.to_toml(), false)?;
         data_files::check(plan, run)?;
-        // A crash right after the results were written leaves them.
+        // A crash right after the results were written leaves temporary files behind.
         run.tidy(plan.recipe())?;
         return Ok(Outcome::Finished(results));
     }
     if options.fresh {
         fresh::check(plan, run, options)?;
     } else if let Some((_, checkpoint)) = run.newest_checkpoint()? {
-        // Before the recipe, which another version writes otherwise.
+        // Checked before the recipe, which another version may write in another form.
         check_format(&checkpoint)?;
     }
     run.prepare(&plan.to_toml(), options.fresh)?;
@@ -77,7 +78,8 @@ pub fn finetune(
     run_plan(plan, run, &options, watch)
 }
 
-/// Trains as a plan says, from the model of the options.
+/// Trains and evaluates by one plan, without its `pretrain_recipe`, from the model folder of the
+/// options.
 fn run_plan(
     plan: &Plan,
     run: &RunFolder,
@@ -86,7 +88,7 @@ fn run_plan(
 ) -> Result<Outcome, Error> {
     let forward_plan = ForwardPlan::new(plan.objectives());
     let loaders = Loaders::read(plan, &forward_plan, &options.model_folder, &options.device_info)?;
-    // After reading, which tells what is wrong with a file.
+    // After the data was read: those errors say more about a faulty file.
     data_files::check(plan, run)?;
     let Loaders { labeled, unlabeled } = loaders;
     if let Some(data) = &labeled {

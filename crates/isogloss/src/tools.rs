@@ -1,5 +1,5 @@
-//! What is done with a finished model: predictions, measures of alignment and curvature, word alignment,
-//! subnetworks, smaller vocabularies and weights.
+//! Tools for finished models: inference, measures of alignment and loss curvature, word alignment,
+//! subnetworks, vocabulary trimming, adapter merging and quantization.
 
 pub mod alignment;
 pub(crate) mod compress;

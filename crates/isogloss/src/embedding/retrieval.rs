@@ -1,4 +1,4 @@
-//! Retrieval of translations: does the nearest sentence of the other language translate this one?
+//! Cross-lingual sentence retrieval (Tatoeba) and bitext mining, by sentence embeddings.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::embedding::search::{Neighbors, Vectors, nearest_both_ways, nearest_by_margin};
 
-/// The score that the nearest sentence has the highest of: cosine or margin.
+/// Similarity score of sentence retrieval: cosine or ratio margin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scoring {
@@ -20,7 +20,8 @@ pub enum Scoring {
 }
 
 impl Scoring {
-    /// The nearest sentence on the other side, from left to right and from right to left.
+    /// Sentence retrieval: the nearest sentence on the other side, from left to right and from
+    /// right to left.
     ///
     /// Both sides must be normalized.
     pub fn nearest(self, left: &Vectors, right: &Vectors, device: &Device) -> [Neighbors; 2] {
@@ -31,12 +32,12 @@ impl Scoring {
     }
 }
 
-/// The texts of pairs: text n of the left translates text n of the right.
+/// Parallel texts: text n of the left side is the translation of text n of the right side.
 #[derive(Clone, Debug)]
 pub struct PairTexts<'a> {
     left: Vec<&'a str>,
     right: Vec<&'a str>,
-    /// Of each side, texts that are in no pair.
+    /// Distractors: texts of each side that are in no pair.
     others: [Vec<&'a str>; 2],
 }
 
@@ -48,7 +49,8 @@ impl<'a> FromIterator<(&'a str, &'a str)> for PairTexts<'a> {
 }
 
 impl<'a> PairTexts<'a> {
-    /// Adds texts of each side that translate none of the other's: what mining has to tell from pairs.
+    /// Adds distractors: texts of each side without a translation, which bitext mining must not
+    /// pair.
     #[must_use]
     pub fn among(mut self, others: [Vec<&'a str>; 2]) -> Self {
         self.others = others;
@@ -65,16 +67,16 @@ impl<'a> PairTexts<'a> {
         &self.right
     }
 
-    /// How many texts of each side have an equal one before them.
+    /// Number of duplicate texts on each side.
     pub fn n_repeated(&self) -> [usize; 2] {
         [&self.left, &self.right].map(|side| side.len() - side.iter().collect::<HashSet<_>>().len())
     }
 
-    /// How often the nearest sentence is the translation.
+    /// Retrieval accuracy (Tatoeba): the share of sentences whose nearest sentence is the
+    /// translation, in each direction.
     ///
-    /// A sentence with the text of the translation counts as the translation: equal texts have equal
-    /// vectors, and nothing tells them apart.
-    /// Another translation of an equal text does not count.
+    /// A duplicate of the translation counts as the translation, since equal texts have equal
+    /// vectors. Another translation of a duplicate text does not count.
     ///
     /// # Panics
     /// If there is not one vector for each text.
@@ -96,8 +98,7 @@ impl<'a> PairTexts<'a> {
         BothWays::from_answers(n, is_right)
     }
 
-    /// The different texts of both sides, each once, as if nobody had paired them: what mining starts
-    /// from.
+    /// The distinct texts of each side, without the pairing: the input of bitext mining.
     #[must_use]
     pub fn unpaired(&self) -> [Vec<&'a str>; 2] {
         let [left, right] = &self.others;
@@ -107,7 +108,7 @@ impl<'a> PairTexts<'a> {
         })
     }
 
-    /// Compares mined pairs, as indices in [`unpaired`](Self::unpaired), with the true ones.
+    /// Bitext mining scores of mined pairs, given as indices in [`unpaired`](Self::unpaired).
     pub fn score_mined(&self, mined: &[MinedPair]) -> MiningScores {
         let indices = self.unpaired().map(|side| {
             side.into_iter().enumerate().map(|(at, text)| (text, at)).collect::<HashMap<_, _>>()
@@ -123,18 +124,18 @@ impl<'a> PairTexts<'a> {
     }
 }
 
-/// Two texts that are each other's nearest.
+/// Mined sentence pair: two texts that are mutual nearest neighbours.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MinedPair {
     /// The index of the text on the left.
     pub left: usize,
     /// The index of the text on the right.
     pub right: usize,
-    /// Their margin.
+    /// Their ratio margin.
     pub margin: f32,
 }
 
-/// How many mined pairs are true ones.
+/// Bitext mining scores: precision, recall and F1 of mined pairs against the true pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MiningScores {
     /// The share of mined pairs that are true.
@@ -145,8 +146,8 @@ pub struct MiningScores {
     pub f1: f64,
 }
 
-/// The pairs of texts that have the largest margin for each other and one of at least `threshold`,
-/// the largest margin first.
+/// Margin-based bitext mining (Artetxe and Schwenk 2019): the pairs of texts that are mutual
+/// nearest neighbours by margin, with a margin of at least `threshold`, the largest margin first.
 ///
 /// Both sides must be normalized and without repeated texts, which would share their margins.
 ///
@@ -170,7 +171,7 @@ mod tests {
 
     use super::*;
 
-    /// Vectors in all directions, and translations of them as noisy as `noise`.
+    /// Random vectors, and noisy copies of them as translations.
     fn planted(n: u64, noise: f64) -> [Vectors; 2] {
         const WIDTH: u64 = 16;
         let values = |seed: u64| (0..n * WIDTH).map(move |at| normal(seed, at));
@@ -227,7 +228,7 @@ mod tests {
         let scores = texts.score_mined(&[pair(0, 0), pair(1, 0)]);
         assert_eq!((scores.precision, scores.recall), (0.5, 1.0 / 3.0));
         assert!((scores.f1 - 0.4).abs() < 1e-15);
-        // A text that stands beside the pairs is mined in vain.
+        // A mined pair with a distractor is wrong.
         let texts = texts.among([vec!["a", "c"], Vec::new()]);
         assert_eq!(texts.unpaired(), [vec!["a", "b", "c"], vec!["x", "y", "z"]]);
         assert_eq!(texts.score_mined(&[pair(0, 0), pair(1, 1), pair(2, 2)]).precision, 2.0 / 3.0);

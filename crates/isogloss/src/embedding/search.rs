@@ -1,8 +1,8 @@
-//! Exact nearest neighbours among vectors, by inner product.
+//! Exact nearest-neighbour search (top-k) among vectors, by inner product.
 //!
-//! The scores of all pairs are computed tile by tile on a device and never kept: of each tile only
-//! the best of every row, and of every column, stay.
-//! Of 100 000 vectors of width 384 on both sides, 8 MB of 40 GB of scores are in memory at a time.
+//! The scores of all pairs are computed tile by tile on a device; of each tile, only the top k of
+//! every row and of every column are kept. For 100 000 vectors of width 384 on both sides, 8 MB of
+//! 40 GB of scores are in memory at a time.
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -30,15 +30,16 @@ pub use vectors::Vectors;
 
 /// Rows and columns of a tile: enough work for all cores, and few enough scores for their caches.
 const TILE: [usize; 2] = [512, 2048];
-/// Columns whose best are kept by one thread.
+/// Columns whose top-k lists one thread updates.
 const STRIP: usize = 256;
-/// The least denominator of a margin.
+/// Lower bound of the denominator of a margin.
 const MIN_DENOMINATOR: f32 = 1e-6;
 
-/// The neighbours that margins are measured by, `k` of the source.
+/// Number of neighbours in a ratio margin: `k` of Artetxe and Schwenk 2019.
 pub const MARGIN_NEIGHBORS: usize = 4;
 
-/// The best candidates of each query, the best first; of equal scores the lowest index.
+/// Nearest neighbours: the top-k candidates of each query, the best first; on ties the lowest
+/// index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Neighbors {
     best: Best,
@@ -55,7 +56,7 @@ impl Neighbors {
         self.len() == 0
     }
 
-    /// The candidates of a query with their scores.
+    /// The candidates of a query with their scores, the best first.
     pub fn for_query(&self, query: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
         self.best.row(query)
     }
@@ -78,7 +79,8 @@ impl Neighbors {
     }
 }
 
-/// The `k` candidates with the largest inner products for each query; all of them if there are fewer.
+/// Nearest-neighbour search: the `k` candidates with the largest inner products for each query; all
+/// of them if there are fewer.
 ///
 /// # Panics
 /// If the two sides differ in width.
@@ -100,17 +102,18 @@ pub fn nearest_both_ways(
     scan(left, right, [k, k], device, |_, _, _| {})
 }
 
-/// The candidates with the largest margins, from left to right and from right to left.
+/// Margin-based nearest neighbours (Artetxe and Schwenk 2019): the `k` candidates with the largest
+/// margins, from left to right and from right to left.
 ///
 /// Of normalized vectors x and y,
 /// margin(x, y) = cos(x, y) / (Σ cos(x, z) / 2k + Σ cos(y, z) / 2k),
 /// the first sum over the k nearest neighbours of x on the right, the second over those of y on the
 /// left, k = [`MARGIN_NEIGHBORS`]; with fewer candidates, over those there are.
 /// A vector that is near to everything, a hub, has low margins.
-/// The denominator is held above 10⁻⁶; it is larger wherever a vector has neighbours at all.
+/// The denominator is at least 10⁻⁶; it is larger wherever a vector has neighbours at all.
 ///
 /// The search is exact and takes two passes over the tiles, one for the sums and one for the
-/// margins; the authors' code looks for the largest margin among the k nearest only.
+/// margins; the authors' code searches for the largest margin only among the k nearest neighbours.
 ///
 /// # Panics
 /// If the two sides differ in width.
@@ -133,10 +136,11 @@ pub fn nearest_by_margin(
     })
 }
 
-/// Goes through all tiles of `left` × `right` and keeps the best `k` of each row and of each column;
-/// a `k` of 0 keeps nothing.
+/// Tiled top-k search: computes all tiles of `left` × `right` and keeps the best `k` of each row
+/// and of each column; a `k` of 0 keeps nothing.
 ///
-/// `rescore` gets a row of left, a range of right, and their inner products, to change.
+/// `rescore` receives a row of `left`, a range of `right` and their inner products, and changes
+/// these in place.
 fn scan(
     left: &Vectors,
     right: &Vectors,
@@ -169,7 +173,7 @@ fn scan(
     [of_rows, of_columns].map(|best| Neighbors { best })
 }
 
-/// The tiles, row by row: every list is then offered indices in ascending order.
+/// The tiles, row by row, so that every top-k list receives indices in ascending order.
 fn tiles(n_rows: usize, n_columns: usize) -> Vec<(Range<usize>, Range<usize>)> {
     let ranges =
         |n: usize, step: usize| (0..n).step_by(step).map(move |start| start..(start + step).min(n));
@@ -184,7 +188,7 @@ fn on_device(vectors: &Vectors, device: &Device) -> Tensor<2> {
 }
 
 impl Best {
-    /// Offers a tile to the lists of its rows, after `rescore`.
+    /// Updates the top-k lists of the rows of a tile with its scores, after `rescore`.
     fn offer_rows(
         &mut self,
         rows: &Range<usize>,
@@ -200,7 +204,7 @@ impl Best {
         });
     }
 
-    /// Offers a tile to the lists of its columns.
+    /// Updates the top-k lists of the columns of a tile with its scores.
     fn offer_columns(&mut self, rows: &Range<usize>, columns: &Range<usize>, scores: &[f32]) {
         let lists = self.lists(columns.clone(), STRIP);
         lists.enumerate().for_each(|(strip, mut lists)| {

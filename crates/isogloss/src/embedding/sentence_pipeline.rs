@@ -1,11 +1,13 @@
-//! Sentence embedding pipeline of sentence-transformers: pooling of hidden states, then dense layers.
+//! Sentence embedding pipeline (sentence-transformers): pooling of hidden states, then dense
+//! layers.
 
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_kernels::linear;
 use isogloss_model::{ConfigError, LoadError, SentenceDense, SentencePooling};
 
-/// What makes sentence embeddings of hidden states. Without more than that it is their mean.
+/// Sentence embedding pipeline (sentence-transformers): pooling, then dense layers; by default mean
+/// pooling alone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SentencePipeline {
     pub(crate) pooling: SentencePooling,
@@ -21,10 +23,10 @@ struct Dense {
 }
 
 impl SentencePipeline {
-    /// The dense layers over vectors of `width` numbers, put on a device.
+    /// Creates a pipeline with dense layers over vectors of `width` numbers, on a device.
     ///
     /// # Errors
-    /// If one does not read vectors of the width that the one before gives.
+    /// If the input width of a layer is not the output width of the one before.
     pub(crate) fn new(
         pooling: SentencePooling,
         dense: &[SentenceDense],
@@ -51,18 +53,18 @@ impl SentencePipeline {
         Ok(Self { pooling, dense: layers })
     }
 
-    /// The same without dense layers, which are made for the last layer's vectors.
+    /// The pipeline for inner layers: without dense layers, which are trained for the last layer.
     pub(crate) fn without_dense(self) -> Self {
         Self { dense: Vec::new(), ..self }
     }
 
-    /// The width of the embeddings of an encoder's last layer, or of another.
+    /// The width of sentence embeddings; dense layers apply to the encoder's last layer only.
     pub(crate) fn width(&self, hidden_size: usize, is_last: bool) -> usize {
         let last = self.dense.last().filter(|_| is_last);
         last.map_or(hidden_size, |dense| dense.bias.dims()[0])
     }
 
-    /// The embeddings of a batch.
+    /// Computes the sentence embeddings of a batch.
     ///
     /// # Shapes
     /// - `hidden`: `[batch, seq, hidden]`

@@ -19,7 +19,7 @@ use crate::ground::device::read;
 use crate::ground::tensors::integers;
 use crate::ground::vocabulary::check_vocabulary;
 
-/// An encoder and its tokenizer, without a head.
+/// Text encoder: an encoder with its tokenizer, without a head, for sentence and token embeddings.
 #[derive(Debug)]
 pub struct TextEncoder {
     encoder: Encoder,
@@ -28,11 +28,11 @@ pub struct TextEncoder {
     batch_size: usize,
     max_length: usize,
     sentences: SentencePipeline,
-    /// What sentence-transformers says of the folder.
+    /// The sentence-transformers modules of the model folder.
     modules: Option<SentenceModules>,
 }
 
-/// A text as tokens, and which of them are its words'.
+/// Tokenized text, with the tokens of each word.
 #[derive(Clone, Debug)]
 pub struct TokenizedText {
     encoded: Encoded,
@@ -40,49 +40,49 @@ pub struct TokenizedText {
 }
 
 impl TokenizedText {
-    /// The number of words, which stand between whitespace.
+    /// The number of words, which are separated by whitespace.
     pub fn n_words(&self) -> usize {
         self.words.len()
     }
 
-    /// The indices of the tokens of a word; none for a word that was cut off.
+    /// The indices of the tokens of a word; empty for a word that was truncated.
     ///
-    /// Punctuation that is attached to a word, as in `(house),`, has no part in it where it is a token
+    /// Punctuation attached to a word, as in `(house),`, does not belong to it where it is a token
     /// of its own.
     pub fn tokens(&self, word: usize) -> &[usize] {
         self.words.get(word).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether the end of the text was cut off.
+    /// Whether the text was truncated.
     pub fn is_truncated(&self) -> bool {
         self.encoded.n_truncated > 0
     }
 }
 
-/// The embeddings of texts in one layer.
+/// Sentence and token embeddings from one layer.
 #[derive(Clone, Debug)]
 pub struct LayerVectors {
-    /// A vector for each text: the mean of all its tokens, special ones included, padding not, unless the
-    /// encoder [pools](TextEncoder::pooling) them in another way.
+    /// The sentence embedding of each text: the mean of all its tokens, with special tokens and
+    /// without padding, unless the encoder uses another [pooling](TextEncoder::pooling).
     pub sentences: Vectors,
-    /// A vector for each token that was asked for, in that order.
+    /// The embedding of each requested token, in the requested order.
     pub tokens: Vectors,
 }
 
-/// A token of a text: the index of the text, and that of the token in it.
+/// Token position: the index of a text, and the index of a token in it.
 pub type TokenPosition = (usize, usize);
 
-/// Texts of one pass, unless another number is set.
+/// Default batch size: texts per forward pass.
 const BATCH_SIZE: usize = 32;
 
 impl TextEncoder {
-    /// Loads the encoder of a model folder, whatever head it was saved with. A folder of
-    /// sentence-transformers says how sentence embeddings are made, and the tokens after which a text is
-    /// cut.
+    /// Loads the encoder of a model folder, whatever head it was saved with. For a
+    /// sentence-transformers folder, its modules set the pooling, the dense layers and the maximum
+    /// length.
     ///
     /// # Errors
-    /// If the folder holds no model, a tokenizer that does not suit it, or modules of
-    /// sentence-transformers that are not supported.
+    /// If the folder holds no model, a tokenizer with tokens that the model lacks, or unsupported
+    /// modules of sentence-transformers.
     pub fn load(folder: impl Into<ModelFolder>, device: &Device) -> Result<Self, Error> {
         let folder = folder.into();
         let modules = read_sentence_modules(&folder.path)?;
@@ -99,10 +99,10 @@ impl TextEncoder {
         Ok(Self { sentences, modules: Some(modules), ..this.with_max_length(max_length) })
     }
 
-    /// Takes the encoder of a model that was loaded, whatever its head, and its tokenizer.
+    /// Creates a text encoder from a loaded model, whatever its head, and its tokenizer.
     ///
     /// # Errors
-    /// If the tokenizer does not suit it; the message calls it `tokenizer.json`.
+    /// If the tokenizer has tokens that the model lacks; the message calls it `tokenizer.json`.
     pub fn from_loaded(
         loaded: &LoadedModel,
         tokenizer: Tokenizer,
@@ -113,48 +113,48 @@ impl TextEncoder {
         Ok(Self::new(encoder, tokenizer, device.clone()))
     }
 
-    /// Takes an encoder as it is, without autodiff, and a tokenizer that suits it.
+    /// Creates a text encoder from an encoder without autodiff and its tokenizer.
     pub fn new(encoder: Encoder, tokenizer: Tokenizer, device: Device) -> Self {
         let max_length = encoder.config().max_tokens();
         let (sentences, modules) = (SentencePipeline::default(), None);
         Self { encoder, tokenizer, device, batch_size: BATCH_SIZE, max_length, sentences, modules }
     }
 
-    /// Sets the number of texts of one pass; 0 counts as 1.
+    /// Sets the batch size: texts per forward pass; 0 counts as 1.
     #[must_use]
     pub fn with_batch_size(self, batch_size: usize) -> Self {
         Self { batch_size: batch_size.max(1), ..self }
     }
 
-    /// Sets the number of tokens after which a text is cut, at most what the encoder takes.
+    /// Sets the maximum length in tokens, to which texts are truncated; at most the encoder's own.
     #[must_use]
     pub fn with_max_length(self, max_length: usize) -> Self {
         Self { max_length: max_length.min(self.encoder.config().max_tokens()), ..self }
     }
 
-    /// Sets how the states of a sentence become one vector.
+    /// Sets the pooling of hidden states into a sentence embedding.
     #[must_use]
     pub fn with_pooling(mut self, pooling: SentencePooling) -> Self {
         self.sentences.pooling = pooling;
         self
     }
 
-    /// How the states of a sentence become one vector.
+    /// The pooling of hidden states into a sentence embedding.
     pub fn pooling(&self) -> SentencePooling {
         self.sentences.pooling
     }
 
-    /// The number of tokens after which a text is cut.
+    /// The maximum length in tokens, to which texts are truncated.
     pub fn max_length(&self) -> usize {
         self.max_length
     }
 
-    /// What sentence-transformers says of the folder that it was loaded from; none for other folders.
+    /// The sentence-transformers modules of the model folder; `None` for other folders.
     pub fn sentence_modules(&self) -> Option<&SentenceModules> {
         self.modules.as_ref()
     }
 
-    /// Leaves out the blocks above a layer, whose vectors are not wanted.
+    /// Truncates the encoder after a layer, to save the computation of the blocks above it.
     ///
     /// # Errors
     /// If the encoder does not have the layer.
@@ -172,7 +172,7 @@ impl TextEncoder {
         self.encoder.config().num_hidden_layers + 1
     }
 
-    /// Where the encoder is.
+    /// The device of the encoder.
     pub fn device(&self) -> &Device {
         &self.device
     }
@@ -209,11 +209,10 @@ impl TextEncoder {
         Ok(tokenized.collect())
     }
 
-    /// Encodes texts, one [`LayerVectors`] for each of `layers`.
+    /// Computes sentence and token embeddings of texts: one [`LayerVectors`] for each of `layers`.
     ///
     /// # Errors
-    /// If a layer or a token is not there, or the model gives numbers that are
-    /// not finite.
+    /// If a layer or a token does not exist, or the model gives values that are not finite.
     pub fn encode(
         &self,
         texts: &[TokenizedText],
@@ -223,8 +222,8 @@ impl TextEncoder {
         read_sync(self.encode_async(texts, tokens, layers))
     }
 
-    /// [`encode`](Self::encode) for a browser, which gives back numbers of a GPU only when it is asked
-    /// to wait.
+    /// Async version of [`encode`](Self::encode), for browsers, where reading values back from a
+    /// GPU is asynchronous.
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
@@ -247,7 +246,8 @@ impl TextEncoder {
             let (input, seq_len) = self.input(texts, &indices)?;
             let hidden_states =
                 self.encoder.forward(&input, &ForwardOptions::evaluation()).hidden_states;
-            // Where each wanted token is in the batch, and where its vector goes.
+            // The position of each requested token in the batch, and the output row of its
+            // embedding.
             let (positions, rows): (Vec<i32>, Vec<usize>) = indices
                 .iter()
                 .enumerate()
@@ -282,7 +282,7 @@ impl TextEncoder {
         both.map(layer_vectors).collect()
     }
 
-    /// The wanted tokens of each text with their positions in the order they were asked for.
+    /// Groups requested tokens by text: the index of each token, and its position in the request.
     fn tokens_by_text(
         &self,
         texts: &[TokenizedText],
@@ -324,10 +324,10 @@ async fn scatter(tensor: Tensor<2>, rows: &[usize], values: &mut [f32]) -> Resul
     Ok(())
 }
 
-/// The indices of the tokens that begin inside each word of a text; tokens without width belong to
-/// none, and those without letters and digits to words without any.
+/// Alignment of tokens to words: the indices of the tokens that begin inside each word of a text.
+/// Empty tokens belong to no word, and tokens without letters and digits only to words without any.
 ///
-/// `spans` are the characters of the tokens, in the order of the text.
+/// `spans` are the character offsets of the tokens, in text order.
 fn tokens_of_words(text: &str, spans: &[(usize, usize)]) -> Vec<Vec<usize>> {
     let words = whitespace_words(text);
     let is_spoken: Vec<bool> = text.chars().map(char::is_alphanumeric).collect();

@@ -1,15 +1,15 @@
-//! Why adapters of a recipe do not go with its model.
+//! Errors of adapters that are incompatible with the recipe's model.
 
 use std::path::PathBuf;
 
 use isogloss_model::AdapterError;
 use isogloss_text::Language;
 
-/// Why adapters of a recipe do not go with its model.
+/// Error of adapters that are incompatible with the recipe's model.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdaptersError {
-    /// The model has an adapter of this name.
+    /// The model already has an adapter of this name.
     #[error("adapter: {model} has an adapter {name:?} already")]
     NameTaken {
         /// The model.
@@ -17,7 +17,7 @@ pub enum AdaptersError {
         /// The adapter.
         name: String,
     },
-    /// An invertible adapter would lie above another.
+    /// An invertible adapter would be stacked on another adapter.
     #[error("adapter.seq_bn_inv: an invertible adapter acts only under all others")]
     InvertibleAbove,
     /// An adapter that does not fit the model.
@@ -25,28 +25,28 @@ pub enum AdaptersError {
     Model {
         /// `adapter` or `language_adapter`.
         table: &'static str,
-        /// What does not fit.
+        /// The adapter error.
         source: AdapterError,
     },
-    /// A language adapter would lie above another adapter.
+    /// A language adapter would be stacked on another adapter.
     #[error("language_adapter: the model has the adapter {name:?} already")]
     LanguageAbove {
         /// The other adapter.
         name: String,
     },
-    /// A language of evaluation has no adapter.
+    /// A test language without a language adapter.
     #[error(
         "{}: no language adapter for {language}: train one, or set language_adapter.evaluation to \
          \"source\" or \"none\"",
         folder.display()
     )]
     NoLanguageAdapter {
-        /// Where it should be.
+        /// The folder where it is expected.
         folder: PathBuf,
         /// The language.
         language: Language,
     },
-    /// The whole of a model with adapters would be trained.
+    /// Full fine-tuning of a model that has adapters.
     #[error("{model} has adapters: train another one above them, with [adapter]")]
     WholeModel {
         /// The model.

@@ -1,32 +1,32 @@
-//! Why examples, pairs or text cannot be trained on or scored.
+//! Errors of training and evaluation data.
 
 use std::path::PathBuf;
 
 use isogloss_text::{Language, TreeError};
 
-/// Why examples, pairs or text cannot be trained on or scored.
+/// Error of training or evaluation data: examples, sentence pairs or text.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// No language has a file.
+    /// No data file was found for any language.
     #[error("{pattern}: no file for any language")]
     NoFile {
-        /// The path, with `{language}` in it.
+        /// The path pattern, with `{language}` in it.
         pattern: String,
     },
-    /// A task without labels was asked for labeled examples.
+    /// Labeled examples were requested for a task without labels.
     #[error("{task} has no labeled examples")]
     Unlabeled {
         /// The name of the task.
         task: &'static str,
     },
-    /// No example of training has a label.
+    /// No training example has a label.
     #[error("{}: no labels to learn", path.display())]
     NoLabels {
         /// The file.
         path: PathBuf,
     },
-    /// No example of a set has a target.
+    /// No example of a dataset has a label.
     #[error("{}: no example has a label to {purpose}", path.display())]
     NoTargets {
         /// The file.
@@ -50,12 +50,12 @@ pub enum DataError {
         path: PathBuf,
         /// Its language.
         language: Language,
-        /// Examples that are wanted.
+        /// Number of examples needed.
         expected: usize,
-        /// Examples that are there.
+        /// Number of examples found.
         found: usize,
     },
-    /// No training example has a translation, where the view of translations is read.
+    /// No training example has a translation in the files of `[views.translated]`.
     #[error(
         "{}: none of its texts has a translation in the files of [views.translated]",
         path.display()
@@ -64,23 +64,23 @@ pub enum DataError {
         /// The file of the examples.
         path: PathBuf,
     },
-    /// All blocks of a text are held out.
+    /// No block of text is left to train on: all are held out.
     #[error("{}: no block is left to train on: all {n_held_out} are held out", path.display())]
     NoBlockLeft {
         /// The file.
         path: PathBuf,
-        /// Blocks that are held out.
+        /// Number of held-out blocks.
         n_held_out: usize,
     },
-    /// All pairs of a file are held out, or have no words that were aligned.
+    /// No sentence pair is left to train on: all are held out or have no aligned words.
     #[error("{}: no pair is left to train on: {}", path.display(), unlinked(*n_unlinked))]
     NoPairLeft {
         /// The file.
         path: PathBuf,
-        /// Pairs whose words were not aligned.
+        /// Number of pairs without aligned words.
         n_unlinked: usize,
     },
-    /// An example that is not of the form that the task reads.
+    /// An example whose format the task cannot read.
     #[error("{}:{line}: {task} reads {expected}", path.display())]
     Form {
         /// The file.
@@ -89,10 +89,10 @@ pub enum DataError {
         line: usize,
         /// The name of the task.
         task: &'static str,
-        /// What it reads.
+        /// The expected format.
         expected: &'static str,
     },
-    /// A split was asked of a treebank.
+    /// A split of a treebank was requested; treebanks have no splits.
     #[error("{}: a treebank does not say which sentences are of split {split:?}", path.display())]
     SplitOfTreebank {
         /// The file.
@@ -100,12 +100,12 @@ pub enum DataError {
         /// The split.
         split: String,
     },
-    /// A parser's scores of a sentence are not finite.
+    /// No dependency tree: the parser's scores of a sentence are not finite.
     #[error("{}: the model's scores make no tree: {source}", path.display())]
     NoTree {
         /// The file of the sentences.
         path: PathBuf,
-        /// What is wrong with the scores.
+        /// The error of the scores.
         source: TreeError,
     },
 }

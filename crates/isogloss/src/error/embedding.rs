@@ -1,35 +1,35 @@
-//! Why there are no embeddings.
+//! Errors of embeddings and of the vectors that hold them.
 
 use isogloss_model::InputError;
 
-/// Why there are no embeddings.
+/// Error of embeddings, or of the vectors that hold them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmbeddingError {
-    /// Numbers that are not whole vectors.
+    /// A number of values that is not a multiple of the vector width, or a width of 0.
     #[error("{n} numbers are not vectors of width {width}")]
     Width {
-        /// How many numbers there are.
+        /// The number of values.
         n: usize,
         /// The width of a vector.
         width: usize,
     },
-    /// A number that is not finite.
+    /// A value that is not finite (NaN or infinity).
     #[error("number {index} of vector {vector} is {value}")]
     NotFinite {
         /// The vector's index.
         vector: usize,
-        /// The number's index in it.
+        /// The index of the value in the vector.
         index: usize,
-        /// The number.
+        /// The value.
         value: f32,
     },
-    /// A layer gives numbers that are not finite.
+    /// A layer of the model with values that are not finite.
     #[error("layer {layer} of the model: {source}")]
     Layer {
         /// The layer, 0 for the embeddings.
         layer: usize,
-        /// What is wrong with its numbers.
+        /// The error of its values.
         source: Box<EmbeddingError>,
     },
     /// A layer that the model does not have.
@@ -48,10 +48,10 @@ pub enum EmbeddingError {
         /// The token's index.
         token: usize,
     },
-    /// A batch that the model cannot take.
+    /// A batch that is not a valid input of the model.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// There is nothing to compare.
+    /// No sentences to compare.
     #[error("no sentences to compare")]
     NoSentences,
 }

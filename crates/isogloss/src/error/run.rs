@@ -1,26 +1,26 @@
-//! Why a run cannot begin or be resumed.
+//! Errors of starting and resuming a run.
 
 use std::path::PathBuf;
 
 use isogloss_methods::{AlignmentError, StateError};
 
-/// Why a run cannot begin or be resumed.
+/// Error of starting or resuming a run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// A run whose data files are not what they were when it began.
+    /// Data files that have changed since the run began.
     #[error(
         "{} since this run began: put back what was there, use another --out, or --fresh to begin again; \
          without {} the run goes on with the files as they are",
         changed.join(", "), record.display()
     )]
     OtherData {
-        /// Each file, and what became of it.
+        /// Each changed file, with the kind of change.
         changed: Vec<String>,
-        /// The file that tells what they were.
+        /// The file of the data fingerprints.
         record: PathBuf,
     },
-    /// A run that would remove what it begins with.
+    /// A model or data file in the run folder, which `--fresh` would remove.
     #[error(
         "{}: lies in the folder of the run, {}, which --fresh empties; use another --out",
         path.display(), folder.display()
@@ -31,13 +31,13 @@ pub enum RunError {
         /// The folder of the run.
         folder: PathBuf,
     },
-    /// A folder that another process trains in.
+    /// A run folder that another process has locked.
     #[error("{}: another process trains in this folder now; wait for it, or use another --out", path.display())]
     InUse {
         /// The run folder.
         path: PathBuf,
     },
-    /// A checkpoint of another version of this program.
+    /// A checkpoint with another format version.
     #[error(
         "{}: a checkpoint of format {found}; this version reads format {expected}: finish the run with the \
          version that wrote it, or use --fresh to begin again",
@@ -46,12 +46,12 @@ pub enum RunError {
     CheckpointFormat {
         /// The file.
         path: PathBuf,
-        /// Its format; the first had no number and counts as 1.
+        /// Its format version; 1 if it has no version number.
         found: u64,
-        /// The format of this version.
+        /// The format version of this program.
         expected: u64,
     },
-    /// A checkpoint of a longer run.
+    /// A checkpoint whose step does not fit the total number of steps of the run.
     #[error(
         "{}: step {step} of a run that has {total_steps} steps now: the data has changed since; use \
          another --out, or --fresh to begin again",
@@ -60,12 +60,12 @@ pub enum RunError {
     StepBeyondRun {
         /// The file.
         path: PathBuf,
-        /// Steps done.
+        /// Optimizer steps done.
         step: u64,
-        /// Steps of the run now.
+        /// Total number of steps of the run now.
         total_steps: u64,
     },
-    /// A checkpoint with another head.
+    /// A checkpoint whose labels are not those of the training data.
     #[error(
         "{}: its labels are not those of the training data, which has changed since; use another --out, \
          or --fresh to begin again",
@@ -75,7 +75,7 @@ pub enum RunError {
         /// The configuration of the checkpoint's model.
         path: PathBuf,
     },
-    /// A moment of a parameter that the model does not have.
+    /// Optimizer state of a parameter that the model does not have.
     #[error("{}: optimizer_steps: the model has no {parameter:?}", path.display())]
     NoSuchParameter {
         /// The file.
@@ -83,15 +83,15 @@ pub enum RunError {
         /// The path of the parameter.
         parameter: String,
     },
-    /// The state of a method that is not that of this recipe.
+    /// The state of a method that does not fit this recipe.
     #[error("{}: {source}", path.display())]
     MethodState {
         /// The folder of the state.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error of the state.
         source: StateError,
     },
-    /// The scores of dynamic subnetworks that are not those of this recipe.
+    /// The scores of dynamic subnetworks that do not fit this recipe.
     #[error(
         "{}: the scores of subnetworks are not those of this recipe; use another --out, or --fresh to \
          begin again",
@@ -101,7 +101,7 @@ pub enum RunError {
         /// The file.
         path: PathBuf,
     },
-    /// A checkpoint whose pairs or text were of other languages.
+    /// A checkpoint whose unlabeled data (pairs or text) has other languages.
     #[error(
         "{}: the languages without labels have changed since; use another --out, or --fresh to begin \
          again",
@@ -120,13 +120,13 @@ pub enum RunError {
         /// The teacher's tokenizer.
         path: PathBuf,
     },
-    /// A teacher without a head, whose logits are read.
+    /// A teacher without a head, whose logits are needed.
     #[error("{}: the teacher has no head; name a finished run's `best`", path.display())]
     TeacherWithoutHead {
         /// The configuration of the teacher.
         path: PathBuf,
     },
-    /// A teacher with a label that is not learned.
+    /// A teacher with a label that the training data does not have.
     #[error("{}: the teacher's label {label:?} is not in the training data", path.display())]
     TeacherLabel {
         /// The configuration of the teacher.
@@ -148,13 +148,13 @@ pub enum RunError {
         /// Labels of the training data.
         expected: usize,
     },
-    /// A teacher without the layer that is asked for.
+    /// A teacher without the requested layer.
     #[error("the teacher: {source}")]
     TeacherLayer {
-        /// What it lacks.
+        /// The error of the layer.
         source: AlignmentError,
     },
-    /// A cache of a teacher's embeddings that does not hold what was written.
+    /// A damaged cache of teacher embeddings.
     #[error(
         "{}: the cache of the teacher's embeddings is damaged; remove this file to have it made again",
         path.display()
@@ -163,19 +163,19 @@ pub enum RunError {
         /// The file.
         path: PathBuf,
     },
-    /// A student that cannot be made of the model.
+    /// A student that cannot be initialized from the model.
     #[error("student.{problem}")]
     Student {
         /// The field and the reason.
         problem: String,
     },
-    /// A model with adapters, to be trained as a whole.
+    /// Full fine-tuning of a model that has adapters.
     #[error("{source_model} has adapters: train another one above them, with [adapter]")]
     ModelHasAdapters {
         /// The model of the recipe.
         source_model: String,
     },
-    /// A schedule about a layer that the model does not have.
+    /// A schedule for a layer that the model does not have.
     #[error("schedule.fixed.layers: {layer} of a model of {n_layers} layers")]
     NoLayer {
         /// The layer.
@@ -183,18 +183,18 @@ pub enum RunError {
         /// Layers of the model.
         n_layers: usize,
     },
-    /// A negative queue as long as there are pairs.
+    /// A negative queue (MoCo) with at least as many keys as there are pairs.
     #[error(
         "queue_size: a queue of {queue_size} keys needs more pairs than the {n_pairs} pairs there are, or \
          a pair is its own negative"
     )]
     NegativeQueue {
-        /// Keys of the queue.
+        /// Number of keys in the queue.
         queue_size: usize,
-        /// Pairs to train on.
+        /// Number of training pairs.
         n_pairs: usize,
     },
-    /// An objective's state that is never ready.
+    /// An objective whose state never gets ready: it collects nothing from the warm-up batches.
     #[error("an objective wants more batches before the first step, and takes nothing from them")]
     IdleState,
 }

@@ -1,21 +1,21 @@
-//! Why something cannot be done with a finished model.
+//! Errors of tools for finished models.
 
 use std::path::PathBuf;
 
 use isogloss_model::{AdapterError, InputError, ProblemType};
 use isogloss_text::{Language, TextError, TreeError};
 
-/// Why something cannot be done with a finished model.
+/// Error of a tool for finished models.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ToolError {
-    /// A model without a head was to predict.
+    /// Inference with a model that has no head.
     #[error("{}: this model has no head; fine-tune it first", path.display())]
     NoHead {
         /// Its configuration.
         path: PathBuf,
     },
-    /// What a model says of how it is scored cannot be used.
+    /// Invalid saved evaluation options (`isogloss.scoring`) of a model.
     #[error("{}: isogloss.scoring: {problem}", path.display())]
     Scoring {
         /// The file.
@@ -23,15 +23,15 @@ pub enum ToolError {
         /// The field and the reason.
         problem: String,
     },
-    /// A model whose labels cannot be told apart.
+    /// Invalid labels of a model, such as duplicates.
     #[error("{}: field \"id2label\": {source}", path.display())]
     Labels {
         /// Its configuration.
         path: PathBuf,
-        /// Which.
+        /// The error of the labels.
         source: Box<TextError>,
     },
-    /// A model whose answers are not one label was to be compared with one label a text.
+    /// Single-label evaluation of a multi-label or regression model.
     #[error(
         "{}: field \"problem_type\": {}{}: no metric of this program compares its answers with one \
          label a text",
@@ -40,38 +40,38 @@ pub enum ToolError {
     NotOneLabel {
         /// Its configuration.
         path: PathBuf,
-        /// How its outputs are read.
+        /// Its problem type.
         problem: ProblemType,
-        /// How many there are.
+        /// Number of outputs.
         n_labels: usize,
     },
-    /// There is no language adapter to exchange.
+    /// The model has no language adapter to exchange.
     #[error("this model has no language adapter under another one to exchange")]
     NoLanguageAdapter,
     /// An adapter that cannot be exchanged or merged.
     #[error(transparent)]
     Adapter(#[from] AdapterError),
-    /// A batch that the model cannot take.
+    /// A batch that is not a valid input of the model.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// A parser was to label running text.
+    /// A dependency parser with running text as input, instead of a treebank.
     #[error("a parser reads the sentences of a treebank, not running text")]
     NeedsTreebank,
-    /// Another model was to parse.
+    /// Dependency parsing with a model that is not a parser.
     #[error("this model is no parser")]
     NoParser,
-    /// A parser's scores of a sentence are not finite.
+    /// No dependency tree: the parser's scores of a sentence are not finite.
     #[error("no tree: {0}")]
     NoTree(#[from] TreeError),
-    /// The Fisher information of a parser.
+    /// Fisher information of a dependency parser, which predicts several labels for a word.
     #[error(
         "the Fisher information is that of one label a row; a parser says several things of a word"
     )]
     SeveralLabelsARow,
-    /// A pruned model was to be pruned, or to be masked.
+    /// Pruning or masking of a model that is already pruned.
     #[error("the model is pruned already: take the whole one")]
     Pruned,
-    /// A subnetwork of a whole model for a pruned one.
+    /// A subnetwork of a whole model, applied to a pruned one.
     #[error(
         "{}: a subnetwork of a whole model; {n_heads} heads and {n_feed_forward} feed-forward blocks \
          of this one are pruned",
@@ -80,17 +80,17 @@ pub enum ToolError {
     SubnetworkOfWhole {
         /// The file of the subnetwork.
         path: PathBuf,
-        /// Heads that are gone.
+        /// Number of pruned heads.
         n_heads: usize,
-        /// Feed-forward blocks that are gone.
+        /// Number of pruned feed-forward blocks.
         n_feed_forward: usize,
     },
-    /// A file that holds no subnetwork.
+    /// An invalid subnetwork file.
     #[error("{}: {problem}", path.display())]
     NoSubnetwork {
         /// The file.
         path: PathBuf,
-        /// What the parser of TOML says.
+        /// The message of the TOML parser.
         problem: String,
     },
     /// A subnetwork of another architecture.
@@ -106,7 +106,7 @@ pub enum ToolError {
         /// Layers and heads of the subnetwork.
         found: [usize; 2],
     },
-    /// A line of a file of distances that is none.
+    /// An invalid line in a file of language distances.
     #[error(
         "{}: line {line}: expected two language tags and a distance between tabs, found {found:?}",
         path.display()
@@ -116,10 +116,10 @@ pub enum ToolError {
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What it holds.
+        /// The text of the line.
         found: String,
     },
-    /// A language that no language of training is near to.
+    /// A language without a distance from any training language.
     #[error("{}: no distance of {language} from any language of training", path.display())]
     NoDistance {
         /// The file of distances.
@@ -127,7 +127,7 @@ pub enum ToolError {
         /// The language.
         language: Language,
     },
-    /// A folder that holds adapters on a base, and not a whole model.
+    /// An adapter-only checkpoint where a whole model is needed.
     #[error(
         "{}: these are adapters on a base: take the base, or merge them into it first",
         folder.display()
@@ -136,7 +136,7 @@ pub enum ToolError {
         /// The folder.
         folder: PathBuf,
     },
-    /// An adapter was to be merged that is no part of any weight.
+    /// An adapter that cannot be merged into weights, such as a bottleneck adapter.
     #[error(
         "{}: the adapter {name:?} is of the kind {kind}, which cannot be merged",
         folder.display()
@@ -149,28 +149,28 @@ pub enum ToolError {
         /// Its kind.
         kind: &'static str,
     },
-    /// There is nothing to merge.
+    /// A model without adapters to merge.
     #[error("{}: no adapter to merge", folder.display())]
     NoAdapter {
         /// The folder.
         folder: PathBuf,
     },
-    /// A smaller vocabulary that would segment texts in another way.
+    /// A trimmed vocabulary that changes the segmentation of texts.
     #[error("{}: {n_texts} texts would be cut in another way", path.display())]
     OtherSegmentation {
         /// The tokenizer.
         path: PathBuf,
-        /// Texts that would be segmented in another way.
+        /// Number of texts with another segmentation.
         n_texts: usize,
     },
-    /// A smaller model whose hidden states would be others.
+    /// A trimmed or pruned model whose hidden states differ from the whole model's.
     #[error("{}: hidden states{} would differ by {difference}", folder.display(), up_to(*largest))]
     OtherStates {
         /// The whole model.
         folder: PathBuf,
         /// The largest difference.
         difference: f32,
-        /// The largest number among the states, where the difference is measured by it.
+        /// The largest absolute value among the hidden states, if the tolerance is relative to it.
         largest: Option<f32>,
     },
 }

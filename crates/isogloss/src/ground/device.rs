@@ -1,9 +1,8 @@
-//! Devices: a name such as `vulkan:1` in, an opened [`Device`] out.
+//! Device selection: opens a [`Device`] by a name such as `vulkan:1`.
 //!
-//! [`DeviceChoice`] is what the user writes, [`open`] makes a device of it, [`list`] tells what
-//! there is.
-//! Here alone is asked which backends were compiled in.
-//! Autodiff is the trainer's business: a device leaves here without it.
+//! [`DeviceChoice`] is the parsed name, [`open`] opens its device, [`list`] lists the devices that
+//! are available. Only this module depends on which backends are compiled in. Devices are opened
+//! without autodiff; the trainer adds it.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -33,24 +32,24 @@ pub use error::DeviceError;
 use info::cpu_info;
 pub use info::{DeviceInfo, OpenDevice};
 
-/// Held while devices are looked for or opened: the Vulkan loader crashes when instances come and
-/// go on several threads at once (a note in cubecl-wgpu's `runtime.rs`).
+/// Lock held while devices are listed or opened: the Vulkan loader crashes when several threads
+/// create and drop instances at once (a note in cubecl-wgpu's `runtime.rs`).
 static GATE: Mutex<()> = Mutex::new(());
 
-/// Opens a device; one that is already open in this process is handed out again.
+/// Opens a device; one that is already open in this process is returned again.
 ///
 /// # Errors
-/// [`DeviceError`] when the device is not compiled in, not there, or its driver refuses.
+/// [`DeviceError`] when the device is not compiled in or not present, or its driver fails.
 pub fn open(choice: DeviceChoice) -> Result<OpenDevice, DeviceError> {
     let _gate = GATE.lock().unwrap_or_else(PoisonError::into_inner);
     if choice == DeviceChoice::Auto { open_best() } else { open_named(choice) }
 }
 
-/// Opens the GPU of a browser; one that is already open is handed out again.
+/// Opens the WebGPU device of a browser; one that is already open is returned again.
 ///
 /// # Errors
-/// [`DeviceError::NotCompiled`] in a build without it, [`DeviceError::Driver`] when the browser gives
-/// none.
+/// [`DeviceError::NotCompiled`] in a build without WebGPU, [`DeviceError::Driver`] when the browser
+/// provides no device.
 pub async fn open_webgpu() -> Result<OpenDevice, DeviceError> {
     #[cfg(feature = "webgpu")]
     return browser::open().await;
@@ -58,9 +57,9 @@ pub async fn open_webgpu() -> Result<OpenDevice, DeviceError> {
     Err(DeviceError::NotCompiled { name: "webgpu" })
 }
 
-/// All devices that can be opened here, in the order in which `auto` would take them.
+/// Lists the devices that can be opened, in the order of preference of `auto`.
 ///
-/// CUDA devices are opened for their names, the others are only looked at; so
+/// CUDA devices are opened to read their names, others are only enumerated; so
 /// [`DeviceInfo::max_buffer_bytes`] can be larger once a device is open.
 pub fn list() -> Vec<DeviceInfo> {
     let _gate = GATE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,10 +84,10 @@ pub fn check_buffer(info: &DeviceInfo, what: &str, bytes: u64) -> Result<(), Dev
     }
 }
 
-/// Reads a tensor back as numbers of a type.
+/// Reads a tensor back to the host, as values of type `T`.
 ///
 /// # Errors
-/// [`DeviceError::Lost`] if the device does not give them back.
+/// [`DeviceError::Lost`] if the values cannot be read.
 pub async fn read<T: Element, const D: usize, K: Basic>(
     tensor: Tensor<D, K>,
 ) -> Result<Vec<T>, DeviceError> {
@@ -98,7 +97,7 @@ pub async fn read<T: Element, const D: usize, K: Basic>(
     Ok(values.expect("the numbers were just converted to this type"))
 }
 
-/// A GPU whose driver fails is passed over like one that is not there.
+/// Opens the best device, for `auto`; a GPU whose driver fails is skipped.
 fn open_best() -> Result<OpenDevice, DeviceError> {
     let cpus = [DeviceChoice::Flex, DeviceChoice::Ndarray];
     CHOICES
@@ -130,7 +129,7 @@ fn open_named(choice: DeviceChoice) -> Result<OpenDevice, DeviceError> {
     }
 }
 
-/// The devices behind a name; none if it is not compiled in.
+/// The devices of a backend; empty if it is not compiled in.
 fn found(choice: DeviceChoice) -> Vec<DeviceInfo> {
     match choice {
         #[cfg(feature = "flex")]
@@ -151,7 +150,7 @@ fn found(choice: DeviceChoice) -> Vec<DeviceInfo> {
     }
 }
 
-/// Whether a name leads to hardware that is no CPU.
+/// Whether a backend has a hardware GPU.
 fn has_gpu(choice: DeviceChoice) -> bool {
     match choice {
         DeviceChoice::Flex | DeviceChoice::Ndarray => false,

@@ -1,5 +1,5 @@
-//! Atomic writes: a file or folder is written beside its path, synced and renamed, so that a crash at any
-//! moment leaves either the old state or the new one.
+//! Atomic writes: a file or folder is written beside its path, synced and renamed, so that a crash
+//! at any moment leaves either the old state or the new one.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::Error;
 use crate::error::io;
 
-/// Writes a file beside its path, syncs it, and renames it.
+/// Atomic file write: writes a temporary file beside the path, syncs it, and renames it.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let temporary = path.with_extension("partial");
     let write = || {
@@ -21,7 +21,7 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     sync_parent(path)
 }
 
-/// Fills a folder beside its path, syncs it, and renames it.
+/// Atomic folder replacement: fills a temporary folder beside the path, syncs it, and renames it.
 pub(crate) fn replace_folder(
     path: &Path,
     fill: impl FnOnce(&Path) -> Result<(), Error>,
@@ -31,7 +31,7 @@ pub(crate) fn replace_folder(
     fs::create_dir_all(&temporary).map_err(io(&temporary))?;
     let filled = fill(&temporary);
     if filled.is_err() {
-        // The error of the filling is the one to report, not one of the clean-up.
+        // The error of `fill` is reported, not one of the clean-up.
         _ = fs::remove_dir_all(&temporary);
         return filled;
     }
@@ -44,8 +44,8 @@ pub(crate) fn replace_folder(
     remove_folder(&old)
 }
 
-/// Puts back what a crash between the two moves of [`replace_folder`] left aside, and removes what
-/// one before them left unfinished.
+/// Crash recovery of [`replace_folder`]: restores the old folder after a crash between the two
+/// renames, and removes an unfinished temporary folder.
 pub(crate) fn recover_folder(path: &Path) -> Result<(), Error> {
     remove_folder(&path.with_extension("partial"))?;
     let old = path.with_extension("old");
@@ -58,7 +58,8 @@ pub(crate) fn recover_folder(path: &Path) -> Result<(), Error> {
     fs::rename(&old, path).map_err(io(path))
 }
 
-/// Moves a folder aside, where nobody takes it for a whole one, and removes it there.
+/// Crash-safe folder removal: renames the folder to a temporary name before it removes it, so that
+/// no partly removed folder is taken for a complete one.
 pub(crate) fn remove_folder(path: &Path) -> Result<(), Error> {
     let aside = path.with_extension("partial");
     unless_absent(fs::remove_dir_all(&aside)).map_err(io(&aside))?;
@@ -87,7 +88,7 @@ fn sync_parent(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Makes the entries of a folder durable; only Unix lets a folder be synced.
+/// Syncs the entries of a folder to disk (fsync), on Unix; elsewhere folders cannot be synced.
 fn sync_folder(path: &Path) -> Result<(), Error> {
     if cfg!(unix) {
         File::open(path).and_then(|folder| folder.sync_all()).map_err(io(path))?;

@@ -1,10 +1,9 @@
-//! Model files by name: a local folder, or a repository on the Hugging Face Hub.
+//! Hugging Face Hub client: model files by name, from a local folder or a repository on the Hub.
 //!
-//! [`ModelSource`] reads what the user wrote after `--model`; [`ModelSource::resolve`] turns it
-//! into a folder that holds `config.json`, `tokenizer.json` and the weights, downloading what the
-//! cache lacks.
-//! The cache is laid out as `huggingface_hub` for Python lays it out, so both share it.
-//! Reading the files is not done here.
+//! [`ModelSource`] parses the argument of `--model`; [`ModelSource::resolve`] turns it into a
+//! folder that holds `config.json`, `tokenizer.json` and the weights, and downloads the files that
+//! the cache lacks. The cache has the layout of the Python library `huggingface_hub`, so both share
+//! it. The files are not parsed here.
 
 use std::env;
 use std::path::PathBuf;
@@ -24,14 +23,13 @@ pub use options::{HubOptions, Progress};
 pub use source::ModelSource;
 
 impl ModelSource {
-    /// Returns a folder with the files of the model, downloading those the cache lacks.
+    /// Resolves a model source to a folder with the model files; downloads those the cache lacks.
     ///
-    /// Taken are `config.json`, `tokenizer.json` and the weights (`model.safetensors`, else
-    /// `pytorch_model.bin`, whole or in shards), and where present `tokenizer_config.json`,
-    /// `special_tokens_map.json` and the modules of sentence-transformers; of a repository of adapters
-    /// `adapter_config.json` and their weights.
-    /// The cached copy is used without a request when the revision is a full commit id, and when
-    /// the server cannot be reached.
+    /// The files are `config.json`, `tokenizer.json` and the weights (`model.safetensors`, else
+    /// `pytorch_model.bin`, whole or in shards), and if present `tokenizer_config.json`,
+    /// `special_tokens_map.json` and the modules of sentence-transformers; for a repository of
+    /// adapters, `adapter_config.json` and the adapter weights. The cached copy is used without a
+    /// request when the revision is a full commit id, and when the server cannot be reached.
     ///
     /// # Errors
     /// Any [`HubError`]; its message says what to do.
@@ -39,7 +37,7 @@ impl ModelSource {
         self.resolve_with_progress(options, &|_, _, _| ())
     }
 
-    /// [`resolve`](Self::resolve), telling `progress` how far each download is.
+    /// [`resolve`](Self::resolve) with a download progress callback.
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve).

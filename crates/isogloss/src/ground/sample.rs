@@ -1,8 +1,9 @@
-//! Samples without replacement, by a seed.
+//! Random sampling without replacement, by a seed.
 
 use isogloss_kernels::split_seed;
 
-/// The first `n` of `0..len` in a random order given by a seed, or all of them in that order.
+/// Random sample without replacement: the first `n` of `0..len` in the random order of a seed, or
+/// all of them in that order.
 pub fn sample_indices(len: usize, n: Option<usize>, seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..len).collect();
     order.sort_by_key(|index| split_seed(seed, *index as u64));

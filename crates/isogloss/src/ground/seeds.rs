@@ -1,8 +1,8 @@
-//! The streams of random numbers of a run, split from the recipe's seed.
+//! Random seeds of a run: the numbers of the streams that are split from the recipe's seed.
 
-/// A new head.
+/// Initialization of a new head.
 pub(crate) const HEAD: u64 = 0;
-/// The order of labeled batches.
+/// Shuffling of labeled batches.
 pub(crate) const ORDER: u64 = 1;
 /// Dropout, noise and sampled labels.
 pub(crate) const DROPOUT: u64 = 2;
@@ -12,15 +12,15 @@ pub(crate) const VIEWS: u64 = 3;
 pub(crate) const GUIDED_DROPOUT: u64 = 4;
 /// Measures of the Fisher information and of flatness.
 pub(crate) const MEASURE: u64 = 5;
-/// The order and the masks of pairs.
+/// Shuffling and token masking of sentence pairs.
 pub(crate) const PAIRS: u64 = 6;
-/// New projection heads.
+/// Initialization of new projection heads.
 pub(crate) const PROJECTIONS: u64 = 7;
-/// The order and the masks of text in one language.
+/// Shuffling and token masking of monolingual text.
 pub(crate) const MONOLINGUAL: u64 = 8;
-/// New adapters.
+/// Initialization of new adapters.
 pub(crate) const ADAPTER: u64 = 9;
-/// The random order of gradual unfreezing, and FUN's examples.
+/// The random layer order of gradual unfreezing, and the examples of FUN.
 pub(crate) const UNFREEZING: u64 = 10;
-/// A new student.
+/// Initialization of a new student.
 pub(crate) const STUDENT: u64 = 11;

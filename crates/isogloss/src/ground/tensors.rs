@@ -1,4 +1,4 @@
-//! Numbers between the host and a device: batches, their targets, and values read back.
+//! Tensor transfer between host and device: batches, their targets, and values read back.
 
 use std::path::Path;
 
@@ -9,8 +9,8 @@ use isogloss_text::{Targets, TokenBatch, WordTargets};
 
 use crate::Error;
 
-/// A batch on a device, with its words if it has targets for a parser; `path` stands for it in
-/// messages.
+/// Model input on a device: a batch, with its words if it has targets for a dependency parser;
+/// error messages name `path`.
 pub(crate) fn model_input(
     batch: &TokenBatch,
     config: &EncoderConfig,
@@ -28,7 +28,8 @@ pub(crate) fn model_input(
     Ok(ModelInput { words, ..input })
 }
 
-/// Targets on a device; none without any. Parts of speech that are learned beside trees have a weight.
+/// Targets on a device; `None` without any. `tag_weight` is the loss weight of part-of-speech tags
+/// that are learned besides trees.
 pub(crate) fn row_targets(
     targets: &Targets,
     tag_weight: f64,
@@ -45,7 +46,7 @@ pub(crate) fn row_targets(
     Some(RowTargets { rows, aux_logits })
 }
 
-/// Where the words of a batch are, and their gold heads, for a parser.
+/// Word positions of a batch, and their gold heads, for a dependency parser.
 fn words_on(targets: &WordTargets, n: usize, device: &Device) -> Words {
     let shape = [n, targets.n_words];
     let ints = |values: Vec<i32>| -> Tensor<2, Int> {
@@ -56,18 +57,18 @@ fn words_on(targets: &WordTargets, n: usize, device: &Device) -> Words {
     Words {
         first_subwords: ints(positions.map(|position| position.unwrap_or(0) as i32).collect()),
         mask: Tensor::from_data(TensorData::new(mask, shape), device),
-        // A word without a target is scored at the root, and counts for nothing.
+        // A word without a gold head gets head 0, the root; the loss ignores it.
         heads: Some(ints(targets.heads.iter().map(|head| (*head).max(0)).collect())),
     }
 }
 
-/// Labels on a device.
+/// Integer tensor (labels or indices) on a device.
 pub(crate) fn integers(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
     let shape = [values.len()];
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-/// The numbers of a tensor, row by row.
+/// Reads a tensor back to the host, in row-major order.
 pub(crate) fn host_values(tensor: Tensor<2>) -> Vec<f32> {
     let values = tensor.into_data().convert::<f32>().try_into_vec();
     values.expect("the numbers were just converted to this type")

@@ -1,14 +1,14 @@
-//! Files beside a model that tell how its texts are tokenized.
+//! Tokenizer files of a model folder.
 
 use std::path::Path;
 
 use crate::Error;
 use crate::error::io;
 
-/// The file of a folder that says that its vocabulary was trimmed; it goes where the tokenizer goes.
+/// The metadata file of a trimmed vocabulary, which is copied with the tokenizer.
 pub(crate) const TRIM_NOTE: &str = "trimmed.json";
 
-/// Copies what `transformers` needs to tokenize as the model was trained.
+/// Copies the tokenizer files that Hugging Face `transformers` reads.
 pub(crate) fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), Error> {
     for name in [
         "tokenizer.json",

@@ -7,7 +7,7 @@ use isogloss_text::Tokenizer;
 
 use crate::Error;
 
-/// Fails if the tokenizer knows tokens that the model has no embedding for.
+/// Vocabulary check: fails if the tokenizer has more tokens than the embedding matrix has rows.
 pub(crate) fn check_vocabulary(
     tokenizer: &Tokenizer,
     path: &Path,

@@ -1,11 +1,11 @@
-//! Checkpoints: everything that a run is resumed from.
+//! Checkpoints: the state of a training run on disk, from which it is resumed.
 //!
 //! ```text
 //! config.json, model.safetensors, …   the model, a Hugging Face folder
 //! projections/                        projection heads
-//! optimizer/                          the moments of AdamW
-//! methods/<name>/                     tensors of the state of a method, such as XLCo's negative queue
-//! state.json                          the format, where the run is, and all other numbers
+//! optimizer/                          optimizer state: the moments of AdamW
+//! methods/<name>/                     tensors of a method's state, such as XLCo's negative queue
+//! state.json                          format version, training progress, and all other values
 //! ```
 
 use std::collections::BTreeMap;
@@ -28,16 +28,16 @@ use crate::Error;
 use crate::error::{RunError, io, json};
 use crate::ground::files::{remove_folder, replace_folder, write_atomically};
 
-/// The layout of checkpoints that this version writes and reads. The first had no number.
+/// Checkpoint format version that this program writes and reads. Format 1 had no version number.
 const FORMAT: u64 = 3;
 
 /// The folder of projection heads, inside a checkpoint.
 const PROJECTIONS: &str = "projections";
-/// The folder of the moments.
+/// The folder of the optimizer state: AdamW's moments.
 const OPTIMIZER: &str = "optimizer";
-/// The folder of methods' states.
+/// The folder of the states of methods.
 const METHODS: &str = "methods";
-/// The file of everything that is no tensor.
+/// The JSON file of everything that is not a tensor.
 const STATE: &str = "state.json";
 
 #[derive(Serialize, Deserialize)]
@@ -45,13 +45,13 @@ struct State {
     format: u64,
     #[serde(flatten)]
     progress: Progress,
-    /// What methods keep besides tensors, by method and name.
+    /// Values of the states of methods that are not tensors, by method and name.
     methods: BTreeMap<String, BTreeMap<String, Value>>,
-    /// Steps that the optimizer has taken, by parameter.
+    /// Optimizer steps taken, by parameter.
     optimizer_steps: BTreeMap<String, u64>,
 }
 
-/// The part of [`State`] that every version can read.
+/// Checkpoint format version: the part of [`State`] that every version can read.
 #[derive(Deserialize)]
 struct Versioned {
     #[serde(default = "first_format")]
@@ -62,30 +62,30 @@ fn first_format() -> u64 {
     1
 }
 
-/// Everything that a run is resumed from.
+/// Checkpoint: the state of a training run, from which it is resumed.
 pub(super) struct Checkpoint {
     pub(super) loaded: LoadedModel,
     pub(super) optimizer: AdamW,
     pub(super) progress: Progress,
-    /// The states of methods; none before the first step.
+    /// The states of methods; `None` before the first step.
     pub(super) methods: Option<SavedMethods>,
 }
 
 impl Checkpoint {
-    /// That of a run that has not begun.
+    /// The initial state of a run, before the first step.
     pub(super) fn first(loaded: LoadedModel, config: AdamWConfig) -> Self {
         let (optimizer, progress) = (AdamW::new(config), Progress::default());
         Self { loaded, optimizer, progress, methods: None }
     }
 }
 
-/// How a run's model is written.
+/// Model saving: what a saved model folder holds besides the parameters.
 pub(super) struct Saver<'a> {
     pub(super) head: Option<&'a HeadSpec>,
     pub(super) config_json: &'a Value,
-    /// What adapters stand on; none if the whole model is trained.
+    /// The base model of the adapters; `None` if the whole model is trained.
     pub(super) base: Option<&'a BaseModel>,
-    /// How it is scored, if it has a head.
+    /// The saved task and evaluation options (`isogloss.scoring`), if the model has a head.
     pub(super) scoring: Option<Value>,
 }
 
@@ -100,7 +100,8 @@ impl Saver<'_> {
     }
 }
 
-/// Writes a checkpoint, then removes the ones before it. `methods` are states by unique name.
+/// Saves a checkpoint, then removes the earlier ones. `methods` are the states of methods by unique
+/// name.
 pub(super) fn write<'a>(
     run: &RunFolder,
     progress: &Progress,
@@ -147,7 +148,7 @@ fn remove_all_but(run: &RunFolder, keep: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Reads a checkpoint of a run that trains this head.
+/// Loads a checkpoint; fails if its head is not `head`.
 pub(super) fn read(
     folder: &Path,
     head: Option<&HeadSpec>,
@@ -181,12 +182,12 @@ pub(super) fn read(
     Ok(Checkpoint { loaded, optimizer, progress: state.progress, methods: Some(methods) })
 }
 
-/// Fails unless a checkpoint is of this version's format.
+/// Checkpoint format check: fails unless the format version is [`FORMAT`].
 pub(super) fn check_format(checkpoint: &Path) -> Result<(), Error> {
     state_bytes(&checkpoint.join(STATE)).map(drop)
 }
 
-/// Reads the state of a checkpoint of this version.
+/// Reads the `state.json` of a checkpoint whose format version is [`FORMAT`].
 fn read_state(path: &Path) -> Result<State, Error> {
     serde_json::from_slice(&state_bytes(path)?).map_err(json(path))
 }
@@ -219,7 +220,7 @@ impl SavedMethods {
         })
     }
 
-    /// The file of everything that is no tensor.
+    /// The path of the JSON file of everything that is not a tensor.
     pub(super) fn state_path(&self) -> PathBuf {
         self.checkpoint.join(STATE)
     }
@@ -233,7 +234,7 @@ pub(super) struct SavedMethod {
 }
 
 impl SavedMethod {
-    /// Names the folder that an error is of.
+    /// Converts an error about this state; adds the folder that it concerns.
     pub(super) fn error(&self, error: StateError) -> Error {
         match error {
             StateError::Tensors { faults } => LoadError::Tensors { faults }.into(),

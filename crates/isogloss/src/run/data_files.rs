@@ -1,5 +1,5 @@
-//! The fingerprint of a run's data: a hash of the contents of every data file that it reads, so that a run is
-//! not resumed with other data under the same recipe.
+//! Data fingerprint: a hash of every data file that a run reads, so that the run is not resumed
+//! with other data under the same recipe.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -14,16 +14,16 @@ use crate::error::{RunError, io, json};
 use crate::recipe::{AlignerRecipe, UnseenLanguage};
 use crate::{Error, Plan};
 
-/// The contents of a file.
+/// File fingerprint: size and content hash of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Fingerprint {
     n_bytes: u64,
-    /// FNV-1a of 64 bits, in hexadecimal digits.
+    /// 64-bit FNV-1a hash, in hexadecimal digits.
     hash: String,
 }
 
-/// Fails if a data file is not what it was when the run began, and records them for a run that begins. A
-/// run that was begun without a record goes on, and gets one.
+/// Data fingerprint check: fails if a data file has changed since the run began. Writes the
+/// fingerprints of a new run, and of an unfinished run that has none.
 pub(super) fn check(plan: &Plan, run: &RunFolder) -> Result<(), Error> {
     let path = run.path().join(DATA_FILES);
     let status = run.status()?;
@@ -43,7 +43,7 @@ pub(super) fn check(plan: &Plan, run: &RunFolder) -> Result<(), Error> {
     for (file, fingerprint) in &then {
         match now.get(file) {
             Some(now) if now != fingerprint => changed.push(format!("{file} has changed")),
-            // The results of a run are good without its data.
+            // The results of a finished run stay valid without its data.
             None if !is_done => changed.push(format!("{file} is gone")),
             _ => {}
         }
@@ -56,7 +56,8 @@ pub(super) fn check(plan: &Plan, run: &RunFolder) -> Result<(), Error> {
     Err(RunError::OtherData { changed, record: path }.into())
 }
 
-/// The data files of a plan that there are, by path. That of its `pretrain_recipe` is a run of its own.
+/// The existing data files that a plan reads, in the order of their paths. Those of its
+/// `pretrain_recipe` belong to a run of their own.
 pub(super) fn paths(plan: &Plan) -> Result<BTreeSet<PathBuf>, Error> {
     let recipe = plan.recipe();
     let mut paths = BTreeSet::new();
@@ -92,7 +93,7 @@ pub(super) fn paths(plan: &Plan) -> Result<BTreeSet<PathBuf>, Error> {
             paths.insert(distances.into());
         }
     }
-    // Who reads a file says that it is missing, and why it is wanted.
+    // Whatever reads a missing file reports it, with the reason why it is needed.
     paths.retain(|path| path.is_file());
     Ok(paths)
 }
@@ -122,10 +123,11 @@ impl Fingerprint {
     }
 }
 
-/// The hash of no bytes.
+/// FNV-1a offset basis: the hash of no bytes.
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// The hash function FNV-1a of 64 bits (Fowler, Noll and Vo; RFC 9923), from the hash of what came before.
+/// 64-bit FNV-1a hash (Fowler, Noll and Vo; RFC 9923), continued from the hash of the preceding
+/// bytes.
 fn fnv_1a(hash: u64, bytes: &[u8]) -> u64 {
     bytes
         .iter()

@@ -1,4 +1,4 @@
-//! The options of a run, its events and its outcome.
+//! Run options, training events (callbacks) and the outcome of a run.
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -12,25 +12,25 @@ use crate::ground::device::{DeviceInfo, OpenDevice};
 use crate::tools::fisher::Measures;
 use crate::{Corpus, Results, Scores, TrimReport};
 
-/// What a run needs besides its plan.
+/// Options of a training run besides its plan: model folder, device, teacher, restart, stop signal.
 #[derive(Clone)]
 pub struct RunOptions<'a> {
     /// The folder of the model to start from.
     pub model_folder: PathBuf,
     /// The device, without autodiff.
     pub device: Device,
-    /// What is known about that device.
+    /// The properties of that device.
     pub device_info: DeviceInfo,
     /// The folder of the recipe's teacher, if it has one.
     pub teacher_folder: Option<PathBuf>,
-    /// Throws away what an earlier run left in the folder.
+    /// Whether to start over, and remove an earlier run from the folder (`--fresh`).
     pub fresh: bool,
-    /// Set from outside to end the run at its next step, with a checkpoint.
+    /// Stop signal: set to `true` to end the run after its next step, with a checkpoint.
     pub stop: &'a AtomicBool,
 }
 
 impl RunOptions<'static> {
-    /// A run from the model of a folder on a device, which nobody stops.
+    /// Options with a model folder and a device, without a teacher or a stop signal.
     pub fn new(model_folder: impl Into<PathBuf>, device: OpenDevice) -> Self {
         static NEVER: AtomicBool = AtomicBool::new(false);
         Self {
@@ -44,13 +44,14 @@ impl RunOptions<'static> {
     }
 }
 
-/// What happens in a run, for whoever watches.
+/// Training event: reports the progress of a run to the callback of [`finetune`](crate::finetune).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// The recipe's `pretrain_recipe` begins, or is passed over if it is done; then the recipe begins.
+    /// Training by a recipe begins: by the `pretrain_recipe` first (or it is skipped if done), then
+    /// by the recipe itself. Not sent without a `pretrain_recipe`.
     Recipe {
-        /// The recipe that begins.
+        /// The name of the recipe.
         name: &'a str,
     },
     /// The vocabulary has been trimmed.
@@ -59,114 +60,115 @@ pub enum Event<'a> {
     Data(&'a Corpus),
     /// The pairs have been read.
     Pairs(&'a [PairSet]),
-    /// The model has been built; these parameters are new.
+    /// The model has been loaded or initialized.
     Model {
-        /// Their number in all.
+        /// Number of parameters.
         n_parameters: usize,
-        /// The number of those that are trained at any time.
+        /// Number of parameters that are trained at some step.
         n_trainable: usize,
-        /// Names of those drawn anew.
+        /// Names of the newly initialized parameters.
         fresh: &'a [String],
-        /// What became of the rows of labels, where the model had a head; empty where it had none.
+        /// Label rows of the head that were reused, moved or newly initialized, if the loaded model
+        /// had a head; else empty.
         rows: &'a LabelRows,
     },
-    /// Training begins or goes on.
+    /// Training starts or resumes.
     Begin {
-        /// Steps done before.
+        /// Optimizer steps already done.
         step: u64,
-        /// Steps in all.
+        /// Total number of steps.
         total_steps: u64,
-        /// How the model will be chosen.
+        /// Model selection criterion, in words.
         rule: &'a str,
     },
-    /// Layers begin to learn.
+    /// Unfreezing: layers become trainable.
     Open {
-        /// Steps done before.
+        /// Optimizer steps already done.
         step: u64,
-        /// The layers, from zero.
+        /// Indices of the layers, from 0.
         layers: &'a [usize],
     },
-    /// States that leave the frozen layers are kept, at so many layers.
+    /// The frozen-layer cache was filled: activations of the training examples after some layers.
     Frozen {
-        /// In memory.
+        /// Number of layers cached in memory.
         in_memory: usize,
-        /// On the disk.
+        /// Number of layers cached on disk.
         on_disk: usize,
-        /// Not at all: they are computed again.
+        /// Number of layers that are not cached; their activations are recomputed.
         left_out: usize,
-        /// What failed, where it is not the recipe's limits that they are left out for.
+        /// The error that prevented caching; `None` if only the limits of the recipe did.
         problem: Option<&'a str>,
     },
-    /// States that were kept cannot be read any more, and are computed again.
+    /// Cached activations of frozen layers cannot be read any more; they are recomputed.
     FrozenLost {
-        /// What failed.
+        /// The error.
         problem: &'a str,
     },
-    /// An optimizer step was taken.
+    /// An optimizer step was done.
     Step {
-        /// Steps done.
+        /// Optimizer steps done.
         step: u64,
-        /// Steps in all.
+        /// Total number of steps.
         total_steps: u64,
-        /// Mean loss of its batches.
+        /// Mean loss of the batches of the step.
         loss: f64,
-        /// Real tokens a second.
+        /// Throughput in tokens per second, without padding.
         tokens_per_sec: f64,
     },
-    /// The source language's dev set was scored.
+    /// Validation: the dev sets were scored.
     Dev {
-        /// Steps done.
+        /// Optimizer steps done.
         step: u64,
-        /// Its scores.
+        /// Validation scores; the mean over languages if there are several.
         scores: &'a Scores,
-        /// Whether this is the best model so far.
+        /// Whether this is the best model so far; without labels, the latest model always is.
         is_best: bool,
     },
     /// The Fisher information and the sharpness were measured.
     Measures {
-        /// Steps done.
+        /// Optimizer steps done.
         step: u64,
-        /// What was found.
+        /// The measured values.
         measures: &'a Measures,
     },
-    /// A checkpoint was written.
+    /// A checkpoint was saved.
     Checkpoint {
-        /// Steps done.
+        /// Optimizer steps done.
         step: u64,
     },
-    /// A language's test set was scored.
+    /// Test scores: a language was evaluated after training.
     Language {
-        /// Its tag.
+        /// Language tag.
         language: &'a str,
-        /// Its scores.
+        /// Test scores.
         scores: &'a Scores,
     },
-    /// A language's test set was scored after a few of its examples.
+    /// Few-shot scores: a language was evaluated after fine-tuning on a few of its examples.
     FewShot {
-        /// Its tag.
+        /// Language tag.
         language: &'a str,
-        /// Its scores.
+        /// Test scores.
         scores: &'a Scores,
     },
-    /// The gradients of the languages of training were compared.
+    /// Gradient conflict: the gradients of the training languages were compared.
     Conflict {
         /// Optimizer steps done.
         step: u64,
         /// The languages.
         languages: &'a [Language],
-        /// The cosine between the gradients of each two.
+        /// Cosine similarity between the gradients of each pair of languages.
         cosines: &'a [Vec<f64>],
     },
 }
 
-/// How a run ended.
+/// Outcome of a run: finished or stopped.
 #[derive(Debug)]
 pub enum Outcome {
-    /// With its results.
+    /// The run is finished, with its results.
     Finished(Box<Results>),
-    /// At someone's wish, after this many steps; the same call goes on from there.
+    /// The stop signal ended the run after this many steps; the same call resumes it.
     Stopped {
-        /// Steps done.
+        /// Optimizer steps done.
         step: u64,
     },
 }

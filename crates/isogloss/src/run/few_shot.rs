@@ -1,5 +1,5 @@
-//! Few-shot transfer: a copy of the finished model takes some steps on a few labeled examples of a language
-//! before it is scored.
+//! Few-shot transfer: a copy of the finished model is fine-tuned for some steps on a few labeled
+//! examples of a language before it is scored.
 
 use burn::module::Module;
 use isogloss_methods::{Gradients, Moment, Rates, apply_schedules, descend};
@@ -12,7 +12,8 @@ use crate::recipe::FewShotRecipe;
 use crate::{Error, LabeledSet};
 
 impl Trainer<'_> {
-    /// The model after the steps of `[few_shot]` on examples of a language.
+    /// Few-shot fine-tuning: a copy of the model after the steps of `[few_shot]` on the examples of
+    /// a language in `support`.
     pub(super) fn adapted(
         &self,
         model: &Model,
@@ -30,7 +31,7 @@ impl Trainer<'_> {
             let path = support.path.clone();
             return Err(DataError::NoTargets { path, purpose: "learn from" }.into());
         };
-        // What learned last learns here.
+        // Parameters that are trainable in the last training step are trainable here.
         let total_steps = self.learning_rate.total_steps;
         let last = Moment { step: total_steps.saturating_sub(1), total_steps };
         let mut adapted = apply_schedules(model.clone().train(), &self.schedules, last);

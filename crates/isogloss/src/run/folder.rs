@@ -1,17 +1,18 @@
-//! The folder of a run: what is in it, and how it is written so that a crash at any moment leaves
-//! either the old state or the new one.
+//! Run folder: its layout, and atomic writes, so that a crash at any moment leaves either the old
+//! state or the new one.
 //!
 //! ```text
-//! lock                 locked by the process that trains here
+//! lock                 file lock of the process that trains here
 //! recipe.toml          the resolved recipe
 //! data.json            hashes of the data files
 //! pretrain/            the run of its `pretrain_recipe`
-//! environment.json     what it was made with
-//! metrics.jsonl        one line a logged step, evaluation or measure
-//! checkpoints/         the newest state that training can go on from
-//! best/                the chosen model, a Hugging Face folder
-//! predictions/         one file a language
-//! results.json         the scores; there when the run is done
+//! environment.json     versions, device and machine
+//! metrics.jsonl        a JSON line for each logged step, evaluation and measure
+//! guided_dropout.json  dropout rates by unit, if the recipe has guided dropout
+//! checkpoints/         the newest checkpoint, from which training is resumed
+//! best/                the selected model, a Hugging Face model folder
+//! predictions/         one file for each language
+//! results.json         the scores; present once the run is finished
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -25,43 +26,43 @@ use crate::error::{RunError, io, json};
 use crate::ground::files::{remove_file, remove_folder, write_atomically};
 use crate::{Error, Recipe, Results};
 
-/// The record of a run's data files.
+/// The file of the data fingerprints.
 pub(super) const DATA_FILES: &str = "data.json";
 
 /// The status of a run: new, unfinished, or done with its results.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunStatus {
-    /// There is nothing to go on from.
+    /// No checkpoint and no results.
     New,
-    /// There is a checkpoint of this step.
+    /// Not finished; the newest checkpoint is of this step.
     Unfinished(u64),
-    /// It has its results.
+    /// Finished, with its results.
     Done(Box<Results>),
 }
 
-/// The folder of one run.
+/// Run folder: all files of one training run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunFolder {
     path: PathBuf,
 }
 
 impl RunFolder {
-    /// Names a folder; nothing is made yet.
+    /// Creates a handle for a path; nothing is created on disk.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
-    /// The folder.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The folder of the chosen model.
+    /// The folder of the selected model: the best one.
     pub fn best(&self) -> PathBuf {
         self.path.join("best")
     }
 
-    /// The run of the recipe to pretrain by.
+    /// The run folder of the `pretrain_recipe`.
     pub(crate) fn pretrain(&self) -> Self {
         Self::new(self.path.join("pretrain"))
     }
@@ -70,23 +71,23 @@ impl RunFolder {
         self.path.join("metrics.jsonl")
     }
 
-    /// Where the model is that the run begins with, if its vocabulary was trimmed.
+    /// The folder of the initial model with a trimmed vocabulary.
     pub(crate) fn trimmed(&self) -> PathBuf {
         self.path.join("trimmed")
     }
 
-    /// Where the student is that the run begins with.
+    /// The folder of the initial student model (knowledge distillation).
     pub(crate) fn student(&self) -> PathBuf {
         self.path.join("student")
     }
 
-    /// Where the teacher's answers are kept while the run goes on.
+    /// The cache file of the teacher's sentence embeddings, removed when the run is finished.
     pub(crate) fn teacher_vectors(&self) -> PathBuf {
         self.path.join("teacher.vectors")
     }
 
-    /// Removes what only an unfinished run needs; the model that it began with stays if adapters stand
-    /// on it.
+    /// Cleanup of a finished run: removes checkpoints, the teacher cache and the initial model; the
+    /// initial model stays if it is the base of adapters.
     pub(crate) fn tidy(&self, recipe: &Recipe) -> Result<(), Error> {
         remove_folder(&self.checkpoints())?;
         remove_file(&self.teacher_vectors())?;
@@ -102,7 +103,7 @@ impl RunFolder {
         self.path.join("checkpoints")
     }
 
-    /// How far the run in this folder is.
+    /// Run status: new, unfinished or done.
     ///
     /// # Errors
     /// If `results.json` is there but cannot be read.
@@ -119,7 +120,7 @@ impl RunFolder {
         })
     }
 
-    /// The finished checkpoint with the highest step.
+    /// The complete checkpoint with the highest step: its step and its folder.
     pub(crate) fn newest_checkpoint(&self) -> Result<Option<(u64, PathBuf)>, Error> {
         let folder = self.checkpoints();
         if !folder.exists() {
@@ -136,8 +137,8 @@ impl RunFolder {
         Ok(newest)
     }
 
-    /// Locks the folder for this process as long as the file is open; makes it, if need be. Where files
-    /// cannot be locked, or made, there is no lock.
+    /// File lock: locks the folder for this process as long as the file is open, and creates the
+    /// folder if needed. Returns `None` where files cannot be created or locked.
     pub(crate) fn lock(&self) -> Result<Option<File>, Error> {
         let path = self.path.join("lock");
         let made = fs::create_dir_all(&self.path);
@@ -162,11 +163,13 @@ impl RunFolder {
         }
     }
 
-    /// Makes the folder, or empties it of an earlier run if `fresh`.
+    /// Creates the folder and writes the recipe; if `fresh`, removes an earlier run first. Fails if
+    /// the folder holds a run of another recipe.
     pub(crate) fn prepare(&self, recipe: &str, fresh: bool) -> Result<(), Error> {
         let recipe_path = self.path.join("recipe.toml");
         if fresh {
-            // What says how far the run is goes first: a crash in between leaves a new run.
+            // The files that determine the status are removed first: after a crash in between, the
+            // status is new.
             remove_file(&self.path.join("results.json"))?;
             for name in ["checkpoints", "best", "predictions"] {
                 remove_folder(&self.path.join(name))?;
@@ -185,8 +188,8 @@ impl RunFolder {
                 Err(Error::OtherRecipe { path: self.path.clone() })
             }
             Err(error) if error.kind() != ErrorKind::NotFound => Err(io(recipe_path)(error)),
-            // A run that ended before its first checkpoint has left nothing else that a new one could
-            // mix up.
+            // Of a run that ended before its first checkpoint, only the initial model could be
+            // mistaken for that of the new run.
             Ok(_) | Err(_) => {
                 self.remove_initial_model()?;
                 write_atomically(&recipe_path, recipe.as_bytes())
@@ -213,7 +216,7 @@ impl RunFolder {
         self.write_prediction(&format!("{language}.jsonl"), &bytes)
     }
 
-    /// Writes a parsed treebank as CoNLL-U.
+    /// Writes predicted dependency trees as CoNLL-U.
     pub(crate) fn write_treebank(&self, language: &str, parsed: &Treebank) -> Result<(), Error> {
         self.write_prediction(&format!("{language}.conllu"), parsed.to_string().as_bytes())
     }

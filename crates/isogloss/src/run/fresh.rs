@@ -1,5 +1,5 @@
-//! Checks before `--fresh` empties a run folder: a recipe whose data is missing or faulty costs no earlier
-//! run.
+//! Checks before `--fresh` empties a run folder: if data of the new recipe is missing or faulty,
+//! the earlier run is not removed.
 
 use std::path::Path;
 
@@ -11,7 +11,8 @@ use crate::loader::Loaders;
 use crate::step::ForwardPlan;
 use crate::{Error, Plan};
 
-/// Reads all that a plan, and that of its `pretrain_recipe`, begins with.
+/// Reads the data of a plan and of its `pretrain_recipe`, to fail before the earlier run is
+/// removed. Fails as well if a model or a data file lies in the run folder.
 pub(super) fn check(plan: &Plan, run: &RunFolder, options: &RunOptions<'_>) -> Result<(), Error> {
     if !run.path().join("recipe.toml").exists() {
         return Ok(());
@@ -30,7 +31,7 @@ pub(super) fn check(plan: &Plan, run: &RunFolder, options: &RunOptions<'_>) -> R
     Ok(())
 }
 
-/// Fails if a file or folder lies in the run's.
+/// Fails if a path lies inside the run folder.
 fn check_outside(path: &Path, run: &RunFolder) -> Result<(), Error> {
     let (Ok(inner), Ok(outer)) = (path.canonicalize(), run.path().canonicalize()) else {
         return Ok(());

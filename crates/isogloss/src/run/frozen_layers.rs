@@ -1,4 +1,5 @@
-//! Frozen layers: how many of the lowest are, and the cache of their activations.
+//! Frozen layers: the number of the lowest layers that are frozen, and the cache of their
+//! activations.
 
 use std::time::Instant;
 
@@ -14,8 +15,9 @@ use crate::step::frozen_cache::{CachedLayers, FrozenCache};
 use crate::task::TargetKind;
 
 impl Trainer<'_> {
-    /// How many of the lowest blocks are frozen at a step, together with the embeddings; none if those
-    /// learn, or if no schedule is about layers.
+    /// Number of frozen layers: the lowest blocks that are frozen at a step, together with the
+    /// embeddings. `None` if the embeddings are trained, the frozen layers have dropout, or no
+    /// schedule freezes layers.
     fn frozen_layers(&self, model: &Model, step: u64) -> Option<usize> {
         let has_dropout =
             self.plan.recipe().training.frozen.as_ref().is_some_and(|frozen| frozen.dropout);
@@ -25,10 +27,10 @@ impl Trainer<'_> {
         let moment = Moment { step, total_steps: self.learning_rate.total_steps };
         let learns = |path: &str| self.schedules.iter().all(|rule| rule.trainable(path, moment));
         let params = named_parameters(model).into_iter().filter(|param| learns(&param.path));
-        // The embeddings, then the blocks.
+        // 0 for the embeddings, n + 1 for block n.
         let height = |path: &str| match ParamLocation::from_path(path)? {
             ParamLocation { part: ParamPart::Head | ParamPart::LmHead, .. } => None,
-            // It opens with the first block.
+            // An invertible adapter is unfrozen with the first block.
             ParamLocation { part: ParamPart::InvertibleAdapter(_), .. } => Some(1),
             location => Some(location.layer.map_or(0, |layer| layer + 1)),
         };
@@ -37,15 +39,15 @@ impl Trainer<'_> {
         lowest.checked_sub(1)
     }
 
-    /// Caches the activations of the frozen layers, where that is less work than to compute them step by
-    /// step.
+    /// Frozen-layer cache: stores the activations of the frozen layers, where that costs less than
+    /// to recompute them in each step.
     pub(super) fn cache_frozen_layers(
         &mut self,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
         let began = Instant::now();
-        // Which parts of the frozen layers are used depends on the language; a parser reads the states
-        // of all layers.
+        // With subnetworks, the masks of the frozen layers depend on the language; a parser reads
+        // the hidden states of all layers.
         let is_alone = self.context.plan.reads_original_alone()
             && self.context.masks.is_empty()
             && self.plan.recipe().task.target() != Some(TargetKind::Tree);
@@ -73,11 +75,11 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// The layers that are the lowest to learn at some step, up to the highest whose states are used
-    /// more than once for each example.
+    /// The layers after which activations are cached: each is the number of frozen layers at some
+    /// step, up to the highest whose activations are used more than once for each example.
     ///
-    /// They are those of the whole run, whatever step it goes on from: sums of other batches would be
-    /// rounded otherwise.
+    /// They are chosen for the whole run, at whatever step it is resumed: activations computed in
+    /// other batches would be rounded differently.
     fn layers_to_cache(&self) -> Vec<usize> {
         let total_steps = self.learning_rate.total_steps;
         let frozen_at = |step| self.frozen_layers(self.model(), step).unwrap_or(0);
@@ -104,7 +106,8 @@ impl Trainer<'_> {
         layers
     }
 
-    /// Has frozen layers drop nothing, and passes start above them where their activations are cached.
+    /// Disables dropout in the frozen layers, and starts forward passes from their cached
+    /// activations.
     pub(super) fn skip_frozen_layers(
         &mut self,
         model: &Model,

@@ -1,4 +1,5 @@
-//! The initial model, where it is made from the recipe's: trimmed, or a student.
+//! Initial model of a run, if it is made from the recipe's model: with a trimmed vocabulary, or a
+//! student of it (knowledge distillation).
 
 use std::path::Path;
 
@@ -14,8 +15,8 @@ use crate::ground::tokenizer_files::copy_tokenizer;
 use crate::tools::trim::trim_for;
 use crate::{Error, Plan};
 
-/// The options with the models that the run begins with, which are made unless an earlier start of the
-/// run has made them.
+/// Makes the initial model, unless an earlier start of the run has, and returns the options with
+/// its folder; with a student, the recipe's model is the teacher unless another one is set.
 pub(super) fn initial_model<'a>(
     plan: &Plan,
     run: &RunFolder,

@@ -1,4 +1,5 @@
-//! Measures of the model while it trains: the Fisher information, flatness, gradient conflict.
+//! Measures during training: Fisher information, sharpness (flatness of the loss), gradient
+//! conflict.
 
 use isogloss_kernels::split_seed;
 use isogloss_methods::mark_all_that_may_train;
@@ -18,9 +19,9 @@ impl Trainer<'_> {
         measure.is_some_and(|measure| is_last || step.is_multiple_of(measure.every))
     }
 
-    /// Logs the Fisher information and the sharpness on the dev set, and how well the gradients of several
-    /// sources agree, if the recipe asks for measures. They are about all parameters that ever learn,
-    /// whether they do yet or not.
+    /// Logs the Fisher information and the sharpness on the first dev set, and the cosines between
+    /// the gradients of several source languages, if the recipe has `[measure]`. All parameters
+    /// that are trained at some step count, frozen ones included.
     pub(super) fn measure(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
         let (Some(measure), Some(data)) = (&self.plan.recipe().measure, self.data) else {
             return Ok(());

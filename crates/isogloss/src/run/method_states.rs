@@ -1,4 +1,4 @@
-//! The states of methods: begun before the first step, or restored from a checkpoint.
+//! States of training methods: initialized before the first step, or restored from a checkpoint.
 
 use isogloss_methods::MethodState;
 use isogloss_model::Model;
@@ -10,10 +10,10 @@ use crate::loader::UnlabeledLoaders;
 use crate::step::{StepBatch, StepContext, StepGradients};
 use crate::tools::subnetwork::Subnetworks;
 
-/// The name of the subnetworks' state, which is of no objective.
+/// The name of the subnetworks' state; all other states belong to objectives.
 pub(super) const SUBNETWORKS: &str = "subnetworks";
 
-/// Begins the states of objectives, or restores them.
+/// Initializes the states of objectives, or restores them from a checkpoint.
 pub(super) fn begin(
     context: &mut StepContext,
     model: &Model,
@@ -31,7 +31,7 @@ pub(super) fn begin(
     check_negative_queue(context, unlabeled)?;
     context.states.begin(model);
     let texts = context.plan.texts();
-    // Batches before the first one: their numbers count down from the highest.
+    // Warm-up batches, before batch 0: their numbers count down from the highest.
     let mut number = u64::MAX;
     while !context.states.are_ready() {
         let mut batches = vec![StepBatch::empty(number)];
@@ -48,7 +48,7 @@ pub(super) fn begin(
     Ok(())
 }
 
-/// Fails if a negative queue is to hold as many keys as there are pairs.
+/// Fails if the negative queue (MoCo) has at least as many keys as there are pairs.
 fn check_negative_queue(context: &StepContext, unlabeled: &UnlabeledLoaders) -> Result<(), Error> {
     let (Some(queue_size), Some(pairs)) = (context.plan.negative_queue(), &unlabeled.pairs) else {
         return Ok(());
@@ -60,7 +60,7 @@ fn check_negative_queue(context: &StepContext, unlabeled: &UnlabeledLoaders) -> 
     Err(RunError::NegativeQueue { queue_size, n_pairs }.into())
 }
 
-/// Restores the subnetworks of the sources.
+/// Restores the subnetworks of the source languages from a checkpoint.
 pub(super) fn restore_subnetworks(
     subnetworks: &mut Subnetworks,
     model: &Model,

@@ -1,4 +1,4 @@
-//! The log of a run: one JSON object a line.
+//! Metrics log of a run, as JSON Lines: one JSON object per line.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -10,14 +10,14 @@ use serde_json::Value;
 use crate::Error;
 use crate::error::io;
 
-/// The log of a run, one JSON object a line.
+/// Metrics log of a run, as JSON Lines.
 pub(super) struct MetricsLog {
     path: PathBuf,
     file: File,
 }
 
 impl MetricsLog {
-    /// Opens the log and cuts it back to what a checkpoint knew of it.
+    /// Opens the log and truncates it to `len` bytes, its length at the checkpoint.
     pub(super) fn open(path: PathBuf, len: u64) -> Result<Self, Error> {
         let file = OpenOptions::new()
             .create(true)
@@ -40,7 +40,7 @@ impl MetricsLog {
         self.file.write_all(&bytes).map_err(io(&self.path))
     }
 
-    /// Makes the log durable and returns its length.
+    /// Syncs the log to disk (fsync) and returns its length in bytes.
     pub(super) fn sync(&mut self) -> Result<u64, Error> {
         let sync = || {
             self.file.sync_all()?;

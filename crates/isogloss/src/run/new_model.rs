@@ -1,4 +1,4 @@
-//! The model that a run starts with: that of the recipe, with a new head, projection heads and adapters.
+//! Initial model of a new run: the recipe's model with a task head, projection heads and adapters.
 
 use isogloss_kernels::split_seed;
 use isogloss_model::{AdapterLibrary, HeadChoice, HeadSpec, LoadedModel, load, load_masked_lm};
@@ -10,7 +10,7 @@ use crate::recipe::AdapterRecipe;
 use crate::step::ForwardPlan;
 use crate::{Error, Plan};
 
-/// The model of the recipe, with a new head, new projection heads and new adapters.
+/// Loads the recipe's model and adds a task head, projection heads and adapters.
 pub(super) fn new_model(
     plan: &Plan,
     options: &RunOptions<'_>,

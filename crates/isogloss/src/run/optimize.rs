@@ -1,4 +1,5 @@
-//! One optimizer step: gradients of a group of batches, the update, and what follows it.
+//! One optimizer step: gradients of a group of batches (gradient accumulation), the update, then
+//! method states and the log.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -60,7 +61,8 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// The gradient that the update makes of the batches, and what they gave besides.
+    /// Gradient of a group of batches, as the recipe's update rule combines it, with the losses and
+    /// other results of the batches.
     fn gradients(
         &mut self,
         model: &Model,
@@ -77,7 +79,7 @@ impl Trainer<'_> {
         Ok((gradients, source.into_outcome()))
     }
 
-    /// The mean losses of the objectives.
+    /// The mean loss of each objective; an error if one is not finite.
     fn finite_losses(&self, found: &StepOutcome) -> Result<Vec<f64>, Error> {
         let names = self.context.plan.names();
         let losses = found.mean_losses(names.len());
@@ -87,7 +89,7 @@ impl Trainer<'_> {
         }
     }
 
-    /// Lets the states of methods follow a step of the optimizer.
+    /// Updates the states of methods after an optimizer step.
     fn follow_step(&mut self, model: &Model, found: StepOutcome) {
         self.context.states.after_step(model, found.collected);
         if let Some(subnetworks) = self.subnetworks.as_mut().filter(|of| of.are_dynamic()) {
@@ -135,7 +137,7 @@ impl Trainer<'_> {
     }
 }
 
-/// The file that stands for the training data in messages.
+/// The path of the training data, for error messages.
 fn data_path<'a>(trainer: &'a Trainer<'_>) -> &'a Path {
     let pairs =
         || trainer.unlabeled.pairs.as_ref().and_then(|pairs| Some(&pairs.sets.first()?.path));

@@ -1,4 +1,4 @@
-//! Where a run is, as its checkpoints say.
+//! Training progress of a run, as checkpoints store it.
 
 use std::path::Path;
 
@@ -7,24 +7,25 @@ use serde::{Deserialize, Serialize};
 use crate::error::RunError;
 use crate::loader::LanguageEpochsProgress;
 
-/// Where a run is.
+/// Training progress of a run: step, best evaluation, and positions in the log and the data.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Progress {
     /// Optimizer steps done.
     pub(super) step: u64,
     /// The best evaluation so far.
     pub(super) best: Option<Best>,
-    /// Length of the log, in bytes.
+    /// Length of the metrics log in bytes.
     pub(super) log_len: u64,
-    /// Sums of the objectives' losses since the last line of the log.
+    /// Sum of the losses of each objective since the last log line.
     pub(super) loss_sums: Vec<f64>,
-    /// Steps of those sums.
+    /// Number of steps in those sums.
     pub(super) loss_n: u64,
-    /// Which pairs and which blocks of text come next.
+    /// Positions in the unlabeled data: in the sentence pairs, and in the blocks of monolingual
+    /// text.
     pub(super) language_epochs: [Option<LanguageEpochsProgress>; 2],
-    /// Time that the steps took.
+    /// Training time in seconds.
     pub(super) seconds: f64,
-    /// By schedule about layers, and by layer: the step at which it opened.
+    /// The step at which each layer is unfrozen, by schedule of layers and by layer.
     pub(super) opens_at: Vec<Vec<Option<u64>>>,
 }
 
@@ -36,20 +37,20 @@ pub(super) struct Best {
 }
 
 impl Progress {
-    /// Adds the objectives' losses of a step.
+    /// Adds the loss of each objective in a step.
     pub(super) fn add_losses(&mut self, losses: &[f64]) {
         self.loss_sums.resize(losses.len(), 0.0);
         self.loss_sums.iter_mut().zip(losses).for_each(|(sum, loss)| *sum += loss);
         self.loss_n += 1;
     }
 
-    /// The means since the last call.
+    /// Mean loss of each objective since the last call; resets the sums.
     pub(super) fn take_mean_losses(&mut self) -> Vec<f64> {
         let n = std::mem::take(&mut self.loss_n) as f64;
         std::mem::take(&mut self.loss_sums).into_iter().map(|sum| sum / n).collect()
     }
 
-    /// Fails if this is no state of a run of so many steps: the data has changed since.
+    /// Fails if a run of `total_steps` steps cannot be at this step, because the data has changed.
     pub(super) fn check(&self, checkpoint: &Path, total_steps: u64) -> Result<(), RunError> {
         let is_scored = self.best.is_some();
         if self.step < total_steps || (self.step == total_steps && is_scored) {

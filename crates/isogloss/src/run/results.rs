@@ -1,4 +1,4 @@
-//! The results of a run: the chosen model, scored in every language.
+//! Final evaluation of a run: the selected model is scored in every language.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use crate::loader::LabeledLoader;
 use crate::{Error, Predictions, Results, Selection};
 
 impl Trainer<'_> {
-    /// Scores the chosen model in every language and writes the results.
+    /// Final evaluation: scores the selected model in every language and writes `results.json`.
     pub(super) fn finish(mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<Results, Error> {
         let best = self.progress.best.expect("the last step was followed by a selection");
-        // Training's tensors make room before the chosen model comes in.
+        // Frees the tensors of training before the selected model is loaded.
         self.model = None;
         self.optimizer = AdamW::new(self.plan.recipe().optimizer.adamw.clone());
         let load = if self.context.plan.needs_lm_head() { load_masked_lm } else { load };

@@ -1,4 +1,4 @@
-//! Writing a checkpoint, and how the model is written.
+//! Saving of checkpoints and models.
 
 use isogloss_methods::MethodState;
 
@@ -11,7 +11,7 @@ use super::unfreezing;
 use crate::Error;
 
 impl Trainer<'_> {
-    /// Writes a checkpoint of everything that the run is resumed from.
+    /// Saves a checkpoint, from which the run can be resumed.
     pub(super) fn write_checkpoint(
         &mut self,
         watch: &mut dyn FnMut(Event<'_>),
@@ -35,7 +35,7 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// How the model is written.
+    /// The saver of the model: its head, configuration, base and evaluation options.
     pub(super) fn saver(&self) -> Saver<'_> {
         let (head, config_json) = (self.head.as_ref(), &self.config_json);
         let scoring = head.map(|_| self.plan.recipe().scoring().to_json());

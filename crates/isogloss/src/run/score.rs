@@ -1,4 +1,4 @@
-//! The scores of a model in a language.
+//! Evaluation of a model in a language.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::loader::{LabeledLoader, UnlabeledLoaders};
 use crate::{Error, Evaluator, HeldOut, LanguageResult};
 
 impl Trainer<'_> {
-    /// The scores of a task without labels, by language.
+    /// Evaluates a model on the held-out data of a task without labels, by language.
     pub(super) fn score_unlabeled(
         &self,
         model: &Model,
@@ -29,7 +29,8 @@ impl Trainer<'_> {
         task.evaluate(model, &held_out, batch_size, &self.options.device)
     }
 
-    /// The model with the language adapter of a language, if it has another there.
+    /// MAD-X adapter exchange: the model with the language adapter of a language; `None` if it is
+    /// evaluated as it was trained.
     pub(super) fn exchanged(
         &self,
         model: &Model,
@@ -40,7 +41,7 @@ impl Trainer<'_> {
         Ok(exchanged.transpose()?.flatten())
     }
 
-    /// What scores a model in a language.
+    /// The evaluator of a model in a language.
     pub(super) fn evaluator<'b>(
         &'b self,
         model: &'b Model,

@@ -14,8 +14,8 @@ use crate::ground::tokenizer_files::copy_tokenizer;
 use crate::{Error, LabeledSet, LanguageResult, Scores};
 
 impl Trainer<'_> {
-    /// Says how well the model did before the first step, where nothing new in it has to be learned
-    /// first.
+    /// Scores the model before the first step, for tasks without labels: it has no new head that
+    /// must be trained first.
     pub(super) fn score_start(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
         if self.data.is_none() {
             self.score_dev(&self.finished_model(), watch)?;
@@ -23,8 +23,8 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Scores the dev set and keeps the model if it is the best so far. Without labels nothing is
-    /// held back to choose by: the last model is kept.
+    /// Model selection: scores the dev sets and saves the model if it is the best so far. Without
+    /// labels there is no dev set to select by: the last model is saved.
     pub(super) fn select(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
         let model = self.finished_model();
         let (score, is_best) = self.score_dev(&model, watch)?;
@@ -37,7 +37,7 @@ impl Trainer<'_> {
                     subnetworks.write(folder, tested)?;
                 }
                 match &self.base {
-                    // The tokenizer is there.
+                    // The tokenizer is in the folder of the base model.
                     Some(_) => Ok(()),
                     None => copy_tokenizer(&tokenizer_folder(&self.options.model_folder)?, folder),
                 }
@@ -46,8 +46,9 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Scores and logs the dev set, or those of several languages or the held-out pairs of each, and
-    /// their mean; returns the main score and whether it is the best so far.
+    /// Validation scores: scores the dev set of each source language, or the held-out data of a
+    /// task without labels, and logs them with their mean; returns the mean main score and whether
+    /// it is the best so far.
     fn score_dev(
         &mut self,
         model: &Model,
@@ -90,8 +91,8 @@ impl Trainer<'_> {
         Ok((scores.main(), is_best))
     }
 
-    /// The main score over some examples of each language that is not trained on; of none if the recipe
-    /// does not want them watched.
+    /// Zero-shot scores during training: the main score on some examples of each target language
+    /// that is not trained on; empty unless the recipe sets `zero_shot_eval_examples`.
     fn zero_shot_scores(&self, model: &Model) -> Result<BTreeMap<String, f64>, Error> {
         let (Some(n), Some(data)) =
             (self.plan.recipe().training.zero_shot_eval_examples, self.data)

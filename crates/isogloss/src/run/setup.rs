@@ -1,4 +1,4 @@
-//! The setup of a run: a new model and its data, or where its newest checkpoint was.
+//! Setup of a run: a new model with its data, or the state of the newest checkpoint.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ use crate::tools::subnetwork::{Subnetworks, check_parts};
 use crate::{Error, Plan, Recipe};
 
 impl<'a> Trainer<'a> {
-    /// Begins a run, or resumes it from its newest checkpoint.
+    /// Sets up a new run, or restores it from its newest checkpoint.
     pub(super) fn new(
         plan: &'a Plan,
         run: &'a RunFolder,
@@ -110,7 +110,7 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// The newest checkpoint, or that of a new model before its first step.
+/// Loads the newest checkpoint; without one, initializes a new model before its first step.
 fn checkpoint(
     plan: &Plan,
     options: &RunOptions<'_>,
@@ -128,7 +128,7 @@ fn checkpoint(
     }
 }
 
-/// What every step shares, with the teacher.
+/// Step context: what all training steps share, with the teacher model.
 fn step_context(
     plan: &Plan,
     run: &RunFolder,
@@ -144,7 +144,7 @@ fn step_context(
     Ok(StepContext::new(forward_plan, options.device.clone(), seed, aux_weight, models))
 }
 
-/// Fails if a language that is scored has no language adapter.
+/// Fails if a test language needs a language adapter and has none.
 fn check_language_adapter(plan: &Plan, data: Option<&LabeledLoader>) -> Result<(), Error> {
     let (Some(adapter), Some(data)) = (&plan.recipe().language_adapter, data) else {
         return Ok(());
@@ -153,7 +153,7 @@ fn check_language_adapter(plan: &Plan, data: Option<&LabeledLoader>) -> Result<(
     adapter.check_languages(plan.source(), tested)
 }
 
-/// The subnetworks of the recipe, whose masks the context gets.
+/// Reads the subnetworks of the recipe and sets their masks in the step context.
 fn subnetworks(
     plan: &Plan,
     options: &RunOptions<'_>,
@@ -177,7 +177,8 @@ fn subnetworks(
     Ok(Some(subnetworks))
 }
 
-/// The schedules of the recipe, resumed where the run was.
+/// The schedules of trainable parameters of the recipe, with the unfreezing steps of the
+/// checkpoint.
 fn schedules(
     recipe: &Recipe,
     model: &Model,
@@ -194,7 +195,7 @@ fn schedules(
     Ok(schedules)
 }
 
-/// Optimizer steps of an epoch, and the learning-rate schedule over all of them.
+/// Optimizer steps per epoch, and the learning-rate schedule over the whole run.
 fn steps(
     plan: &Plan,
     data: Option<&LabeledLoader>,
@@ -213,7 +214,7 @@ fn steps(
     (steps_per_epoch, LearningRateConfig { peak, warmup_steps, total_steps, schedule })
 }
 
-/// The number of parameters, and of those that are trained at any time.
+/// The number of parameters, and of those that are trained at some step.
 fn n_parameters(model: &Model, schedules: &[Box<dyn Schedule>]) -> [usize; 2] {
     let mut sizes = [0; 2];
     for param in named_parameters(model) {
@@ -226,7 +227,7 @@ fn n_parameters(model: &Model, schedules: &[Box<dyn Schedule>]) -> [usize; 2] {
     sizes
 }
 
-/// The model that adapters are trained on, by name and folder.
+/// Base model of adapters: its name and its folder.
 fn base(recipe: &Recipe, folder: &Path) -> Result<BaseModel, Error> {
     let is_made = recipe.model.trim || recipe.student.is_some();
     let name = if is_made { folder.display().to_string() } else { recipe.model.source.clone() };
@@ -234,7 +235,7 @@ fn base(recipe: &Recipe, folder: &Path) -> Result<BaseModel, Error> {
     Ok(BaseModel { name, folder: absolute.map_err(io(folder))? })
 }
 
-/// How the model is chosen, in words.
+/// Model selection criterion, in words.
 fn selection_rule(plan: &Plan) -> String {
     let task = &plan.recipe().task;
     if !task.is_labeled() {

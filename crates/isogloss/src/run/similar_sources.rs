@@ -1,4 +1,5 @@
-//! The most similar source of each other language, by the embeddings of their texts.
+//! Similarity of languages: the most similar source language of each target language, by sentence
+//! embeddings.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +10,15 @@ use isogloss_text::{Language, sequential_by_length};
 use super::event::RunOptions;
 use crate::{Corpus, Error, LabeledSet, Plan};
 
-/// The source that each other language is most similar to, by its index: that whose mean sentence
-/// embedding has the highest cosine with the language's, the first of equals.
+/// The index of the source language that is most similar to each target language: its mean sentence
+/// embedding has the highest cosine with the target's; the first on ties.
 pub(super) fn most_similar(
     plan: &Plan,
     options: &RunOptions<'_>,
     corpus: &Corpus,
 ) -> Result<BTreeMap<Language, usize>, Error> {
     let encoder = load(&options.model_folder, &HeadChoice::Without, &options.device)?.model.encoder;
-    /// Texts of a language at most.
+    /// Maximum number of texts per language.
     const N_TEXTS: usize = 256;
     let batch_size = plan.recipe().training.evaluation_batch_size;
     let mean = |set: &LabeledSet| {

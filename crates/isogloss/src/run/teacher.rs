@@ -1,4 +1,4 @@
-//! The teacher of a run: the model itself, or a cache of the embeddings that are read of it.
+//! Teacher model of a run (knowledge distillation), or a cache of its sentence embeddings.
 
 use std::path::Path;
 
@@ -14,7 +14,8 @@ use crate::step::teacher_cache::{TeacherCache, TeacherCacheOptions};
 use crate::step::{ForwardPlan, ReferenceModels};
 use crate::{Error, Plan};
 
-/// The teacher of the options, if there is one, with the labels of this run if its logits are read.
+/// Loads the teacher model of the options, if there is one; if its logits are used, its labels must
+/// be those of the run.
 pub(super) fn load_reference_models(
     plan: &Plan,
     run: &RunFolder,
@@ -45,7 +46,7 @@ pub(super) fn load_reference_models(
     Ok(models)
 }
 
-/// Fails unless two folders cut texts into the same tokens.
+/// Fails unless teacher and student have the same tokenizer file.
 fn check_same_tokens(teacher: &Path, student: &Path) -> Result<(), Error> {
     let read = |folder: &Path| {
         let path = tokenizer_folder(folder)?.join("tokenizer.json");
@@ -57,7 +58,8 @@ fn check_same_tokens(teacher: &Path, student: &Path) -> Result<(), Error> {
     Err(RunError::TeacherTokenizer { path: teacher.join("tokenizer.json") }.into())
 }
 
-/// A finished model with the labels of this run, or without a head if only its vectors are wanted.
+/// Loads a teacher model: with its head, whose labels must be those of `head`, or without one if
+/// only its embeddings are used.
 fn load_teacher(folder: &Path, head: Option<&HeadSpec>, device: &Device) -> Result<Model, Error> {
     let Some(head) = head else {
         return Ok(load(folder, &HeadChoice::Without, device)?.model);

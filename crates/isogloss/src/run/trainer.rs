@@ -16,19 +16,19 @@ use crate::step::{StepBatch, StepContext};
 use crate::tools::subnetwork::Subnetworks;
 use crate::{Error, Plan};
 
-/// A run between its setup and its results.
+/// Trainer: the state of a training run, from its setup to its results.
 pub(super) struct Trainer<'a> {
     pub(super) plan: &'a Plan,
     pub(super) run: &'a RunFolder,
     pub(super) options: &'a RunOptions<'a>,
-    /// None for a task without labels.
+    /// Labeled data; `None` for a task without labels.
     pub(super) data: Option<&'a LabeledLoader>,
     pub(super) unlabeled: UnlabeledLoaders,
     pub(super) head: Option<HeadSpec>,
     pub(super) config_json: Value,
-    /// What adapters stand on; none if the whole model is trained.
+    /// The base model of the adapters; `None` if the whole model is trained.
     pub(super) base: Option<BaseModel>,
-    /// Taken out only while the optimizer changes it.
+    /// `None` only during an optimizer step.
     pub(super) model: Option<Model>,
     pub(super) optimizer: AdamW,
     pub(super) context: StepContext,
@@ -38,15 +38,15 @@ pub(super) struct Trainer<'a> {
     pub(super) steps_per_epoch: u64,
     pub(super) progress: Progress,
     pub(super) log: MetricsLog,
-    /// How the model is chosen, in words.
+    /// Model selection criterion, in words.
     pub(super) rule: String,
     pub(super) frozen_cache: Option<FrozenCache>,
-    /// The parts of the model that languages use, if not all.
+    /// Subnetworks of the languages; `None` if all use the whole model.
     pub(super) subnetworks: Option<Subnetworks>,
 }
 
 impl Trainer<'_> {
-    /// Trains to the last step; `false` if it was stopped before.
+    /// Training loop: trains to the last step; returns `false` if it was stopped before.
     pub(super) fn train(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<bool, Error> {
         let (plan, data, total_steps) = (self.plan, self.data, self.learning_rate.total_steps);
         let training = &plan.recipe().training;
@@ -108,7 +108,8 @@ impl Trainer<'_> {
         self.model.as_ref().expect("it is away only inside `optimize`")
     }
 
-    /// The model as it is used after training.
+    /// The model for inference: with spectral normalization of the head if the objectives require
+    /// it.
     pub(super) fn finished_model(&self) -> Model {
         let model = self.model().clone();
         if self.context.plan.normalizes_head() { model.with_normalized_head() } else { model }

@@ -1,4 +1,4 @@
-//! Scheduled unfreezing: layers that begin to learn while a run goes on.
+//! Scheduled unfreezing: layers become trainable during a run.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::tools::fisher::Measures;
 use crate::{Error, FisherEstimator, MeasureOptions};
 
 impl Trainer<'_> {
-    /// Lets the schedules open what is due before the next step, and logs which layers begin to learn.
+    /// Unfreezes the layers that are due before the next step, and logs them.
     pub(super) fn open_layers(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
         let step = self.progress.step;
         let mut traces = None;
@@ -47,7 +47,7 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Whether all schedules let something of a layer change at a step.
+    /// Whether any parameter of a layer is trainable at a step under all schedules.
     fn learns(&self, layer: usize, step: u64) -> bool {
         let moment = Moment { step, total_steps: self.learning_rate.total_steps };
         named_parameters(self.model()).iter().any(|param| {
@@ -57,8 +57,8 @@ impl Trainer<'_> {
         })
     }
 
-    /// The trace of the Fisher information of what opens with each layer, on the first of the training
-    /// examples in an order of its own, without dropout.
+    /// Trace of the Fisher information by layer (FUN schedule): over the parameters that are
+    /// unfrozen with each layer, on a random sample of the training examples, without dropout.
     fn layer_traces(&self) -> Result<Vec<f64>, Error> {
         let recipe = self.plan.recipe();
         let n_layers = self.model().encoder.config().num_hidden_layers;
@@ -88,18 +88,19 @@ impl Trainer<'_> {
     }
 }
 
-/// By schedule about layers, and by layer: the step at which it opened.
+/// The step at which each layer is unfrozen, by schedule of layers and by layer.
 pub(super) fn opens_at(schedules: &[Box<dyn Schedule>]) -> Vec<Vec<Option<u64>>> {
     schedules.iter().filter_map(|rule| Some(rule.opens_at()?.to_vec())).collect()
 }
 
-/// Goes on where [`opens_at`] was.
+/// Restores the unfreezing steps that [`opens_at`] returned.
 pub(super) fn resume(schedules: &mut [Box<dyn Schedule>], opens_at: &[Vec<Option<u64>>]) {
     let about_layers = schedules.iter_mut().filter(|rule| rule.opens_at().is_some());
     about_layers.zip(opens_at).for_each(|(rule, opens_at)| rule.resume(opens_at.clone()));
 }
 
-/// Whether layers open one after the other, rather than be what they are from the first step on.
+/// Whether a schedule unfreezes layers during training, rather than keep the same layers trainable
+/// from the first step on.
 fn opens_layers(rule: &dyn Schedule) -> bool {
     let mut steps = rule.opens_at().unwrap_or_default().iter().flatten();
     rule.decides_later() || steps.any(|step| *step > 0)

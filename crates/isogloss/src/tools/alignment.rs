@@ -1,20 +1,20 @@
-//! Cross-lingual alignment of an encoder, layer by layer: retrieval accuracy of sentences, and weak and
-//! strong word alignment.
+//! Cross-lingual alignment of an encoder, layer by layer: sentence retrieval accuracy, and weak and
+//! strong word alignment (Gaschi et al. 2023).
 //!
-//! Of pairs of words that translate each other, alignment is the share of words whose nearest
-//! neighbour by cosine is their translation.
-//! Weak alignment looks among the words of the other language, strong alignment also among those of
-//! the same language, without the word itself.
-//! A word's vector is that of its first subword in its sentence, or the mean of its subwords.
+//! Word alignment is measured on pairs of words that translate each other: it is the share of words
+//! whose nearest neighbour by cosine is their translation. Weak alignment searches the words of the
+//! other language; strong alignment searches those of the same language as well, without the word
+//! itself. A word embedding is the hidden state of the word's first subword in its sentence, or the
+//! mean over its subwords.
 //!
 //! # Source
 //! Gaschi et al. 2023, Exploring the Relationship between Alignment and Cross-lingual Transfer in
-//! Multilingual Transformers, arXiv:2306.02790; 1000 pairs a language, every layer.
-//! As in the authors' code, `evaluate_alignment_with_cosim`, only a word's own translation counts, not
-//! another occurrence of it, and on a tie the other language comes before the same one.
-//! There the word itself stays among the candidates with a cosine of 0, which is the same unless all
-//! others are negative; an older version of the code looked for strong alignment among the words of
-//! the same language and the one translation only.
+//! Multilingual Transformers, arXiv:2306.02790; 1000 pairs per language, every layer. As in the
+//! authors' code, `evaluate_alignment_with_cosim`, only a word's own translation counts, not
+//! another occurrence of it, and on a tie the other language comes before the same one. In that
+//! code the word itself stays among the candidates with a cosine of 0, which is the same unless all
+//! others are negative; an older version of the code searched only the words of the same language
+//! and the one translation for strong alignment.
 
 mod options;
 mod report;
@@ -36,7 +36,8 @@ use crate::embedding::search::{Vectors, nearest, nearest_both_ways};
 use crate::embedding::text_encoder::{LayerVectors, TextEncoder, TokenizedText};
 use crate::ground::sample::sample_indices;
 
-/// Measures the weak and strong alignment of pairs of normalized vectors: vector n of the left belongs to vector n of the right.
+/// Weak and strong word alignment (Gaschi et al. 2023) of pairs of normalized vectors: vector n of
+/// the left side is the translation of vector n of the right side.
 ///
 /// On a tie the lowest index wins, and the other language wins over the same one.
 ///
@@ -45,7 +46,7 @@ use crate::ground::sample::sample_indices;
 pub fn word_alignment(left: &Vectors, right: &Vectors, device: &Device) -> WordAlignment {
     assert_eq!(left.len(), right.len(), "each word has one translation");
     let across = nearest_both_ways(left, right, 1, device);
-    // A word is the nearest to itself, or one that has the same vector is.
+    // The nearest neighbour of a word is itself, or a word with the same vector.
     let within = [left, right].map(|side| nearest(side, side, 2, device));
     let is_weak = |side: usize, word: usize| {
         across[side].first(word).filter(|(found, _)| *found == word).map(|(_, score)| score)
@@ -64,13 +65,14 @@ pub fn word_alignment(left: &Vectors, right: &Vectors, device: &Device) -> WordA
     }
 }
 
-/// Measures the alignment of one language, whose texts are the right side of the pairs.
+/// Cross-lingual alignment of one language, layer by layer: its texts are the right side of the
+/// pairs.
 ///
-/// `links` gives the word alignment of a pair by its index; without it only sentences are measured.
-/// Of the links only those count that are one-to-one and between different words.
+/// `links` returns the word alignment of a pair by its index; without it only sentence retrieval is
+/// measured. Only links that are one-to-one and between different words are used.
 ///
 /// # Errors
-/// If a text cannot be encoded, or a layer is not there.
+/// If a text cannot be encoded, or a layer does not exist.
 pub fn measure_alignment(
     encoder: &TextEncoder,
     pairs: &[SentencePair],
@@ -124,16 +126,16 @@ pub fn measure_alignment(
     })
 }
 
-/// The texts of one language, and the words to measure among them.
+/// One side of the pairs: the texts of a language, and the words in them to measure.
 struct Side<'a> {
     texts: &'a [TokenizedText],
-    /// The index of the text, and of the word in it.
+    /// Positions of the words: index of the text, and index of the word in it.
     words: Vec<(usize, usize)>,
     options: &'a AlignmentOptions,
 }
 
 impl Side<'_> {
-    /// Normalized vectors of the first sentences, and of all words.
+    /// Computes normalized embeddings of the first `n_sentences` sentences and of all words.
     fn encode(
         self,
         encoder: &TextEncoder,
@@ -173,14 +175,16 @@ mod tests {
         let left = vectors(&[at(0.0), at(10.0), at(90.0)]);
         let right = vectors(&[at(4.0), at(40.0), at(95.0)]);
         let found = word_alignment(&left, &right, &Device::flex());
-        // Left: 0 finds 4; 10 finds 4, not 40; 90 finds 95. No left word is nearer to 0 than 4, nor to
-        // 90 than 95.
-        // Right: 4 finds 0; 40 finds 10; 95 finds 90. For 40 the right word 4 is 36 away, 10 only 30.
+        // Left: 0 finds 4; 10 finds 4, not 40; 90 finds 95. No left word is nearer to 0 than 4, nor
+        // to 90 than 95.
+        // Right: 4 finds 0; 40 finds 10; 95 finds 90.
+        // For 40 the right word 4 is 36 away, 10 only 30.
         let third = 1.0 / 3.0;
         assert_eq!(found.weak, BothWays { forward: 2.0 * third, backward: 1.0 });
         assert_eq!(found.strong, BothWays { forward: 2.0 * third, backward: 1.0 });
 
-        // A left word at 2 is nearer to 0 than 4 is; for 2 itself its translation, 4, is as near as 0.
+        // A left word at 2 is nearer to 0 than 4 is.
+        // For 2 itself its translation, 4, is as near as 0.
         let left = vectors(&[at(0.0), at(2.0), at(90.0)]);
         let right = vectors(&[at(3.0), at(4.5), at(95.0)]);
         let found = word_alignment(&left, &right, &Device::flex());

@@ -9,11 +9,12 @@ use crate::Error;
 use crate::ground::files::replace_folder;
 use crate::ground::tokenizer_files::copy_tokenizer;
 
-/// Writes the model of `folder` to `out` with its numbers stored otherwise; returns the bytes of the
-/// weights before and after.
+/// Quantization: writes the model of `folder` to `out` with its weights stored as `storage`;
+/// returns the size of the weights in bytes, before and after.
 ///
 /// # Errors
-/// If a file cannot be read or written, `folder` holds adapters on a base, or a number does not fit.
+/// If a file cannot be read or written, `folder` holds an adapter-only checkpoint, or a weight does
+/// not fit into the storage format.
 pub fn compress(folder: &Path, storage: Storage, out: &Path) -> Result<[u64; 2], Error> {
     check_whole(folder)?;
     let stored = StoredModel::read(folder, None)?;

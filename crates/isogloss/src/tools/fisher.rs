@@ -1,5 +1,5 @@
-//! Flatness of the loss around a model: the trace of its Fisher information, and its sharpness; and the
-//! cosine between the gradients of languages.
+//! Fisher information and sharpness (flatness of the loss) of a model, and the cosine between the
+//! gradients of languages.
 
 use std::collections::BTreeMap;
 
@@ -18,54 +18,56 @@ use crate::ground::tensors::integers;
 use crate::recipe::{FisherEstimator, MeasureOptions};
 use crate::{Error, LabeledSet};
 
-/// The Fisher information and the sharpness of a model on a set.
+/// The Fisher information and the sharpness of a model on a dataset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measures {
-    /// The trace of the Fisher information of one row: a text, or a labeled token.
+    /// Trace of the Fisher information of one row, a text or a labeled token: the mean over all
+    /// rows.
     pub fisher: FisherTrace,
-    /// What small steps cost, unless it was left out.
+    /// Sharpness of the loss; `None` if it was not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sharpness: Option<Sharpness>,
-    /// Examples measured.
+    /// Number of examples measured.
     pub n_examples: usize,
-    /// Rows of the logits measured.
+    /// Number of rows of the logits measured.
     pub n_rows: usize,
 }
 
-/// A trace of the Fisher information, in nats per squared parameter, summed over parameters.
+/// Trace of the Fisher information, in nats per squared parameter, summed over parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FisherTrace {
-    /// Which labels gradients were taken at.
+    /// The estimator: the labels at which gradients were taken.
     pub estimator: FisherEstimator,
-    /// Over all parameters.
+    /// The trace over all parameters.
     pub trace: f64,
-    /// By block: `embeddings`, `layers.0`, …, `head`.
+    /// The trace by block: `embeddings`, `layers.0`, …, `head`.
     pub blocks: BTreeMap<String, f64>,
-    /// By kind: `embeddings`, `attention`, `feed_forward`, `norm`, `head`.
+    /// The trace by kind of parameter: `embeddings`, `attention`, `feed_forward`, `norm`, `head`.
     pub parts: BTreeMap<String, f64>,
 }
 
-/// Sharpness: how much the mean cross-entropy with the gold labels grows on the way to a sphere around the
-/// parameters, in nats.
+/// Sharpness (flatness of the loss): how much the mean cross-entropy with the gold labels grows
+/// from the parameters to a sphere around them, in nats.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sharpness {
-    /// Of the sphere.
+    /// The radius of the sphere.
     pub radius: f64,
     /// The loss at the parameters themselves.
     pub loss: f64,
-    /// The mean growth over random directions.
+    /// The mean growth of the loss over random directions.
     pub random: f64,
-    /// The largest growth among them.
+    /// The largest growth among the random directions, at least 0.
     pub random_max: f64,
-    /// The growth along the gradient: one step of the ascent that SAM takes.
+    /// The growth along the gradient: the ascent step of SAM.
     pub adversarial: f64,
 }
 
 impl Measures {
-    /// Measures a model, without dropout. `device` is without autodiff; the model may be on either.
+    /// Measures the Fisher information and the sharpness of a model, without dropout. `device` is
+    /// without autodiff; the model may be with or without it.
     ///
     /// # Errors
-    /// If the set has no labels, or a batch does not suit the model.
+    /// If the dataset has no labels, or a batch is no valid input of the model.
     pub fn take(
         model: &Model,
         set: &LabeledSet,
@@ -84,10 +86,11 @@ impl Measures {
     }
 }
 
-/// The cosines between the gradients of sets of examples, each set's through its own parts of the model:
-/// a row for each set. Without dropout; of each set `options.n_examples` are taken.
+/// Gradient cosine similarity (gradient conflict): the matrix of cosines between the gradients of
+/// several datasets, each through its own subnetwork, without dropout; `options.n_examples` of each
+/// dataset are used.
 ///
-/// Keeps a gradient of all parameters for each set.
+/// Holds one gradient of all parameters for each dataset in memory.
 ///
 /// # Errors
 /// As [`Measures::take`].
@@ -108,7 +111,7 @@ pub(crate) fn gradient_cosines(
     Ok(all.iter().map(row).collect())
 }
 
-/// The chosen examples on the device, with autodiff.
+/// The sampled examples in batches on the device, with autodiff.
 struct Batches {
     batches: Vec<(ModelInput, Vec<i32>)>,
     n_examples: usize,
@@ -131,7 +134,7 @@ impl Batches {
         order.truncate(options.n_examples.unwrap_or(usize::MAX));
         let lengths = set.lengths();
         let chosen: Vec<usize> = order.iter().map(|index| lengths[*index]).collect();
-        // The other estimators need the gradient of each row apart.
+        // The other estimators need a separate gradient for each row.
         let batch_size = match options.estimator {
             FisherEstimator::Sampled => options.batch_size,
             FisherEstimator::Empirical | FisherEstimator::Exact => 1,
@@ -176,7 +179,7 @@ impl Batches {
                     let n_rows = rows.count() as f64;
                     let loss =
                         cross_entropy(logits.clone(), integers(labels, &logits.device()), 0.0);
-                    // One row's trace is n ‖ḡ‖², and stands for n rows.
+                    // n ‖ḡ‖² estimates the trace of one row; it counts for n rows.
                     add(&Gradients::from_loss(&loss, model), n_rows * n_rows);
                 }
                 FisherEstimator::Empirical => {
@@ -223,7 +226,7 @@ impl Batches {
         }
     }
 
-    /// The mean cross-entropy over all rows, and its gradient if that is wanted.
+    /// The mean cross-entropy over all rows, and its gradient if `with_gradient`.
     fn loss(&self, model: &Model, pass: &ForwardOptions, with_gradient: bool) -> (f64, Gradients) {
         let (mut total, mut gradients) = (0.0, Gradients::default());
         for (input, targets) in &self.batches {
@@ -243,7 +246,7 @@ impl Batches {
 
 /// The probability of a label in a row, and the gradient of its `-log`.
 fn row_gradients(model: &Model, input: &ModelInput, row: usize, label: usize) -> (f64, Gradients) {
-    // Burn gives a graph back once: the next label needs the forward pass again.
+    // Burn frees the autodiff graph on backward: each label needs its own forward pass.
     let logits = model.forward(input, &ForwardOptions::evaluation()).logits.narrow(0, row, 1);
     let label = integers(vec![label as i32], &logits.device());
     let loss = cross_entropy(logits, label, 0.0);

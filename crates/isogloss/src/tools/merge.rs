@@ -1,4 +1,4 @@
-//! Adapters of the `peft` library merged into the weights of their base.
+//! Adapter merging: adapters of the `peft` library (LoRA, (IA)³) are merged into the base weights.
 
 use std::path::Path;
 
@@ -12,11 +12,12 @@ use crate::error::ToolError;
 use crate::ground::files::replace_folder;
 use crate::ground::tokenizer_files::copy_tokenizer;
 
-/// Writes a model with adapters of the `peft` library as a whole one, merged into its weights for good.
+/// Adapter merging (`merge_and_unload` of `peft`): merges adapters of the `peft` library into the
+/// weights of a model, and writes it to `out` as a whole model.
 ///
 /// # Errors
-/// If it has none, or has adapters of another library, which are no part of the weights; or if a file
-/// cannot be read or written.
+/// If it has no adapter, or one of another library, which cannot be merged; or if a file cannot be
+/// read or written.
 pub fn merge(folder: impl Into<ModelFolder>, out: &Path, device: &Device) -> Result<(), Error> {
     let folder = folder.into();
     let LoadedModel { mut model, head, config_json, scoring, .. } =

@@ -1,4 +1,4 @@
-//! A model folder written again with other weights: what is copied, and how large it is.
+//! Copies of a model folder with other weights: the files to copy, and the size of the weights.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use isogloss_model::is_on_base;
 use crate::Error;
 use crate::error::{ToolError, io};
 
-/// Files beside the weights that stay as they are.
+/// Files that are copied unchanged.
 const UNCHANGED: [&str; 7] = [
     "special_tokens_map.json",
     "modules.json",
@@ -19,7 +19,7 @@ const UNCHANGED: [&str; 7] = [
     "modeling_isogloss_lm.py",
 ];
 
-/// Fails if a folder holds adapters, and the model itself is elsewhere.
+/// Fails for an adapter-only checkpoint, whose base model is in another folder.
 pub(super) fn check_whole(folder: &Path) -> Result<(), Error> {
     if is_on_base(folder)? {
         return Err(ToolError::OnBase { folder: folder.to_owned() }.into());
@@ -27,7 +27,7 @@ pub(super) fn check_whole(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Copies the files that say how others use a model.
+/// Copies the files that other libraries use with the model.
 pub(super) fn copy_unchanged(from: &Path, out: &Path) -> Result<(), Error> {
     for name in UNCHANGED {
         let (from, to) = (from.join(name), out.join(name));
@@ -40,7 +40,7 @@ pub(super) fn copy_unchanged(from: &Path, out: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The bytes of the weights of a folder.
+/// The size of the weights of a model folder in bytes.
 pub(super) fn weight_bytes(folder: &Path) -> Result<u64, Error> {
     let mut sum = 0;
     for entry in fs::read_dir(folder).map_err(io(folder))? {

@@ -1,4 +1,5 @@
-//! Inference with a fine-tuned model: labels of texts, tags of tokens, trees of sentences.
+//! Inference with a fine-tuned model: labels for texts, tags for tokens, dependency trees for
+//! sentences.
 
 mod prediction;
 
@@ -25,20 +26,20 @@ use isogloss_text::{
 
 pub use prediction::{LabelProbability, LabelScore, Prediction, TokenPrediction};
 
-/// A fine-tuned model with its tokenizer and labels.
+/// Inference pipeline: a fine-tuned model with its tokenizer and labels.
 #[derive(Debug)]
 pub struct Predictor {
     loaded: LoadedModel,
     tokenizer: Tokenizer,
     head: HeadSpec,
     scoring: SavedScoring,
-    /// The file that its labels are from, for messages.
+    /// The file of the labels, for error messages.
     config_path: PathBuf,
     device: Device,
     n_truncated: AtomicUsize,
 }
 
-/// A batch of texts that a model was run over, for decoding.
+/// A tokenized batch, which [`Predictor::decode`] needs beside the outputs of the model.
 #[derive(Debug)]
 pub struct EncodedTexts<'a> {
     texts: &'a [(&'a str, Option<&'a str>)],
@@ -64,10 +65,10 @@ impl Predictor {
         Self::new(loaded, tokenizer, &paths, device)
     }
 
-    /// Takes a model that was loaded, and its tokenizer.
+    /// Creates a predictor from a loaded model and its tokenizer.
     ///
     /// # Errors
-    /// As [`load`](Self::load); messages have the names `config.json` and `tokenizer.json`.
+    /// As [`load`](Self::load); messages name `config.json` and `tokenizer.json`.
     pub fn from_loaded(
         loaded: LoadedModel,
         tokenizer: Tokenizer,
@@ -93,8 +94,8 @@ impl Predictor {
         Ok(Self { loaded, tokenizer, head, scoring, config_path, device, n_truncated })
     }
 
-    /// Exchanges the language adapter, which lies under the task's, for that of a folder of the `adapters`
-    /// library; removes it without a folder.
+    /// MAD-X adapter exchange: replaces the language adapter under the task adapter by that of a
+    /// folder of the `adapters` library, or removes it without a folder.
     ///
     /// # Errors
     /// If the model has no language adapter, or the folder no adapter that fits.
@@ -105,7 +106,7 @@ impl Predictor {
         };
         let language = language.clone();
         let exchanged = match folder {
-            // Under the name of the one that goes, and without the layers that it leaves out.
+            // The new adapter gets the name of the old one, and is left out of the same layers.
             Some(folder) => {
                 let config = model.encoder.adapter(AdapterLibrary::Adapters, &language);
                 let leave_out = config.map(|config| config.left_out().to_vec());
@@ -119,7 +120,7 @@ impl Predictor {
         Ok(exchanged.map_err(ToolError::from)?)
     }
 
-    /// The model and what is known about it.
+    /// The loaded model with its head, configuration and load report.
     pub fn loaded(&self) -> &LoadedModel {
         &self.loaded
     }
@@ -139,26 +140,27 @@ impl Predictor {
         &self.head
     }
 
-    /// What it was fine-tuned for.
+    /// The task that the model was fine-tuned for.
     pub fn task(&self) -> &dyn LabeledTask {
         self.scoring.labeled()
     }
 
-    /// How it is scored: as it was saved with, or else as its head tells.
+    /// The task and evaluation options: those saved with the model, else those derived from its
+    /// head.
     pub fn scoring(&self) -> &SavedScoring {
         &self.scoring
     }
 
-    /// The same model, scored in another way; texts are never longer than it takes.
+    /// Sets the task and the evaluation options; the maximum length is at most the model's own.
     ///
     /// # Errors
-    /// If the task is not one of its head.
+    /// If the task does not fit the model's head.
     pub fn with_scoring(self, scoring: SavedScoring) -> Result<Self, Error> {
         let scoring = scoring.for_model(&self.loaded, &self.head, "the given scoring".as_ref())?;
         Ok(Self { scoring, ..self })
     }
 
-    /// Takes labeled examples that were read from the file `path`, to score the model with.
+    /// Creates an evaluation dataset from labeled examples that were read from the file `path`.
     ///
     /// # Errors
     /// If none is left, or an example cannot be tokenized or has a label that the model lacks.
@@ -175,10 +177,10 @@ impl Predictor {
         LabeledSet::from_examples(path, examples, task, language, tokenizer, &labels, &options)
     }
 
-    /// The names of the labels, of which a text or token has one.
+    /// The label set of a single-label model, of which each text or token gets one label.
     ///
     /// # Errors
-    /// If two of them are the same, or the model gives any number of labels to a text, or scores.
+    /// If two labels are the same, or the model is multi-label or a regression.
     pub fn labels(&self) -> Result<LabelSet, Error> {
         let path = || self.config_path.clone();
         let problem = self.head.problem();
@@ -190,12 +192,12 @@ impl Predictor {
             .map_err(|source| ToolError::Labels { path: path(), source: source.into() }.into())
     }
 
-    /// The number of texts so far that were longer than the model takes: their ends were cut off.
+    /// The number of truncated texts so far: those that were longer than the maximum length.
     pub fn n_truncated(&self) -> usize {
         self.n_truncated.load(Ordering::Relaxed)
     }
 
-    /// Predicts a batch of texts, each with an optional second one.
+    /// Predicts a batch of texts, each with an optional second text (text pair).
     ///
     /// # Errors
     /// If a text cannot be tokenized.
@@ -208,12 +210,12 @@ impl Predictor {
         Ok(self.decode(&encoded, &outputs))
     }
 
-    /// Runs the model over a batch of at least one text, and leaves the probability of each label on the
-    /// device, or its score for a [regression](ProblemType::Regression): `[batch, n_labels]` for texts,
-    /// `[batch * seq, n_labels]` for tokens.
+    /// Forward pass over a batch of at least one text. Returns, on the device, the probability of
+    /// each label, or its score for a [regression](ProblemType::Regression): `[batch, n_labels]`
+    /// for texts, `[batch * seq, n_labels]` for tokens.
     ///
-    /// [`decode`](Self::decode) makes predictions of them, once they are read back, for which a browser
-    /// has to wait.
+    /// [`decode`](Self::decode) turns them into predictions once they are read back to the host,
+    /// which is asynchronous in a browser.
     ///
     /// # Errors
     /// If a text cannot be tokenized, or the model is a parser.
@@ -250,7 +252,7 @@ impl Predictor {
         Ok((encoded, outputs))
     }
 
-    /// The tokens of a text, as the task's examples are tokenized.
+    /// Tokenizes a text as the task's examples are tokenized.
     fn encode(&self, text: &str, pair: Option<&str>) -> Result<Encoded, TextError> {
         let max_length = self.scoring.max_length;
         match self.task().target() {
@@ -263,7 +265,8 @@ impl Predictor {
         }
     }
 
-    /// The spans in a text that carry a tag, in characters, and the token of each.
+    /// The tagged units of a text, words or tokens: character span, and index of the token with the
+    /// tag.
     fn units(&self, encoded: &Encoded, text: &str) -> Vec<((usize, usize), usize)> {
         if self.task().target() == TargetKind::Tag(TagUnits::Word) {
             let words = whitespace_words(text);
@@ -278,7 +281,7 @@ impl Predictor {
         spans.filter(|(_, at)| !encoded.special[*at]).collect()
     }
 
-    /// Decodes predictions from the numbers that [`forward`](Self::forward) gave.
+    /// Decodes predictions from the outputs of [`forward`](Self::forward).
     pub fn decode(&self, encoded: &EncodedTexts<'_>, outputs: &[f32]) -> Vec<Prediction> {
         let rows = outputs.chunks(self.head.labels().len());
         if let HeadSpec::Sequence { problem, .. } = self.head {
@@ -297,11 +300,12 @@ impl Predictor {
             .collect()
     }
 
-    /// Parses sentences: gives them the trees that score highest, and their parts of speech if it tags; all else
-    /// stays as it is. Returns the number of words that no token stands for: they hang on the root.
+    /// Dependency parsing: sets the trees with the highest score, and part-of-speech tags if the
+    /// model predicts them; other fields of the sentences stay unchanged. Returns the number of
+    /// words without a token, which are attached to the root.
     ///
     /// # Errors
-    /// If the model is no parser, or a sentence cannot be tokenized.
+    /// If the model is not a parser, or a sentence cannot be tokenized.
     pub fn parse(&self, sentences: &mut [Sentence]) -> Result<usize, Error> {
         let model = &self.loaded.model;
         if model.parser().is_none() {
@@ -328,7 +332,7 @@ impl Predictor {
         Ok(featurized.truncation.n_words_lost)
     }
 
-    /// The prediction for a text out of its outputs.
+    /// Decodes the prediction for one text from its row of outputs.
     fn decode_row(&self, problem: ProblemType, row: &[f32]) -> Prediction {
         let outputs = self.head.labels().iter().cloned().zip(row.iter().map(|x| f64::from(*x)));
         match problem {

@@ -1,4 +1,4 @@
-//! Hidden states of a smaller model beside those of the whole one.
+//! Check of a trimmed or pruned model: its hidden states against those of the whole model.
 
 use std::path::Path;
 
@@ -11,23 +11,24 @@ use crate::Error;
 use crate::ground::device::{DeviceChoice, open};
 use crate::ground::tensors::host_values;
 
-/// Hidden states of a smaller model beside those of the whole one, for texts that both cut alike.
+/// Check of a trimmed or pruned model: its hidden states against those of the whole model, on texts
+/// that both tokenize alike.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct StateCheck {
-    /// The number of texts; none in a build without a processor's device.
+    /// The number of texts compared; 0 in a build without a CPU device.
     pub n_texts: usize,
-    /// The largest difference between two numbers.
+    /// The largest absolute difference between two values.
     pub largest_difference: f32,
 }
 
-/// The CPU, since a whole embedding matrix may be larger than the buffers of a GPU; none in a build without
-/// such a device.
+/// The CPU device, since a whole embedding matrix may be larger than the buffers of a GPU; `None`
+/// in a build without such a device.
 pub(super) fn cpu() -> Option<Device> {
     let choices = [DeviceChoice::Flex, DeviceChoice::Ndarray];
     choices.into_iter().find_map(|choice| open(choice).ok()).map(|opened| opened.device)
 }
 
-/// The encoder of a folder.
+/// Loads the encoder of a model folder.
 pub(super) fn load_encoder(folder: &Path, device: &Device) -> Result<Encoder, Error> {
     Ok(load(folder, &HeadChoice::Without, device)?.model.encoder)
 }
@@ -41,7 +42,7 @@ pub(super) fn spaced<'i, 't>(
     texts.iter().step_by(every).take(n)
 }
 
-/// The tokens of a text.
+/// Tokenizes a text.
 pub(super) fn encode(
     tokenizer: &Tokenizer,
     text: &TokenizerInput<'_>,

@@ -1,5 +1,5 @@
-//! Subnetworks of a fine-tuned model: importances of heads and feed-forward blocks, iterative pruning for a
-//! language, and structured pruning to a model of the kept parts alone.
+//! Subnetworks of a fine-tuned model: importance of heads and feed-forward blocks, iterative
+//! pruning for a language, and structured pruning.
 
 mod choice;
 mod prune;
@@ -25,41 +25,43 @@ pub use prune::{PruneOptions, PruneReport, prune};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SubnetworkSearchOptions {
-    /// The least share of the whole model's score that what is left must have.
+    /// The minimum share of the whole model's score that the pruned model must reach.
     pub threshold: f64,
-    /// The share of all heads that goes in each round, at least one head.
+    /// The share of all heads that is pruned in each round, at least one head.
     pub share: f64,
-    /// Whether a feed-forward block goes in each round too.
+    /// Whether a feed-forward block is pruned in each round too.
     pub feed_forward: bool,
-    /// Examples of one pass for importances.
+    /// Batch size for importances.
     pub batch_size: usize,
 }
 
 impl Default for SubnetworkSearchOptions {
-    /// 95 % of the score as Choenni et al. 2023; 10 % of the heads a round as Michel et al. 2019.
+    /// 95 % of the score as in Choenni et al. 2023; 10 % of the heads a round as in Michel et al.
+    /// 2019.
     fn default() -> Self {
         Self { threshold: 0.95, share: 0.1, feed_forward: false, batch_size: 16 }
     }
 }
 
-/// The subnetwork that pruning found, and the rounds to it.
+/// Result of iterative pruning: the subnetwork, and the pruning rounds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FoundSubnetwork {
     /// The smallest subnetwork before the score fell below the threshold.
     pub subnetwork: Subnetwork,
-    /// Heads, feed-forward blocks and score, round by round, from the whole model to the first
-    /// subnetwork that was too small.
+    /// Number of heads, number of feed-forward blocks and score, by round: from the whole model to
+    /// the first subnetwork below the threshold.
     pub rounds: Vec<(usize, usize, f64)>,
 }
 
-/// Prunes heads, and feed-forward blocks if wanted, iteratively, those that matter least first,
-/// until its score in a language falls below a share of the whole model's.
+/// Iterative pruning for a language (Michel et al. 2019; Choenni et al. 2023): prunes the least
+/// important heads, and feed-forward blocks if wanted, round by round, until the score in the
+/// language falls below a share of the whole model's.
 ///
-/// Importances are taken on `train`, anew in each round, and scores on `dev`. The rules of [`Subnetwork`]
-/// break ties.
+/// Importances are computed on `train` in each round, scores on `dev`. Ties are broken by the rules
+/// of [`Subnetwork`].
 ///
 /// # Errors
-/// If a batch does not suit the model, or it was pruned for good.
+/// If a batch is no valid input of the model, or the model is already pruned.
 pub fn find_subnetwork(
     evaluator: &Evaluator<'_>,
     train: &LabeledSet,
@@ -93,13 +95,15 @@ pub fn find_subnetwork(
     Ok(FoundSubnetwork { subnetwork: kept, rounds })
 }
 
-/// The importance of each head and feed-forward block of a subnetwork for the loss of a set: the mean over batches of the
-/// absolute gradient of its mask, weighted by the tokens of the batch, without dropout.
+/// Head importance (Michel et al. 2019): the importance of each head and feed-forward block of a
+/// subnetwork for the loss on a dataset. It is the mean over batches of the absolute gradient of
+/// its mask, weighted by the tokens of the batch, without dropout.
 ///
-/// The gradient of units that are masked is taken too, at a mask of zero.
+/// Masked units have an importance too: the gradient at a mask of zero.
 ///
 /// # Errors
-/// If the set has no labels, a batch does not suit the model, or it was pruned for good.
+/// If the dataset has no labels, a batch is no valid input of the model, or the model is already
+/// pruned.
 pub fn importance(
     model: &Model,
     set: &LabeledSet,
@@ -139,7 +143,7 @@ pub fn importance(
     })
 }
 
-/// Fails if some parts of an encoder are gone, and no mask can be laid on them.
+/// Fails if an encoder is pruned, so that no mask applies to it.
 fn check_whole_model(config: &EncoderConfig) -> Result<(), Error> {
     if config.pruned.is_empty() {
         return Ok(());
@@ -165,7 +169,7 @@ pub fn write_subnetwork(path: &Path, subnetwork: &Subnetwork) -> Result<(), Erro
     write_atomically(path, text.as_bytes())
 }
 
-/// Reads a subnetwork of an encoder of this many layers and heads.
+/// Reads a subnetwork; `sizes` are the layers, and the heads per layer, of the encoder.
 ///
 /// # Errors
 /// If the file cannot be read, or is of another architecture.
@@ -182,17 +186,17 @@ pub fn read_subnetwork(path: &Path, sizes: [usize; 2]) -> Result<Subnetwork, Err
     Ok(found)
 }
 
-/// Reads a subnetwork that a model of this configuration is to be masked by.
+/// Reads a subnetwork that masks a model of this configuration.
 ///
 /// # Errors
-/// As [`read_subnetwork`], or if some parts of the model are gone.
+/// As [`read_subnetwork`], or if the model is pruned.
 pub fn read_subnetwork_for(config: &EncoderConfig, path: &Path) -> Result<Subnetwork, Error> {
     check_parts(config, path)?;
     read_subnetwork(path, [config.num_hidden_layers, config.num_attention_heads])
 }
 
-/// Reads the parts that a language uses of a model whose run had subnetworks, from beside the model; none if
-/// it uses all.
+/// Reads the subnetwork of a language that a run saved in the model folder; `None` if the language
+/// uses the whole model.
 ///
 /// # Errors
 /// As [`read_subnetwork_for`].
@@ -205,7 +209,7 @@ pub fn read_saved_subnetwork(
     path.exists().then(|| read_subnetwork_for(config, &path)).transpose()
 }
 
-/// Fails if the encoder is pruned, so that the subnetworks of `path` are of another.
+/// Fails if the encoder is pruned: the subnetworks at `path` are those of a whole model.
 pub(crate) fn check_parts(config: &EncoderConfig, path: &Path) -> Result<(), Error> {
     let pruned = &config.pruned;
     if pruned.is_empty() {

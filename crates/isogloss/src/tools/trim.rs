@@ -1,4 +1,5 @@
-//! Vocabulary trimming: a model whose embedding matrix has rows for the pieces of some texts alone.
+//! Vocabulary trimming: reduces the tokenizer and the embedding matrix to the subwords of some
+//! texts.
 
 mod states;
 mod texts;
@@ -22,31 +23,31 @@ use crate::ground::vocabulary::check_vocabulary;
 use crate::{Error, Plan};
 use states::compare_states;
 
-/// One text in so many is set aside to tell how texts fare that were not known.
+/// One text in this many is held out, to measure the segmentation of unseen texts.
 const UNSEEN_SHARE: usize = 10;
 
-/// One text in [`UNSEEN_SHARE`], or the others.
+/// The held-out texts, one in [`UNSEEN_SHARE`], if `unseen`; else the others.
 fn share<'t>(inputs: &[TokenizerInput<'t>], unseen: bool) -> Vec<TokenizerInput<'t>> {
     let inputs = inputs.iter().enumerate();
     let share = inputs.filter(|(at, _)| at.is_multiple_of(UNSEEN_SHARE) == unseen);
     share.map(|(_, input)| *input).collect()
 }
 
-/// What `trimmed.json` says of a folder whose vocabulary was trimmed.
+/// Contents of `trimmed.json`, the metadata of a trimmed vocabulary.
 #[derive(Serialize, Deserialize)]
 struct Note {
-    /// Pieces before and after.
+    /// Number of pieces (vocabulary size) before and after.
     n_pieces: [usize; 2],
-    /// Pieces of the texts that were not kept.
+    /// Number of pieces of the texts that were dropped.
     n_lost_pieces: usize,
 }
 
 /// Options of vocabulary trimming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrimOptions {
-    /// The most pieces to keep; all that the texts need if absent.
+    /// The maximum number of pieces to keep; `None` for all that the texts need.
     pub keep: Option<usize>,
-    /// What the numbers are stored as.
+    /// The storage format of the weights (quantization).
     pub storage: Storage,
     /// The number of texts whose hidden states are compared with those of the whole model.
     pub n_checked: usize,
@@ -61,37 +62,39 @@ impl Default for TrimOptions {
 /// The report of vocabulary trimming.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TrimReport {
-    /// Pieces before and after.
+    /// Number of pieces (vocabulary size) before and after.
     pub n_pieces: [usize; 2],
-    /// How many of those after stand in no text.
+    /// Number of kept pieces that occur in no text.
     pub n_unseen_pieces: usize,
-    /// Pieces of the texts that were not kept.
+    /// Number of pieces of the texts that were dropped.
     pub n_lost_pieces: usize,
     /// Parameters before and after, those of unused heads included.
     pub n_parameters: [usize; 2],
     /// Bytes of the weights before and after.
     pub n_bytes: [u64; 2],
-    /// How the texts are cut.
+    /// Segmentation of the texts before and after trimming.
     pub texts: SegmentationComparison,
-    /// How a tenth of the texts would be cut with a vocabulary of the others; none if they are few.
+    /// Segmentation of unseen texts: of a held-out tenth of the texts, with a vocabulary of the
+    /// others; `None` if there are few.
     pub unseen: Option<SegmentationComparison>,
-    /// How other texts are cut, if there are any.
+    /// Segmentation of the other texts, if there are any.
     pub others: Option<SegmentationComparison>,
-    /// The hidden states of some texts.
+    /// Check of the hidden states of some texts.
     pub states: StateCheck,
 }
 
-/// Writes the model of `folder` to `out`, with a vocabulary of the pieces that the texts of these
-/// `corpora` need.
+/// Vocabulary trimming: writes the model of `folder` to `out` with a vocabulary of the pieces that
+/// the texts of `corpora` need.
 ///
-/// The pieces of the texts are kept, and special tokens, single characters, and what unknown text
-/// falls back on; see [`PieceCounts::select`]. Unless a number of pieces is given, every text is cut as
-/// before, and, unless numbers are stored in fewer bits, its hidden states have the same bits: both are
-/// checked before the folder is put at its path. `others` are texts to be told about, and not to be kept.
+/// Kept are the pieces of the texts, special tokens, single characters, and the fallbacks for
+/// unknown text; see [`PieceCounts::select`]. Unless `keep` is set, every text is segmented as
+/// before, and, unless weights are stored in fewer bits, its hidden states have the same bits; both
+/// are checked before the folder is moved to its path. The segmentation of `others` is reported,
+/// but their pieces are not kept.
 ///
 /// # Errors
-/// If a file cannot be read or written, `folder` holds adapters on a base, there is no room for the
-/// special tokens, or a check fails.
+/// If a file cannot be read or written, `folder` holds an adapter-only checkpoint, there is no room
+/// for the special tokens, or a check fails.
 pub fn trim(
     folder: &Path,
     corpora: &[Texts],
@@ -105,7 +108,8 @@ pub fn trim(
     vocabulary.trim(&counts, &inputs, &others.map(Texts::inputs).unwrap_or_default(), options, out)
 }
 
-/// Trims a model to the texts of a plan, all ways to cut them included where subwords are sampled.
+/// Trims the vocabulary of a model to the texts of a plan; with subword sampling, to all their
+/// segmentations.
 pub(crate) fn trim_for(plan: &Plan, folder: &Path, out: &Path) -> Result<TrimReport, Error> {
     let vocabulary = Vocabulary::read(folder)?;
     let texts = texts::from_plan(plan)?;
@@ -145,7 +149,7 @@ impl<'a> Vocabulary<'a> {
         Ok(counts)
     }
 
-    /// The tokenizer's file and itself with these pieces alone.
+    /// The tokenizer with these pieces alone: its JSON file, and the loaded tokenizer.
     fn with(&self, kept: &[u32]) -> Result<(Vec<u8>, Tokenizer), Error> {
         let path = self.folder.join("tokenizer.json");
         let json = trim_tokenizer(&self.tokenizer, &self.json, &path, kept)?;
@@ -161,7 +165,7 @@ impl<'a> Vocabulary<'a> {
         options: TrimOptions,
         out: &Path,
     ) -> Result<TrimReport, Error> {
-        // Some families count positions from the number of the padding token.
+        // Some model families count positions from the padding token id, which must stay the same.
         let needed: Vec<u32> = (0..=self.pad_token_id).collect();
         let kept = counts.select(&needed, options.keep)?;
         let (json, trimmed) = self.with(&kept.ids)?;
@@ -211,7 +215,7 @@ impl<'a> Vocabulary<'a> {
         Ok(report)
     }
 
-    /// How a tenth of the texts would be cut if the vocabulary were that of the others.
+    /// Segmentation of unseen texts: of a held-out tenth, with the vocabulary of the others.
     fn unseen(
         &self,
         corpora: &[Vec<TokenizerInput<'_>>],
@@ -228,7 +232,7 @@ impl<'a> Vocabulary<'a> {
         Ok(Some(SegmentationComparison::new(&self.tokenizer, &trimmed, &kept.ids, &unseen)?))
     }
 
-    /// The files beside weights, configuration and tokenizer that other programs read.
+    /// Copies the other files of the model folder, which other libraries read.
     fn copy_rest(&self, kept: &[u32], out: &Path) -> Result<(), Error> {
         copy_unchanged(self.folder, out)?;
         let (from, to) =
@@ -243,7 +247,7 @@ impl<'a> Vocabulary<'a> {
     }
 }
 
-/// Tells whether the vocabulary of a folder was cut to a number of pieces, fewer than its texts needed.
+/// Whether the trimmed vocabulary of a model folder lacks pieces that its texts needed.
 pub(crate) fn has_lost_pieces(folder: &Path) -> Result<bool, Error> {
     let path = folder.join(TRIM_NOTE);
     if !path.exists() {
@@ -254,7 +258,7 @@ pub(crate) fn has_lost_pieces(folder: &Path) -> Result<bool, Error> {
     Ok(note.n_lost_pieces > 0)
 }
 
-/// Gives the added tokens of a `tokenizer_config.json` their new numbers.
+/// Changes the ids of the added tokens in a `tokenizer_config.json` to the new ones.
 fn renumber_added_tokens(config: &mut Value, kept: &[u32]) {
     let Some(tokens) = config.get_mut("added_tokens_decoder").and_then(Value::as_object_mut) else {
         return;

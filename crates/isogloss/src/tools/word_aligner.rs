@@ -1,6 +1,7 @@
-//! An encoder as a word aligner: words of two texts are linked by the similarity of their vectors.
+//! Word alignment by contextual embeddings (SimAlign, AWESOME-align): words of two texts are linked
+//! by the similarity of their embeddings.
 //!
-//! Both texts are encoded apart from each other, without training for it.
+//! Each text is encoded on its own; the encoder needs no training for word alignment.
 
 use burn::tensor::read_sync;
 use isogloss_text::{Alignment, Extraction, Link};
@@ -11,7 +12,7 @@ use crate::Error;
 use crate::embedding::search::Vectors;
 use crate::embedding::text_encoder::{TextEncoder, TokenPosition, TokenizedText};
 
-/// What is aligned: words or subwords.
+/// Alignment unit: words or subwords.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkUnit {
@@ -22,14 +23,14 @@ pub enum LinkUnit {
     Word,
 }
 
-/// A word aligner by the similarity of contextual embeddings.
+/// Word aligner by the similarity of contextual embeddings (SimAlign, AWESOME-align).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EncoderAligner {
-    /// The layer whose vectors are compared, 0 for the embeddings.
+    /// The layer whose hidden states are compared, 0 for the embeddings.
     pub layer: usize,
-    /// How links are taken from similarities.
+    /// How links are extracted from the similarity matrix.
     pub extraction: Extraction,
-    /// What is compared.
+    /// The alignment unit.
     pub unit: LinkUnit,
 }
 
@@ -44,14 +45,13 @@ impl Default for EncoderAligner {
 }
 
 impl EncoderAligner {
-    /// Links the words of pairs of texts, and says in how many texts the end was cut off, whose words
-    /// stay without links.
+    /// Aligns the words of pairs of texts; also returns the number of truncated texts, whose words
+    /// beyond the end have no links.
     ///
-    /// A similarity is the dot product for [`Extraction::Softmax`], the cosine for
-    /// [`Extraction::MutualArgmax`] and (cosine + 1) / 2 for [`Extraction::Itermax`], as their sources
-    /// have it.
-    /// The scale of a dot product is the model's own: the softmax threshold was chosen for multilingual
-    /// BERT.
+    /// The similarity is the dot product for [`Extraction::Softmax`], the cosine for
+    /// [`Extraction::MutualArgmax`] and (cosine + 1) / 2 for [`Extraction::Itermax`], as in their
+    /// papers. The scale of a dot product depends on the model: the softmax threshold was chosen
+    /// for multilingual BERT.
     ///
     /// # Errors
     /// If the model does not have the layer, or a text cannot be encoded.
@@ -63,8 +63,8 @@ impl EncoderAligner {
         read_sync(self.align_async(encoder, pairs))
     }
 
-    /// [`align`](Self::align) for a browser, which gives back numbers of a GPU only when it is asked
-    /// to wait.
+    /// Async version of [`align`](Self::align), for browsers, where reading values back from a GPU
+    /// is asynchronous.
     ///
     /// # Errors
     /// As [`align`](Self::align).
@@ -88,7 +88,7 @@ impl EncoderAligner {
         let texts = encoder.tokenize(&texts.collect::<Vec<_>>())?;
         let mut side = Side::from_texts(&texts);
         let vectors = encoder.encode_async(&texts, &side.tokens, &[self.layer]).await?.pop();
-        // One layer was asked for.
+        // There is one layer.
         let vectors = vectors.expect("a layer for each that was asked for").tokens;
         let vectors = match self.unit {
             LinkUnit::Subword => vectors,
@@ -122,7 +122,7 @@ impl EncoderAligner {
     }
 }
 
-/// The inner product, in sixteen sums that a processor can make at once.
+/// Inner product, in sixteen partial sums that vectorize (SIMD).
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 16;
     let mut sums = [0.0; LANES];
@@ -137,14 +137,14 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     sums.iter().sum::<f32>() + rest
 }
 
-/// The units of one side of all pairs, one after the other.
+/// The alignment units of one side of all pairs, concatenated.
 #[derive(Debug)]
 struct Side {
     /// The tokens that belong to words.
     tokens: Vec<TokenPosition>,
-    /// The word of each unit.
+    /// The index of the word of each unit.
     words: Vec<usize>,
-    /// One past the last unit of each text.
+    /// The end of each text: the index after its last unit.
     ends: Vec<usize>,
     vectors: Option<Vectors>,
     n_truncated: usize,
@@ -169,7 +169,7 @@ impl Side {
         text.checked_sub(1).map_or(0, |before| self.ends[before])..self.ends[text]
     }
 
-    /// Makes each word one unit, with the mean of its tokens' vectors.
+    /// Mean pooling of subwords: makes each word one unit, with the mean vector of its tokens.
     fn join_words(&mut self, vectors: Vectors) -> Vectors {
         let (mut words, mut counts, mut ends) = (Vec::new(), Vec::new(), Vec::new());
         for text in 0..self.ends.len() {

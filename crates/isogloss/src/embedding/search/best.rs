@@ -1,13 +1,13 @@
-//! Lists of the best scores seen so far.
+//! Top-k lists: the best scores so far.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-/// Scores that are compared at once, to pass over those that change nothing.
+/// Scores that are compared at once (SIMD), to skip those below the thresholds.
 const LANES: usize = 16;
 
-/// A list of the `k` best scores for each of many rows, with the index that each score belongs to.
+/// Top-k lists: the `k` best scores of each row, with the index of each score.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Best {
     k: usize,
@@ -16,12 +16,12 @@ pub(super) struct Best {
     indices: Vec<u32>,
 }
 
-/// The lists of some consecutive rows.
+/// The top-k lists of consecutive rows.
 pub(super) struct Lists<'a> {
     k: usize,
     scores: &'a mut [f32],
     indices: &'a mut [u32],
-    /// The score that an offer must be above, for each list.
+    /// The last score of each list, which a new score must exceed.
     thresholds: Vec<f32>,
 }
 
@@ -34,14 +34,15 @@ impl Best {
         self.n
     }
 
-    /// The list of one row.
+    /// The top-k list of one row.
     pub(super) fn row(&self, row: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
         let range = row * self.k..(row + 1) * self.k;
         let indices = self.indices[range.clone()].iter().map(|index| *index as usize);
         indices.zip(self.scores[range].iter().copied())
     }
 
-    /// The lists of a range of rows, `step` rows together, in parallel; nothing if lists are empty.
+    /// Parallel iterator over the lists of a range of rows, `step` rows at a time; empty if the
+    /// lists are.
     pub(super) fn lists(
         &mut self,
         rows: Range<usize>,
@@ -63,7 +64,7 @@ impl Lists<'_> {
         self.thresholds.len()
     }
 
-    /// Offers many scores to the first list; they belong to indices from `start`.
+    /// Inserts the best of many scores into the first list; they belong to indices from `start`.
     pub(super) fn offer_all(&mut self, scores: &[f32], start: usize) {
         for (chunk, scores) in scores.chunks(LANES).enumerate() {
             let threshold = self.thresholds[0];
@@ -76,7 +77,7 @@ impl Lists<'_> {
         }
     }
 
-    /// Offers one score to each list; all belong to `index`.
+    /// Inserts one score into each list where it is good enough; all belong to `index`.
     pub(super) fn offer_each(&mut self, scores: &[f32], index: usize) {
         for chunk in 0..scores.len().div_ceil(LANES) {
             let range = chunk * LANES..((chunk + 1) * LANES).min(scores.len());
@@ -90,7 +91,7 @@ impl Lists<'_> {
         }
     }
 
-    /// Puts a score behind those that are as good, if it is better than the last.
+    /// Inserts a score after those that are equal, if it is better than the last one.
     fn offer(&mut self, list: usize, score: f32, index: usize) {
         if score <= self.thresholds[list] {
             return;

@@ -1,4 +1,4 @@
-//! The search against brute force, and margins by hand.
+//! Tests of the search against brute force, and of margins against values computed by hand.
 
 use proptest::prelude::*;
 
@@ -102,7 +102,8 @@ fn margins_are_those_of_the_formula() {
             assert!((found - margin(x, y)).abs() < 1e-6, "{y} {x}: {found}");
         }
     }
-    // y1 is near to both, a hub: x1 is nearest to it, but has a larger margin with y0, 1.176 > 1.141.
+    // y1 is near to both, a hub: x1 is nearest to it.
+    // The margin of x1 with y0 is larger, 1.176 > 1.141.
     assert_eq!(nearest(&left, &right, 1, &Device::flex()).first(1).map(|(y, _)| y), Some(1));
     assert_eq!(forward.first(1).map(|(y, _)| y), Some(0));
 }

@@ -1,8 +1,8 @@
-//! Vectors of one width, on the host.
+//! Embeddings in host memory: vectors of equal width.
 
 use crate::error::EmbeddingError;
 
-/// Rows of finite numbers.
+/// Embeddings in host memory: a row-major matrix of finite numbers, one vector per row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vectors {
     values: Vec<f32>,
@@ -10,10 +10,10 @@ pub struct Vectors {
 }
 
 impl Vectors {
-    /// Takes vectors one after the other.
+    /// Creates vectors from a row-major buffer.
     ///
     /// # Errors
-    /// If the numbers are not whole vectors, or one of them is not finite.
+    /// If the length is not a multiple of a positive width, or a number is not finite.
     pub fn new(values: Vec<f32>, width: usize) -> Result<Self, EmbeddingError> {
         if width == 0 || !values.len().is_multiple_of(width) {
             return Err(EmbeddingError::Width { n: values.len(), width });
@@ -37,12 +37,12 @@ impl Vectors {
         self.values.is_empty()
     }
 
-    /// The numbers of one vector.
+    /// The width: the number of values of one vector.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// All numbers, vector by vector.
+    /// All values, in row-major order.
     pub fn values(&self) -> &[f32] {
         &self.values
     }
@@ -52,7 +52,8 @@ impl Vectors {
         &self.values[index * self.width..][..self.width]
     }
 
-    /// The same directions with length 1, so that an inner product is a cosine; zero stays zero.
+    /// L2 normalization: scales each vector to length 1, so that an inner product is a cosine; zero
+    /// vectors stay zero.
     #[must_use]
     pub fn normalized(mut self) -> Self {
         for row in self.values.chunks_mut(self.width) {
@@ -72,7 +73,7 @@ impl Vectors {
         self
     }
 
-    /// The means of consecutive vectors, as many together as each of `counts` says.
+    /// Mean pooling of consecutive vectors, in groups of the sizes in `counts`.
     ///
     /// # Panics
     /// If a count is 0 or the counts do not add up to the number of vectors.

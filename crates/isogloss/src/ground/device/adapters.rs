@@ -1,9 +1,9 @@
 //! Graphics adapters: listed by wgpu, opened by Burn.
 //!
-//! Burn names an adapter by its type and its index among those of that type, so the adapters are
-//! listed first, in wgpu's order, and counted as cubecl-wgpu counts them.
-//! Left out are adapters that `DeviceKind` cannot name: those of type `Other`, as OpenGL calls its
-//! GPUs, and software adapters after the first.
+//! Burn identifies an adapter by its type and its index among those of that type, so the adapters
+//! are listed first, in wgpu's order, and counted as cubecl-wgpu counts them. Adapters that
+//! `DeviceKind` cannot identify are left out: those of type `Other`, as OpenGL reports its GPUs,
+//! and software adapters after the first.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -18,17 +18,17 @@ use super::error::DeviceError;
 use super::guard::guarded;
 use super::info::{DeviceInfo, OpenDevice};
 
-/// What must outlive a call.
+/// Process-wide state: wgpu instances and open devices.
 struct Kept {
-    /// One per graphics API, never dropped: a device may live in it.
+    /// One instance per graphics API, never dropped: an open device may belong to it.
     instances: Vec<(Backend, Instance)>,
-    /// Burn refuses to initialize a device twice.
+    /// The open devices: Burn refuses to initialize a device twice.
     open: Vec<(Selector, OpenDevice)>,
 }
 
 static KEPT: Mutex<Kept> = Mutex::new(Kept { instances: Vec::new(), open: Vec::new() });
 
-/// What Burn knows an adapter by.
+/// Burn's identifier of an adapter.
 type Selector = (WgpuBackend, DeviceKind);
 
 struct Adapter {
@@ -37,14 +37,14 @@ struct Adapter {
     limits: Limits,
 }
 
-/// The adapters behind a name, as far as they tell without being opened.
+/// Lists the adapters of a backend, with the properties that are known before they are opened.
 pub(super) fn list(choice: DeviceChoice) -> Vec<DeviceInfo> {
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     let adapters = kept.adapters(choice);
     adapters.iter().enumerate().map(|(index, adapter)| adapter.describe(choice, index)).collect()
 }
 
-/// Opens the adapter of that number, or the best.
+/// Opens the adapter with the given index, or the best one.
 pub(super) fn open(choice: DeviceChoice) -> Result<OpenDevice, DeviceError> {
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     let adapters = kept.adapters(choice);
@@ -63,7 +63,7 @@ pub(super) fn open(choice: DeviceChoice) -> Result<OpenDevice, DeviceError> {
 
     let known = kept.open.iter().find(|(selector, _)| *selector == adapter.selector);
     if let Some((_, OpenDevice { device, info })) = known {
-        // Two names can lead to one adapter.
+        // Two names can stand for the same adapter.
         let info = DeviceInfo { name, ..info.clone() };
         return Ok(OpenDevice { device: device.clone(), info });
     }
@@ -83,7 +83,8 @@ pub(super) fn open(choice: DeviceChoice) -> Result<OpenDevice, DeviceError> {
 }
 
 impl Kept {
-    /// Those of the first API with a GPU, or failing that of the first with anything.
+    /// The adapters of the first graphics API with a GPU; without any GPU, of the first API with an
+    /// adapter.
     fn adapters(&mut self, choice: DeviceChoice) -> Vec<Adapter> {
         let mut software = Vec::new();
         for api in apis(choice) {
@@ -131,7 +132,7 @@ impl Kept {
     }
 }
 
-/// Where to look, best first, with what Burn calls it.
+/// The graphics APIs of a backend in the order of preference, with Burn's names for them.
 fn apis(choice: DeviceChoice) -> Vec<(Backend, WgpuBackend)> {
     let vulkan = (Backend::Vulkan, WgpuBackend::Vulkan);
     let dx12 = (Backend::Dx12, WgpuBackend::Dx12);
@@ -146,7 +147,7 @@ fn apis(choice: DeviceChoice) -> Vec<(Backend, WgpuBackend)> {
     }
 }
 
-/// The index of the adapter to prefer.
+/// The index of the preferred adapter: discrete before integrated before virtual before software.
 fn best(adapters: &[Adapter]) -> Option<usize> {
     let rank = |index: &usize| match adapters[*index].selector.1 {
         DeviceKind::DiscreteGpu(_) => 0,
@@ -167,7 +168,7 @@ impl Adapter {
             adapter: some(&info.name),
             driver: some(&driver),
             api: info.backend.to_str().to_owned(),
-            // What cubecl-wgpu takes for its largest page.
+            // The limit that cubecl-wgpu uses as its largest memory page.
             max_buffer_bytes: Some(
                 limits.max_buffer_size.min(limits.max_storage_buffer_binding_size),
             ),

@@ -1,4 +1,4 @@
-//! The GPU that a browser gives.
+//! WebGPU device of a browser.
 
 use std::cell::OnceCell;
 
@@ -8,7 +8,7 @@ use super::error::DeviceError;
 use super::info::{DeviceInfo, OpenDevice};
 
 thread_local! {
-    /// An initialized runtime cannot be initialized again.
+    /// The open device; the runtime cannot be initialized twice.
     static OPEN: OnceCell<OpenDevice> = const { OnceCell::new() };
 }
 

@@ -1,15 +1,15 @@
-//! A device as the user names it.
+//! Device choice: a parsed device name such as `vulkan:1`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::error::DeviceError;
 
-/// A device as the user names it.
+/// Device choice: a parsed device name, as given to `--device`.
 ///
 /// The number is the one that `isogloss devices` shows, counted per name; without it the best
 /// adapter is taken (discrete before integrated before virtual before software).
-/// Every name parses in every build; [`open`](super::open) tells when one is not compiled in.
+/// Every name parses in every build; [`open`](super::open) fails if its backend is not compiled in.
 ///
 /// ```
 /// use isogloss::device::DeviceChoice;
@@ -40,7 +40,7 @@ pub enum DeviceChoice {
     Cuda(Option<usize>),
 }
 
-/// Every name that stands for a device of its own, best first; `auto` goes by this order.
+/// All backends in the order of preference, which `auto` follows.
 pub(super) const CHOICES: [DeviceChoice; 7] = [
     DeviceChoice::Cuda(None),
     DeviceChoice::Metal(None),
@@ -66,7 +66,7 @@ impl DeviceChoice {
         }
     }
 
-    /// The number, where the user gave one.
+    /// The number: the adapter index, if the user gave one.
     pub fn index(self) -> Option<usize> {
         match self {
             Self::Auto | Self::Flex | Self::Ndarray => None,

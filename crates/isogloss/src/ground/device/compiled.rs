@@ -1,6 +1,6 @@
-//! The backends that were compiled in.
+//! The compute backends that are compiled in.
 
-/// The device names of this build.
+/// The names of the compute backends that are compiled in.
 pub fn compiled() -> &'static [&'static str] {
     &[
         #[cfg(feature = "flex")]

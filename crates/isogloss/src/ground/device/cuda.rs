@@ -9,12 +9,12 @@ use super::error::DeviceError;
 use super::guard::guarded;
 use super::info::{DeviceInfo, OpenDevice};
 
-/// How many there are; none without a driver.
+/// Number of CUDA devices; 0 without a driver.
 pub(super) fn count() -> usize {
     guarded("cuda", || Ok(Device::enumerate(DeviceType::Cuda).len())).unwrap_or(0)
 }
 
-/// All that open, with their names.
+/// Lists the CUDA devices that can be opened, with their names.
 pub(super) fn list() -> Vec<DeviceInfo> {
     let describe = |index| {
         let name = format!("cuda:{index}");
@@ -23,7 +23,7 @@ pub(super) fn list() -> Vec<DeviceInfo> {
     (0..count()).filter_map(describe).collect()
 }
 
-/// Opens the one of that number, or the first.
+/// Opens the CUDA device with the given index, or the first one.
 pub(super) fn open(choice: DeviceChoice) -> Result<OpenDevice, DeviceError> {
     let count = count();
     if count == 0 {
@@ -37,7 +37,7 @@ pub(super) fn open(choice: DeviceChoice) -> Result<OpenDevice, DeviceError> {
     }
     guarded(&name, || {
         let device = Device::cuda(index);
-        // The first kernel is compiled by NVRTC, which can be missing where the driver is there.
+        // Compiles and runs a first kernel: NVRTC can be missing although the driver is installed.
         let sum = Tensor::<1>::zeros([4], &device) + 1.0;
         sum.try_into_data().map_err(|error| error.to_string())?;
         Ok(OpenDevice { info: describe(&name, &device), device })

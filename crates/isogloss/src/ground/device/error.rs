@@ -1,12 +1,12 @@
-//! Why a device cannot be used.
+//! Errors of opening and using devices.
 
 use super::compiled::compiled;
 
-/// Why a device cannot be used.
+/// Error of opening or using a device.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeviceError {
-    /// The name is none of ours.
+    /// An unknown device name.
     #[error(
         "unknown device {name:?}: expected auto, flex, ndarray, vulkan, metal, dx12, wgpu or \
          cuda, the last five also with a number such as vulkan:1"
@@ -15,7 +15,7 @@ pub enum DeviceError {
         /// The name as given.
         name: String,
     },
-    /// The number after the colon is none, or the device takes none.
+    /// An invalid number after the colon, or a number for a device that takes none.
     #[error(
         "device {text:?}: expected a number from 0 after the colon, and only for vulkan, metal, \
          dx12, wgpu and cuda"
@@ -24,7 +24,7 @@ pub enum DeviceError {
         /// The whole text as given.
         text: String,
     },
-    /// The device exists, but not in this build.
+    /// A device whose backend is not compiled in.
     #[error(
         "device {name} is not compiled in (this build has: {}); add it with \
          `cargo build --release --features {name}`",
@@ -47,7 +47,7 @@ pub enum DeviceError {
         /// The device without a number.
         name: &'static str,
     },
-    /// The number is too high.
+    /// No adapter has this number.
     #[error("device {device} does not exist; there are: {found}")]
     NoSuchAdapter {
         /// The device as given.
@@ -55,18 +55,18 @@ pub enum DeviceError {
         /// The devices of that name.
         found: String,
     },
-    /// The driver, or what Burn asks of it, failed.
+    /// The driver, or Burn's use of it, failed.
     #[error("device {device} cannot be opened: {problem}")]
     Driver {
         /// The device with its number.
         device: String,
-        /// The driver's or Burn's own words.
+        /// The error message of the driver or of Burn.
         problem: String,
     },
-    /// A device that does not answer any more.
+    /// A lost device, which does not respond any more.
     #[error("the device was lost: {problem}")]
     Lost {
-        /// Burn's own words.
+        /// The error message of Burn.
         problem: String,
     },
     /// A tensor larger than the largest buffer.
@@ -81,14 +81,14 @@ pub enum DeviceError {
         what: String,
         /// Its size.
         bytes: u64,
-        /// The adapter's name for itself.
+        /// The name that the adapter reports.
         device: String,
         /// The largest buffer.
         max_bytes: u64,
     },
 }
 
-/// `bytes` in MB of 10⁶ bytes, or exactly if it would read like `other`.
+/// `bytes` in MB of 10⁶ bytes, or exactly if it would be rounded to the same MB as `other`.
 fn megabytes(bytes: u64, other: u64) -> String {
     let round = |bytes: u64| bytes.saturating_add(500_000) / 1_000_000;
     if round(bytes) == round(other) {

@@ -1,16 +1,16 @@
-//! Panics of graphics drivers as errors.
+//! Panic guard: panics of graphics drivers become errors.
 
 use super::error::DeviceError;
 
-/// Runs code that calls a driver; a panic in there becomes an error, after the panic hook has
-/// printed it.
+/// Panic guard: runs code that calls a driver; a panic in it becomes an error, after the panic hook
+/// has printed it.
 pub(super) fn guarded<T>(
     device: &str,
     call: impl FnOnce() -> Result<T, String>,
 ) -> Result<T, DeviceError> {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    // Nothing is read afterwards that the call could have left half done.
+    // Unwind safety: no state that the call could have left inconsistent is read afterwards.
     let result = catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(ToString::to_string);
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());

@@ -1,37 +1,37 @@
-//! An open device and what is known about it.
+//! Open devices and their properties.
 
 use burn::tensor::Device;
 use serde::Serialize;
 
-/// A device ready for tensors.
+/// An open device, ready for tensors, with its properties.
 #[derive(Clone, Debug)]
 pub struct OpenDevice {
     /// The device, without autodiff.
     pub device: Device,
-    /// What is known about it.
+    /// Its properties.
     pub info: DeviceInfo,
 }
 
-/// What is known about a device.
+/// Device properties: name, hardware, driver, graphics API and limits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeviceInfo {
     /// The name that opens it: `flex`, `vulkan:0`.
     pub name: String,
-    /// The hardware's name for itself, where there is one besides the CPU.
+    /// The name that the hardware reports; `None` for the CPU.
     pub adapter: Option<String>,
-    /// The driver with its version, as it describes itself.
+    /// The driver and its version, as the driver reports them.
     pub driver: Option<String>,
     /// `cpu`, `vulkan`, `metal`, `dx12` or `cuda`.
     pub api: String,
     /// The most bytes that one tensor can have; `None` where only memory limits it.
     pub max_buffer_bytes: Option<u64>,
-    /// Whether a GPU is imitated by the CPU.
+    /// Whether the GPU is emulated by the CPU (software rendering).
     pub is_software: bool,
-    /// Threads that tensor operations are spread over, on the CPU.
+    /// Number of threads for tensor operations, on the CPU.
     pub threads: Option<usize>,
 }
 
-/// What is known about the CPU, under the name of one of its backends.
+/// The device properties of the CPU, under the name of one of its backends.
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 pub(super) fn cpu_info(name: &str) -> DeviceInfo {
     DeviceInfo {

@@ -1,4 +1,4 @@
-//! What a software Vulkan device is tested with is named by `VK_DRIVER_FILES`.
+//! Tests of devices; `VK_DRIVER_FILES` sets the driver of the software Vulkan device.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Where the Hub and its cache are, and a revision out of either.
+//! Access to the Hub and its cache: resolved options, and the files of a revision.
 
 use std::env;
 use std::ffi::OsString;
@@ -12,7 +12,7 @@ use super::files;
 use super::options::{HubOptions, Progress};
 use super::source::is_commit;
 
-/// [`HubOptions`] with every gap filled.
+/// Resolved [`HubOptions`], with unset options filled in.
 pub(super) struct Access {
     pub(super) cache_dir: PathBuf,
     pub(super) token: Option<String>,
@@ -21,7 +21,7 @@ pub(super) struct Access {
 }
 
 impl Access {
-    /// Fills the gaps of options from environment variables, then from defaults.
+    /// Resolves options: fills unset ones from environment variables, then from defaults.
     pub(super) fn new(
         options: &HubOptions,
         variable: &dyn Fn(&str) -> Option<OsString>,
@@ -56,7 +56,7 @@ impl Access {
         })
     }
 
-    /// The folder of a revision, fetched if the cache lacks it.
+    /// The folder of a revision, downloaded if the cache lacks it.
     pub(super) fn snapshot(
         &self,
         repo: &str,
@@ -74,7 +74,7 @@ impl Access {
             });
         }
         match cached {
-            // A commit never changes, so there is nothing to ask.
+            // A commit never changes, so the server is not asked.
             Ok(folder) if is_commit(revision) => Ok(folder),
             Ok(folder) => match self.downloader(repo, revision, cache)?.snapshot(progress) {
                 Err(HubError::Unreachable { .. }) => Ok(folder),

@@ -1,7 +1,7 @@
 //! Downloads one revision of one repository into the cache.
 //!
-//! hf-hub moves the bytes; this file pins the commit so that all files belong together, checks
-//! every size, goes on after a broken connection and sorts the errors.
+//! hf-hub transfers the bytes; this file pins the commit so that all files belong together, checks
+//! every size, resumes interrupted downloads and classifies the errors.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +16,7 @@ use super::files;
 use super::options::Progress;
 use super::source::is_commit;
 
-/// How often a file is tried; each try goes on where the last one broke off.
+/// Download attempts per file; each resumes where the last one was interrupted.
 const ATTEMPTS: usize = 3;
 
 pub(super) struct Downloader {
@@ -56,7 +56,8 @@ impl Downloader {
         })
     }
 
-    /// Fetches what the cache lacks; the revision is recorded only when all files are there.
+    /// Downloads the files that the cache lacks; the revision is recorded only when all files are
+    /// there.
     pub(super) fn snapshot(&self, progress: &Progress<'_>) -> Result<PathBuf, HubError> {
         let info = self.info()?;
         let listed = info.siblings.iter().map(|file| file.rfilename.as_str());
@@ -85,7 +86,7 @@ impl Downloader {
 
         let named = self.at(&self.revision);
         let cached = self.cache.repo(named.clone());
-        // A shared cache may be read-only, so nothing is written that is there already.
+        // A shared cache may be read-only, so nothing is written that already exists.
         if files::cached_commit(&self.cache, &named).as_deref() != Some(&info.sha) {
             cached
                 .create_ref(&info.sha)
@@ -197,7 +198,7 @@ impl Commit<'_> {
         if size(&blob) == Some(expected) {
             return link(&blob, target).map_err(|source| HubError::from_io(source, target));
         }
-        // hf-hub appends to what is there and would ask for a range past the end.
+        // hf-hub appends to an existing part and would request a range past the end.
         if size(&part).is_some_and(|received| received >= expected) {
             fs::remove_file(&part).map_err(|source| HubError::from_io(source, &part))?;
         }
@@ -227,7 +228,8 @@ fn size(path: &Path) -> Option<u64> {
     fs::metadata(path).ok().map(|metadata| metadata.len())
 }
 
-/// Makes `target`, in `snapshots/<commit>/`, show what `blob`, in `blobs/`, holds.
+/// Links `target`, in `snapshots/<commit>/`, to `blob`, in `blobs/`; copies it where there are no
+/// symbolic links.
 fn link(blob: &Path, target: &Path) -> std::io::Result<()> {
     if let Some(folder) = target.parent() {
         fs::create_dir_all(folder)?;

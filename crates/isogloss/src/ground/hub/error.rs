@@ -1,11 +1,11 @@
-//! What can go wrong between a model name and its files on disk.
+//! Errors of the Hugging Face Hub client.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use hf_hub::api::sync::ApiError;
 
-/// Why the files of a model cannot be had.
+/// Error of resolving a model name to local files.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HubError {
@@ -39,7 +39,7 @@ pub enum HubError {
         denied_advice(*token_given, endpoint, repo)
     )]
     Denied {
-        /// The server asked.
+        /// The URL of the server.
         endpoint: String,
         /// `owner/name`.
         repo: String,
@@ -53,7 +53,7 @@ pub enum HubError {
     RepoNotFound {
         /// `owner/name`.
         repo: String,
-        /// The server asked.
+        /// The URL of the server.
         endpoint: String,
     },
     /// The repository exists, the revision does not.
@@ -63,7 +63,7 @@ pub enum HubError {
         repo: String,
         /// Branch, tag or commit.
         revision: String,
-        /// The server asked.
+        /// The URL of the server.
         endpoint: String,
     },
     /// The repository lacks a file that every model needs.
@@ -75,7 +75,7 @@ pub enum HubError {
         revision: String,
         /// The file, or the files of which one is needed.
         file: String,
-        /// The server asked.
+        /// The URL of the server.
         endpoint: String,
     },
     /// Offline, and the cache does not hold the whole model.
@@ -102,25 +102,25 @@ pub enum HubError {
          check the network, or set HF_ENDPOINT to a mirror"
     )]
     Unreachable {
-        /// The server asked.
+        /// The URL of the server.
         endpoint: String,
-        /// What the connection said.
+        /// The connection error.
         source: Box<ApiError>,
     },
-    /// The server answered with a status that is not about this model.
+    /// An HTTP error status of the server that is not specific to this model.
     #[error("{url}: status {status}")]
     Status {
-        /// The address asked.
+        /// The requested URL.
         url: String,
         /// HTTP status code.
         status: u16,
     },
-    /// The server does not answer as a model hub does.
+    /// An unexpected response: the server is no model hub.
     #[error("{url}: not the answer of a model hub: {source}")]
     Protocol {
-        /// The address asked.
+        /// The requested URL.
         url: String,
-        /// What is wrong with the answer.
+        /// The error of the response.
         source: Box<ApiError>,
     },
     /// The server names a commit that is not a hexadecimal id.
@@ -128,17 +128,17 @@ pub enum HubError {
     BadCommit {
         /// `owner/name`.
         repo: String,
-        /// The server asked.
+        /// The URL of the server.
         endpoint: String,
-        /// What the server called the commit.
+        /// The commit id that the server sent.
         found: String,
     },
-    /// The connection broke in every attempt; what arrived is kept aside and continued next time.
+    /// The connection broke in every attempt; the partial file is kept, and resumed next time.
     #[error(
         "{url}: the download broke off after {received} of {expected} bytes; run again to go on"
     )]
     Interrupted {
-        /// The address asked.
+        /// The requested URL.
         url: String,
         /// Bytes on disk so far.
         received: u64,
@@ -150,7 +150,7 @@ pub enum HubError {
     DiskFull {
         /// The cache directory.
         path: PathBuf,
-        /// What the system said.
+        /// The I/O error.
         source: io::Error,
     },
     /// Another process is downloading the same file.
@@ -162,7 +162,7 @@ pub enum HubError {
         /// The lock file.
         path: PathBuf,
     },
-    /// The list of weight files cannot be used.
+    /// An invalid index of weight shards.
     #[error("{}: {reason}", path.display())]
     BadIndex {
         /// The index file.
@@ -175,13 +175,13 @@ pub enum HubError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The I/O error.
         source: io::Error,
     },
 }
 
 impl HubError {
-    /// Sorts a failure of the file system, `path` being what was worked on.
+    /// Classifies an I/O error at `path`.
     pub(super) fn from_io(source: io::Error, path: &Path) -> Self {
         let path = path.to_owned();
         match source.kind() {
@@ -207,10 +207,10 @@ fn denied_advice(token_given: bool, endpoint: &str, repo: &str) -> String {
     }
 }
 
-/// The HTTP status behind a failure, if the server answered at all.
+/// The HTTP status of an error, if the server answered at all.
 ///
-/// hf-hub does not re-export ureq, so its status error can only be told by its text; the tests
-/// of this module fail when that text changes.
+/// hf-hub does not re-export ureq, so its status error can only be recognized by its text; the
+/// tests of this module fail when that text changes.
 pub(super) fn status_of(error: &ApiError) -> Option<u16> {
     match error {
         ApiError::RequestError(error) => {

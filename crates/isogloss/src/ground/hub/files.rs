@@ -1,4 +1,4 @@
-//! Which files make a model, and whether a folder of the cache has them all.
+//! Required and optional files of a model repository, and the check for them in the cache.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::error::HubError;
 use super::source::is_plain;
 
-/// Files that are taken when the repository has them.
+/// Optional files, downloaded if the repository has them.
 pub(super) const OPTIONAL: [&str; 7] = [
     "tokenizer.json",
     "tokenizer_config.json",
@@ -21,15 +21,15 @@ pub(super) const OPTIONAL: [&str; 7] = [
     "head_config.json",
 ];
 
-/// Files without which a repository cannot be used.
+/// Required files of a repository.
 pub(super) struct Needed {
-    /// All of these.
+    /// Files that are all required.
     pub(super) files: &'static [&'static str],
-    /// One of these, the preferred one first.
+    /// Weight files of which one is required, in the order of preference.
     pub(super) weights: &'static [&'static str],
 }
 
-/// A whole model.
+/// Required files of a whole model.
 const MODEL: Needed = Needed {
     files: &["config.json", "tokenizer.json"],
     weights: &[
@@ -40,7 +40,7 @@ const MODEL: Needed = Needed {
     ],
 };
 
-/// Adapters of `peft` or `adapters`, whose base is elsewhere.
+/// Required files of adapters of the `peft` or `adapters` library, without their base model.
 const ADAPTER: Needed = Needed {
     files: &["adapter_config.json"],
     weights: &[
@@ -51,13 +51,13 @@ const ADAPTER: Needed = Needed {
     ],
 };
 
-/// What is needed of a repository that has these files.
+/// The required files of a repository: of adapters if it has no model weights, else of a model.
 pub(super) fn needed(has: impl Fn(&str) -> bool) -> Needed {
     let is_adapter = has(ADAPTER.files[0]) && !MODEL.weights.iter().any(|file| has(file));
     if is_adapter { ADAPTER } else { MODEL }
 }
 
-/// Whether a file is that of a module of sentence-transformers, `1_Pooling/config.json`.
+/// Whether a file belongs to a sentence-transformers module, such as `1_Pooling/config.json`.
 pub(super) fn is_of_module(file: &str) -> bool {
     let Some((folder, name)) = file.split_once('/') else { return false };
     let files = ["config.json", "model.safetensors", "pytorch_model.bin"];
@@ -66,7 +66,7 @@ pub(super) fn is_of_module(file: &str) -> bool {
     is_number && is_plain(folder) && files.contains(&name)
 }
 
-/// Whether a weights file is a list of shards.
+/// Whether a weights file is an index of shards.
 pub(super) fn is_index(file: &str) -> bool {
     file.ends_with(".index.json")
 }
@@ -103,7 +103,7 @@ pub(super) fn cached_snapshot(
     if missing.is_empty() { Ok(folder) } else { Err(missing) }
 }
 
-/// The commit that the cache knows a branch or tag by.
+/// The commit that the cache has recorded for a branch or tag.
 pub(super) fn cached_commit(cache: &Cache, repo: &Repo) -> Option<String> {
     let reference = cache.path().join(repo.folder_name()).join("refs").join(repo.revision());
     let commit = fs::read_to_string(reference).ok()?.trim().to_owned();

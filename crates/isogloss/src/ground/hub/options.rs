@@ -1,14 +1,14 @@
-//! How to reach the Hub, as far as a caller says it.
+//! Options of the Hugging Face Hub client.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Called while a file downloads, with its name, the bytes done and the bytes in total.
+/// Download progress callback: receives the file name, the bytes done and the bytes in total.
 pub type Progress<'a> = dyn Fn(&str, u64, u64) + 'a;
 
-/// How to reach the Hub.
+/// Options of the Hugging Face Hub client: cache folder, access token, endpoint, offline mode.
 ///
-/// What is left out here is taken from the environment variables that `huggingface_hub` for
+/// An option that is not set is taken from the environment variables that `huggingface_hub` for
 /// Python also reads, then from its defaults.
 #[derive(Clone, Default)]
 pub struct HubOptions {
@@ -18,7 +18,7 @@ pub struct HubOptions {
     pub token: Option<String>,
     /// Server; else `HF_ENDPOINT`, `https://huggingface.co`.
     pub endpoint: Option<String>,
-    /// Use only the cache; `HF_HUB_OFFLINE=1` does the same.
+    /// Offline mode: use only the cache; `HF_HUB_OFFLINE=1` does the same.
     pub offline: bool,
 }
 

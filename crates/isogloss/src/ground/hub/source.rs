@@ -1,4 +1,4 @@
-//! What the user may write after `--model`.
+//! Model source: the argument of `--model`, a local folder or a repository on the Hub.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::error::HubError;
 
-/// Models of the families here whose names on the hub are older than owners.
+/// Legacy model names on the Hub without an owner, of the supported model families.
 const WITHOUT_OWNER: [&str; 22] = [
     "bert-base-cased",
     "bert-base-chinese",
@@ -32,7 +32,7 @@ const WITHOUT_OWNER: [&str; 22] = [
     "xlm-roberta-large-finetuned-conll03-german",
 ];
 
-/// Where the files of a model are.
+/// Model source: a local folder, or a repository on the Hugging Face Hub.
 ///
 /// ```
 /// use isogloss::hub::ModelSource;
@@ -58,7 +58,7 @@ pub enum ModelSource {
 impl FromStr for ModelSource {
     type Err = HubError;
 
-    /// Reads `owner/name`, `owner/name@revision` or a path; an existing folder always wins.
+    /// Parses `owner/name`, `owner/name@revision` or a path; an existing folder takes precedence.
     ///
     /// # Errors
     /// [`HubError::InvalidName`] when the text can be neither, [`HubError::NotAFolder`] for a file.
@@ -89,7 +89,7 @@ impl FromStr for ModelSource {
 }
 
 impl fmt::Display for ModelSource {
-    /// Writes what [`FromStr`] reads.
+    /// Writes the form that [`FromStr`] parses.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder(path) => path.display().fmt(f),

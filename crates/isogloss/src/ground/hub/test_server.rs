@@ -1,14 +1,14 @@
-//! A model hub on 127.0.0.1 for the tests of this module, with faults on demand.
+//! Mock Hub server on 127.0.0.1 for the tests of this module, with injected faults.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-/// The commit that `main`, `v2` and itself stand for.
+/// The commit id of `main` and `v2`.
 pub(super) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// What the server holds and how it misbehaves.
+/// State of the mock server: its files and its injected faults.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) files: Vec<(String, String)>,
@@ -17,13 +17,13 @@ pub(super) struct State {
     pub(super) gated: Option<u16>,
     /// Close the connection after so many bytes of a body longer than that.
     pub(super) cut_after: Option<usize>,
-    /// Send whole files whatever range from the start on is asked for.
+    /// Ignore the start of requested byte ranges, and send whole files.
     pub(super) ignores_ranges: bool,
     requests: Vec<Request>,
     closing: bool,
 }
 
-/// What a client asked.
+/// A recorded request of a client.
 #[derive(Clone)]
 pub(super) struct Request {
     pub(super) path: String,
@@ -62,7 +62,7 @@ impl Server {
                 if state.closing {
                     return;
                 }
-                // A client that goes away early is its own business.
+                // A client that disconnects early is no error of the server.
                 answer(&mut state, stream.unwrap()).ok();
             }
         });

@@ -1,4 +1,4 @@
-//! The Hub imitated by a server of this process.
+//! Tests against a mock Hub server in this process.
 
 use std::path::Path;
 

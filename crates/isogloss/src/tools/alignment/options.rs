@@ -9,15 +9,15 @@ use crate::embedding::retrieval::Scoring;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WordPooling {
-    /// That of its first subword, as the source takes it.
+    /// The hidden state of the first subword, as in Gaschi et al. 2023.
     #[default]
     First,
-    /// The mean of its subwords.
+    /// Mean pooling over the subwords.
     Mean,
 }
 
 impl WordPooling {
-    /// The tokens that the vector is made of.
+    /// The tokens of a word that are pooled.
     pub(super) fn tokens(self, of_word: &[usize]) -> &[usize] {
         match self {
             Self::First => &of_word[..of_word.len().min(1)],
@@ -30,21 +30,22 @@ impl WordPooling {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AlignmentOptions {
-    /// The layers, 0 for the embeddings; all if there are none.
+    /// The layers to measure, 0 for the embeddings; all if empty.
     pub layers: Vec<usize>,
-    /// The pairs of sentences for retrieval, drawn from the seed; all without a number.
+    /// Number of sentence pairs for retrieval, sampled by the seed; `None` for all.
     pub n_sentences: Option<usize>,
-    /// The pairs of words, of sentences in the order drawn; fewer if the sentences have no more.
+    /// Number of word pairs, from the sentences in the sampled order; fewer if the sentences have
+    /// no more.
     pub n_words: usize,
-    /// Which vector a word has.
+    /// Word pooling.
     pub word_vector: WordPooling,
-    /// Words that are the same in this form on both sides are left out.
+    /// Word normalization: word pairs that are identical in this form are left out.
     pub form: WordForm,
-    /// Takes each word of either language once, in that form.
+    /// Whether each word of either language is used at most once, in that form.
     pub distinct_words: bool,
-    /// What makes a sentence the nearest.
+    /// The similarity score of sentence retrieval.
     pub scoring: Scoring,
-    /// Draws the sentences.
+    /// The random seed of the sentence sample.
     pub seed: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Files of alignment and of scores.
+//! Files of alignment reports and of run results.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,11 +10,12 @@ use crate::error::{io, json};
 use crate::ground::files::write_atomically;
 use crate::{Error, Results};
 
-/// What `isogloss alignment` writes.
+/// Alignment report: the JSON output of `isogloss alignment`.
 pub type AlignmentReport = isogloss_report::AlignmentReport<AlignmentOptions>;
 
-/// Matches the languages of scores with those that were measured, by [`Language::matches`]: a report's
-/// `measured_as`, and a sentence for each language that is left out because several would be meant.
+/// Matches the languages of scores with those of alignment measures, by [`Language::matches`].
+/// Returns the `measured_as` of a report, and a sentence for each language that is left out because
+/// its match is ambiguous.
 pub fn match_languages<'a>(
     scored: impl Iterator<Item = &'a String>,
     measured: impl Iterator<Item = &'a String>,
@@ -75,7 +76,7 @@ impl Results {
         serde_json::from_slice(&bytes).map_err(json(path))
     }
 
-    /// The main scores of all languages but the source.
+    /// The main score of each language but the source.
     pub fn target_scores(&self) -> BTreeMap<String, f64> {
         let targets = self.languages.iter().filter(|(tag, _)| *tag != self.source());
         targets.map(|(tag, result)| (tag.clone(), result.scores.main())).collect()
@@ -98,7 +99,7 @@ mod tests {
         assert_eq!(matched(&["de", "zh-CN"], &["de", "zh"]), (one("zh-CN", "zh"), vec![]));
         assert_eq!(matched(&["zh"], &["zh-CN", "fr"]), (one("zh", "zh-CN"), vec![]));
         assert_eq!(matched(&["de", "fr"], &["de", "zh"]), (vec![], vec![]));
-        // What has its own measure leaves it to nobody else.
+        // zh is scored itself, so its measure is not used for zh-CN.
         assert_eq!(matched(&["zh", "zh-CN"], &["zh"]), (vec![], vec![]));
         let unclear = "zh was measured, and there are scores of zh-CN and zh-TW: they are left out";
         assert_eq!(matched(&["zh-CN", "zh-TW"], &["zh"]), (vec![], vec![unclear.to_owned()]));

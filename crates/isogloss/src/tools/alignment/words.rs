@@ -1,4 +1,4 @@
-//! The pairs of words that alignment is measured on.
+//! Word pairs for the measure of word alignment.
 
 use std::collections::HashSet;
 
@@ -7,26 +7,26 @@ use isogloss_text::{Alignment, Link, SentencePair};
 use super::options::AlignmentOptions;
 use crate::embedding::text_encoder::TokenizedText;
 
-/// Links between words of pairs of sentences, and how they were found.
+/// Word pairs: links between words of sentence pairs, with the counts of the search for them.
 #[derive(Debug, Default)]
 pub(super) struct WordPairs {
-    /// The index of the pair of sentences, in the order they were offered, and the link in it.
+    /// The index of the sentence pair, in the order of the search, and the link in it.
     links: Vec<(usize, Link)>,
-    /// Pairs of sentences that were looked through.
+    /// Number of sentence pairs searched.
     pub(super) n_searched: usize,
-    /// Those of them that gave no pair of words.
+    /// Number of searched sentence pairs without a word pair.
     pub(super) n_without: usize,
 }
 
 impl WordPairs {
-    /// Takes links from pairs of sentences until there are enough.
+    /// Takes links from sentence pairs until there are `options.n_words`.
     pub(super) fn choose<'a>(
         pairs: impl Iterator<Item = (&'a SentencePair, Alignment)>,
         options: &AlignmentOptions,
     ) -> Self {
         let mut chosen = Self::default();
         let mut seen = [HashSet::new(), HashSet::new()];
-        // Lazily: an alignment is made when its pair is asked for.
+        // Lazily: an alignment is computed only for a pair that is searched.
         let mut pairs = pairs.enumerate();
         while chosen.len() < options.n_words {
             let Some((index, (pair, alignment))) = pairs.next() else { break };
@@ -54,12 +54,12 @@ impl WordPairs {
         chosen
     }
 
-    /// The number of pairs of words.
+    /// The number of word pairs.
     pub(super) fn len(&self) -> usize {
         self.links.len()
     }
 
-    /// Leaves out words that have no token, and returns how many pairs that were.
+    /// Removes word pairs with a truncated word, which has no token; returns their number.
     pub(super) fn drop_cut_off(&mut self, [left, right]: &[Vec<TokenizedText>; 2]) -> usize {
         let n_before = self.len();
         self.links.retain(|(index, link)| {

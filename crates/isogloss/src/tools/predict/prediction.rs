@@ -1,4 +1,4 @@
-//! Predictions: labels, probabilities and scores of texts, tags of tokens.
+//! Predictions: labels with probabilities or scores for texts, tags for tokens.
 
 use serde::Serialize;
 
@@ -6,25 +6,26 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Prediction {
-    /// Of the whole text.
+    /// Single-label classification of the text.
     Class {
         /// The most probable label.
         label: String,
         /// Its probability.
         probability: f64,
     },
-    /// Of the whole text, by a model whose labels do not exclude each other.
+    /// Multi-label classification of the text.
     Labels {
         /// All labels, in the order of the logits.
         labels: Vec<LabelProbability>,
     },
-    /// Of the whole text, by a model that gives numbers: regression, or one output.
+    /// Regression, or a model with one output: scores of the text.
     Scores {
         /// All outputs, in the order of the logits.
         scores: Vec<LabelScore>,
     },
-    /// Of each token that carries a tag: each token, or each word between white space, with the tag of its first
-    /// token, as the task says. Words without a token are left out.
+    /// Token classification (tagging): a tag for each token or, as the task says, for each
+    /// whitespace-separated word, which gets the tag of its first token. Words without a token are
+    /// left out.
     Tokens(Vec<TokenPrediction>),
 }
 
@@ -37,7 +38,7 @@ pub struct LabelProbability {
     pub probability: f64,
 }
 
-/// What a text is given by one output of a regression.
+/// The score of one output of a regression.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LabelScore {
     /// The output's name.
@@ -49,9 +50,9 @@ pub struct LabelScore {
 /// The prediction for one token or word.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TokenPrediction {
-    /// Where it begins in the text, in characters.
+    /// Start offset in the text, in characters.
     pub start: usize,
-    /// Where it ends.
+    /// End offset, exclusive.
     pub end: usize,
     /// The most probable tag.
     pub tag: String,

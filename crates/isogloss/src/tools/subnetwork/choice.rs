@@ -1,4 +1,4 @@
-//! Which subnetwork a language uses.
+//! Subnetworks of a run, and the subnetwork that each language uses.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,13 +28,13 @@ pub(crate) struct Subnetworks {
 #[derive(Debug)]
 enum Unseen {
     Whole,
-    /// Of those that sources use now.
+    /// The union of the current subnetworks of the source languages.
     Union(Subnetwork),
     Nearest {
         path: PathBuf,
         distances: Vec<(Language, Language, f64)>,
     },
-    /// The most similar source of each language, by its index.
+    /// The index of the most similar source language of each language.
     Similar(BTreeMap<Language, usize>),
 }
 
@@ -61,8 +61,9 @@ impl MethodState for Subnetworks {
 }
 
 impl Subnetworks {
-    /// Reads those of a recipe, for an encoder of so many layers and heads. `similar` is asked for the
-    /// source that each unseen language is most similar to, if the recipe wants it.
+    /// Reads the subnetworks of a recipe; `sizes` are the layers, and the heads per layer, of the
+    /// encoder. `similar` returns the index of the most similar source language of each unseen
+    /// language, and is called only if the recipe needs it.
     pub(crate) fn read(
         recipe: &SubnetworksRecipe,
         seed: u64,
@@ -91,24 +92,24 @@ impl Subnetworks {
         Ok(Self { sources: sources.to_vec(), source_subnetworks, unseen })
     }
 
-    /// Those of the languages of training.
+    /// The subnetworks of the source languages.
     pub(crate) fn source_subnetworks(&self) -> impl Iterator<Item = &Subnetwork> {
         self.source_subnetworks.subnetworks()
     }
 
-    /// Whether they change while the model learns.
+    /// Whether the subnetworks are dynamic: change during training.
     pub(crate) fn are_dynamic(&self) -> bool {
         self.source_subnetworks.are_dynamic()
     }
 
-    /// Lets what depends on the sources' subnetworks follow them.
+    /// Recomputes the union after the subnetworks of the source languages have changed.
     fn refresh(&mut self) {
         if let Unseen::Union(_) = self.unseen {
             self.unseen = union(&self.source_subnetworks);
         }
     }
 
-    /// Writes those that languages use beside a model, a file for each.
+    /// Writes the subnetwork of each language to the model folder, one file each.
     pub(crate) fn write<'a>(
         &self,
         folder: &Path,
@@ -124,7 +125,7 @@ impl Subnetworks {
         Ok(())
     }
 
-    /// Takes those of the sources that were written beside a model.
+    /// Reads the subnetworks of the source languages from the model folder.
     pub(crate) fn read_written(&mut self, folder: &Path) -> Result<(), Error> {
         let read = |(language, subnetwork): (&Language, &Subnetwork)| {
             let path = folder.join(SUBNETWORKS).join(format!("{language}.toml"));
@@ -137,7 +138,7 @@ impl Subnetworks {
         Ok(())
     }
 
-    /// That of a language; none if it uses the whole model.
+    /// The subnetwork of a language; `None` if it uses the whole model.
     pub(crate) fn for_language(&self, language: &Language) -> Result<Option<&Subnetwork>, Error> {
         let source_idx = self.sources.iter().position(|source| source == language);
         if let Some(own) = source_idx.and_then(|idx| self.source_subnetworks.get(idx)) {

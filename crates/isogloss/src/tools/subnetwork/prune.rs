@@ -1,4 +1,4 @@
-//! A subnetwork as a model of its own, without the other parts.
+//! Structured pruning: a subnetwork as a smaller model, without the pruned parts.
 
 use std::path::Path;
 
@@ -16,10 +16,10 @@ use crate::ground::tokenizer_files::copy_tokenizer;
 use crate::tools::model_folder::{check_whole, copy_unchanged, weight_bytes};
 use crate::tools::state_check::{StateCheck, cpu, encode, hidden_states, load_encoder, spaced};
 
-/// Tokens of a row that is drawn where there are no texts.
+/// Number of tokens of a random row, for the check without texts.
 const N_DRAWN_TOKENS: usize = 32;
 
-/// The largest share of the largest state by which two may differ. Fewer heads are summed up in another
+/// Tolerance for hidden states, relative to the largest one. Fewer heads are summed in another
 /// order, which changes the last bits; a wrong row changes everything.
 const TOLERANCE: f32 = 1e-4;
 
@@ -47,20 +47,20 @@ pub struct PruneReport {
     pub n_parameters: [usize; 2],
     /// Bytes of the weights before and after.
     pub n_bytes: [u64; 2],
-    /// The hidden states of all layers beside those of the masked model.
+    /// Check of the hidden states of all layers against those of the masked model.
     pub states: StateCheck,
 }
 
-/// Structured pruning: writes the model of `folder` to `out` without the parts that the subnetwork in
-/// `file` does not keep.
+/// Structured pruning: writes the model of `folder` to `out` without the heads and feed-forward
+/// blocks that the subnetwork in `file` does not keep.
 ///
-/// Weights are stored in 32 bits. Hidden states of the result are those of the masked model but for
-/// rounding, which is checked before the folder is put at its path: on `texts`, or on tokens that are
-/// drawn.
+/// Weights are stored in 32 bits. Hidden states of the pruned model are those of the masked model
+/// but for rounding. This is checked before the folder is moved to its path: on `texts`, or on
+/// random tokens.
 ///
 /// # Errors
-/// If a file cannot be read or written, `folder` holds adapters on a base or a model that is pruned
-/// already, the subnetwork is of another architecture, or the check fails.
+/// If a file cannot be read or written, `folder` holds an adapter-only checkpoint or a model that
+/// is already pruned, the subnetwork is of another architecture, or the check fails.
 pub fn prune(
     folder: &Path,
     file: &Path,
@@ -131,7 +131,7 @@ fn compare(
     Ok(StateCheck { n_texts: rows.len(), largest_difference })
 }
 
-/// The tokens of at most `n` texts, evenly spaced.
+/// Tokenizes at most `n` texts, evenly spaced.
 fn tokens_of(
     tokenizer: &Path,
     texts: &Texts,
@@ -147,7 +147,7 @@ fn tokens_of(
     rows.collect()
 }
 
-/// `n` rows of tokens, any but padding.
+/// `n` rows of random tokens, without padding.
 fn random_rows(config: &EncoderConfig, n: usize) -> Vec<Vec<i32>> {
     let n_tokens = N_DRAWN_TOKENS.min(config.max_tokens());
     let n_others = (config.vocab_size as u64).saturating_sub(1).max(1);

@@ -1,4 +1,4 @@
-//! Whether a model with a trimmed vocabulary has the hidden states of the whole one.
+//! Check of vocabulary trimming: the trimmed model has the hidden states of the whole model.
 
 use std::path::Path;
 
@@ -8,11 +8,11 @@ use isogloss_text::{Tokenizer, TokenizerInput};
 use crate::Error;
 use crate::tools::state_check::{StateCheck, cpu, encode, hidden_states, load_encoder, spaced};
 
-/// A folder and its tokenizer.
+/// A model folder and its tokenizer.
 type Model<'a> = (&'a Path, &'a Tokenizer);
 
-/// Compares the last hidden states of at most `n` texts, evenly spaced; `kept` holds the former id of each
-/// new one.
+/// Compares the last hidden states of at most `n` texts, evenly spaced; skips texts that the two
+/// tokenizers segment differently. `kept` holds the former id of each new one.
 pub(super) fn compare_states(
     [whole, smaller]: [Model<'_>; 2],
     kept: &[u32],

@@ -1,4 +1,4 @@
-//! Every text that a plan reads.
+//! The texts of a plan, for vocabulary trimming.
 
 use isogloss_text::Texts;
 
@@ -6,8 +6,8 @@ use crate::data::pairs::PairSet;
 use crate::data::{examples_of, train_examples_of};
 use crate::{Error, Plan};
 
-/// The texts of a plan and of the one that is carried out before it: examples in all languages, pairs,
-/// text without labels, and what views exchange words and texts for.
+/// All texts of a plan and of its `pretrain_recipe`: examples in all languages, sentence pairs,
+/// monolingual text, and the replacements of words and texts in views.
 pub(super) fn from_plan(plan: &Plan) -> Result<Texts, Error> {
     let mut texts = Texts::default();
     let mut next = Some(plan);
@@ -18,7 +18,7 @@ pub(super) fn from_plan(plan: &Plan) -> Result<Texts, Error> {
     Ok(texts)
 }
 
-/// The texts that subwords are sampled of; none if they are not.
+/// The training texts with subword sampling; `None` without it.
 pub(super) fn sampled(plan: &Plan) -> Result<Option<Texts>, Error> {
     let recipe = plan.recipe();
     if recipe.views.subword_sampled.is_none() || !recipe.task.is_labeled() {
