@@ -14,8 +14,8 @@ use crate::needs::Needs;
 use crate::step::StepInput;
 use crate::view::Role;
 
-/// Attention distillation (MiniLM): KL divergence of the student's attention maps from the
-/// teacher's, [`attention_distillation`]. The teacher is the recipe's `teacher`, without dropout.
+/// Attention distillation (MiniLM): KL divergence between the attention maps of teacher and
+/// student, see [`attention_distillation`]. The teacher is the recipe's `teacher`, without dropout.
 ///
 /// Related: [`StateDistillationConfig`](super::StateDistillationConfig).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -14,7 +14,7 @@ use crate::needs::Needs;
 use crate::step::{StepInput, matched_logits};
 use crate::view::{EmbeddingNoise, TextView, View};
 
-/// Consistency regularization (xTune): the divergence of the prediction on a view from that on the
+/// Consistency regularization (xTune): the divergence between the predictions on a view and on the
 /// original text.
 ///
 /// Rows are texts, or for tagging the first subwords of words, matched by the word's index. The two

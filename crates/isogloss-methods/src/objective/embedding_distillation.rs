@@ -17,8 +17,8 @@ use crate::step::StepInput;
 use crate::view::{Role, TextView, View};
 
 /// Multilingual embedding distillation: the student's embeddings of a sentence and of its
-/// translation match the teacher's embedding of the sentence, [`embedding_distillation`]. The
-/// teacher is the recipe's `teacher`, without dropout.
+/// translation learn to match the teacher's embedding of the sentence, see
+/// [`embedding_distillation`]. The teacher is the recipe's `teacher`, without dropout.
 ///
 /// # Source
 /// Reimers & Gurevych 2020, arXiv:2004.09813.

@@ -16,7 +16,7 @@ use crate::normalize::l2_normalized;
 use crate::step::{Sentences, StepInput};
 use crate::view::View;
 
-/// InfoNCE: contrastive loss of sentence embeddings with in-batch negatives, [`info_nce`].
+/// InfoNCE: contrastive loss of sentence embeddings with in-batch negatives, see [`info_nce`].
 ///
 /// *Also called* multiple negatives ranking, or bidirectional dual-encoder loss.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -16,8 +16,8 @@ use crate::view::{TextView, View};
 ///
 /// The head is the model's own masked-language-model head, or one that is tied to the token
 /// embeddings. Related: [`TlmConfig`](super::TlmConfig), over pairs.
-/// Related: [`TlmConfig`](super::TlmConfig), over pairs.
 ///
+/// # Source
 /// Devlin et al. 2019, arXiv:1810.04805, §3.1, on the text of many languages; eq. 2 of Chi et al.
 /// 2021, InfoXLM, arXiv:2007.07834.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -36,15 +36,15 @@ pub struct RealignConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RealignLoss {
-    /// Contrastive loss of aligned words against the other words of the batch,
+    /// Contrastive loss of aligned words against the other words of the batch, see
     /// [`realign_contrastive`].
     Contrastive(ContrastiveRealignConfig),
     /// L2 loss: squared distance of aligned words, and of left words from their embeddings in the
-    /// initial model, [`realign_l2`].
+    /// initial model, see [`realign_l2`].
     L2(L2RealignConfig),
 }
 
-/// Contrastive realignment loss, [`realign_contrastive`].
+/// Contrastive realignment loss, see [`realign_contrastive`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ContrastiveRealignConfig {
@@ -57,7 +57,7 @@ pub struct ContrastiveRealignConfig {
     pub projection: usize,
 }
 
-/// L2 realignment loss, [`realign_l2`].
+/// L2 realignment loss, see [`realign_l2`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct L2RealignConfig {

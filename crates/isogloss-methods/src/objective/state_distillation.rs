@@ -14,7 +14,7 @@ use crate::needs::{Needs, Width};
 use crate::step::StepInput;
 use crate::view::Role;
 
-/// Hidden-state distillation (TinyBERT): mean squared error of hidden states,
+/// Hidden-state distillation (TinyBERT): mean squared error of hidden states, see
 /// [`state_distillation`]. The teacher is the recipe's `teacher`, without dropout.
 ///
 /// Related: [`AttentionDistillationConfig`](super::AttentionDistillationConfig), and

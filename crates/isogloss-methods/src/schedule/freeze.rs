@@ -7,7 +7,7 @@ use super::rule::{Moment, Schedule, ScheduleMethod};
 use super::scope::UnfreezeScope;
 use crate::method::{Method, MethodInfo, options};
 
-/// Frozen parameters: parts of the model are not trained, from the first step to the last.
+/// Frozen parameters, which are not trained from the first step to the last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FreezeConfig {

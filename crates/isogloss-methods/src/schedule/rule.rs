@@ -63,15 +63,15 @@ pub(super) trait ScheduleMethod {
     fn schedule(&self, n_layers: usize, scope: &UnfreezeScope, seed: u64) -> Box<dyn Schedule>;
 }
 
-/// Freezes and unfreezes the parameters of `module`: trainable are those that every schedule allows
-/// at this step.
+/// Sets which parameters of `module` are trainable: those that every schedule allows at this step.
 ///
 /// Dropout is unchanged: only whether a parameter requires a gradient is set.
 pub fn apply_schedules<M: Module>(module: M, schedules: &[Box<dyn Schedule>], moment: Moment) -> M {
     mark(module, schedules, |rule, path| rule.trainable(path, moment))
 }
 
-/// Freezes the parameters of `module` that any schedule never allows to train.
+/// Unfreezes the parameters of `module` that every schedule allows at some step, and freezes the
+/// others.
 pub fn mark_all_that_may_train<M: Module>(module: M, schedules: &[Box<dyn Schedule>]) -> M {
     mark(module, schedules, |rule, path| rule.may_train(path))
 }

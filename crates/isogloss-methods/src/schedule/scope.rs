@@ -8,7 +8,7 @@ use isogloss_model::{ParamLocation, ParamPart};
 /// Unfreezing scope: which parameters of a layer are unfrozen with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum UnfreezeScope {
-    /// All parameters, the pretrained ones too. Embeddings are never unfrozen.
+    /// All parameters of the layer, the pretrained ones too. Embeddings are never unfrozen.
     #[default]
     Layers,
     /// The parameters of the adapter of this name, of any kind. Its invertible adapter is unfrozen

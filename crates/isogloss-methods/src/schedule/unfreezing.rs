@@ -16,8 +16,8 @@ pub enum UnfreezeTiming {
     /// The first layer is unfrozen at step 0, the next ones every k steps: 0, k, 2k, …
     #[default]
     Paper,
-    /// The top layer is unfrozen from the start, whatever the order; the next ones at k - 1, 2k -
-    /// 1, …, and in top-down order one interval later, at 2k - 1, 3k - 1, …
+    /// The top layer is unfrozen from the start, whatever the order; the next ones at steps k - 1,
+    /// 2k - 1, …, and in top-down order one interval later, at 2k - 1, 3k - 1, …
     AuthorsCode,
 }
 

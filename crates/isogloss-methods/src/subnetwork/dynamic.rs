@@ -14,9 +14,9 @@ use crate::method::{DataNeed, Method, MethodInfo, options};
 ///
 /// A unit's score is an exponential moving average (EMA) of its importance in the language's
 /// batches, with decay `decay`. It starts at 1 for units of the given subnetwork and at 0 for
-/// others. An importance is the absolute gradient of the unit's mask, also for masked units, at a
-/// mask of zero; those of heads are normalized by layer and then together, those of feed-forward
-/// blocks by the largest.
+/// others. The importance of a unit is the absolute gradient of its mask, computed for masked units
+/// too, at a mask of zero. Importances of heads are normalized by layer and then together, those of
+/// feed-forward blocks by the largest.
 ///
 /// # Source
 /// The idea is that of Choenni et al. 2023, arXiv:2211.00106; scores, their initial values and

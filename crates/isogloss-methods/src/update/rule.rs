@@ -26,8 +26,8 @@ pub trait GradientSource<E> {
     /// As [`gradients`](Self::gradients).
     fn batch_gradients(&mut self, model: &Model, batch: usize) -> Result<Gradients, E>;
 
-    /// Gradient for the Fisher information: that of the mean of `-log p(ŷ)`, with labels ŷ
-    /// sampled from the model in the step's first call and reused in the others.
+    /// Gradient for the Fisher information, of the mean of `-log p(ŷ)`: labels ŷ are sampled from
+    /// the model in the step's first call and reused in the others.
     ///
     /// # Errors
     /// If a batch does not fit the model.
@@ -51,7 +51,7 @@ pub trait Update<E>: Send {
     ) -> Result<Gradients, E>;
 }
 
-/// Plain gradient: that of the summed losses, unchanged.
+/// Plain update: the gradient of the summed losses, unchanged.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Plain;
 

@@ -13,7 +13,7 @@ use crate::view::{Role, TextView, View};
 /// Key of the objective in a recipe.
 pub(super) const KEY: &str = "xlco";
 
-/// XLCo: cross-lingual contrast with a negative queue and a momentum encoder (InfoXLM),
+/// XLCo: cross-lingual contrast with a negative queue and a momentum encoder (InfoXLM), see
 /// [`xlco`](super::xlco).
 ///
 /// The queries are the sentence embeddings of the model; the keys are those of its momentum

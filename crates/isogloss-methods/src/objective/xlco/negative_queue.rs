@@ -89,7 +89,7 @@ impl NegativeQueue {
     /// Restores the queue from a [`state`](Self::state), with every key at its old index.
     ///
     /// # Errors
-    /// If the state is that of a queue of another capacity.
+    /// If the state does not fit the capacity.
     pub fn restore(capacity: usize, keys: Tensor<2>, next: usize) -> Result<Self, AlignmentError> {
         let [found, width] = keys.dims();
         let fits = if found < capacity { next == found } else { found == capacity && next < found };
