@@ -16,8 +16,8 @@ use crate::view::{TextView, View};
 /// their number.
 ///
 /// With `label_smoothing` ε, the target is `1 - ε` on the gold label plus `ε / n_labels` on all.
-/// For dependency parsing, the loss is the sum of the losses of arcs, of relations at gold heads, and
-/// of parts of speech by their weight.
+/// For dependency parsing, the loss is the sum of the losses of arcs, of relations at gold heads,
+/// and of parts of speech by their weight.
 ///
 /// # Source
 /// Reduction and smoothing as in PyTorch's `cross_entropy`; smoothing from Szegedy et al. 2016,
