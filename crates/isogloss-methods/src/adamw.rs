@@ -1,4 +1,4 @@
-//! AdamW over a module, with clipping by the global norm and the usual groups.
+//! AdamW optimizer (Loshchilov & Hutter 2019), with gradient clipping by global norm.
 
 use std::collections::BTreeMap;
 
@@ -13,24 +13,26 @@ use crate::gradients::Gradients;
 use crate::learning_rate::Rates;
 use crate::parameters::{TOKEN_EMBEDDINGS, change_values};
 
-/// Configures [`AdamW`]; the defaults are PyTorch's but for the decay.
+/// Configuration of [`AdamW`]; the defaults are PyTorch's, but biases and normalizations do not
+/// decay.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdamWConfig {
-    /// β₁ and β₂.
+    /// Decay rates β₁ and β₂ of the moments.
     pub betas: [f64; 2],
-    /// Added to the root of the second moment.
+    /// ε, added to the square root of the second moment.
     pub epsilon: f64,
-    /// Decoupled decay of matrices; biases and normalizations, which are vectors, do not decay.
+    /// Decoupled weight decay of matrices; biases and normalization weights, which are vectors,
+    /// have none.
     pub weight_decay: f64,
-    /// Largest global norm of the gradients; none clips nothing.
+    /// Gradient clipping: the largest global norm of the gradients; no clipping if unset.
     pub max_grad_norm: Option<f64>,
-    /// Leaves rows of the embedding matrix as they are in steps that give them no gradient: neither decay
-    /// nor momentum moves them, and their moments stay. Most rows of a large vocabulary are such, and
-    /// walking over them is what a step of a small encoder costs most.
+    /// Lazy updates of the embedding matrix: rows without a gradient in a step are not updated,
+    /// neither by decay nor by momentum, and their moments stay. Most rows of a large vocabulary
+    /// are such, and updating them is the largest cost of a step of a small encoder.
     ///
-    /// Not AdamW as published, but what TensorFlow's `LazyAdam` and PyTorch's `SparseAdam` do; as
-    /// there, the bias corrections count all steps.
+    /// This is not AdamW as published, but what TensorFlow's `LazyAdam` and PyTorch's `SparseAdam`
+    /// do; as there, the bias corrections count all steps.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub lazy: bool,
 }
@@ -47,7 +49,7 @@ impl Default for AdamWConfig {
     }
 }
 
-/// The AdamW optimizer: two moments a parameter, begun when its first gradient comes.
+/// AdamW optimizer: two moments for each parameter, created at its first gradient.
 ///
 /// # Source
 /// Loshchilov & Hutter 2019, arXiv:1711.05101, alg. 2; clipping as PyTorch's `clip_grad_norm_`:
@@ -64,15 +66,15 @@ struct Moments {
 }
 
 impl AdamW {
-    /// Begins without moments.
+    /// Creates an optimizer without moments.
     pub fn new(config: AdamWConfig) -> Self {
         Self { config, moments: BTreeMap::new() }
     }
 
-    /// Changes the parameters of `module` that have a gradient.
+    /// Optimizer step: updates the parameters of `module` that have a gradient.
     ///
     /// Returns the module and the global norm before clipping. If the norm is not finite, nothing
-    /// is changed.
+    /// is updated.
     pub fn step<M: Module>(
         &mut self,
         module: M,
@@ -90,7 +92,8 @@ impl AdamW {
         (map_parameters(module, &mut stepper), norm)
     }
 
-    /// The moments as tensors `first.<path>` and `second.<path>`, and the steps of each parameter.
+    /// Optimizer state: the moments as tensors `first.<path>` and `second.<path>`, and the step
+    /// count of each parameter.
     pub fn state(&self) -> (Vec<NamedParam>, BTreeMap<String, u64>) {
         let mut tensors = Vec::with_capacity(2 * self.moments.len());
         for (path, moments) in &self.moments {
@@ -101,7 +104,8 @@ impl AdamW {
         (tensors, steps.collect())
     }
 
-    /// Restores what [`state`](Self::state) gave; `read` returns the values of a tensor by name.
+    /// Restores the optimizer from its [`state`](Self::state); `read` returns the values of a
+    /// tensor by name.
     ///
     /// # Errors
     /// Those of `read`.

@@ -1,18 +1,20 @@
-//! Cross-entropy of logits with class indices, which several losses are made of.
+//! Cross-entropy of logits with class indices, which several losses use.
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 
-/// The target of a row without a label; the loss leaves it out, as PyTorch's `ignore_index` does.
+/// Ignore index: the target of a row without a label, which the loss excludes, as PyTorch's
+/// `ignore_index`.
 pub const IGNORE_INDEX: i32 = -100;
 
-/// The mean of `-log p(target)` over the rows with a target, in nats.
+/// Cross-entropy: the mean of `-log p(target)` over the rows with a target, in nats.
 ///
-/// With `smoothing` ε, the target is `1 - ε` on the gold label plus `ε / n_labels` on all.
+/// With label smoothing (`smoothing` ε), the target is `1 - ε` on the gold label plus
+/// `ε / n_labels` on all.
 ///
 /// # Shapes
 /// - `logits`: `[n, n_labels]`
-/// - `targets`: `[n]`, [`IGNORE_INDEX`] leaves a row out
+/// - `targets`: `[n]`, class indices; [`IGNORE_INDEX`] excludes a row
 /// - returns: `[1]`; zero if no row has a target
 ///
 /// # Source

@@ -1,58 +1,58 @@
-//! Divergences between two predictions of the same rows: KL, Jensen–Shannon, squared error.
+//! Divergences between two predictive distributions: KL, Jensen–Shannon, squared error.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How far two distributions p and q over C labels are apart, in nats but for the last.
+/// Divergence of two distributions p and q over C labels, in nats but for the squared error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Divergence {
-    /// `KL(p‖q) + KL(q‖p)`.
+    /// Symmetric KL divergence: `KL(p‖q) + KL(q‖p)`.
     #[default]
     SymmetricKl,
-    /// `KL(p‖q)`.
+    /// Kullback–Leibler divergence: `KL(p‖q)`.
     Kl,
-    /// `½ KL(p‖m) + ½ KL(q‖m)` with `m = ½ (p + q)`.
+    /// Jensen–Shannon divergence: `½ KL(p‖m) + ½ KL(q‖m)` with `m = ½ (p + q)`.
     JensenShannon,
-    /// `Σ (p - q)²` over the labels.
+    /// Squared error: `Σ (p - q)²` over the labels.
     Mse,
 }
 
-/// Stop-gradient: which of the two predictions a divergence is differentiated by.
+/// Stop-gradient: which of the two predictions the divergence is differentiated by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GradientFlow {
-    /// Both, through every term, as R3F and R-Drop do.
+    /// Both, through every term, as in R3F and R-Drop.
     #[default]
     Both,
-    /// Both, each towards a frozen copy of the other, as xTune does: `KL(sg p‖q) + KL(sg q‖p)`, or
-    /// `½ D(sg p, q) + ½ D(p, sg q)` for the Jensen–Shannon divergence and the squares. The one-way
-    /// KL has a single direction, so this is `OneWay` for it.
+    /// Both, each towards a detached copy of the other, as in xTune: `KL(sg p‖q) + KL(sg q‖p)`,
+    /// or `½ D(sg p, q) + ½ D(p, sg q)` for the Jensen–Shannon divergence and the squared
+    /// error. The one-way KL has a single direction, so this is `OneWay` for it.
     Stopped,
-    /// The second alone, towards a frozen first; of a symmetric KL only `KL(sg p‖q)` is left.
+    /// Only the second, towards a detached first; of a symmetric KL only `KL(sg p‖q)` is left.
     OneWay,
 }
 
-/// Reduction: how the numbers of all rows become one loss.
+/// Reduction: how the values of all rows become one loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reduction {
-    /// The mean over rows: the canonical one.
+    /// The mean over rows, the default.
     #[default]
     BatchMean,
-    /// The mean over rows and labels, as PyTorch's `kl_div` does by default; xTune's weights are meant
-    /// for it.
+    /// The mean over rows and labels, as in PyTorch's `kl_div` by default; xTune's weights are for
+    /// this reduction.
     ElementMean,
-    /// The sum over rows; R-Drop's weights are meant for it.
+    /// The sum over rows; R-Drop's weights are for this reduction.
     Sum,
 }
 
-/// The divergence of the softmax of `first` from that of `second`.
+/// Divergence of the softmax of `first` from that of `second`.
 ///
 /// # Shapes
-/// - `first`, `second`: logits `[rows, labels]`, row by row about the same thing
+/// - `first`, `second`: logits `[rows, labels]`, each row of the same text or word in both
 /// - returns: `[1]`; zero without rows
 pub fn divergence(
     kind: Divergence,
@@ -99,12 +99,13 @@ fn sum_of(kind: Divergence, p: Tensor<2>, q: Tensor<2>) -> Tensor<1> {
     }
 }
 
-/// `Σ p (log p - log q)`; from log-probabilities it is finite even where a probability is zero.
+/// KL divergence, `Σ p (log p - log q)`; from log-probabilities it is finite even where a
+/// probability is zero.
 fn kl(p: Tensor<2>, q: Tensor<2>) -> Tensor<1> {
     (p.clone().exp() * (p - q)).sum()
 }
 
-/// `log ½ (p + q)` without leaving the logarithms.
+/// `log ½ (p + q)` from log-probabilities, as a log-sum-exp.
 fn log_mean(p: Tensor<2>, q: Tensor<2>) -> Tensor<2> {
     let max = p.clone().max_pair(q.clone()).detach();
     ((p - max.clone()).exp() + (q - max.clone()).exp()).log() + max - std::f64::consts::LN_2

@@ -1,135 +1,136 @@
-//! Why there is no loss.
+//! Errors of objectives: missing inputs of a step, invalid word alignments, mismatched shapes.
 
 use std::ops::Range;
 
 use crate::view::View;
 
-/// Why an objective has no loss.
+/// Error of an objective: why it cannot compute its loss.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ObjectiveError {
     /// The batch has no labels.
     #[error("objective {objective}: the batch has no labels")]
     MissingLabels {
-        /// Its name.
+        /// Name of the objective.
         objective: &'static str,
     },
-    /// A pass was not made.
+    /// Missing view: the forward pass was not run.
     #[error("objective {objective}: the step has no view {view:?}")]
     MissingView {
-        /// Its name.
+        /// Name of the objective.
         objective: &'static str,
-        /// The pass.
+        /// The missing view.
         view: View,
     },
-    /// The objective's state gave nothing.
+    /// Missing state: the objective's [`MethodState`](crate::MethodState) has no rows, such as keys
+    /// of a negative queue.
     #[error("objective {objective}: its state keeps no rows yet")]
     MissingNegativeQueue {
-        /// Its name.
+        /// Name of the objective.
         objective: &'static str,
     },
-    /// The pairs of the step give no loss.
+    /// Alignment error: the sentence pairs of the step give no loss.
     #[error("objective {objective}: {source}")]
     Alignment {
-        /// Its name.
+        /// Name of the objective.
         objective: &'static str,
-        /// Why not.
+        /// The cause.
         source: AlignmentError,
     },
 }
 
 impl ObjectiveError {
-    /// Names the objective that an alignment error is of.
+    /// Wraps an [`AlignmentError`] with the name of the objective.
     pub(crate) fn alignment(objective: &'static str) -> impl Fn(AlignmentError) -> Self {
         move |source| Self::Alignment { objective, source }
     }
 }
 
-/// Why there is no alignment loss.
+/// Error of a loss over sentence pairs: missing word alignments, wrong layers, sizes or indices.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AlignmentError {
-    /// Nothing is known to be a translation of anything: a batch to count and leave out.
+    /// No word alignment in the batch. Such a batch is to be counted and skipped.
     #[error("the batch has no aligned words")]
     NoLinks,
-    /// The negatives were asked for too early.
+    /// The negative queue was read before it was full.
     #[error("the queue of negatives has {found} of {expected} keys: fill it before the first step")]
     QueueNotFull {
-        /// Its capacity.
+        /// Capacity of the queue.
         expected: usize,
-        /// Keys in it.
+        /// Number of keys in it.
         found: usize,
     },
-    /// A queue that cannot be restored.
+    /// The saved state of a negative queue does not fit the configured capacity.
     #[error(
         "the queue of negatives: {found} keys and next {next} do not fit a capacity of {capacity}"
     )]
     QueueState {
-        /// What the run asks for.
+        /// Configured capacity.
         capacity: usize,
-        /// Saved keys.
+        /// Number of saved keys.
         found: usize,
-        /// Where the next key was to go.
+        /// Saved index of the next key.
         next: usize,
     },
-    /// The model is not that deep.
+    /// Layer index out of range.
     #[error("layer {layer}: the last layer of the model is {last}")]
     NoLayer {
-        /// The one asked for, counted from the embeddings' output, 0.
+        /// Requested layer, where 0 is the embeddings' output.
         layer: usize,
-        /// The highest there is.
+        /// Index of the last layer.
         last: usize,
     },
-    /// The heads of the layer are pruned, all of them.
+    /// All attention heads of the layer are pruned.
     #[error("layer {layer}: it has no heads any more")]
     NoHeads {
-        /// The one asked for, counted from 1, the first block.
+        /// Requested layer, where 1 is the first block.
         layer: usize,
     },
-    /// A student that is not made like its teacher.
+    /// Size mismatch of student and teacher, such as of hidden sizes or numbers of heads.
     #[error("{student} {what} in the student, {teacher} in the teacher: they must be as many")]
     Width {
-        /// Of what.
+        /// What is counted: `heads` or `dimensions`.
         what: &'static str,
-        /// In the student.
+        /// Number in the student.
         student: usize,
-        /// In the teacher.
+        /// Number in the teacher.
         teacher: usize,
     },
-    /// The words are those of another batch.
+    /// Batch size mismatch: the words and the hidden states are of different batches.
     #[error("{side} words: expected {expected} sentences, found {found}")]
     Sentences {
         /// `left` or `right`.
         side: &'static str,
-        /// Rows of the hidden states.
+        /// Batch size of the hidden states.
         expected: usize,
-        /// Sentences whose words are given.
+        /// Number of sentences whose words are given.
         found: usize,
     },
-    /// A word outside its sentence.
+    /// Token range of a word out of bounds.
     #[error(
         "{side} sentence {sentence}, word {word}: expected tokens within 0..{seq_len}, found {tokens:?}"
     )]
     Tokens {
         /// `left` or `right`.
         side: &'static str,
-        /// Its number in the batch.
+        /// Index of the sentence in the batch.
         sentence: usize,
-        /// Its number in the sentence.
+        /// Index of the word in the sentence.
         word: usize,
-        /// Its tokens.
+        /// Token range of the word.
         tokens: Range<usize>,
-        /// Tokens of a row, padding included.
+        /// Sequence length: tokens of a row, padding included.
         seq_len: usize,
     },
-    /// A link to a word that is not there.
+    /// Word alignment link out of bounds.
     #[error("link {}-{}: expected words below {n_left} and {n_right}", link.0, link.1)]
     Link {
-        /// The left and the right word.
+        /// Indices of the left and the right word.
         link: (usize, usize),
-        /// Left words of the batch.
+        /// Number of left words in the batch.
         n_left: usize,
-        /// Right words of the batch.
+        /// Number of right words in the batch.
         n_right: usize,
     },
 }

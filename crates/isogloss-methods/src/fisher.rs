@@ -1,8 +1,9 @@
-//! The Fisher information: sampled labels, and sums over blocks and kinds of parameters.
+//! Fisher information: labels sampled from the model, and sums by block or kind of parameter.
 //!
-//! With labels drawn from the model, the scores of independent rows have mean zero, so `B ‖g‖²` is an
-//! unbiased estimate of the trace for one row, where g is the gradient of the mean of `-log p(ŷ)`
-//! over B rows. With gold or most probable labels it is not: the scores' means do not vanish.
+//! With labels sampled from the model, the score (gradient of the log-likelihood) of independent
+//! rows has mean zero, so `B ‖g‖²` is an unbiased estimate of the trace for one row, where g
+//! is the gradient of the mean of `-log p(ŷ)` over B rows. With gold labels (empirical Fisher) or
+//! most probable labels it is biased: the mean of the scores is not zero.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +12,11 @@ use burn::tensor::activation::softmax;
 use isogloss_kernels::uniform;
 use isogloss_model::{ParamLocation, ParamPart};
 
-/// Draws a label for each row from the softmax of its logits.
+/// Samples a label for each row from the softmax of its logits.
 ///
 /// # Shapes
 /// - `logits`: `[rows, labels]`
-/// - returns: as many as rows
+/// - returns: one label for each row
 pub fn sample_labels(logits: Tensor<2>, seed: u64) -> Vec<i32> {
     let n_labels = logits.dims()[1];
     let probabilities = softmax(logits, 1).into_data().convert::<f64>().try_into_vec::<f64>();
@@ -31,7 +32,7 @@ pub fn sample_labels(logits: Tensor<2>, seed: u64) -> Vec<i32> {
     probabilities.chunks(n_labels).enumerate().map(draw).collect()
 }
 
-/// The block that a parameter belongs to: `embeddings`, `layers.0`, … or `head`.
+/// Block of a parameter: `embeddings`, `layers.0`, … or `head`.
 pub fn block_of(path: &str) -> String {
     let mut names = path.strip_prefix("encoder.").unwrap_or(path).split('.');
     match (names.next(), names.next()) {
@@ -40,8 +41,8 @@ pub fn block_of(path: &str) -> String {
     }
 }
 
-/// The kind of a parameter: `embeddings`, `attention`, `feed_forward`, `norm`, `adapter`, `head`, or the
-/// [kind](isogloss_model::AdapterConfig::kind) of an adapter at a projection.
+/// Kind of a parameter: `embeddings`, `attention`, `feed_forward`, `norm`, `adapter`, `head`, or
+/// the [kind](isogloss_model::AdapterConfig::kind) of an adapter at a projection, such as `lora`.
 pub fn part_of(path: &str) -> &str {
     match ParamLocation::from_path(path).map(|location| location.part) {
         Some(ParamPart::Adapter(_) | ParamPart::InvertibleAdapter(_)) => return "adapter",
@@ -57,7 +58,7 @@ pub fn part_of(path: &str) -> &str {
     }
 }
 
-/// Sums numbers of parameters by a group that their path tells.
+/// Sums values of parameters by a group that depends on their path.
 pub fn sum_by_group<K: Ord>(
     values: &BTreeMap<String, f64>,
     group: impl Fn(&str) -> K,

@@ -1,18 +1,22 @@
-//! Gradient caching (GradCache): a contrast over more sentences than fit into one graph.
+//! GradCache (gradient caching, Gao et al. 2021): a contrastive loss over more sentences than fit
+//! into one autodiff graph.
 
 use burn::tensor::Tensor;
 
-/// The value of a loss of several batches of vectors, and its gradient by each, so that sentences can
-/// be encoded a chunk at a time and still be contrasted with all others:
+/// GradCache (gradient caching): a loss over several batches of embeddings and its gradient by
+/// each, so that sentences can be encoded a chunk at a time and still be contrasted with all
+/// others:
 ///
 /// 1. Encode all chunks without autodiff.
-/// 2. Take the loss of all vectors together, and its gradients, from here.
-/// 3. Encode each chunk again, with autodiff and the same dropout masks, and run the backward pass of
-///    its [`surrogate_loss`]. The parameters' gradients of all chunks add up to those of the batch.
+/// 2. Compute the loss of all embeddings together, and its gradients, with this function.
+/// 3. Encode each chunk again, with autodiff and the same dropout masks, and run the backward pass
+///    of its [`surrogate_loss`]. The parameters' gradients of all chunks add up to those of the
+///    batch.
 ///
 /// # Shapes
-/// - `vectors`: each `[rows, width]`, as constants
-/// - returns: `[1]`, and as many gradients of the same shapes, all without autodiff
+/// - `vectors`: each `[rows, width]`, treated as constants
+/// - returns: the loss `[1]`, and a gradient for each input, of the same shape; all without
+///   autodiff
 ///
 /// # Source
 /// Gao et al. 2021, "Scaling deep contrastive learning batch size under memory limited setup",
@@ -23,7 +27,7 @@ pub fn vector_gradients<const N: usize>(
 ) -> (Tensor<1>, [Tensor<2>; N]) {
     let leaves = vectors.map(|x| x.without_autodiff().autodiff().require_grad());
     let loss = loss(leaves.clone());
-    // Without rows, or of a constant, there is nothing to differentiate.
+    // A loss without rows, or of constants, has no graph: its gradients are zero.
     if !loss.is_tracked() {
         return (loss.without_autodiff(), leaves.map(|x| x.zeros_like().without_autodiff()));
     }
@@ -34,12 +38,13 @@ pub fn vector_gradients<const N: usize>(
     (loss.without_autodiff(), leaves.map(gradient))
 }
 
-/// `Σ vectors · gradient`, whose gradient is that of the loss which `gradient` came from.
+/// Surrogate loss of GradCache: `Σ vectors · gradient`, which has the same parameter gradients as
+/// the loss that `gradient` comes from.
 ///
 /// # Shapes
 /// - `vectors`: `[rows, width]`, a chunk with its graph
-/// - `gradient`: the same rows of what [`vector_gradients`] gave
-/// - returns: `[1]`; its value means nothing
+/// - `gradient`: the same rows of a gradient from [`vector_gradients`]
+/// - returns: `[1]`; only its gradient is meaningful
 pub fn surrogate_loss(vectors: Tensor<2>, gradient: Tensor<2>) -> Tensor<1> {
     (vectors * gradient.without_autodiff()).sum()
 }

@@ -1,4 +1,4 @@
-//! The gradients of one optimizer step, by parameter path.
+//! Gradients of an optimizer step, by parameter path.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,20 @@ use burn::tensor::Tensor;
 use isogloss_kernels::sum_of_squares;
 use isogloss_model::{ParamVisitor, visit_parameters};
 
-/// Gradients, flattened to one dimension; frozen parameters have none.
+/// Gradients by parameter path, each flattened to one dimension; frozen parameters have none.
 #[derive(Clone, Default)]
 pub struct Gradients {
     by_path: BTreeMap<String, Tensor<1>>,
 }
 
 impl Gradients {
-    /// Runs the backward pass of `loss` and takes out the gradients of the parameters of `module`.
+    /// Runs the backward pass of `loss` and extracts the gradients of the parameters of `module`.
     pub fn from_loss<M: Module>(loss: &Tensor<1>, module: &M) -> Self {
         Self::from_tape(loss.backward(), &[module])
     }
 
-    /// As [`from_loss`](Self::from_loss), of a backward pass that was run, summed over modules that have the same
-    /// parameters at other values.
+    /// Extracts the gradients of a backward pass that was already run, summed over modules that
+    /// have the same parameters at other values.
     pub fn from_tape<M: Module>(tape: burn::tensor::Gradients, modules: &[&M]) -> Self {
         let mut extractor = Extractor { tape, gradients: Self::default() };
         for module in modules {
@@ -29,7 +29,7 @@ impl Gradients {
         extractor.gradients
     }
 
-    /// Adds other gradients, as gradient accumulation does.
+    /// Gradient accumulation: adds other gradients.
     #[must_use]
     pub fn plus(mut self, other: Self) -> Self {
         for (path, gradient) in other.by_path {
@@ -53,7 +53,7 @@ impl Gradients {
         self
     }
 
-    /// Multiplies each by a factor that its path tells.
+    /// Multiplies each gradient by a factor that depends on its parameter path.
     #[must_use]
     pub fn scaled_by(mut self, factor: impl Fn(&str) -> f64) -> Self {
         let scaled = self.by_path.into_iter().map(|(path, gradient)| {
@@ -64,25 +64,25 @@ impl Gradients {
         self
     }
 
-    /// The sum of the squares of each parameter's gradient.
+    /// Squared L2 norm of each parameter's gradient.
     pub fn squares(&self) -> BTreeMap<String, f64> {
         let squares = numbers(self.by_path.values().cloned().map(sum_of_squares).collect());
         self.by_path.keys().cloned().zip(squares).collect()
     }
 
-    /// The Euclidean norm over all gradients together; zero if there are none.
+    /// Global gradient norm: the L2 norm of all gradients together; zero if there are none.
     pub fn global_norm(&self) -> f64 {
         self.squares().values().sum::<f64>().sqrt()
     }
 
-    /// The product of these gradients with others, summed over the parameters that have both.
+    /// Dot product with other gradients, over the parameters that both have.
     pub fn dot(&self, other: &Self) -> f64 {
         let products = self.shared(other).map(|(a, b)| (a.clone() * b.clone()).sum());
         numbers(products.collect()).iter().sum()
     }
 
-    /// The cosine between these gradients and others, of the parameters that have both, taken
-    /// together; 0 if either is zero there.
+    /// Cosine similarity with other gradients, over the parameters that both have, taken together;
+    /// 0 if either is zero there.
     pub fn cosine(&self, other: &Self) -> f64 {
         let (of_self, of_other): (Vec<_>, Vec<_>) = self.shared(other).unzip();
         let norms = [of_self, of_other].map(|gradients: Vec<&Tensor<1>>| {
@@ -100,7 +100,7 @@ impl Gradients {
         self.by_path.iter().filter_map(|(path, a)| Some((a, other.by_path.get(path)?)))
     }
 
-    /// The gradient at `path`.
+    /// Gradient of the parameter at `path`.
     pub fn get(&self, path: &str) -> Option<&Tensor<1>> {
         self.by_path.get(path)
     }
@@ -110,7 +110,7 @@ impl Gradients {
     }
 }
 
-/// The numbers of tensors of one element each, read at once.
+/// Reads the values of one-element tensors from the device in one transfer.
 fn numbers(tensors: Vec<Tensor<1>>) -> Vec<f64> {
     if tensors.is_empty() {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Guided dropout (Sharma et al. 2024): dropout rates per unit that fall with Fisher information.
+//! Guided dropout (Sharma et al. 2024): units with high Fisher information are dropped less.
 
 use std::sync::Arc;
 
@@ -15,23 +15,23 @@ use crate::state::{MethodState, SavedState, StateError, StateReader};
 /// The value of a checkpoint that holds the rates.
 const RATES: &str = "rates";
 
-/// Configures guided dropout: a unit of a block's output is dropped the less, the higher its Fisher
-/// score ranks among the units of that output. The mean rate stays the model's own.
+/// Guided dropout: the higher the Fisher score of a unit ranks among the units of a block's output,
+/// the lower its dropout rate. The mean rate stays the model's own.
 ///
 /// A unit's score is the sum of the diagonal Fisher information over its row of the block's output
-/// matrix, estimated once before training with labels drawn from the model.
+/// matrix, estimated once before training with labels sampled from the model.
 ///
 /// # Source
-/// After Sharma et al. 2024, arXiv:2406.14005. Our reading: the paper's abstract says that scores
-/// modulate the rates; how they do is [`rates`](Self::rates), and is ours. They take scores on the
-/// pre-training objective, we on the task with its new head.
+/// After Sharma et al. 2024, arXiv:2406.14005. The paper's abstract says that scores modulate the
+/// rates; the mapping, [`rates`](Self::rates), is ours. They compute scores on the pre-training
+/// objective, we compute them on the task with its new head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GuidedDropoutConfig {
-    /// γ: the rates run from `1 + γ / 2` times the mean for the lowest score down to `1 - γ / 2` times
-    /// for the highest.
+    /// γ: dropout rates range from `1 + γ / 2` times the mean for the lowest score to
+    /// `1 - γ / 2` times for the highest.
     pub gamma: f64,
-    /// Batches that scores are estimated from.
+    /// Batches that the Fisher scores are estimated on.
     pub n_batches: usize,
 }
 
@@ -41,12 +41,12 @@ impl Default for GuidedDropoutConfig {
     }
 }
 
-/// No unit is dropped more often than this.
+/// Upper bound of a unit's dropout rate.
 const MAX_RATE: f64 = 0.5;
 
 impl GuidedDropoutConfig {
-    /// The rate of each unit: `mean (1 + γ (½ - (rank + ½) / n))` within `[0, ½]`, where the lowest
-    /// score has rank 0 and equal scores rank by their index.
+    /// Dropout rate of each unit: `mean (1 + γ (½ - (rank + ½) / n))` within `[0, ½]`, where
+    /// the lowest score has rank 0 and equal scores rank by their index.
     pub fn rates(&self, scores: &[f64], mean: f64) -> Vec<f32> {
         let n = scores.len();
         let mut order: Vec<usize> = (0..n).collect();
@@ -56,7 +56,7 @@ impl GuidedDropoutConfig {
             let quantile = (rank as f64 + 0.5) / n as f64;
             rates[unit] = mean * (1.0 + self.gamma * (0.5 - quantile));
         }
-        // What the upper bound takes from some is given to the others.
+        // Scales up the other rates by what the upper bound removes, so that the mean stays.
         for _ in 0..n {
             let now = rates.iter().map(|rate| rate.min(MAX_RATE)).sum::<f64>() / n as f64;
             if now <= 0.0 || now >= mean * (1.0 - 1e-9) {
@@ -67,13 +67,13 @@ impl GuidedDropoutConfig {
         rates.into_iter().map(|rate| rate.min(MAX_RATE) as f32).collect()
     }
 
-    /// The rates of all units of a model whose own rate is `mean`.
+    /// Dropout rates of all units of a model whose own rate is `mean`.
     fn unit_dropout(&self, scores: UnitScores, mean: f64) -> UnitDropout {
         let rates = |outputs: [Vec<f64>; 2]| outputs.map(|scores| self.rates(&scores, mean));
         UnitDropout { layers: scores.layers.into_iter().map(rates).collect() }
     }
 
-    /// What is wrong with its values: the field and the reason.
+    /// Validation errors: the invalid fields and the reasons.
     pub fn faults(&self) -> Faults {
         Method::faults(self)
     }
@@ -172,16 +172,17 @@ struct UnitScores {
     layers: Vec<[Vec<f64>; 2]>,
 }
 
-/// The matrices whose rows are the units of a block.
+/// Weight matrices whose rows are the output units of a block.
 const OUTPUTS: [&str; 2] = ["attention.output", "feed_forward.down"];
 
 impl UnitScores {
-    /// Zero for each unit of so many layers of this width.
+    /// Zero scores, for `n_layers` layers of this width.
     fn new(n_layers: usize, width: usize) -> Self {
         Self { layers: vec![[vec![0.0; width], vec![0.0; width]]; n_layers] }
     }
 
-    /// Adds to each unit the sum of the squared gradients of its row.
+    /// Adds the squared gradients of each unit's row, on a batch with labels sampled from the
+    /// model, see [`GradientSource::sampled_gradients`](crate::GradientSource::sampled_gradients).
     fn add(&mut self, gradients: &Gradients) {
         for (layer, outputs) in self.layers.iter_mut().enumerate() {
             for (output, scores) in OUTPUTS.iter().zip(outputs) {

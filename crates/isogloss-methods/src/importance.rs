@@ -1,23 +1,27 @@
-//! The importance of attention heads and feed-forward blocks: the gradient of the mask that multiplies them.
+//! Importance scores of attention heads and feed-forward blocks: the gradient of the mask that
+//! multiplies them.
 //!
 //! # Source
-//! Michel et al. 2019, arXiv:1905.10650; of feed-forward blocks, Prasanna et al. 2020, arXiv:2005.00561.
+//! Michel et al. 2019, arXiv:1905.10650; of feed-forward blocks, Prasanna et al. 2020,
+//! arXiv:2005.00561.
 
 use serde::{Deserialize, Serialize};
 
-/// How much each unit matters: the mean of the absolute gradient of its mask.
+/// Importance scores for pruning: the mean absolute gradient of the mask of each unit (attention
+/// head or feed-forward block).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Importance {
-    /// By layer and head.
+    /// Scores of attention heads, by layer and head.
     pub heads: Vec<Vec<f64>>,
-    /// By layer.
+    /// Scores of feed-forward blocks, by layer.
     pub feed_forward: Vec<f64>,
 }
 
 impl Importance {
-    /// Divides each layer's heads by their Euclidean norm, then brings all heads to [0, 1] together,
-    /// as Michel et al. compare heads of different layers. Blocks are left as they are.
+    /// Normalizes the scores of heads so that layers can be compared, as Michel et al. do: divides
+    /// each layer's heads by their L2 norm, then rescales all heads together to [0, 1]. Scores of
+    /// feed-forward blocks are unchanged.
     #[must_use]
     pub fn normalized(mut self) -> Self {
         for heads in &mut self.heads {

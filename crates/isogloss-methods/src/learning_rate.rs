@@ -1,24 +1,24 @@
-//! Learning-rate schedules: warm-up, then linear or cosine decay, or none.
+//! Learning-rate schedules: linear warmup, then linear, cosine or no decay.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The learning rates of one step.
+/// Learning rates of one step: encoder and head.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rates {
-    /// That of the encoder, and of all that is no head.
+    /// Learning rate of the encoder, and of all other parameters outside the head.
     pub encoder: f64,
-    /// That of the head of a task.
+    /// Learning rate of the head of a task.
     pub head: f64,
 }
 
 impl Rates {
-    /// The head's is the encoder's unless it has one of its own.
+    /// Creates the rates; the head has the encoder's rate if `head` is `None`.
     pub fn new(encoder: f64, head: Option<f64>) -> Self {
         Self { encoder, head: head.unwrap_or(encoder) }
     }
 
-    /// The rate of the parameter at a path.
+    /// Learning rate of the parameter at a path.
     pub fn for_path(&self, path: &str) -> f64 {
         if path.starts_with("head.") { self.head } else { self.encoder }
     }
@@ -30,37 +30,37 @@ impl From<f64> for Rates {
     }
 }
 
-/// The decay of the learning rate after the warm-up.
+/// Learning-rate decay after the warmup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LearningRateSchedule {
-    /// Straight down to zero at the last step.
+    /// Linear decay to zero at the last step.
     #[default]
     Linear,
-    /// Half a cosine down to zero at the last step.
+    /// Cosine decay, half a period, to zero at the last step.
     Cosine,
-    /// Stays at its peak.
+    /// No decay: constant at the peak.
     Constant,
 }
 
-/// A learning-rate schedule: warm-up to a peak, then decay.
+/// Learning-rate schedule: linear warmup to a peak, then decay.
 ///
 /// # Source
 /// The same factors as `transformers`' `get_linear_schedule_with_warmup` and its siblings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LearningRateConfig {
-    /// The highest value, reached at the end of the warm-up.
+    /// Peak learning rate, reached at the end of the warmup.
     pub peak: f64,
-    /// Steps of linear growth from zero.
+    /// Steps of linear warmup from zero.
     pub warmup_steps: u64,
-    /// Steps in all.
+    /// Total steps.
     pub total_steps: u64,
-    /// What follows the warm-up.
+    /// Decay after the warmup.
     pub schedule: LearningRateSchedule,
 }
 
 impl LearningRateConfig {
-    /// The learning rate of the optimizer step number `step`, from 0.
+    /// Learning rate of optimizer step number `step`, from 0.
     pub fn at(&self, step: u64) -> f64 {
         self.peak * self.factor(step)
     }

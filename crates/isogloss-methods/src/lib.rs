@@ -1,18 +1,21 @@
-//! The methods of cross-lingual transfer, cut along independent axes so that they combine.
+//! Training methods for cross-lingual transfer on independent axes: objectives, schedules, updates
+//! and language sampling.
 //!
-//! An [`Objective`] is a loss over the [`View`]s of a step, a [`Schedule`] says which parameters may
-//! change at a moment, an [`Update`] makes one gradient of a step's batches. Objectives add up,
-//! schedules intersect, updates nest. [`AdamW`] applies the result. Nothing here runs a model: the
-//! trainer does, once for each view that the objectives name in their [`Needs`].
+//! An [`Objective`] is a loss over the [`View`]s (forward passes) of a training step. A
+//! [`Schedule`] decides which parameters are trainable at a step (freezing, gradual unfreezing). An
+//! [`Update`] combines the gradients of a step's batches (MAML, PCGrad, SAM). Objectives add up,
+//! schedules intersect, updates nest. [`AdamW`] applies the result. This crate runs no forward
+//! pass: the trainer runs one for each view that the objectives request in their [`Needs`].
 //!
-//! [`objectives`], [`schedules`], [`updates`], [`samplings`] and [`regularizers`] are the registry: each
-//! method's key in a recipe, its paper, formula, data and options.
+//! [`objectives`], [`schedules`], [`updates`], [`samplings`] and [`regularizers`] are the registry:
+//! each method's key in a recipe (the TOML configuration of a run), its paper, formula, data and
+//! options.
 //!
 //! ```
 //! use isogloss_methods::{ObjectiveConfig, RDropConfig, objectives};
 //!
 //! let objective = ObjectiveConfig::RDrop(RDropConfig::default()).init();
-//! // Two passes over the same text, whose dropout differs: the trainer makes them for all objectives.
+//! // Two passes over the same text with different dropout masks, shared by all objectives.
 //! assert_eq!(objective.needs().views.len(), 2);
 //! let row = objectives().iter().find(|row| row.key == objective.name()).unwrap();
 //! assert!(row.paper.contains("arXiv:2106.14448"));
@@ -96,7 +99,7 @@ pub use update::{
 pub use view::{EmbeddingNoise, NoiseShape, Role, TextView, View};
 pub use word_embedding::{WordLinks, WordVector, WordVectors};
 
-/// The example of the README.
+/// Doctest of the example in the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

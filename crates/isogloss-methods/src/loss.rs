@@ -1,4 +1,4 @@
-//! What an objective is: a loss over the views of a step.
+//! Objective trait: a loss over the views of a training step.
 
 use burn::tensor::Tensor;
 
@@ -7,52 +7,52 @@ use crate::needs::Needs;
 use crate::state::MethodState;
 use crate::step::{Sentences, StepInput};
 
-/// A loss over the views of a step.
+/// Objective: a loss over the views (forward passes) of a training step.
 ///
-/// It never runs the model: it names in [`needs`](Self::needs) the passes that it reads, and the trainer
-/// makes each of them once for all objectives.
+/// An objective never runs the model: it requests the forward passes that it reads in
+/// [`needs`](Self::needs), and the trainer runs each of them once for all objectives.
 pub trait Objective: Send + Sync {
     /// The name used in recipes, logs and errors.
     fn name(&self) -> &'static str;
 
-    /// What the trainer is to provide.
+    /// Requirements on the trainer, such as forward passes.
     fn needs(&self) -> Needs;
 
-    /// What it keeps from one step to the next, if anything; made once a run.
+    /// Creates the state that is kept across steps, if the objective has one; called once a run.
     fn state(&self) -> Option<Box<dyn MethodState>> {
         None
     }
 
-    /// The loss as a contrast of sentence embeddings, if they are to be encoded a few pairs at a time
-    /// (gradient caching).
+    /// GradCache (gradient caching): the loss as a function of sentence embeddings, if the pairs
+    /// are to be encoded a few at a time.
     fn grad_cache(&self) -> Option<&dyn GradCache> {
         None
     }
 
-    /// The loss of a step.
+    /// Computes the loss of a step.
     ///
     /// # Shapes
     /// - returns: `[1]`
     ///
     /// # Errors
-    /// If the step lacks something that this objective needs.
+    /// If the step lacks an input that this objective needs.
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError>;
 }
 
-/// A contrast of sentence embeddings over more pairs than are encoded at a time (gradient caching).
+/// GradCache (gradient caching): a contrastive loss over more pairs than are encoded at a time.
 ///
 /// # Source
 /// Gao et al. 2021, GradCache, arXiv:2101.06983; see [`vector_gradients`](crate::vector_gradients).
 pub trait GradCache {
-    /// Pairs that are encoded at a time.
+    /// Number of pairs that are encoded at a time.
     fn chunk_size(&self) -> usize;
 
-    /// The embedding of each sentence of one side, `[pairs, width]`.
+    /// Sentence embeddings of one side, `[pairs, width]`.
     ///
     /// # Errors
-    /// If the model lacks the layer.
+    /// If the model has no such layer.
     fn embeddings(&self, sentences: &Sentences) -> Result<Tensor<2>, ObjectiveError>;
 
-    /// The loss of the embeddings of both sides, `[1]`.
+    /// Contrastive loss of the embeddings of both sides, `[1]`.
     fn loss(&self, sides: [Tensor<2>; 2]) -> Tensor<1>;
 }

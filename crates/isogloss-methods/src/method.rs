@@ -1,60 +1,60 @@
-//! A row of the registry: what a method is called, its paper, its formula, its data and its options.
+//! Entry of the method registry: key, title, paper, formula, required data and options.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::faults::Faults;
 
-/// A method as the page of methods and the recipe's schema show it.
+/// Entry of the method registry, as shown in docs/methods.md and in the JSON schema of recipes.
 #[derive(Clone, Copy, Debug)]
 pub struct MethodInfo {
     /// Its key in a recipe.
     pub key: &'static str,
-    /// What the field calls it.
+    /// Name of the method in the literature.
     pub title: &'static str,
-    /// Authors, year and arXiv id; empty for what has no paper of its own.
+    /// Authors, year and arXiv id; empty for a method without a paper of its own.
     pub paper: &'static str,
     /// The formula, in one line.
     pub formula: &'static str,
-    /// What it needs besides texts.
+    /// Data that it needs besides texts.
     pub needs: &'static [DataNeed],
-    /// Its source file, from the root of the repository.
+    /// Path of its source file, from the root of the repository.
     pub file: &'static str,
-    /// Fields that a recipe must give; [`options`](Self::options) shows them with an example.
+    /// Required fields of its configuration; [`options`](Self::options) shows them with an example.
     pub required: &'static [&'static str],
-    /// Makes [`options`](Self::options).
+    /// Creates the value that [`options`](Self::options) returns.
     pub example: fn() -> Value,
 }
 
 impl MethodInfo {
-    /// Its options with their defaults, and an example for what has none. Options that are left out by
-    /// default are not there.
+    /// Options of the method as JSON, with their defaults, and an example value for options without
+    /// a default. Optional fields that are unset by default are left out.
     pub fn options(&self) -> Value {
         (self.example)()
     }
 }
 
-/// What a method needs besides the model and, for a task, its texts.
+/// Data requirement of a method, besides the model and, for a task, its texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataNeed {
-    /// Examples with labels.
+    /// Labeled examples.
     Labels,
     /// A view of the task's texts, `[views.<name>]`.
     View,
-    /// Sentences and their translations, `[pairs]`.
+    /// Parallel sentences (translations), `[pairs]`.
     Pairs,
-    /// Links between the words of pairs, `[pairs.aligner]`.
+    /// Word alignments of parallel sentences, `[pairs.aligner]`.
     WordLinks,
-    /// Text in one language, `[monolingual]`.
+    /// Monolingual text, `[monolingual]`.
     MonolingualText,
-    /// A teacher, `[teacher]` or `[student]`.
+    /// A teacher model, `[teacher]` or `[student]`.
     Teacher,
-    /// Several languages of training.
+    /// Several training languages.
     Languages,
 }
 
 impl DataNeed {
-    /// The need as a recipe satisfies it.
+    /// Text form of the requirement, with the recipe table that satisfies it.
     pub fn description(self) -> &'static str {
         match self {
             Self::Labels => "labels",
@@ -68,29 +68,30 @@ impl DataNeed {
     }
 }
 
-/// The configuration of a method that stands in the registry.
+/// Configuration of a method in the registry.
 pub(crate) trait Method {
-    /// Its row.
+    /// Its registry entry.
     const INFO: MethodInfo;
 
-    /// What is wrong with its values: the field and the reason.
+    /// Validation errors: the invalid fields and the reasons.
     fn faults(&self) -> Faults {
         Vec::new()
     }
 }
 
-/// A configuration as [`MethodInfo::example`] gives it.
+/// Serializes a configuration to JSON, for [`MethodInfo::example`].
 ///
 /// # Panics
-/// If it cannot be printed as JSON.
+/// If it cannot be serialized.
 pub fn options(config: impl Serialize) -> Value {
     serde_json::to_value(config).expect("a configuration is printable as JSON")
 }
 
-/// The enum of an axis of which a recipe names one method at a time, and the table of that axis.
+/// Defines the enum of an axis on which a recipe chooses one method, and the registry table of that
+/// axis.
 ///
-/// Each row is a variant and its configuration, which is also the method: what builds it, its faults and
-/// the table come from the rows alone.
+/// Each row is a variant and its configuration, which also implements the method. The constructor,
+/// the validation and the table are generated from the rows.
 macro_rules! method_enum {
     (
         $(#[$attr:meta])*
@@ -108,14 +109,14 @@ macro_rules! method_enum {
         }
 
         impl $name {
-            /// The method that is named.
+            /// Builds the configured method.
             pub fn $build(&self) -> Box<dyn $axis> {
                 match self {
                     $(Self::$variant(config) => Box::new(config.clone()),)+
                 }
             }
 
-            /// What is wrong with its values: the field and the reason.
+            /// Validation errors: the invalid fields and the reasons.
             pub fn faults(&self) -> $crate::faults::Faults {
                 match self {
                     $(Self::$variant(config) => $crate::method::Method::faults(config),)+
@@ -123,13 +124,14 @@ macro_rules! method_enum {
             }
         }
 
-        /// The rows of this axis, in the order of the page of methods.
+        /// Registry table of this axis, in the order of docs/methods.md.
         pub(crate) static $table: &[$crate::method::MethodInfo] =
             &[$(<$config as $crate::method::Method>::INFO,)+];
     };
 }
 
-/// The struct of an axis of which a recipe names any number of methods, and the table of that axis.
+/// Defines the struct of an axis on which a recipe combines any number of methods, and the registry
+/// table of that axis.
 macro_rules! method_struct {
     (
         $(#[$attr:meta])*
@@ -148,14 +150,14 @@ macro_rules! method_struct {
         }
 
         impl $name {
-            /// The methods that are named, in the order of the table.
+            /// The configured methods, in the order of the table.
             fn methods(&self) -> Vec<&dyn $axis> {
                 let mut methods: Vec<&dyn $axis> = Vec::new();
                 $(methods.extend(self.$field.as_ref().map(|config| config as &dyn $axis));)+
                 methods
             }
 
-            /// What is wrong with the values of the methods that are named: the field and the reason.
+            /// Validation errors of the configured methods: the invalid fields and the reasons.
             fn faults_of_methods(&self) -> Vec<(String, String)> {
                 let mut faults = Vec::new();
                 $(
@@ -171,7 +173,7 @@ macro_rules! method_struct {
             }
         }
 
-        /// The rows of this axis, in the order of the page of methods.
+        /// Registry table of this axis, in the order of docs/methods.md.
         pub(crate) static $table: &[$crate::method::MethodInfo] =
             &[$(<$config as $crate::method::Method>::INFO,)+];
     };

@@ -1,4 +1,4 @@
-//! The momentum encoder: an exponential moving average (EMA) of a model.
+//! Momentum encoder (MoCo, He et al. 2020): an exponential moving average (EMA) of a model.
 
 use std::collections::BTreeMap;
 
@@ -12,18 +12,18 @@ use isogloss_model::{
 use crate::parameters::change_values;
 use crate::state::{StateError, StateReader, restored_parameters};
 
-/// A momentum encoder as the state of an objective keeps it: the whole model, its head included; none
-/// before it begins.
+/// Momentum encoder in the state of an objective: an EMA copy of the whole model, its head
+/// included; `None` before `begin`.
 #[derive(Default)]
 pub(crate) struct MomentumEncoder(Option<Model>);
 
 impl MomentumEncoder {
-    /// Begins as a copy of the model.
+    /// Initializes the momentum encoder with a copy of the model.
     pub(crate) fn begin(&mut self, model: &Model) {
         self.0 = Some(model.valid());
     }
 
-    /// Follows a step of the optimizer, see [`momentum_update`].
+    /// EMA update after an optimizer step, see [`momentum_update`].
     pub(crate) fn follow(&mut self, model: &Model, momentum: f64) {
         self.0 = self.0.take().map(|average| momentum_update(average, model, momentum));
     }
@@ -32,12 +32,12 @@ impl MomentumEncoder {
         self.0.as_ref()
     }
 
-    /// What a checkpoint is to hold, if it has begun.
+    /// Parameters to store in a checkpoint; `None` before `begin`.
     pub(crate) fn parameters(&self) -> Option<Vec<NamedParam>> {
         self.0.as_ref().map(named_parameters)
     }
 
-    /// Takes the parameters that were saved beside those of `model`.
+    /// Restores the parameters from a checkpoint; `model` gives the architecture.
     pub(crate) fn restore(
         &mut self,
         saved: &mut dyn StateReader,
@@ -48,15 +48,15 @@ impl MomentumEncoder {
     }
 }
 
-/// The exponential moving average of a module's parameters, one step on: each becomes
+/// EMA update of a momentum encoder (MoCo): each parameter ξ of `average` becomes
 /// `m ξ + (1 - m) θ`.
 ///
-/// `average` begins as `module.valid()`, without autodiff, and stays so; no graph is recorded.
-/// Parameters that only one of the two has stay as they are.
+/// `average` starts as `module.valid()`, without autodiff, and stays so; no graph is recorded.
+/// Parameters that only one of the two has are unchanged.
 ///
 /// # Source
-/// He et al. 2020, MoCo, arXiv:1911.05722, eq. 2, in the form `ξ + (1 - m) (θ - ξ)`, which leaves equal
-/// parameters exactly equal.
+/// He et al. 2020, MoCo, arXiv:1911.05722, eq. 2, in the form `ξ + (1 - m) (θ - ξ)`, which
+/// leaves equal parameters exactly equal.
 #[must_use]
 pub fn momentum_update<M: Module>(average: M, module: &M, momentum: f64) -> M {
     let mut values = Values::default();
@@ -64,7 +64,7 @@ pub fn momentum_update<M: Module>(average: M, module: &M, momentum: f64) -> M {
     map_parameters(average, &mut Average { values, momentum })
 }
 
-/// The values of all parameters, flattened; handles, not copies.
+/// Values of all parameters by path, flattened; tensor handles, not copies.
 #[derive(Default)]
 struct Values(BTreeMap<String, Tensor<1>>);
 

@@ -1,59 +1,64 @@
-//! What an objective asks of the trainer: passes, projection heads, word links, cached teachers.
+//! Requirements of an objective on the trainer: forward passes, projection heads, word alignments,
+//! cached teacher embeddings.
 
 use crate::sentence_embedding::SentenceEmbedding;
 use crate::view::{Role, TextView, View};
 
-/// What an objective asks of the trainer, as one plain value.
+/// Requirements of an objective on the trainer: forward passes, projection heads, word alignments.
 ///
-/// The trainer unites the needs of all objectives once, before the first step, so that a view that
-/// several of them name is one pass.
+/// The trainer merges the needs of all objectives once, before the first step, so that a view that
+/// several objectives request is one forward pass.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Needs {
-    /// The passes that the loss is computed from.
+    /// Forward passes that the loss reads.
     pub views: Vec<View>,
-    /// Whether the classifier's weight is divided by its spectral norm.
+    /// Spectral normalization of the head: whether the classifier's weight is divided by its
+    /// spectral norm.
     pub normalized_head: bool,
-    /// The layers whose attention maps are read in a model over pairs, counted from 1, the first block.
+    /// Attention maps that the loss reads, of passes over sentence pairs: the model's role and the
+    /// layer, counted from 1, the first block.
     pub attention_maps: Vec<(Role, usize)>,
-    /// The embedding of each left sentence, where the loss reads nothing else of the teacher over pairs:
-    /// the trainer then computes it once and caches it.
+    /// Teacher's sentence embedding of each left sentence, if the loss reads nothing else of the
+    /// teacher over pairs: the trainer then computes it once and caches it.
     pub teacher_embedding: Option<SentenceEmbedding>,
-    /// Whether the words of the step's pairs are linked.
+    /// Whether word alignments of the step's sentence pairs are needed.
     pub word_links: bool,
-    /// The widths of a projection head that is trained beside the encoder, from its input to its output.
+    /// Projection head that is trained beside the encoder: its layer widths, from input to output.
     pub projection_head: Option<Vec<Width>>,
-    /// How the pairs that are contrasted are made, if not as they are.
+    /// Augmentation of the sentence pairs of a contrastive loss, if any.
     pub contrast_texts: Option<ContrastTexts>,
-    /// How many keys of earlier pairs the objective's state keeps as negatives, if it does: fewer than there
-    /// are pairs, or a pair would be its own negative.
+    /// Negative queue: number of keys of earlier pairs that the objective's state keeps as
+    /// negatives, if it does. It must be less than the number of pairs, or a pair would be its own
+    /// negative.
     pub negative_queue: Option<usize>,
 }
 
-/// One width of a projection head.
+/// Layer width of a projection head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Width {
-    /// That of the model's hidden states.
+    /// The hidden size of the model.
     Hidden,
-    /// Another.
+    /// A fixed width.
     Fixed(usize),
 }
 
-/// How pairs are changed before they are contrasted.
+/// Augmentation of the sentence pairs of a contrastive loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContrastTexts {
-    /// A pair and the next one of the batch become one, the sentences of each side in any order.
+    /// Mixup: a pair and the next one of the batch are concatenated, the sentences of each side in
+    /// any order.
     pub mixup: bool,
-    /// Tokens are masked.
+    /// Whether tokens are masked.
     pub masked: bool,
 }
 
 impl Needs {
-    /// Some passes, and nothing else.
+    /// Creates requirements of forward passes only.
     pub fn views(views: impl Into<Vec<View>>) -> Self {
         Self { views: views.into(), ..Self::default() }
     }
 
-    /// The widths of the projection head for a model of this width, if there is one.
+    /// Layer widths of the projection head for a model of this hidden size, if there is one.
     pub fn projection_widths(&self, hidden_size: usize) -> Option<Vec<usize>> {
         let widths = self.projection_head.as_ref()?.iter().map(|width| match width {
             Width::Hidden => hidden_size,
@@ -62,7 +67,7 @@ impl Needs {
         Some(widths.collect())
     }
 
-    /// The texts that are read, each once.
+    /// Text views that are read, each once.
     pub fn texts(&self) -> Vec<TextView> {
         let mut texts: Vec<_> = self.views.iter().map(|view| view.text).collect();
         texts.sort();
@@ -70,7 +75,7 @@ impl Needs {
         texts
     }
 
-    /// Whether nothing is read but text without labels.
+    /// Whether it reads only unlabeled text, and none of the task's examples.
     pub fn is_unlabeled(&self) -> bool {
         !self.views.iter().any(|view| view.text.is_of_task())
     }

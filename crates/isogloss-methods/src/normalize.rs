@@ -2,11 +2,12 @@
 
 use burn::tensor::Tensor;
 
-/// The square of the shortest length that still counts: shorter rows keep their direction and come
-/// out shorter than 1, as in PyTorch's `normalize`.
+/// Lower bound of the squared norm: shorter rows keep their direction and come out shorter than 1,
+/// as in PyTorch's `normalize`.
 const MIN_SQUARED_NORM: f64 = 1e-24;
 
-/// Divides each row by its Euclidean length; a row of zeros stays, with a gradient of zero.
+/// L2 normalization: divides each row by its L2 norm; a row of zeros is unchanged, with a gradient
+/// of zero.
 ///
 /// # Shapes
 /// - `x`: `[rows, width]`

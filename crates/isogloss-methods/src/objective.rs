@@ -1,7 +1,7 @@
-//! Objectives: losses over the views of a step, one file each.
+//! Objectives: losses over the views of a training step, one file each.
 //!
-//! A file holds all of its objective: configuration, faults, formula, loss and closed-form tests. The
-//! trait is [`Objective`](crate::Objective).
+//! A file holds all of its objective: configuration, validation, formula, loss and closed-form
+//! tests. The trait is [`Objective`](crate::Objective).
 
 mod attention_distillation;
 mod consistency;
@@ -45,7 +45,7 @@ use crate::loss::Objective;
 use crate::method::method_enum;
 
 method_enum! {
-    /// Any objective, as a recipe names it: `method.<key> = { … }`.
+    /// Objective of a recipe, a loss and its options: `method.<key> = { … }`.
     ObjectiveConfig, init -> dyn Objective, table OBJECTIVES;
     CrossEntropy(CrossEntropyConfig),
     Consistency(ConsistencyConfig),

@@ -1,4 +1,4 @@
-//! Arithmetic on the parameters of a module: shifts along gradients, random signs, random directions.
+//! Arithmetic on the parameters of a module: steps along gradients, random signs and directions.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -7,12 +7,12 @@ use isogloss_model::{ParamMapper, ParamVisitor, map_parameters, visit_parameters
 
 use crate::gradients::Gradients;
 
-/// The embedding matrix: noise on it is another method's, and most of its rows have no
-/// gradient.
+/// Path of the token embedding matrix. Weight noise skips it: noise on embeddings is another
+/// method, and most of its rows have no gradient.
 pub(crate) const TOKEN_EMBEDDINGS: &str = "encoder.embeddings.token.weight";
 
-/// Replaces the values of a parameter, flattened and outside any graph, by what `change` makes of
-/// them.
+/// Replaces the values of a parameter, flattened and outside any autodiff graph, by the result of
+/// `change`.
 pub(crate) fn change_values<const D: usize>(
     param: Param<Tensor<D>>,
     change: impl FnOnce(Tensor<1>) -> Tensor<1>,
@@ -28,7 +28,8 @@ pub(crate) fn change_values<const D: usize>(
     Param::from_mapped_value(id, tensor.set_require_grad(requires_grad), mapper)
 }
 
-/// `θ + factor · direction`; parameters without a direction stay.
+/// Moves parameters along a direction: `θ + factor · direction`; parameters without a direction
+/// are unchanged.
 #[must_use]
 pub fn shifted<M: Module>(module: M, direction: &Gradients, factor: f64) -> M {
     map_parameters(module, &mut Shift { direction, factor })
@@ -50,9 +51,10 @@ impl ParamMapper for Shift<'_> {
     }
 }
 
-/// Adds `scale` with a random sign to every parameter but the embedding matrix.
+/// Weight noise: adds `±scale` with random signs to every parameter but the embedding matrix.
 ///
-/// Signs have the same covariance as normal noise of that deviation, and are cheaper.
+/// Random signs have the same covariance as normal noise of that standard deviation, and are
+/// cheaper.
 #[must_use]
 pub fn with_random_signs<M: Module>(module: M, scale: f64, seed: u64) -> M {
     map_parameters(module, &mut Signs { scale, seed })
@@ -77,7 +79,7 @@ impl ParamMapper for Signs {
     }
 }
 
-/// A direction in the space of all parameters with a random sign in each, of no particular length.
+/// Random direction in parameter space: a random sign for each element, not normalized.
 pub fn random_direction<M: Module>(module: &M, seed: u64) -> Gradients {
     let mut drawing = Drawing { seed, direction: Gradients::default() };
     visit_parameters(module, &mut drawing);
@@ -98,7 +100,7 @@ impl ParamVisitor for Drawing {
     }
 }
 
-/// A seed for each parameter.
+/// Derives a seed for each parameter from its path.
 fn seed_of(seed: u64, path: &str) -> u64 {
     path.bytes().fold(seed, |seed, byte| split_seed(seed, byte.into()))
 }

@@ -1,7 +1,9 @@
-//! The registry of methods: every objective, schedule, update and rule of sampling, one table an axis.
+//! Method registry: one table each for objectives, schedules, updates, language sampling and
+//! regularizers.
 //!
-//! The tables come from the same rows as the enums that a recipe is read into, so that none can be
-//! forgotten; the page of methods and the recipe's schema are written from here.
+//! The tables are generated from the same rows as the configuration types of a recipe, so that no
+//! method is missing. docs/methods.md and the JSON schema of recipes are generated from this
+//! registry.
 
 use crate::guided_dropout::GuidedDropoutConfig;
 use crate::method::{Method, MethodInfo};
@@ -11,27 +13,28 @@ use crate::schedule::SCHEDULES;
 use crate::subnetwork::DynamicSubnetworkConfig;
 use crate::update::UPDATES;
 
-/// Objectives, `objective.method.<key>`: losses that add up.
+/// Registry of objectives, `objective.method.<key>`: losses that add up.
 pub fn objectives() -> &'static [MethodInfo] {
     OBJECTIVES
 }
 
-/// Schedules, `schedule.<key>`: which parameters may change, and when.
+/// Registry of schedules, `schedule.<key>`: which parameters are trainable, and when.
 pub fn schedules() -> &'static [MethodInfo] {
     SCHEDULES
 }
 
-/// Updates, `update.<key>`: how a step's gradients become one.
+/// Registry of updates, `update.<key>`: how the gradients of a step's batches are combined.
 pub fn updates() -> &'static [MethodInfo] {
     UPDATES
 }
 
-/// Rules of language sampling, `sampling.<key>` of `[data]`, `[pairs]` and `[monolingual]`.
+/// Registry of language sampling rules, `sampling.<key>` of `[data]`, `[pairs]` and
+/// `[monolingual]`.
 pub fn samplings() -> &'static [MethodInfo] {
     SAMPLINGS
 }
 
-/// What changes the forward pass: tables of a recipe of their own.
+/// Registry of regularizers, which change the forward pass; each has a recipe table of its own.
 pub fn regularizers() -> &'static [MethodInfo] {
     &[GuidedDropoutConfig::INFO, DynamicSubnetworkConfig::INFO]
 }
@@ -55,7 +58,7 @@ mod tests {
         [objectives(), schedules(), updates(), samplings(), regularizers()]
     }
 
-    /// The only key of what was read, which must be that of the table.
+    /// Deserializes the example of a method; its only key must be that of the table.
     fn read<C: serde::de::DeserializeOwned + serde::Serialize>(info: &MethodInfo) -> C {
         let written = json!({ info.key: info.options() });
         let config: C = serde_json::from_value(written.clone()).unwrap();

@@ -1,4 +1,5 @@
-//! Language sampling: which language the next batch is drawn from; one file for each rule.
+//! Language sampling in multilingual training: the language of the next batch; one file for each
+//! rule.
 
 mod by_size;
 mod rule;
@@ -15,7 +16,7 @@ pub use uniform::UniformSamplingConfig;
 use crate::method::method_enum;
 
 method_enum! {
-    /// How languages are drawn: with the probabilities `softmax(w / τ)`.
+    /// Language sampling: languages are drawn with the probabilities `softmax(w / τ)`.
     LanguageSampling, rule -> dyn SamplingRule, table SAMPLINGS;
     Uniform(UniformSamplingConfig),
     BySize(SizeSamplingConfig),
@@ -29,7 +30,7 @@ impl Default for LanguageSampling {
 }
 
 impl LanguageSampling {
-    /// Begins to draw among languages with so much data each, at least one of them.
+    /// Creates a sampler of languages with datasets of these sizes; at least one language.
     pub fn init(&self, sizes: &[usize], seed: u64) -> LanguageSampler {
         let rule = self.rule();
         let record =
@@ -39,7 +40,7 @@ impl LanguageSampling {
     }
 }
 
-/// Draws the language of each batch.
+/// Language sampler: draws the language of each batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LanguageSampler {
     sampling: LanguageSampling,
@@ -47,18 +48,18 @@ pub struct LanguageSampler {
     languages: Vec<LanguageRecord>,
 }
 
-/// A state of other languages.
+/// Error: a saved sampler state has another number of languages.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the state of language sampling: expected {expected} languages, found {found}")]
 pub struct SamplerStateError {
-    /// Languages of the run.
+    /// Number of languages of the run.
     pub expected: usize,
-    /// Languages of the state.
+    /// Number of languages of the state.
     pub found: usize,
 }
 
 impl LanguageSampler {
-    /// The probability of each language now.
+    /// Current sampling probability of each language.
     pub fn probabilities(&self) -> Vec<f64> {
         let temperature = self.sampling.rule().temperature();
         let weights = || self.languages.iter().map(|language| language.weight);
@@ -69,7 +70,8 @@ impl LanguageSampler {
         shares.into_iter().map(|share| share / sum).collect()
     }
 
-    /// The language of batch number `step`: a function of the seed, the step and the losses so far.
+    /// Draws the language of batch number `step`; a function of the seed, the step and the losses
+    /// so far.
     pub fn draw(&self, step: u64) -> usize {
         let mut left = uniform(self.seed, step);
         let probabilities = self.probabilities();
@@ -77,12 +79,13 @@ impl LanguageSampler {
             left -= probability;
             left < 0.0
         });
-        // Rounding may leave a rest beyond the last one.
+        // Rounding errors can leave a remainder after the last language.
         let last = || probabilities.iter().rposition(|probability| *probability > 0.0);
         drawn.or_else(last).unwrap_or_default()
     }
 
-    /// Takes note of the loss of a batch; a batch without a loss is not noted.
+    /// Records the loss of a batch and updates the weights; batches without a loss are not
+    /// recorded.
     pub fn record(&mut self, language: usize, loss: f64) {
         let record = &mut self.languages[language];
         record.n += 1;
@@ -90,15 +93,15 @@ impl LanguageSampler {
         self.sampling.rule().update(&mut self.languages);
     }
 
-    /// What [`restore`](Self::restore) needs.
+    /// State of the sampler, for [`restore`](Self::restore).
     pub fn state(&self) -> &[LanguageRecord] {
         &self.languages
     }
 
-    /// Goes on from a [`state`](Self::state).
+    /// Restores the sampler from a [`state`](Self::state).
     ///
     /// # Errors
-    /// If it is the state of another number of languages.
+    /// If the state has another number of languages.
     pub fn restore(&mut self, state: Vec<LanguageRecord>) -> Result<(), SamplerStateError> {
         let (expected, found) = (self.languages.len(), state.len());
         if expected != found {

@@ -1,4 +1,4 @@
-//! Schedules: which parameters may change, and when; one file each.
+//! Schedules: which parameters are trainable, and when (freezing, unfreezing); one file each.
 
 mod fixed;
 mod freeze;
@@ -22,7 +22,7 @@ pub use unfreezing::{UnfreezeTiming, Unfreezing};
 use crate::method::method_struct;
 
 method_struct! {
-    /// Any schedules, as a recipe names them; a parameter changes if all of them let it.
+    /// Schedules of a recipe; a parameter is trainable if all of them allow it.
     ScheduleConfig, methods dyn ScheduleMethod, table SCHEDULES;
     freeze: FreezeConfig,
     gradual_unfreeze: GradualUnfreezeConfig,
@@ -32,20 +32,21 @@ method_struct! {
 }
 
 impl ScheduleConfig {
-    /// What is wrong with its values: the field and the reason.
+    /// Validation errors: the invalid fields and the reasons.
     pub fn faults(&self) -> Vec<(String, String)> {
         self.faults_of_methods()
     }
 
-    /// The first layer of `fixed.layers` that a model of `n_layers` does not have.
+    /// First layer index of `fixed.layers` that is out of range for a model of `n_layers`.
     pub fn layer_beyond(&self, n_layers: usize) -> Option<usize> {
         let mut named = self.fixed.iter().flat_map(|fixed| &fixed.layers);
         named.find(|layer| **layer >= n_layers).copied()
     }
 
-    /// Builds the schedules that are named, for a model of `n_layers`; `seed` draws random orders.
+    /// Builds the configured schedules for a model of `n_layers`; `seed` is for random orders.
     ///
-    /// Adapters are all that is trained besides the head, whether a rule about layers is named or not.
+    /// With adapters, only the adapters and the head are trained, even if no layer schedule is
+    /// configured.
     pub fn init(
         &self,
         n_layers: usize,

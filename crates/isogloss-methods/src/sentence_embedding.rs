@@ -5,19 +5,19 @@ use isogloss_model::{Pooling, mean_pool};
 
 use crate::error::AlignmentError;
 
-/// Which sentence embedding: of which layer, and how its hidden states are pooled.
+/// Sentence embedding configuration: the layer, and the pooling of its hidden states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentenceEmbedding {
-    /// The layer, counted from the embeddings' output, 0; the last if none.
+    /// Layer, where 0 is the embeddings' output; the last if `None`.
     pub layer: Option<usize>,
-    /// From the states of tokens to one vector.
+    /// Pooling of the tokens' hidden states to one vector.
     pub pooling: Pooling,
 }
 
-/// The hidden states of a layer, counted from the embeddings' output, 0; `None` is the last layer.
+/// Hidden states of a layer, where 0 is the embeddings' output; `None` is the last layer.
 ///
 /// # Errors
-/// If the model is not that deep.
+/// If the model has no such layer.
 pub fn hidden_state(
     hidden_states: &[Tensor<3>],
     layer: Option<usize>,
@@ -27,8 +27,8 @@ pub fn hidden_state(
     hidden_states.get(layer).cloned().ok_or(AlignmentError::NoLayer { layer, last })
 }
 
-/// One vector a sentence: the mean of its real tokens' states, or its first token's state as it is,
-/// without the dense layer that a head of this pooling has.
+/// Sentence embeddings by pooling: the mean of the real tokens' hidden states, or the first token's
+/// hidden state, without the dense layer that a head of this pooling has.
 ///
 /// # Shapes
 /// - `hidden`: `[batch, seq, hidden]`

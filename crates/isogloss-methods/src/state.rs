@@ -1,4 +1,4 @@
-//! Method state: what a method keeps from one step to the next, and what a checkpoint holds of it.
+//! Method state: what a method keeps across training steps and stores in checkpoints.
 
 use std::collections::BTreeMap;
 
@@ -11,53 +11,57 @@ use crate::error::{AlignmentError, ObjectiveError};
 use crate::importance::Importance;
 use crate::step::StepInput;
 
-/// What a method keeps from one step to the next, such as a queue of negatives or a moving average.
+/// State of a method across training steps, such as a negative queue or a momentum encoder.
 ///
 /// The trainer calls [`begin`](Self::begin), then [`warm_up`](Self::warm_up) until the state
-/// [`is_ready`](Self::is_ready); or [`restore`](Self::restore) where a run is resumed. In each step it
-/// hands what [`collect`](Self::collect) took from the passes of the step's batches to
-/// [`after_step`](Self::after_step), once the optimizer has taken the step. Files are the trainer's: a state gives and takes a [`SavedState`].
+/// [`is_ready`](Self::is_ready); a resumed run calls [`restore`](Self::restore) instead. In each
+/// step it calls [`collect`](Self::collect) on the forward passes of each batch, and after the
+/// optimizer step it passes the collected rows to [`after_step`](Self::after_step). The trainer
+/// does the file I/O: a state returns a [`SavedState`] and reads it with a [`StateReader`].
 pub trait MethodState: Send {
-    /// Begins anew, before the first step.
+    /// Initializes the state before the first step.
     fn begin(&mut self, _model: &Model) {}
 
-    /// Whether the first step can be taken; if not, batches before it are wanted, of which only the views
-    /// of the momentum encoder are run.
+    /// Whether the state is ready for the first step. If not, it needs warm-up batches, of which
+    /// the trainer runs only the views of the momentum encoder.
     fn is_ready(&self) -> bool {
         true
     }
 
-    /// Takes in what was collected from a batch before the first step.
+    /// Warm-up: adds the rows collected from a batch before the first step.
     fn warm_up(&mut self, _collected: Tensor<2>) {}
 
-    /// Rows that the state takes from the passes of a batch, `[rows, width]`.
+    /// Collects rows from the forward passes of a batch, `[rows, width]`, such as keys of a
+    /// negative queue.
     ///
     /// # Errors
-    /// If the step lacks something that they are made of.
+    /// If the step lacks an input that the rows are computed from.
     fn collect(&self, _input: &StepInput) -> Result<Option<Tensor<2>>, ObjectiveError> {
         Ok(None)
     }
 
-    /// Follows a step of the optimizer, of which `model` came.
+    /// Updates the state after an optimizer step; `model` holds the updated weights.
     fn after_step(&mut self, _model: &Model, _found: StepFindings) {}
 
-    /// The negative queue that the loss reads, `[queue_size, width]`, see [`StepInput::negative_queue`].
+    /// Rows of the state that the loss reads beside the forward passes, `[rows, width]`, see
+    /// [`StepInput::memory`].
     fn negative_queue(&self) -> Option<Tensor<2>> {
         None
     }
 
-    /// The model of [`Role::Momentum`](crate::Role::Momentum), if the state keeps one.
+    /// The momentum encoder, the model of [`Role::Momentum`](crate::Role::Momentum), if the state
+    /// has one.
     fn momentum_encoder(&self) -> Option<&Model> {
         None
     }
 
-    /// What a checkpoint is to hold.
+    /// The state to store in a checkpoint.
     fn save(&self) -> SavedState;
 
-    /// Goes on where a run was whose model is `model` now.
+    /// Restores the state from a checkpoint; `model` is the restored model of the run.
     ///
     /// # Errors
-    /// If what was saved is not the state of this configuration and model.
+    /// If the saved state does not match this configuration and model.
     fn restore(
         &mut self,
         saved: &mut dyn StateReader,
@@ -66,63 +70,63 @@ pub trait MethodState: Send {
     ) -> Result<(), StateError>;
 }
 
-/// What a state is told of the batches of a step.
+/// Results of one training step that are passed to the method states.
 #[derive(Clone, Debug, Default)]
 pub struct StepFindings {
-    /// What the state collected, by batch.
+    /// Rows that the state collected, by batch.
     pub collected: Vec<Tensor<2>>,
-    /// By batch, where subnetworks follow it: its language, and how much each head and feed-forward block
-    /// mattered.
+    /// Importance scores of each batch, for dynamic subnetworks: its language, and the importance
+    /// of each attention head and feed-forward block.
     pub importances: Vec<(usize, Importance)>,
 }
 
-/// What a checkpoint holds of a method's state: tensors, and other values as JSON.
+/// Saved state of a method in a checkpoint: tensors, and other values as JSON.
 #[derive(Default)]
 pub struct SavedState {
-    /// Tensors by name, of 32 bits.
+    /// Tensors by name, as `f32`.
     pub tensors: Vec<NamedParam>,
-    /// Everything else, by name.
+    /// Other values, by name.
     pub values: BTreeMap<String, Value>,
 }
 
-/// Reads a [`SavedState`].
+/// Reader of a [`SavedState`] from a checkpoint.
 pub trait StateReader {
-    /// The shape of a tensor; none if there is none of this name.
+    /// Shape of a tensor; `None` if no tensor has this name.
     fn shape(&self, name: &str) -> Option<Vec<usize>>;
 
-    /// The values of a tensor of this shape.
+    /// Values of a tensor of this shape.
     ///
     /// # Errors
-    /// If there is none.
+    /// If there is no tensor of this name and shape.
     fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadFault>;
 
-    /// Another value.
+    /// JSON value; `None` if no value has this name.
     fn value(&self, name: &str) -> Option<Value>;
 }
 
-/// Why a saved state cannot be gone on from.
+/// Error of restoring a method state from a checkpoint.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
-    /// Tensors that are missing or do not fit.
+    /// Missing tensors, or tensors of other shapes.
     #[error("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Tensors {
-        /// All of them.
+        /// All faulty tensors.
         faults: Vec<LoadFault>,
     },
-    /// There is no matrix of this name.
+    /// Missing matrix: no two-dimensional tensor has this name.
     #[error("no matrix {name:?}")]
     NoMatrix {
-        /// Its name.
+        /// Name of the matrix.
         name: &'static str,
     },
-    /// A queue of negatives of another capacity.
+    /// The saved negative queue has another capacity.
     #[error(transparent)]
     Queue(#[from] AlignmentError),
-    /// A value that is missing, or not that of this run.
+    /// Missing value, or a value that does not fit this run.
     #[error("{name}: {problem}")]
     Value {
-        /// Its name.
+        /// Name of the value.
         name: &'static str,
         /// What is wrong.
         problem: String,
@@ -135,7 +139,7 @@ impl From<LoadFault> for StateError {
     }
 }
 
-/// A module with the parameters of `module` and saved values.
+/// Restores the parameters of a module from a checkpoint.
 ///
 /// # Errors
 /// [`StateError::Tensors`] with every parameter that is missing or of another shape.
@@ -176,7 +180,7 @@ impl ParamMapper for Restoring<'_> {
 pub(crate) mod tests {
     use super::*;
 
-    /// What a state saves, read back.
+    /// Saved state in memory, which can be read back.
     #[derive(Debug, PartialEq)]
     pub(crate) struct Saved {
         /// Shapes and values.

@@ -1,4 +1,4 @@
-//! What the trainer hands to an objective: the outputs of a step's passes, labels and pairs.
+//! Inputs of the objectives in a training step: model outputs of the views, labels, sentence pairs.
 
 mod input;
 mod row_targets;

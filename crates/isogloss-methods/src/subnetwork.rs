@@ -1,9 +1,9 @@
-//! Subnetworks of languages: the attention heads and feed-forward blocks of an encoder that a language
-//! uses.
+//! Language subnetworks: the attention heads and feed-forward blocks of an encoder that are kept
+//! for a language.
 //!
 //! Choenni, Garrette & Shutova 2023, arXiv:2211.00106, with the pruning of Michel et al. 2019,
-//! arXiv:1905.10650, and Prasanna et al. 2020, arXiv:2005.00561. The first has no published code: what
-//! it leaves open is ours, and said to be.
+//! arXiv:1905.10650, and Prasanna et al. 2020, arXiv:2005.00561. The first has no published code:
+//! choices that it leaves open are ours, and documented as such.
 
 mod dynamic;
 mod sources;
@@ -18,13 +18,13 @@ pub use sources::SourceSubnetworks;
 
 use crate::importance::Importance;
 
-/// The mark of a unit that is kept, and of one that is not, in a file.
+/// Characters for kept and pruned units in a file.
 const KEPT: char = '#';
 const PRUNED: char = '.';
 
-/// Which heads and feed-forward blocks are kept.
+/// Subnetwork (structured pruning mask): which attention heads and feed-forward blocks are kept.
 ///
-/// As a file, a line of marks for each layer: `#` for a head that is kept, `.` for one that is not.
+/// In a file, a string for each layer: `#` for a kept head, `.` for a pruned one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "File", into = "File")]
 pub struct Subnetwork {
@@ -35,29 +35,29 @@ pub struct Subnetwork {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    /// A line for each layer, from the lowest, a mark for each head.
+    /// A string for each layer, from the lowest, with a character for each head.
     heads: Vec<String>,
-    /// A mark for each layer.
+    /// A character for each layer.
     feed_forward: String,
 }
 
 impl Subnetwork {
-    /// The whole of an encoder.
+    /// The whole encoder, without pruning.
     pub fn whole(n_layers: usize, n_heads: usize) -> Self {
         Self { heads: vec![vec![true; n_heads]; n_layers], feed_forward: vec![true; n_layers] }
     }
 
-    /// `[layers, heads]`.
+    /// Number of layers and of heads in a layer, `[layers, heads]`.
     pub fn sizes(&self) -> [usize; 2] {
         [self.heads.len(), self.heads.first().map_or(0, Vec::len)]
     }
 
-    /// The heads, by layer.
+    /// Which heads are kept, by layer.
     pub fn heads(&self) -> &[Vec<bool>] {
         &self.heads
     }
 
-    /// The feed-forward blocks.
+    /// Which feed-forward blocks are kept, by layer.
     pub fn feed_forward(&self) -> &[bool] {
         &self.feed_forward
     }
@@ -72,7 +72,7 @@ impl Subnetwork {
         self.feed_forward.iter().filter(|kept| **kept).count()
     }
 
-    /// What an encoder lacks that has no other parts than these.
+    /// Pruning to this subnetwork: the heads and feed-forward blocks that are not kept.
     pub fn pruning(&self) -> Pruning {
         let heads = self.heads.iter().enumerate().flat_map(|(layer, heads)| {
             let gone = heads.iter().enumerate().filter(|(_, kept)| !**kept);
@@ -82,7 +82,7 @@ impl Subnetwork {
         Pruning::new(heads, blocks.map(|(layer, _)| layer))
     }
 
-    /// As numbers that multiply what the units put out.
+    /// Mask of zeros and ones that multiplies the outputs of heads and feed-forward blocks.
     pub fn mask(&self, device: &Device) -> SubnetworkMask {
         let number = |kept: &bool| f32::from(u8::from(*kept));
         let heads: Vec<f32> = self.heads.iter().flatten().map(number).collect();
@@ -94,7 +94,7 @@ impl Subnetwork {
         }
     }
 
-    /// Without the `n` kept heads that matter least; of equal ones, the last goes first.
+    /// Prunes the `n` kept heads of the lowest importance; of equal ones, the last goes first.
     #[must_use]
     pub fn without_heads(mut self, importance: &Importance, n: usize) -> Self {
         let mut kept = Vec::new();
@@ -109,7 +109,7 @@ impl Subnetwork {
         self
     }
 
-    /// Without the kept feed-forward block that matters least; of equal ones, the last.
+    /// Prunes the kept feed-forward block of the lowest importance; of equal ones, the last.
     #[must_use]
     pub fn without_feed_forward(mut self, importance: &Importance) -> Self {
         let kept = self.feed_forward.iter().enumerate().filter(|(_, kept)| **kept);
@@ -120,7 +120,7 @@ impl Subnetwork {
         self
     }
 
-    /// As many heads and blocks as here, drawn among all: what chance would keep.
+    /// Random baseline: as many heads and blocks as here, sampled from all.
     #[must_use]
     pub fn random(&self, seed: u64) -> Self {
         let [n_layers, n_heads] = self.sizes();
@@ -138,7 +138,7 @@ impl Subnetwork {
         }
     }
 
-    /// What either keeps.
+    /// Union of two subnetworks: the units that either keeps.
     ///
     /// # Panics
     /// If the two are of encoders of different sizes.
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(heads(9), ["...", "..."]);
         let blocks = whole.clone().without_feed_forward(&importance);
         assert_eq!(File::from(blocks).feed_forward, "#.");
-        // Those that are gone do not count again.
+        // Pruned heads are not pruned again.
         let twice = whole.without_heads(&importance, 2).without_heads(&importance, 1);
         assert_eq!(File::from(twice).heads, ["#.#", ".#."]);
     }

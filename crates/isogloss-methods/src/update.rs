@@ -1,4 +1,5 @@
-//! Updates: how the gradients of a step's batches become the one that the optimizer takes; one file each.
+//! Updates (MAML, Reptile, PCGrad, SAM, Fisher penalty): how the gradients of a step's batches
+//! become the gradient for the optimizer; one file each.
 
 mod first_order_maml;
 mod fisher_penalty;
@@ -20,7 +21,7 @@ pub use sam::SamConfig;
 use crate::method::method_struct;
 
 method_struct! {
-    /// Updates, as a recipe names them; at most one makes the gradient of a step, others add to it.
+    /// Updates of a recipe; at most one computes the gradient of a step, others add to it.
     UpdateConfig, methods dyn UpdateMethod, table UPDATES;
     first_order_maml: FirstOrderMamlConfig,
     reptile: ReptileConfig,
@@ -46,7 +47,7 @@ impl UpdateConfig {
         update
     }
 
-    /// What is wrong with its values: the field and the reason.
+    /// Validation errors: the invalid fields and the reasons.
     pub fn faults(&self) -> Vec<(String, String)> {
         let methods = self.methods().into_iter();
         let mut whole = methods.filter(|method| !method.is_added()).map(|method| method.key());
@@ -59,7 +60,7 @@ impl UpdateConfig {
         others.chain(self.faults_of_methods()).collect()
     }
 
-    /// How many batches, one after another, must be of one language.
+    /// Batches of a meta-learning task: how many consecutive batches must be of one language.
     pub fn batches_of_task(&self) -> usize {
         let methods = self.methods().into_iter();
         methods.map(|method| method.batches_of_task()).find(|n| *n > 1).unwrap_or(1)

@@ -1,11 +1,11 @@
-//! Views: the passes through a model that the objectives of a step ask for.
+//! Views: the forward passes that the objectives of a step request.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::faults::Faults;
 
-/// The text that a pass reads.
+/// Text view: the text that a forward pass reads, the original or an augmentation of it.
 #[derive(
     Clone,
     Copy,
@@ -22,12 +22,12 @@ use crate::faults::Faults;
 )]
 #[serde(rename_all = "snake_case")]
 pub enum TextView {
-    /// As it is in the data.
+    /// The original text of the data.
     #[default]
     Original,
-    /// The same text, cut into other subwords.
+    /// Subword sampling (subword regularization): the same text, tokenized into other subwords.
     SubwordSampled,
-    /// Some words replaced by their translations from dictionaries.
+    /// Code-switching: some words replaced by their translations from dictionaries.
     CodeSwitched,
     /// A translation of the whole text.
     Translated,
@@ -35,19 +35,19 @@ pub enum TextView {
     PairLeft,
     /// The second sentence of each of the step's pairs, in the other language.
     PairRight,
-    /// The left side of pairs as they are contrasted: masked, or two put together.
+    /// The left side of pairs for a contrastive loss: masked, or two concatenated (mixup).
     ContrastLeft,
-    /// The right side of the same.
+    /// The right side of pairs for a contrastive loss.
     ContrastRight,
-    /// The step's pairs, each joined to one text and masked.
+    /// Translation language modeling: the step's pairs, each concatenated to one text and masked.
     PairJoined,
-    /// The step's blocks of text in one language, masked.
+    /// Masked language modeling: the step's blocks of monolingual text, masked.
     Monolingual,
 }
 
 impl TextView {
-    /// Whether it is of the task's examples, rather than of the step's pairs or other text without
-    /// labels.
+    /// Whether it is a text of the task's examples, rather than of sentence pairs or other
+    /// unlabeled text.
     pub fn is_of_task(self) -> bool {
         matches!(
             self,
@@ -55,43 +55,43 @@ impl TextView {
         )
     }
 
-    /// Whether some of its tokens are masked, for the model to predict; its logits are those of the
-    /// vocabulary, for these tokens alone.
+    /// Whether tokens are masked for masked language modeling; the logits are then over the
+    /// vocabulary, for the masked tokens only.
     pub fn is_masked(self) -> bool {
         matches!(self, Self::PairJoined | Self::Monolingual)
     }
 
-    /// Whether it is a side of the step's pairs, of which only hidden states are wanted.
+    /// Whether it is one side of sentence pairs, of which only hidden states are needed.
     pub fn is_side(self) -> bool {
         !self.is_of_task() && !self.is_masked()
     }
 }
 
-/// The shape of a noise.
+/// Distribution of noise: uniform or normal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoiseShape {
-    /// Evenly from `-scale` to `scale`: the variance is `scale² / 3`.
+    /// Uniform in `[-scale, scale]`: the variance is `scale² / 3`.
     #[default]
     Uniform,
     /// Normal: the variance is `scale²`.
     Normal,
 }
 
-/// Noise added to the token embeddings, before positions.
+/// Embedding noise (R3F): random noise added to the token embeddings, before positions.
 ///
 /// No gradient flows from a noised pass into the embedding matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmbeddingNoise {
-    /// Its shape.
+    /// Distribution of the noise.
     pub shape: NoiseShape,
-    /// Half the width of a uniform noise, the standard deviation of a normal one.
+    /// Half the width of uniform noise, or the standard deviation of normal noise.
     pub scale: f64,
 }
 
 impl Default for EmbeddingNoise {
-    /// R3F's own: uniform, 1e-5.
+    /// R3F's default: uniform, 1e-5.
     fn default() -> Self {
         Self { shape: NoiseShape::Uniform, scale: 1e-5 }
     }
@@ -107,7 +107,8 @@ impl EmbeddingNoise {
     }
 
     pub(crate) fn faults(&self) -> Faults {
-        // Beyond this, noise of six deviations no longer fits the half floats that models ship in.
+        // At a larger scale, noise of six standard deviations overflows `f16`, in which models
+        // ship.
         let valid = self.scale > 0.0 && self.scale < 1e4;
         let fault =
             || ("noise.scale", format!("expected a number in (0, 1e4), found {}", self.scale));
@@ -115,38 +116,39 @@ impl EmbeddingNoise {
     }
 }
 
-/// Which model a pass runs.
+/// Role of a model in a forward pass: student, teacher, initial model or momentum encoder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {
-    /// The one that is trained.
+    /// The model in training.
     #[default]
     Student,
-    /// A finished one, without dropout; no gradient reaches it.
+    /// A fixed trained model, without dropout; it gets no gradient.
     Teacher,
-    /// The one that training began with, without dropout; no gradient reaches it.
+    /// Initial model: the model before training, without dropout; it gets no gradient.
     Initial,
-    /// The momentum encoder: an exponential moving average (EMA) of the one that is trained, without
-    /// dropout; no gradient reaches it. One objective of a recipe keeps one in its state.
+    /// Momentum encoder: an exponential moving average (EMA) of the student, without dropout; it
+    /// gets no gradient. At most one objective of a recipe has one in its state.
     Momentum,
 }
 
-/// One pass through a model over a batch. Objectives that name equal views share the pass.
+/// View: one forward pass of a model over a batch. Objectives that request equal views share the
+/// pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct View {
-    /// What is read.
+    /// Text that the model reads.
     pub text: TextView,
-    /// Tells passes over the same text apart: each number has dropout masks of its own.
+    /// Index of the pass over the same text: each index has dropout masks of its own.
     pub pass: u8,
-    /// Noise on the embeddings.
+    /// Noise on the token embeddings.
     pub noise: Option<EmbeddingNoise>,
-    /// Standard deviation of a noise on all weights but the embedding matrix.
+    /// Standard deviation of noise on all weights except the embedding matrix.
     pub weight_noise: Option<f64>,
-    /// Which model reads it.
+    /// Model that runs the pass.
     pub role: Role,
 }
 
 impl View {
-    /// The text as it is, in the first pass.
+    /// The student's first pass over the original text.
     pub const ORIGINAL: Self = Self {
         text: TextView::Original,
         pass: 0,
@@ -155,25 +157,26 @@ impl View {
         role: Role::Student,
     };
 
-    /// The trained model's first pass over a text.
+    /// The student's first pass over a text.
     pub const fn student(text: TextView) -> Self {
         Self { text, ..Self::ORIGINAL }
     }
 
-    /// The original text with other dropout masks.
+    /// The student's second pass over the original text, with other dropout masks.
     pub fn second_pass() -> Self {
         Self { pass: 1, ..Self::ORIGINAL }
     }
 
-    /// The original text with noise on the embeddings, in this pass.
+    /// The student's pass over the original text with noise on the embeddings and the dropout masks
+    /// of `pass`.
     pub fn noised(noise: EmbeddingNoise, pass: u8) -> Self {
         Self { noise: Some(noise), pass, ..Self::ORIGINAL }
     }
 
-    /// The left sentences of the step's pairs, as the trained model reads them.
+    /// The student's pass over the left sentences of the step's pairs.
     pub const PAIR_LEFT: Self = Self::student(TextView::PairLeft);
 
-    /// The right sentences of the step's pairs, as the trained model reads them.
+    /// The student's pass over the right sentences of the step's pairs.
     pub const PAIR_RIGHT: Self = Self::student(TextView::PairRight);
 
     /// The teacher's pass over a text.
@@ -181,7 +184,7 @@ impl View {
         Self::with_role(Role::Teacher, text)
     }
 
-    /// The first pass of a model over a text.
+    /// The first pass of the model of a role over a text.
     pub const fn with_role(role: Role, text: TextView) -> Self {
         Self { text, role, ..Self::ORIGINAL }
     }

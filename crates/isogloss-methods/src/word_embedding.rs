@@ -1,5 +1,5 @@
-//! Word embeddings: the hidden states of a word's tokens pooled to one vector, and which words of a batch
-//! translate each other.
+//! Word embeddings, pooled from the hidden states of a word's subwords, and word alignments of a
+//! batch.
 
 use std::iter::repeat_n;
 use std::ops::Range;
@@ -11,58 +11,60 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::AlignmentError;
 
-/// How the states of a word's tokens become one vector.
+/// Subword pooling: how the hidden states of a word's tokens become one word embedding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WordVector {
-    /// The first one's.
+    /// The hidden state of the first subword.
     #[default]
     FirstSubword,
-    /// Their mean.
+    /// The mean of the subwords' hidden states.
     Mean,
-    /// Their sum.
+    /// The sum of the subwords' hidden states.
     Sum,
 }
 
-/// The words of a batch of translations, and which of them are links; plain host values.
+/// Word alignments of a batch of sentence pairs: token ranges of the words, and links between
+/// translations; plain host values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WordLinks {
-    /// The tokens of each word of each left sentence, as offsets in its row. A word without any, such as
-    /// one that was cut off, has no vector, and its links are left out.
+    /// Token range in its row of each word of each left sentence. A word without tokens, such as a
+    /// truncated one, has no embedding, and its links are skipped.
     pub left_words: Vec<Vec<Range<usize>>>,
-    /// The same of the right sentences.
+    /// Token ranges of the right sentences, likewise.
     pub right_words: Vec<Vec<Range<usize>>>,
-    /// Left and right word, both counted through all sentences of their side.
+    /// Alignment links: left and right word, both counted through all sentences of their side.
     pub links: Vec<(usize, usize)>,
 }
 
-/// The vectors of all words of a batch, with at least one link.
+/// Word embeddings of a batch, with at least one alignment link.
 #[derive(Clone, Debug)]
 pub struct WordVectors {
-    /// `[left words + right words, width]`.
+    /// Embeddings, `[left words + right words, width]`.
     pub(crate) vectors: Tensor<2>,
     pub(crate) n_left: usize,
-    /// Rows of `vectors`: those of the linked left words, and those of their translations.
+    /// Rows of `vectors` by link: the left words, and their translations.
     pub(crate) linked: [Vec<i32>; 2],
 }
 
-/// The words of one side that have tokens.
+/// Words of one side that have tokens.
 struct Side {
-    /// Their tokens, as rows of all states of the batch.
+    /// Token ranges, as rows of all hidden states of the batch.
     spans: Vec<Range<usize>>,
-    /// The index in `spans` of each word.
+    /// Index in `spans` of each word; `None` for a word without tokens.
     span_of_word: Vec<Option<usize>>,
 }
 
 impl WordLinks {
-    /// Takes the vectors of all words out of the states of both sides, whose rows may differ in length.
+    /// Pools the embeddings of all words from the hidden states of both sides, whose lengths may
+    /// differ.
     ///
     /// # Shapes
     /// - `left`, `right`: `[batch, seq, hidden]`
     ///
     /// # Errors
-    /// [`AlignmentError::NoLinks`] if no two words with vectors are linked. Otherwise if the words are
-    /// not those of such a batch.
+    /// [`AlignmentError::NoLinks`] if no two words with tokens are linked. Otherwise if the words
+    /// do not match such a batch.
     pub fn gather(
         &self,
         left: Tensor<3>,
@@ -92,14 +94,14 @@ impl WordLinks {
         Ok(WordVectors { vectors: Tensor::cat(vectors, 0), n_left, linked: [lefts, rights] })
     }
 
-    /// Takes the vectors of the left words alone, such as those of another model.
+    /// Pools the embeddings of the left words alone, such as those of another model.
     ///
     /// # Shapes
     /// - `left`: `[batch, seq, hidden]`
     /// - returns: `[words with tokens, hidden]`, in the order of [`WordVectors::left`]
     ///
     /// # Errors
-    /// If the words are not those of such a batch.
+    /// If the words do not match such a batch.
     pub fn gather_left(
         &self,
         left: Tensor<3>,
@@ -137,7 +139,8 @@ impl Side {
         Ok(Self { spans, span_of_word })
     }
 
-    /// One gather of the tokens, and one scatter that adds up those of each word.
+    /// Pools the embeddings: one gather of the tokens, and for mean and sum one scatter-add by
+    /// word.
     fn vectors(&self, hidden: Tensor<3>, words: WordVector) -> Tensor<2> {
         let [batch, seq_len, width] = hidden.dims();
         let (device, dtype, n_words) = (hidden.device(), hidden.dtype(), self.spans.len());
@@ -162,35 +165,35 @@ impl Side {
 }
 
 impl WordVectors {
-    /// The same words after a projection.
+    /// Applies a projection head to the embeddings.
     #[must_use]
     pub fn projected(self, projection: &Projection) -> Self {
         Self { vectors: projection.forward(self.vectors), ..self }
     }
 
-    /// The vectors of all left words, `[left words, width]`.
+    /// Embeddings of all left words, `[left words, width]`.
     pub fn left(&self) -> Tensor<2> {
         self.vectors.clone().narrow(0, 0, self.n_left)
     }
 
-    /// How many links there are: the weight of this batch in a mean over batches.
+    /// Number of alignment links: the weight of this batch in a mean over batches.
     pub fn n_links(&self) -> usize {
         self.linked[0].len()
     }
 
-    /// How many words of both sides there are.
+    /// Number of words of both sides.
     pub fn n_words(&self) -> usize {
         self.vectors.dims()[0]
     }
 
-    /// The linked words of the left and of the right side, each `[links, width]`.
+    /// Embeddings of the linked words of the left and of the right side, each `[links, width]`.
     pub(crate) fn pairs(&self) -> [Tensor<2>; 2] {
         let device = self.vectors.device();
         self.linked.clone().map(|rows| self.vectors.clone().select(0, indices(rows, &device)))
     }
 }
 
-/// Row numbers as a tensor of indices, `[n]`.
+/// Row indices as an integer tensor, `[n]`.
 pub(crate) fn indices(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
     let shape = [values.len()];
     Tensor::from_data(TensorData::new(values, shape), device)
@@ -213,7 +216,7 @@ mod tests {
     fn links(links: &[(usize, usize)]) -> WordLinks {
         WordLinks {
             left_words: vec![vec![0..1, 1..3], vec![1..3]],
-            // The first word was cut off.
+            // The first word was truncated.
             right_words: vec![vec![0..0, 2..3], vec![0..3]],
             links: links.to_vec(),
         }

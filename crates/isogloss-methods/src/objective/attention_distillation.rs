@@ -1,4 +1,5 @@
-//! Attention distillation: the student's attention maps move towards the teacher's, layer by layer.
+//! Attention distillation (MiniLM, Wang et al. 2020): trains the student's attention maps to match
+//! the teacher's, layer by layer.
 
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
@@ -13,16 +14,17 @@ use crate::needs::Needs;
 use crate::step::StepInput;
 use crate::view::Role;
 
-/// Configures [`attention_distillation`]. The recipe's `teacher` is the teacher, without dropout.
+/// Attention distillation (MiniLM): KL divergence between the attention maps of teacher and
+/// student, see [`attention_distillation`]. The teacher is the recipe's `teacher`, without dropout.
 ///
 /// Related: [`StateDistillationConfig`](super::StateDistillationConfig).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AttentionDistillationConfig {
-    /// A layer of the student and that of the teacher which it follows, both counted from 1, the first
-    /// block. Both must have the same number of heads.
+    /// Layer pairs `[student, teacher]`: the student's layer learns from the teacher's. Both are
+    /// counted from 1, the first block, and must have the same number of heads.
     pub layers: Vec<[usize; 2]>,
-    /// Which sentences of the pairs are read.
+    /// Which side of the sentence pairs is read.
     pub sides: DistilledSides,
 }
 
@@ -66,13 +68,14 @@ impl Objective for AttentionDistillationConfig {
     }
 }
 
-/// `KL(t ‖ s)` of attention maps, the mean over heads and real tokens.
+/// Attention distillation loss (MiniLM): `KL(t ‖ s)` of attention maps, the mean over heads and
+/// real tokens.
 ///
-/// No gradient reaches the teacher's.
+/// The teacher's maps get no gradient.
 ///
 /// # Shapes
-/// - `student`, `teacher`: `[batch, heads, seq, seq]`, logarithms of probabilities over the last
-///   dimension, see [`Encoder::attention_log_probs`](isogloss_model::Encoder::attention_log_probs)
+/// - `student`, `teacher`: `[batch, heads, seq, seq]`, log-probabilities over the last dimension,
+///   see [`Encoder::attention_log_probs`](isogloss_model::Encoder::attention_log_probs)
 /// - `attention_mask`: `[batch, seq]`, 1 for a real token, at least one
 /// - returns: `[1]`, in nats
 ///

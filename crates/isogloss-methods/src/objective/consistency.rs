@@ -1,5 +1,5 @@
-//! Consistency regularization (xTune's example consistency): two views of a text should get the same
-//! prediction.
+//! Consistency regularization (xTune's example consistency, Zheng et al. 2021): two views of a text
+//! should get the same prediction.
 
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
@@ -14,27 +14,28 @@ use crate::needs::Needs;
 use crate::step::{StepInput, matched_logits};
 use crate::view::{EmbeddingNoise, TextView, View};
 
-/// Configures consistency: the divergence of a view's prediction from that of the original text.
+/// Consistency regularization (xTune): the divergence between the predictions on a view and on the
+/// original text.
 ///
-/// Rows are texts, or for tagging the first subwords of words, matched by the word's index. Both
-/// passes drop independently. Related: [`RDropConfig`](super::RDropConfig) and
+/// Rows are texts, or for tagging the first subwords of words, matched by the word's index. The two
+/// passes have independent dropout masks. Related: [`RDropConfig`](super::RDropConfig) and
 /// [`R3fConfig`](super::R3fConfig) are special cases with their papers' own scales.
 ///
 /// # Source
-/// Zheng et al. 2021, xTune, arXiv:2106.08226, §3.1, R1: symmetric KL, stopped gradients. Their code
+/// Zheng et al. 2021, xTune, arXiv:2106.08226, §3.1, R1: symmetric KL, stop-gradient. Their code
 /// takes the mean over labels too, so that their weights need `reduction = "element_mean"`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConsistencyConfig {
-    /// What is compared with the original text.
+    /// View that is compared with the original text.
     pub view: ConsistencyView,
-    /// How they are compared.
+    /// Divergence between the two predictions.
     #[serde(default)]
     pub divergence: Divergence,
-    /// Which of the two changes.
+    /// Stop-gradient: which of the two predictions is trained.
     #[serde(default = "stopped")]
     pub gradient: GradientFlow,
-    /// From rows to the loss.
+    /// Reduction from rows to the loss.
     #[serde(default)]
     pub reduction: Reduction,
 }
@@ -43,17 +44,17 @@ fn stopped() -> GradientFlow {
     GradientFlow::Stopped
 }
 
-/// What consistency compares with the original text.
+/// View that consistency regularization compares with the original text.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConsistencyView {
-    /// The same text under other dropout masks.
+    /// The same text with other dropout masks.
     SecondPass,
     /// The same text with noise on its embeddings.
     Noised(EmbeddingNoise),
-    /// The text cut into sampled subwords, `[views.subword_sampled]`.
+    /// Subword sampling: the text tokenized into sampled subwords, `[views.subword_sampled]`.
     SubwordSampled,
-    /// The text with some words in other languages, `[views.code_switched]`.
+    /// Code-switching: the text with some words in other languages, `[views.code_switched]`.
     CodeSwitched,
     /// A translation of the text, `[views.translated]`.
     Translated,

@@ -1,4 +1,4 @@
-//! Cross-entropy with the gold labels: the loss of a task.
+//! Cross-entropy with the gold labels: the supervised loss of a task.
 
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
@@ -12,11 +12,12 @@ use crate::needs::Needs;
 use crate::step::StepInput;
 use crate::view::{TextView, View};
 
-/// Configures cross-entropy: `-Σᵢ log p(yᵢ)` over the rows with a label, divided by their number.
+/// Cross-entropy with the gold labels: `-Σᵢ log p(yᵢ)` over the rows with a label, divided by
+/// their number.
 ///
 /// With `label_smoothing` ε, the target is `1 - ε` on the gold label plus `ε / n_labels` on all.
-/// A parser's loss is that of its arcs, plus that of the relations at gold heads, plus that of the
-/// parts of speech by their weight.
+/// For dependency parsing, the loss is the sum of the losses of arcs, of relations at gold heads,
+/// and of parts of speech by their weight.
 ///
 /// # Source
 /// Reduction and smoothing as in PyTorch's `cross_entropy`; smoothing from Szegedy et al. 2016,
@@ -24,9 +25,9 @@ use crate::view::{TextView, View};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CrossEntropyConfig {
-    /// ε, in `[0, 1)`.
+    /// Label smoothing ε, in `[0, 1)`.
     pub label_smoothing: f64,
-    /// The text that is labeled; xTune's second stage trains on views too.
+    /// Text view that is trained on; xTune's second stage trains on augmented views too.
     pub text: TextView,
 }
 

@@ -1,4 +1,4 @@
-//! Layer-wise distillation over pairs: which sentences student and teacher read, and the mean over them.
+//! Layer-wise distillation over sentence pairs: which side is read, and the mean of the losses.
 
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
@@ -8,16 +8,16 @@ use crate::error::{AlignmentError, ObjectiveError};
 use crate::step::{Sentences, StepInput};
 use crate::view::{TextView, View};
 
-/// Which sentences of the step's pairs student and teacher read.
+/// Which side of the step's sentence pairs student and teacher read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DistilledSides {
-    /// Both.
+    /// Both sentences of each pair.
     #[default]
     Both,
-    /// The first of each pair.
+    /// The first sentence of each pair.
     Left,
-    /// The second.
+    /// The second sentence of each pair.
     Right,
 }
 
@@ -30,13 +30,13 @@ impl DistilledSides {
         }
     }
 
-    /// Student and teacher over each side.
+    /// Views of student and teacher over each side.
     pub(super) fn views(self) -> Vec<View> {
         let texts = self.texts().iter();
         texts.flat_map(|text| [View::student(*text), View::teacher(*text)]).collect()
     }
 
-    /// The mean of a loss over sides and over pairs of layers, student and teacher.
+    /// Mean of a loss over sides and over layer pairs, student and teacher.
     pub(super) fn mean(
         self,
         input: &StepInput,
@@ -57,7 +57,7 @@ impl DistilledSides {
     }
 }
 
-/// A fault if no layer is named.
+/// Validation error if no layer is given.
 pub(super) fn no_layers(layers: &[[usize; 2]]) -> Option<(&'static str, String)> {
     layers.is_empty().then(|| ("layers", "name at least one [student, teacher]".to_owned()))
 }

@@ -1,5 +1,5 @@
-//! Embedding distillation: the student's sentence embeddings of a sentence and of its translation move
-//! towards the teacher's embedding of the sentence.
+//! Multilingual embedding distillation (Reimers & Gurevych 2020): trains the student's embeddings
+//! of a sentence and of its translation to match the teacher's embedding of the sentence.
 
 use burn::tensor::Tensor;
 use isogloss_model::Pooling;
@@ -16,21 +16,23 @@ use crate::sentence_embedding::SentenceEmbedding;
 use crate::step::StepInput;
 use crate::view::{Role, TextView, View};
 
-/// Configures [`embedding_distillation`]. The recipe's `teacher` is the teacher, without dropout.
+/// Multilingual embedding distillation: the student's embeddings of a sentence and of its
+/// translation learn to match the teacher's embedding of the sentence, see
+/// [`embedding_distillation`]. The teacher is the recipe's `teacher`, without dropout.
 ///
 /// # Source
 /// Reimers & Gurevych 2020, arXiv:2004.09813.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmbeddingDistillationConfig {
-    /// The layer whose states are taken, counted from the embeddings' output, 0; the last by default.
+    /// Layer of the hidden states, where 0 is the embeddings' output; the last by default.
     pub layer: Option<usize>,
-    /// How a sentence becomes a vector, see [`sentence_embeddings`](crate::sentence_embeddings).
+    /// Pooling of a sentence embedding, see [`sentence_embeddings`](crate::sentence_embeddings).
     pub pooling: Pooling,
-    /// From squares to the loss: over pairs and dimensions, or over pairs alone.
+    /// Reduction of squared errors to the loss: over pairs and dimensions, or over pairs alone.
     pub reduction: Reduction,
-    /// The width of the teacher's vectors, where it is not the student's: a linear map from one to the
-    /// other is then trained beside the student.
+    /// Embedding size of the teacher, if it differs from the student's: a linear projection of the
+    /// student's embeddings to this size is then trained beside the student.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_width: Option<usize>,
 }
@@ -93,9 +95,10 @@ impl Objective for EmbeddingDistillationConfig {
     }
 }
 
-/// `‖s(x) - t(x)‖² + ‖s(y) - t(x)‖²` for a sentence x and its translation y, over all pairs.
+/// Embedding distillation loss: `‖s(x) - t(x)‖² + ‖s(y) - t(x)‖²` for a sentence x and
+/// its translation y, over all pairs.
 ///
-/// No gradient reaches the teacher's vectors.
+/// The teacher's embeddings get no gradient.
 ///
 /// # Shapes
 /// - `student_source`, `student_target`, `teacher_source`: `[pairs, width]`
@@ -106,8 +109,8 @@ impl Objective for EmbeddingDistillationConfig {
 ///
 /// # Source
 /// Reimers & Gurevych 2020, arXiv:2004.09813, with the reduction of the authors' code, the mean
-/// over dimensions too. Their code also takes the mean over both terms rather than their sum: a weight
-/// of 0.5 gives that.
+/// over dimensions too. Their code also takes the mean over both terms rather than their sum: a
+/// weight of 0.5 gives that.
 pub fn embedding_distillation(
     student_source: Tensor<2>,
     student_target: Tensor<2>,

@@ -1,4 +1,4 @@
-//! Fisher penalty: the trace of the Fisher information as a loss.
+//! Fisher penalty (Jastrzębski et al. 2021): the trace of the Fisher information as a loss.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
@@ -14,35 +14,35 @@ use crate::needs::Needs;
 use crate::step::{StepInput, matched_logits};
 use crate::view::View;
 
-/// Configures a penalty on the trace of the Fisher information, in nats per squared weight.
+/// Fisher penalty: the trace of the Fisher information as a loss, in nats per squared weight.
 ///
-/// Burn differentiates once, so the trace's own gradient needs a way around; each estimator is one.
-/// A third, by finite differences of the gradient, takes steps rather than a loss: it is the update
-/// [`FisherStepConfig`](crate::FisherStepConfig).
+/// The gradient of the trace needs second derivatives, which Burn does not compute; each estimator
+/// avoids them. A third method, finite differences of the gradient, is an update rather than a
+/// loss: [`FisherStepConfig`](crate::FisherStepConfig).
 ///
 /// # Source
-/// Jastrzębski et al. 2021, arXiv:2012.14193, for the penalty; Stickland & Murray 2021 for its link
-/// with consistency losses. Both estimators are ours.
+/// Jastrzębski et al. 2021, arXiv:2012.14193, for the penalty; Stickland & Murray 2021 for its
+/// relation to consistency losses. Both estimators are ours.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FisherPenaltyConfig {
-    /// How the trace is estimated.
+    /// Estimator of the trace.
     pub estimator: TraceEstimator,
 }
 
-/// An estimator of the trace that can be differentiated once.
+/// Estimator of the trace of the Fisher information that needs first derivatives only.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum TraceEstimator {
-    /// `(KL(p_θ‖p_θ+δ) + KL(p_θ+δ‖p_θ)) / σ²` with signs of `±σ` on every weight but the embedding
-    /// matrix, under the same dropout: unbiased up to `σ²`, and a second pass. Its gradient also
-    /// knows how the sampled labels depend on the weights.
+    /// Weight noise: `(KL(p_θ‖p_θ+δ) + KL(p_θ+δ‖p_θ)) / σ²` with random signs `±σ` on
+    /// every weight but the embedding matrix, under the same dropout masks. Unbiased up to `σ²`;
+    /// needs a second pass. Its gradient includes how the sampled labels depend on the weights.
     WeightNoise {
-        /// σ.
+        /// Noise scale σ.
         scale: f64,
     },
-    /// `(‖z‖² + 1) (1 - Σ p²)`, exact for the classifier's weight and bias on its features z, and no
-    /// second pass.
+    /// Closed form of the head: `(‖z‖² + 1) (1 - Σ p²)`, exact for the classifier's weight
+    /// and bias on its features z; needs no second pass.
     Head {},
 }
 
@@ -110,16 +110,16 @@ impl Objective for FisherPenaltyConfig {
     }
 }
 
-/// The trace of the Fisher information of a linear classifier with a bias, row by row.
+/// Trace of the Fisher information of a linear classifier with a bias, for each row.
 ///
 /// # Shapes
 /// - `logits`: `[rows, labels]`
-/// - `features`: `[rows, width]`, what the classifier was given
+/// - `features`: `[rows, width]`, the input of the classifier
 /// - returns: `[rows]`
 ///
 /// # Source
-/// The gradient of `log p(y)` is the outer product of `e_y - p` and `(z, 1)`, and the expectation of
-/// `‖e_y - p‖²` over `y ~ p` is `1 - Σ p²`.
+/// The gradient of `log p(y)` is the outer product of `e_y - p` and `(z, 1)`, and the expectation
+/// of `‖e_y - p‖²` over `y ~ p` is `1 - Σ p²`.
 pub fn head_trace(logits: Tensor<2>, features: Tensor<2>) -> Tensor<1> {
     let n_rows = logits.dims()[0];
     let spread = softmax(logits, 1).square().sum_dim(1).neg() + 1.0;

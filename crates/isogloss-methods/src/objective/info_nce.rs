@@ -1,4 +1,5 @@
-//! InfoNCE: sentence embeddings of translations are contrasted with the other sentences of a batch.
+//! InfoNCE (multiple negatives ranking): contrasts sentence embeddings of translations with the
+//! other sentences of a batch.
 
 use burn::tensor::{Int, Tensor};
 use isogloss_model::Pooling;
@@ -15,24 +16,24 @@ use crate::normalize::l2_normalized;
 use crate::step::{Sentences, StepInput};
 use crate::view::View;
 
-/// Configures [`info_nce`].
+/// InfoNCE: contrastive loss of sentence embeddings with in-batch negatives, see [`info_nce`].
 ///
 /// *Also called* multiple negatives ranking, or bidirectional dual-encoder loss.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct InfoNceConfig {
-    /// T; similarities are divided by it.
+    /// Temperature T; similarities are divided by it.
     pub temperature: f64,
-    /// The layer whose states are taken, counted from the embeddings' output, 0; the last by default.
+    /// Layer of the hidden states, where 0 is the embeddings' output; the last by default.
     pub layer: Option<usize>,
-    /// Whether similarities are cosines rather than products.
+    /// Whether similarities are cosines rather than dot products.
     pub normalized: bool,
-    /// Whether the right sentences look for the left ones too.
+    /// Whether the loss is the mean of both directions, left to right and right to left.
     pub both_directions: bool,
-    /// Pairs that are encoded at a time; all by default. The loss and its gradient stay those of the
-    /// whole batch, see [`vector_gradients`](crate::vector_gradients).
+    /// GradCache: number of pairs that are encoded at a time; all by default. The loss and its
+    /// gradient stay those of the whole batch, see [`vector_gradients`](crate::vector_gradients).
     pub chunk_size: Option<usize>,
-    /// How a sentence becomes a vector, see [`sentence_embeddings`](crate::sentence_embeddings).
+    /// Pooling of a sentence embedding, see [`sentence_embeddings`](crate::sentence_embeddings).
     pub pooling: Pooling,
 }
 
@@ -102,19 +103,20 @@ impl GradCache for InfoNceConfig {
     }
 }
 
-/// The mean over rows of `-log (exp(s(lᵢ, rᵢ) / T) / Σⱼ exp(s(lᵢ, rⱼ) / T))`, in nats.
+/// InfoNCE loss: the mean over rows of
+/// `-log (exp(s(lᵢ, rᵢ) / T) / Σⱼ exp(s(lᵢ, rⱼ) / T))`, in nats.
 ///
-/// s is the cosine, or the product of unnormalized vectors. With `both_directions`, half of this and
-/// half of the same with l and r exchanged.
+/// s is the cosine, or the dot product of unnormalized embeddings. With `both_directions`, half of
+/// this plus half of the same with l and r exchanged.
 ///
 /// # Shapes
 /// - `left`, `right`: `[rows, width]`, row by row translations of each other
 /// - returns: `[1]`; zero without rows, and for a single one
 ///
 /// # Source
-/// van den Oord et al. 2018, arXiv:1807.03748, eq. 4; with all other rows of the batch as negatives,
-/// Henderson et al. 2017, arXiv:1705.00652. The default temperature is that of Gao et al. 2021, SimCSE,
-/// arXiv:2104.08821.
+/// van den Oord et al. 2018, arXiv:1807.03748, eq. 4; with all other rows of the batch as
+/// negatives, Henderson et al. 2017, arXiv:1705.00652. The default temperature is that of Gao et
+/// al. 2021, SimCSE, arXiv:2104.08821.
 pub fn info_nce(left: Tensor<2>, right: Tensor<2>, config: &InfoNceConfig) -> Tensor<1> {
     let n_rows = left.dims()[0] as i64;
     let [left, right] =

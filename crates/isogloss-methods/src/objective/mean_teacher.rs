@@ -1,4 +1,5 @@
-//! Mean teacher: the prediction should agree with that of a moving average of the model.
+//! Mean teacher (Tarvainen & Valpola 2017): consistency with the prediction of a moving average of
+//! the model.
 
 mod state;
 
@@ -16,29 +17,30 @@ use crate::state::MethodState;
 use crate::step::{StepInput, matched_logits};
 use crate::view::{Role, TextView, View};
 
-/// Configures mean teacher: the student's prediction on a view of a text, towards that of an exponential
-/// moving average (EMA) of the student on the text as it is.
+/// Mean teacher: trains the student's prediction on a view of a text towards that of an exponential
+/// moving average (EMA) of the student on the original text.
 ///
-/// It stands beside [`CrossEntropyConfig`](super::CrossEntropyConfig), which trains on the labels. Rows
-/// are texts, or for tagging the first subwords of words, matched by the word's index. Related:
-/// [`ConsistencyConfig`](super::ConsistencyConfig) without an average,
-/// [`ModelConsistencyConfig`](super::ModelConsistencyConfig) with a teacher that is finished.
+/// It is used beside [`CrossEntropyConfig`](super::CrossEntropyConfig), which trains on the labels.
+/// Rows are texts, or for tagging the first subwords of words, matched by the word's index.
+/// Related: [`ConsistencyConfig`](super::ConsistencyConfig) without an average,
+/// [`ModelConsistencyConfig`](super::ModelConsistencyConfig) with a fixed teacher.
 ///
 /// # Source
-/// Tarvainen & Valpola 2017, arXiv:1703.01780, §2, with the costs and the average of the authors' code.
-/// There the consistency's weight grows during the first epochs, the teacher's input has noise too, and
-/// the teacher is what predicts in the end; here the weight is constant, the teacher drops nothing, and
-/// the student is scored and saved.
+/// Tarvainen & Valpola 2017, arXiv:1703.01780, §2, with the costs and the average of the authors'
+/// code. There, the weight of the consistency loss grows during the first epochs, the teacher's
+/// input has noise too, and the teacher is the final model. Here, the weight is constant, the
+/// teacher has no dropout, and the student is evaluated and saved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MeanTeacherConfig {
-    /// The text that the student reads; the original one differs from the teacher's by dropout alone.
+    /// Text view that the student reads; the original one differs from the teacher's by dropout
+    /// alone.
     pub text: TextView,
-    /// How the predictions are compared.
+    /// Consistency cost: how the predictions are compared.
     pub cost: MeanTeacherCost,
-    /// α: after step n the teacher is `a` times itself plus `1 - a` times the student, with
-    /// `a = min(1 - 1 / (n + 1), α)`, so that it is the plain mean of all students so far until that is
-    /// too slow. The paper has 0.99 while its weights grow, and 0.999 later.
+    /// EMA momentum α: after step n the teacher is `a` times itself plus `1 - a` times the
+    /// student, with `a = min(1 - 1 / (n + 1), α)`, so that it is the plain mean of all students
+    /// so far until `a` reaches α. The paper has 0.99 while its weights grow, and 0.999 later.
     pub momentum: f64,
 }
 
@@ -48,19 +50,19 @@ impl Default for MeanTeacherConfig {
     }
 }
 
-/// How the prediction of the student is compared with that of the teacher.
+/// Consistency cost: how the prediction of the student is compared with that of the teacher.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MeanTeacherCost {
-    /// The squared error of the probabilities, the mean over rows and labels.
+    /// Mean squared error of the probabilities, over rows and labels.
     #[default]
     Mse,
-    /// `KL(teacher‖student)`, the mean over rows, in nats.
+    /// KL divergence, `KL(teacher‖student)`, the mean over rows, in nats.
     Kl,
 }
 
 impl MeanTeacherConfig {
-    /// The passes of the teacher and of the student.
+    /// Views of the teacher and of the student.
     fn views(&self) -> [View; 2] {
         [View::with_role(Role::Momentum, TextView::Original), View::student(self.text)]
     }

@@ -1,4 +1,4 @@
-//! Multilingual masked language modelling (MMLM): tokens are predicted from text in one language.
+//! Multilingual masked language modelling (MMLM): predicts masked tokens of monolingual text.
 
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
@@ -11,15 +11,15 @@ use crate::needs::Needs;
 use crate::step::StepInput;
 use crate::view::{TextView, View};
 
-/// Configures multilingual masked language modelling: the mean of `-log p(token)` over masked tokens of
-/// blocks of text in one language; zero if no token was masked.
+/// Multilingual masked language modelling (MMLM): the mean of `-log p(token)` over masked tokens of
+/// blocks of monolingual text; zero if no token was masked.
 ///
-/// The model's own masked-language-model head predicts, or one that is tied to the token embeddings.
-/// Related: [`TlmConfig`](super::TlmConfig), over pairs.
+/// The head is the model's own masked-language-model head, or one that is tied to the token
+/// embeddings. Related: [`TlmConfig`](super::TlmConfig), over pairs.
 ///
 /// # Source
-/// Devlin et al. 2019, arXiv:1810.04805, §3.1, on the text of many languages; eq. 2 of Chi et al. 2021,
-/// InfoXLM, arXiv:2007.07834.
+/// Devlin et al. 2019, arXiv:1810.04805, §3.1, on the text of many languages; eq. 2 of Chi et al.
+/// 2021, InfoXLM, arXiv:2007.07834.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MmlmConfig {}

@@ -1,5 +1,5 @@
-//! Knowledge distillation on views (xTune's model consistency): the student's prediction on a view moves
-//! towards the teacher's.
+//! Knowledge distillation on views (xTune's model consistency, Zheng et al. 2021): trains the
+//! student's prediction on a view towards the teacher's.
 
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
@@ -14,33 +14,34 @@ use crate::needs::Needs;
 use crate::step::StepInput;
 use crate::view::{TextView, View};
 
-/// Targets of distillation: the probabilities of a teacher, or its most probable labels.
+/// Distillation targets: the teacher's probabilities (soft) or its most probable labels (hard).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TeacherTargets {
-    /// Its probabilities: `KL(teacher‖student)`.
+    /// Soft targets, the teacher's probabilities: `KL(teacher‖student)`.
     #[default]
     Soft,
-    /// Its most probable label: cross-entropy, as xTune has it for entities.
+    /// Hard targets, the teacher's most probable label: cross-entropy, as in xTune for entities.
     Hard,
 }
 
-/// Configures model consistency: the student's prediction on a view, towards the teacher's on the
-/// same view. The recipe's `teacher` is the teacher, without dropout.
+/// Knowledge distillation on views (xTune's model consistency): trains the student's prediction on
+/// a view towards the teacher's on the same view. The teacher is the recipe's `teacher`, without
+/// dropout.
 ///
 /// # Source
-/// Zheng et al. 2021, xTune, arXiv:2106.08226, §3.2, R2. There the student begins anew from the
-/// pretrained model, and views also get [`CrossEntropyConfig`](super::CrossEntropyConfig) with their
-/// gold labels.
+/// Zheng et al. 2021, xTune, arXiv:2106.08226, §3.2, R2. There, the student starts again from the
+/// pretrained model, and views are also trained with
+/// [`CrossEntropyConfig`](super::CrossEntropyConfig) on their gold labels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConsistencyConfig {
-    /// The text that both read.
+    /// Text view that student and teacher read.
     pub text: TextView,
-    /// The form of the teacher's targets.
+    /// Soft or hard targets.
     #[serde(default)]
     pub targets: TeacherTargets,
-    /// From rows to the loss, of soft targets; hard ones take the mean over rows.
+    /// Reduction from rows to the loss for soft targets; hard ones take the mean over rows.
     #[serde(default)]
     pub reduction: Reduction,
 }

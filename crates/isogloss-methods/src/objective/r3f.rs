@@ -1,4 +1,5 @@
-//! Robustness to noise on the embeddings: R3F, and R4F, which also bounds the head.
+//! R3F and R4F (Aghajanyan et al. 2021): robustness to noise on the embeddings; R4F adds spectral
+//! normalization of the head.
 
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
@@ -13,23 +14,24 @@ use crate::needs::Needs;
 use crate::step::{StepInput, matched_logits};
 use crate::view::{EmbeddingNoise, View};
 
-/// Whether the clean and the noised pass drop the same elements.
+/// Dropout masks of the clean and the noised pass: independent or shared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoisedDropout {
-    /// Each pass has its own masks, as published: at a noise of 1e-5 the loss then measures dropout,
-    /// because the noise's own share is below what `f32` resolves.
+    /// Each pass has its own masks, as published: at a noise of 1e-5 the loss then measures
+    /// dropout, because the effect of the noise is below the resolution of `f32`.
     #[default]
     Independent,
-    /// Both have the same masks: the loss over the noise's variance tends to the trace of the Fisher
-    /// information with respect to the embeddings. Use a noise of 1e-3 or more.
+    /// Both passes have the same masks: the loss divided by the noise's variance tends to the trace
+    /// of the Fisher information with respect to the embeddings. Use a noise of 1e-3 or more.
     Shared,
 }
 
-/// Configures R3F's regulariser: `KL(p‖q) + KL(q‖p)` between the clean and the noised prediction.
+/// R3F: the symmetric KL divergence `KL(p‖q) + KL(q‖p)` between the clean and the noised
+/// prediction, as a regularizer.
 ///
-/// The published loss adds cross-entropy on the clean pass, which is an objective of its own; the
-/// paper's λ is this one's weight (1.0 in fairseq, 0.7 in its example).
+/// The published loss adds cross-entropy on the clean pass, which is a separate objective here; the
+/// paper's λ is the weight of this one (1.0 in fairseq, 0.7 in its example).
 ///
 /// # Source
 /// Aghajanyan et al. 2021, arXiv:2008.03156, §2, and fairseq's `rxf`: gradient through both sides,
@@ -37,23 +39,24 @@ pub enum NoisedDropout {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct R3fConfig {
-    /// The noise.
+    /// Noise on the token embeddings.
     pub noise: EmbeddingNoise,
-    /// The dropout of the noised pass.
+    /// Dropout masks of the noised pass.
     pub dropout: NoisedDropout,
 }
 
-/// Configures R4F: R3F, and the classifier's weight divided by its largest singular value.
+/// R4F: R3F with spectral normalization of the head, the classifier's weight divided by its largest
+/// singular value.
 ///
 /// # Source
-/// As [`R3fConfig`]; the normalization is that of Miyato et al. 2018, arXiv:1802.05957, with the
-/// singular value found anew at each step. The saved model holds the divided weight.
+/// As [`R3fConfig`]; the spectral normalization is that of Miyato et al. 2018, arXiv:1802.05957,
+/// with the singular value computed anew at each step. The saved model holds the divided weight.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct R4fConfig {
-    /// The noise.
+    /// Noise on the token embeddings.
     pub noise: EmbeddingNoise,
-    /// The dropout of the noised pass.
+    /// Dropout masks of the noised pass.
     pub dropout: NoisedDropout,
 }
 

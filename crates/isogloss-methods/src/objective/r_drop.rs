@@ -1,4 +1,5 @@
-//! R-Drop: two passes with different dropout should agree.
+//! R-Drop (Liang et al. 2021): two passes with different dropout masks should give the same
+//! prediction.
 
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
@@ -13,18 +14,18 @@ use crate::needs::Needs;
 use crate::step::{StepInput, matched_logits};
 use crate::view::View;
 
-/// Configures R-Drop's whole loss, which stands in place of `cross_entropy`:
+/// R-Drop, its whole loss, which replaces `cross_entropy`:
 /// `½ (CE₁ + CE₂) + α · ½ (KL(p₁‖p₂) + KL(p₂‖p₁))`.
 ///
 /// # Source
 /// Liang et al. 2021, arXiv:2106.14448, §2. Their code sums the divergence over the batch, so that
-/// its strength grows with the batch: `reduction = "sum"` gives that.
+/// its weight grows with the batch size: `reduction = "sum"` gives that.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RDropConfig {
-    /// α.
+    /// Weight α of the divergence.
     pub alpha: f64,
-    /// From rows to the divergence; cross-entropy is always the mean.
+    /// Reduction of the divergence over rows; cross-entropy is always the mean.
     pub reduction: Reduction,
 }
 

@@ -1,4 +1,5 @@
-//! Realignment: the word embeddings of translations are drawn together.
+//! Word realignment (Cao et al. 2020; Wu & Dredze 2020): trains the embeddings of aligned words to
+//! be close.
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
@@ -15,50 +16,52 @@ use crate::step::StepInput;
 use crate::view::{Role, TextView, View};
 use crate::word_embedding::{WordVector, WordVectors, indices};
 
-/// Configures realignment on the words of parallel sentences.
+/// Word realignment: trains the embeddings of aligned words in parallel sentences to be close.
 ///
 /// # Source
-/// Gaschi et al. 2023, arXiv:2306.02790. Their code asks for the last layer and takes the one before
-/// it, by an index that forgets the embeddings: `layer = 11` of twelve gives that.
+/// Gaschi et al. 2023, arXiv:2306.02790. Their code asks for the last layer but takes the one
+/// before it, because its index does not count the embeddings: `layer = 11` of twelve gives that.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RealignConfig {
-    /// The layer whose states are taken, counted from the embeddings' output, 0; the last by default.
+    /// Layer of the hidden states, where 0 is the embeddings' output; the last by default.
     pub layer: Option<usize>,
-    /// How the states of a word's tokens become one vector.
+    /// Subword pooling: how the hidden states of a word's tokens become one word embedding.
     pub words: WordVector,
-    /// The realignment loss.
+    /// Contrastive or L2 loss.
     pub loss: RealignLoss,
 }
 
-/// Realignment loss: contrastive or L2, over the word embeddings of linked words.
+/// Realignment loss: contrastive or L2, over the embeddings of aligned words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RealignLoss {
-    /// The contrast of linked words with the others of the batch, [`realign_contrastive`].
+    /// Contrastive loss of aligned words against the other words of the batch, see
+    /// [`realign_contrastive`].
     Contrastive(ContrastiveRealignConfig),
-    /// The squared distance of linked words, and of all words from where they began, [`realign_l2`].
+    /// L2 loss: squared distance of aligned words, and of left words from their embeddings in the
+    /// initial model, see [`realign_l2`].
     L2(L2RealignConfig),
 }
 
-/// Configures [`realign_contrastive`].
+/// Contrastive realignment loss, see [`realign_contrastive`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ContrastiveRealignConfig {
-    /// T; cosines are divided by it.
+    /// Temperature T; cosines are divided by it.
     pub temperature: f64,
-    /// The negatives.
+    /// Negatives: strong or weak alignment.
     pub alignment: AlignmentStrength,
-    /// Outputs of a projection head that is trained for this loss alone, with one hidden layer as wide as
-    /// the model; 0 is none.
+    /// Output size of a projection head that is trained for this loss alone, with one hidden layer
+    /// as wide as the model; 0 is none.
     pub projection: usize,
 }
 
-/// Configures [`realign_l2`].
+/// L2 realignment loss, see [`realign_l2`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct L2RealignConfig {
-    /// λ, the weight of staying where the initial model is; 0 needs no initial model.
+    /// Weight λ of the L2 regularization towards the initial model; 0 needs no initial model.
     pub regularization: f64,
 }
 
@@ -66,10 +69,10 @@ pub struct L2RealignConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AlignmentStrength {
-    /// All words of both languages but the word itself.
+    /// Strong alignment: all words of both languages but the word itself.
     #[default]
     Strong,
-    /// The words of the other language.
+    /// Weak alignment: the words of the other language.
     Weak,
 }
 
@@ -91,11 +94,11 @@ impl Default for L2RealignConfig {
     }
 }
 
-/// The pass of the initial model that the squared loss stays close to.
+/// View of the initial model, for the regularization of the L2 loss.
 const INITIAL_LEFT: View = View::with_role(Role::Initial, TextView::PairLeft);
 
 impl RealignConfig {
-    /// Whether the loss needs the left words' vectors of the initial model.
+    /// Whether the loss needs the initial model's embeddings of the left words.
     fn needs_initial(&self) -> bool {
         matches!(&self.loss, RealignLoss::L2(config) if config.regularization > 0.0)
     }
@@ -145,7 +148,7 @@ impl Objective for RealignConfig {
         Needs { views, word_links: true, projection_head, ..Needs::default() }
     }
 
-    /// A step whose linked words were all cut off has a loss of zero.
+    /// The loss is zero if all aligned words of the step were truncated.
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
         let named = ObjectiveError::alignment(self.name());
         let states = |view| {
@@ -176,21 +179,21 @@ impl Objective for RealignConfig {
     }
 }
 
-/// Far below any similarity, and finite.
+/// Masked logit: far below any similarity, and finite.
 const HIDDEN: f64 = -1e9;
 
-/// The mean of `-log (exp(c(a, b) / T) / Σᵤ exp(c(a, u) / T))`, in nats, over every linked word a of
-/// either side and its translation b.
+/// Contrastive realignment loss: the mean of `-log (exp(c(a, b) / T) / Σᵤ exp(c(a, u) / T))`, in
+/// nats, over every aligned word a of either side and its translation b.
 ///
-/// c is the cosine. The words u are those of all sentences of the batch, linked or not:
-/// [`AlignmentStrength`] says of which sides. There are `2 n` terms for `n` links.
+/// c is the cosine. The candidates u are the words of all sentences of the batch, aligned or not:
+/// [`AlignmentStrength`] selects the sides. There are `2 n` terms for `n` links.
 ///
 /// # Shapes
 /// - returns: `[1]`
 ///
 /// # Source
-/// Gaschi et al. 2023, arXiv:2306.02790, after Wu & Dredze 2020, arXiv:2010.02537. Their vectors are
-/// those of a head, see [`WordVectors::projected`].
+/// Gaschi et al. 2023, arXiv:2306.02790, after Wu & Dredze 2020, arXiv:2010.02537. Their embeddings
+/// are those of a projection head, see [`WordVectors::projected`].
 pub fn realign_contrastive(words: &WordVectors, config: &ContrastiveRealignConfig) -> Tensor<1> {
     let unit = l2_normalized(words.vectors.clone());
     let ([lefts, rights], n_left) = (&words.linked, words.n_left);
@@ -220,20 +223,21 @@ pub fn realign_contrastive(words: &WordVectors, config: &ContrastiveRealignConfi
     }
 }
 
-/// The mean over rows of `-log softmax(logits)[target]`.
+/// Negative log-likelihood: the mean over rows of `-log softmax(logits)[target]`.
 fn mean_nll(logits: Tensor<2>, targets: Vec<i32>) -> Tensor<1> {
     let n_rows = targets.len();
     let targets = indices(targets, &logits.device()).reshape([n_rows, 1]);
     log_softmax(logits, 1).gather(1, targets).mean().neg()
 }
 
-/// The mean of `(l - r)²` over links and dimensions, plus `λ` times that of `(l - l₀)²` over all left
-/// words, with the initial model's vectors l₀.
+/// L2 realignment loss: the mean of `(l - r)²` over links and dimensions, plus `λ` times that of
+/// `(l - l₀)²` over all left words, with the initial model's embeddings l₀.
 ///
-/// No gradient reaches l₀. Without them, only the first term is left.
+/// l₀ gets no gradient. Without it, only the first term is left.
 ///
 /// # Shapes
-/// - `initial_left`: `[left words, width]`, from [`WordLinks::gather_left`](crate::WordLinks::gather_left)
+/// - `initial_left`: `[left words, width]`, from
+///   [`WordLinks::gather_left`](crate::WordLinks::gather_left)
 /// - returns: `[1]`
 ///
 /// # Source
@@ -262,8 +266,9 @@ mod tests {
     use super::*;
     use crate::WordLinks;
 
-    /// Two pairs of sentences whose words lie on axes: "a b" and "c" on 0, 1 and 2 at the left, "A" and
-    /// "C d" on 0, 2 and 3 at the right, so that linked words are parallel and all others orthogonal.
+    /// Two pairs of sentences whose word embeddings lie on axes: "a b" and "c" on 0, 1 and 2 at the
+    /// left, "A" and "C d" on 0, 2 and 3 at the right, so that linked words are parallel and all
+    /// others orthogonal.
     fn two_sentences(device: &Device) -> (WordLinks, Tensor<3>, Tensor<3>) {
         let links = WordLinks {
             left_words: vec![vec![0..1, 1..2], vec![0..1]],
@@ -315,7 +320,8 @@ mod tests {
             let gradient = gradient.into_data().try_into_vec::<f32>().unwrap();
             gradient.iter().fold(0.0f32, |max, x| max.max(x.abs()))
         };
-        // Of the weak one, "b" is a candidate for right words, which are orthogonal or parallel to "a".
+        // In the weak one, "b" is a candidate for right words, which are orthogonal or parallel to
+        // "a".
         let (strong, weak) =
             (gradient_of_b(AlignmentStrength::Strong), gradient_of_b(AlignmentStrength::Weak));
         assert!(strong > 1.5 * weak, "{strong}, {weak}");

@@ -1,4 +1,5 @@
-//! Hidden-state distillation: the student's hidden states move towards the teacher's, layer by layer.
+//! Hidden-state distillation (TinyBERT, Jiao et al. 2020): trains the student's hidden states to
+//! match the teacher's, layer by layer.
 
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
@@ -13,20 +14,21 @@ use crate::needs::{Needs, Width};
 use crate::step::StepInput;
 use crate::view::Role;
 
-/// Configures [`state_distillation`]. The recipe's `teacher` is the teacher, without dropout.
+/// Hidden-state distillation (TinyBERT): mean squared error of hidden states, see
+/// [`state_distillation`]. The teacher is the recipe's `teacher`, without dropout.
 ///
 /// Related: [`AttentionDistillationConfig`](super::AttentionDistillationConfig), and
 /// [`EmbeddingDistillationConfig`](super::EmbeddingDistillationConfig) for sentence embeddings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StateDistillationConfig {
-    /// A layer of the student and that of the teacher which it follows, both counted from the
-    /// embeddings' output, 0.
+    /// Layer pairs `[student, teacher]`: the student's layer learns from the teacher's. Both are
+    /// counted from the embeddings' output, 0.
     pub layers: Vec<[usize; 2]>,
-    /// Which sentences of the pairs are read.
+    /// Which side of the sentence pairs is read.
     pub sides: DistilledSides,
-    /// The width of the teacher's states, where it is not the student's: a linear map from one to the
-    /// other is then trained beside the student, one for all layers.
+    /// Hidden size of the teacher, if it differs from the student's: a linear projection of the
+    /// student's hidden states to this size is then trained beside the student, one for all layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_width: Option<usize>,
 }
@@ -77,9 +79,10 @@ impl Objective for StateDistillationConfig {
     }
 }
 
-/// The mean square of the difference of two layers' states, over real tokens and dimensions.
+/// Hidden-state distillation loss (TinyBERT): the mean squared error of two layers' hidden states,
+/// over real tokens and dimensions.
 ///
-/// No gradient reaches the teacher's states.
+/// The teacher's hidden states get no gradient.
 ///
 /// # Shapes
 /// - `student`, `teacher`: `[batch, seq, width]`

@@ -1,4 +1,5 @@
-//! Translation language modelling (TLM): tokens are predicted from a sentence and its translation.
+//! Translation language modelling (TLM, Conneau & Lample 2019): predicts masked tokens of a
+//! sentence and its translation.
 
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
@@ -11,13 +12,15 @@ use crate::needs::Needs;
 use crate::step::StepInput;
 use crate::view::{TextView, View};
 
-/// Configures translation language modelling: the mean of `-log p(token)` over masked tokens of pairs
-/// joined to one text, so that a token can be predicted from its translation; zero if no token was masked.
+/// Translation language modelling (TLM): the mean of `-log p(token)` over masked tokens of sentence
+/// pairs, each concatenated to one text, so that a token can be predicted from its translation;
+/// zero if no token was masked.
 ///
 /// The head is that of [`MmlmConfig`](super::MmlmConfig).
 ///
 /// # Source
-/// Conneau & Lample 2019, arXiv:1901.07291, §3.3; eq. 3 of Chi et al. 2021, InfoXLM, arXiv:2007.07834.
+/// Conneau & Lample 2019, arXiv:1901.07291, §3.3; eq. 3 of Chi et al. 2021, InfoXLM,
+/// arXiv:2007.07834.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlmConfig {}

@@ -1,5 +1,5 @@
-//! XLCo, InfoXLM's cross-lingual contrast: a sentence is contrasted with its translation and a queue of
-//! negatives, whose keys a momentum encoder makes.
+//! XLCo, the cross-lingual contrast of InfoXLM (Chi et al. 2021): contrasts a sentence with its
+//! translation and a queue of negatives, whose keys come from a momentum encoder (MoCo).
 
 mod config;
 pub(crate) mod negative_queue;
@@ -66,11 +66,12 @@ impl Objective for XlcoConfig {
     }
 }
 
-/// The mean over pairs of `-log (exp(qᵢ·kᵢ / τ) / (exp(qᵢ·kᵢ / τ) + Σⱼ exp(qᵢ·nⱼ / τ)))`, in nats, with
-/// the queue's keys n.
+/// XLCo loss, InfoNCE with a negative queue: the mean over pairs of
+/// `-log (exp(qᵢ·kᵢ / τ) / (exp(qᵢ·kᵢ / τ) + Σⱼ exp(qᵢ·nⱼ / τ)))`, in nats,
+/// with the queue's keys n.
 ///
-/// Keys and queue are constants: no gradient reaches them, whatever they are. With `normalized`, all
-/// three are divided by their lengths first.
+/// Keys and queue are constants, which get no gradient. With `normalized`, all three are
+/// L2-normalized first.
 ///
 /// # Shapes
 /// - `query`, `key`: `[pairs, width]`, row by row translations of each other
@@ -78,7 +79,7 @@ impl Objective for XlcoConfig {
 /// - returns: `[1]`; zero without pairs
 ///
 /// # Source
-/// See [`XlcoConfig`]. The factor of [`XlcoWeighting`] is not in it.
+/// See [`XlcoConfig`]. The factor of [`XlcoWeighting`] is not included.
 pub fn xlco(query: Tensor<2>, key: Tensor<2>, queue: Tensor<2>, config: &XlcoConfig) -> Tensor<1> {
     let n_pairs = query.dims()[0];
     if n_pairs == 0 {

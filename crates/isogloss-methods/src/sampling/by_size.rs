@@ -1,4 +1,4 @@
-//! Temperature sampling: languages are drawn by the size of their data.
+//! Temperature sampling of languages by dataset size (Arivazhagan et al. 2019).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,8 @@ use super::rule::{LanguageRecord, SamplingRule};
 use crate::faults::{Faults, positive};
 use crate::method::{Method, MethodInfo, options};
 
-/// Draws with probabilities in proportion to `size ^ (1 / τ)`: w is the logarithm of the size.
+/// Temperature sampling: draws languages with probability proportional to `size ^ (1 / τ)`; w is
+/// the logarithm of the size.
 ///
 /// *Also called* exponential smoothing of languages.
 ///
@@ -17,12 +18,12 @@ use crate::method::{Method, MethodInfo, options};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SizeSamplingConfig {
-    /// τ: 1 keeps the proportions of the data, more makes them even.
+    /// Temperature τ: 1 keeps the proportions of the data, higher values are closer to uniform.
     pub temperature: f64,
 }
 
 impl SizeSamplingConfig {
-    /// In proportion to the data.
+    /// Sampling in proportion to the dataset sizes: τ = 1.
     pub fn proportional() -> Self {
         Self { temperature: 1.0 }
     }

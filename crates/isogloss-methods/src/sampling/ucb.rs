@@ -1,4 +1,4 @@
-//! Upper-confidence-bound (UCB) sampling: languages that still have a high loss are drawn more often.
+//! Upper-confidence-bound (UCB) sampling: languages with a high loss are drawn more often.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,22 +7,24 @@ use super::rule::{LanguageRecord, SamplingRule};
 use crate::faults::{Faults, at_least_one, positive, zero_or_more};
 use crate::method::{Method, MethodInfo, options};
 
-/// Draws languages with a high loss, or that were seldom drawn, more often:
-/// `w = mean loss + c √(ln t / (n + 1))`.
+/// Upper-confidence-bound (UCB) sampling: draws languages with a high loss, or that were seldom
+/// drawn, more often, with `w = mean loss + c √(ln t / (n + 1))`.
 ///
-/// t counts all batches, n those of a language, the mean is over them. A language that was never drawn
-/// has the mean of all. Weights are computed anew every k batches, and are all 0 before.
+/// t is the number of all batches, n that of the language's batches, and the mean is over the
+/// latter. A language that was never drawn gets the mean over all batches. Weights are recomputed
+/// every k batches, and are all 0 before.
 ///
 /// # Source
-/// Nguyen, Gaschi et al., Online Language Adaptive Sampling, for the formula; the defaults are ours.
+/// Nguyen, Gaschi et al., Online Language Adaptive Sampling, for the formula; the defaults are
+/// ours.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UcbSamplingConfig {
-    /// τ.
+    /// Temperature τ of the softmax.
     pub temperature: f64,
-    /// c.
+    /// Exploration factor c of the confidence bound.
     pub exploration: f64,
-    /// k.
+    /// Batches between two updates of the weights: k.
     pub update_every: u64,
 }
 

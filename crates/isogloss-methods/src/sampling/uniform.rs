@@ -1,4 +1,4 @@
-//! Uniform sampling: all languages are drawn alike.
+//! Uniform sampling of languages.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::rule::{LanguageRecord, SamplingRule};
 use crate::method::{Method, MethodInfo, options};
 
-/// Draws all languages with the same probability.
+/// Uniform sampling: draws all languages with the same probability.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UniformSamplingConfig {}

@@ -1,4 +1,4 @@
-//! Surgical fine-tuning: the head and some layers learn, from the first step to the last.
+//! Surgical fine-tuning (Lee et al. 2023): only the head and selected layers are trained.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,13 +8,13 @@ use super::scope::UnfreezeScope;
 use super::unfreezing::Unfreezing;
 use crate::method::{Method, MethodInfo, options};
 
-/// Trains the head and some layers, from the first step to the last.
+/// Surgical fine-tuning: trains the head and selected layers, from the first step to the last.
 ///
-/// *Also called* surgical fine-tuning, Lee et al. 2023, arXiv:2210.11466.
+/// Lee et al. 2023, arXiv:2210.11466.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FixedLayersConfig {
-    /// The layers, from zero.
+    /// Indices of the trained layers, from zero.
     pub layers: Vec<usize>,
 }
 
@@ -38,7 +38,7 @@ impl ScheduleMethod for FixedLayersConfig {
 }
 
 impl FixedLayersConfig {
-    /// Lays the schedule out for a model of `n_layers`.
+    /// Builds the schedule for a model of `n_layers`.
     pub fn init(&self, n_layers: usize, scope: &UnfreezeScope) -> Unfreezing {
         let opens_at = (0..n_layers).map(|layer| self.layers.contains(&layer).then_some(0));
         Unfreezing { name: Self::INFO.key, opens_at: opens_at.collect(), scope: scope.clone() }

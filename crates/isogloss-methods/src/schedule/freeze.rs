@@ -1,4 +1,4 @@
-//! Freezing: parts of the model stay as they are from the first step to the last.
+//! Frozen parameters: parts of the model that are never trained.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,11 +7,11 @@ use super::rule::{Moment, Schedule, ScheduleMethod};
 use super::scope::UnfreezeScope;
 use crate::method::{Method, MethodInfo, options};
 
-/// Keeps parts of the model as they are from the first step to the last.
+/// Frozen parameters, which are not trained from the first step to the last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FreezeConfig {
-    /// Starts of parameter paths, such as `encoder.embeddings` or `encoder.layers.0.`.
+    /// Prefixes of parameter paths, such as `encoder.embeddings` or `encoder.layers.0.`.
     pub parameters: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! FUN: unfreezing by the Fisher information.
+//! FUN (Liu et al. 2024): unfreezing by Fisher information.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,8 @@ use super::unfreezing::{UnfreezeTiming, is_open};
 use crate::faults::{Faults, at_least_one};
 use crate::method::{DataNeed, Method, MethodInfo, options};
 
-/// Opens at each interval the frozen layer whose parameters have the largest Fisher information.
+/// FUN: at each interval, unfreezes the frozen layer whose parameters have the largest Fisher
+/// information.
 ///
 /// # Source
 /// Liu et al. 2024, FUN with Fisher, arXiv:2301.05487, algorithm 1.
@@ -18,10 +19,10 @@ use crate::method::{DataNeed, Method, MethodInfo, options};
 pub struct FunConfig {
     /// Steps from one layer to the next: the paper's k.
     pub every_steps: u64,
-    /// Batches that the traces are taken over; the authors' code takes 41.
+    /// Batches that the Fisher traces are estimated on; the authors' code uses 41.
     #[serde(default = "authors_batches")]
     pub n_batches: usize,
-    /// When the layers open.
+    /// Unfreezing steps: those of the paper or of the authors' code.
     #[serde(default)]
     pub timing: UnfreezeTiming,
 }
@@ -58,7 +59,7 @@ impl ScheduleMethod for FunConfig {
 }
 
 impl FunConfig {
-    /// Begins with a model of `n_layers`.
+    /// Initial schedule for a model of `n_layers`.
     pub fn init(&self, n_layers: usize, scope: &UnfreezeScope) -> Fun {
         let mut opens_at = vec![None; n_layers];
         if let (UnfreezeTiming::AuthorsCode, Some(top)) = (self.timing, opens_at.last_mut()) {
@@ -68,8 +69,8 @@ impl FunConfig {
     }
 }
 
-/// FUN in the middle of training: it knows which layers are open, and asks for traces when the next
-/// is due.
+/// FUN schedule during training: it stores which layers are unfrozen, and needs Fisher traces when
+/// the next layer is due.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fun {
     config: FunConfig,
@@ -104,8 +105,8 @@ impl Schedule for Fun {
         self.opens_at.contains(&None)
     }
 
-    /// Opens the frozen layer with the largest trace, the higher one of two that are equal; one that
-    /// is not a number is the smallest.
+    /// Unfreezes the frozen layer with the largest trace; of equal ones, the higher layer; NaN
+    /// counts as the smallest.
     fn open(&mut self, traces: &[f64], step: u64) -> Option<usize> {
         let size = |trace: f64| if trace.is_nan() { f64::NEG_INFINITY } else { trace };
         let layers = traces.iter().copied().map(size).enumerate();

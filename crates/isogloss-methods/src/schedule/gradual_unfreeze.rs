@@ -1,4 +1,5 @@
-//! Gradual unfreezing: layers open one by one in an order that is known before training.
+//! Gradual unfreezing (ULMFiT, Howard & Ruder 2018): layers are unfrozen one by one in an order
+//! that is known before training.
 
 use isogloss_kernels::uniform;
 use schemars::JsonSchema;
@@ -10,7 +11,7 @@ use super::unfreezing::{UnfreezeTiming, Unfreezing};
 use crate::faults::{Faults, at_least_one};
 use crate::method::{Method, MethodInfo, options};
 
-/// Opens layers one by one in an order that is known before training.
+/// Gradual unfreezing: unfreezes layers one by one in an order that is known before training.
 ///
 /// # Source
 /// Howard & Ruder 2018, arXiv:1801.06146, §3.3; with adapters, Liu et al. 2024, arXiv:2301.05487.
@@ -19,24 +20,24 @@ use crate::method::{Method, MethodInfo, options};
 pub struct GradualUnfreezeConfig {
     /// Steps from one layer to the next: the paper's k.
     pub every_steps: u64,
-    /// Which layer is next.
+    /// Order in which layers are unfrozen.
     #[serde(default)]
     pub order: UnfreezeOrder,
-    /// When it is.
+    /// Unfreezing steps: those of the paper or of the authors' code.
     #[serde(default)]
     pub timing: UnfreezeTiming,
 }
 
-/// The order in which layers open.
+/// Order in which layers are unfrozen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnfreezeOrder {
-    /// From the layer below the head to the first.
+    /// From the top layer, below the head, to the first.
     #[default]
     TopDown,
-    /// From the first to the last: bad for transfer in the paper, and there for comparison.
+    /// From the first layer to the last: bad for transfer in the paper, and there for comparison.
     BottomUp,
-    /// As the seed says.
+    /// In a random order, which depends on the seed.
     Random,
 }
 
@@ -67,7 +68,7 @@ impl ScheduleMethod for GradualUnfreezeConfig {
 }
 
 impl GradualUnfreezeConfig {
-    /// Lays the schedule out for a model of `n_layers`; `seed` draws the random order.
+    /// Builds the schedule for a model of `n_layers`; `seed` is for the random order.
     pub fn init(&self, n_layers: usize, scope: &UnfreezeScope, seed: u64) -> Unfreezing {
         let mut order: Vec<usize> = match self.order {
             UnfreezeOrder::BottomUp => (0..n_layers).collect(),
@@ -77,7 +78,7 @@ impl GradualUnfreezeConfig {
             shuffle(&mut order, seed);
         }
         if self.timing == UnfreezeTiming::AuthorsCode {
-            // Stable: all others keep their order.
+            // A stable sort: only the top layer moves, to the front; all others keep their order.
             order.sort_by_key(|layer| *layer + 1 != n_layers);
         }
         let delay = u64::from(self.order == UnfreezeOrder::TopDown);
@@ -89,7 +90,7 @@ impl GradualUnfreezeConfig {
     }
 }
 
-/// Fisher and Yates' shuffle.
+/// Fisher–Yates shuffle.
 fn shuffle(order: &mut [usize], seed: u64) {
     for last in (1..order.len()).rev() {
         order.swap(last, (uniform(seed, last as u64) * (last + 1) as f64) as usize);

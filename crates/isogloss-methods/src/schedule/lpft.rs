@@ -1,4 +1,4 @@
-//! LP-FT: linear probing, then fine-tuning.
+//! LP-FT (Kumar et al. 2022): linear probing, then fine-tuning.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,16 +9,16 @@ use super::unfreezing::{UnfreezeTiming, Unfreezing};
 use crate::faults::{Faults, at_least_one};
 use crate::method::{Method, MethodInfo, options};
 
-/// Trains the head alone (linear probing), then all layers.
+/// LP-FT: trains the head alone (linear probing), then all layers (fine-tuning).
 ///
 /// # Source
-/// Kumar et al. 2022, arXiv:2202.10054, in the steps of Liu et al. 2024, arXiv:2301.05487.
+/// Kumar et al. 2022, arXiv:2202.10054, with the steps of Liu et al. 2024, arXiv:2301.05487.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LpftConfig {
-    /// Steps of the head alone: the paper's k. The authors' code takes one less.
+    /// Steps of linear probing: the paper's k. The authors' code takes one less.
     pub steps: u64,
-    /// Whose steps.
+    /// Unfreezing step: that of the paper or of the authors' code.
     #[serde(default)]
     pub timing: UnfreezeTiming,
 }
@@ -47,7 +47,7 @@ impl ScheduleMethod for LpftConfig {
 }
 
 impl LpftConfig {
-    /// Lays the schedule out for a model of `n_layers`.
+    /// Builds the schedule for a model of `n_layers`.
     pub fn init(&self, n_layers: usize, scope: &UnfreezeScope) -> Unfreezing {
         let step = match self.timing {
             UnfreezeTiming::Paper => self.steps,

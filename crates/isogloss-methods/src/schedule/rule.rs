@@ -1,4 +1,4 @@
-//! A schedule: a rule about which parameters may change, and when.
+//! Schedule trait: which parameters are trainable, and when.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -6,71 +6,72 @@ use isogloss_model::{ParamMapper, map_parameters};
 
 use super::scope::UnfreezeScope;
 
-/// A point of training.
+/// Training progress: the current step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// Optimizer steps done.
+    /// Optimizer steps that are done.
     pub step: u64,
-    /// Optimizer steps in all.
+    /// Total optimizer steps.
     pub total_steps: u64,
 }
 
-/// A rule about which parameters may change.
+/// Schedule: which parameters are trainable, and when (freezing, unfreezing).
 pub trait Schedule: Send {
     /// The name used in recipes, logs and errors.
     fn name(&self) -> &'static str;
 
-    /// Tells whether the parameter at `path` may change at this moment.
+    /// Whether the parameter at `path` is trainable at this step.
     fn trainable(&self, path: &str, moment: Moment) -> bool;
 
-    /// Tells whether the parameter may change at any moment.
+    /// Whether the parameter is trainable at any step.
     fn may_train(&self, path: &str) -> bool {
         self.trainable(path, Moment { step: u64::MAX, total_steps: u64::MAX })
     }
 
-    /// By layer: the step from which it learns, counted from 0, and none while that is not known or
-    /// if it never does; nothing for a rule that is not about layers.
+    /// Unfreezing step of each layer, counted from 0; `None` for a layer whose step is not known
+    /// yet or that is never unfrozen. `None` as a whole for a schedule that is not about layers.
     fn opens_at(&self) -> Option<&[Option<u64>]> {
         None
     }
 
-    /// Whether a layer is to open before the update of `step`: [`open`](Self::open) then wants the
-    /// traces.
+    /// Whether a layer is to be unfrozen before the update of `step`; [`open`](Self::open) then
+    /// needs the Fisher traces.
     fn is_due(&self, _step: u64) -> bool {
         false
     }
 
-    /// Whether it is not known yet when the layers open.
+    /// Whether unfreezing steps are still to be decided during training.
     fn decides_later(&self) -> bool {
         false
     }
 
-    /// Opens a layer and returns it; none if all are open.
+    /// Unfreezes a layer and returns it; `None` if all are unfrozen.
     ///
-    /// `traces[n]` is the trace of the Fisher information of what opens with layer `n`; those of open
-    /// layers are not looked at.
+    /// `traces[n]` is the trace of the Fisher information of the parameters that are unfrozen with
+    /// layer `n`; traces of unfrozen layers are ignored.
     fn open(&mut self, _traces: &[f64], _step: u64) -> Option<usize> {
         None
     }
 
-    /// Goes on where [`opens_at`](Self::opens_at) was.
+    /// Restores the unfreezing steps, [`opens_at`](Self::opens_at), from a checkpoint.
     fn resume(&mut self, _opens_at: Vec<Option<u64>>) {}
 }
 
-/// The configuration of a schedule.
+/// Configuration of a schedule.
 pub(super) trait ScheduleMethod {
-    /// Lays the schedule out for a model of `n_layers`; `seed` draws random orders.
+    /// Builds the schedule for a model of `n_layers`; `seed` is for random orders.
     fn schedule(&self, n_layers: usize, scope: &UnfreezeScope, seed: u64) -> Box<dyn Schedule>;
 }
 
-/// Marks the parameters of `module` that every schedule lets change at this moment.
+/// Sets which parameters of `module` are trainable: those that every schedule allows at this step.
 ///
-/// Dropout stays as it is: only whether a parameter requires a gradient is set.
+/// Dropout is unchanged: only whether a parameter requires a gradient is set.
 pub fn apply_schedules<M: Module>(module: M, schedules: &[Box<dyn Schedule>], moment: Moment) -> M {
     mark(module, schedules, |rule, path| rule.trainable(path, moment))
 }
 
-/// Marks the parameters of `module` that every schedule lets change at some moment.
+/// Unfreezes the parameters of `module` that every schedule allows at some step, and freezes the
+/// others.
 pub fn mark_all_that_may_train<M: Module>(module: M, schedules: &[Box<dyn Schedule>]) -> M {
     mark(module, schedules, |rule, path| rule.may_train(path))
 }

@@ -1,23 +1,23 @@
-//! Which parameters open with a layer.
+//! Unfreezing scope: which parameters are unfrozen with a layer.
 //!
-//! Where a layer has adapters, those are what opens and the pretrained weights
-//! stay as they are.
+//! With adapters, only the adapters of a layer are unfrozen, and the pretrained weights stay
+//! frozen.
 
 use isogloss_model::{ParamLocation, ParamPart};
 
-/// Which parameters of a layer open with it.
+/// Unfreezing scope: which parameters of a layer are unfrozen with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum UnfreezeScope {
-    /// All, the pretrained ones too. Embeddings never open.
+    /// All parameters of the layer, the pretrained ones too. Embeddings are never unfrozen.
     #[default]
     Layers,
-    /// Those of the adapter of this name, of any kind. Its invertible adapter opens with the
-    /// first layer.
+    /// The parameters of the adapter of this name, of any kind. Its invertible adapter is unfrozen
+    /// with the first layer.
     Adapter(String),
 }
 
 impl UnfreezeScope {
-    /// The layer that a parameter opens with; none if it never does.
+    /// Layer that a parameter is unfrozen with; `None` if it never is.
     fn layer_of(&self, location: &ParamLocation<'_>) -> Option<usize> {
         match (self, location.part) {
             (Self::Layers, _) => location.layer,
@@ -29,12 +29,12 @@ impl UnfreezeScope {
         }
     }
 
-    /// Tells whether a parameter may change, given which layers are open.
+    /// Whether a parameter is trainable, given which layers are unfrozen.
     pub(super) fn trainable(&self, path: &str, is_open: impl Fn(usize) -> bool) -> bool {
         match ParamLocation::from_path(path) {
             Some(ParamLocation { part: ParamPart::Head, .. }) => true,
             Some(ParamLocation { part: ParamPart::LmHead, .. }) => *self == Self::Layers,
-            // Above the embeddings, it opens with the first layer.
+            // Above the embeddings, it is unfrozen with the first layer.
             Some(ParamLocation { part: ParamPart::InvertibleAdapter(name), .. }) => {
                 *self == Self::Adapter(name.to_owned()) && is_open(0)
             }

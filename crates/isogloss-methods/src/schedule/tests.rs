@@ -1,4 +1,4 @@
-//! The steps at which layers open, for models of three depths and both timings.
+//! Tests of unfreezing steps, for models of three depths and both timings.
 
 use super::*;
 
@@ -16,7 +16,8 @@ fn top_down_opens_the_top_first() {
     // By layer, from the first: the paper's text has 11@0, 10@50, 9@100, …, 0@550.
     let paper = [550, 500, 450, 400, 350, 300, 250, 200, 150, 100, 50, 0];
     assert_eq!(gradual(TopDown, UnfreezeTiming::Paper, 12), paper);
-    // The authors' code opens the top layer a second time at 49: 11@0, 10@99, 9@149, …, 0@599.
+    // The authors' code unfreezes the top layer a second time at 49: 11@0, 10@99, 9@149, …,
+    // 0@599.
     let code = [599, 549, 499, 449, 399, 349, 299, 249, 199, 149, 99, 0];
     assert_eq!(gradual(TopDown, UnfreezeTiming::AuthorsCode, 12), code);
     for n_layers in [6, 24] {
@@ -32,7 +33,7 @@ fn top_down_opens_the_top_first() {
 fn bottom_up_opens_the_first_layer_first() {
     use UnfreezeOrder::BottomUp;
     assert_eq!(gradual(BottomUp, UnfreezeTiming::Paper, 6), [0, 50, 100, 150, 200, 250]);
-    // In the authors' code the top layer is open from the start all the same.
+    // In the authors' code the top layer is unfrozen from the start in this order too.
     assert_eq!(gradual(BottomUp, UnfreezeTiming::AuthorsCode, 6), [49, 99, 149, 199, 249, 0]);
     for n_layers in [12, 24] {
         let n = n_layers as u64;
@@ -72,7 +73,7 @@ fn linear_probing_opens_all_layers_at_once() {
 
 #[test]
 fn fun_opens_the_frozen_layer_with_the_largest_trace() {
-    // Layer 3 has most information, then 1, 5, 0, 4, 2.
+    // By Fisher information, layer 3 is first, then 1, 5, 0, 4, 2.
     let traces = [4.0, 8.0, 1.0, 9.0, 2.0, 5.0];
     for (timing, expected) in [
         (UnfreezeTiming::Paper, [150, 50, 250, 0, 200, 100]),
@@ -85,7 +86,7 @@ fn fun_opens_the_frozen_layer_with_the_largest_trace() {
                 assert!(fun.open(&traces, step).is_some());
                 assert!(!fun.is_due(step), "one layer at a time");
             }
-            // An interrupted run goes on where it was.
+            // A resumed run continues with the same steps.
             let opens_at = fun.opens_at().unwrap().to_vec();
             fun = config.init(6, &UnfreezeScope::Layers);
             fun.resume(opens_at);

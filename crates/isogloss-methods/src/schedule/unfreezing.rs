@@ -1,6 +1,7 @@
-//! Scheduled unfreezing: the head learns from the start, the layers one after the other.
+//! Scheduled unfreezing: the head is trained from the start, layers are unfrozen one after the
+//! other.
 //!
-//! What the schedules about layers share. A pass always goes through all layers.
+//! Shared by the schedules about layers. A forward pass always goes through all layers.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,21 +9,21 @@ use serde::{Deserialize, Serialize};
 use super::rule::{Moment, Schedule};
 use super::scope::UnfreezeScope;
 
-/// Whose steps: the paper's text, or the code that was published with it.
+/// Unfreezing steps: as in the paper's text, or as in the code that was published with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnfreezeTiming {
-    /// The first layer opens at step 0, the next ones every k steps: 0, k, 2k, …
+    /// The first layer is unfrozen at step 0, the next ones every k steps: 0, k, 2k, …
     #[default]
     Paper,
-    /// The top layer is open from the start, whatever the order; the next ones open at k - 1,
+    /// The top layer is unfrozen from the start, whatever the order; the next ones at steps k - 1,
     /// 2k - 1, …, and in top-down order one interval later, at 2k - 1, 3k - 1, …
     AuthorsCode,
 }
 
 impl UnfreezeTiming {
-    /// The step at which the layer number `n` of an order opens; `delay` intervals are added in the
-    /// authors' code.
+    /// Unfreezing step of layer number `n` of an order; `delay` intervals are added in the authors'
+    /// code.
     pub(super) fn step(self, n: usize, every_steps: u64, delay: u64) -> u64 {
         let (n, every_steps) = (n as u64, every_steps.max(1));
         match self {
@@ -33,7 +34,7 @@ impl UnfreezeTiming {
     }
 }
 
-/// A schedule whose steps are all known.
+/// Unfreezing schedule whose steps are all known before training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unfreezing {
     pub(super) name: &'static str,
@@ -55,7 +56,7 @@ impl Schedule for Unfreezing {
     }
 }
 
-/// Whether a layer is open at this moment.
+/// Whether a layer is unfrozen at this step.
 pub(super) fn is_open(opens_at: &[Option<u64>], layer: usize, moment: Moment) -> bool {
     opens_at.get(layer).copied().flatten().is_some_and(|step| step <= moment.step)
 }

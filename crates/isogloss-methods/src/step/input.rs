@@ -1,4 +1,4 @@
-//! What the trainer hands to every objective of a step.
+//! Input of the objectives in a training step.
 
 use burn::tensor::{Int, Tensor};
 use isogloss_model::{ModelOutput, Projection};
@@ -8,7 +8,7 @@ use crate::error::ObjectiveError;
 use crate::view::{Role, View};
 use crate::word_embedding::WordLinks;
 
-/// The outputs of a step's passes, and what is known of its pairs.
+/// Input of the objectives in a training step: model outputs of the views, and the sentence pairs.
 #[derive(Clone, Debug, Default)]
 pub struct StepInput {
     views: Vec<(View, ViewOutput)>,
@@ -16,26 +16,27 @@ pub struct StepInput {
     negative_queues: Vec<(&'static str, Tensor<2>)>,
 }
 
-/// What the trainer knows of the step's pairs.
+/// Sentence pairs of a training step: encoder outputs, word alignments, projection heads.
 #[derive(Clone, Debug, Default)]
 pub struct PairInput {
-    /// The passes over them.
+    /// Encoder outputs of the views of the pairs.
     pub sentences: Vec<(View, Sentences)>,
-    /// Their words, and which of them translate each other.
+    /// Words of the pairs and their alignment links.
     pub links: WordLinks,
-    /// The projection heads of objectives: whose each is, beside which model, and the network.
+    /// Projection heads: name of the objective, role of the model that the head is beside, and the
+    /// network.
     pub projections: Vec<(&'static str, Role, Projection)>,
-    /// Masked tokens that language modeling is trained on beside them.
+    /// Number of masked tokens that masked language modeling is trained on in the same step.
     pub n_masked: usize,
 }
 
 impl StepInput {
-    /// A step whose passes are done.
+    /// Creates the input from the model outputs of the views.
     pub fn new(views: Vec<(View, ViewOutput)>) -> Self {
         Self { views, ..Self::default() }
     }
 
-    /// A step of one pass over the texts as they are.
+    /// Creates the input of a step with one pass over the original texts.
     pub fn original(output: ModelOutput, targets: Option<Tensor<1, Int>>) -> Self {
         let targets = targets.map(RowTargets::from);
         Self::new(vec![(
@@ -44,14 +45,14 @@ impl StepInput {
         )])
     }
 
-    /// Adds the step's pairs.
+    /// Adds the step's sentence pairs.
     #[must_use]
     pub fn with_pairs(mut self, pairs: PairInput) -> Self {
         self.pairs = Some(pairs);
         self
     }
 
-    /// Adds the negative queue of an objective, `[queue_size, width]`.
+    /// Adds the rows of an objective's state, `[rows, width]`.
     #[must_use]
     pub fn with_negative_queue(mut self, objective: &'static str, keys: Tensor<2>) -> Self {
         self.negative_queues.push((objective, keys));
@@ -70,12 +71,12 @@ impl StepInput {
             .ok_or(ObjectiveError::MissingNegativeQueue { objective })
     }
 
-    /// Masked tokens that language modelling is trained on in this step.
+    /// Number of masked tokens that masked language modeling is trained on in this step.
     pub fn n_masked(&self) -> usize {
         self.pairs.as_ref().map_or(0, |pairs| pairs.n_masked)
     }
 
-    /// The output of a view of the task's examples or of masked text.
+    /// Model output of a view of the task's examples or of masked text.
     ///
     /// # Errors
     /// If the step has no such view.
@@ -84,7 +85,7 @@ impl StepInput {
         found.map(|(_, output)| output).ok_or(ObjectiveError::MissingView { objective, view })
     }
 
-    /// The hidden states of one side of the step's pairs.
+    /// Encoder output of a view of one side of the step's sentence pairs.
     ///
     /// # Errors
     /// If the step has no such view.
@@ -98,7 +99,7 @@ impl StepInput {
         found.map(|(_, output)| output).ok_or(ObjectiveError::MissingView { objective, view })
     }
 
-    /// The projection head that an objective trains beside a model, if it has one.
+    /// Projection head that an objective trains beside the model of a role, if it has one.
     pub fn projection(&self, objective: &'static str, role: Role) -> Option<&Projection> {
         let mut projections = self.pairs.iter().flat_map(|pairs| &pairs.projections);
         let found = projections.find(|(name, of, _)| *name == objective && *of == role);

@@ -1,16 +1,17 @@
-//! Targets: the gold labels of the rows of a pass.
+//! Targets: the gold labels of the rows of the logits.
 
 use burn::tensor::{Int, Tensor};
 use isogloss_model::ModelOutput;
 
 use crate::cross_entropy::cross_entropy;
 
-/// The gold labels of the rows of a pass.
+/// Targets: the gold labels of the rows of the logits of a pass.
 #[derive(Clone, Debug)]
 pub struct RowTargets {
-    /// `[n]` with one entry a row of the logits; [`IGNORE_INDEX`](crate::IGNORE_INDEX) leaves a row out.
+    /// Class indices `[n]`, one for each row of the logits; [`IGNORE_INDEX`](crate::IGNORE_INDEX)
+    /// excludes a row.
     pub rows: Tensor<1, Int>,
-    /// The weights and the targets of [`ModelOutput::aux_logits`], in its order.
+    /// Weights and targets of [`ModelOutput::aux_logits`], in the same order.
     pub aux_logits: Vec<(f64, Tensor<1, Int>)>,
 }
 
@@ -21,8 +22,8 @@ impl From<Tensor<1, Int>> for RowTargets {
 }
 
 impl RowTargets {
-    /// The cross-entropy of the logits, plus those of the auxiliary logits by their weights; each is a
-    /// mean over the rows that have a target there.
+    /// Cross-entropy of the logits plus the weighted cross-entropies of the auxiliary logits; each
+    /// is the mean over the rows that have a target there.
     ///
     /// # Shapes
     /// - returns: `[1]`

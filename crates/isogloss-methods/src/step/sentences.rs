@@ -1,4 +1,4 @@
-//! The hidden states and attention maps of one side of a step's pairs.
+//! Encoder output of one side of a step's sentence pairs: hidden states and attention maps.
 
 use std::collections::BTreeMap;
 
@@ -8,31 +8,33 @@ use isogloss_model::Pooling;
 use crate::error::AlignmentError;
 use crate::sentence_embedding::{hidden_state, sentence_embeddings};
 
-/// The hidden states and attention maps of one side of a step's pairs.
+/// Encoder output of one side of a step's sentence pairs: hidden states and attention maps.
 #[derive(Clone, Debug)]
 pub struct Sentences {
-    /// See [`EncoderOutput::hidden_states`](isogloss_model::EncoderOutput::hidden_states).
+    /// Hidden states, see
+    /// [`EncoderOutput::hidden_states`](isogloss_model::EncoderOutput::hidden_states).
     pub hidden_states: Vec<Tensor<3>>,
-    /// `[batch, seq]`, 1 for a real token.
+    /// Attention mask `[batch, seq]`, 1 for a real token.
     pub attention_mask: Tensor<2>,
-    /// The attention maps of the layers that an objective asks for, see
-    /// [`Needs::attention_maps`](crate::Needs::attention_maps): `[batch, heads, seq, seq]`, logarithms.
+    /// Attention maps of the requested layers, see
+    /// [`Needs::attention_maps`](crate::Needs::attention_maps): `[batch, heads, seq, seq]`,
+    /// log-probabilities.
     pub attentions: BTreeMap<usize, Tensor<4>>,
 }
 
 impl Sentences {
-    /// The hidden states of a layer, counted from the embeddings' output, 0; the last one's if `None`.
+    /// Hidden states of a layer, where 0 is the embeddings' output; `None` is the last layer.
     ///
     /// # Errors
-    /// If the model is not that deep.
+    /// If the model has no such layer.
     pub fn states(&self, layer: Option<usize>) -> Result<Tensor<3>, AlignmentError> {
         hidden_state(&self.hidden_states, layer)
     }
 
-    /// The attention maps of a layer, counted from 1, the first block.
+    /// Attention maps of a layer, where 1 is the first block.
     ///
     /// # Errors
-    /// If the model is not that deep, or all heads of the layer are pruned.
+    /// If the model has no such layer, or all heads of the layer are pruned.
     pub fn attention(&self, layer: usize) -> Result<Tensor<4>, AlignmentError> {
         let last = self.hidden_states.len().saturating_sub(1);
         self.attentions.get(&layer).cloned().ok_or(match layer > last {
@@ -41,10 +43,10 @@ impl Sentences {
         })
     }
 
-    /// One sentence embedding a text, `[batch, hidden]`.
+    /// Sentence embeddings, `[batch, hidden]`, pooled from the hidden states of a layer.
     ///
     /// # Errors
-    /// If the model is not that deep.
+    /// If the model has no such layer.
     pub fn vectors(
         &self,
         layer: Option<usize>,

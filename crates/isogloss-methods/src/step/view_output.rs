@@ -1,4 +1,4 @@
-//! The output of one pass, and which rows of its logits are predictions.
+//! Model output of a view, and which rows of its logits are predictions.
 
 use burn::tensor::{Tensor, TensorData};
 use isogloss_model::ModelOutput;
@@ -6,33 +6,35 @@ use isogloss_model::ModelOutput;
 use super::RowTargets;
 use crate::error::ObjectiveError;
 
-/// The output of a model for one view, and its labels.
+/// Model output of a view, with its gold labels.
 #[derive(Clone, Debug)]
 pub struct ViewOutput {
     /// The model's output.
     pub output: ModelOutput,
-    /// The labels, if they are known.
+    /// Gold labels, if they are known.
     pub targets: Option<RowTargets>,
-    /// Which rows are predictions, and of what.
+    /// Which rows of the logits are predictions, of texts or of words.
     pub units: PredictionUnits,
 }
 
-/// What the rows of the logits are predictions of, so that two views of a batch can be compared.
+/// Prediction units: what the rows of the logits predict, so that two views of a batch can be
+/// compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PredictionUnits {
-    /// Each row, in order: a row is a text.
+    /// Text classification: each row is the prediction of a text, in order.
     Texts,
-    /// The first subwords of the words, by example; a word without a token has none.
+    /// Token classification: the row of each word's first subword is a prediction; a word without
+    /// tokens has none.
     Words {
-        /// Tokens of a row of the batch, padding included.
+        /// Sequence length: tokens of a row of the batch, padding included.
         seq_len: usize,
-        /// The token of each word of each example.
+        /// Token index of the first subword of each word, by example.
         first_subwords: Vec<Vec<Option<usize>>>,
     },
 }
 
 impl PredictionUnits {
-    /// The row of the logits of every word, example by example; `None` if every row counts.
+    /// Row index in the logits of each word, by example; `None` if every row is a prediction.
     fn rows(&self) -> Option<Vec<Vec<Option<i32>>>> {
         let Self::Words { seq_len, first_subwords } = self else { return None };
         let row = |example: usize, token: &Option<usize>| {
@@ -44,13 +46,13 @@ impl PredictionUnits {
 }
 
 impl ViewOutput {
-    /// The cross-entropy with the labels.
+    /// Cross-entropy with the gold labels.
     ///
     /// # Shapes
     /// - returns: `[1]`, the mean over rows with a label, in nats
     ///
     /// # Errors
-    /// [`ObjectiveError::MissingLabels`] if there are none.
+    /// [`ObjectiveError::MissingLabels`] if the view has no labels.
     pub fn cross_entropy(
         &self,
         objective: &'static str,
@@ -62,7 +64,8 @@ impl ViewOutput {
         }
     }
 
-    /// The mean of `-log p(token)` over the masked tokens, in nats; zero if no token was masked.
+    /// Masked language modeling loss: the mean of `-log p(token)` over the masked tokens, in nats;
+    /// zero if no token was masked.
     ///
     /// # Shapes
     /// - returns: `[1]`
@@ -73,7 +76,7 @@ impl ViewOutput {
         }
     }
 
-    /// The rows of `values`, such as the logits, that are predictions.
+    /// Selects the rows of `values`, such as the logits, that are predictions.
     ///
     /// # Shapes
     /// - `values`: `[rows of the logits, width]`
@@ -86,9 +89,9 @@ impl ViewOutput {
     }
 }
 
-/// The logits of two views, row by row about the same text or word.
+/// Aligned logits of two views: each row is about the same text or word in both.
 ///
-/// Words are matched by their index; one that is cut off in either view is left out of both.
+/// Words are matched by their index; a word that is truncated in either view is left out of both.
 ///
 /// # Shapes
 /// - returns: twice `[matched rows, labels]`

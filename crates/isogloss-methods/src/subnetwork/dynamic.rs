@@ -1,4 +1,5 @@
-//! Dynamic subnetworks: heads and feed-forward blocks of a language, chosen anew while the model learns.
+//! Dynamic subnetworks: heads and feed-forward blocks of a language, selected again during
+//! training.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,22 +9,22 @@ use crate::faults::Faults;
 use crate::importance::Importance;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 
-/// Configures dynamic subnetworks: after each of a language's batches its units are scored anew, and as
-/// many as before are kept.
+/// Dynamic subnetworks (Choenni et al. 2023): after each batch of a language, its attention heads
+/// and feed-forward blocks are scored again, and as many as before are kept.
 ///
-/// A unit's score is the average of its importance in the language's batches, in which each batch counts
-/// `decay` times less than the one after it. It begins at 1 for units of the given subnetwork and at 0
-/// for others. An importance is the absolute gradient of the unit's mask, taken for units that are
-/// masked too, at a mask of zero; those of heads are normalized by layer and then together, those of
+/// A unit's score is an exponential moving average (EMA) of its importance in the language's
+/// batches, with decay `decay`. It starts at 1 for units of the given subnetwork and at 0 for
+/// others. The importance of a unit is the absolute gradient of its mask, computed for masked units
+/// too, at a mask of zero. Importances of heads are normalized by layer and then together, those of
 /// feed-forward blocks by the largest.
 ///
 /// # Source
-/// The idea is that of Choenni et al. 2023, arXiv:2211.00106; scores, their beginning and their decay are
-/// ours.
+/// The idea is that of Choenni et al. 2023, arXiv:2211.00106; scores, their initial values and
+/// their decay are ours.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DynamicSubnetworkConfig {
-    /// In `[0, 1)`; at 0 the last batch alone decides.
+    /// Decay of the moving average, in `[0, 1)`; at 0 only the last batch counts.
     pub decay: f64,
 }
 
@@ -34,7 +35,7 @@ impl Default for DynamicSubnetworkConfig {
 }
 
 impl DynamicSubnetworkConfig {
-    /// What is wrong with its values: the field and the reason.
+    /// Validation errors: the invalid fields and the reasons.
     pub fn faults(&self) -> Faults {
         Method::faults(self)
     }
@@ -60,7 +61,7 @@ impl Method for DynamicSubnetworkConfig {
     }
 }
 
-/// A subnetwork of a language and the scores that it is drawn from.
+/// Dynamic subnetwork of a language: the scores of all units, and the units that are kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DynamicSubnetwork {
     scores: Importance,
@@ -68,7 +69,7 @@ pub struct DynamicSubnetwork {
 }
 
 impl DynamicSubnetwork {
-    /// Begins with what is kept.
+    /// Starts from a given subnetwork: scores are 1 for kept units and 0 for others.
     pub fn new(subnetwork: Subnetwork) -> Self {
         let numbers = |kept: &[bool]| kept.iter().map(|kept| f64::from(u8::from(*kept))).collect();
         let scores = Importance {
@@ -78,7 +79,7 @@ impl DynamicSubnetwork {
         Self { scores, subnetwork }
     }
 
-    /// What is kept now.
+    /// Current subnetwork.
     pub fn subnetwork(&self) -> &Subnetwork {
         &self.subnetwork
     }
@@ -88,7 +89,7 @@ impl DynamicSubnetwork {
         &self.scores
     }
 
-    /// Goes on with the scores of a checkpoint; `false` if they are of an encoder of another size.
+    /// Restores the scores from a checkpoint; `false` if they are of an encoder of another size.
     #[must_use]
     pub fn restore(&mut self, scores: Importance) -> bool {
         let lengths = |scores: &Importance| -> Vec<usize> {
@@ -103,7 +104,8 @@ impl DynamicSubnetwork {
         fits
     }
 
-    /// Takes in what a batch of the language found to matter.
+    /// Updates the scores with the importance of units in a batch of the language, and selects
+    /// units again.
     pub fn follow(&mut self, found: Importance, config: DynamicSubnetworkConfig) {
         let found = found.normalized();
         let largest = found.feed_forward.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
@@ -117,7 +119,7 @@ impl DynamicSubnetwork {
         self.draw();
     }
 
-    /// Keeps as many units as before, those of the highest scores.
+    /// Keeps the units of the highest scores, as many as before.
     fn draw(&mut self) {
         let [n_layers, n_heads] = self.subnetwork.sizes();
         let (n_kept, n_blocks) = (self.subnetwork.n_heads(), self.subnetwork.n_feed_forward());
@@ -155,7 +157,7 @@ mod tests {
         };
         let config = DynamicSubnetworkConfig { decay: 0.5 };
         dynamic.follow(found(), config);
-        // All are at ½: the last of equals go.
+        // All scores are ½: of equal ones, the last are pruned.
         assert_eq!(dynamic.scores().heads, [[0.5, 0.0], [0.5, 0.5]]);
         assert_eq!(dynamic.scores().feed_forward, [0.5, 0.5]);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The subnetworks of the languages of training: fixed, or followed batch by batch.
+//! Subnetworks of the training languages: fixed, or dynamic and updated after each step.
 
 use burn::tensor::Device;
 use isogloss_model::Model;
@@ -8,10 +8,10 @@ use super::dynamic::{DynamicSubnetwork, DynamicSubnetworkConfig};
 use crate::importance::Importance;
 use crate::state::{MethodState, SavedState, StateError, StateReader, StepFindings};
 
-/// What a checkpoint holds: the scores of each source's units.
+/// Checkpoint key of the scores of each source language's units.
 const SCORES: &str = "scores";
 
-/// A subnetwork for each source, by its index. Without a configuration they stay as they are.
+/// Subnetworks of the source languages, by index; fixed if there is no configuration.
 #[derive(Debug)]
 pub struct SourceSubnetworks {
     sources: Vec<DynamicSubnetwork>,
@@ -19,7 +19,7 @@ pub struct SourceSubnetworks {
 }
 
 impl SourceSubnetworks {
-    /// Begins with what is kept for each source.
+    /// Starts from a given subnetwork for each source language.
     pub fn new(
         sources: impl IntoIterator<Item = Subnetwork>,
         config: Option<DynamicSubnetworkConfig>,
@@ -27,22 +27,22 @@ impl SourceSubnetworks {
         Self { sources: sources.into_iter().map(DynamicSubnetwork::new).collect(), config }
     }
 
-    /// What is kept now, by source.
+    /// Current subnetworks, by source language.
     pub fn subnetworks(&self) -> impl Iterator<Item = &Subnetwork> {
         self.sources.iter().map(DynamicSubnetwork::subnetwork)
     }
 
-    /// The subnetwork of a source language, as it is now.
+    /// Current subnetwork of a source language.
     pub fn get(&self, source: usize) -> Option<&Subnetwork> {
         self.sources.get(source).map(DynamicSubnetwork::subnetwork)
     }
 
-    /// How they change, if they do.
+    /// Configuration of dynamic subnetworks; `None` if they are fixed.
     pub fn config(&self) -> Option<DynamicSubnetworkConfig> {
         self.config
     }
 
-    /// Whether they change while the model learns.
+    /// Whether they change during training.
     pub fn are_dynamic(&self) -> bool {
         self.config.is_some()
     }
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(resumed.save().values, whole.save().values);
         let error = sources(1, Some(0.5)).restore(&mut saved, &model, &device).unwrap_err();
         assert_eq!(error.to_string(), "scores: they are of other languages");
-        // Those that do not change keep nothing.
+        // Fixed subnetworks save no state.
         let mut fixed = sources(2, None);
         let mut nothing = Saved::new(&fixed);
         assert!(nothing.values.is_empty());

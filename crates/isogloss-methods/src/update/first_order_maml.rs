@@ -1,4 +1,4 @@
-//! First-order MAML: meta-learning by the gradient after an inner loop.
+//! First-order MAML (Finn et al. 2017): meta-learning by the gradient after an inner loop.
 
 use isogloss_model::Model;
 
@@ -9,15 +9,16 @@ use crate::gradients::Gradients;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 
 inner_loop_config! {
-    /// Configures first-order MAML: the gradient on a query batch after some steps of plain descent on a
-    /// support batch, the mean over the step's tasks.
+    /// First-order MAML, meta-learning: the gradient on a query batch after some steps of plain
+    /// gradient descent on a support batch, averaged over the step's tasks.
     ///
-    /// A task is two batches of one language, support and query; `training.accumulate` is twice the number
-    /// of tasks of a step. Second derivatives are left out, for Burn differentiates once.
+    /// A task is two batches of one language, support and query; `training.accumulate` is twice the
+    /// number of tasks of a step. Second derivatives are left out, because Burn differentiates
+    /// once.
     ///
     /// # Source
-    /// Finn et al. 2017, arXiv:1703.03400, §5.2, "first-order approximation"; separate rates for encoder
-    /// and head as Langedijk et al. 2022, arXiv:2104.04736.
+    /// Finn et al. 2017, arXiv:1703.03400, §5.2, "first-order approximation"; separate learning
+    /// rates for encoder and head as in Langedijk et al. 2022, arXiv:2104.04736.
     FirstOrderMamlConfig, inner_steps = 2
 }
 
@@ -43,7 +44,7 @@ impl UpdateMethod for FirstOrderMamlConfig {
         Self::INFO.key
     }
 
-    /// Support and query.
+    /// Two: a support and a query batch.
     fn batches_of_task(&self) -> usize {
         2
     }

@@ -1,4 +1,4 @@
-//! Fisher penalty by finite differences of the gradient.
+//! Fisher penalty (Jastrzębski et al. 2021) by finite differences of the gradient.
 
 use isogloss_model::Model;
 use schemars::JsonSchema;
@@ -10,14 +10,14 @@ use crate::gradients::Gradients;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::parameters::shifted;
 
-/// Configures the penalty `weight · ‖g‖²`, where g is the gradient of the mean of `-log p(ŷ)` over a
-/// batch with sampled labels ŷ; over B independent rows, `B ‖g‖²` estimates the trace of the Fisher
-/// information.
+/// Fisher penalty by finite differences: the penalty `weight · ‖g‖²`, where g is the gradient
+/// of the mean of `-log p(ŷ)` over a batch with sampled labels ŷ; over B independent rows,
+/// `B ‖g‖²` estimates the trace of the Fisher information.
 ///
-/// Its gradient is `2 H g ≈ ‖g‖ / h · (∇ℓ(θ + h ĝ) - ∇ℓ(θ - h ĝ))` with `ĝ = g / ‖g‖`: three more
-/// gradients every `every` steps. Labels are kept in all three, so the part of the trace's gradient
-/// that comes from the labels' own dependence on θ is left out, as in the paper;
-/// [`FisherPenaltyConfig`](crate::FisherPenaltyConfig) has it.
+/// Its gradient is `2 H g ≈ ‖g‖ / h · (∇ℓ(θ + h ĝ) - ∇ℓ(θ - h ĝ))` with
+/// `ĝ = g / ‖g‖`: three more gradients every `every` steps. All three use the same labels, so
+/// the part of the trace's gradient that comes from the labels' own dependence on θ is left out,
+/// as in the paper; [`FisherPenaltyConfig`](crate::FisherPenaltyConfig) includes it.
 ///
 /// # Source
 /// Jastrzębski et al. 2021, arXiv:2012.14193, §3, for the penalty; the finite difference is ours,
@@ -25,11 +25,12 @@ use crate::parameters::shifted;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FisherStepConfig {
-    /// The factor of the penalty.
+    /// Weight of the penalty.
     pub weight: f64,
-    /// h, the length of the step in parameter space.
+    /// h, the step size of the finite difference in parameter space.
     pub step_size: f64,
-    /// Optimizer steps from one penalty to the next; it is not scaled up to make up for those between.
+    /// Optimizer steps between two penalties; the penalty is not scaled up to make up for skipped
+    /// steps.
     pub every: u64,
 }
 

@@ -1,8 +1,8 @@
-//! The inner loop of meta-learning: plain descent inside a task.
+//! Inner loop of meta-learning: plain gradient descent on the batches of a task.
 //!
-//! A step's batches are tasks, one language after another; what is learned inside a task is thrown
-//! away, and only its direction is kept. Batches at the end of a step that make no whole task are left
-//! out; where there is none, the step is a plain one.
+//! The batches of a step form tasks, each of one language. The parameters that are adapted in a
+//! task are discarded, and only the resulting gradient is kept. Batches at the end of a step that
+//! do not fill a task are skipped; if no task is full, the step is a plain one.
 
 use isogloss_model::Model;
 
@@ -11,18 +11,18 @@ use crate::gradients::Gradients;
 use crate::learning_rate::Rates;
 use crate::parameters::shifted;
 
-/// The configuration of a method with an inner loop: its fields, their defaults and faults.
+/// Defines the configuration of a method with an inner loop: fields, defaults and validation.
 macro_rules! inner_loop_config {
     ($(#[$attr:meta])* $name:ident, inner_steps = $inner_steps:literal) => {
         $(#[$attr])*
         #[derive(Clone, Debug, PartialEq, ::serde::Serialize, ::serde::Deserialize, ::schemars::JsonSchema)]
         #[serde(default, deny_unknown_fields)]
         pub struct $name {
-            /// Steps of plain descent in a task.
+            /// Gradient descent steps in a task (inner loop).
             pub inner_steps: usize,
-            /// Their learning rate.
+            /// Learning rate of the inner loop.
             pub inner_learning_rate: f64,
-            /// That of the head; the same by default.
+            /// Learning rate of the head in the inner loop; the same by default.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub inner_head_learning_rate: Option<f64>,
         }
@@ -54,7 +54,8 @@ macro_rules! inner_loop_config {
 }
 pub(super) use inner_loop_config;
 
-/// The faults of an inner loop: its steps, and the rates of encoder and head.
+/// Validation errors of an inner loop: its number of steps, and the learning rates of encoder and
+/// head.
 pub(super) fn faults(inner_steps: usize, [rate, head_rate]: [Option<f64>; 2]) -> Faults {
     let steps = at_least_one("inner_steps", inner_steps as u64);
     let rate = rate.and_then(|rate| positive("inner_learning_rate", rate));
@@ -62,7 +63,7 @@ pub(super) fn faults(inner_steps: usize, [rate, head_rate]: [Option<f64>; 2]) ->
     [steps, rate, head].into_iter().flatten().collect()
 }
 
-/// One step of plain descent.
+/// One step of plain gradient descent (SGD).
 pub fn descend(model: Model, gradients: &Gradients, rates: Rates) -> Model {
     shifted(model, &gradients.clone().scaled_by(|path| -rates.for_path(path)), 1.0)
 }

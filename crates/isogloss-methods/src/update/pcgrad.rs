@@ -1,4 +1,4 @@
-//! PCGrad: conflicting gradients of several languages are projected (gradient surgery).
+//! PCGrad (gradient surgery, Yu et al. 2020): projects conflicting gradients of several languages.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,13 @@ use super::rule::{GradientSource, Update, UpdateMethod};
 use crate::gradients::Gradients;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 
-/// Configures the projection of conflicting gradients (PCGrad): where the gradient of one language
-/// points against that of another, it loses its part along it; the results are added up.
+/// PCGrad (gradient surgery): where the gradient of one language conflicts with that of another
+/// (negative dot product), its component along the other is removed; the results are added up.
 ///
-/// The languages are those of the step's batches, which `training.accumulate` is the number of; each
-/// language's gradient is that of its batches together. Others are taken in an order drawn anew for
-/// each step and language. It keeps a gradient of all parameters for each language.
+/// The languages are those of the step's batches, whose number is `training.accumulate`; each
+/// language's gradient is that of its batches together. The other languages are taken in a new
+/// random order for each step and language. It keeps a gradient of all parameters for each language
+/// in memory.
 ///
 /// # Source
 /// Yu et al. 2020, arXiv:2001.06782, alg. 1.
@@ -128,10 +129,11 @@ mod tests {
 
     #[test]
     fn a_gradient_loses_what_points_against_another_language() {
-        // By hand: (1, 0) becomes (½, ½) beside (-1, 1), which becomes (0, 1); each is half of the step.
+        // By hand: (1, 0) becomes (½, ½) beside (-1, 1), which becomes (0, 1); each is half of
+        // the step.
         assert_eq!(projected(&[(0, [1.0, 0.0]), (1, [-1.0, 1.0])]), [0.25, 0.75]);
         assert_eq!(projected(&[(0, [1.0, 0.0]), (1, [1.0, 1.0])]), [1.0, 0.5]);
-        // Opposite ones leave nothing.
+        // Opposite gradients cancel.
         assert_eq!(projected(&[(0, [1.0, 2.0]), (1, [-1.0, -2.0])]), [0.0, 0.0]);
     }
 

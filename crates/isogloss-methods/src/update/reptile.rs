@@ -1,4 +1,4 @@
-//! Reptile: meta-learning by the sum of the gradients of an inner loop.
+//! Reptile (Nichol et al. 2018): meta-learning by the sum of the gradients of an inner loop.
 
 use isogloss_model::Model;
 
@@ -9,15 +9,15 @@ use crate::gradients::Gradients;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 
 inner_loop_config! {
-    /// Configures Reptile: the way from the parameters to where plain descent leads through a task's batches,
-    /// divided by the learning rate, the mean over the step's tasks.
+    /// Reptile, meta-learning: the difference of the parameters before and after plain gradient
+    /// descent on a task's batches, divided by the learning rate, averaged over the step's tasks.
     ///
-    /// A task is `inner_steps` batches of one language, one for each step; `training.accumulate` is that
-    /// number times the tasks of a step.
+    /// A task is `inner_steps` batches of one language, one for each step of the inner loop;
+    /// `training.accumulate` is that number times the number of tasks of a step.
     ///
     /// # Source
-    /// Nichol et al. 2018, arXiv:1803.02999, alg. 2, with the optimizer applied to `(θ - θ') / α`, as §2
-    /// has it.
+    /// Nichol et al. 2018, arXiv:1803.02999, alg. 2, with the optimizer applied to
+    /// `(θ - θ') / α`, as in §2.
     ReptileConfig, inner_steps = 4
 }
 
@@ -43,7 +43,7 @@ impl UpdateMethod for ReptileConfig {
         Self::INFO.key
     }
 
-    /// One for each step.
+    /// One batch for each step of the inner loop.
     fn batches_of_task(&self) -> usize {
         self.inner_steps.max(1)
     }
@@ -54,7 +54,7 @@ impl<E> Update<E> for ReptileConfig {
         Self::INFO.key
     }
 
-    /// The way back from θ' to θ, divided by the learning rate, is the sum of the gradients on the way.
+    /// `(θ - θ') / α` equals the sum of the gradients of the inner loop.
     fn gradients(
         &mut self,
         model: &Model,

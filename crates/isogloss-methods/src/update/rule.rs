@@ -1,45 +1,45 @@
-//! An update: how the gradients of a step's batches become the one that the optimizer takes.
+//! Update trait: how the gradients of a step's batches become the gradient for the optimizer.
 
 use isogloss_model::Model;
 
 use crate::gradients::Gradients;
 
-/// The batches of one optimizer step, which can be asked for gradients at any parameters.
+/// Gradient source: computes gradients of the batches of one optimizer step at any parameters.
 ///
-/// Everything that is drawn, such as dropout masks, is drawn alike at each call of a step.
+/// All random draws, such as dropout masks, are the same in each call of a step.
 pub trait GradientSource<E> {
-    /// The gradient of the sum of all objectives, the mean over the step's batches.
+    /// Gradient of the sum of all objectives, averaged over the step's batches.
     ///
     /// # Errors
-    /// If an objective has no loss, or one that is not finite.
+    /// If an objective has no loss, or a loss that is not finite.
     fn gradients(&mut self, model: &Model) -> Result<Gradients, E>;
 
-    /// The number of batches.
+    /// Number of batches of the step.
     fn n_batches(&self) -> usize;
 
-    /// The language of a batch, as a number; 0 where there is one language of training.
+    /// Language index of a batch; 0 if there is one training language.
     fn batch_language(&self, batch: usize) -> usize;
 
-    /// The gradient of the sum of all objectives over one of the batches.
+    /// Gradient of the sum of all objectives over one of the batches.
     ///
     /// # Errors
     /// As [`gradients`](Self::gradients).
     fn batch_gradients(&mut self, model: &Model, batch: usize) -> Result<Gradients, E>;
 
-    /// The gradient of the mean of `-log p(ŷ)`, with labels ŷ drawn from the model of the step's
-    /// first such call and kept for the others.
+    /// Gradient for the Fisher information, of the mean of `-log p(ŷ)`: labels ŷ are sampled from
+    /// the model in the step's first call and reused in the others.
     ///
     /// # Errors
-    /// If a batch does not suit the model.
+    /// If a batch does not fit the model.
     fn sampled_gradients(&mut self, model: &Model) -> Result<Gradients, E>;
 }
 
-/// A rule that makes one gradient of what a gradient source can be asked for.
+/// Update rule: computes the gradient for the optimizer from a gradient source.
 pub trait Update<E>: Send {
     /// The name used in recipes, logs and errors.
     fn name(&self) -> &'static str;
 
-    /// The gradient of optimizer step number `step`, from 0.
+    /// Computes the gradient of optimizer step number `step`, from 0.
     ///
     /// # Errors
     /// Those of the source.
@@ -51,7 +51,7 @@ pub trait Update<E>: Send {
     ) -> Result<Gradients, E>;
 }
 
-/// Plain gradient descent: the gradient of the summed losses, as it is.
+/// Plain update: the gradient of the summed losses, unchanged.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Plain;
 
@@ -70,17 +70,18 @@ impl<E> Update<E> for Plain {
     }
 }
 
-/// The configuration of an update.
+/// Configuration of an update.
 pub(super) trait UpdateMethod {
     /// Its key in a recipe.
     fn key(&self) -> &'static str;
 
-    /// How many batches, one after another, must be of one language.
+    /// Batches of a meta-learning task: how many consecutive batches must be of one language.
     fn batches_of_task(&self) -> usize {
         1
     }
 
-    /// Whether it adds to the gradient of another update, rather than make the gradient of a step itself.
+    /// Whether it adds to the gradient of another update instead of computing the gradient of a
+    /// step.
     fn is_added(&self) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-//! Sharpness-aware minimization (SAM).
+//! Sharpness-aware minimization (SAM, Foret et al. 2021).
 
 use isogloss_model::Model;
 use schemars::JsonSchema;
@@ -10,16 +10,17 @@ use crate::gradients::Gradients;
 use crate::method::{Method, MethodInfo, options};
 use crate::parameters::shifted;
 
-/// Configures SAM: the gradient at `θ + ρ g / ‖g‖`, where g is the gradient at θ.
+/// Sharpness-aware minimization (SAM): the gradient at `θ + ρ g / ‖g‖`, where g is the
+/// gradient at θ.
 ///
-/// It costs two gradients a step. It combines with every objective; dropout is the same in both.
+/// It computes two gradients a step, with the same dropout masks. It combines with every objective.
 ///
 /// # Source
 /// Foret et al. 2021, arXiv:2010.01412, alg. 1, without the adaptive scaling of its successors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SamConfig {
-    /// ρ, the radius in the space of all trainable parameters.
+    /// ρ, the radius of the neighborhood in the space of all trainable parameters.
     pub rho: f64,
 }
 

@@ -1,4 +1,4 @@
-//! Meta-learning on losses whose gradients are known.
+//! Tests of meta-learning updates (MAML, Reptile) on losses with known gradients.
 
 use std::convert::Infallible;
 
@@ -12,8 +12,8 @@ use isogloss_model::{
 use crate::gradients::Gradients;
 use crate::update::{FirstOrderMamlConfig, GradientSource, ReptileConfig, Update};
 
-/// Each batch draws all parameters towards a number of its own: the loss is half the squared
-/// distance from it, and the gradient the way from it.
+/// Quadratic losses: the loss of each batch is half the squared distance of all parameters from a
+/// target number, and its gradient is the difference from it.
 struct Springs(Vec<f64>);
 
 struct Away<'a>(f64, &'a mut Gradients);
@@ -98,7 +98,7 @@ fn maml_takes_the_query_gradient_where_two_steps_on_the_support_lead() {
     };
     let expected = |theta, rate| (task(theta, rate, 1.0, 3.0) + task(theta, rate, -2.0, 0.5)) / 2.0;
     assert_gradients(&mut maml, &[1.0, 3.0, -2.0, 0.5], [0.1, 0.3], expected);
-    // A batch too many is no task.
+    // An incomplete task at the end is skipped.
     assert_gradients(&mut maml, &[1.0, 3.0, 7.0], [0.1, 0.3], |theta, rate| {
         task(theta, rate, 1.0, 3.0)
     });

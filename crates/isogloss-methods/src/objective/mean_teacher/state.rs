@@ -1,4 +1,4 @@
-//! The state of mean teacher: the averaged model, and the steps that it has followed.
+//! State of mean teacher: the EMA teacher, and the number of its updates.
 
 use burn::tensor::Device;
 use isogloss_model::Model;
@@ -7,12 +7,12 @@ use serde_json::json;
 use crate::momentum_encoder::MomentumEncoder;
 use crate::state::{MethodState, SavedState, StateError, StateReader, StepFindings};
 
-/// The value of a checkpoint that counts steps.
+/// Checkpoint key of the step count.
 const STEPS: &str = "steps";
 
-/// The teacher begins as a copy of the student.
+/// State of mean teacher. The teacher starts as a copy of the student.
 pub(super) struct MeanTeacherState {
-    /// α, see [`MeanTeacherConfig`](super::MeanTeacherConfig).
+    /// EMA momentum α, see [`MeanTeacherConfig`](super::MeanTeacherConfig).
     momentum: f64,
     teacher: MomentumEncoder,
     n_steps: u64,

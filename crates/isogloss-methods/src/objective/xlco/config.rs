@@ -1,4 +1,4 @@
-//! The configuration of XLCo, and the embeddings of its queries and keys.
+//! Configuration of XLCo, and the embeddings of its queries and keys.
 
 use burn::tensor::Tensor;
 use isogloss_model::Pooling;
@@ -10,41 +10,44 @@ use crate::needs::ContrastTexts;
 use crate::step::StepInput;
 use crate::view::{Role, TextView, View};
 
-/// The name of the objective.
+/// Key of the objective in a recipe.
 pub(super) const KEY: &str = "xlco";
 
-/// Configures [`xlco`](super::xlco) and what surrounds it.
+/// XLCo: cross-lingual contrast with a negative queue and a momentum encoder (InfoXLM), see
+/// [`xlco`](super::xlco).
 ///
-/// The queries are the sentence embeddings of the model; the keys those of its momentum encoder, see
-/// [`momentum_update`](crate::momentum_update), on the translations.
+/// The queries are the sentence embeddings of the model; the keys are those of its momentum
+/// encoder, see [`momentum_update`](crate::momentum_update), on the translations.
 ///
 /// # Source
-/// Chi et al. 2021, InfoXLM, arXiv:2007.07834, with the numbers of the authors' recipe for the base
-/// model, but for the queue: theirs, for pretraining, keeps 131 072 keys.
+/// Chi et al. 2021, InfoXLM, arXiv:2007.07834, with the hyperparameters of the authors' recipe for
+/// the base model, except the queue: theirs, for pretraining, keeps 131 072 keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct XlcoConfig {
-    /// τ; products are divided by it.
+    /// Temperature τ; dot products are divided by it.
     pub temperature: f64,
-    /// The layer whose states are taken, counted from the embeddings' output, 0.
+    /// Layer of the hidden states, where 0 is the embeddings' output.
     pub layer: usize,
-    /// How a sentence's states become its vector; the authors take the first token's.
+    /// Pooling of a sentence embedding; the authors take the first token.
     pub pooling: Pooling,
-    /// Keys that are kept as negatives.
+    /// Size of the negative queue: number of keys that are kept as negatives.
     pub queue_size: usize,
-    /// m: after each step the momentum encoder is `m` times itself plus `1 - m` times the model.
+    /// EMA momentum m: after each step the momentum encoder is `m` times itself plus `1 - m` times
+    /// the model.
     pub momentum: f64,
-    /// Whether queries and keys go through a linear map as wide as the model; that of the momentum encoder
-    /// follows like its other parameters.
+    /// Whether queries and keys go through a linear projection as wide as the model; the momentum
+    /// encoder has a moving average of it, as of its other parameters.
     pub projection: bool,
-    /// Whether products are those of unit vectors. Without it, those of wide models grow large.
+    /// Whether embeddings are L2-normalized. Without it, dot products of wide models grow large.
     pub normalized: bool,
-    /// Whether two pairs are put together, in any order on each side, before they are compared. With
-    /// this or `masked`, which language asks is drawn for each pair; without either, the left one does.
+    /// Mixup: whether two pairs are concatenated, in any order on each side, before the contrast.
+    /// With this or `masked`, the language of the query is drawn for each pair; without either, the
+    /// left sentence is the query.
     pub mixup: bool,
-    /// Whether the compared texts are masked, as for a language model.
+    /// Whether the contrasted texts are masked, as for masked language modeling.
     pub masked: bool,
-    /// What the loss weighs beside language modeling.
+    /// Weight of the loss beside masked language modeling.
     pub weighting: XlcoWeighting,
 }
 
@@ -66,13 +69,13 @@ impl Default for XlcoConfig {
 }
 
 impl XlcoConfig {
-    /// How pairs are changed before they are contrasted, if they are.
+    /// Augmentation of pairs before the contrast, if any.
     pub(super) fn contrast_texts(&self) -> Option<ContrastTexts> {
         let texts = ContrastTexts { mixup: self.mixup, masked: self.masked };
         (self.mixup || self.masked).then_some(texts)
     }
 
-    /// The passes that queries and keys come from.
+    /// Views of queries and keys.
     pub(super) fn sides(&self) -> [View; 2] {
         let [query, key] = match self.contrast_texts() {
             Some(_) => [TextView::ContrastLeft, TextView::ContrastRight],
@@ -87,7 +90,7 @@ impl XlcoConfig {
         self.embeddings(input, key)
     }
 
-    /// The embeddings of one side, `[pairs, width]`.
+    /// Sentence embeddings of one side, `[pairs, width]`, after the projection if there is one.
     pub(super) fn embeddings(
         &self,
         input: &StepInput,
@@ -103,26 +106,26 @@ impl XlcoConfig {
     }
 }
 
-/// What the mean over sentence pairs is multiplied by, beside language modeling on masked tokens.
+/// Loss weighting: the factor of the mean over sentence pairs, beside masked language modeling.
 ///
 /// # Source
-/// InfoXLM's paper adds up its losses; its code sums them over pairs and over masked tokens and divides
-/// everything by the number of both, so that contrast weighs little.
+/// InfoXLM's paper adds up its losses; its code sums them over pairs and over masked tokens and
+/// divides the total by the number of both, so that the contrastive loss has little weight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum XlcoWeighting {
-    /// 1: the mean over pairs.
+    /// Factor 1: the mean over pairs.
     #[default]
     PerSample,
-    /// `n_pairs`: the sum over pairs.
+    /// Factor `n_pairs`: the sum over pairs.
     PaperSum,
-    /// `n_pairs / (n_pairs + n_masked)`; the mean over masked tokens is to weigh
+    /// Factor `n_pairs / (n_pairs + n_masked)`; the mean over masked tokens is to have the weight
     /// `n_masked / (n_pairs + n_masked)` beside it.
     FairseqTokenNormalized,
 }
 
 impl XlcoWeighting {
-    /// The factor for a batch of so many pairs and masked tokens; zero without pairs.
+    /// Factor for a batch of `n_pairs` pairs and `n_masked` masked tokens; zero without pairs.
     pub fn factor(self, n_pairs: usize, n_masked: usize) -> f64 {
         let n = n_pairs as f64;
         match self {

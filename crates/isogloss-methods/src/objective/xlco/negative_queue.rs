@@ -1,10 +1,12 @@
-//! The negative queue: the keys of earlier batches, as negatives of a contrast.
+//! Negative queue (MoCo, He et al. 2020): keys of earlier batches as negatives of a contrastive
+//! loss.
 
 use burn::tensor::{Device, Tensor};
 
 use crate::error::AlignmentError;
 
-/// A ring of the last `capacity` keys, on a device and without gradients.
+/// Negative queue (MoCo): a ring buffer of the last `capacity` keys, on a device and without
+/// gradients.
 ///
 /// It is filled before its first use: zeros in it would be negatives that are too easy.
 ///
@@ -14,7 +16,7 @@ use crate::error::AlignmentError;
 pub struct NegativeQueue {
     /// `[capacity, width]`.
     keys: Tensor<2>,
-    /// Where the next key goes.
+    /// Index of the next key.
     next: usize,
     n_keys: usize,
 }
@@ -26,30 +28,30 @@ impl NegativeQueue {
         Self { keys: Tensor::zeros([capacity, width], &device), next: 0, n_keys: 0 }
     }
 
-    /// How many keys it keeps.
+    /// Number of keys that it keeps.
     pub fn capacity(&self) -> usize {
         self.keys.dims()[0]
     }
 
-    /// How many keys are missing before it can be used.
+    /// Number of keys that are missing before it can be used.
     pub fn n_missing(&self) -> usize {
         self.capacity() - self.n_keys
     }
 
-    /// Whether it can be used.
+    /// Whether it is full, and can be used.
     pub fn is_full(&self) -> bool {
         self.n_missing() == 0
     }
 
-    /// Adds keys in their order; each takes the place of the oldest.
+    /// Enqueues keys in their order; each replaces the oldest.
     ///
     /// # Shapes
-    /// - `keys`: `[rows, width]`, as constants
+    /// - `keys`: `[rows, width]`, treated as constants
     pub fn push(&mut self, keys: Tensor<2>) {
         let capacity = self.capacity();
         let [n_rows, width] = keys.dims();
         let keys = keys.without_autodiff();
-        // Of more keys than the queue holds, only the last ones would be left.
+        // Of more keys than the capacity, only the last ones remain.
         let mut row = n_rows.saturating_sub(capacity);
         self.next = (self.next + row) % capacity.max(1);
         while row < n_rows {
@@ -73,9 +75,10 @@ impl NegativeQueue {
         Err(AlignmentError::QueueNotFull { expected: self.capacity(), found: self.n_keys })
     }
 
-    /// What [`restore`](Self::restore) needs: the keys so far, `[n, width]`, and the index of the next.
+    /// State of the queue, for [`restore`](Self::restore): the keys so far, `[n, width]`, and the
+    /// index of the next.
     pub fn state(&self) -> (Tensor<2>, usize) {
-        // Burn cuts no tensor down to nothing.
+        // Burn does not narrow a tensor to zero rows.
         let keys = match self.n_keys {
             0 => Tensor::zeros([0, self.keys.dims()[1]], &self.keys.device()),
             n_keys => self.keys.clone().narrow(0, 0, n_keys),
@@ -83,10 +86,10 @@ impl NegativeQueue {
         (keys, self.next)
     }
 
-    /// Goes on from a [`state`](Self::state), with every key at its old index.
+    /// Restores the queue from a [`state`](Self::state), with every key at its old index.
     ///
     /// # Errors
-    /// If the state is that of a queue of another capacity.
+    /// If the state does not fit the capacity.
     pub fn restore(capacity: usize, keys: Tensor<2>, next: usize) -> Result<Self, AlignmentError> {
         let [found, width] = keys.dims();
         let fits = if found < capacity { next == found } else { found == capacity && next < found };

@@ -1,4 +1,4 @@
-//! The state of XLCo: the momentum encoder, and the queue of the keys that it made.
+//! State of XLCo: the momentum encoder, and the negative queue of its keys.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_model::{Model, NamedParam};
@@ -10,12 +10,12 @@ use crate::momentum_encoder::MomentumEncoder;
 use crate::state::{MethodState, SavedState, StateError, StateReader, StepFindings};
 use crate::step::StepInput;
 
-/// The tensor of the keys, and that of the index of the next one.
+/// Checkpoint tensors: the keys, and the index of the next one.
 const KEYS: &str = "queue.keys";
 const NEXT: &str = "queue.next";
 
-/// The momentum encoder begins as a copy of the model, the queue with the keys of pairs that come before
-/// the first step's.
+/// State of XLCo. The momentum encoder starts as a copy of the model, the queue with the keys of
+/// pairs that come before those of the first step.
 pub(super) struct XlcoState {
     config: XlcoConfig,
     momentum_encoder: MomentumEncoder,
