@@ -3,7 +3,8 @@
 //! mask.
 //!
 //! ```text
-//! cargo run --release --package isogloss-examples --example pruning -- --model examples/isogloss-tiny
+//! cargo run --release --package isogloss-examples --example pruning -- \
+//!     --model examples/isogloss-tiny
 //! ```
 //!
 //! A step is forward with dropout, backward, clipping and AdamW (`lazy`). The three take turns, and

@@ -5,9 +5,9 @@
 //! cargo run --release --package isogloss-examples --example search -- --python PYTHON
 //! ```
 //!
-//! Both sides have 10 000 random unit vectors of width 384. Measured are the nearest neighbour of
-//! every vector in both directions, and the one with the largest margin. The peer is
-//! `examples/peer/search.py`, run by `--python` with numpy, and with faiss where that Python has it;
+//! Both sides have 10 000 random unit vectors of dimension 384. Measured are the nearest neighbor
+//! of every vector in both directions, and the one with the largest margin. The peer is
+//! `examples/peer/search.py`, run by `--python` with numpy, and with faiss if that Python has it;
 //! it reads the same vectors, and its answers are compared. Without `--python` only isogloss is
 //! measured.
 

@@ -1,7 +1,8 @@
 //! WebAssembly toolchain: that of rustup if its target is installed, else that of Debian.
 //!
 //! Debian's `rustc-web` comes with the sources of its library, from which Cargo builds `std`. The
-//! packages are unpacked into the target folder, and nothing is installed; rustup's own linker links.
+//! packages are unpacked into the target folder, and nothing is installed; rustup's own linker
+//! links.
 
 #[cfg(unix)]
 mod debian;
