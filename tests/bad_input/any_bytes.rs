@@ -208,8 +208,7 @@ proptest! {
     }
 }
 
-/// Round-trip test: a valid plan is equal after it is written and read; an error has a place in the
-/// file.
+/// Round trip: a valid plan is equal after it is written and read; a fault is at a place of the file.
 fn check_plan(text: &str) -> Result<(), TestCaseError> {
     match Plan::from_toml(text, "r.toml".as_ref()) {
         Ok(plan) => {

@@ -24,8 +24,7 @@ const WORDS: [([&str; 4], [&str; 5]); 3] = [
     (["включи свет", "灯", "打开", "time is"], ["на", "кухне", "厨房", "warm", "stop"]),
 ];
 
-/// Bilingual dictionaries: words and their translations, all in the vocabulary of
-/// `tests/fixtures/tokenizer.json`.
+/// Bilingual dictionaries, in the vocabulary of `tests/fixtures/tokenizer.json`.
 const DICTIONARIES: [(&str, [(&str, &str); 8]); 2] = [
     (
         "de",
@@ -64,8 +63,7 @@ const LABELS: [&str; 4] = ["light_on", "light_off", "door", "music"];
 /// Splits, with their numbers of texts.
 const SPLITS: [(&str, usize); 3] = [("train", 24), ("dev", 8), ("test", 12)];
 
-/// Workshop: a temporary folder with data in three languages, a tiny BERT as the initial model, and
-/// the runs.
+/// Workshop: temporary folder with data in three languages, a tiny BERT to start from, and runs.
 pub struct Workshop {
     folder: TempDir,
 }
