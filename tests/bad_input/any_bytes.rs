@@ -208,7 +208,7 @@ proptest! {
     }
 }
 
-/// Round trip: a valid plan is equal after it is written and read; a fault is at a place of the file.
+/// Round trip: a valid plan is equal after it is written and read; a fault has a place in the file.
 fn check_plan(text: &str) -> Result<(), TestCaseError> {
     match Plan::from_toml(text, "r.toml".as_ref()) {
         Ok(plan) => {
