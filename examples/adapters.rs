@@ -1,10 +1,11 @@
-//! Adapters, all at once and opened one after the other, beside the whole model.
+//! Bottleneck adapters against full fine-tuning: all adapters trained at once, and with gradual
+//! unfreezing.
 //!
 //! ```text
 //! cargo run --release --example adapters
 //! ```
 //!
-//! Prints the scores in sixteen languages, and what of each model has to be stored.
+//! Prints the scores in sixteen languages, and the size of what each model has to store.
 
 #![allow(clippy::print_stdout, reason = "an example prints what it finds")]
 

@@ -1,11 +1,12 @@
-//! Training steps and inference, isogloss and PyTorch in turn, and the ratio of their speeds.
+//! Benchmark of training steps and inference: isogloss and PyTorch in turn, and the ratio of their
+//! speeds.
 //!
 //! ```text
 //! cargo run --release --package isogloss-examples --example benchmark -- \
 //!     --model corpora/models/multilingual-e5-small --data corpora/intents/en.jsonl
 //! ```
 //!
-//! Each measurement is a process of its own, so that peak memory is its own. The peer is
+//! Each measurement is a process of its own, so that it has its own peak memory. The peer is
 //! `examples/peer/bench.py`, run by `--python`, a Python with torch and transformers. Without
 //! `--python` only isogloss is measured.
 
@@ -39,38 +40,38 @@ struct Args {
     /// A JSONL file of texts, for batches of natural length
     #[arg(long)]
     data: PathBuf,
-    /// A Python with torch and transformers
+    /// Python interpreter with torch and transformers
     #[arg(long)]
     python: Option<PathBuf>,
-    /// Steps of each measurement, after two that do not count
+    /// Number of measured steps, after two warmup steps
     #[arg(long, default_value_t = 6)]
     steps: usize,
-    /// Times that the two programs take turns
+    /// Number of turns of each program
     #[arg(long, default_value_t = 2)]
     rounds: usize,
-    /// Where isogloss computes
+    /// Device of isogloss
     #[arg(long, default_value = "flex")]
     device: DeviceChoice,
-    /// Where PyTorch computes: cpu or cuda
+    /// Device of PyTorch: cpu or cuda
     #[arg(long, default_value = "cpu")]
     torch_device: String,
-    /// The same model as `isogloss trim` leaves it: measured beside PyTorch on the whole one, as is the
+    /// The same model after `isogloss trim`: measured beside PyTorch on the whole one, as is the
     /// lazy optimizer
     #[arg(long)]
     trimmed: Option<PathBuf>,
     /// Measure lengths and vocabularies instead of the main cases
     #[arg(long)]
     scale: bool,
-    /// Go through the batches of a case twice and time the second pass alone: on a GPU the first one
+    /// Run the batches of a case twice and time only the second pass: on a GPU the first one
     /// compiles and tunes the kernels of every shape
     #[arg(long)]
     repeat: bool,
-    /// Measure one case, given as JSON, and print the figures (used by the program itself)
+    /// Measure one case, given as JSON, and print its measurements (used by the program itself)
     #[arg(long, hide = true)]
     one: Option<String>,
 }
 
-/// One thing to measure; no `seq` stands for natural lengths, `vocab` for random weights.
+/// Benchmark case; no `seq` stands for texts of natural length, `vocab` for random weights.
 #[derive(Clone, Debug)]
 struct Case {
     train: bool,
@@ -80,7 +81,8 @@ struct Case {
     table: Table,
 }
 
-/// What isogloss does with the table of token embeddings; PyTorch has the whole one.
+/// Embedding matrix of isogloss: whole, with the lazy optimizer, or trimmed; PyTorch has the whole
+/// one.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Table {
@@ -170,7 +172,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The figures of one case: seconds of each step, and peak memory.
+/// Measurements of one case: seconds of each step, and peak memory.
 struct Figures {
     seconds: Vec<f64>,
     peak_mb: f64,
@@ -284,7 +286,7 @@ fn measure(args: &Args, case: &Case) -> anyhow::Result<Value> {
     }))
 }
 
-/// Batches of a fixed length with made-up tokens, or of sentences as they are.
+/// Batches of random tokens at a fixed length, or of sentences at their natural length.
 fn batches(args: &Args, case: &Case, model: &Model, n: usize) -> anyhow::Result<Vec<TokenBatch>> {
     let config = model.encoder.config();
     let Some(seq) = case.seq else {
@@ -324,7 +326,7 @@ fn input(
     Ok(config.input(ids, &batch.attention_mask, types, batch.seq_len, device)?)
 }
 
-/// The largest resident memory so far; not a number where the system does not tell.
+/// Peak resident memory so far, in MiB; NaN where the system does not tell.
 fn peak_rss_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,12 +1,13 @@
-//! Three ways to ask for the same answer twice, and what they do to the Fisher information.
+//! Consistency regularization: plain fine-tuning, R-Drop and R3F, and their Fisher information.
 //!
 //! ```text
 //! cargo run --release --example consistency
 //! ```
 //!
-//! Plain fine-tuning on English commands beside R-Drop (two masks of dropout) and R3F (noise on the
-//! embeddings). The trace of the Fisher information says how fast predictions change as parameters do;
-//! consistency regularization is thought to work by making it small.
+//! R-Drop compares the predictions under two dropout masks, R3F those with and without noise on the
+//! embeddings; all three train on English commands. The trace of the Fisher information tells how
+//! fast predictions change with the parameters; consistency regularization is thought to work by
+//! making it small.
 
 #![allow(clippy::print_stdout, reason = "an example prints what it finds")]
 

@@ -1,11 +1,11 @@
-//! Brings translations together: InfoNCE over the names of things in sixteen languages.
+//! Contrastive learning of translations: InfoNCE over the names of things in sixteen languages.
 //!
 //! ```text
 //! cargo run --release --example contrast
 //! ```
 //!
-//! Prints how often the nearest name of the other language is the translation, among 100 that were not
-//! trained on, before and after.
+//! Prints the retrieval accuracy before and after: how often the nearest name of the other language
+//! is the translation, among 100 that were not trained on.
 
 #![allow(clippy::print_stdout, reason = "an example prints what it finds")]
 

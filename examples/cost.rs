@@ -1,4 +1,5 @@
-//! Seconds of a training step of several recipes in turn, and their ratio to the first.
+//! Cost of recipes: seconds of a training step of several recipes in turn, and their ratio to the
+//! first.
 //!
 //! ```text
 //! cargo run --release --package isogloss-examples --example cost -- \
@@ -22,16 +23,16 @@ use isogloss_examples::median;
 
 #[derive(Parser)]
 struct Args {
-    /// The recipes; the others are compared with the first
+    /// The recipes; the first is the baseline
     #[arg(required = true)]
     recipes: Vec<PathBuf>,
-    /// Steps of a turn, after two that do not count
+    /// Number of measured steps in a turn, after two warmup steps
     #[arg(long, default_value_t = 20)]
     steps: u64,
-    /// Times that the recipes take turns
+    /// Number of turns of each recipe
     #[arg(long, default_value_t = 2)]
     rounds: usize,
-    /// Where to compute
+    /// The device to compute on
     #[arg(long, default_value = "flex")]
     device: DeviceChoice,
 }
@@ -59,7 +60,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Seconds of each step of one turn.
+/// Seconds of each step in one turn.
 fn steps(plan: &Plan, args: &Args, device: &OpenDevice) -> anyhow::Result<Vec<f64>> {
     let folder = tempfile::tempdir()?;
     let folder_of = |source: &str| -> anyhow::Result<PathBuf> {

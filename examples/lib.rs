@@ -1,4 +1,4 @@
-//! What the examples share; the programs are beside this file.
+//! Shared code of the examples; the programs are beside this file.
 
 #![allow(clippy::print_stdout, reason = "an example prints what it finds")]
 
@@ -15,27 +15,27 @@ use isogloss::{
 };
 use serde_json::Value;
 
-/// The encoder that all of them start from.
+/// Folder of the encoder that all examples start from.
 pub const MODEL: &str = "examples/isogloss-tiny";
 
-/// Commands of sixteen languages.
+/// Folder of voice commands in sixteen languages, with intent labels.
 pub const COMMANDS: &str = "examples/data/commands";
 
-/// Names of things in English and fifteen other languages.
+/// Folder of parallel names of things in English and fifteen other languages.
 pub const NAMES: &str = "examples/data/names";
 
-/// What every example takes.
+/// CLI arguments of every example.
 #[derive(Parser)]
 pub struct Args {
-    /// Where to compute
+    /// The device to compute on
     #[arg(long, default_value = "flex")]
     pub device: DeviceChoice,
-    /// The folder of the runs
+    /// The folder to write the runs to
     #[arg(long, default_value = "runs/examples")]
     pub out: String,
 }
 
-/// Goes to the repository, where the paths of recipes begin, and opens the device.
+/// Changes to the root of the repository, where the paths of recipes begin, and opens the device.
 ///
 /// # Errors
 /// If the encoder is not there, or the device cannot be opened.
@@ -48,7 +48,7 @@ pub fn begin(args: &Args) -> anyhow::Result<OpenDevice> {
     Ok(open(args.device)?)
 }
 
-/// The commands of the test split in a language, those with a label that the model has.
+/// Commands of the test split in a language, with a label that the model has.
 ///
 /// # Errors
 /// If they cannot be read, or none has such a label.
@@ -64,8 +64,8 @@ pub fn test_commands(predictor: &Predictor, language: &str) -> anyhow::Result<La
     )?)
 }
 
-/// Carries out a recipe from its beginning, whatever an earlier call left, in a folder of `out` with the
-/// recipe's name, and prints development scores as they come.
+/// Trains a recipe from scratch, whatever an earlier call left, in a folder of `out` with the
+/// recipe's name, and prints development scores during training.
 ///
 /// # Errors
 /// Those of a faulty recipe, and of [`finetune`].
@@ -95,7 +95,7 @@ pub fn train(recipe: &str, out: &str, device: &OpenDevice) -> anyhow::Result<(Re
     }
 }
 
-/// Carries out recipes of `examples/recipes/small`, and prints their scores beside each other.
+/// Trains recipes of `examples/recipes/small`, and prints their scores beside each other.
 ///
 /// # Errors
 /// As [`train`].
@@ -110,7 +110,7 @@ pub fn compare(recipes: &[&str], out: &str, device: &OpenDevice) -> anyhow::Resu
     Ok(folders)
 }
 
-/// Prints the main score of runs over the same languages, in percent.
+/// Score table: the main score of each run by language, in percent.
 fn print_scores(runs: &[(&str, &Results)]) {
     let Some((_, first)) = runs.first() else { return };
     let row = |name: &str, score: &dyn Fn(&Results) -> f64, remark: &str| {
@@ -127,7 +127,8 @@ fn print_scores(runs: &[(&str, &Results)]) {
     row("", &|results| results.mean_target.unwrap_or(f64::NAN), "  mean of the others");
 }
 
-/// Runs a peer, a program that measures the same as an example, and reads the JSON that it prints last.
+/// Runs a peer program, which measures the same as an example, and parses the last line that it
+/// prints as JSON.
 ///
 /// # Errors
 /// If it cannot be started, fails, or prints something else.
@@ -140,14 +141,15 @@ pub fn run_peer(command: &mut Command) -> anyhow::Result<Value> {
     Ok(serde_json::from_str(stdout.lines().last().unwrap_or_default())?)
 }
 
-/// The middle of the values, the upper one of two; not a number if there are none.
+/// Median of the values, the upper of two middle ones; NaN without values.
 pub fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Draws from [0, 1) by xorshift (Marsaglia 2003), which is enough for made-up data; `state` is not 0.
+/// Uniform random number in [0, 1) by xorshift (Marsaglia 2003), enough for synthetic data; `state`
+/// is not 0.
 pub fn uniform(state: &mut u64) -> f32 {
     *state ^= *state << 13;
     *state ^= *state >> 7;

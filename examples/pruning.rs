@@ -1,14 +1,16 @@
-//! Processor seconds of forward passes and training steps of a whole model, of the same with a mask over its heads and
-//! feed-forward blocks, and of the model pruned to what the mask keeps.
+//! Pruning benchmark: processor seconds of forward passes and training steps of a whole model, of
+//! the same with a mask over its heads and feed-forward blocks, and of the model pruned to that
+//! mask.
 //!
 //! ```text
-//! cargo run --release --package isogloss-examples --example pruning -- --model examples/isogloss-tiny
+//! cargo run --release --package isogloss-examples --example pruning -- \
+//!     --model examples/isogloss-tiny
 //! ```
 //!
-//! A step is forward with dropout, backward, clipping and AdamW (`lazy`). The three take turns, and the
-//! shortest turn of each counts. Seconds are those that processors spent on all threads, which other work on
-//! the machine disturbs less than a clock; a clock's where the system does not tell. Which parts go is
-//! drawn.
+//! A step is forward with dropout, backward, clipping and AdamW (`lazy`). The three take turns, and
+//! the shortest turn of each counts. The seconds are CPU time over all threads, which other work on
+//! the machine disturbs less than wall-clock time; the latter is used where the system does not
+//! tell. The pruned parts are random.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -29,19 +31,19 @@ use isogloss::{PruneOptions, prune, write_subnetwork};
 
 #[derive(Parser)]
 struct Args {
-    /// The model
+    /// The model folder
     #[arg(long, default_value = "examples/isogloss-tiny")]
     model: PathBuf,
-    /// Rows of a batch
+    /// Batch size, in rows
     #[arg(long, default_value_t = 16)]
     batch_size: usize,
-    /// Tokens of a row
+    /// Sequence length, in tokens
     #[arg(long, default_value_t = 64)]
     tokens: usize,
-    /// Turns, after one that does not count
+    /// Number of turns, after one warmup turn
     #[arg(long, default_value_t = 20)]
     rounds: usize,
-    /// Where to compute
+    /// The device to compute on
     #[arg(long, default_value = "flex")]
     device: DeviceChoice,
 }
@@ -88,17 +90,17 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The three models, on a device with autodiff.
+/// The compared models, on a device with autodiff.
 struct Turns {
     whole: Model,
     pruned: Model,
     mask: ForwardOptions,
     input: [ModelInput; 2],
-    /// Parameters of the layers that are left.
+    /// Share of the layers' parameters that is left after pruning.
     share: f64,
 }
 
-/// Seconds of the whole model, and ratios of the others.
+/// Seconds of the whole model, and the ratios of the masked and the pruned one.
 struct Times([f64; 3]);
 
 impl std::fmt::Display for Times {
@@ -173,7 +175,7 @@ impl Turns {
     }
 }
 
-/// What the threads of this process have spent on processors, where Linux tells.
+/// CPU time of all threads of this process, in seconds; `None` if the system is not Linux.
 fn processor_secs() -> Option<f64> {
     let threads = fs::read_dir("/proc/self/task").ok()?;
     let nanos = threads.flatten().filter_map(|thread| {

@@ -1,12 +1,14 @@
-//! Fine-tunes isogloss-tiny on English commands, and tries it in fifteen other languages.
+//! Quickstart: fine-tunes isogloss-tiny on English commands, and evaluates it zero-shot in fifteen
+//! other languages.
 //!
 //! ```text
 //! cargo run --release --example quickstart
 //! ```
 //!
-//! Two recipes: one plain, one that asks for the same answer when a command is cut into other
-//! subwords. The data comes with the repository; `examples/recipes/tiny/README.md` says how the model is
-//! made. Both runs are left in `runs/examples`, with a report on them.
+//! Two recipes: plain fine-tuning, and consistency regularization, which asks for the same
+//! prediction under another subword segmentation. The data comes with the repository;
+//! `examples/recipes/tiny/README.md` tells how the model is made. Both runs are left in
+//! `runs/examples`, with a report on them.
 
 #![allow(clippy::print_stdout, reason = "an example prints what it finds")]
 

@@ -1,12 +1,13 @@
-//! Exact nearest neighbours and margins, isogloss and numpy in turn, and the ratio of their speeds.
+//! Benchmark of exact nearest neighbor search, by cosine and by margin: isogloss and numpy in turn,
+//! and the ratio of their speeds.
 //!
 //! ```text
 //! cargo run --release --package isogloss-examples --example search -- --python PYTHON
 //! ```
 //!
-//! Both sides have 10 000 random unit vectors of width 384. Measured are the nearest neighbour of
-//! every vector in both directions, and the one with the largest margin. The peer is
-//! `examples/peer/search.py`, run by `--python` with numpy, and with faiss where that Python has it;
+//! Both sides have 10 000 random unit vectors of dimension 384. Measured are the nearest neighbor
+//! of every vector in both directions, and the one with the largest margin. The peer is
+//! `examples/peer/search.py`, run by `--python` with numpy, and with faiss if that Python has it;
 //! it reads the same vectors, and its answers are compared. Without `--python` only isogloss is
 //! measured.
 
@@ -24,22 +25,22 @@ use serde_json::Value;
 
 #[derive(Parser)]
 struct Args {
-    /// Vectors of each side
+    /// Number of vectors of each side
     #[arg(long, default_value_t = 10_000)]
     vectors: usize,
-    /// Their width
+    /// Dimension of the vectors
     #[arg(long, default_value_t = 384)]
     width: usize,
-    /// A Python with numpy
+    /// Python interpreter with numpy
     #[arg(long)]
     python: Option<PathBuf>,
-    /// Threads of the peer
+    /// Number of threads of the peer
     #[arg(long, default_value_t = 2)]
     threads: usize,
-    /// Times that the programs take turns
+    /// Number of turns of each program
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Where isogloss computes
+    /// Device of isogloss
     #[arg(long, default_value = "flex")]
     device: DeviceChoice,
 }
@@ -95,7 +96,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Unit vectors in random directions, and others near to them.
+/// Random unit vectors, and noisy copies of them.
 fn sides(n: usize, width: usize) -> anyhow::Result<[Vectors; 2]> {
     let mut state = 0x9e37_79b9_7f4a_7c15;
     let mut draw = move || uniform(&mut state) - 0.5;
@@ -122,7 +123,7 @@ fn measure_peer(args: &Args, python: &Path, folder: &Path) -> anyhow::Result<Val
     run_peer(&mut command)
 }
 
-/// The share of the peer's answers that are ours.
+/// Share of equal answers of the peer and isogloss.
 fn agreement(folder: &Path, key: &str, ours: &[usize]) -> anyhow::Result<f64> {
     let bytes = std::fs::read(folder.join(format!("{key}.i64")))?;
     let theirs = bytes.as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes) as usize);

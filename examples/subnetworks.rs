@@ -1,11 +1,11 @@
-//! Which attention heads each language needs.
+//! Subnetworks of attention heads that each language needs.
 //!
 //! ```text
 //! cargo run --release --example subnetworks
 //! ```
 //!
-//! Fine-tunes on English commands, then takes heads away, those that matter least to a language first,
-//! for as long as 95 % of its score is left, and prints how far the languages share what they keep.
+//! Fine-tunes on English commands, then prunes heads by a language's importance scores, the lowest
+//! first, while at least 95 % of its score is left, and prints the overlap between the languages.
 
 #![allow(clippy::print_stdout, reason = "an example prints what it finds")]
 
@@ -34,7 +34,8 @@ fn main() -> anyhow::Result<()> {
     println!("\n{:<10}{:>8}{:>10}{:>10}", "", "heads", "accuracy", "of all");
     for language in LANGUAGES {
         let set = test_commands(&predictor, language)?;
-        // So few commands choose and judge at once; a study would hold some out.
+        // With so few commands the search and the evaluation share them; a study would hold some
+        // out.
         let pruned = find_subnetwork(&evaluator, &set, &set, SubnetworkSearchOptions::default())?;
         let n_heads = pruned.subnetwork.n_heads();
         let score = pruned.rounds.iter().find(|(heads, ..)| *heads == n_heads);

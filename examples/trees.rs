@@ -1,11 +1,11 @@
-//! How many dependency trees a second one core finds.
+//! Benchmark of dependency tree decoding (maximum spanning trees): trees per second on one core.
 //!
 //! ```text
 //! cargo run --release --package isogloss-examples --example trees
 //! ```
 //!
-//! The scores of arcs are drawn at random, which leaves many cycles to contract, or have a tree that
-//! stands out of noise, as those of a trained parser do.
+//! The arc scores are random, which leaves many cycles to contract, or favor one tree over noise,
+//! as those of a trained parser do.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -19,13 +19,13 @@ use isogloss_examples::{median, uniform};
 
 #[derive(Parser)]
 struct Args {
-    /// Words of a sentence
+    /// Number of words of a sentence
     #[arg(long, default_value_t = 50)]
     words: usize,
-    /// Sentences
+    /// Number of sentences
     #[arg(long, default_value_t = 2000)]
     sentences: usize,
-    /// Times that all of them are parsed; the median counts
+    /// Number of repetitions over all sentences; the median counts
     #[arg(long, default_value_t = 5)]
     rounds: usize,
 }
@@ -51,7 +51,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Scores with deviation 1, and `margin` more on the arcs of a random tree.
+/// Arc scores: noise of standard deviation 1, plus `margin` on the arcs of a random tree.
 fn scores(n_words: usize, margin: f32, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
     let mut draw = || uniform(&mut state);
@@ -59,7 +59,7 @@ fn scores(n_words: usize, margin: f32, seed: u64) -> Vec<f32> {
     let mut scores: Vec<f32> =
         (0..width * width).map(|_| (0..3).map(|_| 2.0 * draw() - 1.0).sum()).collect();
     for word in 1..width {
-        // The first word is the root; each other one hangs on one before it.
+        // The first word is the root; each other word has an earlier one as its head.
         let head = if word == 1 { 0 } else { 1 + (draw() * (word - 1) as f32) as usize };
         scores[word * width + head.min(word - 1)] += margin;
     }

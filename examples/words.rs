@@ -1,13 +1,13 @@
-//! Which word translates which: two aligners, and how well each layer of the encoder knows it.
+//! Word alignment by two aligners, and the strong alignment of each layer of the encoder.
 //!
 //! ```text
 //! cargo run --release --example words
 //! ```
 //!
-//! The statistical aligner learns from 400 names of things alone; the encoder links words whose vectors
-//! are each other's nearest, without learning anything. Then the share of words whose nearest, among
-//! the words of both languages, is their translation (strong alignment), layer by layer, with the links
-//! that both aligners agree on.
+//! The statistical aligner learns from 400 names of things alone; the encoder links words whose
+//! hidden states are each other's nearest, without training. Strong alignment is the share of words
+//! whose nearest neighbor, among the words of both languages, is their translation; it is measured
+//! layer by layer, on the links that both aligners agree on.
 
 #![allow(clippy::print_stdout, reason = "an example prints what it finds")]
 
@@ -24,7 +24,7 @@ use isogloss_examples::{Args, MODEL, NAMES, begin};
 
 const LANGUAGES: [&str; 6] = ["de", "es", "fr", "hi", "nl", "ru"];
 
-/// The names that are shown, by their places.
+/// Indices of the names that are shown.
 const SHOWN: [usize; 3] = [0, 1, 40];
 
 fn main() -> anyhow::Result<()> {
@@ -67,7 +67,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Words beside each other that are linked.
+/// Linked word pairs, as text.
 fn in_words(pair: &SentencePair, links: &Alignment) -> String {
     let sides = [&pair.left, &pair.right].map(|text| text.split_whitespace().collect::<Vec<_>>());
     let linked = links.links().iter().map(|(i, j)| format!("{} – {}", sides[0][*i], sides[1][*j]));

@@ -1,5 +1,6 @@
-//! Sentence contrast and word realignment on every device: their formulas in PyTorch, finite
-//! differences, and what must not change them; and the queue of negatives.
+//! Losses over parallel text (contrastive learning, distillation, realignment) on every device,
+//! against their formulas in PyTorch and finite differences, with their invariances; and the
+//! negative queue.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -77,14 +78,14 @@ impl Words {
     }
 }
 
-/// What losses are differentiated by, each a leaf.
+/// Leaf tensors that losses are differentiated by.
 struct Leaves {
     rows: BTreeMap<&'static str, Tensor<2>>,
     states: BTreeMap<&'static str, Tensor<3>>,
     projection: Projection,
 }
 
-/// Gives parameters the values of the inputs of the same name.
+/// Initializes parameters with the fixture's inputs of the same name.
 struct Given<'a>(&'a BTreeMap<String, Input>);
 
 impl ParamSource for Given<'_> {
@@ -95,11 +96,12 @@ impl ParamSource for Given<'_> {
     }
 }
 
-/// Real tokens of the sentences whose layers are compared, and heads that look at them.
+/// Lengths without padding of the sentences whose layers are compared, and the number of attention
+/// heads.
 const LENGTHS: [usize; 2] = [5, 3];
 const N_HEADS: usize = 2;
 
-/// `[batch, seq]`, 1 for a real token.
+/// Attention mask `[batch, seq]`: 1 for a real token.
 fn real_tokens(states: &Tensor<3>) -> Tensor<2> {
     let [batch, seq, _] = states.dims();
     let row = |length: usize| (0..seq).map(move |at| f64::from(u8::from(at < length)));
@@ -107,7 +109,7 @@ fn real_tokens(states: &Tensor<3>) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values, [batch, seq]), (&states.device(), states.dtype()))
 }
 
-/// Logarithms of attention maps, if each head has a part of their states for queries and for keys.
+/// Log attention maps, where each head takes its part of the states as queries and as keys.
 fn looks(states: Tensor<3>, mask: &Tensor<2>) -> Tensor<4> {
     let [batch, seq, width] = states.dims();
     let heads = states.reshape([batch, seq, N_HEADS, width / N_HEADS]).swap_dims(1, 2);
@@ -170,7 +172,7 @@ impl Leaves {
         }
     }
 
-    /// The gradients of the leaves that a loss depends on.
+    /// Gradients of the leaves that a loss depends on.
     fn gradients(&self, loss: &Tensor<1>) -> BTreeMap<String, Vec<f64>> {
         let tape = loss.backward();
         let mut gradients = BTreeMap::new();
@@ -186,7 +188,7 @@ impl Leaves {
     }
 }
 
-/// Takes the gradients of a projection's weights off the tape.
+/// Collects the gradients of a projection's weights from the tape.
 struct OfParameters {
     tape: Gradients,
     gradients: BTreeMap<String, Vec<f64>>,
@@ -226,7 +228,7 @@ fn every_loss_matches_its_formula_in_pytorch() {
 fn gradients_meet_finite_differences() {
     let fixture = fixture();
     let links = fixture.words.links();
-    // Weights of a projection are of single precision, as is everything on the Vulkan device.
+    // The weights of a projection are in single precision, as is everything on the Vulkan device.
     let projected = |case: &&Case| case.gradients.keys().any(|leaf| leaf.starts_with("proj"));
     for (device_name, device) in devices().into_iter().filter(|(name, _)| *name != "vulkan") {
         let device = device.autodiff();
@@ -291,7 +293,7 @@ fn a_queue_on_every_device_wraps_around_and_comes_back() {
         let (keys, next) = queue.state();
         let mut queue = NegativeQueue::restore(5, keys, next).unwrap();
         queue.push(rows(7, 1));
-        // Keys 5, 6 and 7 are in the places of 0, 1 and 2.
+        // Keys 5, 6 and 7 have replaced 0, 1 and 2.
         let found = values(queue.tensor().unwrap());
         assert_eq!(found, [10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 6.0, 7.0, 8.0, 9.0], "{name}");
     }

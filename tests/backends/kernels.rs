@@ -1,4 +1,4 @@
-//! Every kernel and its derivative, on every device, against Burn's own operations under autodiff.
+//! Kernels and their derivatives on every device, against Burn's own operations under autodiff.
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
@@ -9,12 +9,12 @@ use isogloss_kernels::{
 use isogloss_tests::gradients::{assert_gradient, f64_values};
 use isogloss_tests::{assert_close, devices, tensor, values, waves};
 
-/// f32 on a CPU; the GPU's own functions are a little coarser.
+/// Relative tolerance in f32; the math functions of GPUs are a little less precise.
 fn tolerance(device: &str) -> f32 {
     if device == "vulkan" { 2e-5 } else { 5e-6 }
 }
 
-/// The output and the gradients of all inputs, for a loss that weighs every output differently.
+/// The output and the gradients of all inputs, for a loss with a different weight for every output.
 fn run<const N: usize>(
     inputs: &[(Vec<f32>, Vec<usize>); N],
     device: &Device,
@@ -78,7 +78,7 @@ fn linear_matches_a_matrix_product_and_a_sum() {
 #[test]
 fn gelu_matches_burns() {
     let (mut xs, shape) = input(&[1000], 0.5);
-    // Far tails too.
+    // Far tails are covered too.
     xs.iter_mut().enumerate().for_each(|(i, x)| *x *= (i % 12) as f32);
     compare(
         "gelu",
@@ -166,14 +166,14 @@ fn all_devices_drop_the_same_elements() {
         let x = tensor(waves(3 * 9 * 24, 0.4), [3, 9, 24], device);
         values(attention(x.clone(), x.clone(), x, bias(device), 4, drop))
     });
-    // Elements that lie in memory in another order.
+    // A tensor that is not contiguous in memory.
     compare("transposed", &|device| {
         let x = tensor(waves(70 * 300, 0.2), [70, 300], device);
         values(dropout(x.transpose(), drop))
     });
 }
 
-/// With dropout the gradient is compared with finite differences of the same mask, in f64.
+/// Gradients under dropout, against finite differences with the same mask, in f64.
 #[test]
 fn gradients_with_dropout_meet_finite_differences() {
     use burn::tensor::{DType, TensorData};
@@ -235,7 +235,7 @@ fn lazy_adamw_leaves_rows_without_gradient() {
         grad_scale: 0.5,
         lazy_row: None,
     };
-    // More rows than one task of the CPU takes, each third of them without any gradient.
+    // More rows than one CPU task takes; every third row has no gradient.
     let (n_rows, width) = (2_000, 12);
     let n = n_rows * width;
     let has_gradient = |at: usize| !(at / width).is_multiple_of(3);

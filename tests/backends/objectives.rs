@@ -1,5 +1,5 @@
-//! Every objective on every device: its formula in PyTorch, finite differences, and what must not
-//! change it.
+//! Objectives on every device, against their formulas in PyTorch and finite differences, with their
+//! invariances.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -45,7 +45,8 @@ fn fixture() -> Fixture {
     serde_json::from_slice(&bytes).unwrap()
 }
 
-/// A forgotten objective does not compile here, and one without a case fails the test below.
+/// A new objective that is missing here does not compile, and one without a case fails the test
+/// below.
 fn name(config: &ObjectiveConfig) -> &'static str {
     match config {
         ObjectiveConfig::CrossEntropy(_) => "cross_entropy",
@@ -56,26 +57,28 @@ fn name(config: &ObjectiveConfig) -> &'static str {
         ObjectiveConfig::ModelConsistency(_) => "model_consistency",
         ObjectiveConfig::MeanTeacher(_) => "mean_teacher",
         ObjectiveConfig::FisherPenalty(_) => "fisher_penalty",
-        // Losses of vectors: `alignment.rs` compares them.
+        // Losses over vectors: `alignment.rs` compares them.
         ObjectiveConfig::InfoNce(_)
         | ObjectiveConfig::Xlco(_)
         | ObjectiveConfig::EmbeddingDistillation(_)
         | ObjectiveConfig::StateDistillation(_)
         | ObjectiveConfig::AttentionDistillation(_)
         | ObjectiveConfig::Realign(_) => "of pairs",
-        // The cross-entropy of other logits: `parity/masked_lm.rs` compares it.
+        // Cross-entropy over the logits of a language-model head: `parity/masked_lm.rs` compares
+        // it.
         ObjectiveConfig::Mmlm(_) | ObjectiveConfig::Tlm(_) => "of masked text",
     }
 }
 
-/// The leaves that losses are differentiated by: two passes' logits, and the first one's features.
+/// Leaf tensors that losses are differentiated by: two passes' logits, and the first one's
+/// features.
 struct Leaves {
     first: Tensor<2>,
     second: Tensor<2>,
     features: Tensor<2>,
 }
 
-/// Values by leaf, and what to do with them.
+/// Batch: values by leaf, targets and prediction units.
 #[derive(Clone)]
 struct Batch {
     values: [Vec<f64>; 3],
@@ -103,8 +106,8 @@ impl Batch {
         Leaves { first, second, features }
     }
 
-    /// The step that an objective asks for: the second pass is every view but the original text's, and
-    /// a teacher takes the place of the first.
+    /// The step input that an objective needs: the second pass stands for every view but the
+    /// original text's, and a teacher's output takes the place of the first.
     fn step(&self, config: &ObjectiveConfig, leaves: &Leaves) -> StepInput {
         let targets = TensorData::new(self.targets.clone(), [self.n_rows()]);
         let targets = Tensor::<1, Int>::from_data(targets, &leaves.first.device());
@@ -169,7 +172,7 @@ fn every_objective_matches_its_formula_in_pytorch() {
                 let found = gradients.get(leaf.as_str()).unwrap_or(&zeros);
                 assert_near(&format!("{what}, {leaf}"), found, expected, 1e-5);
             }
-            // A frozen side is known to neither program.
+            // A stop-gradient side has a gradient in neither program.
             for (leaf, found) in &gradients {
                 let is_expected = case.gradients.contains_key(*leaf);
                 assert!(is_expected || found.iter().all(|x| *x == 0.0), "{what}, {leaf}");
@@ -181,7 +184,8 @@ fn every_objective_matches_its_formula_in_pytorch() {
     assert_eq!(seen, all.into_iter().chain(more).collect());
 }
 
-/// A loss that freezes one of its sides has another derivative than its value has.
+/// Whether a loss has a stop-gradient side, so that finite differences of its value are not its
+/// gradient.
 fn freezes(config: &ObjectiveConfig) -> bool {
     match config {
         ObjectiveConfig::Consistency(config) => config.gradient != GradientFlow::Both,
@@ -194,7 +198,7 @@ fn freezes(config: &ObjectiveConfig) -> bool {
 fn gradients_meet_finite_differences() {
     let fixture = fixture();
     let batch = Batch::new(&fixture.inputs);
-    // The Vulkan device has no double precision; the formulas above hold there.
+    // The Vulkan device has no double precision; there the fixtures above are compared.
     for (device_name, device) in devices().into_iter().filter(|(name, _)| *name != "vulkan") {
         let device = device.autodiff();
         for case in fixture.cases.iter().filter(|case| !freezes(&case.config)) {
@@ -202,7 +206,7 @@ fn gradients_meet_finite_differences() {
             for (leaf, name) in ["first", "second", "features"].into_iter().enumerate() {
                 let Some(gradient) = gradients.get(name) else { continue };
                 let what = format!("{:?} on {device_name}, {name}", case.config);
-                // The largest case is divided by the square of its noise, 0.05.
+                // The largest case is divided by the square of its noise scale, 0.05.
                 assert_gradient(&what, gradient, 3, case.loss.abs().max(1.0), |index, h| {
                     let mut batch = batch.clone();
                     batch.values[leaf][index] += h;
@@ -233,7 +237,7 @@ fn the_order_of_a_batch_does_not_matter() {
     }
 }
 
-/// Two sentences of two words: their first subwords, and padding as long as `seq_len` makes it.
+/// Tagging batch: two sentences of two words with their first subwords, padded to `seq_len`.
 fn tagged(inputs: &Inputs, seq_len: usize) -> Batch {
     let words = [1, 3];
     let mut batch = Batch {

@@ -1,5 +1,5 @@
-//! Vectors of texts, nearest neighbours and links of words are the same on every device, and whatever
-//! texts share a batch.
+//! Sentence embeddings, nearest neighbors and word alignments are the same on every device and in
+//! every batch composition.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -29,7 +29,7 @@ fn encoder(device: &Device) -> TextEncoder {
 
 const TEXTS: [&str; 4] = ["Licht aus", "aus", "(Licht), bitte Wohnzimmer aus", "Licht Licht"];
 
-/// All words of the texts, with the places of their tokens.
+/// Hidden states of layers, with those of all tokens in another order than the texts have.
 fn encode(encoder: &TextEncoder, layers: &[usize]) -> Vec<LayerVectors> {
     let texts = encoder.tokenize(&TEXTS).unwrap();
     let mut tokens: Vec<_> = texts
@@ -51,7 +51,7 @@ fn vectors_are_those_of_the_model_whatever_shares_their_batch() {
     let tokenizer = Tokenizer::from_file(&folder.path().join("tokenizer.json")).unwrap();
     let model = load(folder.path(), &HeadChoice::Without, &Device::flex()).unwrap().model;
     let config = model.encoder.config();
-    // One text after the other, without padding.
+    // Each text alone, without padding.
     let (mut sentences, mut tokens) = (Vec::new(), Vec::new());
     for text in TEXTS {
         let encoded = tokenizer.encode(text, None, 64).unwrap();
@@ -142,7 +142,7 @@ fn words_find_themselves_on_every_device() {
                 assert_eq!(n_truncated, 0);
             }
         }
-        // The two special tokens leave room for one.
+        // The two special tokens leave room for one token.
         let short = encoder.with_max_length(3);
         let aligner = EncoderAligner { layer: 0, ..EncoderAligner::default() };
         let (found, n_truncated) = aligner.align(&short, &pairs).unwrap();
@@ -155,7 +155,7 @@ fn words_find_themselves_on_every_device() {
 fn equal_sides_are_aligned_and_every_pair_is_accounted_for() {
     let text = "Licht aus\tlicht aus\naus an\tan aus\nbitte\tBitte an\n";
     let pairs = read_pairs(text.as_bytes(), "en-de.tsv".as_ref()).unwrap();
-    // Of the first pair the words are the same but for case, the third has no link.
+    // In the first pair the words are equal but for case; the third has no link.
     let links = |at: usize| Alignment::parse(["0-0", "0-0 1-1", ""][at], 2, 2).unwrap();
     for word_vector in [WordPooling::First, WordPooling::Mean] {
         let options = AlignmentOptions { word_vector, ..AlignmentOptions::default() };
@@ -183,7 +183,7 @@ fn the_gold_links_fit_their_pairs() {
     let n_sure: usize = gold.iter().map(|gold| gold.sure().len()).sum();
     let n_possible: usize = gold.iter().map(|gold| gold.possible().len()).sum();
     assert_eq!((pairs.len(), n_sure, n_possible), (40, 253, 304));
-    // Every word has a link, possible or sure.
+    // Every word has a sure or a possible link.
     for (gold, (n_left, n_right)) in gold.iter().zip(n_words) {
         let links = gold.possible().links();
         assert!((0..n_left).all(|word| links.iter().any(|link| link.0 == word)));

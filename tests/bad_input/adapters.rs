@@ -1,4 +1,4 @@
-//! Folders of adapters and of low-rank changes: for another model, of another kind, damaged.
+//! Folders of adapters and of LoRA: for another model, of another kind, damaged.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn model(family: &str) -> Model {
     saved_model(family, &Device::flex()).model
 }
 
-/// Loads an adapter; the model must be as it was if that fails.
+/// Loads an adapter; if that fails, the model must be unchanged.
 fn adapter(folder: &Path, family: &str) -> Result<LoadedAdapter, LoadError> {
     let mut model = model(family);
     let n_before = named_parameters(&model).len();
@@ -32,7 +32,7 @@ fn adapter(folder: &Path, family: &str) -> Result<LoadedAdapter, LoadError> {
     result
 }
 
-/// The same for low-rank changes.
+/// Loads a `peft` folder; if that fails, the model must be unchanged.
 fn in_peft(folder: &Path, family: &str) -> Result<LoadedPeft, LoadError> {
     let mut model = model(family);
     let n_before = named_parameters(&model).len();
@@ -99,7 +99,7 @@ fn an_adapter_for_another_model_names_the_tensors() {
     edit_json(&path, |json| json["config"]["reduction_factor"] = json!(16));
     assert_refused("another reduction", adapter(folder.path(), "bert"), &[&shape]);
 
-    // An adapter of two more layers, and a model of two more.
+    // An adapter with two more layers than the model, and a model with two more than the adapter.
     let (device, json) = (Device::flex(), json!({ "model_type": "bert" }));
     let mut random = RandomParams::new(1);
     let deep = isogloss_model::EncoderConfig { num_hidden_layers: 4, ..presets::tiny(20) };
@@ -321,7 +321,8 @@ fn a_base_that_is_gone_is_named() {
     );
 }
 
-/// huggingface/transformers#25222, hiyouga/LlamaFactory#1912, QwenLM/Qwen3#80: a base that is named by a path.
+/// huggingface/transformers#25222, hiyouga/LlamaFactory#1912, QwenLM/Qwen3#80: a base model that is
+/// stored as a path.
 #[test]
 fn a_run_that_is_moved_finds_its_base() {
     let mut job = Job::new();
@@ -332,7 +333,7 @@ fn a_run_that_is_moved_finds_its_base() {
     assert_eq!(json["base_folder"], json!("../../model"));
     let opens = |best: &Path| load(best, &HeadChoice::Saved, &Device::flex()).map(|_| ());
 
-    // With its model.
+    // The run is moved together with its model.
     let moved = tempfile::tempdir().unwrap();
     copy_folder(&job.path("."), &moved.path().join("deep/er"));
     let hidden = job.path("hidden");
@@ -340,18 +341,18 @@ fn a_run_that_is_moved_finds_its_base() {
     opens(&moved.path().join("deep/er/run/best")).unwrap();
     fs::rename(&hidden, job.path("model")).unwrap();
 
-    // Alone.
+    // The run is moved alone.
     let alone = tempfile::tempdir().unwrap();
     copy_folder(&job.run.best(), &alone.path().join("best"));
     opens(&alone.path().join("best")).unwrap();
 
-    // Neither here nor there: both places are named.
+    // The base is in neither place: the error names both.
     fs::rename(job.path("model"), &hidden).unwrap();
     let absolute = job.path("model").display().to_string();
     let parts = ["best/../../model, nor in ", absolute.as_str(), "set \"base_folder\""];
     assert_refused("gone", opens(&alone.path().join("best")), &parts);
 
-    // What earlier versions wrote: one path from the root, or one that somebody has set.
+    // The format of earlier versions: one absolute path, or one that a user has set.
     let path = alone.path().join("best/isogloss.json");
     edit_json(&path, |json| {
         json["base_folder"] = json!(hidden);
@@ -373,7 +374,7 @@ fn a_model_with_adapters_is_not_trained_without_one() {
     second.recipe.push_str("[adapter.seq_bn]\nreduction_factor = 2\n");
     assert_refused("another", second.run().0, &["has an adapter \"task\" already"]);
 
-    // A base that stands on itself.
+    // A base model that is its own base.
     let path = job.run.best().join("isogloss.json");
     edit_json(&path, |json| json["base_folder"] = json!("."));
     let loaded = load(job.run.best(), &HeadChoice::Saved, &Device::flex());

@@ -1,5 +1,5 @@
-//! Whatever bytes a file holds, its reader gives a value or an error: no panic, and no memory beyond
-//! reason.
+//! Fuzz tests (property-based) of the file readers: any bytes give a value or an error, without a
+//! panic or excessive memory.
 
 use std::fs;
 use std::path::Path;
@@ -18,12 +18,12 @@ use crate::folders::edit_json;
 use crate::job::Job;
 use crate::memory::within_memory;
 
-/// A way to spoil a file.
+/// Mutation that damages a file.
 #[derive(Clone, Debug)]
 enum Damage {
-    /// Sets the byte at a place in the first part of the file, where its structure is.
+    /// Sets a byte in the first part of the file, which holds its structure.
     Early(Index, u8),
-    /// Sets the byte at any place.
+    /// Sets any byte of the file.
     Any(Index, u8),
     /// Sets eight bytes: a length or an offset.
     Number(Index, u64),
@@ -74,7 +74,7 @@ impl Damage {
     }
 }
 
-/// Reads a folder in every way there is.
+/// Reads a model folder with every loader.
 fn read(folder: &Path) {
     within_memory("a spoiled folder", || {
         let device = Device::flex();
@@ -90,7 +90,7 @@ fn read(folder: &Path) {
     });
 }
 
-/// A folder with a configuration and this content as its weights.
+/// Model folder with a valid configuration and these bytes as its weights.
 fn folder_with(name: &str, bytes: &[u8]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::copy(fixtures().join("bert/config.json"), folder.path().join("config.json")).unwrap();
@@ -98,7 +98,7 @@ fn folder_with(name: &str, bytes: &[u8]) -> TempDir {
     folder
 }
 
-/// The starts of files that a reader goes on with.
+/// Magic bytes and prefixes of files that a reader accepts.
 fn starts() -> impl Strategy<Value = Vec<u8>> {
     prop::sample::select(vec![
         Vec::new(),
@@ -142,7 +142,7 @@ proptest! {
         in_directory: bool,
     ) {
         let mut bytes = fs::read(fixtures().join("bert-variants").join(name)).unwrap();
-        // The pickle comes first in the archive, its directory last.
+        // The pickle is at the start of the archive, the archive's directory at its end.
         let structure = if in_directory { bytes.len() - 3000..bytes.len() } else { 0..6000 };
         damages.iter().for_each(|damage| damage.apply(&mut bytes, structure.clone()));
         read(folder_with("pytorch_model.bin", &bytes).path());
@@ -208,7 +208,7 @@ proptest! {
     }
 }
 
-/// A plan is one that can be written and read again; a fault is at a place of the file.
+/// Round trip: a valid plan is equal after it is written and read; a fault has a place in the file.
 fn check_plan(text: &str) -> Result<(), TestCaseError> {
     match Plan::from_toml(text, "r.toml".as_ref()) {
         Ok(plan) => {
@@ -392,7 +392,7 @@ proptest! {
         let job = Job::stopped();
         let path = job.checkpoint(5).join("state.json");
         let mut bytes = fs::read(&path).unwrap();
-        // The numbers of the run come before those of the parameters.
+        // The numbers of the run are stored before those of the parameters.
         damages.iter().for_each(|damage| damage.apply(&mut bytes, 0..300));
         fs::write(&path, bytes).unwrap();
         _ = job.run();

@@ -1,4 +1,4 @@
-//! Data files and tokenizers: every fault names the file, and the line where there is one.
+//! Bad data files and tokenizers: every error names the file, and the line if there is one.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::assert_refused;
 use crate::folders::{add_tokens, edit_json};
 use crate::job::{Job, with_file};
 
-/// A file of the job, what it holds instead (`None`: it is not there), and parts of the message.
+/// Bad file: its name, its content (`None`: it is missing), and parts of the error message.
 type Case = (&'static str, Option<&'static [u8]>, &'static [&'static str]);
 
 const CASES: &[Case] = &[
@@ -17,7 +17,7 @@ const CASES: &[Case] = &[
     ("en.dev.jsonl", Some(b"\n\n"), &["en.dev.jsonl: no example in this file"]),
     ("de.test.jsonl", Some(b""), &["de.test.jsonl: no example in this file"]),
     ("de.test.jsonl", Some(b"\xef\xbb\xbf"), &["de.test.jsonl: no example in this file"]),
-    // `languages` names it.
+    // `languages` in the recipe names this language.
     ("de.test.jsonl", None, &["de.test.jsonl: cannot be read"]),
     (
         "de.test.jsonl",
@@ -183,7 +183,7 @@ fn labels_that_training_has_not_seen_are_skipped_and_counted_where_the_recipe_sa
 #[test]
 fn long_texts_are_cut_counted_and_reported() {
     let mut job = Job::new();
-    // Longer than the model's 40 positions, too.
+    // Longer than the 40 positions of the model, too.
     job.edit_recipe("max_length = 16", "max_length = 1000");
     let line = format!(
         "{{\"text\": \"{}\", \"label\": \"on\"}}\n",
@@ -232,7 +232,7 @@ fn a_tokenizer_must_fit_the_embedding() {
     job.finish();
 }
 
-/// huggingface/datasets#5693, flairNLP/flair#480: splits that are files beside each other.
+/// huggingface/datasets#5693, flairNLP/flair#480: the splits are files beside each other.
 #[test]
 fn files_of_splits_and_of_languages_by_name_are_no_languages() {
     let mut job = Job::new();
@@ -244,7 +244,7 @@ fn files_of_splits_and_of_languages_by_name_are_no_languages() {
         assert_refused(name, job.run().0, &[&told, "list the languages in place of all"]);
         fs::remove_file(path).unwrap();
     }
-    // Names that were never taken for languages are passed over.
+    // Files whose names are not languages are ignored.
     fs::write(job.path("data/notes_2.test.jsonl"), "").unwrap();
     job.finish();
 }

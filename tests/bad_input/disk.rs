@@ -1,4 +1,4 @@
-//! Places that cannot be written, disks that are full.
+//! Disk errors: paths that cannot be written, full disks.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::job::Job;
 fn a_folder_that_cannot_be_made_is_named() {
     let mut job = Job::new();
     fs::write(job.path("file"), "").unwrap();
-    // The tests may run as root, whom permissions do not stop; these places stop anyone.
+    // The tests may run as root, who ignores permissions; these paths fail for any user.
     let mut places = vec![job.path("file"), job.path("file/run")];
     if Path::new("/proc/self").exists() {
         places.push("/proc/isogloss/run".into());
@@ -54,7 +54,7 @@ fn a_folder_without_permission_to_write_is_named() {
     job.finish();
 }
 
-/// Every file that a run replaces goes to a full disk in turn; the run goes on once there is room.
+/// Every file that a run replaces meets a full disk in turn; the run resumes once there is space.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_names_the_file_and_loses_nothing() {
@@ -77,7 +77,7 @@ fn a_full_disk_names_the_file_and_loses_nothing() {
         job.finish();
     }
 
-    // The log cannot be cut back on a device, so it ends there before the first step.
+    // The log cannot be truncated on a device, so the run ends there before the first step.
     let job = Job::stopped();
     let log = job.run.path().join("metrics.jsonl");
     fs::rename(&log, job.path("log")).unwrap();
@@ -88,7 +88,7 @@ fn a_full_disk_names_the_file_and_loses_nothing() {
     job.finish();
 }
 
-/// A small file system in memory, gone when dropped.
+/// Small in-memory file system (tmpfs), unmounted when dropped.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
@@ -115,7 +115,8 @@ impl Drop for SmallDisk {
 
 #[test]
 fn a_disk_that_fills_up_in_a_run_leaves_the_last_checkpoint() {
-    // A checkpoint is about 300 KiB, the chosen model 110; beside the old ones the new must fit.
+    // A checkpoint takes about 300 KiB, the selected model 110; the new ones must fit beside the
+    // old.
     let mut n_cut_short = 0;
     for kib in [100, 250, 350, 450, 560, 650, 760] {
         let mut job = Job::new();

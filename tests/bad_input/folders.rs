@@ -1,4 +1,4 @@
-//! Model folders: without weights, with a `config.json` that cannot be used.
+//! Bad model folders: without weights, or with an unusable `config.json`.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{assert_refused, copy_of, truncate};
 
-/// Changes a JSON file.
+/// Edits a JSON file in place.
 pub(crate) fn edit_json(path: &Path, edit: impl FnOnce(&mut Value)) {
     let mut json = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     edit(&mut json);
@@ -177,7 +177,7 @@ fn a_predictor_needs_a_head_and_a_tokenizer_that_fits() {
     assert_refused("no head", predictor(), &["config.json: this model has no head"]);
 }
 
-/// Adds a token with the id 129 to a tokenizer.
+/// Adds tokens to a tokenizer up to the id 129.
 pub(crate) fn add_tokens(tokenizer: &mut Value) {
     let pieces = tokenizer["model"]["vocab"].as_array_mut().unwrap();
     for id in pieces.len()..130 {

@@ -1,4 +1,4 @@
-//! A run of four steps on two languages, of which each part can be spoiled.
+//! Test run of four steps an epoch on two languages, any part of which can be damaged.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use isogloss_model::{HeadChoice, WeightFiles, load};
 use isogloss_tests::copy_model;
 use tempfile::TempDir;
 
-/// The files of the data set; four steps an epoch.
+/// Files of the dataset; four steps an epoch.
 const DATA: [(&str, &str); 4] = [
     (
         "en.train.jsonl",
@@ -48,29 +48,29 @@ const DATA: [(&str, &str); 4] = [
     ),
 ];
 
-/// A folder with a model, data, and a run.
+/// Temporary folder with a model, data, and a run.
 pub(crate) struct Job {
     folder: TempDir,
-    /// The text of the recipe.
+    /// Recipe, as TOML.
     pub(crate) recipe: String,
-    /// The folder of the run.
+    /// Run folder.
     pub(crate) run: RunFolder,
-    /// Whether it begins again.
+    /// Whether the run starts anew instead of resuming.
     pub(crate) fresh: bool,
-    /// The model to start from, where it is not `model`.
+    /// Initial model, if it is not `model` in the folder.
     pub(crate) model: Option<PathBuf>,
 }
 
-/// What a run told on its way.
+/// Recorded events of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
-    /// What became of the training data, and of each test set.
+    /// Data reports of the training data and of each test set.
     pub(crate) data: Vec<DataReport>,
-    /// For each language, pairs without linked words.
+    /// Number of pairs without aligned words, for each language.
     pub(crate) unlinked: Vec<usize>,
-    /// The losses of the steps.
+    /// Losses by step.
     pub(crate) losses: Vec<f64>,
-    /// The steps of the checkpoints.
+    /// Steps of the checkpoints.
     pub(crate) checkpoints: Vec<u64>,
 }
 
@@ -95,8 +95,8 @@ impl Job {
         Self { folder, recipe, run, fresh: false, model: None }
     }
 
-    /// A job whose run was stopped after the fifth of eight steps: there is a checkpoint of step 5
-    /// and the chosen model of step 4.
+    /// A job whose run was stopped after the fifth of eight steps, with a checkpoint of step 5 and
+    /// the selected model of step 4.
     pub(crate) fn stopped() -> Self {
         let job = Self::new();
         let (outcome, _) = job.run_until(Some(5));
@@ -104,7 +104,7 @@ impl Job {
         job
     }
 
-    /// A path in the folder.
+    /// A path in the temporary folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -119,7 +119,7 @@ impl Job {
         self.run_until(None)
     }
 
-    /// Runs, or goes on with the run.
+    /// Starts or resumes the run, and stops it after a step if one is given.
     pub(crate) fn run_until(&self, stop_step: Option<u64>) -> (Result<Outcome, Error>, Told) {
         let plan = match Plan::from_toml(&self.recipe, &self.path("recipe.toml")) {
             Ok(plan) => plan,
@@ -152,7 +152,7 @@ impl Job {
         (outcome, told)
     }
 
-    /// Goes on to the end.
+    /// Resumes the run to its end.
     #[track_caller]
     pub(crate) fn finish(&self) -> Results {
         match self.run().0 {
@@ -165,7 +165,7 @@ impl Job {
         self.run.path().join(format!("checkpoints/step-{step:08}"))
     }
 
-    /// Fails unless a checkpoint can be read, weights and moments.
+    /// Fails unless a checkpoint can be read: its weights, and the optimizer's moments.
     #[track_caller]
     pub(crate) fn assert_readable(&self, case: &str, step: u64) {
         let folder = self.checkpoint(step);
@@ -176,7 +176,7 @@ impl Job {
         moments.unwrap_or_else(|error| panic!("{case}: {error}"));
     }
 
-    /// Fails unless the chosen model can be used.
+    /// Fails unless the selected model can be loaded and predicts.
     #[track_caller]
     pub(crate) fn assert_best_predicts(&self, case: &str) {
         let predictor = Predictor::load(self.run.best(), &Device::flex());
@@ -185,7 +185,7 @@ impl Job {
     }
 }
 
-/// Runs `spoiled` with a file of other content, or without it; then puts it back.
+/// Runs `spoiled` while a file has other content, or is missing; then restores the file.
 pub(crate) fn with_file<T>(path: &Path, content: Option<&[u8]>, spoiled: impl FnOnce() -> T) -> T {
     let before = fs::read(path).ok();
     let put = |content: Option<&[u8]>| match content {

@@ -1,5 +1,5 @@
-//! Data files as people publish and export them: what their fields and conventions say is honoured, or
-//! refused with the file and line.
+//! Data file formats as people publish and export them: their fields and conventions are followed,
+//! or refused with the file and line.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use isogloss_text::{FeatureOptions, Format, LabelSet, ReadOptions, TagUnits, Tok
 use crate::assert_refused;
 use crate::job::Job;
 
-/// A job of tagging over files of an extension, of which all splits have the same content.
+/// Tagging job with the same content in all splits, in files with this extension.
 fn tagging_job(extension: &str, content: &str) -> Job {
     let mut job = Job::new();
     job.edit_recipe("[data]", "[task.tagging]\nunits = \"word\"\n[data]");
@@ -23,7 +23,7 @@ fn tagging_job(extension: &str, content: &str) -> Job {
     job
 }
 
-/// The labels of the model that a finished job chose.
+/// The labels of the model that a finished job selected.
 fn labels_of(job: &Job) -> Vec<String> {
     let loaded = load(job.run.best(), &HeadChoice::Saved, &Device::flex()).unwrap();
     loaded.head.unwrap().labels().to_vec()
@@ -45,7 +45,7 @@ fn comments_and_word_numbers_of_uner_are_no_words() {
 
 #[test]
 fn every_scheme_is_learned_as_bio() {
-    // dkpro-core#770, seqeval#71, NCRFpp#23: the same spans in four schemes.
+    // dkpro-core#770, seqeval#71, NCRFpp#23: the same spans in four tagging schemes.
     for tags in [
         ["B-x", "I-x", "O", "B-y"],
         ["I-x", "I-x", "O", "I-y"],
@@ -74,7 +74,8 @@ fn numbers_of_tags_are_named_by_the_recipe_and_then_by_the_model() {
     assert_refused("no names", job.run().0, &[part]);
     job.edit_recipe("[data]\n", "[data]\nlabel_names = [\"O\", \"B-x\", \"I-x\"]\n");
     job.finish();
-    // The order of the numbers, so that the finished model reads the same file.
+    // The labels keep the order of the class numbers, so that the finished model reads the same
+    // file.
     assert_eq!(labels_of(&job), ["O", "B-x", "I-x"]);
 }
 
@@ -87,7 +88,8 @@ fn spans_under_another_name_are_asked_for_and_not_scored_as_none() {
 
 #[test]
 fn words_that_no_token_stands_for_are_predictions_that_miss() {
-    // camel_tools#105, flair#1860: a zero-width space. transformers#18050, masakhane-ner#16: a word cut off.
+    // camel_tools#105, flair#1860: a zero-width space. transformers#18050, masakhane-ner#16: a
+    // truncated word.
     let job = tagging_job("conll", "turn B-x\n\u{200b} B-x\non O\nlamp B-x\n");
     job.finish();
     let loaded = load(job.run.best(), &HeadChoice::Saved, &Device::flex()).unwrap();

@@ -1,4 +1,4 @@
-//! Masked-language-model heads that are not whole, or of another form than can be trained.
+//! Bad masked-language-model heads: incomplete, or of a form that cannot be trained.
 
 use std::path::Path;
 

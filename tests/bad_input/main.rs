@@ -1,7 +1,7 @@
-//! Bad input: each case names what is wrong and what the message must say of it (a file and line,
-//! or a tensor), and looks whether what was saved before can still be used.
+//! Bad input: each case damages something, checks that the error message names it (a file and line,
+//! or a tensor), and that what was saved before can still be used.
 //!
-//! Where a case cannot be provoked on a machine, it says so and is left out.
+//! A case that cannot be produced on a machine is skipped with a note.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -40,20 +40,20 @@ fn assert_refused<T, E: Display>(case: &str, result: Result<T, E>, parts: &[&str
     }
 }
 
-/// A copy of a fixture's folder.
+/// Temporary copy of a fixture's folder.
 fn copy_of(name: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     copy_folder(&fixtures().join(name), folder.path());
     folder
 }
 
-/// Cuts a file to its first bytes.
+/// Truncates a file to its first bytes.
 fn truncate(path: &Path, len: usize) {
     let bytes = fs::read(path).unwrap();
     fs::write(path, &bytes[..len]).unwrap();
 }
 
-/// Replaces the one occurrence of `from` in a file by bytes of the same number.
+/// Replaces the only occurrence of `from` in a file by a text of the same length.
 fn replace_bytes(path: &Path, from: &str, to: &str) {
     assert_eq!(from.len(), to.len(), "positions must stay");
     let mut bytes = fs::read(path).unwrap();

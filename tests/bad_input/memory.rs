@@ -1,11 +1,11 @@
-//! How much a call makes the process's address space grow: a few bad bytes in a file must not ask
-//! for hundreds of gigabytes, which a lazy system may grant without a word.
+//! Memory limit of a call, by the address space of the process: a few bad bytes in a file must not
+//! allocate hundreds of gigabytes, which a system with overcommit may grant.
 
-/// Far above what the fixtures need and what new threads reserve, far below what a size that was
-/// believed would take.
+/// Limit far above the needs of the fixtures and new threads, and far below the allocation of a
+/// damaged size.
 const LIMIT: u64 = 8 << 30;
 
-/// Runs a call; fails if it asked for a huge piece of memory, on systems that can tell.
+/// Runs a call, and fails if it allocated more than the limit, on systems that can tell.
 #[track_caller]
 pub(crate) fn within_memory<T>(case: &str, call: impl FnOnce() -> T) -> T {
     let before = peak();
@@ -17,7 +17,7 @@ pub(crate) fn within_memory<T>(case: &str, call: impl FnOnce() -> T) -> T {
     value
 }
 
-/// The largest address space that this process has had, in bytes; Linux alone tells.
+/// Peak address space of this process in bytes (`VmPeak`); `None` except on Linux.
 fn peak() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:"))?;

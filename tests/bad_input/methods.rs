@@ -1,4 +1,4 @@
-//! Views, objectives, updates and teachers that cannot be what they are asked to be.
+//! Bad methods: views, objectives, updates and teachers with impossible settings.
 
 use std::fs;
 

@@ -1,11 +1,11 @@
-//! Losses that leave the numbers.
+//! Losses that become NaN or infinite.
 
 use isogloss_model::WeightFiles;
 
 use crate::assert_refused;
 use crate::job::Job;
 
-/// Writes a NaN into the first value of a tensor of the model that training starts from.
+/// Writes a NaN into the first value of a tensor of the initial model.
 fn plant_nan(job: &Job, tensor: &str) {
     let path = job.path("model/model.safetensors");
     let mut bytes = std::fs::read(&path).unwrap();
@@ -41,7 +41,7 @@ fn a_learning_rate_beyond_reason_ends_the_run_and_leaves_its_checkpoints() {
         job.assert_readable(&case, newest);
         let moments = WeightFiles::open(&job.checkpoint(newest).join("optimizer")).unwrap();
         assert!(moments.names().count() > 0);
-        // The same end at the same step, from there.
+        // A resumed run fails at the same step in the same way.
         assert_refused(&case, job.run().0, &parts);
     }
 }
@@ -49,7 +49,7 @@ fn a_learning_rate_beyond_reason_ends_the_run_and_leaves_its_checkpoints() {
 #[test]
 fn counts_beyond_all_steps_are_taken_as_they_are() {
     let mut job = Job::new();
-    // Their products wrap around in 64 bits.
+    // The number of steps overflows 64 bits.
     job.edit_recipe("epochs = 2", "epochs = 4611686018427387904");
     let (outcome, told) = job.run_until(Some(3));
     assert!(outcome.is_ok(), "{outcome:?}");

@@ -1,4 +1,4 @@
-//! Pairs of sentences that cannot be trained on, and objectives that lack what they need.
+//! Bad parallel pairs, and objectives that lack the data they need.
 
 use std::fs;
 
@@ -10,8 +10,8 @@ const PAIRS: &str = "turn on the light\tmach das licht an\n\
                      turn off the light please\tbitte mach das licht aus\n\
                      light on\tlicht an\n";
 
-/// A job with pairs of English and German, their table with more `fields`, in which `DATA` is the
-/// folder of the pairs, and more `tables`.
+/// A job with English-German pairs; `fields` go into their table, where `DATA` is the folder of the
+/// pairs, and `tables` after it.
 fn job(pairs: &str, fields: &str, tables: &str) -> Job {
     let mut job = Job::new();
     fs::write(job.path("data/en-de.tsv"), pairs).unwrap();

@@ -1,4 +1,4 @@
-//! Recipes: all faults at once, each with its line and column.
+//! Bad recipes: all faults are reported at once, each with its line and column.
 
 use std::fs;
 
@@ -76,7 +76,7 @@ fn each_fault_has_its_place() {
     ] {
         assert_refused(case, plan(&format!("{GOOD}{text}")), parts);
     }
-    // One fault is one message, however it is written.
+    // A fault gives one message in each way of writing it.
     for text in [
         "optimizer.adamw = { beta = 1 }\nheader = false\n",
         "a.b.c = [\n{ d = 1 },\n]\nheader = true\n",
@@ -92,7 +92,7 @@ fn each_fault_has_its_place() {
 }
 
 /// starship/starship#2560, lance0/rustbgpd#993, piskoviste/pisek#163 (words in another order),
-/// gacela-project/gacela#738 and home-assistant/core#182124 (nothing is like it: no guess).
+/// gacela-project/gacela#738 and home-assistant/core#182124 (no similar key: no suggestion).
 #[test]
 fn an_unknown_key_names_its_nearest_first() {
     for (text, expected) in [
@@ -114,7 +114,7 @@ fn an_unknown_key_names_its_nearest_first() {
             "unknown variant `r_dorp`: did you mean `r_drop`? expected one of",
         ),
         ("[task.taging]\n", "unknown variant `taging`: did you mean `tagging`? expected one of"),
-        // A key of another table.
+        // A key that belongs to another table.
         (
             "[training]\nlearning_rate = 1.0\n",
             "unknown field `learning_rate`: did you mean `learning_rate` of [optimizer]? expected",

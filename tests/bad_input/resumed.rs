@@ -1,4 +1,4 @@
-//! Run folders that do not hold what a run left there.
+//! Resuming bad run folders: changed recipe, data or checkpoint.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ fn another_recipe_needs_another_folder() {
     job.recipe = good.clone();
     job.finish();
 
-    // A finished run is not mistaken for one of another recipe either.
+    // A finished run of another recipe is refused too.
     job.edit_recipe("1e-3", "2e-3");
     assert_refused("after the end", job.run().0, &parts);
     job.recipe = good;
@@ -113,7 +113,7 @@ fn a_checkpoint_of_another_format_is_named() {
     edit_json(&path, |state| {
         state.as_object_mut().unwrap().remove("format");
     });
-    // The version that wrote it wrote the recipe otherwise too.
+    // That version wrote the recipe in another form too.
     let recipe = job.run.path().join("recipe.toml");
     let written = fs::read_to_string(&recipe).unwrap();
     fs::write(&recipe, written.replace("sources = [\"en\"]", "source = \"en\"")).unwrap();
@@ -130,7 +130,7 @@ fn a_checkpoint_of_another_format_is_named() {
 fn moments_of_other_sizes_are_named() {
     let job = Job::stopped();
     let path = job.checkpoint(5).join("optimizer/model.safetensors");
-    // The two swap their names; both are 32 wide in a layer, 64 in the other.
+    // Two tensors swap their names; both are 32 wide in a layer, 64 in the other.
     let (up, down) = (
         "first.encoder.layers.0.feed_forward.up.bias",
         "first.encoder.layers.0.feed_forward.down.bias",
@@ -150,8 +150,8 @@ fn moments_of_other_sizes_are_named() {
     assert_refused("swapped", job.run().0, &["optimizer/model.safetensors: ", &part]);
 }
 
-/// TensorAuto/OpenTau#502 (the same name with other contents), career-ops-hq/career-ops#2138 (the same
-/// number of lines): a file under the same name tells nothing.
+/// TensorAuto/OpenTau#502 (the same name with other contents), career-ops-hq/career-ops#2138 (the
+/// same number of lines): a file name does not identify the data.
 #[test]
 fn a_run_does_not_go_on_with_other_data() {
     let job = Job::stopped();
@@ -170,10 +170,11 @@ fn a_run_does_not_go_on_with_other_data() {
 
     job.assert_readable("other data", 5);
 
-    // What is not read may change.
+    // Files that the run does not read may change.
     fs::write(job.path("data/fr.test.jsonl"), "").unwrap();
     job.finish();
-    // A finished run does not pass for one of other data either, and needs no data to be shown.
+    // A finished run with other data is refused too; without its data, its results can still be
+    // read.
     refused("after the end", "de.test.jsonl", &swapped("de.test.jsonl"));
     fs::remove_file(job.path("data/de.test.jsonl")).unwrap();
     job.finish();
@@ -222,7 +223,7 @@ fn files_of_pairs_views_and_texts_are_data_too() {
     shop.finish(&plan, &run);
 }
 
-/// PrimeIntellect-ai/prime-rl#1872: what is wrong is told before anything is removed.
+/// PrimeIntellect-ai/prime-rl#1872: `--fresh` checks recipe and data before it removes anything.
 #[test]
 fn beginning_again_removes_nothing_before_recipe_and_data_are_checked() {
     let mut job = Job::new();
@@ -248,7 +249,7 @@ fn beginning_again_removes_nothing_before_recipe_and_data_are_checked() {
     assert_eq!(fs::read(&results).unwrap(), kept);
     job.assert_best_predicts("nothing removed");
 
-    // Nor does it remove the model that it begins with.
+    // Nor does it remove its own initial model.
     job.model = Some(job.run.best());
     let best = job.run.best().display().to_string();
     assert_refused("its own model", job.run().0, &[&best, "lies in the folder of the run"]);

@@ -1,4 +1,4 @@
-//! The JSON Schema of recipes: it accepts what ships, has every key, and refuses what is none.
+//! JSON Schema of recipes: it accepts the shipped recipes, has every key, and refuses unknown ones.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use isogloss::{Plan, Recipe, recipe_schema};
 use serde_json::{Value, json};
 
-/// The first place of a document that its schema refuses, with the words of the schema that do: those
-/// that a schema of recipes has.
+/// JSON Schema validator for the keywords that the schema of recipes uses: returns the first place
+/// of a document that is refused.
 fn refusal(root: &Value, schema: &Value, value: &Value, path: &str) -> Option<String> {
     let refuse = |why: String| Some(format!("{path}: {why}"));
     for (word, wanted) in schema.as_object().into_iter().flatten() {
@@ -97,7 +97,7 @@ fn every_recipe_that_ships_fits_the_schema() {
     for path in recipes {
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(refused(&text), None, "{}", path.display());
-        // What runs keep beside them too.
+        // The resolved recipe, which a run stores, is valid too.
         let plan = Plan::from_file(&path).unwrap();
         assert_eq!(refused(&plan.to_toml()), None, "{}", path.display());
     }
@@ -127,10 +127,10 @@ fn the_schema_takes_what_a_recipe_inherits() {
 #[test]
 fn the_schema_has_every_key_of_the_defaults() {
     let schema = recipe_schema();
-    // As TOML, which leaves out what has no value.
+    // As TOML, which leaves out fields without a value.
     let defaults = toml::Value::try_from(Recipe::default()).unwrap();
     let defaults = serde_json::to_value(defaults).unwrap();
-    // Nothing else is accepted, so that what fits is there.
+    // Unknown keys are refused, so every default is in the schema.
     assert_eq!(refusal(&schema, &schema, &defaults, ""), None);
     for name in defaults.as_object().unwrap().keys() {
         assert!(schema["properties"].get(name).is_some(), "{name}");

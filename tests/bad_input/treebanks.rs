@@ -1,4 +1,4 @@
-//! Treebanks that a parser cannot learn from, and parsers that are not whole.
+//! Bad treebanks, and incomplete parsers.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ const TREE: &str = "# text = turn the light on\n\
     3\tlight\t_\tNOUN\t_\t_\t1\tobj\t_\t_\n\
     4\ton\t_\tADP\t_\t_\t1\tcompound:prt\t_\t_\n\n";
 
-/// A job whose examples are trees; four steps an epoch.
+/// Dependency parsing job on a small treebank; four steps an epoch.
 fn job() -> Job {
     let mut job = Job::new();
     job.edit_recipe(".{split}.jsonl", ".{split}.conllu");
@@ -101,7 +101,7 @@ fn words_of_long_sentences_are_lost_counted_and_still_in_the_tree() {
     fs::write(&path, format!("{TREE}{tree}")).unwrap();
     let (outcome, told) = job.run();
     let Ok(Outcome::Finished(results)) = outcome else { panic!("{outcome:?}") };
-    // With <s> and </s>, three tokens are left; "turned" has two.
+    // Without <s> and </s>, three tokens are left; "turned" has two.
     let [train, _, german] = &told.data[..] else { panic!("{:?}", told.data) };
     assert_eq!((train.n_truncated, train.n_words_lost, train.longest), (8, 8, 6));
     assert_eq!((german.n_truncated, german.n_words_lost), (2, 3));

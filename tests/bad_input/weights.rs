@@ -1,4 +1,4 @@
-//! Weight files: damaged, incomplete, of other sizes; and every way to store them that is none of it.
+//! Weight files: damaged, incomplete or of other sizes; and every valid storage format.
 
 use std::fs;
 use std::path::Path;
@@ -128,7 +128,7 @@ fn other_sizes_than_the_configurations_name_the_tensors() {
             3,
             &["no tensor \"distilbert.transformer.layer.2.attention.q_lin.weight\""],
         ),
-        // These would be 256 GB and more.
+        // These allocations would be 256 GB and more.
         (
             "bert",
             "vocab_size",
@@ -258,7 +258,7 @@ fn faulty_indices_and_shards_are_named() {
 fn damaged_pickles_name_the_file() {
     let file = fs::read(fixtures().join("bert-variants/pytorch_model.bin")).unwrap();
     let mut damaged = file.clone();
-    // Inside a tensor: the checksum of its entry tells.
+    // Inside a tensor, where the checksum of its archive entry fails.
     damaged[file.len() / 2] ^= 0x55;
     let html = b"<!DOCTYPE html>".to_vec();
     for (case, bytes) in [
@@ -278,7 +278,7 @@ fn damaged_pickles_name_the_file() {
     }
 }
 
-/// A folder with the configuration and one pickle alone.
+/// Model folder with the configuration and one pickle file.
 fn bin_folder(name: &str) -> TempDir {
     let (from, folder) = (fixtures().join("bert-variants"), tempfile::tempdir().unwrap());
     fs::copy(from.join("config.json"), folder.path().join("config.json")).unwrap();
@@ -315,7 +315,7 @@ fn every_way_of_storing_gives_the_same_logits() {
         let (absolute, _) = difference(&logits, &fixture.floats(expected));
         assert!(absolute <= 1e-5, "{case}: {absolute:e}");
     }
-    // The three references differ, so that none of them passes for another.
+    // The three references differ, so that a wrong type is noticed.
     let [f32, f16, bf16] = ["logits", "f16.logits", "bf16.logits"].map(|name| fixture.floats(name));
     for (a, b) in [(&f32, &f16), (&f32, &bf16), (&f16, &bf16)] {
         assert!(difference(a, b).0 > 1e-4);

@@ -1,5 +1,5 @@
-//! `isogloss retrieve`, `alignment` and `align` as a user runs them, on a tiny model: what they write,
-//! and what they say of input that does not fit.
+//! `isogloss retrieve`, `alignment` and `align` on a tiny model: their output, and their errors on
+//! bad input.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -13,7 +13,7 @@ use isogloss_tests::copy_model;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A folder with a model, pairs of German and French, and a dictionary of German.
+/// Temporary folder with a model, German and French pairs, and a German dictionary.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
@@ -69,7 +69,7 @@ fn retrieval_scores_each_file() {
     assert!(err.contains("from 3 and 3 texts; precision"), "{err}");
     let mined = fs::read_to_string(folder.path().join("mined.tsv")).unwrap();
     assert!(mined.lines().all(|line| line.split('\t').count() == 3), "{mined}");
-    // Texts without a translation, as BUCC has them, are mined among.
+    // Distractors: texts without a translation, as in BUCC.
     fs::write(folder.path().join("more.de"), "Tisch\nbitte\nStuhl\n").unwrap();
     let (out, _) = succeeds(folder.path(), &format!("{mine} --right more.de --json"));
     let line: Value = serde_json::from_str(out.trim()).unwrap();
@@ -117,8 +117,8 @@ fn alignment_is_measured_printed_and_written() {
     assert!(layers[0]["strong"]["forward"].is_f64());
     assert!(json["languages"]["fr"]["layers"][0].get("strong").is_none());
 
-    // Scores of `de-DE` are those of what was measured as `de`; those of two languages that `fr` may
-    // be are left out, and told.
+    // Scores of `de-DE` match the measured `de`; `fr` matches the scores of two languages, which
+    // are left out with a note.
     let scores = r#"{"accuracy": 0.5, "macro_f1": 0.5, "n": 1, "left_out": 0, "truncated": 0}"#;
     let results = format!(
         r#"{{"task": "classification", "metric": "accuracy", "sources": ["en"],
@@ -136,7 +136,7 @@ fn alignment_is_measured_printed_and_written() {
     let json: Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(json["measured_as"], serde_json::json!({ "de-DE": "de" }));
 
-    // Links out of files and links that are learnt.
+    // Alignments from files, and learned alignments.
     let learnt = "alignment model --device flex --pairs en-{language}.tsv --languages de";
     succeeds(folder.path(), learnt);
     fs::write(folder.path().join("en-de.links"), "0-0\n\n0-1\n").unwrap();
@@ -161,7 +161,7 @@ fn links_of_the_model_are_written_in_order_and_scored() {
     let dictionary = "align en-de.tsv --dictionary en-de.dic --gold en-de.gold";
     let (out, err) = succeeds(folder.path(), dictionary);
     assert_eq!(out, "0-0 1-1\n0-0 1-1\n\n");
-    // |A| = 4, all of them possible; of 4 sure links 3 are found.
+    // |A| = 4, all of them possible; 3 of the 4 sure links are found.
     assert!(err.contains("alignment error rate 12.50, precision 100.00, recall 75.00"), "{err}");
     succeeds(folder.path(), "align en-de.tsv --learn-from en-fr.tsv");
 }

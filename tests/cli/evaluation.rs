@@ -1,5 +1,5 @@
-//! `isogloss finetune`, `evaluate` and `predict` as a user runs them one after the other on a tiny tagger: they
-//! agree on what a score is.
+//! `isogloss finetune`, `evaluate` and `predict` in turn on a tiny tagger: their scores and
+//! truncation agree.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -11,7 +11,7 @@ use isogloss_tests::copy_model;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Words that the tokenizer cuts in two, so that units make a difference.
+/// Words of two subwords each, so that the tag unit makes a difference.
 const TAGGED: &str = "in O\nlichtlicht B-x\nbitte O\nkücheküche B-x\nan O\n\nküche B-x\nin O\n\n";
 
 fn isogloss(folder: &Path, args: &str) -> (String, String) {
@@ -23,7 +23,7 @@ fn isogloss(folder: &Path, args: &str) -> (String, String) {
     (out, err)
 }
 
-/// A folder with a stock tagger, data, and a finished run with units of words.
+/// Temporary folder with a stock tagger, data, and a finished run with words as units.
 fn finished() -> (TempDir, Value, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
@@ -65,7 +65,7 @@ fn evaluate_gives_the_scores_of_the_run() {
     assert_ne!(&score(" --units subword"), expected);
     assert_ne!(&score(" --max-length 40"), expected);
 
-    // The same model as transformers writes it: a token classifier, scored by words of any length.
+    // The same model as transformers saves it: a token classifier without scoring options.
     let config = path.join(best(path)).join("config.json");
     let mut json: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
     json.as_object_mut().unwrap().remove("isogloss");
@@ -77,7 +77,7 @@ fn evaluate_gives_the_scores_of_the_run() {
 #[test]
 fn predict_gives_each_word_its_tag() {
     let (folder, ..) = finished();
-    // Texts are cut as in the run, but for the flag.
+    // Texts are truncated as in the run unless the flag differs.
     let args = format!("predict {} --device flex --max-length 40", best(folder.path()));
     let mut command = Command::new(env!("CARGO_BIN_EXE_isogloss"));
     command.args(args.split(' ')).arg("in lichtlicht  bitte").current_dir(folder.path());

@@ -1,5 +1,4 @@
-//! The standard streams of every command: readers that go away, disks that are full, input that breaks in
-//! the middle.
+//! Standard streams of every command: broken pipes, full disks, malformed input.
 
 use std::fs;
 use std::io::{Write, pipe};
@@ -12,7 +11,7 @@ use crate::folder;
 
 const TRAINING: &str = "epochs = 2\nbatch_size = 8\ncheckpoint_every = 2\nlog_every = 1";
 
-/// A workshop with a finished run of a recipe.
+/// Finished run of a recipe, with its workshop.
 struct Finished {
     shop: Workshop,
 }
@@ -35,22 +34,23 @@ impl Finished {
     }
 }
 
-/// What a process says that is given `input` and nothing more.
+/// Output of a process that reads `input` from the standard input.
 fn answer(mut child: Child, input: &[u8]) -> Output {
-    // A process that has gone away reads no more.
+    // A process that has ended reads no more.
     _ = child.stdin.take().unwrap().write_all(input);
     child.wait_with_output().unwrap()
 }
 
-/// The end of a pipe that nobody reads.
+/// Write end of a broken pipe: nobody reads it.
 fn unread() -> Stdio {
     let (reader, writer) = pipe().unwrap();
     drop(reader);
     writer.into()
 }
 
-/// medialab/xan#759, sharkdp/fd#24, rvben/rumdl#184, VladimirMarkelov/ttdl#59 (a message instead of the
-/// panic), EmbarkStudios/cargo-about#252 (exit code 141), longbridge/longbridge-terminal#316 (completions).
+/// medialab/xan#759, sharkdp/fd#24, rvben/rumdl#184, VladimirMarkelov/ttdl#59 (a message instead of
+/// the panic), EmbarkStudios/cargo-about#252 (exit code 141), longbridge/longbridge-terminal#316
+/// (completions).
 #[test]
 fn a_reader_that_goes_away_ends_any_command_quietly() {
     let finished = Finished::new();
@@ -72,7 +72,7 @@ fn a_reader_that_goes_away_ends_any_command_quietly() {
             answer(finished.command(args).stdout(unread()).spawn().unwrap(), texts.as_bytes());
         let error = String::from_utf8(output.stderr).unwrap();
         if args.starts_with("merge") {
-            // A command that fails has nothing to print.
+            // A command that fails prints no output.
             assert_eq!(output.status.code(), Some(1), "{args}: {error}");
             continue;
         }
@@ -83,7 +83,7 @@ fn a_reader_that_goes_away_ends_any_command_quietly() {
     }
 }
 
-/// Links and mined pairs go another way to the standard output.
+/// Alignments and mined pairs are written by another code path.
 #[test]
 fn a_reader_of_lines_that_goes_away_ends_the_command_quietly() {
     let folder = folder();
@@ -101,8 +101,8 @@ fn a_reader_of_lines_that_goes_away_ends_the_command_quietly() {
     }
 }
 
-/// firelock-ai/kin#1346 and longbridge/longbridge-terminal#316: who reads the progress alone takes no work
-/// away with him.
+/// firelock-ai/kin#1346 and longbridge/longbridge-terminal#316: if only the reader of the progress
+/// goes away, the work goes on.
 #[test]
 fn a_reader_of_notes_that_goes_away_misses_them() {
     let shop = Workshop::new();
@@ -116,7 +116,7 @@ fn a_reader_of_notes_that_goes_away_misses_them() {
     let output = finished.command(args).stderr(unread()).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(String::from_utf8(output.stdout).unwrap().contains("language"));
-    // An error is an error without its message.
+    // An error gives its exit code even if its message cannot be written.
     let output = finished.command("inspect ./none").stderr(unread()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
 }
@@ -136,7 +136,7 @@ fn a_run_whose_reader_goes_away_is_saved_and_goes_on() {
     assert_eq!(Trace::read(&run("read")), Trace::read(&run("runs")));
 }
 
-/// ogham/exa#76: a disk that is full is no reader that goes away.
+/// ogham/exa#76: a full disk is an error, unlike a broken pipe.
 #[cfg(target_os = "linux")]
 #[test]
 fn output_that_cannot_be_written_is_an_error() {
@@ -165,7 +165,7 @@ fn input_that_breaks_keeps_the_answers_before_it() {
     };
     whole(b"licht an\nlicht aus\n", "licht an|licht aus");
     whole("\u{feff}licht an\r\nlicht aus".as_bytes(), "licht an|licht aus");
-    // An empty line has its answer: line n of the answers is of line n of the texts.
+    // An empty line gives an empty prediction: output line n belongs to input line n.
     whole(b"licht an\n\nlicht aus\n", "licht an||licht aus");
     whole(b"", "");
     for (second, what) in [(&b"k\xfcche"[..], "not valid UTF-8"), (b"a\0b", "a NUL character")] {

@@ -1,4 +1,4 @@
-//! Folders of `peft` and `adapters` in place of a model.
+//! Adapter folders of `peft` and `adapters` as the model.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::{Tensors, assert_refused, edit_json, edit_weights};
 
 const TEXTS: [(&str, Option<&str>); 2] = [("Licht aus", None), ("bitte Wohnzimmer", None)];
 
-/// A folder with the model `bert`, and an adapter that says that its base is beside it.
+/// Temporary folder with the model `bert`, and an adapter whose configuration names it as its base.
 struct Shop {
     folder: TempDir,
 }
@@ -120,7 +120,7 @@ fn the_head_of_a_folder_of_peft_is_that_of_its_own_labels() {
     let by_name = |spec: &HeadSpec| load(&HeadChoice::ByName { spec: spec.clone(), seed: 3 });
     assert_eq!(head(&by_name(&spec).unwrap().model), head(&saved.model));
 
-    // As many labels, so that all shapes fit.
+    // The same number of labels, so that all shapes fit.
     let HeadSpec::Sequence { labels, pooling, .. } = &spec else { panic!("{spec:?}") };
     let names: Vec<String> = labels.iter().map(|label| format!("other-{label}")).collect();
     let other = HeadSpec::sequence(names, *pooling);
@@ -174,7 +174,7 @@ fn labels_are_those_of_the_base_if_it_has_as_many() {
 
 #[test]
 fn a_head_that_nobody_has_is_not_made_up() {
-    // peft#577, huggingface/sentence-transformers#3980: predictions of a head drawn at random.
+    // peft#577, huggingface/sentence-transformers#3980: predictions of a randomly initialized head.
     let shop = Shop::new("lora-head");
     edit_weights(&shop.base().join("model.safetensors"), |tensors| {
         tensors.retain(|(name, ..)| !name.contains("pooler"));
@@ -196,7 +196,7 @@ fn a_head_that_nobody_has_is_not_made_up() {
 
 #[test]
 fn modules_to_save_take_the_place_of_the_models() {
-    // peft#2898: embeddings and normalizations that were trained beside the adapter.
+    // peft#2898: embeddings and layer normalizations that were trained beside the adapter.
     for (tensor, shape) in [
         ("bert.embeddings.word_embeddings.weight", vec![120, 32]),
         ("bert.embeddings.LayerNorm.weight", vec![32]),
@@ -220,9 +220,9 @@ fn modules_to_save_take_the_place_of_the_models() {
 #[test]
 fn what_an_adapter_has_beyond_that_is_refused_by_name() {
     let cases: [(&str, Vec<usize>, &str); 3] = [
-        // peft#1932: an embedding matrix that grew by the tokens of a chat template.
+        // peft#1932: an embedding matrix that was resized for the tokens of a chat template.
         ("bert.embeddings.word_embeddings.weight", vec![122, 32], "expected shape [120, 32]"),
-        // diffusers#7592: magnitudes of DoRA that were skipped.
+        // diffusers#7592: DoRA magnitudes that were ignored.
         (
             "bert.encoder.layer.0.attention.self.query.lora_magnitude_vector",
             vec![32],
@@ -241,7 +241,7 @@ fn what_an_adapter_has_beyond_that_is_refused_by_name() {
         assert_refused(tensor, result, &["adapter_model.safetensors", &name, problem]);
     }
     for (field, value) in [
-        // NVIDIA-NeMo/Megatron-Bridge PR #6031: `use_dora` beside plain tensors.
+        // NVIDIA-NeMo/Megatron-Bridge PR #6031: `use_dora` with plain LoRA tensors.
         ("use_dora", json!(true)),
         ("bias", json!("lora_only")),
         ("task_type", json!("CAUSAL_LM")),

@@ -1,4 +1,5 @@
-//! `id2label`, `label2id`, `num_labels` and `problem_type`.
+//! Labels in `config.json` of transformers: `id2label`, `label2id`, `num_labels` and
+//! `problem_type`.
 
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use crate::{assert_refused, edit_json, edit_weights};
 
 const TEXT: &str = "Licht aus";
 
-/// A classifier of five labels, its configuration changed.
+/// Model folder of a classifier with five labels, with an edited configuration.
 fn folder(edit: impl FnOnce(&mut Value)) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     copy_model("xlm-roberta", folder.path());
@@ -21,7 +22,7 @@ fn folder(edit: impl FnOnce(&mut Value)) -> TempDir {
     folder
 }
 
-/// The same with fewer outputs.
+/// The same with fewer rows in the classifier.
 fn with_rows(n_rows: usize, edit: impl FnOnce(&mut Value)) -> TempDir {
     let folder = folder(edit);
     edit_weights(&folder.path().join("model.safetensors"), |tensors| {
@@ -48,7 +49,7 @@ fn remove(json: &mut Value, fields: &[&str]) {
 fn names_of_labels_are_read_in_all_their_forms() {
     type Edit = fn(&mut Value);
     let cases: [(&str, Edit, [&str; 5]); 8] = [
-        // transformers#18052, transformers PR #16709: integers for names.
+        // transformers#18052, transformers PR #16709: integers as label names.
         (
             "integers",
             |json| json["id2label"] = json!({"0": 3, "1": 1, "2": 2, "3": 0, "4": 4}),
@@ -64,7 +65,7 @@ fn names_of_labels_are_read_in_all_their_forms() {
             |json| json["id2label"] = json!({"4": "e", "2": "c", "0": "a", "1": "b", "3": "d"}),
             ["a", "b", "c", "d", "e"],
         ),
-        // timm#2080: names are in label2id alone.
+        // timm#2080: the names are only in label2id.
         (
             "label2id alone",
             |json| remove(json, &["id2label"]),
@@ -80,13 +81,13 @@ fn names_of_labels_are_read_in_all_their_forms() {
             },
             ["LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3", "LABEL_4"],
         ),
-        // hayj/DeepStyle#4: neither names nor a number.
+        // hayj/DeepStyle#4: neither names nor a number of labels.
         (
             "rows of the classifier",
             |json| remove(json, &["id2label", "label2id"]),
             ["LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3", "LABEL_4"],
         ),
-        // transformers#3093: label2id is the default of two labels.
+        // transformers#3093: label2id is the default for two labels.
         (
             "a label2id that does not fit",
             |json| {
@@ -95,7 +96,7 @@ fn names_of_labels_are_read_in_all_their_forms() {
             },
             ["LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3", "LABEL_4"],
         ),
-        // neuralmagic/deepsparse PR #482: label2id contradicts, id2label is what pipelines show.
+        // neuralmagic/deepsparse PR #482: label2id contradicts id2label, which pipelines use.
         (
             "a label2id that contradicts",
             |json| json["label2id"] = json!({"x": 0, "y": 1}),
@@ -116,7 +117,7 @@ fn names_that_cannot_be_used_are_refused_by_file_and_field() {
         ("a gap", json!({"0": "a", "2": "c"}), &["field \"id2label\": unexpected id \"2\""]),
         ("null", json!({"0": "a", "1": null}), &["field \"id2label\": id 1 has no name"]),
         ("twice", json!({"0": "a", "00": "b"}), &["field \"id2label\": unexpected id \"00\""]),
-        // transformers#2487: two default names over a classifier of nine.
+        // transformers#2487: two default names for a classifier of nine labels.
         (
             "too few",
             json!({"0": "LABEL_0", "1": "LABEL_1"}),
@@ -129,7 +130,7 @@ fn names_that_cannot_be_used_are_refused_by_file_and_field() {
         let result = load(folder.path(), &HeadChoice::Saved, &Device::flex());
         assert_refused(case, result, &[&[path.as_str()], parts].concat());
     }
-    // Two ids of one name can be told to a user, and not compared with gold labels.
+    // Two ids with one name can be shown to a user, but not compared with gold labels.
     let names = json!({"0": "a", "1": "b", "2": "other", "3": "other", "4": "c"});
     let folder = folder(|json| json["id2label"] = names);
     assert!(matches!(predict(folder.path()), Prediction::Class { .. }));
@@ -143,10 +144,10 @@ fn the_problem_type_says_how_logits_are_read() {
     let Prediction::Class { label, probability } = predict(folder(|_| ()).path()) else {
         panic!("a class")
     };
-    // infinity PR #662: softmax over labels that do not exclude each other.
+    // infinity PR #662: softmax over labels that are not mutually exclusive.
     let multi = folder(|json| json["problem_type"] = json!("multi_label_classification"));
     let Prediction::Labels { labels } = predict(multi.path()) else { panic!("labels") };
-    // transformers#33973: a regression is no probability.
+    // transformers#33973: a regression score is not a probability.
     let regression = folder(|json| json["problem_type"] = json!("regression"));
     let Prediction::Scores { scores } = predict(regression.path()) else { panic!("scores") };
     assert_eq!((labels.len(), scores.len()), (5, 5));
@@ -167,13 +168,13 @@ fn the_problem_type_says_how_logits_are_read() {
 
 #[test]
 fn one_output_is_a_score() {
-    // transformers PR #7726, PR #10417: softmax of one logit is always 1.
+    // transformers PR #7726, PR #10417: softmax over one logit is always 1.
     let names = json!({"0": "LABEL_0"});
     let folder = with_rows(1, |json| json["id2label"] = names.clone());
     let Prediction::Scores { scores } = predict(folder.path()) else { panic!("a score") };
     assert_eq!(scores.len(), 1);
     assert_ne!(scores[0].score, 1.0);
-    // sentence-transformers#568: a reranker of one output, whose probability is its sigmoid.
+    // sentence-transformers#568: a reranker with one output, whose probability is its sigmoid.
     let folder = with_rows(1, |json| {
         json["id2label"] = names.clone();
         json["problem_type"] = json!("multi_label_classification");

@@ -1,8 +1,8 @@
-//! Folders as other libraries write them: labels of `transformers`, sentence embeddings of
-//! sentence-transformers, adapters of `peft` and `adapters` in place of a model.
+//! Model folders of other libraries: labels of `transformers`, sentence embeddings of
+//! sentence-transformers, and adapters of `peft` and `adapters` as the model.
 //!
-//! What a folder says is honoured, or refused by the name of the file and field. The inputs are our own;
-//! the public threads that report such folders are named at each.
+//! A folder's settings are followed, or refused by file and field. The inputs are our own; the
+//! public threads that report such folders are named at each.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -29,23 +29,23 @@ fn assert_refused<T, E: Display>(case: &str, result: Result<T, E>, parts: &[&str
     }
 }
 
-/// Changes a JSON file.
+/// Edits a JSON file in place.
 fn edit_json(path: &Path, edit: impl FnOnce(&mut Value)) {
     let mut json = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     edit(&mut json);
     write_json(path, &json);
 }
 
-/// Writes a JSON file, and the folders above it.
+/// Writes a JSON file, and creates its parent folders.
 fn write_json(path: &Path, json: &Value) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, serde_json::to_vec_pretty(json).unwrap()).unwrap();
 }
 
-/// Tensors by name, with their shapes.
+/// Tensors: names, shapes and values.
 type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
 
-/// Changes the tensors of a safetensors file.
+/// Edits the tensors of a safetensors file in place.
 fn edit_weights(path: &Path, edit: impl FnOnce(&mut Tensors)) {
     let file = Fixture::read(path);
     let names = file.names().into_iter().filter(|name| !name.ends_with("position_ids"));

@@ -1,4 +1,4 @@
-//! `modules.json` and its modules.
+//! `modules.json` of sentence-transformers: pooling, dense and other modules.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,8 @@ use crate::{assert_refused, write_json, write_weights};
 const TEXTS: [&str; 2] = ["Licht aus bitte", "Wohnzimmer"];
 const WIDTH: usize = 32;
 
-/// A folder of sentence-transformers with these modules after the encoder: type, folder, configuration.
+/// Model folder of sentence-transformers with these modules after the encoder: type, folder,
+/// configuration.
 fn folder(modules: &[(&str, &str, Value)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     copy_model("xlm-roberta", folder.path());
@@ -38,14 +39,14 @@ fn entry(kind: &str, path: &str) -> Value {
     json!({"idx": 0, "name": "0", "path": path, "type": format!("sentence_transformers.models.{kind}")})
 }
 
-/// The configuration of a Pooling module with these fields on.
+/// Configuration of a Pooling module with these fields set to true.
 fn pooling(on: &[&str]) -> Value {
     let mut json = json!({"word_embedding_dimension": WIDTH, "pooling_mode_mean_tokens": false});
     on.iter().for_each(|field| json[*field] = json!(true));
     json
 }
 
-/// The vectors of a layer, and of all tokens of all texts.
+/// Sentence embeddings and token embeddings of all texts in a layer, with the numbers of tokens.
 fn encode(encoder: &TextEncoder, layer: usize) -> (LayerVectors, Vec<usize>) {
     let texts = encoder.tokenize(&TEXTS).unwrap();
     let n_tokens: Vec<usize> = TEXTS.map(|text| n_tokens(encoder, text)).to_vec();
@@ -54,7 +55,7 @@ fn encode(encoder: &TextEncoder, layer: usize) -> (LayerVectors, Vec<usize>) {
     (encoder.encode(&texts, &tokens, &[layer]).unwrap().remove(0), n_tokens)
 }
 
-/// The number of tokens of a text: those that can be asked for.
+/// Number of tokens of a text whose hidden states can be requested.
 fn n_tokens(encoder: &TextEncoder, text: &str) -> usize {
     let text = encoder.tokenize(&[text]).unwrap();
     let last = encoder.n_layers() - 1;
@@ -67,7 +68,7 @@ fn load(folder: &Path) -> TextEncoder {
 
 #[test]
 fn each_way_of_pooling_is_honoured_in_both_forms() {
-    // mlx-embeddings PR #63, jundot/omlx PR #2594: CLS models that were read with a mean.
+    // mlx-embeddings PR #63, jundot/omlx PR #2594: CLS pooling that was read as mean pooling.
     let fields = [
         ("pooling_mode_cls_token", "cls"),
         ("pooling_mode_max_tokens", "max"),
@@ -94,7 +95,7 @@ fn each_way_of_pooling_is_honoured_in_both_forms() {
     }
 }
 
-/// The vector of a sentence by the formula.
+/// Reference pooling: the sentence embedding by the formula.
 fn pooled(name: &str, rows: &[&[f32]]) -> Vec<f32> {
     let n = rows.len() as f32;
     let column = |at: usize| rows.iter().map(move |row| row[at]);
@@ -115,7 +116,7 @@ fn pooled(name: &str, rows: &[&[f32]]) -> Vec<f32> {
 
 #[test]
 fn dense_layers_map_the_vectors_of_the_last_layer() {
-    // text-embeddings-inference#732, PR #660; transformers.js#230: 512 numbers of 768.
+    // text-embeddings-inference#732, PR #660; transformers.js#230: 512 of 768 dimensions.
     let (out, weight, bias) = (7, waves(7 * WIDTH, 0.3), waves(7, 1.1));
     for (function, has_bias) in
         [("torch.nn.modules.activation.Tanh", true), ("torch.nn.modules.linear.Identity", false)]
@@ -142,7 +143,7 @@ fn dense_layers_map_the_vectors_of_the_last_layer() {
             .collect();
         assert_close(function, found.sentences.row(0), &expected, 1e-4);
         assert_eq!(found.tokens.width(), WIDTH);
-        // An inner layer has vectors of the encoder's width, alone or beside the last.
+        // Embeddings of an inner layer have the encoder's width, alone or beside the last layer.
         assert_eq!(encode(&encoder, 1).0.sentences.width(), WIDTH);
         let inner = encoder.up_to_layer(1).unwrap();
         assert_eq!(encode(&inner, 1).0.sentences.width(), WIDTH);
@@ -155,14 +156,14 @@ fn the_old_layout_is_read_from_its_folder() {
     copy_model("xlm-roberta", plain.path());
     let old = tempfile::tempdir().unwrap();
     copy_folder(plain.path(), &old.path().join("0_Transformer"));
-    // The library wrote its own version into a config.json above.
+    // The library wrote a config.json with only its own version in the root folder.
     write_json(&old.path().join("config.json"), &json!({"__version__": "0.2.0"}));
     add_modules(
         old.path(),
         "0_Transformer",
         &[("Pooling", "1_Pooling", pooling(&["pooling_mode_cls_token"]))],
     );
-    // huggingface/sentence-transformers PR #2339: the folder's own maximum length.
+    // huggingface/sentence-transformers PR #2339: the maximum length of the folder.
     let settings = json!({"max_seq_length": 4, "do_lower_case": false});
     write_json(&old.path().join("0_Transformer/sentence_bert_config.json"), &settings);
     let (old, plain) = (load(old.path()), load(plain.path()));
@@ -216,7 +217,7 @@ fn what_is_not_supported_is_refused_by_name() {
     };
     type Case<'a> = (&'a str, Vec<(&'a str, &'a str, Value)>, &'a [&'a str]);
     let cases: Vec<Case<'_>> = vec![
-        // huggingface/sentence-transformers#98: two ways of pooling, one after the other.
+        // huggingface/sentence-transformers#98: two pooling modes, concatenated.
         (
             "two",
             vec![(
@@ -226,7 +227,7 @@ fn what_is_not_supported_is_refused_by_name() {
             )],
             &["1_Pooling/config.json", "pooling_mode_max_tokens", "pooling_mode_cls_token is on"],
         ),
-        // The library's default is the mean where the field is absent.
+        // If the field is absent, the library's default is mean pooling.
         (
             "two, one by default",
             vec![("Pooling", "1_Pooling", json!({"pooling_mode_cls_token": true}))],

@@ -1,8 +1,8 @@
-//! multilingual-e5-small itself, on twenty sentences in ten languages and scripts, padded and
-//! unpadded, against transformers. Needs the model: see `examples/corpora/README.md`.
+//! Parity of multilingual-e5-small with transformers, on twenty sentences in ten languages and
+//! scripts, with and without padding. Needs the model: see `examples/corpora/README.md`.
 //!
-//! The committed fixture holds three vectors a sentence; `ISOGLOSS_E5_FULL` names the file that
-//! `tests/fixtures/make/e5.py --full` writes, whose hidden states are compared token by token.
+//! The committed fixture holds three vectors of each sentence; `ISOGLOSS_E5_FULL` names the file
+//! that `tests/fixtures/make/e5.py --full` writes, whose hidden states are compared token by token.
 
 use std::path::PathBuf;
 
@@ -40,7 +40,7 @@ fn last_hidden_states_match_transformers_padded_and_unpadded() {
     }
 
     for (name, device) in devices() {
-        // The software GPU takes minutes for a model of this size, and has its own tests.
+        // The software GPU takes minutes for a model of this size; other tests cover it.
         if name == "vulkan" {
             continue;
         }

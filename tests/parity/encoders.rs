@@ -1,6 +1,6 @@
-//! Tiny seeded models of each family against transformers: every hidden state, the logits, the loss,
-//! every parameter's gradient, twenty optimizer steps. `tests/fixtures/make/encoders.py` made the
-//! expected values.
+//! Parity of encoders with transformers, on tiny seeded models of each family: every hidden state,
+//! the logits, the loss, the gradients of all parameters, twenty optimizer steps.
+//! `tests/fixtures/make/encoders.py` made the expected values.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use isogloss_methods::{
@@ -12,10 +12,10 @@ use isogloss_tests::{Fixture, assert_close, devices, difference, saved_model, va
 
 const FAMILIES: [&str; 4] = ["bert", "xlm-roberta", "distilbert", "electra"];
 
-/// Relative, on every device.
+/// Relative tolerance on every device.
 const TOLERANCE: f32 = 1e-5;
 
-/// Batch `index` of the tensors that begin with `prefix`; the whole of them without one.
+/// Batch `index` of the tensors below `prefix`; the whole tensors without a prefix.
 fn input(
     fixture: &Fixture,
     model: &LoadedModel,
@@ -37,7 +37,7 @@ fn targets(values: &[i32], device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), device)
 }
 
-/// Positions of real tokens: what padding holds is nobody's business.
+/// Hidden states of real tokens; those of padding are not compared.
 fn real(hidden: &[f32], mask: &[i32]) -> Vec<f32> {
     let rows = hidden.chunks(hidden.len() / mask.len()).zip(mask);
     rows.filter(|(_, real)| **real == 1).flat_map(|(row, _)| row.to_vec()).collect()
@@ -95,7 +95,7 @@ fn hidden_states_logits_loss_and_gradients_match_transformers() {
                     };
                     let found = values(found.clone());
                     let (absolute, relative) = difference(&found, &expected);
-                    // The gradient of a key's bias is zero but for rounding.
+                    // The exact gradient of a key's bias is zero, so only rounding is left.
                     let close = relative <= TOLERANCE || absolute <= 1e-6;
                     assert!(close, "{}: {relative:e} ({absolute:e})", what(&name));
                     n_compared += 1;
@@ -108,8 +108,9 @@ fn hidden_states_logits_loss_and_gradients_match_transformers() {
     }
 }
 
-/// Trains as the fixture did, with the gradients of `accumulate` batches a step; checks learning
-/// rates and gradient norms, and returns the losses and the final logits of batch 0.
+/// Training curve: trains as the fixture did, with gradient accumulation over `accumulate` batches;
+/// checks learning rates and gradient norms, and returns the losses and the final logits of batch
+/// 0.
 fn curve(family: &str, device: &Device, accumulate: usize, prefix: &str) -> (Vec<f32>, Vec<f32>) {
     let fixture = Fixture::open(family);
     let device = device.clone().autodiff();

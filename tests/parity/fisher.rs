@@ -1,4 +1,4 @@
-//! What the Fisher information must satisfy, on a tiny encoder: METHODS' identities as tests.
+//! Fisher information on a tiny encoder: the identities of METHODS as tests.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -30,7 +30,7 @@ impl Bench {
         let head = HeadSpec::sequence(labels, Pooling::Mean);
         let choice = HeadChoice::New { spec: head, seed: 3 };
         let model = load(shop.path("model"), &choice, &Device::flex().autodiff()).unwrap().model;
-        // A head that is sure of something, so that labels are not all alike.
+        // A head with confident predictions, so that the sampled labels differ.
         let model = with_random_signs(model, 0.05, 5);
         Self { model, set: corpus.tests.into_iter().next().unwrap() }
     }
@@ -99,7 +99,7 @@ fn the_kl_of_noised_weights_tends_to_the_trace() {
     let input = bench.input();
     let logits = bench.model.forward(&input, &ForwardOptions::evaluation()).logits;
     let [n_rows, n_labels] = logits.dims();
-    // The exact trace without the table that the noise leaves out.
+    // The exact trace without the token embeddings, which get no noise.
     let mut exact = 0.0;
     for (row, label) in (0..n_rows).flat_map(|row| (0..n_labels).map(move |label| (row, label))) {
         let logits =
@@ -123,13 +123,13 @@ fn the_kl_of_noised_weights_tends_to_the_trace() {
         });
         draws.sum::<f64>() / n as f64
     };
-    // Draws have a deviation near the trace itself, so 4000 of them err by about 2 %.
+    // Single estimates have a standard deviation near the trace, so 4000 of them err by about 2 %.
     let errors = [3e-2, 2e-3].map(|scale| (estimate(scale, 4000) / exact - 1.0).abs());
     assert!(errors[1] < 0.06, "relative errors {errors:?} of {exact}");
     assert!(errors[0] > errors[1], "no limit in sight: {errors:?}");
 }
 
-/// The texts of a bench with labels that stay.
+/// Gradient source with fixed labels for the texts of a bench.
 struct Frozen<'a> {
     bench: &'a Bench,
     labels: Vec<i32>,
@@ -182,7 +182,8 @@ fn the_fisher_step_adds_the_gradient_of_the_squared_norm() {
     let plain = learner.at(&bench.model);
     let Ok(with) = update.gradients(&bench.model, 4, &mut learner);
     let added = with.plus(plain.clone().scaled(-1.0));
-    // The derivative of 0.5 ‖g‖² along what was added is the length of that.
+    // The directional derivative of 0.5 ‖g‖² along the added gradient is the norm of that
+    // gradient.
     let (length, distance) = (added.global_norm(), 1e-3);
     let mut squared_norm = |factor: f64| {
         let model = shifted(bench.model.clone(), &added, factor / length);
@@ -226,7 +227,7 @@ fn sharpness_is_zero_without_a_step_and_grows_along_the_gradient() {
     let (near, far) = (take(1e-3), take(0.1));
     assert!(near.random.abs() < 1e-3 && near.adversarial.abs() < 1e-2, "{near:?}");
     assert!(far.adversarial > far.random_max && far.adversarial > near.adversarial, "{far:?}");
-    // A short step along the gradient costs its norm times its length.
+    // A short step along the gradient increases the loss by the gradient's norm times its length.
     let norm = {
         let logits = bench.model.forward(&bench.input(), &ForwardOptions::evaluation()).logits;
         let gold = bench.set.features.iter().map(|f| match f.target {

@@ -1,4 +1,4 @@
-//! Learning rates of every schedule against transformers', with and without a warm-up.
+//! Parity of learning-rate schedules with transformers, with and without warmup.
 
 use isogloss_methods::{LearningRateConfig, LearningRateSchedule};
 use isogloss_tests::fixtures;

@@ -1,5 +1,5 @@
-//! Masked-language-model heads of each family against transformers: logits, loss and gradients, those
-//! of the token embeddings from both of their uses. `tests/fixtures/make/masked_lm.py` made the
+//! Parity of masked-language-model heads with transformers, for each family: logits, loss and
+//! gradients, with those of the tied token embeddings. `tests/fixtures/make/masked_lm.py` made the
 //! expected values.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -13,7 +13,7 @@ use safetensors::tensor::{Dtype, TensorView};
 
 const FAMILIES: [&str; 4] = ["bert", "xlm-roberta", "distilbert", "electra"];
 
-/// Relative, on every device.
+/// Relative tolerance on every device.
 const TOLERANCE: f32 = 1e-5;
 
 fn integers(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
@@ -21,7 +21,7 @@ fn integers(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-/// The logits of the places with a label, and the labels.
+/// Logits at the labeled (masked) positions, and their labels.
 fn guess(
     model: &Model,
     fixture: &Fixture,
@@ -45,7 +45,7 @@ fn open(family: &str, device: &Device) -> LoadedModel {
     load_masked_lm(fixtures().join(format!("{family}-lm")), &HeadChoice::Saved, device).unwrap()
 }
 
-/// A model whose own head is passed over.
+/// Model with a tied head in place of its own, which is ignored.
 fn open_tied(family: &str, device: &Device) -> Model {
     let folder = fixtures().join(format!("{family}-lm"));
     let loaded = load(&folder, &HeadChoice::Saved, device).unwrap();
@@ -82,7 +82,7 @@ fn logits_loss_and_gradients_match_transformers() {
                     if fixture.has(&name(&part)) {
                         let expected = fixture.floats(&name(&part));
                         let (absolute, relative) = difference(&found, &expected);
-                        // The gradient of a key's bias is zero but for rounding.
+                        // The exact gradient of a key's bias is zero, so only rounding is left.
                         let close = relative <= TOLERANCE || absolute <= 1e-6;
                         assert!(close, "{}: {relative:e} ({absolute:e})", what(&part));
                         n_compared += 1;
@@ -111,8 +111,8 @@ fn a_folder_without_a_head_gets_a_tied_one() {
     }
 }
 
-/// Older files have other names for the normalization, and the tied tensors twice or under the
-/// decoder's name alone.
+/// Older checkpoints name the layer normalization otherwise, and store the tied tensors twice or
+/// only under the decoder's name.
 #[test]
 fn older_names_of_a_head_are_known() {
     let (fixture, device) = (Fixture::open("masked_lm"), Device::flex());

@@ -1,4 +1,4 @@
-//! Metrics against scikit-learn and seqeval.
+//! Parity of metrics with scikit-learn and seqeval.
 
 #![expect(clippy::unwrap_used, reason = "a fixture that does not fit should fail the test")]
 
@@ -7,7 +7,7 @@ use std::path::Path;
 use isogloss::metrics::{ClassificationScores, SpanScores, spans};
 use serde_json::Value;
 
-/// Both sides compute the same few double-precision sums, perhaps in another order.
+/// Tolerance: both sides compute a few sums in double precision, perhaps in another order.
 const TOLERANCE: f64 = 1e-12;
 
 fn fixture(name: &str) -> Value {

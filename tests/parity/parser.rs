@@ -1,5 +1,6 @@
-//! The dependency parser against PyTorch: words, arcs, relations, parts of speech, loss and gradients,
-//! with padding and a word without a token. `tests/fixtures/make/parser.py` made the expected values.
+//! Parity of the dependency parser with PyTorch: word states, arcs, relations, parts of speech,
+//! loss and gradients, with padding and a word without a token. `tests/fixtures/make/parser.py`
+//! made the expected values.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use isogloss_methods::{
@@ -16,7 +17,7 @@ const N_WORDS: usize = 5;
 const SEQ: usize = 9;
 const TAG_WEIGHT: f64 = 0.7;
 
-/// Relative, on every device.
+/// Relative tolerance on every device.
 const TOLERANCE: f32 = 1e-5;
 
 fn ints<const D: usize>(values: Vec<i32>, shape: [usize; D], device: &Device) -> Tensor<D, Int> {
@@ -56,7 +57,7 @@ fn loss(output: ModelOutput, targets: RowTargets) -> Tensor<1> {
     CrossEntropyConfig::default().loss(&step).unwrap()
 }
 
-/// Those arcs that lead to the root or a word; all others must be far below.
+/// Arc scores with a valid head, the root or a word; those of all others must be masked.
 fn real_arcs(found: &[f32], expected: &[f32]) -> [Vec<f32>; 2] {
     assert_eq!(found.len(), expected.len());
     let pairs = found.iter().zip(expected);
@@ -97,7 +98,7 @@ fn scores_loss_and_gradients_match_pytorch() {
             let found = gradients.get(&param.path);
             let found = values(found.unwrap_or_else(|| panic!("{}", what(&part))).clone());
             let (absolute, relative) = difference(&found, &fixture.floats(&part));
-            // The gradient of a key's bias is zero but for rounding.
+            // The exact gradient of a key's bias is zero, so only rounding is left.
             let close = relative <= TOLERANCE || absolute <= 1e-6;
             assert!(close, "{}: {relative:e} ({absolute:e})", what(&part));
             n_compared += 1;
@@ -149,7 +150,7 @@ fn dropout_differs_by_seed_and_is_the_same_for_equal_seeds() {
     assert_eq!(tags(1), tags(1));
     assert_ne!(tags(1), tags(2));
 
-    // Units are dropped for all words of a sentence alike.
+    // Dropout uses one mask for all words of a sentence.
     let features = values(model.forward(&input, &ForwardOptions::training(1)).features);
     let width = features.len() / (3 * N_WORDS);
     let words: Vec<_> = features.chunks(width).take(N_WORDS).collect();

@@ -1,4 +1,4 @@
-//! Token ids, offsets, words and segments against Python's tokenizers.
+//! Parity of the tokenizer with Python's tokenizers: token ids, offsets, word ids and segment ids.
 
 use isogloss_tests::fixtures;
 use isogloss_text::Tokenizer;

@@ -1,4 +1,4 @@
-//! Gradients beside finite differences, in double precision.
+//! Gradient checking: comparison with finite differences, in double precision.
 
 use burn::tensor::Tensor;
 
@@ -7,14 +7,15 @@ pub fn f64_values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor.into_data().convert::<f64>().try_into_vec().unwrap()
 }
 
-/// The derivative at 0 as a central difference: `(f(h) − f(−h)) / 2h`.
+/// Central difference: the derivative at 0 as `(f(h) − f(−h)) / 2h`.
 pub fn central_difference(h: f64, f: impl Fn(f64) -> f64) -> f64 {
     (f(h) - f(-h)) / (2.0 * h)
 }
 
-/// Fails unless every `stride`th element of a gradient is the central difference of the loss.
+/// Gradient check: fails unless every `stride`th element is the central difference of the loss.
 ///
-/// `loss` is called with the index of an element and what is added to it. Errors are relative to the
+/// `loss` is called with the index of an element and the offset to add to it. Errors are relative
+/// to the
 /// larger of the element and a thousandth of `scale`, the size of the loss.
 pub fn assert_gradient(
     what: &str,

@@ -1,4 +1,4 @@
-//! What the tests share: fixtures, devices, comparisons.
+//! Test support: fixtures, devices, comparisons.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -17,8 +17,8 @@ pub fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
-/// The devices to test on, with a name for messages: flex, and as far as they are compiled in ndarray, and
-/// a software Vulkan device where `cargo xtask test` found one (`ISOGLOSS_TEST_GPU`).
+/// Test devices, with a name for messages: flex, ndarray if it is compiled in, and a software
+/// Vulkan device if `cargo xtask test` found one (`ISOGLOSS_TEST_GPU`).
 pub fn devices() -> Vec<(&'static str, Device)> {
     let devices = [("flex", Device::flex())];
     #[cfg(feature = "ndarray")]
@@ -40,14 +40,14 @@ fn has_gpu() -> bool {
     cfg!(feature = "wgpu") && std::env::var_os("ISOGLOSS_TEST_GPU").is_some()
 }
 
-/// The same devices but flex, as a run takes them.
+/// The same devices without flex, opened as a run opens them.
 pub fn opened_devices() -> Vec<OpenDevice> {
     let ndarray = cfg!(feature = "ndarray").then_some(DeviceChoice::Ndarray);
     let gpu = has_gpu().then_some(DeviceChoice::Wgpu(None));
     ndarray.into_iter().chain(gpu).map(|choice| open(choice).unwrap()).collect()
 }
 
-/// A fixture file whose tensors are read by name.
+/// Fixture file (safetensors), with tensors by name.
 pub struct Fixture {
     tensors: safetensors::SafeTensors<'static>,
 }
@@ -69,7 +69,7 @@ impl Fixture {
         self.tensors.names().into_iter().map(str::to_owned).collect()
     }
 
-    /// Tells whether there is a tensor of this name.
+    /// Whether there is a tensor of this name.
     pub fn has(&self, name: &str) -> bool {
         self.tensors.tensor(name).is_ok()
     }
@@ -92,7 +92,7 @@ impl Fixture {
     }
 }
 
-/// Copies a folder with all that is in it.
+/// Copies a folder recursively.
 pub fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
@@ -106,13 +106,13 @@ pub fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// Copies the model of a family, and beside it the tiny tokenizer.
+/// Copies the model of a family, with the tiny tokenizer.
 pub fn copy_model(family: &str, to: &Path) {
     copy_folder(&fixtures().join(family), to);
     std::fs::copy(fixtures().join("tokenizer.json"), to.join("tokenizer.json")).unwrap();
 }
 
-/// Loads the model of a fixture's folder with the head that is saved there.
+/// Loads the model of a fixture's folder with its saved head.
 pub fn saved_model(folder: &str, device: &Device) -> LoadedModel {
     load(fixtures().join(folder), &HeadChoice::Saved, device).unwrap()
 }
@@ -132,12 +132,12 @@ pub fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Devi
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-/// Numbers that look random, the same at each call: `sin` of a quadratic.
+/// Deterministic pseudo-random numbers: `sin` of a quadratic.
 pub fn waves(n: usize, phase: f32) -> Vec<f32> {
     (0..n).map(|i| (phase + i as f32 * 1.37 + (i * i % 97) as f32).sin()).collect()
 }
 
-/// The largest `|a - b|`, and that divided by the largest `|b|`.
+/// Maximum absolute difference `max |a - b|`, and the relative one, divided by `max |b|`.
 ///
 /// # Panics
 /// If the lengths differ or a number is not finite.

@@ -1,4 +1,4 @@
-//! A made-up data set, recipes for it, and what runs leave behind.
+//! Synthetic dataset with recipes for it, and the outputs of runs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,18 +13,18 @@ use tempfile::TempDir;
 
 use crate::copy_model;
 
-/// The languages of the data set; the first is trained on.
+/// Languages of the dataset; the first is the source language.
 pub const LANGUAGES: [&str; 3] = ["en", "de", "xx"];
 
-/// For each language what a text of each label says, and what stands around it. The words are those
-/// of `tests/fixtures/tokenizer.json`.
+/// For each language, the phrase of each label and the words around it, from the vocabulary of
+/// `tests/fixtures/tokenizer.json`.
 const WORDS: [([&str; 4], [&str; 5]); 3] = [
     (["turn on", "turn off", "open door", "play music"], ["please", "the", "lamp", "room", "it"]),
     (["licht an", "licht aus", "tür bitte", "an aus"], ["das", "in", "der", "küche", "bitte"]),
     (["включи свет", "灯", "打开", "time is"], ["на", "кухне", "厨房", "warm", "stop"]),
 ];
 
-/// Words and their translations, all in the vocabulary of `tests/fixtures/tokenizer.json`.
+/// Bilingual dictionaries, in the vocabulary of `tests/fixtures/tokenizer.json`.
 const DICTIONARIES: [(&str, [(&str, &str); 8]); 2] = [
     (
         "de",
@@ -54,16 +54,16 @@ const DICTIONARIES: [(&str, [(&str, &str); 8]); 2] = [
     ),
 ];
 
-/// Pairs of a language.
+/// Number of sentence pairs for each language.
 const N_PAIRS: u64 = 40;
 
-/// What a text of each label is about.
+/// Labels of the texts.
 const LABELS: [&str; 4] = ["light_on", "light_off", "door", "music"];
 
-/// The splits and the number of their texts.
+/// Splits, with their numbers of texts.
 const SPLITS: [(&str, usize); 3] = [("train", 24), ("dev", 8), ("test", 12)];
 
-/// A temporary folder with data in three languages and a tiny BERT to start from; runs go in it too.
+/// Workshop: temporary folder with data in three languages, a tiny BERT to start from, and runs.
 pub struct Workshop {
     folder: TempDir,
 }
@@ -87,7 +87,7 @@ impl Workshop {
         Self { folder }
     }
 
-    /// Sets all rates of the model's dropout to zero.
+    /// Sets all dropout rates of the model to zero.
     #[must_use]
     pub fn without_dropout(self) -> Self {
         let path = self.path("model/config.json");
@@ -99,12 +99,12 @@ impl Workshop {
         self
     }
 
-    /// A path in the folder.
+    /// A path in the temporary folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// A recipe for the data set; `training` goes into that table, `tables` after it.
+    /// Recipe on the dataset, as TOML; `training` goes into that table, `tables` after it.
     pub fn recipe(&self, training: &str, tables: &str) -> String {
         format!(
             "seed = 7\n\
@@ -118,8 +118,8 @@ impl Workshop {
         )
     }
 
-    /// Writes `pairs/en-{language}.tsv`, their `links/en-{language}.align`,
-    /// `dictionaries/en-{language}.txt` and `text/{language}.txt` for two languages.
+    /// Writes for two languages the parallel pairs `pairs/en-{language}.tsv`, their word alignments
+    /// `links/en-{language}.align`, `dictionaries/en-{language}.txt` and `text/{language}.txt`.
     #[must_use]
     pub fn with_pairs(self) -> Self {
         for folder in ["pairs", "links", "dictionaries", "text"] {
@@ -157,7 +157,7 @@ impl Workshop {
         self
     }
 
-    /// Gives the tokenizer a token to mask others with, after those that it has.
+    /// Adds a mask token to the tokenizer, after the tokens it has.
     fn add_mask_token(&self) {
         let path = self.path("model/tokenizer.json");
         let mut tokenizer: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -168,7 +168,7 @@ impl Workshop {
         fs::write(&path, tokenizer.to_string()).unwrap();
     }
 
-    /// A recipe without labels that trains on those pairs; `training` and `tables` as of
+    /// Recipe that trains on those pairs, without labels; `training` and `tables` are as in
     /// [`recipe`](Self::recipe).
     pub fn pairs_recipe(&self, training: &str, tables: &str) -> String {
         format!(
@@ -184,7 +184,7 @@ impl Workshop {
         )
     }
 
-    /// The table of the pairs, with more fields.
+    /// The `[pairs]` table of a recipe; `fields` are added to it.
     pub fn pairs_table(&self, fields: &str) -> String {
         let (pairs, dictionaries) =
             (self.path("pairs/en-{language}.tsv"), self.path("dictionaries/en-{language}.txt"));
@@ -194,12 +194,12 @@ impl Workshop {
         )
     }
 
-    /// The plan of that recipe.
+    /// The plan of [`recipe`](Self::recipe).
     pub fn plan(&self, training: &str, tables: &str) -> Plan {
         plan_of(&self.recipe(training, tables))
     }
 
-    /// The folder of a run.
+    /// The folder of the run with this name.
     pub fn run(&self, name: &str) -> RunFolder {
         RunFolder::new(self.path(name))
     }
@@ -217,7 +217,7 @@ impl Workshop {
         }
     }
 
-    /// Fails unless the losses of a plan on a device are those on flex.
+    /// Fails unless a plan has the same losses on a device as on flex.
     #[track_caller]
     pub fn assert_trains_as_on_flex(&self, device: &OpenDevice, name: &str, plan: &Plan) {
         let at = &device.info.name;
@@ -233,8 +233,8 @@ impl Workshop {
         }
     }
 
-    /// Fails unless a run that is stopped after these steps ends as one that is not; returns what both
-    /// leave behind.
+    /// Resume test: fails unless a run that is stopped after these steps has the same trace as an
+    /// uninterrupted one; returns that trace.
     #[track_caller]
     pub fn assert_resumes(&self, name: &str, plan: &Plan, stops: &[u64]) -> Trace {
         let whole = self.run(&format!("{name} whole"));
@@ -251,7 +251,7 @@ impl Workshop {
         trace
     }
 
-    /// Runs a plan on flex and stops it after an optimizer step.
+    /// Runs a plan on flex, and stops it after an optimizer step.
     pub fn stop_after(&self, stop_step: u64, plan: &Plan, run: &RunFolder) {
         match self.train(&open(DeviceChoice::Flex).unwrap(), plan, run, Some(stop_step)) {
             Outcome::Finished(_) => panic!("not stopped"),
@@ -259,7 +259,7 @@ impl Workshop {
         }
     }
 
-    /// Runs a plan on flex to its end, or to its first fault.
+    /// Runs a plan on flex to its end, or to its first error.
     pub fn try_finish(&self, plan: &Plan, run: &RunFolder) -> Result<Outcome, Error> {
         self.try_train(&open(DeviceChoice::Flex).unwrap(), plan, run, None)
     }
@@ -299,14 +299,14 @@ impl Workshop {
     }
 }
 
-/// The plan of a recipe without a fault.
+/// Parses a recipe that must be valid.
 #[track_caller]
 pub fn plan_of(recipe: &str) -> Plan {
     Plan::from_toml(recipe, "tiny.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The texts of a language, one JSON object a line: a label, and a slot `place` or `manner` for
-/// every word that is not what the text is about.
+/// JSON Lines of a language: texts with a label, and a slot `place` or `manner` for every word
+/// outside the label's phrase.
 fn texts(language: usize) -> String {
     let (phrases, around) = WORDS[language];
     let mut draws = 0;
@@ -333,7 +333,7 @@ fn texts(language: usize) -> String {
     lines
 }
 
-/// What a run leaves behind, without its speed: two runs with the same trace did the same.
+/// Trace of a run: its outputs without its speed. Equal traces mean equal runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
     /// The lines of `metrics.jsonl`.
@@ -358,7 +358,7 @@ impl Trace {
             }
             line
         });
-        // A task without labels predicts none.
+        // A task without labels writes no predictions.
         let predictions = fs::read_dir(run.path().join("predictions"));
         let predictions = predictions.into_iter().flatten().map(|entry| {
             let entry = entry.unwrap();
@@ -378,7 +378,7 @@ impl Trace {
     }
 }
 
-/// What a finished run leaves in its folder.
+/// Entries in the folder of a finished run.
 pub const FINISHED: [&str; 8] = [
     "best",
     "data.json",

@@ -1,16 +1,16 @@
-//! A made-up treebank in the words of `tests/fixtures/tokenizer.json`.
+//! Synthetic treebank in the vocabulary of `tests/fixtures/tokenizer.json`.
 
 use std::fs;
 use std::ops::Range;
 
 use crate::runs::Workshop;
 
-/// Words, with their parts of speech, by what they are in a sentence.
+/// Words of the treebank by part of speech.
 const VERBS: [[&str; 2]; 4] = [["turn", "on"], ["turn", "off"], ["stop", ""], ["open", ""]];
 const NOUNS: [&str; 5] = ["lamp", "door", "room", "light", "music"];
 
-/// A tree for each way to say something: `please` where the number says so, a verb with its particle,
-/// and a noun, with a place below it where the number says so.
+/// Dependency tree by number: a verb with its particle and a noun; for some numbers `please` before
+/// them, or a place below the noun.
 fn sentence(number: usize) -> String {
     let mut rows: Vec<(&str, &str, usize, &str)> = Vec::new();
     let polite = number % 3 == 1;
@@ -35,7 +35,7 @@ fn sentence(number: usize) -> String {
     let mut text = format!("# sent_id = {number}\n# text = {}\n", words.join(" "));
     for (id, (form, upos, head, deprel)) in (1..).zip(rows) {
         if id == noun - 1 {
-            // Such a token and such a node must come through as they are.
+            // Multiword tokens and empty nodes must be preserved.
             text.push_str(&format!("{id}-{noun}\tthe{}\t_\t_\t_\t_\t_\t_\t_\t_\n", words[id]));
         }
         let row = format!("{form}\t{form}\t{upos}\t_\t_\t{head}\t{deprel}\t_\tMisc={id}");
@@ -47,14 +47,14 @@ fn sentence(number: usize) -> String {
     text + "\n"
 }
 
-/// The same in German words; its second relation is in no English sentence.
+/// German sentence of the same kind; its relation `obl:arg` is in no English sentence.
 const GERMAN: &str = "1\tbitte\t_\tINTJ\t_\t_\t3\tdiscourse\t_\t_\n\
     2\tlicht\t_\tNOUN\t_\t_\t3\tobl:arg\t_\t_\n\
     3\tan\t_\tVERB\t_\t_\t0\troot\t_\t_\n\n";
 
 impl Workshop {
-    /// Writes `trees/{language}-{split}.conllu`: English to train on, whose development set is that of
-    /// training, and tests in English and German. The tokenizer gets a mask token.
+    /// Writes `trees/{language}-{split}.conllu`: English training data, whose development set is
+    /// the same, and test sets in English and German. The tokenizer gets a mask token.
     #[must_use]
     pub fn with_trees(self) -> Self {
         let shop = self.with_pairs();

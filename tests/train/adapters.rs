@@ -1,4 +1,4 @@
-//! Adapters and schedules that open layers, in whole runs.
+//! Whole runs with adapters and unfreezing schedules.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,7 +12,7 @@ use isogloss_model::{ForwardOptions, HeadChoice, NamedParam, base_folder, load, 
 use isogloss_tests::opened_devices;
 use isogloss_tests::runs::{FINISHED, Trace, Workshop, entries};
 
-/// Twelve steps, a line of the log for each.
+/// Twelve steps, with a line of the log for each.
 const TRAINING: &str = "epochs = 2\nbatch_size = 4\nlog_every = 1\ncheckpoint_every = 5";
 
 const SEQ_BN: &str = "[adapter.seq_bn]\nreduction_factor = 2\n";
@@ -22,7 +22,7 @@ const IA3: &str = "[adapter.ia3]\ntarget_modules = [\"key\", \"value\", \"feed_f
                    feedforward_modules = [\"feed_forward_down\"]\n";
 const FUN: &str = "[schedule.fun]\nevery_steps = 3\nn_batches = 2\n";
 
-/// The tables of a recipe for each adapter and schedule, by a name for messages.
+/// Recipe tables of each adapter and schedule, with a name for messages.
 fn cases() -> Vec<(&'static str, String)> {
     let gradual = |order: &str| {
         format!("{SEQ_BN}[schedule.gradual_unfreeze]\nevery_steps = 3\norder = \"{order}\"\n")
@@ -53,7 +53,7 @@ fn parameters(folder: &Path) -> BTreeMap<String, Vec<f32>> {
     named_parameters(&model).iter().map(|param| (param.path.clone(), values(param))).collect()
 }
 
-/// The layers that the log says were opened, with their steps.
+/// Layers that were unfrozen by the log, with their steps.
 fn opened(run: &RunFolder) -> Vec<(u64, Vec<u64>)> {
     let lines = Trace::read(run).metrics.into_iter().filter(|line| line["kind"] == "open");
     let layers = |line: &serde_json::Value| {
@@ -211,7 +211,7 @@ fn states_that_are_kept_change_nothing() {
     let losses = |name: &str, tables: &str, frozen: &str| {
         let run = shop.run(name);
         let results = shop.finish(&shop.plan(&format!("{TRAINING}\n{frozen}"), tables), &run);
-        // Nothing of the cache.
+        // The cache leaves no files.
         assert_eq!(entries(&run), FINISHED, "{name}");
         (Trace::read(&run).losses(), results)
     };
@@ -252,7 +252,7 @@ fn no_graph_is_made_below_the_lowest_layer_that_learns() {
     }
 }
 
-/// Trains a language adapter for each language and returns the path of their folders.
+/// Trains a language adapter for each language, and returns the path pattern of their folders.
 fn language_adapters(shop: &Workshop) -> String {
     let english: String =
         (0..20).map(|_| "please turn on the lamp in the room\nit is off\n").collect();
@@ -314,13 +314,13 @@ fn language_adapters_lie_under_the_task_and_give_way() {
     }
     let left_out = trace("left out", &tables("target", "leave_out = [1]"));
     assert_ne!(left_out.losses(), target.losses());
-    // The language adapter is as it came.
+    // The language adapter is unchanged.
     let adapter = |folder: &Path| std::fs::read(folder.join("adapter.safetensors")).unwrap();
     let best = shop.run("target").best();
     assert_eq!(adapter(&best.join("adapters/en")), adapter(&shop.path("lm/en/best/adapters/en")),);
     assert!(best.join("adapters/task/adapter_config.json").exists());
 
-    // Without an adapter for a language that is scored.
+    // An evaluated language without a language adapter is an error.
     std::fs::remove_dir_all(shop.path("lm/xx")).unwrap();
     let outcome = std::panic::catch_unwind(|| {
         shop.finish(&shop.plan(TRAINING, &tables("target", "")), &shop.run("missing"))

@@ -1,4 +1,4 @@
-//! A few examples of a language: what training in tasks is worth to them.
+//! Few-shot evaluation: meta-learning (MAML, Reptile) against plain training.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -9,12 +9,12 @@ use isogloss::{Plan, Results};
 use isogloss_kernels::split_seed;
 use isogloss_tests::runs::{Trace, Workshop, plan_of};
 
-/// Trained on, and not.
+/// Languages: six to train on, and two to evaluate few-shot.
 const LANGUAGES: [&str; 8] = ["aa", "bb", "cc", "dd", "ee", "ff", "xx", "yy"];
 
-/// Writes texts in which a language's own habit decides what a word means: a text with one of two words is
-/// of one label in every other language, and of the other label between them. All languages together say
-/// nothing of a text; a few texts of one language say everything.
+/// Writes texts whose label is a cue word (`lamp` or `door`) that means opposite labels in
+/// alternate languages. Over all languages the cue tells nothing; a few texts of one language
+/// reveal its meaning.
 fn planted() -> Workshop {
     let shop = Workshop::new();
     let around = ["please", "the", "room", "it", "warm", "stop"];
@@ -58,7 +58,7 @@ fn training_in_tasks_beats_training_on_all_of_their_examples() {
         "[update.first_order_maml]\ninner_steps = 4\ninner_learning_rate = 5e-2\n",
     );
     let reptile = run("Reptile", "[update.reptile]\ninner_steps = 4\ninner_learning_rate = 5e-2\n");
-    // Without examples nobody can know.
+    // Zero-shot scores are near chance.
     for results in [&plain, &maml, &reptile] {
         assert!(results.mean_target.unwrap() < 0.65, "{results:?}");
         assert_eq!(results.few_shot.keys().collect::<Vec<_>>(), ["xx", "yy"]);
@@ -77,7 +77,7 @@ fn scores_after_a_few_examples_do_not_depend_on_interruptions() {
     shop.stop_after(5, &plan, &parts);
     shop.finish(&plan, &parts);
     assert_eq!(Trace::read(&parts), Trace::read(&whole));
-    // The zero-shot scores stand beside them, of the same model.
+    // The zero-shot scores of the same model are reported too.
     assert!(results.mean_few_shot.is_some() && results.mean_target.is_some());
     assert!(results.few_shot.keys().all(|language| results.languages.contains_key(language)));
 }
@@ -107,7 +107,7 @@ fn too_few_examples_are_told() {
 #[test]
 fn words_of_the_few_examples_stay_in_a_trimmed_vocabulary() {
     let shop = planted();
-    // Only examples to learn from have this word.
+    // Only the training examples have this word.
     let path = shop.path("data/yy.jsonl");
     let all = fs::read_to_string(&path).unwrap();
     let lines = all.lines().map(|line| match line.contains("train") {

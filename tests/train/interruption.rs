@@ -1,4 +1,4 @@
-//! The program itself, killed and interrupted: it goes on to the same end, to the last bit.
+//! Interrupted processes: a killed or interrupted run resumes to the same result, bit for bit.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 use isogloss::{RunFolder, RunStatus};
 use isogloss_tests::runs::{Trace, Workshop};
 
-/// 96 steps, slow because of what they write: a checkpoint after every second one, `best` after
-/// every sixth at most.
+/// 96 steps that are slow by their writing: a checkpoint after every second one, `best` after every
+/// sixth at most.
 const TRAINING: &str =
     "epochs = 16\nbatch_size = 4\ncheckpoint_every = 2\nlog_every = 1\nevaluation_batch_size = 1";
 
-/// Kills of each test.
+/// Number of kills in each test.
 const KILLS: u32 = 10;
 
-/// Where the program writes, and how it is called.
+/// Command line of a run: its recipe and its output folder.
 struct Program {
     recipe: PathBuf,
     out: PathBuf,
@@ -43,7 +43,7 @@ impl Program {
         RunFolder::new(self.out.join("tiny/seed-7"))
     }
 
-    /// Lets it run for a while, kills it, and tells how far it was.
+    /// Starts the run, kills it after a delay, and returns its status.
     fn kill_after(&self, delay: Duration) -> RunStatus {
         let mut child = self.command().stderr(Stdio::null()).spawn().unwrap();
         sleep(delay);
@@ -69,7 +69,7 @@ fn succeed(output: &Output) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// What an undisturbed run leaves, and how long it takes.
+/// Trace and duration of an uninterrupted run.
 fn undisturbed() -> &'static (Trace, Duration) {
     static RUN: LazyLock<(Trace, Duration)> = LazyLock::new(|| {
         let shop = Workshop::new();
@@ -82,7 +82,7 @@ fn undisturbed() -> &'static (Trace, Duration) {
     &RUN
 }
 
-/// A number in [0, 1), the same at each call.
+/// Pseudo-random number in [0, 1), the same at each call.
 fn uniform(n: u32) -> f64 {
     f64::from(n.wrapping_mul(2_654_435_769) >> 8) / f64::from(1 << 24)
 }
@@ -97,7 +97,7 @@ fn a_run_killed_at_any_moment_ends_like_an_undisturbed_one() {
         let mut delay = duration.mul_f64(share);
         let program = Program::new(&shop, &format!("killed-{kill}"));
         let mut status = program.kill_after(delay);
-        // The machine may have become faster since the undisturbed run.
+        // The machine may be faster than during the undisturbed run.
         while let RunStatus::Done(_) = status {
             std::fs::remove_dir_all(&program.out).unwrap();
             delay /= 2;

@@ -1,5 +1,5 @@
-//! Every method in whole runs: it trains, it can be killed and taken up, and the recipes that the
-//! project ships do what they say.
+//! Every method in whole runs: it trains, resumes after a kill, and works as the shipped recipes
+//! use it.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -17,7 +17,7 @@ const TRAINING: &str = "epochs = 1\nbatch_size = 4\nlog_every = 1";
 
 const CROSS_ENTROPY: &str = "[[objective]]\nmethod.cross_entropy = {}\n";
 
-/// The tables of the views that methods name.
+/// Recipe tables of the views that methods use.
 fn views(shop: &Workshop) -> String {
     let dictionaries = shop.path("dictionaries/{language}.txt");
     format!(
@@ -26,7 +26,7 @@ fn views(shop: &Workshop) -> String {
     )
 }
 
-/// The tables of a recipe for each method, by a name for messages.
+/// Recipe tables of each method, with a name for messages.
 fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
     let views = views(shop);
     let teacher = format!("[teacher]\nsource = {:?}\n", shop.path("teacher/best"));
@@ -78,7 +78,7 @@ fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// A workshop with a dictionary and a finished run that can teach.
+/// Workshop with a dictionary and a finished run that can be a teacher.
 fn workshop(task: &str) -> Workshop {
     let shop = Workshop::new();
     fs::create_dir(shop.path("dictionaries")).unwrap();
@@ -128,7 +128,7 @@ fn the_head_that_r4f_saves_has_a_spectral_norm_of_one() {
     let shape = files.shape("classifier.weight").unwrap().to_vec();
     let weight = files.read("classifier.weight", &shape).unwrap();
     let rows: Vec<&[f32]> = weight.chunks(shape[1]).collect();
-    // The largest eigenvalue of the rows' products, by power iteration.
+    // The largest eigenvalue of the rows' Gram matrix, by power iteration.
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
     let mut vector: Vec<f32> = (0..shape[0]).map(|i| 1.0 + i as f32).collect();
     let mut norm = 0.0;
@@ -178,9 +178,9 @@ fn recipes(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Writes the recipe with the workshop's model and data, two steps long, and returns its path.
+/// Writes the recipe with the workshop's model and data and two steps, and returns its path.
 fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
-    // As it is, it has no fault.
+    // The original recipe is valid.
     let plan = Plan::from_file(path).unwrap_or_else(|error| panic!("{error}"));
     let mut recipe: toml::Table = plan.to_toml().parse().unwrap();
     let shop_recipe: toml::Table = shop.recipe(TRAINING, "").parse().unwrap();
@@ -266,7 +266,7 @@ fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
             if method.contains_key("layer") {
                 method.insert("layer".into(), 2.into());
             }
-            // The student has the two layers of the model.
+            // The student has the same two layers as the model.
             if method.contains_key("layers") {
                 let layers = [1, 2].map(|layer| toml::Value::from(vec![layer, layer]));
                 method.insert("layers".into(), layers.to_vec().into());

@@ -1,4 +1,4 @@
-//! Training on pairs of sentences: alone, during a task, and before one.
+//! Training on parallel sentence pairs: alone, during a task, and before one.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -10,7 +10,7 @@ use isogloss_tests::runs::{Trace, Workshop, plan_of};
 
 const TRAINING: &str = "batch_size = 4\nmax_steps = 6\nlog_every = 1";
 
-/// The tables of a recipe for each method, by a name for messages.
+/// Recipe tables of each method, with a name for messages.
 fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
     let objective = |method: &str| format!("[[objective]]\nweight = 0.5\nmethod.{method}\n");
     let blocks = format!(
@@ -68,7 +68,7 @@ fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// A recipe that trains on labels too.
+/// Recipe that also trains on labels.
 fn during(shop: &Workshop, training: &str, tables: &str) -> String {
     let pairs = shop.pairs_table("sampling.ucb = { update_every = 2 }");
     let cross_entropy = "[[objective]]\nmethod.cross_entropy = {}\n";
@@ -157,7 +157,7 @@ fn what_comes_before_is_a_run_of_its_own_that_the_next_one_starts_from() {
     shop.finish(&plan("alone.toml"), &alone);
     assert_ne!(Trace::read(&alone).losses(), Trace::read(&whole).losses());
 
-    // Stopped in the first recipe, then in the second.
+    // Stopped once in the first recipe, and once in the second.
     let parts = shop.run("parts");
     shop.stop_after(5, &plan("then.toml"), &parts);
     shop.stop_after(2, &plan("then.toml"), &parts);
@@ -170,7 +170,7 @@ fn what_is_kept_of_a_teacher_is_what_it_says() {
     let shop = Workshop::new().with_pairs();
     let student = "[student]\nlayers = [0]\nintermediate_size = 40\n";
     let vectors = "[[objective]]\nmethod.embedding_distillation = {}\n";
-    // Asked for its states too, the teacher reads along in each step.
+    // If its hidden states are needed too, the teacher runs in each step instead of being cached.
     let states = "[[objective]]\nweight = 0.0\nmethod.state_distillation = { layers = [[1, 1]] }\n";
     let losses = |name: &str, tables: String| {
         let run = shop.run(name);

@@ -1,4 +1,4 @@
-//! Parsers from the first step to parsed files: what they learn, what repeats, what they leave as it is.
+//! Whole runs of dependency parsers: what they learn, reproducibility, and the parsed files.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -18,7 +18,8 @@ use isogloss_methods::Subnetwork;
 use isogloss_tests::opened_devices;
 use isogloss_tests::runs::{Trace, Workshop};
 
-/// A small parser; `task` goes into its table, `training` into that one, `tables` after it.
+/// Recipe of a small parser; `task` goes into the task's table, `training` into that table,
+/// `tables` after it.
 fn plan(shop: &Workshop, task: &str, training: &str, tables: &str) -> Plan {
     let recipe = format!(
         "seed = 7\n[model]\nsource = {model:?}\n\
@@ -50,7 +51,7 @@ fn a_parser_learns_a_small_treebank_and_scores_it_as_the_written_trees_are_score
     let run = shop.run("run");
     let results = shop.finish(&plan(&shop, "dropout = 0.1", "epochs = 30", ""), &run);
     assert_eq!((results.task.as_str(), results.metric.as_str()), ("parsing", "las"));
-    // The development set is that of training.
+    // The development set is the training set.
     assert_eq!(results.selection.score, 1.0, "{results:?}");
     let (las, uas, upos) = parsed(&results.languages["en"]);
     assert!(las > 0.9 && uas > 0.9 && upos > Some(0.95), "{las}, {uas}, {upos:?}");
@@ -92,7 +93,7 @@ fn a_finished_parser_fills_in_the_trees_of_bare_sentences() {
     }
     assert_eq!(bare.to_string(), expected.to_string());
 
-    // A word of spaces alone has no token, nor have words beyond the model's 40 positions.
+    // A word of only spaces has no token, nor have words beyond the model's 40 positions.
     let row = |id: usize, form: &str| format!("{id}\t{form}\t_\t_\t_\t_\t_\t_\t_\t_\n");
     let mut long: String = (1..=60).map(|id| row(id, "lamp")).collect();
     long.push_str(&format!("\n{}", row(1, "\u{200b}")));
@@ -143,7 +144,7 @@ fn hidden_words_and_subtypes_make_another_parser() {
     assert!(parser.head().labels().contains(&"compound".to_owned()));
     let (_, parser) = losses("subtypes", "subtypes = \"keep\"");
     assert!(parser.head().labels().contains(&"compound:prt".to_owned()));
-    // Without tags, their loss is gone from the first step.
+    // Without part-of-speech tags, their loss is missing from the first step.
     let (untagged, _) = losses("untagged", "tags = false");
     assert!(untagged[0] < plain[0] - 0.5, "{} with tags, {} without", plain[0], untagged[0]);
 }
@@ -170,7 +171,7 @@ fn a_parser_goes_with_the_other_methods() {
         let run = shop.run(name);
         let results = shop.finish(&plan, &run);
         assert!(Trace::read(&run).losses().iter().all(|loss| loss.is_finite()), "{name}");
-        // The folder alone gives the same trees.
+        // The model folder alone gives the same trees.
         let predictor = Predictor::load(run.best(), &Device::flex()).unwrap();
         let mut again = read_treebank_file(&shop.path("trees/de-test.conllu")).unwrap();
         predictor.parse(&mut again.sentences).unwrap();

@@ -1,4 +1,4 @@
-//! Stopped and crashed runs end like undisturbed ones, to the last bit.
+//! Resume tests: stopped and crashed runs give the result of undisturbed ones, bit for bit.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -11,7 +11,7 @@ use isogloss_tests::runs::{Trace, Workshop};
 
 /// Six batches an epoch and 18 steps, checkpoints inside and at the end of epochs.
 const PLAIN: &str = "epochs = 3\nbatch_size = 4\ncheckpoint_every = 4\nlog_every = 1";
-/// Three steps an epoch of two batches each; the log's lines are means over four steps.
+/// Three steps an epoch, each of two batches; the log's lines are means over four steps.
 const ACCUMULATED: &str =
     "epochs = 3\nbatch_size = 4\naccumulate = 2\ncheckpoint_every = 100\nlog_every = 4";
 
@@ -72,17 +72,17 @@ fn a_run_stopped_after_every_step_ends_the_same() {
     assert_eq!(Trace::read(&run), expected);
 }
 
-/// A folder whose writing was cut off.
+/// Partially written model folder.
 fn torn_folder(path: &Path) {
     fs::create_dir_all(path).unwrap();
     fs::write(path.join("config.json"), "{\"model_type\": \"be").unwrap();
     fs::write(path.join("model.safetensors"), [9, 0, 0]).unwrap();
 }
 
-/// A step in the life of a run folder that a crash can end at.
+/// Simulated crash: brings a run folder into the state that it leaves.
 type Crash = fn(&RunFolder);
 
-/// Every state that the moves and removals of a run can leave behind.
+/// Every state that a crash between moves and removals can leave.
 const CRASHES: [(&str, Crash); 8] = [
     ("best moved aside, its successor not yet in place", |run| {
         let best = run.best();
@@ -121,7 +121,7 @@ fn a_crash_between_any_two_steps_of_writing_is_recovered_from() {
     let plan = shop.plan(&PLAIN.replace("epochs = 3", "epochs = 5"), "");
     let best_step = shop.finish(&plan, &shop.run("undisturbed")).selection.step;
     let expected = Trace::read(&shop.run("undisturbed"));
-    // What is chosen later would hide a loss of `best`.
+    // A later selection would hide a loss of `best`.
     let stop = best_step + 2;
     assert!(stop < 30, "best after {best_step} steps");
     let stopped = shop.run("stopped");

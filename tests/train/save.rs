@@ -1,4 +1,4 @@
-//! What is saved loads again to the same logits, here and, on demand, in `transformers`.
+//! Round trips: a saved model loads to the same logits here and, on demand, in `transformers`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -15,14 +15,14 @@ use safetensors::tensor::{Dtype, TensorView};
 
 const FAMILIES: [&str; 4] = ["bert", "xlm-roberta", "distilbert", "electra"];
 
-/// Rows and columns of the fixtures' batch.
+/// Shape of the fixtures' batch: rows and columns.
 const SHAPE: [usize; 2] = [4, 12];
 
 /// A batch with padding, as integers.
 struct Batch {
     input_ids: Vec<i32>,
     attention_mask: Vec<i32>,
-    /// All zero where the family has no segments.
+    /// All zero if the family has no token types.
     token_type_ids: Vec<i32>,
 }
 
@@ -50,7 +50,7 @@ impl Batch {
         )
     }
 
-    /// The scores of every token at every place.
+    /// Language-model logits of every token at every position.
     fn lm_logits(&self, loaded: &LoadedModel, device: &Device) -> Vec<f32> {
         let model = &loaded.model;
         let encoded =
@@ -80,7 +80,7 @@ impl Batch {
     }
 }
 
-/// A head of each kind, with label names that need care.
+/// Heads of each kind, with label names that need escaping or sorting.
 fn heads() -> [(&'static str, HeadSpec); 3] {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let classes = names(&["свет \"вкл\"", "10", "2", "light off"]);
@@ -91,7 +91,7 @@ fn heads() -> [(&'static str, HeadSpec); 3] {
     ]
 }
 
-/// Draws every parameter, so that no bias is zero.
+/// Random initialization of every parameter, biases included.
 struct Drawn(RandomParams);
 
 impl ParamSource for Drawn {
@@ -100,14 +100,15 @@ impl ParamSource for Drawn {
     }
 }
 
-/// The model of a fixture with a masked-language-model head, and with another if there is a choice.
+/// Loads a fixture's model with a masked-language-model head, and the task head that is chosen.
 fn masked_lm(family: &str, head: &HeadChoice, kind: LmHeadKind, device: &Device) -> LoadedModel {
     let loaded = load(fixtures().join(family), head, device).unwrap();
     let model = loaded.model.with_lm_head(kind, &mut Drawn(RandomParams::new(7)), device);
     LoadedModel { model, ..loaded }
 }
 
-/// Where the models go: a folder that lasts if `ISOGLOSS_WRITE_ROUNDTRIP` names one.
+/// Output folder of the models: the one that `ISOGLOSS_WRITE_ROUNDTRIP` names, else a temporary
+/// one.
 fn target() -> (PathBuf, Option<tempfile::TempDir>) {
     match std::env::var_os("ISOGLOSS_WRITE_ROUNDTRIP") {
         Some(folder) => (folder.into(), None),
@@ -141,7 +142,7 @@ fn saved_models_load_to_bit_equal_logits_and_the_same_labels() {
             assert!(unused.is_empty(), "{what}: {unused:?}");
             assert!(batch.logits(&again, &device) == expected, "{what}: other logits");
 
-            // Saving what was saved changes no byte.
+            // Saving a loaded model again gives the same bytes.
             let second = target.join(format!("{family}-{name}-again"));
             std::fs::create_dir_all(&second).unwrap();
             save(&second, &again.model, again.head.as_ref(), &again.config_json).unwrap();
@@ -206,7 +207,7 @@ fn saved_masked_lms_load_to_bit_equal_logits() {
             assert_eq!((&again.head, &again.report), (&None, &Default::default()), "{what}");
             assert!(batch.lm_logits(&again, &device) == expected, "{what}: other logits");
 
-            // Without the head it is the start of another model, and leaves nothing of the head.
+            // Loaded without its head and saved again, the model has nothing left of the head.
             let bare = load(&folder, &HeadChoice::Saved, &device).unwrap();
             assert_eq!(bare.model.lm_head_kind(), None);
             let second = tempfile::tempdir().unwrap();
@@ -245,7 +246,7 @@ fn a_masked_lm_head_is_kept_beside_another() {
     }
 }
 
-/// A model with both heads, in a folder.
+/// Saves a model with a task head and a language-model head to a temporary folder.
 fn whole(family: &str) -> (tempfile::TempDir, LoadedModel) {
     let device = Device::flex();
     let spec = HeadSpec::sequence(vec!["a".into(), "b".into()], Pooling::Mean);
@@ -322,7 +323,8 @@ fn smaller_numbers_are_near_the_ones_they_stand_for() {
                 let width = if shape.len() == 2 { shape[1] } else { 1 };
                 for (a, b) in a.chunks(width).zip(b.chunks(width)) {
                     let largest = a.iter().fold(0f32, |max, x| max.max(x.abs()));
-                    // Half a step of the largest number of the row, and of what f16 can tell apart.
+                    // Half a quantization step of the row's largest value, and the resolution of
+                    // f16.
                     let step = largest * 2f32.powi(1 - bits) * 1.02 + 2f32.powi(-24);
                     let far = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
                     assert!(far <= step / 2.0 + 1e-9, "{family} {name}: {far} beyond {step}");

@@ -1,8 +1,8 @@
-//! Heads go by the names of their labels: what a saved head gives to the one that is trained.
+//! Label rows of saved heads: rows are reused by label name when a head is trained on.
 //!
-//! Reported by others: rows that stay where they were under other names (transformers#14230 and PR #15017,
+//! Reported by others: rows that stay in place under other names (transformers#14230 and PR #15017,
 //! simpletransformers#667, #924), heads of other sizes (transformers#14218, #11545, #5905,
-//! simpletransformers#255, #1370), labels that nobody named (transformers#3093, #15474).
+//! simpletransformers#255, #1370), labels without names (transformers#3093, #15474).
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -41,7 +41,7 @@ fn saved(folder: &Path) -> LoadedModel {
     load(folder, &HeadChoice::Saved, &Device::flex()).unwrap()
 }
 
-/// The values of a label's row, of as many labels.
+/// Values of a label's row, in a head of `n` labels.
 fn row<'a>(head: &'a BTreeMap<String, Vec<f32>>, path: &str, n: usize, at: usize) -> &'a [f32] {
     let values = &head[path];
     &values[at * values.len() / n..][..values.len() / n]
@@ -55,7 +55,7 @@ fn rows(kept: &[&str], moved: &[&str], drawn: &[&str]) -> LabelRows {
 fn rows_of_a_token_head_follow_their_labels() {
     let folder = fixtures().join("bert-tokens");
     let before = head_of(&saved(&folder));
-    // transformers#14230: the same labels in another order, and as many.
+    // transformers#14230: the same labels in another order.
     let labels = ["B-x", "B-y", "I-x", "I-y", "O"];
     let loaded = by_name(&folder, HeadSpec::tokens(names(&labels)));
     let after = head_of(&loaded);
@@ -79,7 +79,7 @@ fn rows_of_a_token_head_follow_their_labels() {
     }
     assert_eq!(loaded.report.rows, rows(&["O"], &["B-y"], &["B-z"]));
 
-    // As many labels, none of them known: transformers would keep all rows.
+    // The same number of labels, none of them known: transformers would keep all rows.
     let loaded = by_name(&folder, HeadSpec::tokens(names(&["a", "b", "c", "d", "e"])));
     assert_eq!(loaded.report.rows, rows(&[], &[], &["a", "b", "c", "d", "e"]));
     let after = head_of(&loaded);
@@ -92,7 +92,7 @@ fn rows_of_sentence_heads_follow_their_labels_below_the_same_pooling_alone() {
         let folder = fixtures().join(family);
         let before = head_of(&saved(&folder));
         let spec = |pooling| HeadSpec::sequence(names(&["ask", "greet", "new"]), pooling);
-        // transformers#11545: three labels where there were five, and the layer before them stays.
+        // transformers#11545: three labels instead of five; the layer before them is kept.
         let loaded = by_name(&folder, spec(Pooling::FirstToken));
         let after = head_of(&loaded);
         let path = "head.classifier.weight";
@@ -103,7 +103,7 @@ fn rows_of_sentence_heads_follow_their_labels_below_the_same_pooling_alone() {
 
         let loaded = by_name(&folder, spec(Pooling::Mean));
         assert_eq!(loaded.report.rows, rows(&[], &[], &["ask", "greet", "new"]), "{family}");
-        // BERT's pooler is the encoder's, the layers of the others the head's.
+        // BERT's pooler belongs to the encoder; in other families that layer belongs to the head.
         let choice = HeadChoice::New { spec: spec(Pooling::FirstToken), seed: 3 };
         let new = head_of(&load(&folder, &choice, &Device::flex()).unwrap());
         let has_pooler = new["head.dense.weight"] == before["head.dense.weight"];
@@ -139,7 +139,7 @@ fn relations_and_parts_of_speech_of_a_parser_follow_their_names() {
     let expected = rows(&["nsubj", "root"], &["nmod", "obj", "VERB"], &["det", "X"]);
     assert_eq!(loaded.report.rows, expected);
 
-    // Layers of another width say nothing of the same labels.
+    // Layers of another width cannot be reused for the same labels.
     let mut wider = config;
     wider.label_width += 1;
     let loaded = by_name(&folder, spec(wider));
@@ -158,9 +158,9 @@ fn heads_without_names_of_their_own_give_no_rows_to_named_labels() {
     let numbered: Value = (0..5).map(|id| (id.to_string(), json!(format!("LABEL_{id}")))).collect();
     let doubled = json!({ "0": "O", "1": "O", "2": "I-x", "3": "B-y", "4": "I-y" });
     for (case, id2label, moved_or_kept) in [
-        // transformers#15474: the names are the numbers.
+        // transformers#15474: the names are numbers.
         ("numbers", numbered, &[][..]),
-        // transformers#3093: two labels by default, for a head of five.
+        // transformers#3093: two default labels for a head of five.
         ("default", Value::Null, &[]),
         ("doubled", doubled, &["B-y", "I-x", "I-y"]),
     ] {
@@ -195,7 +195,7 @@ fn rows_of_adapters_without_their_base_follow_their_labels() {
     let before = head_of(&again);
     assert_eq!(before, head_of(&loaded));
 
-    // The head beside the adapters, not that of the base.
+    // The head of the adapter folder is used, not that of the base.
     let other = by_name(&best, labels(&["w", "O", "v"]));
     assert_eq!(other.report.rows, rows(&[], &["w", "v"], &["O"]));
     assert_eq!(other.scoring, None);
@@ -205,7 +205,7 @@ fn rows_of_adapters_without_their_base_follow_their_labels() {
     assert_eq!(row(&after, path, 3, 2), row(&before, path, 3, 1));
 }
 
-/// What a run says of the rows of the saved head `O, B-x, I-x, B-y, I-y`, trained on other labels.
+/// Row report of a run that trains the saved head `O, B-x, I-x, B-y, I-y` on other labels.
 fn run(shop: &Workshop, name: &str, head: &str) -> Result<(LabelRows, RunFolder), String> {
     let recipe = format!(
         "seed = 7\n[model]\nsource = {:?}\n{head}\n[task.tagging]\n\

@@ -1,10 +1,10 @@
-//! A score means the same wherever it is computed: in a run, by `evaluate` of its best model, in the library
-//! and in a browser.
+//! Scores are the same wherever they are computed: in a run, by `evaluate` on its best model, in
+//! the library and in a browser.
 //!
-//! Reported by others: scores of a model that is loaded again are not those of its training
-//! (simpletransformers#1023, apex#632), as texts are cut elsewhere (fast-bert#100, simpletransformers#1279,
-//! nlp-architect PR #115), tags are of other units (transformers#14043, #17139, #9546, NERDA#30), or tags
-//! of words are taken for spans (seqeval#75).
+//! Reported by others: scores of a reloaded model differ from those of its training
+//! (simpletransformers#1023, apex#632), because texts are truncated elsewhere (fast-bert#100,
+//! simpletransformers#1279, nlp-architect PR #115), tags have other units (transformers#14043,
+//! #17139, #9546, NERDA#30), or word tags are scored as spans (seqeval#75).
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -24,7 +24,7 @@ use isogloss_methods::{Importance, Subnetwork};
 use isogloss_tests::runs::{Trace, Workshop, plan_of};
 use serde_json::{Value, json};
 
-/// A task with its options, and the data that it is scored on.
+/// Case: a task with its options and its evaluation data.
 struct Case {
     name: String,
     /// Fields of `[model]`.
@@ -69,7 +69,7 @@ impl Case {
     }
 }
 
-/// Data of every kind: texts, pairs, slots, BIO tags of words, parts of speech, trees.
+/// Workshop with data of every kind: texts, text pairs, slots, BIO tags, parts of speech, trees.
 fn shop() -> Workshop {
     let shop = Workshop::new().with_trees();
     for folder in ["paired", "columns"] {
@@ -105,7 +105,7 @@ fn shop() -> Workshop {
 
 const LORA: &str = "[adapter.lora]\nr = 2\nlora_alpha = 4.0\ntarget_modules = [\"query\"]";
 
-/// All labeled tasks with their options, texts cut and whole.
+/// All labeled tasks with their options, with and without truncation.
 fn cases(shop: &Workshop) -> Vec<Case> {
     const ALL: &[&str] = &["en", "de", "xx"];
     const TREES: &[&str] = &["en", "de"];
@@ -124,7 +124,7 @@ fn cases(shop: &Workshop) -> Vec<Case> {
         ("subword", "", "[task.tagging]\nunits = \"subword\"".to_owned(), texts),
         ("word-columns", "", "[task.tagging]\nunits = \"word\"".to_owned(), columns),
         ("subword-columns", "", "[task.tagging]\nunits = \"subword\"".to_owned(), columns),
-        // Tags without BIO prefixes, whose spans are scored none the less.
+        // Tags without BIO prefixes, which are scored as spans too.
         ("word-pos", "", "[task.tagging]\nunits = \"word\"".to_owned(), trees),
         ("subword-pos", "", "[task.tagging]\nunits = \"subword\"".to_owned(), trees),
         ("pos", "", "[task.pos_tagging]".to_owned(), trees),
@@ -148,7 +148,7 @@ fn cases(shop: &Workshop) -> Vec<Case> {
     cases
 }
 
-/// What `evaluate` does: the library's functions over a file.
+/// Evaluation as `evaluate` does it: with the library's functions over a file.
 fn evaluated_in(
     predictor: &Predictor,
     folder: &Path,
@@ -174,7 +174,7 @@ fn evaluated_in(
     evaluator.score(&set).unwrap().0
 }
 
-/// The same of a model without subnetworks.
+/// The same for a model without subnetworks.
 fn evaluated(predictor: &Predictor, case: &Case, language: &str) -> LanguageResult {
     evaluated_in(predictor, "".as_ref(), case, language)
 }
@@ -198,7 +198,7 @@ fn languages_use_the_parts_of_a_model_that_they_used_in_its_run() {
     }
 }
 
-/// What a browser does: bytes of files, batch by batch.
+/// Evaluation as in a browser: from the bytes of files, batch by batch.
 fn in_browser(folder: &Path, case: &Case, language: &str) -> Scores {
     let device = Device::flex();
     let read = |name: &str| fs::read(folder.join(name)).unwrap();
@@ -233,14 +233,14 @@ fn in_browser(folder: &Path, case: &Case, language: &str) -> Scores {
     evaluator.scores(&gold, &predicted).unwrap()
 }
 
-/// What `predict` says of the running texts of a file, as the run wrote it.
+/// Fails unless `predict` gives the predictions that the run wrote for the texts of a file.
 fn assert_predicts_as_the_run(predictor: &Predictor, case: &Case, run: &RunFolder, language: &str) {
     let examples = predictor.task().read(&case.path(language), &case.options()).unwrap();
     let written = Trace::read(run).predictions[&format!("{language}.jsonl")].clone();
     for (example, written) in examples.iter().zip(written.lines()) {
         let isogloss::text::Content::Text { text, pair, .. } = &example.content else { return };
         let mut expected: Vec<String> = serde_json::from_str(written).unwrap();
-        // A word that was cut off, which has no token to predict a tag for.
+        // A truncated word has no token to predict a tag for.
         expected.retain(|tag| !tag.is_empty());
         let found = predictor.predict(&[(text, pair.as_deref())]).unwrap().remove(0);
         let found: Vec<String> = match found {
@@ -274,7 +274,7 @@ fn a_run_scores_as_evaluate_the_library_and_a_browser_score_its_best_model() {
             if is_whole {
                 let found = in_browser(&run.best(), &case, language);
                 let numbers = |scores: &Scores| scores.iter().map(|(_, x)| x).collect::<Vec<_>>();
-                // The order of examples is another there, and sums of counts do not depend on it.
+                // The order of examples differs there, but sums of counts do not depend on it.
                 assert_eq!(numbers(&found), numbers(&expected.scores), "{}, {language}", case.name);
             }
             assert_predicts_as_the_run(&predictor, &case, &run, language);
@@ -282,7 +282,7 @@ fn a_run_scores_as_evaluate_the_library_and_a_browser_score_its_best_model() {
     }
 }
 
-/// Writes a finished run's model as `transformers` saves one, without what isogloss says of it.
+/// Rewrites a finished run's model as `transformers` saves one, without the fields of isogloss.
 fn as_published(best: &Path) {
     let path = best.join("config.json");
     let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -301,7 +301,7 @@ fn a_published_token_classifier_is_scored_by_words() {
     assert_eq!(predictor.scoring().task, TaskConfig::Tagging(Tagging { units: TagUnits::Word }));
     assert_eq!(evaluated(&predictor, &case, "en").scores, results.languages["en"].scores);
 
-    // One that was told otherwise says so.
+    // With other scoring options the scores differ.
     let units = TaskConfig::Tagging(Tagging { units: TagUnits::Subword });
     let scoring = SavedScoring { task: units, ..predictor.scoring().clone() };
     let predictor = predictor.with_scoring(scoring).unwrap();

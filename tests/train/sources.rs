@@ -1,4 +1,4 @@
-//! Training in several languages.
+//! Training in several source languages.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -34,13 +34,13 @@ fn all_sources_are_trained_on_and_none_is_a_target() {
     );
 
     let trace = Trace::read(&run);
-    // 24 texts of each language, four a step, twice.
+    // 24 texts of each language, four a step, two epochs.
     assert_eq!(trace.losses().len(), 24);
     let dev = trace.metrics.iter().find(|line| line["kind"] == "dev").unwrap();
     let of = |language: &str| dev["languages"][language].as_f64().unwrap();
     let mean = dev["accuracy"].as_f64().unwrap();
     assert!((mean - (of("en") + of("de")) / 2.0).abs() < 1e-12, "{dev}");
-    // Training in German tells: alone, English leaves it behind.
+    // Training in German has an effect: training in English alone scores lower.
     let alone = shop.run("one");
     let english = shop.finish(&plan_of(&shop.recipe(TRAINING, "")), &alone);
     assert!(score("de") > english.languages["de"].scores.main(), "{results:?}");

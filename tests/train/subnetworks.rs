@@ -1,4 +1,4 @@
-//! Subnetworks of a model: what pruning keeps, and what a mask does to values and gradients.
+//! Subnetworks of a model: search by pruning, and the effect of masks on values and gradients.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,7 +16,7 @@ use isogloss_model::{ForwardOptions, Model, ParamMapper, map_parameters};
 use isogloss_tests::runs::{Trace, Workshop, plan_of};
 use isogloss_tests::{devices, opened_devices, values};
 
-/// Takes the heads that are not planted out of the output projections: they can say nothing.
+/// Parameter mapper that zeroes all heads but one in the output projections.
 struct Plant {
     layer: usize,
     head: usize,
@@ -100,7 +100,8 @@ fn planted_heads_survive_pruning() {
         }
         assert!(feed_forward.iter().all(|x| *x > 0.0), "{feed_forward:?}");
         let pruned = find_subnetwork(&evaluator, &train, &dev, options).unwrap();
-        // All seven others can go without a change, one a round; the last may not matter on few texts.
+        // All seven others can be pruned without a change, one in each round; the last may not
+        // matter on few texts.
         assert!(pruned.subnetwork.n_heads() <= 1, "{pruned:?}");
         let scores: Vec<f64> = pruned.rounds.iter().map(|(_, _, score)| *score).collect();
         assert!(scores[..8].iter().all(|score| *score == scores[0]), "{pruned:?}");
@@ -110,7 +111,7 @@ fn planted_heads_survive_pruning() {
     }
 }
 
-/// The logits and the gradients of a batch with a subnetwork.
+/// Logits and gradients of a batch, through a subnetwork.
 fn step(model: &Model, device: &Device, subnetwork: Option<&Subnetwork>) -> (Vec<f32>, Gradients) {
     let device = device.clone().autodiff();
     let ids = [5, 6, 7, 8, 9, 10];
@@ -128,7 +129,7 @@ fn step(model: &Model, device: &Device, subnetwork: Option<&Subnetwork>) -> (Vec
 #[test]
 fn heads_that_are_masked_take_no_part_and_learn_nothing() {
     let whole = Subnetwork::whole(2, 4);
-    // The last head of the first layer and the feed-forward block of the second are gone.
+    // The last head of the first layer and the feed-forward block of the second are pruned.
     let few = Importance {
         heads: vec![vec![1.0, 1.0, 1.0, 0.0], vec![1.0; 4]],
         feed_forward: vec![1.0, 0.0],
@@ -160,7 +161,7 @@ fn heads_that_are_masked_take_no_part_and_learn_nothing() {
     }
 }
 
-/// Writes a subnetwork for each of two languages, and returns the tables of a recipe that uses them.
+/// Writes a subnetwork for each of two languages, and returns the recipe tables that use them.
 fn with_subnetworks(shop: &Workshop, more: &str) -> String {
     let folder = shop.path("subnetworks");
     std::fs::create_dir_all(&folder).unwrap();
@@ -207,8 +208,8 @@ fn each_language_trains_and_is_scored_with_its_own_parts() {
         assert_eq!(Trace::read(&parts), Trace::read(&whole), "{name}");
         scores.push((Trace::read(&whole).losses(), results.languages["xx"].scores.main()));
     }
-    // The teacher of a mean teacher has the parts of the batch's language, as the student has. Without
-    // dropout, it is the student in the first step.
+    // The mean teacher uses the subnetwork of the batch's language, as the student does. Without
+    // dropout, it equals the student in the first step.
     let quiet = Workshop::new().without_dropout();
     let tables = with_subnetworks(&quiet, "") + MEAN_TEACHER;
     let run = quiet.run("mean teacher");
@@ -218,11 +219,11 @@ fn each_language_trains_and_is_scored_with_its_own_parts() {
     let losses: Vec<_> = losses.collect();
     assert!(losses[0] < 1e-9 && losses[11] > 1e-9, "{losses:?}");
 
-    // What unseen languages use changes nothing of training; other subnetworks do.
+    // The subnetworks of unseen languages do not change training; other subnetworks do.
     assert!(scores[0].0 == scores[1].0 && scores[0].0 == scores[2].0);
     assert_ne!(scores[0].0, scores[3].0);
 
-    // The saved model with the parts of a language gives that language's scores.
+    // The saved model with a language's subnetwork gives that language's scores.
     let german = read_subnetwork(&shop.path("subnetworks/de.toml"), [2, 4]).unwrap();
     assert_eq!(score(&shop, &shop.run("nearest").best(), "xx", &german), scores[2].1);
 }
@@ -238,7 +239,7 @@ fn dynamic_subnetworks_follow_what_matters() {
     shop.finish(&plan, &parts);
     assert_eq!(Trace::read(&parts), Trace::read(&whole));
 
-    // A checkpoint with the scores of another encoder is told.
+    // Importance scores of another encoder in a checkpoint are an error.
     let damaged = shop.run("damaged");
     shop.stop_after(7, &plan, &damaged);
     let path = damaged.path().join("checkpoints/step-00000007/state.json");
@@ -249,7 +250,7 @@ fn dynamic_subnetworks_follow_what_matters() {
     let error = shop.try_finish(&plan, &damaged).unwrap_err().to_string();
     assert!(error.contains("state.json: the scores of subnetworks are not those"), "{error}");
 
-    // Each keeps as many units as it began with, not all of them the same.
+    // Each subnetwork keeps its number of units, but not all of the same units.
     let given = |language: &str| {
         read_subnetwork(&shop.path(&format!("subnetworks/{language}.toml")), [2, 4]).unwrap()
     };
@@ -264,14 +265,14 @@ fn dynamic_subnetworks_follow_what_matters() {
         assert_ne!(after, before, "{language}");
     }
     assert_eq!(of_model("xx"), of_model("en").union(&of_model("de")));
-    // They are what the model was scored with.
+    // The saved subnetworks are those of the final evaluation.
     assert_eq!(
         score(&shop, &whole.best(), "en", &of_model("en")),
         results.languages["en"].scores.main()
     );
 }
 
-/// The score of a saved model, through a subnetwork, on the test split of a language.
+/// Score of a saved model through a subnetwork, on the test split of a language.
 fn score(shop: &Workshop, folder: &Path, language: &str, subnetwork: &Subnetwork) -> f64 {
     let device = Device::flex();
     let predictor = Predictor::load(folder, &device).unwrap();

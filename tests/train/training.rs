@@ -1,4 +1,4 @@
-//! Runs from the first step to the results: what is written, what repeats, what stays as it was.
+//! Whole training runs: their files, reproducibility, and what training leaves unchanged.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -51,7 +51,7 @@ fn a_finished_run_holds_what_it_should_and_nothing_else() {
         assert_eq!(lines.lines().count(), 12, "predictions of {language}");
     }
 
-    // A second call returns at once and leaves all as it is.
+    // A second call returns at once and changes nothing.
     let time = |run: &RunFolder| fs::metadata(run.path().join("best")).unwrap().modified().unwrap();
     let before = time(&run);
     assert_eq!(shop.finish(&plan, &run), results);
@@ -78,7 +78,7 @@ fn equal_seeds_give_equal_runs_and_others_do_not() {
 #[test]
 fn accumulated_batches_make_one_step() {
     let shop = Workshop::new();
-    // Of six batches, the last step of an epoch gets two in both cases.
+    // With six batches, the last step of an epoch has two in both cases.
     for (accumulate, n_steps) in [(2, 6), (4, 4)] {
         let training = format!("epochs = 2\naccumulate = {accumulate}\n{EVERY_STEP}");
         let run = shop.run(&format!("run-{accumulate}"));
@@ -87,7 +87,7 @@ fn accumulated_batches_make_one_step() {
     }
 }
 
-/// The values of every parameter of a safetensors file, as bytes.
+/// Values of all parameters in a safetensors file, as bytes.
 fn parameters(path: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
     let bytes = fs::read(path).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
@@ -101,7 +101,7 @@ fn frozen_parameters_stay_bit_equal_under_adamw_with_decay() {
     let run = shop.run("run");
     let plan = shop.plan("epochs = 2\nbatch_size = 4", freeze);
     assert!(plan.recipe().optimizer.adamw.weight_decay > 0.0);
-    // A resumed run must keep them as well.
+    // A resumed run must keep them unchanged too.
     shop.stop_after(3, &plan, &run);
     shop.finish(&plan, &run);
 
@@ -175,7 +175,7 @@ fn parts_of_speech_are_scored_as_evaluate_scores_the_best_model() {
         let (found, _) = evaluator.score(&set.unwrap()).unwrap();
         assert_eq!(found, results.languages[language], "{language}");
 
-        // Word by word against the treebank, from the files of the run.
+        // Word by word against the treebank, from the prediction files of the run.
         let gold = read_treebank_file(&path).unwrap();
         let gold = gold.sentences.iter().flat_map(|one| one.words()).map(|word| &word.upos);
         let predicted = Trace::read(&run).predictions[&format!("{language}.jsonl")].clone();
@@ -189,9 +189,9 @@ fn parts_of_speech_are_scored_as_evaluate_scores_the_best_model() {
     assert!(results.languages["en"].scores.main() > 0.9, "{results:?}");
 }
 
-/// Trains for twelve steps on flex and on `device`: the same losses, predictions and results.
+/// Fails unless twelve steps on flex and on `device` give the same losses, predictions and results.
 fn agrees_with_flex(shop: &Workshop, device: &OpenDevice) {
-    /// A high learning rate moves f32 sums in another order this far apart.
+    /// Difference of f32 sums in another order, at a high learning rate.
     const TOLERANCE: f32 = 1e-3;
     let name = &device.info.name;
     let plan = shop.plan(&format!("epochs = 2\n{EVERY_STEP}"), "");

@@ -1,5 +1,5 @@
-//! Vocabularies trimmed to what texts need: the training is the same, and what cannot be trimmed is
-//! told.
+//! Vocabulary trimming: training gives the same losses, and models that cannot be trimmed are
+//! refused.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -32,7 +32,7 @@ fn assert_same(shop: &Workshop, name: &str, recipe: &str) {
     let [whole, trimmed] = [&whole, &trimmed].map(Trace::read);
     assert_eq!(whole.predictions.len(), trimmed.predictions.len());
     for (step, (a, b)) in whole.losses().iter().zip(trimmed.losses()).enumerate() {
-        // Only the norm of the gradients is summed up in another order.
+        // Only the norm of the gradients is summed in another order.
         assert!((a - b).abs() <= 1e-6 * a.abs(), "{name}, step {step}: {a} {b}");
     }
 }
@@ -134,7 +134,7 @@ fn adapters_keep_the_trimmed_model_that_they_stand_on() {
     let plan = plan_of(&recipe.replace("[model]\n", "[model]\ntrim = true\n"));
     let run = shop.run("adapted");
     shop.finish(&plan, &run);
-    // The second call finds the run done, and tidies up once more.
+    // The second call finds the run finished, and cleans up again.
     shop.finish(&plan, &run);
     let device = open(DeviceChoice::Flex).unwrap().device;
     let found = Predictor::load(run.best(), &device).unwrap();
@@ -151,7 +151,7 @@ fn another_recipe_before_the_first_checkpoint_trims_anew() {
         shop.finish(&plan_of(text), &run);
         n_rows(&run.best())
     };
-    // What an earlier recipe left, which is no model at all.
+    // Files of an earlier recipe, without a model.
     fs::create_dir_all(run.path()).unwrap();
     fs::write(run.path().join("recipe.toml"), "seed = 1\n").unwrap();
     assert!(rows(&text) < n_rows(&shop.path("model")));
@@ -223,7 +223,7 @@ fn training_on_texts_that_lost_pieces_is_refused_unless_allowed() {
     assert!(error.contains("3 pieces are fewer than the"), "{error}");
     assert!(!shop.path("trimmed").exists());
 
-    // Some texts are cut into as many other pieces: those are not compared.
+    // Texts whose tokens change are not compared.
     for n in (15..40).step_by(5) {
         assert_eq!(few(n).unwrap().states.largest_difference, 0.0, "{n} pieces");
     }
@@ -243,6 +243,6 @@ fn training_on_texts_that_lost_pieces_is_refused_unless_allowed() {
     );
     let allowed = recipe.replace("[model]\n", "[model]\nallow_unknown = true\n");
     shop.try_finish(&plan_of(&allowed), &run).unwrap();
-    // What is trained on it is known to be trimmed as well.
+    // A model that was trained on it is marked as trimmed too.
     assert!(fs::exists(run.best().join("trimmed.json")).unwrap());
 }

@@ -1,4 +1,4 @@
-//! Commands and flags.
+//! CLI arguments: subcommands and flags.
 
 mod alignment;
 mod evaluation;
@@ -29,43 +29,44 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Train as a recipe says, then score every language
+    /// Fine-tune a model by a recipe, then evaluate it in every language
     Finetune(FinetuneArgs),
-    /// Train several recipes with several seeds; what is done is skipped
+    /// Train several recipes with several seeds; finished runs are skipped
     Sweep(SweepArgs),
-    /// Train a smaller student of a model, as a recipe with [student] says
+    /// Distill a model into a smaller student, by a recipe with [student]
     Distill(FinetuneArgs),
-    /// Score a finished model on labeled files
+    /// Evaluate a finished model on labeled files
     Evaluate(EvaluateArgs),
-    /// Label texts with a finished model
+    /// Predict the labels of texts with a finished model
     Predict(PredictArgs),
     /// Measure the Fisher information and the sharpness of a finished model
     Fisher(FisherArgs),
-    /// Find the heads of a finished model that each language needs
+    /// Find the subnetwork of attention heads that each language needs in a finished model
     Subnetwork(SubnetworkArgs),
-    /// Link the words of parallel texts
+    /// Align the words of parallel texts
     Align(AlignArgs),
-    /// Find translations among sentences by the vectors of a model
+    /// Find translations among sentences by the sentence embeddings of a model
     Retrieve(RetrieveArgs),
-    /// Measure how well the layers of a model align languages, and how that goes with transfer
+    /// Measure how well the layers of a model align languages, and how that correlates with
+    /// transfer
     Alignment(AlignmentArgs),
-    /// Write a model with LoRA, or other adapters that can be merged, as a whole one
+    /// Merge LoRA, or other adapters that can be merged, into the weights of a model
     Merge(MergeArgs),
-    /// Write a subnetwork of a model as a smaller model
+    /// Prune a model to a subnetwork, and write it as a smaller model
     Prune(PruneArgs),
-    /// Leave out of a model's vocabulary what some texts do not need
+    /// Trim a model's vocabulary to the tokens that a corpus needs
     Trim(TrimArgs),
-    /// Store a model in 16 or 8 bits a number
+    /// Compress a model: store its weights in 16 or 8 bits a number
     Compress(CompressArgs),
     /// Describe a model: architecture, parameters, tokenizer, labels
     Inspect(InspectArgs),
-    /// Write a recipe to start from, list the methods, or show a recipe with all of its defaults
+    /// Write a recipe template, list the methods, or show a recipe with all of its defaults
     Recipe(RecipeArgs),
     /// List the devices of this machine and build
     Devices(DevicesArgs),
-    /// Write one HTML file about runs
+    /// Write an HTML report about runs
     Report(ReportArgs),
-    /// Print a script that completes commands in a shell
+    /// Print a completion script for a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -95,7 +96,7 @@ pub(crate) struct ReportArgs {
     /// Run folders, or folders of runs
     #[arg(required = true, value_hint = ValueHint::DirPath)]
     pub(crate) runs: Vec<PathBuf>,
-    /// The file to write
+    /// The HTML file to write
     #[arg(long, short, default_value = "report.html", value_hint = ValueHint::FilePath)]
     pub(crate) out: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! One module a command, and what they share.
+//! Subcommands: a module for each, and what they share.
 
 pub(crate) mod align;
 pub(crate) mod alignment;
@@ -30,16 +30,16 @@ use isogloss::{Predictor, Results, Scores, TextEncoder};
 
 use crate::args::{EncodingArgs, HubArgs, LanguageAdapterArgs, ModelArgs};
 
-/// How a command ended, if it did not fail.
+/// Outcome of a command that did not fail.
 pub(crate) enum End {
-    /// With everything done.
+    /// Everything was done.
     Done,
-    /// Early, by Ctrl-C.
+    /// Interrupted by Ctrl-C.
     Stopped,
 }
 
-/// The folder of a model, and of the base of one that is adapters alone, fetched from the hub if it is
-/// not here.
+/// Resolves a model to its folder, and the base model of an adapter-only one; downloads what is not
+/// local from the hub.
 pub(crate) fn model_folder(model: &str, hub: &HubArgs) -> anyhow::Result<ModelFolder> {
     let fetch = |model: &str| -> anyhow::Result<PathBuf> {
         let source: ModelSource = model.parse()?;
@@ -64,7 +64,8 @@ pub(crate) fn model_folder(model: &str, hub: &HubArgs) -> anyhow::Result<ModelFo
     Ok(folder)
 }
 
-/// The folder of a model that a command takes as it lies there, with its base where the folder says.
+/// Resolves a model for commands that read one folder alone; adapters with a base elsewhere are an
+/// error.
 pub(crate) fn own_folder(model: &str, hub: &HubArgs) -> anyhow::Result<PathBuf> {
     let ModelFolder { path, base } = model_folder(model, hub)?;
     if let Some(base) = base {
@@ -76,7 +77,7 @@ pub(crate) fn own_folder(model: &str, hub: &HubArgs) -> anyhow::Result<PathBuf> 
     Ok(path)
 }
 
-/// Puts the language adapter that the flags name under the task's.
+/// Exchanges the language adapter below the task adapter for the one that the flags name.
 fn exchange_language_adapter(
     predictor: &mut Predictor,
     args: &LanguageAdapterArgs,
@@ -86,11 +87,11 @@ fn exchange_language_adapter(
     Ok(predictor.exchange_language_adapter(folder)?)
 }
 
-/// Tokens after which a text is cut, unless a flag or the model's folder says otherwise.
+/// Default maximum number of tokens of a text; flags and the model's folder override it.
 const MAX_LENGTH: usize = 128;
 
-/// The encoder of a model, as the flags want it, else as its folder says. What the folder says and the
-/// flags or this program do not do is told.
+/// Loads the text encoder of a model, with pooling and truncation from the flags, else from its
+/// folder. Settings of the folder that the flags override or this program does not use are printed.
 pub(crate) fn text_encoder(
     model: &ModelArgs,
     encoding: &EncodingArgs,
@@ -127,7 +128,7 @@ pub(crate) fn text_encoder(
     Ok(encoder.with_batch_size(encoding.batch_size))
 }
 
-/// A table of scores by language, the best first, and the mean over the targets.
+/// Table of scores by language, the best first, and the mean over the target languages.
 pub(crate) fn table(results: &Results) -> String {
     let mut rows: Vec<_> = results.languages.iter().collect();
     rows.sort_by(|a, b| b.1.scores.main().total_cmp(&a.1.scores.main()));

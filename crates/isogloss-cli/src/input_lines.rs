@@ -1,14 +1,14 @@
-//! The lines of the standard input, one by one, each a text: what comes before a fault is not lost to it.
+//! Line reader for the standard input: the lines before an error are not lost.
 
 use std::io::BufRead;
 
 use anyhow::{anyhow, bail};
 
-/// The lines of a stream, without their ends (LF or CR LF) and without a byte order mark. The first fault,
-/// which names its line, is the last item.
+/// Iterator over the lines of a stream, without line endings (LF or CR LF) and byte order mark. The
+/// first error, which names its line, is the last item.
 pub(crate) struct InputLines<R> {
     reader: R,
-    /// Lines read.
+    /// Number of lines read.
     n: usize,
     is_over: bool,
 }
@@ -26,7 +26,7 @@ impl<R: BufRead> InputLines<R> {
         if n == 1 && line.starts_with(b"\xef\xbb\xbf") {
             line.drain(..3);
         }
-        // What stands before an error of the system is no whole line.
+        // The incomplete line before an I/O error is dropped.
         found.map_err(|error| anyhow!("standard input:{n}: {error}"))?;
         if line.is_empty() {
             return Ok(None);
@@ -81,11 +81,13 @@ mod tests {
             ("a\r\nb\r\n", &["a", "b"]),
             ("a\r\nb\r", &["a", "b"]),
             ("\u{feff}a\nb\n", &["a", "b"]),
-            // A mark in the middle, as of files one after another, is a character of the text.
+            // A byte order mark in the middle, as in concatenated files, is a character of the
+            // text.
             ("a\n\u{feff}b\n", &["a", "\u{feff}b"]),
-            // Only what belongs to the line's end goes: words keep their spaces.
+            // Only the line ending is removed: words keep their spaces.
             (" a \r\r\n", &[" a \r"]),
-            // megagonlabs/ginza#78: an empty line has its answer, so that lines stay side by side.
+            // megagonlabs/ginza#78: an empty line gives a line of output, so that lines stay side
+            // by side.
             ("a\n\nb\n", &["a", "", "b"]),
             // msteveb/linenoise#31
             ("\n", &[""]),

@@ -1,17 +1,18 @@
-//! Ctrl-C: the first ends a run at its next step, with everything saved, the second at once.
+//! Interrupts (Ctrl-C): the first stops a run after its current step, with everything saved; the
+//! second exits at once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The exit code after a Ctrl-C; beside it, 0 is done, 1 failed and 2 wrong use.
+/// Exit code after Ctrl-C; the others are 0 for success, 1 for failure and 2 for wrong usage.
 pub(crate) const STOPPED: u8 = 130;
 
-/// Set by the first Ctrl-C.
+/// Stop flag, set by the first Ctrl-C.
 pub(crate) static STOP: AtomicBool = AtomicBool::new(false);
 
-/// Whether the command is a run, which [`STOP`] ends.
+/// Whether the command is a training run, which [`STOP`] stops.
 static IS_RUN: AtomicBool = AtomicBool::new(false);
 
-/// Sets [`STOP`] at the first Ctrl-C, and ends the process at the second.
+/// Installs the Ctrl-C handler: sets [`STOP`] at the first Ctrl-C, and exits at the second.
 pub(crate) fn listen_for_interrupt() -> anyhow::Result<()> {
     IS_RUN.store(true, Ordering::Relaxed);
     ctrlc::set_handler(|| {
@@ -23,7 +24,7 @@ pub(crate) fn listen_for_interrupt() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ends a run at its next step, as Ctrl-C does; tells whether the command is one.
+/// Stops a run after its current step, as Ctrl-C does; returns whether the command is one.
 pub(crate) fn stop_run() -> bool {
     let is_run = IS_RUN.load(Ordering::Relaxed);
     if is_run {

@@ -1,9 +1,9 @@
-//! The `isogloss` command.
+//! The `isogloss` command-line tool.
 
 #![deny(clippy::print_stderr)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
-// Before all others, which print by its macros.
+// Before all other modules, which print by its macros.
 #[macro_use]
 mod streams;
 
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The error and its causes, each once: many of ours quote their cause.
+/// Error message with its causes, without those that it already quotes.
 fn message(error: &anyhow::Error) -> String {
     let mut message = String::new();
     for cause in error.chain().map(ToString::to_string) {

@@ -1,8 +1,8 @@
-//! The standard streams of the process: the one place that prints.
+//! Standard output and standard error of the process: the macros that print.
 //!
-//! The macros here stand in place of those of the standard library, which panic where a write fails. A
-//! reader of the standard output that goes away ends the command without a word, as it ends other
-//! programs in a pipe; one of the standard error misses the notes, and the work goes on.
+//! The macros replace those of the standard library, which panic if a write fails. A broken pipe on
+//! the standard output ends the command silently, as it ends other programs in a pipe; on the
+//! standard error the notes are lost, and the work goes on.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Write as _};
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::interrupt::stop_run;
 
-/// The exit code where the reader went away: that of a process which SIGPIPE ends, in a shell.
+/// Exit code on a broken pipe: the one that shells report for a process killed by SIGPIPE.
 pub(crate) const READER_GONE: u8 = 141;
 
 static READER_IS_GONE: AtomicBool = AtomicBool::new(false);
@@ -31,7 +31,7 @@ macro_rules! eprintln {
     ($($text:tt)*) => { $crate::streams::write_note(format_args!("{}\n", format_args!($($text)*))) };
 }
 
-/// Writes to the standard output, with nothing left in a buffer.
+/// Writes to the standard output, and flushes.
 pub(crate) fn write_output(text: fmt::Arguments<'_>) {
     if reader_is_gone() {
         return;
@@ -46,14 +46,14 @@ pub(crate) fn write_output(text: fmt::Arguments<'_>) {
     }
 }
 
-/// Writes to the standard error, if there is anybody to read it.
+/// Writes to the standard error, and ignores errors.
 pub(crate) fn write_note(text: fmt::Arguments<'_>) {
-    // In one piece, between those of other processes.
+    // In one write, so that it does not mix with the output of other processes.
     _ = io::stderr().lock().write_all(text.to_string().as_bytes());
 }
 
-/// Whether an error says that the reader of the output went away, which ends the command: at once, or a run
-/// after its next step, with everything saved.
+/// Whether an error is a broken pipe. If so, the command ends: at once, or for a run after its next
+/// step, with everything saved.
 pub(crate) fn reader_went_away(error: &io::Error) -> bool {
     let is_gone = error.kind() == ErrorKind::BrokenPipe;
     if is_gone {
@@ -65,7 +65,7 @@ pub(crate) fn reader_went_away(error: &io::Error) -> bool {
     is_gone
 }
 
-/// Whether the reader of the standard output has gone away.
+/// Whether the reader of the standard output has closed the pipe.
 pub(crate) fn reader_is_gone() -> bool {
     READER_IS_GONE.load(Ordering::Relaxed)
 }

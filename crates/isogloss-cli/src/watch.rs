@@ -1,4 +1,4 @@
-//! What a run shows while it goes on: a bar on a terminal, lines elsewhere, JSON for machines.
+//! Progress display of a run: a progress bar on a terminal, lines elsewhere, JSON for machines.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::wording::{data_lines, in_words, row_lines, size, trim_lines};
 
-/// Shows the events of a run.
+/// Progress display: shows the events of a run.
 pub(crate) struct Watch {
     json: bool,
     bar: Option<ProgressBar>,
@@ -19,7 +19,7 @@ pub(crate) struct Watch {
     report: DataReport,
 }
 
-/// Time between two lines about steps where there is no bar.
+/// Interval between two progress lines if there is no bar.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 impl Watch {
@@ -33,7 +33,7 @@ impl Watch {
         }
     }
 
-    /// What was cut, lost and left out of all that the run reads.
+    /// Data report over all that the run reads: counts of what was truncated, lost and left out.
     pub(crate) fn report(&self) -> &DataReport {
         &self.report
     }
@@ -133,7 +133,7 @@ impl Watch {
         }
     }
 
-    /// Prints above the bar.
+    /// Prints a line above the progress bar.
     pub(crate) fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| eprintln!("{text}")),
@@ -204,7 +204,7 @@ impl Watch {
     }
 }
 
-/// What was cut, lost and left out of the examples of a run.
+/// Data report of a run's examples: counts of what was truncated, lost and left out.
 fn report_of(corpus: &Corpus) -> DataReport {
     let sets = std::iter::once(&corpus.train).chain(&corpus.devs).chain(&corpus.tests);
     sets.map(|set| &set.report).collect()
@@ -294,7 +294,7 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
     })
 }
 
-/// The two languages whose gradients agree least, in words.
+/// The two languages with the lowest gradient cosine, as text.
 fn least_similar(languages: &[Language], cosines: &[Vec<f64>]) -> String {
     let rows = cosines.iter().enumerate();
     let pairs =

@@ -1,10 +1,10 @@
-//! Numbers, scores and reports in words, alike for all commands.
+//! Text format of numbers, scores and reports, the same for all commands.
 
 use isogloss::model::LabelRows;
 use isogloss::text::SegmentationComparison;
 use isogloss::{DataReport, Scores, TrimReport};
 
-/// A number of parameters.
+/// Formats a number of parameters.
 pub(crate) fn size(n: usize) -> String {
     match n {
         0..1_000_000 => n.to_string(),
@@ -12,7 +12,7 @@ pub(crate) fn size(n: usize) -> String {
     }
 }
 
-/// Scores by name, shares in percent.
+/// Formats scores by name, shares in percent.
 pub(crate) fn in_words(scores: &Scores) -> String {
     let word = |(name, score): (&str, f64)| match Scores::is_share(name) {
         true => format!("{} {:.2}", Scores::title(name), 100.0 * score),
@@ -21,7 +21,7 @@ pub(crate) fn in_words(scores: &Scores) -> String {
     scores.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
-/// What was cut, lost and left out of the data that a command read, a line for each count that is not 0.
+/// Data report as text: what was truncated, lost and left out, a line for each count that is not 0.
 pub(crate) fn data_lines(report: &DataReport) -> Vec<String> {
     let DataReport { n_truncated, n_words_lost, n_words_cut, n_untranslated, n_unlinked, .. } =
         *report;
@@ -56,12 +56,12 @@ pub(crate) fn data_lines(report: &DataReport) -> Vec<String> {
     lines.into_iter().filter(|(n, _)| *n > 0).map(|(_, line)| line).collect()
 }
 
-/// Tells on the standard error what was cut, lost and left out.
+/// Prints the data report to the standard error.
 pub(crate) fn tell_data(report: &DataReport) {
     data_lines(report).iter().for_each(|line| eprintln!("{line}"));
 }
 
-/// What was trimmed, in lines.
+/// Trim report as lines of text.
 pub(crate) fn trim_lines(report: &TrimReport) -> Vec<String> {
     let [pieces, kept] = report.n_pieces;
     let lost = match report.n_lost_pieces {
@@ -95,7 +95,7 @@ pub(crate) fn trim_lines(report: &TrimReport) -> Vec<String> {
     lines
 }
 
-/// How texts are cut with the trimmed vocabulary and with the whole one, in words.
+/// Comparison of the tokenization with the trimmed and with the whole vocabulary, as text.
 fn segmentation_in_words(cuts: &SegmentationComparison) -> String {
     let SegmentationComparison {
         n_texts,
@@ -118,7 +118,7 @@ fn segmentation_in_words(cuts: &SegmentationComparison) -> String {
         "{n_texts}, {share:.1} % of them cut in another way, {n_tokens_trimmed} tokens ({growth:+.1} %){unknown}"
     )
 }
-/// What became of the rows of a saved head's labels, a line for each fate.
+/// Label rows of a saved head as text: a line each for those kept, moved and initialized anew.
 pub(crate) fn row_lines(rows: &LabelRows) -> Vec<String> {
     let fates = [
         ("kept      labels", &rows.kept),

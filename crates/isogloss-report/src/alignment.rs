@@ -1,5 +1,5 @@
-//! The alignment of languages, layer by layer: what `alignment.json` holds, and its rank correlation with
-//! zero-shot transfer.
+//! Cross-lingual alignment by layer: the contents of `alignment.json`, and its rank correlation
+//! with zero-shot transfer.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::correlation::{Correlation, RESAMPLES};
 
-/// A share of right answers for each direction, in 0..=1.
+/// Accuracy in both translation directions, each in 0..=1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BothWays {
-    /// From left to right: from the source language to the other one.
+    /// From the source language to the other language (left to right).
     pub forward: f64,
-    /// From right to left.
+    /// From the other language to the source language (right to left).
     pub backward: f64,
 }
 
@@ -22,7 +22,8 @@ impl BothWays {
         0.5 * (self.forward + self.backward)
     }
 
-    /// The shares of `n` questions that `is_right` answers with yes.
+    /// Computes both accuracies: the share of the items `0..n` for which each function returns
+    /// true.
     pub fn from_answers(n: usize, is_right: [&dyn Fn(usize) -> bool; 2]) -> Self {
         let share = |is_right: &dyn Fn(usize) -> bool| {
             (0..n).filter(|at| is_right(*at)).count() as f64 / n.max(1) as f64
@@ -31,65 +32,66 @@ impl BothWays {
     }
 }
 
-/// The alignment of one language with the source.
+/// Cross-lingual alignment of one language with the source language.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LanguageAlignment {
-    /// Pairs of sentences for retrieval.
+    /// Number of sentence pairs used for sentence retrieval.
     pub n_sentences: usize,
-    /// Sentences of each side that have an equal one before them.
+    /// Number of duplicates on each side: sentences with an equal one before them.
     pub n_repeated: [usize; 2],
-    /// Sentences of both sides, of those looked at, whose end was cut off.
+    /// Number of truncated sentences of both sides, among those that were encoded.
     pub n_truncated: usize,
-    /// Pairs of words.
+    /// Number of word pairs.
     pub n_words: usize,
-    /// Pairs of sentences that words were looked for in.
+    /// Number of sentence pairs in which word pairs were searched for.
     pub n_searched: usize,
-    /// Pairs of sentences among them without a pair of words to take.
+    /// Number of those sentence pairs that gave no word pair.
     pub n_without_words: usize,
-    /// Pairs of words left out because one of them was cut off.
+    /// Number of word pairs left out because truncation removed one of the words.
     pub n_words_cut_off: usize,
-    /// The measures of each layer.
+    /// The alignment measures of each layer.
     pub layers: Vec<LayerAlignment>,
 }
 
-/// The alignment of one layer.
+/// Alignment measures of one layer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerAlignment {
-    /// The layer, 0 for the embeddings.
+    /// Layer index; 0 is the embeddings.
     pub layer: usize,
-    /// Sentences whose nearest is their translation.
+    /// Sentence retrieval accuracy: the share of sentences whose nearest neighbor is their
+    /// translation.
     pub retrieval: BothWays,
-    /// Words whose nearest is their translation; none without pairs of words.
+    /// Word alignment; `None` without word pairs.
     #[serde(flatten)]
     pub words: Option<WordAlignment>,
 }
 
-/// The alignment of pairs of words.
+/// Word alignment: the share of words whose nearest neighbor is their translation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WordAlignment {
-    /// Among the words of the other language.
+    /// Weak alignment: the neighbors are the words of the other language.
     pub weak: BothWays,
-    /// Among the words of both languages but the word itself.
+    /// Strong alignment: the neighbors are the words of both languages except the word itself.
     pub strong: BothWays,
 }
 
-/// A number that tells how well a layer aligns a language, the mean of both directions.
+/// Alignment measure of a layer, as the mean of both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
-    /// Of sentences.
+    /// Sentence retrieval accuracy.
     Retrieval,
-    /// Of words, among those of the other language.
+    /// Weak alignment: word retrieval among the words of the other language.
     Weak,
-    /// Of words, among those of both.
+    /// Strong alignment: word retrieval among the words of both languages.
     Strong,
 }
 
 impl Quantity {
-    /// All of them.
+    /// All measures.
     pub const ALL: [Self; 3] = [Self::Retrieval, Self::Weak, Self::Strong];
 
-    /// Its name within a sentence.
+    /// Display name, as it is written within a sentence.
     pub fn name(self) -> &'static str {
         match self {
             Self::Retrieval => "sentence retrieval",
@@ -98,7 +100,7 @@ impl Quantity {
         }
     }
 
-    /// Its value, in 0..=1; none where no words were measured.
+    /// The measure's value in a layer, in 0..=1; `None` without word pairs.
     pub fn in_layer(self, layer: &LayerAlignment) -> Option<f64> {
         match self {
             Self::Retrieval => Some(layer.retrieval.mean()),
@@ -108,45 +110,45 @@ impl Quantity {
     }
 }
 
-/// What `isogloss alignment` writes: `alignment.json` in a run folder.
+/// Alignment report: the JSON that `isogloss alignment` writes, `alignment.json` in a run folder.
 ///
-/// `Options` is the type in which the one who measured says how.
+/// `Options` is the type of the measurement's options.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AlignmentReport<Options = serde_json::Value> {
-    /// The model, as it was named.
+    /// The model's name or path, as the user gave it.
     pub model: String,
-    /// The language of the left side of all pairs.
+    /// The source language: the left side of all pairs.
     pub source: String,
-    /// How it was measured.
+    /// Options of the measurement.
     #[serde(default)]
     pub options: Options,
-    /// By language.
+    /// Alignment by language.
     pub languages: BTreeMap<String, LanguageAlignment>,
-    /// For languages of the scores under another tag, such as `zh-CN`, the one that was measured, such as
-    /// `zh`.
+    /// Tag aliases: for languages that the scores name by another tag, such as `zh-CN`, the tag
+    /// that was measured, such as `zh`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub measured_as: BTreeMap<String, String>,
-    /// The correlation with the scores of a run, where they were given.
+    /// Rank correlations with the scores of a run; empty without scores.
     #[serde(default)]
     pub correlations: Vec<LayerCorrelation>,
 }
 
-/// How the alignment of a layer goes together with scores, over languages.
+/// Rank correlation of a layer's alignment with scores, over languages.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerCorrelation {
-    /// What is correlated with the scores.
+    /// The alignment measure that is correlated with the scores.
     pub quantity: Quantity,
     /// The layer.
     pub layer: usize,
-    /// The languages that have both, without the source.
+    /// The languages that have both values, without the source language.
     pub languages: Vec<String>,
-    /// None for fewer than [`MIN_PAIRS`](crate::MIN_PAIRS) languages, or where all are
-    /// equal.
+    /// `None` for fewer than [`MIN_PAIRS`](crate::MIN_PAIRS) languages, or if all values of one
+    /// side are equal.
     pub correlation: Option<Correlation>,
 }
 
 impl<Options> AlignmentReport<Options> {
-    /// The layers of any language, in order, each once.
+    /// All measured layers, in ascending order, each once.
     pub fn layers(&self) -> Vec<usize> {
         let layers = self.languages.values().flat_map(|language| &language.layers);
         let mut layers: Vec<usize> = layers.map(|layer| layer.layer).collect();
@@ -155,18 +157,18 @@ impl<Options> AlignmentReport<Options> {
         layers
     }
 
-    /// A quantity of a language, or of the one that it was measured as, and a layer.
+    /// Value of a measure for a language, or for its alias in `measured_as`, in a layer.
     pub fn value(&self, quantity: Quantity, language: &str, layer: usize) -> Option<f64> {
         let measured = self.measured_as.get(language).map_or(language, String::as_str);
         let mut layers = self.languages.get(measured)?.layers.iter();
         quantity.in_layer(layers.find(|measured| measured.layer == layer)?)
     }
 
-    /// Correlates every quantity of every layer with the scores of target languages, over the languages
-    /// that have both.
+    /// Computes the rank correlation of every measure of every layer with the scores of the target
+    /// languages, over the languages that have both.
     ///
-    /// Each has its interval from [`Correlation::bootstrap`], with [`RESAMPLES`] resamples and the
-    /// same seed, so that all are over the same draws of languages.
+    /// The confidence intervals come from [`Correlation::bootstrap`] with [`RESAMPLES`] resamples
+    /// and one seed, so that all are over the same draws of languages.
     pub fn correlate(&mut self, scores: &BTreeMap<String, f64>, seed: u64) {
         let mut correlations = Vec::new();
         for quantity in Quantity::ALL {
@@ -232,7 +234,7 @@ mod tests {
         assert_eq!((retrieval.layer, retrieval.languages.len()), (3, 5));
         let correlation = retrieval.correlation.unwrap();
         assert_eq!((correlation.rho, correlation.n), (1.0, 5));
-        // One language has no words, and four are too few; weak alignment is the same everywhere.
+        // Strong: one language has no words, and four are too few. Weak: all values are equal.
         let strong = &report.correlations[2];
         assert_eq!((strong.quantity, strong.languages.len()), (Quantity::Strong, 4));
         assert_eq!(strong.correlation, None);

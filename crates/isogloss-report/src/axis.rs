@@ -1,29 +1,29 @@
-//! The axes of charts: ranges of round numbers, linear or logarithmic.
+//! Chart axes: ranges of round numbers, linear or logarithmic.
 
-/// Steps between the ticks of a linear axis, roughly.
+/// Approximate number of intervals between the ticks of a linear axis.
 const N_STEPS: f64 = 4.0;
-/// Ticks that a logarithmic axis has room for.
+/// Maximum number of ticks of a logarithmic axis.
 const MAX_LOG_TICKS: usize = 6;
 
-/// How values are laid out along an axis.
+/// Axis scale: how values are laid out along an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scale {
-    /// Evenly, over a range that the values fill.
+    /// Linear, over the range of the values.
     Linear,
-    /// Evenly, from zero.
+    /// Linear, from zero.
     FromZero,
-    /// By their logarithms; what is not positive has no position.
+    /// Logarithmic; values that are not positive are not drawn.
     Log,
 }
 
 impl Scale {
-    /// Whether a value has a position on an axis of this scale.
+    /// Whether a value can be drawn on an axis of this scale.
     pub(super) fn holds(self, value: f64) -> bool {
         self != Self::Log || value >= f64::MIN_POSITIVE
     }
 }
 
-/// A range with round numbers on it.
+/// Chart axis: a range of values with ticks at round numbers.
 #[derive(Debug, Clone)]
 pub(super) struct Axis {
     low: f64,
@@ -33,7 +33,7 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// The smallest range of round numbers around the values; `None` without any to position.
+    /// The smallest range of round numbers around the values; `None` if none of them can be drawn.
     pub(super) fn around(scale: Scale, values: impl Iterator<Item = f64>) -> Option<Self> {
         let values: Vec<f64> = values.filter(|value| scale.holds(*value)).collect();
         let high = values.iter().copied().reduce(f64::max)?;
@@ -45,7 +45,7 @@ impl Axis {
         })
     }
 
-    /// Steps from 0 up to the last one, which need not be round.
+    /// Axis of optimizer steps from 0 to the last step, which need not be round.
     pub(super) fn steps(last: f64) -> Self {
         let last = last.max(1.0);
         let mut axis = Self::linear(0.0, last);
@@ -54,7 +54,7 @@ impl Axis {
     }
 
     fn linear(low: f64, high: f64) -> Self {
-        // A flat line still needs a range with some height.
+        // If all values are equal, the range still needs a width.
         let span = match high - low {
             span if span > 0.0 => span,
             _ if high != 0.0 => high.abs(),
@@ -105,12 +105,12 @@ impl Axis {
         Self { low, high, scale: Scale::Log, ticks }
     }
 
-    /// Whether a value has a position.
+    /// Whether a value can be drawn on this axis.
     pub(super) fn holds(&self, value: f64) -> bool {
         self.scale.holds(value)
     }
 
-    /// Where a value lies, from 0 at the low end to 1 at the high end.
+    /// Relative position of a value: 0 at the low end, 1 at the high end.
     pub(super) fn position(&self, value: f64) -> f64 {
         match self.scale {
             Scale::Log => (value / self.low).ln() / (self.high / self.low).ln(),
@@ -118,13 +118,13 @@ impl Axis {
         }
     }
 
-    /// The positions of the round numbers, with the text that belongs there.
+    /// Relative positions of the ticks, with their labels.
     pub(super) fn ticks(&self) -> impl Iterator<Item = (f64, &str)> {
         self.ticks.iter().map(|(tick, label)| (self.position(*tick), label.as_str()))
     }
 }
 
-/// `factor · 10^exponent`, as the decimal number is written.
+/// `factor · 10^exponent`, equal to the decimal literal.
 fn power_of_ten(factor: f64, exponent: i32) -> f64 {
     // A division rounds once, where a product with an inexact power rounds twice.
     match exponent {
@@ -133,7 +133,7 @@ fn power_of_ten(factor: f64, exponent: i32) -> f64 {
     }
 }
 
-/// A tick's value with as many digits as the ticks need to differ.
+/// Tick label of a linear axis, with as many digits as the ticks need to differ.
 fn linear_label(value: f64, step: f64, high: f64) -> String {
     if value.abs() < step * 1e-6 {
         return "0".to_owned();
@@ -149,7 +149,7 @@ fn linear_label(value: f64, step: f64, high: f64) -> String {
     format!("{value:.digits$}").replace('-', "−")
 }
 
-/// A value of one digit, such as 0.05, 2000 or 1e6.
+/// Tick label of a logarithmic axis, for a value of one digit such as 0.05, 2000 or 1e6.
 fn log_label(value: f64) -> String {
     match value {
         1e-3..1e3 => format!("{value}"),

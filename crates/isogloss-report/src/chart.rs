@@ -1,4 +1,4 @@
-//! Charts as inline SVG: lines over steps, points in a plane.
+//! Charts as inline SVG: line charts over steps, and scatter plots.
 //!
 //! The plot stretches with the page while text and strokes keep their size: the SVG holds only
 //! lines, drawn with `non-scaling-stroke`, and the tick labels are HTML placed by percentages.
@@ -9,19 +9,19 @@ use crate::axis::{Axis, Scale};
 use crate::color::N_COLORS;
 use crate::html::Text;
 
-/// Width and height of the plot's own coordinate system.
+/// Width and height of the SVG's view box.
 pub(super) const EXTENT: f64 = 1000.0;
-/// Points drawn for each line; more cannot be told apart on a screen.
+/// Maximum number of points drawn for each line; more cannot be told apart on a screen.
 const MAX_POINTS: usize = 300;
-/// Number of dashings in the style sheet; further ones start over.
+/// Number of dash patterns in the style sheet; with more lines they repeat.
 const N_DASHES: usize = 4;
 
-/// How a series is drawn.
+/// Mark of a series: how its points are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
     /// A line.
     Line,
-    /// A line in one of several dashings; the first is solid.
+    /// A line in one of several dash patterns; the first is solid.
     Dashed(usize),
     /// A thin pale line behind the others.
     Faint,
@@ -31,11 +31,11 @@ pub(super) enum Mark {
     Ring,
     /// Small pale points behind the others.
     Specks,
-    /// Large points, apart from what lies under them.
+    /// Large points with an outline.
     Discs,
 }
 
-/// One line of a chart, or points that are named together.
+/// Chart series: one line, or points under one label.
 pub(super) struct Series {
     pub(super) label: String,
     pub(super) color: usize,
@@ -43,24 +43,24 @@ pub(super) struct Series {
     pub(super) points: Vec<(f64, f64)>,
 }
 
-/// A chart of series over one axis.
+/// Chart of several series over one x axis.
 pub(super) struct Chart {
     pub(super) title: String,
-    /// What the chart shows, for those who cannot see it.
+    /// Text alternative of the chart (`aria-label`).
     pub(super) description: String,
     pub(super) series: Vec<Series>,
-    /// What the marks mean, where the title and the colors do not tell.
+    /// Legend of the marks, if the title and the colors do not explain them.
     pub(super) key: Vec<(Mark, String)>,
     pub(super) x: Axis,
-    /// What the x axis shows; empty for steps.
+    /// Title of the x axis; empty for steps.
     pub(super) x_title: String,
     pub(super) y: Scale,
-    /// A sentence under the chart; may be empty.
+    /// Caption below the chart; may be empty.
     pub(super) note: String,
 }
 
 impl Chart {
-    /// The chart as a `<figure>`; empty when there is nothing to draw.
+    /// Renders the chart as a `<figure>`; empty if there is nothing to draw.
     pub(super) fn render(&self) -> String {
         let values = self.series.iter().flat_map(|series| series.points.iter().map(|p| p.1));
         let Some(y) = Axis::around(self.y, values) else { return String::new() };
@@ -95,26 +95,26 @@ impl Chart {
     }
 }
 
-/// What stands around a plot.
+/// Figure frame around a plot: title, legend, axis labels and caption.
 pub(super) struct Frame<'a> {
-    /// As HTML.
+    /// Title, as HTML.
     pub(super) title: String,
-    /// What the plot shows, for those who cannot see it.
+    /// Text alternative of the plot (`aria-label`).
     pub(super) description: &'a str,
-    /// What the marks mean, as list items in HTML; may be empty.
+    /// Legend of the marks, as HTML list items; may be empty.
     pub(super) key: String,
-    /// Labels at the left: share of the height from the top, text.
+    /// Tick labels of the y axis: relative position from the top, and text.
     pub(super) y: Vec<(f64, String)>,
-    /// Labels at the bottom: share of the width, text.
+    /// Tick labels of the x axis: relative position from the left, and text.
     pub(super) x: Vec<(f64, String)>,
-    /// What the labels at the bottom are; may be empty.
+    /// Title of the x axis; may be empty.
     pub(super) x_title: &'a str,
-    /// A sentence under the plot; may be empty.
+    /// Caption below the plot; may be empty.
     pub(super) note: &'a str,
 }
 
 impl Frame<'_> {
-    /// The plot as a `<figure>` of a class; `svg` is drawn on [`EXTENT`] × [`EXTENT`].
+    /// Renders the plot as a `<figure>` of a class; `svg` is drawn on [`EXTENT`] × [`EXTENT`].
     pub(super) fn render(&self, class: &str, svg: &str) -> String {
         let unless_empty = |text: &str, html: String| match text.is_empty() {
             true => String::new(),
@@ -140,7 +140,7 @@ impl Frame<'_> {
     }
 }
 
-/// Texts at shares of the way from one side.
+/// Labels at relative positions from one side, as HTML.
 pub(super) fn labels(side: &str, labels: &[(f64, String)]) -> String {
     let label = |(place, label): &(f64, String)| {
         format!("<span style=\"{side}:{:.2}%\">{}</span>", 100.0 * place, Text(label))
@@ -148,7 +148,7 @@ pub(super) fn labels(side: &str, labels: &[(f64, String)]) -> String {
     labels.iter().map(label).collect()
 }
 
-/// A sample of a mark and what it stands for.
+/// Legend item: a sample of a mark, and its label.
 fn key_item(mark: Mark, label: &str) -> String {
     let mut svg = String::new();
     let middle = EXTENT / 2.0;
@@ -173,7 +173,7 @@ fn write_path(svg: &mut String, class: &str, data: &str) {
     *svg += &format!("<path class=\"{class}\" d=\"{data}\"/>");
 }
 
-/// Draws a mark at points of the plot's own coordinates.
+/// Draws a mark at points in view-box coordinates.
 pub(super) fn draw(svg: &mut String, mark: Mark, points: &[(f64, f64)]) {
     let mut line = String::new();
     // A path of length zero with round ends is a circle that does not stretch with the plot.
@@ -204,7 +204,7 @@ pub(super) fn draw(svg: &mut String, mark: Mark, points: &[(f64, f64)]) {
     }
 }
 
-/// Makes a long series short enough to draw: `fold` joins the values of each stretch into one.
+/// Downsamples a long series: `fold` reduces the values of each chunk to one.
 pub(super) fn thinned(
     points: &[(f64, f64)],
     fold: impl Fn(&[(f64, f64)]) -> f64,
@@ -213,19 +213,19 @@ pub(super) fn thinned(
     points.chunks(stretch).map(|chunk| (chunk[chunk.len() - 1].0, fold(chunk))).collect()
 }
 
-/// Mean of a stretch.
+/// Mean of a chunk.
 pub(super) fn mean(points: &[(f64, f64)]) -> f64 {
     points.iter().map(|point| point.1).sum::<f64>() / points.len() as f64
 }
 
-/// Largest value of a stretch, so that no spike is lost.
+/// Maximum of a chunk, so that no spike is lost.
 pub(super) fn peak(points: &[(f64, f64)]) -> f64 {
     points.iter().map(|point| point.1).fold(f64::NEG_INFINITY, f64::max)
 }
 
-/// Exponential moving average without the pull of its starting value.
+/// Exponential moving average with bias correction for its starting value.
 ///
-/// The average forgets half of what it knew every fortieth of the run.
+/// The half-life is one fortieth of the run.
 pub(super) fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let keep = 0.5f64.powf(40.0 / points.len().max(40) as f64);
     let (mut sum, mut weight) = (0.0, 0.0);

@@ -3,9 +3,9 @@
 use isogloss_random::split_seed;
 use serde::{Deserialize, Serialize};
 
-/// Fewest pairs whose rank correlation is worth printing.
+/// Minimum number of pairs for a rank correlation.
 pub const MIN_PAIRS: usize = 5;
-/// Resamples of [`Correlation::bootstrap`], unless another number is asked for.
+/// Default number of resamples of [`Correlation::bootstrap`].
 pub const RESAMPLES: usize = 1000;
 
 /// Spearman's rank correlation: Pearson's correlation of the ranks, ties sharing their mean rank.
@@ -26,33 +26,33 @@ pub fn spearman(pairs: &[(f64, f64)]) -> Option<f64> {
     (spread > 0.0).then(|| product(&left, &right) / spread.sqrt())
 }
 
-/// A rank correlation with the interval that resampling its pairs gives.
+/// Rank correlation with a bootstrap confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Correlation {
     /// Spearman's ρ.
     pub rho: f64,
-    /// The 2.5th percentile of ρ over the resamples.
+    /// Lower bound: the 2.5th percentile of ρ over the resamples.
     pub low: f64,
-    /// The 97.5th percentile.
+    /// Upper bound: the 97.5th percentile.
     pub high: f64,
     /// The number of pairs.
     pub n: usize,
-    /// The resamples that have a correlation; in the others one side is constant.
+    /// Number of resamples that have a correlation; in the others one side is constant.
     pub n_resamples: usize,
 }
 
 impl Correlation {
-    /// Spearman's ρ of the pairs, and the percentile interval of 95 % over resamples of as many pairs
-    /// drawn with replacement.
+    /// Spearman's ρ of the pairs with a 95 % bootstrap percentile interval, from resamples of the
+    /// same size drawn with replacement.
     ///
     /// The same seed draws the same resamples.
-    /// A percentile lies between the two resamples next to it, in proportion.
-    /// Such an interval is too narrow for few pairs: of ten, it holds the true ρ less often than in
-    /// 95 % of cases, and of five or six it says little more than the sign.
-    /// It is about other pairs like these; pairs that are alike, as related languages are, count for
-    /// less than their number.
+    /// Percentiles are interpolated linearly between neighboring resamples.
+    /// The interval is too narrow for few pairs: with ten pairs it holds the true ρ less often
+    /// than in 95 % of cases, and with five or six it tells little more than the sign.
+    /// It describes other pairs of the same population; similar pairs, such as related languages,
+    /// count for less than their number.
     ///
-    /// `None` where [`spearman`] is.
+    /// `None` if [`spearman`] is `None`.
     ///
     /// # Source
     /// Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
@@ -60,7 +60,7 @@ impl Correlation {
         let rho = spearman(pairs)?;
         let resample = |number: usize| {
             let seed = split_seed(seed, number as u64);
-            // The remainder favors low places by less than one in 2⁵⁰.
+            // The modulo bias is below one in 2⁵⁰.
             let draw = |at: usize| (split_seed(seed, at as u64) % pairs.len() as u64) as usize;
             let drawn: Vec<_> = (0..pairs.len()).map(|at| pairs[draw(at)]).collect();
             spearman(&drawn)
@@ -72,14 +72,14 @@ impl Correlation {
     }
 }
 
-/// The value below which a share of sorted values lies, by linear interpolation; `None` of nothing.
+/// Percentile of sorted values, by linear interpolation; `None` without values.
 fn percentile(sorted: &[f64], share: f64) -> Option<f64> {
     let place = share * (sorted.len().checked_sub(1)? as f64);
     let (below, above) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
     Some(below + (above - below) * place.fract())
 }
 
-/// The rank of each value from 1, equal values sharing the mean of theirs.
+/// Fractional ranks from 1: equal values share the mean of their ranks.
 fn ranks(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let values: Vec<f64> = values.collect();
     let rank = |value: &f64| {
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(percentile(&[], 0.5), None);
     }
 
-    /// Pairs from a normal distribution with this correlation.
+    /// Pairs from a bivariate normal distribution with this correlation.
     fn sample(n: u64, correlation: f64, seed: u64) -> Vec<(f64, f64)> {
         let pair = |at: u64| {
             let (x, noise) = (normal(seed, 2 * at), normal(seed, 2 * at + 1));
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_interval_covers_the_truth_about_as_often_as_it_says() {
-        // Of normal variables ρ is 6/π · asin(r/2).
+        // For normal variables with correlation r, Spearman's ρ is 6/π · asin(r/2).
         let truth = 6.0 / std::f64::consts::PI * (0.6f64 / 2.0).asin();
         let n_covered = (0..200).filter(|seed| {
             let found = Correlation::bootstrap(&sample(40, 0.6, *seed), 200, *seed).unwrap();

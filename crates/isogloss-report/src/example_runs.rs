@@ -54,7 +54,7 @@ pub(crate) fn measure(step: u64, estimator: &str, trace: f64, sharpness: Option<
         + "\n"
 }
 
-/// What `isogloss alignment` writes of languages with these shares, in layers 0 and 1.
+/// JSON as `isogloss alignment` writes it, for layers 0 and 1 of languages with these shares.
 pub(crate) fn alignment(shares: &[(&str, f64)]) -> String {
     let of = |(tag, share): &(&str, f64)| {
         let layer = |layer: usize, share: f64| {

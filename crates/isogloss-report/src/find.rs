@@ -1,4 +1,4 @@
-//! The search for run folders.
+//! Run discovery: the recursive search for run folders.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,7 +20,7 @@ pub fn find_runs(paths: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 fn walk(folder: &Path, seen: &mut BTreeSet<PathBuf>, runs: &mut Vec<PathBuf>) {
-    // Canonical names end the walk in folders that are linked in a circle.
+    // Canonical paths end the walk in folders whose links form a cycle.
     let is_new = fs::canonicalize(folder).is_ok_and(|real| seen.insert(real));
     if !is_new {
         return;

@@ -1,26 +1,27 @@
-//! Measures of flat minima that runs can be compared by: the trace of the Fisher information, and sharpness.
+//! Flatness measures of minima for comparing runs: the trace of the Fisher information, and
+//! sharpness.
 
 use crate::axis::Scale;
 use crate::record::{MeasurePoint, RunRecord};
 
-/// A quantity that means the same in every run that measured it.
+/// Flatness measure, comparable between all runs that measured it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Flatness<'a> {
     /// The trace of the Fisher information.
     ///
-    /// Labels drawn from the model and labels weighed by their probabilities estimate the same
+    /// Labels sampled from the model and labels weighted by their probabilities estimate the same
     /// number; the gold labels of the empirical Fisher information do not.
     Trace(Fisher<'a>),
-    /// The growth of the loss along the gradient, at a radius.
+    /// Sharpness: the increase of the loss along the gradient, at a radius.
     Sharpness(f64),
 }
 
-/// Which Fisher information.
+/// Kind of Fisher information, by the labels that it is taken at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fisher<'a> {
-    /// That of the model's own labels.
+    /// True Fisher information: the labels follow the model's own distribution.
     True,
-    /// That of other labels, named by their estimator.
+    /// Fisher information at other labels, named by its estimator.
     Of(&'a str),
 }
 
@@ -32,7 +33,7 @@ impl<'a> Fisher<'a> {
         }
     }
 
-    /// Its name within a sentence.
+    /// Display name, as it is written within a sentence.
     pub(super) fn name(self) -> String {
         match self {
             Self::True => "Fisher information".to_owned(),
@@ -40,7 +41,7 @@ impl<'a> Fisher<'a> {
         }
     }
 
-    /// The trace of each block at a step; empty where another Fisher information was measured.
+    /// Fisher trace of each block at a step; empty if another kind was measured.
     pub(super) fn blocks<'p>(
         self,
         point: &'p MeasurePoint,
@@ -53,7 +54,7 @@ impl<'a> Fisher<'a> {
 }
 
 impl Flatness<'_> {
-    /// Its name within a sentence.
+    /// Display name, as it is written within a sentence.
     pub(super) fn name(&self) -> String {
         match self {
             Self::Trace(fisher) => format!("trace of the {}", fisher.name()),
@@ -61,7 +62,7 @@ impl Flatness<'_> {
         }
     }
 
-    /// Its name where the reader knows which one it is.
+    /// Short display name, for text that has named the measure in full.
     pub(super) fn short_name(&self) -> &'static str {
         match self {
             Self::Trace(_) => "trace",
@@ -69,7 +70,7 @@ impl Flatness<'_> {
         }
     }
 
-    /// What it is counted in.
+    /// Unit of the values.
     pub(super) fn unit(&self) -> &'static str {
         match self {
             Self::Trace(_) => "nats per squared parameter",
@@ -77,16 +78,16 @@ impl Flatness<'_> {
         }
     }
 
-    /// The axis that suits it.
+    /// Axis scale for the values.
     pub(super) fn scale(&self) -> Scale {
         match self {
             Self::Trace(_) => Scale::Log,
-            // At a minimum the loss grows by nothing, and noise may make it shrink.
+            // At a minimum the sharpness can be zero, and noise can make it negative.
             Self::Sharpness(_) => Scale::Linear,
         }
     }
 
-    /// Its value at a step, if it was measured.
+    /// The value at a step, if it was measured.
     pub(super) fn at_step(&self, point: &MeasurePoint) -> Option<f64> {
         match self {
             Self::Trace(kind) => {
@@ -100,13 +101,13 @@ impl Flatness<'_> {
         }
     }
 
-    /// Its value at a run's last measure of it.
+    /// The value at a run's last measurement.
     pub(super) fn at_end(&self, run: &RunRecord) -> Option<f64> {
         run.measures.iter().rev().find_map(|point| self.at_step(point))
     }
 }
 
-/// Every quantity that some run measured: traces, then sharpness, in order of first appearance.
+/// Flatness measures of all runs: traces, then sharpness, in order of first appearance.
 pub(super) fn flatness_measures<'a>(
     runs: impl Iterator<Item = &'a RunRecord>,
 ) -> Vec<Flatness<'a>> {

@@ -1,4 +1,4 @@
-//! Runs grouped by recipe, summarized over seeds, and recipes grouped by task and metric.
+//! Runs grouped by recipe and summarized over seeds; recipes grouped by task and metric.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,17 +7,17 @@ use crate::flatness::Flatness;
 use crate::record::{LanguageResult, Results, RunRecord};
 use crate::summary::{MeanStd, TransferSummary};
 
-/// All seeds of one recipe.
+/// Recipe: the runs of all its seeds.
 pub(super) struct Recipe<'a> {
-    /// The recipe's name, with the folder above it when another recipe has the same name.
+    /// Label: the recipe's name, prefixed by the parent folder if another recipe has the same name.
     pub(super) label: String,
-    /// Which color the recipe has throughout the page.
+    /// Color index of the recipe throughout the page.
     pub(super) color: usize,
-    /// By ascending seed.
+    /// The runs, by ascending seed.
     pub(super) runs: Vec<&'a RunRecord>,
 }
 
-/// Gathers runs by recipe folder, in order of first appearance.
+/// Groups runs by recipe folder, in order of first appearance.
 pub(super) fn recipes(runs: &[RunRecord]) -> Vec<Recipe<'_>> {
     let mut groups: Vec<(&Path, Vec<&RunRecord>)> = Vec::new();
     for run in runs {
@@ -40,7 +40,7 @@ pub(super) fn recipes(runs: &[RunRecord]) -> Vec<Recipe<'_>> {
     labeled.collect()
 }
 
-/// The name of a run on the page.
+/// Run label: the recipe's label and the seed.
 pub(super) fn run_label(recipe: &Recipe<'_>, run: &RunRecord) -> String {
     match run.seed() {
         Some(seed) => format!("{}, seed {seed}", recipe.label),
@@ -48,17 +48,17 @@ pub(super) fn run_label(recipe: &Recipe<'_>, run: &RunRecord) -> String {
     }
 }
 
-/// Finished recipes with the same task and metric.
+/// Comparison of finished recipes with the same task and metric.
 pub(super) struct Comparison<'a> {
     pub(super) task: &'a str,
     pub(super) metric: &'a str,
     pub(super) entries: Vec<Entry<'a>>,
-    /// Every language of any recipe, the best score first.
+    /// The languages of all recipes, the best score first.
     pub(super) languages: Vec<&'a str>,
 }
 
 impl<'a> Comparison<'a> {
-    /// Whether some recipe was run with more than one seed.
+    /// Whether any recipe was run with more than one seed.
     pub(super) fn has_seeds(&self) -> bool {
         self.entries.iter().any(|entry| entry.runs.len() > 1)
     }
@@ -83,7 +83,7 @@ pub(super) struct Entry<'a> {
     pub(super) mean_target: Option<MeanStd>,
     pub(super) mean_few_shot: Option<MeanStd>,
     pub(super) gap: Option<MeanStd>,
-    /// Transfer with every language's score averaged over the seeds.
+    /// Transfer summary, with every language's score averaged over the seeds.
     pub(super) transfer: TransferSummary,
 }
 
@@ -117,26 +117,26 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// A quantity at the end of training over the seeds.
+    /// Flatness measure at the end of training, summarized over the seeds.
     pub(super) fn at_end(&self, quantity: &Flatness<'_>) -> Option<MeanStd> {
         let values = self.runs.iter().filter_map(|(run, _)| quantity.at_end(run));
         MeanStd::from_values(&values.collect::<Vec<_>>())
     }
 
-    /// A metric in a language over the seeds.
+    /// Score in a language, summarized over the seeds.
     pub(super) fn score(&self, language: &str, metric: &str) -> Option<MeanStd> {
         let values: Vec<f64> =
             self.language_results(language).filter_map(|result| result.score(metric)).collect();
         MeanStd::from_values(&values)
     }
 
-    /// What each seed that was evaluated in a language says about it.
+    /// Results in a language, of each seed that was evaluated in it.
     pub(super) fn language_results(&self, language: &str) -> impl Iterator<Item = &LanguageResult> {
         self.runs.iter().filter_map(move |(_, results)| results.languages.get(language))
     }
 }
 
-/// Gathers finished recipes that can be compared, in order of first appearance.
+/// Groups finished recipes into comparisons, in order of first appearance.
 pub(super) fn comparisons<'a>(recipes: &'a [Recipe<'a>]) -> Vec<Comparison<'a>> {
     let mut found: Vec<Comparison<'a>> = Vec::new();
     for recipe in recipes {

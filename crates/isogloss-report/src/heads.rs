@@ -1,9 +1,11 @@
-//! The attention heads that subnetworks keep, and how far those of two languages overlap.
+//! Attention heads that subnetworks keep, and the Jaccard overlap between the heads of two
+//! languages.
 
 use serde::Deserialize;
 
-/// The Jaccard overlap of two subnetworks' heads: the share of those that both keep among those that
-/// either keeps, of one layer, or of all if `None`. 1 where neither keeps any.
+/// Jaccard index of the attention heads of two subnetworks: the number of heads that both keep over
+/// the number that either keeps, in one layer, or in all if `layer` is `None`.
+/// 1 if neither keeps any.
 ///
 /// # Shapes
 /// - `a`, `b`: `[layers][heads]`, true = kept
@@ -18,15 +20,15 @@ pub fn head_overlap(a: &[Vec<bool>], b: &[Vec<bool>], layer: Option<usize>) -> f
     if either == 0 { 1.0 } else { both as f64 / either as f64 }
 }
 
-/// The heads of a subnetwork, as its file says them.
+/// Head mask of a subnetwork, parsed from its file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(try_from = "File")]
 pub(crate) struct Heads(Vec<Vec<bool>>);
 
-/// A subnetwork's file, as far as the page shows it.
+/// Subnetwork file (TOML), with the fields that the page shows.
 #[derive(Deserialize)]
 struct File {
-    /// A line for each layer, from the lowest, `#` for each head that is kept.
+    /// Head mask: a string for each layer, from the lowest, with `#` for each head that is kept.
     heads: Vec<String>,
 }
 
@@ -44,7 +46,7 @@ impl TryFrom<File> for Heads {
 }
 
 impl Heads {
-    /// `[layers, heads]`.
+    /// Number of layers, and of heads in each: `[layers, heads]`.
     pub(crate) fn sizes(&self) -> [usize; 2] {
         [self.0.len(), self.0.first().map_or(0, Vec::len)]
     }
@@ -60,21 +62,21 @@ impl Heads {
     }
 }
 
-/// The expected overlap of as many heads drawn by chance.
+/// Expected Jaccard index of two random head masks that keep as many heads as `a` and `b`.
 pub(crate) fn expected_overlap(a: &Heads, b: &Heads) -> f64 {
     let [n_layers, n_heads] = a.sizes();
     let (n, a, b) = (n_layers * n_heads, a.n_kept(), b.n_kept());
     if a + b == 0 {
         return 1.0;
     }
-    // The number of common ones is hypergeometric.
+    // The number of common heads has a hypergeometric distribution.
     let common = (a + b).saturating_sub(n)..=a.min(b);
     let share = |both: usize| both as f64 / (a + b - both) as f64;
     let weight = |both: usize| binomial(a, both) * binomial(n - a, b - both);
     common.map(|both| weight(both) * share(both)).sum::<f64>() / binomial(n, b)
 }
 
-/// The number of ways to choose `k` of `n`.
+/// Binomial coefficient: the number of ways to choose `k` of `n`.
 fn binomial(n: usize, k: usize) -> f64 {
     (0..k).map(|i| (n - i) as f64 / (i + 1) as f64).product()
 }
@@ -102,7 +104,7 @@ mod tests {
         assert_eq!(error.message(), "heads: expected lines of as many marks, at least one");
     }
 
-    /// As many heads of all, drawn from a seed.
+    /// Random head mask with `n_kept` heads, drawn from a seed.
     fn random(n_layers: usize, n_heads: usize, n_kept: usize, seed: u64) -> Heads {
         let mut order: Vec<usize> = (0..n_layers * n_heads).collect();
         order.sort_by_key(|head| split_seed(seed, *head as u64));

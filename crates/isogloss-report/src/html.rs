@@ -1,10 +1,10 @@
-//! Text escaped for HTML, and numbers formatted.
+//! HTML escaping and number formatting.
 
 use std::fmt;
 
 use crate::summary::MeanStd;
 
-/// Text with everything that HTML would read as markup escaped.
+/// HTML escaping: displays a text with every markup character escaped.
 pub(super) struct Text<'a>(pub(super) &'a str);
 
 impl fmt::Display for Text<'_> {
@@ -25,12 +25,12 @@ impl fmt::Display for Text<'_> {
     }
 }
 
-/// A name that may be broken after its underscores.
+/// Name with line-break opportunities after its underscores.
 pub(super) fn breakable(name: &str) -> String {
     Text(name).to_string().replace('_', "_<wbr/>")
 }
 
-/// A share as a percentage with one decimal and a true minus sign.
+/// Percentage with one decimal and a true minus sign.
 pub(super) fn percent(share: f64) -> String {
     let text = format!("{:.1}", share * 100.0);
     match text.strip_prefix('-') {
@@ -40,7 +40,7 @@ pub(super) fn percent(share: f64) -> String {
     }
 }
 
-/// A mean with its deviation in percent, as plain text.
+/// Mean ± standard deviation in percent, as plain text.
 pub(super) fn plain_mean_std(summary: &MeanStd) -> String {
     match summary.std {
         Some(std) => format!("{} ± {}", percent(summary.mean), percent(std)),
@@ -48,17 +48,17 @@ pub(super) fn plain_mean_std(summary: &MeanStd) -> String {
     }
 }
 
-/// A mean with its deviation in percent, the deviation set back.
+/// Mean ± standard deviation in percent, as HTML with the deviation in a `std` span.
 pub(super) fn mean_std(summary: Option<&MeanStd>) -> String {
     summarized(summary, |_, value| percent(value))
 }
 
-/// A mean with its deviation as they are, the deviation set back and as exact as the mean.
+/// Mean ± standard deviation as HTML, with the mean's number format for both.
 pub(super) fn mean_std_number(summary: Option<&MeanStd>) -> String {
     summarized(summary, |mean, value| Digits::for_value(mean).write(value))
 }
 
-/// `write` gets the mean, and the value to write.
+/// Mean ± standard deviation as HTML; `write` gets the mean, and the value to write.
 fn summarized(summary: Option<&MeanStd>, write: impl Fn(f64, f64) -> String) -> String {
     match summary {
         None => "<span class=\"none\">–</span>".to_owned(),
@@ -69,12 +69,12 @@ fn summarized(summary: Option<&MeanStd>, write: impl Fn(f64, f64) -> String) -> 
     }
 }
 
-/// A number of any size, with three digits and a true minus sign.
+/// Formats a number of any size with at least three significant digits and a true minus sign.
 pub(super) fn number(value: f64) -> String {
     Digits::for_value(value).write(value)
 }
 
-/// How numbers near one value are written: `0.0123`, `1.23`, `123`, `1.23e6`.
+/// Number format for values near one value: `0.0123`, `1.23`, `123`, `1.23e6`.
 struct Digits {
     decimals: usize,
     power: i32,
@@ -99,7 +99,7 @@ impl Digits {
     }
 }
 
-/// A metric's field name as people write it.
+/// Display name of a metric, by its field name.
 pub(super) fn metric_name(metric: &str) -> &str {
     match metric {
         "macro_f1" => "macro-F1",
@@ -111,7 +111,7 @@ pub(super) fn metric_name(metric: &str) -> &str {
     }
 }
 
-/// `1 seed`, `3 seeds`.
+/// Count with its noun: `1 seed`, `3 seeds`.
 pub(super) fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }

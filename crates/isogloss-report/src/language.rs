@@ -1,12 +1,12 @@
 //! English names of the languages that multilingual benchmarks use.
 
-/// The English name of a BCP-47 tag's language, judged by its first part.
+/// English name of a language, by the primary subtag of its BCP-47 tag.
 pub(super) fn name(tag: &str) -> Option<&'static str> {
     let code = tag.split(['-', '_']).next()?;
     NAMES.binary_search_by_key(&code, |(code, _)| code).ok().map(|at| NAMES[at].1)
 }
 
-/// ISO 639-1 and 639-3 codes in alphabetical order.
+/// Language names by ISO 639-1 and 639-3 code, in alphabetical order of the codes.
 #[rustfmt::skip]
 const NAMES: [(&str, &str); 106] = [
     ("af", "Afrikaans"), ("am", "Amharic"), ("ar", "Arabic"), ("as", "Assamese"),

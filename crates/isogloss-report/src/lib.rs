@@ -1,9 +1,9 @@
-//! One HTML page over training runs: learning curves, zero-shot transfer with its spread over seeds, the
-//! alignment of languages, Fisher information and sharpness.
+//! HTML report over training runs: learning curves, zero-shot cross-lingual transfer with its
+//! spread over seeds, cross-lingual alignment, Fisher information and sharpness.
 //!
 //! [`find_runs`] finds run folders, [`RunRecord::load`] reads one, [`render`] makes the page.
-//! The page is a single file: styles and figures are inside it, it asks for nothing from any
-//! server, and it needs no script.
+//! The page is self-contained: styles and figures are inline, it loads nothing from a server, and
+//! it needs no script.
 //! Runs that differ only in their seed are shown as one recipe, as mean ± standard deviation.
 //!
 //! ```
@@ -49,7 +49,7 @@ pub use page::render;
 pub use record::{ReportError, RunRecord, SUBNETWORKS};
 pub use summary::{LanguageScore, MeanStd, TransferSummary};
 
-/// The example of the README.
+/// Doctest of the README's example.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

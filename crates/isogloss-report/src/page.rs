@@ -24,9 +24,9 @@ const STYLE: &str = include_str!("page/style.css");
 
 /// Renders runs as one self-contained HTML page.
 ///
-/// Runs in `seed-<n>` folders beside each other count as one recipe.
-/// Unfinished runs add their curves but no scores, and a note says so.
-/// The page depends on nothing but the runs: the same runs give the same bytes.
+/// Runs in sibling folders `seed-<n>` count as one recipe.
+/// Unfinished runs add learning curves but no scores, and a note says so.
+/// The output is deterministic: the same runs give the same bytes.
 pub fn render(runs: &[RunRecord]) -> String {
     let recipes = group::recipes(runs);
     let comparisons = group::comparisons(&recipes);
@@ -68,7 +68,7 @@ pub fn render(runs: &[RunRecord]) -> String {
     )
 }
 
-/// What `then` makes of a text that has something in it.
+/// Applies `then` to a text that is not empty; an empty text stays empty.
 fn unless_empty<T: AsRef<str>>(text: T, then: impl Fn(T) -> String) -> String {
     if text.as_ref().is_empty() { String::new() } else { then(text) }
 }
@@ -101,7 +101,7 @@ fn header(runs: &[RunRecord], recipes: &[Recipe<'_>], comparisons: &[Comparison<
     )
 }
 
-/// What the runs are about: transfer where labels were learned, else the task itself.
+/// Page title: zero-shot transfer for tasks that learn from labels, else the name of the task.
 fn title(comparisons: &[Comparison<'_>]) -> String {
     let (mut sources, mut subjects) = (BTreeSet::new(), BTreeSet::new());
     for comparison in comparisons {
@@ -128,7 +128,7 @@ fn models(runs: &[RunRecord]) -> BTreeSet<&str> {
     values.filter(|(name, _)| name == "model").map(|(_, value)| value.as_str()).collect()
 }
 
-/// What the reader must know before trusting the numbers.
+/// Warnings about a recipe's runs, such as a truncated log or an unfinished run.
 fn notes(recipe: &Recipe<'_>) -> Vec<String> {
     let mut notes = Vec::new();
     for run in &recipe.runs {
@@ -236,7 +236,8 @@ fn key(recipes: &[&Recipe<'_>]) -> String {
     format!("<ul class=\"key\" aria-label=\"Colors\">{items}</ul>\n")
 }
 
-/// The recipe of the first seed, and the lines in which the other seeds differ from it.
+/// Recipe listing: the TOML of the first seed, and the lines in which the other seeds differ from
+/// it.
 fn recipe_text(recipe: &Recipe<'_>) -> String {
     let first = recipe.runs[0];
     let known: BTreeSet<&str> = first.recipe.lines().collect();

@@ -1,5 +1,5 @@
-//! The record of a training run, read from its folder: recipe, environment, log, results, alignment,
-//! subnetworks.
+//! Run record: a training run read from its folder (recipe, environment, log, results, alignment,
+//! subnetworks).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,12 +21,12 @@ use log::Line;
 pub(crate) use log::{ConflictPoint, DevPoint, MEAN, MeasurePoint, TrainPoint};
 pub(crate) use results::{LanguageResult, Results};
 
-/// The log that makes a folder a run folder.
+/// Name of the training log; a folder that holds one is a run folder.
 pub(crate) const METRICS: &str = "metrics.jsonl";
-/// The folder beside a model in which its subnetworks lie, a file a language.
+/// Name of the folder beside a model that holds its subnetworks, one file for each language.
 pub const SUBNETWORKS: &str = "subnetworks";
 
-/// Why a run folder cannot be read.
+/// Error in reading a run folder.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
@@ -35,49 +35,50 @@ pub enum ReportError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The I/O error.
         source: io::Error,
     },
-    /// A file does not hold what it should.
+    /// A file is malformed.
     #[error("{}:{line}: {reason}", path.display())]
     Parse {
         /// The file.
         path: PathBuf,
         /// Line number, from 1.
         line: usize,
-        /// What was expected and found.
+        /// The parser's message.
         reason: String,
     },
 }
 
-/// One training run, as its folder tells it.
+/// Run record: one training run, read from its folder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunRecord {
     /// The run folder, usually `<recipe>/seed-<n>`.
     pub(crate) dir: PathBuf,
     /// `recipe.toml`, verbatim.
     pub(crate) recipe: String,
-    /// `environment.json`, names and values in order of the file.
+    /// `environment.json` as names and values, in the order of the file.
     pub(crate) environment: Vec<(String, String)>,
-    /// Training log by ascending step, each step once.
+    /// Training log by ascending step, one entry for each step.
     pub(crate) train: Vec<TrainPoint>,
     /// Evaluations during training, by ascending step.
     pub(crate) dev: Vec<DevPoint>,
-    /// Measures during training, by ascending step, each step once.
+    /// Fisher information and sharpness during training, by ascending step, one entry for each
+    /// step.
     pub(crate) measures: Vec<MeasurePoint>,
-    /// By layer, the step at which it began to learn, where a schedule opened layers.
+    /// Unfreezing steps by layer, if a schedule unfroze layers.
     pub(crate) opened: BTreeMap<usize, u64>,
-    /// By step, the traces of the Fisher information that a schedule chose a layer by.
+    /// Fisher traces by step and block, from which a schedule chose a layer to unfreeze.
     pub(crate) layer_traces: BTreeMap<u64, BTreeMap<String, f64>>,
     /// `results.json`; `None` while the run is not finished.
     pub(crate) results: Option<Results>,
-    /// `alignment.json`, as `isogloss alignment` writes it; `None` where nobody measured it.
+    /// `alignment.json`, as `isogloss alignment` writes it; `None` if it was not measured.
     pub(crate) alignment: Option<AlignmentReport>,
-    /// How far the gradients of the languages of training agreed at the last measure.
+    /// Gradient conflict between the training languages at the last measurement.
     pub(crate) conflict: Option<ConflictPoint>,
-    /// The subnetworks that lie beside the model, by language.
+    /// The subnetworks in the folder beside the model, by language.
     pub(crate) subnetworks: BTreeMap<String, Heads>,
-    /// Whether the last line of the log was cut off and left out.
+    /// Whether the last line of the log was incomplete; it is left out then.
     pub(crate) truncated: bool,
 }
 
@@ -85,9 +86,9 @@ impl RunRecord {
     /// Reads `recipe.toml`, `environment.json`, `metrics.jsonl` and, when there, `results.json`,
     /// `alignment.json` and the subnetworks beside the model.
     ///
-    /// Unknown kinds of lines and unknown fields are passed over.
-    /// A last line that is cut off, as a killed run leaves it, is left out and noted on the page.
-    /// Of steps logged twice, as after a resume, the later line counts.
+    /// Unknown kinds of lines and unknown fields are ignored.
+    /// An incomplete last line, as a killed run leaves it, is left out and noted on the page.
+    /// If a step is logged twice, as after a resume, the later line counts.
     ///
     /// # Errors
     /// [`ReportError`] when one of the first three files is missing or any file is malformed.
@@ -159,12 +160,12 @@ impl RunRecord {
         &self.dir
     }
 
-    /// Whether the run has its results.
+    /// Whether the run is finished: it has `results.json`.
     pub fn is_finished(&self) -> bool {
         self.results.is_some()
     }
 
-    /// The seed, when the folder is named `seed-<n>`.
+    /// The seed, if the folder is named `seed-<n>`.
     pub fn seed(&self) -> Option<u64> {
         self.dir.file_name()?.to_str()?.strip_prefix("seed-")?.parse().ok()
     }
@@ -175,7 +176,7 @@ impl RunRecord {
         name.unwrap_or_else(|| "run".to_owned())
     }
 
-    /// The folder that all seeds of this recipe lie in.
+    /// The folder that holds all seeds of this recipe.
     pub(crate) fn recipe_dir(&self) -> &Path {
         match self.seed() {
             Some(_) => self.dir.parent().unwrap_or(&self.dir),
@@ -184,7 +185,7 @@ impl RunRecord {
     }
 }
 
-/// Names and values of one entry; those of an object get its name in front.
+/// Flattens a JSON entry into names and values; an object's name becomes the prefix of its fields.
 fn facts(name: String, value: serde_json::Value) -> Vec<(String, String)> {
     match value {
         serde_json::Value::Null => Vec::new(),
@@ -205,7 +206,7 @@ fn parse_if_there<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, ReportE
     if path.exists() { parse(path, &read(path)?).map(Some) } else { Ok(None) }
 }
 
-/// The subnetworks beside a model, by language.
+/// Reads the subnetworks beside a model, by language.
 fn read_subnetworks(model: &Path) -> Result<BTreeMap<String, Heads>, ReportError> {
     let folder = model.join(SUBNETWORKS);
     let mut found = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! The two summaries of scores that cross-lingual papers report: zero-shot transfer over languages, and
+//! Summaries of scores that cross-lingual papers report: zero-shot transfer over languages, and
 //! mean ± standard deviation over seeds.
 
 use std::collections::BTreeMap;
@@ -14,18 +14,18 @@ pub struct LanguageScore {
     pub score: f64,
 }
 
-/// How well a model trained in one language, or in some, does in the others.
+/// Zero-shot transfer summary: the scores in the training languages against those in all others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TransferSummary {
     /// The training languages.
     pub sources: Vec<String>,
-    /// Unweighted mean over those of them that were evaluated; `None` if none was.
+    /// Unweighted mean over the training languages that were evaluated; `None` if none was.
     pub source_score: Option<f64>,
-    /// Number of languages that were not trained on.
+    /// Number of target languages: those that were not trained on.
     pub n_targets: usize,
     /// Unweighted mean over the target languages, sources excluded; `None` without targets.
     pub mean_target: Option<f64>,
-    /// Source score − mean target score: what transfer costs, lower is better.
+    /// Transfer gap: source score − mean target score, lower is better.
     pub gap: Option<f64>,
     /// The target language with the lowest score, the first by tag among equals.
     pub worst: Option<LanguageScore>,
@@ -61,7 +61,7 @@ impl TransferSummary {
     }
 }
 
-/// Mean and sample standard deviation, of one score over several seeds.
+/// Mean and sample standard deviation of a score over seeds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MeanStd {
     /// Number of values.

@@ -1,4 +1,4 @@
-//! The evaluation of a model on a labeled file, batch by batch.
+//! Evaluation of a model on a labeled file, batch by batch.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use wasm_bindgen::prelude::*;
 use crate::labeler::Labeler;
 use crate::to_js;
 
-/// A model that is being scored.
+/// Evaluation in progress of a model on a labeled file.
 #[derive(Debug)]
 #[wasm_bindgen]
 pub struct Evaluation {
@@ -73,25 +73,25 @@ impl Evaluation {
 
 #[wasm_bindgen]
 impl Evaluation {
-    /// Examples to score.
+    /// Number of examples to score.
     #[wasm_bindgen(getter)]
     pub fn total(&self) -> usize {
         self.set.report.n
     }
 
-    /// Examples scored so far.
+    /// Number of examples scored so far.
     #[wasm_bindgen(getter)]
     pub fn done(&self) -> usize {
         self.gold.len()
     }
 
-    /// Examples left out, because the model does not know their labels.
+    /// Number of examples left out because the model does not have their labels.
     #[wasm_bindgen(getter)]
     pub fn skipped(&self) -> usize {
         self.set.report.n_left_out()
     }
 
-    /// Scores one more batch; tells whether there was one.
+    /// Scores the next batch; returns whether there was one.
     ///
     /// # Errors
     /// If the device is lost.
@@ -105,10 +105,10 @@ impl Evaluation {
         Ok(true)
     }
 
-    /// The scores of what was scored so far.
+    /// Scores of the examples so far.
     ///
     /// # Errors
-    /// If that is nothing.
+    /// If no example was scored yet.
     #[wasm_bindgen(unchecked_return_type = "Scores")]
     pub fn result(&self) -> Result<JsValue, JsError> {
         let names = self.model.labels.names();

@@ -1,10 +1,10 @@
-//! A model with a head, for predictions and for their evaluation.
+//! A model with a head, for prediction and evaluation.
 
 use burn::tensor::Device;
 use isogloss::Predictor;
 use isogloss::text::LabelSet;
 
-/// A predictor and its labels.
+/// Predictor with its labels and its device.
 #[derive(Debug)]
 pub(crate) struct Labeler {
     pub(crate) predictor: Predictor,

@@ -1,9 +1,10 @@
-//! Finished models in a browser.
+//! WebAssembly bindings: finished models in a browser.
 //!
-//! `Model` is made of the bytes of a model folder, on the CPU or, in a build with the feature
-//! `webgpu`, on the GPU; `Evaluation` scores it batch by batch, so that a page can show how far it is
-//! and stop it.
-//! What JavaScript sees is described in `types.d.ts`. Errors have the texts of the command line.
+//! `Model` is loaded from the bytes of a model folder, on the CPU or, in a build with the feature
+//! `webgpu`, on the GPU; `Evaluation` scores it batch by batch, so that a page can show the
+//! progress and stop it.
+//! The JavaScript API is declared in `types.d.ts`. The error messages are those of the command
+//! line.
 
 #![cfg(target_arch = "wasm32")]
 
@@ -21,7 +22,7 @@ pub use model::Model;
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = include_str!("types.d.ts");
 
-/// Makes a panic an `Error` of JavaScript that says what happened.
+/// Panic hook: throws a panic as a JavaScript `Error` with its message.
 #[wasm_bindgen(start)]
 pub fn start() {
     std::panic::set_hook(Box::new(|panic| {
@@ -35,7 +36,7 @@ pub fn version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
 }
 
-/// Opens the GPU, and tells what it calls itself.
+/// Opens the GPU by WebGPU, and returns its name.
 ///
 /// # Errors
 /// If this build is for the CPU alone, or the browser gives no GPU.
@@ -45,7 +46,7 @@ pub async fn start_webgpu() -> Result<String, JsError> {
     Ok(info.adapter.unwrap_or_else(|| "a GPU without a name".to_owned()))
 }
 
-/// Hands a value over as JavaScript's own objects.
+/// Converts a value into JavaScript objects.
 fn to_js(value: &impl Serialize) -> Result<JsValue, JsError> {
     let json = serde_json::to_string(value)?;
     js_sys::JSON::parse(&json).map_err(|error| JsError::new(&format!("{error:?}")))

@@ -24,21 +24,21 @@ pub struct Model {
     batch_size: usize,
 }
 
-/// Texts of one pass. On the only thread of the CPU a pass of more texts has more padding and nothing
-/// else; a GPU is busy only with many.
+/// Batch size in texts. On the single thread of the CPU a larger batch only adds padding; a GPU is
+/// busy only with many texts.
 const CPU_BATCH: usize = 4;
 const GPU_BATCH: usize = 32;
 
-/// The file of `files` called `name`.
+/// The bytes of the file `name` in `files`.
 fn file(files: &Object, name: &str) -> Result<Vec<u8>, JsError> {
     let value = Reflect::get(files, &name.into()).unwrap_or(JsValue::UNDEFINED);
     let bytes = value.dyn_into::<Uint8Array>();
     bytes.map(|bytes| bytes.to_vec()).map_err(|_| JsError::new(&format!("{name}: no such file")))
 }
 
-/// Fails if the embedding matrix does not fit into one buffer of the device.
+/// Checks that the embedding matrix fits into one buffer of the device.
 ///
-/// A faulty configuration is left to the loading of the model, which says what is wrong with it.
+/// A malformed configuration passes: the loading of the model reports what is wrong with it.
 fn check_table(config: &[u8], info: &DeviceInfo) -> Result<(), JsError> {
     let Ok(json) = serde_json::from_slice(config) else { return Ok(()) };
     let Ok(sizes) = EncoderConfig::from_json(&json) else { return Ok(()) };
@@ -49,7 +49,7 @@ fn check_table(config: &[u8], info: &DeviceInfo) -> Result<(), JsError> {
 
 #[wasm_bindgen]
 impl Model {
-    /// Makes a model of the files of its folder.
+    /// Loads a model from the files of its folder.
     ///
     /// # Errors
     /// If a file is missing or damaged, or the device cannot be used for this model.
@@ -83,16 +83,16 @@ impl Model {
         Ok(Self { encoder, labeler, info, batch_size })
     }
 
-    /// What the model is.
+    /// Model information: architecture, task and labels.
     ///
     /// # Errors
-    /// Never, but for a lack of memory.
+    /// Only if memory runs out.
     #[wasm_bindgen(unchecked_return_type = "ModelInfo")]
     pub fn info(&self) -> Result<JsValue, JsError> {
         to_js(&self.info)
     }
 
-    /// Predicts texts.
+    /// Predicts the labels of texts.
     ///
     /// # Errors
     /// If a text cannot be tokenized, the device is lost, or the model is a parser or has no head.
@@ -121,8 +121,7 @@ impl Model {
         to_js(&predictions)
     }
 
-    /// The sentence embeddings of texts, one after the other: means of their hidden states in the last
-    /// layer.
+    /// Sentence embeddings of texts, concatenated: means of their hidden states in the last layer.
     ///
     /// # Errors
     /// If a text cannot be tokenized, or the device is lost.
@@ -130,7 +129,7 @@ impl Model {
         Ok(self.vectors(&texts).await?.values().into())
     }
 
-    /// The cosines of the sentence embeddings of all pairs of texts, row by row.
+    /// Cosine similarity matrix of the sentence embeddings of texts, row by row.
     ///
     /// # Errors
     /// As [`embed`](Self::embed).
@@ -146,10 +145,10 @@ impl Model {
         Ok(cosines.as_slice().into())
     }
 
-    /// Links the words of two texts by the similarity of their subwords, each other's most similar, two
-    /// thirds of the way up the encoder.
+    /// Word alignment of two texts: links words whose subwords are each other's most similar
+    /// (mutual argmax) in the layer two thirds of the way up the encoder.
     ///
-    /// Words stand between white space; characters of Chinese and Japanese are words of their own.
+    /// Words are separated by white space; each character of Chinese and Japanese is a word.
     ///
     /// # Errors
     /// As [`embed`](Self::embed).
@@ -168,7 +167,7 @@ impl Model {
         to_js(&json!({ "left": left, "right": right, "links": links }))
     }
 
-    /// Begins to score the model with a labeled file, whose name tells the format.
+    /// Starts the evaluation of the model on a labeled file, whose name tells the format.
     ///
     /// # Errors
     /// If the file cannot be read, no example has a label of the model, or the model has no head.
@@ -198,7 +197,7 @@ impl Model {
     }
 }
 
-/// What a model is, besides its task and labels.
+/// Model information without task and labels.
 fn description(loaded: &LoadedModel) -> Value {
     let config = loaded.model.encoder.config();
     json!({
@@ -213,7 +212,7 @@ fn description(loaded: &LoadedModel) -> Value {
     })
 }
 
-/// The words of a text.
+/// Word segmentation: splits at white space and around characters of Chinese and Japanese.
 fn words(text: &str) -> Vec<String> {
     // Han, kana and the marks between them.
     let is_word = |c: char| matches!(c, '\u{3040}'..='\u{30FF}' | '\u{3400}'..='\u{9FFF}');

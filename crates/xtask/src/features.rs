@@ -1,7 +1,8 @@
-//! One feature set: the examples and the command line are one build, without the crates of a GPU.
+//! Check of Cargo feature unification: the examples and the command line are one build, without the
+//! crates of a GPU.
 //!
-//! Cargo builds a crate again for each set of its features, and unites the features of all packages that it
-//! selects, development dependencies included where it builds an example.
+//! Cargo builds a crate again for each set of its features, and unifies the features of all
+//! packages that it selects, development dependencies included where it builds an example.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::cargo;
 
-/// What a newcomer types, and what `cargo tree` shows of it.
+/// Builds that a newcomer starts, with the arguments of `cargo tree` that show them.
 const BUILDS: [(&str, &str); 4] = [
     ("cargo run", "--edges normal,build"),
     ("cargo run --example NAME", "--edges normal,build,dev"),
@@ -17,8 +18,8 @@ const BUILDS: [(&str, &str); 4] = [
     ("cargo run -p isogloss-examples", "--edges normal,build -p isogloss-examples"),
 ];
 
-/// Starts of the names of crates that no CPU needs. `cubecl-common`, `-environment` and `-zspace` are parts
-/// of Burn itself.
+/// Name prefixes of crates that a CPU build does not need. `cubecl-common`, `-environment` and
+/// `-zspace` are parts of Burn itself.
 const HEAVY: [&str; 9] = [
     "ash",
     "burn-cubecl",
@@ -31,10 +32,11 @@ const HEAVY: [&str; 9] = [
     "wgpu",
 ];
 
-/// The features of each crate of a build, by its name and version.
+/// Features of each crate of a build, by the crate's name and version.
 type Features = BTreeMap<String, String>;
 
-/// Names the crates that two builds of a newcomer have with other features, and those that are heavy.
+/// Fails if two of these builds compile a crate with different features, or one compiles a heavy
+/// crate.
 pub(crate) fn features() -> Result<()> {
     let builds = BUILDS.map(|(name, args)| Ok((name, tree(args)?)));
     let builds = builds.into_iter().collect::<Result<Vec<_>>>()?;
@@ -51,8 +53,8 @@ fn tree(args: &str) -> Result<Features> {
     Ok(read(&String::from_utf8(output.stdout)?))
 }
 
-/// Reads lines of `name version|features`; a crate that was shown before ends in ` (*)`, and stands beside
-/// a variant for build scripts with features of its own.
+/// Parses the lines `name version|features` of `cargo tree`. A repeated crate ends in ` (*)`; a
+/// variant for build scripts has features of its own and is listed beside it.
 fn read(text: &str) -> Features {
     let mut features = Features::new();
     for line in text.lines() {

@@ -1,8 +1,9 @@
-//! Runs the scripts that make the test fixtures, each with the packages its PEP 723 header pins.
+//! Test fixtures: runs the scripts that make them, each with the packages that its PEP 723 header
+//! pins.
 //!
 //! A script writes to the folder above its own. One with the option `--corpora` needs the folder
 //! that `examples/corpora/prepare.py` makes, and is skipped without it. A file without a header is
-//! no script: it is the module that the others share.
+//! not a script: it is the module that the scripts share.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,15 +16,16 @@ use crate::{run, target_folder};
 
 const FIXTURES: &str = "tests/fixtures";
 const CORPORA: &str = "corpora";
-/// How the PEP 723 header of a script begins.
+/// First line of a script's PEP 723 header.
 const HEADER: &str = "# /// script\n";
 
-/// Makes the fixtures anew: those of the named scripts, or all.
+/// Makes the fixtures of the named scripts again, or all.
 pub(crate) fn make(names: &[&str]) -> Result<()> {
     run_scripts(Path::new(FIXTURES), names)
 }
 
-/// Makes the fixtures in another place and compares each byte with what is here.
+/// Makes the fixtures in another folder, and compares them byte by byte with those of the
+/// repository.
 ///
 /// They hold the version of Python and the last bits of sums, so compare on a machine like the
 /// one that made them.
@@ -49,7 +51,7 @@ pub(crate) fn check(names: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Runs the scripts in `make` under `fixtures`, one after the other in one environment.
+/// Runs the scripts in `make` below `fixtures`, one after the other in one environment.
 fn run_scripts(fixtures: &Path, names: &[&str]) -> Result<()> {
     let python = python()?;
     let mut unknown: BTreeSet<&str> = names.iter().copied().collect();
@@ -79,7 +81,8 @@ fn run_scripts(fixtures: &Path, names: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The interpreter of the environment under the target folder, which is made when it is missing.
+/// Python interpreter of the virtual environment in the target folder, which is made if it is
+/// missing.
 fn python() -> Result<PathBuf> {
     let (system, inside) =
         if cfg!(windows) { ("python", "Scripts/python.exe") } else { ("python3", "bin/python") };
@@ -91,7 +94,7 @@ fn python() -> Result<PathBuf> {
     Ok(python)
 }
 
-/// The entries of `dependencies` in a script's header, the last key there.
+/// Dependencies in a script's header, where `dependencies` is the last key.
 fn dependencies(source: &str) -> Option<Vec<&str>> {
     let (_, header) = source.split_once(HEADER)?;
     let (header, _) = header.split_once("# ///\n")?;
@@ -99,7 +102,7 @@ fn dependencies(source: &str) -> Option<Vec<&str>> {
     Some(list.split('"').skip(1).step_by(2).collect())
 }
 
-/// The files under a folder, as sorted paths relative to it, without what Python caches.
+/// Files below a folder, as sorted relative paths, without Python's cache.
 fn files(folder: &Path) -> Result<BTreeSet<PathBuf>> {
     let mut found = BTreeSet::new();
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {

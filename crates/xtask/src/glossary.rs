@@ -1,20 +1,20 @@
-//! The glossary: words of our own that the field has a standard term for.
+//! Glossary check: refuses words of our own that the field has a standard term for.
 //!
-//! A reader searches for the standard term, so names, comments, messages and Markdown say that one.
+//! A reader searches for the standard term, so code and its documentation comments use that one.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// A standard term, and what is refused in its place.
+/// Glossary entry: a standard term, and the words refused in its place.
 struct Term {
     write: &'static str,
-    /// Identifiers.
+    /// Refused identifiers.
     names: &'static [&'static str],
-    /// Words that follow one another in prose, in small letters.
+    /// Refused phrases of documentation comments, in lower case.
     phrases: &'static [&'static str],
-    /// The folder in which they are refused; elsewhere they are words for something else.
+    /// The folder in which they are refused; elsewhere they have another meaning.
     within: &'static str,
 }
 
@@ -112,11 +112,11 @@ pub(crate) fn faults(file: &Path, text: &str) -> Result<Vec<String>> {
 
 #[derive(Default)]
 struct Found {
-    /// Those that hold in the file.
+    /// Entries that apply to the file.
     terms: Vec<&'static Term>,
-    /// Line, what is refused, what to write.
+    /// Line, refused word, term to write.
     faults: Vec<(usize, String, &'static str)>,
-    /// The words of the documentation comment so far, in small letters, with their lines.
+    /// The words of the documentation comment so far, in lower case, with their lines.
     comment: Vec<(String, usize)>,
 }
 
@@ -202,7 +202,7 @@ impl Found {
             return false;
         }
         let line = text.span().start().line;
-        // Of the literal, without its quotes. In a block comment, lines count from the first.
+        // The literal without its quotes. In a block comment, lines count from the first.
         let text = text.to_string();
         for (below, text) in text.trim_matches('"').split("\\n").enumerate() {
             self.comment.extend(words(text).map(|word| (word, line + below)));
@@ -230,7 +230,7 @@ impl Found {
     }
 }
 
-/// The words and signs of a text, in small letters.
+/// The words and punctuation marks of a text, in lower case.
 fn words(text: &str) -> impl Iterator<Item = String> {
     let is_of_word = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '\'';
     let mut rest = text;

@@ -1,4 +1,4 @@
-//! The driver that the GPU tests run on: SwiftShader on Linux, the system's own elsewhere.
+//! GPU driver of the tests: SwiftShader on Linux, the system's own elsewhere.
 
 use std::env;
 use std::fs;
@@ -9,15 +9,16 @@ use anyhow::Result;
 
 use crate::target_folder;
 
-/// Tells the tests that a GPU device will open; where it is not set they skip what needs one.
+/// Environment variable that enables the GPU tests; without it they are skipped.
 const GPU_TESTS: &str = "ISOGLOSS_TEST_GPU";
 
-/// Where the Vulkan loader reads its drivers from, by its new and its old name.
+/// Environment variables with the drivers of the Vulkan loader, by new and old name.
 const LOADER: [&str; 2] = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"];
 
-/// Where browsers put SwiftShader, the software driver that compiles our kernels in seconds.
+/// Paths where browsers install SwiftShader, the software driver that compiles our kernels in
+/// seconds.
 ///
-/// Mesa's lavapipe takes minutes for the same and is left alone.
+/// Mesa's lavapipe takes minutes for the same and is not used.
 const SWIFTSHADER: [&str; 3] = [
     "/usr/lib/chromium/vk_swiftshader_icd.json",
     "/opt/google/chrome/vk_swiftshader_icd.json",
@@ -25,12 +26,12 @@ const SWIFTSHADER: [&str; 3] = [
 ];
 
 enum Driver {
-    /// What the caller's environment or the system gives.
+    /// Driver of the caller's environment or of the system.
     Given(String),
     SwiftShader(&'static str),
 }
 
-/// Gives `tests` the environment of a GPU, and says which it is or why there is none.
+/// Sets the GPU variables of `tests`, and prints the driver or why there is none.
 pub(crate) fn prepare(tests: &mut Command) -> Result<()> {
     let name = match find() {
         Ok(Driver::Given(name)) => name,
@@ -46,7 +47,7 @@ pub(crate) fn prepare(tests: &mut Command) -> Result<()> {
     println!("GPU tests: {name}");
     tests.env(GPU_TESTS, name);
     if cfg!(target_os = "linux") && env::var_os("XDG_RUNTIME_DIR").is_none() {
-        // wgpu prints errors without one.
+        // wgpu prints errors without this folder.
         let folder = absolute(target_folder().join("runtime"))?;
         fs::create_dir_all(&folder)?;
         tests.env("XDG_RUNTIME_DIR", folder);
@@ -73,7 +74,7 @@ fn find() -> Result<Driver, &'static str> {
     )
 }
 
-/// Whether the system has a Vulkan loader; where it cannot be asked, wgpu will find out.
+/// Whether the system has a Vulkan loader; true without `ldconfig`, as wgpu will find out.
 fn has_loader() -> bool {
     let libraries = Command::new("/sbin/ldconfig").arg("-p").output();
     libraries.map_or(true, |list| String::from_utf8_lossy(&list.stdout).contains("libvulkan.so.1"))

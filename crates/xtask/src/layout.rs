@@ -1,5 +1,4 @@
-//! The layout of the code: no import circle among the modules of a crate, no long function, no long
-//! file.
+//! Code layout checks: import cycles among the modules of a crate, long functions, long files.
 
 mod circles;
 mod modules;
@@ -11,15 +10,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-/// Checks every crate but this one for circles, every library for long functions and every crate
-/// for long files, and names all faults at once.
+/// Checks every crate but this one for import cycles, every library for long functions and every
+/// crate for long files, and reports all faults at once.
 pub(crate) fn layout() -> Result<()> {
     let faults = faults()?;
     ensure!(faults.is_empty(), "faults:\n{}", faults.join("\n"));
     Ok(())
 }
 
-/// All faults of the crates' layout, in the order of the crates.
+/// Layout faults of all crates, in the order of the crates.
 pub(crate) fn faults() -> Result<Vec<String>> {
     let mut faults = Vec::new();
     for folder in entries(Path::new("crates"))? {
@@ -40,7 +39,7 @@ pub(crate) fn faults() -> Result<Vec<String>> {
     Ok(faults)
 }
 
-/// The files of Rust code below a folder; none where there is no folder.
+/// Rust source files below a folder; none if the folder does not exist.
 pub(crate) fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     if folder.is_dir() {
@@ -55,7 +54,7 @@ pub(crate) fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// What lies in a folder, by name.
+/// Entries of a folder, sorted by name.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let read = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
     let mut paths =

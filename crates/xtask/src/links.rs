@@ -1,9 +1,9 @@
-//! The links between Markdown files: each leads to a file of the repository, and to a heading in it.
+//! Markdown link check: each link leads to a file of the repository, and to a heading in it.
 
 use std::fs;
 use std::path::Path;
 
-/// Names every link of a Markdown file that leads nowhere; those of the web are not followed.
+/// Lists the broken links of a Markdown file; web links are not checked.
 pub(crate) fn faults(file: &Path, text: &str) -> Vec<String> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let mut faults = Vec::new();
@@ -26,7 +26,7 @@ pub(crate) fn faults(file: &Path, text: &str) -> Vec<String> {
     faults
 }
 
-/// The lines of a text that stand in no block of code, with their numbers.
+/// Lines of a text outside code blocks, with their numbers.
 fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut is_code = false;
     text.lines().enumerate().filter_map(move |(at, line)| {
@@ -36,7 +36,7 @@ fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// Where the links of a text lead, with their lines.
+/// Link targets of a text, with their line numbers.
 fn targets(text: &str) -> impl Iterator<Item = (usize, &str)> {
     prose(text).flat_map(|(line, text)| {
         let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
@@ -44,7 +44,7 @@ fn targets(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// The headings of a text, as links name them.
+/// Heading anchors of a text, as links name them.
 fn headings(text: &str) -> impl Iterator<Item = String> {
     let titles = prose(text).filter(|(_, line)| line.starts_with('#'));
     titles.map(|(_, line)| {

@@ -34,10 +34,10 @@ const USAGE: &str = "usage: cargo xtask <task>
                               a test of isogloss-cli compares them
   web [ARGS]                  the page that runs models in a browser, into web/dist; --help says more";
 
-/// A name and what to do; a step that fails ends the check.
+/// Check step: a name and a function; a step that fails ends the check.
 type Step = (&'static str, fn() -> Result<()>);
 
-/// Cheapest first.
+/// Fast steps, the cheapest first.
 const FAST: [Step; 5] = [
     ("format", format),
     ("tidy", tidy::tidy),
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     match task() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Without the backtrace that RUST_BACKTRACE, meant for tests, would add.
+            // Without the backtrace of RUST_BACKTRACE, which is meant for tests.
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
@@ -75,7 +75,7 @@ fn task() -> Result<()> {
         ["methods"] => methods::methods(),
         #[cfg(feature = "web")]
         ["web", args @ ..] => web::web(args),
-        // What it needs takes a while to build, and no other task does.
+        // The dependencies of this task take long to build, and no other task needs them.
         #[cfg(not(feature = "web"))]
         ["web", args @ ..] => {
             run(cargo("run --release --package xtask --features web -- web").args(args))
@@ -84,7 +84,7 @@ fn task() -> Result<()> {
     }
 }
 
-/// Runs the steps in turn, each with its name before it and its time after it.
+/// Runs the steps in order, and prints the name and the time of each.
 fn check<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Result<()> {
     let mut steps = steps.into_iter().peekable();
     while let Some((name, step)) = steps.next() {
@@ -118,28 +118,28 @@ fn test(args: &[&str]) -> Result<()> {
     run(test.args(args))
 }
 
-/// The cargo that runs this task, with arguments that hold no spaces.
+/// The `cargo` that runs this task, with arguments separated by spaces.
 fn cargo(args: &str) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args.split(' '));
     command
 }
 
-/// Runs a command to its end; anything but success is an error that shows the command.
+/// Runs a command; a failure is an error that shows the command.
 fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
     ensure!(status.success(), "{command:?}: {status}");
     Ok(())
 }
 
-/// The workspace's folder, asked at run time because clones may share a target folder.
+/// Workspace root, read at run time because clones may share a target folder.
 fn root() -> Result<PathBuf> {
     let package = env::var_os("CARGO_MANIFEST_DIR").context("run this as `cargo xtask`")?;
     let root = Path::new(&package).ancestors().nth(2);
     Ok(root.context("xtask lies in crates/xtask")?.to_owned())
 }
 
-/// Where build outputs go, and what these tasks make for themselves.
+/// Cargo's target folder, where these tasks write their files too.
 fn target_folder() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from)
 }

@@ -1,6 +1,7 @@
-//! The page of methods and the schema of recipes, which `isogloss recipe` prints.
+//! Generated documentation: `docs/methods.md` and the JSON schema of recipes, from `isogloss
+//! recipe`.
 //!
-//! That they are up to date is a test of `isogloss-cli`, which knows them without another build.
+//! A test of `isogloss-cli` checks that they are up to date, as it needs no other build.
 
 use std::fs;
 use std::process::Stdio;
@@ -9,11 +10,11 @@ use anyhow::{Context, Result, ensure};
 
 use crate::cargo;
 
-/// The files and the flags that print them.
+/// Generated files, and the flags that print them.
 const PAGES: [(&str, &str); 2] =
     [("docs/methods.md", "--methods-page"), ("docs/recipe.schema.json", "--schema")];
 
-/// Writes both.
+/// Writes both files.
 pub(crate) fn methods() -> Result<()> {
     fs::create_dir_all("docs").context("docs")?;
     for (path, flag) in PAGES {

@@ -1,4 +1,4 @@
-//! That every crate can be published: what a registry shows of it, and what goes into its package.
+//! Package check: every crate can be published with a complete manifest and all of its files.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -10,12 +10,14 @@ use serde_json::Value;
 use crate::layout::sources;
 use crate::{cargo, run};
 
-/// What a registry takes at most of keywords, and of categories.
+/// Maximum number of keywords, and of categories, on a registry.
 const MAX_WORDS: usize = 5;
 const MAX_KEYWORD_LETTERS: usize = 20;
 
-/// Packs every crate that is published, without a network, names what its manifest lacks and what
-/// its code takes from outside its folder, and compiles the packages.
+/// Packages every published crate without a network, and reports missing fields of its manifest and
+/// files that its code includes from outside its folder.
+///
+/// Packages are not built: except for files from outside, clippy has built the same code.
 pub(crate) fn package() -> Result<()> {
     let output = cargo("metadata --format-version 1 --no-deps --offline").output();
     let output = output.context("cannot start cargo")?;
@@ -81,7 +83,7 @@ fn check(target: &Path, published: &[&Value]) -> Result<()> {
     run(command.current_dir(&workspace).env("CARGO_TARGET_DIR", target))
 }
 
-/// What is missing from a manifest, or not as a registry wants it.
+/// Faults of a manifest: missing fields, and those that a registry refuses.
 fn manifest_faults(package: &Value) -> impl Iterator<Item = String> {
     let missing = ["description", "license", "readme"]
         .into_iter()
@@ -103,7 +105,7 @@ fn manifest_faults(package: &Value) -> impl Iterator<Item = String> {
     missing.chain(counts).chain(unsuitable.map(|keyword| format!("{keyword:?} is no keyword")))
 }
 
-/// The files that a file of code takes in when it is compiled.
+/// Files that a source file includes at compile time.
 fn includes(file: &Path, text: &str) -> impl Iterator<Item = PathBuf> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let calls = ["include_str!(\"", "include_bytes!(\""];

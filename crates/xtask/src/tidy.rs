@@ -1,5 +1,5 @@
-//! Rules that no compiler checks: files, their first lines, the glossary, links, and that fixtures are up
-//! to date.
+//! Repository lints that no compiler has: files, their first lines, the glossary, links, and
+//! up-to-date fixtures.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,20 +11,21 @@ use sha2::{Digest, Sha256};
 use crate::{glossary, layout, links};
 
 const MAX_BYTES: u64 = 2 << 20;
-/// The one model that comes with the repository, which a page and a first run have to load.
+/// Shipped model with its maximum size in bytes: the one that comes with the repository, which a
+/// page and a first run have to load.
 const SHIPPED_MODEL: (&str, u64) = ("examples/isogloss-tiny", 8_000_000);
 const SOURCES: [&str; 8] = ["css", "html", "js", "mjs", "py", "rs", "toml", "yml"];
-/// Names that say nothing about what is inside.
+/// Refused file names, which do not describe the content.
 const EMPTY_NAMES: [&str; 9] =
     ["base", "common", "helper", "helpers", "manager", "misc", "mod", "util", "utils"];
 /// Where the glossary names what it refuses.
 const GLOSSARY: &str = "crates/xtask/src/glossary.rs";
 /// What every script that makes fixtures imports, beside it.
 const SHARED_MODULE: &str = "fixture.py";
-/// Put together here so that this file keeps its own rule.
+/// Concatenated here so that this file keeps its own rule.
 const TO_DO: &str = concat!("TO", "DO");
 
-/// Checks every file that git has or would take, and names all faults at once.
+/// Checks all tracked and new files, and reports all faults at once.
 pub(crate) fn tidy() -> Result<()> {
     let files = files()?;
     let mut faults = Vec::new();
@@ -64,7 +65,7 @@ fn files() -> Result<Vec<PathBuf>> {
     let output = Command::new("git").args(list).output().context("cannot start git")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let names = String::from_utf8(output.stdout)?;
-    // What was deleted and not yet staged is still listed.
+    // Deleted files that are not yet staged are still listed.
     Ok(names.split_terminator('\0').map(PathBuf::from).filter(|path| path.is_file()).collect())
 }
 
@@ -93,7 +94,7 @@ fn has_unnumbered_to_do(line: &str) -> bool {
     })
 }
 
-/// Compares the hash of its script that a fixture holds with the script as it is.
+/// Stale fixture check: compares the script hash in a fixture with the hash of the script.
 ///
 /// The hash covers the module that scripts share too. Both kinds of fixture hold it as JSON text,
 /// safetensors in the header.

@@ -1,8 +1,8 @@
-//! Builds the page that runs models in a browser, and serves or tests it.
+//! Build of the web page that runs models in a browser, with a server and tests.
 //!
-//! `web/dist` is made of the files of `web`, the module for the CPU and the one for WebGPU, the two
-//! models of the quickstart in 8 bits, and the commands of sixteen languages; `web/dist/pkg` is a package
-//! for npm too.
+//! `web/dist` is made of the files of `web`, the WebAssembly modules for the CPU and for WebGPU,
+//! the two models of the quickstart in 8 bits, and the commands of sixteen languages;
+//! `web/dist/pkg` is a package for npm too.
 
 mod dist;
 mod package;
@@ -18,7 +18,7 @@ use wasm_bindgen_cli_support::Bindgen;
 use crate::{cargo, run, target_folder};
 use toolchain::Toolchain;
 
-/// The page as it is served.
+/// Output folder of the page, as it is served.
 pub(crate) const DIST: &str = "web/dist";
 
 const USAGE: &str = "usage: cargo xtask web [--cpu] [--serve [PORT]] [--test]
@@ -58,7 +58,7 @@ fn build(only_cpu: bool) -> Result<()> {
     dist::print_sizes()
 }
 
-/// Builds one module, and what JavaScript needs to call it.
+/// Builds one WebAssembly module with its JavaScript bindings.
 fn module(toolchain: &Toolchain, name: &str, features: &str) -> Result<()> {
     let folder = target_folder().join("web");
     let mut build = cargo("build --profile web --package isogloss-wasm --target");
@@ -72,14 +72,14 @@ fn module(toolchain: &Toolchain, name: &str, features: &str) -> Result<()> {
     bindgen.generate(Path::new(DIST).join("pkg").join(name))
 }
 
-/// A model that the page offers.
+/// Model that the page offers.
 struct OfferedModel {
     name: &'static str,
     title: &'static str,
     folder: PathBuf,
 }
 
-/// The models of the quickstart, trained if they are not there yet.
+/// Models of the quickstart, trained if they are missing.
 fn models() -> Result<[OfferedModel; 2]> {
     let runs = std::path::absolute(target_folder().join("quickstart"))?;
     let names = [("plain", "plain fine-tuning"), ("regularized", "regularised fine-tuning")];

@@ -1,4 +1,4 @@
-//! What is written here is what the libraries wrote, and can be given to them.
+//! Adapter folders that are written here equal those of the libraries, and can be loaded by them.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{CASES, PEFT_CASES, WITH_HEAD, folder, forward, open_case};
 
-/// Compares two folders tensor by tensor, and the fields that both configurations have.
+/// Compares two folders: all tensors, and the fields that both configurations have.
 fn assert_same_files(
     written: &Path,
     [ours, theirs]: [&str; 2],
@@ -46,7 +46,7 @@ fn assert_same_files(
     }
 }
 
-/// Equal but for the way a whole number is written.
+/// Fails unless two JSON values are equal, up to the notation of whole numbers.
 fn assert_same(key: &str, a: &Value, b: &Value) {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
@@ -75,7 +75,7 @@ fn written_adapters_are_those_of_the_library() {
             };
             let names = ["adapter.safetensors", library];
             assert_same_files(written.path(), names, &expected, &["model_class"]);
-            // What is written is read again, under another name as well.
+            // The written folder loads again, under another name too.
             let mut again = open_case(case, &device);
             let choice = AdapterChoice { name: Some("again".into()), ..AdapterChoice::default() };
             load_adapter(written.path(), &mut again.model, &choice).unwrap();
@@ -110,9 +110,9 @@ fn written_adapters_are_those_of_peft() {
         };
         let names = ["adapter_model.safetensors", library];
         let differing: &[&str] = match case {
-            // The library names both classes of heads, and trains no pooler.
+            // The library lists both classes of heads, and does not train the pooler.
             case if WITH_HEAD.contains(&case) => &["modules_to_save", "target_modules"],
-            // A pattern there, names and layers here.
+            // The library writes a pattern, this project names and layers.
             "lora-all" => &["target_modules", "layers_to_transform"],
             _ => &["target_modules", "feedforward_modules"],
         };
@@ -147,7 +147,8 @@ fn a_saved_model_leaves_adapters_out() {
     assert_eq!(names(written.path()), names(&fixtures().join("bert")));
 }
 
-/// Writes folders and logits for `make/lora_and_adapters_roundtrip.py`, which asks the libraries for the same.
+/// Round-trip files: writes folders and logits for `make/lora_and_adapters_roundtrip.py`, which
+/// compares the libraries with them.
 #[test]
 fn the_libraries_can_be_asked() {
     let Some(folder) = std::env::var_os("ISOGLOSS_WRITE_ADAPTERS").map(PathBuf::from) else {

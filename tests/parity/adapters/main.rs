@@ -1,6 +1,6 @@
-//! Adapters against the `adapters` library, LoRA and (IA)³ against `peft`: the folders that the
-//! libraries wrote load here and give their logits, hidden states and gradients.
-//! `tests/fixtures/make/lora_and_adapters.py` made folders and values.
+//! Parity of adapters with the `adapters` library, and of LoRA and (IA)³ with `peft`: the folders
+//! that the libraries wrote load here and give their logits, hidden states and gradients.
+//! `tests/fixtures/make/lora_and_adapters.py` made the folders and the expected values.
 
 mod files;
 
@@ -20,7 +20,7 @@ use isogloss_tests::{
     Fixture, assert_close, devices, difference, fixtures, saved_model, tensor, values,
 };
 
-/// Case, family, adapters, stacks; as in the maker.
+/// Case: name, family, adapters, and stacks of them; as in the fixture script.
 type Case =
     (&'static str, &'static str, &'static [&'static str], &'static [&'static [&'static str]]);
 
@@ -45,17 +45,17 @@ const PEFT_CASES: [(&str, &str); 5] = [
     ("ia3-default", "bert"),
     ("ia3-pattern", "distilbert"),
 ];
-/// Those whose folder has a head.
+/// Cases whose folder has a head.
 const WITH_HEAD: [&str; 2] = ["lora-head", "ia3-default"];
 
-/// Relative, on every device.
+/// Relative tolerance on every device.
 const TOLERANCE: f32 = 1e-5;
 
 fn folder(case: &str) -> PathBuf {
     fixtures().join("adapters").join(case)
 }
 
-/// A model with all adapters of a case, none of them active.
+/// Loads a model with all adapters of a case, none of them active.
 fn open_case((case, family, names, _): &Case, device: &Device) -> LoadedModel {
     let mut loaded = saved_model(family, device);
     for name in *names {
@@ -85,7 +85,7 @@ fn loss(family: &str, output: ModelOutput, device: &Device) -> Tensor<1> {
     objective.loss(&StepInput::original(output, Some(labels))).unwrap()
 }
 
-/// Compares everything that the fixture has under `prefix`.
+/// Compares all outputs and gradients that the fixture has below `prefix`.
 fn compare(
     what: &str,
     prefix: &str,
@@ -139,7 +139,7 @@ fn adapters_of_the_library_give_its_outputs_and_gradients() {
             let mut loaded = open_case(case, &device);
             for stack in case.3 {
                 loaded.model.encoder.set_active_adapters(stack).unwrap();
-                // The first versions wrote the same adapter in other words.
+                // Earlier versions stored the same adapter with other fields.
                 let expected = if case.0 == "first" { "gelu" } else { case.0 };
                 let prefix = format!("{expected}.{}", stack.join("+"));
                 let what = format!("{} {} on {device_name}", case.0, stack.join("+"));
@@ -224,7 +224,7 @@ fn kinds_at_projections_do_not_mix() {
     assert_eq!(fault.to_string(), expected);
     let fault = load_peft(&folder("ia3-default"), &mut loaded.model, "b").unwrap_err();
     assert!(fault.to_string().ends_with(expected), "{fault}");
-    // In its place there is one of another kind, and no trace of the first.
+    // An adapter of another kind can take its name, without a trace of the first.
     let before = values(forward("bert", &saved_model("bert", &device), &device).logits);
     loaded.model.encoder.add_adapter("a", &Ia3Config::new(), &mut random).unwrap();
     assert_eq!(values(forward("bert", &loaded, &device).logits), before);
@@ -282,7 +282,7 @@ fn the_inverse_undoes_the_invertible_adapter() {
         let expected = fixture.floats("mad_x.inverse");
         assert_close("inverse", &undo(&loaded), &expected, TOLERANCE);
 
-        // The output of the embeddings is that of the invertible adapter.
+        // The output of the embedding layer is that of the invertible adapter.
         let adapted = forward("xlm-roberta", &loaded, &device).hidden_states[0].clone();
         let undone = values(loaded.model.encoder.undo_invertible_adapter(adapted));
         loaded.model.encoder.set_active_adapters(&[]).unwrap();
@@ -291,7 +291,7 @@ fn the_inverse_undoes_the_invertible_adapter() {
     }
 }
 
-/// Lets only what was put into the encoder, and the head, change.
+/// Parameter mapper that trains only the added parameters and the head.
 struct AddedOnly;
 
 impl ParamMapper for AddedOnly {
@@ -313,7 +313,7 @@ fn a_frozen_base_stays_bit_equal_while_adapters_learn() {
         loaded.model.encoder.set_active_adapters(&["task"]).unwrap();
         let mut random = RandomParams::new(5);
         loaded.model.encoder.add_adapter("task", &LoraConfig::new(2), &mut random).unwrap();
-        // A copy: what a device hands out may share memory with the parameter.
+        // A copy: the data of a device may share memory with the parameter.
         let numbers = |param: &NamedParam| param.data().as_slice::<f32>().unwrap().to_vec();
         let before: Vec<_> = named_parameters(&loaded.model)
             .iter()
@@ -335,7 +335,7 @@ fn a_frozen_base_stays_bit_equal_while_adapters_learn() {
         for ((path, old), param) in before.iter().zip(named_parameters(&model)) {
             let place = ParamLocation::from_path(path).unwrap();
             let learns = place.is_added() || place.part == ParamPart::Head;
-            // A head for the first token leaves no parameter out.
+            // A head that pools the first token trains all parameters.
             assert_eq!(*old != numbers(&param), learns, "{path}");
         }
     }

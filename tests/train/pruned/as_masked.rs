@@ -1,4 +1,4 @@
-//! A pruned model computes, learns and drops out what the masked one does.
+//! A pruned model has the same outputs, gradients and dropout as the masked model.
 
 use burn::tensor::Device;
 use isogloss::text::Texts;
@@ -18,7 +18,7 @@ fn masked(subnetwork: &Subnetwork, device: &Device) -> ForwardOptions {
     ForwardOptions { subnetwork: Some(subnetwork.mask(device)), ..ForwardOptions::evaluation() }
 }
 
-/// The numbers of a parameter that stand for kept units.
+/// Values of a parameter that belong to kept units.
 fn kept(path: &str, values: &[f32], subnetwork: &Subnetwork) -> Vec<f32> {
     let Some((layer, part)) = path.strip_prefix("encoder.layers.").and_then(|p| p.split_once('.'))
     else {
@@ -81,7 +81,8 @@ fn gradients_are_those_of_the_masked_model() {
                     let of = |gradients: &Gradients| values(gradients.get(&path).unwrap().clone());
                     let expected = kept(&path, &of(&expected), &subnetwork);
                     let found = of(&found);
-                    // The key's bias shifts all scores of a query alike: its gradient is rounding.
+                    // The key's bias shifts all scores of a query alike: its gradient is only
+                    // rounding.
                     if path.ends_with("key.bias") {
                         assert_eq!(found.len(), expected.len());
                         continue;
@@ -94,7 +95,7 @@ fn gradients_are_those_of_the_masked_model() {
     }
 }
 
-/// Attention's probabilities are drawn by head, the rest is dropped at the same places.
+/// Attention dropout is drawn by head; all other dropout masks are unchanged.
 #[test]
 fn blocks_that_are_gone_leave_dropout_as_it_is() {
     let device = Device::flex();
@@ -158,7 +159,7 @@ fn pruned_models_train_as_masked_ones() {
     let [masked, pruned] = [&masked_run, &pruned_run].map(|run| Trace::read(run).losses());
     assert_eq!(masked.len(), pruned.len());
     for (masked, pruned) in masked.iter().zip(&pruned) {
-        // Weight decay acts on what is masked too, and changes nothing that is read.
+        // Weight decay acts on masked parameters too, without an effect on the output.
         assert!((masked - pruned).abs() <= 1e-4 * masked.abs(), "{masked} {pruned}");
     }
 
@@ -169,7 +170,7 @@ fn pruned_models_train_as_masked_ones() {
     let predictor = Predictor::load(pruned_run.best(), &device).unwrap();
     assert_eq!(predictor.predict(&[("a lamp", None)]).unwrap().len(), 1);
 
-    // A vocabulary can be trimmed after heads are pruned.
+    // Vocabulary trimming works after head pruning.
     let trimmed = shop.path("trimmed");
     let report = trim(&cut, &[texts], None, TrimOptions::default(), &trimmed).unwrap();
     assert_eq!(report.states.largest_difference, 0.0);

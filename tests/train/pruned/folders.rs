@@ -1,4 +1,4 @@
-//! Folders of pruned models: their tensors, how they are saved and loaded, heads and LoRA beside them.
+//! Folders of pruned models: their tensors, saving and loading, task heads and LoRA.
 
 use std::fs;
 use std::path::Path;
@@ -74,7 +74,7 @@ fn pruned_models_are_saved_and_loaded_to_the_same_bits() {
             let cut = PrunedFolder::new(&fixtures().join(family), &subnetwork);
             let loaded = cut.load(&device);
             let again = tempfile::tempdir().unwrap();
-            // The sizes of the model count, whatever the file that it came from says.
+            // The sizes of the model are saved, whatever the given configuration has.
             let whole = saved_model(family, &device).config_json;
             save(again.path(), &loaded.model, loaded.head.as_ref(), &whole).unwrap();
             let second = load(again.path(), &HeadChoice::Saved, &device).unwrap();

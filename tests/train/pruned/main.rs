@@ -1,5 +1,5 @@
-//! Models without the parts that a subnetwork leaves out: they are the masked models, can be used as any
-//! other, and say what cannot be done with them.
+//! Pruned models: they equal the masked models, can be used like any other, and refuse what they do
+//! not support.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -22,13 +22,13 @@ use tempfile::TempDir;
 
 const FAMILIES: [&str; 4] = ["bert", "xlm-roberta", "distilbert", "electra"];
 
-/// A subnetwork of a tiny model, as marks.
+/// Subnetwork of a tiny model, with `#` for each kept part.
 fn subnetwork(heads: [&str; 2], feed_forward: &str) -> Subnetwork {
     let json = json!({ "heads": heads, "feed_forward": feed_forward });
     serde_json::from_value(json).unwrap()
 }
 
-/// What is pruned in each way that a layer can be.
+/// Subnetworks that prune a layer in each possible way.
 fn subnetworks() -> [(&'static str, Subnetwork); 4] {
     [
         ("heads", subnetwork(["#.##", ".##."], "##")),

@@ -1,4 +1,4 @@
-//! What cannot be done with a pruned model, and what does not fit one.
+//! Unsupported operations on pruned models, and files that do not fit them.
 
 use std::fs;
 

@@ -1,4 +1,5 @@
-//! Flags of the commands about parallel text.
+//! CLI arguments of the commands about parallel text: word alignment, retrieval, cross-lingual
+//! alignment.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -15,49 +16,53 @@ use super::value::parse_batch_size;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AlignArgs {
-    /// A file of two columns between a tab: a text and its translation
+    /// A file of two tab-separated columns: a text and its translation
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) pairs: PathBuf,
-    /// Link by this dictionary, a word and one translation a line, instead of learning from the pairs
+    /// Align by this bilingual dictionary, a word and one translation a line, instead of learning
+    /// from the pairs
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) dictionary: Option<PathBuf>,
-    /// The dictionary of the other direction [default: the same one, turned round]
+    /// The dictionary of the other direction [default: the same one, inverted]
     #[arg(long, value_name = "FILE", requires = "dictionary", value_hint = ValueHint::FilePath)]
     pub(crate) reverse_dictionary: Option<PathBuf>,
-    /// Learn from these pairs too; only the links of the first file are written
+    /// Learn from these pairs too; only the alignments of the first file are written
     #[arg(long, value_name = "FILE", conflicts_with = "dictionary", value_hint = ValueHint::FilePath)]
     pub(crate) learn_from: Vec<PathBuf>,
-    /// Link by the vectors of this model: a folder, or owner/name[@revision] on the hub
+    /// Align by the hidden states of this model: a folder, or owner/name[@revision] on the hub
     #[arg(long, value_name = "MODEL", conflicts_with_all = ["dictionary", "learn_from"])]
     pub(crate) model: Option<String>,
-    /// The layer of the model whose vectors are compared, counted from the embeddings, 0
+    /// The layer whose hidden states are compared, counted from the embeddings, 0
     #[arg(long, value_name = "N", default_value_t = 8, requires = "model")]
     pub(crate) layer: usize,
-    /// How links are taken from the model's similarities: softmax, mutual_argmax or itermax
+    /// How links are extracted from the similarity matrix: softmax, mutual_argmax or itermax
     #[arg(long, default_value = "softmax", requires = "model", value_parser = parse_extraction)]
     pub(crate) extraction: Extraction,
-    /// What of the model is compared: subword, any of which links its word, or word, their mean
+    /// Unit that is compared: subword, where a link of any subword links its word, or word, the
+    /// mean of its subwords
     #[arg(long, default_value = "subword", requires = "model", value_parser = parse_link_unit)]
     pub(crate) unit: LinkUnit,
-    /// Texts of one pass through the model
+    /// Batch size, in texts
     #[arg(long, default_value_t = 64, requires = "model", value_parser = parse_batch_size)]
     pub(crate) batch_size: usize,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
     #[command(flatten)]
     pub(crate) hub: HubArgs,
-    /// Compare with these gold links, a line a pair: 0-0 is sure, 0?1 is possible
+    /// Evaluate against these gold alignments, a line a pair: 0-0 is a sure link, 0?1 a possible
+    /// one
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) gold: Option<PathBuf>,
-    /// Which words count as the same: verbatim, lowercase, or bare, without punctuation at the ends
+    /// Form in which words are compared: verbatim, lowercase, or bare, lowercase without
+    /// punctuation at the ends
     #[arg(long, default_value = "bare", value_parser = parse_words)]
     pub(crate) words: WordForm,
-    /// How the two directions are joined: intersection, grow_diag, grow_diag_final_and,
+    /// Symmetrization of the two directions: intersection, grow_diag, grow_diag_final_and,
     /// grow_diag_final or union
     #[arg(long, default_value = "grow_diag_final_and", value_parser = parse_symmetrization,
         conflicts_with_all = ["dictionary", "model"])]
     pub(crate) symmetrization: Symmetrization,
-    /// Passes over the pairs to learn from them
+    /// Number of iterations over the pairs to learn from them
     #[arg(long, value_name = "N", default_value_t = 5, conflicts_with_all = ["dictionary", "model"])]
     pub(crate) iterations: usize,
     /// The file to write, a line a pair in the Pharaoh format [default: the standard output]
@@ -69,49 +74,53 @@ pub(crate) struct AlignArgs {
 pub(crate) struct RetrieveArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// Files of two columns between a tab: a text and its translation
+    /// Files of two tab-separated columns: a text and its translation
     #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) pairs: Vec<PathBuf>,
-    /// The layer that a sentence's vector is of, counted from the embeddings, 0 [default: the last]
+    /// The layer that sentence embeddings are pooled from, counted from the embeddings, 0 [default:
+    /// the last]
     #[arg(long, value_name = "N")]
     pub(crate) layer: Option<usize>,
-    /// What makes a sentence the nearest: cosine or margin
+    /// Similarity score of the nearest neighbor search: cosine or margin
     #[arg(long, default_value = "cosine", value_parser = parse_scoring)]
     pub(crate) scoring: Scoring,
-    /// Pairs of each file, drawn from the seed; 0 for all
+    /// Number of pairs of each file, sampled by the seed; 0 for all
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) limit: usize,
-    /// Write the pairs that are each other's nearest by margin, and have one of at least this
+    /// Mine pairs: write those that are mutual nearest neighbors by margin, with at least this
+    /// margin
     #[arg(long, value_name = "MARGIN", conflicts_with = "scoring", value_parser = parse_margin)]
     pub(crate) mine: Option<f32>,
-    /// More texts in the language of the first column, one a line, that translate none of the second:
-    /// mined among as BUCC does
+    /// Distractors for mining, as in BUCC: more texts in the language of the first column, one a
+    /// line, that translate none of the second
     #[arg(long, value_name = "FILE", requires = "mine", value_hint = ValueHint::FilePath)]
     pub(crate) left: Option<PathBuf>,
-    /// More texts in the language of the second column
+    /// Distractors in the language of the second column
     #[arg(long, value_name = "FILE", requires = "mine", value_hint = ValueHint::FilePath)]
     pub(crate) right: Option<PathBuf>,
-    /// The file to write mined pairs to: margin, text and translation [default: the standard output]
+    /// The file to write mined pairs to: margin, text and translation [default: the standard
+    /// output]
     #[arg(long, value_name = "FILE", requires = "mine", value_hint = ValueHint::FilePath)]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) encoding: EncodingArgs,
 }
 
-/// How texts are drawn and encoded.
+/// Sampling and encoding of texts.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EncodingArgs {
-    /// Tokens after which a text is cut [default: as a folder of sentence-transformers says, else 128]
+    /// Maximum number of tokens of a text, truncated beyond [default: as a folder of
+    /// sentence-transformers says, else 128]
     #[arg(long, value_name = "N")]
     pub(crate) max_length: Option<usize>,
-    /// How a sentence becomes one vector: cls, max, mean, mean_sqrt_len_tokens, weightedmean or lasttoken
-    /// [default: as a folder of sentence-transformers says, else mean]
+    /// Pooling of hidden states into a sentence embedding: cls, max, mean, mean_sqrt_len_tokens,
+    /// weightedmean or lasttoken [default: as a folder of sentence-transformers says, else mean]
     #[arg(long, value_name = "NAME", value_parser = parse_pooling)]
     pub(crate) pooling: Option<SentencePooling>,
-    /// Texts of one pass
+    /// Batch size, in texts
     #[arg(long, default_value_t = 64, value_parser = parse_batch_size)]
     pub(crate) batch_size: usize,
-    /// Draws the pairs
+    /// Seed that samples the pairs
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
 }
@@ -120,43 +129,47 @@ pub(crate) struct EncodingArgs {
 pub(crate) struct AlignmentArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// The path of the pairs of each language, as corpora/en-{language}.tsv
+    /// Path of the parallel pairs of each language, such as corpora/en-{language}.tsv
     #[arg(long, value_name = "PATH")]
     pub(crate) pairs: LanguagePattern,
-    /// The path of the dictionary of each language; its words link the pairs
+    /// Path of the bilingual dictionary of each language, by which the words of the pairs are
+    /// aligned
     #[arg(long, value_name = "PATH", conflicts_with = "links")]
     pub(crate) dictionaries: Option<LanguagePattern>,
-    /// The path of the links of each language, in the Pharaoh format [default: learnt from the pairs]
+    /// Path of the word alignments of each language, in the Pharaoh format [default: learned from
+    /// the pairs]
     #[arg(long, value_name = "PATH")]
     pub(crate) links: Option<LanguagePattern>,
-    /// The languages, between commas [default: those that have pairs]
+    /// The languages, comma-separated [default: those that have pairs]
     #[arg(long, value_name = "TAGS", value_delimiter = ',')]
     pub(crate) languages: Vec<Language>,
-    /// The language of the left side of all pairs
+    /// The source language, on the left side of all pairs
     #[arg(long, value_name = "TAG", default_value = "en")]
     pub(crate) source: Language,
-    /// The layers, between commas, counted from the embeddings, 0; or all
+    /// The layers, comma-separated and counted from the embeddings, 0; or all
     #[arg(long, default_value = "all")]
     pub(crate) layers: Layers,
-    /// Pairs of sentences of each language, drawn from the seed; 0 for all
+    /// Number of sentence pairs of each language, sampled by the seed; 0 for all
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub(crate) limit: usize,
-    /// Pairs of words of each language; 0 leaves words out
+    /// Number of word pairs of each language; 0 measures no words
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) word_pairs: usize,
-    /// The vector of a word: first, of its first subword, or mean, of all its subwords
+    /// Pooling of subwords into the embedding of a word: first, the first subword, or mean, all of
+    /// them
     #[arg(long, default_value = "first", value_parser = parse_word_vector)]
     pub(crate) word_vector: WordPooling,
-    /// Which words count as the same: verbatim, lowercase, or bare, without punctuation at the ends
+    /// Form in which words are compared: verbatim, lowercase, or bare, lowercase without
+    /// punctuation at the ends
     #[arg(long, default_value = "bare", value_parser = parse_words)]
     pub(crate) words: WordForm,
-    /// Take each word of either language once
+    /// Take each distinct word of either language only once
     #[arg(long)]
     pub(crate) distinct_words: bool,
-    /// What makes a sentence the nearest: cosine or margin
+    /// Similarity score of the nearest neighbor search: cosine or margin
     #[arg(long, default_value = "cosine", value_parser = parse_scoring)]
     pub(crate) scoring: Scoring,
-    /// The results.json of a run: correlate with its scores over the languages
+    /// The results.json of a run: correlate the alignment with its scores over the languages
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) scores: Option<PathBuf>,
     /// The JSON file to write; as alignment.json in a run's folder, `isogloss report` shows it
@@ -166,7 +179,7 @@ pub(crate) struct AlignmentArgs {
     pub(crate) encoding: EncodingArgs,
 }
 
-/// Layers to measure; none stands for all.
+/// Layers to measure; an empty list stands for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Layers(pub(crate) Vec<usize>);
 

@@ -1,4 +1,4 @@
-//! Flags of `isogloss recipe`.
+//! CLI arguments of `isogloss recipe`.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use clap::{ArgGroup, ValueHint};
 #[derive(Debug, clap::Args)]
 #[command(group(ArgGroup::new("what").required(true)))]
 pub(crate) struct RecipeArgs {
-    /// Write a recipe to start from here, with every key, its default and what it is
+    /// Write a recipe template here, with every key, its default and its description
     #[arg(group = "what", value_name = "NEW.toml", value_hint = ValueHint::FilePath)]
     pub(crate) new: Option<PathBuf>,
     /// List the tasks, objectives, views, schedules, updates, samplings and adapters
@@ -19,7 +19,7 @@ pub(crate) struct RecipeArgs {
     /// Print the JSON Schema of a recipe, for editors
     #[arg(long, group = "what")]
     pub(crate) schema: bool,
-    /// Print the page of methods, in the root of the repository
+    /// Print docs/methods.md, in the root of the repository
     #[arg(long, group = "what", hide = true)]
     pub(crate) methods_page: bool,
 }

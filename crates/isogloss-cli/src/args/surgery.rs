@@ -1,4 +1,4 @@
-//! Flags of the commands that write a changed model: merge, prune, trim, compress.
+//! CLI arguments of the commands that write a changed model: merge, prune, trim, compress.
 
 use std::path::PathBuf;
 
@@ -10,10 +10,11 @@ use super::value::parse_storage;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct MergeArgs {
-    /// A model with adapters: a folder, such as runs/RECIPE/seed-42/best or one of peft, or a hub name
+    /// A model with adapters: a folder, such as runs/RECIPE/seed-42/best or one of peft, or a hub
+    /// name
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) model: String,
-    /// The folder to write, which any program that knows no adapters can read
+    /// The folder to write: a model without adapters, which any program can read
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub(crate) out: PathBuf,
     #[command(flatten)]
@@ -24,13 +25,14 @@ pub(crate) struct MergeArgs {
 pub(crate) struct PruneArgs {
     /// A model folder or hub name
     pub(crate) model: String,
-    /// The parts to keep: a file of `isogloss subnetwork`
+    /// The subnetwork to keep: a file of `isogloss subnetwork`
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) subnetwork: PathBuf,
-    /// Texts to compare the hidden states of, as `isogloss trim` reads them; without any, tokens are drawn
+    /// Texts whose hidden states are compared, read as `isogloss trim` does; without any, tokens
+    /// are sampled
     #[arg(long, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) compare: Vec<PathBuf>,
-    /// How many texts are compared
+    /// Number of texts that are compared
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) check: usize,
     /// The folder to write
@@ -47,19 +49,20 @@ pub(crate) struct PruneArgs {
 pub(crate) struct TrimArgs {
     /// A model folder or hub name
     pub(crate) model: String,
-    /// Texts to keep the pieces of: JSON Lines, CoNLL and CoNLL-U by their texts, TSV and CSV by their cells, other files by their lines
+    /// Texts whose tokens are kept: JSON Lines, CoNLL and CoNLL-U by their texts, TSV and CSV by
+    /// their cells, other files by their lines
     #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) corpus: Vec<PathBuf>,
-    /// Other texts, to be told how they would be cut
+    /// Other texts, to compare their tokenization before and after
     #[arg(long, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) compare: Vec<PathBuf>,
-    /// Keep at most this many pieces: the most frequent, each file counting alike
+    /// Maximum number of tokens to keep: the most frequent, each file counting alike
     #[arg(long, value_name = "N")]
     pub(crate) keep: Option<usize>,
-    /// What the weights are stored as: f32, f16 or int8
+    /// Storage type of the weights: f32, f16 or int8
     #[arg(long, default_value = "f32", value_parser = parse_storage)]
     pub(crate) storage: Storage,
-    /// Texts whose hidden states are compared with those of the whole model
+    /// Number of texts whose hidden states are compared with those of the whole model
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) check: usize,
     /// The folder to write
@@ -76,7 +79,7 @@ pub(crate) struct TrimArgs {
 pub(crate) struct CompressArgs {
     /// A model folder or hub name
     pub(crate) model: String,
-    /// What the weights are stored as: f16, or int8, which only isogloss reads
+    /// Storage type of the weights: f16, or int8, which only isogloss reads
     #[arg(long, value_parser = parse_storage)]
     pub(crate) storage: Storage,
     /// The folder to write

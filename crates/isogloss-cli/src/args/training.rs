@@ -1,4 +1,4 @@
-//! Flags of the commands that train.
+//! CLI arguments of the commands that train.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -7,13 +7,13 @@ use clap::ValueHint;
 
 use super::model::{DeviceArgs, HubArgs};
 
-/// Seeds stay below this, and so do sums of two of them below the largest integer of TOML, which
-/// resolved recipes are written in.
+/// Upper bound of seeds: sums of two of them stay below the largest integer of TOML, the format of
+/// resolved recipes.
 const MAX_SEED: u64 = 1 << 62;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct FinetuneArgs {
-    /// The recipe
+    /// The recipe file
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) recipe: PathBuf,
     /// Start from this model instead of the recipe's: a folder, or owner/name[@revision] on the hub
@@ -22,10 +22,10 @@ pub(crate) struct FinetuneArgs {
     /// Use this seed instead of the recipe's
     #[arg(long, value_name = "SEED", value_parser = clap::value_parser!(u64).range(..MAX_SEED))]
     pub(crate) seed: Option<u64>,
-    /// Train this many times, with seeds counting up
+    /// Train with this many seeds, counting up
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..MAX_SEED))]
     pub(crate) seeds: u64,
-    /// Begin again where an earlier run left files
+    /// Start anew instead of resuming an earlier run
     #[arg(long)]
     pub(crate) fresh: bool,
     #[command(flatten)]
@@ -37,7 +37,7 @@ pub(crate) struct RunArgs {
     /// The folder of all runs; each has its own under <recipe>/seed-<seed>
     #[arg(long, default_value = "runs", value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub(crate) out: PathBuf,
-    /// Print one JSON object a line instead of text
+    /// Print JSON Lines instead of text
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
@@ -48,20 +48,20 @@ pub(crate) struct RunArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SweepArgs {
-    /// The recipes
+    /// The recipe files
     #[arg(required = true, value_hint = ValueHint::FilePath)]
     pub(crate) recipes: Vec<PathBuf>,
-    /// Train each this many times, with seeds counting up from the recipe's
+    /// Train each recipe with this many seeds, counting up from its own
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..MAX_SEED))]
     pub(crate) seeds: u64,
-    /// Do only part I of N of the work, for the jobs of a cluster
+    /// Run only shard I of N of the jobs, for a cluster
     #[arg(long, value_name = "I/N", default_value = "1/1")]
     pub(crate) shard: Shard,
     #[command(flatten)]
     pub(crate) run: RunArgs,
 }
 
-/// A share of the work: number `index` of `count`, from 1.
+/// Shard of a sweep's jobs: number `index` of `count`, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shard {
     pub(crate) index: usize,
@@ -69,7 +69,7 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    /// Tells whether the piece of work number `n`, from 0, is of this share.
+    /// Whether job number `n`, from 0, belongs to this shard.
     pub(crate) fn has(self, n: usize) -> bool {
         n % self.count == self.index - 1
     }

@@ -1,4 +1,4 @@
-//! Values of flags, read from their texts.
+//! Parsers of CLI argument values.
 
 use isogloss::FisherEstimator;
 use isogloss::model::Storage;

@@ -1,4 +1,4 @@
-//! `isogloss align`.
+//! `isogloss align`: word alignment of parallel texts.
 
 use std::fs::File;
 use std::path::Path;
@@ -17,9 +17,9 @@ use super::{End, model_folder};
 use crate::args::AlignArgs;
 use crate::wording::tell_data;
 
-/// Passes through the model after which links are written.
+/// Number of forward passes after which alignments are written.
 const PASSES_AT_ONCE: usize = 32;
-/// Pairs after which those of a dictionary are.
+/// Number of pairs after which alignments by a dictionary are written.
 const LOOKED_UP_AT_ONCE: usize = 16_384;
 
 pub(crate) fn run(args: &AlignArgs) -> anyhow::Result<End> {
@@ -51,10 +51,10 @@ pub(crate) fn run(args: &AlignArgs) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
-/// Takes the links of the pairs that come next.
+/// Callback that receives the alignments of the next pairs.
 type WriteLinks<'a> = &'a mut dyn FnMut(Vec<Alignment>) -> anyhow::Result<()>;
 
-/// Returns how many pairs were linked a second, as the others do.
+/// Word alignment by a dictionary; returns the pairs aligned per second, as the other aligners do.
 fn by_dictionary(
     args: &AlignArgs,
     path: &Path,

@@ -1,4 +1,4 @@
-//! `isogloss alignment`.
+//! `isogloss alignment`: cross-lingual alignment by layer, and its correlation with transfer.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &AlignmentArgs) -> anyhow::Result<End> {
         bail!("{path}: expected a path with {} in it", LanguagePattern::LANGUAGE);
     }
     let languages = languages(args)?;
-    // Before the model is loaded, so that a wrong path is told at once.
+    // Before the model is loaded, so that a wrong path fails at once.
     let results = args.scores.as_deref().map(Results::read).transpose()?;
     let encoder = text_encoder(&args.model, &args.encoding)?;
     for layer in &args.layers.0 {
@@ -79,7 +79,7 @@ fn options(args: &AlignmentArgs) -> AlignmentOptions {
     }
 }
 
-/// The languages asked for, each with its files, or all that have pairs.
+/// Languages to measure: those of the flags, whose files must exist, or all that have pairs.
 fn languages(args: &AlignmentArgs) -> anyhow::Result<Vec<Language>> {
     if args.languages.is_empty() {
         let mut found = args.pairs.all_languages()?;
@@ -113,10 +113,10 @@ fn measure(
     Ok(measure_alignment(encoder, &pairs, links.as_deref(), options)?)
 }
 
-/// What gives the links of a pair.
+/// Word alignment of a pair, by the pair's index.
 type Links<'a> = Box<dyn Fn(usize) -> Alignment + 'a>;
 
-/// The links of a language; none, with a note, where it has no file for them.
+/// Word alignments of a language; `None`, with a note, if it has no file of them.
 fn links<'a>(
     args: &AlignmentArgs,
     language: &Language,

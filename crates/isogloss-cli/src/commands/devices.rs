@@ -1,4 +1,4 @@
-//! `isogloss devices`.
+//! `isogloss devices`: the list of devices.
 
 use isogloss::device::{compiled, list};
 

@@ -1,4 +1,4 @@
-//! `isogloss evaluate`.
+//! `isogloss evaluate`: scores of a finished model on labeled files.
 
 use std::collections::BTreeMap;
 

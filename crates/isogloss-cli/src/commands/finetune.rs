@@ -1,4 +1,4 @@
-//! `isogloss finetune`.
+//! `isogloss finetune`: training by a recipe, and evaluation in every language.
 
 use std::sync::atomic::Ordering;
 
@@ -19,7 +19,7 @@ pub(crate) fn run(args: &FinetuneArgs) -> anyhow::Result<End> {
     carry_out(args, Plan::from_file(&args.recipe)?)
 }
 
-/// `isogloss distill`: the same, for recipes with a student.
+/// `isogloss distill`: knowledge distillation, as `finetune` for recipes with a student.
 pub(crate) fn distill(args: &FinetuneArgs) -> anyhow::Result<End> {
     let plan = Plan::from_file(&args.recipe)?;
     if plan.recipe().student.is_none() {
@@ -56,14 +56,14 @@ fn carry_out(args: &FinetuneArgs, mut plan: Plan) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
-/// Trains one plan in its folder; `None` if it was stopped.
+/// Trains one plan in its run folder; `None` if it was interrupted.
 pub(crate) fn train(
     plan: &Plan,
     args: &RunArgs,
     device: &OpenDevice,
     fresh: bool,
 ) -> anyhow::Result<Option<Results>> {
-    // By a reader who went away between two runs.
+    // The reader of the output can go away between two runs.
     if STOP.load(Ordering::Relaxed) {
         return Ok(None);
     }
@@ -101,7 +101,7 @@ pub(crate) fn train(
     }
 }
 
-/// The command as it was called, for a shell, without the flag that would begin again.
+/// The command line as it was called, quoted for a shell, without `--fresh`.
 fn this_command() -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_=+./:,@%".contains(c);
     let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
@@ -112,7 +112,7 @@ fn this_command() -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Mean and deviation over seeds.
+/// Mean and standard deviation over seeds, as text.
 pub(crate) fn summary(all: &[Results]) -> String {
     let line = |name: &str, values: Vec<f64>| {
         let Some(stats) = MeanStd::from_values(&values) else { return String::new() };

@@ -1,4 +1,4 @@
-//! `isogloss fisher`.
+//! `isogloss fisher`: Fisher information and sharpness of a finished model.
 
 use std::collections::BTreeMap;
 
@@ -64,7 +64,7 @@ fn in_words(language: &str, measures: &Measures) -> String {
 
 fn groups(title: &str, groups: &BTreeMap<String, f64>) -> String {
     let mut names: Vec<_> = groups.iter().collect();
-    // `layers.10` comes after `layers.9`.
+    // Natural order: `layers.10` comes after `layers.9`.
     names.sort_by_key(|(name, _)| (name.len(), name.as_str()));
     let lines = names.iter().map(|(name, trace)| format!("    {name:<29}{trace:>16.4}\n"));
     format!("  {title}\n{}", lines.collect::<String>())

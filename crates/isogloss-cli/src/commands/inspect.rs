@@ -1,4 +1,4 @@
-//! `isogloss inspect`.
+//! `isogloss inspect`: architecture, parameters, tokenizer and labels of a model.
 
 mod unused;
 

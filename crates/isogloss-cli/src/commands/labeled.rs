@@ -1,4 +1,4 @@
-//! A finished model and labeled files for it, as `evaluate` and `fisher` take them.
+//! Labeled files and the finished model that is evaluated on them.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::args::{LabeledArgs, ModelArgs, ScoringArgs};
 
 pub(crate) struct Labeled {
     pub(crate) device: OpenDevice,
-    /// Where the model is.
+    /// The model's folder.
     pub(crate) folder: PathBuf,
     pub(crate) predictor: Predictor,
     pub(crate) labels: LabelSet,
@@ -36,12 +36,12 @@ impl Labeled {
         self.predictor.task()
     }
 
-    /// What was cut, lost and left out of all files.
+    /// Data report over all files: counts of what was truncated, lost and left out.
     pub(crate) fn report(&self) -> DataReport {
         self.sets.iter().map(|set| &set.report).collect()
     }
 
-    /// The same files, of another split.
+    /// Reads another split of the same files.
     pub(crate) fn sets_of(
         &self,
         args: &LabeledArgs,
@@ -74,7 +74,7 @@ impl Labeled {
     }
 }
 
-/// The model, scored as flags say where they differ from what was saved with it.
+/// Applies the scoring options of the flags, in place of those saved with the model.
 pub(crate) fn scored_as(
     predictor: Predictor,
     args: &ScoringArgs,

@@ -1,4 +1,4 @@
-//! `isogloss merge`.
+//! `isogloss merge`: adapters merged into the weights of a model.
 
 use isogloss::device::{DeviceChoice, open};
 

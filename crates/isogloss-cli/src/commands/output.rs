@@ -1,4 +1,4 @@
-//! What a command writes line by line: to a file, or to the standard output.
+//! Line output of a command, to a file or to the standard output.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -8,15 +8,15 @@ use anyhow::{Context, bail};
 
 use crate::streams::reader_went_away;
 
-/// A file is made when the first lines are there: what stands in it is not lost to a command that fails
-/// before.
+/// Output file or standard output. The file is created at the first write, so that a command that
+/// fails before does not overwrite it.
 pub(super) struct Output {
     path: Option<PathBuf>,
     to: Option<Box<dyn Write>>,
 }
 
 impl Output {
-    /// To a file, or else to the standard output; fails if the file is one that the command reads.
+    /// Output to a file, else to the standard output; fails if the file is an input of the command.
     pub(super) fn new<'a>(
         path: Option<&Path>,
         inputs: impl IntoIterator<Item = &'a PathBuf>,
@@ -31,7 +31,7 @@ impl Output {
         Ok(Self { path: path.map(Path::to_owned), to: None })
     }
 
-    /// Writes to the end of what was written before, and leaves nothing in a buffer.
+    /// Appends lines, and flushes.
     pub(super) fn write(
         &mut self,
         lines: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,

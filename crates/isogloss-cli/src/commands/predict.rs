@@ -1,4 +1,4 @@
-//! `isogloss predict`.
+//! `isogloss predict`: the labels of texts by a finished model.
 
 use std::io::BufRead;
 
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
-/// The next lines, and the fault that ends them early.
+/// Reads the next batch of lines, and the error that ends it early.
 fn batch(
     lines: &mut InputLines<impl BufRead>,
     size: usize,
@@ -60,7 +60,7 @@ fn batch(
     (texts, None)
 }
 
-/// Tells how many texts were cut; as JSON, in a last line if there are any.
+/// Prints how many texts were truncated; as JSON, in a last line if there are any.
 fn tell_cut(predictor: &Predictor, json: bool) {
     let report = DataReport { n_truncated: predictor.n_truncated(), ..DataReport::default() };
     match json {
@@ -70,7 +70,8 @@ fn tell_cut(predictor: &Predictor, json: bool) {
     }
 }
 
-/// Reads CoNLL-U and writes it with the trees of the model, the sentences before a fault too.
+/// Dependency parsing: reads CoNLL-U and writes it with the predicted trees, the sentences before
+/// an error too.
 fn parse(predictor: &Predictor, args: &PredictArgs) -> anyhow::Result<End> {
     if !args.texts.is_empty() || args.model.json {
         bail!("a parser reads CoNLL-U from the standard input, and writes CoNLL-U");
@@ -90,7 +91,7 @@ fn parse(predictor: &Predictor, args: &PredictArgs) -> anyhow::Result<End> {
     fault.map_or(Ok(End::Done), Err)
 }
 
-/// The whole sentences of CoNLL-U, as far as the first fault.
+/// Reads the complete sentences of CoNLL-U up to the first error.
 fn sentences(reader: impl BufRead) -> (Vec<Sentence>, Option<anyhow::Error>) {
     let mut text = String::new();
     for line in InputLines::new(reader) {
@@ -111,7 +112,7 @@ fn sentences(reader: impl BufRead) -> (Vec<Sentence>, Option<anyhow::Error>) {
     }
 }
 
-/// The sentences that end before a line, counted from 1.
+/// Sentences that end before a line, counted from 1.
 fn sentences_before(text: &str, line: usize) -> Vec<Sentence> {
     let before = text.split_inclusive('\n').take(line.saturating_sub(1));
     let ends = before.scan(0, |end, line| {

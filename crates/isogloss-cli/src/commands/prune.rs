@@ -1,4 +1,4 @@
-//! `isogloss prune`.
+//! `isogloss prune`: structured pruning of a model to a subnetwork.
 
 use isogloss::text::Texts;
 use isogloss::{PruneOptions, prune};

@@ -1,4 +1,4 @@
-//! `isogloss recipe`: recipes to start from, and what one can name in them.
+//! `isogloss recipe`: recipe templates, and the methods that a recipe can name.
 
 mod axes;
 mod keys;
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &RecipeArgs) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
-/// Writes the recipe to start from; a file that is there stays as it is.
+/// Writes a recipe template to a new file; fails if the file exists.
 fn write_new(path: &Path) -> anyhow::Result<()> {
     let named = || path.display().to_string();
     let mut file =
@@ -41,7 +41,7 @@ fn write_new(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Each axis with its keys, a line each.
+/// List of methods: the keys of each axis, a line each.
 fn list() -> String {
     let mut text = String::new();
     for axis in axes::axes() {

@@ -1,4 +1,4 @@
-//! `isogloss report`.
+//! `isogloss report`: the HTML report about runs.
 
 use anyhow::{Context, bail};
 use isogloss::report::{RunRecord, find_runs, render};

@@ -1,4 +1,4 @@
-//! `isogloss retrieve`.
+//! `isogloss retrieve`: sentence retrieval, and mining of parallel sentences.
 
 use std::path::{Path, PathBuf};
 
@@ -66,7 +66,7 @@ fn sample_pairs<'a>(args: &RetrieveArgs, pairs: &'a [SentencePair]) -> PairTexts
     order.iter().map(|at| (pairs[*at].left.as_str(), pairs[*at].right.as_str())).collect()
 }
 
-/// Normalized vectors of texts, and how many of them were cut.
+/// Normalized sentence embeddings of texts, and the number of truncated texts.
 fn vectors(
     encoder: &TextEncoder,
     layer: usize,
@@ -79,7 +79,7 @@ fn vectors(
     Ok((sentences.normalized(), n_truncated))
 }
 
-/// Returns how many texts were cut, as mining does.
+/// Evaluates retrieval on pairs; returns the number of truncated texts, as mining does.
 fn score(
     args: &RetrieveArgs,
     encoder: &TextEncoder,

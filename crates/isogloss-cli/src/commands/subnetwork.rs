@@ -1,4 +1,4 @@
-//! `isogloss subnetwork`.
+//! `isogloss subnetwork`: the heads of a finished model that each language needs.
 
 use anyhow::Context;
 use isogloss::methods::Subnetwork;
@@ -74,7 +74,7 @@ pub(crate) fn run(args: &SubnetworkArgs) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
-/// The share of heads that two languages share among those that either keeps.
+/// Jaccard overlap of the heads of each two languages, as a table.
 fn overlaps(all: &[(String, Subnetwork)]) -> String {
     let mut text = format!("{:<10}", "overlap");
     all.iter().for_each(|(language, _)| text.push_str(&format!("{language:>8}")));

@@ -1,4 +1,4 @@
-//! `isogloss sweep`.
+//! `isogloss sweep`: several recipes with several seeds.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &SweepArgs) -> anyhow::Result<End> {
             );
         }
     }
-    // A seed of every recipe before the next seed: recipes can be compared before all is done.
+    // One seed of every recipe before the next seed, so that recipes can be compared early.
     let jobs: Vec<_> = (0..args.seeds)
         .flat_map(|n| plans.iter().map(move |plan| plan.clone().with_seed(plan.recipe().seed + n)))
         .collect();

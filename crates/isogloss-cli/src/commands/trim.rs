@@ -1,4 +1,4 @@
-//! `isogloss trim`.
+//! `isogloss trim`: a vocabulary trimmed to the tokens of a corpus.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! The alignment of languages: heat maps by layer and language for each recipe, and scatter plots of
-//! alignment against zero-shot transfer.
+//! Figures of cross-lingual alignment: heat maps by layer and language for each recipe, and scatter
+//! plots of alignment against zero-shot transfer.
 
 use std::collections::BTreeSet;
 
@@ -14,12 +14,12 @@ use crate::html::{breakable, capitalized, metric_name, percent};
 use crate::language;
 use crate::record::{Results, RunRecord};
 
-/// What is shown: weak alignment lies between the two.
+/// Alignment measures that are shown; weak alignment lies between the two.
 const SHOWN: [Quantity; 2] = [Quantity::Strong, Quantity::Retrieval];
-/// Draws the resamples of the intervals.
+/// Seed of the bootstrap resamples.
 const SEED: u64 = 42;
 
-/// The maps on one scale of colors for each quantity; empty when nothing was measured.
+/// Heat maps with one color scale for each measure; empty if nothing was measured.
 pub(super) fn maps(recipes: &[Recipe<'_>]) -> String {
     let groups = SHOWN.into_iter().filter_map(|quantity| {
         let maps: Vec<Map<'_>> = recipes.iter().map(|recipe| Map::new(recipe, quantity)).collect();
@@ -54,12 +54,12 @@ fn measured<'a>(
     recipe.runs.iter().filter_map(|run| Some((*run, run.alignment.as_ref()?)))
 }
 
-/// The alignment of one recipe.
+/// Heat map of one recipe's alignment.
 struct Map<'a> {
     recipe: &'a Recipe<'a>,
     quantity: Quantity,
     languages: Vec<&'a str>,
-    /// From top to bottom, the last one first.
+    /// Rows from top to bottom, the last layer first.
     layers: Vec<usize>,
 }
 
@@ -77,7 +77,7 @@ impl<'a> Map<'a> {
         }
     }
 
-    /// The mean over seeds.
+    /// Mean over the seeds.
     fn value(&self, language: &str, layer: usize) -> Option<f64> {
         let reports = measured(self.recipe).map(|(_, report)| report);
         let values = reports.filter_map(|report| report.value(self.quantity, language, layer));
@@ -91,7 +91,7 @@ impl<'a> Map<'a> {
         })
     }
 
-    /// The map as a `<figure>`; empty when nothing was measured.
+    /// Renders the heat map as a `<figure>`; empty if nothing was measured.
     fn render(&self, scale: &Axis) -> String {
         if self.values().next().is_none() {
             return String::new();
@@ -137,9 +137,9 @@ impl<'a> Map<'a> {
     }
 }
 
-/// The charts of alignment against transfer; empty when no finished run has its alignment.
+/// Scatter plots of alignment against transfer; empty if no finished run has its alignment.
 ///
-/// `key` names the colors.
+/// `key` is the legend of the colors.
 pub(super) fn scatters(comparison: &Comparison<'_>, key: &str) -> String {
     let charts: String = SHOWN
         .into_iter()
@@ -157,7 +157,7 @@ pub(super) fn scatters(comparison: &Comparison<'_>, key: &str) -> String {
     )
 }
 
-/// The languages of the runs whose alignment and scores are known.
+/// Scatter plot of the runs with known alignment and scores.
 struct Scatter<'a> {
     quantity: Quantity,
     runs: Vec<Run<'a>>,
@@ -166,7 +166,7 @@ struct Scatter<'a> {
 struct Run<'a> {
     label: String,
     color: usize,
-    /// The language, its alignment and its score.
+    /// Language, alignment and score of each point.
     points: Vec<(&'a str, f64, f64)>,
 }
 
@@ -187,7 +187,7 @@ impl<'a> Scatter<'a> {
         Self { quantity, runs: comparison.runs().filter_map(run).collect() }
     }
 
-    /// The points as a `<figure>`; empty without any.
+    /// Renders the scatter plot as a `<figure>`; empty without points.
     fn render(&self, comparison: &Comparison<'_>) -> String {
         let values =
             self.runs.iter().flat_map(|run| run.points.iter().map(|point| 100.0 * point.1));
@@ -207,7 +207,7 @@ impl<'a> Scatter<'a> {
         .render()
     }
 
-    /// Every point by itself, so that each tells what it is.
+    /// One series for each point, so that each has its own tooltip.
     fn series(&self) -> Vec<Series> {
         let points = self.runs.iter().flat_map(|run| {
             run.points.iter().map(move |(tag, alignment, score)| Series {

@@ -1,21 +1,21 @@
-//! Scores by language as horizontal bars.
+//! Bar chart of scores by language.
 //!
-//! Each language is a row with its own SVG in percentages, so that the figure fits any width
-//! without its text changing size.
+//! Each language is a row with its own SVG in percentages, so that the chart fits any width without
+//! a change of text size.
 
 use crate::color::N_COLORS;
 use crate::group::{Comparison, Entry};
 use crate::html::{Text, metric_name, percent, plain_mean_std};
 use crate::language;
 
-/// Height of one bar with its share of space, in CSS pixels, as in the style sheet.
+/// Height of one bar with its spacing, in CSS pixels, as in the style sheet.
 const LANE: f64 = 15.0;
-/// Height of the bar itself.
+/// Height of the bar without spacing.
 const BAR: f64 = 9.0;
-/// Space above the first and below the last bar of a row.
+/// Padding above the first and below the last bar of a row.
 const PAD: f64 = 4.0;
 
-/// The figure, best language first.
+/// Renders the chart, best language first.
 pub(super) fn render(comparison: &Comparison<'_>) -> String {
     let rows: String =
         comparison.languages.iter().map(|language| row(comparison, language)).collect();
@@ -70,7 +70,7 @@ fn row(comparison: &Comparison<'_>, tag: &str) -> String {
     )
 }
 
-/// A dashed line where the recipe's mean over the target languages lies.
+/// Dashed line at the recipe's mean over the target languages.
 fn mean_line(entry: &Entry<'_>, height: f64) -> String {
     entry.mean_target.map_or_else(String::new, |mean| {
         let (color, at) = (entry.recipe.color % N_COLORS, 100.0 * mean.mean);

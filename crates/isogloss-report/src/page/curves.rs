@@ -1,4 +1,5 @@
-//! Learning curves: losses, development scores, measures, learning rate, gradient norm, speed.
+//! Learning curves: losses, development scores, flatness measures, learning rate, gradient norm,
+//! throughput.
 
 use std::collections::BTreeSet;
 
@@ -10,13 +11,13 @@ use crate::html::{capitalized, count, metric_name, number, percent};
 use crate::language;
 use crate::record::{DevPoint, MEAN, RunRecord, TrainPoint};
 
-/// Runs up to which the loss is also drawn as it was logged.
+/// Maximum number of runs for which the loss is also drawn without smoothing.
 const MAX_RAW_RUNS: usize = 2;
 
-/// Largest over smallest value up to which objectives share a linear axis.
+/// Maximum ratio of the largest to the smallest value for objectives to share a linear axis.
 const MAX_LINEAR_RATIO: f64 = 20.0;
 
-/// Every run of the page, drawn over each other.
+/// Learning curves of all runs, drawn over each other.
 pub(super) struct Curves<'a> {
     recipes: &'a [Recipe<'a>],
     last_step: f64,
@@ -61,7 +62,7 @@ impl<'a> Curves<'a> {
         self.chart("Loss", series, Scale::Linear).render()
     }
 
-    /// One chart for each development language, with the chosen checkpoints ringed.
+    /// Development scores: one chart for each language, with the selected checkpoints ringed.
     pub(super) fn scores(&self) -> String {
         let languages: BTreeSet<&str> = self
             .runs()
@@ -89,7 +90,7 @@ impl<'a> Curves<'a> {
         charts.collect()
     }
 
-    /// One chart for each quantity that was measured.
+    /// Flatness measures: one chart for each.
     pub(super) fn measures(&self) -> String {
         let charts =
             flatness_measures(self.runs().map(|(_, run)| run)).into_iter().map(|quantity| {
@@ -105,7 +106,7 @@ impl<'a> Curves<'a> {
         charts.collect()
     }
 
-    /// One chart for each recipe with several objectives.
+    /// Losses by objective: one chart for each recipe with several objectives.
     pub(super) fn objectives(&self) -> String {
         self.recipes.iter().map(|recipe| self.objectives_of(recipe)).collect()
     }
@@ -133,7 +134,7 @@ impl<'a> Curves<'a> {
         Chart { key: key.collect(), ..self.chart(&title, series, scale) }.render()
     }
 
-    /// Learning rate, gradient norm and speed.
+    /// Learning rate, gradient norm and throughput.
     pub(super) fn conditions(&self) -> String {
         let small = |title: &str, value: fn(&TrainPoint) -> Option<f64>| {
             let series = self.runs().map(|(recipe, run)| {
@@ -205,7 +206,7 @@ fn dev_points(
     points.filter_map(|point| Some((point.step as f64, value(point)?))).collect()
 }
 
-/// Logarithmic where objectives are so far apart that the smallest would lie flat on the ground.
+/// Axis scale of objectives: logarithmic if the smallest would be a flat line on a linear axis.
 fn objective_scale(series: &[Series]) -> Scale {
     let values = || series.iter().flat_map(|series| series.points.iter().map(|point| point.1));
     let positive = || values().filter(|value| *value > 0.0);
@@ -220,8 +221,7 @@ fn objective_scale(series: &[Series]) -> Scale {
     }
 }
 
-/// The development language that stands for the run: the mean of several, or the source where it is
-/// evaluated.
+/// Main development language of a run: the mean of several, or the source if it is evaluated.
 pub(super) fn dev_language(run: &RunRecord) -> Option<&str> {
     let source = run.results.as_ref().and_then(|results| results.sources().first().copied());
     let languages = || run.dev.iter().map(|point| point.language.as_str());
@@ -229,7 +229,7 @@ pub(super) fn dev_language(run: &RunRecord) -> Option<&str> {
     named(MEAN).or_else(|| named(source?)).or_else(|| languages().next())
 }
 
-/// The development metric to draw: the run's main metric where it is logged.
+/// Development metric to draw: the run's main metric if it is logged.
 fn dev_metric(run: &RunRecord) -> Option<&str> {
     let main = run.results.as_ref().map(|results| results.metric.as_str());
     let known = main.into_iter().chain(["accuracy", "span_f1", "macro_f1", "las"]);

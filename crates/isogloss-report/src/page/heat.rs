@@ -11,14 +11,14 @@ use crate::group::Recipe;
 use crate::html::{Text, breakable, capitalized, number};
 use crate::record::RunRecord;
 
-/// Columns drawn at most; of more measures every second, third, … is left out.
+/// Maximum number of columns; of more measurements only every second, third, … step is drawn.
 const MAX_COLUMNS: usize = 48;
-/// Steps named under a map at most.
+/// Maximum number of step labels below a heat map.
 const MAX_STEPS: usize = 5;
-/// Patches of the color scale.
+/// Number of rectangles in the color legend.
 const N_PATCHES: usize = 48;
 
-/// The maps, those of each Fisher information on one scale of colors; empty when none was measured.
+/// Heat maps with one color scale for each kind of Fisher information; empty if none was measured.
 pub(super) fn render(recipes: &[Recipe<'_>]) -> String {
     let runs = recipes.iter().flat_map(|recipe| recipe.runs.iter().copied());
     let measured = flatness_measures(runs).into_iter().filter_map(|quantity| {
@@ -40,7 +40,7 @@ pub(super) fn render(recipes: &[Recipe<'_>]) -> String {
     measured.chain(opening).collect()
 }
 
-/// A block, a step and the block's trace there.
+/// Fisher trace: block, step and the block's trace there.
 type Trace<'a> = (&'a str, u64, f64);
 
 fn measured_traces<'a>(run: &'a RunRecord, fisher: Fisher<'_>) -> Vec<Trace<'a>> {
@@ -57,7 +57,7 @@ fn opening_traces(run: &RunRecord) -> Vec<Trace<'_>> {
     blocks.collect()
 }
 
-/// None when nothing was measured.
+/// Renders heat maps with a common color scale; `None` if nothing was measured.
 fn on_one_scale(maps: Vec<Map<'_>>, what: &str, when: &str, unit: &str) -> Option<String> {
     let traces = maps.iter().flat_map(|map| map.cells.values().map(Cell::mean));
     let has_zeros = traces.clone().any(|trace| !Scale::Log.holds(trace));
@@ -74,17 +74,17 @@ fn on_one_scale(maps: Vec<Map<'_>>, what: &str, when: &str, unit: &str) -> Optio
     ))
 }
 
-/// The traces of one recipe.
+/// Heat map of one recipe's Fisher traces.
 struct Map<'a> {
     recipe: &'a Recipe<'a>,
-    /// From top to bottom.
+    /// Rows, from top to bottom.
     blocks: Vec<&'a str>,
-    /// From left to right.
+    /// Columns, from left to right.
     steps: Vec<u64>,
     cells: BTreeMap<(&'a str, u64), Cell>,
 }
 
-/// A block's trace at a step, with the seed of each run that measured it.
+/// Heat map cell: a block's trace at a step, with the seed of each run that measured it.
 #[derive(Default)]
 struct Cell {
     seeds: Vec<(Option<u64>, f64)>,
@@ -114,7 +114,7 @@ impl<'a> Map<'a> {
         Self { recipe, blocks, steps, cells }
     }
 
-    /// The map as a `<figure>`; empty when nothing was measured.
+    /// Renders the heat map as a `<figure>`; empty if nothing was measured.
     fn render(&self, scale: &Axis) -> String {
         if self.cells.is_empty() {
             return String::new();
@@ -169,7 +169,8 @@ impl<'a> Map<'a> {
     }
 }
 
-/// A colored rectangle at a column and a row, each out of so many.
+/// Heat map cell: a colored rectangle at a column and a row; `n_columns` and `n_rows` are the
+/// totals.
 pub(super) fn patch(
     value: f64,
     scale: &Axis,
@@ -192,12 +193,12 @@ pub(super) fn patch(
     )
 }
 
-/// The scale of colors with its round numbers, after what it is of.
+/// Color legend: the title, then the color scale with its ticks.
 pub(super) fn legend(scale: &Axis, title: &str, has_zeros: bool) -> String {
     let width = EXTENT / N_PATCHES as f64;
     let patch = |at: usize| {
         let position = (at as f64 + 0.5) / N_PATCHES as f64;
-        // Each patch reaches under the next one, so that no seam shows between them.
+        // Each rectangle reaches under the next one, so that no seam shows between them.
         format!(
             "<rect class=\"cell\" style=\"--v:{position:.3}\" x=\"{:.2}\" width=\"{:.2}\" \
              height=\"{EXTENT}\"/>",
@@ -222,7 +223,7 @@ pub(super) fn legend(scale: &Axis, title: &str, has_zeros: bool) -> String {
     )
 }
 
-/// Every seed's trace as it was logged; the mean of several in front.
+/// Traces of all seeds as they were logged, after their mean if there are several.
 fn exact(cell: &Cell) -> String {
     match cell.seeds.as_slice() {
         [(_, trace)] => trace.to_string(),
@@ -237,13 +238,13 @@ fn exact(cell: &Cell) -> String {
     }
 }
 
-/// Orders blocks from the output down to the input.
+/// Sort key of blocks, from the output down to the input.
 fn depth(block: &str) -> (u8, Reverse<u64>, &str) {
     match (block, layer(block)) {
         ("head", _) => (0, Reverse(0), block),
         (_, Some(index)) => (2, Reverse(index), block),
         ("embeddings", _) => (3, Reverse(0), block),
-        // What else a model has lies between its layers and its head, such as a pooler.
+        // Other blocks, such as a pooler, lie between the layers and the head.
         _ => (1, Reverse(0), block),
     }
 }
@@ -290,7 +291,7 @@ mod tests {
             assert_eq!(html.matches(title).count(), 1, "{title}");
         }
         assert_eq!(html.matches("<figure").count(), 1);
-        // A schedule with an order of its own takes no traces.
+        // A schedule with a fixed order measures no traces.
         let run = run_record("{\"kind\":\"open\",\"step\":0,\"layers\":[1]}\n");
         assert_eq!(render(&[Recipe { label: String::new(), color: 0, runs: vec![&run] }]), "");
     }

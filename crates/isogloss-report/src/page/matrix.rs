@@ -1,5 +1,5 @@
-//! Heat maps of the languages of training against each other: gradient conflict (cosines), and the overlap
-//! of their subnetworks' heads (Jaccard).
+//! Heat maps over pairs of training languages: gradient conflict (cosines), and overlap of their
+//! subnetworks' attention heads (Jaccard).
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use crate::html::{Text, breakable};
 use crate::language;
 use crate::record::{ConflictPoint, RunRecord};
 
-/// The cosines between gradients at the end of training, on one scale of colors; empty when nobody
-/// measured them.
+/// Gradient conflict: cosines between gradients at the end of training, with one color scale; empty
+/// if they were not measured.
 pub(super) fn conflicts(recipes: &[Recipe<'_>]) -> String {
     let maps: Vec<Map<'_>> = recipes.iter().filter_map(conflict).collect();
     let Some(scale) = scale(Scale::Linear, &maps) else { return String::new() };
@@ -35,14 +35,14 @@ fn conflict<'a>(recipe: &'a Recipe<'a>) -> Option<Map<'a>> {
     let cosines: Vec<&Vec<Vec<f64>>> = alike.map(|point| &point.cosines).collect();
     let value = |a: usize, b: usize| {
         let all = cosines.iter().filter_map(|rows| rows.get(a)?.get(b));
-        // A language agrees with itself.
+        // The diagonal stays empty: a language agrees with itself.
         (a != b).then(|| all.sum::<f64>() / cosines.len() as f64)
     };
     Some(Map::new(recipe, "cosines between gradients", languages, value))
 }
 
-/// The overlap of the heads that languages use, of all layers and layer by layer, and how far it repeats
-/// between seeds; empty where no run has subnetworks.
+/// Jaccard overlap of the languages' attention heads, over all layers and layer by layer, and its
+/// stability between seeds; empty if no run has subnetworks.
 pub(super) fn overlaps(recipes: &[Recipe<'_>]) -> String {
     let maps: Vec<(Map<'_>, Vec<Map<'_>>, String)> = recipes.iter().filter_map(overlap).collect();
     let all = maps.iter().flat_map(|(map, by_layer, _)| std::iter::once(map).chain(by_layer));
@@ -64,10 +64,10 @@ pub(super) fn overlaps(recipes: &[Recipe<'_>]) -> String {
     )
 }
 
-/// The subnetworks of a run by language.
+/// Subnetworks of a run, by source language.
 type BySource<'a> = BTreeMap<&'a str, &'a Heads>;
 
-/// The sources' subnetworks of each run that has them all.
+/// Subnetworks of the source languages, for each run that has them all.
 fn subnetworks<'a>(recipe: &Recipe<'a>) -> Vec<BySource<'a>> {
     let of_run = |run: &&'a RunRecord| -> Option<BySource<'a>> {
         let sources = run.results.as_ref()?.sources().into_iter();
@@ -111,8 +111,8 @@ fn overlap<'a>(recipe: &'a Recipe<'a>) -> Option<(Map<'a>, Vec<Map<'a>>, String)
     Some((map(None), by_layer, stability(&runs, &languages)))
 }
 
-/// How far the heads of a language are the same with another seed, beside other languages of one seed and
-/// chance.
+/// Stability of the heads, in words: the overlap of one language between seeds, beside that of
+/// different languages within a seed and the one expected by chance.
 fn stability(runs: &[BySource<'_>], languages: &[&str]) -> String {
     let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
     let (mut between_seeds, mut chance) = (Vec::new(), Vec::new());
@@ -141,8 +141,8 @@ fn stability(runs: &[BySource<'_>], languages: &[&str]) -> String {
     )
 }
 
-/// An order in which similar things stand beside each other: clusters are joined, those of the highest
-/// mean similarity first.
+/// Hierarchical clustering with average linkage: an order in which similar items stand beside each
+/// other. The clusters of the highest mean similarity are joined first.
 fn clustered(n: usize, similarity: impl Fn(usize, usize) -> f64) -> Vec<usize> {
     let mut clusters: Vec<Vec<usize>> = (0..n).map(|at| vec![at]).collect();
     let between = |a: &[usize], b: &[usize]| {
@@ -151,7 +151,7 @@ fn clustered(n: usize, similarity: impl Fn(usize, usize) -> f64) -> Vec<usize> {
     };
     while clusters.len() > 1 {
         let pairs = (0..clusters.len()).flat_map(|a| (0..a).map(move |b| (b, a)));
-        // Of equals, the first.
+        // The first of equals.
         let best = pairs.rev().max_by(|x, y| {
             let of = |pair: &(usize, usize)| between(&clusters[pair.0], &clusters[pair.1]);
             of(x).total_cmp(&of(y))
@@ -163,7 +163,7 @@ fn clustered(n: usize, similarity: impl Fn(usize, usize) -> f64) -> Vec<usize> {
     clusters.pop().unwrap_or_default()
 }
 
-/// A value for each two languages.
+/// Heat map with a value for each pair of languages.
 struct Map<'a> {
     recipe: &'a Recipe<'a>,
     what: String,
@@ -171,7 +171,7 @@ struct Map<'a> {
     rows: Vec<Vec<Option<f64>>>,
 }
 
-/// A scale that holds all values of maps.
+/// Color scale over all values of the heat maps.
 fn scale<'a>(kind: Scale, maps: impl IntoIterator<Item = &'a Map<'a>>) -> Option<Axis> {
     Axis::around(
         kind,

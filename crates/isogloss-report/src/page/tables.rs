@@ -1,4 +1,4 @@
-//! Tables: headline scores by recipe, measures, every language, environment.
+//! Tables: headline scores by recipe, flatness measures, scores by language, environment.
 
 use crate::color::swatch;
 use crate::flatness::Flatness;
@@ -9,7 +9,7 @@ use crate::html::{
 use crate::language;
 use crate::summary::{LanguageScore, MeanStd};
 
-/// One row for each recipe: how well it transfers.
+/// Headline table: zero-shot transfer scores, one row for each recipe.
 pub(super) fn headline(comparison: &Comparison<'_>) -> String {
     let entries = &comparison.entries;
     let extreme = |score: &Option<LanguageScore>| match score {
@@ -50,7 +50,7 @@ pub(super) fn headline(comparison: &Comparison<'_>) -> String {
     by_recipe(entries, &caption, &columns)
 }
 
-/// One row for each recipe: what was measured at the end of training, beside the scores.
+/// Flatness table: measures at the end of training beside the scores, one row for each recipe.
 pub(super) fn measures(comparison: &Comparison<'_>, quantities: &[Flatness<'_>]) -> String {
     let entries = &comparison.entries;
     let measured = quantities.iter().map(|quantity| Column {
@@ -79,16 +79,17 @@ pub(super) fn measures(comparison: &Comparison<'_>, quantities: &[Flatness<'_>])
     by_recipe(entries, &caption, &columns)
 }
 
-/// A column of a table by recipe.
+/// Table column, with a cell for each recipe.
 struct Column {
-    /// As HTML.
+    /// Header cell, as HTML.
     head: String,
     /// A `<td>` for each recipe.
     cells: Vec<String>,
 }
 
 impl Column {
-    /// Scores over seeds in percent; `better` picks the one of two that is to be bold.
+    /// Column of scores over seeds in percent; `better` picks the one of two that is printed in
+    /// bold.
     fn scores(
         entries: &[Entry<'_>],
         class: &str,
@@ -127,7 +128,7 @@ fn by_recipe(entries: &[Entry<'_>], caption: &str, columns: &[Column]) -> String
     )
 }
 
-/// The head of a column of source scores, with the language where there is one only.
+/// Header of a column of source scores; names the language if there is only one.
 fn source_head(comparison: &Comparison<'_>) -> String {
     let entries = &comparison.entries;
     let sources = &entries[0].sources;
@@ -138,7 +139,7 @@ fn source_head(comparison: &Comparison<'_>) -> String {
     }
 }
 
-/// One row for each language, every metric of every recipe.
+/// Table of languages: one row for each, with every metric of every recipe.
 pub(super) fn languages(comparison: &Comparison<'_>) -> String {
     let metrics = metrics(comparison);
     let entries = &comparison.entries;
@@ -194,7 +195,7 @@ pub(super) fn languages(comparison: &Comparison<'_>) -> String {
     )
 }
 
-/// How the seeds are summarized, when there is more than one.
+/// Note on the summary over seeds; empty if there is only one seed.
 fn over_seeds(comparison: &Comparison<'_>) -> &'static str {
     match comparison.has_seeds() {
         true => ", mean over seeds ± sample standard deviation",
@@ -202,7 +203,7 @@ fn over_seeds(comparison: &Comparison<'_>) -> &'static str {
     }
 }
 
-/// The main metric, then the others that some language has.
+/// Metrics of the table: the main one, then the others that some language has.
 fn metrics<'a>(comparison: &Comparison<'a>) -> Vec<&'a str> {
     let known = ["accuracy", "macro_f1", "span_f1", "precision", "recall", "las", "uas", "upos"];
     let present = known.into_iter().filter(|metric| {
@@ -213,7 +214,7 @@ fn metrics<'a>(comparison: &Comparison<'a>) -> Vec<&'a str> {
     std::iter::once(comparison.metric).chain(present).collect()
 }
 
-/// How many examples were scored; a range where runs differ.
+/// Number of scored examples, as a range if runs differ, with those left out or truncated.
 fn examples(entries: &[Entry<'_>], tag: &str) -> String {
     let results = || entries.iter().flat_map(|entry| entry.language_results(tag));
     let least = results().map(|result| result.n).min().unwrap_or(0);
@@ -230,7 +231,7 @@ fn examples(entries: &[Entry<'_>], tag: &str) -> String {
     }
 }
 
-/// What all runs share, then what they do not.
+/// Environment table: values that all runs share, then those that differ.
 pub(super) fn environment(recipes: &[Recipe<'_>]) -> String {
     let runs: Vec<_> = recipes
         .iter()

@@ -1,4 +1,4 @@
-//! Pages of a few runs: what they say, and that they are well-formed.
+//! Tests of rendered pages: their contents, and that they are well-formed.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! Unfreezing timelines: for each run that opened layers, a bar a layer, with the loss, the development
-//! score and the zero-shot score over them.
+//! Unfreezing timeline: for each run that unfroze layers, a bar for each layer, overlaid with the
+//! loss, the development score and the zero-shot score.
 
 use super::curves::dev_language;
 use crate::axis::{Axis, Scale};
@@ -9,7 +9,7 @@ use crate::group::{Recipe, run_label};
 use crate::html::{Text, breakable};
 use crate::record::{DevPoint, RunRecord};
 
-/// The charts; empty when no run opened a layer.
+/// Renders the timelines; empty if no run unfroze a layer.
 pub(super) fn render(recipes: &[Recipe<'_>]) -> String {
     let timelines = recipes.iter().flat_map(|recipe| {
         recipe.runs.iter().filter(|run| !run.opened.is_empty()).map(|run| timeline(recipe, run))
@@ -80,7 +80,7 @@ fn timeline(recipe: &Recipe<'_>, run: &RunRecord) -> String {
     frame.render("chart heat", &svg)
 }
 
-/// Draws a series over the whole height, on a scale of its own.
+/// Overlays a series on the whole height, with its own scale.
 fn over(svg: &mut String, x: &Axis, mark: Mark, points: &[(f64, f64)]) {
     let Some(y) = Axis::around(Scale::Linear, points.iter().map(|point| point.1)) else { return };
     let position = |(step, value): &(f64, f64)| {
@@ -92,7 +92,7 @@ fn over(svg: &mut String, x: &Axis, mark: Mark, points: &[(f64, f64)]) {
     *svg += "</g>";
 }
 
-/// Layers and their steps, the first opened in front.
+/// Layers and their unfreezing steps, the first unfrozen in front.
 fn in_order(run: &RunRecord) -> impl Iterator<Item = (usize, u64)> {
     let mut all: Vec<_> = run.opened.iter().map(|(layer, step)| (*layer, *step)).collect();
     all.sort_by_key(|(layer, step)| (*step, std::cmp::Reverse(*layer)));

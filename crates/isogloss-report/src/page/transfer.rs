@@ -1,4 +1,4 @@
-//! Flat minima against zero-shot transfer: a table by recipe, and scatter plots of every run.
+//! Flatness of minima against zero-shot transfer: a table by recipe, and scatter plots of all runs.
 
 use super::tables;
 use crate::axis::{Axis, Scale};
@@ -10,9 +10,10 @@ use crate::html::{Text, capitalized, count, metric_name, number, percent};
 use crate::language;
 use crate::record::{Results, RunRecord};
 
-/// The table and, of two runs or more, a chart for each quantity; empty when nothing was measured.
+/// The table and, for two runs or more, a scatter plot for each measure; empty if nothing was
+/// measured.
 ///
-/// `key` names the colors.
+/// `key` is the legend of the colors.
 pub(super) fn render(comparison: &Comparison<'_>, key: &str) -> String {
     let quantities = flatness_measures(comparison.runs().map(|(_, run, _)| run));
     if quantities.is_empty() {
@@ -39,12 +40,12 @@ pub(super) fn render(comparison: &Comparison<'_>, key: &str) -> String {
     )
 }
 
-/// The finished runs that measured a quantity.
+/// Scatter plot of a flatness measure, over the finished runs that measured it.
 struct Scatter<'a> {
     quantity: &'a Flatness<'a>,
-    /// The quantity at the end, with the run it is of.
+    /// The measure at the end of training, with its run.
     runs: Vec<(f64, Run<'a>)>,
-    /// Spearman's correlation with the mean over targets, and the number of runs in it.
+    /// Spearman's correlation with the mean target score, and the number of runs in it.
     rho: Option<f64>,
     n_pairs: usize,
 }
@@ -60,7 +61,7 @@ impl<'a> Scatter<'a> {
         Self { quantity, runs, rho: spearman(&pairs), n_pairs: pairs.len() }
     }
 
-    /// The points as a `<figure>`; empty for a single run, which has nothing to be compared to.
+    /// Renders the scatter plot as a `<figure>`; empty for a single run, which has no comparison.
     fn render(&self, comparison: &Comparison<'_>) -> String {
         if self.runs.len() < 2 {
             return String::new();
@@ -91,7 +92,7 @@ impl<'a> Scatter<'a> {
         .render()
     }
 
-    /// Every point by itself, so that each tells what it is.
+    /// One series for each point, so that each has its own tooltip.
     fn series(&self, metric: &str) -> Vec<Series> {
         let series = |label: String, color: usize, mark: Mark, x: f64, score: f64| Series {
             label,
@@ -132,7 +133,7 @@ impl<'a> Scatter<'a> {
     }
 }
 
-/// What a run's mean over targets is called.
+/// Label of a run's mean target score.
 fn mean_label((value, (recipe, run, results)): &(f64, Run<'_>)) -> Option<String> {
     let mean = percent(results.mean_target?);
     Some(format!("{}: mean over targets {mean}, at {}", run_label(recipe, run), number(*value)))

@@ -1,10 +1,10 @@
-//! The lines of `metrics.jsonl`, a run's log.
+//! Training log: the lines of `metrics.jsonl`.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// A line by its kind.
+/// Log line, tagged by its kind.
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Line {
@@ -22,34 +22,34 @@ pub(super) enum Line {
     Other,
 }
 
-/// The cosines between the gradients of languages.
+/// Gradient conflict: cosine similarities between the gradients of languages.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct ConflictPoint {
     /// BCP-47 tags.
     pub(crate) languages: Vec<String>,
-    /// A row for each language.
+    /// Cosine similarity matrix, with a row for each language.
     pub(crate) cosines: Vec<Vec<f64>>,
 }
 
-/// One line of the training log.
+/// Training log line.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct TrainPoint {
     /// Optimizer step, from 1.
     pub(crate) step: u64,
     /// Training loss since the last line.
     pub(crate) loss: Option<f64>,
-    /// Each objective's own loss before its weight, in the recipe's order; empty for one alone.
+    /// Unweighted loss of each objective, in the recipe's order; empty if there is only one.
     #[serde(default)]
     pub(crate) losses: serde_json::Map<String, serde_json::Value>,
     /// Global gradient norm before clipping.
     pub(crate) grad_norm: Option<f64>,
     /// Learning rate.
     pub(crate) lr: Option<f64>,
-    /// Speed in tokens, padding not counted.
+    /// Throughput in tokens per second, padding not counted.
     pub(crate) tokens_per_sec: Option<f64>,
 }
 
-/// One evaluation during training.
+/// Evaluation on a development set during training.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct DevPoint {
     /// Optimizer step, from 1.
@@ -64,23 +64,24 @@ pub(crate) struct DevPoint {
     pub(crate) macro_f1: Option<f64>,
     /// Span F1 in 0..=1.
     pub(crate) span_f1: Option<f64>,
-    /// Labeled attachment in 0..=1.
+    /// Labeled attachment score in 0..=1.
     pub(crate) las: Option<f64>,
-    /// Mean main score over some examples of each language that is not trained on, in 0..=1.
+    /// Zero-shot score: mean main score over some examples of each language that is not trained on,
+    /// in 0..=1.
     pub(crate) mean_target: Option<f64>,
-    /// The main score of each language, where there are several; the others are their means.
+    /// The main score by language, if there are several; the other fields are then means over them.
     #[serde(default)]
     languages: BTreeMap<String, f64>,
 }
 
-/// The name of the points that are means over languages.
+/// Language name of the points that are means over languages.
 pub(crate) const MEAN: &str = "mean of languages";
 
-/// Languages of one run that are drawn each by itself, at most.
+/// Maximum number of languages of one run that are drawn separately.
 const MAX_DEV_LANGUAGES: usize = 8;
 
 impl DevPoint {
-    /// A point for each language, and one for their mean.
+    /// Splits an evaluation into a point for each language and one for their mean.
     pub(super) fn by_language(mut self) -> Vec<Self> {
         let languages = std::mem::take(&mut self.languages);
         if languages.len() < 2 {
@@ -118,34 +119,34 @@ impl DevPoint {
     }
 }
 
-/// What was measured of the model at one step.
+/// Fisher information and sharpness of the model at one step.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct MeasurePoint {
     /// Optimizer step; 0 is before training.
     pub(crate) step: u64,
     /// The Fisher information.
     pub(crate) fisher: Option<FisherTrace>,
-    /// What small steps away from the parameters cost.
+    /// The sharpness.
     pub(crate) sharpness: Option<Sharpness>,
 }
 
-/// A trace of the Fisher information, in nats per squared parameter.
+/// Trace of the Fisher information matrix, in nats per squared parameter.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct FisherTrace {
-    /// `sampled`, `exact` or `empirical`.
+    /// Estimator: `sampled`, `exact` or `empirical`.
     pub(crate) estimator: String,
-    /// Over all parameters.
+    /// Trace over all parameters.
     pub(crate) trace: Option<f64>,
-    /// By block: `embeddings`, `layers.0`, …, `head`.
+    /// Trace by block: `embeddings`, `layers.0`, …, `head`.
     #[serde(default)]
     pub(crate) blocks: BTreeMap<String, Option<f64>>,
 }
 
-/// How much the loss grows within a radius around the parameters, in nats.
+/// Sharpness: the increase of the loss within a radius around the parameters, in nats.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Sharpness {
-    /// In the space of all parameters.
+    /// Radius, in the space of all parameters.
     pub(crate) radius: f64,
-    /// The growth along the gradient.
+    /// Increase along the gradient.
     pub(crate) adversarial: Option<f64>,
 }

@@ -4,27 +4,27 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// The final evaluation of a run, as far as the page shows it.
+/// Final evaluation of a run, with the fields that the page shows.
 ///
-/// Laxer than the `Results` that a run writes, so that reports of runs of other versions can be made.
+/// More lenient than the `Results` that a run writes, so that runs of other versions can be read.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Results {
-    /// `classification` or `tagging`.
+    /// Task, such as `classification` or `tagging`.
     pub(crate) task: String,
     /// Field name of the main metric in [`LanguageResult`].
     pub(crate) metric: String,
     /// The source languages, the main one first.
     pub(crate) sources: Vec<String>,
-    /// How the evaluated checkpoint was chosen.
+    /// Checkpoint selection: how the evaluated checkpoint was chosen.
     pub(crate) selection: Option<Selection>,
     /// Scores by BCP-47 tag.
     pub(crate) languages: BTreeMap<String, LanguageResult>,
     /// Mean of the main metric over all languages but the source.
     pub(crate) mean_target: Option<f64>,
-    /// The same after a few examples of each.
+    /// The same mean after few-shot training on a few examples of each language.
     #[serde(default)]
     pub(crate) mean_few_shot: Option<f64>,
-    /// Source score − mean target score.
+    /// Transfer gap: source score − mean target score.
     pub(crate) gap: Option<f64>,
 }
 
@@ -34,22 +34,22 @@ impl Results {
         self.sources.iter().map(String::as_str).collect()
     }
 
-    /// Whether a language was trained on.
+    /// Whether the run trained on a language.
     pub(crate) fn is_source(&self, language: &str) -> bool {
         self.sources().contains(&language)
     }
 }
 
-/// Which checkpoint was evaluated, and why that one.
+/// Checkpoint selection: the step that was evaluated, and the rule that chose it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Selection {
-    /// The rule in words.
+    /// The selection rule, in words.
     pub(crate) rule: String,
-    /// The step chosen.
+    /// The selected step.
     pub(crate) step: u64,
 }
 
-/// Scores in one language; which are there depends on the task.
+/// Scores in one language; which of them are present depends on the task.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct LanguageResult {
     /// Number of examples scored.
@@ -57,7 +57,7 @@ pub(crate) struct LanguageResult {
     /// Number of examples that could not be scored.
     #[serde(default)]
     pub(crate) left_out: usize,
-    /// Number of examples scored without their end.
+    /// Number of scored examples that were truncated.
     #[serde(default)]
     pub(crate) truncated: usize,
     /// Accuracy in 0..=1.
@@ -70,11 +70,11 @@ pub(crate) struct LanguageResult {
     pub(crate) precision: Option<f64>,
     /// Span recall in 0..=1.
     pub(crate) recall: Option<f64>,
-    /// Labeled attachment in 0..=1.
+    /// Labeled attachment score in 0..=1.
     pub(crate) las: Option<f64>,
-    /// Unlabeled attachment in 0..=1.
+    /// Unlabeled attachment score in 0..=1.
     pub(crate) uas: Option<f64>,
-    /// Share of right parts of speech, in 0..=1.
+    /// Part-of-speech tagging accuracy (UPOS) in 0..=1.
     pub(crate) upos: Option<f64>,
 }
 

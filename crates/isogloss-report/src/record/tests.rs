@@ -1,4 +1,4 @@
-//! What a record holds of a run folder, whole, cut off or malformed.
+//! Tests of run records read from complete, truncated and malformed run folders.
 
 use std::fs;
 

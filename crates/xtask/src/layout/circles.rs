@@ -1,17 +1,19 @@
-//! Import circles among the modules of a crate.
+//! Import cycles among the modules of a crate.
 //!
-//! The children of a module are the nodes of one graph, each with all that lies below it, together
-//! with the module's own file; so there is a graph for the top level of the crate and one for each
-//! folder in it. Where code names an item, an edge leads from the module of that code to the module
-//! that defines the item, re-exports followed: in `use` and in any other path. Naming a module
-//! without an item of it is no edge, and neither is a re-export of what lies below the module that
-//! re-exports it. A module named `error` may name everybody's types; what tests name is not counted.
+//! The nodes of a graph are the children of one module, each with everything below it, and the
+//! module's own file; so there is a graph for the top level of the crate and one for each folder in
+//! it.
+//! If code names an item, in `use` or in any other path, an edge leads from the module of that code
+//! to the module that defines the item; re-exports are followed.
+//! Naming a module without an item of it is no edge, and neither is a re-export from below the
+//! module that re-exports.
+//! A module named `error` may name everybody's types; what tests name is not counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::modules::{Module, Modules, Resolved};
 
-/// Edges of a graph with their uses in the code: file, line and item.
+/// Import graph: the edges with the places in the code that cause them (file, line and item).
 type Graph = BTreeMap<(String, String), BTreeSet<Use>>;
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,11 +23,11 @@ struct Use {
     line: usize,
 }
 
-/// What the own file of the module over a graph is called in it.
+/// Node name of the parent module's own file.
 const OWN_FILE: &str = "(its own file)";
 
-/// Describes each circle of a crate with few uses that close it: first those among the children of
-/// a module, then those that its own file closes.
+/// Describes each import cycle of a crate, with few uses that close it: first the cycles among the
+/// children of a module, then those through its own file.
 pub(super) fn circles(name: &str, modules: &Modules) -> Vec<String> {
     let mut described = Vec::new();
     for (level, graph) in graphs(modules) {
@@ -42,7 +44,7 @@ pub(super) fn circles(name: &str, modules: &Modules) -> Vec<String> {
     described
 }
 
-/// The graph below each module, by the module's path.
+/// Import graph below each module, by the module's path.
 fn graphs(modules: &Modules) -> BTreeMap<Vec<String>, Graph> {
     let mut graphs: BTreeMap<Vec<String>, Graph> = BTreeMap::new();
     for (index, module) in modules.iter() {
@@ -61,7 +63,7 @@ fn graphs(modules: &Modules) -> BTreeMap<Vec<String>, Graph> {
                 let (level, edge) = edge(user, definer);
                 let uses = graphs.entry(level).or_default().entry(edge).or_default();
                 let item = [definer.path.as_slice(), &[name]].concat().join("::");
-                // The first use of an item is enough.
+                // One place for each item is enough.
                 if !uses.iter().any(|used| used.item == item) {
                     let file = module.file.display().to_string();
                     uses.insert(Use { item, file, line: used.line });
@@ -72,7 +74,7 @@ fn graphs(modules: &Modules) -> BTreeMap<Vec<String>, Graph> {
     graphs
 }
 
-/// The graph that a use belongs to, and its edge there.
+/// The graph that a use belongs to, and its edge in it.
 fn edge(user: &Module, definer: &Module) -> (Vec<String>, (String, String)) {
     let pairs = user.path.iter().zip(&definer.path);
     let n_shared = pairs.take_while(|(user, definer)| user == definer).count();
@@ -81,7 +83,7 @@ fn edge(user: &Module, definer: &Module) -> (Vec<String>, (String, String)) {
     (user.path[..n_shared].to_owned(), (node(user), node(definer)))
 }
 
-/// The sets of two or more nodes each of which leads to all others.
+/// Strongly connected components of two or more nodes.
 fn components(graph: &Graph) -> Vec<BTreeSet<String>> {
     let nodes: BTreeSet<&String> = graph.keys().flat_map(|(from, to)| [from, to]).collect();
     let mut reached: BTreeMap<&String, BTreeSet<&String>> = BTreeMap::new();
@@ -138,10 +140,10 @@ fn describe(over: &str, circle: &BTreeSet<String>, graph: &Graph) -> String {
     text
 }
 
-/// Orders the nodes of a circle so that few uses lead upwards.
+/// Feedback arc set heuristic: orders the nodes of a cycle so that few uses lead upwards.
 ///
-/// What uses nothing goes to the ground, what nothing uses to the top; where neither is left, what
-/// is used most and uses least goes to the ground.
+/// A node that uses nothing goes to the bottom, one that nothing uses to the top; without either,
+/// the node with the most uses of it minus its own uses goes to the bottom.
 ///
 /// # Source
 /// Eades, Lin & Smyth 1993, "A fast and effective heuristic for the feedback arc set problem".
@@ -177,7 +179,7 @@ fn order(circle: &BTreeSet<String>, graph: &Graph) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// The nodes of each circle, by the module over it.
+    /// The nodes of each cycle, by their parent module.
     fn circles_of(files: &[(&str, &str)]) -> Vec<String> {
         let described = circles("it", &Modules::from_texts(files));
         let first_lines = described.iter().filter_map(|text| text.lines().next());

@@ -1,4 +1,5 @@
-//! The modules of a crate, what each defines and imports, and which item a path means.
+//! Name resolution: the modules of a crate, what each defines and imports, and which item a path
+//! means.
 
 use std::collections::HashMap;
 use std::fs;
@@ -8,25 +9,25 @@ use anyhow::{Context, Result, ensure};
 
 use super::names::{self, Names};
 
-/// A crate's modules without those of tests; the first is the root.
+/// Modules of a crate, without those of tests; the first is the root.
 pub(super) struct Modules {
     modules: Vec<Module>,
 }
 
-/// A module in a file of its own or inside another's.
+/// Module, in a file of its own or inline.
 pub(super) struct Module {
-    /// Its names from below the crate's root.
+    /// Path below the crate's root.
     pub(super) path: Vec<String>,
     /// The file that it is written in.
     pub(super) file: PathBuf,
-    /// The module whose file it is written in: itself, or one around it.
+    /// The module in whose file it is written: itself, or one around it.
     home: usize,
     parent: Option<usize>,
     children: HashMap<String, usize>,
     pub(super) names: Names,
 }
 
-/// What a path means.
+/// Target of a path: what it resolves to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Resolved {
     Module(usize),
@@ -34,11 +35,11 @@ pub(super) enum Resolved {
     Item(usize, String),
 }
 
-/// Imports that name one another in a ring end the search.
+/// Maximum number of imports to follow, which ends cyclic imports.
 const MAX_IMPORTS: usize = 16;
 
 impl Modules {
-    /// Reads the files of a crate, from its root on.
+    /// Reads the files of a crate, beginning with its root.
     pub(super) fn read(root: &Path) -> Result<Self> {
         let folder = root.parent().context("the root of a crate lies in a folder")?;
         let read =
@@ -46,7 +47,7 @@ impl Modules {
         Self::gather(root, folder, &read, &|file| file.is_file())
     }
 
-    /// Reads a crate out of texts by file.
+    /// Reads a crate from texts by file name.
     #[cfg(test)]
     pub(super) fn from_texts(files: &[(&str, &str)]) -> Self {
         let texts: HashMap<PathBuf, &str> =
@@ -63,7 +64,7 @@ impl Modules {
         is_file: &dyn Fn(&Path) -> bool,
     ) -> Result<Self> {
         let mut modules = Self { modules: Vec::new() };
-        // Where the files of a module's children lie, and the items of those written inside.
+        // Modules to visit, with the folder of their children and the items of inline ones.
         let mut open = vec![(None, String::new(), root.to_owned(), folder.to_owned(), None)];
         while let Some((parent, name, file, folder, items)) = open.pop() {
             let is_inline = Option::is_some(&items);
@@ -125,8 +126,8 @@ impl Modules {
         &self.modules[self.modules[module].home]
     }
 
-    /// What a path in a module means, re-exports followed to where the item is defined; nothing if
-    /// it leads out of the crate. One name may be both a module and an item.
+    /// Resolves a path in a module, with re-exports followed to the definition; empty if the path
+    /// leads out of the crate. One name may be both a module and an item.
     pub(super) fn resolve(&self, module: usize, path: &[String]) -> Vec<Resolved> {
         self.follow(module, path, MAX_IMPORTS)
     }
@@ -141,13 +142,13 @@ impl Modules {
         };
         for (step, name) in rest.iter().enumerate() {
             let is_last = step + 1 == rest.len();
-            // What follows an item is a part of it: a variant, an associated function.
+            // A name after an item is a part of it: a variant, an associated function.
             let Some(module) = found.iter().find_map(Resolved::module) else { break };
             found = if name == "super" {
                 self.parent(module).into_iter().map(Resolved::Module).collect()
             } else {
                 let known = self.look_up(module, name, is_last, n_imports);
-                // What a macro makes is defined where the macro is called.
+                // A name that a macro makes counts as defined where the macro is called.
                 if known.is_empty() { vec![Resolved::Item(module, name.clone())] } else { known }
             };
         }
@@ -158,8 +159,8 @@ impl Modules {
         self.modules[module].parent
     }
 
-    /// What a name of a module means; of a name that is not the last of a path, the module if there
-    /// is one.
+    /// Targets of a name in a module; if the name is not the last of a path, only the module, if
+    /// there is one.
     fn look_up(&self, module: usize, name: &str, is_last: bool, n_imports: usize) -> Vec<Resolved> {
         let Module { children, names, .. } = &self.modules[module];
         let mut found: Vec<Resolved> =

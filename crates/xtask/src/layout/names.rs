@@ -1,4 +1,4 @@
-//! The names that the code of one module defines, imports and uses, without that of tests.
+//! Names that the code of a module defines, imports and uses, without that of tests.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,23 +13,23 @@ use syn::{Attribute, Expr, ImplItem, Item, Pat, Token, UseTree, Visibility};
 pub(super) struct Names {
     /// Items that the module defines.
     pub(super) defined: HashSet<String>,
-    /// The paths that a name is imported by, re-exports among them.
+    /// Paths that a name is imported by, re-exports included.
     pub(super) imports: HashMap<String, Vec<Vec<String>>>,
-    /// The modules all of whose names are imported.
+    /// Glob imports: the modules all of whose names are imported.
     pub(super) globs: Vec<Vec<String>>,
-    /// Where the module names something of its own or of others.
+    /// Uses of items of the module or of others.
     pub(super) uses: Vec<Use>,
 }
 
-/// A place where a module names something.
+/// Use of a path in the code of a module.
 pub(super) struct Use {
     pub(super) path: Vec<String>,
     pub(super) line: usize,
-    /// Whether it is only handed on to others, by `pub use`.
+    /// Whether it is only a re-export (`pub use`).
     pub(super) is_reexport: bool,
 }
 
-/// Gathers the names of a module, without those of the modules in it.
+/// Collects the names of a module, without those of its child modules.
 pub(super) fn gather(items: &[Item]) -> Names {
     let mut gatherer = Gatherer::default();
     for item in items {
@@ -41,7 +41,7 @@ pub(super) fn gather(items: &[Item]) -> Names {
     gatherer.names
 }
 
-/// Whether something is compiled for tests alone.
+/// Whether an item is compiled only for tests.
 pub(super) fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).any(|attribute| {
         attribute.meta.require_list().is_ok_and(|list| {
@@ -88,7 +88,7 @@ fn defined_name(item: &Item) -> Option<String> {
 #[derive(Default)]
 struct Gatherer {
     names: Names,
-    /// Variables of the functions around, which hide items of the same name.
+    /// Local variables of the enclosing functions, which shadow items of the same name.
     variables: Vec<HashSet<String>>,
 }
 
@@ -126,7 +126,7 @@ impl Gatherer {
         self.variables.pop();
     }
 
-    /// Paths of two names or more in what a macro is called with.
+    /// Collects paths of two names or more from the tokens of a macro call.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let mut line = 0;
@@ -169,7 +169,7 @@ impl Gatherer {
 
 impl<'ast> Visit<'ast> for Gatherer {
     fn visit_item(&mut self, item: &'ast Item) {
-        // A module is gathered on its own.
+        // Child modules are collected on their own.
         if !matches!(item, Item::Mod(_)) && !is_test(attributes(item)) {
             visit::visit_item(self, item);
         }
@@ -229,7 +229,7 @@ impl<'ast> Visit<'ast> for Gatherer {
         self.visit_path(&called.path);
         let arguments = Punctuated::<Expr, Token![,]>::parse_terminated;
         match arguments.parse2(called.tokens.clone()) {
-            // The visitor asks for what outlives it; what is parsed here does not.
+            // The visitor needs syntax that outlives it; what is parsed here does not.
             Ok(arguments) => {
                 let mut inner =
                     Gatherer { names: Names::default(), variables: self.variables.clone() };
@@ -241,7 +241,7 @@ impl<'ast> Visit<'ast> for Gatherer {
     }
 }
 
-/// The variables that a function binds, anywhere in it.
+/// Local variables that a function binds, anywhere in it.
 #[derive(Default)]
 struct Variables(HashSet<String>);
 

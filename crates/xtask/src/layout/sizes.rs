@@ -1,4 +1,4 @@
-//! The lengths of functions and files.
+//! Size limits of functions and files.
 
 use std::path::Path;
 
@@ -9,7 +9,8 @@ use syn::visit::{self, Visit};
 const MAX_FILE_LINES: usize = 400;
 const MAX_FUNCTION_LINES: usize = 80;
 
-/// Names a file of too many lines and, in a library, each function of too many, signature included.
+/// Reports a file with too many lines and, in a library, each function with too many, signature
+/// included.
 pub(super) fn faults(file: &Path, text: &str, is_library: bool) -> Result<Vec<String>> {
     let shown = file.display();
     let mut faults = Vec::new();
@@ -28,7 +29,7 @@ pub(super) fn faults(file: &Path, text: &str, is_library: bool) -> Result<Vec<St
     Ok(faults)
 }
 
-/// Functions of too many lines: name, first line, lines.
+/// Functions with too many lines: name, first line, number of lines.
 #[derive(Default)]
 struct Functions {
     long: Vec<(String, usize, usize)>,

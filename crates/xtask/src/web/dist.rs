@@ -1,4 +1,4 @@
-//! The folder that is served.
+//! `web/dist`: the folder that is served.
 
 use std::fs;
 use std::io::Write as _;
@@ -16,7 +16,7 @@ use super::{DIST, OfferedModel};
 
 const COMMANDS: &str = "examples/data/commands";
 
-/// What of `web` is not part of the page.
+/// Entries of `web` that are not part of the page.
 const NOT_SERVED: [&str; 8] = [
     "bench",
     "dist",
@@ -38,7 +38,7 @@ pub(super) fn clear() -> Result<()> {
     Ok(fs::create_dir_all(DIST)?)
 }
 
-/// Copies everything but the modules.
+/// Copies everything but the WebAssembly modules.
 pub(super) fn fill(models: &[OfferedModel]) -> Result<()> {
     let dist = Path::new(DIST);
     for entry in fs::read_dir("web")? {
@@ -76,7 +76,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes what the page loads, with sizes, and a hash of every file for its offline store.
+/// Writes the manifest: what the page loads, with sizes, and a hash of every file for the offline
+/// cache.
 pub(super) fn write_manifest(models: &[OfferedModel]) -> Result<()> {
     let dist = Path::new(DIST);
     let size = |path: PathBuf| fs::metadata(path).map(|file| file.len()).ok();
@@ -109,7 +110,7 @@ pub(super) fn write_manifest(models: &[OfferedModel]) -> Result<()> {
     Ok(())
 }
 
-/// Whether the page asks for a file, of all that lie in the folder of the modules for npm.
+/// Whether the page loads a file; of the npm package it loads only the modules.
 fn is_loaded(path: &Path) -> bool {
     let in_package = path.starts_with(Path::new(DIST).join("pkg"));
     let extension = path.extension().and_then(|extension| extension.to_str());

@@ -1,4 +1,4 @@
-//! The modules as a package that npm installs.
+//! npm package of the WebAssembly modules.
 
 use std::fs;
 use std::path::Path;
@@ -8,14 +8,14 @@ use serde_json::json;
 
 use super::DIST;
 
-/// Files of the package besides the modules, and where they lie in the repository.
+/// Files of the package besides the modules, with their paths in the repository.
 const TEXTS: [(&str, &str); 3] = [
     ("README.md", "crates/isogloss-wasm/README.md"),
     ("LICENSE-APACHE", "LICENSE-APACHE"),
     ("LICENSE-MIT", "LICENSE-MIT"),
 ];
 
-/// Makes a package of the folder of the modules.
+/// Writes `package.json` and these files beside the modules.
 pub(super) fn write() -> Result<()> {
     let folder = Path::new(DIST).join("pkg");
     let mut exports = json!({ "./package.json": "./package.json" });

@@ -1,4 +1,4 @@
-//! A server of static files, for this machine alone.
+//! Static file server, for this machine alone.
 
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
@@ -12,7 +12,7 @@ pub(super) fn serve(port: u16) -> Result<()> {
     let server = Server::http(("127.0.0.1", port)).map_err(|error| anyhow!("{error}"))?;
     println!("\nhttp://{}/ (stop with Ctrl-C)", server.server_addr());
     for request in server.incoming_requests() {
-        // A visitor who went away is no reason to stop.
+        // A closed connection does not stop the server.
         let _ = answer(request);
     }
     Ok(())
@@ -40,7 +40,7 @@ fn answer(request: Request) -> std::io::Result<()> {
     request.respond(response)
 }
 
-/// The file that an address asks for, if it lies in the page.
+/// Opens the file that a URL names, if it is part of the page.
 fn file_of(url: &str) -> Option<(PathBuf, File)> {
     let path = url.split(['?', '#']).next()?.trim_start_matches('/');
     let path = Path::new(if path.is_empty() { "index.html" } else { path });

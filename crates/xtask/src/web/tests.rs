@@ -1,4 +1,4 @@
-//! The tests of the page in a real browser, and the native numbers that they compare with.
+//! Browser tests of the page, and the native reference numbers that they compare with.
 
 use std::fs;
 use std::io::Write as _;
@@ -13,7 +13,7 @@ use crate::{run, target_folder};
 
 const MODEL: &str = "plain";
 
-/// Runs the tests; without the module for WebGPU those that need it are skipped.
+/// Runs the browser tests; without the module for WebGPU those that need it are skipped.
 pub(super) fn run_tests(only_cpu: bool) -> Result<()> {
     let native = absolute(target_folder().join("web/native.json"))?;
     fs::write(&native, serde_json::to_string(&native_numbers()?)?)?;
@@ -26,7 +26,7 @@ pub(super) fn run_tests(only_cpu: bool) -> Result<()> {
     run(&mut tests)
 }
 
-/// What the command line says of the model and the data of the page.
+/// Reference numbers of the command line, for the model and the data of the page.
 fn native_numbers() -> Result<Value> {
     let model = Path::new(DIST).join("models").join(MODEL);
     let mut commands: Vec<PathBuf> = fs::read_dir(Path::new(DIST).join("data/commands"))?
@@ -75,7 +75,7 @@ fn test_text(example: Value) -> Option<String> {
     (example["split"] == "test").then(|| example["text"].as_str().map(str::to_owned)).flatten()
 }
 
-/// Runs a command with this input, and returns what it prints.
+/// Runs a command with this standard input, and returns its standard output.
 fn answer(command: &mut Command, input: &str) -> Result<String> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut stdin = child.stdin.take().context("it was asked for")?;

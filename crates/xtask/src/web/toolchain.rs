@@ -1,7 +1,8 @@
-//! A compiler for browsers: that of rustup if its target is installed, else that of Debian.
+//! WebAssembly toolchain: that of rustup if its target is installed, else that of Debian.
 //!
 //! Debian's `rustc-web` comes with the sources of its library, from which Cargo builds `std`. The
-//! packages are unpacked into the target folder, and nothing is installed; rustup's own linker links.
+//! packages are unpacked into the target folder, and nothing is installed; rustup's own linker
+//! links.
 
 #[cfg(unix)]
 mod debian;
@@ -13,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 
 pub(super) const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Vector instructions; every browser of the last years has them.
+/// Compiler flags: SIMD, which all recent browsers support.
 const FLAGS: &str = "-C target-feature=+simd128";
 
 pub(super) enum Toolchain {
@@ -38,7 +39,7 @@ impl Toolchain {
         unreachable!("there is no apt-get")
     }
 
-    /// Makes a `cargo build` for [`TARGET`] use this compiler.
+    /// Configures a `cargo build` for [`TARGET`] to use this toolchain.
     pub(super) fn prepare(&self, build: &mut Command) {
         build.env("RUSTFLAGS", FLAGS);
         if let Self::Debian { rustc } = self {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// The forms that weights come in; the first that is there is used.
+/// Weight files by precedence; the first that exists is loaded.
 const WEIGHTS: [&str; 4] = [
     "model.safetensors",
     "model.safetensors.index.json",
@@ -12,7 +12,7 @@ const WEIGHTS: [&str; 4] = [
     "pytorch_model.bin.index.json",
 ];
 
-/// Files that are read, that only tell people something, or that other programs need to read the model.
+/// Files that are loaded, that document the model, or that other programs need to read it.
 const KNOWN: [&str; 16] = [
     "config.json",
     "tokenizer.json",
@@ -32,7 +32,7 @@ const KNOWN: [&str; 16] = [
     "modeling_isogloss_lm.py",
 ];
 
-/// The files of a folder that are not used, sorted; files for people and shards are not among them.
+/// Unused files of a folder, sorted; documentation and shards are not among them.
 pub(super) fn files(folder: &Path) -> std::io::Result<Vec<String>> {
     let weights = WEIGHTS.iter().find(|name| folder.join(name).exists());
     let is_for_people =
@@ -43,7 +43,7 @@ pub(super) fn files(folder: &Path) -> std::io::Result<Vec<String>> {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let is_known = KNOWN.contains(&name.as_str()) || weights == Some(&name.as_str());
-        // What a vocabulary file says is in tokenizer.json too.
+        // `tokenizer.json` holds the vocabulary too.
         let is_file = !entry.path().is_dir();
         if is_file
             && !is_known
@@ -57,7 +57,7 @@ pub(super) fn files(folder: &Path) -> std::io::Result<Vec<String>> {
     Ok(unused)
 }
 
-/// Settings of a tokenizer's folder that would change what `transformers` gives and are not used here.
+/// Tokenizer settings that would change the output of `transformers` and are not used here.
 pub(super) fn settings(folder: &Path, max_tokens: usize) -> Vec<String> {
     let read = |name: &str| -> Value {
         let bytes = std::fs::read(folder.join(name)).unwrap_or_default();
@@ -96,7 +96,7 @@ mod tests {
         let config = json!({"truncation_side": "left", "padding_side": "right",
             "model_max_length": 64});
         write("tokenizer_config.json", &config.to_string());
-        // spiceai PR #13416: a fixed padding that belongs to the file and not to the text.
+        // spiceai PR #13416: fixed padding that is set in the file, whatever the text.
         write("tokenizer.json", r#"{"padding": {"strategy": {"Fixed": 128}}, "truncation": null}"#);
         for name in ["config.json", "model.safetensors", "pytorch_model.bin", "README.md"] {
             write(name, "");

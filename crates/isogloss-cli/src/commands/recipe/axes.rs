@@ -1,21 +1,21 @@
-//! The axes of a recipe: what can be chosen apart from each other, and the methods on each.
+//! Axes of a recipe: the choices that are independent of each other, and the methods of each.
 
 use isogloss::methods::{MethodInfo, objectives, regularizers, samplings, schedules, updates};
 use isogloss::{adapters, tasks, views};
 
-/// One kind of choice of a recipe.
+/// Axis of a recipe: one independent choice.
 pub(super) struct Axis {
-    /// What its methods are called together.
+    /// Title of its methods together.
     pub(super) title: &'static str,
-    /// How a recipe names one, and how several of them combine.
+    /// How a recipe names a method, and how several of them combine.
     pub(super) how: &'static str,
-    /// The path of its methods in a recipe; empty for tables of their own.
+    /// Path of its methods in a recipe; empty if they are tables at the top level.
     pub(super) entry: &'static str,
     pub(super) rows: &'static [MethodInfo],
 }
 
 impl Axis {
-    /// The path of a method in a recipe.
+    /// Path of a method in a recipe.
     pub(super) fn path(&self, info: &MethodInfo) -> String {
         match self.entry {
             "" => info.key.to_owned(),
@@ -23,7 +23,7 @@ impl Axis {
         }
     }
 
-    /// The key as a reader looks for it: `method.r_drop`, `schedule.fun`.
+    /// Path of a method without `objective.` or `data.`: `method.r_drop`, `schedule.fun`.
     pub(super) fn short_path(&self, info: &MethodInfo) -> String {
         let path = self.path(info);
         ["objective.", "data."]

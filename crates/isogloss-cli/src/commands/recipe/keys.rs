@@ -1,26 +1,26 @@
-//! The keys of a recipe, walked out of its schema.
+//! Recipe keys, collected from the JSON schema of recipes.
 
 use isogloss::schema_with_required;
 use serde_json::Value;
 
-/// A key below an entry of a recipe.
+/// Recipe key below an entry.
 pub(super) struct Key {
-    /// From that entry: `noise.scale`.
+    /// Path from that entry: `noise.scale`.
     pub(super) path: String,
-    /// As TOML writes it; none where nothing stands by default.
+    /// Default value in TOML; `None` if there is no default.
     pub(super) default: Option<String>,
     /// Whether a recipe must give it.
     pub(super) is_required: bool,
-    /// Whether it lies in a table that is left out by default.
+    /// Whether it is in a table that is left out by default.
     pub(super) is_off: bool,
-    /// What can stand there; `{ … }` in it stands for a table.
+    /// Type of its values; `{ … }` in it stands for a table.
     pub(super) kind: String,
-    /// What it is.
+    /// Description, from the schema.
     pub(super) description: String,
 }
 
 impl Key {
-    /// The first sentence of what it is.
+    /// First sentence of the description.
     pub(super) fn line(&self) -> &str {
         first_sentence(&self.description)
     }
@@ -33,10 +33,10 @@ pub(super) fn first_sentence(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
-/// The schema of a recipe.
+/// JSON schema of a recipe.
 pub(super) struct Schema {
     root: Value,
-    /// Entries with a section of their own, whose keys are not those of their table.
+    /// Entries with a section of their own; their keys are not listed with their table.
     apart: Vec<&'static str>,
 }
 
@@ -45,7 +45,7 @@ impl Schema {
         Self { root: schema_with_required(), apart }
     }
 
-    /// The keys and tables of a recipe, in its order.
+    /// Keys and tables at the top level of a recipe, in its order.
     pub(super) fn top(&self) -> Vec<&str> {
         self.root["properties"]
             .as_object()
@@ -65,7 +65,7 @@ impl Schema {
         })
     }
 
-    /// The keys at the top that are no tables.
+    /// Keys at the top level that are not tables.
     pub(super) fn values_at_top(&self) -> Vec<Key> {
         let mut keys = Vec::new();
         for name in self.top().into_iter().filter(|name| !self.is_table(name)) {
@@ -81,7 +81,7 @@ impl Schema {
         keys
     }
 
-    /// What an entry such as `objective.method.r_drop` is; of a table, what the table is.
+    /// Description of an entry such as `objective.method.r_drop`, else that of its table.
     pub(super) fn description(&self, entry: &str) -> String {
         let node = self.node(entry);
         let of = |node: &Value| node["description"].as_str().map(str::to_owned);
@@ -109,7 +109,7 @@ impl Schema {
         own.or_else(|| variants(node).find_map(|variant| variant["properties"].get(name)))
     }
 
-    /// What a reference leads to.
+    /// Schema that a reference (`$ref`) points to.
     fn resolved<'a>(&'a self, node: &'a Value) -> &'a Value {
         if let Some([only]) = node["allOf"].as_array().map(Vec::as_slice) {
             return self.resolved(only);
@@ -120,7 +120,7 @@ impl Schema {
         }
     }
 
-    /// The keys of a table; `values` are the table's own defaults, where it has any.
+    /// Collects the keys of a table; `values` are the table's own defaults, if it has any.
     fn collect(&self, node: &Value, path: &KeyPath, values: Option<&Value>, keys: &mut Vec<Key>) {
         let node = self.resolved(node);
         let node = node.get("items").map_or(node, |items| self.resolved(items));
@@ -170,7 +170,7 @@ impl Schema {
         }
     }
 
-    /// What can stand in an entry.
+    /// Type of an entry's values, as text.
     fn kind(&self, node: &Value) -> String {
         let node = self.resolved(node);
         let one_of: Vec<String> = variants(node).map(|variant| self.kind(variant)).collect();
@@ -197,12 +197,12 @@ impl Schema {
     }
 }
 
-/// An entry on the way down.
+/// Path of an entry during the walk.
 #[derive(Clone)]
 struct KeyPath {
-    /// From the root.
+    /// Path from the root.
     from_root: String,
-    /// From where the walk began.
+    /// Path from the entry where the walk began.
     from_table: String,
     is_off: bool,
 }
@@ -230,7 +230,7 @@ fn variants(node: &Value) -> impl Iterator<Item = &Value> {
     lists.flatten()
 }
 
-/// A value as TOML writes it in one line.
+/// A value as TOML in one line.
 pub(super) fn toml_text(value: &Value) -> String {
     match value {
         Value::Number(number) if number.is_f64() => {
@@ -241,7 +241,7 @@ pub(super) fn toml_text(value: &Value) -> String {
         }
         Value::Object(fields) if fields.is_empty() => "{}".into(),
         Value::Object(fields) => {
-            // What is left out is no value in TOML.
+            // TOML has no null: such fields are left out.
             let fields = fields.iter().filter(|(_, value)| !value.is_null());
             let fields = fields.map(|(name, value)| format!("{name} = {}", toml_text(value)));
             format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
@@ -250,7 +250,7 @@ pub(super) fn toml_text(value: &Value) -> String {
     }
 }
 
-/// A value of a method's options as TOML writes it, by the path of its key.
+/// A method option as TOML, by the path of its key.
 pub(super) fn value_at(options: &Value, path: &str) -> Option<String> {
     let value = path.split('.').try_fold(options, |value, name| value.get(name))?;
     (!value.is_null()).then(|| toml_text(value))

@@ -1,4 +1,4 @@
-//! The page of methods, `docs/methods.md`: what each method is, needs and reached, and every key.
+//! Generator of `docs/methods.md`: description, requirements, results and keys of each method.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,7 +23,7 @@ In a recipe, `extends = \"other.toml\"` goes before what differs.
 For completion in an editor, begin a recipe with `#:schema PATH/docs/recipe.schema.json`, as Taplo and Even Better TOML read it.
 ";
 
-/// The text of the page, for the repository at `root`.
+/// Text of `docs/methods.md` for the repository at `root`.
 pub(super) fn methods_page(root: &Path) -> anyhow::Result<String> {
     let axes = axes();
     let schema = Schema::new(apart(&axes));
@@ -59,7 +59,7 @@ pub(super) fn methods_page(root: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// The lines of each section, by its heading.
+/// Splits a text into the lines of each section, by heading.
 fn sections(results: &str) -> BTreeMap<&str, Vec<&str>> {
     let (mut sections, mut heading) = (BTreeMap::<_, Vec<_>>::new(), "");
     for line in results.lines() {
@@ -71,7 +71,8 @@ fn sections(results: &str) -> BTreeMap<&str, Vec<&str>> {
     sections
 }
 
-/// The last column of a recipe's row, in a table whose rows are recipes: ` (other languages: 36.2)`.
+/// Score of a recipe: the last column of its row in a table of results, as ` (other languages:
+/// 36.2)`.
 fn score(lines: &[&str], recipe: &str) -> Option<String> {
     let row = |name: &str| {
         let mut rows = lines.iter().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
@@ -80,7 +81,7 @@ fn score(lines: &[&str], recipe: &str) -> Option<String> {
     Some(format!(" ({}: {})", row("recipe")?, row(recipe)?))
 }
 
-/// The methods of an axis with their formulas, a row each.
+/// Index table of an axis: a row for each method, with its formula.
 fn index(axis: &Axis) -> String {
     let mut text = format!("\n**{}**: {}\n\n| | | |\n|---|---|---|\n", axis.title, axis.how);
     for info in axis.rows {
@@ -94,7 +95,7 @@ fn index(axis: &Axis) -> String {
     text
 }
 
-/// The section of a method.
+/// Section of a method.
 fn method(
     schema: &Schema,
     axis: &Axis,
@@ -128,7 +129,7 @@ fn method(
     text.push_str(&format!("- Source: [{0}](../{0})\n", info.file));
     let mut keys = schema.keys(&axis.path(info));
     for key in &mut keys {
-        // What the registry shows is what is built.
+        // Defaults of the registry take precedence: they are what is built.
         if !key.is_required {
             key.default = value_at(&info.options(), &key.path).or(key.default.take());
         }
@@ -139,7 +140,7 @@ fn method(
     Ok(text)
 }
 
-/// Where a recipe can name a method.
+/// Paths at which a recipe can name a method.
 fn paths(axis: &Axis, info: &MethodInfo) -> Vec<String> {
     match axis.entry {
         "data.sampling" => {
@@ -150,12 +151,12 @@ fn paths(axis: &Axis, info: &MethodInfo) -> Vec<String> {
     }
 }
 
-/// Keys with their defaults, a row each.
+/// Table of keys: a row for each, with its default.
 fn keys_table(keys: &[Key]) -> String {
     let mut text = "| key | default | |\n|---|---|---|\n".to_owned();
     for key in keys {
         let default = match key.default.as_deref() {
-            // What a recipe cannot do without is empty by default.
+            // The default of a required key is empty.
             None | Some(r#""""#) if key.is_required || key.default.is_some() => "required".into(),
             Some(value) => format!("`{}`", cell(value)),
             None => String::new(),
@@ -169,12 +170,12 @@ fn keys_table(keys: &[Key]) -> String {
     text
 }
 
-/// A text that can stand in a cell of a table.
+/// Escapes a text for a table cell.
 fn cell(text: &str) -> String {
     text.replace("\n\n", " ").replace('|', "\\|")
 }
 
-/// The papers' numbers as links.
+/// Turns the arXiv numbers of papers into links.
 fn with_links(paper: &str) -> String {
     let link = |word: &str| {
         let number = word.trim_end_matches([',', ';', '.']);
@@ -186,7 +187,7 @@ fn with_links(paper: &str) -> String {
     paper.split(' ').map(link).collect::<Vec<_>>().join(" ")
 }
 
-/// The anchor that a heading gets.
+/// Anchor (slug) of a heading.
 fn slug(heading: &str) -> String {
     let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
     heading.to_lowercase().chars().filter(kept).map(|c| if c == ' ' { '-' } else { c }).collect()
@@ -204,7 +205,7 @@ mod tests {
         Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
     }
 
-    /// Every key of a schema, by a walk of its own.
+    /// Every key of a schema, by an independent walk.
     fn names(schema: &Value, found: &mut BTreeSet<String>) {
         match schema {
             Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! The recipes of `examples/recipes`, and where their results are.
+//! Shipped recipes of `examples/recipes`, and the sections of their results.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde_json::Value;
 const RECIPES: &str = "examples/recipes";
 pub(super) const RESULTS: &str = "examples/results.md";
 
-/// Which section of the results has the scores of a recipe, by the start of its path.
+/// Section of the results with a recipe's scores, by the start of the recipe's path.
 const SECTIONS: [(&str, &str); 10] = [
     ("adapters/", "Scheduled unfreezing"),
     ("alignment/", "Realignment and transfer"),
@@ -24,35 +24,35 @@ const SECTIONS: [(&str, &str); 10] = [
     ("tiny/", "isogloss-tiny"),
 ];
 
-/// A recipe that ships.
+/// Shipped recipe.
 pub(super) struct Shipped {
-    /// Below `examples/recipes`.
+    /// Path below `examples/recipes`.
     pub(super) name: String,
-    /// What the file itself says.
+    /// Text of the file.
     text: String,
-    /// What it says with all that it extends.
+    /// The recipe with all that it extends, as JSON.
     resolved: Value,
 }
 
 impl Shipped {
-    /// The file, from the root of the repository.
+    /// Path from the root of the repository.
     pub(super) fn path(&self) -> String {
         format!("{RECIPES}/{}", self.name)
     }
 
-    /// The name of the file, without its folder and extension.
+    /// File stem: the name without folder and extension.
     pub(super) fn stem(&self) -> &str {
         let name = self.name.rsplit('/').next().unwrap_or_default();
         name.strip_suffix(".toml").unwrap_or(name)
     }
 
-    /// The heading of its results.
+    /// Heading of its results.
     pub(super) fn section(&self) -> Option<&'static str> {
         let of_name = SECTIONS.iter().find(|(start, _)| self.name.starts_with(start));
         of_name.map(|(_, section)| *section)
     }
 
-    /// Whether it names a method by this path, such as `objective.method.r_drop`.
+    /// Whether the recipe sets this path, such as `objective.method.r_drop`.
     pub(super) fn names(&self, path: &str) -> bool {
         has(&self.resolved, path)
     }
@@ -65,7 +65,7 @@ impl Shipped {
         self.name.starts_with("small/")
     }
 
-    /// Whether its own file speaks of a key.
+    /// Whether its own file, without what it extends, contains a key.
     fn says(&self, key: &str) -> bool {
         self.text.lines().any(|line| !line.starts_with('#') && line.contains(key))
     }
@@ -82,7 +82,7 @@ fn has(value: &Value, path: &str) -> bool {
     }
 }
 
-/// The recipes for a method: the small one that is about it, and the one with the largest experiment.
+/// Example recipes of a method: the closest small one, and the closest of the larger experiments.
 pub(super) fn recipes_for<'a>(all: &'a [Shipped], paths: &[String], key: &str) -> Vec<&'a Shipped> {
     let mut fitting: Vec<&Shipped> =
         all.iter().filter(|recipe| paths.iter().any(|path| recipe.names(path))).collect();
@@ -96,7 +96,7 @@ pub(super) fn recipes_for<'a>(all: &'a [Shipped], paths: &[String], key: &str) -
     small.into_iter().chain(large).copied().collect()
 }
 
-/// All of them, by name.
+/// Reads all shipped recipes, sorted by name.
 pub(super) fn shipped(root: &Path) -> anyhow::Result<Vec<Shipped>> {
     let folder = root.join(RECIPES);
     let mut paths = Vec::new();

@@ -1,4 +1,4 @@
-//! A recipe to start from: every key with its default and what it is.
+//! Recipe template: every key with its default and description.
 
 use isogloss::methods::MethodInfo;
 
@@ -13,14 +13,14 @@ const HEAD: &str = "\
 # is on has its default. `isogloss recipe --list` tells what methods there are.
 ";
 
-/// What stands in keys without a default that no recipe can do without.
+/// Example values of required keys, which have no default.
 const EXAMPLES: [(&str, &str); 3] = [
     ("model.source", "\"models/multilingual-e5-small\""),
     ("data.path", "\"data/{language}.jsonl\""),
     ("data.sources", "[\"en\"]"),
 ];
 
-/// The text of the recipe.
+/// Text of the template.
 pub(super) fn template() -> String {
     let axes = axes();
     let schema = Schema::new(apart(&axes));
@@ -39,7 +39,7 @@ pub(super) fn template() -> String {
     text
 }
 
-/// Entries that stand on an axis, with a section of their own.
+/// Entries that belong to an axis and have a section of their own.
 pub(super) fn apart(axes: &[Axis]) -> Vec<&'static str> {
     let samplings = ["pairs.sampling", "monolingual.sampling"];
     axes.iter().map(|axis| axis.entry).chain(samplings).collect()
@@ -60,7 +60,7 @@ fn table(schema: &Schema, axes: &[Axis], name: &str) -> String {
     text
 }
 
-/// The methods of an axis, a table each; a text has one label if nothing else is said.
+/// Tables of an axis's methods, commented out except for the default task, classification.
 fn methods(schema: &Schema, axis: &Axis) -> String {
     let mut text = heading(axis);
     for info in axis.rows {
@@ -76,7 +76,7 @@ fn methods(schema: &Schema, axis: &Axis) -> String {
     text
 }
 
-/// The objectives, of which cross-entropy alone is on.
+/// Objectives, commented out except for cross-entropy.
 fn objectives(axis: &Axis) -> String {
     let mut text = heading(axis);
     for info in axis.rows {
@@ -89,7 +89,7 @@ fn objectives(axis: &Axis) -> String {
     text
 }
 
-/// The ways to draw a language, of which at most one is on.
+/// Language sampling methods, commented out except for the default.
 fn sampling(key: &Key, axis: &Axis) -> String {
     let mut text = comment(key.line());
     for info in axis.rows {
@@ -109,7 +109,7 @@ fn summary(info: &MethodInfo) -> String {
     format!("{}: {}.", info.title, info.formula)
 }
 
-/// A key with its default, or with what can stand there; `table` is where it stands.
+/// A key with its default, or with the type of its values; `table` is the table that holds it.
 fn key_text(key: &Key, table: &str) -> String {
     let path = format!("{table}.{}", key.path);
     let example = EXAMPLES.iter().find(|(entry, _)| *entry == path).map(|(_, value)| *value);
@@ -117,13 +117,13 @@ fn key_text(key: &Key, table: &str) -> String {
     match (example.or(key.default.as_deref()), key.is_off) {
         (Some(value), false) => format!("{text}{} = {value}\n", key.path),
         (Some(value), true) => format!("{text}#{} = {value}\n", key.path),
-        // Its keys follow.
+        // The keys of the table follow.
         (None, _) if key.kind.contains('{') => text,
         (None, _) => format!("{text}#{} = <{}>\n", key.path, key.kind),
     }
 }
 
-/// Lines of at most 100 characters.
+/// Comment with the first sentence of a text, in lines of at most 100 characters.
 fn comment(text: &str) -> String {
     let mut lines = vec!["#".to_owned()];
     for word in first_sentence(text).split_whitespace() {
@@ -153,7 +153,7 @@ mod tests {
         expected.model.source = plan.recipe().model.source.clone();
         expected.data.path = plan.recipe().data.path.clone();
         expected.data.sources = plan.recipe().data.sources.clone();
-        // What stands in it are the defaults.
+        // The values in it are the defaults.
         assert_eq!(*plan.recipe(), expected);
     }
 

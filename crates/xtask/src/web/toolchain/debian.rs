@@ -1,4 +1,4 @@
-//! Debian's compiler for browsers, unpacked.
+//! Debian's WebAssembly compiler (`rustc-web`), unpacked into the target folder.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use super::output;
 use crate::{run, target_folder};
 
-/// The compiler, its library in both forms, and what they link with.
+/// Debian packages: the compiler, its library compiled and as source, and the libraries they link.
 const PACKAGES: [&str; 11] = [
     "rustc-web",
     "rust-web-src",
@@ -25,7 +25,7 @@ const PACKAGES: [&str; 11] = [
     "zlib1g",
 ];
 
-/// The compiler, unpacked if it is not there yet.
+/// Path of the compiler, which is unpacked if it is missing.
 pub(super) fn rustc(sysroot: &Path) -> Result<PathBuf> {
     let root = absolute(target_folder().join("rust-web"))?;
     let rustc = root.join("bin/rustc");
@@ -56,7 +56,7 @@ fn unpack(root: &Path, sysroot: &Path) -> Result<()> {
     fs::create_dir_all(root.join("usr").join(&tools))?;
     symlink(sysroot.join(&tools).join("rust-lld"), root.join("usr").join(&tools).join("rust-lld"))?;
 
-    // The last step: where this file is, the rest is.
+    // Written last: if this file exists, so does the rest.
     let libraries = root.join("usr/lib").join(std::env::consts::ARCH.to_owned() + "-linux-gnu");
     let script = format!(
         "#!/bin/sh\nexport LD_LIBRARY_PATH={}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}\nexec {}/usr/bin/rustc \"$@\"\n",
