@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::{Slot, TextError};
 
-/// BIO (IOB2) tag of a unit, a word or a subword: outside, at the begin or inside of a span.
+/// BIO (IOB2) tag of a unit, a word or a subword: outside, begin or inside of a span.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Bio {
     /// Outside of all spans, written `O`.

@@ -30,7 +30,7 @@ impl LabelSet {
     /// Creates a label set of these names, in this order.
     ///
     /// # Errors
-    /// [`TextError::DuplicateLabel`] if a name comes twice.
+    /// [`TextError::DuplicateLabel`] if a name is repeated.
     pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self, TextError> {
         let mut labels = Self::default();
         for name in names {

@@ -165,7 +165,7 @@ mod tests {
         pack_sentences, read_pairs,
     };
 
-    /// Words 100 to 999 beside the special tokens of BERT.
+    /// Words 100 to 999 besides the special tokens of BERT.
     static WORDS: LazyLock<Tokenizer> = LazyLock::new(|| {
         let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].into_iter().enumerate();
         let added = special.clone().map(|(id, name)| {

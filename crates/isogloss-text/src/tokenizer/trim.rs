@@ -103,7 +103,7 @@ impl<'a> PieceCounts<'a> {
         })
     }
 
-    /// Selects the pieces to keep: at most `limit`, or all of the texts.
+    /// Selects the pieces to keep: at most `limit`; if it is unset, all of the texts.
     ///
     /// In order of priority: special tokens, the ids of `needed` and the fallbacks for unknown
     /// text, then the characters of the texts, then other pieces of the texts, the more frequent

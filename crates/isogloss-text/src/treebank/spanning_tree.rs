@@ -2,9 +2,8 @@
 //!
 //! Chu and Liu 1965 and Edmonds 1967 find the best arborescence of a directed graph: each node
 //! takes its best head, and a cycle is contracted to one node until none is left.
-//! The order of contractions is arbitrary; if it follows a path along the best heads, as in Gabow
-//! et al. 1986, each contraction costs its number of nodes times the width of the graph, O(n²) in
-//! total.
+//! The order of contractions is free; along a path of best heads, as in Gabow et al. 1986, each
+//! contraction costs its number of nodes times the width of the graph, O(n²) in total.
 
 use crate::treebank::{TreeError, check_tree};
 
@@ -13,9 +12,8 @@ use crate::treebank::{TreeError, check_tree};
 ///
 /// The tree always has exactly one root: arcs are compared by the number of root arcs first, fewest
 /// best, and by score second.
-/// Chu-Liu/Edmonds only adds, subtracts and compares, so it is as exact for such pairs as for
-/// numbers, whereas a large penalty on root arcs would lose precision, and reattaching the surplus
-/// roots of an unconstrained tree may miss the best one.
+/// Chu-Liu/Edmonds only adds, subtracts and compares, so is exact for such pairs; a large penalty
+/// on root arcs would lose precision, and reattaching surplus roots may miss the best tree.
 /// Ties are broken deterministically; sums are in f64.
 ///
 /// ```
@@ -181,8 +179,7 @@ impl Graph {
         })
     }
 
-    /// Selects the best arc into a slot, and returns the slot of its head; `None` if there is no
-    /// arc.
+    /// Selects the best arc into a slot; returns the slot of its head, `None` if there is no arc.
     fn enter(&mut self, slot: usize) -> Option<usize> {
         let row = &self.arcs[slot * self.width..][..self.width];
         let mut best: Option<Arc> = None;
@@ -382,8 +379,7 @@ mod tests {
 
     #[test]
     fn cycles_in_cycles_of_a_long_sentence_are_resolved() {
-        // Each word has the best scores for its neighbors, better toward the end: every contraction
-        // adds one word.
+        // Words score their neighbors best, better toward the end: each contraction adds a word.
         let n_words = 500;
         let width = n_words + 1;
         let mut scores = vec![0.0; width * width];
@@ -395,8 +391,7 @@ mod tests {
         }
         let heads = maximum_spanning_tree(&scores, n_words).unwrap();
         check_tree(&heads).unwrap();
-        // The root has the lowest score at the first word, but one word must take it, and the rest
-        // is a chain.
+        // The root scores lowest at the first word, but a word must take it; the rest is a chain.
         assert_eq!(
             total(&scores, &heads),
             (1..n_words).map(|word| 1000.0 + word as f64).sum::<f64>() + 1000.0
