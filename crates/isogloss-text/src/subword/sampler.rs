@@ -35,8 +35,8 @@ pub struct SubwordSamplingConfig {
     ///
     /// With a Unigram tokenizer, a segmentation has a probability proportional to
     /// `exp(alpha * score)`, where the score is the sum of the scores of its pieces (Kudo 2018,
-    /// arXiv:1804.10959, and SentencePiece's `alpha`): near 0 sampling is uniform, and a large alpha
-    /// leaves only the best segmentation.
+    /// arXiv:1804.10959, and SentencePiece's `alpha`): near 0 sampling is uniform, and a large
+    /// alpha leaves only the best segmentation.
     /// With a BPE tokenizer, the probability to skip a merge, at most 1 (BPE-dropout, Provilkov et
     /// al. 2020, arXiv:1910.13267).
     /// With a WordPiece tokenizer, the probability to drop a piece that matches, at most 1 (after
