@@ -1,4 +1,4 @@
-//! Throughput of subword sampling, in words between whitespace a second on one core.
+//! Benchmark of subword sampling: throughput in whitespace-separated words per second on one core.
 //!
 //! ```text
 //! cargo run --release -p isogloss-text --example subword_sampling_speed -- tokenizer.json text.txt

@@ -1,11 +1,16 @@
-//! Word alignment: which word of a sentence translates which word of its translation.
+//! Word alignment of parallel text: links between the words of a sentence and of its translation.
 //!
 //! An [`Alignment`] is a set of links between the words of two texts.
-//! Four sources make one: a file in the Pharaoh format ([`read_alignments`]), a bilingual dictionary ([`DictionaryAligner`]), a statistical model trained on parallel text ([`DiagonalAligner`]), or the similarities of word vectors ([`Extraction`]).
-//! [`Symmetrization`] joins the alignments of two directions, and [`AlignmentScores`] compares alignments with those of people.
+//! It comes from a file in the Pharaoh format ([`read_alignments`]), a bilingual dictionary
+//! ([`DictionaryAligner`]), a statistical model trained on parallel text ([`DiagonalAligner`]), or
+//! the similarities of word embeddings ([`Extraction`]).
+//! [`Symmetrization`] combines the alignments of both directions, and [`AlignmentScores`] scores
+//! alignments against gold alignments.
 //!
-//! Words are separated by whitespace, as [`whitespace_words`](crate::whitespace_words) finds them, and counted from 0.
-//! Text that is written without spaces, as Chinese, Japanese and Thai are, must come segmented into words, with spaces between them.
+//! Words are separated by whitespace, as [`whitespace_words`](crate::whitespace_words) finds them,
+//! and counted from 0.
+//! Text of scripts without spaces, such as Chinese, Japanese and Thai, must be segmented into words
+//! first, with spaces between them.
 //!
 //! ```
 //! use isogloss_text::{Bitext, DiagonalAlignerConfig, Symmetrization, WordForm, align_both_ways};
@@ -37,10 +42,10 @@ pub use score::{AlignmentScores, GoldAlignment};
 pub use similarity::Extraction;
 pub use symmetrization::Symmetrization;
 
-/// An alignment link: the indices of a word of the left text and a word of the right text, from 0.
+/// Alignment link: the indices of a word of the left text and a word of the right text, from 0.
 pub type Link = (usize, usize);
 
-/// A word alignment: the links between the words of two texts, sorted, each once.
+/// Word alignment: the links between the words of two texts, sorted, without duplicates.
 ///
 /// ```
 /// use isogloss_text::Alignment;
@@ -56,7 +61,7 @@ pub struct Alignment {
 }
 
 impl FromIterator<Link> for Alignment {
-    /// Collects links in any order; a link that comes twice is kept once.
+    /// Collects links in any order and removes duplicates.
     fn from_iter<I: IntoIterator<Item = Link>>(links: I) -> Self {
         let mut links: Vec<Link> = links.into_iter().collect();
         links.sort_unstable();
@@ -86,34 +91,35 @@ impl Alignment {
         self.links.binary_search(&link).is_ok()
     }
 
-    /// The alignment with the two texts exchanged.
+    /// Reverse alignment: left and right words are swapped.
     #[must_use]
     pub fn reversed(&self) -> Self {
         self.links.iter().map(|&(left, right)| (right, left)).collect()
     }
 
-    /// The links that both alignments have.
+    /// Intersection of two alignments: the links that both contain.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         self.filtered(|link| other.contains(link))
     }
 
-    /// The links that at least one of the alignments has.
+    /// Union of two alignments: the links that at least one of them contains.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         self.links.iter().chain(&other.links).copied().collect()
     }
 
-    /// The links that `other` lacks.
+    /// Difference of two alignments: the links that `other` does not contain.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         self.filtered(|link| !other.contains(link))
     }
 
-    /// The links whose two words have no other link.
+    /// One-to-one links: the links whose two words have no other link.
     ///
     /// # Source
-    /// Gaschi et al. 2023, Exploring the Relationship between Alignment and Cross-lingual Transfer in Multilingual Transformers: realignment takes one-to-one links only.
+    /// Gaschi et al. 2023, Exploring the Relationship between Alignment and Cross-lingual Transfer
+    /// in Multilingual Transformers: realignment takes one-to-one links only.
     #[must_use]
     pub fn one_to_one(&self) -> Self {
         let left_words = words_linked_once(self.links.iter().map(|link| link.0));
@@ -121,10 +127,10 @@ impl Alignment {
         self.filtered(|(left, right)| left_words.contains(&left) && right_words.contains(&right))
     }
 
-    /// The links between words that are written differently.
+    /// Removes links between identical words, such as names and numbers (`ignore_identical`).
     ///
-    /// Names and numbers are the same in both languages and so teach a model nothing about translation.
-    /// Words are compared as they are written, case included.
+    /// Identical words teach a model nothing about translation.
+    /// The comparison is case-sensitive.
     ///
     /// # Source
     /// Gaschi et al. 2023, `ignore_identical` of the authors' code.

@@ -1,8 +1,9 @@
-//! Batches and collation: rows of token ids and targets, padded to one length.
+//! Batch collation: token ids and targets of examples, padded to one sequence length.
 
 use crate::{Features, IGNORE_INDEX, Target, TextError, WordTargets};
 
-/// Token ids and targets of `n` examples, padded at the end to `seq_len` tokens.
+/// Mini-batch of `n` examples: token ids, attention mask and targets, right-padded to `seq_len`
+/// tokens.
 ///
 /// # Shapes
 /// - `input_ids`, `attention_mask`, `token_type_ids`: `[n, seq_len]`, row by row
@@ -14,33 +15,35 @@ pub struct TokenBatch {
     pub n: usize,
     /// The number of tokens of the longest example.
     pub seq_len: usize,
-    /// The token ids; the pad id in padding.
+    /// Token ids; the pad token id in padding.
     pub input_ids: Vec<i32>,
-    /// 1 for a token, 0 for padding.
+    /// Attention mask: 1 for a token, 0 for padding.
     pub attention_mask: Vec<u8>,
-    /// The segment of each token; 0 in padding.
+    /// Token type (segment) ids; 0 in padding.
     pub token_type_ids: Vec<i32>,
-    /// What the model should predict.
+    /// The training targets (labels).
     pub targets: Targets,
-    /// The indices of the examples in the data they were taken from.
+    /// The indices of the examples in their dataset.
     pub indices: Vec<usize>,
 }
 
-/// The targets of a batch.
+/// Training targets (labels) of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Targets {
-    /// None: the examples are to be predicted, or only encoded.
+    /// No targets, for inference and encoding.
     None,
-    /// One class for each example.
+    /// Sequence classification: one class for each example.
     Classes(Vec<i32>),
-    /// One label for each token, [`IGNORE_INDEX`] where there is none and in padding.
+    /// Token classification: one label for each token, [`IGNORE_INDEX`] for tokens without a label
+    /// and in padding.
     Tokens(Vec<i32>),
-    /// A head, relation and part of speech for each word, for a parser.
+    /// Dependency parsing: a head, a relation and a part-of-speech tag for each word.
     Words(WordTargets),
 }
 
 impl Targets {
-    /// One entry for each row of the logits: classes, labels of tokens, or the heads of words; nothing without targets.
+    /// Flat labels, one for each row of the logits: classes, token labels, or heads of words; empty
+    /// without targets.
     pub fn rows(&self) -> &[i32] {
         match self {
             Self::None => &[],
@@ -51,10 +54,11 @@ impl Targets {
 }
 
 impl TokenBatch {
-    /// Collates features; `indices` are those of their examples in the data set.
+    /// Collates features into a padded batch; `indices` are those of their examples in the dataset.
     ///
     /// # Errors
-    /// [`TextError::IndexCount`] if there is not one index for each feature, [`TextError::MixedTargets`] if the targets are of different kinds.
+    /// [`TextError::IndexCount`] if there is not one index for each feature,
+    /// [`TextError::MixedTargets`] if the targets are of different kinds.
     pub fn collate(
         features: &[&Features],
         indices: Vec<usize>,
@@ -95,16 +99,17 @@ impl TokenBatch {
         Ok(batch)
     }
 
-    /// The labeled tokens: the flat index of each, `row * seq_len + column`, and its label.
+    /// Gathers the labeled tokens: their flat indices, `row * seq_len + column`, and their labels.
     ///
-    /// Nothing for targets of other kinds.
+    /// Empty for targets of other kinds.
     pub fn labeled_tokens(&self) -> (Vec<i32>, Vec<i32>) {
         let Targets::Tokens(labels) = &self.targets else { return Default::default() };
         let indexed = (0..).zip(labels.iter().copied());
         indexed.filter(|(_, label)| *label != IGNORE_INDEX).unzip()
     }
 
-    /// Collates rows of token ids, in one segment and without targets; an id above `i32::MAX` is clamped to it.
+    /// Collates rows of token ids into a padded batch of one segment, without targets; an id above
+    /// `i32::MAX` is clamped to it.
     ///
     /// ```
     /// use isogloss_text::TokenBatch;
@@ -133,7 +138,7 @@ impl TokenBatch {
 }
 
 impl WordTargets {
-    /// Collates the targets of several sentences.
+    /// Collates and pads the parsing targets of several sentences.
     fn joined(sentences: &[&Self]) -> Self {
         let n_words = sentences.iter().map(|sentence| sentence.n_words).max().unwrap_or(0);
         let ids = |list: fn(&Self) -> &[i32]| {
@@ -173,7 +178,7 @@ impl Target {
     }
 }
 
-/// The rows one after the other, each padded, or cut, to `seq_len`.
+/// Pads or truncates each row to `seq_len`, and concatenates the rows.
 fn padded<T: Copy>(
     rows: impl Iterator<Item = impl Iterator<Item = T>>,
     seq_len: usize,

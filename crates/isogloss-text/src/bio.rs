@@ -1,14 +1,14 @@
-//! BIO tags: spans of a text as one tag per word or subword (Ramshaw and Marcus 1995, in its IOB2 form).
+//! BIO tags (IOB2): spans of a text as one tag per word or subword (Ramshaw and Marcus 1995).
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::{Slot, TextError};
 
-/// A BIO tag: the position of a unit, a word or a subword, in a span.
+/// BIO (IOB2) tag of a unit, a word or a subword: outside, begin or inside of a span.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Bio {
-    /// In no span, written `O`.
+    /// Outside of all spans, written `O`.
     Outside,
     /// The first unit of a span of this name, written `B-<name>`.
     Begin(String),
@@ -39,11 +39,12 @@ impl fmt::Display for Bio {
     }
 }
 
-/// The tag of each unit of a text, from the slots of the text.
+/// Converts spans to BIO tags: the tag of each unit, a word or a token, from the slots of a text.
 ///
-/// Units and slots are spans in characters, `start..end`.
-/// A unit belongs to the slot that it shares most characters with, the first on a tie; a unit of no width belongs to none.
-/// A slot that no unit belongs to leaves no trace.
+/// Units and slots are character spans, `start..end`.
+/// A unit belongs to the slot with which it shares the most characters, the first on a tie; a
+/// zero-width unit belongs to none.
+/// A slot without units gives no tag.
 ///
 /// ```
 /// use isogloss_text::{Bio, Slot, bio_labels, whitespace_words};
@@ -77,7 +78,7 @@ pub fn bio_labels(units: &[(usize, usize)], slots: &[Slot]) -> Vec<Bio> {
     units.iter().map(&mut tag).collect()
 }
 
-/// The words of a text between whitespace, as spans in characters.
+/// Whitespace tokenization: the words of a text, as character spans.
 ///
 /// ```
 /// assert_eq!(isogloss_text::whitespace_words(" läuft 🎵 nicht"), [(1, 6), (7, 8), (9, 14)]);
@@ -143,7 +144,8 @@ mod tests {
 
     #[test]
     fn words_are_counted_in_characters() {
-        // Two regional indicators make one flag, e and U+0301 make one letter: each is two characters.
+        // Two regional indicators make one flag, e and U+0301 make one letter: each is two
+        // characters.
         assert_eq!(
             whitespace_words("🇩🇪 e\u{301}t\u{3000}打开 灯\n"),
             [(0, 2), (3, 6), (7, 9), (10, 11)]

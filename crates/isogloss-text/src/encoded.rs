@@ -1,23 +1,26 @@
-//! Encodings: a text as token ids, with the offsets and the word of each token.
+//! Tokenizer output (encoding): token ids with character offsets and word ids.
 
-/// The encoding of a text or pair: token ids with their offsets, words and segments, special tokens included, not padded.
+/// Encoding of a text or text pair: token ids with offsets, word ids and token type ids, with
+/// special tokens, without padding.
 ///
 /// The lists have one entry for each token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Encoded {
-    /// The id of each token.
+    /// Token ids.
     pub ids: Vec<u32>,
-    /// The segment of each token, as BERT tells the texts of a pair apart; all 0 for XLM-R.
+    /// Token type (segment) ids, by which BERT distinguishes the texts of a pair; all 0 for XLM-R.
     pub type_ids: Vec<u32>,
-    /// The offsets of each token in characters, `start..end` in its own text or word; `(0, 0)` for special tokens.
+    /// Character offsets of each token, `start..end` in its own text or word; `(0, 0)` for special
+    /// tokens.
     ///
-    /// They are the tokenizer's own: a SentencePiece token may include the space before it, see [`Tokenizer::spans`](crate::Tokenizer::spans).
+    /// These are the tokenizer's offsets: a SentencePiece token may include the space before it,
+    /// see [`Tokenizer::spans`](crate::Tokenizer::spans).
     pub offsets: Vec<(usize, usize)>,
-    /// The word of each token, counted from 0; `None` for special tokens.
+    /// Index of the word of each token, from 0; `None` for special tokens.
     pub word_ids: Vec<Option<u32>>,
-    /// Whether a token is a special token that the tokenizer added.
+    /// Special tokens mask: whether a token is a special token that the tokenizer added.
     pub special: Vec<bool>,
-    /// The number of tokens that truncation cut off.
+    /// The number of tokens removed by truncation.
     pub n_truncated: usize,
 }
 
@@ -32,7 +35,8 @@ impl Encoded {
         self.ids.is_empty()
     }
 
-    /// The index of the first token of each of `n_words` words; `None` for a word without a token or truncated.
+    /// First subword of each of `n_words` words, as a token index; `None` for a word without a
+    /// token or truncated.
     pub fn first_subwords(&self, n_words: usize) -> Vec<Option<usize>> {
         let mut first = vec![None; n_words];
         for (idx, word) in self.word_ids.iter().enumerate() {

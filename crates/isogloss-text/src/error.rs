@@ -1,4 +1,4 @@
-//! Errors of texts, data files and tokenizers.
+//! Errors of text preprocessing: data files, tokenizers, labels, configurations and batches.
 
 mod line_problem;
 
@@ -10,9 +10,10 @@ pub use line_problem::LineProblem;
 
 use crate::{Language, TagFault, ViewKind};
 
-/// Why a text, a data file or a tokenizer was refused.
+/// Error of text preprocessing: an invalid data file, tokenizer, label, configuration or batch.
 ///
-/// A message names the file and the line it is about, as editors and compilers do: `data/de.jsonl:17: empty "text"`.
+/// Messages begin with the file and the line, as those of compilers do:
+/// `data/de.jsonl:17: empty "text"`.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TextError {
@@ -21,27 +22,27 @@ pub enum TextError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The I/O error.
         source: std::io::Error,
     },
 
-    /// The file holds no example.
+    /// Empty dataset: the file contains no example.
     #[error("{}: no example in this file", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
     },
 
-    /// A line does not have the form that its format asks for.
+    /// Parse error: a line is not valid in the format of the file.
     #[error("{}:{line}{}: {problem}", path.display(), suffix(*column))]
     Line {
         /// The file.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// The byte of the line, counted from 1, where it is known.
+        /// The column, a byte of the line counted from 1, if known.
         column: Option<usize>,
-        /// What is wrong with it.
+        /// The reason.
         #[source]
         problem: LineProblem,
     },
@@ -55,62 +56,62 @@ pub enum TextError {
         line: usize,
     },
 
-    /// An example lacks a field that is needed.
+    /// Missing field: an example lacks a required field.
     #[error("{}:{line}: no field {field:?}{}", path.display(), hint(nearest))]
     MissingField {
         /// The file.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// The field that was looked for.
+        /// The required field.
         field: String,
-        /// The field of this example with the nearest name.
+        /// The field of this example with the most similar name, for a hint.
         nearest: Option<String>,
     },
 
-    /// A table lacks a column that is needed.
+    /// Missing column: a table lacks a required column.
     #[error("{}:{line}: no column {column:?}{}", path.display(), hint(nearest))]
     MissingColumn {
         /// The file.
         path: PathBuf,
         /// The line that should name the column, counted from 1.
         line: usize,
-        /// The column that was looked for, by name or by zero-based number.
+        /// The required column, by name or by zero-based number.
         column: String,
-        /// The column of this table with the nearest name.
+        /// The column of this table with the most similar name, for a hint.
         nearest: Option<String>,
     },
 
-    /// A column is set by name where only a number can find it.
+    /// A column is configured by name, but the file has no header, so only a number is valid.
     #[error("{}: column {column:?} is not a zero-based number, and this file has no header", path.display())]
     ColumnNumber {
         /// The file.
         path: PathBuf,
-        /// The column as it was set.
+        /// The configured column.
         column: String,
     },
 
-    /// The tag column of a CoNLL-U file is neither of the two that exist.
+    /// The configured tag column of a CoNLL-U file is neither `upos` nor `xpos`.
     #[error("{}: tag column {column:?} is neither \"upos\" nor \"xpos\"", path.display())]
     TagColumn {
         /// The file.
         path: PathBuf,
-        /// The column as it was set.
+        /// The configured column.
         column: String,
     },
 
-    /// No example belongs to the split that was asked for.
+    /// Missing split: no example belongs to the requested split.
     #[error("{}: no example of split {split:?}, only of {known:?}", path.display())]
     MissingSplit {
         /// The file.
         path: PathBuf,
-        /// The split that was asked for.
+        /// The requested split.
         split: String,
         /// The splits that the file has, sorted.
         known: Vec<String>,
     },
 
-    /// An example has a label that the label set does not know.
+    /// Unknown label: the label of an example is not in the label set.
     #[error("{}:{line}: unknown label {label:?}{}", path.display(), hint(nearest))]
     UnknownLabel {
         /// The file.
@@ -119,34 +120,35 @@ pub enum TextError {
         line: usize,
         /// The label of the example.
         label: String,
-        /// The known label with the nearest name.
+        /// The known label with the most similar name, for a hint.
         nearest: Option<String>,
     },
 
-    /// A label is listed twice.
+    /// Duplicate label in a label set.
     #[error("label {label:?} is listed twice")]
     DuplicateLabel {
         /// The label.
         label: String,
     },
 
-    /// A tag is not `O`, `B-<name>` or `I-<name>`.
+    /// Invalid BIO tag: not `O`, `B-<name>` or `I-<name>`.
     #[error("tag {tag:?} is not \"O\", \"B-<name>\" or \"I-<name>\"")]
     InvalidBio {
         /// The tag.
         tag: String,
     },
 
-    /// A language is not written as a BCP-47 tag.
+    /// Invalid language tag: not a well-formed BCP-47 tag.
     #[error("{tag:?} is not a language tag such as \"en\", \"zh-CN\" or \"sr-Latn\": {fault}")]
     InvalidLanguage {
         /// The tag.
         tag: String,
-        /// What is wrong with it.
+        /// The reason.
         fault: TagFault,
     },
 
-    /// Among the files of all languages is one whose name is no language tag, though it looks like one.
+    /// A file that matches the path pattern has a name that resembles a language tag but is not a
+    /// valid one.
     #[error(
         "{}: {tag:?} is not a language tag: {fault}; move the file elsewhere, or list the languages in place of all",
         path.display()
@@ -154,82 +156,83 @@ pub enum TextError {
     FileOfNoLanguage {
         /// The file.
         path: PathBuf,
-        /// What stands where the tag is expected.
+        /// The part of the file name at the position of the language tag.
         tag: String,
-        /// What is wrong with it.
+        /// The reason.
         fault: TagFault,
     },
 
-    /// Several files may be meant for a language that has none of its own.
+    /// Ambiguous language: it has no file of its own, and several files match it by BCP-47
+    /// fallback.
     #[error(
         "{}: no file for \"{language}\", and several that it may be: {}; name one of them",
         path.display(), quoted(candidates)
     )]
     AmbiguousLanguage {
-        /// The file that was looked for.
+        /// The expected file.
         path: PathBuf,
         /// The language.
         language: Language,
-        /// The languages that have a file and may be meant.
+        /// The languages that have a file and match.
         candidates: Vec<Language>,
     },
 
-    /// A tokenizer file cannot be used.
+    /// Invalid tokenizer file.
     #[error("{}: not a usable tokenizer: {reason}", path.display())]
     Tokenizer {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
 
-    /// A tokenizer has no mask token.
+    /// The tokenizer has no mask token.
     #[error(
         "this tokenizer has no mask token, neither \"<mask>\" nor \"[MASK]\"; its special tokens are {special:?}"
     )]
     NoMaskToken {
-        /// The special tokens that it has.
+        /// The special tokens of the tokenizer.
         special: Vec<String>,
     },
 
-    /// A vocabulary cannot be trimmed as asked.
+    /// Vocabulary trimming failed.
     #[error("cannot trim the vocabulary: {reason}")]
     Trim {
-        /// Why not.
+        /// The reason.
         reason: String,
     },
 
-    /// A value of a masking configuration cannot be used.
+    /// Invalid value in the masking configuration (MLM).
     #[error("masking.{field}: {reason}")]
     InvalidMasking {
         /// The field.
         field: &'static str,
-        /// What was expected and what was found.
+        /// The expected and the found value.
         reason: String,
     },
 
-    /// A text could not be tokenized.
+    /// Tokenization of a text failed.
     #[error("cannot tokenize {text:?}: {reason}")]
     Encode {
         /// The start of the text.
         text: String,
-        /// What the tokenizer said.
+        /// The error message of the tokenizer.
         reason: String,
     },
 
-    /// The maximum length has no room for text beside the special tokens.
+    /// The maximum sequence length leaves no room for text besides the special tokens.
     #[error("max_length {max_length} has no room for text beside {n_special} special tokens")]
     MaxLength {
-        /// The length that was asked for, in tokens.
+        /// The requested maximum length in tokens.
         max_length: usize,
         /// The number of special tokens in one sequence.
         n_special: usize,
     },
 
-    /// There is no file for a language.
+    /// Missing data file of a language.
     #[error("{}: no file for \"{language}\", {}", path.display(), only(known))]
     MissingLanguage {
-        /// The file that was looked for.
+        /// The expected file.
         path: PathBuf,
         /// The language.
         language: Language,
@@ -237,29 +240,29 @@ pub enum TextError {
         known: Vec<Language>,
     },
 
-    /// A value of the `[views]` table cannot be used.
+    /// Invalid value in the `[views]` table (data augmentation).
     #[error("views.{field}: {reason}")]
     InvalidViews {
         /// The field.
         field: &'static str,
-        /// What was expected and what was found.
+        /// The expected and the found value.
         reason: String,
     },
 
-    /// A view was asked for that has no table in the configuration.
+    /// Missing configuration: a requested view has no table.
     #[error("there is no table [views.{view}] for the view \"{view}\"")]
     MissingView {
         /// The view.
         view: ViewKind,
     },
 
-    /// A translated view was asked for in a tagging task, where each word or token has its own label.
+    /// Translated views do not support tagging, where each word or token has its own label.
     #[error(
         "the view \"translated\" has no tags: nothing tells which word of a translation stands for which word of the text; \"code_switched\" and \"subword_sampled\" keep tags"
     )]
     TranslatedTags,
 
-    /// A parsed treebank is not over the text of the gold standard.
+    /// Text mismatch: a parsed treebank and the gold standard do not have the same text.
     #[error(
         "{}:{line}: expected the text {expected:?} of {}:{gold_line}, found {found:?}",
         path.display(), gold_path.display()
@@ -273,13 +276,13 @@ pub enum TextError {
         gold_path: PathBuf,
         /// The line of its first token that differs.
         gold_line: usize,
-        /// The start of the text of the gold standard from there on, without spaces.
+        /// The text of the gold standard from that position on, an excerpt without spaces.
         expected: String,
-        /// The start of the parsed text from there on, without spaces.
+        /// The parsed text from that position on, an excerpt without spaces.
         found: String,
     },
 
-    /// A file does not have one line for each text or pair that it is about.
+    /// Line count mismatch: the file does not have one line for each text or pair.
     #[error("{}: expected {expected} lines, found {found}", path.display())]
     LineCount {
         /// The file.
@@ -290,11 +293,11 @@ pub enum TextError {
         found: usize,
     },
 
-    /// A batch joins features with different kinds of targets.
+    /// Collation error: the features of a batch have different kinds of targets.
     #[error("a batch joins features with different kinds of targets")]
     MixedTargets,
 
-    /// A batch does not have one index for each of its features.
+    /// Collation error: the numbers of features and of indices differ.
     #[error("a batch of {n_features} features has {n_indices} indices")]
     IndexCount {
         /// The number of features.

@@ -1,36 +1,36 @@
-//! Examples as the readers return them: text and labels, not yet tokens and ids.
+//! Dataset examples: texts and labels as the readers return them, before tokenization.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Origin;
 use crate::treebank::{Sentence, TokenId};
 
-/// One example of a data file.
+/// Dataset example: text and labels, split, and source location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Example {
-    /// Where it was read.
+    /// The source location: file and line.
     pub origin: Origin,
     /// The text and its labels.
     pub content: Content,
-    /// The split it belongs to, where the file says so.
+    /// The dataset split, if the file has a split field.
     pub split: Option<String>,
 }
 
-/// The text of an example and its labels.
+/// Content of an example: its text and labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// Running text, as JSON Lines, TSV and CSV files hold it.
+    /// Running text, from JSON Lines, TSV and CSV files.
     Text {
         /// The text, never blank.
         text: String,
         /// The second text of a pair, never blank.
         pair: Option<String>,
-        /// The class of the text or the pair.
+        /// The class label of the text or the pair.
         label: Option<String>,
-        /// The named spans of `text`, sorted, without overlap.
+        /// The slots (labeled spans) of `text`, sorted, without overlap.
         slots: Vec<Slot>,
     },
-    /// Words with one tag each, as CoNLL files hold them.
+    /// Pre-tokenized words with one tag each, from CoNLL, CoNLL-U and JSON Lines files.
     Words {
         /// The words, none empty.
         words: Vec<String>,
@@ -49,7 +49,7 @@ impl From<Sentence> for Example {
     }
 }
 
-/// A named span of a text.
+/// Slot (labeled span) of a text, such as an entity, in characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Slot {
@@ -62,13 +62,13 @@ pub struct Slot {
     pub name: String,
 }
 
-/// A sentence and its translation.
+/// Parallel sentence pair: a sentence and its translation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SentencePair {
     /// The sentence in the first language.
     pub left: String,
     /// The sentence in the second language.
     pub right: String,
-    /// Where the pair was read.
+    /// The source location of the pair: file and line.
     pub origin: Origin,
 }

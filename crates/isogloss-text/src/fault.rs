@@ -1,11 +1,11 @@
-//! Faults of a configuration: fields whose values cannot be used, and why.
+//! Configuration validation: fields with invalid values, and the reasons.
 
 use std::ops::RangeInclusive;
 
-/// A field of a configuration, and what was expected there and found.
+/// Validation error of a configuration: the field, and its expected and found value.
 pub(crate) type Fault = (&'static str, String);
 
-/// The fault of a value outside a range, NaN among them.
+/// Range check: the error of a value that is outside a range or NaN.
 pub(crate) fn outside(
     field: &'static str,
     value: f64,

@@ -1,4 +1,4 @@
-//! Features: examples as token ids and label ids, a file for each task.
+//! Featurization: converts examples to token ids and label ids, with one module per task.
 
 mod classification;
 mod featurize;

@@ -8,7 +8,8 @@ use crate::nearest::nearest;
 use crate::treebank::{NO_VALUE, Sentence, Subtypes};
 use crate::{Bio, Content, Example, TextError};
 
-/// An ordered set of label names; the id of a name is its index.
+/// Label set (`label2id` and `id2label`): an ordered set of label names; the id of a name is its
+/// index.
 ///
 /// ```
 /// use isogloss_text::LabelSet;
@@ -26,10 +27,10 @@ pub struct LabelSet {
 }
 
 impl LabelSet {
-    /// A set of these names, in this order.
+    /// Creates a label set of these names, in this order.
     ///
     /// # Errors
-    /// [`TextError::DuplicateLabel`] if a name comes twice.
+    /// [`TextError::DuplicateLabel`] if a name is repeated.
     pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self, TextError> {
         let mut labels = Self::default();
         for name in names {
@@ -44,7 +45,7 @@ impl LabelSet {
         Ok(labels)
     }
 
-    /// The classes of the examples, sorted.
+    /// Collects the class labels of examples, sorted.
     pub fn classes<'a>(examples: impl IntoIterator<Item = &'a Example>) -> Self {
         let names = examples.into_iter().filter_map(|example| match &example.content {
             Content::Text { label, .. } => label.clone(),
@@ -53,10 +54,11 @@ impl LabelSet {
         Self::sorted(names.collect())
     }
 
-    /// The tags of the examples, sorted.
+    /// Collects the tags of examples for token classification, sorted.
     ///
     /// A slot gives `B-<name>`, `I-<name>` and `O`; a word gives its tag.
-    /// A tag `B-<name>` or `I-<name>` brings the other, because another language may split the same span into more units.
+    /// A tag `B-<name>` or `I-<name>` adds the other one too, because another language may split
+    /// the same span into more units.
     pub fn tags<'a>(examples: impl IntoIterator<Item = &'a Example>) -> Self {
         let mut names = BTreeSet::new();
         let add_span = |name: &str, names: &mut BTreeSet<String>| {
@@ -85,7 +87,8 @@ impl LabelSet {
         Self::sorted(names)
     }
 
-    /// The relations of the sentences, with or without their subtypes, sorted; a word without a relation adds none.
+    /// Collects the dependency relations (DEPREL) of sentences, with or without their subtypes,
+    /// sorted; words without a relation are skipped.
     pub fn deprels<'a>(
         sentences: impl IntoIterator<Item = &'a Sentence>,
         subtypes: Subtypes,
@@ -96,19 +99,20 @@ impl LabelSet {
         Self::sorted(deprels.map(str::to_owned).collect())
     }
 
-    /// The universal parts of speech of the sentences, sorted; a word without one adds none.
+    /// Collects the universal part-of-speech tags (UPOS) of sentences, sorted; words without a tag
+    /// are skipped.
     pub fn upos<'a>(sentences: impl IntoIterator<Item = &'a Sentence>) -> Self {
         let words = sentences.into_iter().flat_map(Sentence::words);
         let tags = words.map(|word| word.upos.as_str()).filter(|name| *name != NO_VALUE);
         Self::sorted(tags.map(str::to_owned).collect())
     }
 
-    /// The id of a name.
+    /// The id of a label name (`label2id`).
     pub fn id(&self, name: &str) -> Option<u32> {
         self.ids.get(name).copied()
     }
 
-    /// The name of an id.
+    /// The label name of an id (`id2label`).
     pub fn name(&self, id: u32) -> Option<&str> {
         self.names.get(usize::try_from(id).ok()?).map(String::as_str)
     }
@@ -128,7 +132,7 @@ impl LabelSet {
         self.names.is_empty()
     }
 
-    /// The known name nearest to `name`, for a hint; `None` if none is like it.
+    /// Did-you-mean suggestion: the known name most similar to `name`; `None` if none is similar.
     pub fn nearest(&self, name: &str) -> Option<String> {
         nearest(name, self.names.iter().map(String::as_str))
     }

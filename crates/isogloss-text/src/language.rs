@@ -1,4 +1,4 @@
-//! Languages, named by BCP-47 tags.
+//! Language tags (BCP-47): parsing, validation, and matching by fallback.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,11 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::TextError;
 
-/// A language, named by a BCP-47 tag such as `en`, `zh-CN` or `sr-Latn`.
+/// Language tag (BCP-47), such as `en`, `zh-CN` or `sr-Latn`.
 ///
-/// The form of the tag is checked, not whether the language exists; the language itself is a code of two or three letters, for no longer one is registered.
-/// The name of a split is refused, so that `test.jsonl` and `de-train.jsonl` are not taken for files of a language.
-/// Letter case is set as BCP-47 recommends, so `ZH-cn` and `zh-CN` are equal.
+/// The syntax of the tag is checked, not whether the language exists; the primary subtag has two or
+/// three letters, as no longer one is registered.
+/// Names of dataset splits are rejected, so that `test.jsonl` and `de-train.jsonl` are not mistaken
+/// for files of a language.
+/// Letter case is normalized as BCP-47 recommends, so `ZH-cn` and `zh-CN` are equal.
 ///
 /// ```
 /// use isogloss_text::Language;
@@ -34,10 +36,13 @@ impl Language {
         &self.0
     }
 
-    /// Language matching by BCP-47 fallback: the candidates that may stand for this language.
+    /// Language matching by BCP-47 fallback (RFC 4647): the candidates that match this language.
     ///
-    /// The same tag stands for it alone; else the longest tag that is left when subtags are taken off its end (lookup, RFC 4647, section 3.4); else every tag that begins with it (filtering, section 3.3.1).
-    /// There is one where the match is clear, none where nothing matches, and several where the language must be named more closely.
+    /// If a candidate has the same tag, it is the only match; else the longest candidate that
+    /// remains of this tag when subtags are removed from its end (lookup, RFC 4647, section 3.4);
+    /// else every candidate that extends this tag (filtering, section 3.3.1).
+    /// There is one match if it is unambiguous, none if no candidate matches, and several if the
+    /// language must be specified further.
     ///
     /// ```
     /// use isogloss_text::Language;
@@ -65,7 +70,7 @@ impl Language {
     }
 }
 
-/// A tag without its last subtag, and without a singleton that would then be the last.
+/// Removes the last subtag of a tag, and a singleton that would then be the last.
 fn shorter(tag: &str) -> Option<&str> {
     let (rest, _) = tag.rsplit_once('-')?;
     match rest.rsplit_once('-') {
@@ -109,20 +114,20 @@ impl fmt::Display for Language {
     }
 }
 
-/// What keeps a text from being a language tag.
+/// Reason why a text is not a valid language tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TagFault {
-    /// It is not of letters and digits, 1 to 8 between hyphens.
+    /// The subtags are not 1 to 8 letters and digits each, separated by hyphens.
     Form,
-    /// Its first subtag does not have 2 or 3 letters.
+    /// The primary subtag does not have 2 or 3 letters.
     Primary,
-    /// A subtag stands where none of its form can.
+    /// A subtag is at a position where its form is not valid.
     Place {
         /// The subtag.
         subtag: String,
     },
-    /// A subtag is the name of a split.
+    /// A subtag is the name of a dataset split.
     Split {
         /// The subtag.
         subtag: String,
@@ -146,13 +151,13 @@ impl fmt::Display for TagFault {
     }
 }
 
-/// Names that data sets give their splits, as far as they have the form of a subtag.
+/// Common names of dataset splits that have the form of a subtag.
 const SPLITS: [&str; 14] = [
     "train", "training", "trn", "dev", "devel", "valid", "val", "eval", "test", "testing", "tst",
     "heldout", "gold", "pred",
 ];
 
-/// The parts of a tag in their order (RFC 5646, section 2.1).
+/// Kinds of subtags in their order (RFC 5646, section 2.1).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
     Language,
@@ -163,7 +168,8 @@ enum Part {
     Extension,
 }
 
-/// The tag with the letter case of RFC 5646, section 2.1.1, or what keeps it from being well formed.
+/// Canonicalizes a tag to the letter case of RFC 5646, section 2.1.1; the error is the reason why
+/// it is not well-formed.
 fn canonical(tag: &str) -> Result<String, TagFault> {
     let is_subtag = |subtag: &str| {
         (1..=8).contains(&subtag.len()) && subtag.bytes().all(|b| b.is_ascii_alphanumeric())
@@ -205,7 +211,8 @@ fn canonical(tag: &str) -> Result<String, TagFault> {
     Ok(canonical)
 }
 
-/// The part of a tag that a subtag in lower case is, after one of part `before`; none where it has no place.
+/// Classifies a lowercase subtag that follows a subtag of kind `before`; `None` if it is not valid
+/// there.
 fn part_of(subtag: &str, before: Part) -> Option<Part> {
     let is_number = subtag.bytes().all(|b| b.is_ascii_digit());
     let begins_with_digit = subtag.starts_with(|c: char| c.is_ascii_digit());
@@ -242,7 +249,7 @@ mod tests {
             ("sr-latn", "sr-Latn"),
             ("es-419", "es-419"),
             ("en-US-x-Twain", "en-US-x-twain"),
-            // Subtags after a singleton keep their case, and their names mean nothing here.
+            // Subtags after a singleton are lowercase, and names of splits are allowed there.
             ("de-x-TEST-AB", "de-x-test-ab"),
             ("de-Latn-1901-u-co-phonebk", "de-Latn-1901-u-co-phonebk"),
             ("sl-rozaj-biske", "sl-rozaj-biske"),
@@ -253,7 +260,7 @@ mod tests {
             ("nds-nl", "nds-NL"),
             ("cbk-zam", "cbk-zam"),
             ("yue", "yue"),
-            // The languages whose codes are also called as splits are.
+            // Languages whose codes are also names of splits.
             ("dev-latn", "dev-Latn"),
         ] {
             assert_eq!(given.parse::<Language>().unwrap().as_str(), expected);
@@ -273,7 +280,8 @@ mod tests {
     fn names_of_files_that_are_no_tags_are_refused_with_the_reason() {
         let message = |tag: &str| tag.parse::<Language>().unwrap_err().to_string();
         for (tag, part) in [
-            // Files named after their splits, as in huggingface/datasets#5693 and flairNLP/flair#480.
+            // Files named after their splits, as in huggingface/datasets#5693 and
+            // flairNLP/flair#480.
             ("test", "\"test\" is the name of a split"),
             ("TRAIN", "\"train\" is the name of a split"),
             ("dev", "\"dev\" is the name of a split (of the language with that code"),
@@ -281,7 +289,7 @@ mod tests {
             ("de-train", "\"train\" is the name of a split"),
             ("de-DE-test", "\"test\" is the name of a split"),
             ("de-dev", "\"dev\" is the name of a split"),
-            // Names in place of codes.
+            // Names instead of codes.
             ("english", "a language is a code of 2 or 3 letters"),
             ("README", "a language is a code of 2 or 3 letters"),
             ("simple", "a language is a code of 2 or 3 letters"),
@@ -315,9 +323,9 @@ mod tests {
             ("zh-Hans-CN", "zh-CN zh-Hans", "zh-Hans"),
             ("en-XX", "en es", "en"),
             ("zh-Hant-HK", "zh zh-Hant", "zh-Hant"),
-            // The subtags of an extension go with its singleton.
+            // The subtags of an extension are removed with its singleton.
             ("de-DE-x-goethe", "de-DE de", "de-DE"),
-            // No code is the beginning of another.
+            // A code does not match a longer code that begins with it.
             ("fi", "fil", ""),
             ("fil", "fi", ""),
             ("pt", "pt-BR", "pt-BR"),

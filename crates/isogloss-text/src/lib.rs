@@ -1,12 +1,21 @@
-//! Texts, labels and batches for cross-lingual fine-tuning.
+//! Text preprocessing for cross-lingual fine-tuning: dataset readers, tokenizers, label sets,
+//! batches, data augmentation, word alignment and treebanks.
 //!
-//! A data file becomes [`Example`]s ([`read_file`]), examples become [`Features`] ([`featurize_classification`], [`featurize_tagging`]) with a [`Tokenizer`] and a [`LabelSet`], and features become a [`TokenBatch`] in a [`BatchOrder`].
-//! A [`Viewer`] shows the same examples in other subwords, other words or other languages.
-//! For masked language modelling, running text becomes blocks ([`pack_sentences`]), parallel text becomes joined pairs ([`join_translations`]), and a [`Masker`] hides tokens of both.
-//! For dependency parsing, a CoNLL-U file becomes a [`Treebank`] ([`read_treebank`]), its sentences become features ([`featurize_parsing`]), scores of arcs become a tree ([`maximum_spanning_tree`]), and trees become scores ([`score_parses`]).
-//! Parallel text becomes [`Alignment`]s of words, by a dictionary, a statistical model or the similarity of word embeddings.
-//! All results are plain arrays on the host: no tensor, no device.
-//! Positions in a text are counted in characters, that is Unicode scalar values, as Python counts them.
+//! [`read_file`] reads a data file into [`Example`]s.
+//! [`featurize_classification`] and [`featurize_tagging`] convert examples to [`Features`] with a
+//! [`Tokenizer`] and a [`LabelSet`], and [`TokenBatch::collate`] pads features to a batch, in a
+//! [`BatchOrder`].
+//! A [`Viewer`] augments examples by subword regularization, code-switching or translation.
+//! For masked language modelling (MLM), [`pack_sentences`] packs running text into blocks,
+//! [`join_translations`] concatenates parallel sentences for translation language modelling (TLM),
+//! and a [`Masker`] masks tokens of both.
+//! For dependency parsing, [`read_treebank`] reads a CoNLL-U file into a [`Treebank`],
+//! [`featurize_parsing`] converts its sentences to features, [`maximum_spanning_tree`] decodes arc
+//! scores into a tree, and [`score_parses`] evaluates trees.
+//! For word alignment, a dictionary, a statistical model or the similarity of word embeddings gives
+//! [`Alignment`]s of parallel text.
+//! All results are plain arrays in host memory, without tensors or devices.
+//! Character offsets count Unicode scalar values, as Python does.
 //!
 //! ```
 //! use isogloss_text::{

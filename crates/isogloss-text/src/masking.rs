@@ -1,4 +1,5 @@
-//! Masked language modelling (MLM): masks tokens of an input and makes its targets (Devlin et al. 2019).
+//! Masked language modelling (MLM): masks random tokens of an input, which are its targets (Devlin
+//! et al. 2019).
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::tokenizer::SpecialTokens;
 use crate::{Encoded, Features, IGNORE_INDEX, Target, TextError, Tokenizer};
 
-/// The `[masking]` table of a recipe: the masking rate, and the shares of mask and random tokens.
+/// The `[masking]` table of a recipe: masked language modelling (MLM), with the masking rate and
+/// the shares of mask tokens and random tokens.
 ///
 /// ```
 /// use isogloss_text::MaskingConfig;
@@ -23,23 +25,23 @@ use crate::{Encoded, Features, IGNORE_INDEX, Target, TextError, Tokenizer};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MaskingConfig {
-    /// The share of the tokens to predict, above 0.
+    /// The masking rate: the share of the tokens to predict, above 0.
     pub rate: f64,
-    /// The share of those that the mask token replaces.
+    /// The share of the sampled tokens that are replaced by the mask token.
     pub mask: f64,
-    /// The share of those that a random token replaces; the rest stays as it is.
+    /// The share of the sampled tokens that are replaced by a random token; the rest is unchanged.
     pub random: f64,
 }
 
 impl Default for MaskingConfig {
-    /// BERT's: 15 %, of which 80 % masked, 10 % random, 10 % unchanged.
+    /// The values of BERT: 15 %, of which 80 % masked, 10 % random, 10 % unchanged.
     fn default() -> Self {
         Self { rate: 0.15, mask: 0.8, random: 0.1 }
     }
 }
 
 impl MaskingConfig {
-    /// The field and the reason of each value that cannot be used.
+    /// Validates the configuration: the field name and the reason of each invalid value.
     pub fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
         if !(self.rate > 0.0 && self.rate <= 1.0) {
@@ -52,7 +54,8 @@ impl MaskingConfig {
         }
         if faults.is_empty() && self.mask + self.random > 1.0 {
             let (mask, random) = (self.mask, self.random);
-            // Rounded to what a reader would write.
+            // Rounded for the message, which would show the floating-point error of 1 - mask
+            // otherwise.
             let rest = ((1.0 - mask) * 1e9).round() / 1e9;
             let reason = format!("expected at most {rest} beside mask {mask}, found {random}");
             faults.push(("random", reason));
@@ -61,9 +64,10 @@ impl MaskingConfig {
     }
 }
 
-/// Masks tokens for masked language modelling.
+/// Token masking for masked language modelling (MLM, Devlin et al. 2019).
 ///
-/// Special tokens are neither masked nor sampled: those that the tokenizer adds, and those that a text may hold, the unknown token of most tokenizers among them.
+/// Special tokens are neither masked nor used as random tokens: those that the tokenizer adds, and
+/// those in the text, which include the unknown token of most tokenizers.
 ///
 /// ```
 /// use isogloss_text::{Encoded, Masker, MaskingConfig, Target, Tokenizer};
@@ -80,21 +84,23 @@ impl MaskingConfig {
 ///
 /// # Source
 /// Devlin et al. 2019, BERT, arXiv:1810.04805, §3.1.
-/// As many tokens as fairseq's `mask_tokens` samples, on which InfoXLM was trained; fairseq counts special tokens among them.
+/// The number of sampled tokens is that of fairseq's `mask_tokens`, with which InfoXLM was trained,
+/// except that fairseq also counts special tokens.
 #[derive(Debug, Clone)]
 pub struct Masker {
     config: MaskingConfig,
     mask_id: u32,
     special: BTreeSet<u32>,
-    /// All others, sorted.
+    /// The ids of all other tokens, sorted.
     plain: Vec<u32>,
 }
 
 impl Masker {
-    /// A masker with the mask token and the vocabulary of a tokenizer.
+    /// Creates a masker with the mask token and the vocabulary of a tokenizer.
     ///
     /// # Errors
-    /// [`TextError::InvalidMasking`] for the first of [`MaskingConfig::faults`], [`TextError::NoMaskToken`] for a tokenizer without a mask token.
+    /// [`TextError::InvalidMasking`] for the first of [`MaskingConfig::faults`],
+    /// [`TextError::NoMaskToken`] for a tokenizer without a mask token.
     pub fn new(config: MaskingConfig, tokenizer: &Tokenizer) -> Result<Self, TextError> {
         if let Some((field, reason)) = config.faults().into_iter().next() {
             return Err(TextError::InvalidMasking { field, reason });
@@ -107,11 +113,14 @@ impl Masker {
         Ok(Self { config, mask_id, special, plain: plain.into_iter().collect() })
     }
 
-    /// Masks a random sample of the tokens of an input; the target of each is its former id, that of all others [`IGNORE_INDEX`].
+    /// Masks a random sample of the tokens of an input; the target of a sampled token is its
+    /// original id, that of all others [`IGNORE_INDEX`].
     ///
-    /// Of `n` tokens that are not special, `rate · n` are sampled, rounded up or down at random so that this is their mean number.
-    /// A short input may thus come back unchanged and without a target, and adds nothing to a mean over targets; a row of special tokens alone always does.
-    /// Equal seeds give equal results on every machine.
+    /// Of `n` tokens that are not special, `rate · n` are sampled, with stochastic rounding, so
+    /// that this is their expected number.
+    /// A short input may thus be returned unchanged and without a target, so that it adds nothing
+    /// to a mean over targets; this is always so for special tokens alone.
+    /// The same seed gives the same result on every machine.
     pub fn mask(&self, input: &Encoded, seed: u64) -> Features {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let tokens = input.ids.iter().zip(&input.special).enumerate();
@@ -156,7 +165,7 @@ mod tests {
         pack_sentences, read_pairs,
     };
 
-    /// Words 100 to 999 beside the special tokens of BERT.
+    /// Words 100 to 999 besides the special tokens of BERT.
     static WORDS: LazyLock<Tokenizer> = LazyLock::new(|| {
         let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].into_iter().enumerate();
         let added = special.clone().map(|(id, name)| {

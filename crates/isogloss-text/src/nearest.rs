@@ -1,9 +1,10 @@
-//! Hints for unknown names: the nearest known name by edit distance.
+//! Did-you-mean suggestions for unknown names, by edit distance.
 
-/// The minimum Damerau-Levenshtein similarity, from 0 to 1, of a name worth suggesting.
+/// Minimum normalized Damerau-Levenshtein similarity, from 0 to 1, of a suggestion.
 const LEAST_SIMILARITY: f64 = 0.5;
 
-/// The other name nearest to `wanted` by edit distance, the first on a tie; `None` if none is like it.
+/// Did-you-mean suggestion: the other name most similar to `wanted` by edit distance, the first on
+/// a tie; `None` if none is similar.
 pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let mut best: Option<(f64, &str)> = None;
     for name in names.into_iter().filter(|&name| name != wanted) {

@@ -1,4 +1,4 @@
-//! Batch order: shuffling and length grouping of an epoch, and batches for evaluation.
+//! Batch sampling: shuffling and length grouping for a training epoch, and batches for evaluation.
 
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
@@ -6,30 +6,36 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The maximum number of batches that are sorted together, as `LengthGroupedSampler` of HF transformers sets it.
+/// The maximum number of batches that are sorted together, as `LengthGroupedSampler` of HF
+/// transformers sets it.
 const MAX_SORTED_BATCHES: usize = 50;
 
-/// The minimum number of groups that are sorted apart, from the same source, so that small sets stay shuffled.
+/// The minimum number of groups that are sorted separately, from the same source, so that small
+/// datasets stay shuffled.
 const MIN_GROUPS: usize = 4;
 
-/// The order of the batches of a training epoch.
+/// Batch sampling order of a training epoch: shuffled, or grouped by length.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchOrder {
-    /// All examples, shuffled.
+    /// Random order of all examples.
     #[default]
     Shuffled,
-    /// Shuffled, with examples of like length in a batch, which saves padding.
+    /// Length-grouped batches, shuffled: the examples of a batch have similar lengths, which
+    /// reduces padding.
     ///
-    /// Shuffled groups of up to 50 batches are sorted by length and cut into batches, and the batches are shuffled.
+    /// Shuffled groups of up to 50 batches are sorted by length and split into batches, and the
+    /// batches are shuffled.
     /// HF transformers keeps the batches of a group in order, longest first.
     GroupedByLength,
 }
 
 impl BatchOrder {
-    /// The batches of one epoch, as indices in `lengths`; each index comes once, and one batch may be smaller than the others.
+    /// Samples the batches of one epoch, as indices into `lengths`; each index occurs once, and one
+    /// batch may be smaller than the others.
     ///
-    /// The same arguments give the same batches on every machine; each epoch of a seed has its own stream of random numbers.
+    /// The same arguments give the same batches on every machine; each epoch has its own random
+    /// number stream.
     /// A batch size of 0 counts as 1.
     ///
     /// ```
@@ -67,7 +73,8 @@ impl BatchOrder {
     }
 }
 
-/// Batches for evaluation, as indices in `lengths`, longest examples first, so that the first batch needs the most memory.
+/// Batches for evaluation, as indices into `lengths`, longest examples first, so that the first
+/// batch needs the most memory.
 ///
 /// Examples of equal length keep their order; a batch size of 0 counts as 1.
 ///

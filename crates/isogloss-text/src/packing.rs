@@ -1,16 +1,19 @@
-//! Packing: blocks of running text for masked language modelling, and joined translation pairs for translation language modelling.
+//! Sequence packing: blocks of running text for masked language modelling (MLM), and concatenated
+//! translation pairs for translation language modelling (TLM).
 
 use tokenizers::parallelism::MaybeParallelRefIterator as _;
 
 use crate::tokenizer::{Encoder, SpecialTokens};
 use crate::{Encoded, SentencePair, TextError, Tokenizer};
 
-/// Packs sentences into blocks of at most `max_length` tokens, each with the special tokens of one text around it.
+/// Sequence packing (FULL-SENTENCES of RoBERTa): packs sentences into blocks of at most
+/// `max_length` tokens, each with the special tokens of one text.
 ///
 /// Sentences stay in order and whole: one that no longer fits begins the next block.
-/// Only a sentence that is longer than a block is split, into as many blocks as it needs, so no token is lost.
-/// There is no separator between two sentences; a sentence without tokens leaves no trace.
-/// The tokens of a block have neither offsets nor words.
+/// Only a sentence that is longer than a block is split, into as many blocks as it needs, so no
+/// token is lost.
+/// There is no separator between two sentences; a sentence without tokens is skipped.
+/// The tokens of a block have neither offsets nor word ids.
 ///
 /// ```
 /// use isogloss_text::{Tokenizer, pack_sentences};
@@ -26,10 +29,13 @@ use crate::{Encoded, SentencePair, TextError, Tokenizer};
 /// ```
 ///
 /// # Errors
-/// [`TextError::MaxLength`] if the special tokens leave no room for text, [`TextError::Encode`] if the tokenizer refuses a sentence.
+/// [`TextError::MaxLength`] if the special tokens leave no room for text, [`TextError::Encode`] if
+/// the tokenizer refuses a sentence.
 ///
 /// # Source
-/// Liu et al. 2019, RoBERTa, arXiv:1907.11692, §4.2, full sentences, without its separator between documents; InfoXLM packs so for its multilingual masked language modelling (Chi et al. 2021, arXiv:2007.07834).
+/// Liu et al. 2019, RoBERTa, arXiv:1907.11692, §4.2, full sentences, without its separator between
+/// documents; InfoXLM packs so for its multilingual masked language modelling (Chi et al. 2021,
+/// arXiv:2007.07834).
 pub fn pack_sentences<S: AsRef<str> + Sync>(
     tokenizer: &Tokenizer,
     sentences: &[S],
@@ -54,11 +60,13 @@ pub fn pack_sentences<S: AsRef<str> + Sync>(
     Ok(blocks)
 }
 
-/// Joins each sentence and its translation to one input of at most `max_length` tokens: `<s> left </s> right </s>`.
+/// Inputs of translation language modelling (TLM): concatenates each sentence and its translation
+/// to at most `max_length` tokens, `<s> left </s> right </s>`.
 ///
-/// There is one separator between them even where the tokenizer puts two between the texts of a pair, as XLM-R's does.
-/// Where both do not fit, the longer one is truncated until they are of like length, then both.
-/// The tokens have neither offsets nor words.
+/// There is one separator between them even if the tokenizer puts two between the texts of a pair,
+/// as XLM-R's does.
+/// If both do not fit, the longer one is truncated until they have similar lengths, then both.
+/// The tokens have neither offsets nor word ids.
 ///
 /// ```
 /// use isogloss_text::{Tokenizer, join_translations, read_pairs};
@@ -75,10 +83,13 @@ pub fn pack_sentences<S: AsRef<str> + Sync>(
 /// ```
 ///
 /// # Errors
-/// [`TextError::MaxLength`] if the special tokens leave no room for a token of each sentence, [`TextError::Encode`] if the tokenizer refuses one.
+/// [`TextError::MaxLength`] if the special tokens leave no room for a token of each sentence,
+/// [`TextError::Encode`] if the tokenizer refuses one.
 ///
 /// # Source
-/// Translation language modelling of Conneau & Lample 2019, arXiv:1901.07291, §3.4, in the form of InfoXLM (Chi et al. 2021, arXiv:2007.07834): positions go on in the translation, and no language embedding tells the two apart.
+/// Translation language modelling of Conneau & Lample 2019, arXiv:1901.07291, §3.4, in the form of
+/// InfoXLM (Chi et al. 2021, arXiv:2007.07834): position ids continue in the translation, and there
+/// are no language embeddings.
 pub fn join_translations(
     tokenizer: &Tokenizer,
     pairs: &[SentencePair],
@@ -96,7 +107,8 @@ pub fn join_translations(
     pairs.maybe_par_iter().map(join).collect()
 }
 
-/// Lengths of two texts truncated to `room` together: neither below half of it.
+/// Longest-first truncation: the lengths of two texts that are truncated to `room` in total,
+/// neither below half of it.
 fn fair_lengths([n_left, n_right]: [usize; 2], room: usize) -> [usize; 2] {
     let n_left = n_left.min(room.saturating_sub(n_right).max(room.div_ceil(2)));
     [n_left, n_right.min(room - n_left)]

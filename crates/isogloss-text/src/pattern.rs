@@ -1,4 +1,5 @@
-//! Path patterns: a path with `{language}` names one file for each language, `{split}` one for each split.
+//! Path patterns: a path with `{language}` names one file for each language, `{split}` one for each
+//! split.
 
 use std::fmt;
 use std::fs::File;
@@ -10,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Language, TagFault, TextError};
 
-/// A path pattern: with the placeholder `{language}`, it names one file, or folder, for each language.
+/// A path pattern: with the placeholder `{language}`, it names one file, or folder, for each
+/// language.
 ///
-/// It may hold `{split}` and `{seed}` too, to be replaced before the language is.
+/// It may also contain `{split}` and `{seed}`, which are replaced before the language.
 ///
 /// ```
 /// use isogloss_text::LanguagePattern;
@@ -30,16 +32,16 @@ use crate::{Language, TagFault, TextError};
 pub struct LanguagePattern(String);
 
 impl LanguagePattern {
-    /// The placeholder of the tag of a language.
+    /// The placeholder of the language tag.
     pub const LANGUAGE: &str = "{language}";
 
-    /// The placeholder of the name of a split.
+    /// The placeholder of the split name.
     pub const SPLIT: &str = "{split}";
 
     /// The placeholder of the seed of a run.
     pub const SEED: &str = "{seed}";
 
-    /// The pattern as it is written.
+    /// The pattern as a string.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -49,42 +51,44 @@ impl LanguagePattern {
         self.0.is_empty()
     }
 
-    /// Whether the path holds `{language}`; without it, all languages would have one file.
+    /// Whether the path contains `{language}`; without it, all languages would have the same file.
     pub fn has_language(&self) -> bool {
         self.0.contains(Self::LANGUAGE)
     }
 
-    /// Whether the path holds `{split}`.
+    /// Whether the path contains `{split}`.
     pub fn has_split(&self) -> bool {
         self.0.contains(Self::SPLIT)
     }
 
-    /// The reason why the pattern cannot be used, if it lacks `{language}`.
+    /// Validates the pattern: the reason why it is invalid, if it lacks `{language}`.
     pub fn fault(&self) -> Option<&'static str> {
         (!self.has_language()).then_some("expected {language} where the language tag stands")
     }
 
-    /// The pattern with the name of a split.
+    /// Replaces `{split}` by the name of a split.
     #[must_use]
     pub fn with_split(&self, split: &str) -> Self {
         Self(self.0.replace(Self::SPLIT, split))
     }
 
-    /// The pattern with a seed.
+    /// Replaces `{seed}` by a seed.
     #[must_use]
     pub fn with_seed(&self, seed: u64) -> Self {
         Self(self.0.replace(Self::SEED, &seed.to_string()))
     }
 
-    /// The file or folder of a language.
+    /// Replaces `{language}`: the path of the file or folder of a language.
     pub fn path(&self, language: &Language) -> PathBuf {
         self.0.replace(Self::LANGUAGE, language.as_str()).into()
     }
 
-    /// The file or folder of a language or, if it has none, that of the language which stands for it by BCP-47 fallback ([`Language::matches`]); the path of its own where there is neither.
+    /// Finds the file or folder of a language or, if it does not exist, that of the language which
+    /// matches by BCP-47 fallback ([`Language::matches`]); returns the path of the language itself
+    /// if there is no match.
     ///
     /// # Errors
-    /// [`TextError::AmbiguousLanguage`] if several stand for it.
+    /// [`TextError::AmbiguousLanguage`] if several match.
     pub fn find(&self, language: &Language) -> Result<PathBuf, TextError> {
         let path = self.path(language);
         if path.exists() {
@@ -102,7 +106,7 @@ impl LanguagePattern {
         }
     }
 
-    /// The languages that have a file on disk, sorted; empty where the folder cannot be read.
+    /// Lists the languages that have a file on disk, sorted; empty if the folder cannot be read.
     ///
     /// ```
     /// use isogloss_text::LanguagePattern;
@@ -117,10 +121,12 @@ impl LanguagePattern {
         known
     }
 
-    /// The languages that have a file on disk, where all of them are asked for: a file that looks as if it were of a language is not passed over.
+    /// Lists the languages that have a file on disk; a file whose name resembles a language tag but
+    /// is not a valid one is an error.
     ///
     /// # Errors
-    /// [`TextError::FileOfNoLanguage`] for `test.jsonl` or `english.jsonl` beside `en.jsonl`; files such as `notes_2.jsonl` are passed over.
+    /// [`TextError::FileOfNoLanguage`] for `test.jsonl` or `english.jsonl` beside `en.jsonl`; files
+    /// such as `notes_2.jsonl` are ignored.
     pub fn all_languages(&self) -> Result<Vec<Language>, TextError> {
         for (path, tag) in self.tags_with_file() {
             if let Err(TextError::InvalidLanguage { tag, fault }) = tag.parse::<Language>()
@@ -134,9 +140,10 @@ impl LanguagePattern {
         Ok(self.languages_with_file())
     }
 
-    /// The files on disk that differ from the pattern only where it has `{language}`, sorted, and what stands there.
+    /// Glob of the pattern: the files on disk that match it with any text in place of `{language}`,
+    /// sorted, with that text.
     fn tags_with_file(&self) -> Vec<(PathBuf, String)> {
-        // The files, or folders, that differ in the first part of the path with a language in it.
+        // Lists the files or folders that match the first path component with `{language}`.
         let mut parts = Path::new(&self.0).components();
         let mut folder = PathBuf::new();
         let part = parts.by_ref().find_map(|part| {
@@ -157,7 +164,7 @@ impl LanguagePattern {
             let after = after.split(Self::LANGUAGE).next().unwrap_or_default();
             let rest = name.strip_prefix(before)?;
             let tag = if after.is_empty() { rest } else { rest.split_once(after)?.0 };
-            // The path of a language has the letter case of its tag.
+            // The path of a language has the canonical letter case of its tag.
             let tag = tag.parse().map_or(tag.to_owned(), |language: Language| language.into());
             let path = PathBuf::from(self.0.replace(Self::LANGUAGE, &tag));
             path.is_file().then_some((path, tag))
@@ -168,10 +175,12 @@ impl LanguagePattern {
         found
     }
 
-    /// The file of a language, opened to be read, and its path, as [`find`](Self::find) finds it.
+    /// Opens the file of a language for reading, and returns its path too, see
+    /// [`find`](Self::find).
     ///
     /// # Errors
-    /// [`TextError::MissingLanguage`] names the languages that have a file where this one has none, [`TextError::Io`] tells why a file cannot be opened.
+    /// [`TextError::MissingLanguage`] if the language has no file, with the languages that have
+    /// one, [`TextError::Io`] if the file cannot be opened.
     pub(crate) fn open(&self, language: &Language) -> Result<(PathBuf, File), TextError> {
         let path = self.find(language)?;
         match File::open(&path) {

@@ -1,9 +1,12 @@
-//! Readers: data files as examples, sentence pairs, sentences and treebanks.
+//! Dataset readers: JSON Lines, TSV, CSV, CoNLL, CoNLL-U, parallel text and plain text.
 //!
-//! The readers take any byte stream and a path that names it in messages, so they work where there is no file system.
-//! Only [`read_file`], [`read_pair_file`], [`read_sentence_file`], [`read_treebank_file`] and the readers of dictionaries and translations open files.
-//! A byte order mark, CRLF line ends and empty lines at the end are accepted everywhere; an empty line between rows is a fault, but where it ends a sentence or stands in running text.
-//! The first faulty line ends the reading with an error that names it.
+//! The readers take any byte stream, and a path that names it in error messages, so they work
+//! without a file system.
+//! Only [`read_file`], [`read_pair_file`], [`read_sentence_file`], [`read_treebank_file`] and the
+//! readers of dictionaries and translations open files.
+//! A byte order mark, CRLF line ends and empty lines at the end are accepted everywhere; an empty
+//! line between rows is an error, unless it ends a sentence or is in running text.
+//! Reading stops at the first invalid line, with an error that names it.
 
 mod columns;
 mod conll;
@@ -35,7 +38,7 @@ use crate::source::{Source, open};
 use crate::treebank::{self, Treebank};
 use crate::{Example, SentencePair, TextError};
 
-/// The examples of a byte stream; `path` names it in messages.
+/// Reads the examples of a dataset from a byte stream; `path` names it in error messages.
 ///
 /// ```
 /// use isogloss_text::{Content, Format, ReadOptions, read_examples};
@@ -50,7 +53,8 @@ use crate::{Example, SentencePair, TextError};
 /// ```
 ///
 /// # Errors
-/// [`TextError`] names the first line that cannot be read; a stream without examples, or without examples of the split asked for, is an error too.
+/// [`TextError`] names the first invalid line; a stream without examples, or without examples of
+/// the requested split, is an error too.
 pub fn read_examples(
     reader: impl Read,
     path: &Path,
@@ -77,7 +81,7 @@ pub fn read_examples(
     }
 }
 
-/// The examples of a file.
+/// Reads the examples of a dataset file.
 ///
 /// # Errors
 /// As [`read_examples`], and [`TextError::Io`] if the file cannot be opened.
@@ -85,7 +89,7 @@ pub fn read_file(path: &Path, options: &ReadOptions) -> Result<Vec<Example>, Tex
     read_examples(open(path)?, path, options)
 }
 
-/// The sentence pairs of a file, as [`read_pairs`] reads them.
+/// Reads a file of parallel sentence pairs, see [`read_pairs`].
 ///
 /// # Errors
 /// As [`read_pairs`], and [`TextError::Io`] if the file cannot be opened.
@@ -93,7 +97,7 @@ pub fn read_pair_file(path: &Path) -> Result<Vec<SentencePair>, TextError> {
     read_pairs(open(path)?, path)
 }
 
-/// The sentences of a file of running text, as [`read_sentences`] reads them.
+/// Reads a plain-text file, one sentence per line, see [`read_sentences`].
 ///
 /// # Errors
 /// As [`read_sentences`], and [`TextError::Io`] if the file cannot be opened.
@@ -101,9 +105,10 @@ pub fn read_sentence_file(path: &Path) -> Result<Vec<String>, TextError> {
     read_sentences(open(path)?, path)
 }
 
-/// The sentences of a CoNLL-U byte stream with all their columns; `path` names it in messages.
+/// Reads a CoNLL-U treebank with all columns from a byte stream; `path` names it in error messages.
 ///
-/// Heads are numbers within the sentence or `_`; whether they form a tree is another question, see [`Sentence::check_tree`](crate::Sentence::check_tree).
+/// Heads must be numbers within the sentence or `_`;
+/// [`Sentence::check_tree`](crate::Sentence::check_tree) checks whether they form a tree.
 ///
 /// ```
 /// use isogloss_text::read_treebank;
@@ -117,14 +122,14 @@ pub fn read_sentence_file(path: &Path) -> Result<Vec<String>, TextError> {
 /// ```
 ///
 /// # Errors
-/// [`TextError`] names the first line that cannot be read; a stream without sentences is an error too.
+/// [`TextError`] names the first invalid line; a stream without sentences is an error too.
 pub fn read_treebank(reader: impl Read, path: &Path) -> Result<Treebank, TextError> {
     let source = Source::read(reader, path)?;
     let treebank = treebank::parse(&source)?;
     if treebank.sentences.is_empty() { Err(source.empty()) } else { Ok(treebank) }
 }
 
-/// The sentences of a file, as [`read_treebank`] reads them.
+/// Reads a CoNLL-U treebank file, see [`read_treebank`].
 ///
 /// # Errors
 /// As [`read_treebank`], and [`TextError::Io`] if the file cannot be opened.

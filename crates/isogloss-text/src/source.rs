@@ -1,4 +1,4 @@
-//! A data file as text lines, where each example was read, and errors that name a line.
+//! Text of a data file: numbered lines, source locations of examples, and errors that name a line.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::nearest::nearest;
 use crate::{LineProblem, TextError};
 
-/// Where an example was read.
+/// Source location of an example: file and line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The file.
@@ -17,14 +17,15 @@ pub struct Origin {
     pub line: usize,
 }
 
-/// The text of a data file and the path that names it.
+/// Text of a data file, with the path that names it in error messages.
 pub(crate) struct Source {
     pub(crate) path: Arc<Path>,
     pub(crate) text: String,
 }
 
 impl Source {
-    /// Reads a stream to its end and drops a byte order mark; a lone CR ends a line where the stream has no LF, as old spreadsheets write it.
+    /// Reads a UTF-8 stream to its end and drops a byte order mark; if the stream has no LF, a CR
+    /// ends a line, as in files of old spreadsheets.
     pub(crate) fn read(mut reader: impl Read, path: &Path) -> Result<Self, TextError> {
         let mut bytes = Vec::new();
         reader
@@ -44,12 +45,13 @@ impl Source {
         Ok(Self { path: path.into(), text })
     }
 
-    /// All lines with their numbers, without line ends.
+    /// Iterates over all lines with their numbers, without line ends.
     pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
         self.text.lines().enumerate().map(|(idx, line)| (idx + 1, line))
     }
 
-    /// The lines of a format with a row a line: empty ones end the file or are faults.
+    /// Iterates over the lines of a format with one row per line; an empty line is an error, except
+    /// at the end of the file.
     pub(crate) fn rows(&self) -> impl Iterator<Item = Result<(usize, &str), TextError>> {
         let rows = self.text.trim_end_matches(['\n', '\r']).lines().enumerate();
         rows.map(|(idx, line)| match line.trim().is_empty() {
@@ -58,7 +60,7 @@ impl Source {
         })
     }
 
-    /// The origin of an example that begins at a line.
+    /// The source location of an example that begins at a line.
     pub(crate) fn origin(&self, line: usize) -> Origin {
         Origin { path: self.path.clone(), line }
     }
@@ -78,14 +80,15 @@ impl Source {
         self.fault(line, LineProblem::EmptyField { field: field.to_owned() })
     }
 
-    /// The error of a line, or of a value in it, that is not the JSON expected; `column` is a byte of the line, counted from 1.
+    /// The error of a line, or of a value in it, that is not the JSON expected; `column` is a byte
+    /// of the line, counted from 1.
     pub(crate) fn json(
         &self,
         line: usize,
         column: Option<usize>,
         error: &serde_json::Error,
     ) -> TextError {
-        // The parser counts lines from the start of this line, which would mislead.
+        // The parser's message counts lines from this line, which would be misleading.
         let message = error.to_string();
         let reason = message
             .split_once(" at line ")
@@ -132,12 +135,12 @@ impl Source {
     }
 }
 
-/// The bytes of a file.
+/// Reads a file as bytes.
 pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, TextError> {
     std::fs::read(path).map_err(|source| TextError::Io { path: path.to_owned(), source })
 }
 
-/// A file, opened to be read.
+/// Opens a file for reading.
 pub(crate) fn open(path: &Path) -> Result<File, TextError> {
     File::open(path).map_err(|source| TextError::Io { path: path.to_owned(), source })
 }

@@ -1,6 +1,8 @@
-//! Subword models: segmentations of a word into vocabulary pieces, and subword sampling.
+//! Subword models (Unigram, BPE, WordPiece): segmentation of words into vocabulary pieces, and
+//! subword regularization.
 //!
-//! One file for each kind of model: Unigram ([`lattice`]), BPE ([`merges`]), WordPiece ([`max_match`]).
+//! One file for each kind of model: Unigram ([`lattice`]), BPE ([`merges`]), WordPiece
+//! ([`max_match`]).
 
 mod lattice;
 mod max_match;
@@ -29,7 +31,7 @@ pub(crate) fn kind(model: &ModelWrapper) -> &'static str {
     }
 }
 
-/// A token with byte offsets `start..end` in its word; nobody reads its text.
+/// A token with byte offsets `start..end` in its word; its text is not used and left empty.
 fn token(id: u32, start: usize, end: usize) -> Token {
     Token::new(id, String::new(), (start, end))
 }

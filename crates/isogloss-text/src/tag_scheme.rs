@@ -1,7 +1,9 @@
-//! Tag schemes: how the tags of words spell spans, and the same spans in BIO or in the scheme of a model's labels.
+//! Tag schemes of sequence labeling (BIO, IOB1, BIOES, BILOU): detection, validation, and
+//! conversion to BIO or to the scheme of a model's labels.
 //!
-//! BIO is IOB2. BIOES is also called IOBES and, with `M-` for `I-`, BMES; BILOU is the same with `L-` and `U-`.
-//! What is read here are the spans that conlleval reads, Tjong Kim Sang & Buchholz 2000, §3.
+//! BIO is IOB2. BIOES is also called IOBES and, with `M-` for `I-`, BMES; BILOU is the same with
+//! `L-` and `U-`.
+//! Spans are decoded as by conlleval, Tjong Kim Sang & Buchholz 2000, §3.
 
 use std::collections::HashSet;
 
@@ -11,27 +13,30 @@ use serde::{Deserialize, Serialize};
 use crate::source::Source;
 use crate::{LineProblem, TextError};
 
-/// How the tags of words spell spans.
+/// Tag scheme of span labels, such as BIO: how the tags of words encode spans.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TagScheme {
-    /// Told by the tags of each file; one that keeps to no scheme is refused with the line.
+    /// Detected from the tags of each file; a file that is in no scheme is an error, which names
+    /// the line.
     #[default]
     Detect,
-    /// `B-` begins a span, `I-` goes on; an `I-` that nothing precedes begins one too.
+    /// BIO (IOB2): `B-` begins a span, `I-` continues it; an `I-` without a span before it begins
+    /// one too.
     Bio,
-    /// `I-` begins a span and goes on, `B-` begins one right after another of its type, as in CoNLL-2003.
+    /// IOB1: `I-` begins and continues a span, `B-` begins one right after another of its type, as
+    /// in CoNLL-2003.
     Iob1,
-    /// `B-`, `I-`, `E-` for the last word, `S-` for a single one.
+    /// BIOES (IOBES): `B-`, `I-`, `E-` for the last word, `S-` for a single one.
     Bioes,
-    /// `B-`, `I-`, `L-` for the last word, `U-` for a single one.
+    /// BILOU: `B-`, `I-`, `L-` for the last word, `U-` for a single one.
     Bilou,
-    /// Bare types, as in Few-NERD: neighbours of one type are one span.
+    /// IO: bare types, as in Few-NERD; neighbours of one type are one span.
     Io,
 }
 
 impl TagScheme {
-    /// Its name in a recipe.
+    /// The name of the scheme in a recipe.
     pub fn name(self) -> &'static str {
         match self {
             Self::Detect => "detect",
@@ -43,7 +48,8 @@ impl TagScheme {
         }
     }
 
-    /// The scheme in which label names spell spans: BIOES, BILOU, or IOB1 where a type has an `I-` and no `B-`; else BIO.
+    /// Detects the tag scheme of label names: BIOES, BILOU, or IOB1 if a type has an `I-` and no
+    /// `B-`; else BIO.
     pub(crate) fn from_labels(names: &[String]) -> Self {
         let tags: Vec<SpanTag<'_>> = names.iter().filter_map(|name| SpanTag::parse(name)).collect();
         let has = |prefixes: &[char]| tags.iter().any(|tag| prefixes.contains(&tag.prefix));
@@ -60,7 +66,7 @@ impl TagScheme {
         }
     }
 
-    /// BIO tags of a sentence in this scheme; tags of no span stay as they are.
+    /// Converts the BIO tags of a sentence to this scheme; other tags are unchanged.
     pub(crate) fn encode(self, bio: &[String]) -> Vec<String> {
         let tags: Vec<Option<SpanTag<'_>>> = bio.iter().map(|tag| SpanTag::parse(tag)).collect();
         let continues = |at: usize, name: &str| matches!(tags.get(at), Some(Some(next)) if next.prefix == 'I' && next.name == name);
@@ -87,21 +93,22 @@ impl TagScheme {
     }
 }
 
-/// Whether a word's tag spells a part of a span, or `O`.
+/// Whether a tag is a span tag, such as `B-PER`, or `O`.
 pub(crate) fn is_span_tag(tag: &str) -> bool {
     SpanTag::parse(tag).is_some()
 }
 
-/// The tags of a sentence, and the line of each.
+/// Tags of a sentence, with the line number of each.
 pub(crate) struct TaggedLines<'a> {
     pub(crate) tags: &'a mut Vec<String>,
     pub(crate) lines: &'a [usize],
 }
 
-/// Writes the tags of a file's sentences as BIO.
+/// Converts the tags of a file's sentences to BIO.
 ///
 /// # Errors
-/// A [`LineProblem`] with the line of the first tag that is not of the scheme, or that contradicts one before it.
+/// A [`LineProblem`] with the line of the first tag that is not of the scheme, or that contradicts
+/// one before it.
 pub(crate) fn to_bio(
     source: &Source,
     scheme: TagScheme,
@@ -146,9 +153,9 @@ fn bare_to_bio(tags: &mut Vec<String>) {
     *tags = bio.collect();
 }
 
-/// Refuses tags of which one is of one scheme alone and another of another.
+/// Checks that all tags are of the same scheme.
 fn check_consistent(source: &Source, sentences: &[TaggedLines<'_>]) -> Result<(), TextError> {
-    // What was seen of each kind of evidence first: the tag and its line.
+    // The first occurrence of each kind of evidence: the tag and its line.
     let [mut ends, mut lasts, mut begins, mut inside_first] = [None, None, None, None];
     for sentence in sentences {
         let parsed = sentence.tags.iter().filter_map(|tag| SpanTag::parse(tag));
@@ -175,7 +182,7 @@ fn check_consistent(source: &Source, sentences: &[TaggedLines<'_>]) -> Result<()
     }
 }
 
-/// Refuses a span that ends without a tag for its end, where others have one.
+/// Checks, in BIOES and BILOU, that every span ends with an end tag.
 fn check_closed(
     source: &Source,
     sentences: &[TaggedLines<'_>],
@@ -207,7 +214,7 @@ fn contradiction(source: &Source, found: (&str, usize), other: (&str, usize)) ->
     source.fault(line, problem)
 }
 
-/// The letter of a tag and the type after it, empty for a bare `B` or `I`.
+/// Parsed span tag: the prefix letter and the type, empty for a bare `B` or `I`.
 #[derive(Clone, Copy)]
 struct SpanTag<'a> {
     prefix: char,
@@ -237,16 +244,16 @@ impl<'a> SpanTag<'a> {
     }
 }
 
-/// A tag of a sentence with what is before it.
+/// Span tag in the context of the tag before it.
 struct Step<'a> {
     tag: SpanTag<'a>,
-    /// Whether it is the first of its span.
+    /// Whether the tag is the first of its span.
     begins: bool,
     /// Whether the word before is in a span of the same type.
     follows_same: bool,
 }
 
-/// The tags of a sentence one after another, read as conlleval reads them.
+/// Iterator over the tags of a sentence, decoded as by conlleval.
 struct Steps<'a, I> {
     tags: I,
     before: Option<SpanTag<'a>>,

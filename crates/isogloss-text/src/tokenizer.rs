@@ -1,4 +1,4 @@
-//! Subword tokenizers, read from `tokenizer.json` files of Hugging Face tokenizers.
+//! Subword tokenizers, loaded from `tokenizer.json` files of Hugging Face tokenizers.
 
 mod check;
 mod encoder;
@@ -22,15 +22,16 @@ pub use encoder::TokenizerInput;
 pub(crate) use special_tokens::SpecialTokens;
 pub use trim::{KeptPieces, PieceCounts, SegmentationComparison, trim_tokenizer};
 
-/// The names of mask tokens: that of RoBERTa and XLM-R, that of BERT and DistilBERT.
+/// Mask tokens: of RoBERTa and XLM-R, and of BERT and DistilBERT.
 const MASK_TOKENS: [&str; 2] = ["<mask>", "[MASK]"];
 
-/// The metaspace, which SentencePiece writes for a space.
+/// Metaspace `▁`, which SentencePiece writes for a space.
 const METASPACE: char = '\u{2581}';
 
-/// A subword tokenizer, read from a `tokenizer.json` file.
+/// Subword tokenizer (BPE, WordPiece, Unigram or WordLevel), loaded from a `tokenizer.json` file.
 ///
-/// Truncation and padding that the file asks for are switched off: each call names its maximum length, and batches pad.
+/// Truncation and padding settings of the file are ignored: each call has a maximum length, and
+/// [`TokenBatch`](crate::TokenBatch) pads.
 /// A clone shares the vocabulary.
 ///
 /// ```
@@ -51,7 +52,8 @@ const METASPACE: char = '\u{2581}';
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: Arc<tokenizers::Tokenizer>,
-    /// Kept apart from `inner`, because texts are truncated between tokenization and the adding of special tokens.
+    /// Separate from `inner`, because truncation is done between tokenization and the addition of
+    /// special tokens.
     post_processor: Option<PostProcessorWrapper>,
     /// The id of a Unigram model's unknown piece, which `inner` has no accessor for.
     unk_id: Option<u32>,
@@ -59,15 +61,16 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads the content of a `tokenizer.json` file; `name` stands for it in messages.
+    /// Parses the content of a `tokenizer.json` file; `name` names it in error messages.
     ///
     /// # Errors
-    /// [`TextError::Tokenizer`] if it is not a tokenizer, or if an id of it does not fit in an `i32`.
+    /// [`TextError::Tokenizer`] if it is not a tokenizer, or if an id of it does not fit in an
+    /// `i32`.
     pub fn from_bytes(bytes: &[u8], name: &Path) -> Result<Self, TextError> {
         Self::from_files(bytes, name, None)
     }
 
-    /// The same with what the file `tokenizer_config.json` says besides.
+    /// Parses `tokenizer.json`, and applies the settings of `tokenizer_config.json`, if given.
     fn from_files(
         bytes: &[u8],
         name: &Path,
@@ -98,7 +101,7 @@ impl Tokenizer {
         let post_processor = inner.get_post_processor().cloned();
         inner.with_post_processor(None::<PostProcessorWrapper>);
 
-        // Pieces may share a name, which the vocabulary then lists once; ids may leave gaps.
+        // Pieces may have the same text, which the vocabulary then lists once; ids may have gaps.
         let highest = inner.get_vocab(true).into_values().max();
         let highest = highest
             .map_or(Ok(0), i32::try_from)
@@ -113,8 +116,8 @@ impl Tokenizer {
         Ok(Self { inner: Arc::new(inner), post_processor, unk_id, vocab_size })
     }
 
-    /// Reads a `tokenizer.json` file, and what the `tokenizer_config.json` beside it says of its
-    /// normalizer and added tokens.
+    /// Loads a tokenizer from a `tokenizer.json` file, with the normalizer settings and the added
+    /// tokens of the `tokenizer_config.json` in the same folder.
     ///
     /// # Errors
     /// As [`Tokenizer::from_bytes`], and [`TextError::Io`] if a file cannot be read.
@@ -130,7 +133,8 @@ impl Tokenizer {
         Self::from_files(&bytes, path, Some((config, &beside)))
     }
 
-    /// One more than the highest id, added tokens included: the minimum number of rows of an embedding matrix.
+    /// Vocabulary size: one more than the highest id, added tokens included; the minimum number of
+    /// rows of an embedding matrix.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size
     }
@@ -140,12 +144,12 @@ impl Tokenizer {
         subword::kind(self.inner.get_model())
     }
 
-    /// The token of an id.
+    /// The token of an id (`id_to_token`).
     pub fn token(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)
     }
 
-    /// The id of a token.
+    /// The id of a token (`token_to_id`).
     pub fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
     }
@@ -160,9 +164,10 @@ impl Tokenizer {
         })
     }
 
-    /// The visible characters of each token of `text`: its offsets without whitespace at either end.
+    /// Trimmed offsets: the character span of each token of `text`, without whitespace at either
+    /// end.
     ///
-    /// Special tokens and tokens of a space alone have no width.
+    /// Special tokens and tokens of a space alone have zero width.
     pub fn spans(&self, encoded: &Encoded, text: &str) -> Vec<(usize, usize)> {
         let is_space: Vec<bool> =
             text.chars().map(|c| c.is_whitespace() || c == METASPACE).collect();
@@ -188,12 +193,12 @@ impl Tokenizer {
         self.inner.get_model()
     }
 
-    /// All ids, in no order; pieces that share a name have one.
+    /// All token ids, in no order; pieces with the same text have one id.
     pub(crate) fn ids(&self) -> impl Iterator<Item = u32> {
         self.inner.get_vocab(true).into_values()
     }
 
-    /// The added tokens that the file calls special, by id.
+    /// Special tokens: the added tokens that the file marks as special, by id.
     pub(crate) fn special_tokens(&self) -> BTreeMap<u32, String> {
         let added = self.inner.get_added_tokens_decoder().into_iter();
         added.filter(|(_, token)| token.special).map(|(id, token)| (id, token.content)).collect()

@@ -1,7 +1,8 @@
-//! Treebanks: sentences with their dependency trees, as CoNLL-U files hold them.
+//! Treebanks: sentences with dependency trees, in the CoNLL-U format.
 //!
-//! Holds the document, which gives back the bytes it was read from, and in its parts: [`check_tree`], the tree of the best score ([`maximum_spanning_tree`]) and the scores of parsed sentences ([`score_parses`]).
-//! Enhanced dependencies (DEPS) are kept as they are written and have no meaning here.
+//! A lossless document model, with validation ([`check_tree`]), decoding
+//! ([`maximum_spanning_tree`]) and evaluation ([`score_parses`]) of dependency trees.
+//! Enhanced dependencies (DEPS) are kept as text and not interpreted.
 //!
 //! The format is that of Universal Dependencies, <https://universaldependencies.org/format.html>.
 
@@ -30,10 +31,12 @@ use crate::{LineProblem, Origin, TextError};
 /// The cell of a column without a value.
 pub(crate) const NO_VALUE: &str = "_";
 
-/// The sentences of a CoNLL-U file.
+/// Treebank: the sentences of a CoNLL-U file.
 ///
-/// Its [`Display`](fmt::Display) form is the file: a treebank that [`read_treebank`](crate::read_treebank) took from a valid file is written as the same bytes.
-/// Of what readers accept beside, a byte order mark, CRLF line ends and needless empty lines are gone, and a missing empty line after the last sentence is added.
+/// Its [`Display`](fmt::Display) output is the file: a treebank that
+/// [`read_treebank`](crate::read_treebank) read from a valid file is written as the same bytes.
+/// A byte order mark, CRLF line ends and superfluous empty lines, which the reader also accepts,
+/// are removed, and a missing empty line after the last sentence is added.
 ///
 /// ```
 /// use isogloss_text::{read_treebank, score_parses};
@@ -55,7 +58,7 @@ pub(crate) const NO_VALUE: &str = "_";
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Treebank {
-    /// The file, as messages name it.
+    /// The path of the file, as in error messages.
     pub path: Arc<Path>,
     /// The sentences in the order of the file.
     pub sentences: Vec<Sentence>,
@@ -67,9 +70,10 @@ impl fmt::Display for Treebank {
     }
 }
 
-/// A sentence of a treebank: comments, words, multiword tokens and empty nodes.
+/// Sentence of a treebank: comments, words, multiword tokens and empty nodes.
 ///
-/// Its rows are always in order; [`Display`](fmt::Display) writes them with an empty line after the last.
+/// Its rows are always in order; [`Display`](fmt::Display) writes them with an empty line after the
+/// last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentence {
     origin: Origin,
@@ -79,32 +83,33 @@ pub struct Sentence {
     empty_nodes: Vec<EmptyNode>,
 }
 
-/// The columns of a row beside its ID.
+/// Columns of a CoNLL-U row, except its ID.
 ///
-/// A column without a value holds `_`; in `form` and `lemma` this may also be the character itself.
+/// A column without a value is `_`; in `form` and `lemma` this may also be the character itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
-    /// The word as it is written, which may hold spaces.
+    /// FORM: the word form, which may contain spaces.
     pub form: String,
-    /// The lemma.
+    /// LEMMA: the lemma.
     pub lemma: String,
-    /// The universal part of speech.
+    /// UPOS: the universal part-of-speech tag.
     pub upos: String,
-    /// The part of speech in a tag set of the language.
+    /// XPOS: the language-specific part-of-speech tag.
     pub xpos: String,
-    /// The morphological features, `Name=Value` between `|`.
+    /// FEATS: the morphological features, `Name=Value` separated by `|`.
     pub feats: String,
-    /// The head: 0 for the root, else the index of a word of the sentence, counted from 1; `None` for `_`.
+    /// HEAD: 0 for the root, else the index of a word of the sentence, counted from 1; `None` for
+    /// `_`.
     pub head: Option<usize>,
-    /// The relation to the head, with its subtype, as in `acl:relcl`.
+    /// DEPREL: the dependency relation to the head, with its subtype, as in `acl:relcl`.
     pub deprel: String,
-    /// The enhanced dependencies, as they are written.
+    /// DEPS: the enhanced dependencies, as text.
     pub deps: String,
-    /// Anything else, such as `SpaceAfter=No`.
+    /// MISC: any other annotation, such as `SpaceAfter=No`.
     pub misc: String,
 }
 
-/// A multiword token: one token of several words, as `1-2 zum` of `zu` and `dem`.
+/// Multiword token: one token of several words, such as `1-2 zum` of `zu` and `dem`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MultiwordToken {
     /// The first of its words, counted from 1.
@@ -115,7 +120,7 @@ pub struct MultiwordToken {
     pub columns: Word,
 }
 
-/// An empty node: a node of the enhanced graph without a word, as `8.1`.
+/// Empty node: a node of the enhanced dependency graph without a word, such as `8.1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmptyNode {
     /// The word it follows, counted from 1; 0 at the start of the sentence.
@@ -133,7 +138,7 @@ pub(crate) struct Row<'a> {
 }
 
 impl Sentence {
-    /// The file, and the line of the first comment or row.
+    /// Source location: the file, and the line of the first comment or row.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
@@ -173,20 +178,23 @@ impl Sentence {
         heads.collect::<Result<_, _>>().map_err(|error| self.fault(error))
     }
 
-    /// Whether the heads form a tree with one root.
+    /// Validates the dependency tree: the heads must form a tree with one root.
     ///
     /// # Errors
-    /// What [`check_tree`] finds, or a word without a head, with its line.
+    /// The errors of [`check_tree`], or [`TreeError::NoHead`] for a word without a head, with its
+    /// line.
     pub fn check_tree(&self) -> Result<(), TextError> {
         check_tree(&self.heads()?).map_err(|error| self.fault(error))
     }
 
-    /// Sets the head and the relation of each word; all other columns, DEPS too, stay as they are.
+    /// Sets the head and the dependency relation of each word; all other columns, including DEPS,
+    /// are unchanged.
     ///
-    /// Any heads within the sentence are taken; [`check_tree`] tells whether they form a tree.
+    /// Any heads within the sentence are accepted; [`check_tree`] checks whether they form a tree.
     ///
     /// # Errors
-    /// [`TreeError`] if there is not one head and one relation for each word, a head is beyond the sentence, or a relation cannot be written; the sentence is then unchanged.
+    /// [`TreeError`] if there is not one head and one relation for each word, a head is beyond the
+    /// sentence, or a relation is not a valid cell; the sentence is then unchanged.
     pub fn set_tree(
         &mut self,
         heads: &[usize],
@@ -207,10 +215,11 @@ impl Sentence {
         Ok(())
     }
 
-    /// Sets the universal part of speech of each word; all other columns stay as they are.
+    /// Sets the universal part-of-speech tag (UPOS) of each word; all other columns are unchanged.
     ///
     /// # Errors
-    /// [`TreeError`] if there is not one for each word, or one cannot be written; the sentence is then unchanged.
+    /// [`TreeError`] if there is not one tag for each word, or a tag is not a valid cell; the
+    /// sentence is then unchanged.
     pub fn set_upos(&mut self, tags: &[impl AsRef<str>]) -> Result<(), TreeError> {
         if tags.len() != self.words.len() {
             return Err(TreeError::WordCount { expected: self.words.len(), found: tags.len() });
@@ -222,7 +231,8 @@ impl Sentence {
         Ok(())
     }
 
-    /// All rows in the order of the file: an empty node follows its word, a range precedes its words.
+    /// Iterates over all rows in the order of the file: an empty node follows its word, a range
+    /// precedes its words.
     fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         let mut empty_nodes = self.empty_nodes.iter().peekable();
         let mut multiword_tokens = self.multiword_tokens.iter().peekable();
@@ -242,12 +252,12 @@ impl Sentence {
         })
     }
 
-    /// All rows with their lines in the file.
+    /// Iterates over all rows with their line numbers in the file.
     pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, Row<'_>)> {
         (self.origin.line + self.comments.len()..).zip(self.rows())
     }
 
-    /// The line of a row, or of the first row if there is no such one.
+    /// The line number of a row, or of the first row if there is no such row.
     pub(crate) fn line(&self, id: TokenId) -> usize {
         let line = self.lines().find(|(_, row)| row.id == id).map(|(line, _)| line);
         line.unwrap_or(self.origin.line + self.comments.len())
@@ -269,7 +279,7 @@ impl Sentence {
     }
 }
 
-/// Whether each value, one a word, can be a cell of a CoNLL-U file.
+/// Checks that each value, one per word, is a valid cell of a CoNLL-U file.
 fn check_cells(values: &[impl AsRef<str>]) -> Result<(), TreeError> {
     for (value, word) in values.iter().map(AsRef::as_ref).zip(1..) {
         if value.trim().is_empty() || value.contains(['\t', '\n', '\r']) {

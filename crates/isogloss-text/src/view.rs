@@ -1,7 +1,9 @@
-//! Views: data augmentation that keeps the meaning, by subword sampling, code-switching and translation.
+//! Data augmentation (views of examples): subword regularization, code-switching and translation.
 //!
-//! Consistency regularization asks a model for the same answer on an example and on a view of it (Zheng et al. 2021, xTune, arXiv:2106.08226).
-//! A view depends on the example and a seed alone, not on the machine: sums and samples use only operations that IEEE 754 or plain Rust code define.
+//! Consistency regularization trains a model to give the same prediction for an example and for a
+//! view of it (Zheng et al. 2021, xTune, arXiv:2106.08226).
+//! A view depends only on the example and a seed, not on the machine: sums and samples use only
+//! operations that are defined by IEEE 754 or plain Rust code.
 
 mod code_switch;
 mod config;
@@ -30,17 +32,19 @@ use code_switch::CodeSwitcher;
 use rewritten::RewrittenExample;
 use translation::Translator;
 
-/// The kinds of views of an example.
+/// Kinds of data augmentation (views) of an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ViewKind {
-    /// The text as it is.
+    /// The original text, not augmented.
     Original,
-    /// The text with sampled segmentations of some of its words, see [`SubwordSamplingConfig`](crate::SubwordSamplingConfig).
+    /// Subword regularization: sampled segmentations of some of the words, see
+    /// [`SubwordSamplingConfig`](crate::SubwordSamplingConfig).
     SubwordSampled,
-    /// The text with some of its words replaced by translations, see [`CodeSwitchConfig`].
+    /// Code-switching: some of the words are replaced by translations, see [`CodeSwitchConfig`].
     CodeSwitched,
-    /// The text, or both texts of a pair, in another language, see [`TranslationConfig`].
+    /// Translation of the text, or of both texts of a pair, into another language, see
+    /// [`TranslationConfig`].
     Translated,
 }
 
@@ -58,24 +62,26 @@ impl fmt::Display for ViewKind {
 /// The task that a view is featurized for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ViewTask {
-    /// One class, as [`featurize_classification`](crate::featurize_classification) gives it.
+    /// Text classification, see [`featurize_classification`](crate::featurize_classification).
     Classification,
-    /// A tag for each word or token, as [`featurize_tagging`](crate::featurize_tagging) gives it.
+    /// Token classification, see [`featurize_tagging`](crate::featurize_tagging).
     Tagging(TagUnits),
 }
 
-/// The features of one view of an example, with the words of the original found in it.
+/// Augmented example: the features of one view, with the token positions of the original words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Viewed {
-    /// The tokens, and the target in this view.
+    /// The tokens and the target of this view.
     pub features: Features,
-    /// The index of the first token of each word of the original text; `None` for a word without a token or truncated, and for all words of a text that was translated.
+    /// First subword of each word of the original text, as a token index; `None` for a word without
+    /// a token or truncated, and for all words of a translated text.
     ///
-    /// Words are those of the file, or those of the first text between whitespace.
+    /// Words are those of the file, or the whitespace-separated words of the first text.
     pub first_subwords: Vec<Option<usize>>,
 }
 
-/// Makes views of examples: data augmentation of xTune (Zheng et al. 2021).
+/// Data augmentation of xTune (Zheng et al. 2021): makes views of examples by subword
+/// regularization, code-switching and translation.
 ///
 /// ```
 /// use isogloss_text::{
@@ -115,11 +121,16 @@ pub struct Viewer {
 }
 
 impl Viewer {
-    /// Reads the dictionaries and translations that `config` names; `source` is the language of the examples.
+    /// Loads the dictionaries and translations of `config`; `source` is the language of the
+    /// examples.
     ///
     /// # Errors
-    /// [`TextError::InvalidViews`] for the first of [`ViewsConfig::faults`], for `source` among the languages to sample from, and for a tokenizer whose subwords cannot be sampled as `config` asks.
-    /// [`TextError::MissingLanguage`] for a language without a file, and the errors of [`read_pairs`](crate::read_pairs) for a file that is not one of dictionary entries or translations.
+    /// [`TextError::InvalidViews`] for the first of [`ViewsConfig::faults`], for `source` among the
+    /// languages to sample from, and for a tokenizer that does not support the subword sampling of
+    /// `config`.
+    /// [`TextError::MissingLanguage`] for a language without a file, and the errors of
+    /// [`read_pairs`](crate::read_pairs) for a file that is not one of dictionary entries or
+    /// translations.
     pub fn new(
         config: &ViewsConfig,
         tokenizer: &Tokenizer,
@@ -151,13 +162,16 @@ impl Viewer {
         })
     }
 
-    /// Featurizes a view of an example, with the target that it has in that view.
+    /// Augments and featurizes an example, with the target of the requested view.
     ///
-    /// Equal seeds give equal results on every machine; [`ViewKind::Original`] is the same for all.
-    /// The features are those that [`featurize_classification`](crate::featurize_classification) or [`featurize_tagging`](crate::featurize_tagging) would give for the example in this view.
+    /// The same seed gives the same result on every machine; [`ViewKind::Original`] does not depend
+    /// on the seed.
+    /// The features are those of [`featurize_classification`](crate::featurize_classification) or
+    /// [`featurize_tagging`](crate::featurize_tagging) for the example in this view.
     ///
     /// # Errors
-    /// Those of featurization; [`TextError::MissingView`] for a view without a table in the configuration, and [`TextError::TranslatedTags`] for tags of a translation.
+    /// The errors of featurization; [`TextError::MissingView`] for a view without a table in the
+    /// configuration, and [`TextError::TranslatedTags`] for tags of a translation.
     pub fn view(
         &self,
         view: ViewKind,
@@ -202,12 +216,13 @@ impl Viewer {
         Ok(Viewed { features: featured.features, first_subwords })
     }
 
-    /// The number of examples that have a translation, with both texts of a pair, into one of the languages; 0 without translations.
+    /// The number of examples that have a translation, with both texts of a pair, into one of the
+    /// languages; 0 without translations.
     pub fn n_translated(&self, examples: &[Example]) -> usize {
         self.translator.as_ref().map_or(0, |translator| translator.n_translated(examples))
     }
 
-    /// The index of the first token of each word of the original text.
+    /// The first subword of each word of the original text, as a token index.
     fn first_subwords(
         &self,
         rewritten: &RewrittenExample<'_>,

@@ -1,4 +1,5 @@
-//! Word dropout: whole words masked at random, a regularization of parsers (UDify).
+//! Word dropout: masks whole words at random, a regularization of parsers (UDify, Kondratyuk and
+//! Straka 2019).
 
 use std::collections::BTreeMap;
 
@@ -7,10 +8,11 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::Encoded;
 
-/// Word dropout: replaces all tokens of each word by the mask token with the probability `rate`, in place.
+/// Word dropout: replaces all tokens of each word by the mask token with the probability `rate`, in
+/// place.
 ///
-/// Special tokens belong to no word and stay.
-/// Equal seeds mask the same words on every machine.
+/// Special tokens belong to no word and are unchanged.
+/// The same seed masks the same words on every machine.
 ///
 /// # Source
 /// Kondratyuk and Straka 2019, UDify, arXiv:1904.02099, with a rate of 0.2.

@@ -1,4 +1,4 @@
-//! Parallel text as word ids: the training data of the statistical aligner.
+//! Parallel corpus (bitext) as word ids: training data of the statistical word aligner.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,19 +7,20 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Word normalization: which words count as the same when words are counted or looked up.
+/// Word normalization: the form in which words are counted and looked up.
 ///
-/// Links are about the words as they stand in the text, whatever the form.
+/// Alignment links always refer to the words of the original text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WordForm {
-    /// As they are written; for text with punctuation between spaces, as fast_align takes it.
+    /// No normalization; for text with spaces around punctuation, as fast_align expects it.
     Verbatim,
-    /// In lower case.
+    /// Lowercased.
     Lowercase,
-    /// In lower case and without punctuation, or any other character, before the first and after the last letter or digit; for running text.
+    /// Lowercased, without punctuation or any other character before the first and after the last
+    /// letter or digit; for running text.
     ///
-    /// `House,` counts as `house`; a word without letters and digits stays as it is.
+    /// `House,` becomes `house`; a word without letters and digits is unchanged.
     #[default]
     Bare,
 }
@@ -45,10 +46,11 @@ impl WordForm {
     }
 }
 
-/// A parallel corpus as word ids, one vocabulary for each side.
+/// Parallel corpus (bitext): pairs of texts as word ids, with one vocabulary per side.
 ///
-/// Takes four bytes a word and one entry for each distinct word; the texts themselves are not kept, so a corpus can be read line by line.
-/// A copy shares the memory of the original.
+/// It takes four bytes per word and one vocabulary entry per distinct word, and does not keep the
+/// texts, so a corpus can be read line by line.
+/// A clone shares the memory of the original.
 #[derive(Debug, Clone)]
 pub struct Bitext {
     pub(super) form: WordForm,
@@ -56,7 +58,7 @@ pub struct Bitext {
     pub(super) right: Arc<Side>,
 }
 
-/// The texts of one side, and its vocabulary.
+/// One side of a parallel corpus: its texts as word ids, and its vocabulary.
 #[derive(Debug, Default)]
 pub(super) struct Side {
     vocabulary: HashMap<Box<str>, u32>,
@@ -65,7 +67,7 @@ pub(super) struct Side {
 }
 
 impl Bitext {
-    /// Gives ids to the normalized words of pairs of texts.
+    /// Builds a parallel corpus from pairs of texts, with an id for each normalized word.
     ///
     /// ```
     /// use isogloss_text::{Bitext, WordForm};
@@ -85,7 +87,7 @@ impl Bitext {
         Self { form, left: Arc::new(left), right: Arc::new(right) }
     }
 
-    /// The pairs with left and right exchanged.
+    /// Reverse corpus: left and right texts are swapped.
     #[must_use]
     pub fn reversed(&self) -> Self {
         Self { form: self.form, left: self.right.clone(), right: self.left.clone() }
@@ -101,12 +103,12 @@ impl Bitext {
         self.len() == 0
     }
 
-    /// The number of words of all left texts.
+    /// The total number of words of the left texts.
     pub fn n_left_words(&self) -> usize {
         self.left.n_words()
     }
 
-    /// The number of words of all right texts.
+    /// The total number of words of the right texts.
     pub fn n_right_words(&self) -> usize {
         self.right.n_words()
     }
@@ -140,7 +142,7 @@ impl Side {
         self.ends.len()
     }
 
-    /// The number of words of all texts.
+    /// The total number of words of the texts.
     pub(super) fn n_words(&self) -> usize {
         self.words.len()
     }

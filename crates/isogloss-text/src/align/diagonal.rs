@@ -1,4 +1,5 @@
-//! Statistical word alignment: IBM model 2 with a diagonal prior, trained by EM, as fast_align (Dyer et al. 2013).
+//! Statistical word alignment: IBM model 2 with a diagonal prior, trained by EM, as fast_align
+//! (Dyer et al. 2013).
 
 mod prior;
 mod table;
@@ -16,24 +17,27 @@ use crate::{Alignment, Bitext, Symmetrization, WordForm};
 use prior::Prior;
 use table::Table;
 
-/// The probability of a pair of words that training never saw together, from fast_align.
+/// Translation probability of word pairs that do not co-occur in the training text; from
+/// fast_align.
 const UNSEEN_PROBABILITY: f64 = 1e-9;
 
-/// Gradient steps of the tension after an iteration, from fast_align.
+/// Number of gradient steps on the tension after an EM iteration; from fast_align.
 const TENSION_STEPS: usize = 8;
 
-/// The step size of the tension, from fast_align.
+/// Learning rate of the gradient steps on the tension; from fast_align.
 const TENSION_RATE: f64 = 20.0;
 
-/// The range that the tension is clamped to, from fast_align.
+/// Range to which the tension is clamped; from fast_align.
 const TENSION_RANGE: (f64, f64) = (0.1, 14.0);
 
-/// Pairs of texts that one thread takes at a time.
+/// Number of text pairs per parallel work item.
 ///
-/// Sums are made within and then over such groups, so this number, and not the number of threads, decides how they are rounded.
+/// Sums are computed first within and then over work items, so this number determines the rounding,
+/// and the number of threads does not.
 const GROUP: usize = 128;
 
-/// Trains a [`DiagonalAligner`]; the defaults are those of `fast_align -d -o -v`.
+/// Hyperparameters of fast_align (Dyer et al. 2013), which train a [`DiagonalAligner`]; the
+/// defaults are those of `fast_align -d -o -v`.
 ///
 /// ```
 /// use isogloss_text::DiagonalAlignerConfig;
@@ -44,15 +48,18 @@ const GROUP: usize = 128;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiagonalAlignerConfig {
-    /// EM iterations, the one that aligns the text included, as `-I` of fast_align counts them; the translation probabilities are estimated after each but the last.
+    /// Number of EM iterations, `-I` of fast_align: the last one aligns the text, and each one
+    /// before it re-estimates the translation probabilities.
     pub iterations: usize,
-    /// The probability p0 that a right word translates no left word.
+    /// NULL-word probability p0: the probability that a right word translates no left word.
     pub null_probability: f64,
-    /// The tension λ to start with: how strongly words are drawn to words at the same relative position in their texts.
+    /// Initial tension λ: how strongly the prior favors the diagonal, that is, links between words
+    /// at the same relative position in their texts.
     pub tension: f64,
-    /// Whether the tension is fitted to the text, from the second iteration on.
+    /// Whether to optimize the tension by gradient ascent, from the second iteration on.
     pub optimize_tension: bool,
-    /// The concentration α of the Dirichlet prior of the translation probabilities, which are then estimated by variational Bayes; by maximum likelihood if unset.
+    /// Concentration α of the Dirichlet prior on the translation probabilities, which are then
+    /// estimated by variational Bayes; by maximum likelihood if unset.
     pub variational_bayes: Option<f64>,
 }
 
@@ -69,7 +76,7 @@ impl Default for DiagonalAlignerConfig {
 }
 
 impl DiagonalAlignerConfig {
-    /// The field and the reason of each value that cannot be used.
+    /// Validates the configuration: the field name and the reason of each invalid value.
     pub fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
         let mut expect = |valid: bool, field, expected: &str, found: &dyn std::fmt::Display| {
@@ -92,12 +99,12 @@ impl DiagonalAlignerConfig {
         faults
     }
 
-    /// Trains an aligner by EM.
+    /// Trains a word aligner by expectation maximization (EM).
     ///
     /// Pairs with a blank text are skipped.
-    /// All cores work, and the result is the same to the last bit for any number of threads.
+    /// Training is multi-threaded, and the result is bit-identical for any number of threads.
     ///
-    /// The values must be without [faults](Self::faults).
+    /// The configuration must be valid: [`faults`](Self::faults) must return nothing.
     pub fn train(&self, bitext: &Bitext) -> DiagonalAligner {
         let mut table = Table::new(&bitext.left, &bitext.right);
         let mut tension = self.tension;
@@ -123,27 +130,35 @@ impl DiagonalAlignerConfig {
     }
 }
 
-/// The state of training in one iteration of EM.
+/// Training log of one EM iteration: log-likelihood and tension.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EmIteration {
-    /// The log of the probability of all right words given the left texts and all lengths, in nats, before this iteration changed anything.
+    /// Log-likelihood of all right words given the left texts and all lengths, in nats, before the
+    /// update of this iteration.
     pub log_likelihood: f64,
     /// The tension λ of this iteration.
     pub tension: f64,
 }
 
-/// A trained aligner: finds the left word that each right word translates.
+/// Trained fast_align model (IBM model 2 with a diagonal prior, Dyer et al. 2013): links each right
+/// word to a left word or to none.
 ///
-/// A right word j of m translates none of n left words with probability p0, and otherwise left word i with a probability in proportion to exp(−λ |i/n − j/m|), both counted from 1; the left word then gives the right word by a table of translation probabilities.
-/// A right word has at most one link, a left word any number; to link both ways, see [`align_both_ways`].
+/// The prior links right word j of m to none of n left words with probability p0, and otherwise to
+/// left word i with a probability proportional to exp(−λ |i/n − j/m|), both counted from 1.
+/// A table holds the probability of each right word given a left word.
+/// A right word has at most one link, a left word any number; for both directions, see
+/// [`align_both_ways`].
 ///
-/// The table takes 25 bytes for each two words that some pair of texts holds, which is most of the memory.
+/// The table takes 25 bytes per word pair that co-occurs in a pair of texts, which is most of the
+/// memory.
 ///
 /// # Source
-/// Dyer, Chahuneau and Smith 2013, A Simple, Fast, and Effective Reparameterization of IBM Model 2, NAACL; variational Bayes after Riley and Gildea 2012.
+/// Dyer, Chahuneau and Smith 2013, A Simple, Fast, and Effective Reparameterization of IBM Model 2,
+/// NAACL; variational Bayes after Riley and Gildea 2012.
 ///
-/// Where the authors' program departs from the paper, so does this:
-/// the gradient of the tension takes the positions of right words one too low and the norm of the prior with the lengths exchanged, and the tension stays between 0.1 and 14.
+/// As in the authors' program, and unlike the paper,
+/// the gradient of the tension uses positions of right words that are one too low and a norm of the
+/// prior with swapped lengths, and the tension is clamped to 0.1 to 14.
 ///
 /// ```
 /// use isogloss_text::{Bitext, DiagonalAlignerConfig, WordForm};
@@ -163,9 +178,11 @@ pub struct DiagonalAligner {
 }
 
 impl DiagonalAligner {
-    /// The links of two texts: for each right word the likeliest left word, if that is likelier than none.
+    /// Aligns two texts (Viterbi alignment): links each right word to the most probable left word,
+    /// if that is more probable than no link.
     ///
-    /// Pairs of words that training never saw count as equally unlikely, so an unknown word is linked by its position alone.
+    /// All word pairs that do not co-occur in the training text have the same small probability, so
+    /// an unknown word is linked by position alone.
     pub fn align(&self, left: &str, right: &str) -> Alignment {
         let ids = |side: &Side, text: &str| -> Vec<Option<u32>> {
             text.split_whitespace().map(|word| side.id(&self.form.normalize(word))).collect()
@@ -180,7 +197,8 @@ impl DiagonalAligner {
         })
     }
 
-    /// The probability that the left word gives the right word; 0 if training never saw both in one pair of texts.
+    /// Translation probability t(right | left); 0 if the words do not co-occur in a pair of
+    /// training texts.
     pub fn translation_probability(&self, left: &str, right: &str) -> f64 {
         let ids = self
             .left
@@ -194,7 +212,7 @@ impl DiagonalAligner {
         self.prior.tension
     }
 
-    /// The state of each iteration of EM.
+    /// The training log of each EM iteration.
     pub fn iterations(&self) -> &[EmIteration] {
         &self.iterations
     }
@@ -213,7 +231,8 @@ impl DiagonalAligner {
         (0..bitext.len()).into_par_iter().map(align).collect()
     }
 
-    /// The likeliest links; the translation probability of a right word is asked for a left word or for none.
+    /// The most probable link of each right word; `translation` returns the probability of a right
+    /// word given a left word, or given none.
     fn best<W>(
         &self,
         left: &[W],
@@ -237,12 +256,14 @@ impl DiagonalAligner {
     }
 }
 
-/// Trains an aligner in each direction, aligns the training text, and symmetrizes the two alignments of each pair.
+/// Bidirectional word alignment: trains an aligner in each direction, aligns the training text, and
+/// symmetrizes the two alignments of each pair.
 ///
-/// The directions are trained one after the other, so the memory is that of one.
+/// The directions are trained one after the other, so peak memory is that of one model.
 ///
 /// # Source
-/// `fast_align` and `fast_align -r` with `atools`, as Gaschi et al. 2023 use them for realignment, there with [`Symmetrization::GrowDiagFinalAnd`].
+/// `fast_align` and `fast_align -r` with `atools`, as Gaschi et al. 2023 use them for realignment,
+/// there with [`Symmetrization::GrowDiagFinalAnd`].
 pub fn align_both_ways(
     config: &DiagonalAlignerConfig,
     bitext: &Bitext,
@@ -257,15 +278,15 @@ pub fn align_both_ways(
     forward.par_iter().zip(&backward).map(join).collect()
 }
 
-/// Expectations of the E-step, summed over all right words.
+/// Results of the E-step, summed over all right words.
 #[derive(Default)]
 struct Expected {
     log_likelihood: f64,
-    /// The expected distance of linked words, as a negative number.
+    /// The expected relative distance of linked words, negated.
     feature: f64,
 }
 
-/// The E-step: adds the expected number of links of each two words to the counts of the table.
+/// E-step of EM: adds the expected number of links of each word pair to the counts of the table.
 fn expect(bitext: &Bitext, prior: &Prior, table: &Table) -> Expected {
     let group = |start: usize| {
         let mut sums = Expected::default();
@@ -318,7 +339,7 @@ impl Scratch {
             {
                 let posterior = weight / total;
                 table.add(source, slot, posterior);
-                // The right word counts from 0 and the left word from 1, as in fast_align.
+                // The right position is 0-based and the left position 1-based, as in fast_align.
                 sums.feature += prior::feature(j, i + 1, right.len(), left.len()) * posterior;
             }
             sums.log_likelihood += total.ln();
@@ -326,7 +347,7 @@ impl Scratch {
     }
 }
 
-/// The number of pairs of texts for each two lengths, right before left.
+/// Histogram of text lengths: the number of text pairs for each pair of lengths, right before left.
 struct Lengths {
     n_pairs: BTreeMap<(usize, usize), usize>,
     n_right_words: usize,
@@ -345,7 +366,8 @@ impl Lengths {
         Self { n_pairs, n_right_words }
     }
 
-    /// Fits the tension by gradient ascent: the model's expected distance moves towards that of the posterior, `feature`, summed over all words.
+    /// Optimizes the tension by gradient ascent, which moves the expected feature of the prior
+    /// toward that of the posterior, `feature`, summed over all words.
     fn fit_tension(&self, mut tension: f64, feature: f64) -> f64 {
         if self.n_right_words == 0 {
             return tension;

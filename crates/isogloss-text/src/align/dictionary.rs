@@ -1,4 +1,4 @@
-//! Bilingual dictionaries of single words, in the format of MUSE.
+//! Bilingual dictionaries (lexicons) of single words, in the format of MUSE (Conneau et al. 2018).
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -8,17 +8,18 @@ use crate::TextError;
 use crate::reader::dictionary_entries;
 use crate::source::{self, Source};
 
-/// A bilingual dictionary: the translations of each word, all in lower case.
+/// Bilingual dictionary (lexicon): the translations of each word, all in lower case.
 ///
 /// # Source
-/// Conneau et al. 2018, Word Translation Without Parallel Data, arXiv:1710.04087, whose dictionaries hold a word and one translation a line.
+/// Conneau et al. 2018, Word Translation Without Parallel Data, arXiv:1710.04087, whose
+/// dictionaries have a word and one translation per line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dictionary {
     translations: HashMap<String, Vec<String>>,
 }
 
 impl<S: AsRef<str>, T: AsRef<str>> FromIterator<(S, T)> for Dictionary {
-    /// Collects pairs of a word and a translation, in any case and order; a pair that comes twice is kept once.
+    /// Collects pairs of a word and a translation, in any case and order, and removes duplicates.
     fn from_iter<I: IntoIterator<Item = (S, T)>>(pairs: I) -> Self {
         let mut translations: HashMap<String, Vec<String>> = HashMap::new();
         for (word, translation) in pairs {
@@ -34,7 +35,7 @@ impl<S: AsRef<str>, T: AsRef<str>> FromIterator<(S, T)> for Dictionary {
 }
 
 impl Dictionary {
-    /// The dictionary of a file, as [`Dictionary::from_reader`] reads it.
+    /// Reads a dictionary file, see [`Dictionary::from_reader`].
     ///
     /// # Errors
     /// As [`Dictionary::from_reader`], and [`TextError::Io`] if the file cannot be opened.
@@ -42,9 +43,10 @@ impl Dictionary {
         Self::from_reader(source::open(path)?, path)
     }
 
-    /// The dictionary of a byte stream: a word and one translation a line; `path` names the stream in messages.
+    /// Reads a dictionary from a byte stream, a word and one translation per line; `path` names the
+    /// stream in error messages.
     ///
-    /// They are separated by a tab, which lets either hold spaces, or by spaces.
+    /// They are separated by a tab, in which case both may contain spaces, or by spaces.
     /// A word with several translations has several lines.
     ///
     /// ```
@@ -57,13 +59,15 @@ impl Dictionary {
     /// ```
     ///
     /// # Errors
-    /// [`TextError`] names the first line that is not two columns; a stream without words is an error too.
+    /// [`TextError`] names the first line that is not two columns; a stream without words is an
+    /// error too.
     pub fn from_reader(reader: impl Read, path: &Path) -> Result<Self, TextError> {
         let source = Source::read(reader, path)?;
         Ok(dictionary_entries(&source)?.into_iter().collect())
     }
 
-    /// The translations of a word in any case, sorted; none if the word is unknown.
+    /// Looks up the translations of a word, case-insensitively, sorted; empty if the word is
+    /// unknown.
     pub fn translations(&self, word: &str) -> &[String] {
         self.translations.get(&word.to_lowercase()).map_or(&[], Vec::as_slice)
     }
@@ -78,7 +82,7 @@ impl Dictionary {
         self.translations.is_empty()
     }
 
-    /// The dictionary of the opposite direction.
+    /// Inverse dictionary: the dictionary of the opposite direction.
     #[must_use]
     pub fn inverted(&self) -> Self {
         let pairs = self.translations.iter();

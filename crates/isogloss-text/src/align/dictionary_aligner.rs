@@ -1,4 +1,5 @@
-//! Word alignment by bilingual dictionaries: links that are unambiguous in both directions (Gaschi et al. 2023).
+//! Word alignment by bilingual dictionaries: links that are unambiguous in both directions (Gaschi
+//! et al. 2023).
 
 use std::collections::HashMap;
 
@@ -6,18 +7,22 @@ use rayon::prelude::*;
 
 use crate::{Alignment, Dictionary, SentencePair, WordForm};
 
-/// Links words by a dictionary of each direction, and only where the link is unambiguous.
+/// Dictionary-based word aligner (Gaschi et al. 2023): links words by a bilingual dictionary of
+/// each direction, only if the link is unambiguous.
 ///
 /// A word of the left text is linked if
 /// 1. exactly one of its translations is a word of the right text,
 /// 2. that word occurs there once, and
-/// 3. among the words of the left text, its translations back occur once in all, and that once is the word itself.
+/// 3. the back-translations of that word have exactly one occurrence in the left text, which is the
+///    word itself.
 ///
 /// The result is one-to-one.
-/// A pair of words that only one of the two dictionaries has is therefore never linked; where there is a dictionary of one direction only, invert it.
+/// A word pair that only one of the two dictionaries contains is therefore never linked; if you
+/// have a dictionary of one direction only, use [`Dictionary::inverted`] for the other.
 ///
 /// # Source
-/// Gaschi et al. 2023, Exploring the Relationship between Alignment and Cross-lingual Transfer in Multilingual Transformers, `find_aligned_words` of the authors' code.
+/// Gaschi et al. 2023, Exploring the Relationship between Alignment and Cross-lingual Transfer in
+/// Multilingual Transformers, `find_aligned_words` of the authors' code.
 ///
 /// ```
 /// use isogloss_text::{Dictionary, DictionaryAligner};
@@ -35,19 +40,20 @@ pub struct DictionaryAligner {
 }
 
 impl DictionaryAligner {
-    /// An aligner that looks words up in lower case.
+    /// Creates an aligner that lowercases words for lookup.
     pub fn new(left_to_right: Dictionary, right_to_left: Dictionary) -> Self {
         Self { left_to_right, right_to_left, form: WordForm::Lowercase }
     }
 
-    /// Sets the form in which words are looked up, such as [`WordForm::Bare`] for running text; case never matters.
+    /// Sets the word normalization for lookup, such as [`WordForm::Bare`] for running text; lookup
+    /// is always case-insensitive.
     #[must_use]
     pub fn with_form(mut self, form: WordForm) -> Self {
         self.form = form;
         self
     }
 
-    /// The links between the words of two texts.
+    /// Aligns the words of two texts.
     pub fn align(&self, left: &str, right: &str) -> Alignment {
         let left = Words::new(left, self.form);
         let right = Words::new(right, self.form);
@@ -69,7 +75,7 @@ impl DictionaryAligner {
         left.words.iter().enumerate().filter_map(link).collect()
     }
 
-    /// The links of each pair, found on all threads.
+    /// Aligns each sentence pair, in parallel on all threads.
     pub fn align_all(&self, pairs: &[SentencePair]) -> Vec<Alignment> {
         pairs.par_iter().map(|pair| self.align(&pair.left, &pair.right)).collect()
     }

@@ -1,6 +1,7 @@
-//! The Pharaoh format: one pair of texts a line, one `left-right` a link, as `0-0 1-2`.
+//! Parser of the Pharaoh format of word alignments: one text pair per line, one `left-right` per
+//! link, such as `0-0 1-2`.
 //!
-//! Gold alignments are written with `-` for sure links and `?` for possible ones, as `0-0 1?2`.
+//! Gold alignments have `-` for sure links and `?` for possible ones, such as `0-0 1?2`.
 
 use std::fmt;
 use std::io::Read;
@@ -11,17 +12,19 @@ use crate::source::Source;
 use crate::{LineProblem, TextError};
 
 impl Alignment {
-    /// The alignment of one line, for texts of `n_left` and `n_right` words; links may come in any order and twice.
+    /// Parses a line of the Pharaoh format, for texts of `n_left` and `n_right` words; links may be
+    /// in any order and repeated.
     ///
     /// # Errors
-    /// [`LineProblem::Link`] if a link is not two whole numbers around `-`, [`LineProblem::LinkRange`] if a text has no such word.
+    /// [`LineProblem::Link`] if a link is not two whole numbers around `-`,
+    /// [`LineProblem::LinkRange`] if a word index is out of range.
     pub fn parse(line: &str, n_left: usize, n_right: usize) -> Result<Self, LineProblem> {
         line.split_whitespace().map(|link| parse_link(link, '-', (n_left, n_right))).collect()
     }
 }
 
 impl fmt::Display for Alignment {
-    /// Writes the links as [`Alignment::parse`] reads them, in order.
+    /// Writes the links in the Pharaoh format, in order.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (idx, (left, right)) in self.links().iter().enumerate() {
             let space = if idx == 0 { "" } else { " " };
@@ -32,7 +35,8 @@ impl fmt::Display for Alignment {
 }
 
 impl GoldAlignment {
-    /// The gold alignment of one line, for texts of `n_left` and `n_right` words: `0-0` is sure, `0?1` is possible.
+    /// Parses a line of gold links, for texts of `n_left` and `n_right` words: `0-0` is sure, `0?1`
+    /// is possible.
     ///
     /// # Errors
     /// As [`Alignment::parse`].
@@ -57,7 +61,7 @@ fn parse_link(
 ) -> Result<Link, LineProblem> {
     let parse = || {
         let (left, right) = link.split_once(separator)?;
-        // `usize` would also take a plus sign.
+        // `usize` would also accept a plus sign.
         let number = |digits: &str| {
             digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
         };
@@ -71,9 +75,11 @@ fn parse_link(
     }
 }
 
-/// The alignments of a byte stream in the Pharaoh format; `path` names it in messages.
+/// Reads word alignments in the Pharaoh format from a byte stream; `path` names it in error
+/// messages.
 ///
-/// `n_words` has the numbers of words of the left and the right text of each pair; line k is about pair k, and an empty line links nothing.
+/// `n_words` has the numbers of words of the left and the right text of each pair; line k aligns
+/// pair k, and an empty line is an alignment without links.
 ///
 /// ```
 /// use isogloss_text::read_alignments;
@@ -87,7 +93,8 @@ fn parse_link(
 /// ```
 ///
 /// # Errors
-/// [`TextError::Line`] names the first line with a malformed link or a link to a word that is not there, [`TextError::LineCount`] says that there is not one line for each pair.
+/// [`TextError::Line`] names the first line with a malformed link or a word index that is out of
+/// range, [`TextError::LineCount`] reports that there is not one line for each pair.
 pub fn read_alignments(
     reader: impl Read,
     path: &Path,
@@ -96,7 +103,8 @@ pub fn read_alignments(
     read_lines(reader, path, n_words, Alignment::parse)
 }
 
-/// The gold alignments of a byte stream, as [`GoldAlignment::parse`] reads a line; otherwise as [`read_alignments`].
+/// Reads gold alignments from a byte stream, one line as in [`GoldAlignment::parse`]; otherwise as
+/// [`read_alignments`].
 ///
 /// # Errors
 /// As [`read_alignments`].

@@ -1,8 +1,10 @@
-//! Precision, recall and alignment error rate (AER) against gold alignments (Och and Ney 2003, A Systematic Comparison of Various Statistical Alignment Models).
+//! Precision, recall and alignment error rate (AER) against gold alignments (Och and Ney 2003, A
+//! Systematic Comparison of Various Statistical Alignment Models).
 
 use crate::Alignment;
 
-/// A gold alignment by people: sure links, and possible links.
+/// Gold (reference) word alignment by human annotators: sure links and possible links (Och and Ney
+/// 2003).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GoldAlignment {
     sure: Alignment,
@@ -10,7 +12,7 @@ pub struct GoldAlignment {
 }
 
 impl GoldAlignment {
-    /// Joins sure and possible links; each sure link is possible too.
+    /// A gold alignment of sure and possible links; each sure link counts as possible too.
     pub fn new(sure: Alignment, possible: Alignment) -> Self {
         Self { possible: possible.union(&sure), sure }
     }
@@ -20,15 +22,16 @@ impl GoldAlignment {
         &self.sure
     }
 
-    /// The possible links, the sure ones among them.
+    /// The possible links, including the sure ones.
     pub fn possible(&self) -> &Alignment {
         &self.possible
     }
 }
 
-/// Scores of alignments A against gold alignments of sure links S and possible links P, over all pairs of a corpus.
+/// Precision, recall and alignment error rate (AER) of alignments A against gold alignments with
+/// sure links S and possible links P, over all pairs of a corpus.
 ///
-/// A ratio without anything to count is 0.
+/// A ratio whose denominator is 0 is 0.
 ///
 /// ```
 /// use isogloss_text::{Alignment, AlignmentScores, GoldAlignment};
@@ -41,16 +44,17 @@ impl GoldAlignment {
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct AlignmentScores {
-    /// |A ∩ P| / |A|.
+    /// Precision, |A ∩ P| / |A|.
     pub precision: f64,
-    /// |A ∩ S| / |S|.
+    /// Recall, |A ∩ S| / |S|.
     pub recall: f64,
-    /// The alignment error rate (AER), 1 − (|A ∩ S| + |A ∩ P|) / (|A| + |S|).
+    /// Alignment error rate (AER), 1 − (|A ∩ S| + |A ∩ P|) / (|A| + |S|).
     pub error_rate: f64,
 }
 
 impl AlignmentScores {
-    /// The scores of alignments, each with its gold alignment; links are summed over all pairs before they are divided.
+    /// Computes the scores of alignments, each with its gold alignment; links are counted over all
+    /// pairs before the division (micro average).
     pub fn new<'a>(pairs: impl IntoIterator<Item = (&'a Alignment, &'a GoldAlignment)>) -> Self {
         let (mut n_found, mut n_sure, mut n_found_sure, mut n_found_possible) = (0, 0, 0, 0);
         for (found, gold) in pairs {

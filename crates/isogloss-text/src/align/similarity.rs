@@ -1,17 +1,21 @@
-//! Word alignment by the similarity of word embeddings of a multilingual encoder (SimAlign, AWESOME-align).
+//! Word alignment by the similarity of word embeddings of a multilingual encoder (SimAlign,
+//! AWESOME-align).
 
 use serde::{Deserialize, Serialize};
 
 use crate::Alignment;
 use crate::align::Link;
 
-/// The factor on a similarity when one of its words has a link already, `alpha_ratio` of SimAlign's code.
+/// Discount factor on a similarity of which one word is already linked, `alpha_ratio` of SimAlign's
+/// code.
 const LINKED_WORD_FACTOR: f64 = 0.9;
 
-/// The rule that extracts links from the similarity matrix of the words of two texts.
+/// Alignment extraction method (SimAlign, AWESOME-align): how links are extracted from the
+/// similarity matrix of the words of two texts.
 ///
-/// The similarities are rows of `n_right` numbers, one for each left word.
-/// Words of several subwords are linked if any of their subwords are: extract links between subwords and map them to words, as both sources do, or compare word vectors.
+/// The matrix has a row of `n_right` similarities for each left word.
+/// For words of several subwords, either extract links between subwords and link two words if any
+/// of their subwords are linked, as both sources do, or compare word embeddings.
 ///
 /// ```
 /// use isogloss_text::Extraction;
@@ -24,25 +28,32 @@ const LINKED_WORD_FACTOR: f64 = 0.9;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Extraction {
-    /// Words whose softmax probability is above a threshold in both directions: over all right words and over all left words.
+    /// Bidirectional softmax (AWESOME-align): links words whose softmax probability is above a
+    /// threshold both over all right words and over all left words.
     ///
     /// # Source
-    /// Dou and Neubig 2021, Word Alignment by Fine-tuning Embeddings on Parallel Corpora, §2.2, arXiv:2101.08231, where the similarity is a dot product, not a cosine.
+    /// Dou and Neubig 2021, Word Alignment by Fine-tuning Embeddings on Parallel Corpora, §2.2,
+    /// arXiv:2101.08231, where the similarity is a dot product, not a cosine.
     Softmax {
-        /// The least probability, not included.
+        /// The probability threshold, exclusive.
         threshold: f32,
     },
-    /// Words that are each other's most similar word, the first on a tie.
+    /// Mutual argmax (SimAlign): links words that are each other's most similar word, the first on
+    /// a tie.
     ///
     /// # Source
-    /// Jalili Sabet et al. 2020, SimAlign: High Quality Word Alignments without Parallel Training Data using Static and Contextualized Embeddings, §2.1, arXiv:2004.08728; `inter` in the authors' code.
+    /// Jalili Sabet et al. 2020, SimAlign: High Quality Word Alignments without Parallel Training
+    /// Data using Static and Contextualized Embeddings, §2.1, arXiv:2004.08728; `inter` in the
+    /// authors' code.
     MutualArgmax,
-    /// Iterated mutual argmax: in each further round, a linked word can be linked once more, to a word without a link.
+    /// Itermax (SimAlign), an iterated mutual argmax: in each further round, a linked word can get
+    /// one more link, to an unlinked word.
     ///
     /// The similarities must not be negative; SimAlign takes (cosine + 1) / 2.
     ///
     /// # Source
-    /// Jalili Sabet et al. 2020, §2.2 and algorithm 1, with the authors' factor 0.9 for words with a link.
+    /// Jalili Sabet et al. 2020, §2.2 and algorithm 1, with the authors' discount factor 0.9 for
+    /// linked words.
     /// As in their code, texts of one or two words have only the first round.
     Itermax {
         /// The maximum number of rounds, the first included; 2 in the authors' code.
@@ -61,9 +72,9 @@ impl Extraction {
         Self::Itermax { rounds: 2 }
     }
 
-    /// The links between the words of two texts.
+    /// Extracts the links from the similarity matrix of the words of two texts.
     ///
-    /// A similarity that is not a number links nothing.
+    /// A NaN similarity gives no link.
     ///
     /// # Shapes
     /// - `similarities`: `[n_left, n_right]`, row by row; greater is more similar
@@ -109,7 +120,7 @@ impl Matrix<'_> {
     }
 
     fn softmax_links(&self, threshold: f64) -> Alignment {
-        // A probability is exp(similarity - norm), the norm being the log of the sum of the exponentials.
+        // Log-softmax: a probability is exp(similarity - norm), where norm is the log-sum-exp.
         let norm = |links: &mut dyn Iterator<Item = Link>| {
             let similarities: Vec<f64> = links.map(|link| self.at(link)).collect();
             let greatest = similarities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -188,7 +199,8 @@ mod tests {
 
     use super::Extraction;
 
-    /// What SimAlign's code and the rule of AWESOME-align give; `tests/fixtures/make/word_alignment.py` says how.
+    /// Reference links of SimAlign's code and of the AWESOME-align rule, from
+    /// `tests/fixtures/make/word_alignment.py`.
     #[derive(Deserialize)]
     struct Reference {
         matrices: Vec<Matrix>,
@@ -235,7 +247,8 @@ mod tests {
 
     #[test]
     fn both_probabilities_must_pass_the_threshold() {
-        // Of the first row, the second word has 1 / (1 + e^2) = 0.12; of its column, e^-4 / (1 + e^-4) = 0.018.
+        // Of the first row, the second word has 1 / (1 + e^2) = 0.12; of its column, e^-4 / (1 +
+        // e^-4) = 0.018.
         let rows: [&[f32]; 2] = [&[2.0, 0.0], &[-9.0, 4.0]];
         links(Extraction::Softmax { threshold: 0.017 }, &rows, "0-0 0-1 1-1");
         links(Extraction::Softmax { threshold: 0.019 }, &rows, "0-0 1-1");

@@ -1,38 +1,49 @@
-//! Symmetrization: one alignment out of two of opposite directions (Koehn et al. 2003).
+//! Symmetrization of word alignments: combines the alignments of two directions into one (Koehn et
+//! al. 2003).
 
 use serde::{Deserialize, Serialize};
 
 use crate::Alignment;
 use crate::align::Link;
 
-/// The heuristic that joins the alignments of two directions, by and large from the fewest links to the most.
+/// Symmetrization heuristic (grow-diag-final and others) that combines the alignments of two
+/// directions, roughly ordered from the fewest links to the most.
 ///
-/// Each direction links a word to at most one word of the other text; joined, they can link many to many.
+/// Each direction links a word to at most one word of the other text; the combination can be
+/// many-to-many.
 /// `GrowDiagFinalAnd` is the usual choice.
 ///
 /// # Source
-/// Koehn, Och and Marcu 2003, Statistical Phrase-Based Translation, §4.2, and Koehn et al. 2005, Edinburgh System Description for the 2005 IWSLT Speech Translation Evaluation.
-/// The order in which links are added, on which the result can depend, is that of the `atools` program beside fast_align, which loops over the candidates; Moses loops over the links found so far.
+/// Koehn, Och and Marcu 2003, Statistical Phrase-Based Translation, §4.2, and Koehn et al. 2005,
+/// Edinburgh System Description for the 2005 IWSLT Speech Translation Evaluation.
+/// The order in which links are added, on which the result can depend, is that of the `atools`
+/// program beside fast_align, which loops over the candidates; Moses loops over the links found so
+/// far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Symmetrization {
-    /// The links of both directions.
+    /// Intersection: the links that both directions contain.
     Intersection,
-    /// The intersection, and then, as long as there are any, links of one direction that touch a link in any of eight directions and whose words are not both linked yet.
+    /// grow-diag: the intersection, and then repeatedly links of one direction that are one of the
+    /// eight neighbors of a link and of which at least one word is unlinked.
     GrowDiag,
-    /// As `GrowDiag`, and then links of either direction whose words are both unlinked yet.
+    /// grow-diag-final-and: as `GrowDiag`, and then links of either direction whose two words are
+    /// both unlinked.
     #[default]
     GrowDiagFinalAnd,
-    /// As `GrowDiag`, and then links of either direction whose words are not both linked yet.
+    /// grow-diag-final: as `GrowDiag`, and then links of either direction of which at least one
+    /// word is unlinked.
     GrowDiagFinal,
-    /// The links of at least one direction.
+    /// Union: the links that at least one direction contains.
     Union,
 }
 
 impl Symmetrization {
-    /// Joins two alignments of the same texts; links of `forward` come before those of `backward`.
+    /// Symmetrizes two alignments of the same texts; links of `forward` are considered before those
+    /// of `backward`.
     ///
-    /// An alignment that was made from right to left comes [reversed](Alignment::reversed), so that both name left words first.
+    /// Pass the alignment of the right-to-left direction [reversed](Alignment::reversed), so that
+    /// both have left words first.
     ///
     /// ```
     /// use isogloss_text::{Alignment, Symmetrization};
@@ -64,7 +75,8 @@ impl Symmetrization {
     }
 }
 
-/// The links found so far; sentences are short, so a list is searched faster than a set.
+/// State of the grow-diag heuristic: the links so far; sentences are short, so a list is searched
+/// faster than a set.
 struct Grown {
     links: Vec<Link>,
 }
@@ -90,7 +102,7 @@ impl Grown {
         }
     }
 
-    /// Whether the left word and whether the right word has no link yet.
+    /// Whether the left word, and whether the right word, is still unlinked.
     fn free(&self, link: Link) -> (bool, bool) {
         let left_free = self.links.iter().all(|other| other.0 != link.0);
         let right_free = self.links.iter().all(|other| other.1 != link.1);
@@ -116,7 +128,9 @@ mod tests {
         assert_eq!(how.join(&alignment(forward), &alignment(backward)), alignment(expected));
     }
 
-    /// 0-0 is common; 1-1 touches it; 1-2 touches 1-1 and its right word is free; 3-4 touches nothing and both its words are free; 3-2 has a free left word only until 3-4 has come.
+    /// 0-0 is common; 1-1 touches it; 1-2 touches 1-1 and its right word is unlinked; 3-4 touches
+    /// nothing and both its words are unlinked; the left word of 3-2 is unlinked only until 3-4 is
+    /// added.
     const FORWARD: &str = "0-0 1-1 3-4";
     const BACKWARD: &str = "0-0 1-2 3-2";
 
@@ -131,7 +145,7 @@ mod tests {
     fn the_last_step_adds_links_of_free_words() {
         joins(GrowDiagFinalAnd, FORWARD, BACKWARD, "0-0 1-1 1-2 3-4");
         joins(GrowDiagFinal, FORWARD, BACKWARD, "0-0 1-1 1-2 3-4");
-        // 2-1 touches nothing, and only its left word is free.
+        // 2-1 touches nothing, and only its left word is unlinked.
         joins(GrowDiag, "0-1 2-1", "0-1", "0-1");
         joins(GrowDiagFinalAnd, "0-1 2-1", "0-1", "0-1");
         joins(GrowDiagFinal, "0-1 2-1", "0-1", "0-1 2-1");

@@ -1,21 +1,21 @@
-//! Faults of one line of a data file.
+//! Parse errors of one line of a data file.
 
 use thiserror::Error;
 
 use crate::{TokenId, TreeError};
 
-/// What is wrong with one line of a data file.
+/// Parse error of one line of a data file.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LineProblem {
-    /// The line, or a cell of it, is not the JSON that was expected.
+    /// Invalid JSON in a line or a table cell.
     #[error("{reason}")]
     Json {
-        /// What the parser said.
+        /// The message of the JSON parser.
         reason: String,
     },
 
-    /// A field holds a value of another type.
+    /// Wrong type: a JSON field has a value of another type.
     #[error("{field:?} must be a {expected}, found a {found}")]
     WrongType {
         /// The field.
@@ -26,18 +26,18 @@ pub enum LineProblem {
         found: &'static str,
     },
 
-    /// An empty line stands between rows.
+    /// Empty line between rows.
     #[error("empty line")]
     EmptyLine,
 
-    /// A field that must hold text holds none.
+    /// Empty field: a field that requires text is blank.
     #[error("empty {field:?}")]
     EmptyField {
         /// The field.
         field: String,
     },
 
-    /// The line has another number of columns than the table.
+    /// Wrong number of columns: the line and the table differ.
     #[error("expected {expected} columns, found {found}")]
     ColumnCount {
         /// The number of columns of the table.
@@ -46,7 +46,7 @@ pub enum LineProblem {
         found: usize,
     },
 
-    /// The line has fewer columns than are read.
+    /// Too few columns: the line has fewer columns than required.
     #[error("expected at least {expected} columns, found {found}")]
     TooFewColumns {
         /// The number of columns that are needed.
@@ -55,24 +55,24 @@ pub enum LineProblem {
         found: usize,
     },
 
-    /// The header names a column twice.
+    /// Duplicate column name in the header.
     #[error("column {column:?} is named twice")]
     DuplicateColumn {
         /// The name.
         column: String,
     },
 
-    /// A quoted CSV field is never closed.
+    /// Unclosed quote of a CSV field.
     #[error("a quoted field is never closed")]
     UnclosedQuote,
 
-    /// A quote of a TSV file opens no field that ends, or ends it before the tab.
+    /// Stray quote in a TSV file: a quoted field is not closed, or text follows its closing quote.
     #[error(
         "a stray quote; where quotes are text, data.quoting = \"none\" (--quoting none) says so"
     )]
     StrayQuote,
 
-    /// A tag spells no part of a span.
+    /// Invalid tag: it is not a span tag of the tag scheme.
     #[error(
         "tag {tag:?} spells no span in the scheme {scheme:?}, neither \"O\" nor a letter, \"-\" and a type; \
          data.tag_scheme = \"io\" reads bare types"
@@ -84,7 +84,7 @@ pub enum LineProblem {
         scheme: &'static str,
     },
 
-    /// Two tags of a file cannot be of one scheme.
+    /// Inconsistent tags: no tag scheme allows both of two tags of a file.
     #[error(
         "tag {tag:?} is of another scheme than {other:?} of line {other_line}; \
          data.tag_scheme says how both are read"
@@ -92,26 +92,28 @@ pub enum LineProblem {
     TagContradiction {
         /// The tag.
         tag: String,
-        /// The tag that it contradicts.
+        /// The tag that contradicts it.
         other: String,
-        /// The line of that.
+        /// The line of the other tag.
         other_line: usize,
     },
 
-    /// Several columns of a CoNLL file hold tags of spans, and the last is none of them.
+    /// Ambiguous tag column: several columns of a CoNLL file contain span tags, and the last one
+    /// does not.
     #[error("columns {columns:?} hold tags of spans; data.columns.tag says which is read")]
     TagColumns {
-        /// Their zero-based numbers.
+        /// The zero-based numbers of these columns.
         columns: Vec<usize>,
     },
 
-    /// No column of a CoNLL file whose first counts words is that of the tags.
+    /// Unknown tag column: the first column of a CoNLL file numbers the words, and no column of
+    /// tags is known.
     #[error(
         "the first column counts the words; data.columns.word and data.columns.tag say which others are read"
     )]
     NumberedWords,
 
-    /// Words and tags of a JSON object do not pair up.
+    /// Length mismatch: a JSON object has different numbers of words and tags.
     #[error("{n_words} words in {words:?}, {n_tags} tags in {tags:?}")]
     TagCount {
         /// The field of the words.
@@ -124,40 +126,40 @@ pub enum LineProblem {
         n_tags: usize,
     },
 
-    /// Several fields may hold what is read.
+    /// Ambiguous field: several fields of a JSON object may contain the words or the tags.
     #[error("{fields:?} may all be the {part}; data.columns.{column} says which")]
     SeveralFields {
         /// The fields.
         fields: Vec<String>,
-        /// What they hold.
+        /// What these fields may contain, such as words.
         part: &'static str,
-        /// The key of a recipe that names it.
+        /// The key of `data.columns` in a recipe that selects one.
         column: &'static str,
     },
 
-    /// Labels are numbers without names.
+    /// Class labels are numbers, and no label names are configured.
     #[error("{field:?} holds the numbers of classes; data.label_names names them in their order")]
     UnnamedClasses {
         /// The field.
         field: String,
     },
 
-    /// A class has a number beyond the names.
+    /// Class index out of range of the label names.
     #[error("{field:?} holds class {found}, of {n_names} that have names")]
     ClassNumber {
         /// The field.
         field: String,
-        /// The number.
+        /// The class index.
         found: String,
         /// The number of names.
         n_names: usize,
     },
 
-    /// Text follows the closing quote of a CSV field.
+    /// Text after the closing quote of a CSV field.
     #[error("text after a closing quote")]
     TextAfterQuote,
 
-    /// A slot does not lie inside the text.
+    /// Slot out of range: its span is not inside the text.
     #[error("slot {slot:?} at {start}..{end} does not fit a text of {n_chars} characters")]
     SlotRange {
         /// The name of the slot.
@@ -170,7 +172,7 @@ pub enum LineProblem {
         n_chars: usize,
     },
 
-    /// Two slots share a character.
+    /// Overlapping slots.
     #[error("slots {first:?} and {second:?} overlap")]
     SlotOverlap {
         /// The slot that starts first.
@@ -179,14 +181,14 @@ pub enum LineProblem {
         second: String,
     },
 
-    /// A link of an alignment is not two word numbers.
+    /// Malformed alignment link: not two word indices.
     #[error("link {found:?} is not of the form \"0-1\"")]
     Link {
         /// The link.
         found: String,
     },
 
-    /// A link of an alignment names a word that is not there.
+    /// Alignment link out of range: a word index exceeds its text.
     #[error("link {link:?} does not fit texts of {n_left} and {n_right} words")]
     LinkRange {
         /// The link.
@@ -197,23 +199,24 @@ pub enum LineProblem {
         n_right: usize,
     },
 
-    /// A CoNLL-U row has an ID that is no number, range or decimal.
+    /// Invalid CoNLL-U token ID: not a number, range or decimal.
     #[error("token ID {found:?} is neither a number, a range nor a decimal")]
     TokenId {
         /// The ID.
         found: String,
     },
 
-    /// The IDs of a CoNLL-U sentence do not count words 1, 2, 3, with ranges before their words and decimals after them.
+    /// CoNLL-U token IDs out of order: they must number words 1, 2, 3, with ranges before their
+    /// words and decimals after them.
     #[error("expected token ID {expected}, found {found}")]
     TokenOrder {
-        /// The ID that comes next.
+        /// The expected next ID.
         expected: TokenId,
         /// The ID of the line.
         found: TokenId,
     },
 
-    /// The range of a multiword token of a CoNLL-U sentence is beyond its words.
+    /// CoNLL-U multiword token out of range: its ID range exceeds the words of the sentence.
     #[error("token ID {range} in a sentence of {n_words} words")]
     WideRange {
         /// The ID of the token.
@@ -222,25 +225,25 @@ pub enum LineProblem {
         n_words: usize,
     },
 
-    /// A CoNLL-U row has a head that is no number.
+    /// Invalid CoNLL-U head: not a number.
     #[error("head {found:?} is neither a number nor \"_\"")]
     HeadNumber {
         /// The head.
         found: String,
     },
 
-    /// A comment of a CoNLL-U file comes after the first row of a sentence.
+    /// Misplaced CoNLL-U comment, after the first row of a sentence.
     #[error("a comment after the first row of a sentence")]
     LateComment,
 
-    /// Comments or empty nodes of a CoNLL-U file belong to no word.
+    /// CoNLL-U sentence without words, of comments or empty nodes only.
     #[error("a sentence without words")]
     NoWord,
 
-    /// The heads of a sentence form no tree.
+    /// The heads of a sentence do not form a dependency tree.
     #[error(transparent)]
     Tree {
-        /// What is wrong with them.
+        /// The reason.
         source: TreeError,
     },
 }

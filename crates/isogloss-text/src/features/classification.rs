@@ -1,4 +1,5 @@
-//! Text classification: a text or pair and its class as features.
+//! Featurization for text classification: tokenizes a text or text pair and looks up the id of its
+//! class.
 
 use crate::features::featurize::{FeaturizedExample, featurize, label_id, whole};
 use crate::tokenizer::Encoder;
@@ -6,11 +7,14 @@ use crate::{
     Content, Example, FeatureOptions, Features, Featurized, LabelSet, Target, TextError, Tokenizer,
 };
 
-/// Features with one class for each text or pair; no class where `labels` is `None`.
+/// Featurizes examples for text (sequence) classification: one class for each text or text pair; no
+/// classes if `labels` is `None`.
 ///
 /// # Errors
-/// [`TextError::MissingField`] for an example without a label, [`TextError::UnknownLabel`] for a label that is not in `labels` unless such examples are to be skipped, and the errors of [`Tokenizer::encode`].
-/// The error is that of the first faulty example.
+/// [`TextError::MissingField`] for an example without a label, [`TextError::UnknownLabel`] for a
+/// label that is not in `labels` unless such examples are to be skipped, and the errors of
+/// [`Tokenizer::encode`].
+/// The error is that of the first invalid example.
 pub fn featurize_classification(
     tokenizer: &Tokenizer,
     examples: &[Example],
@@ -22,7 +26,8 @@ pub fn featurize_classification(
     })
 }
 
-/// What [`featurize_classification`](crate::featurize_classification) does with each example.
+/// Featurizes one example for text classification, see
+/// [`featurize_classification`](crate::featurize_classification).
 pub(crate) fn classification(
     encoder: Encoder<'_>,
     example: &Example,

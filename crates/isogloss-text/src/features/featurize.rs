@@ -1,4 +1,4 @@
-//! Features of an example, and the featurization that all tasks share: options, threads, truncation counts.
+//! Featurization shared by all tasks: features, options, parallel processing and truncation counts.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,25 +9,26 @@ use tokenizers::parallelism::MaybeParallelRefIterator as _;
 
 use crate::{Encoded, Example, LabelSet, Target, TextError};
 
-/// The features of one example: its encoding and its target.
+/// Features of one example: the token encoding (model input) and the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Features {
-    /// The tokens.
+    /// The token encoding, the model input.
     pub input: Encoded,
-    /// What the model should predict.
+    /// The training target (label).
     pub target: Target,
 }
 
-/// What to do with an example whose label is not in the label set.
+/// Policy for unseen labels: what to do with an example whose label is not in the label set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unseen {
     /// Stop with [`TextError::UnknownLabel`].
     #[default]
     Error,
-    /// Leave the example out and count it.
+    /// Skip the example and count it.
     Skip,
-    /// Keep the example, without a target for that label; [`featurize_parsing`](crate::featurize_parsing) alone can.
+    /// Keep the example, without a target for that label; only for
+    /// [`featurize_parsing`](crate::featurize_parsing).
     Keep,
 }
 
@@ -36,7 +37,7 @@ pub enum Unseen {
 pub struct FeatureOptions {
     /// The maximum number of tokens of one example, special tokens included.
     pub max_length: usize,
-    /// What to do with a label that is not in the label set.
+    /// The policy for labels that are not in the label set.
     pub unseen: Unseen,
 }
 
@@ -46,7 +47,7 @@ impl FeatureOptions {
         Self { max_length, unseen: Unseen::Error }
     }
 
-    /// Sets what to do with a label that is not in the label set.
+    /// Sets the policy for labels that are not in the label set.
     #[must_use]
     pub fn with_unseen(mut self, unseen: Unseen) -> Self {
         self.unseen = unseen;
@@ -54,64 +55,67 @@ impl FeatureOptions {
     }
 }
 
-/// The features of a list of examples, with counts of what was truncated and skipped.
+/// Featurized dataset: the features of a list of examples, with counts of truncated and skipped
+/// ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Featurized {
     /// The features, in the order of the examples.
     pub features: Vec<Features>,
-    /// The index of each of `features` in the list of examples.
+    /// The index in the list of examples of each of `features`.
     pub kept: Vec<usize>,
-    /// The tagged words of each of `features` that no token stands for, in their order.
+    /// The tagged words without a token of each of `features`, in text order.
     pub lost: Vec<Vec<LostWord>>,
-    /// What truncation cut off.
+    /// Truncation statistics.
     pub truncation: TruncationReport,
-    /// The number of examples left out, by the first of their labels that is not in the label set.
+    /// The number of skipped examples by unseen label; an example counts for the first of its
+    /// unseen labels.
     pub skipped: BTreeMap<String, usize>,
 }
 
 impl Featurized {
-    /// The number of tokens of each of the features.
+    /// Sequence lengths: the number of tokens of each of the features.
     pub fn lengths(&self) -> Vec<usize> {
         self.features.iter().map(|features| features.input.len()).collect()
     }
 }
 
-/// What truncation to the maximum length cut off.
+/// Truncation statistics: how many examples and words lost tokens to the maximum length.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TruncationReport {
-    /// The number of examples that lost tokens.
+    /// The number of truncated examples.
     pub n_truncated: usize,
     /// The number of tokens of the longest example before truncation, special tokens included.
     pub longest: usize,
-    /// The number of tagged words without a token, truncated or unknown to the tokenizer; of running text, whose words have no tags, the number of its spans.
+    /// The number of tagged words without a token, truncated or unknown to the tokenizer; for
+    /// running text, whose words have no tags, the number of its spans.
     pub n_words_lost: usize,
-    /// How many of these lie in the end that truncation cut off.
+    /// How many of these are in the truncated end.
     pub n_words_cut: usize,
 }
 
-/// A tagged word, or the part of a span, that no token stands for: no prediction can be right about it.
+/// Tagged word, or part of a span, without a token: the model makes no prediction for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LostWord {
-    /// The index of the token that it stands before; the number of tokens at the end.
+    /// The index of the token that follows it; the number of tokens if none does.
     pub at: usize,
-    /// The id of its tag.
+    /// The label id of its tag.
     pub label: u32,
-    /// Whether truncation cut it off.
+    /// Whether truncation removed it.
     pub is_cut: bool,
 }
 
-/// The features of one example, with the range of its first text.
+/// Features of one example, with the token range of its first text and its words without tokens.
 pub(crate) struct FeaturizedExample {
     pub(crate) features: Features,
-    /// The range of the tokens of the first text; all tokens where the text was given as words.
+    /// The token range of the first text; all tokens if the input is pre-tokenized words.
     pub(crate) first_text: Range<usize>,
     /// The tagged words without a token.
     pub(crate) lost: Vec<LostWord>,
-    /// The number of words without a token, and how many of them were cut off.
+    /// The number of words without a token, and how many of them were truncated.
     pub(crate) n_words_lost: [usize; 2],
 }
 
-/// Featurizes examples by `one` in parallel and gathers the results in order.
+/// Featurizes examples in parallel with `one`, and collects the results in order.
 pub(super) fn featurize(
     examples: &[Example],
     unseen: Unseen,
@@ -141,26 +145,26 @@ pub(super) fn featurize(
     Ok(featurized)
 }
 
-/// The number of words without a first subword, and how many of them truncation cut off.
+/// Counts the words without a token, and how many of them were truncated.
 pub(super) fn count_lost(input: &Encoded, first_subwords: &[Option<usize>]) -> [usize; 2] {
     let n_lost = first_subwords.iter().filter(|first| first.is_none()).count();
     [n_lost, first_subwords.len() - first_cut(input, first_subwords)]
 }
 
-/// The index of the first of the words at the end that truncation cut off; their number if it cut none.
+/// The index of the first truncated word; the number of words if none is truncated.
 pub(super) fn first_cut(input: &Encoded, first_subwords: &[Option<usize>]) -> usize {
     let n_words = first_subwords.len();
     let after_last = first_subwords.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
     if input.n_truncated > 0 { after_last } else { n_words }
 }
 
-/// Tokens that all belong to the first text.
+/// Adds the token range of the first text, which is all tokens.
 pub(super) fn whole(input: Encoded) -> (Encoded, Range<usize>) {
     let n_tokens = input.len();
     (input, 0..n_tokens)
 }
 
-/// The id of a label, or the error that names the example.
+/// Looks up the id of a label; the error of an unknown label names the example.
 pub(super) fn label_id(
     labels: &LabelSet,
     label: &str,
@@ -174,7 +178,7 @@ pub(super) fn label_id(
     })
 }
 
-/// A label id as the target of a token.
+/// Converts a label id to the target of a token.
 pub(super) fn token_label(id: u32) -> i32 {
     i32::try_from(id).expect("label names fit in memory, so their ids fit in i32")
 }

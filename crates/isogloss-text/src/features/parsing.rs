@@ -1,4 +1,5 @@
-//! Dependency parsing: sentences of treebanks, with the head, relation and part of speech of each word, as features.
+//! Featurization for dependency parsing: tokenizes treebank sentences, with the head, relation and
+//! part-of-speech tag of each word as targets.
 
 use crate::features::featurize::{FeaturizedExample, count_lost, featurize, token_label};
 use crate::tokenizer::Encoder;
@@ -8,23 +9,29 @@ use crate::{
     Subtypes, Target, TextError, TokenId, Tokenizer, Unseen, WordTargets,
 };
 
-/// The label sets of a parser.
+/// Label sets of a dependency parser: relations and part-of-speech tags.
 #[derive(Debug, Clone, Copy)]
 pub struct ParseLabels<'a> {
-    /// The relations, with or without subtypes.
+    /// The dependency relations, with or without subtypes.
     pub relations: &'a LabelSet,
-    /// Which of the two.
+    /// Whether the relations have subtypes.
     pub subtypes: Subtypes,
-    /// The universal parts of speech, where these are targets too.
+    /// The universal part-of-speech tags (UPOS), if these are targets too.
     pub tags: Option<&'a LabelSet>,
 }
 
-/// Features with a head and a relation for each word, and a part of speech where `labels` has some; no targets, and any heads or none, where `labels` is `None`.
+/// Featurizes treebank sentences for dependency parsing: a head and a relation for each word, and a
+/// part-of-speech tag if `labels` has tags.
+/// If `labels` is `None`, there are no targets, and heads are not checked.
 ///
 /// # Errors
-/// With labels, what [`Sentence::check_tree`] finds, [`LineProblem::EmptyField`] for a word without a relation or part of speech, and [`TextError::UnknownLabel`] with the line of a word whose relation or part of speech is not among them, unless [`FeatureOptions::unseen`] says otherwise.
-/// [`TextError::MissingField`] for an example that is no sentence of a treebank, and the errors of [`Tokenizer::encode_words`].
-/// The error is that of the first faulty example.
+/// With labels, the errors of [`Sentence::check_tree`], [`LineProblem::EmptyField`] for a word
+/// without a relation or part of speech, and [`TextError::UnknownLabel`] with the line of a word
+/// whose relation or part of speech is not in the label sets, unless [`FeatureOptions::unseen`]
+/// allows it.
+/// [`TextError::MissingField`] for an example that is not a treebank sentence, and the errors of
+/// [`Tokenizer::encode_words`].
+/// The error is that of the first invalid example.
 pub fn featurize_parsing(
     tokenizer: &Tokenizer,
     examples: &[Example],
@@ -58,7 +65,7 @@ pub fn featurize_parsing(
     })
 }
 
-/// Writes the heads, relations and tags of a sentence.
+/// Writes the target heads, relations and tags of a sentence.
 fn fill(
     targets: &mut WordTargets,
     sentence: &Sentence,

@@ -1,4 +1,5 @@
-//! Sequence tagging: words or subwords and their BIO tags as features.
+//! Featurization for token classification (sequence tagging): tokenizes words or text and assigns a
+//! tag id to words or subwords.
 
 use std::ops::Range;
 
@@ -14,26 +15,30 @@ use crate::{
     LostWord, Slot, TagScheme, Target, TextError, Tokenizer, bio_labels, whitespace_words,
 };
 
-/// The prediction units of tagging: which tokens carry the tags of a text.
+/// Prediction units of token classification: which tokens have the tags of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TagUnits {
     /// The first token of each word; running text is split at whitespace.
     Word,
-    /// Every token with a visible character, which also suits languages that put no space between words.
+    /// Every token with a visible character; also suitable for languages without spaces between
+    /// words.
     ///
     /// The later tokens of a word with the tag `B-<name>` have the tag `I-<name>`.
     Subword,
 }
 
-/// Features with one tag for each word or subword; no tags where `labels` is `None`.
+/// Featurizes examples for token classification (sequence tagging): one tag for each word or
+/// subword; no tags if `labels` is `None`.
 ///
-/// Tags are written in the scheme of `labels`, where that is IOB1, BIOES or BILOU.
-/// Slots become BIO tags, see [`bio_labels`](crate::bio_labels); the second text of a pair is left out.
+/// Tags of words are converted to the tag scheme of `labels`, if that is IOB1, BIOES or BILOU.
+/// Slots are converted to BIO tags, see [`bio_labels`](crate::bio_labels); the second text of a
+/// pair is ignored.
 ///
 /// # Errors
-/// [`TextError::UnknownLabel`] for a tag that is not in `labels` unless such examples are to be skipped, and the errors of [`Tokenizer::encode`].
-/// The error is that of the first faulty example.
+/// [`TextError::UnknownLabel`] for a tag that is not in `labels` unless such examples are to be
+/// skipped, and the errors of [`Tokenizer::encode`].
+/// The error is that of the first invalid example.
 pub fn featurize_tagging(
     tokenizer: &Tokenizer,
     examples: &[Example],
@@ -46,7 +51,8 @@ pub fn featurize_tagging(
     })
 }
 
-/// What [`featurize_tagging`](crate::featurize_tagging) does with each example.
+/// Featurizes one example for token classification, see
+/// [`featurize_tagging`](crate::featurize_tagging).
 pub(crate) fn tagging(
     encoder: Encoder<'_>,
     example: &Example,
@@ -102,7 +108,7 @@ fn tagged(
     FeaturizedExample { features: Features { input, target }, first_text, lost, n_words_lost }
 }
 
-/// The labels of the tokens of running text, and the parts of its slots that no token stands for.
+/// Token labels of running text, and the parts of its slots without a token.
 fn tag_spans(
     spans: &[(usize, usize)],
     slots: &[Slot],
@@ -121,7 +127,7 @@ fn tag_spans(
             spans.iter().any(|&(start, end)| start.max(slot.start) < end.min(slot.end));
         let is_cut = is_truncated && slot.end > n_covered;
         if is_cut || !is_covered {
-            // What is left of a slot that was cut in two is not the whole of it.
+            // The truncated rest of a slot that has tokens continues it, so its tag is `I-`.
             let name = slot.name.clone();
             let tag = if is_covered { Bio::Inside(name) } else { Bio::Begin(name) };
             let after = spans.iter().position(|&(start, end)| start < end && start >= slot.start);
@@ -132,7 +138,7 @@ fn tag_spans(
     Ok((Target::Tokens(target), lost))
 }
 
-/// The token labels of tagged words, and the words without a token.
+/// Token labels of tagged words, and the words without a token.
 fn tag_words(
     input: &Encoded,
     tags: &[String],
@@ -241,7 +247,7 @@ mod tests {
 
     #[test]
     fn subwords_label_text_without_spaces() {
-        // <s> ▁ 打开 灯 </s>: the lone mark of the start stands for no character.
+        // <s> ▁ 打开 灯 </s>: the lone metaspace covers no character.
         let examples = jsonl(
             r#"{"text": "打开灯", "slots": [{"start": 0, "end": 2, "slot": "do"}, {"start": 2, "end": 3, "slot": "what"}]}"#,
         );
@@ -261,12 +267,12 @@ mod tests {
     #[test]
     fn words_that_no_token_stands_for_are_kept_with_their_place_and_tag() {
         let place = |word: &LostWord| (word.at, word.label, word.is_cut);
-        // <s> ▁Licht ▁W ohn </s>, and the last word cut off.
+        // <s> ▁Licht ▁W ohn </s>, and the last word is truncated.
         let examples = conll("Licht O\nWohn B-area\naus B-area\n");
         let featurized = tag(&examples, &["B-area", "I-area", "O"], TagUnits::Word, 5).unwrap();
         assert_eq!(featurized.lost[0].iter().map(place).collect::<Vec<_>>(), [(5, 0, true)]);
         assert_eq!(featurized.truncation.n_words_cut, 1);
-        // The second slot is cut off; the first is cut in two.
+        // The second slot is truncated entirely, the first in part.
         let text = r#"{"text": "Licht Wohn aus", "slots": [{"start": 0, "end": 10, "slot": "x"}, {"start": 11, "end": 14, "slot": "y"}]}"#;
         let names = ["B-x", "B-y", "I-x", "I-y", "O"];
         let featurized = tag(&jsonl(text), &names, TagUnits::Subword, 4).unwrap();

@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 
 /// The `[data.columns]` table of a recipe: the fields or columns that hold the parts of an example.
 ///
-/// `text` to `split` name the fields of a JSON object or the columns in the header of a TSV or CSV file; without a header they are zero-based numbers.
-/// `label`, `slots` and `split` are taken where there is a column of the default name; any other name must exist.
+/// `text` to `split` name the fields of a JSON object or the columns in the header of a TSV or CSV
+/// file; without a header they are zero-based numbers.
+/// `label`, `slots` and `split` are optional as columns of the default name; a column of any other
+/// name must exist.
 ///
 /// ```
 /// use isogloss_text::Columns;
@@ -21,15 +23,19 @@ pub struct Columns {
     pub text: String,
     /// The second text of a pair; unset for single texts.
     pub pair: Option<String>,
-    /// The class.
+    /// The class label.
     pub label: String,
-    /// The named spans of the text, a list as in JSON Lines; in a table, the same list as a cell.
+    /// The slots (labeled spans) of the text, a list as in JSON Lines; in a table, the same list as
+    /// a cell.
     pub slots: String,
     /// The split that the example belongs to.
     pub split: String,
-    /// The word in a CoNLL file, a zero-based number; of a file whose first column counts words, the column after it when 0.
+    /// The word in a CoNLL file, a zero-based number; 0 means the second column if the first column
+    /// numbers the words.
     pub word: usize,
-    /// The tag: in a CoNLL file a zero-based number, or a name of its header or `# global.columns`, the last column when unset; `upos` or `xpos` in a CoNLL-U file, `upos` when unset; in JSON Lines the field of the tags of words, `ner_tags`, `tags` or `labels` when unset.
+    /// The tag: in a CoNLL file a zero-based number, or a name of its header or `# global.columns`,
+    /// the last column when unset; `upos` or `xpos` in a CoNLL-U file, `upos` when unset; in JSON
+    /// Lines the field of the tags of words, `ner_tags`, `tags` or `labels` when unset.
     pub tag: Option<String>,
 }
 
@@ -48,7 +54,7 @@ impl Default for Columns {
 }
 
 impl Columns {
-    /// The parts that an example may have beside its text, and whether they must be there.
+    /// The optional columns besides the text, and whether they are required.
     pub(crate) fn optional(&self) -> Optional<'_> {
         let unless_default = |name, default| Named { name, required: name != default };
         Optional {
@@ -60,7 +66,7 @@ impl Columns {
     }
 }
 
-/// The columns beside the text.
+/// Columns besides the text.
 pub(crate) struct Optional<'a> {
     pub(crate) pair: Option<Named<'a>>,
     pub(crate) label: Named<'a>,
@@ -68,7 +74,7 @@ pub(crate) struct Optional<'a> {
     pub(crate) split: Named<'a>,
 }
 
-/// The name of a column, and whether it must be there.
+/// Column name, and whether the column is required.
 #[derive(Clone, Copy)]
 pub(crate) struct Named<'a> {
     pub(crate) name: &'a str,

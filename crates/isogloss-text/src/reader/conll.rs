@@ -1,7 +1,9 @@
-//! Reader of CoNLL files: one word and its tag a line, a blank line after each sentence.
+//! CoNLL reader: one word and its tag per line, a blank line after each sentence.
 //!
-//! Read are the layouts of CoNLL-2002, CoNLL-2003, OntoNotes, WikiANN (words such as `en:Bonn`), MultiCoNER, MasakhaNER, UNER, HIPE (a header) and CoNLL-U Plus (`# global.columns`).
-//! Columns stand between tabs, or else between ASCII white space: other white space is part of a word.
+//! It supports the layouts of CoNLL-2002, CoNLL-2003, OntoNotes, WikiANN (words such as `en:Bonn`),
+//! MultiCoNER, MasakhaNER, UNER, HIPE (a header) and CoNLL-U Plus (`# global.columns`).
+//! Columns are separated by tabs, or else by ASCII white space; other white space is part of a
+//! word.
 
 mod layout;
 mod line;
@@ -14,7 +16,7 @@ use crate::reader::words::Sentences;
 use crate::source::Source;
 use crate::{Example, TextError};
 
-/// The sentences of a CoNLL file as examples.
+/// Reads the sentences of a CoNLL file as examples.
 pub(crate) fn read(source: &Source, options: &ReadOptions) -> Result<Vec<Example>, TextError> {
     let lines = Line::all(source);
     let Some(layout) = Layout::find(source, &lines, options)? else { return Ok(Vec::new()) };
@@ -146,14 +148,14 @@ mod tests {
                 bonn,
             ),
             (
-                // GermEval: `#`, the source and the date, between tabs.
+                // GermEval: `#`, the source and the date, separated by tabs.
                 "GermEval",
                 "#\thttp://a.de [2009-10-17]\n1\tin\tO\tO\n2\tBonn\tB-LOC\tO\n",
                 Columns { word: 1, ..named("2") },
                 bonn,
             ),
             (
-                // nltk#137: the borders of NEGRA.
+                // nltk#137: sentence boundaries of NEGRA.
                 "NEGRA",
                 "#BOS 2 2 899973978 1\nin\tO\nBonn\tB-LOC\n#EOS 2\n",
                 Columns::default(),

@@ -1,4 +1,5 @@
-//! Reader of CoNLL-U files, the ten-column format of Universal Dependencies, as words with tags.
+//! CoNLL-U reader for tagging: words with tags from the ten-column format of Universal
+//! Dependencies.
 //!
 //! The rows of multiword tokens (`1-2`) and empty nodes (`1.1`) are checked and skipped.
 
@@ -7,7 +8,7 @@ use crate::source::Source;
 use crate::treebank::{self, NO_VALUE, Sentence, TokenId};
 use crate::{Content, Example, TextError};
 
-/// The sentences of a CoNLL-U file as examples, with the tags of `columns.tag`.
+/// Reads the sentences of a CoNLL-U file as examples, with the tags of `columns.tag`.
 pub(crate) fn read(source: &Source, columns: &Columns) -> Result<Vec<Example>, TextError> {
     let tag_column = match columns.tag.as_deref() {
         None | Some("upos") => TagColumn::Upos,

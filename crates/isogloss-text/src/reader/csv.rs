@@ -1,7 +1,10 @@
-//! Parser of delimiter-separated values with quotes: CSV as in RFC 4180, and TSV as pandas and Python's `csv.writer` quote it.
+//! CSV and TSV parser with quoting: CSV as in RFC 4180, and TSV as pandas and Python's `csv.writer`
+//! quote it.
 //!
-//! The parser is strict where leniency loses data: a quote that is never closed would take the rest of the file as one field.
-//! In TSV, where quotes are often text, a quoted cell of several lines with a tab in it is taken for two stray quotes that swallow rows between them.
+//! The parser is strict where leniency loses data: a quote that is never closed would take the rest
+//! of the file as one field.
+//! In TSV, where quotes are often text, a quoted cell with both a line break and a tab is rejected,
+//! because it is most likely two stray quotes around rows.
 
 use std::borrow::Cow;
 
@@ -9,12 +12,12 @@ use crate::reader::table::Cells;
 use crate::source::Source;
 use crate::{LineProblem, TextError};
 
-/// The rows of a CSV file; the line of a row is its first.
+/// Iterates over the rows of a CSV file; the line number of a row is that of its first line.
 pub(crate) fn rows(source: &Source) -> impl Iterator<Item = Result<Cells<'_>, TextError>> {
     Rows { source, delimiter: ',', rest: &source.text, line: 1 }
 }
 
-/// The rows of a TSV file whose cells may be quoted.
+/// Iterates over the rows of a TSV file whose cells may be quoted.
 pub(crate) fn tab_rows(source: &Source) -> impl Iterator<Item = Result<Cells<'_>, TextError>> {
     Rows { source, delimiter: '\t', rest: &source.text, line: 1 }
 }

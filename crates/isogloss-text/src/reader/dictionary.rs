@@ -1,9 +1,10 @@
-//! Reader of bilingual dictionaries in the format of MUSE: a word and one translation a line.
+//! Bilingual dictionary reader in the format of MUSE: a word and one translation per line.
 
 use crate::source::Source;
 use crate::{LineProblem, TextError};
 
-/// The entries of a dictionary, a word and one translation each, separated by a tab, which lets either hold spaces, or by spaces.
+/// Parses the entries of a dictionary: a word and one translation, separated by a tab, in which
+/// case both may contain spaces, or by spaces.
 pub(crate) fn dictionary_entries(source: &Source) -> Result<Vec<(&str, &str)>, TextError> {
     let mut entries = Vec::new();
     for row in source.rows() {

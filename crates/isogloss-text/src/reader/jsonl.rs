@@ -1,4 +1,4 @@
-//! Reader of JSON Lines: one object a line.
+//! JSON Lines reader: one JSON object per line.
 
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
@@ -11,13 +11,14 @@ use crate::reader::words::Sentences;
 use crate::source::Source;
 use crate::{Example, LineProblem, Slot, TextError};
 
-/// Fields that hold the words of a sentence, where the text is not a list of words itself.
+/// Default names of the field of words, if the text field is not itself a list of words.
 const WORDS: [&str; 2] = ["tokens", "words"];
 
-/// Fields that hold the tags of words, where none is named.
+/// Default names of the field of tags, if none is configured.
 const TAGS: [&str; 3] = ["ner_tags", "tags", "labels"];
 
-/// The examples of a JSON Lines file: of words with tags if its first line is, of texts otherwise.
+/// Reads the examples of a JSON Lines file: words with tags if the first line has them, texts
+/// otherwise.
 pub(crate) fn read(source: &Source, options: &ReadOptions) -> Result<Vec<Example>, TextError> {
     let mut objects = source.rows().map(|row| Object::parse(source, row?)).peekable();
     let fields = match objects.peek() {
@@ -114,13 +115,13 @@ fn read_texts<'a>(
     }
 }
 
-/// The fields of a sentence's words and of their tags.
+/// Names of the fields of words and of tags.
 struct WordFields {
     words: String,
     tags: String,
 }
 
-/// The object of one line.
+/// JSON object of one line.
 struct Object<'a> {
     source: &'a Source,
     line: usize,
@@ -134,7 +135,7 @@ impl<'a> Object<'a> {
         Ok(Self { source, line, fields })
     }
 
-    /// The fields of words and tags, if this is a sentence of tagged words and not a text.
+    /// Detects the fields of words and tags; `None` if the object is a text.
     fn word_fields(&self, options: &ReadOptions) -> Result<Option<WordFields>, TextError> {
         let columns = &options.columns;
         let is_list = |name: &&str| matches!(self.fields.get(*name), Some(Value::Array(_)));
@@ -148,7 +149,7 @@ impl<'a> Object<'a> {
         if words.is_empty() || has_text && reads_text {
             return Ok(None);
         }
-        // A list under the name of the text is a mistake where nothing tags it.
+        // A list in the text field without tags is an error, which the reader of texts reports.
         if tags.is_empty() && text.is_some() {
             return Ok(None);
         }
@@ -165,7 +166,7 @@ impl<'a> Object<'a> {
         Ok(Some(WordFields { words, tags: one(tags, "tags", "tag")? }))
     }
 
-    /// The error of an object without the field of its spans, with a list of it as a hint.
+    /// The error of an object without the span field, which suggests a field that is a list.
     fn missing_spans(&self, slots: &str) -> TextError {
         let lists = self.fields.iter().filter(|(_, value)| value.is_array());
         let list = lists.map(|(name, _)| name.clone()).next();
@@ -177,7 +178,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Whether a field holds a list, which may be that of the spans.
+    /// Whether any field is a list, which may be the spans.
     fn has_other_list(&self) -> bool {
         self.fields.values().any(Value::is_array)
     }
@@ -194,7 +195,8 @@ impl<'a> Object<'a> {
         self.source.missing_field(self.line, field, self.fields.keys().map(String::as_str))
     }
 
-    /// The text of a field; a number is taken as it is written, because labels are often numbers.
+    /// The string value of a field; a number is converted to its text, because labels are often
+    /// numbers.
     fn string(&self, field: Named<'_>) -> Result<Option<String>, TextError> {
         match self.value(field)? {
             None => Ok(None),

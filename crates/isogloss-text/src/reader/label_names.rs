@@ -1,10 +1,10 @@
-//! Labels that files give as numbers: the name of each class.
+//! Label names of numeric class labels (`ClassLabel` of HF datasets): maps class indices to names.
 
 use crate::reader::options::ReadOptions;
 use crate::source::Source;
 use crate::{LineProblem, TextError};
 
-/// The names of classes and tags by their numbers.
+/// Label names of numeric classes and tags, by class index.
 #[derive(Clone, Copy)]
 pub(crate) struct LabelNames<'a> {
     source: &'a Source,
@@ -12,17 +12,18 @@ pub(crate) struct LabelNames<'a> {
 }
 
 impl<'a> LabelNames<'a> {
-    /// Those of the options.
+    /// The label names of the reader options.
     pub(crate) fn new(source: &'a Source, options: &'a ReadOptions) -> Self {
         Self { source, names: &options.label_names }
     }
 
-    /// Whether numbers have names.
+    /// Whether there are no label names.
     pub(crate) fn is_empty(self) -> bool {
         self.names.is_empty()
     }
 
-    /// The name of a label as it is written: that of its class where it is a number, and no name itself.
+    /// Resolves a label: a class index to its label name, unless the number is a label name itself;
+    /// any other label is unchanged.
     pub(crate) fn written(
         self,
         line: usize,

@@ -1,4 +1,4 @@
-//! Options of the readers: file format, columns, header and split.
+//! Reader options: file format, columns, header, quoting, tag scheme and split.
 
 use std::path::Path;
 
@@ -8,24 +8,28 @@ use serde::{Deserialize, Serialize};
 use crate::TagScheme;
 use crate::reader::columns::Columns;
 
-/// The format of a data file.
+/// File format of a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
-    /// One JSON object a line: a text, or words with their tags; slots are a list of `{"start": 0, "end": 4, "slot": "area"}`, counted in characters.
+    /// JSON Lines: one JSON object per line, a text, or words with their tags; slots are a list of
+    /// `{"start": 0, "end": 4, "slot": "area"}`, counted in characters.
     Jsonl,
-    /// One row a line, columns between tabs; cells may be quoted as pandas and `csv.writer` quote them.
+    /// Tab-separated values, one row per line; cells may be quoted as pandas and `csv.writer` quote
+    /// them.
     Tsv,
     /// Comma-separated values with quoting as in RFC 4180.
     Csv,
-    /// One word and its tag a line, in columns between tabs or spaces; a blank line ends a sentence.
+    /// CoNLL: one word and its tag per line, in columns separated by tabs or spaces; a blank line
+    /// ends a sentence.
     Conll,
-    /// The ten columns of Universal Dependencies, <https://universaldependencies.org/format.html>.
+    /// CoNLL-U: the ten columns of Universal Dependencies,
+    /// <https://universaldependencies.org/format.html>.
     Conllu,
 }
 
 impl Format {
-    /// The format of a file by the extension of its name.
+    /// Detects the format of a file by its extension.
     ///
     /// ```
     /// use isogloss_text::Format;
@@ -45,27 +49,29 @@ impl Format {
     }
 }
 
-/// What quotes mean in TSV and CSV files.
+/// Quoting in TSV and CSV files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Quoting {
-    /// A cell that begins with a quote ends with one, and two in it stand for one, as in RFC 4180.
+    /// Quoted cells as in RFC 4180: a cell that begins with a quote ends with one, and two quotes
+    /// inside it stand for one.
     #[default]
     Minimal,
-    /// Nothing: they are text.
+    /// No quoting: quotes are plain text.
     None,
 }
 
-/// What a task reads beside the text.
+/// Annotation that a task reads besides the text: tags or spans.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Annotation {
-    /// Whatever there is; tags are kept as they are written.
+    /// Any annotation; tags are kept unchanged.
     #[default]
     Any,
-    /// A tag for each word, kept as it is written.
+    /// A tag for each word, kept unchanged, as in part-of-speech tagging.
     Tags,
-    /// Spans: the tags of words become BIO, and a text without the field of its spans is an error.
+    /// Spans, as in named-entity recognition: the tags of words are converted to BIO, and a text
+    /// without the span field is an error.
     Spans,
 }
 
@@ -84,16 +90,17 @@ pub struct ReadOptions {
     /// Whether the first row of a TSV or CSV file names the columns.
     #[serde(default = "yes")]
     pub header: bool,
-    /// What quotes mean in a TSV or CSV file.
+    /// The quoting in a TSV or CSV file.
     #[serde(default)]
     pub quoting: Quoting,
-    /// What is read beside the text.
+    /// The annotation to read besides the text.
     #[serde(default)]
     pub annotation: Annotation,
-    /// How the tags of words spell spans, where [`Annotation::Spans`] are read.
+    /// The tag scheme of words, if [`Annotation::Spans`] are read.
     #[serde(default)]
     pub tag_scheme: TagScheme,
-    /// The names of classes and tags that files give as numbers, in the order of these; none where numbers are names.
+    /// Label names of numeric classes and tags, by class index; empty if numbers are label names
+    /// themselves.
     #[serde(default)]
     pub label_names: Vec<String>,
 }
@@ -134,28 +141,28 @@ impl ReadOptions {
         self
     }
 
-    /// Sets what quotes mean in a table.
+    /// Sets the quoting in a table.
     #[must_use]
     pub fn with_quoting(mut self, quoting: Quoting) -> Self {
         self.quoting = quoting;
         self
     }
 
-    /// Sets what is read beside the text.
+    /// Sets the annotation to read besides the text.
     #[must_use]
     pub fn with_annotation(mut self, annotation: Annotation) -> Self {
         self.annotation = annotation;
         self
     }
 
-    /// Sets how the tags of words spell spans.
+    /// Sets the tag scheme of words.
     #[must_use]
     pub fn with_tag_scheme(mut self, scheme: TagScheme) -> Self {
         self.tag_scheme = scheme;
         self
     }
 
-    /// Names the classes and tags that files give as numbers.
+    /// Sets the label names of numeric classes and tags.
     #[must_use]
     pub fn with_label_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.label_names = names.into_iter().map(Into::into).collect();

@@ -1,4 +1,4 @@
-//! Reader of parallel text: a sentence and its translation a line, separated by a tab.
+//! Parallel text reader: a sentence and its translation per line, separated by a tab.
 
 use std::io::Read;
 use std::path::Path;
@@ -6,7 +6,8 @@ use std::path::Path;
 use crate::source::Source;
 use crate::{LineProblem, SentencePair, TextError};
 
-/// The sentence pairs of a byte stream: two columns between a tab, no header; `path` names the stream in messages.
+/// Reads parallel sentence pairs from a byte stream: two columns separated by a tab, no header;
+/// `path` names the stream in error messages.
 ///
 /// ```
 /// let pairs = isogloss_text::read_pairs("yes\tja\nno\tnein\n".as_bytes(), "en-de.tsv".as_ref())?;
@@ -15,7 +16,8 @@ use crate::{LineProblem, SentencePair, TextError};
 /// ```
 ///
 /// # Errors
-/// [`TextError`] names the first line that is not a pair of texts; a stream without pairs is an error too.
+/// [`TextError`] names the first line that is not a pair of texts; a stream without pairs is an
+/// error too.
 pub fn read_pairs(reader: impl Read, path: &Path) -> Result<Vec<SentencePair>, TextError> {
     let source = Source::read(reader, path)?;
     let mut pairs = Vec::new();

@@ -4,7 +4,7 @@ use crate::reader::columns::Columns;
 use crate::source::Source;
 use crate::{Content, Example, LineProblem, Slot, TextError};
 
-/// The parts of a row, as JSON Lines and tables give them.
+/// Unvalidated row of a JSON Lines file or a table.
 pub(crate) struct Row {
     pub(crate) line: usize,
     pub(crate) text: String,
@@ -15,7 +15,8 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// The example of this row, if no part is blank and every slot fits.
+    /// Validates the row and converts it to an example: no part may be blank, and every slot must
+    /// fit the text.
     pub(crate) fn check(
         mut self,
         source: &Source,
@@ -47,7 +48,7 @@ impl Row {
     }
 }
 
-/// Whether sorted slots lie in the text, hold a character and do not overlap.
+/// Checks that sorted slots are inside the text, not empty, and do not overlap.
 fn check_slots(text: &str, slots: &[Slot]) -> Result<(), LineProblem> {
     let n_chars = text.chars().count();
     let mut before: Option<&Slot> = None;

@@ -1,4 +1,4 @@
-//! Reader of running text: a sentence a line.
+//! Plain-text reader: one sentence per line.
 
 use std::io::Read;
 use std::path::Path;
@@ -6,9 +6,11 @@ use std::path::Path;
 use crate::TextError;
 use crate::source::Source;
 
-/// The sentences of a byte stream, one a line, without the whitespace around them; `path` names the stream in messages.
+/// Reads sentences from a byte stream, one per line, without surrounding whitespace; `path` names
+/// the stream in error messages.
 ///
-/// Blank lines are skipped, wherever they are: nothing is counted by lines here, and corpora set documents apart by them.
+/// Blank lines are skipped everywhere: corpora separate documents by them, and sentences are not
+/// matched by line number.
 ///
 /// ```
 /// let text = "Licht an.\n\n  Licht aus.\n";
@@ -18,7 +20,8 @@ use crate::source::Source;
 /// ```
 ///
 /// # Errors
-/// [`TextError::InvalidUtf8`] names the first line that is not UTF-8; a stream without any text is an error too.
+/// [`TextError::InvalidUtf8`] names the first line that is not UTF-8; a stream without any text is
+/// an error too.
 pub fn read_sentences(reader: impl Read, path: &Path) -> Result<Vec<String>, TextError> {
     let source = Source::read(reader, path)?;
     let lines = source.lines().map(|(_, line)| line.trim());

@@ -1,4 +1,4 @@
-//! Reader of TSV and CSV tables: columns found by header or by number.
+//! TSV and CSV reader: examples of a table, with columns located by header or by number.
 
 use std::borrow::Cow;
 
@@ -9,10 +9,10 @@ use crate::reader::row::Row;
 use crate::source::Source;
 use crate::{Example, LineProblem, Slot, TextError};
 
-/// The line of a row and its cells.
+/// Row of a table: its line number and its cells.
 pub(crate) type Cells<'a> = (usize, Vec<Cow<'a, str>>);
 
-/// The rows of a table in which quotes are text.
+/// Iterates over the rows of a table without quoting.
 pub(crate) fn plain_rows(
     source: &Source,
     delimiter: char,
@@ -22,7 +22,7 @@ pub(crate) fn plain_rows(
     })
 }
 
-/// The examples of a table; `rows` begins with the header, if there is one.
+/// Reads the examples of a table; `rows` begins with the header, if there is one.
 pub(crate) fn read<'a>(
     source: &'a Source,
     mut rows: impl Iterator<Item = Result<Cells<'a>, TextError>>,

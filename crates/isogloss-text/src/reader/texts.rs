@@ -1,4 +1,4 @@
-//! Distinct texts of data files, gathered to count vocabulary pieces.
+//! Deduplicated texts of data files, for counts of vocabulary pieces (vocabulary trimming).
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -7,7 +7,7 @@ use crate::reader::{Format, ReadOptions, csv, read_file, table};
 use crate::source::{Source, open};
 use crate::{Content, Example, TextError, TokenizerInput};
 
-/// Distinct texts, in the order that they came in.
+/// Deduplicated texts, in order of insertion.
 #[derive(Debug, Clone, Default)]
 pub struct Texts {
     texts: Vec<String>,
@@ -17,10 +17,11 @@ pub struct Texts {
 }
 
 impl Texts {
-    /// Adds those of a file: texts and words of JSON Lines and CoNLL files, all cells of tables, the lines of any other file.
+    /// Adds the texts of a file: texts and words of JSON Lines and CoNLL files, all cells of
+    /// tables, the lines of any other file.
     ///
     /// # Errors
-    /// If the file cannot be read as its extension says, or holds no text.
+    /// If the file cannot be read in the format of its extension, or contains no text.
     pub fn add_file(&mut self, path: &Path) -> Result<(), TextError> {
         match Format::from_path(path) {
             Some(format @ (Format::Jsonl | Format::Conll | Format::Conllu)) => {
@@ -53,7 +54,8 @@ impl Texts {
         }
     }
 
-    /// Adds the texts of an example; a text with slots also as its words, as word tagging splits it.
+    /// Adds the texts of an example; a text with slots is also added as words, as word-level
+    /// tagging splits it.
     pub fn add_example(&mut self, example: &Example) {
         match &example.content {
             Content::Words { words, .. } => self.add_sentence(words.clone()),
@@ -82,7 +84,7 @@ impl Texts {
         }
     }
 
-    /// The texts as input of a tokenizer, running text first.
+    /// The texts as tokenizer inputs, running text first.
     pub fn inputs(&self) -> Vec<TokenizerInput<'_>> {
         let texts = self.texts.iter().map(|text| TokenizerInput::Text(text));
         texts.chain(self.sentences.iter().map(|words| TokenizerInput::Words(words))).collect()

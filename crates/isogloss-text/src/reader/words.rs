@@ -1,4 +1,4 @@
-//! Words with a tag each, sentence by sentence, from column files and JSON Lines.
+//! Builder of sentences of tagged words, from CoNLL files and JSON Lines.
 
 use crate::reader::label_names::LabelNames;
 use crate::reader::options::{Annotation, ReadOptions};
@@ -6,17 +6,17 @@ use crate::source::Source;
 use crate::tag_scheme::{TaggedLines, to_bio};
 use crate::{Content, Example, TextError};
 
-/// Sentences under construction, word by word.
+/// Builder of tagged sentences, word by word.
 pub(crate) struct Sentences<'a> {
     source: &'a Source,
     options: &'a ReadOptions,
-    /// The name of the tags, for messages.
+    /// The name of the tag field, for error messages.
     field: &'a str,
     sentences: Vec<Sentence>,
     current: Sentence,
 }
 
-/// Words with their tags and lines.
+/// One sentence: its words, with their tags and line numbers.
 #[derive(Default)]
 struct Sentence {
     words: Vec<String>,
@@ -26,13 +26,13 @@ struct Sentence {
 }
 
 impl<'a> Sentences<'a> {
-    /// No sentence yet.
+    /// Creates an empty builder.
     pub(crate) fn new(source: &'a Source, options: &'a ReadOptions, field: &'a str) -> Self {
         let (sentences, current) = (Vec::new(), Sentence::default());
         Self { source, options, field, sentences, current }
     }
 
-    /// Adds a word, which may be white space that is not ASCII, and its tag.
+    /// Adds a word and its tag; the word may be non-ASCII white space.
     pub(crate) fn push(&mut self, line: usize, word: &str, tag: &str) -> Result<(), TextError> {
         for (cell, column) in [(word, "word"), (tag, self.field)] {
             if cell.trim_ascii().is_empty() {
@@ -47,7 +47,7 @@ impl<'a> Sentences<'a> {
         Ok(())
     }
 
-    /// Ends the sentence, if one has begun; `split` is the one it belongs to.
+    /// Ends the current sentence, if it has words; `split` is its dataset split.
     pub(crate) fn end(&mut self, split: Option<String>) {
         if !self.current.words.is_empty() {
             let sentence = std::mem::take(&mut self.current);
@@ -55,7 +55,8 @@ impl<'a> Sentences<'a> {
         }
     }
 
-    /// All sentences, their tags as the options want them.
+    /// Returns all sentences as examples; if the options ask for spans, their tags are converted to
+    /// BIO.
     pub(crate) fn finish(mut self) -> Result<Vec<Example>, TextError> {
         self.end(None);
         let mut sentences = self.sentences;

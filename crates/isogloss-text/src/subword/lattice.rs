@@ -1,4 +1,5 @@
-//! The segmentation lattice of a Unigram model: forward-filtering, backward-sampling, and n-best sampling (Kudo 2018).
+//! Segmentation lattice of a Unigram model: forward-filtering backward-sampling, and n-best
+//! sampling (Kudo 2018).
 
 use rand::Rng;
 use tokenizers::Token;
@@ -7,10 +8,11 @@ use tokenizers::models::unigram::Unigram;
 use crate::subword::token;
 use crate::subword::trie::Trie;
 
-/// The score of an unknown character below the minimum score of all pieces, as in SentencePiece and `tokenizers`.
+/// Penalty of an unknown character, subtracted from the minimum score of all pieces, as in
+/// SentencePiece and `tokenizers`.
 const UNKNOWN_PENALTY: f64 = 10.0;
 
-/// The vocabulary of a Unigram model: pieces with their log-probabilities.
+/// Vocabulary of a Unigram model: pieces with their log-probabilities.
 #[derive(Debug)]
 pub(super) struct Pieces {
     trie: Trie,
@@ -18,31 +20,32 @@ pub(super) struct Pieces {
     scores: Vec<f64>,
     /// The id and the score of an unknown character.
     unknown: Option<(u32, f64)>,
-    /// The piece of each byte, for a model with byte fallback.
+    /// Byte-fallback pieces: the piece of each byte; empty for a model without byte fallback.
     bytes: Vec<Option<u32>>,
 }
 
-/// The lattice of one word: all pieces in it, as nodes.
+/// Segmentation lattice of one word: all matching pieces, as nodes.
 ///
 /// Positions are byte offsets between two characters.
 #[derive(Debug, Default)]
 pub(super) struct Lattice {
     nodes: Vec<Node>,
-    /// The last node that ends at each position; the others are linked from it.
+    /// The last node that ends at each position, the head of a linked list of such nodes.
     ending: Vec<Option<usize>>,
-    /// The logarithm of the sum of `exp(alpha * score)` over all segmentations of the word up to each position: the forward variable.
+    /// Forward variable: the log of the sum of `exp(alpha * score)` over all segmentations of the
+    /// word up to each position.
     log_sums: Vec<f64>,
 }
 
-/// A piece at a position of the word.
+/// Lattice node: a piece at a position of the word.
 #[derive(Debug, Clone, Copy)]
 struct Node {
     id: u32,
     start: usize,
     score: f64,
-    /// As `log_sums`, over all segmentations that end with this piece.
+    /// As `log_sums`, over all segmentations up to its end that end with this piece.
     log_sum: f64,
-    /// The node before this one that ends at the same position.
+    /// The previous node that ends at the same position, in the linked list.
     other: Option<usize>,
 }
 
@@ -50,12 +53,12 @@ struct Node {
 #[derive(Debug, Clone, Copy)]
 struct Hypothesis {
     score: f64,
-    /// The last piece, and the rank of the segmentation before it.
+    /// Back-pointer: the node of the last piece, and the rank of the segmentation before it.
     last: Option<(usize, usize)>,
 }
 
 impl Pieces {
-    /// The vocabulary of a model; `unk_id` is the id of its unknown piece.
+    /// Reads the vocabulary of a model; `unk_id` is the id of its unknown piece.
     pub(super) fn new(model: &Unigram, unk_id: Option<u32>) -> Self {
         let pieces = || model.iter().map(|(piece, _)| piece.as_str()).zip(0..);
         let trie = Trie::new(pieces());
@@ -72,12 +75,14 @@ impl Pieces {
         }
     }
 
-    /// Samples a segmentation with a probability proportional to `exp(alpha * score)`, among all or among the `n_best` of the highest score.
+    /// Samples a segmentation with a probability proportional to `exp(alpha * score)`, among all or
+    /// among the `n_best` of the highest score.
     ///
     /// `None` if the word has no segmentation into these pieces.
     ///
     /// # Source
-    /// Kudo 2018, Subword Regularization, arXiv:1804.10959; among all segmentations by forward filtering, backward sampling (Scott 2002, Bayesian Methods for Hidden Markov Models).
+    /// Kudo 2018, Subword Regularization, arXiv:1804.10959; among all segmentations by forward
+    /// filtering, backward sampling (Scott 2002, Bayesian Methods for Hidden Markov Models).
     pub(super) fn sample(
         &self,
         word: &str,
@@ -99,7 +104,7 @@ impl Pieces {
             }
         }
         lattice.sum(word.len());
-        // Not so where the word has no segmentation, and where scores overflow.
+        // Not finite if the word has no segmentation, or if scores overflow.
         if !lattice.log_sums.last()?.is_finite() {
             return None;
         }
@@ -127,7 +132,8 @@ impl Pieces {
         tokens
     }
 
-    /// Adds the characters at `start..end`, which may make up a piece together.
+    /// Adds the tokens of unknown characters at `start..end`: a piece of all of them, byte-fallback
+    /// pieces, or the unknown piece.
     fn push_unknown(
         &self,
         unknown: u32,
@@ -148,7 +154,7 @@ impl Pieces {
 }
 
 impl Lattice {
-    /// Empties the lattice for a word of `n_bytes`.
+    /// Resets the lattice for a word of `n_bytes`.
     fn clear(&mut self, n_bytes: usize) {
         self.nodes.clear();
         self.ending.clear();
@@ -176,14 +182,15 @@ impl Lattice {
         }
     }
 
-    /// The nodes that end at a position, with their indices.
+    /// Iterates over the nodes that end at a position, with their indices.
     fn ending_at(&self, end: usize) -> impl Iterator<Item = (usize, &Node)> {
         let node = |idx: usize| Some((idx, self.nodes.get(idx)?));
         let last = self.ending[end].and_then(node);
         std::iter::successors(last, move |(_, node_after)| node_after.other.and_then(node))
     }
 
-    /// Samples a segmentation backward from the end of the word; returns the id and the end of each piece.
+    /// Backward sampling: samples a segmentation from the end of the word; returns the id and the
+    /// end of each piece.
     fn sample(&self, rng: &mut impl Rng) -> Vec<(u32, usize)> {
         let mut path = Vec::new();
         let mut end = self.log_sums.len() - 1;
@@ -242,7 +249,8 @@ impl Lattice {
     }
 }
 
-/// Samples an item with a probability proportional to its weight; `sum` is that of all weights, which may be off by rounding.
+/// Weighted sampling: samples an item with a probability proportional to its weight; `sum` is the
+/// sum of all weights, up to rounding.
 fn sample_weighted(
     items: impl Iterator<Item = (usize, f64)>,
     sum: f64,

@@ -1,4 +1,5 @@
-//! MaxMatch-Dropout: segmentation of a WordPiece model that drops matching pieces at random (Hiraoka 2022).
+//! MaxMatch-Dropout: segmentation of a WordPiece model that drops matching pieces at random
+//! (Hiraoka 2022).
 
 use rand::Rng;
 use tokenizers::models::wordpiece::WordPiece;
@@ -7,18 +8,18 @@ use tokenizers::{Model as _, Token};
 use crate::subword::token;
 use crate::subword::trie::Trie;
 
-/// The vocabulary of a WordPiece model.
+/// WordPiece vocabulary: tries of initial and of continuation pieces.
 #[derive(Debug)]
 pub(super) struct MaxMatch {
     /// The pieces that a word may begin with.
     first: Trie,
-    /// The pieces that may follow, without their prefix.
+    /// The continuation pieces, without their prefix.
     later: Trie,
     max_chars: usize,
 }
 
 impl MaxMatch {
-    /// The vocabulary of a model, initial and continuing pieces apart.
+    /// Builds the tries of initial and of continuation pieces of a model.
     pub(super) fn new(model: &WordPiece) -> Self {
         let vocab = model.get_vocab();
         let prefix = model.continuing_subword_prefix.as_str();
@@ -31,9 +32,11 @@ impl MaxMatch {
         }
     }
 
-    /// Samples a segmentation: at each position, every piece that matches but the shortest is dropped with the probability `dropout`, and the longest of the others is taken.
+    /// Samples a segmentation (MaxMatch-Dropout): at each position, every matching piece except the
+    /// shortest is dropped with the probability `dropout`, and the longest remaining one is taken.
     ///
-    /// `None` if the word is unknown to the model, or the pieces taken so far leave a rest without a match.
+    /// `None` if the word is too long for the model, or no piece matches after the pieces taken so
+    /// far.
     ///
     /// # Source
     /// After Hiraoka 2022, MaxMatch-Dropout, arXiv:2209.04126.

@@ -10,7 +10,7 @@ use tokenizers::{Model as _, Token};
 
 use crate::subword::token;
 
-/// The merges of a BPE model.
+/// BPE merge table: the ranked merges of a BPE model.
 #[derive(Debug)]
 pub(crate) struct Merges {
     /// The model without its merges, which splits a word into its initial symbols.
@@ -19,7 +19,7 @@ pub(crate) struct Merges {
     merges: HashMap<(u32, u32), (usize, u32)>,
 }
 
-/// The part of a model's file that `tokenizers` has no accessor for.
+/// The part of a serialized model for which `tokenizers` has no accessor.
 #[derive(Deserialize)]
 struct File {
     merges: Vec<(String, String)>,
@@ -36,10 +36,10 @@ struct Symbol {
 }
 
 impl Merges {
-    /// The merges of a model.
+    /// Reads the merges of a model.
     ///
     /// # Errors
-    /// If the model cannot be written as JSON, which alone shows its merges.
+    /// If the model cannot be serialized to JSON, the only access to its merges.
     pub(crate) fn new(model: &BPE) -> Result<Self, serde_json::Error> {
         let file: File = serde_json::from_str(&serde_json::to_string(model)?)?;
         let vocab = model.get_vocab();
@@ -54,7 +54,8 @@ impl Merges {
         Ok(Self { symbols, merges })
     }
 
-    /// Samples a segmentation: each merge is skipped with the probability `dropout` each time it is possible.
+    /// Samples a segmentation (BPE-dropout): each merge is skipped with the probability `dropout`
+    /// each time it is possible.
     ///
     /// The best of the remaining merges is applied, until all are skipped or none remains.
     /// `None` if the model refuses the word.
@@ -77,7 +78,8 @@ impl Merges {
         ids
     }
 
-    /// The tokens of a word where a merge is skipped when `skips` returns true; `passes` is called with each initial symbol and the result of each merge.
+    /// BPE segmentation of a word, in which a merge is skipped when `skips` returns true; `passes`
+    /// is called with each initial symbol and the result of each merge.
     fn merge(
         &self,
         word: &str,
@@ -103,7 +105,7 @@ impl Merges {
         let mut skipped = Vec::new();
         while let Some(merge) = possible.pop() {
             let Reverse((_, left)) = merge;
-            // One of its two parts may have been merged with another since.
+            // Stale entry: one of its two symbols may have been merged with another since.
             if is_merged[left] || self.at(&symbols, left) != Some(merge) {
                 continue;
             }

@@ -1,6 +1,8 @@
-//! Subword regularization: words segmented into sampled subwords, for Unigram, BPE and WordPiece models.
+//! Subword regularization (Kudo 2018), BPE-dropout and MaxMatch-Dropout: samples segmentations of
+//! words into subwords, for Unigram, BPE and WordPiece models.
 //!
-//! Normalization, pre-tokenization, added tokens, special tokens and truncation stay the tokenizer's; only the words between are segmented anew.
+//! Only the segmentation of words is sampled; normalization, pre-tokenization, added tokens,
+//! special tokens and truncation are those of the tokenizer.
 
 use std::cell::RefCell;
 
@@ -22,32 +24,40 @@ const MAX_N_BEST: usize = 512;
 
 /// The `[views.subword_sampled]` table of a recipe: subword regularization.
 ///
-/// A word is what the pre-tokenizer of the tokenizer sets apart; a text without spaces may be one word.
+/// Words are those of the tokenizer's pre-tokenizer; a text without spaces may be one word.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SubwordSamplingConfig {
-    /// The share of words whose segmentation is sampled, from 0 to 1; a sample may be equal to the usual segmentation.
+    /// The share of words whose segmentation is sampled, from 0 to 1; a sample may equal the usual
+    /// segmentation.
     pub rate: f64,
     /// The smoothing or dropout of the sampling, above 0.
     ///
-    /// With a Unigram tokenizer, a segmentation has a probability proportional to `exp(alpha * score)`, where the score is the sum of the scores of its pieces (Kudo 2018, arXiv:1804.10959, and SentencePiece's `alpha`): near 0 all segmentations are alike, and a large alpha leaves the best.
-    /// With a BPE tokenizer, the probability to skip a merge, at most 1 (BPE-dropout, Provilkov et al. 2020, arXiv:1910.13267).
-    /// With a WordPiece tokenizer, the probability to drop a piece that matches, at most 1 (after MaxMatch-Dropout, Hiraoka 2022, arXiv:2209.04126).
+    /// With a Unigram tokenizer, a segmentation has a probability proportional to
+    /// `exp(alpha * score)`, where the score is the sum of the scores of its pieces (Kudo 2018,
+    /// arXiv:1804.10959, and SentencePiece's `alpha`): near 0 sampling is uniform, and a large
+    /// alpha leaves only the best segmentation.
+    /// With a BPE tokenizer, the probability to skip a merge, at most 1 (BPE-dropout, Provilkov et
+    /// al. 2020, arXiv:1910.13267).
+    /// With a WordPiece tokenizer, the probability to drop a piece that matches, at most 1 (after
+    /// MaxMatch-Dropout, Hiraoka 2022, arXiv:2209.04126).
     pub alpha: f64,
-    /// Samples among this many best segmentations, 2 to 512; among all when unset. Only for Unigram tokenizers.
+    /// Samples among this many best segmentations, 2 to 512; among all when unset. Only for Unigram
+    /// tokenizers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub n_best: Option<usize>,
 }
 
 impl Default for SubwordSamplingConfig {
-    /// The rate and alpha of the scripts of xTune (Zheng et al. 2021, arXiv:2106.08226).
+    /// Rate and alpha of the scripts of xTune (Zheng et al. 2021, arXiv:2106.08226).
     fn default() -> Self {
         Self { rate: 0.5, alpha: 0.3, n_best: None }
     }
 }
 
 impl SubwordSamplingConfig {
-    /// The field, below `[views]`, and the reason of each value that cannot be used.
+    /// Validates the configuration: the field, below `[views]`, and the reason of each invalid
+    /// value.
     pub(crate) fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::from_iter(outside("subword_sampled.rate", self.rate, 0.0..=1.0));
         if !(self.alpha.is_finite() && self.alpha > 0.0) {
@@ -62,7 +72,7 @@ impl SubwordSamplingConfig {
     }
 }
 
-/// Samples the segmentation of words, see [`SubwordSamplingConfig`].
+/// Subword sampler: samples the segmentation of words, see [`SubwordSamplingConfig`].
 #[derive(Debug)]
 pub(crate) struct SubwordSampler {
     model: Model,
@@ -78,24 +88,26 @@ enum Model {
     WordPiece(MaxMatch),
 }
 
-/// The random number generator, and a lattice whose memory is used again for each word.
+/// Sampler state: the random number generator, and a lattice whose memory is reused for each word.
 pub(crate) struct SamplerState<R> {
     rng: R,
     lattice: Lattice,
 }
 
 impl<R> SamplerState<R> {
-    /// A state with an empty lattice.
+    /// Creates a state with an empty lattice.
     pub(crate) fn new(rng: R) -> RefCell<Self> {
         RefCell::new(Self { rng, lattice: Lattice::default() })
     }
 }
 
 impl SubwordSampler {
-    /// A sampler for a subword model; `unk_id` is the id of the unknown piece of a Unigram model, which the model does not tell.
+    /// Creates a sampler for a subword model; `unk_id` is the id of the unknown piece of a Unigram
+    /// model, which the model does not expose.
     ///
     /// # Errors
-    /// [`TextError::InvalidViews`] for a tokenizer without subwords, and for a value that does not suit its kind of subword model.
+    /// [`TextError::InvalidViews`] for a tokenizer without subwords, and for a value that does not
+    /// suit its kind of subword model.
     pub(crate) fn new(
         config: &SubwordSamplingConfig,
         model: &ModelWrapper,
@@ -132,7 +144,8 @@ impl SubwordSampler {
         Ok(Self { model, rate, alpha, n_best })
     }
 
-    /// The sampled subwords of a word; `None` if the word is not among the share of `rate` or has no segmentation, and keeps the tokenizer's own.
+    /// Samples the subwords of a word; `None` if the word keeps the tokenizer's segmentation,
+    /// because `rate` does not select it or it has no segmentation.
     pub(crate) fn sample<R: Rng>(
         &self,
         word: &str,

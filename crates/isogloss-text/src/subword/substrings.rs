@@ -1,20 +1,21 @@
-//! All vocabulary pieces that some segmentation of a word could hold.
+//! Substring search: all vocabulary pieces that any segmentation of a word can contain.
 
 use tokenizers::Model as _;
 use tokenizers::models::ModelWrapper;
 
 use crate::subword::trie::Trie;
 
-/// The vocabulary of a subword model, to be found in words.
+/// Vocabulary of a subword model, as tries for substring search in words.
 #[derive(Debug)]
 pub(crate) struct Substrings {
     pieces: Trie,
-    /// Those that may follow another piece, without their prefix; none where there is no such prefix.
+    /// Continuation pieces, such as `##ing`, without their prefix; `None` if the model has no such
+    /// prefix.
     later: Option<Trie>,
 }
 
 impl Substrings {
-    /// The vocabulary of a model.
+    /// Builds the tries of the vocabulary of a model.
     pub(crate) fn new(model: &ModelWrapper) -> Self {
         let vocab = model.get_vocab();
         let prefix = continuing_prefix(model);
@@ -27,7 +28,7 @@ impl Substrings {
         Self { pieces, later }
     }
 
-    /// The ids of the pieces that match at any position of a word.
+    /// Finds the ids of the pieces that match at any position of a word.
     pub(crate) fn find_in(&self, word: &str) -> Vec<u32> {
         let at = |(start, _): (usize, char)| {
             let pieces = match &self.later {

@@ -1,28 +1,30 @@
-//! A trie of vocabulary pieces: common-prefix search.
+//! Trie (prefix tree) of vocabulary pieces, with common-prefix search.
 
 /// Marks a node where no piece ends.
 const NONE: u32 = u32::MAX;
 
-/// A trie of strings with ids, in breadth-first order: the children of a node are adjacent, sorted.
+/// Trie (prefix tree) of strings with ids, in breadth-first order: the children of a node are
+/// adjacent, sorted.
 #[derive(Debug)]
 pub(super) struct Trie {
     /// The last byte of each node but the root.
     labels: Vec<u8>,
-    /// The index of the first child of each node, the root not counted; its last is before the first of the next node.
+    /// The index of the first child of each node, not counting the root; its last child is before
+    /// the first child of the next node.
     children: Vec<u32>,
     /// The id of the string that ends at each node.
     ids: Vec<u32>,
 }
 
 impl Trie {
-    /// A trie of these strings; of equal strings the highest id counts, as in `tokenizers`.
+    /// Builds a trie of these strings; of equal strings the highest id counts, as in `tokenizers`.
     pub(super) fn new<'a>(pieces: impl IntoIterator<Item = (&'a str, u32)>) -> Self {
         let mut pieces: Vec<(&[u8], u32)> =
             pieces.into_iter().map(|(piece, id)| (piece.as_bytes(), id)).collect();
         pieces.sort_unstable();
 
         let mut trie = Self { labels: Vec::new(), children: Vec::new(), ids: Vec::new() };
-        // The strings below each node, and the length of what they share.
+        // The strings below each node, and the length of their common prefix.
         let mut nodes = vec![(pieces.as_slice(), 0)];
         let mut next = 0;
         while let Some(&(below, depth)) = nodes.get(next) {
@@ -41,7 +43,8 @@ impl Trie {
         trie
     }
 
-    /// The length in bytes and the id of each piece that `text` begins with, the shortest first.
+    /// Common-prefix search: the length in bytes and the id of each piece that is a prefix of
+    /// `text`, the shortest first.
     pub(super) fn prefixes(&self, text: &[u8]) -> impl Iterator<Item = (usize, u32)> {
         let mut node = 0;
         let mut bytes = text.iter().enumerate();

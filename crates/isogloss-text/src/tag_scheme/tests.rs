@@ -1,9 +1,9 @@
-//! Schemes told apart, refused, and written as each other.
+//! Tests of tag schemes: detection, errors and conversion.
 
 use super::{TagScheme, TaggedLines, to_bio};
 use crate::source::Source;
 
-/// The tags of sentences as BIO, words a line, an empty line before each sentence.
+/// Converts the tags of sentences to BIO; one word per line, an empty line before each sentence.
 fn bio(scheme: TagScheme, sentences: &[&str]) -> Result<Vec<String>, String> {
     let source = Source::read(&b"x"[..], "de.conll".as_ref()).unwrap();
     let mut line = 0;
@@ -61,7 +61,7 @@ fn files_that_keep_to_no_scheme_are_refused_with_the_line() {
             &["S-PER U-PER"],
             "de.conll:3: tag \"U-PER\" is of another scheme than \"S-PER\" of line 2",
         ),
-        // seqeval#95: BILO, where a single word has B-.
+        // seqeval#95: BILO, in which a single word has B-.
         (
             &["B-PER L-PER O B-MISC", "O"],
             "de.conll:5: tag \"B-MISC\" is of another scheme than \"L-PER\" of line 3",
@@ -70,7 +70,7 @@ fn files_that_keep_to_no_scheme_are_refused_with_the_line() {
             &["S-PER E-PER"],
             "de.conll:3: tag \"E-PER\" is of another scheme than \"S-PER\" of line 2",
         ),
-        // elasticsearch#87091: underscores in place of hyphens.
+        // elasticsearch#87091: underscores instead of hyphens.
         (&["O B_PER"], "de.conll:3: tag \"B_PER\" spells no span in the scheme \"detect\""),
         (&["O PER"], "data.tag_scheme = \"io\" reads bare types"),
         // norne#7: another field in front of the tag.

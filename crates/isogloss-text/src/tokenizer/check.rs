@@ -1,4 +1,4 @@
-//! Validation of a tokenizer file: faults that the `tokenizers` crate does not check and panics on.
+//! Validation of a tokenizer file: errors that the `tokenizers` crate does not check and panics on.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokenizers::PostProcessorWrapper;
 use tokenizers::normalizers::Precompiled;
 
-/// Whether the character maps of a normalizer can be read.
+/// Checks that the precompiled character maps of a normalizer can be parsed.
 pub(super) fn check_normalizer(normalizer: &Value) -> Result<(), String> {
     if normalizer.get("type").and_then(Value::as_str) == Some("Precompiled") {
         let map = normalizer.to_string();
@@ -17,7 +17,8 @@ pub(super) fn check_normalizer(normalizer: &Value) -> Result<(), String> {
     parts.into_iter().flatten().try_for_each(check_normalizer)
 }
 
-/// Whether a post-processor holds each text once, and special tokens that are defined and in the vocabulary.
+/// Checks that the templates of a post-processor contain each text once, and that its special
+/// tokens are defined and in the vocabulary.
 pub(super) fn check_post_processor(
     processor: &PostProcessorWrapper,
     vocab_size: usize,
@@ -27,7 +28,7 @@ pub(super) fn check_post_processor(
     parts.check(vocab_size)
 }
 
-/// A post-processor as `tokenizer.json` writes it.
+/// Post-processor, as in `tokenizer.json`.
 #[derive(Deserialize)]
 #[serde(tag = "type")]
 enum Processor {

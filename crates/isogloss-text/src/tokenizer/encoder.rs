@@ -1,4 +1,5 @@
-//! Encoding: from a text to tokens, with the tokenizer's own segmentation of words or another.
+//! Tokenizer encoding: converts text to token ids, with the tokenizer's own or a custom
+//! segmentation of words.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -14,25 +15,29 @@ use crate::{Encoded, TextError, Tokenizer};
 /// The number of characters of a text that an error shows.
 const N_SHOWN: usize = 40;
 
-/// Segments a word, normalized and pre-tokenized, into tokens with byte offsets; `None` leaves it to the tokenizer.
+/// Custom segmentation of a normalized and pre-tokenized word into tokens with byte offsets; `None`
+/// for the tokenizer's own.
 type Resegment<'a> = dyn Fn(&str) -> Option<Vec<Token>> + 'a;
 
-/// The input of a tokenizer.
+/// Tokenizer input: running text or pre-tokenized words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenizerInput<'a> {
     /// Running text.
     Text(&'a str),
-    /// A sentence that is split into words.
+    /// A pre-tokenized sentence: its words.
     Words(&'a [String]),
 }
 
 impl Tokenizer {
-    /// Tokenizes a text, or a pair of texts, to at most `max_length` tokens, special tokens included.
+    /// Tokenizes a text, or a pair of texts, to at most `max_length` tokens, special tokens
+    /// included.
     ///
-    /// Tokens are truncated at the end; of a pair, the longer text first.
+    /// Truncation removes tokens at the end; of a pair, from the longer text first
+    /// (`longest_first`).
     ///
     /// # Errors
-    /// [`TextError::MaxLength`] if the special tokens leave no room for text, [`TextError::Encode`] if the tokenizer refuses the text.
+    /// [`TextError::MaxLength`] if the special tokens leave no room for text, [`TextError::Encode`]
+    /// if the tokenizer refuses the text.
     pub fn encode(
         &self,
         text: &str,
@@ -42,9 +47,10 @@ impl Tokenizer {
         Encoder::new(self).encode(text, pair, max_length).map(|(encoded, _)| encoded)
     }
 
-    /// Tokenizes a sentence that is split into words, to at most `max_length` tokens, special tokens included.
+    /// Tokenizes a pre-tokenized sentence (`is_split_into_words`) to at most `max_length` tokens,
+    /// special tokens included.
     ///
-    /// `word_ids` count these words, and `offsets` are relative to each word.
+    /// `word_ids` are indices of these words, and `offsets` are relative to each word.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
@@ -83,7 +89,7 @@ impl Tokenizer {
     }
 }
 
-/// A tokenizer, with another segmentation of words where one is set.
+/// Tokenizer encoder: a tokenizer with an optional custom segmentation of words.
 #[derive(Clone, Copy)]
 pub(crate) struct Encoder<'a> {
     tokenizer: &'a Tokenizer,
@@ -91,12 +97,12 @@ pub(crate) struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    /// An encoder with the tokenizer's own segmentation.
+    /// Creates an encoder with the tokenizer's own segmentation.
     pub(crate) fn new(tokenizer: &'a Tokenizer) -> Self {
         Self { tokenizer, resegment: None }
     }
 
-    /// An encoder with another segmentation of words; all other steps are the tokenizer's.
+    /// Creates an encoder with a custom segmentation of words; all other steps are the tokenizer's.
     pub(crate) fn resegmented(tokenizer: &'a Tokenizer, resegment: &'a Resegment<'a>) -> Self {
         Self { tokenizer, resegment: Some(resegment) }
     }
@@ -117,13 +123,13 @@ impl<'a> Encoder<'a> {
         self.finish(raw(text)?, pair.map(raw).transpose()?, max_length, text)
     }
 
-    /// The token ids of a text, not truncated and without special tokens.
+    /// Tokenizes a text to token ids, without truncation and special tokens.
     pub(crate) fn token_ids(&self, text: &str) -> Result<Vec<u32>, TextError> {
         let tokens = self.tokens(InputSequence::Raw(Cow::Borrowed(text)), text)?;
         Ok(tokens.get_ids().to_vec())
     }
 
-    /// As [`Encoder::token_ids`], of either kind of input.
+    /// As [`Encoder::token_ids`], for either kind of input.
     pub(crate) fn piece_ids(&self, text: TokenizerInput<'_>) -> Result<Vec<u32>, TextError> {
         match text {
             TokenizerInput::Text(text) => self.token_ids(text),
@@ -161,7 +167,8 @@ impl<'a> Encoder<'a> {
         tokens.map_err(|error| refusal(text, &*error))
     }
 
-    /// The steps of the tokenizer up to the model, with the segmentation of `resegment`; `word_idx` is the word that all tokens belong to.
+    /// Normalizes and pre-tokenizes a text, and segments it by `resegment`; `word_idx` is the word
+    /// to which all tokens belong.
     fn resegmented_tokens(
         &self,
         text: &str,
@@ -203,7 +210,7 @@ impl<'a> Encoder<'a> {
         (first, second) =
             truncate_encodings(first, second, &params).map_err(|error| refusal(text, &*error))?;
         let n_truncated = n_before - n_tokens(&first, &second);
-        // The parts cut off would be joined in every combination.
+        // The post-processor would otherwise join the overflowing parts in every combination.
         first.take_overflowing();
         second.as_mut().map(Encoding::take_overflowing);
         first.set_sequence_id(0);

@@ -1,28 +1,31 @@
-//! Settings of `tokenizer_config.json`, which `transformers` lays over those of `tokenizer.json`.
+//! Settings of `tokenizer_config.json`, which override those of `tokenizer.json`, as in
+//! `transformers`.
 
 use serde_json::{Value, json};
 
-/// The settings of BERT's normalizer: their names in `tokenizer_config.json` and in `tokenizer.json`.
+/// The settings of BERT's normalizer: their names in `tokenizer_config.json` and in
+/// `tokenizer.json`.
 const NORMALIZER: [(&str, &str); 3] = [
     ("do_lower_case", "lowercase"),
     ("strip_accents", "strip_accents"),
     ("tokenize_chinese_chars", "handle_chinese_chars"),
 ];
 
-/// Classes that take the normalizer as it is in `tokenizer.json`.
+/// Tokenizer classes that use the normalizer of `tokenizer.json` unchanged.
 const AS_IT_IS: [&str; 2] = ["PreTrainedTokenizer", "TokenizersBackend"];
 
-/// Lays what `config` says over the content of a `tokenizer.json`: the normalizer's settings, where it is
-/// one of BERT, and added tokens that the file lacks. Returns those tokens with their ids.
+/// Applies a `tokenizer_config.json` to the content of a `tokenizer.json`: overrides the settings
+/// of a BERT normalizer, and adds tokens that the file lacks.
+/// Returns those tokens with their ids.
 ///
-/// Fields that are absent change nothing.
+/// Absent fields change nothing.
 pub(super) fn apply(config: &Value, file: &mut Value) -> Vec<(String, u64)> {
     let class = config.get("tokenizer_class").and_then(Value::as_str).unwrap_or_default();
     let normalizer = file.get_mut("normalizer").filter(|part| part["type"] == "BertNormalizer");
     if let Some(normalizer) = normalizer.filter(|_| !AS_IT_IS.iter().any(|c| class.starts_with(c)))
     {
         for (setting, field) in NORMALIZER {
-            // `strip_accents` may be null: as `lowercase` is.
+            // `strip_accents` may be null, which means the value of `lowercase`.
             let value = config.get(setting).filter(|value| value.is_boolean() || value.is_null());
             if let Some(value) = value.filter(|v| v.is_boolean() || setting == "strip_accents") {
                 normalizer[field] = value.clone();
@@ -53,7 +56,7 @@ fn add_tokens(config: &Value, file: &mut Value) -> Vec<(String, u64)> {
             }));
         }
     }
-    // The tokenizer numbers tokens beyond the vocabulary in the order of the list.
+    // The tokenizer assigns ids beyond the vocabulary in the order of the list.
     tokens.sort_by_key(|token| token["id"].as_u64());
     added
 }
@@ -66,7 +69,7 @@ mod tests {
 
     use crate::{TextError, Tokenizer};
 
-    /// A tokenizer of BERT's kind in a folder, with this `tokenizer_config.json`.
+    /// A BERT-like tokenizer in a folder, with this `tokenizer_config.json`.
     fn tokenizer(config: &Value) -> Result<Tokenizer, TextError> {
         let vocab = ["[UNK]", "[CLS]", "Licht", "licht", "für", "fur", "灯", "开", "开灯"];
         let vocab: Value = (0..).zip(vocab).map(|(id, t)| (t.to_owned(), json!(id))).collect();

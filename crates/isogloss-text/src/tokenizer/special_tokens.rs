@@ -1,10 +1,12 @@
-//! Special tokens: the template of a tokenizer's post-processor, applied to token ids.
+//! Special tokens (`[CLS]`, `[SEP]`): the template of a tokenizer's post-processor, applied to
+//! token ids.
 
 use tokenizers::{Encoding, PostProcessor as _, Token};
 
 use crate::{Encoded, TextError, Tokenizer};
 
-/// The special tokens before and after a text, and the segment ids of a pair.
+/// Special tokens template: the tokens before and after a text, and the token type (segment) ids of
+/// a pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SpecialTokens {
     before: Vec<u32>,
@@ -13,7 +15,8 @@ pub(crate) struct SpecialTokens {
 }
 
 impl SpecialTokens {
-    /// Reads the template off the post-processor's output for a text and a pair of one token each.
+    /// Derives the template from the post-processor's output for a text and a pair of one token
+    /// each.
     ///
     /// # Errors
     /// [`TextError::Encode`] if the post-processor fails.
@@ -48,7 +51,8 @@ impl SpecialTokens {
         self.before.iter().chain(&self.after).copied()
     }
 
-    /// The number of tokens that `n_texts` texts can have together, at least one each.
+    /// Token budget: the number of tokens that `n_texts` texts can have in total besides special
+    /// tokens, at least one each.
     ///
     /// # Errors
     /// [`TextError::MaxLength`] if there is less room than one token for each text.
@@ -58,9 +62,9 @@ impl SpecialTokens {
         if room < n_texts { Err(TextError::MaxLength { max_length, n_special }) } else { Ok(room) }
     }
 
-    /// The encoding of one text or two with the special tokens: `<s> a </s> b </s>`.
+    /// Adds special tokens to one text or two: `<s> a </s> b </s>`.
     ///
-    /// The tokens have neither offsets nor words.
+    /// The tokens have neither offsets nor word ids.
     pub(crate) fn surround(&self, texts: &[&[u32]]) -> Encoded {
         let mut encoded = Encoded::default();
         let mut push = |ids: &[u32], segment: u32, is_special: bool| {

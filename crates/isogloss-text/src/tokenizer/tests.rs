@@ -1,4 +1,4 @@
-//! Small tokenizers of each kind, and what they must do.
+//! Tests of tokenizers, with a small one of each kind.
 
 use std::path::Path;
 
@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use super::Tokenizer;
 use crate::TextError;
 
-/// A tokenizer of the kind of XLM-R's, with a handful of pieces and truncation and padding set in the file.
+/// A tokenizer like that of XLM-R, with a handful of pieces, and truncation and padding set in the
+/// file.
 pub(crate) const UNIGRAM: &str = r#"{
     "version": "1.0",
     "truncation": {"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0},
@@ -37,7 +38,7 @@ pub(crate) const UNIGRAM: &str = r#"{
     }
 }"#;
 
-/// A tokenizer of the kind of multilingual BERT's.
+/// A tokenizer like that of multilingual BERT.
 pub(crate) const WORD_PIECE: &str = r###"{
     "version": "1.0", "truncation": null, "padding": null,
     "added_tokens": [{"id": 1, "content": "[CLS]", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}],
@@ -51,7 +52,7 @@ pub(crate) const WORD_PIECE: &str = r###"{
     }
 }"###;
 
-/// A tokenizer of the kind of RoBERTa's.
+/// A tokenizer like that of RoBERTa.
 pub(crate) const BYTE_LEVEL: &str = r#"{
     "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
     "normalizer": {"type": "NFC"},
@@ -133,7 +134,7 @@ fn spans_leave_out_the_space_that_a_piece_begins_with() {
 
 #[test]
 fn normalized_texts_keep_their_own_offsets() {
-    // Case and accents go, and each Chinese character becomes a word.
+    // Case and accents are removed, and each Chinese character becomes a word.
     let encoded = read(WORD_PIECE).encode("LI\u{301}CHTER 打灯", None, 16).unwrap();
     assert_eq!(encoded.ids, [1, 3, 4, 7, 5, 2]);
     assert_eq!(encoded.offsets, [(0, 0), (0, 6), (6, 8), (9, 10), (10, 11), (0, 0)]);

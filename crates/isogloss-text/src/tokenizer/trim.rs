@@ -1,9 +1,12 @@
-//! Vocabulary trimming: which pieces of a tokenizer to keep, and the tokenizer file without the others.
+//! Vocabulary trimming: selects the pieces of a tokenizer to keep, and removes the others from its
+//! file.
 //!
-//! A text all of whose pieces are kept has the same segmentation as before.
-//! A Unigram model takes the segmentation of the highest score, which is still there; the score of an unknown character depends on the minimum score of the vocabulary, so a piece of that score is kept.
-//! WordPiece takes the longest piece that matches, and no longer one is new.
-//! BPE makes the same merges in the same order, if the pieces on the way are kept too.
+//! If all pieces of a text are kept, its segmentation is unchanged.
+//! A Unigram model takes the segmentation of the highest score, which still exists; the score of an
+//! unknown character depends on the minimum score of the vocabulary, so a piece of that score is
+//! kept.
+//! WordPiece takes the longest matching piece, and trimming adds no longer one.
+//! BPE applies the same merges in the same order, if the intermediate pieces are kept too.
 
 mod file;
 
@@ -20,33 +23,35 @@ use crate::tokenizer::encoder::Encoder;
 use crate::{TextError, Tokenizer, TokenizerInput};
 pub use file::trim_tokenizer;
 
-/// Texts that are tokenized in parallel before they are counted.
+/// Number of texts that are tokenized in parallel before they are counted.
 const CHUNK: usize = 4096;
 
-/// Frequencies of the vocabulary pieces in texts.
+/// Frequencies of vocabulary pieces in corpora, for vocabulary trimming.
 ///
-/// Texts that are added together are a corpus, and each corpus has the same weight, however long it is: many texts of one language do not push out the pieces of another.
+/// Texts that are added in one call are a corpus, and each corpus has the same weight, regardless
+/// of its size, so that many texts of one language do not displace the pieces of another.
 #[derive(Debug)]
 pub struct PieceCounts<'a> {
     tokenizer: &'a Tokenizer,
-    /// The relative frequency of each piece, by id, summed over corpora; a merge counts the pieces it was made of, too.
+    /// The relative frequency of each piece, by id, summed over corpora; a merged BPE piece also
+    /// counts the pieces it is merged from.
     shares: Vec<f64>,
     merges: Option<Merges>,
 }
 
-/// The pieces of a vocabulary that a smaller one keeps.
+/// Trimmed vocabulary: the pieces to keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptPieces {
-    /// Their ids, in order: the index of each is its new id.
+    /// The original ids, in order; the index of each is its new id.
     pub ids: Vec<u32>,
-    /// How many of them are in no text: special tokens, fallbacks for unknown text, characters.
+    /// How many of them occur in no text: special tokens, fallbacks for unknown text, characters.
     pub n_unseen: usize,
     /// How many pieces of the texts are not kept.
     pub n_lost: usize,
 }
 
 impl<'a> PieceCounts<'a> {
-    /// Counts of no text yet.
+    /// Creates empty counts.
     ///
     /// # Errors
     /// [`TextError::Trim`] if the merges of a BPE model cannot be read.
@@ -80,7 +85,8 @@ impl<'a> PieceCounts<'a> {
         count(&mut self.shares, texts, pieces)
     }
 
-    /// Counts every piece of any segmentation of the words of a corpus, once for each position: what subword sampling samples from.
+    /// Counts every piece of any segmentation of the words of a corpus, once for each position, as
+    /// subword regularization can sample each of them.
     ///
     /// # Errors
     /// As [`PieceCounts::add`].
@@ -97,12 +103,15 @@ impl<'a> PieceCounts<'a> {
         })
     }
 
-    /// Selects the pieces to keep: at most `limit`, or all of the texts.
+    /// Selects the pieces to keep: at most `limit`; if it is unset, all of the texts.
     ///
-    /// First come special tokens, those of `needed` and the fallbacks for unknown text, then the characters of the texts, then other pieces of the texts, the more frequent first, then other characters.
+    /// In order of priority: special tokens, the ids of `needed` and the fallbacks for unknown
+    /// text, then the characters of the texts, then other pieces of the texts, the more frequent
+    /// first, then other characters.
     ///
     /// # Errors
-    /// [`TextError::Trim`] if there is no room for those that come first, or no piece was counted.
+    /// [`TextError::Trim`] if the pieces of the first priority exceed `limit`, or no piece was
+    /// counted.
     pub fn select(&self, needed: &[u32], limit: Option<usize>) -> Result<KeptPieces, TextError> {
         if self.shares.iter().all(|share| *share == 0.0) {
             return Err(TextError::Trim { reason: "the texts have no pieces".into() });
@@ -120,7 +129,7 @@ impl<'a> PieceCounts<'a> {
         let is_seen = |id: &u32| self.shares.get(*id as usize).is_some_and(|share| *share > 0.0);
         let mut seen: Vec<(u32, f64)> =
             (0..).zip(self.shares.iter().copied()).filter(|(_, share)| *share > 0.0).collect();
-        // A piece that a merge makes is counted with what it is made of, and has the higher id.
+        // A merged piece is counted together with its parts, and has a higher id than they have.
         seen.sort_by(|(a, a_share), (b, b_share)| b_share.total_cmp(a_share).then(a.cmp(b)));
         let seen: Vec<u32> = seen.into_iter().map(|(id, _)| id).collect();
 
@@ -138,7 +147,7 @@ impl<'a> PieceCounts<'a> {
         })
     }
 
-    /// The pieces of one character: those that other pieces of the texts hold, and all others.
+    /// Single-character pieces: those that occur in pieces of the texts, and all others.
     fn characters(&self, seen: &[u32]) -> [Vec<u32>; 2] {
         let model = self.tokenizer.model();
         let prefix = continuing_prefix(model).unwrap_or_default();
@@ -181,25 +190,26 @@ fn count(
     Ok(())
 }
 
-/// A comparison of the segmentations by a trimmed tokenizer and by the one it was made from.
+/// Segmentation before and after vocabulary trimming: counts of changed texts, tokens and unknown
+/// tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct SegmentationComparison {
     /// The number of texts.
     pub n_texts: usize,
-    /// Those whose segmentation differs.
+    /// The number of texts whose segmentation differs.
     pub n_changed: usize,
-    /// The number of tokens, without special ones.
+    /// The number of tokens, without special tokens, of the original tokenizer.
     pub n_tokens: usize,
     /// The same with the trimmed tokenizer.
     pub n_tokens_trimmed: usize,
-    /// The number of unknown tokens.
+    /// The number of unknown tokens of the original tokenizer.
     pub n_unknown: usize,
     /// The same with the trimmed tokenizer.
     pub n_unknown_trimmed: usize,
 }
 
 impl SegmentationComparison {
-    /// Tokenizes texts with both; `kept` holds the former id of each id of `trimmed`.
+    /// Tokenizes texts with both tokenizers; `kept` maps each id of `trimmed` to the original id.
     ///
     /// # Errors
     /// [`TextError::Encode`] if either refuses a text.
@@ -242,7 +252,8 @@ impl SegmentationComparison {
 }
 
 impl Tokenizer {
-    /// The ids that are always kept: added and special tokens, the unknown token, byte fallbacks, and the piece of the minimum score.
+    /// The ids that are always kept: added and special tokens, the unknown token, byte fallbacks,
+    /// and the piece of the minimum score.
     fn needed_ids(&self) -> BTreeSet<u32> {
         let added = self.inner.get_added_tokens_decoder().into_keys();
         let mut ids: BTreeSet<u32> = added.chain(self.post_processor_ids()).collect();

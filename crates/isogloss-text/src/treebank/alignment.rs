@@ -1,6 +1,9 @@
-//! Alignment of the words of a gold and a parsed treebank over one text, by their characters.
+//! Word alignment of a gold and a system treebank of the same text, by character spans.
 //!
-//! Words are aligned as the evaluation of the CoNLL 2018 shared task aligns them (Zeman et al. 2018): a word outside of multiword tokens with the word of the same characters, and the words of multiword tokens, whose characters nobody knows, by the longest common subsequence of their forms.
+//! Words are aligned as in the evaluation of the CoNLL 2018 shared task (Zeman et al. 2018): a word
+//! outside of multiword tokens is aligned with the word of the same character span, and the words
+//! of multiword tokens, which have no spans of their own, by the longest common subsequence of
+//! their forms.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -9,10 +12,10 @@ use std::sync::Arc;
 use crate::TextError;
 use crate::treebank::{Sentence, Subtypes, TokenId, Treebank, Word};
 
-/// The number of characters of a text that a message shows.
+/// The number of characters of a text that an error message shows.
 const N_SHOWN: usize = 20;
 
-/// Characters `start..end` of a text without spaces.
+/// Character span `start..end` of a text without spaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) start: usize,
@@ -35,16 +38,16 @@ pub(crate) struct SegmentedWord<'a> {
     pub(crate) columns: &'a Word,
     /// The relation without its subtype.
     pub(crate) relation: &'a str,
-    /// The index of the head among all words; none for a root.
+    /// The index of the head among all words; `None` for a root.
     pub(crate) head: Option<usize>,
     form: Cow<'a, str>,
-    /// Its characters; for a word of a multiword token those of the token.
+    /// Its character span; for a word of a multiword token, that of the token.
     span: Span,
     in_multiword: bool,
 }
 
 impl<'a> Segmented<'a> {
-    /// Lays out all sentences; their heads must form trees.
+    /// Concatenates all sentences to one text; their heads must form trees.
     pub(crate) fn new(treebank: &'a Treebank) -> Result<Self, TextError> {
         let mut segmented = Self {
             path: &treebank.path,
@@ -103,7 +106,7 @@ impl<'a> Segmented<'a> {
         span
     }
 
-    /// The line of a character, or the last line of the text.
+    /// The line number of a character, or of the last token of the text.
     fn line(&self, offset: usize) -> usize {
         let token = self.tokens.partition_point(|token| token.end <= offset);
         self.token_lines.get(token).or(self.token_lines.last()).copied().unwrap_or(1)
@@ -114,7 +117,8 @@ impl<'a> Segmented<'a> {
     }
 }
 
-/// A form without space separators (category Zs), so that it does not matter who splits at them.
+/// Removes space separators (Unicode category Zs) from a form, so that it does not matter whether
+/// they separate tokens.
 fn without_spaces(form: &str) -> Cow<'_, str> {
     let is_space = |c: char| {
         matches!(c, ' ' | '\u{a0}' | '\u{1680}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
@@ -126,10 +130,10 @@ fn without_spaces(form: &str) -> Cow<'_, str> {
     }
 }
 
-/// The aligned words of two treebanks, as indices among the words of each, ascending in both.
+/// Aligns the words of two treebanks: pairs of indices among the words of each, ascending in both.
 ///
 /// # Errors
-/// [`TextError::TextMismatch`] if the two are not over one text.
+/// [`TextError::TextMismatch`] if the two do not have the same text.
 pub(crate) fn align(
     gold: &Segmented<'_>,
     system: &Segmented<'_>,
@@ -168,7 +172,7 @@ pub(crate) fn align(
     Ok(aligned)
 }
 
-/// The first words of a run of multiword tokens, after a plain word that begins before the token.
+/// The first words of a run of multiword tokens; skips a plain word that begins before the token.
 fn multiword_start(
     (gold, g): (&SegmentedWord<'_>, usize),
     (system, s): (&SegmentedWord<'_>, usize),
@@ -206,13 +210,13 @@ fn multiword_end(
     (g, s)
 }
 
-/// The longest common subsequence of the forms, whatever their case, as indices in both.
+/// Longest common subsequence (LCS) of the forms, case-insensitive, as indices in both.
 fn common_words(gold: &[SegmentedWord<'_>], system: &[SegmentedWord<'_>]) -> Vec<(usize, usize)> {
     let lower = |words: &[SegmentedWord<'_>]| -> Vec<String> {
         words.iter().map(|word| word.form.to_lowercase()).collect()
     };
     let (gold, system) = (lower(gold), lower(system));
-    // The length for the words from g and from s on; past the ends it is 0.
+    // The LCS length of the words from g and from s on; 0 past the ends.
     let width = system.len() + 1;
     let mut lengths = vec![0; (gold.len() + 1) * width];
     for g in (0..gold.len()).rev() {

@@ -1,6 +1,7 @@
-//! Parser of CoNLL-U files.
+//! CoNLL-U parser: reads treebanks without loss.
 //!
-//! The rows of a sentence must be in the one order that the format allows, so that a [`Sentence`] can keep words, ranges and empty nodes apart and still be written as it was.
+//! The rows of a sentence must be in the only order that the format allows, so that a [`Sentence`]
+//! can store words, ranges and empty nodes separately and still be written unchanged.
 
 use crate::source::Source;
 use crate::treebank::token_id::number;
@@ -13,12 +14,13 @@ use crate::{LineProblem, TextError};
 const COLUMNS: [&str; 10] =
     ["id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc"];
 
-/// The sentences of a file, which may be none.
+/// Parses the sentences of a CoNLL-U file; there may be none.
 pub(crate) fn parse(source: &Source) -> Result<Treebank, TextError> {
     let mut sentences = Vec::new();
     let mut open: Option<Sentence> = None;
     for (line, content) in source.lines() {
-        // A further carriage return before a line end would be taken for a part of it in the next reading.
+        // Further carriage returns before a line end are removed: once written, they would be read
+        // as part of the line end.
         let content = content.trim_end_matches('\r');
         if content.trim().is_empty() {
             sentences.extend(open.take().map(|sentence| finish(source, sentence)).transpose()?);
@@ -37,7 +39,7 @@ pub(crate) fn parse(source: &Source) -> Result<Treebank, TextError> {
     Ok(Treebank { path: source.path.clone(), sentences })
 }
 
-/// Adds a line to a sentence.
+/// Parses a line and adds it to a sentence.
 fn push(sentence: &mut Sentence, content: &str) -> Result<(), LineProblem> {
     if content.starts_with('#') {
         if sentence.rows().next().is_some() {
@@ -93,7 +95,7 @@ fn row(content: &str) -> Result<(TokenId, Word), LineProblem> {
     Ok((id, columns))
 }
 
-/// The ID that may come next, of the kind of the one that was found where that kind may.
+/// The expected next ID, of the same kind as the found one if that kind is allowed.
 fn next_id(sentence: &Sentence, found: TokenId) -> TokenId {
     let n_words = sentence.words.len();
     let next_word = TokenId::Word(n_words + 1);
@@ -104,7 +106,7 @@ fn next_id(sentence: &Sentence, found: TokenId) -> TokenId {
             let may_begin = first == n_words + 1 && range.is_none_or(|range| range.last <= n_words);
             if may_begin { found } else { next_word }
         }
-        // Nothing comes between a range and its first word.
+        // No row is allowed between a range and its first word.
         TokenId::Empty(..) if range.is_some_and(|range| range.first > n_words) => next_word,
         TokenId::Empty(..) => {
             let before = sentence.empty_nodes.last().filter(|node| node.after == n_words);
@@ -113,7 +115,7 @@ fn next_id(sentence: &Sentence, found: TokenId) -> TokenId {
     }
 }
 
-/// The sentence, if it has words, and its ranges and heads are among them.
+/// Validates a complete sentence: it must have words, and its ranges and heads must be within them.
 fn finish(source: &Source, sentence: Sentence) -> Result<Sentence, TextError> {
     let n_words = sentence.words.len();
     if let Some(range) = sentence.multiword_tokens.last().filter(|range| range.last > n_words) {

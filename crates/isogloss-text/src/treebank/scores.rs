@@ -1,9 +1,12 @@
-//! Parsing scores of the CoNLL 2018 shared task: UAS, LAS, CLAS, MLAS, BLEX and the scores of segmentation and tags.
+//! Dependency parsing evaluation of the CoNLL 2018 shared task: UAS, LAS, CLAS, MLAS, BLEX and the
+//! scores of segmentation and tags.
 //!
-//! The system may split the text into other sentences, tokens and words than the gold standard, if both are over the same text.
+//! The system may segment the text into other sentences, tokens and words than the gold standard,
+//! if both have the same text.
 //! The scores of enhanced dependencies, ELAS and EULAS, are left out.
 //!
-//! Zeman et al. 2018, CoNLL 2018 Shared Task: Multilingual Parsing from Raw Text to Universal Dependencies, and its evaluation script `conll18_ud_eval.py`.
+//! Zeman et al. 2018, CoNLL 2018 Shared Task: Multilingual Parsing from Raw Text to Universal
+//! Dependencies, and its evaluation script `conll18_ud_eval.py`.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +15,8 @@ use crate::treebank::alignment::{Segmented, SegmentedWord, Span, align};
 use crate::treebank::universal::{is_content, is_function, is_universal};
 use crate::treebank::{NO_VALUE, Treebank};
 
-/// Counts of units for precision, recall and F1: of the gold standard, of the system, and correct ones.
+/// Counts for precision, recall and F1: units of the gold standard, of the system, and correct
+/// ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MatchCounts {
     /// The units of the gold standard.
@@ -36,7 +40,8 @@ impl MatchCounts {
 
     /// F1: the harmonic mean of precision and recall, in 0..=1; 0 if there is no unit at all.
     ///
-    /// This is the score that is reported; with gold segmentation it is accuracy where every word counts.
+    /// This is the score that is reported; with gold segmentation it is accuracy where every word
+    /// counts.
     pub fn f1(&self) -> f64 {
         ratio(2 * self.n_correct, self.n_gold + self.n_system)
     }
@@ -46,10 +51,12 @@ fn ratio(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-/// The scores of a parsed treebank.
+/// Dependency parsing scores (UAS, LAS and others) of a parsed treebank.
 ///
-/// A word is correct if it is aligned to a word of the gold standard and both agree in what the score is about; heads agree if they are aligned to each other or both are the root.
-/// Relations are compared without subtypes, features only as far as all languages share them.
+/// A word is correct if it is aligned to a word of the gold standard and both agree in the
+/// properties that the score compares; heads agree if they are aligned to each other or both are
+/// the root.
+/// Relations are compared without subtypes, and only universal features are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParseScores {
     /// Tokens with the same characters; a multiword token is one token.
@@ -58,36 +65,40 @@ pub struct ParseScores {
     pub sentences: MatchCounts,
     /// Words that are aligned.
     pub words: MatchCounts,
-    /// Words with the universal part of speech.
+    /// Words with the correct universal part-of-speech tag (UPOS).
     pub upos: MatchCounts,
-    /// Words with the part of speech of the language.
+    /// Words with the correct language-specific part-of-speech tag (XPOS).
     pub xpos: MatchCounts,
-    /// Words with the universal features.
+    /// Words with the correct universal features (UFeats).
     pub ufeats: MatchCounts,
-    /// Words with both parts of speech and the universal features.
+    /// Words with the correct UPOS, XPOS and universal features (AllTags).
     pub all_tags: MatchCounts,
-    /// Words with the lemma; any will do where the gold standard has none.
+    /// Words with the correct lemma; any lemma is correct if the gold standard has none.
     pub lemmas: MatchCounts,
-    /// Words with the head: unlabeled attachment score.
+    /// Unlabeled attachment score (UAS): words with the correct head.
     pub uas: MatchCounts,
-    /// Words with the head and the relation: labeled attachment score.
+    /// Labeled attachment score (LAS): words with the correct head and relation.
     pub las: MatchCounts,
-    /// Content words with the head and the relation: content-word labeled attachment score.
+    /// Content-word labeled attachment score (CLAS): content words with the correct head and
+    /// relation.
     pub clas: MatchCounts,
-    /// As `clas`, with part of speech, features and the same function words below: morphology-aware labeled attachment score.
+    /// Morphology-aware labeled attachment score (MLAS): as `clas`, with the correct part of
+    /// speech, features and dependent function words.
     pub mlas: MatchCounts,
-    /// As `clas`, with the lemma: bilexical dependency score.
+    /// Bilexical dependency score (BLEX): as `clas`, with the correct lemma.
     pub blex: MatchCounts,
 }
 
-/// Scores a parsed treebank against the gold standard.
+/// Evaluates a parsed treebank against the gold standard: UAS, LAS and the other scores of the
+/// CoNLL 2018 shared task.
 ///
 /// # Errors
-/// [`TextError::TextMismatch`] if the two are not over the same text, spaces aside, and what [`Sentence::check_tree`](crate::Sentence::check_tree) finds in a sentence of either.
+/// [`TextError::TextMismatch`] if the two do not have the same text, apart from spaces, and the
+/// errors of [`Sentence::check_tree`](crate::Sentence::check_tree) for a sentence of either.
 ///
 /// # Source
-/// The evaluation script of the shared task; its scores are equal to 1e-9 in our tests.
-/// An empty node inside a multiword token, which the script takes for a word, is skipped here.
+/// The evaluation script of the shared task; its scores agree within 1e-9 in our tests.
+/// An empty node inside a multiword token, which the script treats as a word, is skipped here.
 pub fn score_parses(gold: &Treebank, system: &Treebank) -> Result<ParseScores, TextError> {
     let (gold, system) = (Segmented::new(gold)?, Segmented::new(system)?);
     let aligned = align(&gold, &system)?;
@@ -118,7 +129,7 @@ pub fn score_parses(gold: &Treebank, system: &Treebank) -> Result<ParseScores, T
     })
 }
 
-/// Counts the spans of both lists, which are sorted and do not overlap.
+/// Counts equal spans of two lists, which are sorted and do not overlap.
 fn equal_spans(gold: &[Span], system: &[Span]) -> MatchCounts {
     let mut n_correct = 0;
     let mut rest = system.iter().peekable();
@@ -129,12 +140,12 @@ fn equal_spans(gold: &[Span], system: &[Span]) -> MatchCounts {
     MatchCounts { n_gold: gold.len(), n_system: system.len(), n_correct }
 }
 
-/// The words of both treebanks with what is compared.
+/// Words of both treebanks, with the properties that the scores compare.
 struct Words<'a> {
     gold: Side<'a>,
     system: Side<'a>,
     aligned: &'a [(usize, usize)],
-    /// For each word of the system the word of the gold standard, if one is aligned.
+    /// For each word of the system, the aligned word of the gold standard, if there is one.
     gold_of: Vec<Option<usize>>,
 }
 
@@ -142,7 +153,7 @@ struct Side<'a> {
     words: &'a [SegmentedWord<'a>],
     /// The universal features of each word, sorted.
     feats: Vec<Vec<&'a str>>,
-    /// The function words below each word, in the order of the text.
+    /// The dependent function words of each word, in the order of the text.
     function_words: Vec<Vec<usize>>,
 }
 
@@ -180,7 +191,8 @@ impl<'a> Words<'a> {
         Self { gold: Side::new(&gold.words), system: Side::new(&system.words), aligned, gold_of }
     }
 
-    /// Counts the words to keep, and as correct the aligned ones that are the same; the gold standard says which of these to keep.
+    /// Counts the words for which `keep` is true; correct are aligned words for which `same` is
+    /// true, and `keep` for the gold word.
     fn count(
         &self,
         keep: impl Fn(&SegmentedWord<'_>) -> bool,

@@ -1,15 +1,20 @@
 //! Maximum spanning tree: single-root dependency decoding by Chu-Liu/Edmonds.
 //!
-//! Chu and Liu 1965 and Edmonds 1967 find the best arborescence of a directed graph: each node takes its best head, and a cycle is contracted to one node until none is left.
-//! The order of contractions is free; growing a path along the best heads, as Gabow et al. 1986 do, lets each contraction cost its nodes times the width of the graph, which makes O(n²) in all.
+//! Chu and Liu 1965 and Edmonds 1967 find the best arborescence of a directed graph: each node
+//! takes its best head, and a cycle is contracted to one node until none is left.
+//! The order of contractions is free; along a path of best heads, as in Gabow et al. 1986, each
+//! contraction costs its number of nodes times the width of the graph, O(n²) in total.
 
 use crate::treebank::{TreeError, check_tree};
 
-/// The single-root dependency tree with the maximum sum of arc scores, as the head of each word.
+/// Maximum spanning tree (MST) decoding for dependency parsing (Chu-Liu/Edmonds): the single-root
+/// tree with the maximum sum of arc scores, as the head of each word.
 ///
-/// A tree with several roots never comes out, as a word attached to the root counts before any score: arcs are compared by the number of root arcs first, fewest best, and by score second.
-/// Chu-Liu/Edmonds only adds, subtracts and compares, so it is as exact for such pairs as for numbers, while a large penalty on root arcs would cost digits, and moving the surplus roots of an unconstrained tree may miss the best one.
-/// Of several best trees the same one is returned each time; sums are in f64.
+/// The tree always has exactly one root: arcs are compared by the number of root arcs first, fewest
+/// best, and by score second.
+/// Chu-Liu/Edmonds only adds, subtracts and compares, so is exact for such pairs; a large penalty
+/// on root arcs would lose precision, and reattaching surplus roots may miss the best tree.
+/// Ties are broken deterministically; sums are in f64.
 ///
 /// ```
 /// use isogloss_text::maximum_spanning_tree;
@@ -25,14 +30,19 @@ use crate::treebank::{TreeError, check_tree};
 /// ```
 ///
 /// # Shapes
-/// - `scores`: `[n_words + 1, n_words + 1]`, row = dependent, column = head, 0 = the root; row 0 and the diagonal are not read, and minus infinity forbids an arc
+/// - `scores`: `[n_words + 1, n_words + 1]`, row = dependent, column = head, 0 = the root; row 0
+///   and the diagonal are not read, and minus infinity forbids an arc
 /// - returns: `[n_words]`, 0 for the root, else the index of a word, counted from 1
 ///
 /// # Errors
-/// [`TreeError::ScoreCount`] if `scores` has another length, [`TreeError::Score`] for a score that is NaN or plus infinity, and [`TreeError::NoTree`] if minus infinity leaves no tree with one root, or there is no word.
+/// [`TreeError::ScoreCount`] if `scores` has another length, [`TreeError::Score`] for a score that
+/// is NaN or plus infinity, and [`TreeError::NoTree`] if minus infinity leaves no tree with one
+/// root, or there is no word.
 ///
 /// # Source
-/// Stanojević and Cohen 2021, A Root of a Problem: Optimizing Single-Root Dependency Parsing, EMNLP, for weighing root arcs apart; they subtract a number from each root arc, the pairs here are its limit.
+/// Stanojević and Cohen 2021, A Root of a Problem: Optimizing Single-Root Dependency Parsing,
+/// EMNLP, for the separate weighting of root arcs; they subtract a constant from each root arc, the
+/// pairs here are the limit of a large constant.
 pub fn maximum_spanning_tree(scores: &[f32], n_words: usize) -> Result<Vec<usize>, TreeError> {
     if let Some(heads) = best_alone(scores, n_words) {
         return Ok(heads);
@@ -64,9 +74,10 @@ pub fn maximum_spanning_tree(scores: &[f32], n_words: usize) -> Result<Vec<usize
     }
 }
 
-/// Greedy decoding: the best head of each word on its own, where these form a tree with one root: no tree scores better, and the trees of most sentences are such.
+/// Greedy decoding: the best head of each word on its own, if these form a tree with one root, as
+/// in most sentences; no tree has a better score.
 ///
-/// None too where a score is missing or cannot be compared.
+/// `None` also if a score is missing or cannot be compared.
 fn best_alone(scores: &[f32], n_words: usize) -> Option<Vec<usize>> {
     let width = n_words.checked_add(1)?;
     if width.checked_mul(width) != Some(scores.len()) {
@@ -91,7 +102,7 @@ fn best_alone(scores: &[f32], n_words: usize) -> Option<Vec<usize>> {
     check_tree(&heads).is_ok().then_some(heads)
 }
 
-/// An arc between words, with its score as contractions have changed it.
+/// Dependency arc, with its score after the contractions so far.
 #[derive(Debug, Clone, Copy)]
 struct Arc {
     score: f64,
@@ -100,9 +111,10 @@ struct Arc {
 }
 
 impl Arc {
-    /// Any arc is better than one from the root, else the score decides.
+    /// Arc comparison: any arc is better than a root arc; otherwise the score decides.
     ///
-    /// These are the pairs of the number of root arcs and the score: a cycle never holds a root arc, so subtracting its arcs leaves that number as it is.
+    /// This compares pairs of the number of root arcs and the score: a cycle never contains a root
+    /// arc, so subtracting its arcs leaves that number unchanged.
     fn is_better_than(self, other: Self) -> bool {
         let ordering = (self.head != 0).cmp(&(other.head != 0));
         ordering.then(self.score.total_cmp(&other.score)).is_gt()
@@ -118,18 +130,19 @@ fn better(first: Option<Arc>, second: Option<Arc>) -> Option<Arc> {
     }
 }
 
-/// The graph under contraction.
+/// Graph of Chu-Liu/Edmonds, in which cycles are contracted.
 ///
-/// A slot is a row and column of `arcs`. It holds a node: at first the word of the same number, later a contracted cycle, which keeps a slot of the cycle and leaves the others without arcs.
+/// A slot is a row and column of `arcs`. It holds a node: at first the word of the same number,
+/// later a contracted cycle, which takes one slot of the cycle and leaves the others without arcs.
 struct Graph {
     width: usize,
     /// The best arc into slot `row` out of slot `column`, at `row * width + column`.
     arcs: Vec<Option<Arc>>,
     /// The node in each slot.
     nodes: Vec<usize>,
-    /// For each node the contracted cycle it is part of, itself a node; 0 for none.
+    /// For each node, the contracted cycle of which it is a part, itself a node; 0 for none.
     parents: Vec<usize>,
-    /// For each node the arc chosen into it; the root has none.
+    /// For each node, the selected arc into it; the root has none.
     entering: Vec<Option<Arc>>,
 }
 
@@ -166,7 +179,7 @@ impl Graph {
         })
     }
 
-    /// Chooses the best arc into a slot, and gives the slot it leaves; none if nothing enters.
+    /// Selects the best arc into a slot; returns the slot of its head, `None` if there is no arc.
     fn enter(&mut self, slot: usize) -> Option<usize> {
         let row = &self.arcs[slot * self.width..][..self.width];
         let mut best: Option<Arc> = None;
@@ -184,9 +197,9 @@ impl Graph {
         best.map(|_| from)
     }
 
-    /// Makes the nodes of a cycle one, in one of its slots.
+    /// Contracts the nodes of a cycle to one node, in one of its slots.
     ///
-    /// An arc into a member replaces the arc that the cycle has there, so it scores the difference.
+    /// An arc into a member replaces the arc of the cycle into it, so its score is the difference.
     fn contract(&mut self, kept: usize, cycle: &[usize]) {
         let width = self.width;
         let node = self.parents.len();
@@ -216,7 +229,8 @@ impl Graph {
         self.entering.push(None);
     }
 
-    /// The head of each word, once an arc enters each node: an arc into a cycle replaces the one into its member.
+    /// Expands the cycles after an arc is selected into each node: an arc into a cycle replaces the
+    /// one into its member; returns the head of each word.
     fn expand(mut self) -> Vec<usize> {
         let widen = |number: u32| usize::try_from(number).expect("usize has 32 bits or more");
         for node in (self.width..self.parents.len()).rev() {
@@ -264,7 +278,7 @@ mod tests {
         heads.iter().zip(1..).map(|(head, word)| f64::from(scores[word * width + head])).sum()
     }
 
-    /// Whether the tree found scores as the best of all trees, or there is none.
+    /// Checks that the decoded tree has the best score of all trees, or that there is no tree.
     fn is_best(scores: &[f32], n_words: usize) -> Result<(), TestCaseError> {
         let best = TREES[n_words].iter().map(|heads| total(scores, heads)).max_by(f64::total_cmp);
         match (best, maximum_spanning_tree(scores, n_words)) {
@@ -365,7 +379,7 @@ mod tests {
 
     #[test]
     fn cycles_in_cycles_of_a_long_sentence_are_resolved() {
-        // Each word likes its neighbors best, the nearer to the end the better: every contraction adds one word.
+        // Words score their neighbors best, better toward the end: each contraction adds a word.
         let n_words = 500;
         let width = n_words + 1;
         let mut scores = vec![0.0; width * width];
@@ -377,7 +391,7 @@ mod tests {
         }
         let heads = maximum_spanning_tree(&scores, n_words).unwrap();
         check_tree(&heads).unwrap();
-        // The root scores least at the first word, but one word must take it, and the rest is a chain.
+        // The root scores lowest at the first word, but a word must take it; the rest is a chain.
         assert_eq!(
             total(&scores, &heads),
             (1..n_words).map(|word| 1000.0 + word as f64).sum::<f64>() + 1000.0

@@ -142,7 +142,7 @@ fn a_predicted_tree_changes_heads_and_relations_only() {
     }
 }
 
-/// A cell as treebanks have them: no tab, no line end, not blank.
+/// A valid cell of a treebank: no tab, no line end, not blank.
 fn cell() -> impl Strategy<Value = String> {
     prop_oneof![Just("_".to_owned()), "[a-zé🎵=|:#.\u{301} -]{0,6}[a-z0-9İ灯]"]
 }
@@ -153,7 +153,7 @@ fn cells(head: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
     )
 }
 
-/// What stands after the start of a sentence or a word: empty nodes.
+/// Empty nodes after the start of a sentence or after a word.
 fn nodes() -> impl Strategy<Value = Vec<String>> {
     prop_oneof![4 => Just(vec![]), 1 => prop::collection::vec(cells(Just("_".to_owned())), 1..3)]
 }
@@ -164,7 +164,7 @@ fn sentence() -> impl Strategy<Value = String> {
         let head =
             prop_oneof![Just("_".to_owned()), (0..=n_words).prop_map(|head| head.to_string())];
         let words = prop::collection::vec((cells(head), nodes()), n_words);
-        // For each word the width of a range that would begin there.
+        // For each word, the width of a range that would begin there.
         let ranges = prop::collection::vec((0usize..4, cells(Just("_".to_owned()))), n_words);
         (nodes(), words, ranges).prop_map(move |(first, words, ranges)| {
             let mut lines = comments.clone();

@@ -1,8 +1,8 @@
-//! The IDs of CoNLL-U rows.
+//! Token IDs of CoNLL-U rows.
 
 use std::fmt;
 
-/// The ID of a row.
+/// CoNLL-U token ID of a row: word, multiword token or empty node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenId {
     /// A word by its index, counted from 1.
@@ -14,7 +14,7 @@ pub enum TokenId {
 }
 
 impl TokenId {
-    /// The ID that is written so, if it is one.
+    /// Parses a token ID; `None` if it is malformed.
     pub(crate) fn parse(id: &str) -> Option<Self> {
         if let Some((first, last)) = id.split_once('-') {
             let (first, last) = (number(first)?, number(last)?);
@@ -28,7 +28,7 @@ impl TokenId {
     }
 }
 
-/// A number without sign and leading zeros, which would be lost in writing.
+/// Parses a number; a sign and leading zeros, which writing would lose, are rejected.
 pub(crate) fn number(digits: &str) -> Option<usize> {
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit())
         && (digits == "0" || !digits.starts_with('0'));

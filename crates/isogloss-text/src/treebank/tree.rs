@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// Why heads, or the scores of arcs, give no dependency tree.
+/// Dependency tree error: invalid heads, relations, tags or arc scores.
 ///
 /// Words are counted from 1; head 0 is the root.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -15,7 +15,7 @@ pub enum TreeError {
         word: usize,
     },
 
-    /// A head is no word of the sentence.
+    /// Head out of range: it is not a word of the sentence.
     #[error("head {head} of word {word} is beyond the {n_words} words of the sentence")]
     HeadRange {
         /// The word.
@@ -39,23 +39,23 @@ pub enum TreeError {
         second: usize,
     },
 
-    /// A word is above itself.
+    /// Cycle: a word is its own ancestor.
     #[error("word {word} is its own head or above its own head")]
     Cycle {
         /// A word of the cycle.
         word: usize,
     },
 
-    /// There is not one value for each word.
+    /// Length mismatch: there is not one value for each word.
     #[error("expected {expected} heads, relations or tags, one for each word, found {found}")]
     WordCount {
         /// The number of words.
         expected: usize,
-        /// The number that was given.
+        /// The given number.
         found: usize,
     },
 
-    /// A relation or tag cannot be a cell of a CoNLL-U file.
+    /// Invalid cell: a relation or tag is not a valid cell of a CoNLL-U file.
     #[error("{found:?} of word {word} is empty or holds a tab or line end")]
     Cell {
         /// The word.
@@ -64,14 +64,15 @@ pub enum TreeError {
         found: String,
     },
 
-    /// There is not one score for each pair of the words and the root.
+    /// Wrong size of the score matrix: there is not one score for each pair of the words and the
+    /// root.
     #[error("expected {expected} scores for {n_words} words and the root, found {found}")]
     ScoreCount {
         /// The number of words.
         n_words: usize,
-        /// The number of scores that is needed, `(n_words + 1)²`.
+        /// The required number of scores, `(n_words + 1)²`.
         expected: usize,
-        /// The number that was given.
+        /// The given number.
         found: usize,
     },
 
@@ -84,13 +85,13 @@ pub enum TreeError {
         head: usize,
     },
 
-    /// Every tree has an arc of minus infinity.
+    /// No tree: every tree has an arc with a score of minus infinity.
     #[error("no tree with one root has a finite score")]
     NoTree,
 }
 
 impl TreeError {
-    /// The word that it is about, if it is about one; of two roots the second.
+    /// The word of the error, if it has one; the second of two roots.
     pub(crate) fn word(&self) -> Option<usize> {
         match *self {
             Self::NoHead { word }
@@ -104,7 +105,8 @@ impl TreeError {
     }
 }
 
-/// Whether heads form a tree over all words of a sentence, with exactly one root.
+/// Validates a dependency tree: heads must form a tree over all words of a sentence, with exactly
+/// one root.
 ///
 /// `heads` has the head of each word: 0 for the root, else the index of a word, counted from 1.
 ///
@@ -116,7 +118,8 @@ impl TreeError {
 /// ```
 ///
 /// # Errors
-/// The first that applies of [`TreeError::HeadRange`], [`TreeError::NoRoot`], [`TreeError::SeveralRoots`] and [`TreeError::Cycle`].
+/// The first that applies of [`TreeError::HeadRange`], [`TreeError::NoRoot`],
+/// [`TreeError::SeveralRoots`] and [`TreeError::Cycle`].
 pub fn check_tree(heads: &[usize]) -> Result<(), TreeError> {
     check_range(heads)?;
     let mut roots = heads.iter().zip(1..).filter(|&(&head, _)| head == 0).map(|(_, word)| word);
@@ -124,7 +127,7 @@ pub fn check_tree(heads: &[usize]) -> Result<(), TreeError> {
     if let Some(second) = roots.next() {
         return Err(TreeError::SeveralRoots { first, second });
     }
-    // A walk up ends where an earlier walk has been, so that all walks take n steps together.
+    // A walk up stops at a word of an earlier walk, so that all walks take n steps in total.
     let mut seen_from = vec![0; heads.len() + 1];
     for start in 1..=heads.len() {
         let mut word = start;
@@ -139,7 +142,7 @@ pub fn check_tree(heads: &[usize]) -> Result<(), TreeError> {
     Ok(())
 }
 
-/// Whether each head is the root or a word.
+/// Checks that each head is the root or a word of the sentence.
 pub(crate) fn check_range(heads: &[usize]) -> Result<(), TreeError> {
     let n_words = heads.len();
     match heads.iter().zip(1..).find(|&(&head, _)| head > n_words) {

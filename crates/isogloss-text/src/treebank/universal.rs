@@ -1,15 +1,15 @@
-//! Universal relations and features: subtypes of relations, content and function words, universal features.
+//! Universal Dependencies: subtypes of relations, content and function words, universal features.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Whether relations keep their subtypes, the part from the colon on in `acl:relcl`.
+/// Subtypes of dependency relations, such as `:relcl` in `acl:relcl`: whether they are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Subtypes {
-    /// They stay.
+    /// Keep the subtypes.
     Keep,
-    /// They are cut off, which leaves the relations that all languages share.
+    /// Remove the subtypes, which leaves the universal relations that all languages share.
     Cut,
 }
 
@@ -30,7 +30,8 @@ impl Subtypes {
     }
 }
 
-/// Whether CLAS, MLAS and BLEX count words of this relation; the list is that of the evaluation script.
+/// Whether a word of this relation is a content word, as counted by CLAS, MLAS and BLEX; the list
+/// is that of the evaluation script.
 pub(crate) fn is_content(relation: &str) -> bool {
     matches!(
         relation,
@@ -66,12 +67,13 @@ pub(crate) fn is_content(relation: &str) -> bool {
     )
 }
 
-/// Whether MLAS counts words of this relation with their heads, from the same source.
+/// Whether a word of this relation is a function word, which MLAS counts with its head; from the
+/// same source.
 pub(crate) fn is_function(relation: &str) -> bool {
     matches!(relation, "aux" | "cop" | "mark" | "det" | "clf" | "case" | "cc")
 }
 
-/// Whether all languages share a feature `Name=Value` by its name, from the same source.
+/// Whether a morphological feature `Name=Value` is universal, by its name; from the same source.
 pub(crate) fn is_universal(feature: &str) -> bool {
     let name = feature.split_once('=').map_or(feature, |(name, _)| name);
     matches!(

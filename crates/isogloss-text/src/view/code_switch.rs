@@ -1,4 +1,5 @@
-//! Code-switching: words of a text replaced by their translations from bilingual dictionaries.
+//! Code-switching: data augmentation that replaces words by their translations from bilingual
+//! dictionaries.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -19,7 +20,9 @@ use crate::{Content, Example, Language, LanguagePattern, Slot, TextError, whites
 pub struct CodeSwitchConfig {
     /// The path of the dictionaries, with `{language}` for the language tag.
     ///
-    /// A dictionary has one word and one translation a line, as those of MUSE have: between a tab, where both may hold spaces, or between spaces, where the word ends at the first.
+    /// A dictionary has one word and one translation per line, as those of MUSE have: separated by
+    /// a tab, in which case both may contain spaces, or by spaces, in which case the word ends at
+    /// the first space.
     pub dictionaries: LanguagePattern,
     /// The languages to sample from.
     pub languages: Vec<Language>,
@@ -36,33 +39,34 @@ fn default_rate() -> f64 {
     0.3
 }
 
-/// The letter case of a word that replaces another; words are looked up in lower case in any event.
+/// Letter case of a word that replaces another; words are always looked up in lower case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CaseRule {
-    /// As the dictionary writes it, which is xTune's rule.
+    /// As in the dictionary, which is xTune's rule.
     #[default]
     Lower,
-    /// As the dictionary writes it, but with a capital where the word had one at its start.
+    /// As in the dictionary, but capitalized if the replaced word is.
     Keep,
 }
 
 impl CodeSwitchConfig {
-    /// The field, below `[views]`, and the reason of each value that cannot be used.
+    /// Validates the configuration: the field, below `[views]`, and the reason of each invalid
+    /// value.
     pub(crate) fn faults(&self) -> Vec<Fault> {
         let fields = ["code_switched.dictionaries", "code_switched.languages"];
         let files = file_faults(fields, &self.dictionaries, &self.languages);
         files.into_iter().chain(outside("code_switched.rate", self.rate, 0.0..=1.0)).collect()
     }
 
-    /// Adds the words of the dictionaries, as they may stand in a text.
+    /// Adds the translations of the dictionaries, in the forms in which they may occur in a text.
     ///
     /// # Errors
     /// If a dictionary is missing or cannot be read.
     pub(crate) fn add_texts(&self, texts: &mut Texts) -> Result<(), TextError> {
         for lexicon in read_dictionaries(&self.dictionaries, &self.languages)? {
             for word in lexicon.values() {
-                // Some tokenizers cut a word in another way where it begins a text.
+                // Some tokenizers segment a word differently at the start of a text.
                 texts.add_text(&format!("{word} {word}"));
                 if self.case == CaseRule::Keep {
                     let word = capital(word);
@@ -74,7 +78,7 @@ impl CodeSwitchConfig {
     }
 }
 
-/// Replaces words by their translations, see [`CodeSwitchConfig`].
+/// Code-switching augmenter: replaces words by their translations, see [`CodeSwitchConfig`].
 #[derive(Debug)]
 pub(crate) struct CodeSwitcher {
     dictionaries: Vec<Lexicon>,
@@ -82,26 +86,28 @@ pub(crate) struct CodeSwitcher {
     case: CaseRule,
 }
 
-/// A span of a text, in characters, and its replacement.
+/// Text edit: a span of a text, in characters, and its replacement.
 struct Edit<'a> {
     part: Range<usize>,
     other: Cow<'a, str>,
 }
 
 impl CodeSwitcher {
-    /// Reads the dictionaries of a configuration.
+    /// Loads the dictionaries of a configuration.
     ///
     /// # Errors
-    /// [`TextError::MissingLanguage`] for a language without a file, and the faults of the files.
+    /// [`TextError::MissingLanguage`] for a language without a file, and the errors of the files.
     pub(crate) fn new(config: &CodeSwitchConfig) -> Result<Self, TextError> {
         let dictionaries = read_dictionaries(&config.dictionaries, &config.languages)?;
         Ok(Self { dictionaries, rate: config.rate, case: config.case })
     }
 
-    /// Replaces each word of an example with the probability `rate` by a translation into a random language, if the dictionary of that language has the word.
+    /// Replaces each word of an example with the probability `rate` by a translation into a random
+    /// language, if the dictionary of that language has the word.
     ///
-    /// A word keeps its tag, and slots move with their words; a word that a slot begins or ends inside stays.
-    /// The sentences of treebanks stay as they are.
+    /// A word keeps its tag, and slots move with their words; a word is not replaced if a slot
+    /// begins or ends inside it.
+    /// Treebank sentences are unchanged.
     pub(crate) fn switch<'a>(
         &self,
         example: &'a Example,
@@ -156,7 +162,8 @@ impl CodeSwitcher {
 
     /// The edit of a word, if it is replaced.
     ///
-    /// The word is looked up in lower case, first as it stands and then without the characters at its ends that are neither letters nor digits, which stay where they are.
+    /// The word is looked up in lower case, first as it is and then without the characters at its
+    /// ends that are neither letters nor digits, which are not replaced.
     fn edit(&self, word: &str, rng: &mut impl Rng) -> Option<Edit<'_>> {
         if rng.random::<f64>() >= self.rate {
             return None;
@@ -179,7 +186,8 @@ impl CodeSwitcher {
     }
 }
 
-/// The byte ranges of a word to look up: with all or less of the punctuation at its end, and with or without that at its start.
+/// The byte ranges of a word to look up: with all or less of the punctuation at its end, and with
+/// or without that at its start.
 fn parts(word: &str) -> impl Iterator<Item = Range<usize>> {
     let first = word.find(char::is_alphanumeric);
     let last = word.char_indices().rfind(|(_, c)| c.is_alphanumeric());
@@ -205,13 +213,14 @@ fn apply(text: &str, edits: &[Edit<'_>]) -> String {
     edited
 }
 
-/// The offset in the changed text of an offset of the original that lies inside no part that changes.
+/// Maps an offset of the original text, which must not be inside an edited part, to the edited
+/// text.
 fn moved_offset(edits: &[Edit<'_>], offset: usize) -> usize {
     let before = edits.iter().take_while(|edit| edit.part.end <= offset);
     before.fold(offset, |moved, edit| moved + edit.other.chars().count() - edit.part.len())
 }
 
-/// The text with a capital at its start.
+/// Capitalizes the first character of a text.
 fn capital(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect()

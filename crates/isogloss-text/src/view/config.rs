@@ -1,4 +1,4 @@
-//! The `[views]` table of a recipe.
+//! Data augmentation configuration: the `[views]` table of a recipe.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,8 @@ use crate::subword::SubwordSamplingConfig;
 use crate::view::code_switch::CodeSwitchConfig;
 use crate::view::translation::TranslationConfig;
 
-/// The `[views]` table of a recipe: the configuration of each view; a view without a table cannot be asked for.
+/// The `[views]` table of a recipe: data augmentation, with a table for each kind of view; a view
+/// without a table is not available.
 ///
 /// ```
 /// use isogloss_text::ViewsConfig;
@@ -23,7 +24,7 @@ use crate::view::translation::TranslationConfig;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ViewsConfig {
-    /// Subword sampling.
+    /// Subword regularization.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subword_sampled: Option<SubwordSamplingConfig>,
     /// Code-switching.
@@ -35,7 +36,7 @@ pub struct ViewsConfig {
 }
 
 impl ViewsConfig {
-    /// The field and the reason of each value that no view can be made with.
+    /// Validates the configuration: the field name and the reason of each invalid value.
     pub fn faults(&self) -> Vec<(&'static str, String)> {
         let sampled = self.subword_sampled.iter().flat_map(SubwordSamplingConfig::faults);
         let switched = self.code_switched.iter().flat_map(CodeSwitchConfig::faults);
@@ -43,7 +44,7 @@ impl ViewsConfig {
         sampled.chain(switched).chain(translated).collect()
     }
 
-    /// Adds the words of the dictionaries and the translations that views replace others by.
+    /// Adds the texts that views insert: the words of the dictionaries and the translations.
     ///
     /// # Errors
     /// If a file is missing or cannot be read.

@@ -1,4 +1,4 @@
-//! Lexicons: dictionaries and translations that views sample from, a file of each language.
+//! Lexicons for data augmentation: bilingual dictionaries and translations, one file per language.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -11,18 +11,19 @@ use crate::reader::{dictionary_entries, read_pairs};
 use crate::source::Source;
 use crate::{Language, LanguagePattern, TextError};
 
-/// A sorted multimap of strings, all in a few long strings: words or texts and their translations.
+/// Lexicon: a sorted multimap of words or texts to their translations, stored in a few long
+/// strings.
 #[derive(Debug, Default)]
 pub(crate) struct Lexicon {
     /// Sorted.
     keys: Strings,
-    /// The number of values of all keys up to each key.
+    /// The end of the value range of each key: the number of values of all keys up to it.
     ends: Vec<usize>,
     values: Strings,
 }
 
 impl Lexicon {
-    /// Groups the values of each key, in the order of the entries, each once.
+    /// Groups the values of each key, in the order of the entries, without duplicates.
     pub(crate) fn new(mut entries: Vec<(Cow<'_, str>, &str)>) -> Self {
         // The sort is stable.
         entries.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -43,7 +44,8 @@ impl Lexicon {
         lexicon
     }
 
-    /// The indices of the values of a key, at least one; `None` for an unknown key.
+    /// Looks up a key by binary search: the indices of its values, at least one; `None` for an
+    /// unknown key.
     pub(crate) fn find(&self, key: &str) -> Option<Range<usize>> {
         let (mut low, mut high) = (0, self.keys.len());
         while low < high {
@@ -90,7 +92,7 @@ impl Strings {
         self.ends.push(self.text.len());
     }
 
-    /// The string at an index, empty where there is none.
+    /// The string at an index, empty if there is none.
     fn get(&self, idx: usize) -> &str {
         let start = idx.checked_sub(1).and_then(|before| self.ends.get(before)).copied();
         let end = self.ends.get(idx).copied();
@@ -102,7 +104,7 @@ impl Strings {
     }
 }
 
-/// The dictionary of each language, by the words in lower case.
+/// Reads the dictionary of each language, with lowercase words as keys.
 pub(crate) fn read_dictionaries(
     pattern: &LanguagePattern,
     languages: &[Language],
@@ -110,7 +112,7 @@ pub(crate) fn read_dictionaries(
     read_each(pattern, languages, read_dictionary)
 }
 
-/// The translations into each language, by the texts without space at their ends.
+/// Reads the translations into each language, with trimmed texts as keys.
 pub(crate) fn read_translations(
     pattern: &LanguagePattern,
     languages: &[Language],
@@ -122,7 +124,7 @@ pub(crate) fn read_translations(
     })
 }
 
-/// The faults of the field with the path of the files and of the field with their languages.
+/// Validates the path pattern and the languages of a view: the invalid fields, with reasons.
 pub(crate) fn file_faults(
     [path_field, languages_field]: [&'static str; 2],
     pattern: &LanguagePattern,
@@ -159,7 +161,7 @@ fn read_each(
     languages.iter().map(one).collect()
 }
 
-/// The entries of a dictionary; `path` names the stream in messages.
+/// Reads a dictionary; `path` names the stream in error messages.
 fn read_dictionary(reader: impl Read, path: &Path) -> Result<Lexicon, TextError> {
     let source = Source::read(reader, path)?;
     let entries = dictionary_entries(&source)?.into_iter();

@@ -1,4 +1,4 @@
-//! Views as a trainer asks for them.
+//! Tests of views (data augmentation), as a trainer uses them.
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -19,7 +19,7 @@ const TASKS: [ViewTask; 3] = [
     ViewTask::Tagging(TagUnits::Subword),
 ];
 
-/// A configuration of all views: every word is cut anew and looked up.
+/// A configuration of all views: every word is resampled and looked up.
 fn config() -> (TempDir, ViewsConfig) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().to_str().unwrap();
@@ -100,7 +100,8 @@ fn a_view_is_the_same_on_every_machine() {
 fn subwords_keep_the_tags_and_positions_of_their_words() {
     let slots = serde_json::json!([{"start": 6, "end": 8, "slot": "x"}]);
     let example = jsonl(serde_json::json!({"text": "Licht ee aus", "slots": slots}));
-    // <s> ▁Licht ▁ e e ▁aus </s>: "e" has no other cut, and the mark of its start stands for no character.
+    // <s> ▁Licht ▁ e e ▁aus </s>: "e" has no other segmentation, and its metaspace covers no
+    // character.
     let viewed =
         see(&viewer(), ViewKind::SubwordSampled, &example, ViewTask::Tagging(TagUnits::Subword));
     let first = viewed.first_subwords.clone();
@@ -210,7 +211,7 @@ fn what_was_not_configured_or_cannot_be_is_an_error() {
     );
 }
 
-/// What the functions for whole data sets give.
+/// The result of the functions for whole datasets.
 fn featurized(tokenizer: &crate::Tokenizer, example: &Example, task: ViewTask) -> crate::Features {
     let (examples, labels, options) = ([example.clone()], labels(), FeatureOptions::new(12));
     let all = match task {

@@ -1,4 +1,4 @@
-//! Translated views: whole texts replaced by their translations from files.
+//! Translated views: data augmentation that replaces whole texts by their translations from files.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -17,14 +17,16 @@ use crate::{Content, Example, Language, LanguagePattern, TextError};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TranslationConfig {
-    /// The path of the translations, with `{language}` for the language tag: a text and its translation a line, between a tab.
+    /// The path of the translations, with `{language}` for the language tag: a text and its
+    /// translation per line, separated by a tab.
     pub path: LanguagePattern,
     /// The languages to sample from.
     pub languages: Vec<Language>,
 }
 
 impl TranslationConfig {
-    /// The field, below `[views]`, and the reason of each value that cannot be used.
+    /// Validates the configuration: the field, below `[views]`, and the reason of each invalid
+    /// value.
     pub(crate) fn faults(&self) -> Vec<Fault> {
         file_faults(["translated.path", "translated.languages"], &self.path, &self.languages)
     }
@@ -41,7 +43,7 @@ impl TranslationConfig {
     }
 }
 
-/// Replaces whole texts by their translations, see [`TranslationConfig`].
+/// Translation augmenter: replaces whole texts by their translations, see [`TranslationConfig`].
 #[derive(Debug)]
 pub(crate) struct Translator {
     languages: Vec<Lexicon>,
@@ -55,15 +57,16 @@ struct Translations<'a> {
 }
 
 impl Translator {
-    /// Reads the translations of a configuration.
+    /// Loads the translations of a configuration.
     ///
     /// # Errors
-    /// [`TextError::MissingLanguage`] for a language without a file, and the faults of the files.
+    /// [`TextError::MissingLanguage`] for a language without a file, and the errors of the files.
     pub(crate) fn new(config: &TranslationConfig) -> Result<Self, TextError> {
         Ok(Self { languages: read_translations(&config.path, &config.languages)? })
     }
 
-    /// The example in a random language among those that it, with both texts of a pair, has translations into; unchanged where there is none.
+    /// Translates an example into a random language for which the text, or both texts of a pair,
+    /// have a translation; unchanged if there is none.
     pub(crate) fn translate<'a>(
         &self,
         example: &'a Example,

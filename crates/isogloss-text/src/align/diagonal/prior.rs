@@ -1,6 +1,8 @@
-//! The diagonal prior: the probability of a link from the positions of its words alone (Dyer et al. 2013, eq. 1–5).
+//! Diagonal alignment prior of fast_align: the probability of a link from the positions of its
+//! words alone (Dyer et al. 2013, eq. 1–5).
 
-/// The prior distribution of a right word's link over the left words and none.
+/// Diagonal alignment prior: the distribution of the link of a right word over the left words and
+/// none.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Prior {
     pub(super) null_probability: f64,
@@ -8,9 +10,10 @@ pub(super) struct Prior {
 }
 
 impl Prior {
-    /// Writes the probability of each left word to be linked to right word `j`, counted from 1, of `n_right`.
+    /// Writes the prior probability of a link between each left word and right word `j` of
+    /// `n_right`, counted from 1.
     ///
-    /// Together with that of none, the probabilities sum to one.
+    /// These probabilities and `null_probability` sum to one.
     pub(super) fn fill(&self, probabilities: &mut [f64], j: usize, n_right: usize) {
         let n_left = probabilities.len();
         let mut total = 0.0;
@@ -25,14 +28,17 @@ impl Prior {
     }
 }
 
-/// The distance of right word `j` and left word `i` in their texts, as a negative number from -1 to 0.
+/// Diagonal feature: the negative distance between the relative positions of right word `j` and
+/// left word `i`, from -1 to 0.
 pub(super) fn feature(j: usize, i: usize, n_right: usize, n_left: usize) -> f64 {
     -(i as f64 / n_left as f64 - j as f64 / n_right as f64).abs()
 }
 
-/// The feature that the prior expects of right word `j`, counted from 1, in closed form, as fast_align has it.
+/// Expectation of the diagonal feature of right word `j`, counted from 1, under the prior, in
+/// closed form, as in fast_align.
 ///
-/// This would be the derivative of the log of the prior's norm by the tension, had fast_align not exchanged the lengths in the norm.
+/// It would be the derivative of the log of the prior's norm with respect to the tension if
+/// fast_align did not swap the lengths in the norm.
 pub(super) fn model_feature(j: usize, n_right: usize, n_left: usize, tension: f64) -> f64 {
     let ratio = (-tension / n_left as f64).exp();
     let step = -1.0 / n_left as f64;
@@ -53,10 +59,12 @@ pub(super) fn model_feature(j: usize, n_right: usize, n_left: usize, tension: f6
     sum / norm(j, n_left, n_right, tension)
 }
 
-/// The sum of exp(tension · feature) over all left words, in closed form.
+/// Norm (partition function) of the prior: the sum of exp(tension · feature) over all left words,
+/// in closed form.
 ///
-/// As [`model_feature`] exchanges the lengths, `j` can be greater than `n_right`.
-/// The nearest left word is then beyond the last, and fast_align, which counts in unsigned numbers, sums without end from there.
+/// As [`model_feature`] swaps the lengths, `j` can be greater than `n_right`.
+/// The nearest left word is then beyond the last one, and fast_align, whose unsigned count wraps
+/// around, sums an infinite series from there.
 fn norm(j: usize, n_right: usize, n_left: usize, tension: f64) -> f64 {
     let ratio = (-tension / n_left as f64).exp();
     let below = j * n_left / n_right;
@@ -104,7 +112,7 @@ mod tests {
             let sum: f64 = features.iter().map(|&feature| (tension * feature).exp()).sum();
             prop_assert!((norm(j, n_right, n, tension) / sum - 1.0).abs() < 1e-9);
 
-            // With equal lengths, nothing is exchanged.
+            // With equal lengths, the swap has no effect.
             let j = 1 + (position * n as f64) as usize;
             let features: Vec<f64> = (1..=n).map(|i| feature(j, i, n, n)).collect();
             let sum: f64 = features.iter().map(|&feature| (tension * feature).exp()).sum();

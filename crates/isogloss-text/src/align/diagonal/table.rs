@@ -1,4 +1,5 @@
-//! The translation table: probabilities and expected counts of all pairs of words that some pair of texts holds.
+//! Translation table of the IBM models: probabilities and expected counts of all word pairs that
+//! co-occur in a pair of texts.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,22 +7,24 @@ use rayon::prelude::*;
 
 use crate::align::bitext::Side;
 
-/// Marks a free slot: no right word.
+/// Marker of a free slot, without a right word.
 const FREE: u32 = u32::MAX;
 
-/// Translation probabilities t(right word | left word or none), with the expected counts of the E-step.
+/// Translation table: the probabilities t(right word | left word or NULL), with the expected counts
+/// of the E-step.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// The row of no left word, with an entry for any right word.
+    /// The row of the NULL word, with an entry for every right word.
     null: Box<[Entry]>,
     rows: Vec<Row>,
-    /// The fixed-point scale of counts: the number of parts of one link, a power of two.
+    /// Fixed-point scale of the counts: the number of units per link, a power of two.
     scale: f64,
 }
 
-/// The right words of a left word: a hash table with linear probing, each word at the first free slot from its hash on.
+/// Hash table with linear probing: the right words of one left word, each in the first free slot
+/// from its hash on.
 ///
-/// A fifth of the slots stays free, so that a word is mostly found within one cache line.
+/// A fifth of the slots stays free, so that most lookups stay within one cache line.
 #[derive(Debug)]
 struct Row {
     targets: Box<[u32]>,
@@ -31,18 +34,21 @@ struct Row {
 #[derive(Debug)]
 struct Entry {
     probability: f64,
-    /// The expected count in fixed point, so that threads can add to it in any order with the same sum.
+    /// Expected count in fixed point, so that its sum does not depend on the order in which threads
+    /// add to it.
     count: AtomicU64,
 }
 
 impl Table {
-    /// Entries for all words that share a pair of texts, all equally likely, with room to count all words of the right texts.
+    /// Uniform initialization: an entry for each word pair that co-occurs in a pair of texts, and
+    /// counts that can hold the number of words of the right texts.
     pub(super) fn new(left: &Side, right: &Side) -> Self {
         let n_targets = right.n_known();
         let uniform = 1.0 / n_targets as f64;
         let texts = texts_by_word(left);
         let row = |(seen, idx): &mut (Vec<u32>, u32), texts: &Vec<u32>| {
-            // A word is marked with the number of the row, so that the marks need not be cleared.
+            // Seen words are marked with the row number, so that the marks need no reset between
+            // rows.
             *idx += 1;
             let mut targets = Vec::new();
             for &text in texts {
@@ -63,44 +69,46 @@ impl Table {
         }
     }
 
-    /// The slot of a right word in the row of a left word.
+    /// Looks up the slot of a right word in the row of a left word.
     pub(super) fn slot(&self, source: u32, target: u32) -> Option<usize> {
         self.rows[source as usize].slot(target)
     }
 
-    /// The probability at a slot.
+    /// The translation probability at a slot.
     pub(super) fn at(&self, source: u32, slot: usize) -> f64 {
         self.rows[source as usize].entries[slot].probability
     }
 
-    /// The probability of a right word from no left word.
+    /// Translation probability of a right word given the NULL word.
     pub(super) fn null(&self, target: u32) -> f64 {
         self.null[target as usize].probability
     }
 
-    /// The probability of a right word, if the left word shared a pair of texts with it.
+    /// Translation probability of a right word given a left word; `None` if they do not co-occur in
+    /// a pair of texts.
     pub(super) fn probability(&self, source: u32, target: u32) -> Option<f64> {
         self.slot(source, target).map(|slot| self.at(source, slot))
     }
 
-    /// Adds a part of a link to the count at a slot.
+    /// Adds a fraction of a link to the expected count at a slot.
     pub(super) fn add(&self, source: u32, slot: usize, n_links: f64) {
         self.rows[source as usize].entries[slot].add(n_links, self.scale);
     }
 
-    /// Adds a part of a link to the count of a right word from no left word.
+    /// Adds a fraction of a link to the expected count of a right word given the NULL word.
     pub(super) fn add_null(&self, target: u32, n_links: f64) {
         self.null[target as usize].add(n_links, self.scale);
     }
 
-    /// The sum of all counts.
+    /// The sum of all expected counts.
     #[cfg(test)]
     pub(super) fn n_links(&self) -> f64 {
         let entries = self.rows.iter().flat_map(|row| &row.entries).chain(&self.null);
         entries.map(|entry| entry.count.load(Ordering::Relaxed) as f64 / self.scale).sum()
     }
 
-    /// The M-step: estimates the probabilities from the counts, by maximum likelihood or by variational Bayes with the concentration `alpha`, and counts from zero again.
+    /// M-step of EM: estimates the probabilities from the counts, by maximum likelihood or by
+    /// variational Bayes with the concentration `alpha`, and resets the counts.
     pub(super) fn estimate(&mut self, alpha: Option<f64>) {
         let scale = self.scale;
         estimate(self.null.iter_mut(), scale, alpha);
@@ -148,7 +156,8 @@ fn entries(n: usize, probability: f64) -> Box<[Entry]> {
     (0..n).map(|_| Entry { probability, count: AtomicU64::new(0) }).collect()
 }
 
-/// The hash of a word as a slot: multiplicative hashing by the golden ratio (Knuth, The Art of Computer Programming, 6.4).
+/// Multiplicative (Fibonacci) hashing of a word to a slot (Knuth, The Art of Computer Programming,
+/// 6.4).
 fn first_slot(word: u32, n_slots: usize) -> usize {
     const GOLDEN: u32 = 0x9e37_79b9;
     ((u64::from(word.wrapping_mul(GOLDEN)) * n_slots as u64) >> 32) as usize
@@ -167,7 +176,7 @@ fn estimate<'a>(row: impl Iterator<Item = &'a mut Entry>, scale: f64, alpha: Opt
         })
         .collect();
     let total: f64 = row.iter().map(|(_, count)| count).sum();
-    // A word whose links all vanish keeps what it had.
+    // A row without any count keeps its probabilities.
     if total == 0.0 {
         return;
     }
@@ -180,7 +189,7 @@ fn estimate<'a>(row: impl Iterator<Item = &'a mut Entry>, scale: f64, alpha: Opt
     }
 }
 
-/// An inverted index: the texts that each word is in, once each.
+/// Inverted index: the texts that contain each word, without duplicates.
 fn texts_by_word(side: &Side) -> Vec<Vec<u32>> {
     let mut texts = vec![Vec::new(); side.n_known()];
     for text in 0..side.n_texts() {
@@ -195,7 +204,7 @@ fn texts_by_word(side: &Side) -> Vec<Vec<u32>> {
     texts
 }
 
-/// The digamma function, the derivative of the log of the gamma function, for positive numbers, to 14 digits.
+/// Digamma function, the derivative of the log-gamma function, for positive numbers, to 14 digits.
 ///
 /// # Source
 /// Abramowitz and Stegun 1964, 6.3.5 (recurrence) and 6.3.18 (asymptotic series).

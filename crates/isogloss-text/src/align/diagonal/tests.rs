@@ -1,4 +1,5 @@
-//! What training finds, against planted translations and against Thot's implementation of fast_align.
+//! Tests of training, against synthetic translations and against Thot's implementation of
+//! fast_align.
 
 use proptest::prelude::*;
 use rand::{Rng as _, SeedableRng as _};
@@ -10,7 +11,7 @@ use super::{DiagonalAligner, DiagonalAlignerConfig, Prior, Table, align_both_way
 use crate::align::tests::alignment;
 use crate::{Alignment, AlignmentScores, Bitext, GoldAlignment, Symmetrization, WordForm};
 
-/// What Thot computes; `tests/fixtures/make/word_alignment.py` says how.
+/// Reference results of Thot, from `tests/fixtures/make/word_alignment.py`.
 #[derive(Deserialize)]
 struct Reference {
     pairs: Vec<ReferencePair>,
@@ -52,7 +53,7 @@ fn bitext(reference: &Reference) -> Bitext {
 
 #[track_caller]
 fn agrees(aligner: &DiagonalAligner, model: &ReferenceModel) {
-    // Thot has single precision, which its tension feels after three times eight steps.
+    // Thot uses single precision, whose rounding affects its tension after three times eight steps.
     assert!(
         (aligner.tension() - model.tension).abs() < 1e-4,
         "{} {}",
@@ -134,7 +135,7 @@ fn error_rate(found: &[Alignment], gold: impl Iterator<Item = Alignment>) -> f64
     AlignmentScores::new(found.iter().zip(&gold)).error_rate
 }
 
-/// Sentences of words of which word k translates word k, with neighbours exchanged now and then.
+/// Synthetic parallel sentences: word k translates word k, and neighbours are sometimes swapped.
 fn planted(n_pairs: usize, n_words: u32, seed: u64) -> (Vec<(String, String)>, Vec<Alignment>) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut pair = || {

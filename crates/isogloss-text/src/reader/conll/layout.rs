@@ -1,4 +1,5 @@
-//! The layout of a CoNLL file: which columns hold words and tags, and which lines hold neither.
+//! CoNLL layout detection: the columns of words and tags, and the lines without words, such as
+//! comments.
 
 use super::line::Line;
 use crate::reader::columns::Columns;
@@ -7,34 +8,35 @@ use crate::source::Source;
 use crate::tag_scheme::is_span_tag;
 use crate::{LineProblem, TextError};
 
-/// The comment of CoNLL-U Plus that names the columns.
+/// Prefix of the CoNLL-U Plus comment that names the columns.
 const GLOBAL_COLUMNS: &str = "# global.columns =";
-/// What headers and CoNLL-U Plus call the column of words.
+/// Names of the column of words in headers and CoNLL-U Plus.
 const WORD_NAMES: [&str; 5] = ["form", "token", "word", "tokens", "words"];
-/// What headers call the column of tags, beside names such as `NE-COARSE-LIT`.
+/// Names of the column of tags in headers, besides names such as `NE-COARSE-LIT`.
 const TAG_NAMES: [&str; 7] = ["tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags"];
 /// First words of comments without an equals sign.
 const COMMENT_KEYS: [&str; 5] = ["id", "sent_id", "text", "newdoc", "newpar"];
 
-/// Which columns hold words and tags, and which lines hold neither.
+/// Layout of a CoNLL file: the columns of words and tags, and the lines without words.
 pub(super) struct Layout<'a> {
     pub(super) word: usize,
     tag: usize,
-    /// The number of columns; `exact` where the tag is the last of them.
+    /// The minimum number of columns; the exact number if `exact`, that is, if the tag is in the
+    /// last column.
     n_columns: usize,
     exact: bool,
     has_tabs: bool,
-    /// Whether the first column counts words, as CoNLL-U does.
+    /// Whether the first column numbers the words, as in CoNLL-U.
     numbered: bool,
-    /// The line of a header.
+    /// The line number of the header, if there is one.
     header: Option<usize>,
-    /// What stands before every word: its language, in WikiANN.
+    /// Prefix of every word: its language in WikiANN, such as `en:`.
     prefix: &'a str,
     annotation: Annotation,
 }
 
 impl<'a> Layout<'a> {
-    /// The layout of a file, none if no line holds a word.
+    /// Detects the layout of a file; `None` if no line has a word.
     pub(super) fn find(
         source: &Source,
         lines: &[Line<'a>],
@@ -57,7 +59,7 @@ impl<'a> Layout<'a> {
         let Some(first) = plain.or_else(|| lines.iter().find(|line| line.is_marked())) else {
             return Ok(None);
         };
-        // Of lines that begin with `#` alone, those with as few columns as can be are tokens.
+        // If all lines begin with `#`, those with the minimum number of columns are tokens.
         let n_cells = if plain.is_some() { first.cells.len() } else { 0 };
         let numbered = is_numbered(lines, skipped);
         let word = match names.and_then(word_column) {
@@ -97,18 +99,20 @@ impl<'a> Layout<'a> {
         }))
     }
 
-    /// Whether a line holds no word: a comment, a header, a multiword token or an empty node.
+    /// Whether to skip a line without a word: a comment, a header, a multiword token or an empty
+    /// node.
     pub(super) fn passes_over(&self, line: &Line<'_>, in_sentence: bool) -> bool {
         Some(line.number) == self.header
             || self.numbered && !line.is_marked() && !is_word_number(line)
             || line.is_marked() && self.is_comment(line, in_sentence)
     }
 
-    /// Whether a line that begins with `#` is a comment, and not the token `#` or `#name` with its tag.
+    /// Whether a line that begins with `#` is a comment, and not the token `#` or `#name` with its
+    /// tag.
     fn is_comment(&self, line: &Line<'_>, in_sentence: bool) -> bool {
         let Line { content, cells, .. } = line;
         let n_cells = cells.len();
-        // A token alone on its line lacks its tag, which is a fault.
+        // A line of a token alone lacks the tag, which is an error.
         if n_cells == 1 && *content != "#" {
             return content.contains(' ');
         }
@@ -131,7 +135,7 @@ impl<'a> Layout<'a> {
         self.annotation == Annotation::Spans && !in_sentence && !is_span_tag(tag)
     }
 
-    /// The word and the tag of a line.
+    /// Extracts the word and the tag of a line.
     pub(super) fn cells<'l>(
         &self,
         source: &Source,
@@ -153,7 +157,7 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// Whether a line names the columns.
+/// Whether a line is a header, which names the columns.
 fn is_header(line: &Line<'_>, columns: &Columns, is_named: bool) -> bool {
     let is_tag =
         |cell: &&str| TAG_NAMES.contains(&cell.to_lowercase().as_str()) || cell.starts_with("NE-");
@@ -167,7 +171,7 @@ fn word_column(names: &[&str]) -> Option<usize> {
     names.iter().position(|name| WORD_NAMES.contains(&name.to_lowercase().as_str()))
 }
 
-/// The column of tags that the options name by number, or by the name that the file gives it.
+/// The tag column of the options, by number or by its name in the file.
 fn tag_column(
     source: &Source,
     columns: &Columns,
@@ -183,7 +187,8 @@ fn tag_column(
     }
 }
 
-/// The column of tags of spans, where the last holds none: none if that does, or if there is no tag of a span at all.
+/// Detects the column of span tags if it is not the last; `None` if the last column has span tags,
+/// or no column does.
 fn span_column(
     source: &Source,
     rows: &[&Line<'_>],
@@ -210,7 +215,7 @@ fn span_column(
     }
 }
 
-/// Whether the first column counts the words of every sentence from 1 (or 0), as in CoNLL-U.
+/// Whether the first column numbers the words of every sentence from 1 (or 0), as in CoNLL-U.
 fn is_numbered(lines: &[Line<'_>], header: Option<usize>) -> bool {
     let (mut next, mut n_words) = (None, 0);
     for line in lines.iter().filter(|line| Some(line.number) != header) {
@@ -243,7 +248,7 @@ fn is_range_or_decimal(line: &Line<'_>) -> bool {
     id.split_once(['-', '.']).is_some_and(|(left, right)| digits(left) && digits(right))
 }
 
-/// The language and colon that all words begin with, `en:`; nothing if one does not.
+/// The language prefix of all words, as in WikiANN, such as `en:`; empty if a word lacks it.
 fn language_prefix<'a>(rows: &[&Line<'a>], word: usize) -> &'a str {
     let prefix = |line: &&Line<'a>| {
         let word: &'a str = line.cells.get(word)?;

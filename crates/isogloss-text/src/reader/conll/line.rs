@@ -2,7 +2,7 @@
 
 use crate::source::Source;
 
-/// The mark of a document border, a line that holds no word.
+/// Document boundary marker of CoNLL files, a line without a word.
 const DOCUMENT_START: &str = "-DOCSTART-";
 
 /// A line and its cells.
@@ -13,7 +13,7 @@ pub(super) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// All lines of a file.
+    /// Splits all lines of a file into cells.
     pub(super) fn all(source: &'a Source) -> Vec<Self> {
         let line = |(number, content): (usize, &'a str)| {
             let cells = match content.contains('\t') {
@@ -25,7 +25,7 @@ impl<'a> Line<'a> {
         source.lines().map(line).collect()
     }
 
-    /// Whether it ends a sentence: a blank line, or the border of a document.
+    /// Whether the line is a sentence boundary: a blank line or a document boundary.
     pub(super) fn is_border(&self, word: usize) -> bool {
         let is_start = |cell: &&str| *cell == DOCUMENT_START;
         self.content.trim().is_empty()
@@ -33,7 +33,7 @@ impl<'a> Line<'a> {
             || self.cells.get(word).is_some_and(is_start)
     }
 
-    /// Whether it may be a comment.
+    /// Whether the line begins with `#` and so may be a comment.
     pub(super) fn is_marked(&self) -> bool {
         self.content.starts_with('#')
     }

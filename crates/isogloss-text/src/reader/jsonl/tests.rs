@@ -1,4 +1,4 @@
-//! Texts, and words with tags, from JSON Lines.
+//! Tests of the JSON Lines reader: texts, and words with tags.
 
 use crate::{
     Annotation, Columns, Content, Example, Format, ReadOptions, Slot, TextError, read_examples,
@@ -89,7 +89,7 @@ fn words_with_tags_are_read_as_datasets_writes_them() {
     let columns = Columns { tag: Some("chunks".into()), ..Columns::default() };
     let chunks = r#"{"tokens": ["licht", "an"], "tags": [1, 0], "chunks": ["B-x", "O"]}"#;
     assert_eq!(spans(chunks, &named.with_columns(columns)).unwrap(), expected);
-    // datasets#797: numbers without names.
+    // datasets#797: class numbers without label names.
     for (data, message) in [
         (
             r#"{"tokens": ["licht"], "ner_tags": [1]}"#,
@@ -131,7 +131,7 @@ fn spans_under_another_name_are_asked_for() {
     let expected = "de.jsonl:1: no field \"slots\", did you mean \"entities\"?";
     assert_eq!(message(r#"{"text": "Bonn", "entities": [[0, 4, "LOC"]]}"#), expected);
     assert_eq!(message(r#"{"text": "Bonn"}"#), "de.jsonl:1: no field \"slots\"");
-    // One that has none beside others that have some.
+    // An example without the span field beside one with it.
     let some = "{\"text\": \"an\"}\n{\"text\": \"Bonn\", \"slots\": [{\"start\": 0, \"end\": 4, \"label\": \"LOC\"}]}";
     assert!(message(some).contains("name: \"LOC\""), "{}", message(some));
 }

@@ -1,4 +1,5 @@
-//! Cuts against SentencePiece's own, against all cuts written out, and against the tokenizer.
+//! Tests of subword sampling, against SentencePiece, against an enumeration of all segmentations,
+//! and against the tokenizer.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -35,7 +36,7 @@ fn state(seed: u64) -> RefCell<SamplerState<ChaCha8Rng>> {
     SamplerState::new(ChaCha8Rng::seed_from_u64(seed))
 }
 
-/// How often a word is cut into these parts, which stand between spaces.
+/// How often a word is segmented into each list of parts, which are separated by spaces.
 fn count(sampler: &SubwordSampler, word: &str, seed: u64) -> Counts {
     let state = state(seed);
     let mut counts: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
@@ -51,7 +52,8 @@ fn count(sampler: &SubwordSampler, word: &str, seed: u64) -> Counts {
     counts.into_iter().map(|(ends, n)| (parts(ends), n)).collect()
 }
 
-/// The value that chi-squared exceeds with a probability of 0.001, at most 4 % too high (Wilson and Hilferty 1931).
+/// The value that chi-squared exceeds with a probability of 0.001, at most 4 % too high (Wilson and
+/// Hilferty 1931).
 fn critical(n_free: usize) -> f64 {
     let n = n_free as f64;
     n * (1.0 - 2.0 / (9.0 * n) + Z * (2.0 / (9.0 * n)).sqrt()).powi(3)
@@ -89,7 +91,7 @@ fn against(counts: &Counts, weights: &BTreeMap<String, f64>) -> (f64, usize) {
     (chi_squared, cells.len() - 1)
 }
 
-/// The score of each way to cut a word into pieces of a vocabulary.
+/// The score of each segmentation of a word into pieces of a vocabulary.
 fn all_cuts(word: &str, vocab: &BTreeMap<String, f64>) -> BTreeMap<String, f64> {
     if word.is_empty() {
         return BTreeMap::from([(String::new(), 0.0)]);
@@ -199,7 +201,7 @@ fn unknown_characters_are_one_token_or_bytes() {
 
 #[test]
 fn an_unknown_character_scores_less_than_all_pieces() {
-    // ▁W, or ▁ and an unknown character, whose score is 10 below the least, that of "e".
+    // ▁W, or ▁ and an unknown character, whose score is 10 below the minimum, that of "e".
     let alpha: f64 = 0.1;
     let weights = [("▁W", (-2.0 * alpha).exp()), ("▁ W", ((-3.0 - 14.0) * alpha).exp())];
     let weights = weights.map(|(parts, weight)| (parts.to_owned(), weight)).into();

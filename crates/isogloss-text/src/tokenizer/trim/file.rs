@@ -1,4 +1,4 @@
-//! Trims a `tokenizer.json` file to some of its pieces.
+//! Vocabulary trimming of a `tokenizer.json` file.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -7,13 +7,15 @@ use serde_json::Value;
 
 use crate::{TextError, Tokenizer};
 
-/// A `tokenizer.json` file with the pieces `kept` alone, whose new ids are their indices there.
+/// Vocabulary trimming: returns a `tokenizer.json` file with only the pieces `kept`, whose new ids
+/// are their indices in `kept`.
 ///
-/// All that is not about pieces stays as it is.
-/// `json` is what `tokenizer` was read from; `path` stands for it in messages.
+/// Everything except the pieces is unchanged.
+/// `json` is the content from which `tokenizer` was read; `path` names it in error messages.
 ///
 /// # Errors
-/// [`TextError::Tokenizer`] if the file has another form than `tokenizers` writes, or a special token is not kept.
+/// [`TextError::Tokenizer`] if the file does not have the form that `tokenizers` writes, or a
+/// special token is not kept.
 pub fn trim_tokenizer(
     tokenizer: &Tokenizer,
     json: &[u8],
@@ -99,7 +101,7 @@ pub(super) fn each_id(processor: &mut Value, see: &mut impl FnMut(&mut Value)) {
     parts.into_iter().flatten().for_each(|part| each_id(part, see));
 }
 
-/// The new id of each piece that is kept.
+/// Id mapping: the new id of each kept piece.
 struct NewIds(HashMap<u32, u32>);
 
 impl NewIds {

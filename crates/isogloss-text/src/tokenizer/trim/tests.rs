@@ -1,4 +1,5 @@
-//! Texts of kept pieces are cut as before, by every kind of subword model.
+//! Tests of vocabulary trimming: texts of kept pieces keep their segmentation, with every kind of
+//! subword model.
 
 use proptest::prelude::*;
 
@@ -7,7 +8,8 @@ use crate::{
     KeptPieces, PieceCounts, SegmentationComparison, Tokenizer, TokenizerInput, trim_tokenizer,
 };
 
-/// The padding token of the Unigram model, which is none of its special tokens; another's special token.
+/// The padding token of the Unigram model, which is not one of its special tokens; in the other
+/// models, the id of a special token.
 const PADDING: [u32; 1] = [1];
 
 fn trimmed(json: &str, kept: &KeptPieces) -> Tokenizer {
@@ -37,7 +39,7 @@ fn special_tokens_pieces_of_the_texts_and_characters_are_kept() {
     assert_eq!((kept_pieces.n_unseen, kept_pieces.n_lost), (9, 0));
     assert_eq!(tokenizer.encode("Licht aus", None, 9).unwrap().ids, [0, 5, 6, 2]);
     assert_eq!(tokenizer.mask_id().unwrap(), 10);
-    // Each of the characters that no piece fits is unknown, and they are joined.
+    // Each of the characters without a piece is unknown, and they are joined.
     assert_eq!(tokenizer.encode("Wohn", None, 9).unwrap().ids, [0, 4, 3, 2]);
 
     let kept_pieces = kept(WORD_PIECE, &["licht"], None).unwrap();
@@ -82,7 +84,7 @@ fn each_corpus_counts_alike() {
     let mut counts = PieceCounts::new(&tokenizer).unwrap();
     counts.add(&[TokenizerInput::Text("Licht Licht Licht aus aus aus aus")]).unwrap();
     counts.add(&[TokenizerInput::Text("Licht")]).unwrap();
-    // One piece beside special tokens, what unknown text falls back on, and characters of the texts.
+    // One piece besides special tokens, fallbacks for unknown text, and characters of the texts.
     let kept = counts.select(&PADDING, Some(8)).unwrap();
     assert!(kept.ids.contains(&tokenizer.id("▁Licht").unwrap()));
     assert_eq!((kept.ids.len(), kept.n_lost), (8, 1));

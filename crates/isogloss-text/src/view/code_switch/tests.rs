@@ -1,4 +1,4 @@
-//! Words in other languages, and what becomes of their tags and slots.
+//! Tests of code-switching, with tags and slots.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ fn text(text: &str, slots: &[(usize, usize)]) -> Example {
     Example { origin: Origin { path, line: 1 }, content, split: None }
 }
 
-/// The text in other words, its slots, and what stands where its words stood.
+/// The code-switched text, its slots, and the texts at the new spans of its words.
 fn switch(switcher: &CodeSwitcher, example: &Example) -> (String, Vec<String>, Vec<String>) {
     let seen = switcher.switch(example, &mut ChaCha8Rng::seed_from_u64(0));
     let Content::Text { text, slots, .. } = &seen.example.content else { panic!("no text") };

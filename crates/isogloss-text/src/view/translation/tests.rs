@@ -1,4 +1,4 @@
-//! Whole texts in other languages.
+//! Tests of translated views.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::Translator;
 use crate::{Content, Example, Origin, Slot, TranslationConfig};
 
-/// A translator with these files, or its message without the folder.
+/// A translator with these files, or its error message without the folder.
 fn translator(files: &[(&str, &str)]) -> Result<Translator, String> {
     let folder = tempfile::tempdir().unwrap();
     for (language, pairs) in files {
@@ -28,7 +28,7 @@ fn example(text: &str, pair: Option<&str>) -> Example {
     Example { origin: Origin { path, line: 1 }, content, split: None }
 }
 
-/// All that an example becomes.
+/// All translations of an example over many seeds.
 fn all(translator: &Translator, example: &Example) -> BTreeSet<(String, Option<String>)> {
     let seen = |seed| {
         let seen = translator.translate(example, &mut ChaCha8Rng::seed_from_u64(seed));
