@@ -16,8 +16,8 @@ use std::path::Path;
 use clap::Parser as _;
 use isogloss::alignment::{AlignmentOptions, measure_alignment};
 use isogloss::text::{
-    Alignment, Bitext, DiagonalAlignerConfig, Extraction, SentencePair, Symmetrization, WordForm,
-    align_both_ways, read_pair_file,
+    Alignment, Bitext, Extraction, FastAlignConfig, SentencePair, Symmetrization, WordForm,
+    align_bidirectional, read_pair_file,
 };
 use isogloss::{EncoderAligner, TextEncoder};
 use isogloss_examples::{Args, MODEL, NAMES, begin};
@@ -40,8 +40,8 @@ fn main() -> anyhow::Result<()> {
         let pairs = read_pair_file(format!("{NAMES}/en-{language}.tsv").as_ref())?;
         let texts: Vec<_> = pairs.iter().map(|p| (p.left.as_str(), p.right.as_str())).collect();
         let bitext = Bitext::from_pairs(texts.iter().copied(), WordForm::Lowercase);
-        let config = DiagonalAlignerConfig::default();
-        let learned = align_both_ways(&config, &bitext, Symmetrization::Intersection);
+        let config = FastAlignConfig::default();
+        let learned = align_bidirectional(&config, &bitext, Symmetrization::Intersection);
         let (similar, _) = by_vectors.align(&encoder, &texts)?;
 
         println!("\n{language}");

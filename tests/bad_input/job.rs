@@ -63,7 +63,7 @@ pub(crate) struct Job {
 
 /// Recorded events of a run.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct RecordedEvents {
     /// Data reports of the training data and of each test set.
     pub(crate) data: Vec<DataReport>,
     /// Number of pairs without aligned words, for each language.
@@ -115,15 +115,18 @@ impl Job {
         self.recipe = self.recipe.replace(from, to);
     }
 
-    pub(crate) fn run(&self) -> (Result<Outcome, Error>, Told) {
+    pub(crate) fn run(&self) -> (Result<Outcome, Error>, RecordedEvents) {
         self.run_until(None)
     }
 
     /// Starts or resumes the run, and stops it after a step if one is given.
-    pub(crate) fn run_until(&self, stop_step: Option<u64>) -> (Result<Outcome, Error>, Told) {
+    pub(crate) fn run_until(
+        &self,
+        stop_step: Option<u64>,
+    ) -> (Result<Outcome, Error>, RecordedEvents) {
         let plan = match Plan::from_toml(&self.recipe, &self.path("recipe.toml")) {
             Ok(plan) => plan,
-            Err(error) => return (Err(error.into()), Told::default()),
+            Err(error) => return (Err(error.into()), RecordedEvents::default()),
         };
         let device = open(DeviceChoice::Flex).unwrap();
         let stop = AtomicBool::new(false);
@@ -135,7 +138,7 @@ impl Job {
             fresh: self.fresh,
             stop: &stop,
         };
-        let mut told = Told::default();
+        let mut told = RecordedEvents::default();
         let outcome = finetune(&plan, &self.run, &options, &mut |event| match event {
             Event::Data(corpus) => {
                 told.data.push(corpus.train.report.clone());

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use isogloss::{Prediction, Predictor, TextEncoder, merge};
 use isogloss_model::{
-    AdapterLibrary, HeadChoice, HeadSpec, Model, ModelFolder, base_folder, base_to_fetch,
-    is_on_base, load, load_peft, named_parameters,
+    AdapterLibrary, HeadChoice, HeadSpec, Model, ModelFolder, base_folder, is_adapter_folder, load,
+    load_peft, missing_base_model, named_parameters,
 };
 use isogloss_tests::{copy_folder, copy_model, fixtures, waves};
 use serde_json::{Value, json};
@@ -92,7 +92,10 @@ fn a_folder_of_peft_is_a_model_on_its_base() {
             base_folder(shop.adapter()).unwrap().canonicalize().unwrap(),
             shop.base().canonicalize().unwrap()
         );
-        assert!(is_on_base(&shop.adapter()).unwrap() && !is_on_base(&shop.base()).unwrap());
+        assert!(
+            is_adapter_folder(&shop.adapter()).unwrap()
+                && !is_adapter_folder(&shop.base()).unwrap()
+        );
         TextEncoder::load(shop.adapter(), &device).unwrap();
 
         let out = shop.folder.path().join("merged");
@@ -138,12 +141,12 @@ fn a_base_that_is_not_found_is_asked_for() {
     let shop = Shop::new("lora-head");
     shop.edit(|json| json["base_model_name_or_path"] = json!("owner/bert"));
     let mut folder = ModelFolder::from(shop.adapter());
-    assert_eq!(base_to_fetch(&folder).unwrap().as_deref(), Some("owner/bert"));
+    assert_eq!(missing_base_model(&folder).unwrap().as_deref(), Some("owner/bert"));
     let parts =
         ["adapter_config.json: field \"base_model_name_or_path\"", "\"owner/bert\"", "--base"];
     assert_refused("elsewhere", Predictor::load(&folder, &Device::flex()), &parts);
     folder.base = Some(shop.base());
-    assert_eq!(base_to_fetch(&folder).unwrap(), None);
+    assert_eq!(missing_base_model(&folder).unwrap(), None);
     Predictor::load(&folder, &Device::flex()).unwrap();
 
     shop.edit(|json| json["base_model_name_or_path"] = json!(null));

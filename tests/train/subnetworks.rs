@@ -17,14 +17,14 @@ use isogloss_tests::runs::{Trace, Workshop, plan_of};
 use isogloss_tests::{devices, opened_devices, values};
 
 /// Parameter mapper that zeroes all heads but one in the output projections.
-struct Plant {
+struct ZeroOtherHeads {
     layer: usize,
     head: usize,
 }
 
 const HEAD_WIDTH: usize = 8;
 
-impl ParamMapper for Plant {
+impl ParamMapper for ZeroOtherHeads {
     fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(layer) = path.strip_suffix(".attention.output.weight") else { return param };
         let is_layer = layer.ends_with(&format!("layers.{}", self.layer));
@@ -77,7 +77,7 @@ fn planted_heads_survive_pruning() {
     let (train, dev) = (finished.set("train"), finished.set("dev"));
     for (layer, head) in [(0, 2), (1, 1)] {
         let model = finished.predictor.loaded().model.clone();
-        let model = map_parameters(model, &mut Plant { layer, head });
+        let model = map_parameters(model, &mut ZeroOtherHeads { layer, head });
         let evaluator = Evaluator {
             model: &model,
             task: &Classification {},

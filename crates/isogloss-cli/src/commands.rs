@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use isogloss::device::open;
 use isogloss::hub::ModelSource;
-use isogloss::model::{ModelFolder, base_to_fetch};
+use isogloss::model::{ModelFolder, missing_base_model};
 use isogloss::{Predictor, Results, Scores, TextEncoder};
 
 use crate::args::{EncodingArgs, HubArgs, LanguageAdapterArgs, ModelArgs};
@@ -54,7 +54,7 @@ pub(crate) fn model_folder(model: &str, hub: &HubArgs) -> anyhow::Result<ModelFo
     let mut folder = ModelFolder::from(fetch(model)?);
     let named = hub.base.as_deref().map(fetch).transpose();
     folder.base = named.with_context(|| "--base")?;
-    if let Some(name) = base_to_fetch(&folder)? {
+    if let Some(name) = missing_base_model(&folder)? {
         let base = fetch(&name).with_context(|| {
             let path = folder.path.display();
             format!("{path}: its base model {name:?} is not found: name it with --base")
@@ -66,7 +66,7 @@ pub(crate) fn model_folder(model: &str, hub: &HubArgs) -> anyhow::Result<ModelFo
 
 /// Resolves a model for commands that read one folder alone; adapters with a base elsewhere are an
 /// error.
-pub(crate) fn own_folder(model: &str, hub: &HubArgs) -> anyhow::Result<PathBuf> {
+pub(crate) fn resolve_standalone_model(model: &str, hub: &HubArgs) -> anyhow::Result<PathBuf> {
     let ModelFolder { path, base } = model_folder(model, hub)?;
     if let Some(base) = base {
         let (path, base) = (path.display(), base.display());

@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     isogloss::tune_allocator();
     let args = Args::parse();
     match run(args) {
-        _ if streams::reader_is_gone() => ExitCode::from(streams::READER_GONE),
+        _ if streams::is_output_closed() => ExitCode::from(streams::EXIT_BROKEN_PIPE),
         Ok(commands::End::Done) => ExitCode::SUCCESS,
         Ok(commands::End::Stopped) => ExitCode::from(STOPPED),
         Err(error) => {

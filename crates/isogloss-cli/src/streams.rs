@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::interrupt::stop_run;
 
 /// Exit code on a broken pipe: the one that shells report for a process killed by SIGPIPE.
-pub(crate) const READER_GONE: u8 = 141;
+pub(crate) const EXIT_BROKEN_PIPE: u8 = 141;
 
-static READER_IS_GONE: AtomicBool = AtomicBool::new(false);
+static OUTPUT_CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// Prints to the standard output.
 macro_rules! print {
@@ -33,13 +33,13 @@ macro_rules! eprintln {
 
 /// Writes to the standard output, and flushes.
 pub(crate) fn write_output(text: fmt::Arguments<'_>) {
-    if reader_is_gone() {
+    if is_output_closed() {
         return;
     }
     let mut output = io::stdout().lock();
     if let Err(error) = output.write_fmt(text).and_then(|()| output.flush()) {
         drop(output);
-        if !reader_went_away(&error) {
+        if !check_broken_pipe(&error) {
             eprintln!("error: standard output: {error}");
             exit(1);
         }
@@ -54,18 +54,18 @@ pub(crate) fn write_note(text: fmt::Arguments<'_>) {
 
 /// Whether an error is a broken pipe. If so, the command ends: at once, or for a run after its next
 /// step, with everything saved.
-pub(crate) fn reader_went_away(error: &io::Error) -> bool {
+pub(crate) fn check_broken_pipe(error: &io::Error) -> bool {
     let is_gone = error.kind() == ErrorKind::BrokenPipe;
     if is_gone {
-        READER_IS_GONE.store(true, Ordering::Relaxed);
+        OUTPUT_CLOSED.store(true, Ordering::Relaxed);
         if !stop_run() {
-            exit(i32::from(READER_GONE));
+            exit(i32::from(EXIT_BROKEN_PIPE));
         }
     }
     is_gone
 }
 
 /// Whether the reader of the standard output has closed the pipe.
-pub(crate) fn reader_is_gone() -> bool {
-    READER_IS_GONE.load(Ordering::Relaxed)
+pub(crate) fn is_output_closed() -> bool {
+    OUTPUT_CLOSED.load(Ordering::Relaxed)
 }

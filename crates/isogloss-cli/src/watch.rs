@@ -99,12 +99,12 @@ impl Watch {
                 let sharpness = sharpness.unwrap_or_default();
                 self.line(&format!("measure   step {step}: Fisher trace {trace:.2}{sharpness}"));
             }
-            Event::Open { step, layers } => {
+            Event::Unfreeze { step, layers } => {
                 let layers: Vec<_> = layers.iter().map(usize::to_string).collect();
                 let word = if layers.len() == 1 { "layer" } else { "layers" };
                 self.line(&format!("open      step {step}: {word} {}", layers.join(", ")));
             }
-            Event::Frozen { in_memory, on_disk, left_out, problem } => {
+            Event::FrozenCache { in_memory, on_disk, left_out, problem } => {
                 let kept = format!("at {in_memory} layers in memory, {on_disk} on the disk");
                 let left_out = match (left_out, problem) {
                     (0, _) => String::new(),
@@ -113,7 +113,7 @@ impl Watch {
                 };
                 self.line(&format!("frozen    states kept {kept}{left_out}"));
             }
-            Event::FrozenLost { problem } => {
+            Event::FrozenCacheLost { problem } => {
                 self.line(&format!("frozen    states lost, computed again: {problem}"));
             }
             Event::Checkpoint { .. } => {}
@@ -125,7 +125,7 @@ impl Watch {
                 self.end_bar();
                 self.line(&format!("few shot  {language}: {}", in_words(scores)));
             }
-            Event::Conflict { step, languages, cosines } => {
+            Event::GradientConflict { step, languages, cosines } => {
                 let least = least_similar(languages, cosines);
                 self.line(&format!("conflict  step {step}: {least}"));
             }
@@ -260,12 +260,12 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
             "fresh": fresh,
             "rows": { "kept": rows.kept, "moved": rows.moved, "drawn": rows.drawn },
         }),
-        Event::Frozen { in_memory, on_disk, left_out, problem } => json!({
+        Event::FrozenCache { in_memory, on_disk, left_out, problem } => json!({
             "event": "frozen", "in_memory": in_memory, "on_disk": on_disk, "left_out": left_out,
             "problem": problem,
         }),
-        Event::FrozenLost { problem } => json!({ "event": "frozen_lost", "problem": problem }),
-        Event::Open { step, layers } => {
+        Event::FrozenCacheLost { problem } => json!({ "event": "frozen_lost", "problem": problem }),
+        Event::Unfreeze { step, layers } => {
             json!({ "event": "open", "step": step, "layers": layers })
         }
         Event::Begin { step, total_steps, rule } => json!({
@@ -287,7 +287,7 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
         Event::FewShot { language, scores } => {
             json!({ "event": "few_shot", "language": language, "scores": scores })
         }
-        Event::Conflict { step, languages, cosines } => {
+        Event::GradientConflict { step, languages, cosines } => {
             json!({ "event": "conflict", "step": step, "languages": languages, "cosines": cosines })
         }
         _ => return None,

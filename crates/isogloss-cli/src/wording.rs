@@ -57,7 +57,7 @@ pub(crate) fn data_lines(report: &DataReport) -> Vec<String> {
 }
 
 /// Prints the data report to the standard error.
-pub(crate) fn tell_data(report: &DataReport) {
+pub(crate) fn print_data_report(report: &DataReport) {
     data_lines(report).iter().for_each(|line| eprintln!("{line}"));
 }
 

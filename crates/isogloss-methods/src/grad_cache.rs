@@ -21,7 +21,7 @@ use burn::tensor::Tensor;
 /// # Source
 /// Gao et al. 2021, "Scaling deep contrastive learning batch size under memory limited setup",
 /// arXiv:2101.06983.
-pub fn vector_gradients<const N: usize>(
+pub fn embedding_gradients<const N: usize>(
     vectors: [Tensor<2>; N],
     loss: impl FnOnce([Tensor<2>; N]) -> Tensor<1>,
 ) -> (Tensor<1>, [Tensor<2>; N]) {
@@ -43,7 +43,7 @@ pub fn vector_gradients<const N: usize>(
 ///
 /// # Shapes
 /// - `vectors`: `[rows, width]`, a chunk with its graph
-/// - `gradient`: the same rows of a gradient from [`vector_gradients`]
+/// - `gradient`: the same rows of a gradient from [`embedding_gradients`]
 /// - returns: `[1]`; only its gradient is meaningful
 pub fn surrogate_loss(vectors: Tensor<2>, gradient: Tensor<2>) -> Tensor<1> {
     (vectors * gradient.without_autodiff()).sum()
@@ -72,7 +72,8 @@ mod tests {
         let whole = loss(inputs.clone().map(|x| encoder.forward(x)));
         let expected = Gradients::from_loss(&whole, &encoder);
 
-        let (value, gradients) = vector_gradients(inputs.clone().map(|x| encoder.forward(x)), loss);
+        let (value, gradients) =
+            embedding_gradients(inputs.clone().map(|x| encoder.forward(x)), loss);
         let mut found = Gradients::default();
         for (side, gradient) in inputs.into_iter().zip(gradients) {
             for (start, n) in [(0, 2), (2, 2), (4, 1)] {

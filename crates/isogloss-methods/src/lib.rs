@@ -58,7 +58,7 @@ pub use divergence::{Divergence, GradientFlow, Reduction, divergence};
 pub use error::{AlignmentError, ObjectiveError};
 pub use faults::Faults;
 pub use fisher::{block_of, part_of, sample_labels, sum_by_group};
-pub use grad_cache::{surrogate_loss, vector_gradients};
+pub use grad_cache::{embedding_gradients, surrogate_loss};
 pub use gradients::Gradients;
 pub use guided_dropout::{GuidedDropoutConfig, GuidedDropoutState};
 pub use importance::Importance;
@@ -86,15 +86,15 @@ pub use sampling::{
 pub use schedule::{
     FixedLayersConfig, FreezeConfig, Fun, FunConfig, GradualUnfreezeConfig, LpftConfig, Moment,
     Schedule, ScheduleConfig, UnfreezeOrder, UnfreezeScope, UnfreezeTiming, Unfreezing,
-    apply_schedules, mark_all_that_may_train,
+    apply_schedules, unfreeze_all_trainable,
 };
 pub use sentence_embedding::{SentenceEmbedding, hidden_state, sentence_embeddings};
-pub use state::{MethodState, SavedState, StateError, StateReader, StepFindings};
+pub use state::{MethodState, SavedState, StateError, StateReader, StepResults};
 pub use step::{PairInput, PredictionUnits, RowTargets, Sentences, StepInput, ViewOutput};
 pub use subnetwork::{DynamicSubnetwork, DynamicSubnetworkConfig, SourceSubnetworks, Subnetwork};
 pub use update::{
     FirstOrderMamlConfig, FisherStepConfig, GradientSource, PcGradConfig, Plain, ReptileConfig,
-    SamConfig, Update, UpdateConfig, descend,
+    SamConfig, Update, UpdateConfig, sgd_step,
 };
 pub use view::{EmbeddingNoise, NoiseShape, Role, TextView, View};
 pub use word_embedding::{WordLinks, WordVector, WordVectors};

@@ -42,7 +42,7 @@ pub trait Objective: Send + Sync {
 /// GradCache (gradient caching): a contrastive loss over more pairs than are encoded at a time.
 ///
 /// # Source
-/// Gao et al. 2021, GradCache, arXiv:2101.06983; see [`vector_gradients`](crate::vector_gradients).
+/// Gao et al. 2021, GradCache, arXiv:2101.06983; see [`embedding_gradients`](crate::embedding_gradients).
 pub trait GradCache {
     /// Number of pairs that are encoded at a time.
     fn chunk_size(&self) -> usize;

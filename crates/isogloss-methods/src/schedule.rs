@@ -15,7 +15,7 @@ pub use fun::{Fun, FunConfig};
 pub use gradual_unfreeze::{GradualUnfreezeConfig, UnfreezeOrder};
 pub use lpft::LpftConfig;
 use rule::ScheduleMethod;
-pub use rule::{Moment, Schedule, apply_schedules, mark_all_that_may_train};
+pub use rule::{Moment, Schedule, apply_schedules, unfreeze_all_trainable};
 pub use scope::UnfreezeScope;
 pub use unfreezing::{UnfreezeTiming, Unfreezing};
 
@@ -56,7 +56,7 @@ impl ScheduleConfig {
         let methods = self.methods().into_iter();
         let mut all: Vec<_> =
             methods.map(|method| method.schedule(n_layers, scope, seed)).collect();
-        let names_layers = all.iter().any(|rule| rule.opens_at().is_some());
+        let names_layers = all.iter().any(|rule| rule.unfreeze_steps().is_some());
         if *scope != UnfreezeScope::Layers && !names_layers {
             let layers = FixedLayersConfig { layers: (0..n_layers).collect() };
             all.push(Box::new(layers.init(n_layers, scope)));

@@ -41,7 +41,7 @@ pub trait MethodState: Send {
     }
 
     /// Updates the state after an optimizer step; `model` holds the updated weights.
-    fn after_step(&mut self, _model: &Model, _found: StepFindings) {}
+    fn after_step(&mut self, _model: &Model, _found: StepResults) {}
 
     /// Rows of the state that the loss reads beside the forward passes, `[rows, width]`, see
     /// [`StepInput::memory`].
@@ -72,7 +72,7 @@ pub trait MethodState: Send {
 
 /// Results of one training step that are passed to the method states.
 #[derive(Clone, Debug, Default)]
-pub struct StepFindings {
+pub struct StepResults {
     /// Rows that the state collected, by batch.
     pub collected: Vec<Tensor<2>>,
     /// Importance scores of each batch, for dynamic subnetworks: its language, and the importance

@@ -11,7 +11,7 @@ mod sam;
 
 pub use first_order_maml::FirstOrderMamlConfig;
 pub use fisher_penalty::FisherStepConfig;
-pub use inner_loop::descend;
+pub use inner_loop::sgd_step;
 pub use pcgrad::PcGradConfig;
 pub use reptile::ReptileConfig;
 use rule::UpdateMethod;

@@ -11,7 +11,7 @@ use crate::{ConfigError, PositionRule};
 
 pub(crate) use fields::Fields;
 pub use pruning::Pruning;
-pub(crate) use pruning::{HEAD_PARAMS, HEADS_TO_OUTPUT};
+pub(crate) use pruning::{ATTENTION_OUTPUT_WEIGHT, HEAD_PARAMS};
 
 use pruning::FEED_FORWARD_PARAMS;
 
@@ -131,7 +131,7 @@ impl EncoderConfig {
     /// Number of attention heads that a block has after pruning.
     pub fn num_heads_in(&self, layer: usize) -> usize {
         let heads = 0..self.num_attention_heads;
-        heads.filter(|head| !self.pruned.lacks_head(layer, *head)).count()
+        heads.filter(|head| !self.pruned.is_head_pruned(layer, *head)).count()
     }
 
     /// Width of a block's queries, keys and values after pruning.
@@ -151,9 +151,9 @@ impl EncoderConfig {
             let in_layer = |path: &str| format!("layers.{layer}.{path}");
             if self.num_heads_in(layer) == 0 {
                 paths.extend(HEAD_PARAMS.map(&in_layer));
-                paths.push(in_layer(HEADS_TO_OUTPUT));
+                paths.push(in_layer(ATTENTION_OUTPUT_WEIGHT));
             }
-            if self.pruned.lacks_feed_forward(layer) {
+            if self.pruned.is_feed_forward_pruned(layer) {
                 paths.extend(FEED_FORWARD_PARAMS.map(&in_layer));
             }
         }

@@ -25,7 +25,9 @@ pub use config_json::read_config;
 pub(crate) use json::write_json;
 pub use load::{load, load_bytes, load_masked_lm};
 pub use loaded::{HeadChoice, LabelRows, LoadReport, LoadedModel};
-pub use model_folder::{ModelFolder, base_folder, base_to_fetch, is_on_base, tokenizer_folder};
+pub use model_folder::{
+    ModelFolder, base_folder, is_adapter_folder, missing_base_model, tokenizer_folder,
+};
 pub(crate) use names::TIED_LM_BIAS;
 pub use names::parameter_name;
 pub use peft_library::{LoadedPeft, load_peft, save_peft};

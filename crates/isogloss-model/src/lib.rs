@@ -51,8 +51,8 @@ pub use heads::{
 pub use hf::{
     AdapterChoice, BaseModel, HeadChoice, LabelRows, LoadReport, LoadedAdapter, LoadedModel,
     LoadedPeft, ModelFolder, SentenceDense, SentenceModules, WeightFiles, base_folder,
-    base_to_fetch, is_on_base, load, load_adapter, load_bytes, load_masked_lm, load_peft,
-    load_projections, parameter_name, read_config, read_sentence_modules, save, save_adapter,
+    is_adapter_folder, load, load_adapter, load_bytes, load_masked_lm, load_peft, load_projections,
+    missing_base_model, parameter_name, read_config, read_sentence_modules, save, save_adapter,
     save_adapter_only, save_peft, save_projections, save_scored, tokenizer_folder,
     write_safetensors,
 };

@@ -118,7 +118,7 @@ impl Model {
         let [n, width] = states.dims();
         // The output matrix is the token embeddings, which lie below the invertible adapter.
         let states = lm_head.transform(states).reshape([1, n, width]);
-        let states = self.encoder.undo_invertible_adapter(states).reshape([n, width]);
+        let states = self.encoder.inverse_invertible_adapter(states).reshape([n, width]);
         lm_head.logits(states, self.encoder.token_embeddings())
     }
 

@@ -9,14 +9,14 @@ use crate::correlation::{Correlation, RESAMPLES};
 
 /// Accuracy in both translation directions, each in 0..=1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BothWays {
+pub struct BidirectionalAccuracy {
     /// From the source language to the other language (left to right).
     pub forward: f64,
     /// From the other language to the source language (right to left).
     pub backward: f64,
 }
 
-impl BothWays {
+impl BidirectionalAccuracy {
     /// The mean of both directions.
     pub fn mean(&self) -> f64 {
         0.5 * (self.forward + self.backward)
@@ -60,7 +60,7 @@ pub struct LayerAlignment {
     pub layer: usize,
     /// Sentence retrieval accuracy: the share of sentences whose nearest neighbor is their
     /// translation.
-    pub retrieval: BothWays,
+    pub retrieval: BidirectionalAccuracy,
     /// Word alignment; `None` without word pairs.
     #[serde(flatten)]
     pub words: Option<WordAlignment>,
@@ -70,9 +70,9 @@ pub struct LayerAlignment {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WordAlignment {
     /// Weak alignment: the neighbors are the words of the other language.
-    pub weak: BothWays,
+    pub weak: BidirectionalAccuracy,
     /// Strong alignment: the neighbors are the words of both languages except the word itself.
-    pub strong: BothWays,
+    pub strong: BidirectionalAccuracy,
 }
 
 /// Alignment measure of a layer, as the mean of both directions.
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     fn language(retrieval: f64, strong: Option<f64>) -> LanguageAlignment {
-        let both = |share| BothWays { forward: share, backward: share };
+        let both = |share| BidirectionalAccuracy { forward: share, backward: share };
         let words = strong.map(|strong| WordAlignment { weak: both(0.5), strong: both(strong) });
         LanguageAlignment {
             n_sentences: 10,

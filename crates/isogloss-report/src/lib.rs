@@ -39,8 +39,8 @@ mod record;
 mod summary;
 
 pub use alignment::{
-    AlignmentReport, BothWays, LanguageAlignment, LayerAlignment, LayerCorrelation, Quantity,
-    WordAlignment,
+    AlignmentReport, BidirectionalAccuracy, LanguageAlignment, LayerAlignment, LayerCorrelation,
+    Quantity, WordAlignment,
 };
 pub use correlation::{Correlation, MIN_PAIRS, RESAMPLES, spearman};
 pub use find::find_runs;

@@ -2,7 +2,7 @@
 //!
 //! An [`Alignment`] is a set of links between the words of two texts.
 //! It comes from a file in the Pharaoh format ([`read_alignments`]), a bilingual dictionary
-//! ([`DictionaryAligner`]), a statistical model trained on parallel text ([`DiagonalAligner`]), or
+//! ([`DictionaryAligner`]), a statistical model trained on parallel text ([`FastAlign`]), or
 //! the similarities of word embeddings ([`Extraction`]).
 //! [`Symmetrization`] combines the alignments of both directions, and [`AlignmentScores`] scores
 //! alignments against gold alignments.
@@ -13,19 +13,19 @@
 //! first, with spaces between them.
 //!
 //! ```
-//! use isogloss_text::{Bitext, DiagonalAlignerConfig, Symmetrization, WordForm, align_both_ways};
+//! use isogloss_text::{Bitext, FastAlignConfig, Symmetrization, WordForm, align_bidirectional};
 //!
 //! let pairs = [("the house", "das Haus"), ("the book", "das Buch"), ("a book", "ein Buch")];
 //! let bitext = Bitext::from_pairs(pairs, WordForm::Verbatim);
-//! let config = DiagonalAlignerConfig::default();
-//! let alignments = align_both_ways(&config, &bitext, Symmetrization::GrowDiagFinalAnd);
+//! let config = FastAlignConfig::default();
+//! let alignments = align_bidirectional(&config, &bitext, Symmetrization::GrowDiagFinalAnd);
 //! assert_eq!(alignments[1].to_string(), "0-0 1-1");
 //! ```
 
 mod bitext;
-mod diagonal;
 mod dictionary;
 mod dictionary_aligner;
+mod fast_align;
 mod pharaoh;
 mod score;
 mod similarity;
@@ -34,9 +34,9 @@ mod symmetrization;
 use std::collections::BTreeSet;
 
 pub use bitext::{Bitext, WordForm};
-pub use diagonal::{DiagonalAligner, DiagonalAlignerConfig, EmIteration, align_both_ways};
 pub use dictionary::Dictionary;
 pub use dictionary_aligner::DictionaryAligner;
+pub use fast_align::{EmIteration, FastAlign, FastAlignConfig, align_bidirectional};
 pub use pharaoh::{read_alignments, read_gold_alignments};
 pub use score::{AlignmentScores, GoldAlignment};
 pub use similarity::Extraction;

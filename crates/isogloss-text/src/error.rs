@@ -153,7 +153,7 @@ pub enum TextError {
         "{}: {tag:?} is not a language tag: {fault}; move the file elsewhere, or list the languages in place of all",
         path.display()
     )]
-    FileOfNoLanguage {
+    InvalidLanguageInFileName {
         /// The file.
         path: PathBuf,
         /// The part of the file name at the position of the language tag.

@@ -125,7 +125,7 @@ impl LanguagePattern {
     /// is not a valid one is an error.
     ///
     /// # Errors
-    /// [`TextError::FileOfNoLanguage`] for `test.jsonl` or `english.jsonl` beside `en.jsonl`; files
+    /// [`TextError::InvalidLanguageInFileName`] for `test.jsonl` or `english.jsonl` beside `en.jsonl`; files
     /// such as `notes_2.jsonl` are ignored.
     pub fn all_languages(&self) -> Result<Vec<Language>, TextError> {
         for (path, tag) in self.tags_with_file() {
@@ -134,7 +134,7 @@ impl LanguagePattern {
                 && tag.len() > 1
                 && !tag.starts_with(|c: char| c.is_ascii_digit())
             {
-                return Err(TextError::FileOfNoLanguage { path, tag, fault });
+                return Err(TextError::InvalidLanguageInFileName { path, tag, fault });
             }
         }
         Ok(self.languages_with_file())

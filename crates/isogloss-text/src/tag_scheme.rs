@@ -123,7 +123,7 @@ pub(crate) fn to_bio(
             let allowed = SpanTag::parse(tag).is_some_and(|tag| tag.is_of(scheme));
             if !allowed {
                 let (tag, scheme) = (tag.clone(), scheme.name());
-                return Err(source.fault(*line, LineProblem::TagOfNoScheme { tag, scheme }));
+                return Err(source.fault(*line, LineProblem::InvalidTag { tag, scheme }));
             }
         }
     }

@@ -110,7 +110,7 @@ impl LanguageAdapterRecipe {
             }
             LanguageExchange::Source | LanguageExchange::None => None,
         };
-        let exchanged = model.encoder.exchange_adapter(source.as_str(), to);
+        let exchanged = model.encoder.swap_active_adapter(source.as_str(), to);
         exchanged.map_err(language_adapter_error)?;
         Ok(Some(model))
     }

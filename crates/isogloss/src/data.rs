@@ -120,7 +120,7 @@ impl Corpus {
         let texts = self.train.features.iter().zip(&self.train_examples);
         let mut unknown = texts.filter(is_unknown);
         let Some((_, first)) = unknown.next() else { return Ok(()) };
-        Err(Error::TrimmedAway {
+        Err(Error::TokensTrimmed {
             path: first.origin.path.to_path_buf(),
             line: first.origin.line,
             n_texts: 1 + unknown.count(),

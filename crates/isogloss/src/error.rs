@@ -98,7 +98,7 @@ pub enum Error {
          texts of training have; trim with this file among the texts, or set model.allow_unknown = true",
         path.display()
     )]
-    TrimmedAway {
+    TokensTrimmed {
         /// The file of the first such text.
         path: PathBuf,
         /// The line of that text.

@@ -18,7 +18,7 @@ struct Term {
     within: &'static str,
 }
 
-const GLOSSARY: [Term; 23] = [
+const GLOSSARY: [Term; 27] = [
     term("momentum encoder", &["slow_model", "SlowModel"], &["slow model", "slow copy"]),
     term("negative queue", &[], &["memory of earlier pairs", "remember of earlier pairs"]),
     term(
@@ -68,6 +68,14 @@ const GLOSSARY: [Term; 23] = [
         &["pull against each other"],
     ),
     term("meta-learning", &[], &["a few steps lead far"]),
+    term(
+        "unfreeze",
+        &["opens_at", "open_layers", "opens_layers", "opened_at", "mark_all_that_may_train"],
+        &["opening of layers", "layers are opened"],
+    ),
+    term("FastAlign (fast_align)", &["DiagonalAligner"], &["diagonal aligner"]),
+    term("bidirectional", &["BothWays", "align_both_ways"], &[]),
+    term("checkpoint, restore", &[], &["is gone on from"]),
     term("prediction units", &[], &["speak of the same thing"]),
     Term { within: "crates/isogloss-text", ..term("SpecialTokens", &["Frame", "frame"], &[]) },
 ];

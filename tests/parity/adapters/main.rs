@@ -243,11 +243,11 @@ fn language_adapters_are_exchanged_by_name() {
         ("de", Some("en"), "mad_x.en+ner.logits"),
         ("en", None, "mad_x.ner.logits"),
     ] {
-        loaded.model.encoder.exchange_adapter(from, to).unwrap();
+        loaded.model.encoder.swap_active_adapter(from, to).unwrap();
         let logits = values(forward("xlm-roberta", &loaded, &device).logits);
         assert_close(expected, &logits, &fixture.floats(expected), 1e-5);
     }
-    let fault = loaded.model.encoder.exchange_adapter("en", Some("de")).unwrap_err();
+    let fault = loaded.model.encoder.swap_active_adapter("en", Some("de")).unwrap_err();
     assert_eq!(fault.to_string(), "no adapter \"en\"");
     let fault = loaded.model.encoder.set_active_adapters(&["nerr"]).unwrap_err();
     assert_eq!(fault.to_string(), "no adapter \"nerr\", the nearest is \"ner\"");
@@ -275,7 +275,7 @@ fn the_inverse_undoes_the_invertible_adapter() {
         let hidden = fixture.floats("mad_x.en+ner.hidden");
         let undo = |loaded: &LoadedModel| {
             let hidden = tensor(hidden.clone(), [2, 12, 32], &device);
-            values(loaded.model.encoder.undo_invertible_adapter(hidden))
+            values(loaded.model.encoder.inverse_invertible_adapter(hidden))
         };
         assert_eq!(undo(&loaded), hidden, "no adapter is active");
         loaded.model.encoder.set_active_adapters(&["en", "ner"]).unwrap();
@@ -284,7 +284,7 @@ fn the_inverse_undoes_the_invertible_adapter() {
 
         // The output of the embedding layer is that of the invertible adapter.
         let adapted = forward("xlm-roberta", &loaded, &device).hidden_states[0].clone();
-        let undone = values(loaded.model.encoder.undo_invertible_adapter(adapted));
+        let undone = values(loaded.model.encoder.inverse_invertible_adapter(adapted));
         loaded.model.encoder.set_active_adapters(&[]).unwrap();
         let plain = values(forward("xlm-roberta", &loaded, &device).hidden_states[0].clone());
         assert_close("there and back", &undone, &plain, 1e-6);

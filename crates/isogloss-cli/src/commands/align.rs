@@ -7,15 +7,15 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use isogloss::device::open;
 use isogloss::text::{
-    Alignment, AlignmentScores, Bitext, DiagonalAlignerConfig, Dictionary, DictionaryAligner,
-    SentencePair, align_both_ways, read_gold_alignments, read_pair_file,
+    Alignment, AlignmentScores, Bitext, Dictionary, DictionaryAligner, FastAlignConfig,
+    SentencePair, align_bidirectional, read_gold_alignments, read_pair_file,
 };
 use isogloss::{DataReport, EncoderAligner, TextEncoder};
 
 use super::output::Output;
 use super::{End, model_folder};
 use crate::args::AlignArgs;
-use crate::wording::tell_data;
+use crate::wording::print_data_report;
 
 /// Number of forward passes after which alignments are written.
 const PASSES_AT_ONCE: usize = 32;
@@ -77,8 +77,7 @@ fn by_model(
     pairs: &[SentencePair],
     write: WriteLinks<'_>,
 ) -> anyhow::Result<f64> {
-    let config =
-        DiagonalAlignerConfig { iterations: args.iterations, ..DiagonalAlignerConfig::default() };
+    let config = FastAlignConfig { iterations: args.iterations, ..FastAlignConfig::default() };
     if let Some((field, problem)) = config.faults().into_iter().next() {
         bail!("--{field}: {problem}");
     }
@@ -88,7 +87,7 @@ fn by_model(
     let texts = texts.map(|pair| (pair.left.as_str(), pair.right.as_str()));
     let began = Instant::now();
     let bitext = Bitext::from_pairs(texts, args.words);
-    let mut alignments = align_both_ways(&config, &bitext, args.symmetrization);
+    let mut alignments = align_bidirectional(&config, &bitext, args.symmetrization);
     let per_second = alignments.len() as f64 / began.elapsed().as_secs_f64();
     alignments.truncate(pairs.len());
     write(alignments)?;
@@ -114,7 +113,7 @@ fn by_encoder(
         write(found)?;
         n_truncated += cut;
     }
-    tell_data(&DataReport { n_truncated, ..DataReport::default() });
+    print_data_report(&DataReport { n_truncated, ..DataReport::default() });
     Ok(pairs.len() as f64 / began.elapsed().as_secs_f64())
 }
 

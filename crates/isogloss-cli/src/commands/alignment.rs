@@ -10,9 +10,8 @@ use isogloss::alignment::{
 };
 use isogloss::correlation::{MIN_PAIRS, RESAMPLES};
 use isogloss::text::{
-    Alignment, Bitext, DiagonalAlignerConfig, Dictionary, DictionaryAligner, Language,
-    LanguagePattern, SentencePair, Symmetrization, TextError, align_both_ways, read_alignments,
-    read_pair_file,
+    Alignment, Bitext, Dictionary, DictionaryAligner, FastAlignConfig, Language, LanguagePattern,
+    SentencePair, Symmetrization, TextError, align_bidirectional, read_alignments, read_pair_file,
 };
 use isogloss::{Results, TextEncoder};
 
@@ -146,8 +145,8 @@ fn links<'a>(
         None => {
             let texts = pairs.iter().map(|pair| (pair.left.as_str(), pair.right.as_str()));
             let bitext = Bitext::from_pairs(texts, args.words);
-            let config = DiagonalAlignerConfig::default();
-            align_both_ways(&config, &bitext, Symmetrization::GrowDiagFinalAnd)
+            let config = FastAlignConfig::default();
+            align_bidirectional(&config, &bitext, Symmetrization::GrowDiagFinalAnd)
         }
     };
     Ok(Some(Box::new(move |at| alignments[at].clone())))

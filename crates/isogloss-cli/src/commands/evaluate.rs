@@ -8,7 +8,7 @@ use serde_json::json;
 use super::labeled::Labeled;
 use super::{End, table};
 use crate::args::EvaluateArgs;
-use crate::wording::{in_words, tell_data};
+use crate::wording::{in_words, print_data_report};
 
 pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
     let labeled = Labeled::read(&args.model, &args.labeled)?;
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
         println!("{}", serde_json::to_string_pretty(&all)?);
     } else {
         println!("\n{}", table(&results));
-        tell_data(&report);
+        print_data_report(&report);
     }
     Ok(End::Done)
 }

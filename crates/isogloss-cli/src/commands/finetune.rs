@@ -8,12 +8,12 @@ use isogloss::metrics::MeanStd;
 use isogloss::{Outcome, Plan, Results, RunFolder, RunOptions, finetune};
 use serde_json::json;
 
-use super::{End, own_folder, table};
+use super::{End, resolve_standalone_model, table};
 use crate::args::{FinetuneArgs, RunArgs};
 use crate::interrupt::STOP;
-use crate::streams::reader_is_gone;
+use crate::streams::is_output_closed;
 use crate::watch::Watch;
-use crate::wording::tell_data;
+use crate::wording::print_data_report;
 
 pub(crate) fn run(args: &FinetuneArgs) -> anyhow::Result<End> {
     carry_out(args, Plan::from_file(&args.recipe)?)
@@ -77,8 +77,10 @@ pub(crate) fn train(
     }
     let teacher = plan.recipe().teacher.as_ref();
     let options = RunOptions {
-        model_folder: own_folder(&plan.recipe().model.source, &args.hub)?,
-        teacher_folder: teacher.map(|t| own_folder(&t.source, &args.hub)).transpose()?,
+        model_folder: resolve_standalone_model(&plan.recipe().model.source, &args.hub)?,
+        teacher_folder: teacher
+            .map(|t| resolve_standalone_model(&t.source, &args.hub))
+            .transpose()?,
         device: device.device.clone(),
         device_info: device.info.clone(),
         fresh,
@@ -88,11 +90,11 @@ pub(crate) fn train(
     watch.end_bar();
     match args.json {
         true => println!("{}", json!({ "event": "counts", "data": watch.report() })),
-        false => tell_data(watch.report()),
+        false => print_data_report(watch.report()),
     }
     match outcome {
         Outcome::Finished(results) => Ok(Some(*results)),
-        Outcome::Stopped { .. } if reader_is_gone() => Ok(None),
+        Outcome::Stopped { .. } if is_output_closed() => Ok(None),
         Outcome::Stopped { step } => {
             eprintln!("stopped after step {step}; everything is saved. To go on:");
             eprintln!("  {}", this_command());

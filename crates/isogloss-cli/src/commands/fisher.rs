@@ -8,7 +8,7 @@ use serde_json::json;
 use super::End;
 use super::labeled::Labeled;
 use crate::args::FisherArgs;
-use crate::wording::tell_data;
+use crate::wording::print_data_report;
 
 pub(crate) fn run(args: &FisherArgs) -> anyhow::Result<End> {
     let labeled = Labeled::read(&args.model, &args.labeled)?;
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &FisherArgs) -> anyhow::Result<End> {
         }
     }
     if !args.model.json {
-        tell_data(&report);
+        print_data_report(&report);
     }
     Ok(End::Done)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::streams::reader_went_away;
+use crate::streams::check_broken_pipe;
 
 /// Output file or standard output. The file is created at the first write, so that a command that
 /// fails before does not overwrite it.
@@ -41,7 +41,7 @@ impl Output {
             to => to.insert(open(self.path.as_deref()).with_context(|| name(&self.path))?),
         };
         let written = lines(to).and_then(|()| to.flush());
-        if written.as_ref().is_err_and(reader_went_away) {
+        if written.as_ref().is_err_and(check_broken_pipe) {
             return Ok(());
         }
         written.with_context(|| name(&self.path))

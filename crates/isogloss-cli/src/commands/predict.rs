@@ -13,7 +13,7 @@ use super::labeled::scored_as;
 use super::{End, exchange_language_adapter, model_folder};
 use crate::args::PredictArgs;
 use crate::input_lines::InputLines;
-use crate::wording::tell_data;
+use crate::wording::print_data_report;
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     let device = open(args.model.device.device)?;
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
         for texts in args.texts.chunks(args.batch_size) {
             print(&predictor, texts, args.model.json)?;
         }
-        tell_cut(&predictor, args.model.json);
+        print_truncated(&predictor, args.model.json);
         return Ok(End::Done);
     }
     let mut lines = InputLines::new(std::io::stdin().lock());
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
             None => {}
         }
     }
-    tell_cut(&predictor, args.model.json);
+    print_truncated(&predictor, args.model.json);
     Ok(End::Done)
 }
 
@@ -61,12 +61,12 @@ fn batch(
 }
 
 /// Prints how many texts were truncated; as JSON, in a last line if there are any.
-fn tell_cut(predictor: &Predictor, json: bool) {
+fn print_truncated(predictor: &Predictor, json: bool) {
     let report = DataReport { n_truncated: predictor.n_truncated(), ..DataReport::default() };
     match json {
         true if report.n_truncated > 0 => println!("{}", json!({ "data": report })),
         true => {}
-        false => tell_data(&report),
+        false => print_data_report(&report),
     }
 }
 
@@ -87,7 +87,7 @@ fn parse(predictor: &Predictor, args: &PredictArgs) -> anyhow::Result<End> {
             "lost      {n_lost} words have no token, cut off or unknown to the tokenizer: they hang on the root"
         );
     }
-    tell_cut(predictor, false);
+    print_truncated(predictor, false);
     fault.map_or(Ok(End::Done), Err)
 }
 

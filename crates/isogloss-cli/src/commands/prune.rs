@@ -3,12 +3,12 @@
 use isogloss::text::Texts;
 use isogloss::{PruneOptions, prune};
 
-use super::{End, own_folder};
+use super::{End, resolve_standalone_model};
 use crate::args::PruneArgs;
 use crate::wording::size;
 
 pub(crate) fn run(args: &PruneArgs) -> anyhow::Result<End> {
-    let folder = own_folder(&args.model, &args.hub)?;
+    let folder = resolve_standalone_model(&args.model, &args.hub)?;
     let mut texts = Texts::default();
     args.compare.iter().try_for_each(|path| texts.add_file(path))?;
     let texts = (!args.compare.is_empty()).then_some(&texts);

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::output::Output;
 use super::{End, text_encoder};
 use crate::args::RetrieveArgs;
-use crate::wording::tell_data;
+use crate::wording::print_data_report;
 
 pub(crate) fn run(args: &RetrieveArgs) -> anyhow::Result<End> {
     if args.model.json && args.mine.is_some() && args.out.is_none() {
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &RetrieveArgs) -> anyhow::Result<End> {
         };
     }
     if !args.model.json {
-        tell_data(&report);
+        print_data_report(&report);
     }
     Ok(End::Done)
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::End;
 use super::labeled::Labeled;
 use crate::args::SubnetworkArgs;
-use crate::wording::tell_data;
+use crate::wording::print_data_report;
 
 pub(crate) fn run(args: &SubnetworkArgs) -> anyhow::Result<End> {
     let labeled = Labeled::read(&args.model, &args.labeled)?;
@@ -69,7 +69,7 @@ pub(crate) fn run(args: &SubnetworkArgs) -> anyhow::Result<End> {
         }
         let mut report = labeled.report();
         report.extend(train.iter().map(|set| &set.report));
-        tell_data(&report);
+        print_data_report(&report);
     }
     Ok(End::Done)
 }

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use isogloss::text::Texts;
 use isogloss::{TrimOptions, trim};
 
-use super::{End, own_folder};
+use super::{End, resolve_standalone_model};
 use crate::args::TrimArgs;
 use crate::wording::trim_lines;
 
 pub(crate) fn run(args: &TrimArgs) -> anyhow::Result<End> {
-    let folder = own_folder(&args.model, &args.hub)?;
+    let folder = resolve_standalone_model(&args.model, &args.hub)?;
     let corpus = |path: &PathBuf| {
         let mut texts = Texts::default();
         texts.add_file(path).map(|()| texts)

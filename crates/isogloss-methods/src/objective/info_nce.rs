@@ -31,7 +31,7 @@ pub struct InfoNceConfig {
     /// Whether the loss is the mean of both directions, left to right and right to left.
     pub both_directions: bool,
     /// GradCache: number of pairs that are encoded at a time; all by default. The loss and its
-    /// gradient stay those of the whole batch, see [`vector_gradients`](crate::vector_gradients).
+    /// gradient stay those of the whole batch, see [`embedding_gradients`](crate::embedding_gradients).
     pub chunk_size: Option<usize>,
     /// Pooling of a sentence embedding, see [`sentence_embeddings`](crate::sentence_embeddings).
     pub pooling: Pooling,

@@ -40,7 +40,11 @@ impl ScheduleMethod for FixedLayersConfig {
 impl FixedLayersConfig {
     /// Builds the schedule for a model of `n_layers`.
     pub fn init(&self, n_layers: usize, scope: &UnfreezeScope) -> Unfreezing {
-        let opens_at = (0..n_layers).map(|layer| self.layers.contains(&layer).then_some(0));
-        Unfreezing { name: Self::INFO.key, opens_at: opens_at.collect(), scope: scope.clone() }
+        let unfreeze_steps = (0..n_layers).map(|layer| self.layers.contains(&layer).then_some(0));
+        Unfreezing {
+            name: Self::INFO.key,
+            unfreeze_steps: unfreeze_steps.collect(),
+            scope: scope.clone(),
+        }
     }
 }

@@ -61,11 +61,11 @@ impl ScheduleMethod for FunConfig {
 impl FunConfig {
     /// Initial schedule for a model of `n_layers`.
     pub fn init(&self, n_layers: usize, scope: &UnfreezeScope) -> Fun {
-        let mut opens_at = vec![None; n_layers];
-        if let (UnfreezeTiming::AuthorsCode, Some(top)) = (self.timing, opens_at.last_mut()) {
+        let mut unfreeze_steps = vec![None; n_layers];
+        if let (UnfreezeTiming::AuthorsCode, Some(top)) = (self.timing, unfreeze_steps.last_mut()) {
             *top = Some(0);
         }
-        Fun { config: self.clone(), opens_at, scope: scope.clone() }
+        Fun { config: self.clone(), unfreeze_steps, scope: scope.clone() }
     }
 }
 
@@ -74,7 +74,7 @@ impl FunConfig {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fun {
     config: FunConfig,
-    opens_at: Vec<Option<u64>>,
+    unfreeze_steps: Vec<Option<u64>>,
     scope: UnfreezeScope,
 }
 
@@ -84,25 +84,25 @@ impl Schedule for Fun {
     }
 
     fn trainable(&self, path: &str, moment: Moment) -> bool {
-        self.scope.trainable(path, |layer| is_open(&self.opens_at, layer, moment))
+        self.scope.trainable(path, |layer| is_open(&self.unfreeze_steps, layer, moment))
     }
 
     fn may_train(&self, path: &str) -> bool {
         self.scope.trainable(path, |_| true)
     }
 
-    fn opens_at(&self) -> Option<&[Option<u64>]> {
-        Some(&self.opens_at)
+    fn unfreeze_steps(&self) -> Option<&[Option<u64>]> {
+        Some(&self.unfreeze_steps)
     }
 
     fn is_due(&self, step: u64) -> bool {
-        let n_open = self.opens_at.iter().flatten().count();
+        let n_open = self.unfreeze_steps.iter().flatten().count();
         let FunConfig { every_steps, timing, .. } = self.config;
-        n_open < self.opens_at.len() && timing.step(n_open, every_steps, 0) <= step
+        n_open < self.unfreeze_steps.len() && timing.step(n_open, every_steps, 0) <= step
     }
 
-    fn decides_later(&self) -> bool {
-        self.opens_at.contains(&None)
+    fn is_adaptive(&self) -> bool {
+        self.unfreeze_steps.contains(&None)
     }
 
     /// Unfreezes the frozen layer with the largest trace; of equal ones, the higher layer; NaN
@@ -110,13 +110,13 @@ impl Schedule for Fun {
     fn open(&mut self, traces: &[f64], step: u64) -> Option<usize> {
         let size = |trace: f64| if trace.is_nan() { f64::NEG_INFINITY } else { trace };
         let layers = traces.iter().copied().map(size).enumerate();
-        let frozen = layers.filter(|(layer, _)| self.opens_at.get(*layer) == Some(&None));
+        let frozen = layers.filter(|(layer, _)| self.unfreeze_steps.get(*layer) == Some(&None));
         let (layer, _) = frozen.max_by(|a, b| a.1.total_cmp(&b.1))?;
-        self.opens_at[layer] = Some(step);
+        self.unfreeze_steps[layer] = Some(step);
         Some(layer)
     }
 
-    fn resume(&mut self, opens_at: Vec<Option<u64>>) {
-        self.opens_at = opens_at;
+    fn resume(&mut self, unfreeze_steps: Vec<Option<u64>>) {
+        self.unfreeze_steps = unfreeze_steps;
     }
 }

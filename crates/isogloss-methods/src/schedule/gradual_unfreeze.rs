@@ -82,11 +82,11 @@ impl GradualUnfreezeConfig {
             order.sort_by_key(|layer| *layer + 1 != n_layers);
         }
         let delay = u64::from(self.order == UnfreezeOrder::TopDown);
-        let mut opens_at = vec![None; n_layers];
+        let mut unfreeze_steps = vec![None; n_layers];
         for (n, layer) in order.into_iter().enumerate() {
-            opens_at[layer] = Some(self.timing.step(n, self.every_steps, delay));
+            unfreeze_steps[layer] = Some(self.timing.step(n, self.every_steps, delay));
         }
-        Unfreezing { name: Self::INFO.key, opens_at, scope: scope.clone() }
+        Unfreezing { name: Self::INFO.key, unfreeze_steps, scope: scope.clone() }
     }
 }
 

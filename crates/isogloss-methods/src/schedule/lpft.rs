@@ -55,7 +55,7 @@ impl LpftConfig {
         };
         Unfreezing {
             name: Self::INFO.key,
-            opens_at: vec![Some(step); n_layers],
+            unfreeze_steps: vec![Some(step); n_layers],
             scope: scope.clone(),
         }
     }

@@ -30,7 +30,7 @@ pub trait Schedule: Send {
 
     /// Unfreezing step of each layer, counted from 0; `None` for a layer whose step is not known
     /// yet or that is never unfrozen. `None` as a whole for a schedule that is not about layers.
-    fn opens_at(&self) -> Option<&[Option<u64>]> {
+    fn unfreeze_steps(&self) -> Option<&[Option<u64>]> {
         None
     }
 
@@ -41,7 +41,7 @@ pub trait Schedule: Send {
     }
 
     /// Whether unfreezing steps are still to be decided during training.
-    fn decides_later(&self) -> bool {
+    fn is_adaptive(&self) -> bool {
         false
     }
 
@@ -53,7 +53,7 @@ pub trait Schedule: Send {
         None
     }
 
-    /// Restores the unfreezing steps, [`opens_at`](Self::opens_at), from a checkpoint.
+    /// Restores the unfreezing steps, [`unfreeze_steps`](Self::unfreeze_steps), from a checkpoint.
     fn resume(&mut self, _opens_at: Vec<Option<u64>>) {}
 }
 
@@ -72,7 +72,7 @@ pub fn apply_schedules<M: Module>(module: M, schedules: &[Box<dyn Schedule>], mo
 
 /// Unfreezes the parameters of `module` that every schedule allows at some step, and freezes the
 /// others.
-pub fn mark_all_that_may_train<M: Module>(module: M, schedules: &[Box<dyn Schedule>]) -> M {
+pub fn unfreeze_all_trainable<M: Module>(module: M, schedules: &[Box<dyn Schedule>]) -> M {
     mark(module, schedules, |rule, path| rule.may_train(path))
 }
 

@@ -7,7 +7,7 @@ const K: u64 = 50;
 fn gradual(order: UnfreezeOrder, timing: UnfreezeTiming, n_layers: usize) -> Vec<u64> {
     let config = GradualUnfreezeConfig { every_steps: K, order, timing };
     let unfreezing = config.init(n_layers, &UnfreezeScope::Layers, 3);
-    unfreezing.opens_at().unwrap().iter().map(|step| step.unwrap()).collect()
+    unfreezing.unfreeze_steps().unwrap().iter().map(|step| step.unwrap()).collect()
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn linear_probing_opens_all_layers_at_once() {
         for n_layers in [6, 12, 24] {
             let config = LpftConfig { steps: K, timing };
             let unfreezing = config.init(n_layers, &UnfreezeScope::Layers);
-            assert_eq!(unfreezing.opens_at().unwrap(), vec![Some(step); n_layers]);
+            assert_eq!(unfreezing.unfreeze_steps().unwrap(), vec![Some(step); n_layers]);
         }
     }
 }
@@ -87,11 +87,11 @@ fn fun_opens_the_frozen_layer_with_the_largest_trace() {
                 assert!(!fun.is_due(step), "one layer at a time");
             }
             // A resumed run continues with the same steps.
-            let opens_at = fun.opens_at().unwrap().to_vec();
+            let unfreeze_steps = fun.unfreeze_steps().unwrap().to_vec();
             fun = config.init(6, &UnfreezeScope::Layers);
-            fun.resume(opens_at);
+            fun.resume(unfreeze_steps);
         }
-        assert_eq!(fun.opens_at().unwrap(), expected.map(Some));
+        assert_eq!(fun.unfreeze_steps().unwrap(), expected.map(Some));
         assert_eq!(fun.open(&traces, 400), None);
     }
 }
@@ -110,7 +110,7 @@ fn fun_has_the_same_steps_for_any_number_of_layers() {
                 .collect();
             let first = offset as u64;
             assert!(due.iter().copied().eq((first..n_layers as u64).map(|n| n * K - first)));
-            assert!(fun.opens_at().unwrap().iter().rev().is_sorted());
+            assert!(fun.unfreeze_steps().unwrap().iter().rev().is_sorted());
         }
     }
 }
@@ -145,5 +145,5 @@ fn only_what_is_in_scope_opens() {
         assert_eq!([0, 50].map(|step| layers.trainable(path, moment(step))), of_layers, "{path}");
     }
     let fixed = FixedLayersConfig { layers: vec![0] }.init(2, &UnfreezeScope::Layers);
-    assert_eq!(fixed.opens_at().unwrap(), [Some(0), None]);
+    assert_eq!(fixed.unfreeze_steps().unwrap(), [Some(0), None]);
 }

@@ -38,7 +38,7 @@ impl UnfreezeTiming {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unfreezing {
     pub(super) name: &'static str,
-    pub(super) opens_at: Vec<Option<u64>>,
+    pub(super) unfreeze_steps: Vec<Option<u64>>,
     pub(super) scope: UnfreezeScope,
 }
 
@@ -48,15 +48,15 @@ impl Schedule for Unfreezing {
     }
 
     fn trainable(&self, path: &str, moment: Moment) -> bool {
-        self.scope.trainable(path, |layer| is_open(&self.opens_at, layer, moment))
+        self.scope.trainable(path, |layer| is_open(&self.unfreeze_steps, layer, moment))
     }
 
-    fn opens_at(&self) -> Option<&[Option<u64>]> {
-        Some(&self.opens_at)
+    fn unfreeze_steps(&self) -> Option<&[Option<u64>]> {
+        Some(&self.unfreeze_steps)
     }
 }
 
 /// Whether a layer is unfrozen at this step.
-pub(super) fn is_open(opens_at: &[Option<u64>], layer: usize, moment: Moment) -> bool {
-    opens_at.get(layer).copied().flatten().is_some_and(|step| step <= moment.step)
+pub(super) fn is_open(unfreeze_steps: &[Option<u64>], layer: usize, moment: Moment) -> bool {
+    unfreeze_steps.get(layer).copied().flatten().is_some_and(|step| step <= moment.step)
 }

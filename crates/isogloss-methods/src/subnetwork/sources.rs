@@ -6,7 +6,7 @@ use isogloss_model::Model;
 use super::Subnetwork;
 use super::dynamic::{DynamicSubnetwork, DynamicSubnetworkConfig};
 use crate::importance::Importance;
-use crate::state::{MethodState, SavedState, StateError, StateReader, StepFindings};
+use crate::state::{MethodState, SavedState, StateError, StateReader, StepResults};
 
 /// Checkpoint key of the scores of each source language's units.
 const SCORES: &str = "scores";
@@ -49,7 +49,7 @@ impl SourceSubnetworks {
 }
 
 impl MethodState for SourceSubnetworks {
-    fn after_step(&mut self, _model: &Model, found: StepFindings) {
+    fn after_step(&mut self, _model: &Model, found: StepResults) {
         let Some(config) = self.config else { return };
         for (source, importance) in found.importances {
             self.sources[source].follow(importance, config);
@@ -109,9 +109,9 @@ mod tests {
         let source = &mut RandomParams::new(1);
         let model = Model::init(&presets::tiny(10), None, source, &device);
         let importance = Importance { heads: vec![vec![2.0, 1.0]], feed_forward: vec![3.0] };
-        let found = |source| StepFindings {
+        let found = |source| StepResults {
             importances: vec![(source, importance.clone())],
-            ..StepFindings::default()
+            ..StepResults::default()
         };
         let mut whole = sources(2, Some(0.5));
         whole.after_step(&model, found(1));

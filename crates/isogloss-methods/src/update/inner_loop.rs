@@ -64,6 +64,6 @@ pub(super) fn faults(inner_steps: usize, [rate, head_rate]: [Option<f64>; 2]) ->
 }
 
 /// One step of plain gradient descent (SGD).
-pub fn descend(model: Model, gradients: &Gradients, rates: Rates) -> Model {
+pub fn sgd_step(model: Model, gradients: &Gradients, rates: Rates) -> Model {
     shifted(model, &gradients.clone().scaled_by(|path| -rates.for_path(path)), 1.0)
 }

@@ -2,7 +2,7 @@
 
 use isogloss_model::Model;
 
-use super::inner_loop::{descend, inner_loop_config};
+use super::inner_loop::{inner_loop_config, sgd_step};
 use super::rule::{GradientSource, Update, UpdateMethod};
 use crate::faults::Faults;
 use crate::gradients::Gradients;
@@ -72,7 +72,7 @@ impl<E> Update<E> for ReptileConfig {
             for step in 0..self.inner_steps {
                 let gradients = source.batch_gradients(&adapted, task * self.inner_steps + step)?;
                 if step + 1 < self.inner_steps {
-                    adapted = descend(adapted, &gradients, rates);
+                    adapted = sgd_step(adapted, &gradients, rates);
                 }
                 total = total.plus(gradients.scaled(1.0 / n_tasks as f64));
             }

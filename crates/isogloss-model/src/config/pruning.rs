@@ -28,7 +28,7 @@ pub(crate) const HEAD_PARAMS: [&str; 6] = [
     "attention.value.bias",
 ];
 /// Weight of the attention output projection, with one column per unit of the heads.
-pub(crate) const HEADS_TO_OUTPUT: &str = "attention.output.weight";
+pub(crate) const ATTENTION_OUTPUT_WEIGHT: &str = "attention.output.weight";
 /// Parameters of a feed-forward block.
 pub(super) const FEED_FORWARD_PARAMS: [&str; 4] = [
     "feed_forward.up.weight",
@@ -130,12 +130,12 @@ impl Pruning {
     }
 
     /// Whether a head is pruned.
-    pub fn lacks_head(&self, layer: usize, head: usize) -> bool {
+    pub fn is_head_pruned(&self, layer: usize, head: usize) -> bool {
         self.heads.get(&layer).is_some_and(|heads| heads.contains(&head))
     }
 
     /// Whether the feed-forward block of a layer is pruned.
-    pub fn lacks_feed_forward(&self, layer: usize) -> bool {
+    pub fn is_feed_forward_pruned(&self, layer: usize) -> bool {
         self.feed_forward.contains(&layer)
     }
 

@@ -93,7 +93,11 @@ impl Encoder {
     ///
     /// # Errors
     /// If `from` is not active or the adapter `to` is unknown.
-    pub fn exchange_adapter(&mut self, from: &str, to: Option<&str>) -> Result<(), AdapterError> {
+    pub fn swap_active_adapter(
+        &mut self,
+        from: &str,
+        to: Option<&str>,
+    ) -> Result<(), AdapterError> {
         let index = self.added.stack_index(from)?;
         let stack = self.added.stack.clone();
         let mut names: Vec<&str> = stack.iter().map(String::as_str).collect();
@@ -131,7 +135,7 @@ impl Encoder {
     ///
     /// # Shapes
     /// - `hidden`, returns: `[batch, seq, hidden]`
-    pub fn undo_invertible_adapter(&self, hidden: Tensor<3>) -> Tensor<3> {
+    pub fn inverse_invertible_adapter(&self, hidden: Tensor<3>) -> Tensor<3> {
         match self.invertible_adapter() {
             Some(coupling) => coupling.inverse(hidden),
             None => hidden,

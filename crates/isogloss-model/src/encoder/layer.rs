@@ -42,7 +42,7 @@ impl Layer {
     pub(super) fn init(config: &EncoderConfig, index: usize, builder: &mut Builder<'_>) -> Self {
         let path = format!("layers.{index}");
         let width = config.hidden_size;
-        let has_feed_forward = !config.pruned.lacks_feed_forward(index);
+        let has_feed_forward = !config.pruned.is_feed_forward_pruned(index);
         Self {
             attention: Attention::init(index, config, builder),
             attention_norm: LayerNorm::init(&format!("{path}.attention_norm"), width, builder),

@@ -68,7 +68,7 @@ pub enum LoadError {
             format!("the base model {name:?} is no folder here")
         })
     )]
-    BaseModelWanted {
+    BaseModelNotLocal {
         /// The adapter's configuration.
         path: PathBuf,
         /// The field with the name of the base model.
@@ -93,7 +93,7 @@ pub enum LoadError {
     },
     /// Folder of another library where a folder of the `peft` library is expected.
     #[error("{}: no field \"peft_type\": not a folder of the peft library", path.display())]
-    NoPeftFolder {
+    NotPeftFolder {
         /// Its configuration.
         path: PathBuf,
     },
@@ -103,7 +103,7 @@ pub enum LoadError {
          where it is",
         path.display(), nor(folders)
     )]
-    BaseModelGone {
+    BaseModelNotFound {
         /// The file that names the folder of the base model.
         path: PathBuf,
         /// Name of the base model.

@@ -55,7 +55,7 @@ impl Index {
         match folders.iter().find(|folder| is_model(folder)) {
             Some(found) => this.base_folder = found.clone(),
             None => {
-                return Err(LoadError::BaseModelGone { path, name: this.base_name, folders });
+                return Err(LoadError::BaseModelNotFound { path, name: this.base_name, folders });
             }
         }
         Ok(Some(this))

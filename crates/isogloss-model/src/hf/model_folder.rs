@@ -43,7 +43,7 @@ impl ModelFolder {
             (Some(base), _) => base.clone(),
             (None, (field, name)) => {
                 let found = name.as_deref().and_then(|name| local_base(&self.path, name));
-                found.ok_or(LoadError::BaseModelWanted { path, field, name })?
+                found.ok_or(LoadError::BaseModelNotLocal { path, field, name })?
             }
         };
         Ok(FolderKind::Adapter { json, base })
@@ -124,9 +124,9 @@ fn local_base(folder: &Path, name: &str) -> Option<PathBuf> {
 ///
 /// # Errors
 /// If a file of the folder is corrupt.
-pub fn base_to_fetch(folder: &ModelFolder) -> Result<Option<String>, LoadError> {
+pub fn missing_base_model(folder: &ModelFolder) -> Result<Option<String>, LoadError> {
     match folder.open() {
-        Err(LoadError::BaseModelWanted { name, .. }) => Ok(name),
+        Err(LoadError::BaseModelNotLocal { name, .. }) => Ok(name),
         Err(error) => Err(error),
         Ok(_) => Ok(None),
     }
@@ -181,9 +181,9 @@ pub fn tokenizer_folder(folder: impl Into<ModelFolder>) -> Result<PathBuf, LoadE
 ///
 /// # Errors
 /// If a file of the folder is corrupt.
-pub fn is_on_base(folder: &Path) -> Result<bool, LoadError> {
+pub fn is_adapter_folder(folder: &Path) -> Result<bool, LoadError> {
     match ModelFolder::from(folder).open() {
-        Err(LoadError::BaseModelWanted { .. }) => Ok(true),
+        Err(LoadError::BaseModelNotLocal { .. }) => Ok(true),
         Err(error) => Err(error),
         Ok(kind) => Ok(kind.base().is_some()),
     }

@@ -62,7 +62,7 @@ pub(super) fn load_parts(
     let path = folder.join(CONFIG);
     let json = read_json(&path)?;
     if json.get("peft_type").is_none() {
-        return Err(LoadError::NoPeftFolder { path });
+        return Err(LoadError::NotPeftFolder { path });
     }
     let files = WeightFiles::open_first(folder, &WEIGHTS)?;
     let encoder = model.encoder.config();

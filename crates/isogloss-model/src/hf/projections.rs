@@ -52,15 +52,15 @@ pub fn load_projections(folder: &Path, device: &Device) -> Result<Vec<Projection
         if weights.is_empty() {
             return Ok(projections);
         }
-        let mut source = InOrder(weights.into_iter());
+        let mut source = OrderedScores(weights.into_iter());
         projections.push(Projection::init(index, &widths, &mut source, device));
     }
 }
 
 /// Parameter source that returns the loaded weights in order.
-struct InOrder(std::vec::IntoIter<Vec<f32>>);
+struct OrderedScores(std::vec::IntoIter<Vec<f32>>);
 
-impl ParamSource for InOrder {
+impl ParamSource for OrderedScores {
     fn take(&mut self, _path: &str, _shape: &[usize], _init: Init) -> Option<Vec<f32>> {
         self.0.next()
     }

@@ -55,8 +55,10 @@ impl TargetModule {
         let (sizes, is_there) = match self {
             Self::Query | Self::Key | Self::Value => ([width, heads], heads > 0),
             Self::AttentionOutput => ([heads, width], heads > 0),
-            Self::FeedForwardUp => ([width, inner], !encoder.pruned.lacks_feed_forward(layer)),
-            Self::FeedForwardDown => ([inner, width], !encoder.pruned.lacks_feed_forward(layer)),
+            Self::FeedForwardUp => ([width, inner], !encoder.pruned.is_feed_forward_pruned(layer)),
+            Self::FeedForwardDown => {
+                ([inner, width], !encoder.pruned.is_feed_forward_pruned(layer))
+            }
         };
         is_there.then_some(sizes)
     }

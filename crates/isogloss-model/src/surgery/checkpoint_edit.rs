@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::prune::prune_heads;
 use super::quantize::{Storage, quantize};
 use super::tensor::StoredTensor;
-use super::trim::{names_by_token, renumber, select_rows};
-use crate::config::{HEAD_PARAMS, HEADS_TO_OUTPUT};
+use super::trim::{remap_token_ids, select_rows, vocabulary_tensor_names};
+use crate::config::{ATTENTION_OUTPUT_WEIGHT, HEAD_PARAMS};
 use crate::hf::{write_json, write_tensors};
 use crate::{EncoderConfig, LoadError, LoadFault, Pruning, SaveError, WeightFiles, read_config};
 
@@ -41,7 +41,7 @@ impl StoredModel {
             check_rows(rows, &config, folder)?;
         }
         let names: Vec<String> = files.names().map(str::to_owned).collect();
-        let by_token = names_by_token(&config);
+        let by_token = vocabulary_tensor_names(&config);
         let (mut tensors, mut faults) = (Vec::new(), Vec::new());
         let mut n_parameters_read = 0;
         // Position IDs, which older files have, are integers.
@@ -71,7 +71,7 @@ impl StoredModel {
             return Err(LoadError::Tensors { faults });
         }
         if let Some(rows) = rows {
-            renumber(&mut config_json, rows);
+            remap_token_ids(&mut config_json, rows);
         }
         let path = files.path().to_owned();
         Ok(Self { path, config, config_json, tensors, n_parameters_read })
@@ -104,8 +104,8 @@ impl StoredModel {
         let absent: BTreeSet<String> = pruned_paths.iter().flat_map(|path| names(path)).collect();
         let mut by_head = BTreeMap::new();
         for layer in 0..self.config.num_hidden_layers {
-            for path in HEAD_PARAMS.iter().chain([&HEADS_TO_OUTPUT]) {
-                let dim = usize::from(*path == HEADS_TO_OUTPUT);
+            for path in HEAD_PARAMS.iter().chain([&ATTENTION_OUTPUT_WEIGHT]) {
+                let dim = usize::from(*path == ATTENTION_OUTPUT_WEIGHT);
                 let names = names(&format!("layers.{layer}.{path}"));
                 by_head.extend(names.map(|name| (name, (layer, dim))));
             }

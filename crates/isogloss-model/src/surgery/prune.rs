@@ -25,7 +25,7 @@ pub(super) fn prune_heads(
     let n_outer: usize = tensor.shape[..dim].iter().product();
     let of_head = (tensor.values.len() / n_outer.max(1) / n_heads).max(1);
     let blocks = tensor.values.chunks(of_head).enumerate();
-    let kept = blocks.filter(|(block, _)| !config.pruned.lacks_head(layer, block % n_heads));
+    let kept = blocks.filter(|(block, _)| !config.pruned.is_head_pruned(layer, block % n_heads));
     tensor.values = kept.flat_map(|(_, values)| values).copied().collect();
     tensor.shape[dim] = config.attention_width(layer);
     Ok(())

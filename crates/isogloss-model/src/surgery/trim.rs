@@ -7,7 +7,7 @@ use crate::EncoderConfig;
 use crate::hf::TIED_LM_BIAS;
 
 /// Names of the tensors with one row or element per token of the vocabulary.
-pub(super) fn names_by_token(config: &EncoderConfig) -> Vec<String> {
+pub(super) fn vocabulary_tensor_names(config: &EncoderConfig) -> Vec<String> {
     let family = config.family.spec();
     let embeddings = family.encoder_key("embeddings.token.weight");
     let decoder = family.lm_head.decoder;
@@ -41,7 +41,7 @@ pub(super) fn select_rows(tensor: &mut StoredTensor, rows: &[u32], vocab_size: u
 
 /// Updates `vocab_size` and the token IDs of a `config.json`; the new ID of a token is its index in
 /// `rows`.
-pub(super) fn renumber(config_json: &mut Value, rows: &[u32]) {
+pub(super) fn remap_token_ids(config_json: &mut Value, rows: &[u32]) {
     for (field, value) in config_json.as_object_mut().into_iter().flatten() {
         if field == "vocab_size" {
             *value = rows.len().into();
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn numbers_of_tokens_follow_their_rows() {
         let mut config = json!({ "vocab_size": 9, "pad_token_id": 1, "eos_token_id": 8, "cls_token_id": null, "bos_token_id": 4 });
-        renumber(&mut config, &[0, 1, 5, 8]);
+        remap_token_ids(&mut config, &[0, 1, 5, 8]);
         let expected = json!({ "vocab_size": 4, "pad_token_id": 1, "eos_token_id": 3, "cls_token_id": null, "bos_token_id": null });
         assert_eq!(config, expected);
     }

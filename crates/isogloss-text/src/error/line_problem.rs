@@ -77,7 +77,7 @@ pub enum LineProblem {
         "tag {tag:?} spells no span in the scheme {scheme:?}, neither \"O\" nor a letter, \"-\" and a type; \
          data.tag_scheme = \"io\" reads bare types"
     )]
-    TagOfNoScheme {
+    InvalidTag {
         /// The tag.
         tag: String,
         /// The scheme.
@@ -234,7 +234,7 @@ pub enum LineProblem {
 
     /// Misplaced CoNLL-U comment, after the first row of a sentence.
     #[error("a comment after the first row of a sentence")]
-    LateComment,
+    MisplacedComment,
 
     /// CoNLL-U sentence without words, of comments or empty nodes only.
     #[error("a sentence without words")]

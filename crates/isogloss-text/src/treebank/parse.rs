@@ -43,7 +43,7 @@ pub(crate) fn parse(source: &Source) -> Result<Treebank, TextError> {
 fn push(sentence: &mut Sentence, content: &str) -> Result<(), LineProblem> {
     if content.starts_with('#') {
         if sentence.rows().next().is_some() {
-            return Err(LineProblem::LateComment);
+            return Err(LineProblem::MisplacedComment);
         }
         sentence.comments.push(content.to_owned());
         return Ok(());

@@ -44,7 +44,7 @@ use crate::treebank::{TreeError, check_tree};
 /// EMNLP, for the separate weighting of root arcs; they subtract a constant from each root arc, the
 /// pairs here are the limit of a large constant.
 pub fn maximum_spanning_tree(scores: &[f32], n_words: usize) -> Result<Vec<usize>, TreeError> {
-    if let Some(heads) = best_alone(scores, n_words) {
+    if let Some(heads) = greedy_heads(scores, n_words) {
         return Ok(heads);
     }
     let mut graph = Graph::new(scores, n_words)?;
@@ -78,7 +78,7 @@ pub fn maximum_spanning_tree(scores: &[f32], n_words: usize) -> Result<Vec<usize
 /// in most sentences; no tree has a better score.
 ///
 /// `None` also if a score is missing or cannot be compared.
-fn best_alone(scores: &[f32], n_words: usize) -> Option<Vec<usize>> {
+fn greedy_heads(scores: &[f32], n_words: usize) -> Option<Vec<usize>> {
     let width = n_words.checked_add(1)?;
     if width.checked_mul(width) != Some(scores.len()) {
         return None;

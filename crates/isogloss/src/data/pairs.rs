@@ -5,8 +5,8 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use isogloss_text::{
-    Alignment, Bitext, DiagonalAlignerConfig, Dictionary, DictionaryAligner, Language,
-    SentencePair, Symmetrization, WordForm, align_both_ways, read_alignments, read_pair_file,
+    Alignment, Bitext, Dictionary, DictionaryAligner, FastAlignConfig, Language, SentencePair,
+    Symmetrization, WordForm, align_bidirectional, read_alignments, read_pair_file,
 };
 
 use crate::Error;
@@ -109,7 +109,7 @@ impl AlignerRecipe {
             Self::Statistical {} => {
                 let bitext = Bitext::from_pairs(texts(), WordForm::Bare);
                 let symmetrization = Symmetrization::default();
-                align_both_ways(&DiagonalAlignerConfig::default(), &bitext, symmetrization)
+                align_bidirectional(&FastAlignConfig::default(), &bitext, symmetrization)
             }
             Self::Pharaoh { path } => {
                 let path = path.find(language)?;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use burn::tensor::Device;
-pub use isogloss_report::BothWays;
+pub use isogloss_report::BidirectionalAccuracy;
 use serde::{Deserialize, Serialize};
 
 use crate::embedding::search::{Neighbors, Vectors, nearest_both_ways, nearest_by_margin};
@@ -86,7 +86,7 @@ impl<'a> PairTexts<'a> {
         right: &Vectors,
         scoring: Scoring,
         device: &Device,
-    ) -> BothWays {
+    ) -> BidirectionalAccuracy {
         let n = self.left.len();
         assert_eq!([left.len(), right.len()], [n, n], "each text has one vector");
         let [forward, backward] = scoring.nearest(left, right, device);
@@ -95,7 +95,7 @@ impl<'a> PairTexts<'a> {
         };
         let is_right: [&dyn Fn(usize) -> bool; 2] =
             [&|at| finds(&forward, &self.right, at), &|at| finds(&backward, &self.left, at)];
-        BothWays::from_answers(n, is_right)
+        BidirectionalAccuracy::from_answers(n, is_right)
     }
 
     /// The distinct texts of each side, without the pairing: the input of bitext mining.
@@ -189,7 +189,7 @@ mod tests {
                 let [left, right] = planted(300, noise);
                 texts.accuracy(&left, &right, scoring, &Device::flex())
             };
-            assert_eq!(accuracy(0.1), BothWays { forward: 1.0, backward: 1.0 });
+            assert_eq!(accuracy(0.1), BidirectionalAccuracy { forward: 1.0, backward: 1.0 });
             let lost = accuracy(100.0);
             assert!(lost.mean() < 0.05, "{scoring:?}: {lost:?}");
         }
@@ -203,7 +203,7 @@ mod tests {
         let right = Vectors::new(vec![1.0, 0.0, 1.0, 0.0, 0.0, 1.0], 2).unwrap();
         let found = texts.accuracy(&left, &right, Scoring::Cosine, &Device::flex());
         // Backward, both "ja" find "yes", which is not "yeah".
-        assert_eq!(found, BothWays { forward: 1.0, backward: 2.0 / 3.0 });
+        assert_eq!(found, BidirectionalAccuracy { forward: 1.0, backward: 2.0 / 3.0 });
         assert_eq!(texts.n_repeated(), [0, 1]);
         assert_eq!(texts.unpaired()[1], ["ja", "nein"]);
     }

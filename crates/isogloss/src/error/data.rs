@@ -36,7 +36,7 @@ pub enum DataError {
     },
     /// All examples have labels that the source language lacks.
     #[error("{}: no example is left: the source language has none of its labels", path.display())]
-    NoneLeft {
+    NoExamplesLeft {
         /// The file.
         path: PathBuf,
     },

@@ -196,5 +196,5 @@ pub enum RunError {
     },
     /// An objective whose state never gets ready: it collects nothing from the warm-up batches.
     #[error("an objective wants more batches before the first step, and takes nothing from them")]
-    IdleState,
+    WarmUpStalled,
 }

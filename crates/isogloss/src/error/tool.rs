@@ -67,7 +67,7 @@ pub enum ToolError {
     #[error(
         "the Fisher information is that of one label a row; a parser says several things of a word"
     )]
-    SeveralLabelsARow,
+    FisherOfParser,
     /// Pruning or masking of a model that is already pruned.
     #[error("the model is pruned already: take the whole one")]
     Pruned,
@@ -77,7 +77,7 @@ pub enum ToolError {
          of this one are pruned",
         path.display()
     )]
-    SubnetworkOfWhole {
+    SubnetworkOfUnprunedModel {
         /// The file of the subnetwork.
         path: PathBuf,
         /// Number of pruned heads.
@@ -132,7 +132,7 @@ pub enum ToolError {
         "{}: these are adapters on a base: take the base, or merge them into it first",
         folder.display()
     )]
-    OnBase {
+    AdapterOnly {
         /// The folder.
         folder: PathBuf,
     },
@@ -157,7 +157,7 @@ pub enum ToolError {
     },
     /// A trimmed vocabulary that changes the segmentation of texts.
     #[error("{}: {n_texts} texts would be cut in another way", path.display())]
-    OtherSegmentation {
+    SegmentationChanged {
         /// The tokenizer.
         path: PathBuf,
         /// Number of texts with another segmentation.
@@ -165,7 +165,7 @@ pub enum ToolError {
     },
     /// A trimmed or pruned model whose hidden states differ from the whole model's.
     #[error("{}: hidden states{} would differ by {difference}", folder.display(), up_to(*largest))]
-    OtherStates {
+    HiddenStateMismatch {
         /// The whole model.
         folder: PathBuf,
         /// The largest difference.

@@ -25,7 +25,7 @@ pub enum AlignerRecipe {
         words: WordForm,
     },
     /// Statistical word alignment (fast_align, Dyer et al. 2013), trained on the pairs; see
-    /// `align_both_ways`.
+    /// `align_bidirectional`.
     Statistical {},
     /// Files of word alignments in Pharaoh format, `0-0 1-2`, one line for each pair, as written by
     /// `isogloss align`, fast_align and other aligners.

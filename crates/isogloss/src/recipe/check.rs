@@ -25,7 +25,7 @@ pub(super) fn check(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     several_sources(recipe, faults);
     subnetworks(recipe, faults);
     adapters(recipe, faults);
-    gradients_of_a_step(recipe, faults);
+    check_gradient_accumulation(recipe, faults);
     for (index, objective) in recipe.objective.iter().enumerate() {
         let method = objective.method.init();
         let mut refuse =
@@ -35,10 +35,10 @@ pub(super) fn check(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
         if let Some(problem) = refused {
             refuse(format!("{} {problem}", method.name()));
         }
-        twice_trained(recipe, &objective.method, &mut refuse);
+        check_duplicate_cross_entropy(recipe, &objective.method, &mut refuse);
         let others = recipe.objective.iter().enumerate().filter(|(other, _)| *other != index);
         let others: Vec<_> = others.map(|(_, other)| other.method.init()).collect();
-        held_by_one(&*method, others.iter().map(AsRef::as_ref), &mut refuse);
+        check_unique_states(&*method, others.iter().map(AsRef::as_ref), &mut refuse);
     }
 }
 
@@ -51,7 +51,7 @@ pub(super) fn added_objective(
 ) {
     let mut refuse = |problem: String| faults.add_message("objective", problem);
     inputs(recipe, method, &mut refuse);
-    held_by_one(method, others.iter().map(|(_, other)| &**other), &mut refuse);
+    check_unique_states(method, others.iter().map(|(_, other)| &**other), &mut refuse);
 }
 
 /// The recipe must provide the inputs of an objective: labels, views and texts.
@@ -60,7 +60,7 @@ fn inputs(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String
         refuse(format!("{} needs a task with labels", method.name()));
     }
     views(recipe, method, refuse);
-    texts_without_labels(recipe, method, refuse);
+    check_unlabeled_text(recipe, method, refuse);
 }
 
 /// An unsupervised task needs held-out text, and excludes options that need labels.
@@ -158,7 +158,7 @@ fn adapters(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
 
 /// Gradient accumulation must suit the update rule: whole tasks for meta-learning, several
 /// languages for PCGrad.
-fn gradients_of_a_step(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
+fn check_gradient_accumulation(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     let (accumulate, n_task) = (recipe.training.accumulate, recipe.update.batches_of_task() as u64);
     if accumulate > 0 && !accumulate.is_multiple_of(n_task) {
         let problem =
@@ -196,7 +196,11 @@ fn views(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String)
 }
 
 /// R-Drop includes the cross-entropy: another one would train the first pass twice.
-fn twice_trained(recipe: &Recipe, method: &ObjectiveConfig, refuse: &mut dyn FnMut(String)) {
+fn check_duplicate_cross_entropy(
+    recipe: &Recipe,
+    method: &ObjectiveConfig,
+    refuse: &mut dyn FnMut(String),
+) {
     let has_r_drop = recipe.objective.iter().any(|o| matches!(o.method, ObjectiveConfig::RDrop(_)));
     if let ObjectiveConfig::CrossEntropy(config) = method
         && has_r_drop
@@ -209,7 +213,7 @@ fn twice_trained(recipe: &Recipe, method: &ObjectiveConfig, refuse: &mut dyn FnM
 }
 
 /// The recipe must name the unlabeled text, and the word aligner of pairs, that an objective reads.
-fn texts_without_labels(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String)) {
+fn check_unlabeled_text(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String)) {
     for view in method.needs().views {
         let table = match view.text {
             TextView::Monolingual if recipe.monolingual.is_none() => "monolingual",
@@ -226,7 +230,7 @@ fn texts_without_labels(recipe: &Recipe, method: &dyn Objective, refuse: &mut dy
 }
 
 /// At most one momentum encoder, one negative queue, and one projection head for each name.
-fn held_by_one<'a>(
+fn check_unique_states<'a>(
     method: &dyn Objective,
     mut others: impl Iterator<Item = &'a dyn Objective> + Clone,
     refuse: &mut dyn FnMut(String),

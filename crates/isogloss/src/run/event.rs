@@ -82,14 +82,14 @@ pub enum Event<'a> {
         rule: &'a str,
     },
     /// Unfreezing: layers become trainable.
-    Open {
+    Unfreeze {
         /// Optimizer steps already done.
         step: u64,
         /// Indices of the layers, from 0.
         layers: &'a [usize],
     },
     /// The frozen-layer cache was filled: activations of the training examples after some layers.
-    Frozen {
+    FrozenCache {
         /// Number of layers cached in memory.
         in_memory: usize,
         /// Number of layers cached on disk.
@@ -100,7 +100,7 @@ pub enum Event<'a> {
         problem: Option<&'a str>,
     },
     /// Cached activations of frozen layers cannot be read any more; they are recomputed.
-    FrozenLost {
+    FrozenCacheLost {
         /// The error.
         problem: &'a str,
     },
@@ -151,7 +151,7 @@ pub enum Event<'a> {
         scores: &'a Scores,
     },
     /// Gradient conflict: the gradients of the training languages were compared.
-    Conflict {
+    GradientConflict {
         /// Optimizer steps done.
         step: u64,
         /// The languages.

@@ -2,7 +2,7 @@
 //! examples of a language before it is scored.
 
 use burn::module::Module;
-use isogloss_methods::{Gradients, Moment, Rates, apply_schedules, descend};
+use isogloss_methods::{Gradients, Moment, Rates, apply_schedules, sgd_step};
 use isogloss_model::{ForwardOptions, Model};
 
 use super::trainer::Trainer;
@@ -38,7 +38,7 @@ impl Trainer<'_> {
         for _ in 0..recipe.steps {
             let loss = targets.cross_entropy(&adapted.forward(&input, &options), 0.0);
             let gradients = Gradients::from_loss(&loss, &adapted);
-            adapted = descend(adapted, &gradients, rates);
+            adapted = sgd_step(adapted, &gradients, rates);
         }
         Ok(adapted.valid())
     }

@@ -8,7 +8,7 @@ use isogloss_model::{Model, ParamLocation, ParamPart, named_parameters};
 
 use super::event::Event;
 use super::trainer::Trainer;
-use super::unfreezing::opens_at;
+use super::unfreezing::unfreeze_steps;
 use crate::Error;
 use crate::step::StepBatch;
 use crate::step::frozen_cache::{CachedLayers, FrozenCache};
@@ -21,7 +21,7 @@ impl Trainer<'_> {
     fn frozen_layers(&self, model: &Model, step: u64) -> Option<usize> {
         let has_dropout =
             self.plan.recipe().training.frozen.as_ref().is_some_and(|frozen| frozen.dropout);
-        if has_dropout || !self.schedules.iter().any(|rule| rule.opens_at().is_some()) {
+        if has_dropout || !self.schedules.iter().any(|rule| rule.unfreeze_steps().is_some()) {
             return None;
         }
         let moment = Moment { step, total_steps: self.learning_rate.total_steps };
@@ -69,7 +69,7 @@ impl Trainer<'_> {
             &self.options.device,
         )?;
         let CachedLayers { in_memory, on_disk, left_out, problem } = cached;
-        watch(Event::Frozen { in_memory, on_disk, left_out, problem: problem.as_deref() });
+        watch(Event::FrozenCache { in_memory, on_disk, left_out, problem: problem.as_deref() });
         self.frozen_cache = Some(cache);
         self.progress.seconds += began.elapsed().as_secs_f64();
         Ok(())
@@ -84,12 +84,12 @@ impl Trainer<'_> {
         let total_steps = self.learning_rate.total_steps;
         let frozen_at = |step| self.frozen_layers(self.model(), step).unwrap_or(0);
         let (first, now) = (frozen_at(0), frozen_at(self.progress.step));
-        if self.schedules.iter().any(|rule| rule.decides_later()) {
+        if self.schedules.iter().any(|rule| rule.is_adaptive()) {
             return (1..=if total_steps > self.steps_per_epoch { now } else { 0 }).collect();
         }
-        let opens_at = opens_at(&self.schedules).into_iter().flatten().flatten();
+        let unfreeze_steps = unfreeze_steps(&self.schedules).into_iter().flatten().flatten();
         let mut moments: Vec<u64> =
-            opens_at.filter(|step| *step < total_steps).chain([0, total_steps]).collect();
+            unfreeze_steps.filter(|step| *step < total_steps).chain([0, total_steps]).collect();
         moments.sort_unstable();
         moments.dedup();
         let stretches: Vec<(usize, u64)> =
@@ -124,7 +124,7 @@ impl Trainer<'_> {
                 text.and_then(|text| cache.activations(text, frozen, &device));
         }
         if let Some(problem) = cache.take_problem() {
-            watch(Event::FrozenLost { problem: &problem });
+            watch(Event::FrozenCacheLost { problem: &problem });
         }
     }
 }

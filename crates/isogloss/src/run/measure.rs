@@ -2,7 +2,7 @@
 //! conflict.
 
 use isogloss_kernels::split_seed;
-use isogloss_methods::mark_all_that_may_train;
+use isogloss_methods::unfreeze_all_trainable;
 use serde_json::json;
 
 use super::event::Event;
@@ -28,7 +28,7 @@ impl Trainer<'_> {
         };
         let step = self.progress.step;
         let options = measure.options(split_seed(self.plan.recipe().seed, seeds::MEASURE));
-        let model = mark_all_that_may_train(self.finished_model(), &self.schedules);
+        let model = unfreeze_all_trainable(self.finished_model(), &self.schedules);
         let dev = &data.corpus.devs[0];
         let measures = Measures::take(&model, dev, &self.options.device, &options)?;
         watch(Event::Measures { step, measures: &measures });
@@ -45,7 +45,7 @@ impl Trainer<'_> {
             });
             let sets = sets.collect::<Result<Vec<_>, Error>>()?;
             let cosines = gradient_cosines(&model, &sets, &self.options.device, &options)?;
-            watch(Event::Conflict { step, languages: sources, cosines: &cosines });
+            watch(Event::GradientConflict { step, languages: sources, cosines: &cosines });
             self.log.write(&json!({
                 "kind": "conflict", "step": step, "languages": sources, "cosines": cosines,
             }))?;

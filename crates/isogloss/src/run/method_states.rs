@@ -41,7 +41,7 @@ pub(super) fn begin(
         let path = sets.map(|set| set.path.clone()).next().unwrap_or_default();
         let collected = StepGradients::new(context, model, batches, &path)?.collect(model)?;
         if collected.iter().all(Vec::is_empty) {
-            return Err(RunError::IdleState.into());
+            return Err(RunError::WarmUpStalled.into());
         }
         context.states.warm_up(collected);
     }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use isogloss_methods::{Gradients, MethodState, Moment, StepFindings, apply_schedules};
+use isogloss_methods::{Gradients, MethodState, Moment, StepResults, apply_schedules};
 use isogloss_model::Model;
 use serde_json::json;
 
@@ -94,7 +94,7 @@ impl Trainer<'_> {
         self.context.states.after_step(model, found.collected);
         if let Some(subnetworks) = self.subnetworks.as_mut().filter(|of| of.are_dynamic()) {
             let importances = found.importances;
-            subnetworks.after_step(model, StepFindings { importances, ..StepFindings::default() });
+            subnetworks.after_step(model, StepResults { importances, ..StepResults::default() });
             let masks = subnetworks.source_subnetworks();
             self.context.masks = SubnetworkMasks::new(masks, true, &self.context.device);
         }

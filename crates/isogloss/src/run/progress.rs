@@ -26,7 +26,7 @@ pub(super) struct Progress {
     /// Training time in seconds.
     pub(super) seconds: f64,
     /// The step at which each layer is unfrozen, by schedule of layers and by layer.
-    pub(super) opens_at: Vec<Vec<Option<u64>>>,
+    pub(super) unfreeze_steps: Vec<Vec<Option<u64>>>,
 }
 
 /// The best evaluation of a run so far.

@@ -20,7 +20,7 @@ impl Trainer<'_> {
         let load = if self.context.plan.needs_lm_head() { load_masked_lm } else { load };
         let chosen = load(&self.run.best(), &HeadChoice::Saved, &self.options.device)?.model;
         if let Some(subnetworks) = self.subnetworks.as_mut().filter(|of| of.are_dynamic()) {
-            subnetworks.read_written(&self.run.best())?;
+            subnetworks.reload_saved(&self.run.best())?;
         }
         let selection = Selection { rule: self.rule.clone(), step: best.step, score: best.score };
         let results = match self.data {

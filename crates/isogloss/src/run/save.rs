@@ -18,7 +18,7 @@ impl Trainer<'_> {
     ) -> Result<(), Error> {
         self.progress.log_len = self.log.sync()?;
         self.progress.language_epochs = self.unlabeled.progress();
-        self.progress.opens_at = unfreezing::opens_at(&self.schedules);
+        self.progress.unfreeze_steps = unfreezing::unfreeze_steps(&self.schedules);
         let subnetworks = self.subnetworks.iter().map(|state| (SUBNETWORKS, state.save()));
         let guided_dropout = self.context.guided_dropout.iter();
         let guided_dropout = guided_dropout.map(|state| (GUIDED_DROPOUT, state.save()));

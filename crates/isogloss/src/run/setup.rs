@@ -191,7 +191,7 @@ fn schedules(
     let scope = AdapterRecipe::scope(recipe);
     let seed = split_seed(recipe.seed, seeds::UNFREEZING);
     let mut schedules = recipe.schedule.init(n_layers, &scope, seed);
-    unfreezing::resume(&mut schedules, &progress.opens_at);
+    unfreezing::resume(&mut schedules, &progress.unfreeze_steps);
     Ok(schedules)
 }
 

@@ -60,7 +60,7 @@ impl Trainer<'_> {
             let per_epoch = self.steps_per_epoch;
             let labeled = data.map(|data| data.stream(scope, plan, first_step, per_epoch));
             while self.progress.step < total_steps {
-                self.open_layers(watch)?;
+                self.unfreeze_layers(watch)?;
                 if self.progress.step == first_step {
                     self.cache_frozen_layers(watch)?;
                 }

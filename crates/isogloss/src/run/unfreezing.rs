@@ -16,7 +16,10 @@ use crate::{Error, FisherEstimator, MeasureOptions};
 
 impl Trainer<'_> {
     /// Unfreezes the layers that are due before the next step, and logs them.
-    pub(super) fn open_layers(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+    pub(super) fn unfreeze_layers(
+        &mut self,
+        watch: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
         let step = self.progress.step;
         let mut traces = None;
         if self.schedules.iter().any(|rule| rule.is_due(step)) {
@@ -28,13 +31,13 @@ impl Trainer<'_> {
             }
             traces = Some(of_layers);
         }
-        for rule in self.schedules.iter().filter(|rule| opens_layers(&***rule)) {
+        for rule in self.schedules.iter().filter(|rule| unfreezes_layers(&***rule)) {
             let layers: Vec<usize> =
-                opened_at(&**rule, step).filter(|layer| self.learns(*layer, step)).collect();
+                unfrozen_at(&**rule, step).filter(|layer| self.learns(*layer, step)).collect();
             if layers.is_empty() {
                 continue;
             }
-            watch(Event::Open { step, layers: &layers });
+            watch(Event::Unfreeze { step, layers: &layers });
             let mut line = json!({
                 "kind": "open", "step": step, "epoch": self.epoch(), "schedule": rule.name(),
                 "layers": layers,
@@ -89,24 +92,26 @@ impl Trainer<'_> {
 }
 
 /// The step at which each layer is unfrozen, by schedule of layers and by layer.
-pub(super) fn opens_at(schedules: &[Box<dyn Schedule>]) -> Vec<Vec<Option<u64>>> {
-    schedules.iter().filter_map(|rule| Some(rule.opens_at()?.to_vec())).collect()
+pub(super) fn unfreeze_steps(schedules: &[Box<dyn Schedule>]) -> Vec<Vec<Option<u64>>> {
+    schedules.iter().filter_map(|rule| Some(rule.unfreeze_steps()?.to_vec())).collect()
 }
 
-/// Restores the unfreezing steps that [`opens_at`] returned.
-pub(super) fn resume(schedules: &mut [Box<dyn Schedule>], opens_at: &[Vec<Option<u64>>]) {
-    let about_layers = schedules.iter_mut().filter(|rule| rule.opens_at().is_some());
-    about_layers.zip(opens_at).for_each(|(rule, opens_at)| rule.resume(opens_at.clone()));
+/// Restores the unfreezing steps that [`unfreeze_steps`] returned.
+pub(super) fn resume(schedules: &mut [Box<dyn Schedule>], unfreeze_steps: &[Vec<Option<u64>>]) {
+    let about_layers = schedules.iter_mut().filter(|rule| rule.unfreeze_steps().is_some());
+    about_layers
+        .zip(unfreeze_steps)
+        .for_each(|(rule, unfreeze_steps)| rule.resume(unfreeze_steps.clone()));
 }
 
 /// Whether a schedule unfreezes layers during training, rather than keep the same layers trainable
 /// from the first step on.
-fn opens_layers(rule: &dyn Schedule) -> bool {
-    let mut steps = rule.opens_at().unwrap_or_default().iter().flatten();
-    rule.decides_later() || steps.any(|step| *step > 0)
+fn unfreezes_layers(rule: &dyn Schedule) -> bool {
+    let mut steps = rule.unfreeze_steps().unwrap_or_default().iter().flatten();
+    rule.is_adaptive() || steps.any(|step| *step > 0)
 }
 
-fn opened_at(rule: &dyn Schedule, step: u64) -> impl Iterator<Item = usize> {
-    let layers = rule.opens_at().unwrap_or_default().iter().enumerate();
+fn unfrozen_at(rule: &dyn Schedule, step: u64) -> impl Iterator<Item = usize> {
+    let layers = rule.unfreeze_steps().unwrap_or_default().iter().enumerate();
     layers.filter(move |(_, at)| **at == Some(step)).map(|(layer, _)| layer)
 }

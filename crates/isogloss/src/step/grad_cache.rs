@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use isogloss_kernels::split_seed;
 use isogloss_methods::{
-    GradCache, Gradients, Sentences, TextView, View, surrogate_loss, vector_gradients,
+    GradCache, Gradients, Sentences, TextView, View, embedding_gradients, surrogate_loss,
 };
 use isogloss_model::{ForwardOptions, Model, ModelInput};
 
@@ -44,7 +44,8 @@ impl StepGradients<'_> {
             Ok(Tensor::cat(chunks.iter().map(chunk).collect::<Result<_, _>>()?, 0))
         });
         let [left, right]: [Result<_, Error>; 2] = embeddings;
-        let (loss, by_embedding) = vector_gradients([left?, right?], |sides| contrast.loss(sides));
+        let (loss, by_embedding) =
+            embedding_gradients([left?, right?], |sides| contrast.loss(sides));
         let mut gradients = Gradients::default();
         for rows in &chunks {
             // Both sides are in one graph, so that the embedding matrix's gradient is computed once

@@ -2,7 +2,7 @@
 //! steps.
 
 use burn::tensor::Tensor;
-use isogloss_methods::{MethodState, ObjectiveError, StepFindings, StepInput};
+use isogloss_methods::{MethodState, ObjectiveError, StepInput, StepResults};
 use isogloss_model::Model;
 
 use super::forward_plan::ForwardPlan;
@@ -71,7 +71,7 @@ impl ObjectiveStates {
     /// Updates the states after an optimizer step; `model` holds the updated weights.
     pub(crate) fn after_step(&mut self, model: &Model, collected: Collected) {
         for (state, collected) in self.states.iter_mut().zip(collected) {
-            let found = StepFindings { collected, ..StepFindings::default() };
+            let found = StepResults { collected, ..StepResults::default() };
             state.state.after_step(model, found);
         }
     }

@@ -76,7 +76,7 @@ impl LabelPredictor<'_> {
         let mut lost: Vec<_> = indices.iter().map(|index| set.lost(*index)).collect();
         for (row, (best, target)) in best.iter().zip(targets).enumerate() {
             let (example, token) = (row / rows_per_example, row % rows_per_example);
-            take_lost(&mut lost[example], token, &mut labels[example]);
+            add_words_without_token(&mut lost[example], token, &mut labels[example]);
             if *target != IGNORE_INDEX {
                 let (gold, predicted) = &mut labels[example];
                 gold.push(*target as usize);
@@ -84,7 +84,7 @@ impl LabelPredictor<'_> {
             }
         }
         for (lost, labels) in lost.iter_mut().zip(&mut labels) {
-            take_lost(lost, usize::MAX, labels);
+            add_words_without_token(lost, usize::MAX, labels);
         }
         Ok(labels)
     }
@@ -100,7 +100,11 @@ impl LabelPredictor<'_> {
 
 /// Adds the words without a token that come before this token; their prediction is
 /// [`NO_PREDICTION`].
-fn take_lost(lost: &mut &[LostWord], token: usize, labels: &mut (Vec<usize>, Vec<usize>)) {
+fn add_words_without_token(
+    lost: &mut &[LostWord],
+    token: usize,
+    labels: &mut (Vec<usize>, Vec<usize>),
+) {
     while let Some((word, rest)) = lost.split_first().filter(|(word, _)| word.at <= token) {
         labels.0.push(word.label as usize);
         labels.1.push(NO_PREDICTION);

@@ -107,7 +107,7 @@ impl LabeledSet {
             ..DataReport::default()
         };
         if report.n == 0 {
-            return Err(DataError::NoneLeft { path }.into());
+            return Err(DataError::NoExamplesLeft { path }.into());
         }
         let kept = featurized.kept.iter().map(|index| &examples[*index]);
         let kept: Vec<Sentence> =

@@ -61,7 +61,7 @@ impl UnlabeledTask for LanguageModeling {
         device: &Device,
     ) -> Result<BTreeMap<String, LanguageResult>, Error> {
         let score = held_out.blocks.iter().map(|(language, blocks)| {
-            let found = score_guesses(model, blocks, batch_size, device);
+            let found = score_masked_tokens(model, blocks, batch_size, device);
             let path = held_out.model_folder.to_owned();
             let found = found.map_err(|source| Error::Input { path, source })?;
             Ok((language.to_string(), found))
@@ -72,7 +72,7 @@ impl UnlabeledTask for LanguageModeling {
 
 /// Masked language modelling scores: accuracy and cross-entropy, in nats, as means over the masked
 /// tokens of all blocks.
-fn score_guesses(
+fn score_masked_tokens(
     model: &Model,
     blocks: &TokenBatch,
     batch_size: usize,

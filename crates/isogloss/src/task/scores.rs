@@ -97,14 +97,14 @@ impl Serialize for Scores {
 
 impl<'de> Deserialize<'de> for Scores {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(InOrder)
+        deserializer.deserialize_map(OrderedScores)
     }
 }
 
 /// Deserializes fields in their order, as the first is the selection metric.
-struct InOrder;
+struct OrderedScores;
 
-impl<'de> Visitor<'de> for InOrder {
+impl<'de> Visitor<'de> for OrderedScores {
     type Value = Scores;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -31,7 +31,7 @@ pub use report::{AlignmentReport, match_languages, write_report};
 use words::WordPairs;
 
 use crate::Error;
-use crate::embedding::retrieval::{BothWays, PairTexts};
+use crate::embedding::retrieval::{BidirectionalAccuracy, PairTexts};
 use crate::embedding::search::{Vectors, nearest, nearest_both_ways};
 use crate::embedding::text_encoder::{LayerVectors, TextEncoder, TokenizedText};
 use crate::ground::sample::sample_indices;
@@ -57,11 +57,14 @@ pub fn word_alignment(left: &Vectors, right: &Vectors, device: &Device) -> WordA
     };
     let n = left.len();
     WordAlignment {
-        weak: BothWays::from_answers(
+        weak: BidirectionalAccuracy::from_answers(
             n,
             [&|at| is_weak(0, at).is_some(), &|at| is_weak(1, at).is_some()],
         ),
-        strong: BothWays::from_answers(n, [&|at| is_strong(0, at), &|at| is_strong(1, at)]),
+        strong: BidirectionalAccuracy::from_answers(
+            n,
+            [&|at| is_strong(0, at), &|at| is_strong(1, at)],
+        ),
     }
 }
 
@@ -180,8 +183,8 @@ mod tests {
         // Right: 4 finds 0; 40 finds 10; 95 finds 90.
         // For 40 the right word 4 is 36 away, 10 only 30.
         let third = 1.0 / 3.0;
-        assert_eq!(found.weak, BothWays { forward: 2.0 * third, backward: 1.0 });
-        assert_eq!(found.strong, BothWays { forward: 2.0 * third, backward: 1.0 });
+        assert_eq!(found.weak, BidirectionalAccuracy { forward: 2.0 * third, backward: 1.0 });
+        assert_eq!(found.strong, BidirectionalAccuracy { forward: 2.0 * third, backward: 1.0 });
 
         // A left word at 2 is nearer to 0 than 4 is.
         // For 2 itself its translation, 4, is as near as 0.
@@ -198,14 +201,14 @@ mod tests {
     fn equal_vectors_go_to_the_other_language_and_the_lowest_index() {
         let same = vectors(&[[1.0, 0.0]; 3]);
         let found = word_alignment(&same, &same, &Device::flex());
-        let first_only = BothWays { forward: 1.0 / 3.0, backward: 1.0 / 3.0 };
+        let first_only = BidirectionalAccuracy { forward: 1.0 / 3.0, backward: 1.0 / 3.0 };
         assert_eq!(found, WordAlignment { weak: first_only, strong: first_only });
     }
 
     #[test]
     fn one_pair_is_always_aligned() {
         let (left, right) = (vectors(&[[1.0, 0.0]]), vectors(&[[-1.0, 0.1]]));
-        let all = BothWays { forward: 1.0, backward: 1.0 };
+        let all = BidirectionalAccuracy { forward: 1.0, backward: 1.0 };
         let found = word_alignment(&left, &right, &Device::flex());
         assert_eq!(found, WordAlignment { weak: all, strong: all });
     }

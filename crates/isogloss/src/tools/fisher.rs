@@ -148,7 +148,7 @@ impl Batches {
                 Targets::None => Vec::new(),
                 Targets::Classes(values) | Targets::Tokens(values) => values,
                 Targets::Words(_) => {
-                    return Err(ToolError::SeveralLabelsARow.into());
+                    return Err(ToolError::FisherOfParser.into());
                 }
             };
             batches.push((input, targets));

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use isogloss_model::is_on_base;
+use isogloss_model::is_adapter_folder;
 
 use crate::Error;
 use crate::error::{ToolError, io};
@@ -21,8 +21,8 @@ const UNCHANGED: [&str; 7] = [
 
 /// Fails for an adapter-only checkpoint, whose base model is in another folder.
 pub(super) fn check_whole(folder: &Path) -> Result<(), Error> {
-    if is_on_base(folder)? {
-        return Err(ToolError::OnBase { folder: folder.to_owned() }.into());
+    if is_adapter_folder(folder)? {
+        return Err(ToolError::AdapterOnly { folder: folder.to_owned() }.into());
     }
     Ok(())
 }

@@ -115,7 +115,7 @@ impl Predictor {
                 load_adapter(folder, model, &choice)?;
                 Ok(())
             }
-            None => model.encoder.exchange_adapter(&language, None),
+            None => model.encoder.swap_active_adapter(&language, None),
         };
         Ok(exchanged.map_err(ToolError::from)?)
     }

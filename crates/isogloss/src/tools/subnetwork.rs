@@ -215,7 +215,7 @@ pub(crate) fn check_parts(config: &EncoderConfig, path: &Path) -> Result<(), Err
     if pruned.is_empty() {
         return Ok(());
     }
-    let error = ToolError::SubnetworkOfWhole {
+    let error = ToolError::SubnetworkOfUnprunedModel {
         path: path.to_owned(),
         n_heads: pruned.n_heads(),
         n_feed_forward: pruned.n_feed_forward(),

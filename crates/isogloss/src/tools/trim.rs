@@ -176,7 +176,7 @@ impl<'a> Vocabulary<'a> {
         let (of_texts, of_others) = (compare(&inputs)?, compare(others)?);
         if kept.n_lost == 0 && of_texts.n_changed > 0 {
             let (path, n_texts) = (self.folder.join("tokenizer.json"), of_texts.n_changed);
-            return Err(ToolError::OtherSegmentation { path, n_texts }.into());
+            return Err(ToolError::SegmentationChanged { path, n_texts }.into());
         }
         let mut report = TrimReport {
             n_pieces: [self.tokenizer.vocab_size(), kept.ids.len()],
@@ -208,7 +208,9 @@ impl<'a> Vocabulary<'a> {
             if options.storage == Storage::F32 && report.states.largest_difference > 0.0 {
                 let difference = report.states.largest_difference;
                 let folder = self.folder.to_owned();
-                return Err(ToolError::OtherStates { folder, difference, largest: None }.into());
+                return Err(
+                    ToolError::HiddenStateMismatch { folder, difference, largest: None }.into()
+                );
             }
             Ok(())
         })?;

@@ -5,7 +5,7 @@ use isogloss_model::Model;
 use serde_json::json;
 
 use crate::momentum_encoder::MomentumEncoder;
-use crate::state::{MethodState, SavedState, StateError, StateReader, StepFindings};
+use crate::state::{MethodState, SavedState, StateError, StateReader, StepResults};
 
 /// Checkpoint key of the step count.
 const STEPS: &str = "steps";
@@ -29,7 +29,7 @@ impl MethodState for MeanTeacherState {
         self.teacher.begin(model);
     }
 
-    fn after_step(&mut self, model: &Model, _found: StepFindings) {
+    fn after_step(&mut self, model: &Model, _found: StepResults) {
         self.n_steps += 1;
         let of_mean = 1.0 - 1.0 / (self.n_steps + 1) as f64;
         self.teacher.follow(model, of_mean.min(self.momentum));
@@ -93,8 +93,8 @@ mod tests {
         };
         let [first, second, third] = [of(0), of(1), of(2)];
         let mut state = begun();
-        state.after_step(&model(1), StepFindings::default());
-        state.after_step(&model(2), StepFindings::default());
+        state.after_step(&model(1), StepResults::default());
+        state.after_step(&model(2), StepResults::default());
         let found = tensors(&state);
         assert!(found.iter().any(|(name, _)| name.starts_with("head")), "{found:?}");
         for (row, (name, values)) in found.iter().enumerate() {
@@ -111,11 +111,11 @@ mod tests {
     #[test]
     fn a_restored_state_goes_on_as_if_nothing_had_been() {
         let mut whole = begun();
-        whole.after_step(&model(1), StepFindings::default());
+        whole.after_step(&model(1), StepResults::default());
         let (mut saved, mut resumed) = (Saved::new(&whole), MeanTeacherState::new(0.6));
         resumed.restore(&mut saved, &model(1), &Device::flex()).unwrap();
         for state in [&mut whole, &mut resumed] {
-            state.after_step(&model(2), StepFindings::default());
+            state.after_step(&model(2), StepResults::default());
         }
         assert_eq!(Saved::new(&resumed), Saved::new(&whole));
         saved.values.clear();

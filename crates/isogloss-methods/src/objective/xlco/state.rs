@@ -7,7 +7,7 @@ use super::config::XlcoConfig;
 use super::negative_queue::NegativeQueue;
 use crate::error::ObjectiveError;
 use crate::momentum_encoder::MomentumEncoder;
-use crate::state::{MethodState, SavedState, StateError, StateReader, StepFindings};
+use crate::state::{MethodState, SavedState, StateError, StateReader, StepResults};
 use crate::step::StepInput;
 
 /// Checkpoint tensors: the keys, and the index of the next one.
@@ -47,7 +47,7 @@ impl MethodState for XlcoState {
         self.config.keys(input).map(Some)
     }
 
-    fn after_step(&mut self, model: &Model, found: StepFindings) {
+    fn after_step(&mut self, model: &Model, found: StepResults) {
         if let Some(queue) = &mut self.queue {
             found.collected.into_iter().for_each(|keys| queue.push(keys));
         }
@@ -124,7 +124,7 @@ mod tests {
         assert!(whole.is_ready());
         let step = |state: &mut XlcoState, first: f32| {
             let collected = vec![keys(first)];
-            state.after_step(&model(2), StepFindings { collected, ..StepFindings::default() });
+            state.after_step(&model(2), StepResults { collected, ..StepResults::default() });
         };
         step(&mut whole, 5.0);
         let mut resumed = state();

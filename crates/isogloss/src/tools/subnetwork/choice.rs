@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use isogloss_kernels::split_seed;
 use isogloss_methods::{
-    MethodState, SavedState, SourceSubnetworks, StateError, StateReader, StepFindings, Subnetwork,
+    MethodState, SavedState, SourceSubnetworks, StateError, StateReader, StepResults, Subnetwork,
 };
 use isogloss_model::Model;
 use isogloss_report::SUBNETWORKS;
@@ -39,7 +39,7 @@ enum Unseen {
 }
 
 impl MethodState for Subnetworks {
-    fn after_step(&mut self, model: &Model, found: StepFindings) {
+    fn after_step(&mut self, model: &Model, found: StepResults) {
         self.source_subnetworks.after_step(model, found);
         self.refresh();
     }
@@ -126,7 +126,7 @@ impl Subnetworks {
     }
 
     /// Reads the subnetworks of the source languages from the model folder.
-    pub(crate) fn read_written(&mut self, folder: &Path) -> Result<(), Error> {
+    pub(crate) fn reload_saved(&mut self, folder: &Path) -> Result<(), Error> {
         let read = |(language, subnetwork): (&Language, &Subnetwork)| {
             let path = folder.join(SUBNETWORKS).join(format!("{language}.toml"));
             read_subnetwork(&path, subnetwork.sizes())

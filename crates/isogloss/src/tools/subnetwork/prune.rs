@@ -126,7 +126,9 @@ fn compare(
     }
     if largest_difference > TOLERANCE * largest {
         let (folder, difference) = (whole.to_owned(), largest_difference);
-        return Err(ToolError::OtherStates { folder, difference, largest: Some(largest) }.into());
+        return Err(
+            ToolError::HiddenStateMismatch { folder, difference, largest: Some(largest) }.into()
+        );
     }
     Ok(StateCheck { n_texts: rows.len(), largest_difference })
 }

@@ -36,18 +36,18 @@ const TENSION_RANGE: (f64, f64) = (0.1, 14.0);
 /// and the number of threads does not.
 const GROUP: usize = 128;
 
-/// Hyperparameters of fast_align (Dyer et al. 2013), which train a [`DiagonalAligner`]; the
+/// Hyperparameters of fast_align (Dyer et al. 2013), which train a [`FastAlign`]; the
 /// defaults are those of `fast_align -d -o -v`.
 ///
 /// ```
-/// use isogloss_text::DiagonalAlignerConfig;
+/// use isogloss_text::FastAlignConfig;
 ///
-/// let config = DiagonalAlignerConfig { null_probability: 1.0, ..Default::default() };
+/// let config = FastAlignConfig { null_probability: 1.0, ..Default::default() };
 /// assert_eq!(config.faults(), [("null_probability", "expected [0, 1), found 1".to_owned())]);
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct DiagonalAlignerConfig {
+pub struct FastAlignConfig {
     /// Number of EM iterations, `-I` of fast_align: the last one aligns the text, and each one
     /// before it re-estimates the translation probabilities.
     pub iterations: usize,
@@ -63,7 +63,7 @@ pub struct DiagonalAlignerConfig {
     pub variational_bayes: Option<f64>,
 }
 
-impl Default for DiagonalAlignerConfig {
+impl Default for FastAlignConfig {
     fn default() -> Self {
         Self {
             iterations: 5,
@@ -75,7 +75,7 @@ impl Default for DiagonalAlignerConfig {
     }
 }
 
-impl DiagonalAlignerConfig {
+impl FastAlignConfig {
     /// Validates the configuration: the field name and the reason of each invalid value.
     pub fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
@@ -105,7 +105,7 @@ impl DiagonalAlignerConfig {
     /// Training is multi-threaded, and the result is bit-identical for any number of threads.
     ///
     /// The configuration must be valid: [`faults`](Self::faults) must return nothing.
-    pub fn train(&self, bitext: &Bitext) -> DiagonalAligner {
+    pub fn train(&self, bitext: &Bitext) -> FastAlign {
         let mut table = Table::new(&bitext.left, &bitext.right);
         let mut tension = self.tension;
         let mut iterations = Vec::new();
@@ -119,7 +119,7 @@ impl DiagonalAlignerConfig {
             }
             table.estimate(self.variational_bayes);
         }
-        DiagonalAligner {
+        FastAlign {
             form: bitext.form,
             left: bitext.left.clone(),
             right: bitext.right.clone(),
@@ -147,7 +147,7 @@ pub struct EmIteration {
 /// left word i with a probability proportional to exp(−λ |i/n − j/m|), both counted from 1.
 /// A table holds the probability of each right word given a left word.
 /// A right word has at most one link, a left word any number; for both directions, see
-/// [`align_both_ways`].
+/// [`align_bidirectional`].
 ///
 /// The table takes 25 bytes per word pair that co-occurs in a pair of texts, which is most of the
 /// memory.
@@ -161,14 +161,14 @@ pub struct EmIteration {
 /// prior with swapped lengths, and the tension is clamped to 0.1 to 14.
 ///
 /// ```
-/// use isogloss_text::{Bitext, DiagonalAlignerConfig, WordForm};
+/// use isogloss_text::{Bitext, FastAlignConfig, WordForm};
 ///
 /// let pairs = [("the house", "das Haus"), ("the book", "das Buch"), ("a book", "ein Buch")];
-/// let aligner = DiagonalAlignerConfig::default().train(&Bitext::from_pairs(pairs, WordForm::Lowercase));
+/// let aligner = FastAlignConfig::default().train(&Bitext::from_pairs(pairs, WordForm::Lowercase));
 /// assert_eq!(aligner.align("a House", "ein Haus").to_string(), "0-0 1-1");
 /// ```
 #[derive(Debug)]
-pub struct DiagonalAligner {
+pub struct FastAlign {
     form: WordForm,
     left: Arc<Side>,
     right: Arc<Side>,
@@ -177,7 +177,7 @@ pub struct DiagonalAligner {
     iterations: Vec<EmIteration>,
 }
 
-impl DiagonalAligner {
+impl FastAlign {
     /// Aligns two texts (Viterbi alignment): links each right word to the most probable left word,
     /// if that is more probable than no link.
     ///
@@ -264,8 +264,8 @@ impl DiagonalAligner {
 /// # Source
 /// `fast_align` and `fast_align -r` with `atools`, as Gaschi et al. 2023 use them for realignment,
 /// there with [`Symmetrization::GrowDiagFinalAnd`].
-pub fn align_both_ways(
-    config: &DiagonalAlignerConfig,
+pub fn align_bidirectional(
+    config: &FastAlignConfig,
     bitext: &Bitext,
     symmetrization: Symmetrization,
 ) -> Vec<Alignment> {

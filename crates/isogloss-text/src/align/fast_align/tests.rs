@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::ThreadPoolBuilder;
 use serde::Deserialize;
 
-use super::{DiagonalAligner, DiagonalAlignerConfig, Prior, Table, align_both_ways, expect};
+use super::{FastAlign, FastAlignConfig, Prior, Table, align_bidirectional, expect};
 use crate::align::tests::alignment;
 use crate::{Alignment, AlignmentScores, Bitext, GoldAlignment, Symmetrization, WordForm};
 
@@ -52,7 +52,7 @@ fn bitext(reference: &Reference) -> Bitext {
 }
 
 #[track_caller]
-fn agrees(aligner: &DiagonalAligner, model: &ReferenceModel) {
+fn agrees(aligner: &FastAlign, model: &ReferenceModel) {
     // Thot uses single precision, whose rounding affects its tension after three times eight steps.
     assert!(
         (aligner.tension() - model.tension).abs() < 1e-4,
@@ -70,10 +70,10 @@ fn agrees(aligner: &DiagonalAligner, model: &ReferenceModel) {
 fn models_are_those_of_thot() {
     let reference = reference();
     let bitext = bitext(&reference);
-    let config = DiagonalAlignerConfig::default();
+    let config = FastAlignConfig::default();
     agrees(&config.train(&bitext), &reference.forward_model);
     agrees(&config.train(&bitext.reversed()), &reference.backward_model);
-    let config = DiagonalAlignerConfig { variational_bayes: None, ..config };
+    let config = FastAlignConfig { variational_bayes: None, ..config };
     agrees(&config.train(&bitext), &reference.likelihood_model);
 }
 
@@ -81,7 +81,7 @@ fn models_are_those_of_thot() {
 fn links_are_those_of_thot() {
     let reference = reference();
     let bitext = bitext(&reference);
-    let config = DiagonalAlignerConfig::default();
+    let config = FastAlignConfig::default();
     let forward = config.train(&bitext);
     let backward = config.train(&bitext.reversed());
     let clear: Vec<_> = reference.pairs.iter().filter(|pair| !pair.tied).collect();
@@ -110,7 +110,7 @@ fn joined_links_are_those_of_thot() {
             Symmetrization::GrowDiagFinal => pair.grow_diag_final.clone(),
             Symmetrization::GrowDiagFinalAnd => pair.grow_diag_final_and.clone(),
         };
-        let found = align_both_ways(&DiagonalAlignerConfig::default(), &bitext, symmetrization);
+        let found = align_bidirectional(&FastAlignConfig::default(), &bitext, symmetrization);
         let clear = found.iter().zip(&reference.pairs).filter(|(_, pair)| !pair.tied);
         for (found, pair) in clear {
             assert_eq!(found.to_string(), expected(pair), "{symmetrization:?}: {}", pair.left);
@@ -122,11 +122,8 @@ fn joined_links_are_those_of_thot() {
 fn eighty_sentences_show_most_of_their_links() {
     let reference = reference();
     let bitext = bitext(&reference);
-    let found = align_both_ways(
-        &DiagonalAlignerConfig::default(),
-        &bitext,
-        Symmetrization::GrowDiagFinalAnd,
-    );
+    let found =
+        align_bidirectional(&FastAlignConfig::default(), &bitext, Symmetrization::GrowDiagFinalAnd);
     assert!(error_rate(&found, reference.pairs.iter().map(|pair| alignment(&pair.gold))) < 0.15);
 }
 
@@ -159,11 +156,8 @@ fn planted(n_pairs: usize, n_words: u32, seed: u64) -> (Vec<(String, String)>, V
 fn planted_translations_are_found() {
     let (pairs, gold) = planted(600, 120, 1);
     let bitext = Bitext::from_pairs(pairs, WordForm::Bare);
-    let found = align_both_ways(
-        &DiagonalAlignerConfig::default(),
-        &bitext,
-        Symmetrization::GrowDiagFinalAnd,
-    );
+    let found =
+        align_bidirectional(&FastAlignConfig::default(), &bitext, Symmetrization::GrowDiagFinalAnd);
     let error_rate = error_rate(&found, gold.into_iter());
     assert!(error_rate < 0.01, "{error_rate}");
 }
@@ -174,12 +168,12 @@ fn the_number_of_threads_changes_nothing() {
     let bitext = Bitext::from_pairs(pairs, WordForm::Verbatim);
     let train = |n_threads| {
         let pool = ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
-        pool.install(|| DiagonalAlignerConfig::default().train(&bitext))
+        pool.install(|| FastAlignConfig::default().train(&bitext))
     };
     let (one, three) = (train(1), train(3));
     assert_eq!(one.iterations(), three.iterations());
     assert_eq!(one.tension().to_bits(), three.tension().to_bits());
-    let probability = |aligner: &DiagonalAligner, word: u32| {
+    let probability = |aligner: &FastAlign, word: u32| {
         aligner.translation_probability(&format!("l{word}"), &format!("r{word}")).to_bits()
     };
     for word in 0..50 {
@@ -191,13 +185,13 @@ fn the_number_of_threads_changes_nothing() {
 fn training_on_nothing_links_by_position() {
     for pairs in [vec![], vec![("", "x"), ("a", ""), ("", "")]] {
         let bitext = Bitext::from_pairs(pairs, WordForm::Verbatim);
-        let config = DiagonalAlignerConfig { tension: 9.0, ..Default::default() };
+        let config = FastAlignConfig { tension: 9.0, ..Default::default() };
         let aligner = config.train(&bitext);
         assert_eq!(aligner.tension(), 9.0);
         assert_eq!(aligner.align("a b", "p q").to_string(), "0-0 1-1");
         assert_eq!(aligner.align("", "x y").to_string(), "");
         assert!(
-            align_both_ways(&config, &bitext, Symmetrization::Union)
+            align_bidirectional(&config, &bitext, Symmetrization::Union)
                 .iter()
                 .all(Alignment::is_empty)
         );
@@ -206,7 +200,7 @@ fn training_on_nothing_links_by_position() {
 
 #[test]
 fn all_faults_are_named() {
-    let config = DiagonalAlignerConfig {
+    let config = FastAlignConfig {
         iterations: 0,
         null_probability: f64::NAN,
         tension: 0.0,
@@ -217,13 +211,13 @@ fn all_faults_are_named() {
     let fields: Vec<_> = faults.iter().map(|(field, _)| *field).collect();
     assert_eq!(fields, ["iterations", "null_probability", "tension", "variational_bayes"]);
     assert_eq!(faults[0].1, "expected at least 1, found 0");
-    assert_eq!(DiagonalAlignerConfig::default().faults(), []);
+    assert_eq!(FastAlignConfig::default().faults(), []);
 }
 
 #[test]
 fn a_config_has_defaults_and_no_other_fields() {
-    let config = |json| serde_json::from_str::<DiagonalAlignerConfig>(json);
-    assert_eq!(config("{}").unwrap(), DiagonalAlignerConfig::default());
+    let config = |json| serde_json::from_str::<FastAlignConfig>(json);
+    assert_eq!(config("{}").unwrap(), FastAlignConfig::default());
     assert_eq!(config(r#"{"variational_bayes": null}"#).unwrap().variational_bayes, None);
     assert!(config(r#"{"tensoin": 2}"#).is_err());
 }
@@ -245,7 +239,7 @@ proptest! {
         pairs in prop::collection::vec(("[a-e]( [a-e]){0,6}", "[v-z]( [v-z]){0,6}"), 1..20),
         null_probability in 0.0f64..0.9,
     ) {
-        let config = DiagonalAlignerConfig {
+        let config = FastAlignConfig {
             iterations: 9,
             null_probability,
             optimize_tension: false,
@@ -264,7 +258,7 @@ proptest! {
     fn translations_of_a_word_sum_to_one(
         pairs in prop::collection::vec(("[a-e]( [a-e]){0,6}", "[v-z]( [v-z]){0,6}"), 1..20),
     ) {
-        let config = DiagonalAlignerConfig { variational_bayes: None, ..Default::default() };
+        let config = FastAlignConfig { variational_bayes: None, ..Default::default() };
         let aligner = config.train(&Bitext::from_pairs(pairs.clone(), WordForm::Verbatim));
         for left in ["a", "b", "c", "d", "e"] {
             let sum: f64 = ["v", "w", "x", "y", "z"]
