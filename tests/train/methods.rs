@@ -220,6 +220,9 @@ fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
         views.insert("dictionaries".into(), path_of("dictionaries/{language}.txt"));
         views.insert("languages".into(), vec!["de"].into());
     });
+    table(&mut recipe, &["views", "translated"], &|views| {
+        views.insert("path".into(), path_of("pairs/en-{language}.tsv"));
+    });
     table(&mut recipe, &["pairs"], &|pairs| {
         pairs.insert("path".into(), path_of("pairs/en-{language}.tsv"));
         pairs.insert("languages".into(), vec!["de", "xx"].into());

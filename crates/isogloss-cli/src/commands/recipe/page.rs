@@ -12,6 +12,10 @@ use super::keys::{Key, Schema, value_at};
 use super::shipped::{RESULTS, Shipped, recipes_for, shipped};
 use super::template::apart;
 
+/// Columns of the results with a score over the languages without training data.
+const ZERO_SHOT_COLUMNS: [&str; 3] =
+    ["mean of targets", "other languages", "ten targets, zero-shot"];
+
 const HEAD: &str = "\
 # Methods
 
@@ -71,14 +75,16 @@ fn sections(results: &str) -> BTreeMap<&str, Vec<&str>> {
     sections
 }
 
-/// Score of a recipe: the last column of its row in a table of results, as ` (other languages:
-/// 36.2)`.
+/// Zero-shot score of a recipe from a table of results, as ` (other languages: 36.2)`.
 fn score(lines: &[&str], recipe: &str) -> Option<String> {
     let row = |name: &str| {
-        let mut rows = lines.iter().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
-        rows.find(|row| row.split(" | ").next() == Some(name))?.rsplit(" | ").next()
+        let rows = lines.iter().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+        let mut rows = rows.map(|row| row.split(" | ").map(str::trim).collect::<Vec<_>>());
+        rows.find(|row| row.first() == Some(&name))
     };
-    Some(format!(" ({}: {})", row("recipe")?, row(recipe)?))
+    let (header, scores) = (row("recipe")?, row(recipe)?);
+    let column = header.iter().position(|name| ZERO_SHOT_COLUMNS.contains(name))?;
+    Some(format!(" ({}: {})", header[column], scores.get(column)?))
 }
 
 /// Index table of an axis: a row for each method, with its formula.
@@ -261,9 +267,9 @@ mod tests {
 
     #[test]
     fn scores_are_found_by_the_name_of_a_recipe() {
-        let results = "# A\n| recipe | en | others |\n|---|---|---:|\n| plain | 80 | 36.2 |\n# B\n";
+        let results = "# A\n| recipe | en | mean of targets | s |\n|---|---|---:|---|\n| plain | 80 | 36.2 | 9 |\n# B\n";
         let sections = sections(results);
-        assert_eq!(score(&sections["A"], "plain").unwrap(), " (others: 36.2)");
+        assert_eq!(score(&sections["A"], "plain").unwrap(), " (mean of targets: 36.2)");
         assert_eq!(score(&sections["A"], "other").or(score(&sections["B"], "plain")), None);
     }
 
