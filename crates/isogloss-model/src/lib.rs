@@ -25,6 +25,7 @@ mod config;
 mod encoder;
 mod error;
 mod family;
+pub mod faults;
 mod heads;
 mod hf;
 mod input;

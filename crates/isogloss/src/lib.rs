@@ -44,10 +44,8 @@
 
 #![forbid(unsafe_code)]
 
-mod adapter;
 mod data;
 mod embedding;
-mod environment;
 mod error;
 mod ground;
 mod loader;

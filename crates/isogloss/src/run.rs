@@ -1,7 +1,9 @@
 //! Training runs: fine-tuning and evaluation of a model by a plan, in a run folder.
 
+mod adapter;
 mod checkpoint;
 mod data_files;
+mod environment;
 mod event;
 mod few_shot;
 mod folder;

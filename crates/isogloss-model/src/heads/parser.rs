@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scalar_mix::ScalarMix;
 use crate::encoder::EncoderOutput;
+use crate::faults::below_one;
 use crate::input::{MASKED, Words};
 use crate::nn::{Dense, DropoutMasks};
 use crate::params::Builder;
@@ -48,9 +49,7 @@ impl ParserConfig {
             }
         }
         for (field, rate) in [("dropout", self.dropout), ("layer_dropout", self.layer_dropout)] {
-            if !(0.0..1.0).contains(&rate) {
-                faults.push((field, format!("expected a number in [0, 1), found {rate}")));
-            }
+            faults.extend(below_one(field, rate));
         }
         faults
     }

@@ -9,6 +9,7 @@ use isogloss_model::{
 };
 
 use super::checkpoint::{self, Checkpoint, SavedMethods};
+use super::environment::Environment;
 use super::event::{Event, RunOptions};
 use super::folder::RunFolder;
 use super::metrics_log::MetricsLog;
@@ -18,7 +19,6 @@ use super::similar_sources::most_similar;
 use super::teacher::load_reference_models;
 use super::trainer::Trainer;
 use super::{guided_dropout, method_states, unfreezing};
-use crate::environment::Environment;
 use crate::error::{RunError, io};
 use crate::ground::seeds;
 use crate::loader::{LabeledLoader, UnlabeledLoaders};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::faults::below_one;
 use crate::peft::activation::NonLinearity;
 use crate::peft::width::bottleneck_width;
 use crate::{AdapterError, EncoderConfig, Init};
@@ -200,8 +201,8 @@ impl BottleneckConfig {
         if !self.scaling.is_finite() {
             return refuse("scaling", format!("expected a number, found {}", self.scaling));
         }
-        if !(0.0..1.0).contains(&self.dropout) {
-            return refuse("dropout", format!("expected a rate in [0, 1), found {}", self.dropout));
+        if let Some((field, problem)) = below_one("dropout", self.dropout) {
+            return refuse(field, problem);
         }
         if self.residual_before_ln == AdapterResidual::PostAdd && !self.original_ln_before {
             let problem = "\"post_add\" needs \"original_ln_before\"";

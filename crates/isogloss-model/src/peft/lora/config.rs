@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::faults::below_one;
 use crate::peft::target::TargetModule;
 use crate::{AdapterError, EncoderConfig};
 
@@ -70,9 +71,8 @@ impl LoraConfig {
         if !self.lora_alpha.is_finite() {
             return refuse("lora_alpha", format!("expected a number, found {}", self.lora_alpha));
         }
-        if !(0.0..1.0).contains(&self.lora_dropout) {
-            let problem = format!("expected a rate in [0, 1), found {}", self.lora_dropout);
-            return refuse("lora_dropout", problem);
+        if let Some((field, problem)) = below_one("lora_dropout", self.lora_dropout) {
+            return refuse(field, problem);
         }
         if self.target_modules.is_empty() {
             return refuse("target_modules", "no projection is named".into());

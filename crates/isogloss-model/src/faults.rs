@@ -33,6 +33,6 @@ pub fn at_least(field: &'static str, value: u64, least: u64) -> Option<(&'static
 }
 
 /// Range check: returns a fault if `value` is 0.
-pub(crate) fn at_least_one(field: &'static str, value: u64) -> Option<(&'static str, String)> {
+pub fn at_least_one(field: &'static str, value: u64) -> Option<(&'static str, String)> {
     at_least(field, value, 1)
 }
