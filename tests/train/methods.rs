@@ -178,6 +178,18 @@ fn recipes(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// Writes a German translation of each text in the workshop's English data.
+fn write_translations(shop: &Workshop) {
+    let examples = fs::read_to_string(shop.path("data/en.jsonl")).unwrap();
+    let translated = examples.lines().map(|line| {
+        let example: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = example["text"].as_str().unwrap();
+        format!("{text}\t{text} auf Deutsch\n")
+    });
+    fs::create_dir_all(shop.path("translations")).unwrap();
+    fs::write(shop.path("translations/de.tsv"), translated.collect::<String>()).unwrap();
+}
+
 /// Writes the recipe with the workshop's model and data and two steps, and returns its path.
 fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
     // The original recipe is valid.
@@ -221,7 +233,8 @@ fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
         views.insert("languages".into(), vec!["de"].into());
     });
     table(&mut recipe, &["views", "translated"], &|views| {
-        views.insert("path".into(), path_of("pairs/en-{language}.tsv"));
+        write_translations(shop);
+        views.insert("path".into(), path_of("translations/{language}.tsv"));
     });
     table(&mut recipe, &["pairs"], &|pairs| {
         pairs.insert("path".into(), path_of("pairs/en-{language}.tsv"));
