@@ -65,7 +65,7 @@ fn each_fault_has_its_place() {
         (
             "no room",
             "[training]\nfrozen.disk_gib = -1.0\n",
-            &["training.frozen.disk_gib: expected a size of at least 0, found -1"],
+            &["training.frozen.disk_gib: expected zero or more, found -1"],
         ),
         ("beyond all numbers", "seed = 99999999999999999999\n", &["r.toml:6:"]),
         ("a key twice", "[training]\nepochs = 1\nepochs = 2\n", &["r.toml:8:1: duplicate key"]),

@@ -24,7 +24,7 @@ impl MomentumEncoder {
     }
 
     /// EMA update after an optimizer step, see [`momentum_update`].
-    pub(crate) fn follow(&mut self, model: &Model, momentum: f64) {
+    pub(crate) fn update(&mut self, model: &Model, momentum: f64) {
         self.0 = self.0.take().map(|average| momentum_update(average, model, momentum));
     }
 

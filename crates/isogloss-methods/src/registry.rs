@@ -111,6 +111,7 @@ mod tests {
             let needs = read::<ObjectiveConfig>(info).init().needs();
             let reads = |text: fn(TextView) -> bool| needs.views.iter().any(|view| text(view.text));
             let expected = [
+                (DataNeed::Labels, !needs.is_unlabeled()),
                 (DataNeed::View, reads(|text| text.is_of_task() && text != TextView::Original)),
                 (
                     DataNeed::Pairs,

@@ -43,8 +43,8 @@ pub trait MethodState: Send {
     /// Updates the state after an optimizer step; `model` holds the updated weights.
     fn after_step(&mut self, _model: &Model, _found: StepResults) {}
 
-    /// Rows of the state that the loss reads beside the forward passes, `[rows, width]`, see
-    /// [`StepInput::memory`].
+    /// Negative queue: keys of earlier pairs that the loss contrasts with, `[queue_size, width]`,
+    /// see [`StepInput::negative_queue`].
     fn negative_queue(&self) -> Option<Tensor<2>> {
         None
     }

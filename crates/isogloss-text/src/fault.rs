@@ -14,3 +14,9 @@ pub(crate) fn outside(
     let reason = || format!("expected [{}, {}], found {value}", range.start(), range.end());
     (!range.contains(&value)).then(|| (field, reason()))
 }
+
+/// Range check: the error of a value that is not positive and finite.
+pub(crate) fn not_positive(field: &'static str, value: f64) -> Option<Fault> {
+    let valid = value.is_finite() && value > 0.0;
+    (!valid).then(|| (field, format!("expected a positive number, found {value}")))
+}

@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::fault::outside;
 use crate::tokenizer::SpecialTokens;
 use crate::{Encoded, Features, IGNORE_INDEX, Target, TextError, Tokenizer};
 
@@ -48,9 +49,7 @@ impl MaskingConfig {
             faults.push(("rate", format!("expected (0, 1], found {}", self.rate)));
         }
         for (field, share) in [("mask", self.mask), ("random", self.random)] {
-            if !(0.0..=1.0).contains(&share) {
-                faults.push((field, format!("expected [0, 1], found {share}")));
-            }
+            faults.extend(outside(field, share, 0.0..=1.0));
         }
         if faults.is_empty() && self.mask + self.random > 1.0 {
             let (mask, random) = (self.mask, self.random);

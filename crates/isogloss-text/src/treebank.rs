@@ -112,11 +112,11 @@ pub struct Word {
 /// Multiword token: one token of several words, such as `1-2 zum` of `zu` and `dem`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MultiwordToken {
-    /// The first of its words, counted from 1.
+    /// First word of the range, counted from 1.
     pub first: usize,
-    /// The last of its words.
+    /// Last word of the range.
     pub last: usize,
-    /// Its columns, of which `form` and `misc` have values.
+    /// CoNLL-U columns of the multiword token, of which `form` and `misc` have values.
     pub columns: Word,
 }
 
@@ -125,9 +125,9 @@ pub struct MultiwordToken {
 pub struct EmptyNode {
     /// The word it follows, counted from 1; 0 at the start of the sentence.
     pub after: usize,
-    /// Its number among the nodes after this word, counted from 1.
+    /// Empty-node number: its number among the nodes after this word, counted from 1.
     pub number: usize,
-    /// Its columns.
+    /// CoNLL-U columns of the node.
     pub columns: Word,
 }
 

@@ -22,6 +22,8 @@ mod trees;
 use std::ops::Deref;
 
 use isogloss_methods::MethodInfo;
+use isogloss_model::HeadSpec;
+use isogloss_text::TagUnits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -119,5 +121,17 @@ impl TaskConfig {
     /// Prediction target of a row of the logits; none without labels.
     pub fn target(&self) -> Option<TargetKind> {
         self.labeled().map(LabeledTask::target)
+    }
+
+    /// Infers the task from a saved head without evaluation settings.
+    pub(crate) fn for_head(head: &HeadSpec) -> Self {
+        match head {
+            HeadSpec::Sequence { .. } => Self::Classification(Classification {}),
+            HeadSpec::Tokens { labels } if PosTagging::has_labels(labels) => {
+                Self::PosTagging(PosTagging {})
+            }
+            HeadSpec::Tokens { .. } => Self::Tagging(Tagging { units: TagUnits::Word }),
+            HeadSpec::Parser(spec) => Self::Parsing(Parsing::from_spec(spec)),
+        }
     }
 }

@@ -18,7 +18,7 @@ struct Term {
     within: &'static str,
 }
 
-const GLOSSARY: [Term; 27] = [
+const GLOSSARY: [Term; 31] = [
     term("momentum encoder", &["slow_model", "SlowModel"], &["slow model", "slow copy"]),
     term("negative queue", &[], &["memory of earlier pairs", "remember of earlier pairs"]),
     term(
@@ -76,7 +76,11 @@ const GLOSSARY: [Term; 27] = [
     term("FastAlign (fast_align)", &["DiagonalAligner"], &["diagonal aligner"]),
     term("bidirectional", &["BothWays", "align_both_ways"], &[]),
     term("checkpoint, restore", &[], &["is gone on from"]),
-    term("prediction units", &[], &["speak of the same thing"]),
+    term("ForwardOptions", &["Pass", "Passes"], &[]),
+    term("a variant that names the fault", &["Damaged", "Unsuitable"], &[]),
+    term("l2_normalized", &["unit_rows"], &[]),
+    term("checkpoint_edit", &["StoredFolder", "stored_folder"], &[]),
+    term("prediction units, PredictionUnits", &["Units"], &["speak of the same thing"]),
     Term { within: "crates/isogloss-text", ..term("SpecialTokens", &["Frame", "frame"], &[]) },
 ];
 
@@ -89,7 +93,8 @@ const fn term(
 }
 
 /// Names of functions that do not say what the function does, and what to write.
-const EMPTY_FUNCTION_NAMES: [(&str, &str); 5] = [
+const EMPTY_FUNCTION_NAMES: [(&str, &str); 6] = [
+    ("ask", "forward"),
     ("drawn", "sample"),
     ("of", "new, or from_… or for_… with what it is made from or for"),
     ("some", "sample_evenly"),

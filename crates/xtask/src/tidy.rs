@@ -18,9 +18,9 @@ const SOURCES: [&str; 8] = ["css", "html", "js", "mjs", "py", "rs", "toml", "yml
 /// Refused file names, which do not describe the content.
 const EMPTY_NAMES: [&str; 9] =
     ["base", "common", "helper", "helpers", "manager", "misc", "mod", "util", "utils"];
-/// Where the glossary names what it refuses.
+/// Path of the glossary, which contains the words that it refuses.
 const GLOSSARY: &str = "crates/xtask/src/glossary.rs";
-/// What every script that makes fixtures imports, beside it.
+/// Shared module of the scripts that make fixtures.
 const SHARED_MODULE: &str = "fixture.py";
 /// Concatenated here so that this file keeps its own rule.
 const TO_DO: &str = concat!("TO", "DO");

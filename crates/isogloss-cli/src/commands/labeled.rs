@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
 use isogloss::device::{OpenDevice, open};
-use isogloss::text::{Columns, Format, LabelSet, Language, ReadOptions, TagUnits, Unseen};
+use isogloss::text::{Columns, Format, LabelSet, Language, ReadOptions, Unseen};
 use isogloss::{DataReport, LabeledSet, LabeledTask, Predictor, Tagging, TargetKind, TaskConfig};
 
 use super::{exchange_language_adapter, model_folder};
@@ -84,7 +84,7 @@ pub(crate) fn scored_as(
     if let Some(units) = args.units {
         scoring.task = match (scoring.task, units) {
             (TaskConfig::Tagging(_), units) => TaskConfig::Tagging(Tagging { units }),
-            (words @ TaskConfig::PosTagging(_), TagUnits::Word) => words,
+            (task, units) if task.target() == Some(TargetKind::Tag(units)) => task,
             (other, _) => bail!("--units is for taggers of spans; the task is {}", other.name()),
         };
     }

@@ -78,7 +78,7 @@ impl Method for ConsistencyConfig {
         title: "Example consistency (xTune R1)",
         paper: "Zheng et al. 2021, xTune, arXiv:2106.08226",
         formula: "KL(sg p(x)‖p(x′)) + KL(sg p(x′)‖p(x)), x′ another view of x",
-        needs: &[DataNeed::View],
+        needs: &[DataNeed::Labels, DataNeed::View],
         file: file!(),
         required: &["view"],
         example: || {

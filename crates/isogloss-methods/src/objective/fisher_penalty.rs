@@ -9,7 +9,7 @@ use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
 use crate::error::ObjectiveError;
 use crate::faults::Faults;
 use crate::loss::Objective;
-use crate::method::{Method, MethodInfo, options};
+use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::needs::Needs;
 use crate::step::{StepInput, matched_logits};
 use crate::view::View;
@@ -64,7 +64,7 @@ impl Method for FisherPenaltyConfig {
         title: "Fisher penalty",
         paper: "Jastrzębski et al. 2021, arXiv:2012.14193",
         formula: "tr F ≈ (KL(p_θ‖p_θ+δ) + KL(p_θ+δ‖p_θ)) / σ²",
-        needs: &[],
+        needs: &[DataNeed::Labels],
         file: file!(),
         required: &[],
         example: || options(Self::default()),

@@ -11,7 +11,7 @@ use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
 use crate::error::ObjectiveError;
 use crate::faults::{Faults, share};
 use crate::loss::Objective;
-use crate::method::{Method, MethodInfo, options};
+use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::needs::Needs;
 use crate::state::MethodState;
 use crate::step::{StepInput, matched_logits};
@@ -74,7 +74,7 @@ impl Method for MeanTeacherConfig {
         title: "Mean teacher",
         paper: "Tarvainen & Valpola 2017, arXiv:1703.01780",
         formula: "mean (p_ξ(x) - p_θ(x′))², ξ an exponential moving average of θ, x′ a view of x",
-        needs: &[],
+        needs: &[DataNeed::Labels],
         file: file!(),
         required: &[],
         example: || options(Self::default()),

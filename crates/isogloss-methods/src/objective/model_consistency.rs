@@ -52,7 +52,7 @@ impl Method for ModelConsistencyConfig {
         title: "Model consistency (xTune R2)",
         paper: "Zheng et al. 2021, xTune, arXiv:2106.08226",
         formula: "KL(p_teacher(x)‖p_student(x))",
-        needs: &[DataNeed::View, DataNeed::Teacher],
+        needs: &[DataNeed::Labels, DataNeed::View, DataNeed::Teacher],
         file: file!(),
         required: &["text"],
         example: || {

@@ -9,7 +9,7 @@ use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
 use crate::error::ObjectiveError;
 use crate::faults::Faults;
 use crate::loss::Objective;
-use crate::method::{Method, MethodInfo, options};
+use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::needs::Needs;
 use crate::step::{StepInput, matched_logits};
 use crate::view::{EmbeddingNoise, View};
@@ -78,7 +78,7 @@ impl Method for R3fConfig {
         title: "R3F",
         paper: "Aghajanyan et al. 2021, arXiv:2008.03156",
         formula: "KL(p(x)‖p(x + z)) + KL(p(x + z)‖p(x)), z noise on the token embeddings",
-        needs: &[],
+        needs: &[DataNeed::Labels],
         file: file!(),
         required: &[],
         example: || options(Self::default()),
@@ -109,7 +109,7 @@ impl Method for R4fConfig {
         title: "R4F",
         paper: "Aghajanyan et al. 2021, arXiv:2008.03156",
         formula: "R3F with the classifier's weight divided by its largest singular value",
-        needs: &[],
+        needs: &[DataNeed::Labels],
         file: file!(),
         required: &[],
         example: || options(Self::default()),

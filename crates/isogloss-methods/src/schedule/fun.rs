@@ -36,7 +36,7 @@ impl Method for FunConfig {
         key: "fun",
         title: "FUN: unfreezing by the Fisher information",
         paper: "Liu et al. 2024, arXiv:2301.05487",
-        formula: "every k steps the frozen layer with the largest tr F opens",
+        formula: "every k steps the frozen layer with the largest tr F is unfrozen",
         needs: &[DataNeed::Labels],
         file: file!(),
         required: &["every_steps"],
@@ -107,7 +107,7 @@ impl Schedule for Fun {
 
     /// Unfreezes the frozen layer with the largest trace; of equal ones, the higher layer; NaN
     /// counts as the smallest.
-    fn open(&mut self, traces: &[f64], step: u64) -> Option<usize> {
+    fn unfreeze(&mut self, traces: &[f64], step: u64) -> Option<usize> {
         let size = |trace: f64| if trace.is_nan() { f64::NEG_INFINITY } else { trace };
         let layers = traces.iter().copied().map(size).enumerate();
         let frozen = layers.filter(|(layer, _)| self.unfreeze_steps.get(*layer) == Some(&None));

@@ -34,7 +34,7 @@ pub trait Schedule: Send {
         None
     }
 
-    /// Whether a layer is to be unfrozen before the update of `step`; [`open`](Self::open) then
+    /// Whether a layer is to be unfrozen before the update of `step`; [`unfreeze`](Self::unfreeze) then
     /// needs the Fisher traces.
     fn is_due(&self, _step: u64) -> bool {
         false
@@ -49,12 +49,12 @@ pub trait Schedule: Send {
     ///
     /// `traces[n]` is the trace of the Fisher information of the parameters that are unfrozen with
     /// layer `n`; traces of unfrozen layers are ignored.
-    fn open(&mut self, _traces: &[f64], _step: u64) -> Option<usize> {
+    fn unfreeze(&mut self, _traces: &[f64], _step: u64) -> Option<usize> {
         None
     }
 
     /// Restores the unfreezing steps, [`unfreeze_steps`](Self::unfreeze_steps), from a checkpoint.
-    fn resume(&mut self, _opens_at: Vec<Option<u64>>) {}
+    fn resume(&mut self, _unfreeze_steps: Vec<Option<u64>>) {}
 }
 
 /// Configuration of a schedule.

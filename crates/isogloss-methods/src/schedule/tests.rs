@@ -83,7 +83,7 @@ fn fun_opens_the_frozen_layer_with_the_largest_trace() {
         let mut fun = config.init(6, &UnfreezeScope::Layers);
         for step in 0..400 {
             if fun.is_due(step) {
-                assert!(fun.open(&traces, step).is_some());
+                assert!(fun.unfreeze(&traces, step).is_some());
                 assert!(!fun.is_due(step), "one layer at a time");
             }
             // A resumed run continues with the same steps.
@@ -92,7 +92,7 @@ fn fun_opens_the_frozen_layer_with_the_largest_trace() {
             fun.resume(unfreeze_steps);
         }
         assert_eq!(fun.unfreeze_steps().unwrap(), expected.map(Some));
-        assert_eq!(fun.open(&traces, 400), None);
+        assert_eq!(fun.unfreeze(&traces, 400), None);
     }
 }
 
@@ -105,7 +105,7 @@ fn fun_has_the_same_steps_for_any_number_of_layers() {
             // Equal traces: from the top down.
             let due: Vec<_> = (0..2000)
                 .filter(|step| {
-                    fun.is_due(*step).then(|| fun.open(&vec![1.0; n_layers], *step)).is_some()
+                    fun.is_due(*step).then(|| fun.unfreeze(&vec![1.0; n_layers], *step)).is_some()
                 })
                 .collect();
             let first = offset as u64;

@@ -47,7 +47,7 @@ impl Method for DynamicSubnetworkConfig {
         title: "Dynamic subnetworks",
         paper: "Choenni et al. 2023, arXiv:2211.00106",
         formula: "score ← d score + (1 - d) |∂L/∂mask|; the highest scores are kept",
-        needs: &[DataNeed::Labels, DataNeed::Languages],
+        needs: &[DataNeed::Labels],
         file: file!(),
         required: &[],
         example: || options(Self::default()),
@@ -106,7 +106,7 @@ impl DynamicSubnetwork {
 
     /// Updates the scores with the importance of units in a batch of the language, and selects
     /// units again.
-    pub fn follow(&mut self, found: Importance, config: DynamicSubnetworkConfig) {
+    pub fn update(&mut self, found: Importance, config: DynamicSubnetworkConfig) {
         let found = found.normalized();
         let largest = found.feed_forward.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
         let average = |score: &mut f64, found: f64| {
@@ -156,7 +156,7 @@ mod tests {
             feed_forward: vec![0.0, 3.0],
         };
         let config = DynamicSubnetworkConfig { decay: 0.5 };
-        dynamic.follow(found(), config);
+        dynamic.update(found(), config);
         // All scores are ½: of equal ones, the last are pruned.
         assert_eq!(dynamic.scores().heads, [[0.5, 0.0], [0.5, 0.5]]);
         assert_eq!(dynamic.scores().feed_forward, [0.5, 0.5]);
@@ -164,7 +164,7 @@ mod tests {
             marks(&dynamic),
             (vec![vec![true, false], vec![true, false]], vec![true, false])
         );
-        dynamic.follow(found(), config);
+        dynamic.update(found(), config);
         assert_eq!(dynamic.scores().heads, [[0.25, 0.0], [0.75, 0.25]]);
         assert_eq!(
             marks(&dynamic),

@@ -52,7 +52,7 @@ impl MethodState for SourceSubnetworks {
     fn after_step(&mut self, _model: &Model, found: StepResults) {
         let Some(config) = self.config else { return };
         for (source, importance) in found.importances {
-            self.sources[source].follow(importance, config);
+            self.sources[source].update(importance, config);
         }
     }
 

@@ -6,7 +6,7 @@ use super::inner_loop::{inner_loop_config, sgd_step};
 use super::rule::{GradientSource, Update, UpdateMethod};
 use crate::faults::Faults;
 use crate::gradients::Gradients;
-use crate::method::{DataNeed, Method, MethodInfo, options};
+use crate::method::{Method, MethodInfo, options};
 
 inner_loop_config! {
     /// First-order MAML, meta-learning: the gradient on a query batch after some steps of plain
@@ -28,7 +28,7 @@ impl Method for FirstOrderMamlConfig {
         title: "First-order MAML",
         paper: "Finn et al. 2017, arXiv:1703.03400; Langedijk et al. 2022, arXiv:2104.04736",
         formula: "mean over tasks of ∇L_query(θ′), θ′ after k steps θ ← θ - α ∇L_support(θ)",
-        needs: &[DataNeed::Languages],
+        needs: &[],
         file: file!(),
         required: &[],
         example: || options(Self::default()),

@@ -6,7 +6,7 @@ use super::inner_loop::{inner_loop_config, sgd_step};
 use super::rule::{GradientSource, Update, UpdateMethod};
 use crate::faults::Faults;
 use crate::gradients::Gradients;
-use crate::method::{DataNeed, Method, MethodInfo, options};
+use crate::method::{Method, MethodInfo, options};
 
 inner_loop_config! {
     /// Reptile, meta-learning: the difference of the parameters before and after plain gradient
@@ -27,7 +27,7 @@ impl Method for ReptileConfig {
         title: "Reptile",
         paper: "Nichol et al. 2018, arXiv:1803.02999",
         formula: "mean over tasks of (θ - θ′) / α, θ′ after k steps θ ← θ - α ∇L(θ)",
-        needs: &[DataNeed::Languages],
+        needs: &[],
         file: file!(),
         required: &[],
         example: || options(Self::default()),

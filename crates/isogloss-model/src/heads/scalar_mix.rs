@@ -9,7 +9,8 @@ use isogloss_kernels::{Dropout, uniform};
 use crate::Init;
 use crate::params::Builder;
 
-/// Added to the weight of a dropped layer before the softmax; far below any weight, and finite.
+/// Layer-dropout mask value: added to the weight of a dropped layer before the softmax; far below
+/// any weight, and finite.
 const DROPPED: f32 = -1e9;
 
 /// Scalar mix: a learned weighted sum of the blocks' hidden states, `γ Σ softmax(w)ₗ hₗ`.

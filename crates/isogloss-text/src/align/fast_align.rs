@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::align::bitext::Side;
+use crate::fault::not_positive;
 use crate::{Alignment, Bitext, Symmetrization, WordForm};
 use prior::Prior;
 use table::Table;
@@ -84,7 +85,6 @@ impl FastAlignConfig {
                 faults.push((field, format!("expected {expected}, found {found}")));
             }
         };
-        let positive = |value: f64| value > 0.0 && value.is_finite();
         expect(self.iterations > 0, "iterations", "at least 1", &self.iterations);
         expect(
             (0.0..1.0).contains(&self.null_probability),
@@ -92,10 +92,8 @@ impl FastAlignConfig {
             "[0, 1)",
             &self.null_probability,
         );
-        expect(positive(self.tension), "tension", "a number above 0", &self.tension);
-        if let Some(alpha) = self.variational_bayes {
-            expect(positive(alpha), "variational_bayes", "a number above 0", &alpha);
-        }
+        faults.extend(not_positive("tension", self.tension));
+        faults.extend(self.variational_bayes.and_then(|a| not_positive("variational_bayes", a)));
         faults
     }
 

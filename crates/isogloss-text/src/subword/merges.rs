@@ -113,7 +113,7 @@ impl Merges {
                 skipped.push(merge);
                 continue;
             }
-            let Some((right, made)) = self.made(&symbols, left) else { continue };
+            let Some((right, made)) = self.merged(&symbols, left) else { continue };
             let Symbol { end, after, .. } = symbols[right];
             is_merged[right] = true;
             passes(made);
@@ -136,8 +136,9 @@ impl Merges {
         Some(Reverse((rank, left)))
     }
 
-    /// The index of the next symbol, and the id of the merged piece.
-    fn made(&self, symbols: &[Symbol], left: usize) -> Option<(usize, u32)> {
+    /// BPE merge of a symbol with the next: the index of the next one, and the id of the merged
+    /// piece.
+    fn merged(&self, symbols: &[Symbol], left: usize) -> Option<(usize, u32)> {
         let right = symbols[left].after?;
         let &(_, made) = self.merges.get(&(symbols[left].id, symbols[right].id))?;
         Some((right, made))

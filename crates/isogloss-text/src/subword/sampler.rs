@@ -13,7 +13,7 @@ use tokenizers::Token;
 use tokenizers::models::ModelWrapper;
 
 use crate::TextError;
-use crate::fault::{Fault, outside};
+use crate::fault::{Fault, not_positive, outside};
 use crate::subword::kind;
 use crate::subword::lattice::{Lattice, Pieces};
 use crate::subword::max_match::MaxMatch;
@@ -60,10 +60,7 @@ impl SubwordSamplingConfig {
     /// value.
     pub(crate) fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::from_iter(outside("subword_sampled.rate", self.rate, 0.0..=1.0));
-        if !(self.alpha.is_finite() && self.alpha > 0.0) {
-            let reason = format!("expected a finite number above 0, found {}", self.alpha);
-            faults.push(("subword_sampled.alpha", reason));
-        }
+        faults.extend(not_positive("subword_sampled.alpha", self.alpha));
         if let Some(n_best) = self.n_best.filter(|n_best| !(2..=MAX_N_BEST).contains(n_best)) {
             let reason = format!("expected [2, {MAX_N_BEST}], found {n_best}");
             faults.push(("subword_sampled.n_best", reason));

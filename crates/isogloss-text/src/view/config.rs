@@ -79,7 +79,7 @@ mod tests {
             faults,
             [
                 "subword_sampled.rate: expected [0, 1], found -0.1",
-                "subword_sampled.alpha: expected a finite number above 0, found 0",
+                "subword_sampled.alpha: expected a positive number, found 0",
                 "subword_sampled.n_best: expected [2, 512], found 1",
                 "code_switched.dictionaries: expected a path with {language}, found \"en-de.txt\"",
                 "code_switched.languages: \"de\" is listed twice",

@@ -61,8 +61,7 @@ impl PairLoader {
         }
     }
 
-    /// Sets how tokens are masked where an objective asks for it, and how pairs are changed for
-    /// contrastive learning.
+    /// Sets token masking and the contrastive augmentation of pairs, where objectives ask for them.
     #[must_use]
     pub(crate) fn with_texts(
         self,

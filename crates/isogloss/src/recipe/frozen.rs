@@ -28,10 +28,7 @@ impl Default for FrozenRecipe {
 impl FrozenRecipe {
     pub(super) fn check(&self, faults: &mut RecipeFaults<'_>) {
         for (field, room) in [("memory_gib", self.memory_gib), ("disk_gib", self.disk_gib)] {
-            if !(room >= 0.0 && room.is_finite()) {
-                let problem = format!("expected a size of at least 0, found {room}");
-                faults.add(&format!("training.frozen.{field}"), problem);
-            }
+            faults.not_negative(&format!("training.frozen.{field}"), room);
         }
     }
 }

@@ -8,7 +8,6 @@
 //! pretrain/            the run of its `pretrain_recipe`
 //! environment.json     versions, device and machine
 //! metrics.jsonl        a JSON line for each logged step, evaluation and measure
-//! guided_dropout.json  dropout rates by unit, if the recipe has guided dropout
 //! checkpoints/         the newest checkpoint, from which training is resumed
 //! best/                the selected model, a Hugging Face model folder
 //! predictions/         one file for each language

@@ -27,7 +27,7 @@ impl Trainer<'_> {
             let of_layers = self.layer_traces()?;
             self.progress.seconds += began.elapsed().as_secs_f64();
             for rule in self.schedules.iter_mut().filter(|rule| rule.is_due(step)) {
-                rule.open(&of_layers, step);
+                rule.unfreeze(&of_layers, step);
             }
             traces = Some(of_layers);
         }

@@ -79,7 +79,7 @@ impl ForwardPlan {
         heads.collect()
     }
 
-    /// How pairs are changed for contrastive learning, if an objective says so.
+    /// Contrastive augmentation of pairs (mixup, masking), if an objective asks for it.
     pub(crate) fn contrast_texts(&self) -> Option<ContrastTexts> {
         self.needs().find_map(|needs| needs.contrast_texts)
     }

@@ -76,8 +76,7 @@ impl ObjectiveStates {
         }
     }
 
-    /// Adds the memories of the states, such as the keys of a negative queue, to the input of the
-    /// losses.
+    /// Adds the negative queues of the objectives to the input of their losses.
     pub(super) fn add_negative_queues(&self, input: StepInput) -> StepInput {
         self.states.iter().fold(input, |input, state| match state.state.negative_queue() {
             Some(keys) => input.with_negative_queue(state.name, keys),

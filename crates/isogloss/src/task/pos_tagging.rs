@@ -120,7 +120,7 @@ impl LabeledTask for PosTagging {
 mod tests {
     use super::*;
     use crate::task::Task;
-    use crate::task::saved_scoring::task_for_head;
+    use crate::task::TaskConfig;
 
     #[test]
     fn scores_count_words_and_not_sentences_or_spans() {
@@ -140,7 +140,7 @@ mod tests {
     fn a_saved_head_without_bio_tags_is_of_this_task() {
         let task = |labels: &[&str]| {
             let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-            task_for_head(&HeadSpec::tokens(labels)).name()
+            TaskConfig::for_head(&HeadSpec::tokens(labels)).name()
         };
         assert_eq!(task(&["ADJ", "NOUN", "X"]), "pos_tagging");
         assert_eq!(task(&["B", "I-", "NN-SG", "O"]), "pos_tagging");

@@ -4,15 +4,11 @@
 use std::path::Path;
 
 use isogloss_model::{HeadSpec, LoadedModel};
-use isogloss_text::{FeatureOptions, TagUnits, Unseen};
+use isogloss_text::{FeatureOptions, Unseen};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::TaskConfig;
-use super::classification::Classification;
-use super::parsing::Parsing;
-use super::pos_tagging::PosTagging;
-use super::tagging::Tagging;
 use super::traits::{LabeledTask, TargetKind};
 use crate::Error;
 use crate::error::ToolError;
@@ -52,7 +48,7 @@ impl SavedScoring {
     ) -> Result<Self, Error> {
         let max_tokens = loaded.model.encoder.config().max_tokens();
         let Some(saved) = &loaded.scoring else {
-            let (task, unseen_labels) = (task_for_head(head), Unseen::Error);
+            let (task, unseen_labels) = (TaskConfig::for_head(head), Unseen::Error);
             return Ok(Self { task, max_length: max_tokens, unseen_labels });
         };
         let this: Self = serde_json::from_value(saved.clone()).map_err(|error| {
@@ -106,17 +102,5 @@ impl SavedScoring {
     /// Tokenization options of its examples.
     pub fn feature_options(&self) -> FeatureOptions {
         FeatureOptions::new(self.max_length).with_unseen(self.unseen_labels)
-    }
-}
-
-/// Infers the task from a saved head.
-pub(crate) fn task_for_head(head: &HeadSpec) -> TaskConfig {
-    match head {
-        HeadSpec::Sequence { .. } => TaskConfig::Classification(Classification {}),
-        HeadSpec::Tokens { labels } if PosTagging::has_labels(labels) => {
-            TaskConfig::PosTagging(PosTagging {})
-        }
-        HeadSpec::Tokens { .. } => TaskConfig::Tagging(Tagging { units: TagUnits::Word }),
-        HeadSpec::Parser(spec) => TaskConfig::Parsing(Parsing::from_spec(spec)),
     }
 }

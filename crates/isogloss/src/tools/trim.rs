@@ -23,7 +23,7 @@ use crate::ground::vocabulary::check_vocabulary;
 use crate::{Error, Plan};
 use states::compare_states;
 
-/// One text in this many is held out, to measure the segmentation of unseen texts.
+/// Held-out ratio: one text in this many is held out, to measure the segmentation of unseen texts.
 const UNSEEN_SHARE: usize = 10;
 
 /// The held-out texts, one in [`UNSEEN_SHARE`], if `unseen`; else the others.

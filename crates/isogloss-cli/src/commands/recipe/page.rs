@@ -12,9 +12,10 @@ use super::keys::{Key, Schema, value_at};
 use super::shipped::{RESULTS, Shipped, recipes_for, shipped};
 use super::template::apart;
 
-/// Columns of the results with a score over the languages without training data.
-const ZERO_SHOT_COLUMNS: [&str; 3] =
-    ["mean of targets", "other languages", "ten targets, zero-shot"];
+/// Columns of the results with the score of a recipe, over the languages without training data
+/// where there are any.
+const SCORE_COLUMNS: [&str; 4] =
+    ["mean of targets", "other languages", "ten targets, zero-shot", "LAS"];
 
 const HEAD: &str = "\
 # Methods
@@ -75,7 +76,7 @@ fn sections(results: &str) -> BTreeMap<&str, Vec<&str>> {
     sections
 }
 
-/// Zero-shot score of a recipe from a table of results, as ` (other languages: 36.2)`.
+/// Score of a recipe from a table of results, as ` (other languages: 36.2)`.
 fn score(lines: &[&str], recipe: &str) -> Option<String> {
     let row = |name: &str| {
         let rows = lines.iter().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
@@ -83,7 +84,7 @@ fn score(lines: &[&str], recipe: &str) -> Option<String> {
         rows.find(|row| row.first() == Some(&name))
     };
     let (header, scores) = (row("recipe")?, row(recipe)?);
-    let column = header.iter().position(|name| ZERO_SHOT_COLUMNS.contains(name))?;
+    let column = header.iter().position(|name| SCORE_COLUMNS.contains(name))?;
     Some(format!(" ({}: {})", header[column], scores.get(column)?))
 }
 

@@ -32,7 +32,7 @@ impl MethodState for MeanTeacherState {
     fn after_step(&mut self, model: &Model, _found: StepResults) {
         self.n_steps += 1;
         let of_mean = 1.0 - 1.0 / (self.n_steps + 1) as f64;
-        self.teacher.follow(model, of_mean.min(self.momentum));
+        self.teacher.update(model, of_mean.min(self.momentum));
     }
 
     fn momentum_encoder(&self) -> Option<&Model> {

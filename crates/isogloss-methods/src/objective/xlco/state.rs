@@ -51,7 +51,7 @@ impl MethodState for XlcoState {
         if let Some(queue) = &mut self.queue {
             found.collected.into_iter().for_each(|keys| queue.push(keys));
         }
-        self.momentum_encoder.follow(model, self.config.momentum);
+        self.momentum_encoder.update(model, self.config.momentum);
     }
 
     fn negative_queue(&self) -> Option<Tensor<2>> {
