@@ -13,7 +13,7 @@
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -28,7 +28,7 @@ use isogloss::model::{
     ForwardOptions, HeadChoice, HeadSpec, Model, ModelInput, Pooling, RandomParams, load, presets,
 };
 use isogloss::text::{Content, Format, ReadOptions, TokenBatch, Tokenizer, read_file};
-use isogloss_examples::{median, run_peer};
+use isogloss_examples::{exit_code, median, run_peer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -144,7 +144,11 @@ fn cases(args: &Args) -> Vec<Case> {
     lengths.into_iter().chain(vocabularies).collect()
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    exit_code(run())
+}
+
+fn run() -> anyhow::Result<()> {
     isogloss::tune_allocator();
     let args = Args::parse();
     if let Some(case) = &args.one {

@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout, reason = "an example prints what it finds")]
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, bail};
@@ -135,10 +135,30 @@ fn print_scores(runs: &[(&str, &Results)]) {
 pub fn run_peer(command: &mut Command) -> anyhow::Result<Value> {
     let output = command.output().with_context(|| format!("{command:?}"))?;
     if !output.status.success() {
-        bail!("{command:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));
+        let program = [command.get_program()].into_iter().chain(command.get_args().take(1));
+        let program: Vec<_> = program.map(|part| part.to_string_lossy()).collect();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let last = stderr.lines().rfind(|line| !line.trim().is_empty());
+        let problem = last.map_or_else(|| output.status.to_string(), str::to_owned);
+        let hint = match problem.contains("ModuleNotFoundError") {
+            true => "; install what examples/peer/requirements.txt names",
+            false => "",
+        };
+        bail!("{}: {problem}{hint}", program.join(" "));
     }
     let stdout = String::from_utf8_lossy(&output.stdout);
     Ok(serde_json::from_str(stdout.lines().last().unwrap_or_default())?)
+}
+
+/// Exit code of a program; prints its error in one line, without a backtrace.
+pub fn exit_code(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Median of the values, the upper of two middle ones; NaN without values.

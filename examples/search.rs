@@ -14,13 +14,13 @@
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use clap::Parser;
 use isogloss::device::{DeviceChoice, open};
 use isogloss::search::{Neighbors, Vectors, nearest_both_ways, nearest_by_margin};
-use isogloss_examples::{median, run_peer, uniform};
+use isogloss_examples::{exit_code, median, run_peer, uniform};
 use serde_json::Value;
 
 #[derive(Parser)]
@@ -47,7 +47,11 @@ struct Args {
 
 const TASKS: [&str; 2] = ["cosine", "margin"];
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    exit_code(run())
+}
+
+fn run() -> anyhow::Result<()> {
     isogloss::tune_allocator();
     let args = Args::parse();
     let device = open(args.device)?.device;

@@ -19,9 +19,11 @@ pub(crate) use recipe::RecipeArgs;
 pub(crate) use surgery::{CompressArgs, MergeArgs, PruneArgs, TrimArgs};
 pub(crate) use training::{FinetuneArgs, RunArgs, SweepArgs};
 
+use crate::version::VERSION;
+
 /// Fine-tune multilingual text encoders in one language, use them in others.
 #[derive(Debug, Parser)]
-#[command(name = "isogloss", version, about, propagate_version = true)]
+#[command(name = "isogloss", version = VERSION.as_str(), about, propagate_version = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -29,6 +31,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Start a project: a folder with recipes and a few lines of data in each format
+    New(NewArgs),
     /// Fine-tune a model by a recipe, then evaluate it in every language
     Finetune(FinetuneArgs),
     /// Train several recipes with several seeds; finished runs are skipped
@@ -71,6 +75,13 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct NewArgs {
+    /// The folder, which is made; if there is one, it must be empty
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) folder: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

@@ -10,6 +10,7 @@ pub(crate) mod fisher;
 pub(crate) mod inspect;
 mod labeled;
 pub(crate) mod merge;
+pub(crate) mod new;
 mod output;
 pub(crate) mod predict;
 pub(crate) mod prune;

@@ -11,6 +11,7 @@ mod args;
 mod commands;
 mod input_lines;
 mod interrupt;
+mod version;
 mod watch;
 mod wording;
 
@@ -50,6 +51,7 @@ fn message(error: &anyhow::Error) -> String {
 
 fn run(args: Args) -> anyhow::Result<commands::End> {
     match args.command {
+        Command::New(args) => commands::new::run(&args),
         Command::Finetune(args) => {
             listen_for_interrupt()?;
             commands::finetune::run(&args)

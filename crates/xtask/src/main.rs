@@ -22,7 +22,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 const USAGE: &str = "usage: cargo xtask <task>
 
-  check [--fast]              format, tidy, features, clippy, package, docs, tests; --fast ends before docs
+  check [--fast]              format, tidy, features, clippy, package, docs, tests, install; --fast ends
+                              before docs
   test [ARGS]                 the tests, on a software GPU where there is one; ARGS go to cargo test
   fixtures [--check] [NAMES]  run tests/fixtures/make/*.py, or only those named;
                               --check compares instead of writing
@@ -45,7 +46,7 @@ const FAST: [Step; 5] = [
     ("clippy", clippy),
     ("package", package::package),
 ];
-const SLOW: [Step; 2] = [("docs", docs), ("tests", || test(&[]))];
+const SLOW: [Step; 3] = [("docs", docs), ("tests", || test(&[])), ("install", package::install)];
 
 fn main() -> ExitCode {
     match task() {
@@ -84,18 +85,20 @@ fn task() -> Result<()> {
     }
 }
 
-/// Runs the steps in order, and prints the name and the time of each.
+/// Runs the steps in order, prints the name of each, and a table of their times at the end.
 fn check<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Result<()> {
-    let mut steps = steps.into_iter().peekable();
-    while let Some((name, step)) = steps.next() {
+    let mut times = Vec::new();
+    for (name, step) in steps {
         println!("==> {name}");
         let start = Instant::now();
         step().with_context(|| format!("step {name} failed"))?;
-        // The last step ends with cargo's own result and times.
-        if steps.peek().is_some() {
-            println!("    {name}: {:.1} s", start.elapsed().as_secs_f64());
-        }
+        times.push((name, start.elapsed().as_secs_f64()));
     }
+    println!("==> seconds by step");
+    for (name, seconds) in &times {
+        println!("    {name:<10}{seconds:>8.1}");
+    }
+    println!("    {:<10}{:>8.1}", "all", times.iter().map(|(_, seconds)| seconds).sum::<f64>());
     Ok(())
 }
 

@@ -19,10 +19,7 @@ const MAX_KEYWORD_LETTERS: usize = 20;
 ///
 /// Packages are not built: except for files from outside, clippy has built the same code.
 pub(crate) fn package() -> Result<()> {
-    let output = cargo("metadata --format-version 1 --no-deps --offline").output();
-    let output = output.context("cannot start cargo")?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let metadata = metadata()?;
     let packages = metadata["packages"].as_array().context("cargo metadata without packages")?;
     // An empty list of registries is `publish = false`.
     let (kept, published): (Vec<&Value>, Vec<&Value>) =
@@ -48,8 +45,7 @@ pub(crate) fn package() -> Result<()> {
         command.arg("--exclude").arg(package["name"].as_str().unwrap_or_default());
     }
     run(&mut command)?;
-    let target = metadata["target_directory"].as_str().context("cargo names its target folder")?;
-    check(Path::new(target), &published)
+    check(target_folder(&metadata)?, &published)
 }
 
 /// Unpacks the packages into a workspace of their own and type-checks them there. Their dependencies
@@ -81,6 +77,41 @@ fn check(target: &Path, published: &[&Value]) -> Result<()> {
     let mut command = cargo("check --quiet --release --workspace --offline --features");
     command.arg(features);
     run(command.current_dir(&workspace).env("CARGO_TARGET_DIR", target))
+}
+
+/// Installs the command from the packages of the step before, as `cargo install isogloss-cli` does
+/// from a registry, and starts a project with it.
+pub(crate) fn install() -> Result<()> {
+    let metadata = metadata()?;
+    let target = target_folder(&metadata)?;
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let version = packages
+        .filter(|package| package["name"] == "isogloss-cli")
+        .find_map(|package| package["version"].as_str())
+        .context("isogloss-cli has a version")?;
+    let root = target.join("installed");
+    let mut command = cargo("install --quiet --offline --locked --force --path");
+    command.arg(target.join(format!("packages/isogloss-cli-{version}")));
+    run(command.arg("--root").arg(&root).env("CARGO_TARGET_DIR", target))?;
+    let program = root.join(format!("bin/isogloss{}", std::env::consts::EXE_SUFFIX));
+    run(Command::new(&program).arg("--version"))?;
+    let project = target.join("installed-project");
+    if project.exists() {
+        fs::remove_dir_all(&project)?;
+    }
+    run(Command::new(&program).arg("new").arg(&project))
+}
+
+fn metadata() -> Result<Value> {
+    let output = cargo("metadata --format-version 1 --no-deps --offline").output();
+    let output = output.context("cannot start cargo")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+fn target_folder(metadata: &Value) -> Result<&Path> {
+    let target = metadata["target_directory"].as_str();
+    Ok(Path::new(target.context("cargo names its target folder")?))
 }
 
 /// Faults of a manifest: missing fields, and those that a registry refuses.
