@@ -48,10 +48,12 @@ pub(super) fn run_label(recipe: &Recipe<'_>, run: &RunRecord) -> String {
     }
 }
 
-/// Comparison of finished recipes with the same task and metric.
+/// Comparison of finished recipes with the same task, metric and test data.
 pub(super) struct Comparison<'a> {
     pub(super) task: &'a str,
     pub(super) metric: &'a str,
+    /// Number among the comparisons with the same task and metric, from 1; 0 if there is one alone.
+    pub(super) number: usize,
     pub(super) entries: Vec<Entry<'a>>,
     /// The languages of all recipes, the best score first.
     pub(super) languages: Vec<&'a str>,
@@ -123,6 +125,18 @@ impl<'a> Entry<'a> {
         MeanStd::from_values(&values.collect::<Vec<_>>())
     }
 
+    /// Whether both recipes were evaluated on the same data: they share languages, and each has as
+    /// many examples.
+    fn is_comparable(&self, other: &Self) -> bool {
+        let sizes = |entry: &Self| -> BTreeMap<&'a str, usize> {
+            let languages = entry.runs.iter().flat_map(|(_, results)| &results.languages);
+            languages.map(|(tag, result)| (tag.as_str(), result.n_examples())).collect()
+        };
+        let (own, others) = (sizes(self), sizes(other));
+        let mut shared = own.iter().filter_map(|(tag, n)| Some(n == others.get(tag)?)).peekable();
+        shared.peek().is_some() && shared.all(|is_equal| is_equal)
+    }
+
     /// Score in a language, summarized over the seeds.
     pub(super) fn score(&self, language: &str, metric: &str) -> Option<MeanStd> {
         let values: Vec<f64> =
@@ -145,18 +159,33 @@ pub(super) fn comparisons<'a>(recipes: &'a [Recipe<'a>]) -> Vec<Comparison<'a>> 
         let Some((_, first)) = runs.first() else { continue };
         let (task, metric) = (first.task.as_str(), first.metric.as_str());
         let entry = Entry::new(recipe, runs);
-        match found.iter_mut().find(|other| (other.task, other.metric) == (task, metric)) {
+        let is_comparable = |other: &&mut Comparison<'_>| {
+            (other.task, other.metric) == (task, metric) && other.entries[0].is_comparable(&entry)
+        };
+        match found.iter_mut().find(is_comparable) {
             Some(comparison) => comparison.entries.push(entry),
             None => {
-                let (entries, languages) = (vec![entry], Vec::new());
-                found.push(Comparison { task, metric, entries, languages });
+                let (entries, languages, number) = (vec![entry], Vec::new(), 0);
+                found.push(Comparison { task, metric, number, entries, languages });
             }
         }
     }
+    number_equal(&mut found);
     for comparison in &mut found {
         comparison.languages = sorted_languages(&comparison.entries, comparison.metric);
     }
     found
+}
+
+/// Numbers the comparisons with the same task and metric.
+fn number_equal(comparisons: &mut [Comparison<'_>]) {
+    let kinds: Vec<_> = comparisons.iter().map(|other| (other.task, other.metric)).collect();
+    for (at, comparison) in comparisons.iter_mut().enumerate() {
+        let is_equal = |kind: &&(&str, &str)| **kind == kinds[at];
+        if kinds.iter().filter(is_equal).count() > 1 {
+            comparison.number = kinds[..=at].iter().filter(is_equal).count();
+        }
+    }
 }
 
 fn sorted_languages<'a>(entries: &[Entry<'a>], metric: &str) -> Vec<&'a str> {

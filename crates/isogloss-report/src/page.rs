@@ -81,7 +81,10 @@ fn header(runs: &[RunRecord], recipes: &[Recipe<'_>], comparisons: &[Comparison<
     let title = title(comparisons);
     let mut facts: Vec<String> = models(runs).into_iter().map(str::to_owned).collect();
     for comparison in comparisons {
-        facts.push(format!("{}, {}", comparison.task, metric_name(comparison.metric)));
+        let fact = format!("{}, {}", comparison.task, metric_name(comparison.metric));
+        if !facts.contains(&fact) {
+            facts.push(fact);
+        }
     }
     facts.push(count(recipes.len(), "recipe"));
     facts.push(count(runs.len(), "run"));
@@ -150,9 +153,11 @@ fn notes(recipe: &Recipe<'_>) -> Vec<String> {
 
 fn results(comparison: &Comparison<'_>, is_one_of_many: bool, recipes: &[Recipe<'_>]) -> String {
     let of_what = format!("{}, {}", comparison.task, metric_name(comparison.metric));
-    let (id, suffix) = match is_one_of_many {
-        true => (format!("-{}-{}", comparison.task, comparison.metric), format!(": {of_what}")),
-        false => (String::new(), String::new()),
+    let id = format!("-{}-{}", comparison.task, comparison.metric);
+    let (id, suffix) = match (is_one_of_many, comparison.number) {
+        (false, _) => (String::new(), String::new()),
+        (true, 0) => (id, format!(": {of_what}")),
+        (true, number) => (format!("{id}-{number}"), format!(": {of_what}, data {number}")),
     };
     let id = Text(&id).to_string().replace(char::is_whitespace, "-");
     let rules: BTreeSet<&str> = comparison
@@ -181,7 +186,7 @@ fn results(comparison: &Comparison<'_>, is_one_of_many: bool, recipes: &[Recipe<
         section(
             &format!("results{id}"),
             &format!("Results{suffix}"),
-            &format!("{}{rules}", tables::headline(comparison)),
+            &format!("{}{rules}{}", tables::headline(comparison), apart(comparison)),
         ),
         section(
             &format!("languages{id}"),
@@ -203,6 +208,17 @@ fn results(comparison: &Comparison<'_>, is_one_of_many: bool, recipes: &[Recipe<
         ),
     ]
     .concat()
+}
+
+/// Explains why recipes of the same task stand in several comparisons.
+fn apart(comparison: &Comparison<'_>) -> &'static str {
+    match comparison.number {
+        0 => "",
+        _ => {
+            "<p class=\"aside\">Recipes with other test data stand apart: their scores cannot be \
+             compared with these.</p>\n"
+        }
+    }
 }
 
 fn training(recipes: &[Recipe<'_>]) -> String {

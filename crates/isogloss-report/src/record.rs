@@ -13,12 +13,14 @@ use crate::alignment::AlignmentReport;
 use crate::heads::Heads;
 
 mod log;
+mod paths;
 mod results;
 #[cfg(test)]
 mod tests;
 
 use log::Line;
 pub(crate) use log::{ConflictPoint, DevPoint, MEAN, MeasurePoint, TrainPoint};
+use paths::{shortened, shortened_strings};
 pub(crate) use results::{LanguageResult, Results};
 
 /// Name of the training log; a folder that holds one is a run folder.
@@ -55,7 +57,7 @@ pub enum ReportError {
 pub struct RunRecord {
     /// The run folder, usually `<recipe>/seed-<n>`.
     pub(crate) dir: PathBuf,
-    /// `recipe.toml`, verbatim.
+    /// `recipe.toml`, with absolute paths shortened.
     pub(crate) recipe: String,
     /// `environment.json` as names and values, in the order of the file.
     pub(crate) environment: Vec<(String, String)>,
@@ -94,7 +96,7 @@ impl RunRecord {
     /// [`ReportError`] when one of the first three files is missing or any file is malformed.
     pub fn load(dir: &Path) -> Result<Self, ReportError> {
         let recipe = read(&dir.join("recipe.toml"))?;
-        let recipe = String::from_utf8_lossy(&recipe).into_owned();
+        let recipe = shortened_strings(&String::from_utf8_lossy(&recipe));
         let environment: serde_json::Map<String, serde_json::Value> =
             parse(&dir.join("environment.json"), &read(&dir.join("environment.json"))?)?;
         let environment = environment.into_iter().flat_map(|(name, value)| facts(name, value));
@@ -189,7 +191,7 @@ impl RunRecord {
 fn facts(name: String, value: serde_json::Value) -> Vec<(String, String)> {
     match value {
         serde_json::Value::Null => Vec::new(),
-        serde_json::Value::String(text) => vec![(name, text)],
+        serde_json::Value::String(text) => vec![(name, shortened(&text))],
         serde_json::Value::Object(inner) => inner
             .into_iter()
             .flat_map(|(key, value)| facts(format!("{name} {key}"), value))

@@ -75,6 +75,30 @@ fn seeds_of_a_recipe_become_mean_and_deviation() {
 }
 
 #[test]
+fn recipes_of_other_data_stand_apart() {
+    let root = tempfile::tempdir().unwrap();
+    let others = results(0.95, 0.6).replace("\"n\": 10,", "\"n\": 900,");
+    let records = [
+        load(&run(root.path(), "plain/seed-1", METRICS, &results(0.80, 0.40))),
+        load(&run(root.path(), "r_drop/seed-1", METRICS, &results(0.84, 0.50))),
+        load(&run(root.path(), "large/seed-1", METRICS, &others)),
+    ];
+    let html = render(&records);
+    assert_well_formed(&html);
+    let section = |number: usize| {
+        let start = format!("<section id=\"results-classification-accuracy-{number}\">");
+        let (_, rest) = html.split_once(&start).unwrap();
+        rest.split_once("</section>").unwrap().0.to_owned()
+    };
+    let (first, second) = (section(1), section(2));
+    assert!(first.contains("plain") && first.contains("drop") && !first.contains("large"));
+    assert!(second.contains("large") && !second.contains("drop"));
+    assert!(first.contains("Recipes with other test data stand apart"));
+    assert_eq!(html.matches("<span>classification, accuracy</span>").count(), 1);
+    assert!(!render(&records[..2]).contains("stand apart"));
+}
+
+#[test]
 fn the_title_says_what_the_runs_are_about() {
     let root = tempfile::tempdir().unwrap();
     let record = |name: &str, task: &str| {

@@ -79,6 +79,11 @@ pub(crate) struct LanguageResult {
 }
 
 impl LanguageResult {
+    /// Number of examples in the test data: scored, and left out.
+    pub(crate) fn n_examples(&self) -> usize {
+        self.n + self.left_out
+    }
+
     /// The value of a metric by its field name.
     pub(crate) fn score(&self, metric: &str) -> Option<f64> {
         match metric {
