@@ -31,6 +31,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   features                    that the examples and the command line are one build, without GPU crates
   layout                      import circles among modules, long functions, long files
   package                     each published crate packed, and its package compiled
+  install                     the command installed from its package, after package
   methods                     docs/methods.md and docs/recipe.schema.json from the registry of methods;
                               a test of isogloss-cli compares them
   web [ARGS]                  the page that runs models in a browser, into web/dist; --help says more";
@@ -73,6 +74,7 @@ fn task() -> Result<()> {
         ["features"] => features::features(),
         ["layout"] => layout::layout(),
         ["package"] => package::package(),
+        ["install"] => package::install(),
         ["methods"] => methods::methods(),
         #[cfg(feature = "web")]
         ["web", args @ ..] => web::web(args),
