@@ -1,5 +1,7 @@
 //! AdamW optimizer step (Loshchilov & Hutter 2019) for one parameter.
 
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 
@@ -94,7 +96,7 @@ on_every_backend! {
     }
 }
 
-composed_on!(AdamWKernel: ndarray, cube);
+composed_on!(AdamWKernel: ndarray);
 
 fn composed<B: Backend>(
     param: FloatTensor<B>,
