@@ -9,6 +9,7 @@
 mod adapters;
 mod labels;
 mod sentences;
+mod surgery;
 
 use std::fmt::Display;
 use std::fs;

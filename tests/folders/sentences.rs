@@ -12,19 +12,19 @@ use tempfile::TempDir;
 
 use crate::{assert_refused, write_json, write_weights};
 
-const TEXTS: [&str; 2] = ["Licht aus bitte", "Wohnzimmer"];
-const WIDTH: usize = 32;
+pub(crate) const TEXTS: [&str; 2] = ["Licht aus bitte", "Wohnzimmer"];
+pub(crate) const WIDTH: usize = 32;
 
 /// Model folder of sentence-transformers with these modules after the encoder: type, folder,
 /// configuration.
-fn folder(modules: &[(&str, &str, Value)]) -> TempDir {
+pub(crate) fn folder(modules: &[(&str, &str, Value)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     copy_model("xlm-roberta", folder.path());
     add_modules(folder.path(), "", modules);
     folder
 }
 
-fn add_modules(folder: &Path, transformer: &str, modules: &[(&str, &str, Value)]) {
+pub(crate) fn add_modules(folder: &Path, transformer: &str, modules: &[(&str, &str, Value)]) {
     let mut list = vec![entry("Transformer", transformer)];
     for (kind, path, config) in modules {
         list.push(entry(kind, path));
@@ -40,7 +40,7 @@ fn entry(kind: &str, path: &str) -> Value {
 }
 
 /// Configuration of a Pooling module with these fields set to true.
-fn pooling(on: &[&str]) -> Value {
+pub(crate) fn pooling(on: &[&str]) -> Value {
     let mut json = json!({"word_embedding_dimension": WIDTH, "pooling_mode_mean_tokens": false});
     on.iter().for_each(|field| json[*field] = json!(true));
     json
@@ -62,7 +62,7 @@ fn n_tokens(encoder: &TextEncoder, text: &str) -> usize {
     (0..).find(|n| encoder.encode(&text, &[(0, *n)], &[last]).is_err()).unwrap()
 }
 
-fn load(folder: &Path) -> TextEncoder {
+pub(crate) fn load(folder: &Path) -> TextEncoder {
     TextEncoder::load(folder, &Device::flex()).unwrap()
 }
 

@@ -96,6 +96,43 @@ fn modules(folder: &Path) -> Result<Option<Vec<Module>>, LoadError> {
     Ok(Some(modules))
 }
 
+/// Files of a sentence-transformers folder beside its encoder, for a copy of the folder that has the
+/// encoder in its root.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SentenceModuleFiles {
+    /// `modules.json`, with the `Transformer` module in the root folder.
+    pub modules_json: Value,
+    /// Folders of the other modules, relative to the folder.
+    pub folders: Vec<PathBuf>,
+    /// Settings of the `Transformer` module, if it has any.
+    pub settings: Option<PathBuf>,
+}
+
+/// Finds the module files of a sentence-transformers folder; `None` for other folders.
+///
+/// # Errors
+/// If `modules.json` is corrupt.
+pub fn sentence_module_files(folder: &Path) -> Result<Option<SentenceModuleFiles>, LoadError> {
+    let Some(modules) = modules(folder)? else { return Ok(None) };
+    let mut modules_json = read_json(&folder.join(MODULES))?;
+    let (mut folders, mut settings) = (Vec::new(), None);
+    for (at, module) in modules.iter().enumerate() {
+        if module.kind == "Transformer" {
+            modules_json[at]["path"] = "".into();
+            settings = settings_file(&module.folder);
+        } else if let Ok(inner) = module.folder.strip_prefix(folder) {
+            folders.push(inner.to_owned());
+        }
+    }
+    folders.retain(|inner| !inner.as_os_str().is_empty());
+    Ok(Some(SentenceModuleFiles { modules_json, folders, settings }))
+}
+
+/// Settings file of the `Transformer` module in a folder.
+fn settings_file(folder: &Path) -> Option<PathBuf> {
+    TRANSFORMER_CONFIGS.iter().map(|name| folder.join(name)).find(|path| path.exists())
+}
+
 /// Folder of the `Transformer` module, if `modules.json` lists a subfolder for it.
 pub(super) fn transformer_folder(folder: &Path) -> Result<Option<PathBuf>, LoadError> {
     let modules = modules(folder)?.unwrap_or_default();
@@ -138,8 +175,7 @@ pub fn read_sentence_modules(folder: &Path) -> Result<Option<SentenceModules>, L
 
 /// Reads the settings of the `Transformer` module.
 fn read_transformer(folder: &Path, read: &mut SentenceModules) -> Result<(), LoadError> {
-    let paths = TRANSFORMER_CONFIGS.iter().map(|name| folder.join(name));
-    let Some(path) = paths.into_iter().find(|path| path.exists()) else { return Ok(()) };
+    let Some(path) = settings_file(folder) else { return Ok(()) };
     let json = read_json(&path)?;
     let refuse = |source| LoadError::Config { path: path.clone(), source };
     let fields = Fields(&json);
