@@ -1,6 +1,7 @@
 //! Text format of numbers, scores and reports, the same for all commands.
 
-use isogloss::model::LabelRows;
+use isogloss::methods::SentenceEmbedding;
+use isogloss::model::{LabelRows, Pooling, SentenceModules};
 use isogloss::text::SegmentationComparison;
 use isogloss::{DataReport, Scores, TrimReport};
 
@@ -59,6 +60,29 @@ pub(crate) fn data_lines(report: &DataReport) -> Vec<String> {
 /// Prints the data report to the standard error.
 pub(crate) fn print_data_report(report: &DataReport) {
     data_lines(report).iter().for_each(|line| eprintln!("{line}"));
+}
+
+/// Sentence embeddings of an objective beside those of the modules of its model, as text.
+pub(crate) fn embedding_line(
+    objective: &str,
+    trained: &SentenceEmbedding,
+    modules: &SentenceModules,
+) -> String {
+    let layer = trained.layer.map_or("the last layer".to_owned(), |n| format!("layer {n}"));
+    let pooling = match trained.pooling {
+        Pooling::Mean => "the mean",
+        Pooling::FirstToken => "the first token",
+    };
+    let theirs = modules.pooling.unwrap_or_default().name();
+    let dense = match modules.dense.len() {
+        0 => String::new(),
+        n => format!(", {n} dense layers"),
+    };
+    let case = if modules.do_lower_case { ", lower-cased texts" } else { "" };
+    format!(
+        "embedding {objective} trains {pooling} of {layer}; modules.json of the model says \
+         {theirs} pooling{dense}{case}, and sentences are scored by that"
+    )
 }
 
 /// Trim report as lines of text.
