@@ -108,7 +108,8 @@ const INFO_NCE: &str = "[[objective]]\nmethod.info_nce = {}\n";
 
 #[test]
 fn the_score_of_a_run_is_that_of_its_best_model() {
-    let lora = format!("{INFO_NCE}[adapter.lora]\nr = 2\nlora_alpha = 4\ntarget_modules = [\"query\"]\n");
+    let lora =
+        format!("{INFO_NCE}[adapter.lora]\nr = 2\nlora_alpha = 4\ntarget_modules = [\"query\"]\n");
     for (has_modules, tables) in [(false, INFO_NCE), (true, INFO_NCE), (true, &lora)] {
         let shop = Workshop::new().with_pairs();
         if has_modules {
