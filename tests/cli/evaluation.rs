@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod counts;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;

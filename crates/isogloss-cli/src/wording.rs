@@ -4,6 +4,7 @@ use isogloss::methods::SentenceEmbedding;
 use isogloss::model::{LabelRows, Pooling, SentenceModules};
 use isogloss::text::SegmentationComparison;
 use isogloss::{DataReport, Scores, TrimReport};
+use serde_json::json;
 
 /// Formats a number of parameters.
 pub(crate) fn size(n: usize) -> String {
@@ -60,6 +61,16 @@ pub(crate) fn data_lines(report: &DataReport) -> Vec<String> {
 /// Prints the data report to the standard error.
 pub(crate) fn print_data_report(report: &DataReport) {
     data_lines(report).iter().for_each(|line| eprintln!("{line}"));
+}
+
+/// Prints the data report of a command whose output is a line a text: to the standard error, or as
+/// a last line of JSON if anything was truncated, lost or left out.
+pub(crate) fn print_counts(report: &DataReport, as_json: bool) {
+    match as_json {
+        true if data_lines(report).is_empty() => {}
+        true => println!("{}", json!({ "data": report })),
+        false => print_data_report(report),
+    }
 }
 
 /// Sentence embeddings of an objective beside those of the modules of its model, as text.

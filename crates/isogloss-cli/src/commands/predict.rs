@@ -13,7 +13,7 @@ use super::labeled::scored_as;
 use super::{End, exchange_language_adapter, model_folder};
 use crate::args::PredictArgs;
 use crate::input_lines::InputLines;
-use crate::wording::print_data_report;
+use crate::wording::print_counts;
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     let device = open(args.model.device.device)?;
@@ -63,11 +63,7 @@ fn batch(
 /// Prints how many texts were truncated; as JSON, in a last line if there are any.
 fn print_truncated(predictor: &Predictor, json: bool) {
     let report = DataReport { n_truncated: predictor.n_truncated(), ..DataReport::default() };
-    match json {
-        true if report.n_truncated > 0 => println!("{}", json!({ "data": report })),
-        true => {}
-        false => print_data_report(&report),
-    }
+    print_counts(&report, json);
 }
 
 /// Dependency parsing: reads CoNLL-U and writes it with the predicted trees, the sentences before
