@@ -65,6 +65,30 @@ fn every_scheme_is_learned_as_bio() {
     job.finish();
 }
 
+/// Columns of CoNLL-2012: document, part, word number, word, part of speech, parse, lemma, frameset,
+/// sense, speaker, named entities, and coreference.
+const CONLL_2012: &str = "#begin document (bn/abc/00/abc_0009); part 000\n\
+    bn/abc/00/abc_0009 0 0 turn VB (TOP(S* - - - - * -\n\
+    bn/abc/00/abc_0009 0 1 the DT (NP* - - - - (x* (12\n\
+    bn/abc/00/abc_0009 0 2 lamp NN *) - - - - *) 12)\n\
+    bn/abc/00/abc_0009 0 3 off RP *)) - - - - (y) -\n\n\
+    #end document\n";
+
+#[test]
+fn named_entities_of_conll_2012_are_brackets() {
+    // sfu-natlang/glm-parser#32, allenai/allennlp PR #571.
+    let mut job = tagging_job("conll", CONLL_2012);
+    job.edit_recipe("[data]\n", "[data]\ncolumns.word = 3\ncolumns.tag = \"10\"\n");
+    let (outcome, told) = job.run();
+    assert!(matches!(outcome, Ok(Outcome::Finished(_))), "{outcome:?}");
+    assert!(told.data.iter().all(|report| (report.n, report.n_words_lost) == (1, 0)));
+    assert_eq!(labels_of(&job), ["B-x", "B-y", "I-x", "I-y", "O"]);
+    // The column of parses is no column of spans.
+    let mut job = tagging_job("conll", CONLL_2012);
+    job.edit_recipe("[data]\n", "[data]\ncolumns.word = 3\ncolumns.tag = \"5\"\n");
+    assert_refused("parses", job.run().0, &["en.train.conll:2: tag \"(TOP(S*\" spells no span"]);
+}
+
 #[test]
 fn numbers_of_tags_are_named_by_the_recipe_and_then_by_the_model() {
     // transformers#8698, datasets#797.
