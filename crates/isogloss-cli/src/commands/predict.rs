@@ -6,7 +6,7 @@ use anyhow::bail;
 use isogloss::device::open;
 use isogloss::model::HeadSpec;
 use isogloss::text::{Sentence, TextError, read_treebank};
-use isogloss::{DataReport, Prediction, Predictor};
+use isogloss::{DataReport, Prediction, Predictor, saves_subnetworks};
 use serde_json::json;
 
 use super::labeled::scored_as;
@@ -19,7 +19,17 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     let device = open(args.model.device.device)?;
     let folder = model_folder(&args.model.model, &args.model.hub)?;
     let mut predictor = Predictor::load(&folder, &device.device)?;
-    exchange_language_adapter(&mut predictor, &args.language)?;
+    exchange_language_adapter(&mut predictor, &args.adapter)?;
+    let has_parts =
+        predictor.scoring().language_adapter.is_some() || saves_subnetworks(&folder.path);
+    match &args.language {
+        Some(language) => predictor = predictor.for_language(&folder.path, language)?,
+        None if has_parts => eprintln!(
+            "{}: languages used parts of the model in its run; --language says which are used",
+            folder.path.display()
+        ),
+        None => {}
+    }
     let predictor = scored_as(predictor, &args.scoring, None)?;
     if let HeadSpec::Parser(_) = predictor.head() {
         return parse(&predictor, args);
