@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use brackets::{are_brackets, brackets_to_bio};
+use brackets::{brackets_to_bio, is_bracket_tag};
 
 use crate::source::Source;
 use crate::{LineProblem, TextError};
@@ -123,7 +123,10 @@ pub(crate) fn to_bio(
     sentences: &mut [TaggedLines<'_>],
 ) -> Result<(), TextError> {
     if scheme == TagScheme::Brackets || scheme == TagScheme::Detect && are_brackets(sentences) {
-        return brackets_to_bio(source, sentences);
+        for sentence in sentences {
+            *sentence.tags = brackets_to_bio(source, sentence.tags, sentence.lines)?;
+        }
+        return Ok(());
     }
     if scheme == TagScheme::Io {
         sentences.iter_mut().for_each(|sentence| bare_to_bio(sentence.tags));
@@ -153,6 +156,12 @@ pub(crate) fn to_bio(
         *sentence.tags = bio;
     }
     Ok(())
+}
+
+/// Whether a file has tags, and all are in bracket notation.
+fn are_brackets(sentences: &[TaggedLines<'_>]) -> bool {
+    let mut tags = sentences.iter().flat_map(|sentence| sentence.tags.iter());
+    tags.clone().next().is_some() && tags.all(|tag| is_bracket_tag(tag))
 }
 
 fn bare_to_bio(tags: &mut Vec<String>) {

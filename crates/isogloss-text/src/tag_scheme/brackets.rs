@@ -3,7 +3,6 @@
 //! # Source
 //! Pradhan et al. 2012, CoNLL-2012 shared task, the column of named entities.
 
-use super::{TaggedLines, written};
 use crate::source::Source;
 use crate::{LineProblem, TextError};
 
@@ -34,44 +33,41 @@ impl<'a> BracketTag<'a> {
     }
 }
 
-/// Whether all tags of a file are bracket tags.
-pub(super) fn are_brackets(sentences: &[TaggedLines<'_>]) -> bool {
-    let mut tags = sentences.iter().flat_map(|sentence| sentence.tags.iter());
-    tags.clone().next().is_some() && tags.all(|tag| BracketTag::parse(tag).is_some())
+/// Whether a tag is in bracket notation.
+pub(super) fn is_bracket_tag(tag: &str) -> bool {
+    BracketTag::parse(tag).is_some()
 }
 
-/// Converts bracket tags to BIO; spans that overlap, or that begin or end in another sentence, are
-/// errors.
+/// Converts the bracket tags of a sentence to BIO; spans that overlap, or that begin or end in
+/// another sentence, are errors.
 pub(super) fn brackets_to_bio(
     source: &Source,
-    sentences: &mut [TaggedLines<'_>],
-) -> Result<(), TextError> {
+    tags: &[String],
+    lines: &[usize],
+) -> Result<Vec<String>, TextError> {
     let refuse = |line: usize, tag: &str| {
         source.fault(line, LineProblem::InvalidBracket { tag: tag.to_owned() })
     };
-    for sentence in sentences {
-        let mut bio = Vec::with_capacity(sentence.tags.len());
-        let mut open: Option<(&str, usize, &str)> = None;
-        for (tag, line) in sentence.tags.iter().zip(sentence.lines) {
-            let parsed = BracketTag::parse(tag).ok_or_else(|| refuse(*line, tag))?;
-            bio.push(match (parsed.begins, open) {
-                (Some(_), Some(_)) => return Err(refuse(*line, tag)),
-                (Some(name), None) => {
-                    open = Some((name, *line, tag));
-                    written('B', name)
-                }
-                (None, Some((name, ..))) => written('I', name),
-                (None, None) if parsed.ends => return Err(refuse(*line, tag)),
-                (None, None) => "O".to_owned(),
-            });
-            if parsed.ends {
-                open = None;
+    let mut bio = Vec::with_capacity(tags.len());
+    let mut open: Option<(&str, usize, &str)> = None;
+    for (tag, line) in tags.iter().zip(lines) {
+        let parsed = BracketTag::parse(tag).ok_or_else(|| refuse(*line, tag))?;
+        bio.push(match (parsed.begins, open) {
+            (Some(_), Some(_)) => return Err(refuse(*line, tag)),
+            (Some(name), None) => {
+                open = Some((name, *line, tag));
+                format!("B-{name}")
             }
+            (None, Some((name, ..))) => format!("I-{name}"),
+            (None, None) if parsed.ends => return Err(refuse(*line, tag)),
+            (None, None) => "O".to_owned(),
+        });
+        if parsed.ends {
+            open = None;
         }
-        if let Some((_, line, tag)) = open {
-            return Err(refuse(line, tag));
-        }
-        *sentence.tags = bio;
     }
-    Ok(())
+    match open {
+        Some((_, line, tag)) => Err(refuse(line, tag)),
+        None => Ok(bio),
+    }
 }
