@@ -13,7 +13,7 @@ use crate::assert_refused;
 use crate::job::Job;
 
 /// Tagging job with the same content in all splits, in files with this extension.
-fn tagging_job(extension: &str, content: &str) -> Job {
+pub(crate) fn tagging_job(extension: &str, content: &str) -> Job {
     let mut job = Job::new();
     job.edit_recipe("[data]", "[task.tagging]\nunits = \"word\"\n[data]");
     job.edit_recipe(".{split}.jsonl", &format!(".{{split}}.{extension}"));

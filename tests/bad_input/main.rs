@@ -7,6 +7,7 @@
 
 mod adapters;
 mod any_bytes;
+mod counted;
 mod data;
 mod disk;
 mod folders;
