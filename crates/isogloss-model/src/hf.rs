@@ -35,7 +35,7 @@ pub use projections::{load_projections, save_projections};
 pub use save::{save, save_scored};
 pub use sentence_transformers::{
     SentenceDense, SentenceModuleFiles, SentenceModules, read_sentence_modules,
-    sentence_module_files,
+    read_sentence_modules_bytes, sentence_module_files,
 };
 pub(crate) use weights::{Bytes, INT8, SCALE, write_tensors};
 pub use weights::{WeightFiles, write_safetensors};
