@@ -13,7 +13,7 @@ use crate::assert_refused;
 use crate::job::Job;
 
 /// Tagging job with the same content in all splits, in files with this extension.
-fn tagging_job(extension: &str, content: &str) -> Job {
+pub(crate) fn tagging_job(extension: &str, content: &str) -> Job {
     let mut job = Job::new();
     job.edit_recipe("[data]", "[task.tagging]\nunits = \"word\"\n[data]");
     job.edit_recipe(".{split}.jsonl", &format!(".{{split}}.{extension}"));
@@ -63,6 +63,30 @@ fn every_scheme_is_learned_as_bio() {
     assert_refused("contradiction", job.run().0, &[part, "data.tag_scheme"]);
     job.edit_recipe("[data]\n", "[data]\ntag_scheme = \"bio\"\n");
     job.finish();
+}
+
+/// Columns of CoNLL-2012: document, part, word number, word, part of speech, parse, lemma, frameset,
+/// sense, speaker, named entities, and coreference.
+const CONLL_2012: &str = "#begin document (bn/abc/00/abc_0009); part 000\n\
+    bn/abc/00/abc_0009 0 0 turn VB (TOP(S* - - - - * -\n\
+    bn/abc/00/abc_0009 0 1 the DT (NP* - - - - (x* (12\n\
+    bn/abc/00/abc_0009 0 2 lamp NN *) - - - - *) 12)\n\
+    bn/abc/00/abc_0009 0 3 off RP *)) - - - - (y) -\n\n\
+    #end document\n";
+
+#[test]
+fn named_entities_of_conll_2012_are_brackets() {
+    // sfu-natlang/glm-parser#32, allenai/allennlp PR #571.
+    let mut job = tagging_job("conll", CONLL_2012);
+    job.edit_recipe("[data]\n", "[data]\ncolumns.word = 3\ncolumns.tag = \"10\"\n");
+    let (outcome, told) = job.run();
+    assert!(matches!(outcome, Ok(Outcome::Finished(_))), "{outcome:?}");
+    assert!(told.data.iter().all(|report| (report.n, report.n_words_lost) == (1, 0)));
+    assert_eq!(labels_of(&job), ["B-x", "B-y", "I-x", "I-y", "O"]);
+    // The column of parses is no column of spans.
+    let mut job = tagging_job("conll", CONLL_2012);
+    job.edit_recipe("[data]\n", "[data]\ncolumns.word = 3\ncolumns.tag = \"5\"\n");
+    assert_refused("parses", job.run().0, &["en.train.conll:2: tag \"(TOP(S*\" spells no span"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 mod adapters;
 mod any_bytes;
+mod counted;
 mod damage;
 mod data;
 mod disk;

@@ -5,14 +5,14 @@ use std::fs;
 use crate::assert_refused;
 use crate::job::Job;
 
-const PAIRS: &str = "turn on the light\tmach das licht an\n\
+pub(crate) const PAIRS: &str = "turn on the light\tmach das licht an\n\
                      the lamp\tdie lampe\n\
                      turn off the light please\tbitte mach das licht aus\n\
                      light on\tlicht an\n";
 
 /// A job with English-German pairs; `fields` go into their table, where `DATA` is the folder of the
 /// pairs, and `tables` after it.
-fn job(pairs: &str, fields: &str, tables: &str) -> Job {
+pub(crate) fn job(pairs: &str, fields: &str, tables: &str) -> Job {
     let mut job = Job::new();
     fs::write(job.path("data/en-de.tsv"), pairs).unwrap();
     let fields = fields.replace("DATA", job.path("data").to_str().unwrap());
@@ -24,9 +24,9 @@ fn job(pairs: &str, fields: &str, tables: &str) -> Job {
     job
 }
 
-const LINKS: &str = "aligner.pharaoh = { path = \"DATA/en-{language}.align\" }";
+pub(crate) const LINKS: &str = "aligner.pharaoh = { path = \"DATA/en-{language}.align\" }";
 
-fn objective(method: &str) -> String {
+pub(crate) fn objective(method: &str) -> String {
     format!("[[objective]]\nmethod.{method}\n")
 }
 

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod counts;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -86,4 +88,24 @@ fn predict_gives_each_word_its_tag() {
     let words: Vec<_> =
         found.trim().split(' ').map(|word| word.split('/').next().unwrap()).collect();
     assert_eq!(words, ["in", "lichtlicht", "bitte"], "{found}");
+}
+
+#[test]
+fn predict_uses_the_parts_of_a_language_if_it_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    copy_model("bert-tokens", &path.join("model"));
+    fs::write(path.join("de.conll"), TAGGED.repeat(4)).unwrap();
+    let told = "languages used parts of the model in its run; --language says which are used";
+    let predict = "predict model licht --device flex --json";
+    let (whole, err) = isogloss(path, predict);
+    assert!(!err.contains(told), "{err}");
+    let search = "subnetwork model de.conll --threshold 0.001 --share 0.9 --out model/subnetworks";
+    isogloss(path, &format!("{search} --device flex"));
+    let (found, err) = isogloss(path, predict);
+    assert!(found == whole && err.contains(told), "{err}");
+    let (own, err) = isogloss(path, &format!("{predict} --language de"));
+    assert!(own != whole && !err.contains(told), "{err}");
+    // A language without a subnetwork uses the whole model.
+    assert_eq!(isogloss(path, &format!("{predict} --language fr")).0, whole);
 }

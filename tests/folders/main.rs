@@ -7,8 +7,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod adapters;
+mod config;
 mod labels;
 mod sentences;
+mod surgery;
 
 use std::fmt::Display;
 use std::fs;

@@ -5,26 +5,26 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use isogloss::{LayerVectors, TextEncoder};
-use isogloss_model::SentencePooling;
+use isogloss_model::{SentencePooling, read_sentence_modules, read_sentence_modules_bytes};
 use isogloss_tests::{assert_close, copy_folder, copy_model, waves};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{assert_refused, write_json, write_weights};
 
-const TEXTS: [&str; 2] = ["Licht aus bitte", "Wohnzimmer"];
-const WIDTH: usize = 32;
+pub(crate) const TEXTS: [&str; 2] = ["Licht aus bitte", "Wohnzimmer"];
+pub(crate) const WIDTH: usize = 32;
 
 /// Model folder of sentence-transformers with these modules after the encoder: type, folder,
 /// configuration.
-fn folder(modules: &[(&str, &str, Value)]) -> TempDir {
+pub(crate) fn folder(modules: &[(&str, &str, Value)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     copy_model("xlm-roberta", folder.path());
     add_modules(folder.path(), "", modules);
     folder
 }
 
-fn add_modules(folder: &Path, transformer: &str, modules: &[(&str, &str, Value)]) {
+pub(crate) fn add_modules(folder: &Path, transformer: &str, modules: &[(&str, &str, Value)]) {
     let mut list = vec![entry("Transformer", transformer)];
     for (kind, path, config) in modules {
         list.push(entry(kind, path));
@@ -40,7 +40,7 @@ fn entry(kind: &str, path: &str) -> Value {
 }
 
 /// Configuration of a Pooling module with these fields set to true.
-fn pooling(on: &[&str]) -> Value {
+pub(crate) fn pooling(on: &[&str]) -> Value {
     let mut json = json!({"word_embedding_dimension": WIDTH, "pooling_mode_mean_tokens": false});
     on.iter().for_each(|field| json[*field] = json!(true));
     json
@@ -62,7 +62,7 @@ fn n_tokens(encoder: &TextEncoder, text: &str) -> usize {
     (0..).find(|n| encoder.encode(&text, &[(0, *n)], &[last]).is_err()).unwrap()
 }
 
-fn load(folder: &Path) -> TextEncoder {
+pub(crate) fn load(folder: &Path) -> TextEncoder {
     TextEncoder::load(folder, &Device::flex()).unwrap()
 }
 
@@ -173,6 +173,29 @@ fn the_old_layout_is_read_from_its_folder() {
     let cls = plain.with_pooling(SentencePooling::Cls);
     let old = old.with_max_length(64);
     assert_eq!(encode(&cls, 2).0.sentences.values(), encode(&old, 2).0.sentences.values());
+}
+
+#[test]
+fn modules_are_read_from_bytes_as_from_a_folder() {
+    let dense = json!({"in_features": WIDTH, "out_features": 3, "bias": false});
+    let cls = ("Pooling", "1_Pooling", pooling(&["pooling_mode_cls_token"]));
+    let folder = folder(&[cls, ("Dense", "2_Dense", dense), ("Normalize", "3_N", json!(null))]);
+    let tensors = vec![("linear.weight".to_owned(), vec![3, WIDTH], waves(3 * WIDTH, 0.3))];
+    write_weights(&folder.path().join("2_Dense/model.safetensors"), tensors);
+    let settings = json!({"max_seq_length": 16, "do_lower_case": true});
+    write_json(&folder.path().join("sentence_bert_config.json"), &settings);
+    let on_disk = read_sentence_modules(folder.path()).unwrap().unwrap();
+    let bytes = |name: &str| fs::read(folder.path().join(name)).ok();
+    let mut in_memory = read_sentence_modules_bytes(&bytes).unwrap().unwrap();
+    assert_eq!(in_memory.dense[0].path, Path::new("2_Dense/config.json"));
+    in_memory.dense[0].path = on_disk.dense[0].path.clone();
+    assert_eq!(in_memory, on_disk);
+    // A file that is not given is named; a folder of another kind has no modules.
+    for name in ["1_Pooling/config.json", "2_Dense/config.json", "2_Dense/model.safetensors"] {
+        let without = |asked: &str| bytes(asked).filter(|_| asked != name);
+        assert_refused(name, read_sentence_modules_bytes(&without), &[name]);
+    }
+    assert_eq!(read_sentence_modules_bytes(&|_| None).unwrap(), None);
 }
 
 #[test]

@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::Device;
-use isogloss::{Plan, Prediction, Predictor, RunFolder, merge};
+use isogloss::{Evaluator, Plan, Prediction, Predictor, RunFolder, merge};
 use isogloss_methods::{FixedLayersConfig, Moment, Schedule, UnfreezeScope, apply_schedules};
 use isogloss_model::{ForwardOptions, HeadChoice, NamedParam, base_folder, load, named_parameters};
 use isogloss_tests::opened_devices;
-use isogloss_tests::runs::{FINISHED, Trace, Workshop, entries};
+use isogloss_tests::runs::{FINISHED, LANGUAGES, Trace, Workshop, entries};
+use isogloss_text::{Content, Format, Language, ReadOptions, Unseen};
+use serde_json::{Value, json};
 
 /// Twelve steps, with a line of the log for each.
 const TRAINING: &str = "epochs = 2\nbatch_size = 4\nlog_every = 1\ncheckpoint_every = 5";
@@ -285,6 +287,51 @@ fn language_adapters(shop: &Workshop) -> String {
     shop.path("lm/{language}/best/adapters/{language}").display().to_string()
 }
 
+/// Fails unless the best model of a run predicts the texts of each language as the run did.
+#[track_caller]
+fn assert_scored_as_in_run(shop: &Workshop, name: &str) {
+    let (run, device) = (shop.run(name), Device::flex());
+    let path = run.path().join("results.json");
+    let results: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    for language in LANGUAGES {
+        let tag: Language = language.parse().unwrap();
+        let predictor = Predictor::load(run.best(), &device).unwrap();
+        let path = shop.path(&format!("data/{language}.jsonl"));
+        let mut options = ReadOptions::new(Format::Jsonl);
+        options.split = Some("test".to_owned());
+        let examples = predictor.task().read(&path, &options).unwrap();
+        let set = predictor.labeled_set(&path, &examples, tag.clone(), Unseen::Error).unwrap();
+        let exchanged = predictor.exchanged_for(&tag).unwrap();
+        let labels = predictor.labels().unwrap();
+        let evaluator = Evaluator {
+            model: exchanged.as_ref().unwrap_or(&predictor.loaded().model),
+            task: predictor.task(),
+            labels: &labels,
+            batch_size: 5,
+            device: &device,
+            subnetwork: None,
+        };
+        let scored = serde_json::to_value(evaluator.score(&set).unwrap().0).unwrap();
+        assert_eq!(scored, results["languages"][language], "{name}, {language}");
+
+        // Predictions text by text, as the run wrote them.
+        let predictor = predictor.for_language(&run.best(), &tag).unwrap();
+        let texts: Vec<_> = examples
+            .iter()
+            .map(|example| match &example.content {
+                Content::Text { text, .. } => (text.as_str(), None),
+                other => panic!("running text: {other:?}"),
+            })
+            .collect();
+        let predictions = Trace::read(&run).predictions[&format!("{language}.jsonl")].clone();
+        let names = predictor.predict(&texts).unwrap().into_iter().map(|found| match found {
+            Prediction::Class { label, .. } => json!([label]).to_string(),
+            other => panic!("a class was asked for: {other:?}"),
+        });
+        assert_eq!(names.collect::<Vec<_>>(), predictions.lines().collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn language_adapters_lie_under_the_task_and_give_way() {
     let shop = Workshop::new().with_pairs();
@@ -307,6 +354,9 @@ fn language_adapters_lie_under_the_task_and_give_way() {
     };
     let [target, source, none] =
         ["target", "source", "none"].map(|how| trace(how, &tables(how, "")));
+    for name in ["target", "source", "none"] {
+        assert_scored_as_in_run(&shop, name);
+    }
     for other in [&source, &none] {
         assert_eq!(target.losses(), other.losses());
         assert_eq!(target.predictions["en.jsonl"], other.predictions["en.jsonl"]);

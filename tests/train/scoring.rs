@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, read_sync};
 use isogloss::model::load_bytes;
 use isogloss::text::{
-    Format, Language, ReadOptions, TagUnits, Tokenizer, Unseen, read_examples, sequential_by_length,
+    Content, Example, Format, Language, ReadOptions, TagUnits, Tokenizer, Unseen, read_examples,
+    sequential_by_length,
 };
 use isogloss::{
     Evaluator, LanguageResult, Prediction, Predictor, Results, RunFolder, SavedScoring, Scores,
@@ -196,6 +197,32 @@ fn languages_use_the_parts_of_a_model_that_they_used_in_its_run() {
         let expected = &results.languages[*language];
         assert_eq!(&evaluated_in(&predictor, &run.best(), &case, language), expected, "{language}");
     }
+    // Texts of a known language are predicted with its parts too, as the run predicted them.
+    let mut n_others = 0;
+    for language in case.languages {
+        let labels = |predictor: &Predictor| -> Vec<String> {
+            let examples = predictor.task().read(&case.path(language), &case.options()).unwrap();
+            let text = |example: &Example| match &example.content {
+                Content::Text { text, .. } => text.clone(),
+                other => panic!("running text: {other:?}"),
+            };
+            let texts: Vec<String> = examples.iter().map(text).collect();
+            let texts: Vec<_> = texts.iter().map(|text| (text.as_str(), None)).collect();
+            let label = |found| match found {
+                Prediction::Class { label, .. } => format!("[{label:?}]"),
+                other => panic!("a class was asked for: {other:?}"),
+            };
+            predictor.predict(&texts).unwrap().into_iter().map(label).collect()
+        };
+        let path = run.path().join(format!("predictions/{language}.jsonl"));
+        let written = fs::read_to_string(path).unwrap();
+        let of_run: Vec<&str> = written.lines().collect();
+        let own = Predictor::load(run.best(), &Device::flex()).unwrap();
+        let own = own.for_language(&run.best(), &language.parse().unwrap()).unwrap();
+        assert_eq!(labels(&own), of_run, "{language}");
+        n_others += usize::from(labels(&predictor) != of_run);
+    }
+    assert!(n_others > 0, "the whole model predicts the same");
 }
 
 /// Evaluation as in a browser: from the bytes of files, batch by batch.

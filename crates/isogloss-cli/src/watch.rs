@@ -8,7 +8,7 @@ use isogloss::text::Language;
 use isogloss::{Corpus, DataReport, Event, LabeledSet, PairSet};
 use serde_json::{Value, json};
 
-use crate::wording::{data_lines, in_words, row_lines, size, trim_lines};
+use crate::wording::{data_lines, embedding_line, in_words, row_lines, size, trim_lines};
 
 /// Progress display: shows the events of a run.
 pub(crate) struct Watch {
@@ -62,6 +62,9 @@ impl Watch {
             }
             Event::Data(corpus) => self.data(corpus),
             Event::Pairs(sets) => self.pairs(sets),
+            Event::SentenceEmbedding { objective, trained, modules } => {
+                self.line(&embedding_line(objective, trained, modules));
+            }
             Event::Model { n_parameters, n_trainable, fresh, rows } => {
                 let trained = match n_trainable {
                     n if n == n_parameters => String::new(),
@@ -255,6 +258,14 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
             };
             json!({ "event": "pairs", "languages": sets.iter().map(set).collect::<serde_json::Map<_, _>>() })
         }
+        Event::SentenceEmbedding { objective, trained, modules } => json!({
+            "event": "sentence_embedding", "objective": objective, "layer": trained.layer,
+            "pooling": trained.pooling,
+            "modules": {
+                "pooling": modules.pooling.unwrap_or_default().name(),
+                "n_dense": modules.dense.len(), "do_lower_case": modules.do_lower_case,
+            },
+        }),
         Event::Model { n_parameters, n_trainable, fresh, rows } => json!({
             "event": "model", "n_parameters": n_parameters, "n_trainable": n_trainable,
             "fresh": fresh,

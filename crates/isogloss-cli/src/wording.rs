@@ -1,8 +1,10 @@
 //! Text format of numbers, scores and reports, the same for all commands.
 
-use isogloss::model::LabelRows;
+use isogloss::methods::SentenceEmbedding;
+use isogloss::model::{LabelRows, Pooling, SentenceModules};
 use isogloss::text::SegmentationComparison;
 use isogloss::{DataReport, Scores, TrimReport};
+use serde_json::json;
 
 /// Formats a number of parameters.
 pub(crate) fn size(n: usize) -> String {
@@ -59,6 +61,39 @@ pub(crate) fn data_lines(report: &DataReport) -> Vec<String> {
 /// Prints the data report to the standard error.
 pub(crate) fn print_data_report(report: &DataReport) {
     data_lines(report).iter().for_each(|line| eprintln!("{line}"));
+}
+
+/// Prints the data report of a command whose output is a line a text: to the standard error, or as
+/// a last line of JSON if anything was truncated, lost or left out.
+pub(crate) fn print_counts(report: &DataReport, as_json: bool) {
+    match as_json {
+        true if data_lines(report).is_empty() => {}
+        true => println!("{}", json!({ "data": report })),
+        false => print_data_report(report),
+    }
+}
+
+/// Sentence embeddings of an objective beside those of the modules of its model, as text.
+pub(crate) fn embedding_line(
+    objective: &str,
+    trained: &SentenceEmbedding,
+    modules: &SentenceModules,
+) -> String {
+    let layer = trained.layer.map_or("the last layer".to_owned(), |n| format!("layer {n}"));
+    let pooling = match trained.pooling {
+        Pooling::Mean => "the mean",
+        Pooling::FirstToken => "the first token",
+    };
+    let theirs = modules.pooling.unwrap_or_default().name();
+    let dense = match modules.dense.len() {
+        0 => String::new(),
+        n => format!(", {n} dense layers"),
+    };
+    let case = if modules.do_lower_case { ", lower-cased texts" } else { "" };
+    format!(
+        "embedding {objective} trains {pooling} of {layer}; modules.json of the model says \
+         {theirs} pooling{dense}{case}, and sentences are scored by that"
+    )
 }
 
 /// Trim report as lines of text.

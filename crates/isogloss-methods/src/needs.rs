@@ -18,6 +18,8 @@ pub struct Needs {
     /// Attention maps that the loss reads, of passes over sentence pairs: the model's role and the
     /// layer, counted from 1, the first block.
     pub attention_maps: Vec<(Role, usize)>,
+    /// Sentence embedding of pairs that the loss compares, if it does.
+    pub sentence_embedding: Option<SentenceEmbedding>,
     /// Teacher's sentence embedding of each left sentence, if the loss reads nothing else of the
     /// teacher over pairs: the trainer then computes it once and caches it.
     pub teacher_embedding: Option<SentenceEmbedding>,

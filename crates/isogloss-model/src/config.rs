@@ -3,6 +3,7 @@
 
 mod fields;
 mod pruning;
+mod unused;
 
 use serde_json::Value;
 
@@ -70,12 +71,23 @@ impl EncoderConfig {
         Ok(Self { pruned, ..config })
     }
 
+    /// Fields of a `config.json` that are set and not used, and may change the outputs of other
+    /// programs; fields that are off (null, false, zero or empty) are not among them.
+    ///
+    /// # Errors
+    /// If the model family is missing or not supported.
+    pub fn unused_fields(json: &Value) -> Result<Vec<String>, ConfigError> {
+        Ok(unused::unused_fields(family_from_json(json)?.spec(), json))
+    }
+
     /// Reads the fields by the family's names.
     fn from_fields(family: Family, json: &Value) -> Result<Self, ConfigError> {
         let FamilySpec { sizes, dropout, .. } = family.spec();
         let spec = family.spec();
         let fields = Fields(json);
         spec.required.iter().try_for_each(|(field, value)| fields.expect(field, value))?;
+        let off = spec.off.iter().chain(&["quantization_config"]);
+        off.into_iter().try_for_each(|field| fields.expect_off(field))?;
         for EqualSize { field, default, other, otherwise } in spec.equal_sizes {
             let (size, expected) = (fields.size_or(field, *default)?, fields.size(other)?);
             if size != expected {

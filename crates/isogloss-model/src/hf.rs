@@ -33,6 +33,9 @@ pub use names::parameter_name;
 pub use peft_library::{LoadedPeft, load_peft, save_peft};
 pub use projections::{load_projections, save_projections};
 pub use save::{save, save_scored};
-pub use sentence_transformers::{SentenceDense, SentenceModules, read_sentence_modules};
+pub use sentence_transformers::{
+    SentenceDense, SentenceModuleFiles, SentenceModules, read_sentence_modules,
+    read_sentence_modules_bytes, sentence_module_files,
+};
 pub(crate) use weights::{Bytes, INT8, SCALE, write_tensors};
 pub use weights::{WeightFiles, write_safetensors};

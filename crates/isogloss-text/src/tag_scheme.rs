@@ -1,14 +1,18 @@
-//! Tag schemes of sequence labeling (BIO, IOB1, BIOES, BILOU): detection, validation, and
+//! Tag schemes of sequence labeling (BIO, IOB1, BIOES, BILOU, brackets): detection, validation, and
 //! conversion to BIO or to the scheme of a model's labels.
 //!
 //! BIO is IOB2. BIOES is also called IOBES and, with `M-` for `I-`, BMES; BILOU is the same with
 //! `L-` and `U-`.
 //! Spans are decoded as by conlleval, Tjong Kim Sang & Buchholz 2000, §3.
 
+mod brackets;
+
 use std::collections::HashSet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use brackets::{brackets_to_bio, is_bracket_tag};
 
 use crate::source::Source;
 use crate::{LineProblem, TextError};
@@ -33,6 +37,9 @@ pub enum TagScheme {
     Bilou,
     /// IO: bare types, as in Few-NERD; neighbours of one type are one span.
     Io,
+    /// Brackets, as in CoNLL-2012 and OntoNotes: `(PER*` begins a span, `*)` ends it, `(PER)` is a
+    /// single word, `*` any other.
+    Brackets,
 }
 
 impl TagScheme {
@@ -45,6 +52,7 @@ impl TagScheme {
             Self::Bioes => "bioes",
             Self::Bilou => "bilou",
             Self::Io => "io",
+            Self::Brackets => "brackets",
         }
     }
 
@@ -114,6 +122,12 @@ pub(crate) fn to_bio(
     scheme: TagScheme,
     sentences: &mut [TaggedLines<'_>],
 ) -> Result<(), TextError> {
+    if scheme == TagScheme::Brackets || scheme == TagScheme::Detect && are_brackets(sentences) {
+        for sentence in sentences {
+            *sentence.tags = brackets_to_bio(source, sentence.tags, sentence.lines)?;
+        }
+        return Ok(());
+    }
     if scheme == TagScheme::Io {
         sentences.iter_mut().for_each(|sentence| bare_to_bio(sentence.tags));
         return Ok(());
@@ -142,6 +156,12 @@ pub(crate) fn to_bio(
         *sentence.tags = bio;
     }
     Ok(())
+}
+
+/// Whether a file has tags, and all are in bracket notation.
+fn are_brackets(sentences: &[TaggedLines<'_>]) -> bool {
+    let mut tags = sentences.iter().flat_map(|sentence| sentence.tags.iter());
+    tags.clone().next().is_some() && tags.all(|tag| is_bracket_tag(tag))
 }
 
 fn bare_to_bio(tags: &mut Vec<String>) {
@@ -236,7 +256,7 @@ impl<'a> SpanTag<'a> {
 
     fn is_of(self, scheme: TagScheme) -> bool {
         match scheme {
-            TagScheme::Detect | TagScheme::Io => true,
+            TagScheme::Detect | TagScheme::Io | TagScheme::Brackets => true,
             TagScheme::Bio | TagScheme::Iob1 => "OBI".contains(self.prefix),
             TagScheme::Bioes => "OBIESM".contains(self.prefix),
             TagScheme::Bilou => "OBILU".contains(self.prefix),

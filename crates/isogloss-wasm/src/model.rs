@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use burn::module::Module as _;
 use isogloss::device::{DeviceChoice, DeviceInfo, check_buffer, open, open_webgpu, read};
-use isogloss::model::{EncoderConfig, LoadedModel, load_bytes};
+use isogloss::model::{EncoderConfig, LoadedModel, load_bytes, read_sentence_modules_bytes};
 use isogloss::text::{Extraction, Tokenizer, sequential_by_length};
 use isogloss::{EncoderAligner, Prediction, Predictor, TextEncoder};
 use js_sys::{Float32Array, Object, Reflect, Uint8Array};
@@ -19,6 +19,8 @@ use crate::{Evaluation, to_js};
 #[wasm_bindgen]
 pub struct Model {
     encoder: TextEncoder,
+    /// Why sentence embeddings cannot be made as the folder says, if a file of them is missing.
+    sentences: Result<(), String>,
     labeler: Option<Rc<Labeler>>,
     info: Value,
     batch_size: usize,
@@ -70,6 +72,13 @@ impl Model {
         let loaded = load_bytes(&config, weights, &device)?;
         let tokenizer = Tokenizer::from_bytes(&tokenizer, "tokenizer.json".as_ref())?;
         let encoder = TextEncoder::from_loaded(&loaded, tokenizer.clone(), &device)?;
+        let read = |name: &str| file(&files, name).ok();
+        // A model without the files of its modules still predicts and aligns.
+        let (encoder, sentences) = match read_sentence_modules_bytes(&read) {
+            Ok(Some(modules)) => (encoder.with_modules(modules)?, Ok(())),
+            Ok(None) => (encoder, Ok(())),
+            Err(error) => (encoder, Err(error.to_string())),
+        };
         let encoder = encoder.with_batch_size(batch_size);
         let mut info = description(&loaded);
         let mut labeler = None;
@@ -80,7 +89,8 @@ impl Model {
             info["labels"] = json!(labels.names());
             labeler = Some(Rc::new(Labeler { predictor, labels, device }));
         }
-        Ok(Self { encoder, labeler, info, batch_size })
+        info["pooling"] = json!(encoder.pooling().name());
+        Ok(Self { encoder, sentences, labeler, info, batch_size })
     }
 
     /// Model information: architecture, task and labels.
@@ -121,10 +131,11 @@ impl Model {
         to_js(&predictions)
     }
 
-    /// Sentence embeddings of texts, concatenated: means of their hidden states in the last layer.
+    /// Sentence embeddings of texts, concatenated: of the sentence-transformers modules of the
+    /// folder, else means of their hidden states in the last layer.
     ///
     /// # Errors
-    /// If a text cannot be tokenized, or the device is lost.
+    /// If a file of the modules was not given, a text cannot be tokenized, or the device is lost.
     pub async fn embed(&self, texts: Vec<String>) -> Result<Float32Array, JsError> {
         Ok(self.vectors(&texts).await?.values().into())
     }
@@ -188,6 +199,7 @@ impl Model {
     }
 
     async fn vectors(&self, texts: &[String]) -> Result<isogloss::search::Vectors, JsError> {
+        self.sentences.as_ref().map_err(|problem| JsError::new(problem))?;
         let encoder = &self.encoder;
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let texts = encoder.tokenize(&texts)?;

@@ -1,4 +1,7 @@
-/** The files of a model folder by name: config.json, model.safetensors, tokenizer.json. */
+/**
+ * The files of a model folder by name: config.json, model.safetensors, tokenizer.json; of a
+ * sentence-transformers folder also modules.json and what it lists, such as 1_Pooling/config.json.
+ */
 export type ModelFiles = Record<string, Uint8Array>;
 
 export type DeviceName = "cpu" | "webgpu";
@@ -13,6 +16,8 @@ export interface ModelInfo {
     hidden_size: number;
     vocab_size: number;
     n_parameters: number;
+    /** Pooling of sentence embeddings, such as "mean" or "cls". */
+    pooling: string;
     /** Tokens of a text, after which it is cut. */
     max_tokens: number;
 }

@@ -6,6 +6,7 @@ pub(crate) mod files;
 pub mod hub;
 pub(crate) mod sample;
 pub(crate) mod seeds;
+pub(crate) mod sentence_modules;
 pub(crate) mod tensors;
 pub(crate) mod tokenizer_files;
 pub(crate) mod vocabulary;

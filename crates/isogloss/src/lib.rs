@@ -78,8 +78,8 @@ pub use run::{Event, Outcome, RunFolder, RunOptions, RunStatus, finetune};
 pub use task::{
     Classification, DataReport, Evaluator, HeldOut, HeldOutTable, LabelPredictor, LabeledSet,
     LabeledTask, LanguageModeling, LanguageResult, LearnedLabels, Parsing, PosTagging, Predictions,
-    Results, Retrieval, SavedScoring, Scored, Scores, Selection, Supervision, Tagging, TargetKind,
-    Task, TaskConfig, UnlabeledTask, tasks,
+    Results, Retrieval, SavedLanguageAdapter, SavedScoring, Scored, Scores, Selection, Supervision,
+    Tagging, TargetKind, Task, TaskConfig, UnlabeledTask, tasks,
 };
 pub use tools::alignment;
 pub use tools::compress::compress;
@@ -92,7 +92,7 @@ pub use tools::state_check::StateCheck;
 pub use tools::subnetwork::{
     FoundSubnetwork, PruneOptions, PruneReport, SubnetworkSearchOptions, find_subnetwork,
     importance, prune, read_saved_subnetwork, read_subnetwork, read_subnetwork_for,
-    write_subnetwork,
+    saves_subnetworks, write_subnetwork,
 };
 pub use tools::trim::{TrimOptions, TrimReport, trim};
 pub use tools::word_aligner::{EncoderAligner, LinkUnit};

@@ -56,7 +56,7 @@ pub use teacher::TeacherRecipe;
 pub use training::TrainingRecipe;
 pub use views::views;
 
-use crate::task::{SavedScoring, TaskConfig};
+use crate::task::{SavedLanguageAdapter, SavedScoring, TaskConfig};
 use faults::RecipeFaults;
 
 /// Training configuration (recipe): every value of a run that affects a result, one field for each
@@ -159,7 +159,16 @@ impl Recipe {
     /// Evaluation settings of the trained model, which are saved with it.
     pub fn scoring(&self) -> SavedScoring {
         let (max_length, unseen_labels) = (self.model.max_length, self.data.unseen_labels);
-        SavedScoring { task: self.task.clone(), max_length, unseen_labels }
+        let table = self.language_adapter.as_ref().zip(self.data.sources.first());
+        let language_adapter = table.and_then(|(table, source)| {
+            let path = match table.evaluation {
+                LanguageExchange::Target => Some(table.path.clone()),
+                LanguageExchange::None => None,
+                LanguageExchange::Source => return None,
+            };
+            Some(SavedLanguageAdapter { source: source.clone(), path })
+        });
+        SavedScoring { task: self.task.clone(), max_length, unseen_labels, language_adapter }
     }
 
     /// Validates each table by itself and adds its errors.

@@ -30,6 +30,10 @@ mod unfreezing;
 pub use event::{Event, Outcome, RunOptions};
 pub use folder::{RunFolder, RunStatus};
 
+use std::path::Path;
+
+use isogloss_model::{Pooling, SentencePooling, read_config, read_sentence_modules};
+
 use self::checkpoint::check_format;
 use self::initial_model::initial_model;
 use self::trainer::Trainer;
@@ -99,10 +103,38 @@ fn run_plan(
     if let Some(pairs) = &unlabeled.pairs {
         watch(Event::Pairs(&pairs.sets));
     }
+    tell_other_embeddings(&forward_plan, &options.model_folder, watch)?;
     let data = labeled.as_ref();
     let mut trainer = Trainer::new(plan, run, options, data, unlabeled, forward_plan, watch)?;
     if !trainer.train(watch)? {
         return Ok(Outcome::Stopped { step: trainer.step() });
     }
     trainer.finish(watch).map(|results| Outcome::Finished(Box::new(results)))
+}
+
+/// Reports the objectives whose sentence embeddings are not those of the modules of the model
+/// folder, if it is of sentence-transformers.
+fn tell_other_embeddings(
+    forward_plan: &ForwardPlan,
+    folder: &Path,
+    watch: &mut dyn FnMut(Event<'_>),
+) -> Result<(), Error> {
+    let Some(modules) = read_sentence_modules(folder)? else { return Ok(()) };
+    let n_layers = read_config(folder)?.0.num_hidden_layers;
+    for planned in forward_plan.objectives() {
+        let Some(trained) = planned.needs.sentence_embedding else { continue };
+        let pooling = match trained.pooling {
+            Pooling::Mean => SentencePooling::Mean,
+            Pooling::FirstToken => SentencePooling::Cls,
+        };
+        let is_same = pooling == modules.pooling.unwrap_or_default()
+            && trained.layer.is_none_or(|layer| layer == n_layers)
+            && modules.dense.is_empty()
+            && !modules.do_lower_case;
+        if !is_same {
+            let objective = planned.objective.name();
+            watch(Event::SentenceEmbedding { objective, trained, modules: &modules });
+        }
+    }
+    Ok(())
 }

@@ -36,7 +36,7 @@ pub use parsing::Parsing;
 pub use pos_tagging::PosTagging;
 pub use results::{Results, Selection};
 pub use retrieval::Retrieval;
-pub use saved_scoring::SavedScoring;
+pub use saved_scoring::{SavedLanguageAdapter, SavedScoring};
 pub use scores::{LanguageResult, Scores};
 pub use tagging::Tagging;
 pub use traits::{

@@ -68,6 +68,9 @@ pub(crate) struct AlignArgs {
     /// The file to write, a line a pair in the Pharaoh format [default: the standard output]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) out: Option<PathBuf>,
+    /// Write a JSON object a pair, and print counts and scores as one at the end
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, clap::Args)]

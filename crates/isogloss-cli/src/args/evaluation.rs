@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueHint;
 use isogloss::FisherEstimator;
+use isogloss::text::Language;
 
 use super::model::{LabeledArgs, LanguageAdapterArgs, ModelArgs, ScoringArgs};
 use super::value::{parse_batch_size, parse_estimator, parse_radius, parse_share};
@@ -36,7 +37,11 @@ pub(crate) struct PredictArgs {
     #[command(flatten)]
     pub(crate) scoring: ScoringArgs,
     #[command(flatten)]
-    pub(crate) language: LanguageAdapterArgs,
+    pub(crate) adapter: LanguageAdapterArgs,
+    /// The language of the texts: use the language adapter and the subnetwork that it had in the
+    /// model's run [default: the model as it is]
+    #[arg(long, value_name = "TAG")]
+    pub(crate) language: Option<Language>,
     /// Batch size, in texts
     #[arg(long, default_value_t = 32, value_parser = parse_batch_size)]
     pub(crate) batch_size: usize,

@@ -68,7 +68,8 @@ pub(crate) struct LabeledArgs {
     /// Quoting in TSV and CSV files: minimal, as pandas writes them, or none, where quotes are text
     #[arg(long, default_value = "minimal", value_parser = parse_quoting)]
     pub(crate) quoting: Quoting,
-    /// Tagging scheme of the spans: detect, bio, iob1, bioes, bilou, or io for bare types
+    /// Tagging scheme of the spans: detect, bio, iob1, bioes, bilou, brackets, or io
+    /// for bare types
     #[arg(long, default_value = "detect", value_parser = parse_tag_scheme)]
     pub(crate) tag_scheme: TagScheme,
     /// The field, column or column number of the word tags [default: as the file tells]
@@ -103,8 +104,8 @@ pub(crate) struct ScoringArgs {
 /// The language adapter below the task adapter.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LanguageAdapterArgs {
-    /// Stack the task adapter on this language adapter, in place of that of training: a folder, or
-    /// none
+    /// Stack the task adapter on this language adapter, for all texts: a folder, or none [default:
+    /// as in the model's run]
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub(crate) language_adapter: Option<PathBuf>,
 }

@@ -30,7 +30,7 @@ pub(super) fn parse_quoting(text: &str) -> Result<Quoting, String> {
 
 pub(super) fn parse_tag_scheme(text: &str) -> Result<TagScheme, String> {
     serde_json::from_value(text.into())
-        .map_err(|_| "expected detect, bio, iob1, bioes, bilou or io".to_owned())
+        .map_err(|_| "expected detect, bio, iob1, bioes, bilou, io or brackets".to_owned())
 }
 
 pub(super) fn parse_estimator(text: &str) -> Result<FisherEstimator, String> {

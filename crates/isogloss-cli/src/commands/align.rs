@@ -11,6 +11,7 @@ use isogloss::text::{
     SentencePair, align_bidirectional, read_gold_alignments, read_pair_file,
 };
 use isogloss::{DataReport, EncoderAligner, TextEncoder};
+use serde_json::{Value, json};
 
 use super::output::Output;
 use super::{End, model_folder};
@@ -29,26 +30,48 @@ pub(crate) fn run(args: &AlignArgs) -> anyhow::Result<End> {
     let mut out = Output::new(args.out.as_deref(), inputs)?;
     let mut alignments = Vec::with_capacity(pairs.len());
     let mut write = |found: Vec<Alignment>| {
-        out.write(|to| found.iter().try_for_each(|alignment| writeln!(to, "{alignment}")))?;
+        let of_pairs = pairs[alignments.len()..].iter().zip(&found);
+        out.write(|to| {
+            of_pairs.into_iter().try_for_each(|(pair, links)| match args.json {
+                true => writeln!(to, "{}", pair_json(pair, links)),
+                false => writeln!(to, "{links}"),
+            })
+        })?;
         alignments.extend(found);
         Ok(())
     };
+    let mut report = DataReport { n: pairs.len(), ..DataReport::default() };
     let per_second = match (&args.model, &args.dictionary) {
-        (Some(model), _) => by_encoder(args, model, &pairs, &mut write)?,
+        (Some(model), _) => by_encoder(args, model, &pairs, &mut write, &mut report)?,
         (None, Some(dictionary)) => by_dictionary(args, dictionary, &pairs, &mut write)?,
         (None, None) => by_model(args, &pairs, &mut write)?,
     };
     let n_links: usize = alignments.iter().map(Alignment::len).sum();
+    let scores = args.gold.as_ref().map(|path| scores(path, &pairs, &alignments)).transpose()?;
+    if args.json {
+        let scores = scores.map(|scores| {
+            json!({ "error_rate": scores.error_rate, "precision": scores.precision,
+                "recall": scores.recall })
+        });
+        println!("{}", json!({ "n_links": n_links, "scores": scores, "data": report }));
+        return Ok(End::Done);
+    }
     eprintln!("{} pairs, {n_links} links, {per_second:.0} pairs a second", pairs.len());
-    if let Some(path) = &args.gold {
-        let scores = scores(path, &pairs, &alignments)?;
+    if let Some(scores) = scores {
         let [error_rate, precision, recall] =
             [scores.error_rate, scores.precision, scores.recall].map(|score| 100.0 * score);
         eprintln!(
             "alignment error rate {error_rate:.2}, precision {precision:.2}, recall {recall:.2}"
         );
     }
+    print_data_report(&report);
     Ok(End::Done)
+}
+
+/// Links of a pair as JSON: its texts, and the positions of linked words, from 0.
+fn pair_json(pair: &SentencePair, links: &Alignment) -> Value {
+    let links: Vec<_> = links.links().iter().map(|link| [link.0, link.1]).collect();
+    json!({ "left": pair.left, "right": pair.right, "links": links })
 }
 
 /// Callback that receives the alignments of the next pairs.
@@ -99,21 +122,21 @@ fn by_encoder(
     model: &str,
     pairs: &[SentencePair],
     write: WriteLinks<'_>,
+    report: &mut DataReport,
 ) -> anyhow::Result<f64> {
     let device = open(args.device.device)?;
     let encoder = TextEncoder::load(&model_folder(model, &args.hub)?, &device.device)?;
     let encoder = encoder.up_to_layer(args.layer)?.with_batch_size(args.batch_size);
     let aligner =
         EncoderAligner { layer: args.layer, extraction: args.extraction, unit: args.unit };
-    let (began, mut n_truncated) = (Instant::now(), 0);
+    let began = Instant::now();
     for pairs in pairs.chunks(args.batch_size * PASSES_AT_ONCE) {
         let texts: Vec<_> =
             pairs.iter().map(|pair| (pair.left.as_str(), pair.right.as_str())).collect();
         let (found, cut) = aligner.align(&encoder, &texts)?;
         write(found)?;
-        n_truncated += cut;
+        report.n_truncated += cut;
     }
-    print_data_report(&DataReport { n_truncated, ..DataReport::default() });
     Ok(pairs.len() as f64 / began.elapsed().as_secs_f64())
 }
 

@@ -13,10 +13,12 @@ use isogloss::text::{
     Alignment, Bitext, Dictionary, DictionaryAligner, FastAlignConfig, Language, LanguagePattern,
     SentencePair, Symmetrization, TextError, align_bidirectional, read_alignments, read_pair_file,
 };
-use isogloss::{Results, TextEncoder};
+use isogloss::{DataReport, Results, TextEncoder};
+use serde_json::json;
 
 use super::{End, text_encoder};
 use crate::args::AlignmentArgs;
+use crate::wording::print_data_report;
 
 pub(crate) fn run(args: &AlignmentArgs) -> anyhow::Result<End> {
     let patterns = [Some(&args.pairs), args.dictionaries.as_ref(), args.links.as_ref()];
@@ -56,8 +58,14 @@ pub(crate) fn run(args: &AlignmentArgs) -> anyhow::Result<End> {
             println!("{}", correlations(&report));
         }
     }
+    let n_truncated = report.languages.values().map(|measured| measured.n_truncated).sum();
+    let counts = DataReport { n_truncated, ..DataReport::default() };
     if args.model.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        let mut all = serde_json::to_value(&report)?;
+        all["data"] = json!(counts);
+        println!("{}", serde_json::to_string_pretty(&all)?);
+    } else {
+        print_data_report(&counts);
     }
     if let Some(path) = &args.out {
         write_report(&report, path)?;

@@ -29,8 +29,9 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
             Some(_) => None,
             None => read_saved_subnetwork(config, &folder, &set.language)?,
         };
+        let exchanged = predictor.exchanged_for(&set.language)?;
         let evaluator = Evaluator {
-            model,
+            model: exchanged.as_ref().unwrap_or(model),
             task: predictor.task(),
             labels: &labels,
             batch_size: args.batch_size,

@@ -6,20 +6,30 @@ use anyhow::bail;
 use isogloss::device::open;
 use isogloss::model::HeadSpec;
 use isogloss::text::{Sentence, TextError, read_treebank};
-use isogloss::{DataReport, Prediction, Predictor};
+use isogloss::{DataReport, Prediction, Predictor, saves_subnetworks};
 use serde_json::json;
 
 use super::labeled::scored_as;
 use super::{End, exchange_language_adapter, model_folder};
 use crate::args::PredictArgs;
 use crate::input_lines::InputLines;
-use crate::wording::print_data_report;
+use crate::wording::print_counts;
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     let device = open(args.model.device.device)?;
     let folder = model_folder(&args.model.model, &args.model.hub)?;
     let mut predictor = Predictor::load(&folder, &device.device)?;
-    exchange_language_adapter(&mut predictor, &args.language)?;
+    exchange_language_adapter(&mut predictor, &args.adapter)?;
+    let has_parts =
+        predictor.scoring().language_adapter.is_some() || saves_subnetworks(&folder.path);
+    match &args.language {
+        Some(language) => predictor = predictor.for_language(&folder.path, language)?,
+        None if has_parts => eprintln!(
+            "{}: languages used parts of the model in its run; --language says which are used",
+            folder.path.display()
+        ),
+        None => {}
+    }
     let predictor = scored_as(predictor, &args.scoring, None)?;
     if let HeadSpec::Parser(_) = predictor.head() {
         return parse(&predictor, args);
@@ -63,11 +73,7 @@ fn batch(
 /// Prints how many texts were truncated; as JSON, in a last line if there are any.
 fn print_truncated(predictor: &Predictor, json: bool) {
     let report = DataReport { n_truncated: predictor.n_truncated(), ..DataReport::default() };
-    match json {
-        true if report.n_truncated > 0 => println!("{}", json!({ "data": report })),
-        true => {}
-        false => print_data_report(&report),
-    }
+    print_counts(&report, json);
 }
 
 /// Dependency parsing: reads CoNLL-U and writes it with the predicted trees, the sentences before

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::output::Output;
 use super::{End, text_encoder};
 use crate::args::RetrieveArgs;
-use crate::wording::print_data_report;
+use crate::wording::print_counts;
 
 pub(crate) fn run(args: &RetrieveArgs) -> anyhow::Result<End> {
     if args.model.json && args.mine.is_some() && args.out.is_none() {
@@ -46,9 +46,7 @@ pub(crate) fn run(args: &RetrieveArgs) -> anyhow::Result<End> {
             }
         };
     }
-    if !args.model.json {
-        print_data_report(&report);
-    }
+    print_counts(&report, args.model.json);
     Ok(End::Done)
 }
 

@@ -3,7 +3,9 @@
 use anyhow::Context;
 use isogloss::methods::Subnetwork;
 use isogloss::report::head_overlap;
-use isogloss::{DataReport, Evaluator, SubnetworkSearchOptions, find_subnetwork, write_subnetwork};
+use isogloss::{
+    DataReport, Evaluator, LabeledSet, SubnetworkSearchOptions, find_subnetwork, write_subnetwork,
+};
 use serde_json::json;
 
 use super::End;
@@ -15,6 +17,12 @@ pub(crate) fn run(args: &SubnetworkArgs) -> anyhow::Result<End> {
     let labeled = Labeled::read(&args.model, &args.labeled)?;
     let split = args.importance_split.as_deref().or(args.labeled.split.as_deref());
     let train = labeled.sets_of(&args.labeled, split)?;
+    // Examples that are both scored and measured on count once.
+    let is_same = split == args.labeled.split.as_deref();
+    let reports = |train: &LabeledSet, dev: &LabeledSet| -> DataReport {
+        let measured = (!is_same).then_some(&train.report);
+        measured.into_iter().chain([&dev.report]).collect()
+    };
     let options = SubnetworkSearchOptions {
         threshold: args.threshold,
         share: args.share,
@@ -42,7 +50,7 @@ pub(crate) fn run(args: &SubnetworkArgs) -> anyhow::Result<End> {
                 "{}",
                 json!({
                     "language": dev.language, "rounds": rounds, "subnetwork": pruned.subnetwork,
-                    "data": DataReport::from_iter([&train.report, &dev.report]),
+                    "data": reports(train, dev),
                 })
             );
         } else {
@@ -67,9 +75,8 @@ pub(crate) fn run(args: &SubnetworkArgs) -> anyhow::Result<End> {
         if all.len() > 1 {
             println!("\n{}", overlaps(&all));
         }
-        let mut report = labeled.report();
-        report.extend(train.iter().map(|set| &set.report));
-        print_data_report(&report);
+        let all = train.iter().zip(&labeled.sets).map(|(train, dev)| reports(train, dev));
+        print_data_report(&all.collect::<Vec<_>>().iter().collect());
     }
     Ok(End::Done)
 }

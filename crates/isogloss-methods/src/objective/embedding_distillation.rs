@@ -72,6 +72,7 @@ impl Objective for EmbeddingDistillationConfig {
         let embedding = SentenceEmbedding { layer: self.layer, pooling: self.pooling };
         Needs {
             views: vec![View::PAIR_LEFT, View::PAIR_RIGHT, View::teacher(TextView::PairLeft)],
+            sentence_embedding: Some(embedding),
             teacher_embedding: Some(embedding),
             projection_head: self
                 .teacher_width

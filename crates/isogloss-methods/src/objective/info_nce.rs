@@ -13,6 +13,7 @@ use crate::loss::{GradCache, Objective};
 use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::needs::Needs;
 use crate::normalize::l2_normalized;
+use crate::sentence_embedding::SentenceEmbedding;
 use crate::step::{Sentences, StepInput};
 use crate::view::View;
 
@@ -74,7 +75,12 @@ impl Objective for InfoNceConfig {
     }
 
     fn needs(&self) -> Needs {
-        Needs::views([View::PAIR_LEFT, View::PAIR_RIGHT])
+        let embedding = SentenceEmbedding { layer: self.layer, pooling: self.pooling };
+        Needs {
+            views: vec![View::PAIR_LEFT, View::PAIR_RIGHT],
+            sentence_embedding: Some(embedding),
+            ..Needs::default()
+        }
     }
 
     fn grad_cache(&self) -> Option<&dyn GradCache> {

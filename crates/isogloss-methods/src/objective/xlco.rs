@@ -16,6 +16,7 @@ use crate::loss::Objective;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::needs::{Needs, Width};
 use crate::normalize::l2_normalized;
+use crate::sentence_embedding::SentenceEmbedding;
 use crate::state::MethodState;
 use crate::step::StepInput;
 
@@ -44,8 +45,10 @@ impl Objective for XlcoConfig {
     }
 
     fn needs(&self) -> Needs {
+        let embedding = SentenceEmbedding { layer: Some(self.layer), pooling: self.pooling };
         Needs {
             views: self.sides().to_vec(),
+            sentence_embedding: Some(embedding),
             projection_head: self.projection.then(|| vec![Width::Hidden; 2]),
             contrast_texts: self.contrast_texts(),
             negative_queue: Some(self.queue_size),

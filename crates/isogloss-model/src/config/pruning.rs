@@ -13,10 +13,10 @@ use crate::ConfigError;
 
 /// Field `pruned_heads` of `config.json`, as in `transformers` up to version 4: a map from layer
 /// indices to head indices.
-const HEADS: &str = "pruned_heads";
+pub(super) const HEADS: &str = "pruned_heads";
 /// Field of `config.json` for pruned feed-forward blocks, not known to `transformers`: layer
 /// indices.
-const FEED_FORWARD: &str = "pruned_feed_forward";
+pub(super) const FEED_FORWARD: &str = "pruned_feed_forward";
 
 /// Query, key and value parameters, with one row or element per unit of the heads.
 pub(crate) const HEAD_PARAMS: [&str; 6] = [

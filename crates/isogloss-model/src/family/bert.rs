@@ -12,6 +12,7 @@ use super::spec::{
 pub(super) const SPEC: FamilySpec = FamilySpec {
     model_types: &[ModelType { name: "bert", class_stem: "Bert" }],
     required: &[("hidden_act", "gelu"), ("position_embedding_type", "absolute")],
+    off: &["is_decoder", "add_cross_attention", "is_encoder_decoder"],
     sizes: SizeFields {
         num_hidden_layers: "num_hidden_layers",
         hidden_size: "hidden_size",

@@ -12,6 +12,7 @@ use super::spec::{
 pub(super) const SPEC: FamilySpec = FamilySpec {
     model_types: &[ModelType { name: "distilbert", class_stem: "DistilBert" }],
     required: &[("activation", "gelu")],
+    off: &["is_encoder_decoder"],
     sizes: SizeFields {
         num_hidden_layers: "n_layers",
         hidden_size: "dim",

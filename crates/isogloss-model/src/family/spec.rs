@@ -10,6 +10,9 @@ pub(crate) struct FamilySpec {
     pub(crate) model_types: &'static [ModelType],
     /// Fields of `config.json` with only one supported value, and that value.
     pub(crate) required: &'static [(&'static str, &'static str)],
+    /// Fields of `config.json` that must be absent or off: they turn an encoder into a decoder,
+    /// whose tokens attend to earlier ones only, or to another model's states.
+    pub(crate) off: &'static [&'static str],
     /// Size fields of `config.json`.
     pub(crate) sizes: SizeFields,
     /// Pairs of size fields that must be equal.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::json::read_json;
+use super::json::{parse_json, read_json};
 use super::weights::WeightFiles;
 use crate::config::Fields;
 use crate::{ConfigError, LoadError, SentencePooling};
@@ -65,13 +65,68 @@ struct Module {
     folder: PathBuf,
 }
 
+/// Files of a sentence-transformers folder: on disk, or their bytes by relative path.
+enum Source<'a> {
+    Folder(&'a Path),
+    Bytes(&'a dyn Fn(&str) -> Option<Vec<u8>>),
+}
+
+impl Source<'_> {
+    /// Path of the folder; empty for bytes, whose paths are relative.
+    fn folder(&self) -> &Path {
+        match self {
+            Self::Folder(folder) => folder,
+            Self::Bytes(_) => Path::new(""),
+        }
+    }
+
+    /// Bytes of a file, if they are in memory.
+    fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
+        match self {
+            Self::Folder(_) => None,
+            Self::Bytes(read) => read(&path.to_string_lossy()),
+        }
+    }
+
+    fn has(&self, path: &Path) -> bool {
+        match self {
+            Self::Folder(_) => path.exists(),
+            Self::Bytes(_) => self.bytes(path).is_some(),
+        }
+    }
+
+    fn json(&self, path: &Path) -> Result<Value, LoadError> {
+        match self {
+            Self::Folder(_) => read_json(path),
+            Self::Bytes(_) => parse_json(&self.bytes(path).ok_or_else(|| missing(path))?, path),
+        }
+    }
+
+    fn weights(&self, folder: &Path) -> Result<WeightFiles, LoadError> {
+        let path = folder.join("model.safetensors");
+        match self {
+            Self::Folder(_) => WeightFiles::open(folder),
+            Self::Bytes(_) => {
+                let bytes = self.bytes(&path).ok_or_else(|| missing(&path))?;
+                WeightFiles::from_safetensors(bytes, &path)
+            }
+        }
+    }
+}
+
+/// Error for a file whose bytes are not given.
+fn missing(path: &Path) -> LoadError {
+    LoadError::Io { path: path.to_owned(), source: std::io::ErrorKind::NotFound.into() }
+}
+
 /// Reads the modules of a folder; `None` if it is not of sentence-transformers.
-fn modules(folder: &Path) -> Result<Option<Vec<Module>>, LoadError> {
+fn modules(source: &Source<'_>) -> Result<Option<Vec<Module>>, LoadError> {
+    let folder = source.folder();
     let path = folder.join(MODULES);
-    if !path.exists() {
+    if !source.has(&path) {
         return Ok(None);
     }
-    let json = read_json(&path)?;
+    let json = source.json(&path)?;
     let refuse = |source| LoadError::Config { path: path.clone(), source };
     let entries = json.as_array();
     let entries = entries.ok_or_else(|| refuse(ConfigError::missing("type")))?;
@@ -96,9 +151,47 @@ fn modules(folder: &Path) -> Result<Option<Vec<Module>>, LoadError> {
     Ok(Some(modules))
 }
 
+/// Files of a sentence-transformers folder beside its encoder, for a copy of the folder that has the
+/// encoder in its root.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SentenceModuleFiles {
+    /// `modules.json`, with the `Transformer` module in the root folder.
+    pub modules_json: Value,
+    /// Folders of the other modules, relative to the folder.
+    pub folders: Vec<PathBuf>,
+    /// Settings of the `Transformer` module, if it has any.
+    pub settings: Option<PathBuf>,
+}
+
+/// Finds the module files of a sentence-transformers folder; `None` for other folders.
+///
+/// # Errors
+/// If `modules.json` is corrupt.
+pub fn sentence_module_files(folder: &Path) -> Result<Option<SentenceModuleFiles>, LoadError> {
+    let source = Source::Folder(folder);
+    let Some(modules) = modules(&source)? else { return Ok(None) };
+    let mut modules_json = read_json(&folder.join(MODULES))?;
+    let (mut folders, mut settings) = (Vec::new(), None);
+    for (at, module) in modules.iter().enumerate() {
+        if module.kind == "Transformer" {
+            modules_json[at]["path"] = "".into();
+            settings = settings_file(&source, &module.folder);
+        } else if let Ok(inner) = module.folder.strip_prefix(folder) {
+            folders.push(inner.to_owned());
+        }
+    }
+    folders.retain(|inner| !inner.as_os_str().is_empty());
+    Ok(Some(SentenceModuleFiles { modules_json, folders, settings }))
+}
+
+/// Settings file of the `Transformer` module in a folder.
+fn settings_file(source: &Source<'_>, folder: &Path) -> Option<PathBuf> {
+    TRANSFORMER_CONFIGS.iter().map(|name| folder.join(name)).find(|path| source.has(path))
+}
+
 /// Folder of the `Transformer` module, if `modules.json` lists a subfolder for it.
 pub(super) fn transformer_folder(folder: &Path) -> Result<Option<PathBuf>, LoadError> {
-    let modules = modules(folder)?.unwrap_or_default();
+    let modules = modules(&Source::Folder(folder))?.unwrap_or_default();
     let transformer = modules.into_iter().find(|module| module.kind == "Transformer");
     Ok(transformer.map(|module| module.folder).filter(|inner| inner != folder))
 }
@@ -109,19 +202,35 @@ pub(super) fn transformer_folder(folder: &Path) -> Result<Option<PathBuf>, LoadE
 /// # Errors
 /// If a file is missing or corrupt, or the type or a setting of a module is not supported.
 pub fn read_sentence_modules(folder: &Path) -> Result<Option<SentenceModules>, LoadError> {
-    let Some(modules) = modules(folder)? else { return Ok(None) };
+    read_modules(&Source::Folder(folder))
+}
+
+/// Reads the sentence embedding pipeline from the bytes of files, which are asked for by their path
+/// in the folder, such as `1_Pooling/config.json`; `None` without a `modules.json`.
+///
+/// # Errors
+/// As [`read_sentence_modules`].
+pub fn read_sentence_modules_bytes(
+    read: &dyn Fn(&str) -> Option<Vec<u8>>,
+) -> Result<Option<SentenceModules>, LoadError> {
+    read_modules(&Source::Bytes(read))
+}
+
+fn read_modules(source: &Source<'_>) -> Result<Option<SentenceModules>, LoadError> {
+    let folder = source.folder();
+    let Some(modules) = modules(source)? else { return Ok(None) };
     let mut read = SentenceModules::default();
     let mut is_normalized = false;
     for module in &modules {
         let path = module.folder.join("config.json");
         match module.kind.as_str() {
-            "Transformer" => read_transformer(&module.folder, &mut read)?,
+            "Transformer" => read_transformer(source, &module.folder, &mut read)?,
             "Pooling" => {
-                let pooling = pooling(&read_json(&path)?);
+                let pooling = pooling(&source.json(&path)?);
                 let refuse = |source| LoadError::Config { path, source };
                 read.pooling = Some(pooling.map_err(refuse)?);
             }
-            "Dense" if !is_normalized => read.dense.push(dense(&module.folder)?),
+            "Dense" if !is_normalized => read.dense.push(dense(source, &module.folder)?),
             "Normalize" => is_normalized = true,
             // Dropout has an effect in training only.
             "Dropout" => {}
@@ -132,15 +241,18 @@ pub fn read_sentence_modules(folder: &Path) -> Result<Option<SentenceModules>, L
             }
         }
     }
-    read_prompt(folder, &mut read)?;
+    read_prompt(source, &mut read)?;
     Ok(Some(read))
 }
 
 /// Reads the settings of the `Transformer` module.
-fn read_transformer(folder: &Path, read: &mut SentenceModules) -> Result<(), LoadError> {
-    let paths = TRANSFORMER_CONFIGS.iter().map(|name| folder.join(name));
-    let Some(path) = paths.into_iter().find(|path| path.exists()) else { return Ok(()) };
-    let json = read_json(&path)?;
+fn read_transformer(
+    source: &Source<'_>,
+    folder: &Path,
+    read: &mut SentenceModules,
+) -> Result<(), LoadError> {
+    let Some(path) = settings_file(source, folder) else { return Ok(()) };
+    let json = source.json(&path)?;
     let refuse = |source| LoadError::Config { path: path.clone(), source };
     let fields = Fields(&json);
     if !fields.is_absent("max_seq_length") {
@@ -156,12 +268,12 @@ fn read_transformer(folder: &Path, read: &mut SentenceModules) -> Result<(), Loa
 }
 
 /// Reads the default prompt.
-fn read_prompt(folder: &Path, read: &mut SentenceModules) -> Result<(), LoadError> {
-    let path = folder.join("config_sentence_transformers.json");
-    if !path.exists() {
+fn read_prompt(source: &Source<'_>, read: &mut SentenceModules) -> Result<(), LoadError> {
+    let path = source.folder().join("config_sentence_transformers.json");
+    if !source.has(&path) {
         return Ok(());
     }
-    let json = read_json(&path)?;
+    let json = source.json(&path)?;
     let Some(name) = json.get("default_prompt_name").and_then(Value::as_str) else {
         return Ok(());
     };
@@ -205,9 +317,9 @@ fn pooling(json: &Value) -> Result<SentencePooling, ConfigError> {
 }
 
 /// Reads a `Dense` module.
-fn dense(folder: &Path) -> Result<SentenceDense, LoadError> {
+fn dense(source: &Source<'_>, folder: &Path) -> Result<SentenceDense, LoadError> {
     let path = folder.join("config.json");
-    let json = read_json(&path)?;
+    let json = source.json(&path)?;
     let refuse = |source| LoadError::Config { path: path.clone(), source };
     let fields = Fields(&json);
     let size = |field| match fields.size(field) {
@@ -240,7 +352,7 @@ fn dense(folder: &Path) -> Result<SentenceDense, LoadError> {
     let others = json.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
     let mut others = others.filter(|name| !known.contains(name) && !names.contains(name));
     others.try_for_each(|name| fields.expect_off(name)).map_err(refuse)?;
-    let mut files = WeightFiles::open(folder)?;
+    let mut files = source.weights(folder)?;
     let mut read = |name, shape: &[usize]| {
         files.read(name, shape).map_err(|fault| LoadError::Tensors { faults: vec![fault] })
     };

@@ -11,7 +11,9 @@ use super::tensor::StoredTensor;
 use super::trim::{remap_token_ids, select_rows, vocabulary_tensor_names};
 use crate::config::{ATTENTION_OUTPUT_WEIGHT, HEAD_PARAMS};
 use crate::hf::{write_json, write_tensors};
-use crate::{EncoderConfig, LoadError, LoadFault, Pruning, SaveError, WeightFiles, read_config};
+use crate::{
+    EncoderConfig, LoadError, LoadFault, Pruning, SaveError, WeightFiles, base_folder, read_config,
+};
 
 /// Checkpoint in memory: all tensors of a model folder, including those that are not parameters of
 /// a model of this crate.
@@ -36,7 +38,7 @@ impl StoredModel {
     /// or the ID of the padding token changes, from which some families count positions.
     pub fn read(folder: &Path, rows: Option<&[u32]>) -> Result<Self, LoadError> {
         let (config, mut config_json) = read_config(folder)?;
-        let mut files = WeightFiles::open(folder)?;
+        let mut files = WeightFiles::open(&base_folder(folder)?)?;
         if let Some(rows) = rows {
             check_rows(rows, &config, folder)?;
         }

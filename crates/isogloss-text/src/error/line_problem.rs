@@ -84,6 +84,17 @@ pub enum LineProblem {
         scheme: &'static str,
     },
 
+    /// Invalid bracket tag (CoNLL-2012).
+    #[error(
+        "tag {tag:?} spells no span in the scheme \"brackets\": spans of a sentence begin with \
+         \"(PER*\", go on with \"*\", end with \"*)\" and do not nest; another column may hold the \
+         spans (data.columns.tag)"
+    )]
+    InvalidBracket {
+        /// The tag.
+        tag: String,
+    },
+
     /// Inconsistent tags: no tag scheme allows both of two tags of a file.
     #[error(
         "tag {tag:?} is of another scheme than {other:?} of line {other_line}; \

@@ -31,7 +31,8 @@ pub enum TagUnits {
 /// Featurizes examples for token classification (sequence tagging): one tag for each word or
 /// subword; no tags if `labels` is `None`.
 ///
-/// Tags of words are converted to the tag scheme of `labels`, if that is IOB1, BIOES or BILOU.
+/// Tags of words, subwords and slots are converted to the tag scheme of `labels`, if that is IOB1,
+/// BIOES or BILOU: the last unit of a span ends it.
 /// Slots are converted to BIO tags, see [`bio_labels`](crate::bio_labels); the second text of a
 /// pair is ignored.
 ///
@@ -65,8 +66,8 @@ pub(crate) fn tagging(
         let (target, lost) = match labels {
             None => (Target::None, Vec::new()),
             Some(labels) => {
-                let tags = TagScheme::from_labels(labels.names()).encode(tags);
-                tag_words(&input, &tags, units, |tag| label_id(labels, tag, example))?
+                let scheme = TagScheme::from_labels(labels.names());
+                tag_words(&input, tags, units, scheme, |tag| label_id(labels, tag, example))?
             }
         };
         Ok(tagged(input, target, first_text, lost))
@@ -89,8 +90,9 @@ pub(crate) fn tagging(
                 None => (Target::None, Vec::new()),
                 Some(labels) => {
                     let spans = encoder.tokenizer().spans(&input, text);
-                    let id = |tag: &Bio| label_id(labels, &tag.to_string(), example);
-                    tag_spans(&spans, slots, input.n_truncated > 0, id)?
+                    let scheme = TagScheme::from_labels(labels.names());
+                    let id = |tag: &str| label_id(labels, tag, example);
+                    tag_spans(&spans, slots, input.n_truncated > 0, scheme, id)?
                 }
             };
             Ok(tagged(input, target, first_text, lost))
@@ -108,18 +110,16 @@ fn tagged(
     FeaturizedExample { features: Features { input, target }, first_text, lost, n_words_lost }
 }
 
-/// Token labels of running text, and the parts of its slots without a token.
+/// Token labels of running text, and the parts of its slots without a token; BIO tags are converted
+/// to the tag scheme of the labels.
 fn tag_spans(
     spans: &[(usize, usize)],
     slots: &[Slot],
     is_truncated: bool,
-    id: impl Fn(&Bio) -> Result<u32, TextError>,
+    scheme: TagScheme,
+    id: impl Fn(&str) -> Result<u32, TextError>,
 ) -> Result<(Target, Vec<LostWord>), TextError> {
     let tags = bio_labels(spans, slots);
-    let label = |(&(start, end), tag): (&(usize, usize), &Bio)| {
-        if start == end { Ok(IGNORE_INDEX) } else { id(tag).map(token_label) }
-    };
-    let target = spans.iter().zip(&tags).map(label).collect::<Result<_, _>>()?;
     let n_covered = spans.iter().map(|&(_, end)| end).max().unwrap_or_default();
     let mut lost = Vec::new();
     for slot in slots {
@@ -132,43 +132,89 @@ fn tag_spans(
             let tag = if is_covered { Bio::Inside(name) } else { Bio::Begin(name) };
             let after = spans.iter().position(|&(start, end)| start < end && start >= slot.start);
             let at = after.filter(|_| !is_cut).unwrap_or(spans.len());
-            lost.push(LostWord { at, label: id(&tag)?, is_cut });
+            lost.push(Unit { token: None, lost: Some((at, is_cut)), bio: tag.to_string() });
         }
     }
-    Ok((Target::Tokens(target), lost))
+    let mut units = Vec::new();
+    let mut lost = lost.into_iter().peekable();
+    for (token, (&(start, end), tag)) in spans.iter().zip(&tags).enumerate() {
+        while let Some(unit) =
+            lost.next_if(|unit| unit.lost.is_some_and(|(at, is_cut)| !is_cut && at <= token))
+        {
+            units.push(unit);
+        }
+        if start < end {
+            units.push(Unit { token: Some(token), lost: None, bio: tag.to_string() });
+        }
+    }
+    units.extend(lost);
+    label_units(units, spans.len(), scheme, id)
 }
 
-/// Token labels of tagged words, and the words without a token.
+/// Token labels of tagged words, and the words without a token; BIO tags of the units are converted
+/// to the tag scheme of the labels.
 fn tag_words(
     input: &Encoded,
     tags: &[String],
     units: TagUnits,
+    scheme: TagScheme,
     id: impl Fn(&str) -> Result<u32, TextError>,
 ) -> Result<(Target, Vec<LostWord>), TextError> {
-    let ids = tags.iter().map(|tag| id(tag).map(token_label)).collect::<Result<Vec<_>, _>>()?;
-    let mut target = vec![IGNORE_INDEX; input.len()];
-    if units == TagUnits::Subword {
-        for (label, word) in target.iter_mut().zip(&input.word_ids) {
-            let Some(tag) = word.and_then(|word| tags.get(usize::try_from(word).ok()?)) else {
-                continue;
-            };
-            *label = match tag.parse() {
-                Ok(Bio::Begin(name)) => token_label(id(&Bio::Inside(name).to_string())?),
-                _ => token_label(id(tag)?),
-            };
-        }
-    }
     let firsts = input.first_subwords(tags.len());
     let first_cut = first_cut(input, &firsts);
-    for (first, label) in firsts.iter().zip(&ids) {
-        if let Some(first) = first.and_then(|first| target.get_mut(first)) {
-            *first = *label;
+    let mut all = Vec::new();
+    for (word, tag) in tags.iter().enumerate() {
+        let Some(first) = firsts[word] else {
+            let at = firsts[word..].iter().flatten().next().copied().unwrap_or(input.len());
+            all.push(Unit { token: None, lost: Some((at, word >= first_cut)), bio: tag.clone() });
+            continue;
+        };
+        all.push(Unit { token: Some(first), lost: None, bio: tag.clone() });
+        if units == TagUnits::Subword {
+            let later = match tag.parse() {
+                Ok(Bio::Begin(name)) => Bio::Inside(name).to_string(),
+                _ => tag.clone(),
+            };
+            // The tokens of a word follow each other.
+            let rest = input.word_ids.iter().enumerate().skip(first + 1);
+            let is_of_word =
+                |id: &Option<u32>| id.and_then(|id| usize::try_from(id).ok()) == Some(word);
+            let rest = rest.take_while(|(_, id)| is_of_word(id));
+            all.extend(rest.map(|(token, _)| Unit {
+                token: Some(token),
+                lost: None,
+                bio: later.clone(),
+            }));
         }
     }
-    let mut lost = Vec::new();
-    for (word, tag) in tags.iter().enumerate().filter(|(word, _)| firsts[*word].is_none()) {
-        let at = firsts[word..].iter().flatten().next().copied().unwrap_or(input.len());
-        lost.push(LostWord { at, label: id(tag)?, is_cut: word >= first_cut });
+    label_units(all, input.len(), scheme, id)
+}
+
+/// Tagged unit of an example: a token, or a word or slot without one.
+struct Unit {
+    /// Its token; `None` if it is lost.
+    token: Option<usize>,
+    /// Of a lost unit, the token that it would precede, and whether it was truncated.
+    lost: Option<(usize, bool)>,
+    /// Its BIO tag.
+    bio: String,
+}
+
+/// Labels of units in the tag scheme of a label set: token labels, and the lost units.
+fn label_units(
+    units: Vec<Unit>,
+    n_tokens: usize,
+    scheme: TagScheme,
+    id: impl Fn(&str) -> Result<u32, TextError>,
+) -> Result<(Target, Vec<LostWord>), TextError> {
+    let bio: Vec<String> = units.iter().map(|unit| unit.bio.clone()).collect();
+    let (mut target, mut lost) = (vec![IGNORE_INDEX; n_tokens], Vec::new());
+    for (unit, tag) in units.iter().zip(scheme.encode(&bio)) {
+        let label = id(&tag)?;
+        if let Some(token) = unit.token.and_then(|token| target.get_mut(token)) {
+            *token = token_label(label);
+        }
+        lost.extend(unit.lost.map(|(at, is_cut)| LostWord { at, label, is_cut }));
     }
     Ok((Target::Tokens(target), lost))
 }
@@ -243,6 +289,36 @@ mod tests {
             tokens(&tag(&examples, &names, TagUnits::Subword, 16).unwrap()),
             [X, 2, 0, 1, X]
         );
+    }
+
+    #[test]
+    fn subwords_have_the_tags_of_the_scheme_of_the_labels() {
+        // <s> ▁Licht ▁W ohn ▁aus </s>
+        let names = ["O", "B-area", "I-area", "E-area", "S-area"];
+        let words = |tags: &str| {
+            let lines = ["Licht", "Wohn", "aus"].iter().zip(tags.split(' '));
+            let lines: String = lines.map(|(word, tag)| format!("{word} {tag}\n")).collect();
+            tokens(&tag(&conll(&lines), &names, TagUnits::Subword, 16).unwrap()).to_vec()
+        };
+        assert_eq!(words("O B-area O"), [X, 0, 1, 3, 0, X]);
+        assert_eq!(words("B-area I-area O"), [X, 1, 2, 3, 0, X]);
+        assert_eq!(words("B-area B-area I-area"), [X, 4, 1, 2, 3, X]);
+        // Slots of running text give the same.
+        let text =
+            r#"{"text": "Licht Wohn aus", "slots": [{"start": 6, "end": 10, "slot": "area"}]}"#;
+        let featurized = tag(&jsonl(text), &names, TagUnits::Subword, 16).unwrap();
+        assert_eq!(tokens(&featurized), [X, 0, 1, 3, 0, X]);
+        // A span that is truncated ends beyond the last token.
+        let text =
+            r#"{"text": "Licht Wohn aus", "slots": [{"start": 6, "end": 14, "slot": "area"}]}"#;
+        let featurized = tag(&jsonl(text), &names, TagUnits::Subword, 5).unwrap();
+        assert_eq!(tokens(&featurized), [X, 0, 1, 2, X]);
+        let lost: Vec<_> = featurized.lost[0].iter().map(|word| (word.at, word.label)).collect();
+        assert_eq!(lost, [(5, 3)]);
+        let names = ["O", "B-area", "I-area", "L-area", "U-area"];
+        let featurized =
+            tag(&conll("Licht O\nWohn B-area\naus B-area\n"), &names, TagUnits::Subword, 16);
+        assert_eq!(tokens(&featurized.unwrap()), [X, 0, 1, 3, 4, X]);
     }
 
     #[test]

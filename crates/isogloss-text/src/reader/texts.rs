@@ -84,6 +84,14 @@ impl Texts {
         }
     }
 
+    /// These texts, and lower-cased copies of the running texts.
+    #[must_use]
+    pub fn with_lower_case(&self) -> Self {
+        let mut all = self.clone();
+        self.texts.iter().for_each(|text| all.add_text(&text.to_lowercase()));
+        all
+    }
+
     /// The texts as tokenizer inputs, running text first.
     pub fn inputs(&self) -> Vec<TokenizerInput<'_>> {
         let texts = self.texts.iter().map(|text| TokenizerInput::Text(text));

@@ -51,6 +51,38 @@ fn each_scheme_is_told_and_its_spans_are_written_as_bio() {
 }
 
 #[test]
+fn brackets_are_spans() {
+    // sfu-natlang/glm-parser#32, allenai/allennlp PR #571: named entities of CoNLL-2012.
+    for (tags, expected) in [
+        ("* (GPE) *", "O B-GPE O"),
+        ("(PERSON* *) (GPE) (GPE)", "B-PERSON I-PERSON B-GPE B-GPE"),
+        ("(WORK_OF_ART* * *) *", "B-WORK_OF_ART I-WORK_OF_ART I-WORK_OF_ART O"),
+        ("(DATE*) *", "B-DATE O"),
+        ("* *", "O O"),
+    ] {
+        for scheme in [TagScheme::Detect, TagScheme::Brackets] {
+            assert_eq!(bio(scheme, &[tags]).unwrap(), [expected], "{tags}");
+        }
+    }
+    for (tags, line, tag) in [
+        ("* (PERSON* *", 3, "(PERSON*"),
+        ("*) *", 2, "*)"),
+        // The column of parses nests its brackets.
+        ("(NP* (NP* *) *)", 3, "(NP*"),
+        ("(NP(NP* *))", 2, "(NP(NP*"),
+        ("* O", 3, "O"),
+    ] {
+        let message = bio(TagScheme::Brackets, &[tags]).unwrap_err();
+        let expected = format!("de.conll:{line}: tag \"{tag}\" spells no span in the scheme");
+        assert!(message.starts_with(&expected), "{message}");
+    }
+    // A span does not reach into the next sentence, and one other tag makes no file of brackets.
+    bio(TagScheme::Detect, &["(PERSON*", "*)"]).unwrap_err();
+    let message = bio(TagScheme::Detect, &["* B-PERSON"]).unwrap_err();
+    assert!(message.starts_with("de.conll:2: tag \"*\" spells no span"), "{message}");
+}
+
+#[test]
 fn files_that_keep_to_no_scheme_are_refused_with_the_line() {
     for (sentences, expected) in [
         (

@@ -91,12 +91,10 @@ impl TextEncoder {
         let tokenizer = Tokenizer::from_file(&path)?;
         check_vocabulary(&tokenizer, &path, encoder.config())?;
         let this = Self::new(encoder, tokenizer, device.clone());
-        let Some(modules) = modules else { return Ok(this) };
-        let width = this.encoder.config().hidden_size;
-        let pooling = modules.pooling.unwrap_or_default();
-        let sentences = SentencePipeline::new(pooling, &modules.dense, width, device)?;
-        let max_length = modules.max_seq_length.unwrap_or(this.max_length);
-        Ok(Self { sentences, modules: Some(modules), ..this.with_max_length(max_length) })
+        match modules {
+            Some(modules) => this.with_modules(modules),
+            None => Ok(this),
+        }
     }
 
     /// Creates a text encoder from a loaded model, whatever its head, and its tokenizer.
@@ -118,6 +116,19 @@ impl TextEncoder {
         let max_length = encoder.config().max_tokens();
         let (sentences, modules) = (SentencePipeline::default(), None);
         Self { encoder, tokenizer, device, batch_size: BATCH_SIZE, max_length, sentences, modules }
+    }
+
+    /// Sets the pooling, the dense layers, the maximum length and the case rule of a
+    /// sentence-transformers folder.
+    ///
+    /// # Errors
+    /// If a dense layer does not fit the width of its input.
+    pub fn with_modules(self, modules: SentenceModules) -> Result<Self, Error> {
+        let width = self.encoder.config().hidden_size;
+        let pooling = modules.pooling.unwrap_or_default();
+        let sentences = SentencePipeline::new(pooling, &modules.dense, width, &self.device)?;
+        let max_length = modules.max_seq_length.unwrap_or(self.max_length);
+        Ok(Self { sentences, modules: Some(modules), ..self.with_max_length(max_length) })
     }
 
     /// Sets the batch size: texts per forward pass; 0 counts as 1.

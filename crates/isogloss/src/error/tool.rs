@@ -48,6 +48,17 @@ pub enum ToolError {
     /// The model has no language adapter to exchange.
     #[error("this model has no language adapter under another one to exchange")]
     NoLanguageAdapter,
+    /// The language adapter that a run scored a language with is missing.
+    #[error(
+        "{}: no language adapter for {language}, which the model's run exchanged here; name a \
+         folder, or none, with --language-adapter", folder.display()
+    )]
+    LanguageAdapterNotFound {
+        /// The folder.
+        folder: PathBuf,
+        /// The language.
+        language: Language,
+    },
     /// An adapter that cannot be exchanged or merged.
     #[error(transparent)]
     Adapter(#[from] AdapterError),

@@ -12,7 +12,7 @@ use super::{AlignerRecipe, Languages, RecipeFaults};
 #[serde(default, deny_unknown_fields)]
 pub struct PairsRecipe {
     /// The files, with a tab-separated sentence pair on each line; `{language}` stands for the
-    /// language of the right side.
+    /// language of the right side. Quotes are text, also around a whole sentence.
     pub path: LanguagePattern,
     /// The languages of the right side.
     pub languages: Languages,

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use isogloss_model::LabelRows;
+use isogloss_methods::SentenceEmbedding;
+use isogloss_model::{LabelRows, SentenceModules};
 use isogloss_text::Language;
 
 use crate::data::pairs::PairSet;
@@ -60,6 +61,16 @@ pub enum Event<'a> {
     Data(&'a Corpus),
     /// The pairs have been read.
     Pairs(&'a [PairSet]),
+    /// An objective trains sentence embeddings of another layer or pooling than the modules of the
+    /// model folder (sentence-transformers), by which retrieval is scored.
+    SentenceEmbedding {
+        /// The name of the objective.
+        objective: &'a str,
+        /// The sentence embedding that it trains.
+        trained: SentenceEmbedding,
+        /// The modules of the model folder.
+        modules: &'a SentenceModules,
+    },
     /// The model has been loaded or initialized.
     Model {
         /// Number of parameters.

@@ -1,5 +1,7 @@
 //! Saving of checkpoints and models.
 
+use std::path::Path;
+
 use isogloss_methods::MethodState;
 
 use super::checkpoint::{self, Saver};
@@ -9,6 +11,8 @@ use super::method_states::SUBNETWORKS;
 use super::trainer::Trainer;
 use super::unfreezing;
 use crate::Error;
+use crate::ground::sentence_modules::{copy_sentence_modules, write_max_seq_length};
+use crate::task::HeldOutTable;
 
 impl Trainer<'_> {
     /// Saves a checkpoint, from which the run can be resumed.
@@ -33,6 +37,21 @@ impl Trainer<'_> {
         )?;
         watch(Event::Checkpoint { step: self.progress.step });
         Ok(())
+    }
+
+    /// Saves how sentence embeddings are made: the sentence-transformers modules of the model
+    /// folder, and for a task that is scored on pairs the maximum length of their sentences.
+    pub(super) fn save_sentence_modules(&self, folder: &Path) -> Result<(), Error> {
+        copy_sentence_modules(&self.options.model_folder, folder)?;
+        let task = self.plan.recipe().task.unlabeled();
+        let is_scored = task.is_some_and(|task| task.held_out() == HeldOutTable::Pairs);
+        match self.unlabeled.pairs.as_ref().filter(|_| is_scored) {
+            Some(pairs) => {
+                let width = self.model().encoder.config().hidden_size;
+                write_max_seq_length(folder, pairs.recipe.max_length, width)
+            }
+            None => Ok(()),
+        }
     }
 
     /// The saver of the model: its head, configuration, base and evaluation options.

@@ -36,6 +36,7 @@ impl Trainer<'_> {
                     let tested = data.corpus.tests.iter().map(|set| &set.language);
                     subnetworks.write(folder, tested)?;
                 }
+                self.save_sentence_modules(folder)?;
                 match &self.base {
                     // The tokenizer is in the folder of the base model.
                     Some(_) => Ok(()),

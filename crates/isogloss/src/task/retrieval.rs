@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 use burn::tensor::Device;
 use isogloss_methods::{DataNeed, MethodInfo, method_options};
-use isogloss_model::Model;
+use isogloss_model::{Model, read_sentence_modules};
 use isogloss_text::SentencePair;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -71,9 +71,12 @@ impl UnlabeledTask for Retrieval {
         let Some((tokenizer, max_length)) = held_out.pair_tokenizer else {
             return Ok(BTreeMap::new());
         };
-        let encoder = TextEncoder::new(model.encoder.valid(), tokenizer.clone(), device.clone())
-            .with_max_length(max_length)
-            .with_batch_size(batch_size);
+        let mut encoder =
+            TextEncoder::new(model.encoder.valid(), tokenizer.clone(), device.clone());
+        if let Some(modules) = read_sentence_modules(held_out.model_folder)? {
+            encoder = encoder.with_modules(modules)?;
+        }
+        let encoder = encoder.with_max_length(max_length).with_batch_size(batch_size);
         let pairs = held_out.pairs.iter();
         let score = pairs.map(|(language, pairs)| {
             Ok((language.to_string(), score_pairs(&encoder, pairs, self.layer)?))
@@ -82,8 +85,8 @@ impl UnlabeledTask for Retrieval {
     }
 }
 
-/// Retrieval accuracy of pairs in both directions, by the cosine similarity of mean-pooled sentence
-/// embeddings.
+/// Retrieval accuracy of pairs in both directions, by the cosine similarity of sentence embeddings:
+/// of the model folder's sentence-transformers modules, else mean-pooled.
 fn score_pairs(
     encoder: &TextEncoder,
     pairs: &[SentencePair],

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use isogloss_model::{HeadSpec, LoadedModel};
-use isogloss_text::{FeatureOptions, Unseen};
+use isogloss_text::{FeatureOptions, Language, LanguagePattern, Unseen};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -27,6 +27,20 @@ pub struct SavedScoring {
     pub max_length: usize,
     /// Unseen labels: what to do with examples whose label the model does not have.
     pub unseen_labels: Unseen,
+    /// Language adapters that other languages were scored with; `None` if all were scored with the
+    /// model as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language_adapter: Option<SavedLanguageAdapter>,
+}
+
+/// Language adapters (MAD-X) that a run exchanged to score languages other than the source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedLanguageAdapter {
+    /// The source language, whose adapter the model has.
+    pub source: Language,
+    /// The adapter folders; `None` if other languages were scored without a language adapter.
+    pub path: Option<LanguagePattern>,
 }
 
 /// The smallest valid maximum length, in tokens.
@@ -49,7 +63,8 @@ impl SavedScoring {
         let max_tokens = loaded.model.encoder.config().max_tokens();
         let Some(saved) = &loaded.scoring else {
             let (task, unseen_labels) = (TaskConfig::for_head(head), Unseen::Error);
-            return Ok(Self { task, max_length: max_tokens, unseen_labels });
+            let language_adapter = None;
+            return Ok(Self { task, max_length: max_tokens, unseen_labels, language_adapter });
         };
         let this: Self = serde_json::from_value(saved.clone()).map_err(|error| {
             ToolError::Scoring { path: path.to_owned(), problem: error.to_string() }

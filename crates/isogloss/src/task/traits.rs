@@ -189,7 +189,7 @@ pub struct HeldOut<'a> {
     pub pair_tokenizer: Option<(&'a Tokenizer, usize)>,
     /// Blocks of masked text by language.
     pub blocks: Vec<(&'a Language, &'a TokenBatch)>,
-    /// The folder of the model, for error messages.
+    /// The folder of the model, whose sentence-transformers modules make sentence embeddings.
     pub model_folder: &'a Path,
 }
 

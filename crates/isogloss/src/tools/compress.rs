@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use isogloss_model::{Storage, StoredModel};
+use isogloss_model::{Storage, StoredModel, tokenizer_folder};
 
 use super::model_folder::{check_whole, copy_unchanged, weight_bytes};
 use crate::Error;
@@ -20,7 +20,7 @@ pub fn compress(folder: &Path, storage: Storage, out: &Path) -> Result<[u64; 2],
     let stored = StoredModel::read(folder, None)?;
     replace_folder(out, |out| {
         stored.write(out, storage)?;
-        copy_tokenizer(folder, out)?;
+        copy_tokenizer(&tokenizer_folder(folder)?, out)?;
         copy_unchanged(folder, out)
     })?;
     Ok([weight_bytes(folder)?, weight_bytes(out)?])

@@ -10,6 +10,7 @@ use isogloss_model::{
 use crate::Error;
 use crate::error::ToolError;
 use crate::ground::files::replace_folder;
+use crate::ground::sentence_modules::copy_sentence_modules;
 use crate::ground::tokenizer_files::copy_tokenizer;
 
 /// Adapter merging (`merge_and_unload` of `peft`): merges adapters of the `peft` library into the
@@ -38,6 +39,7 @@ pub fn merge(folder: impl Into<ModelFolder>, out: &Path, device: &Device) -> Res
     let tokenizer = tokenizer_folder(&folder)?;
     replace_folder(out, |out| {
         save_scored(out, &model, head.as_ref(), &config_json, scoring.as_ref())?;
-        copy_tokenizer(&tokenizer, out)
+        copy_tokenizer(&tokenizer, out)?;
+        copy_sentence_modules(&folder.path, out)
     })
 }

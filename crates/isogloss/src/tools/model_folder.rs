@@ -3,21 +3,15 @@
 use std::fs;
 use std::path::Path;
 
-use isogloss_model::is_adapter_folder;
+use isogloss_model::{base_folder, is_adapter_folder};
 
 use crate::Error;
 use crate::error::{ToolError, io};
+use crate::ground::sentence_modules::copy_sentence_modules;
 
-/// Files that are copied unchanged.
-const UNCHANGED: [&str; 7] = [
-    "special_tokens_map.json",
-    "modules.json",
-    "sentence_bert_config.json",
-    "config_sentence_transformers.json",
-    "1_Pooling/config.json",
-    "modeling_isogloss.py",
-    "modeling_isogloss_lm.py",
-];
+/// Files beside the weights that are copied unchanged.
+const UNCHANGED: [&str; 3] =
+    ["special_tokens_map.json", "modeling_isogloss.py", "modeling_isogloss_lm.py"];
 
 /// Fails for an adapter-only checkpoint, whose base model is in another folder.
 pub(super) fn check_whole(folder: &Path) -> Result<(), Error> {
@@ -27,21 +21,21 @@ pub(super) fn check_whole(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Copies the files that other libraries use with the model.
-pub(super) fn copy_unchanged(from: &Path, out: &Path) -> Result<(), Error> {
+/// Copies the files that other libraries use with the model, and its sentence-transformers modules.
+pub(super) fn copy_unchanged(folder: &Path, out: &Path) -> Result<(), Error> {
+    let base = base_folder(folder)?;
     for name in UNCHANGED {
-        let (from, to) = (from.join(name), out.join(name));
+        let (from, to) = (base.join(name), out.join(name));
         if from.exists() {
-            let folder = to.parent().unwrap_or(out);
-            fs::create_dir_all(folder).map_err(io(folder))?;
             fs::copy(&from, &to).map_err(io(&to))?;
         }
     }
-    Ok(())
+    copy_sentence_modules(folder, out)
 }
 
-/// The size of the weights of a model folder in bytes.
+/// The size of the weights of a model folder in bytes, without dense layers of sentence-transformers.
 pub(super) fn weight_bytes(folder: &Path) -> Result<u64, Error> {
+    let folder = &base_folder(folder)?;
     let mut sum = 0;
     for entry in fs::read_dir(folder).map_err(io(folder))? {
         let entry = entry.map_err(io(folder))?;

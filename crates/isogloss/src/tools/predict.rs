@@ -1,6 +1,7 @@
 //! Inference with a fine-tuned model: labels for texts, tags for tokens, dependency trees for
 //! sentences.
 
+mod language;
 mod prediction;
 
 use std::path::{Path, PathBuf};
@@ -16,8 +17,8 @@ use burn::module::Module;
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Device, Tensor, read_sync};
 use isogloss_model::{
-    AdapterChoice, AdapterLibrary, ForwardOptions, HeadChoice, HeadSpec, LoadedModel, Model,
-    ModelFolder, ProblemType, base_folder, load, load_adapter, tokenizer_folder,
+    ForwardOptions, HeadChoice, HeadSpec, LoadedModel, Model, ModelFolder, ProblemType,
+    SubnetworkMask, base_folder, load, tokenizer_folder,
 };
 use isogloss_text::{
     Encoded, Example, LabelSet, Language, Sentence, TagUnits, Targets, TextError, TokenBatch,
@@ -36,6 +37,8 @@ pub struct Predictor {
     /// The file of the labels, for error messages.
     config_path: PathBuf,
     device: Device,
+    /// The mask of the heads and blocks that are used; `None` for all.
+    subnetwork: Option<SubnetworkMask>,
     n_truncated: AtomicUsize,
 }
 
@@ -91,33 +94,8 @@ impl Predictor {
         let scoring = SavedScoring::from_model(&loaded, &head, scoring_path)?;
         let n_truncated = AtomicUsize::new(0);
         let (config_path, device) = (config_path.to_owned(), device.clone());
-        Ok(Self { loaded, tokenizer, head, scoring, config_path, device, n_truncated })
-    }
-
-    /// MAD-X adapter exchange: replaces the language adapter under the task adapter by that of a
-    /// folder of the `adapters` library, or removes it without a folder.
-    ///
-    /// # Errors
-    /// If the model has no language adapter, or the folder no adapter that fits.
-    pub fn exchange_language_adapter(&mut self, folder: Option<&Path>) -> Result<(), Error> {
-        let model = &mut self.loaded.model;
-        let [language, _, ..] = model.encoder.active_adapters() else {
-            return Err(ToolError::NoLanguageAdapter.into());
-        };
-        let language = language.clone();
-        let exchanged = match folder {
-            // The new adapter gets the name of the old one, and is left out of the same layers.
-            Some(folder) => {
-                let config = model.encoder.adapter(AdapterLibrary::Adapters, &language);
-                let leave_out = config.map(|config| config.left_out().to_vec());
-                let leave_out = leave_out.unwrap_or_default();
-                let choice = AdapterChoice { name: Some(language), leave_out };
-                load_adapter(folder, model, &choice)?;
-                Ok(())
-            }
-            None => model.encoder.swap_active_adapter(&language, None),
-        };
-        Ok(exchanged.map_err(ToolError::from)?)
+        let subnetwork = None;
+        Ok(Self { loaded, tokenizer, head, scoring, config_path, device, subnetwork, n_truncated })
     }
 
     /// The loaded model with its head, configuration and load report.
@@ -242,7 +220,7 @@ impl Predictor {
         let input = config
             .input(ids, &batch.attention_mask, types, batch.seq_len, &self.device)
             .map_err(ToolError::from)?;
-        let logits = self.loaded.model.forward(&input, &ForwardOptions::evaluation()).logits;
+        let logits = self.loaded.model.forward(&input, &self.pass()).logits;
         let encoded = EncodedTexts { texts, encoded, seq_len: batch.seq_len };
         let outputs = match self.head.problem() {
             ProblemType::SingleLabel => softmax(logits, 1),
@@ -250,6 +228,11 @@ impl Predictor {
             ProblemType::Regression => logits,
         };
         Ok((encoded, outputs))
+    }
+
+    /// Forward options of inference: no dropout, and the mask of the subnetwork.
+    fn pass(&self) -> ForwardOptions {
+        ForwardOptions { subnetwork: self.subnetwork.clone(), ..ForwardOptions::evaluation() }
     }
 
     /// Tokenizes a text as the task's examples are tokenized.
@@ -324,7 +307,7 @@ impl Predictor {
         let input = model_input(&batch, config, path, &self.device)?;
         let lengths: Vec<usize> = sentences.iter().map(|one| one.words().len()).collect();
         let refuse = |error: TreeError| ToolError::from(error);
-        let pass = ForwardOptions::evaluation();
+        let pass = self.pass();
         let trees = trees(model, &pass, words, &input, &lengths).map_err(refuse)?;
         for (sentence, tree) in sentences.iter_mut().zip(trees) {
             tree.write_to(sentence).map_err(refuse)?;

@@ -209,6 +209,11 @@ pub fn read_saved_subnetwork(
     path.exists().then(|| read_subnetwork_for(config, &path)).transpose()
 }
 
+/// Whether a run saved subnetworks of languages in the model folder.
+pub fn saves_subnetworks(folder: &Path) -> bool {
+    folder.join(SUBNETWORKS).is_dir()
+}
+
 /// Fails if the encoder is pruned: the subnetworks at `path` are those of a whole model.
 pub(crate) fn check_parts(config: &EncoderConfig, path: &Path) -> Result<(), Error> {
     let pruned = &config.pruned;

@@ -4,10 +4,11 @@
 mod states;
 mod texts;
 
+use std::borrow::Cow;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use isogloss_model::{Storage, StoredModel, read_config};
+use isogloss_model::{Storage, StoredModel, read_config, read_sentence_modules, tokenizer_folder};
 use isogloss_text::{
     PieceCounts, SegmentationComparison, Texts, Tokenizer, TokenizerInput, trim_tokenizer,
 };
@@ -103,7 +104,8 @@ pub fn trim(
     out: &Path,
 ) -> Result<TrimReport, Error> {
     let vocabulary = Vocabulary::read(folder)?;
-    let inputs: Vec<_> = corpora.iter().map(Texts::inputs).collect();
+    let corpora: Vec<_> = corpora.iter().map(|texts| vocabulary.as_read(texts)).collect();
+    let inputs: Vec<_> = corpora.iter().map(|texts| texts.inputs()).collect();
     let counts = vocabulary.count(inputs.iter().map(Vec::as_slice))?;
     vocabulary.trim(&counts, &inputs, &others.map(Texts::inputs).unwrap_or_default(), options, out)
 }
@@ -113,6 +115,7 @@ pub fn trim(
 pub(crate) fn trim_for(plan: &Plan, folder: &Path, out: &Path) -> Result<TrimReport, Error> {
     let vocabulary = Vocabulary::read(folder)?;
     let texts = texts::from_plan(plan)?;
+    let texts = vocabulary.as_read(&texts);
     let inputs = [texts.inputs()];
     let mut counts = vocabulary.count(inputs.iter().map(Vec::as_slice))?;
     if let Some(sampled) = texts::sampled(plan)? {
@@ -124,20 +127,36 @@ pub(crate) fn trim_for(plan: &Plan, folder: &Path, out: &Path) -> Result<TrimRep
 /// The vocabulary of a model folder.
 struct Vocabulary<'a> {
     folder: &'a Path,
+    /// Path of its `tokenizer.json`.
+    path: PathBuf,
     json: Vec<u8>,
     tokenizer: Tokenizer,
     pad_token_id: u32,
+    /// Whether a sentence-transformers folder lowercases texts before tokenization.
+    is_lower_cased: bool,
 }
 
 impl<'a> Vocabulary<'a> {
     fn read(folder: &'a Path) -> Result<Self, Error> {
         check_whole(folder)?;
         let (config, _) = read_config(folder)?;
-        let path = folder.join("tokenizer.json");
+        let path = tokenizer_folder(folder)?.join("tokenizer.json");
         let json = fs::read(&path).map_err(io(&path))?;
         let tokenizer = Tokenizer::from_bytes(&json, &path)?;
         check_vocabulary(&tokenizer, &path, &config)?;
-        Ok(Self { folder, json, tokenizer, pad_token_id: config.pad_token_id })
+        let modules = read_sentence_modules(folder)?;
+        let is_lower_cased = modules.is_some_and(|modules| modules.do_lower_case);
+        let pad_token_id = config.pad_token_id;
+        Ok(Self { folder, path, json, tokenizer, pad_token_id, is_lower_cased })
+    }
+
+    /// Texts as the model reads them: with lower-cased copies, if its sentence embeddings are made
+    /// of those.
+    fn as_read<'t>(&self, texts: &'t Texts) -> Cow<'t, Texts> {
+        match self.is_lower_cased {
+            true => Cow::Owned(texts.with_lower_case()),
+            false => Cow::Borrowed(texts),
+        }
     }
 
     fn count<'t>(
@@ -151,9 +170,8 @@ impl<'a> Vocabulary<'a> {
 
     /// The tokenizer with these pieces alone: its JSON file, and the loaded tokenizer.
     fn with(&self, kept: &[u32]) -> Result<(Vec<u8>, Tokenizer), Error> {
-        let path = self.folder.join("tokenizer.json");
-        let json = trim_tokenizer(&self.tokenizer, &self.json, &path, kept)?;
-        let tokenizer = Tokenizer::from_bytes(&json, &path)?;
+        let json = trim_tokenizer(&self.tokenizer, &self.json, &self.path, kept)?;
+        let tokenizer = Tokenizer::from_bytes(&json, &self.path)?;
         Ok((json, tokenizer))
     }
 
@@ -175,7 +193,7 @@ impl<'a> Vocabulary<'a> {
         let inputs = corpora.concat();
         let (of_texts, of_others) = (compare(&inputs)?, compare(others)?);
         if kept.n_lost == 0 && of_texts.n_changed > 0 {
-            let (path, n_texts) = (self.folder.join("tokenizer.json"), of_texts.n_changed);
+            let (path, n_texts) = (self.path.clone(), of_texts.n_changed);
             return Err(ToolError::SegmentationChanged { path, n_texts }.into());
         }
         let mut report = TrimReport {
@@ -238,7 +256,7 @@ impl<'a> Vocabulary<'a> {
     fn copy_rest(&self, kept: &[u32], out: &Path) -> Result<(), Error> {
         copy_unchanged(self.folder, out)?;
         let (from, to) =
-            (self.folder.join("tokenizer_config.json"), out.join("tokenizer_config.json"));
+            (self.path.with_file_name("tokenizer_config.json"), out.join("tokenizer_config.json"));
         if from.exists() {
             let bytes = fs::read(&from).map_err(io(&from))?;
             let mut config: Value = serde_json::from_slice(&bytes).map_err(json(&from))?;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use isogloss::model::{ConfigError, EncoderConfig};
 use serde_json::Value;
 
 /// Weight files by precedence; the first that exists is loaded.
@@ -13,12 +14,11 @@ const WEIGHTS: [&str; 4] = [
 ];
 
 /// Files that are loaded, that document the model, or that other programs need to read it.
-const KNOWN: [&str; 16] = [
+const KNOWN: [&str; 15] = [
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "modules.json",
-    "sentence_bert_config.json",
     "config_sentence_transformers.json",
     "adapter_config.json",
     "adapter_model.safetensors",
@@ -42,7 +42,10 @@ pub(super) fn files(folder: &Path) -> std::io::Result<Vec<String>> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let is_known = KNOWN.contains(&name.as_str()) || weights == Some(&name.as_str());
+        // Settings of sentence-transformers, which had other names by model family.
+        let is_of_sentences = name.starts_with("sentence_") && name.ends_with("_config.json");
+        let is_known =
+            is_of_sentences || KNOWN.contains(&name.as_str()) || weights == Some(&name.as_str());
         // `tokenizer.json` holds the vocabulary too.
         let is_file = !entry.path().is_dir();
         if is_file
@@ -55,6 +58,12 @@ pub(super) fn files(folder: &Path) -> std::io::Result<Vec<String>> {
     }
     unused.sort();
     Ok(unused)
+}
+
+/// Unused fields of a `config.json`, with their values.
+pub(super) fn fields(config: &Value) -> Result<Vec<String>, ConfigError> {
+    let fields = EncoderConfig::unused_fields(config)?;
+    Ok(fields.iter().map(|name| format!("config.json: {name} = {}", config[name])).collect())
 }
 
 /// Tokenizer settings that would change the output of `transformers` and are not used here.
@@ -88,6 +97,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn fields_beyond_those_that_are_read_are_listed() {
+        let config = json!({"model_type": "bert", "hidden_size": 8, "attention_type": "sparse"});
+        assert_eq!(fields(&config).unwrap(), ["config.json: attention_type = \"sparse\""]);
+    }
 
     #[test]
     fn files_and_settings_beyond_those_that_are_read_are_listed() {

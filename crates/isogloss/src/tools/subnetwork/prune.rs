@@ -4,7 +4,9 @@ use std::path::Path;
 
 use isogloss_kernels::split_seed;
 use isogloss_methods::Subnetwork;
-use isogloss_model::{EncoderConfig, ForwardOptions, LoadError, Storage, StoredModel, read_config};
+use isogloss_model::{
+    EncoderConfig, ForwardOptions, LoadError, Storage, StoredModel, read_config, tokenizer_folder,
+};
 use isogloss_text::{Texts, Tokenizer};
 use serde::Serialize;
 
@@ -75,9 +77,12 @@ pub fn prune(
     }
     let subnetwork = read_subnetwork_for(&config, file)?;
     let rows = match texts {
-        Some(texts) => {
-            tokens_of(&folder.join("tokenizer.json"), texts, &config, options.n_checked)?
-        }
+        Some(texts) => tokens_of(
+            &tokenizer_folder(folder)?.join("tokenizer.json"),
+            texts,
+            &config,
+            options.n_checked,
+        )?,
         None => random_rows(&config, options.n_checked),
     };
     let whole = StoredModel::read(folder, None)?;
@@ -94,7 +99,7 @@ pub fn prune(
     replace_folder(out, |out| {
         part.write(out, Storage::F32)?;
         report.n_bytes[1] = weight_bytes(out)?;
-        copy_tokenizer(folder, out)?;
+        copy_tokenizer(&tokenizer_folder(folder)?, out)?;
         copy_unchanged(folder, out)?;
         report.states = compare([folder, out], &subnetwork, &rows)?;
         Ok(())

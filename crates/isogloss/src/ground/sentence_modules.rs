@@ -1,0 +1,85 @@
+//! Modules of a sentence-transformers folder beside its encoder: pooling, dense layers, settings.
+
+use std::fs;
+use std::path::Path;
+
+use isogloss_model::sentence_module_files;
+use serde_json::{Value, json};
+
+use crate::Error;
+use crate::error::{io, json as json_error};
+
+/// File with the prompts, similarity function and library versions.
+const LIBRARY_CONFIG: &str = "config_sentence_transformers.json";
+
+/// Copies the modules of a sentence-transformers folder to one that has the encoder in its root;
+/// copies nothing of other folders.
+pub(crate) fn copy_sentence_modules(from: &Path, to: &Path) -> Result<(), Error> {
+    let Some(files) = sentence_module_files(from)? else { return Ok(()) };
+    let modules = to.join("modules.json");
+    let bytes = serde_json::to_vec_pretty(&files.modules_json).map_err(json_error(&modules))?;
+    fs::write(&modules, bytes).map_err(io(&modules))?;
+    let settings = files.settings.and_then(|path| Some((path.file_name()?.to_owned(), path)));
+    let library = (LIBRARY_CONFIG.into(), from.join(LIBRARY_CONFIG));
+    for (name, path) in settings.into_iter().chain([library]) {
+        if path.exists() {
+            fs::copy(&path, to.join(name)).map_err(io(&path))?;
+        }
+    }
+    // A module without files, such as Normalize, has an empty folder or none.
+    let inner = files.folders.iter().filter(|inner| from.join(inner).is_dir());
+    inner.into_iter().try_for_each(|inner| copy_folder(&from.join(inner), &to.join(inner)))
+}
+
+/// Sets the maximum sequence length of sentence embeddings in a folder that has the encoder in its
+/// root; a folder without modules becomes one of mean pooling over hidden states of this width.
+pub(crate) fn write_max_seq_length(
+    folder: &Path,
+    max_length: usize,
+    width: usize,
+) -> Result<(), Error> {
+    let write = |name: &str, value: &Value| {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(io(&path))?;
+        fs::write(&path, serde_json::to_vec_pretty(value).map_err(json_error(&path))?)
+            .map_err(io(&path))
+    };
+    let settings = match sentence_module_files(folder)? {
+        Some(files) => files.settings,
+        None => {
+            let module = |idx: usize, path: &str, kind: &str| {
+                let kind = format!("sentence_transformers.models.{kind}");
+                json!({ "idx": idx, "name": idx.to_string(), "path": path, "type": kind })
+            };
+            let modules = [module(0, "", "Transformer"), module(1, "1_Pooling", "Pooling")];
+            write("modules.json", &json!(modules))?;
+            let mean =
+                json!({ "word_embedding_dimension": width, "pooling_mode_mean_tokens": true });
+            write("1_Pooling/config.json", &mean)?;
+            None
+        }
+    };
+    let path = settings.unwrap_or_else(|| folder.join("sentence_bert_config.json"));
+    let mut value = json!({ "do_lower_case": false });
+    if path.exists() {
+        let bytes = fs::read(&path).map_err(io(&path))?;
+        value = serde_json::from_slice(&bytes).map_err(json_error(&path))?;
+    }
+    value["max_seq_length"] = max_length.into();
+    write(&path.file_name().unwrap_or_default().to_string_lossy(), &value)
+}
+
+/// Copies a folder with all that it holds.
+fn copy_folder(from: &Path, to: &Path) -> Result<(), Error> {
+    fs::create_dir_all(to).map_err(io(to))?;
+    for entry in fs::read_dir(from).map_err(io(from))? {
+        let path = entry.map_err(io(from))?.path();
+        let copy = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            copy_folder(&path, &copy)?;
+        } else {
+            fs::copy(&path, &copy).map_err(io(&path))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! Parts of a finished model that depend on the language of a text: its language adapter (MAD-X)
+//! and its subnetwork.
+
+use std::path::Path;
+
+use isogloss_model::{AdapterChoice, AdapterLibrary, Model, load_adapter};
+use isogloss_text::Language;
+
+use super::Predictor;
+use crate::Error;
+use crate::error::ToolError;
+use crate::tools::subnetwork::read_saved_subnetwork;
+
+impl Predictor {
+    /// MAD-X adapter exchange: replaces the language adapter under the task adapter by that of a
+    /// folder of the `adapters` library, or removes it without a folder.
+    ///
+    /// # Errors
+    /// If the model has no language adapter, or the folder no adapter that fits.
+    pub fn exchange_language_adapter(&mut self, folder: Option<&Path>) -> Result<(), Error> {
+        exchange(&mut self.loaded.model, folder)?;
+        // The given adapter is used for all languages.
+        self.scoring.language_adapter = None;
+        Ok(())
+    }
+
+    /// MAD-X adapter exchange: the model with the language adapter that its run scored a language
+    /// with; `None` if the run scored the language with the model as it is.
+    ///
+    /// # Errors
+    /// If the language adapter is not where the run found it.
+    pub fn exchanged_for(&self, language: &Language) -> Result<Option<Model>, Error> {
+        let Some(saved) = self.scoring.language_adapter.as_ref() else { return Ok(None) };
+        if *language == saved.source {
+            return Ok(None);
+        }
+        let folder = saved.path.as_ref().map(|path| path.path(language));
+        if let Some(folder) = folder.as_ref().filter(|f| !f.join("adapter_config.json").exists()) {
+            let (folder, language) = (folder.clone(), language.clone());
+            return Err(ToolError::LanguageAdapterNotFound { folder, language }.into());
+        }
+        let mut model = self.loaded.model.clone();
+        exchange(&mut model, folder.as_deref())?;
+        Ok(Some(model))
+    }
+
+    /// Predicts texts of one language with the parts of the model that its run used for the
+    /// language: the language adapter, and the subnetwork in `folder`, that of the model.
+    ///
+    /// # Errors
+    /// If the language adapter or the subnetwork cannot be read.
+    pub fn for_language(mut self, folder: &Path, language: &Language) -> Result<Self, Error> {
+        if let Some(model) = self.exchanged_for(language)? {
+            self.loaded.model = model;
+            self.scoring.language_adapter = None;
+        }
+        let config = self.loaded.model.encoder.config();
+        let subnetwork = read_saved_subnetwork(config, folder, language)?;
+        self.subnetwork = subnetwork.map(|of| of.mask(&self.device));
+        Ok(self)
+    }
+}
+
+/// Replaces the language adapter of a model.
+fn exchange(model: &mut Model, folder: Option<&Path>) -> Result<(), Error> {
+    let [language, _, ..] = model.encoder.active_adapters() else {
+        return Err(ToolError::NoLanguageAdapter.into());
+    };
+    let language = language.clone();
+    let exchanged = match folder {
+        // The new adapter gets the name of the old one, and is left out of the same layers.
+        Some(folder) => {
+            let config = model.encoder.adapter(AdapterLibrary::Adapters, &language);
+            let leave_out = config.map(|config| config.left_out().to_vec());
+            let leave_out = leave_out.unwrap_or_default();
+            let choice = AdapterChoice { name: Some(language), leave_out };
+            load_adapter(folder, model, &choice)?;
+            Ok(())
+        }
+        None => model.encoder.swap_active_adapter(&language, None),
+    };
+    Ok(exchanged.map_err(ToolError::from)?)
+}
