@@ -39,15 +39,15 @@ struct Page {
 pub(crate) fn book() -> Result<()> {
     let found = faults(&docs_files()?)?;
     ensure!(found.is_empty(), "faults:\n{}", found.join("\n"));
+    let version = Command::new("mdbook").arg("--version").stdout(Stdio::null()).status();
+    version
+        .context("no mdbook; `cargo install mdbook --locked --no-default-features` builds it")?;
     let pages = pages()?;
     let folder = target_folder().join("book");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
     lay_out(&pages, &folder)?;
-    let version = Command::new("mdbook").arg("--version").stdout(Stdio::null()).status();
-    version
-        .context("no mdbook; `cargo install mdbook --locked --no-default-features` builds it")?;
     let site = folder.join("html");
     run(Command::new("mdbook").arg("build").arg(&folder))?;
     let dead: Vec<String> =
@@ -215,6 +215,10 @@ impl Files {
         match self {
             Self::GitHub { address, commit } => {
                 format!("{address}/{kind}/{commit}/{}", path.display())
+            }
+            // mdBook takes any relative path to a Markdown file for one to a page.
+            Self::Here(root) if path.extension() == Some(OsStr::new("md")) => {
+                root.join(path).parent().unwrap_or(root).display().to_string()
             }
             Self::Here(root) => root.join(path).display().to_string(),
         }
