@@ -80,6 +80,9 @@ pub(crate) fn faults(files: &[PathBuf]) -> Result<Vec<String>> {
         let text = fs::read_to_string(&page.source)?;
         let lines = command_faults(&page.source, &text);
         faults.extend(lines.map(|(line, fault)| format!("{shown}:{line}: {fault}")));
+        if text.contains("![](") {
+            faults.push(format!("{shown}: a picture without alternative text"));
+        }
     }
     Ok(faults)
 }
@@ -270,6 +273,17 @@ mod tests {
         assert_eq!(in_site("../Cargo.toml"), "https://host/a/b/blob/c/Cargo.toml");
         assert_eq!(in_site("https://c.org/#d"), "https://c.org/#d");
         assert_eq!(page("web/README.md").name, "web.md");
+    }
+
+    #[test]
+    fn dead_links_of_a_built_page_are_named() {
+        let site = tempfile::tempdir().unwrap();
+        let html =
+            r##"<h2 id="c">C</h2><a href="#c"></a><a href="a.html#d"></a><img src="e.svg">"##;
+        fs::write(site.path().join("a.html"), html).unwrap();
+        let page = Page { source: "docs/a.md".into(), name: "a.md".into() };
+        let dead = dead_links(&page, site.path()).unwrap();
+        assert_eq!(dead, "a.html: a.html#d\na.html: e.svg\n");
     }
 
     #[test]
