@@ -28,7 +28,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   test [ARGS]                 the tests, on a software GPU where there is one; ARGS go to cargo test
   fixtures [--check] [NAMES]  run tests/fixtures/make/*.py, or only those named;
                               --check compares instead of writing
-  tidy                        files, their first lines, the glossary, links, layout, fixtures up to date
+  tidy                        files, their first lines, the glossary, links, pages, layout, fixtures
   features                    that the examples and the command line are one build, without GPU crates
   book                        the documentation site, by mdbook, into the target folder
   layout                      import circles among modules, long functions, long files
