@@ -11,17 +11,24 @@ use crate::{fails, succeeds};
 /// Recipes of the project.
 const RECIPES: [&str; 4] = ["classification", "tagging", "parsing", "retrieval"];
 
+/// Model of the project's recipes.
+pub(crate) const MODEL: &str = "intfloat/multilingual-e5-small";
+
 /// A recipe of the project that trains a tiny model for a few steps.
 fn made_small(project: &Path, recipe: &str) -> String {
     let text = fs::read_to_string(project.join(format!("{recipe}.toml"))).unwrap();
     // It is valid as it is.
     Plan::from_toml(&text, recipe.as_ref()).unwrap();
-    let small = text
-        .replace("intfloat/multilingual-e5-small", "model")
-        .replace("layer = 12", "layer = 2")
-        .replace("[training]\n", "[training]\nmax_steps = 2\n");
+    let small = smaller(&text);
     assert_ne!(small, text);
     small
+}
+
+/// A recipe's text with the model in the folder `model`, which has two layers, and two steps.
+pub(crate) fn smaller(text: &str) -> String {
+    text.replace(MODEL, "model")
+        .replace("layer = 12", "layer = 2")
+        .replace("[training]\n", "[training]\nmax_steps = 2\n")
 }
 
 #[test]

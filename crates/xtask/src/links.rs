@@ -37,11 +37,29 @@ fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// Link targets of a text, with their line numbers.
-fn targets(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(crate) fn targets(text: &str) -> impl Iterator<Item = (usize, &str)> {
     prose(text).flat_map(|(line, text)| {
         let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
         links.map(move |(target, _)| (line, target))
     })
+}
+
+/// Replaces link targets of a text, code blocks left as they are.
+pub(crate) fn replaced(text: &str, replace: impl Fn(&str) -> String) -> String {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    for (number, line) in prose(text) {
+        let mut parts = line.split("](");
+        let mut whole = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            whole += "](";
+            match part.split_once(')') {
+                Some((target, rest)) => whole += &format!("{}){rest}", replace(target)),
+                None => whole += part,
+            }
+        }
+        lines[number - 1] = whole;
+    }
+    lines.join("\n") + "\n"
 }
 
 /// Heading anchors of a text, as links name them.
@@ -57,6 +75,13 @@ fn headings(text: &str) -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn targets_are_replaced_outside_code() {
+        let text = "[a](b) and [c](d), e\n```\n[f](g)\n```\n";
+        let expected = "[a](B) and [c](D), e\n```\n[f](g)\n```\n";
+        assert_eq!(replaced(text, str::to_uppercase), expected);
+    }
 
     #[test]
     fn links_lead_to_files_and_headings() {

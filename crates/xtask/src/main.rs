@@ -1,6 +1,7 @@
 //! The project's own tasks, run as `cargo xtask <task>`.
 #![expect(clippy::print_stdout, reason = "a command line tool prints")]
 
+mod book;
 mod features;
 mod fixtures;
 mod glossary;
@@ -27,8 +28,9 @@ const USAGE: &str = "usage: cargo xtask <task>
   test [ARGS]                 the tests, on a software GPU where there is one; ARGS go to cargo test
   fixtures [--check] [NAMES]  run tests/fixtures/make/*.py, or only those named;
                               --check compares instead of writing
-  tidy                        files, their first lines, the glossary, links, layout, fixtures up to date
+  tidy                        files, their first lines, the glossary, links, pages, layout, fixtures
   features                    that the examples and the command line are one build, without GPU crates
+  book                        the documentation site, by mdbook, into the target folder
   layout                      import circles among modules, long functions, long files
   package                     each published crate packed, and its package compiled
   install                     the command installed from its package, after package
@@ -72,6 +74,7 @@ fn task() -> Result<()> {
         ["fixtures", names @ ..] => fixtures::make(names),
         ["tidy"] => tidy::tidy(),
         ["features"] => features::features(),
+        ["book"] => book::book(),
         ["layout"] => layout::layout(),
         ["package"] => package::package(),
         ["install"] => package::install(),

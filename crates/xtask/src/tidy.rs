@@ -1,5 +1,5 @@
-//! Repository lints that no compiler has: files, their first lines, the glossary, links, and
-//! up-to-date fixtures.
+//! Repository lints that no compiler has: files, their first lines, the glossary, links, the
+//! documentation site's pages, and up-to-date fixtures.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
-use crate::{glossary, layout, links};
+use crate::{book, glossary, layout, links};
 
 const MAX_BYTES: u64 = 2 << 20;
 /// Shipped model with its maximum size in bytes: the one that comes with the repository, which a
@@ -53,6 +53,7 @@ pub(crate) fn tidy() -> Result<()> {
     if !files.iter().any(|path| path.starts_with("examples/recipes") && is(path, &["toml"])) {
         faults.push("examples/recipes: no recipe".into());
     }
+    faults.extend(book::faults(&files)?);
     faults.extend(layout::faults()?);
     ensure!(faults.is_empty(), "faults:\n{}", faults.join("\n"));
     Ok(())
