@@ -1,5 +1,7 @@
 //! Tokenizer output (encoding): token ids with character offsets and word ids.
 
+use crate::TruncationSide;
+
 /// Encoding of a text or text pair: token ids with offsets, word ids and token type ids, with
 /// special tokens, without padding.
 ///
@@ -22,6 +24,8 @@ pub struct Encoded {
     pub special: Vec<bool>,
     /// The number of tokens removed by truncation.
     pub n_truncated: usize,
+    /// The side from which truncation removes tokens.
+    pub truncation_side: TruncationSide,
 }
 
 impl Encoded {

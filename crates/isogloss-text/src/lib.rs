@@ -99,7 +99,8 @@ pub use subword::SubwordSamplingConfig;
 pub use tag_scheme::TagScheme;
 pub use target::{IGNORE_INDEX, Target, WordTargets};
 pub use tokenizer::{
-    KeptPieces, PieceCounts, SegmentationComparison, Tokenizer, TokenizerInput, trim_tokenizer,
+    KeptPieces, PieceCounts, SegmentationComparison, Tokenizer, TokenizerInput, TruncationSide,
+    trim_tokenizer,
 };
 pub use treebank::{
     EmptyNode, MatchCounts, MultiwordToken, ParseScores, Sentence, Subtypes, TokenId, TreeError,

@@ -1,5 +1,6 @@
 //! Subword tokenizers, loaded from `tokenizer.json` files of Hugging Face tokenizers.
 
+mod added_tokens;
 mod check;
 mod encoder;
 mod settings;
@@ -11,14 +12,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize as _;
-use serde_json::Value;
 use tokenizers::models::ModelWrapper;
 use tokenizers::{Model as _, PostProcessorWrapper};
 
-use crate::source::read_bytes;
 use crate::{Encoded, TextError, subword};
 pub(crate) use encoder::Encoder;
 pub use encoder::TokenizerInput;
+pub use settings::TruncationSide;
+use settings::{Settings, TokenizerFiles};
 pub(crate) use special_tokens::SpecialTokens;
 pub use trim::{KeptPieces, PieceCounts, SegmentationComparison, trim_tokenizer};
 
@@ -30,8 +31,9 @@ const METASPACE: char = '\u{2581}';
 
 /// Subword tokenizer (BPE, WordPiece, Unigram or WordLevel), loaded from a `tokenizer.json` file.
 ///
-/// Truncation and padding settings of the file are ignored: each call has a maximum length, and
-/// [`TokenBatch`](crate::TokenBatch) pads.
+/// Lengths of truncation and padding in the file are not used, as in `transformers`: each call has a
+/// maximum length, and [`TokenBatch`](crate::TokenBatch) pads. Texts are truncated on the side that
+/// the files say.
 /// A clone shares the vocabulary.
 ///
 /// ```
@@ -58,6 +60,8 @@ pub struct Tokenizer {
     /// The id of a Unigram model's unknown piece, which `inner` has no accessor for.
     unk_id: Option<u32>,
     vocab_size: usize,
+    truncation_side: TruncationSide,
+    model_max_length: Option<usize>,
 }
 
 impl Tokenizer {
@@ -67,37 +71,42 @@ impl Tokenizer {
     /// [`TextError::Tokenizer`] if it is not a tokenizer, or if an id of it does not fit in an
     /// `i32`.
     pub fn from_bytes(bytes: &[u8], name: &Path) -> Result<Self, TextError> {
-        Self::from_files(bytes, name, None)
+        Self::from_files(TokenizerFiles::alone(bytes, name)?, name)
     }
 
-    /// Parses `tokenizer.json`, and applies the settings of `tokenizer_config.json`, if given.
-    fn from_files(
-        bytes: &[u8],
-        name: &Path,
-        config: Option<(Value, &Path)>,
-    ) -> Result<Self, TextError> {
+    /// Loads a tokenizer from a `tokenizer.json` file, with the settings of the files beside it as
+    /// `transformers` applies them: `tokenizer_config.json`, `special_tokens_map.json`,
+    /// `added_tokens.json`, and the model type of `config.json`.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::from_bytes`], and [`TextError::Io`] if a file cannot be read.
+    pub fn from_file(path: &Path) -> Result<Self, TextError> {
+        Self::from_files(TokenizerFiles::read(path)?, path)
+    }
+
+    /// Parses `tokenizer.json` after the settings of the other files are applied to it.
+    fn from_files(mut files: TokenizerFiles, name: &Path) -> Result<Self, TextError> {
         let fault = |reason: String| TextError::Tokenizer { path: name.to_owned(), reason };
-        let mut file: Value =
-            serde_json::from_slice(bytes).map_err(|error| fault(error.to_string()))?;
+        let settings = files.apply();
+        let mut file = files.tokenizer;
         if let Some(parts) = file.as_object_mut() {
             for unused in ["truncation", "padding", "decoder"] {
                 parts.remove(unused);
             }
         }
-        let config = config.map(|(config, path)| (settings::apply(&config, &mut file), path));
         file.get("normalizer").map_or(Ok(()), check::check_normalizer).map_err(fault)?;
         let mut inner =
             tokenizers::Tokenizer::deserialize(&file).map_err(|error| fault(error.to_string()))?;
-        for (token, id) in config.iter().flat_map(|(added, _)| added) {
+        for (token, id) in &settings.added {
             let found = inner.token_to_id(token);
             if found.map(u64::from) != Some(*id) {
                 let found = found.map_or("none".to_owned(), |found| found.to_string());
                 let reason =
                     format!("added token {token:?} has the id {id}, here it would be {found}");
-                let path = config.as_ref().map_or(name, |(_, path)| path).to_owned();
-                return Err(TextError::Tokenizer { path, reason });
+                return Err(TextError::Tokenizer { path: files.config_path, reason });
             }
         }
+        inner.set_encode_special_tokens(settings.splits_special_tokens);
         let post_processor = inner.get_post_processor().cloned();
         inner.with_post_processor(None::<PostProcessorWrapper>);
 
@@ -113,24 +122,20 @@ impl Tokenizer {
         processors
             .try_for_each(|processor| check::check_post_processor(processor, vocab_size))
             .map_err(fault)?;
-        Ok(Self { inner: Arc::new(inner), post_processor, unk_id, vocab_size })
+        let Settings { truncation_side, model_max_length, .. } = settings;
+        let inner = Arc::new(inner);
+        Ok(Self { inner, post_processor, unk_id, vocab_size, truncation_side, model_max_length })
     }
 
-    /// Loads a tokenizer from a `tokenizer.json` file, with the normalizer settings and the added
-    /// tokens of the `tokenizer_config.json` in the same folder.
-    ///
-    /// # Errors
-    /// As [`Tokenizer::from_bytes`], and [`TextError::Io`] if a file cannot be read.
-    pub fn from_file(path: &Path) -> Result<Self, TextError> {
-        let bytes = read_bytes(path)?;
-        let beside = path.with_file_name("tokenizer_config.json");
-        if !beside.exists() || path == beside {
-            return Self::from_bytes(&bytes, path);
-        }
-        let config = serde_json::from_slice(&read_bytes(&beside)?).map_err(|error| {
-            TextError::Tokenizer { path: beside.clone(), reason: error.to_string() }
-        })?;
-        Self::from_files(&bytes, path, Some((config, &beside)))
+    /// Maximum sequence length that the folder states (`model_max_length`), in tokens with special
+    /// ones: the limit where no other is given.
+    pub fn model_max_length(&self) -> Option<usize> {
+        self.model_max_length
+    }
+
+    /// The side of a text from which truncation removes tokens.
+    pub fn truncation_side(&self) -> TruncationSide {
+        self.truncation_side
     }
 
     /// Vocabulary size: one more than the highest id, added tokens included; the minimum number of

@@ -38,7 +38,8 @@ impl Trainer<'_> {
     /// The saver of the model: its head, configuration, base and evaluation options.
     pub(super) fn saver(&self) -> Saver<'_> {
         let (head, config_json) = (self.head.as_ref(), &self.config_json);
-        let scoring = head.map(|_| self.plan.recipe().scoring().to_json());
+        let scoring = self.data.filter(|_| head.is_some()).map(|data| data.max_length);
+        let scoring = scoring.map(|length| self.plan.recipe().scoring(length).to_json());
         Saver { head, config_json, base: self.base.as_ref(), scoring }
     }
 }
