@@ -282,6 +282,34 @@ fn a_run_scores_as_evaluate_the_library_and_a_browser_score_its_best_model() {
     }
 }
 
+#[test]
+fn the_length_and_side_of_a_tokenizer_hold_in_a_run_and_after_it() {
+    let shop = shop();
+    let config = json!({ "model_max_length": 6, "truncation_side": "left" });
+    fs::write(shop.path("model/tokenizer_config.json"), config.to_string()).unwrap();
+    for (name, given, expected) in [
+        ("word-columns-whole", "", 6),
+        ("subword-whole", "", 6),
+        ("mean-whole", "pooling = \"mean\"", 6),
+        ("parsing-whole", "", 6),
+        ("word-columns-whole", "max_length = 7", 7),
+    ] {
+        let case = cases(&shop).into_iter().find(|case| case.name == name).unwrap();
+        let case = Case { name: format!("{name}-{expected}"), model: given.into(), ..case };
+        let (results, run) = case.train(&shop);
+        let predictor = Predictor::load(run.best(), &Device::flex()).unwrap();
+        assert_eq!(predictor.scoring().max_length, expected, "{}", case.name);
+        for language in case.languages {
+            let found = evaluated(&predictor, &case, language);
+            assert_eq!(found, results.languages[*language], "{}, {language}", case.name);
+        }
+        assert!(results.languages["en"].truncated > 0, "{}", case.name);
+        if name != "parsing-whole" {
+            assert_predicts_as_the_run(&predictor, &case, &run, "en");
+        }
+    }
+}
+
 /// Rewrites a finished run's model as `transformers` saves one, without the fields of isogloss.
 fn as_published(best: &Path) {
     let path = best.join("config.json");

@@ -1,6 +1,14 @@
 //! Tokenizer output (encoding): token ids with character offsets and word ids.
 
-use crate::TruncationSide;
+/// Side of a text from which truncation removes tokens (`truncation_side`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TruncationSide {
+    /// The beginning of the text is removed.
+    Left,
+    /// The end of the text is removed.
+    #[default]
+    Right,
+}
 
 /// Encoding of a text or text pair: token ids with offsets, word ids and token type ids, with
 /// special tokens, without padding.

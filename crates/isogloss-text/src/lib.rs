@@ -75,7 +75,7 @@ pub use align::{
 };
 pub use batch::{Targets, TokenBatch};
 pub use bio::{Bio, bio_labels, whitespace_words};
-pub use encoded::Encoded;
+pub use encoded::{Encoded, TruncationSide};
 pub use error::{LineProblem, TextError};
 pub use example::{Content, Example, SentencePair, Slot};
 pub use features::{
@@ -99,8 +99,7 @@ pub use subword::SubwordSamplingConfig;
 pub use tag_scheme::TagScheme;
 pub use target::{IGNORE_INDEX, Target, WordTargets};
 pub use tokenizer::{
-    KeptPieces, PieceCounts, SegmentationComparison, Tokenizer, TokenizerInput, TruncationSide,
-    trim_tokenizer,
+    KeptPieces, PieceCounts, SegmentationComparison, Tokenizer, TokenizerInput, trim_tokenizer,
 };
 pub use treebank::{
     EmptyNode, MatchCounts, MultiwordToken, ParseScores, Sentence, Subtypes, TokenId, TreeError,

@@ -3,6 +3,7 @@
 mod added_tokens;
 mod check;
 mod encoder;
+mod files;
 mod settings;
 mod special_tokens;
 mod trim;
@@ -12,14 +13,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize as _;
+use serde_json::{Value, json};
 use tokenizers::models::ModelWrapper;
 use tokenizers::{Model as _, PostProcessorWrapper};
 
-use crate::{Encoded, TextError, subword};
+use crate::{Encoded, TextError, TruncationSide, subword};
 pub(crate) use encoder::Encoder;
 pub use encoder::TokenizerInput;
-pub use settings::TruncationSide;
-use settings::{Settings, TokenizerFiles};
+use files::TokenizerFiles;
+use settings::Settings;
 pub(crate) use special_tokens::SpecialTokens;
 pub use trim::{KeptPieces, PieceCounts, SegmentationComparison, trim_tokenizer};
 
@@ -84,10 +86,32 @@ impl Tokenizer {
         Self::from_files(TokenizerFiles::read(path)?, path)
     }
 
+    /// As [`Tokenizer::from_file`], with the content of a `tokenizer.json` that has the settings of
+    /// the files beside it.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::from_file`].
+    pub fn with_resolved_file(path: &Path) -> Result<(Self, Vec<u8>), TextError> {
+        let mut files = TokenizerFiles::read(path)?;
+        let this = Self::from_files(files.clone(), path)?;
+        settings::apply(&mut files);
+        let mut file = files.tokenizer;
+        for token in
+            file.get_mut("added_tokens").and_then(Value::as_array_mut).into_iter().flatten()
+        {
+            token["id"] = json!(token["content"].as_str().and_then(|content| this.id(content)));
+        }
+        let bytes = serde_json::to_vec(&file).map_err(|error| TextError::Tokenizer {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok((this, bytes))
+    }
+
     /// Parses `tokenizer.json` after the settings of the other files are applied to it.
     fn from_files(mut files: TokenizerFiles, name: &Path) -> Result<Self, TextError> {
         let fault = |reason: String| TextError::Tokenizer { path: name.to_owned(), reason };
-        let settings = files.apply();
+        let settings = settings::apply(&mut files);
         let mut file = files.tokenizer;
         if let Some(parts) = file.as_object_mut() {
             for unused in ["truncation", "padding", "decoder"] {

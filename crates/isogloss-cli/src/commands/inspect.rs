@@ -38,7 +38,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
     let tokenizer = Tokenizer::from_file(&tokenizer_folder(&folder)?.join("tokenizer.json")).ok();
     let labels = loaded.head.as_ref().map(|head| head.labels().to_vec()).unwrap_or_default();
     let unused_files = unused::files(&folder.path)?;
-    let unused_settings = unused::settings(&tokenizer_folder(&folder)?, max_tokens);
+    let unused_settings = unused::settings(&tokenizer_folder(&folder)?);
     if args.json {
         let mut peft = BTreeMap::<_, BTreeMap<_, _>>::new();
         for (name, config) in loaded.model.encoder.adapters(AdapterLibrary::Peft) {

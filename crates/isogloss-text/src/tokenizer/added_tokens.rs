@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::settings::{TokenizerClass, TokenizerFiles};
+use super::files::{TokenizerClass, TokenizerFiles};
 
 /// Named special tokens, in the order in which `transformers` adds those that are missing.
 const NAMED: [&str; 7] =

@@ -4,13 +4,11 @@
 //!
 //! `docs/tokenizers.md` says how many texts are tokenized as by `transformers`, setting by setting.
 
-use std::path::{Path, PathBuf};
-
 use serde_json::{Value, json};
 
 use super::added_tokens;
-use crate::TextError;
-use crate::source::read_bytes;
+use super::files::{TokenizerClass, TokenizerFiles};
+use crate::TruncationSide;
 
 /// The settings of BERT's normalizer: their names in `tokenizer_config.json` and in
 /// `tokenizer.json`, and what an absent one means to a class of BERT.
@@ -21,63 +19,8 @@ const NORMALIZER: [(&str, &str, Value); 3] = [
     ("tokenize_chinese_chars", "handle_chinese_chars", Value::Bool(true)),
 ];
 
-/// Tokenizer classes with BERT's normalizer, whose settings come from `tokenizer_config.json`.
-const BERT: [&str; 11] = [
-    "BertTokenizer",
-    "DistilBertTokenizer",
-    "ElectraTokenizer",
-    "ConvBertTokenizer",
-    "FunnelTokenizer",
-    "LayoutLMTokenizer",
-    "LxmertTokenizer",
-    "MobileBertTokenizer",
-    "RealmTokenizer",
-    "RetriBertTokenizer",
-    "SqueezeBertTokenizer",
-];
-
-/// Tokenizer classes with RoBERTa's post-processor.
-const ROBERTA: [&str; 3] = ["RobertaTokenizer", "LongformerTokenizer", "BartTokenizer"];
-
-/// Classes of the tokenizers of model types.
-const MODEL_TYPES: [(&str, &str); 5] = [
-    ("bert", "BertTokenizer"),
-    ("distilbert", "DistilBertTokenizer"),
-    ("electra", "ElectraTokenizer"),
-    ("roberta", "RobertaTokenizer"),
-    ("xlm-roberta", "XLMRobertaTokenizer"),
-];
-
-/// Tokenizer classes that use `tokenizer.json` unchanged.
-const AS_IT_IS: [&str; 2] = ["PreTrainedTokenizer", "TokenizersBackend"];
-
 /// Lengths from here on mean that there is no limit, as `transformers` writes them.
 const NO_LIMIT: f64 = 1e20;
-
-/// Tokenizer class of `transformers`, by what it changes of `tokenizer.json`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum TokenizerClass {
-    /// With BERT's normalizer.
-    Bert,
-    /// With RoBERTa's post-processor.
-    Roberta,
-    /// Any other that has settings of its own.
-    Other,
-    /// None: the file is used unchanged.
-    Backend,
-    /// Unknown, because no file names it: only what is written is applied.
-    Unknown,
-}
-
-/// Side of a text from which truncation removes tokens (`truncation_side`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum TruncationSide {
-    /// The beginning of the text is removed.
-    Left,
-    /// The end of the text is removed.
-    #[default]
-    Right,
-}
 
 /// Tokenizer settings that are not part of the `tokenizers` library's own file.
 pub(super) struct Settings {
@@ -88,139 +31,73 @@ pub(super) struct Settings {
     pub(super) model_max_length: Option<usize>,
 }
 
-/// The files of a tokenizer's folder, parsed; an absent one is null.
-pub(super) struct TokenizerFiles {
-    pub(super) tokenizer: Value,
-    pub(super) config: Value,
-    pub(super) special_tokens_map: Value,
-    pub(super) added_tokens: Value,
-    model_config: Value,
-    /// The path of `tokenizer_config.json`, for error messages.
-    pub(super) config_path: PathBuf,
+/// Applies the settings of the other files to the content of `tokenizer.json`: the normalizer,
+/// the prefix space, the added tokens.
+///
+/// Where `transformers` 5 builds parts of a tokenizer anew and drops those of the file, the
+/// file's are kept, as in `transformers` 4. `padding_side` and padding in the file are without
+/// effect, because padding is masked.
+pub(super) fn apply(files: &mut TokenizerFiles) -> Settings {
+    let class = files.class();
+    set_normalizer(files, class);
+    set_byte_level(files, class);
+    let added = added_tokens::add(files, class);
+    let left = |side: &Value| side.as_str().is_some_and(|s| s.eq_ignore_ascii_case("left"));
+    let in_file = files.tokenizer.pointer("/truncation/direction").cloned().unwrap_or_default();
+    let is_left = match &files.config["truncation_side"] {
+        Value::Null => left(&in_file),
+        side => left(side),
+    };
+    let length = ["model_max_length", "max_len"].map(|key| files.config[key].as_f64());
+    let length = length.into_iter().flatten().next();
+    Settings {
+        added,
+        splits_special_tokens: files.config["split_special_tokens"] == true,
+        truncation_side: if is_left { TruncationSide::Left } else { TruncationSide::Right },
+        model_max_length: length
+            .filter(|length| (1.0..NO_LIMIT).contains(length))
+            .map(|length| length as usize),
+    }
 }
 
-impl TokenizerFiles {
-    /// Parses a `tokenizer.json` that has no files beside it.
-    pub(super) fn alone(bytes: &[u8], path: &Path) -> Result<Self, TextError> {
-        let tokenizer = parse(bytes, path)?;
-        let [config, special_tokens_map, added_tokens, model_config] = [const { Value::Null }; 4];
-        let config_path = path.to_owned();
-        Ok(Self { tokenizer, config, special_tokens_map, added_tokens, model_config, config_path })
+fn set_normalizer(files: &mut TokenizerFiles, class: TokenizerClass) {
+    if !matches!(class, TokenizerClass::Bert | TokenizerClass::Unknown) {
+        return;
     }
-
-    /// Reads a `tokenizer.json` and the files beside it.
-    pub(super) fn read(path: &Path) -> Result<Self, TextError> {
-        let read = |name: &str| {
-            let beside = path.with_file_name(name);
-            if !beside.exists() || path == beside {
-                return Ok(Value::Null);
-            }
-            parse(&read_bytes(&beside)?, &beside)
-        };
-        Ok(Self {
-            config: read("tokenizer_config.json")?,
-            special_tokens_map: read("special_tokens_map.json")?,
-            added_tokens: read("added_tokens.json")?,
-            model_config: read("config.json")?,
-            config_path: path.with_file_name("tokenizer_config.json"),
-            ..Self::alone(&read_bytes(path)?, path)?
-        })
-    }
-
-    /// The class of the tokenizer, which `tokenizer_config.json` names, else `config.json`.
-    pub(super) fn class(&self) -> TokenizerClass {
-        let named = [&self.config, &self.model_config]
-            .into_iter()
-            .find_map(|file| file["tokenizer_class"].as_str());
-        let model_type = self.model_config["model_type"].as_str();
-        let of_type = MODEL_TYPES.iter().find(|(name, _)| Some(*name) == model_type);
-        let Some(name) = named.or(of_type.map(|(_, class)| *class)) else {
-            return TokenizerClass::Unknown;
-        };
-        if AS_IT_IS.iter().any(|class| name.starts_with(class)) {
-            return TokenizerClass::Backend;
-        }
-        match name.strip_suffix("Fast").unwrap_or(name) {
-            name if BERT.contains(&name) => TokenizerClass::Bert,
-            name if ROBERTA.contains(&name) => TokenizerClass::Roberta,
-            _ => TokenizerClass::Other,
-        }
-    }
-
-    /// Applies the settings of the other files to the content of `tokenizer.json`: the normalizer,
-    /// the prefix space, the added tokens.
-    ///
-    /// Where `transformers` 5 builds parts of a tokenizer anew and drops those of the file, the
-    /// file's are kept, as in `transformers` 4. `padding_side` and padding in the file are without
-    /// effect, because padding is masked.
-    pub(super) fn apply(&mut self) -> Settings {
-        let class = self.class();
-        self.set_normalizer(class);
-        self.set_byte_level(class);
-        let added = added_tokens::add(self, class);
-        let left = |side: &Value| side.as_str().is_some_and(|s| s.eq_ignore_ascii_case("left"));
-        let in_file = self.tokenizer.pointer("/truncation/direction").cloned().unwrap_or_default();
-        let is_left = match &self.config["truncation_side"] {
-            Value::Null => left(&in_file),
-            side => left(side),
-        };
-        let length = ["model_max_length", "max_len"].map(|key| self.config[key].as_f64());
-        let length = length.into_iter().flatten().next();
-        Settings {
-            added,
-            splits_special_tokens: self.config["split_special_tokens"] == true,
-            truncation_side: if is_left { TruncationSide::Left } else { TruncationSide::Right },
-            model_max_length: length
-                .filter(|length| (1.0..NO_LIMIT).contains(length))
-                .map(|length| length as usize),
-        }
-    }
-
-    fn set_normalizer(&mut self, class: TokenizerClass) {
-        if !matches!(class, TokenizerClass::Bert | TokenizerClass::Unknown) {
-            return;
-        }
-        let normalizer = self.tokenizer.get_mut("normalizer");
-        let Some(normalizer) = normalizer.filter(|part| part["type"] == "BertNormalizer") else {
-            return;
-        };
-        for (setting, field, default) in NORMALIZER {
-            let is_valid = |value: &&Value| {
-                value.is_boolean() || value.is_null() && setting == "strip_accents"
-            };
-            match self.config.get(setting).filter(is_valid) {
-                Some(value) => normalizer[field] = value.clone(),
-                None if class == TokenizerClass::Bert => normalizer[field] = default,
-                None => {}
-            }
-        }
-    }
-
-    /// Sets the prefix space of a byte-level pre-tokenizer, and trimmed offsets.
-    fn set_byte_level(&mut self, class: TokenizerClass) {
-        let flag = |name: &str| self.config[name].as_bool();
-        let prefix_space = match class {
-            TokenizerClass::Backend => return,
-            TokenizerClass::Unknown => flag("add_prefix_space"),
-            _ => Some(flag("add_prefix_space").unwrap_or_default()),
-        };
-        let trim_offsets = flag("trim_offsets").unwrap_or(true);
-        let Some(prefix_space) = prefix_space else { return };
-        let file = &mut self.tokenizer;
-        if let Some(part) = file.get_mut("pre_tokenizer").filter(|p| p["type"] == "ByteLevel") {
-            part["add_prefix_space"] = json!(prefix_space);
-        }
-        let processor = file.get_mut("post_processor").filter(|p| p["type"] == "RobertaProcessing");
-        if let Some(part) = processor.filter(|_| class == TokenizerClass::Roberta) {
-            part["add_prefix_space"] = json!(prefix_space);
-            part["trim_offsets"] = json!(trim_offsets);
+    let normalizer = files.tokenizer.get_mut("normalizer");
+    let Some(normalizer) = normalizer.filter(|part| part["type"] == "BertNormalizer") else {
+        return;
+    };
+    for (setting, field, default) in NORMALIZER {
+        let is_valid =
+            |value: &&Value| value.is_boolean() || value.is_null() && setting == "strip_accents";
+        match files.config.get(setting).filter(is_valid) {
+            Some(value) => normalizer[field] = value.clone(),
+            None if class == TokenizerClass::Bert => normalizer[field] = default,
+            None => {}
         }
     }
 }
 
-fn parse(bytes: &[u8], path: &Path) -> Result<Value, TextError> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| TextError::Tokenizer { path: path.to_owned(), reason: error.to_string() })
+/// Sets the prefix space of a byte-level pre-tokenizer, and trimmed offsets.
+fn set_byte_level(files: &mut TokenizerFiles, class: TokenizerClass) {
+    let flag = |name: &str| files.config[name].as_bool();
+    let prefix_space = match class {
+        TokenizerClass::Backend => return,
+        TokenizerClass::Unknown => flag("add_prefix_space"),
+        _ => Some(flag("add_prefix_space").unwrap_or_default()),
+    };
+    let trim_offsets = flag("trim_offsets").unwrap_or(true);
+    let Some(prefix_space) = prefix_space else { return };
+    let file = &mut files.tokenizer;
+    if let Some(part) = file.get_mut("pre_tokenizer").filter(|p| p["type"] == "ByteLevel") {
+        part["add_prefix_space"] = json!(prefix_space);
+    }
+    let processor = file.get_mut("post_processor").filter(|p| p["type"] == "RobertaProcessing");
+    if let Some(part) = processor.filter(|_| class == TokenizerClass::Roberta) {
+        part["add_prefix_space"] = json!(prefix_space);
+        part["trim_offsets"] = json!(trim_offsets);
+    }
 }
 
 #[cfg(test)]
@@ -231,8 +108,12 @@ mod tests {
 
     use crate::{TextError, Tokenizer};
 
-    /// A BERT-like tokenizer in a folder, with this `tokenizer_config.json`.
     fn tokenizer(config: &Value) -> Result<Tokenizer, TextError> {
+        Tokenizer::from_file(&folder(config).path().join("tokenizer.json"))
+    }
+
+    /// A BERT-like tokenizer in a folder, with this `tokenizer_config.json`.
+    fn folder(config: &Value) -> tempfile::TempDir {
         let vocab = ["[UNK]", "[CLS]", "Licht", "licht", "für", "fur", "灯", "开", "开灯"];
         let vocab: Value = (0..).zip(vocab).map(|(id, t)| (t.to_owned(), json!(id))).collect();
         let file = json!({
@@ -247,7 +128,7 @@ mod tests {
         let path = folder.path().join("tokenizer.json");
         fs::write(&path, file.to_string()).unwrap();
         fs::write(folder.path().join("tokenizer_config.json"), config.to_string()).unwrap();
-        Tokenizer::from_file(&path)
+        folder
     }
 
     fn tokens(config: &Value, text: &str) -> Vec<String> {
@@ -308,5 +189,23 @@ mod tests {
         assert_eq!(length(json!(1e30)), None);
         assert_eq!(length(json!(null)), None);
         assert_eq!(length(json!(0)), None);
+    }
+
+    #[test]
+    fn the_resolved_file_alone_tokenizes_as_the_folder() {
+        let config = json!({
+            "do_lower_case": true, "additional_special_tokens": ["<ent>"],
+            "added_tokens_decoder": {"9": {"content": "<e1>", "normalized": false}},
+        });
+        let folder = folder(&config);
+        let (tokenizer, file) =
+            Tokenizer::with_resolved_file(&folder.path().join("tokenizer.json")).unwrap();
+        let alone = Tokenizer::from_bytes(&file, "t.json".as_ref()).unwrap();
+        let text = "Licht <ent> für<e1> 开灯";
+        let encode = |tokenizer: &Tokenizer| tokenizer.encode(text, None, 16).unwrap();
+        assert_eq!(encode(&alone), encode(&tokenizer));
+        assert_eq!(encode(&alone).ids, [3, 10, 4, 9, 7, 6]);
+        let file: Value = serde_json::from_slice(&file).unwrap();
+        assert_eq!(file["added_tokens"][1]["id"], 10);
     }
 }

@@ -17,7 +17,6 @@ use crate::{Error, PairsRecipe};
 /// Data loader of sentence pairs; all pairs of a batch are of one language.
 pub(crate) struct PairLoader {
     pub(crate) sets: Vec<PairSet>,
-    pub(crate) recipe: PairsRecipe,
     pub(crate) tokenizer: Tokenizer,
     /// Maximum sequence length of a sentence, in tokens.
     pub(crate) max_length: usize,
@@ -51,7 +50,6 @@ impl PairLoader {
         let epochs = LanguageEpochs::new(lengths, &recipe.sampling, recipe.batch_size, seed);
         Self {
             sets,
-            recipe: recipe.clone(),
             tokenizer: tokenizer.clone(),
             max_length,
             epochs,

@@ -124,6 +124,7 @@ pub(crate) fn trim_for(plan: &Plan, folder: &Path, out: &Path) -> Result<TrimRep
 /// The vocabulary of a model folder.
 struct Vocabulary<'a> {
     folder: &'a Path,
+    /// The content of `tokenizer.json`, with the settings of the files beside it.
     json: Vec<u8>,
     tokenizer: Tokenizer,
     pad_token_id: u32,
@@ -134,8 +135,7 @@ impl<'a> Vocabulary<'a> {
         check_whole(folder)?;
         let (config, _) = read_config(folder)?;
         let path = folder.join("tokenizer.json");
-        let json = fs::read(&path).map_err(io(&path))?;
-        let tokenizer = Tokenizer::from_bytes(&json, &path)?;
+        let (tokenizer, json) = Tokenizer::with_resolved_file(&path)?;
         check_vocabulary(&tokenizer, &path, &config)?;
         Ok(Self { folder, json, tokenizer, pad_token_id: config.pad_token_id })
     }
