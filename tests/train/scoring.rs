@@ -203,7 +203,8 @@ fn in_browser(folder: &Path, case: &Case, language: &str) -> Scores {
     let device = Device::flex();
     let read = |name: &str| fs::read(folder.join(name)).unwrap();
     let loaded = load_bytes(&read("config.json"), read("model.safetensors"), &device).unwrap();
-    let tokenizer = Tokenizer::from_bytes(&read("tokenizer.json"), "tokenizer.json".as_ref());
+    let beside = |name: &str| fs::read(folder.join(name)).ok();
+    let tokenizer = Tokenizer::from_folder_bytes(&read("tokenizer.json"), beside);
     let predictor = Predictor::from_loaded(loaded, tokenizer.unwrap(), &device).unwrap();
     let path = case.path(language);
     let format = Format::from_path(&path).unwrap();
@@ -305,6 +306,10 @@ fn the_length_and_side_of_a_tokenizer_hold_in_a_run_and_after_it() {
         }
         assert!(results.languages["en"].truncated > 0, "{}", case.name);
         if name != "parsing-whole" {
+            let (found, numbers) = (in_browser(&run.best(), &case, "en"), |scores: &Scores| {
+                scores.iter().map(|(_, x)| x).collect::<Vec<_>>()
+            });
+            assert_eq!(numbers(&found), numbers(&results.languages["en"].scores), "{}", case.name);
             assert_predicts_as_the_run(&predictor, &case, &run, "en");
         }
     }

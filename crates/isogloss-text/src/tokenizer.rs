@@ -86,6 +86,19 @@ impl Tokenizer {
         Self::from_files(TokenizerFiles::read(path)?, path)
     }
 
+    /// As [`Tokenizer::from_file`], where there are no files: `read` gives the content of those
+    /// beside `tokenizer.json` by name, if there are such.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::from_bytes`].
+    pub fn from_folder_bytes(
+        bytes: &[u8],
+        read: impl Fn(&str) -> Option<Vec<u8>>,
+    ) -> Result<Self, TextError> {
+        let name = Path::new("tokenizer.json");
+        Self::from_files(TokenizerFiles::parse(bytes, name, |beside| Ok(read(beside)))?, name)
+    }
+
     /// As [`Tokenizer::from_file`], with the content of a `tokenizer.json` that has the settings of
     /// the files beside it.
     ///

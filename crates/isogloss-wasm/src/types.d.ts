@@ -1,4 +1,4 @@
-/** The files of a model folder by name: config.json, model.safetensors, tokenizer.json. */
+/** The files of a model folder by name: config.json, model.safetensors, tokenizer.json; where the folder has them, tokenizer_config.json, special_tokens_map.json and added_tokens.json. */
 export type ModelFiles = Record<string, Uint8Array>;
 
 export type DeviceName = "cpu" | "webgpu";

@@ -75,20 +75,31 @@ impl TokenizerFiles {
 
     /// Reads a `tokenizer.json` and the files beside it.
     pub(super) fn read(path: &Path) -> Result<Self, TextError> {
-        let read = |name: &str| {
+        let beside = |name: &str| {
             let beside = path.with_file_name(name);
-            if !beside.exists() || path == beside {
-                return Ok(Value::Null);
-            }
-            parse(&read_bytes(&beside)?, &beside)
+            let is_there = beside.exists() && path != beside;
+            is_there.then(|| read_bytes(&beside)).transpose()
+        };
+        Self::parse(&read_bytes(path)?, path, beside)
+    }
+
+    /// Parses a `tokenizer.json` and the files beside it, whose content `read` gives by name.
+    pub(super) fn parse(
+        tokenizer: &[u8],
+        path: &Path,
+        read: impl Fn(&str) -> Result<Option<Vec<u8>>, TextError>,
+    ) -> Result<Self, TextError> {
+        let json = |name: &str| match read(name)? {
+            Some(bytes) => parse(&bytes, &path.with_file_name(name)),
+            None => Ok(Value::Null),
         };
         Ok(Self {
-            config: read("tokenizer_config.json")?,
-            special_tokens_map: read("special_tokens_map.json")?,
-            added_tokens: read("added_tokens.json")?,
-            model_config: read("config.json")?,
+            config: json("tokenizer_config.json")?,
+            special_tokens_map: json("special_tokens_map.json")?,
+            added_tokens: json("added_tokens.json")?,
+            model_config: json("config.json")?,
             config_path: path.with_file_name("tokenizer_config.json"),
-            ..Self::alone(&read_bytes(path)?, path)?
+            ..Self::alone(tokenizer, path)?
         })
     }
 
