@@ -18,6 +18,7 @@ use tokenizers::models::ModelWrapper;
 use tokenizers::{Model as _, PostProcessorWrapper};
 
 use crate::{Encoded, TextError, TruncationSide, subword};
+use added_tokens::AddedId;
 pub(crate) use encoder::Encoder;
 pub use encoder::TokenizerInput;
 use files::TokenizerFiles;
@@ -134,13 +135,13 @@ impl Tokenizer {
         file.get("normalizer").map_or(Ok(()), check::check_normalizer).map_err(fault)?;
         let mut inner =
             tokenizers::Tokenizer::deserialize(&file).map_err(|error| fault(error.to_string()))?;
-        for (token, id) in &settings.added {
+        for AddedId { token, id, file } in &settings.added {
             let found = inner.token_to_id(token);
             if found.map(u64::from) != Some(*id) {
                 let found = found.map_or("none".to_owned(), |found| found.to_string());
                 let reason =
                     format!("added token {token:?} has the id {id}, here it would be {found}");
-                return Err(TextError::Tokenizer { path: files.config_path, reason });
+                return Err(TextError::Tokenizer { path: name.with_file_name(file), reason });
             }
         }
         inner.set_encode_special_tokens(settings.splits_special_tokens);

@@ -20,13 +20,21 @@ const BERT: [(&str, &str); 5] = [
     ("mask_token", "[MASK]"),
 ];
 
+/// An added token with the id that a file gives it.
+pub(super) struct AddedId {
+    pub(super) token: String,
+    pub(super) id: u64,
+    /// The name of the file.
+    pub(super) file: &'static str,
+}
+
 /// Adds tokens that `tokenizer.json` lacks, and sets the flags of those that it has.
-/// Returns the added tokens of `added_tokens_decoder` with their ids.
+/// Returns the tokens that another file has under an id.
 ///
 /// `special_tokens_map.json` and `added_tokens.json` are used only without an
 /// `added_tokens_decoder`. The named tokens that a class has by default are added if the vocabulary
 /// has them; `transformers` adds them without a row of the embedding matrix too.
-pub(super) fn add(files: &mut TokenizerFiles, class: TokenizerClass) -> Vec<(String, u64)> {
+pub(super) fn add(files: &mut TokenizerFiles, class: TokenizerClass) -> Vec<AddedId> {
     let TokenizerFiles { tokenizer: file, config, special_tokens_map, added_tokens, .. } = files;
     let mut config = config.as_object().cloned().unwrap_or_default();
     let decoder = config.remove("added_tokens_decoder");
@@ -44,8 +52,9 @@ pub(super) fn add(files: &mut TokenizerFiles, class: TokenizerClass) -> Vec<(Str
             match tokens.iter_mut().find(|known| known["content"] == content) {
                 Some(known) => *known = entry(&known["id"].clone(), content, &token, false),
                 None => {
-                    added.push((content.to_owned(), id));
                     tokens.push(entry(&json!(id), content, &token, false));
+                    let (token, file) = (content.to_owned(), "tokenizer_config.json");
+                    added.push(AddedId { token, id, file });
                 }
             }
         }
@@ -57,6 +66,10 @@ pub(super) fn add(files: &mut TokenizerFiles, class: TokenizerClass) -> Vec<(Str
                 let is_special = special.iter().any(|(name, _)| name == content);
                 let flags = json!({ "special": is_special, "normalized": !is_special });
                 tokens.push(entry(id, content, &flags, is_special));
+                if let Some(id) = id.as_u64() {
+                    let token = content.clone();
+                    added.push(AddedId { token, id, file: "added_tokens.json" });
+                }
             }
         }
     }

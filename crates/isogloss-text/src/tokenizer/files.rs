@@ -1,6 +1,6 @@
 //! Files of a tokenizer's folder, and the class of `transformers` that they are read by.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -60,8 +60,6 @@ pub(super) struct TokenizerFiles {
     pub(super) special_tokens_map: Value,
     pub(super) added_tokens: Value,
     model_config: Value,
-    /// The path of `tokenizer_config.json`, for error messages.
-    pub(super) config_path: PathBuf,
 }
 
 impl TokenizerFiles {
@@ -69,8 +67,7 @@ impl TokenizerFiles {
     pub(super) fn alone(bytes: &[u8], path: &Path) -> Result<Self, TextError> {
         let tokenizer = parse(bytes, path)?;
         let [config, special_tokens_map, added_tokens, model_config] = [const { Value::Null }; 4];
-        let config_path = path.to_owned();
-        Ok(Self { tokenizer, config, special_tokens_map, added_tokens, model_config, config_path })
+        Ok(Self { tokenizer, config, special_tokens_map, added_tokens, model_config })
     }
 
     /// Reads a `tokenizer.json` and the files beside it.
@@ -98,7 +95,6 @@ impl TokenizerFiles {
             special_tokens_map: json("special_tokens_map.json")?,
             added_tokens: json("added_tokens.json")?,
             model_config: json("config.json")?,
-            config_path: path.with_file_name("tokenizer_config.json"),
             ..Self::alone(tokenizer, path)?
         })
     }

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::added_tokens;
+use super::added_tokens::{self, AddedId};
 use super::files::{TokenizerClass, TokenizerFiles};
 use crate::TruncationSide;
 
@@ -24,8 +24,8 @@ const NO_LIMIT: f64 = 1e20;
 
 /// Tokenizer settings that are not part of the `tokenizers` library's own file.
 pub(super) struct Settings {
-    /// Tokens of `added_tokens_decoder` that the file lacks, with their ids.
-    pub(super) added: Vec<(String, u64)>,
+    /// Tokens with an id that the file lacks.
+    pub(super) added: Vec<AddedId>,
     pub(super) splits_special_tokens: bool,
     pub(super) truncation_side: TruncationSide,
     pub(super) model_max_length: Option<usize>,
@@ -207,5 +207,21 @@ mod tests {
         assert_eq!(encode(&alone).ids, [3, 10, 4, 9, 7, 6]);
         let file: Value = serde_json::from_slice(&file).unwrap();
         assert_eq!(file["added_tokens"][1]["id"], 10);
+    }
+
+    #[test]
+    fn the_ids_of_added_tokens_json_are_checked() {
+        let folder = folder(&json!({}));
+        let path = folder.path().join("tokenizer.json");
+        let write = |id: u32| {
+            let added = json!({ "<ent>": id }).to_string();
+            fs::write(folder.path().join("added_tokens.json"), added).unwrap();
+        };
+        write(9);
+        assert_eq!(Tokenizer::from_file(&path).unwrap().id("<ent>"), Some(9));
+        write(11);
+        let message = Tokenizer::from_file(&path).unwrap_err().to_string();
+        assert!(message.contains("added_tokens.json: "), "{message}");
+        assert!(message.contains("\"<ent>\" has the id 11, here it would be 9"), "{message}");
     }
 }
