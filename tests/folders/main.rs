@@ -1,5 +1,5 @@
 //! Model folders of other libraries: labels of `transformers`, sentence embeddings of
-//! sentence-transformers, and adapters of `peft` and `adapters` as the model.
+//! sentence-transformers, adapters of `peft` and `adapters` as the model, settings of tokenizers.
 //!
 //! A folder's settings are followed, or refused by file and field. The inputs are our own; the
 //! public threads that report such folders are named at each.
@@ -11,6 +11,7 @@ mod config;
 mod labels;
 mod sentences;
 mod surgery;
+mod tokenizers;
 
 use std::fmt::Display;
 use std::fs;

@@ -230,7 +230,8 @@ fn in_browser(folder: &Path, case: &Case, language: &str) -> Scores {
     let device = Device::flex();
     let read = |name: &str| fs::read(folder.join(name)).unwrap();
     let loaded = load_bytes(&read("config.json"), read("model.safetensors"), &device).unwrap();
-    let tokenizer = Tokenizer::from_bytes(&read("tokenizer.json"), "tokenizer.json".as_ref());
+    let beside = |name: &str| fs::read(folder.join(name)).ok();
+    let tokenizer = Tokenizer::from_folder_bytes(&read("tokenizer.json"), beside);
     let predictor = Predictor::from_loaded(loaded, tokenizer.unwrap(), &device).unwrap();
     let path = case.path(language);
     let format = Format::from_path(&path).unwrap();
@@ -305,6 +306,38 @@ fn a_run_scores_as_evaluate_the_library_and_a_browser_score_its_best_model() {
                 assert_eq!(numbers(&found), numbers(&expected.scores), "{}, {language}", case.name);
             }
             assert_predicts_as_the_run(&predictor, &case, &run, language);
+        }
+    }
+}
+
+#[test]
+fn the_length_and_side_of_a_tokenizer_hold_in_a_run_and_after_it() {
+    let shop = shop();
+    let config = json!({ "model_max_length": 6, "truncation_side": "left" });
+    fs::write(shop.path("model/tokenizer_config.json"), config.to_string()).unwrap();
+    for (name, given, expected) in [
+        ("word-columns-whole", "", 6),
+        ("subword-whole", "", 6),
+        ("mean-whole", "pooling = \"mean\"", 6),
+        ("parsing-whole", "", 6),
+        ("word-columns-whole", "max_length = 7", 7),
+    ] {
+        let case = cases(&shop).into_iter().find(|case| case.name == name).unwrap();
+        let case = Case { name: format!("{name}-{expected}"), model: given.into(), ..case };
+        let (results, run) = case.train(&shop);
+        let predictor = Predictor::load(run.best(), &Device::flex()).unwrap();
+        assert_eq!(predictor.scoring().max_length, expected, "{}", case.name);
+        for language in case.languages {
+            let found = evaluated(&predictor, &case, language);
+            assert_eq!(found, results.languages[*language], "{}, {language}", case.name);
+        }
+        assert!(results.languages["en"].truncated > 0, "{}", case.name);
+        if name != "parsing-whole" {
+            let (found, numbers) = (in_browser(&run.best(), &case, "en"), |scores: &Scores| {
+                scores.iter().map(|(_, x)| x).collect::<Vec<_>>()
+            });
+            assert_eq!(numbers(&found), numbers(&results.languages["en"].scores), "{}", case.name);
+            assert_predicts_as_the_run(&predictor, &case, &run, "en");
         }
     }
 }

@@ -88,7 +88,8 @@ fn exchange_language_adapter(
     Ok(predictor.exchange_language_adapter(folder)?)
 }
 
-/// Default maximum number of tokens of a text; flags and the model's folder override it.
+/// Default maximum number of tokens of a text, where the model's folder allows it; flags override
+/// it.
 const MAX_LENGTH: usize = 128;
 
 /// Loads the text encoder of a model, with pooling and truncation from the flags, else from its
@@ -102,7 +103,8 @@ pub(crate) fn text_encoder(
     let mut encoder = TextEncoder::load(&folder, &device.device)?;
     let modules = encoder.sentence_modules().cloned();
     let (pooling, max_length) = (encoder.pooling(), encoder.max_length());
-    let chosen = encoding.max_length.or(modules.is_none().then_some(MAX_LENGTH));
+    let default = modules.is_none().then_some(MAX_LENGTH.min(max_length));
+    let chosen = encoding.max_length.or(default);
     if let Some(chosen) = chosen {
         encoder = encoder.with_max_length(chosen);
     }

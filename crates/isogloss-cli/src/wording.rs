@@ -32,10 +32,7 @@ pub(crate) fn data_lines(report: &DataReport) -> Vec<String> {
     let labels = labels.collect::<Vec<_>>().join(", ");
     let n_left_out = report.n_left_out();
     let lines = [
-        (
-            n_truncated,
-            format!("cut       {n_truncated} texts were too long; their ends are cut off"),
-        ),
+        (n_truncated, format!("cut       {n_truncated} texts were too long and are cut off")),
         (
             n_words_lost,
             format!(

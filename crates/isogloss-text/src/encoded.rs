@@ -1,5 +1,15 @@
 //! Tokenizer output (encoding): token ids with character offsets and word ids.
 
+/// Side of a text from which truncation removes tokens (`truncation_side`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TruncationSide {
+    /// The beginning of the text is removed.
+    Left,
+    /// The end of the text is removed.
+    #[default]
+    Right,
+}
+
 /// Encoding of a text or text pair: token ids with offsets, word ids and token type ids, with
 /// special tokens, without padding.
 ///
@@ -22,6 +32,8 @@ pub struct Encoded {
     pub special: Vec<bool>,
     /// The number of tokens removed by truncation.
     pub n_truncated: usize,
+    /// The side from which truncation removes tokens.
+    pub truncation_side: TruncationSide,
 }
 
 impl Encoded {

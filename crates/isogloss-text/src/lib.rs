@@ -75,7 +75,7 @@ pub use align::{
 };
 pub use batch::{Targets, TokenBatch};
 pub use bio::{Bio, bio_labels, whitespace_words};
-pub use encoded::Encoded;
+pub use encoded::{Encoded, TruncationSide};
 pub use error::{LineProblem, TextError};
 pub use example::{Content, Example, SentencePair, Slot};
 pub use features::{

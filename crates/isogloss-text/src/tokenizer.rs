@@ -1,7 +1,9 @@
 //! Subword tokenizers, loaded from `tokenizer.json` files of Hugging Face tokenizers.
 
+mod added_tokens;
 mod check;
 mod encoder;
+mod files;
 mod settings;
 mod special_tokens;
 mod trim;
@@ -11,14 +13,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokenizers::models::ModelWrapper;
 use tokenizers::{Model as _, PostProcessorWrapper};
 
-use crate::source::read_bytes;
-use crate::{Encoded, TextError, subword};
+use crate::{Encoded, TextError, TruncationSide, subword};
+use added_tokens::AddedId;
 pub(crate) use encoder::Encoder;
 pub use encoder::TokenizerInput;
+use files::TokenizerFiles;
+use settings::Settings;
 pub(crate) use special_tokens::SpecialTokens;
 pub use trim::{KeptPieces, PieceCounts, SegmentationComparison, trim_tokenizer};
 
@@ -30,8 +34,9 @@ const METASPACE: char = '\u{2581}';
 
 /// Subword tokenizer (BPE, WordPiece, Unigram or WordLevel), loaded from a `tokenizer.json` file.
 ///
-/// Truncation and padding settings of the file are ignored: each call has a maximum length, and
-/// [`TokenBatch`](crate::TokenBatch) pads.
+/// Lengths of truncation and padding in the file are not used, as in `transformers`: each call has a
+/// maximum length, and [`TokenBatch`](crate::TokenBatch) pads. Texts are truncated on the side that
+/// the files say.
 /// A clone shares the vocabulary.
 ///
 /// ```
@@ -58,6 +63,8 @@ pub struct Tokenizer {
     /// The id of a Unigram model's unknown piece, which `inner` has no accessor for.
     unk_id: Option<u32>,
     vocab_size: usize,
+    truncation_side: TruncationSide,
+    model_max_length: Option<usize>,
 }
 
 impl Tokenizer {
@@ -67,37 +74,77 @@ impl Tokenizer {
     /// [`TextError::Tokenizer`] if it is not a tokenizer, or if an id of it does not fit in an
     /// `i32`.
     pub fn from_bytes(bytes: &[u8], name: &Path) -> Result<Self, TextError> {
-        Self::from_files(bytes, name, None)
+        Self::from_files(TokenizerFiles::alone(bytes, name)?, name)
     }
 
-    /// Parses `tokenizer.json`, and applies the settings of `tokenizer_config.json`, if given.
-    fn from_files(
+    /// Loads a tokenizer from a `tokenizer.json` file, with the settings of the files beside it as
+    /// `transformers` applies them: `tokenizer_config.json`, `special_tokens_map.json`,
+    /// `added_tokens.json`, and the model type of `config.json`.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::from_bytes`], and [`TextError::Io`] if a file cannot be read.
+    pub fn from_file(path: &Path) -> Result<Self, TextError> {
+        Self::from_files(TokenizerFiles::read(path)?, path)
+    }
+
+    /// As [`Tokenizer::from_file`], where there are no files: `read` gives the content of those
+    /// beside `tokenizer.json` by name, if there are such.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::from_bytes`].
+    pub fn from_folder_bytes(
         bytes: &[u8],
-        name: &Path,
-        config: Option<(Value, &Path)>,
+        read: impl Fn(&str) -> Option<Vec<u8>>,
     ) -> Result<Self, TextError> {
+        let name = Path::new("tokenizer.json");
+        Self::from_files(TokenizerFiles::parse(bytes, name, |beside| Ok(read(beside)))?, name)
+    }
+
+    /// As [`Tokenizer::from_file`], with the content of a `tokenizer.json` that has the settings of
+    /// the files beside it.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::from_file`].
+    pub fn with_resolved_file(path: &Path) -> Result<(Self, Vec<u8>), TextError> {
+        let mut files = TokenizerFiles::read(path)?;
+        let this = Self::from_files(files.clone(), path)?;
+        settings::apply(&mut files);
+        let mut file = files.tokenizer;
+        for token in
+            file.get_mut("added_tokens").and_then(Value::as_array_mut).into_iter().flatten()
+        {
+            token["id"] = json!(token["content"].as_str().and_then(|content| this.id(content)));
+        }
+        let bytes = serde_json::to_vec(&file).map_err(|error| TextError::Tokenizer {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok((this, bytes))
+    }
+
+    /// Parses `tokenizer.json` after the settings of the other files are applied to it.
+    fn from_files(mut files: TokenizerFiles, name: &Path) -> Result<Self, TextError> {
         let fault = |reason: String| TextError::Tokenizer { path: name.to_owned(), reason };
-        let mut file: Value =
-            serde_json::from_slice(bytes).map_err(|error| fault(error.to_string()))?;
+        let settings = settings::apply(&mut files);
+        let mut file = files.tokenizer;
         if let Some(parts) = file.as_object_mut() {
             for unused in ["truncation", "padding", "decoder"] {
                 parts.remove(unused);
             }
         }
-        let config = config.map(|(config, path)| (settings::apply(&config, &mut file), path));
         file.get("normalizer").map_or(Ok(()), check::check_normalizer).map_err(fault)?;
         let mut inner =
             tokenizers::Tokenizer::deserialize(&file).map_err(|error| fault(error.to_string()))?;
-        for (token, id) in config.iter().flat_map(|(added, _)| added) {
+        for AddedId { token, id, file } in &settings.added {
             let found = inner.token_to_id(token);
             if found.map(u64::from) != Some(*id) {
                 let found = found.map_or("none".to_owned(), |found| found.to_string());
                 let reason =
                     format!("added token {token:?} has the id {id}, here it would be {found}");
-                let path = config.as_ref().map_or(name, |(_, path)| path).to_owned();
-                return Err(TextError::Tokenizer { path, reason });
+                return Err(TextError::Tokenizer { path: name.with_file_name(file), reason });
             }
         }
+        inner.set_encode_special_tokens(settings.splits_special_tokens);
         let post_processor = inner.get_post_processor().cloned();
         inner.with_post_processor(None::<PostProcessorWrapper>);
 
@@ -113,24 +160,20 @@ impl Tokenizer {
         processors
             .try_for_each(|processor| check::check_post_processor(processor, vocab_size))
             .map_err(fault)?;
-        Ok(Self { inner: Arc::new(inner), post_processor, unk_id, vocab_size })
+        let Settings { truncation_side, model_max_length, .. } = settings;
+        let inner = Arc::new(inner);
+        Ok(Self { inner, post_processor, unk_id, vocab_size, truncation_side, model_max_length })
     }
 
-    /// Loads a tokenizer from a `tokenizer.json` file, with the normalizer settings and the added
-    /// tokens of the `tokenizer_config.json` in the same folder.
-    ///
-    /// # Errors
-    /// As [`Tokenizer::from_bytes`], and [`TextError::Io`] if a file cannot be read.
-    pub fn from_file(path: &Path) -> Result<Self, TextError> {
-        let bytes = read_bytes(path)?;
-        let beside = path.with_file_name("tokenizer_config.json");
-        if !beside.exists() || path == beside {
-            return Self::from_bytes(&bytes, path);
-        }
-        let config = serde_json::from_slice(&read_bytes(&beside)?).map_err(|error| {
-            TextError::Tokenizer { path: beside.clone(), reason: error.to_string() }
-        })?;
-        Self::from_files(&bytes, path, Some((config, &beside)))
+    /// Maximum sequence length that the folder states (`model_max_length`), in tokens with special
+    /// ones: the limit where no other is given.
+    pub fn model_max_length(&self) -> Option<usize> {
+        self.model_max_length
+    }
+
+    /// The side of a text from which truncation removes tokens.
+    pub fn truncation_side(&self) -> TruncationSide {
+        self.truncation_side
     }
 
     /// Vocabulary size: one more than the highest id, added tokens included; the minimum number of

@@ -70,7 +70,8 @@ impl Model {
         check_table(&config, &open.info)?;
         let device = open.device;
         let loaded = load_bytes(&config, weights, &device)?;
-        let tokenizer = Tokenizer::from_bytes(&tokenizer, "tokenizer.json".as_ref())?;
+        let beside = |name: &str| file(&files, name).ok();
+        let tokenizer = Tokenizer::from_folder_bytes(&tokenizer, beside)?;
         let encoder = TextEncoder::from_loaded(&loaded, tokenizer.clone(), &device)?;
         let read = |name: &str| file(&files, name).ok();
         // A model without the files of its modules still predicts and aligns.

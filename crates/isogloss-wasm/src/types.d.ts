@@ -1,5 +1,6 @@
 /**
- * The files of a model folder by name: config.json, model.safetensors, tokenizer.json; of a
+ * The files of a model folder by name: config.json, model.safetensors, tokenizer.json; where the
+ * folder has them, tokenizer_config.json, special_tokens_map.json and added_tokens.json; of a
  * sentence-transformers folder also modules.json and what it lists, such as 1_Pooling/config.json.
  */
 export type ModelFiles = Record<string, Uint8Array>;

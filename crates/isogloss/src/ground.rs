@@ -4,6 +4,7 @@ pub mod device;
 pub(crate) mod files;
 #[cfg(feature = "hub")]
 pub mod hub;
+pub(crate) mod max_length;
 pub(crate) mod sample;
 pub(crate) mod seeds;
 pub(crate) mod sentence_modules;

@@ -19,10 +19,11 @@ pub(crate) use unlabeled::UnlabeledLoaders;
 
 use crate::data::pairs::PairSet;
 use crate::ground::device::{DeviceInfo, check_buffer};
+use crate::ground::max_length::recipe_max_length;
 use crate::ground::vocabulary::check_vocabulary;
 use crate::step::ForwardPlan;
 use crate::tools::trim::has_lost_pieces;
-use crate::{Error, Plan};
+use crate::{Error, ModelRecipe, MonolingualRecipe, PairsRecipe, Plan};
 
 /// Data loaders of a plan: labeled examples and unlabeled text.
 pub(crate) struct Loaders {
@@ -43,14 +44,14 @@ impl Loaders {
         let tokenizer_path = tokenizer_folder.join("tokenizer.json");
         let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
         let (config, _) = read_config(model_folder)?;
-        let n_positions = config.max_tokens();
         check_vocabulary(&tokenizer, &tokenizer_path, &config)?;
         let (n_rows, width) = (config.vocab_size, config.hidden_size);
         let table = format!("embedding matrix of {n_rows} × {width}");
         let n_bytes = (n_rows as u64).saturating_mul(width as u64 * size_of::<f32>() as u64);
         check_buffer(device_info, &table, n_bytes)?;
         let recipe = plan.recipe();
-        let max_length = recipe.model.max_length.min(n_positions);
+        let length = |given, default| recipe_max_length(given, default, &tokenizer, &config);
+        let max_length = length(recipe.model.max_length, ModelRecipe::MAX_LENGTH);
         let (pad, seed) = (config.pad_token_id, recipe.seed);
         let labeled = recipe.task.is_labeled().then(|| {
             let data = LabeledLoader::read(plan, &tokenizer, forward_plan, max_length, pad)?;
@@ -65,12 +66,14 @@ impl Loaders {
         let masker = masks.then(|| Masker::new(recipe.masking, &tokenizer)).transpose()?;
         let pairs = recipe.pairs.as_ref().map(|pairs| {
             let sets = PairSet::read_all(pairs, forward_plan.needs_word_links())?;
-            let loader = PairLoader::new(sets, pairs, &tokenizer, n_positions, pad, seed);
+            let max_length = length(pairs.max_length, PairsRecipe::MAX_LENGTH);
+            let loader = PairLoader::new(sets, pairs, &tokenizer, max_length, pad, seed);
             Ok::<_, Error>(loader.with_texts(masker.clone(), contrast))
         });
         let pairs = pairs.transpose()?;
         let blocks = recipe.monolingual.as_ref().zip(masker.clone()).map(|(texts, masker)| {
-            BlockLoader::read(texts, masker, &tokenizer, n_positions, pad, seed)
+            let max_length = length(texts.max_length, MonolingualRecipe::MAX_LENGTH);
+            BlockLoader::read(texts, masker, &tokenizer, max_length, pad, seed)
         });
         let unlabeled = UnlabeledLoaders { pairs, blocks: blocks.transpose()? };
         Ok(Self { labeled, unlabeled })

@@ -156,9 +156,10 @@ impl Default for Recipe {
 }
 
 impl Recipe {
-    /// Evaluation settings of the trained model, which are saved with it.
-    pub fn scoring(&self) -> SavedScoring {
-        let (max_length, unseen_labels) = (self.model.max_length, self.data.unseen_labels);
+    /// Evaluation settings of the trained model, which are saved with it; its texts have at most
+    /// `max_length` tokens.
+    pub fn scoring(&self, max_length: usize) -> SavedScoring {
+        let unseen_labels = self.data.unseen_labels;
         let table = self.language_adapter.as_ref().zip(self.data.sources.first());
         let language_adapter = table.and_then(|(table, source)| {
             let path = match table.evaluation {

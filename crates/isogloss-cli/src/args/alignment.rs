@@ -113,7 +113,7 @@ pub(crate) struct RetrieveArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct EncodingArgs {
     /// Maximum number of tokens of a text, truncated beyond [default: as a folder of
-    /// sentence-transformers says, else 128]
+    /// sentence-transformers says, else 128 or the tokenizer's model_max_length if that is less]
     #[arg(long, value_name = "N")]
     pub(crate) max_length: Option<usize>,
     /// Pooling of hidden states into a sentence embedding: cls, max, mean, mean_sqrt_len_tokens,

@@ -92,7 +92,7 @@ pub(crate) struct LabeledArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ScoringArgs {
     /// Maximum number of tokens of a text, truncated beyond [default: as in the model's run, or
-    /// else as many as the model takes]
+    /// else as many as the model and its tokenizer take]
     #[arg(long, value_name = "TOKENS", value_parser = parse_max_length)]
     pub(crate) max_length: Option<usize>,
     /// Unit that carries a tag: word, its first subword, or subword [default: as in the model's

@@ -39,7 +39,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
     let labels = loaded.head.as_ref().map(|head| head.labels().to_vec()).unwrap_or_default();
     let unused_files = unused::files(&folder.path)?;
     let mut unused_settings = unused::fields(&loaded.config_json)?;
-    unused_settings.extend(unused::settings(&tokenizer_folder(&folder)?, max_tokens));
+    unused_settings.extend(unused::settings(&tokenizer_folder(&folder)?));
     if args.json {
         let mut peft = BTreeMap::<_, BTreeMap<_, _>>::new();
         for (name, config) in loaded.model.encoder.adapters(AdapterLibrary::Peft) {

@@ -7,12 +7,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::features::featurize::{
-    FeaturizedExample, featurize, first_cut, label_id, token_label, whole,
+    FeaturizedExample, cut_words, featurize, label_id, token_label, whole,
 };
 use crate::tokenizer::Encoder;
 use crate::{
     Bio, Content, Encoded, Example, FeatureOptions, Features, Featurized, IGNORE_INDEX, LabelSet,
-    LostWord, Slot, TagScheme, Target, TextError, Tokenizer, bio_labels, whitespace_words,
+    LostWord, Slot, TagScheme, Target, TextError, Tokenizer, TruncationSide, bio_labels,
+    whitespace_words,
 };
 
 /// Prediction units of token classification: which tokens have the tags of a text.
@@ -92,7 +93,7 @@ pub(crate) fn tagging(
                     let spans = encoder.tokenizer().spans(&input, text);
                     let scheme = TagScheme::from_labels(labels.names());
                     let id = |tag: &str| label_id(labels, tag, example);
-                    tag_spans(&spans, slots, input.n_truncated > 0, scheme, id)?
+                    tag_spans(&spans, slots, &input, scheme, id)?
                 }
             };
             Ok(tagged(input, target, first_text, lost))
@@ -115,32 +116,45 @@ fn tagged(
 fn tag_spans(
     spans: &[(usize, usize)],
     slots: &[Slot],
-    is_truncated: bool,
+    input: &Encoded,
     scheme: TagScheme,
     id: impl Fn(&str) -> Result<u32, TextError>,
 ) -> Result<(Target, Vec<LostWord>), TextError> {
-    let tags = bio_labels(spans, slots);
-    let n_covered = spans.iter().map(|&(_, end)| end).max().unwrap_or_default();
+    let mut tags = bio_labels(spans, slots);
+    let texts = || spans.iter().filter(|(start, end)| start < end);
+    let n_covered = texts().map(|&(_, end)| end).max().unwrap_or_default();
+    let from = texts().map(|&(start, _)| start).min().unwrap_or(usize::MAX);
+    let is_left = input.truncation_side == TruncationSide::Left;
     let mut lost = Vec::new();
     for slot in slots {
         let is_covered =
             spans.iter().any(|&(start, end)| start.max(slot.start) < end.min(slot.end));
-        let is_cut = is_truncated && slot.end > n_covered;
+        let is_beyond = if is_left { slot.start < from } else { slot.end > n_covered };
+        let is_cut = input.n_truncated > 0 && is_beyond;
         if is_cut || !is_covered {
-            // The truncated rest of a slot that has tokens continues it, so its tag is `I-`.
-            let name = slot.name.clone();
-            let tag = if is_covered { Bio::Inside(name) } else { Bio::Begin(name) };
+            // The truncated rest of a slot that has tokens continues it, so its tag is `I-`; after
+            // a truncated beginning, its first token does.
+            let inside = Bio::Inside(slot.name.clone());
+            let is_rest = is_covered && !is_left;
+            let tag = if is_rest { inside.clone() } else { Bio::Begin(slot.name.clone()) };
             let after = spans.iter().position(|&(start, end)| start < end && start >= slot.start);
-            let at = after.filter(|_| !is_cut).unwrap_or(spans.len());
+            let at = after.filter(|_| is_left || !is_cut).unwrap_or(spans.len());
+            if is_left
+                && is_cut
+                && is_covered
+                && let Some(tag) = tags.get_mut(at)
+            {
+                *tag = inside;
+            }
             lost.push(Unit { token: None, lost: Some((at, is_cut)), bio: tag.to_string() });
         }
     }
     let mut units = Vec::new();
     let mut lost = lost.into_iter().peekable();
     for (token, (&(start, end), tag)) in spans.iter().zip(&tags).enumerate() {
-        while let Some(unit) =
-            lost.next_if(|unit| unit.lost.is_some_and(|(at, is_cut)| !is_cut && at <= token))
-        {
+        while let Some(unit) = lost.next_if(|unit| {
+            unit.lost.is_some_and(|(at, is_cut)| (is_left || !is_cut) && at <= token)
+        }) {
             units.push(unit);
         }
         if start < end {
@@ -161,12 +175,12 @@ fn tag_words(
     id: impl Fn(&str) -> Result<u32, TextError>,
 ) -> Result<(Target, Vec<LostWord>), TextError> {
     let firsts = input.first_subwords(tags.len());
-    let first_cut = first_cut(input, &firsts);
+    let cut = cut_words(input, &firsts);
     let mut all = Vec::new();
     for (word, tag) in tags.iter().enumerate() {
         let Some(first) = firsts[word] else {
             let at = firsts[word..].iter().flatten().next().copied().unwrap_or(input.len());
-            all.push(Unit { token: None, lost: Some((at, word >= first_cut)), bio: tag.clone() });
+            all.push(Unit { token: None, lost: Some((at, cut.contains(&word))), bio: tag.clone() });
             continue;
         };
         all.push(Unit { token: Some(first), lost: None, bio: tag.clone() });
@@ -222,7 +236,7 @@ fn label_units(
 #[cfg(test)]
 mod tests {
     use super::{TagUnits, featurize_tagging};
-    use crate::tokenizer::tests::unigram;
+    use crate::tokenizer::tests::{UNIGRAM, read, unigram};
     use crate::{
         Example, FeatureOptions, Featurized, Format, LabelSet, LostWord, ReadOptions, Target,
         TextError, read_examples,
@@ -364,5 +378,28 @@ mod tests {
             error.to_string(),
             "de.conll:3: unknown label \"B-arae\", did you mean \"B-area\"?"
         );
+    }
+
+    #[test]
+    fn words_that_are_cut_off_at_the_start_are_lost_before_the_first_token() {
+        let left = UNIGRAM.replacen("Right", "Left", 1);
+        let tokenizer = read(&left);
+        let labels = LabelSet::new(["B-L", "I-L", "O"]).unwrap();
+        let options = FeatureOptions::new(4);
+        // <s> ▁aus ▁W </s>: the first word is cut off, the third has a token.
+        let words = conll("Licht B-L\naus I-L\nW O\n");
+        let featurized =
+            featurize_tagging(&tokenizer, &words, Some(&labels), TagUnits::Word, &options).unwrap();
+        assert_eq!(featurized.features[0].input.ids, [0, 8, 6, 2]);
+        assert_eq!(featurized.features[0].target, Target::Tokens(vec![X, 1, 2, X]));
+        assert_eq!(featurized.lost[0], [LostWord { at: 1, label: 0, is_cut: true }]);
+        // The same as a span of running text: its rest continues it.
+        let text = r#"{"text": "Licht aus W", "slots": [{"slot": "L", "start": 0, "end": 9}]}"#;
+        let spans = jsonl(text);
+        let featurized =
+            featurize_tagging(&tokenizer, &spans, Some(&labels), TagUnits::Subword, &options)
+                .unwrap();
+        assert_eq!(featurized.features[0].target, Target::Tokens(vec![X, 1, 2, X]));
+        assert_eq!(featurized.lost[0], [LostWord { at: 1, label: 0, is_cut: true }]);
     }
 }

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use tokenizers::parallelism::MaybeParallelRefIterator as _;
-use tokenizers::utils::truncation::{TruncationParams, truncate_encodings};
+use tokenizers::utils::truncation::{TruncationDirection, TruncationParams, truncate_encodings};
 use tokenizers::{
     Encoding, InputSequence, Model as _, OffsetType, PostProcessor as _, PreTokenizer as _, Token,
 };
 
-use crate::{Encoded, TextError, Tokenizer};
+use crate::{Encoded, TextError, Tokenizer, TruncationSide};
 
 /// The number of characters of a text that an error shows.
 const N_SHOWN: usize = 40;
@@ -32,8 +32,9 @@ impl Tokenizer {
     /// Tokenizes a text, or a pair of texts, to at most `max_length` tokens, special tokens
     /// included.
     ///
-    /// Truncation removes tokens at the end; of a pair, from the longer text first
-    /// (`longest_first`).
+    /// Truncation removes tokens at the end, or at the start where the tokenizer's
+    /// [`truncation_side`](Tokenizer::truncation_side) is left; of a pair, from the longer text
+    /// first (`longest_first`).
     ///
     /// # Errors
     /// [`TextError::MaxLength`] if the special tokens leave no room for text, [`TextError::Encode`]
@@ -205,8 +206,13 @@ impl<'a> Encoder<'a> {
             first.len() + second.as_ref().map_or(0, Encoding::len)
         };
         let n_before = n_tokens(&first, &second);
-        let params =
-            TruncationParams { max_length: max_length - n_special, ..TruncationParams::default() };
+        let side = self.tokenizer.truncation_side;
+        let direction = match side {
+            TruncationSide::Left => TruncationDirection::Left,
+            TruncationSide::Right => TruncationDirection::Right,
+        };
+        let max_length = max_length - n_special;
+        let params = TruncationParams { max_length, direction, ..TruncationParams::default() };
         (first, second) =
             truncate_encodings(first, second, &params).map_err(|error| refusal(text, &*error))?;
         let n_truncated = n_before - n_tokens(&first, &second);
@@ -226,7 +232,7 @@ impl<'a> Encoder<'a> {
             }
             (None, None) => first,
         };
-        let encoded = encoded(&encoding, n_truncated);
+        let encoded = Encoded { truncation_side: side, ..encoded(&encoding, n_truncated) };
         Ok((encoded, first_text(&encoding)))
     }
 }
@@ -252,6 +258,7 @@ fn encoded(encoding: &Encoding, n_truncated: usize) -> Encoded {
         word_ids: encoding.get_word_ids().to_vec(),
         special,
         n_truncated,
+        truncation_side: TruncationSide::default(),
     }
 }
 

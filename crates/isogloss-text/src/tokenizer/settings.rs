@@ -1,64 +1,103 @@
-//! Settings of `tokenizer_config.json`, which override those of `tokenizer.json`, as in
-//! `transformers`.
+//! Settings of the files beside `tokenizer.json`, which override it as in `transformers`:
+//! `tokenizer_config.json`, `special_tokens_map.json`, `added_tokens.json`, and the model type of
+//! `config.json`, which stands for the class of the tokenizer.
+//!
+//! `docs/tokenizers.md` says how many texts are tokenized as by `transformers`, setting by setting.
 
 use serde_json::{Value, json};
 
+use super::added_tokens::{self, AddedId};
+use super::files::{TokenizerClass, TokenizerFiles};
+use crate::TruncationSide;
+
 /// The settings of BERT's normalizer: their names in `tokenizer_config.json` and in
-/// `tokenizer.json`.
-const NORMALIZER: [(&str, &str); 3] = [
-    ("do_lower_case", "lowercase"),
-    ("strip_accents", "strip_accents"),
-    ("tokenize_chinese_chars", "handle_chinese_chars"),
+/// `tokenizer.json`, and what an absent one means to a class of BERT.
+const NORMALIZER: [(&str, &str, Value); 3] = [
+    ("do_lower_case", "lowercase", Value::Bool(true)),
+    // Null means the value of `lowercase`.
+    ("strip_accents", "strip_accents", Value::Null),
+    ("tokenize_chinese_chars", "handle_chinese_chars", Value::Bool(true)),
 ];
 
-/// Tokenizer classes that use the normalizer of `tokenizer.json` unchanged.
-const AS_IT_IS: [&str; 2] = ["PreTrainedTokenizer", "TokenizersBackend"];
+/// Lengths from here on mean that there is no limit, as `transformers` writes them.
+const NO_LIMIT: f64 = 1e20;
 
-/// Applies a `tokenizer_config.json` to the content of a `tokenizer.json`: overrides the settings
-/// of a BERT normalizer, and adds tokens that the file lacks.
-/// Returns those tokens with their ids.
-///
-/// Absent fields change nothing.
-pub(super) fn apply(config: &Value, file: &mut Value) -> Vec<(String, u64)> {
-    let class = config.get("tokenizer_class").and_then(Value::as_str).unwrap_or_default();
-    let normalizer = file.get_mut("normalizer").filter(|part| part["type"] == "BertNormalizer");
-    if let Some(normalizer) = normalizer.filter(|_| !AS_IT_IS.iter().any(|c| class.starts_with(c)))
-    {
-        for (setting, field) in NORMALIZER {
-            // `strip_accents` may be null, which means the value of `lowercase`.
-            let value = config.get(setting).filter(|value| value.is_boolean() || value.is_null());
-            if let Some(value) = value.filter(|v| v.is_boolean() || setting == "strip_accents") {
-                normalizer[field] = value.clone();
-            }
-        }
-    }
-    add_tokens(config, file)
+/// Tokenizer settings that are not part of the `tokenizers` library's own file.
+pub(super) struct Settings {
+    /// Tokens with an id that the file lacks.
+    pub(super) added: Vec<AddedId>,
+    pub(super) splits_special_tokens: bool,
+    pub(super) truncation_side: TruncationSide,
+    pub(super) model_max_length: Option<usize>,
 }
 
-fn add_tokens(config: &Value, file: &mut Value) -> Vec<(String, u64)> {
-    let Some(Value::Object(decoder)) = config.get("added_tokens_decoder") else {
-        return Vec::new();
+/// Applies the settings of the other files to the content of `tokenizer.json`: the normalizer,
+/// the prefix space, the added tokens.
+///
+/// Where `transformers` 5 builds parts of a tokenizer anew and drops those of the file, the
+/// file's are kept, as in `transformers` 4. `padding_side` and padding in the file are without
+/// effect, because padding is masked.
+pub(super) fn apply(files: &mut TokenizerFiles) -> Settings {
+    let class = files.class();
+    set_normalizer(files, class);
+    set_byte_level(files, class);
+    let added = added_tokens::add(files, class);
+    let left = |side: &Value| side.as_str().is_some_and(|s| s.eq_ignore_ascii_case("left"));
+    let in_file = files.tokenizer.pointer("/truncation/direction").cloned().unwrap_or_default();
+    let is_left = match &files.config["truncation_side"] {
+        Value::Null => left(&in_file),
+        side => left(side),
     };
-    if !file["added_tokens"].is_array() {
-        file["added_tokens"] = json!([]);
+    let length = ["model_max_length", "max_len"].map(|key| files.config[key].as_f64());
+    let length = length.into_iter().flatten().next();
+    Settings {
+        added,
+        splits_special_tokens: files.config["split_special_tokens"] == true,
+        truncation_side: if is_left { TruncationSide::Left } else { TruncationSide::Right },
+        model_max_length: length
+            .filter(|length| (1.0..NO_LIMIT).contains(length))
+            .map(|length| length as usize),
     }
-    let Some(tokens) = file["added_tokens"].as_array_mut() else { return Vec::new() };
-    let mut added = Vec::new();
-    for (id, token) in decoder {
-        let (Ok(id), Some(content)) = (id.parse(), token["content"].as_str()) else { continue };
-        if tokens.iter().all(|known| known["content"] != content) {
-            added.push((content.to_owned(), id));
-            let flag = |name: &str| token[name].as_bool().unwrap_or_default();
-            tokens.push(json!({
-                "id": id, "content": content, "single_word": flag("single_word"),
-                "lstrip": flag("lstrip"), "rstrip": flag("rstrip"),
-                "normalized": flag("normalized"), "special": flag("special"),
-            }));
+}
+
+fn set_normalizer(files: &mut TokenizerFiles, class: TokenizerClass) {
+    if !matches!(class, TokenizerClass::Bert | TokenizerClass::Unknown) {
+        return;
+    }
+    let normalizer = files.tokenizer.get_mut("normalizer");
+    let Some(normalizer) = normalizer.filter(|part| part["type"] == "BertNormalizer") else {
+        return;
+    };
+    for (setting, field, default) in NORMALIZER {
+        let is_valid =
+            |value: &&Value| value.is_boolean() || value.is_null() && setting == "strip_accents";
+        match files.config.get(setting).filter(is_valid) {
+            Some(value) => normalizer[field] = value.clone(),
+            None if class == TokenizerClass::Bert => normalizer[field] = default,
+            None => {}
         }
     }
-    // The tokenizer assigns ids beyond the vocabulary in the order of the list.
-    tokens.sort_by_key(|token| token["id"].as_u64());
-    added
+}
+
+/// Sets the prefix space of a byte-level pre-tokenizer, and trimmed offsets.
+fn set_byte_level(files: &mut TokenizerFiles, class: TokenizerClass) {
+    let flag = |name: &str| files.config[name].as_bool();
+    let prefix_space = match class {
+        TokenizerClass::Backend => return,
+        TokenizerClass::Unknown => flag("add_prefix_space"),
+        _ => Some(flag("add_prefix_space").unwrap_or_default()),
+    };
+    let trim_offsets = flag("trim_offsets").unwrap_or(true);
+    let Some(prefix_space) = prefix_space else { return };
+    let file = &mut files.tokenizer;
+    if let Some(part) = file.get_mut("pre_tokenizer").filter(|p| p["type"] == "ByteLevel") {
+        part["add_prefix_space"] = json!(prefix_space);
+    }
+    let processor = file.get_mut("post_processor").filter(|p| p["type"] == "RobertaProcessing");
+    if let Some(part) = processor.filter(|_| class == TokenizerClass::Roberta) {
+        part["add_prefix_space"] = json!(prefix_space);
+        part["trim_offsets"] = json!(trim_offsets);
+    }
 }
 
 #[cfg(test)]
@@ -69,8 +108,12 @@ mod tests {
 
     use crate::{TextError, Tokenizer};
 
-    /// A BERT-like tokenizer in a folder, with this `tokenizer_config.json`.
     fn tokenizer(config: &Value) -> Result<Tokenizer, TextError> {
+        Tokenizer::from_file(&folder(config).path().join("tokenizer.json"))
+    }
+
+    /// A BERT-like tokenizer in a folder, with this `tokenizer_config.json`.
+    fn folder(config: &Value) -> tempfile::TempDir {
         let vocab = ["[UNK]", "[CLS]", "Licht", "licht", "für", "fur", "灯", "开", "开灯"];
         let vocab: Value = (0..).zip(vocab).map(|(id, t)| (t.to_owned(), json!(id))).collect();
         let file = json!({
@@ -85,7 +128,7 @@ mod tests {
         let path = folder.path().join("tokenizer.json");
         fs::write(&path, file.to_string()).unwrap();
         fs::write(folder.path().join("tokenizer_config.json"), config.to_string()).unwrap();
-        Tokenizer::from_file(&path)
+        folder
     }
 
     fn tokens(config: &Value, text: &str) -> Vec<String> {
@@ -125,5 +168,60 @@ mod tests {
         let message = tokenizer(&config).unwrap_err().to_string();
         assert!(message.contains("tokenizer_config.json"), "{message}");
         assert!(message.contains("added token \"<ent>\" has the id 12, here it would be 9"));
+    }
+
+    #[test]
+    fn a_class_of_bert_has_its_defaults_where_the_config_says_nothing() {
+        let config = json!({"tokenizer_class": "DistilBertTokenizerFast"});
+        assert_eq!(tokens(&config, "Licht für"), ["licht", "fur"]);
+        let config = json!({"tokenizer_class": "RobertaTokenizer"});
+        assert_eq!(tokens(&config, "Licht für"), ["Licht", "für"]);
+    }
+
+    #[test]
+    fn a_length_without_a_limit_is_none() {
+        let length = |value: Value| {
+            let config = json!({ "model_max_length": value });
+            tokenizer(&config).unwrap().model_max_length()
+        };
+        assert_eq!(length(json!(64)), Some(64));
+        // What transformers writes for "no limit", as a float and as an integer of 31 digits.
+        assert_eq!(length(json!(1e30)), None);
+        assert_eq!(length(json!(null)), None);
+        assert_eq!(length(json!(0)), None);
+    }
+
+    #[test]
+    fn the_resolved_file_alone_tokenizes_as_the_folder() {
+        let config = json!({
+            "do_lower_case": true, "additional_special_tokens": ["<ent>"],
+            "added_tokens_decoder": {"9": {"content": "<e1>", "normalized": false}},
+        });
+        let folder = folder(&config);
+        let (tokenizer, file) =
+            Tokenizer::with_resolved_file(&folder.path().join("tokenizer.json")).unwrap();
+        let alone = Tokenizer::from_bytes(&file, "t.json".as_ref()).unwrap();
+        let text = "Licht <ent> für<e1> 开灯";
+        let encode = |tokenizer: &Tokenizer| tokenizer.encode(text, None, 16).unwrap();
+        assert_eq!(encode(&alone), encode(&tokenizer));
+        assert_eq!(encode(&alone).ids, [3, 10, 4, 9, 7, 6]);
+        let file: Value = serde_json::from_slice(&file).unwrap();
+        assert_eq!(file["added_tokens"][1]["id"], 10);
+    }
+
+    #[test]
+    fn the_ids_of_added_tokens_json_are_checked() {
+        let folder = folder(&json!({}));
+        let path = folder.path().join("tokenizer.json");
+        let write = |id: u32| {
+            let added = json!({ "<ent>": id }).to_string();
+            fs::write(folder.path().join("added_tokens.json"), added).unwrap();
+        };
+        write(9);
+        assert_eq!(Tokenizer::from_file(&path).unwrap().id("<ent>"), Some(9));
+        write(11);
+        let message = Tokenizer::from_file(&path).unwrap_err().to_string();
+        assert!(message.contains("added_tokens.json: "), "{message}");
+        assert!(message.contains("\"<ent>\" has the id 11, here it would be 9"), "{message}");
     }
 }

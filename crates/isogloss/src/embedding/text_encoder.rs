@@ -16,6 +16,7 @@ use crate::embedding::search::Vectors;
 use crate::embedding::sentence_pipeline::SentencePipeline;
 use crate::error::EmbeddingError;
 use crate::ground::device::read;
+use crate::ground::max_length::folder_max_length;
 use crate::ground::tensors::integers;
 use crate::ground::vocabulary::check_vocabulary;
 
@@ -111,9 +112,10 @@ impl TextEncoder {
         Ok(Self::new(encoder, tokenizer, device.clone()))
     }
 
-    /// Creates a text encoder from an encoder without autodiff and its tokenizer.
+    /// Creates a text encoder from an encoder without autodiff and its tokenizer. The maximum
+    /// length is the smaller of the position embeddings and the tokenizer's `model_max_length`.
     pub fn new(encoder: Encoder, tokenizer: Tokenizer, device: Device) -> Self {
-        let max_length = encoder.config().max_tokens();
+        let max_length = folder_max_length(&tokenizer, encoder.config());
         let (sentences, modules) = (SentencePipeline::default(), None);
         Self { encoder, tokenizer, device, batch_size: BATCH_SIZE, max_length, sentences, modules }
     }

@@ -14,6 +14,7 @@ pub(crate) fn copy_tokenizer(from: &Path, to: &Path) -> Result<(), Error> {
         "tokenizer.json",
         "tokenizer_config.json",
         "special_tokens_map.json",
+        "added_tokens.json",
         "sentencepiece.bpe.model",
         "vocab.txt",
         TRIM_NOTE,

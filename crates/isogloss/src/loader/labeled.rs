@@ -28,7 +28,8 @@ pub(crate) struct LabeledLoader {
     /// Data augmentation; set if a text other than the original is read, or tags of several views
     /// are compared.
     viewer: Option<Viewer>,
-    max_length: usize,
+    /// Maximum sequence length of the examples, in tokens.
+    pub(crate) max_length: usize,
     pad_token_id: u32,
     /// Word dropout: its rate, and the mask token that replaces words.
     word_dropout: Option<(f64, u32)>,

@@ -27,11 +27,10 @@ impl BlockLoader {
         recipe: &MonolingualRecipe,
         masker: Masker,
         tokenizer: &Tokenizer,
-        n_positions: usize,
+        max_length: usize,
         pad_token_id: u32,
         seed: u64,
     ) -> Result<Self, Error> {
-        let max_length = recipe.max_length.min(n_positions);
         let blocks = |language: &Language| {
             Ok::<_, Error>(pack_sentences(tokenizer, &recipe.sentences(language)?, max_length)?)
         };

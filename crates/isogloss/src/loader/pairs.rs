@@ -17,8 +17,9 @@ use crate::{Error, PairsRecipe};
 /// Data loader of sentence pairs; all pairs of a batch are of one language.
 pub(crate) struct PairLoader {
     pub(crate) sets: Vec<PairSet>,
-    pub(crate) recipe: PairsRecipe,
     pub(crate) tokenizer: Tokenizer,
+    /// Maximum sequence length of a sentence, in tokens.
+    pub(crate) max_length: usize,
     pub(crate) epochs: LanguageEpochs,
     masker: Option<Masker>,
     contrast: ContrastTexts,
@@ -39,7 +40,7 @@ impl PairLoader {
         sets: Vec<PairSet>,
         recipe: &PairsRecipe,
         tokenizer: &Tokenizer,
-        n_positions: usize,
+        max_length: usize,
         pad_token_id: u32,
         seed: u64,
     ) -> Self {
@@ -47,12 +48,10 @@ impl PairLoader {
         let n_bytes = |pair: &LinkedPair| pair.pair.left.len() + pair.pair.right.len();
         let lengths = sets.iter().map(|set| set.train.iter().map(n_bytes).collect()).collect();
         let epochs = LanguageEpochs::new(lengths, &recipe.sampling, recipe.batch_size, seed);
-        let max_length = recipe.max_length.min(n_positions);
-        let (recipe, tokenizer) = (PairsRecipe { max_length, ..recipe.clone() }, tokenizer.clone());
         Self {
             sets,
-            recipe,
-            tokenizer,
+            tokenizer: tokenizer.clone(),
+            max_length,
             epochs,
             masker: None,
             contrast: ContrastTexts { mixup: false, masked: false },
@@ -93,7 +92,7 @@ impl PairLoader {
         }
         if has(TextView::PairJoined) {
             let pairs: Vec<_> = pairs.iter().map(|pair| pair.pair.clone()).collect();
-            let joined = join_translations(&self.tokenizer, &pairs, self.recipe.max_length)?;
+            let joined = join_translations(&self.tokenizer, &pairs, self.max_length)?;
             let joined = self.masked(joined, split_seed(seed, 2));
             batch.texts.push((TextView::PairJoined, self.collate(joined)?));
         }
@@ -108,9 +107,7 @@ impl PairLoader {
         lefts.dedup();
         let words = |left: &&str| left.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let sentences: Vec<_> = lefts.iter().map(words).collect();
-        let cut = |tokenizer: &Tokenizer| {
-            tokenizer.encode_words_batch(&sentences, self.recipe.max_length)
-        };
+        let cut = |tokenizer: &Tokenizer| tokenizer.encode_words_batch(&sentences, self.max_length);
         Ok([cut(&self.tokenizer)?, cut(other)?])
     }
 
@@ -121,7 +118,7 @@ impl PairLoader {
                 side(&pair.pair).split_whitespace().map(str::to_owned).collect()
             };
             let sentences: Vec<_> = pairs.iter().map(words).collect();
-            self.tokenizer.encode_words_batch(&sentences, self.recipe.max_length)
+            self.tokenizer.encode_words_batch(&sentences, self.max_length)
         };
         Ok([encode(|pair| &pair.left)?, encode(|pair| &pair.right)?])
     }
@@ -152,10 +149,10 @@ impl PairLoader {
                     origin: pair.pair.origin.clone(),
                 });
                 let mixed: Vec<_> = mixed.collect();
-                join_translations(&self.tokenizer, &mixed, self.recipe.max_length)?
+                join_translations(&self.tokenizer, &mixed, self.max_length)?
             } else {
                 let texts: Vec<_> = side.iter().map(|[text, _]| (*text, None)).collect();
-                self.tokenizer.encode_batch(&texts, self.recipe.max_length)?
+                self.tokenizer.encode_batch(&texts, self.max_length)?
             };
             Ok::<_, Error>(match self.contrast.masked {
                 true => self.masked(encoded, split_seed(seed, what)),
@@ -237,7 +234,7 @@ mod tests {
             held_out: Vec::new(),
             n_unlinked: 0,
         };
-        let recipe = PairsRecipe { batch_size, max_length: 8, ..PairsRecipe::default() };
+        let recipe = PairsRecipe { batch_size, ..PairsRecipe::default() };
         PairLoader::new(vec![set], &recipe, &tokenizer, 64, 1, 7)
             .with_texts(None, Some(ContrastTexts { mixup, masked: false }))
     }

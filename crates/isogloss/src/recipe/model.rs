@@ -19,7 +19,9 @@ pub struct ModelRecipe {
     /// Pooling: how hidden states become a sentence embedding; not used for tagging.
     pub pooling: Pooling,
     /// Maximum sequence length: tokens after which a text is truncated, special tokens included.
-    pub max_length: usize,
+    /// Without it, 128, or the tokenizer's `model_max_length` if that is less.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<usize>,
     /// Dropout rate in training, of all dropout layers; the rates of the model's configuration by
     /// default.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,7 +44,7 @@ impl Default for ModelRecipe {
             source: String::new(),
             head: HeadReuse::ByName,
             pooling: Pooling::Mean,
-            max_length: 128,
+            max_length: None,
             dropout: None,
             trim: false,
             allow_unknown: false,
@@ -81,11 +83,16 @@ impl HeadReuse {
 }
 
 impl ModelRecipe {
+    /// Maximum sequence length where neither recipe nor tokenizer gives one.
+    pub(crate) const MAX_LENGTH: usize = 128;
+
     pub(super) fn check(&self, faults: &mut RecipeFaults<'_>) {
         if self.source.is_empty() {
             faults.add("model.source", "name a folder or a repository on the hub");
         }
-        faults.at_least("model.max_length", self.max_length as u64, 3);
+        if let Some(max_length) = self.max_length {
+            faults.at_least("model.max_length", max_length as u64, 3);
+        }
         if let Some(rate) = self.dropout {
             faults.below_one("model.dropout", rate);
         }

@@ -18,8 +18,10 @@ pub struct MonolingualRecipe {
     pub languages: Languages,
     /// Batch size, in blocks.
     pub batch_size: usize,
-    /// Maximum sequence length: tokens of a block, special tokens included.
-    pub max_length: usize,
+    /// Maximum sequence length: tokens of a block, special tokens included. Without it, 128, or the
+    /// tokenizer's `model_max_length` if that is less.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<usize>,
     /// Held-out blocks of each language, for evaluation, spread evenly over the whole text.
     pub held_out: usize,
     /// Language sampling: how the language of each batch is drawn.
@@ -32,7 +34,7 @@ impl Default for MonolingualRecipe {
             path: LanguagePattern::default(),
             languages: Languages::All,
             batch_size: 8,
-            max_length: 128,
+            max_length: None,
             held_out: 0,
             sampling: LanguageSampling::default(),
         }
@@ -40,9 +42,14 @@ impl Default for MonolingualRecipe {
 }
 
 impl MonolingualRecipe {
+    /// Maximum sequence length where neither recipe nor tokenizer gives one.
+    pub(crate) const MAX_LENGTH: usize = 128;
+
     pub(super) fn check(&self, faults: &mut RecipeFaults<'_>) {
         faults.at_least("monolingual.batch_size", self.batch_size as u64, 1);
-        faults.at_least("monolingual.max_length", self.max_length as u64, 3);
+        if let Some(max_length) = self.max_length {
+            faults.at_least("monolingual.max_length", max_length as u64, 3);
+        }
         faults.path_by_language("monolingual.path", &self.path);
         faults.sampling("monolingual.sampling", &self.sampling);
     }

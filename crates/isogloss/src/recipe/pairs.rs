@@ -19,8 +19,9 @@ pub struct PairsRecipe {
     /// Batch size, in pairs.
     pub batch_size: usize,
     /// Maximum sequence length: tokens after which a sentence is truncated, special tokens
-    /// included.
-    pub max_length: usize,
+    /// included. Without it, 96, or the tokenizer's `model_max_length` if that is less.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<usize>,
     /// Maximum number of training pairs of each language, the first of the file; all if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
@@ -39,7 +40,7 @@ impl Default for PairsRecipe {
             path: LanguagePattern::default(),
             languages: Languages::All,
             batch_size: 16,
-            max_length: 96,
+            max_length: None,
             limit: None,
             held_out: 0,
             sampling: LanguageSampling::default(),
@@ -49,9 +50,14 @@ impl Default for PairsRecipe {
 }
 
 impl PairsRecipe {
+    /// Maximum sequence length where neither recipe nor tokenizer gives one.
+    pub(crate) const MAX_LENGTH: usize = 96;
+
     pub(super) fn check(&self, faults: &mut RecipeFaults<'_>) {
         faults.at_least("pairs.batch_size", self.batch_size as u64, 1);
-        faults.at_least("pairs.max_length", self.max_length as u64, 3);
+        if let Some(max_length) = self.max_length {
+            faults.at_least("pairs.max_length", max_length as u64, 3);
+        }
         faults.path_by_language("pairs.path", &self.path);
         if let Some(aligner) = &self.aligner {
             aligner.check(faults);

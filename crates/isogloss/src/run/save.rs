@@ -48,7 +48,7 @@ impl Trainer<'_> {
         match self.unlabeled.pairs.as_ref().filter(|_| is_scored) {
             Some(pairs) => {
                 let width = self.model().encoder.config().hidden_size;
-                write_max_seq_length(folder, pairs.recipe.max_length, width)
+                write_max_seq_length(folder, pairs.max_length, width)
             }
             None => Ok(()),
         }
@@ -57,7 +57,8 @@ impl Trainer<'_> {
     /// The saver of the model: its head, configuration, base and evaluation options.
     pub(super) fn saver(&self) -> Saver<'_> {
         let (head, config_json) = (self.head.as_ref(), &self.config_json);
-        let scoring = head.map(|_| self.plan.recipe().scoring().to_json());
+        let scoring = self.data.filter(|_| head.is_some()).map(|data| data.max_length);
+        let scoring = scoring.map(|length| self.plan.recipe().scoring(length).to_json());
         Saver { head, config_json, base: self.base.as_ref(), scoring }
     }
 }

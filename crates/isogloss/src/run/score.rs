@@ -21,7 +21,7 @@ impl Trainer<'_> {
         let blocks = blocks.iter().flat_map(|blocks| &blocks.held_out);
         let held_out = HeldOut {
             pairs: sets.map(|set| (&set.language, set.held_out.as_slice())).collect(),
-            pair_tokenizer: pairs.as_ref().map(|of| (&of.tokenizer, of.recipe.max_length)),
+            pair_tokenizer: pairs.as_ref().map(|of| (&of.tokenizer, of.max_length)),
             blocks: blocks.map(|(language, blocks)| (language, blocks)).collect(),
             model_folder: &self.options.model_folder,
         };

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use isogloss_model::{HeadSpec, LoadedModel};
-use isogloss_text::{FeatureOptions, Language, LanguagePattern, Unseen};
+use isogloss_text::{FeatureOptions, Language, LanguagePattern, Tokenizer, Unseen};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -12,6 +12,7 @@ use super::TaskConfig;
 use super::traits::{LabeledTask, TargetKind};
 use crate::Error;
 use crate::error::ToolError;
+use crate::ground::max_length::folder_max_length;
 
 /// Evaluation settings of a trained model: its task with the options, and how its examples are
 /// read.
@@ -48,7 +49,8 @@ const MIN_LENGTH: usize = 3;
 
 impl SavedScoring {
     /// Reads the evaluation settings of a model. Without saved ones, the task is inferred from the
-    /// head, and the maximum length is the model's. `path` is the file that holds the settings.
+    /// head, and the maximum length is the smaller of the position embeddings and the tokenizer's
+    /// `model_max_length`. `path` is the file that holds the settings.
     ///
     /// The tags of a model without saved settings are taken to be those of words, on their first
     /// subwords, as is usual with `seqeval`.
@@ -58,13 +60,14 @@ impl SavedScoring {
     pub(crate) fn from_model(
         loaded: &LoadedModel,
         head: &HeadSpec,
+        tokenizer: &Tokenizer,
         path: &Path,
     ) -> Result<Self, Error> {
-        let max_tokens = loaded.model.encoder.config().max_tokens();
         let Some(saved) = &loaded.scoring else {
             let (task, unseen_labels) = (TaskConfig::for_head(head), Unseen::Error);
+            let max_length = folder_max_length(tokenizer, loaded.model.encoder.config());
             let language_adapter = None;
-            return Ok(Self { task, max_length: max_tokens, unseen_labels, language_adapter });
+            return Ok(Self { task, max_length, unseen_labels, language_adapter });
         };
         let this: Self = serde_json::from_value(saved.clone()).map_err(|error| {
             ToolError::Scoring { path: path.to_owned(), problem: error.to_string() }

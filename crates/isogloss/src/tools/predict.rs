@@ -91,7 +91,7 @@ impl Predictor {
             return Err(ToolError::NoHead { path: config_path.clone() }.into());
         };
         check_vocabulary(&tokenizer, tokenizer_path, loaded.model.encoder.config())?;
-        let scoring = SavedScoring::from_model(&loaded, &head, scoring_path)?;
+        let scoring = SavedScoring::from_model(&loaded, &head, &tokenizer, scoring_path)?;
         let n_truncated = AtomicUsize::new(0);
         let (config_path, device) = (config_path.to_owned(), device.clone());
         let subnetwork = None;

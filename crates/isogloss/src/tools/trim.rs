@@ -129,6 +129,7 @@ struct Vocabulary<'a> {
     folder: &'a Path,
     /// Path of its `tokenizer.json`.
     path: PathBuf,
+    /// The content of `tokenizer.json`, with the settings of the files beside it.
     json: Vec<u8>,
     tokenizer: Tokenizer,
     pad_token_id: u32,
@@ -141,8 +142,7 @@ impl<'a> Vocabulary<'a> {
         check_whole(folder)?;
         let (config, _) = read_config(folder)?;
         let path = tokenizer_folder(folder)?.join("tokenizer.json");
-        let json = fs::read(&path).map_err(io(&path))?;
-        let tokenizer = Tokenizer::from_bytes(&json, &path)?;
+        let (tokenizer, json) = Tokenizer::with_resolved_file(&path)?;
         check_vocabulary(&tokenizer, &path, &config)?;
         let modules = read_sentence_modules(folder)?;
         let is_lower_cased = modules.is_some_and(|modules| modules.do_lower_case);

@@ -31,6 +31,10 @@ const NOT_SERVED: [&str; 8] = [
 /// The files of a model that the page needs.
 const MODEL_FILES: [&str; 3] = ["config.json", "model.safetensors", "tokenizer.json"];
 
+/// The files that set its tokenizer, where a model has them.
+const TOKENIZER_FILES: [&str; 3] =
+    ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
+
 pub(super) fn clear() -> Result<()> {
     if Path::new(DIST).exists() {
         fs::remove_dir_all(DIST)?;
@@ -51,6 +55,9 @@ pub(super) fn fill(models: &[OfferedModel]) -> Result<()> {
         let folder = dist.join("models").join(model.name);
         fs::create_dir_all(&folder)?;
         for name in MODEL_FILES {
+            copy(&model.folder.join(name), &folder.join(name))?;
+        }
+        for name in TOKENIZER_FILES.iter().filter(|name| model.folder.join(name).exists()) {
             copy(&model.folder.join(name), &folder.join(name))?;
         }
     }
@@ -84,7 +91,9 @@ pub(super) fn write_manifest(models: &[OfferedModel]) -> Result<()> {
     let model = |model: &OfferedModel| -> Value {
         let folder = dist.join("models").join(model.name);
         let file = |name| json!({ "name": name, "bytes": size(folder.join(name)) });
-        json!({ "name": model.name, "title": model.title, "files": MODEL_FILES.map(file) })
+        let others = TOKENIZER_FILES.into_iter().filter(|name| folder.join(name).exists());
+        let files: Vec<Value> = MODEL_FILES.into_iter().chain(others).map(file).collect();
+        json!({ "name": model.name, "title": model.title, "files": files })
     };
     let module =
         |name| json!({ "bytes": size(dist.join("pkg").join(name).join("isogloss_bg.wasm")) });

@@ -14,10 +14,12 @@ const WEIGHTS: [&str; 4] = [
 ];
 
 /// Files that are loaded, that document the model, or that other programs need to read it.
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 17] = [
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
     "modules.json",
     "config_sentence_transformers.json",
     "adapter_config.json",
@@ -66,28 +68,64 @@ pub(super) fn fields(config: &Value) -> Result<Vec<String>, ConfigError> {
     Ok(fields.iter().map(|name| format!("config.json: {name} = {}", config[name])).collect())
 }
 
-/// Tokenizer settings that would change the output of `transformers` and are not used here.
-pub(super) fn settings(folder: &Path, max_tokens: usize) -> Vec<String> {
+/// Tokenizer settings that are not used here and change what the `tokenizers` library returns, and
+/// those of `tokenizer.json` that `transformers` 5 replaces, see `docs/tokenizers.md`.
+///
+/// The side of padding is not among them: padding is masked, so it changes no result.
+pub(super) fn settings(folder: &Path) -> Vec<String> {
     let read = |name: &str| -> Value {
         let bytes = std::fs::read(folder.join(name)).unwrap_or_default();
         serde_json::from_slice(&bytes).unwrap_or_default()
     };
     let (config, tokenizer) = (read("tokenizer_config.json"), read("tokenizer.json"));
     let mut unused = Vec::new();
-    for side in ["truncation_side", "padding_side"] {
-        if config[side] == "left" {
-            unused.push(format!("tokenizer_config.json: {side} = \"left\""));
-        }
+    if tokenizer["truncation"].is_object() {
+        unused.push("tokenizer.json: the length of truncation, which each command sets".into());
     }
-    if let Some(length) = config["model_max_length"].as_u64().filter(|n| *n < max_tokens as u64) {
-        unused.push(format!("tokenizer_config.json: model_max_length = {length}"));
+    if tokenizer["padding"].is_object() {
+        unused.push("tokenizer.json: padding, which each command sets".into());
     }
-    for part in ["truncation", "padding"] {
-        if tokenizer[part].is_object() {
-            unused.push(format!("tokenizer.json: {part}, which each command sets itself"));
-        }
-    }
+    unused.extend(rebuilt(&config, &tokenizer));
     unused
+}
+
+/// Settings by which `transformers` 5 replaces parts of `tokenizer.json`, which are used here as in
+/// `transformers` 4.
+fn rebuilt(config: &Value, tokenizer: &Value) -> Vec<String> {
+    let class = config["tokenizer_class"].as_str().unwrap_or_default();
+    let class = class.strip_suffix("Fast").unwrap_or(class);
+    let part_type = |part: &str| tokenizer[part]["type"].as_str();
+    let mut found = Vec::new();
+    for key in ["cls_token", "sep_token"] {
+        let token = config[key].as_str().or(config[key]["content"].as_str());
+        let is_in_template = |token: &str| {
+            let processor = &tokenizer["post_processor"];
+            processor.to_string().contains(&Value::from(token).to_string())
+        };
+        if let Some(token) = token.filter(|token| !is_in_template(token)) {
+            found.push(format!(
+                "tokenizer_config.json: {key} = {token:?}; tokenizer.json has another"
+            ));
+        }
+    }
+    if class == "XLMRobertaTokenizer" {
+        if part_type("normalizer").is_some_and(|kind| kind != "Precompiled") {
+            found.push(format!(
+                "tokenizer_config.json: {class}, which leaves out the normalizer in transformers 5"
+            ));
+        }
+        let pre_tokenizers = tokenizer["pre_tokenizer"]["pretokenizers"].as_array();
+        let is_of_class = pre_tokenizers.is_some_and(|parts| {
+            matches!(parts.as_slice(), [split, metaspace]
+                if split["type"] == "WhitespaceSplit" && metaspace["type"] == "Metaspace")
+        });
+        if !is_of_class {
+            found.push(format!(
+                "tokenizer_config.json: {class}, which has another pre-tokenizer in transformers 5"
+            ));
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -108,20 +146,24 @@ mod tests {
     fn files_and_settings_beyond_those_that_are_read_are_listed() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-        let config = json!({"truncation_side": "left", "padding_side": "right",
-            "model_max_length": 64});
+        let config = json!({"truncation_side": "left", "padding_side": "left",
+            "model_max_length": 64, "cls_token": "[MASK]", "sep_token": "</s>",
+            "tokenizer_class": "XLMRobertaTokenizerFast"});
         write("tokenizer_config.json", &config.to_string());
         // spiceai PR #13416: fixed padding that is set in the file, whatever the text.
-        write("tokenizer.json", r#"{"padding": {"strategy": {"Fixed": 128}}, "truncation": null}"#);
+        let tokenizer = json!({"padding": {"strategy": {"Fixed": 128}}, "truncation": null,
+            "normalizer": {"type": "NFKC"}, "pre_tokenizer": {"type": "Metaspace"},
+            "post_processor": {"cls": ["<s>", 0], "sep": ["</s>", 2]}});
+        write("tokenizer.json", &tokenizer.to_string());
         for name in ["config.json", "model.safetensors", "pytorch_model.bin", "README.md"] {
             write(name, "");
         }
         write("special_tokens_map.json", "{}");
-        let expected = ["pytorch_model.bin", "special_tokens_map.json"];
-        assert_eq!(files(folder.path()).unwrap(), expected);
-        let found = settings(folder.path(), 512);
-        assert_eq!(found.len(), 3, "{found:?}");
-        assert!(found[0].contains("truncation_side") && found[1].contains("model_max_length = 64"));
-        assert!(found[2].starts_with("tokenizer.json: padding"));
+        assert_eq!(files(folder.path()).unwrap(), ["pytorch_model.bin"]);
+        let found = settings(folder.path());
+        assert_eq!(found.len(), 4, "{found:?}");
+        assert!(found[0].starts_with("tokenizer.json: padding"));
+        assert!(found[1].contains("cls_token = \"[MASK]\""));
+        assert!(found[2].contains("normalizer") && found[3].contains("pre-tokenizer"));
     }
 }

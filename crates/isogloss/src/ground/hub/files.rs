@@ -11,10 +11,11 @@ use super::error::HubError;
 use super::source::is_plain;
 
 /// Optional files, downloaded if the repository has them.
-pub(super) const OPTIONAL: [&str; 7] = [
+pub(super) const OPTIONAL: [&str; 8] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
     "modules.json",
     "sentence_bert_config.json",
     "config_sentence_transformers.json",
