@@ -1,19 +1,19 @@
 //! Featurization for token classification (sequence tagging): tokenizes words or text and assigns a
 //! tag id to words or subwords.
 
+mod units;
+
 use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::features::featurize::{
-    FeaturizedExample, cut_words, featurize, label_id, token_label, whole,
-};
+use self::units::{tag_spans, tag_words};
+use crate::features::featurize::{FeaturizedExample, featurize, label_id, whole};
 use crate::tokenizer::Encoder;
 use crate::{
-    Bio, Content, Encoded, Example, FeatureOptions, Features, Featurized, IGNORE_INDEX, LabelSet,
-    LostWord, Slot, TagScheme, Target, TextError, Tokenizer, TruncationSide, bio_labels,
-    whitespace_words,
+    Bio, Content, Encoded, Example, FeatureOptions, Features, Featurized, LabelSet, LostWord,
+    TagScheme, Target, TextError, Tokenizer, bio_labels, whitespace_words,
 };
 
 /// Prediction units of token classification: which tokens have the tags of a text.
@@ -68,7 +68,9 @@ pub(crate) fn tagging(
             None => (Target::None, Vec::new()),
             Some(labels) => {
                 let scheme = TagScheme::from_labels(labels.names());
-                tag_words(&input, tags, units, scheme, |tag| label_id(labels, tag, example))?
+                tag_words(&input, tags, units == TagUnits::Subword, scheme, |tag| {
+                    label_id(labels, tag, example)
+                })?
             }
         };
         Ok(tagged(input, target, first_text, lost))
@@ -109,128 +111,6 @@ fn tagged(
 ) -> FeaturizedExample {
     let n_words_lost = [lost.len(), lost.iter().filter(|word| word.is_cut).count()];
     FeaturizedExample { features: Features { input, target }, first_text, lost, n_words_lost }
-}
-
-/// Token labels of running text, and the parts of its slots without a token; BIO tags are converted
-/// to the tag scheme of the labels.
-fn tag_spans(
-    spans: &[(usize, usize)],
-    slots: &[Slot],
-    input: &Encoded,
-    scheme: TagScheme,
-    id: impl Fn(&str) -> Result<u32, TextError>,
-) -> Result<(Target, Vec<LostWord>), TextError> {
-    let mut tags = bio_labels(spans, slots);
-    let texts = || spans.iter().filter(|(start, end)| start < end);
-    let n_covered = texts().map(|&(_, end)| end).max().unwrap_or_default();
-    let from = texts().map(|&(start, _)| start).min().unwrap_or(usize::MAX);
-    let is_left = input.truncation_side == TruncationSide::Left;
-    let mut lost = Vec::new();
-    for slot in slots {
-        let is_covered =
-            spans.iter().any(|&(start, end)| start.max(slot.start) < end.min(slot.end));
-        let is_beyond = if is_left { slot.start < from } else { slot.end > n_covered };
-        let is_cut = input.n_truncated > 0 && is_beyond;
-        if is_cut || !is_covered {
-            // The truncated rest of a slot that has tokens continues it, so its tag is `I-`; after
-            // a truncated beginning, its first token does.
-            let inside = Bio::Inside(slot.name.clone());
-            let is_rest = is_covered && !is_left;
-            let tag = if is_rest { inside.clone() } else { Bio::Begin(slot.name.clone()) };
-            let after = spans.iter().position(|&(start, end)| start < end && start >= slot.start);
-            let at = after.filter(|_| is_left || !is_cut).unwrap_or(spans.len());
-            if is_left
-                && is_cut
-                && is_covered
-                && let Some(tag) = tags.get_mut(at)
-            {
-                *tag = inside;
-            }
-            lost.push(Unit { token: None, lost: Some((at, is_cut)), bio: tag.to_string() });
-        }
-    }
-    let mut units = Vec::new();
-    let mut lost = lost.into_iter().peekable();
-    for (token, (&(start, end), tag)) in spans.iter().zip(&tags).enumerate() {
-        while let Some(unit) = lost.next_if(|unit| {
-            unit.lost.is_some_and(|(at, is_cut)| (is_left || !is_cut) && at <= token)
-        }) {
-            units.push(unit);
-        }
-        if start < end {
-            units.push(Unit { token: Some(token), lost: None, bio: tag.to_string() });
-        }
-    }
-    units.extend(lost);
-    label_units(units, spans.len(), scheme, id)
-}
-
-/// Token labels of tagged words, and the words without a token; BIO tags of the units are converted
-/// to the tag scheme of the labels.
-fn tag_words(
-    input: &Encoded,
-    tags: &[String],
-    units: TagUnits,
-    scheme: TagScheme,
-    id: impl Fn(&str) -> Result<u32, TextError>,
-) -> Result<(Target, Vec<LostWord>), TextError> {
-    let firsts = input.first_subwords(tags.len());
-    let cut = cut_words(input, &firsts);
-    let mut all = Vec::new();
-    for (word, tag) in tags.iter().enumerate() {
-        let Some(first) = firsts[word] else {
-            let at = firsts[word..].iter().flatten().next().copied().unwrap_or(input.len());
-            all.push(Unit { token: None, lost: Some((at, cut.contains(&word))), bio: tag.clone() });
-            continue;
-        };
-        all.push(Unit { token: Some(first), lost: None, bio: tag.clone() });
-        if units == TagUnits::Subword {
-            let later = match tag.parse() {
-                Ok(Bio::Begin(name)) => Bio::Inside(name).to_string(),
-                _ => tag.clone(),
-            };
-            // The tokens of a word follow each other.
-            let rest = input.word_ids.iter().enumerate().skip(first + 1);
-            let is_of_word =
-                |id: &Option<u32>| id.and_then(|id| usize::try_from(id).ok()) == Some(word);
-            let rest = rest.take_while(|(_, id)| is_of_word(id));
-            all.extend(rest.map(|(token, _)| Unit {
-                token: Some(token),
-                lost: None,
-                bio: later.clone(),
-            }));
-        }
-    }
-    label_units(all, input.len(), scheme, id)
-}
-
-/// Tagged unit of an example: a token, or a word or slot without one.
-struct Unit {
-    /// Its token; `None` if it is lost.
-    token: Option<usize>,
-    /// Of a lost unit, the token that it would precede, and whether it was truncated.
-    lost: Option<(usize, bool)>,
-    /// Its BIO tag.
-    bio: String,
-}
-
-/// Labels of units in the tag scheme of a label set: token labels, and the lost units.
-fn label_units(
-    units: Vec<Unit>,
-    n_tokens: usize,
-    scheme: TagScheme,
-    id: impl Fn(&str) -> Result<u32, TextError>,
-) -> Result<(Target, Vec<LostWord>), TextError> {
-    let bio: Vec<String> = units.iter().map(|unit| unit.bio.clone()).collect();
-    let (mut target, mut lost) = (vec![IGNORE_INDEX; n_tokens], Vec::new());
-    for (unit, tag) in units.iter().zip(scheme.encode(&bio)) {
-        let label = id(&tag)?;
-        if let Some(token) = unit.token.and_then(|token| target.get_mut(token)) {
-            *token = token_label(label);
-        }
-        lost.extend(unit.lost.map(|(at, is_cut)| LostWord { at, label, is_cut }));
-    }
-    Ok((Target::Tokens(target), lost))
 }
 
 #[cfg(test)]
