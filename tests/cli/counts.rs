@@ -15,7 +15,7 @@ use super::{TAGGED, isogloss};
 const FAULTY: &str = "licht O\n\u{ad} B-x\n\nbitte B-zzz\n\nküche B-zzz\n\n";
 
 const LOST: [&str; 3] = [
-    "cut       4 texts were too long; their ends are cut off",
+    "cut       4 texts were too long and are cut off",
     "lost      13 words have no token, 12 cut off and 1 unknown to the tokenizer; scores count them as wrong",
     "left out  2 examples with labels that are not learned: B-zzz (2)",
 ];
@@ -90,7 +90,7 @@ fn predict_tells_how_many_texts_were_cut() {
     let folder = folder();
     let texts = "--max-length 3 licht lichtlicht kücheküche";
     let args = format!("predict tagger --device flex {texts}");
-    let line = "cut       2 texts were too long; their ends are cut off";
+    let line = "cut       2 texts were too long and are cut off";
     assert_told(folder.path(), &args, &[line], &json!({"n_truncated": 2}));
     let (out, _) = isogloss(folder.path(), "predict tagger --device flex --json licht");
     assert_eq!(data(&out), Value::Null);
@@ -100,7 +100,7 @@ fn predict_tells_how_many_texts_were_cut() {
 fn commands_about_pairs_tell_what_they_cut() {
     let folder = folder();
     // The encoder takes 40 tokens.
-    let line = ["cut       3 texts were too long; their ends are cut off"];
+    let line = ["cut       3 texts were too long and are cut off"];
     let expected = json!({"n_truncated": 3});
     for args in [
         "retrieve encoder --device flex --pairs en-de.tsv",
@@ -127,7 +127,7 @@ fn a_run_tells_what_it_lost() {
     let expected = json!({"n_truncated": 16, "n_words_lost": 49, "n_words_cut": 48,
         "left_out": {"B-zzz": 2}});
     let lines = [
-        "cut       16 texts were too long; their ends are cut off",
+        "cut       16 texts were too long and are cut off",
         "lost      49 words have no token, 48 cut off and 1 unknown to the tokenizer; scores count them as wrong",
         LOST[2],
     ];
