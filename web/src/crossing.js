@@ -54,6 +54,10 @@ export function setUpCrossing({ engine, models, dataset, fail }) {
     try {
       const predictions = await engine.predict(models.active, present.map(({ text }) => /** @type {string} */ (text)));
       if (isStale()) return;
+      if (!predictions.every((prediction) => 'label' in prediction)) {
+        box.replaceChildren(h('p', { class: 'placeholder' }, 'This model does not give one label a sentence, so there is nothing to check.'));
+        return box.removeAttribute('aria-busy');
+      }
       const rows = present.map(({ language, text }, i) => {
         const prediction = /** @type {ClassPrediction} */ (predictions[i]);
         return { language, text: text ?? '', label: prediction.label, probability: prediction.probability, right: prediction.label === label };

@@ -7,18 +7,21 @@ const DATA = /\.(jsonl|tsv|csv|conll|conllu)$/i;
 /** What a model folder may hold that the module reads; anything else in it is left alone. */
 const MODEL = /\.(json|safetensors|txt|model)$/i;
 
+/** @typedef {import('./types.js').GivenFile} GivenFile */
 /**
  * @typedef {object} Handlers
- * @property {(files: File[], title: string) => void} onModel
+ * @property {(files: GivenFile[], title: string) => void} onModel
  * @property {(files: File[]) => void} onData
  */
 
-/** @param {File[]} files @param {string} folder @param {Handlers} handlers */
-function receive(files, folder, { onModel, onData }) {
+/** @param {GivenFile[]} given @param {string} folder @param {Handlers} handlers */
+function receive(given, folder, { onModel, onData }) {
+  // Folders in it are the modules of a sentence-transformers model; data files lie at the top.
+  const files = given.filter(({ path }) => !path.includes('/')).map(({ file }) => file);
   const data = files.filter((file) => DATA.test(file.name));
   const weights = files.some((file) => file.name.endsWith('.safetensors'));
   const looksLikeModel = weights || files.some((file) => file.name === 'config.json');
-  if (looksLikeModel) onModel(files.filter((file) => MODEL.test(file.name)), folder || 'your model');
+  if (looksLikeModel) onModel(given.filter(({ path }) => MODEL.test(path)), folder || 'your model');
   else if (data.length > 0) onData(data);
   else if (files.length === 0) message('Nothing was in there: a model is a folder with config.json, model.safetensors and tokenizer.json.');
   else {
@@ -27,9 +30,13 @@ function receive(files, folder, { onModel, onData }) {
   }
 }
 
-/** @param {any} entry FileSystemEntry @returns {Promise<File[]>} the files of a folder, not of the folders in it */
-async function filesOf(entry) {
-  if (entry.isFile) return [await new Promise((ok, no) => entry.file(ok, no))];
+/** Folders of a model's folder are read, and none below them. */
+const MAX_DEPTH = 2;
+
+/** @param {any} entry FileSystemEntry @param {string} [above] the path of the folders around it @param {number} [depth] @returns {Promise<GivenFile[]>} */
+async function filesOf(entry, above = '', depth = 0) {
+  if (entry.isFile) return [{ path: above + entry.name, file: await new Promise((ok, no) => entry.file(ok, no)) }];
+  if (depth >= MAX_DEPTH) return [];
   const reader = entry.createReader();
   const entries = [];
   for (;;) {
@@ -37,15 +44,16 @@ async function filesOf(entry) {
     if (batch.length === 0) break;
     entries.push(...batch);
   }
-  return Promise.all(entries.filter((e) => e.isFile).map((e) => new Promise((ok, no) => e.file(ok, no))));
+  const inside = depth === 0 ? '' : `${above}${entry.name}/`;
+  return (await Promise.all(entries.map((e) => filesOf(e, inside, depth + 1)))).flat();
 }
 
 /** @param {DataTransfer} transfer */
 async function dropped(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry !== null && entry !== undefined);
-  if (entries.length === 0) return { files: [...transfer.files], folder: '' };
+  if (entries.length === 0) return { files: [...transfer.files].map((file) => ({ path: file.name, file })), folder: '' };
   const folder = entries.find((entry) => entry.isDirectory)?.name ?? '';
-  return { files: (await Promise.all(entries.map(filesOf))).flat(), folder };
+  return { files: (await Promise.all(entries.map((entry) => filesOf(entry)))).flat(), folder };
 }
 
 /** Makes the whole page a place to drop files, and joins the two file inputs to it. @param {Handlers} handlers */
@@ -73,9 +81,12 @@ export function acceptFiles(handlers) {
     const input = byId(inputId);
     input.addEventListener('change', () => {
       const files = [...input.files];
-      // A chosen folder gives all below it; only its own files are the model's.
-      const own = files.filter((file) => file.webkitRelativePath.split('/').length <= 2);
-      if (files.length > 0) receive(own, own[0]?.webkitRelativePath.split('/')[0] ?? '', handlers);
+      const parts = files.map((file) => ({ file, parts: (file.webkitRelativePath || file.name).split('/') }));
+      // A chosen folder gives all below it, with its own name before each path.
+      const given = parts.map(({ file, parts }) => ({ file, path: parts.length > 1 ? parts.slice(1).join('/') : parts[0] }));
+      const near = given.filter(({ path }) => path.split('/').length <= MAX_DEPTH);
+      const folder = parts[0]?.parts.length > 1 ? parts[0].parts[0] : '';
+      if (files.length > 0) receive(near, folder, handlers);
       input.value = '';
     });
   };

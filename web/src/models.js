@@ -29,7 +29,7 @@ export class Models extends EventTarget {
     this.dispatchEvent(new Event('active'));
   }
 
-  /** Describes a model from files of the visitor. @param {File[]} files @param {string} title @returns {ModelSpec} */
+  /** Describes a model from files of the visitor. @param {import('./types.js').GivenFile[]} files @param {string} title @returns {ModelSpec} */
   give(files, title) {
     return { id: `given-${++this.given}`, title, files };
   }

@@ -9,6 +9,8 @@ import { percent } from './statistics.js';
 /** @typedef {import('./types.js').ClassPrediction} ClassPrediction */
 /** @typedef {import('./types.js').TokenPrediction} TokenPrediction */
 /** @typedef {import('./types.js').ModelInfo} ModelInfo */
+/** @typedef {import('./types.js').LabelsPrediction} LabelsPrediction */
+/** @typedef {import('./types.js').ScoresPrediction} ScoresPrediction */
 
 /** As many probabilities are shown before the visitor asks for all. */
 const SHOWN = 5;
@@ -38,6 +40,24 @@ function classification({ label, probability, probabilities }, info, text) {
     table(order.slice(0, SHOWN), 'The most probable labels'),
     order.length > SHOWN && h('details', {}, h('summary', {}, `All ${order.length} labels`), table(order.slice(SHOWN), 'The other labels')),
   ];
+}
+
+/** @param {LabelsPrediction} prediction @param {ModelInfo} info @param {string} text */
+function multiLabel({ labels }, info, text) {
+  const shown = labels.map(({ label, probability }) => [
+    h('strong', {}, readable(label, info.labels)), ' ', h('span', { class: 'figures' }, `${percent(probability)} % `),
+  ]);
+  const none = h('span', { class: 'placeholder' }, 'No label has a probability of one half or more.');
+  return [h('p', { class: 'answer', 'data-text': text, 'data-labels': labels.map(({ label }) => label).join(' ') },
+    ...(shown.length > 0 ? shown.flat() : [none]))];
+}
+
+/** @param {ScoresPrediction} prediction @param {ModelInfo} info @param {string} text */
+function regression({ scores }, info, text) {
+  const row = (/** @type {{label: string, score: number}} */ { label, score }) => h('tr', { 'data-label': label },
+    h('th', { scope: 'row' }, readable(label, info.labels)), h('td', { class: 'figures' }, score.toFixed(3)));
+  return [h('table', { class: 'probabilities', 'data-text': text }, h('caption', { class: 'hidden' }, 'Scores of the model'),
+    h('tbody', {}, scores.map(row)))];
 }
 
 /** @param {TokenPrediction[]} tokens @param {string} text */
@@ -77,6 +97,12 @@ export function setUpPredict(app) {
       if (isStale()) return;
       if ('tokens' in prediction) {
         output.replaceChildren(...tagging(prediction.tokens, text));
+      } else if ('labels' in prediction) {
+        output.replaceChildren(...multiLabel(prediction, info, text));
+        announce(prediction.labels.map(({ label }) => label).join(', ') || 'no label');
+      } else if ('scores' in prediction) {
+        output.replaceChildren(...regression(prediction, info, text));
+        announce(prediction.scores.map(({ label, score }) => `${label} ${score.toFixed(3)}`).join(', '));
       } else {
         output.replaceChildren(...classification(prediction, info, text).filter((e) => e !== false));
         announce(`${readable(prediction.label, info.labels)}, ${percent(prediction.probability)} per cent`);

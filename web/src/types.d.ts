@@ -3,7 +3,8 @@
 import type { Scores } from '../pkg/cpu/isogloss.js';
 
 export type {
-  ClassPrediction, DeviceName, Evaluation, Model, ModelInfo, Prediction, Scores, TokenPrediction, WordAlignment,
+  ClassPrediction, DeviceName, Evaluation, LabelsPrediction, Model, ModelInfo, Prediction, Scores, ScoresPrediction,
+  TokenPrediction, WordAlignment,
 } from '../pkg/cpu/isogloss.js';
 export type EngineModule = typeof import('../pkg/cpu/isogloss.js');
 
@@ -15,8 +16,11 @@ export interface Manifest {
   files: { path: string; hash: string }[];
 }
 
+/** A file that the visitor gave, by its path below the folder of the model, such as 1_Pooling/config.json. */
+export interface GivenFile { path: string; file: File }
+
 /** A model that can be chosen: either files of this site, or files that the visitor gave. */
-export interface ModelSpec { id: string; title: string; base?: string; sizes?: SizedFile[]; files?: File[] }
+export interface ModelSpec { id: string; title: string; base?: string; sizes?: SizedFile[]; files?: GivenFile[] }
 
 export interface Progress { what: string; loaded: number; total: number; ended?: boolean }
 

@@ -46,12 +46,12 @@ async function filesOf(spec, report) {
     return fetchFolder(spec.base, spec.sizes, (loaded, total) => report({ what: `model ${spec.title}`, loaded, total }));
   }
   const files = spec.files ?? [];
-  const total = files.reduce((sum, file) => sum + file.size, 0);
+  const total = files.reduce((sum, { file }) => sum + file.size, 0);
   /** @type {Record<string, Uint8Array>} */
   const bytes = {};
   let loaded = 0;
-  for (const file of files) {
-    bytes[file.name] = new Uint8Array(await file.arrayBuffer());
+  for (const { path, file } of files) {
+    bytes[path] = new Uint8Array(await file.arrayBuffer());
     loaded += file.size;
     report({ what: `model ${spec.title}`, loaded, total });
   }

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, before, test } from 'node:test';
-import { eventually, launch, messageWith, NO_WEBGPU, predict, ready, serve, smallModel, withPage } from './site.mjs';
+import { eventually, folderOf, launch, messageWith, NO_WEBGPU, predict, ready, serve, smallModel, withPage } from './site.mjs';
 
 const native = process.env.ISOGLOSS_NATIVE ? JSON.parse(fs.readFileSync(process.env.ISOGLOSS_NATIVE, 'utf8')) : undefined;
 /** Sums in another order, and storage of f32. */
@@ -75,6 +75,55 @@ test('WebGPU gives the labels and probabilities of the CPU', {
     await eventually(async () => assert.match(await page.locator('#status-text').textContent(), /on WebGPU/));
     for (const one of onCpu) assertSame(await predict(page, one.text), one);
     await eventually(async () => assert.match(await page.locator('#speed').textContent(), /sentences\/s/));
+    assert.equal(await page.locator('#messages .error').count(), 0);
+  });
+});
+
+/** The small model with other entries in its config.json, and more files. */
+function variantOf(entries, more = {}) {
+  const folder = smallModel();
+  const read = (name) => fs.readFileSync(`${folder}/${name}`);
+  const config = { ...JSON.parse(read('config.json')), ...entries };
+  return folderOf({
+    'config.json': JSON.stringify(config), 'model.safetensors': read('model.safetensors'), 'tokenizer.json': read('tokenizer.json'), ...more,
+  });
+}
+
+test('models of several labels and of scores answer as such', async () => {
+  await withPage(browser, site.url, async (page) => {
+    const text = 'mach das Licht aus';
+    const use = async (problem) => {
+      await page.locator('#model-input').setInputFiles(variantOf({ problem_type: problem }));
+      await eventually(async () => assert.ok((await messageWith(page, 'is loaded and in use').count()) > 0));
+      await page.locator('#sentence').fill(text);
+      await page.locator('#predict-form button[type=submit]').click();
+    };
+    const config = JSON.parse(fs.readFileSync(`${smallModel()}/config.json`, 'utf8'));
+    const labels = Object.values(config.id2label ?? {});
+    await use('regression');
+    const table = page.locator(`#prediction table[data-text=${JSON.stringify(text)}]`);
+    await table.waitFor();
+    const scores = await table.locator('td').allTextContents();
+    assert.equal(scores.length, labels.length);
+    await use('multi_label_classification');
+    const answer = page.locator(`#prediction .answer[data-text=${JSON.stringify(text)}][data-labels]`);
+    await answer.waitFor();
+    const found = (await answer.getAttribute('data-labels')).split(' ').filter((label) => label !== '');
+    // A sigmoid is one half or more where its logit, which regression shows, is not negative.
+    assert.deepEqual(found.length, scores.filter((score) => !score.startsWith('-')).length);
+  });
+});
+
+test('a sentence-transformers folder is read with the folders in it', async () => {
+  const module = (idx, name, path, type) => ({ idx, name, path, type: `sentence_transformers.models.${type}` });
+  const modules = JSON.stringify([module(0, '0', '', 'Transformer'), module(1, '1', '1_Pooling', 'Pooling')]);
+  const pooling = JSON.stringify({ word_embedding_dimension: 32, pooling_mode_cls_token: true, pooling_mode_mean_tokens: false });
+  const whole = variantOf({}, { 'modules.json': modules, '1_Pooling/config.json': pooling });
+  await withPage(browser, site.url, async (page) => {
+    await page.locator('#model-input').setInputFiles(whole);
+    await messageWith(page, 'is loaded and in use').waitFor();
+    await page.locator('#compare').scrollIntoViewIfNeeded();
+    await page.locator('#heat .cells').waitFor();
     assert.equal(await page.locator('#messages .error').count(), 0);
   });
 });

@@ -104,7 +104,10 @@ export function messageWith(page, pattern) {
 export function folderOf(files, name = 'model') {
   const folder = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'isogloss-')), name);
   fs.mkdirSync(folder);
-  for (const [file, bytes] of Object.entries(files)) fs.writeFileSync(path.join(folder, file), bytes);
+  for (const [file, bytes] of Object.entries(files)) {
+    fs.mkdirSync(path.dirname(path.join(folder, file)), { recursive: true });
+    fs.writeFileSync(path.join(folder, file), bytes);
+  }
   return folder;
 }
 

@@ -38,7 +38,13 @@ export interface TokenPrediction {
     probability: number;
 }
 
-export type Prediction = ClassPrediction | { tokens: TokenPrediction[] };
+/** Labels of a multi-label model whose probability, the sigmoid of the logit, is one half or more. */
+export interface LabelsPrediction { labels: { label: string; probability: number }[] }
+
+/** Outputs of a regression model: the logits, in the order of its labels. */
+export interface ScoresPrediction { scores: { label: string; score: number }[] }
+
+export type Prediction = ClassPrediction | LabelsPrediction | ScoresPrediction | { tokens: TokenPrediction[] };
 
 export interface WordAlignment {
     left: string[];
