@@ -4,8 +4,8 @@ use std::path::Path;
 use std::rc::Rc;
 
 use isogloss::metrics::ClassificationScores;
-use isogloss::text::{Format, Language, ReadOptions, Unseen, read_examples, sequential_by_length};
-use isogloss::{Evaluator, LabeledSet, TargetKind};
+use isogloss::text::{Format, Language, Unseen, read_examples, sequential_by_length};
+use isogloss::{Evaluator, LabeledSet, TargetKind, with_label_names};
 use js_sys::{Reflect, Uint32Array};
 use serde_json::json;
 use wasm_bindgen::prelude::*;
@@ -41,9 +41,9 @@ impl Evaluation {
         if predictor.task().target() == TargetKind::Tree {
             return Err(JsError::new("a parser is scored by the command line alone"));
         }
-        let options = ReadOptions::new(format)
-            .with_annotation(predictor.task().annotation())
-            .with_label_names(model.labels.names().iter().cloned());
+        let options = predictor.scoring().reading.options(format);
+        let options =
+            with_label_names(options, &model.labels).with_annotation(predictor.task().annotation());
         let mut examples = read_examples(bytes, path, &options)?;
         if examples.iter().any(|example| example.split.is_some()) {
             examples.retain(|example| example.split.as_deref() == Some("test"));

@@ -207,12 +207,7 @@ impl<'a> Files<'a> {
     fn options(&self, path: &Path, split: &str) -> ReadOptions {
         let data = &self.recipe.data;
         let format = data.format.or_else(|| Format::from_path(path)).unwrap_or(Format::Jsonl);
-        let options = ReadOptions::new(format)
-            .with_columns(data.columns.clone())
-            .with_header(data.header)
-            .with_quoting(data.quoting)
-            .with_tag_scheme(data.tag_scheme)
-            .with_label_names(data.label_names.iter().cloned());
+        let options = data.reading().options(format);
         if data.path.has_split() { options } else { options.with_split(split) }
     }
 

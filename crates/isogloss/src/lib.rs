@@ -78,8 +78,9 @@ pub use run::{Event, Outcome, RunFolder, RunOptions, RunStatus, finetune};
 pub use task::{
     Classification, DataReport, Evaluator, HeldOut, HeldOutTable, LabelPredictor, LabeledSet,
     LabeledTask, LanguageModeling, LanguageResult, LearnedLabels, Parsing, PosTagging, Predictions,
-    Results, Retrieval, SavedLanguageAdapter, SavedScoring, Scored, Scores, Selection, Supervision,
-    Tagging, TargetKind, Task, TaskConfig, UnlabeledTask, tasks,
+    Results, Retrieval, SavedLanguageAdapter, SavedReading, SavedScoring, Scored, Scores,
+    Selection, Supervision, Tagging, TargetKind, Task, TaskConfig, UnlabeledTask, tasks,
+    with_label_names,
 };
 pub use tools::alignment;
 pub use tools::compress::compress;

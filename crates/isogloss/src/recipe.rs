@@ -169,7 +169,8 @@ impl Recipe {
             };
             Some(SavedLanguageAdapter { source: source.clone(), path })
         });
-        SavedScoring { task: self.task.clone(), max_length, unseen_labels, language_adapter }
+        let (task, reading) = (self.task.clone(), self.data.reading());
+        SavedScoring { task, max_length, unseen_labels, reading, language_adapter }
     }
 
     /// Validates each table by itself and adds its errors.

@@ -34,6 +34,7 @@ pub use labeled_set::{DataReport, LabeledSet};
 pub use language_modeling::LanguageModeling;
 pub use parsing::Parsing;
 pub use pos_tagging::PosTagging;
+pub use reading::{SavedReading, with_label_names};
 pub use results::{Results, Selection};
 pub use retrieval::Retrieval;
 pub use saved_scoring::{SavedLanguageAdapter, SavedScoring};

@@ -66,18 +66,20 @@ pub(crate) struct LabeledArgs {
     #[arg(long)]
     pub(crate) split: Option<String>,
     /// Quoting in TSV and CSV files: minimal, as pandas writes them, or none, where quotes are text
-    #[arg(long, default_value = "minimal", value_parser = parse_quoting)]
-    pub(crate) quoting: Quoting,
+    /// [default: as the model was trained]
+    #[arg(long, value_parser = parse_quoting)]
+    pub(crate) quoting: Option<Quoting>,
     /// Tagging scheme of the spans: detect, bio, iob1, bioes, bilou, brackets, or io
-    /// for bare types
-    #[arg(long, default_value = "detect", value_parser = parse_tag_scheme)]
-    pub(crate) tag_scheme: TagScheme,
-    /// The field, column or column number of the word tags [default: as the file tells]
+    /// for bare types [default: as the model was trained]
+    #[arg(long, value_parser = parse_tag_scheme)]
+    pub(crate) tag_scheme: Option<TagScheme>,
+    /// The field, column or column number of the word tags [default: as the model was trained, or
+    /// as the file tells]
     #[arg(long, value_name = "COLUMN")]
     pub(crate) tag_column: Option<String>,
-    /// The number of the column of words, counted from 0
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) word_column: usize,
+    /// The number of the column of words, counted from 0 [default: as the model was trained]
+    #[arg(long, value_name = "N")]
+    pub(crate) word_column: Option<usize>,
     /// What to do with labels that the model does not have: error, skip, or keep, which counts a
     /// parser's words with them as wrong [default: as in the model's run, or else error]
     #[arg(long, value_parser = parse_unseen)]

@@ -35,7 +35,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
     };
     let (embeddings, layers, head) =
         (count("encoder.embeddings"), count("encoder.layers"), count("head"));
-    let tokenizer = Tokenizer::from_file(&tokenizer_folder(&folder)?.join("tokenizer.json")).ok();
+    let tokenizer = Tokenizer::from_file(&tokenizer_folder(&folder)?.join("tokenizer.json"));
     let labels = loaded.head.as_ref().map(|head| head.labels().to_vec()).unwrap_or_default();
     let unused_files = unused::files(&folder.path)?;
     let mut unused_settings = unused::fields(&loaded.config_json)?;
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
             "max_tokens": max_tokens, "n_pruned_heads": pruned.n_heads(),
             "n_pruned_feed_forward": pruned.n_feed_forward(),
             "parameters": { "embeddings": embeddings, "layers": layers, "head": head },
-            "tokenizer": tokenizer.as_ref().map(|t| json!({ "kind": t.kind(), "n_tokens": t.vocab_size() })),
+            "tokenizer": tokenizer.as_ref().ok().map(|t| json!({ "kind": t.kind(), "n_tokens": t.vocab_size() })),
             "labels": labels, "adapters": loaded.model.encoder.active_adapters(),
             "peft": peft, "unused": loaded.report.unused,
             "unused_files": unused_files, "unused_settings": unused_settings,
@@ -78,12 +78,14 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
         embeddings + layers + head
     );
     match tokenizer {
-        Some(tokenizer) => println!(
+        Ok(tokenizer) => println!(
             "tokenizer    {}, {} tokens; the embedding has {vocab_size} rows",
             tokenizer.kind(),
             tokenizer.vocab_size()
         ),
-        None => println!("tokenizer    none that can be read; the embedding has {vocab_size} rows"),
+        Err(error) => println!(
+            "tokenizer    none that can be read: {error}; the embedding has {vocab_size} rows"
+        ),
     }
     match &loaded.head {
         Some(_) => println!("labels       {} ({})", labels.len(), labels.join(", ")),

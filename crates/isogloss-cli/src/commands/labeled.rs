@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
 use isogloss::device::{OpenDevice, open};
-use isogloss::text::{Columns, Format, LabelSet, Language, ReadOptions, Unseen};
-use isogloss::{DataReport, LabeledSet, LabeledTask, Predictor, Tagging, TargetKind, TaskConfig};
+use isogloss::text::{Format, LabelSet, Language, Unseen};
+use isogloss::{
+    DataReport, LabeledSet, LabeledTask, Predictor, SavedReading, Tagging, TargetKind, TaskConfig,
+    with_label_names,
+};
 
 use super::{exchange_language_adapter, model_folder};
 use crate::args::{LabeledArgs, ModelArgs, ScoringArgs};
@@ -41,6 +44,16 @@ impl Labeled {
         self.sets.iter().map(|set| &set.report).collect()
     }
 
+    /// How files are read: as the flags say, else as it was saved with the model.
+    fn reading(&self, args: &LabeledArgs) -> SavedReading {
+        let mut reading = self.predictor.scoring().reading.clone();
+        reading.quoting = args.quoting.unwrap_or(reading.quoting);
+        reading.tag_scheme = args.tag_scheme.unwrap_or(reading.tag_scheme);
+        reading.columns.word = args.word_column.unwrap_or(reading.columns.word);
+        reading.columns.tag = args.tag_column.clone().or(reading.columns.tag);
+        reading
+    }
+
     /// Reads another split of the same files.
     pub(crate) fn sets_of(
         &self,
@@ -56,16 +69,9 @@ impl Labeled {
             let format = args.format.or_else(|| Format::from_path(path)).ok_or_else(|| {
                 anyhow!("{}: the extension does not tell the format; use --format", path.display())
             })?;
-            let columns = Columns {
-                word: args.word_column,
-                tag: args.tag_column.clone(),
-                ..Columns::default()
-            };
-            let mut options = ReadOptions::new(format)
-                .with_columns(columns)
-                .with_quoting(args.quoting)
-                .with_tag_scheme(args.tag_scheme);
+            let mut options = self.reading(args).options(format);
             options.split = split.map(str::to_owned);
+            let options = with_label_names(options, &self.labels);
             let examples = self.task().read(path, &options)?;
             let unseen = self.predictor.scoring().unseen_labels;
             sets.push(self.predictor.labeled_set(path, &examples, language, unseen)?);

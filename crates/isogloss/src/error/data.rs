@@ -35,7 +35,7 @@ pub enum DataError {
         purpose: &'static str,
     },
     /// All examples have labels that the source language lacks.
-    #[error("{}: no example is left: the source language has none of its labels", path.display())]
+    #[error("{}: no example is left: none of its labels is learned", path.display())]
     NoExamplesLeft {
         /// The file.
         path: PathBuf,

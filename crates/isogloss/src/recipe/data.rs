@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Languages, RecipeFaults};
+use crate::task::SavedReading;
 
 /// The `[data]` table: the labeled dataset, its files, languages and splits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -87,6 +88,17 @@ impl Default for Splits {
 }
 
 impl DataRecipe {
+    /// How the labeled files are read, besides their format.
+    pub(crate) fn reading(&self) -> SavedReading {
+        SavedReading {
+            columns: self.columns.clone(),
+            header: self.header,
+            quoting: self.quoting,
+            tag_scheme: self.tag_scheme,
+            label_names: self.label_names.clone(),
+        }
+    }
+
     pub(super) fn check(&self, faults: &mut RecipeFaults<'_>) {
         if self.sources.is_empty() {
             faults.add("data.sources", "name the language to train on");

@@ -1,12 +1,68 @@
-//! Evaluation datasets: labeled files for trained models.
+//! Evaluation datasets: labeled files for trained models, and how they are read.
 
 use std::path::Path;
 
-use isogloss_text::{Example, FeatureOptions, LabelSet, Language, ReadOptions, Tokenizer};
+use isogloss_text::{
+    Columns, Example, FeatureOptions, Format, LabelSet, Language, Quoting, ReadOptions, TagScheme,
+    Tokenizer,
+};
+use serde::{Deserialize, Serialize};
 
 use super::labeled_set::LabeledSet;
 use super::traits::{LabeledTask, LearnedLabels};
 use crate::Error;
+
+/// How labeled files are read, besides their format: what a recipe's `[data]` says about columns,
+/// quoting, tag scheme and label names. It decides scores, so it is saved with the model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SavedReading {
+    /// The fields or columns of the parts of an example.
+    pub columns: Columns,
+    /// Whether the first row of a TSV or CSV file names the columns.
+    pub header: bool,
+    /// The quoting in TSV and CSV files.
+    pub quoting: Quoting,
+    /// The tag scheme of words.
+    pub tag_scheme: TagScheme,
+    /// Label names of numeric classes and tags, by class index.
+    pub label_names: Vec<String>,
+}
+
+impl Default for SavedReading {
+    fn default() -> Self {
+        // The format is not among them.
+        let ReadOptions { columns, header, quoting, tag_scheme, label_names, .. } =
+            ReadOptions::new(Format::Jsonl);
+        Self { columns, header, quoting, tag_scheme, label_names }
+    }
+}
+
+impl SavedReading {
+    /// Reader options for a file of a format, of which all splits are read.
+    pub fn options(&self, format: Format) -> ReadOptions {
+        ReadOptions::new(format)
+            .with_columns(self.columns.clone())
+            .with_header(self.header)
+            .with_quoting(self.quoting)
+            .with_tag_scheme(self.tag_scheme)
+            .with_label_names(self.label_names.iter().cloned())
+    }
+
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Names of numeric classes: those of the options, else the labels of a trained model, unless its
+/// labels are numbers themselves.
+pub fn with_label_names(options: ReadOptions, labels: &LabelSet) -> ReadOptions {
+    let is_number = |name: &String| name.parse::<i64>().is_ok();
+    if !options.label_names.is_empty() || labels.names().iter().any(is_number) {
+        return options;
+    }
+    options.with_label_names(labels.names().iter().cloned())
+}
 
 impl LabeledSet {
     /// Reads a labeled file that is not part of a plan, with the labels of a trained model. If the
@@ -23,11 +79,7 @@ impl LabeledSet {
         labels: &LabelSet,
         features: &FeatureOptions,
     ) -> Result<Self, Error> {
-        let mut options = options.clone();
-        if options.label_names.is_empty() {
-            options.label_names = labels.names().to_vec();
-        }
-        let examples = task.read(path, &options)?;
+        let examples = task.read(path, &with_label_names(options.clone(), labels))?;
         Self::from_examples(path, &examples, task, language, tokenizer, labels, features)
     }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::TaskConfig;
+use super::reading::SavedReading;
 use super::traits::{LabeledTask, TargetKind};
 use crate::Error;
 use crate::error::ToolError;
@@ -28,6 +29,9 @@ pub struct SavedScoring {
     pub max_length: usize,
     /// Unseen labels: what to do with examples whose label the model does not have.
     pub unseen_labels: Unseen,
+    /// How labeled files are read.
+    #[serde(default, skip_serializing_if = "SavedReading::is_default")]
+    pub reading: SavedReading,
     /// Language adapters that other languages were scored with; `None` if all were scored with the
     /// model as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,8 +70,8 @@ impl SavedScoring {
         let Some(saved) = &loaded.scoring else {
             let (task, unseen_labels) = (TaskConfig::for_head(head), Unseen::Error);
             let max_length = folder_max_length(tokenizer, loaded.model.encoder.config());
-            let language_adapter = None;
-            return Ok(Self { task, max_length, unseen_labels, language_adapter });
+            let (reading, language_adapter) = (SavedReading::default(), None);
+            return Ok(Self { task, max_length, unseen_labels, reading, language_adapter });
         };
         let this: Self = serde_json::from_value(saved.clone()).map_err(|error| {
             ToolError::Scoring { path: path.to_owned(), problem: error.to_string() }

@@ -1,0 +1,91 @@
+//! Reading options that decide a score: `isogloss evaluate` reads a file as the run of its model did.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::isogloss;
+
+/// Files of a run, by name.
+type Files = Vec<(&'static str, String)>;
+
+/// Trains a tiny model on the files, and compares its score in German with `evaluate` on `de.EXT`.
+#[track_caller]
+fn assert_same_score(model: &str, task: &str, data: &str, files: Files, extension: &str) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    isogloss_tests::copy_model(model, &folder.path().join("model"));
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let recipe = format!(
+        "seed = 1\n[model]\nsource = \"model\"\n{task}\n[data]\n\
+         path = \"{{language}}.{extension}\"\nsources = [\"en\"]\nlanguages = [\"de\"]\n{data}\n\
+         [optimizer]\nlearning_rate = 2e-2\n[training]\nepochs = 8\nbatch_size = 2\n"
+    );
+    fs::write(folder.path().join("recipe.toml"), recipe).unwrap();
+    isogloss(folder.path(), "finetune recipe.toml --device flex --out run");
+    let expected = language_results(&folder);
+    let best = best(folder.path());
+    let args = format!("evaluate {best} de.{extension} --split test --device flex --json");
+    let found: Value = serde_json::from_str(&isogloss(folder.path(), &args).0).unwrap();
+    assert_eq!(found["languages"]["de"], expected, "{data}");
+    expected
+}
+
+fn best(folder: &Path) -> &'static str {
+    match folder.join("run/seed-1").exists() {
+        true => "run/seed-1/best",
+        false => "run/recipe/seed-1/best",
+    }
+}
+
+fn language_results(folder: &TempDir) -> Value {
+    let path = folder.path().join(best(folder.path())).with_file_name("results.json");
+    let results: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    results["languages"]["de"].clone()
+}
+
+/// A table with these rows in each split of English, and in the test split of German.
+fn tables(header: &str, rows: &[&str]) -> Files {
+    let split = |split: &'static str| rows.iter().map(move |row| format!("{row}\t{split}\n"));
+    let english: String = ["train", "dev", "test"].into_iter().flat_map(split).collect();
+    let german: String = split("test").collect();
+    let table = |rows: String| format!("{header}\tsplit\n{rows}");
+    vec![("en.tsv", table(english)), ("de.tsv", table(german))]
+}
+
+#[test]
+fn quotes_are_text_where_they_were_in_training() {
+    let rows = ["\"licht\"\tyes", "licht\tno", "\"küche\"\tyes", "küche\tno"];
+    let rows: Vec<&str> = rows.iter().cycle().take(16).copied().collect();
+    let (task, data) = ("[task.classification]", "quoting = \"none\"");
+    let score = assert_same_score("xlm-roberta", task, data, tables("text\tlabel", &rows), "tsv");
+    assert!(score["accuracy"].as_f64().unwrap() > 0.9, "quotes tell the labels apart: {score}");
+}
+
+#[test]
+fn columns_and_names_of_classes_are_those_of_training() {
+    let rows = ["licht\t1", "küche\t0", "bitte\t1", "aus\t0"];
+    let data =
+        "columns = { text = \"utterance\", label = \"intent\" }\nlabel_names = [\"off\", \"on\"]";
+    let files = tables("utterance\tintent", &rows);
+    assert_same_score("xlm-roberta", "[task.classification]", data, files, "tsv");
+}
+
+#[test]
+fn tag_schemes_and_numbers_of_tags_are_those_of_training() {
+    let lines = |tags: Value| -> Files {
+        let line = |split: &str| {
+            let words = json!(["licht", "küche", "an"]);
+            json!({ "tokens": words, "ner_tags": tags, "split": split }).to_string() + "\n"
+        };
+        let english = ["train", "dev", "test"].map(line).concat().repeat(4);
+        vec![("en.jsonl", english), ("de.jsonl", line("test").repeat(4))]
+    };
+    let task = "[task.tagging]\nunits = \"word\"";
+    assert_same_score("bert", task, "tag_scheme = \"io\"", lines(json!(["x", "x", "O"])), "jsonl");
+    let names = "label_names = [\"O\", \"B-x\", \"I-x\"]";
+    assert_same_score("bert", task, names, lines(json!([1, 2, 0])), "jsonl");
+}
