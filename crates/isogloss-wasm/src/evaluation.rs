@@ -4,7 +4,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use isogloss::metrics::ClassificationScores;
-use isogloss::text::{Format, Language, Unseen, read_examples, sequential_by_length};
+use isogloss::text::{Format, LabelSet, Language, Unseen, read_examples, sequential_by_length};
 use isogloss::{Evaluator, LabeledSet, TargetKind, with_label_names};
 use js_sys::{Reflect, Uint32Array};
 use serde_json::json;
@@ -18,6 +18,7 @@ use crate::to_js;
 #[wasm_bindgen]
 pub struct Evaluation {
     model: Rc<Labeler>,
+    labels: LabelSet,
     set: LabeledSet,
     batches: std::vec::IntoIter<Vec<usize>>,
     gold: Vec<Vec<usize>>,
@@ -41,9 +42,10 @@ impl Evaluation {
         if predictor.task().target() == TargetKind::Tree {
             return Err(JsError::new("a parser is scored by the command line alone"));
         }
+        let labels = predictor.labels()?;
         let options = predictor.scoring().reading.options(format);
         let options =
-            with_label_names(options, &model.labels).with_annotation(predictor.task().annotation());
+            with_label_names(options, &labels).with_annotation(predictor.task().annotation());
         let mut examples = read_examples(bytes, path, &options)?;
         if examples.iter().any(|example| example.split.is_some()) {
             examples.retain(|example| example.split.as_deref() == Some("test"));
@@ -55,7 +57,7 @@ impl Evaluation {
         };
         let set = predictor.labeled_set(path, &examples, language, Unseen::Skip)?;
         let batches = sequential_by_length(&set.lengths(), batch_size.max(1)).into_iter();
-        Ok(Self { model, set, batches, gold: Vec::new(), predicted: Vec::new() })
+        Ok(Self { model, labels, set, batches, gold: Vec::new(), predicted: Vec::new() })
     }
 
     fn evaluator(&self) -> Evaluator<'_> {
@@ -63,7 +65,7 @@ impl Evaluation {
         Evaluator {
             model: &model.predictor.loaded().model,
             task: model.predictor.task(),
-            labels: &model.labels,
+            labels: &self.labels,
             batch_size: 1,
             device: &model.device,
             subnetwork: None,
@@ -111,7 +113,7 @@ impl Evaluation {
     /// If no example was scored yet.
     #[wasm_bindgen(unchecked_return_type = "Scores")]
     pub fn result(&self) -> Result<JsValue, JsError> {
-        let names = self.model.labels.names();
+        let names = self.labels.names();
         let scores = self.evaluator().scores(&self.gold, &self.predicted)?;
         let mut result = json!(scores);
         result["n"] = json!(self.done());

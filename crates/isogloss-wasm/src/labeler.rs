@@ -2,12 +2,10 @@
 
 use burn::tensor::Device;
 use isogloss::Predictor;
-use isogloss::text::LabelSet;
 
-/// Predictor with its labels and its device.
+/// Predictor with its device.
 #[derive(Debug)]
 pub(crate) struct Labeler {
     pub(crate) predictor: Predictor,
-    pub(crate) labels: LabelSet,
     pub(crate) device: Device,
 }

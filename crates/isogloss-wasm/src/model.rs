@@ -85,10 +85,9 @@ impl Model {
         let mut labeler = None;
         if loaded.head.is_some() {
             let predictor = Predictor::from_loaded(loaded, tokenizer, &device)?;
-            let labels = predictor.labels()?;
             info["task"] = json!(predictor.task().name());
-            info["labels"] = json!(labels.names());
-            labeler = Some(Rc::new(Labeler { predictor, labels, device }));
+            info["labels"] = json!(predictor.head().labels());
+            labeler = Some(Rc::new(Labeler { predictor, device }));
         }
         info["pooling"] = json!(encoder.pooling().name());
         Ok(Self { encoder, sentences, labeler, info, batch_size })
@@ -109,14 +108,15 @@ impl Model {
     /// If a text cannot be tokenized, the device is lost, or the model is a parser or has no head.
     #[wasm_bindgen(unchecked_return_type = "Prediction[]")]
     pub async fn predict(&self, texts: Vec<String>) -> Result<JsValue, JsError> {
-        let Labeler { predictor, labels, .. } = &**self.labeler()?;
+        let predictor = &self.labeler()?.predictor;
+        let n_labels = predictor.head().labels().len();
         let lengths: Vec<usize> = texts.iter().map(String::len).collect();
         let mut predictions = vec![Value::Null; texts.len()];
         for indices in sequential_by_length(&lengths, self.batch_size) {
             let texts: Vec<_> = indices.iter().map(|i| (texts[*i].as_str(), None)).collect();
             let (encoded, probabilities) = predictor.forward(&texts)?;
             let probabilities: Vec<f32> = read(probabilities).await?;
-            let rows = probabilities.chunks(labels.len());
+            let rows = probabilities.chunks(n_labels);
             let answers = predictor.decode(&encoded, &probabilities).into_iter().zip(rows);
             for (index, (prediction, row)) in indices.into_iter().zip(answers) {
                 predictions[index] = match prediction {
