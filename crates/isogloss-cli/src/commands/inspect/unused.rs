@@ -86,7 +86,71 @@ pub(super) fn settings(folder: &Path) -> Vec<String> {
         unused.push("tokenizer.json: padding, which each command sets".into());
     }
     unused.extend(rebuilt(&config, &tokenizer));
+    unused.extend(unknown_fields(&config));
+    let similarity = &read("config_sentence_transformers.json")["similarity_fn_name"];
+    if similarity.as_str().is_some_and(|name| name != "cosine") {
+        let name = "config_sentence_transformers.json: similarity_fn_name";
+        unused.push(format!("{name} = {similarity}; vectors are compared by their cosine"));
+    }
     unused
+}
+
+/// Fields of a `tokenizer_config.json` that are read here, or that change no result.
+const TOKENIZER_FIELDS: [&str; 41] = [
+    "add_prefix_space",
+    "added_tokens_decoder",
+    "additional_special_tokens",
+    "backend",
+    "clean_up_tokenization_spaces",
+    "do_basic_tokenize",
+    "do_lower_case",
+    "errors",
+    "extra_special_tokens",
+    "from_slow",
+    "full_tokenizer_file",
+    "init_inputs",
+    "is_local",
+    "keep_accents",
+    "legacy",
+    "max_len",
+    "max_length",
+    "model_input_names",
+    "model_max_length",
+    "model_specific_special_tokens",
+    "name_or_path",
+    "never_split",
+    "pad_to_multiple_of",
+    "pad_token_type_id",
+    "padding_side",
+    "processor_class",
+    "sp_model_kwargs",
+    "special_tokens_map_file",
+    "split_special_tokens",
+    "stride",
+    "strip_accents",
+    "tokenize_chinese_chars",
+    "tokenizer_class",
+    "tokenizer_file",
+    "trim_offsets",
+    "truncation_side",
+    "truncation_strategy",
+    "unk_id",
+    "use_fast",
+    "vocab_file",
+    "vocab_size",
+];
+
+/// Fields of a `tokenizer_config.json` that no known tokenizer class has, or that name code of
+/// their own, with their values.
+fn unknown_fields(config: &Value) -> Vec<String> {
+    // Special tokens are the class's own, and in tokenizer.json.
+    let is_known = |name: &str| TOKENIZER_FIELDS.contains(&name) || name.ends_with("_token");
+    let fields = config.as_object().into_iter().flatten();
+    let unknown = fields.filter(|(name, value)| !value.is_null() && !is_known(name));
+    let mut unknown: Vec<String> =
+        unknown.map(|(name, value)| format!("tokenizer_config.json: {name} = {value}")).collect();
+    unknown.sort();
+    unknown
 }
 
 /// Settings by which `transformers` 5 replaces parts of `tokenizer.json`, which are used here as in
@@ -140,6 +204,26 @@ mod tests {
     fn fields_beyond_those_that_are_read_are_listed() {
         let config = json!({"model_type": "bert", "hidden_size": 8, "attention_type": "sparse"});
         assert_eq!(fields(&config).unwrap(), ["config.json: attention_type = \"sparse\""]);
+    }
+
+    #[test]
+    fn unknown_fields_of_a_tokenizer_and_other_similarities_are_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, json: Value| {
+            fs::write(folder.path().join(name), json.to_string()).unwrap();
+        };
+        write(
+            "tokenizer_config.json",
+            json!({"do_lower_case": true, "unk_token": "[UNK]", "do_foo": 1, "auto_map": {"a": "b"}}),
+        );
+        write("config_sentence_transformers.json", json!({"similarity_fn_name": "dot"}));
+        let expected = [
+            "tokenizer_config.json: auto_map = {\"a\":\"b\"}",
+            "tokenizer_config.json: do_foo = 1",
+            "config_sentence_transformers.json: similarity_fn_name = \"dot\"; vectors are compared by \
+             their cosine",
+        ];
+        assert_eq!(settings(folder.path()), expected);
     }
 
     #[test]
