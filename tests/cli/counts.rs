@@ -91,7 +91,7 @@ fn predict_tells_how_many_texts_were_cut() {
     let texts = "--max-length 3 licht lichtlicht kücheküche";
     let args = format!("predict tagger --device flex {texts}");
     let line = "cut       2 texts were too long and are cut off";
-    assert_told(folder.path(), &args, &[line], &json!({"n_truncated": 2}));
+    assert_told(folder.path(), &args, &[line], &json!({"n": 3, "n_truncated": 2}));
     let (out, _) = isogloss(folder.path(), "predict tagger --device flex --json licht");
     assert_eq!(data(&out), Value::Null);
 }

@@ -59,7 +59,8 @@ pub(crate) fn run(args: &AlignmentArgs) -> anyhow::Result<End> {
         }
     }
     let n_truncated = report.languages.values().map(|measured| measured.n_truncated).sum();
-    let counts = DataReport { n_truncated, ..DataReport::default() };
+    let n = report.languages.values().map(|measured| measured.n_sentences).sum();
+    let counts = DataReport { n, n_truncated, ..DataReport::default() };
     if args.model.json {
         let mut all = serde_json::to_value(&report)?;
         all["data"] = json!(counts);

@@ -38,20 +38,22 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
         for texts in args.texts.chunks(args.batch_size) {
             print(&predictor, texts, args.model.json)?;
         }
-        print_truncated(&predictor, args.model.json);
+        print_truncated(&predictor, args.texts.len(), args.model.json);
         return Ok(End::Done);
     }
     let mut lines = InputLines::new(std::io::stdin().lock());
+    let mut n = 0;
     loop {
         let (texts, fault) = batch(&mut lines, args.batch_size);
         print(&predictor, &texts, args.model.json)?;
+        n += texts.len();
         match fault {
             Some(fault) => return Err(fault),
             None if texts.len() < args.batch_size => break,
             None => {}
         }
     }
-    print_truncated(&predictor, args.model.json);
+    print_truncated(&predictor, n, args.model.json);
     Ok(End::Done)
 }
 
@@ -70,9 +72,10 @@ fn batch(
     (texts, None)
 }
 
-/// Prints how many texts were truncated; as JSON, in a last line if there are any.
-fn print_truncated(predictor: &Predictor, json: bool) {
-    let report = DataReport { n_truncated: predictor.n_truncated(), ..DataReport::default() };
+/// Prints how many of `n` texts were truncated; as JSON, in a last line if there are any.
+fn print_truncated(predictor: &Predictor, n: usize, json: bool) {
+    let n_truncated = predictor.n_truncated();
+    let report = DataReport { n, n_truncated, ..DataReport::default() };
     print_counts(&report, json);
 }
 
@@ -93,7 +96,7 @@ fn parse(predictor: &Predictor, args: &PredictArgs) -> anyhow::Result<End> {
             "lost      {n_lost} words have no token, cut off or unknown to the tokenizer: they hang on the root"
         );
     }
-    print_truncated(predictor, false);
+    print_truncated(predictor, all.len(), false);
     fault.map_or(Ok(End::Done), Err)
 }
 
