@@ -89,3 +89,19 @@ fn tag_schemes_and_numbers_of_tags_are_those_of_training() {
     let names = "label_names = [\"O\", \"B-x\", \"I-x\"]";
     assert_same_score("bert", task, names, lines(json!([1, 2, 0])), "jsonl");
 }
+
+#[test]
+fn commands_that_edit_weights_take_adapters_with_their_base() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    isogloss_tests::copy_model("bert", &path.join("bert"));
+    let adapter = isogloss_tests::fixtures().join("adapters/lora-head");
+    isogloss_tests::copy_folder(&adapter, &path.join("adapter"));
+    isogloss(path, "merge adapter --base bert --out merged");
+    isogloss(path, "compress adapter --base bert --storage f16 --out small");
+    isogloss(path, "compress merged --storage f16 --out expected");
+    let weights = |name: &str| fs::read(path.join(name).join("model.safetensors")).unwrap();
+    assert_eq!(weights("small"), weights("expected"));
+    let predict = |model: &str| isogloss(path, &format!("predict {model} --device flex licht")).0;
+    assert_eq!(predict("small"), predict("expected"));
+}

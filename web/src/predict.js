@@ -42,14 +42,23 @@ function classification({ label, probability, probabilities }, info, text) {
   ];
 }
 
+/** Whether a multi-label model gives the label. @param {{probability: number}} label */
+const isGiven = ({ probability }) => probability >= 0.5;
+
 /** @param {LabelsPrediction} prediction @param {ModelInfo} info @param {string} text */
 function multiLabel({ labels }, info, text) {
-  const shown = labels.map(({ label, probability }) => [
-    h('strong', {}, readable(label, info.labels)), ' ', h('span', { class: 'figures' }, `${percent(probability)} % `),
-  ]);
+  const given = labels.filter(isGiven);
+  const shown = given.map(({ label }) => h('strong', {}, readable(label, info.labels), ' '));
   const none = h('span', { class: 'placeholder' }, 'No label has a probability of one half or more.');
-  return [h('p', { class: 'answer', 'data-text': text, 'data-labels': labels.map(({ label }) => label).join(' ') },
-    ...(shown.length > 0 ? shown.flat() : [none]))];
+  const row = (/** @type {{label: string, probability: number}} */ { label, probability }) => h('tr', { 'data-label': label },
+    h('th', { scope: 'row', title: label }, readable(label, info.labels)),
+    h('td', { class: 'wide' }, bar(probability)),
+    h('td', { class: 'figures' }, `${percent(probability)} %`));
+  return [
+    h('p', { class: 'answer', 'data-text': text, 'data-labels': given.map(({ label }) => label).join(' ') },
+      ...(shown.length > 0 ? shown : [none])),
+    h('table', { class: 'probabilities' }, h('caption', { class: 'hidden' }, 'All labels'), h('tbody', {}, labels.map(row))),
+  ];
 }
 
 /** @param {ScoresPrediction} prediction @param {ModelInfo} info @param {string} text */
@@ -99,7 +108,7 @@ export function setUpPredict(app) {
         output.replaceChildren(...tagging(prediction.tokens, text));
       } else if ('labels' in prediction) {
         output.replaceChildren(...multiLabel(prediction, info, text));
-        announce(prediction.labels.map(({ label }) => label).join(', ') || 'no label');
+        announce(prediction.labels.filter(isGiven).map(({ label }) => label).join(', ') || 'no label');
       } else if ('scores' in prediction) {
         output.replaceChildren(...regression(prediction, info, text));
         announce(prediction.scores.map(({ label, score }) => `${label} ${score.toFixed(3)}`).join(', '));

@@ -10,6 +10,7 @@ pub(crate) mod fisher;
 pub(crate) mod inspect;
 mod labeled;
 pub(crate) mod merge;
+mod merged;
 pub(crate) mod new;
 mod output;
 pub(crate) mod predict;

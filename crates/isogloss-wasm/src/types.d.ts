@@ -38,7 +38,7 @@ export interface TokenPrediction {
     probability: number;
 }
 
-/** Labels of a multi-label model whose probability, the sigmoid of the logit, is one half or more. */
+/** Probabilities of a multi-label model, the sigmoids of its logits, of every label in the order of its labels. */
 export interface LabelsPrediction { labels: { label: string; probability: number }[] }
 
 /** Outputs of a regression model: the logits, in the order of its labels. */

@@ -2,12 +2,13 @@
 
 use isogloss::compress;
 
-use super::{End, resolve_standalone_model};
+use super::End;
+use super::merged::WholeModel;
 use crate::args::CompressArgs;
 
 pub(crate) fn run(args: &CompressArgs) -> anyhow::Result<End> {
-    let folder = resolve_standalone_model(&args.model, &args.hub)?;
-    let [before, after] = compress(&folder, args.storage, &args.out)?.map(|n| n as f64 / 1e6);
+    let model = WholeModel::resolve(&args.model, &args.hub)?;
+    let [before, after] = compress(model.path(), args.storage, &args.out)?.map(|n| n as f64 / 1e6);
     println!("{before:.1} MB of weights to {after:.1}, in {}", args.out.display());
     Ok(End::Done)
 }

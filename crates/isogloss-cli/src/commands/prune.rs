@@ -3,17 +3,18 @@
 use isogloss::text::Texts;
 use isogloss::{PruneOptions, prune};
 
-use super::{End, resolve_standalone_model};
+use super::End;
+use super::merged::WholeModel;
 use crate::args::PruneArgs;
 use crate::wording::size;
 
 pub(crate) fn run(args: &PruneArgs) -> anyhow::Result<End> {
-    let folder = resolve_standalone_model(&args.model, &args.hub)?;
+    let model = WholeModel::resolve(&args.model, &args.hub)?;
     let mut texts = Texts::default();
     args.compare.iter().try_for_each(|path| texts.add_file(path))?;
     let texts = (!args.compare.is_empty()).then_some(&texts);
     let options = PruneOptions { n_checked: args.check };
-    let report = prune(&folder, &args.subnetwork, texts, options, &args.out)?;
+    let report = prune(model.path(), &args.subnetwork, texts, options, &args.out)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
         return Ok(End::Done);

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use isogloss::text::Texts;
 use isogloss::{TrimOptions, trim};
 
-use super::{End, resolve_standalone_model};
+use super::End;
+use super::merged::WholeModel;
 use crate::args::TrimArgs;
 use crate::wording::trim_lines;
 
 pub(crate) fn run(args: &TrimArgs) -> anyhow::Result<End> {
-    let folder = resolve_standalone_model(&args.model, &args.hub)?;
+    let model = WholeModel::resolve(&args.model, &args.hub)?;
     let corpus = |path: &PathBuf| {
         let mut texts = Texts::default();
         texts.add_file(path).map(|()| texts)
@@ -20,7 +21,7 @@ pub(crate) fn run(args: &TrimArgs) -> anyhow::Result<End> {
     args.compare.iter().try_for_each(|path| others.add_file(path))?;
     let others = (!args.compare.is_empty()).then_some(&others);
     let options = TrimOptions { keep: args.keep, storage: args.storage, n_checked: args.check };
-    let report = trim(&folder, &corpora, others, options, &args.out)?;
+    let report = trim(model.path(), &corpora, others, options, &args.out)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

@@ -1,0 +1,47 @@
+//! Models of commands that edit weights: a model folder, or adapters merged into the weights of their
+//! base.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use isogloss::device::{DeviceChoice, open};
+
+use super::model_folder;
+use crate::args::HubArgs;
+
+/// A model folder with weights of its own; that of merged adapters is temporary.
+pub(crate) struct WholeModel {
+    path: PathBuf,
+    is_temporary: bool,
+}
+
+impl WholeModel {
+    /// Resolves a model, and merges it if it is an adapter-only folder.
+    ///
+    /// # Errors
+    /// If it is not found, or its adapters cannot be merged, such as bottleneck adapters.
+    pub(crate) fn resolve(model: &str, hub: &HubArgs) -> anyhow::Result<Self> {
+        let folder = model_folder(model, hub)?;
+        let Some(base) = &folder.base else {
+            return Ok(Self { path: folder.path, is_temporary: false });
+        };
+        eprintln!("{}: merged into {}", folder.path.display(), base.display());
+        let path = std::env::temp_dir().join(format!("isogloss-merged-{}", std::process::id()));
+        // Removed by its destructor, whether the merge succeeds or not.
+        let merged = Self { path, is_temporary: true };
+        isogloss::merge(&folder, &merged.path, &open(DeviceChoice::default())?.device)?;
+        Ok(merged)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for WholeModel {
+    fn drop(&mut self) {
+        if self.is_temporary {
+            _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
