@@ -1,12 +1,11 @@
 //! Reading options that decide a score: `isogloss evaluate` reads a file as the run of its model did.
 
 use std::fs;
-use std::path::Path;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::isogloss;
+use crate::{best, isogloss};
 
 /// Files of a run, by name.
 type Files = Vec<(&'static str, String)>;
@@ -32,13 +31,6 @@ fn assert_same_score(model: &str, task: &str, data: &str, files: Files, extensio
     let found: Value = serde_json::from_str(&isogloss(folder.path(), &args).0).unwrap();
     assert_eq!(found["languages"]["de"], expected, "{data}");
     expected
-}
-
-fn best(folder: &Path) -> &'static str {
-    match folder.join("run/seed-1").exists() {
-        true => "run/seed-1/best",
-        false => "run/recipe/seed-1/best",
-    }
 }
 
 fn language_results(folder: &TempDir) -> Value {

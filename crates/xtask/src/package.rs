@@ -61,8 +61,10 @@ fn check(target: &Path, published: &[&Value]) -> Result<()> {
         let [name, version] = ["name", "version"].map(|field| package[field].as_str());
         let (name, version) = name.zip(version).context("a package has a name and a version")?;
         let file = target.join(format!("package/{name}-{version}.crate"));
+        // With the times of now: those in a package are the same for every version of a file, and
+        // cargo would take what it compiled of an earlier one.
         let mut tar = Command::new("tar");
-        run(tar.arg("-xzf").arg(file).arg("-C").arg(&workspace))?;
+        run(tar.arg("-xzmf").arg(file).arg("-C").arg(&workspace))?;
         patches += &format!("{name} = {{ path = \"{name}-{version}\" }}\n");
     }
     let root = fs::read_to_string("Cargo.toml")?;

@@ -1,5 +1,4 @@
-//! Models of commands that edit weights: a model folder, or adapters merged into the weights of their
-//! base.
+//! Merged adapters as the model of commands that edit weights (`compress`, `prune`, `trim`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +8,7 @@ use isogloss::device::{DeviceChoice, open};
 use super::model_folder;
 use crate::args::HubArgs;
 
-/// A model folder with weights of its own; that of merged adapters is temporary.
+/// Model folder with complete weights; that of merged adapters is temporary.
 pub(crate) struct WholeModel {
     path: PathBuf,
     is_temporary: bool,

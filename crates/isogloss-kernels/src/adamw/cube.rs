@@ -97,7 +97,7 @@ fn nonzero_rows(x: &CubeTensor, width: usize) -> CubeTensor {
     output
 }
 
-/// Numbers of a step that are the same for all elements.
+/// Hyperparameters and factors of a step, the same for all elements.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 struct Numbers {
     grad_scale: f32,

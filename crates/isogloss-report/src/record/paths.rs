@@ -1,5 +1,5 @@
-//! Absolute paths in what a page shows: shortened, as a shared page is not to name folders of the
-//! machine that made it.
+//! Path shortening: absolute paths in recipes and environments lose their first folders, as a
+//! shared page is not to name folders of the machine that made it.
 
 /// Number of last components that are kept of a path.
 const N_KEPT: usize = 2;

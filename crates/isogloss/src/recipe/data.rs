@@ -88,7 +88,7 @@ impl Default for Splits {
 }
 
 impl DataRecipe {
-    /// How the labeled files are read, besides their format.
+    /// Reader settings of the labeled files, besides their format.
     pub(crate) fn reading(&self) -> SavedReading {
         SavedReading {
             columns: self.columns.clone(),

@@ -12,8 +12,8 @@ use super::labeled_set::LabeledSet;
 use super::traits::{LabeledTask, LearnedLabels};
 use crate::Error;
 
-/// How labeled files are read, besides their format: what a recipe's `[data]` says about columns,
-/// quoting, tag scheme and label names. It decides scores, so it is saved with the model.
+/// Reader settings of labeled files, besides their format: columns, header, quoting, tag scheme and
+/// label names of a recipe's `[data]`. They decide scores, so they are saved with the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SavedReading {
@@ -39,7 +39,7 @@ impl Default for SavedReading {
 }
 
 impl SavedReading {
-    /// Reader options for a file of a format, of which all splits are read.
+    /// Reader options for a file of a format; all splits are read.
     pub fn options(&self, format: Format) -> ReadOptions {
         ReadOptions::new(format)
             .with_columns(self.columns.clone())
@@ -54,8 +54,8 @@ impl SavedReading {
     }
 }
 
-/// Names of numeric classes: those of the options, else the labels of a trained model, unless its
-/// labels are numbers themselves.
+/// Reader options with class names (`ClassLabel` of HF datasets): those of the options, else the
+/// labels of a trained model, unless its labels are numbers themselves.
 pub fn with_label_names(options: ReadOptions, labels: &LabelSet) -> ReadOptions {
     let is_number = |name: &String| name.parse::<i64>().is_ok();
     if !options.label_names.is_empty() || labels.names().iter().any(is_number) {

@@ -29,7 +29,7 @@ pub struct SavedScoring {
     pub max_length: usize,
     /// Unseen labels: what to do with examples whose label the model does not have.
     pub unseen_labels: Unseen,
-    /// How labeled files are read.
+    /// Reader settings of labeled files.
     #[serde(default, skip_serializing_if = "SavedReading::is_default")]
     pub reading: SavedReading,
     /// Language adapters that other languages were scored with; `None` if all were scored with the
