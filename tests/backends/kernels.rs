@@ -173,6 +173,60 @@ fn all_devices_drop_the_same_elements() {
     });
 }
 
+/// Kernels of other devices against those of the CPU, which the tests above check against their
+/// definitions; with the same dropout masks on all.
+fn compare_with_cpu<const N: usize>(
+    name: &str,
+    inputs: [(Vec<f32>, Vec<usize>); N],
+    kernel: impl Fn(&[Tensor<1>; N]) -> Tensor<1>,
+) {
+    compare(name, inputs, &kernel, &kernel);
+}
+
+#[test]
+fn attention_takes_heads_of_any_width_and_sequences_of_any_length() {
+    // Heads of one, two and three parts of a unit; less than a tile, one and many of them.
+    for (width, seq) in [(4, 3), (32, 16), (64, 70), (36, 33), (128, 65)] {
+        let [batch, n_heads] = [2, 3];
+        let hidden = n_heads * width;
+        let x = |phase| input(&[batch, seq, hidden], phase);
+        for rate in [0.0, 0.3] {
+            compare_with_cpu(
+                &format!("attention of {seq} tokens, width {width}, dropout {rate}"),
+                [x(0.1), x(0.9), x(1.7)],
+                |[q, k, v]| {
+                    let device = q.device();
+                    let x = |t: &Tensor<1>| t.clone().reshape([batch, seq, hidden]);
+                    let is_padding = |i: usize| i / seq == 1 && i % seq > seq / 2;
+                    let mask = (0..batch * seq).map(|i| if is_padding(i) { -1e9 } else { 0.0 });
+                    let bias = tensor(mask.collect::<Vec<f32>>(), [batch, seq], &device);
+                    let dropout = Dropout { rate, seed: 7 };
+                    flat(attention(x(q), x(k), x(v), bias, n_heads, dropout))
+                },
+            );
+        }
+    }
+}
+
+#[test]
+fn layer_norm_takes_rows_of_any_width_and_number() {
+    for (n_rows, width) in [(1, 1), (5, 40), (37, 130), (20, 384)] {
+        for rate in [0.0, 0.3] {
+            let x = |phase| input(&[n_rows, width], phase);
+            compare_with_cpu(
+                &format!("layer norm of {n_rows} rows of {width}, dropout {rate}"),
+                [x(0.1), x(2.0), input(&[width], 0.7), input(&[width], 1.1)],
+                |[x, r, g, b]| {
+                    let rows = |t: &Tensor<1>| t.clone().reshape([n_rows, width]);
+                    let dropout = Dropout { rate, seed: 9 };
+                    let (x, r) = (rows(x), rows(r));
+                    flat(dropout_add_layer_norm(x, r, g.clone(), b.clone(), 1e-5, dropout))
+                },
+            );
+        }
+    }
+}
+
 /// Gradients under dropout, against finite differences with the same mask, in f64.
 #[test]
 fn gradients_with_dropout_meet_finite_differences() {

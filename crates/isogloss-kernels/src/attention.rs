@@ -1,5 +1,7 @@
 //! Multi-head attention (Vaswani et al. 2017) with dropout of the attention probabilities.
 
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 
@@ -92,28 +94,45 @@ impl<B: Backend> core::fmt::Debug for AttentionInputs<B> {
     }
 }
 
+/// Saved by the forward pass of attention for the backward pass.
+pub(crate) struct Saved<B: Backend> {
+    /// The context vectors, which are the output.
+    pub(crate) context: FloatTensor<B>,
+    /// Log-sum-exp of the scores of each query, `[batch, n_heads, seq]`, if the kernel stores it.
+    pub(crate) log_sum_exp: Option<FloatTensor<B>>,
+}
+
+impl<B: Backend> Clone for Saved<B> {
+    fn clone(&self) -> Self {
+        Self { context: self.context.clone(), log_sum_exp: self.log_sum_exp.clone() }
+    }
+}
+
+impl<B: Backend> core::fmt::Debug for Saved<B> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Saved").finish_non_exhaustive()
+    }
+}
+
 /// Forward and backward pass of attention on a backend without autodiff; the defaults compose
 /// Burn's operations, a backend with a fused kernel overrides them.
 pub(crate) trait AttentionKernel: DropoutKernel {
-    /// Returns the context vectors and, for the backward pass, the log-sum-exp of the scores if the
-    /// kernel stores it.
-    fn attention_forward(
-        inputs: AttentionInputs<Self>,
-    ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>) {
-        (composed::<Self>(inputs), None)
+    /// Returns the context vectors, and what the backward pass needs beside the inputs.
+    fn attention_forward(inputs: AttentionInputs<Self>) -> Saved<Self> {
+        Saved { context: composed::<Self>(inputs), log_sum_exp: None }
     }
 
     /// Returns the gradients with respect to query, key and value.
     fn attention_backward(
         inputs: AttentionInputs<Self>,
-        _kept: Option<FloatTensor<Self>>,
+        _saved: Saved<Self>,
         grad: FloatTensor<Self>,
     ) -> [FloatTensor<Self>; 3] {
         composed_backward::<Self>(inputs, grad)
     }
 }
 
-composed_on!(AttentionKernel: ndarray, cube);
+composed_on!(AttentionKernel: ndarray);
 
 /// Splits the attention heads: `[batch, seq, n_heads * d]` to `[batch, n_heads, seq, d]`.
 fn split_heads<B: Backend>(x: FloatTensor<B>, n_heads: usize) -> FloatTensor<B> {
@@ -186,7 +205,8 @@ impl<B: AttentionKernel> Attention for B {
         n_heads: usize,
         dropout: Dropout,
     ) -> FloatTensor<Self> {
-        Self::attention_forward(AttentionInputs { query, key, value, bias, n_heads, dropout }).0
+        Self::attention_forward(AttentionInputs { query, key, value, bias, n_heads, dropout })
+            .context
     }
 }
 
@@ -208,9 +228,10 @@ impl<B: AttentionKernel, C: CheckpointStrategy> Attention for Autodiff<B, C> {
             n_heads,
             dropout,
         };
-        let (context, kept) = B::attention_forward(inputs.clone());
+        let saved = B::attention_forward(inputs.clone());
+        let context = saved.context.clone();
         match AttentionBackward.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((inputs, kept), context),
+            OpsKind::Tracked(prep) => prep.finish((inputs, saved), context),
             OpsKind::UnTracked(prep) => prep.finish(context),
         }
     }
@@ -220,7 +241,7 @@ impl<B: AttentionKernel, C: CheckpointStrategy> Attention for Autodiff<B, C> {
 struct AttentionBackward;
 
 impl<B: AttentionKernel> Backward<B, 3> for AttentionBackward {
-    type State = (AttentionInputs<B>, Option<FloatTensor<B>>);
+    type State = (AttentionInputs<B>, Saved<B>);
 
     fn backward(
         self,
@@ -229,8 +250,8 @@ impl<B: AttentionKernel> Backward<B, 3> for AttentionBackward {
         _checkpointer: &mut Checkpointer,
     ) {
         let grad = grads.consume::<B>(&ops.node);
-        let (inputs, kept) = ops.state;
-        let gradients = B::attention_backward(inputs, kept, grad);
+        let (inputs, saved) = ops.state;
+        let gradients = B::attention_backward(inputs, saved, grad);
         for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
             if let Some(parent) = parent {
                 grads.register::<B>(parent.id, gradient);

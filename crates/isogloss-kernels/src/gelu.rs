@@ -1,5 +1,7 @@
 //! GELU activation: the Gaussian error linear unit (Hendrycks & Gimpel 2016).
 
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 
@@ -47,7 +49,7 @@ pub(crate) trait GeluKernel: Backend {
     }
 }
 
-composed_on!(GeluKernel: ndarray, cube);
+composed_on!(GeluKernel: ndarray);
 
 /// Cumulative distribution function of the standard normal distribution, `Φ(x)`.
 fn normal_cdf<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {

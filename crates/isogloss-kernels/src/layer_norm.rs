@@ -1,5 +1,7 @@
 //! Layer normalization fused with dropout and the residual sum: `LayerNorm(dropout(x) + residual)`.
 
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 
@@ -58,10 +60,43 @@ on_every_backend! {
     }
 }
 
+/// Saved by the forward pass of layer normalization for the backward pass.
+pub(crate) struct Saved<B: Backend> {
+    /// The sum before normalization, `[..., hidden]`.
+    pub(crate) sum: FloatTensor<B>,
+    /// Mean and reciprocal standard deviation of each row of the sum, `[rows, 2]`, if the kernel
+    /// stores them.
+    pub(crate) moments: Option<FloatTensor<B>>,
+    pub(crate) gamma: FloatTensor<B>,
+    pub(crate) epsilon: f64,
+    /// Dropout of `x`.
+    pub(crate) dropout: Dropout,
+}
+
+impl<B: Backend> Clone for Saved<B> {
+    fn clone(&self) -> Self {
+        Self {
+            sum: self.sum.clone(),
+            moments: self.moments.clone(),
+            gamma: self.gamma.clone(),
+            ..*self
+        }
+    }
+}
+
+impl<B: Backend> core::fmt::Debug for Saved<B> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Saved")
+            .field("epsilon", &self.epsilon)
+            .field("dropout", &self.dropout)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Forward and backward pass of layer normalization on a backend without autodiff; the defaults
 /// compose Burn's operations, a backend with a fused kernel overrides them.
 pub(crate) trait LayerNormKernel: DropoutKernel {
-    /// Returns the normalized output and the sum before normalization.
+    /// Returns the normalized output and what the backward pass needs.
     fn layer_norm_forward(
         x: FloatTensor<Self>,
         residual: FloatTensor<Self>,
@@ -69,22 +104,28 @@ pub(crate) trait LayerNormKernel: DropoutKernel {
         beta: FloatTensor<Self>,
         epsilon: f64,
         dropout: Dropout,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        composed::<Self>(x, residual, gamma, beta, epsilon, dropout)
+    ) -> (FloatTensor<Self>, Saved<Self>) {
+        let (output, sum) = composed::<Self>(x, residual, gamma.clone(), beta, epsilon, dropout);
+        (output, Saved { sum, moments: None, gamma, epsilon, dropout })
     }
 
-    /// Returns the gradients with respect to the sum, gamma and beta.
-    fn layer_norm_backward(
-        sum: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        epsilon: f64,
-        grad: FloatTensor<Self>,
-    ) -> [FloatTensor<Self>; 3] {
-        composed_backward::<Self>(sum, gamma, epsilon, grad)
+    /// Returns the gradients with respect to x, the residual, gamma and beta.
+    fn layer_norm_backward(saved: Saved<Self>, grad: FloatTensor<Self>) -> [FloatTensor<Self>; 4] {
+        let dropout = saved.dropout;
+        with_dropped::<Self>(composed_backward::<Self>(saved, grad), dropout)
     }
 }
 
-composed_on!(LayerNormKernel: ndarray, cube);
+composed_on!(LayerNormKernel: ndarray);
+
+/// Adds the gradient of x, which is that of the sum after dropout, to those of the sum, gamma and
+/// beta.
+fn with_dropped<B: DropoutKernel>(
+    [grad_sum, grad_gamma, grad_beta]: [FloatTensor<B>; 3],
+    dropout: Dropout,
+) -> [FloatTensor<B>; 4] {
+    [B::drop_out(grad_sum.clone(), dropout), grad_sum, grad_gamma, grad_beta]
+}
 
 /// Returns the centered rows of `sum` and the reciprocal of their standard deviation.
 fn standardize<B: Backend>(sum: FloatTensor<B>, epsilon: f64) -> (FloatTensor<B>, FloatTensor<B>) {
@@ -112,12 +153,8 @@ fn composed<B: DropoutKernel>(
     (B::float_add(scaled, as_row::<B>(beta, n_dims)), sum)
 }
 
-fn composed_backward<B: Backend>(
-    sum: FloatTensor<B>,
-    gamma: FloatTensor<B>,
-    epsilon: f64,
-    grad: FloatTensor<B>,
-) -> [FloatTensor<B>; 3] {
+fn composed_backward<B: Backend>(saved: Saved<B>, grad: FloatTensor<B>) -> [FloatTensor<B>; 3] {
+    let Saved { sum, gamma, epsilon, .. } = saved;
     let n_dims = sum.shape().num_dims();
     let last = n_dims - 1;
     let (centered, reciprocal) = standardize::<B>(sum, epsilon);
@@ -156,17 +193,16 @@ impl<B: LayerNormKernel, C: CheckpointStrategy> LayerNorm for Autodiff<B, C> {
         dropout: Dropout,
     ) -> FloatTensor<Self> {
         let nodes = [x.node(), residual.node(), gamma.node(), beta.node()];
-        let gamma = gamma.into_primitive();
-        let (output, sum) = B::layer_norm_forward(
+        let (output, saved) = B::layer_norm_forward(
             x.into_primitive(),
             residual.into_primitive(),
-            gamma.clone(),
+            gamma.into_primitive(),
             beta.into_primitive(),
             epsilon,
             dropout,
         );
         match LayerNormBackward.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((sum, gamma, epsilon, dropout), output),
+            OpsKind::Tracked(prep) => prep.finish(saved, output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }
@@ -176,9 +212,7 @@ impl<B: LayerNormKernel, C: CheckpointStrategy> LayerNorm for Autodiff<B, C> {
 struct LayerNormBackward;
 
 impl<B: LayerNormKernel> Backward<B, 4> for LayerNormBackward {
-    /// Saved for the backward pass: the sum before normalization, gamma, epsilon and the dropout of
-    /// `x`.
-    type State = (FloatTensor<B>, FloatTensor<B>, f64, Dropout);
+    type State = Saved<B>;
 
     fn backward(
         self,
@@ -187,20 +221,11 @@ impl<B: LayerNormKernel> Backward<B, 4> for LayerNormBackward {
         _checkpointer: &mut Checkpointer,
     ) {
         let grad = grads.consume::<B>(&ops.node);
-        let (sum, gamma, epsilon, dropout) = ops.state;
-        let [x, residual, gamma_node, beta_node] = ops.parents;
-        let [grad_sum, grad_gamma, grad_beta] = B::layer_norm_backward(sum, gamma, epsilon, grad);
-        if let Some(parent) = x {
-            grads.register::<B>(parent.id, B::drop_out(grad_sum.clone(), dropout));
-        }
-        if let Some(parent) = residual {
-            grads.register::<B>(parent.id, grad_sum);
-        }
-        if let Some(parent) = gamma_node {
-            grads.register::<B>(parent.id, grad_gamma);
-        }
-        if let Some(parent) = beta_node {
-            grads.register::<B>(parent.id, grad_beta);
+        let gradients = B::layer_norm_backward(ops.state, grad);
+        for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let Some(parent) = parent {
+                grads.register::<B>(parent.id, gradient);
+            }
         }
     }
 }

@@ -34,6 +34,8 @@ mod adamw;
 mod allocator;
 mod attention;
 mod backends;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod cube;
 mod dropout;
 #[cfg(feature = "flex")]
 mod flex;

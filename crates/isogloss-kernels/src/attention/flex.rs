@@ -10,7 +10,7 @@ use burn::tensor::Shape;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::{AttentionInputs, AttentionKernel, composed, composed_backward};
+use super::{AttentionInputs, AttentionKernel, Saved, composed, composed_backward};
 use crate::dropout::Dropout;
 use crate::flex::gemm::multiply;
 use crate::flex::matrix::{Matrix, Product};
@@ -18,23 +18,21 @@ use crate::flex::simd::{exp, max, sum, sum_pairs, vectorized};
 use crate::flex::{Dense, from_values, is_f32};
 
 impl AttentionKernel for Flex {
-    fn attention_forward(
-        inputs: AttentionInputs<Self>,
-    ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>) {
+    fn attention_forward(inputs: AttentionInputs<Self>) -> Saved<Self> {
         if !is_f32(&inputs.query) {
-            return (composed::<Self>(inputs), None);
+            return Saved { context: composed::<Self>(inputs), log_sum_exp: None };
         }
-        let (context, normalizers) = forward(inputs);
-        (context, Some(normalizers))
+        let (context, log_sum_exp) = forward(inputs);
+        Saved { context, log_sum_exp: Some(log_sum_exp) }
     }
 
     fn attention_backward(
         inputs: AttentionInputs<Self>,
-        kept: Option<FloatTensor<Self>>,
+        saved: Saved<Self>,
         grad: FloatTensor<Self>,
     ) -> [FloatTensor<Self>; 3] {
-        match kept {
-            Some(normalizers) => backward(inputs, normalizers, grad),
+        match saved.log_sum_exp {
+            Some(log_sum_exp) => backward(inputs, log_sum_exp, grad),
             None => composed_backward::<Self>(inputs, grad),
         }
     }

@@ -7,7 +7,7 @@ use burn::tensor::Shape;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::{LayerNormKernel, composed, composed_backward};
+use super::{LayerNormKernel, Saved, composed, composed_backward, with_dropped};
 use crate::dropout::Dropout;
 use crate::flex::simd::{sum, sum_pairs, vectorized};
 use crate::flex::{Dense, from_values, is_f32};
@@ -20,23 +20,23 @@ impl LayerNormKernel for Flex {
         beta: FloatTensor<Self>,
         epsilon: f64,
         dropout: Dropout,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        if !is_f32(&x) {
-            return composed::<Self>(x, residual, gamma, beta, epsilon, dropout);
-        }
-        forward(x, residual, gamma, beta, epsilon, dropout)
+    ) -> (FloatTensor<Self>, Saved<Self>) {
+        let (output, sum) = if is_f32(&x) {
+            forward(x, residual, gamma.clone(), beta, epsilon, dropout)
+        } else {
+            composed::<Self>(x, residual, gamma.clone(), beta, epsilon, dropout)
+        };
+        (output, Saved { sum, moments: None, gamma, epsilon, dropout })
     }
 
-    fn layer_norm_backward(
-        sum: FloatTensor<Self>,
-        gamma: FloatTensor<Self>,
-        epsilon: f64,
-        grad: FloatTensor<Self>,
-    ) -> [FloatTensor<Self>; 3] {
-        if !is_f32(&sum) {
-            return composed_backward::<Self>(sum, gamma, epsilon, grad);
-        }
-        backward(sum, gamma, epsilon, grad)
+    fn layer_norm_backward(saved: Saved<Self>, grad: FloatTensor<Self>) -> [FloatTensor<Self>; 4] {
+        let dropout = saved.dropout;
+        let gradients = if is_f32(&saved.sum) {
+            backward(saved, grad)
+        } else {
+            composed_backward::<Self>(saved, grad)
+        };
+        with_dropped::<Self>(gradients, dropout)
     }
 }
 
@@ -90,7 +90,8 @@ fn forward(
     (from_values(out, shape), sums.0)
 }
 
-fn backward(sum: FlexTensor, gamma: FlexTensor, epsilon: f64, grad: FlexTensor) -> [FlexTensor; 3] {
+fn backward(saved: Saved<Flex>, grad: FlexTensor) -> [FlexTensor; 3] {
+    let Saved { sum, gamma, epsilon, .. } = saved;
     let gamma = Dense::new(gamma);
     let hidden = gamma.values().len();
     let (sums, mut grad) = (Dense::new(sum), Dense::new(grad));
