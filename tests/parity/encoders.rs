@@ -141,7 +141,7 @@ fn curve(family: &str, device: &Device, accumulate: usize, prefix: &str) -> (Vec
         let (model, norm) = optimizer.step(loaded.model, gradients, rate);
         loaded.model = model;
         losses.push(loss_sum);
-        norms.push(norm as f32);
+        norms.push(norm.read() as f32);
     }
     assert_close("gradient norms", &norms, &fixture.floats(&format!("{prefix}grad_norms")), 1e-3);
     let input = input(&fixture, &loaded, "curve.", 0, &device);

@@ -1,8 +1,9 @@
-//! Building blocks of the CubeCL kernels for GPUs: new tensors, launch sizes, sums over a cube and
-//! dropout masks. The kernels are for `f32`; other types use the composition of Burn's operations.
+//! Building blocks of the CubeCL kernels for GPUs: new tensors, launch sizes, reductions
+//! over a cube and dropout masks. The kernels are for `f32`; other types use the composition of Burn's operations.
 
+pub(crate) mod blocks;
 pub(crate) mod mask;
-pub(crate) mod sum;
+pub(crate) mod reduce;
 
 use burn::backend::TensorMetadata as _;
 use burn::tensor::{DType, Shape};
@@ -12,6 +13,9 @@ use burn_cubecl::tensor::CubeTensor;
 
 /// Largest number of cubes in one dimension of a launch that WebGPU guarantees.
 const MAX_CUBES: u32 = 65_535;
+
+/// Score that stands for none: below all others, and its exponential is zero.
+pub(crate) const NO_SCORE: f32 = -3e38;
 
 pub(crate) fn is_f32(x: &CubeTensor) -> bool {
     x.dtype == DType::F32

@@ -76,7 +76,7 @@ fn composed<B: Backend>(x: FloatTensor<B>, dropout: Dropout) -> FloatTensor<B> {
     B::float_mul(x, mask)
 }
 
-fn float_dtype<B: Backend>(x: &FloatTensor<B>) -> FloatDType {
+pub(crate) fn float_dtype<B: Backend>(x: &FloatTensor<B>) -> FloatDType {
     match x.dtype() {
         DType::F64 => FloatDType::F64,
         DType::F16 => FloatDType::F16,

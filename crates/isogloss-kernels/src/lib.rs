@@ -34,6 +34,8 @@ mod adamw;
 mod allocator;
 mod attention;
 mod backends;
+mod clip;
+mod cross_entropy;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod cube;
 mod dropout;
@@ -45,9 +47,11 @@ mod linear;
 mod shapes;
 mod sum_of_squares;
 
-pub use adamw::{AdamWStep, adamw};
+pub use adamw::{AdamWParam, AdamWStep, adamw};
 pub use allocator::tune_allocator;
 pub use attention::attention;
+pub use clip::clip_by_global_norm;
+pub use cross_entropy::{IGNORE_INDEX, cross_entropy};
 pub use dropout::{Dropout, column_mask, dropout};
 pub use gelu::gelu;
 pub use isogloss_random::{normal, signs, split_seed, uniform};

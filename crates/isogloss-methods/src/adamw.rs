@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use isogloss_kernels::adamw;
+use isogloss_kernels::{AdamWParam, AdamWStep, adamw};
 use isogloss_model::{NamedParam, ParamMapper, map_parameters};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -80,16 +80,24 @@ impl AdamW {
         module: M,
         gradients: Gradients,
         rates: impl Into<Rates>,
-    ) -> (M, f64) {
-        let norm = gradients.global_norm();
-        if !norm.is_finite() {
-            return (module, norm);
-        }
-        let clip = |max: f64| (max / (norm + 1e-6)).min(1.0);
-        let grad_scale = self.config.max_grad_norm.map_or(1.0, clip);
+    ) -> (M, GradientNorm) {
+        let clip = gradients.clip(self.config.max_grad_norm);
+        let Some(clip) = clip else { return (module, GradientNorm(None)) };
         let rates = rates.into();
-        let mut stepper = Stepper { optimizer: self, gradients, rates, grad_scale };
-        (map_parameters(module, &mut stepper), norm)
+        let mut taker = Taker { optimizer: self, gradients, rates, groups: Vec::new() };
+        let module = map_parameters(module, &mut taker);
+        let groups = taker.groups;
+        let mut updated = BTreeMap::new();
+        for (step, group) in groups {
+            let (paths, params): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+            let stepped = adamw(params, clip.clone(), step);
+            for (path, [values, first, second]) in paths.into_iter().zip(stepped) {
+                let moments = Moments { first, second, n_steps: step.step };
+                self.moments.insert(path.clone(), moments);
+                updated.insert(path, values);
+            }
+        }
+        (map_parameters(module, &mut Putter(updated)), GradientNorm(Some(clip)))
     }
 
     /// Optimizer state: the moments as tensors `first.<path>` and `second.<path>`, and the step
@@ -130,14 +138,34 @@ impl AdamW {
     }
 }
 
-struct Stepper<'a> {
+/// Global gradient norm of a step, before clipping; it stays on the device until it is read.
+#[derive(Clone, Debug)]
+pub struct GradientNorm(Option<Tensor<1>>);
+
+impl GradientNorm {
+    /// The norm as a tensor, `[1]`; `None` if there were no gradients, whose norm is zero.
+    pub fn tensor(&self) -> Option<Tensor<1>> {
+        self.0.as_ref().map(|clip| clip.clone().narrow(0, 0, 1))
+    }
+
+    /// Reads the norm from the device.
+    pub fn read(&self) -> f64 {
+        self.tensor().map_or(0.0, |norm| norm.into_scalar::<f64>())
+    }
+}
+
+/// Mapper that takes the parameters with a gradient out of a module, grouped by the step that they
+/// take; it puts the gradients in their place.
+///
+/// A parameter that the module still held would have two owners, and could not be updated in place.
+struct Taker<'a> {
     optimizer: &'a mut AdamW,
     gradients: Gradients,
     rates: Rates,
-    grad_scale: f64,
+    groups: Vec<(AdamWStep, Vec<(String, AdamWParam)>)>,
 }
 
-impl ParamMapper for Stepper<'_> {
+impl ParamMapper for Taker<'_> {
     fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(gradient) = self.gradients.remove(path) else {
             return param;
@@ -148,28 +176,41 @@ impl ParamMapper for Stepper<'_> {
             second: gradient.zeros_like(),
             n_steps: 0,
         });
-        let n_steps = moments.n_steps + 1;
-        let step = isogloss_kernels::AdamWStep {
+        let step = AdamWStep {
             learning_rate: self.rates.for_path(path),
             beta_1: config.betas[0],
             beta_2: config.betas[1],
             epsilon: config.epsilon,
             weight_decay: if D > 1 { config.weight_decay } else { 0.0 },
-            step: n_steps,
-            grad_scale: self.grad_scale,
+            step: moments.n_steps + 1,
             lazy_row: param
                 .dims()
                 .last()
                 .copied()
                 .filter(|_| config.lazy && path == TOKEN_EMBEDDINGS),
         };
-
+        let Moments { first: moment_1, second: moment_2, .. } = moments;
+        let groups = &mut self.groups;
         change_values(param, |values| {
-            let [values, first, second] =
-                adamw(values, gradient, moments.first, moments.second, step);
-            let moments = Moments { first, second, n_steps };
-            self.optimizer.moments.insert(path.to_owned(), moments);
-            values
+            let placeholder = gradient.clone();
+            let param = (path.to_owned(), AdamWParam { values, gradient, moment_1, moment_2 });
+            match groups.iter_mut().find(|(other, _)| *other == step) {
+                Some((_, group)) => group.push(param),
+                None => groups.push((step, vec![param])),
+            }
+            placeholder
         })
+    }
+}
+
+/// Mapper that puts updated values back into a module.
+struct Putter(BTreeMap<String, Tensor<1>>);
+
+impl ParamMapper for Putter {
+    fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.0.remove(path) {
+            Some(values) => change_values(param, |_| values),
+            None => param,
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use isogloss_kernels::sum_of_squares;
+use isogloss_kernels::{clip_by_global_norm, sum_of_squares};
 use isogloss_model::{ParamVisitor, visit_parameters};
 
 /// Gradients by parameter path, each flattened to one dimension; frozen parameters have none.
@@ -73,6 +73,12 @@ impl Gradients {
     /// Global gradient norm: the L2 norm of all gradients together; zero if there are none.
     pub fn global_norm(&self) -> f64 {
         self.squares().values().sum::<f64>().sqrt()
+    }
+
+    /// Gradient clipping by the global norm, see [`clip_by_global_norm`]; `None` without gradients.
+    pub(crate) fn clip(&self, max_norm: Option<f64>) -> Option<Tensor<1>> {
+        let gradients: Vec<_> = self.by_path.values().cloned().collect();
+        (!gradients.is_empty()).then(|| clip_by_global_norm(gradients, max_norm))
     }
 
     /// Dot product with other gradients, over the parameters that both have.

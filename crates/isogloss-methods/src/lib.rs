@@ -24,7 +24,6 @@
 #![forbid(unsafe_code)]
 
 mod adamw;
-mod cross_entropy;
 mod divergence;
 mod error;
 mod fisher;
@@ -51,8 +50,7 @@ mod update;
 mod view;
 mod word_embedding;
 
-pub use adamw::{AdamW, AdamWConfig};
-pub use cross_entropy::{IGNORE_INDEX, cross_entropy};
+pub use adamw::{AdamW, AdamWConfig, GradientNorm};
 pub use divergence::{Divergence, GradientFlow, Reduction, divergence};
 pub use error::{AlignmentError, ObjectiveError};
 pub use fisher::{block_of, part_of, sample_labels, sum_by_group};
@@ -60,6 +58,7 @@ pub use grad_cache::{embedding_gradients, surrogate_loss};
 pub use gradients::Gradients;
 pub use guided_dropout::{GuidedDropoutConfig, GuidedDropoutState};
 pub use importance::Importance;
+pub use isogloss_kernels::{IGNORE_INDEX, cross_entropy};
 pub use isogloss_model::faults::{self, Faults};
 pub use learning_rate::{LearningRateConfig, LearningRateSchedule, Rates};
 pub use loss::{GradCache, Objective};

@@ -93,6 +93,11 @@ impl LanguageSampler {
         self.sampling.rule().update(&mut self.languages);
     }
 
+    /// Whether later draws depend on the losses of earlier batches.
+    pub fn follows_losses(&self) -> bool {
+        self.sampling.rule().follows_losses()
+    }
+
     /// State of the sampler, for [`restore`](Self::restore).
     pub fn state(&self) -> &[LanguageRecord] {
         &self.languages

@@ -15,7 +15,7 @@ pub(crate) use labeled::LabeledLoader;
 pub(crate) use language_epochs::LanguageEpochsProgress;
 use monolingual::BlockLoader;
 use pairs::PairLoader;
-pub(crate) use unlabeled::UnlabeledLoaders;
+pub(crate) use unlabeled::{BatchLanguages, UnlabeledLoaders};
 
 use crate::data::pairs::PairSet;
 use crate::ground::device::{DeviceInfo, check_buffer};

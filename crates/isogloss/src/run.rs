@@ -26,6 +26,7 @@ mod similar_sources;
 mod teacher;
 mod trainer;
 mod unfreezing;
+mod unread;
 
 pub use event::{Event, Outcome, RunOptions};
 pub use folder::{RunFolder, RunStatus};

@@ -16,4 +16,4 @@ pub(crate) mod teacher_cache;
 pub(crate) use batch::StepBatch;
 pub(crate) use context::{ReferenceModels, StepContext, SubnetworkMasks};
 pub(crate) use forward_plan::ForwardPlan;
-pub(crate) use gradients::{StepGradients, StepOutcome};
+pub(crate) use gradients::{StepGradients, StepLosses, StepOutcome};

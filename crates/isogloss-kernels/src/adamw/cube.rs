@@ -1,75 +1,36 @@
-//! Fused AdamW step on GPUs: one CubeCL kernel for a parameter, in place; a second one where updates
-//! are lazy.
+//! Fused AdamW step on GPUs: one CubeCL kernel for several parameters (multi-tensor), in place; one
+//! more for a parameter whose updates are lazy.
+
+use std::ops::Range;
 
 use burn::backend::TensorMetadata as _;
 use burn::backend::tensor::FloatTensor;
-use burn::tensor::{DType, Shape};
+use burn::tensor::Shape;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::{self, calculate_cube_count_elemwise, prelude::*};
 use burn_cubecl::kernel::into_contiguous;
-use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{AdamWKernel, AdamWStep, composed};
+use super::{AdamWKernel, AdamWStep, Params, Stepped, composed};
+use crate::cube::blocks::{BLOCK, UNITS, n_blocks, tensors_per_launch};
+use crate::cube::{cube_per_row, is_f32, new_tensor, units_per_row};
 
 impl AdamWKernel for CubeBackend {
-    fn adamw(
-        param: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-        moment_1: FloatTensor<Self>,
-        moment_2: FloatTensor<Self>,
-        config: AdamWStep,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        if [&param, &grad, &moment_1, &moment_2].iter().any(|x| x.dtype != DType::F32) {
-            return composed::<Self>(param, grad, moment_1, moment_2, config);
+    fn adamw(params: Params<Self>, clip: FloatTensor<Self>, config: AdamWStep) -> Stepped<Self> {
+        let Params { values, gradients, moments_1, moments_2 } = &params;
+        if ![values, gradients, moments_1, moments_2].into_iter().flatten().all(is_f32) {
+            return params.one_by_one(|param| composed::<Self>(param, clip.clone(), config));
         }
-        step(param, grad, moment_1, moment_2, config)
+        let owned = |tensors: Vec<CubeTensor>| tensors.into_iter().map(owned).collect();
+        let params = Params {
+            values: owned(params.values),
+            gradients: params.gradients.into_iter().map(into_contiguous).collect(),
+            moments_1: owned(params.moments_1),
+            moments_2: owned(params.moments_2),
+        };
+        step(&params, &clip, config);
+        [params.values, params.moments_1, params.moments_2]
     }
-}
-
-fn step(
-    param: CubeTensor,
-    grad: CubeTensor,
-    moment_1: CubeTensor,
-    moment_2: CubeTensor,
-    config: AdamWStep,
-) -> (CubeTensor, CubeTensor, CubeTensor) {
-    let grad = into_contiguous(grad);
-    let [param, moment_1, moment_2] = [param, moment_1, moment_2].map(owned);
-    let (client, n_elements) = (param.client.clone(), param.shape().num_elements());
-    let factors = config.factors();
-    let cube_dim = CubeDim::new(&client, n_elements);
-    let cube_count = calculate_cube_count_elemwise(&client, n_elements, cube_dim);
-    let numbers = NumbersLaunch::new(
-        config.grad_scale as f32,
-        config.beta_1 as f32,
-        (1.0 - config.beta_1) as f32,
-        config.beta_2 as f32,
-        (1.0 - config.beta_2) as f32,
-        factors.root_correction as f32,
-        config.epsilon as f32,
-        factors.keep as f32,
-        factors.step_size as f32,
-    );
-    let mask = config.lazy_row.map(|row| (row, nonzero_rows(&grad, row)));
-    let (param_arg, grad) = (param.clone().into_buffer_arg(), grad.into_buffer_arg());
-    let first = moment_1.clone().into_buffer_arg();
-    let second = moment_2.clone().into_buffer_arg();
-    match mask {
-        None => {
-            step_all::launch(
-                &client, cube_count, cube_dim, param_arg, grad, first, second, numbers,
-            );
-        }
-        Some((row, mask)) => {
-            let mask = mask.into_buffer_arg();
-            step_rows::launch(
-                &client, cube_count, cube_dim, param_arg, grad, first, second, mask, row as u32,
-                numbers,
-            );
-        }
-    }
-    (param, moment_1, moment_2)
 }
 
 /// The tensor with a contiguous buffer of its own, to be written to.
@@ -80,11 +41,51 @@ fn owned(x: CubeTensor) -> CubeTensor {
     if x.can_mut() && x.is_contiguous_buffer() { x } else { x.copy() }
 }
 
+/// Buffers that a parameter binds.
+const BUFFERS: usize = 4;
+
+/// Updates values and moments in place.
+fn step(params: &Params<CubeBackend>, clip: &CubeTensor, config: AdamWStep) {
+    let n = params.values.len();
+    // The clip factor, and the mask of a lazy update.
+    let n_others = 2;
+    let group = match config.lazy_row {
+        Some(_) => 1,
+        None => tensors_per_launch(clip, BUFFERS, n_others),
+    };
+    for start in (0..n).step_by(group) {
+        launch(params, start..(start + group).min(n), clip, config);
+    }
+}
+
+fn launch(params: &Params<CubeBackend>, range: Range<usize>, clip: &CubeTensor, config: AdamWStep) {
+    let client = clip.client.clone();
+    let n_units = units_per_row(clip, UNITS);
+    let blocks = params.values[range.clone()].iter().map(|x| n_blocks(x.shape().num_elements()));
+    let args = |tensors: &[CubeTensor]| {
+        tensors[range.clone()].iter().map(|x| x.clone().into_buffer_arg()).collect()
+    };
+    let masks = config.lazy_row.map(|row| nonzero_rows(&params.gradients[range.start], row));
+    step_tensors::launch(
+        &client,
+        cube_per_row(blocks.sum()),
+        CubeDim::new_1d(n_units as u32),
+        args(&params.values),
+        args(&params.gradients),
+        args(&params.moments_1),
+        args(&params.moments_2),
+        clip.clone().into_buffer_arg(),
+        masks.into_iter().map(CubeTensor::into_buffer_arg).collect(),
+        config.lazy_row.unwrap_or(1) as u32,
+        numbers(config),
+        n_units,
+    );
+}
+
 /// Mask of nonzero rows: one for each row of `width` elements that has a nonzero element, else zero.
 fn nonzero_rows(x: &CubeTensor, width: usize) -> CubeTensor {
     let (client, n_rows) = (x.client.clone(), x.shape().num_elements() / width);
-    let shape = Shape::new([n_rows]);
-    let output = empty_device_contiguous_dtype(client.clone(), x.device.clone(), shape, DType::F32);
+    let output = new_tensor(x, Shape::new([n_rows]));
     let cube_dim = CubeDim::new(&client, n_rows);
     mark_nonzero_rows::launch(
         &client,
@@ -100,7 +101,6 @@ fn nonzero_rows(x: &CubeTensor, width: usize) -> CubeTensor {
 /// Hyperparameters and factors of a step, the same for all elements.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 struct Numbers {
-    grad_scale: f32,
     beta_1: f32,
     gain_1: f32,
     beta_2: f32,
@@ -111,54 +111,85 @@ struct Numbers {
     step_size: f32,
 }
 
-#[cube(launch)]
-fn step_all(
-    param: &mut [f32],
-    grad: &[f32],
-    moment_1: &mut [f32],
-    moment_2: &mut [f32],
-    numbers: Numbers,
-) {
-    if ABSOLUTE_POS < param.len() {
-        step_element(param, grad, moment_1, moment_2, ABSOLUTE_POS, numbers);
-    }
+fn numbers(config: AdamWStep) -> NumbersLaunch {
+    let factors = config.factors();
+    NumbersLaunch::new(
+        config.beta_1 as f32,
+        (1.0 - config.beta_1) as f32,
+        config.beta_2 as f32,
+        (1.0 - config.beta_2) as f32,
+        factors.root_correction as f32,
+        config.epsilon as f32,
+        factors.keep as f32,
+        factors.step_size as f32,
+    )
 }
 
+/// Takes the step of several parameters, each cube for one block of one of them. With a mask of
+/// nonzero rows, there is one parameter, and only those rows change.
 #[cube(launch)]
-fn step_rows(
-    param: &mut [f32],
-    grad: &[f32],
-    moment_1: &mut [f32],
-    moment_2: &mut [f32],
-    nonzero_rows: &[f32],
+fn step_tensors(
+    values: &mut Sequence<Box<[f32]>>,
+    gradients: &Sequence<Box<[f32]>>,
+    moments_1: &mut Sequence<Box<[f32]>>,
+    moments_2: &mut Sequence<Box<[f32]>>,
+    clip: &[f32],
+    nonzero_rows: &Sequence<Box<[f32]>>,
     row: u32,
     numbers: Numbers,
+    #[comptime] n_units: usize,
 ) {
-    if ABSOLUTE_POS >= param.len() {
+    let grad_scale = clip[1];
+    if grad_scale < 0.0 {
         terminate!();
     }
-    if nonzero_rows[ABSOLUTE_POS / row as usize] != 0.0f32 {
-        step_element(param, grad, moment_1, moment_2, ABSOLUTE_POS, numbers);
+    let mut first = 0usize.runtime();
+    #[unroll]
+    for index in 0..values.len() {
+        let len = values.index(index).len();
+        let n_blocks = len.div_ceil(BLOCK);
+        if CUBE_POS >= first && CUBE_POS < first + n_blocks {
+            let begin = (CUBE_POS - first) * BLOCK;
+            let end = min(begin + BLOCK, len);
+            let mut at = begin + UNIT_POS as usize;
+            while at < end {
+                let mut learns = true.runtime();
+                if comptime!(nonzero_rows.len() > 0) {
+                    learns = nonzero_rows.index(0usize)[at / row as usize] != 0.0;
+                }
+                if learns {
+                    step_element(
+                        values.index_mut(index),
+                        gradients.index(index)[at] * grad_scale,
+                        moments_1.index_mut(index),
+                        moments_2.index_mut(index),
+                        at,
+                        &numbers,
+                    );
+                }
+                at += n_units;
+            }
+        }
+        first += n_blocks;
     }
 }
 
 #[cube]
 fn step_element(
-    param: &mut [f32],
-    grad: &[f32],
-    moment_1: &mut [f32],
-    moment_2: &mut [f32],
+    values: &mut [f32],
+    gradient: f32,
+    moments_1: &mut [f32],
+    moments_2: &mut [f32],
     at: usize,
-    numbers: Numbers,
+    numbers: &Numbers,
 ) {
-    let grad = grad[at] * numbers.grad_scale;
-    let first = moment_1[at] * numbers.beta_1 + grad * numbers.gain_1;
-    let second = moment_2[at] * numbers.beta_2 + grad * grad * numbers.gain_2;
-    let root = second.sqrt() / numbers.root_correction;
+    let first = moments_1[at] * numbers.beta_1 + gradient * numbers.gain_1;
+    let second = moments_2[at] * numbers.beta_2 + gradient * gradient * numbers.gain_2;
+    let root = f32::sqrt(second) / numbers.root_correction;
     let direction = first / (root + numbers.epsilon);
-    moment_1[at] = first;
-    moment_2[at] = second;
-    param[at] = param[at] * numbers.keep - direction * numbers.step_size;
+    moments_1[at] = first;
+    moments_2[at] = second;
+    values[at] = values[at] * numbers.keep - direction * numbers.step_size;
 }
 
 #[cube(launch)]

@@ -5,38 +5,37 @@ use burn::backend::tensor::FloatTensor;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::{AdamWKernel, AdamWStep, composed};
+use super::{AdamWKernel, AdamWStep, Params, Stepped, composed};
 use crate::flex::simd::vectorized;
 use crate::flex::{BLOCK, Dense, is_f32};
 
 impl AdamWKernel for Flex {
-    fn adamw(
-        param: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-        moment_1: FloatTensor<Self>,
-        moment_2: FloatTensor<Self>,
-        config: AdamWStep,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        if !is_f32(&param) {
-            return composed::<Self>(param, grad, moment_1, moment_2, config);
-        }
-        step(param, grad, moment_1, moment_2, config)
+    fn adamw(params: Params<Self>, clip: FloatTensor<Self>, config: AdamWStep) -> Stepped<Self> {
+        params.one_by_one(|param| {
+            if param.iter().chain([&clip]).all(is_f32) {
+                return step(param, Dense::new(clip.clone()).values()[1], config);
+            }
+            composed::<Self>(param, clip.clone(), config)
+        })
     }
 }
 
+/// Step of one parameter, whose gradient is multiplied by `grad_scale`; a negative one leaves all
+/// as it is.
 fn step(
-    param: FlexTensor,
-    grad: FlexTensor,
-    moment_1: FlexTensor,
-    moment_2: FlexTensor,
+    [param, grad, moment_1, moment_2]: [FlexTensor; 4],
+    grad_scale: f32,
     config: AdamWStep,
-) -> (FlexTensor, FlexTensor, FlexTensor) {
+) -> [FlexTensor; 3] {
+    if grad_scale < 0.0 {
+        return [param, moment_1, moment_2];
+    }
     let factors = config.factors();
     let (keep, step_size) = (factors.keep as f32, factors.step_size as f32);
     let root_scale = (1.0 / factors.root_correction) as f32;
     let (beta_1, beta_2) = (config.beta_1 as f32, config.beta_2 as f32);
     let (gain_1, gain_2) = ((1.0 - config.beta_1) as f32, (1.0 - config.beta_2) as f32);
-    let (epsilon, grad_scale) = (config.epsilon as f32, config.grad_scale as f32);
+    let epsilon = config.epsilon as f32;
 
     let grad = Dense::new(grad);
     let mut param = Dense::new(param);
@@ -69,5 +68,5 @@ fn step(
                 });
             }
         });
-    (param.0, moment_1.0, moment_2.0)
+    [param.0, moment_1.0, moment_2.0]
 }

@@ -12,7 +12,7 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::{LayerNormKernel, Saved, composed, composed_backward, with_dropped};
 use crate::cube::mask::{Mask, block_key, factor};
-use crate::cube::sum::{new_partials, sum};
+use crate::cube::reduce::{new_partials, sum, sum_number};
 use crate::cube::{cube_per_row, is_f32, new_tensor, rows_and_width, units_per_row};
 use crate::dropout::Dropout;
 
@@ -174,7 +174,7 @@ fn normalize_rows(
         }
     }
     let scale = comptime!(1.0 / width as f32);
-    let mean = sum::<Const<1>>(Vector::new(total), &mut partials, n_units).extract(0usize) * scale;
+    let mean = sum_number(total, &mut partials, n_units) * scale;
 
     let mut squares = 0.0f32;
     #[unroll]
@@ -184,8 +184,7 @@ fn normalize_rows(
             squares += centered * centered;
         }
     }
-    let variance =
-        sum::<Const<1>>(Vector::new(squares), &mut partials, n_units).extract(0usize) * scale;
+    let variance = sum_number(squares, &mut partials, n_units) * scale;
     let reciprocal = 1.0 / f32::sqrt(variance + epsilon);
     #[unroll]
     for index in 0..n_columns {

@@ -2,11 +2,11 @@
 //! other sentences of a batch.
 
 use burn::tensor::{Int, Tensor};
+use isogloss_kernels::cross_entropy;
 use isogloss_model::Pooling;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::cross_entropy::cross_entropy;
 use crate::error::ObjectiveError;
 use crate::faults::{Faults, at_least_one, positive};
 use crate::loss::{GradCache, Objective};

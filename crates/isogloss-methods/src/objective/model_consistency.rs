@@ -2,10 +2,10 @@
 //! student's prediction on a view towards the teacher's.
 
 use burn::tensor::Tensor;
+use isogloss_kernels::cross_entropy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::cross_entropy::cross_entropy;
 use crate::divergence::{Divergence, GradientFlow, Reduction, divergence};
 use crate::error::ObjectiveError;
 use crate::loss::Objective;

@@ -6,10 +6,10 @@ pub(crate) mod negative_queue;
 mod state;
 
 use burn::tensor::{Int, Tensor};
+use isogloss_kernels::cross_entropy;
 
 use self::config::KEY;
 pub use self::config::{XlcoConfig, XlcoWeighting};
-use crate::cross_entropy::cross_entropy;
 use crate::error::ObjectiveError;
 use crate::faults::{Faults, at_least_one, positive, share};
 use crate::loss::Objective;

@@ -10,6 +10,11 @@ pub trait SamplingRule: Send {
     /// Initial weight of a language with a dataset of this size.
     fn first_weight(&self, size: usize) -> f64;
 
+    /// Whether the weights depend on losses.
+    fn follows_losses(&self) -> bool {
+        false
+    }
+
     /// Updates the weights after the loss of a batch was recorded.
     fn update(&self, languages: &mut [LanguageRecord]);
 }

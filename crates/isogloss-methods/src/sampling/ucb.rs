@@ -63,6 +63,10 @@ impl SamplingRule for UcbSamplingConfig {
         0.0
     }
 
+    fn follows_losses(&self) -> bool {
+        true
+    }
+
     fn update(&self, languages: &mut [LanguageRecord]) {
         let t: u64 = languages.iter().map(|language| language.n).sum();
         if !t.is_multiple_of(self.update_every) {

@@ -1,9 +1,8 @@
 //! Targets: the gold labels of the rows of the logits.
 
 use burn::tensor::{Int, Tensor};
+use isogloss_kernels::cross_entropy;
 use isogloss_model::ModelOutput;
-
-use crate::cross_entropy::cross_entropy;
 
 /// Targets: the gold labels of the rows of the logits of a pass.
 #[derive(Clone, Debug)]

@@ -80,6 +80,11 @@ impl LanguageEpochs {
         self.sampler.record(language, loss);
     }
 
+    /// Whether the language of later batches depends on the losses of earlier ones.
+    pub(crate) fn follow_losses(&self) -> bool {
+        self.sampler.follows_losses()
+    }
+
     pub(crate) fn progress(&self) -> LanguageEpochsProgress {
         LanguageEpochsProgress {
             languages: self.sampler.state().to_vec(),

@@ -58,6 +58,13 @@ impl UnlabeledLoaders {
         [pairs, self.blocks.as_mut().map(|blocks| &mut blocks.epochs)]
     }
 
+    /// Whether the languages of later batches depend on the losses of earlier ones.
+    pub(crate) fn follow_losses(&self) -> bool {
+        let pairs = self.pairs.as_ref().map(|pairs| &pairs.epochs);
+        let blocks = self.blocks.as_ref().map(|blocks| &blocks.epochs);
+        pairs.into_iter().chain(blocks).any(LanguageEpochs::follow_losses)
+    }
+
     /// Checkpoint state of each loader.
     pub(crate) fn progress(&mut self) -> [Option<LanguageEpochsProgress>; 2] {
         self.epochs().map(|epochs| epochs.map(|epochs| epochs.progress()))

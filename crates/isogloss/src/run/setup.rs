@@ -18,6 +18,7 @@ use super::progress::Progress;
 use super::similar_sources::most_similar;
 use super::teacher::load_reference_models;
 use super::trainer::Trainer;
+use super::unread::UnreadSteps;
 use super::{guided_dropout, method_states, unfreezing};
 use crate::error::{RunError, io};
 use crate::ground::seeds;
@@ -102,6 +103,7 @@ impl<'a> Trainer<'a> {
             learning_rate,
             steps_per_epoch,
             progress,
+            unread: UnreadSteps::default(),
             log,
             rule: selection_rule(plan),
             frozen_cache: None,

@@ -10,6 +10,7 @@ use super::event::{Event, RunOptions};
 use super::folder::RunFolder;
 use super::metrics_log::MetricsLog;
 use super::progress::Progress;
+use super::unread::UnreadSteps;
 use crate::loader::{LabeledLoader, UnlabeledLoaders};
 use crate::step::frozen_cache::FrozenCache;
 use crate::step::{StepBatch, StepContext};
@@ -37,6 +38,7 @@ pub(super) struct Trainer<'a> {
     pub(super) learning_rate: LearningRateConfig,
     pub(super) steps_per_epoch: u64,
     pub(super) progress: Progress,
+    pub(super) unread: UnreadSteps,
     pub(super) log: MetricsLog,
     /// Model selection criterion, in words.
     pub(super) rule: String,
@@ -77,13 +79,18 @@ impl Trainer<'_> {
                 let step = self.progress.step;
                 let ends_epoch = step.is_multiple_of(per_epoch) || step == total_steps;
                 let stopped = self.options.stop.load(Ordering::Relaxed);
-                if self.measures_at(step) {
+                let measures = self.measures_at(step);
+                let saves = ends_epoch || stopped || step.is_multiple_of(training.checkpoint_every);
+                if measures || saves {
+                    self.read_steps(watch)?;
+                }
+                if measures {
                     self.measure(watch)?;
                 }
                 if ends_epoch {
                     self.select(watch)?;
                 }
-                if ends_epoch || stopped || step.is_multiple_of(training.checkpoint_every) {
+                if saves {
                     self.write_checkpoint(watch)?;
                 }
                 if stopped && step < total_steps {

@@ -35,8 +35,7 @@ pub(crate) struct StepGradients<'a> {
 /// which gradients were computed.
 #[derive(Default)]
 pub(crate) struct StepOutcome {
-    /// By batch, the loss of each objective without its weight; none for a batch that was not run.
-    pub(crate) losses: Vec<Option<Vec<f64>>>,
+    pub(crate) losses: StepLosses,
     /// Rows that the method states collected.
     pub(crate) collected: Collected,
     /// Importance of the heads and feed-forward blocks in each batch, with its language, where it
@@ -47,17 +46,39 @@ pub(crate) struct StepOutcome {
     pub(crate) cosine: Option<f64>,
 }
 
-impl StepOutcome {
-    /// The mean loss of each objective over the batches that were run.
-    pub(crate) fn mean_losses(&self, n_objectives: usize) -> Vec<f64> {
-        let run: Vec<_> = self.losses.iter().flatten().collect();
-        let mut means = vec![0.0; n_objectives];
-        for losses in &run {
-            for (mean, loss) in means.iter_mut().zip(*losses) {
-                *mean += loss / run.len() as f64;
-            }
-        }
-        means
+/// Losses of the batches of a step, without the objectives' weights; they stay on the device until
+/// they are read.
+#[derive(Default)]
+pub(crate) struct StepLosses {
+    /// By batch, then by objective; none for a batch that was not run, and for an objective without
+    /// a loss.
+    by_batch: Vec<Option<Vec<Option<Tensor<1>>>>>,
+}
+
+impl StepLosses {
+    fn new(n_batches: usize) -> Self {
+        Self { by_batch: vec![None; n_batches] }
+    }
+
+    /// The losses as tensors, each `[1]`.
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = Tensor<1>> {
+        self.by_batch.iter().flatten().flatten().flatten().cloned()
+    }
+
+    /// By batch, the loss of each objective, zero where it has none; `values` are those of
+    /// [`tensors`](Self::tensors), in their order.
+    pub(crate) fn with_values(
+        &self,
+        values: &mut impl Iterator<Item = f64>,
+    ) -> Vec<Option<Vec<f64>>> {
+        let mut value = |loss: &Option<Tensor<1>>| match loss {
+            Some(_) => values.next().expect("a value for each tensor"),
+            None => 0.0,
+        };
+        let batches = self.by_batch.iter();
+        batches
+            .map(|batch| batch.as_ref().map(|losses| losses.iter().map(&mut value).collect()))
+            .collect()
     }
 }
 
@@ -72,7 +93,8 @@ impl<'a> StepGradients<'a> {
         let batches = batches.into_iter();
         let batches = batches.map(|batch| DeviceBatch::new(context, model, batch, path));
         let batches: Vec<_> = batches.collect::<Result<_, Error>>()?;
-        let found = StepOutcome { losses: vec![None; batches.len()], ..StepOutcome::default() };
+        let losses = StepLosses::new(batches.len());
+        let found = StepOutcome { losses, ..StepOutcome::default() };
         Ok(Self { context, batches, compares: false, sampled: None, found })
     }
 
@@ -103,9 +125,9 @@ impl<'a> StepGradients<'a> {
 
     /// Records the results of a batch when it is run for the first time; returns its gradients.
     fn note(&mut self, batch: usize, found: BatchOutcome) -> Gradients {
-        if self.found.losses[batch].is_none() {
-            let losses = found.losses.into_iter().map(Option::unwrap_or_default);
-            self.found.losses[batch] = Some(losses.collect());
+        let losses = &mut self.found.losses.by_batch[batch];
+        if losses.is_none() {
+            *losses = Some(found.losses);
             objective_states::extend(&mut self.found.collected, found.collected);
             let language = self.batches[batch].language;
             self.found.importances.extend(found.importance.map(|found| (language, found)));
@@ -156,11 +178,11 @@ impl<'a> StepGradients<'a> {
             if let Some(contrast) = planned.objective.grad_cache() {
                 let (loss, gradients) = self.grad_cached_loss(model, batch, contrast)?;
                 cached = cached.plus(gradients.scaled(weight));
-                losses.push(Some(loss));
+                losses.push(Some(loss.without_autodiff()));
                 continue;
             }
             let loss = planned.objective.loss(&forward.input)?;
-            losses.push(Some(loss.clone()));
+            losses.push(Some(loss.clone().without_autodiff()));
             let loss = loss * weight;
             total = Some(match total {
                 Some(sum) => sum + loss,
@@ -178,7 +200,7 @@ impl<'a> StepGradients<'a> {
             tape.as_ref().zip(measured).and_then(|(tape, mask)| importance(tape, &mask));
         let gradients = tape.map(|tape| Gradients::from_tape(tape, &models)).unwrap_or_default();
         let gradients = gradients.plus(cached);
-        Ok(BatchOutcome { gradients, losses: read_losses(&losses), collected, importance })
+        Ok(BatchOutcome { gradients, losses, collected, importance })
     }
 }
 
@@ -186,18 +208,10 @@ impl<'a> StepGradients<'a> {
 struct BatchOutcome {
     gradients: Gradients,
     /// By objective; none for those that are not wanted.
-    losses: Vec<Option<f64>>,
+    losses: Vec<Option<Tensor<1>>>,
     collected: Collected,
     /// Importance of the heads and feed-forward blocks, if it is measured.
     importance: Option<Importance>,
-}
-
-/// Reads the values of all losses from the device in one transfer.
-fn read_losses(losses: &[Option<Tensor<1>>]) -> Vec<Option<f64>> {
-    let numbers = Tensor::cat(losses.iter().flatten().cloned().collect(), 0).into_data();
-    let numbers = numbers.convert::<f64>().try_into_vec::<f64>();
-    let mut numbers = numbers.expect("the numbers were just converted to this type").into_iter();
-    losses.iter().map(|loss| loss.as_ref().and_then(|_| numbers.next())).collect()
 }
 
 /// Importance (Michel et al. 2019): the absolute gradients of a subnetwork mask.

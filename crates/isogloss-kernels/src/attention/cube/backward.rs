@@ -5,10 +5,10 @@
 use burn_cubecl::cubecl::{self, prelude::*};
 
 use super::tile::{
-    NO_SCORE, Tiling, Vector4, add_parts, add_scaled, dot_products, head_of_cube, load_numbers,
-    load_tile, new_tile, place_of_unit, read_row, row_to_read, sum_lanes, write_row, writes_row,
-    zero_row,
+    Tiling, Vector4, add_parts, add_scaled, dot_products, head_of_cube, load_numbers, load_tile,
+    new_tile, place_of_unit, read_row, row_to_read, sum_lanes, write_row, writes_row, zero_row,
 };
+use crate::cube::NO_SCORE;
 use crate::cube::mask::{Mask, block_key, factor};
 
 /// Computes the gradient of a tile of queries, and the dot product of each query's output gradient

@@ -4,9 +4,10 @@
 use burn_cubecl::cubecl::{self, prelude::*};
 
 use super::tile::{
-    NO_SCORE, Tiling, Vector4, add_scaled, dot_products, head_of_cube, load_numbers, load_tile,
-    new_tile, place_of_unit, read_row, write_row, writes_row, zero_row,
+    Tiling, Vector4, add_scaled, dot_products, head_of_cube, load_numbers, load_tile, new_tile,
+    place_of_unit, read_row, write_row, writes_row, zero_row,
 };
+use crate::cube::NO_SCORE;
 use crate::cube::mask::{Mask, block_key, factor};
 
 /// Computes the context vectors of a tile of queries for one head of one text.

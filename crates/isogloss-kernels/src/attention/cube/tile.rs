@@ -16,9 +16,6 @@ const MAX_VECTORS: usize = 8;
 /// Units of a cube, about.
 const UNITS: usize = 64;
 
-/// Score that stands for no key.
-pub(super) const NO_SCORE: f32 = -3e38;
-
 /// Split of the work among the units of a cube, known when a kernel is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Tiling {

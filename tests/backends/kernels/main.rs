@@ -1,10 +1,12 @@
 //! Kernels and their derivatives on every device, against Burn's own operations under autodiff.
 
+mod cross_entropy;
+mod optimizer;
+
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 use isogloss_kernels::{
-    AdamWStep, Dropout, adamw, attention, dropout, dropout_add_layer_norm, gelu, linear,
-    sum_of_squares,
+    Dropout, attention, dropout, dropout_add_layer_norm, gelu, linear, sum_of_squares,
 };
 use isogloss_tests::gradients::{assert_gradient, f64_values};
 use isogloss_tests::{assert_close, devices, tensor, values, waves};
@@ -252,66 +254,6 @@ fn gradients_with_dropout_meet_finite_differences() {
         data[index] += h;
         loss(make(&data)).into_scalar::<f64>()
     });
-}
-
-#[test]
-fn adamw_takes_the_step_of_its_definition() {
-    let config = AdamWStep {
-        learning_rate: 0.1,
-        beta_1: 0.9,
-        beta_2: 0.99,
-        epsilon: 1e-3,
-        weight_decay: 0.5,
-        step: 2,
-        grad_scale: 0.5,
-        lazy_row: None,
-    };
-    for (name, device) in devices() {
-        let one = |value: f32| tensor(vec![value; 3], [3], &device);
-        let [p, m, v] = adamw(one(2.0), one(0.8), one(0.1), one(0.04), config).map(values);
-        let (m_expected, v_expected) = (0.9 * 0.1 + 0.1 * 0.4, 0.99 * 0.04 + 0.01 * 0.16);
-        let step = (m_expected / 0.19f32) / ((v_expected / 0.0199f32).sqrt() + 1e-3);
-        assert_close(name, &p, &[2.0 * 0.95 - 0.1 * step; 3], 1e-6);
-        assert_close(name, &m, &[m_expected; 3], 1e-6);
-        assert_close(name, &v, &[v_expected; 3], 1e-6);
-    }
-}
-
-#[test]
-fn lazy_adamw_leaves_rows_without_gradient() {
-    let dense = AdamWStep {
-        learning_rate: 0.1,
-        beta_1: 0.9,
-        beta_2: 0.99,
-        epsilon: 1e-3,
-        weight_decay: 0.5,
-        step: 3,
-        grad_scale: 0.5,
-        lazy_row: None,
-    };
-    // More rows than one CPU task takes; every third row has no gradient.
-    let (n_rows, width) = (2_000, 12);
-    let n = n_rows * width;
-    let has_gradient = |at: usize| !(at / width).is_multiple_of(3);
-    let gradient: Vec<f32> = waves(n, 1e-20)
-        .into_iter()
-        .enumerate()
-        .map(|(at, x)| if has_gradient(at) { x } else { 0.0 })
-        .collect();
-    let start = [waves(n, 2.0), waves(n, 0.1), waves(n, 0.3).iter().map(|x| x * x).collect()];
-    for (name, device) in devices() {
-        let step = |config: AdamWStep| {
-            let [p, m, v] = start.clone().map(|x| tensor(x, [n], &device));
-            adamw(p, tensor(gradient.clone(), [n], &device), m, v, config).map(values)
-        };
-        let (dense, lazy) = (step(dense), step(AdamWStep { lazy_row: Some(width), ..dense }));
-        for ((dense, lazy), start) in dense.iter().zip(&lazy).zip(&start) {
-            for at in 0..n {
-                let expected = if has_gradient(at) { dense[at] } else { start[at] };
-                assert_eq!(lazy[at], expected, "{name}, element {at}");
-            }
-        }
-    }
 }
 
 #[test]
