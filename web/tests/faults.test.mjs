@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { DIST, eventually, folderOf, launch, messageWith, NO_WEBGPU, predict, ready, serve, smallModel, withPage } from './site.mjs';
+import { smallModel } from './models.mjs';
+import { DIST, eventually, folderOf, launch, messageWith, NO_WEBGPU, predict, ready, serve, withPage } from './site.mjs';
 
 const plain = (file) => fs.readFileSync(path.join(DIST, 'models/plain', file));
 
