@@ -37,6 +37,16 @@ test('a model without its tokenizer', async () => {
   });
 });
 
+test('adapters without their base model', async () => {
+  const fixture = new URL('../../tests/fixtures/adapters/lora-head/', import.meta.url);
+  const files = Object.fromEntries(fs.readdirSync(fixture).map((name) => [name, fs.readFileSync(new URL(name, fixture))]));
+  await withPage(browser, site.url, async (page) => {
+    await page.locator('#model-input').setInputFiles(folderOf(files, 'adapters'));
+    await messageWith(page, /adapters cannot be used: adapter_config\.json: these are adapters without their base model; `isogloss merge`/).waitFor();
+    await stillWorks(page);
+  });
+});
+
 test('a file that is not what its name says', async () => {
   await withPage(browser, site.url, async (page) => {
     await page.locator('#data-input').setInputFiles({ name: 'wrong.jsonl', mimeType: 'text/plain', buffer: Buffer.from('this is no JSON\n') });

@@ -43,6 +43,19 @@ fn file(files: &Object, name: &str) -> Result<Vec<u8>, JsError> {
     bytes.map(|bytes| bytes.to_vec()).map_err(|_| JsError::new(&format!("{name}: no such file")))
 }
 
+/// Refuses a folder of adapters without their base model.
+fn check_whole(files: &Object) -> Result<(), JsError> {
+    let has = |name: &str| Reflect::has(files, &name.into()).unwrap_or(false);
+    let adapter_files = ["isogloss.json", "adapter_config.json"];
+    match adapter_files.into_iter().find(|name| has(name)) {
+        Some(name) if !has("model.safetensors") => Err(JsError::new(&format!(
+            "{name}: these are adapters without their base model; `isogloss merge` makes a whole \
+             model of those of peft"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Files of subnetworks that a run saved in the model folder, by language tag.
 fn subnetworks(files: &Object) -> Result<BTreeMap<String, Vec<u8>>, JsError> {
     let names = Object::keys(files).into_iter().filter_map(|name| name.as_string());
@@ -77,6 +90,7 @@ impl Model {
         #[wasm_bindgen(unchecked_param_type = "ModelFiles")] files: Object,
         #[wasm_bindgen(unchecked_param_type = "DeviceName")] device: String,
     ) -> Result<Model, JsError> {
+        check_whole(&files)?;
         let config = file(&files, "config.json")?;
         let tokenizer = file(&files, "tokenizer.json")?;
         let weights = file(&files, "model.safetensors")?;
