@@ -14,8 +14,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, read_sync};
 use isogloss::model::load_bytes;
 use isogloss::text::{
-    Content, Example, Format, Language, ReadOptions, TagUnits, Tokenizer, Unseen, read_examples,
-    sequential_by_length,
+    Content, Example, Format, Language, ReadOptions, TagUnits, Tokenizer, sequential_by_length,
 };
 use isogloss::{
     Evaluator, LanguageResult, Prediction, Predictor, Results, RunFolder, SavedScoring, Scores,
@@ -235,13 +234,16 @@ fn in_browser(folder: &Path, case: &Case, language: &str) -> Scores {
     let predictor = Predictor::from_loaded(loaded, tokenizer.unwrap(), &device).unwrap();
     let path = case.path(language);
     let format = Format::from_path(&path).unwrap();
-    let mut examples =
-        read_examples(&*fs::read(&path).unwrap(), &path, &ReadOptions::new(format)).unwrap();
+    let options = predictor.scoring().reading.options(format);
+    let bytes = fs::read(&path).unwrap();
+    let mut examples = predictor.task().read_from(&mut &*bytes, &path, &options).unwrap();
     if examples.iter().any(|example| example.split.is_some()) {
         examples.retain(|example| example.split.as_deref() == Some("test"));
     }
     let language: Language = language.parse().unwrap();
-    let set = predictor.labeled_set(&path, &examples, language, Unseen::Skip).unwrap();
+    let set = predictor
+        .labeled_set(&path, &examples, language, predictor.scoring().unseen_labels)
+        .unwrap();
     let labels = predictor.labels().unwrap();
     let evaluator = Evaluator {
         model: &predictor.loaded().model,

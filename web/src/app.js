@@ -27,6 +27,12 @@ function fail(error) {
   if (!(error instanceof Interrupted)) message(messageOf(error));
 }
 
+/** What is to be known of a model whose run used parts of it for some languages. @param {import('./types.js').ModelInfo} info */
+function partsOf({ subnetworks }) {
+  if (subnetworks.length === 0) return '';
+  return ` In its run ${subnetworks.join(', ')} used parts of it: an evaluation uses them, by the name of the file; predictions use the whole model.`;
+}
+
 async function start() {
   const response = await fetch('manifest.json');
   if (!response.ok) throw new Error(`manifest.json could not be fetched: the server says ${response.status}`);
@@ -72,6 +78,10 @@ async function start() {
   models.addEventListener('active', show);
   engine.addEventListener('device', () => { checkDevice(); show(); });
   engine.addEventListener('speed', (event) => showSpeed(engine.device === 'cpu' ? 'CPU' : 'WebGPU', /** @type {CustomEvent} */ (event).detail));
+  engine.addEventListener('cut', (event) => {
+    const { detail } = /** @type {CustomEvent} */ (event);
+    message(`${detail === 1 ? 'A text was' : `${whole(detail)} texts were`} too long for the model and cut off.`, { kind: 'note' });
+  });
   engine.addEventListener('fallback', (event) => { message(/** @type {CustomEvent} */ (event).detail); });
   engine.addEventListener('failed', (event) => { const { detail } = /** @type {CustomEvent} */ (event); showFailed('The engine could not be started'); message(detail); });
 
@@ -98,11 +108,11 @@ async function start() {
       const spec = models.give(files, title);
       showBusy(`Reading ${title}…`);
       try {
-        await engine.model(spec);
+        const info = await engine.model(spec);
         const earlier = models.add(spec);
         models.activate(spec);
         if (earlier) await engine.unload(earlier);
-        message(`${title} is loaded and in use.`, { kind: 'note' });
+        message(`${title} is loaded and in use.${partsOf(info)}`, { kind: 'note' });
       } catch (error) {
         fail(`${title} cannot be used: ${messageOf(error)}`);
         show();

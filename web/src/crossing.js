@@ -62,15 +62,15 @@ export function setUpCrossing({ engine, models, dataset, fail }) {
         const prediction = /** @type {ClassPrediction} */ (predictions[i]);
         return { language, text: text ?? '', label: prediction.label, probability: prediction.probability, right: prediction.label === label };
       });
-      draw(rows, label, labels, absent);
+      draw(rows, label, labels, absent, predictions.filter(({ truncated }) => truncated).length);
     } catch (error) {
       if (!isStale()) fail(error);
     }
     if (!isStale()) box.removeAttribute('aria-busy');
   });
 
-  /** @param {Row[]} rows @param {string} label @param {string[]} labels @param {string[]} absent */
-  function draw(rows, label, labels, absent) {
+  /** @param {Row[]} rows @param {string} label @param {string[]} labels @param {string[]} absent @param {number} nCut sentences that were too long */
+  function draw(rows, label, labels, absent, nCut) {
     const right = rows.filter((row) => row.right);
     const wrong = rows.filter((row) => !row.right);
     const list = (/** @type {Row[]} */ some, /** @type {string} */ name) =>
@@ -82,6 +82,7 @@ export function setUpCrossing({ engine, models, dataset, fail }) {
       h('div', { class: 'line-row' }, line()),
       list(wrong, 'Not recognised'),
       absent.length > 0 && h('p', { class: 'note' }, `The test set has no such sentence in ${new Intl.ListFormat('en').format(absent)}.`),
+      nCut > 0 && h('p', { class: 'note' }, `${nCut} of these sentences are too long for the model and were cut off.`),
     ].filter((e) => e !== false));
     announce(text);
   }

@@ -47,7 +47,7 @@ class Connection {
     };
   }
 
-  /** @param {string} method @param {object} args @param {OnProgress} [onProgress] @returns {Promise<{value: any, ms: number}>} */
+  /** @param {string} method @param {object} args @param {OnProgress} [onProgress] @returns {Promise<{value: any, ms: number, cut: number}>} */
   call(method, args, onProgress) {
     return new Promise((resolve, reject) => {
       const id = this.#next++;
@@ -64,7 +64,7 @@ class Connection {
   }
 }
 
-/** Events: `speed` (detail: sentences per second), `fallback` (detail: reason), `device`, `failed` (detail: reason). */
+/** Events: `speed` (detail: sentences per second), `cut` (detail: how many texts were too long, other than those to predict), `fallback` (detail: reason), `device`, `failed` (detail: reason). */
 export class Engine extends EventTarget {
   /** @type {Promise<Connection>} */
   #connection = Promise.reject(new Error('the engine is not started'));
@@ -168,8 +168,10 @@ export class Engine extends EventTarget {
   async #ask(method, spec, args, sentences = 0) {
     const connection = await this.#connection;
     await this.#loaded(connection, spec);
-    const { value, ms } = await connection.call(method, { model: spec.id, ...args });
+    const { value, ms, cut } = await connection.call(method, { model: spec.id, ...args });
     this.#measured(sentences, ms);
+    // A prediction says by itself whether its text was cut off.
+    if (cut > 0 && method !== 'predict') this.dispatchEvent(new CustomEvent('cut', { detail: cut }));
     return value;
   }
 
@@ -189,15 +191,22 @@ export class Engine extends EventTarget {
   /** @param {ModelSpec} spec @param {string} left @param {string} right @returns {Promise<import('./types.js').WordAlignment>} */
   align(spec, left, right) { return this.#ask('align', spec, { left, right }); }
 
+  /** Counts of labelled sets, added up, in the words of the command line. @param {import('./types.js').DataReport[]} reports @returns {Promise<import('./types.js').CountInWords[]>} */
+  async counts(reports) {
+    const connection = await this.#connection;
+    return (await connection.call('counts', { reports })).value;
+  }
+
   /**
    * Scores a labelled set batch by batch; other calls may come between two batches.
    * @param {ModelSpec} spec @param {Uint8Array} bytes @param {string} name @param {number} batchSize
+   * @param {import('./types.js').UnseenLabels} [unseen] in place of what is saved with the model
    * @returns {AsyncGenerator<import('./types.js').StepReport>}
    */
-  async *evaluate(spec, bytes, name, batchSize) {
+  async *evaluate(spec, bytes, name, batchSize, unseen) {
     const connection = await this.#connection;
     await this.#loaded(connection, spec);
-    const opened = await connection.call('evaluation', { model: spec.id, bytes, name, batchSize });
+    const opened = await connection.call('evaluation', { model: spec.id, bytes, name, batchSize, unseen });
     const { evaluation } = opened.value;
     let before = 0;
     try {

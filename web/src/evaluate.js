@@ -24,8 +24,8 @@ async function setOf(file) {
 
 /** @param {import('./app.js').App} app */
 export function setUpEvaluate({ engine, models, dataset }) {
-  const [selectA, selectB, chips, bar, progress, start, cancel] =
-    ['evaluate-a', 'evaluate-b', 'evaluate-sets', 'evaluate-bar', 'evaluate-progress', 'evaluate-run', 'evaluate-cancel'].map(byId);
+  const [selectA, selectB, unseen, chips, bar, progress, start, cancel] =
+    ['evaluate-a', 'evaluate-b', 'evaluate-unseen', 'evaluate-sets', 'evaluate-bar', 'evaluate-progress', 'evaluate-run', 'evaluate-cancel'].map(byId);
   /** @type {LabelledSet[]} */
   let sets = dataset.sets();
   let stopped = false;
@@ -72,7 +72,7 @@ export function setUpEvaluate({ engine, models, dataset }) {
       for (const [column, spec] of chosen.entries()) {
         let before = 0;
         let known = set.count;
-        for await (const report of engine.evaluate(spec, bytes, set.file, BATCH_SIZE)) {
+        for await (const report of engine.evaluate(spec, bytes, set.file, BATCH_SIZE, unseen.value || undefined)) {
           total += report.total - known;
           known = report.total;
           done += report.done - before;
@@ -88,6 +88,20 @@ export function setUpEvaluate({ engine, models, dataset }) {
     announce(`The evaluation is done: ${whole(done)} sentences`);
   }
 
+  /** Tells what was cut, lost and left out, as the command line does. @param {Scores} table */
+  async function tell(table) {
+    const lists = await Promise.all(table.models.map(async (model, column) => {
+      const { data, nOtherSplits } = table.counts(column);
+      const counts = await engine.counts(data);
+      if (nOtherSplits > 0) counts.push({ fate: 'other splits', text: `${whole(nOtherSplits)} examples are of other splits than the test split, and not scored` });
+      if (counts.length === 0) return [];
+      return [table.two && h('p', {}, h('span', { class: `swatch ${column ? 'b' : 'a'}`, 'aria-hidden': 'true' }), model.title), h('dl', { 'data-model': model.id },
+        counts.flatMap(({ fate, text }) => [h('dt', {}, fate), h('dd', {}, text)]))];
+    }));
+    // Another run may have begun meanwhile.
+    if (scores === table) byId('counts').replaceChildren(...lists.flat().filter((e) => e !== false));
+  }
+
   async function evaluate() {
     const ids = new Set([...chips.querySelectorAll('input:checked')].map((box) => box.value));
     const todo = sets.filter((set) => ids.has(set.id));
@@ -96,7 +110,9 @@ export function setUpEvaluate({ engine, models, dataset }) {
     const table = new Scores(chosen, todo, dataset.source);
     scores = table;
     byId('scores').replaceChildren(table.element, h('p', { class: 'controls' },
-      h('button', { type: 'button', id: 'csv', onclick: save }, 'Download the table (CSV)')));
+      h('button', { type: 'button', id: 'csv', onclick: save }, 'Download the table (CSV)'),
+      h('button', { type: 'button', id: 'json', onclick: saveResults }, 'Download the results (JSON)')));
+    byId('counts').replaceChildren();
     confusion.reset(chosen, todo, (set, column) => table.report(set, column)?.score);
     [running, stopped] = [true, false];
     [start.disabled, cancel.disabled] = [true, false];
@@ -112,12 +128,17 @@ export function setUpEvaluate({ engine, models, dataset }) {
       running = false;
       [start.disabled, cancel.disabled] = [false, true];
       table.finish();
+      await tell(table).catch((error) => message(messageOf(error)));
       confusion.draw(true);
     }
   }
 
   function save() {
     if (scores) download('isogloss.csv', csv(scores.rows()), 'text/csv');
+  }
+
+  function saveResults() {
+    if (scores) download('isogloss.json', `${JSON.stringify(scores.results(), null, 2)}\n`, 'application/json');
   }
 
   byId('evaluate-form').addEventListener('submit', (/** @type {Event} */ event) => { event.preventDefault(); if (!running) evaluate(); });

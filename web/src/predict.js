@@ -104,16 +104,17 @@ export function setUpPredict(app) {
     try {
       const [prediction] = await app.engine.predict(app.models.active, [text]);
       if (isStale()) return;
+      const cut = prediction.truncated ? [h('p', { class: 'note' }, 'The text is too long for the model and was cut off.')] : [];
       if ('tokens' in prediction) {
-        output.replaceChildren(...tagging(prediction.tokens, text));
+        output.replaceChildren(...tagging(prediction.tokens, text), ...cut);
       } else if ('labels' in prediction) {
-        output.replaceChildren(...multiLabel(prediction, info, text));
+        output.replaceChildren(...multiLabel(prediction, info, text), ...cut);
         announce(prediction.labels.filter(isGiven).map(({ label }) => label).join(', ') || 'no label');
       } else if ('scores' in prediction) {
-        output.replaceChildren(...regression(prediction, info, text));
+        output.replaceChildren(...regression(prediction, info, text), ...cut);
         announce(prediction.scores.map(({ label, score }) => `${label} ${score.toFixed(3)}`).join(', '));
       } else {
-        output.replaceChildren(...classification(prediction, info, text).filter((e) => e !== false));
+        output.replaceChildren(...classification(prediction, info, text).filter((e) => e !== false), ...cut);
         announce(`${readable(prediction.label, info.labels)}, ${percent(prediction.probability)} per cent`);
         crossing.follow(prediction.label);
       }

@@ -77,7 +77,7 @@ export class Scores {
       const [a, b] = row.reports.map((report) => (report ? mainScore(report.score) : Number.NaN));
       if (row.difference) row.difference.textContent = Number.isFinite(b) && Number.isFinite(a) ? signed(b - a) : '';
       const last = row.reports.findLast((report) => report !== undefined);
-      if (last) row.count.textContent = `${last.score.n}${last.done < last.total ? ` of ${last.total}` : ''}${last.skipped > 0 ? `, ${last.skipped} skipped` : ''}`;
+      if (last) row.count.textContent = `${last.score.n}${last.done < last.total ? ` of ${last.total}` : ''}${last.skipped > 0 ? `, ${last.skipped} left out` : ''}`;
     }
     this.changed.clear();
   }
@@ -103,15 +103,36 @@ export class Scores {
 
   /** @returns {(string | number)[][]} the table to save */
   rows() {
-    const head = ['set', 'model', 'n', 'skipped', 'accuracy', 'standard_error', 'macro_f1', 'span_f1', 'complete'];
+    const head = ['set', 'model', 'n', 'left_out', 'n_truncated', 'n_words_lost', 'n_words_cut', 'accuracy', 'standard_error', 'macro_f1', 'span_f1', 'precision', 'recall', 'complete'];
     const digits = (/** @type {number | undefined} */ x) => (x === undefined || Number.isNaN(x) ? '' : x.toFixed(6));
     return [head, ...this.list.flatMap(({ set, reports }) => this.models.flatMap((model, i) => {
       const report = reports[i];
       if (!report) return [];
-      const { n, accuracy, macro_f1, span_f1 } = report.score;
-      return [[set.id, model.title, n, report.skipped, digits(accuracy), digits(errorOf(report)),
-        digits(macro_f1), digits(span_f1), report.done >= report.total ? 'yes' : 'no']];
+      const { n, data, accuracy, macro_f1, span_f1, precision, recall } = report.score;
+      return [[set.id, model.title, n, report.skipped, data.n_truncated, data.n_words_lost, data.n_words_cut, digits(accuracy), digits(errorOf(report)),
+        digits(macro_f1), digits(span_f1), digits(precision), digits(recall), report.done >= report.total ? 'yes' : 'no']];
     }))];
+  }
+
+  /** Scores and counts of each set and model, with all digits; the counts are the entry `data` of `isogloss evaluate --json`. */
+  results() {
+    return this.list.flatMap(({ set, reports }) => this.models.flatMap((model, i) => {
+      const report = reports[i];
+      if (!report) return [];
+      const { confusion, labels, ...scores } = report.score;
+      return [{ set: set.id, model: model.title, complete: report.done >= report.total, ...scores }];
+    }));
+  }
+
+  /** Counts of a model over all sets that were begun. @param {number} column */
+  counts(column) {
+    const scores = this.list.flatMap(({ set, reports }) => {
+      const report = reports[column];
+      return report ? [{ set, score: report.score }] : [];
+    });
+    // The page says of its own sets that only their test sentences are scored.
+    const given = scores.filter(({ set }) => set.language === undefined);
+    return { data: scores.map(({ score }) => score.data), nOtherSplits: given.reduce((sum, { score }) => sum + score.n_other_splits, 0) };
   }
 }
 

@@ -3,8 +3,8 @@
 import type { Scores } from '../pkg/cpu/isogloss.js';
 
 export type {
-  ClassPrediction, DeviceName, Evaluation, LabelsPrediction, Model, ModelInfo, Prediction, Scores, ScoresPrediction,
-  TokenPrediction, WordAlignment,
+  ClassPrediction, CountInWords, DataReport, DeviceName, Evaluation, LabelsPrediction, Model, ModelInfo, Prediction, Scores,
+  ScoresPrediction, TokenPrediction, UnseenLabels, WordAlignment,
 } from '../pkg/cpu/isogloss.js';
 export type EngineModule = typeof import('../pkg/cpu/isogloss.js');
 

@@ -40,6 +40,11 @@ function modelOf(id) {
   return model;
 }
 
+/** Texts that a model has cut off so far. @param {string | undefined} id */
+function cutOf(id) {
+  return (id === undefined ? undefined : models.get(id)?.n_truncated) ?? 0;
+}
+
 /** @param {ModelSpec} spec @param {(p: import('./types.js').Progress) => void} report @returns {Promise<Record<string, Uint8Array>>} */
 async function filesOf(spec, report) {
   if (spec.base && spec.sizes) {
@@ -89,8 +94,8 @@ const methods = {
   similarity: ({ model, texts }) => modelOf(model).similarity(texts),
   align: ({ model, left, right }) => modelOf(model).align(left, right),
 
-  async evaluation({ model, bytes, name, batchSize }) {
-    const evaluation = modelOf(model).evaluation(bytes, name, batchSize);
+  async evaluation({ model, bytes, name, batchSize, unseen }) {
+    const evaluation = modelOf(model).evaluation(bytes, name, batchSize, unseen);
     evaluations.set(nextEvaluation, evaluation);
     return { evaluation: nextEvaluation++, total: evaluation.total };
   },
@@ -103,6 +108,8 @@ const methods = {
     return { more, done, total, skipped, score: evaluation.result() };
   },
 
+  async counts({ reports }) { return wasm.counts_in_words(reports); },
+
   async end({ evaluation: key }) {
     evaluations.get(key)?.free();
     evaluations.delete(key);
@@ -114,8 +121,9 @@ self.onmessage = ({ data: { id, method, args } }) => {
   queue = queue.then(async () => {
     try {
       const start = performance.now();
+      const cutBefore = cutOf(args.model);
       const value = await methods[method](args, (progress) => self.postMessage({ id, progress }));
-      self.postMessage({ id, value, ms: performance.now() - start });
+      self.postMessage({ id, value, ms: performance.now() - start, cut: cutOf(args.model) - cutBefore });
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
       // After a trap or a panic the memory of the module is not to be trusted.

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { DIST, eventually, folderOf, launch, messageWith, NO_WEBGPU, predict, ready, serve, smallModel, withPage } from './site.mjs';
+import { smallModel } from './models.mjs';
+import { DIST, eventually, folderOf, launch, messageWith, NO_WEBGPU, predict, ready, serve, withPage } from './site.mjs';
 
 const plain = (file) => fs.readFileSync(path.join(DIST, 'models/plain', file));
 
@@ -32,6 +33,16 @@ test('a model without its tokenizer', async () => {
   await withPage(browser, site.url, async (page) => {
     await page.locator('#model-input').setInputFiles(folder);
     await messageWith(page, /incomplete cannot be used: .*tokenizer\.json/).waitFor();
+    await stillWorks(page);
+  });
+});
+
+test('adapters without their base model', async () => {
+  const fixture = new URL('../../tests/fixtures/adapters/lora-head/', import.meta.url);
+  const files = Object.fromEntries(fs.readdirSync(fixture).map((name) => [name, fs.readFileSync(new URL(name, fixture))]));
+  await withPage(browser, site.url, async (page) => {
+    await page.locator('#model-input').setInputFiles(folderOf(files, 'adapters'));
+    await messageWith(page, /adapters cannot be used: adapter_config\.json: these are adapters without their base model; `isogloss merge`/).waitFor();
     await stillWorks(page);
   });
 });

@@ -10,7 +10,7 @@ import { DIST, folderOf } from './site.mjs';
 
 const predicting = `
 import { readFile } from 'node:fs/promises';
-import init, { Model } from 'isogloss';
+import init, { counts_in_words, Model } from 'isogloss';
 
 await init({ module_or_path: await readFile(new URL(import.meta.resolve('isogloss/isogloss_bg.wasm'))) });
 const [folder] = process.argv.slice(2);
@@ -25,15 +25,24 @@ function bare(config) {
 }
 
 const texts = ['turn off the lamp in the kitchen', 'pause the timer'];
+const long = 'pause the timer '.repeat(200);
+const example = (text, label) => JSON.stringify({ text, label }) + '\\n';
+const lines = new TextEncoder().encode(example(texts[1], 'HassPauseTimer') + example(long, 'HassPauseTimer') + example('?', 'zzz'));
+const evaluation = model.evaluation(lines, 'en.jsonl', 2, 'skip');
+while (await evaluation.step());
+const { data } = evaluation.result();
+let refused;
+try { model.evaluation(lines, 'en.jsonl', 2, 'error'); } catch (error) { refused = String(error); }
 console.log(JSON.stringify({
-  predictions: await model.predict(texts),
+  predictions: await model.predict([...texts, long]),
+  data, counts: counts_in_words([data, data]), refused, n_truncated: model.n_truncated,
   vectors: [...await model.embed(texts)],
   bare: { info: encoder.info(), vectors: [...await encoder.embed(texts)], fault: await encoder.predict(texts).catch(String) },
 }));
 `;
 
 const typed = `
-import init, { Model, version, type ModelInfo, type Prediction, type Scores } from 'isogloss';
+import init, { counts_in_words, Model, version, type CountInWords, type ModelInfo, type Prediction, type Scores } from 'isogloss';
 
 export async function use(files: Record<string, Uint8Array>, wasm: Uint8Array<ArrayBuffer>): Promise<number> {
   await init({ module_or_path: wasm });
@@ -44,11 +53,15 @@ export async function use(files: Record<string, Uint8Array>, wasm: Uint8Array<Ar
   const label: string = first && 'label' in first ? first.label : version();
   const vectors: Float32Array = await model.embed([label]);
   const evaluation = model.evaluation(new Uint8Array(), 'en.jsonl', 32);
+  model.evaluation(new Uint8Array(), 'en.jsonl', 32, 'skip');
+  // @ts-expect-error Only parsers keep such examples, and are not scored here.
+  model.evaluation(new Uint8Array(), 'en.jsonl', 32, 'keep');
   while (await evaluation.step());
   const scores: Scores = evaluation.result();
+  const counts: CountInWords[] = counts_in_words([scores.data]);
   // @ts-expect-error There is no such device.
   await Model.load(files, 'tpu');
-  return vectors.length + (scores.accuracy ?? 0) + info.labels.length;
+  return counts.length + vectors.length + (scores.accuracy ?? 0) + info.labels.length;
 }
 `;
 
@@ -69,7 +82,16 @@ before(() => {
 
 test('installed from its archive, the package predicts in Node', () => {
   const answers = JSON.parse(run('node', 'predict.js', path.join(DIST, 'models/plain')));
-  assert.deepEqual(answers.predictions.map(({ label }) => label), ['HassTurnOff', 'HassPauseTimer']);
+  assert.deepEqual(answers.predictions.map(({ label }) => label), ['HassTurnOff', 'HassPauseTimer', 'HassPauseTimer']);
+  assert.deepEqual(answers.predictions.map(({ truncated }) => truncated), [false, false, true]);
+  assert.equal(answers.n_truncated, 1, 'those of an evaluation are in its counts');
+  const { n, n_truncated, n_words_lost, left_out } = answers.data;
+  assert.deepEqual([n, n_truncated, n_words_lost, left_out], [2, 1, 0, { zzz: 1 }]);
+  assert.deepEqual(answers.counts, [
+    { fate: 'cut', text: '2 texts were too long and are cut off' },
+    { fate: 'left out', text: '2 examples with labels that are not learned: zzz (2)' },
+  ]);
+  assert.match(answers.refused, /en\.jsonl:3: unknown label "zzz"/);
   assert.equal(answers.vectors.length, 2 * answers.bare.info.hidden_size);
   assert.deepEqual(answers.bare.vectors, answers.vectors, 'the encoder alone gives the same vectors');
   assert.deepEqual([answers.bare.info.task, answers.bare.info.labels], ['none', []]);

@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, before, test } from 'node:test';
-import { eventually, folderOf, launch, messageWith, NO_WEBGPU, predict, ready, serve, smallModel, withPage } from './site.mjs';
+import { smallModel, variantOf } from './models.mjs';
+import { eventually, launch, messageWith, NO_WEBGPU, predict, ready, serve, withPage } from './site.mjs';
 
 const native = process.env.ISOGLOSS_NATIVE ? JSON.parse(fs.readFileSync(process.env.ISOGLOSS_NATIVE, 'utf8')) : undefined;
 /** Sums in another order, and storage of f32. */
@@ -78,16 +79,6 @@ test('WebGPU gives the labels and probabilities of the CPU', {
     assert.equal(await page.locator('#messages .error').count(), 0);
   });
 });
-
-/** The small model with other entries in its config.json, and more files. */
-function variantOf(entries, more = {}) {
-  const folder = smallModel();
-  const read = (name) => fs.readFileSync(`${folder}/${name}`);
-  const config = { ...JSON.parse(read('config.json')), ...entries };
-  return folderOf({
-    'config.json': JSON.stringify(config), 'model.safetensors': read('model.safetensors'), 'tokenizer.json': read('tokenizer.json'), ...more,
-  });
-}
 
 test('models of several labels and of scores answer as such', async () => {
   await withPage(browser, site.url, async (page) => {

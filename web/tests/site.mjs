@@ -111,15 +111,6 @@ export function folderOf(files, name = 'model') {
   return folder;
 }
 
-/** A classifier of two layers of 32, for WebGPU in software: given, or made of the fixtures of the repository. */
-export function smallModel() {
-  if (process.env.ISOGLOSS_SMALL_MODEL) return process.env.ISOGLOSS_SMALL_MODEL;
-  const fixture = (file) => fs.readFileSync(new URL(`../../tests/fixtures/${file}`, import.meta.url));
-  return folderOf({
-    'config.json': fixture('xlm-roberta/config.json'), 'model.safetensors': fixture('xlm-roberta/model.safetensors'), 'tokenizer.json': fixture('tokenizer.json'),
-  }, 'small');
-}
-
 /** Waits until a check no longer fails. */
 export async function eventually(check, ms = PATIENCE_MS) {
   const end = Date.now() + ms;

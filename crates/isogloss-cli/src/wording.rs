@@ -25,34 +25,7 @@ pub(crate) fn in_words(scores: &Scores) -> String {
 
 /// Data report as text: what was truncated, lost and left out, a line for each count that is not 0.
 pub(crate) fn data_lines(report: &DataReport) -> Vec<String> {
-    let DataReport { n_truncated, n_words_lost, n_words_cut, n_untranslated, n_unlinked, .. } =
-        *report;
-    let n_unknown = n_words_lost - n_words_cut;
-    let labels = report.left_out.iter().map(|(label, n)| format!("{label} ({n})"));
-    let labels = labels.collect::<Vec<_>>().join(", ");
-    let n_left_out = report.n_left_out();
-    let lines = [
-        (n_truncated, format!("cut       {n_truncated} texts were too long and are cut off")),
-        (
-            n_words_lost,
-            format!(
-                "lost      {n_words_lost} words have no token, {n_words_cut} cut off and {n_unknown} unknown to the tokenizer; scores count them as wrong"
-            ),
-        ),
-        (
-            n_left_out,
-            format!("left out  {n_left_out} examples with labels that are not learned: {labels}"),
-        ),
-        (
-            n_untranslated,
-            format!("single    {n_untranslated} examples of training have no translation"),
-        ),
-        (
-            n_unlinked,
-            format!("unlinked  {n_unlinked} parallel sentences without linked words are left out"),
-        ),
-    ];
-    lines.into_iter().filter(|(n, _)| *n > 0).map(|(_, line)| line).collect()
+    report.in_words().iter().map(|count| format!("{:<10}{}", count.fate, count.text)).collect()
 }
 
 /// Prints the data report to the standard error.

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::rc::Rc;
 
+use isogloss::methods::Subnetwork;
 use isogloss::metrics::ClassificationScores;
-use isogloss::text::{Format, LabelSet, Language, Unseen, read_examples, sequential_by_length};
+use isogloss::text::{Format, LabelSet, Unseen, sequential_by_length};
 use isogloss::{Evaluator, LabeledSet, TargetKind, with_label_names};
 use js_sys::{Reflect, Uint32Array};
 use serde_json::json;
@@ -20,6 +21,9 @@ pub struct Evaluation {
     model: Rc<Labeler>,
     labels: LabelSet,
     set: LabeledSet,
+    subnetwork: Option<Subnetwork>,
+    /// Number of examples of splits that are not scored.
+    n_other_splits: usize,
     batches: std::vec::IntoIter<Vec<usize>>,
     gold: Vec<Vec<usize>>,
     predicted: Vec<Vec<usize>>,
@@ -31,11 +35,12 @@ impl Evaluation {
         bytes: &[u8],
         name: &str,
         batch_size: usize,
+        unseen: Option<&str>,
     ) -> Result<Self, JsError> {
         let path = Path::new(name);
         let format = Format::from_path(path).ok_or_else(|| {
             JsError::new(&format!(
-                "{name}: the extension does not tell the format: .jsonl, .tsv, .csv or .conll"
+                "{name}: the extension does not tell the format: .jsonl, .tsv, .csv, .conll, .bio or .iob2"
             ))
         })?;
         let predictor = &model.predictor;
@@ -44,20 +49,28 @@ impl Evaluation {
         }
         let labels = predictor.labels()?;
         let options = predictor.scoring().reading.options(format);
-        let options =
-            with_label_names(options, &labels).with_annotation(predictor.task().annotation());
-        let mut examples = read_examples(bytes, path, &options)?;
+        let options = with_label_names(options, &labels);
+        let mut examples = predictor.task().read_from(&mut &*bytes, path, &options)?;
+        let n_examples = examples.len();
         if examples.iter().any(|example| example.split.is_some()) {
             examples.retain(|example| example.split.as_deref() == Some("test"));
         }
-        let language = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-        let language: Language = match language {
-            Some(language) => language,
-            None => "und".parse()?,
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let language = model.language(stem, name)?;
+        let subnetwork = model.subnetwork(&language)?;
+        let unseen = match unseen {
+            None => predictor.scoring().unseen_labels,
+            Some("error") => Unseen::Error,
+            Some("skip") => Unseen::Skip,
+            Some(other) => {
+                return Err(JsError::new(&format!("unseen labels {other:?}: error or skip")));
+            }
         };
-        let set = predictor.labeled_set(path, &examples, language, Unseen::Skip)?;
+        let n_other_splits = n_examples - examples.len();
+        let set = predictor.labeled_set(path, &examples, language, unseen)?;
         let batches = sequential_by_length(&set.lengths(), batch_size.max(1)).into_iter();
-        Ok(Self { model, labels, set, batches, gold: Vec::new(), predicted: Vec::new() })
+        let (gold, predicted) = (Vec::new(), Vec::new());
+        Ok(Self { model, labels, set, subnetwork, n_other_splits, batches, gold, predicted })
     }
 
     fn evaluator(&self) -> Evaluator<'_> {
@@ -68,7 +81,7 @@ impl Evaluation {
             labels: &self.labels,
             batch_size: 1,
             device: &model.device,
-            subnetwork: None,
+            subnetwork: self.subnetwork.as_ref(),
         }
     }
 }
@@ -118,6 +131,8 @@ impl Evaluation {
         let mut result = json!(scores);
         result["n"] = json!(self.done());
         result["labels"] = json!(names);
+        result["data"] = json!(self.set.report);
+        result["n_other_splits"] = json!(self.n_other_splits);
         let result = to_js(&result)?;
         if self.model.predictor.task().target() == TargetKind::Class {
             let flat = |rows: &[Vec<usize>]| rows.iter().flatten().copied().collect::<Vec<_>>();

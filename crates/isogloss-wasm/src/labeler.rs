@@ -1,11 +1,60 @@
 //! A model with a head, for prediction and evaluation.
 
-use burn::tensor::Device;
-use isogloss::Predictor;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-/// Predictor with its device.
+use burn::tensor::Device;
+use isogloss::methods::Subnetwork;
+use isogloss::report::SUBNETWORKS;
+use isogloss::text::Language;
+use isogloss::{Predictor, parse_subnetwork};
+use wasm_bindgen::prelude::*;
+
+/// Predictor with its device, and the subnetworks that its run saved.
 #[derive(Debug)]
 pub(crate) struct Labeler {
     pub(crate) predictor: Predictor,
     pub(crate) device: Device,
+    /// Files of subnetworks, by language tag.
+    pub(crate) subnetworks: BTreeMap<String, Vec<u8>>,
+}
+
+impl Labeler {
+    /// The language of a labeled file, by its name; `und` if the name is no language tag and all
+    /// languages use the whole model.
+    pub(crate) fn language(&self, stem: &str, name: &str) -> Result<Language, JsError> {
+        match stem.parse() {
+            Ok(language) => Ok(language),
+            Err(error) if self.uses_parts() => Err(JsError::new(&format!(
+                "{name}: languages used parts of this model in its run; name the file after its \
+                 language, as in de.jsonl: {error}"
+            ))),
+            Err(_) => Ok("und".parse()?),
+        }
+    }
+
+    /// Whether the run of the model used parts of it for some languages.
+    fn uses_parts(&self) -> bool {
+        !self.subnetworks.is_empty() || self.predictor.scoring().language_adapter.is_some()
+    }
+
+    /// The subnetwork that the run scored a language with; `None` if it used the whole model.
+    ///
+    /// # Errors
+    /// If the run scored the language with another language adapter.
+    pub(crate) fn subnetwork(&self, language: &Language) -> Result<Option<Subnetwork>, JsError> {
+        let adapter = self.predictor.scoring().language_adapter.as_ref();
+        if adapter.is_some_and(|saved| saved.source != *language) {
+            return Err(JsError::new(&format!(
+                "config.json: isogloss.scoring.language_adapter: the run scored {language} with \
+                 another language adapter, which is not in this folder; use `isogloss evaluate`"
+            )));
+        }
+        let Some(bytes) = self.subnetworks.get(language.as_str()) else { return Ok(None) };
+        let path = PathBuf::from(format!("{SUBNETWORKS}/{language}.toml"));
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| JsError::new(&format!("{}: {error}", path.display())))?;
+        let config = self.predictor.loaded().model.encoder.config();
+        Ok(Some(parse_subnetwork(config, text, &path)?))
+    }
 }

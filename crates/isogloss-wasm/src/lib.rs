@@ -12,6 +12,7 @@ mod evaluation;
 mod labeler;
 mod model;
 
+use isogloss::DataReport;
 use isogloss::device::{OpenDevice, open_webgpu};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
@@ -44,6 +45,20 @@ pub fn version() -> String {
 pub async fn start_webgpu() -> Result<String, JsError> {
     let OpenDevice { info, .. } = open_webgpu().await?;
     Ok(info.adapter.unwrap_or_else(|| "a GPU without a name".to_owned()))
+}
+
+/// Counts of data reports, added up, in the words of the command line: what was truncated, lost and
+/// left out; none if there is nothing to tell.
+///
+/// # Errors
+/// If a report has other fields.
+#[wasm_bindgen(unchecked_return_type = "CountInWords[]")]
+pub fn counts_in_words(
+    #[wasm_bindgen(unchecked_param_type = "DataReport[]")] reports: JsValue,
+) -> Result<JsValue, JsError> {
+    let json = js_sys::JSON::stringify(&reports).map(String::from).unwrap_or_default();
+    let reports: Vec<DataReport> = serde_json::from_str(&json)?;
+    to_js(&reports.iter().collect::<DataReport>().in_words())
 }
 
 /// Converts a value into JavaScript objects.

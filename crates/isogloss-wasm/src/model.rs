@@ -1,10 +1,13 @@
 //! A model in the browser: predictions, sentence embeddings, word alignment.
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use burn::module::Module as _;
 use isogloss::device::{DeviceChoice, DeviceInfo, check_buffer, open, open_webgpu, read};
 use isogloss::model::{EncoderConfig, LoadedModel, load_bytes, read_sentence_modules_bytes};
+use isogloss::report::SUBNETWORKS;
 use isogloss::text::{Extraction, Tokenizer, sequential_by_length};
 use isogloss::{EncoderAligner, Prediction, Predictor, TextEncoder};
 use js_sys::{Float32Array, Object, Reflect, Uint8Array};
@@ -24,6 +27,8 @@ pub struct Model {
     labeler: Option<Rc<Labeler>>,
     info: Value,
     batch_size: usize,
+    /// Number of truncated texts so far, without those of the predictor.
+    n_truncated: Cell<usize>,
 }
 
 /// Batch size in texts. On the single thread of the CPU a larger batch only adds padding; a GPU is
@@ -36,6 +41,32 @@ fn file(files: &Object, name: &str) -> Result<Vec<u8>, JsError> {
     let value = Reflect::get(files, &name.into()).unwrap_or(JsValue::UNDEFINED);
     let bytes = value.dyn_into::<Uint8Array>();
     bytes.map(|bytes| bytes.to_vec()).map_err(|_| JsError::new(&format!("{name}: no such file")))
+}
+
+/// Refuses a folder of adapters without their base model.
+fn check_whole(files: &Object) -> Result<(), JsError> {
+    let has = |name: &str| Reflect::has(files, &name.into()).unwrap_or(false);
+    let adapter_files = ["isogloss.json", "adapter_config.json"];
+    match adapter_files.into_iter().find(|name| has(name)) {
+        Some(name) if !has("model.safetensors") => Err(JsError::new(&format!(
+            "{name}: these are adapters without their base model; `isogloss merge` makes a whole \
+             model of those of peft"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Files of subnetworks that a run saved in the model folder, by language tag.
+fn subnetworks(files: &Object) -> Result<BTreeMap<String, Vec<u8>>, JsError> {
+    let names = Object::keys(files).into_iter().filter_map(|name| name.as_string());
+    let tag = |name: &str| {
+        let name = name.strip_prefix(SUBNETWORKS)?.strip_prefix('/')?;
+        Some(name.strip_suffix(".toml")?.to_owned())
+    };
+    names
+        .filter_map(|name| Some((tag(&name)?, name)))
+        .map(|(tag, name)| Ok((tag, file(files, &name)?)))
+        .collect()
 }
 
 /// Checks that the embedding matrix fits into one buffer of the device.
@@ -59,6 +90,7 @@ impl Model {
         #[wasm_bindgen(unchecked_param_type = "ModelFiles")] files: Object,
         #[wasm_bindgen(unchecked_param_type = "DeviceName")] device: String,
     ) -> Result<Model, JsError> {
+        check_whole(&files)?;
         let config = file(&files, "config.json")?;
         let tokenizer = file(&files, "tokenizer.json")?;
         let weights = file(&files, "model.safetensors")?;
@@ -87,10 +119,13 @@ impl Model {
             let predictor = Predictor::from_loaded(loaded, tokenizer, &device)?;
             info["task"] = json!(predictor.task().name());
             info["labels"] = json!(predictor.head().labels());
-            labeler = Some(Rc::new(Labeler { predictor, device }));
+            let subnetworks = subnetworks(&files)?;
+            info["subnetworks"] = json!(subnetworks.keys().collect::<Vec<_>>());
+            labeler = Some(Rc::new(Labeler { predictor, device, subnetworks }));
         }
         info["pooling"] = json!(encoder.pooling().name());
-        Ok(Self { encoder, sentences, labeler, info, batch_size })
+        let n_truncated = Cell::new(0);
+        Ok(Self { encoder, sentences, labeler, info, batch_size, n_truncated })
     }
 
     /// Model information: architecture, task and labels.
@@ -102,7 +137,15 @@ impl Model {
         to_js(&self.info)
     }
 
-    /// Predicts the labels of texts.
+    /// Number of truncated texts so far: those that were too long for the model in calls of
+    /// `predict`, `embed`, `similarity` and `align`.
+    #[wasm_bindgen(getter)]
+    pub fn n_truncated(&self) -> usize {
+        let predicted = self.labeler.as_ref().map_or(0, |of| of.predictor.n_truncated());
+        self.n_truncated.get() + predicted
+    }
+
+    /// Predicts the labels of texts, with the whole model.
     ///
     /// # Errors
     /// If a text cannot be tokenized, the device is lost, or the model is a parser or has no head.
@@ -118,8 +161,8 @@ impl Model {
             let probabilities: Vec<f32> = read(probabilities).await?;
             let rows = probabilities.chunks(n_labels);
             let answers = predictor.decode(&encoded, &probabilities).into_iter().zip(rows);
-            for (index, (prediction, row)) in indices.into_iter().zip(answers) {
-                predictions[index] = match prediction {
+            for (at, (index, (prediction, row))) in indices.into_iter().zip(answers).enumerate() {
+                let mut answer = match prediction {
                     Prediction::Class { label, probability } => {
                         json!({ "label": label, "probability": probability, "probabilities": row })
                     }
@@ -127,6 +170,8 @@ impl Model {
                     Prediction::Scores { scores } => json!({ "scores": scores }),
                     Prediction::Tokens(tokens) => json!({ "tokens": tokens }),
                 };
+                answer["truncated"] = json!(encoded.is_truncated(at));
+                predictions[index] = answer;
             }
         }
         to_js(&predictions)
@@ -172,24 +217,29 @@ impl Model {
         let aligner = EncoderAligner { layer, extraction, ..EncoderAligner::default() };
         let (left_text, right_text) = (left.join(" "), right.join(" "));
         let pairs = [(left_text.as_str(), right_text.as_str())];
-        let (alignments, _) = aligner.align_async(&self.encoder, &pairs).await?;
+        let (alignments, n_truncated) = aligner.align_async(&self.encoder, &pairs).await?;
+        self.n_truncated.update(|n| n + n_truncated);
         let links = alignments.iter().flat_map(|of_pair| of_pair.links());
         let links = links.map(|(left, right)| json!({ "left": left, "right": right }));
         let links: Vec<_> = links.collect();
         to_js(&json!({ "left": left, "right": right, "links": links }))
     }
 
-    /// Starts the evaluation of the model on a labeled file, whose name tells the format.
+    /// Starts the evaluation of the model on a labeled file, whose name tells format and language,
+    /// with the parts of the model that its run used for the language. `unseen` says what to do with
+    /// labels that the model does not know, in place of what is saved with the model.
     ///
     /// # Errors
-    /// If the file cannot be read, no example has a label of the model, or the model has no head.
+    /// If the file cannot be read, a label is unknown and not to be left out, no example is left,
+    /// the model has no head, or it needs the language and the name of the file does not tell it.
     pub fn evaluation(
         &self,
         bytes: &[u8],
         name: &str,
         batch_size: usize,
+        #[wasm_bindgen(unchecked_optional_param_type = "UnseenLabels")] unseen: Option<String>,
     ) -> Result<Evaluation, JsError> {
-        Evaluation::new(self.labeler()?.clone(), bytes, name, batch_size)
+        Evaluation::new(self.labeler()?.clone(), bytes, name, batch_size, unseen.as_deref())
     }
 }
 
@@ -204,6 +254,8 @@ impl Model {
         let encoder = &self.encoder;
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let texts = encoder.tokenize(&texts)?;
+        let n_truncated = texts.iter().filter(|text| text.is_truncated()).count();
+        self.n_truncated.update(|n| n + n_truncated);
         let layer = encoder.n_layers() - 1;
         let mut layers = encoder.encode_async(&texts, &[], &[layer]).await?;
         Ok(layers.remove(0).sentences)
@@ -216,6 +268,7 @@ fn description(loaded: &LoadedModel) -> Value {
     json!({
         "task": "none",
         "labels": [],
+        "subnetworks": [],
         "family": loaded.config_json["model_type"],
         "n_layers": config.num_hidden_layers,
         "hidden_size": config.hidden_size,

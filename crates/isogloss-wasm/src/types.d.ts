@@ -1,7 +1,8 @@
 /**
  * The files of a model folder by name: config.json, model.safetensors, tokenizer.json; where the
  * folder has them, tokenizer_config.json, special_tokens_map.json and added_tokens.json; of a
- * sentence-transformers folder also modules.json and what it lists, such as 1_Pooling/config.json.
+ * sentence-transformers folder also modules.json and what it lists, such as 1_Pooling/config.json;
+ * of a run with subnetworks also subnetworks/de.toml and the like.
  */
 export type ModelFiles = Record<string, Uint8Array>;
 
@@ -19,6 +20,8 @@ export interface ModelInfo {
     n_parameters: number;
     /** Pooling of sentence embeddings, such as "mean" or "cls". */
     pooling: string;
+    /** Languages that used a subnetwork in the run of the model; an evaluation uses it for them, predictions use the whole model. */
+    subnetworks: string[];
     /** Tokens of a text, after which it is cut. */
     max_tokens: number;
 }
@@ -44,7 +47,10 @@ export interface LabelsPrediction { labels: { label: string; probability: number
 /** Outputs of a regression model: the logits, in the order of its labels. */
 export interface ScoresPrediction { scores: { label: string; score: number }[] }
 
-export type Prediction = ClassPrediction | LabelsPrediction | ScoresPrediction | { tokens: TokenPrediction[] };
+export type Prediction = (ClassPrediction | LabelsPrediction | ScoresPrediction | { tokens: TokenPrediction[] }) & {
+    /** Whether the text was too long and is cut off. */
+    truncated: boolean;
+};
 
 export interface WordAlignment {
     left: string[];
@@ -53,9 +59,38 @@ export interface WordAlignment {
     links: { left: number; right: number }[];
 }
 
-export interface Scores {
-    /** Examples. */
+/** What to do with examples whose label the model does not know: stop with an error, or leave them out and count them. */
+export type UnseenLabels = "error" | "skip";
+
+/** Counts of a labelled file, the entry `data` of `isogloss evaluate --json`. */
+export interface DataReport {
+    /** Examples that are scored. */
     n: number;
+    /** Texts that were too long and are cut off. */
+    n_truncated: number;
+    /** Tokens of the longest example, before it is cut. */
+    longest: number;
+    /** Words without a token, cut off or unknown to the tokenizer; scores count them as wrong. */
+    n_words_lost: number;
+    /** How many of these are cut off. */
+    n_words_cut: number;
+    /** Examples with labels that the model does not know, by label. */
+    left_out: Record<string, number>;
+    /** 0 in an evaluation, as the next. */
+    n_untranslated: number;
+    n_unlinked: number;
+}
+
+/** A count in the words of the command line: what happened, such as "cut", and the sentence about it. */
+export interface CountInWords { fate: string; text: string }
+
+export interface Scores {
+    /** Examples so far. */
+    n: number;
+    /** Counts of the whole file. */
+    data: DataReport;
+    /** Examples of other splits than "test", in a file with splits; they are not scored. */
+    n_other_splits: number;
     accuracy?: number;
     macro_f1?: number;
     span_f1?: number;

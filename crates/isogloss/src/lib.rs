@@ -76,10 +76,10 @@ pub use recipe::{
 };
 pub use run::{Event, Outcome, RunFolder, RunOptions, RunStatus, finetune};
 pub use task::{
-    Classification, DataReport, Evaluator, HeldOut, HeldOutTable, LabelPredictor, LabeledSet,
-    LabeledTask, LanguageModeling, LanguageResult, LearnedLabels, Parsing, PosTagging, Predictions,
-    Results, Retrieval, SavedLanguageAdapter, SavedReading, SavedScoring, Scored, Scores,
-    Selection, Supervision, Tagging, TargetKind, Task, TaskConfig, UnlabeledTask, tasks,
+    Classification, CountInWords, DataReport, Evaluator, HeldOut, HeldOutTable, LabelPredictor,
+    LabeledSet, LabeledTask, LanguageModeling, LanguageResult, LearnedLabels, Parsing, PosTagging,
+    Predictions, Results, Retrieval, SavedLanguageAdapter, SavedReading, SavedScoring, Scored,
+    Scores, Selection, Supervision, Tagging, TargetKind, Task, TaskConfig, UnlabeledTask, tasks,
     with_label_names,
 };
 pub use tools::alignment;
@@ -92,8 +92,8 @@ pub use tools::predict::{
 pub use tools::state_check::StateCheck;
 pub use tools::subnetwork::{
     FoundSubnetwork, PruneOptions, PruneReport, SubnetworkSearchOptions, find_subnetwork,
-    importance, prune, read_saved_subnetwork, read_subnetwork, read_subnetwork_for,
-    saves_subnetworks, write_subnetwork,
+    importance, parse_subnetwork, prune, read_saved_subnetwork, read_subnetwork,
+    read_subnetwork_for, saves_subnetworks, write_subnetwork,
 };
 pub use tools::trim::{TrimOptions, TrimReport, trim};
 pub use tools::word_aligner::{EncoderAligner, LinkUnit};

@@ -4,6 +4,7 @@
 //! A new task is a file in `task/`, and a variant of [`TaskConfig`].
 
 mod classification;
+mod data_report;
 mod evaluator;
 mod label_predictor;
 mod labeled_set;
@@ -28,9 +29,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use classification::Classification;
+pub use data_report::{CountInWords, DataReport};
 pub use evaluator::{Evaluator, Scored};
 pub use label_predictor::{LabelPredictor, Predictions};
-pub use labeled_set::{DataReport, LabeledSet};
+pub use labeled_set::LabeledSet;
 pub use language_modeling::LanguageModeling;
 pub use parsing::Parsing;
 pub use pos_tagging::PosTagging;

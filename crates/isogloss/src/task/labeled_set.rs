@@ -1,6 +1,5 @@
 //! Labeled dataset of one language, tokenized.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use burn::tensor::Device;
@@ -8,8 +7,8 @@ use isogloss_model::{EncoderConfig, ModelInput};
 use isogloss_text::{
     Content, Example, Features, Featurized, Language, LostWord, Sentence, TokenBatch, Treebank,
 };
-use serde::Serialize;
 
+use super::data_report::DataReport;
 use crate::Error;
 use crate::error::DataError;
 use crate::ground::sample::sample_indices;
@@ -30,63 +29,6 @@ pub struct LabeledSet {
     pub treebank: Option<Treebank>,
     /// Counts of truncated and left-out examples.
     pub report: DataReport,
-}
-
-/// Dataset statistics: examples that were kept, truncated and left out, and words without a token.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct DataReport {
-    /// Examples kept.
-    pub n: usize,
-    /// Truncated texts, longer than the model or the recipe allows.
-    pub n_truncated: usize,
-    /// Length of the longest example before truncation, in tokens.
-    pub longest: usize,
-    /// Words with a tag or head, or spans of running text, without a token, because they were
-    /// truncated or are unknown to the tokenizer; they count as wrong.
-    pub n_words_lost: usize,
-    /// The truncated ones among these.
-    pub n_words_cut: usize,
-    /// Examples left out because the source language lacks their label, by label.
-    pub left_out: BTreeMap<String, usize>,
-    /// Training examples without a translation, where translations are read.
-    pub n_untranslated: usize,
-    /// Parallel sentences left out because their word alignment is empty.
-    pub n_unlinked: usize,
-}
-
-impl DataReport {
-    /// Total number of examples left out.
-    pub fn n_left_out(&self) -> usize {
-        self.left_out.values().sum()
-    }
-
-    /// Adds the counts of another dataset.
-    pub fn add(&mut self, other: &Self) {
-        self.n += other.n;
-        self.n_truncated += other.n_truncated;
-        self.longest = self.longest.max(other.longest);
-        self.n_words_lost += other.n_words_lost;
-        self.n_words_cut += other.n_words_cut;
-        for (label, n) in &other.left_out {
-            *self.left_out.entry(label.clone()).or_default() += n;
-        }
-        self.n_untranslated += other.n_untranslated;
-        self.n_unlinked += other.n_unlinked;
-    }
-}
-
-impl<'a> Extend<&'a DataReport> for DataReport {
-    fn extend<I: IntoIterator<Item = &'a Self>>(&mut self, others: I) {
-        others.into_iter().for_each(|other| self.add(other));
-    }
-}
-
-impl<'a> FromIterator<&'a DataReport> for DataReport {
-    fn from_iter<I: IntoIterator<Item = &'a Self>>(others: I) -> Self {
-        let mut all = Self::default();
-        all.extend(others);
-        all
-    }
 }
 
 impl LabeledSet {

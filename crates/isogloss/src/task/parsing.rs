@@ -1,6 +1,7 @@
 //! Biaffine dependency parsing (Dozat and Manning 2017): a tree over the words of a sentence, and
 //! their parts of speech; LAS, UAS and UPOS.
 
+use std::io::Read;
 use std::path::Path;
 
 use burn::module::Module;
@@ -11,7 +12,7 @@ use isogloss_methods::{
 use isogloss_model::{HeadSpec, ParserConfig, ParserSpec, Pooling};
 use isogloss_text::{
     Example, FeatureOptions, Featurized, LabelSet, ParseLabels, ReadOptions, Subtypes, Targets,
-    TextError, Tokenizer, TreeError, Treebank, featurize_parsing, read_treebank_file, score_parses,
+    TextError, Tokenizer, TreeError, Treebank, featurize_parsing, read_treebank, score_parses,
     sequential_by_length,
 };
 use schemars::JsonSchema;
@@ -134,12 +135,17 @@ impl LabeledTask for Parsing {
     }
 
     /// Reads the sentences of a CoNLL-U treebank.
-    fn read(&self, path: &Path, options: &ReadOptions) -> Result<Vec<Example>, Error> {
+    fn read_from(
+        &self,
+        reader: &mut dyn Read,
+        path: &Path,
+        options: &ReadOptions,
+    ) -> Result<Vec<Example>, Error> {
         if let Some(split) = &options.split {
             let (path, split) = (path.to_owned(), split.clone());
             return Err(DataError::SplitOfTreebank { path, split }.into());
         }
-        let treebank = read_treebank_file(path)?;
+        let treebank = read_treebank(reader, path)?;
         Ok(treebank.sentences.into_iter().map(Example::from).collect())
     }
 

@@ -1,12 +1,13 @@
 //! Part-of-speech tagging: one tag for each word; accuracy over words and macro-F1 over tags.
 
+use std::io::Read;
 use std::path::Path;
 
 use isogloss_methods::{DataNeed, MethodInfo, method_options};
 use isogloss_model::{HeadSpec, Pooling};
 use isogloss_text::{
     Annotation, Bio, Content, Example, FeatureOptions, Featurized, LabelSet, ReadOptions, TagUnits,
-    TextError, Tokenizer, featurize_tagging, read_file,
+    TextError, Tokenizer, featurize_tagging, read_examples,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -72,8 +73,14 @@ impl LabeledTask for PosTagging {
         Annotation::Tags
     }
 
-    fn read(&self, path: &Path, options: &ReadOptions) -> Result<Vec<Example>, Error> {
-        let examples = read_file(path, &options.clone().with_annotation(self.annotation()))?;
+    fn read_from(
+        &self,
+        reader: &mut dyn Read,
+        path: &Path,
+        options: &ReadOptions,
+    ) -> Result<Vec<Example>, Error> {
+        let options = options.clone().with_annotation(self.annotation());
+        let examples = read_examples(reader, path, &options)?;
         let is_tagged = |example: &Example| match &example.content {
             Content::Words { tags, .. } => Self::has_labels(tags),
             Content::Text { .. } | Content::Tree(_) => false,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use burn::tensor::Device;
@@ -9,7 +11,7 @@ use isogloss_methods::ObjectiveConfig;
 use isogloss_model::{HeadSpec, Model, Pooling};
 use isogloss_text::{
     Annotation, Example, FeatureOptions, Featurized, LabelSet, Language, ReadOptions, SentencePair,
-    TagUnits, TextError, TokenBatch, Tokenizer, ViewTask, read_file,
+    TagUnits, TextError, TokenBatch, Tokenizer, ViewTask, read_examples,
 };
 
 use super::label_predictor::{LabelPredictor, Predictions};
@@ -89,7 +91,21 @@ pub trait LabeledTask: Task {
     /// # Errors
     /// If the file is missing or faulty.
     fn read(&self, path: &Path, options: &ReadOptions) -> Result<Vec<Example>, Error> {
-        Ok(read_file(path, &options.clone().with_annotation(self.annotation()))?)
+        let io = |source| TextError::Io { path: path.to_owned(), source };
+        self.read_from(&mut File::open(path).map_err(io)?, path, options)
+    }
+
+    /// Reads the examples of a byte stream; `path` names it in error messages.
+    ///
+    /// # Errors
+    /// If the data are faulty.
+    fn read_from(
+        &self,
+        reader: &mut dyn Read,
+        path: &Path,
+        options: &ReadOptions,
+    ) -> Result<Vec<Example>, Error> {
+        Ok(read_examples(reader, path, &options.clone().with_annotation(self.annotation()))?)
     }
 
     /// The label set of examples, in the order of the logits.

@@ -50,6 +50,13 @@ pub struct EncodedTexts<'a> {
     seq_len: usize,
 }
 
+impl EncodedTexts<'_> {
+    /// Whether the text at an index of the batch was truncated.
+    pub fn is_truncated(&self, index: usize) -> bool {
+        self.encoded[index].n_truncated > 0
+    }
+}
+
 impl Predictor {
     /// Loads a fine-tuned model.
     ///

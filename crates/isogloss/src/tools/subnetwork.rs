@@ -174,8 +174,25 @@ pub fn write_subnetwork(path: &Path, subnetwork: &Subnetwork) -> Result<(), Erro
 /// # Errors
 /// If the file cannot be read, or is of another architecture.
 pub fn read_subnetwork(path: &Path, sizes: [usize; 2]) -> Result<Subnetwork, Error> {
-    let text = std::fs::read_to_string(path).map_err(io(path))?;
-    let found: Subnetwork = toml::from_str(&text).map_err(|error| ToolError::NoSubnetwork {
+    parse(&std::fs::read_to_string(path).map_err(io(path))?, path, sizes)
+}
+
+/// Parses a subnetwork that masks a model of this configuration; `path` names its file in error
+/// messages.
+///
+/// # Errors
+/// As [`read_subnetwork_for`], except that the file cannot be read.
+pub fn parse_subnetwork(
+    config: &EncoderConfig,
+    text: &str,
+    path: &Path,
+) -> Result<Subnetwork, Error> {
+    check_parts(config, path)?;
+    parse(text, path, [config.num_hidden_layers, config.num_attention_heads])
+}
+
+fn parse(text: &str, path: &Path, sizes: [usize; 2]) -> Result<Subnetwork, Error> {
+    let found: Subnetwork = toml::from_str(text).map_err(|error| ToolError::NoSubnetwork {
         path: path.to_owned(),
         problem: error.message().to_owned(),
     })?;

@@ -1,5 +1,6 @@
 //! Browser tests of the page, and the native reference numbers that they compare with.
 
+use std::env::consts::EXE_EXTENSION;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf, absolute};
@@ -13,13 +14,16 @@ use crate::{run, target_folder};
 
 const MODEL: &str = "plain";
 
-/// Runs the browser tests; without the module for WebGPU those that need it are skipped.
+/// Runs the browser tests, which compare with the command line tool too; without the module for WebGPU those that need it are skipped.
 pub(super) fn run_tests(only_cpu: bool) -> Result<()> {
     let native = absolute(target_folder().join("web/native.json"))?;
     fs::write(&native, serde_json::to_string(&native_numbers()?)?)?;
     run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir("web"))?;
     let mut tests = Command::new("npm");
     tests.arg("test").current_dir("web").env("ISOGLOSS_NATIVE", native);
+    // The native numbers have built it.
+    let program = target_folder().join("release/isogloss").with_extension(EXE_EXTENSION);
+    tests.env("ISOGLOSS_COMMAND", absolute(program)?);
     if only_cpu {
         tests.env("ISOGLOSS_NO_WEBGPU", "1");
     }
@@ -34,7 +38,7 @@ fn native_numbers() -> Result<Value> {
         .collect::<Result<_>>()?;
     commands.sort_unstable();
     let mut evaluate = isogloss("evaluate");
-    evaluate.arg(&model).args(["--json", "--device", "flex", "--unseen", "skip"]);
+    evaluate.arg(&model).args(["--json", "--device", "flex"]);
     let results = answer(evaluate.args(["--split", "test"]).args(&commands), "")?;
     let results: Value = serde_json::from_str(&results)?;
     let languages = results["languages"].as_object().context("results by language")?;

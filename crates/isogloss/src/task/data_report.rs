@@ -1,0 +1,127 @@
+//! Dataset statistics of labeled and parallel data: what was truncated, lost and left out.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Dataset statistics: examples that were kept, truncated and left out, and words without a token.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataReport {
+    /// Examples kept.
+    pub n: usize,
+    /// Truncated texts, longer than the model or the recipe allows.
+    pub n_truncated: usize,
+    /// Length of the longest example before truncation, in tokens.
+    pub longest: usize,
+    /// Words with a tag or head, or spans of running text, without a token, because they were
+    /// truncated or are unknown to the tokenizer; they count as wrong.
+    pub n_words_lost: usize,
+    /// The truncated ones among these.
+    pub n_words_cut: usize,
+    /// Examples left out because the source language lacks their label, by label.
+    pub left_out: BTreeMap<String, usize>,
+    /// Training examples without a translation, where translations are read.
+    pub n_untranslated: usize,
+    /// Parallel sentences left out because their word alignment is empty.
+    pub n_unlinked: usize,
+}
+
+/// Count of a data report in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CountInWords {
+    /// What happened, in one or two words, such as `cut`.
+    pub fate: &'static str,
+    /// The sentence about it, with the count.
+    pub text: String,
+}
+
+impl DataReport {
+    /// Total number of examples left out.
+    pub fn n_left_out(&self) -> usize {
+        self.left_out.values().sum()
+    }
+
+    /// Adds the counts of another dataset.
+    pub fn add(&mut self, other: &Self) {
+        self.n += other.n;
+        self.n_truncated += other.n_truncated;
+        self.longest = self.longest.max(other.longest);
+        self.n_words_lost += other.n_words_lost;
+        self.n_words_cut += other.n_words_cut;
+        for (label, n) in &other.left_out {
+            *self.left_out.entry(label.clone()).or_default() += n;
+        }
+        self.n_untranslated += other.n_untranslated;
+        self.n_unlinked += other.n_unlinked;
+    }
+
+    /// Counts in words: what was truncated, lost and left out, one for each count that is not 0.
+    /// The command line and the page show these.
+    pub fn in_words(&self) -> Vec<CountInWords> {
+        let Self { n_truncated, n_words_lost, n_words_cut, n_untranslated, n_unlinked, .. } = *self;
+        let n_unknown = n_words_lost - n_words_cut;
+        let labels = self.left_out.iter().map(|(label, n)| format!("{label} ({n})"));
+        let labels = labels.collect::<Vec<_>>().join(", ");
+        let n_left_out = self.n_left_out();
+        let counts = [
+            (n_truncated, "cut", format!("{n_truncated} texts were too long and are cut off")),
+            (
+                n_words_lost,
+                "lost",
+                format!(
+                    "{n_words_lost} words have no token, {n_words_cut} cut off and {n_unknown} unknown to the tokenizer; scores count them as wrong"
+                ),
+            ),
+            (
+                n_left_out,
+                "left out",
+                format!("{n_left_out} examples with labels that are not learned: {labels}"),
+            ),
+            (
+                n_untranslated,
+                "single",
+                format!("{n_untranslated} examples of training have no translation"),
+            ),
+            (
+                n_unlinked,
+                "unlinked",
+                format!("{n_unlinked} parallel sentences without linked words are left out"),
+            ),
+        ];
+        let told = counts.into_iter().filter(|(n, ..)| *n > 0);
+        told.map(|(_, fate, text)| CountInWords { fate, text }).collect()
+    }
+}
+
+impl<'a> Extend<&'a DataReport> for DataReport {
+    fn extend<I: IntoIterator<Item = &'a Self>>(&mut self, others: I) {
+        others.into_iter().for_each(|other| self.add(other));
+    }
+}
+
+impl<'a> FromIterator<&'a DataReport> for DataReport {
+    fn from_iter<I: IntoIterator<Item = &'a Self>>(others: I) -> Self {
+        let mut all = Self::default();
+        all.extend(others);
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_happened_is_in_words() {
+        assert_eq!(DataReport { n: 3, longest: 9, ..DataReport::default() }.in_words(), []);
+        let left_out = |label: &str| BTreeMap::from([(label.to_owned(), 2)]);
+        let one = DataReport { n_truncated: 1, left_out: left_out("a"), ..DataReport::default() };
+        let two = DataReport { n_truncated: 3, left_out: left_out("b"), ..DataReport::default() };
+        let both: DataReport = [&one, &two].into_iter().collect();
+        let found: Vec<_> = both.in_words().into_iter().map(|one| (one.fate, one.text)).collect();
+        let left = "4 examples with labels that are not learned: a (2), b (2)".to_owned();
+        let cut = "4 texts were too long and are cut off".to_owned();
+        assert_eq!(found, [("cut", cut), ("left out", left)]);
+    }
+}
