@@ -42,6 +42,7 @@ mod dropout;
 #[cfg(feature = "flex")]
 mod flex;
 mod gelu;
+mod launches;
 mod layer_norm;
 mod linear;
 mod shapes;
@@ -55,6 +56,7 @@ pub use cross_entropy::{IGNORE_INDEX, cross_entropy};
 pub use dropout::{Dropout, column_mask, dropout};
 pub use gelu::gelu;
 pub use isogloss_random::{normal, signs, split_seed, uniform};
+pub use launches::count_launches;
 pub use layer_norm::dropout_add_layer_norm;
 pub use linear::linear;
 pub use sum_of_squares::sum_of_squares;

@@ -171,10 +171,9 @@ impl ParamMapper for Taker<'_> {
             return param;
         };
         let config = &self.optimizer.config;
-        let moments = self.optimizer.moments.remove(path).unwrap_or_else(|| Moments {
-            first: gradient.zeros_like(),
-            second: gradient.zeros_like(),
-            n_steps: 0,
+        let moments = self.optimizer.moments.remove(path).unwrap_or_else(|| {
+            let [first, second] = std::array::from_fn(|_| gradient.zeros_like());
+            Moments { first, second, n_steps: 0 }
         });
         let step = AdamWStep {
             learning_rate: self.rates.for_path(path),

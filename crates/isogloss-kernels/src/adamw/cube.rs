@@ -38,7 +38,7 @@ fn owned(x: CubeTensor) -> CubeTensor {
     if !x.is_contiguous() {
         return into_contiguous(x);
     }
-    if x.can_mut() && x.is_contiguous_buffer() { x } else { x.copy() }
+    if x.can_mut() { x } else { x.copy() }
 }
 
 /// Buffers that a parameter binds.
@@ -47,11 +47,10 @@ const BUFFERS: usize = 4;
 /// Updates values and moments in place.
 fn step(params: &Params<CubeBackend>, clip: &CubeTensor, config: AdamWStep) {
     let n = params.values.len();
-    // The clip factor, and the mask of a lazy update.
-    let n_others = 2;
     let group = match config.lazy_row {
         Some(_) => 1,
-        None => tensors_per_launch(clip, BUFFERS, n_others),
+        // Beside the parameters, the clip factor is bound.
+        None => tensors_per_launch(clip, BUFFERS, 1),
     };
     for start in (0..n).step_by(group) {
         launch(params, start..(start + group).min(n), clip, config);

@@ -12,9 +12,6 @@ pub(crate) const UNITS: usize = 128;
 /// Most tensors of one launch; more make the kernels long to compile.
 const MAX_TENSORS: usize = 8;
 
-/// Buffers that a launch binds beside its tensors: sizes and scalars.
-const INFO_BUFFERS: usize = 1;
-
 /// Number of blocks of a tensor.
 pub(crate) fn n_blocks(n_elements: usize) -> usize {
     n_elements.div_ceil(BLOCK)
@@ -23,5 +20,5 @@ pub(crate) fn n_blocks(n_elements: usize) -> usize {
 /// Number of tensors of one launch that binds `buffers` for each tensor and `others` for all.
 pub(crate) fn tensors_per_launch(x: &CubeTensor, buffers: usize, others: usize) -> usize {
     let bindings = x.client.properties().hardware.max_bindings as usize;
-    (bindings.saturating_sub(others + INFO_BUFFERS) / buffers).clamp(1, MAX_TENSORS)
+    (bindings.saturating_sub(others) / buffers).clamp(1, MAX_TENSORS)
 }

@@ -1,12 +1,11 @@
 //! Fused layer normalization on GPUs: `LayerNorm(dropout(x) + residual)` in one CubeCL kernel, its
-//! gradient in another and a sum over rows.
+//! gradient in two.
 
 use burn::backend::TensorMetadata as _;
-use burn::backend::ops::FloatTensorOps as _;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::Shape;
 use burn_cubecl::CubeBackend;
-use burn_cubecl::cubecl::{self, prelude::*};
+use burn_cubecl::cubecl::{self, calculate_cube_count_elemwise, prelude::*};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
@@ -104,16 +103,18 @@ fn backward(saved: Saved<CubeBackend>, moments: CubeTensor, grad: CubeTensor) ->
         RowShape { width, n_units },
         drops,
     );
-    let totals = CubeBackend::float_reshape(
-        CubeBackend::float_sum_dim(partials, 0),
-        Shape::new([2 * width]),
+    let [grad_gamma, grad_beta] = std::array::from_fn(|_| new_tensor(&grad_sum, [width]));
+    let cube_dim = CubeDim::new(&client, width);
+    add_partials::launch(
+        &client,
+        calculate_cube_count_elemwise(&client, width, cube_dim),
+        cube_dim,
+        partials.into_buffer_arg(),
+        grad_gamma.clone().into_buffer_arg(),
+        grad_beta.clone().into_buffer_arg(),
     );
-    let half = |start| {
-        let range = burn::tensor::Slice::from(start..start + width);
-        into_contiguous(CubeBackend::float_slice(totals.clone(), &[range]))
-    };
     let grad_x = if drops { grad_x } else { grad_sum.clone() };
-    [grad_x, grad_sum, half(0), half(width)]
+    [grad_x, grad_sum, grad_gamma, grad_beta]
 }
 
 /// Width of a row and number of units that work on it.
@@ -280,4 +281,23 @@ fn normalize_rows_grad(
             partials[block * (2 * width) + width + column] = grad_beta[index];
         }
     }
+}
+
+/// Adds the partial sums of all blocks, `[blocks, 2, width]`.
+#[cube(launch)]
+fn add_partials(partials: &[f32], grad_gamma: &mut [f32], grad_beta: &mut [f32]) {
+    let (column, width) = (ABSOLUTE_POS, grad_gamma.len());
+    if column >= width {
+        terminate!();
+    }
+    let mut gamma = 0.0f32;
+    let mut beta = 0.0f32;
+    let mut at = column;
+    while at < partials.len() {
+        gamma += partials[at];
+        beta += partials[at + width];
+        at += 2 * width;
+    }
+    grad_gamma[column] = gamma;
+    grad_beta[column] = beta;
 }
