@@ -25,7 +25,6 @@ pub(crate) mod trim;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use isogloss::device::open;
 use isogloss::hub::ModelSource;
 use isogloss::model::{ModelFolder, missing_base_model};
 use isogloss::{Predictor, Results, Scores, TextEncoder};
@@ -99,7 +98,7 @@ pub(crate) fn text_encoder(
     model: &ModelArgs,
     encoding: &EncodingArgs,
 ) -> anyhow::Result<TextEncoder> {
-    let device = open(model.device.device)?;
+    let device = model.device.open()?;
     let folder = model_folder(&model.model, &model.hub)?;
     let mut encoder = TextEncoder::load(&folder, &device.device)?;
     let modules = encoder.sentence_modules().cloned();

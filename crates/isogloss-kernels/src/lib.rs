@@ -45,6 +45,7 @@ mod gelu;
 mod launches;
 mod layer_norm;
 mod linear;
+mod precision;
 mod shapes;
 mod sum_of_squares;
 
@@ -59,6 +60,7 @@ pub use isogloss_random::{normal, signs, split_seed, uniform};
 pub use launches::count_launches;
 pub use layer_norm::dropout_add_layer_norm;
 pub use linear::linear;
+pub use precision::{Precision, matmul_precision, set_matmul_precision};
 pub use sum_of_squares::sum_of_squares;
 
 /// The example of the README.

@@ -1,5 +1,7 @@
 //! Linear (fully connected) layer, `x Wᵀ + b`.
 
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 
@@ -9,9 +11,11 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata};
-use burn::tensor::{Shape, Tensor};
+use burn::tensor::{FloatDType, Shape, Tensor};
 
 use crate::backends::{composed_on, on_every_backend};
+use crate::dropout::float_dtype;
+use crate::precision::{Precision, ScaledGradient, unscaled};
 use crate::shapes::{as_rows, sum_rows, with_last_dim};
 
 /// Linear (fully connected) layer: `x Wᵀ + b`, with PyTorch's weight layout.
@@ -21,6 +25,9 @@ use crate::shapes::{as_rows, sum_rows, with_last_dim};
 /// - `weight`: `[out, in]`
 /// - `bias`: `[out]`
 /// - returns: `[..., out]`
+///
+/// The operands of its products are rounded to half precision if
+/// [`set_matmul_precision`](crate::set_matmul_precision) says so.
 pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<D> {
     Tensor::from_dispatch(<Dispatch as Linear>::linear(
         x.into_dispatch(),
@@ -45,6 +52,14 @@ on_every_backend! {
 /// Forward and backward pass of a linear layer on a backend without autodiff; the defaults compose
 /// Burn's operations, a backend with a fused kernel overrides them.
 pub(crate) trait LinearKernel: Backend {
+    /// Operand of a matrix product in half precision. The default rounds the values, which stay in
+    /// `f32`; a backend that multiplies in half precision returns a tensor of that type, and takes
+    /// such tensors below.
+    fn half_operand(x: FloatTensor<Self>, half: FloatDType) -> FloatTensor<Self> {
+        let dtype = float_dtype::<Self>(&x);
+        Self::float_cast(Self::float_cast(x, half), dtype)
+    }
+
     fn linear_forward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -62,7 +77,15 @@ pub(crate) trait LinearKernel: Backend {
     }
 }
 
-composed_on!(LinearKernel: ndarray, cube);
+composed_on!(LinearKernel: ndarray);
+
+/// Operand of a matrix product in some precision.
+fn operand<B: LinearKernel>(x: FloatTensor<B>, precision: Precision) -> FloatTensor<B> {
+    match precision.half() {
+        Some(half) => B::half_operand(x, half),
+        None => x,
+    }
+}
 
 fn composed<B: Backend>(
     x: FloatTensor<B>,
@@ -92,6 +115,8 @@ impl<B: LinearKernel> Linear for B {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
+        let precision = Precision::for_product::<Self>(&x);
+        let (x, weight) = (operand::<Self>(x, precision), operand::<Self>(weight, precision));
         Self::linear_forward(x, weight, bias)
     }
 }
@@ -104,9 +129,11 @@ impl<B: LinearKernel, C: CheckpointStrategy> Linear for Autodiff<B, C> {
     ) -> FloatTensor<Self> {
         let nodes = [x.node(), weight.node(), bias.node()];
         let (x, weight) = (x.into_primitive(), weight.into_primitive());
+        let precision = Precision::for_product::<B>(&x);
+        let (x, weight) = (operand::<B>(x, precision), operand::<B>(weight, precision));
         let output = B::linear_forward(x.clone(), weight.clone(), bias.into_primitive());
         match LinearBackward.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((x, weight), output),
+            OpsKind::Tracked(prep) => prep.finish((x, weight, precision), output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }
@@ -116,8 +143,8 @@ impl<B: LinearKernel, C: CheckpointStrategy> Linear for Autodiff<B, C> {
 struct LinearBackward;
 
 impl<B: LinearKernel> Backward<B, 3> for LinearBackward {
-    /// Saved for the backward pass: the input and the weight.
-    type State = (FloatTensor<B>, FloatTensor<B>);
+    /// Saved for the backward pass: the input and the weight, as operands of this precision.
+    type State = (FloatTensor<B>, FloatTensor<B>, Precision);
 
     fn backward(
         self,
@@ -126,16 +153,23 @@ impl<B: LinearKernel> Backward<B, 3> for LinearBackward {
         _checkpointer: &mut Checkpointer,
     ) {
         let grad = grads.consume::<B>(&ops.node);
-        let (input, weight) = ops.state;
+        let (input, weight, precision) = ops.state;
         let [input_node, weight_node, bias_node] = ops.parents;
         if let Some(parent) = bias_node {
             grads.register::<B>(parent.id, sum_rows::<B>(grad.clone()));
         }
+        if input_node.is_none() && weight_node.is_none() {
+            return;
+        }
+        let ScaledGradient { values, scale } = ScaledGradient::<B>::new(grad, precision);
+        let grad = operand::<B>(values, precision);
         if let Some(parent) = weight_node {
-            grads.register::<B>(parent.id, B::linear_grad_weight(grad.clone(), input));
+            let product = B::linear_grad_weight(grad.clone(), input);
+            grads.register::<B>(parent.id, unscaled::<B>(product, scale.clone()));
         }
         if let Some(parent) = input_node {
-            grads.register::<B>(parent.id, B::linear_grad_input(grad, weight));
+            let product = B::linear_grad_input(grad, weight);
+            grads.register::<B>(parent.id, unscaled::<B>(product, scale));
         }
     }
 }

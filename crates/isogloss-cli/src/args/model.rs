@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::ValueHint;
-use isogloss::device::DeviceChoice;
+use isogloss::device::{DeviceChoice, DeviceError, OpenDevice, Precision, open};
 use isogloss::hub::HubOptions;
 use isogloss::text::{Format, Quoting, TagScheme, TagUnits, Unseen};
 
 use super::value::{
-    parse_format, parse_max_length, parse_quoting, parse_tag_scheme, parse_units, parse_unseen,
+    parse_format, parse_max_length, parse_precision, parse_quoting, parse_tag_scheme, parse_units,
+    parse_unseen,
 };
 
 #[derive(Debug, clap::Args)]
@@ -17,6 +18,17 @@ pub(crate) struct DeviceArgs {
     /// cuda[:n]
     #[arg(long, default_value = "auto", value_name = "NAME[:N]")]
     pub(crate) device: DeviceChoice,
+    /// The precision of matrix products: f32, f16 or bf16, half precision on GPUs that have it;
+    /// weights, sums and all else stay in f32
+    #[arg(long, default_value = "f32", value_parser = parse_precision)]
+    pub(crate) precision: Precision,
+}
+
+impl DeviceArgs {
+    /// Opens the device, and sets the precision.
+    pub(crate) fn open(&self) -> Result<OpenDevice, DeviceError> {
+        open(self.device)?.with_precision(self.precision)
+    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use isogloss::device::open;
 use isogloss::text::{
     Alignment, AlignmentScores, Bitext, Dictionary, DictionaryAligner, FastAlignConfig,
     SentencePair, align_bidirectional, read_gold_alignments, read_pair_file,
@@ -124,7 +123,7 @@ fn by_encoder(
     write: WriteLinks<'_>,
     report: &mut DataReport,
 ) -> anyhow::Result<f64> {
-    let device = open(args.device.device)?;
+    let device = args.device.open()?;
     let encoder = TextEncoder::load(&model_folder(model, &args.hub)?, &device.device)?;
     let encoder = encoder.up_to_layer(args.layer)?.with_batch_size(args.batch_size);
     let aligner =

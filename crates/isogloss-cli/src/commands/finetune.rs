@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use anyhow::bail;
-use isogloss::device::{OpenDevice, open};
+use isogloss::device::OpenDevice;
 use isogloss::metrics::MeanStd;
 use isogloss::{Outcome, Plan, Results, RunFolder, RunOptions, finetune};
 use serde_json::json;
@@ -35,7 +35,7 @@ fn carry_out(args: &FinetuneArgs, mut plan: Plan) -> anyhow::Result<End> {
     if let Some(seed) = args.seed {
         plan = plan.with_seed(seed);
     }
-    let device = open(args.run.device.device)?;
+    let device = args.run.device.open()?;
     let first = plan.recipe().seed;
     let mut all = Vec::new();
     for seed in first..first + args.seeds {

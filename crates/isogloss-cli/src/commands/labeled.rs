@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
-use isogloss::device::{OpenDevice, open};
+use isogloss::device::OpenDevice;
 use isogloss::text::{Format, LabelSet, Language, Unseen};
 use isogloss::{
     DataReport, LabeledSet, LabeledTask, Predictor, SavedReading, Tagging, TargetKind, TaskConfig,
@@ -24,7 +24,7 @@ pub(crate) struct Labeled {
 
 impl Labeled {
     pub(crate) fn read(model: &ModelArgs, args: &LabeledArgs) -> anyhow::Result<Self> {
-        let device = open(model.device.device)?;
+        let device = model.device.open()?;
         let folder = model_folder(&model.model, &model.hub)?;
         let mut predictor = Predictor::load(&folder, &device.device)?;
         exchange_language_adapter(&mut predictor, &args.language)?;

@@ -3,7 +3,6 @@
 use std::io::BufRead;
 
 use anyhow::bail;
-use isogloss::device::open;
 use isogloss::model::HeadSpec;
 use isogloss::text::{Sentence, TextError, read_treebank};
 use isogloss::{DataReport, Prediction, Predictor, saves_subnetworks};
@@ -16,7 +15,7 @@ use crate::input_lines::InputLines;
 use crate::wording::print_counts;
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
-    let device = open(args.model.device.device)?;
+    let device = args.model.device.open()?;
     let folder = model_folder(&args.model.model, &args.model.hub)?;
     let mut predictor = Predictor::load(&folder, &device.device)?;
     exchange_language_adapter(&mut predictor, &args.adapter)?;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::bail;
-use isogloss::device::open;
 use isogloss::{Plan, Results};
 use serde_json::json;
 
@@ -29,7 +28,7 @@ pub(crate) fn run(args: &SweepArgs) -> anyhow::Result<End> {
     let jobs: Vec<_> = (0..args.seeds)
         .flat_map(|n| plans.iter().map(move |plan| plan.clone().with_seed(plan.recipe().seed + n)))
         .collect();
-    let device = open(args.run.device.device)?;
+    let device = args.run.device.open()?;
     let mut done: BTreeMap<String, Vec<Results>> = BTreeMap::new();
     let mine = jobs.iter().enumerate().filter(|(number, _)| args.shard.has(*number));
     for (number, plan) in mine {

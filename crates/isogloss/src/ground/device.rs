@@ -31,6 +31,7 @@ pub use error::DeviceError;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 use info::cpu_info;
 pub use info::{DeviceInfo, OpenDevice};
+pub use isogloss_kernels::Precision;
 
 /// Lock held while devices are listed or opened: the Vulkan loader crashes when several threads
 /// create and drop instances at once (a note in cubecl-wgpu's `runtime.rs`).

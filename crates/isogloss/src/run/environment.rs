@@ -1,5 +1,6 @@
 //! Run environment: versions, device and machine, written to `environment.json`.
 
+use isogloss_kernels::matmul_precision;
 use serde::Serialize;
 
 use crate::Recipe;
@@ -13,6 +14,8 @@ pub(crate) struct Environment<'a> {
     os: &'static str,
     arch: &'static str,
     device: &'a DeviceInfo,
+    /// Precision of matrix products.
+    precision: String,
     seed: u64,
     model: &'a str,
     n_parameters: usize,
@@ -32,6 +35,7 @@ impl<'a> Environment<'a> {
             os: std::env::consts::OS,
             arch: std::env::consts::ARCH,
             device,
+            precision: matmul_precision().to_string(),
             seed: recipe.seed,
             model: &recipe.model.source,
             n_parameters,

@@ -1,5 +1,7 @@
 //! Errors of opening and using devices.
 
+use isogloss_kernels::Precision;
+
 use super::compiled::compiled;
 
 /// Error of opening or using a device.
@@ -62,6 +64,19 @@ pub enum DeviceError {
         device: String,
         /// The error message of the driver or of Burn.
         problem: String,
+    },
+    /// A GPU without arithmetic in a precision.
+    #[error(
+        "device {device} ({adapter}) has no {precision} arithmetic, as its driver says; use \
+         --precision f32 or another device"
+    )]
+    NoPrecision {
+        /// The device with its number.
+        device: String,
+        /// The name that the adapter reports.
+        adapter: String,
+        /// The precision.
+        precision: Precision,
     },
     /// A lost device, which does not respond any more.
     #[error("the device was lost: {problem}")]

@@ -1,7 +1,10 @@
 //! Open devices and their properties.
 
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
+use isogloss_kernels::{Precision, set_matmul_precision};
 use serde::Serialize;
+
+use super::error::DeviceError;
 
 /// An open device, ready for tensors, with its properties.
 #[derive(Clone, Debug)]
@@ -10,6 +13,27 @@ pub struct OpenDevice {
     pub device: Device,
     /// Its properties.
     pub info: DeviceInfo,
+}
+
+impl OpenDevice {
+    /// Sets the precision of matrix products in this process, as long as it computes on this
+    /// device; see [`Precision`]. A CPU rounds the operands and computes in `f32`.
+    ///
+    /// # Errors
+    /// [`DeviceError::NoPrecision`] if a GPU has no arithmetic in that precision.
+    pub fn with_precision(self, precision: Precision) -> Result<Self, DeviceError> {
+        let dtype = match precision {
+            Precision::F32 => DType::F32,
+            Precision::F16 => DType::F16,
+            Precision::Bf16 => DType::BF16,
+        };
+        if self.info.api != "cpu" && !self.device.supports_dtype(dtype) {
+            let (device, adapter) = (self.info.name, self.info.adapter.unwrap_or_default());
+            return Err(DeviceError::NoPrecision { device, adapter, precision });
+        }
+        set_matmul_precision(precision);
+        Ok(self)
+    }
 }
 
 /// Device properties: name, hardware, driver, graphics API and limits.

@@ -1,0 +1,121 @@
+//! Matrix products in half precision, on every device that has it, against operands that are
+//! rounded by hand. This is a test binary of its own: the precision is that of the process.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use burn::tensor::{Device, FloatDType, Tensor};
+use isogloss_kernels::{Precision, linear, set_matmul_precision};
+use isogloss_tests::runs::Workshop;
+use isogloss_tests::{assert_close, devices, opened_devices, tensor, values, waves};
+
+const ROWS: usize = 12;
+const INPUTS: usize = 40;
+const OUTPUTS: usize = 24;
+
+/// Output of a linear layer and the gradients of input, weight and bias, for small gradients of
+/// different sizes.
+fn run(device: &Device, layer: impl Fn([Tensor<2>; 2], Tensor<1>) -> Tensor<2>) -> [Vec<f32>; 4] {
+    let device = device.clone().autodiff();
+    let x = tensor(waves(ROWS * INPUTS, 0.1), [ROWS, INPUTS], &device).require_grad();
+    let weight = tensor(waves(OUTPUTS * INPUTS, 0.7), [OUTPUTS, INPUTS], &device).require_grad();
+    let bias = tensor(waves(OUTPUTS, 0.4), [OUTPUTS], &device).require_grad();
+    let output = layer([x.clone(), weight.clone()], bias.clone());
+    let slopes = tensor(slopes(), [ROWS, OUTPUTS], &device);
+    let grads = (output.clone() * slopes).sum().backward();
+    let gradients = (x.grad(&grads), weight.grad(&grads), bias.grad(&grads));
+    let (x, weight, bias) = (gradients.0.unwrap(), gradients.1.unwrap(), gradients.2.unwrap());
+    [values(output), values(x), values(weight), values(bias)]
+}
+
+/// Gradients of the output, which are too small for `f16`.
+fn slopes() -> Vec<f32> {
+    waves(ROWS * OUTPUTS, 0.3).iter().map(|slope| slope * 1e-9).collect()
+}
+
+/// Rounds values to half precision.
+fn rounded(values: &[f32], half: FloatDType) -> Vec<f32> {
+    let n = values.len();
+    let tensor = Tensor::<1>::from_floats(values, &Device::flex());
+    let rounded = tensor.reshape([n]).cast(half).cast(FloatDType::F32);
+    rounded.into_data().try_into_vec().unwrap()
+}
+
+/// Product of row-major matrices `[n, k]` and `[k, m]`, in f64.
+fn product(a: &[f32], b: &[f32], [n, k, m]: [usize; 3]) -> Vec<f32> {
+    let mut out = Vec::new();
+    for row in 0..n {
+        for column in 0..m {
+            let terms = (0..k).map(|i| f64::from(a[row * k + i]) * f64::from(b[i * m + column]));
+            out.push(terms.sum::<f64>() as f32);
+        }
+    }
+    out
+}
+
+fn transposed(a: &[f32], [n, m]: [usize; 2]) -> Vec<f32> {
+    (0..n * m).map(|at| a[at % n * m + at / n]).collect()
+}
+
+/// What [`run`] should give: products in f64 of operands rounded to half precision.
+fn expected(half: FloatDType) -> [Vec<f32>; 4] {
+    let (x, weight) = (waves(ROWS * INPUTS, 0.1), waves(OUTPUTS * INPUTS, 0.7));
+    let (x, weight) = (rounded(&x, half), rounded(&weight, half));
+    let bias = waves(OUTPUTS, 0.4);
+    let output = product(&x, &transposed(&weight, [OUTPUTS, INPUTS]), [ROWS, INPUTS, OUTPUTS]);
+    let output = output.iter().enumerate().map(|(at, y)| y + bias[at % OUTPUTS]).collect();
+    let exact = slopes();
+    let grad_bias =
+        (0..OUTPUTS).map(|at| exact.iter().skip(at).step_by(OUTPUTS).sum::<f32>()).collect();
+    let largest = exact.iter().fold(0f32, |largest, slope| largest.max(slope.abs()));
+    let scale = if half == FloatDType::F16 { largest } else { 1.0 };
+    let slopes: Vec<f32> = exact.iter().map(|slope| slope / scale).collect();
+    let slopes: Vec<f32> = rounded(&slopes, half).into_iter().map(|slope| slope * scale).collect();
+    let grad_x = product(&slopes, &weight, [ROWS, OUTPUTS, INPUTS]);
+    let grad_weight = product(&transposed(&slopes, [ROWS, OUTPUTS]), &x, [OUTPUTS, ROWS, INPUTS]);
+    [output, grad_x, grad_weight, grad_bias]
+}
+
+#[test]
+fn products_round_their_operands_and_nothing_else() {
+    let halves = [(Precision::F16, FloatDType::F16), (Precision::Bf16, FloatDType::BF16)];
+    for (name, device) in devices() {
+        for (precision, half) in halves {
+            if name == "vulkan" && !device.supports_dtype(half) {
+                eprintln!("{precision} on {name}: the adapter has none");
+                continue;
+            }
+            set_matmul_precision(precision);
+            let found = run(&device, |[x, weight], bias| linear(x, weight, bias));
+            set_matmul_precision(Precision::F32);
+            let what = ["output", "gradient of x", "gradient of weight", "gradient of bias"];
+            for ((found, expected), what) in found.iter().zip(&expected(half)).zip(what) {
+                assert_close(&format!("{what}, {precision} on {name}"), found, expected, 2e-5);
+            }
+        }
+    }
+
+    // Whole runs learn as in single precision, and do not give the same losses.
+    let shop = Workshop::new();
+    let plan = shop.plan("epochs = 6\nbatch_size = 4\nlog_every = 1", "");
+    let flex = isogloss::device::open(isogloss::device::DeviceChoice::Flex).unwrap();
+    let losses = Precision::ALL.map(|precision| {
+        let device = flex.clone().with_precision(precision).unwrap();
+        let run = shop.run(&precision.to_string());
+        shop.finish_on(&device, &plan, &run);
+        isogloss_tests::runs::Trace::read(&run).losses()
+    });
+    set_matmul_precision(Precision::F32);
+    for half in &losses[1..] {
+        assert_ne!(half, &losses[0]);
+        let mean = |losses: &[f64]| losses[30..].iter().sum::<f64>() / 6.0;
+        let difference = (mean(half) - mean(&losses[0])).abs();
+        assert!(difference < 0.05, "losses at the end: {half:?}, single {:?}", losses[0]);
+    }
+    for device in opened_devices().into_iter().filter(|device| device.info.api != "cpu") {
+        for (precision, half) in halves {
+            let is_supported = device.device.supports_dtype(half);
+            assert_eq!(device.clone().with_precision(precision).is_ok(), is_supported);
+        }
+    }
+    set_matmul_precision(Precision::F32);
+}
