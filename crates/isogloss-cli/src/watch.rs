@@ -65,12 +65,18 @@ impl Watch {
             Event::SentenceEmbedding { objective, trained, modules } => {
                 self.line(&embedding_line(objective, trained, modules));
             }
-            Event::Model { n_parameters, n_trainable, fresh, rows } => {
+            Event::Model { n_parameters, n_trainable, fresh, rows, adapter } => {
                 let trained = match n_trainable {
                     n if n == n_parameters => String::new(),
                     n => format!(", {} of them trained", size(*n)),
                 };
                 self.line(&format!("model     {} parameters{trained}", size(*n_parameters)));
+                if let Some((name, config)) = adapter {
+                    let (kind, size) = (config.kind(), config.size());
+                    self.line(&format!(
+                        "adapter   {name} of the model, {kind} of {size}, is trained further"
+                    ));
+                }
                 if !fresh.is_empty() {
                     self.line(&format!("new       {}", fresh.join(", ")));
                 }
@@ -266,9 +272,9 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
                 "n_dense": modules.dense.len(), "do_lower_case": modules.do_lower_case,
             },
         }),
-        Event::Model { n_parameters, n_trainable, fresh, rows } => json!({
+        Event::Model { n_parameters, n_trainable, fresh, rows, adapter } => json!({
             "event": "model", "n_parameters": n_parameters, "n_trainable": n_trainable,
-            "fresh": fresh,
+            "fresh": fresh, "adapter": adapter.map(|(name, _)| name),
             "rows": { "kept": rows.kept, "moved": rows.moved, "drawn": rows.drawn },
         }),
         Event::FrozenCache { in_memory, on_disk, left_out, problem } => json!({

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::adapters_library::{AdapterChoice, load_adapter, save_adapter};
 use super::config_json::{config_with_heads, head_from_json};
 use super::head_source::{HeadParameter, HeadSource};
-use super::index::{INDEX, Index};
+use super::index::{BaseModel, INDEX, Index};
 use super::json::{read_json, write_json};
 use super::loaded::{HeadChoice, LoadBase, LoadedModel};
 use super::model_folder::base_folder;
@@ -29,15 +29,6 @@ const ADAPTERS: &str = "adapters";
 const PEFT: &str = "peft";
 /// Earlier name of the folder [`PEFT`], from when LoRA was the only kind.
 const EARLIER_PEFT: &str = "lora";
-
-/// Base model of adapters: the full model that they were added to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BaseModel {
-    /// Name: a folder, or a repository on the Hugging Face hub.
-    pub name: String,
-    /// Local folder.
-    pub folder: PathBuf,
-}
 
 /// Loads an adapter-only checkpoint and, with `load_base`, its base model.
 pub(super) fn load(

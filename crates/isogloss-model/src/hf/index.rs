@@ -20,6 +20,15 @@ pub(super) fn is_model(folder: &Path) -> bool {
     files.iter().any(|file| folder.join(file).exists())
 }
 
+/// Base model of adapters: the full model that they were added to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseModel {
+    /// Name: a folder, or a repository on the Hugging Face hub.
+    pub name: String,
+    /// Local folder.
+    pub folder: PathBuf,
+}
+
 /// Content of [`INDEX`].
 #[derive(Serialize, Deserialize)]
 pub(super) struct Index {

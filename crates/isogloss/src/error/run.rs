@@ -169,12 +169,6 @@ pub enum RunError {
         /// The field and the reason.
         problem: String,
     },
-    /// Full fine-tuning of a model that has adapters.
-    #[error("{source_model} has adapters: train another one above them, with [adapter]")]
-    ModelHasAdapters {
-        /// The model of the recipe.
-        source_model: String,
-    },
     /// A schedule for a layer that the model does not have.
     #[error("schedule.fixed.layers: {layer} of a model of {n_layers} layers")]
     NoLayer {

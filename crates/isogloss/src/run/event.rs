@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use isogloss_methods::SentenceEmbedding;
-use isogloss_model::{LabelRows, SentenceModules};
+use isogloss_model::{AdapterConfig, LabelRows, SentenceModules};
 use isogloss_text::Language;
 
 use crate::data::pairs::PairSet;
@@ -82,6 +82,9 @@ pub enum Event<'a> {
         /// Label rows of the head that were reused, moved or newly initialized, if the loaded model
         /// had a head; else empty.
         rows: &'a LabelRows,
+        /// The adapter of the model folder that is trained further, with its name, if the recipe
+        /// has no `[adapter]`.
+        adapter: Option<(&'a str, &'a AdapterConfig)>,
     },
     /// Training starts or resumes.
     Begin {
