@@ -40,7 +40,7 @@ fn folder() -> TempDir {
 
 /// The counts among the lines of the standard error.
 fn counts(err: &str) -> Vec<&str> {
-    let starts = ["cut ", "lost ", "left out ", "single ", "unlinked "];
+    let starts = ["cut ", "lost ", "left out ", "no spans ", "single ", "unlinked "];
     err.lines().filter(|line| starts.iter().any(|start| line.starts_with(start))).collect()
 }
 
@@ -54,7 +54,14 @@ fn data(out: &str) -> Value {
 /// Fails unless these counts of a data report are as expected, and all others 0.
 #[track_caller]
 fn assert_counts(what: &str, data: &Value, expected: &Value) {
-    for field in ["n_truncated", "n_words_lost", "n_words_cut", "n_untranslated", "n_unlinked"] {
+    for field in [
+        "n_truncated",
+        "n_words_lost",
+        "n_words_cut",
+        "n_without_spans",
+        "n_untranslated",
+        "n_unlinked",
+    ] {
         let wanted = expected.get(field).cloned().unwrap_or(json!(0));
         assert_eq!(data[field], wanted, "{what}: {field} in {data}");
     }
@@ -137,9 +144,44 @@ fn a_run_tells_what_it_lost() {
         assert!(told.ends_with(&lines), "{command}: {err}");
         let (out, _) = isogloss(path, &format!("{command} --device flex --out json --json"));
         assert_counts(command, &data(&out), &expected);
+        // Shown again, a finished run tells the same.
+        let (_, err) = isogloss(path, &format!("{command} --device flex --out text"));
+        assert!(counts(&err).ends_with(&lines), "{command}: {err}");
+        let (out, _) = isogloss(path, &format!("{command} --device flex --out json --json"));
+        assert!(!out.contains("\"event\":\"step\""), "{command}: {out}");
+        assert_counts(command, &data(&out), &expected);
         fs::remove_dir_all(path.join("text")).unwrap();
         fs::remove_dir_all(path.join("json")).unwrap();
     }
+}
+
+/// A finished run of an earlier version has no counts: none are shown, rather than zeros.
+#[test]
+fn counts_that_are_not_stored_are_not_shown_as_zero() {
+    let folder = folder();
+    let path = folder.path();
+    for name in ["en.train", "en.dev", "en.test"] {
+        fs::write(path.join(format!("{name}.conll")), TAGGED).unwrap();
+    }
+    let recipe = "[model]\nsource = \"tagger\"\n[task.tagging]\n[data]\n\
+                  path = \"{language}.{split}.conll\"\nsources = [\"en\"]\nlanguages = []\n\
+                  [training]\nmax_steps = 1\n";
+    fs::write(path.join("recipe.toml"), recipe).unwrap();
+    let command = "finetune recipe.toml --device flex";
+    isogloss(path, command);
+    let stored = path.join("runs/recipe/seed-42/results.json");
+    let mut results: Value = serde_json::from_slice(&fs::read(&stored).unwrap()).unwrap();
+    assert_eq!(results["data"]["n"], json!(3 * TAGGED.split("\n\n").count() - 3));
+    results.as_object_mut().unwrap().remove("data");
+    fs::write(&stored, results.to_string()).unwrap();
+    let (_, err) = isogloss(path, command);
+    assert!(err.contains("counts    of an earlier version"), "{err}");
+    let (out, _) = isogloss(path, &format!("{command} --json"));
+    assert!(
+        out.contains(r#"{"event":"counts","data":null}"#)
+            || out.contains(r#"{"data":null,"event":"counts"}"#),
+        "{out}"
+    );
 }
 
 #[test]

@@ -26,6 +26,14 @@ fn isogloss(folder: &Path, args: &str) -> (String, String) {
     (out, err)
 }
 
+/// The message of a command that must fail.
+fn refused(folder: &Path, args: &str) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_isogloss"));
+    let output = command.args(args.split(' ')).current_dir(folder).output().unwrap();
+    assert!(!output.status.success(), "{args}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
 /// Temporary folder with a stock tagger, data, and a finished run with words as units.
 fn finished() -> (TempDir, Value, String) {
     let folder = tempfile::tempdir().unwrap();

@@ -17,6 +17,8 @@ pub(crate) struct Watch {
     last_line: Instant,
     began: Option<(Instant, u64)>,
     report: DataReport,
+    /// Whether a finished run has not stored its counts.
+    lacks_counts: bool,
 }
 
 /// Interval between two progress lines if there is no bar.
@@ -30,17 +32,21 @@ impl Watch {
             last_line: Instant::now(),
             began: None,
             report: DataReport::default(),
+            lacks_counts: false,
         }
     }
 
-    /// Data report over all that the run reads: counts of what was truncated, lost and left out.
-    pub(crate) fn report(&self) -> &DataReport {
-        &self.report
+    /// Data report over all that the run reads: counts of what was truncated, lost and left out;
+    /// `None` if a finished run of an earlier version has not stored them.
+    pub(crate) fn report(&self) -> Option<&DataReport> {
+        Some(&self.report).filter(|_| !self.lacks_counts)
     }
 
     pub(crate) fn event(&mut self, event: &Event<'_>) {
         match event {
-            Event::Data(corpus) => self.report.add(&report_of(corpus)),
+            Event::Data(corpus) => self.report.add(&corpus.report()),
+            Event::StoredCounts(Some(report)) => self.report.add(report),
+            Event::StoredCounts(None) => self.lacks_counts = true,
             Event::Pairs(sets) => {
                 self.report.n_unlinked += sets.iter().map(|set| set.n_unlinked).sum::<usize>();
             }
@@ -170,7 +176,7 @@ impl Watch {
         }
         let n_tests: usize = corpus.tests.iter().map(|set| set.report.n).sum();
         self.line(&format!("test      {n_tests} examples in {} languages", corpus.tests.len()));
-        data_lines(&report_of(corpus)).iter().for_each(|line| self.line(line));
+        data_lines(&corpus.report()).iter().for_each(|line| self.line(line));
         if !corpus.skipped.is_empty() {
             let names: Vec<_> =
                 corpus.skipped.iter().map(|(tag, n)| format!("{tag} ({n})")).collect();
@@ -211,12 +217,6 @@ impl Watch {
             "step      {step}/{total_steps}: loss {loss:.4}, {tokens_per_sec:.0} tokens/s{left}"
         );
     }
-}
-
-/// Data report of a run's examples: counts of what was truncated, lost and left out.
-fn report_of(corpus: &Corpus) -> DataReport {
-    let sets = std::iter::once(&corpus.train).chain(&corpus.devs).chain(&corpus.tests);
-    sets.map(|set| &set.report).collect()
 }
 
 fn bar(step: u64, total_steps: u64) -> Option<ProgressBar> {

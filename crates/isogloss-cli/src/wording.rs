@@ -27,6 +27,7 @@ pub(crate) fn in_words(scores: &Scores) -> String {
 pub(crate) fn data_lines(report: &DataReport) -> Vec<String> {
     let DataReport { n_truncated, n_words_lost, n_words_cut, n_untranslated, n_unlinked, .. } =
         *report;
+    let n_without_spans = report.n_without_spans;
     let n_unknown = n_words_lost - n_words_cut;
     let labels = report.left_out.iter().map(|(label, n)| format!("{label} ({n})"));
     let labels = labels.collect::<Vec<_>>().join(", ");
@@ -42,6 +43,12 @@ pub(crate) fn data_lines(report: &DataReport) -> Vec<String> {
         (
             n_left_out,
             format!("left out  {n_left_out} examples with labels that are not learned: {labels}"),
+        ),
+        (
+            n_without_spans,
+            format!(
+                "no spans  {n_without_spans} texts lack the field of spans; they are read as texts without any"
+            ),
         ),
         (
             n_untranslated,
@@ -68,6 +75,25 @@ pub(crate) fn print_counts(report: &DataReport, as_json: bool) {
         true => println!("{}", json!({ "data": report })),
         false => print_data_report(report),
     }
+}
+
+/// Flags of commands about labeled files, by the recipe key that says the same.
+const FLAGS: [(&str, &str); 9] = [
+    ("data.quoting = \"none\"", "--quoting none"),
+    ("data.tag_scheme = \"io\"", "--tag-scheme io"),
+    ("data.tag_scheme", "--tag-scheme"),
+    ("data.columns.text", "--text-column"),
+    ("data.columns.label", "--label-column"),
+    ("data.columns.slots", "--spans-column"),
+    ("data.columns.word", "--word-column"),
+    ("data.columns.tag", "--tag-column"),
+    ("data.label_names", "--label-names"),
+];
+
+/// Replaces the recipe keys in a message about a labeled file by the flags of a command that has no
+/// recipe.
+pub(crate) fn with_flags(message: &str) -> String {
+    FLAGS.iter().fold(message.to_owned(), |message, (key, flag)| message.replace(key, flag))
 }
 
 /// Sentence embeddings of an objective beside those of the modules of its model, as text.

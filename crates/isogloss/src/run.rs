@@ -40,7 +40,7 @@ use self::trainer::Trainer;
 use crate::ground::files::recover_folder;
 use crate::loader::Loaders;
 use crate::step::ForwardPlan;
-use crate::{Error, Plan};
+use crate::{Error, Plan, Results};
 
 /// Fine-tuning: trains, selects and evaluates a model by a plan, or resumes the run from its newest
 /// checkpoint. A finished run is not repeated: its results are returned.
@@ -60,6 +60,7 @@ pub fn finetune(
     {
         run.prepare(&plan.to_toml(), false)?;
         data_files::check(plan, run)?;
+        tell_stored_counts(plan, run, &results, watch)?;
         // A crash right after the results were written leaves temporary files behind.
         run.tidy(plan.recipe())?;
         return Ok(Outcome::Finished(results));
@@ -96,6 +97,7 @@ fn run_plan(
     let loaders = Loaders::read(plan, &forward_plan, &options.model_folder, &options.device_info)?;
     // After the data was read: those errors say more about a faulty file.
     data_files::check(plan, run)?;
+    let report = loaders.report();
     let Loaders { labeled, unlabeled } = loaders;
     if let Some(data) = &labeled {
         watch(Event::Data(&data.corpus));
@@ -109,7 +111,24 @@ fn run_plan(
     if !trainer.train(watch)? {
         return Ok(Outcome::Stopped { step: trainer.step() });
     }
-    trainer.finish(watch).map(|results| Outcome::Finished(Box::new(results)))
+    trainer.finish(report, watch).map(|results| Outcome::Finished(Box::new(results)))
+}
+
+/// Reports what was lost of the data of a finished run and of its `pretrain_recipe`, as it is stored
+/// with their results.
+fn tell_stored_counts(
+    plan: &Plan,
+    run: &RunFolder,
+    results: &Results,
+    watch: &mut dyn FnMut(Event<'_>),
+) -> Result<(), Error> {
+    if plan.pretrain().is_some()
+        && let RunStatus::Done(before) = run.pretrain().status()?
+    {
+        watch(Event::StoredCounts(before.data.as_ref()));
+    }
+    watch(Event::StoredCounts(results.data.as_ref()));
+    Ok(())
 }
 
 /// Reports the objectives whose sentence embeddings are not those of the modules of the model

@@ -8,7 +8,7 @@ use isogloss_model::{EncoderConfig, ModelInput};
 use isogloss_text::{
     Content, Example, Features, Featurized, Language, LostWord, Sentence, TokenBatch, Treebank,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::error::DataError;
@@ -33,7 +33,8 @@ pub struct LabeledSet {
 }
 
 /// Dataset statistics: examples that were kept, truncated and left out, and words without a token.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DataReport {
     /// Examples kept.
     pub n: usize,
@@ -48,6 +49,9 @@ pub struct DataReport {
     pub n_words_cut: usize,
     /// Examples left out because the source language lacks their label, by label.
     pub left_out: BTreeMap<String, usize>,
+    /// Texts without the field of spans, in files where others have it; they count as texts without
+    /// spans.
+    pub n_without_spans: usize,
     /// Training examples without a translation, where translations are read.
     pub n_untranslated: usize,
     /// Parallel sentences left out because their word alignment is empty.
@@ -70,6 +74,7 @@ impl DataReport {
         for (label, n) in &other.left_out {
             *self.left_out.entry(label.clone()).or_default() += n;
         }
+        self.n_without_spans += other.n_without_spans;
         self.n_untranslated += other.n_untranslated;
         self.n_unlinked += other.n_unlinked;
     }
@@ -97,21 +102,22 @@ impl LabeledSet {
         examples: &[Example],
         featurized: Featurized,
     ) -> Result<Self, Error> {
+        let kept = || featurized.kept.iter().map(|index| &examples[*index]);
         let report = DataReport {
             n: featurized.features.len(),
             n_truncated: featurized.truncation.n_truncated,
             longest: featurized.truncation.longest,
             n_words_lost: featurized.truncation.n_words_lost,
             n_words_cut: featurized.truncation.n_words_cut,
-            left_out: featurized.skipped,
+            n_without_spans: kept().filter(|example| example.lacks_spans).count(),
+            left_out: featurized.skipped.clone(),
             ..DataReport::default()
         };
         if report.n == 0 {
             return Err(DataError::NoExamplesLeft { path }.into());
         }
-        let kept = featurized.kept.iter().map(|index| &examples[*index]);
         let kept: Vec<Sentence> =
-            kept.flat_map(|example| sentences(std::slice::from_ref(example))).cloned().collect();
+            kept().flat_map(|example| sentences(std::slice::from_ref(example))).cloned().collect();
         let treebank =
             (!kept.is_empty()).then(|| Treebank { path: path.as_path().into(), sentences: kept });
         let Featurized { features, lost, .. } = featurized;

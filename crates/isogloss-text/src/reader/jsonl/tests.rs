@@ -128,12 +128,39 @@ fn spans_under_another_name_are_asked_for() {
         Ok(examples) => format!("{examples:?}"),
         Err(error) => error.to_string(),
     };
-    let expected = "de.jsonl:1: no field \"slots\", did you mean \"entities\"?";
-    assert_eq!(message(r#"{"text": "Bonn", "entities": [[0, 4, "LOC"]]}"#), expected);
-    assert_eq!(message(r#"{"text": "Bonn"}"#), "de.jsonl:1: no field \"slots\"");
+    let expected = |line: usize, found: &str| {
+        format!(
+            "de.jsonl:{line}: no field \"slots\", which holds the spans of a text, [] where there are \
+             none; found [{found}]; data.columns.slots says which holds them"
+        )
+    };
+    let other = r#"{"text": "Bonn", "entities": [[0, 4, "LOC"]]}"#;
+    assert_eq!(message(other), expected(1, "\"text\", \"entities\""));
+    assert_eq!(message("{\"text\": \"Bonn\"}\n{\"text\": \"a\"}"), expected(1, "\"text\""));
+    assert!(message("{\"text\": \"Bonn\", \"slots\": []}").contains("lacks_spans: false"));
     // An example without the span field beside one with it.
     let some = "{\"text\": \"an\"}\n{\"text\": \"Bonn\", \"slots\": [{\"start\": 0, \"end\": 4, \"label\": \"LOC\"}]}";
     assert!(message(some).contains("name: \"LOC\""), "{}", message(some));
+    let lacking = |data: &str| {
+        let examples = read_examples(data.as_bytes(), "de.jsonl".as_ref(), &options).unwrap();
+        examples.iter().map(|example| example.lacks_spans).collect::<Vec<_>>()
+    };
+    assert_eq!(lacking(some), [true, false]);
+    // So it is with a field of another name.
+    let columns = Columns { slots: "entities".into(), ..Columns::default() };
+    let named = options.clone().with_columns(columns);
+    let renamed = some.replace("slots", "entities");
+    let examples = read_examples(renamed.as_bytes(), "de.jsonl".as_ref(), &named).unwrap();
+    assert_eq!([examples[0].lacks_spans, examples[1].lacks_spans], [true, false]);
+    let nowhere = "{\"text\": \"an\"}".as_bytes();
+    let error = read_examples(nowhere, "de.jsonl".as_ref(), &named).unwrap_err().to_string();
+    assert!(error.contains("no field \"entities\""), "{error}");
+    // A list under another name is spans, unless it stands beside the spans of another line.
+    let beside = format!("{some}\n{other}");
+    assert_eq!(message(&beside), expected(3, "\"text\", \"entities\""));
+    let words = r#"{"text": "an", "words": ["an"]}"#;
+    let with_words = r#"{"text": "an", "words": ["an"], "slots": []}"#;
+    assert_eq!(lacking(&format!("{words}\n{with_words}")), [true, false]);
 }
 
 #[test]
