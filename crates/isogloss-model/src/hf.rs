@@ -22,7 +22,7 @@ mod weights;
 pub use adapter_only::save_adapter_only;
 pub use adapters_library::{AdapterChoice, LoadedAdapter, load_adapter, save_adapter};
 pub use config_json::read_config;
-pub use index::BaseModel;
+pub use index::{BaseModel, relative_path};
 pub(crate) use json::write_json;
 pub use load::{load, load_bytes, load_masked_lm};
 pub use loaded::{HeadChoice, LabelRows, LoadReport, LoadedModel};
