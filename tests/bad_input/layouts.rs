@@ -108,7 +108,7 @@ fn spans_under_another_name_are_asked_for_and_not_scored_as_none() {
     let job = tagging_job("jsonl", "{\"text\": \"lamp on\", \"entities\": [[0, 4, \"x\"]]}\n");
     let parts = ["en.train.jsonl:1: no field \"slots\"", "found [\"text\", \"entities\"]"];
     assert_refused("entities", job.run().0, &parts);
-    // hf datasets leave the field out where a text has no spans: such lines are counted.
+    // Files that leave the field out where a text has no spans: such lines are counted.
     let spans = r#"[{"start": 0, "end": 4, "slot": "x"}]"#;
     let lines =
         format!("{{\"text\": \"lamp on\", \"slots\": {spans}}}\n{{\"text\": \"on\"}}\n").repeat(2);

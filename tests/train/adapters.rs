@@ -415,7 +415,7 @@ fn adapters_of_peft_are_merged_into_a_whole_model() {
     }
 }
 
-/// peft#184, #1307: training that begins with an adapter goes on with that adapter.
+/// peft#184, #1127, trl#2418: training that begins with an adapter goes on with that adapter.
 #[test]
 fn the_adapter_of_a_model_folder_is_trained_further() {
     let shop = Workshop::new();

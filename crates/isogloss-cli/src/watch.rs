@@ -4,11 +4,14 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use isogloss::model::SentenceModules;
 use isogloss::text::Language;
 use isogloss::{Corpus, DataReport, Event, LabeledSet, PairSet};
 use serde_json::{Value, json};
 
-use crate::wording::{data_lines, embedding_line, in_words, row_lines, size, trim_lines};
+use crate::wording::{
+    data_lines, embedding_line, in_words, row_lines, size, teacher_line, trim_lines,
+};
 
 /// Progress display: shows the events of a run.
 pub(crate) struct Watch {
@@ -71,6 +74,7 @@ impl Watch {
             Event::SentenceEmbedding { objective, trained, modules } => {
                 self.line(&embedding_line(objective, trained, modules));
             }
+            Event::TeacherEmbedding { modules } => self.line(&teacher_line(modules)),
             Event::Model { n_parameters, n_trainable, fresh, rows, adapter } => {
                 let trained = match n_trainable {
                     n if n == n_parameters => String::new(),
@@ -266,11 +270,10 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
         }
         Event::SentenceEmbedding { objective, trained, modules } => json!({
             "event": "sentence_embedding", "objective": objective, "layer": trained.layer,
-            "pooling": trained.pooling,
-            "modules": {
-                "pooling": modules.pooling.unwrap_or_default().name(),
-                "n_dense": modules.dense.len(), "do_lower_case": modules.do_lower_case,
-            },
+            "pooling": trained.pooling, "modules": modules_json(modules),
+        }),
+        Event::TeacherEmbedding { modules } => json!({
+            "event": "teacher_embedding", "modules": modules_json(modules),
         }),
         Event::Model { n_parameters, n_trainable, fresh, rows, adapter } => json!({
             "event": "model", "n_parameters": n_parameters, "n_trainable": n_trainable,
@@ -308,6 +311,13 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
             json!({ "event": "conflict", "step": step, "languages": languages, "cosines": cosines })
         }
         _ => return None,
+    })
+}
+
+fn modules_json(modules: &SentenceModules) -> Value {
+    json!({
+        "pooling": modules.pooling.unwrap_or_default().name(), "n_dense": modules.dense.len(),
+        "do_lower_case": modules.do_lower_case,
     })
 }
 

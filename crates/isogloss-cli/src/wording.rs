@@ -107,16 +107,32 @@ pub(crate) fn embedding_line(
         Pooling::Mean => "the mean",
         Pooling::FirstToken => "the first token",
     };
-    let theirs = modules.pooling.unwrap_or_default().name();
+    let theirs = modules_in_words(modules);
+    format!(
+        "embedding {objective} trains {pooling} of {layer}; modules.json of the model says \
+         {theirs}, and sentences are scored by that"
+    )
+}
+
+/// How the teacher's sentence embeddings are made, as text.
+pub(crate) fn teacher_line(modules: &SentenceModules) -> String {
+    let prompt = modules.default_prompt.as_ref();
+    let prompt = prompt.map(|prompt| format!("; its prompt {prompt:?} is not put before texts"));
+    let prompt = prompt.unwrap_or_default();
+    format!(
+        "teacher   its modules.json makes its embeddings: {}{prompt}",
+        modules_in_words(modules)
+    )
+}
+
+fn modules_in_words(modules: &SentenceModules) -> String {
+    let pooling = modules.pooling.unwrap_or_default().name();
     let dense = match modules.dense.len() {
         0 => String::new(),
         n => format!(", {n} dense layers"),
     };
     let case = if modules.do_lower_case { ", lower-cased texts" } else { "" };
-    format!(
-        "embedding {objective} trains {pooling} of {layer}; modules.json of the model says \
-         {theirs} pooling{dense}{case}, and sentences are scored by that"
-    )
+    format!("{pooling} pooling{dense}{case}")
 }
 
 /// Trim report as lines of text.

@@ -32,12 +32,13 @@ pub use folder::{RunFolder, RunStatus};
 
 use std::path::Path;
 
-use isogloss_model::{Pooling, SentencePooling, read_config, read_sentence_modules};
+use isogloss_model::{read_config, read_sentence_modules};
 
 use self::checkpoint::check_format;
 use self::initial_model::initial_model;
 use self::trainer::Trainer;
 use crate::ground::files::recover_folder;
+use crate::ground::sentence_modules::make_embedding;
 use crate::loader::Loaders;
 use crate::step::ForwardPlan;
 use crate::{Error, Plan, Results};
@@ -106,6 +107,12 @@ fn run_plan(
         watch(Event::Pairs(&pairs.sets));
     }
     tell_other_embeddings(&forward_plan, &options.model_folder, watch)?;
+    if let (Some(folder), Some(embedding)) =
+        (&options.teacher_folder, forward_plan.only_teacher_embedding())
+        && let Some(modules) = teacher::own_modules(folder, &embedding)?
+    {
+        watch(Event::TeacherEmbedding { modules: &modules });
+    }
     let data = labeled.as_ref();
     let mut trainer = Trainer::new(plan, run, options, data, unlabeled, forward_plan, watch)?;
     if !trainer.train(watch)? {
@@ -142,15 +149,7 @@ fn tell_other_embeddings(
     let n_layers = read_config(folder)?.0.num_hidden_layers;
     for planned in forward_plan.objectives() {
         let Some(trained) = planned.needs.sentence_embedding else { continue };
-        let pooling = match trained.pooling {
-            Pooling::Mean => SentencePooling::Mean,
-            Pooling::FirstToken => SentencePooling::Cls,
-        };
-        let is_same = pooling == modules.pooling.unwrap_or_default()
-            && trained.layer.is_none_or(|layer| layer == n_layers)
-            && modules.dense.is_empty()
-            && !modules.do_lower_case;
-        if !is_same {
+        if !make_embedding(&modules, &trained, n_layers) {
             let objective = planned.objective.name();
             watch(Event::SentenceEmbedding { objective, trained, modules: &modules });
         }

@@ -74,6 +74,12 @@ pub enum Event<'a> {
         /// The modules of the model folder.
         modules: &'a SentenceModules,
     },
+    /// The sentence embeddings of the teacher are made by the modules of its folder
+    /// (sentence-transformers), which are others than the objective's layer and pooling.
+    TeacherEmbedding {
+        /// The modules of the teacher's folder.
+        modules: &'a SentenceModules,
+    },
     /// The model has been loaded or initialized.
     Model {
         /// Number of parameters.
