@@ -212,3 +212,33 @@ fn align_writes_an_object_a_pair() {
     assert_eq!(lines(&out), found[2..]);
     assert_eq!(lines(&fs::read_to_string(path.join("links.jsonl")).unwrap()), found[..2]);
 }
+
+/// Pairs as `csv.writer` quotes them have the same scores as without quotes; flags say otherwise.
+#[test]
+fn quoted_pairs_are_read_as_text_without_quotes() {
+    let folder = folder();
+    let path = folder.path();
+    let plain = "light \"on\" please\tLicht an\nplease\tbitte\nlamp\tdas licht\n";
+    fs::write(path.join("plain.tsv"), plain).unwrap();
+    let quoted = "\"light \"\"on\"\" please\"\tLicht an\nplease\tbitte\nlamp\tdas licht\n";
+    fs::write(path.join("quoted.tsv"), quoted).unwrap();
+    let align = |file: &str, flag: &str| {
+        isogloss(
+            path,
+            &format!("align {file} --model encoder --layer 1 --device flex --json{flag}"),
+        )
+        .0
+    };
+    let expected = align("plain.tsv", "");
+    assert!(expected.contains(r#"light \"on\" please"#), "{expected}");
+    assert_eq!(align("quoted.tsv", ""), expected);
+    assert_eq!(align("quoted.tsv", " --quoting minimal"), expected);
+    assert_eq!(align("plain.tsv", " --quoting none"), expected);
+    assert_ne!(align("quoted.tsv", " --quoting none"), expected);
+    let retrieve = |file: &str| {
+        let args = format!("retrieve encoder --pairs {file} --device flex");
+        let (out, _) = isogloss(path, &args);
+        out.replace(file, "").split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(retrieve("quoted.tsv"), retrieve("plain.tsv"));
+}

@@ -236,7 +236,7 @@ mod tests {
             {"<s>": 0, "</s>": 1, "one": 2, "two": 3, "three": 4, "eins": 5, "zwei": 6, "drei": 7}}}"#;
         let tokenizer = Tokenizer::from_bytes(json.as_bytes(), "tokenizer.json".as_ref()).unwrap();
         let text = "one\teins\ntwo\tzwei\nthree\tdrei\n";
-        let pairs = read_pairs(text.as_bytes(), "en-de.tsv".as_ref()).unwrap();
+        let pairs = read_pairs(text.as_bytes(), "en-de.tsv".as_ref(), None).unwrap();
         let linked = |pair| LinkedPair { pair, links: Alignment::default() };
         let set = PairSet {
             language: "de".parse().unwrap(),
