@@ -166,6 +166,15 @@ pub enum LineProblem {
         field: String,
     },
 
+    /// Class label that is a number, but not an integer.
+    #[error("{field:?} must be the name of a class, or its number as an integer, found {found}")]
+    FractionalClass {
+        /// The field.
+        field: String,
+        /// The number.
+        found: String,
+    },
+
     /// Class index out of range of the label names.
     #[error("{field:?} holds class {found}, of {n_names} that have names")]
     ClassNumber {

@@ -40,7 +40,7 @@ fn read_words<'a>(
     options: &ReadOptions,
 ) -> Result<Vec<Example>, TextError> {
     let split = options.columns.optional().split;
-    let reads_tags = options.annotation != Annotation::Any;
+    let reads_tags = matches!(options.annotation, Annotation::Tags | Annotation::Spans);
     let mut sentences = Sentences::new(source, options, &fields.tags);
     for object in objects {
         let object = object?;
@@ -89,6 +89,9 @@ fn read_texts<'a>(
         let object = object?;
         let text = Named { name: &columns.text, required: true };
         let lacks_spans = reads_spans && !spans.is_in(&object, &columns.slots);
+        if options.annotation == Annotation::Class {
+            object.check_class(&columns.label)?;
+        }
         let label = object.string(optional.label)?.map(|label| {
             LabelNames::new(source, options).written(object.line, &columns.label, label)
         });
@@ -182,7 +185,8 @@ impl<'a> Object<'a> {
         let tags: Vec<&str> = named.unwrap_or_else(|| TAGS.into_iter().filter(is_list).collect());
         let words: Vec<&str> = words.collect();
         let has_text = matches!(self.fields.get(&columns.text), Some(Value::String(_)));
-        let reads_text = options.annotation == Annotation::Any || tags.is_empty();
+        let reads_tags = matches!(options.annotation, Annotation::Tags | Annotation::Spans);
+        let reads_text = !reads_tags || tags.is_empty();
         if words.is_empty() || has_text && reads_text {
             return Ok(None);
         }
@@ -229,6 +233,18 @@ impl<'a> Object<'a> {
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(Value::Number(number)) => Ok(Some(number.to_string())),
             Some(other) => Err(self.wrong_type(field.name, "string", other)),
+        }
+    }
+
+    /// Fails if a class label is a number that is no integer: a score, or an integer of a table with
+    /// gaps, which pandas writes as 1.0.
+    fn check_class(&self, field: &str) -> Result<(), TextError> {
+        match self.fields.get(field) {
+            Some(Value::Number(number)) if number.is_f64() => {
+                let (field, found) = (field.to_owned(), number.to_string());
+                Err(self.source.fault(self.line, LineProblem::FractionalClass { field, found }))
+            }
+            _ => Ok(()),
         }
     }
 

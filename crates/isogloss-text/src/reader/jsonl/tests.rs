@@ -164,6 +164,25 @@ fn spans_under_another_name_are_asked_for() {
 }
 
 #[test]
+fn a_class_is_no_fraction() {
+    let options = ReadOptions::new(Format::Jsonl).with_annotation(Annotation::Class);
+    let read = |line: &str| {
+        let lines = format!("{{\"text\": \"an\", \"label\": 1}}\n{line}\n");
+        read_examples(lines.as_bytes(), "de.jsonl".as_ref(), &options)
+    };
+    for (number, found) in [("1.0", "1.0"), ("0.5", "0.5"), ("1e3", "1000.0")] {
+        let error = read(&format!("{{\"text\": \"an\", \"label\": {number}}}")).unwrap_err();
+        let expected = format!(
+            "de.jsonl:2: \"label\" must be the name of a class, or its number as an integer, found {found}"
+        );
+        assert_eq!(error.to_string(), expected);
+    }
+    for label in ["0", "-1", "\"0.5\"", "\"on\""] {
+        read(&format!("{{\"text\": \"an\", \"label\": {label}}}")).unwrap();
+    }
+}
+
+#[test]
 fn every_fault_names_its_line() {
     for (line, expected) in [
         ("{\"text\": \"a\",}", "de.jsonl:3:14: trailing comma"),
