@@ -46,11 +46,11 @@ fn a_run_finds_its_language_adapters_from_anywhere() {
     let folder = finished();
     let work = folder.path().join("work");
     let best = best(&work);
-    let results = work.join(&best).with_file_name("results.json");
+    let results = work.join(best).with_file_name("results.json");
     let results: Value = serde_json::from_slice(&fs::read(results).unwrap()).unwrap();
     let expected = &results["languages"]["de"];
     let (model, data) = (Path::new(&best), Path::new("de.conll"));
-    let stored = fs::read(work.join(&best).join("isogloss.json")).unwrap();
+    let stored = fs::read(work.join(best).join("isogloss.json")).unwrap();
     let stored: Value = serde_json::from_slice(&stored).unwrap();
     let path = &stored["scoring"]["language_adapter"]["path"];
     assert_eq!(path, "../../../../lm/{language}", "{stored}");

@@ -25,7 +25,7 @@ impl AdapterRecipe {
     /// Trainable part of a layer: the recipe's adapter or that of the model folder, or the whole
     /// layer without one.
     pub(crate) fn scope(recipe: &Recipe, model: &Model) -> UnfreezeScope {
-        match (&recipe.adapter, Self::of_folder(recipe, model)) {
+        match (&recipe.adapter, Self::saved_adapter(recipe, model)) {
             (Some(_), _) => UnfreezeScope::Adapter(name(recipe)),
             (None, Some((name, _))) => UnfreezeScope::Adapter(name.to_owned()),
             (None, None) => UnfreezeScope::Layers,
@@ -34,7 +34,7 @@ impl AdapterRecipe {
 
     /// The adapter of the model folder, which a recipe without `[adapter]` trains further, with its
     /// name.
-    pub(crate) fn of_folder<'a>(
+    pub(crate) fn saved_adapter<'a>(
         recipe: &Recipe,
         model: &'a Model,
     ) -> Option<(&'a str, &'a AdapterConfig)> {
@@ -43,7 +43,7 @@ impl AdapterRecipe {
 
     /// Checks that the adapters of a model folder can be trained further by a recipe without
     /// `[adapter]`.
-    pub(crate) fn check_of_folder(
+    pub(crate) fn check_saved_adapter(
         recipe: &Recipe,
         loaded: &LoadedModel,
         folder: &Path,

@@ -27,7 +27,7 @@ pub(super) fn new_model(
     let device = &options.device.clone().autodiff();
     let load = if forward_plan.needs_lm_head() { load_masked_lm } else { load };
     let mut loaded = load(&options.model_folder, &choice, device)?;
-    AdapterRecipe::check_of_folder(recipe, &loaded, &options.model_folder)?;
+    AdapterRecipe::check_saved_adapter(recipe, &loaded, &options.model_folder)?;
     let hidden_size = loaded.model.encoder.config().hidden_size;
     let heads = forward_plan.projection_heads(hidden_size).into_iter();
     let widths: Vec<_> = heads.map(|(_, widths)| widths).collect();

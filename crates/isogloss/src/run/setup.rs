@@ -64,7 +64,7 @@ impl<'a> Trainer<'a> {
         }
         let [n_parameters, n_trainable] = n_parameters(&model, &schedules);
         let LoadReport { fresh, rows, .. } = &report;
-        let adapter = AdapterRecipe::of_folder(recipe, &model);
+        let adapter = AdapterRecipe::saved_adapter(recipe, &model);
         watch(Event::Model { n_parameters, n_trainable, fresh, rows, adapter });
         if !unlabeled.restore(progress.language_epochs.clone()) {
             let path = newest.unwrap_or_default().join("state.json");
@@ -231,7 +231,7 @@ fn n_parameters(model: &Model, schedules: &[Box<dyn Schedule>]) -> [usize; 2] {
 /// Base model of the adapters that a run trains: the recipe's model, or the base of the folder
 /// whose adapter is trained further; `None` if the run trains the whole model.
 fn base(recipe: &Recipe, model: &Model, folder: &Path) -> Result<Option<BaseModel>, Error> {
-    let base = match (&recipe.adapter, AdapterRecipe::of_folder(recipe, model)) {
+    let base = match (&recipe.adapter, AdapterRecipe::saved_adapter(recipe, model)) {
         (None, None) => None,
         (None, Some(_)) => base_model(folder)?,
         (Some(_), _) => {
@@ -245,7 +245,7 @@ fn base(recipe: &Recipe, model: &Model, folder: &Path) -> Result<Option<BaseMode
         Ok(folder) => Ok(BaseModel { name, folder }),
         Err(error) => Err(io(&folder)(error)),
     };
-    Ok(base.map(absolute).transpose()?)
+    base.map(absolute).transpose()
 }
 
 /// Model selection criterion, in words.

@@ -88,7 +88,7 @@ fn pipeline(
 fn shown(modules: &SentenceModules) -> String {
     let pooling = modules.pooling.unwrap_or_default().name();
     let dense = format!("{} dense layers", modules.dense.len());
-    let case = modules.do_lower_case.then_some(", lower-cased texts").unwrap_or_default();
+    let case = if modules.do_lower_case { ", lower-cased texts" } else { "" };
     format!("{pooling} pooling, {dense}{case}")
 }
 
