@@ -37,7 +37,7 @@ fn main() -> anyhow::Result<()> {
 
     let mut rows = Vec::new();
     for language in LANGUAGES {
-        let pairs = read_pair_file(format!("{NAMES}/en-{language}.tsv").as_ref())?;
+        let pairs = read_pair_file(format!("{NAMES}/en-{language}.tsv").as_ref(), None)?;
         let texts: Vec<_> = pairs.iter().map(|p| (p.left.as_str(), p.right.as_str())).collect();
         let bitext = Bitext::from_pairs(texts.iter().copied(), WordForm::Lowercase);
         let config = FastAlignConfig::default();

@@ -154,7 +154,7 @@ fn words_find_themselves_on_every_device() {
 #[test]
 fn equal_sides_are_aligned_and_every_pair_is_accounted_for() {
     let text = "Licht aus\tlicht aus\naus an\tan aus\nbitte\tBitte an\n";
-    let pairs = read_pairs(text.as_bytes(), "en-de.tsv".as_ref()).unwrap();
+    let pairs = read_pairs(text.as_bytes(), "en-de.tsv".as_ref(), None).unwrap();
     // In the first pair the words are equal but for case; the third has no link.
     let links = |at: usize| Alignment::parse(["0-0", "0-0 1-1", ""][at], 2, 2).unwrap();
     for word_vector in [WordPooling::First, WordPooling::Mean] {
@@ -176,7 +176,7 @@ fn equal_sides_are_aligned_and_every_pair_is_accounted_for() {
 fn the_gold_links_fit_their_pairs() {
     let folder = fixtures().join("gold_alignment");
     let open = |name: &str| fs::File::open(folder.join(name)).unwrap();
-    let pairs = read_pairs(open("en-de.tsv"), "en-de.tsv".as_ref()).unwrap();
+    let pairs = read_pairs(open("en-de.tsv"), "en-de.tsv".as_ref(), None).unwrap();
     let n_words = |text: &str| text.split_whitespace().count();
     let n_words: Vec<_> = pairs.iter().map(|p| (n_words(&p.left), n_words(&p.right))).collect();
     let gold = read_gold_alignments(open("en-de.gold"), "en-de.gold".as_ref(), &n_words).unwrap();

@@ -78,6 +78,24 @@ const CASES: &[Case] = &[
     ),
 ];
 
+/// Labels that a table with gaps has turned into fractions, or scores of a regression.
+#[test]
+fn a_fraction_is_no_class() {
+    let job = Job::new();
+    let path = job.path("data/de.test.jsonl");
+    for label in ["1.0", "3.8"] {
+        let lines = format!(
+            "{{\"text\": \"licht an\", \"label\": \"on\"}}\n{{\"text\": \"licht\", \"label\": {label}}}\n"
+        );
+        std::fs::write(&path, lines).unwrap();
+        let expected = [
+            "de.test.jsonl:2: \"label\" must be the name of a class, or its number as an integer",
+            label,
+        ];
+        assert_refused(label, job.run().0, &expected);
+    }
+}
+
 #[test]
 fn a_fault_names_file_and_line_and_leaves_the_run_as_it_was() {
     let job = Job::stopped();

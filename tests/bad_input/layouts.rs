@@ -106,8 +106,15 @@ fn numbers_of_tags_are_named_by_the_recipe_and_then_by_the_model() {
 #[test]
 fn spans_under_another_name_are_asked_for_and_not_scored_as_none() {
     let job = tagging_job("jsonl", "{\"text\": \"lamp on\", \"entities\": [[0, 4, \"x\"]]}\n");
-    let part = "en.train.jsonl:1: no field \"slots\", did you mean \"entities\"?";
-    assert_refused("entities", job.run().0, &[part]);
+    let parts = ["en.train.jsonl:1: no field \"slots\"", "found [\"text\", \"entities\"]"];
+    assert_refused("entities", job.run().0, &parts);
+    // Files that leave the field out where a text has no spans: such lines are counted.
+    let spans = r#"[{"start": 0, "end": 4, "slot": "x"}]"#;
+    let lines =
+        format!("{{\"text\": \"lamp on\", \"slots\": {spans}}}\n{{\"text\": \"on\"}}\n").repeat(2);
+    let (outcome, told) = tagging_job("jsonl", &lines).run();
+    outcome.unwrap();
+    assert!(told.data.iter().all(|report| report.n_without_spans == 2), "{:?}", told.data);
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn folder() -> TempDir {
 
 /// The counts among the lines of the standard error.
 fn counts(err: &str) -> Vec<&str> {
-    let starts = ["cut ", "lost ", "left out ", "single ", "unlinked "];
+    let starts = ["cut ", "lost ", "left out ", "no spans ", "single ", "unlinked "];
     err.lines().filter(|line| starts.iter().any(|start| line.starts_with(start))).collect()
 }
 
@@ -54,7 +54,14 @@ fn data(out: &str) -> Value {
 /// Fails unless these counts of a data report are as expected, and all others 0.
 #[track_caller]
 fn assert_counts(what: &str, data: &Value, expected: &Value) {
-    for field in ["n_truncated", "n_words_lost", "n_words_cut", "n_untranslated", "n_unlinked"] {
+    for field in [
+        "n_truncated",
+        "n_words_lost",
+        "n_words_cut",
+        "n_without_spans",
+        "n_untranslated",
+        "n_unlinked",
+    ] {
         let wanted = expected.get(field).cloned().unwrap_or(json!(0));
         assert_eq!(data[field], wanted, "{what}: {field} in {data}");
     }
@@ -137,9 +144,44 @@ fn a_run_tells_what_it_lost() {
         assert!(told.ends_with(&lines), "{command}: {err}");
         let (out, _) = isogloss(path, &format!("{command} --device flex --out json --json"));
         assert_counts(command, &data(&out), &expected);
+        // Shown again, a finished run tells the same.
+        let (_, err) = isogloss(path, &format!("{command} --device flex --out text"));
+        assert!(counts(&err).ends_with(&lines), "{command}: {err}");
+        let (out, _) = isogloss(path, &format!("{command} --device flex --out json --json"));
+        assert!(!out.contains("\"event\":\"step\""), "{command}: {out}");
+        assert_counts(command, &data(&out), &expected);
         fs::remove_dir_all(path.join("text")).unwrap();
         fs::remove_dir_all(path.join("json")).unwrap();
     }
+}
+
+/// A finished run of an earlier version has no counts: none are shown, rather than zeros.
+#[test]
+fn counts_that_are_not_stored_are_not_shown_as_zero() {
+    let folder = folder();
+    let path = folder.path();
+    for name in ["en.train", "en.dev", "en.test"] {
+        fs::write(path.join(format!("{name}.conll")), TAGGED).unwrap();
+    }
+    let recipe = "[model]\nsource = \"tagger\"\n[task.tagging]\n[data]\n\
+                  path = \"{language}.{split}.conll\"\nsources = [\"en\"]\nlanguages = []\n\
+                  [training]\nmax_steps = 1\n";
+    fs::write(path.join("recipe.toml"), recipe).unwrap();
+    let command = "finetune recipe.toml --device flex";
+    isogloss(path, command);
+    let stored = path.join("runs/recipe/seed-42/results.json");
+    let mut results: Value = serde_json::from_slice(&fs::read(&stored).unwrap()).unwrap();
+    assert_eq!(results["data"]["n"], json!(3 * TAGGED.split("\n\n").count() - 3));
+    results.as_object_mut().unwrap().remove("data");
+    fs::write(&stored, results.to_string()).unwrap();
+    let (_, err) = isogloss(path, command);
+    assert!(err.contains("counts    of an earlier version"), "{err}");
+    let (out, _) = isogloss(path, &format!("{command} --json"));
+    assert!(
+        out.contains(r#"{"event":"counts","data":null}"#)
+            || out.contains(r#"{"data":null,"event":"counts"}"#),
+        "{out}"
+    );
 }
 
 #[test]
@@ -169,4 +211,34 @@ fn align_writes_an_object_a_pair() {
     let (out, _) = isogloss(path, &format!("{args} --out links.jsonl"));
     assert_eq!(lines(&out), found[2..]);
     assert_eq!(lines(&fs::read_to_string(path.join("links.jsonl")).unwrap()), found[..2]);
+}
+
+/// Pairs as `csv.writer` quotes them have the same scores as without quotes; flags say otherwise.
+#[test]
+fn quoted_pairs_are_read_as_text_without_quotes() {
+    let folder = folder();
+    let path = folder.path();
+    let plain = "light \"on\" please\tLicht an\nplease\tbitte\nlamp\tdas licht\n";
+    fs::write(path.join("plain.tsv"), plain).unwrap();
+    let quoted = "\"light \"\"on\"\" please\"\tLicht an\nplease\tbitte\nlamp\tdas licht\n";
+    fs::write(path.join("quoted.tsv"), quoted).unwrap();
+    let align = |file: &str, flag: &str| {
+        isogloss(
+            path,
+            &format!("align {file} --model encoder --layer 1 --device flex --json{flag}"),
+        )
+        .0
+    };
+    let expected = align("plain.tsv", "");
+    assert!(expected.contains(r#"light \"on\" please"#), "{expected}");
+    assert_eq!(align("quoted.tsv", ""), expected);
+    assert_eq!(align("quoted.tsv", " --quoting minimal"), expected);
+    assert_eq!(align("plain.tsv", " --quoting none"), expected);
+    assert_ne!(align("quoted.tsv", " --quoting none"), expected);
+    let retrieve = |file: &str| {
+        let args = format!("retrieve encoder --pairs {file} --device flex");
+        let (out, _) = isogloss(path, &args);
+        out.replace(file, "").split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(retrieve("quoted.tsv"), retrieve("plain.tsv"));
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod counts;
+mod language_adapters;
 mod reading;
 
 use std::fs;
@@ -24,6 +25,14 @@ fn isogloss(folder: &Path, args: &str) -> (String, String) {
     let (out, err) = (text(output.stdout), text(output.stderr));
     assert!(output.status.success(), "{args}: {err}");
     (out, err)
+}
+
+/// The message of a command that must fail.
+fn refused(folder: &Path, args: &str) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_isogloss"));
+    let output = command.args(args.split(' ')).current_dir(folder).output().unwrap();
+    assert!(!output.status.success(), "{args}");
+    String::from_utf8(output.stderr).unwrap()
 }
 
 /// Temporary folder with a stock tagger, data, and a finished run with words as units.

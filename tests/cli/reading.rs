@@ -97,3 +97,36 @@ fn commands_that_edit_weights_take_adapters_with_their_base() {
     let predict = |model: &str| isogloss(path, &format!("predict {model} --device flex licht")).0;
     assert_eq!(predict("small"), predict("expected"));
 }
+
+/// Messages about a labeled file name flags where a recipe would have keys, and the flags help.
+#[test]
+fn messages_of_evaluate_name_its_flags() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    isogloss_tests::copy_model("bert-tokens", &path.join("model"));
+    let spans =
+        "{\"text\": \"licht an\", \"entities\": [{\"start\": 0, \"end\": 5, \"slot\": \"x\"}]}\n";
+    let columns = "licht B-x B-y a\nan O O b\n\n";
+    let numbers = "{\"tokens\": [\"licht\", \"an\"], \"labels\": [\"B-x\", \"O\"], \"tags\": [\"a\", \"b\"]}\n";
+    let words = "{\"utterance\": \"licht an\", \"slots\": []}\n";
+    let quoted = "text\tslots\n\"licht\t[]\n";
+    let io = "licht B-x\nan L-y\nbitte y\n\n";
+    for (file, content, flag, right) in [
+        ("de.jsonl", spans, "--spans-column", Some("--spans-column entities")),
+        ("de.conll", columns, "--tag-column", Some("--tag-column 1")),
+        ("de.jsonl", numbers, "--tag-column", Some("--tag-column labels")),
+        ("de.jsonl", words, "no field \"text\"", Some("--text-column utterance")),
+        ("de.tsv", quoted, "--quoting none", Some("--quoting none")),
+        ("de.conll", io, "--tag-scheme io", None),
+    ] {
+        fs::write(path.join(file), content).unwrap();
+        for command in ["evaluate", "fisher"] {
+            let args = format!("{command} model {file} --device flex");
+            let error = crate::refused(path, &args);
+            assert!(error.contains(flag) && !error.contains("data."), "{args}: {error}");
+            if let Some(right) = right {
+                isogloss(path, &format!("{args} {right}"));
+            }
+        }
+    }
+}

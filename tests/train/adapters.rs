@@ -8,10 +8,14 @@ use std::path::Path;
 use burn::tensor::Device;
 use isogloss::{Evaluator, Plan, Prediction, Predictor, RunFolder, merge};
 use isogloss_methods::{FixedLayersConfig, Moment, Schedule, UnfreezeScope, apply_schedules};
-use isogloss_model::{ForwardOptions, HeadChoice, NamedParam, base_folder, load, named_parameters};
-use isogloss_tests::opened_devices;
-use isogloss_tests::runs::{FINISHED, LANGUAGES, Trace, Workshop, entries};
+use isogloss_model::{
+    AdapterLibrary, BottleneckConfig, ForwardOptions, HeadChoice, NamedParam, base_folder, load,
+    named_parameters,
+};
+use isogloss_tests::runs::{FINISHED, LANGUAGES, Trace, Workshop, entries, plan_of};
+use isogloss_tests::{copy_folder, fixtures, opened_devices};
 use isogloss_text::{Content, Format, Language, ReadOptions, Unseen};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Value, json};
 
 /// Twelve steps, with a line of the log for each.
@@ -409,4 +413,117 @@ fn adapters_of_peft_are_merged_into_a_whole_model() {
         let error = merge(&folder, &shop.path("again"), &device).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
     }
+}
+
+/// peft#184, #1127, trl#2418: training that begins with an adapter goes on with that adapter.
+#[test]
+fn the_adapter_of_a_model_folder_is_trained_further() {
+    let shop = Workshop::new();
+    let further = |source: &Path, head: &str| {
+        let recipe = shop.recipe(TRAINING, "");
+        let of_base = format!("source = {:?}\n", shop.path("model"));
+        assert!(recipe.contains(&of_base));
+        plan_of(&recipe.replace(&of_base, &format!("source = {source:?}\n{head}\n")))
+    };
+    // A folder of peft: rank and projections are those of its adapter_config.json.
+    let folder = shop.path("peft");
+    copy_folder(&fixtures().join("adapters/lora-head"), &folder);
+    let path = folder.join("adapter_config.json");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    config["base_model_name_or_path"] = json!("../model");
+    std::fs::write(&path, config.to_string()).unwrap();
+    let mut sources = vec![("peft", folder.clone(), "head = \"new\"", "default")];
+    for (name, tables) in [("seq_bn", SEQ_BN), ("lora", LORA), ("ia3", IA3)] {
+        let run = shop.run(name);
+        shop.finish(&shop.plan(TRAINING, tables), &run);
+        sources.push((name, run.best(), "", "task"));
+    }
+    let of_base = parameters(&shop.path("model"));
+    for (name, source, head, adapter) in sources {
+        let of_source = parameters(&source);
+        let run_name = format!("{name} further");
+        shop.assert_resumes(&run_name, &further(&source, head), &[3]);
+        let best = shop.run(&format!("{run_name} whole")).best();
+        let model = shop.path("model").canonicalize().unwrap();
+        assert_eq!(base_folder(&best).unwrap().canonicalize().unwrap(), model, "{name}");
+        let mut n_adapted = 0;
+        for (path, values) in parameters(&best) {
+            if path.starts_with("head.") {
+                continue;
+            }
+            if let Some(frozen) = of_base.get(&path) {
+                assert_eq!(&values, frozen, "{name}: {path}");
+                continue;
+            }
+            n_adapted += 1;
+            assert!(path.contains(adapter), "{name}: {path}");
+            let before = &of_source[&path];
+            assert_eq!(values.len(), before.len(), "{name}: {path}");
+            assert_ne!(&values, before, "{name}: {path}");
+        }
+        let n_before = of_source.keys().filter(|path| path.starts_with("encoder.")).count();
+        let n_of_base = of_base.keys().filter(|path| path.starts_with("encoder.")).count();
+        assert_eq!(n_adapted, n_before - n_of_base, "{name}");
+    }
+    let saved = shop.run("peft further whole").best().join("peft/default/adapter_config.json");
+    let saved: Value = serde_json::from_slice(&std::fs::read(saved).unwrap()).unwrap();
+    let sizes = [&saved["r"], &saved["lora_alpha"]].map(Value::as_f64);
+    assert_eq!(sizes, [Some(4.0), Some(8.0)]);
+    assert_eq!(saved["base_model_name_or_path"], json!("../model"));
+
+    // Two adapters: the message shows the table of a new one, which trains.
+    let above = shop.path("above");
+    copy_folder(&folder, &above);
+    config["base_model_name_or_path"] = json!("../seq_bn/best");
+    std::fs::write(above.join("adapter_config.json"), config.to_string()).unwrap();
+    let refused = shop.try_finish(&further(&above, "head = \"new\""), &shop.run("two"));
+    let message = refused.unwrap_err().to_string();
+    assert!(message.contains("has the adapters \"default\" and \"task\""), "{message}");
+    assert!(message.contains("\"../seq_bn/best\" as model.source"), "{message}");
+    let (_, table) = message.split_once("\n\n").unwrap();
+    shop.finish(&shop.plan(TRAINING, table), &shop.run("by the table"));
+    let of_table = parameters(&shop.run("by the table").best());
+    let config = load(shop.run("seq_bn").best(), &HeadChoice::Saved, &Device::flex()).unwrap();
+    let (_, of_seq_bn) = config.model.encoder.adapters(AdapterLibrary::Adapters).next().unwrap();
+    assert_eq!(of_seq_bn, &BottleneckConfig::seq_bn(2.0).into());
+    assert!(of_table.keys().any(|path| path.contains("layers.0.adapters.task.")));
+}
+
+/// Further training of an adapter whose folder replaces modules of its base would lose them.
+#[test]
+fn modules_beside_an_adapter_are_not_lost_by_further_training() {
+    let shop = Workshop::new();
+    let folder = shop.path("peft");
+    copy_folder(&fixtures().join("adapters/lora-head"), &folder);
+    let edit = |name: &str, edit: &dyn Fn(&mut Value)| {
+        let path = folder.join(name);
+        let mut json: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        edit(&mut json);
+        std::fs::write(&path, json.to_string()).unwrap();
+    };
+    edit("adapter_config.json", &|json| {
+        json["base_model_name_or_path"] = json!("../model");
+        json["modules_to_save"] = json!(["classifier", "LayerNorm"]);
+    });
+    let path = folder.join("adapter_model.safetensors");
+    let bytes = std::fs::read(&path).unwrap();
+    let stored = SafeTensors::deserialize(&bytes).unwrap();
+    let name = "base_model.model.bert.encoder.layer.0.output.LayerNorm.weight".to_owned();
+    let values: Vec<u8> = (0..32).flat_map(|n| (n as f32).to_le_bytes()).collect();
+    let mut tensors: Vec<(String, TensorView<'_>)> = stored.tensors();
+    tensors.push((name, TensorView::new(Dtype::F32, vec![32], &values).unwrap()));
+    std::fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
+
+    let recipe = shop.recipe(TRAINING, "").replace(
+        &format!("source = {:?}\n", shop.path("model")),
+        &format!("source = {folder:?}\nhead = \"new\"\n"),
+    );
+    let refused = shop.try_finish(&plan_of(&recipe), &shop.run("run"));
+    let message = refused.unwrap_err().to_string();
+    for part in ["modules_to_save: encoder.layers.0.", "isogloss merge", "[adapter.lora]\nr = 4\n"]
+    {
+        assert!(message.contains(part), "{message}");
+    }
+    let (_, table) = message.split_once("\n\n").unwrap();
+    shop.finish(&plan_of(&format!("{recipe}{table}")), &shop.run("run"));
 }

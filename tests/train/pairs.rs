@@ -4,9 +4,12 @@
 
 use std::fs;
 
-use isogloss::{Plan, RunFolder};
-use isogloss_tests::opened_devices;
+use burn::tensor::Device;
+use isogloss::{PairSet, Plan, RunFolder, TextEncoder};
 use isogloss_tests::runs::{Trace, Workshop, plan_of};
+use isogloss_tests::{copy_folder, opened_devices};
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::json;
 
 const TRAINING: &str = "batch_size = 4\nmax_steps = 6\nlog_every = 1";
 
@@ -199,4 +202,71 @@ fn a_student_comes_near_its_teacher() {
     assert!(last < 0.5 * first, "{last} after {first}");
     let left: Vec<_> = fs::read_dir(run.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name == "student" || name == "teacher.vectors"), "{left:?}");
+}
+
+/// sentence-transformers#186: a teacher whose embeddings are more than the mean of its hidden states. Expected values are those of `TextEncoder`, which reads the folder for `retrieve`.
+#[test]
+fn a_teacher_embeds_by_its_own_modules() {
+    let shop = Workshop::new().with_pairs();
+    let teacher = shop.path("teacher");
+    copy_folder(&shop.path("model"), &teacher);
+    let write = |name: &str, json: serde_json::Value| {
+        fs::create_dir_all(teacher.join(name).parent().unwrap()).unwrap();
+        fs::write(teacher.join(name), json.to_string()).unwrap();
+    };
+    let module = |path: &str, kind: &str| {
+        let kind = format!("sentence_transformers.models.{kind}");
+        json!({"idx": 0, "name": "0", "path": path, "type": kind})
+    };
+    let modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Dense", "Dense")];
+    write("modules.json", json!(modules.map(|(path, kind)| module(path, kind))));
+    write("sentence_bert_config.json", json!({"do_lower_case": true}));
+    let pooling = json!({"word_embedding_dimension": 32, "pooling_mode_mean_tokens": false,
+        "pooling_mode_max_tokens": true});
+    write("1_Pooling/config.json", pooling);
+    let activation = "torch.nn.modules.activation.Tanh";
+    let dense = json!({"in_features": 32, "out_features": 16, "bias": true, "activation_function": activation});
+    write("2_Dense/config.json", dense);
+    let wave = |n: usize| -> Vec<u8> {
+        (0..n).flat_map(|n| (0.3 * (n as f32).sin()).to_le_bytes()).collect()
+    };
+    let (weight, bias) = (wave(16 * 32), wave(16));
+    let tensors = [
+        ("linear.weight", TensorView::new(Dtype::F32, vec![16, 32], &weight).unwrap()),
+        ("linear.bias", TensorView::new(Dtype::F32, vec![16], &bias).unwrap()),
+    ];
+    let bytes = safetensors::serialize(tensors, None).unwrap();
+    fs::write(teacher.join("2_Dense/model.safetensors"), bytes).unwrap();
+
+    let of_teacher = format!("[teacher]\nsource = {teacher:?}\n");
+    let vectors = "[[objective]]\nmethod.embedding_distillation = { teacher_width = 16 }\n";
+    let plan = plan_of(&shop.pairs_recipe(TRAINING, &format!("{vectors}{of_teacher}")));
+    let run = shop.run("dense");
+    shop.stop_after(1, &plan, &run);
+    let cache = fs::read(run.path().join("teacher.vectors")).unwrap();
+    let rows: Vec<f32> = cache[48..]
+        .chunks_exact(4)
+        .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+        .collect();
+    // The rows of the cache are the distinct left sentences of training, sorted.
+    let pairs = PairSet::read_all(plan.recipe().pairs.as_ref().unwrap(), false).unwrap();
+    let train = pairs.iter().flat_map(|set| &set.train);
+    let mut lefts: Vec<&str> = train.map(|pair| pair.pair.left.as_str()).collect();
+    lefts.sort_unstable();
+    lefts.dedup();
+    let encoder = TextEncoder::load(&teacher, &Device::flex()).unwrap();
+    let texts = encoder.tokenize(&lefts).unwrap();
+    let expected = encoder.encode(&texts, &[], &[2]).unwrap().remove(0).sentences;
+    assert_eq!(rows.len(), 16 * lefts.len());
+    for (found, expected) in rows.iter().zip(expected.values()) {
+        assert!((found - expected).abs() < 1e-5, "{found}, expected {expected}");
+    }
+    assert!(expected.values().iter().any(|value| value.abs() > 0.1));
+
+    // Beside its hidden states, which have no modules.
+    let states = "[[objective]]\nmethod.state_distillation = { layers = [[1, 1]] }\n";
+    let plan = plan_of(&shop.pairs_recipe(TRAINING, &format!("{vectors}{states}{of_teacher}")));
+    let error = shop.try_finish(&plan, &shop.run("both")).unwrap_err().to_string();
+    let part = "teacher/modules.json: max pooling, 1 dense layers, lower-cased texts: ";
+    assert!(error.contains(part), "{error}");
 }

@@ -77,6 +77,18 @@ pub(crate) enum Command {
     },
 }
 
+impl Command {
+    /// Whether flags, and no recipe, say how data files are read.
+    pub(crate) fn reads_by_flags(&self) -> bool {
+        let of_a_model = matches!(
+            self,
+            Self::Evaluate(_) | Self::Predict(_) | Self::Fisher(_) | Self::Subnetwork(_)
+        );
+        let of_texts = matches!(self, Self::Align(_) | Self::Retrieve(_) | Self::Alignment(_));
+        of_a_model || of_texts
+    }
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct NewArgs {
     /// The folder, which is made; if there is one, it must be empty

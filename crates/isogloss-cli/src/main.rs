@@ -25,12 +25,15 @@ use crate::interrupt::{STOPPED, listen_for_interrupt};
 fn main() -> ExitCode {
     isogloss::tune_allocator();
     let args = Args::parse();
+    let reads_by_flags = args.command.reads_by_flags();
     match run(args) {
         _ if streams::is_output_closed() => ExitCode::from(streams::EXIT_BROKEN_PIPE),
         Ok(commands::End::Done) => ExitCode::SUCCESS,
         Ok(commands::End::Stopped) => ExitCode::from(STOPPED),
         Err(error) => {
-            eprintln!("error: {}", message(&error));
+            let message = message(&error);
+            let message = if reads_by_flags { wording::with_flags(&message) } else { message };
+            eprintln!("error: {message}");
             ExitCode::FAILURE
         }
     }

@@ -4,11 +4,14 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use isogloss::model::SentenceModules;
 use isogloss::text::Language;
 use isogloss::{Corpus, DataReport, Event, LabeledSet, PairSet};
 use serde_json::{Value, json};
 
-use crate::wording::{data_lines, embedding_line, in_words, row_lines, size, trim_lines};
+use crate::wording::{
+    data_lines, embedding_line, in_words, row_lines, size, teacher_line, trim_lines,
+};
 
 /// Progress display: shows the events of a run.
 pub(crate) struct Watch {
@@ -17,6 +20,8 @@ pub(crate) struct Watch {
     last_line: Instant,
     began: Option<(Instant, u64)>,
     report: DataReport,
+    /// Whether a finished run has not stored its counts.
+    lacks_counts: bool,
 }
 
 /// Interval between two progress lines if there is no bar.
@@ -30,17 +35,21 @@ impl Watch {
             last_line: Instant::now(),
             began: None,
             report: DataReport::default(),
+            lacks_counts: false,
         }
     }
 
-    /// Data report over all that the run reads: counts of what was truncated, lost and left out.
-    pub(crate) fn report(&self) -> &DataReport {
-        &self.report
+    /// Data report over all that the run reads: counts of what was truncated, lost and left out;
+    /// `None` if a finished run of an earlier version has not stored them.
+    pub(crate) fn report(&self) -> Option<&DataReport> {
+        Some(&self.report).filter(|_| !self.lacks_counts)
     }
 
     pub(crate) fn event(&mut self, event: &Event<'_>) {
         match event {
-            Event::Data(corpus) => self.report.add(&report_of(corpus)),
+            Event::Data(corpus) => self.report.add(&corpus.report()),
+            Event::StoredCounts(Some(report)) => self.report.add(report),
+            Event::StoredCounts(None) => self.lacks_counts = true,
             Event::Pairs(sets) => {
                 self.report.n_unlinked += sets.iter().map(|set| set.n_unlinked).sum::<usize>();
             }
@@ -65,12 +74,19 @@ impl Watch {
             Event::SentenceEmbedding { objective, trained, modules } => {
                 self.line(&embedding_line(objective, trained, modules));
             }
-            Event::Model { n_parameters, n_trainable, fresh, rows } => {
+            Event::TeacherEmbedding { modules } => self.line(&teacher_line(modules)),
+            Event::Model { n_parameters, n_trainable, fresh, rows, adapter } => {
                 let trained = match n_trainable {
                     n if n == n_parameters => String::new(),
                     n => format!(", {} of them trained", size(*n)),
                 };
                 self.line(&format!("model     {} parameters{trained}", size(*n_parameters)));
+                if let Some((name, config)) = adapter {
+                    let (kind, size) = (config.kind(), config.size());
+                    self.line(&format!(
+                        "adapter   {name} of the model, {kind} of {size}, is trained further"
+                    ));
+                }
                 if !fresh.is_empty() {
                     self.line(&format!("new       {}", fresh.join(", ")));
                 }
@@ -164,7 +180,7 @@ impl Watch {
         }
         let n_tests: usize = corpus.tests.iter().map(|set| set.report.n).sum();
         self.line(&format!("test      {n_tests} examples in {} languages", corpus.tests.len()));
-        data_lines(&report_of(corpus)).iter().for_each(|line| self.line(line));
+        data_lines(&corpus.report()).iter().for_each(|line| self.line(line));
         if !corpus.skipped.is_empty() {
             let names: Vec<_> =
                 corpus.skipped.iter().map(|(tag, n)| format!("{tag} ({n})")).collect();
@@ -205,12 +221,6 @@ impl Watch {
             "step      {step}/{total_steps}: loss {loss:.4}, {tokens_per_sec:.0} tokens/s{left}"
         );
     }
-}
-
-/// Data report of a run's examples: counts of what was truncated, lost and left out.
-fn report_of(corpus: &Corpus) -> DataReport {
-    let sets = std::iter::once(&corpus.train).chain(&corpus.devs).chain(&corpus.tests);
-    sets.map(|set| &set.report).collect()
 }
 
 fn bar(step: u64, total_steps: u64) -> Option<ProgressBar> {
@@ -260,15 +270,14 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
         }
         Event::SentenceEmbedding { objective, trained, modules } => json!({
             "event": "sentence_embedding", "objective": objective, "layer": trained.layer,
-            "pooling": trained.pooling,
-            "modules": {
-                "pooling": modules.pooling.unwrap_or_default().name(),
-                "n_dense": modules.dense.len(), "do_lower_case": modules.do_lower_case,
-            },
+            "pooling": trained.pooling, "modules": modules_json(modules),
         }),
-        Event::Model { n_parameters, n_trainable, fresh, rows } => json!({
+        Event::TeacherEmbedding { modules } => json!({
+            "event": "teacher_embedding", "modules": modules_json(modules),
+        }),
+        Event::Model { n_parameters, n_trainable, fresh, rows, adapter } => json!({
             "event": "model", "n_parameters": n_parameters, "n_trainable": n_trainable,
-            "fresh": fresh,
+            "fresh": fresh, "adapter": adapter.map(|(name, _)| name),
             "rows": { "kept": rows.kept, "moved": rows.moved, "drawn": rows.drawn },
         }),
         Event::FrozenCache { in_memory, on_disk, left_out, problem } => json!({
@@ -302,6 +311,13 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
             json!({ "event": "conflict", "step": step, "languages": languages, "cosines": cosines })
         }
         _ => return None,
+    })
+}
+
+fn modules_json(modules: &SentenceModules) -> Value {
+    json!({
+        "pooling": modules.pooling.unwrap_or_default().name(), "n_dense": modules.dense.len(),
+        "do_lower_case": modules.do_lower_case,
     })
 }
 

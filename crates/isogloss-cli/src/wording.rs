@@ -43,6 +43,25 @@ pub(crate) fn print_counts(report: &DataReport, as_json: bool) {
     }
 }
 
+/// Flags of commands about labeled files, by the recipe key that says the same.
+const FLAGS: [(&str, &str); 9] = [
+    ("data.quoting = \"none\"", "--quoting none"),
+    ("data.tag_scheme = \"io\"", "--tag-scheme io"),
+    ("data.tag_scheme", "--tag-scheme"),
+    ("data.columns.text", "--text-column"),
+    ("data.columns.label", "--label-column"),
+    ("data.columns.slots", "--spans-column"),
+    ("data.columns.word", "--word-column"),
+    ("data.columns.tag", "--tag-column"),
+    ("data.label_names", "--label-names"),
+];
+
+/// Replaces the recipe keys in a message about a labeled file by the flags of a command that has no
+/// recipe.
+pub(crate) fn with_flags(message: &str) -> String {
+    FLAGS.iter().fold(message.to_owned(), |message, (key, flag)| message.replace(key, flag))
+}
+
 /// Sentence embeddings of an objective beside those of the modules of its model, as text.
 pub(crate) fn embedding_line(
     objective: &str,
@@ -54,16 +73,32 @@ pub(crate) fn embedding_line(
         Pooling::Mean => "the mean",
         Pooling::FirstToken => "the first token",
     };
-    let theirs = modules.pooling.unwrap_or_default().name();
+    let theirs = modules_in_words(modules);
+    format!(
+        "embedding {objective} trains {pooling} of {layer}; modules.json of the model says \
+         {theirs}, and sentences are scored by that"
+    )
+}
+
+/// How the teacher's sentence embeddings are made, as text.
+pub(crate) fn teacher_line(modules: &SentenceModules) -> String {
+    let prompt = modules.default_prompt.as_ref();
+    let prompt = prompt.map(|prompt| format!("; its prompt {prompt:?} is not put before texts"));
+    let prompt = prompt.unwrap_or_default();
+    format!(
+        "teacher   its modules.json makes its embeddings: {}{prompt}",
+        modules_in_words(modules)
+    )
+}
+
+fn modules_in_words(modules: &SentenceModules) -> String {
+    let pooling = modules.pooling.unwrap_or_default().name();
     let dense = match modules.dense.len() {
         0 => String::new(),
         n => format!(", {n} dense layers"),
     };
     let case = if modules.do_lower_case { ", lower-cased texts" } else { "" };
-    format!(
-        "embedding {objective} trains {pooling} of {layer}; modules.json of the model says \
-         {theirs} pooling{dense}{case}, and sentences are scored by that"
-    )
+    format!("{pooling} pooling{dense}{case}")
 }
 
 /// Trim report as lines of text.

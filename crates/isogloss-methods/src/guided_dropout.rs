@@ -128,9 +128,16 @@ impl GuidedDropoutState {
     /// # Errors
     /// If there are none, or if they are the rates of a model of another size.
     pub fn restored(saved: &mut dyn StateReader, model: &Model) -> Result<Self, StateError> {
-        let mut state = Self { rates: Arc::new(UnitDropout { layers: Vec::new() }) };
-        state.restore(saved, model, &Device::flex())?;
-        Ok(state)
+        let fault = |problem: &str| StateError::Value { name: RATES, problem: problem.to_owned() };
+        let rates = saved.value(RATES).ok_or_else(|| fault("there are none"))?;
+        let layers: Vec<[Vec<f32>; 2]> =
+            serde_json::from_value(rates).map_err(|error| fault(&error.to_string()))?;
+        let config = model.encoder.config();
+        let fits = |layer: &[Vec<f32>; 2]| layer.iter().all(|r| r.len() == config.hidden_size);
+        if layers.len() != config.num_hidden_layers || !layers.iter().all(fits) {
+            return Err(fault("they are of an encoder of another size"));
+        }
+        Ok(Self { rates: Arc::new(UnitDropout { layers }) })
     }
 
     /// The rates, to run the model with.
@@ -151,16 +158,7 @@ impl MethodState for GuidedDropoutState {
         model: &Model,
         _device: &Device,
     ) -> Result<(), StateError> {
-        let fault = |problem: &str| StateError::Value { name: RATES, problem: problem.to_owned() };
-        let rates = saved.value(RATES).ok_or_else(|| fault("there are none"))?;
-        let layers: Vec<[Vec<f32>; 2]> =
-            serde_json::from_value(rates).map_err(|error| fault(&error.to_string()))?;
-        let config = model.encoder.config();
-        let fits = |layer: &[Vec<f32>; 2]| layer.iter().all(|r| r.len() == config.hidden_size);
-        if layers.len() != config.num_hidden_layers || !layers.iter().all(fits) {
-            return Err(fault("they are of an encoder of another size"));
-        }
-        self.rates = Arc::new(UnitDropout { layers });
+        *self = Self::restored(saved, model)?;
         Ok(())
     }
 }

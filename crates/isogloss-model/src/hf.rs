@@ -19,14 +19,15 @@ mod save;
 mod sentence_transformers;
 mod weights;
 
-pub use adapter_only::{BaseModel, save_adapter_only};
+pub use adapter_only::save_adapter_only;
 pub use adapters_library::{AdapterChoice, LoadedAdapter, load_adapter, save_adapter};
 pub use config_json::read_config;
+pub use index::{BaseModel, relative_path};
 pub(crate) use json::write_json;
 pub use load::{load, load_bytes, load_masked_lm};
 pub use loaded::{HeadChoice, LabelRows, LoadReport, LoadedModel};
 pub use model_folder::{
-    ModelFolder, base_folder, is_adapter_folder, missing_base_model, tokenizer_folder,
+    ModelFolder, base_folder, base_model, is_adapter_folder, missing_base_model, tokenizer_folder,
 };
 pub(crate) use names::TIED_LM_BIAS;
 pub use names::parameter_name;

@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             slots: Vec::new(),
         },
         split: None,
+        lacks_spans: false,
     };
     let examples: Vec<Example> = lines.lines().enumerate().map(example).collect();
     let labels = LabelSet::new(["any"])?;

@@ -14,6 +14,9 @@ pub struct Example {
     pub content: Content,
     /// The dataset split, if the file has a split field.
     pub split: Option<String>,
+    /// Whether spans are read and the line has no field for them, so that it counts as a text
+    /// without spans.
+    pub lacks_spans: bool,
 }
 
 /// Content of an example: its text and labels.
@@ -45,7 +48,7 @@ impl From<Sentence> for Example {
     fn from(sentence: Sentence) -> Self {
         let line = sentence.line(TokenId::Word(1));
         let origin = Origin { line, ..sentence.origin().clone() };
-        Self { origin, content: Content::Tree(sentence), split: None }
+        Self { origin, content: Content::Tree(sentence), split: None, lacks_spans: false }
     }
 }
 

@@ -165,7 +165,7 @@ mod tests {
 
     fn example(content: Content) -> Example {
         let path = Path::new("data.jsonl").into();
-        Example { origin: Origin { path, line: 1 }, content, split: None }
+        Example { origin: Origin { path, line: 1 }, content, split: None, lacks_spans: false }
     }
 
     fn text(label: Option<&str>, slots: Vec<Slot>) -> Example {

@@ -306,7 +306,7 @@ mod tests {
         let config = MaskingConfig { rate: 1.0, mask: 1.0, random: 0.0 };
         let masker = Masker::new(config, tokenizer).unwrap();
         let block = pack_sentences(tokenizer, &["w100", "w101"], 8).unwrap().remove(0);
-        let pairs = read_pairs("w102\tw103 w104\n".as_bytes(), "x".as_ref()).unwrap();
+        let pairs = read_pairs("w102\tw103 w104\n".as_bytes(), "x".as_ref(), None).unwrap();
         let pair = join_translations(tokenizer, &pairs, 8).unwrap().remove(0);
         let masked = [masker.mask(&block, 1), masker.mask(&pair, 2)];
         let batch = TokenBatch::collate(&masked.each_ref(), vec![0, 1], 0).unwrap();

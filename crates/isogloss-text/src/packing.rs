@@ -4,7 +4,7 @@
 use tokenizers::parallelism::MaybeParallelRefIterator as _;
 
 use crate::tokenizer::{Encoder, SpecialTokens};
-use crate::{Encoded, SentencePair, TextError, Tokenizer};
+use crate::{Encoded, SentencePair, TextError, Tokenizer, TruncationSide};
 
 /// Sequence packing (FULL-SENTENCES of RoBERTa): packs sentences into blocks of at most
 /// `max_length` tokens, each with the special tokens of one text.
@@ -65,7 +65,8 @@ pub fn pack_sentences<S: AsRef<str> + Sync>(
 ///
 /// There is one separator between them even if the tokenizer puts two between the texts of a pair,
 /// as XLM-R's does.
-/// If both do not fit, the longer one is truncated until they have similar lengths, then both.
+/// If both do not fit, the longer one is truncated until they have similar lengths, then both, each
+/// on the tokenizer's truncation side.
 /// The tokens have neither offsets nor word ids.
 ///
 /// ```
@@ -75,7 +76,7 @@ pub fn pack_sentences<S: AsRef<str> + Sync>(
 ///     "post_processor": {"type": "RobertaProcessing", "cls": ["<s>", 0], "sep": ["</s>", 1], "trim_offsets": true, "add_prefix_space": false},
 ///     "model": {"type": "WordLevel", "vocab": {"<s>": 0, "</s>": 1, "on": 2, "an": 3}, "unk_token": "</s>"}}"#;
 /// let tokenizer = Tokenizer::from_bytes(json.as_bytes(), "tokenizer.json".as_ref())?;
-/// let pairs = read_pairs("on\tan an an\n".as_bytes(), "en-de.tsv".as_ref())?;
+/// let pairs = read_pairs("on\tan an an\n".as_bytes(), "en-de.tsv".as_ref(), None)?;
 /// let inputs = join_translations(&tokenizer, &pairs, 6)?;
 /// assert_eq!(inputs[0].ids, [0, 2, 1, 3, 3, 1]);
 /// assert_eq!(inputs[0].n_truncated, 1);
@@ -97,14 +98,24 @@ pub fn join_translations(
 ) -> Result<Vec<Encoded>, TextError> {
     let special = SpecialTokens::from_tokenizer(tokenizer)?;
     let room = special.room(2, max_length)?;
+    let side = tokenizer.truncation_side();
     let join = |pair: &SentencePair| {
         let encoder = Encoder::new(tokenizer);
         let (left, right) = (encoder.token_ids(&pair.left)?, encoder.token_ids(&pair.right)?);
         let [n_left, n_right] = fair_lengths([left.len(), right.len()], room);
-        let joined = special.surround(&[&left[..n_left], &right[..n_right]]);
-        Ok(Encoded { n_truncated: left.len() + right.len() - n_left - n_right, ..joined })
+        let joined = special.surround(&[kept(&left, n_left, side), kept(&right, n_right, side)]);
+        let n_truncated = left.len() + right.len() - n_left - n_right;
+        Ok(Encoded { n_truncated, truncation_side: side, ..joined })
     };
     pairs.maybe_par_iter().map(join).collect()
+}
+
+/// The `n` tokens of a text that truncation keeps, the last ones if it cuts on the left.
+fn kept<T>(tokens: &[T], n: usize, side: TruncationSide) -> &[T] {
+    match side {
+        TruncationSide::Right => &tokens[..n],
+        TruncationSide::Left => &tokens[tokens.len() - n..],
+    }
 }
 
 /// Longest-first truncation: the lengths of two texts that are truncated to `room` in total,
@@ -119,11 +130,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{fair_lengths, join_translations, pack_sentences};
-    use crate::tokenizer::tests::{BYTE_LEVEL, WORD_PIECE, read, unigram, word_level};
+    use crate::tokenizer::tests::{BYTE_LEVEL, UNIGRAM, WORD_PIECE, read, unigram, word_level};
     use crate::{SentencePair, TextError, read_pairs};
 
     fn pairs(data: &str) -> Vec<SentencePair> {
-        read_pairs(data.as_bytes(), "x.tsv".as_ref()).unwrap()
+        read_pairs(data.as_bytes(), "x.tsv".as_ref(), None).unwrap()
     }
 
     #[test]
@@ -151,6 +162,25 @@ mod tests {
         assert_eq!(joined[0].ids, [0, 5, 8, 2, 6, 7, 2]);
         assert_eq!(joined[0].type_ids, [0, 0, 0, 0, 1, 1, 1]);
         assert_eq!(joined[0].special, [true, false, false, true, false, false, true]);
+    }
+
+    #[test]
+    fn a_pair_is_cut_on_the_side_of_its_tokenizer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        std::fs::write(&path, UNIGRAM).unwrap();
+        let cut = |side: &str| {
+            let config = format!(r#"{{"truncation_side": "{side}"}}"#);
+            std::fs::write(folder.path().join("tokenizer_config.json"), config).unwrap();
+            let tokenizer = crate::Tokenizer::from_file(&path).unwrap();
+            let joined = join_translations(&tokenizer, &pairs("aus\tLicht aus aus Licht\n"), 6);
+            let joined = joined.unwrap().remove(0);
+            assert_eq!(joined.n_truncated, 2);
+            joined.ids
+        };
+        // ▁Licht is 5, ▁aus 8; the longer text is cut to what three special tokens leave.
+        assert_eq!(cut("right"), [0, 8, 2, 5, 8, 2]);
+        assert_eq!(cut("left"), [0, 8, 2, 8, 5, 2]);
     }
 
     proptest! {

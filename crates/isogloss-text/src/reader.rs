@@ -17,6 +17,7 @@ mod jsonl;
 mod label_names;
 mod options;
 mod pairs;
+mod quoting;
 mod row;
 mod sentences;
 mod table;
@@ -93,8 +94,11 @@ pub fn read_file(path: &Path, options: &ReadOptions) -> Result<Vec<Example>, Tex
 ///
 /// # Errors
 /// As [`read_pairs`], and [`TextError::Io`] if the file cannot be opened.
-pub fn read_pair_file(path: &Path) -> Result<Vec<SentencePair>, TextError> {
-    read_pairs(open(path)?, path)
+pub fn read_pair_file(
+    path: &Path,
+    quoting: Option<Quoting>,
+) -> Result<Vec<SentencePair>, TextError> {
+    read_pairs(open(path)?, path, quoting)
 }
 
 /// Reads a plain-text file, one sentence per line, see [`read_sentences`].
@@ -249,12 +253,12 @@ mod tests {
             format!("{}:2: expected at least 2 columns, found 1", path.display())
         );
         std::fs::write(&path, "yes\tja\n").unwrap();
-        assert_eq!(read_pair_file(&path).unwrap()[0].origin.path.as_ref(), path);
+        assert_eq!(read_pair_file(&path, None).unwrap()[0].origin.path.as_ref(), path);
     }
 
     #[test]
     fn a_missing_file_is_an_error_that_names_it() {
-        let error = read_pair_file("/nowhere/en-de.tsv".as_ref()).unwrap_err();
+        let error = read_pair_file("/nowhere/en-de.tsv".as_ref(), None).unwrap_err();
         assert!(matches!(&error, TextError::Io { .. }));
         assert_eq!(error.to_string(), "/nowhere/en-de.tsv: cannot be read");
         let error = read_sentence_file("/nowhere/de.txt".as_ref()).unwrap_err();
@@ -267,7 +271,7 @@ mod tests {
             for format in FORMATS {
                 let _ = read_examples(data.as_slice(), "x".as_ref(), &ReadOptions::new(format).with_header(header));
             }
-            let _ = read_pairs(data.as_slice(), "x".as_ref());
+            let _ = read_pairs(data.as_slice(), "x".as_ref(), None);
             let _ = read_sentences(data.as_slice(), "x".as_ref());
         }
 
@@ -289,7 +293,7 @@ mod tests {
                     prop_assert!((1..=data.split('\n').count()).contains(&example.origin.line));
                 }
             }
-            let _ = read_pairs(data.as_bytes(), "x".as_ref());
+            let _ = read_pairs(data.as_bytes(), "x".as_ref(), None);
         }
     }
 }

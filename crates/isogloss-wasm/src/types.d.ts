@@ -76,6 +76,8 @@ export interface DataReport {
     n_words_cut: number;
     /** Examples with labels that the model does not know, by label. */
     left_out: Record<string, number>;
+    /** Texts that lack the field of spans where others have it; they are read as texts without any. */
+    n_without_spans: number;
     /** 0 in an evaluation, as the next. */
     n_untranslated: number;
     n_unlinked: number;

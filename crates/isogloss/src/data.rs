@@ -13,7 +13,7 @@ use isogloss_text::{
 use crate::Error;
 use crate::error::DataError;
 use crate::recipe::{Languages, Plan, Recipe};
-use crate::task::{LabeledSet, LabeledTask, LearnedLabels};
+use crate::task::{DataReport, LabeledSet, LabeledTask, LearnedLabels};
 
 /// Random stream of the few-shot support sets, numbered after the streams of training.
 const SUPPORT: u64 = 12;
@@ -110,6 +110,12 @@ impl Corpus {
 }
 
 impl Corpus {
+    /// Counts of what was truncated, lost and left out, over training, dev and test sets.
+    pub fn report(&self) -> DataReport {
+        let sets = std::iter::once(&self.train).chain(&self.devs).chain(&self.tests);
+        sets.map(|set| &set.report).collect()
+    }
+
     /// Fails if a training text has unknown tokens.
     pub(crate) fn check_known(&self, tokenizer: &Tokenizer) -> Result<(), Error> {
         let unknown = tokenizer.unknown_id();

@@ -2,5 +2,5 @@
 
 pub mod retrieval;
 pub mod search;
-mod sentence_pipeline;
+pub(crate) mod sentence_pipeline;
 pub(crate) mod text_encoder;

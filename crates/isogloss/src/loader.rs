@@ -22,6 +22,7 @@ use crate::ground::device::{DeviceInfo, check_buffer};
 use crate::ground::max_length::recipe_max_length;
 use crate::ground::vocabulary::check_vocabulary;
 use crate::step::ForwardPlan;
+use crate::task::DataReport;
 use crate::tools::trim::has_lost_pieces;
 use crate::{Error, ModelRecipe, MonolingualRecipe, PairsRecipe, Plan};
 
@@ -33,6 +34,15 @@ pub(crate) struct Loaders {
 }
 
 impl Loaders {
+    /// Counts of what was truncated, lost and left out of all data.
+    pub(crate) fn report(&self) -> DataReport {
+        let corpus = self.labeled.as_ref().map(|data| data.corpus.report());
+        let mut report = corpus.unwrap_or_default();
+        let pairs = self.unlabeled.pairs.iter().flat_map(|pairs| &pairs.sets);
+        report.n_unlinked += pairs.map(|set| set.n_unlinked).sum::<usize>();
+        report
+    }
+
     /// Reads all data of a plan; vocabulary size and device buffers are checked first.
     pub(crate) fn read(
         plan: &Plan,

@@ -167,7 +167,7 @@ impl Recipe {
                 LanguageExchange::None => None,
                 LanguageExchange::Source => return None,
             };
-            Some(SavedLanguageAdapter { source: source.clone(), path })
+            Some(SavedLanguageAdapter::new(source.clone(), path))
         });
         let (task, reading) = (self.task.clone(), self.data.reading());
         SavedScoring { task, max_length, unseen_labels, reading, language_adapter }

@@ -33,15 +33,16 @@ pub use folder::{RunFolder, RunStatus};
 
 use std::path::Path;
 
-use isogloss_model::{Pooling, SentencePooling, read_config, read_sentence_modules};
+use isogloss_model::{read_config, read_sentence_modules};
 
 use self::checkpoint::check_format;
 use self::initial_model::initial_model;
 use self::trainer::Trainer;
 use crate::ground::files::recover_folder;
+use crate::ground::sentence_modules::make_embedding;
 use crate::loader::Loaders;
 use crate::step::ForwardPlan;
-use crate::{Error, Plan};
+use crate::{Error, Plan, Results};
 
 /// Fine-tuning: trains, selects and evaluates a model by a plan, or resumes the run from its newest
 /// checkpoint. A finished run is not repeated: its results are returned.
@@ -61,6 +62,7 @@ pub fn finetune(
     {
         run.prepare(&plan.to_toml(), false)?;
         data_files::check(plan, run)?;
+        tell_stored_counts(plan, run, &results, watch)?;
         // A crash right after the results were written leaves temporary files behind.
         run.tidy(plan.recipe())?;
         return Ok(Outcome::Finished(results));
@@ -97,6 +99,7 @@ fn run_plan(
     let loaders = Loaders::read(plan, &forward_plan, &options.model_folder, &options.device_info)?;
     // After the data was read: those errors say more about a faulty file.
     data_files::check(plan, run)?;
+    let report = loaders.report();
     let Loaders { labeled, unlabeled } = loaders;
     if let Some(data) = &labeled {
         watch(Event::Data(&data.corpus));
@@ -105,12 +108,35 @@ fn run_plan(
         watch(Event::Pairs(&pairs.sets));
     }
     tell_other_embeddings(&forward_plan, &options.model_folder, watch)?;
+    if let (Some(folder), Some(embedding)) =
+        (&options.teacher_folder, forward_plan.only_teacher_embedding())
+        && let Some(modules) = teacher::own_modules(folder, &embedding)?
+    {
+        watch(Event::TeacherEmbedding { modules: &modules });
+    }
     let data = labeled.as_ref();
     let mut trainer = Trainer::new(plan, run, options, data, unlabeled, forward_plan, watch)?;
     if !trainer.train(watch)? {
         return Ok(Outcome::Stopped { step: trainer.step() });
     }
-    trainer.finish(watch).map(|results| Outcome::Finished(Box::new(results)))
+    trainer.finish(report, watch).map(|results| Outcome::Finished(Box::new(results)))
+}
+
+/// Reports what was lost of the data of a finished run and of its `pretrain_recipe`, as it is stored
+/// with their results.
+fn tell_stored_counts(
+    plan: &Plan,
+    run: &RunFolder,
+    results: &Results,
+    watch: &mut dyn FnMut(Event<'_>),
+) -> Result<(), Error> {
+    if plan.pretrain().is_some()
+        && let RunStatus::Done(before) = run.pretrain().status()?
+    {
+        watch(Event::StoredCounts(before.data.as_ref()));
+    }
+    watch(Event::StoredCounts(results.data.as_ref()));
+    Ok(())
 }
 
 /// Reports the objectives whose sentence embeddings are not those of the modules of the model
@@ -124,15 +150,7 @@ fn tell_other_embeddings(
     let n_layers = read_config(folder)?.0.num_hidden_layers;
     for planned in forward_plan.objectives() {
         let Some(trained) = planned.needs.sentence_embedding else { continue };
-        let pooling = match trained.pooling {
-            Pooling::Mean => SentencePooling::Mean,
-            Pooling::FirstToken => SentencePooling::Cls,
-        };
-        let is_same = pooling == modules.pooling.unwrap_or_default()
-            && trained.layer.is_none_or(|layer| layer == n_layers)
-            && modules.dense.is_empty()
-            && !modules.do_lower_case;
-        if !is_same {
+        if !make_embedding(&modules, &trained, n_layers) {
             let objective = planned.objective.name();
             watch(Event::SentenceEmbedding { objective, trained, modules: &modules });
         }

@@ -14,6 +14,7 @@ mod pos_tagging;
 mod reading;
 mod results;
 mod retrieval;
+mod saved_language_adapter;
 mod saved_scoring;
 mod scores;
 mod tagging;
@@ -39,7 +40,8 @@ pub use pos_tagging::PosTagging;
 pub use reading::{SavedReading, with_label_names};
 pub use results::{Results, Selection};
 pub use retrieval::Retrieval;
-pub use saved_scoring::{SavedLanguageAdapter, SavedScoring};
+pub use saved_language_adapter::SavedLanguageAdapter;
+pub use saved_scoring::SavedScoring;
 pub use scores::{LanguageResult, Scores};
 pub use tagging::Tagging;
 pub use traits::{

@@ -9,16 +9,20 @@ use isogloss::LinkUnit;
 use isogloss::alignment::WordPooling;
 use isogloss::model::SentencePooling;
 use isogloss::retrieval::Scoring;
-use isogloss::text::{Extraction, Language, LanguagePattern, Symmetrization, WordForm};
+use isogloss::text::{Extraction, Language, LanguagePattern, Quoting, Symmetrization, WordForm};
 
 use super::model::{DeviceArgs, HubArgs, ModelArgs};
-use super::value::parse_batch_size;
+use super::value::{parse_batch_size, parse_quoting};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AlignArgs {
     /// A file of two tab-separated columns: a text and its translation
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) pairs: PathBuf,
+    /// Quoting of the pairs: minimal, as pandas writes them, or none, where quotes are text
+    /// [default: as the whole file tells]
+    #[arg(long, value_parser = parse_quoting)]
+    pub(crate) quoting: Option<Quoting>,
     /// Align by this bilingual dictionary, a word and one translation a line, instead of learning
     /// from the pairs
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -80,6 +84,10 @@ pub(crate) struct RetrieveArgs {
     /// Files of two tab-separated columns: a text and its translation
     #[arg(long, required = true, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) pairs: Vec<PathBuf>,
+    /// Quoting of the pairs: minimal, as pandas writes them, or none, where quotes are text
+    /// [default: as the whole file tells]
+    #[arg(long, value_parser = parse_quoting)]
+    pub(crate) quoting: Option<Quoting>,
     /// The layer that sentence embeddings are pooled from, counted from the embeddings, 0 [default:
     /// the last]
     #[arg(long, value_name = "N")]
@@ -135,6 +143,10 @@ pub(crate) struct AlignmentArgs {
     /// Path of the parallel pairs of each language, such as corpora/en-{language}.tsv
     #[arg(long, value_name = "PATH")]
     pub(crate) pairs: LanguagePattern,
+    /// Quoting of the pairs: minimal, as pandas writes them, or none, where quotes are text
+    /// [default: as the whole file tells]
+    #[arg(long, value_parser = parse_quoting)]
+    pub(crate) quoting: Option<Quoting>,
     /// Path of the bilingual dictionary of each language, by which the words of the pairs are
     /// aligned
     #[arg(long, value_name = "PATH", conflicts_with = "links")]

@@ -89,6 +89,19 @@ pub(crate) struct LabeledArgs {
     /// as the file tells]
     #[arg(long, value_name = "COLUMN")]
     pub(crate) tag_column: Option<String>,
+    /// The field or column of the texts [default: as the model was trained]
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) text_column: Option<String>,
+    /// The field or column of the class labels [default: as the model was trained]
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) label_column: Option<String>,
+    /// The field or column of the spans of a text [default: as the model was trained]
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) spans_column: Option<String>,
+    /// Names of classes that are numbers in the files, in their order [default: as the model was
+    /// trained, or its labels]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub(crate) label_names: Vec<String>,
     /// The number of the column of words, counted from 0 [default: as the model was trained]
     #[arg(long, value_name = "N")]
     pub(crate) word_column: Option<usize>,

@@ -23,7 +23,7 @@ const PASSES_AT_ONCE: usize = 32;
 const LOOKED_UP_AT_ONCE: usize = 16_384;
 
 pub(crate) fn run(args: &AlignArgs) -> anyhow::Result<End> {
-    let pairs = read_pair_file(&args.pairs)?;
+    let pairs = read_pair_file(&args.pairs, args.quoting)?;
     let inputs = [Some(&args.pairs), args.dictionary.as_ref(), args.reverse_dictionary.as_ref()];
     let inputs = inputs.into_iter().flatten().chain(&args.learn_from).chain(&args.gold);
     let mut out = Output::new(args.out.as_deref(), inputs)?;
@@ -103,7 +103,7 @@ fn by_model(
     if let Some((field, problem)) = config.faults().into_iter().next() {
         bail!("--{field}: {problem}");
     }
-    let more = args.learn_from.iter().map(|path| read_pair_file(path));
+    let more = args.learn_from.iter().map(|path| read_pair_file(path, args.quoting));
     let more: Vec<Vec<SentencePair>> = more.collect::<Result<_, _>>()?;
     let texts = pairs.iter().chain(more.iter().flatten());
     let texts = texts.map(|pair| (pair.left.as_str(), pair.right.as_str()));

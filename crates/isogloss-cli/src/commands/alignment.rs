@@ -116,7 +116,7 @@ fn measure(
     options: &AlignmentOptions,
     language: &Language,
 ) -> anyhow::Result<LanguageAlignment> {
-    let pairs = read_pair_file(&args.pairs.find(language)?)?;
+    let pairs = read_pair_file(&args.pairs.find(language)?, args.quoting)?;
     let links = if args.word_pairs > 0 { links(args, language, &pairs)? } else { None };
     Ok(measure_alignment(encoder, &pairs, links.as_deref(), options)?)
 }

@@ -88,9 +88,12 @@ pub(crate) fn train(
     };
     let outcome = finetune(plan, &folder, &options, &mut |event| watch.event(&event))?;
     watch.end_bar();
-    match args.json {
-        true => println!("{}", json!({ "event": "counts", "data": watch.report() })),
-        false => print_data_report(watch.report()),
+    match (args.json, watch.report()) {
+        (true, report) => println!("{}", json!({ "event": "counts", "data": report })),
+        (false, Some(report)) => print_data_report(report),
+        (false, None) => {
+            eprintln!("counts    of an earlier version, which stored none with its results");
+        }
     }
     match outcome {
         Outcome::Finished(results) => Ok(Some(*results)),

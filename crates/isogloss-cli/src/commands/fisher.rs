@@ -22,8 +22,8 @@ pub(crate) fn run(args: &FisherArgs) -> anyhow::Result<End> {
         n_directions: args.directions,
         seed: args.seed,
     };
-    let model = predictor.into_trainable();
     for set in &sets {
+        let model = predictor.trainable_for(&set.language)?;
         let measures = Measures::take(&model, set, &device.device, &options)?;
         if args.model.json {
             let line = json!({

@@ -51,6 +51,13 @@ impl Labeled {
         reading.tag_scheme = args.tag_scheme.unwrap_or(reading.tag_scheme);
         reading.columns.word = args.word_column.unwrap_or(reading.columns.word);
         reading.columns.tag = args.tag_column.clone().or(reading.columns.tag);
+        let column = |flag: &Option<String>, saved| flag.clone().unwrap_or(saved);
+        reading.columns.text = column(&args.text_column, reading.columns.text);
+        reading.columns.label = column(&args.label_column, reading.columns.label);
+        reading.columns.slots = column(&args.spans_column, reading.columns.slots);
+        if !args.label_names.is_empty() {
+            reading.label_names.clone_from(&args.label_names);
+        }
         reading
     }
 

@@ -20,7 +20,7 @@ pub(crate) fn run(args: &RetrieveArgs) -> anyhow::Result<End> {
     }
     let inputs = args.pairs.iter().chain(&args.left).chain(&args.right);
     let mut out = Output::new(args.out.as_deref(), inputs)?;
-    let files = args.pairs.iter().map(|path| Ok((path, read_pair_file(path)?)));
+    let files = args.pairs.iter().map(|path| Ok((path, read_pair_file(path, args.quoting)?)));
     let files: Vec<_> = files.collect::<anyhow::Result<_>>()?;
     let more = [sentences(args.left.as_ref())?, sentences(args.right.as_ref())?];
     let encoder = text_encoder(&args.model, &args.encoding)?;

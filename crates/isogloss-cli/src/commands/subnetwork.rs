@@ -29,17 +29,18 @@ pub(crate) fn run(args: &SubnetworkArgs) -> anyhow::Result<End> {
         feed_forward: args.feed_forward,
         batch_size: args.batch_size,
     };
-    let evaluator = Evaluator {
-        model: &labeled.predictor.loaded().model,
-        task: labeled.task(),
-        labels: &labeled.labels,
-        batch_size: args.batch_size,
-        device: &labeled.device.device,
-        subnetwork: None,
-    };
     std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     let mut all: Vec<(String, Subnetwork)> = Vec::new();
     for (dev, train) in labeled.sets.iter().zip(&train) {
+        let exchanged = labeled.predictor.exchanged_for(&dev.language)?;
+        let evaluator = Evaluator {
+            model: exchanged.as_ref().unwrap_or(&labeled.predictor.loaded().model),
+            task: labeled.task(),
+            labels: &labeled.labels,
+            batch_size: args.batch_size,
+            device: &labeled.device.device,
+            subnetwork: None,
+        };
         let pruned = find_subnetwork(&evaluator, train, dev, options)?;
         write_subnetwork(&args.out.join(format!("{}.toml", dev.language)), &pruned.subnetwork)?;
         let rounds: Vec<_> = pruned.rounds.iter().map(|(heads, blocks, score)| {

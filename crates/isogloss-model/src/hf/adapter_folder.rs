@@ -75,9 +75,12 @@ fn load_of_peft(
     let peft = load_parts(folder, &mut loaded.model, NAME, takes_head)?;
     let family = loaded.model.encoder.config().family.spec();
     let has_dense = loaded.head.as_ref().is_some_and(HeadSpec::has_dense);
-    let replaced = peft.replaced.iter().map(|path| head_tensor(family, path, has_dense));
-    let replaced: Vec<String> = replaced.collect();
-    loaded.report.fresh.retain(|tensor| !replaced.contains(tensor));
+    let (of_encoder, of_head): (Vec<String>, Vec<String>) =
+        peft.replaced.into_iter().partition(|path| path.starts_with("encoder."));
+    let of_head = of_head.iter().map(|path| head_tensor(family, path, has_dense));
+    let of_head: Vec<String> = of_head.collect();
+    loaded.report.fresh.retain(|tensor| !of_head.contains(tensor));
+    loaded.report.replaced.extend(of_encoder);
     loaded.report.unused.extend(peft.unused);
     if is_saved && !loaded.report.fresh.is_empty() {
         let path = folder.to_owned();

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::adapters_library::{AdapterChoice, load_adapter, save_adapter};
 use super::config_json::{config_with_heads, head_from_json};
 use super::head_source::{HeadParameter, HeadSource};
-use super::index::{INDEX, Index};
+use super::index::{BaseModel, INDEX, Index, relative_path};
 use super::json::{read_json, write_json};
 use super::loaded::{HeadChoice, LoadBase, LoadedModel};
 use super::model_folder::base_folder;
@@ -29,15 +29,6 @@ const ADAPTERS: &str = "adapters";
 const PEFT: &str = "peft";
 /// Earlier name of the folder [`PEFT`], from when LoRA was the only kind.
 const EARLIER_PEFT: &str = "lora";
-
-/// Base model of adapters: the full model that they were added to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BaseModel {
-    /// Name: a folder, or a repository on the Hugging Face hub.
-    pub name: String,
-    /// Local folder.
-    pub folder: PathBuf,
-}
 
 /// Loads an adapter-only checkpoint and, with `load_base`, its base model.
 pub(super) fn load(
@@ -165,7 +156,7 @@ pub fn save_adapter_only(
     }
     let index = Index {
         base_name: base.name.clone(),
-        base_folder: relative(folder, &base.folder).unwrap_or_else(|| base.folder.clone()),
+        base_folder: relative_path(folder, &base.folder).unwrap_or_else(|| base.folder.clone()),
         base_folder_absolute: base.folder.is_absolute().then(|| base.folder.clone()),
         adapters,
         peft,
@@ -173,19 +164,4 @@ pub fn save_adapter_only(
     };
     let json = serde_json::to_value(index).expect("paths and names are printable");
     write_json(&folder.join(INDEX), &json)
-}
-
-/// Relative path from one folder to another, with `/` as separator on every system; `None` if a
-/// folder does not exist or there is no relative path.
-fn relative(from: &Path, to: &Path) -> Option<PathBuf> {
-    let (from, to) = (from.canonicalize().ok()?, to.canonicalize().ok()?);
-    let (from, to): (Vec<_>, Vec<_>) = (from.components().collect(), to.components().collect());
-    let n_shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    if n_shared == 0 {
-        return None;
-    }
-    let up = from[n_shared..].iter().map(|_| Some(".."));
-    let down = to[n_shared..].iter().map(|part| part.as_os_str().to_str());
-    let parts: Vec<&str> = up.chain(down).collect::<Option<_>>()?;
-    Some(parts.join("/").into())
 }

@@ -231,7 +231,7 @@ impl FileParams {
         let unused = self.files.names().filter(is_parameter);
         let unused = unused.filter(|name| !self.taken.iter().any(|taken| taken == name));
         let unused = unused.map(str::to_owned).collect();
-        Ok(LoadReport { fresh: self.fresh, rows: self.head.rows(), unused })
+        Ok(LoadReport { fresh: self.fresh, rows: self.head.rows(), replaced: Vec::new(), unused })
     }
 }
 

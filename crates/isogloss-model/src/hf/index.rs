@@ -20,6 +20,30 @@ pub(super) fn is_model(folder: &Path) -> bool {
     files.iter().any(|file| folder.join(file).exists())
 }
 
+/// Base model of adapters: the full model that they were added to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseModel {
+    /// Name: a folder, or a repository on the Hugging Face hub.
+    pub name: String,
+    /// Local folder.
+    pub folder: PathBuf,
+}
+
+/// Relative path from one folder to another, with `/` as separator on every system; `None` if a
+/// folder does not exist or there is no relative path.
+pub fn relative_path(from: &Path, to: &Path) -> Option<PathBuf> {
+    let (from, to) = (from.canonicalize().ok()?, to.canonicalize().ok()?);
+    let (from, to): (Vec<_>, Vec<_>) = (from.components().collect(), to.components().collect());
+    let n_shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    if n_shared == 0 {
+        return None;
+    }
+    let up = from[n_shared..].iter().map(|_| Some(".."));
+    let down = to[n_shared..].iter().map(|part| part.as_os_str().to_str());
+    let parts: Vec<&str> = up.chain(down).collect::<Option<_>>()?;
+    Some(parts.join("/").into())
+}
+
 /// Content of [`INDEX`].
 #[derive(Serialize, Deserialize)]
 pub(super) struct Index {

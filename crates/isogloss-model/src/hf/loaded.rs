@@ -92,6 +92,9 @@ pub struct LoadReport {
     pub fresh: Vec<String>,
     /// Origin of the rows of labels, if a saved head was matched by label name.
     pub rows: LabelRows,
+    /// Paths of the encoder's own parameters that full modules of an adapter folder have replaced
+    /// (`modules_to_save` of `peft`).
+    pub replaced: Vec<String>,
     /// Unused tensors, such as those of a language-model head (`unexpected_keys` of PyTorch).
     pub unused: Vec<String>,
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::index::{ADAPTER_CONFIG, INDEX, Index, is_model};
+use super::index::{ADAPTER_CONFIG, BaseModel, INDEX, Index, is_model};
 use super::json::read_json;
 use super::sentence_transformers::transformer_folder;
 use crate::LoadError;
@@ -164,6 +164,25 @@ pub fn base_folder(folder: impl Into<ModelFolder>) -> Result<PathBuf, LoadError>
     let folder = folder.into();
     let path = folder.path.clone();
     Ok(chain(folder)?.pop().unwrap_or(path))
+}
+
+/// The model that the adapters of a folder were added to, with the name that the folder has for
+/// it; `None` for a full model.
+///
+/// # Errors
+/// As [`base_folder`].
+pub fn base_model(folder: &Path) -> Result<Option<BaseModel>, LoadError> {
+    Ok(match ModelFolder::from(folder).open()? {
+        FolderKind::Whole(_) => None,
+        FolderKind::Checkpoint(index) => {
+            Some(BaseModel { name: index.base_name, folder: index.base_folder })
+        }
+        FolderKind::Adapter { json, base } => {
+            let (_, name) = base_name(&json);
+            let name = name.unwrap_or_else(|| base.display().to_string());
+            Some(BaseModel { name, folder: base })
+        }
+    })
 }
 
 /// Folder of the tokenizer: the first one on the chain from this folder to its [`base_folder`] that

@@ -67,9 +67,7 @@ pub enum LineProblem {
     UnclosedQuote,
 
     /// Stray quote in a TSV file: a quoted field is not closed, or text follows its closing quote.
-    #[error(
-        "a stray quote; where quotes are text, data.quoting = \"none\" (--quoting none) says so"
-    )]
+    #[error("a stray quote; where quotes are text, data.quoting = \"none\" says so")]
     StrayQuote,
 
     /// Invalid tag: it is not a span tag of the tag scheme.
@@ -137,6 +135,19 @@ pub enum LineProblem {
         n_tags: usize,
     },
 
+    /// Missing span field: where spans are read, no line of the file has their field, or this line
+    /// has a list under another name.
+    #[error(
+        "no field {field:?}, which holds the spans of a text, [] where there are none; found \
+         {found:?}; data.columns.slots says which holds them"
+    )]
+    MissingSpans {
+        /// The field.
+        field: String,
+        /// The fields of the line.
+        found: Vec<String>,
+    },
+
     /// Ambiguous field: several fields of a JSON object may contain the words or the tags.
     #[error("{fields:?} may all be the {part}; data.columns.{column} says which")]
     SeveralFields {
@@ -153,6 +164,15 @@ pub enum LineProblem {
     UnnamedClasses {
         /// The field.
         field: String,
+    },
+
+    /// Class label that is a number, but not an integer.
+    #[error("{field:?} must be the name of a class, or its number as an integer, found {found}")]
+    FractionalClass {
+        /// The field.
+        field: String,
+        /// The number.
+        found: String,
     },
 
     /// Class index out of range of the label names.

@@ -52,6 +52,7 @@ fn example(
         origin: source.origin(sentence.line(TokenId::Word(1))),
         content: Content::Words { words, tags },
         split: None,
+        lacks_spans: false,
     })
 }
 

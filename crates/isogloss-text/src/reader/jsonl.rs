@@ -1,5 +1,7 @@
 //! JSON Lines reader: one JSON object per line.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
@@ -38,7 +40,7 @@ fn read_words<'a>(
     options: &ReadOptions,
 ) -> Result<Vec<Example>, TextError> {
     let split = options.columns.optional().split;
-    let reads_tags = options.annotation != Annotation::Any;
+    let reads_tags = matches!(options.annotation, Annotation::Tags | Annotation::Spans);
     let mut sentences = Sentences::new(source, options, &fields.tags);
     for object in objects {
         let object = object?;
@@ -79,22 +81,16 @@ fn read_texts<'a>(
     options: &ReadOptions,
 ) -> Result<Vec<Example>, TextError> {
     let (columns, optional) = (&options.columns, options.columns.optional());
-    let (mut examples, mut without_spans) = (Vec::new(), None);
-    let mut has_spans = false;
+    let reads_spans = options.annotation == Annotation::Spans;
+    // Where spans are read, [`SpanField`] says whether they may be missing.
+    let slots = Named { required: optional.slots.required && !reads_spans, ..optional.slots };
+    let (mut examples, mut spans) = (Vec::new(), SpanField::default());
     for object in objects {
         let object = object?;
         let text = Named { name: &columns.text, required: true };
-        if options.annotation == Annotation::Spans {
-            match object.fields.contains_key(&columns.slots) {
-                true => has_spans = true,
-                false => {
-                    let missing = object.missing_spans(&columns.slots);
-                    if object.has_other_list() {
-                        return Err(missing);
-                    }
-                    without_spans.get_or_insert(missing);
-                }
-            }
+        let lacks_spans = reads_spans && !spans.is_in(&object, &columns.slots);
+        if options.annotation == Annotation::Class {
+            object.check_class(&columns.label)?;
         }
         let label = object.string(optional.label)?.map(|label| {
             LabelNames::new(source, options).written(object.line, &columns.label, label)
@@ -104,14 +100,58 @@ fn read_texts<'a>(
             text: object.string(text)?.unwrap_or_default(),
             pair: optional.pair.map(|pair| object.string(pair)).transpose()?.flatten(),
             label: label.transpose()?,
-            slots: object.slots(optional.slots)?,
+            slots: object.slots(slots)?,
             split: object.string(optional.split)?,
+            lacks_spans,
         };
         examples.push(row.check(source, columns)?);
     }
-    match without_spans {
-        Some(missing) if !has_spans => Err(missing),
-        _ => Ok(examples),
+    match spans.finish() {
+        Some(missing) => Err(missing),
+        None => Ok(examples),
+    }
+}
+
+/// Span field of a file: whether any line has it, and which other lists may be the spans.
+///
+/// Published files leave the field out where a text has no spans, so it may be missing on a line if
+/// others have it.
+#[derive(Default)]
+struct SpanField {
+    is_anywhere: bool,
+    /// Lists on lines that have the field, which are not spans then.
+    other_lists: BTreeSet<String>,
+    /// Error of the first line without the field.
+    first: Option<TextError>,
+    /// Lists on lines without the field, each with the error of its first line.
+    in_its_place: BTreeMap<String, TextError>,
+}
+
+impl SpanField {
+    /// Whether a line has the field.
+    fn is_in(&mut self, object: &Object<'_>, slots: &str) -> bool {
+        let lists = object.fields.iter().filter(|(_, value)| value.is_array());
+        let lists = lists.map(|(name, _)| name.as_str()).filter(|name| *name != slots);
+        if object.fields.contains_key(slots) {
+            self.is_anywhere = true;
+            self.other_lists.extend(lists.map(str::to_owned));
+            return true;
+        }
+        self.first.get_or_insert_with(|| object.missing_spans(slots));
+        for name in lists {
+            let missing = || object.missing_spans(slots);
+            self.in_its_place.entry(name.to_owned()).or_insert_with(missing);
+        }
+        false
+    }
+
+    /// The error of a file whose spans are not found.
+    fn finish(self) -> Option<TextError> {
+        if !self.is_anywhere {
+            return self.first;
+        }
+        let is_other = |name: &String| self.other_lists.contains(name);
+        self.in_its_place.into_iter().find(|(name, _)| !is_other(name)).map(|(_, error)| error)
     }
 }
 
@@ -145,7 +185,8 @@ impl<'a> Object<'a> {
         let tags: Vec<&str> = named.unwrap_or_else(|| TAGS.into_iter().filter(is_list).collect());
         let words: Vec<&str> = words.collect();
         let has_text = matches!(self.fields.get(&columns.text), Some(Value::String(_)));
-        let reads_text = options.annotation == Annotation::Any || tags.is_empty();
+        let reads_tags = matches!(options.annotation, Annotation::Tags | Annotation::Spans);
+        let reads_text = !reads_tags || tags.is_empty();
         if words.is_empty() || has_text && reads_text {
             return Ok(None);
         }
@@ -166,21 +207,10 @@ impl<'a> Object<'a> {
         Ok(Some(WordFields { words, tags: one(tags, "tags", "tag")? }))
     }
 
-    /// The error of an object without the span field, which suggests a field that is a list.
+    /// The error of an object without the span field, with the fields that it has.
     fn missing_spans(&self, slots: &str) -> TextError {
-        let lists = self.fields.iter().filter(|(_, value)| value.is_array());
-        let list = lists.map(|(name, _)| name.clone()).next();
-        match (self.missing(slots), list) {
-            (TextError::MissingField { path, line, field, nearest }, list) => {
-                TextError::MissingField { path, line, field, nearest: list.or(nearest) }
-            }
-            (other, _) => other,
-        }
-    }
-
-    /// Whether any field is a list, which may be the spans.
-    fn has_other_list(&self) -> bool {
-        self.fields.values().any(Value::is_array)
+        let (field, found) = (slots.to_owned(), self.fields.keys().cloned().collect());
+        self.source.fault(self.line, LineProblem::MissingSpans { field, found })
     }
 
     fn list(&self, field: &str) -> Result<&[Value], TextError> {
@@ -203,6 +233,18 @@ impl<'a> Object<'a> {
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(Value::Number(number)) => Ok(Some(number.to_string())),
             Some(other) => Err(self.wrong_type(field.name, "string", other)),
+        }
+    }
+
+    /// Fails if a class label is a number that is no integer: a score, or an integer of a table with
+    /// gaps, which pandas writes as 1.0.
+    fn check_class(&self, field: &str) -> Result<(), TextError> {
+        match self.fields.get(field) {
+            Some(Value::Number(number)) if number.is_f64() => {
+                let (field, found) = (field.to_owned(), number.to_string());
+                Err(self.source.fault(self.line, LineProblem::FractionalClass { field, found }))
+            }
+            _ => Ok(()),
         }
     }
 

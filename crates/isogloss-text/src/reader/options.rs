@@ -61,13 +61,16 @@ pub enum Quoting {
     None,
 }
 
-/// Annotation that a task reads besides the text: tags or spans.
+/// Annotation that a task reads besides the text: a class, tags or spans.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Annotation {
     /// Any annotation; tags are kept unchanged.
     #[default]
     Any,
+    /// A class label: a name or the number of a class. Another number, such as 0.5, is an error in
+    /// JSON Lines.
+    Class,
     /// A tag for each word, kept unchanged, as in part-of-speech tagging.
     Tags,
     /// Spans, as in named-entity recognition: the tags of words are converted to BIO, and a text

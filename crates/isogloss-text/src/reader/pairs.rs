@@ -3,14 +3,17 @@
 use std::io::Read;
 use std::path::Path;
 
+use super::options::Quoting;
+use super::quoting::tab_rows;
 use crate::source::Source;
 use crate::{LineProblem, SentencePair, TextError};
 
 /// Reads parallel sentence pairs from a byte stream: two columns separated by a tab, no header;
-/// `path` names the stream in error messages.
+/// `path` names the stream in error messages. Without `quoting`, cells are unquoted if the whole
+/// stream is quoted as pandas or Python's `csv.writer` quote it, and else quotes are text.
 ///
 /// ```
-/// let pairs = isogloss_text::read_pairs("yes\tja\nno\tnein\n".as_bytes(), "en-de.tsv".as_ref())?;
+/// let pairs = isogloss_text::read_pairs("yes\tja\nno\tnein\n".as_bytes(), "en-de.tsv".as_ref(), None)?;
 /// assert_eq!((pairs[1].left.as_str(), pairs[1].right.as_str()), ("no", "nein"));
 /// # Ok::<(), isogloss_text::TextError>(())
 /// ```
@@ -18,13 +21,16 @@ use crate::{LineProblem, SentencePair, TextError};
 /// # Errors
 /// [`TextError`] names the first line that is not a pair of texts; a stream without pairs is an
 /// error too.
-pub fn read_pairs(reader: impl Read, path: &Path) -> Result<Vec<SentencePair>, TextError> {
+pub fn read_pairs(
+    reader: impl Read,
+    path: &Path,
+    quoting: Option<Quoting>,
+) -> Result<Vec<SentencePair>, TextError> {
     let source = Source::read(reader, path)?;
     let mut pairs = Vec::new();
-    for row in source.rows() {
-        let (line, content) = row?;
-        let cells: Vec<&str> = content.split('\t').collect();
-        let &[left, right] = cells.as_slice() else {
+    for row in tab_rows(&source, quoting) {
+        let (line, cells) = row?;
+        let [left, right] = cells.as_slice() else {
             return Err(
                 source.fault(line, LineProblem::ColumnCount { expected: 2, found: cells.len() })
             );
@@ -35,8 +41,8 @@ pub fn read_pairs(reader: impl Read, path: &Path) -> Result<Vec<SentencePair>, T
             }
         }
         pairs.push(SentencePair {
-            left: left.to_owned(),
-            right: right.to_owned(),
+            left: left.to_string(),
+            right: right.to_string(),
             origin: source.origin(line),
         });
     }
@@ -45,10 +51,10 @@ pub fn read_pairs(reader: impl Read, path: &Path) -> Result<Vec<SentencePair>, T
 
 #[cfg(test)]
 mod tests {
-    use super::read_pairs;
+    use super::{Quoting, read_pairs};
 
     fn message(data: &str) -> String {
-        read_pairs(data.as_bytes(), "en-de.tsv".as_ref()).unwrap_err().to_string()
+        read_pairs(data.as_bytes(), "en-de.tsv".as_ref(), None).unwrap_err().to_string()
     }
 
     #[test]
@@ -61,9 +67,31 @@ mod tests {
     }
 
     #[test]
+    fn cells_are_unquoted_as_csv_writer_quotes_them() {
+        let read = |data: &str, quoting| {
+            let pairs = read_pairs(data.as_bytes(), "x.tsv".as_ref(), quoting).unwrap();
+            pairs.into_iter().map(|pair| (pair.left, pair.right)).collect::<Vec<_>>()
+        };
+        let pair = |left: &str, right: &str| (left.to_owned(), right.to_owned());
+        // What csv.writer gives for `He said "no"` and `ja`.
+        let written = "\"He said \"\"no\"\"\"\tja\n";
+        assert_eq!(read(written, None), [pair("He said \"no\"", "ja")]);
+        let text = [pair("\"He said \"\"no\"\"\"", "ja")];
+        assert_eq!(read(written, Some(Quoting::None)), text);
+        let speech = "\"Yes.\"\t\"Ja.\"\nno\tnein\n";
+        assert_eq!(read(speech, None)[0], pair("\"Yes.\"", "\"Ja.\""));
+        assert_eq!(read(speech, Some(Quoting::Minimal))[0], pair("Yes.", "Ja."));
+        // A tab in a cell, which only quoting can hold.
+        let tab = "\"a\tb\"\tc\n";
+        assert_eq!(read(tab, Some(Quoting::Minimal)), [pair("a\tb", "c")]);
+        assert_eq!(message(tab), "en-de.tsv:1: expected 2 columns, found 3");
+    }
+
+    #[test]
     fn pairs_keep_their_lines() {
         let pairs =
-            read_pairs("\u{feff}a\tb\r\nc\td\r\n\r\n".as_bytes(), "en-de.tsv".as_ref()).unwrap();
+            read_pairs("\u{feff}a\tb\r\nc\td\r\n\r\n".as_bytes(), "en-de.tsv".as_ref(), None)
+                .unwrap();
         assert_eq!(
             pairs.iter().map(|pair| (pair.right.as_str(), pair.origin.line)).collect::<Vec<_>>(),
             [("b", 1), ("d", 2)]

@@ -12,6 +12,7 @@ pub(crate) struct Row {
     pub(crate) label: Option<String>,
     pub(crate) slots: Vec<Slot>,
     pub(crate) split: Option<String>,
+    pub(crate) lacks_spans: bool,
 }
 
 impl Row {
@@ -44,6 +45,7 @@ impl Row {
                 slots: self.slots,
             },
             split: self.split,
+            lacks_spans: self.lacks_spans,
         })
     }
 }

@@ -105,6 +105,7 @@ impl Layout {
                     .map_err(|error| source.json(line, None, &error))
             })?,
             split: self.split.and_then(cell),
+            lacks_spans: false,
         };
         row.check(source, &options.columns)
     }

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use crate::reader::{Format, ReadOptions, csv, read_file, table};
+use crate::reader::quoting::tab_rows;
+use crate::reader::{Format, ReadOptions, csv, read_file};
 use crate::source::{Source, open};
 use crate::{Content, Example, TextError, TokenizerInput};
 
@@ -33,8 +34,7 @@ impl Texts {
             Some(format @ (Format::Tsv | Format::Csv)) => {
                 let source = Source::read(open(path)?, path)?;
                 let mut rows: Box<dyn Iterator<Item = _>> = match format {
-                    // Tables without labels, such as pairs, are written without quotes.
-                    Format::Tsv => Box::new(table::plain_rows(&source, '\t')),
+                    Format::Tsv => tab_rows(&source, None),
                     _ => Box::new(csv::rows(&source)),
                 };
                 let cells = rows.try_fold(Vec::new(), |mut all, row| {

@@ -71,6 +71,7 @@ impl<'a> Sentences<'a> {
             origin: self.source.origin(sentence.lines.first().copied().unwrap_or(1)),
             content: Content::Words { words: sentence.words, tags: sentence.tags },
             split: sentence.split,
+            lacks_spans: false,
         };
         Ok(sentences.into_iter().map(example).collect())
     }

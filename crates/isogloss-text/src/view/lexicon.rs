@@ -118,7 +118,7 @@ pub(crate) fn read_translations(
     languages: &[Language],
 ) -> Result<Vec<Lexicon>, TextError> {
     read_each(pattern, languages, |file, path| {
-        let pairs = read_pairs(file, path)?;
+        let pairs = read_pairs(file, path, None)?;
         let entries = pairs.iter().map(|pair| (pair.left.trim().into(), pair.right.trim()));
         Ok(Lexicon::new(entries.collect()))
     })

@@ -49,7 +49,7 @@ impl PairSet {
 
     fn read(recipe: &PairsRecipe, language: Language, linked: bool) -> Result<Self, Error> {
         let path = recipe.path.find(&language)?;
-        let pairs = read_pair_file(&path)?;
+        let pairs = read_pair_file(&path, recipe.quoting)?;
         let links = match (&recipe.aligner, linked) {
             (Some(aligner), true) => aligner.link(&pairs, &language)?,
             _ => vec![Alignment::default(); pairs.len()],

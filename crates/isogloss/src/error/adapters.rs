@@ -10,7 +10,10 @@ use isogloss_text::Language;
 #[non_exhaustive]
 pub enum AdaptersError {
     /// The model already has an adapter of this name.
-    #[error("adapter: {model} has an adapter {name:?} already")]
+    #[error(
+        "adapter: {model} has an adapter {name:?} already; without [adapter] that one is trained \
+         further"
+    )]
     NameTaken {
         /// The model.
         model: String,
@@ -46,10 +49,35 @@ pub enum AdaptersError {
         /// The language.
         language: Language,
     },
-    /// Full fine-tuning of a model that has adapters.
-    #[error("{model} has adapters: train another one above them, with [adapter]")]
-    WholeModel {
+    /// Further training of a model that has several adapters.
+    #[error(
+        "{model} has the adapters {}; one alone can be trained further. A new one on its base is \
+         {base:?} as model.source, and\n\n{table}",
+        names.join(" and ")
+    )]
+    Several {
         /// The model.
         model: String,
+        /// Its adapters.
+        names: Vec<String>,
+        /// Its base model.
+        base: String,
+        /// The `[adapter]` table of a new adapter, TOML.
+        table: String,
+    },
+    /// Further training of an adapter whose folder replaces modules of its base model.
+    #[error(
+        "{model} has modules of its own for its base (modules_to_save: {}), with which its adapter \
+         cannot be trained further. Make one model of both with `isogloss merge`, or train a new \
+         adapter above them:\n\n{table}",
+        modules.join(", ")
+    )]
+    ModulesToSave {
+        /// The model.
+        model: String,
+        /// The parameters that it replaces.
+        modules: Vec<String>,
+        /// The `[adapter]` table of a new adapter, TOML.
+        table: String,
     },
 }

@@ -120,6 +120,18 @@ pub enum RunError {
         /// The teacher's tokenizer.
         path: PathBuf,
     },
+    /// A teacher whose sentence embeddings are not made from its hidden states alone.
+    #[error(
+        "{}: {problem}: the teacher's sentence embeddings can be distilled by these modules if no \
+         objective reads its hidden states or logits too",
+        path.display()
+    )]
+    TeacherModules {
+        /// The file of the modules.
+        path: PathBuf,
+        /// The modules.
+        problem: String,
+    },
     /// A teacher without a head, whose logits are needed.
     #[error("{}: the teacher has no head; name a finished run's `best`", path.display())]
     TeacherWithoutHead {
@@ -168,12 +180,6 @@ pub enum RunError {
     Student {
         /// The field and the reason.
         problem: String,
-    },
-    /// Full fine-tuning of a model that has adapters.
-    #[error("{source_model} has adapters: train another one above them, with [adapter]")]
-    ModelHasAdapters {
-        /// The model of the recipe.
-        source_model: String,
     },
     /// A schedule for a layer that the model does not have.
     #[error("schedule.fixed.layers: {layer} of a model of {n_layers} layers")]

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use isogloss_model::sentence_module_files;
+use isogloss_methods::SentenceEmbedding;
+use isogloss_model::{Pooling, SentenceModules, SentencePooling, sentence_module_files};
 use serde_json::{Value, json};
 
 use crate::Error;
@@ -11,6 +12,28 @@ use crate::error::{io, json as json_error};
 
 /// File with the prompts, similarity function and library versions.
 const LIBRARY_CONFIG: &str = "config_sentence_transformers.json";
+
+/// Whether the modules of a folder make the sentence embedding that an objective reads, of a model
+/// with this many layers. Normalization does not count, because embeddings are compared by cosine.
+pub(crate) fn make_embedding(
+    modules: &SentenceModules,
+    embedding: &SentenceEmbedding,
+    n_layers: usize,
+) -> bool {
+    let pooling = match embedding.pooling {
+        Pooling::Mean => SentencePooling::Mean,
+        Pooling::FirstToken => SentencePooling::Cls,
+    };
+    pooling == modules.pooling.unwrap_or_default()
+        && is_last(embedding, n_layers)
+        && modules.dense.is_empty()
+        && !modules.do_lower_case
+}
+
+/// Whether a sentence embedding is of the last layer.
+pub(crate) fn is_last(embedding: &SentenceEmbedding, n_layers: usize) -> bool {
+    embedding.layer.is_none_or(|layer| layer == n_layers)
+}
 
 /// Copies the modules of a sentence-transformers folder to one that has the encoder in its root;
 /// copies nothing of other folders.

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use isogloss_kernels::split_seed;
 use isogloss_methods::{ContrastTexts, TextView, WordLinks};
+use isogloss_model::SentenceModules;
 use isogloss_text::{
     Encoded, Features, Masker, SentencePair, Target, TokenBatch, Tokenizer, join_translations,
 };
@@ -100,15 +101,25 @@ impl PairLoader {
     }
 
     /// Distinct left sentences of all pairs, tokenized by this tokenizer and by the other one.
-    pub(crate) fn distinct_left(&self, other: &Tokenizer) -> Result<[Vec<Encoded>; 2], Error> {
+    pub(crate) fn distinct_left(
+        &self,
+        other: &Tokenizer,
+        modules: Option<&SentenceModules>,
+    ) -> Result<[Vec<Encoded>; 2], Error> {
         let pairs = self.sets.iter().flat_map(|set| &set.train);
         let mut lefts: Vec<&str> = pairs.map(|pair| pair.pair.left.as_str()).collect();
         lefts.sort_unstable();
         lefts.dedup();
-        let words = |left: &&str| left.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        let sentences: Vec<_> = lefts.iter().map(words).collect();
-        let cut = |tokenizer: &Tokenizer| tokenizer.encode_words_batch(&sentences, self.max_length);
-        Ok([cut(&self.tokenizer)?, cut(other)?])
+        let words = |left: &str| left.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let sentences: Vec<_> = lefts.iter().map(|left| words(left)).collect();
+        let own = self.tokenizer.encode_words_batch(&sentences, self.max_length)?;
+        let max_length = modules.and_then(|modules| modules.max_seq_length);
+        let max_length = max_length.unwrap_or(usize::MAX).min(self.max_length);
+        let others = match modules.is_some_and(|modules| modules.do_lower_case) {
+            true => lefts.iter().map(|left| words(&left.to_lowercase())).collect(),
+            false => sentences,
+        };
+        Ok([own, other.encode_words_batch(&others, max_length)?])
     }
 
     /// Tokenizes both sides, split into words at whitespace.
@@ -225,7 +236,7 @@ mod tests {
             {"<s>": 0, "</s>": 1, "one": 2, "two": 3, "three": 4, "eins": 5, "zwei": 6, "drei": 7}}}"#;
         let tokenizer = Tokenizer::from_bytes(json.as_bytes(), "tokenizer.json".as_ref()).unwrap();
         let text = "one\teins\ntwo\tzwei\nthree\tdrei\n";
-        let pairs = read_pairs(text.as_bytes(), "en-de.tsv".as_ref()).unwrap();
+        let pairs = read_pairs(text.as_bytes(), "en-de.tsv".as_ref(), None).unwrap();
         let linked = |pair| LinkedPair { pair, links: Alignment::default() };
         let set = PairSet {
             language: "de".parse().unwrap(),

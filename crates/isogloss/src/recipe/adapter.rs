@@ -25,6 +25,34 @@ pub enum AdapterRecipe {
 }
 
 impl AdapterRecipe {
+    /// The table of an adapter of this configuration, whatever its initialization; `None` if the
+    /// recipe has no kind of it.
+    pub(crate) fn from_config(config: &AdapterConfig) -> Option<Self> {
+        let config = match config {
+            AdapterConfig::Lora(config) => return Some(Self::Lora(config.clone())),
+            AdapterConfig::Ia3(config) => return Some(Self::Ia3(config.clone())),
+            AdapterConfig::Bottleneck(config) => config,
+        };
+        let kinds = [Self::SeqBn, Self::SeqBnInv, Self::DoubleSeqBn, Self::ParBn];
+        let kinds = kinds.into_iter().map(|kind: fn(BottleneckRecipe) -> Self| {
+            let BottleneckConfig { reduction_factor, dropout, ref leave_out, .. } = *config;
+            kind(BottleneckRecipe { reduction_factor, dropout, leave_out: leave_out.clone() })
+        });
+        let is_it = |kind: &Self| match kind.config() {
+            AdapterConfig::Bottleneck(other) => {
+                BottleneckConfig { init_weights: config.init_weights, ..other } == *config
+            }
+            AdapterConfig::Lora(_) | AdapterConfig::Ia3(_) => false,
+        };
+        kinds.into_iter().find(is_it)
+    }
+
+    /// The table as it stands in a recipe, TOML.
+    pub(crate) fn to_toml(&self) -> String {
+        let table = toml::to_string(&std::collections::BTreeMap::from([("adapter", self)]));
+        table.expect("numbers and names of an adapter are printable")
+    }
+
     /// The adapter configuration of this table.
     pub(crate) fn config(&self) -> AdapterConfig {
         match self {

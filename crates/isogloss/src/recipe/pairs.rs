@@ -1,7 +1,7 @@
 //! The `[pairs]` table: a parallel corpus, sentences with their translations.
 
 use isogloss_methods::LanguageSampling;
-use isogloss_text::LanguagePattern;
+use isogloss_text::{LanguagePattern, Quoting};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +12,12 @@ use super::{AlignerRecipe, Languages, RecipeFaults};
 #[serde(default, deny_unknown_fields)]
 pub struct PairsRecipe {
     /// The files, with a tab-separated sentence pair on each line; `{language}` stands for the
-    /// language of the right side. Quotes are text, also around a whole sentence.
+    /// language of the right side.
     pub path: LanguagePattern,
+    /// Quoting of the files. Without it, cells are unquoted if a whole file is quoted as pandas or
+    /// Python's `csv.writer` quote it; else quotes are text, also around a whole sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quoting: Option<Quoting>,
     /// The languages of the right side.
     pub languages: Languages,
     /// Batch size, in pairs.
@@ -38,6 +42,7 @@ impl Default for PairsRecipe {
     fn default() -> Self {
         Self {
             path: LanguagePattern::default(),
+            quoting: None,
             languages: Languages::All,
             batch_size: 16,
             max_length: None,

@@ -1,11 +1,12 @@
 //! Adapters and LoRA of a recipe: adding them to a model, and exchanging language adapters for
 //! evaluation (MAD-X).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use isogloss_methods::UnfreezeScope;
 use isogloss_model::{
-    AdapterChoice, AdapterConfig, AdapterError, AdapterLibrary, Model, RandomParams, load_adapter,
+    AdapterChoice, AdapterConfig, AdapterError, AdapterLibrary, LoadedModel, Model, RandomParams,
+    base_model, load_adapter,
 };
 use isogloss_text::Language;
 
@@ -18,13 +19,52 @@ use crate::task::{HeldOutTable, UnlabeledTask};
 /// its language.
 const TASK: &str = "task";
 
+const LIBRARIES: [AdapterLibrary; 2] = [AdapterLibrary::Adapters, AdapterLibrary::Peft];
+
 impl AdapterRecipe {
-    /// Trainable part of a layer: the recipe's adapter, or the whole layer without one.
-    pub(crate) fn scope(recipe: &Recipe) -> UnfreezeScope {
-        match &recipe.adapter {
-            Some(_) => UnfreezeScope::Adapter(name(recipe)),
-            None => UnfreezeScope::Layers,
+    /// Trainable part of a layer: the recipe's adapter or that of the model folder, or the whole
+    /// layer without one.
+    pub(crate) fn scope(recipe: &Recipe, model: &Model) -> UnfreezeScope {
+        match (&recipe.adapter, Self::saved_adapter(recipe, model)) {
+            (Some(_), _) => UnfreezeScope::Adapter(name(recipe)),
+            (None, Some((name, _))) => UnfreezeScope::Adapter(name.to_owned()),
+            (None, None) => UnfreezeScope::Layers,
         }
+    }
+
+    /// The adapter of the model folder, which a recipe without `[adapter]` trains further, with its
+    /// name.
+    pub(crate) fn saved_adapter<'a>(
+        recipe: &Recipe,
+        model: &'a Model,
+    ) -> Option<(&'a str, &'a AdapterConfig)> {
+        adapters(model).next().filter(|_| recipe.adapter.is_none())
+    }
+
+    /// Checks that the adapters of a model folder can be trained further by a recipe without
+    /// `[adapter]`.
+    pub(crate) fn check_saved_adapter(
+        recipe: &Recipe,
+        loaded: &LoadedModel,
+        folder: &Path,
+    ) -> Result<(), Error> {
+        let (model, all) = (recipe.model.source.clone(), adapters(&loaded.model));
+        let all: Vec<_> = all.collect();
+        let Some((_, last)) = all.last().filter(|_| recipe.adapter.is_none()) else {
+            return Ok(());
+        };
+        let table = AdapterRecipe::from_config(last);
+        let table = table.map_or_else(|| "[adapter.seq_bn]".to_owned(), |table| table.to_toml());
+        let modules = loaded.report.replaced.clone();
+        if all.len() > 1 {
+            let names = all.iter().map(|(name, _)| format!("{name:?}")).collect();
+            let base = base_model(folder)?.map_or_else(|| model.clone(), |base| base.name);
+            return Err(AdaptersError::Several { model, names, base, table }.into());
+        }
+        if !modules.is_empty() {
+            return Err(AdaptersError::ModulesToSave { model, modules, table }.into());
+        }
+        Ok(())
     }
 
     /// Adds the recipe's adapter to a model, on top of the active adapters; initialized from the
@@ -32,8 +72,7 @@ impl AdapterRecipe {
     pub(crate) fn add_to(model: &mut Model, recipe: &Recipe, seed: u64) -> Result<(), Error> {
         let Some(adapter) = &recipe.adapter else { return Ok(()) };
         let (name, encoder, config) = (name(recipe), &model.encoder, adapter.config());
-        let libraries = [AdapterLibrary::Adapters, AdapterLibrary::Peft];
-        if libraries.iter().any(|library| encoder.adapter(*library, &name).is_ok()) {
+        if LIBRARIES.iter().any(|library| encoder.adapter(*library, &name).is_ok()) {
             let model = recipe.model.source.clone();
             return Err(AdaptersError::NameTaken { model, name }.into());
         }
@@ -43,6 +82,20 @@ impl AdapterRecipe {
         let added = add(model, &name, &config, seed);
         Ok(added.map_err(|source| AdaptersError::Model { table: "adapter", source })?)
     }
+}
+
+/// The adapters of a model with their names, the active stack last and in its order.
+fn adapters(model: &Model) -> impl Iterator<Item = (&str, &AdapterConfig)> {
+    let encoder = &model.encoder;
+    let all = LIBRARIES.iter().rev().flat_map(|library| encoder.adapters(*library));
+    let (in_stack, others): (Vec<_>, Vec<_>) = all.partition(|(name, config)| {
+        config.library() == AdapterLibrary::Adapters
+            && encoder.active_adapters().iter().any(|active| active == name)
+    });
+    let stack = encoder.active_adapters().iter();
+    let stack =
+        stack.filter_map(move |active| in_stack.iter().find(|(name, _)| name == active).copied());
+    others.into_iter().chain(stack)
 }
 
 /// Adds an adapter to a model; one of the `adapters` library is put on top of the active stack.

@@ -5,13 +5,13 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use isogloss_methods::SentenceEmbedding;
-use isogloss_model::{LabelRows, SentenceModules};
+use isogloss_model::{AdapterConfig, LabelRows, SentenceModules};
 use isogloss_text::Language;
 
 use crate::data::pairs::PairSet;
 use crate::ground::device::{DeviceInfo, OpenDevice};
 use crate::tools::fisher::Measures;
-use crate::{Corpus, Results, Scores, TrimReport};
+use crate::{Corpus, DataReport, Results, Scores, TrimReport};
 
 /// Options of a training run besides its plan: model folder, device, teacher, restart, stop signal.
 #[derive(Clone)]
@@ -61,6 +61,9 @@ pub enum Event<'a> {
     Data(&'a Corpus),
     /// The pairs have been read.
     Pairs(&'a [PairSet]),
+    /// The run is finished, and its results are shown again: the counts of what was truncated, lost
+    /// and left out that are stored with it; `None` for a run of an earlier version.
+    StoredCounts(Option<&'a DataReport>),
     /// An objective trains sentence embeddings of another layer or pooling than the modules of the
     /// model folder (sentence-transformers), by which retrieval is scored.
     SentenceEmbedding {
@@ -69,6 +72,12 @@ pub enum Event<'a> {
         /// The sentence embedding that it trains.
         trained: SentenceEmbedding,
         /// The modules of the model folder.
+        modules: &'a SentenceModules,
+    },
+    /// The sentence embeddings of the teacher are made by the modules of its folder
+    /// (sentence-transformers), which are others than the objective's layer and pooling.
+    TeacherEmbedding {
+        /// The modules of the teacher's folder.
         modules: &'a SentenceModules,
     },
     /// The model has been loaded or initialized.
@@ -82,6 +91,9 @@ pub enum Event<'a> {
         /// Label rows of the head that were reused, moved or newly initialized, if the loaded model
         /// had a head; else empty.
         rows: &'a LabelRows,
+        /// The adapter of the model folder that is trained further, with its name, if the recipe
+        /// has no `[adapter]`.
+        adapter: Option<(&'a str, &'a AdapterConfig)>,
     },
     /// Training starts or resumes.
     Begin {

@@ -8,11 +8,16 @@ use isogloss_model::{HeadChoice, Model, load, load_masked_lm};
 use super::event::Event;
 use super::trainer::Trainer;
 use crate::loader::LabeledLoader;
-use crate::{Error, Predictions, Results, Selection};
+use crate::{DataReport, Error, Predictions, Results, Selection};
 
 impl Trainer<'_> {
-    /// Final evaluation: scores the selected model in every language and writes `results.json`.
-    pub(super) fn finish(mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<Results, Error> {
+    /// Final evaluation: scores the selected model in every language and writes `results.json`,
+    /// with the counts of what was lost of the data.
+    pub(super) fn finish(
+        mut self,
+        report: DataReport,
+        watch: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Results, Error> {
         let best = self.progress.best.expect("the last step was followed by a selection");
         // Frees the tensors of training before the selected model is loaded.
         self.model = None;
@@ -23,7 +28,7 @@ impl Trainer<'_> {
             subnetworks.reload_saved(&self.run.best())?;
         }
         let selection = Selection { rule: self.rule.clone(), step: best.step, score: best.score };
-        let results = match self.data {
+        let mut results = match self.data {
             Some(data) => self.score_labeled(&chosen, data, selection, watch)?,
             None => {
                 let languages = self.score_unlabeled(&chosen)?;
@@ -33,6 +38,7 @@ impl Trainer<'_> {
                 Results::new(&*self.plan.recipe().task, self.plan.sources(), selection, languages)
             }
         };
+        results.data = Some(report);
         self.run.write_json("results.json", &results)?;
         self.run.tidy(self.plan.recipe())?;
         Ok(results)

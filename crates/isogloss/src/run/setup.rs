@@ -5,7 +5,8 @@ use std::path::Path;
 use isogloss_kernels::split_seed;
 use isogloss_methods::{LearningRateConfig, Role, Schedule};
 use isogloss_model::{
-    BaseModel, HeadChoice, HeadSpec, LoadReport, LoadedModel, Model, load, named_parameters,
+    BaseModel, HeadChoice, HeadSpec, LoadReport, LoadedModel, Model, base_model, load,
+    named_parameters,
 };
 
 use super::checkpoint::{self, Checkpoint, SavedMethods};
@@ -64,7 +65,8 @@ impl<'a> Trainer<'a> {
         }
         let [n_parameters, n_trainable] = n_parameters(&model, &schedules);
         let LoadReport { fresh, rows, .. } = &report;
-        watch(Event::Model { n_parameters, n_trainable, fresh, rows });
+        let adapter = AdapterRecipe::saved_adapter(recipe, &model);
+        watch(Event::Model { n_parameters, n_trainable, fresh, rows, adapter });
         if !unlabeled.restore(progress.language_epochs.clone()) {
             let path = newest.unwrap_or_default().join("state.json");
             return Err(RunError::OtherLanguages { path }.into());
@@ -80,8 +82,7 @@ impl<'a> Trainer<'a> {
                 Some(saved) => guided_dropout::restore(saved, &model)?,
             });
         }
-        let base = recipe.adapter.as_ref().map(|_| base(recipe, &options.model_folder));
-        let base = base.transpose()?;
+        let base = base(recipe, &model, &options.model_folder)?;
         let environment =
             Environment::new(&options.device_info, recipe, [n_parameters, n_trainable]);
         run.write_json("environment.json", &environment)?;
@@ -190,7 +191,7 @@ fn schedules(
     if let Some(layer) = recipe.schedule.layer_beyond(n_layers) {
         return Err(RunError::NoLayer { layer, n_layers }.into());
     }
-    let scope = AdapterRecipe::scope(recipe);
+    let scope = AdapterRecipe::scope(recipe, model);
     let seed = split_seed(recipe.seed, seeds::UNFREEZING);
     let mut schedules = recipe.schedule.init(n_layers, &scope, seed);
     unfreezing::resume(&mut schedules, &progress.unfreeze_steps);
@@ -229,12 +230,24 @@ fn n_parameters(model: &Model, schedules: &[Box<dyn Schedule>]) -> [usize; 2] {
     sizes
 }
 
-/// Base model of adapters: its name and its folder.
-fn base(recipe: &Recipe, folder: &Path) -> Result<BaseModel, Error> {
-    let is_made = recipe.model.trim || recipe.student.is_some();
-    let name = if is_made { folder.display().to_string() } else { recipe.model.source.clone() };
-    let absolute = std::path::absolute(folder);
-    Ok(BaseModel { name, folder: absolute.map_err(io(folder))? })
+/// Base model of the adapters that a run trains: the recipe's model, or the base of the folder
+/// whose adapter is trained further; `None` if the run trains the whole model.
+fn base(recipe: &Recipe, model: &Model, folder: &Path) -> Result<Option<BaseModel>, Error> {
+    let base = match (&recipe.adapter, AdapterRecipe::saved_adapter(recipe, model)) {
+        (None, None) => None,
+        (None, Some(_)) => base_model(folder)?,
+        (Some(_), _) => {
+            let is_made = recipe.model.trim || recipe.student.is_some();
+            let shown = || folder.display().to_string();
+            let name = if is_made { shown() } else { recipe.model.source.clone() };
+            Some(BaseModel { name, folder: folder.to_owned() })
+        }
+    };
+    let absolute = |BaseModel { name, folder }| match std::path::absolute(&folder) {
+        Ok(folder) => Ok(BaseModel { name, folder }),
+        Err(error) => Err(io(&folder)(error)),
+    };
+    base.map(absolute).transpose()
 }
 
 /// Model selection criterion, in words.

@@ -3,12 +3,18 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use isogloss_model::{HeadChoice, HeadSpec, Model, load, tokenizer_folder};
+use isogloss_methods::SentenceEmbedding;
+use isogloss_model::{
+    HeadChoice, HeadSpec, Model, SentenceModules, load, read_config, read_sentence_modules,
+    tokenizer_folder,
+};
 use isogloss_text::Tokenizer;
 
 use super::event::RunOptions;
 use super::folder::RunFolder;
+use crate::embedding::sentence_pipeline::SentencePipeline;
 use crate::error::{RunError, io};
+use crate::ground::sentence_modules::{is_last, make_embedding};
 use crate::loader::UnlabeledLoaders;
 use crate::step::teacher_cache::{TeacherCache, TeacherCacheOptions};
 use crate::step::{ForwardPlan, ReferenceModels};
@@ -31,19 +37,59 @@ pub(super) fn load_reference_models(
     match (&unlabeled.pairs, forward_plan.only_teacher_embedding()) {
         (Some(pairs), Some(embedding)) => {
             let path = tokenizer_folder(folder)?.join("tokenizer.json");
-            let texts = pairs.distinct_left(&Tokenizer::from_file(&path)?)?;
+            let modules = own_modules(folder, &embedding)?;
+            let texts = pairs.distinct_left(&Tokenizer::from_file(&path)?, modules.as_ref())?;
             let batch_size = plan.recipe().training.evaluation_batch_size;
-            let cached = TeacherCacheOptions { embedding, batch_size };
+            let pipeline =
+                modules.map(|of| pipeline(&of, &teacher, &options.device)).transpose()?;
+            let cached = TeacherCacheOptions { embedding, pipeline, batch_size };
             let (path, device) = (run.teacher_vectors(), &options.device);
             let cache = TeacherCache::open(&path, &teacher.encoder, texts, cached, device)?;
             models.teacher_cache = Some(cache);
         }
         _ => {
             check_same_tokens(folder, &options.model_folder)?;
+            for embedding in forward_plan.teacher_embeddings() {
+                if let Some(modules) = own_modules(folder, &embedding)? {
+                    let path = folder.join("modules.json");
+                    return Err(RunError::TeacherModules { path, problem: shown(&modules) }.into());
+                }
+            }
             models.teacher = Some(teacher);
         }
     }
     Ok(models)
+}
+
+/// The modules of a sentence-transformers folder that make the teacher's sentence embeddings, if
+/// they are others than the layer and pooling of an objective. They are for the last layer: an
+/// objective that reads another one pools it by itself.
+pub(super) fn own_modules(
+    folder: &Path,
+    embedding: &SentenceEmbedding,
+) -> Result<Option<SentenceModules>, Error> {
+    let Some(modules) = read_sentence_modules(folder)? else { return Ok(None) };
+    let n_layers = read_config(folder)?.0.num_hidden_layers;
+    let is_other = is_last(embedding, n_layers) && !make_embedding(&modules, embedding, n_layers);
+    Ok(Some(modules).filter(|_| is_other))
+}
+
+fn pipeline(
+    modules: &SentenceModules,
+    teacher: &Model,
+    device: &Device,
+) -> Result<SentencePipeline, Error> {
+    let (pooling, width) =
+        (modules.pooling.unwrap_or_default(), teacher.encoder.config().hidden_size);
+    Ok(SentencePipeline::new(pooling, &modules.dense, width, device)?)
+}
+
+/// Modules in words, for messages.
+fn shown(modules: &SentenceModules) -> String {
+    let pooling = modules.pooling.unwrap_or_default().name();
+    let dense = format!("{} dense layers", modules.dense.len());
+    let case = if modules.do_lower_case { ", lower-cased texts" } else { "" };
+    format!("{pooling} pooling, {dense}{case}")
 }
 
 /// Fails unless teacher and student have the same tokenizer file.

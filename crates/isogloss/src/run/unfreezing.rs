@@ -70,7 +70,8 @@ impl Trainer<'_> {
         };
         let step = self.progress.step;
         let all = FixedLayersConfig { layers: (0..n_layers).collect() };
-        let all: Box<dyn Schedule> = Box::new(all.init(n_layers, &AdapterRecipe::scope(recipe)));
+        let all: Box<dyn Schedule> =
+            Box::new(all.init(n_layers, &AdapterRecipe::scope(recipe, self.model())));
         let moment = Moment { step, total_steps: self.learning_rate.total_steps };
         let model = apply_schedules(self.model().clone(), &[all], moment);
         let batch_size = recipe.training.batch_size;

@@ -111,6 +111,11 @@ impl ForwardPlan {
         embeddings.all(|other| other == Some(first)).then_some(first)
     }
 
+    /// The sentence embeddings that objectives read of the teacher.
+    pub(crate) fn teacher_embeddings(&self) -> impl Iterator<Item = SentenceEmbedding> {
+        self.needs().filter_map(|needs| needs.teacher_embedding)
+    }
+
     /// Whether an objective reads the teacher's logits, not only its hidden states.
     pub(crate) fn needs_teacher_logits(&self) -> bool {
         let mut views = self.groups.iter().flatten();

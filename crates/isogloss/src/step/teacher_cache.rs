@@ -19,6 +19,7 @@ use isogloss_model::{Encoder, ForwardOptions, Pooling};
 use isogloss_text::{Encoded, Features, Target, TokenBatch, sequential_by_length};
 
 use crate::Error;
+use crate::embedding::sentence_pipeline::SentencePipeline;
 use crate::error::{RunError, io};
 use crate::ground::tensors::host_values;
 
@@ -35,9 +36,12 @@ const KIND: u64 = u64::from_le_bytes(*b"isoteach");
 const TOLERANCE: f32 = 1e-3;
 
 /// Options of the teacher cache: which embeddings are cached, and the batch size.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct TeacherCacheOptions {
     pub(crate) embedding: SentenceEmbedding,
+    /// Pooling and dense layers of the teacher's own modules (sentence-transformers), in place of
+    /// the pooling of `embedding`, which is of the last layer then.
+    pub(crate) pipeline: Option<SentencePipeline>,
     /// Batch size, in texts.
     pub(crate) batch_size: usize,
 }
@@ -64,14 +68,15 @@ impl TeacherCache {
     ) -> Result<Self, Error> {
         let plain = |input| Features { input, target: Target::None };
         let teacher_texts: Vec<_> = teacher_texts.into_iter().map(plain).collect();
+        let embedding = options.embedding;
         let maker = Maker { teacher, texts: &teacher_texts, options, device };
-        let width = teacher.config().hidden_size;
+        let width = maker.width();
         if !path.exists() || !holds(path, &maker)? {
             maker.make(path)?;
         }
         let rows = texts.into_iter().zip(0..).map(|(text, row)| (text.ids, row));
         let file = Mutex::new(File::open(path).map_err(io(path))?);
-        let (path, embedding) = (path.to_owned(), options.embedding);
+        let path = path.to_owned();
         Ok(Self { path, file, rows: rows.collect(), width, embedding })
     }
 
@@ -123,8 +128,17 @@ impl Maker<'_> {
         let states = self.teacher.forward(&input, &ForwardOptions::evaluation()).hidden_states;
         let states = hidden_state(&states, self.options.embedding.layer)
             .map_err(|source| RunError::TeacherLayer { source })?;
-        let pooling = self.options.embedding.pooling;
-        Ok(host_values(sentence_embeddings(states, input.attention_mask, pooling)))
+        let (mask, pooling) = (input.attention_mask, self.options.embedding.pooling);
+        Ok(host_values(match &self.options.pipeline {
+            Some(pipeline) => pipeline.embed(states, mask, true),
+            None => sentence_embeddings(states, mask, pooling),
+        }))
+    }
+
+    /// Size of an embedding.
+    fn width(&self) -> usize {
+        let hidden_size = self.teacher.config().hidden_size;
+        self.options.pipeline.as_ref().map_or(hidden_size, |of| of.width(hidden_size, true))
     }
 
     /// Cache key: a hash of the layer, the pooling and the token ids of all texts.
@@ -140,7 +154,7 @@ impl Maker<'_> {
     }
 
     fn header(&self, sum: u64) -> [u8; HEADER] {
-        let width = self.teacher.config().hidden_size as u64;
+        let width = self.width() as u64;
         let mut numbers = [KIND, self.texts.len() as u64, width, self.key(), sum, 0];
         numbers[5] = numbers[..5].iter().copied().fold(0, split_seed);
         let mut header = [0; HEADER];
@@ -153,7 +167,7 @@ impl Maker<'_> {
     fn make(&self, path: &Path) -> Result<(), Error> {
         let partial = path.with_extension("partial");
         let mut file = File::create(&partial).map_err(io(&partial))?;
-        let width = self.teacher.config().hidden_size;
+        let width = self.width();
         let lengths: Vec<usize> = self.texts.iter().map(|text| text.input.len()).collect();
         let mut sum = 0u64;
         for indices in sequential_by_length(&lengths, self.options.batch_size) {

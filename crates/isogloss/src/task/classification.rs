@@ -3,7 +3,8 @@
 use isogloss_methods::{DataNeed, MethodInfo, method_options};
 use isogloss_model::{HeadSpec, Pooling};
 use isogloss_text::{
-    Example, FeatureOptions, Featurized, LabelSet, TextError, Tokenizer, featurize_classification,
+    Annotation, Example, FeatureOptions, Featurized, LabelSet, TextError, Tokenizer,
+    featurize_classification,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,10 @@ impl Task for Classification {
 impl LabeledTask for Classification {
     fn target(&self) -> TargetKind {
         TargetKind::Class
+    }
+
+    fn annotation(&self) -> Annotation {
+        Annotation::Class
     }
 
     fn labels(&self, examples: &[Example]) -> LabelSet {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Dataset statistics: examples that were kept, truncated and left out, and words without a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct DataReport {
     /// Examples kept.
     pub n: usize,
@@ -21,6 +21,9 @@ pub struct DataReport {
     pub n_words_cut: usize,
     /// Examples left out because the source language lacks their label, by label.
     pub left_out: BTreeMap<String, usize>,
+    /// Texts without the field of spans, in files where others have it; they count as texts without
+    /// spans.
+    pub n_without_spans: usize,
     /// Training examples without a translation, where translations are read.
     pub n_untranslated: usize,
     /// Parallel sentences left out because their word alignment is empty.
@@ -52,6 +55,7 @@ impl DataReport {
         for (label, n) in &other.left_out {
             *self.left_out.entry(label.clone()).or_default() += n;
         }
+        self.n_without_spans += other.n_without_spans;
         self.n_untranslated += other.n_untranslated;
         self.n_unlinked += other.n_unlinked;
     }
@@ -60,6 +64,7 @@ impl DataReport {
     /// The command line and the page show these.
     pub fn in_words(&self) -> Vec<CountInWords> {
         let Self { n_truncated, n_words_lost, n_words_cut, n_untranslated, n_unlinked, .. } = *self;
+        let n_without_spans = self.n_without_spans;
         let n_unknown = n_words_lost - n_words_cut;
         let labels = self.left_out.iter().map(|(label, n)| format!("{label} ({n})"));
         let labels = labels.collect::<Vec<_>>().join(", ");
@@ -77,6 +82,13 @@ impl DataReport {
                 n_left_out,
                 "left out",
                 format!("{n_left_out} examples with labels that are not learned: {labels}"),
+            ),
+            (
+                n_without_spans,
+                "no spans",
+                format!(
+                    "{n_without_spans} texts lack the field of spans; they are read as texts without any"
+                ),
             ),
             (
                 n_untranslated,

@@ -39,21 +39,22 @@ impl LabeledSet {
         examples: &[Example],
         featurized: Featurized,
     ) -> Result<Self, Error> {
+        let kept = || featurized.kept.iter().map(|index| &examples[*index]);
         let report = DataReport {
             n: featurized.features.len(),
             n_truncated: featurized.truncation.n_truncated,
             longest: featurized.truncation.longest,
             n_words_lost: featurized.truncation.n_words_lost,
             n_words_cut: featurized.truncation.n_words_cut,
-            left_out: featurized.skipped,
+            n_without_spans: kept().filter(|example| example.lacks_spans).count(),
+            left_out: featurized.skipped.clone(),
             ..DataReport::default()
         };
         if report.n == 0 {
             return Err(DataError::NoExamplesLeft { path }.into());
         }
-        let kept = featurized.kept.iter().map(|index| &examples[*index]);
         let kept: Vec<Sentence> =
-            kept.flat_map(|example| sentences(std::slice::from_ref(example))).cloned().collect();
+            kept().flat_map(|example| sentences(std::slice::from_ref(example))).cloned().collect();
         let treebank =
             (!kept.is_empty()).then(|| Treebank { path: path.as_path().into(), sentences: kept });
         let Featurized { features, lost, .. } = featurized;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use isogloss_text::Language;
 use serde::{Deserialize, Serialize};
 
+use super::data_report::DataReport;
 use super::scores::{LanguageResult, Scores};
 use super::traits::Task;
 use crate::metrics::TransferSummary;
@@ -35,6 +36,10 @@ pub struct Results {
     /// Mean of the main score in few-shot transfer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean_few_shot: Option<f64>,
+    /// Counts of what was truncated, lost and left out in the data of the run; `None` for a run of
+    /// an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataReport>,
 }
 
 impl Results {
@@ -61,6 +66,7 @@ impl Results {
             n_targets: summary.n_targets,
             few_shot: BTreeMap::new(),
             mean_few_shot: None,
+            data: None,
         }
     }
 

@@ -4,12 +4,13 @@
 use std::path::Path;
 
 use isogloss_model::{HeadSpec, LoadedModel};
-use isogloss_text::{FeatureOptions, Language, LanguagePattern, Tokenizer, Unseen};
+use isogloss_text::{FeatureOptions, Tokenizer, Unseen};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::TaskConfig;
 use super::reading::SavedReading;
+use super::saved_language_adapter::SavedLanguageAdapter;
 use super::traits::{LabeledTask, TargetKind};
 use crate::Error;
 use crate::error::ToolError;
@@ -36,16 +37,6 @@ pub struct SavedScoring {
     /// model as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language_adapter: Option<SavedLanguageAdapter>,
-}
-
-/// Language adapters (MAD-X) that a run exchanged to score languages other than the source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SavedLanguageAdapter {
-    /// The source language, whose adapter the model has.
-    pub source: Language,
-    /// The adapter folders; `None` if other languages were scored without a language adapter.
-    pub path: Option<LanguagePattern>,
 }
 
 /// The smallest valid maximum length, in tokens.
@@ -76,7 +67,9 @@ impl SavedScoring {
         let this: Self = serde_json::from_value(saved.clone()).map_err(|error| {
             ToolError::Scoring { path: path.to_owned(), problem: error.to_string() }
         })?;
-        this.for_model(loaded, head, path)
+        let folder = path.parent().unwrap_or(path);
+        let language_adapter = this.language_adapter.map(|of| of.found_from(folder));
+        Self { language_adapter, ..this }.for_model(loaded, head, path)
     }
 
     /// Validates the settings for a model, and limits the maximum length to the model's. `path` is
@@ -111,9 +104,11 @@ impl SavedScoring {
         Err(ToolError::Scoring { path: path.to_owned(), problem }.into())
     }
 
-    /// Serializes the settings for the model's files.
-    pub(crate) fn to_json(&self) -> Value {
-        serde_json::to_value(self).expect("names and numbers are printable")
+    /// Serializes the settings for the files of a model folder.
+    pub(crate) fn to_json(&self, folder: &Path) -> Value {
+        let language_adapter = self.language_adapter.clone().map(|of| of.written_into(folder));
+        let written = Self { language_adapter, ..self.clone() };
+        serde_json::to_value(written).expect("names and numbers are printable")
     }
 
     /// The task, which is supervised.

@@ -128,12 +128,58 @@ fn spans_under_another_name_are_asked_for() {
         Ok(examples) => format!("{examples:?}"),
         Err(error) => error.to_string(),
     };
-    let expected = "de.jsonl:1: no field \"slots\", did you mean \"entities\"?";
-    assert_eq!(message(r#"{"text": "Bonn", "entities": [[0, 4, "LOC"]]}"#), expected);
-    assert_eq!(message(r#"{"text": "Bonn"}"#), "de.jsonl:1: no field \"slots\"");
+    let expected = |line: usize, found: &str| {
+        format!(
+            "de.jsonl:{line}: no field \"slots\", which holds the spans of a text, [] where there are \
+             none; found [{found}]; data.columns.slots says which holds them"
+        )
+    };
+    let other = r#"{"text": "Bonn", "entities": [[0, 4, "LOC"]]}"#;
+    assert_eq!(message(other), expected(1, "\"text\", \"entities\""));
+    assert_eq!(message("{\"text\": \"Bonn\"}\n{\"text\": \"a\"}"), expected(1, "\"text\""));
+    assert!(message("{\"text\": \"Bonn\", \"slots\": []}").contains("lacks_spans: false"));
     // An example without the span field beside one with it.
     let some = "{\"text\": \"an\"}\n{\"text\": \"Bonn\", \"slots\": [{\"start\": 0, \"end\": 4, \"label\": \"LOC\"}]}";
     assert!(message(some).contains("name: \"LOC\""), "{}", message(some));
+    let lacking = |data: &str| {
+        let examples = read_examples(data.as_bytes(), "de.jsonl".as_ref(), &options).unwrap();
+        examples.iter().map(|example| example.lacks_spans).collect::<Vec<_>>()
+    };
+    assert_eq!(lacking(some), [true, false]);
+    // So it is with a field of another name.
+    let columns = Columns { slots: "entities".into(), ..Columns::default() };
+    let named = options.clone().with_columns(columns);
+    let renamed = some.replace("slots", "entities");
+    let examples = read_examples(renamed.as_bytes(), "de.jsonl".as_ref(), &named).unwrap();
+    assert_eq!([examples[0].lacks_spans, examples[1].lacks_spans], [true, false]);
+    let nowhere = "{\"text\": \"an\"}".as_bytes();
+    let error = read_examples(nowhere, "de.jsonl".as_ref(), &named).unwrap_err().to_string();
+    assert!(error.contains("no field \"entities\""), "{error}");
+    // A list under another name is spans, unless it stands beside the spans of another line.
+    let beside = format!("{some}\n{other}");
+    assert_eq!(message(&beside), expected(3, "\"text\", \"entities\""));
+    let words = r#"{"text": "an", "words": ["an"]}"#;
+    let with_words = r#"{"text": "an", "words": ["an"], "slots": []}"#;
+    assert_eq!(lacking(&format!("{words}\n{with_words}")), [true, false]);
+}
+
+#[test]
+fn a_class_is_no_fraction() {
+    let options = ReadOptions::new(Format::Jsonl).with_annotation(Annotation::Class);
+    let read = |line: &str| {
+        let lines = format!("{{\"text\": \"an\", \"label\": 1}}\n{line}\n");
+        read_examples(lines.as_bytes(), "de.jsonl".as_ref(), &options)
+    };
+    for (number, found) in [("1.0", "1.0"), ("0.5", "0.5"), ("1e3", "1000.0")] {
+        let error = read(&format!("{{\"text\": \"an\", \"label\": {number}}}")).unwrap_err();
+        let expected = format!(
+            "de.jsonl:2: \"label\" must be the name of a class, or its number as an integer, found {found}"
+        );
+        assert_eq!(error.to_string(), expected);
+    }
+    for label in ["0", "-1", "\"0.5\"", "\"on\""] {
+        read(&format!("{{\"text\": \"an\", \"label\": {label}}}")).unwrap();
+    }
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn text(text: &str, slots: &[(usize, usize)]) -> Example {
     let slots = slots.iter().map(slot).collect();
     let content = Content::Text { text: text.into(), pair: None, label: None, slots };
     let path = std::path::Path::new("en.jsonl").into();
-    Example { origin: Origin { path, line: 1 }, content, split: None }
+    Example { origin: Origin { path, line: 1 }, content, split: None, lacks_spans: false }
 }
 
 /// The code-switched text, its slots, and the texts at the new spans of its words.

@@ -25,7 +25,7 @@ fn example(text: &str, pair: Option<&str>) -> Example {
     let (label, pair) = (Some("on".to_owned()), pair.map(str::to_owned));
     let path = std::path::Path::new("en.jsonl").into();
     let content = Content::Text { text: text.into(), pair, label, slots };
-    Example { origin: Origin { path, line: 1 }, content, split: None }
+    Example { origin: Origin { path, line: 1 }, content, split: None, lacks_spans: false }
 }
 
 /// All translations of an example over many seeds.

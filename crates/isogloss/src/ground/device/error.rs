@@ -65,16 +65,11 @@ pub enum DeviceError {
         /// The error message of the driver or of Burn.
         problem: String,
     },
-    /// A GPU without arithmetic in a precision.
-    #[error(
-        "device {device} ({adapter}) has no {precision} arithmetic, as its driver says; use \
-         --precision f32 or another device"
-    )]
+    /// A device without arithmetic in a precision.
+    #[error("device {device} has no {precision} arithmetic; use --precision f32 or another device")]
     NoPrecision {
         /// The device with its number.
         device: String,
-        /// The name that the adapter reports.
-        adapter: String,
         /// The precision.
         precision: Precision,
     },

@@ -17,19 +17,19 @@ pub struct OpenDevice {
 
 impl OpenDevice {
     /// Sets the precision of matrix products in this process, as long as it computes on this
-    /// device; see [`Precision`]. A CPU rounds the operands and computes in `f32`.
+    /// device; see [`Precision`]. Flex rounds the operands and computes in `f32`.
     ///
     /// # Errors
-    /// [`DeviceError::NoPrecision`] if a GPU has no arithmetic in that precision.
+    /// [`DeviceError::NoPrecision`] if the device has no arithmetic in that precision.
     pub fn with_precision(self, precision: Precision) -> Result<Self, DeviceError> {
         let dtype = match precision {
             Precision::F32 => DType::F32,
             Precision::F16 => DType::F16,
             Precision::Bf16 => DType::BF16,
         };
-        if self.info.api != "cpu" && !self.device.supports_dtype(dtype) {
-            let (device, adapter) = (self.info.name, self.info.adapter.unwrap_or_default());
-            return Err(DeviceError::NoPrecision { device, adapter, precision });
+        if !self.device.supports_dtype(dtype) {
+            let device = self.info.name;
+            return Err(DeviceError::NoPrecision { device, precision });
         }
         set_matmul_precision(precision);
         Ok(self)

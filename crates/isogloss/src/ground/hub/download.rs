@@ -64,23 +64,33 @@ impl Downloader {
         let listed: BTreeSet<&str> = listed.collect();
         let commit = Commit { downloader: self, id: &info.sha, listed, progress };
 
-        let needed = files::needed(|file| commit.listed.contains(file));
+        let inner = match commit.listed.contains(files::MODULES) {
+            true => files::encoder_folder(&commit.fetch(files::MODULES)?)?,
+            false => String::new(),
+        };
+        let within = |file: &str| format!("{inner}{file}");
+        let is_listed = |file: &str| commit.listed.contains(within(file).as_str());
+        let needed = files::needed(is_listed);
         for file in needed.files {
-            commit.fetch(file)?;
+            commit.fetch(&within(file))?;
         }
-        for file in files::OPTIONAL.into_iter().filter(|file| commit.listed.contains(file)) {
-            commit.fetch(file)?;
+        for file in files::OPTIONAL {
+            for file in BTreeSet::from([file.to_owned(), within(file)]) {
+                if commit.listed.contains(file.as_str()) {
+                    commit.fetch(&file)?;
+                }
+            }
         }
         for file in commit.listed.iter().filter(|file| files::is_of_module(file)) {
             commit.fetch(file)?;
         }
-        let weights = needed.weights.iter().find(|file| commit.listed.contains(*file));
-        let weights =
-            weights.ok_or_else(|| self.missing("model.safetensors or pytorch_model.bin"))?;
-        let weights_path = commit.fetch(weights)?;
+        let weights = needed.weights.iter().find(|file| is_listed(file));
+        let weights = weights
+            .ok_or_else(|| self.missing(&within("model.safetensors or pytorch_model.bin")))?;
+        let weights_path = commit.fetch(&within(weights))?;
         if files::is_index(weights) {
             for shard in files::shards(&weights_path)? {
-                commit.fetch(&shard)?;
+                commit.fetch(&within(&shard))?;
             }
         }
 
@@ -196,7 +206,8 @@ impl Commit<'_> {
         let part = blob.with_extension("part");
 
         if size(&blob) == Some(expected) {
-            return link(&blob, target).map_err(|source| HubError::from_io(source, target));
+            let depth = file.matches('/').count();
+            return link(&blob, target, depth).map_err(|source| HubError::from_io(source, target));
         }
         // hf-hub appends to an existing part and would request a range past the end.
         if size(&part).is_some_and(|received| received >= expected) {
@@ -228,16 +239,18 @@ fn size(path: &Path) -> Option<u64> {
     fs::metadata(path).ok().map(|metadata| metadata.len())
 }
 
-/// Links `target`, in `snapshots/<commit>/`, to `blob`, in `blobs/`; copies it where there are no
-/// symbolic links.
-fn link(blob: &Path, target: &Path) -> std::io::Result<()> {
+/// Links `target`, in `snapshots/<commit>/` or `depth` folders below it, to `blob`, in `blobs/`;
+/// copies it where there are no symbolic links.
+#[cfg_attr(not(unix), expect(unused_variables, reason = "only links have a depth"))]
+fn link(blob: &Path, target: &Path, depth: usize) -> std::io::Result<()> {
     if let Some(folder) = target.parent() {
         fs::create_dir_all(folder)?;
     }
     #[cfg(unix)]
     {
         let name = blob.file_name().unwrap_or_default();
-        std::os::unix::fs::symlink(Path::new("../../blobs").join(name), target)
+        let blobs = format!("{}blobs", "../".repeat(2 + depth));
+        std::os::unix::fs::symlink(Path::new(&blobs).join(name), target)
     }
     #[cfg(not(unix))]
     {

@@ -10,14 +10,45 @@ use serde::Deserialize;
 use super::error::HubError;
 use super::source::is_plain;
 
+/// List of the modules of a sentence-transformers repository.
+pub(super) const MODULES: &str = "modules.json";
+
+/// Folder of the encoder in the old layout of sentence-transformers, such as `0_Transformer/`, by
+/// `modules.json`; empty if the encoder is in the root.
+pub(super) fn encoder_folder(modules: &Path) -> Result<String, HubError> {
+    #[derive(Deserialize)]
+    struct Module {
+        path: String,
+        r#type: String,
+    }
+    let bad = |reason| HubError::BadIndex { path: modules.to_owned(), reason };
+    let text = fs::read(modules).map_err(|source| HubError::from_io(source, modules))?;
+    let list: Vec<Module> =
+        serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
+    let encoder = list.into_iter().find(|of| of.r#type.rsplit('.').next() == Some("Transformer"));
+    match encoder.map(|module| module.path) {
+        Some(path) if is_plain(&path) => Ok(format!("{path}/")),
+        Some(path) if !path.is_empty() => {
+            Err(bad(format!("expected a plain folder name, found {path:?}")))
+        }
+        Some(_) | None => Ok(String::new()),
+    }
+}
+
 /// Optional files, downloaded if the repository has them.
-pub(super) const OPTIONAL: [&str; 8] = [
+pub(super) const OPTIONAL: [&str; 14] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
-    "modules.json",
+    MODULES,
     "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
     "config_sentence_transformers.json",
     "head_config.json",
 ];
@@ -111,7 +142,14 @@ pub(super) fn cached_commit(cache: &Cache, repo: &Repo) -> Option<String> {
     is_plain(&commit).then_some(commit)
 }
 
-fn missing_files(folder: &Path) -> Vec<String> {
+fn missing_files(root: &Path) -> Vec<String> {
+    let modules = root.join(MODULES);
+    let inner = match modules.is_file().then(|| encoder_folder(&modules)) {
+        Some(Ok(inner)) => inner,
+        Some(Err(_)) => return vec![MODULES.to_owned()],
+        None => String::new(),
+    };
+    let folder = root.join(&inner);
     let has = |file: &str| folder.join(file).is_file();
     let Needed { files, weights } = needed(has);
     let mut missing: Vec<String> =
@@ -124,5 +162,5 @@ fn missing_files(folder: &Path) -> Vec<String> {
         },
         Some(_) => {}
     }
-    missing
+    missing.into_iter().map(|file| inner.clone() + &file).collect()
 }

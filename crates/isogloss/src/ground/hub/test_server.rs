@@ -165,7 +165,7 @@ fn send(
          x-repo-commit: {}\r\netag: \"etag-of-{}\"\r\n\
          Content-Range: bytes {start}-{}/{}\r\nContent-Length: {}\r\n\r\n",
         state.commit,
-        name.replace('.', "-"),
+        name.replace(['.', '/'], "-"),
         end - 1,
         bytes.len(),
         body.len()

@@ -106,6 +106,52 @@ fn fetched_once_then_served_from_the_cache() {
     assert_eq!(hub(&pinned).resolve(&options).unwrap(), folder);
 }
 
+/// The earlier layout of sentence-transformers, with the encoder in a folder of its own.
+#[test]
+fn an_encoder_in_a_module_folder_is_fetched() {
+    let modules = r#"[{"idx": 0, "name": "0", "path": "0_Transformer",
+                       "type": "sentence_transformers.models.Transformer"},
+                      {"idx": 1, "name": "1", "path": "1_Pooling",
+                       "type": "sentence_transformers.models.Pooling"}]"#;
+    let files = [
+        ("modules.json", modules),
+        ("0_Transformer/config.json", "{}"),
+        ("0_Transformer/tokenizer.json", "tokens"),
+        ("0_Transformer/tokenizer_config.json", "more"),
+        ("0_Transformer/special_tokens_map.json", "special"),
+        ("0_Transformer/sentence_distilbert_config.json", "length"),
+        ("0_Transformer/pytorch_model.bin", "weights"),
+        ("0_Transformer/vocab.txt", "not wanted"),
+        ("1_Pooling/config.json", "mean"),
+    ];
+    let mut server = Server::with_files(&files);
+    let cache = cache();
+    let mut options = options(&server, &cache);
+    let folder = hub(REPO).resolve(&options).unwrap();
+    let wanted = [
+        "config.json",
+        "pytorch_model.bin",
+        "sentence_distilbert_config.json",
+        "special_tokens_map.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ];
+    assert_eq!(names(&folder), ["0_Transformer", "1_Pooling", "modules.json"]);
+    assert_eq!(names(&folder.join("0_Transformer")), wanted);
+    // Files below the root are linked for another commit too.
+    server.set(|state| state.commit = "f".repeat(40));
+    let next = hub(REPO).resolve(&options).unwrap();
+    assert_ne!(next, folder);
+    let weights = std::fs::read_to_string(next.join("0_Transformer/pytorch_model.bin"));
+    assert_eq!(weights.unwrap(), "weights");
+    // The cache is known to be whole, or to lack a file.
+    options.offline = true;
+    assert_eq!(hub(REPO).resolve(&options).unwrap(), next);
+    std::fs::remove_file(next.join("0_Transformer/tokenizer.json")).unwrap();
+    let error = hub(REPO).resolve(&options).unwrap_err().to_string();
+    assert!(error.contains("0_Transformer/tokenizer.json"), "{error}");
+}
+
 #[test]
 fn an_unchanged_blob_is_linked_for_a_new_commit() {
     let mut server = Server::tiny();

@@ -83,7 +83,7 @@ mod tests {
 
     fn choose(options: &AlignmentOptions, links: &[&str]) -> WordPairs {
         let text = "The house, Bonn\tdas Haus, Bonn\na b\tx y\nA house\tein Haus\n";
-        let pairs = read_pairs(text.as_bytes(), "en-de.tsv".as_ref()).unwrap();
+        let pairs = read_pairs(text.as_bytes(), "en-de.tsv".as_ref(), None).unwrap();
         let alignments = links.iter().map(|line| Alignment::parse(line, 9, 9).unwrap());
         WordPairs::choose(pairs.iter().zip(alignments), options)
     }

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use burn::module::Module;
 use isogloss_model::{AdapterChoice, AdapterLibrary, Model, load_adapter};
 use isogloss_text::Language;
 
@@ -42,6 +43,16 @@ impl Predictor {
         let mut model = self.loaded.model.clone();
         exchange(&mut model, folder.as_deref())?;
         Ok(Some(model))
+    }
+
+    /// The model that its run scored a language with, as [`exchanged_for`](Self::exchanged_for),
+    /// with parameters that require gradients.
+    ///
+    /// # Errors
+    /// As [`exchanged_for`](Self::exchanged_for).
+    pub fn trainable_for(&self, language: &Language) -> Result<Model, Error> {
+        let exchanged = self.exchanged_for(language)?;
+        Ok(exchanged.unwrap_or_else(|| self.loaded.model.clone()).train())
     }
 
     /// Predicts texts of one language with the parts of the model that its run used for the
