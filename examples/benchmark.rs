@@ -20,7 +20,7 @@ use anyhow::Context;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
 use clap::Parser;
-use isogloss::device::{DeviceChoice, open};
+use isogloss::device::{DeviceChoice, Precision, open};
 use isogloss::methods::{
     AdamW, AdamWConfig, CrossEntropyConfig, Gradients, ObjectiveConfig, StepInput,
 };
@@ -52,6 +52,9 @@ struct Args {
     /// Device of isogloss
     #[arg(long, default_value = "flex")]
     device: DeviceChoice,
+    /// Precision of isogloss's matrix products: f32, f16 or bf16
+    #[arg(long, default_value = "f32")]
+    precision: Precision,
     /// Device of PyTorch: cpu or cuda
     #[arg(long, default_value = "cpu")]
     torch_device: String,
@@ -202,6 +205,7 @@ fn measure_ours(args: &Args, case: &Case) -> anyhow::Result<Figures> {
     command.arg("--model").arg(trimmed.unwrap_or(&args.model)).arg("--data").arg(&args.data);
     command.arg("--steps").arg(args.steps.to_string());
     command.arg("--device").arg(args.device.to_string());
+    command.arg("--precision").arg(args.precision.to_string());
     if args.repeat {
         command.arg("--repeat");
     }
@@ -238,7 +242,7 @@ const N_LABELS: usize = 42;
 const N_WARMUP: usize = 2;
 
 fn measure(args: &Args, case: &Case) -> anyhow::Result<Value> {
-    let device = open(args.device)?.device;
+    let device = open(args.device)?.with_precision(args.precision)?.device;
     let device = if case.train { device.autodiff() } else { device };
     let labels = (0..N_LABELS).map(|label| label.to_string()).collect();
     let spec = HeadSpec::sequence(labels, Pooling::Mean);

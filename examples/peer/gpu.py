@@ -6,8 +6,8 @@
 The model has the sizes of multilingual-e5-small and random weights; the texts of the case
 "natural" are the English commands of examples/data, cut by the tokenizer of isogloss-tiny. isogloss
 goes through the batches of a case twice and the second pass is timed, as kernels are compiled and
-tuned in the first one; PyTorch gets four steps more than are timed. PyTorch runs eager and compiled,
-in f32 (without TF32) and under bf16 autocast. Shares of the peak divide the work of the step, 6
+tuned in the first one; PyTorch gets four steps more than are timed. isogloss runs in f32 and with f16
+products, PyTorch eager and compiled, in f32 (without TF32) and under bf16 autocast. Shares of the peak divide the work of the step, 6
 operations for each weight of a matrix and each token and the products of attention, by the rate of
 an 8192 x 8192 product in the same precision through PyTorch on the same card.
 
@@ -47,6 +47,7 @@ CONFIG = {
 }
 # Mode, batch, tokens of a row.
 CASES = [("train", 32, 128), ("train", 16, 512), ("train", 32, None), ("infer", 32, 128)]
+PRECISIONS = ["f32", "f16"]
 VARIANTS = [("eager f32", False, False), ("eager bf16", True, False), ("compiled f32", False, True), ("compiled bf16", True, True)]
 
 
@@ -64,12 +65,12 @@ def name(case):
     return f"{mode} {batch} x {seq or 'natural'}"
 
 
-def ours(arguments, folder, case):
+def ours(arguments, folder, case, precision):
     """Run isogloss on a case; return its line, or why there is none."""
     mode, batch, seq = case
     what = {"train": mode == "train", "batch": batch, "seq": seq, "vocab": CONFIG["vocab_size"], "table": "whole"}
     command = [arguments.benchmark, "--model", folder, "--data", DATA, "--device", arguments.device]
-    command += ["--steps", str(arguments.steps), "--repeat", "--one", json.dumps(what)]
+    command += ["--precision", precision, "--steps", str(arguments.steps), "--repeat", "--one", json.dumps(what)]
     began = time.perf_counter()
     try:
         run = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=arguments.limit)
@@ -166,7 +167,8 @@ def main():
             rows.append(line)
 
         for case in CASES:
-            note(case, "isogloss", ours(arguments, folder, case))
+            for precision in PRECISIONS:
+                note(case, f"isogloss {precision}", ours(arguments, folder, case, precision))
             for what, bf16, compiled in VARIANTS[:2]:
                 note(case, what, theirs(arguments, folder, case, bf16, compiled))
         for case in CASES:
@@ -175,17 +177,17 @@ def main():
                     note(case, what, theirs(arguments, folder, case, bf16, compiled))
     print(f"\n{torch.cuda.get_device_name()}, PyTorch {torch.__version__}: copy {rates['copy'] / 1e9:.0f} GB/s, ", end="")
     print(f"products {rates['f32'] / 1e12:.1f} TFLOP/s in f32, {rates['bf16'] / 1e12:.0f} in bf16")
-    print(f"{'':<22}{'':<15}{'ms / step':>10}{'x isogloss':>12}{'of peak':>9}{'MB':>8}")
+    print(f"{'':<22}{'':<15}{'ms / step':>10}{'x isogloss f32':>15}{'of peak':>9}{'MB':>8}")
     for case in CASES:
-        own = next((row for row in rows if row["case"] == name(case) and row["what"] == "isogloss"), {})
+        own = next((row for row in rows if row["case"] == name(case) and row["what"] == "isogloss f32"), {})
         for row in (row for row in rows if row["case"] == name(case)):
             if "median_secs" not in row:
                 print(f"{row['case']:<22}{row['what']:<15}{row['error'].splitlines()[-1]:>10}")
                 continue
             ratio = own.get("median_secs", float("nan")) / row["median_secs"]
-            peak = rates["bf16" if "bf16" in row["what"] else "f32"]
+            peak = rates["f32" if "f32" in row["what"] else "bf16"]
             share = operations(*case) / row["median_secs"] / peak if case[2] else float("nan")
-            print(f"{row['case']:<22}{row['what']:<15}{row['median_secs'] * 1e3:>10.2f}{ratio:>12.2f}", end="")
+            print(f"{row['case']:<22}{row['what']:<15}{row['median_secs'] * 1e3:>10.2f}{ratio:>15.2f}", end="")
             print(f"{share:>9.1%}{row.get('device_mb') or 0:>8.0f}")
 
 

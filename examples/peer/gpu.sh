@@ -15,9 +15,10 @@ benchmark=$bin/examples/benchmark
 [[ -x $benchmark ]] || benchmark=$bin/benchmark
 
 "$bin/isogloss" devices
+timeout 60 "$bin/isogloss" devices --check --device vulkan --out "$out/isogloss-check.json"
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null
 
-timeout 330 python3 examples/peer/gpu.py --benchmark "$benchmark" --out "$out" 2>"$out/gpu.err" || tail -5 "$out/gpu.err"
+timeout 300 python3 examples/peer/gpu.py --benchmark "$benchmark" --budget 250 --out "$out" 2>"$out/gpu.err" || tail -5 "$out/gpu.err"
 
 # A whole run, whose scores must be those of the CPU.
 for device in vulkan flex; do

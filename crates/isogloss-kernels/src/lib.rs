@@ -39,6 +39,7 @@ mod cross_entropy;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod cube;
 mod dropout;
+mod embedding;
 #[cfg(feature = "flex")]
 mod flex;
 mod gelu;
@@ -55,12 +56,15 @@ pub use attention::attention;
 pub use clip::clip_by_global_norm;
 pub use cross_entropy::{IGNORE_INDEX, cross_entropy};
 pub use dropout::{Dropout, column_mask, dropout};
+pub use embedding::embedding;
 pub use gelu::gelu;
 pub use isogloss_random::{normal, signs, split_seed, uniform};
 pub use launches::count_launches;
 pub use layer_norm::dropout_add_layer_norm;
 pub use linear::linear;
-pub use precision::{Precision, matmul_precision, set_matmul_precision};
+pub use precision::{
+    ParsePrecisionError, Precision, matmul_precision, set_matmul_precision,
+};
 pub use sum_of_squares::sum_of_squares;
 
 /// The example of the README.

@@ -1,6 +1,7 @@
 //! Precision of matrix products: single or half, with single-precision accumulation.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use burn::backend::Backend;
@@ -36,6 +37,27 @@ impl fmt::Display for Precision {
             Self::F16 => "f16",
             Self::Bf16 => "bf16",
         })
+    }
+}
+
+/// Error: text that names no precision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParsePrecisionError;
+
+impl fmt::Display for ParsePrecisionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected f32, f16 or bf16")
+    }
+}
+
+impl std::error::Error for ParsePrecisionError {}
+
+impl FromStr for Precision {
+    type Err = ParsePrecisionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named = Self::ALL.into_iter().find(|precision| precision.to_string() == text);
+        named.ok_or(ParsePrecisionError)
     }
 }
 

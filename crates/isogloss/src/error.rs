@@ -123,6 +123,21 @@ pub enum Error {
         /// The end of the message: names the checkpoint from which the run can be resumed, if any.
         hint: String,
     },
+    /// A device that failed in training: it was lost, its driver reset it or it ran out of memory.
+    #[error(
+        "step {step} on {device}: {problem}; if memory ran out, lower training.batch_size and raise \
+         training.accumulate{hint}"
+    )]
+    DeviceFailed {
+        /// The optimizer step, from 1, or one of the few before it.
+        step: u64,
+        /// The device with its number.
+        device: String,
+        /// The error message of the driver or of Burn.
+        problem: String,
+        /// The end of the message: names the checkpoint from which the run can be resumed, if any.
+        hint: String,
+    },
     /// A tokenizer with more tokens than the embedding matrix has rows.
     #[error(
         "{}: the tokenizer has {n_tokens} tokens, the model's embedding only {n_rows} rows",

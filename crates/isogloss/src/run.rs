@@ -3,6 +3,7 @@
 mod adapter;
 mod checkpoint;
 mod data_files;
+mod device_failure;
 mod environment;
 mod event;
 mod few_shot;
@@ -116,8 +117,15 @@ fn run_plan(
     }
     let data = labeled.as_ref();
     let mut trainer = Trainer::new(plan, run, options, data, unlabeled, forward_plan, watch)?;
-    if !trainer.train(watch)? {
-        return Ok(Outcome::Stopped { step: trainer.step() });
+    match trainer.train_guarded(watch) {
+        Ok(true) => {}
+        Ok(false) => return Ok(Outcome::Stopped { step: trainer.step() }),
+        Err(error) => {
+            if matches!(error, Error::DeviceFailed { .. }) {
+                std::mem::forget(trainer);
+            }
+            return Err(error);
+        }
     }
     trainer.finish(report, watch).map(|results| Outcome::Finished(Box::new(results)))
 }

@@ -4,9 +4,9 @@ mod cross_entropy;
 mod optimizer;
 
 use burn::tensor::activation::softmax;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use isogloss_kernels::{
-    Dropout, attention, dropout, dropout_add_layer_norm, gelu, linear, sum_of_squares,
+    Dropout, attention, dropout, dropout_add_layer_norm, embedding, gelu, linear, sum_of_squares,
 };
 use isogloss_tests::gradients::{assert_gradient, f64_values};
 use isogloss_tests::{assert_close, devices, tensor, values, waves};
@@ -106,6 +106,32 @@ fn layer_norm_of_a_sum_matches_its_definition() {
         flat(normal * g.clone().reshape([1, 48]) + b.clone().reshape([1, 48]))
     };
     compare("layer norm", inputs(), kernel, reference);
+}
+
+#[test]
+fn embedding_gradients_add_up_by_row() {
+    // A matrix with rows that no id names, and one that all name; widths of less than a tile and of
+    // several.
+    for (n_rows, width) in [(9, 5), (1, 70), (40, 96)] {
+        let ids: Vec<i32> = (0..2 * 31).map(|place| place * place % 17 % n_rows as i32).collect();
+        compare(
+            &format!("embedding of {n_rows} rows of {width}"),
+            [input(&[n_rows, width], 0.4)],
+            |[weight]| {
+                let ids = Tensor::<1, Int>::from_ints(ids.as_slice(), &weight.device());
+                let weight = weight.clone().reshape([n_rows, width]);
+                flat(embedding(weight, ids.reshape([2, 31])))
+            },
+            |[weight]| {
+                let one_hot = ids.iter().flat_map(|id| {
+                    (0..n_rows as i32).map(move |row| if row == *id { 1.0 } else { 0.0 })
+                });
+                let one_hot: Vec<f32> = one_hot.collect();
+                let one_hot = tensor(one_hot, [ids.len(), n_rows], &weight.device());
+                flat(one_hot.matmul(weight.clone().reshape([n_rows, width])))
+            },
+        );
+    }
 }
 
 fn bias(device: &Device) -> Tensor<2> {

@@ -8,7 +8,7 @@ use isogloss::hub::HubOptions;
 use isogloss::text::{Format, Quoting, TagScheme, TagUnits, Unseen};
 
 use super::value::{
-    parse_format, parse_max_length, parse_precision, parse_quoting, parse_tag_scheme, parse_units,
+    parse_format, parse_max_length, parse_quoting, parse_tag_scheme, parse_units,
     parse_unseen,
 };
 
@@ -20,7 +20,7 @@ pub(crate) struct DeviceArgs {
     pub(crate) device: DeviceChoice,
     /// The precision of matrix products: f32, f16 or bf16, half precision on GPUs that have it;
     /// weights, sums and all else stay in f32
-    #[arg(long, default_value = "f32", value_parser = parse_precision)]
+    #[arg(long, default_value = "f32")]
     pub(crate) precision: Precision,
 }
 

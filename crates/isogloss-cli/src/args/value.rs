@@ -1,18 +1,12 @@
 //! Parsers of CLI argument values.
 
 use isogloss::FisherEstimator;
-use isogloss::device::Precision;
 use isogloss::model::Storage;
 use isogloss::text::{Format, Quoting, TagScheme, TagUnits, Unseen};
 
 pub(super) fn parse_format(text: &str) -> Result<Format, String> {
     serde_json::from_value(text.into())
         .map_err(|_| "expected jsonl, tsv, csv, conll or conllu".to_owned())
-}
-
-pub(super) fn parse_precision(text: &str) -> Result<Precision, String> {
-    let named = Precision::ALL.into_iter().find(|precision| precision.to_string() == text);
-    named.ok_or_else(|| "expected f32, f16 or bf16".to_owned())
 }
 
 pub(super) fn parse_unseen(text: &str) -> Result<Unseen, String> {

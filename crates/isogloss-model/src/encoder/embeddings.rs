@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
-use isogloss_kernels::{Dropout, dropout};
+use isogloss_kernels::{Dropout, dropout, embedding};
 
 use crate::nn::{DropoutMasks, LayerNorm};
 use crate::params::Builder;
@@ -22,13 +22,13 @@ impl Embeddings {
     pub(super) fn init(config: &EncoderConfig, builder: &mut Builder<'_>) -> Self {
         let width = config.hidden_size;
         let init = Init::Normal(config.initializer_range);
-        let mut embedding = |name: &str, n_rows| Embedding {
+        let mut matrix = |name: &str, n_rows| Embedding {
             weight: builder.param(&format!("embeddings.{name}.weight"), [n_rows, width], init),
         };
-        let token = embedding("token", config.vocab_size);
-        let position = embedding("position", config.max_position_embeddings);
+        let token = matrix("token", config.vocab_size);
+        let position = matrix("position", config.max_position_embeddings);
         let token_type =
-            (config.type_vocab_size > 0).then(|| embedding("token_type", config.type_vocab_size));
+            (config.type_vocab_size > 0).then(|| matrix("token_type", config.type_vocab_size));
         let norm = LayerNorm::init("embeddings.norm", width, builder);
         Self { token, position, token_type, norm }
     }
@@ -60,6 +60,6 @@ pub(super) struct Embedding {
 impl Embedding {
     /// Embedding lookup of `ids`, `[batch, seq, hidden]`.
     pub(super) fn rows(&self, ids: Tensor<2, Int>) -> Tensor<3> {
-        burn::tensor::module::embedding(self.weight.val(), ids)
+        embedding(self.weight.val(), ids)
     }
 }

@@ -20,7 +20,6 @@ mod compiled;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod error;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod guard;
 mod info;
 
@@ -28,6 +27,7 @@ use choice::CHOICES;
 pub use choice::DeviceChoice;
 pub use compiled::compiled;
 pub use error::DeviceError;
+pub(crate) use guard::caught;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 use info::cpu_info;
 pub use info::{DeviceInfo, OpenDevice};

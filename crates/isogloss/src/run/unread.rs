@@ -10,6 +10,7 @@ use serde_json::json;
 use super::event::Event;
 use super::trainer::Trainer;
 use crate::Error;
+use crate::ground::device::DeviceError;
 use crate::loader::BatchLanguages;
 use crate::step::StepLosses;
 
@@ -46,15 +47,17 @@ impl UnreadSteps {
     }
 
     /// Reads all losses and norms from the device in one transfer.
-    fn values(&self) -> Vec<f64> {
+    fn values(&self) -> Result<Vec<f64>, DeviceError> {
         let tensors =
             self.steps.iter().flat_map(|step| step.losses.tensors().chain(step.grad_norm.tensor()));
         let tensors: Vec<_> = tensors.collect();
         if tensors.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        let values = Tensor::cat(tensors, 0).into_data().convert::<f64>().try_into_vec::<f64>();
-        values.expect("the numbers were just converted to this type")
+        let data = Tensor::cat(tensors, 0).try_into_data();
+        let data = data.map_err(|error| DeviceError::Lost { problem: error.to_string() })?;
+        let values = data.convert::<f64>().try_into_vec::<f64>();
+        Ok(values.expect("the numbers were just converted to this type"))
     }
 }
 
@@ -68,12 +71,12 @@ impl Trainer<'_> {
     /// Reads the results of all steps since the last call, reports them and writes the log.
     ///
     /// # Errors
-    /// If a loss or a gradient norm is not finite; the error names the first such step. Nothing
-    /// may be saved before this has succeeded.
+    /// If a loss or a gradient norm is not finite; the error names the first such step. If the device
+    /// was lost. Nothing may be saved before this has succeeded.
     pub(super) fn read_steps(&mut self, watch: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
         let began = Instant::now();
         let unread = std::mem::take(&mut self.unread);
-        let mut values = unread.values().into_iter();
+        let mut values = unread.values()?.into_iter();
         let time = (unread.time + began.elapsed()).as_secs_f64();
         self.progress.seconds += time;
         let tokens_per_sec = unread.n_tokens as f64 / time;
@@ -137,6 +140,10 @@ impl Trainer<'_> {
         });
         if losses.len() > 1 {
             line["losses"] = plan.losses_by_name(&losses);
+        }
+        // On a GPU; the CPU's memory is the process's.
+        if let Some(memory) = self.options.device.memory_pool_usage() {
+            line["memory_bytes"] = json!(memory.bytes_reserved);
         }
         if let Some(cosine) = cosine {
             line["gradient_cosine"] = json!(cosine);

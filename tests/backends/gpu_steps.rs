@@ -1,0 +1,122 @@
+//! Training steps on a GPU: their kernel launches and memory, and a device that fails.
+//!
+//! This is a test binary of its own, with one test at a time, because launches are counted for the
+//! whole process.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
+
+use burn::tensor::Device;
+use isogloss::device::OpenDevice;
+use isogloss::{Error, Event, RunOptions, RunStatus, finetune};
+use isogloss_kernels::count_launches;
+use isogloss_model::{Encoder, RandomParams, save};
+use isogloss_tests::runs::{Trace, Workshop};
+use isogloss_tests::{opened_devices, saved_model};
+
+/// One test at a time.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn gpus() -> Vec<OpenDevice> {
+    opened_devices().into_iter().filter(|device| device.info.api != "cpu").collect()
+}
+
+/// Most launches of a step, by number of layers. Launches depend on the number of layers and
+/// parameters, not on their sizes, so the models are narrow.
+const LIMITS: [(usize, f64); 2] = [(3, 250.0), (12, 800.0)];
+
+#[test]
+fn a_step_launches_few_kernels() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    for device in &gpus() {
+        for (n_layers, limit) in LIMITS {
+            let shop = Workshop::new();
+            deepen(&shop.path("model"), n_layers);
+            let train = |steps: usize| {
+                let plan = shop.plan(&format!("max_steps = {steps}\nbatch_size = 4"), "");
+                let run = shop.run(&format!("run of {steps} steps"));
+                count_launches(|| shop.finish_on(device, &plan, &run)).1
+            };
+            // Both runs score their model once.
+            let (three, six) = (train(3), train(6));
+            let per_step = |(kernel, n): (&String, &usize)| {
+                (kernel.clone(), (n - three.get(kernel).unwrap_or(&0)) as f64 / 3.0)
+            };
+            let by_kernel: BTreeMap<_, _> = six.iter().map(per_step).collect();
+            let step = by_kernel.values().sum::<f64>();
+            eprintln!("{n_layers} layers on {}: {step:.1} launches a step", device.info.name);
+            assert!(step > 0.0, "nothing was counted");
+            assert!(step <= limit, "{n_layers} layers: {step:.1} launches a step, {by_kernel:#?}");
+        }
+    }
+}
+
+/// Gives the model of a folder this many layers, with random weights.
+fn deepen(folder: &Path, n_layers: usize) {
+    let mut loaded = saved_model("bert", &Device::flex());
+    let mut config = loaded.model.encoder.config().clone();
+    config.num_hidden_layers = n_layers;
+    loaded.config_json["num_hidden_layers"] = n_layers.into();
+    loaded.model.encoder = Encoder::init(&config, &mut RandomParams::new(1), &Device::flex());
+    save(folder, &loaded.model, loaded.head.as_ref(), &loaded.config_json).unwrap();
+}
+
+#[test]
+fn memory_stays_where_it_is_after_the_first_steps() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    for device in &gpus() {
+        let shop = Workshop::new();
+        let training = "max_steps = 500\nepochs = 200\nbatch_size = 4\nlog_every = 50";
+        let run = shop.run("long");
+        shop.finish_on(
+            device,
+            &shop.plan(&format!("{training}\ncheckpoint_every = 1000"), ""),
+            &run,
+        );
+        let lines = Trace::read(&run).metrics;
+        let memory = lines.iter().filter_map(|line| line["memory_bytes"].as_u64());
+        let memory: Vec<_> = memory.collect();
+        assert_eq!(memory.len(), 10, "a line of the log without the memory");
+        assert!(memory[0] > 0 && memory[9] <= memory[3], "bytes after each 50 steps: {memory:?}");
+    }
+}
+
+#[test]
+fn a_device_that_fails_ends_the_run_and_the_same_command_goes_on() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    for device in &gpus() {
+        let shop = Workshop::new();
+        let plan = shop.plan("epochs = 2\nbatch_size = 4\nlog_every = 1\ncheckpoint_every = 4", "");
+        let whole = shop.run("whole");
+        shop.finish_on(device, &plan, &whole);
+        let run = shop.run("failed");
+        let stop = AtomicBool::new(false);
+        let options = RunOptions {
+            model_folder: PathBuf::from(&plan.recipe().model.source),
+            device: device.device.clone(),
+            device_info: device.info.clone(),
+            teacher_folder: None,
+            fresh: false,
+            stop: &stop,
+        };
+        // Burn panics in a step where a driver fails.
+        let error = finetune(&plan, &run, &options, &mut |event| {
+            if matches!(event, Event::Step { step: 7, .. }) {
+                panic!("the device was lost");
+            }
+        });
+        let error = error.unwrap_err();
+        assert!(matches!(error, Error::DeviceFailed { .. }), "{error}");
+        let text = error.to_string();
+        for part in [&device.info.name, "the device was lost", "checkpoint of step 6", "flex"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert_eq!(run.status().unwrap(), RunStatus::Unfinished(6));
+        shop.finish_on(device, &plan, &run);
+        assert_eq!(Trace::read(&run).losses(), Trace::read(&whole).losses());
+    }
+}
