@@ -96,6 +96,18 @@ impl<B: Backend> core::fmt::Debug for Saved<B> {
 /// Forward and backward pass of layer normalization on a backend without autodiff; the defaults
 /// compose Burn's operations, a backend with a fused kernel overrides them.
 pub(crate) trait LayerNormKernel: DropoutKernel {
+    /// Returns the normalized output alone, without a backward pass.
+    fn layer_norm(
+        x: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+        dropout: Dropout,
+    ) -> FloatTensor<Self> {
+        Self::layer_norm_forward(x, residual, gamma, beta, epsilon, dropout).0
+    }
+
     /// Returns the normalized output and what the backward pass needs.
     fn layer_norm_forward(
         x: FloatTensor<Self>,
@@ -179,7 +191,7 @@ impl<B: LayerNormKernel> LayerNorm for B {
         epsilon: f64,
         dropout: Dropout,
     ) -> FloatTensor<Self> {
-        Self::layer_norm_forward(x, residual, gamma, beta, epsilon, dropout).0
+        Self::layer_norm(x, residual, gamma, beta, epsilon, dropout)
     }
 }
 

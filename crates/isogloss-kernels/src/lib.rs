@@ -62,9 +62,7 @@ pub use isogloss_random::{normal, signs, split_seed, uniform};
 pub use launches::count_launches;
 pub use layer_norm::dropout_add_layer_norm;
 pub use linear::linear;
-pub use precision::{
-    ParsePrecisionError, Precision, matmul_precision, set_matmul_precision,
-};
+pub use precision::{ParsePrecisionError, Precision, matmul_precision, set_matmul_precision};
 pub use sum_of_squares::sum_of_squares;
 
 /// The example of the README.

@@ -8,8 +8,7 @@ use isogloss::hub::HubOptions;
 use isogloss::text::{Format, Quoting, TagScheme, TagUnits, Unseen};
 
 use super::value::{
-    parse_format, parse_max_length, parse_quoting, parse_tag_scheme, parse_units,
-    parse_unseen,
+    parse_format, parse_max_length, parse_quoting, parse_tag_scheme, parse_units, parse_unseen,
 };
 
 #[derive(Debug, clap::Args)]

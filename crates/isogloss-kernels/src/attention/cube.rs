@@ -49,6 +49,9 @@ impl AttentionKernel for CubeBackend {
     }
 }
 
+/// Buffers that each backward kernel binds.
+const BINDINGS: u32 = 9;
+
 /// Sizes and launch settings of one call.
 struct Call {
     batch: usize,
@@ -66,7 +69,8 @@ impl Call {
         let width = hidden / inputs.n_heads;
         let hardware = &inputs.query.client.properties().hardware;
         let tiling = Tiling::new(width, seq, !inputs.dropout.is_off())?;
-        let fits = tiling.n_units() <= hardware.max_units_per_cube as usize
+        let fits = hardware.max_bindings >= BINDINGS
+            && tiling.n_units() <= hardware.max_units_per_cube as usize
             && tiling.shared_bytes() <= hardware.max_shared_memory_size
             && tensors.iter().all(|tensor| is_f32(tensor))
             && batch * seq > 0;

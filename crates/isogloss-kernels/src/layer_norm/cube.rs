@@ -16,6 +16,20 @@ use crate::cube::{cube_per_row, is_f32, new_tensor, rows_and_width, units_per_ro
 use crate::dropout::Dropout;
 
 impl LayerNormKernel for CubeBackend {
+    fn layer_norm(
+        x: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+        dropout: Dropout,
+    ) -> FloatTensor<Self> {
+        if [&x, &residual, &gamma, &beta].iter().all(|tensor| is_f32(tensor)) {
+            return forward(x, residual, gamma, beta, epsilon, dropout, false).0;
+        }
+        composed::<Self>(x, residual, gamma, beta, epsilon, dropout).0
+    }
+
     fn layer_norm_forward(
         x: FloatTensor<Self>,
         residual: FloatTensor<Self>,
@@ -25,7 +39,7 @@ impl LayerNormKernel for CubeBackend {
         dropout: Dropout,
     ) -> (FloatTensor<Self>, Saved<Self>) {
         if [&x, &residual, &gamma, &beta].iter().all(|tensor| is_f32(tensor)) {
-            return forward(x, residual, gamma, beta, epsilon, dropout);
+            return forward(x, residual, gamma, beta, epsilon, dropout, true);
         }
         let (output, sum) = composed::<Self>(x, residual, gamma.clone(), beta, epsilon, dropout);
         (output, Saved { sum, moments: None, gamma, epsilon, dropout })
@@ -43,6 +57,7 @@ impl LayerNormKernel for CubeBackend {
 /// Rows that one cube of the backward pass works on, one after the other.
 const ROWS: usize = 16;
 
+/// Normalizes rows; `saves` says whether a backward pass follows.
 fn forward(
     x: CubeTensor,
     residual: CubeTensor,
@@ -50,12 +65,15 @@ fn forward(
     beta: CubeTensor,
     epsilon: f64,
     dropout: Dropout,
+    saves: bool,
 ) -> (CubeTensor, Saved<CubeBackend>) {
     let [x, residual, gamma, beta] = [x, residual, gamma, beta].map(into_contiguous);
     let [n_rows, width] = rows_and_width(&x);
     let (client, n_units) = (x.client.clone(), units_per_row(&x, width));
-    let (output, sum) = (new_tensor(&x, x.shape()), new_tensor(&x, x.shape()));
-    let moments = new_tensor(&x, Shape::new([n_rows, 2]));
+    let output = new_tensor(&x, x.shape());
+    // Without a backward pass, buffers of one element stand in.
+    let sum = if saves { new_tensor(&x, x.shape()) } else { new_tensor(&x, [1]) };
+    let moments = new_tensor(&x, if saves { Shape::new([n_rows, 2]) } else { Shape::new([1]) });
     normalize_rows::launch(
         &client,
         cube_per_row(n_rows),
@@ -72,6 +90,7 @@ fn forward(
         dropout.into(),
         RowShape { width, n_units },
         !dropout.is_off(),
+        saves,
     );
     (output, Saved { sum, moments: Some(moments), gamma, epsilon, dropout })
 }
@@ -145,6 +164,7 @@ fn normalize_rows(
     mask: Mask,
     #[comptime] shape: RowShape,
     #[comptime] drops: bool,
+    #[comptime] saves: bool,
 ) {
     let row = CUBE_POS;
     if row >= n_rows as usize {
@@ -169,7 +189,9 @@ fn normalize_rows(
                 value *= factor(&mask, &key, column as u32);
             }
             value += residual[start + column];
-            sums[start + column] = value;
+            if saves {
+                sums[start + column] = value;
+            }
             values[index] = value;
             total += value;
         }
@@ -195,7 +217,7 @@ fn normalize_rows(
                 (values[index] - mean) * reciprocal * gamma[column] + beta[column];
         }
     }
-    if unit == 0 {
+    if saves && unit == 0 {
         moments[2 * row] = mean;
         moments[2 * row + 1] = reciprocal;
     }
