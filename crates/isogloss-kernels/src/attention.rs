@@ -14,7 +14,8 @@ use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata};
 use burn::tensor::{Shape, Tensor};
 
 use crate::backends::{composed_on, on_every_backend};
-use crate::dropout::{Dropout, DropoutKernel};
+use crate::dropout::DropoutKernel;
+use crate::mask::Dropout;
 
 /// Multi-head scaled dot-product attention: `dropout(softmax(q kᵀ / √d + bias)) v` for each
 /// head of width `d`.

@@ -4,7 +4,6 @@
 mod cube;
 #[cfg(feature = "flex")]
 mod flex;
-mod mask;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -15,7 +14,7 @@ use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata};
 use burn::tensor::{DType, FloatDType, Shape, Tensor, TensorData};
 
 use crate::backends::{composed_on, on_every_backend};
-pub use mask::{Dropout, column_mask};
+use crate::mask::Dropout;
 
 /// Inverted dropout: sets random elements to zero and scales the others by `1 / (1 - rate)`, so
 /// that the mean is kept.

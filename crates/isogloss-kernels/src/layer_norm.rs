@@ -14,7 +14,8 @@ use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata};
 use burn::tensor::Tensor;
 
 use crate::backends::{composed_on, on_every_backend};
-use crate::dropout::{Dropout, DropoutKernel};
+use crate::dropout::DropoutKernel;
+use crate::mask::Dropout;
 use crate::shapes::{as_row, sum_rows};
 
 /// Layer normalization of `dropout(x) + residual` over the last dimension, as it ends every
@@ -97,7 +98,7 @@ impl<B: Backend> core::fmt::Debug for Saved<B> {
 /// compose Burn's operations, a backend with a fused kernel overrides them.
 pub(crate) trait LayerNormKernel: DropoutKernel {
     /// Returns the normalized output alone, without a backward pass.
-    fn layer_norm(
+    fn layer_norm_output(
         x: FloatTensor<Self>,
         residual: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -191,7 +192,7 @@ impl<B: LayerNormKernel> LayerNorm for B {
         epsilon: f64,
         dropout: Dropout,
     ) -> FloatTensor<Self> {
-        Self::layer_norm(x, residual, gamma, beta, epsilon, dropout)
+        Self::layer_norm_output(x, residual, gamma, beta, epsilon, dropout)
     }
 }
 

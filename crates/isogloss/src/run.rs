@@ -18,6 +18,7 @@ mod metrics_log;
 mod new_model;
 mod optimize;
 mod progress;
+mod read_steps;
 mod results;
 mod save;
 mod score;

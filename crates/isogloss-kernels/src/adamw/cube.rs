@@ -153,7 +153,7 @@ fn step_tensors(
             let mut at = begin + UNIT_POS as usize;
             while at < end {
                 let mut learns = true.runtime();
-                if comptime!(nonzero_rows.len() > 0) {
+                if comptime!(nonzero_rows.len() == 1) {
                     learns = nonzero_rows.index(0usize)[at / row as usize] != 0.0;
                 }
                 if learns {

@@ -11,11 +11,11 @@ use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::{AttentionInputs, AttentionKernel, Saved, composed, composed_backward};
-use crate::dropout::Dropout;
 use crate::flex::gemm::multiply;
 use crate::flex::matrix::{Matrix, Product};
 use crate::flex::simd::{exp, max, sum, sum_pairs, vectorized};
 use crate::flex::{Dense, from_values, is_f32};
+use crate::mask::Dropout;
 
 impl AttentionKernel for Flex {
     fn attention_forward(inputs: AttentionInputs<Self>) -> Saved<Self> {

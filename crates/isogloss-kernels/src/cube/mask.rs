@@ -3,7 +3,7 @@
 
 use burn_cubecl::cubecl::{self, prelude::*};
 
-use crate::dropout::Dropout;
+use crate::mask::Dropout;
 
 /// Seed, threshold and scale of a dropout mask, as arguments of a kernel.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]

@@ -7,9 +7,10 @@ use burn_cubecl::cubecl::{self, calculate_cube_count_elemwise, prelude::*};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{Dropout, DropoutKernel, composed, mask_block_len};
+use super::{DropoutKernel, composed, mask_block_len};
 use crate::cube::mask::{Mask, block_key, factor};
 use crate::cube::{is_f32, new_tensor};
+use crate::mask::Dropout;
 
 impl DropoutKernel for CubeBackend {
     fn drop_out(x: FloatTensor<Self>, dropout: Dropout) -> FloatTensor<Self> {

@@ -5,9 +5,10 @@ use burn::backend::{Flex, TensorMetadata};
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::{Dropout, DropoutKernel, composed};
+use super::{DropoutKernel, composed};
 use crate::flex::simd::vectorized;
 use crate::flex::{BLOCK, Dense, is_f32};
+use crate::mask::Dropout;
 
 impl DropoutKernel for Flex {
     fn drop_out(x: FloatTensor<Self>, dropout: Dropout) -> FloatTensor<Self> {

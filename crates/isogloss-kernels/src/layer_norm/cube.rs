@@ -13,10 +13,10 @@ use super::{LayerNormKernel, Saved, composed, composed_backward, with_dropped};
 use crate::cube::mask::{Mask, block_key, factor};
 use crate::cube::reduce::{new_partials, sum, sum_number};
 use crate::cube::{cube_per_row, is_f32, new_tensor, rows_and_width, units_per_row};
-use crate::dropout::Dropout;
+use crate::mask::Dropout;
 
 impl LayerNormKernel for CubeBackend {
-    fn layer_norm(
+    fn layer_norm_output(
         x: FloatTensor<Self>,
         residual: FloatTensor<Self>,
         gamma: FloatTensor<Self>,

@@ -8,9 +8,9 @@ use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::{LayerNormKernel, Saved, composed, composed_backward, with_dropped};
-use crate::dropout::Dropout;
 use crate::flex::simd::{sum, sum_pairs, vectorized};
 use crate::flex::{Dense, from_values, is_f32};
+use crate::mask::Dropout;
 
 impl LayerNormKernel for Flex {
     fn layer_norm_forward(

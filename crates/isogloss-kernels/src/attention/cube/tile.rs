@@ -36,10 +36,10 @@ impl Tiling {
     /// large.
     pub(super) fn new(width: usize, seq: usize, drops: bool) -> Option<Self> {
         let row_len = width / LANES;
-        if width == 0 || width % LANES != 0 {
+        if width == 0 || !width.is_multiple_of(LANES) {
             return None;
         }
-        let n_parts = (1..=16).find(|n| row_len % n == 0 && row_len / n <= MAX_VECTORS)?;
+        let n_parts = (1..=16).find(|n| row_len.is_multiple_of(*n) && row_len / n <= MAX_VECTORS)?;
         let n_units = if seq <= UNITS / 2 { UNITS / 2 } else { UNITS };
         Some(Self {
             n_vectors: row_len / n_parts,
