@@ -70,7 +70,7 @@ fn memory_stays_where_it_is_after_the_first_steps() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     for device in &gpus() {
         let shop = Workshop::new();
-        let training = "max_steps = 500\nepochs = 200\nbatch_size = 4\nlog_every = 50";
+        let training = "max_steps = 200\nepochs = 200\nbatch_size = 4\nlog_every = 20";
         let run = shop.run("long");
         shop.finish_on(
             device,
@@ -81,7 +81,7 @@ fn memory_stays_where_it_is_after_the_first_steps() {
         let memory = lines.iter().filter_map(|line| line["memory_bytes"].as_u64());
         let memory: Vec<_> = memory.collect();
         assert_eq!(memory.len(), 10, "a line of the log without the memory");
-        assert!(memory[0] > 0 && memory[9] <= memory[3], "bytes after each 50 steps: {memory:?}");
+        assert!(memory[0] > 0 && memory[9] <= memory[3], "bytes after each 20 steps: {memory:?}");
     }
 }
 

@@ -39,7 +39,8 @@ impl Tiling {
         if width == 0 || !width.is_multiple_of(LANES) {
             return None;
         }
-        let n_parts = (1..=16).find(|n| row_len.is_multiple_of(*n) && row_len / n <= MAX_VECTORS)?;
+        let n_parts =
+            (1..=16).find(|n| row_len.is_multiple_of(*n) && row_len / n <= MAX_VECTORS)?;
         let n_units = if seq <= UNITS / 2 { UNITS / 2 } else { UNITS };
         Some(Self {
             n_vectors: row_len / n_parts,
