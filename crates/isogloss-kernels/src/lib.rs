@@ -42,6 +42,7 @@ mod dropout;
 #[cfg(feature = "flex")]
 mod flex;
 mod gelu;
+mod hardware;
 mod launches;
 mod layer_norm;
 mod linear;
@@ -56,6 +57,7 @@ pub use clip::clip_by_global_norm;
 pub use cross_entropy::{IGNORE_INDEX, cross_entropy};
 pub use dropout::{Dropout, column_mask, dropout};
 pub use gelu::gelu;
+pub use hardware::hardware_limits;
 pub use isogloss_random::{normal, signs, split_seed, uniform};
 pub use launches::count_launches;
 pub use layer_norm::dropout_add_layer_norm;
