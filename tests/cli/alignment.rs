@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod devices;
 mod pages;
 mod project;
 mod streams;

@@ -11,6 +11,7 @@ mod value;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueHint};
+use isogloss::device::DeviceChoice;
 
 pub(crate) use alignment::{AlignArgs, AlignmentArgs, EncodingArgs, RetrieveArgs};
 pub(crate) use evaluation::{EvaluateArgs, FisherArgs, PredictArgs, SubnetworkArgs};
@@ -66,7 +67,7 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Write a recipe template, list the methods, or show a recipe with all of its defaults
     Recipe(RecipeArgs),
-    /// List the devices of this machine and build
+    /// List the devices of this machine and build, or check one against the CPU
     Devices(DevicesArgs),
     /// Write an HTML report about runs
     Report(ReportArgs),
@@ -109,6 +110,19 @@ pub(crate) struct InspectArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DevicesArgs {
+    /// Check a device: compare its kernels and training steps with the CPU, and measure its speed
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// The device to check: auto, ndarray, vulkan[:n], metal[:n], dx12[:n], wgpu[:n], cuda[:n]
+    /// [default: auto, the preferred GPU]
+    #[arg(long, value_name = "NAME[:N]", requires = "check")]
+    pub(crate) device: Option<DeviceChoice>,
+    /// The JSON file of the check, to attach to a bug report
+    #[arg(
+        long, value_name = "FILE", default_value = "isogloss-check.json", requires = "check",
+        value_hint = ValueHint::FilePath
+    )]
+    pub(crate) out: PathBuf,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

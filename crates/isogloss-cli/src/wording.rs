@@ -1,5 +1,6 @@
 //! Text format of numbers, scores and reports, the same for all commands.
 
+use isogloss::device::DeviceInfo;
 use isogloss::methods::SentenceEmbedding;
 use isogloss::model::{LabelRows, Pooling, SentenceModules};
 use isogloss::text::SegmentationComparison;
@@ -158,6 +159,23 @@ fn segmentation_in_words(cuts: &SegmentationComparison) -> String {
         "{n_texts}, {share:.1} % of them cut in another way, {n_tokens_trimmed} tokens ({growth:+.1} %){unknown}"
     )
 }
+
+/// Device properties as text: hardware, driver, limits.
+pub(crate) fn device_properties(device: &DeviceInfo) -> String {
+    let mut facts = vec![device.adapter.clone().unwrap_or_else(|| device.api.clone())];
+    facts.extend(device.driver.clone());
+    if let Some(threads) = device.threads {
+        facts.push(format!("{threads} threads"));
+    }
+    if let Some(bytes) = device.max_buffer_bytes {
+        facts.push(format!("buffers up to {} MB", bytes / 1_000_000));
+    }
+    if device.is_software {
+        facts.push("software".to_owned());
+    }
+    facts.join(", ")
+}
+
 /// Label rows of a saved head as text: a line each for those kept, moved and initialized anew.
 pub(crate) fn row_lines(rows: &LabelRows) -> Vec<String> {
     let fates = [

@@ -43,6 +43,7 @@ mod embedding;
 #[cfg(feature = "flex")]
 mod flex;
 mod gelu;
+mod hardware;
 mod launches;
 mod layer_norm;
 mod linear;
@@ -59,6 +60,7 @@ pub use cross_entropy::{IGNORE_INDEX, cross_entropy};
 pub use dropout::dropout;
 pub use embedding::embedding;
 pub use gelu::gelu;
+pub use hardware::hardware_limits;
 pub use isogloss_random::{normal, signs, split_seed, uniform};
 pub use launches::count_launches;
 pub use layer_norm::dropout_add_layer_norm;

@@ -45,6 +45,7 @@
 #![forbid(unsafe_code)]
 
 mod data;
+mod device_check;
 mod embedding;
 mod error;
 mod ground;
@@ -58,6 +59,10 @@ mod tools;
 
 pub use data::Corpus;
 pub use data::pairs::{LinkedPair, PairSet};
+pub use device_check::{
+    Check, CheckEvent, Deviation, DeviceReport, DeviceSpeed, MemoryUse, StepCurve, StepSpeed,
+    check_device,
+};
 pub use embedding::text_encoder::{LayerVectors, TextEncoder, TokenPosition, TokenizedText};
 pub use embedding::{retrieval, search};
 pub use error::{

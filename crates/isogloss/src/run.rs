@@ -30,6 +30,7 @@ mod trainer;
 mod unfreezing;
 mod unread;
 
+pub(crate) use environment::{BURN_VERSION, now};
 pub use event::{Event, Outcome, RunOptions};
 pub use folder::{RunFolder, RunStatus};
 

@@ -1,29 +1,24 @@
 //! `isogloss devices`: the list of devices.
 
+mod check;
+
 use isogloss::device::{compiled, list};
 
 use super::End;
 use crate::args::DevicesArgs;
+use crate::wording::device_properties;
 
 pub(crate) fn run(args: &DevicesArgs) -> anyhow::Result<End> {
+    if args.check {
+        return check::run(args);
+    }
     let devices = list();
     if args.json {
         println!("{}", serde_json::to_string_pretty(&devices)?);
         return Ok(End::Done);
     }
     for device in &devices {
-        let mut facts = vec![device.adapter.clone().unwrap_or_else(|| device.api.clone())];
-        facts.extend(device.driver.clone());
-        if let Some(threads) = device.threads {
-            facts.push(format!("{threads} threads"));
-        }
-        if let Some(bytes) = device.max_buffer_bytes {
-            facts.push(format!("buffers up to {} MB", bytes / 1_000_000));
-        }
-        if device.is_software {
-            facts.push("software".to_owned());
-        }
-        println!("{:<10} {}", device.name, facts.join(", "));
+        println!("{:<10} {}", device.name, device_properties(device));
     }
     println!("\ncompiled in: {}", compiled().join(", "));
     Ok(End::Done)

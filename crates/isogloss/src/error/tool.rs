@@ -9,6 +9,12 @@ use isogloss_text::{Language, TextError, TreeError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ToolError {
+    /// A check of the device that others are compared with.
+    #[error("flex, the CPU, is what devices are compared with; {choices}")]
+    ReferenceDevice {
+        /// What to do instead.
+        choices: String,
+    },
     /// Inference with a model that has no head.
     #[error("{}: this model has no head; fine-tune it first", path.display())]
     NoHead {

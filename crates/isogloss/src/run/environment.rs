@@ -6,6 +6,9 @@ use serde::Serialize;
 use crate::Recipe;
 use crate::ground::device::DeviceInfo;
 
+/// Version of Burn, which the workspace pins.
+pub(crate) const BURN_VERSION: &str = "0.22.1";
+
 /// Run environment: versions, machine, device, seed, model and start time.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Environment<'a> {
@@ -31,7 +34,7 @@ impl<'a> Environment<'a> {
     ) -> Self {
         Self {
             isogloss: env!("CARGO_PKG_VERSION"),
-            burn: "0.22.1",
+            burn: BURN_VERSION,
             os: std::env::consts::OS,
             arch: std::env::consts::ARCH,
             device,
@@ -46,7 +49,7 @@ impl<'a> Environment<'a> {
 }
 
 /// The current UTC time in ISO 8601, `2026-01-31T23:59:59Z`.
-fn now() -> String {
+pub(crate) fn now() -> String {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let seconds = since.map(|duration| duration.as_secs()).unwrap_or_default();
     let (days, second) = (seconds / 86_400, seconds % 86_400);
