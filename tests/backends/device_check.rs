@@ -4,12 +4,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use isogloss::device::{DeviceChoice, OpenDevice, open};
 use isogloss::{CheckEvent, DeviceReport, check_device};
 use isogloss_tests::opened_devices;
 
 #[test]
 fn every_device_passes_its_check() {
-    for device in opened_devices() {
+    for device in opened_devices().into_iter().chain([flex_again()]) {
         let name = &device.info.name;
         let (mut begun, mut n_done) = (Vec::new(), 0);
         let report = check_device(&device, &mut |event| match event {
@@ -33,7 +34,35 @@ fn every_device_passes_its_check() {
         }
         assert_trained(&report);
         assert_measured(&report);
+        if *name == AGAIN {
+            assert_equal_in_all_precisions(&report);
+        }
     }
+}
+
+/// Another name of flex, under which it is checked against itself.
+const AGAIN: &str = "flex again";
+
+fn flex_again() -> OpenDevice {
+    let mut device = open(DeviceChoice::Flex).unwrap();
+    device.info.name = AGAIN.into();
+    device
+}
+
+/// A device that is the reference deviates nowhere; flex has both half precisions.
+fn assert_equal_in_all_precisions(report: &DeviceReport) {
+    for deviation in report.checks.iter().flat_map(|check| &check.deviations) {
+        assert_eq!(deviation.relative, Some(0.0), "{deviation:?}");
+    }
+    assert_eq!(report.half_precisions, ["f16", "bf16"]);
+    for half in &report.half_precisions {
+        let is_of =
+            |name: &str| name.starts_with("linear") && name.ends_with(&format!(" in {half}"));
+        assert_eq!(report.checks.iter().filter(|check| is_of(&check.name)).count(), 2, "{half}");
+    }
+    let speed = report.speed.as_ref().unwrap();
+    assert!(speed.half_precision_steps.keys().eq(["bf16", "f16"]), "{speed:?}");
+    assert_eq!(isogloss_kernels::matmul_precision(), isogloss_kernels::Precision::F32);
 }
 
 /// Four steps of each objective, on both devices, and not the same of two objectives.
@@ -46,6 +75,8 @@ fn assert_trained(report: &DeviceReport) {
             assert_eq!((curve.losses.len(), curve.gradient_norms.len()), (4, 4), "{name}");
             assert!(curve.gradient_norms.iter().all(|norm| *norm > 0.0), "{name}: {curve:?}");
         }
+        let is_equal = curves[0] == curves[1];
+        assert_eq!(is_equal, report.device.name == AGAIN, "{name}: a run is not its own reference");
         firsts.push(curves[1].losses[0]);
     }
     // Untrained guesses: of two labels, 85 tokens, and 8 sentences.

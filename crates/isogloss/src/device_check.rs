@@ -15,8 +15,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use burn::tensor::DType;
-use isogloss_kernels::hardware_limits;
+use isogloss_kernels::{Precision, hardware_limits, matmul_precision, set_matmul_precision};
 use serde::Serialize;
 
 pub use comparison::{Check, Deviation};
@@ -25,7 +24,7 @@ pub use training::StepCurve;
 pub use training_step::StepSpeed;
 
 use self::comparison::Quantities;
-use self::kernels::kernel_cases;
+use self::kernels::{kernel_cases, linear_cases};
 use self::optimizer::{clipping, two_lazy_steps, two_steps};
 use self::training::{N_STEPS, TrainingFolder};
 use crate::Error;
@@ -42,6 +41,10 @@ const KERNEL_LIMIT: f64 = 2e-5;
 /// It is larger, because AdamW divides the first gradients by their own size: rounding errors of
 /// tiny gradients reach the parameters. A software device deviates by less than 1e-6.
 const TRAINING_LIMIT: f64 = 1e-4;
+
+/// Largest relative deviation of matrix products in half precision: a quotient or sum that a GPU
+/// rounds in another way becomes another number of 8 or 11 significant bits now and then.
+const HALF_PRECISION_LIMIT: f64 = 2e-4;
 
 /// Progress of a check.
 #[derive(Clone, Copy, Debug)]
@@ -71,8 +74,8 @@ pub struct DeviceReport {
     pub device: DeviceInfo,
     /// Its limits by name, as far as the driver reports them; see [`hardware_limits`].
     pub limits: BTreeMap<&'static str, u64>,
-    /// Number formats besides f32 that the device can compute with.
-    pub half_precision: Vec<&'static str>,
+    /// Half precisions that the device has.
+    pub half_precisions: Vec<String>,
     /// The CPU, which it is compared with.
     pub reference: DeviceInfo,
     /// The checks.
@@ -100,7 +103,8 @@ impl DeviceReport {
 /// Checks a device: all kernels of training and four training steps of several objectives against
 /// the CPU, with the same inputs and dropout masks, then its speed.
 ///
-/// An error or a panic of the device is a check that fails; `watch` is told of each check.
+/// An error or a panic of the device is a check that fails; `watch` is told of each check. The
+/// precision of matrix products of the process is another meanwhile.
 ///
 /// # Errors
 /// [`ToolError::ReferenceDevice`] if the device is the CPU that others are compared with,
@@ -116,12 +120,15 @@ pub fn check_device(
     }
     let folder = TrainingFolder::new()?;
     let started = now();
+    let precision_before = matmul_precision();
+    let halves = half_precisions(device);
+    set_matmul_precision(Precision::F32);
     let mut checker = Checker { device, reference: &reference, watch, checks: Vec::new() };
     checker.kernels();
+    checker.half_precisions(&halves);
     let training = checker.training(&folder);
-    let speed = checker.speed();
-    let half_precision = [("f16", DType::F16), ("bf16", DType::BF16)];
-    let is_supported = |dtype| device.device.supports_dtype(dtype);
+    let speed = checker.speed(&halves);
+    set_matmul_precision(precision_before);
     Ok(DeviceReport {
         isogloss: env!("CARGO_PKG_VERSION"),
         burn: BURN_VERSION,
@@ -131,15 +138,18 @@ pub fn check_device(
         started,
         device: device.info.clone(),
         limits: caught(|| Ok(hardware_limits(&device.device))).unwrap_or_default(),
-        half_precision: half_precision
-            .into_iter()
-            .filter_map(|(name, dtype)| is_supported(dtype).then_some(name))
-            .collect(),
+        half_precisions: halves.iter().map(ToString::to_string).collect(),
         checks: checker.checks,
         reference: reference.info,
         training,
         speed,
     })
+}
+
+/// The half precisions that a device has; sets that of the process.
+fn half_precisions(device: &OpenDevice) -> Vec<Precision> {
+    let halves = [Precision::F16, Precision::Bf16].into_iter();
+    halves.filter(|half| device.clone().with_precision(*half).is_ok()).collect()
 }
 
 /// A check under way.
@@ -180,13 +190,25 @@ impl Checker<'_> {
         self.compare("lazy AdamW, two steps", KERNEL_LIMIT, |on| two_lazy_steps(&on.device));
     }
 
+    /// Matrix products with operands in half precision, which the CPU rounds.
+    fn half_precisions(&mut self, halves: &[Precision]) {
+        for half in halves {
+            for case in linear_cases() {
+                let name = format!("{} in {half}", case.name);
+                set_matmul_precision(*half);
+                self.compare(&name, HALF_PRECISION_LIMIT, |on| case.run(&on.device));
+                set_matmul_precision(Precision::F32);
+            }
+        }
+    }
+
     fn training(&mut self, folder: &TrainingFolder) -> BTreeMap<&'static str, [StepCurve; 2]> {
         let mut curves = BTreeMap::new();
         for (objective, recipe) in folder.recipes() {
             let mut pair = Vec::new();
             let name = format!("training, {objective}, {N_STEPS} steps");
             self.compare(&name, TRAINING_LIMIT, |on| {
-                let curve = folder.train(objective, &recipe, on).map_err(|e| e.to_string())?;
+                let curve = folder.train(&recipe, on).map_err(|e| e.to_string())?;
                 let as_f32 = |values: &[f64]| values.iter().map(|x| *x as f32).collect();
                 let quantities = vec![
                     ("loss".to_owned(), as_f32(&curve.losses)),
@@ -203,11 +225,12 @@ impl Checker<'_> {
         curves
     }
 
-    fn speed(&mut self) -> Option<DeviceSpeed> {
+    fn speed(&mut self, halves: &[Precision]) -> Option<DeviceSpeed> {
         let (device, watch) = (self.device, &mut *self.watch);
         let began = Instant::now();
         let measured =
-            caught(|| speed::measure(device, &mut |what| watch(CheckEvent::Begin(what))));
+            caught(|| speed::measure(device, halves, &mut |what| watch(CheckEvent::Begin(what))));
+        set_matmul_precision(Precision::F32);
         let problem = match measured {
             Ok(speed) => return Some(speed),
             Err(problem) => problem,

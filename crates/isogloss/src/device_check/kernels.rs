@@ -47,7 +47,7 @@ impl KernelCase {
 
 /// The cases of all kernels.
 pub(super) fn kernel_cases() -> Vec<KernelCase> {
-    let mut cases = vec![linear_case([10, 24, 40]), linear_case([200, 384, 1536])];
+    let mut cases = linear_cases();
     // Heads of one, two and three parts of a unit; less than a tile of tokens, one and many.
     let sizes = [(3, 4, 0.0), (16, 32, 0.3), (70, 64, 0.0), (70, 64, 0.3), (33, 36, 0.3)];
     let longer = [(65, 128, 0.3), (300, 64, 0.1)];
@@ -57,6 +57,11 @@ pub(super) fn kernel_cases() -> Vec<KernelCase> {
     cases.extend([(64, 4, 0.1), (40, 8_000, 0.0)].map(cross_entropy_case));
     cases.extend([(60, 32, 300), (2_000, 384, 500)].map(embedding_case));
     cases
+}
+
+/// The cases of linear layers, whose products can be in half precision.
+pub(super) fn linear_cases() -> Vec<KernelCase> {
+    vec![linear_case([10, 24, 40]), linear_case([200, 384, 1536])]
 }
 
 /// Linear layer of `[rows, inputs, outputs]`.

@@ -1,10 +1,11 @@
 //! Speed of a device: copy bandwidth, matrix products, the optimizer, and a training step beside
 //! them. Sizes grow with the speed, so that a software device ends soon too.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
-use isogloss_kernels::{AdamWParam, adamw, clip_by_global_norm};
+use isogloss_kernels::{AdamWParam, Precision, adamw, clip_by_global_norm, set_matmul_precision};
 use serde::Serialize;
 
 use super::optimizer::adamw_step;
@@ -38,6 +39,8 @@ pub struct DeviceSpeed {
     pub optimizer_bytes_per_sec: f64,
     /// A training step.
     pub step: StepSpeed,
+    /// The same step with matrix products in the half precisions that the device has.
+    pub half_precision_steps: BTreeMap<String, StepSpeed>,
     /// Memory of the device after the training steps, with the model still there; `None` where the
     /// device does not tell.
     pub memory: Option<MemoryUse>,
@@ -52,12 +55,14 @@ pub struct MemoryUse {
     pub bytes_reserved: u64,
 }
 
-/// Measures a device; `begin` is told what is measured next.
+/// Measures a device; `begin` is told what is measured next. After an error, the precision of
+/// matrix products may be another.
 ///
 /// # Errors
 /// The message of the device, if it fails.
 pub(super) fn measure(
     device: &OpenDevice,
+    halves: &[Precision],
     begin: &mut dyn FnMut(&str),
 ) -> Result<DeviceSpeed, String> {
     begin("copy bandwidth");
@@ -68,12 +73,21 @@ pub(super) fn measure(
     let (optimizer_parameters, optimizer_bytes_per_sec) =
         optimizer_bandwidth(&device.device, copy_bytes_per_sec)?;
     begin("training step");
-    let mut training = TrainingStep::new(StepSize::for_rate(product_flops), &device.device);
+    let new_step = || TrainingStep::new(StepSize::for_rate(product_flops), &device.device);
+    let mut training = new_step();
     let step = training.measure()?;
     let memory = device.device.memory_pool_usage().map(|usage| MemoryUse {
         bytes_in_use: usage.bytes_in_use,
         bytes_reserved: usage.bytes_reserved,
     });
+    drop(training);
+    let mut half_precision_steps = BTreeMap::new();
+    for half in halves {
+        begin(&format!("training step in {half}"));
+        set_matmul_precision(*half);
+        half_precision_steps.insert(half.to_string(), new_step().measure()?);
+        set_matmul_precision(Precision::F32);
+    }
     Ok(DeviceSpeed {
         copied_bytes,
         copy_bytes_per_sec,
@@ -82,6 +96,7 @@ pub(super) fn measure(
         optimizer_parameters,
         optimizer_bytes_per_sec,
         step,
+        half_precision_steps,
         memory,
     })
 }

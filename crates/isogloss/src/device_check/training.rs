@@ -118,14 +118,10 @@ impl TrainingFolder {
     }
 
     /// Trains by a recipe on a device, in a new folder.
-    pub(super) fn train(
-        &self,
-        name: &str,
-        recipe: &str,
-        device: &OpenDevice,
-    ) -> Result<StepCurve, Error> {
+    pub(super) fn train(&self, recipe: &str, device: &OpenDevice) -> Result<StepCurve, Error> {
         let plan = Plan::from_toml(recipe, Path::new("check.toml"))?;
-        let run = RunFolder::new(self.path(&format!("{name} on {}", device.info.api)));
+        let folder = tempfile::tempdir_in(self.0.path()).map_err(io(self.0.path()))?;
+        let run = RunFolder::new(folder.path().join("run"));
         let options = RunOptions::new(self.path("model"), device.clone());
         let outcome = finetune(&plan, &run, &options, &mut |_| {})?;
         debug_assert!(matches!(outcome, Outcome::Finished(_)), "nothing stops it");

@@ -173,6 +173,13 @@ fn speed_lines(speed: &DeviceSpeed) -> Vec<String> {
         format!("first     {:.1} s for three steps, with compiled kernels", step.first_steps_secs),
         format!("launches  {:.0} kernels a step", step.n_launches()),
     ];
+    lines.extend(speed.half_precision_steps.iter().map(|(precision, half)| {
+        let (tokens, gain) = (half.tokens_per_sec, step.secs / half.secs);
+        format!(
+            "{precision:<10}{tokens:.0} tokens/s, {:.1} ms; {gain:.2} times f32",
+            1e3 * half.secs
+        )
+    }));
     lines.extend(speed.memory.map(|memory| {
         let [in_use, reserved] =
             [memory.bytes_in_use, memory.bytes_reserved].map(|bytes| bytes as f64 / 1e6);
@@ -241,7 +248,7 @@ mod tests {
             reference: device.clone(),
             device,
             limits: BTreeMap::new(),
-            half_precision: Vec::new(),
+            half_precisions: Vec::new(),
             checks,
             training: BTreeMap::new(),
             speed: None,
