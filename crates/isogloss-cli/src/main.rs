@@ -8,6 +8,7 @@
 mod streams;
 
 mod args;
+mod awake;
 mod commands;
 mod input_lines;
 mod interrupt;

@@ -40,6 +40,9 @@ pub(crate) struct RunArgs {
     /// Print JSON Lines instead of text
     #[arg(long)]
     pub(crate) json: bool,
+    /// Let the machine go to sleep while it trains
+    #[arg(long)]
+    pub(crate) allow_sleep: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
     #[command(flatten)]

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{End, resolve_standalone_model, table};
 use crate::args::{FinetuneArgs, RunArgs};
+use crate::awake::Awake;
 use crate::interrupt::STOP;
 use crate::streams::is_output_closed;
 use crate::watch::Watch;
@@ -36,6 +37,7 @@ fn carry_out(args: &FinetuneArgs, mut plan: Plan) -> anyhow::Result<End> {
         plan = plan.with_seed(seed);
     }
     let device = args.run.device.open()?;
+    let _awake = Awake::hold(args.run.allow_sleep, args.run.json);
     let first = plan.recipe().seed;
     let mut all = Vec::new();
     for seed in first..first + args.seeds {

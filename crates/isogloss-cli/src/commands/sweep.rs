@@ -10,6 +10,7 @@ use serde_json::json;
 use super::End;
 use super::finetune::{summary, train};
 use crate::args::SweepArgs;
+use crate::awake::Awake;
 
 pub(crate) fn run(args: &SweepArgs) -> anyhow::Result<End> {
     // All recipes are checked before the first is trained.
@@ -29,6 +30,7 @@ pub(crate) fn run(args: &SweepArgs) -> anyhow::Result<End> {
         .flat_map(|n| plans.iter().map(move |plan| plan.clone().with_seed(plan.recipe().seed + n)))
         .collect();
     let device = args.run.device.open()?;
+    let _awake = Awake::hold(args.run.allow_sleep, args.run.json);
     let mut done: BTreeMap<String, Vec<Results>> = BTreeMap::new();
     let mine = jobs.iter().enumerate().filter(|(number, _)| args.shard.has(*number));
     for (number, plan) in mine {
