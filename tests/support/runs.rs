@@ -264,6 +264,16 @@ impl Workshop {
         self.try_train(&open(DeviceChoice::Flex).unwrap(), plan, run, None)
     }
 
+    /// Runs a plan on a device to its end, or to its first error.
+    pub fn try_finish_on(
+        &self,
+        device: &OpenDevice,
+        plan: &Plan,
+        run: &RunFolder,
+    ) -> Result<Outcome, Error> {
+        self.try_train(device, plan, run, None)
+    }
+
     fn train(
         &self,
         device: &OpenDevice,

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod buffers;
+
 use std::fs;
 
 use burn::tensor::Device;

@@ -25,8 +25,9 @@ pub(crate) mod trim;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
+use isogloss::device::{OpenDevice, check_embedding_matrix};
 use isogloss::hub::ModelSource;
-use isogloss::model::{ModelFolder, missing_base_model};
+use isogloss::model::{ModelFolder, missing_base_model, read_config};
 use isogloss::{Predictor, Results, Scores, TextEncoder};
 
 use crate::args::{EncodingArgs, HubArgs, LanguageAdapterArgs, ModelArgs};
@@ -65,6 +66,20 @@ pub(crate) fn model_folder(model: &str, hub: &HubArgs) -> anyhow::Result<ModelFo
     Ok(folder)
 }
 
+/// [`model_folder`] of a model whose embedding matrix fits into a buffer of the device.
+fn model_folder_for(
+    device: &OpenDevice,
+    model: &str,
+    hub: &HubArgs,
+) -> anyhow::Result<ModelFolder> {
+    let folder = model_folder(model, hub)?;
+    // A malformed configuration passes: the loading of the model says what is wrong with it.
+    if let Ok((config, _)) = read_config(folder.base.as_deref().unwrap_or(&folder.path)) {
+        check_embedding_matrix(&device.info, [config.vocab_size, config.hidden_size])?;
+    }
+    Ok(folder)
+}
+
 /// Resolves a model for commands that read one folder alone; adapters with a base elsewhere are an
 /// error.
 pub(crate) fn resolve_standalone_model(model: &str, hub: &HubArgs) -> anyhow::Result<PathBuf> {
@@ -99,7 +114,7 @@ pub(crate) fn text_encoder(
     encoding: &EncodingArgs,
 ) -> anyhow::Result<TextEncoder> {
     let device = model.device.open()?;
-    let folder = model_folder(&model.model, &model.hub)?;
+    let folder = model_folder_for(&device, &model.model, &model.hub)?;
     let mut encoder = TextEncoder::load(&folder, &device.device)?;
     let modules = encoder.sentence_modules().cloned();
     let (pooling, max_length) = (encoder.pooling(), encoder.max_length());

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use burn::module::Module as _;
-use isogloss::device::{DeviceChoice, DeviceInfo, check_buffer, open, open_webgpu, read};
+use isogloss::device::{
+    DeviceChoice, DeviceInfo, batch_size_within, check_embedding_matrix, open, open_webgpu, read,
+};
 use isogloss::model::{EncoderConfig, LoadedModel, load_bytes, read_sentence_modules_bytes};
 use isogloss::report::SUBNETWORKS;
 use isogloss::text::{Extraction, Tokenizer, sequential_by_length};
@@ -32,7 +34,7 @@ pub struct Model {
 }
 
 /// Batch size in texts. On the single thread of the CPU a larger batch only adds padding; a GPU is
-/// busy only with many texts.
+/// busy only with many texts, as many as fit into its largest buffer.
 const CPU_BATCH: usize = 4;
 const GPU_BATCH: usize = 32;
 
@@ -75,9 +77,7 @@ fn subnetworks(files: &Object) -> Result<BTreeMap<String, Vec<u8>>, JsError> {
 fn check_table(config: &[u8], info: &DeviceInfo) -> Result<(), JsError> {
     let Ok(json) = serde_json::from_slice(config) else { return Ok(()) };
     let Ok(sizes) = EncoderConfig::from_json(&json) else { return Ok(()) };
-    let (rows, width) = (sizes.vocab_size, sizes.hidden_size);
-    let table = format!("embedding matrix of {rows} × {width}");
-    Ok(check_buffer(info, &table, rows as u64 * width as u64 * 4)?)
+    Ok(check_embedding_matrix(info, [sizes.vocab_size, sizes.hidden_size])?)
 }
 
 #[wasm_bindgen]
@@ -94,7 +94,7 @@ impl Model {
         let config = file(&files, "config.json")?;
         let tokenizer = file(&files, "tokenizer.json")?;
         let weights = file(&files, "model.safetensors")?;
-        let (open, batch_size) = match device.as_str() {
+        let (open, most) = match device.as_str() {
             "cpu" => (open(DeviceChoice::Flex)?, CPU_BATCH),
             "webgpu" => (open_webgpu().await?, GPU_BATCH),
             other => return Err(JsError::new(&format!("no device {other:?}: cpu or webgpu"))),
@@ -102,6 +102,11 @@ impl Model {
         check_table(&config, &open.info)?;
         let device = open.device;
         let loaded = load_bytes(&config, weights, &device)?;
+        let sizes = loaded.model.encoder.config();
+        // The feed-forward network has the widest activations.
+        let width = sizes.intermediate_size.max(sizes.hidden_size);
+        let text_bytes = (sizes.max_tokens() * width * size_of::<f32>()) as u64;
+        let batch_size = batch_size_within(&open.info, most, text_bytes);
         let beside = |name: &str| file(&files, name).ok();
         let tokenizer = Tokenizer::from_folder_bytes(&tokenizer, beside)?;
         let encoder = TextEncoder::from_loaded(&loaded, tokenizer.clone(), &device)?;

@@ -2,6 +2,7 @@
 
 mod labeled;
 mod language_epochs;
+pub(crate) mod largest_tensors;
 mod monolingual;
 mod pairs;
 mod unlabeled;
@@ -13,12 +14,13 @@ use isogloss_text::{Masker, Tokenizer};
 
 pub(crate) use labeled::LabeledLoader;
 pub(crate) use language_epochs::LanguageEpochsProgress;
+use largest_tensors::RunTensors;
 use monolingual::BlockLoader;
 use pairs::PairLoader;
 pub(crate) use unlabeled::{BatchLanguages, UnlabeledLoaders};
 
 use crate::data::pairs::PairSet;
-use crate::ground::device::{DeviceInfo, check_buffer};
+use crate::ground::device::{DeviceInfo, check_embedding_matrix};
 use crate::ground::max_length::recipe_max_length;
 use crate::ground::vocabulary::check_vocabulary;
 use crate::step::ForwardPlan;
@@ -55,10 +57,7 @@ impl Loaders {
         let tokenizer = Tokenizer::from_file(&tokenizer_path)?;
         let (config, _) = read_config(model_folder)?;
         check_vocabulary(&tokenizer, &tokenizer_path, &config)?;
-        let (n_rows, width) = (config.vocab_size, config.hidden_size);
-        let table = format!("embedding matrix of {n_rows} × {width}");
-        let n_bytes = (n_rows as u64).saturating_mul(width as u64 * size_of::<f32>() as u64);
-        check_buffer(device_info, &table, n_bytes)?;
+        check_embedding_matrix(device_info, [config.vocab_size, config.hidden_size])?;
         let recipe = plan.recipe();
         let length = |given, default| recipe_max_length(given, default, &tokenizer, &config);
         let max_length = length(recipe.model.max_length, ModelRecipe::MAX_LENGTH);
@@ -86,6 +85,14 @@ impl Loaders {
             BlockLoader::read(texts, masker, &tokenizer, max_length, pad, seed)
         });
         let unlabeled = UnlabeledLoaders { pairs, blocks: blocks.transpose()? };
+        let tensors = RunTensors {
+            plan,
+            forward_plan,
+            config: &config,
+            labeled: labeled.as_ref(),
+            unlabeled: &unlabeled,
+        };
+        tensors.check(device_info)?;
         Ok(Self { labeled, unlabeled })
     }
 }

@@ -13,7 +13,7 @@ use isogloss::{DataReport, EncoderAligner, TextEncoder};
 use serde_json::{Value, json};
 
 use super::output::Output;
-use super::{End, model_folder};
+use super::{End, model_folder_for};
 use crate::args::AlignArgs;
 use crate::wording::print_data_report;
 
@@ -124,7 +124,8 @@ fn by_encoder(
     report: &mut DataReport,
 ) -> anyhow::Result<f64> {
     let device = args.device.open()?;
-    let encoder = TextEncoder::load(&model_folder(model, &args.hub)?, &device.device)?;
+    let folder = model_folder_for(&device, model, &args.hub)?;
+    let encoder = TextEncoder::load(&folder, &device.device)?;
     let encoder = encoder.up_to_layer(args.layer)?.with_batch_size(args.batch_size);
     let aligner =
         EncoderAligner { layer: args.layer, extraction: args.extraction, unit: args.unit };

@@ -10,7 +10,7 @@ use isogloss::{
     with_label_names,
 };
 
-use super::{exchange_language_adapter, model_folder};
+use super::{exchange_language_adapter, model_folder_for};
 use crate::args::{LabeledArgs, ModelArgs, ScoringArgs};
 
 pub(crate) struct Labeled {
@@ -25,7 +25,7 @@ pub(crate) struct Labeled {
 impl Labeled {
     pub(crate) fn read(model: &ModelArgs, args: &LabeledArgs) -> anyhow::Result<Self> {
         let device = model.device.open()?;
-        let folder = model_folder(&model.model, &model.hub)?;
+        let folder = model_folder_for(&device, &model.model, &model.hub)?;
         let mut predictor = Predictor::load(&folder, &device.device)?;
         exchange_language_adapter(&mut predictor, &args.language)?;
         let predictor = scored_as(predictor, &args.scoring, args.unseen)?;

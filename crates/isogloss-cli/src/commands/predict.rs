@@ -9,14 +9,14 @@ use isogloss::{DataReport, Prediction, Predictor, saves_subnetworks};
 use serde_json::json;
 
 use super::labeled::scored_as;
-use super::{End, exchange_language_adapter, model_folder};
+use super::{End, exchange_language_adapter, model_folder_for};
 use crate::args::PredictArgs;
 use crate::input_lines::InputLines;
 use crate::wording::print_counts;
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     let device = args.model.device.open()?;
-    let folder = model_folder(&args.model.model, &args.model.hub)?;
+    let folder = model_folder_for(&device, &args.model.model, &args.model.hub)?;
     let mut predictor = Predictor::load(&folder, &device.device)?;
     exchange_language_adapter(&mut predictor, &args.adapter)?;
     let has_parts =

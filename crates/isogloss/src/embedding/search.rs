@@ -152,14 +152,13 @@ fn scan(
     let mut of_rows = Best::new(left.len(), k_right.min(right.len()));
     let mut of_columns = Best::new(right.len(), k_left.min(left.len()));
     if !left.is_empty() && !right.is_empty() {
-        let (left, right) = (on_device(left, device), on_device(right, device));
+        let tiles = tiles(left.len(), right.len());
+        let [left, right] = [(left, TILE[0]), (right, TILE[1])]
+            .map(|(side, n_rows)| on_device(side, n_rows, device));
         let product = |rows: &Range<usize>, columns: &Range<usize>| {
-            let part = |side: &Tensor<2>, range: &Range<usize>| {
-                side.clone().narrow(0, range.start, range.len())
-            };
-            linear(part(&left, rows), part(&right, columns), Tensor::zeros([columns.len()], device))
+            let (left, right) = (&left[rows.start / TILE[0]], &right[columns.start / TILE[1]]);
+            linear(left.clone(), right.clone(), Tensor::zeros([columns.len()], device))
         };
-        let tiles = tiles(left.dims()[0], right.dims()[0]);
         let mut next = tiles.first().map(|(rows, columns)| product(rows, columns));
         for (at, (rows, columns)) in tiles.iter().enumerate() {
             let Some(scores) = next.take() else { break };
@@ -182,9 +181,13 @@ fn tiles(n_rows: usize, n_columns: usize) -> Vec<(Range<usize>, Range<usize>)> {
     ranges(n_rows, TILE[0]).flat_map(row).collect()
 }
 
-fn on_device(vectors: &Vectors, device: &Device) -> Tensor<2> {
-    let shape = [vectors.len(), vectors.width()];
-    Tensor::from_data(TensorData::new(vectors.values().to_vec(), shape), device)
+/// Vectors on a device, `n_rows` in a tensor: all in one could be more than the device's largest
+/// buffer.
+fn on_device(vectors: &Vectors, n_rows: usize, device: &Device) -> Vec<Tensor<2>> {
+    let width = vectors.width();
+    let parts = vectors.values().chunks(n_rows * width);
+    let part = |part: &[f32]| TensorData::new(part.to_vec(), [part.len() / width, width]);
+    parts.map(|values| Tensor::from_data(part(values), device)).collect()
 }
 
 impl Best {

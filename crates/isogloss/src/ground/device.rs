@@ -67,22 +67,50 @@ pub fn list() -> Vec<DeviceInfo> {
     CHOICES.into_iter().flat_map(found).collect()
 }
 
-/// Checks that a tensor fits into one buffer of the device.
-///
-/// `what` begins the message: `embedding matrix of 250002 × 768`.
+/// Checks that an embedding matrix of `n_rows` × `width` fits into one buffer of the device; each of
+/// AdamW's moments is as large.
 ///
 /// # Errors
 /// [`DeviceError::TooLarge`] if it does not fit.
-pub fn check_buffer(info: &DeviceInfo, what: &str, bytes: u64) -> Result<(), DeviceError> {
+pub fn check_embedding_matrix(
+    info: &DeviceInfo,
+    [n_rows, width]: [usize; 2],
+) -> Result<(), DeviceError> {
+    let what = format!("embedding matrix of {n_rows} × {width}");
+    let n_bytes = (n_rows as u64).saturating_mul(width as u64 * size_of::<f32>() as u64);
+    check_buffer(info, &what, n_bytes, "trim the vocabulary to the languages you need")
+}
+
+/// Checks that a tensor fits into one buffer of the device.
+///
+/// `what` begins the message: `embedding matrix of 250002 × 768`; `remedy` says what makes it
+/// smaller.
+///
+/// # Errors
+/// [`DeviceError::TooLarge`] if it does not fit.
+pub fn check_buffer(
+    info: &DeviceInfo,
+    what: &str,
+    bytes: u64,
+    remedy: &'static str,
+) -> Result<(), DeviceError> {
     match info.max_buffer_bytes {
         Some(max_bytes) if bytes > max_bytes => Err(DeviceError::TooLarge {
             what: what.to_owned(),
             bytes,
             device: info.adapter.as_ref().unwrap_or(&info.name).clone(),
             max_bytes,
+            remedy,
         }),
         _ => Ok(()),
     }
+}
+
+/// Batch size, at most `most`, with which a tensor of `item_bytes` for each item fits into one buffer
+/// of the device; 1 if not even one item fits.
+pub fn batch_size_within(info: &DeviceInfo, most: usize, item_bytes: u64) -> usize {
+    let n_items = info.max_buffer_bytes.map_or(u64::MAX, |bytes| bytes / item_bytes.max(1));
+    usize::try_from(n_items).unwrap_or(usize::MAX).min(most).max(1)
 }
 
 /// Reads a tensor back to the host, as values of type `T`.

@@ -62,6 +62,16 @@ impl BlockLoader {
         Ok(Self { languages, held_out, epochs, masker, pad_token_id, seed })
     }
 
+    /// Number of blocks of the language with the most.
+    pub(crate) fn n_blocks(&self) -> usize {
+        self.languages.iter().map(Vec::len).max().unwrap_or(0)
+    }
+
+    /// Number of tokens of the longest block.
+    pub(crate) fn longest(&self) -> usize {
+        self.languages.iter().flatten().map(Encoded::len).max().unwrap_or(0)
+    }
+
     /// The index of the language of batch number `number`, and the batch.
     pub(crate) fn sample(&mut self, number: u64) -> Result<(usize, TokenBatch), Error> {
         let (language, indices) = self.epochs.sample(number);

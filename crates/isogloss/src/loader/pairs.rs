@@ -122,6 +122,21 @@ impl PairLoader {
         Ok([own, other.encode_words_batch(&others, max_length)?])
     }
 
+    /// Number of tokens of the longest sentence of all pairs.
+    pub(crate) fn longest(&self) -> Result<usize, Error> {
+        let mut longest = 0;
+        let trained = self.sets.iter().flat_map(|set| set.train.iter().map(|of| &of.pair));
+        let held_out = self.sets.iter().flat_map(|set| &set.held_out);
+        let texts: Vec<_> = trained.chain(held_out).flat_map(|of| [&of.left, &of.right]).collect();
+        for some in texts.chunks(1 << 12) {
+            let words = |text: &&String| text.split_whitespace().map(str::to_owned).collect();
+            let sentences: Vec<Vec<String>> = some.iter().map(words).collect();
+            let encoded = self.tokenizer.encode_words_batch(&sentences, self.max_length)?;
+            longest = encoded.iter().map(Encoded::len).fold(longest, usize::max);
+        }
+        Ok(longest)
+    }
+
     /// Tokenizes both sides, split into words at whitespace.
     fn words(&self, pairs: &[&LinkedPair]) -> Result<[Vec<Encoded>; 2], Error> {
         let encode = |side: fn(&SentencePair) -> &str| {

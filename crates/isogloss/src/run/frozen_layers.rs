@@ -10,6 +10,7 @@ use super::event::Event;
 use super::trainer::Trainer;
 use super::unfreezing::unfreeze_steps;
 use crate::Error;
+use crate::loader::largest_tensors::check_evaluation;
 use crate::step::StepBatch;
 use crate::step::frozen_cache::{CachedLayers, FrozenCache};
 use crate::task::TargetKind;
@@ -59,6 +60,8 @@ impl Trainer<'_> {
             return Ok(());
         }
         let training = &self.plan.recipe().training;
+        let (config, n) = (self.model().encoder.config(), training.evaluation_batch_size);
+        check_evaluation(&self.options.device_info, config, &data.corpus.train, n)?;
         let (cache, cached) = FrozenCache::new(
             self.model(),
             &data.corpus.train,

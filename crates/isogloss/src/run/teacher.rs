@@ -14,6 +14,7 @@ use super::event::RunOptions;
 use super::folder::RunFolder;
 use crate::embedding::sentence_pipeline::SentencePipeline;
 use crate::error::{RunError, io};
+use crate::ground::device::check_embedding_matrix;
 use crate::ground::sentence_modules::{is_last, make_embedding};
 use crate::loader::UnlabeledLoaders;
 use crate::step::teacher_cache::{TeacherCache, TeacherCacheOptions};
@@ -32,6 +33,9 @@ pub(super) fn load_reference_models(
 ) -> Result<ReferenceModels, Error> {
     let mut models = ReferenceModels::default();
     let Some(folder) = &options.teacher_folder else { return Ok(models) };
+    if let Ok((config, _)) = read_config(folder) {
+        check_embedding_matrix(&options.device_info, [config.vocab_size, config.hidden_size])?;
+    }
     let head = head.filter(|_| forward_plan.needs_teacher_logits());
     let teacher = load_teacher(folder, head, &options.device)?;
     match (&unlabeled.pairs, forward_plan.only_teacher_embedding()) {

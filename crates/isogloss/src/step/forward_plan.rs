@@ -43,7 +43,7 @@ impl ForwardPlan {
     }
 
     /// Groups of views; each group runs as one batch.
-    pub(super) fn groups(&self) -> &[Vec<View>] {
+    pub(crate) fn groups(&self) -> &[Vec<View>] {
         &self.groups
     }
 
@@ -129,7 +129,7 @@ impl ForwardPlan {
 
     /// Whether the passes of a batch share one lookup of token embeddings; a single pass without
     /// noise looks up its own.
-    pub(super) fn shares_embeddings(&self) -> bool {
+    pub(crate) fn shares_embeddings(&self) -> bool {
         let views = || self.groups.iter().flatten();
         views().count() > 1 || views().any(|view| view.noise.is_some())
     }

@@ -81,8 +81,8 @@ pub enum DeviceError {
     },
     /// A tensor larger than the largest buffer.
     #[error(
-        "{what} needs {}, but the largest buffer of {device:?} is {}; trim the vocabulary to the \
-         languages you need, or use --device flex",
+        "{what} needs {}, but the largest buffer of {device:?} is {}; {remedy}, or use \
+         --device flex",
         megabytes(*bytes, *max_bytes),
         megabytes(*max_bytes, *bytes)
     )]
@@ -95,6 +95,8 @@ pub enum DeviceError {
         device: String,
         /// The largest buffer.
         max_bytes: u64,
+        /// What makes the tensor smaller.
+        remedy: &'static str,
     },
 }
 

@@ -103,17 +103,27 @@ fn auto_never_takes_a_software_gpu() {
 
 #[test]
 fn a_table_larger_than_the_largest_buffer_is_an_error() {
-    let (what, bytes) = ("embedding matrix of 250002 × 768", 250_002 * 768 * 4);
-    assert_eq!(check_buffer(&adapter(None), what, bytes), Ok(()));
-    assert_eq!(check_buffer(&adapter(Some(bytes)), what, bytes), Ok(()));
-    let error = check_buffer(&adapter(Some(128 << 20)), what, bytes).unwrap_err();
+    let (shape, bytes) = ([250_002, 768], 250_002 * 768 * 4);
+    assert_eq!(check_embedding_matrix(&adapter(None), shape), Ok(()));
+    assert_eq!(check_embedding_matrix(&adapter(Some(bytes)), shape), Ok(()));
+    let error = check_embedding_matrix(&adapter(Some(128 << 20)), shape).unwrap_err();
     assert_eq!(
         error.to_string(),
         "embedding matrix of 250002 × 768 needs 768 MB, but the largest buffer of \"SwiftShader \
          Device\" is 134 MB; trim the vocabulary to the languages you need, or use --device flex"
     );
-    let error = check_buffer(&adapter(Some(bytes - 1)), what, bytes).unwrap_err();
+    let error = check_embedding_matrix(&adapter(Some(bytes - 1)), shape).unwrap_err();
     assert!(error.to_string().contains("needs 768006144 bytes"), "{error}");
+}
+
+#[test]
+fn a_batch_is_as_large_as_a_buffer_allows() {
+    // A text of 512 tokens in a feed-forward network of 3072 units; 21 of them have 132 MB.
+    let item_bytes = 512 * 3072 * 4;
+    assert_eq!(batch_size_within(&adapter(None), 32, item_bytes), 32);
+    assert_eq!(batch_size_within(&adapter(Some(128 << 20)), 32, item_bytes), 21);
+    assert_eq!(batch_size_within(&adapter(Some(1 << 30)), 32, item_bytes), 32);
+    assert_eq!(batch_size_within(&adapter(Some(1 << 20)), 32, item_bytes), 1);
 }
 
 #[test]
