@@ -1,21 +1,23 @@
 //! Checks of the kernels of the forward and backward pass: output and the gradient of each input,
 //! of sizes that take the different ways through a kernel.
 
-use burn::tensor::module::embedding;
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_kernels::{
-    Dropout, IGNORE_INDEX, attention, cross_entropy, dropout, dropout_add_layer_norm, gelu, linear,
-    normal, split_seed,
+    Dropout, IGNORE_INDEX, attention, cross_entropy, dropout, dropout_add_layer_norm, embedding,
+    gelu, linear, normal, split_seed,
 };
 
 use super::comparison::Quantities;
 use crate::ground::tensors::integers;
 
+/// A kernel as a function of flat tensors.
+type Compute = dyn Fn(&[Tensor<1>]) -> Tensor<1>;
+
 /// Inputs by name and what is computed from them.
 pub(super) struct KernelCase {
     pub(super) name: String,
     inputs: Vec<(&'static str, Vec<f32>)>,
-    compute: Box<dyn Fn(&[Tensor<1>]) -> Tensor<1>>,
+    compute: Box<Compute>,
 }
 
 impl KernelCase {
