@@ -54,19 +54,18 @@ macro_rules! composed_on {
 /// tensors have no graph.
 macro_rules! on_backend_of {
     ($lists:ident, $backend:ident => $call:expr) => {{
-        use burn::backend::DispatchTensorKind as Kind;
         match $lists.iter().flatten().next().map(|tensor| &tensor.kind) {
             #[cfg(feature = "flex")]
-            Some(Kind::Flex(_)) => on_backend_of!(@run burn::backend::Flex, $lists, $backend, $call),
+            Some(burn::backend::DispatchTensorKind::Flex(_)) => on_backend_of!(@run burn::backend::Flex, $lists, $backend, $call),
             #[cfg(feature = "ndarray")]
-            Some(Kind::NdArray(_)) => {
+            Some(burn::backend::DispatchTensorKind::NdArray(_)) => {
                 on_backend_of!(@run burn::backend::NdArray, $lists, $backend, $call)
             }
             #[cfg(any(feature = "wgpu", feature = "cuda"))]
-            Some(Kind::Cube(_)) => {
+            Some(burn::backend::DispatchTensorKind::Cube(_)) => {
                 on_backend_of!(@run burn_cubecl::CubeBackend, $lists, $backend, $call)
             }
-            _ => panic!("tensors of a backend with kernels, outside of graphs"),
+            _ => $crate::backends::without_backend(),
         }
     }};
     (@run $on:ty, $lists:ident, $backend:ident, $call:expr) => {{
@@ -82,6 +81,7 @@ pub(crate) trait Wrapped: Backend {
     fn unwrap(kind: DispatchTensorKind) -> Option<BackendTensor<Self>>;
 }
 
+#[allow(unused_macros, reason = "a build may have no backend")]
 macro_rules! wrapped_in {
     ($variant:ident: $backend:ty) => {
         impl Wrapped for $backend {
@@ -106,6 +106,11 @@ wrapped_in!(Flex: burn::backend::Flex);
 wrapped_in!(NdArray: burn::backend::NdArray);
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 wrapped_in!(Cube: burn_cubecl::CubeBackend);
+
+/// Fails for tensors that no backend of this build has, and for those in a graph.
+pub(crate) fn without_backend<const N: usize>() -> [Vec<DispatchTensor>; N] {
+    panic!("the tensors are on a backend with kernels, outside of graphs")
+}
 
 /// Tensors of a backend.
 ///
