@@ -128,14 +128,14 @@ struct SpanField {
 }
 
 impl SpanField {
-    /// Whether a line has the field.
+    /// Whether a line has spans; `null` stands for none that are known, as a field that is missing.
     fn is_in(&mut self, object: &Object<'_>, slots: &str) -> bool {
         let lists = object.fields.iter().filter(|(_, value)| value.is_array());
         let lists = lists.map(|(name, _)| name.as_str()).filter(|name| *name != slots);
-        if object.fields.contains_key(slots) {
+        if let Some(value) = object.fields.get(slots) {
             self.is_anywhere = true;
             self.other_lists.extend(lists.map(str::to_owned));
-            return true;
+            return !value.is_null();
         }
         self.first.get_or_insert_with(|| object.missing_spans(slots));
         for name in lists {

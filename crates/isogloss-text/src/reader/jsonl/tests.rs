@@ -146,6 +146,8 @@ fn spans_under_another_name_are_asked_for() {
         examples.iter().map(|example| example.lacks_spans).collect::<Vec<_>>()
     };
     assert_eq!(lacking(some), [true, false]);
+    let null = "{\"text\": \"an\", \"slots\": null}\n{\"text\": \"an\", \"slots\": []}";
+    assert_eq!(lacking(null), [true, false]);
     // So it is with a field of another name.
     let columns = Columns { slots: "entities".into(), ..Columns::default() };
     let named = options.clone().with_columns(columns);
