@@ -12,7 +12,6 @@ mod training;
 mod training_step;
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use isogloss_kernels::{Precision, hardware_limits, matmul_precision, set_matmul_precision};
@@ -30,6 +29,7 @@ use self::training::{N_STEPS, TrainingFolder};
 use crate::Error;
 use crate::device::{DeviceChoice, DeviceInfo, OpenDevice, compiled, list, open};
 use crate::error::ToolError;
+use crate::ground::device::caught;
 use crate::run::{BURN_VERSION, now};
 
 /// Largest relative deviation of a kernel, as in the tests on software drivers: the math functions
@@ -137,7 +137,7 @@ pub fn check_device(
         arch: std::env::consts::ARCH,
         started,
         device: device.info.clone(),
-        limits: caught(|| Ok(hardware_limits(&device.device))).unwrap_or_default(),
+        limits: caught(|| hardware_limits(&device.device)).unwrap_or_default(),
         half_precisions: halves.iter().map(ToString::to_string).collect(),
         checks: checker.checks,
         reference: reference.info,
@@ -169,9 +169,9 @@ impl Checker<'_> {
         mut compute: impl FnMut(&OpenDevice) -> Result<Quantities, String>,
     ) {
         (self.watch)(CheckEvent::Begin(name));
-        let expected = caught(|| compute(self.reference));
+        let expected = caught(|| compute(self.reference)).flatten();
         let began = Instant::now();
-        let found = caught(|| compute(self.device));
+        let found = caught(|| compute(self.device)).flatten();
         let seconds = began.elapsed().as_secs_f64();
         self.done(Check::new(name.to_owned(), limit, found, expected, seconds));
     }
@@ -229,7 +229,8 @@ impl Checker<'_> {
         let (device, watch) = (self.device, &mut *self.watch);
         let began = Instant::now();
         let measured =
-            caught(|| speed::measure(device, halves, &mut |what| watch(CheckEvent::Begin(what))));
+            caught(|| speed::measure(device, halves, &mut |what| watch(CheckEvent::Begin(what))))
+                .flatten();
         set_matmul_precision(Precision::F32);
         let problem = match measured {
             Ok(speed) => return Some(speed),
@@ -240,16 +241,6 @@ impl Checker<'_> {
         self.done(Check::new(name, 0.0, Err(problem), Ok(Quantities::new()), seconds));
         None
     }
-}
-
-/// Runs code that may fail or panic in a driver; the message in either case.
-fn caught<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    // Unwind safety: no state that the call could have left inconsistent is read afterwards.
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        Err(text.unwrap_or_else(|| "panic in the driver".to_owned()))
-    })
 }
 
 /// What a user can do who has no device to check, for the error message.
