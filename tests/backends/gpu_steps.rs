@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use isogloss::device::OpenDevice;
 use isogloss::{Error, Event, RunOptions, RunStatus, finetune};
-use isogloss_kernels::count_launches;
+use isogloss_kernels::{Dropout, attention, count_launches};
 use isogloss_model::{Encoder, RandomParams, save};
 use isogloss_tests::runs::{Trace, Workshop};
-use isogloss_tests::{opened_devices, saved_model};
+use isogloss_tests::{opened_devices, saved_model, tensor, values, waves};
 
 /// One test at a time.
 static TURN: Mutex<()> = Mutex::new(());
@@ -49,6 +49,7 @@ fn a_step_launches_few_kernels() {
             let by_kernel: BTreeMap<_, _> = six.iter().map(per_step).collect();
             let step = by_kernel.values().sum::<f64>();
             eprintln!("{n_layers} layers on {}: {step:.1} launches a step", device.info.name);
+            eprintln!("{by_kernel:#?}");
             assert!(step > 0.0, "nothing was counted");
             assert!(step <= limit, "{n_layers} layers: {step:.1} launches a step, {by_kernel:#?}");
         }
@@ -82,6 +83,32 @@ fn memory_stays_where_it_is_after_the_first_steps() {
         let memory: Vec<_> = memory.collect();
         assert_eq!(memory.len(), 10, "a line of the log without the memory");
         assert!(memory[0] > 0 && memory[9] <= memory[3], "bytes after each 20 steps: {memory:?}");
+    }
+}
+
+#[test]
+fn attention_keeps_no_matrix_of_scores() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let (n_heads, seq_len, head_width) = (8, 1024, 4);
+    let scores_bytes = (n_heads * seq_len * seq_len * size_of::<f32>()) as u64;
+    for OpenDevice { device, .. } in gpus() {
+        let reserved = || device.memory_pool_usage().unwrap().bytes_reserved;
+        let device = device.clone().autodiff();
+        let width = n_heads * head_width;
+        let leaf = |phase| {
+            let waves = waves(seq_len * width, phase);
+            tensor(waves, [1, seq_len, width], &device).require_grad()
+        };
+        let (query, key, value) = (leaf(0.1), leaf(0.2), leaf(0.3));
+        let bias = Tensor::zeros([1, seq_len], &device);
+        device.sync().unwrap();
+        let before = reserved();
+        let dropout = Dropout { rate: 0.1, seed: 3 };
+        let output = attention(query.clone(), key, value, bias, n_heads, dropout);
+        let gradient = query.grad(&output.square().sum().backward()).unwrap();
+        assert!(values(gradient).iter().any(|x| *x != 0.0));
+        let more = reserved().saturating_sub(before);
+        assert!(more < scores_bytes / 4, "{more} bytes more, scores have {scores_bytes}");
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use isogloss::device::DeviceInfo;
 use isogloss::model::SentenceModules;
 use isogloss::text::Language;
 use isogloss::{Corpus, DataReport, Event, LabeledSet, PairSet};
@@ -16,6 +17,8 @@ use crate::wording::{
 /// Progress display: shows the events of a run.
 pub(crate) struct Watch {
     json: bool,
+    /// What the first steps do besides, on a GPU.
+    kernels: Option<&'static str>,
     bar: Option<ProgressBar>,
     last_line: Instant,
     began: Option<(Instant, u64)>,
@@ -28,9 +31,11 @@ pub(crate) struct Watch {
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 impl Watch {
-    pub(crate) fn new(json: bool) -> Self {
+    pub(crate) fn new(json: bool, device: &DeviceInfo) -> Self {
+        let work = if device.tunes_kernels() { "compiling and tuning" } else { "compiling" };
         Self {
             json,
+            kernels: device.kernel_language.map(|_| work),
             bar: None,
             last_line: Instant::now(),
             began: None,
@@ -94,14 +99,7 @@ impl Watch {
                     self.line(&line);
                 }
             }
-            Event::Begin { step, total_steps, rule } => {
-                self.line(&format!("select    {rule}"));
-                if *step > 0 {
-                    self.line(&format!("resume    after step {step} of {total_steps}"));
-                }
-                self.began = Some((Instant::now(), *step));
-                self.bar = bar(*step, *total_steps);
-            }
+            Event::Begin { step, total_steps, rule } => self.begin(*step, *total_steps, rule),
             Event::Step { step, total_steps, loss, tokens_per_sec } => {
                 self.step(*step, *total_steps, *loss, *tokens_per_sec);
             }
@@ -200,6 +198,22 @@ impl Watch {
         if n_links > 0 {
             let unlinked = sum(|set| set.n_unlinked);
             self.line(&format!("links     {n_links}; {unlinked} pairs without any are left out"));
+        }
+    }
+
+    fn begin(&mut self, step: u64, total_steps: u64, rule: &str) {
+        self.line(&format!("select    {rule}"));
+        if step > 0 {
+            self.line(&format!("resume    after step {step} of {total_steps}"));
+        }
+        self.began = Some((Instant::now(), step));
+        self.bar = bar(step, total_steps);
+        if let Some(work) = self.kernels {
+            let kernels = format!("{work} kernels");
+            match &self.bar {
+                Some(bar) => bar.set_message(kernels),
+                None => self.line(&format!("first     {kernels}, which takes a while")),
+            }
         }
     }
 

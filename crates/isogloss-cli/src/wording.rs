@@ -170,6 +170,10 @@ pub(crate) fn device_properties(device: &DeviceInfo) -> String {
     if let Some(bytes) = device.max_buffer_bytes {
         facts.push(format!("buffers up to {} MB", bytes / 1_000_000));
     }
+    facts.extend(device.kernel_language.map(|language| format!("kernels in {language}")));
+    if !device.matrix_units.is_empty() {
+        facts.push(format!("matrix units for {}", device.matrix_units.join(", ")));
+    }
     if device.is_software {
         facts.push("software".to_owned());
     }

@@ -1,8 +1,36 @@
-//! Hardware limits of a GPU, by which kernels are chosen.
+//! Hardware of a GPU, by which kernels are chosen: the language they are compiled to, matrix units
+//! and limits.
 
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
+
+/// Language that kernels are compiled to on a device: `wgsl`, `spirv` (Vulkan), `msl` (Metal) or
+/// `cuda`; `None` on the CPU.
+///
+/// Only SPIR-V, MSL and CUDA reach matrix units. SPIR-V needs Vulkan's memory model and buffer
+/// addresses; on a driver without them, kernels are WGSL also in a build with `vulkan`.
+pub fn kernel_language(device: &Device) -> Option<&'static str> {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    return reported::language(device);
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    {
+        _ = device;
+        None
+    }
+}
+
+/// Matrix units of a GPU (cooperative matrices, simdgroup matrices, tensor cores): the types of the
+/// operands that kernels can multiply in them, in lower case; none on the CPU.
+pub fn matrix_units(device: &Device) -> Vec<String> {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    return reported::matrix_units(device);
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    {
+        _ = device;
+        Vec::new()
+    }
+}
 
 /// Hardware limits of a GPU by name, as its driver reports them: sizes of subgroups (planes) and
 /// workgroups (cubes), shared memory, bindings. There are none on the CPU.
@@ -18,17 +46,36 @@ pub fn hardware_limits(device: &Device) -> BTreeMap<&'static str, u64> {
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod reported {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use burn::tensor::{Device, Tensor};
     use burn_cubecl::CubeBackend;
+    use burn_cubecl::tensor::CubeTensor;
 
     use crate::backends::Wrapped as _;
 
-    pub(super) fn limits(device: &Device) -> BTreeMap<&'static str, u64> {
+    /// A tensor on a device, whose client knows the hardware; `None` on the CPU.
+    fn probe(device: &Device) -> Option<CubeTensor> {
         let tensor = Tensor::<1>::empty([1], &device.clone().without_autodiff()).into_dispatch();
-        let Some(tensor) = CubeBackend::unwrap(tensor.kind) else { return BTreeMap::new() };
-        let tensor = tensor.float();
+        Some(CubeBackend::unwrap(tensor.kind)?.float())
+    }
+
+    pub(super) fn language(device: &Device) -> Option<&'static str> {
+        let runtime = probe(device)?.client.name();
+        let in_brackets = runtime.split_once('<').and_then(|(_, rest)| rest.strip_suffix('>'));
+        Some(in_brackets.unwrap_or(runtime))
+    }
+
+    pub(super) fn matrix_units(device: &Device) -> Vec<String> {
+        let Some(tensor) = probe(device) else { return Vec::new() };
+        let features = &tensor.client.properties().features.matmul;
+        let units = features.cmma.iter().chain(&features.mma);
+        let types: BTreeSet<_> = units.map(|unit| unit.a_type.to_string().to_lowercase()).collect();
+        types.into_iter().collect()
+    }
+
+    pub(super) fn limits(device: &Device) -> BTreeMap<&'static str, u64> {
+        let Some(tensor) = probe(device) else { return BTreeMap::new() };
         let hardware = &tensor.client.properties().hardware;
         let known = [
             ("subgroup_size_min", u64::from(hardware.plane_size_min)),

@@ -50,6 +50,9 @@ mod linear;
 mod mask;
 mod precision;
 mod shapes;
+#[cfg(all(feature = "spirv", not(target_vendor = "apple")))]
+mod spirv;
+mod sum;
 mod sum_of_squares;
 
 pub use adamw::{AdamWParam, AdamWStep, adamw};
@@ -60,13 +63,16 @@ pub use cross_entropy::{IGNORE_INDEX, cross_entropy};
 pub use dropout::dropout;
 pub use embedding::embedding;
 pub use gelu::gelu;
-pub use hardware::hardware_limits;
+pub use hardware::{hardware_limits, kernel_language, matrix_units};
 pub use isogloss_random::{normal, signs, split_seed, uniform};
 pub use launches::count_launches;
 pub use layer_norm::dropout_add_layer_norm;
 pub use linear::linear;
 pub use mask::{Dropout, column_mask};
 pub use precision::{ParsePrecisionError, Precision, matmul_precision, set_matmul_precision};
+#[cfg(all(feature = "spirv", not(target_vendor = "apple")))]
+pub use spirv::missing_spirv_extension;
+pub use sum::sum;
 pub use sum_of_squares::sum_of_squares;
 
 /// The example of the README.

@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
+use isogloss_kernels::sum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -95,14 +96,14 @@ fn sum_of(kind: Divergence, p: Tensor<2>, q: Tensor<2>) -> Tensor<1> {
             let mean = log_mean(p.clone(), q.clone());
             (kl(p, mean.clone()) + kl(q, mean)) * 0.5
         }
-        Divergence::Mse => (p.exp() - q.exp()).square().sum(),
+        Divergence::Mse => sum((p.exp() - q.exp()).square()),
     }
 }
 
 /// KL divergence, `Σ p (log p - log q)`; from log-probabilities it is finite even where a
 /// probability is zero.
 fn kl(p: Tensor<2>, q: Tensor<2>) -> Tensor<1> {
-    (p.clone().exp() * (p - q)).sum()
+    sum(p.clone().exp() * (p - q))
 }
 
 /// `log ½ (p + q)` from log-probabilities, as a log-sum-exp.

@@ -2,6 +2,7 @@
 //! into one autodiff graph.
 
 use burn::tensor::Tensor;
+use isogloss_kernels::sum;
 
 /// GradCache (gradient caching): a loss over several batches of embeddings and its gradient by
 /// each, so that sentences can be encoded a chunk at a time and still be contrasted with all
@@ -46,7 +47,7 @@ pub fn embedding_gradients<const N: usize>(
 /// - `gradient`: the same rows of a gradient from [`embedding_gradients`]
 /// - returns: `[1]`; only its gradient is meaningful
 pub fn surrogate_loss(vectors: Tensor<2>, gradient: Tensor<2>) -> Tensor<1> {
-    (vectors * gradient.without_autodiff()).sum()
+    sum(vectors * gradient.without_autodiff())
 }
 
 #[cfg(test)]

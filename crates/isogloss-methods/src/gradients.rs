@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use isogloss_kernels::{clip_by_global_norm, sum_of_squares};
+use isogloss_kernels::{clip_by_global_norm, sum, sum_of_squares};
 use isogloss_model::{ParamVisitor, visit_parameters};
 
 /// Gradients by parameter path, each flattened to one dimension; frozen parameters have none.
@@ -83,7 +83,7 @@ impl Gradients {
 
     /// Dot product with other gradients, over the parameters that both have.
     pub fn dot(&self, other: &Self) -> f64 {
-        let products = self.shared(other).map(|(a, b)| (a.clone() * b.clone()).sum());
+        let products = self.shared(other).map(|(a, b)| sum(a.clone() * b.clone()));
         numbers(products.collect()).iter().sum()
     }
 

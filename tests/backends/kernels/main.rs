@@ -6,7 +6,8 @@ mod optimizer;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor};
 use isogloss_kernels::{
-    Dropout, attention, dropout, dropout_add_layer_norm, embedding, gelu, linear, sum_of_squares,
+    Dropout, attention, dropout, dropout_add_layer_norm, embedding, gelu, kernel_language, linear,
+    sum, sum_of_squares,
 };
 use isogloss_tests::gradients::{assert_gradient, f64_values};
 use isogloss_tests::{assert_close, devices, tensor, values, waves};
@@ -29,7 +30,8 @@ fn run<const N: usize>(
     });
     let output = f(&leaves);
     let weights = tensor(waves(output.dims()[0], 0.3), output.dims(), &device);
-    let grads = (output.clone() * weights).sum().backward();
+    // No sum before it, so that kernels without shared memory can be tested alone.
+    let grads = (output.clone() * weights).backward();
     let mut all = vec![values(output)];
     all.extend(leaves.iter().map(|leaf| values(leaf.grad(&grads).unwrap())));
     all
@@ -59,6 +61,13 @@ fn input(dims: &[usize], phase: f32) -> (Vec<f32>, Vec<usize>) {
 fn flat<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     let n = x.shape().num_elements();
     x.reshape([n])
+}
+
+#[test]
+fn kernels_of_vulkan_are_wgsl_without_the_feature_spirv() {
+    for (name, device) in devices() {
+        assert_eq!(kernel_language(&device), (name == "vulkan").then_some("wgsl"), "{name}");
+    }
 }
 
 #[test]
@@ -290,4 +299,15 @@ fn squares_add_up() {
         let found = values(sum_of_squares(tensor(x, [100_003], &device)));
         assert_close(name, &found, &[expected as f32], 1e-5);
     }
+}
+
+#[test]
+fn sums_have_the_gradient_of_burns() {
+    // More elements than one cube of a GPU adds.
+    compare(
+        "sum",
+        [input(&[3, 7, 1013], 0.2)],
+        |[x]| sum(x.clone().reshape([3, 7, 1013]).square()),
+        |[x]| x.clone().square().sum(),
+    );
 }

@@ -21,12 +21,17 @@ pub(crate) struct DeviceArgs {
     /// weights, sums and all else stay in f32
     #[arg(long, default_value = "f32")]
     pub(crate) precision: Precision,
+    /// Refuse a device on which the same command can give other last digits another time: a GPU
+    /// whose matrix products are tuned
+    #[arg(long)]
+    pub(crate) deterministic: bool,
 }
 
 impl DeviceArgs {
     /// Opens the device, and sets the precision.
     pub(crate) fn open(&self) -> Result<OpenDevice, DeviceError> {
-        open(self.device)?.with_precision(self.precision)
+        let device = open(self.device)?.with_precision(self.precision)?;
+        if self.deterministic { device.deterministic() } else { Ok(device) }
     }
 }
 

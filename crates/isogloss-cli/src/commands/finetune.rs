@@ -71,7 +71,7 @@ pub(crate) fn train(
     }
     let seed = plan.recipe().seed;
     let folder = RunFolder::new(args.out.join(plan.name()).join(format!("seed-{seed}")));
-    let mut watch = Watch::new(args.json);
+    let mut watch = Watch::new(args.json, &device.info);
     if !args.json {
         let adapter = device.info.adapter.as_deref().unwrap_or("this computer's processor");
         watch.line(&format!("run       {}", folder.path().display()));

@@ -2,6 +2,7 @@
 //! the teacher's, layer by layer.
 
 use burn::tensor::Tensor;
+use isogloss_kernels::sum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -95,11 +96,11 @@ pub fn attention_distillation(
         return Err(AlignmentError::Width { what: "heads", student: n_heads, teacher: found });
     }
     let mask = attention_mask.reshape([batch, 1, seq, 1]);
-    let n_rows = mask.clone().sum() * n_heads as f64;
+    let n_rows = sum(mask.clone()) * n_heads as f64;
     let teacher = teacher.detach();
     let difference = teacher.clone() - student;
     let divergence = (teacher.exp() * difference).sum_dim(3) * mask;
-    Ok(divergence.sum() / n_rows)
+    Ok(sum(divergence) / n_rows)
 }
 
 #[cfg(test)]

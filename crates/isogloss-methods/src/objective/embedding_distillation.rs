@@ -2,6 +2,7 @@
 //! of a sentence and of its translation to match the teacher's embedding of the sentence.
 
 use burn::tensor::Tensor;
+use isogloss_kernels::sum;
 use isogloss_model::Pooling;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -127,7 +128,7 @@ pub fn embedding_distillation(
         return Err(AlignmentError::Width { what: "dimensions", student, teacher: width });
     }
     let teacher = teacher_source.without_autodiff();
-    let squares = |student: Tensor<2>| (student - teacher.clone()).square().sum();
+    let squares = |student: Tensor<2>| sum((student - teacher.clone()).square());
     let total = squares(student_source) + squares(student_target);
     Ok(match config.reduction {
         Reduction::ElementMean => total / (n_pairs * width) as f64,

@@ -2,6 +2,7 @@
 //! match the teacher's, layer by layer.
 
 use burn::tensor::Tensor;
+use isogloss_kernels::sum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -105,9 +106,9 @@ pub fn state_distillation(
         return Err(AlignmentError::Width { what: "dimensions", student: width, teacher: found });
     }
     let mask = attention_mask.reshape([batch, seq, 1]);
-    let n_numbers = mask.clone().sum() * width as f64;
+    let n_numbers = sum(mask.clone()) * width as f64;
     let squares = (student - teacher.detach()).square() * mask;
-    Ok(squares.sum() / n_numbers)
+    Ok(sum(squares) / n_numbers)
 }
 
 #[cfg(test)]

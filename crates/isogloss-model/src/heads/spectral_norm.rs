@@ -1,6 +1,7 @@
 //! Spectral norm by power iteration: the largest singular value of a matrix.
 
 use burn::tensor::{Tensor, TensorData};
+use isogloss_kernels::sum;
 
 /// Number of power iterations: enough to separate two singular values that differ by a tenth by a
 /// factor of 10⁸.
@@ -37,7 +38,7 @@ pub(super) fn spectral_norm(weight: Tensor<2>) -> Tensor<1> {
         Tensor::<2>::from_data(TensorData::new(values, shape), &weight.device())
     };
     let (u, v) = (vector(u, [n_rows, 1]), vector(v, [1, n_columns]));
-    (weight * u * v).sum()
+    sum(weight * u * v)
 }
 
 #[cfg(test)]

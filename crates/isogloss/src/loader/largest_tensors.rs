@@ -309,6 +309,8 @@ mod tests {
             max_buffer_bytes: Some(max_buffer_bytes),
             is_software: false,
             threads: None,
+            kernel_language: None,
+            matrix_units: Vec::new(),
         }
     }
 

@@ -19,6 +19,8 @@ pub(crate) struct Environment<'a> {
     device: &'a DeviceInfo,
     /// Precision of matrix products.
     precision: String,
+    /// Whether kernels are tuned, so that another process can give other last digits.
+    tunes_kernels: bool,
     seed: u64,
     model: &'a str,
     n_parameters: usize,
@@ -39,6 +41,7 @@ impl<'a> Environment<'a> {
             arch: std::env::consts::ARCH,
             device,
             precision: matmul_precision().to_string(),
+            tunes_kernels: device.tunes_kernels(),
             seed: recipe.seed,
             model: &recipe.model.source,
             n_parameters,

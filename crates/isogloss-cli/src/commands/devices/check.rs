@@ -237,6 +237,8 @@ mod tests {
             max_buffer_bytes: None,
             is_software: false,
             threads: None,
+            kernel_language: None,
+            matrix_units: Vec::new(),
         };
         DeviceReport {
             isogloss: "0",

@@ -77,9 +77,31 @@ pub(super) fn open(choice: DeviceChoice) -> Result<OpenDevice, DeviceError> {
         info: setup.adapter.get_info(),
         limits: setup.device.limits(),
     };
-    let open = OpenDevice { device, info: opened.describe(choice, index) };
+    let info = guarded(&name, || Ok(opened.describe(choice, index).with_kernels(&device)))?;
+    #[cfg(all(feature = "spirv", not(target_vendor = "apple")))]
+    check_spirv(&info, &setup.adapter)?;
+    let open = OpenDevice { device, info };
     kept.open.push((opened.selector, open.clone()));
     Ok(open)
+}
+
+/// Refuses an open device whose driver the kernels in SPIR-V would crash.
+#[cfg(all(feature = "spirv", not(target_vendor = "apple")))]
+fn check_spirv(
+    info: &DeviceInfo,
+    adapter: &burn::tensor::wgpu::wgpu::Adapter,
+) -> Result<(), DeviceError> {
+    let missing = isogloss_kernels::missing_spirv_extension(adapter);
+    match missing.filter(|_| info.kernel_language == Some("spirv")) {
+        None => Ok(()),
+        Some(extension) => Err(DeviceError::Driver {
+            device: info.name.clone(),
+            problem: format!(
+                "its driver has no {extension}, without which kernels in SPIR-V crash it; a build \
+                 with `--features wgpu` and without `vulkan` has kernels in WGSL"
+            ),
+        }),
+    }
 }
 
 impl Kept {
@@ -174,6 +196,8 @@ impl Adapter {
             ),
             is_software: info.device_type == DeviceType::Cpu,
             threads: None,
+            kernel_language: None,
+            matrix_units: Vec::new(),
         }
     }
 }

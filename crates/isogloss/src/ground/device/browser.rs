@@ -31,7 +31,9 @@ pub(super) async fn open() -> Result<OpenDevice, DeviceError> {
         max_buffer_bytes: Some(limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)),
         is_software: false,
         threads: None,
+        kernel_language: None,
+        matrix_units: Vec::new(),
     };
-    let open = OpenDevice { device, info };
+    let open = OpenDevice { info: info.with_kernels(&device), device };
     Ok(OPEN.with(|kept| kept.get_or_init(|| open).clone()))
 }

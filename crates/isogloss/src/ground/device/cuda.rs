@@ -40,7 +40,7 @@ pub(super) fn open(choice: DeviceChoice) -> Result<OpenDevice, DeviceError> {
         // Compiles and runs a first kernel: NVRTC can be missing although the driver is installed.
         let sum = Tensor::<1>::zeros([4], &device) + 1.0;
         sum.try_into_data().map_err(|error| error.to_string())?;
-        Ok(OpenDevice { info: describe(&name, &device), device })
+        Ok(OpenDevice { info: describe(&name, &device).with_kernels(&device), device })
     })
 }
 
@@ -53,5 +53,7 @@ fn describe(name: &str, device: &Device) -> DeviceInfo {
         max_buffer_bytes: None,
         is_software: false,
         threads: None,
+        kernel_language: None,
+        matrix_units: Vec::new(),
     }
 }

@@ -73,6 +73,16 @@ pub enum DeviceError {
         /// The precision.
         precision: Precision,
     },
+    /// A GPU whose kernels are tuned, where a deterministic device is asked for.
+    #[error(
+        "device {device} is not deterministic: its matrix products are tuned, and another kernel \
+         can be the fastest in another process; a build with `--features wgpu`, and without \
+         vulkan, metal, dx12 and cuda, tunes none, and --device flex has none to tune"
+    )]
+    NotDeterministic {
+        /// The device with its number.
+        device: String,
+    },
     /// A lost device, which does not respond any more.
     #[error("the device was lost: {problem}")]
     Lost {

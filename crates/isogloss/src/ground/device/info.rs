@@ -2,6 +2,8 @@
 
 use burn::tensor::{DType, Device};
 use isogloss_kernels::{Precision, set_matmul_precision};
+#[cfg(any(feature = "wgpu", feature = "webgpu", feature = "cuda"))]
+use isogloss_kernels::{kernel_language, matrix_units};
 use serde::Serialize;
 
 use super::error::DeviceError;
@@ -34,6 +36,17 @@ impl OpenDevice {
         set_matmul_precision(precision);
         Ok(self)
     }
+
+    /// Refuses a device on which the same run can give other last digits in another process.
+    ///
+    /// # Errors
+    /// [`DeviceError::NotDeterministic`] for a GPU that tunes its kernels.
+    pub fn deterministic(self) -> Result<Self, DeviceError> {
+        if self.info.tunes_kernels() {
+            return Err(DeviceError::NotDeterministic { device: self.info.name });
+        }
+        Ok(self)
+    }
 }
 
 /// Device properties: name, hardware, driver, graphics API and limits.
@@ -53,6 +66,32 @@ pub struct DeviceInfo {
     pub is_software: bool,
     /// Number of threads for tensor operations, on the CPU.
     pub threads: Option<usize>,
+    /// Language that kernels are compiled to, known once the GPU is open; see
+    /// [`isogloss_kernels::kernel_language`].
+    pub kernel_language: Option<&'static str>,
+    /// Types of the operands of the GPU's matrix units, known once it is open; see
+    /// [`isogloss_kernels::matrix_units`].
+    pub matrix_units: Vec<String>,
+}
+
+impl DeviceInfo {
+    /// Whether matrix products and sums are tuned: the fastest of several kernels is taken for each
+    /// shape, which can be another one in another process.
+    pub fn tunes_kernels(&self) -> bool {
+        cfg!(feature = "tuning") && self.api != "cpu"
+    }
+}
+
+#[cfg(any(feature = "wgpu", feature = "webgpu", feature = "cuda"))]
+impl DeviceInfo {
+    /// The properties of an open GPU: with the language of its kernels and its matrix units.
+    pub(super) fn with_kernels(self, device: &Device) -> Self {
+        Self {
+            kernel_language: kernel_language(device),
+            matrix_units: matrix_units(device),
+            ..self
+        }
+    }
 }
 
 /// The device properties of the CPU, under the name of one of its backends.
@@ -66,5 +105,7 @@ pub(super) fn cpu_info(name: &str) -> DeviceInfo {
         max_buffer_bytes: None,
         is_software: false,
         threads: Some(rayon::current_num_threads()),
+        kernel_language: None,
+        matrix_units: Vec::new(),
     }
 }

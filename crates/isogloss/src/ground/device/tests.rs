@@ -17,6 +17,8 @@ fn adapter(max_buffer_bytes: Option<u64>) -> DeviceInfo {
         max_buffer_bytes,
         is_software: true,
         threads: None,
+        kernel_language: None,
+        matrix_units: Vec::new(),
     }
 }
 
@@ -135,13 +137,18 @@ fn a_software_vulkan_device_opens_once_and_computes() {
     let OpenDevice { device, info } = open(DeviceChoice::Wgpu(Some(0))).unwrap();
     assert_eq!((info.name.as_str(), info.api.as_str()), ("wgpu:0", "vulkan"));
     assert!(info.is_software && info.adapter.is_some() && info.driver.is_some());
+    assert!(["wgsl", "spirv"].contains(&info.kernel_language.unwrap()));
     assert!(info.max_buffer_bytes.unwrap() >= 1 << 27);
-    assert!(list().iter().any(|listed| listed.name == info.name && listed.adapter == info.adapter));
+    let listed = list().into_iter().find(|listed| listed.name == info.name).unwrap();
+    assert_eq!((&listed.adapter, listed.kernel_language), (&info.adapter, None));
 
     let again = open(DeviceChoice::Wgpu(None)).unwrap();
     assert_eq!((&again.device, &again.info), (&device, &info));
     let sum = burn::tensor::Tensor::<1>::from_floats([1.0, 2.0], &device) + 1.0;
     assert_eq!(sum.into_data().try_to_vec::<f32>().unwrap(), [2.0, 3.0]);
+
+    let opened = OpenDevice { device, info: info.clone() };
+    assert_eq!(opened.deterministic().is_err(), cfg!(feature = "tuning"));
 
     let error = open(DeviceChoice::Wgpu(Some(99))).unwrap_err().to_string();
     assert!(error.starts_with("device wgpu:99 does not exist; there are: wgpu:0 ("), "{error}");
