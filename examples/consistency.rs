@@ -28,7 +28,7 @@ fn main() -> anyhow::Result<()> {
         let set = test_commands(&predictor, "en")?;
         let model = predictor.into_trainable();
         let options = MeasureOptions { n_examples: Some(160), ..MeasureOptions::default() };
-        let measures = Measures::take(&model, &set, &device.device, &options)?;
+        let measures = Measures::take(&model, &set, None, &device.device, &options)?;
         println!("{name:<10}{:>14.2}", measures.fisher.trace);
     }
     Ok(())

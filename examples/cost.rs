@@ -18,6 +18,7 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::Parser;
 use isogloss::device::{DeviceChoice, OpenDevice, open};
+use isogloss::model::ModelFolder;
 use isogloss::{Event, Plan, RunFolder, RunOptions, finetune};
 use isogloss_examples::median;
 
@@ -63,8 +64,9 @@ fn main() -> anyhow::Result<()> {
 /// Seconds of each step in one turn.
 fn steps(plan: &Plan, args: &Args, device: &OpenDevice) -> anyhow::Result<Vec<f64>> {
     let folder = tempfile::tempdir()?;
-    let folder_of = |source: &str| -> anyhow::Result<PathBuf> {
-        std::fs::canonicalize(source).with_context(|| format!("no model folder {source}"))
+    let folder_of = |source: &str| -> anyhow::Result<ModelFolder> {
+        let folder = std::fs::canonicalize(source);
+        Ok(folder.with_context(|| format!("no model folder {source}"))?.into())
     };
     let stop = AtomicBool::new(false);
     let options = RunOptions {

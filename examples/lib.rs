@@ -76,7 +76,7 @@ pub fn train(recipe: &str, out: &str, device: &OpenDevice) -> anyhow::Result<(Re
     let folder = RunFolder::new(Path::new(out).join(name));
     let stop = AtomicBool::new(false);
     let options = RunOptions {
-        model_folder: plan.recipe().model.source.clone().into(),
+        model_folder: plan.recipe().model.source.as_str().into(),
         teacher_folder: None,
         device: device.device.clone(),
         device_info: device.info.clone(),

@@ -123,7 +123,7 @@ fn a_device_that_fails_ends_the_run_and_the_same_command_goes_on() {
         let run = shop.run("failed");
         let stop = AtomicBool::new(false);
         let options = RunOptions {
-            model_folder: PathBuf::from(&plan.recipe().model.source),
+            model_folder: plan.recipe().model.source.as_str().into(),
             device: device.device.clone(),
             device_info: device.info.clone(),
             teacher_folder: None,

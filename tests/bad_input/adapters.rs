@@ -274,8 +274,8 @@ fn faults_of_adapters_and_schedules_in_recipes() {
         ),
         (
             "a language adapter alone",
-            "[language_adapter]\npath = \"{language}\"\n".to_owned(),
-            &["language_adapter: lies under the adapter of a task with labels"],
+            "[language_adapter]\npath = \"{language}\"\nevaluation = \"source\"\n".to_owned(),
+            &["language_adapter: lies under the adapter of the task", "has none: add [adapter]"],
         ),
         (
             "one language adapter for all",

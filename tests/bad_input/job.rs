@@ -131,10 +131,10 @@ impl Job {
         let device = open(DeviceChoice::Flex).unwrap();
         let stop = AtomicBool::new(false);
         let options = RunOptions {
-            model_folder: self.model.clone().unwrap_or_else(|| self.path("model")),
+            model_folder: self.model.clone().unwrap_or_else(|| self.path("model")).into(),
             device: device.device,
             device_info: device.info,
-            teacher_folder: plan.recipe().teacher.as_ref().map(|t| PathBuf::from(&t.source)),
+            teacher_folder: plan.recipe().teacher.as_ref().map(|t| t.source.as_str().into()),
             fresh: self.fresh,
             stop: &stop,
         };

@@ -40,7 +40,16 @@ fn folder() -> TempDir {
 
 /// The counts among the lines of the standard error.
 fn counts(err: &str) -> Vec<&str> {
-    let starts = ["cut ", "lost ", "left out ", "no spans ", "single ", "unlinked "];
+    let starts = [
+        "cut ",
+        "lost ",
+        "left out ",
+        "no spans ",
+        "widened ",
+        "untagged ",
+        "single ",
+        "unlinked ",
+    ];
     err.lines().filter(|line| starts.iter().any(|start| line.starts_with(start))).collect()
 }
 
@@ -59,6 +68,8 @@ fn assert_counts(what: &str, data: &Value, expected: &Value) {
         "n_words_lost",
         "n_words_cut",
         "n_without_spans",
+        "n_spans_widened",
+        "n_spans_untagged",
         "n_untranslated",
         "n_unlinked",
     ] {
@@ -90,6 +101,30 @@ fn commands_about_labeled_files_tell_what_they_lost() {
     // Nothing to tell.
     fs::write(folder.path().join("de.conll"), "licht O\nan B-x\n\n").unwrap();
     assert_told(folder.path(), &format!("evaluate {options}"), &[], &json!({}));
+}
+
+/// Spans by character offsets that do not fit words: `licht-an` is one word of two spans, and the
+/// span of `küc` ends inside a word.
+#[test]
+fn spans_inside_words_are_told() {
+    let folder = folder();
+    let span = |start: usize, end: usize| {
+        format!("{{\"start\": {start}, \"end\": {end}, \"slot\": \"x\"}}")
+    };
+    let line = |text: &str, spans: &[String]| {
+        format!("{{\"text\": {text:?}, \"slots\": [{}]}}\n", spans.join(", "))
+    };
+    let fits = line("in der küche an", &[span(7, 12), span(13, 15)]);
+    let text = fits.clone() + &line("küche licht-an", &[span(0, 3), span(6, 11), span(12, 14)]);
+    fs::write(folder.path().join("de.jsonl"), text).unwrap();
+    let lines = [
+        "widened   3 spans begin or end inside a word or token, which is tagged whole",
+        "untagged  1 spans share all of their words with others, and have no tag",
+    ];
+    let expected = json!({"n_spans_widened": 3, "n_spans_untagged": 1});
+    assert_told(folder.path(), "evaluate tagger de.jsonl --device flex", &lines, &expected);
+    fs::write(folder.path().join("de.jsonl"), fits).unwrap();
+    assert_told(folder.path(), "evaluate tagger de.jsonl --device flex", &[], &json!({}));
 }
 
 #[test]

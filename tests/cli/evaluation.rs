@@ -5,7 +5,10 @@
 
 mod counts;
 mod language_adapters;
+mod model_folders;
 mod reading;
+mod saved_subnetworks;
+mod splits;
 
 use std::fs;
 use std::path::Path;
@@ -84,6 +87,20 @@ fn evaluate_gives_the_scores_of_the_run() {
     fs::write(&config, json.to_string()).unwrap();
     assert_eq!(&score(" --max-length 7"), expected);
     assert_eq!(score(""), score(" --units word --max-length 40"));
+}
+
+#[test]
+fn two_files_of_a_language_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    copy_model("bert-tokens", &path.join("model"));
+    fs::create_dir(path.join("more")).unwrap();
+    for name in ["de.conll", "fr.conll", "more/de.conll"] {
+        fs::write(path.join(name), TAGGED).unwrap();
+    }
+    let error = refused(path, "evaluate model de.conll fr.conll more/de.conll --device flex");
+    assert!(error.contains("more/de.conll: de.conll is of de too"), "{error}");
+    isogloss(path, "evaluate model de.conll fr.conll --device flex");
 }
 
 #[test]

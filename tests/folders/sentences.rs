@@ -218,15 +218,22 @@ fn texts_are_lower_cased_where_the_folder_says_so() {
 #[test]
 fn the_default_prompt_and_arguments_are_told() {
     let folder = folder(&[]);
-    let config = json!({"prompts": {"query": "query: "}, "default_prompt_name": "query"});
+    let config = json!({"prompts": {"query": "query: "}, "default_prompt_name": "query",
+        "similarity_fn_name": "dot"});
     write_json(&folder.path().join("config_sentence_transformers.json"), &config);
     let settings = json!({"max_seq_length": 16, "tokenizer_args": {"padding_side": "left"}});
     write_json(&folder.path().join("sentence_bert_config.json"), &settings);
     let encoder = load(folder.path());
     let modules = encoder.sentence_modules().unwrap();
     assert_eq!(modules.default_prompt.as_deref(), Some("query: "));
-    assert_eq!(modules.unused.len(), 1);
-    assert!(modules.unused[0].ends_with("sentence_bert_config.json: field \"tokenizer_args\""));
+    let mut unused = modules.unused.clone();
+    unused.sort();
+    assert_eq!(unused.len(), 2, "{unused:?}");
+    let [similarity, arguments] = ["similarity_fn_name\" (dot)", "tokenizer_args\""];
+    assert!(
+        unused[0].ends_with(&format!("config_sentence_transformers.json: field \"{similarity}"))
+    );
+    assert!(unused[1].ends_with(&format!("sentence_bert_config.json: field \"{arguments}")));
 }
 
 #[test]

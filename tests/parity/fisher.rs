@@ -43,7 +43,7 @@ impl Bench {
             seed,
             ..MeasureOptions::default()
         };
-        Measures::take(&self.model, &self.set, &Device::flex(), &options).unwrap()
+        Measures::take(&self.model, &self.set, None, &Device::flex(), &options).unwrap()
     }
 
     /// All texts in one batch.
@@ -221,7 +221,8 @@ fn sharpness_is_zero_without_a_step_and_grows_along_the_gradient() {
             n_directions: 4,
             ..MeasureOptions::default()
         };
-        let measures = Measures::take(&bench.model, &bench.set, &Device::flex(), &options).unwrap();
+        let measures =
+            Measures::take(&bench.model, &bench.set, None, &Device::flex(), &options).unwrap();
         measures.sharpness.unwrap()
     };
     let (near, far) = (take(1e-3), take(0.1));

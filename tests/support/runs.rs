@@ -294,10 +294,10 @@ impl Workshop {
     ) -> Result<Outcome, Error> {
         let stop = AtomicBool::new(false);
         let options = RunOptions {
-            model_folder: PathBuf::from(&plan.recipe().model.source),
+            model_folder: plan.recipe().model.source.as_str().into(),
             device: device.device.clone(),
             device_info: device.info.clone(),
-            teacher_folder: plan.recipe().teacher.as_ref().map(|t| PathBuf::from(&t.source)),
+            teacher_folder: plan.recipe().teacher.as_ref().map(|t| t.source.as_str().into()),
             fresh: false,
             stop: &stop,
         };

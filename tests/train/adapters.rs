@@ -374,6 +374,42 @@ fn language_adapters_lie_under_the_task_and_give_way() {
     assert_eq!(adapter(&best.join("adapters/en")), adapter(&shop.path("lm/en/best/adapters/en")),);
     assert!(best.join("adapters/task/adapter_config.json").exists());
 
+    // The finished run is trained further: its task adapter alone, if the recipe says how language
+    // adapters are exchanged, which the message shows.
+    let further = |of: &str, tables: &str| {
+        let of_base = format!("source = {:?}\n", shop.path("model"));
+        let source = format!("source = {:?}\n", shop.run(of).best());
+        plan_of(&shop.recipe(TRAINING, tables).replace(&of_base, &source))
+    };
+    let refused = shop.try_finish(&further("target", ""), &shop.run("untold"));
+    let message = refused.unwrap_err().to_string();
+    assert!(message.contains("above the language adapter of en"), "{message}");
+    let (_, table) = message.split_once("\n\n").unwrap();
+    shop.assert_resumes("further", &further("target", table), &[3]);
+    let more = shop.run("further whole").best();
+    assert_eq!(adapter(&more.join("adapters/en")), adapter(&best.join("adapters/en")));
+    assert_ne!(adapter(&more.join("adapters/task")), adapter(&best.join("adapters/task")));
+    let saved = |name: &str| parameters(&shop.run(name).best());
+    let (before, after) = (saved("target"), saved("further whole"));
+    assert!(before.keys().eq(after.keys()));
+    for (path, values) in &before {
+        let is_trained = path.contains(".task.");
+        assert!(path.starts_with("head.") || (values != &after[path]) == is_trained, "{path}");
+    }
+    assert_scored_as_in_run(&shop, "further whole");
+    // It needs the first run no more, also where it is moved alone.
+    let moved = tempfile::tempdir().unwrap();
+    copy_folder(&more, &moved.path().join("best"));
+    let first = shop.path("target").with_extension("away");
+    std::fs::rename(shop.run("target").path(), &first).unwrap();
+    assert_eq!(parameters(&moved.path().join("best")), after);
+    std::fs::rename(&first, shop.run("target").path()).unwrap();
+    // All languages were scored with the adapter of the source: nothing is exchanged.
+    shop.finish(&further("source", ""), &shop.run("source further"));
+    let (before, after) = (saved("source"), saved("source further"));
+    assert!(before.keys().eq(after.keys()) && before != after);
+    assert_scored_as_in_run(&shop, "source further");
+
     // An evaluated language without a language adapter is an error.
     std::fs::remove_dir_all(shop.path("lm/xx")).unwrap();
     let outcome = std::panic::catch_unwind(|| {

@@ -6,11 +6,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
 use isogloss::{Plan, Results, write_subnetwork};
 use isogloss_methods::Subnetwork;
-use isogloss_model::WeightFiles;
+use isogloss_model::{HeadChoice, HeadSpec, Pooling, WeightFiles, load, save};
 use isogloss_tests::opened_devices;
 use isogloss_tests::runs::{Trace, Workshop};
+use serde_json::Value;
 
 /// Six batches an epoch, and a line of the log for each optimizer step.
 const TRAINING: &str = "epochs = 1\nbatch_size = 4\nlog_every = 1";
@@ -87,6 +89,41 @@ fn workshop(task: &str) -> Workshop {
     fs::write(shop.path("dictionaries/de.txt"), entries).unwrap();
     shop.finish(&shop.plan(TRAINING, task), &shop.run("teacher"));
     shop
+}
+
+/// A teacher whose labels are in another order than those of the run: its logits go by their names.
+#[test]
+fn a_teacher_goes_by_the_names_of_its_labels() {
+    let shop = workshop("");
+    let (best, turned) = (shop.run("teacher").best(), shop.path("turned"));
+    let loaded = load(&best, &HeadChoice::Saved, &Device::flex()).unwrap();
+    let mut labels = loaded.head.unwrap().labels().to_vec();
+    labels.reverse();
+    let spec = HeadSpec::sequence(labels, Pooling::default());
+    let choice = HeadChoice::AsIs { spec: spec.clone() };
+    let loaded = load(&best, &choice, &Device::flex()).unwrap();
+    fs::create_dir(&turned).unwrap();
+    save(&turned, &loaded.model, Some(&spec), &loaded.config_json).unwrap();
+    fs::copy(best.join("tokenizer.json"), turned.join("tokenizer.json")).unwrap();
+    let losses = |name: &str, teacher: &Path| {
+        let tables = format!(
+            "{CROSS_ENTROPY}[[objective]]\nmethod.model_consistency = {{ text = \"original\" }}\n\
+             [teacher]\nsource = {teacher:?}\n"
+        );
+        shop.finish(&shop.plan(TRAINING, &tables), &shop.run(name));
+        Trace::read(&shop.run(name)).losses()
+    };
+    let expected = losses("by the run's order", &best);
+    assert_eq!(losses("by another order", &turned), expected);
+    // The names alone turned make another teacher.
+    let path = turned.join("config.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let names = serde_json::from_slice::<Value>(&fs::read(best.join("config.json")).unwrap());
+    for field in ["id2label", "label2id"] {
+        config[field] = names.as_ref().unwrap()[field].clone();
+    }
+    fs::write(&path, config.to_string()).unwrap();
+    assert_ne!(losses("by other names", &turned), expected);
 }
 
 fn every_method_repeats_and_resumes(task: &str) {

@@ -184,7 +184,7 @@ fn rows_of_adapters_without_their_base_follow_their_labels() {
     let labels = |labels: &[&str]| HeadSpec::tokens(names(labels));
     let choice = HeadChoice::New { spec: labels(&["u", "v", "w"]), seed: 9 };
     let loaded = load(&base, &choice, &Device::flex()).unwrap();
-    let name = BaseModel { name: "base".into(), folder: base.clone() };
+    let name = BaseModel { name: "base".into(), folder: base.as_path().into() };
     let scoring = json!({ "anything": 1 });
     let head = loaded.head.as_ref();
     save_adapter_only(&best, &loaded.model, head, &loaded.config_json, &name, Some(&scoring))

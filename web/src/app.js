@@ -50,8 +50,8 @@ async function start() {
   /** @type {App} */
   const app = { engine, models, dataset, fail };
 
-  const parts = [setUpPredict(app), setUpCompare(app), setUpAlignment(app)];
   const evaluation = setUpEvaluate(app);
+  const parts = [setUpPredict(app), setUpCompare(app), setUpAlignment(app), evaluation];
 
   /** Loads the chosen model and lets all parts show it. */
   let turn = 0;
@@ -112,7 +112,8 @@ async function start() {
         const earlier = models.add(spec);
         models.activate(spec);
         if (earlier) await engine.unload(earlier);
-        message(`${title} is loaded and in use.${partsOf(info)}`, { kind: 'note' });
+        const refused = info.not_scored === null ? '' : ` It is not scored here: ${info.not_scored}.`;
+        message(`${title} is loaded and in use.${partsOf(info)}${refused}`, { kind: 'note' });
       } catch (error) {
         fail(`${title} cannot be used: ${messageOf(error)}`);
         show();

@@ -31,6 +31,8 @@ export function setUpEvaluate({ engine, models, dataset }) {
   let stopped = false;
   let running = false;
   const confusion = setUpConfusion(byId('confusion'));
+  /** Why a model is not scored here, by its id. @type {Map<string, string>} */
+  const reasons = new Map();
   /** @type {Scores | undefined} */
   let scores;
 
@@ -42,6 +44,20 @@ export function setUpEvaluate({ engine, models, dataset }) {
   selectB.value = models.specs[1]?.id ?? NOTHING;
   models.addEventListener('list', fillModels);
   models.addEventListener('active', () => { if (!models.active.base) selectA.value = models.active.id; });
+
+  /** Why the chosen models are not scored; empty if they are. */
+  function reason() {
+    const id = [selectA.value, selectB.value].find((one) => reasons.has(one));
+    return id === undefined ? '' : `${models.find(id).title} is not scored here: ${reasons.get(id)}`;
+  }
+  /** Refuses models that are not scored before a file is given. */
+  function check() {
+    const why = reason();
+    if (running) return;
+    if (why !== '' || start.disabled) progress.textContent = why;
+    start.disabled = why !== '';
+  }
+  for (const select of [selectA, selectB]) select.addEventListener('change', check);
 
   const chip = (/** @type {LabelledSet} */ set, checked = true) => h('label', { class: 'chip-box' },
     h('input', { type: 'checkbox', value: set.id, ...(checked ? { checked: true } : {}) }), h('span', {}, set.language ? nameOf(set.language) : set.title));
@@ -106,6 +122,7 @@ export function setUpEvaluate({ engine, models, dataset }) {
     const ids = new Set([...chips.querySelectorAll('input:checked')].map((box) => box.value));
     const todo = sets.filter((set) => ids.has(set.id));
     if (todo.length === 0) return message('No set is chosen.');
+    if (reason() !== '') return message(`${reason()}.`);
     const chosen = [selectA.value, selectB.value].filter((id, i, both) => id !== NOTHING && both.indexOf(id) === i).map((id) => models.find(id));
     const table = new Scores(chosen, todo, dataset.source);
     scores = table;
@@ -126,7 +143,7 @@ export function setUpEvaluate({ engine, models, dataset }) {
     } finally {
       if (!bar.hasAttribute('value')) bar.value = 0;
       running = false;
-      [start.disabled, cancel.disabled] = [false, true];
+      [start.disabled, cancel.disabled] = [reason() !== '', true];
       table.finish();
       await tell(table).catch((error) => message(messageOf(error)));
       confusion.draw(true);
@@ -145,6 +162,12 @@ export function setUpEvaluate({ engine, models, dataset }) {
   cancel.addEventListener('click', () => { stopped = true; progress.textContent = 'Cancelling…'; });
 
   return {
+    /** Keeps in mind whether the active model is scored. @param {import('./types.js').ModelInfo} info */
+    show(info) {
+      if (info.not_scored === null) reasons.delete(models.active.id);
+      else reasons.set(models.active.id, info.not_scored);
+      check();
+    },
     /** Takes labelled files of the visitor and chooses them alone. @param {File[]} files */
     async give(files) {
       try {
@@ -154,6 +177,7 @@ export function setUpEvaluate({ engine, models, dataset }) {
         for (const box of chips.querySelectorAll('input')) if (ids.includes(box.value)) box.parentElement.remove();
         checkAll(false);
         chips.append(...given.map((set) => chip(set)));
+        if (reason() !== '') return message(`${given.map((set) => set.title).join(', ')}: ${reason()}.`);
         message(`${given.map((set) => set.title).join(', ')}: chosen for the evaluation.`, { kind: 'note', action: { label: 'Evaluate now', run: () => { byId('evaluate').scrollIntoView(); if (!running) evaluate(); } } });
       } catch (error) {
         message(`The file could not be read: ${messageOf(error)}`);

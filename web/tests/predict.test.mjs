@@ -96,6 +96,9 @@ test('models of several labels and of scores answer as such', async () => {
     await table.waitFor();
     const scores = await table.locator('td').allTextContents();
     assert.equal(scores.length, labels.length);
+    // It is not scored, which the page says before a file is given.
+    assert.equal(await page.locator('#evaluate-run').isDisabled(), true);
+    assert.match(await page.locator('#evaluate-progress').textContent(), /is not scored here: config\.json/);
     await use('multi_label_classification');
     const answer = page.locator(`#prediction .answer[data-text=${JSON.stringify(text)}][data-labels]`);
     await answer.waitFor();

@@ -21,13 +21,14 @@ pub(crate) mod retrieve;
 pub(crate) mod subnetwork;
 pub(crate) mod sweep;
 pub(crate) mod trim;
+mod unused;
 
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use isogloss::device::{OpenDevice, check_embedding_matrix};
 use isogloss::hub::ModelSource;
-use isogloss::model::{ModelFolder, missing_base_model, read_config};
+use isogloss::model::{ModelFolder, is_adapter_folder, missing_base_model, read_config};
 use isogloss::{Predictor, Results, Scores, TextEncoder};
 
 use crate::args::{EncodingArgs, HubArgs, LanguageAdapterArgs, ModelArgs};
@@ -41,8 +42,36 @@ pub(crate) enum End {
 }
 
 /// Resolves a model to its folder, and the base model of an adapter-only one; downloads what is not
-/// local from the hub.
+/// local from the hub. `--base` with a whole model is an error.
 pub(crate) fn model_folder(model: &str, hub: &HubArgs) -> anyhow::Result<ModelFolder> {
+    let folders = model_folders([model], hub)?;
+    Ok(folders.into_iter().next().expect("one folder for one model"))
+}
+
+/// Resolves several models as [`model_folder`]; `--base` is the base of those that are adapters.
+pub(crate) fn model_folders<'a>(
+    models: impl IntoIterator<Item = &'a str>,
+    hub: &HubArgs,
+) -> anyhow::Result<Vec<ModelFolder>> {
+    let models = models.into_iter().map(|model| resolve(model, hub));
+    let mut folders = models.collect::<anyhow::Result<Vec<_>>>()?;
+    if hub.base.is_none() {
+        return Ok(folders);
+    }
+    for folder in &mut folders {
+        if !is_adapter_folder(&*folder)? {
+            folder.base = None;
+        }
+    }
+    if let [whole, ..] = &folders[..]
+        && folders.iter().all(|folder| folder.base.is_none())
+    {
+        bail!("--base: {} is a whole model: it needs no base", whole.path.display());
+    }
+    Ok(folders)
+}
+
+fn resolve(model: &str, hub: &HubArgs) -> anyhow::Result<ModelFolder> {
     let fetch = |model: &str| -> anyhow::Result<PathBuf> {
         let source: ModelSource = model.parse()?;
         let folder = source.resolve(&hub.options());
@@ -73,24 +102,12 @@ fn model_folder_for(
     hub: &HubArgs,
 ) -> anyhow::Result<ModelFolder> {
     let folder = model_folder(model, hub)?;
+    unused::tell(&folder);
     // A malformed configuration passes: the loading of the model says what is wrong with it.
-    if let Ok((config, _)) = read_config(folder.base.as_deref().unwrap_or(&folder.path)) {
+    if let Ok((config, _)) = read_config(&folder) {
         check_embedding_matrix(&device.info, [config.vocab_size, config.hidden_size])?;
     }
     Ok(folder)
-}
-
-/// Resolves a model for commands that read one folder alone; adapters with a base elsewhere are an
-/// error.
-pub(crate) fn resolve_standalone_model(model: &str, hub: &HubArgs) -> anyhow::Result<PathBuf> {
-    let ModelFolder { path, base } = model_folder(model, hub)?;
-    if let Some(base) = base {
-        let (path, base) = (path.display(), base.display());
-        bail!(
-            "{path}: adapters whose base is in {base}: make one model of both with `isogloss merge`"
-        );
-    }
-    Ok(path)
 }
 
 /// Exchanges the language adapter below the task adapter for the one that the flags name.

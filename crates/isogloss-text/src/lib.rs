@@ -79,8 +79,8 @@ pub use encoded::{Encoded, TruncationSide};
 pub use error::{LineProblem, TextError};
 pub use example::{Content, Example, SentencePair, Slot};
 pub use features::{
-    FeatureOptions, Features, Featurized, LostWord, ParseLabels, TagUnits, TruncationReport,
-    Unseen, featurize_classification, featurize_parsing, featurize_tagging,
+    FeatureOptions, Features, Featurized, LostWord, ParseLabels, SpanMisfits, TagUnits,
+    TruncationReport, Unseen, featurize_classification, featurize_parsing, featurize_tagging,
 };
 pub use labels::LabelSet;
 pub use language::{Language, TagFault};
@@ -92,7 +92,7 @@ pub use pattern::LanguagePattern;
 pub use reader::{
     Annotation, Columns, Format, Quoting, ReadOptions, Texts, read_examples, read_file,
     read_pair_file, read_pairs, read_sentence_file, read_sentences, read_treebank,
-    read_treebank_file,
+    read_treebank_file, select_split,
 };
 pub use source::Origin;
 pub use subword::SubwordSamplingConfig;

@@ -77,7 +77,7 @@ pub fn read_examples(
     }?;
     match &options.split {
         _ if examples.is_empty() => Err(source.empty()),
-        Some(split) => keep_split(&source, examples, split, &options.columns.split),
+        Some(split) => select_split(examples, path, split, &options.columns.split),
         None => Ok(examples),
     }
 }
@@ -141,9 +141,13 @@ pub fn read_treebank_file(path: &Path) -> Result<Treebank, TextError> {
     read_treebank(open(path)?, path)
 }
 
-fn keep_split(
-    source: &Source,
+/// Selects the examples of a split; `path` and `field`, the column of splits, are for messages.
+///
+/// # Errors
+/// If an example has no split, or none is of this one.
+pub fn select_split(
     examples: Vec<Example>,
+    path: &Path,
     split: &str,
     field: &str,
 ) -> Result<Vec<Example>, TextError> {
@@ -151,7 +155,11 @@ fn keep_split(
     let mut kept = Vec::new();
     for example in examples {
         match &example.split {
-            None => return Err(source.missing_field(example.origin.line, field, [])),
+            None => {
+                let (path, field) = (path.to_owned(), field.to_owned());
+                let (line, nearest) = (example.origin.line, None);
+                return Err(TextError::MissingField { path, line, field, nearest });
+            }
             Some(name) if name == split => kept.push(example),
             Some(name) => {
                 known.insert(name.clone());
@@ -161,7 +169,7 @@ fn keep_split(
     if kept.is_empty() {
         let known = known.into_iter().collect();
         return Err(TextError::MissingSplit {
-            path: source.path.to_path_buf(),
+            path: path.to_owned(),
             split: split.to_owned(),
             known,
         });

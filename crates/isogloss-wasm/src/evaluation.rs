@@ -44,17 +44,12 @@ impl Evaluation {
             ))
         })?;
         let predictor = &model.predictor;
-        if predictor.task().target() == TargetKind::Tree {
-            return Err(JsError::new("a parser is scored by the command line alone"));
-        }
-        let labels = predictor.labels()?;
+        let labels = model.labels().map_err(|problem| JsError::new(&problem))?;
         let options = predictor.scoring().reading.options(format);
         let options = with_label_names(options, &labels);
-        let mut examples = predictor.task().read_from(&mut &*bytes, path, &options)?;
-        let n_examples = examples.len();
-        if examples.iter().any(|example| example.split.is_some()) {
-            examples.retain(|example| example.split.as_deref() == Some("test"));
-        }
+        let examples = predictor.task().read_from(&mut &*bytes, path, &options)?;
+        let reading = &predictor.scoring().reading;
+        let (examples, split) = reading.select_test_split(path, examples)?;
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let language = model.language(stem, name)?;
         let subnetwork = model.subnetwork(&language)?;
@@ -66,7 +61,7 @@ impl Evaluation {
                 return Err(JsError::new(&format!("unseen labels {other:?}: error or skip")));
             }
         };
-        let n_other_splits = n_examples - examples.len();
+        let n_other_splits = split.map_or(0, |split| split.n_others);
         let set = predictor.labeled_set(path, &examples, language, unseen)?;
         let batches = sequential_by_length(&set.lengths(), batch_size.max(1)).into_iter();
         let (gold, predicted) = (Vec::new(), Vec::new());

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 use isogloss::methods::Subnetwork;
 use isogloss::report::SUBNETWORKS;
-use isogloss::text::Language;
-use isogloss::{Predictor, parse_subnetwork};
+use isogloss::text::{LabelSet, Language};
+use isogloss::{Predictor, TargetKind, parse_subnetwork};
 use wasm_bindgen::prelude::*;
 
 /// Predictor with its device, and the subnetworks that its run saved.
@@ -20,6 +20,14 @@ pub(crate) struct Labeler {
 }
 
 impl Labeler {
+    /// The label set that the model is scored with, or the reason why it is not scored here.
+    pub(crate) fn labels(&self) -> Result<LabelSet, String> {
+        if self.predictor.task().target() == TargetKind::Tree {
+            return Err("a parser is scored by the command line alone".to_owned());
+        }
+        self.predictor.labels().map_err(|error| error.to_string())
+    }
+
     /// The language of a labeled file, by its name; `und` if the name is no language tag and all
     /// languages use the whole model.
     pub(crate) fn language(&self, stem: &str, name: &str) -> Result<Language, JsError> {

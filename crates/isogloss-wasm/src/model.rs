@@ -38,6 +38,9 @@ pub struct Model {
 const CPU_BATCH: usize = 4;
 const GPU_BATCH: usize = 32;
 
+/// Why an encoder without a head has no labels.
+const NO_HEAD: &str = "this model has no head; fine-tune it first";
+
 /// The bytes of the file `name` in `files`.
 fn file(files: &Object, name: &str) -> Result<Vec<u8>, JsError> {
     let value = Reflect::get(files, &name.into()).unwrap_or(JsValue::UNDEFINED);
@@ -126,7 +129,9 @@ impl Model {
             info["labels"] = json!(predictor.head().labels());
             let subnetworks = subnetworks(&files)?;
             info["subnetworks"] = json!(subnetworks.keys().collect::<Vec<_>>());
-            labeler = Some(Rc::new(Labeler { predictor, device, subnetworks }));
+            let with_head = Labeler { predictor, device, subnetworks };
+            info["not_scored"] = json!(with_head.labels().err());
+            labeler = Some(Rc::new(with_head));
         }
         info["pooling"] = json!(encoder.pooling().name());
         let n_truncated = Cell::new(0);
@@ -250,7 +255,7 @@ impl Model {
 
 impl Model {
     fn labeler(&self) -> Result<&Rc<Labeler>, JsError> {
-        let error = || JsError::new("this model has no head; fine-tune it first");
+        let error = || JsError::new(NO_HEAD);
         self.labeler.as_ref().ok_or_else(error)
     }
 
@@ -273,6 +278,7 @@ fn description(loaded: &LoadedModel) -> Value {
     json!({
         "task": "none",
         "labels": [],
+        "not_scored": NO_HEAD,
         "subnetworks": [],
         "family": loaded.config_json["model_type"],
         "n_layers": config.num_hidden_layers,

@@ -20,6 +20,8 @@ export interface ModelInfo {
     n_parameters: number;
     /** Pooling of sentence embeddings, such as "mean" or "cls". */
     pooling: string;
+    /** Why an evaluation refuses the model, such as a parser; null if it is scored. */
+    not_scored: string | null;
     /** Languages that used a subnetwork in the run of the model; an evaluation uses it for them, predictions use the whole model. */
     subnetworks: string[];
     /** Tokens of a text, after which it is cut. */
@@ -78,6 +80,10 @@ export interface DataReport {
     left_out: Record<string, number>;
     /** Texts that lack the field of spans where others have it; they are read as texts without any. */
     n_without_spans: number;
+    /** Spans that begin or end inside a word, or a token where tokens are tagged, which is tagged whole. */
+    n_spans_widened: number;
+    /** Spans that share all of their words with others, and have no tag. */
+    n_spans_untagged: number;
     /** 0 in an evaluation, as the next. */
     n_untranslated: number;
     n_unlinked: number;
@@ -91,7 +97,7 @@ export interface Scores {
     n: number;
     /** Counts of the whole file. */
     data: DataReport;
-    /** Examples of other splits than "test", in a file with splits; they are not scored. */
+    /** Examples of other splits than the test split, by its name in the model's run, in a file with splits; they are not scored. */
     n_other_splits: number;
     accuracy?: number;
     macro_f1?: number;

@@ -84,8 +84,8 @@ pub use task::{
     Classification, CountInWords, DataReport, Evaluator, HeldOut, HeldOutTable, LabelPredictor,
     LabeledSet, LabeledTask, LanguageModeling, LanguageResult, LearnedLabels, Parsing, PosTagging,
     Predictions, Results, Retrieval, SavedLanguageAdapter, SavedReading, SavedScoring, Scored,
-    Scores, Selection, Supervision, Tagging, TargetKind, Task, TaskConfig, UnlabeledTask, tasks,
-    with_label_names,
+    ScoredSplit, Scores, Selection, Supervision, Tagging, TargetKind, Task, TaskConfig,
+    UnlabeledTask, tasks, with_label_names,
 };
 pub use tools::alignment;
 pub use tools::compress::compress;
@@ -98,7 +98,7 @@ pub use tools::state_check::StateCheck;
 pub use tools::subnetwork::{
     FoundSubnetwork, PruneOptions, PruneReport, SubnetworkSearchOptions, find_subnetwork,
     importance, parse_subnetwork, prune, read_saved_subnetwork, read_subnetwork,
-    read_subnetwork_for, saves_subnetworks, write_subnetwork,
+    read_subnetwork_for, saved_subnetwork_path, saves_subnetworks, write_subnetwork,
 };
 pub use tools::trim::{TrimOptions, TrimReport, trim};
 pub use tools::word_aligner::{EncoderAligner, LinkUnit};

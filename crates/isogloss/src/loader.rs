@@ -7,9 +7,7 @@ mod monolingual;
 mod pairs;
 mod unlabeled;
 
-use std::path::Path;
-
-use isogloss_model::{read_config, tokenizer_folder};
+use isogloss_model::{ModelFolder, read_config, tokenizer_folder};
 use isogloss_text::{Masker, Tokenizer};
 
 pub(crate) use labeled::LabeledLoader;
@@ -49,7 +47,7 @@ impl Loaders {
     pub(crate) fn read(
         plan: &Plan,
         forward_plan: &ForwardPlan,
-        model_folder: &Path,
+        model_folder: &ModelFolder,
         device_info: &DeviceInfo,
     ) -> Result<Self, Error> {
         let tokenizer_folder = &tokenizer_folder(model_folder)?;

@@ -34,9 +34,7 @@ pub(crate) use environment::{BURN_VERSION, now};
 pub use event::{Event, Outcome, RunOptions};
 pub use folder::{RunFolder, RunStatus};
 
-use std::path::Path;
-
-use isogloss_model::{read_config, read_sentence_modules};
+use isogloss_model::{ModelFolder, read_config, read_sentence_modules};
 
 use self::checkpoint::check_format;
 use self::initial_model::initial_model;
@@ -86,7 +84,7 @@ pub fn finetune(
         return Ok(Outcome::Stopped { step });
     }
     watch(Event::Recipe { name: plan.name() });
-    let options = RunOptions { model_folder: folder.best(), ..options.clone() };
+    let options = RunOptions { model_folder: folder.best().into(), ..options.clone() };
     run_plan(plan, run, &options, watch)
 }
 
@@ -153,10 +151,10 @@ fn tell_stored_counts(
 /// folder, if it is of sentence-transformers.
 fn tell_other_embeddings(
     forward_plan: &ForwardPlan,
-    folder: &Path,
+    folder: &ModelFolder,
     watch: &mut dyn FnMut(Event<'_>),
 ) -> Result<(), Error> {
-    let Some(modules) = read_sentence_modules(folder)? else { return Ok(()) };
+    let Some(modules) = read_sentence_modules(&folder.path)? else { return Ok(()) };
     let n_layers = read_config(folder)?.0.num_hidden_layers;
     for planned in forward_plan.objectives() {
         let Some(trained) = planned.needs.sentence_embedding else { continue };

@@ -43,7 +43,7 @@ pub(crate) struct HubArgs {
     /// The hub's cache folder [default: as HF_HOME or HF_HUB_CACHE say]
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub(crate) cache: Option<PathBuf>,
-    /// The base model of a folder of adapters, of peft or adapters: a folder or a hub name
+    /// The base model of a folder of adapters, of peft, adapters or a run: a folder or a hub name
     /// [default: the one that the adapters' folder names]
     #[arg(long, value_name = "MODEL")]
     pub(crate) base: Option<String>,
@@ -78,9 +78,13 @@ pub(crate) struct LabeledArgs {
     /// The format of the files: jsonl, tsv, csv, conll or conllu [default: by their extension]
     #[arg(long, value_parser = parse_format)]
     pub(crate) format: Option<Format>,
-    /// Take only the rows of this split
+    /// Take only the rows of this split, where a column tells the splits [default: the test split,
+    /// by its name in the model's run]
     #[arg(long)]
     pub(crate) split: Option<String>,
+    /// Take the rows of all splits
+    #[arg(long, conflicts_with = "split")]
+    pub(crate) all_splits: bool,
     /// Quoting in TSV and CSV files: minimal, as pandas writes them, or none, where quotes are text
     /// [default: as the model was trained]
     #[arg(long, value_parser = parse_quoting)]

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::ValueHint;
 use isogloss::model::Storage;
+use isogloss::text::Quoting;
 
 use super::model::HubArgs;
-use super::value::parse_storage;
+use super::value::{parse_quoting, parse_storage};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct MergeArgs {
@@ -56,6 +57,10 @@ pub(crate) struct TrimArgs {
     /// Other texts, to compare their tokenization before and after
     #[arg(long, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) compare: Vec<PathBuf>,
+    /// Quoting in TSV and CSV files: minimal, as pandas writes them, or none, where quotes are text
+    /// [default: minimal in CSV, in TSV as the whole file tells]
+    #[arg(long, value_parser = parse_quoting)]
+    pub(crate) quoting: Option<Quoting>,
     /// Maximum number of tokens to keep: the most frequent, each file counting alike
     #[arg(long, value_name = "N")]
     pub(crate) keep: Option<usize>,

@@ -13,7 +13,7 @@ use crate::wording::{in_words, print_data_report};
 pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
     let labeled = Labeled::read(&args.model, &args.labeled)?;
     let report = labeled.report();
-    let Labeled { device, folder, predictor, labels, sets } = labeled;
+    let Labeled { device, folder, predictor, labels, sets, splits } = labeled;
     let source = match (&args.source, sets.first()) {
         (Some(tag), _) => tag.parse()?,
         (None, Some(set)) if sets.len() == 1 => set.language.clone(),
@@ -49,6 +49,9 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
     if args.model.json {
         let mut all = serde_json::to_value(&results)?;
         all["data"] = json!(report);
+        if !splits.is_empty() {
+            all["splits"] = json!(splits);
+        }
         println!("{}", serde_json::to_string_pretty(&all)?);
     } else {
         println!("\n{}", table(&results));

@@ -8,7 +8,7 @@ use isogloss::metrics::MeanStd;
 use isogloss::{Outcome, Plan, Results, RunFolder, RunOptions, finetune};
 use serde_json::json;
 
-use super::{End, resolve_standalone_model, table};
+use super::{End, model_folders, table, unused};
 use crate::args::{FinetuneArgs, RunArgs};
 use crate::awake::Awake;
 use crate::interrupt::STOP;
@@ -77,12 +77,14 @@ pub(crate) fn train(
         watch.line(&format!("run       {}", folder.path().display()));
         watch.line(&format!("device    {}, {adapter}", device.info.name));
     }
-    let teacher = plan.recipe().teacher.as_ref();
+    let teacher = plan.recipe().teacher.as_ref().map(|teacher| teacher.source.as_str());
+    let sources = [plan.recipe().model.source.as_str()].into_iter().chain(teacher);
+    let folders = model_folders(sources, &args.hub)?;
+    folders.iter().for_each(unused::tell);
+    let mut folders = folders.into_iter();
     let options = RunOptions {
-        model_folder: resolve_standalone_model(&plan.recipe().model.source, &args.hub)?,
-        teacher_folder: teacher
-            .map(|t| resolve_standalone_model(&t.source, &args.hub))
-            .transpose()?,
+        model_folder: folders.next().expect("a folder for the model"),
+        teacher_folder: folders.next(),
         device: device.device.clone(),
         device_info: device.info.clone(),
         fresh,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use isogloss::{MeasureOptions, Measures};
+use isogloss::{MeasureOptions, Measures, read_saved_subnetwork};
 use serde_json::json;
 
 use super::End;
@@ -13,7 +13,7 @@ use crate::wording::print_data_report;
 pub(crate) fn run(args: &FisherArgs) -> anyhow::Result<End> {
     let labeled = Labeled::read(&args.model, &args.labeled)?;
     let report = labeled.report();
-    let Labeled { device, predictor, sets, .. } = labeled;
+    let Labeled { device, folder, predictor, sets, .. } = labeled;
     let options = MeasureOptions {
         estimator: args.estimator,
         n_examples: (args.examples > 0).then_some(args.examples),
@@ -24,7 +24,9 @@ pub(crate) fn run(args: &FisherArgs) -> anyhow::Result<End> {
     };
     for set in &sets {
         let model = predictor.trainable_for(&set.language)?;
-        let measures = Measures::take(&model, set, &device.device, &options)?;
+        let subnetwork = read_saved_subnetwork(model.encoder.config(), &folder, &set.language)?;
+        let subnetwork = subnetwork.as_ref();
+        let measures = Measures::take(&model, set, subnetwork, &device.device, &options)?;
         if args.model.json {
             let line = json!({
                 "language": set.language, "measures": measures, "data": set.report,

@@ -1,7 +1,5 @@
 //! `isogloss inspect`: architecture, parameters, tokenizer and labels of a model.
 
-mod unused;
-
 use std::collections::BTreeMap;
 
 use isogloss::model::{
@@ -10,7 +8,7 @@ use isogloss::model::{
 use isogloss::text::Tokenizer;
 use serde_json::json;
 
-use super::{End, model_folder};
+use super::{End, model_folder, unused};
 use crate::args::InspectArgs;
 
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {

@@ -1,13 +1,14 @@
 //! Labeled files and the finished model that is evaluated on them.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
 use isogloss::device::OpenDevice;
 use isogloss::text::{Format, LabelSet, Language, Unseen};
 use isogloss::{
-    DataReport, LabeledSet, LabeledTask, Predictor, SavedReading, Tagging, TargetKind, TaskConfig,
-    with_label_names,
+    DataReport, LabeledSet, LabeledTask, Predictor, SavedReading, ScoredSplit, Tagging, TargetKind,
+    TaskConfig, with_label_names,
 };
 
 use super::{exchange_language_adapter, model_folder_for};
@@ -20,6 +21,30 @@ pub(crate) struct Labeled {
     pub(crate) predictor: Predictor,
     pub(crate) labels: LabelSet,
     pub(crate) sets: Vec<LabeledSet>,
+    /// The split of each set that has a column of splits, if it was not named by a flag.
+    pub(crate) splits: BTreeMap<String, ScoredSplit>,
+}
+
+/// Which splits of a file are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Splits<'a> {
+    /// The test split, as in the model's run.
+    Test,
+    /// The one of this name.
+    Named(&'a str),
+    /// All.
+    All,
+}
+
+impl<'a> Splits<'a> {
+    /// As the flags say.
+    pub(crate) fn from_args(args: &'a LabeledArgs) -> Self {
+        match &args.split {
+            Some(name) => Self::Named(name),
+            None if args.all_splits => Self::All,
+            None => Self::Test,
+        }
+    }
 }
 
 impl Labeled {
@@ -30,8 +55,12 @@ impl Labeled {
         exchange_language_adapter(&mut predictor, &args.language)?;
         let predictor = scored_as(predictor, &args.scoring, args.unseen)?;
         let labels = predictor.labels()?;
-        let mut this = Self { device, folder: folder.path, predictor, labels, sets: Vec::new() };
-        this.sets = this.sets_of(args, args.split.as_deref())?;
+        let (folder, sets, splits) = (folder.path, Vec::new(), BTreeMap::new());
+        let mut this = Self { device, folder, predictor, labels, sets, splits };
+        (this.sets, this.splits) = this.sets_of(args, Splits::from_args(args))?;
+        if !model.json {
+            this.print_splits();
+        }
         Ok(this)
     }
 
@@ -61,29 +90,62 @@ impl Labeled {
         reading
     }
 
-    /// Reads another split of the same files.
+    /// Prints which split of each file is read, and what is not.
+    fn print_splits(&self) {
+        let test_split = &self.predictor.scoring().reading.test_split;
+        for set in &self.sets {
+            let Some(split) = self.splits.get(set.language.as_str()) else { continue };
+            let (path, ScoredSplit { name, n_others }) = (set.path.display(), split);
+            if *n_others > 0 {
+                eprintln!(
+                    "{path}: the split {name:?}; {n_others} examples of others are left aside, \
+                     which --split or --all-splits takes"
+                );
+            } else if name != test_split {
+                eprintln!("{path}: all is of the split {name:?}");
+            }
+        }
+    }
+
+    /// Reads other splits of the same files; with the split of each file that a column tells, unless
+    /// it is named.
     pub(crate) fn sets_of(
         &self,
         args: &LabeledArgs,
-        split: Option<&str>,
-    ) -> anyhow::Result<Vec<LabeledSet>> {
-        let mut sets = Vec::new();
+        splits: Splits<'_>,
+    ) -> anyhow::Result<(Vec<LabeledSet>, BTreeMap<String, ScoredSplit>)> {
+        let (mut sets, mut found) = (Vec::<LabeledSet>::new(), BTreeMap::new());
         for path in &args.files {
             let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
             let language: Language = stem.unwrap_or_default().parse().with_context(|| {
                 format!("{}: expected a file named after its language", path.display())
             })?;
+            if let Some(other) = sets.iter().find(|set| set.language == language) {
+                let (one, other) = (path.display(), other.path.display());
+                bail!("{one}: {other} is of {language} too, and each language has one score");
+            }
             let format = args.format.or_else(|| Format::from_path(path)).ok_or_else(|| {
                 anyhow!("{}: the extension does not tell the format; use --format", path.display())
             })?;
             let mut options = self.reading(args).options(format);
-            options.split = split.map(str::to_owned);
+            if let Splits::Named(split) = splits {
+                options.split = Some(split.to_owned());
+            }
             let options = with_label_names(options, &self.labels);
-            let examples = self.task().read(path, &options)?;
+            let mut examples = self.task().read(path, &options)?;
+            if splits == Splits::Test {
+                let reading = self.reading(args);
+                let (selected, split) =
+                    reading.select_test_split(path, examples).map_err(|error| {
+                        anyhow!("{error}: --split names one, --all-splits takes all")
+                    })?;
+                examples = selected;
+                found.extend(split.map(|split| (language.to_string(), split)));
+            }
             let unseen = self.predictor.scoring().unseen_labels;
             sets.push(self.predictor.labeled_set(path, &examples, language, unseen)?);
         }
-        Ok(sets)
+        Ok((sets, found))
     }
 }
 

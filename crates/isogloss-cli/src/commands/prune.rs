@@ -11,7 +11,7 @@ use crate::wording::size;
 pub(crate) fn run(args: &PruneArgs) -> anyhow::Result<End> {
     let model = WholeModel::resolve(&args.model, &args.hub)?;
     let mut texts = Texts::default();
-    args.compare.iter().try_for_each(|path| texts.add_file(path))?;
+    args.compare.iter().try_for_each(|path| texts.add_file(path, None))?;
     let texts = (!args.compare.is_empty()).then_some(&texts);
     let options = PruneOptions { n_checked: args.check };
     let report = prune(model.path(), &args.subnetwork, texts, options, &args.out)?;

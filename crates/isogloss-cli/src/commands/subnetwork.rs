@@ -1,24 +1,35 @@
 //! `isogloss subnetwork`: the heads of a finished model that each language needs.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use isogloss::methods::Subnetwork;
 use isogloss::report::head_overlap;
 use isogloss::{
-    DataReport, Evaluator, LabeledSet, SubnetworkSearchOptions, find_subnetwork, write_subnetwork,
+    DataReport, Evaluator, LabeledSet, SubnetworkSearchOptions, find_subnetwork,
+    saved_subnetwork_path, write_subnetwork,
 };
 use serde_json::json;
 
 use super::End;
-use super::labeled::Labeled;
+use super::labeled::{Labeled, Splits};
 use crate::args::SubnetworkArgs;
 use crate::wording::print_data_report;
 
 pub(crate) fn run(args: &SubnetworkArgs) -> anyhow::Result<End> {
     let labeled = Labeled::read(&args.model, &args.labeled)?;
-    let split = args.importance_split.as_deref().or(args.labeled.split.as_deref());
-    let train = labeled.sets_of(&args.labeled, split)?;
+    let saved = |set: &LabeledSet| saved_subnetwork_path(&labeled.folder, &set.language);
+    if let Some(path) = labeled.sets.iter().find_map(saved) {
+        bail!(
+            "{}: a subnetwork that the model's run used for this language; a search begins with all \
+             heads, which were not trained together for it. Search in a model that was trained \
+             without [subnetworks]",
+            path.display()
+        );
+    }
+    let scored = Splits::from_args(&args.labeled);
+    let split = args.importance_split.as_deref().map_or(scored, Splits::Named);
+    let (train, _) = labeled.sets_of(&args.labeled, split)?;
     // Examples that are both scored and measured on count once.
-    let is_same = split == args.labeled.split.as_deref();
+    let is_same = split == scored;
     let reports = |train: &LabeledSet, dev: &LabeledSet| -> DataReport {
         let measured = (!is_same).then_some(&train.report);
         measured.into_iter().chain([&dev.report]).collect()

@@ -14,11 +14,11 @@ pub(crate) fn run(args: &TrimArgs) -> anyhow::Result<End> {
     let model = WholeModel::resolve(&args.model, &args.hub)?;
     let corpus = |path: &PathBuf| {
         let mut texts = Texts::default();
-        texts.add_file(path).map(|()| texts)
+        texts.add_file(path, args.quoting).map(|()| texts)
     };
     let corpora = args.corpus.iter().map(corpus).collect::<Result<Vec<_>, _>>()?;
     let mut others = Texts::default();
-    args.compare.iter().try_for_each(|path| others.add_file(path))?;
+    args.compare.iter().try_for_each(|path| others.add_file(path, args.quoting))?;
     let others = (!args.compare.is_empty()).then_some(&others);
     let options = TrimOptions { keep: args.keep, storage: args.storage, n_checked: args.check };
     let report = trim(model.path(), &corpora, others, options, &args.out)?;

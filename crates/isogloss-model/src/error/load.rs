@@ -99,8 +99,8 @@ pub enum LoadError {
     },
     /// Adapter-only checkpoint whose base model is not found.
     #[error(
-        "{}: the base model {name} is not in {} any more: put it there, or set \"base_folder\" to \
-         where it is",
+        "{}: the base model {name} is not in {} any more: put it there, name it with --base, or set \
+         \"base_folder\" to where it is",
         path.display(), nor(folders)
     )]
     BaseModelNotFound {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::adapters_library::{AdapterChoice, load_adapter, save_adapter};
 use super::config_json::{config_with_heads, head_from_json};
+use super::folder_with_base::ModelFolder;
 use super::head_source::{HeadParameter, HeadSource};
 use super::index::{BaseModel, INDEX, Index, relative_path};
 use super::json::{read_json, write_json};
@@ -32,13 +33,14 @@ const EARLIER_PEFT: &str = "lora";
 
 /// Loads an adapter-only checkpoint and, with `load_base`, its base model.
 pub(super) fn load(
-    folder: &Path,
+    folder: &ModelFolder,
     index: &Index,
     head: &HeadChoice,
     load_base: LoadBase,
     device: &Device,
 ) -> Result<LoadedModel, LoadError> {
     base_folder(folder)?;
+    let folder = &folder.path;
     let path = folder.join("config.json");
     let saved = match head {
         HeadChoice::Saved | HeadChoice::ByName { .. } | HeadChoice::AsIs { .. } => {
@@ -56,7 +58,7 @@ pub(super) fn load(
         (None, HeadChoice::Saved) => HeadChoice::Without,
         (_, other) => other.clone(),
     };
-    let mut loaded = load_base(&(&index.base_folder).into(), &base_head, device)?;
+    let mut loaded = load_base(&index.base(), &base_head, device)?;
     loaded.scoring = None;
     if saved.is_some() {
         let source = HeadSource::new(head, saved.as_ref(), &path)?;
@@ -154,10 +156,15 @@ pub fn save_adapter_only(
         }
         write_safetensors(&folder.join(HEAD), params)?;
     }
+    let ModelFolder { path, base: below } = &base.folder;
+    let relative = |path: &PathBuf| relative_path(folder, path).unwrap_or_else(|| path.clone());
+    let absolute = |path: &PathBuf| path.is_absolute().then(|| path.clone());
     let index = Index {
         base_name: base.name.clone(),
-        base_folder: relative_path(folder, &base.folder).unwrap_or_else(|| base.folder.clone()),
-        base_folder_absolute: base.folder.is_absolute().then(|| base.folder.clone()),
+        base_folder: relative(path),
+        base_folder_absolute: absolute(path),
+        base_of_base: below.as_ref().map(relative),
+        base_of_base_absolute: below.as_ref().and_then(absolute),
         adapters,
         peft,
         scoring: scoring.cloned(),

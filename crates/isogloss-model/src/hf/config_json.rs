@@ -6,8 +6,9 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::folder_with_base::ModelFolder;
 use super::json::{parse_json, read_json};
-use super::model_folder::{FolderKind, ModelFolder, base_folder};
+use super::model_folder::{FolderKind, base_folder};
 use super::names::TIED_LM_CLASS;
 use crate::config::Fields;
 use crate::{

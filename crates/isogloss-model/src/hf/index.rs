@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::folder_with_base::ModelFolder;
 use super::json::read_json;
 use crate::LoadError;
 
@@ -25,8 +26,8 @@ pub(super) fn is_model(folder: &Path) -> bool {
 pub struct BaseModel {
     /// Name: a folder, or a repository on the Hugging Face hub.
     pub name: String,
-    /// Local folder.
-    pub folder: PathBuf,
+    /// Local folder; if it is a folder of adapters too, with the base that was named for it.
+    pub folder: ModelFolder,
 }
 
 /// Relative path from one folder to another, with `/` as separator on every system; `None` if a
@@ -55,6 +56,13 @@ pub(super) struct Index {
     /// Absolute path of the base model, so that a run that is moved alone can be loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) base_folder_absolute: Option<PathBuf>,
+    /// Path of the base of the base model, relative to this folder if possible, if the base model is a
+    /// folder of adapters whose base was named beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) base_of_base: Option<PathBuf>,
+    /// Its absolute path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) base_of_base_absolute: Option<PathBuf>,
     /// Active adapters of the `adapters` library, in the order of the forward pass.
     pub(super) adapters: Vec<String>,
     /// Adapters of the `peft` library.
@@ -66,22 +74,37 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Reads the index of a folder; `None` if it is not an adapter-only checkpoint.
-    pub(super) fn read(folder: &Path) -> Result<Option<Self>, LoadError> {
+    /// Reads the index of a folder, with `base` in place of the base model that it names; `None` if
+    /// it is not an adapter-only checkpoint.
+    pub(super) fn read(folder: &Path, base: Option<&Path>) -> Result<Option<Self>, LoadError> {
         let path = folder.join(INDEX);
         if !path.exists() {
             return Ok(None);
         }
-        let mut this: Self = serde_json::from_value(read_json(&path)?)
+        let this: Self = serde_json::from_value(read_json(&path)?)
             .map_err(|source| LoadError::Json { path: path.clone(), source })?;
-        let mut folders = vec![folder.join(&this.base_folder)];
-        folders.extend(this.base_folder_absolute.clone());
-        match folders.iter().find(|folder| is_model(folder)) {
-            Some(found) => this.base_folder = found.clone(),
-            None => {
-                return Err(LoadError::BaseModelNotFound { path, name: this.base_name, folders });
-            }
+        if let Some(base) = base {
+            let (base_folder, base_of_base) = (base.to_owned(), None);
+            return Ok(Some(Self { base_folder, base_of_base, ..this }));
         }
-        Ok(Some(this))
+        let find = |relative: &Path, absolute: &Option<PathBuf>| {
+            let mut folders = vec![folder.join(relative)];
+            folders.extend(absolute.clone());
+            let found = folders.iter().find(|folder| is_model(folder)).cloned();
+            found.ok_or_else(|| {
+                let (path, name) = (path.clone(), this.base_name.clone());
+                LoadError::BaseModelNotFound { path, name, folders }
+            })
+        };
+        let base_folder = find(&this.base_folder, &this.base_folder_absolute)?;
+        let base_of_base = this.base_of_base.as_deref();
+        let base_of_base = base_of_base.map(|base| find(base, &this.base_of_base_absolute));
+        let base_of_base = base_of_base.transpose()?;
+        Ok(Some(Self { base_folder, base_of_base, ..this }))
+    }
+
+    /// The folder of the base model.
+    pub(super) fn base(&self) -> ModelFolder {
+        ModelFolder { path: self.base_folder.clone(), base: self.base_of_base.clone() }
     }
 }

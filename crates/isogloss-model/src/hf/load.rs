@@ -6,8 +6,9 @@ use burn::tensor::Device;
 
 use super::config_json::parse_config;
 use super::folder::Folder;
+use super::folder_with_base::ModelFolder;
 use super::loaded::{HeadChoice, LoadBase, LoadedModel};
-use super::model_folder::{FolderKind, ModelFolder, base_folder};
+use super::model_folder::{FolderKind, base_folder};
 use super::weights::WeightFiles;
 use super::{adapter_folder, adapter_only};
 use crate::LoadError;
@@ -48,7 +49,7 @@ fn load_adapted(
     match place {
         FolderKind::Whole(path) => load_base(&path.into(), head, device),
         FolderKind::Checkpoint(index) => {
-            adapter_only::load(&folder.path, &index, head, load_base, device)
+            adapter_only::load(folder, &index, head, load_base, device)
         }
         FolderKind::Adapter { json, base } => {
             base_folder(folder)?;

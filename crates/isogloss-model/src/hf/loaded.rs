@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use serde_json::Value;
 
-use super::model_folder::ModelFolder;
+use super::folder_with_base::ModelFolder;
 use crate::{HeadSpec, LoadError, Model};
 
 /// Function that loads the base model of adapters.

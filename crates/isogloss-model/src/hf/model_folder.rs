@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::folder_with_base::ModelFolder;
 use super::index::{ADAPTER_CONFIG, BaseModel, INDEX, Index, is_model};
 use super::json::read_json;
 use super::sentence_transformers::transformer_folder;
@@ -13,20 +14,10 @@ use crate::LoadError;
 /// Maximum length of a chain of adapter folders whose base is an adapter folder too.
 const MAX_DEPTH: usize = 8;
 
-/// Model folder to load, with an optional base model that overrides the one named in an adapter
-/// folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModelFolder {
-    /// Path of the folder.
-    pub path: PathBuf,
-    /// Folder of the base model; `None` for the one named in the folder.
-    pub base: Option<PathBuf>,
-}
-
 impl ModelFolder {
     /// Detects the kind of the folder.
     pub(super) fn open(&self) -> Result<FolderKind, LoadError> {
-        if let Some(index) = Index::read(&self.path)? {
+        if let Some(index) = Index::read(&self.path, self.base.as_deref())? {
             return Ok(FolderKind::Checkpoint(index));
         }
         let path = self.path.join(ADAPTER_CONFIG);
@@ -54,36 +45,6 @@ impl ModelFolder {
     }
 }
 
-impl From<PathBuf> for ModelFolder {
-    fn from(path: PathBuf) -> Self {
-        Self { path, base: None }
-    }
-}
-
-impl From<&PathBuf> for ModelFolder {
-    fn from(path: &PathBuf) -> Self {
-        path.clone().into()
-    }
-}
-
-impl From<&Path> for ModelFolder {
-    fn from(path: &Path) -> Self {
-        path.to_owned().into()
-    }
-}
-
-impl From<&str> for ModelFolder {
-    fn from(path: &str) -> Self {
-        PathBuf::from(path).into()
-    }
-}
-
-impl From<&ModelFolder> for ModelFolder {
-    fn from(folder: &ModelFolder) -> Self {
-        folder.clone()
-    }
-}
-
 /// Kind of a model folder.
 pub(super) enum FolderKind {
     /// Full model, in the folder itself or in that of a sentence-transformers module.
@@ -97,11 +58,11 @@ pub(super) enum FolderKind {
 
 impl FolderKind {
     /// Folder of the base model; `None` for a full model.
-    fn base(&self) -> Option<&Path> {
+    fn base(&self) -> Option<ModelFolder> {
         match self {
             Self::Whole(_) => None,
-            Self::Checkpoint(index) => Some(&index.base_folder),
-            Self::Adapter { base, .. } => Some(base),
+            Self::Checkpoint(index) => Some(index.base()),
+            Self::Adapter { base, .. } => Some(base.into()),
         }
     }
 }
@@ -140,8 +101,7 @@ fn chain(folder: ModelFolder) -> Result<Vec<PathBuf>, LoadError> {
         let kind = folder.open()?;
         match (&kind, kind.base()) {
             (_, Some(base)) => {
-                let base = base.to_owned();
-                folders.push(std::mem::replace(&mut folder, base.into()).path);
+                folders.push(std::mem::replace(&mut folder, base).path);
             }
             (FolderKind::Whole(path), None) => {
                 folders.push(path.clone());
@@ -171,16 +131,17 @@ pub fn base_folder(folder: impl Into<ModelFolder>) -> Result<PathBuf, LoadError>
 ///
 /// # Errors
 /// As [`base_folder`].
-pub fn base_model(folder: &Path) -> Result<Option<BaseModel>, LoadError> {
-    Ok(match ModelFolder::from(folder).open()? {
+pub fn base_model(folder: impl Into<ModelFolder>) -> Result<Option<BaseModel>, LoadError> {
+    Ok(match folder.into().open()? {
         FolderKind::Whole(_) => None,
         FolderKind::Checkpoint(index) => {
-            Some(BaseModel { name: index.base_name, folder: index.base_folder })
+            let folder = index.base();
+            Some(BaseModel { name: index.base_name, folder })
         }
         FolderKind::Adapter { json, base } => {
             let (_, name) = base_name(&json);
             let name = name.unwrap_or_else(|| base.display().to_string());
-            Some(BaseModel { name, folder: base })
+            Some(BaseModel { name, folder: base.into() })
         }
     })
 }
@@ -200,8 +161,8 @@ pub fn tokenizer_folder(folder: impl Into<ModelFolder>) -> Result<PathBuf, LoadE
 ///
 /// # Errors
 /// If a file of the folder is corrupt.
-pub fn is_adapter_folder(folder: &Path) -> Result<bool, LoadError> {
-    match ModelFolder::from(folder).open() {
+pub fn is_adapter_folder(folder: impl Into<ModelFolder>) -> Result<bool, LoadError> {
+    match folder.into().open() {
         Err(LoadError::BaseModelNotLocal { .. }) => Ok(true),
         Err(error) => Err(error),
         Ok(kind) => Ok(kind.base().is_some()),

@@ -267,13 +267,18 @@ fn read_transformer(
     Ok(())
 }
 
-/// Reads the default prompt.
+/// Reads the default prompt, and whether vectors are compared by their cosine, as here.
 fn read_prompt(source: &Source<'_>, read: &mut SentenceModules) -> Result<(), LoadError> {
     let path = source.folder().join("config_sentence_transformers.json");
     if !source.has(&path) {
         return Ok(());
     }
     let json = source.json(&path)?;
+    let similarity = json.get("similarity_fn_name").and_then(Value::as_str);
+    if let Some(name) = similarity.filter(|name| *name != "cosine") {
+        let field = format!("{}: field \"similarity_fn_name\" ({name})", path.display());
+        read.unused.push(field);
+    }
     let Some(name) = json.get("default_prompt_name").and_then(Value::as_str) else {
         return Ok(());
     };

@@ -159,6 +159,16 @@ pub enum LineProblem {
         column: &'static str,
     },
 
+    /// Header that is one cell, in which another character seems to separate the columns.
+    #[error(
+        "the header is one cell with {found:?} in it, which separates no columns: columns are \
+         separated by tabs in TSV and by commas in CSV"
+    )]
+    OtherSeparator {
+        /// The character.
+        found: char,
+    },
+
     /// Class labels are numbers, and no label names are configured.
     #[error("{field:?} holds the numbers of classes; data.label_names names them in their order")]
     UnnamedClasses {
@@ -167,7 +177,10 @@ pub enum LineProblem {
     },
 
     /// Class label that is a number, but not an integer.
-    #[error("{field:?} must be the name of a class, or its number as an integer, found {found}")]
+    #[error(
+        "{field:?} must be the name of a class, or its number as an integer, found {found}; \
+         data.label_names lists classes of such names"
+    )]
     FractionalClass {
         /// The field.
         field: String,

@@ -1,7 +1,7 @@
 //! Featurization for text classification: tokenizes a text or text pair and looks up the id of its
 //! class.
 
-use crate::features::featurize::{FeaturizedExample, featurize, label_id, whole};
+use crate::features::featurize::{FeaturizedExample, SpanMisfits, featurize, label_id, whole};
 use crate::tokenizer::Encoder;
 use crate::{
     Content, Example, FeatureOptions, Features, Featurized, LabelSet, Target, TextError, Tokenizer,
@@ -56,7 +56,8 @@ pub(crate) fn classification(
         }
     };
     let features = Features { input, target };
-    Ok(FeaturizedExample { features, first_text, lost: Vec::new(), n_words_lost: [0; 2] })
+    let (lost, misfits) = (Vec::new(), SpanMisfits::default());
+    Ok(FeaturizedExample { features, first_text, lost, n_words_lost: [0; 2], misfits })
 }
 
 #[cfg(test)]

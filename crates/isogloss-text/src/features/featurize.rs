@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokenizers::parallelism::MaybeParallelRefIterator as _;
 
-use crate::{Encoded, Example, LabelSet, Target, TextError, TruncationSide};
+use crate::{Bio, Encoded, Example, LabelSet, Slot, Target, TextError, TruncationSide, bio_labels};
 
 /// Features of one example: the token encoding (model input) and the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +67,8 @@ pub struct Featurized {
     pub lost: Vec<Vec<LostWord>>,
     /// Truncation statistics.
     pub truncation: TruncationReport,
+    /// Spans of running text that do not fit its words or tokens.
+    pub misfits: SpanMisfits,
     /// The number of skipped examples by unseen label; an example counts for the first of its
     /// unseen labels.
     pub skipped: BTreeMap<String, usize>,
@@ -93,6 +95,32 @@ pub struct TruncationReport {
     pub n_words_cut: usize,
 }
 
+/// Spans of running text, by character offsets, that do not fit the units that are tagged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SpanMisfits {
+    /// The number of spans that begin or end inside a word or token, which is tagged whole.
+    pub n_widened: usize,
+    /// The number of spans without a tag, because each of their words or tokens is tagged for
+    /// another span.
+    pub n_untagged: usize,
+}
+
+impl SpanMisfits {
+    /// Counts the slots of a text that do not fit its units, with the tags that those have for them.
+    pub(super) fn count(units: &[(usize, usize)], slots: &[Slot]) -> Self {
+        let splits_unit = |at: usize| units.iter().any(|&(start, end)| start < at && at < end);
+        let n_widened =
+            slots.iter().filter(|slot| splits_unit(slot.start) || splits_unit(slot.end));
+        let n_tagged = bio_labels(units, slots).into_iter();
+        let n_tagged = n_tagged.filter(|tag| matches!(tag, Bio::Begin(_))).count();
+        let has_units = |slot: &&Slot| {
+            units.iter().any(|&(start, end)| start.max(slot.start) < end.min(slot.end))
+        };
+        let n_with_units = slots.iter().filter(has_units).count();
+        Self { n_widened: n_widened.count(), n_untagged: n_with_units - n_tagged }
+    }
+}
+
 /// Tagged word, or part of a span, without a token: the model makes no prediction for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LostWord {
@@ -113,6 +141,8 @@ pub(crate) struct FeaturizedExample {
     pub(crate) lost: Vec<LostWord>,
     /// The number of words without a token, and how many of them were truncated.
     pub(crate) n_words_lost: [usize; 2],
+    /// Spans that do not fit the units of the text.
+    pub(crate) misfits: SpanMisfits,
 }
 
 /// Featurizes examples in parallel with `one`, and collects the results in order.
@@ -125,7 +155,15 @@ pub(super) fn featurize(
     let mut featurized = Featurized::default();
     for (idx, result) in results.into_iter().enumerate() {
         match result {
-            Ok(FeaturizedExample { features, lost, n_words_lost: [n_lost, n_cut], .. }) => {
+            Ok(FeaturizedExample {
+                features,
+                lost,
+                n_words_lost: [n_lost, n_cut],
+                misfits,
+                ..
+            }) => {
+                featurized.misfits.n_widened += misfits.n_widened;
+                featurized.misfits.n_untagged += misfits.n_untagged;
                 let report = &mut featurized.truncation;
                 report.n_truncated += usize::from(features.input.n_truncated > 0);
                 report.longest =

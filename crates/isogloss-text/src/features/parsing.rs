@@ -1,7 +1,9 @@
 //! Featurization for dependency parsing: tokenizes treebank sentences, with the head, relation and
 //! part-of-speech tag of each word as targets.
 
-use crate::features::featurize::{FeaturizedExample, count_lost, featurize, token_label};
+use crate::features::featurize::{
+    FeaturizedExample, SpanMisfits, count_lost, featurize, token_label,
+};
 use crate::tokenizer::Encoder;
 use crate::treebank::{NO_VALUE, Sentence};
 use crate::{
@@ -61,7 +63,8 @@ pub fn featurize_parsing(
         }
         let first_text = 0..input.len();
         let features = Features { input, target: Target::Words(targets) };
-        Ok(FeaturizedExample { features, first_text, lost: Vec::new(), n_words_lost })
+        let (lost, misfits) = (Vec::new(), SpanMisfits::default());
+        Ok(FeaturizedExample { features, first_text, lost, n_words_lost, misfits })
     })
 }
 

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::units::{tag_spans, tag_words};
-use crate::features::featurize::{FeaturizedExample, featurize, label_id, whole};
+use crate::features::featurize::{FeaturizedExample, SpanMisfits, featurize, label_id, whole};
 use crate::tokenizer::Encoder;
 use crate::{
     Bio, Content, Encoded, Example, FeatureOptions, Features, Featurized, LabelSet, LostWord,
@@ -73,7 +73,7 @@ pub(crate) fn tagging(
                 })?
             }
         };
-        Ok(tagged(input, target, first_text, lost))
+        Ok(tagged(input, target, first_text, lost, SpanMisfits::default()))
     };
     match (&example.content, units) {
         (Content::Words { words, tags }, _) => from_words(words, tags),
@@ -83,22 +83,22 @@ pub(crate) fn tagging(
         }
         (Content::Text { text, slots, .. }, TagUnits::Word) => {
             let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-            let tags: Vec<String> =
-                bio_labels(&whitespace_words(text), slots).iter().map(Bio::to_string).collect();
-            from_words(&words, &tags)
+            let spans = whitespace_words(text);
+            let tags: Vec<String> = bio_labels(&spans, slots).iter().map(Bio::to_string).collect();
+            let featurized = from_words(&words, &tags)?;
+            Ok(FeaturizedExample { misfits: SpanMisfits::count(&spans, slots), ..featurized })
         }
         (Content::Text { text, slots, .. }, TagUnits::Subword) => {
             let (input, first_text) = encoder.encode(text, None, max_length)?;
-            let (target, lost) = match labels {
-                None => (Target::None, Vec::new()),
-                Some(labels) => {
-                    let spans = encoder.tokenizer().spans(&input, text);
-                    let scheme = TagScheme::from_labels(labels.names());
-                    let id = |tag: &str| label_id(labels, tag, example);
-                    tag_spans(&spans, slots, &input, scheme, id)?
-                }
+            let Some(labels) = labels else {
+                let (lost, misfits) = (Vec::new(), SpanMisfits::default());
+                return Ok(tagged(input, Target::None, first_text, lost, misfits));
             };
-            Ok(tagged(input, target, first_text, lost))
+            let spans = encoder.tokenizer().spans(&input, text);
+            let scheme = TagScheme::from_labels(labels.names());
+            let id = |tag: &str| label_id(labels, tag, example);
+            let (target, lost) = tag_spans(&spans, slots, &input, scheme, id)?;
+            Ok(tagged(input, target, first_text, lost, SpanMisfits::count(&spans, slots)))
         }
     }
 }
@@ -108,9 +108,11 @@ fn tagged(
     target: Target,
     first_text: Range<usize>,
     lost: Vec<LostWord>,
+    misfits: SpanMisfits,
 ) -> FeaturizedExample {
     let n_words_lost = [lost.len(), lost.iter().filter(|word| word.is_cut).count()];
-    FeaturizedExample { features: Features { input, target }, first_text, lost, n_words_lost }
+    let features = Features { input, target };
+    FeaturizedExample { features, first_text, lost, n_words_lost, misfits }
 }
 
 #[cfg(test)]
@@ -172,6 +174,31 @@ mod tests {
             tokens(&tag(&examples, &names, TagUnits::Subword, 16).unwrap()),
             [X, 2, 0, 1, 2, X]
         );
+    }
+
+    #[test]
+    fn spans_that_do_not_fit_the_units_are_counted() {
+        // <s> ▁Licht ▁W ohn ▁aus </s>
+        let count = |slots: &[(usize, usize)], units: TagUnits| {
+            let slots: Vec<String> = slots
+                .iter()
+                .map(|(start, end)| format!(r#"{{"start": {start}, "end": {end}, "slot": "a"}}"#))
+                .collect();
+            let line = format!(r#"{{"text": "Licht Wohn aus", "slots": [{}]}}"#, slots.join(","));
+            let misfits = tag(&jsonl(&line), &["B-a", "I-a", "O"], units, 16).unwrap().misfits;
+            (misfits.n_widened, misfits.n_untagged)
+        };
+        let (word, subword) = (TagUnits::Word, TagUnits::Subword);
+        assert_eq!(count(&[(0, 5), (6, 14)], word), (0, 0));
+        assert_eq!(count(&[(0, 5), (6, 14)], subword), (0, 0));
+        assert_eq!(count(&[(6, 7)], word), (1, 0));
+        assert_eq!(count(&[(6, 7)], subword), (0, 0));
+        // Two spans of one word: the longer one has its tag.
+        assert_eq!(count(&[(6, 7), (7, 10)], word), (2, 1));
+        assert_eq!(count(&[(6, 7), (7, 10)], subword), (0, 0));
+        assert_eq!(count(&[(3, 8)], subword), (1, 0));
+        // White space around a span is in no word.
+        assert_eq!(count(&[(5, 11)], word), (0, 0));
     }
 
     #[test]

@@ -90,7 +90,7 @@ fn read_texts<'a>(
         let text = Named { name: &columns.text, required: true };
         let lacks_spans = reads_spans && !spans.is_in(&object, &columns.slots);
         if options.annotation == Annotation::Class {
-            object.check_class(&columns.label)?;
+            object.check_class(&columns.label, &options.label_names)?;
         }
         let label = object.string(optional.label)?.map(|label| {
             LabelNames::new(source, options).written(object.line, &columns.label, label)
@@ -236,11 +236,13 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Fails if a class label is a number that is no integer: a score, or an integer of a table with
-    /// gaps, which pandas writes as 1.0.
-    fn check_class(&self, field: &str) -> Result<(), TextError> {
+    /// Fails if a class label is a number that is no integer, see [`LabelNames::class`]; a string is
+    /// the name of a class.
+    fn check_class(&self, field: &str, names: &[String]) -> Result<(), TextError> {
         match self.fields.get(field) {
-            Some(Value::Number(number)) if number.is_f64() => {
+            Some(Value::Number(number))
+                if number.is_f64() && !names.contains(&number.to_string()) =>
+            {
                 let (field, found) = (field.to_owned(), number.to_string());
                 Err(self.source.fault(self.line, LineProblem::FractionalClass { field, found }))
             }

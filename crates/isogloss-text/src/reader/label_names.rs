@@ -22,6 +22,24 @@ impl<'a> LabelNames<'a> {
         self.names.is_empty()
     }
 
+    /// Resolves the label of a class: as [`written`](Self::written), but a number that is no integer
+    /// must be a label name itself. It is a score, or an integer of a table with gaps, which pandas
+    /// writes as 1.0.
+    pub(crate) fn class(
+        self,
+        line: usize,
+        field: &str,
+        label: String,
+    ) -> Result<String, TextError> {
+        if is_fraction(&label) && !self.names.contains(&label) {
+            let field = field.to_owned();
+            return Err(self
+                .source
+                .fault(line, LineProblem::FractionalClass { field, found: label }));
+        }
+        self.written(line, field, label)
+    }
+
     /// Resolves a label: a class index to its label name, unless the number is a label name itself;
     /// any other label is unchanged.
     pub(crate) fn written(
@@ -40,5 +58,16 @@ impl<'a> LabelNames<'a> {
             let (field, n_names) = (field.to_owned(), self.names.len());
             self.source.fault(line, LineProblem::ClassNumber { field, found: label, n_names })
         })
+    }
+}
+
+/// Whether a text is a decimal number with a point, such as 0.25 or -1.0.
+fn is_fraction(text: &str) -> bool {
+    let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    match text.strip_prefix('-').unwrap_or(text).split_once('.') {
+        Some((whole, rest)) => {
+            !(whole.is_empty() && rest.is_empty()) && is_digits(whole) && is_digits(rest)
+        }
+        None => false,
     }
 }

@@ -68,8 +68,8 @@ pub enum Annotation {
     /// Any annotation; tags are kept unchanged.
     #[default]
     Any,
-    /// A class label: a name or the number of a class. Another number, such as 0.5, is an error in
-    /// JSON Lines.
+    /// A class label: a name or the number of a class. Another number, such as 0.5, is an error,
+    /// unless it is a string of JSON Lines or one of the label names.
     Class,
     /// A tag for each word, kept unchanged, as in part-of-speech tagging.
     Tags,

@@ -97,7 +97,14 @@ impl Layout {
                 .label
                 .and_then(cell)
                 .map(|label| {
-                    LabelNames::new(source, options).written(line, &options.columns.label, label)
+                    let (names, column) =
+                        (LabelNames::new(source, options), &options.columns.label);
+                    match options.annotation {
+                        Annotation::Class => names.class(line, column, label),
+                        Annotation::Any | Annotation::Tags | Annotation::Spans => {
+                            names.written(line, column, label)
+                        }
+                    }
                 })
                 .transpose()?,
             slots: slots.map_or(Ok(Vec::new()), |cell| {
@@ -124,6 +131,11 @@ fn find_by_name(
         }
         (Some((idx, _)), None) => Ok(Some(idx)),
         (None, _) if column.required => {
+            if let [cell] = header
+                && let Some(found) = cell.chars().find(|c| [';', ',', '\t', '|'].contains(c))
+            {
+                return Err(source.fault(line, LineProblem::OtherSeparator { found }));
+            }
             Err(source.missing_column(line, column.name, header.iter().map(|name| name.trim())))
         }
         (None, _) => Ok(None),
@@ -244,6 +256,41 @@ mod tests {
             message("text\tlabel\na\t-1\n", &options),
             "x.tsv:2: \"label\" holds class -1, of 2 that have names"
         );
+    }
+
+    #[test]
+    fn a_header_of_another_separator_is_told() {
+        for (format, data, found) in [
+            (Format::Csv, "text;label\nLicht an;ask\n", ';'),
+            (Format::Csv, "label\ttext\nask\tan\n", '\t'),
+            (Format::Tsv, "text,label\nLicht an,ask\n", ','),
+        ] {
+            let error = read(data, &ReadOptions::new(format)).unwrap_err().to_string();
+            let expected = format!("x.tsv:1: the header is one cell with {found:?} in it");
+            assert!(error.starts_with(&expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_score_is_no_class() {
+        let read = |label: &str, names: &[&str], annotation: Annotation| {
+            let options = ReadOptions::new(Format::Tsv).with_annotation(annotation);
+            let options = options.with_label_names(names.iter().copied());
+            let data = format!("text\tlabel\nan\t1\naus\t{label}\n");
+            read(&data, &options).map(|_| ()).map_err(|error| error.to_string())
+        };
+        for label in ["1.0", "0.25", "-3.5", ".5", "2."] {
+            let message = read(label, &[], Annotation::Class).unwrap_err();
+            let expected = format!("found {label}; data.label_names");
+            assert!(message.starts_with("x.tsv:3: \"label\" must be"), "{message}");
+            assert!(message.contains(&expected), "{message}");
+            // Names of classes may look like numbers, and other tasks do not read the column.
+            assert_eq!(read(label, &["1", label], Annotation::Class), Ok(()));
+            assert_eq!(read(label, &[], Annotation::Any), Ok(()));
+        }
+        for label in ["0", "-1", "v1.0", "1.0.2", ".", "1,5", "on"] {
+            assert_eq!(read(label, &[], Annotation::Class), Ok(()), "{label}");
+        }
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use crate::reader::quoting::tab_rows;
-use crate::reader::{Format, ReadOptions, csv, read_file};
+use crate::reader::table::plain_rows;
+use crate::reader::{Format, Quoting, ReadOptions, csv, read_file};
 use crate::source::{Source, open};
 use crate::{Content, Example, TextError, TokenizerInput};
 
@@ -19,11 +20,12 @@ pub struct Texts {
 
 impl Texts {
     /// Adds the texts of a file: texts and words of JSON Lines and CoNLL files, all cells of
-    /// tables, the lines of any other file.
+    /// tables, the lines of any other file. Without `quoting`, cells of TSV files are unquoted if the
+    /// whole file is quoted, and those of CSV files are.
     ///
     /// # Errors
     /// If the file cannot be read in the format of its extension, or contains no text.
-    pub fn add_file(&mut self, path: &Path) -> Result<(), TextError> {
+    pub fn add_file(&mut self, path: &Path, quoting: Option<Quoting>) -> Result<(), TextError> {
         match Format::from_path(path) {
             Some(format @ (Format::Jsonl | Format::Conll | Format::Conllu)) => {
                 read_file(path, &ReadOptions::new(format))?
@@ -34,7 +36,8 @@ impl Texts {
             Some(format @ (Format::Tsv | Format::Csv)) => {
                 let source = Source::read(open(path)?, path)?;
                 let mut rows: Box<dyn Iterator<Item = _>> = match format {
-                    Format::Tsv => tab_rows(&source, None),
+                    Format::Tsv => tab_rows(&source, quoting),
+                    _ if quoting == Some(Quoting::None) => Box::new(plain_rows(&source, ',')),
                     _ => Box::new(csv::rows(&source)),
                 };
                 let cells = rows.try_fold(Vec::new(), |mut all, row| {
@@ -120,7 +123,7 @@ mod tests {
         ] {
             let path = folder.path().join(name);
             std::fs::write(&path, data).unwrap();
-            texts.add_file(&path).unwrap();
+            texts.add_file(&path, None).unwrap();
         }
         let inputs: Vec<String> = texts
             .inputs()
@@ -147,7 +150,7 @@ mod tests {
         std::fs::write(&path, "").unwrap();
         assert!(
             texts
-                .add_file(&path)
+                .add_file(&path, None)
                 .unwrap_err()
                 .to_string()
                 .ends_with("none.tsv: no example in this file")

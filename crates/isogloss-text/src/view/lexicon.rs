@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::fault::Fault;
 use crate::reader::{dictionary_entries, read_pairs};
 use crate::source::Source;
-use crate::{Language, LanguagePattern, TextError};
+use crate::{Language, LanguagePattern, Quoting, TextError};
 
 /// Lexicon: a sorted multimap of words or texts to their translations, stored in a few long
 /// strings.
@@ -116,9 +116,10 @@ pub(crate) fn read_dictionaries(
 pub(crate) fn read_translations(
     pattern: &LanguagePattern,
     languages: &[Language],
+    quoting: Option<Quoting>,
 ) -> Result<Vec<Lexicon>, TextError> {
     read_each(pattern, languages, |file, path| {
-        let pairs = read_pairs(file, path, None)?;
+        let pairs = read_pairs(file, path, quoting)?;
         let entries = pairs.iter().map(|pair| (pair.left.trim().into(), pair.right.trim()));
         Ok(Lexicon::new(entries.collect()))
     })

@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::reader::Texts;
 use crate::view::lexicon::{Lexicon, file_faults, read_translations};
 use crate::view::rewritten::RewrittenExample;
-use crate::{Content, Example, Language, LanguagePattern, TextError};
+use crate::{Content, Example, Language, LanguagePattern, Quoting, TextError};
 
 /// The `[views.translated]` table of a recipe: translations of whole texts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +20,10 @@ pub struct TranslationConfig {
     /// The path of the translations, with `{language}` for the language tag: a text and its
     /// translation per line, separated by a tab.
     pub path: LanguagePattern,
+    /// Quoting of the files. Without it, cells are unquoted if a whole file is quoted as pandas or
+    /// Python's `csv.writer` quote it; else quotes are text, also around a whole sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quoting: Option<Quoting>,
     /// The languages to sample from.
     pub languages: Vec<Language>,
 }
@@ -36,7 +40,7 @@ impl TranslationConfig {
     /// # Errors
     /// If a file is missing or cannot be read.
     pub(crate) fn add_texts(&self, texts: &mut Texts) -> Result<(), TextError> {
-        for lexicon in read_translations(&self.path, &self.languages)? {
+        for lexicon in read_translations(&self.path, &self.languages, self.quoting)? {
             lexicon.values().for_each(|translation| texts.add_text(translation));
         }
         Ok(())
@@ -62,7 +66,7 @@ impl Translator {
     /// # Errors
     /// [`TextError::MissingLanguage`] for a language without a file, and the errors of the files.
     pub(crate) fn new(config: &TranslationConfig) -> Result<Self, TextError> {
-        Ok(Self { languages: read_translations(&config.path, &config.languages)? })
+        Ok(Self { languages: read_translations(&config.path, &config.languages, config.quoting)? })
     }
 
     /// Translates an example into a random language for which the text, or both texts of a pair,

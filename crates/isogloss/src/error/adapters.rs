@@ -49,6 +49,29 @@ pub enum AdaptersError {
         /// The language.
         language: Language,
     },
+    /// A language adapter without a task adapter above it.
+    #[error(
+        "language_adapter: lies under the adapter of the task; {model} has none: add [adapter], or \
+         begin with a model that has one"
+    )]
+    NoTaskAdapter {
+        /// The model.
+        model: String,
+    },
+    /// Further training of a task adapter above a language adapter, which other languages were
+    /// scored without.
+    #[error(
+        "{model} has a task adapter above the language adapter of {language}, which was exchanged for \
+         other languages (MAD-X). To train it further in the same way, add\n\n{table}"
+    )]
+    LanguageAdapter {
+        /// The model.
+        model: String,
+        /// The language of its language adapter.
+        language: Language,
+        /// The `[language_adapter]` table of the run that made the model, TOML.
+        table: String,
+    },
     /// Further training of a model that has several adapters.
     #[error(
         "{model} has the adapters {}; one alone can be trained further. A new one on its base is \

@@ -146,10 +146,10 @@ pub enum RunError {
         /// The label.
         label: String,
     },
-    /// A teacher with fewer labels, or the same in another order.
+    /// A teacher with fewer labels, or a parser with the same in another order.
     #[error(
-        "{}: the teacher has {found} labels, the training data {expected}; their order must be the same \
-         too",
+        "{}: the teacher has {found} labels, the training data {expected}; of parsers, their order must \
+         be the same too",
         path.display()
     )]
     TeacherLabels {

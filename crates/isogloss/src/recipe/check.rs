@@ -142,13 +142,13 @@ fn subnetworks(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     }
 }
 
-/// A language adapter needs a task adapter above it, which must not be invertible.
+/// A language adapter needs a task with labels, and an adapter above it that is not invertible.
 fn adapters(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     if recipe.language_adapter.is_none() {
         return;
     }
-    if recipe.adapter.is_none() || !recipe.task.is_labeled() {
-        faults.add("language_adapter", "lies under the adapter of a task with labels, [adapter]");
+    if !recipe.task.is_labeled() {
+        faults.add("language_adapter", "lies under the adapter of a task with labels");
     }
     if recipe.adapter.as_ref().is_some_and(|adapter| adapter.config().is_invertible()) {
         let message = "adapter.seq_bn_inv: an invertible adapter acts only under all others";

@@ -96,6 +96,7 @@ impl DataRecipe {
             quoting: self.quoting,
             tag_scheme: self.tag_scheme,
             label_names: self.label_names.clone(),
+            test_split: self.splits.test.clone(),
         }
     }
 

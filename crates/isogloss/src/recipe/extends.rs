@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::file::RecipeFile;
@@ -69,6 +70,7 @@ pub(super) fn merged(files: &[RecipeFile]) -> Result<DeTable<'_>, Vec<RecipeFaul
     let mut whole = DeTable::new();
     for (index, file) in files.iter().enumerate().rev() {
         let mut table = file.table()?;
+        single_source(&mut table);
         if let Some((key, value)) = table.remove_entry(KEY) {
             if index + 1 == files.len() {
                 let problem = "extends: a text alone extends nothing; read the recipe's file";
@@ -82,6 +84,22 @@ pub(super) fn merged(files: &[RecipeFile]) -> Result<DeTable<'_>, Vec<RecipeFaul
         whole = table;
     }
     Ok(whole)
+}
+
+/// Reads `data.source`, the source language if there is one alone, as `data.sources` with it; beside
+/// `sources` it stays an unknown key.
+fn single_source(table: &mut DeTable<'_>) {
+    let Some(data) = table.get_mut("data") else { return };
+    let DeValue::Table(data) = data.get_mut() else { return };
+    let is_alone = data.get("source").is_some_and(|value| value.get_ref().is_str());
+    if data.contains_key("sources") || !is_alone {
+        return;
+    }
+    if let Some((key, value)) = data.remove_entry("source") {
+        let (at, span) = (key.span(), value.span());
+        let sources = DeValue::Array([value].into_iter().collect());
+        data.insert(Spanned::new(at, "sources".into()), Spanned::new(span, sources));
+    }
 }
 
 /// Makes the path of an inherited `pretrain_recipe` relative to the recipe that inherits it.
@@ -158,6 +176,25 @@ method.r3f = {}
     /// The resolved recipe of a text that extends nothing.
     fn whole(text: &str) -> toml::Table {
         Plan::from_toml(text, "b.toml".as_ref()).unwrap().to_toml().parse().unwrap()
+    }
+
+    #[test]
+    fn one_source_language_needs_no_list() {
+        let plain = PLAIN.replace("sources = [\"en\", \"de\"]\n", "sources = [\"en\"]\n");
+        let plain = plain.replace("sampling.by_size = { temperature = 2.0 }\n", "");
+        let single = plain.replace("sources = [\"en\"]", "source = \"en\"");
+        assert!(single != plain && whole(&single) == whole(&plain));
+        // Either takes precedence over the other in the recipe that is extended.
+        let french = whole(&plain.replace("[\"en\"]", "[\"fr\"]"));
+        for (parent, child) in [
+            (&plain, "extends = \"plain.toml\"\n[data]\nsource = \"fr\"\n"),
+            (&single, "extends = \"plain.toml\"\n[data]\nsources = [\"fr\"]\n"),
+        ] {
+            assert_eq!(resolved(&[("plain.toml", parent), ("b.toml", child)]).unwrap(), french);
+        }
+        let wrong = "extends = \"plain.toml\"\n[data]\n source = \"english\"\n";
+        let message = resolved(&[("plain.toml", &plain), ("b.toml", wrong)]).unwrap_err();
+        assert!(message.contains("b.toml:3:11: \"english\" is not a language tag"), "{message}");
     }
 
     #[test]

@@ -38,6 +38,13 @@ pub enum LanguageExchange {
 }
 
 impl LanguageAdapterRecipe {
+    /// The table as TOML, to be put into a recipe.
+    pub(crate) fn to_toml(&self) -> String {
+        let table =
+            toml::to_string(&std::collections::BTreeMap::from([("language_adapter", self)]));
+        table.expect("paths and numbers of a language adapter are printable")
+    }
+
     pub(super) fn check(&self, faults: &mut RecipeFaults<'_>) {
         faults.path_by_language("language_adapter.path", &self.path);
     }

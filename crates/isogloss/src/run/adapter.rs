@@ -1,19 +1,19 @@
 //! Adapters and LoRA of a recipe: adding them to a model, and exchanging language adapters for
 //! evaluation (MAD-X).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use isogloss_methods::UnfreezeScope;
 use isogloss_model::{
-    AdapterChoice, AdapterConfig, AdapterError, AdapterLibrary, LoadedModel, Model, RandomParams,
-    base_model, load_adapter,
+    AdapterChoice, AdapterConfig, AdapterError, AdapterLibrary, LoadedModel, Model, ModelFolder,
+    RandomParams, base_model, load_adapter,
 };
-use isogloss_text::Language;
+use isogloss_text::{Language, LanguagePattern};
 
 use crate::Error;
 use crate::error::AdaptersError;
 use crate::recipe::{AdapterRecipe, LanguageAdapterRecipe, LanguageExchange, Languages, Recipe};
-use crate::task::{HeldOutTable, UnlabeledTask};
+use crate::task::{HeldOutTable, SavedLanguageAdapter, UnlabeledTask};
 
 /// The name of a task adapter in the model and in its folder; a language adapter has the name of
 /// its language.
@@ -33,12 +33,13 @@ impl AdapterRecipe {
     }
 
     /// The adapter of the model folder, which a recipe without `[adapter]` trains further, with its
-    /// name.
+    /// name: one of `peft`, else the uppermost of the stack.
     pub(crate) fn saved_adapter<'a>(
         recipe: &Recipe,
         model: &'a Model,
     ) -> Option<(&'a str, &'a AdapterConfig)> {
-        adapters(model).next().filter(|_| recipe.adapter.is_none())
+        let in_peft = model.encoder.adapters(AdapterLibrary::Peft).next();
+        in_peft.or_else(|| adapters(model).last()).filter(|_| recipe.adapter.is_none())
     }
 
     /// Checks that the adapters of a model folder can be trained further by a recipe without
@@ -46,16 +47,32 @@ impl AdapterRecipe {
     pub(crate) fn check_saved_adapter(
         recipe: &Recipe,
         loaded: &LoadedModel,
-        folder: &Path,
+        folder: &ModelFolder,
     ) -> Result<(), Error> {
         let (model, all) = (recipe.model.source.clone(), adapters(&loaded.model));
         let all: Vec<_> = all.collect();
-        let Some((_, last)) = all.last().filter(|_| recipe.adapter.is_none()) else {
+        if recipe.adapter.is_some() {
             return Ok(());
+        }
+        let Some((_, last)) = all.last() else {
+            return match recipe.language_adapter {
+                Some(_) => Err(AdaptersError::NoTaskAdapter { model }.into()),
+                None => Ok(()),
+            };
         };
         let table = AdapterRecipe::from_config(last);
         let table = table.map_or_else(|| "[adapter.seq_bn]".to_owned(), |table| table.to_toml());
         let modules = loaded.report.replaced.clone();
+        let n_active = loaded.model.encoder.active_adapters().len();
+        let n_peft = all.len() - n_active;
+        if all.len() > 1 && modules.is_empty() {
+            match (recipe.language_adapter.is_some(), SavedLanguageAdapter::read(&folder.path)?) {
+                (true, _) if n_active + n_peft == 2 && n_active > 0 => return Ok(()),
+                (false, Some(saved)) => return Err(without_exchange(recipe, loaded, saved).into()),
+                (false, None) if n_peft == 0 => return Ok(()),
+                _ => {}
+            }
+        }
         if all.len() > 1 {
             let names = all.iter().map(|(name, _)| format!("{name:?}")).collect();
             let base = base_model(folder)?.map_or_else(|| model.clone(), |base| base.name);
@@ -82,6 +99,27 @@ impl AdapterRecipe {
         let added = add(model, &name, &config, seed);
         Ok(added.map_err(|source| AdaptersError::Model { table: "adapter", source })?)
     }
+}
+
+/// The error of a recipe that trains a task adapter further above a language adapter, and does not
+/// say how that one is exchanged for other languages, as it was in the run that made the model.
+fn without_exchange(
+    recipe: &Recipe,
+    loaded: &LoadedModel,
+    saved: SavedLanguageAdapter,
+) -> AdaptersError {
+    let encoder = &loaded.model.encoder;
+    let config = encoder.adapter(AdapterLibrary::Adapters, saved.source.as_str());
+    let table = LanguageAdapterRecipe {
+        evaluation: match &saved.path {
+            Some(_) => LanguageExchange::Target,
+            None => LanguageExchange::None,
+        },
+        path: saved.path.unwrap_or_else(|| LanguagePattern::from("FOLDER/{language}")),
+        leave_out: config.map(|config| config.left_out().to_vec()).unwrap_or_default(),
+    };
+    let (model, language) = (recipe.model.source.clone(), saved.source);
+    AdaptersError::LanguageAdapter { model, language, table: table.to_toml() }
 }
 
 /// The adapters of a model with their names, the active stack last and in its order.
@@ -116,14 +154,34 @@ fn add(
 }
 
 impl LanguageAdapterRecipe {
-    /// Adds and activates the language adapter of the source language.
-    pub(crate) fn add_to(&self, model: &mut Model, source: &Language) -> Result<(), Error> {
-        if let Some(other) = model.encoder.active_adapters().first() {
-            return Err(AdaptersError::LanguageAbove { name: other.clone() }.into());
-        }
+    /// Adds and activates the language adapter of the source language; in a model whose task adapter
+    /// is trained further, it replaces the language adapter below that one.
+    pub(crate) fn add_to(
+        &self,
+        model: &mut Model,
+        source: &Language,
+        is_trained_further: bool,
+    ) -> Result<(), Error> {
+        let has_peft = model.encoder.adapters(AdapterLibrary::Peft).next().is_some();
+        let below = match model.encoder.active_adapters() {
+            [] => None,
+            [language] if is_trained_further && has_peft => Some(language.clone()),
+            [language, task] if is_trained_further && !has_peft && task != source.as_str() => {
+                Some(language.clone())
+            }
+            [other, ..] => return Err(AdaptersError::LanguageAbove { name: other.clone() }.into()),
+        };
         self.load(model, source)?;
-        let active = model.encoder.set_active_adapters(&[source.as_str()]);
-        Ok(active.map_err(language_adapter_error)?)
+        let active = match below {
+            None => model.encoder.set_active_adapters(&[source.as_str()]),
+            Some(ref below) => model.encoder.swap_active_adapter(below, Some(source.as_str())),
+        };
+        active.map_err(language_adapter_error)?;
+        if let Some(other) = below.filter(|below| below != source.as_str()) {
+            let removed = model.encoder.remove_adapter(AdapterLibrary::Adapters, &other);
+            removed.map_err(language_adapter_error)?;
+        }
+        Ok(())
     }
 
     /// Fails if a target language needs a language adapter and has none.

@@ -1,11 +1,10 @@
 //! Run options, training events (callbacks) and the outcome of a run.
 
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use isogloss_methods::SentenceEmbedding;
-use isogloss_model::{AdapterConfig, LabelRows, SentenceModules};
+use isogloss_model::{AdapterConfig, LabelRows, ModelFolder, SentenceModules};
 use isogloss_text::Language;
 
 use crate::data::pairs::PairSet;
@@ -17,13 +16,13 @@ use crate::{Corpus, DataReport, Results, Scores, TrimReport};
 #[derive(Clone)]
 pub struct RunOptions<'a> {
     /// The folder of the model to start from.
-    pub model_folder: PathBuf,
+    pub model_folder: ModelFolder,
     /// The device, without autodiff.
     pub device: Device,
     /// The properties of that device.
     pub device_info: DeviceInfo,
     /// The folder of the recipe's teacher, if it has one.
-    pub teacher_folder: Option<PathBuf>,
+    pub teacher_folder: Option<ModelFolder>,
     /// Whether to start over, and remove an earlier run from the folder (`--fresh`).
     pub fresh: bool,
     /// Stop signal: set to `true` to end the run after its next step, with a checkpoint.
@@ -32,7 +31,7 @@ pub struct RunOptions<'a> {
 
 impl RunOptions<'static> {
     /// Options with a model folder and a device, without a teacher or a stop signal.
-    pub fn new(model_folder: impl Into<PathBuf>, device: OpenDevice) -> Self {
+    pub fn new(model_folder: impl Into<ModelFolder>, device: OpenDevice) -> Self {
         static NEVER: AtomicBool = AtomicBool::new(false);
         Self {
             model_folder: model_folder.into(),

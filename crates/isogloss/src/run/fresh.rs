@@ -18,8 +18,10 @@ pub(super) fn check(plan: &Plan, run: &RunFolder, options: &RunOptions<'_>) -> R
         return Ok(());
     }
     let models = [Some(&options.model_folder), options.teacher_folder.as_ref()];
-    for path in models.into_iter().flatten() {
-        check_outside(path, run)?;
+    for folder in models.into_iter().flatten() {
+        for path in [Some(&folder.path), folder.base.as_ref()].into_iter().flatten() {
+            check_outside(path, run)?;
+        }
     }
     for plan in plan.pretrain().into_iter().chain([plan]) {
         for path in data_files::paths(plan)? {

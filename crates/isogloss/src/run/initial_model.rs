@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use isogloss_kernels::split_seed;
-use isogloss_model::{HeadChoice, StudentConfig, load, save};
+use isogloss_model::{HeadChoice, StudentConfig, load, save, tokenizer_folder};
 
 use super::event::{Event, RunOptions};
 use super::folder::RunFolder;
@@ -28,10 +28,10 @@ pub(super) fn initial_model<'a>(
         let folder = run.trimmed();
         recover_folder(&folder)?;
         if !folder.exists() {
-            let report = trim_for(plan, &options.model_folder, &folder)?;
+            let report = trim_for(plan, &options.model_folder.path, &folder)?;
             watch(Event::Trim(&report));
         }
-        options.model_folder = folder;
+        options.model_folder = folder.into();
     }
     if let Some(config) = &plan.recipe().student {
         let folder = run.student();
@@ -40,7 +40,7 @@ pub(super) fn initial_model<'a>(
             let seed = split_seed(plan.recipe().seed, seeds::STUDENT);
             make_student(config, &options, seed, &folder)?;
         }
-        let teacher = std::mem::replace(&mut options.model_folder, folder);
+        let teacher = std::mem::replace(&mut options.model_folder, folder.into());
         options.teacher_folder.get_or_insert(teacher);
     }
     Ok(options)
@@ -58,6 +58,6 @@ fn make_student(
         .map_err(|problem| RunError::Student { problem: problem.to_string() })?;
     replace_folder(folder, |folder| {
         save(folder, &student, None, &json)?;
-        copy_tokenizer(&options.model_folder, folder)
+        copy_tokenizer(&tokenizer_folder(&options.model_folder)?, folder)
     })
 }

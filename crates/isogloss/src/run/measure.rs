@@ -30,15 +30,15 @@ impl Trainer<'_> {
         let options = measure.options(split_seed(self.plan.recipe().seed, seeds::MEASURE));
         let model = unfreeze_all_trainable(self.finished_model(), &self.schedules);
         let dev = &data.corpus.devs[0];
-        let measures = Measures::take(&model, dev, &self.options.device, &options)?;
+        let subnetwork = |language| self.subnetworks.as_ref().map(|of| of.for_language(language));
+        let of_dev = subnetwork(&dev.language).transpose()?.flatten();
+        let measures = Measures::take(&model, dev, of_dev, &self.options.device, &options)?;
         watch(Event::Measures { step, measures: &measures });
         let mut line = json!({ "kind": "measure", "step": step, "epoch": self.epoch() });
         extend(&mut line, &measures);
         self.log.write(&line)?;
         let sources = self.plan.sources();
         if sources.len() > 1 {
-            let subnetwork =
-                |language| self.subnetworks.as_ref().map(|of| of.for_language(language));
             let sets = data.corpus.devs.iter().map(|set| {
                 let subnetwork = subnetwork(&set.language).transpose()?.flatten();
                 Ok((set, subnetwork))

@@ -34,7 +34,7 @@ pub(super) fn new_model(
     let seed = split_seed(recipe.seed, seeds::PROJECTIONS);
     loaded.model = loaded.model.with_projections(&widths, seed, device);
     if let Some(language) = &recipe.language_adapter {
-        language.add_to(&mut loaded.model, plan.source())?;
+        language.add_to(&mut loaded.model, plan.source(), recipe.adapter.is_none())?;
     }
     let seed = split_seed(recipe.seed, seeds::ADAPTER);
     AdapterRecipe::add_to(&mut loaded.model, recipe, seed)?;

@@ -42,7 +42,7 @@ impl Trainer<'_> {
     /// Saves how sentence embeddings are made: the sentence-transformers modules of the model
     /// folder, and for a task that is scored on pairs the maximum length of their sentences.
     pub(super) fn save_sentence_modules(&self, folder: &Path) -> Result<(), Error> {
-        copy_sentence_modules(&self.options.model_folder, folder)?;
+        copy_sentence_modules(&self.options.model_folder.path, folder)?;
         let task = self.plan.recipe().task.unlabeled();
         let is_scored = task.is_some_and(|task| task.held_out() == HeldOutTable::Pairs);
         match self.unlabeled.pairs.as_ref().filter(|_| is_scored) {

@@ -1,6 +1,7 @@
 //! Model selection: the validation (development) sets are scored, and the best model is kept.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use isogloss_model::{Model, tokenizer_folder};
 use serde_json::{Value, json};
@@ -37,10 +38,12 @@ impl Trainer<'_> {
                     subnetworks.write(folder, tested)?;
                 }
                 self.save_sentence_modules(folder)?;
-                match &self.base {
-                    // The tokenizer is in the folder of the base model.
-                    Some(_) => Ok(()),
-                    None => copy_tokenizer(&tokenizer_folder(&self.options.model_folder)?, folder),
+                let tokenizer = tokenizer_folder(&self.options.model_folder)?;
+                let of_base = self.base.as_ref().map(|base| tokenizer_folder(&base.folder));
+                match of_base.transpose()? {
+                    // Found there with the base model.
+                    Some(of_base) if is_same(&of_base, &tokenizer) => Ok(()),
+                    _ => copy_tokenizer(&tokenizer, folder),
                 }
             })?;
         }
@@ -111,4 +114,9 @@ impl Trainer<'_> {
         };
         targets.map(score).collect()
     }
+}
+
+/// Whether two paths are of the same folder.
+fn is_same(a: &Path, b: &Path) -> bool {
+    a == b || a.canonicalize().ok().is_some_and(|a| b.canonicalize().is_ok_and(|b| a == b))
 }

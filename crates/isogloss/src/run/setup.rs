@@ -1,11 +1,11 @@
 //! Setup of a run: a new model with its data, or the state of the newest checkpoint.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use isogloss_kernels::split_seed;
 use isogloss_methods::{LearningRateConfig, Role, Schedule};
 use isogloss_model::{
-    BaseModel, HeadChoice, HeadSpec, LoadReport, LoadedModel, Model, base_model, load,
+    BaseModel, HeadChoice, HeadSpec, LoadReport, LoadedModel, Model, ModelFolder, base_model, load,
     named_parameters,
 };
 
@@ -232,22 +232,27 @@ fn n_parameters(model: &Model, schedules: &[Box<dyn Schedule>]) -> [usize; 2] {
 
 /// Base model of the adapters that a run trains: the recipe's model, or the base of the folder
 /// whose adapter is trained further; `None` if the run trains the whole model.
-fn base(recipe: &Recipe, model: &Model, folder: &Path) -> Result<Option<BaseModel>, Error> {
+fn base(recipe: &Recipe, model: &Model, folder: &ModelFolder) -> Result<Option<BaseModel>, Error> {
     let base = match (&recipe.adapter, AdapterRecipe::saved_adapter(recipe, model)) {
         (None, None) => None,
         (None, Some(_)) => base_model(folder)?,
         (Some(_), _) => {
             let is_made = recipe.model.trim || recipe.student.is_some();
-            let shown = || folder.display().to_string();
+            let shown = || folder.path.display().to_string();
             let name = if is_made { shown() } else { recipe.model.source.clone() };
-            Some(BaseModel { name, folder: folder.to_owned() })
+            Some(BaseModel { name, folder: folder.clone() })
         }
     };
-    let absolute = |BaseModel { name, folder }| match std::path::absolute(&folder) {
-        Ok(folder) => Ok(BaseModel { name, folder }),
-        Err(error) => Err(io(&folder)(error)),
+    // A path through the folder of an earlier run would end with that run.
+    let absolute = |path: PathBuf| match path.components().any(|part| part == Component::ParentDir)
+    {
+        true => path.canonicalize().map_err(io(&path)),
+        false => std::path::absolute(&path).map_err(io(&path)),
     };
-    base.map(absolute).transpose()
+    let Some(BaseModel { name, folder }) = base else { return Ok(None) };
+    let base = folder.base.map(absolute).transpose()?;
+    let folder = ModelFolder { path: absolute(folder.path)?, base };
+    Ok(Some(BaseModel { name, folder }))
 }
 
 /// Model selection criterion, in words.

@@ -1,12 +1,12 @@
 //! Teacher model of a run (knowledge distillation), or a cache of its sentence embeddings.
 
-use std::path::Path;
+use std::collections::BTreeSet;
 
 use burn::tensor::Device;
 use isogloss_methods::SentenceEmbedding;
 use isogloss_model::{
-    HeadChoice, HeadSpec, Model, SentenceModules, load, read_config, read_sentence_modules,
-    tokenizer_folder,
+    HeadChoice, HeadSpec, Model, ModelFolder, SentenceModules, base_folder, load, read_config,
+    read_sentence_modules, tokenizer_folder,
 };
 use isogloss_text::Tokenizer;
 
@@ -55,7 +55,7 @@ pub(super) fn load_reference_models(
             check_same_tokens(folder, &options.model_folder)?;
             for embedding in forward_plan.teacher_embeddings() {
                 if let Some(modules) = own_modules(folder, &embedding)? {
-                    let path = folder.join("modules.json");
+                    let path = folder.path.join("modules.json");
                     return Err(RunError::TeacherModules { path, problem: shown(&modules) }.into());
                 }
             }
@@ -69,10 +69,10 @@ pub(super) fn load_reference_models(
 /// they are others than the layer and pooling of an objective. They are for the last layer: an
 /// objective that reads another one pools it by itself.
 pub(super) fn own_modules(
-    folder: &Path,
+    folder: &ModelFolder,
     embedding: &SentenceEmbedding,
 ) -> Result<Option<SentenceModules>, Error> {
-    let Some(modules) = read_sentence_modules(folder)? else { return Ok(None) };
+    let Some(modules) = read_sentence_modules(&folder.path)? else { return Ok(None) };
     let n_layers = read_config(folder)?.0.num_hidden_layers;
     let is_other = is_last(embedding, n_layers) && !make_embedding(&modules, embedding, n_layers);
     Ok(Some(modules).filter(|_| is_other))
@@ -97,20 +97,40 @@ fn shown(modules: &SentenceModules) -> String {
 }
 
 /// Fails unless teacher and student have the same tokenizer file.
-fn check_same_tokens(teacher: &Path, student: &Path) -> Result<(), Error> {
-    let read = |folder: &Path| {
+fn check_same_tokens(teacher: &ModelFolder, student: &ModelFolder) -> Result<(), Error> {
+    let read = |folder: &ModelFolder| {
         let path = tokenizer_folder(folder)?.join("tokenizer.json");
         std::fs::read(&path).map_err(io(&path))
     };
     if read(teacher)? == read(student)? {
         return Ok(());
     }
-    Err(RunError::TeacherTokenizer { path: teacher.join("tokenizer.json") }.into())
+    Err(RunError::TeacherTokenizer { path: teacher.path.join("tokenizer.json") }.into())
 }
 
-/// Loads a teacher model: with its head, whose labels must be those of `head`, or without one if
+/// The head of a teacher with its labels in another order; `None` if it has other labels, or is a
+/// parser.
+fn reordered(head: &HeadSpec, labels: &[String]) -> Option<HeadSpec> {
+    let sorted = |labels: &[String]| labels.iter().cloned().collect::<BTreeSet<_>>();
+    let is_same = labels.len() == head.labels().len() && sorted(labels) == sorted(head.labels());
+    let labels = labels.to_vec();
+    match *head {
+        _ if !is_same => None,
+        HeadSpec::Sequence { pooling, problem, .. } => {
+            Some(HeadSpec::Sequence { labels, pooling, problem })
+        }
+        HeadSpec::Tokens { .. } => Some(HeadSpec::Tokens { labels }),
+        HeadSpec::Parser(_) => None,
+    }
+}
+
+/// Loads a teacher model: with its head, whose labels must be those of `head` in any order, or without one if
 /// only its embeddings are used.
-fn load_teacher(folder: &Path, head: Option<&HeadSpec>, device: &Device) -> Result<Model, Error> {
+fn load_teacher(
+    folder: &ModelFolder,
+    head: Option<&HeadSpec>,
+    device: &Device,
+) -> Result<Model, Error> {
     let Some(head) = head else {
         return Ok(load(folder, &HeadChoice::Without, device)?.model);
     };
@@ -119,7 +139,11 @@ fn load_teacher(folder: &Path, head: Option<&HeadSpec>, device: &Device) -> Resu
     if labels == head.labels() {
         return Ok(loaded.model);
     }
-    let path = folder.join("config.json");
+    if let Some(spec) = loaded.head.as_ref().and_then(|own| reordered(own, head.labels())) {
+        return Ok(load(folder, &HeadChoice::AsIs { spec }, device)?.model);
+    }
+    let own = folder.path.join("config.json");
+    let path = if own.exists() { own } else { base_folder(folder)?.join("config.json") };
     let error = match labels.iter().find(|label| !head.labels().contains(label)) {
         _ if labels.is_empty() => RunError::TeacherWithoutHead { path },
         Some(label) => RunError::TeacherLabel { path, label: label.clone() },

@@ -84,7 +84,9 @@ impl Trainer<'_> {
             seed: split_seed(split_seed(recipe.seed, seeds::UNFREEZING), step),
         };
         let train = &data.corpus.train;
-        let measures = Measures::take(&model, train, &self.options.device, &options)?;
+        let subnetwork = self.subnetworks.as_ref().map(|of| of.for_language(&train.language));
+        let subnetwork = subnetwork.transpose()?.flatten();
+        let measures = Measures::take(&model, train, subnetwork, &self.options.device, &options)?;
         let block = |name: &str| measures.fisher.blocks.get(name).copied().unwrap_or_default();
         let mut traces: Vec<f64> = (0..n_layers).map(|n| block(&format!("layers.{n}"))).collect();
         traces[0] += block("invertible_adapters");

@@ -24,6 +24,11 @@ pub struct DataReport {
     /// Texts without the field of spans, in files where others have it; they count as texts without
     /// spans.
     pub n_without_spans: usize,
+    /// Spans that begin or end inside a word, or inside a token where tokens are tagged: the whole
+    /// word is tagged.
+    pub n_spans_widened: usize,
+    /// Spans without a tag, because all of their words are tagged for others; they are not scored.
+    pub n_spans_untagged: usize,
     /// Training examples without a translation, where translations are read.
     pub n_untranslated: usize,
     /// Parallel sentences left out because their word alignment is empty.
@@ -56,6 +61,8 @@ impl DataReport {
             *self.left_out.entry(label.clone()).or_default() += n;
         }
         self.n_without_spans += other.n_without_spans;
+        self.n_spans_widened += other.n_spans_widened;
+        self.n_spans_untagged += other.n_spans_untagged;
         self.n_untranslated += other.n_untranslated;
         self.n_unlinked += other.n_unlinked;
     }
@@ -64,7 +71,7 @@ impl DataReport {
     /// The command line and the page show these.
     pub fn in_words(&self) -> Vec<CountInWords> {
         let Self { n_truncated, n_words_lost, n_words_cut, n_untranslated, n_unlinked, .. } = *self;
-        let n_without_spans = self.n_without_spans;
+        let Self { n_without_spans, n_spans_widened, n_spans_untagged, .. } = *self;
         let n_unknown = n_words_lost - n_words_cut;
         let labels = self.left_out.iter().map(|(label, n)| format!("{label} ({n})"));
         let labels = labels.collect::<Vec<_>>().join(", ");
@@ -88,6 +95,20 @@ impl DataReport {
                 "no spans",
                 format!(
                     "{n_without_spans} texts lack the field of spans; they are read as texts without any"
+                ),
+            ),
+            (
+                n_spans_widened,
+                "widened",
+                format!(
+                    "{n_spans_widened} spans begin or end inside a word or token, which is tagged whole"
+                ),
+            ),
+            (
+                n_spans_untagged,
+                "untagged",
+                format!(
+                    "{n_spans_untagged} spans share all of their words with others, and have no tag"
                 ),
             ),
             (

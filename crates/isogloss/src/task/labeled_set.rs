@@ -46,6 +46,8 @@ impl LabeledSet {
             longest: featurized.truncation.longest,
             n_words_lost: featurized.truncation.n_words_lost,
             n_words_cut: featurized.truncation.n_words_cut,
+            n_spans_widened: featurized.misfits.n_widened,
+            n_spans_untagged: featurized.misfits.n_untagged,
             n_without_spans: kept().filter(|example| example.lacks_spans).count(),
             left_out: featurized.skipped.clone(),
             ..DataReport::default()

@@ -1,10 +1,11 @@
 //! Evaluation datasets: labeled files for trained models, and how they are read.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use isogloss_text::{
     Columns, Example, FeatureOptions, Format, LabelSet, Language, Quoting, ReadOptions, TagScheme,
-    Tokenizer,
+    Tokenizer, select_split,
 };
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,17 @@ pub struct SavedReading {
     pub tag_scheme: TagScheme,
     /// Label names of numeric classes and tags, by class index.
     pub label_names: Vec<String>,
+    /// The name of the test split, in files with a column of splits.
+    pub test_split: String,
+}
+
+/// Split of a file that is scored, where a column tells the split of each example.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ScoredSplit {
+    /// Its name.
+    pub name: String,
+    /// Number of examples of other splits, which are not scored.
+    pub n_others: usize,
 }
 
 impl Default for SavedReading {
@@ -34,7 +46,8 @@ impl Default for SavedReading {
         // The format is not among them.
         let ReadOptions { columns, header, quoting, tag_scheme, label_names, .. } =
             ReadOptions::new(Format::Jsonl);
-        Self { columns, header, quoting, tag_scheme, label_names }
+        let test_split = "test".to_owned();
+        Self { columns, header, quoting, tag_scheme, label_names, test_split }
     }
 }
 
@@ -47,6 +60,28 @@ impl SavedReading {
             .with_quoting(self.quoting)
             .with_tag_scheme(self.tag_scheme)
             .with_label_names(self.label_names.iter().cloned())
+    }
+
+    /// Selects the examples of the test split, if the file has a column of splits: a run is scored
+    /// on those alone. A file of a single other split is kept whole.
+    ///
+    /// # Errors
+    /// If an example has no split and others have, or none of several splits is the test split.
+    pub fn select_test_split(
+        &self,
+        path: &Path,
+        examples: Vec<Example>,
+    ) -> Result<(Vec<Example>, Option<ScoredSplit>), Error> {
+        let names: BTreeSet<_> = examples.iter().filter_map(|e| e.split.as_deref()).collect();
+        let name = match names.iter().next() {
+            None => return Ok((examples, None)),
+            Some(only) if names.len() == 1 => (*only).to_owned(),
+            Some(_) => self.test_split.clone(),
+        };
+        let n = examples.len();
+        let selected = select_split(examples, path, &name, &self.columns.split)?;
+        let n_others = n - selected.len();
+        Ok((selected, Some(ScoredSplit { name, n_others })))
     }
 
     pub(crate) fn is_default(&self) -> bool {

@@ -5,6 +5,10 @@ use std::path::{Component, Path, PathBuf};
 use isogloss_model::relative_path;
 use isogloss_text::{Language, LanguagePattern};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Error;
+use crate::error::{io, json};
 
 /// Language adapters (MAD-X) that a run exchanged to score languages other than the source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +29,31 @@ impl SavedLanguageAdapter {
     /// Language adapters in these folders, relative to the working folder.
     pub(crate) fn new(source: Language, path: Option<LanguagePattern>) -> Self {
         Self { source, path, path_absolute: None }
+    }
+
+    /// Reads the language adapters of a finished run from its model folder; `None` if the folder
+    /// names none.
+    pub(crate) fn read(model: &Path) -> Result<Option<Self>, Error> {
+        let path = model.join("isogloss.json");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let bytes = std::fs::read(&path).map_err(io(&path))?;
+        let index: Value = serde_json::from_slice(&bytes).map_err(json(&path))?;
+        let saved = index["scoring"].get("language_adapter").cloned();
+        let saved: Option<Self> =
+            saved.map(serde_json::from_value).transpose().map_err(json(&path))?;
+        Ok(saved.map(|saved| saved.found_from(model).without_detours()))
+    }
+
+    /// The same adapters, by a path that does not lead through other folders and back.
+    fn without_detours(self) -> Self {
+        let straight = |path: LanguagePattern| {
+            let (folder, rest) = split(&path);
+            let whole = folder.canonicalize().ok().map(|folder| folder.join(rest));
+            whole.and_then(|whole| Some(LanguagePattern::from(whole.to_str()?))).unwrap_or(path)
+        };
+        Self { path: self.path.map(straight), ..self }
     }
 
     /// The same adapters, as they are written into a model folder.

@@ -63,18 +63,19 @@ pub struct Sharpness {
 }
 
 impl Measures {
-    /// Measures the Fisher information and the sharpness of a model, without dropout. `device` is
-    /// without autodiff; the model may be with or without it.
+    /// Measures the Fisher information and the sharpness of a model, without dropout, or those of its
+    /// subnetwork. `device` is without autodiff; the model may be with or without it.
     ///
     /// # Errors
     /// If the dataset has no labels, or a batch is no valid input of the model.
     pub fn take(
         model: &Model,
         set: &LabeledSet,
+        subnetwork: Option<&Subnetwork>,
         device: &Device,
         options: &MeasureOptions,
     ) -> Result<Self, Error> {
-        let batches = Batches::new(model, set, device, options)?;
+        let batches = Batches::new(model, set, subnetwork, device, options)?;
         if batches.n_rows == 0 {
             let path = set.path.clone();
             return Err(DataError::NoTargets { path, purpose: "measure at" }.into());
@@ -101,10 +102,8 @@ pub(crate) fn gradient_cosines(
     options: &MeasureOptions,
 ) -> Result<Vec<Vec<f64>>, Error> {
     let gradients = |(set, subnetwork): &(&LabeledSet, Option<&Subnetwork>)| {
-        let batches = Batches::new(model, set, device, options)?;
-        let mask = subnetwork.map(|of| of.mask(&device.clone().autodiff()));
-        let pass = ForwardOptions { subnetwork: mask, ..ForwardOptions::evaluation() };
-        Ok(batches.loss(model, &pass, true).1)
+        let batches = Batches::new(model, set, *subnetwork, device, options)?;
+        Ok(batches.loss(model, true).1)
     };
     let all = sets.iter().map(gradients).collect::<Result<Vec<_>, Error>>()?;
     let row = |a: &Gradients| all.iter().map(|b| a.cosine(b)).collect();
@@ -114,6 +113,8 @@ pub(crate) fn gradient_cosines(
 /// The sampled examples in batches on the device, with autodiff.
 struct Batches {
     batches: Vec<(ModelInput, Vec<i32>)>,
+    /// The pass through the model, with the mask of a subnetwork.
+    pass: ForwardOptions,
     n_examples: usize,
     n_rows: usize,
 }
@@ -126,6 +127,7 @@ impl Batches {
     fn new(
         model: &Model,
         set: &LabeledSet,
+        subnetwork: Option<&Subnetwork>,
         device: &Device,
         options: &MeasureOptions,
     ) -> Result<Self, Error> {
@@ -155,7 +157,9 @@ impl Batches {
         }
         let targets = batches.iter().flat_map(|(_, targets)| targets);
         let n_rows = targets.filter(|target| is_counted(target)).count();
-        Ok(Self { batches, n_examples: order.len(), n_rows })
+        let subnetwork = subnetwork.map(|of| of.mask(&device));
+        let pass = ForwardOptions { subnetwork, ..ForwardOptions::evaluation() };
+        Ok(Self { batches, pass, n_examples: order.len(), n_rows })
     }
 
     fn fisher(&self, model: &Model, options: &MeasureOptions) -> FisherTrace {
@@ -166,7 +170,7 @@ impl Batches {
             }
         };
         for (index, (input, targets)) in self.batches.iter().enumerate() {
-            let logits = model.forward(input, &ForwardOptions::evaluation()).logits;
+            let logits = model.forward(input, &self.pass).logits;
             let rows = targets.iter().enumerate().filter(|(_, target)| is_counted(target));
             match options.estimator {
                 FisherEstimator::Sampled => {
@@ -184,14 +188,16 @@ impl Batches {
                 }
                 FisherEstimator::Empirical => {
                     for (row, target) in rows {
-                        add(&row_gradients(model, input, row, *target as usize).1, 1.0);
+                        let found = row_gradients(model, &self.pass, input, row, *target as usize);
+                        add(&found.1, 1.0);
                     }
                 }
                 FisherEstimator::Exact => {
                     let n_labels = logits.dims()[1];
                     for (row, _) in rows {
                         for label in 0..n_labels {
-                            let (probability, gradients) = row_gradients(model, input, row, label);
+                            let (probability, gradients) =
+                                row_gradients(model, &self.pass, input, row, label);
                             add(&gradients, probability);
                         }
                     }
@@ -207,12 +213,11 @@ impl Batches {
     }
 
     fn sharpness(&self, model: &Model, options: &MeasureOptions) -> Sharpness {
-        let pass = ForwardOptions::evaluation();
-        let (loss, uphill) = self.loss(model, &pass, true);
+        let (loss, uphill) = self.loss(model, true);
         let growth = |direction: &Gradients| {
             let norm = direction.global_norm();
             let factor = if norm > 0.0 { options.radius / norm } else { 0.0 };
-            self.loss(&shifted(model.clone(), direction, factor), &pass, false).0 - loss
+            self.loss(&shifted(model.clone(), direction, factor), false).0 - loss
         };
         let random: Vec<f64> = (0..options.n_directions as u64)
             .map(|n| growth(&random_direction(model, split_seed(options.seed, n))))
@@ -227,11 +232,11 @@ impl Batches {
     }
 
     /// The mean cross-entropy over all rows, and its gradient if `with_gradient`.
-    fn loss(&self, model: &Model, pass: &ForwardOptions, with_gradient: bool) -> (f64, Gradients) {
+    fn loss(&self, model: &Model, with_gradient: bool) -> (f64, Gradients) {
         let (mut total, mut gradients) = (0.0, Gradients::default());
         for (input, targets) in &self.batches {
             let n_rows = targets.iter().filter(|target| is_counted(target)).count();
-            let logits = model.forward(input, pass).logits;
+            let logits = model.forward(input, &self.pass).logits;
             let labels = integers(targets.clone(), &logits.device());
             let share = n_rows as f64 / self.n_rows as f64;
             let loss = cross_entropy(logits, labels, 0.0) * share;
@@ -245,9 +250,15 @@ impl Batches {
 }
 
 /// The probability of a label in a row, and the gradient of its `-log`.
-fn row_gradients(model: &Model, input: &ModelInput, row: usize, label: usize) -> (f64, Gradients) {
+fn row_gradients(
+    model: &Model,
+    pass: &ForwardOptions,
+    input: &ModelInput,
+    row: usize,
+    label: usize,
+) -> (f64, Gradients) {
     // Burn frees the autodiff graph on backward: each label needs its own forward pass.
-    let logits = model.forward(input, &ForwardOptions::evaluation()).logits.narrow(0, row, 1);
+    let logits = model.forward(input, pass).logits.narrow(0, row, 1);
     let label = integers(vec![label as i32], &logits.device());
     let loss = cross_entropy(logits, label, 0.0);
     let probability = (-f64::from(loss.clone().into_scalar::<f32>())).exp();

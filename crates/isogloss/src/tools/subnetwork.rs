@@ -4,7 +4,7 @@
 mod choice;
 mod prune;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -222,8 +222,15 @@ pub fn read_saved_subnetwork(
     folder: &Path,
     language: &Language,
 ) -> Result<Option<Subnetwork>, Error> {
+    let path = saved_subnetwork_path(folder, language);
+    path.map(|path| read_subnetwork_for(config, &path)).transpose()
+}
+
+/// The file of the subnetwork of a language that a run saved in the model folder; `None` if the
+/// language uses the whole model.
+pub fn saved_subnetwork_path(folder: &Path, language: &Language) -> Option<PathBuf> {
     let path = folder.join(SUBNETWORKS).join(format!("{language}.toml"));
-    path.exists().then(|| read_subnetwork_for(config, &path)).transpose()
+    path.exists().then_some(path)
 }
 
 /// Whether a run saved subnetworks of languages in the model folder.

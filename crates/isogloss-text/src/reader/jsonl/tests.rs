@@ -175,7 +175,8 @@ fn a_class_is_no_fraction() {
     for (number, found) in [("1.0", "1.0"), ("0.5", "0.5"), ("1e3", "1000.0")] {
         let error = read(&format!("{{\"text\": \"an\", \"label\": {number}}}")).unwrap_err();
         let expected = format!(
-            "de.jsonl:2: \"label\" must be the name of a class, or its number as an integer, found {found}"
+            "de.jsonl:2: \"label\" must be the name of a class, or its number as an integer, found {found}; \
+             data.label_names lists classes of such names"
         );
         assert_eq!(error.to_string(), expected);
     }

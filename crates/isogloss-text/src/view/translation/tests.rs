@@ -6,17 +6,22 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::Translator;
-use crate::{Content, Example, Origin, Slot, TranslationConfig};
+use crate::{Content, Example, Origin, Quoting, Slot, TranslationConfig};
 
 /// A translator with these files, or its error message without the folder.
 fn translator(files: &[(&str, &str)]) -> Result<Translator, String> {
+    quoted(files, None)
+}
+
+/// A translator with files of this quoting.
+fn quoted(files: &[(&str, &str)], quoting: Option<Quoting>) -> Result<Translator, String> {
     let folder = tempfile::tempdir().unwrap();
     for (language, pairs) in files {
         std::fs::write(folder.path().join(format!("en-{language}.tsv")), pairs).unwrap();
     }
     let path = folder.path().join("en-{language}.tsv").to_str().unwrap().into();
     let languages = files.iter().map(|(language, _)| language.parse().unwrap()).collect();
-    Translator::new(&TranslationConfig { path, languages })
+    Translator::new(&TranslationConfig { path, languages, quoting })
         .map_err(|error| error.to_string().replace(folder.path().to_str().unwrap(), ""))
 }
 
@@ -76,6 +81,23 @@ fn what_has_no_translation_stays_and_is_not_counted() {
         let seen = translator.translate(example, &mut ChaCha8Rng::seed_from_u64(0));
         assert_eq!(seen.example.as_ref(), example);
     }
+}
+
+#[test]
+fn cells_are_unquoted_as_the_file_tells_or_the_table_says() {
+    // A sentence in quotes among others without: only the table can say that it was quoted.
+    let files = [("de", "\"yes\"\tja\nno\tnein\n")];
+    for (quoting, text, expected) in [
+        (None, "\"yes\"", 1),
+        (None, "yes", 0),
+        (Some(Quoting::Minimal), "yes", 1),
+        (Some(Quoting::None), "\"yes\"", 1),
+    ] {
+        let translator = quoted(&files, quoting).unwrap();
+        assert_eq!(translator.n_translated(&[example(text, None)]), expected, "{quoting:?} {text}");
+    }
+    let written = [("de", "\"say \"\"yes\"\"\"\tja\n")];
+    assert_eq!(quoted(&written, None).unwrap().n_translated(&[example("say \"yes\"", None)]), 1);
 }
 
 #[test]

@@ -82,8 +82,8 @@ fn an_old_name_of_a_key_is_answered_with_its_new_one() {
             "2:1: unknown field `more_sources`: it is called `sources`",
         ),
         (
-            "data.source = \"en\"\n",
-            "1:6: unknown field `source`: it is called `sources`, a list, now",
+            "data = { source = \"en\", sources = [\"en\"] }\n",
+            "1:10: unknown field `source`: it is called `sources`, a list, now",
         ),
         (
             "[training]\n zero_shot = 3\n",

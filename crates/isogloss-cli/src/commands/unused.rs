@@ -1,8 +1,10 @@
 //! Unused files, tensors and settings of a model's folder.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
-use isogloss::model::{ConfigError, EncoderConfig};
+use isogloss::model::{ConfigError, EncoderConfig, ModelFolder, read_config, tokenizer_folder};
 use serde_json::Value;
 
 /// Weight files by precedence; the first that exists is loaded.
@@ -33,6 +35,30 @@ const KNOWN: [&str; 17] = [
     "modeling_isogloss.py",
     "modeling_isogloss_lm.py",
 ];
+
+/// Prints one line about the fields of a model's configuration that are not used, if there are any,
+/// once for each folder; `inspect` lists them with their values.
+pub(super) fn tell(folder: &ModelFolder) {
+    static TOLD: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let is_new = TOLD.lock().is_ok_and(|mut told| told.insert(folder.path.clone()));
+    // A folder that cannot be read is reported when it is loaded.
+    let names = names(folder).unwrap_or_default();
+    if is_new && !names.is_empty() {
+        let (path, names) = (folder.path.display(), names.join(", "));
+        eprintln!("{path}: unknown fields are not used: {names} (see isogloss inspect)");
+    }
+}
+
+/// The unused fields of `config.json` and the unknown ones of `tokenizer_config.json`, by name.
+fn names(folder: &ModelFolder) -> Option<Vec<String>> {
+    let (_, config) = read_config(folder).ok()?;
+    let mut names = EncoderConfig::unused_fields(&config).ok()?;
+    let path = tokenizer_folder(folder).ok()?.join("tokenizer_config.json");
+    if let Ok(tokenizer) = serde_json::from_slice(&std::fs::read(path).unwrap_or_default()) {
+        names.extend(unknown_fields(&tokenizer).map(|(name, _)| name.clone()));
+    }
+    Some(names)
+}
 
 /// Unused files of a folder, sorted; documentation and shards are not among them.
 pub(super) fn files(folder: &Path) -> std::io::Result<Vec<String>> {
@@ -86,7 +112,9 @@ pub(super) fn settings(folder: &Path) -> Vec<String> {
         unused.push("tokenizer.json: padding, which each command sets".into());
     }
     unused.extend(rebuilt(&config, &tokenizer));
-    unused.extend(unknown_fields(&config));
+    let unknown = unknown_fields(&config);
+    let unknown = unknown.map(|(name, value)| format!("tokenizer_config.json: {name} = {value}"));
+    unused.extend(unknown);
     let similarity = &read("config_sentence_transformers.json")["similarity_fn_name"];
     if similarity.as_str().is_some_and(|name| name != "cosine") {
         let name = "config_sentence_transformers.json: similarity_fn_name";
@@ -141,16 +169,15 @@ const TOKENIZER_FIELDS: [&str; 41] = [
 ];
 
 /// Fields of a `tokenizer_config.json` that no known tokenizer class has, or that name code of
-/// their own, with their values.
-fn unknown_fields(config: &Value) -> Vec<String> {
+/// their own, with their values, sorted by name.
+fn unknown_fields(config: &Value) -> impl Iterator<Item = (&String, &Value)> {
     // Special tokens are the class's own, and in tokenizer.json.
     let is_known = |name: &str| TOKENIZER_FIELDS.contains(&name) || name.ends_with("_token");
     let fields = config.as_object().into_iter().flatten();
-    let unknown = fields.filter(|(name, value)| !value.is_null() && !is_known(name));
-    let mut unknown: Vec<String> =
-        unknown.map(|(name, value)| format!("tokenizer_config.json: {name} = {value}")).collect();
-    unknown.sort();
-    unknown
+    let unknown = fields.filter(move |(name, value)| !value.is_null() && !is_known(name));
+    let mut unknown: Vec<_> = unknown.collect();
+    unknown.sort_by_key(|(name, _)| *name);
+    unknown.into_iter()
 }
 
 /// Settings by which `transformers` 5 replaces parts of `tokenizer.json`, which are used here as in
