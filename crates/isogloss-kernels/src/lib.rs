@@ -50,6 +50,7 @@ mod linear;
 mod mask;
 mod precision;
 mod shapes;
+mod sparse_adamw;
 mod sum_of_squares;
 
 pub use adamw::{AdamWParam, AdamWStep, adamw};
@@ -58,7 +59,7 @@ pub use attention::attention;
 pub use clip::clip_by_global_norm;
 pub use cross_entropy::{IGNORE_INDEX, cross_entropy};
 pub use dropout::dropout;
-pub use embedding::embedding;
+pub use embedding::{embedding, sum_rows};
 pub use gelu::gelu;
 pub use hardware::hardware_limits;
 pub use isogloss_random::{normal, signs, split_seed, uniform};
@@ -67,6 +68,7 @@ pub use layer_norm::dropout_add_layer_norm;
 pub use linear::linear;
 pub use mask::{Dropout, column_mask};
 pub use precision::{ParsePrecisionError, Precision, matmul_precision, set_matmul_precision};
+pub use sparse_adamw::{SparseAdamWParam, sparse_adamw};
 pub use sum_of_squares::sum_of_squares;
 
 /// The example of the README.
