@@ -22,7 +22,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use clap::Parser;
 use isogloss::device::{DeviceChoice, Precision, open};
 use isogloss::methods::{
-    AdamW, AdamWConfig, CrossEntropyConfig, Gradients, ObjectiveConfig, StepInput,
+    AdamW, AdamWConfig, CrossEntropyConfig, ObjectiveConfig, StepInput, TokenLeaves,
 };
 use isogloss::model::{
     ForwardOptions, HeadChoice, HeadSpec, Model, ModelInput, Pooling, RandomParams, load, presets,
@@ -65,6 +65,13 @@ struct Args {
     /// Measure lengths and vocabularies instead of the main cases
     #[arg(long)]
     scale: bool,
+    /// Measure training with a large vocabulary alone, random weights: with a sparse gradient of
+    /// the embedding matrix, with a dense one, and with the lazy optimizer
+    #[arg(long)]
+    embeddings: bool,
+    /// Number of layers of the models with random weights
+    #[arg(long, default_value_t = 12)]
+    layers: usize,
     /// Run the batches of a case twice and time only the second pass: on a GPU the first one
     /// compiles and tunes the kernels of every shape
     #[arg(long)]
@@ -84,12 +91,13 @@ struct Case {
     table: Table,
 }
 
-/// Embedding matrix of isogloss: whole, with the lazy optimizer, or trimmed; PyTorch has the whole
-/// one.
+/// Embedding matrix of isogloss: whole, with a dense gradient, with the lazy optimizer, or trimmed;
+/// PyTorch has the whole one, with a dense gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Table {
     Whole,
+    Dense,
     Lazy,
     Trimmed,
 }
@@ -101,6 +109,7 @@ impl Case {
         let vocab = self.vocab.map_or(String::new(), |vocab| format!(", vocabulary {vocab}"));
         let table = match self.table {
             Table::Whole => "",
+            Table::Dense => ", dense gradient",
             Table::Lazy => ", lazy",
             Table::Trimmed => ", trimmed",
         };
@@ -133,17 +142,19 @@ fn cases(args: &Args) -> Vec<Case> {
         let tables = [Table::Whole, Table::Lazy, Table::Trimmed];
         return tables.map(|table| Case { table, ..case(true, 32, None) }).to_vec();
     }
+    let with_vocab = |vocab, table| {
+        let case = case(true, 16, Some(128));
+        Case { vocab: Some(vocab), table, ..case }
+    };
+    if args.embeddings {
+        let tables = [Table::Whole, Table::Dense, Table::Lazy];
+        return tables.map(|table| with_vocab(250_000, table)).to_vec();
+    }
     if !args.scale {
         return vec![case(true, 16, Some(128)), case(true, 32, None), case(false, 32, Some(128))];
     }
     let lengths = [(64, 16), (32, 64), (8, 256), (4, 512)].map(|(b, s)| case(true, b, Some(s)));
-    let vocabularies = [30_000, 250_000].map(|vocab| Case {
-        train: true,
-        batch: 16,
-        seq: Some(128),
-        vocab: Some(vocab),
-        table: Table::Whole,
-    });
+    let vocabularies = [30_000, 250_000].map(|vocab| with_vocab(vocab, Table::Whole));
     lengths.into_iter().chain(vocabularies).collect()
 }
 
@@ -204,6 +215,7 @@ fn measure_ours(args: &Args, case: &Case) -> anyhow::Result<Figures> {
     let trimmed = args.trimmed.as_ref().filter(|_| case.table == Table::Trimmed);
     command.arg("--model").arg(trimmed.unwrap_or(&args.model)).arg("--data").arg(&args.data);
     command.arg("--steps").arg(args.steps.to_string());
+    command.arg("--layers").arg(args.layers.to_string());
     command.arg("--device").arg(args.device.to_string());
     command.arg("--precision").arg(args.precision.to_string());
     if args.repeat {
@@ -224,6 +236,7 @@ fn measure_peer(args: &Args, python: &Path, case: &Case) -> anyhow::Result<Figur
     };
     if let Some(vocab) = case.vocab {
         command.arg("--vocab").arg(vocab.to_string());
+        command.arg("--layers").arg(args.layers.to_string());
     }
     command.arg("--steps").arg(args.steps.to_string()).args(["--threads", "2"]);
     figures(command.arg("--torch-device").arg(&args.torch_device))
@@ -248,7 +261,8 @@ fn measure(args: &Args, case: &Case) -> anyhow::Result<Value> {
     let spec = HeadSpec::sequence(labels, Pooling::Mean);
     let mut model = match case.vocab {
         Some(vocab) => {
-            let config = presets::multilingual_e5_small(vocab);
+            let mut config = presets::multilingual_e5_small(vocab);
+            config.num_hidden_layers = args.layers;
             Model::init(&config, Some(&spec), &mut RandomParams::new(1), &device)
         }
         None => load(&args.model, &HeadChoice::New { spec, seed: 1 }, &device)?.model,
@@ -267,12 +281,18 @@ fn measure(args: &Args, case: &Case) -> anyhow::Result<Value> {
         let began = Instant::now();
         let input = input(batch, &model, &device)?;
         if case.train {
+            let ids = Some(&batch.input_ids).filter(|_| case.table != Table::Dense);
+            let leaves = ids.and_then(|ids| TokenLeaves::for_input(&model.encoder, &input, ids));
+            let input = match &leaves {
+                Some(leaves) => input.with_embeddings(leaves.embeddings()[0].clone()),
+                None => input,
+            };
             let output = model.forward(&input, &ForwardOptions::training(step as u64));
             let targets = (0..batch.n).map(|i| (i % N_LABELS) as i32).collect::<Vec<_>>();
             let targets = TensorData::new(targets, [batch.n]);
             let targets = Some(Tensor::<1, Int>::from_data(targets, &device));
             let loss = objective.loss(&StepInput::original(output, targets))?;
-            let gradients = Gradients::from_loss(&loss, &model);
+            let gradients = TokenLeaves::gradients(leaves.as_ref(), loss.backward(), &[&model]);
             drop(loss);
             model = optimizer.step(model, gradients, 1e-5).0;
         } else {

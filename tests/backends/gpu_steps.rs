@@ -52,6 +52,12 @@ fn a_step_launches_few_kernels() {
             eprintln!("{by_kernel:#?}");
             assert!(step > 0.0, "nothing was counted");
             assert!(step <= limit, "{n_layers} layers: {step:.1} launches a step, {by_kernel:#?}");
+            // AdamW for the rows of the token embeddings that have a gradient; with a dense one
+            // there is none.
+            let is_sparse = |name: &str| name.to_lowercase().replace('_', "").contains("steprows");
+            let sparse = by_kernel.iter().filter(|(name, _)| is_sparse(name));
+            let n_sparse = sparse.map(|(_, n)| n).sum::<f64>();
+            assert_eq!(n_sparse, 1.0, "a dense gradient of the embeddings: {by_kernel:#?}");
         }
     }
 }

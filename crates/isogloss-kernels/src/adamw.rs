@@ -1,9 +1,9 @@
 //! AdamW optimizer step (Loshchilov & Hutter 2019) for many parameters at once.
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod cube;
+pub(crate) mod cube;
 #[cfg(feature = "flex")]
-mod flex;
+pub(crate) mod flex;
 
 use burn::backend::tensor::{BoolTensor, FloatTensor};
 use burn::backend::{Backend, TensorMetadata, get_device_settings};
@@ -121,7 +121,7 @@ pub(crate) trait AdamWKernel: Backend {
 composed_on!(AdamWKernel: ndarray);
 
 /// One parameter: its values, gradient and two moments.
-type Param<B> = [FloatTensor<B>; 4];
+pub(crate) type Param<B> = [FloatTensor<B>; 4];
 
 impl<B: Backend> Params<B> {
     /// Takes the step of each parameter alone.
@@ -139,7 +139,7 @@ impl<B: Backend> Params<B> {
     }
 }
 
-fn composed<B: Backend>(
+pub(crate) fn composed<B: Backend>(
     [param, grad, moment_1, moment_2]: Param<B>,
     clip: FloatTensor<B>,
     config: AdamWStep,

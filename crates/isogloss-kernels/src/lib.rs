@@ -50,6 +50,7 @@ mod linear;
 mod mask;
 mod precision;
 mod shapes;
+mod sparse_adamw;
 #[cfg(all(feature = "spirv", not(target_vendor = "apple")))]
 mod spirv;
 mod sum;
@@ -61,7 +62,7 @@ pub use attention::attention;
 pub use clip::clip_by_global_norm;
 pub use cross_entropy::{IGNORE_INDEX, cross_entropy};
 pub use dropout::dropout;
-pub use embedding::embedding;
+pub use embedding::{embedding, sum_rows};
 pub use gelu::gelu;
 pub use hardware::{hardware_limits, kernel_language, matrix_units};
 pub use isogloss_random::{normal, signs, split_seed, uniform};
@@ -70,6 +71,7 @@ pub use layer_norm::dropout_add_layer_norm;
 pub use linear::linear;
 pub use mask::{Dropout, column_mask};
 pub use precision::{ParsePrecisionError, Precision, matmul_precision, set_matmul_precision};
+pub use sparse_adamw::{SparseAdamWParam, sparse_adamw};
 #[cfg(all(feature = "spirv", not(target_vendor = "apple")))]
 pub use spirv::missing_spirv_extension;
 pub use sum::sum;

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use isogloss_kernels::{AdamWParam, AdamWStep, adamw};
+use isogloss_kernels::{AdamWParam, AdamWStep, SparseAdamWParam, adamw, sparse_adamw};
 use isogloss_model::{NamedParam, ParamMapper, map_parameters};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::gradients::Gradients;
+use crate::gradients::{Gradient, Gradients};
 use crate::learning_rate::Rates;
-use crate::parameters::{TOKEN_EMBEDDINGS, change_values};
+use crate::parameters::{TOKEN_EMBEDDINGS, put_values, take_values};
 
 /// Configuration of [`AdamW`]; the defaults are PyTorch's, but biases and normalizations do not
 /// decay.
@@ -84,18 +84,24 @@ impl AdamW {
         let clip = gradients.clip(self.config.max_grad_norm);
         let Some(clip) = clip else { return (module, GradientNorm(None)) };
         let rates = rates.into();
-        let mut taker = Taker { optimizer: self, gradients, rates, groups: Vec::new() };
+        let mut taker =
+            Taker { optimizer: self, gradients, rates, groups: Vec::new(), sparse: Vec::new() };
         let module = map_parameters(module, &mut taker);
-        let groups = taker.groups;
+        let Taker { groups, sparse, .. } = taker;
         let mut updated = BTreeMap::new();
+        let mut put = |path: String, [values, first, second]: [Tensor<1>; 3], n_steps: u64| {
+            self.moments.insert(path.clone(), Moments { first, second, n_steps });
+            updated.insert(path, values);
+        };
         for (step, group) in groups {
             let (paths, params): (Vec<_>, Vec<_>) = group.into_iter().unzip();
             let stepped = adamw(params, clip.clone(), step);
-            for (path, [values, first, second]) in paths.into_iter().zip(stepped) {
-                let moments = Moments { first, second, n_steps: step.step };
-                self.moments.insert(path.clone(), moments);
-                updated.insert(path, values);
+            for (path, stepped) in paths.into_iter().zip(stepped) {
+                put(path, stepped, step.step);
             }
+        }
+        for (step, path, param) in sparse {
+            put(path, sparse_adamw(param, clip.clone(), step), step.step);
         }
         (map_parameters(module, &mut Putter(updated)), GradientNorm(Some(clip)))
     }
@@ -155,7 +161,7 @@ impl GradientNorm {
 }
 
 /// Mapper that takes the parameters with a gradient out of a module, grouped by the step that they
-/// take; it puts the gradients in their place.
+/// take; it puts placeholders in their place.
 ///
 /// A parameter that the module still held would have two owners, and could not be updated in place.
 struct Taker<'a> {
@@ -163,6 +169,7 @@ struct Taker<'a> {
     gradients: Gradients,
     rates: Rates,
     groups: Vec<(AdamWStep, Vec<(String, AdamWParam)>)>,
+    sparse: Vec<(AdamWStep, String, SparseAdamWParam)>,
 }
 
 impl ParamMapper for Taker<'_> {
@@ -172,7 +179,7 @@ impl ParamMapper for Taker<'_> {
         };
         let config = &self.optimizer.config;
         let moments = self.optimizer.moments.remove(path).unwrap_or_else(|| {
-            let [first, second] = std::array::from_fn(|_| gradient.zeros_like());
+            let [first, second] = std::array::from_fn(|_| gradient.zeros());
             Moments { first, second, n_steps: 0 }
         });
         let step = AdamWStep {
@@ -189,16 +196,28 @@ impl ParamMapper for Taker<'_> {
                 .filter(|_| config.lazy && path == TOKEN_EMBEDDINGS),
         };
         let Moments { first: moment_1, second: moment_2, .. } = moments;
-        let groups = &mut self.groups;
-        change_values(param, |values| {
-            let placeholder = gradient.clone();
-            let param = (path.to_owned(), AdamWParam { values, gradient, moment_1, moment_2 });
-            match groups.iter_mut().find(|(other, _)| *other == step) {
-                Some((_, group)) => group.push(param),
-                None => groups.push((step, vec![param])),
+        let shape = param.shape();
+        match gradient {
+            Gradient::Dense(gradient) => {
+                let (values, param) = take_values(param, gradient.clone().reshape(shape));
+                let taken = AdamWParam { values, gradient, moment_1, moment_2 };
+                let taken = (path.to_owned(), taken);
+                match self.groups.iter_mut().find(|(other, _)| *other == step) {
+                    Some((_, group)) => group.push(taken),
+                    None => self.groups.push((step, vec![taken])),
+                }
+                param
             }
-            placeholder
-        })
+            Gradient::Sparse(gradient) => {
+                // One element stands for the whole matrix.
+                let placeholder = Tensor::<D>::zeros([1; D], &moment_1.device()).expand(shape);
+                let (values, param) = take_values(param, placeholder);
+                let (gradient, rows) = (gradient.values(), gradient.rows());
+                let taken = SparseAdamWParam { values, gradient, rows, moment_1, moment_2 };
+                self.sparse.push((step, path.to_owned(), taken));
+                param
+            }
+        }
     }
 }
 
@@ -208,7 +227,7 @@ struct Putter(BTreeMap<String, Tensor<1>>);
 impl ParamMapper for Putter {
     fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         match self.0.remove(path) {
-            Some(values) => change_values(param, |_| values),
+            Some(values) => put_values(param, values),
             None => param,
         }
     }

@@ -7,10 +7,74 @@ use burn::tensor::Tensor;
 use isogloss_kernels::{clip_by_global_norm, sum, sum_of_squares};
 use isogloss_model::{ParamVisitor, visit_parameters};
 
-/// Gradients by parameter path, each flattened to one dimension; frozen parameters have none.
+use crate::sparse_gradient::SparseGradient;
+
+/// Gradients by parameter path, that of an embedding matrix dense or sparse; frozen parameters have
+/// none.
 #[derive(Clone, Default)]
 pub struct Gradients {
-    by_path: BTreeMap<String, Tensor<1>>,
+    by_path: BTreeMap<String, Gradient>,
+}
+
+/// Gradient of a parameter.
+#[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "a model has one sparse gradient at most")]
+pub(crate) enum Gradient {
+    /// Flattened to one dimension.
+    Dense(Tensor<1>),
+    /// That of some rows of an embedding matrix.
+    Sparse(SparseGradient),
+}
+
+impl Gradient {
+    fn plus(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Dense(a), Self::Dense(b)) => Self::Dense(a + b),
+            (Self::Sparse(a), Self::Sparse(b)) => Self::Sparse(a.plus(b)),
+            (Self::Dense(dense), Self::Sparse(sparse))
+            | (Self::Sparse(sparse), Self::Dense(dense)) => Self::Dense(sparse.add_to(dense)),
+        }
+    }
+
+    fn scaled(self, factor: f64) -> Self {
+        match self {
+            Self::Dense(dense) => Self::Dense(dense * factor),
+            Self::Sparse(sparse) => Self::Sparse(sparse.scaled(factor)),
+        }
+    }
+
+    /// The elements that may differ from zero, in one dimension.
+    fn elements(&self) -> Tensor<1> {
+        match self {
+            Self::Dense(dense) => dense.clone(),
+            Self::Sparse(sparse) => sparse.values().flatten(0, 1),
+        }
+    }
+
+    /// Zeros for all elements of the parameter.
+    pub(crate) fn zeros(&self) -> Tensor<1> {
+        match self {
+            Self::Dense(dense) => dense.zeros_like(),
+            Self::Sparse(sparse) => sparse.zeros(),
+        }
+    }
+
+    fn dot(&self, other: &Self) -> Tensor<1> {
+        match (self, other) {
+            (Self::Dense(a), Self::Dense(b)) => sum(a.clone() * b.clone()),
+            (Self::Sparse(a), Self::Sparse(b)) => a.dot(b),
+            (Self::Dense(dense), Self::Sparse(sparse))
+            | (Self::Sparse(sparse), Self::Dense(dense)) => sparse.dot_dense(dense.clone()),
+        }
+    }
+
+    /// Adds the gradient, multiplied by a factor, to the parameter's flattened values.
+    pub(crate) fn add_to(&self, values: Tensor<1>, factor: f64) -> Tensor<1> {
+        match self {
+            Self::Dense(dense) => values + dense.clone() * factor,
+            Self::Sparse(sparse) => sparse.clone().scaled(factor).add_to(values),
+        }
+    }
 }
 
 impl Gradients {
@@ -33,14 +97,25 @@ impl Gradients {
     #[must_use]
     pub fn plus(mut self, other: Self) -> Self {
         for (path, gradient) in other.by_path {
-            self.add(path, gradient);
+            self.add_gradient(path, gradient);
         }
         self
     }
 
+    /// Adds a sparse gradient of the embedding matrix at `path`.
+    #[must_use]
+    pub fn plus_sparse(mut self, path: &str, gradient: SparseGradient) -> Self {
+        self.add_gradient(path.to_owned(), Gradient::Sparse(gradient));
+        self
+    }
+
     pub(crate) fn add(&mut self, path: String, gradient: Tensor<1>) {
+        self.add_gradient(path, Gradient::Dense(gradient));
+    }
+
+    fn add_gradient(&mut self, path: String, gradient: Gradient) {
         let sum = match self.by_path.remove(&path) {
-            Some(present) => present + gradient,
+            Some(present) => present.plus(gradient),
             None => gradient,
         };
         self.by_path.insert(path, sum);
@@ -49,7 +124,7 @@ impl Gradients {
     /// Multiplies by a factor.
     #[must_use]
     pub fn scaled(mut self, factor: f64) -> Self {
-        self.by_path = self.by_path.into_iter().map(|(path, g)| (path, g * factor)).collect();
+        self.by_path = self.by_path.into_iter().map(|(path, g)| (path, g.scaled(factor))).collect();
         self
     }
 
@@ -57,7 +132,7 @@ impl Gradients {
     #[must_use]
     pub fn scaled_by(mut self, factor: impl Fn(&str) -> f64) -> Self {
         let scaled = self.by_path.into_iter().map(|(path, gradient)| {
-            let gradient = gradient * factor(&path);
+            let gradient = gradient.scaled(factor(&path));
             (path, gradient)
         });
         self.by_path = scaled.collect();
@@ -66,7 +141,8 @@ impl Gradients {
 
     /// Squared L2 norm of each parameter's gradient.
     pub fn squares(&self) -> BTreeMap<String, f64> {
-        let squares = numbers(self.by_path.values().cloned().map(sum_of_squares).collect());
+        let squares = self.by_path.values().map(|gradient| sum_of_squares(gradient.elements()));
+        let squares = numbers(squares.collect());
         self.by_path.keys().cloned().zip(squares).collect()
     }
 
@@ -77,13 +153,13 @@ impl Gradients {
 
     /// Gradient clipping by the global norm, see [`clip_by_global_norm`]; `None` without gradients.
     pub(crate) fn clip(&self, max_norm: Option<f64>) -> Option<Tensor<1>> {
-        let gradients: Vec<_> = self.by_path.values().cloned().collect();
+        let gradients: Vec<_> = self.by_path.values().map(Gradient::elements).collect();
         (!gradients.is_empty()).then(|| clip_by_global_norm(gradients, max_norm))
     }
 
     /// Dot product with other gradients, over the parameters that both have.
     pub fn dot(&self, other: &Self) -> f64 {
-        let products = self.shared(other).map(|(a, b)| sum(a.clone() * b.clone()));
+        let products = self.shared(other).map(|(a, b)| a.dot(b));
         numbers(products.collect()).iter().sum()
     }
 
@@ -91,27 +167,39 @@ impl Gradients {
     /// 0 if either is zero there.
     pub fn cosine(&self, other: &Self) -> f64 {
         let (of_self, of_other): (Vec<_>, Vec<_>) = self.shared(other).unzip();
-        let norms = [of_self, of_other].map(|gradients: Vec<&Tensor<1>>| {
-            let squares = gradients.into_iter().cloned().map(sum_of_squares).collect();
-            numbers(squares).iter().sum::<f64>().sqrt()
+        let norms = [of_self, of_other].map(|gradients: Vec<&Gradient>| {
+            let squares = gradients.into_iter().map(|x| sum_of_squares(x.elements()));
+            numbers(squares.collect()).iter().sum::<f64>().sqrt()
         });
         let product = norms[0] * norms[1];
         if product > 0.0 { self.dot(other) / product } else { 0.0 }
     }
 
-    fn shared<'a>(
-        &'a self,
-        other: &'a Self,
-    ) -> impl Iterator<Item = (&'a Tensor<1>, &'a Tensor<1>)> {
+    fn shared<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'a Gradient, &'a Gradient)> {
         self.by_path.iter().filter_map(|(path, a)| Some((a, other.by_path.get(path)?)))
     }
 
-    /// Gradient of the parameter at `path`.
-    pub fn get(&self, path: &str) -> Option<&Tensor<1>> {
+    /// Gradient of the parameter at `path`, flattened; a sparse one is made dense.
+    pub fn get(&self, path: &str) -> Option<Tensor<1>> {
+        Some(match self.by_path.get(path)? {
+            Gradient::Dense(dense) => dense.clone(),
+            Gradient::Sparse(sparse) => sparse.to_dense(),
+        })
+    }
+
+    /// Gradient of the embedding matrix at `path`, if it is sparse.
+    pub fn sparse(&self, path: &str) -> Option<&SparseGradient> {
+        match self.by_path.get(path)? {
+            Gradient::Dense(_) => None,
+            Gradient::Sparse(sparse) => Some(sparse),
+        }
+    }
+
+    pub(crate) fn gradient(&self, path: &str) -> Option<&Gradient> {
         self.by_path.get(path)
     }
 
-    pub(crate) fn remove(&mut self, path: &str) -> Option<Tensor<1>> {
+    pub(crate) fn remove(&mut self, path: &str) -> Option<Gradient> {
         self.by_path.remove(path)
     }
 }

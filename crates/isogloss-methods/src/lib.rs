@@ -43,9 +43,11 @@ mod registry;
 mod sampling;
 mod schedule;
 mod sentence_embedding;
+mod sparse_gradient;
 mod state;
 mod step;
 mod subnetwork;
+mod token_leaves;
 mod update;
 mod view;
 mod word_embedding;
@@ -75,7 +77,7 @@ pub use objective::{
     embedding_distillation, head_trace, info_nce, realign_contrastive, realign_l2,
     state_distillation, xlco,
 };
-pub use parameters::{random_direction, shifted, with_random_signs};
+pub use parameters::{TOKEN_EMBEDDINGS, random_direction, shifted, with_random_signs};
 pub use registry::{objectives, regularizers, samplings, schedules, updates};
 pub use sampling::{
     LanguageRecord, LanguageSampler, LanguageSampling, SamplerStateError, SamplingRule,
@@ -87,9 +89,11 @@ pub use schedule::{
     apply_schedules, unfreeze_all_trainable,
 };
 pub use sentence_embedding::{SentenceEmbedding, hidden_state, sentence_embeddings};
+pub use sparse_gradient::{LookupIndex, SparseGradient};
 pub use state::{MethodState, SavedState, StateError, StateReader, StepResults};
 pub use step::{PairInput, PredictionUnits, RowTargets, Sentences, StepInput, ViewOutput};
 pub use subnetwork::{DynamicSubnetwork, DynamicSubnetworkConfig, SourceSubnetworks, Subnetwork};
+pub use token_leaves::{TokenIds, TokenLeaves};
 pub use update::{
     FirstOrderMamlConfig, FisherStepConfig, GradientSource, PcGradConfig, Plain, ReptileConfig,
     SamConfig, Update, UpdateConfig, sgd_step,

@@ -9,7 +9,7 @@ use crate::gradients::Gradients;
 
 /// Path of the token embedding matrix. Weight noise skips it: noise on embeddings is another
 /// method, and most of its rows have no gradient.
-pub(crate) const TOKEN_EMBEDDINGS: &str = "encoder.embeddings.token.weight";
+pub const TOKEN_EMBEDDINGS: &str = "encoder.embeddings.token.weight";
 
 /// Replaces the values of a parameter, flattened and outside any autodiff graph, by the result of
 /// `change`.
@@ -28,6 +28,34 @@ pub(crate) fn change_values<const D: usize>(
     Param::from_mapped_value(id, tensor.set_require_grad(requires_grad), mapper)
 }
 
+/// Takes the values of a parameter, flattened and outside any autodiff graph, and leaves a
+/// placeholder of their shape.
+pub(crate) fn take_values<const D: usize>(
+    param: Param<Tensor<D>>,
+    placeholder: Tensor<D>,
+) -> (Tensor<1>, Param<Tensor<D>>) {
+    let (id, tensor, mapper) = param.consume();
+    let n_elements = tensor.shape().num_elements();
+    let requires_grad = tensor.is_require_grad();
+    let placeholder = if tensor.is_autodiff() { placeholder.autodiff() } else { placeholder };
+    let placeholder = placeholder.set_require_grad(requires_grad);
+    let values = tensor.without_autodiff().reshape([n_elements]);
+    (values, Param::from_mapped_value(id, placeholder, mapper))
+}
+
+/// Replaces the values of a parameter by others, flattened.
+pub(crate) fn put_values<const D: usize>(
+    param: Param<Tensor<D>>,
+    values: Tensor<1>,
+) -> Param<Tensor<D>> {
+    let (id, tensor, mapper) = param.consume();
+    let mut values = values.reshape::<D, _>(tensor.shape());
+    if tensor.is_autodiff() {
+        values = values.autodiff();
+    }
+    Param::from_mapped_value(id, values.set_require_grad(tensor.is_require_grad()), mapper)
+}
+
 /// Moves parameters along a direction: `θ + factor · direction`; parameters without a direction
 /// are unchanged.
 #[must_use]
@@ -42,10 +70,8 @@ struct Shift<'a> {
 
 impl ParamMapper for Shift<'_> {
     fn map<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.direction.get(path) {
-            Some(direction) => {
-                change_values(param, |values| values + direction.clone() * self.factor)
-            }
+        match self.direction.gradient(path) {
+            Some(direction) => change_values(param, |values| direction.add_to(values, self.factor)),
             None => param,
         }
     }

@@ -12,6 +12,7 @@ mod gradients;
 mod objective_states;
 mod pair_sentences;
 pub(crate) mod teacher_cache;
+mod token_lookup;
 
 pub(crate) use batch::StepBatch;
 pub(crate) use context::{ReferenceModels, StepContext, SubnetworkMasks};

@@ -7,7 +7,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor};
 use isogloss_kernels::{
     Dropout, attention, dropout, dropout_add_layer_norm, embedding, gelu, kernel_language, linear,
-    sum, sum_of_squares,
+    sum, sum_of_squares, sum_rows,
 };
 use isogloss_tests::gradients::{assert_gradient, f64_values};
 use isogloss_tests::{assert_close, devices, tensor, values, waves};
@@ -115,6 +115,26 @@ fn layer_norm_of_a_sum_matches_its_definition() {
         flat(normal * g.clone().reshape([1, 48]) + b.clone().reshape([1, 48]))
     };
     compare("layer norm", inputs(), kernel, reference);
+}
+
+#[test]
+fn rows_add_up_by_their_index() {
+    let index = [3, 0, 3, 5, 0, 3];
+    // Of more columns than one cube of a GPU has.
+    let width = 70;
+    let rows = waves(index.len() * width, 0.4);
+    let mut expected = vec![0.0; 7 * width];
+    for (row, sum) in index.iter().enumerate() {
+        for column in 0..width {
+            expected[*sum as usize * width + column] += rows[row * width + column];
+        }
+    }
+    for (name, device) in devices() {
+        let index = Tensor::<1, Int>::from_ints(index, &device);
+        let found = sum_rows(tensor(rows.clone(), [6, width], &device), index, 7);
+        assert_eq!(found.dims(), [7, width]);
+        assert_close(name, &values(found.flatten::<1>(0, 1)), &expected, 1e-6);
+    }
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! AdamW and gradient clipping on every device.
 
-use burn::tensor::{Device, Tensor};
-use isogloss_kernels::{AdamWParam, AdamWStep, adamw, clip_by_global_norm};
+use burn::tensor::{Device, Int, Tensor};
+use isogloss_kernels::{
+    AdamWParam, AdamWStep, SparseAdamWParam, adamw, clip_by_global_norm, sparse_adamw,
+};
 use isogloss_tests::{assert_close, devices, tensor, values, waves};
 
 /// Hyperparameters of the tests of AdamW, at a step.
@@ -99,6 +101,55 @@ fn lazy_adamw_leaves_rows_without_gradient() {
             for at in 0..n {
                 let expected = if has_gradient(at) { dense[at] } else { start[at] };
                 assert_eq!(lazy[at], expected, "{name}, element {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sparse_gradient_takes_the_step_of_a_dense_one() {
+    // More rows than one CPU task takes, the first and the last among those with a gradient; some of
+    // them have one of zero.
+    let (n_rows, width) = (2_000, 12);
+    let n = n_rows * width;
+    let rows: Vec<usize> = (0..n_rows).filter(|row| row % 7 == 0 || row % 3 == 1).collect();
+    let is_zero = |row: usize| row.is_multiple_of(5);
+    let of_row = |row: usize| {
+        let values = waves(width, row as f32);
+        if is_zero(row) { vec![0.0; width] } else { values }
+    };
+    let sparse: Vec<f32> = rows.iter().flat_map(|row| of_row(*row)).collect();
+    let mut dense = vec![0.0; n];
+    for row in &rows {
+        dense[row * width..(row + 1) * width].copy_from_slice(&of_row(*row));
+    }
+    let squares: Vec<f32> = waves(n, 0.3).iter().map(|x| x * x).collect();
+    let start = [waves(n, 2.0), waves(n, 0.1), squares];
+    for (name, device) in devices() {
+        for lazy_row in [None, Some(width)] {
+            for factor in [0.5, -1.0] {
+                let clip: Tensor<1> = tensor(vec![2.0, factor], [2], &device);
+                let config = AdamWStep { lazy_row, ..adamw_step(3) };
+                let [values_1, moment_1, moment_2] = start.clone();
+                let param = adamw_param([values_1, dense.clone(), moment_1, moment_2], &device);
+                let expected = adamw(vec![param], clip.clone(), config).pop().unwrap().map(values);
+                let ids: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
+                let [values_1, moment_1, moment_2] = start.clone().map(|x| tensor(x, [n], &device));
+                let param = SparseAdamWParam {
+                    values: values_1,
+                    gradient: tensor(sparse.clone(), [rows.len(), width], &device),
+                    rows: Tensor::<1, Int>::from_ints(ids.as_slice(), &device),
+                    moment_1,
+                    moment_2,
+                };
+                let found = sparse_adamw(param, clip, config).map(values);
+                let what = format!("{name}, lazy {lazy_row:?}, factor {factor}");
+                for (found, expected) in found.iter().zip(&expected) {
+                    assert_close(&what, found, expected, 1e-6);
+                }
+                if name == "flex" {
+                    assert_eq!(found, expected, "{what}");
+                }
             }
         }
     }

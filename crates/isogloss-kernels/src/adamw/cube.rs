@@ -34,7 +34,7 @@ impl AdamWKernel for CubeBackend {
 }
 
 /// The tensor with a contiguous buffer of its own, to be written to.
-fn owned(x: CubeTensor) -> CubeTensor {
+pub(crate) fn owned(x: CubeTensor) -> CubeTensor {
     if !x.is_contiguous() {
         return into_contiguous(x);
     }
@@ -99,7 +99,7 @@ fn nonzero_rows(x: &CubeTensor, width: usize) -> CubeTensor {
 
 /// Hyperparameters and factors of a step, the same for all elements.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
-struct Numbers {
+pub(crate) struct Numbers {
     beta_1: f32,
     gain_1: f32,
     beta_2: f32,
@@ -110,7 +110,7 @@ struct Numbers {
     step_size: f32,
 }
 
-fn numbers(config: AdamWStep) -> NumbersLaunch {
+pub(crate) fn numbers(config: AdamWStep) -> NumbersLaunch {
     let factors = config.factors();
     NumbersLaunch::new(
         config.beta_1 as f32,
@@ -174,7 +174,7 @@ fn step_tensors(
 }
 
 #[cube]
-fn step_element(
+pub(crate) fn step_element(
     values: &mut [f32],
     gradient: f32,
     moments_1: &mut [f32],

@@ -30,13 +30,7 @@ fn step(
     if grad_scale < 0.0 {
         return [param, moment_1, moment_2];
     }
-    let factors = config.factors();
-    let (keep, step_size) = (factors.keep as f32, factors.step_size as f32);
-    let root_scale = (1.0 / factors.root_correction) as f32;
-    let (beta_1, beta_2) = (config.beta_1 as f32, config.beta_2 as f32);
-    let (gain_1, gain_2) = ((1.0 - config.beta_1) as f32, (1.0 - config.beta_2) as f32);
-    let epsilon = config.epsilon as f32;
-
+    let elements = Elements::new(config, grad_scale);
     let grad = Dense::new(grad);
     let mut param = Dense::new(param);
     let (mut moment_1, mut moment_2) = (Dense::new(moment_1), Dense::new(moment_2));
@@ -56,17 +50,60 @@ fn step(
                 if config.lazy_row.is_some() && grad.iter().all(|x| *x == 0.0) {
                     continue;
                 }
-                vectorized(|| {
-                    let moments = moment_1.iter_mut().zip(moment_2.iter_mut());
-                    for ((param, grad), (m, v)) in param.iter_mut().zip(grad).zip(moments) {
-                        let grad = grad * grad_scale;
-                        *m = beta_1 * *m + gain_1 * grad;
-                        *v = beta_2 * *v + gain_2 * grad * grad;
-                        *param =
-                            *param * keep - step_size * (*m / (v.sqrt() * root_scale + epsilon));
-                    }
-                });
+                elements.step(param, grad, moment_1, moment_2);
             }
         });
     [param.0, moment_1.0, moment_2.0]
+}
+
+/// Numbers of an AdamW step that are the same for all elements.
+pub(crate) struct Elements {
+    grad_scale: f32,
+    keep: f32,
+    step_size: f32,
+    root_scale: f32,
+    beta_1: f32,
+    beta_2: f32,
+    gain_1: f32,
+    gain_2: f32,
+    epsilon: f32,
+}
+
+impl Elements {
+    pub(crate) fn new(config: AdamWStep, grad_scale: f32) -> Self {
+        let factors = config.factors();
+        Self {
+            grad_scale,
+            keep: factors.keep as f32,
+            step_size: factors.step_size as f32,
+            root_scale: (1.0 / factors.root_correction) as f32,
+            beta_1: config.beta_1 as f32,
+            beta_2: config.beta_2 as f32,
+            gain_1: (1.0 - config.beta_1) as f32,
+            gain_2: (1.0 - config.beta_2) as f32,
+            epsilon: config.epsilon as f32,
+        }
+    }
+
+    /// Takes the step of some elements, in place.
+    #[inline(always)]
+    pub(crate) fn step(
+        &self,
+        param: &mut [f32],
+        grad: &[f32],
+        moment_1: &mut [f32],
+        moment_2: &mut [f32],
+    ) {
+        let Self { grad_scale, keep, step_size, root_scale, epsilon, .. } = *self;
+        let Self { beta_1, beta_2, gain_1, gain_2, .. } = *self;
+        vectorized(|| {
+            let moments = moment_1.iter_mut().zip(moment_2.iter_mut());
+            for ((param, grad), (m, v)) in param.iter_mut().zip(grad).zip(moments) {
+                let grad = grad * grad_scale;
+                *m = beta_1 * *m + gain_1 * grad;
+                *v = beta_2 * *v + gain_2 * grad * grad;
+                *param = *param * keep - step_size * (*m / (v.sqrt() * root_scale + epsilon));
+            }
+        });
+    }
 }

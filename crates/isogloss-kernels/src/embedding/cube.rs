@@ -2,14 +2,14 @@
 //! of a row in their order, so that the sum is the same in every run.
 
 use burn::backend::TensorMetadata as _;
-use burn::backend::ops::{FloatTensorOps as _, ModuleOps as _};
+use burn::backend::ops::FloatTensorOps as _;
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::tensor::{DType, FloatDType};
+use burn::tensor::{DType, FloatDType, Shape};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::kernel::into_contiguous;
 
-use super::EmbeddingKernel;
+use super::{EmbeddingKernel, composed};
 use crate::cube::reduce::{largest, new_partials};
 use crate::cube::{cube_per_row, is_f32};
 
@@ -21,18 +21,18 @@ const SHARES: usize = 4;
 
 impl EmbeddingKernel for CubeBackend {
     fn embedding_grad(
-        weight: FloatTensor<Self>,
         ids: IntTensor<Self>,
         grad: FloatTensor<Self>,
+        n_rows: usize,
     ) -> FloatTensor<Self> {
-        let [_, width] = weight.shape().dims();
-        let (n_places, client) = (ids.shape().num_elements(), weight.client.clone());
+        let (n_places, client) = (ids.shape().num_elements(), grad.client.clone());
         let n_units = client.properties().hardware.max_units_per_cube as usize;
         if !is_f32(&grad) || ids.dtype != DType::I32 || n_units < COLUMNS * SHARES || n_places == 0
         {
-            return Self::embedding_backward(weight, grad, ids);
+            return composed::<Self>(ids, grad, n_rows);
         }
-        let table = Self::float_zeros(weight.shape(), &weight.device, FloatDType::F32);
+        let width = grad.shape().num_elements() / n_places;
+        let table = Self::float_zeros(Shape::new([n_rows, width]), &grad.device, FloatDType::F32);
         let n_tiles = width.div_ceil(COLUMNS);
         add_rows::launch(
             &client,

@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
+use isogloss_kernels::embedding;
 
 use super::adapter_set::AdapterSet;
 use super::embeddings::Embeddings;
@@ -125,6 +126,21 @@ impl Encoder {
             rows.reshape([batch, seq, self.config.hidden_size])
         };
         input_ids.iter().map(&mut next).collect()
+    }
+
+    /// Token embeddings as a leaf of the autodiff graph: the gradient of the embedding matrix stops
+    /// at the rows that were looked up, and is theirs. `None` if the matrix is frozen.
+    ///
+    /// # Shapes
+    /// - `input_ids`: `[batch, seq]`
+    /// - returns: `[batch, seq, hidden]`
+    pub fn embed_tokens_as_leaf(&self, input_ids: Tensor<2, Int>) -> Option<Tensor<3>> {
+        let weight = self.token_embeddings();
+        if !weight.is_require_grad() {
+            return None;
+        }
+        let rows = embedding(weight.without_autodiff(), input_ids.without_autodiff());
+        Some(rows.autodiff().require_grad())
     }
 
     /// Attention maps of a block, computed from its input hidden states.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use isogloss_kernels::{count_launches, cross_entropy, split_seed};
-use isogloss_methods::{AdamW, AdamWConfig, Gradients};
+use isogloss_methods::{AdamW, AdamWConfig, TokenLeaves};
 use isogloss_model::presets::multilingual_e5_small;
 use isogloss_model::{
     EncoderConfig, ForwardOptions, HeadSpec, Model, Pooling, RandomParams, named_parameters,
@@ -191,9 +191,12 @@ impl TrainingStep {
             .map_err(|error| error.to_string())?;
         let targets = integers((0..batch_size).map(|i| i as i32 % 2).collect(), &self.device);
         let model = self.model.take().ok_or("an earlier step left no model")?;
+        let leaves = TokenLeaves::for_input(&model.encoder, &input, &tokens)
+            .ok_or("the token embeddings are frozen")?;
+        let input = input.with_embeddings(leaves.embeddings()[0].clone());
         let output = model.forward(&input, &ForwardOptions::training(seed));
         let loss = cross_entropy(output.logits, targets, 0.0);
-        let gradients = Gradients::from_loss(&loss, &model);
+        let gradients = TokenLeaves::gradients(Some(&leaves), loss.backward(), &[&model]);
         let (model, _) = self.optimizer.step(model, gradients, 1e-4);
         self.model = Some(model);
         self.n_done += 1;

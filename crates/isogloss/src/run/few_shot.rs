@@ -2,7 +2,7 @@
 //! examples of a language before it is scored.
 
 use burn::module::Module;
-use isogloss_methods::{Gradients, Moment, Rates, apply_schedules, sgd_step};
+use isogloss_methods::{Moment, Rates, TokenLeaves, apply_schedules, sgd_step};
 use isogloss_model::{ForwardOptions, Model};
 
 use super::trainer::Trainer;
@@ -36,8 +36,11 @@ impl Trainer<'_> {
         let last = Moment { step: total_steps.saturating_sub(1), total_steps };
         let mut adapted = apply_schedules(model.clone().train(), &self.schedules, last);
         for _ in 0..recipe.steps {
+            let leaves = TokenLeaves::for_input(&adapted.encoder, &input, &batch.input_ids);
+            let embedded = leaves.as_ref().map(|leaves| leaves.embeddings()[0].clone());
+            let input = embedded.map_or(input.clone(), |embedded| input.with_embeddings(embedded));
             let loss = targets.cross_entropy(&adapted.forward(&input, &options), 0.0);
-            let gradients = Gradients::from_loss(&loss, &adapted);
+            let gradients = TokenLeaves::gradients(leaves.as_ref(), loss.backward(), &[&adapted]);
             adapted = sgd_step(adapted, &gradients, rates);
         }
         Ok(adapted.valid())

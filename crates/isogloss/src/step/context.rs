@@ -24,6 +24,8 @@ pub(crate) struct StepContext {
     pub(crate) masks: SubnetworkMasks,
     /// Dropout rates of guided dropout, by unit.
     pub(crate) guided_dropout: Option<GuidedDropoutState>,
+    /// Whether the gradient of the token embeddings is sparse, see [`TokenLeaves`](isogloss_methods::TokenLeaves).
+    pub(super) sparse_embeddings: bool,
     /// Frozen layers without dropout, see [`ForwardOptions::no_dropout_below`].
     pub(crate) no_dropout_below: Option<usize>,
 }
@@ -57,6 +59,8 @@ impl StepContext {
         models: ReferenceModels,
     ) -> Self {
         let states = ObjectiveStates::new(&plan);
+        // The language-model head is tied to the token embeddings: its gradient is dense.
+        let sparse_embeddings = !plan.needs_lm_head();
         Self {
             plan,
             device,
@@ -66,6 +70,7 @@ impl StepContext {
             states,
             masks: SubnetworkMasks::default(),
             guided_dropout: None,
+            sparse_embeddings,
             no_dropout_below: None,
         }
     }

@@ -27,6 +27,8 @@ pub(super) struct DeviceBatch {
 pub(super) struct DeviceText {
     pub(super) text: TextView,
     pub(super) input: ModelInput,
+    /// Its token IDs on the host, row after row.
+    pub(super) input_ids: Vec<i32>,
     pub(super) targets: Option<RowTargets>,
     pub(super) units: PredictionUnits,
     /// Whether a row of the logits has a target.
@@ -97,6 +99,15 @@ impl DeviceText {
         let masked = masked.map(|positions| integers(positions, &device));
         let has_target = targets.rows().iter().map(|row| *row != IGNORE_INDEX).collect();
         let targets = row_targets(&targets, context.aux_weight, &device);
-        Ok(Self { text, input, targets, units, has_target, masked, teacher_embeddings })
+        let input_ids = batch.input_ids;
+        Ok(Self { text, input, input_ids, targets, units, has_target, masked, teacher_embeddings })
+    }
+
+    /// The input with token embeddings that were looked up before, if there are any.
+    pub(super) fn input_with(&self, embedded: Option<&Tensor<3>>) -> ModelInput {
+        match embedded {
+            Some(embedded) => self.input.with_embeddings(embedded.clone()),
+            None => self.input.clone(),
+        }
     }
 }

@@ -2,8 +2,10 @@
 
 use burn::tensor::Tensor;
 use isogloss_kernels::split_seed;
-use isogloss_methods::{PairInput, Role, StepInput, View, ViewOutput, with_random_signs};
-use isogloss_model::{ForwardOptions, Model, ModelOutput, SubnetworkMask, Tokens};
+use isogloss_methods::{
+    PairInput, Role, StepInput, TokenLeaves, View, ViewOutput, with_random_signs,
+};
+use isogloss_model::{ForwardOptions, Model, ModelOutput, SubnetworkMask};
 
 use super::context::StepContext;
 use super::device_batch::{DeviceBatch, DeviceText};
@@ -20,6 +22,8 @@ pub(super) struct Forward {
     pub(super) input: StepInput,
     /// The models with weight noise that were run; their gradients are added to those of the model.
     pub(super) noised_models: Vec<Model>,
+    /// The token embeddings, if their gradient is sparse.
+    pub(super) leaves: Option<TokenLeaves>,
 }
 
 impl StepContext {
@@ -31,16 +35,15 @@ impl StepContext {
         mask: Option<&SubnetworkMask>,
         wanted: impl Fn(&View) -> bool,
     ) -> Forward {
-        let embedded = self.plan.shares_embeddings().then(|| self.embed(model, batch, &wanted));
+        let (embedded, leaves) = self.embed(model, batch, &wanted);
         let (mut outputs, mut noised_models, mut sentences) = (Vec::new(), Vec::new(), Vec::new());
         for group in self.plan.groups().iter().filter(|group| wanted(&group[0])) {
             let view = group[0];
             let text_idx = batch.text_idx(view.text);
             let text = &batch.texts[text_idx];
             let options = self.masked_forward_options(mask, batch.seed, &view);
-            let embedded = embedded.as_ref().and_then(|all| all[text_idx].as_ref());
+            let embedded = embedded[text_idx].as_ref();
             if view.text.is_side() {
-                let embedded = embedded.cloned();
                 let encoded = self.encode_sentences(model, view.role, text, embedded, &options);
                 sentences.push((view, encoded));
                 continue;
@@ -52,7 +55,7 @@ impl StepContext {
             } else if let Some(scale) = view.weight_noise {
                 let seed = split_seed(batch.seed, draws::WEIGHT_NOISE);
                 let noised = with_random_signs(model.clone(), scale, seed);
-                let output = noised.forward(&text.input, &options);
+                let output = noised.forward(&text.input_with(embedded), &options);
                 noised_models.push(noised);
                 vec![output]
             } else {
@@ -70,32 +73,37 @@ impl StepContext {
             n_masked: batch.n_masked(),
         };
         let input = self.states.add_negative_queues(StepInput::new(outputs).with_pairs(pairs));
-        Forward { input, noised_models }
+        Forward { input, noised_models, leaves }
     }
 
-    /// Token embeddings of every text that the trained model reads, from one embedding lookup, by
-    /// the text's index in the batch.
+    /// Token embeddings of every text that the trained model reads, by the text's index in the
+    /// batch, and the leaves that they are if their gradient is sparse. A text without them is
+    /// looked up in its pass.
     fn embed(
         &self,
         model: &Model,
         batch: &DeviceBatch,
         wanted: impl Fn(&View) -> bool,
-    ) -> Vec<Option<Tensor<3>>> {
+    ) -> (Vec<Option<Tensor<3>>>, Option<TokenLeaves>) {
         let views = self.plan.groups().iter().flatten();
         let read: Vec<_> =
             views.filter(|view| wanted(view) && view.role == Role::Student).collect();
         let is_read = |text: &DeviceText| read.iter().any(|view| view.text == text.text);
-        let ids = batch.texts.iter().map(|text| match &text.input.tokens {
-            Tokens::Ids(ids) if is_read(text) => Some(ids.clone()),
-            Tokens::Ids(_) | Tokens::Embeddings(_) | Tokens::States { .. } => None,
-        });
-        let ids: Vec<_> = ids.collect();
-        let read: Vec<_> = ids.iter().flatten().cloned().collect();
-        if read.is_empty() {
-            return vec![None; ids.len()];
-        }
-        let mut embedded = model.encoder.embed_token_batches(&read).into_iter();
-        ids.iter().map(|ids| ids.as_ref().and_then(|_| embedded.next())).collect()
+        let ids_by_text = batch.texts.iter().map(|text| text.ids().filter(|_| is_read(text)));
+        let ids_by_text: Vec<_> = ids_by_text.collect();
+        let read = || ids_by_text.iter().flatten();
+        let leaves = self.token_leaves(model, read());
+        let embedded = match &leaves {
+            Some(leaves) => leaves.embeddings().to_vec(),
+            None if self.plan.shares_embeddings() && read().next().is_some() => {
+                let ids: Vec<_> = read().map(|ids| ids.on_device.clone()).collect();
+                model.encoder.embed_token_batches(&ids)
+            }
+            None => Vec::new(),
+        };
+        let mut embedded = embedded.into_iter();
+        let of_texts = ids_by_text.iter().map(|ids| ids.as_ref().and_then(|_| embedded.next()));
+        (of_texts.collect(), leaves)
     }
 
     /// Output of a reference model for a text, as constants.
@@ -132,7 +140,11 @@ fn forward_group(
         Some(noise) => add_noise(embedded.clone().detach(), noise, seed),
         None => embedded.clone(),
     });
-    let input = text.input.repeated(embeddings.collect());
+    let embeddings = match <[Tensor<3>; 1]>::try_from(embeddings.collect::<Vec<_>>()) {
+        Ok([only]) => return vec![model.forward(&text.input.with_embeddings(only), options)],
+        Err(several) => several,
+    };
+    let input = text.input.repeated(embeddings);
     model.forward(&input, options).split(group.len())
 }
 
@@ -143,10 +155,7 @@ fn predict_masked(
     embedded: Option<&Tensor<3>>,
     options: &ForwardOptions,
 ) -> ModelOutput {
-    let mut input = text.input.clone();
-    if let Some(embedded) = embedded {
-        input.tokens = Tokens::Embeddings(embedded.clone());
-    }
+    let input = text.input_with(embedded);
     let device = input.attention_mask.device();
     let Some(positions) = text.masked.clone() else {
         let nothing = Tensor::zeros([1, 1], &device);

@@ -8,7 +8,8 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use isogloss_kernels::split_seed;
 use isogloss_methods::{
-    GradCache, Gradients, Sentences, TextView, View, embedding_gradients, surrogate_loss,
+    GradCache, Gradients, Sentences, TextView, TokenLeaves, View, embedding_gradients,
+    surrogate_loss,
 };
 use isogloss_model::{ForwardOptions, Model, ModelInput};
 
@@ -51,9 +52,15 @@ impl StepGradients<'_> {
             // Both sides are in one graph, so that the embedding matrix's gradient is computed once
             // for the two.
             let mut total = None;
-            for (side, by_embedding) in SIDES.into_iter().zip(&by_embedding) {
+            let ids = SIDES.map(|side| batch.text(side).ids_of_rows(rows));
+            let leaves = self.context.token_leaves(model, ids.iter().flatten());
+            for (index, (side, by_embedding)) in SIDES.into_iter().zip(&by_embedding).enumerate() {
                 let options = self.chunk_options(batch, side, rows);
                 let input = batch.text(side).input.rows(rows.clone());
+                let input = match &leaves {
+                    Some(leaves) => input.with_embeddings(leaves.embeddings()[index].clone()),
+                    None => input,
+                };
                 let embeddings = contrast.embeddings(&encode(model, &input, &options))?;
                 let by_embedding =
                     by_embedding.clone().narrow(0, rows.start, rows.len()).autodiff();
@@ -64,7 +71,8 @@ impl StepGradients<'_> {
                 });
             }
             if let Some(total) = total.filter(Tensor::is_tracked) {
-                gradients = gradients.plus(Gradients::from_loss(&total, model));
+                let found = TokenLeaves::gradients(leaves.as_ref(), total.backward(), &[model]);
+                gradients = gradients.plus(found);
             }
         }
         Ok((loss.autodiff(), gradients))

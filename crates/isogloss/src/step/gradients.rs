@@ -5,8 +5,8 @@ use std::path::Path;
 use burn::tensor::{Tensor, TensorData};
 use isogloss_kernels::split_seed;
 use isogloss_methods::{
-    GradientSource, Gradients, IGNORE_INDEX, Importance, Needs, Role, View, cross_entropy,
-    sample_labels,
+    GradientSource, Gradients, IGNORE_INDEX, Importance, Needs, Role, TokenLeaves, View,
+    cross_entropy, sample_labels,
 };
 use isogloss_model::{Model, SubnetworkMask};
 
@@ -198,8 +198,9 @@ impl<'a> StepGradients<'a> {
         let measured = mask.filter(|_| context.masks.measures_importance());
         let importance =
             tape.as_ref().zip(measured).and_then(|(tape, mask)| importance(tape, &mask));
-        let gradients = tape.map(|tape| Gradients::from_tape(tape, &models)).unwrap_or_default();
-        let gradients = gradients.plus(cached);
+        let leaves = forward.leaves.as_ref();
+        let gradients = tape.map(|tape| TokenLeaves::gradients(leaves, tape, &models));
+        let gradients = gradients.unwrap_or_default().plus(cached);
         Ok(BatchOutcome { gradients, losses, collected, importance })
     }
 }
@@ -259,7 +260,10 @@ impl GradientSource<Error> for StepGradients<'_> {
             let mask = self.context.masks.mask(batch.language);
             let options =
                 self.context.masked_forward_options(mask.as_ref(), batch.seed, &View::ORIGINAL);
-            let logits = model.forward(&text.input, &options).logits;
+            let ids = text.ids();
+            let leaves = self.context.token_leaves(model, ids.iter());
+            let embedded = leaves.as_ref().map(|leaves| &leaves.embeddings()[0]);
+            let logits = model.forward(&text.input_with(embedded), &options).logits;
             if sampled.len() == index {
                 let seed = split_seed(batch.seed, SAMPLED_LABELS);
                 let mut labels = sample_labels(logits.clone(), seed);
@@ -272,7 +276,8 @@ impl GradientSource<Error> for StepGradients<'_> {
             }
             let labels = integers(sampled[index].clone(), &logits.device());
             let loss = cross_entropy(logits, labels, 0.0) / self.batches.len() as f64;
-            gradients = gradients.plus(Gradients::from_loss(&loss, model));
+            let found = TokenLeaves::gradients(leaves.as_ref(), loss.backward(), &[model]);
+            gradients = gradients.plus(found);
         }
         self.sampled = Some(sampled);
         Ok(gradients)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
 use isogloss_methods::{Role, Sentences};
-use isogloss_model::{Encoder, ForwardOptions, Model, ModelInput, Tokens};
+use isogloss_model::{Encoder, ForwardOptions, Model, ModelInput};
 
 use super::context::StepContext;
 use super::device_batch::DeviceText;
@@ -17,16 +17,13 @@ impl StepContext {
         model: &Model,
         role: Role,
         text: &DeviceText,
-        embedded: Option<Tensor<3>>,
+        embedded: Option<&Tensor<3>>,
         options: &ForwardOptions,
     ) -> Sentences {
-        let mut input = text.input.clone();
-        let attention_mask = input.attention_mask.clone();
+        let attention_mask = text.input.attention_mask.clone();
         let layers = self.plan.attention_maps(role);
         if role == Role::Student {
-            if let Some(embedded) = embedded {
-                input.tokens = Tokens::Embeddings(embedded);
-            }
+            let input = text.input_with(embedded);
             let hidden_states = model.encoder.forward(&input, options).hidden_states;
             let attentions = attention_maps(&model.encoder, &hidden_states, &input, &layers);
             return Sentences { hidden_states, attention_mask, attentions };
@@ -36,7 +33,7 @@ impl StepContext {
             return cached_sentences(embeddings.clone(), layer);
         }
         let encoder = &self.reference_model(role).encoder;
-        let input = input.without_autodiff();
+        let input = text.input.clone().without_autodiff();
         let states = encoder.forward(&input, &ForwardOptions::evaluation()).hidden_states;
         let attentions = attention_maps(encoder, &states, &input, &layers).into_iter();
         Sentences {
