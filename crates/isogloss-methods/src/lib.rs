@@ -82,17 +82,17 @@ pub use sampling::{
     SizeSamplingConfig, UcbSamplingConfig, UniformSamplingConfig,
 };
 pub use schedule::{
-    FixedLayersConfig, FreezeConfig, Fun, FunConfig, GradualUnfreezeConfig, LpftConfig, Moment,
-    Schedule, ScheduleConfig, UnfreezeOrder, UnfreezeScope, UnfreezeTiming, Unfreezing,
-    apply_schedules, unfreeze_all_trainable,
+    FixedLayersConfig, FreezeConfig, Fun, FunConfig, FunEstimator, GradualUnfreezeConfig,
+    LpftConfig, Moment, Schedule, ScheduleConfig, UnfreezeOrder, UnfreezeScope, UnfreezeTiming,
+    Unfreezing, apply_schedules, unfreeze_all_trainable,
 };
 pub use sentence_embedding::{SentenceEmbedding, hidden_state, sentence_embeddings};
 pub use state::{MethodState, SavedState, StateError, StateReader, StepResults};
 pub use step::{PairInput, PredictionUnits, RowTargets, Sentences, StepInput, ViewOutput};
 pub use subnetwork::{DynamicSubnetwork, DynamicSubnetworkConfig, SourceSubnetworks, Subnetwork};
 pub use update::{
-    FirstOrderMamlConfig, FisherStepConfig, GradientSource, PcGradConfig, Plain, ReptileConfig,
-    SamConfig, Update, UpdateConfig, sgd_step,
+    AsamConfig, FirstOrderMamlConfig, FisherStepConfig, GradientSource, PcGradConfig, Plain,
+    ReptileConfig, SamConfig, Update, UpdateConfig, sgd_step,
 };
 pub use view::{EmbeddingNoise, NoiseShape, Role, TextView, View};
 pub use word_embedding::{WordLinks, WordVector, WordVectors};
