@@ -59,6 +59,8 @@ fn runs_in_several_languages_resume() {
              inner_head_learning_rate = 1e-1\n",
         ),
         ("projected conflicts", "", "[update.pcgrad]\n"),
+        ("conflicts where the loss is sharp", "", "[update.pcgrad]\n[update.asam]\nrho = 0.1\n"),
+        ("sharp reptile", "", "[update.reptile]\ninner_steps = 1\n[update.sam]\n"),
         ("reptile", "", "[update.reptile]\ninner_steps = 2\ninner_learning_rate = 1e-2\n"),
         (
             "sampled subwords",
