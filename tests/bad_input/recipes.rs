@@ -67,6 +67,11 @@ fn each_fault_has_its_place() {
             "[training]\nfrozen.disk_gib = -1.0\n",
             &["training.frozen.disk_gib: expected zero or more, found -1"],
         ),
+        (
+            "a cache of what is never the same",
+            "[training]\nfrozen.memory_gib = 2.0\n",
+            &["r.toml:7:8: training.frozen.memory_gib", "training.frozen.dropout = false"],
+        ),
         ("beyond all numbers", "seed = 99999999999999999999\n", &["r.toml:6:"]),
         ("a key twice", "[training]\nepochs = 1\nepochs = 2\n", &["r.toml:8:1: duplicate key"]),
         ("a table twice", "[model]\nmax_length = 9\n", &["r.toml:6:"]),

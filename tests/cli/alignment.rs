@@ -172,6 +172,21 @@ fn links_of_the_model_are_written_in_order_and_scored() {
 }
 
 #[test]
+fn dictionaries_of_two_directions_link_by_either_rule() {
+    let folder = folder();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("some.tsv", "the lamp\tdie lampe\n");
+    write("there.dic", "lamp\tlampe\n");
+    write("back.dic", "lampe\tthe\n");
+    let align = "align some.tsv --dictionary there.dic --reverse-dictionary back.dic";
+    assert_eq!(succeeds(folder.path(), align).0, "\n");
+    let (out, _) = succeeds(folder.path(), &format!("{align} --dictionary-rule authors_code"));
+    assert_eq!(out, "1-1\n");
+    let alone = "align some.tsv --dictionary there.dic --dictionary-rule authors_code";
+    fails(folder.path(), alone, &["--reverse-dictionary"]);
+}
+
+#[test]
 fn input_that_does_not_fit_is_named() {
     let folder = folder();
     fs::write(folder.path().join("empty.tsv"), "").unwrap();

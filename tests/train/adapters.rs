@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::Device;
-use isogloss::{Evaluator, Plan, Prediction, Predictor, RunFolder, merge};
+use isogloss::device::{DeviceChoice, open};
+use isogloss::{
+    Evaluator, Event, Plan, Prediction, Predictor, RunFolder, RunOptions, finetune, merge,
+};
 use isogloss_methods::{FixedLayersConfig, Moment, Schedule, UnfreezeScope, apply_schedules};
 use isogloss_model::{
     AdapterLibrary, BottleneckConfig, ForwardOptions, HeadChoice, NamedParam, base_folder, load,
@@ -75,6 +78,10 @@ fn every_adapter_and_schedule_trains_and_resumes() {
         let plan = shop.plan(TRAINING, &tables);
         let trace = shop.assert_resumes(name, &plan, &[2, 3, 7]);
         assert_eq!(trace.losses().len(), 12, "{name}");
+        if ["top down", "fun"].contains(&name) {
+            let plan = shop.plan(&format!("{TRAINING}\nfrozen.dropout = false"), &tables);
+            shop.assert_resumes(&format!("{name}, cached"), &plan, &[2, 3, 7]);
+        }
     }
 }
 
@@ -223,9 +230,10 @@ fn states_that_are_kept_change_nothing() {
     };
     for (name, tables) in cases() {
         let run = |how: &str, frozen: &str| losses(&format!("{name} {how}"), &tables, frozen);
-        let (computed, results) = run("computed", "frozen = { memory_gib = 0.0, disk_gib = 0.0 }");
-        for (how, frozen) in [("memory", ""), ("disk", "frozen = { memory_gib = 0.0 }")] {
-            let (kept, same) = run(how, frozen);
+        let cache = |rooms: &str| format!("frozen = {{ dropout = false{rooms} }}");
+        let (computed, results) = run("computed", &cache(", memory_gib = 0.0, disk_gib = 0.0"));
+        for (how, rooms) in [("memory", ""), ("disk", ", memory_gib = 0.0")] {
+            let (kept, same) = run(how, &cache(rooms));
             for (found, expected) in kept.iter().zip(&computed) {
                 let error = (found - expected).abs();
                 assert!(error < 1e-4, "{name} {how}: {found}, expected {expected}");
@@ -233,10 +241,35 @@ fn states_that_are_kept_change_nothing() {
             assert_eq!(same.selection.step, results.selection.step, "{name} {how}");
         }
     }
-    let frozen = "frozen = { dropout = true }";
+    // As published, frozen layers have dropout.
     let tables = format!("{SEQ_BN}[schedule.fixed]\nlayers = [1]\n");
-    let (dropped, _) = losses("dropped", &tables, frozen);
-    assert_ne!(dropped, losses("not dropped", &tables, "").0);
+    let (published, _) = losses("published", &tables, "");
+    assert_eq!(published, losses("dropped", &tables, "frozen = { dropout = true }").0);
+    assert_ne!(published, losses("not dropped", &tables, "frozen = { dropout = false }").0);
+}
+
+#[test]
+fn frozen_layers_without_dropout_are_told_beside_methods_of_dropout() {
+    let shop = Workshop::new();
+    let tables = format!("{SEQ_BN}[schedule.fixed]\nlayers = [1]\n");
+    let r_drop = format!("[[objective]]\nmethod.r_drop = {{}}\n{tables}");
+    let cached = "frozen = { dropout = false }";
+    for (name, tables, frozen, expected) in [
+        ("published", &r_drop, "", None),
+        ("plain", &tables, cached, Some(vec![])),
+        ("r_drop", &r_drop, cached, Some(vec!["r_drop"])),
+    ] {
+        let plan = shop.plan(&format!("max_steps = 1\n{frozen}"), tables);
+        let options = RunOptions::new(shop.path("model"), open(DeviceChoice::Flex).unwrap());
+        let mut found = None;
+        finetune(&plan, &shop.run(name), &options, &mut |event| {
+            if let Event::FrozenDropout { methods } = event {
+                found = Some(methods.to_vec());
+            }
+        })
+        .unwrap();
+        assert_eq!(found, expected, "{name}");
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use isogloss_model::{
     BaseModel, HeadChoice, HeadSpec, LoadedModel, ParserSpec, Pooling, base_folder, load,
     named_parameters, save_adapter_only,
 };
-use isogloss_tests::runs::{Workshop, plan_of};
+use isogloss_tests::runs::{Trace, Workshop, plan_of};
 use isogloss_tests::{copy_folder, copy_model, fixtures};
 use serde_json::{Value, json};
 
@@ -249,12 +249,17 @@ fn a_recipe_says_what_a_saved_head_gives() {
             assert!(both.all(|(a, b)| (a - b).abs() < 1e-5), "{head}: {at}");
         }
     }
-    let (found, _) = run(&shop, "new", "head = \"new\"").unwrap();
+    let (found, new) = run(&shop, "new", "head = \"new\"").unwrap();
     assert_eq!(found, LabelRows::default());
+    assert_ne!(Trace::read(&new).metrics[0]["kind"], "head");
 
     write(["O", "B-x", "B-z"]);
-    let (found, _) = run(&shop, "other", "").unwrap();
+    let (found, other) = run(&shop, "other", "").unwrap();
     assert_eq!(found, rows(&["I-x"], &["B-x", "O"], &["B-z", "I-z"]));
+    let logged = |run: &RunFolder| Trace::read(run).metrics[0].clone();
+    let line =
+        json!({ "kind": "head", "kept": ["I-x"], "moved": ["B-x", "O"], "drawn": ["B-z", "I-z"] });
+    assert_eq!(logged(&other), line);
     let refused = run(&shop, "other as it is", "head = \"as_is\"").unwrap_err();
     for part in [
         "tagger",

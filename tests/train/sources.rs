@@ -59,6 +59,8 @@ fn runs_in_several_languages_resume() {
              inner_head_learning_rate = 1e-1\n",
         ),
         ("projected conflicts", "", "[update.pcgrad]\n"),
+        ("conflicts where the loss is sharp", "", "[update.pcgrad]\n[update.asam]\nrho = 0.1\n"),
+        ("sharp reptile", "", "[update.reptile]\ninner_steps = 1\n[update.sam]\n"),
         ("reptile", "", "[update.reptile]\ninner_steps = 2\ninner_learning_rate = 1e-2\n"),
         (
             "sampled subwords",
@@ -117,11 +119,12 @@ fn languages_that_cannot_be_trained_on_together_are_told() {
     let text = recipe(&shop, "", "[update.pcgrad]\n");
     let error = Plan::from_toml(&text, "tiny.toml".as_ref()).unwrap_err().to_string();
     assert!(error.contains("update.pcgrad: is about the languages of one step"), "{error}");
-    let maml = "[update.first_order_maml]\n[update.sam]\n";
+    let maml = "[update.first_order_maml]\n[update.pcgrad]\n[update.sam]\n[update.asam]\n";
     let error = Plan::from_toml(&recipe(&shop, "", maml), "tiny.toml".as_ref());
     let error = error.unwrap_err().to_string();
     assert!(error.contains("training.accumulate: a step is made of tasks of 2 batches"), "{error}");
     assert!(error.contains("first_order_maml makes the gradient of a step already"), "{error}");
+    assert!(error.contains("sam takes the gradient elsewhere already"), "{error}");
     let twice = recipe(&shop, "", "").replace("\"de\"]", "\"de\", \"en\"]");
     let error = Plan::from_toml(&twice, "tiny.toml".as_ref()).unwrap_err().to_string();
     assert!(error.contains("data.sources: \"en\" is a source already"), "{error}");

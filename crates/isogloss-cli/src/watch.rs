@@ -11,7 +11,7 @@ use isogloss::{Corpus, DataReport, Event, LabeledSet, PairSet};
 use serde_json::{Value, json};
 
 use crate::wording::{
-    data_lines, embedding_line, in_words, row_lines, size, teacher_line, trim_lines,
+    data_lines, embedding_line, frozen_lines, in_words, row_lines, size, teacher_line, trim_lines,
 };
 
 /// Progress display: shows the events of a run.
@@ -129,6 +129,9 @@ impl Watch {
                     (n, Some(problem)) => format!("; {n} are computed again: {problem}"),
                 };
                 self.line(&format!("frozen    states kept {kept}{left_out}"));
+            }
+            Event::FrozenDropout { methods } => {
+                frozen_lines(methods).iter().for_each(|line| self.line(line));
             }
             Event::FrozenCacheLost { problem } => {
                 self.line(&format!("frozen    states lost, computed again: {problem}"));
@@ -298,6 +301,9 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
             "event": "frozen", "in_memory": in_memory, "on_disk": on_disk, "left_out": left_out,
             "problem": problem,
         }),
+        Event::FrozenDropout { methods } => {
+            json!({ "event": "frozen_dropout", "methods": methods })
+        }
         Event::FrozenCacheLost { problem } => json!({ "event": "frozen_lost", "problem": problem }),
         Event::Unfreeze { step, layers } => {
             json!({ "event": "open", "step": step, "layers": layers })

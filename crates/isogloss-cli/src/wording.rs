@@ -180,6 +180,19 @@ pub(crate) fn device_properties(device: &DeviceInfo) -> String {
     facts.join(", ")
 }
 
+/// Lines about frozen layers without dropout, and the methods that work by dropout.
+pub(crate) fn frozen_lines(methods: &[&str]) -> Vec<String> {
+    let mut lines =
+        vec!["frozen    layers have no dropout, training.frozen.dropout = false".into()];
+    if !methods.is_empty() {
+        lines.push(format!(
+            "warning   without dropout in frozen layers, less comes of what works by it: {}",
+            methods.join(", ")
+        ));
+    }
+    lines
+}
+
 /// Label rows of a saved head as text: a line each for those kept, moved and initialized anew.
 pub(crate) fn row_lines(rows: &LabelRows) -> Vec<String> {
     let fates = [

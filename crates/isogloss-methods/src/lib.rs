@@ -84,9 +84,9 @@ pub use sampling::{
     SizeSamplingConfig, UcbSamplingConfig, UniformSamplingConfig,
 };
 pub use schedule::{
-    FixedLayersConfig, FreezeConfig, Fun, FunConfig, GradualUnfreezeConfig, LpftConfig, Moment,
-    Schedule, ScheduleConfig, UnfreezeOrder, UnfreezeScope, UnfreezeTiming, Unfreezing,
-    apply_schedules, unfreeze_all_trainable,
+    FixedLayersConfig, FreezeConfig, Fun, FunConfig, FunEstimator, GradualUnfreezeConfig,
+    LpftConfig, Moment, Schedule, ScheduleConfig, UnfreezeOrder, UnfreezeScope, UnfreezeTiming,
+    Unfreezing, apply_schedules, unfreeze_all_trainable,
 };
 pub use sentence_embedding::{SentenceEmbedding, hidden_state, sentence_embeddings};
 pub use sparse_gradient::{LookupIndex, SparseGradient};
@@ -95,8 +95,8 @@ pub use step::{PairInput, PredictionUnits, RowTargets, Sentences, StepInput, Vie
 pub use subnetwork::{DynamicSubnetwork, DynamicSubnetworkConfig, SourceSubnetworks, Subnetwork};
 pub use token_leaves::{TokenIds, TokenLeaves};
 pub use update::{
-    FirstOrderMamlConfig, FisherStepConfig, GradientSource, PcGradConfig, Plain, ReptileConfig,
-    SamConfig, Update, UpdateConfig, sgd_step,
+    AsamConfig, FirstOrderMamlConfig, FisherStepConfig, GradientSource, PcGradConfig, Plain,
+    ReptileConfig, SamConfig, Update, UpdateConfig, sgd_step,
 };
 pub use view::{EmbeddingNoise, NoiseShape, Role, TextView, View};
 pub use word_embedding::{WordLinks, WordVector, WordVectors};

@@ -29,6 +29,10 @@ pub struct Needs {
     pub projection_head: Option<Vec<Width>>,
     /// Augmentation of the sentence pairs of a contrastive loss, if any.
     pub contrast_texts: Option<ContrastTexts>,
+    /// Sample text (fairseq): the text whose sentences are counted together with the masked tokens
+    /// of the batch, if the losses over both are divided by that sample size. Masked language
+    /// modeling beside the objective then is too.
+    pub sample_text: Option<TextView>,
     /// Negative queue: number of keys of earlier pairs that the objective's state keeps as
     /// negatives, if it does. It must be less than the number of pairs, or a pair would be its own
     /// negative.
@@ -47,8 +51,8 @@ pub enum Width {
 /// Augmentation of the sentence pairs of a contrastive loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContrastTexts {
-    /// Mixup: a pair and the next one of the batch are concatenated, the sentences of each side in
-    /// any order.
+    /// Mixup: every two pairs of the batch are concatenated, the sentences of each side in any
+    /// order; of an odd number, the last pair is left out.
     pub mixup: bool,
     /// Whether tokens are masked.
     pub masked: bool,

@@ -11,7 +11,7 @@ mod unfreezing;
 
 pub use fixed::FixedLayersConfig;
 pub use freeze::FreezeConfig;
-pub use fun::{Fun, FunConfig};
+pub use fun::{Fun, FunConfig, FunEstimator};
 pub use gradual_unfreeze::{GradualUnfreezeConfig, UnfreezeOrder};
 pub use lpft::LpftConfig;
 use rule::ScheduleMethod;

@@ -35,7 +35,7 @@ use std::collections::BTreeSet;
 
 pub use bitext::{Bitext, WordForm};
 pub use dictionary::Dictionary;
-pub use dictionary_aligner::DictionaryAligner;
+pub use dictionary_aligner::{DictionaryAligner, DictionaryRule};
 pub use fast_align::{EmIteration, FastAlign, FastAlignConfig, align_bidirectional};
 pub use pharaoh::{read_alignments, read_gold_alignments};
 pub use score::{AlignmentScores, GoldAlignment};

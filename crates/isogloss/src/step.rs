@@ -18,3 +18,6 @@ pub(crate) use batch::StepBatch;
 pub(crate) use context::{ReferenceModels, StepContext, SubnetworkMasks};
 pub(crate) use forward_plan::ForwardPlan;
 pub(crate) use gradients::{StepGradients, StepLosses, StepOutcome};
+
+#[cfg(test)]
+mod tests;

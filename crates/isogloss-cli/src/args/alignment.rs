@@ -9,7 +9,9 @@ use isogloss::LinkUnit;
 use isogloss::alignment::WordPooling;
 use isogloss::model::SentencePooling;
 use isogloss::retrieval::Scoring;
-use isogloss::text::{Extraction, Language, LanguagePattern, Quoting, Symmetrization, WordForm};
+use isogloss::text::{
+    DictionaryRule, Extraction, Language, LanguagePattern, Quoting, Symmetrization, WordForm,
+};
 
 use super::model::{DeviceArgs, HubArgs, ModelArgs};
 use super::value::{parse_batch_size, parse_quoting};
@@ -30,6 +32,10 @@ pub(crate) struct AlignArgs {
     /// The dictionary of the other direction [default: the same one, inverted]
     #[arg(long, value_name = "FILE", requires = "dictionary", value_hint = ValueHint::FilePath)]
     pub(crate) reverse_dictionary: Option<PathBuf>,
+    /// Word that a translation must lead back to by the reverse dictionary: mutual, the word itself,
+    /// or authors_code, exactly one of any, as in the code of Gaschi et al. 2023
+    #[arg(long, default_value = "mutual", requires = "reverse_dictionary", value_parser = parse_rule)]
+    pub(crate) dictionary_rule: DictionaryRule,
     /// Learn from these pairs too; only the alignments of the first file are written
     #[arg(long, value_name = "FILE", conflicts_with = "dictionary", value_hint = ValueHint::FilePath)]
     pub(crate) learn_from: Vec<PathBuf>,
@@ -244,6 +250,10 @@ fn parse_extraction(text: &str) -> Result<Extraction, String> {
         "itermax" => Ok(Extraction::itermax()),
         _ => Err("expected softmax, mutual_argmax or itermax".to_owned()),
     }
+}
+
+fn parse_rule(text: &str) -> Result<DictionaryRule, String> {
+    serde_json::from_value(text.into()).map_err(|_| "expected mutual or authors_code".to_owned())
 }
 
 fn parse_words(text: &str) -> Result<WordForm, String> {

@@ -88,7 +88,8 @@ fn by_dictionary(
         Some(path) => Dictionary::read(path)?,
         None => forward.inverted(),
     };
-    let aligner = DictionaryAligner::new(forward, backward).with_form(args.words);
+    let aligner = DictionaryAligner::new(forward, backward);
+    let aligner = aligner.with_form(args.words).with_rule(args.dictionary_rule);
     let began = Instant::now();
     pairs.chunks(LOOKED_UP_AT_ONCE).try_for_each(|pairs| write(aligner.align_all(pairs)))?;
     Ok(pairs.len() as f64 / began.elapsed().as_secs_f64())

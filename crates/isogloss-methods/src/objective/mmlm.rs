@@ -14,6 +14,9 @@ use crate::view::{TextView, View};
 /// Multilingual masked language modelling (MMLM): the mean of `-log p(token)` over masked tokens of
 /// blocks of monolingual text; zero if no token was masked.
 ///
+/// Beside XLCo with `weighting = "fairseq_token_normalized"` it has a factor, see
+/// [`XlcoWeighting`](super::XlcoWeighting).
+///
 /// The head is the model's own masked-language-model head, or one that is tied to the token
 /// embeddings. Related: [`TlmConfig`](super::TlmConfig), over pairs.
 ///
@@ -48,6 +51,7 @@ impl Objective for MmlmConfig {
 
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
         let view = input.view(View::student(TextView::Monolingual), self.name())?;
-        Ok(view.masked_token_loss())
+        let n_masked = view.output.logits.dims()[0];
+        Ok(view.masked_token_loss() * input.sample_share(n_masked))
     }
 }

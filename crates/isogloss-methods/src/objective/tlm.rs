@@ -16,7 +16,7 @@ use crate::view::{TextView, View};
 /// pairs, each concatenated to one text, so that a token can be predicted from its translation;
 /// zero if no token was masked.
 ///
-/// The head is that of [`MmlmConfig`](super::MmlmConfig).
+/// The head and the factor beside XLCo are those of [`MmlmConfig`](super::MmlmConfig).
 ///
 /// # Source
 /// Conneau & Lample 2019, arXiv:1901.07291, §3.3; eq. 3 of Chi et al. 2021, InfoXLM,
@@ -49,6 +49,7 @@ impl Objective for TlmConfig {
 
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
         let view = input.view(View::student(TextView::PairJoined), self.name())?;
-        Ok(view.masked_token_loss())
+        let n_masked = view.output.logits.dims()[0];
+        Ok(view.masked_token_loss() * input.sample_share(n_masked))
     }
 }

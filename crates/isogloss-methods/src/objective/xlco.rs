@@ -51,6 +51,7 @@ impl Objective for XlcoConfig {
             sentence_embedding: Some(embedding),
             projection_head: self.projection.then(|| vec![Width::Hidden; 2]),
             contrast_texts: self.contrast_texts(),
+            sample_text: self.sample_text(),
             negative_queue: Some(self.queue_size),
             ..Needs::default()
         }
@@ -64,7 +65,7 @@ impl Objective for XlcoConfig {
         let [query, key] = self.sides();
         let [query, key] = [self.embeddings(input, query)?, self.embeddings(input, key)?];
         let queue = input.negative_queue(self.name())?;
-        let factor = self.weighting.factor(query.dims()[0], input.n_masked());
+        let factor = self.weighting.factor(query.dims()[0], input);
         Ok(xlco(query, key, queue, self) * factor)
     }
 }

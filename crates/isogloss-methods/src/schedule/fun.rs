@@ -13,7 +13,9 @@ use crate::method::{DataNeed, Method, MethodInfo, options};
 /// information.
 ///
 /// # Source
-/// Liu et al. 2024, FUN with Fisher, arXiv:2301.05487, algorithm 1.
+/// Liu et al. 2024, FUN with Fisher, arXiv:2301.05487, algorithm 1. Traces are measured without
+/// dropout, as in the authors' code, and with `[subnetworks]` through that of each example's
+/// language.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FunConfig {
@@ -25,6 +27,23 @@ pub struct FunConfig {
     /// Unfreezing steps: those of the paper or of the authors' code.
     #[serde(default)]
     pub timing: UnfreezeTiming,
+    /// Estimator of the traces: at sampled labels, as in the paper, or at the most probable ones,
+    /// as in the authors' code.
+    #[serde(default)]
+    pub estimator: FunEstimator,
+}
+
+/// Estimator of the Fisher traces that layers are chosen by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FunEstimator {
+    /// Labels sampled from the model: `Σ ‖n ḡ‖² / Σ n` over batches of n rows, with the gradient ḡ of
+    /// the mean of `-log p(label)`. It is an unbiased estimate of the trace of one row.
+    #[default]
+    Sampled,
+    /// The most probable labels: `Σ ‖ḡ‖² / n` over batches of n texts, as the authors' code computes
+    /// it. It is no estimate of the trace, and only the order of the layers counts.
+    Argmax,
 }
 
 fn authors_batches() -> usize {
@@ -41,8 +60,8 @@ impl Method for FunConfig {
         file: file!(),
         required: &["every_steps"],
         example: || {
-            let (n_batches, timing) = (authors_batches(), UnfreezeTiming::default());
-            options(Self { every_steps: 50, n_batches, timing })
+            let (timing, estimator) = (UnfreezeTiming::default(), FunEstimator::default());
+            options(Self { every_steps: 50, n_batches: authors_batches(), timing, estimator })
         },
     };
 

@@ -79,7 +79,8 @@ fn fun_opens_the_frozen_layer_with_the_largest_trace() {
         (UnfreezeTiming::Paper, [150, 50, 250, 0, 200, 100]),
         (UnfreezeTiming::AuthorsCode, [149, 99, 249, 49, 199, 0]),
     ] {
-        let config = FunConfig { every_steps: K, n_batches: 1, timing };
+        let config =
+            FunConfig { every_steps: K, n_batches: 1, timing, estimator: FunEstimator::Sampled };
         let mut fun = config.init(6, &UnfreezeScope::Layers);
         for step in 0..400 {
             if fun.is_due(step) {
@@ -100,7 +101,12 @@ fn fun_opens_the_frozen_layer_with_the_largest_trace() {
 fn fun_has_the_same_steps_for_any_number_of_layers() {
     for n_layers in [6, 12, 24] {
         for (timing, offset) in [(UnfreezeTiming::Paper, 0), (UnfreezeTiming::AuthorsCode, 1)] {
-            let config = FunConfig { every_steps: K, n_batches: 1, timing };
+            let config = FunConfig {
+                every_steps: K,
+                n_batches: 1,
+                timing,
+                estimator: FunEstimator::Sampled,
+            };
             let mut fun = config.init(n_layers, &UnfreezeScope::Layers);
             // Equal traces: from the top down.
             let due: Vec<_> = (0..2000)

@@ -26,8 +26,9 @@ pub struct PairInput {
     /// Projection heads: name of the objective, role of the model that the head is beside, and the
     /// network.
     pub projections: Vec<(&'static str, Role, Projection)>,
-    /// Number of masked tokens that masked language modeling is trained on in the same step.
-    pub n_masked: usize,
+    /// Sample size (fairseq): sentences and masked tokens of the batch together, if the losses over
+    /// them are divided by it; see [`Needs::sample_text`](crate::Needs::sample_text).
+    pub sample_size: Option<usize>,
 }
 
 impl StepInput {
@@ -71,9 +72,11 @@ impl StepInput {
             .ok_or(ObjectiveError::MissingNegativeQueue { objective })
     }
 
-    /// Number of masked tokens that masked language modeling is trained on in this step.
-    pub fn n_masked(&self) -> usize {
-        self.pairs.as_ref().map_or(0, |pairs| pairs.n_masked)
+    /// Share of `n` sentences or masked tokens in the sample size of the batch, the factor of the
+    /// mean over them in a sum over all that is divided by the sample size; 1 if none is set.
+    pub fn sample_share(&self, n: usize) -> f64 {
+        let size = self.pairs.as_ref().and_then(|pairs| pairs.sample_size);
+        size.map_or(1.0, |size| n as f64 / size.max(1) as f64)
     }
 
     /// Model output of a view of the task's examples or of masked text.

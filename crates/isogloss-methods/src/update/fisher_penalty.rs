@@ -4,7 +4,7 @@ use isogloss_model::Model;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rule::{GradientSource, Update, UpdateMethod};
+use super::rule::{GradientSource, Update, UpdateMethod, UpdatePlace};
 use crate::faults::{Faults, at_least_one, positive};
 use crate::gradients::Gradients;
 use crate::method::{DataNeed, Method, MethodInfo, options};
@@ -70,8 +70,8 @@ impl UpdateMethod for FisherStepConfig {
         Self::INFO.key
     }
 
-    fn is_added(&self) -> bool {
-        true
+    fn place(&self) -> UpdatePlace {
+        UpdatePlace::Added
     }
 }
 

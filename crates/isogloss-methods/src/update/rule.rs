@@ -80,9 +80,19 @@ pub(super) trait UpdateMethod {
         1
     }
 
-    /// Whether it adds to the gradient of another update instead of computing the gradient of a
-    /// step.
-    fn is_added(&self) -> bool {
-        false
+    /// Its place in the nest of updates.
+    fn place(&self) -> UpdatePlace {
+        UpdatePlace::Gradient
     }
+}
+
+/// Place of an update in the nest of a recipe's updates, from the innermost one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum UpdatePlace {
+    /// It computes the gradient of a step.
+    Gradient,
+    /// It takes that gradient at other parameters.
+    Ascent,
+    /// It adds to the gradient.
+    Added,
 }

@@ -1,10 +1,11 @@
-//! Sharpness-aware minimization (SAM, Foret et al. 2021).
+//! Sharpness-aware minimization (SAM, Foret et al. 2021), and the ascent step that it shares with
+//! its adaptive form.
 
 use isogloss_model::Model;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rule::{GradientSource, Update, UpdateMethod};
+use super::rule::{GradientSource, Update, UpdateMethod, UpdatePlace};
 use crate::faults::{Faults, positive};
 use crate::gradients::Gradients;
 use crate::method::{Method, MethodInfo, options};
@@ -14,9 +15,11 @@ use crate::parameters::shifted;
 /// gradient at θ.
 ///
 /// It computes two gradients a step, with the same dropout masks. It combines with every objective.
+/// With `pcgrad`, `first_order_maml` or `reptile`, both are the gradients that these compute.
+/// Related: [`AsamConfig`](super::AsamConfig), which is adaptive.
 ///
 /// # Source
-/// Foret et al. 2021, arXiv:2010.01412, alg. 1, without the adaptive scaling of its successors.
+/// Foret et al. 2021, arXiv:2010.01412, alg. 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SamConfig {
@@ -51,26 +54,57 @@ impl UpdateMethod for SamConfig {
     fn key(&self) -> &'static str {
         Self::INFO.key
     }
+
+    fn place(&self) -> UpdatePlace {
+        UpdatePlace::Ascent
+    }
 }
 
-impl<E> Update<E> for SamConfig {
+impl Ascent for SamConfig {
+    fn step(&self, _model: &Model, gradients: Gradients) -> AscentStep {
+        let factor = self.rho / gradients.global_norm();
+        AscentStep { direction: gradients, factor }
+    }
+}
+
+/// Step from the parameters to those at which the gradient is taken.
+pub(super) struct AscentStep {
+    pub(super) direction: Gradients,
+    /// Factor of the direction; not finite where the gradient is zero or not finite.
+    pub(super) factor: f64,
+}
+
+/// Rule for the ascent step of sharpness-aware minimization.
+pub(super) trait Ascent: Method {
+    /// The step up from the parameters of `model`, at which these are the gradients.
+    fn step(&self, model: &Model, gradients: Gradients) -> AscentStep;
+}
+
+/// Sharpness-aware update: another update's gradient, where the ascent step leads.
+pub(super) struct SharpnessAware<A, E> {
+    pub(super) ascent: A,
+    pub(super) inner: Box<dyn Update<E>>,
+}
+
+impl<A: Ascent + Send, E> Update<E> for SharpnessAware<A, E> {
     fn name(&self) -> &'static str {
-        Self::INFO.key
+        A::INFO.key
     }
 
     fn gradients(
         &mut self,
         model: &Model,
-        _step: u64,
+        step: u64,
         source: &mut dyn GradientSource<E>,
     ) -> Result<Gradients, E> {
-        let uphill = source.gradients(model)?;
-        let norm = uphill.global_norm();
-        if norm == 0.0 || !norm.is_finite() {
-            return Ok(uphill);
+        let gradients = self.inner.gradients(model, step, source)?;
+        let uphill = self.ascent.step(model, gradients.clone());
+        if !uphill.factor.is_finite() {
+            return Ok(gradients);
         }
-        let model = shifted(model.clone(), &uphill, self.rho / norm);
+        drop(gradients);
+        let model = shifted(model.clone(), &uphill.direction, uphill.factor);
         drop(uphill);
-        source.gradients(&model)
+        self.inner.gradients(&model, step, source)
     }
 }

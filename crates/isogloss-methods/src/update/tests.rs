@@ -1,4 +1,4 @@
-//! Tests of meta-learning updates (MAML, Reptile) on losses with known gradients.
+//! Tests of updates and of how they nest, on losses with known gradients.
 
 use std::convert::Infallible;
 
@@ -10,7 +10,10 @@ use isogloss_model::{
 };
 
 use crate::gradients::Gradients;
-use crate::update::{FirstOrderMamlConfig, GradientSource, ReptileConfig, Update};
+use crate::update::{
+    AsamConfig, FirstOrderMamlConfig, GradientSource, PcGradConfig, ReptileConfig, SamConfig,
+    Update, UpdateConfig,
+};
 
 /// Quadratic losses: the loss of each batch is half the squared distance of all parameters from a
 /// target number, and its gradient is the difference from it.
@@ -40,8 +43,8 @@ impl GradientSource<Infallible> for Springs {
         self.0.len()
     }
 
-    fn batch_language(&self, _batch: usize) -> usize {
-        0
+    fn batch_language(&self, batch: usize) -> usize {
+        batch
     }
 
     fn batch_gradients(&mut self, model: &Model, batch: usize) -> Result<Gradients, Infallible> {
@@ -122,4 +125,117 @@ fn reptile_goes_where_the_steps_of_a_task_lead() {
 fn too_few_batches_for_a_task_are_plain() {
     let mut maml = FirstOrderMamlConfig::default();
     assert_gradients(&mut maml, &[2.0], [1e-3, 1e-3], |theta, _| theta - 2.0);
+}
+
+/// Values of all parameters, with whether each is one of the head and one of a bias.
+fn values(model: &Model) -> Vec<(f64, [bool; 2])> {
+    let of = |param: &isogloss_model::NamedParam| {
+        let kind = [param.path.starts_with("head."), param.path.ends_with("bias")];
+        let values = param.data().convert::<f64>().try_into_vec::<f64>().unwrap();
+        values.into_iter().map(move |value| (value, kind)).collect::<Vec<_>>()
+    };
+    named_parameters(model).iter().flat_map(of).collect()
+}
+
+/// Fails unless the gradient of all parameters is `expected` of their values.
+fn assert_gradient(
+    config: &UpdateConfig,
+    batches: &[f64],
+    expected: impl Fn(&[f64], &[[bool; 2]]) -> Vec<f64>,
+) {
+    let model = model();
+    let found = config.init().gradients(&model, 0, &mut Springs(batches.to_vec())).unwrap();
+    let (theta, kinds): (Vec<_>, Vec<_>) = values(&model).into_iter().unzip();
+    let expected = expected(&theta, &kinds);
+    let found = named_parameters(&model).into_iter().flat_map(|param| {
+        let gradient = found.get(&param.path).unwrap().clone().into_data();
+        gradient.convert::<f64>().try_into_vec::<f64>().unwrap()
+    });
+    let found: Vec<f64> = found.collect();
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(&expected) {
+        assert!((found - expected).abs() < 1e-5, "{found}, expected {expected}");
+    }
+}
+
+fn norm(values: &[f64]) -> f64 {
+    values.iter().map(|value| value * value).sum::<f64>().sqrt()
+}
+
+/// θ + ρ g / ‖g‖.
+fn uphill(theta: &[f64], gradient: &[f64], rho: f64) -> Vec<f64> {
+    let factor = rho / norm(gradient);
+    theta.iter().zip(gradient).map(|(theta, g)| theta + factor * g).collect()
+}
+
+#[test]
+fn sam_takes_the_gradient_of_maml_where_that_gradient_leads() {
+    let maml = FirstOrderMamlConfig {
+        inner_steps: 1,
+        inner_learning_rate: 0.1,
+        inner_head_learning_rate: Some(0.3),
+    };
+    let (sam, first_order_maml) = (Some(SamConfig { rho: 0.7 }), Some(maml));
+    let config = UpdateConfig { sam, first_order_maml, ..UpdateConfig::default() };
+    assert_gradient(&config, &[1.0, 3.0], |theta, kinds| {
+        let meta = |theta: &[f64]| -> Vec<f64> {
+            let rate = |is_head: bool| if is_head { 0.3 } else { 0.1 };
+            let theta = theta.iter().zip(kinds);
+            theta.map(|(x, [head, _])| x - rate(*head) * (x - 1.0) - 3.0).collect()
+        };
+        meta(&uphill(theta, &meta(theta), 0.7))
+    });
+}
+
+#[test]
+fn sam_takes_the_projected_gradient_where_the_projected_gradient_leads() {
+    let (sam, pcgrad) = (Some(SamConfig { rho: 0.4 }), Some(PcGradConfig {}));
+    let config = UpdateConfig { sam, pcgrad, ..UpdateConfig::default() };
+    // Targets on both sides of the parameters pull against each other.
+    assert_gradient(&config, &[3.0, -3.0], |theta, _| {
+        let projected = |theta: &[f64]| -> Vec<f64> {
+            let own = [3.0, -3.0].map(|target| -> Vec<f64> {
+                theta.iter().map(|theta| (theta - target) / 2.0).collect()
+            });
+            let product: f64 = own[0].iter().zip(&own[1]).map(|(a, b)| a * b).sum();
+            assert!(product < 0.0);
+            let squares = [norm(&own[0]).powi(2), norm(&own[1]).powi(2)];
+            own[0]
+                .iter()
+                .zip(&own[1])
+                .map(|(a, b)| a - product / squares[1] * b + b - product / squares[0] * a)
+                .collect()
+        };
+        projected(&uphill(theta, &projected(theta), 0.4))
+    });
+}
+
+#[test]
+fn asam_goes_up_farther_where_weights_are_larger() {
+    let asam = Some(AsamConfig { rho: 0.8, eta: 0.05 });
+    assert_gradient(&UpdateConfig { asam, ..UpdateConfig::default() }, &[2.0], |theta, kinds| {
+        let gradient: Vec<f64> = theta.iter().map(|theta| theta - 2.0).collect();
+        let t = theta.iter().zip(kinds).map(|(theta, [_, bias])| match bias {
+            true => 1.0,
+            false => theta.abs() + 0.05,
+        });
+        let t: Vec<f64> = t.collect();
+        let scaled: Vec<f64> = gradient.iter().zip(&t).map(|(g, t)| g * t).collect();
+        let factor = 0.8 / norm(&scaled);
+        let moved = theta.iter().zip(scaled.iter().zip(&t));
+        moved.map(|(theta, (scaled, t))| theta + factor * scaled * t - 2.0).collect()
+    });
+}
+
+#[test]
+fn updates_of_one_place_exclude_each_other() {
+    let faults = |toml: serde_json::Value| {
+        let config: UpdateConfig = serde_json::from_value(toml).unwrap();
+        config.faults().into_iter().map(|(key, _)| key).collect::<Vec<_>>()
+    };
+    use serde_json::json;
+    assert!(faults(json!({ "sam": {}, "pcgrad": {}, "fisher_penalty": {} })).is_empty());
+    assert!(faults(json!({ "asam": {}, "reptile": {} })).is_empty());
+    assert_eq!(faults(json!({ "sam": {}, "asam": {} })), ["asam"]);
+    assert_eq!(faults(json!({ "first_order_maml": {}, "pcgrad": {}, "sam": {} })), ["pcgrad"]);
 }

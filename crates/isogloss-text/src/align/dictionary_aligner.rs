@@ -1,9 +1,11 @@
-//! Word alignment by bilingual dictionaries: links that are unambiguous in both directions (Gaschi
-//! et al. 2023).
+//! Word alignment by bilingual dictionaries: links of words that have one candidate in the other text
+//! (Gaschi et al. 2023).
 
 use std::collections::HashMap;
 
 use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::{Alignment, Dictionary, SentencePair, WordForm};
 
@@ -13,16 +15,17 @@ use crate::{Alignment, Dictionary, SentencePair, WordForm};
 /// A word of the left text is linked if
 /// 1. exactly one of its translations is a word of the right text,
 /// 2. that word occurs there once, and
-/// 3. the back-translations of that word have exactly one occurrence in the left text, which is the
-///    word itself.
+/// 3. the back-translations of that word have exactly one occurrence in the left text, which by
+///    [`DictionaryRule::Mutual`] is the word itself.
 ///
-/// The result is one-to-one.
-/// A word pair that only one of the two dictionaries contains is therefore never linked; if you
-/// have a dictionary of one direction only, use [`Dictionary::inverted`] for the other.
+/// If you have a dictionary of one direction only, use [`Dictionary::inverted`] for the other; both
+/// rules then give the same links.
 ///
 /// # Source
 /// Gaschi et al. 2023, Exploring the Relationship between Alignment and Cross-lingual Transfer in
-/// Multilingual Transformers, `find_aligned_words` of the authors' code.
+/// Multilingual Transformers: `find_aligned_words` of the authors' code is
+/// [`DictionaryRule::AuthorsCode`], on words as [`WordForm`] normalizes them, where theirs come from
+/// a tokenizer of each language.
 ///
 /// ```
 /// use isogloss_text::{Dictionary, DictionaryAligner};
@@ -37,12 +40,35 @@ pub struct DictionaryAligner {
     left_to_right: Dictionary,
     right_to_left: Dictionary,
     form: WordForm,
+    rule: DictionaryRule,
+}
+
+/// Back-translation rule of a [`DictionaryAligner`]: which word of the left text the translation of a
+/// word must lead back to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DictionaryRule {
+    /// To the word itself and no other one: a word pair that only one of the two dictionaries has
+    /// is never linked, and links are one-to-one. This is not the authors' rule.
+    #[default]
+    Mutual,
+    /// To exactly one word of the left text, whichever: the rule of Gaschi et al.'s code. Several
+    /// words can be linked to one.
+    AuthorsCode,
 }
 
 impl DictionaryAligner {
     /// Creates an aligner that lowercases words for lookup.
     pub fn new(left_to_right: Dictionary, right_to_left: Dictionary) -> Self {
-        Self { left_to_right, right_to_left, form: WordForm::Lowercase }
+        let (form, rule) = (WordForm::Lowercase, DictionaryRule::default());
+        Self { left_to_right, right_to_left, form, rule }
+    }
+
+    /// Sets the back-translation rule.
+    #[must_use]
+    pub fn with_rule(mut self, rule: DictionaryRule) -> Self {
+        self.rule = rule;
+        self
     }
 
     /// Sets the word normalization for lookup, such as [`WordForm::Bare`] for running text; lookup
@@ -69,8 +95,12 @@ impl DictionaryAligner {
                 .translations(translation)
                 .iter()
                 .flat_map(|source| left.positions.get(source).map_or(&[][..], Vec::as_slice));
-            let only = back.next() == Some(&left_idx) && back.next().is_none();
-            only.then_some((left_idx, right_idx))
+            let (first, second) = (back.next(), back.next());
+            let leads_back = match self.rule {
+                DictionaryRule::Mutual => first == Some(&left_idx),
+                DictionaryRule::AuthorsCode => first.is_some(),
+            };
+            (leads_back && second.is_none()).then_some((left_idx, right_idx))
         };
         left.words.iter().enumerate().filter_map(link).collect()
     }
@@ -101,7 +131,7 @@ impl Words {
 
 #[cfg(test)]
 mod tests {
-    use super::DictionaryAligner;
+    use super::{DictionaryAligner, DictionaryRule};
     use crate::{Dictionary, WordForm};
 
     fn aligner(forward: &[(&str, &str)], backward: &[(&str, &str)]) -> DictionaryAligner {
@@ -134,6 +164,30 @@ mod tests {
         links(&aligner, "a c", "x", "0-0");
         links(&aligner, "a b", "x", "");
         links(&aligner, "a c a", "x", "");
+    }
+
+    /// Links of `find_aligned_words` in the authors' code.
+    #[test]
+    fn the_authors_ask_for_one_back_translation_of_any_word() {
+        for (forward, backward, left, right, authors, mutual) in [
+            (&[("a", "x")][..], &[("x", "b")][..], "a b", "x", "0-0", ""),
+            (&[("a", "x")], &[("x", "b")], "a c", "x", "", ""),
+            (&[("a", "x")], &[("x", "b")], "a b b", "x", "", ""),
+            (&[("a", "x"), ("b", "x")], &[("x", "a")], "a b", "x", "0-0 1-0", "0-0"),
+            (&[("a", "x"), ("b", "x")], &[("x", "a"), ("x", "b")], "a b", "x", "", ""),
+            (
+                &[("a", "x"), ("b", "y")],
+                &[("x", "a"), ("y", "b")],
+                "b a",
+                "x y",
+                "0-1 1-0",
+                "0-1 1-0",
+            ),
+        ] {
+            let aligner = aligner(forward, backward);
+            links(&aligner, left, right, mutual);
+            links(&aligner.with_rule(DictionaryRule::AuthorsCode), left, right, authors);
+        }
     }
 
     #[test]

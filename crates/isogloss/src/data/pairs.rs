@@ -97,13 +97,14 @@ impl AlignerRecipe {
     fn link(&self, pairs: &[SentencePair], language: &Language) -> Result<Vec<Alignment>, Error> {
         let texts = || pairs.iter().map(|pair| (pair.left.as_str(), pair.right.as_str()));
         Ok(match self {
-            Self::Dictionary { path, reverse_path, words } => {
+            Self::Dictionary { path, reverse_path, words, rule } => {
                 let forward = Dictionary::read(&path.find(language)?)?;
                 let backward = match reverse_path {
                     Some(path) => Dictionary::read(&path.find(language)?)?,
                     None => forward.inverted(),
                 };
-                let aligner = DictionaryAligner::new(forward, backward).with_form(*words);
+                let aligner = DictionaryAligner::new(forward, backward);
+                let aligner = aligner.with_form(*words).with_rule(*rule);
                 aligner.align_all(pairs)
             }
             Self::Statistical {} => {

@@ -191,8 +191,8 @@ pub enum RunError {
     },
     /// A negative queue (MoCo) with at least as many keys as there are pairs.
     #[error(
-        "queue_size: a queue of {queue_size} keys needs more pairs than the {n_pairs} pairs there are, or \
-         a pair is its own negative"
+        "queue_size: a queue of {queue_size} keys needs more pairs than the {n_pairs} pairs there are (with \
+         mixup two for each key), or a pair is its own negative"
     )]
     NegativeQueue {
         /// Number of keys in the queue.

@@ -254,7 +254,9 @@ impl RunTensors<'_> {
             _ => false,
         };
         let length = if is_joined { (2 * pair_length).min(pairs.max_length) } else { pair_length };
-        [self.n_pairs(), length]
+        let is_mixed = is_joined && text != TextView::PairJoined;
+        let n = if is_mixed { self.n_pairs().div_ceil(2) } else { self.n_pairs() };
+        [n, length]
     }
 
     /// Number of pairs of a batch.

@@ -150,15 +150,24 @@ impl PairLoader {
     }
 
     /// Pairs for contrastive learning as in InfoXLM (Chi et al. 2021): which language is on the
-    /// left is drawn for each pair. With mixup, a pair and the next one are concatenated,
-    /// `<s> first </s> second </s>`, the two sentences of a side in random order; a pair alone is
+    /// left is drawn for each text. With mixup, every two pairs are concatenated,
+    /// `<s> first </s> second </s>`, the two sentences of a side in random order. As in the authors'
+    /// data, no pair is in two texts, and the last one of an odd number is left out; a pair alone is
     /// not mixed.
     fn contrasted(&self, pairs: &[&LinkedPair], seed: u64) -> Result<[Vec<Features>; 2], Error> {
         let flips =
-            |pair: usize, what: u64| split_seed(split_seed(seed, pair as u64), what) % 2 == 1;
+            |text: usize, what: u64| split_seed(split_seed(seed, text as u64), what) % 2 == 1;
         let mixes = self.contrast.mixup && pairs.len() > 1;
-        let sides = (0..pairs.len()).map(|at| {
-            let (pair, next) = (&pairs[at].pair, &pairs[(at + 1) % pairs.len()].pair);
+        // Batches can be in the order of lengths: the twos are drawn, and the pair that is left out.
+        let mut order = pairs.to_vec();
+        if mixes {
+            let mut numbered: Vec<_> = order.into_iter().enumerate().collect();
+            numbered.sort_by_key(|(at, _)| split_seed(split_seed(seed, u64::MAX), *at as u64));
+            order = numbered.into_iter().map(|(_, pair)| pair).collect();
+        }
+        let texts = order.chunks_exact(if mixes { 2 } else { 1 });
+        let sides = texts.clone().enumerate().map(|(at, text)| {
+            let (pair, next) = (&text[0].pair, &text[text.len() - 1].pair);
             let mix = |first, second, what| match mixes && flips(at, what) {
                 true => [second, first],
                 false => [first, second],
@@ -169,10 +178,11 @@ impl PairLoader {
         let (left, right): (Vec<_>, Vec<_>) = sides.unzip();
         let encode = |side: Vec<[&str; 2]>, what| {
             let encoded = if mixes {
-                let mixed = side.iter().zip(pairs).map(|([first, second], pair)| SentencePair {
+                let texts = side.iter().zip(texts.clone());
+                let mixed = texts.map(|([first, second], text)| SentencePair {
                     left: (*first).to_owned(),
                     right: (*second).to_owned(),
-                    origin: pair.pair.origin.clone(),
+                    origin: text[0].pair.origin.clone(),
                 });
                 let mixed: Vec<_> = mixed.collect();
                 join_translations(&self.tokenizer, &mixed, self.max_length)?
@@ -303,8 +313,23 @@ mod tests {
             let expected = BTreeSet::from([translated(a), translated(b)]);
             assert_eq!(BTreeSet::from([c, d]), expected, "{left:?} {right:?}");
         }
-        // Three pairs of pairs, two orders on each side, two directions.
+        // Three twos of pairs, two orders on each side, two directions.
         assert_eq!(found.len(), 3 * 2 * 2 * 2);
+    }
+
+    #[test]
+    fn no_pair_is_mixed_twice_in_a_batch() {
+        let views = [TextView::ContrastLeft, TextView::ContrastRight];
+        for (batch_size, n_texts) in [(3, 1), (2, 1), (1, 1)] {
+            let mut stream = stream(true, batch_size);
+            for number in 0..20 {
+                let batch = stream.sample(number, &views).unwrap();
+                let n: Vec<_> = batch.texts.iter().map(|(_, text)| text.n).collect();
+                assert_eq!(n, [n_texts; 2], "a batch of {batch_size}");
+            }
+        }
+        let mut stream = stream(false, 3);
+        assert_eq!(stream.sample(0, &views).unwrap().texts[0].1.n, 3);
     }
 
     #[test]

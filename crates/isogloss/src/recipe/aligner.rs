@@ -1,6 +1,6 @@
 //! The `pairs.aligner` table: word alignment of parallel sentences, by an aligner or from files.
 
-use isogloss_text::{LanguagePattern, WordForm};
+use isogloss_text::{DictionaryRule, LanguagePattern, WordForm};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,11 @@ pub enum AlignerRecipe {
         /// Normalization of words before they are looked up, such as lowercasing.
         #[serde(default)]
         words: WordForm,
+        /// Back-translation rule: which word of the left sentence a translation must lead back to,
+        /// the word itself (`"mutual"`) or, as in the code of Gaschi et al., exactly one of any
+        /// (`"authors_code"`). With one dictionary and its inverse both are the same.
+        #[serde(default)]
+        rule: DictionaryRule,
     },
     /// Statistical word alignment (fast_align, Dyer et al. 2013), trained on the pairs; see
     /// `align_bidirectional`.

@@ -110,6 +110,12 @@ pub enum Event<'a> {
         /// Indices of the layers, from 0.
         layers: &'a [usize],
     },
+    /// Frozen layers have no dropout: the recipe disables it there, so that their hidden states can
+    /// be cached, where the published methods have it.
+    FrozenDropout {
+        /// Methods of the recipe that work by dropout, and have none in the frozen layers.
+        methods: &'a [&'static str],
+    },
     /// The frozen-layer cache was filled: activations of the training examples after some layers.
     FrozenCache {
         /// Number of layers cached in memory.

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use isogloss_methods::Moment;
+use isogloss_methods::{Moment, Role, View};
 use isogloss_model::{Model, ParamLocation, ParamPart, named_parameters};
 
 use super::event::Event;
@@ -11,18 +11,33 @@ use super::trainer::Trainer;
 use super::unfreezing::unfreeze_steps;
 use crate::Error;
 use crate::loader::largest_tensors::check_evaluation;
-use crate::step::StepBatch;
 use crate::step::frozen_cache::{CachedLayers, FrozenCache};
+use crate::step::{ForwardPlan, StepBatch};
 use crate::task::TargetKind;
 
 impl Trainer<'_> {
-    /// Number of frozen layers: the lowest blocks that are frozen at a step, together with the
-    /// embeddings. `None` if the embeddings are trained, the frozen layers have dropout, or no
-    /// schedule freezes layers.
+    /// Whether a schedule freezes layers, and the recipe disables dropout in them.
+    fn disables_dropout(&self) -> bool {
+        let frozen = self.plan.recipe().training.frozen.as_ref();
+        frozen.is_some_and(|frozen| !frozen.dropout)
+            && self.schedules.iter().any(|rule| rule.unfreeze_steps().is_some())
+    }
+
+    /// Reports that frozen layers have no dropout, and which methods thereby change less than they
+    /// were published with.
+    pub(super) fn report_frozen_dropout(&self, watch: &mut dyn FnMut(Event<'_>)) {
+        if self.disables_dropout() {
+            let mut methods = methods_of_dropout(&self.context.plan);
+            methods.extend(self.context.guided_dropout.as_ref().map(|_| "guided_dropout"));
+            watch(Event::FrozenDropout { methods: &methods });
+        }
+    }
+
+    /// Number of frozen layers without dropout: the lowest blocks that are frozen at a step,
+    /// together with the embeddings. `None` if the embeddings are trained, the frozen layers have
+    /// dropout, or no schedule freezes layers.
     fn frozen_layers(&self, model: &Model, step: u64) -> Option<usize> {
-        let has_dropout =
-            self.plan.recipe().training.frozen.as_ref().is_some_and(|frozen| frozen.dropout);
-        if has_dropout || !self.schedules.iter().any(|rule| rule.unfreeze_steps().is_some()) {
+        if !self.disables_dropout() {
             return None;
         }
         let moment = Moment { step, total_steps: self.learning_rate.total_steps };
@@ -128,6 +143,55 @@ impl Trainer<'_> {
         }
         if let Some(problem) = cache.take_problem() {
             watch(Event::FrozenCacheLost { problem: &problem });
+        }
+    }
+}
+
+/// Objectives that compare passes over one text which differ by dropout: those of the student with
+/// each other, or one with the momentum encoder's.
+fn methods_of_dropout(plan: &ForwardPlan) -> Vec<&'static str> {
+    let compares = |views: &[View]| {
+        let repeats = |view: &View| {
+            let mut others = views.iter().filter(|other| other.text == view.text);
+            view.pass > 0
+                || view.role == Role::Momentum && others.any(|of| of.role == Role::Student)
+        };
+        views.iter().any(repeats)
+    };
+    let mut names: Vec<_> = plan
+        .objectives()
+        .iter()
+        .filter(|planned| compares(&planned.needs.views))
+        .map(|planned| planned.objective.name())
+        .collect();
+    names.dedup();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use isogloss_methods::ObjectiveConfig;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn objectives_that_compare_passes_by_dropout_are_told_from_others() {
+        for (method, expected) in [
+            (json!({ "r_drop": {} }), true),
+            (json!({ "r3f": {} }), true),
+            (json!({ "r3f": { "dropout": "shared" } }), false),
+            (json!({ "consistency": { "view": "second_pass" } }), true),
+            (json!({ "consistency": { "view": "code_switched" } }), false),
+            (json!({ "mean_teacher": {} }), true),
+            (json!({ "cross_entropy": {} }), false),
+            (json!({ "model_consistency": { "text": "original" } }), false),
+            (json!({ "xlco": {} }), false),
+        ] {
+            let config: ObjectiveConfig = serde_json::from_value(method.clone()).unwrap();
+            let plan = ForwardPlan::new(vec![(1.0, config.init().into())]);
+            let names = methods_of_dropout(&plan);
+            assert_eq!(names.len(), usize::from(expected), "{method}");
         }
     }
 }

@@ -48,13 +48,16 @@ pub(super) fn begin(
     Ok(())
 }
 
-/// Fails if the negative queue (MoCo) has at least as many keys as there are pairs.
+/// Fails if the negative queue (MoCo) has at least as many keys as there are pairs, or twos of pairs
+/// with mixup.
 fn check_negative_queue(context: &StepContext, unlabeled: &UnlabeledLoaders) -> Result<(), Error> {
     let (Some(queue_size), Some(pairs)) = (context.plan.negative_queue(), &unlabeled.pairs) else {
         return Ok(());
     };
     let n_pairs: usize = pairs.sets.iter().map(|set| set.train.len()).sum();
-    if queue_size < n_pairs {
+    let mixes = context.plan.contrast_texts().is_some_and(|texts| texts.mixup);
+    let n_pairs_of_key = if mixes { 2 } else { 1 };
+    if queue_size.saturating_mul(n_pairs_of_key) < n_pairs {
         return Ok(());
     }
     Err(RunError::NegativeQueue { queue_size, n_pairs }.into())

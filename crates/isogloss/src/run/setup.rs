@@ -5,9 +5,10 @@ use std::path::{Component, Path, PathBuf};
 use isogloss_kernels::split_seed;
 use isogloss_methods::{LearningRateConfig, Role, Schedule};
 use isogloss_model::{
-    BaseModel, HeadChoice, HeadSpec, LoadReport, LoadedModel, Model, ModelFolder, base_model, load,
-    named_parameters,
+    BaseModel, HeadChoice, HeadSpec, LabelRows, LoadReport, LoadedModel, Model, ModelFolder,
+    base_model, load, named_parameters,
 };
+use serde_json::json;
 
 use super::checkpoint::{self, Checkpoint, SavedMethods};
 use super::environment::Environment;
@@ -50,6 +51,7 @@ impl<'a> Trainer<'a> {
             step_context(plan, run, options, head.as_ref(), &unlabeled, forward_plan)?;
         check_language_adapter(plan, data)?;
         let newest = run.newest_checkpoint()?.map(|(_, folder)| folder);
+        let is_new = newest.is_none();
         let Checkpoint { loaded, optimizer, progress, methods } =
             checkpoint(plan, options, head.as_ref(), &context.plan, newest.as_deref())?;
         let LoadedModel { model, config_json, report, .. } = loaded;
@@ -86,7 +88,7 @@ impl<'a> Trainer<'a> {
         let environment =
             Environment::new(&options.device_info, recipe, [n_parameters, n_trainable]);
         run.write_json("environment.json", &environment)?;
-        let log = MetricsLog::open(run.metrics(), progress.log_len)?;
+        let log = log(run, &progress, is_new.then_some(rows))?;
         Ok(Self {
             plan,
             run,
@@ -111,6 +113,21 @@ impl<'a> Trainer<'a> {
             subnetworks,
         })
     }
+}
+
+/// Opens the metrics log; that of a new run begins with the label rows of the head, if the model had
+/// one.
+fn log(
+    run: &RunFolder,
+    progress: &Progress,
+    rows: Option<&LabelRows>,
+) -> Result<MetricsLog, Error> {
+    let mut log = MetricsLog::open(run.metrics(), progress.log_len)?;
+    if let Some(rows) = rows.filter(|rows| **rows != LabelRows::default()) {
+        let LabelRows { kept, moved, drawn } = rows;
+        log.write(&json!({ "kind": "head", "kept": kept, "moved": moved, "drawn": drawn }))?;
+    }
+    Ok(log)
 }
 
 /// Loads the newest checkpoint; without one, initializes a new model before its first step.

@@ -11,7 +11,7 @@ use super::event::Event;
 use super::trainer::Trainer;
 use crate::ground::seeds;
 use crate::recipe::AdapterRecipe;
-use crate::tools::fisher::Measures;
+use crate::tools::fisher::fun_traces;
 use crate::{Error, FisherEstimator, MeasureOptions};
 
 impl Trainer<'_> {
@@ -61,7 +61,8 @@ impl Trainer<'_> {
     }
 
     /// Trace of the Fisher information by layer (FUN schedule): over the parameters that are
-    /// unfrozen with each layer, on a random sample of the training examples, without dropout.
+    /// unfrozen with each layer, on a random sample of the training examples, without dropout and
+    /// through the subnetwork that each source has at this step.
     fn layer_traces(&self) -> Result<Vec<f64>, Error> {
         let recipe = self.plan.recipe();
         let n_layers = self.model().encoder.config().num_hidden_layers;
@@ -84,10 +85,18 @@ impl Trainer<'_> {
             seed: split_seed(split_seed(recipe.seed, seeds::UNFREEZING), step),
         };
         let train = &data.corpus.train;
-        let subnetwork = self.subnetworks.as_ref().map(|of| of.for_language(&train.language));
-        let subnetwork = subnetwork.transpose()?.flatten();
-        let measures = Measures::take(&model, train, subnetwork, &self.options.device, &options)?;
-        let block = |name: &str| measures.fisher.blocks.get(name).copied().unwrap_or_default();
+        let masks: Option<Vec<_>> =
+            self.subnetworks.as_ref().map(|subnetworks| subnetworks.source_subnetworks().collect());
+        let parts: Vec<_> = match &masks {
+            Some(masks) => {
+                let masks = masks.iter().map(|of| Some(*of));
+                data.corpus.parts.iter().cloned().zip(masks).collect()
+            }
+            None => vec![(0..train.features.len(), None)],
+        };
+        let device = &self.options.device;
+        let blocks = fun_traces(&model, train, &parts, device, &options, fun.estimator)?;
+        let block = |name: &str| blocks.get(name).copied().unwrap_or_default();
         let mut traces: Vec<f64> = (0..n_layers).map(|n| block(&format!("layers.{n}"))).collect();
         traces[0] += block("invertible_adapters");
         Ok(traces)

@@ -58,10 +58,11 @@ impl DeviceBatch {
         Ok(Self { seed, language: batch.language, texts, links: batch.links })
     }
 
-    /// Number of masked tokens for masked language modelling.
-    pub(super) fn n_masked(&self) -> usize {
+    /// Sample size (fairseq): the sentences of a text and the masked tokens of all texts.
+    pub(super) fn sample_size(&self, text: TextView) -> usize {
+        let [n_sentences, _] = self.text(text).input.attention_mask.dims();
         let masked = self.texts.iter().filter_map(|text| text.masked.as_ref());
-        masked.map(|positions| positions.dims()[0]).sum()
+        n_sentences + masked.map(|positions| positions.dims()[0]).sum::<usize>()
     }
 
     /// The index of a text.

@@ -70,7 +70,7 @@ impl StepContext {
             sentences,
             links: batch.links.clone(),
             projections: self.projections(model),
-            n_masked: batch.n_masked(),
+            sample_size: self.plan.sample_text().map(|text| batch.sample_size(text)),
         };
         let input = self.states.add_negative_queues(StepInput::new(outputs).with_pairs(pairs));
         Forward { input, noised_models, leaves }

@@ -122,6 +122,11 @@ impl ForwardPlan {
         views.any(|view| view.role == Role::Teacher && view.text.is_of_task())
     }
 
+    /// The text whose sentences, together with the masked tokens, are the sample size of a batch.
+    pub(crate) fn sample_text(&self) -> Option<TextView> {
+        self.needs().find_map(|needs| needs.sample_text)
+    }
+
     /// Size of the largest negative queue (MoCo), in keys.
     pub(crate) fn negative_queue(&self) -> Option<usize> {
         self.needs().filter_map(|needs| needs.negative_queue).max()

@@ -65,16 +65,16 @@ impl FrozenCache {
         }
         let n_values = starts[starts.len() - 1] * width;
         let n_bytes = (n_values * size_of::<f32>()) as f64;
-        let room = |gib: f64| (gib * GIB / n_bytes) as usize;
+        let [in_memory, on_disk] = recipe.cache_gib().map(|gib| (gib * GIB / n_bytes) as usize);
         let mut this = Self { layers: BTreeMap::new(), starts, width, problem: None };
         let mut cached = CachedLayers::default();
         for layer in layers {
-            if cached.in_memory < room(recipe.memory_gib) {
+            if cached.in_memory < in_memory {
                 cached.in_memory += 1;
                 this.layers.insert(*layer, Store::Memory(vec![0.0; n_values]));
                 continue;
             }
-            if cached.on_disk < room(recipe.disk_gib) {
+            if cached.on_disk < on_disk {
                 // Training goes on without the cache if the disk cannot be written to.
                 match tempfile::tempfile_in(folder) {
                     Ok(file) => {

@@ -1,9 +1,11 @@
 //! Fisher information and sharpness (flatness of the loss) of a model, and the cosine between the
 //! gradients of languages.
 
+mod fun;
+
 use std::collections::BTreeMap;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use isogloss_kernels::split_seed;
 use isogloss_methods::{
     Gradients, IGNORE_INDEX, Subnetwork, block_of, cross_entropy, part_of, random_direction,
@@ -13,6 +15,7 @@ use isogloss_model::{ForwardOptions, Model, ModelInput};
 use isogloss_text::{Targets, sequential_by_length};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::fun::fun_traces;
 use crate::error::{DataError, ToolError};
 use crate::ground::tensors::integers;
 use crate::recipe::{FisherEstimator, MeasureOptions};
@@ -131,20 +134,30 @@ impl Batches {
         device: &Device,
         options: &MeasureOptions,
     ) -> Result<Self, Error> {
-        let mut order: Vec<usize> = (0..set.features.len()).collect();
-        order.sort_by_key(|index| split_seed(options.seed, *index as u64));
-        order.truncate(options.n_examples.unwrap_or(usize::MAX));
-        let lengths = set.lengths();
-        let chosen: Vec<usize> = order.iter().map(|index| lengths[*index]).collect();
         // The other estimators need a separate gradient for each row.
         let batch_size = match options.estimator {
             FisherEstimator::Sampled => options.batch_size,
             FisherEstimator::Empirical | FisherEstimator::Exact => 1,
         };
+        let examples = chosen(set.features.len(), options);
+        Self::for_examples(model, set, subnetwork, &examples, device, batch_size)
+    }
+
+    /// Batches of some examples, in the order of their lengths.
+    fn for_examples(
+        model: &Model,
+        set: &LabeledSet,
+        subnetwork: Option<&Subnetwork>,
+        examples: &[usize],
+        device: &Device,
+        batch_size: usize,
+    ) -> Result<Self, Error> {
+        let all = set.lengths();
+        let lengths: Vec<usize> = examples.iter().map(|index| all[*index]).collect();
         let device = device.clone().autodiff();
         let mut batches = Vec::new();
-        for chosen in sequential_by_length(&chosen, batch_size) {
-            let indices: Vec<usize> = chosen.into_iter().map(|index| order[index]).collect();
+        for batch in sequential_by_length(&lengths, batch_size) {
+            let indices: Vec<usize> = batch.into_iter().map(|index| examples[index]).collect();
             let (batch, input) = set.batch(&indices, model.encoder.config(), &device)?;
             let targets = match batch.targets {
                 Targets::None => Vec::new(),
@@ -159,7 +172,7 @@ impl Batches {
         let n_rows = targets.filter(|target| is_counted(target)).count();
         let subnetwork = subnetwork.map(|of| of.mask(&device));
         let pass = ForwardOptions { subnetwork, ..ForwardOptions::evaluation() };
-        Ok(Self { batches, pass, n_examples: order.len(), n_rows })
+        Ok(Self { batches, pass, n_examples: examples.len(), n_rows })
     }
 
     fn fisher(&self, model: &Model, options: &MeasureOptions) -> FisherTrace {
@@ -174,17 +187,11 @@ impl Batches {
             let rows = targets.iter().enumerate().filter(|(_, target)| is_counted(target));
             match options.estimator {
                 FisherEstimator::Sampled => {
-                    let drawn =
-                        sample_labels(logits.clone(), split_seed(options.seed, index as u64));
-                    let only = |(label, target): (i32, &i32)| {
-                        if is_counted(target) { label } else { IGNORE_INDEX }
-                    };
-                    let labels: Vec<i32> = drawn.into_iter().zip(targets).map(only).collect();
+                    let seed = split_seed(options.seed, index as u64);
+                    let labels = sample_labels(logits.clone(), seed);
                     let n_rows = rows.count() as f64;
-                    let loss =
-                        cross_entropy(logits.clone(), integers(labels, &logits.device()), 0.0);
                     // n ‖ḡ‖² estimates the trace of one row; it counts for n rows.
-                    add(&Gradients::from_loss(&loss, model), n_rows * n_rows);
+                    add(&gradients_at(model, logits, labels, targets), n_rows * n_rows);
                 }
                 FisherEstimator::Empirical => {
                     for (row, target) in rows {
@@ -247,6 +254,22 @@ impl Batches {
         }
         (total, gradients)
     }
+}
+
+/// Examples to measure: the first of an order drawn from the seed.
+fn chosen(n: usize, options: &MeasureOptions) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by_key(|index| split_seed(options.seed, *index as u64));
+    order.truncate(options.n_examples.unwrap_or(usize::MAX));
+    order
+}
+
+/// The gradient of the mean of `-log p(label)` over the rows that have a target.
+fn gradients_at(model: &Model, logits: Tensor<2>, labels: Vec<i32>, targets: &[i32]) -> Gradients {
+    let only = |(label, target): (i32, &i32)| if is_counted(target) { label } else { IGNORE_INDEX };
+    let labels: Vec<i32> = labels.into_iter().zip(targets).map(only).collect();
+    let labels = integers(labels, &logits.device());
+    Gradients::from_loss(&cross_entropy(logits, labels, 0.0), model)
 }
 
 /// The probability of a label in a row, and the gradient of its `-log`.

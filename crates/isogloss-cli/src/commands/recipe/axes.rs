@@ -69,8 +69,8 @@ pub(super) fn axes() -> [Axis; 8] {
         },
         Axis {
             title: "Updates",
-            how: "how the gradients of a step become one; tables [update.KEY], of which one makes the \
-                  gradient, and fisher_penalty adds to it",
+            how: "how the gradients of a step become one; tables [update.KEY], which nest: one makes the \
+                  gradient, sam or asam takes it elsewhere, and fisher_penalty adds to it",
             entry: "update",
             rows: updates(),
         },

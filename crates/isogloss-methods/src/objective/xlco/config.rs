@@ -41,13 +41,13 @@ pub struct XlcoConfig {
     pub projection: bool,
     /// Whether embeddings are L2-normalized. Without it, dot products of wide models grow large.
     pub normalized: bool,
-    /// Mixup: whether two pairs are concatenated, in any order on each side, before the contrast.
-    /// With this or `masked`, the language of the query is drawn for each pair; without either, the
+    /// Mixup: whether every two pairs are concatenated, in any order on each side, before the
+    /// contrast, which then is over half as many texts. With this or `masked`, the language of the query is drawn for each pair; without either, the
     /// left sentence is the query.
     pub mixup: bool,
     /// Whether the contrasted texts are masked, as for masked language modeling.
     pub masked: bool,
-    /// Weight of the loss beside masked language modeling.
+    /// Loss weighting beside masked language modeling.
     pub weighting: XlcoWeighting,
 }
 
@@ -73,6 +73,12 @@ impl XlcoConfig {
     pub(super) fn contrast_texts(&self) -> Option<ContrastTexts> {
         let texts = ContrastTexts { mixup: self.mixup, masked: self.masked };
         (self.mixup || self.masked).then_some(texts)
+    }
+
+    /// The text whose sentences are counted beside masked tokens, if the weighting does so.
+    pub(super) fn sample_text(&self) -> Option<TextView> {
+        let counts = self.weighting == XlcoWeighting::FairseqTokenNormalized;
+        counts.then(|| self.sides()[0].text)
     }
 
     /// Views of queries and keys.
@@ -106,11 +112,12 @@ impl XlcoConfig {
     }
 }
 
-/// Loss weighting: the factor of the mean over sentence pairs, beside masked language modeling.
+/// Loss weighting: the factors of the mean over sentence pairs and of the means over masked tokens.
 ///
 /// # Source
 /// InfoXLM's paper adds up its losses; its code sums them over pairs and over masked tokens and
-/// divides the total by the number of both, so that the contrastive loss has little weight.
+/// divides the total by the number of both, so that the contrastive loss has little weight. Theirs
+/// are the numbers of a whole step, here they are those of each accumulated batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum XlcoWeighting {
@@ -119,20 +126,20 @@ pub enum XlcoWeighting {
     PerSample,
     /// Factor `n_pairs`: the sum over pairs.
     PaperSum,
-    /// Factor `n_pairs / (n_pairs + n_masked)`; the mean over masked tokens is to have the weight
-    /// `n_masked / (n_pairs + n_masked)` beside it.
+    /// Sum over pairs and masked tokens, divided by the number of both: the factor
+    /// `n_pairs / (n_pairs + n_masked)` here, and in `mmlm` and `tlm` beside it their own number of
+    /// masked tokens in the place of `n_pairs`, where `n_masked` is that of both.
     FairseqTokenNormalized,
 }
 
 impl XlcoWeighting {
-    /// Factor for a batch of `n_pairs` pairs and `n_masked` masked tokens; zero without pairs.
-    pub fn factor(self, n_pairs: usize, n_masked: usize) -> f64 {
-        let n = n_pairs as f64;
+    /// Factor of the mean over `n_pairs` pairs of a step; zero without pairs.
+    pub(super) fn factor(self, n_pairs: usize, input: &StepInput) -> f64 {
         match self {
             _ if n_pairs == 0 => 0.0,
             Self::PerSample => 1.0,
-            Self::PaperSum => n,
-            Self::FairseqTokenNormalized => n / (n + n_masked as f64),
+            Self::PaperSum => n_pairs as f64,
+            Self::FairseqTokenNormalized => input.sample_share(n_pairs),
         }
     }
 }
@@ -140,14 +147,19 @@ impl XlcoWeighting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::step::PairInput;
 
     #[test]
     fn weights_of_eight_pairs_beside_two_dozen_masked_tokens() {
-        let factor = |weighting: XlcoWeighting| weighting.factor(8, 24);
+        let pairs = PairInput { sample_size: Some(8 + 24), ..PairInput::default() };
+        let input = StepInput::default().with_pairs(pairs);
+        let factor = |weighting: XlcoWeighting| weighting.factor(8, &input);
         assert_eq!(factor(XlcoWeighting::PerSample), 1.0);
         assert_eq!(factor(XlcoWeighting::PaperSum), 8.0);
         assert_eq!(factor(XlcoWeighting::FairseqTokenNormalized), 0.25);
-        assert_eq!(XlcoWeighting::FairseqTokenNormalized.factor(8, 0), 1.0);
-        assert_eq!(XlcoWeighting::FairseqTokenNormalized.factor(0, 0), 0.0);
+        assert_eq!(XlcoWeighting::FairseqTokenNormalized.factor(0, &input), 0.0);
+        // The shares of 8 tokens of MMLM and 16 of TLM.
+        assert_eq!([8, 16].map(|n| input.sample_share(n)), [0.25, 0.5]);
+        assert_eq!(StepInput::default().sample_share(8), 1.0);
     }
 }

@@ -1,0 +1,97 @@
+//! Adaptive sharpness-aware minimization (ASAM, Kwon et al. 2021).
+
+use burn::module::Param;
+use burn::tensor::Tensor;
+use isogloss_model::{Model, ParamVisitor, visit_parameters};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::rule::{UpdateMethod, UpdatePlace};
+use super::sam::{Ascent, AscentStep};
+use crate::faults::{Faults, positive, zero_or_more};
+use crate::gradients::Gradients;
+use crate::method::{Method, MethodInfo, options};
+
+/// Adaptive sharpness-aware minimization (ASAM): the gradient at `θ + ρ T² g / ‖T g‖`, where g is
+/// the gradient at θ, and T is `|θ| + η`, or 1 for biases. The neighborhood is wider where weights
+/// are large, so that it does not depend on their scale.
+///
+/// It combines as [`SamConfig`](super::SamConfig) does, and replaces it.
+///
+/// # Source
+/// Kwon et al. 2021, arXiv:2102.11600, eq. 8, with the defaults of the authors' code, which has
+/// `T = 1` for parameters whose names lack "weight".
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AsamConfig {
+    /// ρ, the radius of the neighborhood, relative to the sizes of the weights.
+    pub rho: f64,
+    /// η, added to the sizes of the weights.
+    pub eta: f64,
+}
+
+impl Default for AsamConfig {
+    fn default() -> Self {
+        Self { rho: 0.5, eta: 0.01 }
+    }
+}
+
+impl Method for AsamConfig {
+    const INFO: MethodInfo = MethodInfo {
+        key: "asam",
+        title: "Adaptive sharpness-aware minimization (ASAM)",
+        paper: "Kwon et al. 2021, arXiv:2102.11600",
+        formula: "∇L(θ + ρ T² g / ‖T g‖), g = ∇L(θ), T = |θ| + η for weights, 1 for biases",
+        needs: &[],
+        file: file!(),
+        required: &[],
+        example: || options(Self::default()),
+    };
+
+    fn faults(&self) -> Faults {
+        positive("rho", self.rho).into_iter().chain(zero_or_more("eta", self.eta)).collect()
+    }
+}
+
+impl UpdateMethod for AsamConfig {
+    fn key(&self) -> &'static str {
+        Self::INFO.key
+    }
+
+    fn place(&self) -> UpdatePlace {
+        UpdatePlace::Ascent
+    }
+}
+
+impl Ascent for AsamConfig {
+    fn step(&self, model: &Model, gradients: Gradients) -> AscentStep {
+        let (scaled, direction) = (Gradients::default(), Gradients::default());
+        let mut scaling = Scaling { eta: self.eta, gradients, scaled, direction };
+        visit_parameters(model, &mut scaling);
+        let factor = self.rho / scaling.scaled.global_norm();
+        AscentStep { direction: scaling.direction, factor }
+    }
+}
+
+/// Gradients scaled by T once, and twice.
+struct Scaling {
+    eta: f64,
+    gradients: Gradients,
+    scaled: Gradients,
+    direction: Gradients,
+}
+
+impl ParamVisitor for Scaling {
+    fn visit<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
+        let Some(gradient) = self.gradients.remove(path) else { return };
+        let (mut once, mut twice) = (gradient.clone(), gradient);
+        if !path.ends_with("bias") {
+            let sizes = param.val().without_autodiff().abs() + self.eta;
+            let sizes = sizes.reshape([once.dims()[0]]);
+            once = once * sizes.clone();
+            twice = once.clone() * sizes;
+        }
+        self.scaled.add(path.to_owned(), once);
+        self.direction.add(path.to_owned(), twice);
+    }
+}
