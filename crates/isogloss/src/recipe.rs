@@ -6,6 +6,7 @@
 
 mod adapter;
 mod aligner;
+mod centring;
 mod check;
 mod data;
 mod extends;
@@ -38,6 +39,7 @@ use serde::{Deserialize, Serialize};
 
 pub use adapter::{AdapterRecipe, BottleneckRecipe, adapters};
 pub use aligner::AlignerRecipe;
+pub use centring::CentringRecipe;
 pub use data::{DataRecipe, Splits};
 pub use few_shot::FewShotRecipe;
 pub use frozen::FrozenRecipe;
@@ -124,6 +126,9 @@ pub struct Recipe {
     /// Few-shot fine-tuning in each target language, after training.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub few_shot: Option<FewShotRecipe>,
+    /// Language centring of the finished model, from unlabeled text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub centring: Option<CentringRecipe>,
 }
 
 impl Default for Recipe {
@@ -151,6 +156,7 @@ impl Default for Recipe {
             training: TrainingRecipe::default(),
             measure: None,
             few_shot: None,
+            centring: None,
         }
     }
 }
@@ -211,6 +217,9 @@ impl Recipe {
         }
         if let Some(few_shot) = &self.few_shot {
             few_shot.check(faults);
+        }
+        if let Some(centring) = &self.centring {
+            centring.check(faults);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Training runs: fine-tuning and evaluation of a model by a plan, in a run folder.
 
 mod adapter;
+mod centring;
 mod checkpoint;
 mod data_files;
 mod device_failure;

@@ -15,6 +15,7 @@ use crate::wording::print_data_report;
 
 pub(crate) fn run(args: &SubnetworkArgs) -> anyhow::Result<End> {
     let labeled = Labeled::read(&args.model, &args.labeled)?;
+    labeled.print_not_centered();
     let split = args.importance_split.as_deref().or(args.labeled.split.as_deref());
     let train = labeled.sets_of(&args.labeled, split)?;
     // Examples that are both scored and measured on count once.
@@ -40,6 +41,7 @@ pub(crate) fn run(args: &SubnetworkArgs) -> anyhow::Result<End> {
             batch_size: args.batch_size,
             device: &labeled.device.device,
             subnetwork: None,
+            centring: None,
         };
         let pruned = find_subnetwork(&evaluator, train, dev, options)?;
         write_subnetwork(&args.out.join(format!("{}.toml", dev.language)), &pruned.subnetwork)?;

@@ -22,6 +22,7 @@ pub(super) fn check(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     if recipe.data.unseen_labels == Unseen::Keep && recipe.task.target() != Some(TargetKind::Tree) {
         faults.add("data.unseen_labels", "\"keep\" is for parsing; use \"error\" or \"skip\"");
     }
+    centring(recipe, faults);
     several_sources(recipe, faults);
     subnetworks(recipe, faults);
     adapters(recipe, faults);
@@ -87,6 +88,7 @@ fn without_labels(recipe: &Recipe, task: &dyn UnlabeledTask, faults: &mut Recipe
     let needs_labels = [
         ("measure", recipe.measure.is_some()),
         ("few_shot", recipe.few_shot.is_some()),
+        ("centring", recipe.centring.is_some()),
         ("guided_dropout", recipe.guided_dropout.is_some()),
         ("update.fisher_penalty", recipe.update.fisher_penalty.is_some()),
         ("schedule.fun", recipe.schedule.fun.is_some()),
@@ -117,6 +119,25 @@ fn treebank(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     for (entry, _) in of_one_label.iter().filter(|(_, is_there)| *is_there) {
         let problem = "needs a task with one label a row; a parser says several things of a word";
         faults.add(entry, problem);
+    }
+}
+
+/// Language centring is of the classifier of the finished model alone.
+fn centring(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
+    if recipe.centring.is_none() {
+        return;
+    }
+    if recipe.task.target() == Some(TargetKind::Tree) {
+        faults.add(
+            "centring",
+            "a parser has no features to center; it is for classifiers and taggers",
+        );
+    }
+    if recipe.few_shot.is_some() {
+        faults.add(
+            "centring",
+            "[few_shot] learns from features that are not moved; leave one of them out",
+        );
     }
 }
 

@@ -41,7 +41,7 @@ impl Trainer<'_> {
         Ok(exchanged.transpose()?.flatten())
     }
 
-    /// The evaluator of a model in a language.
+    /// The evaluator of a model in a language, without centring.
     pub(super) fn evaluator<'b>(
         &'b self,
         model: &'b Model,
@@ -56,6 +56,7 @@ impl Trainer<'_> {
             batch_size: self.plan.recipe().training.evaluation_batch_size,
             device: &self.options.device,
             subnetwork: subnetwork.transpose()?.flatten(),
+            centring: None,
         })
     }
 }

@@ -1,0 +1,74 @@
+//! `isogloss centring`: language centring of a finished model, estimated from unlabeled text.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use isogloss::text::Language;
+use isogloss::{CENTRING, Centring, CentringBy, CentringOptions, Predictor, estimate_centring};
+use serde_json::{Value, json};
+
+use super::{End, model_folder_for};
+use crate::args::CentringArgs;
+
+pub(crate) fn run(args: &CentringArgs) -> anyhow::Result<End> {
+    let device = args.model.device.open()?;
+    let folder = model_folder_for(&device, &args.model.model, &args.model.hub)?;
+    ensure!(
+        Path::new(&args.model.model).is_dir(),
+        "{}: centring is stored in the folder of the model; copy this one to a folder of yours",
+        args.model.model
+    );
+    let named = |path: &PathBuf| {
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let language: Language = stem.unwrap_or_default().parse().with_context(|| {
+            format!("{}: expected a file named after its language", path.display())
+        })?;
+        Ok::<_, anyhow::Error>((language, path.clone()))
+    };
+    let files = args.files.iter().map(named).collect::<anyhow::Result<Vec<_>>>()?;
+    let CentringArgs { by, limit, batch_size, .. } = *args;
+    let options = CentringOptions { by, limit, batch_size };
+    let centring = estimate_centring(&folder, &files, &args.source, options, &device.device)?;
+    let path = folder.path.join(CENTRING);
+    if args.model.json {
+        let mut summary = summary(&centring);
+        summary["path"] = json!(path);
+        println!("{summary}");
+    } else {
+        println!("centring  {}", in_words(&centring));
+        println!("wrote     {}", path.display());
+    }
+    Ok(End::Done)
+}
+
+/// The rows that a centring is estimated from, as JSON.
+pub(super) fn summary(centring: &Centring) -> Value {
+    let languages = centring.languages.iter();
+    let n_rows: serde_json::Map<_, _> =
+        languages.map(|(language, of)| (language.to_string(), json!(of.n))).collect();
+    json!({
+        "by": centring.by, "sources": centring.sources, "n_source_rows": centring.source.n,
+        "n_rows": n_rows,
+    })
+}
+
+/// A centring in words.
+pub(super) fn in_words(centring: &Centring) -> String {
+    let by = match centring.by {
+        CentringBy::Mean => "by the mean",
+        CentringBy::MeanAndDeviation => "by mean and deviation",
+    };
+    let sources: Vec<_> = centring.sources.iter().map(ToString::to_string).collect();
+    let languages = centring.languages.iter();
+    let languages: Vec<_> = languages.map(|(tag, of)| format!("{tag} ({})", of.n)).collect();
+    let (sources, n) = (sources.join(", "), centring.source.n);
+    format!("{by} onto {sources} ({n} vectors): {}", languages.join(", "))
+}
+
+/// Prints that a language has no centring in a model that has one of others.
+pub(super) fn print_if_not_centered(predictor: &Predictor, folder: &Path, language: &Language) {
+    if predictor.centring().is_some_and(|centring| !centring.has(language)) {
+        let path = folder.join(CENTRING);
+        eprintln!("{}: not of {language}, whose vectors stay as they are", path.display());
+    }
+}
