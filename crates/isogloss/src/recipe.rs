@@ -39,7 +39,7 @@ use serde::{Deserialize, Serialize};
 
 pub use adapter::{AdapterRecipe, BottleneckRecipe, adapters};
 pub use aligner::AlignerRecipe;
-pub use centring::CentringRecipe;
+pub use centring::{CentringRecipe, after_training};
 pub use data::{DataRecipe, Splits};
 pub use few_shot::FewShotRecipe;
 pub use frozen::FrozenRecipe;

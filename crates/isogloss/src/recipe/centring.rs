@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use isogloss_methods::MethodInfo;
 use isogloss_text::{Language, LanguagePattern};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{Languages, RecipeFaults};
 use crate::Error;
@@ -30,6 +32,20 @@ pub struct CentringRecipe {
     /// Maximum number of texts of each language, spread evenly over its file; all if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+}
+
+/// Method registry of what is done with the selected model before it is scored.
+pub fn after_training() -> &'static [MethodInfo] {
+    &[MethodInfo {
+        key: "centring",
+        title: "Language centring (mean-centering)",
+        paper: "Libovický et al. 2020, arXiv:2004.05160",
+        formula: "z - μ_l + μ_source, or (z - μ_l) σ_source / σ_l + μ_source, of the classifier's inputs z",
+        needs: &[],
+        file: "crates/isogloss/src/task/centring.rs",
+        required: &["path"],
+        example: || json!({ "path": "texts/{language}.txt", "languages": "all", "by": "mean" }),
+    }]
 }
 
 impl CentringRecipe {
