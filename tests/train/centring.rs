@@ -8,31 +8,13 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use isogloss::model::{ModelFolder, load_bytes};
-use isogloss::text::{Content, Format, Language, ReadOptions, Tokenizer};
+use isogloss::text::{Format, Language, ReadOptions, Tokenizer};
 use isogloss::{
     CENTRING, Centring, CentringBy, CentringOptions, Evaluator, LanguageResult, Plan, Prediction,
     Predictor, TextEncoder, compress, estimate_centring,
 };
 use isogloss_tests::Fixture;
 use isogloss_tests::runs::{LANGUAGES, Workshop, plan_of};
-
-/// Texts of the training splits of a workshop, as `texts/{language}.txt`.
-fn write_texts(shop: &Workshop) -> Vec<Vec<String>> {
-    fs::create_dir(shop.path("texts")).unwrap();
-    let texts = LANGUAGES.map(|language| {
-        let path = shop.path(&format!("data/{language}.jsonl"));
-        let options = ReadOptions::new(Format::Jsonl).with_split("train");
-        let examples = isogloss::text::read_file(&path, &options).unwrap();
-        let texts = examples.into_iter().map(|example| match example.content {
-            Content::Text { text, .. } => text,
-            other => panic!("running text: {other:?}"),
-        });
-        let texts: Vec<String> = texts.collect();
-        fs::write(shop.path(&format!("texts/{language}.txt")), texts.join("\n")).unwrap();
-        texts
-    });
-    texts.to_vec()
-}
 
 fn tables(shop: &Workshop, fields: &str) -> String {
     format!("[centring]\npath = {:?}\n{fields}\n", shop.path("texts/{language}.txt"))
@@ -99,7 +81,7 @@ fn best_probability((weight, bias): &(Vec<Vec<f64>>, Vec<f64>), z: &[f64]) -> f6
 #[test]
 fn vectors_are_moved_by_the_moments_of_their_language() {
     let shop = Workshop::new();
-    let texts = write_texts(&shop);
+    let texts = shop.write_texts();
     for by in ["mean", "mean_and_deviation"] {
         let run = shop.run(by);
         shop.finish(&centred_plan(&shop, &format!("by = {by:?}")), &run);
@@ -156,7 +138,7 @@ fn evaluated(predictor: &Predictor, path: &Path, language: &str) -> LanguageResu
 #[test]
 fn a_run_is_scored_as_its_model_is_everywhere() {
     let shop = Workshop::new();
-    write_texts(&shop);
+    shop.write_texts();
     let tagging = |units: &str| format!("[task.tagging]\nunits = {units:?}\n");
     for (name, task) in
         [("texts", String::new()), ("words", tagging("word")), ("subwords", tagging("subword"))]
@@ -207,7 +189,7 @@ fn a_run_is_scored_as_its_model_is_everywhere() {
 #[test]
 fn a_compressed_model_keeps_its_centring() {
     let shop = Workshop::new();
-    write_texts(&shop);
+    shop.write_texts();
     let run = shop.run("whole");
     shop.finish(&centred_plan(&shop, "languages = [\"de\"]"), &run);
     let out = shop.path("small");
@@ -219,7 +201,7 @@ fn a_compressed_model_keeps_its_centring() {
 #[test]
 fn a_run_without_the_texts_of_a_language_does_not_begin() {
     let shop = Workshop::new();
-    write_texts(&shop);
+    shop.write_texts();
     let text = |language: &str| -> PathBuf { shop.path(&format!("texts/{language}.txt")) };
     let refused = |fields: &str| {
         let run = shop.run("refused");

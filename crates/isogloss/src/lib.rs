@@ -77,8 +77,8 @@ pub use recipe::{
     FisherEstimator, FrozenRecipe, HeadReuse, LanguageAdapterRecipe, LanguageExchange, Languages,
     MeasureOptions, MeasureRecipe, ModelRecipe, MonolingualRecipe, ObjectiveRecipe,
     OptimizerRecipe, PairsRecipe, Plan, Recipe, Splits, SubnetworksRecipe, TeacherRecipe,
-    TrainingRecipe, UnseenLanguage, adapters, after_training, recipe_schema, schema_with_required,
-    views,
+    TrainingRecipe, UnlabeledRecipe, UnseenLanguage, adapters, after_training, recipe_schema,
+    schema_with_required, views,
 };
 pub use run::{Event, Outcome, RunFolder, RunOptions, RunStatus, finetune};
 pub use task::{

@@ -29,6 +29,7 @@ mod schema;
 mod subnetworks;
 mod teacher;
 mod training;
+mod unlabeled;
 mod views;
 
 use isogloss_methods::{GuidedDropoutConfig, ScheduleConfig, UpdateConfig};
@@ -56,6 +57,7 @@ pub use schema::{recipe_schema, schema_with_required};
 pub use subnetworks::{SubnetworksRecipe, UnseenLanguage};
 pub use teacher::TeacherRecipe;
 pub use training::TrainingRecipe;
+pub use unlabeled::UnlabeledRecipe;
 pub use views::views;
 
 use crate::task::{SavedLanguageAdapter, SavedScoring, TaskConfig};
@@ -90,6 +92,9 @@ pub struct Recipe {
     /// Monolingual corpus: unlabeled text, for masked language modelling.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monolingual: Option<MonolingualRecipe>,
+    /// Text of the task without labels, in any language, for consistency, pseudo-labels and entropy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlabeled: Option<UnlabeledRecipe>,
     /// Token masking, for masked language modelling.
     pub masking: MaskingConfig,
     /// Continued pretraining: the path of a recipe that is trained first, with the same model and
@@ -143,6 +148,7 @@ impl Default for Recipe {
             objective: vec![ObjectiveRecipe::default()],
             pairs: None,
             monolingual: None,
+            unlabeled: None,
             masking: MaskingConfig::default(),
             pretrain_recipe: None,
             views: ViewsConfig::default(),
@@ -206,6 +212,9 @@ impl Recipe {
         }
         if let Some(monolingual) = &self.monolingual {
             monolingual.check(faults);
+        }
+        if let Some(unlabeled) = &self.unlabeled {
+            unlabeled.check(faults);
         }
         if let Some(subnetworks) = &self.subnetworks {
             subnetworks.check(faults);

@@ -111,6 +111,9 @@ fn run_plan(
     if let Some(pairs) = &unlabeled.pairs {
         watch(Event::Pairs(&pairs.sets));
     }
+    if let Some(texts) = &unlabeled.texts {
+        watch(Event::Unlabeled(&texts.n_by_language()));
+    }
     tell_other_embeddings(&forward_plan, &options.model_folder, watch)?;
     if let (Some(folder), Some(embedding)) =
         (&options.teacher_folder, forward_plan.only_teacher_embedding())

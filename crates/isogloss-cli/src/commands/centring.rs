@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use isogloss::text::Language;
-use isogloss::{CENTRING, Centring, CentringBy, CentringOptions, Predictor, estimate_centring};
-use serde_json::{Value, json};
+use isogloss::{CENTRING, CentringOptions, Predictor, estimate_centring};
+use serde_json::json;
 
 use super::{End, model_folder_for};
 use crate::args::CentringArgs;
+use crate::wording::{centring_in_words, centring_json};
 
 pub(crate) fn run(args: &CentringArgs) -> anyhow::Result<End> {
     let device = args.model.device.open()?;
@@ -31,38 +32,14 @@ pub(crate) fn run(args: &CentringArgs) -> anyhow::Result<End> {
     let centring = estimate_centring(&folder, &files, &args.source, options, &device.device)?;
     let path = folder.path.join(CENTRING);
     if args.model.json {
-        let mut summary = summary(&centring);
+        let mut summary = centring_json(&centring);
         summary["path"] = json!(path);
         println!("{summary}");
     } else {
-        println!("centring  {}", in_words(&centring));
+        println!("centring  {}", centring_in_words(&centring));
         println!("wrote     {}", path.display());
     }
     Ok(End::Done)
-}
-
-/// The rows that a centring is estimated from, as JSON.
-pub(super) fn summary(centring: &Centring) -> Value {
-    let languages = centring.languages.iter();
-    let n_rows: serde_json::Map<_, _> =
-        languages.map(|(language, of)| (language.to_string(), json!(of.n))).collect();
-    json!({
-        "by": centring.by, "sources": centring.sources, "n_source_rows": centring.source.n,
-        "n_rows": n_rows,
-    })
-}
-
-/// A centring in words.
-pub(super) fn in_words(centring: &Centring) -> String {
-    let by = match centring.by {
-        CentringBy::Mean => "by the mean",
-        CentringBy::MeanAndDeviation => "by mean and deviation",
-    };
-    let sources: Vec<_> = centring.sources.iter().map(ToString::to_string).collect();
-    let languages = centring.languages.iter();
-    let languages: Vec<_> = languages.map(|(tag, of)| format!("{tag} ({})", of.n)).collect();
-    let (sources, n) = (sources.join(", "), centring.source.n);
-    format!("{by} onto {sources} ({n} vectors): {}", languages.join(", "))
 }
 
 /// Prints that a language has no centring in a model that has one of others.

@@ -11,9 +11,9 @@ use isogloss::model::{
 use isogloss::text::Tokenizer;
 use serde_json::json;
 
-use super::centring::{in_words, summary};
 use super::{End, model_folder};
 use crate::args::InspectArgs;
+use crate::wording::{centring_in_words, centring_json};
 
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
     let folder = model_folder(&args.model, &args.hub)?;
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
             "parameters": { "embeddings": embeddings, "layers": layers, "head": head },
             "tokenizer": tokenizer.as_ref().ok().map(|t| json!({ "kind": t.kind(), "n_tokens": t.vocab_size() })),
             "labels": labels, "adapters": loaded.model.encoder.active_adapters(),
-            "peft": peft, "centring": centring.as_ref().map(summary), "unused": loaded.report.unused,
+            "peft": peft, "centring": centring.as_ref().map(centring_json), "unused": loaded.report.unused,
             "unused_files": unused_files, "unused_settings": unused_settings,
         });
         println!("{}", serde_json::to_string_pretty(&value)?);
@@ -108,7 +108,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
         println!("{:<12} {name}, {}", config.kind(), config.size());
     }
     if let Some(centring) = &centring {
-        println!("centring     {}", in_words(centring));
+        println!("centring     {}", centring_in_words(centring));
     }
     if !loaded.report.unused.is_empty() {
         println!("unused       {}", loaded.report.unused.join(", "));

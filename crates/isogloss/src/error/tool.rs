@@ -79,15 +79,6 @@ pub enum ToolError {
         /// The language.
         language: Language,
     },
-    /// A file of examples in place of one of texts.
-    #[error(
-        "{}: expected a file with one text on each line, such as {}; this is one of examples",
-        path.display(), path.with_extension("txt").display()
-    )]
-    NotPlainText {
-        /// The file.
-        path: PathBuf,
-    },
     /// A language without any row to center: no text has a token that carries a tag.
     #[error("{}: no token carries a label", path.display())]
     NoRows {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use isogloss_methods::{Objective, ObjectiveConfig, Role, TextView};
 use isogloss_text::{Format, Unseen};
 
-use super::{Languages, Recipe, RecipeFaults};
+use super::{LanguageExchange, Languages, Recipe, RecipeFaults};
 use crate::task::{HeldOutTable, Supervision, TargetKind, UnlabeledTask};
 
 /// Validates the tables of a recipe against each other.
@@ -23,6 +23,7 @@ pub(super) fn check(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
         faults.add("data.unseen_labels", "\"keep\" is for parsing; use \"error\" or \"skip\"");
     }
     centring(recipe, faults);
+    unlabeled(recipe, faults);
     several_sources(recipe, faults);
     subnetworks(recipe, faults);
     adapters(recipe, faults);
@@ -57,7 +58,9 @@ pub(super) fn added_objective(
 
 /// The recipe must provide the inputs of an objective: labels, views and texts.
 fn inputs(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String)) {
-    if !recipe.task.is_labeled() && !method.needs().is_unlabeled() {
+    let reads_labels = !method.needs().is_unlabeled();
+    let reads_head = method.needs().views.iter().any(|view| view.text.is_unlabeled());
+    if !recipe.task.is_labeled() && (reads_labels || reads_head) {
         refuse(format!("{} needs a task with labels", method.name()));
     }
     views(recipe, method, refuse);
@@ -141,6 +144,27 @@ fn centring(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     }
 }
 
+/// Unlabeled text is of a task with labels, and runs through the model that the source language has.
+fn unlabeled(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
+    if recipe.unlabeled.is_none() {
+        return;
+    }
+    match recipe.task.target() {
+        None => faults.add("unlabeled", "needs a task with labels"),
+        Some(TargetKind::Tree) => {
+            let problem = "a parser learns from trees alone; it is for classifiers and taggers";
+            faults.add("unlabeled", problem);
+        }
+        Some(TargetKind::Class | TargetKind::Tag(_)) => {}
+    }
+    let adapter = recipe.language_adapter.as_ref();
+    if adapter.is_some_and(|table| table.evaluation != LanguageExchange::Source) {
+        let problem = "its languages are read with the language adapter of the source; set \
+                       language_adapter.evaluation to \"source\", or leave one of them out";
+        faults.add("unlabeled", problem);
+    }
+}
+
 /// Options for a single source language are refused with several.
 fn several_sources(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     if recipe.data.sources.len() < 2 {
@@ -197,7 +221,11 @@ fn check_gradient_accumulation(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
 fn views(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String)) {
     for view in method.needs().views {
         let missing = match view.text {
-            TextView::SubwordSampled if recipe.views.subword_sampled.is_none() => "subword_sampled",
+            TextView::SubwordSampled | TextView::UnlabeledSubwordSampled
+                if recipe.views.subword_sampled.is_none() =>
+            {
+                "subword_sampled"
+            }
             TextView::CodeSwitched if recipe.views.code_switched.is_none() => "code_switched",
             TextView::Translated if recipe.views.translated.is_none() => "translated",
             _ => "",
@@ -238,8 +266,8 @@ fn check_unlabeled_text(recipe: &Recipe, method: &dyn Objective, refuse: &mut dy
     for view in method.needs().views {
         let table = match view.text {
             TextView::Monolingual if recipe.monolingual.is_none() => "monolingual",
-            TextView::Monolingual => continue,
-            text if !text.is_of_task() && recipe.pairs.is_none() => "pairs",
+            text if text.is_unlabeled() && recipe.unlabeled.is_none() => "unlabeled",
+            text if text.is_of_pairs() && recipe.pairs.is_none() => "pairs",
             _ => continue,
         };
         refuse(format!("{} needs a table [{table}]", method.name()));
@@ -265,6 +293,11 @@ fn check_unique_states<'a>(
         refuse(
             "only one objective can keep a momentum encoder, a moving average of the model".into(),
         );
+    }
+    if method.needs().statistics
+        && others.clone().any(|other| other.needs().statistics && other.name() == method.name())
+    {
+        refuse(format!("only one {} can have thresholds by class", method.name()));
     }
     let has_projection = |other: &dyn Objective| other.needs().projection_head.is_some();
     if has_projection(method)

@@ -6,9 +6,10 @@ use isogloss_model::ModelFolder;
 use isogloss_text::Language;
 
 use super::trainer::Trainer;
+use crate::ground::plain_text::read_plain_texts;
 use crate::loader::LabeledLoader;
 use crate::task::Centring;
-use crate::tools::predict::{CentringOptions, estimate_centring, read_texts};
+use crate::tools::predict::{CentringOptions, estimate_centring};
 use crate::{Error, Plan};
 
 /// The files of texts of the recipe's centring, each of which is read, so that a run does not end
@@ -21,7 +22,7 @@ pub(super) fn files(
     let scored = data.corpus.tests.iter().map(|set| &set.language);
     let files = recipe.files(plan.sources(), scored)?;
     for (_, path) in &files {
-        read_texts(path, Some(1))?;
+        read_plain_texts(path, Some(1))?;
     }
     Ok(files)
 }

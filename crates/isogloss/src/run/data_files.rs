@@ -80,6 +80,9 @@ pub(super) fn paths(plan: &Plan) -> Result<BTreeSet<PathBuf>, Error> {
     if let Some(texts) = &recipe.monolingual {
         paths.extend(found(&texts.path, &texts.languages()?)?);
     }
+    if let Some(texts) = &recipe.unlabeled {
+        paths.extend(found(&texts.path, &texts.languages()?)?);
+    }
     if let Some(view) = &recipe.views.code_switched {
         paths.extend(found(&view.dictionaries, &view.languages)?);
     }

@@ -23,6 +23,9 @@ impl Trainer<'_> {
         self.model = None;
         self.optimizer = AdamW::new(self.plan.recipe().optimizer.adamw.clone());
         let centring = self.estimate_centring()?;
+        if let Some(centring) = &centring {
+            watch(Event::Centring(centring));
+        }
         let load = if self.context.plan.needs_lm_head() { load_masked_lm } else { load };
         let chosen = load(&self.run.best(), &HeadChoice::Saved, &self.options.device)?.model;
         if let Some(subnetworks) = self.subnetworks.as_mut().filter(|of| of.are_dynamic()) {

@@ -16,7 +16,7 @@ impl Trainer<'_> {
         model: &Model,
     ) -> Result<BTreeMap<String, LanguageResult>, Error> {
         let Some(task) = self.plan.recipe().task.unlabeled() else { return Ok(BTreeMap::new()) };
-        let UnlabeledLoaders { pairs, blocks } = &self.unlabeled;
+        let UnlabeledLoaders { pairs, blocks, .. } = &self.unlabeled;
         let sets = pairs.iter().flat_map(|pairs| &pairs.sets);
         let blocks = blocks.iter().flat_map(|blocks| &blocks.held_out);
         let held_out = HeldOut {

@@ -26,8 +26,8 @@ use isogloss_text::{
     Tokenizer, TreeError, Unseen, featurize_parsing, whitespace_words,
 };
 
+pub(crate) use centring::copy_centring;
 pub use centring::{CentringOptions, estimate_centring};
-pub(crate) use centring::{copy_centring, read_texts};
 pub use prediction::{LabelProbability, LabelScore, Prediction, TokenPrediction};
 
 /// Inference pipeline: a fine-tuned model with its tokenizer and labels.

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, read_sync};
 use isogloss_model::{ForwardOptions, HeadSpec, Model, ModelFolder};
-use isogloss_text::{Format, Language, read_sentence_file};
+use isogloss_text::Language;
 
 use super::{EncodedTexts, Predictor};
 use crate::Error;
 use crate::error::{ToolError, io};
 use crate::ground::device::read;
 use crate::ground::files::write_atomically;
+use crate::ground::plain_text::read_plain_texts;
 use crate::task::{CENTRING, Centring, CentringBy, FeatureStatistics};
 use crate::tools::subnetwork::read_saved_subnetwork;
 
@@ -44,7 +45,7 @@ pub fn estimate_centring(
     let predictor = Predictor::load(folder, device)?;
     let mut languages = BTreeMap::new();
     for (language, path) in files {
-        let texts = read_texts(path, options.limit)?;
+        let texts = read_plain_texts(path, options.limit)?;
         let exchanged = predictor.exchanged_for(language)?;
         let model = exchanged.as_ref().unwrap_or(&predictor.loaded.model);
         let subnetwork = read_saved_subnetwork(model.encoder.config(), &folder.path, language)?;
@@ -79,18 +80,6 @@ pub(crate) fn copy_centring(folder: &Path, out: &Path) -> Result<(), Error> {
         std::fs::copy(&from, &to).map_err(io(&to))?;
     }
     Ok(())
-}
-
-/// Reads texts, one a line, at most `limit` of them, spread evenly over the file.
-pub(crate) fn read_texts(path: &Path, limit: Option<usize>) -> Result<Vec<String>, Error> {
-    if Format::from_path(path).is_some() {
-        return Err(ToolError::NotPlainText { path: path.to_owned() }.into());
-    }
-    let texts = read_sentence_file(path)?;
-    let n_all = texts.len();
-    let n = limit.map_or(n_all, |limit| limit.min(n_all));
-    let spread = |i: usize| texts[i * n_all / n].clone();
-    Ok((0..n).map(spread).collect())
 }
 
 impl Predictor {
