@@ -29,6 +29,7 @@ fn main() -> anyhow::Result<()> {
         batch_size: 32,
         device: &device.device,
         subnetwork: None,
+        centring: None,
     };
     let mut kept = Vec::new();
     println!("\n{:<10}{:>8}{:>10}{:>10}", "", "heads", "accuracy", "of all");

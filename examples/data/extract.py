@@ -14,6 +14,8 @@ Writes, beside this file,
   English has;
 - sources/{language}.jsonl: the same for several languages of training, English, German and French, as many
   of each split as SOURCES; of four others the test split alone;
+- texts/{language}.txt: commands of the train split of each language, without labels and whatever their label
+  is, as many as TEXTS, evenly spaced, each once and none of those in commands/{language}.jsonl;
 - names/en-{language}.tsv: what CLDR calls an emoji in English and in the language, as many as NAMES,
   evenly spaced, of the names that are no more than three words in English, and not the same in both;
 - names/{language}.txt: the names of that file in the language alone.
@@ -26,7 +28,7 @@ from pathlib import Path
 LANGUAGES = "ar de el en es eu fi fr hi it ko nl pl ru vi zh-CN".split()
 ANNOTATIONS = "downloads/cldr-annotations-full-48-2-0/package/annotations"
 TAGS = {"zh-CN": "zh"}
-EACH, NAMES = 160, 400
+EACH, NAMES, TEXTS = 160, 400, 320
 SEVERAL = "en de fr es hi it ru".split()
 SOURCES = {"train": 480, "dev": 96, "test": 160}
 HERE = Path(__file__).resolve().parent
@@ -66,6 +68,9 @@ def main():
         kept += spaced(tests, EACH)
         lines = (json.dumps(row, ensure_ascii=False) for row in kept)
         write(HERE / "commands" / f"{language}.jsonl", lines)
+        known = {row["text"] for row in kept if row["split"] == "test"}
+        texts = dict.fromkeys(row["text"] for row in rows if row["split"] == "train")
+        write(HERE / "texts" / f"{language}.txt", spaced([text for text in texts if text not in known], TEXTS))
         if language in SEVERAL:
             known = [row for row in rows if row["label"] in labels]
             kept = [row for split, n in SOURCES.items() for row in spaced([r for r in known if r["split"] == split], n)]

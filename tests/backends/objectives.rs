@@ -57,6 +57,10 @@ fn name(config: &ObjectiveConfig) -> &'static str {
         ObjectiveConfig::ModelConsistency(_) => "model_consistency",
         ObjectiveConfig::MeanTeacher(_) => "mean_teacher",
         ObjectiveConfig::FisherPenalty(_) => "fisher_penalty",
+        ObjectiveConfig::Uda(_) => "uda",
+        ObjectiveConfig::PseudoLabels(_) => "pseudo_labels",
+        ObjectiveConfig::EntropyMinimization(_) => "entropy_minimization",
+        ObjectiveConfig::ClassBalance(_) => "class_balance",
         // Losses over vectors: `alignment.rs` compares them.
         ObjectiveConfig::InfoNce(_)
         | ObjectiveConfig::Xlco(_)
@@ -107,13 +111,15 @@ impl Batch {
     }
 
     /// The step input that an objective needs: the second pass stands for every view but the
-    /// original text's, and a teacher's output takes the place of the first.
+    /// first of the original and of the unlabeled text, and a teacher's output takes the place of the first.
     fn step(&self, config: &ObjectiveConfig, leaves: &Leaves) -> StepInput {
         let targets = TensorData::new(self.targets.clone(), [self.n_rows()]);
         let targets = Tensor::<1, Int>::from_data(targets, &leaves.first.device());
         let views = config.init().needs().views;
         let output = |view: View| {
-            let is_first = view == View::ORIGINAL || view.role != Role::Student;
+            let is_first = view == View::ORIGINAL
+                || view == View::student(TextView::Unlabeled)
+                || view.role != Role::Student;
             let logits = if is_first { &leaves.first } else { &leaves.second };
             let output = ModelOutput {
                 hidden_states: Vec::new(),
@@ -179,9 +185,10 @@ fn every_objective_matches_its_formula_in_pytorch() {
             }
         }
     }
-    let all = ["consistency", "cross_entropy", "fisher_penalty", "mean_teacher"];
-    let more = ["model_consistency", "r3f", "r4f", "r_drop"];
-    assert_eq!(seen, all.into_iter().chain(more).collect());
+    let all = ["class_balance", "consistency", "cross_entropy", "entropy_minimization"];
+    let all = all.into_iter().chain(["fisher_penalty", "mean_teacher", "model_consistency"]);
+    let more = ["pseudo_labels", "r3f", "r4f", "r_drop", "uda"];
+    assert_eq!(seen, all.chain(more).collect());
 }
 
 /// Whether a loss has a stop-gradient side, so that finite differences of its value are not its
@@ -190,6 +197,7 @@ fn freezes(config: &ObjectiveConfig) -> bool {
     match config {
         ObjectiveConfig::Consistency(config) => config.gradient != GradientFlow::Both,
         ObjectiveConfig::ModelConsistency(_) | ObjectiveConfig::MeanTeacher(_) => true,
+        ObjectiveConfig::Uda(_) | ObjectiveConfig::PseudoLabels(_) => true,
         _ => false,
     }
 }

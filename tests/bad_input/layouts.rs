@@ -142,6 +142,7 @@ fn words_that_no_token_stands_for_are_predictions_that_miss() {
         batch_size: 1,
         device: &Device::flex(),
         subnetwork: None,
+        centring: None,
     };
     let (gold, predicted) = predictor.predict_all(&set).unwrap();
     let names: Vec<_> = gold[0].iter().map(|id| labels.name(*id as u32).unwrap()).collect();

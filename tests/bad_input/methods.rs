@@ -24,6 +24,40 @@ fn faults_of_methods_have_their_place_in_the_recipe() {
             &["the view code_switched needs a table [views.code_switched]"],
         ),
         (
+            "no text without labels",
+            "[[objective]]\nmethod.cross_entropy = {}\n[[objective]]\nmethod.entropy_minimization = {}\n"
+                .to_owned(),
+            &["entropy_minimization needs a table [unlabeled]"],
+        ),
+        (
+            "no table for the view of text without labels",
+            "[[objective]]\nmethod.uda = {}\n[unlabeled]\npath = \"{language}.txt\"\n".to_owned(),
+            &["the view subword_sampled needs a table [views.subword_sampled]"],
+        ),
+        (
+            "text without labels under a language adapter that is exchanged",
+            "[unlabeled]\npath = \"{language}.txt\"\n[language_adapter]\npath = \"lm/{language}\"\n\
+             [adapter.seq_bn]\n"
+                .to_owned(),
+            &["unlabeled: its languages are read with the language adapter of the source"],
+        ),
+        (
+            "two kinds of thresholds by class",
+            "[[objective]]\nmethod.pseudo_labels = { view = \"second_pass\", confidence.by_class = { momentum = 0.9 } }\n"
+                .repeat(2)
+                + "[unlabeled]\npath = \"{language}.txt\"\n",
+            &["only one pseudo_labels can have thresholds by class"],
+        ),
+        (
+            "a path without the language, and no examples to adapt to",
+            "[few_shot]\n[centring]\npath = \"texts.txt\"\nlimit = 0\n".to_owned(),
+            &[
+                "centring.path: expected {language}",
+                "centring.limit: expected at least 1",
+                "centring: [few_shot] learns from features that are not moved",
+            ],
+        ),
+        (
             "noise that half floats cannot hold",
             noise.to_owned(),
             &["noise.scale: expected a number in (0, 1e4), found"],

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use isogloss::{Outcome, RunStatus};
+use isogloss_tests::copy_folder;
 use isogloss_tests::runs::Workshop;
 use serde_json::json;
 
@@ -204,16 +205,27 @@ fn files_of_pairs_views_and_texts_are_data_too() {
         "epochs = 2\nbatch_size = 8\ncheckpoint_every = 1",
         &format!(
             "{}[[objective]]\nmethod.cross_entropy = {{}}\n[[objective]]\nmethod.realign = {{}}\n\
-             [views]\ncode_switched = {{ dictionaries = {:?}, languages = [\"de\"], rate = 0.5 }}\n",
+             [views]\ncode_switched = {{ dictionaries = {:?}, languages = [\"de\"], rate = 0.5 }}\n\
+             [unlabeled]\npath = {:?}\n[centring]\npath = {:?}\n",
             shop.pairs_table(""),
             shop.path("views/{language}.txt"),
+            shop.path("texts/{language}.txt"),
+            shop.path("moved/{language}.txt"),
         ),
     );
     fs::create_dir(shop.path("views")).unwrap();
     fs::copy(shop.path("dictionaries/en-de.txt"), shop.path("views/de.txt")).unwrap();
+    shop.write_texts();
+    copy_folder(&shop.path("texts"), &shop.path("moved"));
     let run = shop.run("run");
     shop.stop_after(1, &plan, &run);
-    for name in ["pairs/en-xx.tsv", "dictionaries/en-de.txt", "views/de.txt"] {
+    for name in [
+        "pairs/en-xx.tsv",
+        "dictionaries/en-de.txt",
+        "views/de.txt",
+        "texts/xx.txt",
+        "moved/de.txt",
+    ] {
         let path = shop.path(name);
         let more = fs::read_to_string(&path).unwrap() + "on\tan\n";
         let outcome = with_file(&path, Some(more.as_bytes()), || shop.try_finish(&plan, &run));

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod centring;
 mod counts;
 mod language_adapters;
 mod model_folders;

@@ -157,6 +157,22 @@ impl Workshop {
         self
     }
 
+    /// Writes the texts of the training splits without their labels, `texts/{language}.txt`; returns
+    /// them by language.
+    pub fn write_texts(&self) -> Vec<Vec<String>> {
+        fs::create_dir_all(self.path("texts")).unwrap();
+        let of_language = |language: &&str| {
+            let data = fs::read_to_string(self.path(&format!("data/{language}.jsonl"))).unwrap();
+            let lines = data.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            let train = lines.filter(|line| line["split"] == "train");
+            let texts = train.map(|line| line["text"].as_str().unwrap().to_owned());
+            let texts: Vec<String> = texts.collect();
+            fs::write(self.path(&format!("texts/{language}.txt")), texts.join("\n")).unwrap();
+            texts
+        };
+        LANGUAGES.iter().map(of_language).collect()
+    }
+
     /// Adds a mask token to the tokenizer, after the tokens it has.
     fn add_mask_token(&self) {
         let path = self.path("model/tokenizer.json");

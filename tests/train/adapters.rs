@@ -347,6 +347,7 @@ fn assert_scored_as_in_run(shop: &Workshop, name: &str) {
             batch_size: 5,
             device: &device,
             subnetwork: None,
+            centring: None,
         };
         let scored = serde_json::to_value(evaluator.score(&set).unwrap().0).unwrap();
         assert_eq!(scored, results["languages"][language], "{name}, {language}");

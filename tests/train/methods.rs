@@ -28,6 +28,12 @@ fn views(shop: &Workshop) -> String {
     )
 }
 
+/// Recipe table of text without labels.
+fn unlabeled(shop: &Workshop) -> String {
+    let path = shop.path("texts/{language}.txt");
+    format!("[unlabeled]\npath = {path:?}\nlanguages = [\"de\", \"xx\"]\nbatch_size = 3\n")
+}
+
 /// Recipe tables of each method, with a name for messages.
 fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
     let views = views(shop);
@@ -66,6 +72,29 @@ fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
                 + "[[objective]]\nmethod.r4f = {}\n"
                 + &views,
         ),
+        ("uda", with("uda = { temperature = 0.5, confidence = 0.3 }") + &views + &unlabeled(shop)),
+        (
+            "noised uda",
+            with("uda = { view.noised = { scale = 0.1 } }")
+                + &unlabeled(shop)
+                + "sampling.ucb = {}\n",
+        ),
+        (
+            "pseudo-labels",
+            with("pseudo_labels = { view = \"second_pass\", confidence.fixed = 0.2 }")
+                + "[[objective]]\nweight = 0.1\nmethod.entropy_minimization = {}\n"
+                + "[[objective]]\nweight = 0.1\nmethod.class_balance = {}\n"
+                + "[[objective]]\nmethod.r4f = {}\n"
+                + &unlabeled(shop),
+        ),
+        (
+            "pseudo-labels of an average",
+            with(
+                "pseudo_labels = { labels = \"soft\", confidence.by_class = { momentum = 0.5 }, momentum = 0.6 }",
+            ) + &views
+                + &unlabeled(shop)
+                + "[update.sam]\n",
+        ),
         ("weight noise", with("fisher_penalty = { estimator.weight_noise = { scale = 1e-2 } }")),
         ("head", with("fisher_penalty = { estimator.head = {} }")),
         ("sam", format!("{CROSS_ENTROPY}[update.sam]\nrho = 0.1\n")),
@@ -87,6 +116,7 @@ fn workshop(task: &str) -> Workshop {
     let entries =
         "turn\tdas\non\tan\noff\taus\nlamp\tlicht\nroom\tküche\nplease\tbitte\nthe\tdas\n";
     fs::write(shop.path("dictionaries/de.txt"), entries).unwrap();
+    shop.write_texts();
     shop.finish(&shop.plan(TRAINING, task), &shop.run("teacher"));
     shop
 }
@@ -286,6 +316,12 @@ fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
         monolingual.insert("languages".into(), ["de", "xx"][..n_languages].to_vec().into());
         monolingual.insert("max_length".into(), 12.into());
     });
+    for name in ["unlabeled", "centring"] {
+        table(&mut recipe, &[name], &|texts| {
+            texts.insert("path".into(), path_of("texts/{language}.txt"));
+            texts.insert("languages".into(), vec!["de", "xx"].into());
+        });
+    }
     table(&mut recipe, &["schedule", "fixed"], &|fixed| {
         fixed.insert("layers".into(), vec![1].into());
     });

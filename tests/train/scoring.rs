@@ -170,6 +170,7 @@ fn evaluated_in(
         batch_size: 5,
         device: &device,
         subnetwork: subnetwork.as_ref(),
+        centring: None,
     };
     evaluator.score(&set).unwrap().0
 }
@@ -252,6 +253,7 @@ fn in_browser(folder: &Path, case: &Case, language: &str) -> Scores {
         batch_size: 1,
         device: &device,
         subnetwork: None,
+        centring: None,
     };
     let (mut gold, mut predicted) = (Vec::new(), Vec::new());
     for indices in sequential_by_length(&set.lengths(), 4) {

@@ -85,6 +85,7 @@ fn planted_heads_survive_pruning() {
             batch_size: 8,
             device: &device,
             subnetwork: None,
+            centring: None,
         };
         let options = SubnetworkSearchOptions {
             threshold: 0.99,
@@ -284,6 +285,7 @@ fn score(shop: &Workshop, folder: &Path, language: &str, subnetwork: &Subnetwork
         batch_size: 8,
         device: &device,
         subnetwork: Some(subnetwork),
+        centring: None,
     };
     let options = ReadOptions::new(Format::Jsonl).with_split("test");
     let set = LabeledSet::read(

@@ -171,6 +171,7 @@ fn parts_of_speech_are_scored_as_evaluate_scores_the_best_model() {
             batch_size: 3,
             device: &Device::flex(),
             subnetwork: None,
+            centring: None,
         };
         let (found, _) = evaluator.score(&set.unwrap()).unwrap();
         assert_eq!(found, results.languages[language], "{language}");

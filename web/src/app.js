@@ -28,9 +28,12 @@ function fail(error) {
 }
 
 /** What is to be known of a model whose run used parts of it for some languages. @param {import('./types.js').ModelInfo} info */
-function partsOf({ subnetworks }) {
-  if (subnetworks.length === 0) return '';
-  return ` In its run ${subnetworks.join(', ')} used parts of it: an evaluation uses them, by the name of the file; predictions use the whole model.`;
+function partsOf({ subnetworks, centring }) {
+  const parts = subnetworks.length === 0 ? ''
+    : ` In its run ${subnetworks.join(', ')} used parts of it: an evaluation uses them, by the name of the file; predictions use the whole model.`;
+  const moved = centring.length === 0 ? ''
+    : ` It moves the vectors of ${centring.join(', ')} onto those of its source languages: an evaluation by the name of the file, a prediction where the language is given.`;
+  return parts + moved;
 }
 
 async function start() {

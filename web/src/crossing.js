@@ -52,7 +52,8 @@ export function setUpCrossing({ engine, models, dataset, fail }) {
     }
     box.setAttribute('aria-busy', 'true');
     try {
-      const predictions = await engine.predict(models.active, present.map(({ text }) => /** @type {string} */ (text)));
+      const texts = present.map(({ text }) => /** @type {string} */ (text));
+      const predictions = await engine.predict(models.active, texts, present.map(({ language }) => language));
       if (isStale()) return;
       if (!predictions.every((prediction) => 'label' in prediction)) {
         box.replaceChildren(h('p', { class: 'placeholder' }, 'This model does not give one label a sentence, so there is nothing to check.'));

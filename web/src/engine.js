@@ -182,8 +182,8 @@ export class Engine extends EventTarget {
     }
   }
 
-  /** @param {ModelSpec} spec @param {string[]} texts @returns {Promise<import('./types.js').Prediction[]>} */
-  predict(spec, texts) { return this.#ask('predict', spec, { texts }, texts.length); }
+  /** @param {ModelSpec} spec @param {string[]} texts @param {string[]} [languages] the language of each text @returns {Promise<import('./types.js').Prediction[]>} */
+  predict(spec, texts, languages) { return this.#ask('predict', spec, { texts, languages }, texts.length); }
 
   /** @param {ModelSpec} spec @param {string[]} texts @returns {Promise<Float32Array>} */
   similarity(spec, texts) { return this.#ask('similarity', spec, { texts }, texts.length); }

@@ -88,6 +88,7 @@ function tagging(tokens, text) {
 export function setUpPredict(app) {
   const input = byId('sentence');
   const output = byId('prediction');
+  const language = byId('sentence-language');
   const crossing = setUpCrossing(app);
   /** @type {ModelInfo | undefined} */
   let info;
@@ -102,7 +103,7 @@ export function setUpPredict(app) {
     }
     output.setAttribute('aria-busy', 'true');
     try {
-      const [prediction] = await app.engine.predict(app.models.active, [text]);
+      const [prediction] = await app.engine.predict(app.models.active, [text], language.value === '' ? undefined : [language.value]);
       if (isStale()) return;
       const cut = prediction.truncated ? [h('p', { class: 'note' }, 'The text is too long for the model and was cut off.')] : [];
       if ('tokens' in prediction) {
@@ -124,18 +125,30 @@ export function setUpPredict(app) {
     if (!isStale()) output.removeAttribute('aria-busy');
   });
 
+  /** Languages whose vectors the model moves; the field is shown if there are any. */
+  const offerLanguages = (/** @type {string[]} */ tags) => {
+    byId('sentence-language-field').hidden = tags.length === 0;
+    language.replaceChildren(h('option', { value: '' }, 'not given'), ...tags.map((tag) => h('option', { value: tag }, nameOf(tag))));
+  };
+  language.addEventListener('change', run);
   const soon = debounced(250, run);
   input.addEventListener('input', () => { input.removeAttribute('lang'); soon(); });
   byId('predict-form').addEventListener('submit', (/** @type {Event} */ event) => { event.preventDefault(); run(); });
-  byId('examples').append(...EXAMPLES.map(({ language, text }) => h('button', {
-    type: 'button', class: 'chip', title: nameOf(language), ...textAttributes(language),
-    onclick: () => { input.value = text; input.lang = language; run(); },
+  byId('examples').append(...EXAMPLES.map(({ language: tag, text }) => h('button', {
+    type: 'button', class: 'chip', title: nameOf(tag), ...textAttributes(tag),
+    onclick: () => {
+      input.value = text;
+      input.lang = tag;
+      language.value = info?.centring.includes(tag) ? tag : '';
+      run();
+    },
   }, text)));
 
   return {
     /** @param {ModelInfo} loaded */
     show(loaded) {
       info = loaded;
+      offerLanguages(loaded.centring);
       crossing.show(loaded);
       run();
     },

@@ -90,7 +90,7 @@ const methods = {
     models.delete(model);
   },
 
-  predict: ({ model, texts }) => modelOf(model).predict(texts),
+  predict: ({ model, texts, languages }) => modelOf(model).predict(texts, languages),
   similarity: ({ model, texts }) => modelOf(model).similarity(texts),
   align: ({ model, left, right }) => modelOf(model).align(left, right),
 

@@ -242,3 +242,27 @@ test('a language is scored with the subnetwork that it used in the run', needsCo
     await messageWith(page, /mine\.jsonl: languages used parts of this model in its run; name the file after its language/).waitFor();
   });
 });
+
+test('a language is scored and predicted with its centring', needsCommand, async () => {
+  const texts = ['licht an', 'licht aus', 'bitte', 'an in der küche', 'mach das licht an', 'aus', 'kücheküche', 'in'];
+  const model = variantOf({});
+  const [en, de] = [dataFile('en.txt', 'bitte\nin\nan\n'), dataFile('de.txt', `${texts.join('\n')}\n`)];
+  isogloss(undefined, 'centring', model, en, de, '--source', 'en', '--by', 'mean-and-deviation');
+  const predicted = (/** @type {string[]} */ ...options) =>
+    isogloss(undefined, 'predict', model, '--json', ...options, ...texts).trim().split('\n').map((line) => JSON.parse(line).prediction);
+  const labels = predicted().map(({ label }) => label);
+  const lines = texts.map((text, i) => `${JSON.stringify({ text, label: labels[i] })}\n`).join('');
+  await withPage(browser, site.url, async (page) => {
+    assert.match(await use(page, model), /It moves the vectors of de onto those of its source languages/);
+    const moved = await evaluate(page, dataFile('de.jsonl', lines));
+    assertSame(moved, evaluated(model, dataFile('de.jsonl', lines)));
+    const asIs = await evaluate(page, dataFile('fr.jsonl', lines));
+    assert.equal(asIs.accuracy, 1, 'other languages stay as they are');
+    const probability = async () => Number(await page.locator('#prediction .answer').getAttribute('data-probability'));
+    const near = (/** @type {number} */ a, /** @type {number} */ b) => Math.abs(a - b) < 1e-4;
+    await page.locator('#sentence').fill(texts[0]);
+    await eventually(async () => assert.ok(near(await probability(), predicted()[0].probability)));
+    await page.locator('#sentence-language').selectOption('de');
+    await eventually(async () => assert.ok(near(await probability(), predicted('--language', 'de')[0].probability)));
+  });
+});

@@ -14,7 +14,9 @@ use clap::{Parser, Subcommand, ValueHint};
 use isogloss::device::DeviceChoice;
 
 pub(crate) use alignment::{AlignArgs, AlignmentArgs, EncodingArgs, RetrieveArgs};
-pub(crate) use evaluation::{EvaluateArgs, FisherArgs, PredictArgs, SubnetworkArgs};
+pub(crate) use evaluation::{
+    CentringArgs, EvaluateArgs, FisherArgs, PredictArgs, SubnetworkArgs, WithoutCentring,
+};
 pub(crate) use model::{HubArgs, LabeledArgs, LanguageAdapterArgs, ModelArgs, ScoringArgs};
 pub(crate) use recipe::RecipeArgs;
 pub(crate) use surgery::{CompressArgs, MergeArgs, PruneArgs, TrimArgs};
@@ -44,6 +46,9 @@ pub(crate) enum Command {
     Evaluate(EvaluateArgs),
     /// Predict the labels of texts with a finished model
     Predict(PredictArgs),
+    /// Estimate the language centring of a finished model from unlabeled text, and store it with the
+    /// model
+    Centring(CentringArgs),
     /// Measure the Fisher information and the sharpness of a finished model
     Fisher(FisherArgs),
     /// Find the subnetwork of attention heads that each language needs in a finished model

@@ -2,6 +2,7 @@
 
 pub(crate) mod align;
 pub(crate) mod alignment;
+pub(crate) mod centring;
 pub(crate) mod compress;
 pub(crate) mod devices;
 pub(crate) mod evaluate;

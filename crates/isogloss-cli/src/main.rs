@@ -70,6 +70,7 @@ fn run(args: Args) -> anyhow::Result<commands::End> {
         }
         Command::Evaluate(args) => commands::evaluate::run(&args),
         Command::Predict(args) => commands::predict::run(&args),
+        Command::Centring(args) => commands::centring::run(&args),
         Command::Fisher(args) => commands::fisher::run(&args),
         Command::Subnetwork(args) => commands::subnetwork::run(&args),
         Command::Align(args) => commands::align::run(&args),

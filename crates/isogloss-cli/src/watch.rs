@@ -11,7 +11,8 @@ use isogloss::{Corpus, DataReport, Event, LabeledSet, PairSet};
 use serde_json::{Value, json};
 
 use crate::wording::{
-    data_lines, embedding_line, frozen_lines, in_words, row_lines, size, teacher_line, trim_lines,
+    centring_in_words, centring_json, data_lines, embedding_line, frozen_lines, in_words,
+    row_lines, size, teacher_line, trim_lines,
 };
 
 /// Progress display: shows the events of a run.
@@ -76,6 +77,14 @@ impl Watch {
             }
             Event::Data(corpus) => self.data(corpus),
             Event::Pairs(sets) => self.pairs(sets),
+            Event::Unlabeled(languages) => {
+                let n: usize = languages.iter().map(|(_, n)| n).sum();
+                self.line(&format!("unlabeled {n} texts in {} languages", languages.len()));
+            }
+            Event::Centring(centring) => {
+                self.end_bar();
+                self.line(&format!("centring  {}", centring_in_words(centring)));
+            }
             Event::SentenceEmbedding { objective, trained, modules } => {
                 self.line(&embedding_line(objective, trained, modules));
             }
@@ -284,6 +293,13 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
                 (set.language.to_string(), report)
             };
             json!({ "event": "pairs", "languages": sets.iter().map(set).collect::<serde_json::Map<_, _>>() })
+        }
+        Event::Unlabeled(languages) => {
+            let languages = languages.iter().map(|(tag, n)| (tag.to_string(), json!(n)));
+            json!({ "event": "unlabeled", "n": languages.collect::<serde_json::Map<_, _>>() })
+        }
+        Event::Centring(centring) => {
+            json!({ "event": "centring", "centring": centring_json(centring) })
         }
         Event::SentenceEmbedding { objective, trained, modules } => json!({
             "event": "sentence_embedding", "objective": objective, "layer": trained.layer,

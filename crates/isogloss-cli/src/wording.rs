@@ -4,8 +4,8 @@ use isogloss::device::DeviceInfo;
 use isogloss::methods::SentenceEmbedding;
 use isogloss::model::{LabelRows, Pooling, SentenceModules};
 use isogloss::text::SegmentationComparison;
-use isogloss::{DataReport, Scores, TrimReport};
-use serde_json::json;
+use isogloss::{Centring, CentringBy, DataReport, Scores, TrimReport};
+use serde_json::{Value, json};
 
 /// Formats a number of parameters.
 pub(crate) fn size(n: usize) -> String {
@@ -202,4 +202,28 @@ pub(crate) fn row_lines(rows: &LabelRows) -> Vec<String> {
     ];
     let fates = fates.into_iter().filter(|(_, labels)| !labels.is_empty());
     fates.map(|(fate, labels)| format!("{fate} {}", labels.join(", "))).collect()
+}
+
+/// The rows that a centring is estimated from, as JSON.
+pub(crate) fn centring_json(centring: &Centring) -> Value {
+    let languages = centring.languages.iter();
+    let n_rows: serde_json::Map<_, _> =
+        languages.map(|(language, of)| (language.to_string(), json!(of.n))).collect();
+    json!({
+        "by": centring.by, "sources": centring.sources, "n_source_rows": centring.source.n,
+        "n_rows": n_rows,
+    })
+}
+
+/// A centring in words.
+pub(crate) fn centring_in_words(centring: &Centring) -> String {
+    let by = match centring.by {
+        CentringBy::Mean => "by the mean",
+        CentringBy::MeanAndDeviation => "by mean and deviation",
+    };
+    let sources: Vec<_> = centring.sources.iter().map(ToString::to_string).collect();
+    let languages = centring.languages.iter();
+    let languages: Vec<_> = languages.map(|(tag, of)| format!("{tag} ({})", of.n)).collect();
+    let (sources, n) = (sources.join(", "), centring.source.n);
+    format!("{by} onto {sources} ({n} vectors): {}", languages.join(", "))
 }

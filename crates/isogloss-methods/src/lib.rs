@@ -68,14 +68,15 @@ pub use method::{DataNeed, MethodInfo, options as method_options};
 pub use momentum_encoder::momentum_update;
 pub use needs::{ContrastTexts, Needs, Width};
 pub use objective::{
-    AlignmentStrength, AttentionDistillationConfig, ConsistencyConfig, ConsistencyView,
-    ContrastiveRealignConfig, CrossEntropyConfig, DistilledSides, EmbeddingDistillationConfig,
-    FisherPenaltyConfig, InfoNceConfig, L2RealignConfig, MeanTeacherConfig, MeanTeacherCost,
-    MmlmConfig, ModelConsistencyConfig, NegativeQueue, NoisedDropout, ObjectiveConfig, R3fConfig,
-    R4fConfig, RDropConfig, RealignConfig, RealignLoss, StateDistillationConfig, TeacherTargets,
-    TlmConfig, TraceEstimator, XlcoConfig, XlcoWeighting, attention_distillation,
-    embedding_distillation, head_trace, info_nce, realign_contrastive, realign_l2,
-    state_distillation, xlco,
+    AlignmentStrength, AttentionDistillationConfig, ClassBalanceConfig, ConsistencyConfig,
+    ConsistencyView, ContrastiveRealignConfig, CrossEntropyConfig, DistilledSides,
+    EmbeddingDistillationConfig, EntropyMinimizationConfig, FisherPenaltyConfig, InfoNceConfig,
+    L2RealignConfig, MeanTeacherConfig, MeanTeacherCost, MmlmConfig, ModelConsistencyConfig,
+    NegativeQueue, NoisedDropout, ObjectiveConfig, PseudoLabelConfidence, PseudoLabelsConfig,
+    R3fConfig, R4fConfig, RDropConfig, RealignConfig, RealignLoss, StateDistillationConfig,
+    TeacherTargets, TlmConfig, TraceEstimator, UdaConfig, UnlabeledView, XlcoConfig, XlcoWeighting,
+    attention_distillation, embedding_distillation, head_trace, info_nce, realign_contrastive,
+    realign_l2, state_distillation, xlco,
 };
 pub use parameters::{TOKEN_EMBEDDINGS, random_direction, shifted, with_random_signs};
 pub use registry::{objectives, regularizers, samplings, schedules, updates};

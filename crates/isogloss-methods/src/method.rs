@@ -47,6 +47,8 @@ pub enum DataNeed {
     WordLinks,
     /// Monolingual text, `[monolingual]`.
     MonolingualText,
+    /// Text of the task without labels, `[unlabeled]`.
+    UnlabeledText,
     /// A teacher model, `[teacher]` or `[student]`.
     Teacher,
     /// Several training languages.
@@ -62,6 +64,7 @@ impl DataNeed {
             Self::Pairs => "translations, `[pairs]`",
             Self::WordLinks => "word alignments, `[pairs.aligner]`",
             Self::MonolingualText => "text without labels, `[monolingual]`",
+            Self::UnlabeledText => "text of the task without labels, `[unlabeled]`",
             Self::Teacher => "a teacher, `[teacher]` or `[student]`",
             Self::Languages => "several languages of training",
         }

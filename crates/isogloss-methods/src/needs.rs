@@ -37,6 +37,9 @@ pub struct Needs {
     /// negatives, if it does. It must be less than the number of pairs, or a pair would be its own
     /// negative.
     pub negative_queue: Option<usize>,
+    /// Whether the loss reads statistics of earlier steps that the objective's state keeps, see
+    /// [`MethodState::statistics`](crate::MethodState::statistics).
+    pub statistics: bool,
 }
 
 /// Layer width of a projection head.

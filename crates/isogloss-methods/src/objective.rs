@@ -4,32 +4,40 @@
 //! tests. The trait is [`Objective`](crate::Objective).
 
 mod attention_distillation;
+mod class_balance;
 mod consistency;
 mod cross_entropy;
 mod distilled_sides;
 mod embedding_distillation;
+mod entropy_minimization;
 mod fisher_penalty;
 mod info_nce;
 mod mean_teacher;
 mod mmlm;
 mod model_consistency;
+mod pseudo_labels;
 mod r3f;
 mod r_drop;
 mod realign;
 mod state_distillation;
 mod tlm;
+mod uda;
+mod unlabeled_view;
 mod xlco;
 
 pub use attention_distillation::{AttentionDistillationConfig, attention_distillation};
+pub use class_balance::ClassBalanceConfig;
 pub use consistency::{ConsistencyConfig, ConsistencyView};
 pub use cross_entropy::CrossEntropyConfig;
 pub use distilled_sides::DistilledSides;
 pub use embedding_distillation::{EmbeddingDistillationConfig, embedding_distillation};
+pub use entropy_minimization::EntropyMinimizationConfig;
 pub use fisher_penalty::{FisherPenaltyConfig, TraceEstimator, head_trace};
 pub use info_nce::{InfoNceConfig, info_nce};
 pub use mean_teacher::{MeanTeacherConfig, MeanTeacherCost};
 pub use mmlm::MmlmConfig;
 pub use model_consistency::{ModelConsistencyConfig, TeacherTargets};
+pub use pseudo_labels::{PseudoLabelConfidence, PseudoLabelsConfig};
 pub use r_drop::RDropConfig;
 pub use r3f::{NoisedDropout, R3fConfig, R4fConfig};
 pub use realign::{
@@ -38,6 +46,8 @@ pub use realign::{
 };
 pub use state_distillation::{StateDistillationConfig, state_distillation};
 pub use tlm::TlmConfig;
+pub use uda::UdaConfig;
+pub use unlabeled_view::UnlabeledView;
 pub use xlco::negative_queue::NegativeQueue;
 pub use xlco::{XlcoConfig, XlcoWeighting, xlco};
 
@@ -63,4 +73,8 @@ method_enum! {
     Realign(RealignConfig),
     Mmlm(MmlmConfig),
     Tlm(TlmConfig),
+    Uda(UdaConfig),
+    PseudoLabels(PseudoLabelsConfig),
+    EntropyMinimization(EntropyMinimizationConfig),
+    ClassBalance(ClassBalanceConfig),
 }

@@ -112,11 +112,15 @@ mod tests {
             let reads = |text: fn(TextView) -> bool| needs.views.iter().any(|view| text(view.text));
             let expected = [
                 (DataNeed::Labels, !needs.is_unlabeled()),
-                (DataNeed::View, reads(|text| text.is_of_task() && text != TextView::Original)),
                 (
-                    DataNeed::Pairs,
-                    reads(|text| !text.is_of_task() && text != TextView::Monolingual),
+                    DataNeed::View,
+                    reads(|text| {
+                        let is_as_given = matches!(text, TextView::Original | TextView::Unlabeled);
+                        (text.is_of_task() || text.is_unlabeled()) && !is_as_given
+                    }),
                 ),
+                (DataNeed::Pairs, reads(TextView::is_of_pairs)),
+                (DataNeed::UnlabeledText, reads(TextView::is_unlabeled)),
                 (DataNeed::MonolingualText, reads(|text| text == TextView::Monolingual)),
                 (DataNeed::WordLinks, needs.word_links),
                 (DataNeed::Teacher, needs.views.iter().any(|view| view.role == Role::Teacher)),

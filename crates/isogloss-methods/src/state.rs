@@ -49,6 +49,12 @@ pub trait MethodState: Send {
         None
     }
 
+    /// Statistics of earlier steps that the loss reads, `[rows, width]`, see
+    /// [`StepInput::statistics`].
+    fn statistics(&self) -> Option<Tensor<2>> {
+        None
+    }
+
     /// The momentum encoder, the model of [`Role::Momentum`](crate::Role::Momentum), if the state
     /// has one.
     fn momentum_encoder(&self) -> Option<&Model> {

@@ -43,6 +43,10 @@ pub enum TextView {
     PairJoined,
     /// Masked language modeling: the step's blocks of monolingual text, masked.
     Monolingual,
+    /// The step's texts of the task without labels, `[unlabeled]`.
+    Unlabeled,
+    /// Subword sampling of the step's texts without labels.
+    UnlabeledSubwordSampled,
 }
 
 impl TextView {
@@ -61,9 +65,19 @@ impl TextView {
         matches!(self, Self::PairJoined | Self::Monolingual)
     }
 
+    /// Whether it is a text of the task without labels, for which the head predicts some.
+    pub fn is_unlabeled(self) -> bool {
+        matches!(self, Self::Unlabeled | Self::UnlabeledSubwordSampled)
+    }
+
     /// Whether it is one side of sentence pairs, of which only hidden states are needed.
     pub fn is_side(self) -> bool {
-        !self.is_of_task() && !self.is_masked()
+        matches!(self, Self::PairLeft | Self::PairRight | Self::ContrastLeft | Self::ContrastRight)
+    }
+
+    /// Whether it is made of sentence pairs.
+    pub fn is_of_pairs(self) -> bool {
+        self.is_side() || self == Self::PairJoined
     }
 }
 

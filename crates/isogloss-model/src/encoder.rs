@@ -11,5 +11,5 @@ mod layer;
 mod options;
 mod transformer;
 
-pub use options::{ForwardOptions, SubnetworkMask, UnitDropout};
+pub use options::{FeatureCentring, ForwardOptions, SubnetworkMask, UnitDropout};
 pub use transformer::{Encoder, EncoderOutput};

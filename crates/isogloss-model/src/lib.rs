@@ -39,7 +39,9 @@ pub mod presets;
 mod surgery;
 
 pub use config::{EncoderConfig, Pruning};
-pub use encoder::{Encoder, EncoderOutput, ForwardOptions, SubnetworkMask, UnitDropout};
+pub use encoder::{
+    Encoder, EncoderOutput, FeatureCentring, ForwardOptions, SubnetworkMask, UnitDropout,
+};
 pub use error::{
     AdapterError, ConfigError, InputError, LoadError, LoadFault, SafetensorsError, SaveError,
     StudentError,

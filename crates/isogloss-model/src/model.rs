@@ -133,6 +133,10 @@ impl Model {
         let (features, logits, aux_logits) = match head {
             Head::Classifier(head) => {
                 let features = head.features(&encoded, input, &mut masks);
+                let features = match &options.centring {
+                    Some(centring) => centring.apply(features),
+                    None => features,
+                };
                 let logits = head.classify(features.clone(), options.normalized_head);
                 (features, logits, Vec::new())
             }

@@ -25,7 +25,7 @@ use crate::features::{FeaturizedExample, classification, tagging};
 use crate::subword::{SamplerState, SubwordSampler};
 use crate::tokenizer::Encoder;
 use crate::{
-    Content, Example, Features, LabelSet, Language, TagUnits, TextError, Tokenizer,
+    Content, Example, Features, LabelSet, Language, Origin, TagUnits, TextError, Tokenizer,
     whitespace_words,
 };
 use code_switch::CodeSwitcher;
@@ -181,11 +181,46 @@ impl Viewer {
         max_length: usize,
         seed: u64,
     ) -> Result<Viewed, TextError> {
+        self.make(view, example, task, Some(labels), max_length, seed)
+    }
+
+    /// Augments and featurizes a running text without labels, as [`view`](Self::view) does with an
+    /// example; it has no target.
+    ///
+    /// # Errors
+    /// As [`view`](Self::view), without those about labels.
+    pub fn view_unlabeled(
+        &self,
+        view: ViewKind,
+        text: &str,
+        task: ViewTask,
+        max_length: usize,
+        seed: u64,
+    ) -> Result<Viewed, TextError> {
+        let (text, pair, label, slots) = (text.to_owned(), None, None, Vec::new());
+        let example = Example {
+            origin: Origin { path: std::path::Path::new("").into(), line: 0 },
+            content: Content::Text { text, pair, label, slots },
+            split: None,
+            lacks_spans: false,
+        };
+        self.make(view, &example, task, None, max_length, seed)
+    }
+
+    fn make(
+        &self,
+        view: ViewKind,
+        example: &Example,
+        task: ViewTask,
+        labels: Option<&LabelSet>,
+        max_length: usize,
+        seed: u64,
+    ) -> Result<Viewed, TextError> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let missing = || TextError::MissingView { view };
         let featurize = |encoder, example: &Example| match task {
-            ViewTask::Classification => classification(encoder, example, Some(labels), max_length),
-            ViewTask::Tagging(units) => tagging(encoder, example, Some(labels), units, max_length),
+            ViewTask::Classification => classification(encoder, example, labels, max_length),
+            ViewTask::Tagging(units) => tagging(encoder, example, labels, units, max_length),
         };
         let (rewritten, featured) = match view {
             ViewKind::SubwordSampled => {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use isogloss::methods::Subnetwork;
 use isogloss::metrics::ClassificationScores;
+use isogloss::model::FeatureCentring;
 use isogloss::text::{Format, LabelSet, Unseen, sequential_by_length};
 use isogloss::{Evaluator, LabeledSet, TargetKind, with_label_names};
 use js_sys::{Reflect, Uint32Array};
@@ -22,6 +23,7 @@ pub struct Evaluation {
     labels: LabelSet,
     set: LabeledSet,
     subnetwork: Option<Subnetwork>,
+    centring: Option<FeatureCentring>,
     /// Number of examples of splits that are not scored.
     n_other_splits: usize,
     batches: std::vec::IntoIter<Vec<usize>>,
@@ -53,6 +55,7 @@ impl Evaluation {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let language = model.language(stem, name)?;
         let subnetwork = model.subnetwork(&language)?;
+        let centring = predictor.feature_centring(&language);
         let unseen = match unseen {
             None => predictor.scoring().unseen_labels,
             Some("error") => Unseen::Error,
@@ -65,7 +68,17 @@ impl Evaluation {
         let set = predictor.labeled_set(path, &examples, language, unseen)?;
         let batches = sequential_by_length(&set.lengths(), batch_size.max(1)).into_iter();
         let (gold, predicted) = (Vec::new(), Vec::new());
-        Ok(Self { model, labels, set, subnetwork, n_other_splits, batches, gold, predicted })
+        Ok(Self {
+            model,
+            labels,
+            set,
+            subnetwork,
+            centring,
+            n_other_splits,
+            batches,
+            gold,
+            predicted,
+        })
     }
 
     fn evaluator(&self) -> Evaluator<'_> {
@@ -77,6 +90,7 @@ impl Evaluation {
             batch_size: 1,
             device: &model.device,
             subnetwork: self.subnetwork.as_ref(),
+            centring: self.centring.as_ref(),
         }
     }
 }

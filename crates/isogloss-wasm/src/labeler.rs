@@ -43,7 +43,9 @@ impl Labeler {
 
     /// Whether the run of the model used parts of it for some languages.
     fn uses_parts(&self) -> bool {
-        !self.subnetworks.is_empty() || self.predictor.scoring().language_adapter.is_some()
+        !self.subnetworks.is_empty()
+            || self.predictor.scoring().language_adapter.is_some()
+            || self.predictor.centring().is_some()
     }
 
     /// The subnetwork that the run scored a language with; `None` if it used the whole model.

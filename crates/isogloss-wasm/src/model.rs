@@ -8,10 +8,12 @@ use burn::module::Module as _;
 use isogloss::device::{
     DeviceChoice, DeviceInfo, batch_size_within, check_embedding_matrix, open, open_webgpu, read,
 };
-use isogloss::model::{EncoderConfig, LoadedModel, load_bytes, read_sentence_modules_bytes};
+use isogloss::model::{
+    EncoderConfig, ForwardOptions, LoadedModel, load_bytes, read_sentence_modules_bytes,
+};
 use isogloss::report::SUBNETWORKS;
-use isogloss::text::{Extraction, Tokenizer, sequential_by_length};
-use isogloss::{EncoderAligner, Prediction, Predictor, TextEncoder};
+use isogloss::text::{Extraction, Language, Tokenizer, sequential_by_length};
+use isogloss::{CENTRING, EncoderAligner, Prediction, Predictor, TextEncoder};
 use js_sys::{Float32Array, Object, Reflect, Uint8Array};
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
@@ -124,7 +126,12 @@ impl Model {
         let mut info = description(&loaded);
         let mut labeler = None;
         if loaded.head.is_some() {
-            let predictor = Predictor::from_loaded(loaded, tokenizer, &device)?;
+            let mut predictor = Predictor::from_loaded(loaded, tokenizer, &device)?;
+            if let Ok(bytes) = file(&files, CENTRING) {
+                predictor = predictor.with_centring(&bytes, CENTRING.as_ref())?;
+            }
+            let languages = predictor.centring().map(|of| of.languages.keys().collect());
+            info["centring"] = json!(languages.unwrap_or_else(Vec::new));
             info["task"] = json!(predictor.task().name());
             info["labels"] = json!(predictor.head().labels());
             let subnetworks = subnetworks(&files)?;
@@ -155,34 +162,25 @@ impl Model {
         self.n_truncated.get() + predicted
     }
 
-    /// Predicts the labels of texts, with the whole model.
+    /// Predicts the labels of texts, with the whole model. `languages`, if given, are the language
+    /// tags of the texts, one for each: each text is predicted with the centring of its language,
+    /// where the model has one.
     ///
     /// # Errors
-    /// If a text cannot be tokenized, the device is lost, or the model is a parser or has no head.
+    /// If a text cannot be tokenized, there is no language tag for each text, the device is lost, or
+    /// the model is a parser or has no head.
     #[wasm_bindgen(unchecked_return_type = "Prediction[]")]
-    pub async fn predict(&self, texts: Vec<String>) -> Result<JsValue, JsError> {
+    pub async fn predict(
+        &self,
+        texts: Vec<String>,
+        languages: Option<Vec<String>>,
+    ) -> Result<JsValue, JsError> {
         let predictor = &self.labeler()?.predictor;
-        let n_labels = predictor.head().labels().len();
-        let lengths: Vec<usize> = texts.iter().map(String::len).collect();
         let mut predictions = vec![Value::Null; texts.len()];
-        for indices in sequential_by_length(&lengths, self.batch_size) {
-            let texts: Vec<_> = indices.iter().map(|i| (texts[*i].as_str(), None)).collect();
-            let (encoded, probabilities) = predictor.forward(&texts)?;
-            let probabilities: Vec<f32> = read(probabilities).await?;
-            let rows = probabilities.chunks(n_labels);
-            let answers = predictor.decode(&encoded, &probabilities).into_iter().zip(rows);
-            for (at, (index, (prediction, row))) in indices.into_iter().zip(answers).enumerate() {
-                let mut answer = match prediction {
-                    Prediction::Class { label, probability } => {
-                        json!({ "label": label, "probability": probability, "probabilities": row })
-                    }
-                    Prediction::Labels { labels } => json!({ "labels": labels }),
-                    Prediction::Scores { scores } => json!({ "scores": scores }),
-                    Prediction::Tokens(tokens) => json!({ "tokens": tokens }),
-                };
-                answer["truncated"] = json!(encoded.is_truncated(at));
-                predictions[index] = answer;
-            }
+        for (language, indices) in by_language(texts.len(), languages)? {
+            let centring = language.and_then(|language| predictor.feature_centring(&language));
+            let pass = ForwardOptions { centring, ..ForwardOptions::evaluation() };
+            self.predict_some(predictor, &texts, &indices, &pass, &mut predictions).await?;
         }
         to_js(&predictions)
     }
@@ -254,6 +252,40 @@ impl Model {
 }
 
 impl Model {
+    /// Predicts the texts at these indices, with these options of the pass.
+    async fn predict_some(
+        &self,
+        predictor: &Predictor,
+        texts: &[String],
+        indices: &[usize],
+        pass: &ForwardOptions,
+        predictions: &mut [Value],
+    ) -> Result<(), JsError> {
+        let n_labels = predictor.head().labels().len();
+        let lengths: Vec<usize> = indices.iter().map(|index| texts[*index].len()).collect();
+        for batch in sequential_by_length(&lengths, self.batch_size) {
+            let batch: Vec<usize> = batch.into_iter().map(|at| indices[at]).collect();
+            let texts: Vec<_> = batch.iter().map(|i| (texts[*i].as_str(), None)).collect();
+            let (encoded, probabilities) = predictor.forward_with(&texts, pass)?;
+            let probabilities: Vec<f32> = read(probabilities).await?;
+            let rows = probabilities.chunks(n_labels);
+            let answers = predictor.decode(&encoded, &probabilities).into_iter().zip(rows);
+            for (at, (index, (prediction, row))) in batch.into_iter().zip(answers).enumerate() {
+                let mut answer = match prediction {
+                    Prediction::Class { label, probability } => {
+                        json!({ "label": label, "probability": probability, "probabilities": row })
+                    }
+                    Prediction::Labels { labels } => json!({ "labels": labels }),
+                    Prediction::Scores { scores } => json!({ "scores": scores }),
+                    Prediction::Tokens(tokens) => json!({ "tokens": tokens }),
+                };
+                answer["truncated"] = json!(encoded.is_truncated(at));
+                predictions[index] = answer;
+            }
+        }
+        Ok(())
+    }
+
     fn labeler(&self) -> Result<&Rc<Labeler>, JsError> {
         let error = || JsError::new(NO_HEAD);
         self.labeler.as_ref().ok_or_else(error)
@@ -272,6 +304,22 @@ impl Model {
     }
 }
 
+/// The indices of `n` texts by their language; without languages, all together.
+fn by_language(
+    n: usize,
+    languages: Option<Vec<String>>,
+) -> Result<BTreeMap<Option<Language>, Vec<usize>>, JsError> {
+    let Some(tags) = languages else { return Ok([(None, (0..n).collect())].into()) };
+    if tags.len() != n {
+        return Err(JsError::new(&format!("{} languages of {n} texts", tags.len())));
+    }
+    let mut found = BTreeMap::<_, Vec<_>>::new();
+    for (index, tag) in tags.iter().enumerate() {
+        found.entry(Some(tag.parse()?)).or_default().push(index);
+    }
+    Ok(found)
+}
+
 /// Model information without task and labels.
 fn description(loaded: &LoadedModel) -> Value {
     let config = loaded.model.encoder.config();
@@ -280,6 +328,7 @@ fn description(loaded: &LoadedModel) -> Value {
         "labels": [],
         "not_scored": NO_HEAD,
         "subnetworks": [],
+        "centring": [],
         "family": loaded.config_json["model_type"],
         "n_layers": config.num_hidden_layers,
         "hidden_size": config.hidden_size,

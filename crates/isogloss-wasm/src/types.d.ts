@@ -2,7 +2,8 @@
  * The files of a model folder by name: config.json, model.safetensors, tokenizer.json; where the
  * folder has them, tokenizer_config.json, special_tokens_map.json and added_tokens.json; of a
  * sentence-transformers folder also modules.json and what it lists, such as 1_Pooling/config.json;
- * of a run with subnetworks also subnetworks/de.toml and the like.
+ * of a run with subnetworks also subnetworks/de.toml and the like, of one with language centring
+ * centring.json.
  */
 export type ModelFiles = Record<string, Uint8Array>;
 
@@ -24,6 +25,8 @@ export interface ModelInfo {
     not_scored: string | null;
     /** Languages that used a subnetwork in the run of the model; an evaluation uses it for them, predictions use the whole model. */
     subnetworks: string[];
+    /** Languages whose vectors are moved onto those of the source languages (centring.json): by an evaluation, and by predictions that name the languages of their texts. */
+    centring: string[];
     /** Tokens of a text, after which it is cut. */
     max_tokens: number;
 }

@@ -73,26 +73,29 @@ pub use ground::device;
 pub use ground::hub;
 pub use ground::sample::sample_indices;
 pub use recipe::{
-    AdapterRecipe, AlignerRecipe, BottleneckRecipe, DataRecipe, FewShotRecipe, FisherEstimator,
-    FrozenRecipe, HeadReuse, LanguageAdapterRecipe, LanguageExchange, Languages, MeasureOptions,
-    MeasureRecipe, ModelRecipe, MonolingualRecipe, ObjectiveRecipe, OptimizerRecipe, PairsRecipe,
-    Plan, Recipe, Splits, SubnetworksRecipe, TeacherRecipe, TrainingRecipe, UnseenLanguage,
-    adapters, recipe_schema, schema_with_required, views,
+    AdapterRecipe, AlignerRecipe, BottleneckRecipe, CentringRecipe, DataRecipe, FewShotRecipe,
+    FisherEstimator, FrozenRecipe, HeadReuse, LanguageAdapterRecipe, LanguageExchange, Languages,
+    MeasureOptions, MeasureRecipe, ModelRecipe, MonolingualRecipe, ObjectiveRecipe,
+    OptimizerRecipe, PairsRecipe, Plan, Recipe, Splits, SubnetworksRecipe, TeacherRecipe,
+    TrainingRecipe, UnlabeledRecipe, UnseenLanguage, adapters, after_training, recipe_schema,
+    schema_with_required, views,
 };
 pub use run::{Event, Outcome, RunFolder, RunOptions, RunStatus, finetune};
 pub use task::{
-    Classification, CountInWords, DataReport, Evaluator, HeldOut, HeldOutTable, LabelPredictor,
-    LabeledSet, LabeledTask, LanguageModeling, LanguageResult, LearnedLabels, Parsing, PosTagging,
-    Predictions, Results, Retrieval, SavedLanguageAdapter, SavedReading, SavedScoring, Scored,
-    ScoredSplit, Scores, Selection, Supervision, Tagging, TargetKind, Task, TaskConfig,
-    UnlabeledTask, tasks, with_label_names,
+    CENTRING, Centring, CentringBy, Classification, CountInWords, DataReport, Evaluator,
+    FeatureStatistics, HeldOut, HeldOutTable, LabelPredictor, LabeledSet, LabeledTask,
+    LanguageModeling, LanguageResult, LearnedLabels, Parsing, PosTagging, Predictions, Results,
+    Retrieval, SavedLanguageAdapter, SavedReading, SavedScoring, Scored, ScoredSplit, Scores,
+    Selection, Supervision, Tagging, TargetKind, Task, TaskConfig, UnlabeledTask, tasks,
+    with_label_names,
 };
 pub use tools::alignment;
 pub use tools::compress::compress;
 pub use tools::fisher::{FisherTrace, Measures, Sharpness};
 pub use tools::merge::merge;
 pub use tools::predict::{
-    EncodedTexts, LabelProbability, LabelScore, Prediction, Predictor, TokenPrediction,
+    CentringOptions, EncodedTexts, LabelProbability, LabelScore, Prediction, Predictor,
+    TokenPrediction, estimate_centring,
 };
 pub use tools::state_check::StateCheck;
 pub use tools::subnetwork::{

@@ -5,6 +5,7 @@ mod language_epochs;
 pub(crate) mod largest_tensors;
 mod monolingual;
 mod pairs;
+mod texts;
 mod unlabeled;
 
 use isogloss_model::{ModelFolder, read_config, tokenizer_folder};
@@ -15,6 +16,7 @@ pub(crate) use language_epochs::LanguageEpochsProgress;
 use largest_tensors::RunTensors;
 use monolingual::BlockLoader;
 use pairs::PairLoader;
+use texts::TextLoader;
 pub(crate) use unlabeled::{BatchLanguages, UnlabeledLoaders};
 
 use crate::data::pairs::PairSet;
@@ -82,7 +84,10 @@ impl Loaders {
             let max_length = length(texts.max_length, MonolingualRecipe::MAX_LENGTH);
             BlockLoader::read(texts, masker, &tokenizer, max_length, pad, seed)
         });
-        let unlabeled = UnlabeledLoaders { pairs, blocks: blocks.transpose()? };
+        let texts = recipe.unlabeled.as_ref().filter(|_| recipe.task.is_labeled());
+        let texts = texts.map(|table| TextLoader::read(recipe, table, &tokenizer, max_length, pad));
+        let (blocks, texts) = (blocks.transpose()?, texts.transpose()?);
+        let unlabeled = UnlabeledLoaders { pairs, blocks, texts };
         let tensors = RunTensors {
             plan,
             forward_plan,

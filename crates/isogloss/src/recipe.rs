@@ -6,6 +6,7 @@
 
 mod adapter;
 mod aligner;
+mod centring;
 mod check;
 mod data;
 mod extends;
@@ -28,6 +29,7 @@ mod schema;
 mod subnetworks;
 mod teacher;
 mod training;
+mod unlabeled;
 mod views;
 
 use isogloss_methods::{GuidedDropoutConfig, ScheduleConfig, UpdateConfig};
@@ -38,6 +40,7 @@ use serde::{Deserialize, Serialize};
 
 pub use adapter::{AdapterRecipe, BottleneckRecipe, adapters};
 pub use aligner::AlignerRecipe;
+pub use centring::{CentringRecipe, after_training};
 pub use data::{DataRecipe, Splits};
 pub use few_shot::FewShotRecipe;
 pub use frozen::FrozenRecipe;
@@ -54,6 +57,7 @@ pub use schema::{recipe_schema, schema_with_required};
 pub use subnetworks::{SubnetworksRecipe, UnseenLanguage};
 pub use teacher::TeacherRecipe;
 pub use training::TrainingRecipe;
+pub use unlabeled::UnlabeledRecipe;
 pub use views::views;
 
 use crate::task::{SavedLanguageAdapter, SavedScoring, TaskConfig};
@@ -88,6 +92,9 @@ pub struct Recipe {
     /// Monolingual corpus: unlabeled text, for masked language modelling.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monolingual: Option<MonolingualRecipe>,
+    /// Text of the task without labels, in any language, for consistency, pseudo-labels and entropy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlabeled: Option<UnlabeledRecipe>,
     /// Token masking, for masked language modelling.
     pub masking: MaskingConfig,
     /// Continued pretraining: the path of a recipe that is trained first, with the same model and
@@ -124,6 +131,9 @@ pub struct Recipe {
     /// Few-shot fine-tuning in each target language, after training.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub few_shot: Option<FewShotRecipe>,
+    /// Language centring of the finished model, from unlabeled text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub centring: Option<CentringRecipe>,
 }
 
 impl Default for Recipe {
@@ -138,6 +148,7 @@ impl Default for Recipe {
             objective: vec![ObjectiveRecipe::default()],
             pairs: None,
             monolingual: None,
+            unlabeled: None,
             masking: MaskingConfig::default(),
             pretrain_recipe: None,
             views: ViewsConfig::default(),
@@ -151,6 +162,7 @@ impl Default for Recipe {
             training: TrainingRecipe::default(),
             measure: None,
             few_shot: None,
+            centring: None,
         }
     }
 }
@@ -201,6 +213,9 @@ impl Recipe {
         if let Some(monolingual) = &self.monolingual {
             monolingual.check(faults);
         }
+        if let Some(unlabeled) = &self.unlabeled {
+            unlabeled.check(faults);
+        }
         if let Some(subnetworks) = &self.subnetworks {
             subnetworks.check(faults);
         }
@@ -211,6 +226,9 @@ impl Recipe {
         }
         if let Some(few_shot) = &self.few_shot {
             few_shot.check(faults);
+        }
+        if let Some(centring) = &self.centring {
+            centring.check(faults);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Training runs: fine-tuning and evaluation of a model by a plan, in a run folder.
 
 mod adapter;
+mod centring;
 mod checkpoint;
 mod data_files;
 mod device_failure;
@@ -107,6 +108,9 @@ fn run_plan(
     }
     if let Some(pairs) = &unlabeled.pairs {
         watch(Event::Pairs(&pairs.sets));
+    }
+    if let Some(texts) = &unlabeled.texts {
+        watch(Event::Unlabeled(&texts.n_by_language()));
     }
     tell_other_embeddings(&forward_plan, &options.model_folder, watch)?;
     if let (Some(folder), Some(embedding)) =

@@ -3,6 +3,7 @@
 //!
 //! A new task is a file in `task/`, and a variant of [`TaskConfig`].
 
+mod centring;
 mod classification;
 mod data_report;
 mod evaluator;
@@ -29,6 +30,7 @@ use isogloss_text::TagUnits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use centring::{CENTRING, Centring, CentringBy, FeatureStatistics};
 pub use classification::Classification;
 pub use data_report::{CountInWords, DataReport};
 pub use evaluator::{Evaluator, Scored};

@@ -153,6 +153,7 @@ fn importances_of_pruned_models_are_refused() {
         batch_size: 8,
         device: &device,
         subnetwork: None,
+        centring: None,
     };
     let pruned = isogloss::find_subnetwork(&evaluator, &set, &set, options);
     assert!(pruned.unwrap_err().to_string().contains("the model is pruned already"));

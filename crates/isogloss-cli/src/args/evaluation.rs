@@ -1,13 +1,16 @@
-//! CLI arguments of the commands that run a finished model: evaluate, predict, fisher, subnetwork.
+//! CLI arguments of the commands that run a finished model: evaluate, predict, centring, fisher,
+//! subnetwork.
 
 use std::path::PathBuf;
 
 use clap::ValueHint;
-use isogloss::FisherEstimator;
 use isogloss::text::Language;
+use isogloss::{CentringBy, FisherEstimator};
 
 use super::model::{LabeledArgs, LanguageAdapterArgs, ModelArgs, ScoringArgs};
-use super::value::{parse_batch_size, parse_estimator, parse_radius, parse_share};
+use super::value::{
+    parse_batch_size, parse_centring_by, parse_estimator, parse_radius, parse_share,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct EvaluateArgs {
@@ -22,6 +25,8 @@ pub(crate) struct EvaluateArgs {
     /// that each language used in the model's run]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) subnetwork: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) centring: WithoutCentring,
     /// Batch size, in examples
     #[arg(long, default_value_t = 64, value_parser = parse_batch_size)]
     pub(crate) batch_size: usize,
@@ -39,9 +44,40 @@ pub(crate) struct PredictArgs {
     #[command(flatten)]
     pub(crate) adapter: LanguageAdapterArgs,
     /// The language of the texts: use the language adapter and the subnetwork that it had in the
-    /// model's run [default: the model as it is]
+    /// model's run, and its centring [default: the model as it is]
     #[arg(long, value_name = "TAG")]
     pub(crate) language: Option<Language>,
+    #[command(flatten)]
+    pub(crate) centring: WithoutCentring,
+    /// Batch size, in texts
+    #[arg(long, default_value_t = 32, value_parser = parse_batch_size)]
+    pub(crate) batch_size: usize,
+}
+
+/// Whether the language centring that is stored with a model is left out.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WithoutCentring {
+    /// Leave out the language centring that is stored with the model
+    #[arg(long)]
+    pub(crate) no_centring: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CentringArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// Files with one text on each line, without labels, each named after its language: de.txt
+    #[arg(required = true, value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The source languages, onto which the others are moved; they have a file too
+    #[arg(long, value_name = "TAG,...", value_delimiter = ',', required = true)]
+    pub(crate) source: Vec<Language>,
+    /// What is aligned: mean, or mean-and-deviation of each feature
+    #[arg(long, default_value = "mean", value_parser = parse_centring_by)]
+    pub(crate) by: CentringBy,
+    /// Maximum number of texts of each language, spread evenly over its file [default: all]
+    #[arg(long, value_name = "N", value_parser = parse_batch_size)]
+    pub(crate) limit: Option<usize>,
     /// Batch size, in texts
     #[arg(long, default_value_t = 32, value_parser = parse_batch_size)]
     pub(crate) batch_size: usize,

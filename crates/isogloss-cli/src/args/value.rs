@@ -1,8 +1,8 @@
 //! Parsers of CLI argument values.
 
-use isogloss::FisherEstimator;
 use isogloss::model::Storage;
 use isogloss::text::{Format, Quoting, TagScheme, TagUnits, Unseen};
+use isogloss::{CentringBy, FisherEstimator};
 
 pub(super) fn parse_format(text: &str) -> Result<Format, String> {
     serde_json::from_value(text.into())
@@ -36,6 +36,11 @@ pub(super) fn parse_tag_scheme(text: &str) -> Result<TagScheme, String> {
 pub(super) fn parse_estimator(text: &str) -> Result<FisherEstimator, String> {
     serde_json::from_value(text.into())
         .map_err(|_| "expected sampled, empirical or exact".to_owned())
+}
+
+pub(super) fn parse_centring_by(text: &str) -> Result<CentringBy, String> {
+    serde_json::from_value(text.replace('-', "_").into())
+        .map_err(|_| "expected mean or mean-and-deviation".to_owned())
 }
 
 pub(super) fn parse_share(text: &str) -> Result<f64, String> {

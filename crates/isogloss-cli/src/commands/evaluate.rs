@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use isogloss::{Evaluator, Results, Selection, read_saved_subnetwork, read_subnetwork_for};
 use serde_json::json;
 
+use super::centring::print_if_not_centered;
 use super::labeled::Labeled;
 use super::{End, table};
 use crate::args::EvaluateArgs;
 use crate::wording::{in_words, print_data_report};
 
 pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
-    let labeled = Labeled::read(&args.model, &args.labeled)?;
+    let labeled = Labeled::read(&args.model, &args.labeled)?.centered_as(&args.centring);
     let report = labeled.report();
     let Labeled { device, folder, predictor, labels, sets, splits } = labeled;
     let source = match (&args.source, sets.first()) {
@@ -30,6 +31,8 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
             None => read_saved_subnetwork(config, &folder, &set.language)?,
         };
         let exchanged = predictor.exchanged_for(&set.language)?;
+        let centring = predictor.feature_centring(&set.language);
+        print_if_not_centered(&predictor, &folder, &set.language);
         let evaluator = Evaluator {
             model: exchanged.as_ref().unwrap_or(model),
             task: predictor.task(),
@@ -37,6 +40,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
             batch_size: args.batch_size,
             device: &device.device,
             subnetwork: given.as_ref().or(saved.as_ref()),
+            centring: centring.as_ref(),
         };
         let (result, _) = evaluator.score(set)?;
         if !args.model.json {

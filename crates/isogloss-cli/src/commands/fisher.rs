@@ -12,6 +12,7 @@ use crate::wording::print_data_report;
 
 pub(crate) fn run(args: &FisherArgs) -> anyhow::Result<End> {
     let labeled = Labeled::read(&args.model, &args.labeled)?;
+    labeled.print_not_centered();
     let report = labeled.report();
     let Labeled { device, folder, predictor, sets, .. } = labeled;
     let options = MeasureOptions {

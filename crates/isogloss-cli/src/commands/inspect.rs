@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use isogloss::Centring;
 use isogloss::model::{
     AdapterLibrary, EncoderConfig, HeadChoice, HeadSpec, load, named_parameters, tokenizer_folder,
 };
@@ -10,6 +11,7 @@ use serde_json::json;
 
 use super::{End, model_folder, unused};
 use crate::args::InspectArgs;
+use crate::wording::{centring_in_words, centring_json};
 
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
     let folder = model_folder(&args.model, &args.hub)?;
@@ -35,6 +37,10 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
         (count("encoder.embeddings"), count("encoder.layers"), count("head"));
     let tokenizer = Tokenizer::from_file(&tokenizer_folder(&folder)?.join("tokenizer.json"));
     let labels = loaded.head.as_ref().map(|head| head.labels().to_vec()).unwrap_or_default();
+    let centring = match &loaded.head {
+        Some(head) => Centring::read(&folder.path, head, hidden_size)?,
+        None => None,
+    };
     let unused_files = unused::files(&folder.path)?;
     let mut unused_settings = unused::fields(&loaded.config_json)?;
     unused_settings.extend(unused::settings(&tokenizer_folder(&folder)?));
@@ -52,7 +58,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
             "parameters": { "embeddings": embeddings, "layers": layers, "head": head },
             "tokenizer": tokenizer.as_ref().ok().map(|t| json!({ "kind": t.kind(), "n_tokens": t.vocab_size() })),
             "labels": labels, "adapters": loaded.model.encoder.active_adapters(),
-            "peft": peft, "unused": loaded.report.unused,
+            "peft": peft, "centring": centring.as_ref().map(centring_json), "unused": loaded.report.unused,
             "unused_files": unused_files, "unused_settings": unused_settings,
         });
         println!("{}", serde_json::to_string_pretty(&value)?);
@@ -98,6 +104,9 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
     }
     for (name, config) in encoder.adapters(AdapterLibrary::Peft) {
         println!("{:<12} {name}, {}", config.kind(), config.size());
+    }
+    if let Some(centring) = &centring {
+        println!("centring     {}", centring_in_words(centring));
     }
     if !loaded.report.unused.is_empty() {
         println!("unused       {}", loaded.report.unused.join(", "));

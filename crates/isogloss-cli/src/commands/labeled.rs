@@ -7,12 +7,12 @@ use anyhow::{Context, anyhow, bail};
 use isogloss::device::OpenDevice;
 use isogloss::text::{Format, LabelSet, Language, Unseen};
 use isogloss::{
-    DataReport, LabeledSet, LabeledTask, Predictor, SavedReading, ScoredSplit, Tagging, TargetKind,
-    TaskConfig, with_label_names,
+    CENTRING, DataReport, LabeledSet, LabeledTask, Predictor, SavedReading, ScoredSplit, Tagging,
+    TargetKind, TaskConfig, with_label_names,
 };
 
 use super::{exchange_language_adapter, model_folder_for};
-use crate::args::{LabeledArgs, ModelArgs, ScoringArgs};
+use crate::args::{LabeledArgs, ModelArgs, ScoringArgs, WithoutCentring};
 
 pub(crate) struct Labeled {
     pub(crate) device: OpenDevice,
@@ -62,6 +62,21 @@ impl Labeled {
             this.print_splits();
         }
         Ok(this)
+    }
+
+    /// Leaves the language centring of the model out, if the flag says so.
+    pub(crate) fn centered_as(mut self, args: &WithoutCentring) -> Self {
+        if args.no_centring {
+            self.predictor = self.predictor.without_centring();
+        }
+        self
+    }
+
+    /// Prints that the language centring of the model is not used.
+    pub(crate) fn print_not_centered(&self) {
+        if self.predictor.centring().is_some() {
+            eprintln!("{}: not used here", self.folder.join(CENTRING).display());
+        }
     }
 
     pub(crate) fn task(&self) -> &dyn LabeledTask {

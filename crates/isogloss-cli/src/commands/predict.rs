@@ -8,6 +8,7 @@ use isogloss::text::{Sentence, TextError, read_treebank};
 use isogloss::{DataReport, Prediction, Predictor, saves_subnetworks};
 use serde_json::json;
 
+use super::centring::print_if_not_centered;
 use super::labeled::scored_as;
 use super::{End, exchange_language_adapter, model_folder_for};
 use crate::args::PredictArgs;
@@ -19,10 +20,17 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     let folder = model_folder_for(&device, &args.model.model, &args.model.hub)?;
     let mut predictor = Predictor::load(&folder, &device.device)?;
     exchange_language_adapter(&mut predictor, &args.adapter)?;
-    let has_parts =
-        predictor.scoring().language_adapter.is_some() || saves_subnetworks(&folder.path);
+    if args.centring.no_centring {
+        predictor = predictor.without_centring();
+    }
+    let has_parts = predictor.scoring().language_adapter.is_some()
+        || predictor.centring().is_some()
+        || saves_subnetworks(&folder.path);
     match &args.language {
-        Some(language) => predictor = predictor.for_language(&folder.path, language)?,
+        Some(language) => {
+            print_if_not_centered(&predictor, &folder.path, language);
+            predictor = predictor.for_language(&folder.path, language)?;
+        }
         None if has_parts => eprintln!(
             "{}: languages used parts of the model in its run; --language says which are used",
             folder.path.display()

@@ -1,7 +1,7 @@
 //! `isogloss prune`: structured pruning of a model to a subnetwork.
 
 use isogloss::text::Texts;
-use isogloss::{PruneOptions, prune};
+use isogloss::{CENTRING, PruneOptions, prune};
 
 use super::End;
 use super::merged::WholeModel;
@@ -14,6 +14,13 @@ pub(crate) fn run(args: &PruneArgs) -> anyhow::Result<End> {
     args.compare.iter().try_for_each(|path| texts.add_file(path, None))?;
     let texts = (!args.compare.is_empty()).then_some(&texts);
     let options = PruneOptions { n_checked: args.check };
+    let centring = model.path().join(CENTRING);
+    if centring.exists() {
+        let path = centring.display();
+        eprintln!(
+            "{path}: of the whole model; estimate that of the pruned one by isogloss centring"
+        );
+    }
     let report = prune(model.path(), &args.subnetwork, texts, options, &args.out)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);

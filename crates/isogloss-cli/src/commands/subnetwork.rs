@@ -16,6 +16,7 @@ use crate::wording::print_data_report;
 
 pub(crate) fn run(args: &SubnetworkArgs) -> anyhow::Result<End> {
     let labeled = Labeled::read(&args.model, &args.labeled)?;
+    labeled.print_not_centered();
     let saved = |set: &LabeledSet| saved_subnetwork_path(&labeled.folder, &set.language);
     if let Some(path) = labeled.sets.iter().find_map(saved) {
         bail!(
@@ -51,6 +52,7 @@ pub(crate) fn run(args: &SubnetworkArgs) -> anyhow::Result<End> {
             batch_size: args.batch_size,
             device: &labeled.device.device,
             subnetwork: None,
+            centring: None,
         };
         let pruned = find_subnetwork(&evaluator, train, dev, options)?;
         write_subnetwork(&args.out.join(format!("{}.toml", dev.language)), &pruned.subnetwork)?;

@@ -16,7 +16,7 @@ const WEIGHTS: [&str; 4] = [
 ];
 
 /// Files that are loaded, that document the model, or that other programs need to read it.
-const KNOWN: [&str; 17] = [
+const KNOWN: [&str; 18] = [
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -32,6 +32,7 @@ const KNOWN: [&str; 17] = [
     "head.safetensors",
     "isogloss.json",
     "trimmed.json",
+    "centring.json",
     "modeling_isogloss.py",
     "modeling_isogloss_lm.py",
 ];

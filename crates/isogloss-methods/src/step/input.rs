@@ -14,6 +14,7 @@ pub struct StepInput {
     views: Vec<(View, ViewOutput)>,
     pub(crate) pairs: Option<PairInput>,
     negative_queues: Vec<(&'static str, Tensor<2>)>,
+    statistics: Vec<(&'static str, Tensor<2>)>,
 }
 
 /// Sentence pairs of a training step: encoder outputs, word alignments, projection heads.
@@ -58,6 +59,20 @@ impl StepInput {
     pub fn with_negative_queue(mut self, objective: &'static str, keys: Tensor<2>) -> Self {
         self.negative_queues.push((objective, keys));
         self
+    }
+
+    /// Adds the statistics of an objective's state, `[rows, width]`.
+    #[must_use]
+    pub fn with_statistics(mut self, objective: &'static str, statistics: Tensor<2>) -> Self {
+        self.statistics.push((objective, statistics));
+        self
+    }
+
+    /// The statistics of an objective's state, see
+    /// [`MethodState::statistics`](crate::MethodState::statistics); `None` before the first step.
+    pub fn statistics(&self, objective: &'static str) -> Option<Tensor<2>> {
+        let mut statistics = self.statistics.iter();
+        statistics.find(|(of, _)| *of == objective).map(|(_, statistics)| statistics.clone())
     }
 
     /// The negative queue of an objective, see

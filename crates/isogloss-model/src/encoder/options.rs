@@ -1,4 +1,5 @@
-//! Forward pass options: dropout, subnetwork masks and spectral normalization of the classifier.
+//! Forward pass options: dropout, subnetwork masks, spectral normalization of the classifier and
+//! language centring of its inputs.
 
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ pub struct ForwardOptions {
     pub no_dropout_below: Option<usize>,
     /// Spectral normalization: divides the classifier's weight by its largest singular value.
     pub normalized_head: bool,
+    /// Language centring: an affine map of the classifier's inputs; a parser has none.
+    pub centring: Option<FeatureCentring>,
 }
 
 /// Subnetwork mask: factors of the outputs of attention heads and feed-forward blocks, on the
@@ -31,6 +34,27 @@ pub struct SubnetworkMask {
     /// Mask of feed-forward blocks, `[num_hidden_layers]`, applied to the output including its
     /// bias, before the residual sum.
     pub feed_forward: Tensor<1>,
+}
+
+/// Language centring of one forward pass (Libovický et al. 2020): the features, the inputs of the
+/// classifier's last layer, times `scale` plus `shift`; on the device of the pass.
+#[derive(Clone, Debug)]
+pub struct FeatureCentring {
+    /// Factor of each feature, `[1, hidden_size]`.
+    pub scale: Tensor<2>,
+    /// Shift of each feature, `[1, hidden_size]`, added after the factor.
+    pub shift: Tensor<2>,
+}
+
+impl FeatureCentring {
+    /// Maps features.
+    ///
+    /// # Shapes
+    /// - `features`: `[rows, hidden_size]`
+    /// - returns: the same
+    pub fn apply(&self, features: Tensor<2>) -> Tensor<2> {
+        features * self.scale.clone() + self.shift.clone()
+    }
 }
 
 /// Guided dropout: one dropout rate per unit of the outputs of the two sublayers of each block.

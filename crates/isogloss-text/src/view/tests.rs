@@ -278,3 +278,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_text_without_labels_is_seen_as_an_example_and_has_no_target() {
+    let viewer = viewer();
+    for task in TASKS {
+        for view in [ViewKind::Original, ViewKind::SubwordSampled, ViewKind::CodeSwitched] {
+            let labeled = see(&viewer, view, &text("light off"), task);
+            let unlabeled = viewer.view_unlabeled(view, "light off", task, 32, 7).unwrap();
+            assert_eq!(unlabeled.features.input, labeled.features.input, "{view} {task:?}");
+            assert_eq!(unlabeled.first_subwords, labeled.first_subwords, "{view} {task:?}");
+            assert_eq!(unlabeled.features.target, Target::None);
+        }
+    }
+}

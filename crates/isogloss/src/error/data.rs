@@ -14,6 +14,15 @@ pub enum DataError {
         /// The path pattern, with `{language}` in it.
         pattern: String,
     },
+    /// A file of examples in place of one of texts.
+    #[error(
+        "{}: expected a file with one text on each line, such as {}; this is one of examples",
+        path.display(), path.with_extension("txt").display()
+    )]
+    NotPlainText {
+        /// The file.
+        path: PathBuf,
+    },
     /// Labeled examples were requested for a task without labels.
     #[error("{task} has no labeled examples")]
     Unlabeled {

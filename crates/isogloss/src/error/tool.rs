@@ -51,6 +51,40 @@ pub enum ToolError {
         /// Number of outputs.
         n_labels: usize,
     },
+    /// An invalid file of language centring.
+    #[error("{}: {problem}", path.display())]
+    Centring {
+        /// The file.
+        path: PathBuf,
+        /// The field and the reason.
+        problem: String,
+    },
+    /// Language centring of a model without a classifier of one label a row.
+    #[error("{}: language centring is of a classifier, and this model has none", path.display())]
+    NothingToCenter {
+        /// The configuration of the model.
+        path: PathBuf,
+    },
+    /// A source language of a centring without texts.
+    #[error("{source_language}: no file of texts for this source language")]
+    NoSourceText {
+        /// The language.
+        source_language: Language,
+    },
+    /// Two files of texts of one language.
+    #[error("{}: a second file of texts for {language}", path.display())]
+    SecondFile {
+        /// The second file.
+        path: PathBuf,
+        /// The language.
+        language: Language,
+    },
+    /// A language without any row to center: no text has a token that carries a tag.
+    #[error("{}: no token carries a label", path.display())]
+    NoRows {
+        /// The file of its texts.
+        path: PathBuf,
+    },
     /// The model has no language adapter to exchange.
     #[error("this model has no language adapter under another one to exchange")]
     NoLanguageAdapter,

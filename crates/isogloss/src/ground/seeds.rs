@@ -24,3 +24,6 @@ pub(crate) const ADAPTER: u64 = 9;
 pub(crate) const UNFREEZING: u64 = 10;
 /// Initialization of a new student.
 pub(crate) const STUDENT: u64 = 11;
+// 12 is the stream of few-shot support sets, in `data.rs`.
+/// Shuffling and views of the task's text without labels.
+pub(crate) const UNLABELED: u64 = 13;

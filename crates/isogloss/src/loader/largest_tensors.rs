@@ -23,6 +23,7 @@ mod remedy {
         "lower training.evaluation_batch_size or the maximum length of its texts";
     pub(super) const PAIRS: &str = "lower pairs.batch_size or pairs.max_length";
     pub(super) const BLOCKS: &str = "lower monolingual.batch_size or monolingual.max_length";
+    pub(super) const TEXTS: &str = "lower unlabeled.batch_size or model.max_length";
     pub(super) const MASKED: &str = "lower masking.rate, the batch size or the maximum length of \
         the masked texts, trim the vocabulary to the languages you need";
 }
@@ -96,6 +97,7 @@ impl RunTensors<'_> {
         let check = |pair_length| -> Result<(), DeviceError> {
             let mut tensors = self.labeled_tensors();
             tensors.extend(self.block_tensors());
+            tensors.extend(self.text_tensors());
             tensors.extend(self.pair_tensors(pair_length));
             tensors.extend(self.token_embeddings(pair_length));
             tensors.iter().try_for_each(|tensor| tensor.check(info))
@@ -176,13 +178,25 @@ impl RunTensors<'_> {
         tensors.collect()
     }
 
+    /// Tensors over texts of the task without labels.
+    fn text_tensors(&self) -> Vec<RunTensor> {
+        let groups = self.forward_plan.groups().iter();
+        let unlabeled = groups.filter(|group| group[0].text.is_unlabeled());
+        let tensors = unlabeled.map(|group| {
+            let [n, seq_len] = self.text_size(group[0].text, 0);
+            let batch = [n.saturating_mul(group.len()), seq_len];
+            RunTensor::activations(self.config, batch, remedy::TEXTS)
+        });
+        tensors.collect()
+    }
+
     /// Tensors over sentence pairs, of which a sentence has at most `length` tokens.
     fn pair_tensors(&self, length: usize) -> Vec<RunTensor> {
         let Some(pairs) = &self.unlabeled.pairs else { return Vec::new() };
         let (recipe, config) = (self.plan.recipe(), self.config);
         let mut tensors = Vec::new();
         for planned in self.forward_plan.objectives() {
-            for text in planned.needs.texts().into_iter().filter(|text| is_of_pairs(*text)) {
+            for text in planned.needs.texts().into_iter().filter(|text| text.is_of_pairs()) {
                 let [n, seq_len] = self.text_size(text, length);
                 let chunk = planned.objective.grad_cache().map_or(n, |of| of.chunk_size().min(n));
                 tensors.push(RunTensor::activations(config, [chunk, seq_len], remedy::PAIRS));
@@ -244,7 +258,11 @@ impl RunTensors<'_> {
             let batch_size = self.plan.recipe().monolingual.as_ref().map_or(0, |of| of.batch_size);
             return [blocks.n_blocks().min(batch_size), blocks.longest()];
         }
-        let Some(pairs) = self.unlabeled.pairs.as_ref().filter(|_| is_of_pairs(text)) else {
+        if let (Some(texts), true) = (&self.unlabeled.texts, text.is_unlabeled()) {
+            let batch_size = self.plan.recipe().unlabeled.as_ref().map_or(0, |of| of.batch_size);
+            return [texts.n_texts().min(batch_size), texts.max_length];
+        }
+        let Some(pairs) = self.unlabeled.pairs.as_ref().filter(|_| text.is_of_pairs()) else {
             return [0, 0];
         };
         let mixes = self.forward_plan.contrast_texts().is_some_and(|texts| texts.mixup);
@@ -266,11 +284,6 @@ impl RunTensors<'_> {
         let batch_size = self.plan.recipe().pairs.as_ref().map_or(0, |of| of.batch_size);
         largest.unwrap_or(0).min(batch_size)
     }
-}
-
-/// Whether a text is made of sentence pairs.
-fn is_of_pairs(text: TextView) -> bool {
-    !text.is_of_task() && text != TextView::Monolingual
 }
 
 /// Size of a batch of a set at its longest texts, `[n, seq_len]`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use isogloss_methods::{Objective, ObjectiveConfig, Role, TextView};
 use isogloss_text::{Format, Unseen};
 
-use super::{Languages, Recipe, RecipeFaults};
+use super::{LanguageExchange, Languages, Recipe, RecipeFaults};
 use crate::task::{HeldOutTable, Supervision, TargetKind, UnlabeledTask};
 
 /// Validates the tables of a recipe against each other.
@@ -22,6 +22,8 @@ pub(super) fn check(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     if recipe.data.unseen_labels == Unseen::Keep && recipe.task.target() != Some(TargetKind::Tree) {
         faults.add("data.unseen_labels", "\"keep\" is for parsing; use \"error\" or \"skip\"");
     }
+    centring(recipe, faults);
+    unlabeled(recipe, faults);
     several_sources(recipe, faults);
     subnetworks(recipe, faults);
     adapters(recipe, faults);
@@ -56,7 +58,9 @@ pub(super) fn added_objective(
 
 /// The recipe must provide the inputs of an objective: labels, views and texts.
 fn inputs(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String)) {
-    if !recipe.task.is_labeled() && !method.needs().is_unlabeled() {
+    let reads_labels = !method.needs().is_unlabeled();
+    let reads_head = method.needs().views.iter().any(|view| view.text.is_unlabeled());
+    if !recipe.task.is_labeled() && (reads_labels || reads_head) {
         refuse(format!("{} needs a task with labels", method.name()));
     }
     views(recipe, method, refuse);
@@ -87,6 +91,7 @@ fn without_labels(recipe: &Recipe, task: &dyn UnlabeledTask, faults: &mut Recipe
     let needs_labels = [
         ("measure", recipe.measure.is_some()),
         ("few_shot", recipe.few_shot.is_some()),
+        ("centring", recipe.centring.is_some()),
         ("guided_dropout", recipe.guided_dropout.is_some()),
         ("update.fisher_penalty", recipe.update.fisher_penalty.is_some()),
         ("schedule.fun", recipe.schedule.fun.is_some()),
@@ -117,6 +122,46 @@ fn treebank(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     for (entry, _) in of_one_label.iter().filter(|(_, is_there)| *is_there) {
         let problem = "needs a task with one label a row; a parser says several things of a word";
         faults.add(entry, problem);
+    }
+}
+
+/// Language centring is of the classifier of the finished model alone.
+fn centring(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
+    if recipe.centring.is_none() {
+        return;
+    }
+    if recipe.task.target() == Some(TargetKind::Tree) {
+        faults.add(
+            "centring",
+            "a parser has no features to center; it is for classifiers and taggers",
+        );
+    }
+    if recipe.few_shot.is_some() {
+        faults.add(
+            "centring",
+            "[few_shot] learns from features that are not moved; leave one of them out",
+        );
+    }
+}
+
+/// Unlabeled text is of a task with labels, and runs through the model that the source language has.
+fn unlabeled(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
+    if recipe.unlabeled.is_none() {
+        return;
+    }
+    match recipe.task.target() {
+        None => faults.add("unlabeled", "needs a task with labels"),
+        Some(TargetKind::Tree) => {
+            let problem = "a parser learns from trees alone; it is for classifiers and taggers";
+            faults.add("unlabeled", problem);
+        }
+        Some(TargetKind::Class | TargetKind::Tag(_)) => {}
+    }
+    let adapter = recipe.language_adapter.as_ref();
+    if adapter.is_some_and(|table| table.evaluation != LanguageExchange::Source) {
+        let problem = "its languages are read with the language adapter of the source; set \
+                       language_adapter.evaluation to \"source\", or leave one of them out";
+        faults.add("unlabeled", problem);
     }
 }
 
@@ -176,7 +221,11 @@ fn check_gradient_accumulation(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
 fn views(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String)) {
     for view in method.needs().views {
         let missing = match view.text {
-            TextView::SubwordSampled if recipe.views.subword_sampled.is_none() => "subword_sampled",
+            TextView::SubwordSampled | TextView::UnlabeledSubwordSampled
+                if recipe.views.subword_sampled.is_none() =>
+            {
+                "subword_sampled"
+            }
             TextView::CodeSwitched if recipe.views.code_switched.is_none() => "code_switched",
             TextView::Translated if recipe.views.translated.is_none() => "translated",
             _ => "",
@@ -217,8 +266,8 @@ fn check_unlabeled_text(recipe: &Recipe, method: &dyn Objective, refuse: &mut dy
     for view in method.needs().views {
         let table = match view.text {
             TextView::Monolingual if recipe.monolingual.is_none() => "monolingual",
-            TextView::Monolingual => continue,
-            text if !text.is_of_task() && recipe.pairs.is_none() => "pairs",
+            text if text.is_unlabeled() && recipe.unlabeled.is_none() => "unlabeled",
+            text if text.is_of_pairs() && recipe.pairs.is_none() => "pairs",
             _ => continue,
         };
         refuse(format!("{} needs a table [{table}]", method.name()));
@@ -244,6 +293,11 @@ fn check_unique_states<'a>(
         refuse(
             "only one objective can keep a momentum encoder, a moving average of the model".into(),
         );
+    }
+    if method.needs().statistics
+        && others.clone().any(|other| other.needs().statistics && other.name() == method.name())
+    {
+        refuse(format!("only one {} can have thresholds by class", method.name()));
     }
     let has_projection = |other: &dyn Objective| other.needs().projection_head.is_some();
     if has_projection(method)

@@ -80,11 +80,18 @@ pub(super) fn paths(plan: &Plan) -> Result<BTreeSet<PathBuf>, Error> {
     if let Some(texts) = &recipe.monolingual {
         paths.extend(found(&texts.path, &texts.languages()?)?);
     }
+    if let Some(texts) = &recipe.unlabeled {
+        paths.extend(found(&texts.path, &texts.languages()?)?);
+    }
     if let Some(view) = &recipe.views.code_switched {
         paths.extend(found(&view.dictionaries, &view.languages)?);
     }
     if let Some(view) = &recipe.views.translated {
         paths.extend(found(&view.path, &view.languages)?);
+    }
+    if let Some(table) = &recipe.centring {
+        let files = table.files(plan.sources(), std::iter::empty())?;
+        paths.extend(files.into_iter().map(|(_, path)| path));
     }
     if let Some(table) = &recipe.subnetworks {
         let pattern = table.path.with_seed(recipe.seed);

@@ -10,7 +10,7 @@ use isogloss_text::Language;
 use crate::data::pairs::PairSet;
 use crate::ground::device::{DeviceInfo, OpenDevice};
 use crate::tools::fisher::Measures;
-use crate::{Corpus, DataReport, Results, Scores, TrimReport};
+use crate::{Centring, Corpus, DataReport, Results, Scores, TrimReport};
 
 /// Options of a training run besides its plan: model folder, device, teacher, restart, stop signal.
 #[derive(Clone)]
@@ -60,6 +60,10 @@ pub enum Event<'a> {
     Data(&'a Corpus),
     /// The pairs have been read.
     Pairs(&'a [PairSet]),
+    /// The texts without labels have been read: how many there are in each language.
+    Unlabeled(&'a [(Language, usize)]),
+    /// Language centring of the selected model was estimated.
+    Centring(&'a Centring),
     /// The run is finished, and its results are shown again: the counts of what was truncated, lost
     /// and left out that are stored with it; `None` for a run of an earlier version.
     StoredCounts(Option<&'a DataReport>),

@@ -20,9 +20,9 @@ pub(super) struct Progress {
     pub(super) loss_sums: Vec<f64>,
     /// Number of steps in those sums.
     pub(super) loss_n: u64,
-    /// Positions in the unlabeled data: in the sentence pairs, and in the blocks of monolingual
-    /// text.
-    pub(super) language_epochs: [Option<LanguageEpochsProgress>; 2],
+    /// Positions in the unlabeled data: in the sentence pairs, in the blocks of monolingual text and
+    /// in the texts of the task; earlier versions wrote the first two.
+    pub(super) language_epochs: Vec<Option<LanguageEpochsProgress>>,
     /// Training time in seconds.
     pub(super) seconds: f64,
     /// The step at which each layer is unfrozen, by schedule of layers and by layer.

@@ -40,7 +40,7 @@ impl Trainer<'_> {
                 return Err(self.not_finite(step, "gradient norm", grad_norm, names));
             }
             let plan = &self.context.plan;
-            let by_stream: Vec<Option<[f64; 2]>> = by_batch
+            let by_stream: Vec<Option<[f64; 3]>> = by_batch
                 .iter()
                 .map(|losses| Some(plan.losses_by_stream(losses.as_ref()?)))
                 .collect();

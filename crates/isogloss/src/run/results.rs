@@ -8,7 +8,7 @@ use isogloss_model::{HeadChoice, Model, load, load_masked_lm};
 use super::event::Event;
 use super::trainer::Trainer;
 use crate::loader::LabeledLoader;
-use crate::{DataReport, Error, Predictions, Results, Selection};
+use crate::{Centring, DataReport, Error, Evaluator, Predictions, Results, Selection};
 
 impl Trainer<'_> {
     /// Final evaluation: scores the selected model in every language and writes `results.json`,
@@ -22,6 +22,10 @@ impl Trainer<'_> {
         // Frees the tensors of training before the selected model is loaded.
         self.model = None;
         self.optimizer = AdamW::new(self.plan.recipe().optimizer.adamw.clone());
+        let centring = self.estimate_centring()?;
+        if let Some(centring) = &centring {
+            watch(Event::Centring(centring));
+        }
         let load = if self.context.plan.needs_lm_head() { load_masked_lm } else { load };
         let chosen = load(&self.run.best(), &HeadChoice::Saved, &self.options.device)?.model;
         if let Some(subnetworks) = self.subnetworks.as_mut().filter(|of| of.are_dynamic()) {
@@ -29,7 +33,7 @@ impl Trainer<'_> {
         }
         let selection = Selection { rule: self.rule.clone(), step: best.step, score: best.score };
         let mut results = match self.data {
-            Some(data) => self.score_labeled(&chosen, data, selection, watch)?,
+            Some(data) => self.score_labeled(&chosen, centring.as_ref(), data, selection, watch)?,
             None => {
                 let languages = self.score_unlabeled(&chosen)?;
                 for (language, result) in &languages {
@@ -47,11 +51,12 @@ impl Trainer<'_> {
     fn score_labeled(
         &self,
         model: &Model,
+        centring: Option<&Centring>,
         data: &LabeledLoader,
         selection: Selection,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<Results, Error> {
-        let (plan, labels) = (self.plan, &data.corpus.labels);
+        let (plan, labels, device) = (self.plan, &data.corpus.labels, &self.options.device);
         let names = |ids: &Vec<usize>| -> Vec<String> {
             let name = |id: &usize| labels.name(*id as u32).unwrap_or_default();
             ids.iter().map(|id| name(id).to_owned()).collect()
@@ -60,7 +65,9 @@ impl Trainer<'_> {
         for set in &data.corpus.tests {
             let exchanged = self.exchanged(model, &set.language)?;
             let model = exchanged.as_ref().unwrap_or(model);
+            let centring = centring.and_then(|of| of.for_language(&set.language, device));
             let evaluator = self.evaluator(model, data, &set.language)?;
+            let evaluator = Evaluator { centring: centring.as_ref(), ..evaluator };
             let (result, predicted) = evaluator.score(set)?;
             watch(Event::Language { language: set.language.as_str(), scores: &result.scores });
             let language = set.language.as_str();

@@ -16,7 +16,7 @@ impl Trainer<'_> {
         model: &Model,
     ) -> Result<BTreeMap<String, LanguageResult>, Error> {
         let Some(task) = self.plan.recipe().task.unlabeled() else { return Ok(BTreeMap::new()) };
-        let UnlabeledLoaders { pairs, blocks } = &self.unlabeled;
+        let UnlabeledLoaders { pairs, blocks, .. } = &self.unlabeled;
         let sets = pairs.iter().flat_map(|pairs| &pairs.sets);
         let blocks = blocks.iter().flat_map(|blocks| &blocks.held_out);
         let held_out = HeldOut {
@@ -41,7 +41,7 @@ impl Trainer<'_> {
         Ok(exchanged.transpose()?.flatten())
     }
 
-    /// The evaluator of a model in a language.
+    /// The evaluator of a model in a language, without centring.
     pub(super) fn evaluator<'b>(
         &'b self,
         model: &'b Model,
@@ -56,6 +56,7 @@ impl Trainer<'_> {
             batch_size: self.plan.recipe().training.evaluation_batch_size,
             device: &self.options.device,
             subnetwork: subnetwork.transpose()?.flatten(),
+            centring: None,
         })
     }
 }

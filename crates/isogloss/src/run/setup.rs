@@ -21,7 +21,7 @@ use super::similar_sources::most_similar;
 use super::teacher::load_reference_models;
 use super::trainer::Trainer;
 use super::unread::UnreadSteps;
-use super::{guided_dropout, method_states, unfreezing};
+use super::{centring, guided_dropout, method_states, unfreezing};
 use crate::error::{RunError, io};
 use crate::ground::seeds;
 use crate::loader::{LabeledLoader, UnlabeledLoaders};
@@ -50,6 +50,7 @@ impl<'a> Trainer<'a> {
         let mut context =
             step_context(plan, run, options, head.as_ref(), &unlabeled, forward_plan)?;
         check_language_adapter(plan, data)?;
+        centring::files(plan, data)?;
         let newest = run.newest_checkpoint()?.map(|(_, folder)| folder);
         let is_new = newest.is_none();
         let Checkpoint { loaded, optimizer, progress, methods } =

@@ -47,7 +47,11 @@ impl StepBatch {
     /// Number of tokens, without padding, of the original text and of unlabeled text.
     pub(crate) fn n_tokens(&self) -> usize {
         let texts = self.texts.iter();
-        let read = texts.filter(|(text, ..)| *text == TextView::Original || !text.is_of_task());
+        let is_view = |text: TextView| match text {
+            TextView::Original | TextView::Unlabeled => false,
+            text => text.is_of_task() || text.is_unlabeled(),
+        };
+        let read = texts.filter(|(text, ..)| !is_view(*text));
         let masks = read.flat_map(|(_, batch, _)| &batch.attention_mask);
         masks.filter(|real| **real != 0).count()
     }

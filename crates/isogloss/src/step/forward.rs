@@ -51,6 +51,7 @@ impl StepContext {
             let of_group = if view.text.is_masked() {
                 vec![predict_masked(model, text, embedded, &options)]
             } else if view.role != Role::Student {
+                let mask = mask.filter(|_| view.text.is_of_task());
                 vec![self.reference_output(view.role, text, mask)]
             } else if let Some(scale) = view.weight_noise {
                 let seed = split_seed(batch.seed, draws::WEIGHT_NOISE);
@@ -72,7 +73,7 @@ impl StepContext {
             projections: self.projections(model),
             sample_size: self.plan.sample_text().map(|text| batch.sample_size(text)),
         };
-        let input = self.states.add_negative_queues(StepInput::new(outputs).with_pairs(pairs));
+        let input = self.states.add_to(StepInput::new(outputs).with_pairs(pairs));
         Forward { input, noised_models, leaves }
     }
 

@@ -155,15 +155,19 @@ impl ForwardPlan {
         unique
     }
 
-    /// Losses of a batch on unlabeled text, summed by data loader: sentence pairs, then monolingual
-    /// text.
-    pub(crate) fn losses_by_stream(&self, losses: &[f64]) -> [f64; 2] {
-        let mut sums = [0.0; 2];
+    /// Losses of a batch on unlabeled text, summed by data loader: sentence pairs, monolingual text,
+    /// then texts of the task.
+    pub(crate) fn losses_by_stream(&self, losses: &[f64]) -> [f64; 3] {
+        let mut sums = [0.0; 3];
         for (needs, loss) in self.needs().zip(losses) {
             if needs.is_unlabeled() {
-                let mut views = needs.views.iter();
-                let is_monolingual = views.any(|view| view.text == TextView::Monolingual);
-                sums[usize::from(is_monolingual)] += loss;
+                let reads = |is: fn(TextView) -> bool| needs.views.iter().any(|view| is(view.text));
+                let loader = match () {
+                    () if reads(TextView::is_unlabeled) => 2,
+                    () if reads(|text| text == TextView::Monolingual) => 1,
+                    () => 0,
+                };
+                sums[loader] += loss;
             }
         }
         sums
@@ -185,7 +189,8 @@ impl ForwardPlan {
 /// them. Views with the same dropout masks cannot share a batch.
 fn group_views(views: impl Iterator<Item = View>) -> Vec<Vec<View>> {
     let is_plain = |view: &View| {
-        view.role == Role::Student && view.weight_noise.is_none() && view.text.is_of_task()
+        let is_for_head = view.text.is_of_task() || view.text.is_unlabeled();
+        view.role == Role::Student && view.weight_noise.is_none() && is_for_head
     };
     let mut groups: Vec<Vec<View>> = Vec::new();
     for view in views {

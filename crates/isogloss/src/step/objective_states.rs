@@ -76,11 +76,16 @@ impl ObjectiveStates {
         }
     }
 
-    /// Adds the negative queues of the objectives to the input of their losses.
-    pub(super) fn add_negative_queues(&self, input: StepInput) -> StepInput {
-        self.states.iter().fold(input, |input, state| match state.state.negative_queue() {
-            Some(keys) => input.with_negative_queue(state.name, keys),
-            None => input,
+    /// Adds the negative queues and the statistics of the objectives to the input of their losses.
+    pub(super) fn add_to(&self, input: StepInput) -> StepInput {
+        self.states.iter().fold(input, |mut input, state| {
+            if let Some(keys) = state.state.negative_queue() {
+                input = input.with_negative_queue(state.name, keys);
+            }
+            match state.state.statistics() {
+                Some(statistics) => input.with_statistics(state.name, statistics),
+                None => input,
+            }
         })
     }
 

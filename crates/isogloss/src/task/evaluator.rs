@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use isogloss_methods::Subnetwork;
-use isogloss_model::Model;
+use isogloss_model::{FeatureCentring, Model};
 use isogloss_text::{LabelSet, Language};
 
 use super::label_predictor::{LabelPredictor, Predictions};
@@ -29,6 +29,8 @@ pub struct Evaluator<'a> {
     pub device: &'a Device,
     /// Subnetwork: the heads and feed-forward blocks that are used; the whole model if none.
     pub subnetwork: Option<&'a Subnetwork>,
+    /// Language centring of the features, on the device; the features as they are if none.
+    pub centring: Option<&'a FeatureCentring>,
 }
 
 /// Callback after the evaluation of each set, with its scores and predictions.
@@ -93,7 +95,7 @@ impl Evaluator<'_> {
     }
 
     fn predictor(&self) -> LabelPredictor<'_> {
-        let Self { model, batch_size, device, subnetwork, .. } = *self;
-        LabelPredictor { model, batch_size, device, subnetwork }
+        let Self { model, batch_size, device, subnetwork, centring, .. } = *self;
+        LabelPredictor { model, batch_size, device, subnetwork, centring }
     }
 }

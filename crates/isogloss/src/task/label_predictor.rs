@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, read_sync};
 use isogloss_methods::{IGNORE_INDEX, Subnetwork};
-use isogloss_model::{ForwardOptions, Model};
+use isogloss_model::{FeatureCentring, ForwardOptions, Model};
 use isogloss_text::{LostWord, Targets, Treebank, sequential_by_length};
 
 use super::labeled_set::LabeledSet;
@@ -31,6 +31,8 @@ pub struct LabelPredictor<'a> {
     pub device: &'a Device,
     /// Subnetwork: the heads and feed-forward blocks that are used; the whole model if none.
     pub subnetwork: Option<&'a Subnetwork>,
+    /// Language centring of the features, on the device; the features as they are if none.
+    pub centring: Option<&'a FeatureCentring>,
 }
 
 /// The gold and the predicted label ids of examples.
@@ -89,9 +91,10 @@ impl LabelPredictor<'_> {
         Ok(labels)
     }
 
-    /// Forward options of evaluation: no dropout, and the mask of the subnetwork.
+    /// Forward options of evaluation: no dropout, the mask of the subnetwork and the centring.
     pub(super) fn forward_options(&self) -> ForwardOptions {
         ForwardOptions {
+            centring: self.centring.cloned(),
             subnetwork: self.subnetwork.map(|of| of.mask(self.device)),
             ..ForwardOptions::evaluation()
         }

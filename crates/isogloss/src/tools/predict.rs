@@ -1,6 +1,7 @@
 //! Inference with a fine-tuned model: labels for texts, tags for tokens, dependency trees for
 //! sentences.
 
+mod centring;
 mod language;
 mod prediction;
 
@@ -12,19 +13,21 @@ use crate::error::ToolError;
 use crate::ground::device::read;
 use crate::ground::tensors::model_input;
 use crate::ground::vocabulary::check_vocabulary;
-use crate::task::{LabeledSet, LabeledTask, SavedScoring, TargetKind, trees};
+use crate::task::{Centring, LabeledSet, LabeledTask, SavedScoring, TargetKind, trees};
 use burn::module::Module;
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Device, Tensor, read_sync};
 use isogloss_model::{
-    ForwardOptions, HeadChoice, HeadSpec, LoadedModel, Model, ModelFolder, ProblemType,
-    SubnetworkMask, base_folder, load, tokenizer_folder,
+    FeatureCentring, ForwardOptions, HeadChoice, HeadSpec, LoadedModel, Model, ModelFolder,
+    ModelOutput, ProblemType, SubnetworkMask, base_folder, load, tokenizer_folder,
 };
 use isogloss_text::{
     Encoded, Example, LabelSet, Language, Sentence, TagUnits, Targets, TextError, TokenBatch,
     Tokenizer, TreeError, Unseen, featurize_parsing, whitespace_words,
 };
 
+pub(crate) use centring::copy_centring;
+pub use centring::{CentringOptions, estimate_centring};
 pub use prediction::{LabelProbability, LabelScore, Prediction, TokenPrediction};
 
 /// Inference pipeline: a fine-tuned model with its tokenizer and labels.
@@ -39,6 +42,10 @@ pub struct Predictor {
     device: Device,
     /// The mask of the heads and blocks that are used; `None` for all.
     subnetwork: Option<SubnetworkMask>,
+    /// The language centring of the model's file, if it has one.
+    centring: Option<Centring>,
+    /// The centring of the language that is predicted; `None` for features as they are.
+    feature_centring: Option<FeatureCentring>,
     n_truncated: AtomicUsize,
 }
 
@@ -72,7 +79,10 @@ impl Predictor {
         let is_adapter_only = folder.path.join("isogloss.json").exists();
         let scoring = if is_adapter_only { "isogloss.json" } else { "config.json" };
         let paths = [config, folder.path.join(scoring), tokenizer_path];
-        Self::new(loaded, tokenizer, &paths, device)
+        let mut this = Self::new(loaded, tokenizer, &paths, device)?;
+        let hidden_size = this.loaded.model.encoder.config().hidden_size;
+        this.centring = Centring::read(&folder.path, &this.head, hidden_size)?;
+        Ok(this)
     }
 
     /// Creates a predictor from a loaded model and its tokenizer.
@@ -101,8 +111,18 @@ impl Predictor {
         let scoring = SavedScoring::from_model(&loaded, &head, &tokenizer, scoring_path)?;
         let n_truncated = AtomicUsize::new(0);
         let (config_path, device) = (config_path.to_owned(), device.clone());
-        let subnetwork = None;
-        Ok(Self { loaded, tokenizer, head, scoring, config_path, device, subnetwork, n_truncated })
+        Ok(Self {
+            loaded,
+            tokenizer,
+            head,
+            scoring,
+            config_path,
+            device,
+            subnetwork: None,
+            centring: None,
+            feature_centring: None,
+            n_truncated,
+        })
     }
 
     /// The loaded model with its head, configuration and load report.
@@ -208,6 +228,35 @@ impl Predictor {
         &self,
         texts: &'a [(&'a str, Option<&'a str>)],
     ) -> Result<(EncodedTexts<'a>, Tensor<2>), Error> {
+        self.forward_with(texts, &self.pass())
+    }
+
+    /// [`forward`](Self::forward) with other options of the pass, such as the centring of a
+    /// language.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn forward_with<'a>(
+        &self,
+        texts: &'a [(&'a str, Option<&'a str>)],
+        options: &ForwardOptions,
+    ) -> Result<(EncodedTexts<'a>, Tensor<2>), Error> {
+        let (encoded, output) = self.run(&self.loaded.model, texts, options)?;
+        let outputs = match self.head.problem() {
+            ProblemType::SingleLabel => softmax(output.logits, 1),
+            ProblemType::MultiLabel => sigmoid(output.logits),
+            ProblemType::Regression => output.logits,
+        };
+        Ok((encoded, outputs))
+    }
+
+    /// Tokenizes a batch of at least one text, and runs the model on it.
+    fn run<'a>(
+        &self,
+        model: &Model,
+        texts: &'a [(&'a str, Option<&'a str>)],
+        options: &ForwardOptions,
+    ) -> Result<(EncodedTexts<'a>, ModelOutput), Error> {
         if let HeadSpec::Parser(_) = self.head {
             return Err(ToolError::NeedsTreebank.into());
         }
@@ -227,19 +276,14 @@ impl Predictor {
         let input = config
             .input(ids, &batch.attention_mask, types, batch.seq_len, &self.device)
             .map_err(ToolError::from)?;
-        let logits = self.loaded.model.forward(&input, &self.pass()).logits;
-        let encoded = EncodedTexts { texts, encoded, seq_len: batch.seq_len };
-        let outputs = match self.head.problem() {
-            ProblemType::SingleLabel => softmax(logits, 1),
-            ProblemType::MultiLabel => sigmoid(logits),
-            ProblemType::Regression => logits,
-        };
-        Ok((encoded, outputs))
+        let output = model.forward(&input, options);
+        Ok((EncodedTexts { texts, encoded, seq_len: batch.seq_len }, output))
     }
 
-    /// Forward options of inference: no dropout, and the mask of the subnetwork.
+    /// Forward options of inference: no dropout, the mask of the subnetwork and the centring.
     fn pass(&self) -> ForwardOptions {
-        ForwardOptions { subnetwork: self.subnetwork.clone(), ..ForwardOptions::evaluation() }
+        let (subnetwork, centring) = (self.subnetwork.clone(), self.feature_centring.clone());
+        ForwardOptions { subnetwork, centring, ..ForwardOptions::evaluation() }
     }
 
     /// Tokenizes a text as the task's examples are tokenized.

@@ -1,7 +1,7 @@
 //! Axes of a recipe: the choices that are independent of each other, and the methods of each.
 
 use isogloss::methods::{MethodInfo, objectives, regularizers, samplings, schedules, updates};
-use isogloss::{adapters, tasks, views};
+use isogloss::{adapters, after_training, tasks, views};
 
 /// Axis of a recipe: one independent choice.
 pub(super) struct Axis {
@@ -35,7 +35,7 @@ impl Axis {
 }
 
 /// All axes, in the order of a recipe.
-pub(super) fn axes() -> [Axis; 8] {
+pub(super) fn axes() -> [Axis; 9] {
     [
         Axis {
             title: "Tasks",
@@ -79,6 +79,12 @@ pub(super) fn axes() -> [Axis; 8] {
             how: "tables of their own, which go with everything else",
             entry: "",
             rows: regularizers(),
+        },
+        Axis {
+            title: "After training",
+            how: "what is done with the selected model before it is scored; tables of their own",
+            entry: "",
+            rows: after_training(),
         },
         Axis {
             title: "Language sampling",

@@ -1,15 +1,16 @@
-//! Parts of a finished model that depend on the language of a text: its language adapter (MAD-X)
-//! and its subnetwork.
+//! Parts of a finished model that depend on the language of a text: its language adapter (MAD-X),
+//! its subnetwork and its centring.
 
 use std::path::Path;
 
 use burn::module::Module;
-use isogloss_model::{AdapterChoice, AdapterLibrary, Model, load_adapter};
+use isogloss_model::{AdapterChoice, AdapterLibrary, FeatureCentring, Model, load_adapter};
 use isogloss_text::Language;
 
 use super::Predictor;
 use crate::Error;
 use crate::error::ToolError;
+use crate::task::Centring;
 use crate::tools::subnetwork::read_saved_subnetwork;
 
 impl Predictor {
@@ -56,7 +57,8 @@ impl Predictor {
     }
 
     /// Predicts texts of one language with the parts of the model that its run used for the
-    /// language: the language adapter, and the subnetwork in `folder`, that of the model.
+    /// language: the language adapter, the subnetwork in `folder`, that of the model, and the
+    /// [centring](Centring).
     ///
     /// # Errors
     /// If the language adapter or the subnetwork cannot be read.
@@ -68,7 +70,36 @@ impl Predictor {
         let config = self.loaded.model.encoder.config();
         let subnetwork = read_saved_subnetwork(config, folder, language)?;
         self.subnetwork = subnetwork.map(|of| of.mask(&self.device));
+        self.feature_centring = self.feature_centring(language);
         Ok(self)
+    }
+
+    /// The language centring that is stored with the model, if any.
+    pub fn centring(&self) -> Option<&Centring> {
+        self.centring.as_ref()
+    }
+
+    /// The centring of a language's features, on the device of the model; `None` if they stay as
+    /// they are.
+    pub fn feature_centring(&self, language: &Language) -> Option<FeatureCentring> {
+        self.centring.as_ref()?.for_language(language, &self.device)
+    }
+
+    /// Replaces the language centring by that of the bytes of a file; `path` names it in messages.
+    ///
+    /// # Errors
+    /// If it is malformed, or of another model.
+    pub fn with_centring(mut self, bytes: &[u8], path: &Path) -> Result<Self, Error> {
+        let hidden_size = self.loaded.model.encoder.config().hidden_size;
+        self.centring = Some(Centring::from_json(bytes, path, &self.head, hidden_size)?);
+        Ok(self)
+    }
+
+    /// Leaves the features of all languages as they are.
+    #[must_use]
+    pub fn without_centring(mut self) -> Self {
+        (self.centring, self.feature_centring) = (None, None);
+        self
     }
 }
 

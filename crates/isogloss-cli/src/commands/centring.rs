@@ -1,0 +1,51 @@
+//! `isogloss centring`: language centring of a finished model, estimated from unlabeled text.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use isogloss::text::Language;
+use isogloss::{CENTRING, CentringOptions, Predictor, estimate_centring};
+use serde_json::json;
+
+use super::{End, model_folder_for};
+use crate::args::CentringArgs;
+use crate::wording::{centring_in_words, centring_json};
+
+pub(crate) fn run(args: &CentringArgs) -> anyhow::Result<End> {
+    let device = args.model.device.open()?;
+    let folder = model_folder_for(&device, &args.model.model, &args.model.hub)?;
+    ensure!(
+        Path::new(&args.model.model).is_dir(),
+        "{}: centring is stored in the folder of the model; copy this one to a folder of yours",
+        args.model.model
+    );
+    let named = |path: &PathBuf| {
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let language: Language = stem.unwrap_or_default().parse().with_context(|| {
+            format!("{}: expected a file named after its language", path.display())
+        })?;
+        Ok::<_, anyhow::Error>((language, path.clone()))
+    };
+    let files = args.files.iter().map(named).collect::<anyhow::Result<Vec<_>>>()?;
+    let CentringArgs { by, limit, batch_size, .. } = *args;
+    let options = CentringOptions { by, limit, batch_size };
+    let centring = estimate_centring(&folder, &files, &args.source, options, &device.device)?;
+    let path = folder.path.join(CENTRING);
+    if args.model.json {
+        let mut summary = centring_json(&centring);
+        summary["path"] = json!(path);
+        println!("{summary}");
+    } else {
+        println!("centring  {}", centring_in_words(&centring));
+        println!("wrote     {}", path.display());
+    }
+    Ok(End::Done)
+}
+
+/// Prints that a language has no centring in a model that has one of others.
+pub(super) fn print_if_not_centered(predictor: &Predictor, folder: &Path, language: &Language) {
+    if predictor.centring().is_some_and(|centring| !centring.has(language)) {
+        let path = folder.join(CENTRING);
+        eprintln!("{}: not of {language}, whose vectors stay as they are", path.display());
+    }
+}

@@ -1,0 +1,108 @@
+//! Data loader of the task's text without labels: samples the language of each batch, and makes the
+//! views that objectives read.
+
+use isogloss_kernels::split_seed;
+use isogloss_methods::{PredictionUnits, TextView};
+use isogloss_text::{
+    Features, Language, TokenBatch, Tokenizer, ViewKind, ViewTask, Viewer, ViewsConfig,
+};
+
+use super::language_epochs::LanguageEpochs;
+use crate::Error;
+use crate::ground::seeds;
+use crate::recipe::{Recipe, UnlabeledRecipe};
+use crate::task::TargetKind;
+
+/// Data loader of unlabeled texts; all texts of a batch are of one language.
+pub(crate) struct TextLoader {
+    /// The texts of each language.
+    pub(crate) languages: Vec<(Language, Vec<String>)>,
+    pub(crate) epochs: LanguageEpochs,
+    /// Maximum sequence length of a text, in tokens.
+    pub(crate) max_length: usize,
+    viewer: Viewer,
+    task: ViewTask,
+    pad_token_id: u32,
+    seed: u64,
+}
+
+/// Batch in one view, and which rows of its logits are predictions.
+type ViewBatch = (TextView, TokenBatch, PredictionUnits);
+
+impl TextLoader {
+    /// Reads the texts of every language of a recipe.
+    pub(crate) fn read(
+        recipe: &Recipe,
+        table: &UnlabeledRecipe,
+        tokenizer: &Tokenizer,
+        max_length: usize,
+        pad_token_id: u32,
+    ) -> Result<Self, Error> {
+        let languages = table.languages()?;
+        let read = |language: Language| Ok((language.clone(), table.texts(&language)?));
+        let languages = languages.into_iter().map(read).collect::<Result<Vec<_>, Error>>()?;
+        let lengths = |(_, texts): &(_, Vec<String>)| texts.iter().map(String::len).collect();
+        let lengths = languages.iter().map(lengths).collect();
+        let seed = split_seed(recipe.seed, seeds::UNLABELED);
+        let epochs = LanguageEpochs::new(lengths, &table.sampling, table.batch_size, seed);
+        // The other views are of the source language.
+        let subword_sampled = recipe.views.subword_sampled;
+        let views = ViewsConfig { subword_sampled, ..ViewsConfig::default() };
+        let viewer = Viewer::new(&views, tokenizer, &recipe.data.sources[0])?;
+        let target = recipe.task.target();
+        let task = target.map_or(ViewTask::Classification, TargetKind::view_task);
+        Ok(Self { languages, epochs, max_length, viewer, task, pad_token_id, seed })
+    }
+
+    /// Number of texts of each language.
+    pub(crate) fn n_by_language(&self) -> Vec<(Language, usize)> {
+        self.languages.iter().map(|(language, texts)| (language.clone(), texts.len())).collect()
+    }
+
+    /// Number of texts of the language with the most.
+    pub(crate) fn n_texts(&self) -> usize {
+        self.languages.iter().map(|(_, texts)| texts.len()).max().unwrap_or(0)
+    }
+
+    /// The index of the language of batch number `number`, and the batch in these views.
+    pub(crate) fn sample(
+        &mut self,
+        number: u64,
+        texts: &[TextView],
+    ) -> Result<(usize, Vec<ViewBatch>), Error> {
+        let (language, indices) = self.epochs.sample(number);
+        let seed = split_seed(self.seed, number);
+        let read = texts.iter().filter(|text| text.is_unlabeled());
+        let views = read.map(|text| self.view(*text, language, &indices, seed));
+        Ok((language, views.collect::<Result<_, Error>>()?))
+    }
+
+    fn view(
+        &self,
+        text: TextView,
+        language: usize,
+        indices: &[usize],
+        seed: u64,
+    ) -> Result<ViewBatch, Error> {
+        let kind = match text {
+            TextView::UnlabeledSubwordSampled => ViewKind::SubwordSampled,
+            _ => ViewKind::Original,
+        };
+        let of_language = &self.languages[language].1;
+        let viewed = indices.iter().zip(0..).map(|(index, row)| {
+            let (text, seed) = (&of_language[*index], split_seed(seed, row));
+            self.viewer.view_unlabeled(kind, text, self.task, self.max_length, seed)
+        });
+        let viewed = viewed.collect::<Result<Vec<_>, _>>()?;
+        let features: Vec<&Features> = viewed.iter().map(|viewed| &viewed.features).collect();
+        let batch = TokenBatch::collate(&features, indices.to_vec(), self.pad_token_id)?;
+        let units = match self.task {
+            ViewTask::Classification => PredictionUnits::Texts,
+            ViewTask::Tagging(_) => PredictionUnits::Words {
+                seq_len: batch.seq_len,
+                first_subwords: viewed.into_iter().map(|viewed| viewed.first_subwords).collect(),
+            },
+        };
+        Ok((text, batch, units))
+    }
+}

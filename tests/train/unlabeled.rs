@@ -1,0 +1,115 @@
+//! Objectives on the task's text without labels: their first losses in a run are those of the
+//! predictions of the model that it starts from, by the formulas.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+
+use burn::tensor::Device;
+use isogloss::Predictor;
+use isogloss_tests::runs::{Trace, Workshop, plan_of};
+use isogloss_tests::values;
+
+const TRAINING: &str = "epochs = 1\nbatch_size = 4\nlog_every = 1\nmax_steps = 2";
+
+/// Probabilities of each label for texts, by `predict`.
+fn probabilities(shop: &Workshop, texts: &[String]) -> Vec<Vec<f64>> {
+    let predictor = Predictor::load(shop.run("first").best(), &Device::flex()).unwrap();
+    let texts: Vec<_> = texts.iter().map(|text| (text.as_str(), None)).collect();
+    let (_, found) = predictor.forward(&texts).unwrap();
+    let n_labels = found.dims()[1];
+    let found: Vec<f64> = values(found).into_iter().map(f64::from).collect();
+    found.chunks(n_labels).map(<[f64]>::to_vec).collect()
+}
+
+fn highest(row: &[f64]) -> f64 {
+    row.iter().copied().fold(0.0, f64::max)
+}
+
+fn entropy(row: &[f64]) -> f64 {
+    -row.iter().map(|p| p * p.ln()).sum::<f64>()
+}
+
+/// `KL(softmax(z / τ)‖softmax(z))` from the probabilities `softmax(z)`.
+fn sharpened(row: &[f64], temperature: f64) -> f64 {
+    let powers: Vec<f64> = row.iter().map(|p| p.powf(1.0 / temperature)).collect();
+    let sum: f64 = powers.iter().sum();
+    let terms = powers.iter().zip(row).map(|(power, p)| power / sum * (power / sum / p).ln());
+    terms.sum()
+}
+
+#[test]
+fn first_losses_are_those_of_the_model_that_a_run_starts_from() {
+    let shop = Workshop::new().without_dropout();
+    let texts = shop.write_texts();
+    shop.finish(&shop.plan("epochs = 4\nbatch_size = 4", ""), &shop.run("first"));
+    let rows = probabilities(&shop, &texts[1]);
+    // A threshold that about half of the texts pass, and no text is near to.
+    let mut sorted: Vec<f64> = rows.iter().map(|row| highest(row)).collect();
+    sorted.sort_by(f64::total_cmp);
+    let threshold = (sorted[11] + sorted[12]) / 2.0;
+    assert!(sorted[12] - sorted[11] > 1e-5, "{sorted:?}");
+
+    let uda =
+        format!("uda = {{ view = \"second_pass\", temperature = 0.5, confidence = {threshold} }}");
+    let pseudo = |labels: &str| {
+        format!(
+            "pseudo_labels = {{ view = \"second_pass\", labels = {labels:?}, \
+             confidence.fixed = {threshold} }}"
+        )
+    };
+    let methods = [
+        "cross_entropy = {}".to_owned(),
+        uda,
+        pseudo("hard"),
+        pseudo("soft"),
+        "entropy_minimization = {}".to_owned(),
+        "class_balance = {}".to_owned(),
+    ];
+    let objectives: String =
+        methods.iter().map(|method| format!("[[objective]]\nmethod.{method}\n")).collect();
+    let path = shop.path("texts/{language}.txt");
+    let unlabeled =
+        format!("[unlabeled]\npath = {path:?}\nlanguages = [\"de\"]\nbatch_size = 100\n");
+    let recipe = shop.recipe(TRAINING, &format!("{objectives}{unlabeled}"));
+    let first = shop.run("first").best();
+    let from = format!("source = {first:?}\nhead = \"as_is\"");
+    let recipe = recipe.replace(&format!("source = {:?}", shop.path("model")), &from);
+    let run = shop.run("second");
+    shop.finish(&plan_of(&recipe), &run);
+    let metrics = Trace::read(&run).metrics;
+    let losses = &metrics.iter().find(|line| line["kind"] == "train").unwrap()["losses"];
+
+    let n = rows.len() as f64;
+    let mean = |of: &dyn Fn(&[f64]) -> f64| rows.iter().map(|row| of(row)).sum::<f64>() / n;
+    let is_sure = |row: &[f64]| f64::from(highest(row) > threshold);
+    let shares: Vec<f64> = (0..rows[0].len()).map(|label| mean(&|row| row[label])).collect();
+    for (name, expected) in [
+        ("uda", mean(&|row| is_sure(row) * sharpened(row, 0.5))),
+        ("pseudo_labels", mean(&|row| -is_sure(row) * highest(row).ln())),
+        ("pseudo_labels_2", mean(&|row| is_sure(row) * entropy(row))),
+        ("entropy_minimization", mean(&|row| entropy(row))),
+        ("class_balance", (shares.len() as f64).ln() - entropy(&shares)),
+    ] {
+        let found = losses[name].as_f64().unwrap();
+        assert!(expected > 1e-4, "{name}: {expected}");
+        assert!((found - expected).abs() < 1e-4, "{name}: {found}, expected {expected}");
+    }
+}
+
+#[test]
+fn texts_that_a_run_cannot_use_are_refused() {
+    let shop = Workshop::new();
+    shop.write_texts();
+    let table = |path: &str| format!("[unlabeled]\npath = {:?}\n", shop.path(path));
+    let entropy = "[[objective]]\nmethod.cross_entropy = {}\n[[objective]]\nmethod.entropy_minimization = {}\n";
+    let refused = |tables: String| {
+        let plan = shop.plan(TRAINING, &tables);
+        shop.try_finish(&plan, &shop.run("refused")).unwrap_err().to_string()
+    };
+    let error = refused(format!("{entropy}{}", table("data/{language}.jsonl")));
+    assert!(error.contains("de.jsonl: expected a file with one text on each line"), "{error}");
+    fs::write(shop.path("texts/de.txt"), "\n").unwrap();
+    let error = refused(format!("{entropy}{}", table("texts/{language}.txt")));
+    assert!(error.ends_with("de.txt: no example in this file"), "{error}");
+}
