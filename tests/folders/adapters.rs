@@ -93,8 +93,7 @@ fn a_folder_of_peft_is_a_model_on_its_base() {
             shop.base().canonicalize().unwrap()
         );
         assert!(
-            is_adapter_folder(&shop.adapter()).unwrap()
-                && !is_adapter_folder(&shop.base()).unwrap()
+            is_adapter_folder(shop.adapter()).unwrap() && !is_adapter_folder(shop.base()).unwrap()
         );
         TextEncoder::load(shop.adapter(), &device).unwrap();
 

@@ -160,9 +160,9 @@ fn another_recipe_before_the_first_checkpoint_trims_anew() {
 /// Trims the workshop's model to the texts of its source language.
 fn to_source(shop: &Workshop, options: TrimOptions) -> Result<TrimReport, isogloss::Error> {
     let mut texts = Texts::default();
-    texts.add_file(&shop.path("data/en.jsonl")).unwrap();
+    texts.add_file(&shop.path("data/en.jsonl"), None).unwrap();
     let mut others = Texts::default();
-    others.add_file(&shop.path("data/xx.jsonl")).unwrap();
+    others.add_file(&shop.path("data/xx.jsonl"), None).unwrap();
     trim(&shop.path("model"), &[texts], Some(&others), options, &shop.path("trimmed"))
 }
 

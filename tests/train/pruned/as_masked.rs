@@ -149,7 +149,7 @@ fn pruned_models_train_as_masked_ones() {
     shop.finish(&plan_of(&masked), &masked_run);
 
     let mut texts = Texts::default();
-    texts.add_file(&shop.path("data/en.jsonl")).unwrap();
+    texts.add_file(&shop.path("data/en.jsonl"), None).unwrap();
     let cut = shop.path("cut");
     let report =
         prune(&shop.path("model"), &file, Some(&texts), PruneOptions::default(), &cut).unwrap();

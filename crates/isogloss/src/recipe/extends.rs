@@ -194,7 +194,7 @@ method.r3f = {}
         }
         let wrong = "extends = \"plain.toml\"\n[data]\n source = \"english\"\n";
         let message = resolved(&[("plain.toml", &plain), ("b.toml", wrong)]).unwrap_err();
-        assert!(message.contains("b.toml:3:11: \"english\" is not a language tag"), "{message}");
+        assert!(message.starts_with("b.toml:3:11: \"english\" is not"), "{message}");
     }
 
     #[test]

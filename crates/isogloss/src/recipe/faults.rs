@@ -24,8 +24,11 @@ impl<'a> RecipeFaults<'a> {
         self.add_message(entry, format!("{entry}: {problem}"));
     }
 
-    /// Adds a message without a prefix, at the position of an entry.
+    /// Adds a message without a prefix, at the position of an entry; none if its parsing failed.
     pub(super) fn add_message(&mut self, entry: &str, message: impl Into<String>) {
+        if self.positions.is_removed(entry) {
+            return;
+        }
         self.found.push(self.positions.fault(entry, message));
     }
 

@@ -31,21 +31,22 @@ const RENAMED: [(&str, &str); 7] = [
 /// Parses a recipe: returns it without its faulty entries if the rest is valid, all errors, and the
 /// positions of the entries.
 pub(super) fn recipe(files: Vec<RecipeFile>) -> (Option<Recipe>, Vec<RecipeFault>, Positions) {
-    let mut spans = BTreeMap::new();
-    let read = merged(&files).map(|table| read(table, &files, &mut spans));
+    let (mut spans, mut removed) = (BTreeMap::new(), Vec::new());
+    let read = merged(&files).map(|table| read(table, &files, &mut spans, &mut removed));
     let (recipe, faults) = read.unwrap_or_else(|faults| (None, faults));
-    (recipe, faults, Positions::new(files, spans))
+    (recipe, faults, Positions::new(files, spans, removed))
 }
 
 /// Deserializes a table, removing one faulty entry after another; `spans` receives the positions of
-/// all entries.
+/// all entries, `removed` the names of those that were removed.
 fn read(
     mut table: DeTable<'_>,
     files: &[RecipeFile],
     spans: &mut BTreeMap<String, Range<usize>>,
+    removed: &mut Vec<String>,
 ) -> (Option<Recipe>, Vec<RecipeFault>) {
     let root = files.first().map(RecipeFile::span).unwrap_or_default();
-    let (mut faults, mut removed) = (Vec::new(), Vec::new());
+    let mut faults = Vec::new();
     loop {
         let entries = entries(&table);
         spans.extend(entries.iter().map(|entry| (entry.name(), entry.key.clone())));
@@ -55,7 +56,7 @@ fn read(
             Err(error) => error,
         };
         let entry = faulty(&error, &entries);
-        if !entry.is_some_and(|entry| lacks_removed(&error, entry, &removed)) {
+        if !entry.is_some_and(|entry| lacks_removed(&error, entry, removed)) {
             faults.push(fault_of(files, &error, &entries));
         }
         let Some(entry) = entry else { return (None, faults) };

@@ -12,12 +12,28 @@ use crate::RecipeFault;
 pub(super) struct Positions {
     files: Vec<RecipeFile>,
     spans: BTreeMap<String, Range<usize>>,
+    /// Faulty entries that parsing has left out.
+    removed: Vec<String>,
 }
 
 impl Positions {
-    /// The positions in these files; `spans` are byte ranges by entry.
-    pub(super) fn new(files: Vec<RecipeFile>, spans: BTreeMap<String, Range<usize>>) -> Self {
-        Self { files, spans }
+    /// The positions in these files; `spans` are byte ranges by entry, `removed` the faulty entries
+    /// that parsing has left out.
+    pub(super) fn new(
+        files: Vec<RecipeFile>,
+        spans: BTreeMap<String, Range<usize>>,
+        removed: Vec<String>,
+    ) -> Self {
+        Self { files, spans, removed }
+    }
+
+    /// Whether parsing has left out an entry, or an array for one of its elements: its default, which
+    /// the recipe does not say, has no faults.
+    pub(super) fn is_removed(&self, entry: &str) -> bool {
+        let is_element = |rest: &str| {
+            rest.is_empty() || rest.strip_prefix('.').is_some_and(|at| at.parse::<usize>().is_ok())
+        };
+        self.removed.iter().any(|name| name.strip_prefix(entry).is_some_and(is_element))
     }
 
     /// An error at the position of an entry, or of the nearest enclosing table if no file has the

@@ -71,6 +71,19 @@ fn broken_syntax_has_a_position_too() {
     assert!(found.iter().all(|fault| !fault.contains("model.source")), "{found:?}");
 }
 #[test]
+fn an_entry_that_cannot_be_read_is_not_missed_too() {
+    for source in ["sources = [\"english\"]", "source = \"english\""] {
+        let found = faults(&format!("[data]\n{source}\n"));
+        let is_read = found.iter().any(|fault| fault.contains("\"english\" is not a language tag"));
+        assert!(
+            is_read && !found.iter().any(|fault| fault.contains("data.sources:")),
+            "{found:#?}"
+        );
+    }
+    assert!(faults("[data]\n").iter().any(|fault| fault.contains("data.sources: name the")));
+}
+
+#[test]
 fn an_old_name_of_a_key_is_answered_with_its_new_one() {
     for (old, expected) in [
         (
