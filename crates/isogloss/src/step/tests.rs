@@ -70,7 +70,7 @@ fn reference() -> Reference {
 /// The tiny BERT with its saved head of five labels.
 fn model() -> Model {
     let device = Device::flex().autodiff();
-    load(&fixtures().join("bert"), &HeadChoice::Saved, &device).unwrap().model
+    load(fixtures().join("bert"), &HeadChoice::Saved, &device).unwrap().model
 }
 
 fn context(method: serde_json::Value) -> StepContext {
