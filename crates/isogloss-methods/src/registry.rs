@@ -28,8 +28,8 @@ pub fn updates() -> &'static [MethodInfo] {
     UPDATES
 }
 
-/// Registry of language sampling rules, `sampling.<key>` of `[data]`, `[pairs]` and
-/// `[monolingual]`.
+/// Registry of language sampling rules, `sampling.<key>` of `[data]`, `[pairs]`, `[monolingual]`
+/// and `[unlabeled]`.
 pub fn samplings() -> &'static [MethodInfo] {
     SAMPLINGS
 }

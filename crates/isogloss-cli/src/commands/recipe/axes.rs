@@ -88,8 +88,8 @@ pub(super) fn axes() -> [Axis; 9] {
         },
         Axis {
             title: "Language sampling",
-            how: "which language the next batch is drawn from; sampling.KEY = { … } in [data], [pairs] \
-                  or [monolingual]",
+            how: "which language the next batch is drawn from; sampling.KEY = { … } in [data], [pairs], \
+                  [monolingual] or [unlabeled]",
             entry: "data.sampling",
             rows: samplings(),
         },

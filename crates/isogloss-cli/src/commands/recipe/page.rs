@@ -151,7 +151,7 @@ fn method(
 fn paths(axis: &Axis, info: &MethodInfo) -> Vec<String> {
     match axis.entry {
         "data.sampling" => {
-            let tables = ["data", "pairs", "monolingual"];
+            let tables = ["data", "pairs", "monolingual", "unlabeled"];
             tables.iter().map(|table| format!("{table}.sampling.{}", info.key)).collect()
         }
         _ => vec![axis.path(info)],

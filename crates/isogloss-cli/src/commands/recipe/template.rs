@@ -41,7 +41,7 @@ pub(super) fn template() -> String {
 
 /// Entries that belong to an axis and have a section of their own.
 pub(super) fn apart(axes: &[Axis]) -> Vec<&'static str> {
-    let samplings = ["pairs.sampling", "monolingual.sampling"];
+    let samplings = ["pairs.sampling", "monolingual.sampling", "unlabeled.sampling"];
     axes.iter().map(|axis| axis.entry).chain(samplings).collect()
 }
 
