@@ -44,7 +44,7 @@ composed_on!(SumKernel: ndarray);
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 impl SumKernel for burn_cubecl::CubeBackend {
     fn sum_in_order(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        use burn_cubecl::kernel::reduce::{ReduceOperationConfig, SumStrategy, sum};
+        use burn_cubecl::kernel::reduce::{SumStrategy, sum};
 
         let chained = SumStrategy::Chained(Default::default());
         sum(x, chained).expect("sums in several kernels need no atomics")
