@@ -43,6 +43,14 @@ impl Gradient {
         }
     }
 
+    /// Multiplies by factors for all elements of the parameter, in one dimension.
+    pub(crate) fn times(self, factors: Tensor<1>) -> Self {
+        match self {
+            Self::Dense(dense) => Self::Dense(dense * factors),
+            Self::Sparse(sparse) => Self::Sparse(sparse.times(factors)),
+        }
+    }
+
     /// The elements that may differ from zero, in one dimension.
     fn elements(&self) -> Tensor<1> {
         match self {
@@ -113,7 +121,7 @@ impl Gradients {
         self.add_gradient(path, Gradient::Dense(gradient));
     }
 
-    fn add_gradient(&mut self, path: String, gradient: Gradient) {
+    pub(crate) fn add_gradient(&mut self, path: String, gradient: Gradient) {
         let sum = match self.by_path.remove(&path) {
             Some(present) => present.plus(gradient),
             None => gradient,

@@ -91,6 +91,12 @@ impl SparseGradient {
         Self { values: self.values * factor, ..self }
     }
 
+    /// Multiplies by factors for all elements of the matrix, flattened.
+    pub(crate) fn times(self, factors: Tensor<1>) -> Self {
+        let factors = factors.reshape(self.matrix()).select(0, self.rows());
+        Self { values: self.values * factors, ..self }
+    }
+
     /// Dot product with another gradient of the same matrix, `[1]`.
     pub(crate) fn dot(&self, other: &Self) -> Tensor<1> {
         let both = |row: &&i32| other.rows.on_host.binary_search(row).is_ok();
@@ -186,6 +192,11 @@ mod tests {
         let ones = Tensor::ones([12], &Device::flex());
         let sum = [[1.0, 1.0], [3.0, 0.0], [1.0, 1.0], [1.0, 1.0], [5.0, -1.0], [1.0, 1.0]];
         assert_eq!(values(gradient.add_to(ones)), dense(sum));
+        // Row r has the factors 10 r and 10 r + 1.
+        let factors = (0..6).flat_map(|row| [10.0 * row as f32, 10.0 * row as f32 + 1.0]);
+        let factors = Tensor::from_data(TensorData::new(factors.collect(), [12]), &Device::flex());
+        let product = [zero, [20.0, -11.0], zero, zero, [160.0, -82.0], zero];
+        assert_eq!(values(gradient.times(factors).to_dense()), dense(product));
     }
 
     #[test]

@@ -87,11 +87,12 @@ impl ParamVisitor for Scaling {
         let (mut once, mut twice) = (gradient.clone(), gradient);
         if !path.ends_with("bias") {
             let sizes = param.val().without_autodiff().abs() + self.eta;
-            let sizes = sizes.reshape([once.dims()[0]]);
-            once = once * sizes.clone();
-            twice = once.clone() * sizes;
+            let n_elements = sizes.shape().num_elements();
+            let sizes = sizes.reshape([n_elements]);
+            once = once.times(sizes.clone());
+            twice = once.clone().times(sizes);
         }
-        self.scaled.add(path.to_owned(), once);
-        self.direction.add(path.to_owned(), twice);
+        self.scaled.add_gradient(path.to_owned(), once);
+        self.direction.add_gradient(path.to_owned(), twice);
     }
 }
