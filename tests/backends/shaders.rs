@@ -54,8 +54,8 @@ fn kernels_translate_to_metal_and_hlsl() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("kernels.log");
     let tests = std::env::current_exe().unwrap();
-    let training = Command::new(tests).args(["--exact", "two_steps_are_logged"]).env(LOG, &log);
-    assert!(training.status().unwrap().success());
+    let arguments = ["--exact", "two_steps_are_logged"];
+    assert!(Command::new(tests).args(arguments).env(LOG, &log).status().unwrap().success());
     let sources = sources(&std::fs::read_to_string(&log).unwrap());
     for (name, source) in &sources {
         translate(source).unwrap_or_else(|problem| panic!("{name}: {problem}\n{source}"));

@@ -52,7 +52,6 @@ impl<'a> Trainer<'a> {
         check_language_adapter(plan, data)?;
         centring::files(plan, data)?;
         let newest = run.newest_checkpoint()?.map(|(_, folder)| folder);
-        let is_new = newest.is_none();
         let Checkpoint { loaded, optimizer, progress, methods } =
             checkpoint(plan, options, head.as_ref(), &context.plan, newest.as_deref())?;
         let LoadedModel { model, config_json, report, .. } = loaded;
@@ -89,7 +88,7 @@ impl<'a> Trainer<'a> {
         let environment =
             Environment::new(&options.device_info, recipe, [n_parameters, n_trainable]);
         run.write_json("environment.json", &environment)?;
-        let log = log(run, &progress, is_new.then_some(rows))?;
+        let log = log(run, &progress, newest.is_none().then_some(rows))?;
         Ok(Self {
             plan,
             run,
