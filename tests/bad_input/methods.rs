@@ -30,6 +30,11 @@ fn faults_of_methods_have_their_place_in_the_recipe() {
             &["entropy_minimization needs a table [unlabeled]"],
         ),
         (
+            "labels of text without labels",
+            "[[objective]]\nmethod.cross_entropy = { text = \"unlabeled\" }\n".to_owned(),
+            &["text: it has no labels", "needs a table [unlabeled]"],
+        ),
+        (
             "no table for the view of text without labels",
             "[[objective]]\nmethod.uda = {}\n[unlabeled]\npath = \"{language}.txt\"\n".to_owned(),
             &["the view subword_sampled needs a table [views.subword_sampled]"],

@@ -65,6 +65,12 @@ fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
             "hard teacher",
             with("model_consistency = { text = \"original\", targets = \"hard\" }") + &teacher,
         ),
+        (
+            "teacher of text without labels",
+            with("model_consistency = { text = \"unlabeled\", targets = \"hard\" }")
+                + &teacher
+                + &unlabeled(shop),
+        ),
         ("mean teacher", with("mean_teacher = { momentum = 0.6 }")),
         (
             "switched mean teacher",

@@ -47,7 +47,8 @@ impl Method for CrossEntropyConfig {
         let valid = (0.0..1.0).contains(&self.label_smoothing);
         let fault =
             || ("label_smoothing", format!("expected [0, 1), found {}", self.label_smoothing));
-        (!valid).then(fault).into_iter().collect()
+        let text = self.text.is_unlabeled().then(|| ("text", "it has no labels".to_owned()));
+        (!valid).then(fault).into_iter().chain(text).collect()
     }
 }
 

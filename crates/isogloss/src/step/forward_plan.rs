@@ -119,7 +119,8 @@ impl ForwardPlan {
     /// Whether an objective reads the teacher's logits, not only its hidden states.
     pub(crate) fn needs_teacher_logits(&self) -> bool {
         let mut views = self.groups.iter().flatten();
-        views.any(|view| view.role == Role::Teacher && view.text.is_of_task())
+        let is_for_head = |text: TextView| text.is_of_task() || text.is_unlabeled();
+        views.any(|view| view.role == Role::Teacher && is_for_head(view.text))
     }
 
     /// The text whose sentences, together with the masked tokens, are the sample size of a batch.
