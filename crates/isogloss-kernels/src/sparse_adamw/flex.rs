@@ -61,6 +61,8 @@ fn step(param: Param<Flex>, grad_scale: f32, config: AdamWStep) -> Stepped<Flex>
                 let gradient = if rows.get(next) == Some(&row) {
                     next += 1;
                     &gradient[(next - 1) * width..next * width]
+                } else if is_lazy {
+                    continue;
                 } else {
                     &none
                 };
