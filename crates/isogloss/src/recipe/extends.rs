@@ -19,7 +19,7 @@ use crate::RecipeFault;
 const KEY: &str = "extends";
 
 /// Enum tables: their single key is the variant.
-pub(super) const ONE_OF: [&str; 7] = [
+pub(super) const ONE_OF: [&str; 8] = [
     "adapter",
     "data.sampling",
     "monolingual.sampling",
@@ -27,6 +27,7 @@ pub(super) const ONE_OF: [&str; 7] = [
     "pairs.sampling",
     "subnetworks.unseen",
     "task",
+    "unlabeled.sampling",
 ];
 
 /// Inheritance chain: the recipe at `path` and the recipes that it extends, the nearest first.
