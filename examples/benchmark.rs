@@ -148,7 +148,11 @@ fn cases(args: &Args) -> Vec<Case> {
     };
     if args.embeddings {
         let tables = [Table::Whole, Table::Dense, Table::Lazy];
-        return tables.map(|table| with_vocab(250_000, table)).to_vec();
+        let sizes = [(32, 16), (16, 128)].into_iter();
+        let of_size = |(batch, seq)| {
+            tables.map(|table| Case { batch, seq: Some(seq), ..with_vocab(250_000, table) })
+        };
+        return sizes.flat_map(of_size).collect();
     }
     if !args.scale {
         return vec![case(true, 16, Some(128)), case(true, 32, None), case(false, 32, Some(128))];
