@@ -3,6 +3,7 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
+use isogloss_kernels::sum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -62,7 +63,7 @@ impl Objective for ClassBalanceConfig {
         let mean = softmax(logits, 1).mean_dim(0);
         // A class that no text could be of adds nothing, and no NaN.
         let logarithm = mean.clone().clamp_min(SMALLEST).log();
-        Ok((mean * logarithm).sum() + (n_labels as f64).ln())
+        Ok(sum(mean * logarithm) + (n_labels as f64).ln())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
+use isogloss_kernels::sum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +57,6 @@ impl Objective for EntropyMinimizationConfig {
             return Ok(Tensor::zeros([1], &logits.device()));
         }
         let log_probabilities = log_softmax(logits, 1);
-        Ok((log_probabilities.clone().exp() * log_probabilities).sum() / -(n_rows as f64))
+        Ok(sum(log_probabilities.clone().exp() * log_probabilities) / -(n_rows as f64))
     }
 }

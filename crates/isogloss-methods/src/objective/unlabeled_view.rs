@@ -1,6 +1,7 @@
 //! Views of the task's text without labels, whose predictions objectives compare or sharpen.
 
 use burn::tensor::Tensor;
+use isogloss_kernels::sum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -74,5 +75,5 @@ pub(super) fn masked_mean(values: Tensor<2>, counts: Tensor<2>) -> Tensor<1> {
     if n_rows == 0 {
         return Tensor::zeros([1], &values.device());
     }
-    (values * counts).sum() / n_rows as f64
+    sum(values * counts) / n_rows as f64
 }
