@@ -47,6 +47,12 @@ fn faults_of_methods_have_their_place_in_the_recipe() {
             &["unlabeled: its languages are read with the language adapter of the source"],
         ),
         (
+            "text without labels beside subnetworks, through which its languages are scored",
+            "[unlabeled]\npath = \"{language}.txt\"\n[subnetworks]\npath = \"{language}.json\"\n"
+                .to_owned(),
+            &["unlabeled: its texts run through the whole model"],
+        ),
+        (
             "two kinds of thresholds by class",
             "[[objective]]\nmethod.pseudo_labels = { view = \"second_pass\", confidence.by_class = { momentum = 0.9 } }\n"
                 .repeat(2)

@@ -273,6 +273,19 @@ fn frozen_layers_without_dropout_are_told_beside_methods_of_dropout() {
 }
 
 #[test]
+fn dropout_of_frozen_layers_is_not_disabled_where_none_are_frozen() {
+    let shop = Workshop::new();
+    let by_name = "[schedule.freeze]\nparameters = [\"encoder.embeddings\"]\n";
+    for (name, tables) in [("none", ""), ("by name", by_name)] {
+        let plan = shop.plan("max_steps = 1\nfrozen = { dropout = false }", tables);
+        let options = RunOptions::new(shop.path("model"), open(DeviceChoice::Flex).unwrap());
+        let error = finetune(&plan, &shop.run(name), &options, &mut |_| ()).unwrap_err();
+        let error = error.to_string();
+        assert!(error.starts_with("training.frozen.dropout = false: no schedule"), "{error}");
+    }
+}
+
+#[test]
 fn no_graph_is_made_below_the_lowest_layer_that_learns() {
     let shop = Workshop::new();
     let device = Device::flex().autodiff();

@@ -31,6 +31,13 @@ pub enum RunError {
         /// The folder of the run.
         folder: PathBuf,
     },
+    /// `training.frozen.dropout = false` in a run without frozen layers.
+    #[error(
+        "training.frozen.dropout = false: no schedule of this run freezes whole layers, as \
+         schedule.fixed, gradual_unfreeze, lpft and fun do, and so do adapters; schedule.freeze \
+         freezes parameters by their names, and dropout stays"
+    )]
+    NoFrozenLayers,
     /// A run folder that another process has locked.
     #[error("{}: another process trains in this folder now; wait for it, or use another --out", path.display())]
     InUse {

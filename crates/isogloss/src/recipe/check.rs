@@ -163,6 +163,11 @@ fn unlabeled(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
                        language_adapter.evaluation to \"source\", or leave one of them out";
         faults.add("unlabeled", problem);
     }
+    if recipe.subnetworks.is_some() {
+        let problem = "its texts run through the whole model, and languages of [subnetworks] are \
+                       scored through their subnetworks; leave one of them out";
+        faults.add("unlabeled", problem);
+    }
 }
 
 /// Options for a single source language are refused with several.

@@ -10,27 +10,42 @@ use super::event::Event;
 use super::trainer::Trainer;
 use super::unfreezing::unfreeze_steps;
 use crate::Error;
+use crate::error::RunError;
 use crate::loader::largest_tensors::check_evaluation;
 use crate::step::frozen_cache::{CachedLayers, FrozenCache};
 use crate::step::{ForwardPlan, StepBatch};
 use crate::task::TargetKind;
 
 impl Trainer<'_> {
-    /// Whether a schedule freezes layers, and the recipe disables dropout in them.
+    /// Whether the recipe disables dropout in frozen layers.
     fn disables_dropout(&self) -> bool {
-        let frozen = self.plan.recipe().training.frozen.as_ref();
-        frozen.is_some_and(|frozen| !frozen.dropout)
-            && self.schedules.iter().any(|rule| rule.unfreeze_steps().is_some())
+        self.plan.recipe().training.frozen.as_ref().is_some_and(|frozen| !frozen.dropout)
+    }
+
+    /// Whether a schedule freezes layers.
+    fn freezes_layers(&self) -> bool {
+        self.schedules.iter().any(|rule| rule.unfreeze_steps().is_some())
     }
 
     /// Reports that frozen layers have no dropout, and which methods thereby change less than they
     /// were published with.
-    pub(super) fn report_frozen_dropout(&self, watch: &mut dyn FnMut(Event<'_>)) {
-        if self.disables_dropout() {
-            let mut methods = methods_of_dropout(&self.context.plan);
-            methods.extend(self.context.guided_dropout.as_ref().map(|_| "guided_dropout"));
-            watch(Event::FrozenDropout { methods: &methods });
+    ///
+    /// # Errors
+    /// If dropout is disabled in frozen layers, and no layers are frozen.
+    pub(super) fn report_frozen_dropout(
+        &self,
+        watch: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
+        if !self.disables_dropout() {
+            return Ok(());
         }
+        if !self.freezes_layers() {
+            return Err(RunError::NoFrozenLayers.into());
+        }
+        let mut methods = methods_of_dropout(&self.context.plan);
+        methods.extend(self.context.guided_dropout.as_ref().map(|_| "guided_dropout"));
+        watch(Event::FrozenDropout { methods: &methods });
+        Ok(())
     }
 
     /// Number of frozen layers without dropout: the lowest blocks that are frozen at a step,

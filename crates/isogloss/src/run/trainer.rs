@@ -54,7 +54,7 @@ impl Trainer<'_> {
         let training = &plan.recipe().training;
         let first_step = self.progress.step;
         watch(Event::Begin { step: first_step, total_steps, rule: &self.rule });
-        self.report_frozen_dropout(watch);
+        self.report_frozen_dropout(watch)?;
         if first_step == 0 {
             self.measure(watch)?;
             self.score_start(watch)?;
