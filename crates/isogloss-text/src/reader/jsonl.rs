@@ -1,8 +1,10 @@
 //! JSON Lines reader: one JSON object per line.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use serde::Deserialize as _;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::reader::columns::Named;
@@ -161,6 +163,36 @@ struct WordFields {
     tags: String,
 }
 
+/// Fields of a JSON object, of which no two have the same name: a map would keep the last alone.
+struct UniqueFields(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for UniqueFields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor).map(Self)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Map<String, Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some((name, value)) = object.next_entry::<String, Value>()? {
+            if fields.contains_key(&name) {
+                return Err(A::Error::custom(format_args!("field {name:?} is there twice")));
+            }
+            fields.insert(name, value);
+        }
+        Ok(fields)
+    }
+}
+
 /// JSON object of one line.
 struct Object<'a> {
     source: &'a Source,
@@ -170,7 +202,7 @@ struct Object<'a> {
 
 impl<'a> Object<'a> {
     fn parse(source: &'a Source, (line, content): (usize, &str)) -> Result<Self, TextError> {
-        let fields = serde_json::from_str(content)
+        let UniqueFields(fields) = serde_json::from_str(content)
             .map_err(|error| source.json(line, Some(error.column()), &error))?;
         Ok(Self { source, line, fields })
     }

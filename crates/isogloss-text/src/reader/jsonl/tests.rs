@@ -215,3 +215,15 @@ fn every_fault_names_its_line() {
         );
     }
 }
+
+#[test]
+fn a_field_that_is_there_twice_is_refused_with_its_line() {
+    let data = "{\"text\": \"an\", \"label\": \"on\"}\n{\"text\": \"aus\", \"label\": \"off\", \"label\": \"on\"}";
+    let error = message(data);
+    assert!(error.starts_with("de.jsonl:2:"), "{error}");
+    assert!(error.ends_with("field \"label\" is there twice"), "{error}");
+    // The same names in two objects are no repetition.
+    let slots = r#"[{"start": 0, "end": 1, "slot": "a"}, {"start": 1, "end": 2, "slot": "a"}]"#;
+    let data = format!("{{\"text\": \"an\", \"slots\": {slots}}}");
+    assert_eq!(read(&data, Columns::default()).unwrap().len(), 1);
+}
