@@ -130,3 +130,11 @@ fn messages_of_evaluate_name_its_flags() {
         }
     }
 }
+
+#[test]
+fn a_name_of_two_classes_is_refused_by_its_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = "evaluate model de.jsonl --device flex --label-names weather,weather,light_on";
+    let error = crate::refused(folder.path(), args);
+    assert!(error.contains("--label-names: \"weather\" is the name of two classes"), "{error}");
+}

@@ -49,6 +49,11 @@ impl<'a> Splits<'a> {
 
 impl Labeled {
     pub(crate) fn read(model: &ModelArgs, args: &LabeledArgs) -> anyhow::Result<Self> {
+        let names = &args.label_names;
+        if let Some((_, twice)) = names.iter().enumerate().find(|(n, it)| names[..*n].contains(it))
+        {
+            bail!("--label-names: {twice:?} is the name of two classes");
+        }
         let device = model.device.open()?;
         let folder = model_folder_for(&device, &model.model, &model.hub)?;
         let mut predictor = Predictor::load(&folder, &device.device)?;
