@@ -7,7 +7,7 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use crate::reader::columns::Named;
+use crate::reader::columns::{Columns, Named};
 use crate::reader::label_names::LabelNames;
 use crate::reader::options::{Annotation, ReadOptions};
 use crate::reader::row::Row;
@@ -212,7 +212,10 @@ impl<'a> Object<'a> {
         let columns = &options.columns;
         let is_list = |name: &&str| matches!(self.fields.get(*name), Some(Value::Array(_)));
         let text = Some(columns.text.as_str()).filter(is_list);
-        let words = text.into_iter().chain(WORDS.into_iter().filter(is_list));
+        // A list in a field that was named is the words, whatever other lists there are.
+        let is_named = text.is_some_and(|text| text != Columns::default().text);
+        let others = WORDS.into_iter().filter(|name| !is_named && is_list(name));
+        let words = text.into_iter().chain(others);
         let named = columns.tag.as_deref().map(|tag| vec![tag]);
         let tags: Vec<&str> = named.unwrap_or_else(|| TAGS.into_iter().filter(is_list).collect());
         let words: Vec<&str> = words.collect();

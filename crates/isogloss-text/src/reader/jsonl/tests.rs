@@ -227,3 +227,24 @@ fn a_field_that_is_there_twice_is_refused_with_its_line() {
     let data = format!("{{\"text\": \"an\", \"slots\": {slots}}}");
     assert_eq!(read(&data, Columns::default()).unwrap().len(), 1);
 }
+
+#[test]
+fn the_field_that_is_named_holds_the_words() {
+    let options = ReadOptions::new(Format::Jsonl).with_annotation(Annotation::Tags);
+    let words = |data: &str, text: &str| {
+        let columns = Columns { text: text.into(), ..Columns::default() };
+        let options = options.clone().with_columns(columns);
+        let examples = read_examples(data.as_bytes(), "de.jsonl".as_ref(), &options);
+        examples.map_err(|error| error.to_string()).map(|examples| match &examples[0].content {
+            Content::Words { words, .. } => words.join(" "),
+            other => panic!("expected words, found {other:?}"),
+        })
+    };
+    let one = r#"{"words": ["licht", "an"], "tags": ["N", "V"]}"#;
+    assert_eq!(words(one, "words").unwrap(), "licht an");
+    let two = r#"{"tokens": ["Licht", "an"], "words": ["licht", "an"], "tags": ["N", "V"]}"#;
+    assert_eq!(words(two, "words").unwrap(), "licht an");
+    assert_eq!(words(two, "tokens").unwrap(), "Licht an");
+    let message = r#"["tokens", "words"] may all be the words; data.columns.text says which"#;
+    assert!(words(two, "text").unwrap_err().contains(message));
+}
