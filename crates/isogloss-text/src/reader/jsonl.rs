@@ -13,7 +13,7 @@ use crate::reader::options::{Annotation, ReadOptions};
 use crate::reader::row::Row;
 use crate::reader::words::Sentences;
 use crate::source::Source;
-use crate::{Example, LineProblem, Slot, TextError};
+use crate::{Example, LineProblem, Slot, TextError, nearest};
 
 /// Default names of the field of words, if the text field is not itself a list of words.
 const WORDS: [&str; 2] = ["tokens", "words"];
@@ -93,6 +93,9 @@ fn read_texts<'a>(
         let lacks_spans = reads_spans && !spans.is_in(&object, &columns.slots);
         if options.annotation == Annotation::Class {
             object.check_class(&columns.label, &options.label_names)?;
+        }
+        if optional.label.required && object.fields.get(&columns.label).is_none_or(Value::is_null) {
+            return Err(object.missing_label(columns));
         }
         let label = object.string(optional.label)?.map(|label| {
             LabelNames::new(source, options).written(object.line, &columns.label, label)
@@ -258,6 +261,20 @@ impl<'a> Object<'a> {
 
     fn missing(&self, field: &str) -> TextError {
         self.source.missing_field(self.line, field, self.fields.keys().map(String::as_str))
+    }
+
+    /// The error of an object without the label field; no field of another part is a hint.
+    fn missing_label(&self, columns: &Columns) -> TextError {
+        let Columns { text, pair, label, slots, split, .. } = columns;
+        let others = [Some(text), pair.as_ref(), Some(slots), Some(split)];
+        let names = self.fields.keys().filter(|name| !others.contains(&Some(*name)));
+        TextError::MissingField {
+            path: self.source.path.to_path_buf(),
+            line: self.line,
+            field: label.clone(),
+            nearest: nearest(label, names.map(String::as_str)),
+            key: Some("label"),
+        }
     }
 
     /// The string value of a field; a number is converted to its text, because labels are often

@@ -248,3 +248,19 @@ fn the_field_that_is_named_holds_the_words() {
     let message = r#"["tokens", "words"] may all be the words; data.columns.text says which"#;
     assert!(words(two, "text").unwrap_err().contains(message));
 }
+
+#[test]
+fn a_missing_label_is_never_taken_for_the_text() {
+    let message = |data: &str| {
+        let columns = Columns { label: "intent".into(), ..Columns::default() };
+        read(data, columns).unwrap_err().to_string()
+    };
+    assert_eq!(
+        message(r#"{"text": "an", "class": "on"}"#),
+        r#"de.jsonl:1: no field "intent"; data.columns.label says which holds it"#
+    );
+    assert_eq!(
+        message(r#"{"text": "an", "intend": "on"}"#),
+        r#"de.jsonl:1: no field "intent", did you mean "intend"? data.columns.label says which holds it"#
+    );
+}
