@@ -119,7 +119,7 @@ fn spans_inside_words_are_told() {
     fs::write(folder.path().join("de.jsonl"), text).unwrap();
     let lines = [
         "widened   3 spans begin or end inside a word or token, which is tagged whole",
-        "untagged  1 spans share all of their words with others, and have no tag",
+        "untagged  1 spans share all of their words with others or cover no word; they have no tag, and are not scored",
     ];
     let expected = json!({"n_spans_widened": 3, "n_spans_untagged": 1});
     assert_told(folder.path(), "evaluate tagger de.jsonl --device flex", &lines, &expected);

@@ -130,3 +130,28 @@ fn messages_of_evaluate_name_its_flags() {
         }
     }
 }
+
+#[test]
+fn a_name_of_two_classes_is_refused_by_its_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = "evaluate model de.jsonl --device flex --label-names weather,weather,light_on";
+    let error = crate::refused(folder.path(), args);
+    assert!(error.contains("--label-names: \"weather\" is the name of two classes"), "{error}");
+}
+
+#[test]
+fn a_tag_scheme_is_refused_where_labels_are_no_tags_of_spans() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    isogloss_tests::copy_model("bert-tokens", &path.join("model"));
+    let config = path.join("model/config.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    json["id2label"] = json!({"0": "O", "1": "PER", "2": "LOC", "3": "ORG", "4": "MISC"});
+    json.as_object_mut().unwrap().remove("label2id");
+    fs::write(&config, json.to_string()).unwrap();
+    fs::write(path.join("de.conll"), "licht PER\nan O\n\n").unwrap();
+    let args = "evaluate model de.conll --device flex";
+    isogloss(path, args);
+    let error = crate::refused(path, &format!("{args} --tag-scheme io"));
+    assert!(error.contains("--tag-scheme is for taggers of spans"), "{error}");
+}

@@ -53,6 +53,11 @@ struct Finished {
 }
 
 fn finish(shop: &Workshop, name: &str, tables: &str) -> Finished {
+    finish_scored(shop, name, "", tables)
+}
+
+/// As [`finish`], with fields of the table `[task.retrieval]`.
+fn finish_scored(shop: &Workshop, name: &str, task: &str, tables: &str) -> Finished {
     let device = open(DeviceChoice::Flex).unwrap();
     // Upper-case words, which are cut off after a few tokens.
     for language in ["de", "xx"] {
@@ -66,6 +71,7 @@ fn finish(shop: &Workshop, name: &str, tables: &str) -> Finished {
         fs::write(&path, pairs.join("\n")).unwrap();
     }
     let recipe = shop.pairs_recipe(TRAINING, tables).replace("max_length = 16", "max_length = 6");
+    let recipe = recipe.replace("[task.retrieval]\n", &format!("[task.retrieval]\n{task}\n"));
     let run = shop.run(name);
     let (mut held_out, mut told) = (BTreeMap::new(), Vec::new());
     let mut watch = |event: Event<'_>| match event {
@@ -94,10 +100,10 @@ fn finish(shop: &Workshop, name: &str, tables: &str) -> Finished {
 fn retrieve(encoder: &TextEncoder, pairs: &[SentencePair]) -> [f64; 2] {
     let texts = pairs.iter().map(|pair| (pair.left.as_str(), pair.right.as_str()));
     let texts: PairTexts<'_> = texts.collect();
-    let last = encoder.n_layers() - 1;
+    let layer = encoder.sentence_layer();
     let vectors = |side: &[&str]| {
         let tokenized = encoder.tokenize(side).unwrap();
-        encoder.encode(&tokenized, &[], &[last]).unwrap().remove(0).sentences.normalized()
+        encoder.encode(&tokenized, &[], &[layer]).unwrap().remove(0).sentences.normalized()
     };
     let (left, right) = (vectors(texts.left()), vectors(texts.right()));
     let found = texts.accuracy(&left, &right, Scoring::Cosine, encoder.device());
@@ -145,4 +151,31 @@ fn a_recipe_that_trains_other_embeddings_than_the_modules_is_told() {
     fs::remove_file(shop.path("model/sentence_bert_config.json")).unwrap();
     assert_eq!(finish(&shop, "mean", INFO_NCE).told, ["info_nce: cls, 0"]);
     assert!(finish(&shop, "first token", tables).told.is_empty());
+}
+
+#[test]
+fn the_layer_that_a_run_is_scored_by_is_saved_with_its_best_model() {
+    for has_modules in [false, true] {
+        let shop = Workshop::new().with_pairs();
+        if has_modules {
+            add_modules(&shop);
+        }
+        let found = finish_scored(&shop, "run", "layer = 1", INFO_NCE);
+        let best = TextEncoder::load(found.run.best(), &Device::flex()).unwrap();
+        assert_eq!(best.sentence_layer(), 1, "modules {has_modules}");
+        for (language, scores) in &found.scores {
+            let pairs = &found.held_out[language];
+            assert_eq!(retrieve(&best, pairs), *scores, "{language}, modules {has_modules}");
+        }
+        // A run from there that names no layer is scored by the last one, and saves that.
+        let from = found.run.best().to_owned();
+        fs::remove_dir_all(shop.path("model")).unwrap();
+        fs::rename(from, shop.path("model")).unwrap();
+        let found = finish(&shop, "next", INFO_NCE);
+        let best = TextEncoder::load(found.run.best(), &Device::flex()).unwrap();
+        assert_eq!(best.sentence_layer(), best.n_layers() - 1);
+        for (language, scores) in &found.scores {
+            assert_eq!(retrieve(&best, &found.held_out[language]), *scores, "{language}");
+        }
+    }
 }

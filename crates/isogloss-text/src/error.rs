@@ -57,7 +57,7 @@ pub enum TextError {
     },
 
     /// Missing field: an example lacks a required field.
-    #[error("{}:{line}: no field {field:?}{}", path.display(), hint(nearest))]
+    #[error("{}:{line}: no field {field:?}{}{}", path.display(), hint(nearest), named_by(*key, nearest.is_some()))]
     MissingField {
         /// The file.
         path: PathBuf,
@@ -67,6 +67,8 @@ pub enum TextError {
         field: String,
         /// The field of this example with the most similar name, for a hint.
         nearest: Option<String>,
+        /// The key of `data.columns` in a recipe that says which field it is, for a hint.
+        key: Option<&'static str>,
     },
 
     /// Missing column: a table lacks a required column.
@@ -313,6 +315,11 @@ fn suffix(column: Option<usize>) -> String {
 
 fn hint(nearest: &Option<String>) -> String {
     nearest.as_ref().map_or_else(String::new, |name| format!(", did you mean {name:?}?"))
+}
+
+fn named_by(key: Option<&'static str>, is_after_question: bool) -> String {
+    let mark = if is_after_question { "" } else { ";" };
+    key.map_or_else(String::new, |key| format!("{mark} data.columns.{key} says which holds it"))
 }
 
 fn only(known: &[Language]) -> String {

@@ -158,7 +158,7 @@ pub fn select_split(
             None => {
                 let (path, field) = (path.to_owned(), field.to_owned());
                 let (line, nearest) = (example.origin.line, None);
-                return Err(TextError::MissingField { path, line, field, nearest });
+                return Err(TextError::MissingField { path, line, field, nearest, key: None });
             }
             Some(name) if name == split => kept.push(example),
             Some(name) => {

@@ -116,6 +116,7 @@ impl Source {
             line,
             field: field.to_owned(),
             nearest: nearest(field, known),
+            key: None,
         }
     }
 

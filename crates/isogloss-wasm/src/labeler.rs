@@ -33,19 +33,23 @@ impl Labeler {
     pub(crate) fn language(&self, stem: &str, name: &str) -> Result<Language, JsError> {
         match stem.parse() {
             Ok(language) => Ok(language),
-            Err(error) if self.uses_parts() => Err(JsError::new(&format!(
-                "{name}: languages used parts of this model in its run; name the file after its \
-                 language, as in de.jsonl: {error}"
-            ))),
-            Err(_) => Ok("und".parse()?),
+            Err(error) => match self.differs_by_language() {
+                Some(how) => Err(JsError::new(&format!(
+                    "{name}: {how}; name the file after its language, as in de.jsonl: {error}"
+                ))),
+                None => Ok("und".parse()?),
+            },
         }
     }
 
-    /// Whether the run of the model used parts of it for some languages.
-    fn uses_parts(&self) -> bool {
-        !self.subnetworks.is_empty()
-            || self.predictor.scoring().language_adapter.is_some()
-            || self.predictor.centring().is_some()
+    /// How the model differs for some languages, in words; `None` if it does not.
+    fn differs_by_language(&self) -> Option<&'static str> {
+        let has_adapter = self.predictor.scoring().language_adapter.is_some();
+        if !self.subnetworks.is_empty() || has_adapter {
+            return Some("languages used parts of this model in its run");
+        }
+        let is_centred = self.predictor.centring().is_some();
+        is_centred.then_some("vectors of this model are centred by language")
     }
 
     /// The subnetwork that the run scored a language with; `None` if it used the whole model.

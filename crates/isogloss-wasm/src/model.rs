@@ -298,7 +298,7 @@ impl Model {
         let texts = encoder.tokenize(&texts)?;
         let n_truncated = texts.iter().filter(|text| text.is_truncated()).count();
         self.n_truncated.update(|n| n + n_truncated);
-        let layer = encoder.n_layers() - 1;
+        let layer = encoder.sentence_layer();
         let mut layers = encoder.encode_async(&texts, &[], &[layer]).await?;
         Ok(layers.remove(0).sentences)
     }

@@ -95,7 +95,7 @@ pub(crate) struct RetrieveArgs {
     #[arg(long, value_parser = parse_quoting)]
     pub(crate) quoting: Option<Quoting>,
     /// The layer that sentence embeddings are pooled from, counted from the embeddings, 0 [default:
-    /// the last]
+    /// the one saved with the model, else the last]
     #[arg(long, value_name = "N")]
     pub(crate) layer: Option<usize>,
     /// Similarity score of the nearest neighbor search: cosine or margin

@@ -49,11 +49,24 @@ impl<'a> Splits<'a> {
 
 impl Labeled {
     pub(crate) fn read(model: &ModelArgs, args: &LabeledArgs) -> anyhow::Result<Self> {
+        let names = &args.label_names;
+        if let Some((_, twice)) = names.iter().enumerate().find(|(n, it)| names[..*n].contains(it))
+        {
+            bail!("--label-names: {twice:?} is the name of two classes");
+        }
         let device = model.device.open()?;
         let folder = model_folder_for(&device, &model.model, &model.hub)?;
         let mut predictor = Predictor::load(&folder, &device.device)?;
         exchange_language_adapter(&mut predictor, &args.language)?;
         let predictor = scored_as(predictor, &args.scoring, args.unseen)?;
+        if args.tag_scheme.is_some()
+            && let TaskConfig::PosTagging(_) = predictor.scoring().task
+        {
+            bail!(
+                "--tag-scheme is for taggers of spans; the labels of this model are no BIO tags, so \
+                 that each word is scored by its own, as parts of speech are"
+            );
+        }
         let labels = predictor.labels()?;
         let (folder, sets, splits) = (folder.path, Vec::new(), BTreeMap::new());
         let mut this = Self { device, folder, predictor, labels, sets, splits };

@@ -5,7 +5,7 @@ use std::io::BufRead;
 use anyhow::bail;
 use isogloss::model::HeadSpec;
 use isogloss::text::{Sentence, TextError, read_treebank};
-use isogloss::{DataReport, Prediction, Predictor, saves_subnetworks};
+use isogloss::{CENTRING, DataReport, Prediction, Predictor, saves_subnetworks};
 use serde_json::json;
 
 use super::centring::print_if_not_centered;
@@ -23,9 +23,8 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     if args.centring.no_centring {
         predictor = predictor.without_centring();
     }
-    let has_parts = predictor.scoring().language_adapter.is_some()
-        || predictor.centring().is_some()
-        || saves_subnetworks(&folder.path);
+    let has_parts =
+        predictor.scoring().language_adapter.is_some() || saves_subnetworks(&folder.path);
     match &args.language {
         Some(language) => {
             print_if_not_centered(&predictor, &folder.path, language);
@@ -34,6 +33,10 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
         None if has_parts => eprintln!(
             "{}: languages used parts of the model in its run; --language says which are used",
             folder.path.display()
+        ),
+        None if predictor.centring().is_some() => eprintln!(
+            "{}: vectors are centred by language; without --language they stay as they are",
+            folder.path.join(CENTRING).display()
         ),
         None => {}
     }

@@ -25,7 +25,15 @@ pub(crate) fn run(args: &RetrieveArgs) -> anyhow::Result<End> {
     let more = [sentences(args.left.as_ref())?, sentences(args.right.as_ref())?];
     let encoder = text_encoder(&args.model, &args.encoding)?;
     let last = encoder.n_layers() - 1;
-    let layer = args.layer.unwrap_or(last);
+    let saved = encoder.sentence_layer();
+    let layer = args.layer.unwrap_or(saved);
+    match args.layer {
+        Some(layer) if saved != last && layer != saved => {
+            eprintln!("--layer {layer} in place of {saved}, which is saved with the model");
+        }
+        None if saved != last => eprintln!("layer {saved}, which is saved with the model"),
+        _ => {}
+    }
     let n_dense = encoder.sentence_modules().map_or(0, |modules| modules.dense.len());
     if layer < last && n_dense > 0 {
         eprintln!("layer {layer} is not the last: the dense layers of modules.json are left out");

@@ -12,6 +12,9 @@ use crate::{ConfigError, LoadError, SentencePooling};
 /// File with the list of modules.
 const MODULES: &str = "modules.json";
 
+/// Entry of a module with what only isogloss knows of it; sentence-transformers passes over it.
+const OWN: &str = "isogloss";
+
 /// File names that the library has used for the settings of its `Transformer` module.
 const TRANSFORMER_CONFIGS: [&str; 7] = [
     "sentence_bert_config.json",
@@ -29,6 +32,10 @@ const TRANSFORMER_CONFIGS: [&str; 7] = [
 pub struct SentenceModules {
     /// Sentence pooling; `None` if the folder has no `Pooling` module.
     pub pooling: Option<SentencePooling>,
+    /// Layer whose hidden states are pooled, counted from the embeddings' output, 0; `None` for the
+    /// last, which sentence-transformers itself always pools. It is the entry `isogloss.layer` of the
+    /// `Transformer` module in `modules.json`.
+    pub layer: Option<usize>,
     /// Dense layers over the pooled vector, in order.
     pub dense: Vec<SentenceDense>,
     /// Maximum sequence length in tokens, to which a text is truncated; `None` for the encoder's
@@ -59,10 +66,11 @@ pub struct SentenceDense {
     pub has_tanh: bool,
 }
 
-/// Entry of `modules.json`: the last part of its type, and its folder.
+/// Entry of `modules.json`: the last part of its type, its folder, and the layer that is pooled.
 struct Module {
     kind: String,
     folder: PathBuf,
+    layer: Option<usize>,
 }
 
 /// Files of a sentence-transformers folder: on disk, or their bytes by relative path.
@@ -143,8 +151,11 @@ fn modules(source: &Source<'_>) -> Result<Option<Vec<Module>>, LoadError> {
             return Err(refuse(ConfigError::value("path", expected, format!("{inner:?}"))));
         }
         let kind = kind.rsplit('.').next().unwrap_or(kind).to_owned();
+        let own = Fields(entry.get(OWN).unwrap_or(&Value::Null));
+        let layer = (!own.is_absent("layer")).then(|| own.size("layer"));
         modules.push(Module {
             kind,
+            layer: layer.transpose().map_err(refuse)?,
             folder: if inner.is_empty() { folder.to_owned() } else { folder.join(inner) },
         });
     }
@@ -182,6 +193,25 @@ pub fn sentence_module_files(folder: &Path) -> Result<Option<SentenceModuleFiles
     }
     folders.retain(|inner| !inner.as_os_str().is_empty());
     Ok(Some(SentenceModuleFiles { modules_json, folders, settings }))
+}
+
+impl SentenceModuleFiles {
+    /// Sets the layer that is pooled, in `modules_json`; `None` for the last.
+    pub fn set_layer(&mut self, layer: Option<usize>) {
+        for module in self.modules_json.as_array_mut().into_iter().flatten() {
+            let kind = module.get("type").and_then(Value::as_str).unwrap_or_default();
+            let is_encoder = kind.rsplit('.').next() == Some("Transformer");
+            match (module.as_object_mut().filter(|_| is_encoder), layer) {
+                (Some(module), Some(layer)) => {
+                    module.insert(OWN.to_owned(), serde_json::json!({ "layer": layer }));
+                }
+                (Some(module), None) => {
+                    module.remove(OWN);
+                }
+                (None, _) => {}
+            }
+        }
+    }
 }
 
 /// Settings file of the `Transformer` module in a folder.
@@ -224,7 +254,10 @@ fn read_modules(source: &Source<'_>) -> Result<Option<SentenceModules>, LoadErro
     for module in &modules {
         let path = module.folder.join("config.json");
         match module.kind.as_str() {
-            "Transformer" => read_transformer(source, &module.folder, &mut read)?,
+            "Transformer" => {
+                read.layer = module.layer;
+                read_transformer(source, &module.folder, &mut read)?;
+            }
             "Pooling" => {
                 let pooling = pooling(&source.json(&path)?);
                 let refuse = |source| LoadError::Config { path, source };

@@ -52,6 +52,7 @@ pub(crate) fn classification(
                 line: example.origin.line,
                 field: "label".into(),
                 nearest: None,
+                key: Some("label"),
             });
         }
     };
@@ -101,7 +102,10 @@ mod tests {
         let labels = LabelSet::new(["on"]).unwrap();
         let error =
             featurize_classification(&unigram(), &examples, Some(&labels), &options).unwrap_err();
-        assert_eq!(error.to_string(), "de.jsonl:1: no field \"label\"");
+        assert_eq!(
+            error.to_string(),
+            "de.jsonl:1: no field \"label\"; data.columns.label says which holds it"
+        );
         let featurized = featurize_classification(&unigram(), &examples, None, &options).unwrap();
         assert_eq!(featurized.features[0].target, Target::None);
     }

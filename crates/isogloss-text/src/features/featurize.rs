@@ -101,13 +101,13 @@ pub struct SpanMisfits {
     /// The number of spans that begin or end inside a word or token, which is tagged whole.
     pub n_widened: usize,
     /// The number of spans without a tag, because each of their words or tokens is tagged for
-    /// another span.
+    /// another span, or because it covers white space alone.
     pub n_untagged: usize,
 }
 
 impl SpanMisfits {
     /// Counts the slots of a text that do not fit its units, with the tags that those have for them.
-    pub(super) fn count(units: &[(usize, usize)], slots: &[Slot]) -> Self {
+    pub(super) fn count(text: &str, units: &[(usize, usize)], slots: &[Slot]) -> Self {
         let splits_unit = |at: usize| units.iter().any(|&(start, end)| start < at && at < end);
         let n_widened =
             slots.iter().filter(|slot| splits_unit(slot.start) || splits_unit(slot.end));
@@ -117,7 +117,12 @@ impl SpanMisfits {
             units.iter().any(|&(start, end)| start.max(slot.start) < end.min(slot.end))
         };
         let n_with_units = slots.iter().filter(has_units).count();
-        Self { n_widened: n_widened.count(), n_untagged: n_with_units - n_tagged }
+        // Other spans without units are those that truncation removed, which are counted as lost.
+        let is_blank = |slot: &&Slot| {
+            text.chars().skip(slot.start).take(slot.end - slot.start).all(char::is_whitespace)
+        };
+        let n_blank = slots.iter().filter(|slot| !has_units(slot) && is_blank(slot)).count();
+        Self { n_widened: n_widened.count(), n_untagged: n_with_units - n_tagged + n_blank }
     }
 }
 

@@ -47,6 +47,7 @@ pub fn featurize_parsing(
                 line: example.origin.line,
                 field: "head".into(),
                 nearest: None,
+                key: None,
             });
         };
         let input = Encoder::new(tokenizer).encode_words(&sentence.forms(), options.max_length)?;

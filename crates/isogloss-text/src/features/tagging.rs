@@ -86,7 +86,7 @@ pub(crate) fn tagging(
             let spans = whitespace_words(text);
             let tags: Vec<String> = bio_labels(&spans, slots).iter().map(Bio::to_string).collect();
             let featurized = from_words(&words, &tags)?;
-            Ok(FeaturizedExample { misfits: SpanMisfits::count(&spans, slots), ..featurized })
+            Ok(FeaturizedExample { misfits: SpanMisfits::count(text, &spans, slots), ..featurized })
         }
         (Content::Text { text, slots, .. }, TagUnits::Subword) => {
             let (input, first_text) = encoder.encode(text, None, max_length)?;
@@ -98,7 +98,7 @@ pub(crate) fn tagging(
             let scheme = TagScheme::from_labels(labels.names());
             let id = |tag: &str| label_id(labels, tag, example);
             let (target, lost) = tag_spans(&spans, slots, &input, scheme, id)?;
-            Ok(tagged(input, target, first_text, lost, SpanMisfits::count(&spans, slots)))
+            Ok(tagged(input, target, first_text, lost, SpanMisfits::count(text, &spans, slots)))
         }
     }
 }
@@ -199,6 +199,11 @@ mod tests {
         assert_eq!(count(&[(3, 8)], subword), (1, 0));
         // White space around a span is in no word.
         assert_eq!(count(&[(5, 11)], word), (0, 0));
+        // A span of white space alone is of no word.
+        for units in [word, subword] {
+            assert_eq!(count(&[(5, 6)], units), (0, 1));
+            assert_eq!(count(&[(0, 5), (5, 6)], units), (0, 1));
+        }
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! JSON Lines reader: one JSON object per line.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use serde::Deserialize as _;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use crate::reader::columns::Named;
+use crate::reader::columns::{Columns, Named};
 use crate::reader::label_names::LabelNames;
 use crate::reader::options::{Annotation, ReadOptions};
 use crate::reader::row::Row;
 use crate::reader::words::Sentences;
 use crate::source::Source;
-use crate::{Example, LineProblem, Slot, TextError};
+use crate::{Example, LineProblem, Slot, TextError, nearest};
 
 /// Default names of the field of words, if the text field is not itself a list of words.
 const WORDS: [&str; 2] = ["tokens", "words"];
@@ -92,6 +94,9 @@ fn read_texts<'a>(
         if options.annotation == Annotation::Class {
             object.check_class(&columns.label, &options.label_names)?;
         }
+        if optional.label.required && object.fields.get(&columns.label).is_none_or(Value::is_null) {
+            return Err(object.missing_label(columns));
+        }
         let label = object.string(optional.label)?.map(|label| {
             LabelNames::new(source, options).written(object.line, &columns.label, label)
         });
@@ -161,6 +166,36 @@ struct WordFields {
     tags: String,
 }
 
+/// Fields of a JSON object, of which no two have the same name: a map would keep the last alone.
+struct UniqueFields(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for UniqueFields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor).map(Self)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Map<String, Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some((name, value)) = object.next_entry::<String, Value>()? {
+            if fields.contains_key(&name) {
+                return Err(A::Error::custom(format_args!("field {name:?} is there twice")));
+            }
+            fields.insert(name, value);
+        }
+        Ok(fields)
+    }
+}
+
 /// JSON object of one line.
 struct Object<'a> {
     source: &'a Source,
@@ -170,7 +205,7 @@ struct Object<'a> {
 
 impl<'a> Object<'a> {
     fn parse(source: &'a Source, (line, content): (usize, &str)) -> Result<Self, TextError> {
-        let fields = serde_json::from_str(content)
+        let UniqueFields(fields) = serde_json::from_str(content)
             .map_err(|error| source.json(line, Some(error.column()), &error))?;
         Ok(Self { source, line, fields })
     }
@@ -180,7 +215,10 @@ impl<'a> Object<'a> {
         let columns = &options.columns;
         let is_list = |name: &&str| matches!(self.fields.get(*name), Some(Value::Array(_)));
         let text = Some(columns.text.as_str()).filter(is_list);
-        let words = text.into_iter().chain(WORDS.into_iter().filter(is_list));
+        // A list in a field that was named is the words, whatever other lists there are.
+        let is_named = text.is_some_and(|text| text != Columns::default().text);
+        let others = WORDS.into_iter().filter(|name| !is_named && is_list(name));
+        let words = text.into_iter().chain(others);
         let named = columns.tag.as_deref().map(|tag| vec![tag]);
         let tags: Vec<&str> = named.unwrap_or_else(|| TAGS.into_iter().filter(is_list).collect());
         let words: Vec<&str> = words.collect();
@@ -223,6 +261,20 @@ impl<'a> Object<'a> {
 
     fn missing(&self, field: &str) -> TextError {
         self.source.missing_field(self.line, field, self.fields.keys().map(String::as_str))
+    }
+
+    /// The error of an object without the label field; no field of another part is a hint.
+    fn missing_label(&self, columns: &Columns) -> TextError {
+        let Columns { text, pair, label, slots, split, .. } = columns;
+        let others = [Some(text), pair.as_ref(), Some(slots), Some(split)];
+        let names = self.fields.keys().filter(|name| !others.contains(&Some(*name)));
+        TextError::MissingField {
+            path: self.source.path.to_path_buf(),
+            line: self.line,
+            field: label.clone(),
+            nearest: nearest(label, names.map(String::as_str)),
+            key: Some("label"),
+        }
     }
 
     /// The string value of a field; a number is converted to its text, because labels are often

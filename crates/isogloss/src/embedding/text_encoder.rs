@@ -120,12 +120,14 @@ impl TextEncoder {
         Self { encoder, tokenizer, device, batch_size: BATCH_SIZE, max_length, sentences, modules }
     }
 
-    /// Sets the pooling, the dense layers, the maximum length and the case rule of a
+    /// Sets the pooling, its layer, the dense layers, the maximum length and the case rule of a
     /// sentence-transformers folder.
     ///
     /// # Errors
-    /// If a dense layer does not fit the width of its input.
+    /// If a dense layer does not fit the width of its input, or the encoder does not have the layer
+    /// that is pooled.
     pub fn with_modules(self, modules: SentenceModules) -> Result<Self, Error> {
+        modules.layer.map_or(Ok(()), |layer| self.check_layer(layer))?;
         let width = self.encoder.config().hidden_size;
         let pooling = modules.pooling.unwrap_or_default();
         let sentences = SentencePipeline::new(pooling, &modules.dense, width, &self.device)?;
@@ -155,6 +157,14 @@ impl TextEncoder {
     /// The pooling of hidden states into a sentence embedding.
     pub fn pooling(&self) -> SentencePooling {
         self.sentences.pooling
+    }
+
+    /// The layer that sentence embeddings are pooled from: the one that is saved with the model, else
+    /// the last.
+    pub fn sentence_layer(&self) -> usize {
+        let saved = self.modules.as_ref().and_then(|modules| modules.layer);
+        let last = self.n_layers() - 1;
+        saved.map_or(last, |layer| layer.min(last))
     }
 
     /// The maximum length in tokens, to which texts are truncated.

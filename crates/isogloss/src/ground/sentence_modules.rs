@@ -25,7 +25,7 @@ pub(crate) fn make_embedding(
         Pooling::FirstToken => SentencePooling::Cls,
     };
     pooling == modules.pooling.unwrap_or_default()
-        && is_last(embedding, n_layers)
+        && embedding.layer.unwrap_or(n_layers) == modules.layer.unwrap_or(n_layers)
         && modules.dense.is_empty()
         && !modules.do_lower_case
 }
@@ -90,6 +90,16 @@ pub(crate) fn write_max_seq_length(
     }
     value["max_seq_length"] = max_length.into();
     write(&path.file_name().unwrap_or_default().to_string_lossy(), &value)
+}
+
+/// Sets the layer that sentence embeddings are pooled from, in a folder with modules; `None` for the
+/// last.
+pub(crate) fn write_sentence_layer(folder: &Path, layer: Option<usize>) -> Result<(), Error> {
+    let Some(mut files) = sentence_module_files(folder)? else { return Ok(()) };
+    files.set_layer(layer);
+    let path = folder.join("modules.json");
+    let bytes = serde_json::to_vec_pretty(&files.modules_json).map_err(json_error(&path))?;
+    fs::write(&path, bytes).map_err(io(&path))
 }
 
 /// Copies a folder with all that it holds.

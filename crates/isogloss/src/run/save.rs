@@ -11,7 +11,9 @@ use super::method_states::SUBNETWORKS;
 use super::trainer::Trainer;
 use super::unfreezing;
 use crate::Error;
-use crate::ground::sentence_modules::{copy_sentence_modules, write_max_seq_length};
+use crate::ground::sentence_modules::{
+    copy_sentence_modules, write_max_seq_length, write_sentence_layer,
+};
 use crate::task::HeldOutTable;
 
 impl Trainer<'_> {
@@ -40,15 +42,19 @@ impl Trainer<'_> {
     }
 
     /// Saves how sentence embeddings are made: the sentence-transformers modules of the model
-    /// folder, and for a task that is scored on pairs the maximum length of their sentences.
+    /// folder, and for a task that is scored on pairs the layer and the maximum length that they
+    /// are scored with.
     pub(super) fn save_sentence_modules(&self, folder: &Path) -> Result<(), Error> {
         copy_sentence_modules(&self.options.model_folder.path, folder)?;
         let task = self.plan.recipe().task.unlabeled();
         let is_scored = task.is_some_and(|task| task.held_out() == HeldOutTable::Pairs);
         match self.unlabeled.pairs.as_ref().filter(|_| is_scored) {
             Some(pairs) => {
-                let width = self.model().encoder.config().hidden_size;
-                write_max_seq_length(folder, pairs.max_length, width)
+                let config = self.model().encoder.config();
+                write_max_seq_length(folder, pairs.max_length, config.hidden_size)?;
+                let layer = task.and_then(|task| task.sentence_layer());
+                let is_inner = |layer: &usize| *layer != config.num_hidden_layers;
+                write_sentence_layer(folder, layer.filter(is_inner))
             }
             None => Ok(()),
         }

@@ -73,6 +73,7 @@ pub(super) fn own_modules(
     embedding: &SentenceEmbedding,
 ) -> Result<Option<SentenceModules>, Error> {
     let Some(modules) = read_sentence_modules(&folder.path)? else { return Ok(None) };
+    let modules = SentenceModules { layer: None, ..modules };
     let n_layers = read_config(folder)?.0.num_hidden_layers;
     let is_other = is_last(embedding, n_layers) && !make_embedding(&modules, embedding, n_layers);
     Ok(Some(modules).filter(|_| is_other))

@@ -27,7 +27,8 @@ pub struct DataReport {
     /// Spans that begin or end inside a word, or inside a token where tokens are tagged: the whole
     /// word is tagged.
     pub n_spans_widened: usize,
-    /// Spans without a tag, because all of their words are tagged for others; they are not scored.
+    /// Spans without a tag, because all of their words are tagged for others or because they cover
+    /// white space alone; they are not scored.
     pub n_spans_untagged: usize,
     /// Training examples without a translation, where translations are read.
     pub n_untranslated: usize,
@@ -108,7 +109,7 @@ impl DataReport {
                 n_spans_untagged,
                 "untagged",
                 format!(
-                    "{n_spans_untagged} spans share all of their words with others, and have no tag"
+                    "{n_spans_untagged} spans share all of their words with others or cover no word; they have no tag, and are not scored"
                 ),
             ),
             (

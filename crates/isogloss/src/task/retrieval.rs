@@ -23,7 +23,7 @@ use crate::error::EmbeddingError;
 #[serde(default, deny_unknown_fields)]
 pub struct Retrieval {
     /// The layer whose hidden states are compared, counted from the embeddings' output, 0; the last
-    /// by default.
+    /// by default. It is saved with the model, whose sentence embeddings are of this layer then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer: Option<usize>,
 }
@@ -59,6 +59,10 @@ impl Task for Retrieval {
 impl UnlabeledTask for Retrieval {
     fn held_out(&self) -> HeldOutTable {
         HeldOutTable::Pairs
+    }
+
+    fn sentence_layer(&self) -> Option<usize> {
+        self.layer
     }
 
     fn evaluate(

@@ -214,6 +214,12 @@ pub trait UnlabeledTask: Task {
     /// The recipe table whose held-out data it is evaluated on.
     fn held_out(&self) -> HeldOutTable;
 
+    /// The layer whose hidden states are pooled into the sentence embeddings that it scores; `None`
+    /// for the last.
+    fn sentence_layer(&self) -> Option<usize> {
+        None
+    }
+
     /// Evaluates a model: its scores by language.
     ///
     /// # Errors

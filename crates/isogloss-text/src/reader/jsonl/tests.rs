@@ -215,3 +215,52 @@ fn every_fault_names_its_line() {
         );
     }
 }
+
+#[test]
+fn a_field_that_is_there_twice_is_refused_with_its_line() {
+    let data = "{\"text\": \"an\", \"label\": \"on\"}\n{\"text\": \"aus\", \"label\": \"off\", \"label\": \"on\"}";
+    let error = message(data);
+    assert!(error.starts_with("de.jsonl:2:"), "{error}");
+    assert!(error.ends_with("field \"label\" is there twice"), "{error}");
+    // The same names in two objects are no repetition.
+    let slots = r#"[{"start": 0, "end": 1, "slot": "a"}, {"start": 1, "end": 2, "slot": "a"}]"#;
+    let data = format!("{{\"text\": \"an\", \"slots\": {slots}}}");
+    assert_eq!(read(&data, Columns::default()).unwrap().len(), 1);
+}
+
+#[test]
+fn the_field_that_is_named_holds_the_words() {
+    let options = ReadOptions::new(Format::Jsonl).with_annotation(Annotation::Tags);
+    let words = |data: &str, text: &str| {
+        let columns = Columns { text: text.into(), ..Columns::default() };
+        let options = options.clone().with_columns(columns);
+        let examples = read_examples(data.as_bytes(), "de.jsonl".as_ref(), &options);
+        examples.map_err(|error| error.to_string()).map(|examples| match &examples[0].content {
+            Content::Words { words, .. } => words.join(" "),
+            other => panic!("expected words, found {other:?}"),
+        })
+    };
+    let one = r#"{"words": ["licht", "an"], "tags": ["N", "V"]}"#;
+    assert_eq!(words(one, "words").unwrap(), "licht an");
+    let two = r#"{"tokens": ["Licht", "an"], "words": ["licht", "an"], "tags": ["N", "V"]}"#;
+    assert_eq!(words(two, "words").unwrap(), "licht an");
+    assert_eq!(words(two, "tokens").unwrap(), "Licht an");
+    let message = r#"["tokens", "words"] may all be the words; data.columns.text says which"#;
+    assert!(words(two, "text").unwrap_err().contains(message));
+}
+
+#[test]
+fn a_missing_label_is_never_taken_for_the_text() {
+    let message = |data: &str| {
+        let columns = Columns { label: "intent".into(), ..Columns::default() };
+        read(data, columns).unwrap_err().to_string()
+    };
+    assert_eq!(
+        message(r#"{"text": "an", "class": "on"}"#),
+        r#"de.jsonl:1: no field "intent"; data.columns.label says which holds it"#
+    );
+    assert_eq!(
+        message(r#"{"text": "an", "intend": "on"}"#),
+        r#"de.jsonl:1: no field "intent", did you mean "intend"? data.columns.label says which holds it"#
+    );
+}
