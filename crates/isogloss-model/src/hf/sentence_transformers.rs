@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::json::{parse_json, read_json};
 use super::weights::WeightFiles;
@@ -202,12 +202,8 @@ impl SentenceModuleFiles {
             let kind = module.get("type").and_then(Value::as_str).unwrap_or_default();
             let is_encoder = kind.rsplit('.').next() == Some("Transformer");
             match (module.as_object_mut().filter(|_| is_encoder), layer) {
-                (Some(module), Some(layer)) => {
-                    module.insert(OWN.to_owned(), serde_json::json!({ "layer": layer }));
-                }
-                (Some(module), None) => {
-                    module.remove(OWN);
-                }
+                (Some(of), Some(n)) => _ = of.insert(OWN.to_owned(), json!({ "layer": n })),
+                (Some(of), None) => _ = of.remove(OWN),
                 (None, _) => {}
             }
         }
