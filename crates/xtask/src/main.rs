@@ -111,15 +111,16 @@ fn format() -> Result<()> {
     run(&mut cargo("fmt --all --check"))
 }
 
-/// Clippy with the feature `vulkan`, which the tests cannot have: no software driver takes the SPIR-V
+/// Clippy with the feature `vulkan`, which tests cannot have: no software driver takes the SPIR-V
 /// of CubeCL 0.11.3.
 fn clippy() -> Result<()> {
     let features = "--all-targets --features isogloss/vulkan";
     run(&mut cargo(&format!("clippy --release --workspace {features} -- -D warnings")))
 }
 
+/// Documentation with the features for which clippy has checked the dependencies.
 fn docs() -> Result<()> {
-    let mut doc = cargo("doc --release --workspace --no-deps");
+    let mut doc = cargo("doc --release --workspace --no-deps --features isogloss/vulkan");
     run(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
