@@ -23,7 +23,7 @@ struct Kept {
     /// One instance per graphics API, never dropped: an open device may belong to it.
     instances: Vec<(Backend, Instance)>,
     /// The open devices: Burn refuses to initialize a device twice.
-    open: Vec<(Selector, OpenDevice)>,
+    open: Vec<(Selector, Initialized)>,
 }
 
 static KEPT: Mutex<Kept> = Mutex::new(Kept { instances: Vec::new(), open: Vec::new() });
@@ -62,10 +62,9 @@ pub(super) fn open(choice: DeviceChoice) -> Result<OpenDevice, DeviceError> {
     let name = format!("{}:{index}", choice.name());
 
     let known = kept.open.iter().find(|(selector, _)| *selector == adapter.selector);
-    if let Some((_, OpenDevice { device, info })) = known {
+    if let Some((_, open)) = known {
         // Two names can stand for the same adapter.
-        let info = DeviceInfo { name, ..info.clone() };
-        return Ok(OpenDevice { device: device.clone(), info });
+        return open.named(&name);
     }
 
     let (backend, kind) = adapter.selector.clone();
@@ -78,30 +77,46 @@ pub(super) fn open(choice: DeviceChoice) -> Result<OpenDevice, DeviceError> {
         limits: setup.device.limits(),
     };
     let info = guarded(&name, || Ok(opened.describe(choice, index).with_kernels(&device)))?;
-    #[cfg(all(feature = "spirv", not(target_vendor = "apple")))]
-    check_spirv(&info, &setup.adapter)?;
-    let open = OpenDevice { device, info };
-    kept.open.push((opened.selector, open.clone()));
-    Ok(open)
+    let problem = spirv_problem(&info, &setup.adapter);
+    let open = Initialized { device: OpenDevice { device, info }, problem };
+    let result = open.named(&name);
+    kept.open.push((opened.selector, open));
+    result
 }
 
-/// Refuses an open device whose driver the kernels in SPIR-V would crash.
-#[cfg(all(feature = "spirv", not(target_vendor = "apple")))]
-fn check_spirv(
-    info: &DeviceInfo,
-    adapter: &burn::tensor::wgpu::wgpu::Adapter,
-) -> Result<(), DeviceError> {
-    let missing = isogloss_kernels::missing_spirv_extension(adapter);
-    match missing.filter(|_| info.kernel_language == Some("spirv")) {
-        None => Ok(()),
-        Some(extension) => Err(DeviceError::Driver {
-            device: info.name.clone(),
-            problem: format!(
-                "its driver has no {extension}, without which kernels in SPIR-V crash it; a build \
-                 with `--features wgpu` and without `vulkan` has kernels in WGSL"
-            ),
-        }),
+/// A device that Burn has initialized, and why it cannot be used, if it cannot.
+struct Initialized {
+    device: OpenDevice,
+    problem: Option<String>,
+}
+
+impl Initialized {
+    /// The device under one of its names.
+    fn named(&self, name: &str) -> Result<OpenDevice, DeviceError> {
+        match self.problem.clone() {
+            Some(problem) => Err(DeviceError::Driver { device: name.to_owned(), problem }),
+            None => {
+                let OpenDevice { device, info } = self.device.clone();
+                Ok(OpenDevice { device, info: DeviceInfo { name: name.to_owned(), ..info } })
+            }
+        }
     }
+}
+
+/// Why kernels in SPIR-V would crash the driver of an open device, if they would.
+fn spirv_problem(info: &DeviceInfo, adapter: &burn::tensor::wgpu::wgpu::Adapter) -> Option<String> {
+    #[cfg(all(feature = "spirv", not(target_vendor = "apple")))]
+    let missing = isogloss_kernels::missing_spirv_extension(adapter);
+    #[cfg(not(all(feature = "spirv", not(target_vendor = "apple"))))]
+    let missing: Option<&str> = {
+        _ = adapter;
+        None
+    };
+    let extension = missing.filter(|_| info.kernel_language == Some("spirv"))?;
+    Some(format!(
+        "its driver has no {extension}, without which kernels in SPIR-V crash it; a build with \
+         `--features wgpu` and without `vulkan` has kernels in WGSL"
+    ))
 }
 
 impl Kept {
