@@ -271,3 +271,25 @@ fn a_folder_of_adapters_is_a_model_on_its_base() {
     let result = TextEncoder::load(shop.adapter(), &Device::flex());
     assert_refused("elsewhere", result, &["field \"model_name\"", "\"owner/bert\"", "--base"]);
 }
+
+/// An adapter that stands in the base under its name would replace it.
+#[test]
+fn adapters_do_not_replace_those_of_their_base() {
+    for case in ["lora-head", "seq_bn-task"] {
+        let shop = Shop::new(case);
+        let path = shop.folder.path().join("above");
+        copy_folder(&shop.adapter(), &path);
+        let name = if case == "lora-head" { "default" } else { "task" };
+        let above = |base: PathBuf| ModelFolder { path: path.clone(), base: Some(base) };
+        let load = |base| load(above(base), &HeadChoice::Without, &Device::flex());
+        let base = shop.adapter().display().to_string();
+        let told = format!("the base model {base} has an adapter \"{name}\" too");
+        assert_refused(case, load(shop.adapter()), &[&told, "`isogloss merge`"]);
+        load(shop.base()).unwrap();
+        if case == "lora-head" {
+            let merged = shop.folder.path().join("merged");
+            merge(&shop.adapter(), &merged, &Device::flex()).unwrap();
+            load(merged).unwrap();
+        }
+    }
+}

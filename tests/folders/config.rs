@@ -47,3 +47,12 @@ fn no_field_that_transformers_writes_is_unused() {
         assert_eq!(EncoderConfig::unused_fields(&json).unwrap(), [""; 0], "{model}");
     }
 }
+
+#[test]
+fn fields_that_are_read_are_not_listed_as_unused() {
+    // The tokenizer reads its class from config.json too.
+    let folder = fixtures().join("../../examples/isogloss-tiny");
+    let (_, json) = read_config(folder).unwrap();
+    assert_eq!(json["tokenizer_class"], "XLMRobertaTokenizer");
+    assert_eq!(EncoderConfig::unused_fields(&json).unwrap(), [""; 0]);
+}

@@ -130,6 +130,16 @@ fn names_that_cannot_be_used_are_refused_by_file_and_field() {
         let result = load(folder.path(), &HeadChoice::Saved, &Device::flex());
         assert_refused(case, result, &[&[path.as_str()], parts].concat());
     }
+    // transformers 4 goes by the names and 5 by the number, both with a warning.
+    let folder_of = |number: Value| folder(|json| json["num_labels"] = number);
+    let other = folder_of(json!(3));
+    let path = other.path().join("config.json").display().to_string();
+    let told = "field \"num_labels\": 3, and 5 names in \"id2label\"";
+    let result = load(other.path(), &HeadChoice::Saved, &Device::flex());
+    assert_refused("another number", result, &[&path, told]);
+    for number in [json!(5), json!(null)] {
+        load(folder_of(number).path(), &HeadChoice::Saved, &Device::flex()).unwrap();
+    }
     // Two ids with one name can be shown to a user, but not compared with gold labels.
     let names = json!({"0": "a", "1": "b", "2": "other", "3": "other", "4": "c"});
     let folder = folder(|json| json["id2label"] = names);

@@ -307,6 +307,17 @@ fn what_is_not_supported_is_refused_by_name() {
         let folder = folder(&modules);
         assert_refused(case, TextEncoder::load(folder.path(), &Device::flex()), parts);
     }
+    // Code of the folder's own, under the name of a stock module (as jinaai/jina-embeddings-v3).
+    for kind in ["Transformer", "Pooling"] {
+        let folder = folder(&[mean()]);
+        let path = folder.path().join("modules.json");
+        let json = fs::read_to_string(&path).unwrap();
+        let stock = format!("sentence_transformers.models.{kind}");
+        fs::write(&path, json.replace(&stock, &format!("custom_st.{kind}"))).unwrap();
+        let found = format!("found \"custom_st.{kind}\"");
+        let parts = ["modules.json: field \"type\": expected a class of", &found];
+        assert_refused(kind, TextEncoder::load(folder.path(), &Device::flex()), &parts);
+    }
     let folder = folder(&dense("in_features", json!(16)));
     let tensors = vec![
         ("linear.weight".to_owned(), vec![4, 16], waves(64, 0.0)),

@@ -12,8 +12,8 @@ use isogloss::{
 };
 use isogloss_methods::{FixedLayersConfig, Moment, Schedule, UnfreezeScope, apply_schedules};
 use isogloss_model::{
-    AdapterLibrary, BottleneckConfig, ForwardOptions, HeadChoice, NamedParam, base_folder, load,
-    named_parameters,
+    AdapterLibrary, BottleneckConfig, ForwardOptions, HeadChoice, ModelFolder, NamedParam,
+    base_folder, load, named_parameters,
 };
 use isogloss_tests::runs::{FINISHED, LANGUAGES, Trace, Workshop, entries, plan_of};
 use isogloss_tests::{copy_folder, fixtures, opened_devices};
@@ -588,25 +588,78 @@ fn modules_beside_an_adapter_are_not_lost_by_further_training() {
         json["base_model_name_or_path"] = json!("../model");
         json["modules_to_save"] = json!(["classifier", "LayerNorm"]);
     });
-    let path = folder.join("adapter_model.safetensors");
-    let bytes = std::fs::read(&path).unwrap();
-    let stored = SafeTensors::deserialize(&bytes).unwrap();
-    let name = "base_model.model.bert.encoder.layer.0.output.LayerNorm.weight".to_owned();
-    let values: Vec<u8> = (0..32).flat_map(|n| (n as f32).to_le_bytes()).collect();
-    let mut tensors: Vec<(String, TensorView<'_>)> = stored.tensors();
-    tensors.push((name, TensorView::new(Dtype::F32, vec![32], &values).unwrap()));
-    std::fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
+    let add_module = |folder: &Path| {
+        let path = folder.join("adapter_model.safetensors");
+        let bytes = std::fs::read(&path).unwrap();
+        let stored = SafeTensors::deserialize(&bytes).unwrap();
+        let name = "base_model.model.bert.encoder.layer.0.output.LayerNorm.weight".to_owned();
+        let values: Vec<u8> = (0..32).flat_map(|n| (n as f32).to_le_bytes()).collect();
+        let mut tensors: Vec<(String, TensorView<'_>)> = stored.tensors();
+        tensors.push((name, TensorView::new(Dtype::F32, vec![32], &values).unwrap()));
+        std::fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
+    };
+    add_module(&folder);
 
-    let recipe = shop.recipe(TRAINING, "").replace(
+    let recipe = |folder: &Path| {
+        shop.recipe(TRAINING, "").replace(
+            &format!("source = {:?}\n", shop.path("model")),
+            &format!("source = {folder:?}\nhead = \"new\"\n"),
+        )
+    };
+    let refused = |folder: &Path, size: &str| {
+        let refused = shop.try_finish(&plan_of(&recipe(folder)), &shop.run("run"));
+        let message = refused.unwrap_err().to_string();
+        let table = format!("[adapter.lora]\nr = {size}\n");
+        for part in ["modules_to_save: encoder.layers.0.", "isogloss merge", &table] {
+            assert!(message.contains(part), "{message}");
+        }
+        message
+    };
+    let message = refused(&folder, "4");
+    let (_, table) = message.split_once("\n\n").unwrap();
+    shop.finish(&plan_of(&format!("{}{table}", recipe(&folder))), &shop.run("above"));
+
+    // The same in an adapter-only checkpoint.
+    shop.finish(&shop.plan(TRAINING, LORA), &shop.run("lora"));
+    let best = shop.run("lora").best();
+    add_module(&best.join("peft/task"));
+    refused(&best, "2");
+    // A checkpoint does not replace the adapter of its base by its own.
+    let on_itself = ModelFolder { path: best.clone(), base: Some(best.clone()) };
+    let error = load(on_itself, &HeadChoice::Saved, &Device::flex()).unwrap_err().to_string();
+    assert!(error.contains("has an adapter \"task\" too"), "{error}");
+}
+
+/// Another base model under the same recipe is another run; the same one may lie elsewhere.
+#[test]
+fn a_run_does_not_go_on_with_another_base() {
+    let shop = Workshop::new();
+    let folder = shop.path("peft");
+    copy_folder(&fixtures().join("adapters/lora-head"), &folder);
+    ["same", "other"].iter().for_each(|name| copy_folder(&shop.path("model"), &shop.path(name)));
+    let weights = shop.path("other").join("model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+    let recipe = shop.recipe("max_steps = 1", "").replace(
         &format!("source = {:?}\n", shop.path("model")),
         &format!("source = {folder:?}\nhead = \"new\"\n"),
     );
-    let refused = shop.try_finish(&plan_of(&recipe), &shop.run("run"));
-    let message = refused.unwrap_err().to_string();
-    for part in ["modules_to_save: encoder.layers.0.", "isogloss merge", "[adapter.lora]\nr = 4\n"]
-    {
-        assert!(message.contains(part), "{message}");
-    }
-    let (_, table) = message.split_once("\n\n").unwrap();
-    shop.finish(&plan_of(&format!("{recipe}{table}")), &shop.run("run"));
+    let (plan, run) = (plan_of(&recipe), shop.run("run"));
+    let finish = |base: &str| {
+        let model = ModelFolder { path: folder.clone(), base: Some(shop.path(base)) };
+        let options = RunOptions::new(model, open(DeviceChoice::Flex).unwrap());
+        finetune(&plan, &run, &options, &mut |_| {})
+    };
+    finish("model").unwrap();
+    finish("same").unwrap();
+    let error = finish("other").unwrap_err().to_string();
+    let told = "model.safetensors of the base model has changed since this run began";
+    assert!(error.contains(told) && error.contains("--fresh"), "{error}");
+    // The record of an earlier version has no base.
+    let record = run.path().join("data.json");
+    let mut json: Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    json.as_object_mut().unwrap().retain(|file, _| !file.ends_with("of the base model"));
+    std::fs::write(&record, json.to_string()).unwrap();
+    finish("other").unwrap();
 }

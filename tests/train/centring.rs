@@ -7,11 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use isogloss::device::{DeviceChoice, open};
 use isogloss::model::{ModelFolder, load_bytes};
 use isogloss::text::{Format, Language, ReadOptions, Tokenizer};
 use isogloss::{
-    CENTRING, Centring, CentringBy, CentringOptions, Evaluator, LanguageResult, Plan, Prediction,
-    Predictor, TextEncoder, compress, estimate_centring,
+    CENTRING, Centring, CentringBy, CentringOptions, Evaluator, Event, LanguageResult, Plan,
+    Prediction, Predictor, RunOptions, TextEncoder, compress, estimate_centring, finetune,
 };
 use isogloss_tests::Fixture;
 use isogloss_tests::runs::{LANGUAGES, Workshop, plan_of};
@@ -217,4 +218,22 @@ fn a_run_without_the_texts_of_a_language_does_not_begin() {
     fs::remove_file(text("en")).unwrap();
     let error = refused("languages = [\"de\"]");
     assert!(error.contains("en.txt"), "{error}");
+}
+
+/// The statistics in the model folder are of the model before training.
+#[test]
+fn a_centring_that_training_leaves_behind_is_told() {
+    let shop = Workshop::new();
+    let folder = shop.path("model");
+    fs::write(folder.join(CENTRING), "{}").unwrap();
+    let options = RunOptions::new(&folder, open(DeviceChoice::Flex).unwrap());
+    let (plan, run, mut told) = (shop.plan("max_steps = 1", ""), shop.run("run"), Vec::new());
+    finetune(&plan, &run, &options, &mut |event| {
+        if let Event::LostCentring { model } = event {
+            told.push(model.to_owned());
+        }
+    })
+    .unwrap();
+    assert_eq!(told, [folder]);
+    assert!(!run.best().join(CENTRING).exists());
 }

@@ -27,7 +27,7 @@ fn add_modules(shop: &Workshop) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, value.to_string()).unwrap();
     };
-    let module = |kind: &str, path: &str| json!({"path": path, "type": format!("models.{kind}")});
+    let module = |kind: &str, path: &str| json!({"path": path, "type": format!("sentence_transformers.models.{kind}")});
     let modules = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Dense", "2_Dense")];
     write("modules.json", json!(modules.map(|(kind, path)| module(kind, path))));
     let cls = json!({"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false});

@@ -85,6 +85,10 @@ impl Watch {
                 self.end_bar();
                 self.line(&format!("centring  {}", centring_in_words(centring)));
             }
+            Event::LostCentring { model } => self.line(&format!(
+                "centring  that of {} is not taken over by training; [centring] estimates a new one",
+                model.display()
+            )),
             Event::SentenceEmbedding { objective, trained, modules } => {
                 self.line(&embedding_line(objective, trained, modules));
             }
@@ -301,6 +305,7 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
         Event::Centring(centring) => {
             json!({ "event": "centring", "centring": centring_json(centring) })
         }
+        Event::LostCentring { model } => json!({ "event": "lost_centring", "model": model }),
         Event::SentenceEmbedding { objective, trained, modules } => json!({
             "event": "sentence_embedding", "objective": objective, "layer": trained.layer,
             "pooling": trained.pooling, "modules": modules_json(modules),

@@ -44,6 +44,7 @@ use crate::ground::files::recover_folder;
 use crate::ground::sentence_modules::make_embedding;
 use crate::loader::Loaders;
 use crate::step::ForwardPlan;
+use crate::task::CENTRING;
 use crate::{Error, Plan, Results};
 
 /// Fine-tuning: trains, selects and evaluates a model by a plan, or resumes the run from its newest
@@ -63,7 +64,7 @@ pub fn finetune(
         && let RunStatus::Done(results) = run.status()?
     {
         run.prepare(&plan.to_toml(), false)?;
-        data_files::check(plan, run)?;
+        data_files::check(plan, run, options)?;
         tell_stored_counts(plan, run, &results, watch)?;
         // A crash right after the results were written leaves temporary files behind.
         run.tidy(plan.recipe())?;
@@ -77,8 +78,11 @@ pub fn finetune(
     }
     run.prepare(&plan.to_toml(), options.fresh)?;
     recover_folder(&run.best())?;
+    let given = options;
     let options = &initial_model(plan, run, options, watch)?;
-    let Some(pretrain) = plan.pretrain() else { return run_plan(plan, run, options, watch) };
+    let Some(pretrain) = plan.pretrain() else {
+        return run_plan(plan, run, options, given, watch);
+    };
     watch(Event::Recipe { name: pretrain.name() });
     let folder = run.pretrain();
     if let Outcome::Stopped { step } = finetune(pretrain, &folder, options, watch)? {
@@ -86,21 +90,22 @@ pub fn finetune(
     }
     watch(Event::Recipe { name: plan.name() });
     let options = RunOptions { model_folder: folder.best().into(), ..options.clone() };
-    run_plan(plan, run, &options, watch)
+    run_plan(plan, run, &options, given, watch)
 }
 
 /// Trains and evaluates by one plan, without its `pretrain_recipe`, from the model folder of the
-/// options.
+/// options, which may be made from that of the `given` ones.
 fn run_plan(
     plan: &Plan,
     run: &RunFolder,
     options: &RunOptions<'_>,
+    given: &RunOptions<'_>,
     watch: &mut dyn FnMut(Event<'_>),
 ) -> Result<Outcome, Error> {
     let forward_plan = ForwardPlan::new(plan.objectives());
     let loaders = Loaders::read(plan, &forward_plan, &options.model_folder, &options.device_info)?;
     // After the data was read: those errors say more about a faulty file.
-    data_files::check(plan, run)?;
+    data_files::check(plan, run, given)?;
     let report = loaders.report();
     let Loaders { labeled, unlabeled } = loaders;
     if let Some(data) = &labeled {
@@ -113,6 +118,10 @@ fn run_plan(
         watch(Event::Unlabeled(&texts.n_by_language()));
     }
     tell_other_embeddings(&forward_plan, &options.model_folder, watch)?;
+    let model = &options.model_folder.path;
+    if plan.recipe().centring.is_none() && model.join(CENTRING).exists() {
+        watch(Event::LostCentring { model });
+    }
     if let (Some(folder), Some(embedding)) =
         (&options.teacher_folder, forward_plan.only_teacher_embedding())
         && let Some(modules) = teacher::own_modules(folder, &embedding)?

@@ -6,8 +6,8 @@ use super::Fields;
 use super::pruning::{FEED_FORWARD, HEADS};
 use crate::family::{FamilySpec, LayerNormEps};
 
-/// Fields that are read for every family.
-const READ: [&str; 14] = [
+/// Fields that are read for every family; the tokenizer reads its class.
+const READ: [&str; 15] = [
     "model_type",
     "architectures",
     "vocab_size",
@@ -19,6 +19,7 @@ const READ: [&str; 14] = [
     "num_labels",
     "problem_type",
     "tie_word_embeddings",
+    "tokenizer_class",
     "isogloss",
     HEADS,
     FEED_FORWARD,
@@ -100,7 +101,7 @@ mod tests {
             "model_type": "bert", "hidden_size": 8, "hidden_act": "gelu", "use_cache": true,
             "is_decoder": false, "classifier_dropout": null, "layer_norm_eps": 1e-12,
             "type_vocab_size": 2, "rope_theta": 1e4, "attention_window": [4], "adapters": {},
-            "task_specific_params": null,
+            "task_specific_params": null, "tokenizer_class": "BertTokenizer",
         });
         assert_eq!(
             EncoderConfig::unused_fields(&json).unwrap(),

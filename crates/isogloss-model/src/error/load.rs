@@ -117,6 +117,20 @@ pub enum LoadError {
         /// The file that names the base model.
         path: PathBuf,
     },
+    /// Adapters whose base model has adapters of the same names, which they would replace.
+    #[error(
+        "{}: the base model {} has an adapter {name:?} too, which this one would replace: take a base \
+         without it; `isogloss merge` makes one of LoRA and (IA)³",
+        path.display(), base.display()
+    )]
+    AdapterInBase {
+        /// The file that names the adapter or its base model.
+        path: PathBuf,
+        /// The folder of the base model.
+        base: PathBuf,
+        /// The name of the adapter.
+        name: String,
+    },
     /// Model to prune that is already pruned.
     #[error("{}: the model is pruned already: take the whole one", path.display())]
     AlreadyPruned {

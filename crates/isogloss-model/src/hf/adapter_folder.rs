@@ -13,7 +13,8 @@ use super::loaded::{HeadChoice, LoadBase, LoadedModel};
 use super::names::head_tensor;
 use super::peft_library::{PREFIX, WEIGHTS, load_parts};
 use super::weights::WeightFiles;
-use crate::{ConfigError, EncoderConfig, HeadSpec, LoadError, LoadFault};
+use crate::peft::AdapterLibrary;
+use crate::{ConfigError, EncoderConfig, HeadSpec, LoadError, LoadFault, Model};
 
 /// Adapter name in the model for a `peft` folder, the library's default.
 const NAME: &str = "default";
@@ -35,6 +36,9 @@ pub(super) fn load(
         return Err(LoadError::AdapterHead { path: head_path });
     }
     let mut loaded = load_base(&base.into(), head, device)?;
+    if let Some(name) = json.get("name").and_then(Value::as_str) {
+        check_name(&loaded.model, AdapterLibrary::Adapters, name, folder, base)?;
+    }
     let adapter = load_adapter(folder, &mut loaded.model, &AdapterChoice::default())?;
     let mut active = loaded.model.encoder.active_adapters().to_vec();
     active.push(adapter.name);
@@ -70,6 +74,7 @@ fn load_of_peft(
     };
     let is_saved = *head == HeadChoice::Saved;
     let mut loaded = load_base(&base.into(), &base_head, device)?;
+    check_name(&loaded.model, AdapterLibrary::Peft, NAME, folder, base)?;
     // A new head may have the shapes of the folder's head, which is for other labels.
     let takes_head = !matches!(head, HeadChoice::New { .. });
     let peft = load_parts(folder, &mut loaded.model, NAME, takes_head)?;
@@ -93,6 +98,24 @@ fn load_of_peft(
         return Err(LoadError::Tensors { faults });
     }
     Ok(loaded)
+}
+
+/// Fails if the base model has an adapter of this name, which the folder's would replace.
+fn check_name(
+    model: &Model,
+    library: AdapterLibrary,
+    name: &str,
+    folder: &Path,
+    base: &Path,
+) -> Result<(), LoadError> {
+    match model.encoder.adapter(library, name) {
+        Ok(_) => Err(LoadError::AdapterInBase {
+            path: folder.join(ADAPTER_CONFIG),
+            base: base.to_owned(),
+            name: name.to_owned(),
+        }),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Error for a `peft` folder whose head differs from the requested one; matching rows by label

@@ -59,6 +59,7 @@ pub(super) fn load(
         (_, other) => other.clone(),
     };
     let mut loaded = load_base(&index.base(), &base_head, device)?;
+    check_names(index, &loaded.model, folder)?;
     loaded.scoring = None;
     if saved.is_some() {
         let source = HeadSource::new(head, saved.as_ref(), &path)?;
@@ -72,12 +73,31 @@ pub(super) fn load(
     let is_earlier = !folder.join(PEFT).exists() && folder.join(EARLIER_PEFT).exists();
     let in_peft = folder.join(if is_earlier { EARLIER_PEFT } else { PEFT });
     for name in &index.peft {
-        load_peft(&in_peft.join(name), &mut loaded.model, name)?;
+        let added = load_peft(&in_peft.join(name), &mut loaded.model, name)?;
+        let of_encoder = added.replaced.into_iter().filter(|path| path.starts_with("encoder."));
+        loaded.report.replaced.extend(of_encoder);
     }
     let names: Vec<&str> = index.adapters.iter().map(String::as_str).collect();
     let active = loaded.model.encoder.set_active_adapters(&names);
     active.map_err(|source| LoadError::Adapter { path: folder.join(INDEX), source })?;
     Ok(loaded)
+}
+
+/// Fails if a base model has all adapters of the folder: they were trained on another model. A
+/// checkpoint whose base has adapters holds these and one more at least.
+fn check_names(index: &Index, base: &Model, folder: &Path) -> Result<(), LoadError> {
+    let of_adapters = index.adapters.iter().map(|name| (AdapterLibrary::Adapters, name));
+    let mut names = of_adapters.chain(index.peft.iter().map(|name| (AdapterLibrary::Peft, name)));
+    let last = names.clone().next_back();
+    let is_in_base = |(library, name): (_, &String)| base.encoder.adapter(library, name).is_ok();
+    match last {
+        Some((_, name)) if names.all(is_in_base) => Err(LoadError::AdapterInBase {
+            path: folder.join(INDEX),
+            base: index.base_folder.clone(),
+            name: name.clone(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Replaces the randomly initialized task head by the saved head of the folder.

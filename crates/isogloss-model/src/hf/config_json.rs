@@ -139,11 +139,18 @@ const MAX_LABELS: usize = 1 << 20;
 
 /// Label names in the order of their IDs (`id2label`).
 ///
-/// Without `id2label` they are those of `label2id`, else `LABEL_0` and so on; their number is
+/// A `num_labels` beside them must be their number: `transformers` 4 goes by the names, 5 by
+/// `num_labels`. Without `id2label` they are those of `label2id`, else `LABEL_0` and so on; their number is
 /// `num_labels`, else the `rows` of the classifier, else two, as in `transformers`.
 fn labels(json: &Value, rows: Option<usize>) -> Result<Vec<String>, ConfigError> {
     match json.get("id2label") {
         Some(Value::Object(names)) if !names.is_empty() => {
+            let n_labels = Fields(json).size_or("num_labels", names.len())?;
+            if n_labels != names.len() {
+                let n_names = names.len();
+                let problem = format!("{n_labels}, and {n_names} names in \"id2label\"");
+                return Err(ConfigError::mismatch("num_labels", problem));
+            }
             by_id("id2label", names.iter().map(|(id, name)| (id.as_str(), name)))
         }
         None | Some(Value::Null | Value::Object(_)) => unnamed_labels(json, rows),

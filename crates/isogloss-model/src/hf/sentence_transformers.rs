@@ -150,6 +150,11 @@ fn modules(source: &Source<'_>) -> Result<Option<Vec<Module>>, LoadError> {
             let expected = "a folder beside this file";
             return Err(refuse(ConfigError::value("path", expected, format!("{inner:?}"))));
         }
+        // A class of the folder's own code may compute anything, whatever its name.
+        if kind.split('.').next() != Some("sentence_transformers") {
+            let expected = "a class of sentence_transformers";
+            return Err(refuse(ConfigError::value("type", expected, format!("{kind:?}"))));
+        }
         let kind = kind.rsplit('.').next().unwrap_or(kind).to_owned();
         let own = Fields(entry.get(OWN).unwrap_or(&Value::Null));
         let layer = (!own.is_absent("layer")).then(|| own.size("layer"));

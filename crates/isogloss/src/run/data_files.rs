@@ -1,14 +1,16 @@
-//! Data fingerprint: a hash of every data file that a run reads, so that the run is not resumed
-//! with other data under the same recipe.
+//! Data fingerprint: a hash of every data file that a run reads, and of the weights of a base model,
+//! so that the run is not resumed with others under the same recipe.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use isogloss_model::{ModelFolder, base_folder, base_model};
 use isogloss_text::{Language, LanguagePattern, TextError};
 use serde::{Deserialize, Serialize};
 
+use super::event::RunOptions;
 use super::folder::{DATA_FILES, RunFolder, RunStatus};
 use crate::error::{RunError, io, json};
 use crate::recipe::{AlignerRecipe, UnseenLanguage};
@@ -22,9 +24,13 @@ struct Fingerprint {
     hash: String,
 }
 
-/// Data fingerprint check: fails if a data file has changed since the run began. Writes the
-/// fingerprints of a new run, and of an unfinished run that has none.
-pub(super) fn check(plan: &Plan, run: &RunFolder) -> Result<(), Error> {
+/// How the weights of a base model end in a record, after their names: a base may move.
+const OF_BASE: &str = " of the base model";
+
+/// Data fingerprint check: fails if a data file has changed since the run began, or a base model of
+/// adapters that `options` name as the model or the teacher. Writes the fingerprints of a new run,
+/// and of an unfinished run that has none.
+pub(super) fn check(plan: &Plan, run: &RunFolder, options: &RunOptions<'_>) -> Result<(), Error> {
     let path = run.path().join(DATA_FILES);
     let status = run.status()?;
     let is_done = matches!(status, RunStatus::Done(_));
@@ -32,13 +38,28 @@ pub(super) fn check(plan: &Plan, run: &RunFolder) -> Result<(), Error> {
     if !recorded && is_done {
         return Ok(());
     }
-    let now = fingerprints(plan)?;
+    let mut now = fingerprints(plan)?;
+    let teacher = options.teacher_folder.as_ref().map(|folder| (folder, "teacher: "));
+    for (folder, whose) in [(&options.model_folder, "")].into_iter().chain(teacher) {
+        let files = match base_weights(folder) {
+            // The results of a finished run stay valid without its base.
+            Err(_) if is_done => continue,
+            files => files?,
+        };
+        for (name, path) in files {
+            now.insert(format!("{whose}{name}"), Fingerprint::from_file(&path)?);
+        }
+    }
     if !recorded {
         return run.write_json(DATA_FILES, &now);
     }
     let bytes = std::fs::read(&path).map_err(io(&path))?;
     let then: BTreeMap<String, Fingerprint> =
         serde_json::from_slice(&bytes).map_err(json(&path))?;
+    if !then.keys().any(|name| name.ends_with(OF_BASE)) {
+        // Of an earlier version, which recorded no base.
+        now.retain(|name, _| !name.ends_with(OF_BASE));
+    }
     let mut changed: Vec<String> = Vec::new();
     for (file, fingerprint) in &then {
         match now.get(file) {
@@ -103,6 +124,42 @@ pub(super) fn paths(plan: &Plan) -> Result<BTreeSet<PathBuf>, Error> {
     // Whatever reads a missing file reports it, with the reason why it is needed.
     paths.retain(|path| path.is_file());
     Ok(paths)
+}
+
+/// The weight files of the base models that a folder of adapters stands on, each with its name in the
+/// record; none of a whole model, which the recipe names.
+fn base_weights(model: &ModelFolder) -> Result<Vec<(String, PathBuf)>, Error> {
+    let whole = base_folder(model)?;
+    let (mut files, mut folder, mut of) = (Vec::new(), model.clone(), String::new());
+    while let Some(base) = base_model(&folder)? {
+        folder = base.folder;
+        of.push_str(OF_BASE);
+        let is_whole = base_model(&folder)?.is_none();
+        let path = if is_whole { whole.clone() } else { folder.path.clone() };
+        let mut folders = vec![path.clone()];
+        for library in ["adapters", "peft", "lora"].map(|library| path.join(library)) {
+            if !is_whole && library.is_dir() {
+                folders.extend(entries(&library)?.into_iter().filter(|path| path.is_dir()));
+            }
+        }
+        for folder in &folders {
+            let all = entries(folder)?;
+            let of_type = |end: &str| -> Vec<&PathBuf> {
+                all.iter().filter(|path| path.extension().is_some_and(|e| e == end)).collect()
+            };
+            let found = Some(of_type("safetensors")).filter(|found| !found.is_empty());
+            for file in found.unwrap_or_else(|| of_type("bin")) {
+                let name = file.strip_prefix(&path).unwrap_or(file).display();
+                files.push((format!("{name}{of}"), file.clone()));
+            }
+        }
+    }
+    Ok(files)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = std::fs::read_dir(folder).map_err(io(folder))?;
+    entries.map(|entry| Ok(entry.map_err(io(folder))?.path())).collect()
 }
 
 fn found(pattern: &LanguagePattern, languages: &[Language]) -> Result<Vec<PathBuf>, TextError> {

@@ -1,5 +1,6 @@
 //! Run options, training events (callbacks) and the outcome of a run.
 
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
@@ -64,6 +65,12 @@ pub enum Event<'a> {
     Unlabeled(&'a [(Language, usize)]),
     /// Language centring of the selected model was estimated.
     Centring(&'a Centring),
+    /// The model folder has a language centring, which is of the model before training and not taken
+    /// over: the recipe has no `[centring]` that estimates one.
+    LostCentring {
+        /// The model folder.
+        model: &'a Path,
+    },
     /// The run is finished, and its results are shown again: the counts of what was truncated, lost
     /// and left out that are stored with it; `None` for a run of an earlier version.
     StoredCounts(Option<&'a DataReport>),

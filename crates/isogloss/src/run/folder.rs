@@ -4,7 +4,7 @@
 //! ```text
 //! lock                 file lock of the process that trains here
 //! recipe.toml          the resolved recipe
-//! data.json            hashes of the data files
+//! data.json            hashes of the data files, and of the weights of a base model
 //! pretrain/            the run of its `pretrain_recipe`
 //! environment.json     versions, device and machine
 //! metrics.jsonl        a JSON line for each logged step, evaluation and measure
