@@ -72,7 +72,7 @@ pub enum TextError {
     },
 
     /// Missing column: a table lacks a required column.
-    #[error("{}:{line}: no column {column:?}{}", path.display(), hint(nearest))]
+    #[error("{}:{line}: no column {column:?}{}{}", path.display(), hint(nearest), named_by(*key, nearest.is_some()))]
     MissingColumn {
         /// The file.
         path: PathBuf,
@@ -82,6 +82,8 @@ pub enum TextError {
         column: String,
         /// The column of this table with the most similar name, for a hint.
         nearest: Option<String>,
+        /// The key of `data.columns` in a recipe that says which column it is, for a hint.
+        key: Option<&'static str>,
     },
 
     /// A column is configured by name, but the file has no header, so only a number is valid.

@@ -231,6 +231,23 @@ mod tests {
     }
 
     #[test]
+    fn a_row_without_a_split_is_read_unless_one_is_selected() {
+        let tsv = "text\tsplit\na\ttrain\nb\t\n";
+        let jsonl =
+            "{\"text\": \"a\", \"split\": \"train\"}\n{\"text\": \"b\", \"split\": \" \"}\n";
+        for (format, data, line) in [(Format::Tsv, tsv, 3), (Format::Jsonl, jsonl, 2)] {
+            let options = ReadOptions::new(format);
+            let read =
+                |options: &ReadOptions| read_examples(data.as_bytes(), "x".as_ref(), options);
+            let splits: Vec<_> =
+                read(&options).unwrap().into_iter().map(|example| example.split).collect();
+            assert_eq!(splits, [Some("train".to_owned()), None]);
+            let error = read(&options.with_split("train")).unwrap_err();
+            assert_eq!(error.to_string(), format!("x:{line}: no field \"split\""));
+        }
+    }
+
+    #[test]
     fn a_split_is_not_guessed_where_the_file_names_none() {
         let options = ReadOptions::new(Format::Tsv).with_split("train");
         let error = read_examples("text\na\n".as_bytes(), "x.tsv".as_ref(), &options).unwrap_err();

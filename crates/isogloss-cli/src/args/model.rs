@@ -103,6 +103,10 @@ pub(crate) struct LabeledArgs {
     /// The field or column of the class labels [default: as the model was trained]
     #[arg(long, value_name = "COLUMN")]
     pub(crate) label_column: Option<String>,
+    /// The field or column of the splits [default: as the model was trained; without it, all rows
+    /// are taken]
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) split_column: Option<String>,
     /// The field or column of the spans of a text [default: as the model was trained]
     #[arg(long, value_name = "COLUMN")]
     pub(crate) spans_column: Option<String>,
