@@ -58,8 +58,15 @@ fn a_head_without_a_class_is_told_by_its_tensors() {
         copy_model(model, folder.path());
         let config = folder.path().join("config.json");
         let expected = load(folder.path(), &HeadChoice::Saved, &device).unwrap().head.unwrap();
-        for absent in [Value::Null, json!([])] {
-            edit_json(&config, |json| json["architectures"] = absent.clone());
+        // A configuration of the pretrained model is often copied beside the weights.
+        let json = read_config(folder.path()).unwrap().1;
+        let class = json["architectures"][0].as_str().unwrap().to_owned();
+        let (stem, _) = class.split_once("For").unwrap();
+        let pretrained = [format!("{stem}ForMaskedLM"), format!("{stem}Model")];
+        for said in
+            [Value::Null, json!([]), json!(class), json!(pretrained), json!([pretrained[1]])]
+        {
+            edit_json(&config, |json| json["architectures"] = said.clone());
             let loaded = load(folder.path(), &HeadChoice::Saved, &device).unwrap();
             assert_eq!(loaded.head.as_ref(), Some(&expected), "{model}");
             assert_eq!(loaded.report.unused, [""; 0], "{model}");
@@ -87,18 +94,42 @@ fn a_head_of_several_classes_is_asked_for_its_class() {
     let parts =
         ["config.json: field \"architectures\": there is none, and \"classifier.weight\" and \
          \"bert.pooler.dense.weight\" may be of BertForSequenceClassification or \
-         BertForTokenClassification; [\"BertForSequenceClassification\"] says which"];
+         BertForTokenClassification; [\"BertForSequenceClassification\"] says so"];
     let load = |choice: &HeadChoice| load(folder.path(), choice, &Device::flex());
     assert_refused("saved", load(&HeadChoice::Saved), &parts);
     let spec = HeadSpec::tokens(vec!["O".to_owned()]);
     let by_name = HeadChoice::ByName { spec: spec.clone(), seed: 1 };
     assert_refused("by name", load(&by_name), &parts);
+    // The configuration of the pretrained model, and a class of its own.
+    for (class, said) in [
+        ("BertForMaskedLM", "\"BertForMaskedLM\" has no classifier, and \"classifier.weight\""),
+        ("BertCrfForNer", "\"BertCrfForNer\" is not known, and \"classifier.weight\""),
+    ] {
+        edit_json(&config, |json| json["architectures"] = json!([class]));
+        assert_refused(class, load(&HeadChoice::Saved), &[said, "says so"]);
+    }
     // An encoder, and one with a new head that is asked for, need no class.
     load(&HeadChoice::Without).unwrap();
     load(&HeadChoice::New { spec, seed: 1 }).unwrap();
     // What is written is read.
     edit_json(&config, |json| json["architectures"] = json!(["BertForSequenceClassification"]));
     assert_eq!(load(&HeadChoice::Saved).unwrap().head.unwrap().labels()[0], "greet");
+}
+
+/// A conditional random field over its logits would be left out without a word.
+#[test]
+fn a_class_of_its_own_is_not_taken_for_a_known_one() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_model("xlm-roberta-tokens", folder.path());
+    edit_json(&folder.path().join("config.json"), |json| {
+        json["architectures"] = json!(["XLMRobertaCRF"]);
+    });
+    let result = load(folder.path(), &HeadChoice::Saved, &Device::flex());
+    let parts = [
+        "\"XLMRobertaCRF\" is not known",
+        "may be of XLMRobertaForTokenClassification; [\"XLMRobertaForTokenClassification\"] says so",
+    ];
+    assert_refused("a class of its own", result, &parts);
 }
 
 #[test]

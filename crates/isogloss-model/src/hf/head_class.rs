@@ -1,4 +1,5 @@
-//! Class of a task model whose `config.json` has no `architectures`, by the tensors of its head.
+//! Class of a task model whose `config.json` has no `architectures`, or that of a model without a
+//! head, by the tensors of its head.
 //!
 //! `transformers` loads such a folder with the class that its user names.
 
@@ -12,30 +13,51 @@ use crate::{ConfigError, EncoderConfig};
 const SEQUENCE: &str = "ForSequenceClassification";
 const TOKENS: &str = "ForTokenClassification";
 const CHOICE: &str = "ForMultipleChoice";
+/// Classes of `transformers` with a head of their own, read here or not.
+const WITH_HEAD: [&str; 5] =
+    [SEQUENCE, TOKENS, CHOICE, "ForQuestionAnswering", "ForNextSentencePrediction"];
+/// Classes of pretrained models: a configuration of such a one is often copied beside the weights of
+/// a classifier.
+const PRETRAINED: [&str; 4] = ["Model", "ForMaskedLM", "ForPreTraining", "LMHeadModel"];
 
-/// Adds the class to a `config.json` without one, if the weight files have a classifier.
+/// Adds the class to a `config.json` without one, or with that of a pretrained model, if the weight
+/// files have a classifier.
 ///
 /// # Errors
-/// If the classifier may be of several classes.
+/// If the classifier may be of several classes, or is that of a class of its own, which may do more
+/// with its logits.
 pub(super) fn add_class(
     json: &mut Value,
     config: &EncoderConfig,
     files: &WeightFiles,
 ) -> Result<(), ConfigError> {
-    if !class_name(json).is_empty() || json.pointer("/isogloss/parser").is_some() {
+    let class = class_name(json);
+    let has_head = WITH_HEAD.iter().any(|kind| class.ends_with(kind));
+    if has_head || json.pointer("/isogloss/parser").is_some() {
         return Ok(());
     }
     let family = config.family.spec();
+    let is_pretrained = family
+        .model_types
+        .iter()
+        .any(|of| class.strip_prefix(of.class_stem).is_some_and(|kind| PRETRAINED.contains(&kind)));
     let Some(classes) = classes(json, family, files) else { return Ok(()) };
     let stem = family.class_stem(json.get("model_type").and_then(Value::as_str));
     let names: Vec<String> = classes.kinds.iter().map(|kind| format!("{stem}{kind}")).collect();
-    if let [name] = names.as_slice() {
+    if let [name] = names.as_slice()
+        && (class.is_empty() || is_pretrained)
+    {
         json["architectures"] = json!([name]);
         return Ok(());
     }
+    let found = match class {
+        "" => "there is none".to_owned(),
+        class if is_pretrained => format!("\"{class}\" has no classifier"),
+        class => format!("\"{class}\" is not known"),
+    };
     let (tensors, first) = (classes.tensors.join("\" and \""), &names[0]);
     let problem = format!(
-        "there is none, and \"{tensors}\" may be of {}; [\"{first}\"] says which",
+        "{found}, and \"{tensors}\" may be of {}; [\"{first}\"] says so",
         names.join(" or ")
     );
     Err(ConfigError::mismatch("architectures", problem))
