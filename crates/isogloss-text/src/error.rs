@@ -56,6 +56,13 @@ pub enum TextError {
         line: usize,
     },
 
+    /// A file begins with the byte order mark of UTF-16, as spreadsheets write it.
+    #[error("{}: UTF-16; UTF-8 is read, which `iconv -f utf-16 -t utf-8` makes of it", path.display())]
+    Utf16 {
+        /// The file.
+        path: PathBuf,
+    },
+
     /// Missing field: an example lacks a required field.
     #[error("{}:{line}: no field {field:?}{}{}", path.display(), hint(nearest), named_by(*key, nearest.is_some()))]
     MissingField {

@@ -73,7 +73,7 @@ pub fn read_examples(
         }
         Format::Csv => table::read(&source, csv::rows(&source), options),
         Format::Conll => conll::read(&source, options),
-        Format::Conllu => conllu::read(&source, &options.columns),
+        Format::Conllu => conllu::read(&source, options),
     }?;
     match &options.split {
         _ if examples.is_empty() => Err(source.empty()),
@@ -208,6 +208,19 @@ mod tests {
     fn bytes_that_are_not_utf8_are_named_by_line_in_every_format() {
         for format in FORMATS {
             assert_eq!(message(format, b"text\n\nfine\nbr\xffken\n"), "data/de:4: not valid UTF-8");
+        }
+    }
+
+    #[test]
+    fn utf_16_is_told_in_every_format() {
+        // "Unicode Text" of Excel.
+        let little = "\u{feff}text\tlabel\n".encode_utf16().flat_map(u16::to_le_bytes);
+        let big = "\u{feff}text\tlabel\n".encode_utf16().flat_map(u16::to_be_bytes);
+        for data in [little.collect::<Vec<_>>(), big.collect()] {
+            for format in FORMATS {
+                let message = message(format, &data);
+                assert!(message.starts_with("data/de: UTF-16; UTF-8 is read"), "{message}");
+            }
         }
     }
 

@@ -33,6 +33,9 @@ impl Source {
         if bytes.starts_with(b"\xef\xbb\xbf") {
             bytes.drain(..3);
         }
+        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+            return Err(TextError::Utf16 { path: path.to_owned() });
+        }
         let text = String::from_utf8(bytes).map_err(|error| {
             let n_valid = error.utf8_error().valid_up_to();
             let line_end = if error.as_bytes().contains(&b'\n') { b'\n' } else { b'\r' };

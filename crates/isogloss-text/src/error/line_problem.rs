@@ -86,7 +86,7 @@ pub enum LineProblem {
     /// Invalid tag: it is not a span tag of the tag scheme.
     #[error(
         "tag {tag:?} spells no span in the scheme {scheme:?}, neither \"O\" nor a letter, \"-\" and a type; \
-         data.tag_scheme = \"io\" reads bare types"
+         data.tag_scheme = \"io\" reads bare types, task.pos_tagging parts of speech"
     )]
     InvalidTag {
         /// The tag.
@@ -229,6 +229,19 @@ pub enum LineProblem {
     UnnamedClasses {
         /// The field.
         field: String,
+    },
+
+    /// Number of a class among names of tags, or the other way round.
+    #[error(
+        "tag {tag:?}, and {other:?} in line {other_line}: one is the number of a class, the other a name"
+    )]
+    NumbersAndNames {
+        /// The tag.
+        tag: String,
+        /// The first tag of the other kind.
+        other: String,
+        /// The line of the other tag.
+        other_line: usize,
     },
 
     /// Class label that is a number, but not an integer.

@@ -3,8 +3,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::reader::options::{Annotation, ReadOptions};
-
 /// The `[data.columns]` table of a recipe: the fields or columns that hold the parts of an example.
 ///
 /// `text` to `split` name the fields of a JSON object or the columns in the header of a TSV or CSV
@@ -58,37 +56,6 @@ impl Default for Columns {
 }
 
 impl Columns {
-    /// The columns besides the text that the options ask for, and whether they are required.
-    ///
-    /// What neither the task nor a split needs is not asked for, so that a file without it can be
-    /// read by the settings of another file.
-    pub(crate) fn optional(options: &ReadOptions) -> Optional<'_> {
-        let (columns, default) = (&options.columns, Self::default());
-        let annotation = options.annotation;
-        let is_named = |name: &str, default: &str| name != default;
-        let label = Named {
-            name: &columns.label,
-            required: annotation == Annotation::Class || is_named(&columns.label, &default.label),
-            key: Some("label"),
-        };
-        let slots = Named {
-            name: &columns.slots,
-            required: annotation == Annotation::Spans || is_named(&columns.slots, &default.slots),
-            key: Some("slots"),
-        };
-        let split = Named {
-            name: &columns.split,
-            required: options.split.is_some() && is_named(&columns.split, &default.split),
-            key: None,
-        };
-        Optional {
-            pair: columns.pair.as_deref().map(|name| Named { name, required: true, key: None }),
-            label: (!matches!(annotation, Annotation::Spans | Annotation::Text)).then_some(label),
-            slots: (annotation != Annotation::Class).then_some(slots),
-            split,
-        }
-    }
-
     /// The names of a file that may be meant by a column: all but those of the other columns.
     pub(crate) fn free_names<'a>(
         &self,

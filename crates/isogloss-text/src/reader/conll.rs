@@ -227,6 +227,28 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_classes_are_not_mixed_with_names() {
+        let options = ReadOptions::new(Format::Conll).with_label_names(["B-x", "O"]);
+        let read = |data: &str| match read_examples(data.as_bytes(), "x".as_ref(), &options) {
+            Ok(examples) => format!("{:?}", examples[0].content),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(
+            read("in 1\nBonn 0\n"),
+            format!("{:?}", sentence(&["in", "Bonn"], &["O", "B-x"]))
+        );
+        // In the corrected CoNLL-2003 of CODAIT, pull request 33, a line read `- : 0 0`.
+        assert_eq!(
+            read("in O\n: 0\n"),
+            "x:2: tag \"0\", and \"O\" in line 1: one is the number of a class, the other a name"
+        );
+        assert_eq!(
+            read("in 1\n: B-x\n"),
+            "x:2: tag \"B-x\", and \"1\" in line 1: one is the number of a class, the other a name"
+        );
+    }
+
+    #[test]
     fn parts_of_speech_of_conllu_plus_are_its_upos() {
         let options = ReadOptions::new(Format::Conll).with_annotation(Annotation::Tags);
         let read = |data: &str, tag: Option<&str>| {

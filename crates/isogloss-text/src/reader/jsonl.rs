@@ -42,7 +42,7 @@ fn read_words<'a>(
     fields: &WordFields,
     options: &ReadOptions,
 ) -> Result<Vec<Example>, TextError> {
-    let split = Columns::optional(options).split;
+    let split = options.optional_columns().split;
     let reads_tags = matches!(options.annotation, Annotation::Tags | Annotation::Spans);
     let mut sentences = Sentences::new(source, options, &fields.tags);
     for object in objects {
@@ -83,7 +83,7 @@ fn read_texts<'a>(
     objects: impl Iterator<Item = Result<Object<'a>, TextError>>,
     options: &ReadOptions,
 ) -> Result<Vec<Example>, TextError> {
-    let (columns, optional) = (&options.columns, Columns::optional(options));
+    let (columns, optional) = (&options.columns, options.optional_columns());
     let reads_spans = options.annotation == Annotation::Spans;
     // Where spans are read, [`SpanField`] says whether they may be missing.
     let not_required = |slots| Named { required: false, ..slots };

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::TagScheme;
-use crate::reader::columns::Columns;
+use crate::reader::columns::{Columns, Named, Optional};
 
 /// File format of a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -180,6 +180,40 @@ impl ReadOptions {
     pub fn with_label_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.label_names = names.into_iter().map(Into::into).collect();
         self
+    }
+
+    /// The columns besides the text that the options ask for, and whether they are required.
+    ///
+    /// What neither the task nor a split needs is not asked for, so that a file without it can be
+    /// read by the settings of another file.
+    pub(crate) fn optional_columns(&self) -> Optional<'_> {
+        let (columns, default) = (&self.columns, Columns::default());
+        let annotation = self.annotation;
+        let label = Named {
+            name: &columns.label,
+            required: annotation == Annotation::Class || columns.label != default.label,
+            key: Some("label"),
+        };
+        let slots = Named {
+            name: &columns.slots,
+            required: annotation == Annotation::Spans || columns.slots != default.slots,
+            key: Some("slots"),
+        };
+        let split = Named {
+            name: &columns.split,
+            required: self.split.is_some() && columns.split != default.split,
+            key: Some("split"),
+        };
+        Optional {
+            pair: columns.pair.as_deref().map(|name| Named {
+                name,
+                required: true,
+                key: Some("pair"),
+            }),
+            label: (!matches!(annotation, Annotation::Spans | Annotation::Text)).then_some(label),
+            slots: (annotation != Annotation::Class).then_some(slots),
+            split,
+        }
     }
 }
 

@@ -60,7 +60,7 @@ impl Layout {
             }
         };
         let text = Named { name: &options.columns.text, required: true, key: Some("text") };
-        let optional = Columns::optional(options);
+        let optional = options.optional_columns();
         Ok(Self {
             n_columns: cells.len(),
             text: find(text)?.expect("a required column is found or an error"),
@@ -259,7 +259,7 @@ mod tests {
         assert!(read("text\tspans\nan\t[]\n", &spans).is_ok());
         assert_eq!(
             message("text\tintent\nan\ton\n", &classes.with_split("te")),
-            "x.tsv:1: no column \"part\""
+            "x.tsv:1: no column \"part\"; data.columns.split says which holds it"
         );
     }
 

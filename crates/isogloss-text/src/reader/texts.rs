@@ -125,6 +125,8 @@ mod tests {
         assert_eq!(words("a.conll", "1\tin\tADP\n2\tBonn\tPROPN\n"), "in|Bonn");
         let plus = "# global.columns = ID FORM MISC\n1\tin\t_\n2\tBonn\t_\n";
         assert_eq!(words("a.conllup", plus), "in|Bonn");
+        let bare = "1\tin\t_\t_\t_\t_\t_\t_\t_\t_\n2\tBonn\t_\t_\t_\t_\t_\t_\t_\t_\n";
+        assert_eq!(words("a.conllu", bare), "in|Bonn");
         assert_eq!(words("a.jsonl", "{\"tokens\": [\"in\", \"Bonn\"]}\n"), "in|Bonn");
         assert_eq!(words("b.jsonl", "{\"text\": \"in\", \"label\": [[0, 2, \"x\"]]}\n"), "in");
     }

@@ -54,7 +54,7 @@ fn fields_are_read_under_their_names() {
     assert_eq!(examples[0].content, expected);
     assert_eq!(
         read(r#"{"premise": "a", "hypotesis": "b", "gold": 2}"#, columns).unwrap_err().to_string(),
-        r#"de.jsonl:1: no field "hypothesis", did you mean "hypotesis"?"#
+        r#"de.jsonl:1: no field "hypothesis", did you mean "hypotesis"? data.columns.pair says which holds it"#
     );
 }
 
@@ -298,7 +298,10 @@ fn what_neither_the_task_nor_a_split_needs_may_be_missing() {
     assert_eq!(read(r#"{"text": "an", "intent": "on", "spans": "x"}"#, &classes), Ok(()));
     assert_eq!(read(r#"{"text": "an", "intent": [1], "spans": []}"#, &spans), Ok(()));
     let part = read(r#"{"text": "an", "intent": "on"}"#, &classes.clone().with_split("te"));
-    assert_eq!(part, Err("de.jsonl:1: no field \"part\"".to_owned()));
+    assert_eq!(
+        part,
+        Err("de.jsonl:1: no field \"part\"; data.columns.split says which holds it".to_owned())
+    );
     assert!(read(r#"{"text": "an", "spans": []}"#, &classes).is_err());
     assert!(read(r#"{"text": "an", "intent": "on"}"#, &spans).is_err());
 }
