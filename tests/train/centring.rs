@@ -158,6 +158,7 @@ fn a_run_is_scored_as_its_model_is_everywhere() {
         for language in LANGUAGES {
             let path = shop.path(&format!("data/{language}.jsonl"));
             let expected = &results.languages[language];
+            assert_eq!(expected.centred, language != "en", "{name} {language}");
             assert_eq!(&evaluated(&predictor, &path, language), expected, "{name} {language}");
             assert_eq!(&evaluated(&from_bytes, &path, language), expected, "{name} {language}");
         }
