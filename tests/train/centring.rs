@@ -1,8 +1,6 @@
 //! Language centring (Libovický et al. 2020): a run stores the statistics of its features in each
 //! language, scores with them, and everything that reads the model does too.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
