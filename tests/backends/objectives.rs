@@ -1,8 +1,6 @@
 //! Objectives on every device, against their formulas in PyTorch and finite differences, with their
 //! invariances.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 

@@ -25,10 +25,10 @@ const KERNELS: [&str; 12] = [
     "cross_entropy::cube::lose_rows",
     "dropout::cube::drop_elements",
     "embedding::cube::add_rows",
-    "gelu::cube::gelu",
-    "gelu::cube::gelu_grad",
     "layer_norm::cube::normalize_rows",
     "layer_norm::cube::normalize_rows_grad",
+    "linear_gelu::cube::biased_gelu",
+    "linear_gelu::cube::biased_gelu_grad",
 ];
 
 fn gpu() -> Option<OpenDevice> {

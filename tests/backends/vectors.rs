@@ -1,8 +1,6 @@
 //! Sentence embeddings, nearest neighbors and word alignments are the same on every device and in
 //! every batch composition.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 
 use burn::tensor::Device;

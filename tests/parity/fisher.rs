@@ -1,7 +1,5 @@
 //! Fisher information on a tiny encoder: the identities of METHODS as tests.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::convert::Infallible;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};

@@ -1,7 +1,5 @@
 //! Parity of metrics with scikit-learn and seqeval.
 
-#![expect(clippy::unwrap_used, reason = "a fixture that does not fit should fail the test")]
-
 use std::path::Path;
 
 use isogloss::metrics::{ClassificationScores, SpanScores, spans};

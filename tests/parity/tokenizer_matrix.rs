@@ -3,8 +3,6 @@
 //!
 //! The counts stand in `docs/tokenizers.md`, which is compared with what is counted here.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -1,7 +1,5 @@
 //! Whole runs with adapters and unfreezing schedules.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -1,7 +1,5 @@
 //! Few-shot evaluation: meta-learning (MAML, Reptile) against plain training.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 
 use isogloss::text::Tokenizer;

@@ -1,8 +1,6 @@
 //! FUN's choice of layers, by the traces that JAX computes
 //! (`tests/fixtures/make/method_gradients.py`).
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 
 use isogloss_tests::fixtures;

@@ -1,7 +1,5 @@
 //! Many methods in one recipe: each computes what it computes alone.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 
 use isogloss_tests::runs::{Trace, Workshop, plan_of};

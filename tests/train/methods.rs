@@ -1,8 +1,6 @@
 //! Every method in whole runs: it trains, resumes after a kill, and works as the shipped recipes
 //! use it.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

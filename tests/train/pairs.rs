@@ -1,7 +1,5 @@
 //! Training on parallel sentence pairs: alone, during a task, and before one.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod buffers;
 
 use std::fs;

@@ -1,7 +1,5 @@
 //! Whole runs of dependency parsers: what they learn, reproducibility, and the parsed files.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 
 use burn::tensor::Device;

@@ -1,7 +1,5 @@
 //! Resume tests: stopped and crashed runs give the result of undisturbed ones, bit for bit.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 use std::path::Path;
 

@@ -1,8 +1,6 @@
 //! Sentence retrieval by the modules of a sentence-transformers folder: the score of a run is that
 //! of its `best` model.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::BTreeMap;
 use std::fs;
 

@@ -1,7 +1,5 @@
 //! Round trips: a saved model loads to the same logits here and, on demand, in `transformers`.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 

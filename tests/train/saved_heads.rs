@@ -4,8 +4,6 @@
 //! simpletransformers#667, #924), heads of other sizes (transformers#14218, #11545, #5905,
 //! simpletransformers#255, #1370), labels without names (transformers#3093, #15474).
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

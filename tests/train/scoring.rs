@@ -6,8 +6,6 @@
 //! simpletransformers#1279, nlp-architect PR #115), tags have other units (transformers#14043,
 //! #17139, #9546, NERDA#30), or word tags are scored as spans (seqeval#75).
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,5 @@
 //! Training in several source languages.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 
 use isogloss::Plan;

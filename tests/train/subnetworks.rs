@@ -1,7 +1,5 @@
 //! Subnetworks of a model: search by pruning, and the effect of masks on values and gradients.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::Path;
 
 use burn::module::Param;

@@ -1,7 +1,5 @@
 //! Whole training runs: their files, reproducibility, and what training leaves unchanged.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::BTreeMap;
 use std::fs;
 

@@ -1,8 +1,6 @@
 //! Vocabulary trimming: training gives the same losses, and models that cannot be trimmed are
 //! refused.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

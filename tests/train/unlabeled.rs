@@ -1,8 +1,6 @@
 //! Objectives on the task's text without labels: their first losses in a run are those of the
 //! predictions of the model that it starts from, by the formulas.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 
 use burn::tensor::Device;

@@ -190,6 +190,9 @@ pub(crate) fn table(results: &Results) -> String {
         if results.is_source(language) {
             text.push_str("  source");
         }
+        if result.centred {
+            text.push_str("  centred");
+        }
     }
     if let (Some(mean), Some(gap)) = (results.mean_target, results.gap) {
         let (mean, gap, n) = (100.0 * mean, 100.0 * gap, results.n_targets);

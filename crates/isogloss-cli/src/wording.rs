@@ -176,6 +176,9 @@ pub(crate) fn device_properties(device: &DeviceInfo) -> String {
         facts.push(format!("buffers up to {} MB", bytes / 1_000_000));
     }
     facts.extend(device.kernel_language.map(|language| format!("kernels in {language}")));
+    if let (Some(_), Some(path)) = (device.kernel_language, device.tuning_cache()) {
+        facts.push(format!("tuned products kept in {}", path.display()));
+    }
     if !device.matrix_units.is_empty() {
         facts.push(format!("matrix units for {}", device.matrix_units.join(", ")));
     }

@@ -1,7 +1,7 @@
 //! GELU activation: the Gaussian error linear unit (Hendrycks & Gimpel 2016).
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod cube;
+pub(crate) mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 

@@ -2,6 +2,7 @@
 //! and limits.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use burn::tensor::Device;
 
@@ -42,6 +43,18 @@ pub fn hardware_limits(device: &Device) -> BTreeMap<&'static str, u64> {
         _ = device;
         BTreeMap::new()
     }
+}
+
+/// Tuning cache (autotune): the file that keeps which kernel of a matrix product or sum is the
+/// fastest for a shape, for every process of a user; `None` in a build that tunes nothing.
+///
+/// It is `target/environment/default.db` of the outermost Cargo package around the working folder,
+/// else `cubecl/default.db` in the user's cache folder. Without it, kernels are tuned anew.
+pub fn tuning_cache() -> Option<PathBuf> {
+    #[cfg(all(feature = "tuning", any(feature = "wgpu", feature = "cuda")))]
+    return Some(burn_cubecl::cubecl::environment::path());
+    #[cfg(not(all(feature = "tuning", any(feature = "wgpu", feature = "cuda"))))]
+    None
 }
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]

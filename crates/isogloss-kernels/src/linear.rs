@@ -5,18 +5,19 @@ mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata};
-use burn::tensor::{FloatDType, Shape, Tensor};
+use burn::tensor::{FloatDType, Tensor};
 
 use crate::backends::{composed_on, on_every_backend};
 use crate::dropout::float_dtype;
 use crate::precision::{Precision, ScaledGradient, unscaled};
-use crate::shapes::{as_rows, sum_rows, with_last_dim};
+use crate::shapes::{as_row, as_rows, sum_rows, with_last_dim};
 
 /// Linear (fully connected) layer: `x Wᵀ + b`, with PyTorch's weight layout.
 ///
@@ -68,6 +69,11 @@ pub(crate) trait LinearKernel: Backend {
         composed::<Self>(x, weight, bias)
     }
 
+    /// `x Wᵀ`, without a bias.
+    fn linear_product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed_product::<Self>(x, weight)
+    }
+
     fn linear_grad_input(grad: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
         composed_grad_input::<Self>(grad, weight)
     }
@@ -78,6 +84,22 @@ pub(crate) trait LinearKernel: Backend {
 }
 
 composed_on!(LinearKernel: ndarray);
+
+/// Operands of the matrix product `x Wᵀ`, rounded to the precision of products.
+#[derive(Clone, Debug)]
+pub(crate) struct Operands<B: Backend> {
+    pub(crate) x: FloatTensor<B>,
+    pub(crate) weight: FloatTensor<B>,
+    precision: Precision,
+}
+
+impl<B: LinearKernel> Operands<B> {
+    pub(crate) fn new(x: FloatTensor<B>, weight: FloatTensor<B>) -> Self {
+        let precision = Precision::for_product::<B>(&x);
+        let (x, weight) = (operand::<B>(x, precision), operand::<B>(weight, precision));
+        Self { x, weight, precision }
+    }
+}
 
 /// Operand of a matrix product in some precision.
 fn operand<B: LinearKernel>(x: FloatTensor<B>, precision: Precision) -> FloatTensor<B> {
@@ -92,11 +114,16 @@ fn composed<B: Backend>(
     weight: FloatTensor<B>,
     bias: FloatTensor<B>,
 ) -> FloatTensor<B> {
-    let n_outputs = bias.shape().num_elements();
+    let product = composed_product::<B>(x, weight);
+    let n_dims = product.shape().num_dims();
+    B::float_add(product, as_row::<B>(bias, n_dims))
+}
+
+fn composed_product<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>) -> FloatTensor<B> {
+    let [n_outputs, _] = weight.shape().dims();
     let shape = with_last_dim(&x.shape(), n_outputs);
     let product = B::float_matmul(as_rows::<B>(x), B::float_transpose(weight));
-    let output = B::float_add(product, B::float_reshape(bias, Shape::new([1, n_outputs])));
-    B::float_reshape(output, shape)
+    B::float_reshape(product, shape)
 }
 
 fn composed_grad_input<B: Backend>(grad: FloatTensor<B>, weight: FloatTensor<B>) -> FloatTensor<B> {
@@ -115,8 +142,7 @@ impl<B: LinearKernel> Linear for B {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        let precision = Precision::for_product::<Self>(&x);
-        let (x, weight) = (operand::<Self>(x, precision), operand::<Self>(weight, precision));
+        let Operands { x, weight, .. } = Operands::<Self>::new(x, weight);
         Self::linear_forward(x, weight, bias)
     }
 }
@@ -128,12 +154,11 @@ impl<B: LinearKernel, C: CheckpointStrategy> Linear for Autodiff<B, C> {
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         let nodes = [x.node(), weight.node(), bias.node()];
-        let (x, weight) = (x.into_primitive(), weight.into_primitive());
-        let precision = Precision::for_product::<B>(&x);
-        let (x, weight) = (operand::<B>(x, precision), operand::<B>(weight, precision));
-        let output = B::linear_forward(x.clone(), weight.clone(), bias.into_primitive());
+        let operands = Operands::<B>::new(x.into_primitive(), weight.into_primitive());
+        let (x, weight) = (operands.x.clone(), operands.weight.clone());
+        let output = B::linear_forward(x, weight, bias.into_primitive());
         match LinearBackward.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((x, weight, precision), output),
+            OpsKind::Tracked(prep) => prep.finish(operands, output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }
@@ -143,8 +168,8 @@ impl<B: LinearKernel, C: CheckpointStrategy> Linear for Autodiff<B, C> {
 struct LinearBackward;
 
 impl<B: LinearKernel> Backward<B, 3> for LinearBackward {
-    /// Saved for the backward pass: the input and the weight, as operands of this precision.
-    type State = (FloatTensor<B>, FloatTensor<B>, Precision);
+    /// Saved for the backward pass.
+    type State = Operands<B>;
 
     fn backward(
         self,
@@ -153,23 +178,34 @@ impl<B: LinearKernel> Backward<B, 3> for LinearBackward {
         _checkpointer: &mut Checkpointer,
     ) {
         let grad = grads.consume::<B>(&ops.node);
-        let (input, weight, precision) = ops.state;
-        let [input_node, weight_node, bias_node] = ops.parents;
-        if let Some(parent) = bias_node {
-            grads.register::<B>(parent.id, sum_rows::<B>(grad.clone()));
-        }
-        if input_node.is_none() && weight_node.is_none() {
-            return;
-        }
-        let ScaledGradient { values, scale } = ScaledGradient::<B>::new(grad, precision);
-        let grad = operand::<B>(values, precision);
-        if let Some(parent) = weight_node {
-            let product = B::linear_grad_weight(grad.clone(), input);
-            grads.register::<B>(parent.id, unscaled::<B>(product, scale.clone()));
-        }
-        if let Some(parent) = input_node {
-            let product = B::linear_grad_input(grad, weight);
-            grads.register::<B>(parent.id, unscaled::<B>(product, scale));
-        }
+        let parents = ops.parents.map(|parent| parent.map(|parent| parent.id));
+        register_gradients(parents, ops.state, grad, grads);
+    }
+}
+
+/// Backward pass of a linear layer: registers the gradients of its input, weight and bias, where
+/// they have a node, from that of its output.
+pub(crate) fn register_gradients<B: LinearKernel>(
+    [input_node, weight_node, bias_node]: [Option<NodeId>; 3],
+    operands: Operands<B>,
+    grad: FloatTensor<B>,
+    grads: &mut Gradients,
+) {
+    let Operands { x, weight, precision } = operands;
+    if let Some(node) = bias_node {
+        grads.register::<B>(node, sum_rows::<B>(grad.clone()));
+    }
+    if input_node.is_none() && weight_node.is_none() {
+        return;
+    }
+    let ScaledGradient { values, scale } = ScaledGradient::<B>::new(grad, precision);
+    let grad = operand::<B>(values, precision);
+    if let Some(node) = weight_node {
+        let product = B::linear_grad_weight(grad.clone(), x);
+        grads.register::<B>(node, unscaled::<B>(product, scale.clone()));
+    }
+    if let Some(node) = input_node {
+        let product = B::linear_grad_input(grad, weight);
+        grads.register::<B>(node, unscaled::<B>(product, scale));
     }
 }

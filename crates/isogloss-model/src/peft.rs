@@ -19,7 +19,7 @@ mod width;
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use isogloss_kernels::linear;
+use isogloss_kernels::{gelu, linear, linear_gelu};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -283,6 +283,14 @@ impl AdaptedDense {
         let x = self.adapters().fold(x, |x, adapter| adapter.input(x));
         let output = linear(x.clone(), weight, bias);
         self.adapters().fold(output, |output, adapter| adapter.output(output, &x, masks))
+    }
+
+    /// Forward pass with GELU after it, `[batch, seq, out]`.
+    pub(crate) fn forward_gelu(&self, x: Tensor<3>, masks: &mut DropoutMasks) -> Tensor<3> {
+        if self.adapters().next().is_none() {
+            return linear_gelu(x, self.weight.val(), self.bias.val());
+        }
+        gelu(self.forward(x, masks))
     }
 
     /// Merges the adapter `name` into weight and bias, and removes it.

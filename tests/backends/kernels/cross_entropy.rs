@@ -5,7 +5,7 @@ use burn::tensor::{Int, Tensor};
 use isogloss_kernels::{IGNORE_INDEX, cross_entropy};
 use isogloss_tests::{devices, values};
 
-use crate::{compare, input};
+use super::{compare, input};
 
 #[test]
 fn cross_entropy_is_the_mean_over_rows_with_a_target() {

@@ -11,7 +11,7 @@ use isogloss_model::{
 use isogloss_tests::{Fixture, fixtures, saved_model, values};
 use serde_json::Value;
 
-use crate::{CASES, PEFT_CASES, WITH_HEAD, folder, forward, open_case};
+use super::{CASES, PEFT_CASES, WITH_HEAD, folder, forward, open_case};
 
 /// Compares two folders: all tensors, and the fields that both configurations have.
 fn assert_same_files(
@@ -169,7 +169,7 @@ fn the_libraries_can_be_asked() {
     }
     for (case, family) in PEFT_CASES {
         let mut loaded = saved_model(family, &device);
-        load_peft(&crate::folder(case), &mut loaded.model, "task").unwrap();
+        load_peft(&super::folder(case), &mut loaded.model, "task").unwrap();
         let folder = folder.join(case);
         std::fs::create_dir_all(&folder).unwrap();
         save_peft(&folder, &loaded.model, "task", loaded.head.as_ref(), Some(family)).unwrap();

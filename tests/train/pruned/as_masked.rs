@@ -10,7 +10,7 @@ use isogloss_model::{
 use isogloss_tests::runs::{Trace, Workshop, plan_of};
 use isogloss_tests::{assert_close, devices, difference, fixtures, saved_model, values};
 
-use crate::{FAMILIES, PrunedFolder, input, outputs, subnetwork, subnetworks};
+use super::{FAMILIES, PrunedFolder, input, outputs, subnetwork, subnetworks};
 
 const HEAD_WIDTH: usize = 8;
 

@@ -12,7 +12,7 @@ use isogloss_model::{
 use isogloss_tests::{fixtures, saved_model};
 use serde_json::{Value, json};
 
-use crate::{FAMILIES, PrunedFolder, outputs, parameters, subnetwork, subnetworks};
+use super::{FAMILIES, PrunedFolder, outputs, parameters, subnetwork, subnetworks};
 
 #[test]
 fn folders_hold_the_parts_that_are_left() {

@@ -13,7 +13,7 @@ use isogloss_tests::fixtures;
 use isogloss_tests::runs::{Workshop, plan_of};
 use serde_json::{Value, json};
 
-use crate::{PrunedFolder, subnetwork};
+use super::{PrunedFolder, subnetwork};
 
 #[test]
 fn models_cannot_be_pruned_twice_nor_masked_again() {

@@ -59,19 +59,29 @@ fn normal_cdf(x: f32) -> f32 {
     (Erf::erf(x * FRAC_1_SQRT_2) + 1.0) * 0.5
 }
 
+/// GELU of one value, `x Φ(x)`.
+#[cube]
+pub(crate) fn gelu_at(x: f32) -> f32 {
+    normal_cdf(x) * x
+}
+
+/// Derivative of GELU at one value, `Φ(x) + x φ(x)`.
+#[cube]
+pub(crate) fn gelu_slope_at(x: f32) -> f32 {
+    let density = f32::exp(x * x * -0.5f32) * DENSITY_AT_ZERO;
+    normal_cdf(x) + x * density
+}
+
 #[cube(launch)]
 fn gelu(x: &[f32], output: &mut [f32]) {
     if ABSOLUTE_POS < output.len() {
-        let x = x[ABSOLUTE_POS];
-        output[ABSOLUTE_POS] = normal_cdf(x) * x;
+        output[ABSOLUTE_POS] = gelu_at(x[ABSOLUTE_POS]);
     }
 }
 
 #[cube(launch)]
 fn gelu_grad(x: &[f32], grad: &[f32], output: &mut [f32]) {
     if ABSOLUTE_POS < output.len() {
-        let x = x[ABSOLUTE_POS];
-        let density = f32::exp(x * x * -0.5f32) * DENSITY_AT_ZERO;
-        output[ABSOLUTE_POS] = grad[ABSOLUTE_POS] * (normal_cdf(x) + x * density);
+        output[ABSOLUTE_POS] = grad[ABSOLUTE_POS] * gelu_slope_at(x[ABSOLUTE_POS]);
     }
 }

@@ -4,13 +4,13 @@
 use burn::backend::TensorMetadata as _;
 use burn::backend::ops::FloatTensorOps as _;
 use burn::backend::tensor::FloatTensor;
-use burn::tensor::{DType, FloatDType, Shape};
+use burn::tensor::{DType, FloatDType};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::cast;
 use burn_cubecl::kernel::matmul::{MatmulStrategy, matmul};
 
-use super::{LinearKernel, composed, composed_grad_input, composed_grad_weight};
-use crate::shapes::{as_rows, with_last_dim};
+use super::{LinearKernel, composed_grad_input, composed_grad_weight, composed_product};
+use crate::shapes::{as_row, as_rows, with_last_dim};
 
 impl LinearKernel for CubeBackend {
     fn half_operand(x: FloatTensor<Self>, half: FloatDType) -> FloatTensor<Self> {
@@ -22,14 +22,19 @@ impl LinearKernel for CubeBackend {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
+        let product = Self::linear_product(x, weight);
+        let n_dims = product.shape().num_dims();
+        Self::float_add(product, as_row::<Self>(bias, n_dims))
+    }
+
+    fn linear_product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
         if !is_half(&x) {
-            return composed::<Self>(x, weight, bias);
+            return composed_product::<Self>(x, weight);
         }
-        let n_outputs = bias.shape().num_elements();
+        let [n_outputs, _] = weight.shape().dims();
         let shape = with_last_dim(&x.shape(), n_outputs);
         let product = product(as_rows::<Self>(x), Self::float_transpose(weight));
-        let bias = Self::float_reshape(bias, Shape::new([1, n_outputs]));
-        Self::float_reshape(Self::float_add(product, bias), shape)
+        Self::float_reshape(product, shape)
     }
 
     fn linear_grad_input(grad: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {

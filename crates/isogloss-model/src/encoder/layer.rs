@@ -3,7 +3,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
-use isogloss_kernels::{Dropout, column_mask, gelu};
+use isogloss_kernels::{Dropout, column_mask};
 
 use super::attention::Attention;
 use crate::EncoderConfig;
@@ -144,7 +144,7 @@ impl FeedForward {
     }
 
     fn forward(&self, hidden: Tensor<3>, masks: &mut DropoutMasks) -> Tensor<3> {
-        let inner = gelu(self.up.forward(hidden, masks));
+        let inner = self.up.forward_gelu(hidden, masks);
         self.down.forward(inner, masks)
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use isogloss_kernels::{Dropout, gelu, linear};
+use isogloss_kernels::{Dropout, linear, linear_gelu};
 
 use crate::nn::{Dense, LayerNorm};
 use crate::params::Builder;
@@ -69,7 +69,7 @@ impl MaskedLmHead {
     /// returns `states`.
     pub(crate) fn transform(&self, mut states: Tensor<2>) -> Tensor<2> {
         if let Some(Transform { dense, norm, epsilon }) = &self.transform {
-            states = gelu(dense.forward(states));
+            states = linear_gelu(states, dense.weight.val(), dense.bias.val());
             let nothing = states.zeros_like();
             states = norm.add(states, nothing, *epsilon, Dropout::OFF);
         }

@@ -224,7 +224,13 @@ fn examples(entries: &[Entry<'_>], tag: &str) -> String {
     let truncated = results().map(|result| result.truncated).max().unwrap_or(0);
     let notes = [(left_out, "left out"), (truncated, "cut short")];
     let notes = notes.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
-    let notes: Vec<String> = notes.collect();
+    let mut notes: Vec<String> = notes.collect();
+    let n_centred = results().filter(|result| result.centred).count();
+    match n_centred {
+        0 => {}
+        n if n == results().count() => notes.push("centred".to_owned()),
+        n => notes.push(format!("centred in {n} of {} runs", results().count())),
+    }
     match notes.is_empty() {
         true => n,
         false => format!("<span class=\"std\">({})</span> {n}", notes.join(", ")),

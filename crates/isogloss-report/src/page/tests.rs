@@ -75,6 +75,20 @@ fn seeds_of_a_recipe_become_mean_and_deviation() {
 }
 
 #[test]
+fn centred_scores_are_marked() {
+    let root = tempfile::tempdir().unwrap();
+    let centred = results(0.8, 0.6).replace("\"truncated\": 1", "\"centred\": true");
+    let records = [
+        load(&run(root.path(), "centred/seed-1", METRICS, &centred)),
+        load(&run(root.path(), "centred/seed-2", METRICS, &centred)),
+    ];
+    assert!(render(&records).contains("(2 left out, centred)"));
+    let plain = load(&run(root.path(), "plain/seed-1", METRICS, &results(0.8, 0.6)));
+    let html = render(&[records[0].clone(), records[1].clone(), plain]);
+    assert!(html.contains("(2 left out, 1 cut short, centred in 2 of 3 runs)"));
+}
+
+#[test]
 fn recipes_of_other_data_stand_apart() {
     let root = tempfile::tempdir().unwrap();
     let others = results(0.95, 0.6).replace("\"n\": 10,", "\"n\": 900,");

@@ -60,6 +60,9 @@ pub(crate) struct LanguageResult {
     /// Number of scored examples that were truncated.
     #[serde(default)]
     pub(crate) truncated: usize,
+    /// Whether the language's features were read by its language centring.
+    #[serde(default)]
+    pub(crate) centred: bool,
     /// Accuracy in 0..=1.
     pub(crate) accuracy: Option<f64>,
     /// Macro-F1 in 0..=1.

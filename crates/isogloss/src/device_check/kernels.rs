@@ -4,7 +4,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_kernels::{
     Dropout, IGNORE_INDEX, attention, cross_entropy, dropout, dropout_add_layer_norm, embedding,
-    gelu, linear, normal, split_seed,
+    gelu, linear, linear_gelu, normal, split_seed,
 };
 
 use super::comparison::Quantities;
@@ -55,7 +55,7 @@ pub(super) fn kernel_cases() -> Vec<KernelCase> {
     let longer = [(65, 128, 0.3), (300, 64, 0.1)];
     cases.extend(sizes.into_iter().chain(longer).map(attention_case));
     cases.extend([(1, 1, 0.0), (37, 130, 0.3), (300, 384, 0.1)].map(layer_norm_case));
-    cases.extend([gelu_case(), dropout_case()]);
+    cases.extend([gelu_case(), linear_gelu_case([200, 384, 1536]), dropout_case()]);
     cases.extend([(64, 4, 0.1), (40, 8_000, 0.0)].map(cross_entropy_case));
     cases.extend([(60, 32, 300), (2_000, 384, 500)].map(embedding_case));
     cases
@@ -68,16 +68,28 @@ pub(super) fn linear_cases() -> Vec<KernelCase> {
 
 /// Linear layer of `[rows, inputs, outputs]`.
 fn linear_case([n_rows, n_inputs, n_outputs]: [usize; 3]) -> KernelCase {
-    let inputs = vec![
-        ("x", normals(n_rows * n_inputs, 1)),
-        ("weight", normals(n_outputs * n_inputs, 2)),
-        ("bias", normals(n_outputs, 3)),
-    ];
     let name = format!("linear layer, {n_rows} × {n_inputs} to {n_outputs}");
-    KernelCase::new(name, inputs, move |x| {
+    KernelCase::new(name, linear_inputs([n_rows, n_inputs, n_outputs]), move |x| {
         let weight = x[1].clone().reshape([n_outputs, n_inputs]);
         flat(linear(x[0].clone().reshape([n_rows, n_inputs]), weight, x[2].clone()))
     })
+}
+
+/// Linear layer and GELU of `[rows, inputs, outputs]`.
+fn linear_gelu_case([n_rows, n_inputs, n_outputs]: [usize; 3]) -> KernelCase {
+    let name = format!("linear layer and GELU, {n_rows} × {n_inputs} to {n_outputs}");
+    KernelCase::new(name, linear_inputs([n_rows, n_inputs, n_outputs]), move |x| {
+        let weight = x[1].clone().reshape([n_outputs, n_inputs]);
+        flat(linear_gelu(x[0].clone().reshape([n_rows, n_inputs]), weight, x[2].clone()))
+    })
+}
+
+fn linear_inputs([n_rows, n_inputs, n_outputs]: [usize; 3]) -> Vec<(&'static str, Vec<f32>)> {
+    vec![
+        ("x", normals(n_rows * n_inputs, 1)),
+        ("weight", normals(n_outputs * n_inputs, 2)),
+        ("bias", normals(n_outputs, 3)),
+    ]
 }
 
 /// Attention of tokens, by head width and dropout rate; one of two texts is padded.

@@ -113,5 +113,5 @@ fn score_pairs(
     let (forward, backward) = (found.forward, found.backward);
     let scores = [("accuracy", found.mean()), ("forward", forward), ("backward", backward)];
     let scores = Scores::new(scores);
-    Ok(LanguageResult { n: pairs.len(), left_out: 0, truncated, scores })
+    Ok(LanguageResult { n: pairs.len(), left_out: 0, truncated, centred: false, scores })
 }

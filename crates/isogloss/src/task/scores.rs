@@ -20,9 +20,16 @@ pub struct LanguageResult {
     pub left_out: usize,
     /// Truncated examples.
     pub truncated: usize,
+    /// Whether the model read this language's features by its language centring.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub centred: bool,
     /// The scores.
     #[serde(flatten)]
     pub scores: Scores,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Display names of metrics; others are shown by their name, with spaces.

@@ -1,7 +1,9 @@
 //! Open devices and their properties.
 
+use std::path::PathBuf;
+
 use burn::tensor::{DType, Device};
-use isogloss_kernels::{Precision, set_matmul_precision};
+use isogloss_kernels::{Precision, set_matmul_precision, tuning_cache};
 #[cfg(any(feature = "wgpu", feature = "webgpu", feature = "cuda"))]
 use isogloss_kernels::{kernel_language, matrix_units};
 use serde::Serialize;
@@ -76,9 +78,15 @@ pub struct DeviceInfo {
 
 impl DeviceInfo {
     /// Whether matrix products and sums are tuned: the fastest of several kernels is taken for each
-    /// shape, which can be another one in another process.
+    /// shape, which can be another one where [`DeviceInfo::tuning_cache`] is lost.
     pub fn tunes_kernels(&self) -> bool {
         cfg!(feature = "tuning") && self.api != "cpu"
+    }
+
+    /// The file that keeps the fastest kernel for each shape; see
+    /// [`isogloss_kernels::tuning_cache`]. `None` for a device that tunes none.
+    pub fn tuning_cache(&self) -> Option<PathBuf> {
+        tuning_cache().filter(|_| self.tunes_kernels())
     }
 }
 

@@ -1,8 +1,6 @@
 //! Pruned models: they equal the masked models, can be used like any other, and refuse what they do
 //! not support.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod as_masked;
 mod folders;
 mod refusals;

@@ -7,7 +7,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor};
 use isogloss_kernels::{
     Dropout, attention, dropout, dropout_add_layer_norm, embedding, gelu, kernel_language, linear,
-    sum, sum_of_squares, sum_rows,
+    linear_gelu, sum, sum_of_squares, sum_rows,
 };
 use isogloss_tests::gradients::{assert_gradient, f64_values};
 use isogloss_tests::{assert_close, devices, tensor, values, waves};
@@ -96,6 +96,23 @@ fn gelu_matches_burns() {
         [(xs, shape)],
         |[x]| gelu(x.clone()),
         |[x]| burn::tensor::activation::gelu(x.clone()),
+    );
+}
+
+#[test]
+fn linear_layer_with_gelu_matches_a_matrix_product_a_sum_and_gelu() {
+    compare(
+        "linear layer and GELU",
+        [input(&[2, 5, 24], 0.1), input(&[40, 24], 0.2), input(&[40], 0.3)],
+        |[x, w, b]| {
+            let x = x.clone().reshape([2, 5, 24]);
+            flat(linear_gelu(x, w.clone().reshape([40, 24]), b.clone()))
+        },
+        |[x, w, b]| {
+            let w = w.clone().reshape([40, 24]).transpose();
+            let sum = x.clone().reshape([10, 24]).matmul(w) + b.clone().reshape([1, 40]);
+            flat(burn::tensor::activation::gelu(sum))
+        },
     );
 }
 

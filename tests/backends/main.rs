@@ -1,0 +1,8 @@
+//! The same numbers on every device, beside their definitions.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod alignment;
+mod kernels;
+mod objectives;
+mod vectors;
