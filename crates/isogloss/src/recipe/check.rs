@@ -175,13 +175,11 @@ fn several_sources(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     if recipe.data.sources.len() < 2 {
         return;
     }
-    let of_one_language = [
-        ("views.code_switched", recipe.views.code_switched.is_some()),
-        ("views.translated", recipe.views.translated.is_some()),
-        ("language_adapter", recipe.language_adapter.is_some()),
-    ];
-    for (entry, _) in of_one_language.iter().filter(|(_, is_there)| *is_there) {
-        faults.add(entry, "is for one language of training, not for several");
+    for (field, problem) in recipe.views.source_faults(&recipe.data.sources) {
+        faults.add(&format!("views.{field}"), &problem);
+    }
+    if recipe.language_adapter.is_some() {
+        faults.add("language_adapter", "is for one language of training, not for several");
     }
 }
 

@@ -104,11 +104,14 @@ pub(super) fn paths(plan: &Plan) -> Result<BTreeSet<PathBuf>, Error> {
     if let Some(texts) = &recipe.unlabeled {
         paths.extend(found(&texts.path, &texts.languages()?)?);
     }
-    if let Some(view) = &recipe.views.code_switched {
-        paths.extend(found(&view.dictionaries, &view.languages)?);
-    }
-    if let Some(view) = &recipe.views.translated {
-        paths.extend(found(&view.path, &view.languages)?);
+    for source in plan.sources() {
+        let views = recipe.views.for_source(source, plan.sources());
+        if let Some(view) = &views.code_switched {
+            paths.extend(found(&view.dictionaries, &view.languages)?);
+        }
+        if let Some(view) = &views.translated {
+            paths.extend(found(&view.path, &view.languages)?);
+        }
     }
     if let Some(table) = &recipe.centring {
         let files = table.files(plan.sources(), std::iter::empty())?;
