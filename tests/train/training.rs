@@ -226,3 +226,32 @@ fn a_run_that_is_done_says_so() {
     let results = shop.finish(&plan, &run);
     assert_eq!(run.status().unwrap(), RunStatus::Done(Box::new(results)));
 }
+
+#[test]
+fn a_model_selected_by_all_languages_is_said_not_to_be_zero_shot() {
+    let shop = Workshop::new();
+    let training = "epochs = 6\nbatch_size = 4\nselection = \"all_languages\"";
+    // The dev sets are scored at the end once more, as test sets.
+    let recipe = shop.recipe(training, "");
+    let recipe = recipe.replace("sources = [\"en\"]", "sources = [\"en\"]\nsplits.test = \"dev\"");
+    let run = shop.run("all");
+    let results = shop.finish(&plan_of(&recipe), &run);
+    assert!(results.selection.rule.contains("not zero-shot"), "{}", results.selection.rule);
+    let metrics = Trace::read(&run).metrics;
+    let devs: Vec<_> = metrics.iter().filter(|line| line["kind"] == "dev").collect();
+    assert_eq!(devs.len(), 6);
+    let mean = |line: &serde_json::Value| {
+        let of = ["de", "en", "xx"].map(|tag| line["languages"][tag].as_f64().unwrap());
+        of.iter().sum::<f64>() / 3.0
+    };
+    let best = devs.iter().map(|line| mean(line)).fold(f64::MIN, f64::max);
+    let chosen = devs.iter().find(|line| line["step"] == results.selection.step).unwrap();
+    assert!((mean(chosen) - best).abs() < 1e-12 && (results.selection.score - best).abs() < 1e-12);
+    for (tag, result) in &results.languages {
+        assert_eq!(chosen["languages"][tag.as_str()], result.scores.main(), "{tag}");
+    }
+    // By the source alone, another step is chosen at times, and no other dev set is read.
+    let by_source = recipe.replace("selection = \"all_languages\"", "selection = \"sources\"");
+    let results = shop.finish(&plan_of(&by_source), &shop.run("source"));
+    assert!(results.selection.rule.contains("on the dev set of en"));
+}

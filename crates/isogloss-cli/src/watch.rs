@@ -192,6 +192,11 @@ impl Watch {
                 sources.join(", ")
             ));
         }
+        if !corpus.target_devs.is_empty() {
+            let n: usize = corpus.target_devs.iter().map(|dev| dev.report.n).sum();
+            let n_languages = corpus.target_devs.len();
+            self.line(&format!("dev       {n} examples in {n_languages} other languages"));
+        }
         let n_tests: usize = corpus.tests.iter().map(|set| set.report.n).sum();
         self.line(&format!("test      {n_tests} examples in {} languages", corpus.tests.len()));
         data_lines(&corpus.report()).iter().for_each(|line| self.line(line));
@@ -210,6 +215,9 @@ impl Watch {
         };
         let n = sum(|set| set.train.len());
         self.line(&format!("pairs     {n} in {} languages{held_out}", sets.len()));
+        if sets.iter().any(|set| set.aligned_in_training) {
+            self.line("links     by the model itself, anew in each step");
+        }
         let n_links = sum(|set| set.train.iter().map(|pair| pair.links.len()).sum());
         if n_links > 0 {
             let unlinked = sum(|set| set.n_unlinked);

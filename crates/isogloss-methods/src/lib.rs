@@ -35,6 +35,7 @@ mod learning_rate;
 mod loss;
 mod method;
 mod momentum_encoder;
+mod momentum_schedule;
 mod needs;
 mod normalize;
 mod objective;
@@ -66,6 +67,7 @@ pub use learning_rate::{LearningRateConfig, LearningRateSchedule, Rates};
 pub use loss::{GradCache, Objective};
 pub use method::{DataNeed, MethodInfo, options as method_options};
 pub use momentum_encoder::momentum_update;
+pub use momentum_schedule::MomentumSchedule;
 pub use needs::{ContrastTexts, Needs, Width};
 pub use objective::{
     AlignmentStrength, AttentionDistillationConfig, ClassBalanceConfig, ConsistencyConfig,
@@ -73,16 +75,16 @@ pub use objective::{
     EmbeddingDistillationConfig, EntropyMinimizationConfig, FisherPenaltyConfig, InfoNceConfig,
     L2RealignConfig, MeanTeacherConfig, MeanTeacherCost, MmlmConfig, ModelConsistencyConfig,
     NegativeQueue, NoisedDropout, ObjectiveConfig, PseudoLabelConfidence, PseudoLabelsConfig,
-    R3fConfig, R4fConfig, RDropConfig, RealignConfig, RealignLoss, StateDistillationConfig,
-    TeacherTargets, TlmConfig, TraceEstimator, UdaConfig, UnlabeledView, XlcoConfig, XlcoWeighting,
-    attention_distillation, embedding_distillation, head_trace, info_nce, realign_contrastive,
-    realign_l2, state_distillation, xlco,
+    R3fConfig, R4fConfig, RDropConfig, RealignConfig, RealignLoss, Regularized,
+    StateDistillationConfig, TeacherTargets, TlmConfig, TraceEstimator, UdaConfig, UnlabeledView,
+    XlcoConfig, XlcoWeighting, attention_distillation, embedding_distillation, head_trace,
+    info_nce, realign_contrastive, realign_l2, state_distillation, token_drift, word_drift, xlco,
 };
 pub use parameters::{TOKEN_EMBEDDINGS, random_direction, shifted, with_random_signs};
 pub use registry::{objectives, regularizers, samplings, schedules, updates};
 pub use sampling::{
-    LanguageRecord, LanguageSampler, LanguageSampling, SamplerStateError, SamplingRule,
-    SizeSamplingConfig, UcbSamplingConfig, UniformSamplingConfig,
+    GradientSamplingConfig, LanguageRecord, LanguageSampler, LanguageSampling, SamplerStateError,
+    SamplingRule, SizeSamplingConfig, UcbSamplingConfig, UniformSamplingConfig,
 };
 pub use schedule::{
     FixedLayersConfig, FreezeConfig, Fun, FunConfig, FunEstimator, GradualUnfreezeConfig,

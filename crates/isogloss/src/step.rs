@@ -13,8 +13,9 @@ mod objective_states;
 mod pair_sentences;
 pub(crate) mod teacher_cache;
 mod token_lookup;
+mod word_alignment;
 
-pub(crate) use batch::StepBatch;
+pub(crate) use batch::{StepBatch, batch_links};
 pub(crate) use context::{ReferenceModels, StepContext, SubnetworkMasks};
 pub(crate) use forward_plan::ForwardPlan;
 pub(crate) use gradients::{StepGradients, StepLosses, StepOutcome};

@@ -196,6 +196,14 @@ pub enum RunError {
         /// Layers of the model.
         n_layers: usize,
     },
+    /// A prefix of parameter paths that an objective leaves as they are, which no parameter has.
+    #[error("objective.{objective}.freeze: no parameter of the model begins with {prefix:?}")]
+    NoParameter {
+        /// The index of the objective.
+        objective: usize,
+        /// The prefix.
+        prefix: String,
+    },
     /// A negative queue (MoCo) with at least as many keys as there are pairs.
     #[error(
         "queue_size: a queue of {queue_size} keys needs more pairs than the {n_pairs} pairs there are (with \

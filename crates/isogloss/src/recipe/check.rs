@@ -5,7 +5,7 @@ use std::sync::Arc;
 use isogloss_methods::{Objective, ObjectiveConfig, Role, TextView};
 use isogloss_text::{Format, Unseen};
 
-use super::{LanguageExchange, Languages, Recipe, RecipeFaults};
+use super::{LanguageExchange, Languages, ModelSelection, Recipe, RecipeFaults};
 use crate::task::{HeldOutTable, Supervision, TargetKind, UnlabeledTask};
 
 /// Validates the tables of a recipe against each other.
@@ -30,6 +30,11 @@ pub(super) fn check(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     check_gradient_accumulation(recipe, faults);
     for (index, objective) in recipe.objective.iter().enumerate() {
         let method = objective.method.init();
+        if !objective.freeze.is_empty() && !method.needs().is_unlabeled() && is_dynamic(recipe) {
+            let problem = "the importance of heads in [subnetworks.dynamic] is that of one backward \
+                           pass over the task; freeze in losses of pairs alone";
+            faults.add(&format!("objective.{index}.freeze"), problem);
+        }
         let mut refuse =
             |problem: String| faults.add_message(&format!("objective.{index}.method"), problem);
         inputs(recipe, &*method, &mut refuse);
@@ -42,6 +47,11 @@ pub(super) fn check(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
         let others: Vec<_> = others.map(|(_, other)| other.method.init()).collect();
         check_unique_states(&*method, others.iter().map(AsRef::as_ref), &mut refuse);
     }
+}
+
+/// Whether the subnetworks follow the importance of their units.
+fn is_dynamic(recipe: &Recipe) -> bool {
+    recipe.subnetworks.as_ref().is_some_and(|table| table.dynamic.is_some())
 }
 
 /// Validates a custom objective against the recipe and the other objectives.
@@ -89,6 +99,7 @@ fn without_labels(recipe: &Recipe, task: &dyn UnlabeledTask, faults: &mut Recipe
         faults.add("monolingual.languages", "a language adapter is of one language");
     }
     let needs_labels = [
+        ("training.selection", recipe.training.selection == ModelSelection::AllLanguages),
         ("measure", recipe.measure.is_some()),
         ("few_shot", recipe.few_shot.is_some()),
         ("centring", recipe.centring.is_some()),

@@ -92,7 +92,7 @@ pub(super) fn paths(plan: &Plan) -> Result<BTreeSet<PathBuf>, Error> {
                 (Some(path), reverse_path.as_ref())
             }
             Some(AlignerRecipe::Pharaoh { path }) => (Some(path), None),
-            Some(AlignerRecipe::Statistical {}) | None => (None, None),
+            Some(AlignerRecipe::Statistical(_) | AlignerRecipe::Encoder(_)) | None => (None, None),
         };
         for pattern in [Some(&pairs.path), also, back].into_iter().flatten() {
             paths.extend(found(pattern, &languages)?);

@@ -37,7 +37,7 @@ impl StepContext {
     ) -> Forward {
         let (embedded, leaves) = self.embed(model, batch, &wanted);
         let (mut outputs, mut noised_models, mut sentences) = (Vec::new(), Vec::new(), Vec::new());
-        for group in self.plan.groups().iter().filter(|group| wanted(&group[0])) {
+        for group in self.plan.groups().iter().filter(|group| group.iter().any(&wanted)) {
             let view = group[0];
             let text_idx = batch.text_idx(view.text);
             let text = &batch.texts[text_idx];
