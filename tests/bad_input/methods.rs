@@ -100,6 +100,16 @@ fn faults_of_methods_have_their_place_in_the_recipe() {
             &["guided_dropout.gamma: expected [0, 2], found 3"],
         ),
         (
+            "masked text that is not there",
+            "[guided_dropout]\nscores = \"masked_lm\"\n".to_owned(),
+            &["guided_dropout.scores: \"masked_lm\" needs a table [monolingual]"],
+        ),
+        (
+            "embeddings beside an adapter",
+            "[adapter.seq_bn]\n[schedule.lpft]\nsteps = 2\nembeddings = true\n".to_owned(),
+            &["schedule.lpft.embeddings: adapters are trained in place of the pretrained weights"],
+        ),
+        (
             "no measure",
             "[measure]\nevery = 0\n".to_owned(),
             &["measure.every: expected at least 1"],

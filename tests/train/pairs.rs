@@ -112,6 +112,23 @@ fn every_method_trains_during_a_task_and_resumes() {
 }
 
 #[test]
+fn guided_dropout_goes_by_masked_text_where_the_recipe_says_so() {
+    let shop = Workshop::new().with_pairs();
+    let blocks = format!(
+        "[monolingual]\npath = {:?}\nbatch_size = 3\nmax_length = 12\n",
+        shop.path("text/{language}.txt")
+    );
+    let plan = |scores: &str| {
+        let table = format!("[guided_dropout]\nn_batches = 3\nscores = \"{scores}\"\n");
+        plan_of(&shop.recipe(TRAINING, &(table + &blocks)))
+    };
+    let masked = shop.assert_resumes("masked_lm", &plan("masked_lm"), &[3]).losses();
+    let run = shop.run("task");
+    shop.finish(&plan("task"), &run);
+    assert_ne!(Trace::read(&run).losses(), masked);
+}
+
+#[test]
 fn every_method_runs_on_every_device() {
     let shop = Workshop::new().with_pairs();
     for device in opened_devices() {

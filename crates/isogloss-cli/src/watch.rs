@@ -129,10 +129,14 @@ impl Watch {
                 let sharpness = sharpness.unwrap_or_default();
                 self.line(&format!("measure   step {step}: Fisher trace {trace:.2}{sharpness}"));
             }
-            Event::Unfreeze { step, layers } => {
-                let layers: Vec<_> = layers.iter().map(usize::to_string).collect();
+            Event::Unfreeze { step, layers, embeddings } => {
+                let names: Vec<_> = layers.iter().map(usize::to_string).collect();
                 let word = if layers.len() == 1 { "layer" } else { "layers" };
-                self.line(&format!("open      step {step}: {word} {}", layers.join(", ")));
+                let of_layers = format!("{word} {}", names.join(", "));
+                let opened = [!layers.is_empty(), *embeddings].into_iter();
+                let opened = opened.zip([of_layers.as_str(), "embeddings"]);
+                let opened: Vec<_> = opened.filter(|(is, _)| *is).map(|(_, name)| name).collect();
+                self.line(&format!("open      step {step}: {}", opened.join(" and ")));
             }
             Event::FrozenCache { in_memory, on_disk, left_out, problem } => {
                 let kept = format!("at {in_memory} layers in memory, {on_disk} on the disk");
@@ -334,8 +338,8 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
             json!({ "event": "frozen_dropout", "methods": methods })
         }
         Event::FrozenCacheLost { problem } => json!({ "event": "frozen_lost", "problem": problem }),
-        Event::Unfreeze { step, layers } => {
-            json!({ "event": "open", "step": step, "layers": layers })
+        Event::Unfreeze { step, layers, embeddings } => {
+            json!({ "event": "open", "step": step, "layers": layers, "embeddings": embeddings })
         }
         Event::Begin { step, total_steps, rule } => json!({
             "event": "begin", "step": step, "total_steps": total_steps, "selection": rule,

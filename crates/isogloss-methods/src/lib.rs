@@ -59,7 +59,7 @@ pub use error::{AlignmentError, ObjectiveError};
 pub use fisher::{block_of, part_of, sample_labels, sum_by_group};
 pub use grad_cache::{embedding_gradients, surrogate_loss};
 pub use gradients::Gradients;
-pub use guided_dropout::{GuidedDropoutConfig, GuidedDropoutState};
+pub use guided_dropout::{GuidedDropoutConfig, GuidedDropoutScores, GuidedDropoutState};
 pub use importance::Importance;
 pub use isogloss_kernels::{IGNORE_INDEX, cross_entropy};
 pub use isogloss_model::faults::{self, Faults};
@@ -95,7 +95,10 @@ pub use sentence_embedding::{SentenceEmbedding, hidden_state, sentence_embedding
 pub use sparse_gradient::{LookupIndex, SparseGradient};
 pub use state::{MethodState, SavedState, StateError, StateReader, StepResults};
 pub use step::{PairInput, PredictionUnits, RowTargets, Sentences, StepInput, ViewOutput};
-pub use subnetwork::{DynamicSubnetwork, DynamicSubnetworkConfig, SourceSubnetworks, Subnetwork};
+pub use subnetwork::{
+    DynamicStart, DynamicSubnetwork, DynamicSubnetworkConfig, ScoredSubnetwork, SourceSubnetworks,
+    Subnetwork,
+};
 pub use token_leaves::{TokenIds, TokenLeaves};
 pub use update::{
     AsamConfig, FirstOrderMamlConfig, FisherStepConfig, GradientSource, PcGradConfig, Plain,

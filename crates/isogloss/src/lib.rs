@@ -76,10 +76,10 @@ pub use recipe::{
     AdapterRecipe, AlignerRecipe, AligningModel, BottleneckRecipe, CentringRecipe, DataRecipe,
     EncoderAlignerRecipe, FewShotRecipe, FisherEstimator, FrozenRecipe, HeadReuse,
     LanguageAdapterRecipe, LanguageExchange, Languages, MeasureOptions, MeasureRecipe, ModelRecipe,
-    ModelSelection, MonolingualRecipe, ObjectiveRecipe, OptimizerRecipe, PairsRecipe, Plan, Recipe,
-    Splits, StatisticalAlignerRecipe, SubnetworksRecipe, TeacherRecipe, TrainingRecipe,
-    UnlabeledRecipe, UnseenLanguage, adapters, after_training, recipe_schema, schema_with_required,
-    views,
+    ModelSelection, MonolingualRecipe, ObjectiveRecipe, OptimizerRecipe, OverSeeds, PairsRecipe,
+    Plan, Recipe, Splits, StatisticalAlignerRecipe, SubnetworksRecipe, TeacherRecipe,
+    TrainingRecipe, UnlabeledRecipe, UnseenLanguage, adapters, after_training, recipe_schema,
+    schema_with_required, views,
 };
 pub use run::{Event, Outcome, RunFolder, RunOptions, RunStatus, finetune};
 pub use task::{
@@ -102,7 +102,8 @@ pub use tools::state_check::StateCheck;
 pub use tools::subnetwork::{
     FoundSubnetwork, PruneOptions, PruneReport, SubnetworkSearchOptions, find_subnetwork,
     importance, parse_subnetwork, prune, read_saved_subnetwork, read_subnetwork,
-    read_subnetwork_for, saved_subnetwork_path, saves_subnetworks, write_subnetwork,
+    read_subnetwork_for, saved_subnetwork_path, saves_subnetworks, write_scored_subnetwork,
+    write_subnetwork,
 };
 pub use tools::trim::{TrimOptions, TrimReport, trim};
 pub use tools::word_aligner::EncoderAligner;

@@ -9,6 +9,7 @@ mod texts;
 mod unlabeled;
 
 use burn::tensor::Device;
+use isogloss_methods::{GuidedDropoutConfig, GuidedDropoutScores};
 use isogloss_model::{ModelFolder, read_config, tokenizer_folder};
 use isogloss_text::{Masker, SentencePair, Tokenizer};
 
@@ -80,7 +81,10 @@ impl Loaders {
         });
         let labeled = labeled.transpose()?;
         let contrast = forward_plan.contrast_texts();
-        let masks = forward_plan.needs_lm_head() || contrast.is_some_and(|texts| texts.masked);
+        let scores_masked = |of: &GuidedDropoutConfig| of.scores == GuidedDropoutScores::MaskedLm;
+        let masks = forward_plan.needs_lm_head()
+            || contrast.is_some_and(|texts| texts.masked)
+            || recipe.guided_dropout.as_ref().is_some_and(scores_masked);
         let masker = masks.then(|| Masker::new(recipe.masking, &tokenizer)).transpose()?;
         let pairs = recipe.pairs.as_ref().map(|pairs| {
             let max_length = length(pairs.max_length, PairsRecipe::MAX_LENGTH);

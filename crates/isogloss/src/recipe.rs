@@ -54,7 +54,7 @@ pub use optimizer::OptimizerRecipe;
 pub use pairs::PairsRecipe;
 pub use plan::Plan;
 pub use schema::{recipe_schema, schema_with_required};
-pub use subnetworks::{SubnetworksRecipe, UnseenLanguage};
+pub use subnetworks::{OverSeeds, SubnetworksRecipe, UnseenLanguage};
 pub use teacher::TeacherRecipe;
 pub use training::{ModelSelection, TrainingRecipe};
 pub use unlabeled::UnlabeledRecipe;

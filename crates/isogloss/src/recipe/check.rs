@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use isogloss_methods::{Objective, ObjectiveConfig, Role, TextView};
+use isogloss_methods::{GuidedDropoutScores, Objective, ObjectiveConfig, Role, TextView};
 use isogloss_text::{Format, Unseen};
 
 use super::{LanguageExchange, Languages, ModelSelection, Recipe, RecipeFaults};
@@ -27,6 +27,8 @@ pub(super) fn check(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     several_sources(recipe, faults);
     subnetworks(recipe, faults);
     adapters(recipe, faults);
+    embeddings(recipe, faults);
+    guided_dropout(recipe, faults);
     check_gradient_accumulation(recipe, faults);
     for (index, objective) in recipe.objective.iter().enumerate() {
         let method = objective.method.init();
@@ -200,6 +202,23 @@ fn several_sources(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
 fn subnetworks(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     if recipe.subnetworks.is_some() && !recipe.task.is_labeled() {
         faults.add("subnetworks", "are for the examples of a task with labels");
+    }
+}
+
+/// Guided dropout scored on masked language modelling needs text to mask.
+fn guided_dropout(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
+    let scores = recipe.guided_dropout.as_ref().map(|config| config.scores);
+    if scores == Some(GuidedDropoutScores::MaskedLm) && recipe.monolingual.is_none() {
+        faults.add("guided_dropout.scores", "\"masked_lm\" needs a table [monolingual]");
+    }
+}
+
+/// Schedules unfreeze embeddings only where the pretrained weights are trained.
+fn embeddings(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
+    let trains_adapter = recipe.adapter.is_some() || recipe.language_adapter.is_some();
+    if let (Some(key), true) = (recipe.schedule.unfreezes_embeddings(), trains_adapter) {
+        let problem = "adapters are trained in place of the pretrained weights, embeddings too";
+        faults.add(&format!("schedule.{key}.embeddings"), problem);
     }
 }
 

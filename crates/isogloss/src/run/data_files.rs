@@ -115,8 +115,7 @@ pub(super) fn paths(plan: &Plan) -> Result<BTreeSet<PathBuf>, Error> {
         paths.extend(files.into_iter().map(|(_, path)| path));
     }
     if let Some(table) = &recipe.subnetworks {
-        let pattern = table.path.with_seed(recipe.seed);
-        paths.extend(plan.sources().iter().map(|source| pattern.path(source)));
+        paths.extend(plan.sources().iter().flat_map(|source| table.files(recipe.seed, source)));
         if let UnseenLanguage::Nearest { distances } = &table.unseen {
             paths.insert(distances.into());
         }

@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use isogloss_kernels::split_seed;
-use isogloss_methods::{LearningRateConfig, Role, Schedule};
+use isogloss_methods::{LearningRateConfig, Role, Schedule, UnfreezeScope};
 use isogloss_model::{
     BaseModel, HeadChoice, HeadSpec, LabelRows, LoadReport, LoadedModel, Model, ModelFolder,
     base_model, load, named_parameters,
@@ -80,11 +80,10 @@ impl<'a> Trainer<'a> {
             context.models.initial = Some(initial.model);
         }
         method_states::begin(&mut context, &model, &mut unlabeled, methods.as_ref())?;
-        if let (Some(config), Some(data)) = (&recipe.guided_dropout, data) {
-            context.guided_dropout = Some(match &methods {
-                None => guided_dropout::estimate(config, plan, data, &model, &context)?,
-                Some(saved) => guided_dropout::restore(saved, &model)?,
-            });
+        if let Some(data) = data {
+            let loaders = (data, &unlabeled);
+            context.guided_dropout =
+                guided_dropout::begin(plan, options, loaders, &model, &context, methods.as_ref())?;
         }
         let environment =
             Environment::new(&options.device_info, recipe, [n_parameters, n_trainable]);
@@ -227,6 +226,11 @@ fn schedules(
     }
     check_prefixes(recipe, model)?;
     let scope = AdapterRecipe::scope(recipe, model);
+    if let (Some(schedule), true) =
+        (recipe.schedule.unfreezes_embeddings(), scope != UnfreezeScope::Layers)
+    {
+        return Err(RunError::FrozenEmbeddings { schedule }.into());
+    }
     let seed = split_seed(recipe.seed, seeds::UNFREEZING);
     let mut schedules = recipe.schedule.init(n_layers, &scope, seed);
     unfreezing::resume(&mut schedules, &progress.unfreeze_steps);
