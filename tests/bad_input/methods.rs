@@ -90,6 +90,11 @@ fn faults_of_methods_have_their_place_in_the_recipe() {
             &["update.sam.rho", "found 0"],
         ),
         (
+            "two that look for another place",
+            "[update.sam]\n[update.tram]\n".to_owned(),
+            &["update.tram: sam takes the gradient elsewhere already"],
+        ),
+        (
             "a penalty every 0 steps",
             "[update.fisher_penalty]\nevery = 0\n".to_owned(),
             &["update.fisher_penalty.every: expected at least 1"],

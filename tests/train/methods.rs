@@ -109,6 +109,10 @@ fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
         ("head", with("fisher_penalty = { estimator.head = {} }")),
         ("sam", format!("{CROSS_ENTROPY}[update.sam]\nrho = 0.1\n")),
         (
+            "tram",
+            format!("{CROSS_ENTROPY}[update.tram]\nnoise = {{ scale = 0.1 }}\nadaptive = true\n"),
+        ),
+        (
             "nested updates",
             format!(
                 "{CROSS_ENTROPY}[update.sam]\n[update.fisher_penalty]\nevery = 2\nweight = 0.5\n"

@@ -9,6 +9,7 @@ mod forward_plan;
 pub(crate) mod frozen_cache;
 mod grad_cache;
 mod gradients;
+mod noise_divergence;
 mod objective_states;
 mod pair_sentences;
 pub(crate) mod teacher_cache;

@@ -107,6 +107,7 @@ fn without_labels(recipe: &Recipe, task: &dyn UnlabeledTask, faults: &mut Recipe
         ("centring", recipe.centring.is_some()),
         ("guided_dropout", recipe.guided_dropout.is_some()),
         ("update.fisher_penalty", recipe.update.fisher_penalty.is_some()),
+        ("update.tram", recipe.update.tram.is_some()),
         ("schedule.fun", recipe.schedule.fun.is_some()),
     ];
     for (entry, _) in needs_labels.iter().filter(|(_, is_there)| *is_there) {
@@ -130,6 +131,7 @@ fn treebank(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
         ("measure", recipe.measure.is_some()),
         ("guided_dropout", recipe.guided_dropout.is_some()),
         ("update.fisher_penalty", recipe.update.fisher_penalty.is_some()),
+        ("update.tram", recipe.update.tram.is_some()),
         ("schedule.fun", recipe.schedule.fun.is_some()),
     ];
     for (entry, _) in of_one_label.iter().filter(|(_, is_there)| *is_there) {

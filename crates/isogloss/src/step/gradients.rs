@@ -5,8 +5,8 @@ use std::path::Path;
 use burn::tensor::{Tensor, TensorData};
 use isogloss_kernels::split_seed;
 use isogloss_methods::{
-    GradientSource, Gradients, IGNORE_INDEX, Importance, Needs, Role, TokenLeaves, View,
-    cross_entropy, sample_labels,
+    EmbeddingNoise, GradientSource, Gradients, IGNORE_INDEX, Importance, Needs, Role, TokenLeaves,
+    View, cross_entropy, sample_labels,
 };
 use isogloss_model::{Model, SubnetworkMask};
 
@@ -303,5 +303,12 @@ impl GradientSource<Error> for StepGradients<'_> {
         }
         self.sampled = Some(sampled);
         Ok(gradients)
+    }
+
+    fn noise_divergence(&mut self, model: &Model, noise: EmbeddingNoise) -> Result<f64, Error> {
+        let of_batches =
+            self.batches.iter().map(|batch| self.context.noise_divergence(model, batch, noise));
+        let (sum, n_rows) = of_batches.fold((0.0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        Ok(sum / n_rows.max(1) as f64)
     }
 }
