@@ -92,7 +92,7 @@ pub(super) fn paths(plan: &Plan) -> Result<BTreeSet<PathBuf>, Error> {
                 (Some(path), reverse_path.as_ref())
             }
             Some(AlignerRecipe::Pharaoh { path }) => (Some(path), None),
-            Some(AlignerRecipe::Statistical {}) | None => (None, None),
+            Some(AlignerRecipe::Statistical(_) | AlignerRecipe::Encoder(_)) | None => (None, None),
         };
         for pattern in [Some(&pairs.path), also, back].into_iter().flatten() {
             paths.extend(found(pattern, &languages)?);
@@ -118,8 +118,7 @@ pub(super) fn paths(plan: &Plan) -> Result<BTreeSet<PathBuf>, Error> {
         paths.extend(files.into_iter().map(|(_, path)| path));
     }
     if let Some(table) = &recipe.subnetworks {
-        let pattern = table.path.with_seed(recipe.seed);
-        paths.extend(plan.sources().iter().map(|source| pattern.path(source)));
+        paths.extend(plan.sources().iter().flat_map(|source| table.files(recipe.seed, source)));
         if let UnseenLanguage::Nearest { distances } = &table.unseen {
             paths.insert(distances.into());
         }

@@ -2,7 +2,7 @@
 
 use isogloss_text::Texts;
 
-use crate::data::pairs::PairSet;
+use crate::data::pairs::{PairLinks, PairSet};
 use crate::data::{examples_of, train_examples_of};
 use crate::{Error, Plan};
 
@@ -37,7 +37,7 @@ fn add(plan: &Plan, texts: &mut Texts) -> Result<(), Error> {
     for source in plan.sources() {
         recipe.views.for_source(source, plan.sources()).add_texts(texts)?;
     }
-    for set in recipe.pairs.iter().map(|pairs| PairSet::read_all(pairs, false)) {
+    for set in recipe.pairs.iter().map(|pairs| PairSet::read_all(pairs, PairLinks::None)) {
         for set in set? {
             let train = set.train.iter().map(|linked| &linked.pair);
             for pair in train.chain(&set.held_out) {
