@@ -49,7 +49,7 @@ const CASES: &[Case] = &[
         Some(b"{\"text\": \"on\", \"label\": \"on\"}\n{\"text\": \"off\"}\n"),
         &["en.train.jsonl:2: no field \"label\""],
     ),
-    ("en.train.jsonl", Some(b"{\"text\": \"on\"}\n"), &["en.train.jsonl: no labels to learn"]),
+    ("en.train.jsonl", Some(b"{\"text\": \"on\"}\n"), &["en.train.jsonl:1: no field \"label\"; data.columns.label says"]),
     (
         "en.dev.jsonl",
         Some(b"{\"txet\": \"on\", \"label\": \"on\"}\n"),
@@ -131,7 +131,7 @@ fn tables_name_the_line_of_a_missing_column() {
             &["en.train.tsv:3: expected 2 columns, found 1"][..],
         ),
         ("tsv", "turn on\nturn off\n", &["en.train.tsv:1: no column \"text\""]),
-        ("tsv", "text\nturn on\n", &["en.train.tsv: no labels to learn"]),
+        ("tsv", "text\nturn on\n", &["en.train.tsv:1: no column \"label\""]),
         ("tsv", "text\tlabel\n\nturn on\ton\n", &["en.train.tsv:2: empty line"]),
         ("tsv", "text\tlabel\nturn on\t \n", &["en.train.tsv:2: empty \"label\""]),
         (

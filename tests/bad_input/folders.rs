@@ -172,7 +172,7 @@ fn a_predictor_needs_a_head_and_a_tokenizer_that_fits() {
     assert_refused("too many tokens", predictor(), &parts);
 
     edit_json(&folder.path().join("config.json"), |json| {
-        json["architectures"] = json!(["BertModel"])
+        json["architectures"] = json!(["XLMRobertaForQuestionAnswering"])
     });
     assert_refused("no head", predictor(), &["config.json: this model has no head"]);
 }

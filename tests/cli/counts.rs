@@ -119,12 +119,35 @@ fn spans_inside_words_are_told() {
     fs::write(folder.path().join("de.jsonl"), text).unwrap();
     let lines = [
         "widened   3 spans begin or end inside a word or token, which is tagged whole",
-        "untagged  1 spans share all of their words with others or cover no word; they have no tag, and are not scored",
+        "untagged  1 spans share all of their words with others or cover no word; they have no tag, and count as missed",
     ];
     let expected = json!({"n_spans_widened": 3, "n_spans_untagged": 1});
     assert_told(folder.path(), "evaluate tagger de.jsonl --device flex", &lines, &expected);
     fs::write(folder.path().join("de.jsonl"), fits).unwrap();
     assert_told(folder.path(), "evaluate tagger de.jsonl --device flex", &[], &json!({}));
+}
+
+/// A span of white space alone and a span inside the word of another one are gold spans that no tag
+/// can stand for: they are missed, as words without a token are.
+#[test]
+fn spans_without_a_tag_count_as_missed() {
+    let (folder, _, _) = super::finished();
+    let best = super::best(folder.path());
+    let scores = |slots: &[(usize, usize)]| {
+        let slot = |(start, end): &(usize, usize)| json!({"start": start, "end": end, "slot": "x"});
+        let slots: Vec<Value> = slots.iter().map(slot).collect();
+        let line = json!({"text": "küche in", "slots": slots}).to_string();
+        fs::write(folder.path().join("de.jsonl"), line + "\n").unwrap();
+        let (out, _) =
+            isogloss(folder.path(), &format!("evaluate {best} de.jsonl --device flex --json"));
+        let found: Value = serde_json::from_str(&out).unwrap();
+        let of = &found["languages"]["de"];
+        ["precision", "recall", "span_f1"].map(|score| of[score].as_f64().unwrap())
+    };
+    assert_eq!(scores(&[(0, 5)]), [1.0, 1.0, 1.0]);
+    assert_eq!(scores(&[(0, 5), (5, 6)]), [1.0, 0.5, 2.0 / 3.0]);
+    assert_eq!(scores(&[(0, 3), (3, 5)]), [1.0, 0.5, 2.0 / 3.0]);
+    assert_eq!(scores(&[(0, 3), (3, 5), (5, 6)]), [1.0, 1.0 / 3.0, 0.5]);
 }
 
 #[test]

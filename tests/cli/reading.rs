@@ -155,3 +155,51 @@ fn a_tag_scheme_is_refused_where_labels_are_no_tags_of_spans() {
     let error = crate::refused(path, &format!("{args} --tag-scheme io"));
     assert!(error.contains("--tag-scheme is for taggers of spans"), "{error}");
 }
+
+/// What a recipe says of columns, a published model is told by flags.
+#[test]
+fn second_texts_and_files_without_a_header_are_told_by_flags() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    isogloss_tests::copy_model("xlm-roberta", &path.join("model"));
+    // The label is that of the second text.
+    let rows = [("licht", "an", "yes"), ("licht", "aus", "no"), ("küche", "an", "yes")];
+    let rows = |split: &str| -> String {
+        let row = |(one, two, label)| format!("{one}\t{two}\t{label}{split}\n");
+        rows.map(row).concat().repeat(4)
+    };
+    let english = ["train", "dev", "test"].map(|split| rows(&format!("\t{split}"))).concat();
+    let header = "premise\thypothesis\tgold";
+    fs::write(path.join("en.tsv"), format!("{header}\tsplit\n{english}")).unwrap();
+    let german = rows("\ttest");
+    fs::write(path.join("de.tsv"), format!("{header}\tsplit\n{german}")).unwrap();
+    let recipe = "seed = 1\n[model]\nsource = \"model\"\n[task.classification]\n[data]\n\
+        path = \"{language}.tsv\"\nsources = [\"en\"]\nlanguages = [\"de\"]\n\
+        columns = { text = \"premise\", pair = \"hypothesis\", label = \"gold\" }\n\
+        [optimizer]\nlearning_rate = 2e-2\n[training]\nepochs = 8\nbatch_size = 2\n";
+    fs::write(path.join("recipe.toml"), recipe).unwrap();
+    isogloss(path, "finetune recipe.toml --device flex --out run");
+    let expected = language_results(&folder);
+    assert_eq!(expected["accuracy"], json!(1.0), "the second text tells the labels apart");
+
+    let best = best(path);
+    let config = path.join(best).join("config.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    json["isogloss"]["scoring"].as_object_mut().unwrap().remove("reading").unwrap();
+    fs::write(&config, json.to_string()).unwrap();
+    fs::write(path.join("es.tsv"), rows("")).unwrap();
+    let score = |args: &str| {
+        let (out, _) = isogloss(path, &format!("evaluate {best} {args} --device flex --json"));
+        let found: Value = serde_json::from_str(&out).unwrap();
+        found["languages"][&args[..2]].clone()
+    };
+    let columns = "--text-column premise --label-column gold";
+    assert_eq!(score(&format!("de.tsv {columns} --pair-column hypothesis")), expected);
+    assert_ne!(score(&format!("de.tsv {columns}"))["accuracy"], expected["accuracy"]);
+    let numbers = "--no-header --text-column 0 --pair-column 1 --label-column 2";
+    assert_eq!(score(&format!("es.tsv {numbers}")), expected);
+    let args = format!("evaluate {best} de.tsv {columns} --pair-column hypotesis --device flex");
+    let error = crate::refused(path, &args);
+    let hint = "no column \"hypotesis\", did you mean \"hypothesis\"? --pair-column says";
+    assert!(error.contains(hint), "{error}");
+}

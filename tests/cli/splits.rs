@@ -64,10 +64,33 @@ fn the_test_split_of_the_run_is_scored() {
     let error = refused(path, &format!("evaluate {best} de.jsonl --split te --all-splits"));
     assert!(error.contains("cannot be used with"), "{error}");
 
-    // A column of a name of its own is asked for.
-    fs::write(path.join("xx.tsv"), "text\tlabel\nlicht an\tgreet\n").unwrap();
-    let args = format!("evaluate {best} xx.tsv --device flex");
-    assert!(refused(path, &args).contains("no column \"part\""));
+    // A file without the column of the run is read whole.
+    fs::write(path.join("es.tsv"), "text\tlabel\nlicht an\tgreet\nküche\task\n").unwrap();
+    let without = lines("te", 3, 0).replace(",\"part\":\"te\"", "");
+    fs::write(path.join("fr.jsonl"), without).unwrap();
+    for (file, n) in [("es.tsv", 2), ("fr.jsonl", 3)] {
+        let (found, told) = evaluate(path, &format!("{best} {file}"));
+        let language = &file[..2];
+        assert_eq!(found["languages"][language]["n"], json!(n));
+        let line = format!("{file}: no column \"part\" of splits; all rows are taken");
+        assert!(told.contains(&line), "{told}");
+        let (found, told) = evaluate(path, &format!("{best} {file} --all-splits"));
+        assert_eq!(found["languages"][language]["n"], json!(n));
+        assert!(!told.contains("split"), "{told}");
+        for command in ["fisher", "subnetwork --out masks"] {
+            let (_, told) = isogloss(path, &format!("{command} {best} {file} --device flex"));
+            assert!(told.contains(&line), "{told}");
+        }
+        for flag in ["--split te", "--split-column part", "--split-column part --split te"] {
+            let error = refused(path, &format!("evaluate {best} {file} {flag} --device flex"));
+            assert!(error.contains(&format!("{file}:")) && error.contains("\"part\""), "{error}");
+        }
+    }
+    // Another column of splits is named.
+    fs::write(path.join("es.jsonl"), lines("te", 5, 0).replace("part", "fold")).unwrap();
+    let (found, told) = evaluate(path, &format!("{best} es.jsonl --split-column fold"));
+    assert_eq!(found["splits"]["es"], json!({"name": "te", "n_others": 0}));
+    assert!(!told.contains("split"), "{told}");
 }
 
 #[test]

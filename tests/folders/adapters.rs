@@ -189,7 +189,7 @@ fn a_head_that_nobody_has_is_not_made_up() {
     );
     let shop = Shop::new("lora-head");
     edit_json(&shop.base().join("config.json"), |json| {
-        json["architectures"] = json!(["BertModel"])
+        json["architectures"] = json!(["BertForQuestionAnswering"])
     });
     shop.edit_weights(|tensors| tensors.retain(|(name, ..)| !name.contains("classifier")));
     let result = Predictor::load(shop.adapter(), &Device::flex());
@@ -288,7 +288,7 @@ fn adapters_do_not_replace_those_of_their_base() {
         load(shop.base()).unwrap();
         if case == "lora-head" {
             let merged = shop.folder.path().join("merged");
-            merge(&shop.adapter(), &merged, &Device::flex()).unwrap();
+            merge(shop.adapter(), &merged, &Device::flex()).unwrap();
             load(merged).unwrap();
         }
     }

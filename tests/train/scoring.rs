@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, read_sync};
 use isogloss::model::load_bytes;
 use isogloss::text::{
-    Content, Example, Format, Language, ReadOptions, TagUnits, Tokenizer, sequential_by_length,
+    Content, Example, Format, Language, ReadOptions, TagScheme, TagUnits, Tokenizer,
+    sequential_by_length,
 };
 use isogloss::{
     Evaluator, LanguageResult, Prediction, Predictor, Results, RunFolder, SavedScoring, Scores,
@@ -46,6 +47,9 @@ impl Case {
 
     fn options(&self) -> ReadOptions {
         let mut options = ReadOptions::new(Format::from_path(&self.path).unwrap());
+        if self.data.contains("tag_scheme = \"io\"") {
+            options.tag_scheme = TagScheme::Io;
+        }
         options.split = self.split().map(str::to_owned);
         options
     }
@@ -111,6 +115,8 @@ fn cases(shop: &Workshop) -> Vec<Case> {
     let pairs = ("paired/{language}.jsonl", ALL, "");
     let columns = ("columns/{language}.{split}.conll", ALL, "");
     let trees = ("trees/{language}-{split}.conllu", TREES, "unseen_labels = \"skip\"");
+    let bare =
+        ("trees/{language}-{split}.conllu", TREES, "unseen_labels = \"skip\"\ntag_scheme = \"io\"");
     let all_trees = ("trees/{language}-{split}.conllu", TREES, "unseen_labels = \"keep\"");
     let parser = "[task.parsing]\narc_width = 12\nlabel_width = 6";
     let tasks = [
@@ -122,9 +128,9 @@ fn cases(shop: &Workshop) -> Vec<Case> {
         ("subword", "", "[task.tagging]\nunits = \"subword\"".to_owned(), texts),
         ("word-columns", "", "[task.tagging]\nunits = \"word\"".to_owned(), columns),
         ("subword-columns", "", "[task.tagging]\nunits = \"subword\"".to_owned(), columns),
-        // Tags without BIO prefixes, which are scored as spans too.
-        ("word-pos", "", "[task.tagging]\nunits = \"word\"".to_owned(), trees),
-        ("subword-pos", "", "[task.tagging]\nunits = \"subword\"".to_owned(), trees),
+        // Tags without BIO prefixes, which are scored as spans where the recipe says so.
+        ("word-pos", "", "[task.tagging]\nunits = \"word\"".to_owned(), bare),
+        ("subword-pos", "", "[task.tagging]\nunits = \"subword\"".to_owned(), bare),
         ("pos", "", "[task.pos_tagging]".to_owned(), trees),
         ("parsing", "", parser.to_owned(), all_trees),
         ("parsing-subtypes", "", format!("{parser}\nsubtypes = \"keep\"\ntags = false"), all_trees),

@@ -3,7 +3,7 @@
 import { byId, messageOf } from './dom.js';
 import { message } from './status.js';
 
-const DATA = /\.(jsonl|tsv|csv|conll|conllu|iob2|bio)$/i;
+const DATA = /\.(jsonl|tsv|csv|conll|conllu|conllup|iob2|bio)$/i;
 /** What a model folder may hold that the module reads; anything else in it is left alone. */
 const MODEL = /\.(json|safetensors|toml|txt|model)$/i;
 
@@ -26,7 +26,7 @@ function receive(given, folder, { onModel, onData }) {
   else if (files.length === 0) message('Nothing was in there: a model is a folder with config.json, model.safetensors and tokenizer.json.');
   else {
     const names = files.slice(0, 3).map((file) => file.name).join(', ');
-    message(`${names}: neither a model folder (config.json, model.safetensors, tokenizer.json) nor a labelled file (.jsonl, .tsv, .csv, .conll, .bio, .iob2).`);
+    message(`${names}: neither a model folder (config.json, model.safetensors, tokenizer.json) nor a labelled file (.jsonl, .tsv, .csv, .conll, .bio, .iob2, .conllup, .conllu).`);
   }
 }
 

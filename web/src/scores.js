@@ -132,7 +132,11 @@ export class Scores {
     });
     // The page says of its own sets that only their test sentences are scored.
     const given = scores.filter(({ set }) => set.language === undefined);
-    return { data: scores.map(({ score }) => score.data), nOtherSplits: given.reduce((sum, { score }) => sum + score.n_other_splits, 0) };
+    return {
+      data: scores.map(({ score }) => score.data),
+      nOtherSplits: given.reduce((sum, { score }) => sum + score.n_other_splits, 0),
+      withoutSplits: given.filter(({ score }) => score.missing_split_column !== undefined).map(({ set, score }) => ({ set: set.id, column: score.missing_split_column })),
+    };
   }
 }
 

@@ -45,13 +45,18 @@ pub(crate) fn print_counts(report: &DataReport, as_json: bool) {
 }
 
 /// Flags of commands about labeled files, by the recipe key that says the same.
-const FLAGS: [(&str, &str); 9] = [
+const FLAGS: [(&str, &str); 14] = [
     ("data.quoting = \"none\"", "--quoting none"),
     ("data.tag_scheme = \"io\"", "--tag-scheme io"),
     ("data.tag_scheme", "--tag-scheme"),
     ("data.columns.text", "--text-column"),
+    ("data.columns.pair", "--pair-column"),
     ("data.columns.label", "--label-column"),
     ("data.columns.slots", "--spans-column"),
+    ("data.columns.split", "--split-column"),
+    ("data.columns.word = 3", "--word-column 3"),
+    ("data.columns.tag = \"4\"", "--tag-column 4"),
+    ("data.columns.tag = \"10\"", "--tag-column 10"),
     ("data.columns.word", "--word-column"),
     ("data.columns.tag", "--tag-column"),
     ("data.label_names", "--label-names"),

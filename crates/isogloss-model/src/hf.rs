@@ -7,6 +7,7 @@ mod adapters_library;
 mod config_json;
 mod folder;
 mod folder_with_base;
+mod head_class;
 mod head_source;
 mod index;
 mod json;

@@ -44,7 +44,7 @@ impl fmt::Display for Bio {
 /// Units and slots are character spans, `start..end`.
 /// A unit belongs to the slot with which it shares the most characters, the first on a tie; a
 /// zero-width unit belongs to none.
-/// A slot without units gives no tag.
+/// A slot without units gives no tag, see [`SpanMisfits`](crate::SpanMisfits).
 ///
 /// ```
 /// use isogloss_text::{Bio, Slot, bio_labels, whitespace_words};
@@ -56,26 +56,39 @@ impl fmt::Display for Bio {
 /// ```
 pub fn bio_labels(units: &[(usize, usize)], slots: &[Slot]) -> Vec<Bio> {
     let mut begun = vec![false; slots.len()];
-    let mut tag = |&(start, end): &(usize, usize)| {
-        let mut most = 0;
-        let mut owner = None;
-        for (slot, begun) in slots.iter().zip(&mut begun) {
-            let shared = end.min(slot.end).saturating_sub(start.max(slot.start));
-            if shared > most {
-                most = shared;
-                owner = Some((slot, begun));
-            }
-        }
-        match owner {
-            None => Bio::Outside,
-            Some((slot, begun)) if *begun => Bio::Inside(slot.name.clone()),
-            Some((slot, begun)) => {
-                *begun = true;
-                Bio::Begin(slot.name.clone())
-            }
+    let mut tag = |unit: &(usize, usize)| {
+        let Some(owner) = slot_of(unit, slots) else { return Bio::Outside };
+        let name = slots[owner].name.clone();
+        if std::mem::replace(&mut begun[owner], true) {
+            Bio::Inside(name)
+        } else {
+            Bio::Begin(name)
         }
     };
     units.iter().map(&mut tag).collect()
+}
+
+/// Whether each slot has a tag among those of the units, see [`bio_labels`].
+pub(crate) fn is_tagged(units: &[(usize, usize)], slots: &[Slot]) -> Vec<bool> {
+    let mut tagged = vec![false; slots.len()];
+    for owner in units.iter().filter_map(|unit| slot_of(unit, slots)) {
+        tagged[owner] = true;
+    }
+    tagged
+}
+
+/// Index of the slot that a unit belongs to.
+fn slot_of(&(start, end): &(usize, usize), slots: &[Slot]) -> Option<usize> {
+    let mut most = 0;
+    let mut owner = None;
+    for (at, slot) in slots.iter().enumerate() {
+        let shared = end.min(slot.end).saturating_sub(start.max(slot.start));
+        if shared > most {
+            most = shared;
+            owner = Some(at);
+        }
+    }
+    owner
 }
 
 /// Whitespace tokenization: the words of a text, as character spans.

@@ -56,6 +56,13 @@ pub enum TextError {
         line: usize,
     },
 
+    /// A file begins with the byte order mark of UTF-16, as spreadsheets write it.
+    #[error("{}: UTF-16; UTF-8 is read, which `iconv -f utf-16 -t utf-8` makes of it", path.display())]
+    Utf16 {
+        /// The file.
+        path: PathBuf,
+    },
+
     /// Missing field: an example lacks a required field.
     #[error("{}:{line}: no field {field:?}{}{}", path.display(), hint(nearest), named_by(*key, nearest.is_some()))]
     MissingField {
@@ -72,7 +79,7 @@ pub enum TextError {
     },
 
     /// Missing column: a table lacks a required column.
-    #[error("{}:{line}: no column {column:?}{}", path.display(), hint(nearest))]
+    #[error("{}:{line}: no column {column:?}{}{}", path.display(), hint(nearest), named_by(*key, nearest.is_some()))]
     MissingColumn {
         /// The file.
         path: PathBuf,
@@ -82,6 +89,8 @@ pub enum TextError {
         column: String,
         /// The column of this table with the most similar name, for a hint.
         nearest: Option<String>,
+        /// The key of `data.columns` in a recipe that says which column it is, for a hint.
+        key: Option<&'static str>,
     },
 
     /// A column is configured by name, but the file has no header, so only a number is valid.

@@ -74,6 +74,7 @@ pub use align::{
     WordForm, align_bidirectional, read_alignments, read_gold_alignments,
 };
 pub use batch::{Targets, TokenBatch};
+pub(crate) use bio::is_tagged;
 pub use bio::{Bio, bio_labels, whitespace_words};
 pub use encoded::{Encoded, TruncationSide};
 pub use error::{LineProblem, TextError};

@@ -73,7 +73,7 @@ pub fn read_examples(
         }
         Format::Csv => table::read(&source, csv::rows(&source), options),
         Format::Conll => conll::read(&source, options),
-        Format::Conllu => conllu::read(&source, &options.columns),
+        Format::Conllu => conllu::read(&source, options),
     }?;
     match &options.split {
         _ if examples.is_empty() => Err(source.empty()),
@@ -212,6 +212,19 @@ mod tests {
     }
 
     #[test]
+    fn utf_16_is_told_in_every_format() {
+        // "Unicode Text" of Excel.
+        let little = "\u{feff}text\tlabel\n".encode_utf16().flat_map(u16::to_le_bytes);
+        let big = "\u{feff}text\tlabel\n".encode_utf16().flat_map(u16::to_be_bytes);
+        for data in [little.collect::<Vec<_>>(), big.collect()] {
+            for format in FORMATS {
+                let message = message(format, &data);
+                assert!(message.starts_with("data/de: UTF-16; UTF-8 is read"), "{message}");
+            }
+        }
+    }
+
+    #[test]
     fn only_the_split_asked_for_is_kept() {
         let data = "text\tsplit\na\ttrain\nb\ttest\nc\ttrain\n";
         let read = |split: &str| {
@@ -228,6 +241,23 @@ mod tests {
             read("dev").unwrap_err().to_string(),
             r#"x.tsv: no example of split "dev", only of ["test", "train"]"#
         );
+    }
+
+    #[test]
+    fn a_row_without_a_split_is_read_unless_one_is_selected() {
+        let tsv = "text\tsplit\na\ttrain\nb\t\n";
+        let jsonl =
+            "{\"text\": \"a\", \"split\": \"train\"}\n{\"text\": \"b\", \"split\": \" \"}\n";
+        for (format, data, line) in [(Format::Tsv, tsv, 3), (Format::Jsonl, jsonl, 2)] {
+            let options = ReadOptions::new(format);
+            let read =
+                |options: &ReadOptions| read_examples(data.as_bytes(), "x".as_ref(), options);
+            let splits: Vec<_> =
+                read(&options).unwrap().into_iter().map(|example| example.split).collect();
+            assert_eq!(splits, [Some("train".to_owned()), None]);
+            let error = read(&options.with_split("train")).unwrap_err();
+            assert_eq!(error.to_string(), format!("x:{line}: no field \"split\""));
+        }
     }
 
     #[test]

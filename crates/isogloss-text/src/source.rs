@@ -5,7 +5,6 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::nearest::nearest;
 use crate::{LineProblem, TextError};
 
 /// Source location of an example: file and line.
@@ -33,6 +32,9 @@ impl Source {
             .map_err(|source| TextError::Io { path: path.to_owned(), source })?;
         if bytes.starts_with(b"\xef\xbb\xbf") {
             bytes.drain(..3);
+        }
+        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+            return Err(TextError::Utf16 { path: path.to_owned() });
         }
         let text = String::from_utf8(bytes).map_err(|error| {
             let n_valid = error.utf8_error().valid_up_to();
@@ -101,37 +103,6 @@ impl Source {
             line,
             column,
             problem: LineProblem::Json { reason },
-        }
-    }
-
-    /// The error of a line without a field, with the nearest of the `known` fields as a hint.
-    pub(crate) fn missing_field<'a>(
-        &self,
-        line: usize,
-        field: &str,
-        known: impl IntoIterator<Item = &'a str>,
-    ) -> TextError {
-        TextError::MissingField {
-            path: self.path.to_path_buf(),
-            line,
-            field: field.to_owned(),
-            nearest: nearest(field, known),
-            key: None,
-        }
-    }
-
-    /// The error of a table without a column, with the nearest of the `known` columns as a hint.
-    pub(crate) fn missing_column<'a>(
-        &self,
-        line: usize,
-        column: &str,
-        known: impl IntoIterator<Item = &'a str>,
-    ) -> TextError {
-        TextError::MissingColumn {
-            path: self.path.to_path_buf(),
-            line,
-            column: column.to_owned(),
-            nearest: nearest(column, known),
         }
     }
 }

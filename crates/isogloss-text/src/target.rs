@@ -5,9 +5,10 @@
 pub const IGNORE_INDEX: i32 = -100;
 
 /// Training target (label) of one example.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Target {
     /// No target, for inference.
+    #[default]
     None,
     /// Sequence classification: the id of a class.
     Class(u32),

@@ -26,6 +26,8 @@ pub struct Evaluation {
     centring: Option<FeatureCentring>,
     /// Number of examples of splits that are not scored.
     n_other_splits: usize,
+    /// The column of splits of the model's run, if the file has none.
+    missing_split_column: Option<String>,
     batches: std::vec::IntoIter<Vec<usize>>,
     gold: Vec<Vec<usize>>,
     predicted: Vec<Vec<usize>>,
@@ -41,9 +43,8 @@ impl Evaluation {
     ) -> Result<Self, JsError> {
         let path = Path::new(name);
         let format = Format::from_path(path).ok_or_else(|| {
-            JsError::new(&format!(
-                "{name}: the extension does not tell the format: .jsonl, .tsv, .csv, .conll, .bio or .iob2"
-            ))
+            let known = Format::EXTENSIONS;
+            JsError::new(&format!("{name}: the extension does not tell the format: {known}"))
         })?;
         let predictor = &model.predictor;
         let labels = model.labels().map_err(|problem| JsError::new(&problem))?;
@@ -64,6 +65,7 @@ impl Evaluation {
                 return Err(JsError::new(&format!("unseen labels {other:?}: error or skip")));
             }
         };
+        let missing_split_column = reading.missing_split_column(split.as_ref()).map(str::to_owned);
         let n_other_splits = split.map_or(0, |split| split.n_others);
         let set = predictor.labeled_set(path, &examples, language, unseen)?;
         let batches = sequential_by_length(&set.lengths(), batch_size.max(1)).into_iter();
@@ -75,6 +77,7 @@ impl Evaluation {
             subnetwork,
             centring,
             n_other_splits,
+            missing_split_column,
             batches,
             gold,
             predicted,
@@ -142,6 +145,9 @@ impl Evaluation {
         result["labels"] = json!(names);
         result["data"] = json!(self.set.report);
         result["n_other_splits"] = json!(self.n_other_splits);
+        if let Some(column) = &self.missing_split_column {
+            result["missing_split_column"] = json!(column);
+        }
         let result = to_js(&result)?;
         if self.model.predictor.task().target() == TargetKind::Class {
             let flat = |rows: &[Vec<usize>]| rows.iter().flatten().copied().collect::<Vec<_>>();

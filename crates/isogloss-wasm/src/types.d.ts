@@ -102,6 +102,8 @@ export interface Scores {
     data: DataReport;
     /** Examples of other splits than the test split, by its name in the model's run, in a file with splits; they are not scored. */
     n_other_splits: number;
+    /** The column of splits of the model's run, in a file that has no such column; all of its examples are scored. */
+    missing_split_column?: string;
     accuracy?: number;
     macro_f1?: number;
     span_f1?: number;

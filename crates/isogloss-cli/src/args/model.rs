@@ -85,6 +85,9 @@ pub(crate) struct LabeledArgs {
     /// Take the rows of all splits
     #[arg(long, conflicts_with = "split")]
     pub(crate) all_splits: bool,
+    /// TSV and CSV files have no header: columns are named by their numbers, counted from 0
+    #[arg(long)]
+    pub(crate) no_header: bool,
     /// Quoting in TSV and CSV files: minimal, as pandas writes them, or none, where quotes are text
     /// [default: as the model was trained]
     #[arg(long, value_parser = parse_quoting)]
@@ -100,9 +103,16 @@ pub(crate) struct LabeledArgs {
     /// The field or column of the texts [default: as the model was trained]
     #[arg(long, value_name = "COLUMN")]
     pub(crate) text_column: Option<String>,
+    /// The field or column of the second texts of pairs [default: as the model was trained, or none]
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) pair_column: Option<String>,
     /// The field or column of the class labels [default: as the model was trained]
     #[arg(long, value_name = "COLUMN")]
     pub(crate) label_column: Option<String>,
+    /// The field or column of the splits [default: as the model was trained; without it, all rows
+    /// are taken]
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) split_column: Option<String>,
     /// The field or column of the spans of a text [default: as the model was trained]
     #[arg(long, value_name = "COLUMN")]
     pub(crate) spans_column: Option<String>,

@@ -72,7 +72,7 @@ impl Labeled {
         let mut this = Self { device, folder, predictor, labels, sets, splits };
         (this.sets, this.splits) = this.sets_of(args, Splits::from_args(args))?;
         if !model.json {
-            this.print_splits();
+            this.print_splits(args);
         }
         Ok(this)
     }
@@ -112,6 +112,9 @@ impl Labeled {
         reading.columns.text = column(&args.text_column, reading.columns.text);
         reading.columns.label = column(&args.label_column, reading.columns.label);
         reading.columns.slots = column(&args.spans_column, reading.columns.slots);
+        reading.columns.pair = args.pair_column.clone().or(reading.columns.pair);
+        reading.header &= !args.no_header;
+        reading.columns.split = column(&args.split_column, reading.columns.split);
         if !args.label_names.is_empty() {
             reading.label_names.clone_from(&args.label_names);
         }
@@ -119,17 +122,23 @@ impl Labeled {
     }
 
     /// Prints which split of each file is read, and what is not.
-    fn print_splits(&self) {
-        let test_split = &self.predictor.scoring().reading.test_split;
+    fn print_splits(&self, args: &LabeledArgs) {
+        if Splits::from_args(args) != Splits::Test {
+            return;
+        }
+        let reading = &self.predictor.scoring().reading;
         for set in &self.sets {
-            let Some(split) = self.splits.get(set.language.as_str()) else { continue };
-            let (path, ScoredSplit { name, n_others }) = (set.path.display(), split);
+            let (path, split) = (set.path.display(), self.splits.get(set.language.as_str()));
+            if let Some(column) = reading.missing_split_column(split) {
+                eprintln!("{path}: no column {column:?} of splits; all rows are taken");
+            }
+            let Some(ScoredSplit { name, n_others }) = split else { continue };
             if *n_others > 0 {
                 eprintln!(
                     "{path}: the split {name:?}; {n_others} examples of others are left aside, \
                      which --split or --all-splits takes"
                 );
-            } else if name != test_split {
+            } else if *name != reading.test_split {
                 eprintln!("{path}: all is of the split {name:?}");
             }
         }
@@ -153,7 +162,10 @@ impl Labeled {
                 bail!("{one}: {other} is of {language} too, and each language has one score");
             }
             let format = args.format.or_else(|| Format::from_path(path)).ok_or_else(|| {
-                anyhow!("{}: the extension does not tell the format; use --format", path.display())
+                let (path, known) = (path.display(), Format::EXTENSIONS);
+                anyhow!(
+                    "{path}: the extension does not tell the format, as {known} do; use --format"
+                )
             })?;
             let mut options = self.reading(args).options(format);
             if let Splits::Named(split) = splits {
@@ -167,6 +179,9 @@ impl Labeled {
                     reading.select_test_split(path, examples).map_err(|error| {
                         anyhow!("{error}: --split names one, --all-splits takes all")
                     })?;
+                if let (Some(column), None) = (&args.split_column, &split) {
+                    bail!("{}: no column {column:?}", path.display());
+                }
                 examples = selected;
                 found.extend(split.map(|split| (language.to_string(), split)));
             }

@@ -48,9 +48,11 @@ fn from_json(json: Value, path: &Path) -> Result<(EncoderConfig, Value), LoadErr
     }
 }
 
-/// Class name in `transformers`, the first of `architectures`.
+/// Class name in `transformers`, the first of `architectures`, or that field itself; empty without
+/// one.
 pub(super) fn class_name(json: &Value) -> &str {
-    json.pointer("/architectures/0").and_then(Value::as_str).unwrap_or_default()
+    let first = json.pointer("/architectures/0").or_else(|| json.get("architectures"));
+    first.and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Function that returns the number of rows of the classifier in the weight files, if they are

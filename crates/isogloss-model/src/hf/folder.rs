@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use serde_json::Value;
 
 use super::config_json::{class_name, head_from_json, read_own_config, scoring_from_json};
+use super::head_class::add_class;
 use super::head_source::{HeadParameter, HeadSource};
 use super::loaded::{HeadChoice, LoadReport, LoadedModel};
 use super::names;
@@ -37,12 +38,15 @@ impl Folder {
     /// Creates a folder from a parsed configuration, the path of its file, and open weight files.
     pub(super) fn new(
         config_path: PathBuf,
-        (config, config_json): (EncoderConfig, Value),
+        (config, mut config_json): (EncoderConfig, Value),
         files: WeightFiles,
         choice: &HeadChoice,
     ) -> Result<Self, LoadError> {
         let refuse = |source| LoadError::Config { path: config_path.clone(), source };
         let reads_saved = *choice == HeadChoice::Saved || choice.matches_labels();
+        if reads_saved {
+            add_class(&mut config_json, &config, &files).map_err(refuse)?;
+        }
         let rows = |has_dense| classifier_rows(&config, &files, has_dense);
         let read_saved = || head_from_json(&config_json, &rows).map_err(refuse);
         let saved = reads_saved.then(read_saved).transpose()?;

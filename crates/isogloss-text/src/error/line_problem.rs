@@ -15,6 +15,19 @@ pub enum LineProblem {
         reason: String,
     },
 
+    /// List in place of an object in JSON Lines.
+    #[error(
+        "a list; in JSON Lines each line is an object, such as {{\"text\": …}}, which \
+         `jq -c '.[]'` makes of a list of objects"
+    )]
+    JsonList,
+
+    /// JSON object over several lines in place of JSON Lines.
+    #[error(
+        "an object over several lines; in JSON Lines each is one line, which `jq -c .` makes of it"
+    )]
+    OpenObject,
+
     /// Wrong type: a JSON field has a value of another type.
     #[error("{field:?} must be a {expected}, found a {found}")]
     WrongType {
@@ -73,7 +86,7 @@ pub enum LineProblem {
     /// Invalid tag: it is not a span tag of the tag scheme.
     #[error(
         "tag {tag:?} spells no span in the scheme {scheme:?}, neither \"O\" nor a letter, \"-\" and a type; \
-         data.tag_scheme = \"io\" reads bare types"
+         data.tag_scheme = \"io\" reads bare types, task.pos_tagging parts of speech"
     )]
     InvalidTag {
         /// The tag.
@@ -114,6 +127,48 @@ pub enum LineProblem {
         /// The zero-based numbers of these columns.
         columns: Vec<usize>,
     },
+
+    /// Columns that are not named, in a file of CoNLL-2012, whose words and tags are in columns of
+    /// their own.
+    #[error(
+        "the layout of CoNLL-2012 (OntoNotes), whose last column holds coreference; its words and \
+         {holds} are read by data.columns.word = {word} and data.columns.tag = \"{tag}\""
+    )]
+    Conll2012 {
+        /// The zero-based number of the column of words.
+        word: usize,
+        /// The zero-based number of the column of tags.
+        tag: usize,
+        /// What this column holds.
+        holds: &'static str,
+    },
+
+    /// Coreference in the last column of a CoNLL file, and no column of tags is known.
+    #[error(
+        "the last column holds mentions of coreference, such as \"(12)\"; data.columns.tag says \
+         which column holds the tags"
+    )]
+    Coreference,
+
+    /// Skeleton of a CoNLL file: each word is a placeholder.
+    #[error("each word is {placeholder:?}: a skeleton, into which the words are still to be put")]
+    Skeleton {
+        /// The placeholder.
+        placeholder: &'static str,
+    },
+
+    /// No column of parts of speech among the columns that a file names.
+    #[error(
+        "no column of \"# global.columns\" is called UPOS; data.columns.tag says which is read"
+    )]
+    NoUpos,
+
+    /// CoNLL-U Plus in place of CoNLL-U: the columns are named, and are others than its ten.
+    #[error(
+        "\"# global.columns\" names others than the ten columns of CoNLL-U; taggers read such a file, \
+         CoNLL-U Plus, as .conllup or in the format conll"
+    )]
+    GlobalColumns,
 
     /// Unknown tag column: the first column of a CoNLL file numbers the words, and no column of
     /// tags is known.
@@ -174,6 +229,19 @@ pub enum LineProblem {
     UnnamedClasses {
         /// The field.
         field: String,
+    },
+
+    /// Number of a class among names of tags, or the other way round.
+    #[error(
+        "tag {tag:?}, and {other:?} in line {other_line}: one is the number of a class, the other a name"
+    )]
+    NumbersAndNames {
+        /// The tag.
+        tag: String,
+        /// The first tag of the other kind.
+        other: String,
+        /// The line of the other tag.
+        other_line: usize,
     },
 
     /// Class label that is a number, but not an integer.

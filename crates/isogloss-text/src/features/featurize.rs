@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokenizers::parallelism::MaybeParallelRefIterator as _;
 
-use crate::{Bio, Encoded, Example, LabelSet, Slot, Target, TextError, TruncationSide, bio_labels};
+use crate::{Encoded, Example, LabelSet, Target, TextError, TruncationSide};
 
 /// Features of one example: the token encoding (model input) and the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,8 @@ pub struct Featurized {
     pub features: Vec<Features>,
     /// The index in the list of examples of each of `features`.
     pub kept: Vec<usize>,
-    /// The tagged words without a token of each of `features`, in text order.
+    /// The tagged words without a token of each of `features`, in text order, and after them the
+    /// spans without a tag.
     pub lost: Vec<Vec<LostWord>>,
     /// Truncation statistics.
     pub truncation: TruncationReport,
@@ -101,29 +102,8 @@ pub struct SpanMisfits {
     /// The number of spans that begin or end inside a word or token, which is tagged whole.
     pub n_widened: usize,
     /// The number of spans without a tag, because each of their words or tokens is tagged for
-    /// another span, or because it covers white space alone.
+    /// another span, or because it covers white space alone; they count as missed.
     pub n_untagged: usize,
-}
-
-impl SpanMisfits {
-    /// Counts the slots of a text that do not fit its units, with the tags that those have for them.
-    pub(super) fn count(text: &str, units: &[(usize, usize)], slots: &[Slot]) -> Self {
-        let splits_unit = |at: usize| units.iter().any(|&(start, end)| start < at && at < end);
-        let n_widened =
-            slots.iter().filter(|slot| splits_unit(slot.start) || splits_unit(slot.end));
-        let n_tagged = bio_labels(units, slots).into_iter();
-        let n_tagged = n_tagged.filter(|tag| matches!(tag, Bio::Begin(_))).count();
-        let has_units = |slot: &&Slot| {
-            units.iter().any(|&(start, end)| start.max(slot.start) < end.min(slot.end))
-        };
-        let n_with_units = slots.iter().filter(has_units).count();
-        // Other spans without units are those that truncation removed, which are counted as lost.
-        let is_blank = |slot: &&Slot| {
-            text.chars().skip(slot.start).take(slot.end - slot.start).all(char::is_whitespace)
-        };
-        let n_blank = slots.iter().filter(|slot| !has_units(slot) && is_blank(slot)).count();
-        Self { n_widened: n_widened.count(), n_untagged: n_with_units - n_tagged + n_blank }
-    }
 }
 
 /// Tagged word, or part of a span, without a token: the model makes no prediction for it.

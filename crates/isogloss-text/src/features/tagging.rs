@@ -8,12 +8,12 @@ use std::ops::Range;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::units::{tag_spans, tag_words};
+use self::units::{TaggedUnits, tag_spans, tag_words};
 use crate::features::featurize::{FeaturizedExample, SpanMisfits, featurize, label_id, whole};
 use crate::tokenizer::Encoder;
 use crate::{
-    Bio, Content, Encoded, Example, FeatureOptions, Features, Featurized, LabelSet, LostWord,
-    TagScheme, Target, TextError, Tokenizer, bio_labels, whitespace_words,
+    Bio, Content, Encoded, Example, FeatureOptions, Features, Featurized, LabelSet, Slot,
+    TagScheme, TextError, Tokenizer, bio_labels, is_tagged, whitespace_words,
 };
 
 /// Prediction units of token classification: which tokens have the tags of a text.
@@ -62,55 +62,67 @@ pub(crate) fn tagging(
     units: TagUnits,
     max_length: usize,
 ) -> Result<FeaturizedExample, TextError> {
-    let from_words = |words: &[String], tags: &[String]| {
+    let from_words = |words: &[String], tags: &[String], untagged: &[&Slot]| {
         let (input, first_text) = whole(encoder.encode_words(words, max_length)?);
-        let (target, lost) = match labels {
-            None => (Target::None, Vec::new()),
+        let units = match labels {
+            None => TaggedUnits::default(),
             Some(labels) => {
                 let scheme = TagScheme::from_labels(labels.names());
-                tag_words(&input, tags, units == TagUnits::Subword, scheme, |tag| {
+                let every_subword = units == TagUnits::Subword;
+                tag_words(&input, tags, untagged, every_subword, scheme, |tag| {
                     label_id(labels, tag, example)
                 })?
             }
         };
-        Ok(tagged(input, target, first_text, lost, SpanMisfits::default()))
+        Ok(tagged(input, first_text, units, 0))
     };
     match (&example.content, units) {
-        (Content::Words { words, tags }, _) => from_words(words, tags),
+        (Content::Words { words, tags }, _) => from_words(words, tags, &[]),
         (Content::Tree(sentence), _) => {
             let tags: Vec<String> = sentence.words().iter().map(|word| word.upos.clone()).collect();
-            from_words(&sentence.forms(), &tags)
+            from_words(&sentence.forms(), &tags, &[])
         }
         (Content::Text { text, slots, .. }, TagUnits::Word) => {
             let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
             let spans = whitespace_words(text);
             let tags: Vec<String> = bio_labels(&spans, slots).iter().map(Bio::to_string).collect();
-            let featurized = from_words(&words, &tags)?;
-            Ok(FeaturizedExample { misfits: SpanMisfits::count(text, &spans, slots), ..featurized })
+            let slots_tagged = slots.iter().zip(is_tagged(&spans, slots));
+            let untagged = slots_tagged.filter(|(_, is_tagged)| !is_tagged);
+            let untagged: Vec<&Slot> = untagged.map(|(slot, _)| slot).collect();
+            let mut featurized = from_words(&words, &tags, &untagged)?;
+            featurized.misfits.n_widened = n_widened(&spans, slots);
+            Ok(featurized)
         }
         (Content::Text { text, slots, .. }, TagUnits::Subword) => {
             let (input, first_text) = encoder.encode(text, None, max_length)?;
             let Some(labels) = labels else {
-                let (lost, misfits) = (Vec::new(), SpanMisfits::default());
-                return Ok(tagged(input, Target::None, first_text, lost, misfits));
+                return Ok(tagged(input, first_text, TaggedUnits::default(), 0));
             };
             let spans = encoder.tokenizer().spans(&input, text);
             let scheme = TagScheme::from_labels(labels.names());
             let id = |tag: &str| label_id(labels, tag, example);
-            let (target, lost) = tag_spans(&spans, slots, &input, scheme, id)?;
-            Ok(tagged(input, target, first_text, lost, SpanMisfits::count(text, &spans, slots)))
+            let units = tag_spans(text, &spans, slots, &input, scheme, id)?;
+            Ok(tagged(input, first_text, units, n_widened(&spans, slots)))
         }
     }
 }
 
+/// Number of slots that begin or end inside a unit.
+fn n_widened(units: &[(usize, usize)], slots: &[Slot]) -> usize {
+    let splits_unit = |at: usize| units.iter().any(|&(start, end)| start < at && at < end);
+    slots.iter().filter(|slot| splits_unit(slot.start) || splits_unit(slot.end)).count()
+}
+
 fn tagged(
     input: Encoded,
-    target: Target,
     first_text: Range<usize>,
-    lost: Vec<LostWord>,
-    misfits: SpanMisfits,
+    units: TaggedUnits,
+    n_widened: usize,
 ) -> FeaturizedExample {
-    let n_words_lost = [lost.len(), lost.iter().filter(|word| word.is_cut).count()];
+    let TaggedUnits { target, lost, n_untagged } = units;
+    let n_cut = lost.iter().filter(|word| word.is_cut).count();
+    let n_words_lost = [lost.len() - n_untagged, n_cut];
+    let misfits = SpanMisfits { n_widened, n_untagged };
     let features = Features { input, target };
     FeaturizedExample { features, first_text, lost, n_words_lost, misfits }
 }
@@ -185,7 +197,13 @@ mod tests {
                 .map(|(start, end)| format!(r#"{{"start": {start}, "end": {end}, "slot": "a"}}"#))
                 .collect();
             let line = format!(r#"{{"text": "Licht Wohn aus", "slots": [{}]}}"#, slots.join(","));
-            let misfits = tag(&jsonl(&line), &["B-a", "I-a", "O"], units, 16).unwrap().misfits;
+            let featurized = tag(&jsonl(&line), &["B-a", "I-a", "O"], units, 16).unwrap();
+            let misfits = featurized.misfits;
+            // Those without a tag are missed spans at the end.
+            let place = |word: &LostWord| (word.at, word.label, word.is_cut);
+            let lost: Vec<_> = featurized.lost[0].iter().map(place).collect();
+            assert_eq!(lost, vec![(6, 0, false); misfits.n_untagged], "{line}");
+            assert_eq!(featurized.truncation.n_words_lost, 0, "{line}");
             (misfits.n_widened, misfits.n_untagged)
         };
         let (word, subword) = (TagUnits::Word, TagUnits::Subword);

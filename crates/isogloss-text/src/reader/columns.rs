@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 /// `text` to `split` name the fields of a JSON object or the columns in the header of a TSV or CSV
 /// file; without a header they are zero-based numbers.
 /// `label`, `slots` and `split` are optional as columns of the default name; a column of any other
-/// name must exist.
+/// name must exist if it is needed: `label` unless spans are read, and always for classes, `slots`
+/// unless classes are read, and `split` if a split is selected.
 ///
 /// ```
 /// use isogloss_text::Columns;
@@ -34,7 +35,8 @@ pub struct Columns {
     /// numbers the words.
     pub word: usize,
     /// The tag: in a CoNLL file a zero-based number, or a name of its header or `# global.columns`,
-    /// the last column when unset; `upos` or `xpos` in a CoNLL-U file, `upos` when unset; in JSON
+    /// when unset `UPOS` for parts of speech where columns are named, and else the last; `upos` or
+    /// `xpos` in a CoNLL-U file, `upos` when unset; in JSON
     /// Lines the field of the tags of words, `ner_tags`, `tags` or `labels` when unset.
     pub tag: Option<String>,
 }
@@ -54,23 +56,25 @@ impl Default for Columns {
 }
 
 impl Columns {
-    /// The optional columns besides the text, and whether they are required.
-    pub(crate) fn optional(&self) -> Optional<'_> {
-        let unless_default = |name, default| Named { name, required: name != default };
-        Optional {
-            pair: self.pair.as_deref().map(|name| Named { name, required: true }),
-            label: unless_default(self.label.as_str(), "label"),
-            slots: unless_default(self.slots.as_str(), "slots"),
-            split: unless_default(self.split.as_str(), "split"),
-        }
+    /// The names of a file that may be meant by a column: all but those of the other columns.
+    pub(crate) fn free_names<'a>(
+        &self,
+        column: &str,
+        names: impl Iterator<Item = &'a str>,
+    ) -> impl Iterator<Item = &'a str> {
+        let Self { text, pair, label, slots, split, .. } = self;
+        let all = [Some(text), pair.as_ref(), Some(label), Some(slots), Some(split)];
+        let others = all.into_iter().flatten().map(String::as_str);
+        let others: Vec<&str> = others.filter(|name| *name != column).collect();
+        names.filter(move |name| !others.contains(name))
     }
 }
 
-/// Columns besides the text.
+/// Columns besides the text; `None` for one that is not read.
 pub(crate) struct Optional<'a> {
     pub(crate) pair: Option<Named<'a>>,
-    pub(crate) label: Named<'a>,
-    pub(crate) slots: Named<'a>,
+    pub(crate) label: Option<Named<'a>>,
+    pub(crate) slots: Option<Named<'a>>,
     pub(crate) split: Named<'a>,
 }
 
@@ -79,4 +83,6 @@ pub(crate) struct Optional<'a> {
 pub(crate) struct Named<'a> {
     pub(crate) name: &'a str,
     pub(crate) required: bool,
+    /// The key of `data.columns` in a recipe that says which column it is, for a hint.
+    pub(crate) key: Option<&'static str>,
 }

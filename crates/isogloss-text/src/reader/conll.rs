@@ -7,6 +7,7 @@
 
 mod layout;
 mod line;
+mod ontonotes;
 
 use layout::Layout;
 use line::Line;
@@ -164,6 +165,108 @@ mod tests {
         ] {
             assert_eq!(spans(data, columns), expected, "{name}");
         }
+    }
+
+    /// Rows of CoNLL-2012 as `skeleton2conll` writes them; sentences have a column of arguments for
+    /// each of their predicates.
+    const CONLL_2012: &str = "#begin document (bc/cctv/00/cctv_0001); part 000\n\
+        bc/cctv/00/cctv_0001   0   0       In    IN   (TOP(S(PP*          -    -   -   Speaker#1           *   (ARGM-LOC*          -\n\
+        bc/cctv/00/cctv_0001   0   1     Bonn   NNP       (NP*))          -    -   -   Speaker#1       (GPE)            *)   (12)|(3\n\
+        bc/cctv/00/cctv_0001   0   2   smiles   VBZ       (VP*)))     smile   01   1   Speaker#1           *          (V*)         3)\n\n\
+        bc/cctv/00/cctv_0001   0   0      Yes    UH   (TOP(INTJ*))        -    -   -   Speaker#1           *          -\n\n\
+        #end document\n";
+
+    #[test]
+    fn columns_of_conll_2012_are_asked_for_by_their_numbers() {
+        let columns = |word, tag: Option<&str>| Columns {
+            word,
+            tag: tag.map(str::to_owned),
+            ..Columns::default()
+        };
+        assert_eq!(spans(CONLL_2012, columns(3, Some("10"))), "In/O Bonn/B-GPE smiles/O | Yes/O");
+        let advice = "x.conll:2: the layout of CoNLL-2012 (OntoNotes), whose last column holds \
+                      coreference; its words and named entities are read by data.columns.word = 3 \
+                      and data.columns.tag = \"10\"";
+        for columns in [columns(0, None), columns(3, None), columns(0, Some("10"))] {
+            assert_eq!(spans(CONLL_2012, columns), advice);
+        }
+        // No mention in the whole file.
+        let without = CONLL_2012.replace("(12)|(3", "-").replace("         3)", "  -");
+        assert_eq!(spans(&without, Columns::default()), advice);
+        let options = ReadOptions::new(Format::Conll).with_annotation(Annotation::Tags);
+        let read = |options: &ReadOptions| {
+            read_examples(CONLL_2012.as_bytes(), "x.conll".as_ref(), options)
+        };
+        let message = read(&options).unwrap_err().to_string();
+        let part = "parts of speech are read by data.columns.word = 3 and data.columns.tag = \"4\"";
+        assert!(message.ends_with(part), "{message}");
+        let examples = read(&options.with_columns(columns(3, Some("4")))).unwrap();
+        assert_eq!(examples[0].content, sentence(&["In", "Bonn", "smiles"], &["IN", "NNP", "VBZ"]));
+    }
+
+    #[test]
+    fn skeletons_and_coreference_are_no_tags() {
+        let skeleton = CONLL_2012.replace("In  ", "[WORD]").replace("Bonn", "[WORD]");
+        let skeleton = skeleton.replace("smiles", "[WORD]").replace("Yes", "[WORD]");
+        let columns = Columns { word: 3, tag: Some("10".into()), ..Columns::default() };
+        for columns in [Columns::default(), columns] {
+            assert_eq!(
+                spans(&skeleton, columns),
+                "x.conll:2: each word is \"[WORD]\": a skeleton, into which the words are still to be put"
+            );
+        }
+        // Two columns of the task: the words, and mentions.
+        assert_eq!(
+            spans("In -\nBonn (12)|(3\nsmiles 3)\n", Columns::default()),
+            "x.conll:1: the last column holds mentions of coreference, such as \"(12)\"; data.columns.tag says which column holds the tags"
+        );
+        // Tags of spans beside mentions are the only ones that there are.
+        assert_eq!(spans("In O -\nBonn B-GPE (12)\n", Columns::default()), "In/O Bonn/B-GPE");
+        // Types of entities may be numbers.
+        assert_eq!(spans("In *\nBonn (12)\n", Columns::default()), "In/O Bonn/B-12");
+    }
+
+    #[test]
+    fn numbers_of_classes_are_not_mixed_with_names() {
+        let options = ReadOptions::new(Format::Conll).with_label_names(["B-x", "O"]);
+        let read = |data: &str| match read_examples(data.as_bytes(), "x".as_ref(), &options) {
+            Ok(examples) => format!("{:?}", examples[0].content),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(
+            read("in 1\nBonn 0\n"),
+            format!("{:?}", sentence(&["in", "Bonn"], &["O", "B-x"]))
+        );
+        // In the corrected CoNLL-2003 of CODAIT, pull request 33, a line read `- : 0 0`.
+        assert_eq!(
+            read("in O\n: 0\n"),
+            "x:2: tag \"0\", and \"O\" in line 1: one is the number of a class, the other a name"
+        );
+        assert_eq!(
+            read("in 1\n: B-x\n"),
+            "x:2: tag \"B-x\", and \"1\" in line 1: one is the number of a class, the other a name"
+        );
+    }
+
+    #[test]
+    fn parts_of_speech_of_conllu_plus_are_its_upos() {
+        let options = ReadOptions::new(Format::Conll).with_annotation(Annotation::Tags);
+        let read = |data: &str, tag: Option<&str>| {
+            let columns = Columns { tag: tag.map(str::to_owned), ..Columns::default() };
+            let options = options.clone().with_columns(columns);
+            match read_examples(data.as_bytes(), "x.conllup".as_ref(), &options) {
+                Ok(examples) => format!("{:?}", examples[0].content),
+                Err(error) => error.to_string(),
+            }
+        };
+        let data = "# global.columns = ID FORM UPOS NER\n1\tin\tADP\tO\n2\tBonn\tPROPN\tB-LOC\n";
+        let expected = format!("{:?}", sentence(&["in", "Bonn"], &["ADP", "PROPN"]));
+        assert_eq!(read(data, None), expected);
+        assert_eq!(read(data, Some("upos")), expected);
+        assert_eq!(
+            read(&data.replace("UPOS", "XPOS"), None),
+            "x.conllup:2: no column of \"# global.columns\" is called UPOS; data.columns.tag says which is read"
+        );
     }
 
     #[test]

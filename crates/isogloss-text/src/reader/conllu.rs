@@ -3,14 +3,17 @@
 //!
 //! The rows of multiword tokens (`1-2`) and empty nodes (`1.1`) are checked and skipped.
 
-use crate::reader::columns::Columns;
+use crate::reader::options::{Annotation, ReadOptions};
 use crate::source::Source;
+use crate::tag_scheme::{TaggedLines, to_bio};
 use crate::treebank::{self, NO_VALUE, Sentence, TokenId};
 use crate::{Content, Example, TextError};
 
-/// Reads the sentences of a CoNLL-U file as examples, with the tags of `columns.tag`.
-pub(crate) fn read(source: &Source, columns: &Columns) -> Result<Vec<Example>, TextError> {
-    let tag_column = match columns.tag.as_deref() {
+/// Reads the sentences of a CoNLL-U file as examples, with the tags of `columns.tag`; where spans
+/// are read, these must be tags of spans.
+pub(crate) fn read(source: &Source, options: &ReadOptions) -> Result<Vec<Example>, TextError> {
+    let tag_column = match options.columns.tag.as_deref() {
+        _ if options.annotation == Annotation::Text => TagColumn::None,
         None | Some("upos") => TagColumn::Upos,
         Some("xpos") => TagColumn::Xpos,
         Some(other) => {
@@ -21,11 +24,38 @@ pub(crate) fn read(source: &Source, columns: &Columns) -> Result<Vec<Example>, T
         }
     };
     let sentences = treebank::parse(source)?.sentences;
-    sentences.iter().map(|sentence| example(source, sentence, tag_column)).collect()
+    let examples = sentences.iter().map(|sentence| example(source, sentence, tag_column));
+    let mut examples = examples.collect::<Result<Vec<_>, _>>()?;
+    if options.annotation == Annotation::Spans {
+        tags_to_bio(source, options, &sentences, &mut examples)?;
+    }
+    Ok(examples)
 }
 
-#[derive(Clone, Copy)]
+/// Converts the tags of the words of all sentences to BIO.
+fn tags_to_bio(
+    source: &Source,
+    options: &ReadOptions,
+    sentences: &[Sentence],
+    examples: &mut [Example],
+) -> Result<(), TextError> {
+    let lines = |sentence: &Sentence| -> Vec<usize> {
+        let words = sentence.lines().filter(|(_, row)| matches!(row.id, TokenId::Word(_)));
+        words.map(|(line, _)| line).collect()
+    };
+    let lines: Vec<_> = sentences.iter().map(lines).collect();
+    let tagged =
+        examples.iter_mut().zip(&lines).filter_map(|(example, lines)| match &mut example.content {
+            Content::Words { tags, .. } => Some(TaggedLines { tags, lines }),
+            Content::Text { .. } | Content::Tree(_) => None,
+        });
+    to_bio(source, options.tag_scheme, &mut tagged.collect::<Vec<_>>())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum TagColumn {
+    /// Words alone, which are their own tags.
+    None,
     Upos,
     Xpos,
 }
@@ -39,10 +69,11 @@ fn example(
     let mut tags = Vec::new();
     for (word, id) in sentence.words().iter().zip(1..) {
         let (tag, name) = match tag_column {
+            TagColumn::None => (&word.form, "form"),
             TagColumn::Upos => (&word.upos, "upos"),
             TagColumn::Xpos => (&word.xpos, "xpos"),
         };
-        if tag == NO_VALUE {
+        if tag == NO_VALUE && tag_column != TagColumn::None {
             return Err(source.empty_field(sentence.line(TokenId::Word(id)), name));
         }
         words.push(word.form.clone());
@@ -58,7 +89,10 @@ fn example(
 
 #[cfg(test)]
 mod tests {
-    use crate::{Columns, Content, Example, Format, ReadOptions, TextError, read_examples};
+    use crate::{
+        Annotation, Columns, Content, Example, Format, ReadOptions, TagScheme, TextError,
+        read_examples,
+    };
 
     const SENTENCE: &str = "# text = au feu\n\
         1-2\tau\t_\t_\t_\t_\t_\t_\t_\t_\n\
@@ -102,6 +136,28 @@ mod tests {
             read(SENTENCE, Some("ner")).unwrap_err().to_string(),
             r#"x.conllu: tag column "ner" is neither "upos" nor "xpos""#
         );
+    }
+
+    #[test]
+    fn parts_of_speech_are_no_tags_of_spans() {
+        let read = |data: &str, scheme: TagScheme, tag: &str| {
+            let columns = Columns { tag: Some(tag.into()), ..Columns::default() };
+            let options = ReadOptions::new(Format::Conllu).with_columns(columns);
+            let options = options.with_annotation(Annotation::Spans).with_tag_scheme(scheme);
+            let examples = read_examples(data.as_bytes(), "x.conllu".as_ref(), &options);
+            match &examples.map_err(|error| error.to_string())?[0].content {
+                Content::Words { tags, .. } => Ok(tags.join(" ")),
+                other => panic!("no words but {other:?}"),
+            }
+        };
+        let error: String = read(SENTENCE, TagScheme::Detect, "upos").unwrap_err();
+        assert!(error.starts_with("x.conllu:3: tag \"ADP\" spells no span"), "{error}");
+        assert!(error.ends_with("task.pos_tagging parts of speech"), "{error}");
+        assert_eq!(read(SENTENCE, TagScheme::Io, "upos").unwrap(), "B-ADP B-DET B-NOUN");
+        // Tags of spans in a column of CoNLL-U.
+        let tagged = SENTENCE.replace("\tP\t", "\tO\t").replace("\tD\t", "\tI-x\t");
+        let tagged = tagged.replace("\tN\t", "\tI-x\t");
+        assert_eq!(read(&tagged, TagScheme::Detect, "xpos").unwrap(), "O B-x I-x");
     }
 
     #[test]

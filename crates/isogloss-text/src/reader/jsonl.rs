@@ -24,7 +24,8 @@ const TAGS: [&str; 3] = ["ner_tags", "tags", "labels"];
 /// Reads the examples of a JSON Lines file: words with tags if the first line has them, texts
 /// otherwise.
 pub(crate) fn read(source: &Source, options: &ReadOptions) -> Result<Vec<Example>, TextError> {
-    let mut objects = source.rows().map(|row| Object::parse(source, row?)).peekable();
+    let columns = &options.columns;
+    let mut objects = source.rows().map(|row| Object::parse(source, columns, row?)).peekable();
     let fields = match objects.peek() {
         Some(Ok(first)) => first.word_fields(options)?,
         _ => None,
@@ -41,7 +42,7 @@ fn read_words<'a>(
     fields: &WordFields,
     options: &ReadOptions,
 ) -> Result<Vec<Example>, TextError> {
-    let split = options.columns.optional().split;
+    let split = options.optional_columns().split;
     let reads_tags = matches!(options.annotation, Annotation::Tags | Annotation::Spans);
     let mut sentences = Sentences::new(source, options, &fields.tags);
     for object in objects {
@@ -82,30 +83,32 @@ fn read_texts<'a>(
     objects: impl Iterator<Item = Result<Object<'a>, TextError>>,
     options: &ReadOptions,
 ) -> Result<Vec<Example>, TextError> {
-    let (columns, optional) = (&options.columns, options.columns.optional());
+    let (columns, optional) = (&options.columns, options.optional_columns());
     let reads_spans = options.annotation == Annotation::Spans;
     // Where spans are read, [`SpanField`] says whether they may be missing.
-    let slots = Named { required: optional.slots.required && !reads_spans, ..optional.slots };
+    let not_required = |slots| Named { required: false, ..slots };
+    let slots = optional.slots.map(|slots| if reads_spans { not_required(slots) } else { slots });
     let (mut examples, mut spans) = (Vec::new(), SpanField::default());
     for object in objects {
         let object = object?;
-        let text = Named { name: &columns.text, required: true };
+        let text = Named { name: &columns.text, required: true, key: Some("text") };
         let lacks_spans = reads_spans && !spans.is_in(&object, &columns.slots);
         if options.annotation == Annotation::Class {
             object.check_class(&columns.label, &options.label_names)?;
         }
-        if optional.label.required && object.fields.get(&columns.label).is_none_or(Value::is_null) {
-            return Err(object.missing_label(columns));
-        }
-        let label = object.string(optional.label)?.map(|label| {
+        let optional_string = |field: Option<Named<'_>>| match field {
+            Some(field) => object.string(field),
+            None => Ok(None),
+        };
+        let label = optional_string(optional.label)?.map(|label| {
             LabelNames::new(source, options).written(object.line, &columns.label, label)
         });
         let row = Row {
             line: object.line,
             text: object.string(text)?.unwrap_or_default(),
-            pair: optional.pair.map(|pair| object.string(pair)).transpose()?.flatten(),
+            pair: optional_string(optional.pair)?,
             label: label.transpose()?,
-            slots: object.slots(slots)?,
+            slots: slots.map(|slots| object.slots(slots)).transpose()?.unwrap_or_default(),
             split: object.string(optional.split)?,
             lacks_spans,
         };
@@ -199,20 +202,33 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 /// JSON object of one line.
 struct Object<'a> {
     source: &'a Source,
+    columns: &'a Columns,
     line: usize,
     fields: Map<String, Value>,
 }
 
 impl<'a> Object<'a> {
-    fn parse(source: &'a Source, (line, content): (usize, &str)) -> Result<Self, TextError> {
-        let UniqueFields(fields) = serde_json::from_str(content)
-            .map_err(|error| source.json(line, Some(error.column()), &error))?;
-        Ok(Self { source, line, fields })
+    fn parse(
+        source: &'a Source,
+        columns: &'a Columns,
+        (line, content): (usize, &str),
+    ) -> Result<Self, TextError> {
+        if content.trim_start().starts_with('[') {
+            return Err(source.fault(line, LineProblem::JsonList));
+        }
+        // A document over several lines begins with a line of its own.
+        let is_open = line == 1 && content.trim() == "{";
+        let UniqueFields(fields) =
+            serde_json::from_str(content).map_err(|error| match is_open {
+                true => source.fault(line, LineProblem::OpenObject),
+                false => source.json(line, Some(error.column()), &error),
+            })?;
+        Ok(Self { source, columns, line, fields })
     }
 
     /// Detects the fields of words and tags; `None` if the object is a text.
     fn word_fields(&self, options: &ReadOptions) -> Result<Option<WordFields>, TextError> {
-        let columns = &options.columns;
+        let columns = self.columns;
         let is_list = |name: &&str| matches!(self.fields.get(*name), Some(Value::Array(_)));
         let text = Some(columns.text.as_str()).filter(is_list);
         // A list in a field that was named is the words, whatever other lists there are.
@@ -233,7 +249,7 @@ impl<'a> Object<'a> {
             return Ok(None);
         }
         let one = |fields: Vec<&str>, part, column| match fields[..] {
-            [] => Err(self.missing(TAGS[0])),
+            [] => Err(self.missing(TAGS[0], Some(column))),
             [field] => Ok(field.to_owned()),
             _ => {
                 let fields = fields.into_iter().map(str::to_owned).collect();
@@ -242,7 +258,12 @@ impl<'a> Object<'a> {
             }
         };
         let words = one(words, "words", "text")?;
-        Ok(Some(WordFields { words, tags: one(tags, "tags", "tag")? }))
+        // Words alone are their own tags.
+        let tags = match options.annotation {
+            Annotation::Text => words.clone(),
+            _ => one(tags, "tags", "tag")?,
+        };
+        Ok(Some(WordFields { words, tags }))
     }
 
     /// The error of an object without the span field, with the fields that it has.
@@ -254,26 +275,20 @@ impl<'a> Object<'a> {
     fn list(&self, field: &str) -> Result<&[Value], TextError> {
         match self.fields.get(field) {
             Some(Value::Array(values)) => Ok(values),
-            Some(Value::Null) | None => Err(self.missing(field)),
+            Some(Value::Null) | None => Err(self.missing(field, None)),
             Some(other) => Err(self.wrong_type(field, "list", other)),
         }
     }
 
-    fn missing(&self, field: &str) -> TextError {
-        self.source.missing_field(self.line, field, self.fields.keys().map(String::as_str))
-    }
-
-    /// The error of an object without the label field; no field of another part is a hint.
-    fn missing_label(&self, columns: &Columns) -> TextError {
-        let Columns { text, pair, label, slots, split, .. } = columns;
-        let others = [Some(text), pair.as_ref(), Some(slots), Some(split)];
-        let names = self.fields.keys().filter(|name| !others.contains(&Some(*name)));
+    /// The error of an object without a field; no field of another part is a hint.
+    fn missing(&self, field: &str, key: Option<&'static str>) -> TextError {
+        let names = self.fields.keys().map(String::as_str);
         TextError::MissingField {
             path: self.source.path.to_path_buf(),
             line: self.line,
-            field: label.clone(),
-            nearest: nearest(label, names.map(String::as_str)),
-            key: Some("label"),
+            field: field.to_owned(),
+            nearest: nearest(field, self.columns.free_names(field, names)),
+            key,
         }
     }
 
@@ -313,7 +328,7 @@ impl<'a> Object<'a> {
 
     fn value(&self, field: Named<'_>) -> Result<Option<&Value>, TextError> {
         match self.fields.get(field.name) {
-            Some(Value::Null) | None if field.required => Err(self.missing(field.name)),
+            Some(Value::Null) | None if field.required => Err(self.missing(field.name, field.key)),
             Some(Value::Null) | None => Ok(None),
             found => Ok(found),
         }

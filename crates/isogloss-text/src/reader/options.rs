@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::TagScheme;
-use crate::reader::columns::Columns;
+use crate::reader::columns::{Columns, Named, Optional};
 
 /// File format of a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -21,7 +21,7 @@ pub enum Format {
     /// Comma-separated values with quoting as in RFC 4180.
     Csv,
     /// CoNLL: one word and its tag per line, in columns separated by tabs or spaces; a blank line
-    /// ends a sentence.
+    /// ends a sentence. CoNLL-U Plus, `.conllup`, names its columns in `# global.columns`.
     Conll,
     /// CoNLL-U: the ten columns of Universal Dependencies,
     /// <https://universaldependencies.org/format.html>.
@@ -36,17 +36,25 @@ impl Format {
     ///
     /// assert_eq!(Format::from_path("data/de.jsonl".as_ref()), Some(Format::Jsonl));
     /// assert_eq!(Format::from_path("README.md".as_ref()), None);
+    /// assert_eq!(Format::from_path("de.conllup".as_ref()), Some(Format::Conll));
+    /// assert_eq!(Format::from_path("de.v4_gold_conll".as_ref()), Some(Format::Conll));
     /// ```
     pub fn from_path(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "jsonl" => Some(Self::Jsonl),
             "tsv" => Some(Self::Tsv),
             "csv" => Some(Self::Csv),
-            "conll" | "bio" | "iob2" => Some(Self::Conll),
+            "conll" | "bio" | "iob2" | "conllup" => Some(Self::Conll),
             "conllu" => Some(Self::Conllu),
+            // OntoNotes: `wsj_0001.v4_gold_conll`.
+            other if other.ends_with("_conll") => Some(Self::Conll),
             _ => None,
         }
     }
+
+    /// The extensions that tell a format, for messages.
+    pub const EXTENSIONS: &'static str =
+        ".jsonl, .tsv, .csv, .conll, .bio, .iob2, .conllup or .conllu";
 }
 
 /// Quoting in TSV and CSV files.
@@ -68,6 +76,8 @@ pub enum Annotation {
     /// Any annotation; tags are kept unchanged.
     #[default]
     Any,
+    /// None: words are read wherever they are, whatever their tags.
+    Text,
     /// A class label: a name or the number of a class. Another number, such as 0.5, is an error,
     /// unless it is a string of JSON Lines or one of the label names.
     Class,
@@ -170,6 +180,40 @@ impl ReadOptions {
     pub fn with_label_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.label_names = names.into_iter().map(Into::into).collect();
         self
+    }
+
+    /// The columns besides the text that the options ask for, and whether they are required.
+    ///
+    /// What neither the task nor a split needs is not asked for, so that a file without it can be
+    /// read by the settings of another file.
+    pub(crate) fn optional_columns(&self) -> Optional<'_> {
+        let (columns, default) = (&self.columns, Columns::default());
+        let annotation = self.annotation;
+        let label = Named {
+            name: &columns.label,
+            required: annotation == Annotation::Class || columns.label != default.label,
+            key: Some("label"),
+        };
+        let slots = Named {
+            name: &columns.slots,
+            required: annotation == Annotation::Spans || columns.slots != default.slots,
+            key: Some("slots"),
+        };
+        let split = Named {
+            name: &columns.split,
+            required: self.split.is_some() && columns.split != default.split,
+            key: Some("split"),
+        };
+        Optional {
+            pair: columns.pair.as_deref().map(|name| Named {
+                name,
+                required: true,
+                key: Some("pair"),
+            }),
+            label: (!matches!(annotation, Annotation::Spans | Annotation::Text)).then_some(label),
+            slots: (annotation != Annotation::Class).then_some(slots),
+            split,
+        }
     }
 }
 

@@ -16,8 +16,8 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// Validates the row and converts it to an example: no part may be blank, and every slot must
-    /// fit the text.
+    /// Validates the row and converts it to an example: no part may be blank but the split, which
+    /// is then missing, and every slot must fit the text.
     pub(crate) fn check(
         mut self,
         source: &Source,
@@ -27,7 +27,6 @@ impl Row {
             (Some(&self.text), &columns.text),
             (self.pair.as_ref(), columns.pair.as_ref().unwrap_or(&columns.text)),
             (self.label.as_ref(), &columns.label),
-            (self.split.as_ref(), &columns.split),
         ];
         for (part, column) in parts {
             if part.is_some_and(|part| part.trim().is_empty()) {
@@ -44,7 +43,7 @@ impl Row {
                 label: self.label,
                 slots: self.slots,
             },
-            split: self.split,
+            split: self.split.filter(|split| !split.trim().is_empty()),
             lacks_spans: self.lacks_spans,
         })
     }

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use crate::reader::columns::Named;
+use crate::reader::columns::{Columns, Named};
 use crate::reader::label_names::LabelNames;
 use crate::reader::options::{Annotation, ReadOptions};
 use crate::reader::row::Row;
 use crate::source::Source;
-use crate::{Example, LineProblem, Slot, TextError};
+use crate::{Example, LineProblem, Slot, TextError, nearest};
 
 /// Row of a table: its line number and its cells.
 pub(crate) type Cells<'a> = (usize, Vec<Cow<'a, str>>);
@@ -54,23 +54,19 @@ impl Layout {
     ) -> Result<Self, TextError> {
         let find = |column: Named<'_>| {
             if options.header {
-                find_by_name(source, *line, cells, column)
+                find_by_name(source, *line, cells, column, &options.columns)
             } else {
                 find_by_number(source, *line, cells.len(), column)
             }
         };
-        let text = Named { name: &options.columns.text, required: true };
-        let is_needed = options.annotation == Annotation::Spans;
-        let optional = options.columns.optional();
+        let text = Named { name: &options.columns.text, required: true, key: Some("text") };
+        let optional = options.optional_columns();
         Ok(Self {
             n_columns: cells.len(),
             text: find(text)?.expect("a required column is found or an error"),
             pair: optional.pair.map(find).transpose()?.flatten(),
-            label: find(optional.label)?,
-            slots: find(Named {
-                required: is_needed || optional.slots.required,
-                ..optional.slots
-            })?,
+            label: optional.label.map(find).transpose()?.flatten(),
+            slots: optional.slots.map(find).transpose()?.flatten(),
             split: find(optional.split)?,
         })
     }
@@ -101,9 +97,10 @@ impl Layout {
                         (LabelNames::new(source, options), &options.columns.label);
                     match options.annotation {
                         Annotation::Class => names.class(line, column, label),
-                        Annotation::Any | Annotation::Tags | Annotation::Spans => {
-                            names.written(line, column, label)
-                        }
+                        Annotation::Any
+                        | Annotation::Text
+                        | Annotation::Tags
+                        | Annotation::Spans => names.written(line, column, label),
                     }
                 })
                 .transpose()?,
@@ -123,6 +120,7 @@ fn find_by_name(
     line: usize,
     header: &[Cow<'_, str>],
     column: Named<'_>,
+    columns: &Columns,
 ) -> Result<Option<usize>, TextError> {
     let mut matches = header.iter().enumerate().filter(|(_, name)| name.trim() == column.name);
     match (matches.next(), matches.next()) {
@@ -136,7 +134,8 @@ fn find_by_name(
             {
                 return Err(source.fault(line, LineProblem::OtherSeparator { found }));
             }
-            Err(source.missing_column(line, column.name, header.iter().map(|name| name.trim())))
+            let names = columns.free_names(column.name, header.iter().map(|name| name.trim()));
+            Err(missing(source, line, column, nearest(column.name, names)))
         }
         (None, _) => Ok(None),
     }
@@ -150,13 +149,19 @@ fn find_by_number(
 ) -> Result<Option<usize>, TextError> {
     match column.name.parse::<usize>() {
         Ok(idx) if idx < n_columns => Ok(Some(idx)),
-        Ok(_) => Err(source.missing_column(line, column.name, [])),
+        Ok(_) => Err(missing(source, line, column, None)),
         Err(_) if column.required => Err(TextError::ColumnNumber {
             path: source.path.to_path_buf(),
             column: column.name.to_owned(),
         }),
         Err(_) => Ok(None),
     }
+}
+
+/// The error of a table without a required column, with a name of its header as a hint.
+fn missing(source: &Source, line: usize, column: Named<'_>, nearest: Option<String>) -> TextError {
+    let (path, column, key) = (source.path.to_path_buf(), column.name.to_owned(), column.key);
+    TextError::MissingColumn { path, line, column, nearest, key }
 }
 
 #[cfg(test)]
@@ -235,7 +240,48 @@ mod tests {
         let options = ReadOptions::new(Format::Tsv).with_annotation(Annotation::Spans);
         assert_eq!(
             message("text\tslot\na\t\n", &options),
-            "x.tsv:1: no column \"slots\", did you mean \"slot\"?"
+            "x.tsv:1: no column \"slots\", did you mean \"slot\"? data.columns.slots says which holds it"
+        );
+    }
+
+    #[test]
+    fn what_neither_the_task_nor_a_split_needs_may_be_missing() {
+        let columns = Columns {
+            label: "intent".into(),
+            slots: "spans".into(),
+            split: "part".into(),
+            ..Columns::default()
+        };
+        let options = ReadOptions::new(Format::Tsv).with_columns(columns);
+        let classes = options.clone().with_annotation(Annotation::Class);
+        let spans = options.with_annotation(Annotation::Spans);
+        assert!(read("text\tintent\nan\ton\n", &classes).is_ok());
+        assert!(read("text\tspans\nan\t[]\n", &spans).is_ok());
+        assert_eq!(
+            message("text\tintent\nan\ton\n", &classes.with_split("te")),
+            "x.tsv:1: no column \"part\"; data.columns.split says which holds it"
+        );
+    }
+
+    #[test]
+    fn a_column_of_another_part_is_no_hint() {
+        let message = |label: &str, data: &str| {
+            let columns = Columns { label: label.into(), ..Columns::default() };
+            let options = ReadOptions::new(Format::Tsv).with_columns(columns);
+            message(data, &options.with_annotation(Annotation::Class))
+        };
+        let ending = "data.columns.label says which holds it";
+        assert_eq!(
+            message("test", "text\tclass\nan\ton\n"),
+            format!("x.tsv:1: no column \"test\"; {ending}")
+        );
+        assert_eq!(
+            message("label", "text\tlable\nan\ton\n"),
+            format!("x.tsv:1: no column \"label\", did you mean \"lable\"? {ending}")
+        );
+        assert_eq!(
+            message("label", "text\nan\n"),
+            format!("x.tsv:1: no column \"label\"; {ending}")
         );
     }
 
@@ -310,7 +356,10 @@ mod tests {
         let examples = read("on\tan\noff\taus\n", &numbered()).unwrap();
         assert_eq!(examples.len(), 2);
         assert_eq!(examples[0].origin.line, 1);
-        assert_eq!(message("an\n", &numbered()), "x.tsv:1: no column \"1\"");
+        assert_eq!(
+            message("an\n", &numbered()),
+            "x.tsv:1: no column \"1\"; data.columns.text says which holds it"
+        );
         assert_eq!(
             message("an\n", &ReadOptions::new(Format::Tsv).with_header(false)),
             "x.tsv: column \"text\" is not a zero-based number, and this file has no header"
@@ -322,7 +371,7 @@ mod tests {
         let options = ReadOptions::new(Format::Tsv);
         assert_eq!(
             message("texts\tlabel\na\tb\n", &options),
-            "x.tsv:1: no column \"text\", did you mean \"texts\"?"
+            "x.tsv:1: no column \"text\", did you mean \"texts\"? data.columns.text says which holds it"
         );
         assert_eq!(
             message("text\ttext\na\tb\n", &options),

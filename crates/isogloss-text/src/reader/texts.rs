@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::reader::quoting::tab_rows;
 use crate::reader::table::plain_rows;
-use crate::reader::{Format, Quoting, ReadOptions, csv, read_file};
+use crate::reader::{Annotation, Format, Quoting, ReadOptions, csv, read_file};
 use crate::source::{Source, open};
 use crate::{Content, Example, TextError, TokenizerInput};
 
@@ -28,9 +28,8 @@ impl Texts {
     pub fn add_file(&mut self, path: &Path, quoting: Option<Quoting>) -> Result<(), TextError> {
         match Format::from_path(path) {
             Some(format @ (Format::Jsonl | Format::Conll | Format::Conllu)) => {
-                read_file(path, &ReadOptions::new(format))?
-                    .iter()
-                    .for_each(|of| self.add_example(of));
+                let options = ReadOptions::new(format).with_annotation(Annotation::Text);
+                read_file(path, &options)?.iter().for_each(|of| self.add_example(of));
                 Ok(())
             }
             Some(format @ (Format::Tsv | Format::Csv)) => {
@@ -106,6 +105,31 @@ impl Texts {
 mod tests {
     use super::Texts;
     use crate::TokenizerInput;
+
+    #[test]
+    fn words_are_read_without_their_tags() {
+        let folder = tempfile::tempdir().unwrap();
+        let words = |name: &str, data: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, data).unwrap();
+            let mut texts = Texts::default();
+            texts.add_file(&path, None).unwrap();
+            let words = |input: &TokenizerInput<'_>| match input {
+                TokenizerInput::Text(text) => text.to_string(),
+                TokenizerInput::Words(words) => words.join("|"),
+            };
+            texts.inputs().iter().map(words).collect::<Vec<_>>().join(" / ")
+        };
+        let ontonotes = "a/b 0 0 In IN (S* - - - A * -\na/b 0 1 Bonn NNP *) - - - A (GPE) * (12)\n";
+        assert_eq!(words("a.v4_gold_conll", ontonotes), "In|Bonn");
+        assert_eq!(words("a.conll", "1\tin\tADP\n2\tBonn\tPROPN\n"), "in|Bonn");
+        let plus = "# global.columns = ID FORM MISC\n1\tin\t_\n2\tBonn\t_\n";
+        assert_eq!(words("a.conllup", plus), "in|Bonn");
+        let bare = "1\tin\t_\t_\t_\t_\t_\t_\t_\t_\n2\tBonn\t_\t_\t_\t_\t_\t_\t_\t_\n";
+        assert_eq!(words("a.conllu", bare), "in|Bonn");
+        assert_eq!(words("a.jsonl", "{\"tokens\": [\"in\", \"Bonn\"]}\n"), "in|Bonn");
+        assert_eq!(words("b.jsonl", "{\"text\": \"in\", \"label\": [[0, 2, \"x\"]]}\n"), "in");
+    }
 
     #[test]
     fn files_give_their_texts_each_once() {

@@ -4,7 +4,7 @@ use crate::reader::label_names::LabelNames;
 use crate::reader::options::{Annotation, ReadOptions};
 use crate::source::Source;
 use crate::tag_scheme::{TaggedLines, to_bio};
-use crate::{Content, Example, TextError};
+use crate::{Content, Example, LineProblem, TextError};
 
 /// Builder of tagged sentences, word by word.
 pub(crate) struct Sentences<'a> {
@@ -14,6 +14,8 @@ pub(crate) struct Sentences<'a> {
     field: &'a str,
     sentences: Vec<Sentence>,
     current: Sentence,
+    /// The first tag that is the number of a class, and the first that is a name, with their lines.
+    first: [Option<(String, usize)>; 2],
 }
 
 /// One sentence: its words, with their tags and line numbers.
@@ -29,7 +31,7 @@ impl<'a> Sentences<'a> {
     /// Creates an empty builder.
     pub(crate) fn new(source: &'a Source, options: &'a ReadOptions, field: &'a str) -> Self {
         let (sentences, current) = (Vec::new(), Sentence::default());
-        Self { source, options, field, sentences, current }
+        Self { source, options, field, sentences, current, first: [None, None] }
     }
 
     /// Adds a word and its tag; the word may be non-ASCII white space.
@@ -40,10 +42,26 @@ impl<'a> Sentences<'a> {
             }
         }
         let names = LabelNames::new(self.source, self.options);
-        let tag = names.written(line, self.field, tag.trim().to_owned())?;
+        let written = tag.trim();
+        let tag = names.written(line, self.field, written.to_owned())?;
+        self.check_kind(line, written, tag != written)?;
         self.current.words.push(word.to_owned());
         self.current.tags.push(tag);
         self.current.lines.push(line);
+        Ok(())
+    }
+
+    /// Refuses a file with tags that are numbers of classes and tags that are names: a number among
+    /// names is a slip, such as 0 for O.
+    fn check_kind(&mut self, line: usize, tag: &str, is_number: bool) -> Result<(), TextError> {
+        let [number, name] = &mut self.first;
+        let (own, other) = if is_number { (number, name) } else { (name, number) };
+        if let Some((other, other_line)) = other {
+            let (tag, other, other_line) = (tag.to_owned(), other.clone(), *other_line);
+            let problem = LineProblem::NumbersAndNames { tag, other, other_line };
+            return Err(self.source.fault(line, problem));
+        }
+        own.get_or_insert_with(|| (tag.to_owned(), line));
         Ok(())
     }
 

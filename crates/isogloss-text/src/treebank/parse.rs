@@ -16,6 +16,7 @@ const COLUMNS: [&str; 10] =
 
 /// Parses the sentences of a CoNLL-U file; there may be none.
 pub(crate) fn parse(source: &Source) -> Result<Treebank, TextError> {
+    check_global_columns(source)?;
     let mut sentences = Vec::new();
     let mut open: Option<Sentence> = None;
     for (line, content) in source.lines() {
@@ -37,6 +38,16 @@ pub(crate) fn parse(source: &Source) -> Result<Treebank, TextError> {
     }
     sentences.extend(open.map(|sentence| finish(source, sentence)).transpose()?);
     Ok(Treebank { path: source.path.clone(), sentences })
+}
+
+/// Refuses CoNLL-U Plus, a file that names other columns than those of CoNLL-U.
+fn check_global_columns(source: &Source) -> Result<(), TextError> {
+    let named = source.lines().find_map(|(line, content)| {
+        Some((line, content.strip_prefix("# global.columns")?.trim_start().strip_prefix('=')?))
+    });
+    let Some((line, names)) = named else { return Ok(()) };
+    let is_same = names.split_ascii_whitespace().map(str::to_ascii_lowercase).eq(COLUMNS);
+    if is_same { Ok(()) } else { Err(source.fault(line, LineProblem::GlobalColumns)) }
 }
 
 /// Parses a line and adds it to a sentence.

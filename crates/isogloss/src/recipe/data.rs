@@ -132,12 +132,19 @@ impl DataRecipe {
     /// Validates the path of a task with labels: it is set, has `{language}`, and the format is
     /// known.
     pub(super) fn check_path(&self, faults: &mut RecipeFaults<'_>) {
+        if self.path.has_split() && self.columns.split != Columns::default().split {
+            let problem = "data.path has {split}, which says the split of a whole file";
+            faults.add("data.columns.split", problem);
+        }
         if self.path.is_empty() {
             faults.add("data.path", "name the files, such as data/{language}.jsonl");
         } else if !self.path.has_language() {
             faults.path_by_language("data.path", &self.path);
         } else if self.format.is_none() && Format::from_path(self.path.as_ref()).is_none() {
-            let message = "data.format: the path's extension does not tell the format";
+            let known = Format::EXTENSIONS;
+            let message = format!(
+                "data.format: the path's extension does not tell the format, as {known} do"
+            );
             faults.add_message("data.path", message);
         }
     }

@@ -28,7 +28,7 @@ pub struct DataReport {
     /// word is tagged.
     pub n_spans_widened: usize,
     /// Spans without a tag, because all of their words are tagged for others or because they cover
-    /// white space alone; they are not scored.
+    /// white space alone; they count as missed.
     pub n_spans_untagged: usize,
     /// Training examples without a translation, where translations are read.
     pub n_untranslated: usize,
@@ -109,7 +109,7 @@ impl DataReport {
                 n_spans_untagged,
                 "untagged",
                 format!(
-                    "{n_spans_untagged} spans share all of their words with others or cover no word; they have no tag, and are not scored"
+                    "{n_spans_untagged} spans share all of their words with others or cover no word; they have no tag, and count as missed"
                 ),
             ),
             (

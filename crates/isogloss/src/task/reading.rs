@@ -84,6 +84,13 @@ impl SavedReading {
         Ok((selected, Some(ScoredSplit { name, n_others })))
     }
 
+    /// The column of splits that the model's run read by a name of its own, if a file has none, so
+    /// that all of its examples are scored; `split` is what was selected of the file.
+    pub fn missing_split_column(&self, split: Option<&ScoredSplit>) -> Option<&str> {
+        let column = self.columns.split.as_str();
+        (split.is_none() && column != Columns::default().split).then_some(column)
+    }
+
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -4,30 +4,45 @@
 use crate::features::featurize::{cut_words, token_label};
 use crate::{
     Bio, Encoded, IGNORE_INDEX, LostWord, Slot, TagScheme, Target, TextError, TruncationSide,
-    bio_labels,
+    bio_labels, is_tagged,
 };
+
+/// Labels of the units of an example.
+#[derive(Default)]
+pub(super) struct TaggedUnits {
+    /// The label of each token.
+    pub(super) target: Target,
+    /// The units without a token.
+    pub(super) lost: Vec<LostWord>,
+    /// How many of these are spans without a unit of their own.
+    pub(super) n_untagged: usize,
+}
 
 /// Token labels of running text, and the parts of its slots without a token; BIO tags are converted
 /// to the tag scheme of the labels.
 pub(super) fn tag_spans(
+    text: &str,
     spans: &[(usize, usize)],
     slots: &[Slot],
     input: &Encoded,
     scheme: TagScheme,
     id: impl Fn(&str) -> Result<u32, TextError>,
-) -> Result<(Target, Vec<LostWord>), TextError> {
+) -> Result<TaggedUnits, TextError> {
     let mut tags = bio_labels(spans, slots);
+    let mut untagged = Vec::new();
     let texts = || spans.iter().filter(|(start, end)| start < end);
     let n_covered = texts().map(|&(_, end)| end).max().unwrap_or_default();
     let from = texts().map(|&(start, _)| start).min().unwrap_or(usize::MAX);
     let is_left = input.truncation_side == TruncationSide::Left;
     let mut lost = Vec::new();
-    for slot in slots {
+    for (slot, is_tagged) in slots.iter().zip(is_tagged(spans, slots)) {
         let is_covered =
             spans.iter().any(|&(start, end)| start.max(slot.start) < end.min(slot.end));
         let is_beyond = if is_left { slot.start < from } else { slot.end > n_covered };
         let is_cut = input.n_truncated > 0 && is_beyond;
-        if is_cut || !is_covered {
+        if !is_cut && !is_tagged && (is_covered || is_blank(text, slot)) {
+            untagged.push(slot);
+        } else if is_cut || !is_covered {
             // The truncated rest of a slot that has tokens continues it, so its tag is `I-`; after
             // a truncated beginning, its first token does.
             let inside = Bio::Inside(slot.name.clone());
@@ -58,19 +73,25 @@ pub(super) fn tag_spans(
         }
     }
     units.extend(lost);
-    label_units(units, spans.len(), scheme, id)
+    label_units(units, &untagged, spans.len(), scheme, id)
+}
+
+/// Whether a slot covers white space alone.
+fn is_blank(text: &str, slot: &Slot) -> bool {
+    text.chars().skip(slot.start).take(slot.end - slot.start).all(char::is_whitespace)
 }
 
 /// Token labels of tagged words, on their first subword or on every one, and the words without a
-/// token; BIO tags of the units are converted
-/// to the tag scheme of the labels.
+/// token, after which come the `untagged` slots, those of no word; BIO tags of the units are
+/// converted to the tag scheme of the labels.
 pub(super) fn tag_words(
     input: &Encoded,
     tags: &[String],
+    untagged: &[&Slot],
     every_subword: bool,
     scheme: TagScheme,
     id: impl Fn(&str) -> Result<u32, TextError>,
-) -> Result<(Target, Vec<LostWord>), TextError> {
+) -> Result<TaggedUnits, TextError> {
     let firsts = input.first_subwords(tags.len());
     let cut = cut_words(input, &firsts);
     let mut all = Vec::new();
@@ -98,7 +119,7 @@ pub(super) fn tag_words(
             }));
         }
     }
-    label_units(all, input.len(), scheme, id)
+    label_units(all, untagged, input.len(), scheme, id)
 }
 
 /// Tagged unit of an example: a token, or a word or slot without one.
@@ -112,12 +133,21 @@ struct Unit {
 }
 
 /// Labels of units in the tag scheme of a label set: token labels, and the lost units.
+///
+/// Slots without a unit of their own count as lost after all units, where they interrupt no span
+/// that is predicted.
 fn label_units(
-    units: Vec<Unit>,
+    mut units: Vec<Unit>,
+    untagged: &[&Slot],
     n_tokens: usize,
     scheme: TagScheme,
     id: impl Fn(&str) -> Result<u32, TextError>,
-) -> Result<(Target, Vec<LostWord>), TextError> {
+) -> Result<TaggedUnits, TextError> {
+    units.extend(untagged.iter().map(|slot| Unit {
+        token: None,
+        lost: Some((n_tokens, false)),
+        bio: Bio::Begin(slot.name.clone()).to_string(),
+    }));
     let bio: Vec<String> = units.iter().map(|unit| unit.bio.clone()).collect();
     let (mut target, mut lost) = (vec![IGNORE_INDEX; n_tokens], Vec::new());
     for (unit, tag) in units.iter().zip(scheme.encode(&bio)) {
@@ -127,5 +157,5 @@ fn label_units(
         }
         lost.extend(unit.lost.map(|(at, is_cut)| LostWord { at, label, is_cut }));
     }
-    Ok((Target::Tokens(target), lost))
+    Ok(TaggedUnits { target: Target::Tokens(target), lost, n_untagged: untagged.len() })
 }

@@ -2,6 +2,7 @@
 //! comments.
 
 use super::line::Line;
+use super::ontonotes;
 use crate::reader::columns::Columns;
 use crate::reader::options::{Annotation, ReadOptions};
 use crate::source::Source;
@@ -59,6 +60,9 @@ impl<'a> Layout<'a> {
         let Some(first) = plain.or_else(|| lines.iter().find(|line| line.is_marked())) else {
             return Ok(None);
         };
+        let all: Vec<_> = rows(skipped).collect();
+        let columns = &*ontonotes::columns(&all, options)
+            .map_err(|problem| source.fault(first.number, problem))?;
         // If all lines begin with `#`, those with the minimum number of columns are tokens.
         let n_cells = if plain.is_some() { first.cells.len() } else { 0 };
         let numbered = is_numbered(lines, skipped);
@@ -76,8 +80,16 @@ impl<'a> Layout<'a> {
             None if options.annotation == Annotation::Spans => {
                 span_column(source, &tag_rows, word, numbered)?.unwrap_or(last)
             }
+            None if options.annotation == Annotation::Text => last,
             None if numbered && names.is_none() && word == 1 => {
                 return Err(source.fault(first.number, LineProblem::NumberedWords));
+            }
+            None if ontonotes::is_last_coreference(&tag_rows) => {
+                return Err(source.fault(first.number, LineProblem::Coreference));
+            }
+            None if options.annotation == Annotation::Tags && global.is_some() => {
+                let upos = names.and_then(|names| position(names, "upos"));
+                upos.ok_or_else(|| source.fault(first.number, LineProblem::NoUpos))?
             }
             None => last,
         };
@@ -171,6 +183,12 @@ fn word_column(names: &[&str]) -> Option<usize> {
     names.iter().position(|name| WORD_NAMES.contains(&name.to_lowercase().as_str()))
 }
 
+/// Index of a name, in whatever case if none is the same.
+fn position(names: &[&str], wanted: &str) -> Option<usize> {
+    let same = names.iter().position(|name| *name == wanted);
+    same.or_else(|| names.iter().position(|name| name.eq_ignore_ascii_case(wanted)))
+}
+
 /// The tag column of the options, by number or by its name in the file.
 fn tag_column(
     source: &Source,
@@ -178,7 +196,7 @@ fn tag_column(
     names: Option<&[&str]>,
 ) -> Result<Option<usize>, TextError> {
     let Some(column) = &columns.tag else { return Ok(None) };
-    let named = names.and_then(|names| names.iter().position(|name| name == column));
+    let named = names.and_then(|names| position(names, column));
     match column.parse().ok().or(named) {
         Some(number) => Ok(Some(number)),
         None => {
@@ -200,11 +218,13 @@ fn span_column(
         line.cells.get(column).is_some_and(|cell| is_span_tag(cell))
     };
     let last = first.cells.len().saturating_sub(1);
+    let is_coreference = ontonotes::is_last_coreference(rows);
     if rows.iter().any(|line| is_span(&line, last)) {
         return Ok(None);
     }
     let all = (word + 1..last).filter(|&column| rows.iter().all(|line| is_span(&line, column)));
     match all.collect::<Vec<_>>()[..] {
+        [] if is_coreference => Err(source.fault(first.number, LineProblem::Coreference)),
         [] if numbered => Err(source.fault(first.number, LineProblem::NumberedWords)),
         [] => Ok(None),
         [column] => Ok(Some(column)),

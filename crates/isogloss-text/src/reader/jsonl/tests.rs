@@ -54,7 +54,7 @@ fn fields_are_read_under_their_names() {
     assert_eq!(examples[0].content, expected);
     assert_eq!(
         read(r#"{"premise": "a", "hypotesis": "b", "gold": 2}"#, columns).unwrap_err().to_string(),
-        r#"de.jsonl:1: no field "hypothesis", did you mean "hypotesis"?"#
+        r#"de.jsonl:1: no field "hypothesis", did you mean "hypotesis"? data.columns.pair says which holds it"#
     );
 }
 
@@ -189,9 +189,19 @@ fn a_class_is_no_fraction() {
 fn every_fault_names_its_line() {
     for (line, expected) in [
         ("{\"text\": \"a\",}", "de.jsonl:3:14: trailing comma"),
-        ("[1]", "de.jsonl:3: invalid type: sequence, expected a map"),
-        ("{\"label\": \"a\"}", "de.jsonl:3: no field \"text\""),
-        ("{\"text\": null}", "de.jsonl:3: no field \"text\""),
+        (
+            "[1]",
+            "de.jsonl:3: a list; in JSON Lines each line is an object, such as {\"text\": …}, which `jq -c '.[]'` makes of a list of objects",
+        ),
+        ("{", "de.jsonl:3:1: EOF while parsing an object"),
+        (
+            "{\"label\": \"a\"}",
+            "de.jsonl:3: no field \"text\"; data.columns.text says which holds it",
+        ),
+        (
+            "{\"text\": null}",
+            "de.jsonl:3: no field \"text\"; data.columns.text says which holds it",
+        ),
         ("{\"text\": \" \"}", "de.jsonl:3: empty \"text\""),
         ("{\"text\": [\"a\"]}", "de.jsonl:3: \"text\" must be a string, found a list"),
         ("{\"text\": \"a\", \"label\": \"\"}", "de.jsonl:3: empty \"label\""),
@@ -262,5 +272,63 @@ fn a_missing_label_is_never_taken_for_the_text() {
     assert_eq!(
         message(r#"{"text": "an", "intend": "on"}"#),
         r#"de.jsonl:1: no field "intent", did you mean "intend"? data.columns.label says which holds it"#
+    );
+}
+
+#[test]
+fn what_neither_the_task_nor_a_split_needs_may_be_missing() {
+    let columns = Columns {
+        label: "intent".into(),
+        slots: "spans".into(),
+        split: "part".into(),
+        ..Columns::default()
+    };
+    let options = |annotation| {
+        let options = ReadOptions::new(Format::Jsonl).with_columns(columns.clone());
+        options.with_annotation(annotation)
+    };
+    let read = |data: &str, options: &ReadOptions| {
+        let examples = read_examples(data.as_bytes(), "de.jsonl".as_ref(), options);
+        examples.map(|_| ()).map_err(|error| error.to_string())
+    };
+    let (classes, spans) = (options(Annotation::Class), options(Annotation::Spans));
+    assert_eq!(read(r#"{"text": "an", "intent": "on"}"#, &classes), Ok(()));
+    assert_eq!(read(r#"{"text": "an", "spans": []}"#, &spans), Ok(()));
+    // Fields of other tasks may hold anything.
+    assert_eq!(read(r#"{"text": "an", "intent": "on", "spans": "x"}"#, &classes), Ok(()));
+    assert_eq!(read(r#"{"text": "an", "intent": [1], "spans": []}"#, &spans), Ok(()));
+    let part = read(r#"{"text": "an", "intent": "on"}"#, &classes.clone().with_split("te"));
+    assert_eq!(
+        part,
+        Err("de.jsonl:1: no field \"part\"; data.columns.split says which holds it".to_owned())
+    );
+    assert!(read(r#"{"text": "an", "spans": []}"#, &classes).is_err());
+    assert!(read(r#"{"text": "an", "intent": "on"}"#, &spans).is_err());
+}
+
+#[test]
+fn a_document_over_several_lines_is_told() {
+    let of_several = "de.jsonl:1: an object over several lines; in JSON Lines each is one line, which `jq -c .` makes of it";
+    assert_eq!(message("{\n  \"text\": \"an\"\n}\n"), of_several);
+    let list = "[\n  {\n    \"text\": \"an\"\n  }\n]\n";
+    assert!(message(list).starts_with("de.jsonl:1: a list; in JSON Lines"), "{}", message(list));
+}
+
+#[test]
+fn a_field_of_another_part_is_no_hint() {
+    let message = |label: &str, data: &str| {
+        let columns = Columns { label: label.into(), ..Columns::default() };
+        let options = ReadOptions::new(Format::Jsonl).with_columns(columns);
+        let options = options.with_annotation(Annotation::Class);
+        let error = read_examples(data.as_bytes(), "de.jsonl".as_ref(), &options).unwrap_err();
+        error.to_string()
+    };
+    assert_eq!(
+        message("test", r#"{"text": "an", "class": "on"}"#),
+        "de.jsonl:1: no field \"test\"; data.columns.label says which holds it"
+    );
+    assert_eq!(
+        message("label", r#"{"text": "an", "lable": "on"}"#),
+        "de.jsonl:1: no field \"label\", did you mean \"lable\"? data.columns.label says which holds it"
     );
 }

@@ -84,6 +84,19 @@ fn an_entry_that_cannot_be_read_is_not_missed_too() {
 }
 
 #[test]
+fn a_column_of_splits_is_not_read_where_the_path_tells_them() {
+    let found = |path: &str| {
+        faults(&format!("[task.tagging]\n[data]\npath = \"{path}\"\ncolumns.split = \"part\"\n"))
+    };
+    let is_refused = |found: &[String]| {
+        let expected = "4:9: data.columns.split: data.path has {split}, which says";
+        found.iter().any(|fault| fault.starts_with(expected))
+    };
+    assert!(is_refused(&found("{language}.{split}.tsv")), "{:#?}", found("{language}.{split}.tsv"));
+    assert!(!is_refused(&found("{language}.tsv")));
+}
+
+#[test]
 fn an_old_name_of_a_key_is_answered_with_its_new_one() {
     for (old, expected) in [
         (
