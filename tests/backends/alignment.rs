@@ -10,9 +10,9 @@ use burn::module::Param;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
 use isogloss_methods::{
-    EmbeddingDistillationConfig, InfoNceConfig, NegativeQueue, Objective, RealignConfig,
-    RealignLoss, WordLinks, XlcoConfig, attention_distillation, embedding_distillation, info_nce,
-    realign_contrastive, realign_l2, state_distillation, xlco,
+    EmbeddingDistillationConfig, InfoNceConfig, NegativeQueue, Objective, PairInput, RealignConfig,
+    Role, Sentences, StepInput, TextView, View, WordLinks, XlcoConfig, attention_distillation,
+    embedding_distillation, info_nce, state_distillation, xlco,
 };
 use isogloss_model::{Init, ParamSource, ParamVisitor, Projection, visit_parameters};
 use isogloss_tests::gradients::{assert_gradient, assert_near, f64_values as values};
@@ -154,19 +154,29 @@ impl Leaves {
                 attention_distillation(student, teacher, mask).unwrap()
             }
             Loss::Realign(config) => {
-                let [left, right, initial] = STATES.map(|name| self.states[name].clone());
-                let vectors = words.gather(left, right, config.words).unwrap();
-                match &config.loss {
-                    RealignLoss::Contrastive(loss) if config.needs().projection_head.is_some() => {
-                        realign_contrastive(&vectors.projected(&self.projection), loss)
-                    }
-                    RealignLoss::Contrastive(loss) => realign_contrastive(&vectors, loss),
-                    RealignLoss::L2(loss) => {
-                        let initial = words.gather_left(initial, config.words).unwrap();
-                        realign_l2(&vectors, Some(initial), loss)
-                    }
-                }
+                let step = StepInput::default().with_pairs(self.pairs(words, config));
+                config.loss(&step).unwrap()
             }
+        }
+    }
+
+    /// The pairs of a step, in two layers: the hyperbolic tangents of the states, and the states.
+    fn pairs(&self, words: &WordLinks, config: &RealignConfig) -> PairInput {
+        let views =
+            [View::PAIR_LEFT, View::PAIR_RIGHT, View::with_role(Role::Initial, TextView::PairLeft)];
+        let sentences = STATES.into_iter().zip(views).map(|(name, view)| {
+            let states = self.states[name].clone();
+            let attention_mask = real_tokens(&states);
+            let hidden_states = vec![states.clone().tanh(), states];
+            (view, Sentences { hidden_states, attention_mask, attentions: BTreeMap::new() })
+        });
+        let has_head = config.needs().projection_head.is_some();
+        let head = ("realign", Role::Student, self.projection.clone());
+        PairInput {
+            sentences: sentences.collect(),
+            links: words.clone(),
+            projections: has_head.then_some(head).into_iter().collect(),
+            sample_size: None,
         }
     }
 

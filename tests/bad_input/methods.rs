@@ -90,6 +90,11 @@ fn faults_of_methods_have_their_place_in_the_recipe() {
             &["update.sam.rho", "found 0"],
         ),
         (
+            "two that look for another place",
+            "[update.sam]\n[update.tram]\n".to_owned(),
+            &["update.tram: sam takes the gradient elsewhere already"],
+        ),
+        (
             "a penalty every 0 steps",
             "[update.fisher_penalty]\nevery = 0\n".to_owned(),
             &["update.fisher_penalty.every: expected at least 1"],
@@ -98,6 +103,16 @@ fn faults_of_methods_have_their_place_in_the_recipe() {
             "rates below zero",
             "[guided_dropout]\ngamma = 3.0\n".to_owned(),
             &["guided_dropout.gamma: expected [0, 2], found 3"],
+        ),
+        (
+            "masked text that is not there",
+            "[guided_dropout]\nscores = \"masked_lm\"\n".to_owned(),
+            &["guided_dropout.scores: \"masked_lm\" needs a table [monolingual]"],
+        ),
+        (
+            "embeddings beside an adapter",
+            "[adapter.seq_bn]\n[schedule.lpft]\nsteps = 2\nembeddings = true\n".to_owned(),
+            &["schedule.lpft.embeddings: adapters are trained in place of the pretrained weights"],
         ),
         (
             "no measure",

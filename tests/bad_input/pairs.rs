@@ -45,6 +45,21 @@ fn faults_of_pairs_have_their_place_in_the_recipe() {
             &["pairs.aligner.pharaoh.path: expected {language}"],
         ),
         (
+            "no probability",
+            with("aligner.encoder.extraction.entmax = { threshold = 1.5 }", "realign = {}"),
+            &["pairs.aligner.encoder.extraction.entmax.threshold: expected [0, 1), found 1.5"],
+        ),
+        (
+            "no iteration",
+            with("aligner.statistical = { iterations = 0 }", "realign = {}"),
+            &["pairs.aligner.statistical.iterations: expected at least 1, found 0"],
+        ),
+        (
+            "one layer and several",
+            with(LINKS, "realign = { layer = 1, layers = [2] }"),
+            &["layers: name them here, or one as layer, not both"],
+        ),
+        (
             "no pairs a batch",
             with("", "info_nce = {}")
                 .replace("[\"de\"]\nbatch_size = 2", "[\"de\"]\nbatch_size = 0"),
@@ -132,6 +147,23 @@ fn pairs_without_linked_words_are_left_out() {
     let (_, told) = job.run();
     assert_eq!(told.unlinked, [1]);
     assert!(told.losses.len() == 8 && told.losses.iter().all(|loss| loss.is_finite()), "{told:?}");
+}
+
+#[test]
+fn a_layer_that_the_aligning_model_lacks_is_named() {
+    for model in ["initial", "trained"] {
+        let aligner = format!("aligner.encoder = {{ layer = 9, model = \"{model}\" }}");
+        let job = job(PAIRS, &aligner, &objective("realign = {}"));
+        assert_refused(model, job.run().0, &["no layer 9: the model has layers 0"]);
+    }
+}
+
+#[test]
+fn parameters_that_no_model_has_are_not_frozen_in_silence() {
+    let job =
+        job(PAIRS, "", "[[objective]]\nfreeze = [\"encoder.layer.0.\"]\nmethod.info_nce = {}\n");
+    let expected = "objective.1.freeze: no parameter of the model begins with \"encoder.layer.0.\"";
+    assert_refused("a name of transformers", job.run().0, &[expected]);
 }
 
 #[test]

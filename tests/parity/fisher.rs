@@ -6,8 +6,9 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use isogloss::text::Tokenizer;
 use isogloss::{Corpus, FisherEstimator, LabeledSet, MeasureOptions, Measures};
 use isogloss_methods::{
-    Divergence, FisherStepConfig, GradientFlow, GradientSource, Gradients, Reduction, SamConfig,
-    UpdateConfig, cross_entropy, divergence, head_trace, sample_labels, shifted, with_random_signs,
+    Divergence, EmbeddingNoise, FisherStepConfig, GradientFlow, GradientSource, Gradients,
+    Reduction, SamConfig, UpdateConfig, cross_entropy, divergence, head_trace, sample_labels,
+    shifted, with_random_signs,
 };
 use isogloss_model::{ForwardOptions, HeadChoice, HeadSpec, Model, ModelInput, Pooling, load};
 use isogloss_tests::runs::Workshop;
@@ -155,6 +156,10 @@ impl GradientSource<Infallible> for Frozen<'_> {
         let labels = TensorData::new(self.labels.clone(), [self.labels.len()]);
         let labels = Tensor::<1, Int>::from_data(labels, &logits.device());
         Ok(Gradients::from_loss(&cross_entropy(logits, labels, 0.0), model))
+    }
+
+    fn noise_divergence(&mut self, _: &Model, _: EmbeddingNoise) -> Result<f64, Infallible> {
+        unreachable!("no update here asks for it")
     }
 }
 

@@ -289,7 +289,8 @@ fn no_graph_is_made_below_the_lowest_layer_that_learns() {
     let device = Device::flex().autodiff();
     let model = load(shop.path("model"), &HeadChoice::Without, &device).unwrap().model;
     for layers in [vec![], vec![1], vec![0, 1]] {
-        let rule = FixedLayersConfig { layers: layers.clone() }.init(2, &UnfreezeScope::Layers);
+        let rule = FixedLayersConfig { layers: layers.clone(), embeddings: false }
+            .init(2, &UnfreezeScope::Layers);
         let schedules: [Box<dyn Schedule>; 1] = [Box::new(rule)];
         let moment = Moment { step: 0, total_steps: 1 };
         let model = apply_schedules(model.clone(), &schedules, moment);

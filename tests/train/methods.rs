@@ -71,6 +71,12 @@ fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
         ),
         ("mean teacher", with("mean_teacher = { momentum = 0.6 }")),
         (
+            "scheduled mean teacher",
+            with(
+                "mean_teacher = { momentum = 0.6, momentum_schedule.refresh = { every_steps = 2 } }",
+            ),
+        ),
+        (
             "switched mean teacher",
             with("mean_teacher = { text = \"code_switched\", cost = \"kl\" }")
                 + "[[objective]]\nmethod.r4f = {}\n"
@@ -102,6 +108,10 @@ fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
         ("weight noise", with("fisher_penalty = { estimator.weight_noise = { scale = 1e-2 } }")),
         ("head", with("fisher_penalty = { estimator.head = {} }")),
         ("sam", format!("{CROSS_ENTROPY}[update.sam]\nrho = 0.1\n")),
+        (
+            "tram",
+            format!("{CROSS_ENTROPY}[update.tram]\nnoise = {{ scale = 0.1 }}\nadaptive = true\n"),
+        ),
         (
             "nested updates",
             format!(
@@ -332,6 +342,9 @@ fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
     table(&mut recipe, &["pairs", "aligner", "dictionary"], &|dictionary| {
         dictionary.insert("path".into(), path_of("dictionaries/en-{language}.txt"));
     });
+    table(&mut recipe, &["pairs", "aligner", "encoder"], &|encoder| {
+        encoder.insert("layer".into(), 2.into());
+    });
     table(&mut recipe, &["pairs", "aligner", "pharaoh"], &|links| {
         links.insert("path".into(), path_of("links/en-{language}.align"));
     });
@@ -361,8 +374,10 @@ fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
             }
             // The student has the same two layers as the model.
             if method.contains_key("layers") {
-                let layers = [1, 2].map(|layer| toml::Value::from(vec![layer, layer]));
-                method.insert("layers".into(), layers.to_vec().into());
+                let pairs = [1, 2].map(|layer| toml::Value::from(vec![layer, layer]));
+                let is_pairs = method["layers"].as_array().is_some_and(|all| all[0].is_array());
+                let layers = if is_pairs { pairs.to_vec() } else { vec![1.into(), 2.into()] };
+                method.insert("layers".into(), layers.into());
             }
             if method.contains_key("queue_size") {
                 method.insert("queue_size".into(), 20.into());

@@ -1,11 +1,12 @@
 //! Training on parallel sentence pairs: alone, during a task, and before one.
 
+mod aligners;
 mod buffers;
 
 use std::fs;
 
 use burn::tensor::Device;
-use isogloss::{PairSet, Plan, RunFolder, TextEncoder};
+use isogloss::{PairLinks, PairSet, Plan, RunFolder, TextEncoder};
 use isogloss_tests::runs::{Trace, Workshop, plan_of};
 use isogloss_tests::{copy_folder, opened_devices};
 use safetensors::tensor::{Dtype, TensorView};
@@ -37,6 +38,13 @@ fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
                  mixup = false, masked = false }",
             ),
         ),
+        (
+            "scheduled xlco",
+            objective(
+                "xlco = { layer = 1, queue_size = 20, momentum = 0.9, \
+                 momentum_schedule.linear = { first = 0.5, begin = 1, end = 5 } }",
+            ),
+        ),
         ("mixed xlco", objective("xlco = { layer = 1, queue_size = 20, momentum = 0.9 }")),
         ("tlm", objective("tlm = {}")),
         ("mmlm", objective("mmlm = {}") + &blocks),
@@ -64,6 +72,13 @@ fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
         ("realign", objective("realign = {}")),
         ("weak", objective("realign.loss.contrastive = { alignment = \"weak\", projection = 0 }")),
         ("l2", objective("realign = { layer = 1, words = \"mean\", loss.l2 = {} }")),
+        (
+            "regularized layers",
+            objective(
+                "realign = { layers = [0, 2], loss.contrastive = { regularization = 0.5 }, \
+                 regularized = \"tokens\" }",
+            ),
+        ),
         (
             "both",
             objective("realign = {}") + &objective("info_nce = {}") + "[update.sam]\nrho = 0.1\n",
@@ -94,6 +109,23 @@ fn every_method_trains_on_pairs_alone_and_resumes() {
 #[test]
 fn every_method_trains_during_a_task_and_resumes() {
     repeats_and_resumes(during);
+}
+
+#[test]
+fn guided_dropout_goes_by_masked_text_where_the_recipe_says_so() {
+    let shop = Workshop::new().with_pairs();
+    let blocks = format!(
+        "[monolingual]\npath = {:?}\nbatch_size = 3\nmax_length = 12\n",
+        shop.path("text/{language}.txt")
+    );
+    let plan = |scores: &str| {
+        let table = format!("[guided_dropout]\nn_batches = 3\nscores = \"{scores}\"\n");
+        plan_of(&shop.recipe(TRAINING, &(table + &blocks)))
+    };
+    let masked = shop.assert_resumes("masked_lm", &plan("masked_lm"), &[3]).losses();
+    let run = shop.run("task");
+    shop.finish(&plan("task"), &run);
+    assert_ne!(Trace::read(&run).losses(), masked);
 }
 
 #[test]
@@ -249,7 +281,7 @@ fn a_teacher_embeds_by_its_own_modules() {
         .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
         .collect();
     // The rows of the cache are the distinct left sentences of training, sorted.
-    let pairs = PairSet::read_all(plan.recipe().pairs.as_ref().unwrap(), false).unwrap();
+    let pairs = PairSet::read_all(plan.recipe().pairs.as_ref().unwrap(), PairLinks::None).unwrap();
     let train = pairs.iter().flat_map(|set| &set.train);
     let mut lefts: Vec<&str> = train.map(|pair| pair.pair.left.as_str()).collect();
     lefts.sort_unstable();

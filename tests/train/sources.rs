@@ -5,6 +5,7 @@ use std::fs;
 use isogloss::Plan;
 use isogloss_tests::opened_devices;
 use isogloss_tests::runs::{Trace, Workshop, plan_of};
+use serde_json::Value;
 
 const TRAINING: &str = "epochs = 2\nbatch_size = 4\nlog_every = 1\ncheckpoint_every = 5";
 
@@ -81,6 +82,41 @@ fn runs_in_several_languages_resume() {
     }
 }
 
+/// The texts of each source have the translations of its own files, and none into itself.
+#[test]
+fn each_source_has_its_own_views() {
+    let shop = Workshop::new();
+    let write = |file: &str, n: usize, language: &str| {
+        let data = fs::read_to_string(shop.path(&format!("data/{language}.jsonl"))).unwrap();
+        let texts = data.lines().filter_map(|line| {
+            let example: Value = serde_json::from_str(line).unwrap();
+            let text = example["text"].as_str().unwrap().to_owned();
+            (example["split"] == "train").then_some(text)
+        });
+        let lines: String = texts.take(n).map(|text| format!("{text}\t{text}\n")).collect();
+        fs::write(shop.path(file), lines).unwrap();
+    };
+    write("en-xx.tsv", 24, "en");
+    write("de-xx.tsv", 10, "de");
+    // Translations of the other source must not be found: there are none of 14 German texts.
+    write("en-de.tsv", 24, "de");
+    write("de-en.tsv", 1, "en");
+    let views = format!(
+        "[[objective]]\nmethod.cross_entropy = {{}}\n\
+         [[objective]]\nmethod.consistency = {{ view = \"translated\" }}\n\
+         [views.translated]\npath = {:?}\nlanguages = [\"de\", \"en\", \"xx\"]\n",
+        shop.path("{source}-{language}.tsv"),
+    );
+    let plan = plan_of(&recipe(&shop, "", &views));
+    let results = shop.finish(&plan, &shop.run("views"));
+    assert_eq!(results.data.unwrap().n_untranslated, 14);
+    shop.assert_resumes("views again", &plan, &[4, 9]);
+    // Other translations of German texts are other data.
+    write("de-xx.tsv", 12, "de");
+    let error = shop.try_finish(&plan, &shop.run("views")).unwrap_err().to_string();
+    assert!(error.contains("de-xx.tsv"), "{error}");
+}
+
 #[test]
 fn several_languages_train_on_every_device() {
     let shop = Workshop::new();
@@ -107,7 +143,13 @@ fn languages_that_cannot_be_trained_on_together_are_told() {
         (
             "",
             "[views.translated]\npath = \"{language}.tsv\"\nlanguages = [\"xx\"]\n",
-            "views.translated: is for one language of training, not for several",
+            "views.translated.path: expected a path with {source}, where the tag of the text's \
+             language stands, found \"{language}.tsv\"",
+        ),
+        (
+            "",
+            "[views.code_switched]\ndictionaries = \"{source}-{language}\"\nlanguages = [\"de\"]\n",
+            "views.code_switched.languages: texts in \"de\" have no other language among these",
         ),
     ] {
         let text = recipe(&shop, fields, tables);

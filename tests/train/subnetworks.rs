@@ -7,9 +7,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use isogloss::text::{FeatureOptions, Format, LabelSet, ReadOptions};
 use isogloss::{
     Classification, Evaluator, LabeledSet, Plan, Predictor, SubnetworkSearchOptions,
-    find_subnetwork, importance, read_subnetwork, write_subnetwork,
+    find_subnetwork, importance, read_subnetwork, write_scored_subnetwork, write_subnetwork,
 };
-use isogloss_methods::{Gradients, Importance, Subnetwork};
+use isogloss_methods::{Gradients, Importance, ScoredSubnetwork, Subnetwork};
 use isogloss_model::{ForwardOptions, Model, ParamMapper, map_parameters};
 use isogloss_tests::runs::{Trace, Workshop, plan_of};
 use isogloss_tests::{devices, opened_devices, values};
@@ -269,6 +269,87 @@ fn dynamic_subnetworks_follow_what_matters() {
         score(&shop, &whole.best(), "en", &of_model("en")),
         results.languages["en"].scores.main()
     );
+}
+
+/// A layer's heads in importance order: those of even index, or of odd index, matter.
+fn importance_of_parity(odd: usize) -> Importance {
+    let head = |head: usize| if head % 2 == odd { 1.0 + head as f64 } else { 0.0 };
+    Importance { heads: vec![(0..4).map(head).collect(); 2], feed_forward: vec![1.0, 0.5] }
+}
+
+#[test]
+fn dynamic_subnetworks_start_from_the_importance_of_their_files() {
+    let shop = Workshop::new();
+    let tables = with_subnetworks(&shop, "dynamic = { decay = 0.999999, start = \"importance\" }");
+    let plan = two_languages(&shop, &tables);
+    let error = shop.try_finish(&plan, &shop.run("without")).unwrap_err().to_string();
+    assert!(error.contains("en.toml: no importance of heads and feed-forward blocks"), "{error}");
+
+    // Half of the heads are kept, and the importance says that they are the wrong half.
+    for language in ["en", "de"] {
+        let kept = importance_of_parity(0);
+        let scored = ScoredSubnetwork {
+            subnetwork: Subnetwork::whole(2, 4).without_heads(&kept, 4),
+            importance: Some(importance_of_parity(1)),
+        };
+        let path = shop.path(&format!("subnetworks/{language}.toml"));
+        write_scored_subnetwork(&path, &scored).unwrap();
+        assert_eq!(read_subnetwork(&path, [2, 4]).unwrap(), scored.subnetwork);
+    }
+    shop.assert_resumes("resumed", &plan, &[1, 7]);
+    let run = shop.run("resumed whole");
+    let found = read_subnetwork(&run.best().join("subnetworks/de.toml"), [2, 4]).unwrap();
+    // What batches find has a weight of a millionth.
+    assert_eq!(found, Subnetwork::whole(2, 4).without_heads(&importance_of_parity(1), 4));
+}
+
+#[test]
+fn subnetworks_of_several_seeds_are_combined() {
+    let shop = Workshop::new();
+    let tables = with_subnetworks(&shop, "");
+    let path = format!("{:?}", shop.path("subnetworks/{language}-{seed}.toml"));
+    let of_seeds = |fields: &str| format!("[subnetworks]\npath = {path}\n{fields}\n");
+    for language in ["en", "de"] {
+        let of = |seed: u64| {
+            Subnetwork::whole(2, 4).without_heads(&importance_of_parity(0), 3).random(seed)
+        };
+        let all: Vec<_> = [11, 12, 13].map(of).to_vec();
+        for (seed, of) in [1, 2, 3].into_iter().zip(&all) {
+            let path = shop.path(&format!("subnetworks/{language}-{seed}.toml"));
+            write_subnetwork(&path, of).unwrap();
+        }
+        // By hand: of three, a unit that two keep.
+        let mut lines = String::from("heads = [");
+        for layer in 0..2 {
+            let line = (0..4).map(|head| {
+                let n = all.iter().filter(|of| of.heads()[layer][head]).count();
+                if n >= 2 { '#' } else { '.' }
+            });
+            lines += &format!("\"{}\",", line.collect::<String>());
+        }
+        let text = format!("{lines}]\nfeed_forward = \"##\"\n");
+        std::fs::write(shop.path(&format!("subnetworks/{language}.toml")), text).unwrap();
+    }
+    let losses = |name: &str, tables: &str| {
+        shop.finish(&two_languages(&shop, tables), &shop.run(name));
+        Trace::read(&shop.run(name)).losses()
+    };
+    let majority = losses("majority", &of_seeds("seeds = [1, 2, 3]"));
+    assert_eq!(majority, losses("by hand", &tables));
+    let union = losses("union", &of_seeds("seeds = [1, 2, 3]\nover_seeds = \"union\""));
+    assert_ne!(union, majority);
+    for (fields, expected) in [
+        ("seeds = [1, 1]", "subnetworks.seeds: expected each seed once, found 1 twice"),
+        ("over_seeds = \"union\"", "subnetworks.over_seeds: name the seeds in subnetworks.seeds"),
+        (
+            "random = 1\ndynamic.start = \"importance\"",
+            "subnetworks.dynamic.start: random subnetworks have no importance",
+        ),
+    ] {
+        let recipe = shop.recipe("epochs = 1", &of_seeds(fields));
+        let error = Plan::from_toml(&recipe, "tiny.toml".as_ref()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 /// Score of a saved model through a subnetwork, on the test split of a language.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use burn::tensor::Device;
 use isogloss::device::{DeviceChoice, OpenDevice, open};
@@ -225,4 +226,66 @@ fn a_run_that_is_done_says_so() {
     assert_eq!(run.status().unwrap(), RunStatus::Unfinished(2));
     let results = shop.finish(&plan, &run);
     assert_eq!(run.status().unwrap(), RunStatus::Done(Box::new(results)));
+}
+
+#[test]
+fn a_model_selected_by_all_languages_is_said_not_to_be_zero_shot() {
+    let shop = Workshop::new();
+    let training = "epochs = 6\nbatch_size = 4\nselection = \"all_languages\"";
+    // The dev sets are scored at the end once more, as test sets.
+    let recipe = shop.recipe(training, "");
+    let recipe = recipe.replace("sources = [\"en\"]", "sources = [\"en\"]\nsplits.test = \"dev\"");
+    let run = shop.run("all");
+    let results = shop.finish(&plan_of(&recipe), &run);
+    assert!(results.selection.rule.contains("not zero-shot"), "{}", results.selection.rule);
+    let metrics = Trace::read(&run).metrics;
+    let devs: Vec<_> = metrics.iter().filter(|line| line["kind"] == "dev").collect();
+    assert_eq!(devs.len(), 6);
+    let mean = |line: &serde_json::Value| {
+        let of = ["de", "en", "xx"].map(|tag| line["languages"][tag].as_f64().unwrap());
+        of.iter().sum::<f64>() / 3.0
+    };
+    let best = devs.iter().map(|line| mean(line)).fold(f64::MIN, f64::max);
+    let chosen = devs.iter().find(|line| line["step"] == results.selection.step).unwrap();
+    assert!((mean(chosen) - best).abs() < 1e-12 && (results.selection.score - best).abs() < 1e-12);
+    for (tag, result) in &results.languages {
+        assert_eq!(chosen["languages"][tag.as_str()], result.scores.main(), "{tag}");
+    }
+    // By the source alone, another step is chosen at times, and no other dev set is read.
+    let by_source = recipe.replace("selection = \"all_languages\"", "selection = \"sources\"");
+    let results = shop.finish(&plan_of(&by_source), &shop.run("source"));
+    assert!(results.selection.rule.contains("on the dev set of en"));
+}
+
+#[test]
+fn embeddings_are_opened_at_last_where_the_schedule_says_so() {
+    let shop = Workshop::new();
+    let embeddings = |folder: &Path| {
+        let bytes = fs::read(folder.join("model.safetensors")).unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let names = tensors.names().into_iter();
+        let mut names = names.filter(|name| name.ends_with("embeddings.word_embeddings.weight"));
+        tensors.tensor(names.next().unwrap()).unwrap().data().to_vec()
+    };
+    let before = embeddings(&shop.path("model"));
+    // Two layers open at steps 0 and k, the embeddings at 2 k, of 18 steps.
+    for (every_steps, opens) in [(9, false), (1, true)] {
+        let schedule = format!(
+            "[schedule.gradual_unfreeze]\nevery_steps = {every_steps}\nembeddings = true\n"
+        );
+        let plan = shop.plan("epochs = 3\nbatch_size = 4\nlog_every = 1", &schedule);
+        let name = format!("every {every_steps}");
+        let trace = shop.assert_resumes(&name, &plan, &[5, 8]);
+        let opened: Vec<_> = trace.metrics.iter().filter(|line| line["kind"] == "open").collect();
+        assert_eq!(opened.len(), if opens { 3 } else { 2 }, "{opened:?}");
+        let run = shop.run(&format!("{name} whole"));
+        let after = embeddings(&run.best());
+        if opens {
+            let line = opened.last().unwrap();
+            assert_eq!((&line["step"], &line["embeddings"]), (&2.into(), &true.into()));
+            assert_ne!(after, before);
+        } else {
+            assert_eq!(after, before);
+        }
+    }
 }

@@ -129,10 +129,14 @@ impl Watch {
                 let sharpness = sharpness.unwrap_or_default();
                 self.line(&format!("measure   step {step}: Fisher trace {trace:.2}{sharpness}"));
             }
-            Event::Unfreeze { step, layers } => {
-                let layers: Vec<_> = layers.iter().map(usize::to_string).collect();
+            Event::Unfreeze { step, layers, embeddings } => {
+                let names: Vec<_> = layers.iter().map(usize::to_string).collect();
                 let word = if layers.len() == 1 { "layer" } else { "layers" };
-                self.line(&format!("open      step {step}: {word} {}", layers.join(", ")));
+                let of_layers = format!("{word} {}", names.join(", "));
+                let opened = [!layers.is_empty(), *embeddings].into_iter();
+                let opened = opened.zip([of_layers.as_str(), "embeddings"]);
+                let opened: Vec<_> = opened.filter(|(is, _)| *is).map(|(_, name)| name).collect();
+                self.line(&format!("open      step {step}: {}", opened.join(" and ")));
             }
             Event::FrozenCache { in_memory, on_disk, left_out, problem } => {
                 let kept = format!("at {in_memory} layers in memory, {on_disk} on the disk");
@@ -192,6 +196,11 @@ impl Watch {
                 sources.join(", ")
             ));
         }
+        if !corpus.target_devs.is_empty() {
+            let n: usize = corpus.target_devs.iter().map(|dev| dev.report.n).sum();
+            let n_languages = corpus.target_devs.len();
+            self.line(&format!("dev       {n} examples in {n_languages} other languages"));
+        }
         let n_tests: usize = corpus.tests.iter().map(|set| set.report.n).sum();
         self.line(&format!("test      {n_tests} examples in {} languages", corpus.tests.len()));
         data_lines(&corpus.report()).iter().for_each(|line| self.line(line));
@@ -210,6 +219,9 @@ impl Watch {
         };
         let n = sum(|set| set.train.len());
         self.line(&format!("pairs     {n} in {} languages{held_out}", sets.len()));
+        if sets.iter().any(|set| set.aligned_in_training) {
+            self.line("links     by the model itself, anew in each step");
+        }
         let n_links = sum(|set| set.train.iter().map(|pair| pair.links.len()).sum());
         if n_links > 0 {
             let unlinked = sum(|set| set.n_unlinked);
@@ -326,8 +338,8 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
             json!({ "event": "frozen_dropout", "methods": methods })
         }
         Event::FrozenCacheLost { problem } => json!({ "event": "frozen_lost", "problem": problem }),
-        Event::Unfreeze { step, layers } => {
-            json!({ "event": "open", "step": step, "layers": layers })
+        Event::Unfreeze { step, layers, embeddings } => {
+            json!({ "event": "open", "step": step, "layers": layers, "embeddings": embeddings })
         }
         Event::Begin { step, total_steps, rule } => json!({
             "event": "begin", "step": step, "total_steps": total_steps, "selection": rule,

@@ -110,6 +110,13 @@ impl Gradients {
         self
     }
 
+    /// Removes the gradients of the parameters at some paths.
+    #[must_use]
+    pub fn without(mut self, is_removed: impl Fn(&str) -> bool) -> Self {
+        self.by_path.retain(|path, _| !is_removed(path));
+        self
+    }
+
     /// Adds a sparse gradient of the embedding matrix at `path`.
     #[must_use]
     pub fn plus_sparse(mut self, path: &str, gradient: SparseGradient) -> Self {

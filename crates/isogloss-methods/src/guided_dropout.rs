@@ -24,7 +24,7 @@ const RATES: &str = "rates";
 /// # Source
 /// After Sharma et al. 2024, arXiv:2406.14005. The paper's abstract says that scores modulate the
 /// rates; the mapping, [`rates`](Self::rates), is ours. They compute scores on the pre-training
-/// objective, we compute them on the task with its new head.
+/// objective, as [`GuidedDropoutScores::MaskedLm`] does; the default is the task with its new head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GuidedDropoutConfig {
@@ -33,11 +33,31 @@ pub struct GuidedDropoutConfig {
     pub gamma: f64,
     /// Batches that the Fisher scores are estimated on.
     pub n_batches: usize,
+    /// The objective that the Fisher scores are of.
+    #[serde(skip_serializing_if = "is_of_task")]
+    pub scores: GuidedDropoutScores,
+}
+
+/// The objective that the Fisher scores of guided dropout are of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GuidedDropoutScores {
+    /// The task, with its new head, on batches of its training examples.
+    #[default]
+    Task,
+    /// Masked language modelling with the pretrained model and its language-model head, without
+    /// dropout, on blocks of `[monolingual]`, as in the paper.
+    MaskedLm,
+}
+
+/// Whether the objective is left out of a recipe's text.
+fn is_of_task(scores: &GuidedDropoutScores) -> bool {
+    *scores == GuidedDropoutScores::Task
 }
 
 impl Default for GuidedDropoutConfig {
     fn default() -> Self {
-        Self { gamma: 1.0, n_batches: 20 }
+        Self { gamma: 1.0, n_batches: 20, scores: GuidedDropoutScores::Task }
     }
 }
 
@@ -238,7 +258,7 @@ mod tests {
     #[test]
     fn no_rate_passes_a_half_and_the_mean_still_stays() {
         let scores: Vec<f64> = (0..64).map(f64::from).collect();
-        let rates = GuidedDropoutConfig { gamma: 2.0, n_batches: 1 }.rates(&scores, 0.4);
+        let rates = GuidedDropoutConfig { gamma: 2.0, ..Default::default() }.rates(&scores, 0.4);
         assert!(rates.iter().all(|rate| (0.0..=0.5).contains(rate)));
         assert!((mean(&rates) - 0.4).abs() < 1e-6, "{}", mean(&rates));
     }

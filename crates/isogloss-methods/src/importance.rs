@@ -19,6 +19,27 @@ pub struct Importance {
 }
 
 impl Importance {
+    /// Number of heads of each layer, and of layers.
+    pub(crate) fn sizes(&self) -> (Vec<usize>, usize) {
+        (self.heads.iter().map(Vec::len).collect(), self.feed_forward.len())
+    }
+
+    /// Mean of importances of the units of one encoder; `None` of none.
+    ///
+    /// # Panics
+    /// If they are of encoders of different sizes.
+    pub fn mean(all: &[Self]) -> Option<Self> {
+        let first = all.first()?;
+        assert!(all.iter().all(|of| of.sizes() == first.sizes()), "importances of one encoder");
+        let n = all.len() as f64;
+        let mean = |value: &dyn Fn(&Self) -> f64| all.iter().map(value).sum::<f64>() / n;
+        let heads = first.heads.iter().enumerate().map(|(layer, heads)| {
+            (0..heads.len()).map(|head| mean(&|of| of.heads[layer][head])).collect()
+        });
+        let blocks = (0..first.feed_forward.len()).map(|layer| mean(&|of| of.feed_forward[layer]));
+        Some(Self { heads: heads.collect(), feed_forward: blocks.collect() })
+    }
+
     /// Normalizes the scores of heads so that layers can be compared, as Michel et al. do: divides
     /// each layer's heads by their L2 norm, then rescales all heads together to [0, 1]. Scores of
     /// feed-forward blocks are unchanged.
@@ -42,6 +63,13 @@ mod tests {
 
     fn importance(heads: [[f64; 3]; 2]) -> Importance {
         Importance { heads: heads.map(Vec::from).into(), feed_forward: vec![1.0, 1.0] }
+    }
+
+    #[test]
+    fn a_mean_is_by_unit() {
+        let (a, b) = (importance([[1.0; 3], [0.0; 3]]), importance([[3.0; 3], [5.0; 3]]));
+        assert_eq!(Importance::mean(&[a, b]), Some(importance([[2.0; 3], [2.5; 3]])));
+        assert_eq!(Importance::mean(&[]), None);
     }
 
     #[test]

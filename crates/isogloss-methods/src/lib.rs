@@ -35,6 +35,7 @@ mod learning_rate;
 mod loss;
 mod method;
 mod momentum_encoder;
+mod momentum_schedule;
 mod needs;
 mod normalize;
 mod objective;
@@ -58,7 +59,7 @@ pub use error::{AlignmentError, ObjectiveError};
 pub use fisher::{block_of, part_of, sample_labels, sum_by_group};
 pub use grad_cache::{embedding_gradients, surrogate_loss};
 pub use gradients::Gradients;
-pub use guided_dropout::{GuidedDropoutConfig, GuidedDropoutState};
+pub use guided_dropout::{GuidedDropoutConfig, GuidedDropoutScores, GuidedDropoutState};
 pub use importance::Importance;
 pub use isogloss_kernels::{IGNORE_INDEX, cross_entropy};
 pub use isogloss_model::faults::{self, Faults};
@@ -66,6 +67,7 @@ pub use learning_rate::{LearningRateConfig, LearningRateSchedule, Rates};
 pub use loss::{GradCache, Objective};
 pub use method::{DataNeed, MethodInfo, options as method_options};
 pub use momentum_encoder::momentum_update;
+pub use momentum_schedule::MomentumSchedule;
 pub use needs::{ContrastTexts, Needs, Width};
 pub use objective::{
     AlignmentStrength, AttentionDistillationConfig, ClassBalanceConfig, ConsistencyConfig,
@@ -73,16 +75,16 @@ pub use objective::{
     EmbeddingDistillationConfig, EntropyMinimizationConfig, FisherPenaltyConfig, InfoNceConfig,
     L2RealignConfig, MeanTeacherConfig, MeanTeacherCost, MmlmConfig, ModelConsistencyConfig,
     NegativeQueue, NoisedDropout, ObjectiveConfig, PseudoLabelConfidence, PseudoLabelsConfig,
-    R3fConfig, R4fConfig, RDropConfig, RealignConfig, RealignLoss, StateDistillationConfig,
-    TeacherTargets, TlmConfig, TraceEstimator, UdaConfig, UnlabeledView, XlcoConfig, XlcoWeighting,
-    attention_distillation, embedding_distillation, head_trace, info_nce, realign_contrastive,
-    realign_l2, state_distillation, xlco,
+    R3fConfig, R4fConfig, RDropConfig, RealignConfig, RealignLoss, Regularized,
+    StateDistillationConfig, TeacherTargets, TlmConfig, TraceEstimator, UdaConfig, UnlabeledView,
+    XlcoConfig, XlcoWeighting, attention_distillation, embedding_distillation, head_trace,
+    info_nce, realign_contrastive, realign_l2, state_distillation, token_drift, word_drift, xlco,
 };
 pub use parameters::{TOKEN_EMBEDDINGS, random_direction, shifted, with_random_signs};
 pub use registry::{objectives, regularizers, samplings, schedules, updates};
 pub use sampling::{
-    LanguageRecord, LanguageSampler, LanguageSampling, SamplerStateError, SamplingRule,
-    SizeSamplingConfig, UcbSamplingConfig, UniformSamplingConfig,
+    GradientSamplingConfig, LanguageRecord, LanguageSampler, LanguageSampling, SamplerStateError,
+    SamplingRule, SizeSamplingConfig, UcbSamplingConfig, UniformSamplingConfig,
 };
 pub use schedule::{
     FixedLayersConfig, FreezeConfig, Fun, FunConfig, FunEstimator, GradualUnfreezeConfig,
@@ -93,11 +95,14 @@ pub use sentence_embedding::{SentenceEmbedding, hidden_state, sentence_embedding
 pub use sparse_gradient::{LookupIndex, SparseGradient};
 pub use state::{MethodState, SavedState, StateError, StateReader, StepResults};
 pub use step::{PairInput, PredictionUnits, RowTargets, Sentences, StepInput, ViewOutput};
-pub use subnetwork::{DynamicSubnetwork, DynamicSubnetworkConfig, SourceSubnetworks, Subnetwork};
+pub use subnetwork::{
+    DynamicStart, DynamicSubnetwork, DynamicSubnetworkConfig, ScoredSubnetwork, SourceSubnetworks,
+    Subnetwork,
+};
 pub use token_leaves::{TokenIds, TokenLeaves};
 pub use update::{
     AsamConfig, FirstOrderMamlConfig, FisherStepConfig, GradientSource, PcGradConfig, Plain,
-    ReptileConfig, SamConfig, Update, UpdateConfig, sgd_step,
+    ReptileConfig, SamConfig, TramConfig, Update, UpdateConfig, sgd_step,
 };
 pub use view::{EmbeddingNoise, NoiseShape, Role, TextView, View};
 pub use word_embedding::{WordLinks, WordVector, WordVectors};

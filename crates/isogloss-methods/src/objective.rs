@@ -42,7 +42,7 @@ pub use r_drop::RDropConfig;
 pub use r3f::{NoisedDropout, R3fConfig, R4fConfig};
 pub use realign::{
     AlignmentStrength, ContrastiveRealignConfig, L2RealignConfig, RealignConfig, RealignLoss,
-    realign_contrastive, realign_l2,
+    Regularized, realign_contrastive, realign_l2, token_drift, word_drift,
 };
 pub use state_distillation::{StateDistillationConfig, state_distillation};
 pub use tlm::TlmConfig;

@@ -2,6 +2,7 @@
 //! rule.
 
 mod by_size;
+mod gradient;
 mod rule;
 mod ucb;
 mod uniform;
@@ -9,6 +10,7 @@ mod uniform;
 use isogloss_kernels::uniform;
 
 pub use by_size::SizeSamplingConfig;
+pub use gradient::GradientSamplingConfig;
 pub use rule::{LanguageRecord, SamplingRule};
 pub use ucb::UcbSamplingConfig;
 pub use uniform::UniformSamplingConfig;
@@ -21,6 +23,7 @@ method_enum! {
     Uniform(UniformSamplingConfig),
     BySize(SizeSamplingConfig),
     Ucb(UcbSamplingConfig),
+    Gradient(GradientSamplingConfig),
 }
 
 impl Default for LanguageSampling {
@@ -30,6 +33,11 @@ impl Default for LanguageSampling {
 }
 
 impl LanguageSampling {
+    /// Whether later draws depend on the losses of earlier batches.
+    pub fn follows_losses(&self) -> bool {
+        self.rule().follows_losses()
+    }
+
     /// Creates a sampler of languages with datasets of these sizes; at least one language.
     pub fn init(&self, sizes: &[usize], seed: u64) -> LanguageSampler {
         let rule = self.rule();
@@ -61,13 +69,7 @@ pub struct SamplerStateError {
 impl LanguageSampler {
     /// Current sampling probability of each language.
     pub fn probabilities(&self) -> Vec<f64> {
-        let temperature = self.sampling.rule().temperature();
-        let weights = || self.languages.iter().map(|language| language.weight);
-        let highest = weights().fold(f64::NEG_INFINITY, f64::max);
-        let shares: Vec<f64> =
-            weights().map(|weight| ((weight - highest) / temperature).exp()).collect();
-        let sum: f64 = shares.iter().sum();
-        shares.into_iter().map(|share| share / sum).collect()
+        rule::probabilities(&self.languages, self.sampling.rule().temperature())
     }
 
     /// Draws the language of batch number `step`; a function of the seed, the step and the losses
@@ -90,12 +92,12 @@ impl LanguageSampler {
         let record = &mut self.languages[language];
         record.n += 1;
         record.loss_sum += loss;
-        self.sampling.rule().update(&mut self.languages);
+        self.sampling.rule().update(&mut self.languages, language, loss);
     }
 
     /// Whether later draws depend on the losses of earlier batches.
     pub fn follows_losses(&self) -> bool {
-        self.sampling.rule().follows_losses()
+        self.sampling.follows_losses()
     }
 
     /// State of the sampler, for [`restore`](Self::restore).
@@ -166,6 +168,58 @@ mod tests {
     }
 
     #[test]
+    fn gradient_steps_by_hand() {
+        let config = GradientSamplingConfig { temperature: 2.0, learning_rate: 0.4 };
+        let mut sampler = LanguageSampling::Gradient(config).init(&[9, 9], 0);
+        // There is no mean of earlier losses yet.
+        sampler.record(1, 5.0);
+        assert_near(&sampler.probabilities(), &[0.5, 0.5]);
+        // 2 below the mean of 5: away from language 0, by 0.4 (-2) (1 - 1/2) / 2.
+        sampler.record(0, 3.0);
+        let weights = |sampler: &LanguageSampler| -> Vec<f64> {
+            sampler.state().iter().map(|language| language.weight).collect()
+        };
+        assert_near(&weights(&sampler), &[-0.2, 0.2]);
+        // 3 above the mean of 4, with p = 1 / (1 + exp(-0.2)) = 0.549834 of language 1.
+        sampler.record(1, 7.0);
+        let step = 0.4 * 3.0 * (1.0 - 1.0 / (1.0 + (-0.2f64).exp())) / 2.0;
+        assert_near(&weights(&sampler), &[-0.2 - step, 0.2 + step]);
+    }
+
+    #[test]
+    fn the_gradient_is_that_of_the_expected_loss() {
+        // The mean of the steps over draws is the derivative of Σ p loss by finite differences.
+        let losses = [1.0, 4.0, 2.5];
+        let record = |weight: f64| LanguageRecord { n: 2, loss_sum: 5.0, weight };
+        let first: Vec<_> = [0.3, -0.2, 0.1].map(record).to_vec();
+        let config = GradientSamplingConfig { temperature: 0.7, learning_rate: 1.0 };
+        let expected_loss = |languages: &[LanguageRecord]| -> f64 {
+            let shares = rule::probabilities(languages, 0.7);
+            shares.iter().zip(losses).map(|(share, loss)| share * loss).sum()
+        };
+        let shares = rule::probabilities(&first, 0.7);
+        let mut mean = [0.0; 3];
+        for (drawn, loss) in losses.into_iter().enumerate() {
+            let mut languages = first.clone();
+            languages[drawn].n += 1;
+            languages[drawn].loss_sum += loss;
+            config.update(&mut languages, drawn, loss);
+            for (mean, (after, before)) in mean.iter_mut().zip(languages.iter().zip(&first)) {
+                *mean += shares[drawn] * (after.weight - before.weight);
+            }
+        }
+        for (index, mean) in mean.into_iter().enumerate() {
+            let moved = |h: f64| {
+                let mut languages = first.clone();
+                languages[index].weight += h;
+                expected_loss(&languages)
+            };
+            let slope = (moved(1e-6) - moved(-1e-6)) / 2e-6;
+            assert!((mean - slope).abs() < 1e-8, "{mean}, expected {slope}");
+        }
+    }
+
+    #[test]
     fn languages_are_drawn_with_their_probabilities() {
         let sampling = LanguageSampling::BySize(SizeSamplingConfig { temperature: 1.0 });
         let sampler = sampling.init(&[1, 0, 3], 7);
@@ -212,6 +266,9 @@ mod tests {
         assert_eq!(fields(LanguageSampling::Ucb(wrong)), expected);
         let wrong = SizeSamplingConfig { temperature: f64::INFINITY };
         assert_eq!(fields(LanguageSampling::BySize(wrong)), ["by_size.temperature"]);
+        let wrong = GradientSamplingConfig { temperature: -1.0, learning_rate: 0.0 };
+        let expected = ["gradient.temperature", "gradient.learning_rate"];
+        assert_eq!(fields(LanguageSampling::Gradient(wrong)), expected);
         assert!(fields(LanguageSampling::Ucb(UcbSamplingConfig::default())).is_empty());
     }
 }

@@ -37,6 +37,17 @@ impl ScheduleConfig {
         self.faults_of_methods()
     }
 
+    /// Key of the first schedule that unfreezes the embeddings, which it cannot where adapters are
+    /// trained.
+    pub fn unfreezes_embeddings(&self) -> Option<&'static str> {
+        let asked = [
+            ("gradual_unfreeze", self.gradual_unfreeze.as_ref().is_some_and(|of| of.embeddings)),
+            ("lpft", self.lpft.as_ref().is_some_and(|of| of.embeddings)),
+            ("fixed", self.fixed.as_ref().is_some_and(|of| of.embeddings)),
+        ];
+        asked.into_iter().find(|(_, asked)| *asked).map(|(key, _)| key)
+    }
+
     /// First layer index of `fixed.layers` that is out of range for a model of `n_layers`.
     pub fn layer_beyond(&self, n_layers: usize) -> Option<usize> {
         let mut named = self.fixed.iter().flat_map(|fixed| &fixed.layers);
@@ -58,7 +69,7 @@ impl ScheduleConfig {
             methods.map(|method| method.schedule(n_layers, scope, seed)).collect();
         let names_layers = all.iter().any(|rule| rule.unfreeze_steps().is_some());
         if *scope != UnfreezeScope::Layers && !names_layers {
-            let layers = FixedLayersConfig { layers: (0..n_layers).collect() };
+            let layers = FixedLayersConfig { layers: (0..n_layers).collect(), embeddings: false };
             all.push(Box::new(layers.init(n_layers, scope)));
         }
         all

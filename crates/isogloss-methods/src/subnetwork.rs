@@ -13,7 +13,7 @@ use isogloss_kernels::split_seed;
 use isogloss_model::{Pruning, SubnetworkMask};
 use serde::{Deserialize, Serialize};
 
-pub use dynamic::{DynamicSubnetwork, DynamicSubnetworkConfig};
+pub use dynamic::{DynamicStart, DynamicSubnetwork, DynamicSubnetworkConfig};
 pub use sources::SourceSubnetworks;
 
 use crate::importance::Importance;
@@ -39,6 +39,20 @@ struct File {
     heads: Vec<String>,
     /// A character for each layer.
     feed_forward: String,
+    /// The importance of each unit, if it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    importance: Option<Importance>,
+}
+
+/// Subnetwork as a file has it: with the importance of all units, kept and pruned, if it was
+/// measured in the model that the subnetwork was found in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "File", into = "File")]
+pub struct ScoredSubnetwork {
+    /// The subnetwork.
+    pub subnetwork: Subnetwork,
+    /// The importance of each unit.
+    pub importance: Option<Importance>,
 }
 
 impl Subnetwork {
@@ -152,6 +166,24 @@ impl Subnetwork {
             feed_forward: either(&self.feed_forward, &other.feed_forward),
         }
     }
+
+    /// Majority of subnetworks, such as those of several seeds: the units that more than half of them
+    /// keep.
+    ///
+    /// # Panics
+    /// If there are none, or they are of encoders of different sizes.
+    #[must_use]
+    pub fn majority(all: &[Self]) -> Self {
+        let [n_layers, n_heads] = all[0].sizes();
+        assert!(all.iter().all(|of| of.sizes() == [n_layers, n_heads]), "of one encoder");
+        let most = |is_kept: &dyn Fn(&Self) -> bool| {
+            2 * all.iter().filter(|of| is_kept(of)).count() > all.len()
+        };
+        let heads = (0..n_layers)
+            .map(|layer| (0..n_heads).map(|head| most(&|of| of.heads[layer][head])).collect());
+        let feed_forward = (0..n_layers).map(|layer| most(&|of| of.feed_forward[layer]));
+        Self { heads: heads.collect(), feed_forward: feed_forward.collect() }
+    }
 }
 
 impl From<Subnetwork> for File {
@@ -159,7 +191,34 @@ impl From<Subnetwork> for File {
         let line = |kept: &Vec<bool>| {
             kept.iter().map(|kept| if *kept { KEPT } else { PRUNED }).collect::<String>()
         };
-        Self { heads: of.heads.iter().map(line).collect(), feed_forward: line(&of.feed_forward) }
+        let heads = of.heads.iter().map(line).collect();
+        Self { heads, feed_forward: line(&of.feed_forward), importance: None }
+    }
+}
+
+impl From<ScoredSubnetwork> for File {
+    fn from(of: ScoredSubnetwork) -> Self {
+        Self { importance: of.importance, ..of.subnetwork.into() }
+    }
+}
+
+impl TryFrom<File> for ScoredSubnetwork {
+    type Error = String;
+
+    fn try_from(mut file: File) -> Result<Self, String> {
+        let importance = file.importance.take();
+        let subnetwork = Subnetwork::try_from(file)?;
+        if let Some(importance) = &importance {
+            let [n_layers, n_heads] = subnetwork.sizes();
+            if importance.sizes() != (vec![n_heads; n_layers], n_layers) {
+                return Err("importance: expected a number for each head and block".to_owned());
+            }
+            let mut all = importance.heads.iter().flatten().chain(&importance.feed_forward);
+            if let Some(wrong) = all.find(|x| !x.is_finite() || **x < 0.0) {
+                return Err(format!("importance: expected 0 or more, found {wrong}"));
+            }
+        }
+        Ok(Self { subnetwork, importance })
     }
 }
 
@@ -240,6 +299,35 @@ mod tests {
     fn a_union_has_what_either_keeps() {
         let (a, b) = (read(["##.", "..."], "##"), read([".##", "..."], "#."));
         assert_eq!(a.union(&b), read(["###", "..."], "##"));
+    }
+
+    #[test]
+    fn a_majority_has_what_more_than_half_keep() {
+        let all =
+            [read(["##.", "..."], "##"), read([".##", "#.."], "#."), read(["##.", "..#"], "..")];
+        assert_eq!(Subnetwork::majority(&all), read(["##.", "..."], "#."));
+        // Half of them is not enough.
+        assert_eq!(Subnetwork::majority(&all[..2]), read([".#.", "..."], "#."));
+    }
+
+    #[test]
+    fn importances_are_read_with_their_subnetwork_and_checked() {
+        let scored = ScoredSubnetwork {
+            subnetwork: read(["#..", "##."], "#."),
+            importance: Some(importance([[0.5, 0.1, 0.0], [0.1, 2.5, 0.1]])),
+        };
+        let json = serde_json::to_value(&scored).unwrap();
+        assert_eq!(serde_json::from_value::<ScoredSubnetwork>(json.clone()).unwrap(), scored);
+        assert_eq!(serde_json::from_value::<Subnetwork>(json).unwrap(), scored.subnetwork);
+        let error = |importance| {
+            let scored = ScoredSubnetwork { importance: Some(importance), ..scored.clone() };
+            let json = serde_json::to_value(scored).unwrap();
+            serde_json::from_value::<ScoredSubnetwork>(json).unwrap_err().to_string()
+        };
+        let of_another = Importance { heads: vec![vec![1.0; 3]; 2], feed_forward: vec![1.0; 3] };
+        assert_eq!(error(of_another), "importance: expected a number for each head and block");
+        let negative = importance([[0.5, -0.1, 0.0], [0.1, 2.5, 0.1]]);
+        assert_eq!(error(negative), "importance: expected 0 or more, found -0.1");
     }
 
     #[test]

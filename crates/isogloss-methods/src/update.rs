@@ -1,4 +1,4 @@
-//! Updates (MAML, Reptile, PCGrad, SAM, ASAM, Fisher penalty): how the gradients of a step's batches
+//! Updates (MAML, Reptile, PCGrad, SAM, ASAM, TRAM, Fisher penalty): how the gradients of a step's batches
 //! become the gradient for the optimizer; one file each.
 
 mod asam;
@@ -9,6 +9,7 @@ mod pcgrad;
 mod reptile;
 mod rule;
 mod sam;
+mod tram;
 
 pub use asam::AsamConfig;
 pub use first_order_maml::FirstOrderMamlConfig;
@@ -20,6 +21,7 @@ pub use rule::{GradientSource, Plain, Update};
 use rule::{UpdateMethod, UpdatePlace};
 pub use sam::SamConfig;
 use sam::SharpnessAware;
+pub use tram::TramConfig;
 
 use crate::method::method_struct;
 
@@ -32,6 +34,7 @@ method_struct! {
     pcgrad: PcGradConfig,
     sam: SamConfig,
     asam: AsamConfig,
+    tram: TramConfig,
     fisher_penalty: FisherStepConfig,
 }
 
@@ -49,6 +52,9 @@ impl UpdateConfig {
             update = Box::new(SharpnessAware { ascent, inner: update });
         }
         if let Some(ascent) = self.asam.clone() {
+            update = Box::new(SharpnessAware { ascent, inner: update });
+        }
+        if let Some(ascent) = self.tram.clone() {
             update = Box::new(SharpnessAware { ascent, inner: update });
         }
         if let Some(config) = &self.fisher_penalty {

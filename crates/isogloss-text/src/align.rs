@@ -39,7 +39,7 @@ pub use dictionary_aligner::{DictionaryAligner, DictionaryRule};
 pub use fast_align::{EmIteration, FastAlign, FastAlignConfig, align_bidirectional};
 pub use pharaoh::{read_alignments, read_gold_alignments};
 pub use score::{AlignmentScores, GoldAlignment};
-pub use similarity::Extraction;
+pub use similarity::{Extraction, LinkUnit};
 pub use symmetrization::Symmetrization;
 
 /// Alignment link: the indices of a word of the left text and a word of the right text, from 0.

@@ -70,8 +70,8 @@ mod word_dropout;
 
 pub use align::{
     Alignment, AlignmentScores, Bitext, Dictionary, DictionaryAligner, DictionaryRule, EmIteration,
-    Extraction, FastAlign, FastAlignConfig, GoldAlignment, Link, Symmetrization, WordForm,
-    align_bidirectional, read_alignments, read_gold_alignments,
+    Extraction, FastAlign, FastAlignConfig, GoldAlignment, Link, LinkUnit, Symmetrization,
+    WordForm, align_bidirectional, read_alignments, read_gold_alignments,
 };
 pub use batch::{Targets, TokenBatch};
 pub(crate) use bio::is_tagged;

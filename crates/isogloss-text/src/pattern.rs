@@ -14,7 +14,7 @@ use crate::{Language, TagFault, TextError};
 /// A path pattern: with the placeholder `{language}`, it names one file, or folder, for each
 /// language.
 ///
-/// It may also contain `{split}` and `{seed}`, which are replaced before the language.
+/// It may also contain `{split}`, `{seed}` and `{source}`, which are replaced before the language.
 ///
 /// ```
 /// use isogloss_text::LanguagePattern;
@@ -34,6 +34,9 @@ pub struct LanguagePattern(String);
 impl LanguagePattern {
     /// The placeholder of the language tag.
     pub const LANGUAGE: &str = "{language}";
+
+    /// The placeholder of the tag of a source language.
+    pub const SOURCE: &str = "{source}";
 
     /// The placeholder of the split name.
     pub const SPLIT: &str = "{split}";
@@ -56,6 +59,11 @@ impl LanguagePattern {
         self.0.contains(Self::LANGUAGE)
     }
 
+    /// Whether the path contains `{source}`; without it, all sources would have the same files.
+    pub fn has_source(&self) -> bool {
+        self.0.contains(Self::SOURCE)
+    }
+
     /// Whether the path contains `{split}`.
     pub fn has_split(&self) -> bool {
         self.0.contains(Self::SPLIT)
@@ -64,6 +72,12 @@ impl LanguagePattern {
     /// Validates the pattern: the reason why it is invalid, if it lacks `{language}`.
     pub fn fault(&self) -> Option<&'static str> {
         (!self.has_language()).then_some("expected {language} where the language tag stands")
+    }
+
+    /// Replaces `{source}` by the tag of a source language.
+    #[must_use]
+    pub fn with_source(&self, source: &Language) -> Self {
+        Self(self.0.replace(Self::SOURCE, source.as_str()))
     }
 
     /// Replaces `{split}` by the name of a split.

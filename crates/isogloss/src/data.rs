@@ -12,7 +12,7 @@ use isogloss_text::{
 
 use crate::Error;
 use crate::error::DataError;
-use crate::recipe::{Languages, Plan, Recipe};
+use crate::recipe::{Languages, ModelSelection, Plan, Recipe};
 use crate::task::{DataReport, LabeledSet, LabeledTask, LearnedLabels};
 
 /// Random stream of the few-shot support sets, numbered after the streams of training.
@@ -34,6 +34,9 @@ pub struct Corpus {
     pub parts: Vec<Range<usize>>,
     /// The dev sets, for model selection; one for each source.
     pub devs: Vec<LabeledSet>,
+    /// The dev sets of the languages that are not trained on, if the recipe selects a model by those
+    /// of all languages.
+    pub target_devs: Vec<LabeledSet>,
     /// The test sets: the first source first, the others in alphabetical order.
     pub tests: Vec<LabeledSet>,
     /// Few-shot support sets of the languages that are not trained on, if the recipe has a
@@ -83,6 +86,7 @@ impl Corpus {
         let devs = plan.sources().iter().map(dev).collect::<Result<_, _>>()?;
 
         let (mut tests, mut supports, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+        let mut target_devs = Vec::new();
         for language in files.languages(plan.sources())? {
             let examples = files.examples(&language, &splits.test)?;
             let n_shared = if plan.sources().contains(&language) {
@@ -94,6 +98,9 @@ impl Corpus {
                 skipped.push((language, n_shared));
             } else {
                 tests.push(reader.features(&language, examples, scored, unseen)?);
+                if files.reads_dev_of(&language) {
+                    target_devs.push(dev(&language)?);
+                }
                 if let (Some(few_shot), false) =
                     (&plan.recipe().few_shot, plan.sources().contains(&language))
                 {
@@ -105,15 +112,26 @@ impl Corpus {
                 }
             }
         }
-        Ok(Self { labels, tags, train, train_examples, parts, devs, tests, supports, skipped })
+        Ok(Self {
+            labels,
+            tags,
+            train,
+            train_examples,
+            parts,
+            devs,
+            target_devs,
+            tests,
+            supports,
+            skipped,
+        })
     }
 }
 
 impl Corpus {
     /// Counts of what was truncated, lost and left out, over training, dev and test sets.
     pub fn report(&self) -> DataReport {
-        let sets = std::iter::once(&self.train).chain(&self.devs).chain(&self.tests);
-        sets.map(|set| &set.report).collect()
+        let sets = std::iter::once(&self.train).chain(&self.devs).chain(&self.target_devs);
+        sets.chain(&self.tests).map(|set| &set.report).collect()
     }
 
     /// Fails if a training text has unknown tokens.
@@ -152,6 +170,9 @@ pub(crate) fn examples_of(plan: &Plan) -> Result<Vec<Example>, Error> {
     }
     for language in files.languages(plan.sources())? {
         all.extend(files.examples(&language, &splits.test)?.1);
+        if files.reads_dev_of(&language) {
+            all.extend(files.examples(&language, &splits.dev)?.1);
+        }
         if plan.recipe().few_shot.is_some() && !plan.sources().contains(&language) {
             all.extend(files.examples(&language, &splits.train)?.1);
         }
@@ -169,6 +190,9 @@ pub(crate) fn paths_of(plan: &Plan) -> Result<Vec<PathBuf>, Error> {
     }
     for language in files.languages(plan.sources())? {
         paths.push(files.path(&language, &splits.test));
+        if files.reads_dev_of(&language) {
+            paths.push(files.path(&language, &splits.dev));
+        }
         if plan.recipe().few_shot.is_some() {
             paths.push(files.path(&language, &splits.train));
         }
@@ -204,6 +228,12 @@ impl<'a> Files<'a> {
         let unlabeled = || DataError::Unlabeled { task: recipe.task.name() };
         let task = recipe.task.labeled().ok_or_else(unlabeled)?;
         Ok(Self { recipe, task })
+    }
+
+    /// Whether the dev set of an evaluation language is read besides those of the sources.
+    fn reads_dev_of(&self, language: &Language) -> bool {
+        let selection = self.recipe.training.selection;
+        selection == ModelSelection::AllLanguages && !self.recipe.data.sources.contains(language)
     }
 
     fn path(&self, language: &Language, split: &str) -> PathBuf {

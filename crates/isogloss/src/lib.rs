@@ -58,7 +58,7 @@ mod task;
 mod tools;
 
 pub use data::Corpus;
-pub use data::pairs::{LinkedPair, PairSet};
+pub use data::pairs::{AlignPairs, LinkedPair, PairLinks, PairSet};
 pub use device_check::{
     Check, CheckEvent, Deviation, DeviceReport, DeviceSpeed, MemoryUse, StepCurve, StepSpeed,
     check_device,
@@ -73,10 +73,11 @@ pub use ground::device;
 pub use ground::hub;
 pub use ground::sample::sample_indices;
 pub use recipe::{
-    AdapterRecipe, AlignerRecipe, BottleneckRecipe, CentringRecipe, DataRecipe, FewShotRecipe,
-    FisherEstimator, FrozenRecipe, HeadReuse, LanguageAdapterRecipe, LanguageExchange, Languages,
-    MeasureOptions, MeasureRecipe, ModelRecipe, MonolingualRecipe, ObjectiveRecipe,
-    OptimizerRecipe, PairsRecipe, Plan, Recipe, Splits, SubnetworksRecipe, TeacherRecipe,
+    AdapterRecipe, AlignerRecipe, AligningModel, BottleneckRecipe, CentringRecipe, DataRecipe,
+    EncoderAlignerRecipe, FewShotRecipe, FisherEstimator, FrozenRecipe, HeadReuse,
+    LanguageAdapterRecipe, LanguageExchange, Languages, MeasureOptions, MeasureRecipe, ModelRecipe,
+    ModelSelection, MonolingualRecipe, ObjectiveRecipe, OptimizerRecipe, OverSeeds, PairsRecipe,
+    Plan, Recipe, Splits, StatisticalAlignerRecipe, SubnetworksRecipe, TeacherRecipe,
     TrainingRecipe, UnlabeledRecipe, UnseenLanguage, adapters, after_training, recipe_schema,
     schema_with_required, views,
 };
@@ -101,10 +102,11 @@ pub use tools::state_check::StateCheck;
 pub use tools::subnetwork::{
     FoundSubnetwork, PruneOptions, PruneReport, SubnetworkSearchOptions, find_subnetwork,
     importance, parse_subnetwork, prune, read_saved_subnetwork, read_subnetwork,
-    read_subnetwork_for, saved_subnetwork_path, saves_subnetworks, write_subnetwork,
+    read_subnetwork_for, saved_subnetwork_path, saves_subnetworks, write_scored_subnetwork,
+    write_subnetwork,
 };
 pub use tools::trim::{TrimOptions, TrimReport, trim};
-pub use tools::word_aligner::{EncoderAligner, LinkUnit};
+pub use tools::word_aligner::EncoderAligner;
 
 pub use isogloss_kernels::tune_allocator;
 pub use isogloss_methods as methods;
@@ -112,6 +114,7 @@ pub use isogloss_model as model;
 pub use isogloss_report as report;
 pub use isogloss_report::correlation;
 pub use isogloss_text as text;
+pub use isogloss_text::LinkUnit;
 
 /// The example of the README.
 #[cfg(doctest)]

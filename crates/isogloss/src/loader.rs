@@ -8,8 +8,10 @@ mod pairs;
 mod texts;
 mod unlabeled;
 
+use burn::tensor::Device;
+use isogloss_methods::{GuidedDropoutConfig, GuidedDropoutScores};
 use isogloss_model::{ModelFolder, read_config, tokenizer_folder};
-use isogloss_text::{Masker, Tokenizer};
+use isogloss_text::{Masker, SentencePair, Tokenizer};
 
 pub(crate) use labeled::LabeledLoader;
 pub(crate) use language_epochs::LanguageEpochsProgress;
@@ -19,14 +21,21 @@ use pairs::PairLoader;
 use texts::TextLoader;
 pub(crate) use unlabeled::{BatchLanguages, UnlabeledLoaders};
 
-use crate::data::pairs::PairSet;
+use crate::data::pairs::{PairLinks, PairSet};
+use crate::embedding::text_encoder::TextEncoder;
 use crate::ground::device::{DeviceInfo, check_embedding_matrix};
 use crate::ground::max_length::recipe_max_length;
 use crate::ground::vocabulary::check_vocabulary;
 use crate::step::ForwardPlan;
 use crate::task::DataReport;
 use crate::tools::trim::has_lost_pieces;
-use crate::{Error, ModelRecipe, MonolingualRecipe, PairsRecipe, Plan};
+use crate::tools::word_aligner::EncoderAligner;
+use crate::{
+    AlignerRecipe, AligningModel, Error, ModelRecipe, MonolingualRecipe, PairsRecipe, Plan,
+};
+
+/// Pairs that an encoder aligns at a time, whose hidden states are in memory together.
+const ALIGNED_AT_ONCE: usize = 1 << 10;
 
 /// Data loaders of a plan: labeled examples and unlabeled text.
 pub(crate) struct Loaders {
@@ -50,6 +59,7 @@ impl Loaders {
         plan: &Plan,
         forward_plan: &ForwardPlan,
         model_folder: &ModelFolder,
+        device: &Device,
         device_info: &DeviceInfo,
     ) -> Result<Self, Error> {
         let tokenizer_folder = &tokenizer_folder(model_folder)?;
@@ -71,11 +81,15 @@ impl Loaders {
         });
         let labeled = labeled.transpose()?;
         let contrast = forward_plan.contrast_texts();
-        let masks = forward_plan.needs_lm_head() || contrast.is_some_and(|texts| texts.masked);
+        let scores_masked = |of: &GuidedDropoutConfig| of.scores == GuidedDropoutScores::MaskedLm;
+        let masks = forward_plan.needs_lm_head()
+            || contrast.is_some_and(|texts| texts.masked)
+            || recipe.guided_dropout.as_ref().is_some_and(scores_masked);
         let masker = masks.then(|| Masker::new(recipe.masking, &tokenizer)).transpose()?;
         let pairs = recipe.pairs.as_ref().map(|pairs| {
-            let sets = PairSet::read_all(pairs, forward_plan.needs_word_links())?;
             let max_length = length(pairs.max_length, PairsRecipe::MAX_LENGTH);
+            let linked = forward_plan.needs_word_links();
+            let sets = read_pairs(pairs, linked, max_length, model_folder, device)?;
             let loader = PairLoader::new(sets, pairs, &tokenizer, max_length, pad, seed);
             Ok::<_, Error>(loader.with_texts(masker.clone(), contrast))
         });
@@ -98,4 +112,35 @@ impl Loaders {
         tensors.check(device_info)?;
         Ok(Self { labeled, unlabeled })
     }
+}
+
+/// Reads the pairs of a recipe, whose words the model that training starts from aligns if the recipe
+/// says so.
+fn read_pairs(
+    recipe: &PairsRecipe,
+    linked: bool,
+    max_length: usize,
+    model_folder: &ModelFolder,
+    device: &Device,
+) -> Result<Vec<PairSet>, Error> {
+    let table = match &recipe.aligner {
+        Some(AlignerRecipe::Encoder(table)) if linked => table,
+        _ if linked => return PairSet::read_all(recipe, PairLinks::Aligner),
+        _ => return PairSet::read_all(recipe, PairLinks::None),
+    };
+    if table.model == AligningModel::Trained {
+        return PairSet::read_all(recipe, PairLinks::None);
+    }
+    let encoder = TextEncoder::load(model_folder.clone(), device)?.with_max_length(max_length);
+    let encoder = encoder.up_to_layer(table.layer)?;
+    let aligner = EncoderAligner::from_recipe(table);
+    let align = |pairs: &[SentencePair]| {
+        let mut alignments = Vec::with_capacity(pairs.len());
+        for some in pairs.chunks(ALIGNED_AT_ONCE) {
+            let texts = some.iter().map(|pair| (pair.left.as_str(), pair.right.as_str()));
+            alignments.extend(aligner.align(&encoder, &texts.collect::<Vec<_>>())?.0);
+        }
+        Ok(alignments)
+    };
+    PairSet::read_all(recipe, PairLinks::Encoder(&align))
 }

@@ -39,7 +39,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use adapter::{AdapterRecipe, BottleneckRecipe, adapters};
-pub use aligner::AlignerRecipe;
+pub use aligner::{AlignerRecipe, AligningModel, EncoderAlignerRecipe, StatisticalAlignerRecipe};
 pub use centring::{CentringRecipe, after_training};
 pub use data::{DataRecipe, Splits};
 pub use few_shot::FewShotRecipe;
@@ -54,9 +54,9 @@ pub use optimizer::OptimizerRecipe;
 pub use pairs::PairsRecipe;
 pub use plan::Plan;
 pub use schema::{recipe_schema, schema_with_required};
-pub use subnetworks::{SubnetworksRecipe, UnseenLanguage};
+pub use subnetworks::{OverSeeds, SubnetworksRecipe, UnseenLanguage};
 pub use teacher::TeacherRecipe;
-pub use training::TrainingRecipe;
+pub use training::{ModelSelection, TrainingRecipe};
 pub use unlabeled::UnlabeledRecipe;
 pub use views::views;
 

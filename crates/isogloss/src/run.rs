@@ -102,8 +102,9 @@ fn run_plan(
     given: &RunOptions<'_>,
     watch: &mut dyn FnMut(Event<'_>),
 ) -> Result<Outcome, Error> {
-    let forward_plan = ForwardPlan::new(plan.objectives());
-    let loaders = Loaders::read(plan, &forward_plan, &options.model_folder, &options.device_info)?;
+    let forward_plan = ForwardPlan::from_plan(plan);
+    let RunOptions { model_folder, device, device_info, .. } = options;
+    let loaders = Loaders::read(plan, &forward_plan, model_folder, device, device_info)?;
     // After the data was read: those errors say more about a faulty file.
     data_files::check(plan, run, given)?;
     let report = loaders.report();

@@ -9,12 +9,14 @@ mod forward_plan;
 pub(crate) mod frozen_cache;
 mod grad_cache;
 mod gradients;
+mod noise_divergence;
 mod objective_states;
 mod pair_sentences;
 pub(crate) mod teacher_cache;
 mod token_lookup;
+mod word_alignment;
 
-pub(crate) use batch::StepBatch;
+pub(crate) use batch::{StepBatch, batch_links};
 pub(crate) use context::{ReferenceModels, StepContext, SubnetworkMasks};
 pub(crate) use forward_plan::ForwardPlan;
 pub(crate) use gradients::{StepGradients, StepLosses, StepOutcome};

@@ -45,7 +45,8 @@ pub(crate) struct AlignArgs {
     /// The layer whose hidden states are compared, counted from the embeddings, 0
     #[arg(long, value_name = "N", default_value_t = 8, requires = "model")]
     pub(crate) layer: usize,
-    /// How links are extracted from the similarity matrix: softmax, mutual_argmax or itermax
+    /// How links are extracted from the similarity matrix: softmax, entmax, mutual_argmax, itermax
+    /// or max_weight_matching
     #[arg(long, default_value = "softmax", requires = "model", value_parser = parse_extraction)]
     pub(crate) extraction: Extraction,
     /// Unit that is compared: subword, where a link of any subword links its word, or word, the
@@ -248,7 +249,12 @@ fn parse_extraction(text: &str) -> Result<Extraction, String> {
         "softmax" => Ok(Extraction::softmax()),
         "mutual_argmax" => Ok(Extraction::MutualArgmax),
         "itermax" => Ok(Extraction::itermax()),
-        _ => Err("expected softmax, mutual_argmax or itermax".to_owned()),
+        "entmax" => Ok(Extraction::entmax()),
+        "max_weight_matching" => Ok(Extraction::MaxWeightMatching),
+        _ => {
+            let expected = "softmax, entmax, mutual_argmax, itermax or max_weight_matching";
+            Err(format!("expected {expected}"))
+        }
     }
 }
 

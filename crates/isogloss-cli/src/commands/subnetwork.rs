@@ -1,11 +1,11 @@
 //! `isogloss subnetwork`: the heads of a finished model that each language needs.
 
 use anyhow::{Context, bail};
-use isogloss::methods::Subnetwork;
+use isogloss::methods::{ScoredSubnetwork, Subnetwork};
 use isogloss::report::head_overlap;
 use isogloss::{
     DataReport, Evaluator, LabeledSet, SubnetworkSearchOptions, find_subnetwork,
-    saved_subnetwork_path, write_subnetwork,
+    saved_subnetwork_path, write_scored_subnetwork,
 };
 use serde_json::json;
 
@@ -55,7 +55,11 @@ pub(crate) fn run(args: &SubnetworkArgs) -> anyhow::Result<End> {
             centring: None,
         };
         let pruned = find_subnetwork(&evaluator, train, dev, options)?;
-        write_subnetwork(&args.out.join(format!("{}.toml", dev.language)), &pruned.subnetwork)?;
+        let scored = ScoredSubnetwork {
+            subnetwork: pruned.subnetwork.clone(),
+            importance: Some(pruned.importance),
+        };
+        write_scored_subnetwork(&args.out.join(format!("{}.toml", dev.language)), &scored)?;
         let rounds: Vec<_> = pruned.rounds.iter().map(|(heads, blocks, score)| {
             json!({ "heads": heads, "feed_forward": blocks, "score": score })
         }).collect();

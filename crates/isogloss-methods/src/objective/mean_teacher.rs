@@ -12,6 +12,7 @@ use crate::error::ObjectiveError;
 use crate::faults::{Faults, share};
 use crate::loss::Objective;
 use crate::method::{DataNeed, Method, MethodInfo, options};
+use crate::momentum_schedule::{MomentumSchedule, is_constant};
 use crate::needs::Needs;
 use crate::state::MethodState;
 use crate::step::{StepInput, matched_logits};
@@ -42,11 +43,19 @@ pub struct MeanTeacherConfig {
     /// student, with `a = min(1 - 1 / (n + 1), α)`, so that it is the plain mean of all students
     /// so far until `a` reaches α. The paper has 0.99 while its weights grow, and 0.999 later.
     pub momentum: f64,
+    /// Momentum schedule: how α comes to this value.
+    #[serde(skip_serializing_if = "is_constant")]
+    pub momentum_schedule: MomentumSchedule,
 }
 
 impl Default for MeanTeacherConfig {
     fn default() -> Self {
-        Self { text: TextView::Original, cost: MeanTeacherCost::default(), momentum: 0.999 }
+        Self {
+            text: TextView::Original,
+            cost: MeanTeacherCost::default(),
+            momentum: 0.999,
+            momentum_schedule: MomentumSchedule::Constant,
+        }
     }
 }
 
@@ -83,7 +92,8 @@ impl Method for MeanTeacherConfig {
     fn faults(&self) -> Faults {
         let text = (!self.text.is_of_task())
             .then(|| ("text", "expected a text of the task's examples".to_owned()));
-        text.into_iter().chain(share("momentum", self.momentum)).collect()
+        let schedule = self.momentum_schedule.faults(self.momentum);
+        text.into_iter().chain(share("momentum", self.momentum)).chain(schedule).collect()
     }
 }
 
@@ -97,7 +107,7 @@ impl Objective for MeanTeacherConfig {
     }
 
     fn state(&self) -> Option<Box<dyn MethodState>> {
-        Some(Box::new(state::MeanTeacherState::new(self.momentum)))
+        Some(Box::new(state::MeanTeacherState::new(self.momentum, self.momentum_schedule)))
     }
 
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {

@@ -1,20 +1,23 @@
 //! Word realignment (Cao et al. 2020; Wu & Dredze 2020): trains the embeddings of aligned words to
 //! be close.
 
-use burn::tensor::activation::log_softmax;
-use burn::tensor::{Int, Tensor};
+mod config;
+mod loss;
+
+use burn::tensor::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::config::{AlignmentStrength, ContrastiveRealignConfig, L2RealignConfig, RealignLoss};
+pub use self::loss::{realign_contrastive, realign_l2, token_drift, word_drift};
 use crate::error::{AlignmentError, ObjectiveError};
 use crate::faults::{Faults, positive, zero_or_more};
 use crate::loss::Objective;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::needs::{Needs, Width};
-use crate::normalize::l2_normalized;
 use crate::step::StepInput;
 use crate::view::{Role, TextView, View};
-use crate::word_embedding::{WordVector, WordVectors, indices};
+use crate::word_embedding::{WordLinks, WordVector};
 
 /// Word realignment: trains the embeddings of aligned words in parallel sentences to be close.
 ///
@@ -25,82 +28,97 @@ use crate::word_embedding::{WordVector, WordVectors, indices};
 #[serde(default, deny_unknown_fields)]
 pub struct RealignConfig {
     /// Layer of the hidden states, where 0 is the embeddings' output; the last by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub layer: Option<usize>,
+    /// Several layers in place of `layer`: the loss is the mean of theirs, and all of them share one
+    /// projection head.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<usize>,
     /// Subword pooling: how the hidden states of a word's tokens become one word embedding.
     pub words: WordVector,
     /// Contrastive or L2 loss.
     pub loss: RealignLoss,
+    /// What the L2 regularization of the loss keeps near the initial model.
+    pub regularized: Regularized,
 }
 
-/// Realignment loss: contrastive or L2, over the embeddings of aligned words.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum RealignLoss {
-    /// Contrastive loss of aligned words against the other words of the batch, see
-    /// [`realign_contrastive`].
-    Contrastive(ContrastiveRealignConfig),
-    /// L2 loss: squared distance of aligned words, and of left words from their embeddings in the
-    /// initial model, see [`realign_l2`].
-    L2(L2RealignConfig),
-}
-
-/// Contrastive realignment loss, see [`realign_contrastive`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ContrastiveRealignConfig {
-    /// Temperature T; cosines are divided by it.
-    pub temperature: f64,
-    /// Negatives: strong or weak alignment.
-    pub alignment: AlignmentStrength,
-    /// Output size of a projection head that is trained for this loss alone, with one hidden layer
-    /// as wide as the model; 0 is none.
-    pub projection: usize,
-}
-
-/// L2 realignment loss, see [`realign_l2`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct L2RealignConfig {
-    /// Weight λ of the L2 regularization towards the initial model; 0 needs no initial model.
-    pub regularization: f64,
-}
-
-/// Negatives of contrastive realignment: the words that a translation is contrasted with.
+/// States of the left sentences that the L2 regularization keeps near the initial model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum AlignmentStrength {
-    /// Strong alignment: all words of both languages but the word itself.
+pub enum Regularized {
+    /// The embeddings of all words, linked or not, see [`word_drift`].
     #[default]
-    Strong,
-    /// Weak alignment: the words of the other language.
-    Weak,
+    Words,
+    /// The hidden states of all tokens, special tokens too, as in the code of Gaschi et al., see
+    /// [`token_drift`].
+    Tokens,
 }
 
-impl Default for RealignLoss {
-    fn default() -> Self {
-        Self::Contrastive(ContrastiveRealignConfig::default())
-    }
-}
-
-impl Default for ContrastiveRealignConfig {
-    fn default() -> Self {
-        Self { temperature: 0.1, alignment: AlignmentStrength::Strong, projection: 128 }
-    }
-}
-
-impl Default for L2RealignConfig {
-    fn default() -> Self {
-        Self { regularization: 1.0 }
-    }
-}
-
-/// View of the initial model, for the regularization of the L2 loss.
+/// View of the initial model, for the L2 regularization.
 const INITIAL_LEFT: View = View::with_role(Role::Initial, TextView::PairLeft);
 
 impl RealignConfig {
-    /// Whether the loss needs the initial model's embeddings of the left words.
+    /// Weight λ of the L2 regularization.
+    fn regularization(&self) -> f64 {
+        match &self.loss {
+            RealignLoss::Contrastive(config) => config.regularization,
+            RealignLoss::L2(config) => config.regularization,
+        }
+    }
+
+    /// Whether the loss needs the initial model's states of the left sentences.
     fn needs_initial(&self) -> bool {
-        matches!(&self.loss, RealignLoss::L2(config) if config.regularization > 0.0)
+        self.regularization() > 0.0
+    }
+
+    /// The layers that are realigned; `None` is the last one.
+    fn realigned_layers(&self) -> Vec<Option<usize>> {
+        match self.layers.is_empty() {
+            true => vec![self.layer],
+            false => self.layers.iter().map(|layer| Some(*layer)).collect(),
+        }
+    }
+
+    /// The loss of one layer; `None` if no two words with tokens are linked.
+    fn layer_loss(
+        &self,
+        input: &StepInput,
+        links: &WordLinks,
+        layer: Option<usize>,
+    ) -> Result<Option<Tensor<1>>, ObjectiveError> {
+        let named = ObjectiveError::alignment(self.name());
+        let states = |view| {
+            let sentences = input.sentences(view, self.name())?;
+            sentences.states(layer).map_err(&named)
+        };
+        let (left, right) = (states(View::PAIR_LEFT)?, states(View::PAIR_RIGHT)?);
+        let words = match links.gather(left.clone(), right, self.words) {
+            Err(AlignmentError::NoLinks) => return Ok(None),
+            other => other.map_err(&named)?,
+        };
+        let drift = match (self.needs_initial(), self.regularized) {
+            (false, _) => None,
+            (true, Regularized::Words) => {
+                let initial = links.gather_left(states(INITIAL_LEFT)?, self.words);
+                Some(word_drift(&words, initial.map_err(&named)?))
+            }
+            (true, Regularized::Tokens) => {
+                let mask = input.sentences(View::PAIR_LEFT, self.name())?.attention_mask.clone();
+                Some(token_drift(left, states(INITIAL_LEFT)?, mask))
+            }
+        };
+        let loss = match &self.loss {
+            RealignLoss::Contrastive(config) => {
+                let projection = input.projection(self.name(), Role::Student);
+                let words = projection.into_iter().fold(words, |words, p| words.projected(p));
+                realign_contrastive(&words, config)
+            }
+            RealignLoss::L2(_) => realign_l2(&words),
+        };
+        Ok(Some(match drift {
+            Some(drift) => loss + drift * self.regularization(),
+            None => loss,
+        }))
     }
 }
 
@@ -111,7 +129,7 @@ impl Method for RealignConfig {
         paper: "Gaschi et al. 2023, arXiv:2306.02790; Wu & Dredze 2020, arXiv:2010.02537; \
                 Cao et al. 2020, arXiv:2002.03518",
         formula: "-log (exp(c(a, b) / T) / Σᵤ exp(c(a, u) / T)) over linked words a, b; or \
-                  (l - r)² + λ (l - l₀)²",
+                  (l - r)²; + λ (l - l₀)²",
         needs: &[DataNeed::Pairs, DataNeed::WordLinks],
         file: file!(),
         required: &[],
@@ -119,15 +137,28 @@ impl Method for RealignConfig {
     };
 
     fn faults(&self) -> Faults {
-        let fault = match &self.loss {
+        let mut faults: Faults = match &self.loss {
             RealignLoss::Contrastive(config) => {
-                positive("loss.contrastive.temperature", config.temperature)
+                let temperature = positive("loss.contrastive.temperature", config.temperature);
+                let weight = zero_or_more("loss.contrastive.regularization", config.regularization);
+                temperature.into_iter().chain(weight).collect()
             }
             RealignLoss::L2(config) => {
-                zero_or_more("loss.l2.regularization", config.regularization)
+                zero_or_more("loss.l2.regularization", config.regularization).into_iter().collect()
             }
         };
-        fault.into_iter().collect()
+        if self.layer.is_some() && !self.layers.is_empty() {
+            faults.push(("layers", "name them here, or one as layer, not both".to_owned()));
+        }
+        let is_twice = |(at, layer): (usize, &usize)| self.layers[..at].contains(layer);
+        if self.layers.iter().enumerate().any(is_twice) {
+            faults.push(("layers", "expected each layer once".to_owned()));
+        }
+        if self.regularized == Regularized::Tokens && !self.needs_initial() {
+            let problem = "is about the L2 regularization, whose weight is 0";
+            faults.push(("regularized", problem.to_owned()));
+        }
+        faults
     }
 }
 
@@ -148,200 +179,31 @@ impl Objective for RealignConfig {
         Needs { views, word_links: true, projection_head, ..Needs::default() }
     }
 
-    /// The loss is zero if all aligned words of the step were truncated.
+    /// The loss is zero if no aligned words of the step are left, such as after truncation.
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
-        let named = ObjectiveError::alignment(self.name());
-        let states = |view| {
-            let sentences = input.sentences(view, self.name())?;
-            sentences.states(self.layer).map_err(&named)
-        };
-        let [left, right] = [states(View::PAIR_LEFT)?, states(View::PAIR_RIGHT)?];
-        let device = left.device();
-        let Some(pairs) = &input.pairs else { return Ok(Tensor::zeros([1], &device)) };
-        let words = match pairs.links.gather(left, right, self.words) {
-            Err(AlignmentError::NoLinks) => return Ok(Tensor::zeros([1], &device)),
-            other => other.map_err(&named)?,
-        };
-        Ok(match &self.loss {
-            RealignLoss::Contrastive(config) => {
-                let projection = input.projection(self.name(), Role::Student);
-                let words = projection.into_iter().fold(words, |words, p| words.projected(p));
-                realign_contrastive(&words, config)
-            }
-            RealignLoss::L2(config) => {
-                let initial = self.needs_initial().then(|| {
-                    let left = states(INITIAL_LEFT)?;
-                    pairs.links.gather_left(left, self.words).map_err(&named)
-                });
-                realign_l2(&words, initial.transpose()?, config)
+        let links = input.pairs.as_ref().map(|pairs| &pairs.links);
+        let layers = self.realigned_layers();
+        let (n_layers, mut sum) = (layers.len() as f64, None);
+        for layer in layers {
+            let loss = links.map(|links| self.layer_loss(input, links, layer)).transpose()?;
+            sum = match (sum, loss.flatten()) {
+                (Some(sum), Some(loss)) => Some(sum + loss),
+                (sum, loss) => sum.or(loss),
+            };
+        }
+        Ok(match sum {
+            Some(sum) => sum / n_layers,
+            None => {
+                let left = input.sentences(View::PAIR_LEFT, self.name())?;
+                Tensor::zeros([1], &left.attention_mask.device())
             }
         })
     }
 }
 
-/// Masked logit: far below any similarity, and finite.
-const HIDDEN: f64 = -1e9;
-
-/// Contrastive realignment loss: the mean of `-log (exp(c(a, b) / T) / Σᵤ exp(c(a, u) / T))`, in
-/// nats, over every aligned word a of either side and its translation b.
-///
-/// c is the cosine. The candidates u are the words of all sentences of the batch, aligned or not:
-/// [`AlignmentStrength`] selects the sides. There are `2 n` terms for `n` links.
-///
-/// # Shapes
-/// - returns: `[1]`
-///
-/// # Source
-/// Gaschi et al. 2023, arXiv:2306.02790, after Wu & Dredze 2020, arXiv:2010.02537. Their embeddings
-/// are those of a projection head, see [`WordVectors::projected`].
-pub fn realign_contrastive(words: &WordVectors, config: &ContrastiveRealignConfig) -> Tensor<1> {
-    let unit = l2_normalized(words.vectors.clone());
-    let ([lefts, rights], n_left) = (&words.linked, words.n_left);
-    let (n_words, device) = (words.n_words(), unit.device());
-    let similarities = |anchors: Vec<i32>, candidates: Tensor<2>| {
-        let anchors = unit.clone().select(0, indices(anchors, &device));
-        anchors.matmul(candidates.transpose()) / config.temperature
-    };
-    match config.alignment {
-        AlignmentStrength::Strong => {
-            let (anchors, targets) =
-                ([lefts.as_slice(), rights].concat(), [rights.as_slice(), lefts].concat());
-            let own = indices(anchors.clone(), &device).reshape([anchors.len(), 1]);
-            let all = Tensor::<1, Int>::arange(0..n_words as i64, (&device, own.dtype()));
-            let is_own = own.equal(all.reshape([1, n_words]));
-            let similarities = similarities(anchors, unit.clone()).mask_fill(is_own, HIDDEN);
-            mean_nll(similarities, targets)
-        }
-        AlignmentStrength::Weak => {
-            let left = unit.clone().narrow(0, 0, n_left);
-            let right = unit.clone().narrow(0, n_left, n_words - n_left);
-            let in_right = rights.iter().map(|row| row - n_left as i32).collect();
-            let forward = mean_nll(similarities(lefts.clone(), right), in_right);
-            let backward = mean_nll(similarities(rights.clone(), left), lefts.clone());
-            (forward + backward) * 0.5
-        }
-    }
-}
-
-/// Negative log-likelihood: the mean over rows of `-log softmax(logits)[target]`.
-fn mean_nll(logits: Tensor<2>, targets: Vec<i32>) -> Tensor<1> {
-    let n_rows = targets.len();
-    let targets = indices(targets, &logits.device()).reshape([n_rows, 1]);
-    log_softmax(logits, 1).gather(1, targets).mean().neg()
-}
-
-/// L2 realignment loss: the mean of `(l - r)²` over links and dimensions, plus `λ` times that of
-/// `(l - l₀)²` over all left words, with the initial model's embeddings l₀.
-///
-/// l₀ gets no gradient. Without it, only the first term is left.
-///
-/// # Shapes
-/// - `initial_left`: `[left words, width]`, from
-///   [`WordLinks::gather_left`](crate::WordLinks::gather_left)
-/// - returns: `[1]`
-///
-/// # Source
-/// Cao et al. 2020, arXiv:2002.03518, with means in place of sums as Gaschi et al. 2023,
-/// arXiv:2306.02790, have them.
-pub fn realign_l2(
-    words: &WordVectors,
-    initial_left: Option<Tensor<2>>,
-    config: &L2RealignConfig,
-) -> Tensor<1> {
-    let [left, right] = words.pairs();
-    let apart = (left - right).square().mean();
-    match initial_left {
-        Some(initial) if config.regularization > 0.0 => {
-            let moved = (words.left() - initial.without_autodiff()).square().mean();
-            apart + moved * config.regularization
-        }
-        _ => apart,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
-
     use super::*;
-    use crate::WordLinks;
-
-    /// Two pairs of sentences whose word embeddings lie on axes: "a b" and "c" on 0, 1 and 2 at the
-    /// left, "A" and "C d" on 0, 2 and 3 at the right, so that linked words are parallel and all
-    /// others orthogonal.
-    fn two_sentences(device: &Device) -> (WordLinks, Tensor<3>, Tensor<3>) {
-        let links = WordLinks {
-            left_words: vec![vec![0..1, 1..2], vec![0..1]],
-            right_words: vec![vec![0..1], vec![0..1, 1..2]],
-            links: vec![(0, 0), (2, 1)],
-        };
-        let states = |axes: [usize; 4], length: f32| {
-            let row = |axis: usize| {
-                let mut row = [0.0; 4];
-                row[axis] = length;
-                row
-            };
-            let [a, b, c, d] = axes.map(row);
-            Tensor::<3>::from_floats([[a, b], [c, d]], device)
-        };
-        (links, states([0, 1, 2, 3], 2.0), states([0, 1, 2, 3], 0.5))
-    }
-
-    #[test]
-    fn strong_and_weak_alignment_by_hand() {
-        // At this temperature a translation weighs 2 and every other word 1.
-        let temperature = std::f64::consts::LN_2.recip();
-        let (links, left, right) = two_sentences(&Device::flex());
-        let words = links.gather(left, right, WordVector::FirstSubword).unwrap();
-        // Strong: the translation and four others. Weak: the translation and two of its side.
-        for (alignment, n_others) in
-            [(AlignmentStrength::Strong, 4.0), (AlignmentStrength::Weak, 2.0)]
-        {
-            let config = ContrastiveRealignConfig { temperature, alignment, projection: 0 };
-            let found: f32 = realign_contrastive(&words, &config).into_scalar();
-            let expected = ((2.0 + n_others) / 2.0f32).ln();
-            assert!((found - expected).abs() < 1e-6, "{alignment:?}: {found}, expected {expected}");
-        }
-    }
-
-    #[test]
-    fn words_of_the_same_side_matter_to_strong_alignment_alone() {
-        let device = Device::flex().autodiff();
-        let (links, left, right) = two_sentences(&device);
-        // "b" comes near "a", which is linked.
-        let nudge = [[[0.0; 4], [1.0, 0.0, 0.0, 0.0]], [[0.0; 4]; 2]];
-        let moved = (left + Tensor::from_floats(nudge, &device)).require_grad();
-        let gradient_of_b = |alignment| {
-            let config = ContrastiveRealignConfig { alignment, ..Default::default() };
-            let words =
-                links.gather(moved.clone(), right.clone(), WordVector::FirstSubword).unwrap();
-            let gradients = realign_contrastive(&words, &config).backward();
-            let gradient = moved.grad(&gradients).unwrap().slice([0..1, 1..2]);
-            let gradient = gradient.into_data().try_into_vec::<f32>().unwrap();
-            gradient.iter().fold(0.0f32, |max, x| max.max(x.abs()))
-        };
-        // In the weak one, "b" is a candidate for right words, which are orthogonal or parallel to
-        // "a".
-        let (strong, weak) =
-            (gradient_of_b(AlignmentStrength::Strong), gradient_of_b(AlignmentStrength::Weak));
-        assert!(strong > 1.5 * weak, "{strong}, {weak}");
-    }
-
-    #[test]
-    fn squares_of_links_and_of_what_moved() {
-        let (links, left, right) = two_sentences(&Device::flex());
-        let words = links.gather(left.clone(), right, WordVector::FirstSubword).unwrap();
-        let initial = links.gather_left(left + 0.5, WordVector::FirstSubword).unwrap();
-        let found = |initial, regularization| {
-            let loss = realign_l2(&words, initial, &L2RealignConfig { regularization });
-            loss.into_scalar::<f32>()
-        };
-        // Each link is 1.5 apart on one of four axes; each left number has moved by a half.
-        let apart = 2.25 / 4.0;
-        assert_eq!(found(None, 1.0), apart);
-        assert_eq!(found(Some(initial.clone()), 0.0), apart);
-        assert_eq!(found(Some(initial), 3.0), apart + 3.0 * 0.25);
-    }
 
     #[test]
     fn the_head_is_as_wide_as_the_model_and_then_as_asked() {
@@ -361,8 +223,16 @@ mod tests {
         let contrastive = ContrastiveRealignConfig { temperature: -1.0, ..Default::default() };
         let found = fault(RealignLoss::Contrastive(contrastive));
         assert_eq!(found[0].0, "loss.contrastive.temperature");
+        let contrastive = ContrastiveRealignConfig { regularization: -1.0, ..Default::default() };
+        let found = fault(RealignLoss::Contrastive(contrastive));
+        assert_eq!(found[0].0, "loss.contrastive.regularization");
         let found = fault(RealignLoss::L2(L2RealignConfig { regularization: -1.0 }));
         assert_eq!(found[0].0, "loss.l2.regularization");
+        let found = RealignConfig { layer: Some(1), layers: vec![2, 2], ..Default::default() };
+        let found: Vec<_> = found.faults().into_iter().map(|(field, _)| field).collect();
+        assert_eq!(found, ["layers", "layers"]);
+        let found = RealignConfig { regularized: Regularized::Tokens, ..Default::default() };
+        assert_eq!(found.faults()[0].0, "regularized");
         assert!(RealignConfig::default().faults().is_empty());
     }
 }

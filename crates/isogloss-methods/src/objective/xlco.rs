@@ -35,7 +35,9 @@ impl Method for XlcoConfig {
     fn faults(&self) -> Faults {
         let queue = at_least_one("queue_size", self.queue_size as u64);
         let momentum = share("momentum", self.momentum);
-        positive("temperature", self.temperature).into_iter().chain(queue).chain(momentum).collect()
+        let schedule = self.momentum_schedule.faults(self.momentum);
+        let temperature = positive("temperature", self.temperature);
+        temperature.into_iter().chain(queue).chain(momentum).chain(schedule).collect()
     }
 }
 

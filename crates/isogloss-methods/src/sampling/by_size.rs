@@ -61,5 +61,5 @@ impl SamplingRule for SizeSamplingConfig {
         (size as f64).ln()
     }
 
-    fn update(&self, _languages: &mut [LanguageRecord]) {}
+    fn update(&self, _languages: &mut [LanguageRecord], _drawn: usize, _loss: f64) {}
 }

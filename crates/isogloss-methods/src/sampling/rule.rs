@@ -15,8 +15,9 @@ pub trait SamplingRule: Send {
         false
     }
 
-    /// Updates the weights after the loss of a batch was recorded.
-    fn update(&self, languages: &mut [LanguageRecord]);
+    /// Updates the weights after the loss of a batch of the language with index `drawn` was
+    /// recorded.
+    fn update(&self, languages: &mut [LanguageRecord], drawn: usize, loss: f64);
 }
 
 /// Sampling statistics of a language.
@@ -29,4 +30,14 @@ pub struct LanguageRecord {
     pub loss_sum: f64,
     /// Sampling weight w.
     pub weight: f64,
+}
+
+/// Sampling probability of each language: `softmax(w / τ)`.
+pub(super) fn probabilities(languages: &[LanguageRecord], temperature: f64) -> Vec<f64> {
+    let weights = || languages.iter().map(|language| language.weight);
+    let highest = weights().fold(f64::NEG_INFINITY, f64::max);
+    let shares: Vec<f64> =
+        weights().map(|weight| ((weight - highest) / temperature).exp()).collect();
+    let sum: f64 = shares.iter().sum();
+    shares.into_iter().map(|share| share / sum).collect()
 }

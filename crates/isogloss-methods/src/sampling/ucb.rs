@@ -67,7 +67,7 @@ impl SamplingRule for UcbSamplingConfig {
         true
     }
 
-    fn update(&self, languages: &mut [LanguageRecord]) {
+    fn update(&self, languages: &mut [LanguageRecord], _drawn: usize, _loss: f64) {
         let t: u64 = languages.iter().map(|language| language.n).sum();
         if !t.is_multiple_of(self.update_every) {
             return;

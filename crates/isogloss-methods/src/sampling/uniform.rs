@@ -33,5 +33,5 @@ impl SamplingRule for UniformSamplingConfig {
         0.0
     }
 
-    fn update(&self, _languages: &mut [LanguageRecord]) {}
+    fn update(&self, _languages: &mut [LanguageRecord], _drawn: usize, _loss: f64) {}
 }

@@ -16,6 +16,9 @@ use crate::method::{Method, MethodInfo, options};
 pub struct FixedLayersConfig {
     /// Indices of the trained layers, from zero.
     pub layers: Vec<usize>,
+    /// Whether the embeddings are trained too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub embeddings: bool,
 }
 
 impl Method for FixedLayersConfig {
@@ -27,7 +30,7 @@ impl Method for FixedLayersConfig {
         needs: &[],
         file: file!(),
         required: &["layers"],
-        example: || options(Self { layers: vec![0, 11] }),
+        example: || options(Self { layers: vec![0, 11], embeddings: false }),
     };
 }
 
@@ -44,6 +47,7 @@ impl FixedLayersConfig {
         Unfreezing {
             name: Self::INFO.key,
             unfreeze_steps: unfreeze_steps.collect(),
+            embeddings_step: self.embeddings.then_some(0),
             scope: scope.clone(),
         }
     }

@@ -26,6 +26,10 @@ pub struct GradualUnfreezeConfig {
     /// Unfreezing steps: those of the paper or of the authors' code.
     #[serde(default)]
     pub timing: UnfreezeTiming,
+    /// Whether the embeddings are unfrozen at last, one interval after the last layer, as in ULMFiT.
+    /// Without it they stay frozen, as in the code of Liu et al.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub embeddings: bool,
 }
 
 /// Order in which layers are unfrozen.
@@ -52,7 +56,7 @@ impl Method for GradualUnfreezeConfig {
         required: &["every_steps"],
         example: || {
             let (order, timing) = (UnfreezeOrder::default(), UnfreezeTiming::default());
-            options(Self { every_steps: 100, order, timing })
+            options(Self { every_steps: 100, order, timing, embeddings: false })
         },
     };
 
@@ -86,7 +90,13 @@ impl GradualUnfreezeConfig {
         for (n, layer) in order.into_iter().enumerate() {
             unfreeze_steps[layer] = Some(self.timing.step(n, self.every_steps, delay));
         }
-        Unfreezing { name: Self::INFO.key, unfreeze_steps, scope: scope.clone() }
+        let last = self.timing.step(n_layers, self.every_steps, delay);
+        Unfreezing {
+            name: Self::INFO.key,
+            unfreeze_steps,
+            embeddings_step: self.embeddings.then_some(last),
+            scope: scope.clone(),
+        }
     }
 }
 

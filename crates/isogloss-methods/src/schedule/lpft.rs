@@ -21,6 +21,10 @@ pub struct LpftConfig {
     /// Unfreezing step: that of the paper or of the authors' code.
     #[serde(default)]
     pub timing: UnfreezeTiming,
+    /// Whether the embeddings are fine-tuned with the layers, as in the paper. Without it they stay
+    /// frozen, as in the code of Liu et al.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub embeddings: bool,
 }
 
 impl Method for LpftConfig {
@@ -32,7 +36,9 @@ impl Method for LpftConfig {
         needs: &[],
         file: file!(),
         required: &["steps"],
-        example: || options(Self { steps: 100, timing: UnfreezeTiming::default() }),
+        example: || {
+            options(Self { steps: 100, timing: UnfreezeTiming::default(), embeddings: false })
+        },
     };
 
     fn faults(&self) -> Faults {
@@ -56,6 +62,7 @@ impl LpftConfig {
         Unfreezing {
             name: Self::INFO.key,
             unfreeze_steps: vec![Some(step); n_layers],
+            embeddings_step: self.embeddings.then_some(step),
             scope: scope.clone(),
         }
     }

@@ -34,6 +34,11 @@ pub trait Schedule: Send {
         None
     }
 
+    /// Unfreezing step of the embeddings; `None` if the schedule never unfreezes them.
+    fn embeddings_step(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether a layer is to be unfrozen before the update of `step`; [`unfreeze`](Self::unfreeze) then
     /// needs the Fisher traces.
     fn is_due(&self, _step: u64) -> bool {

@@ -8,7 +8,8 @@ use isogloss_model::{ParamLocation, ParamPart};
 /// Unfreezing scope: which parameters of a layer are unfrozen with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum UnfreezeScope {
-    /// All parameters of the layer, the pretrained ones too. Embeddings are never unfrozen.
+    /// All parameters of the layer, the pretrained ones too. Embeddings are unfrozen by schedules that
+    /// say so.
     #[default]
     Layers,
     /// The parameters of the adapter of this name, of any kind. Its invertible adapter is unfrozen
@@ -27,6 +28,12 @@ impl UnfreezeScope {
             ) if name == other => location.layer,
             (Self::Adapter(_), _) => None,
         }
+    }
+
+    /// Whether a parameter is one of the embeddings, which a schedule can unfreeze.
+    pub(super) fn is_embeddings(&self, path: &str) -> bool {
+        let location = ParamLocation::from_path(path);
+        *self == Self::Layers && location.is_some_and(|of| of.part == ParamPart::Embeddings)
     }
 
     /// Whether a parameter is trainable, given which layers are unfrozen.

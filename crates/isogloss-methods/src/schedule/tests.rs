@@ -5,7 +5,7 @@ use super::*;
 const K: u64 = 50;
 
 fn gradual(order: UnfreezeOrder, timing: UnfreezeTiming, n_layers: usize) -> Vec<u64> {
-    let config = GradualUnfreezeConfig { every_steps: K, order, timing };
+    let config = GradualUnfreezeConfig { every_steps: K, order, timing, embeddings: false };
     let unfreezing = config.init(n_layers, &UnfreezeScope::Layers, 3);
     unfreezing.unfreeze_steps().unwrap().iter().map(|step| step.unwrap()).collect()
 }
@@ -64,7 +64,7 @@ fn a_random_order_opens_each_layer_once() {
 fn linear_probing_opens_all_layers_at_once() {
     for (timing, step) in [(UnfreezeTiming::Paper, 50), (UnfreezeTiming::AuthorsCode, 49)] {
         for n_layers in [6, 12, 24] {
-            let config = LpftConfig { steps: K, timing };
+            let config = LpftConfig { steps: K, timing, embeddings: false };
             let unfreezing = config.init(n_layers, &UnfreezeScope::Layers);
             assert_eq!(unfreezing.unfreeze_steps().unwrap(), vec![Some(step); n_layers]);
         }
@@ -126,7 +126,7 @@ fn only_what_is_in_scope_opens() {
     let moment = |step| Moment { step, total_steps: 1000 };
     let of_adapter = UnfreezeScope::Adapter("task".into());
     let (order, timing) = (UnfreezeOrder::TopDown, UnfreezeTiming::Paper);
-    let config = GradualUnfreezeConfig { every_steps: K, order, timing };
+    let config = GradualUnfreezeConfig { every_steps: K, order, timing, embeddings: false };
     let adapters = config.init(2, &of_adapter, 0);
     let layers = config.init(2, &UnfreezeScope::Layers, 0);
     for (path, of_adapters, of_layers) in [
@@ -150,6 +150,35 @@ fn only_what_is_in_scope_opens() {
         );
         assert_eq!([0, 50].map(|step| layers.trainable(path, moment(step))), of_layers, "{path}");
     }
-    let fixed = FixedLayersConfig { layers: vec![0] }.init(2, &UnfreezeScope::Layers);
+    let fixed =
+        FixedLayersConfig { layers: vec![0], embeddings: false }.init(2, &UnfreezeScope::Layers);
     assert_eq!(fixed.unfreeze_steps().unwrap(), [Some(0), None]);
+}
+
+#[test]
+fn embeddings_open_at_last_where_a_schedule_says_so() {
+    let path = "encoder.embeddings.token.weight";
+    let opens = |rule: &Unfreezing, step| {
+        let at = |step| rule.trainable(path, Moment { step, total_steps: 1000 });
+        rule.embeddings_step() == Some(step) && !(step > 0 && at(step - 1)) && at(step)
+    };
+    let gradual = |timing, order| {
+        let config = GradualUnfreezeConfig { every_steps: K, order, timing, embeddings: true };
+        config.init(6, &UnfreezeScope::Layers, 3)
+    };
+    // One interval after the last of six layers, at 250, 299 and 249.
+    use UnfreezeOrder::{BottomUp, TopDown};
+    assert!(opens(&gradual(UnfreezeTiming::Paper, TopDown), 300));
+    assert!(opens(&gradual(UnfreezeTiming::Paper, BottomUp), 300));
+    assert!(opens(&gradual(UnfreezeTiming::AuthorsCode, TopDown), 349));
+    assert!(opens(&gradual(UnfreezeTiming::AuthorsCode, BottomUp), 299));
+    let lpft = LpftConfig { steps: K, timing: UnfreezeTiming::Paper, embeddings: true };
+    assert!(opens(&lpft.init(6, &UnfreezeScope::Layers), 50));
+    let fixed = FixedLayersConfig { layers: vec![5], embeddings: true };
+    assert!(opens(&fixed.init(6, &UnfreezeScope::Layers), 0));
+    // With adapters, the pretrained embeddings stay frozen.
+    let of_adapter = lpft.init(6, &UnfreezeScope::Adapter("task".into()));
+    assert!(!of_adapter.trainable(path, Moment { step: 900, total_steps: 1000 }));
+    let config = ScheduleConfig { lpft: Some(lpft), ..ScheduleConfig::default() };
+    assert_eq!(config.unfreezes_embeddings(), Some("lpft"));
 }

@@ -39,6 +39,8 @@ impl UnfreezeTiming {
 pub struct Unfreezing {
     pub(super) name: &'static str,
     pub(super) unfreeze_steps: Vec<Option<u64>>,
+    /// Unfreezing step of the embeddings; `None` if they stay frozen.
+    pub(super) embeddings_step: Option<u64>,
     pub(super) scope: UnfreezeScope,
 }
 
@@ -48,7 +50,14 @@ impl Schedule for Unfreezing {
     }
 
     fn trainable(&self, path: &str, moment: Moment) -> bool {
+        if self.scope.is_embeddings(path) {
+            return self.embeddings_step.is_some_and(|step| step <= moment.step);
+        }
         self.scope.trainable(path, |layer| is_open(&self.unfreeze_steps, layer, moment))
+    }
+
+    fn embeddings_step(&self) -> Option<u64> {
+        self.embeddings_step
     }
 
     fn unfreeze_steps(&self) -> Option<&[Option<u64>]> {

@@ -13,24 +13,39 @@ use crate::method::{DataNeed, Method, MethodInfo, options};
 /// and feed-forward blocks are scored again, and as many as before are kept.
 ///
 /// A unit's score is an exponential moving average (EMA) of its importance in the language's
-/// batches, with decay `decay`. It starts at 1 for units of the given subnetwork and at 0 for
-/// others. The importance of a unit is the absolute gradient of its mask, computed for masked units
+/// batches, with decay `decay`. By `start`, it starts at 1 for units of the given subnetwork and at
+/// 0 for others, or at the static importance that the file has. The importance of a unit is the absolute gradient of its mask, computed for masked units
 /// too, at a mask of zero. Importances of heads are normalized by layer and then together, those of
 /// feed-forward blocks by the largest.
 ///
 /// # Source
-/// The idea is that of Choenni et al. 2023, arXiv:2211.00106; scores, their initial values and
-/// their decay are ours.
+/// The idea is that of Choenni et al. 2023, arXiv:2211.00106; the moving average, its decay and the
+/// initial values of [`DynamicStart::Kept`] are ours.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DynamicSubnetworkConfig {
     /// Decay of the moving average, in `[0, 1)`; at 0 only the last batch counts.
     pub decay: f64,
+    /// Initial scores of the units.
+    pub start: DynamicStart,
+}
+
+/// Initial scores of the units of dynamic subnetworks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DynamicStart {
+    /// 1 for the units that the subnetwork keeps, 0 for others.
+    #[default]
+    Kept,
+    /// The importance of each unit in the fine-tuned model that the subnetwork was found in, which
+    /// `isogloss subnetwork` writes to the file, normalized as those of batches are. The units of the
+    /// highest importance are kept from the first step on, as many as the subnetwork keeps.
+    Importance,
 }
 
 impl Default for DynamicSubnetworkConfig {
     fn default() -> Self {
-        Self { decay: 0.9 }
+        Self { decay: 0.9, start: DynamicStart::Kept }
     }
 }
 
@@ -79,6 +94,19 @@ impl DynamicSubnetwork {
         Self { scores, subnetwork }
     }
 
+    /// Starts with the static importance of all units as scores, and as many units as before.
+    ///
+    /// # Panics
+    /// If the importance is of an encoder of another size.
+    #[must_use]
+    pub fn with_importance(self, importance: Importance) -> Self {
+        let (found, own) = (importance.sizes(), self.scores.sizes());
+        assert_eq!(found, own, "the importance of the units of this encoder");
+        let mut started = Self { scores: comparable(importance), ..self };
+        started.draw();
+        started
+    }
+
     /// Current subnetwork.
     pub fn subnetwork(&self) -> &Subnetwork {
         &self.subnetwork
@@ -92,11 +120,7 @@ impl DynamicSubnetwork {
     /// Restores the scores from a checkpoint; `false` if they are of an encoder of another size.
     #[must_use]
     pub fn restore(&mut self, scores: Importance) -> bool {
-        let lengths = |scores: &Importance| -> Vec<usize> {
-            let heads = scores.heads.iter().map(Vec::len);
-            heads.chain([scores.feed_forward.len()]).collect()
-        };
-        let fits = lengths(&scores) == lengths(&self.scores);
+        let fits = scores.sizes() == self.scores.sizes();
         if fits {
             self.scores = scores;
             self.draw();
@@ -107,15 +131,14 @@ impl DynamicSubnetwork {
     /// Updates the scores with the importance of units in a batch of the language, and selects
     /// units again.
     pub fn update(&mut self, found: Importance, config: DynamicSubnetworkConfig) {
-        let found = found.normalized();
-        let largest = found.feed_forward.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        let found = comparable(found);
         let average = |score: &mut f64, found: f64| {
             *score = config.decay * *score + (1.0 - config.decay) * found;
         };
         let heads = self.scores.heads.iter_mut().flatten();
         heads.zip(found.heads.iter().flatten()).for_each(|(score, x)| average(score, *x));
         let blocks = self.scores.feed_forward.iter_mut();
-        blocks.zip(&found.feed_forward).for_each(|(score, x)| average(score, x / largest));
+        blocks.zip(&found.feed_forward).for_each(|(score, x)| average(score, *x));
         self.draw();
     }
 
@@ -130,6 +153,15 @@ impl DynamicSubnetwork {
         }
         self.subnetwork = drawn;
     }
+}
+
+/// Importances that different layers and batches can be compared by: heads normalized by layer and
+/// then together, feed-forward blocks divided by the largest.
+fn comparable(importance: Importance) -> Importance {
+    let mut found = importance.normalized();
+    let largest = found.feed_forward.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+    found.feed_forward.iter_mut().for_each(|x| *x /= largest);
+    found
 }
 
 #[cfg(test)]
@@ -155,7 +187,7 @@ mod tests {
             heads: vec![vec![0.0, 0.0], vec![2.0, 0.0]],
             feed_forward: vec![0.0, 3.0],
         };
-        let config = DynamicSubnetworkConfig { decay: 0.5 };
+        let config = DynamicSubnetworkConfig { decay: 0.5, ..Default::default() };
         dynamic.update(found(), config);
         // All scores are ½: of equal ones, the last are pruned.
         assert_eq!(dynamic.scores().heads, [[0.5, 0.0], [0.5, 0.5]]);
@@ -180,9 +212,32 @@ mod tests {
     }
 
     #[test]
+    fn scores_start_at_the_static_importance() {
+        let kept = Importance { heads: vec![vec![1.0, 0.0]; 2], feed_forward: vec![1.0, 1.0] };
+        let given = Subnetwork::whole(2, 2).without_heads(&kept, 2);
+        // Lengths 5 and 10: shares 0.6, 0.8 and 1, 0, rescaled by their range.
+        let importance = Importance {
+            heads: vec![vec![3.0, 4.0], vec![10.0, 0.0]],
+            feed_forward: vec![1.0, 4.0],
+        };
+        let mut dynamic = DynamicSubnetwork::new(given).with_importance(importance);
+        assert_eq!(dynamic.subnetwork().heads(), [[false, true], [true, false]]);
+        assert_eq!(dynamic.scores().feed_forward, [0.25, 1.0]);
+        for (found, expected) in dynamic.scores().heads.concat().iter().zip([0.6, 0.8, 1.0, 0.0]) {
+            assert!((found - expected).abs() < 1e-12, "{found}, expected {expected}");
+        }
+        // A batch in which all heads of a layer matter alike: the static order decides.
+        let equal = Importance { heads: vec![vec![1.0; 2]; 2], feed_forward: vec![1.0; 2] };
+        dynamic.update(equal, DynamicSubnetworkConfig::default());
+        assert_eq!(dynamic.subnetwork().heads(), [[false, true], [true, false]]);
+    }
+
+    #[test]
     fn a_decay_is_below_one() {
-        assert!(DynamicSubnetworkConfig { decay: 1.0 }.faults().len() == 1);
-        assert!(DynamicSubnetworkConfig { decay: f64::NAN }.faults().len() == 1);
-        assert!(DynamicSubnetworkConfig { decay: 0.0 }.faults().is_empty());
+        assert!(DynamicSubnetworkConfig { decay: 1.0, ..Default::default() }.faults().len() == 1);
+        assert!(
+            DynamicSubnetworkConfig { decay: f64::NAN, ..Default::default() }.faults().len() == 1
+        );
+        assert!(DynamicSubnetworkConfig { decay: 0.0, ..Default::default() }.faults().is_empty());
     }
 }

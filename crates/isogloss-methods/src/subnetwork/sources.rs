@@ -27,6 +27,17 @@ impl SourceSubnetworks {
         Self { sources: sources.into_iter().map(DynamicSubnetwork::new).collect(), config }
     }
 
+    /// Starts dynamic subnetworks with the static importances of their units, by source language.
+    ///
+    /// # Panics
+    /// If an importance is of an encoder of another size.
+    #[must_use]
+    pub fn with_importances(mut self, importances: Vec<Importance>) -> Self {
+        let sources = self.sources.into_iter().zip(importances);
+        self.sources = sources.map(|(of, importance)| of.with_importance(importance)).collect();
+        self
+    }
+
     /// Current subnetworks, by source language.
     pub fn subnetworks(&self) -> impl Iterator<Item = &Subnetwork> {
         self.sources.iter().map(DynamicSubnetwork::subnetwork)
@@ -99,7 +110,7 @@ mod tests {
     use crate::state::tests::Saved;
 
     fn sources(n: usize, decay: Option<f64>) -> SourceSubnetworks {
-        let config = decay.map(|decay| DynamicSubnetworkConfig { decay });
+        let config = decay.map(|decay| DynamicSubnetworkConfig { decay, ..Default::default() });
         SourceSubnetworks::new((0..n).map(|_| Subnetwork::whole(1, 2)), config)
     }
 

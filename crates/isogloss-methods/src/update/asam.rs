@@ -6,7 +6,7 @@ use isogloss_model::{Model, ParamVisitor, visit_parameters};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rule::{UpdateMethod, UpdatePlace};
+use super::rule::{GradientSource, UpdateMethod, UpdatePlace};
 use super::sam::{Ascent, AscentStep};
 use crate::faults::{Faults, positive, zero_or_more};
 use crate::gradients::Gradients;
@@ -64,13 +64,23 @@ impl UpdateMethod for AsamConfig {
 }
 
 impl Ascent for AsamConfig {
-    fn step(&self, model: &Model, gradients: Gradients) -> AscentStep {
-        let (scaled, direction) = (Gradients::default(), Gradients::default());
-        let mut scaling = Scaling { eta: self.eta, gradients, scaled, direction };
-        visit_parameters(model, &mut scaling);
-        let factor = self.rho / scaling.scaled.global_norm();
-        AscentStep { direction: scaling.direction, factor }
+    fn step<E>(
+        &self,
+        model: &Model,
+        gradients: Gradients,
+        _source: &mut dyn GradientSource<E>,
+    ) -> Result<AscentStep, E> {
+        let (direction, norm) = scaled_by_weights(model, gradients, self.eta);
+        Ok(AscentStep { direction, factor: self.rho / norm })
     }
+}
+
+/// `T² g` and `‖T g‖`, with the scale T of ASAM.
+pub(super) fn scaled_by_weights(model: &Model, gradients: Gradients, eta: f64) -> (Gradients, f64) {
+    let (scaled, direction) = (Gradients::default(), Gradients::default());
+    let mut scaling = Scaling { eta, gradients, scaled, direction };
+    visit_parameters(model, &mut scaling);
+    (scaling.direction, scaling.scaled.global_norm())
 }
 
 /// Gradients scaled by T once, and twice.

@@ -91,6 +91,7 @@ mod tests {
     use isogloss_model::{RandomParams, presets};
 
     use super::*;
+    use crate::view::EmbeddingNoise;
 
     /// Batches of given languages and gradients.
     struct Given(Vec<(usize, [f32; 2])>);
@@ -117,6 +118,10 @@ mod tests {
 
         fn sampled_gradients(&mut self, model: &Model) -> Result<Gradients, Infallible> {
             self.gradients(model)
+        }
+
+        fn noise_divergence(&mut self, _: &Model, _: EmbeddingNoise) -> Result<f64, Infallible> {
+            unreachable!("PCGrad does not ask for it")
         }
     }
 

@@ -3,6 +3,7 @@
 use isogloss_model::Model;
 
 use crate::gradients::Gradients;
+use crate::view::EmbeddingNoise;
 
 /// Gradient source: computes gradients of the batches of one optimizer step at any parameters.
 ///
@@ -32,6 +33,14 @@ pub trait GradientSource<E> {
     /// # Errors
     /// If a batch does not fit the model.
     fn sampled_gradients(&mut self, model: &Model) -> Result<Gradients, E>;
+
+    /// Divergence of predictions under noise: `KL(p(y | x + z) ‖ p(y | x))` with noise z on the token
+    /// embeddings, the mean over all rows of the step that have a target, in nats. The two passes
+    /// have dropout masks of their own.
+    ///
+    /// # Errors
+    /// If a batch does not fit the model.
+    fn noise_divergence(&mut self, model: &Model, noise: EmbeddingNoise) -> Result<f64, E>;
 }
 
 /// Update rule: computes the gradient for the optimizer from a gradient source.

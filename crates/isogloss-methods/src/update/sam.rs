@@ -16,7 +16,8 @@ use crate::parameters::shifted;
 ///
 /// It computes two gradients a step, with the same dropout masks. It combines with every objective.
 /// With `pcgrad`, `first_order_maml` or `reptile`, both are the gradients that these compute.
-/// Related: [`AsamConfig`](super::AsamConfig), which is adaptive.
+/// Related: [`AsamConfig`](super::AsamConfig), which is adaptive, and
+/// [`TramConfig`](super::TramConfig), whose radius follows the model's predictions.
 ///
 /// # Source
 /// Foret et al. 2021, arXiv:2010.01412, alg. 1.
@@ -61,9 +62,14 @@ impl UpdateMethod for SamConfig {
 }
 
 impl Ascent for SamConfig {
-    fn step(&self, _model: &Model, gradients: Gradients) -> AscentStep {
+    fn step<E>(
+        &self,
+        _model: &Model,
+        gradients: Gradients,
+        _source: &mut dyn GradientSource<E>,
+    ) -> Result<AscentStep, E> {
         let factor = self.rho / gradients.global_norm();
-        AscentStep { direction: gradients, factor }
+        Ok(AscentStep { direction: gradients, factor })
     }
 }
 
@@ -77,7 +83,15 @@ pub(super) struct AscentStep {
 /// Rule for the ascent step of sharpness-aware minimization.
 pub(super) trait Ascent: Method {
     /// The step up from the parameters of `model`, at which these are the gradients.
-    fn step(&self, model: &Model, gradients: Gradients) -> AscentStep;
+    ///
+    /// # Errors
+    /// Those of the source.
+    fn step<E>(
+        &self,
+        model: &Model,
+        gradients: Gradients,
+        source: &mut dyn GradientSource<E>,
+    ) -> Result<AscentStep, E>;
 }
 
 /// Sharpness-aware update: another update's gradient, where the ascent step leads.
@@ -98,7 +112,7 @@ impl<A: Ascent + Send, E> Update<E> for SharpnessAware<A, E> {
         source: &mut dyn GradientSource<E>,
     ) -> Result<Gradients, E> {
         let gradients = self.inner.gradients(model, step, source)?;
-        let uphill = self.ascent.step(model, gradients.clone());
+        let uphill = self.ascent.step(model, gradients.clone(), source)?;
         if !uphill.factor.is_finite() {
             return Ok(gradients);
         }

@@ -12,8 +12,9 @@ use isogloss_model::{
 use crate::gradients::Gradients;
 use crate::update::{
     AsamConfig, FirstOrderMamlConfig, GradientSource, PcGradConfig, ReptileConfig, SamConfig,
-    Update, UpdateConfig,
+    TramConfig, Update, UpdateConfig,
 };
+use crate::view::{EmbeddingNoise, NoiseShape};
 
 /// Quadratic losses: the loss of each batch is half the squared distance of all parameters from a
 /// target number, and its gradient is the difference from it.
@@ -55,6 +56,14 @@ impl GradientSource<Infallible> for Springs {
 
     fn sampled_gradients(&mut self, model: &Model) -> Result<Gradients, Infallible> {
         self.gradients(model)
+    }
+
+    fn noise_divergence(
+        &mut self,
+        _model: &Model,
+        noise: EmbeddingNoise,
+    ) -> Result<f64, Infallible> {
+        Ok(2.0 * noise.scale)
     }
 }
 
@@ -238,4 +247,32 @@ fn updates_of_one_place_exclude_each_other() {
     assert!(faults(json!({ "asam": {}, "reptile": {} })).is_empty());
     assert_eq!(faults(json!({ "sam": {}, "asam": {} })), ["asam"]);
     assert_eq!(faults(json!({ "first_order_maml": {}, "pcgrad": {}, "sam": {} })), ["pcgrad"]);
+}
+
+#[test]
+fn tram_goes_as_far_as_noised_predictions_are() {
+    let noise = EmbeddingNoise { shape: NoiseShape::Uniform, scale: 0.25 };
+    let tram = |adaptive| UpdateConfig {
+        tram: Some(TramConfig { rho: 3.0, noise, adaptive, eta: 0.1 }),
+        ..UpdateConfig::default()
+    };
+    // The divergence is 0.5: the radius is 1.5, in place of that of SAM and ASAM.
+    let sam = UpdateConfig { sam: Some(SamConfig { rho: 1.5 }), ..UpdateConfig::default() };
+    let asam = AsamConfig { rho: 1.5, eta: 0.1 };
+    let asam = UpdateConfig { asam: Some(asam), ..UpdateConfig::default() };
+    let gradients = |config: UpdateConfig| {
+        let found = config.init().gradients(&model(), 0, &mut Springs(vec![1.0, 3.0])).unwrap();
+        let values = |path: &str| -> Vec<f32> {
+            found.get(path).unwrap().into_data().try_into_vec().unwrap()
+        };
+        named_parameters(&model()).iter().map(|param| values(&param.path)).collect::<Vec<_>>()
+    };
+    assert_eq!(gradients(tram(false)), gradients(sam.clone()));
+    assert_eq!(gradients(tram(true)), gradients(asam));
+    let both = UpdateConfig { sam: sam.sam, ..tram(false) };
+    assert_eq!(both.faults().len(), 1);
+    let wrong = TramConfig { rho: 0.0, eta: -1.0, ..TramConfig::default() };
+    let wrong = UpdateConfig { tram: Some(wrong), ..UpdateConfig::default() };
+    let fields: Vec<_> = wrong.faults().into_iter().map(|(field, _)| field).collect();
+    assert_eq!(fields, ["tram.rho", "tram.eta"]);
 }

@@ -1,8 +1,14 @@
 //! Word alignment by the similarity of word embeddings of a multilingual encoder (SimAlign,
 //! AWESOME-align).
 
+mod entmax;
+mod matching;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::entmax::entmax15_threshold;
+use self::matching::max_weight_matching;
 use crate::Alignment;
 use crate::align::Link;
 
@@ -25,7 +31,7 @@ const LINKED_WORD_FACTOR: f64 = 0.9;
 /// assert_eq!(Extraction::MutualArgmax.links(&similarities, 3).to_string(), "0-0 1-2");
 /// assert_eq!(Extraction::softmax().links(&similarities, 3).to_string(), "0-0 1-1 1-2");
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Extraction {
     /// Bidirectional softmax (AWESOME-align): links words whose softmax probability is above a
@@ -36,7 +42,17 @@ pub enum Extraction {
     /// arXiv:2101.08231, where the similarity is a dot product, not a cosine.
     Softmax {
         /// The probability threshold, exclusive.
-        threshold: f32,
+        threshold: f64,
+    },
+    /// Bidirectional 1.5-entmax (AWESOME-align): as the softmax, with a sparse distribution in its
+    /// place, so that most probabilities are exactly 0.
+    ///
+    /// # Source
+    /// Dou and Neubig 2021, §2.2, arXiv:2101.08231; 1.5-entmax of Peters et al. 2019,
+    /// arXiv:1905.05702, as in the authors' code.
+    Entmax {
+        /// The probability threshold, exclusive.
+        threshold: f64,
     },
     /// Mutual argmax (SimAlign): links words that are each other's most similar word, the first on
     /// a tie.
@@ -59,6 +75,24 @@ pub enum Extraction {
         /// The maximum number of rounds, the first included; 2 in the authors' code.
         rounds: usize,
     },
+    /// Maximum weight matching (SimAlign, `mwmf`): as many one-to-one links as the shorter text has
+    /// words, of the greatest sum of similarities.
+    ///
+    /// # Source
+    /// Jalili Sabet et al. 2020, §2.3, arXiv:2004.08728; `mwmf` in the authors' code, which takes
+    /// (cosine + 1) / 2.
+    MaxWeightMatching,
+}
+
+/// Alignment unit: words or subwords.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkUnit {
+    /// Subwords; words are linked if any of their subwords are, as AWESOME-align and SimAlign do.
+    #[default]
+    Subword,
+    /// Words, as the means of their subwords.
+    Word,
 }
 
 impl Extraction {
@@ -67,9 +101,36 @@ impl Extraction {
         Self::Softmax { threshold: 0.001 }
     }
 
+    /// [`Extraction::Entmax`] with the threshold of the authors' code, 0.
+    pub fn entmax() -> Self {
+        Self::Entmax { threshold: 0.0 }
+    }
+
     /// [`Extraction::Itermax`] with the rounds of the authors' code, 2.
     pub fn itermax() -> Self {
         Self::Itermax { rounds: 2 }
+    }
+
+    /// Whether the similarity is the dot product, as in AWESOME-align, and not a cosine.
+    pub fn compares_dot_products(self) -> bool {
+        matches!(self, Self::Softmax { .. } | Self::Entmax { .. })
+    }
+
+    /// Validates the options: the field name and the reason of each invalid value.
+    pub fn faults(self) -> Vec<(&'static str, String)> {
+        let threshold = |field, threshold: f64| {
+            let problem = format!("expected [0, 1), found {threshold}");
+            (!(0.0..1.0).contains(&threshold)).then_some((field, problem))
+        };
+        let fault = match self {
+            Self::Softmax { threshold: t } => threshold("softmax.threshold", t),
+            Self::Entmax { threshold: t } => threshold("entmax.threshold", t),
+            Self::Itermax { rounds: 0 } => {
+                Some(("itermax.rounds", "expected at least 1, found 0".to_owned()))
+            }
+            Self::MutualArgmax | Self::Itermax { .. } | Self::MaxWeightMatching => None,
+        };
+        fault.into_iter().collect()
     }
 
     /// Extracts the links from the similarity matrix of the words of two texts.
@@ -93,9 +154,11 @@ impl Extraction {
         }
         let matrix = Matrix { n_left: similarities.len() / n_right, n_right, similarities };
         match self {
-            Self::Softmax { threshold } => matrix.softmax_links(f64::from(threshold)),
+            Self::Softmax { threshold } => matrix.softmax_links(threshold),
+            Self::Entmax { threshold } => matrix.entmax_links(threshold),
             Self::MutualArgmax => matrix.mutual_argmax(|_, similarity| similarity).collect(),
             Self::Itermax { rounds } => matrix.itermax(rounds),
+            Self::MaxWeightMatching => max_weight_matching(similarities, n_right),
         }
     }
 }
@@ -135,6 +198,21 @@ impl Matrix<'_> {
             let similarity = self.at((left, right));
             (similarity - rows[left]).exp() > threshold
                 && (similarity - columns[right]).exp() > threshold
+        };
+        (0..self.n_left).flat_map(|left| self.row(left)).filter(likely).collect()
+    }
+
+    fn entmax_links(&self, threshold: f64) -> Alignment {
+        let norm = |links: &mut dyn Iterator<Item = Link>| {
+            entmax15_threshold(links.map(|link| self.at(link)).collect())
+        };
+        let rows: Vec<f64> = (0..self.n_left).map(|left| norm(&mut self.row(left))).collect();
+        let columns: Vec<f64> =
+            (0..self.n_right).map(|right| norm(&mut self.column(right))).collect();
+        let probability = |link: Link, least: f64| (0.5 * self.at(link) - least).max(0.0).powi(2);
+        let likely = |&link: &Link| {
+            probability(link, rows[link.0]) > threshold
+                && probability(link, columns[link.1]) > threshold
         };
         (0..self.n_left).flat_map(|left| self.row(left)).filter(likely).collect()
     }
@@ -194,91 +272,4 @@ impl Matrix<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde::Deserialize;
-
-    use super::Extraction;
-
-    /// Reference links of SimAlign's code and of the AWESOME-align rule, from
-    /// `tests/fixtures/make/word_alignment.py`.
-    #[derive(Deserialize)]
-    struct Reference {
-        matrices: Vec<Matrix>,
-    }
-
-    #[derive(Deserialize)]
-    struct Matrix {
-        rows: Vec<Vec<f32>>,
-        inter: String,
-        itermax: String,
-        softmax: String,
-    }
-
-    #[test]
-    fn links_are_those_of_the_authors() {
-        let path =
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/word_similarity.json");
-        let reference: Reference = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        for Matrix { rows, inter, itermax, softmax } in reference.matrices {
-            let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
-            links(Extraction::MutualArgmax, &rows, &inter);
-            links(Extraction::itermax(), &rows, &itermax);
-            let scaled: Vec<f32> = rows.concat().iter().map(|x| 10.0 * x).collect();
-            let found = Extraction::softmax().links(&scaled, rows[0].len());
-            assert_eq!(found.to_string(), softmax);
-        }
-    }
-
-    #[track_caller]
-    fn links(extraction: Extraction, rows: &[&[f32]], expected: &str) {
-        assert_eq!(extraction.links(&rows.concat(), rows[0].len()).to_string(), expected);
-    }
-
-    #[test]
-    fn only_mutual_choices_are_linked() {
-        let rows: [&[f32]; 2] = [&[0.9, 0.2], &[0.8, 0.1]];
-        links(Extraction::MutualArgmax, &rows, "0-0");
-    }
-
-    #[test]
-    fn the_first_wins_a_tie() {
-        links(Extraction::MutualArgmax, &[&[0.5, 0.5], &[0.5, 0.5]], "0-0");
-    }
-
-    #[test]
-    fn both_probabilities_must_pass_the_threshold() {
-        // Of the first row, the second word has 1 / (1 + e^2) = 0.12; of its column, e^-4 / (1 +
-        // e^-4) = 0.018.
-        let rows: [&[f32]; 2] = [&[2.0, 0.0], &[-9.0, 4.0]];
-        links(Extraction::Softmax { threshold: 0.017 }, &rows, "0-0 0-1 1-1");
-        links(Extraction::Softmax { threshold: 0.019 }, &rows, "0-0 1-1");
-    }
-
-    #[test]
-    fn great_similarities_do_not_overflow() {
-        links(Extraction::softmax(), &[&[1e30, 0.0], &[0.0, 1e30]], "0-0 1-1");
-    }
-
-    #[test]
-    fn a_second_round_links_what_is_left() {
-        let rows: [&[f32]; 3] = [&[0.9, 0.8, 0.1], &[0.85, 0.5, 0.2], &[0.1, 0.3, 0.6]];
-        // The first round links 0-0 and 2-2. Then 0-1 has 0.72, 1-0 has 0.765 and 1-1 has 0.5:
-        // row 1 chooses column 0 and column 0 row 1, row 0 chooses column 1 and column 1 row 0.
-        links(Extraction::Itermax { rounds: 1 }, &rows, "0-0 2-2");
-        links(Extraction::itermax(), &rows, "0-0 0-1 1-0 2-2");
-    }
-
-    #[test]
-    fn short_texts_have_one_round() {
-        let rows: [&[f32]; 2] = [&[0.9, 0.8, 0.7], &[0.6, 0.1, 0.2]];
-        links(Extraction::itermax(), &rows, "0-0");
-    }
-
-    #[test]
-    fn nothing_links_nothing() {
-        assert!(Extraction::softmax().links(&[], 0).is_empty());
-        assert!(Extraction::MutualArgmax.links(&[], 4).is_empty());
-        links(Extraction::MutualArgmax, &[&[f32::NAN]], "");
-        links(Extraction::softmax(), &[&[f32::NAN]], "");
-    }
-}
+mod tests;

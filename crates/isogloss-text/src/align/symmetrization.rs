@@ -1,6 +1,7 @@
 //! Symmetrization of word alignments: combines the alignments of two directions into one (Koehn et
 //! al. 2003).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Alignment;
@@ -19,7 +20,7 @@ use crate::align::Link;
 /// The order in which links are added, on which the result can depend, is that of the `atools`
 /// program beside fast_align, which loops over the candidates; Moses loops over the links found so
 /// far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Symmetrization {
     /// Intersection: the links that both directions contain.

@@ -18,7 +18,8 @@ use crate::{Content, Example, Language, LanguagePattern, Slot, TextError, whites
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CodeSwitchConfig {
-    /// The path of the dictionaries, with `{language}` for the language tag.
+    /// The path of the dictionaries, with `{language}` for the tag of the language whose words are
+    /// put in, and `{source}` for that of the text where there are several sources.
     ///
     /// A dictionary has one word and one translation per line, as those of MUSE have: separated by
     /// a tab, in which case both may contain spaces, or by spaces, in which case the word ends at

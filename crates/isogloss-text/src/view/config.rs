@@ -3,11 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::TextError;
 use crate::reader::Texts;
 use crate::subword::SubwordSamplingConfig;
 use crate::view::code_switch::CodeSwitchConfig;
 use crate::view::translation::TranslationConfig;
+use crate::{Language, LanguagePattern, TextError};
 
 /// The `[views]` table of a recipe: data augmentation, with a table for each kind of view; a view
 /// without a table is not available.
@@ -42,6 +42,66 @@ impl ViewsConfig {
         let switched = self.code_switched.iter().flat_map(CodeSwitchConfig::faults);
         let translated = self.translated.iter().flat_map(TranslationConfig::faults);
         sampled.chain(switched).chain(translated).collect()
+    }
+
+    /// Views of texts in one of the `sources`: `{source}` in paths is its tag. Of several sources, it
+    /// is not among the languages that its texts are rewritten in.
+    ///
+    /// ```
+    /// use isogloss_text::{Language, ViewsConfig};
+    ///
+    /// let config: ViewsConfig = serde_json::from_str(
+    ///     r#"{"code_switched": {"dictionaries": "{source}-{language}.txt", "languages": ["de", "tr"]}}"#,
+    /// )?;
+    /// let sources: [Language; 2] = ["en".parse()?, "de".parse()?];
+    /// let german = config.for_source(&sources[1], &sources).code_switched.unwrap();
+    /// assert_eq!(german.dictionaries.as_str(), "de-{language}.txt");
+    /// assert_eq!(german.languages, ["tr".parse()?]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn for_source(&self, source: &Language, sources: &[Language]) -> Self {
+        let mut config = self.clone();
+        let code_switched = config.code_switched.iter_mut();
+        let files = code_switched.map(|view| (&mut view.dictionaries, &mut view.languages));
+        let translated = config.translated.iter_mut();
+        for (pattern, languages) in
+            files.chain(translated.map(|view| (&mut view.path, &mut view.languages)))
+        {
+            *pattern = pattern.with_source(source);
+            languages.retain(|language| sources.len() < 2 || language != source);
+        }
+        config
+    }
+
+    /// Validates the views for several source languages: the field name and the reason of each
+    /// value that is for one alone.
+    pub fn source_faults(&self, sources: &[Language]) -> Vec<(&'static str, String)> {
+        let switched = self.code_switched.iter().map(|view| {
+            let fields = ["code_switched.dictionaries", "code_switched.languages"];
+            (fields, &view.dictionaries, &view.languages)
+        });
+        let translated = self.translated.iter().map(|view| {
+            (["translated.path", "translated.languages"], &view.path, &view.languages)
+        });
+        let mut faults = Vec::new();
+        for ([path, field], pattern, languages) in switched.chain(translated) {
+            if !pattern.has_source() {
+                let (expected, found) = (LanguagePattern::SOURCE, pattern.as_str());
+                let problem = format!(
+                    "expected a path with {expected}, where the tag of the text's language stands, \
+                     found {found:?}"
+                );
+                faults.push((path, problem));
+            }
+            if let [only] = &languages[..]
+                && sources.contains(only)
+            {
+                let problem = format!("texts in \"{only}\" have no other language among these");
+                faults.push((field, problem));
+            }
+        }
+        faults
     }
 
     /// Adds the texts that views insert: the words of the dictionaries and the translations.

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use isogloss_text::{
-    Alignment, Bitext, Dictionary, DictionaryAligner, FastAlignConfig, Language, SentencePair,
-    Symmetrization, WordForm, align_bidirectional, read_alignments, read_pair_file,
+    Alignment, Bitext, Dictionary, DictionaryAligner, Language, SentencePair, align_bidirectional,
+    read_alignments, read_pair_file,
 };
 
 use crate::Error;
@@ -26,56 +26,89 @@ pub struct PairSet {
     pub held_out: Vec<SentencePair>,
     /// Pairs left out because their word alignment is empty.
     pub n_unlinked: usize,
+    /// Whether the words of each batch are aligned in training, by the model itself.
+    pub aligned_in_training: bool,
 }
+
+/// How the words of pairs are aligned when the pairs are read.
+#[derive(Clone, Copy)]
+pub enum PairLinks<'a> {
+    /// Not at all.
+    None,
+    /// By the aligner of the recipe, if that is no encoder.
+    Aligner,
+    /// By the encoder of the recipe: a function from pairs to their alignments.
+    Encoder(&'a AlignPairs<'a>),
+}
+
+/// A function from pairs to their word alignments.
+pub type AlignPairs<'a> = dyn Fn(&[SentencePair]) -> Result<Vec<Alignment>, Error> + 'a;
 
 /// Sentence pair with its word alignment.
 #[derive(Clone, Debug)]
 pub struct LinkedPair {
     /// The sentences.
     pub pair: SentencePair,
-    /// Word alignment of words between whitespace; empty without an aligner.
+    /// Word alignment of words between whitespace; empty without an aligner, or if they are aligned
+    /// in training.
     pub links: Alignment,
 }
 
 impl PairSet {
-    /// Reads the pairs of every language of a recipe, and aligns their words if `linked`.
+    /// Reads the pairs of every language of a recipe, and aligns their words.
     ///
     /// # Errors
     /// If a file is missing, faulty, or has nothing to train on.
-    pub fn read_all(recipe: &PairsRecipe, linked: bool) -> Result<Vec<Self>, Error> {
+    pub fn read_all(recipe: &PairsRecipe, links: PairLinks<'_>) -> Result<Vec<Self>, Error> {
         let languages = recipe.languages.with_files(&recipe.path)?;
-        languages.into_iter().map(|language| Self::read(recipe, language, linked)).collect()
+        languages.into_iter().map(|language| Self::read(recipe, language, links)).collect()
     }
 
-    fn read(recipe: &PairsRecipe, language: Language, linked: bool) -> Result<Self, Error> {
+    fn read(recipe: &PairsRecipe, language: Language, links: PairLinks<'_>) -> Result<Self, Error> {
         let path = recipe.path.find(&language)?;
         let pairs = read_pair_file(&path, recipe.quoting)?;
-        let links = match (&recipe.aligner, linked) {
-            (Some(aligner), true) => aligner.link(&pairs, &language)?,
-            _ => vec![Alignment::default(); pairs.len()],
-        };
         let held_out = held_out(&pairs, recipe.held_out);
         let texts: HashSet<&str> =
             held_out.iter().flat_map(|at| [pairs[*at].left.as_str(), &pairs[*at].right]).collect();
-        let is_new = |pair: &SentencePair| {
+        let is_new = |at: &usize| {
+            let pair = &pairs[*at];
             !texts.contains(pair.left.as_str()) && !texts.contains(pair.right.as_str())
         };
-        let known = pairs.iter().zip(links).filter(|(pair, _)| is_new(pair));
+        let known = (0..pairs.len()).filter(is_new).take(recipe.limit.unwrap_or(usize::MAX));
+        let known: Vec<usize> = known.collect();
+        let of_known = || known.iter().map(|at| pairs[*at].clone()).collect::<Vec<_>>();
+        let links = match (&recipe.aligner, links) {
+            (Some(_), PairLinks::Encoder(align)) => Some(align(&of_known())?),
+            (Some(aligner), PairLinks::Aligner) => {
+                let links = aligner.link(&pairs, &language)?;
+                links.map(|links| known.iter().map(|at| links[*at].clone()).collect())
+            }
+            _ => None,
+        };
         let (mut train, mut n_unlinked) = (Vec::new(), 0);
-        for (pair, links) in known.take(recipe.limit.unwrap_or(usize::MAX)) {
-            let links = links.one_to_one().without_identical(&pair.left, &pair.right);
-            if linked && links.is_empty() {
+        for (at, pair) in of_known().into_iter().enumerate() {
+            let links =
+                links.as_ref().map(|links: &Vec<Alignment>| trained_links(&links[at], &pair));
+            if links.as_ref().is_some_and(Alignment::is_empty) {
                 n_unlinked += 1;
             } else {
-                train.push(LinkedPair { pair: pair.clone(), links });
+                train.push(LinkedPair { pair, links: links.unwrap_or_default() });
             }
         }
         if train.is_empty() {
             return Err(DataError::NoPairLeft { path, n_unlinked }.into());
         }
         let held_out = held_out.into_iter().map(|at| pairs[at].clone()).collect();
-        Ok(Self { language, path, train, held_out, n_unlinked })
+        let in_training = |aligner: &AlignerRecipe| aligner.by_trained_model().is_some();
+        let aligned_in_training = recipe.aligner.as_ref().is_some_and(in_training);
+        Ok(Self { language, path, train, held_out, n_unlinked, aligned_in_training })
     }
+}
+
+/// Links that are trained on (Gaschi et al. 2023): one-to-one, between words that are written
+/// differently.
+pub(crate) fn trained_links(links: &Alignment, pair: &SentencePair) -> Alignment {
+    links.one_to_one().without_identical(&pair.left, &pair.right)
 }
 
 /// Indices of `n` held-out pairs, spread evenly over the file, of which no two share a sentence.
@@ -94,9 +127,14 @@ fn held_out(pairs: &[SentencePair], n: usize) -> Vec<usize> {
 }
 
 impl AlignerRecipe {
-    fn link(&self, pairs: &[SentencePair], language: &Language) -> Result<Vec<Alignment>, Error> {
+    /// Aligns the words of all pairs of a file; `None` for an encoder.
+    fn link(
+        &self,
+        pairs: &[SentencePair],
+        language: &Language,
+    ) -> Result<Option<Vec<Alignment>>, Error> {
         let texts = || pairs.iter().map(|pair| (pair.left.as_str(), pair.right.as_str()));
-        Ok(match self {
+        Ok(Some(match self {
             Self::Dictionary { path, reverse_path, words, rule } => {
                 let forward = Dictionary::read(&path.find(language)?)?;
                 let backward = match reverse_path {
@@ -107,11 +145,11 @@ impl AlignerRecipe {
                 let aligner = aligner.with_form(*words).with_rule(*rule);
                 aligner.align_all(pairs)
             }
-            Self::Statistical {} => {
-                let bitext = Bitext::from_pairs(texts(), WordForm::Bare);
-                let symmetrization = Symmetrization::default();
-                align_bidirectional(&FastAlignConfig::default(), &bitext, symmetrization)
+            Self::Statistical(table) => {
+                let bitext = Bitext::from_pairs(texts(), table.words);
+                align_bidirectional(&table.config(), &bitext, table.symmetrization)
             }
+            Self::Encoder(_) => return Ok(None),
             Self::Pharaoh { path } => {
                 let path = path.find(language)?;
                 let file = File::open(&path).map_err(io(&path))?;
@@ -119,6 +157,6 @@ impl AlignerRecipe {
                 let n_words: Vec<_> = texts().map(|(l, r)| (count(l), count(r))).collect();
                 read_alignments(file, &path, &n_words)?
             }
-        })
+        }))
     }
 }

@@ -196,6 +196,23 @@ pub enum RunError {
         /// Layers of the model.
         n_layers: usize,
     },
+    /// A schedule that unfreezes the embeddings of a model whose adapter is trained in place of them.
+    #[error(
+        "schedule.{schedule}.embeddings: the model has an adapter, which is trained in place of its \
+         pretrained weights, embeddings too"
+    )]
+    FrozenEmbeddings {
+        /// The key of the schedule.
+        schedule: &'static str,
+    },
+    /// A prefix of parameter paths that an objective leaves as they are, which no parameter has.
+    #[error("objective.{objective}.freeze: no parameter of the model begins with {prefix:?}")]
+    NoParameter {
+        /// The index of the objective.
+        objective: usize,
+        /// The prefix.
+        prefix: String,
+    },
     /// A negative queue (MoCo) with at least as many keys as there are pairs.
     #[error(
         "queue_size: a queue of {queue_size} keys needs more pairs than the {n_pairs} pairs there are (with \

@@ -144,6 +144,16 @@ pub enum ToolError {
         /// The message of the TOML parser.
         problem: String,
     },
+    /// A subnetwork file without the importance of its units.
+    #[error(
+        "{}: no importance of heads and feed-forward blocks, which subnetworks.dynamic.start needs; make \
+         the file again with isogloss subnetwork",
+        path.display()
+    )]
+    NoImportance {
+        /// The file.
+        path: PathBuf,
+    },
     /// A subnetwork of another architecture.
     #[error(
         "{}: a subnetwork of {} layers of {} heads; the model has {} of {}",

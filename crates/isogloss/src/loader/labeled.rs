@@ -25,9 +25,9 @@ pub(crate) struct LabeledLoader {
     pub(crate) corpus: Corpus,
     /// The texts that the objectives read.
     texts: Vec<TextView>,
-    /// Data augmentation; set if a text other than the original is read, or tags of several views
-    /// are compared.
-    viewer: Option<Viewer>,
+    /// Data augmentation for each source language, if a text other than the original is read or
+    /// tags of several views are compared; else none.
+    viewers: Vec<Viewer>,
     /// Maximum sequence length of the examples, in tokens.
     pub(crate) max_length: usize,
     pad_token_id: u32,
@@ -51,11 +51,18 @@ impl LabeledLoader {
         texts.dedup();
         let compares = forward_plan.needs().any(|needs| needs.views.len() > 1);
         let tags = matches!(plan.recipe().task.target(), Some(TargetKind::Tag(_)));
-        let viewer = (texts.len() > 1 || compares && tags)
-            .then(|| Viewer::new(&plan.recipe().views, tokenizer, plan.source()))
-            .transpose()?;
-        if let (Some(viewer), true) = (&viewer, texts.contains(&TextView::Translated)) {
-            let n_translated = viewer.n_translated(&corpus.train_examples);
+        let viewer = |source| {
+            let views = plan.recipe().views.for_source(source, plan.sources());
+            Viewer::new(&views, tokenizer, source)
+        };
+        let is_viewed = texts.len() > 1 || compares && tags;
+        let viewed = plan.sources().iter().filter(|_| is_viewed);
+        let viewers = viewed.map(viewer).collect::<Result<Vec<_>, _>>()?;
+        if texts.contains(&TextView::Translated) {
+            let of_part = |(viewer, part): (&Viewer, &Range<usize>)| {
+                viewer.n_translated(&corpus.train_examples[part.clone()])
+            };
+            let n_translated: usize = viewers.iter().zip(&corpus.parts).map(of_part).sum();
             if n_translated == 0 {
                 return Err(DataError::NoTranslation { path: corpus.train.path }.into());
             }
@@ -64,7 +71,7 @@ impl LabeledLoader {
         let rate = plan.recipe().task.labeled().map_or(0.0, LabeledTask::word_dropout);
         let word_dropout =
             (rate > 0.0).then(|| Ok::<_, Error>((rate, tokenizer.mask_id()?))).transpose()?;
-        Ok(Self { corpus, texts, viewer, max_length, pad_token_id, word_dropout })
+        Ok(Self { corpus, texts, viewers, max_length, pad_token_id, word_dropout })
     }
 
     /// Prefetches batches on a background thread: those of each optimizer step from number `step`
@@ -162,8 +169,10 @@ impl LabeledLoader {
         number: u64,
     ) -> Result<StepBatch, Error> {
         let seed = split_seed(split_seed(plan.recipe().seed, seeds::VIEWS), epoch);
+        let is_here = |part: &Range<usize>| indices.first().is_some_and(|idx| part.contains(idx));
+        let language = self.corpus.parts.iter().position(is_here).unwrap_or_default();
         let text = |text: &TextView| {
-            let Some(viewer) = &self.viewer else {
+            let Some(viewer) = self.viewers.get(language) else {
                 let features = indices.iter().map(|index| self.without_words(*index, seed));
                 let features: Vec<_> = features.collect();
                 let features: Vec<&Features> = features.iter().map(AsRef::as_ref).collect();
@@ -191,9 +200,6 @@ impl LabeledLoader {
             Ok((*text, batch, units))
         };
         let texts = self.texts.iter().map(text).collect::<Result<_, Error>>()?;
-        let parts = &self.corpus.parts;
-        let is_here = |part: &Range<usize>| indices.first().is_some_and(|idx| part.contains(idx));
-        let language = parts.iter().position(is_here).unwrap_or_default();
         Ok(StepBatch { texts, language, ..StepBatch::empty(number) })
     }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Multilingual batch sampler: draws the language and the texts of each batch; all texts of a
 /// language come once before any is repeated.
 pub(crate) struct LanguageEpochs {
+    sampling: LanguageSampling,
     sampler: LanguageSampler,
     batch_size: usize,
     seed: u64,
@@ -45,11 +46,18 @@ impl LanguageEpochs {
         let sizes: Vec<usize> = lengths.iter().map(Vec::len).collect();
         let first = |lengths| LanguageEpoch { lengths, n_drawn: 0, batches: None };
         Self {
+            sampling: sampling.clone(),
             sampler: sampling.init(&sizes, split_seed(seed, u64::MAX)),
             batch_size,
             seed,
             languages: lengths.into_iter().map(first).collect(),
         }
+    }
+
+    /// A sampler of the same texts with another seed, at its beginning.
+    pub(crate) fn separate(&self, seed: u64) -> Self {
+        let lengths = self.languages.iter().map(|language| language.lengths.clone()).collect();
+        Self::new(lengths, &self.sampling, self.batch_size, seed)
     }
 
     /// Number of batches that hold every text once.

@@ -128,7 +128,7 @@ impl RunTensors<'_> {
         let (batch_size, evaluated) =
             (recipe.training.batch_size, recipe.training.evaluation_batch_size);
         let training = training.map(|set| (set, batch_size, remedy::TRAINING));
-        let evaluation = corpus.devs.iter().chain(&corpus.tests);
+        let evaluation = corpus.devs.iter().chain(&corpus.target_devs).chain(&corpus.tests);
         let evaluation = evaluation.map(|set| (set, evaluated, remedy::EVALUATION));
         for (set, batch_size, remedy) in training.chain(evaluation) {
             let [n, seq_len] = set_size(set, batch_size);

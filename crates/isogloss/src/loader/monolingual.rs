@@ -75,13 +75,27 @@ impl BlockLoader {
     /// The index of the language of batch number `number`, and the batch.
     pub(crate) fn sample(&mut self, number: u64) -> Result<(usize, TokenBatch), Error> {
         let (language, indices) = self.epochs.sample(number);
-        let seed = split_seed(self.seed, number);
+        Ok((language, self.masked(language, indices, split_seed(self.seed, number))?))
+    }
+
+    /// Some batches of an order and with masks of their own; those of training stay as they are.
+    pub(crate) fn separate(&self, seed: u64, n: usize) -> Result<Vec<TokenBatch>, Error> {
+        let mut epochs = self.epochs.separate(seed);
+        let batch = |number: u64| {
+            let (language, indices) = epochs.sample(number);
+            self.masked(language, indices, split_seed(seed, number))
+        };
+        (0..n as u64).map(batch).collect()
+    }
+
+    /// Blocks of a language, masked by a seed.
+    fn masked(&self, language: usize, indices: Vec<usize>, seed: u64) -> Result<TokenBatch, Error> {
         let blocks = indices.iter().zip(0..).map(|(idx, row)| {
             self.masker.mask(&self.languages[language][*idx], split_seed(seed, row))
         });
         let blocks: Vec<_> = blocks.collect();
         let blocks: Vec<_> = blocks.iter().collect();
-        Ok((language, TokenBatch::collate(&blocks, indices, self.pad_token_id)?))
+        Ok(TokenBatch::collate(&blocks, indices, self.pad_token_id)?)
     }
 }
 

@@ -13,6 +13,7 @@ use isogloss_text::{
 use super::language_epochs::LanguageEpochs;
 use crate::data::pairs::{LinkedPair, PairSet};
 use crate::ground::seeds;
+use crate::step::batch_links;
 use crate::{Error, PairsRecipe};
 
 /// Data loader of sentence pairs; all pairs of a batch are of one language.
@@ -33,7 +34,10 @@ pub(crate) struct PairBatch {
     /// The index of its language among the sets.
     pub(crate) language: usize,
     pub(crate) texts: Vec<(TextView, TokenBatch)>,
+    /// The words of both sides, and their links if they were aligned before training.
     pub(crate) links: WordLinks,
+    /// The pairs whose words the model is to align.
+    pub(crate) to_align: Vec<SentencePair>,
 }
 
 impl PairLoader {
@@ -77,11 +81,19 @@ impl PairLoader {
         let (language, indices) = self.epochs.sample(number);
         let seed = split_seed(self.seed, number);
         let pairs: Vec<_> = indices.iter().map(|idx| &self.sets[language].train[*idx]).collect();
-        let mut batch = PairBatch { language, texts: Vec::new(), links: WordLinks::default() };
+        let mut batch = PairBatch {
+            language,
+            texts: Vec::new(),
+            links: WordLinks::default(),
+            to_align: Vec::new(),
+        };
         let has = |text| texts.contains(&text);
         if has(TextView::PairLeft) || has(TextView::PairRight) {
             let sides = self.words(&pairs)?;
             batch.links = links(&pairs, &sides);
+            if self.sets[language].aligned_in_training {
+                batch.to_align = pairs.iter().map(|pair| pair.pair.clone()).collect();
+            }
             let [left, right] = sides.map(|side| self.collate(plain(side)));
             batch.texts.extend([(TextView::PairLeft, left?), (TextView::PairRight, right?)]);
         }
@@ -215,22 +227,16 @@ fn plain(texts: Vec<Encoded>) -> Vec<Features> {
     texts.into_iter().map(|input| Features { input, target: Target::None }).collect()
 }
 
-/// Word alignment of a batch: the token ranges of each word, and the links with words counted
-/// through the batch.
+/// Word alignment of a batch: the token ranges of each word, and the links between them.
 fn links(pairs: &[&LinkedPair], [left, right]: &[Vec<Encoded>; 2]) -> WordLinks {
-    let mut found = WordLinks::default();
-    let (mut n_left, mut n_right) = (0, 0);
-    for ((pair, left), right) in pairs.iter().zip(left).zip(right) {
-        let links = pair.links.links().iter();
-        found.links.extend(links.map(|(l, r)| (n_left + l, n_right + r)));
-        let sides = [(&pair.pair.left, left), (&pair.pair.right, right)];
-        let [left, right] = sides.map(|(text, encoded)| word_tokens(text, encoded));
-        n_left += left.len();
-        n_right += right.len();
-        found.left_words.push(left);
-        found.right_words.push(right);
-    }
-    found
+    let side = |text: fn(&SentencePair) -> &str, encoded: &[Encoded]| -> Vec<Vec<Range<usize>>> {
+        let sentences = pairs.iter().zip(encoded);
+        sentences.map(|(pair, encoded)| word_tokens(text(&pair.pair), encoded)).collect()
+    };
+    let left_words = side(|pair| &pair.left, left);
+    let right_words = side(|pair| &pair.right, right);
+    let words = WordLinks { left_words, right_words, links: Vec::new() };
+    batch_links(words, pairs.iter().map(|pair| &pair.links))
 }
 
 /// Token range of each word between whitespace; empty for a truncated word.
@@ -269,6 +275,7 @@ mod tests {
             train: pairs.into_iter().map(linked).collect(),
             held_out: Vec::new(),
             n_unlinked: 0,
+            aligned_in_training: false,
         };
         let recipe = PairsRecipe { batch_size, ..PairsRecipe::default() };
         PairLoader::new(vec![set], &recipe, &tokenizer, 64, 1, 7)

@@ -38,6 +38,7 @@ impl UnlabeledLoaders {
                 let pairs = pairs.sample(batch.number, texts)?;
                 languages[0].push(pairs.language);
                 batch.add_pairs(pairs.texts, pairs.links);
+                batch.to_align = pairs.to_align;
             }
             if let (Some(blocks), true) = (&mut self.blocks, reads_blocks) {
                 let (language, blocks) = blocks.sample(batch.number)?;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use isogloss_methods::{Objective, ObjectiveConfig, Role, TextView};
+use isogloss_methods::{GuidedDropoutScores, Objective, ObjectiveConfig, Role, TextView};
 use isogloss_text::{Format, Unseen};
 
-use super::{LanguageExchange, Languages, Recipe, RecipeFaults};
+use super::{LanguageExchange, Languages, ModelSelection, Recipe, RecipeFaults};
 use crate::task::{HeldOutTable, Supervision, TargetKind, UnlabeledTask};
 
 /// Validates the tables of a recipe against each other.
@@ -27,9 +27,16 @@ pub(super) fn check(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     several_sources(recipe, faults);
     subnetworks(recipe, faults);
     adapters(recipe, faults);
+    embeddings(recipe, faults);
+    guided_dropout(recipe, faults);
     check_gradient_accumulation(recipe, faults);
     for (index, objective) in recipe.objective.iter().enumerate() {
         let method = objective.method.init();
+        if !objective.freeze.is_empty() && !method.needs().is_unlabeled() && is_dynamic(recipe) {
+            let problem = "the importance of heads in [subnetworks.dynamic] is that of one backward \
+                           pass over the task; freeze in losses of pairs alone";
+            faults.add(&format!("objective.{index}.freeze"), problem);
+        }
         let mut refuse =
             |problem: String| faults.add_message(&format!("objective.{index}.method"), problem);
         inputs(recipe, &*method, &mut refuse);
@@ -42,6 +49,11 @@ pub(super) fn check(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
         let others: Vec<_> = others.map(|(_, other)| other.method.init()).collect();
         check_unique_states(&*method, others.iter().map(AsRef::as_ref), &mut refuse);
     }
+}
+
+/// Whether the subnetworks follow the importance of their units.
+fn is_dynamic(recipe: &Recipe) -> bool {
+    recipe.subnetworks.as_ref().is_some_and(|table| table.dynamic.is_some())
 }
 
 /// Validates a custom objective against the recipe and the other objectives.
@@ -89,11 +101,13 @@ fn without_labels(recipe: &Recipe, task: &dyn UnlabeledTask, faults: &mut Recipe
         faults.add("monolingual.languages", "a language adapter is of one language");
     }
     let needs_labels = [
+        ("training.selection", recipe.training.selection == ModelSelection::AllLanguages),
         ("measure", recipe.measure.is_some()),
         ("few_shot", recipe.few_shot.is_some()),
         ("centring", recipe.centring.is_some()),
         ("guided_dropout", recipe.guided_dropout.is_some()),
         ("update.fisher_penalty", recipe.update.fisher_penalty.is_some()),
+        ("update.tram", recipe.update.tram.is_some()),
         ("schedule.fun", recipe.schedule.fun.is_some()),
     ];
     for (entry, _) in needs_labels.iter().filter(|(_, is_there)| *is_there) {
@@ -117,6 +131,7 @@ fn treebank(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
         ("measure", recipe.measure.is_some()),
         ("guided_dropout", recipe.guided_dropout.is_some()),
         ("update.fisher_penalty", recipe.update.fisher_penalty.is_some()),
+        ("update.tram", recipe.update.tram.is_some()),
         ("schedule.fun", recipe.schedule.fun.is_some()),
     ];
     for (entry, _) in of_one_label.iter().filter(|(_, is_there)| *is_there) {
@@ -175,13 +190,11 @@ fn several_sources(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     if recipe.data.sources.len() < 2 {
         return;
     }
-    let of_one_language = [
-        ("views.code_switched", recipe.views.code_switched.is_some()),
-        ("views.translated", recipe.views.translated.is_some()),
-        ("language_adapter", recipe.language_adapter.is_some()),
-    ];
-    for (entry, _) in of_one_language.iter().filter(|(_, is_there)| *is_there) {
-        faults.add(entry, "is for one language of training, not for several");
+    for (field, problem) in recipe.views.source_faults(&recipe.data.sources) {
+        faults.add(&format!("views.{field}"), &problem);
+    }
+    if recipe.language_adapter.is_some() {
+        faults.add("language_adapter", "is for one language of training, not for several");
     }
 }
 
@@ -189,6 +202,23 @@ fn several_sources(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
 fn subnetworks(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     if recipe.subnetworks.is_some() && !recipe.task.is_labeled() {
         faults.add("subnetworks", "are for the examples of a task with labels");
+    }
+}
+
+/// Guided dropout scored on masked language modelling needs text to mask.
+fn guided_dropout(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
+    let scores = recipe.guided_dropout.as_ref().map(|config| config.scores);
+    if scores == Some(GuidedDropoutScores::MaskedLm) && recipe.monolingual.is_none() {
+        faults.add("guided_dropout.scores", "\"masked_lm\" needs a table [monolingual]");
+    }
+}
+
+/// Schedules unfreeze embeddings only where the pretrained weights are trained.
+fn embeddings(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
+    let trains_adapter = recipe.adapter.is_some() || recipe.language_adapter.is_some();
+    if let (Some(key), true) = (recipe.schedule.unfreezes_embeddings(), trains_adapter) {
+        let problem = "adapters are trained in place of the pretrained weights, embeddings too";
+        faults.add(&format!("schedule.{key}.embeddings"), problem);
     }
 }
 

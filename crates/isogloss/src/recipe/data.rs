@@ -118,7 +118,7 @@ impl DataRecipe {
         }
         let Some(sampling) = &self.sampling else { return };
         faults.sampling("data.sampling", sampling);
-        if let LanguageSampling::Ucb(_) = sampling {
+        if sampling.follows_losses() {
             let problem =
                 "batches with labels are made ahead of their losses; draw by size or evenly";
             faults.add("data.sampling", problem);

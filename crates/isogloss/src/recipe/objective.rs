@@ -13,6 +13,11 @@ pub struct ObjectiveRecipe {
     /// Loss weight: the factor of this loss in the sum of all objectives.
     #[serde(default = "one")]
     pub weight: f64,
+    /// Prefixes of parameter paths that this loss does not change, such as `encoder.layers.0.`, while
+    /// the other losses do (AlignFreeze during fine-tuning, Bakos et al. 2025). Losses with other
+    /// prefixes have backward passes of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
     /// The loss: `method.<name> = { … }`.
     pub method: ObjectiveConfig,
 }
@@ -23,7 +28,8 @@ fn one() -> f64 {
 
 impl Default for ObjectiveRecipe {
     fn default() -> Self {
-        Self { weight: 1.0, method: ObjectiveConfig::CrossEntropy(CrossEntropyConfig::default()) }
+        let method = ObjectiveConfig::CrossEntropy(CrossEntropyConfig::default());
+        Self { weight: 1.0, freeze: Vec::new(), method }
     }
 }
 

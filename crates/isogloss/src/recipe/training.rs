@@ -31,10 +31,32 @@ pub struct TrainingRecipe {
     /// scored together with the development set, for monitoring only, never for model selection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zero_shot_eval_examples: Option<usize>,
+    /// Model selection: by whose development sets the best model is chosen.
+    #[serde(skip_serializing_if = "is_by_sources")]
+    pub selection: ModelSelection,
     /// Frozen layers: dropout and activation cache of the layers below the lowest trained one,
     /// where a schedule unfreezes layers or adapters are trained; see [`FrozenRecipe`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen: Option<FrozenRecipe>,
+}
+
+/// Model selection: by whose development sets the best model is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelSelection {
+    /// By the mean over the source languages: zero-shot transfer, in which no labeled example of
+    /// another language has a part.
+    #[default]
+    Sources,
+    /// By the mean over all evaluation languages, as the published code of xTune does
+    /// (Zheng et al. 2021): not zero-shot, because labeled examples of the target languages choose
+    /// the model.
+    AllLanguages,
+}
+
+/// Whether the selection is left out of a recipe's text.
+fn is_by_sources(selection: &ModelSelection) -> bool {
+    *selection == ModelSelection::Sources
 }
 
 impl Default for TrainingRecipe {
@@ -49,6 +71,7 @@ impl Default for TrainingRecipe {
             checkpoint_every: 200,
             log_every: 10,
             zero_shot_eval_examples: None,
+            selection: ModelSelection::Sources,
             frozen: None,
         }
     }

@@ -92,7 +92,7 @@ pub(super) fn paths(plan: &Plan) -> Result<BTreeSet<PathBuf>, Error> {
                 (Some(path), reverse_path.as_ref())
             }
             Some(AlignerRecipe::Pharaoh { path }) => (Some(path), None),
-            Some(AlignerRecipe::Statistical {}) | None => (None, None),
+            Some(AlignerRecipe::Statistical(_) | AlignerRecipe::Encoder(_)) | None => (None, None),
         };
         for pattern in [Some(&pairs.path), also, back].into_iter().flatten() {
             paths.extend(found(pattern, &languages)?);
@@ -104,19 +104,21 @@ pub(super) fn paths(plan: &Plan) -> Result<BTreeSet<PathBuf>, Error> {
     if let Some(texts) = &recipe.unlabeled {
         paths.extend(found(&texts.path, &texts.languages()?)?);
     }
-    if let Some(view) = &recipe.views.code_switched {
-        paths.extend(found(&view.dictionaries, &view.languages)?);
-    }
-    if let Some(view) = &recipe.views.translated {
-        paths.extend(found(&view.path, &view.languages)?);
+    for source in plan.sources() {
+        let views = recipe.views.for_source(source, plan.sources());
+        if let Some(view) = &views.code_switched {
+            paths.extend(found(&view.dictionaries, &view.languages)?);
+        }
+        if let Some(view) = &views.translated {
+            paths.extend(found(&view.path, &view.languages)?);
+        }
     }
     if let Some(table) = &recipe.centring {
         let files = table.files(plan.sources(), std::iter::empty())?;
         paths.extend(files.into_iter().map(|(_, path)| path));
     }
     if let Some(table) = &recipe.subnetworks {
-        let pattern = table.path.with_seed(recipe.seed);
-        paths.extend(plan.sources().iter().map(|source| pattern.path(source)));
+        paths.extend(plan.sources().iter().flat_map(|source| table.files(recipe.seed, source)));
         if let UnseenLanguage::Nearest { distances } = &table.unseen {
             paths.insert(distances.into());
         }

@@ -120,6 +120,8 @@ pub enum Event<'a> {
         step: u64,
         /// Indices of the layers, from 0.
         layers: &'a [usize],
+        /// Whether the embeddings become trainable too.
+        embeddings: bool,
     },
     /// Frozen layers have no dropout: the recipe disables it there, so that their hidden states can
     /// be cached, where the published methods have it.

@@ -27,8 +27,9 @@ pub(super) fn check(plan: &Plan, run: &RunFolder, options: &RunOptions<'_>) -> R
         for path in data_files::paths(plan)? {
             check_outside(&path, run)?;
         }
-        let forward_plan = ForwardPlan::new(plan.objectives());
-        Loaders::read(plan, &forward_plan, &options.model_folder, &options.device_info)?;
+        let forward_plan = ForwardPlan::from_plan(plan);
+        let RunOptions { model_folder, device, device_info, .. } = options;
+        Loaders::read(plan, &forward_plan, model_folder, device, device_info)?;
     }
     Ok(())
 }

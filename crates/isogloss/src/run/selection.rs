@@ -50,8 +50,8 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Validation scores: scores the dev set of each source language, or the held-out data of a
-    /// task without labels, and logs them with their mean; returns the mean main score and whether
+    /// Validation scores: scores the dev set of each source language, or of all languages if the
+    /// recipe selects by them, or the held-out data of a task without labels, and logs them with their mean; returns the mean main score and whether
     /// it is the best so far.
     fn score_dev(
         &mut self,
@@ -65,10 +65,13 @@ impl Trainer<'_> {
         let languages = match self.data {
             Some(data) => {
                 let score = |dev: &LabeledSet| {
+                    let exchanged = self.exchanged(model, &dev.language)?;
+                    let model = exchanged.as_ref().unwrap_or(model);
                     let evaluator = self.evaluator(model, data, &dev.language)?;
                     Ok((dev.language.to_string(), evaluator.score(dev)?.0))
                 };
-                data.corpus.devs.iter().map(score).collect::<Result<_, Error>>()?
+                let devs = data.corpus.devs.iter().chain(&data.corpus.target_devs);
+                devs.map(score).collect::<Result<_, Error>>()?
             }
             None => self.score_unlabeled(model)?,
         };

@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use isogloss_kernels::split_seed;
-use isogloss_methods::{LearningRateConfig, Role, Schedule};
+use isogloss_methods::{LearningRateConfig, Role, Schedule, UnfreezeScope};
 use isogloss_model::{
     BaseModel, HeadChoice, HeadSpec, LabelRows, LoadReport, LoadedModel, Model, ModelFolder,
     base_model, load, named_parameters,
@@ -22,13 +22,14 @@ use super::teacher::load_reference_models;
 use super::trainer::Trainer;
 use super::unread::UnreadSteps;
 use super::{centring, guided_dropout, method_states, unfreezing};
-use crate::error::{RunError, io};
+use crate::error::{EmbeddingError, RunError, io};
 use crate::ground::seeds;
 use crate::loader::{LabeledLoader, UnlabeledLoaders};
-use crate::recipe::AdapterRecipe;
+use crate::recipe::{AdapterRecipe, AlignerRecipe, ModelSelection};
 use crate::step::{ForwardPlan, StepContext, SubnetworkMasks};
 use crate::task::LabeledTask;
 use crate::tools::subnetwork::{Subnetworks, check_parts};
+use crate::tools::word_aligner::EncoderAligner;
 use crate::{Error, Plan, Recipe};
 
 impl<'a> Trainer<'a> {
@@ -59,6 +60,7 @@ impl<'a> Trainer<'a> {
             Some(rate) => model.with_dropout(rate),
             None => model,
         };
+        context.word_aligner = word_aligner(recipe, &model, &context.plan)?;
         let subnetworks = subnetworks(plan, options, data, &model, &mut context, methods.as_ref())?;
         let schedules = schedules(recipe, &model, &progress)?;
         let (steps_per_epoch, learning_rate) = steps(plan, data, &mut unlabeled);
@@ -78,13 +80,11 @@ impl<'a> Trainer<'a> {
             context.models.initial = Some(initial.model);
         }
         method_states::begin(&mut context, &model, &mut unlabeled, methods.as_ref())?;
-        if let (Some(config), Some(data)) = (&recipe.guided_dropout, data) {
-            context.guided_dropout = Some(match &methods {
-                None => guided_dropout::estimate(config, plan, data, &model, &context)?,
-                Some(saved) => guided_dropout::restore(saved, &model)?,
-            });
+        if let Some(data) = data {
+            let loaders = (data, &unlabeled);
+            context.guided_dropout =
+                guided_dropout::begin(plan, options, loaders, &model, &context, methods.as_ref())?;
         }
-        let base = base(recipe, &model, &options.model_folder)?;
         let environment =
             Environment::new(&options.device_info, recipe, [n_parameters, n_trainable]);
         run.write_json("environment.json", &environment)?;
@@ -97,7 +97,7 @@ impl<'a> Trainer<'a> {
             unlabeled,
             head,
             config_json,
-            base,
+            base: base(recipe, &model, &options.model_folder)?,
             model: Some(model),
             optimizer,
             context,
@@ -164,6 +164,22 @@ fn step_context(
     Ok(StepContext::new(forward_plan, options.device.clone(), seed, aux_weight, models))
 }
 
+/// The aligner of the words of each batch by the trained model, if objectives need links of it.
+fn word_aligner(
+    recipe: &Recipe,
+    model: &Model,
+    forward_plan: &ForwardPlan,
+) -> Result<Option<EncoderAligner>, Error> {
+    let aligner = recipe.pairs.as_ref().and_then(|pairs| pairs.aligner.as_ref());
+    let table = aligner.and_then(AlignerRecipe::by_trained_model);
+    let Some(table) = table.filter(|_| forward_plan.needs_word_links()) else { return Ok(None) };
+    let (layer, last) = (table.layer, model.encoder.config().num_hidden_layers);
+    if layer > last {
+        return Err(EmbeddingError::NoLayer { layer, last }.into());
+    }
+    Ok(Some(EncoderAligner::from_recipe(table)))
+}
+
 /// Fails if a test language needs a language adapter and has none.
 fn check_language_adapter(plan: &Plan, data: Option<&LabeledLoader>) -> Result<(), Error> {
     let (Some(adapter), Some(data)) = (&plan.recipe().language_adapter, data) else {
@@ -208,11 +224,28 @@ fn schedules(
     if let Some(layer) = recipe.schedule.layer_beyond(n_layers) {
         return Err(RunError::NoLayer { layer, n_layers }.into());
     }
+    check_prefixes(recipe, model)?;
     let scope = AdapterRecipe::scope(recipe, model);
+    if let (Some(schedule), true) =
+        (recipe.schedule.unfreezes_embeddings(), scope != UnfreezeScope::Layers)
+    {
+        return Err(RunError::FrozenEmbeddings { schedule }.into());
+    }
     let seed = split_seed(recipe.seed, seeds::UNFREEZING);
     let mut schedules = recipe.schedule.init(n_layers, &scope, seed);
     unfreezing::resume(&mut schedules, &progress.unfreeze_steps);
     Ok(schedules)
+}
+
+/// Fails if an objective leaves parameters as they are that the model does not have.
+fn check_prefixes(recipe: &Recipe, model: &Model) -> Result<(), Error> {
+    let named = recipe.objective.iter().enumerate();
+    for (objective, prefix) in named.flat_map(|(at, of)| of.freeze.iter().map(move |p| (at, p))) {
+        if !named_parameters(model).iter().any(|param| param.path.starts_with(prefix)) {
+            return Err(RunError::NoParameter { objective, prefix: prefix.clone() }.into());
+        }
+    }
+    Ok(())
 }
 
 /// Optimizer steps per epoch, and the learning-rate schedule over the whole run.
@@ -279,9 +312,16 @@ fn selection_rule(plan: &Plan) -> String {
         return "the last step".to_owned();
     }
     let sources: Vec<_> = plan.sources().iter().map(ToString::to_string).collect();
-    let of = match sources.as_slice() {
-        [source] => format!("on the dev set of {source}"),
-        _ => format!("on the dev sets of {}, their mean", sources.join(", ")),
+    let of = match (plan.recipe().training.selection, sources.as_slice()) {
+        (ModelSelection::AllLanguages, _) => {
+            "on the dev sets of all languages, their mean (not zero-shot: labels of the target \
+             languages choose the model)"
+                .to_owned()
+        }
+        (ModelSelection::Sources, [source]) => format!("on the dev set of {source}"),
+        (ModelSelection::Sources, _) => {
+            format!("on the dev sets of {}, their mean", sources.join(", "))
+        }
     };
     format!("highest {} {of}, the earliest of equals", task.metric())
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use isogloss_kernels::split_seed;
-use isogloss_methods::{FixedLayersConfig, Moment, Schedule, apply_schedules};
+use isogloss_methods::{FixedLayersConfig, Moment, Schedule, TOKEN_EMBEDDINGS, apply_schedules};
 use isogloss_model::{ParamLocation, named_parameters};
 use serde_json::json;
 
@@ -34,14 +34,18 @@ impl Trainer<'_> {
         for rule in self.schedules.iter().filter(|rule| unfreezes_layers(&***rule)) {
             let layers: Vec<usize> =
                 unfrozen_at(&**rule, step).filter(|layer| self.learns(*layer, step)).collect();
-            if layers.is_empty() {
+            let embeddings = rule.embeddings_step() == Some(step) && self.trains_embeddings(step);
+            if layers.is_empty() && !embeddings {
                 continue;
             }
-            watch(Event::Unfreeze { step, layers: &layers });
+            watch(Event::Unfreeze { step, layers: &layers, embeddings });
             let mut line = json!({
                 "kind": "open", "step": step, "epoch": self.epoch(), "schedule": rule.name(),
                 "layers": layers,
             });
+            if embeddings {
+                line["embeddings"] = json!(true);
+            }
             if let Some(traces) = &traces {
                 line["traces"] = json!(traces);
             }
@@ -60,6 +64,12 @@ impl Trainer<'_> {
         })
     }
 
+    /// Whether the token embeddings are trainable at a step under all schedules.
+    fn trains_embeddings(&self, step: u64) -> bool {
+        let moment = Moment { step, total_steps: self.learning_rate.total_steps };
+        self.schedules.iter().all(|rule| rule.trainable(TOKEN_EMBEDDINGS, moment))
+    }
+
     /// Trace of the Fisher information by layer (FUN schedule): over the parameters that are
     /// unfrozen with each layer, on a random sample of the training examples, without dropout and
     /// through the subnetwork that each source has at this step.
@@ -70,7 +80,7 @@ impl Trainer<'_> {
             return Ok(vec![0.0; n_layers]);
         };
         let step = self.progress.step;
-        let all = FixedLayersConfig { layers: (0..n_layers).collect() };
+        let all = FixedLayersConfig { layers: (0..n_layers).collect(), embeddings: false };
         let all: Box<dyn Schedule> =
             Box::new(all.init(n_layers, &AdapterRecipe::scope(recipe, self.model())));
         let moment = Moment { step, total_steps: self.learning_rate.total_steps };

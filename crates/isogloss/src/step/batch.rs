@@ -2,7 +2,7 @@
 
 use isogloss_methods::{PredictionUnits, TextView, WordLinks};
 use isogloss_model::Tokens;
-use isogloss_text::TokenBatch;
+use isogloss_text::{Alignment, SentencePair, TokenBatch};
 
 /// Batch on the host, in every view that the objectives read.
 pub(crate) struct StepBatch {
@@ -12,8 +12,10 @@ pub(crate) struct StepBatch {
     pub(crate) texts: Vec<(TextView, TokenBatch, PredictionUnits)>,
     /// The language of its examples, by its index among the sources.
     pub(crate) language: usize,
-    /// The word alignment of its pairs.
+    /// The words of its pairs, and their links if they were aligned before training.
     pub(crate) links: WordLinks,
+    /// The pairs whose words the model is to align.
+    pub(crate) to_align: Vec<SentencePair>,
     /// Cached activations of frozen layers that replace the tokens of the original text, if there
     /// are any.
     pub(crate) cached_activations: Option<Tokens>,
@@ -23,7 +25,8 @@ impl StepBatch {
     /// A batch without any text.
     pub(crate) fn empty(number: u64) -> Self {
         let (texts, links) = (Vec::new(), WordLinks::default());
-        Self { number, texts, language: 0, links, cached_activations: None }
+        let (to_align, cached_activations) = (Vec::new(), None);
+        Self { number, texts, language: 0, links, to_align, cached_activations }
     }
 
     /// Adds the step's pairs.
@@ -55,4 +58,21 @@ impl StepBatch {
         let masks = read.flat_map(|(_, batch, _)| &batch.attention_mask);
         masks.filter(|real| **real != 0).count()
     }
+}
+
+/// Adds the word alignments of the pairs of a batch to its words, which are counted through the
+/// batch.
+pub(crate) fn batch_links<'a>(
+    mut words: WordLinks,
+    alignments: impl Iterator<Item = &'a Alignment>,
+) -> WordLinks {
+    let (mut n_left, mut n_right) = (0, 0);
+    let sentences = words.left_words.iter().zip(&words.right_words);
+    for ((left, right), alignment) in sentences.zip(alignments) {
+        let links = alignment.links().iter();
+        words.links.extend(links.map(|(l, r)| (n_left + l, n_right + r)));
+        n_left += left.len();
+        n_right += right.len();
+    }
+    words
 }

@@ -9,6 +9,7 @@ use isogloss_model::{ForwardOptions, Model, Projection, SubnetworkMask};
 use super::forward_plan::ForwardPlan;
 use super::objective_states::ObjectiveStates;
 use super::teacher_cache::TeacherCache;
+use crate::EncoderAligner;
 
 /// Training step context: what all steps of a run share, except the trained model.
 pub(crate) struct StepContext {
@@ -22,6 +23,8 @@ pub(crate) struct StepContext {
     pub(crate) models: ReferenceModels,
     pub(crate) states: ObjectiveStates,
     pub(crate) masks: SubnetworkMasks,
+    /// Word aligner by the hidden states of the trained model, if it aligns the pairs of each batch.
+    pub(crate) word_aligner: Option<EncoderAligner>,
     /// Dropout rates of guided dropout, by unit.
     pub(crate) guided_dropout: Option<GuidedDropoutState>,
     /// Whether the gradient of the token embeddings is sparse, see [`TokenLeaves`](isogloss_methods::TokenLeaves).
@@ -69,6 +72,7 @@ impl StepContext {
             models,
             states,
             masks: SubnetworkMasks::default(),
+            word_aligner: None,
             guided_dropout: None,
             sparse_embeddings,
             no_dropout_below: None,

@@ -10,6 +10,7 @@ use isogloss_text::{Targets, TokenBatch};
 
 use super::batch::StepBatch;
 use super::context::StepContext;
+use super::word_alignment::align_words;
 use crate::Error;
 use crate::ground::tensors::{integers, model_input, row_targets};
 
@@ -55,7 +56,14 @@ impl DeviceBatch {
             original.into_iter().for_each(|text| text.input.tokens = activations.clone());
         }
         let seed = split_seed(context.seed, batch.number);
-        Ok(Self { seed, language: batch.language, texts, links: batch.links })
+        let mut this = Self { seed, language: batch.language, texts, links: batch.links };
+        if let (Some(aligner), false) = (&context.word_aligner, batch.to_align.is_empty()) {
+            let sides =
+                [TextView::PairLeft, TextView::PairRight].map(|side| &this.text(side).input);
+            let words = this.links.clone();
+            this.links = align_words(aligner, model, sides, words, &batch.to_align)?;
+        }
+        Ok(this)
     }
 
     /// Sample size (fairseq): the sentences of a text and the masked tokens of all texts.

@@ -4,6 +4,9 @@ use burn::tensor::{Tensor, TensorData};
 use isogloss_kernels::{normal, uniform};
 use isogloss_methods::{EmbeddingNoise, NoiseShape};
 
+/// Random stream of the embedding noise of a batch.
+pub(super) const NOISE_DRAWS: u64 = u64::MAX;
+
 /// Adds random noise to token embeddings; each element is drawn from the seed and its index alone.
 ///
 /// # Shapes

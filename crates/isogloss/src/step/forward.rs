@@ -9,13 +9,10 @@ use isogloss_model::{ForwardOptions, Model, ModelOutput, SubnetworkMask};
 
 use super::context::StepContext;
 use super::device_batch::{DeviceBatch, DeviceText};
-use super::embedding_noise::add_noise;
+use super::embedding_noise::{NOISE_DRAWS, add_noise};
 
-/// Random streams of a batch; the dropout of its passes has the numbers from 1.
-mod draws {
-    pub(super) const EMBEDDING_NOISE: u64 = u64::MAX;
-    pub(super) const WEIGHT_NOISE: u64 = u64::MAX - 1;
-}
+/// Random stream of the weight noise of a batch; the dropout of its passes has the numbers from 1.
+const WEIGHT_DRAWS: u64 = u64::MAX - 1;
 
 /// Outputs of the forward passes of a batch.
 pub(super) struct Forward {
@@ -37,7 +34,7 @@ impl StepContext {
     ) -> Forward {
         let (embedded, leaves) = self.embed(model, batch, &wanted);
         let (mut outputs, mut noised_models, mut sentences) = (Vec::new(), Vec::new(), Vec::new());
-        for group in self.plan.groups().iter().filter(|group| wanted(&group[0])) {
+        for group in self.plan.groups().iter().filter(|group| group.iter().any(&wanted)) {
             let view = group[0];
             let text_idx = batch.text_idx(view.text);
             let text = &batch.texts[text_idx];
@@ -54,7 +51,7 @@ impl StepContext {
                 let mask = mask.filter(|_| view.text.is_of_task());
                 vec![self.reference_output(view.role, text, mask)]
             } else if let Some(scale) = view.weight_noise {
-                let seed = split_seed(batch.seed, draws::WEIGHT_NOISE);
+                let seed = split_seed(batch.seed, WEIGHT_DRAWS);
                 let noised = with_random_signs(model.clone(), scale, seed);
                 let output = noised.forward(&text.input_with(embedded), &options);
                 noised_models.push(noised);
@@ -136,7 +133,7 @@ fn forward_group(
     options: &ForwardOptions,
 ) -> Vec<ModelOutput> {
     let Some(embedded) = embedded else { return vec![model.forward(&text.input, options)] };
-    let seed = split_seed(batch.seed, draws::EMBEDDING_NOISE);
+    let seed = split_seed(batch.seed, NOISE_DRAWS);
     let embeddings = group.iter().map(|view| match view.noise {
         Some(noise) => add_noise(embedded.clone().detach(), noise, seed),
         None => embedded.clone(),

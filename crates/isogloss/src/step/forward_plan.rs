@@ -5,6 +5,8 @@ use std::sync::Arc;
 use isogloss_methods::{ContrastTexts, Needs, Objective, Role, SentenceEmbedding, TextView, View};
 use serde_json::{Map, Value, json};
 
+use crate::Plan;
+
 /// Forward plan: the forward passes that the objectives of a run need; the same in every step.
 pub(crate) struct ForwardPlan {
     objectives: Vec<PlannedObjective>,
@@ -18,6 +20,8 @@ pub(crate) struct PlannedObjective {
     pub(crate) weight: f64,
     pub(crate) objective: Arc<dyn Objective>,
     pub(crate) needs: Needs,
+    /// Prefixes of the parameter paths that the loss does not change.
+    pub(crate) freeze: Vec<String>,
 }
 
 impl ForwardPlan {
@@ -25,12 +29,40 @@ impl ForwardPlan {
     pub(crate) fn new(objectives: Vec<(f64, Arc<dyn Objective>)>) -> Self {
         let planned = objectives.into_iter().map(|(weight, objective)| {
             let needs = objective.needs();
-            PlannedObjective { weight, objective, needs }
+            PlannedObjective { weight, objective, needs, freeze: Vec::new() }
         });
         let objectives: Vec<PlannedObjective> = planned.collect();
         let whole = objectives.iter().filter(|planned| planned.objective.grad_cache().is_none());
         let groups = group_views(whole.flat_map(|planned| planned.needs.views.clone()));
         Self { objectives, groups }
+    }
+
+    /// The forward plan of the objectives of a recipe, with the parameters that each of them leaves
+    /// as they are.
+    pub(crate) fn from_plan(plan: &Plan) -> Self {
+        let mut this = Self::new(plan.objectives());
+        for (objective, freeze) in this.objectives.iter_mut().zip(plan.frozen_parameters()) {
+            objective.freeze = freeze;
+        }
+        this
+    }
+
+    /// Objectives whose gradients come from one backward pass, by their indices: those that leave the
+    /// same parameters as they are and, if `apart`, are all of the task or all of unlabeled text.
+    pub(super) fn backward_groups(&self, apart: bool) -> Vec<Vec<usize>> {
+        let is_apart = |objective: &PlannedObjective| apart && objective.needs.is_unlabeled();
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        for (index, objective) in self.objectives.iter().enumerate() {
+            let joins = |group: &&mut Vec<usize>| {
+                let first = &self.objectives[group[0]];
+                first.freeze == objective.freeze && is_apart(first) == is_apart(objective)
+            };
+            match groups.iter_mut().find(joins) {
+                Some(group) => group.push(index),
+                None => groups.push(vec![index]),
+            }
+        }
+        groups
     }
 
     pub(crate) fn objectives(&self) -> &[PlannedObjective] {
@@ -238,6 +270,27 @@ mod tests {
         };
         assert_eq!(plan(vec![r3f("independent")]).groups().len(), 1);
         assert_eq!(plan(vec![r3f("shared")]).groups().len(), 2);
+    }
+
+    #[test]
+    fn losses_that_freeze_the_same_share_a_backward_pass() {
+        let objective = |freeze: &[&str], method: &str| {
+            let freeze = serde_json::json!(freeze);
+            format!("[[objective]]\nfreeze = {freeze}\nmethod.{method}\n")
+        };
+        let recipe = format!(
+            "[model]\nsource = \"m\"\n[data]\npath = \"{{language}}.jsonl\"\nsources = [\"en\"]\n\
+             [pairs]\npath = \"{{language}}.tsv\"\n{}{}{}{}",
+            objective(&[], "cross_entropy = {}"),
+            objective(&["encoder.layers.0."], "info_nce = {}"),
+            objective(&[], "tlm = {}"),
+            objective(&["encoder.layers.0."], "embedding_distillation = {}"),
+        );
+        let recipe = recipe + "[teacher]\nsource = \"t\"\n";
+        let plan = Plan::from_toml(&recipe, "freeze.toml".as_ref()).unwrap();
+        let forward_plan = ForwardPlan::from_plan(&plan);
+        assert_eq!(forward_plan.backward_groups(false), [vec![0, 2], vec![1, 3]]);
+        assert_eq!(forward_plan.backward_groups(true), [vec![0], vec![1, 3], vec![2]]);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::path::Path;
 use burn::tensor::{Tensor, TensorData};
 use isogloss_kernels::split_seed;
 use isogloss_methods::{
-    GradientSource, Gradients, IGNORE_INDEX, Importance, Needs, Role, TokenLeaves, View,
-    cross_entropy, sample_labels,
+    EmbeddingNoise, GradientSource, Gradients, IGNORE_INDEX, Importance, Needs, Role, TokenLeaves,
+    View, cross_entropy, sample_labels,
 };
 use isogloss_model::{Model, SubnetworkMask};
 
@@ -138,39 +138,48 @@ impl<'a> StepGradients<'a> {
     /// Gradients of one batch, and the loss of each objective.
     fn run_batch(&mut self, model: &Model, number: usize) -> Result<BatchOutcome, Error> {
         let batch = &self.batches[number];
-        if !self.compares {
-            return self.run_objectives(model, batch, |_| true);
-        }
+        let objectives = self.context.plan.objectives();
+        let mut found = BatchOutcome::new(objectives.len());
+        // Of the task, and of unlabeled text.
+        let mut sums = [Gradients::default(), Gradients::default()];
         // Separate graphs: a graph can be run backward only once.
-        let mut task = self.run_objectives(model, batch, |needs| !needs.is_unlabeled())?;
-        let pairs = self.run_objectives(model, batch, Needs::is_unlabeled)?;
-        self.found.cosine.get_or_insert(task.gradients.cosine(&pairs.gradients));
-        let losses = task.losses.into_iter().zip(pairs.losses).map(|(task, pairs)| task.or(pairs));
-        objective_states::extend(&mut task.collected, pairs.collected);
-        Ok(BatchOutcome {
-            gradients: task.gradients.plus(pairs.gradients),
-            losses: losses.collect(),
-            collected: task.collected,
-            importance: task.importance,
-        })
+        for group in self.context.plan.backward_groups(self.compares) {
+            let part = self.run_objectives(model, batch, &group)?;
+            let is_unlabeled = self.compares && objectives[group[0]].needs.is_unlabeled();
+            let sum = &mut sums[usize::from(is_unlabeled)];
+            *sum = std::mem::take(sum).plus(part.gradients);
+            for (loss, of_part) in found.losses.iter_mut().zip(part.losses) {
+                *loss = loss.take().or(of_part);
+            }
+            objective_states::extend(&mut found.collected, part.collected);
+            found.importance = found.importance.or(part.importance);
+        }
+        let [task, unlabeled] = sums;
+        if self.compares {
+            self.found.cosine.get_or_insert(task.cosine(&unlabeled));
+        }
+        found.gradients = task.plus(unlabeled);
+        Ok(found)
     }
 
-    /// Gradients and losses of the objectives that `wanted` selects by their needs.
+    /// Gradients and losses of some objectives, by their indices, which leave the same parameters as
+    /// they are.
     fn run_objectives(
         &self,
         model: &Model,
         batch: &DeviceBatch,
-        wanted: impl Fn(&Needs) -> bool,
+        group: &[usize],
     ) -> Result<BatchOutcome, Error> {
         let context = self.context;
-        let needs = context.plan.needs().filter(|needs| wanted(needs));
+        let objectives = context.plan.objectives();
+        let needs = group.iter().map(|index| &objectives[*index].needs);
         let views: Vec<_> = needs.flat_map(|needs| needs.views.clone()).collect();
         let mask = context.masks.mask(batch.language);
         let forward = context.forward(model, batch, mask.as_ref(), |view| views.contains(view));
         let share = 1.0 / self.batches.len() as f64;
         let (mut total, mut cached, mut losses) = (None, Gradients::default(), Vec::new());
-        for planned in context.plan.objectives() {
-            if !wanted(&planned.needs) {
+        for (index, planned) in objectives.iter().enumerate() {
+            if !group.contains(&index) {
                 losses.push(None);
                 continue;
             }
@@ -189,9 +198,8 @@ impl<'a> StepGradients<'a> {
                 None => loss,
             });
         }
-        let objectives = context.plan.objectives();
-        let is_wanted = |objective: usize| wanted(&objectives[objective].needs);
-        let collected = context.states.collect(&forward.input, is_wanted)?;
+        let collected =
+            context.states.collect(&forward.input, |objective| group.contains(&objective))?;
         let models: Vec<&Model> = std::iter::once(model).chain(&forward.noised_models).collect();
         // A constant loss has no gradient.
         let tape = total.filter(Tensor::is_tracked).map(|total| total.backward());
@@ -201,6 +209,9 @@ impl<'a> StepGradients<'a> {
         let leaves = forward.leaves.as_ref();
         let gradients = tape.map(|tape| TokenLeaves::gradients(leaves, tape, &models));
         let gradients = gradients.unwrap_or_default().plus(cached);
+        let freeze = &objectives[group[0]].freeze;
+        let gradients =
+            gradients.without(|path| freeze.iter().any(|start| path.starts_with(start)));
         Ok(BatchOutcome { gradients, losses, collected, importance })
     }
 }
@@ -213,6 +224,17 @@ struct BatchOutcome {
     collected: Collected,
     /// Importance of the heads and feed-forward blocks, if it is measured.
     importance: Option<Importance>,
+}
+
+impl BatchOutcome {
+    fn new(n_objectives: usize) -> Self {
+        Self {
+            gradients: Gradients::default(),
+            losses: vec![None; n_objectives],
+            collected: Collected::new(),
+            importance: None,
+        }
+    }
 }
 
 /// Importance (Michel et al. 2019): the absolute gradients of a subnetwork mask.
@@ -281,5 +303,12 @@ impl GradientSource<Error> for StepGradients<'_> {
         }
         self.sampled = Some(sampled);
         Ok(gradients)
+    }
+
+    fn noise_divergence(&mut self, model: &Model, noise: EmbeddingNoise) -> Result<f64, Error> {
+        let of_batches =
+            self.batches.iter().map(|batch| self.context.noise_divergence(model, batch, noise));
+        let (sum, n_rows) = of_batches.fold((0.0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        Ok(sum / n_rows.max(1) as f64)
     }
 }

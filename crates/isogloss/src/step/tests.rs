@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
 use isogloss_methods::{
-    GradientSource, Gradients, GuidedDropoutConfig, GuidedDropoutState, Importance,
-    ObjectiveConfig, PredictionUnits, Subnetwork, TextView, View, WordLinks, shifted,
+    EmbeddingNoise, GradientSource, Gradients, GuidedDropoutConfig, GuidedDropoutState, Importance,
+    NoiseShape, ObjectiveConfig, PredictionUnits, Subnetwork, TextView, View, WordLinks, shifted,
 };
 use isogloss_model::{ForwardOptions, HeadChoice, Model, load};
 use isogloss_text::{Targets, TokenBatch};
@@ -179,6 +179,48 @@ fn sampled_gradients_are_those_of_labels_drawn_with_their_probabilities() {
         let error = (f64::from(*count) - probability * N as f64).abs();
         assert!(error < 4.0 * deviation, "{counts:?}, expected {:?}", expected.probabilities);
     }
+}
+
+#[test]
+fn divergences_under_noise_are_those_of_the_two_predictions() {
+    let (reference, whole) = (reference(), model());
+    let noise = |scale| EmbeddingNoise { shape: NoiseShape::Normal, scale };
+    let found = |model: &Model, scale| {
+        let context = context(json!({ "cross_entropy": {} }));
+        let mut step = step(&context, model, batch_of(&reference, "en"));
+        step.noise_divergence(model, noise(scale)).unwrap()
+    };
+    let model = whole.clone().with_dropout(0.0);
+    assert_eq!(found(&model, 0.0), 0.0);
+    // KL of nearby predictions is of second order in the noise, with terms of higher order.
+    let ratio = found(&model, 0.02) / found(&model, 0.01);
+    assert!((ratio - 4.0).abs() < 0.5, "{ratio}");
+    // Without noise, dropout makes the difference: the two passes have masks of their own.
+    assert!(found(&whole.with_dropout(0.1), 0.0) > 1e-6);
+
+    // From the logits of the passes of R3F, by hand.
+    let json = json!({ "r3f": { "noise": { "shape": "normal", "scale": 0.3 } } });
+    let context = context(json);
+    let batch = batch_of(&reference, "en");
+    let batch = DeviceBatch::new(&context, &model, batch, Path::new("texts")).unwrap();
+    let input = context.forward(&model, &batch, None, |_| true).input;
+    let log_probabilities = |view| -> Vec<Vec<f64>> {
+        let logits = input.view(view, "r3f").unwrap().output.logits.clone().into_data();
+        let logits = logits.convert::<f64>().try_into_vec::<f64>().unwrap();
+        let normal = |row: &[f64]| {
+            let sum = row.iter().map(|x| x.exp()).sum::<f64>().ln();
+            row.iter().map(|x| x - sum).collect()
+        };
+        logits.chunks(5).map(normal).collect()
+    };
+    let noised = log_probabilities(View::noised(noise(0.3), 1));
+    let clean = log_probabilities(View::ORIGINAL);
+    let of_row = |(p, q): (&Vec<f64>, &Vec<f64>)| -> f64 {
+        p.iter().zip(q).map(|(p, q)| p.exp() * (p - q)).sum()
+    };
+    let expected = noised.iter().zip(&clean).map(of_row).sum::<f64>() / clean.len() as f64;
+    assert!(expected > 1e-4, "{expected}");
+    assert_close(found(&model, 0.3), expected, "the mean over texts");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use isogloss_methods::{Importance, Subnetwork};
+use isogloss_methods::{Importance, ScoredSubnetwork, Subnetwork};
 use isogloss_model::{EncoderConfig, ForwardOptions, Model, SubnetworkMask};
 use isogloss_report::SUBNETWORKS;
 use isogloss_text::{Language, sequential_by_length};
@@ -48,6 +48,8 @@ impl Default for SubnetworkSearchOptions {
 pub struct FoundSubnetwork {
     /// The smallest subnetwork before the score fell below the threshold.
     pub subnetwork: Subnetwork,
+    /// The importance of each unit for the subnetwork that was found, masked units too.
+    pub importance: Importance,
     /// Number of heads, number of feed-forward blocks and score, by round: from the whole model to
     /// the first subnetwork below the threshold.
     pub rounds: Vec<(usize, usize, f64)>,
@@ -92,7 +94,8 @@ pub fn find_subnetwork(
         }
         kept = fewer;
     }
-    Ok(FoundSubnetwork { subnetwork: kept, rounds })
+    let importance = importance(evaluator.model, train, &kept, options, evaluator.device)?;
+    Ok(FoundSubnetwork { subnetwork: kept, importance, rounds })
 }
 
 /// Head importance (Michel et al. 2019): the importance of each head and feed-forward block of a
@@ -169,6 +172,27 @@ pub fn write_subnetwork(path: &Path, subnetwork: &Subnetwork) -> Result<(), Erro
     write_atomically(path, text.as_bytes())
 }
 
+/// Writes a subnetwork with the importance of its units as TOML.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_scored_subnetwork(path: &Path, scored: &ScoredSubnetwork) -> Result<(), Error> {
+    let text = toml::to_string(scored).expect("marks and numbers are printable");
+    write_atomically(path, text.as_bytes())
+}
+
+/// Reads a subnetwork, with the importance of its units if the file has it; `sizes` are as in
+/// [`read_subnetwork`].
+///
+/// # Errors
+/// As [`read_subnetwork`].
+pub(crate) fn read_scored_subnetwork(
+    path: &Path,
+    sizes: [usize; 2],
+) -> Result<ScoredSubnetwork, Error> {
+    parse_scored(&std::fs::read_to_string(path).map_err(io(path))?, path, sizes)
+}
+
 /// Reads a subnetwork; `sizes` are the layers, and the heads per layer, of the encoder.
 ///
 /// # Errors
@@ -192,12 +216,15 @@ pub fn parse_subnetwork(
 }
 
 fn parse(text: &str, path: &Path, sizes: [usize; 2]) -> Result<Subnetwork, Error> {
-    let found: Subnetwork = toml::from_str(text).map_err(|error| ToolError::NoSubnetwork {
-        path: path.to_owned(),
-        problem: error.message().to_owned(),
+    Ok(parse_scored(text, path, sizes)?.subnetwork)
+}
+
+fn parse_scored(text: &str, path: &Path, sizes: [usize; 2]) -> Result<ScoredSubnetwork, Error> {
+    let found: ScoredSubnetwork = toml::from_str(text).map_err(|error| {
+        ToolError::NoSubnetwork { path: path.to_owned(), problem: error.message().to_owned() }
     })?;
-    if found.sizes() != sizes {
-        let (path, found) = (path.to_owned(), found.sizes());
+    if found.subnetwork.sizes() != sizes {
+        let (path, found) = (path.to_owned(), found.subnetwork.sizes());
         return Err(ToolError::SubnetworkSize { path, expected: sizes, found }.into());
     }
     Ok(found)

@@ -3,25 +3,15 @@
 //!
 //! Each text is encoded on its own; the encoder needs no training for word alignment.
 
-use burn::tensor::read_sync;
-use isogloss_text::{Alignment, Extraction, Link};
-use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
-use crate::Error;
+use burn::tensor::read_sync;
+use isogloss_text::{Alignment, Extraction, Link, LinkUnit};
+use rayon::prelude::*;
+
 use crate::embedding::search::Vectors;
 use crate::embedding::text_encoder::{TextEncoder, TokenPosition, TokenizedText};
-
-/// Alignment unit: words or subwords.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LinkUnit {
-    /// Subwords; words are linked if any of their subwords are, as AWESOME-align and SimAlign do.
-    #[default]
-    Subword,
-    /// Words, as the means of their subwords.
-    Word,
-}
+use crate::{EncoderAlignerRecipe, Error};
 
 /// Word aligner by the similarity of contextual embeddings (SimAlign, AWESOME-align).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,13 +35,18 @@ impl Default for EncoderAligner {
 }
 
 impl EncoderAligner {
+    /// The aligner of a recipe.
+    pub(crate) fn from_recipe(table: &EncoderAlignerRecipe) -> Self {
+        Self { layer: table.layer, extraction: table.extraction, unit: table.unit }
+    }
+
     /// Aligns the words of pairs of texts; also returns the number of truncated texts, whose words
     /// beyond the end have no links.
     ///
-    /// The similarity is the dot product for [`Extraction::Softmax`], the cosine for
-    /// [`Extraction::MutualArgmax`] and (cosine + 1) / 2 for [`Extraction::Itermax`], as in their
-    /// papers. The scale of a dot product depends on the model: the softmax threshold was chosen
-    /// for multilingual BERT.
+    /// The similarity is the dot product for [`Extraction::Softmax`] and [`Extraction::Entmax`], the
+    /// cosine for [`Extraction::MutualArgmax`], and (cosine + 1) / 2 for [`Extraction::Itermax`] and
+    /// [`Extraction::MaxWeightMatching`], as in their papers. The scale of a dot product depends on
+    /// the model: the softmax threshold was chosen for multilingual BERT.
     ///
     /// # Errors
     /// If the model does not have the layer, or a text cannot be encoded.
@@ -86,19 +81,41 @@ impl EncoderAligner {
         texts: impl Iterator<Item = &str>,
     ) -> Result<Side, Error> {
         let texts = encoder.tokenize(&texts.collect::<Vec<_>>())?;
-        let mut side = Side::from_texts(&texts);
+        let side = Side::from_texts(&texts);
         let vectors = encoder.encode_async(&texts, &side.tokens, &[self.layer]).await?.pop();
         // There is one layer.
         let vectors = vectors.expect("a layer for each that was asked for").tokens;
+        Ok(self.with_vectors(side, vectors))
+    }
+
+    /// Aligns the words of pairs of texts by the hidden states of their tokens.
+    ///
+    /// # Errors
+    /// If a state is not a number.
+    pub(crate) fn align_states(
+        &self,
+        left: &WordStates<'_>,
+        right: &WordStates<'_>,
+    ) -> Result<Vec<Alignment>, Error> {
+        let side = |states: &WordStates<'_>| {
+            let (side, vectors) = Side::from_states(states)?;
+            Ok::<_, Error>(self.with_vectors(side, vectors))
+        };
+        let (left, right) = (side(left)?, side(right)?);
+        Ok((0..left.ends.len()).map(|pair| self.links(&left, &right, pair)).collect())
+    }
+
+    /// Sets the vectors of the tokens of a side, as the unit and the similarity need them.
+    fn with_vectors(&self, mut side: Side, vectors: Vectors) -> Side {
         let vectors = match self.unit {
             LinkUnit::Subword => vectors,
             LinkUnit::Word => side.join_words(vectors),
         };
-        side.vectors = Some(match self.extraction {
-            Extraction::Softmax { .. } => vectors,
-            Extraction::MutualArgmax | Extraction::Itermax { .. } => vectors.normalized(),
+        side.vectors = Some(match self.extraction.compares_dot_products() {
+            true => vectors,
+            false => vectors.normalized(),
         });
-        Ok(side)
+        side
     }
 
     fn links(&self, left: &Side, right: &Side, pair: usize) -> Alignment {
@@ -112,7 +129,7 @@ impl EncoderAligner {
                 similarities.push(dot(a.row(i), b.row(j)));
             }
         }
-        if let Extraction::Itermax { .. } = self.extraction {
+        if let Extraction::Itermax { .. } | Extraction::MaxWeightMatching = self.extraction {
             similarities.iter_mut().for_each(|cosine| *cosine = 0.5 * (*cosine + 1.0));
         }
         let units = self.extraction.links(&similarities, right_rows.len());
@@ -135,6 +152,16 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     }
     let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
     sums.iter().sum::<f32>() + rest
+}
+
+/// Hidden states of the tokens of texts, with the tokens of each word.
+pub(crate) struct WordStates<'a> {
+    /// Token range in its row of each word of each text; empty for a truncated word.
+    pub(crate) words: &'a [Vec<Range<usize>>],
+    /// Hidden states, `[texts, seq, width]`.
+    pub(crate) states: Vec<f32>,
+    /// The shape of the states.
+    pub(crate) shape: [usize; 3],
 }
 
 /// The alignment units of one side of all pairs, concatenated.
@@ -165,7 +192,24 @@ impl Side {
         Self { tokens, words, ends, vectors: None, n_truncated }
     }
 
-    fn rows(&self, text: usize) -> std::ops::Range<usize> {
+    /// The tokens of all words, with their vectors.
+    fn from_states(of: &WordStates<'_>) -> Result<(Self, Vectors), Error> {
+        let [_, seq_len, width] = of.shape;
+        let (mut tokens, mut words, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+        for (text, of_text) in of.words.iter().enumerate() {
+            for (word, range) in of_text.iter().enumerate() {
+                tokens.extend(range.clone().map(|token| (text, token)));
+                words.extend(range.clone().map(|_| word));
+            }
+            ends.push(tokens.len());
+        }
+        let rows = tokens.iter().map(|(text, token)| (text * seq_len + token) * width);
+        let values = rows.flat_map(|start| of.states[start..start + width].iter().copied());
+        let vectors = Vectors::new(values.collect(), width)?;
+        Ok((Self { tokens, words, ends, vectors: None, n_truncated: 0 }, vectors))
+    }
+
+    fn rows(&self, text: usize) -> Range<usize> {
         text.checked_sub(1).map_or(0, |before| self.ends[before])..self.ends[text]
     }
 

@@ -5,6 +5,7 @@ use isogloss_model::Model;
 use serde_json::json;
 
 use crate::momentum_encoder::MomentumEncoder;
+use crate::momentum_schedule::MomentumSchedule;
 use crate::state::{MethodState, SavedState, StateError, StateReader, StepResults};
 
 /// Checkpoint key of the step count.
@@ -14,13 +15,14 @@ const STEPS: &str = "steps";
 pub(super) struct MeanTeacherState {
     /// EMA momentum α, see [`MeanTeacherConfig`](super::MeanTeacherConfig).
     momentum: f64,
+    schedule: MomentumSchedule,
     teacher: MomentumEncoder,
     n_steps: u64,
 }
 
 impl MeanTeacherState {
-    pub(super) fn new(momentum: f64) -> Self {
-        Self { momentum, teacher: MomentumEncoder::default(), n_steps: 0 }
+    pub(super) fn new(momentum: f64, schedule: MomentumSchedule) -> Self {
+        Self { momentum, schedule, teacher: MomentumEncoder::default(), n_steps: 0 }
     }
 }
 
@@ -32,7 +34,8 @@ impl MethodState for MeanTeacherState {
     fn after_step(&mut self, model: &Model, _found: StepResults) {
         self.n_steps += 1;
         let of_mean = 1.0 - 1.0 / (self.n_steps + 1) as f64;
-        self.teacher.update(model, of_mean.min(self.momentum));
+        let momentum = self.schedule.at(self.momentum, self.n_steps);
+        self.teacher.update(model, of_mean.min(momentum));
     }
 
     fn momentum_encoder(&self) -> Option<&Model> {
@@ -73,7 +76,7 @@ mod tests {
     }
 
     fn begun() -> MeanTeacherState {
-        let mut state = MeanTeacherState::new(0.6);
+        let mut state = MeanTeacherState::new(0.6, MomentumSchedule::Constant);
         state.begin(&model(0));
         state
     }
@@ -87,7 +90,7 @@ mod tests {
     #[test]
     fn two_steps_are_the_mean_first_and_momentum_then() {
         let of = |seed| {
-            let mut state = MeanTeacherState::new(0.6);
+            let mut state = MeanTeacherState::new(0.6, MomentumSchedule::Constant);
             state.begin(&model(seed));
             tensors(&state)
         };
@@ -112,7 +115,8 @@ mod tests {
     fn a_restored_state_goes_on_as_if_nothing_had_been() {
         let mut whole = begun();
         whole.after_step(&model(1), StepResults::default());
-        let (mut saved, mut resumed) = (Saved::new(&whole), MeanTeacherState::new(0.6));
+        let (mut saved, mut resumed) =
+            (Saved::new(&whole), MeanTeacherState::new(0.6, MomentumSchedule::Constant));
         resumed.restore(&mut saved, &model(1), &Device::flex()).unwrap();
         for state in [&mut whole, &mut resumed] {
             state.after_step(&model(2), StepResults::default());

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ObjectiveError;
+use crate::momentum_schedule::{MomentumSchedule, is_constant};
 use crate::needs::ContrastTexts;
 use crate::step::StepInput;
 use crate::view::{Role, TextView, View};
@@ -36,6 +37,9 @@ pub struct XlcoConfig {
     /// EMA momentum m: after each step the momentum encoder is `m` times itself plus `1 - m` times
     /// the model.
     pub momentum: f64,
+    /// Momentum schedule: how the momentum comes to this value.
+    #[serde(skip_serializing_if = "is_constant")]
+    pub momentum_schedule: MomentumSchedule,
     /// Whether queries and keys go through a linear projection as wide as the model; the momentum
     /// encoder has a moving average of it, as of its other parameters.
     pub projection: bool,
@@ -59,6 +63,7 @@ impl Default for XlcoConfig {
             pooling: Pooling::FirstToken,
             queue_size: 4096,
             momentum: 0.9999,
+            momentum_schedule: MomentumSchedule::Constant,
             projection: false,
             normalized: false,
             mixup: true,

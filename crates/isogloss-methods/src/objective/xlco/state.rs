@@ -2,17 +2,21 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_model::{Model, NamedParam};
+use serde_json::json;
 
 use super::config::XlcoConfig;
 use super::negative_queue::NegativeQueue;
 use crate::error::ObjectiveError;
 use crate::momentum_encoder::MomentumEncoder;
+use crate::momentum_schedule::is_constant;
 use crate::state::{MethodState, SavedState, StateError, StateReader, StepResults};
 use crate::step::StepInput;
 
 /// Checkpoint tensors: the keys, and the index of the next one.
 const KEYS: &str = "queue.keys";
 const NEXT: &str = "queue.next";
+/// Checkpoint key of the step count.
+const STEPS: &str = "steps";
 
 /// State of XLCo. The momentum encoder starts as a copy of the model, the queue with the keys of
 /// pairs that come before those of the first step.
@@ -20,11 +24,13 @@ pub(super) struct XlcoState {
     config: XlcoConfig,
     momentum_encoder: MomentumEncoder,
     queue: Option<NegativeQueue>,
+    /// Optimizer steps done.
+    n_steps: u64,
 }
 
 impl XlcoState {
     pub(super) fn new(config: XlcoConfig) -> Self {
-        Self { config, momentum_encoder: MomentumEncoder::default(), queue: None }
+        Self { config, momentum_encoder: MomentumEncoder::default(), queue: None, n_steps: 0 }
     }
 }
 
@@ -51,7 +57,9 @@ impl MethodState for XlcoState {
         if let Some(queue) = &mut self.queue {
             found.collected.into_iter().for_each(|keys| queue.push(keys));
         }
-        self.momentum_encoder.update(model, self.config.momentum);
+        self.n_steps += 1;
+        let momentum = self.config.momentum_schedule.at(self.config.momentum, self.n_steps);
+        self.momentum_encoder.update(model, momentum);
     }
 
     fn negative_queue(&self) -> Option<Tensor<2>> {
@@ -71,7 +79,7 @@ impl MethodState for XlcoState {
         let next = Tensor::<1>::from_floats([next as f32], &keys.device());
         tensors.push(NamedParam::new(KEYS.to_owned(), keys));
         tensors.push(NamedParam::new(NEXT.to_owned(), next));
-        SavedState { tensors, ..SavedState::default() }
+        SavedState { tensors, values: [(STEPS.to_owned(), json!(self.n_steps))].into() }
     }
 
     fn restore(
@@ -86,6 +94,14 @@ impl MethodState for XlcoState {
         };
         let keys = TensorData::new(saved.tensor(KEYS, &shape)?, [n_keys, width]);
         let next = saved.tensor(NEXT, &[1])?[0] as usize;
+        let n_steps = saved.value(STEPS).and_then(|steps| steps.as_u64());
+        let problem = || "expected a number of steps".to_owned();
+        self.n_steps = match n_steps {
+            // Of an earlier version, whose momentum was constant.
+            None if is_constant(&self.config.momentum_schedule) => 0,
+            None => return Err(StateError::Value { name: STEPS, problem: problem() }),
+            Some(n_steps) => n_steps,
+        };
         self.momentum_encoder.restore(saved, model)?;
         let keys = Tensor::from_data(keys, device);
         self.queue = Some(NegativeQueue::restore(self.config.queue_size, keys, next)?);

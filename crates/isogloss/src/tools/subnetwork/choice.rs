@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use isogloss_kernels::split_seed;
 use isogloss_methods::{
-    MethodState, SavedState, SourceSubnetworks, StateError, StateReader, StepResults, Subnetwork,
+    DynamicStart, Importance, MethodState, SavedState, SourceSubnetworks, StateError, StateReader,
+    StepResults, Subnetwork,
 };
 use isogloss_model::Model;
 use isogloss_report::SUBNETWORKS;
 use isogloss_text::Language;
 
-use super::{read_subnetwork, write_subnetwork};
+use super::{read_scored_subnetwork, read_subnetwork, write_subnetwork};
 use crate::Error;
 use crate::error::{ToolError, io};
-use crate::recipe::{SubnetworksRecipe, UnseenLanguage};
+use crate::recipe::{OverSeeds, SubnetworksRecipe, UnseenLanguage};
 
 /// The subnetworks of a run.
 #[derive(Debug)]
@@ -72,14 +73,24 @@ impl Subnetworks {
         similar: impl FnOnce() -> Result<BTreeMap<Language, usize>, Error>,
     ) -> Result<Self, Error> {
         let read = |(idx, source): (usize, &Language)| {
-            let path = recipe.path.with_seed(seed).path(source);
-            let found = read_subnetwork(&path, sizes)?;
-            let sample = |random| found.random(split_seed(split_seed(random, seed), idx as u64));
+            let found = read_source(recipe, seed, source, sizes)?;
+            let sample = |random| {
+                let seed = split_seed(split_seed(random, seed), idx as u64);
+                (found.0.random(seed), None)
+            };
             Ok(recipe.random.map(sample).unwrap_or(found))
         };
-        let source_subnetworks =
-            sources.iter().enumerate().map(read).collect::<Result<Vec<_>, Error>>()?;
-        let source_subnetworks = SourceSubnetworks::new(source_subnetworks, recipe.dynamic);
+        let found = sources.iter().enumerate().map(read).collect::<Result<Vec<_>, Error>>()?;
+        let (kept, importances): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        let source_subnetworks = SourceSubnetworks::new(kept, recipe.dynamic);
+        let starts_important =
+            recipe.dynamic.is_some_and(|dynamic| dynamic.start == DynamicStart::Importance);
+        let source_subnetworks = match importances.into_iter().collect::<Option<Vec<_>>>() {
+            Some(importances) if starts_important => {
+                source_subnetworks.with_importances(importances)
+            }
+            _ => source_subnetworks,
+        };
         let unseen = match &recipe.unseen {
             UnseenLanguage::Whole => Unseen::Whole,
             UnseenLanguage::Union => union(&source_subnetworks),
@@ -168,6 +179,32 @@ impl Subnetworks {
             }
         }
     }
+}
+
+/// Reads the subnetwork of a source language, or combines those of several seeds; with the
+/// importance of its units if the recipe starts from it.
+fn read_source(
+    recipe: &SubnetworksRecipe,
+    seed: u64,
+    source: &Language,
+    sizes: [usize; 2],
+) -> Result<(Subnetwork, Option<Importance>), Error> {
+    let (mut kept, mut importances) = (Vec::new(), Vec::new());
+    for path in recipe.files(seed, source) {
+        let found = read_scored_subnetwork(&path, sizes)?;
+        kept.push(found.subnetwork);
+        if recipe.dynamic.is_some_and(|dynamic| dynamic.start == DynamicStart::Importance) {
+            importances.push(found.importance.ok_or(ToolError::NoImportance { path })?);
+        }
+    }
+    let all = match recipe.over_seeds {
+        OverSeeds::Majority => Subnetwork::majority(&kept),
+        OverSeeds::Union => {
+            let (first, others) = kept.split_first().expect("a recipe names at least one seed");
+            others.iter().fold(first.clone(), |union, of| union.union(of))
+        }
+    };
+    Ok((all, Importance::mean(&importances)))
 }
 
 fn union(source_subnetworks: &SourceSubnetworks) -> Unseen {

@@ -2,7 +2,7 @@
 
 use isogloss_text::Texts;
 
-use crate::data::pairs::PairSet;
+use crate::data::pairs::{PairLinks, PairSet};
 use crate::data::{examples_of, train_examples_of};
 use crate::{Error, Plan};
 
@@ -34,8 +34,10 @@ fn add(plan: &Plan, texts: &mut Texts) -> Result<(), Error> {
     if recipe.task.is_labeled() {
         examples_of(plan)?.iter().for_each(|example| texts.add_example(example));
     }
-    recipe.views.add_texts(texts)?;
-    for set in recipe.pairs.iter().map(|pairs| PairSet::read_all(pairs, false)) {
+    for source in plan.sources() {
+        recipe.views.for_source(source, plan.sources()).add_texts(texts)?;
+    }
+    for set in recipe.pairs.iter().map(|pairs| PairSet::read_all(pairs, PairLinks::None)) {
         for set in set? {
             let train = set.train.iter().map(|linked| &linked.pair);
             for pair in train.chain(&set.held_out) {
