@@ -28,6 +28,15 @@ pub enum LineProblem {
     )]
     OpenObject,
 
+    /// Header in a file of sentence pairs.
+    #[error("{left:?} and {right:?} are a header, and files of pairs have none")]
+    PairHeader {
+        /// The left cell.
+        left: String,
+        /// The right cell.
+        right: String,
+    },
+
     /// Wrong type: a JSON field has a value of another type.
     #[error("{field:?} must be a {expected}, found a {found}")]
     WrongType {

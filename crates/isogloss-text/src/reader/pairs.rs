@@ -19,8 +19,8 @@ use crate::{LineProblem, SentencePair, TextError};
 /// ```
 ///
 /// # Errors
-/// [`TextError`] names the first line that is not a pair of texts; a stream without pairs is an
-/// error too.
+/// [`TextError`] names the first line that is not a pair of texts, or that is a header; a stream
+/// without pairs is an error too.
 pub fn read_pairs(
     reader: impl Read,
     path: &Path,
@@ -40,6 +40,10 @@ pub fn read_pairs(
                 return Err(source.empty_field(line, side));
             }
         }
+        if pairs.is_empty() && is_header(left.trim(), right.trim(), path) {
+            let (left, right) = (left.to_string(), right.to_string());
+            return Err(source.fault(line, LineProblem::PairHeader { left, right }));
+        }
         pairs.push(SentencePair {
             left: left.to_string(),
             right: right.to_string(),
@@ -47,6 +51,24 @@ pub fn read_pairs(
         });
     }
     if pairs.is_empty() { Err(source.empty()) } else { Ok(pairs) }
+}
+
+/// Names of the two columns in headers, as pandas and exports of translation memories write them.
+const HEADERS: [[&str; 2]; 6] = [
+    ["source", "target"],
+    ["src", "tgt"],
+    ["src", "trg"],
+    ["sentence1", "sentence2"],
+    ["sentence_1", "sentence_2"],
+    ["text1", "text2"],
+];
+
+/// Whether a row is a header: the names of two columns, or the languages of the file's name.
+fn is_header(left: &str, right: &str, path: &Path) -> bool {
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let names = [left, right].map(str::to_lowercase);
+    HEADERS.iter().any(|header| names == *header)
+        || [format!("{left}-{right}"), format!("{right}-{left}")].iter().any(|pair| pair == stem)
 }
 
 #[cfg(test)]
@@ -64,6 +86,26 @@ mod tests {
         assert_eq!(message("a\tb\n\nc\td\n"), "en-de.tsv:2: empty line");
         assert_eq!(message("a\t \n"), "en-de.tsv:1: empty \"right\"");
         assert_eq!(message("\n"), "en-de.tsv: no example in this file");
+    }
+
+    #[test]
+    fn a_header_is_no_pair() {
+        for header in ["en\tde", "de\ten", "Source\tTarget", "sentence1\tsentence2"] {
+            let (left, right) = header.split_once('\t').unwrap();
+            assert_eq!(
+                message(&format!("{header}\nyes\tja\n")),
+                format!(
+                    "en-de.tsv:1: {left:?} and {right:?} are a header, and files of pairs have none"
+                )
+            );
+            // Elsewhere it is a pair.
+            assert!(
+                read_pairs(format!("yes\tja\n{header}\n").as_bytes(), "x".as_ref(), None).is_ok()
+            );
+        }
+        for pair in ["source\tQuelle", "en\tein", "target\tsource"] {
+            assert!(read_pairs(format!("{pair}\n").as_bytes(), "en-de.tsv".as_ref(), None).is_ok());
+        }
     }
 
     #[test]
