@@ -70,6 +70,7 @@ pub(crate) trait LinearKernel: Backend {
     }
 
     /// `x Wᵀ`, without a bias.
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
     fn linear_product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
         composed_product::<Self>(x, weight)
     }

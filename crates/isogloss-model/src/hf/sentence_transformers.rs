@@ -1,6 +1,6 @@
 //! sentence-transformers folders: reads pooling, dense layers and settings from `modules.json`.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -136,30 +136,26 @@ fn modules(source: &Source<'_>) -> Result<Option<Vec<Module>>, LoadError> {
     }
     let json = source.json(&path)?;
     let refuse = |source| LoadError::Config { path: path.clone(), source };
-    let entries = json.as_array();
-    let entries = entries.ok_or_else(|| refuse(ConfigError::missing("type")))?;
+    let entries = json.as_array().ok_or_else(|| refuse(ConfigError::missing("type")))?;
     let mut modules = Vec::new();
     for entry in entries {
         let fields = Fields(entry);
         let kind = fields.text("type").map_err(refuse)?;
         let inner = entry.get("path").and_then(Value::as_str).unwrap_or_default();
-        if Path::new(inner)
-            .components()
-            .any(|part| !matches!(part, std::path::Component::Normal(_)))
-        {
-            let expected = "a folder beside this file";
-            return Err(refuse(ConfigError::value("path", expected, format!("{inner:?}"))));
+        let other = |field, expected, found: &str| {
+            refuse(ConfigError::value(field, expected, format!("{found:?}")))
+        };
+        if !Path::new(inner).components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(other("path", "a folder beside this file", inner));
         }
         // A class of the folder's own code may compute anything, whatever its name.
         if kind.split('.').next() != Some("sentence_transformers") {
-            let expected = "a class of sentence_transformers";
-            return Err(refuse(ConfigError::value("type", expected, format!("{kind:?}"))));
+            return Err(other("type", "a class of sentence_transformers", kind));
         }
-        let kind = kind.rsplit('.').next().unwrap_or(kind).to_owned();
         let own = Fields(entry.get(OWN).unwrap_or(&Value::Null));
         let layer = (!own.is_absent("layer")).then(|| own.size("layer"));
         modules.push(Module {
-            kind,
+            kind: kind.rsplit('.').next().unwrap_or(kind).to_owned(),
             layer: layer.transpose().map_err(refuse)?,
             folder: if inner.is_empty() { folder.to_owned() } else { folder.join(inner) },
         });
@@ -227,8 +223,7 @@ pub(super) fn transformer_folder(folder: &Path) -> Result<Option<PathBuf>, LoadE
     Ok(transformer.map(|module| module.folder).filter(|inner| inner != folder))
 }
 
-/// Reads the sentence embedding pipeline of a sentence-transformers folder; `None` for other
-/// folders.
+/// Sentence embedding pipeline of a sentence-transformers folder; `None` for other folders.
 ///
 /// # Errors
 /// If a file is missing or corrupt, or the type or a setting of a module is not supported.

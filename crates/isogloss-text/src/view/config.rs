@@ -81,9 +81,10 @@ impl ViewsConfig {
             let fields = ["code_switched.dictionaries", "code_switched.languages"];
             (fields, &view.dictionaries, &view.languages)
         });
-        let translated = self.translated.iter().map(|view| {
-            (["translated.path", "translated.languages"], &view.path, &view.languages)
-        });
+        let translated = self
+            .translated
+            .iter()
+            .map(|view| (["translated.path", "translated.languages"], &view.path, &view.languages));
         let mut faults = Vec::new();
         for ([path, field], pattern, languages) in switched.chain(translated) {
             if !pattern.has_source() {

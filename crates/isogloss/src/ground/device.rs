@@ -1,4 +1,4 @@
-//! Device selection: opens a [`Device`] by a name such as `vulkan:1`.
+//! Device selection: opens a [`Device`](burn::tensor::Device) by a name such as `vulkan:1`.
 //!
 //! [`DeviceChoice`] is the parsed name, [`open`] opens its device, [`list`] lists the devices that
 //! are available. Only this module depends on which backends are compiled in. Devices are opened
