@@ -17,6 +17,8 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use isogloss_text::Treebank;
 use serde::Serialize;
@@ -27,6 +29,10 @@ use crate::{Error, Recipe, Results};
 
 /// The file of the data fingerprints.
 pub(super) const DATA_FILES: &str = "data.json";
+
+/// How often a folder that is in use is asked for, and the pause in between.
+const LOCK_TRIES: usize = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
 /// The status of a run: new, unfinished, or done with its results.
 #[derive(Clone, Debug, PartialEq)]
@@ -152,7 +158,16 @@ impl RunFolder {
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(io(path)(error)),
         };
-        match file.try_lock() {
+        let mut tries = LOCK_TRIES;
+        let locked = loop {
+            tries -= 1;
+            match file.try_lock() {
+                // A process that another thread starts holds all open files for a moment.
+                Err(TryLockError::WouldBlock) if tries > 0 => thread::sleep(LOCK_PAUSE),
+                other => break other,
+            }
+        };
+        match locked {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => {
                 Err(RunError::InUse { path: self.path.clone() }.into())
