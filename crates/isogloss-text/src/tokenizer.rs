@@ -64,6 +64,8 @@ pub struct Tokenizer {
     unk_id: Option<u32>,
     vocab_size: usize,
     truncation_side: TruncationSide,
+    /// Whether the second text of a pair has another segment (`token_type_ids`) than the first.
+    has_type_ids: bool,
     model_max_length: Option<usize>,
 }
 
@@ -160,9 +162,16 @@ impl Tokenizer {
         processors
             .try_for_each(|processor| check::check_post_processor(processor, vocab_size))
             .map_err(fault)?;
-        let Settings { truncation_side, model_max_length, .. } = settings;
-        let inner = Arc::new(inner);
-        Ok(Self { inner, post_processor, unk_id, vocab_size, truncation_side, model_max_length })
+        let Settings { truncation_side, has_type_ids, model_max_length, .. } = settings;
+        Ok(Self {
+            inner: Arc::new(inner),
+            post_processor,
+            unk_id,
+            vocab_size,
+            truncation_side,
+            has_type_ids,
+            model_max_length,
+        })
     }
 
     /// Maximum sequence length that the folder states (`model_max_length`), in tokens with special

@@ -212,6 +212,18 @@ pub enum LineProblem {
         found: Vec<String>,
     },
 
+    /// Span field that is empty on all lines, beside a field that holds spans.
+    #[error(
+        "{other:?} has spans, and {field:?} is empty on every line; data.columns.slots says which \
+         holds them"
+    )]
+    EmptySpans {
+        /// The field.
+        field: String,
+        /// The field with spans.
+        other: String,
+    },
+
     /// Ambiguous field: several fields of a JSON object may contain the words or the tags.
     #[error("{fields:?} may all be the {part}; data.columns.{column} says which")]
     SeveralFields {

@@ -127,6 +127,10 @@ fn read_texts<'a>(
 #[derive(Default)]
 struct SpanField {
     is_anywhere: bool,
+    /// Whether any line has a span in it.
+    is_filled: bool,
+    /// Error of the first line whose spans are in another list.
+    elsewhere: Option<TextError>,
     /// Lists on lines that have the field, which are not spans then.
     other_lists: BTreeSet<String>,
     /// Error of the first line without the field.
@@ -142,6 +146,11 @@ impl SpanField {
         let lists = lists.map(|(name, _)| name.as_str()).filter(|name| *name != slots);
         if let Some(value) = object.fields.get(slots) {
             self.is_anywhere = true;
+            let is_empty = |spans: &Vec<Value>| spans.is_empty();
+            self.is_filled |= !value.is_null() && !value.as_array().is_some_and(is_empty);
+            if let (false, None) = (self.is_filled, &self.elsewhere) {
+                self.elsewhere = lists.clone().find_map(|name| object.spans_elsewhere(slots, name));
+            }
             self.other_lists.extend(lists.map(str::to_owned));
             return !value.is_null();
         }
@@ -157,6 +166,9 @@ impl SpanField {
     fn finish(self) -> Option<TextError> {
         if !self.is_anywhere {
             return self.first;
+        }
+        if let (false, Some(error)) = (self.is_filled, self.elsewhere) {
+            return Some(error);
         }
         let is_other = |name: &String| self.other_lists.contains(name);
         self.in_its_place.into_iter().find(|(name, _)| !is_other(name)).map(|(_, error)| error)
@@ -270,6 +282,22 @@ impl<'a> Object<'a> {
     fn missing_spans(&self, slots: &str) -> TextError {
         let (field, found) = (slots.to_owned(), self.fields.keys().cloned().collect());
         self.source.fault(self.line, LineProblem::MissingSpans { field, found })
+    }
+
+    /// The error of an object whose spans are in another list: objects with a start and an end, or
+    /// lists of start, end and label.
+    fn spans_elsewhere(&self, slots: &str, other: &str) -> Option<TextError> {
+        let list = self.fields.get(other)?.as_array()?;
+        let is_span = |value: &Value| match value {
+            Value::Array(parts) => {
+                matches!(&parts[..], [start, end, Value::String(_)] if start.is_u64() && end.is_u64())
+            }
+            other => other["start"].is_u64() && other["end"].is_u64(),
+        };
+        let (field, other) = (slots.to_owned(), other.to_owned());
+        let problem = LineProblem::EmptySpans { field, other };
+        (!list.is_empty() && list.iter().all(is_span))
+            .then(|| self.source.fault(self.line, problem))
     }
 
     fn list(&self, field: &str) -> Result<&[Value], TextError> {

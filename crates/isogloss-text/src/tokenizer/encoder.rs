@@ -232,7 +232,10 @@ impl<'a> Encoder<'a> {
             }
             (None, None) => first,
         };
-        let encoded = Encoded { truncation_side: side, ..encoded(&encoding, n_truncated) };
+        let mut encoded = Encoded { truncation_side: side, ..encoded(&encoding, n_truncated) };
+        if !self.tokenizer.has_type_ids {
+            encoded.type_ids.fill(0);
+        }
         Ok((encoded, first_text(&encoding)))
     }
 }

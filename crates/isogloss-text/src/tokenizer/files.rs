@@ -37,6 +37,10 @@ const MODEL_TYPES: [(&str, &str); 5] = [
 /// Tokenizer classes that use `tokenizer.json` unchanged.
 const AS_IT_IS: [&str; 2] = ["PreTrainedTokenizer", "TokenizersBackend"];
 
+/// Vocabulary files of tokenizers that are not in the `tokenizers` library's format.
+const VOCABULARIES: [&str; 5] =
+    ["vocab.txt", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model", "vocab.json"];
+
 /// Tokenizer class of `transformers`, by what it changes of `tokenizer.json`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum TokenizerClass {
@@ -77,6 +81,14 @@ impl TokenizerFiles {
             let is_there = beside.exists() && path != beside;
             is_there.then(|| read_bytes(&beside)).transpose()
         };
+        let vocabulary = VOCABULARIES.iter().find(|name| path.with_file_name(name).exists());
+        if let (false, Some(name)) = (path.exists(), vocabulary) {
+            let reason = format!(
+                "there is none, and {name} alone does not say how texts are tokenized: \
+                 AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER) of transformers writes it"
+            );
+            return Err(TextError::Tokenizer { path: path.to_owned(), reason });
+        }
         Self::parse(&read_bytes(path)?, path, beside)
     }
 

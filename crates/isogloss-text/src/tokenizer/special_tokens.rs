@@ -21,8 +21,13 @@ impl SpecialTokens {
     /// # Errors
     /// [`TextError::Encode`] if the post-processor fails.
     pub(crate) fn from_tokenizer(tokenizer: &Tokenizer) -> Result<Self, TextError> {
+        let segments = |[first, second]: [u32; 2]| match tokenizer.has_type_ids {
+            true => [first, second],
+            false => [0, 0],
+        };
         let Some(processor) = &tokenizer.post_processor else {
-            return Ok(Self { before: Vec::new(), after: Vec::new(), segments: [0, 1] });
+            let segments = segments([0, 1]);
+            return Ok(Self { before: Vec::new(), after: Vec::new(), segments });
         };
         let one = || Encoding::from_tokens(vec![Token::new(0, String::new(), (0, 0))], 0);
         let process = |second: Option<Encoding>| {
@@ -42,7 +47,7 @@ impl SpecialTokens {
         Ok(Self {
             before: before.to_vec(),
             after: from_text.get(1..).unwrap_or_default().to_vec(),
-            segments: [segment(0), segment(1)],
+            segments: segments([segment(0), segment(1)]),
         })
     }
 

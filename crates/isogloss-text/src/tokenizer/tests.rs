@@ -4,7 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::Tokenizer;
+use super::{SpecialTokens, Tokenizer};
 use crate::TextError;
 
 /// A tokenizer like that of XLM-R, with a handful of pieces, and truncation and padding set in the
@@ -156,6 +156,39 @@ fn the_longer_text_of_a_pair_is_cut_first() {
     assert_eq!(pair.n_truncated, 2);
     assert_eq!(unigram().encode("Licht Licht Licht", Some("aus"), 5).unwrap().ids, [0, 5, 2, 8, 2]);
     assert_eq!(word_level().encode("Licht", Some("灯"), 2).unwrap().type_ids, [0, 1]);
+}
+
+/// `transformers` 4.57.6 and 5.23.0 give no `token_type_ids` then, and the model takes zeros.
+#[test]
+fn a_model_that_gets_no_type_ids_has_zeros() {
+    let with = |inputs: &str| {
+        let config = format!("{{\"model_input_names\": {inputs}}}");
+        let beside = |name: &str| (name == "tokenizer_config.json").then(|| config.clone().into());
+        Tokenizer::from_folder_bytes(WORD_PIECE.as_bytes(), beside).unwrap()
+    };
+    let types = |inputs: &str| with(inputs).encode("licht", Some("打"), 9).unwrap().type_ids;
+    assert_eq!(types(r#"["input_ids", "attention_mask"]"#), [0; 5]);
+    for inputs in [r#"["input_ids", "token_type_ids", "attention_mask"]"#, "null"] {
+        assert_eq!(types(inputs), [0, 0, 0, 1, 1], "{inputs}");
+    }
+    let joined = |inputs: &str| {
+        let tokens = SpecialTokens::from_tokenizer(&with(inputs)).unwrap();
+        tokens.surround(&[&[3], &[7]]).type_ids
+    };
+    assert_eq!(joined(r#"["input_ids"]"#), [0; 5]);
+    assert_eq!(joined("null"), [0, 0, 0, 1, 1]);
+}
+
+#[test]
+fn a_vocabulary_without_the_file_of_the_tokenizer_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokenizer.json");
+    let message = || Tokenizer::from_file(&path).unwrap_err().to_string();
+    assert!(message().ends_with("cannot be read"), "{}", message());
+    std::fs::write(folder.path().join("vocab.txt"), "[UNK]\n").unwrap();
+    for part in ["tokenizer.json: ", "vocab.txt alone", "save_pretrained"] {
+        assert!(message().contains(part), "{}", message());
+    }
 }
 
 #[test]

@@ -138,6 +138,21 @@ fn spans_under_another_name_are_asked_for() {
     assert_eq!(message(other), expected(1, "\"text\", \"entities\""));
     assert_eq!(message("{\"text\": \"Bonn\"}\n{\"text\": \"a\"}"), expected(1, "\"text\""));
     assert!(message("{\"text\": \"Bonn\", \"slots\": []}").contains("lacks_spans: false"));
+    // So are spans beside a field that is empty on all lines.
+    let (objects, lists) = (r#"[{"start": 0, "end": 4, "label": "LOC"}]"#, r#"[[0, 4, "LOC"]]"#);
+    for entities in [objects, lists] {
+        let beside = |slots: &str| {
+            format!(r#"{{"text": "Bonn", "slots": {slots}, "entities": {entities}}}"#)
+        };
+        let told = "de.jsonl:1: \"entities\" has spans, and \"slots\" is empty on every line; \
+                    data.columns.slots says which holds them";
+        for slots in ["[]", "null"] {
+            assert_eq!(message(&format!("{}\n{}", beside(slots), beside("[]"))), told);
+        }
+        assert!(!message(&format!("{}\n{}", beside("[]"), beside(objects))).contains("empty on"));
+    }
+    let words = "{\"text\": \"Bonn\", \"slots\": [], \"words\": [\"Bonn\"]}";
+    assert!(message(words).contains("lacks_spans: false"));
     // An example without the span field beside one with it.
     let some = "{\"text\": \"an\"}\n{\"text\": \"Bonn\", \"slots\": [{\"start\": 0, \"end\": 4, \"label\": \"LOC\"}]}";
     assert!(message(some).contains("name: \"LOC\""), "{}", message(some));
