@@ -17,11 +17,28 @@ const [folder] = process.argv.slice(2);
 const files = {};
 for (const name of ['config.json', 'tokenizer.json', 'model.safetensors']) files[name] = new Uint8Array(await readFile(folder + '/' + name));
 const model = await Model.load(files, 'cpu');
-const encoder = await Model.load({ ...files, 'config.json': bare(files['config.json']) }, 'cpu');
+const encoder = await Model.load({ ...files, 'config.json': bare(files['config.json']), 'model.safetensors': headless(files['model.safetensors']) }, 'cpu');
 
 function bare(config) {
   const { id2label, label2id, isogloss, ...rest } = JSON.parse(new TextDecoder().decode(config));
   return new TextEncoder().encode(JSON.stringify({ ...rest, architectures: ['BertModel'] }));
+}
+
+function headless(weights) {
+  const length = Number(new DataView(weights.buffer).getBigUint64(0, true));
+  const tensors = Object.entries(JSON.parse(new TextDecoder().decode(weights.subarray(8, 8 + length))));
+  const kept = {}, parts = [];
+  let end = 0;
+  for (const [name, tensor] of tensors) {
+    if (name === '__metadata__' || name.startsWith('classifier.')) continue;
+    const values = weights.subarray(...tensor.data_offsets.map((offset) => 8 + length + offset));
+    parts.push(values);
+    kept[name] = { ...tensor, data_offsets: [end, end += values.length] };
+  }
+  let header = JSON.stringify(kept);
+  header = header.padEnd(8 * Math.ceil(header.length / 8));
+  const size = new Uint8Array(new BigUint64Array([BigInt(header.length)]).buffer);
+  return new Uint8Array(Buffer.concat([size, Buffer.from(header), ...parts]));
 }
 
 const texts = ['turn off the lamp in the kitchen', 'pause the timer'];

@@ -145,6 +145,9 @@ impl Evaluation {
         result["labels"] = json!(names);
         result["data"] = json!(self.set.report);
         result["n_other_splits"] = json!(self.n_other_splits);
+        if self.centring.is_some() {
+            result["centred"] = json!(true);
+        }
         if let Some(column) = &self.missing_split_column {
             result["missing_split_column"] = json!(column);
         }

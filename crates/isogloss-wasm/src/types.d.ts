@@ -104,6 +104,8 @@ export interface Scores {
     n_other_splits: number;
     /** The column of splits of the model's run, in a file that has no such column; all of its examples are scored. */
     missing_split_column?: string;
+    /** True where the language was scored by its centring. */
+    centred?: boolean;
     accuracy?: number;
     macro_f1?: number;
     span_f1?: number;
