@@ -111,3 +111,45 @@ fn texts_that_a_run_cannot_use_are_refused() {
     let error = refused(format!("{entropy}{}", table("texts/{language}.txt")));
     assert!(error.ends_with("de.txt: no example in this file"), "{error}");
 }
+
+/// Ramp-up of a weight: until it begins, a run is the run without that loss; from `end` on, the total
+/// is the weighted sum.
+#[test]
+fn a_loss_with_a_ramp_up_joins_the_others_where_it_begins() {
+    let shop = Workshop::new();
+    shop.write_texts();
+    let path = shop.path("texts/{language}.txt");
+    let unlabeled = format!("[unlabeled]\npath = {path:?}\nlanguages = [\"de\"]\nbatch_size = 4\n");
+    let cross_entropy = "[[objective]]\nmethod.cross_entropy = {}\n";
+    let training = "epochs = 2\nbatch_size = 4\nlog_every = 1";
+    let losses_of = |metrics: &[serde_json::Value], name: &str| -> Vec<f64> {
+        let train = metrics.iter().filter(|line| line["kind"] == "train");
+        train.map(|line| line["losses"][name].as_f64().unwrap()).collect()
+    };
+    let plain = shop.run("plain");
+    shop.finish(&plan_of(&shop.recipe(training, cross_entropy)), &plain);
+    let plain = Trace::read(&plain).losses();
+    let second_pass = "{ view = \"second_pass\" }";
+    for (method, options, table) in
+        [("entropy_minimization", "{}", &*unlabeled), ("consistency", second_pass, "")]
+    {
+        let ramped = format!(
+            "{cross_entropy}[[objective]]\nweight = 0.5\nramp_up = {{ begin = 0.5, end = 0.75 }}\n\
+             method.{method} = {options}\n{table}"
+        );
+        // Stopped before it begins, and where it has half of its weight.
+        let plan = plan_of(&shop.recipe(training, &ramped));
+        let trace = shop.assert_resumes(method, &plan, &[4, 7]);
+        let (found, total) = (losses_of(&trace.metrics, method), trace.losses());
+        assert_eq!((total.len(), &total[..6], &found[..6]), (12, &plain[..6], &[0.0; 6][..]));
+        assert!(found[6..].iter().all(|loss| *loss > 1e-6), "{method}: {found:?}");
+        let cross_entropy = losses_of(&trace.metrics, "cross_entropy");
+        // At 6/12, 7/12 and 8/12 of the steps, t is 0, ⅓ and ⅔; then the weight is whole.
+        let factors = [(-5.0_f64).exp(), (-20.0_f64 / 9.0).exp(), (-5.0_f64 / 9.0).exp(), 1.0, 1.0];
+        for (step, factor) in (6..).zip(factors) {
+            let expected = cross_entropy[step] + 0.5 * factor * found[step];
+            assert!((total[step] - expected).abs() < 1e-9, "{method}, step {step}: {total:?}");
+        }
+        assert_ne!(total[7..], plain[7..], "{method} changes nothing");
+    }
+}

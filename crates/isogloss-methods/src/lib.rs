@@ -40,6 +40,7 @@ mod needs;
 mod normalize;
 mod objective;
 mod parameters;
+mod ramp_up;
 mod registry;
 mod sampling;
 mod schedule;
@@ -81,6 +82,7 @@ pub use objective::{
     info_nce, realign_contrastive, realign_l2, state_distillation, token_drift, word_drift, xlco,
 };
 pub use parameters::{TOKEN_EMBEDDINGS, random_direction, shifted, with_random_signs};
+pub use ramp_up::RampUp;
 pub use registry::{objectives, regularizers, samplings, schedules, updates};
 pub use sampling::{
     GradientSamplingConfig, LanguageRecord, LanguageSampler, LanguageSampling, SamplerStateError,

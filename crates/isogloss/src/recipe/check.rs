@@ -30,6 +30,7 @@ pub(super) fn check(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     embeddings(recipe, faults);
     guided_dropout(recipe, faults);
     check_gradient_accumulation(recipe, faults);
+    ramp_ups(recipe, faults);
     for (index, objective) in recipe.objective.iter().enumerate() {
         let method = objective.method.init();
         if !objective.freeze.is_empty() && !method.needs().is_unlabeled() && is_dynamic(recipe) {
@@ -48,6 +49,16 @@ pub(super) fn check(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
         let others = recipe.objective.iter().enumerate().filter(|(other, _)| *other != index);
         let others: Vec<_> = others.map(|(_, other)| other.method.init()).collect();
         check_unique_states(&*method, others.iter().map(AsRef::as_ref), &mut refuse);
+    }
+}
+
+/// One loss must be there from the first step on.
+fn ramp_ups(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
+    let begins_late = |begin: Option<f64>| begin.is_some_and(|begin| begin > 0.0);
+    let mut begins = recipe.objective.iter().map(|o| o.ramp_up.map(|ramp_up| ramp_up.begin));
+    if !recipe.objective.is_empty() && begins.all(begins_late) {
+        let problem = "no objective is trained in the first steps; one must begin at 0";
+        faults.add("objective.0.ramp_up", problem);
     }
 }
 

@@ -220,13 +220,6 @@ impl Plan {
         of_recipe.chain(added).collect()
     }
 
-    /// Prefixes of the parameter paths that each objective leaves as they are, in the order of
-    /// [`objectives`](Self::objectives).
-    pub(crate) fn frozen_parameters(&self) -> Vec<Vec<String>> {
-        let of_recipe = self.recipe.objective.iter().map(|objective| objective.freeze.clone());
-        of_recipe.chain(self.objectives.iter().map(|_| Vec::new())).collect()
-    }
-
     /// The main source language.
     pub fn source(&self) -> &Language {
         &self.sources()[0]

@@ -24,6 +24,8 @@ const SAMPLED_LABELS: u64 = u64::MAX - 2;
 pub(crate) struct StepGradients<'a> {
     pub(super) context: &'a StepContext,
     batches: Vec<DeviceBatch>,
+    /// Share of the run's steps that are done.
+    progress: f64,
     /// Whether the gradients of the task and of unlabeled text are to be compared.
     compares: bool,
     /// Labels sampled from the model, by batch.
@@ -95,7 +97,13 @@ impl<'a> StepGradients<'a> {
         let batches: Vec<_> = batches.collect::<Result<_, Error>>()?;
         let losses = StepLosses::new(batches.len());
         let found = StepOutcome { losses, ..StepOutcome::default() };
-        Ok(Self { context, batches, compares: false, sampled: None, found })
+        Ok(Self { context, batches, progress: 1.0, compares: false, sampled: None, found })
+    }
+
+    /// The step at this share of the run's steps; without it, every objective has its whole weight.
+    pub(crate) fn at(mut self, progress: f64) -> Self {
+        self.progress = progress;
+        self
     }
 
     /// Computes the gradients of the task and of unlabeled text separately, for their cosine
@@ -143,7 +151,11 @@ impl<'a> StepGradients<'a> {
         // Of the task, and of unlabeled text.
         let mut sums = [Gradients::default(), Gradients::default()];
         // Separate graphs: a graph can be run backward only once.
-        for group in self.context.plan.backward_groups(self.compares) {
+        for mut group in self.context.plan.backward_groups(self.compares) {
+            group.retain(|index| objectives[*index].weight_at(self.progress).is_some());
+            if group.is_empty() {
+                continue;
+            }
             let part = self.run_objectives(model, batch, &group)?;
             let is_unlabeled = self.compares && objectives[group[0]].needs.is_unlabeled();
             let sum = &mut sums[usize::from(is_unlabeled)];
@@ -179,11 +191,11 @@ impl<'a> StepGradients<'a> {
         let share = 1.0 / self.batches.len() as f64;
         let (mut total, mut cached, mut losses) = (None, Gradients::default(), Vec::new());
         for (index, planned) in objectives.iter().enumerate() {
-            if !group.contains(&index) {
+            let weight = planned.weight_at(self.progress).filter(|_| group.contains(&index));
+            let Some(weight) = weight.map(|weight| weight * share) else {
                 losses.push(None);
                 continue;
-            }
-            let weight = planned.weight * share;
+            };
             if let Some(contrast) = planned.objective.grad_cache() {
                 let (loss, gradients) = self.grad_cached_loss(model, batch, contrast)?;
                 cached = cached.plus(gradients.scaled(weight));
