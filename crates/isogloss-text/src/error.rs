@@ -93,8 +93,8 @@ pub enum TextError {
         key: Option<&'static str>,
     },
 
-    /// A column is configured by name, but the file has no header, so only a number is valid.
-    #[error("{}: column {column:?} is not a zero-based number, and this file has no header", path.display())]
+    /// A column is configured by a name that the file does not have, so only a number is valid.
+    #[error("{}: column {column:?} is not a zero-based number, and this file names no such column", path.display())]
     ColumnNumber {
         /// The file.
         path: PathBuf,
@@ -123,7 +123,7 @@ pub enum TextError {
     },
 
     /// Unknown label: the label of an example is not in the label set.
-    #[error("{}:{line}: unknown label {label:?}{}", path.display(), hint(nearest))]
+    #[error("{}:{line}: unknown label {label:?}{}", path.display(), label_hint(nearest))]
     UnknownLabel {
         /// The file.
         path: PathBuf,
@@ -324,6 +324,14 @@ fn suffix(column: Option<usize>) -> String {
 
 fn hint(nearest: &Option<String>) -> String {
     nearest.as_ref().map_or_else(String::new, |name| format!(", did you mean {name:?}?"))
+}
+
+/// Hint for an unknown label: a similar one, or the key that says what to do with such labels.
+fn label_hint(nearest: &Option<String>) -> String {
+    match nearest {
+        Some(_) => hint(nearest),
+        None => "; data.unseen_labels says what to do with such labels".to_owned(),
+    }
 }
 
 fn named_by(key: Option<&'static str>, is_after_question: bool) -> String {

@@ -10,7 +10,7 @@ mod unlabeled;
 
 use burn::tensor::Device;
 use isogloss_methods::{GuidedDropoutConfig, GuidedDropoutScores};
-use isogloss_model::{ModelFolder, read_config, tokenizer_folder};
+use isogloss_model::{ModelFolder, read_config, read_sentence_modules, tokenizer_folder};
 use isogloss_text::{Masker, SentencePair, Tokenizer};
 
 pub(crate) use labeled::LabeledLoader;
@@ -87,7 +87,10 @@ impl Loaders {
             || recipe.guided_dropout.as_ref().is_some_and(scores_masked);
         let masker = masks.then(|| Masker::new(recipe.masking, &tokenizer)).transpose()?;
         let pairs = recipe.pairs.as_ref().map(|pairs| {
-            let max_length = length(pairs.max_length, PairsRecipe::MAX_LENGTH);
+            let modules = read_sentence_modules(&model_folder.path)?;
+            let of_folder = modules.and_then(|modules| modules.max_seq_length);
+            let default = of_folder.unwrap_or(PairsRecipe::MAX_LENGTH);
+            let max_length = length(pairs.max_length, default);
             let linked = forward_plan.needs_word_links();
             let sets = read_pairs(pairs, linked, max_length, model_folder, device)?;
             let loader = PairLoader::new(sets, pairs, &tokenizer, max_length, pad, seed);

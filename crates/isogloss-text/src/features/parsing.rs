@@ -185,7 +185,10 @@ mod tests {
         let text = TREES.replace("nmod", "obl:arg");
         let options = FeatureOptions::new(16);
         let error = featurized(&text, options).unwrap_err().to_string();
-        assert_eq!(error, "de.conllu:3: unknown label \"obl\"");
+        assert_eq!(
+            error,
+            "de.conllu:3: unknown label \"obl\"; data.unseen_labels says what to do with such labels"
+        );
         let skipped = featurized(&text, options.with_unseen(Unseen::Skip)).unwrap();
         assert_eq!((skipped.kept, skipped.skipped["obl"]), (vec![1], 1));
         let kept = featurized(&text, options.with_unseen(Unseen::Keep)).unwrap();
