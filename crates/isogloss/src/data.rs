@@ -42,6 +42,8 @@ pub struct Corpus {
     /// Few-shot support sets of the languages that are not trained on, if the recipe has a
     /// `[few_shot]` table.
     pub supports: Vec<LabeledSet>,
+    /// Counts of the examples that they are sampled from.
+    support_report: DataReport,
     /// Languages that were left out because they share too few labels with the sources, and how
     /// many they share.
     pub skipped: Vec<(Language, usize)>,
@@ -86,7 +88,7 @@ impl Corpus {
         let devs = plan.sources().iter().map(dev).collect::<Result<_, _>>()?;
 
         let (mut tests, mut supports, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
-        let mut target_devs = Vec::new();
+        let (mut target_devs, mut support_report) = (Vec::new(), DataReport::default());
         for language in files.languages(plan.sources())? {
             let examples = files.examples(&language, &splits.test)?;
             let n_shared = if plan.sources().contains(&language) {
@@ -106,6 +108,7 @@ impl Corpus {
                 {
                     let examples = files.examples(&language, &splits.train)?;
                     let all = reader.features(&language, examples, learned, unseen)?;
+                    support_report.add(&all.report);
                     supports.push(
                         all.sample(few_shot.n_support, split_seed(plan.recipe().seed, SUPPORT))?,
                     );
@@ -122,16 +125,19 @@ impl Corpus {
             target_devs,
             tests,
             supports,
+            support_report,
             skipped,
         })
     }
 }
 
 impl Corpus {
-    /// Counts of what was truncated, lost and left out, over training, dev and test sets.
+    /// Counts of what was truncated, lost and left out, over training, dev and test sets and the
+    /// examples that few-shot support sets are sampled from.
     pub fn report(&self) -> DataReport {
         let sets = std::iter::once(&self.train).chain(&self.devs).chain(&self.target_devs);
-        sets.chain(&self.tests).map(|set| &set.report).collect()
+        let sets = sets.chain(&self.tests).map(|set| &set.report);
+        sets.chain([&self.support_report]).collect()
     }
 
     /// Fails if a training text has unknown tokens.
