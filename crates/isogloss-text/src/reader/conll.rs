@@ -17,6 +17,11 @@ use crate::reader::words::Sentences;
 use crate::source::Source;
 use crate::{Example, TextError};
 
+/// Whether a file of tab-separated values has the header of HIPE-2022: it is read as column file.
+pub(crate) fn is_hipe(source: &Source) -> bool {
+    source.lines().next().is_some_and(|(_, line)| line.starts_with("TOKEN\tNE-"))
+}
+
 /// Reads the sentences of a CoNLL file as examples.
 pub(crate) fn read(source: &Source, options: &ReadOptions) -> Result<Vec<Example>, TextError> {
     let lines = Line::all(source);
@@ -30,7 +35,10 @@ pub(crate) fn read(source: &Source, options: &ReadOptions) -> Result<Vec<Example
         } else if !layout.passes_over(line, begun) {
             let (word, tag) = layout.cells(source, line)?;
             sentences.push(line.number, word, tag)?;
-            begun = true;
+            begun = !layout.ends_sentence(line);
+            if !begun {
+                sentences.end(None);
+            }
         }
     }
     sentences.finish()
@@ -137,6 +145,12 @@ mod tests {
                 bonn,
             ),
             (
+                "HIPE, sentences of a document",
+                "TOKEN\tNE-COARSE-LIT\tMISC\nin\tO\t_\nBonn\tB-LOC\tNoSpaceAfter|EndOfSentence\nJa\tO\tEndOfLine\n",
+                named("NE-COARSE-LIT"),
+                "in/O Bonn/B-LOC | Ja/O",
+            ),
+            (
                 "HIPE, no column named",
                 "TOKEN\tNE-COARSE-LIT\tNE-COARSE-METO\tMISC\nin\tO\tO\t_\n",
                 Columns::default(),
@@ -165,6 +179,14 @@ mod tests {
         ] {
             assert_eq!(spans(data, columns), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn hipe_is_read_by_its_header_whatever_its_file_is_called() {
+        let data = "TOKEN\tNE-COARSE-LIT\tMISC\n\"in\tO\t_\nBonn\tB-LOC\t_\n";
+        let options = ReadOptions::new(Format::Tsv).with_annotation(Annotation::Spans);
+        let examples = read_examples(data.as_bytes(), "x.tsv".as_ref(), &options).unwrap();
+        assert_eq!(examples[0].content, sentence(&["\"in", "Bonn"], &["O", "B-LOC"]));
     }
 
     /// Rows of CoNLL-2012 as `skeleton2conll` writes them; sentences have a column of arguments for

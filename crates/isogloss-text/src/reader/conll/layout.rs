@@ -15,6 +15,8 @@ const GLOBAL_COLUMNS: &str = "# global.columns =";
 const WORD_NAMES: [&str; 5] = ["form", "token", "word", "tokens", "words"];
 /// Names of the column of tags in headers, besides names such as `NE-COARSE-LIT`.
 const TAG_NAMES: [&str; 7] = ["tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags"];
+/// Column of a header with the flags of HIPE-2022, separated by `|`, and the flag of a sentence's end.
+const FLAGS: (&str, &str) = ("MISC", "EndOfSentence");
 /// First words of comments without an equals sign.
 const COMMENT_KEYS: [&str; 5] = ["id", "sent_id", "text", "newdoc", "newpar"];
 
@@ -31,6 +33,8 @@ pub(super) struct Layout<'a> {
     numbered: bool,
     /// The line number of the header, if there is one.
     header: Option<usize>,
+    /// The column of flags of HIPE, if the header names one.
+    flags: Option<usize>,
     /// Prefix of every word: its language in WikiANN, such as `en:`.
     prefix: &'a str,
     annotation: Annotation,
@@ -106,9 +110,16 @@ impl<'a> Layout<'a> {
                 .any(|line| line.content.contains('\t')),
             numbered,
             header: skipped,
+            flags: header.and_then(|line| position(&line.cells, FLAGS.0)),
             prefix: language_prefix(&tag_rows, word),
             annotation: options.annotation,
         }))
+    }
+
+    /// Whether the word of a line ends its sentence, as flags of HIPE say.
+    pub(super) fn ends_sentence(&self, line: &Line<'_>) -> bool {
+        let flags = self.flags.and_then(|column| line.cells.get(column));
+        flags.is_some_and(|flags| flags.split('|').any(|flag| flag == FLAGS.1))
     }
 
     /// Whether to skip a line without a word: a comment, a header, a multiword token or an empty
