@@ -39,9 +39,10 @@ fn folder() -> TempDir {
 }
 
 /// The counts among the lines of the standard error.
-fn counts(err: &str) -> Vec<&str> {
+pub(super) fn counts(err: &str) -> Vec<&str> {
     let starts = [
         "cut ",
+        "no token ",
         "lost ",
         "left out ",
         "no spans ",
@@ -54,7 +55,7 @@ fn counts(err: &str) -> Vec<&str> {
 }
 
 /// The last JSON value of the standard output that has counts; `Null` if none has.
-fn data(out: &str) -> Value {
+pub(super) fn data(out: &str) -> Value {
     let values = serde_json::Deserializer::from_str(out).into_iter::<Value>();
     let data = values.filter_map(|value| value.unwrap().get("data").cloned());
     data.last().unwrap_or_default()
@@ -65,6 +66,7 @@ fn data(out: &str) -> Value {
 fn assert_counts(what: &str, data: &Value, expected: &Value) {
     for field in [
         "n_truncated",
+        "n_without_tokens",
         "n_words_lost",
         "n_words_cut",
         "n_without_spans",
@@ -81,7 +83,7 @@ fn assert_counts(what: &str, data: &Value, expected: &Value) {
 }
 
 #[track_caller]
-fn assert_told(folder: &Path, args: &str, lines: &[&str], expected: &Value) {
+pub(super) fn assert_told(folder: &Path, args: &str, lines: &[&str], expected: &Value) {
     let (_, err) = isogloss(folder, args);
     assert_eq!(counts(&err), lines, "{args}: {err}");
     let (out, err) = isogloss(folder, &format!("{args} --json"));

@@ -5,6 +5,7 @@
 
 mod centring;
 mod counts;
+mod empty_texts;
 mod language_adapters;
 mod model_folders;
 mod reading;
@@ -102,6 +103,41 @@ fn two_files_of_a_language_are_refused() {
     let error = refused(path, "evaluate model de.conll fr.conll more/de.conll --device flex");
     assert!(error.contains("more/de.conll: de.conll is of de too"), "{error}");
     isogloss(path, "evaluate model de.conll fr.conll --device flex");
+}
+
+/// A single file does not say whether its language was trained on.
+#[test]
+fn only_a_language_that_is_said_to_be_the_source_is_called_so() {
+    let (folder, ..) = finished();
+    let path = folder.path();
+    for name in ["en.conll", "fr.conll"] {
+        fs::copy(path.join("de.conll"), path.join(name)).unwrap();
+    }
+    let evaluate = |args: &str| {
+        let args = format!("evaluate {} {args} --device flex", best(path));
+        let table = isogloss(path, &args).0;
+        let rows = table.lines().filter(|line| line.ends_with("  source"));
+        let named: Vec<&str> = rows.map(|row| row.split(' ').next().unwrap()).collect();
+        let json: Value =
+            serde_json::from_str(&isogloss(path, &format!("{args} --json")).0).unwrap();
+        assert_eq!(
+            json["sources"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|tag| tag.as_str().unwrap())
+                .collect::<Vec<_>>(),
+            named,
+            "{json}"
+        );
+        (named.join(" "), json["n_targets"].as_u64().unwrap(), json["mean_target"].is_null())
+    };
+    assert_eq!(evaluate("de.conll"), (String::new(), 0, true));
+    assert_eq!(evaluate("en.conll"), (String::new(), 0, true));
+    assert_eq!(evaluate("de.conll --source de"), ("de".into(), 0, true));
+    assert_eq!(evaluate("de.conll fr.conll"), (String::new(), 2, false));
+    assert_eq!(evaluate("de.conll en.conll"), ("en".into(), 1, false));
+    assert_eq!(evaluate("de.conll en.conll --source de"), ("de".into(), 1, false));
 }
 
 #[test]

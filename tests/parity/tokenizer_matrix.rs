@@ -1,5 +1,5 @@
-//! Parity of tokenizer folders with `AutoTokenizer`: token ids, offsets and word ids for each of
-//! the settings of `tokenizer.json` and the files beside it, on texts in many scripts.
+//! Parity of tokenizer folders with `AutoTokenizer`: token ids, offsets, word ids and segments for each
+//! of the settings of `tokenizer.json` and the files beside it, on texts in many scripts.
 //!
 //! The counts stand in `docs/tokenizers.md`, which is compared with what is counted here.
 
@@ -56,9 +56,13 @@ fn encode(tokenizer: &Tokenizer, setting: &Value, texts: &[&str], i: usize) -> V
     } else {
         tokenizer.encode(texts[i], pair, max_length).unwrap()
     };
-    let Encoded { ids, offsets, word_ids, .. } = encoded;
+    let Encoded { ids, offsets, word_ids, type_ids, .. } = encoded;
     let offsets: Vec<usize> = offsets.into_iter().flat_map(|(start, end)| [start, end]).collect();
-    if is_split { json!([ids, offsets, word_ids]) } else { json!([ids, offsets]) }
+    match setting["segments"] == true {
+        _ if is_split => json!([ids, offsets, word_ids]),
+        true => json!([ids, offsets, type_ids]),
+        false => json!([ids, offsets]),
+    }
 }
 
 /// A row of the table: the texts of a setting, and how many are encoded as by transformers 5 and 4.

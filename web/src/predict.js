@@ -105,7 +105,10 @@ export function setUpPredict(app) {
     try {
       const [prediction] = await app.engine.predict(app.models.active, [text], language.value === '' ? undefined : [language.value]);
       if (isStale()) return;
-      const cut = prediction.truncated ? [h('p', { class: 'note' }, 'The text is too long for the model and was cut off.')] : [];
+      const cut = [
+        prediction.truncated && h('p', { class: 'note' }, 'The text is too long for the model and was cut off.'),
+        prediction.without_tokens && h('p', { class: 'note' }, 'The text has no token: the model read special tokens only.'),
+      ].filter((note) => note !== false);
       if ('tokens' in prediction) {
         output.replaceChildren(...tagging(prediction.tokens, text), ...cut);
       } else if ('labels' in prediction) {

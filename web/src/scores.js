@@ -103,13 +103,13 @@ export class Scores {
 
   /** @returns {(string | number)[][]} the table to save */
   rows() {
-    const head = ['set', 'model', 'n', 'left_out', 'n_truncated', 'n_words_lost', 'n_words_cut', 'accuracy', 'standard_error', 'macro_f1', 'span_f1', 'precision', 'recall', 'complete'];
+    const head = ['set', 'model', 'n', 'left_out', 'n_truncated', 'n_without_tokens', 'n_words_lost', 'n_words_cut', 'accuracy', 'standard_error', 'macro_f1', 'span_f1', 'precision', 'recall', 'complete'];
     const digits = (/** @type {number | undefined} */ x) => (x === undefined || Number.isNaN(x) ? '' : x.toFixed(6));
     return [head, ...this.list.flatMap(({ set, reports }) => this.models.flatMap((model, i) => {
       const report = reports[i];
       if (!report) return [];
       const { n, data, accuracy, macro_f1, span_f1, precision, recall } = report.score;
-      return [[set.id, model.title, n, report.skipped, data.n_truncated, data.n_words_lost, data.n_words_cut, digits(accuracy), digits(errorOf(report)),
+      return [[set.id, model.title, n, report.skipped, data.n_truncated, data.n_without_tokens, data.n_words_lost, data.n_words_cut, digits(accuracy), digits(errorOf(report)),
         digits(macro_f1), digits(span_f1), digits(precision), digits(recall), report.done >= report.total ? 'yes' : 'no']];
     }))];
   }

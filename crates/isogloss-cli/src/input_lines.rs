@@ -3,6 +3,7 @@
 use std::io::BufRead;
 
 use anyhow::{anyhow, bail};
+use isogloss::text::TextError;
 
 /// Iterator over the lines of a stream, without line endings (LF or CR LF) and byte order mark. The
 /// first error, which names its line, is the last item.
@@ -25,6 +26,9 @@ impl<R: BufRead> InputLines<R> {
         let found = self.reader.read_until(b'\n', &mut line);
         if n == 1 && line.starts_with(b"\xef\xbb\xbf") {
             line.drain(..3);
+        }
+        if n == 1 && [b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| line.starts_with(*mark)) {
+            bail!(TextError::Utf16 { path: "standard input".into() });
         }
         // The incomplete line before an I/O error is dropped.
         found.map_err(|error| anyhow!("standard input:{n}: {error}"))?;
@@ -109,6 +113,8 @@ mod tests {
     #[test]
     fn a_fault_names_its_line_and_is_the_last_item() {
         let not_utf8 = "standard input:2: not valid UTF-8";
+        let utf16 =
+            "standard input: UTF-16; UTF-8 is read, which `iconv -f utf-16 -t utf-8` makes of it";
         let nul = "a NUL character; expected text in UTF-8, a line each";
         for (input, n_before, expected) in [
             (&b"a\nk\xfcche\nb\n"[..], 1, not_utf8.to_owned()),
@@ -116,7 +122,10 @@ mod tests {
             (b"a\nVW-H\xc3", 1, not_utf8.to_owned()),
             (b"a\nb\0c\nd\n", 1, format!("standard input:2: {nul}")),
             // UTF-16, as a shell of Windows redirects.
-            (b"\xff\xfea\0\n\0", 0, format!("standard input:1: {nul}")),
+            (b"\xff\xfea\0\n\0", 0, utf16.to_owned()),
+            (b"\xfe\xff\0a\0\n", 0, utf16.to_owned()),
+            // Both bytes of a letter are no ASCII: U+706F, U+6253.
+            (b"\xff\xfe\x6f\x70\x53\x62", 0, utf16.to_owned()),
             (b"a\0\n\0", 0, format!("standard input:1: {nul}")),
         ] {
             let (lines, fault) = read(input);

@@ -41,13 +41,17 @@ pub struct LanguageAlignment {
     pub n_repeated: [usize; 2],
     /// Number of truncated sentences of both sides, among those that were encoded.
     pub n_truncated: usize,
+    /// Number of sentences without a token of both sides, among those that were encoded.
+    #[serde(default)]
+    pub n_without_tokens: usize,
     /// Number of word pairs.
     pub n_words: usize,
     /// Number of sentence pairs in which word pairs were searched for.
     pub n_searched: usize,
     /// Number of those sentence pairs that gave no word pair.
     pub n_without_words: usize,
-    /// Number of word pairs left out because truncation removed one of the words.
+    /// Number of word pairs left out because one of the words has no token: truncation removed it, or
+    /// it is unknown to the tokenizer.
     pub n_words_cut_off: usize,
     /// The alignment measures of each layer.
     pub layers: Vec<LayerAlignment>,
@@ -196,6 +200,7 @@ mod tests {
             n_sentences: 10,
             n_repeated: [0, 1],
             n_truncated: 0,
+            n_without_tokens: 0,
             n_words: 0,
             n_searched: 0,
             n_without_words: 0,

@@ -34,6 +34,9 @@ pub struct Encoded {
     pub n_truncated: usize,
     /// The side from which truncation removes tokens.
     pub truncation_side: TruncationSide,
+    /// Whether the text, or one of a pair, has no token that stands for more than white space, such
+    /// as a text of zero-width spaces alone; the model then reads special tokens only.
+    pub lacks_tokens: bool,
 }
 
 impl Encoded {

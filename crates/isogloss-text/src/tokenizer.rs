@@ -66,6 +66,8 @@ pub struct Tokenizer {
     truncation_side: TruncationSide,
     /// Whether the second text of a pair has another segment (`token_type_ids`) than the first.
     has_type_ids: bool,
+    /// The mask token that the files beside `tokenizer.json` name.
+    mask_token: Option<String>,
     model_max_length: Option<usize>,
 }
 
@@ -162,7 +164,7 @@ impl Tokenizer {
         processors
             .try_for_each(|processor| check::check_post_processor(processor, vocab_size))
             .map_err(fault)?;
-        let Settings { truncation_side, has_type_ids, model_max_length, .. } = settings;
+        let Settings { truncation_side, has_type_ids, mask_token, model_max_length, .. } = settings;
         Ok(Self {
             inner: Arc::new(inner),
             post_processor,
@@ -170,6 +172,7 @@ impl Tokenizer {
             vocab_size,
             truncation_side,
             has_type_ids,
+            mask_token,
             model_max_length,
         })
     }
@@ -206,12 +209,14 @@ impl Tokenizer {
         self.inner.token_to_id(token)
     }
 
-    /// The id of the mask token, `<mask>` or `[MASK]`.
+    /// The id of the mask token: the `mask_token` of the files beside `tokenizer.json` if the
+    /// vocabulary has it, else `<mask>` or `[MASK]`.
     ///
     /// # Errors
-    /// [`TextError::NoMaskToken`] if there is neither.
+    /// [`TextError::NoMaskToken`] if there is none.
     pub fn mask_id(&self) -> Result<u32, TextError> {
-        MASK_TOKENS.iter().find_map(|name| self.id(name)).ok_or_else(|| TextError::NoMaskToken {
+        let mut names = self.mask_token.as_deref().into_iter().chain(MASK_TOKENS);
+        names.find_map(|name| self.id(name)).ok_or_else(|| TextError::NoMaskToken {
             special: self.special_tokens().into_values().collect(),
         })
     }

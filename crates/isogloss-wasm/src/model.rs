@@ -1,6 +1,6 @@
 //! A model in the browser: predictions, sentence embeddings, word alignment.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -13,7 +13,7 @@ use isogloss::model::{
 };
 use isogloss::report::SUBNETWORKS;
 use isogloss::text::{Extraction, Language, Tokenizer, sequential_by_length};
-use isogloss::{CENTRING, EncoderAligner, Prediction, Predictor, TextEncoder};
+use isogloss::{CENTRING, DataReport, EncoderAligner, Prediction, Predictor, TextEncoder};
 use js_sys::{Float32Array, Object, Reflect, Uint8Array};
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
@@ -31,8 +31,8 @@ pub struct Model {
     labeler: Option<Rc<Labeler>>,
     info: Value,
     batch_size: usize,
-    /// Number of truncated texts so far, without those of the predictor.
-    n_truncated: Cell<usize>,
+    /// Counts of the texts so far, without those of the predictor.
+    counts: RefCell<DataReport>,
 }
 
 /// Batch size in texts. On the single thread of the CPU a larger batch only adds padding; a GPU is
@@ -141,8 +141,8 @@ impl Model {
             labeler = Some(Rc::new(with_head));
         }
         info["pooling"] = json!(encoder.pooling().name());
-        let n_truncated = Cell::new(0);
-        Ok(Self { encoder, sentences, labeler, info, batch_size, n_truncated })
+        let counts = RefCell::default();
+        Ok(Self { encoder, sentences, labeler, info, batch_size, counts })
     }
 
     /// Model information: architecture, task and labels.
@@ -158,8 +158,14 @@ impl Model {
     /// `predict`, `embed`, `similarity` and `align`.
     #[wasm_bindgen(getter)]
     pub fn n_truncated(&self) -> usize {
-        let predicted = self.labeler.as_ref().map_or(0, |of| of.predictor.n_truncated());
-        self.n_truncated.get() + predicted
+        self.counts().n_truncated
+    }
+
+    /// Number of texts without a token so far, such as zero-width spaces alone, in the same calls:
+    /// the model read special tokens only.
+    #[wasm_bindgen(getter)]
+    pub fn n_without_tokens(&self) -> usize {
+        self.counts().n_without_tokens
     }
 
     /// Predicts the labels of texts, with the whole model. `languages`, if given, are the language
@@ -225,8 +231,8 @@ impl Model {
         let aligner = EncoderAligner { layer, extraction, ..EncoderAligner::default() };
         let (left_text, right_text) = (left.join(" "), right.join(" "));
         let pairs = [(left_text.as_str(), right_text.as_str())];
-        let (alignments, n_truncated) = aligner.align_async(&self.encoder, &pairs).await?;
-        self.n_truncated.update(|n| n + n_truncated);
+        let (alignments, counts) = aligner.align_async(&self.encoder, &pairs).await?;
+        self.counts.borrow_mut().add(&counts);
         let links = alignments.iter().flat_map(|of_pair| of_pair.links());
         let links = links.map(|(left, right)| json!({ "left": left, "right": right }));
         let links: Vec<_> = links.collect();
@@ -280,10 +286,20 @@ impl Model {
                     Prediction::Tokens(tokens) => json!({ "tokens": tokens }),
                 };
                 answer["truncated"] = json!(encoded.is_truncated(at));
+                answer["without_tokens"] = json!(encoded.lacks_tokens(at));
                 predictions[index] = answer;
             }
         }
         Ok(())
+    }
+
+    /// Counts of all texts so far.
+    fn counts(&self) -> DataReport {
+        let mut counts = self.counts.borrow().clone();
+        if let Some(labeler) = &self.labeler {
+            counts.add(&labeler.predictor.counts());
+        }
+        counts
     }
 
     fn labeler(&self) -> Result<&Rc<Labeler>, JsError> {
@@ -296,8 +312,7 @@ impl Model {
         let encoder = &self.encoder;
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let texts = encoder.tokenize(&texts)?;
-        let n_truncated = texts.iter().filter(|text| text.is_truncated()).count();
-        self.n_truncated.update(|n| n + n_truncated);
+        self.counts.borrow_mut().add(&DataReport::of_texts(&texts));
         let layer = encoder.sentence_layer();
         let mut layers = encoder.encode_async(&texts, &[], &[layer]).await?;
         Ok(layers.remove(0).sentences)

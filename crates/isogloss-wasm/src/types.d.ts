@@ -55,6 +55,8 @@ export interface ScoresPrediction { scores: { label: string; score: number }[] }
 export type Prediction = (ClassPrediction | LabelsPrediction | ScoresPrediction | { tokens: TokenPrediction[] }) & {
     /** Whether the text was too long and is cut off. */
     truncated: boolean;
+    /** Whether the text has no token, such as zero-width spaces alone: the model read special tokens only. */
+    without_tokens: boolean;
 };
 
 export interface WordAlignment {
@@ -73,6 +75,8 @@ export interface DataReport {
     n: number;
     /** Texts that were too long and are cut off. */
     n_truncated: number;
+    /** Texts without a token, such as zero-width spaces alone: the model reads special tokens only. */
+    n_without_tokens: number;
     /** Tokens of the longest example, before it is cut. */
     longest: number;
     /** Words without a token, cut off or unknown to the tokenizer; scores count them as wrong. */

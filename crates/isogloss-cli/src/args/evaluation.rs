@@ -18,7 +18,8 @@ pub(crate) struct EvaluateArgs {
     pub(crate) model: ModelArgs,
     #[command(flatten)]
     pub(crate) labeled: LabeledArgs,
-    /// The source language, which the mean over the other languages leaves out
+    /// The source language, which the mean over the other languages leaves out [default: en, where
+    /// it is one of several files]
     #[arg(long, value_name = "TAG")]
     pub(crate) source: Option<String>,
     /// Use only this subnetwork of the model: a file of `isogloss subnetwork` [default: the one

@@ -134,9 +134,9 @@ fn by_encoder(
     for pairs in pairs.chunks(args.batch_size * PASSES_AT_ONCE) {
         let texts: Vec<_> =
             pairs.iter().map(|pair| (pair.left.as_str(), pair.right.as_str())).collect();
-        let (found, cut) = aligner.align(&encoder, &texts)?;
+        let (found, counts) = aligner.align(&encoder, &texts)?;
         write(found)?;
-        report.n_truncated += cut;
+        report.add(&DataReport { n: 0, ..counts });
     }
     Ok(pairs.len() as f64 / began.elapsed().as_secs_f64())
 }

@@ -60,7 +60,8 @@ pub(crate) fn run(args: &AlignmentArgs) -> anyhow::Result<End> {
     }
     let n_truncated = report.languages.values().map(|measured| measured.n_truncated).sum();
     let n = report.languages.values().map(|measured| measured.n_sentences).sum();
-    let counts = DataReport { n, n_truncated, ..DataReport::default() };
+    let n_without_tokens = report.languages.values().map(|of| of.n_without_tokens).sum();
+    let counts = DataReport { n, n_truncated, n_without_tokens, ..DataReport::default() };
     if args.model.json {
         let mut all = serde_json::to_value(&report)?;
         all["data"] = json!(counts);
@@ -172,7 +173,7 @@ fn in_words(language: &Language, measured: &LanguageAlignment) -> String {
     }
     if measured.n_words_cut_off > 0 {
         let n = measured.n_words_cut_off;
-        text.push_str(&format!(", {n} pairs of words left out because their text was cut"));
+        text.push_str(&format!(", {n} pairs of words left out: one is cut off or has no token"));
     }
     if measured.n_repeated != [0, 0] {
         let [left, right] = measured.n_repeated;

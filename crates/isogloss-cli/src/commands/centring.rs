@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{End, model_folder_for};
 use crate::args::CentringArgs;
-use crate::wording::{centring_in_words, centring_json};
+use crate::wording::{centring_in_words, centring_json, print_data_report};
 
 pub(crate) fn run(args: &CentringArgs) -> anyhow::Result<End> {
     let device = args.model.device.open()?;
@@ -29,15 +29,18 @@ pub(crate) fn run(args: &CentringArgs) -> anyhow::Result<End> {
     let files = args.files.iter().map(named).collect::<anyhow::Result<Vec<_>>>()?;
     let CentringArgs { by, limit, batch_size, .. } = *args;
     let options = CentringOptions { by, limit, batch_size };
-    let centring = estimate_centring(&folder, &files, &args.source, options, &device.device)?;
+    let (centring, counts) =
+        estimate_centring(&folder, &files, &args.source, options, &device.device)?;
     let path = folder.path.join(CENTRING);
     if args.model.json {
         let mut summary = centring_json(&centring);
         summary["path"] = json!(path);
+        summary["data"] = json!(counts);
         println!("{summary}");
     } else {
         println!("centring  {}", centring_in_words(&centring));
         println!("wrote     {}", path.display());
+        print_data_report(&counts);
     }
     Ok(End::Done)
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use isogloss::{Evaluator, Results, Selection, read_saved_subnetwork, read_subnetwork_for};
+use isogloss::text::Language;
+use isogloss::{
+    Evaluator, LabeledSet, Results, Selection, read_saved_subnetwork, read_subnetwork_for,
+};
 use serde_json::json;
 
 use super::centring::print_if_not_centered;
@@ -15,11 +18,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
     let labeled = Labeled::read(&args.model, &args.labeled)?.centered_as(&args.centring);
     let report = labeled.report();
     let Labeled { device, folder, predictor, labels, sets, splits } = labeled;
-    let source = match (&args.source, sets.first()) {
-        (Some(tag), _) => tag.parse()?,
-        (None, Some(set)) if sets.len() == 1 => set.language.clone(),
-        _ => "en".parse()?,
-    };
+    let sources = sources(args, &sets)?;
     let model = &predictor.loaded().model;
     let config = model.encoder.config();
     let given = args.subnetwork.as_ref().map(|path| read_subnetwork_for(config, path));
@@ -49,7 +48,11 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
         languages.insert(set.language.to_string(), result);
     }
     let selection = Selection { rule: "given".to_owned(), step: 0, score: 0.0 };
-    let results = Results::new(predictor.task(), &[source], selection, languages);
+    let mut results = Results::new(predictor.task(), &sources, selection, languages);
+    if sources.is_empty() && sets.len() == 1 {
+        // Nobody says whether the language was trained on.
+        (results.mean_target, results.n_targets) = (None, 0);
+    }
     if args.model.json {
         let mut all = serde_json::to_value(&results)?;
         all["data"] = json!(report);
@@ -62,4 +65,15 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
         print_data_report(&report);
     }
     Ok(End::Done)
+}
+
+/// The source languages: that of the flag, else English if it is among several languages; a single
+/// file does not tell whether its language was trained on.
+fn sources(args: &EvaluateArgs, sets: &[LabeledSet]) -> anyhow::Result<Vec<Language>> {
+    let english: Language = "en".parse()?;
+    Ok(match &args.source {
+        Some(tag) => vec![tag.parse()?],
+        None if sets.len() > 1 && sets.iter().any(|set| set.language == english) => vec![english],
+        None => Vec::new(),
+    })
 }

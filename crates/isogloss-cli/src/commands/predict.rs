@@ -5,7 +5,7 @@ use std::io::BufRead;
 use anyhow::bail;
 use isogloss::model::HeadSpec;
 use isogloss::text::{Sentence, TextError, read_treebank};
-use isogloss::{CENTRING, DataReport, Prediction, Predictor, saves_subnetworks};
+use isogloss::{CENTRING, Prediction, Predictor, saves_subnetworks};
 use serde_json::json;
 
 use super::centring::print_if_not_centered;
@@ -48,22 +48,24 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
         for texts in args.texts.chunks(args.batch_size) {
             print(&predictor, texts, args.model.json)?;
         }
-        print_truncated(&predictor, args.texts.len(), args.model.json);
+        print_counts(&predictor.counts(), args.model.json);
         return Ok(End::Done);
     }
     let mut lines = InputLines::new(std::io::stdin().lock());
-    let mut n = 0;
     loop {
         let (texts, fault) = batch(&mut lines, args.batch_size);
         print(&predictor, &texts, args.model.json)?;
-        n += texts.len();
         match fault {
             Some(fault) => return Err(fault),
             None if texts.len() < args.batch_size => break,
             None => {}
         }
     }
-    print_truncated(&predictor, n, args.model.json);
+    let counts = predictor.counts();
+    if counts.n == 0 {
+        eprintln!("standard input: no text");
+    }
+    print_counts(&counts, args.model.json);
     Ok(End::Done)
 }
 
@@ -80,13 +82,6 @@ fn batch(
         }
     }
     (texts, None)
-}
-
-/// Prints how many of `n` texts were truncated; as JSON, in a last line if there are any.
-fn print_truncated(predictor: &Predictor, n: usize, json: bool) {
-    let n_truncated = predictor.n_truncated();
-    let report = DataReport { n, n_truncated, ..DataReport::default() };
-    print_counts(&report, json);
 }
 
 /// Dependency parsing: reads CoNLL-U and writes it with the predicted trees, the sentences before
@@ -106,7 +101,7 @@ fn parse(predictor: &Predictor, args: &PredictArgs) -> anyhow::Result<End> {
             "lost      {n_lost} words have no token, cut off or unknown to the tokenizer: they hang on the root"
         );
     }
-    print_truncated(predictor, all.len(), false);
+    print_counts(&predictor.counts(), false);
     fault.map_or(Ok(End::Done), Err)
 }
 

@@ -47,12 +47,13 @@ pub(crate) fn run(args: &RetrieveArgs) -> anyhow::Result<End> {
     let mut report = DataReport::default();
     for (path, pairs) in &files {
         let texts = sample_pairs(args, pairs).among(more.each_ref().map(|side| texts_of(side)));
-        report.n_truncated += match args.mine {
+        let counts = match args.mine {
             None => score(args, &encoder, layer, path, &texts)?,
             Some(threshold) => {
                 write_mined(args, &encoder, layer, path, &texts, threshold, &mut out)?
             }
         };
+        report.add(&counts);
     }
     print_counts(&report, args.model.json);
     Ok(End::Done)
@@ -72,40 +73,42 @@ fn sample_pairs<'a>(args: &RetrieveArgs, pairs: &'a [SentencePair]) -> PairTexts
     order.iter().map(|at| (pairs[*at].left.as_str(), pairs[*at].right.as_str())).collect()
 }
 
-/// Normalized sentence embeddings of texts, and the number of truncated texts.
+/// Normalized sentence embeddings of texts, and the counts of truncated texts and of those without a
+/// token.
 fn vectors(
     encoder: &TextEncoder,
     layer: usize,
     texts: &[&str],
-) -> anyhow::Result<(Vectors, usize)> {
+) -> anyhow::Result<(Vectors, DataReport)> {
     let texts = encoder.tokenize(texts)?;
-    let n_truncated = texts.iter().filter(|text| text.is_truncated()).count();
+    let counts = DataReport::of_texts(&texts);
     let encoded = encoder.encode(&texts, &[], &[layer])?.pop();
     let sentences = encoded.context("one layer was asked for")?.sentences;
-    Ok((sentences.normalized(), n_truncated))
+    Ok((sentences.normalized(), counts))
 }
 
-/// Evaluates retrieval on pairs; returns the number of truncated texts, as mining does.
+/// Evaluates retrieval on pairs; returns the counts of texts, as mining does.
 fn score(
     args: &RetrieveArgs,
     encoder: &TextEncoder,
     layer: usize,
     path: &Path,
     texts: &PairTexts<'_>,
-) -> anyhow::Result<usize> {
-    let (left, n_left_truncated) = vectors(encoder, layer, texts.left())?;
-    let (right, n_right_truncated) = vectors(encoder, layer, texts.right())?;
+) -> anyhow::Result<DataReport> {
+    let (left, of_left) = vectors(encoder, layer, texts.left())?;
+    let (right, of_right) = vectors(encoder, layer, texts.right())?;
     let accuracy = texts.accuracy(&left, &right, args.scoring, encoder.device());
     let (n, n_repeated) = (texts.left().len(), texts.n_repeated());
-    let n_truncated = n_left_truncated + n_right_truncated;
+    let counts: DataReport = [&of_left, &of_right].into_iter().collect();
     if args.model.json {
         let line = json!({
             "pairs": path, "layer": layer, "pooling": encoder.pooling().name(),
             "scoring": args.scoring, "n": n, "accuracy": accuracy,
-            "n_repeated": n_repeated, "n_truncated": n_truncated,
+            "n_repeated": n_repeated, "n_truncated": counts.n_truncated,
+            "n_without_tokens": counts.n_without_tokens,
         });
         println!("{line}");
-        return Ok(n_truncated);
+        return Ok(counts);
     }
     let [forward, backward, mean] =
         [accuracy.forward, accuracy.backward, accuracy.mean()].map(|share| 100.0 * share);
@@ -115,7 +118,7 @@ fn score(
         let [left, right] = n_repeated;
         eprintln!("{name}: repeated texts {left} and {right}; one equal to the translation counts");
     }
-    Ok(n_truncated)
+    Ok(counts)
 }
 
 fn write_mined(
@@ -126,10 +129,10 @@ fn write_mined(
     texts: &PairTexts<'_>,
     threshold: f32,
     out: &mut Output,
-) -> anyhow::Result<usize> {
+) -> anyhow::Result<DataReport> {
     let sides = texts.unpaired();
-    let (left, n_left_truncated) = vectors(encoder, layer, &sides[0])?;
-    let (right, n_right_truncated) = vectors(encoder, layer, &sides[1])?;
+    let (left, of_left) = vectors(encoder, layer, &sides[0])?;
+    let (right, of_right) = vectors(encoder, layer, &sides[1])?;
     let mined = mine(&left, &right, threshold, encoder.device());
     out.write(|to| {
         mined.iter().try_for_each(|pair| {
@@ -139,14 +142,15 @@ fn write_mined(
     })?;
     let scores = texts.score_mined(&mined);
     let [n_left, n_right] = sides.each_ref().map(Vec::len);
-    let n_truncated = n_left_truncated + n_right_truncated;
+    let counts: DataReport = [&of_left, &of_right].into_iter().collect();
     if args.model.json {
         let line = json!({
             "pairs": path, "layer": layer, "n_left": n_left, "n_right": n_right,
-            "n_mined": mined.len(), "scores": scores, "n_truncated": n_truncated,
+            "n_mined": mined.len(), "scores": scores, "n_truncated": counts.n_truncated,
+            "n_without_tokens": counts.n_without_tokens,
         });
         println!("{line}");
-        return Ok(n_truncated);
+        return Ok(counts);
     }
     let [precision, recall, f1] =
         [scores.precision, scores.recall, scores.f1].map(|score| 100.0 * score);
@@ -155,5 +159,5 @@ fn write_mined(
         path.display(),
         mined.len(),
     );
-    Ok(n_truncated)
+    Ok(counts)
 }

@@ -112,6 +112,7 @@ pub(super) fn settings(folder: &Path) -> Vec<String> {
     if tokenizer["padding"].is_object() {
         unused.push("tokenizer.json: padding, which each command sets".into());
     }
+    unused.extend(special_tokens(&config, &read("special_tokens_map.json"), &tokenizer));
     unused.extend(rebuilt(&config, &tokenizer));
     let unknown = unknown_fields(&config);
     let unknown = unknown.map(|(name, value)| format!("tokenizer_config.json: {name} = {value}"));
@@ -181,6 +182,63 @@ fn unknown_fields(config: &Value) -> impl Iterator<Item = (&String, &Value)> {
     unknown.into_iter()
 }
 
+/// Special tokens that two files contradict each other about, where those of `tokenizer.json` are
+/// used, or those of `tokenizer_config.json`.
+///
+/// `transformers` reads no `special_tokens_map.json` beside an `added_tokens_decoder`.
+fn special_tokens(config: &Value, map: &Value, tokenizer: &Value) -> Vec<String> {
+    const MAP: &str = "special_tokens_map.json";
+    let is_read = config["added_tokens_decoder"].is_null();
+    let mut found = Vec::new();
+    for (key, token) in map.as_object().into_iter().flatten() {
+        let known = content(&config[key]);
+        let is_other = |token: &&str| match known {
+            Some(known) => known != *token,
+            None => !has_added_token(tokenizer, token),
+        };
+        if let Some(token) = content(token).filter(|token| !is_read && is_other(token)) {
+            found.push(format!(
+                "{MAP}: {key} = {token:?}; it is not read beside added_tokens_decoder"
+            ));
+        }
+    }
+    for key in ["cls_token", "sep_token", "unk_token"] {
+        let of_map = content(&map[key]).filter(|_| is_read).map(|token| (MAP, token));
+        let of_config = content(&config[key]).map(|token| ("tokenizer_config.json", token));
+        let other = of_map.or(of_config).filter(|(_, token)| !is_token_of(tokenizer, key, token));
+        found.extend(
+            other.map(|(file, token)| {
+                format!("{file}: {key} = {token:?}; tokenizer.json has another")
+            }),
+        );
+    }
+    found
+}
+
+/// The content of a special token, which may be an object with flags.
+fn content(token: &Value) -> Option<&str> {
+    token.as_str().or(token["content"].as_str())
+}
+
+fn has_added_token(tokenizer: &Value, token: &str) -> bool {
+    let added = tokenizer["added_tokens"].as_array();
+    added.into_iter().flatten().any(|added| added["content"] == token)
+}
+
+/// Whether a `tokenizer.json` puts this token around texts, or has it for what is unknown.
+fn is_token_of(tokenizer: &Value, key: &str, token: &str) -> bool {
+    let model = &tokenizer["model"];
+    match key {
+        "unk_token" => match (&model["unk_token"], model["unk_id"].as_u64()) {
+            (Value::String(known), _) => known == token,
+            (_, Some(id)) => usize::try_from(id).is_ok_and(|id| model["vocab"][id][0] == token),
+            // No token is unknown to the model.
+            _ => true,
+        },
+        _ => tokenizer["post_processor"].to_string().contains(&Value::from(token).to_string()),
+    }
+}
+
 /// Settings by which `transformers` 5 replaces parts of `tokenizer.json`, which are used here as in
 /// `transformers` 4.
 fn rebuilt(config: &Value, tokenizer: &Value) -> Vec<String> {
@@ -188,17 +246,12 @@ fn rebuilt(config: &Value, tokenizer: &Value) -> Vec<String> {
     let class = class.strip_suffix("Fast").unwrap_or(class);
     let part_type = |part: &str| tokenizer[part]["type"].as_str();
     let mut found = Vec::new();
-    for key in ["cls_token", "sep_token"] {
-        let token = config[key].as_str().or(config[key]["content"].as_str());
-        let is_in_template = |token: &str| {
-            let processor = &tokenizer["post_processor"];
-            processor.to_string().contains(&Value::from(token).to_string())
-        };
-        if let Some(token) = token.filter(|token| !is_in_template(token)) {
-            found.push(format!(
-                "tokenizer_config.json: {key} = {token:?}; tokenizer.json has another"
-            ));
-        }
+    let has_segments = tokenizer["post_processor"].to_string().contains("\"type_id\":1");
+    if class == "PreTrainedTokenizer" && has_segments && config["model_input_names"].is_null() {
+        found.push(format!(
+            "tokenizer_config.json: {class}Fast without model_input_names, for which transformers 5 \
+             gives the second text of a pair no segment of its own"
+        ));
     }
     if class == "XLMRobertaTokenizer" {
         if part_type("normalizer").is_some_and(|kind| kind != "Precompiled") {
@@ -252,6 +305,58 @@ mod tests {
              their cosine",
         ];
         assert_eq!(settings(folder.path()), expected);
+    }
+
+    #[test]
+    fn special_tokens_that_files_contradict_each_other_about_are_listed() {
+        let tokenizer = json!({"added_tokens": [{"content": "[MASK]"}],
+            "post_processor": {"type": "BertProcessing", "cls": ["[CLS]", 1], "sep": ["[SEP]", 2]},
+            "model": {"unk_token": "[UNK]", "vocab": {"[UNK]": 0}}});
+        let found = |config: Value, map: Value| special_tokens(&config, &map, &tokenizer);
+        let known = json!({"cls_token": "[CLS]", "sep_token": {"content": "[SEP]"},
+            "unk_token": "[UNK]", "mask_token": "[MASK]"});
+        assert_eq!(found(known.clone(), known.clone()), [""; 0]);
+        let other = json!({"cls_token": "<s>", "unk_token": {"content": "<unk>"}});
+        let of_map = [
+            "special_tokens_map.json: cls_token = \"<s>\"; tokenizer.json has another",
+            "special_tokens_map.json: unk_token = \"<unk>\"; tokenizer.json has another",
+        ];
+        assert_eq!(found(known.clone(), other.clone()), of_map);
+        let of_config = of_map.map(|line| line.replace("special_tokens_map", "tokenizer_config"));
+        assert_eq!(found(other, json!({})), of_config);
+        // Beside an added_tokens_decoder the map is not read.
+        let decoder = json!({"added_tokens_decoder": {}, "cls_token": "[CLS]"});
+        let map = json!({"cls_token": "<s>", "mask_token": "<mask>", "sep_token": "[SEP]"});
+        let not_read = |key: &str, token: &str| {
+            format!(
+                "special_tokens_map.json: {key} = {token:?}; it is not read beside added_tokens_decoder"
+            )
+        };
+        let expected = [
+            not_read("cls_token", "<s>"),
+            not_read("mask_token", "<mask>"),
+            not_read("sep_token", "[SEP]"),
+        ];
+        assert_eq!(found(decoder, map), expected);
+        let unigram = json!({"model": {"unk_id": 1, "vocab": [["<s>", 0.0], ["<unk>", 0.0]]}});
+        assert!(
+            is_token_of(&unigram, "unk_token", "<unk>")
+                && !is_token_of(&unigram, "unk_token", "<s>")
+        );
+    }
+
+    #[test]
+    fn a_class_whose_segments_differ_by_version_is_listed() {
+        let template =
+            json!({"post_processor": {"pair": [{"Sequence": {"id": "B", "type_id": 1}}]}});
+        let class = json!({"tokenizer_class": "PreTrainedTokenizerFast"});
+        let found = rebuilt(&class, &template);
+        assert!(found.len() == 1 && found[0].contains("without model_input_names"), "{found:?}");
+        let mut named = class.clone();
+        named["model_input_names"] = json!(["input_ids", "token_type_ids"]);
+        assert_eq!(rebuilt(&named, &template), [""; 0]);
+        assert_eq!(rebuilt(&class, &json!({})), [""; 0]);
+        assert_eq!(rebuilt(&json!({"tokenizer_class": "TokenizersBackend"}), &template), [""; 0]);
     }
 
     #[test]

@@ -214,7 +214,8 @@ fn metrics<'a>(comparison: &Comparison<'a>) -> Vec<&'a str> {
     std::iter::once(comparison.metric).chain(present).collect()
 }
 
-/// Number of scored examples, as a range if runs differ, with those left out or truncated.
+/// Number of scored examples, as a range if runs differ, with those left out, truncated or without
+/// a token.
 fn examples(entries: &[Entry<'_>], tag: &str) -> String {
     let results = || entries.iter().flat_map(|entry| entry.language_results(tag));
     let least = results().map(|result| result.n).min().unwrap_or(0);
@@ -222,7 +223,9 @@ fn examples(entries: &[Entry<'_>], tag: &str) -> String {
     let n = if least == most { least.to_string() } else { format!("{least}–{most}") };
     let left_out = results().map(|result| result.left_out).max().unwrap_or(0);
     let truncated = results().map(|result| result.truncated).max().unwrap_or(0);
-    let notes = [(left_out, "left out"), (truncated, "cut short")];
+    let without_tokens = results().map(|result| result.without_tokens).max().unwrap_or(0);
+    let notes =
+        [(left_out, "left out"), (truncated, "cut short"), (without_tokens, "without a token")];
     let notes = notes.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
     let mut notes: Vec<String> = notes.collect();
     let n_centred = results().filter(|result| result.centred).count();

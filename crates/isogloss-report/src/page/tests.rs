@@ -89,6 +89,14 @@ fn centred_scores_are_marked() {
 }
 
 #[test]
+fn texts_without_a_token_are_counted_beside_the_examples() {
+    let root = tempfile::tempdir().unwrap();
+    let counted = results(0.8, 0.6).replace("\"truncated\": 1", "\"without_tokens\": 3");
+    let html = render(&[load(&run(root.path(), "one/seed-1", METRICS, &counted))]);
+    assert!(html.contains("(2 left out, 3 without a token)"));
+}
+
+#[test]
 fn recipes_of_other_data_stand_apart() {
     let root = tempfile::tempdir().unwrap();
     let others = results(0.95, 0.6).replace("\"n\": 10,", "\"n\": 900,");

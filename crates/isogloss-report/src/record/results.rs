@@ -60,6 +60,9 @@ pub(crate) struct LanguageResult {
     /// Number of scored examples that were truncated.
     #[serde(default)]
     pub(crate) truncated: usize,
+    /// Number of scored examples of which a text has no token.
+    #[serde(default)]
+    pub(crate) without_tokens: usize,
     /// Whether the language's features were read by its language centring.
     #[serde(default)]
     pub(crate) centred: bool,

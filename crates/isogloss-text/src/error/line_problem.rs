@@ -252,16 +252,16 @@ pub enum LineProblem {
         field: String,
     },
 
-    /// Number of a class among names of tags, or the other way round.
+    /// Number of a class among names of classes or tags, or the other way round.
     #[error(
-        "tag {tag:?}, and {other:?} in line {other_line}: one is the number of a class, the other a name"
+        "label {label:?}, and {other:?} in line {other_line}: one is the number of a class, the other a name"
     )]
     NumbersAndNames {
-        /// The tag.
-        tag: String,
-        /// The first tag of the other kind.
+        /// The label.
+        label: String,
+        /// The first label of the other kind.
         other: String,
-        /// The line of the other tag.
+        /// The line of the other label.
         other_line: usize,
     },
 

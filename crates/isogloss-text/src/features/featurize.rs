@@ -82,7 +82,8 @@ impl Featurized {
     }
 }
 
-/// Truncation statistics: how many examples and words lost tokens to the maximum length.
+/// Truncation statistics: how many examples and words lost tokens to the maximum length, or have
+/// none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TruncationReport {
     /// The number of truncated examples.
@@ -94,6 +95,8 @@ pub struct TruncationReport {
     pub n_words_lost: usize,
     /// How many of these are in the truncated part.
     pub n_words_cut: usize,
+    /// The number of examples of which a text has no token, see [`Encoded::lacks_tokens`].
+    pub n_without_tokens: usize,
 }
 
 /// Spans of running text, by character offsets, that do not fit the units that are tagged.
@@ -155,6 +158,7 @@ pub(super) fn featurize(
                     report.longest.max(features.input.len() + features.input.n_truncated);
                 report.n_words_lost += n_lost;
                 report.n_words_cut += n_cut;
+                report.n_without_tokens += usize::from(features.input.lacks_tokens);
                 featurized.lost.push(lost);
                 featurized.features.push(features);
                 featurized.kept.push(idx);

@@ -262,11 +262,11 @@ mod tests {
         // In the corrected CoNLL-2003 of CODAIT, pull request 33, a line read `- : 0 0`.
         assert_eq!(
             read("in O\n: 0\n"),
-            "x:2: tag \"0\", and \"O\" in line 1: one is the number of a class, the other a name"
+            "x:2: label \"0\", and \"O\" in line 1: one is the number of a class, the other a name"
         );
         assert_eq!(
             read("in 1\n: B-x\n"),
-            "x:2: tag \"B-x\", and \"1\" in line 1: one is the number of a class, the other a name"
+            "x:2: label \"B-x\", and \"1\" in line 1: one is the number of a class, the other a name"
         );
     }
 

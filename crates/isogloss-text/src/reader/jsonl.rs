@@ -89,6 +89,7 @@ fn read_texts<'a>(
     let not_required = |slots| Named { required: false, ..slots };
     let slots = optional.slots.map(|slots| if reads_spans { not_required(slots) } else { slots });
     let (mut examples, mut spans) = (Vec::new(), SpanField::default());
+    let mut names = LabelNames::new(source, options);
     for object in objects {
         let object = object?;
         let text = Named { name: &columns.text, required: true, key: Some("text") };
@@ -100,8 +101,9 @@ fn read_texts<'a>(
             Some(field) => object.string(field),
             None => Ok(None),
         };
-        let label = optional_string(optional.label)?.map(|label| {
-            LabelNames::new(source, options).written(object.line, &columns.label, label)
+        let label = optional_string(optional.label)?.map(|label| match options.annotation {
+            Annotation::Class => names.one_kind(object.line, &columns.label, label),
+            _ => names.written(object.line, &columns.label, label),
         });
         let row = Row {
             line: object.line,

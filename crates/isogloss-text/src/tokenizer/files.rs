@@ -37,6 +37,20 @@ const MODEL_TYPES: [(&str, &str); 5] = [
 /// Tokenizer classes that use `tokenizer.json` unchanged.
 const AS_IT_IS: [&str; 2] = ["PreTrainedTokenizer", "TokenizersBackend"];
 
+/// Tokenizer classes whose `model_input_names` lack `token_type_ids`, where no file lists them: the
+/// second text of a pair has no segment of its own. `TokenizersBackend` is written by `transformers`
+/// 5, which has no other class for the `PreTrainedTokenizerFast` of 4, whose second text has one.
+const WITHOUT_TYPE_IDS: [&str; 8] = [
+    "BartTokenizer",
+    "CamembertTokenizer",
+    "DistilBertTokenizer",
+    "LongformerTokenizer",
+    "MPNetTokenizer",
+    "RobertaTokenizer",
+    "TokenizersBackend",
+    "XLMRobertaTokenizer",
+];
+
 /// Vocabulary files of tokenizers that are not in the `tokenizers` library's format.
 const VOCABULARIES: [&str; 5] =
     ["vocab.txt", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model", "vocab.json"];
@@ -113,22 +127,31 @@ impl TokenizerFiles {
 
     /// The class of the tokenizer, which `tokenizer_config.json` names, else `config.json`.
     pub(super) fn class(&self) -> TokenizerClass {
-        let named = [&self.config, &self.model_config]
-            .into_iter()
-            .find_map(|file| file["tokenizer_class"].as_str());
+        match self.class_name() {
+            None => TokenizerClass::Unknown,
+            Some(name) if AS_IT_IS.contains(&name) => TokenizerClass::Backend,
+            Some(name) if BERT.contains(&name) => TokenizerClass::Bert,
+            Some(name) if ROBERTA.contains(&name) => TokenizerClass::Roberta,
+            Some(_) => TokenizerClass::Other,
+        }
+    }
+
+    /// Whether the model gets `token_type_ids`, which `model_input_names` says, else the class.
+    pub(super) fn has_type_ids(&self) -> bool {
+        match self.config["model_input_names"].as_array() {
+            Some(names) => names.iter().any(|name| name == "token_type_ids"),
+            None => self.class_name().is_none_or(|name| !WITHOUT_TYPE_IDS.contains(&name)),
+        }
+    }
+
+    /// The name of the class, without `Fast`.
+    fn class_name(&self) -> Option<&str> {
+        let files = [&self.config, &self.model_config];
+        let named = files.into_iter().find_map(|file| file["tokenizer_class"].as_str());
         let model_type = self.model_config["model_type"].as_str();
         let of_type = MODEL_TYPES.iter().find(|(name, _)| Some(*name) == model_type);
-        let Some(name) = named.or(of_type.map(|(_, class)| *class)) else {
-            return TokenizerClass::Unknown;
-        };
-        if AS_IT_IS.iter().any(|class| name.starts_with(class)) {
-            return TokenizerClass::Backend;
-        }
-        match name.strip_suffix("Fast").unwrap_or(name) {
-            name if BERT.contains(&name) => TokenizerClass::Bert,
-            name if ROBERTA.contains(&name) => TokenizerClass::Roberta,
-            _ => TokenizerClass::Other,
-        }
+        let name = named.or(of_type.map(|(_, class)| *class))?;
+        Some(name.strip_suffix("Fast").unwrap_or(name))
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) struct Settings {
     pub(super) truncation_side: TruncationSide,
     /// Whether the model gets `token_type_ids`; without them all are zero.
     pub(super) has_type_ids: bool,
+    pub(super) mask_token: Option<String>,
     pub(super) model_max_length: Option<usize>,
 }
 
@@ -50,13 +51,13 @@ pub(super) fn apply(files: &mut TokenizerFiles) -> Settings {
         Value::Null => left(&in_file),
         side => left(side),
     };
-    let inputs = files.config["model_input_names"].as_array();
     let length = ["model_max_length", "max_len"].map(|key| files.config[key].as_f64());
     let length = length.into_iter().flatten().next();
     Settings {
         added,
         splits_special_tokens: files.config["split_special_tokens"] == true,
-        has_type_ids: inputs.is_none_or(|names| names.iter().any(|name| name == "token_type_ids")),
+        has_type_ids: files.has_type_ids(),
+        mask_token: added_tokens::named(files, "mask_token"),
         truncation_side: if is_left { TruncationSide::Left } else { TruncationSide::Right },
         model_max_length: length
             .filter(|length| (1.0..NO_LIMIT).contains(length))

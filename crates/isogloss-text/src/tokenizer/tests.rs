@@ -171,12 +171,44 @@ fn a_model_that_gets_no_type_ids_has_zeros() {
     for inputs in [r#"["input_ids", "token_type_ids", "attention_mask"]"#, "null"] {
         assert_eq!(types(inputs), [0, 0, 0, 1, 1], "{inputs}");
     }
+    // The classes of XLM-R and of transformers 5 have none by default.
+    for class in ["BertTokenizerFast", "XLMRobertaTokenizer", "TokenizersBackend"] {
+        let config = format!("{{\"tokenizer_class\": {class:?}}}");
+        let beside = |name: &str| (name == "tokenizer_config.json").then(|| config.clone().into());
+        let tokenizer = Tokenizer::from_folder_bytes(WORD_PIECE.as_bytes(), beside).unwrap();
+        let found = tokenizer.encode("licht", Some("打"), 9).unwrap().type_ids;
+        assert_eq!(found[3], u32::from(class.starts_with("Bert")), "{class}");
+    }
     let joined = |inputs: &str| {
         let tokens = SpecialTokens::from_tokenizer(&with(inputs)).unwrap();
         tokens.surround(&[&[3], &[7]]).type_ids
     };
     assert_eq!(joined(r#"["input_ids"]"#), [0; 5]);
     assert_eq!(joined("null"), [0, 0, 0, 1, 1]);
+}
+
+#[test]
+fn the_mask_token_is_that_of_the_files_beside() {
+    let vocabulary = WORD_PIECE.replace(r#""打": 7"#, r#""打": 7, "[MASK]": 8, "<gap>": 9"#);
+    let mask = |files: &[(&str, &str)]| {
+        let files: std::collections::BTreeMap<_, _> = files.iter().copied().collect();
+        let beside = |name: &str| files.get(name).map(|text| text.as_bytes().to_vec());
+        let tokenizer = Tokenizer::from_folder_bytes(vocabulary.as_bytes(), beside).unwrap();
+        tokenizer.mask_id().unwrap()
+    };
+    let (config, map) = ("tokenizer_config.json", "special_tokens_map.json");
+    assert_eq!(mask(&[]), 8);
+    assert_eq!(mask(&[(config, r#"{"mask_token": "<gap>"}"#)]), 9);
+    assert_eq!(mask(&[(config, r#"{"mask_token": {"content": "<gap>", "lstrip": true}}"#)]), 9);
+    assert_eq!(
+        mask(&[(config, r#"{"mask_token": "[MASK]"}"#), (map, r#"{"mask_token": "<gap>"}"#)]),
+        9
+    );
+    // transformers reads no special_tokens_map.json beside an added_tokens_decoder.
+    let decoder = r#"{"mask_token": "[MASK]", "added_tokens_decoder": {}}"#;
+    assert_eq!(mask(&[(config, decoder), (map, r#"{"mask_token": "<gap>"}"#)]), 8);
+    // A token beyond the vocabulary is added to it, as transformers does.
+    assert_eq!(mask(&[(config, r#"{"mask_token": "<new>"}"#)]), 10);
 }
 
 #[test]

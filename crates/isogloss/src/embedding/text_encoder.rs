@@ -58,6 +58,11 @@ impl TokenizedText {
     pub fn is_truncated(&self) -> bool {
         self.encoded.n_truncated > 0
     }
+
+    /// The tokens.
+    pub fn encoded(&self) -> &Encoded {
+        &self.encoded
+    }
 }
 
 /// Sentence and token embeddings from one layer.

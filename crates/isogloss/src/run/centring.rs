@@ -36,6 +36,7 @@ impl Trainer<'_> {
         let batch_size = self.plan.recipe().training.evaluation_batch_size;
         let options = CentringOptions { by: recipe.by, limit: recipe.limit, batch_size };
         let (folder, sources) = (ModelFolder::from(self.run.best()), self.plan.sources());
-        estimate_centring(&folder, &files, sources, options, &self.options.device).map(Some)
+        let found = estimate_centring(&folder, &files, sources, options, &self.options.device)?;
+        Ok(Some(found.0))
     }
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use isogloss_text::Encoded;
 use serde::{Deserialize, Serialize};
+
+use crate::embedding::text_encoder::TokenizedText;
 
 /// Dataset statistics: examples that were kept, truncated and left out, and words without a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +15,9 @@ pub struct DataReport {
     pub n: usize,
     /// Truncated texts, longer than the model or the recipe allows.
     pub n_truncated: usize,
+    /// Examples of which a text has no token, such as zero-width spaces alone: the model reads
+    /// special tokens only, and its answer, which is scored, says nothing about the text.
+    pub n_without_tokens: usize,
     /// Length of the longest example before truncation, in tokens.
     pub longest: usize,
     /// Words with a tag or head, or spans of running text, without a token, because they were
@@ -51,10 +57,27 @@ impl DataReport {
         self.left_out.values().sum()
     }
 
+    /// Counts of tokenized texts: how many there are, are truncated, and have no token.
+    pub fn of_texts(texts: &[TokenizedText]) -> Self {
+        Self::of_encoded(texts.iter().map(TokenizedText::encoded))
+    }
+
+    /// As [`of_texts`](Self::of_texts), of encodings.
+    pub(crate) fn of_encoded<'a>(encoded: impl IntoIterator<Item = &'a Encoded>) -> Self {
+        let mut counts = Self::default();
+        for one in encoded {
+            counts.n += 1;
+            counts.n_truncated += usize::from(one.n_truncated > 0);
+            counts.n_without_tokens += usize::from(one.lacks_tokens);
+        }
+        counts
+    }
+
     /// Adds the counts of another dataset.
     pub fn add(&mut self, other: &Self) {
         self.n += other.n;
         self.n_truncated += other.n_truncated;
+        self.n_without_tokens += other.n_without_tokens;
         self.longest = self.longest.max(other.longest);
         self.n_words_lost += other.n_words_lost;
         self.n_words_cut += other.n_words_cut;
@@ -71,14 +94,22 @@ impl DataReport {
     /// Counts in words: what was truncated, lost and left out, one for each count that is not 0.
     /// The command line and the page show these.
     pub fn in_words(&self) -> Vec<CountInWords> {
-        let Self { n_truncated, n_words_lost, n_words_cut, n_untranslated, n_unlinked, .. } = *self;
+        let Self { n_truncated, n_without_tokens, n_words_lost, n_words_cut, .. } = *self;
         let Self { n_without_spans, n_spans_widened, n_spans_untagged, .. } = *self;
+        let Self { n_untranslated, n_unlinked, .. } = *self;
         let n_unknown = n_words_lost - n_words_cut;
         let labels = self.left_out.iter().map(|(label, n)| format!("{label} ({n})"));
         let labels = labels.collect::<Vec<_>>().join(", ");
         let n_left_out = self.n_left_out();
         let counts = [
             (n_truncated, "cut", format!("{n_truncated} texts were too long and are cut off")),
+            (
+                n_without_tokens,
+                "no token",
+                format!(
+                    "{n_without_tokens} texts have no token: the model reads special tokens only"
+                ),
+            ),
             (
                 n_words_lost,
                 "lost",

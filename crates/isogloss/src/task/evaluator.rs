@@ -48,6 +48,7 @@ impl Evaluator<'_> {
             n: set.report.n,
             left_out: set.report.n_left_out(),
             truncated: set.report.n_truncated,
+            without_tokens: set.report.n_without_tokens,
             centred: self.centring.is_some(),
             scores,
         };

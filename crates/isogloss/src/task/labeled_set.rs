@@ -43,6 +43,7 @@ impl LabeledSet {
         let report = DataReport {
             n: featurized.features.len(),
             n_truncated: featurized.truncation.n_truncated,
+            n_without_tokens: featurized.truncation.n_without_tokens,
             longest: featurized.truncation.longest,
             n_words_lost: featurized.truncation.n_words_lost,
             n_words_cut: featurized.truncation.n_words_cut,

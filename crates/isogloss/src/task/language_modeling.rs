@@ -105,5 +105,12 @@ fn score_masked_tokens(
     }
     let n = n_masked.max(1) as f64;
     let scores = Scores::new([("accuracy", n_guessed as f64 / n), ("loss", loss / n)]);
-    Ok(LanguageResult { n: blocks.n, left_out: 0, truncated: 0, centred: false, scores })
+    Ok(LanguageResult {
+        n: blocks.n,
+        left_out: 0,
+        truncated: 0,
+        without_tokens: 0,
+        centred: false,
+        scores,
+    })
 }

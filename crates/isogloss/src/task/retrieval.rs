@@ -11,6 +11,7 @@ use isogloss_text::SentencePair;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::data_report::DataReport;
 use super::scores::{LanguageResult, Scores};
 use super::traits::{HeldOut, HeldOutTable, Supervision, Task, UnlabeledTask};
 use crate::Error;
@@ -100,10 +101,10 @@ fn score_pairs(
     encoder.check_layer(layer)?;
     let texts = pairs.iter().map(|pair| (pair.left.as_str(), pair.right.as_str()));
     let texts: PairTexts<'_> = texts.collect();
-    let mut truncated = 0;
+    let mut counts = DataReport::default();
     let mut vectors = |side: &[&str]| {
         let tokenized = encoder.tokenize(side)?;
-        truncated += tokenized.iter().filter(|text| text.is_truncated()).count();
+        counts.add(&DataReport::of_texts(&tokenized));
         let layers = encoder.encode(&tokenized, &[], &[layer])?;
         let sentences = layers.into_iter().next().map(|layer| layer.sentences.normalized());
         Ok::<_, Error>(sentences.ok_or(EmbeddingError::NoSentences)?)
@@ -113,5 +114,7 @@ fn score_pairs(
     let (forward, backward) = (found.forward, found.backward);
     let scores = [("accuracy", found.mean()), ("forward", forward), ("backward", backward)];
     let scores = Scores::new(scores);
-    Ok(LanguageResult { n: pairs.len(), left_out: 0, truncated, centred: false, scores })
+    let DataReport { n_truncated: truncated, n_without_tokens: without_tokens, .. } = counts;
+    let n = pairs.len();
+    Ok(LanguageResult { n, left_out: 0, truncated, without_tokens, centred: false, scores })
 }

@@ -20,12 +20,19 @@ pub struct LanguageResult {
     pub left_out: usize,
     /// Truncated examples.
     pub truncated: usize,
+    /// Examples of which a text has no token.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub without_tokens: usize,
     /// Whether the model read this language's features by its language centring.
     #[serde(default, skip_serializing_if = "is_false")]
     pub centred: bool,
     /// The scores.
     #[serde(flatten)]
     pub scores: Scores,
+}
+
+fn is_zero(value: &usize) -> bool {
+    *value == 0
 }
 
 fn is_false(value: &bool) -> bool {

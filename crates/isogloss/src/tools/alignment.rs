@@ -35,6 +35,7 @@ use crate::embedding::retrieval::{BidirectionalAccuracy, PairTexts};
 use crate::embedding::search::{Vectors, nearest, nearest_both_ways};
 use crate::embedding::text_encoder::{LayerVectors, TextEncoder, TokenizedText};
 use crate::ground::sample::sample_indices;
+use crate::task::DataReport;
 
 /// Weak and strong word alignment (Gaschi et al. 2023) of pairs of normalized vectors: vector n of
 /// the left side is the translation of vector n of the right side.
@@ -102,6 +103,9 @@ pub fn measure_alignment(
     let texts: PairTexts<'_> =
         texts.left().iter().copied().zip(texts.right().iter().copied()).take(n_sentences).collect();
 
+    let counts = sides.each_ref().map(|side| DataReport::of_texts(side));
+    let DataReport { n_truncated, n_without_tokens, .. } = counts.iter().collect();
+
     let device = encoder.device();
     let measured =
         layers.iter().zip(left?.into_iter().zip(right?)).map(|(layer, (left, right))| {
@@ -120,7 +124,8 @@ pub fn measure_alignment(
     Ok(LanguageAlignment {
         n_sentences,
         n_repeated: texts.n_repeated(),
-        n_truncated: sides.iter().flatten().filter(|text| text.is_truncated()).count(),
+        n_truncated,
+        n_without_tokens,
         n_words: words.len(),
         n_searched: words.n_searched,
         n_without_words: words.n_without,

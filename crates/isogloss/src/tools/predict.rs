@@ -6,14 +6,14 @@ mod language;
 mod prediction;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::Error;
 use crate::error::ToolError;
 use crate::ground::device::read;
 use crate::ground::tensors::model_input;
 use crate::ground::vocabulary::check_vocabulary;
-use crate::task::{Centring, LabeledSet, LabeledTask, SavedScoring, TargetKind, trees};
+use crate::task::{Centring, DataReport, LabeledSet, LabeledTask, SavedScoring, TargetKind, trees};
 use burn::module::Module;
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Device, Tensor, read_sync};
@@ -46,7 +46,7 @@ pub struct Predictor {
     centring: Option<Centring>,
     /// The centring of the language that is predicted; `None` for features as they are.
     feature_centring: Option<FeatureCentring>,
-    n_truncated: AtomicUsize,
+    counts: Mutex<DataReport>,
 }
 
 /// A tokenized batch, which [`Predictor::decode`] needs beside the outputs of the model.
@@ -61,6 +61,11 @@ impl EncodedTexts<'_> {
     /// Whether the text at an index of the batch was truncated.
     pub fn is_truncated(&self, index: usize) -> bool {
         self.encoded[index].n_truncated > 0
+    }
+
+    /// Whether the text at an index of the batch has no token of its characters.
+    pub fn lacks_tokens(&self, index: usize) -> bool {
+        self.encoded[index].lacks_tokens
     }
 }
 
@@ -109,7 +114,6 @@ impl Predictor {
         };
         check_vocabulary(&tokenizer, tokenizer_path, loaded.model.encoder.config())?;
         let scoring = SavedScoring::from_model(&loaded, &head, &tokenizer, scoring_path)?;
-        let n_truncated = AtomicUsize::new(0);
         let (config_path, device) = (config_path.to_owned(), device.clone());
         Ok(Self {
             loaded,
@@ -121,7 +125,7 @@ impl Predictor {
             subnetwork: None,
             centring: None,
             feature_centring: None,
-            n_truncated,
+            counts: Mutex::default(),
         })
     }
 
@@ -197,9 +201,13 @@ impl Predictor {
             .map_err(|source| ToolError::Labels { path: path(), source: source.into() }.into())
     }
 
-    /// The number of truncated texts so far: those that were longer than the maximum length.
-    pub fn n_truncated(&self) -> usize {
-        self.n_truncated.load(Ordering::Relaxed)
+    /// Counts of the texts predicted so far: how many were truncated, and how many have no token.
+    pub fn counts(&self) -> DataReport {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn count(&self, counts: &DataReport) {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).add(counts);
     }
 
     /// Predicts a batch of texts, each with an optional second text (text pair).
@@ -263,8 +271,7 @@ impl Predictor {
         let config = self.loaded.model.encoder.config();
         let encoded = texts.iter().map(|(text, pair)| self.encode(text, *pair));
         let encoded = encoded.collect::<Result<Vec<_>, _>>()?;
-        let n_truncated = encoded.iter().filter(|encoded| encoded.n_truncated > 0).count();
-        self.n_truncated.fetch_add(n_truncated, Ordering::Relaxed);
+        self.count(&DataReport::of_encoded(&encoded));
         let rows: Vec<_> = encoded.iter().map(|encoded| encoded.ids.as_slice()).collect();
         let mut batch = TokenBatch::from_ids(&rows, config.pad_token_id);
         for (row, encoded) in encoded.iter().enumerate() {
@@ -349,8 +356,8 @@ impl Predictor {
         let examples: Vec<Example> = sentences.iter().cloned().map(Example::from).collect();
         let options = self.scoring.feature_options();
         let featurized = featurize_parsing(&self.tokenizer, &examples, None, &options)?;
-        self.n_truncated.fetch_add(featurized.truncation.n_truncated, Ordering::Relaxed);
         let features: Vec<_> = featurized.features.iter().collect();
+        self.count(&DataReport::of_encoded(features.iter().map(|features| &features.input)));
         let indices = (0..features.len()).collect();
         let batch = TokenBatch::collate(&features, indices, config.pad_token_id)?;
         let Targets::Words(words) = &batch.targets else { return Ok(0) };

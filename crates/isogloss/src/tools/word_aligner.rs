@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::embedding::search::Vectors;
 use crate::embedding::text_encoder::{TextEncoder, TokenPosition, TokenizedText};
+use crate::task::DataReport;
 use crate::{EncoderAlignerRecipe, Error};
 
 /// Word aligner by the similarity of contextual embeddings (SimAlign, AWESOME-align).
@@ -40,8 +41,8 @@ impl EncoderAligner {
         Self { layer: table.layer, extraction: table.extraction, unit: table.unit }
     }
 
-    /// Aligns the words of pairs of texts; also returns the number of truncated texts, whose words
-    /// beyond the end have no links.
+    /// Aligns the words of pairs of texts; also returns the counts of truncated texts, whose words
+    /// beyond the end have no links, and of texts without a token.
     ///
     /// The similarity is the dot product for [`Extraction::Softmax`] and [`Extraction::Entmax`], the
     /// cosine for [`Extraction::MutualArgmax`], and (cosine + 1) / 2 for [`Extraction::Itermax`] and
@@ -54,7 +55,7 @@ impl EncoderAligner {
         &self,
         encoder: &TextEncoder,
         pairs: &[(&str, &str)],
-    ) -> Result<(Vec<Alignment>, usize), Error> {
+    ) -> Result<(Vec<Alignment>, DataReport), Error> {
         read_sync(self.align_async(encoder, pairs))
     }
 
@@ -67,12 +68,13 @@ impl EncoderAligner {
         &self,
         encoder: &TextEncoder,
         pairs: &[(&str, &str)],
-    ) -> Result<(Vec<Alignment>, usize), Error> {
+    ) -> Result<(Vec<Alignment>, DataReport), Error> {
         let left = self.encode(encoder, pairs.iter().map(|pair| pair.0)).await?;
         let right = self.encode(encoder, pairs.iter().map(|pair| pair.1)).await?;
         let of_pair = |pair: usize| self.links(&left, &right, pair);
         let alignments = (0..pairs.len()).into_par_iter().map(of_pair).collect();
-        Ok((alignments, left.n_truncated + right.n_truncated))
+        let counts: DataReport = [left.counts, right.counts].iter().collect();
+        Ok((alignments, DataReport { n: pairs.len(), ..counts }))
     }
 
     async fn encode(
@@ -174,7 +176,7 @@ struct Side {
     /// The end of each text: the index after its last unit.
     ends: Vec<usize>,
     vectors: Option<Vectors>,
-    n_truncated: usize,
+    counts: DataReport,
 }
 
 impl Side {
@@ -188,8 +190,8 @@ impl Side {
             }
             ends.push(tokens.len());
         }
-        let n_truncated = texts.iter().filter(|text| text.is_truncated()).count();
-        Self { tokens, words, ends, vectors: None, n_truncated }
+        let counts = DataReport::of_texts(texts);
+        Self { tokens, words, ends, vectors: None, counts }
     }
 
     /// The tokens of all words, with their vectors.
@@ -206,7 +208,8 @@ impl Side {
         let rows = tokens.iter().map(|(text, token)| (text * seq_len + token) * width);
         let values = rows.flat_map(|start| of.states[start..start + width].iter().copied());
         let vectors = Vectors::new(values.collect(), width)?;
-        Ok((Self { tokens, words, ends, vectors: None, n_truncated: 0 }, vectors))
+        let counts = DataReport::default();
+        Ok((Self { tokens, words, ends, vectors: None, counts }, vectors))
     }
 
     fn rows(&self, text: usize) -> Range<usize> {
@@ -248,7 +251,7 @@ mod tests {
             words: vec![0, 0, 2, 0],
             ends: vec![3, 4],
             vectors: Some(Vectors::new(values.to_vec(), 2).unwrap()),
-            n_truncated: 0,
+            counts: DataReport::default(),
         }
     }
 

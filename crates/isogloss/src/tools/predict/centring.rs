@@ -14,7 +14,7 @@ use crate::error::{ToolError, io};
 use crate::ground::device::read;
 use crate::ground::files::write_atomically;
 use crate::ground::plain_text::read_plain_texts;
-use crate::task::{CENTRING, Centring, CentringBy, FeatureStatistics};
+use crate::task::{CENTRING, Centring, CentringBy, DataReport, FeatureStatistics};
 use crate::tools::subnetwork::read_saved_subnetwork;
 
 /// Options of the estimation of language centring.
@@ -31,7 +31,7 @@ pub struct CentringOptions {
 /// Language centring: estimates the statistics of a finished model's features in each language from
 /// its file of texts, one a line, and writes them into the model folder, where evaluation and
 /// prediction find them. Each language is run with the language adapter and the subnetwork that it
-/// had in the model's run.
+/// had in the model's run. Also returns the counts of truncated texts and of those without a token.
 ///
 /// # Errors
 /// If the model has no classifier, a source language has no file, or a file cannot be read.
@@ -41,7 +41,7 @@ pub fn estimate_centring(
     sources: &[Language],
     options: CentringOptions,
     device: &Device,
-) -> Result<Centring, Error> {
+) -> Result<(Centring, DataReport), Error> {
     let predictor = Predictor::load(folder, device)?;
     let mut languages = BTreeMap::new();
     for (language, path) in files {
@@ -70,7 +70,7 @@ pub fn estimate_centring(
     let (by, source) = (options.by, FeatureStatistics::pooled(&of_sources));
     let centring = Centring { by, sources: sources.to_vec(), source, languages };
     write_atomically(&folder.path.join(CENTRING), &centring.to_json())?;
-    Ok(centring)
+    Ok((centring, predictor.counts()))
 }
 
 /// Copies the language centring of a model folder to one with the same features.
