@@ -360,9 +360,12 @@ fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
         student.insert("intermediate_size".into(), 40.into());
     });
     table(&mut recipe, &["teacher"], &|teacher| {
-        let has_head = task == "classification";
-        teacher
-            .insert("source".into(), path_of(if has_head { "head_teacher/best" } else { "model" }));
+        let source = match task.as_str() {
+            "classification" => "head_teacher/best",
+            "pos_tagging" => "tag_teacher/best",
+            _ => "model",
+        };
+        teacher.insert("source".into(), path_of(source));
     });
     for objective in
         recipe.get_mut("objective").and_then(|all| all.as_array_mut()).into_iter().flatten()
@@ -397,8 +400,11 @@ fn every_recipe_that_ships_runs() {
     let recipes = recipes(&folder);
     assert!(recipes.len() >= 30, "found only {recipes:?}");
     let small: Vec<_> = recipes.iter().map(|path| made_small(path, &folder, &shop)).collect();
-    let plain = small.iter().find(|path| path.ends_with("small/plain.toml")).unwrap();
-    let _: Results = shop.finish(&Plan::from_file(plain).unwrap(), &shop.run("head_teacher"));
+    for (recipe, teacher) in [("plain", "head_teacher"), ("pos_tagging", "tag_teacher")] {
+        let name = format!("small/{recipe}.toml");
+        let recipe = small.iter().find(|path| path.ends_with(&name)).unwrap();
+        let _: Results = shop.finish(&Plan::from_file(recipe).unwrap(), &shop.run(teacher));
+    }
     for (path, small) in recipes.iter().zip(&small) {
         let plan = Plan::from_file(small).unwrap_or_else(|error| panic!("{error}"));
         let run = shop.run(&format!("ships {}", path.display()).replace('/', " "));
