@@ -196,8 +196,17 @@ fn several_sources(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     for (field, problem) in recipe.views.source_faults(&recipe.data.sources) {
         faults.add(&format!("views.{field}"), &problem);
     }
-    if recipe.language_adapter.is_some() {
-        faults.add("language_adapter", "is for one language of training, not for several");
+    let Some(adapter) = &recipe.language_adapter else { return };
+    if adapter.evaluation != LanguageExchange::Target {
+        let problem = "texts of several sources go through the adapter of their own language, and so \
+                       do those of other languages; use \"target\"";
+        faults.add("language_adapter.evaluation", problem);
+    }
+    let mixed = [("pairs", recipe.pairs.is_some()), ("monolingual", recipe.monolingual.is_some())];
+    for (table, _) in mixed.iter().filter(|(_, is_there)| *is_there) {
+        let problem = "its texts come with a batch of any of the sources, and would go through the \
+                       language adapter of that one; leave it or [language_adapter] out";
+        faults.add(table, problem);
     }
 }
 

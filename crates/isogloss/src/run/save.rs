@@ -65,6 +65,7 @@ impl Trainer<'_> {
         let (head, config_json) = (self.head.as_ref(), &self.config_json);
         let scoring = self.data.filter(|_| head.is_some()).map(|data| data.max_length);
         let scoring = scoring.map(|length| self.plan.recipe().scoring(length));
-        Saver { head, config_json, base: self.base.as_ref(), scoring }
+        let language_adapters = &self.context.language_adapters;
+        Saver { head, config_json, base: self.base.as_ref(), language_adapters, scoring }
     }
 }

@@ -116,6 +116,7 @@ impl<'a> StepGradients<'a> {
         let mut collected = Collected::new();
         for batch in &self.batches {
             let is_reference = |view: &View| view.role == Role::Momentum;
+            let model = &self.context.for_source(model, batch.language);
             let forward = self.context.forward(model, batch, None, is_reference);
             let found = self.context.states.collect(&forward.input, |_| true)?;
             objective_states::extend(&mut collected, found);
@@ -138,6 +139,7 @@ impl<'a> StepGradients<'a> {
     /// Gradients of one batch, and the loss of each objective.
     fn run_batch(&mut self, model: &Model, number: usize) -> Result<BatchOutcome, Error> {
         let batch = &self.batches[number];
+        let model = &self.context.for_source(model, batch.language);
         let objectives = self.context.plan.objectives();
         let mut found = BatchOutcome::new(objectives.len());
         // Of the task, and of unlabeled text.
@@ -279,6 +281,7 @@ impl GradientSource<Error> for StepGradients<'_> {
         let mut sampled = self.sampled.take().unwrap_or_default();
         for (index, batch) in self.batches.iter().enumerate() {
             let text = &batch.texts[0];
+            let model = &*self.context.for_source(model, batch.language);
             let mask = self.context.masks.mask(batch.language);
             let options =
                 self.context.masked_forward_options(mask.as_ref(), batch.seed, &View::ORIGINAL);

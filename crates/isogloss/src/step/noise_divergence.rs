@@ -26,6 +26,7 @@ impl StepContext {
         if rows.is_empty() {
             return (0.0, 0);
         }
+        let model = self.for_source(model, batch.language);
         let (constant, input) = (model.valid(), text.input.clone().without_autodiff());
         let Tokens::Ids(ids) = &input.tokens else {
             unreachable!("activations are not cached where texts get noise");
