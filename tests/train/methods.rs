@@ -113,6 +113,13 @@ fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
             format!("{CROSS_ENTROPY}[update.tram]\nnoise = {{ scale = 0.1 }}\nadaptive = true\n"),
         ),
         (
+            "tram by earlier parameters",
+            format!(
+                "{CROSS_ENTROPY}[update.tram]\ntrust_region = \"previous\"\n\
+                 [update.fisher_penalty]\nevery = 2\nweight = 0.5\n"
+            ),
+        ),
+        (
             "nested updates",
             format!(
                 "{CROSS_ENTROPY}[update.sam]\n[update.fisher_penalty]\nevery = 2\nweight = 0.5\n"
@@ -244,6 +251,22 @@ fn consistency_brings_the_views_together() {
     };
     let (without, with) = (run("without", 0.0), run("with", 5.0));
     assert!(with < 0.5 * without, "divergence {with} with consistency, {without} without");
+}
+
+/// Without dropout the first step has no trust region, and is plain, and so is the second, for the
+/// first has a learning rate of zero (warm-up); later ones look as far as the step before has moved
+/// predictions.
+#[test]
+fn tram_by_earlier_parameters_begins_plain_and_then_looks_away() {
+    let shop = Workshop::new().without_dropout();
+    let losses = |name: &str, update: &str| {
+        shop.finish(&shop.plan(TRAINING, update), &shop.run(name));
+        Trace::read(&shop.run(name)).losses()
+    };
+    let plain = losses("plain", "");
+    let tram = losses("tram", "[update.tram]\nrho = 100.0\ntrust_region = \"previous\"\n");
+    assert_eq!(tram[..3], plain[..3]);
+    assert!(tram[3..].iter().zip(&plain[3..]).all(|(a, b)| a != b), "{tram:?} {plain:?}");
 }
 
 fn recipes(folder: &Path) -> Vec<PathBuf> {

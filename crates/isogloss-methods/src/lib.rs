@@ -102,7 +102,7 @@ pub use subnetwork::{
 pub use token_leaves::{TokenIds, TokenLeaves};
 pub use update::{
     AsamConfig, FirstOrderMamlConfig, FisherStepConfig, GradientSource, PcGradConfig, Plain,
-    ReptileConfig, SamConfig, TramConfig, Update, UpdateConfig, sgd_step,
+    ReptileConfig, SamConfig, TramConfig, TrustRegion, Update, UpdateConfig, sgd_step,
 };
 pub use view::{EmbeddingNoise, NoiseShape, Role, TextView, View};
 pub use word_embedding::{WordLinks, WordVector, WordVectors};

@@ -25,6 +25,8 @@ impl Trainer<'_> {
         self.progress.log_len = self.log.sync()?;
         self.progress.language_epochs = self.unlabeled.progress();
         self.progress.unfreeze_steps = unfreezing::unfreeze_steps(&self.schedules);
+        let update = self.update.state().map(|state| state.save());
+        let update = update.map(|saved| (self.update.name(), saved));
         let subnetworks = self.subnetworks.iter().map(|state| (SUBNETWORKS, state.save()));
         let guided_dropout = self.context.guided_dropout.iter();
         let guided_dropout = guided_dropout.map(|state| (GUIDED_DROPOUT, state.save()));
@@ -35,7 +37,7 @@ impl Trainer<'_> {
             self.model(),
             &self.saver(),
             &self.optimizer,
-            subnetworks.chain(guided_dropout).chain(objectives),
+            subnetworks.chain(guided_dropout).chain(objectives).chain(update),
         )?;
         watch(Event::Checkpoint { step: self.progress.step });
         Ok(())

@@ -77,6 +77,7 @@ impl<'a> Trainer<'a> {
             context.models.initial = Some(initial.model);
         }
         method_states::begin(&mut context, &model, &mut unlabeled, methods.as_ref())?;
+        let update = method_states::update(recipe, &model, &context, methods.as_ref())?;
         if let Some(data) = data {
             let loaders = (data, &unlabeled);
             context.guided_dropout =
@@ -98,7 +99,7 @@ impl<'a> Trainer<'a> {
             model: Some(model),
             optimizer,
             context,
-            update: recipe.update.init(),
+            update,
             schedules,
             learning_rate,
             steps_per_epoch,
