@@ -47,6 +47,14 @@ pub enum TextView {
     Unlabeled,
     /// Subword sampling of the step's texts without labels.
     UnlabeledSubwordSampled,
+    /// A second draw of subword sampling, independent of the first.
+    SecondSubwordSampled,
+    /// A second draw of code-switching, independent of the first.
+    SecondCodeSwitched,
+    /// A second draw among the translations of the text, independent of the first.
+    SecondTranslated,
+    /// Subword sampling of the translation.
+    TranslatedSubwordSampled,
 }
 
 impl TextView {
@@ -55,8 +63,22 @@ impl TextView {
     pub fn is_of_task(self) -> bool {
         matches!(
             self,
-            Self::Original | Self::SubwordSampled | Self::CodeSwitched | Self::Translated
+            Self::Original
+                | Self::SubwordSampled
+                | Self::CodeSwitched
+                | Self::Translated
+                | Self::SecondSubwordSampled
+                | Self::SecondCodeSwitched
+                | Self::SecondTranslated
+                | Self::TranslatedSubwordSampled
         )
+    }
+
+    /// Whether it is a translation of a text of the task's examples, which has words of its own.
+    pub fn is_translated(self) -> bool {
+        let translations =
+            [Self::Translated, Self::SecondTranslated, Self::TranslatedSubwordSampled];
+        translations.contains(&self)
     }
 
     /// Whether tokens are masked for masked language modeling; the logits are then over the

@@ -267,12 +267,6 @@ pub enum TextError {
         view: ViewKind,
     },
 
-    /// Translated views do not support tagging, where each word or token has its own label.
-    #[error(
-        "the view \"translated\" has no tags: nothing tells which word of a translation stands for which word of the text; \"code_switched\" and \"subword_sampled\" keep tags"
-    )]
-    TranslatedTags,
-
     /// Text mismatch: a parsed treebank and the gold standard do not have the same text.
     #[error(
         "{}:{line}: expected the text {expected:?} of {}:{gold_line}, found {found:?}",

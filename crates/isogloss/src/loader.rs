@@ -5,6 +5,7 @@ mod language_epochs;
 pub(crate) mod largest_tensors;
 mod monolingual;
 mod pairs;
+mod switched_words;
 mod texts;
 mod unlabeled;
 

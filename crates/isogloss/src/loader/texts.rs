@@ -101,6 +101,7 @@ impl TextLoader {
             ViewTask::Tagging(_) => PredictionUnits::Words {
                 seq_len: batch.seq_len,
                 first_subwords: viewed.into_iter().map(|viewed| viewed.first_subwords).collect(),
+                switched: Vec::new(),
             },
         };
         Ok((text, batch, units))

@@ -124,6 +124,7 @@ impl<'a> StepGradients<'a> {
         let mut collected = Collected::new();
         for batch in &self.batches {
             let is_reference = |view: &View| view.role == Role::Momentum;
+            let model = &self.context.for_source(model, batch.language);
             let forward = self.context.forward(model, batch, None, is_reference);
             let found = self.context.states.collect(&forward.input, |_| true)?;
             objective_states::extend(&mut collected, found);
@@ -143,9 +144,17 @@ impl<'a> StepGradients<'a> {
         found.gradients
     }
 
+    /// Mean over the rows of all batches, of which `sum` has the sum and the number.
+    fn mean_of_rows(&self, sum: impl Fn(&DeviceBatch) -> (f64, usize)) -> f64 {
+        let (sum, n_rows) =
+            self.batches.iter().map(sum).fold((0.0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        sum / n_rows.max(1) as f64
+    }
+
     /// Gradients of one batch, and the loss of each objective.
     fn run_batch(&mut self, model: &Model, number: usize) -> Result<BatchOutcome, Error> {
         let batch = &self.batches[number];
+        let model = &self.context.for_source(model, batch.language);
         let objectives = self.context.plan.objectives();
         let mut found = BatchOutcome::new(objectives.len());
         // Of the task, and of unlabeled text.
@@ -291,6 +300,7 @@ impl GradientSource<Error> for StepGradients<'_> {
         let mut sampled = self.sampled.take().unwrap_or_default();
         for (index, batch) in self.batches.iter().enumerate() {
             let text = &batch.texts[0];
+            let model = &*self.context.for_source(model, batch.language);
             let mask = self.context.masks.mask(batch.language);
             let options =
                 self.context.masked_forward_options(mask.as_ref(), batch.seed, &View::ORIGINAL);
@@ -318,9 +328,10 @@ impl GradientSource<Error> for StepGradients<'_> {
     }
 
     fn noise_divergence(&mut self, model: &Model, noise: EmbeddingNoise) -> Result<f64, Error> {
-        let of_batches =
-            self.batches.iter().map(|batch| self.context.noise_divergence(model, batch, noise));
-        let (sum, n_rows) = of_batches.fold((0.0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
-        Ok(sum / n_rows.max(1) as f64)
+        Ok(self.mean_of_rows(|batch| self.context.noise_divergence(model, batch, noise)))
+    }
+
+    fn parameter_divergence(&mut self, model: &Model, earlier: &Model) -> Result<f64, Error> {
+        Ok(self.mean_of_rows(|batch| self.context.parameter_divergence(model, earlier, batch)))
     }
 }
