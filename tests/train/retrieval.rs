@@ -190,7 +190,9 @@ fn the_maximum_length_of_a_folder_is_that_of_its_run() {
     let lengths = [("", 5), ("max_length = 4\n", 4)].map(|(given, expected)| {
         let recipe = recipe.replace("max_length = 16\n", given);
         let run = shop.run(&format!("run {expected}"));
-        shop.finish(&plan_of(&recipe), &run);
+        let data = shop.finish(&plan_of(&recipe), &run).data.unwrap();
+        // Pairs of training too, of which all but the shortest sentences are cut.
+        assert!(data.n_truncated > data.n && data.longest > 6, "{data:?}");
         let saved = fs::read(run.best().join("sentence_bert_config.json")).unwrap();
         let saved: serde_json::Value = serde_json::from_slice(&saved).unwrap();
         (saved["max_seq_length"].as_u64(), Some(expected))

@@ -46,13 +46,15 @@ pub(crate) struct Loaders {
 }
 
 impl Loaders {
-    /// Counts of what was truncated, lost and left out of all data.
-    pub(crate) fn report(&self) -> DataReport {
+    /// Counts of what was truncated, lost and left out of labeled data and pairs.
+    pub(crate) fn report(&self) -> Result<DataReport, Error> {
         let corpus = self.labeled.as_ref().map(|data| data.corpus.report());
         let mut report = corpus.unwrap_or_default();
-        let pairs = self.unlabeled.pairs.iter().flat_map(|pairs| &pairs.sets);
-        report.n_unlinked += pairs.map(|set| set.n_unlinked).sum::<usize>();
-        report
+        if let Some(pairs) = &self.unlabeled.pairs {
+            report.add(&pairs.counts()?);
+            report.n_unlinked += pairs.sets.iter().map(|set| set.n_unlinked).sum::<usize>();
+        }
+        Ok(report)
     }
 
     /// Reads all data of a plan; vocabulary size and device buffers are checked first.

@@ -107,7 +107,7 @@ fn run_plan(
     let loaders = Loaders::read(plan, &forward_plan, model_folder, device, device_info)?;
     // After the data was read: those errors say more about a faulty file.
     data_files::check(plan, run, given)?;
-    let report = loaders.report();
+    let report = loaders.report()?;
     let Loaders { labeled, unlabeled } = loaders;
     if let Some(data) = &labeled {
         watch(Event::Data(&data.corpus));

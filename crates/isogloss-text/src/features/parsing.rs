@@ -1,9 +1,7 @@
 //! Featurization for dependency parsing: tokenizes treebank sentences, with the head, relation and
 //! part-of-speech tag of each word as targets.
 
-use crate::features::featurize::{
-    FeaturizedExample, SpanMisfits, count_lost, featurize, token_label,
-};
+use crate::features::featurize::{FeaturizedExample, SpanMisfits, featurize, token_label};
 use crate::tokenizer::Encoder;
 use crate::treebank::{NO_VALUE, Sentence};
 use crate::{
@@ -53,7 +51,7 @@ pub fn featurize_parsing(
         let input = Encoder::new(tokenizer).encode_words(&sentence.forms(), options.max_length)?;
         let n_words = sentence.words().len();
         let first_subwords = input.first_subwords(n_words);
-        let n_words_lost = count_lost(&input, &first_subwords);
+        let n_words_lost = input.count_lost(&first_subwords);
         let narrow = |idx: &Option<usize>| idx.and_then(|idx| u32::try_from(idx).ok());
         let first_subwords: Vec<Option<u32>> = first_subwords.iter().map(narrow).collect();
         let none = || vec![IGNORE_INDEX; n_words];
