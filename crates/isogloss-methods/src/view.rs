@@ -55,6 +55,10 @@ pub enum TextView {
     SecondTranslated,
     /// Subword sampling of the translation.
     TranslatedSubwordSampled,
+    /// Code-switching of the step's texts without labels.
+    UnlabeledCodeSwitched,
+    /// A translation of each of the step's texts without labels.
+    UnlabeledTranslated,
 }
 
 impl TextView {
@@ -74,10 +78,14 @@ impl TextView {
         )
     }
 
-    /// Whether it is a translation of a text of the task's examples, which has words of its own.
+    /// Whether it is a translation of a text of the task, which has words of its own.
     pub fn is_translated(self) -> bool {
-        let translations =
-            [Self::Translated, Self::SecondTranslated, Self::TranslatedSubwordSampled];
+        let translations = [
+            Self::Translated,
+            Self::SecondTranslated,
+            Self::TranslatedSubwordSampled,
+            Self::UnlabeledTranslated,
+        ];
         translations.contains(&self)
     }
 
@@ -89,7 +97,13 @@ impl TextView {
 
     /// Whether it is a text of the task without labels, for which the head predicts some.
     pub fn is_unlabeled(self) -> bool {
-        matches!(self, Self::Unlabeled | Self::UnlabeledSubwordSampled)
+        matches!(
+            self,
+            Self::Unlabeled
+                | Self::UnlabeledSubwordSampled
+                | Self::UnlabeledCodeSwitched
+                | Self::UnlabeledTranslated
+        )
     }
 
     /// Whether it is one side of sentence pairs, of which only hidden states are needed.

@@ -202,13 +202,7 @@ impl Viewer {
         max_length: usize,
         seed: u64,
     ) -> Result<Viewed, TextError> {
-        let (text, pair, label, slots) = (text.to_owned(), None, None, Vec::new());
-        let example = Example {
-            origin: Origin { path: std::path::Path::new("").into(), line: 0 },
-            content: Content::Text { text, pair, label, slots },
-            split: None,
-            lacks_spans: false,
-        };
+        let example = unlabeled(text);
         self.make(view, &example, task, None, max_length, seed)
     }
 
@@ -268,6 +262,11 @@ impl Viewer {
         self.translator.as_ref().map_or(0, |translator| translator.n_translated(examples))
     }
 
+    /// Whether a running text without labels has a translation into one of the languages.
+    pub fn has_translation(&self, text: &str) -> bool {
+        self.n_translated(&[unlabeled(text)]) > 0
+    }
+
     /// The first subword of each word of the original text, or of a translation, as a token index.
     fn first_subwords(
         &self,
@@ -304,6 +303,17 @@ impl Viewer {
                 rewritten.word_spans.iter().map(&mut first_subword).collect()
             }
         }
+    }
+}
+
+/// A running text without labels, as an example.
+fn unlabeled(text: &str) -> Example {
+    let (text, pair, label, slots) = (text.to_owned(), None, None, Vec::new());
+    Example {
+        origin: Origin { path: std::path::Path::new("").into(), line: 0 },
+        content: Content::Text { text, pair, label, slots },
+        split: None,
+        lacks_spans: false,
     }
 }
 

@@ -105,7 +105,9 @@ impl Loaders {
             BlockLoader::read(texts, masker, &tokenizer, max_length, pad, seed)
         });
         let texts = recipe.unlabeled.as_ref().filter(|_| recipe.task.is_labeled());
-        let texts = texts.map(|table| TextLoader::read(recipe, table, &tokenizer, max_length, pad));
+        let read = forward_plan.texts();
+        let texts =
+            texts.map(|table| TextLoader::read(recipe, table, &read, &tokenizer, max_length, pad));
         let (blocks, texts) = (blocks.transpose()?, texts.transpose()?);
         let unlabeled = UnlabeledLoaders { pairs, blocks, texts };
         let tensors = RunTensors {

@@ -18,8 +18,8 @@ use crate::{Content, Example, Language, LanguagePattern, Quoting, TextError};
 #[serde(deny_unknown_fields)]
 pub struct TranslationConfig {
     /// The path of the translations, with `{language}` for the tag of the language that texts are
-    /// translated into, and `{source}` for that of the text where there are several sources: a text
-    /// and its translation per line, separated by a tab.
+    /// translated into, and `{source}` for that of the text where texts are in several languages: a
+    /// text and its translation per line, separated by a tab.
     pub path: LanguagePattern,
     /// Quoting of the files. Without it, cells are unquoted if a whole file is quoted as pandas or
     /// Python's `csv.writer` quote it; else quotes are text, also around a whole sentence.

@@ -14,6 +14,7 @@ use isogloss_text::{
 use super::switched_words::mark_switched_words;
 use crate::error::DataError;
 use crate::ground::seeds;
+use crate::recipe::labeled_views;
 use crate::step::{ForwardPlan, StepBatch};
 use crate::task::{LabeledTask, TargetKind};
 use crate::{Corpus, Error, Plan};
@@ -54,8 +55,9 @@ impl LabeledLoader {
         texts.dedup();
         let compares = forward_plan.needs().any(|needs| needs.views.len() > 1);
         let tags = matches!(plan.recipe().task.target(), Some(TargetKind::Tag(_)));
+        let views = labeled_views(&plan.recipe().views, &texts);
         let viewer = |source| {
-            let views = plan.recipe().views.for_source(source, plan.sources());
+            let views = views.for_source(source, plan.sources());
             Viewer::new(&views, tokenizer, source)
         };
         let is_viewed = texts.len() > 1 || compares && tags;

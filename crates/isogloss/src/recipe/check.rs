@@ -186,6 +186,7 @@ fn unlabeled(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
         }
         Some(TargetKind::Class | TargetKind::Tag(_)) => {}
     }
+    views::unlabeled(recipe, faults);
     let adapter = recipe.language_adapter.as_ref();
     if adapter.is_some_and(|table| table.evaluation != LanguageExchange::Source) {
         let problem = "its languages are read with the language adapter of the source; set \

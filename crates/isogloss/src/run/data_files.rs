@@ -108,8 +108,8 @@ pub(super) fn paths(plan: &Plan) -> Result<BTreeSet<PathBuf>, Error> {
     if let Some(texts) = &recipe.unlabeled {
         paths.extend(found(&texts.path, &texts.languages()?)?);
     }
-    for source in plan.sources() {
-        let views = recipe.views.for_source(source, plan.sources());
+    let of_source = |source| recipe.views.for_source(source, plan.sources());
+    for views in plan.sources().iter().map(of_source).chain(plan.views_by_language()?) {
         if let Some(view) = &views.code_switched {
             paths.extend(found(&view.dictionaries, &view.languages)?);
         }

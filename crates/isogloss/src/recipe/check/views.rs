@@ -2,8 +2,9 @@
 //! must be comparable.
 
 use isogloss_methods::{Objective, ObjectiveConfig, Role, TextView};
+use isogloss_text::Language;
 
-use crate::recipe::Recipe;
+use crate::recipe::{Languages, Recipe, RecipeFaults, unlabeled_view_faults, unlabeled_views};
 use crate::task::TargetKind;
 
 /// The recipe must define the views that an objective reads, and name its teacher.
@@ -36,6 +37,20 @@ pub(super) fn provided(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn
     }
 }
 
+/// Views of texts without labels need files for the language of each text.
+pub(super) fn unlabeled(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
+    let Some(table) = &recipe.unlabeled else { return };
+    let read = recipe.objective.iter().flat_map(|of| of.method.init().needs().texts());
+    let views = unlabeled_views(&recipe.views, &read.collect::<Vec<_>>());
+    let languages: &[Language] = match &table.languages {
+        Languages::Listed(languages) => languages,
+        Languages::All => &[],
+    };
+    for (field, problem) in unlabeled_view_faults(&views, languages, &recipe.data.sources) {
+        faults.add(&format!("views.{field}"), &problem);
+    }
+}
+
 /// The tables of `[views]` that a text is made by and the recipe lacks.
 fn missing_views(recipe: &Recipe, text: TextView) -> Vec<&'static str> {
     let views = &recipe.views;
@@ -46,8 +61,12 @@ fn missing_views(recipe: &Recipe, text: TextView) -> Vec<&'static str> {
         TextView::SubwordSampled
         | TextView::SecondSubwordSampled
         | TextView::UnlabeledSubwordSampled => &[sampled],
-        TextView::CodeSwitched | TextView::SecondCodeSwitched => &[switched],
-        TextView::Translated | TextView::SecondTranslated => &[translated],
+        TextView::CodeSwitched | TextView::SecondCodeSwitched | TextView::UnlabeledCodeSwitched => {
+            &[switched]
+        }
+        TextView::Translated | TextView::SecondTranslated | TextView::UnlabeledTranslated => {
+            &[translated]
+        }
         TextView::TranslatedSubwordSampled => &[translated, sampled],
         _ => &[],
     };
