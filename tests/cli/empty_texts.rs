@@ -138,13 +138,17 @@ fn a_run_stores_how_many_texts_have_no_token() {
     fs::write(path.join("de.test.jsonl"), text("licht") + &text(NOTHING)).unwrap();
     let recipe = "[model]\nsource = \"bert\"\n[task.classification]\n[data]\n\
                   path = \"{language}.{split}.jsonl\"\nsources = [\"en\"]\nlanguages = [\"de\"]\n\
-                  [training]\nmax_steps = 1\n";
+                  [training]\nmax_steps = 1\n[few_shot]\nn_support = 2\nsteps = 1\n";
     fs::write(path.join("recipe.toml"), recipe).unwrap();
+    // Of five examples in German two are learned from, and count: here any two of them do.
+    fs::write(path.join("de.train.jsonl"), text(NOTHING).repeat(5)).unwrap();
     let (_, told) = isogloss(path, "finetune recipe.toml --device flex");
-    assert!(counts(&told).ends_with(&[&line(1)]), "{told}");
+    assert!(counts(&told).ends_with(&[&line(3)]), "{told}");
     let stored = fs::read(path.join("runs/recipe/seed-42/results.json")).unwrap();
     let stored: Value = serde_json::from_slice(&stored).unwrap();
-    assert_eq!(stored["data"]["n_without_tokens"], json!(1));
+    assert_eq!(stored["data"]["n_without_tokens"], json!(3));
+    // Two each for training, development, the two tests, and the few shots.
+    assert_eq!(stored["data"]["n"], json!(10));
     assert_eq!(stored["languages"]["de"]["without_tokens"], json!(1));
     assert_eq!(stored["languages"]["en"].get("without_tokens"), None);
     isogloss(path, "report runs");

@@ -272,6 +272,17 @@ fn a_folder_of_adapters_is_a_model_on_its_base() {
     assert_refused("elsewhere", result, &["field \"model_name\"", "\"owner/bert\"", "--base"]);
 }
 
+/// A head or a fusion that the library saved in a folder of its own is named as what it is.
+#[test]
+fn a_part_of_a_model_is_no_model() {
+    for name in ["head_config.json", "adapter_fusion_config.json"] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(name), r#"{"name": "task", "model_type": "bert"}"#).unwrap();
+        let result = Predictor::load(folder.path(), &Device::flex());
+        assert_refused(name, result, &[&format!("{name}: a part of a model"), "adapters library"]);
+    }
+}
+
 /// An adapter that stands in the base under its name would replace it.
 #[test]
 fn adapters_do_not_replace_those_of_their_base() {

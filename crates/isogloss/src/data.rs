@@ -12,6 +12,7 @@ use isogloss_text::{
 
 use crate::Error;
 use crate::error::DataError;
+use crate::ground::sample::sample_indices;
 use crate::recipe::{Languages, ModelSelection, Plan, Recipe};
 use crate::task::{DataReport, LabeledSet, LabeledTask, LearnedLabels};
 
@@ -42,8 +43,6 @@ pub struct Corpus {
     /// Few-shot support sets of the languages that are not trained on, if the recipe has a
     /// `[few_shot]` table.
     pub supports: Vec<LabeledSet>,
-    /// Counts of the examples that they are sampled from.
-    support_report: DataReport,
     /// Languages that were left out because they share too few labels with the sources, and how
     /// many they share.
     pub skipped: Vec<(Language, usize)>,
@@ -88,7 +87,7 @@ impl Corpus {
         let devs = plan.sources().iter().map(dev).collect::<Result<_, _>>()?;
 
         let (mut tests, mut supports, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut target_devs, mut support_report) = (Vec::new(), DataReport::default());
+        let mut target_devs = Vec::new();
         for language in files.languages(plan.sources())? {
             let examples = files.examples(&language, &splits.test)?;
             let n_shared = if plan.sources().contains(&language) {
@@ -107,11 +106,9 @@ impl Corpus {
                     (&plan.recipe().few_shot, plan.sources().contains(&language))
                 {
                     let examples = files.examples(&language, &splits.train)?;
-                    let all = reader.features(&language, examples, learned, unseen)?;
-                    support_report.add(&all.report);
-                    supports.push(
-                        all.sample(few_shot.n_support, split_seed(plan.recipe().seed, SUPPORT))?,
-                    );
+                    let seed = split_seed(plan.recipe().seed, SUPPORT);
+                    let n = few_shot.n_support;
+                    supports.push(reader.sample(&language, examples, learned, unseen, n, seed)?);
                 }
             }
         }
@@ -125,19 +122,17 @@ impl Corpus {
             target_devs,
             tests,
             supports,
-            support_report,
             skipped,
         })
     }
 }
 
 impl Corpus {
-    /// Counts of what was truncated, lost and left out, over training, dev and test sets and the
-    /// examples that few-shot support sets are sampled from.
+    /// Counts of what was truncated, lost and left out, over training, dev, test and few-shot support
+    /// sets.
     pub fn report(&self) -> DataReport {
         let sets = std::iter::once(&self.train).chain(&self.devs).chain(&self.target_devs);
-        let sets = sets.chain(&self.tests).map(|set| &set.report);
-        sets.chain([&self.support_report]).collect()
+        sets.chain(&self.tests).chain(&self.supports).map(|set| &set.report).collect()
     }
 
     /// Fails if a training text has unknown tokens.
@@ -299,5 +294,27 @@ impl Reader<'_> {
         let options = FeatureOptions::new(self.max_length).with_unseen(unseen);
         let featurized = self.files.task.featurize(self.tokenizer, &examples, learned, &options)?;
         LabeledSet::new(language.clone(), path, &examples, featurized)
+    }
+
+    /// Features of a random sample of `n` examples, by a seed, among those that are not left out; an
+    /// error if there are fewer.
+    fn sample(
+        &self,
+        language: &Language,
+        (path, examples): (PathBuf, Vec<Example>),
+        learned: LearnedLabels<'_>,
+        unseen: Unseen,
+        n: usize,
+        seed: u64,
+    ) -> Result<LabeledSet, Error> {
+        let options = FeatureOptions::new(self.max_length).with_unseen(unseen);
+        let all = self.files.task.featurize(self.tokenizer, &examples, learned, &options)?;
+        if all.kept.len() < n {
+            let (language, found) = (language.clone(), all.kept.len());
+            return Err(DataError::TooFew { path, language, expected: n, found }.into());
+        }
+        let indices = sample_indices(all.kept.len(), Some(n), seed);
+        let chosen = indices.iter().map(|index| examples[all.kept[*index]].clone()).collect();
+        self.features(language, (path, chosen), learned, unseen)
     }
 }

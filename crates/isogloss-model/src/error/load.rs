@@ -85,6 +85,16 @@ pub enum LoadError {
         /// Its configuration.
         path: PathBuf,
     },
+    /// Folder of the `adapters` library with a head or a fusion of adapters alone, and no model.
+    #[error(
+        "{}: a part of a model, saved by the adapters library, which is not read: a model is a folder \
+         with config.json, or one with adapter_config.json and its base",
+        path.display()
+    )]
+    NoModel {
+        /// Its configuration.
+        path: PathBuf,
+    },
     /// Folder of the `peft` library where a folder of the `adapters` library is expected.
     #[error("{}: a folder of the peft library, not of the adapters library", path.display())]
     PeftFolder {

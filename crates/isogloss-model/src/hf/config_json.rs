@@ -33,8 +33,15 @@ pub fn read_config(folder: impl Into<ModelFolder>) -> Result<(EncoderConfig, Val
 /// Reads the `config.json` of the folder itself.
 pub(super) fn read_own_config(folder: &Path) -> Result<(EncoderConfig, Value), LoadError> {
     let path = folder.join("config.json");
+    let part = PARTS.iter().map(|name| folder.join(name)).find(|part| part.exists());
+    if let (false, Some(path)) = (path.exists(), part) {
+        return Err(LoadError::NoModel { path });
+    }
     from_json(read_json(&path)?, &path)
 }
+
+/// Configurations of parts of a model that the `adapters` library saves in folders of their own.
+const PARTS: [&str; 2] = ["head_config.json", "adapter_fusion_config.json"];
 
 /// Parses the bytes of a `config.json`; `path` is used in messages.
 pub(super) fn parse_config(bytes: &[u8], path: &Path) -> Result<(EncoderConfig, Value), LoadError> {

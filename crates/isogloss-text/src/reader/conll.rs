@@ -27,18 +27,21 @@ pub(crate) fn read(source: &Source, options: &ReadOptions) -> Result<Vec<Example
     let lines = Line::all(source);
     let Some(layout) = Layout::find(source, &lines, options)? else { return Ok(Vec::new()) };
     let mut sentences = Sentences::new(source, options, "tag");
-    let mut begun = false;
+    let (mut begun, mut is_over) = (false, false);
     for line in &lines {
         if line.is_border(layout.word) {
             sentences.end(None);
-            begun = false;
+            (begun, is_over) = (false, false);
         } else if !layout.passes_over(line, begun) {
             let (word, tag) = layout.cells(source, line)?;
-            sentences.push(line.number, word, tag)?;
-            begun = !layout.ends_sentence(line);
-            if !begun {
+            // A span may go on beyond a mark (hipe-eval/HIPE-2022-data#21), and is not cut in two.
+            let begins = is_over && !tag.starts_with("I-");
+            if begins {
                 sentences.end(None);
             }
+            sentences.push(line.number, word, tag)?;
+            is_over = layout.ends_sentence(line) || is_over && !begins;
+            begun = true;
         }
     }
     sentences.finish()
@@ -145,10 +148,18 @@ mod tests {
                 bonn,
             ),
             (
-                "HIPE, sentences of a document",
-                "TOKEN\tNE-COARSE-LIT\tMISC\nin\tO\t_\nBonn\tB-LOC\tNoSpaceAfter|EndOfSentence\nJa\tO\tEndOfLine\n",
+                // flairNLP/flair#2675: sentences end at a mark, and blank lines end documents.
+                "HIPE, sentences",
+                "TOKEN\tNE-COARSE-LIT\tNE-COARSE-METO\tMISC\nin\tO\tO\t_\nBonn\tB-LOC\tO\tNoSpaceAfter|EndOfSentence\n# segment_iiif_link = _\nam\tO\tO\tEndOfLine\nRhein\tB-LOC\tO\tEndOfSentence\n\nan\tO\tO\t_\n",
                 named("NE-COARSE-LIT"),
-                "in/O Bonn/B-LOC | Ja/O",
+                "in/O Bonn/B-LOC | am/O Rhein/B-LOC | an/O",
+            ),
+            (
+                // hipe-eval/HIPE-2022-data#21: a mark inside a span.
+                "HIPE, a sentence that ends inside a span",
+                "TOKEN\tNE-COARSE-LIT\tNE-COARSE-METO\tMISC\nSt\tB-LOC\tO\tEndOfSentence\nGallen\tI-LOC\tO\t_\nan\tO\tO\t_\n",
+                named("NE-COARSE-LIT"),
+                "St/B-LOC Gallen/I-LOC | an/O",
             ),
             (
                 "HIPE, no column named",

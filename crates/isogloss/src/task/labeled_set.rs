@@ -11,7 +11,6 @@ use isogloss_text::{
 use super::data_report::DataReport;
 use crate::Error;
 use crate::error::DataError;
-use crate::ground::sample::sample_indices;
 use crate::ground::tensors::model_input;
 
 /// Labeled dataset of one language, tokenized.
@@ -74,17 +73,6 @@ impl LabeledSet {
         let n_all = self.features.len();
         let n = n.min(n_all);
         self.select(&(0..n).map(|i| i * n_all / n).collect::<Vec<_>>())
-    }
-
-    /// Random sample of `n` examples, by a seed; an error if there are fewer.
-    pub(crate) fn sample(&self, n: usize, seed: u64) -> Result<Self, Error> {
-        let n_all = self.features.len();
-        if n_all < n {
-            let (path, language) = (self.path.clone(), self.language.clone());
-            let error = DataError::TooFew { path, language, expected: n, found: n_all };
-            return Err(error.into());
-        }
-        Ok(self.select(&sample_indices(n_all, Some(n), seed)))
     }
 
     /// Subset of the examples at these indices.

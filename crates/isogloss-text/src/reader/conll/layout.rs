@@ -15,8 +15,8 @@ const GLOBAL_COLUMNS: &str = "# global.columns =";
 const WORD_NAMES: [&str; 5] = ["form", "token", "word", "tokens", "words"];
 /// Names of the column of tags in headers, besides names such as `NE-COARSE-LIT`.
 const TAG_NAMES: [&str; 7] = ["tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags"];
-/// Column of a header with the flags of HIPE-2022, separated by `|`, and the flag of a sentence's end.
-const FLAGS: (&str, &str) = ("MISC", "EndOfSentence");
+/// Mark of the last word of a sentence in HIPE files.
+const END_OF_SENTENCE: &str = "EndOfSentence";
 /// First words of comments without an equals sign.
 const COMMENT_KEYS: [&str; 5] = ["id", "sent_id", "text", "newdoc", "newpar"];
 
@@ -33,8 +33,8 @@ pub(super) struct Layout<'a> {
     numbered: bool,
     /// The line number of the header, if there is one.
     header: Option<usize>,
-    /// The column of flags of HIPE, if the header names one.
-    flags: Option<usize>,
+    /// The column called MISC, which marks the ends of sentences in HIPE files.
+    misc: Option<usize>,
     /// Prefix of every word: its language in WikiANN, such as `en:`.
     prefix: &'a str,
     annotation: Annotation,
@@ -110,16 +110,10 @@ impl<'a> Layout<'a> {
                 .any(|line| line.content.contains('\t')),
             numbered,
             header: skipped,
-            flags: header.and_then(|line| position(&line.cells, FLAGS.0)),
+            misc: names.and_then(|names| position(names, "MISC")),
             prefix: language_prefix(&tag_rows, word),
             annotation: options.annotation,
         }))
-    }
-
-    /// Whether the word of a line ends its sentence, as flags of HIPE say.
-    pub(super) fn ends_sentence(&self, line: &Line<'_>) -> bool {
-        let flags = self.flags.and_then(|column| line.cells.get(column));
-        flags.is_some_and(|flags| flags.split('|').any(|flag| flag == FLAGS.1))
     }
 
     /// Whether to skip a line without a word: a comment, a header, a multiword token or an empty
@@ -156,6 +150,13 @@ impl<'a> Layout<'a> {
         }
         let tag = cells.get(self.tag).copied().unwrap_or_default();
         self.annotation == Annotation::Spans && !in_sentence && !is_span_tag(tag)
+    }
+
+    /// Whether a line is marked as the last of its sentence, as in HIPE files, where blank lines end
+    /// documents.
+    pub(super) fn ends_sentence(&self, line: &Line<'_>) -> bool {
+        let misc = self.misc.and_then(|column| line.cells.get(column));
+        misc.is_some_and(|cell| cell.split('|').any(|mark| mark.trim() == END_OF_SENTENCE))
     }
 
     /// Extracts the word and the tag of a line.
