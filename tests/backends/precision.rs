@@ -11,7 +11,7 @@ use burn::tensor::{Device, FloatDType, Tensor};
 use isogloss::device::{DeviceChoice, OpenDevice, open};
 use isogloss::text::Format;
 use isogloss::{
-    CentringBy, CentringOptions, Error, Evaluator, Predictor, RunOptions, TextEncoder,
+    CentringBy, CentringOptions, Error, Evaluator, Predictor, RunFolder, RunOptions, TextEncoder,
     estimate_centring, finetune,
 };
 use isogloss_kernels::{Precision, linear, set_matmul_precision};
@@ -216,4 +216,43 @@ fn numbers_that_overflow_in_f16_are_an_error_that_says_so() {
             }
         }
     }
+}
+
+#[test]
+fn a_run_keeps_the_precision_that_it_began_with() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let shop = Workshop::new();
+    let plan = shop.plan("epochs = 2\nbatch_size = 4\ncheckpoint_every = 2", "");
+    let finish = |precision: Precision, run: &RunFolder| {
+        let flex = open(DeviceChoice::Flex).unwrap().with_precision(precision).unwrap();
+        let outcome = shop.try_finish_on(&flex, &plan, run);
+        set_matmul_precision(Precision::F32);
+        outcome
+    };
+    let refused = |began: &str, asked: Precision, run: &RunFolder| {
+        let before = fs::read(run.path().join("environment.json")).unwrap();
+        let error = finish(asked, run).unwrap_err().to_string();
+        let said = format!("began with --precision {began}, not {asked}");
+        assert!(error.contains(&said) && error.contains("--fresh"), "{error}");
+        assert_eq!(fs::read(run.path().join("environment.json")).unwrap(), before);
+    };
+    let run = shop.run("half");
+    set_matmul_precision(Precision::Bf16);
+    shop.stop_after(3, &plan, &run);
+    refused("bf16", Precision::F32, &run);
+    refused("bf16", Precision::F16, &run);
+    finish(Precision::Bf16, &run).unwrap();
+    // A finished run is not given for one in another precision.
+    refused("bf16", Precision::F32, &run);
+    finish(Precision::Bf16, &run).unwrap();
+
+    // Of a version that recorded none, and had only f32.
+    let run = shop.run("single");
+    shop.stop_after(3, &plan, &run);
+    let path = run.path().join("environment.json");
+    let mut record: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(record.as_object_mut().unwrap().remove("precision").unwrap(), "f32");
+    fs::write(&path, record.to_string()).unwrap();
+    refused("f32", Precision::Bf16, &run);
+    finish(Precision::F32, &run).unwrap();
 }
