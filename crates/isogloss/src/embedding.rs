@@ -4,3 +4,4 @@ pub mod retrieval;
 pub mod search;
 pub(crate) mod sentence_pipeline;
 pub(crate) mod text_encoder;
+pub(crate) mod tokenized_text;

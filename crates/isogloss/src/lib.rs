@@ -63,7 +63,8 @@ pub use device_check::{
     Check, CheckEvent, Deviation, DeviceReport, DeviceSpeed, MemoryUse, StepCurve, StepSpeed,
     check_device,
 };
-pub use embedding::text_encoder::{LayerVectors, TextEncoder, TokenPosition, TokenizedText};
+pub use embedding::text_encoder::{LayerVectors, TextEncoder, TokenPosition};
+pub use embedding::tokenized_text::TokenizedText;
 pub use embedding::{retrieval, search};
 pub use error::{
     AdaptersError, DataError, EmbeddingError, Error, RecipeError, RecipeFault, RunError, ToolError,

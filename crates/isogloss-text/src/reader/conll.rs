@@ -142,6 +142,36 @@ mod tests {
             ),
             ("MasakhaNER", "in O\nBonn B-LOC\n\n\n", Columns::default(), bonn),
             (
+                "CoNLL-U Plus",
+                "# global.columns = ID FORM UPOS NER\n# text = in Bonn\n1-2\tinBonn\t_\t_\n1\tin\tADP\tO\n2\tBonn\tPROPN\tB-LOC\n",
+                named("NER"),
+                bonn,
+            ),
+            (
+                // GermEval: `#`, the source and the date, separated by tabs.
+                "GermEval",
+                "#\thttp://a.de [2009-10-17]\n1\tin\tO\tO\n2\tBonn\tB-LOC\tO\n",
+                Columns { word: 1, ..named("2") },
+                bonn,
+            ),
+            (
+                // nltk#137: sentence boundaries of NEGRA.
+                "NEGRA",
+                "#BOS 2 2 899973978 1\nin\tO\nBonn\tB-LOC\n#EOS 2\n",
+                Columns::default(),
+                bonn,
+            ),
+        ] {
+            assert_eq!(spans(data, columns), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn sentences_of_hipe_end_at_their_marks() {
+        let named = |tag: &str| Columns { tag: Some(tag.into()), ..Columns::default() };
+        let bonn = "in/O Bonn/B-LOC";
+        for (name, data, columns, expected) in [
+            (
                 "HIPE",
                 "TOKEN\tNE-COARSE-LIT\tNE-COARSE-METO\tMISC\n# hipe2022:document_id = x\nin\tO\tO\t_\n# segment_iiif_link = _\nBonn\tB-LOC\tO\tNoSpaceAfter\n",
                 named("NE-COARSE-LIT"),
@@ -166,26 +196,6 @@ mod tests {
                 "TOKEN\tNE-COARSE-LIT\tNE-COARSE-METO\tMISC\nin\tO\tO\t_\n",
                 Columns::default(),
                 "x.conll:2: columns [1, 2] hold tags of spans; data.columns.tag says which is read",
-            ),
-            (
-                "CoNLL-U Plus",
-                "# global.columns = ID FORM UPOS NER\n# text = in Bonn\n1-2\tinBonn\t_\t_\n1\tin\tADP\tO\n2\tBonn\tPROPN\tB-LOC\n",
-                named("NER"),
-                bonn,
-            ),
-            (
-                // GermEval: `#`, the source and the date, separated by tabs.
-                "GermEval",
-                "#\thttp://a.de [2009-10-17]\n1\tin\tO\tO\n2\tBonn\tB-LOC\tO\n",
-                Columns { word: 1, ..named("2") },
-                bonn,
-            ),
-            (
-                // nltk#137: sentence boundaries of NEGRA.
-                "NEGRA",
-                "#BOS 2 2 899973978 1\nin\tO\nBonn\tB-LOC\n#EOS 2\n",
-                Columns::default(),
-                bonn,
             ),
         ] {
             assert_eq!(spans(data, columns), expected, "{name}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use isogloss_text::Encoded;
 use serde::{Deserialize, Serialize};
 
-use crate::embedding::text_encoder::TokenizedText;
+use crate::embedding::tokenized_text::TokenizedText;
 
 /// Dataset statistics: examples that were kept, truncated and left out, and words without a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,12 +59,12 @@ impl DataReport {
 
     /// Counts of tokenized texts: how many there are, are truncated, and have no token, and the
     /// length of the longest.
-    pub fn of_texts(texts: &[TokenizedText]) -> Self {
-        Self::of_encoded(texts.iter().map(TokenizedText::encoded))
+    pub fn from_texts(texts: &[TokenizedText]) -> Self {
+        Self::from_encoded(texts.iter().map(TokenizedText::encoded))
     }
 
-    /// As [`of_texts`](Self::of_texts), of encodings.
-    pub(crate) fn of_encoded<'a>(encoded: impl IntoIterator<Item = &'a Encoded>) -> Self {
+    /// As [`from_texts`](Self::from_texts), of encodings.
+    pub(crate) fn from_encoded<'a>(encoded: impl IntoIterator<Item = &'a Encoded>) -> Self {
         let mut counts = Self::default();
         for one in encoded {
             counts.n += 1;

@@ -33,7 +33,8 @@ use words::WordPairs;
 use crate::Error;
 use crate::embedding::retrieval::{BidirectionalAccuracy, PairTexts};
 use crate::embedding::search::{Vectors, nearest, nearest_both_ways};
-use crate::embedding::text_encoder::{LayerVectors, TextEncoder, TokenizedText};
+use crate::embedding::text_encoder::{LayerVectors, TextEncoder};
+use crate::embedding::tokenized_text::TokenizedText;
 use crate::ground::sample::sample_indices;
 use crate::task::DataReport;
 
@@ -103,7 +104,7 @@ pub fn measure_alignment(
     let texts: PairTexts<'_> =
         texts.left().iter().copied().zip(texts.right().iter().copied()).take(n_sentences).collect();
 
-    let counts = sides.each_ref().map(|side| DataReport::of_texts(side));
+    let counts = sides.each_ref().map(|side| DataReport::from_texts(side));
     let DataReport { n_truncated, n_without_tokens, .. } = counts.iter().collect();
 
     let device = encoder.device();

@@ -2,6 +2,7 @@
 //! sentences.
 
 mod centring;
+mod decode;
 mod language;
 mod prediction;
 
@@ -289,7 +290,7 @@ impl Predictor {
         let config = self.loaded.model.encoder.config();
         let encoded = texts.iter().map(|(text, pair)| self.encode(text, *pair));
         let encoded = encoded.collect::<Result<Vec<_>, _>>()?;
-        let mut counts = DataReport::of_encoded(&encoded);
+        let mut counts = DataReport::from_encoded(&encoded);
         if self.task().target() == TargetKind::Tag(TagUnits::Word) {
             for (encoded, (text, _)) in encoded.iter().zip(texts) {
                 let first = encoded.first_subwords(whitespace_words(text).len());
@@ -331,41 +332,6 @@ impl Predictor {
         }
     }
 
-    /// The tagged units of a text, words or tokens: character span, and index of the token with the
-    /// tag.
-    fn units(&self, encoded: &Encoded, text: &str) -> Vec<((usize, usize), usize)> {
-        if self.task().target() == TargetKind::Tag(TagUnits::Word) {
-            let words = whitespace_words(text);
-            let first = encoded.first_subwords(words.len());
-            return words
-                .into_iter()
-                .zip(first)
-                .filter_map(|(span, at)| Some((span, at?)))
-                .collect();
-        }
-        let spans = self.tokenizer.spans(encoded, text).into_iter().zip(0..);
-        spans.filter(|(_, at)| !encoded.special[*at]).collect()
-    }
-
-    /// Decodes predictions from the outputs that [`read`](Self::read) gives.
-    pub fn decode(&self, encoded: &EncodedTexts<'_>, outputs: &[f32]) -> Vec<Prediction> {
-        let rows = outputs.chunks(self.head.labels().len());
-        if let HeadSpec::Sequence { problem, .. } = self.head {
-            return rows.map(|row| self.decode_row(problem, row)).collect();
-        }
-        let best: Vec<_> = rows.map(|row| self.best(row)).collect();
-        let tokens = encoded.encoded.iter().zip(encoded.texts).zip(best.chunks(encoded.seq_len));
-        tokens
-            .map(|((encoded, (text, _)), best)| {
-                let token = |((start, end), at): ((usize, usize), usize)| {
-                    let (tag, probability) = best[at].clone();
-                    TokenPrediction { start, end, tag, probability }
-                };
-                Prediction::Tokens(self.units(encoded, text).into_iter().map(token).collect())
-            })
-            .collect()
-    }
-
     /// Dependency parsing: sets the trees with the highest score, and part-of-speech tags if the
     /// model predicts them; other fields of the sentences stay unchanged. Returns the number of
     /// words without a token, which are attached to the root.
@@ -382,7 +348,7 @@ impl Predictor {
         let options = self.scoring.feature_options();
         let featurized = featurize_parsing(&self.tokenizer, &examples, None, &options)?;
         let features: Vec<_> = featurized.features.iter().collect();
-        self.count(&DataReport::of_encoded(features.iter().map(|features| &features.input)));
+        self.count(&DataReport::from_encoded(features.iter().map(|features| &features.input)));
         let indices = (0..features.len()).collect();
         let batch = TokenBatch::collate(&features, indices, config.pad_token_id)?;
         let Targets::Words(words) = &batch.targets else { return Ok(0) };
@@ -397,31 +363,6 @@ impl Predictor {
             tree.write_to(sentence).map_err(refuse)?;
         }
         Ok(featurized.truncation.n_words_lost)
-    }
-
-    /// Decodes the prediction for one text from its row of outputs.
-    fn decode_row(&self, problem: ProblemType, row: &[f32]) -> Prediction {
-        let outputs = self.head.labels().iter().cloned().zip(row.iter().map(|x| f64::from(*x)));
-        match problem {
-            ProblemType::SingleLabel => {
-                let (label, probability) = self.best(row);
-                Prediction::Class { label, probability }
-            }
-            ProblemType::MultiLabel => {
-                let of_label = |(label, probability)| LabelProbability { label, probability };
-                Prediction::Labels { labels: outputs.map(of_label).collect() }
-            }
-            ProblemType::Regression => {
-                let of_label = |(label, score)| LabelScore { label, score };
-                Prediction::Scores { scores: outputs.map(of_label).collect() }
-            }
-        }
-    }
-
-    fn best(&self, row: &[f32]) -> (String, f64) {
-        let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-        let (id, probability) = best.map_or((0, 0.0), |(id, p)| (id, f64::from(*p)));
-        (self.head.labels().get(id).cloned().unwrap_or_default(), probability)
     }
 }
 

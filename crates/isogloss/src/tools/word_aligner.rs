@@ -10,7 +10,8 @@ use isogloss_text::{Alignment, Extraction, Link, LinkUnit};
 use rayon::prelude::*;
 
 use crate::embedding::search::Vectors;
-use crate::embedding::text_encoder::{TextEncoder, TokenPosition, TokenizedText};
+use crate::embedding::text_encoder::{TextEncoder, TokenPosition};
+use crate::embedding::tokenized_text::TokenizedText;
 use crate::task::DataReport;
 use crate::{EncoderAlignerRecipe, Error};
 
@@ -190,7 +191,7 @@ impl Side {
             }
             ends.push(tokens.len());
         }
-        let mut counts = DataReport::of_texts(texts);
+        let mut counts = DataReport::from_texts(texts);
         for text in texts {
             let first = |word| text.tokens(word).first().copied();
             let first: Vec<_> = (0..text.n_words()).map(first).collect();

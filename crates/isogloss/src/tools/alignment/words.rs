@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use isogloss_text::{Alignment, Link, SentencePair};
 
 use super::options::AlignmentOptions;
-use crate::embedding::text_encoder::TokenizedText;
+use crate::embedding::tokenized_text::TokenizedText;
 
 /// Word pairs: links between words of sentence pairs, with the counts of the search for them.
 #[derive(Debug, Default)]
