@@ -729,6 +729,20 @@ fn a_task_adapter_is_trained_above_the_language_adapters_of_several_sources() {
     let further = plan_of(&further.replace("[\"en\"]", "[\"en\", \"de\"]"));
     shop.assert_resumes("further", &further, &[3]);
     assert_scored_as_in_run(&shop, "further whole");
+    // A stopped run reads the adapters of the other sources again: it does not go on with others.
+    let stopped = shop.run("stopped");
+    shop.stop_after(2, &plan(&tables(""), TRAINING), &stopped);
+    let folder = shop.path("lm/de/best/adapters/de");
+    let weights = std::fs::read(folder.join("adapter.safetensors")).unwrap();
+    std::fs::copy(
+        shop.path("lm/en/best/adapters/en/adapter.safetensors"),
+        folder.join("adapter.safetensors"),
+    )
+    .unwrap();
+    let refused = shop.try_finish(&plan(&tables(""), TRAINING), &stopped).unwrap_err().to_string();
+    assert!(refused.contains("adapter.safetensors has changed"), "{refused}");
+    std::fs::write(folder.join("adapter.safetensors"), weights).unwrap();
+    shop.finish(&plan(&tables(""), TRAINING), &stopped);
     // A source without an adapter is named before training.
     std::fs::remove_dir_all(shop.path("lm/de")).unwrap();
     let refused = shop.try_finish(&plan(&tables(""), TRAINING), &shop.run("missing"));

@@ -117,6 +117,13 @@ pub(super) fn paths(plan: &Plan) -> Result<BTreeSet<PathBuf>, Error> {
             paths.extend(found(&view.path, &view.languages)?);
         }
     }
+    if let (Some(table), [_, others @ ..]) = (&recipe.language_adapter, plan.sources()) {
+        // Checkpoints hold the adapter of the first source; a resumed run reads the others again.
+        let folders = others.iter().map(|source| table.path.path(source));
+        for folder in folders.filter(|folder| folder.is_dir()) {
+            paths.extend(entries(&folder)?);
+        }
+    }
     if let Some(table) = &recipe.centring {
         let files = table.files(plan.sources(), std::iter::empty())?;
         paths.extend(files.into_iter().map(|(_, path)| path));
