@@ -3,15 +3,21 @@
 
     python3 examples/peer/gpu.py --benchmark target/release/examples/benchmark --out FOLDER
 
+Each measurement is printed and written to FOLDER/lines.jsonl as soon as it is made, with its ratio
+to the other program in the same precision, so that a run that is cut loses none before it. What does
+not fit into `--budget` seconds is left out, the compiled variants of PyTorch first.
+
 The model has the sizes of multilingual-e5-small and random weights; the texts of the case
 "natural" are the English commands of examples/data, cut by the tokenizer of isogloss-tiny. isogloss
 goes through the batches of a case twice and the second pass is timed, as kernels are compiled and
-tuned in the first one; PyTorch gets four steps more than are timed. isogloss runs in f32 and with f16
-products, PyTorch eager and compiled, in f32 (without TF32) and under bf16 autocast. Shares of the peak divide the work of the step, 6
-operations for each weight of a matrix and each token and the products of attention, by the rate of
-an 8192 x 8192 product in the same precision through PyTorch on the same card.
+tuned in the first one; PyTorch gets four steps more than are timed. isogloss runs in f32 and with bf16
+and f16 products, PyTorch eager and compiled, in f32 (without TF32) and under bf16 autocast. Shares of
+the peak divide the work of the step, 6 operations for each weight of a matrix and each token and the
+products of attention, by the rate of an 8192 x 8192 product through PyTorch on the same card, in f32
+or in bf16.
 
-It needs torch and transformers, and prints one line of JSON for each measurement before the table.
+It needs torch and transformers; without them, isogloss is measured alone. `--tiny` tries the script
+with a small model, on any device.
 """
 
 import argparse
@@ -23,9 +29,13 @@ import tempfile
 import time
 from pathlib import Path
 
-import torch
-from bench import CLASSES, make_step, natural_batches, uniform_batches
-from finetune import Classifier, load_encoder
+try:
+    import torch
+    from bench import CLASSES, make_step, natural_batches, uniform_batches
+    from finetune import Classifier, load_encoder
+except ModuleNotFoundError as missing:
+    torch = None
+    print(f"no PyTorch beside isogloss: {missing}", flush=True)
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "examples/data/commands/en.jsonl"
@@ -47,8 +57,20 @@ CONFIG = {
 }
 # Mode, batch, tokens of a row.
 CASES = [("train", 32, 128), ("train", 16, 512), ("train", 32, None), ("infer", 32, 128)]
-PRECISIONS = ["f32", "f16"]
-VARIANTS = [("eager f32", False, False), ("eager bf16", True, False), ("compiled f32", False, True), ("compiled bf16", True, True)]
+TINY = {"vocab_size": 10000, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+TINY_CASES = [("train", 2, 16), ("infer", 2, None)]
+# What isogloss and PyTorch run in each case, and the variant that each is compared with.
+OURS = {"isogloss f32": "eager f32", "isogloss bf16": "eager bf16", "isogloss f16": "eager bf16"}
+# Under autocast in bf16, and compiled.
+THEIRS = {
+    "eager f32": (False, False),
+    "eager bf16": (True, False),
+    "compiled f32": (False, True),
+    "compiled bf16": (True, True),
+}
+# In the order of importance; the compiled variants come after all cases.
+FIRST = ["isogloss f32", "eager f32", "isogloss bf16", "eager bf16", "isogloss f16"]
+LAST = ["compiled bf16", "compiled f32"]
 
 
 def operations(mode, batch, seq):
@@ -65,17 +87,17 @@ def name(case):
     return f"{mode} {batch} x {seq or 'natural'}"
 
 
-def ours(arguments, folder, case, precision):
-    """Run isogloss on a case; return its line, or why there is none."""
+def ours(arguments, folder, case, precision, limit):
+    """Run isogloss on a case for `limit` seconds at most; return its line, or why there is none."""
     mode, batch, seq = case
     what = {"train": mode == "train", "batch": batch, "seq": seq, "vocab": CONFIG["vocab_size"], "table": "whole"}
     command = [arguments.benchmark, "--model", folder, "--data", DATA, "--device", arguments.device]
     command += ["--precision", precision, "--steps", str(arguments.steps), "--repeat", "--one", json.dumps(what)]
     began = time.perf_counter()
     try:
-        run = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=arguments.limit)
+        run = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=limit)
     except subprocess.TimeoutExpired:
-        return {"error": f"more than {arguments.limit} s"}
+        return {"error": f"more than {limit:.0f} s"}
     if run.returncode:
         return {"error": run.stderr[-2000:]}
     line = json.loads(run.stdout.splitlines()[-1])
@@ -88,7 +110,7 @@ def theirs(arguments, folder, case, bf16, compiled):
     mode, batch, seq = case
     torch.manual_seed(0)
     torch._dynamo.reset()
-    model = Classifier(load_encoder(folder, random_init=True), CLASSES).cuda()
+    model = Classifier(load_encoder(folder, random_init=True), CLASSES).to(arguments.torch_device)
     generator = torch.Generator().manual_seed(0)
     sizes = argparse.Namespace(
         batch=batch, seq=seq or 128, steps=arguments.steps, warmup=4, model=folder, data=DATA
@@ -99,21 +121,25 @@ def theirs(arguments, folder, case, bf16, compiled):
         batches = natural_batches(sizes, CONFIG["vocab_size"], CONFIG["pad_token_id"], generator)
     if compiled:
         model.compile(dynamic=seq is None)
-    step = make_step(model, mode, torch.autocast("cuda", torch.bfloat16) if bf16 else None)
-    torch.cuda.reset_peak_memory_stats()
+    step = make_step(model, mode, torch.autocast(arguments.torch_device, torch.bfloat16) if bf16 else None)
+    is_cuda = arguments.torch_device == "cuda"
+    wait = torch.cuda.synchronize if is_cuda else lambda: None
+    if is_cuda:
+        torch.cuda.reset_peak_memory_stats()
     secs = []
     for tensors in batches:
-        tensors = [tensor.cuda() for tensor in tensors]
-        torch.cuda.synchronize()
+        tensors = [tensor.to(arguments.torch_device) for tensor in tensors]
+        wait()
         began = time.perf_counter()
         step(*tensors)
-        torch.cuda.synchronize()
+        wait()
         secs.append(time.perf_counter() - began)
     del model, step
     gc.collect()
     line = {"secs_per_step": secs[sizes.warmup :], "warmup_secs": secs[: sizes.warmup]}
-    line["device_mb"] = torch.cuda.max_memory_allocated() / 1e6
-    torch.cuda.empty_cache()
+    if is_cuda:
+        line["device_mb"] = torch.cuda.max_memory_allocated() / 1e6
+        torch.cuda.empty_cache()
     return line
 
 
@@ -140,55 +166,91 @@ def ceilings():
     return found
 
 
+class Results:
+    """The measurements so far, each printed and written as it comes."""
+
+    def __init__(self, file, rates):
+        """Write to an open file; `rates` are the card's, or empty."""
+        self.file = file
+        self.rates = rates
+        self.secs = {}
+
+    def add(self, case, what, line):
+        """Write a measurement, and print it with its share of the peak and the ratios that it completes."""
+        if "secs_per_step" in line:
+            line["median_secs"] = statistics.median(line["secs_per_step"])
+        print(json.dumps({"case": name(case), "what": what, **line}), file=self.file, flush=True)
+        if "median_secs" not in line:
+            print(f"{name(case):<20}{what:<15}{line['error'].strip().splitlines()[-1]}", flush=True)
+            return
+        secs = line["median_secs"]
+        self.secs[case, what] = secs
+        rate = self.rates.get("f32" if "f32" in what else "bf16")
+        share = f"{operations(*case) / secs / rate:>8.1%} of peak" if rate and case[2] else ""
+        memory = f"{line['device_mb']:>8.0f} MB" if line.get("device_mb") else ""
+        print(f"{name(case):<20}{what:<15}{secs * 1e3:>10.2f} ms{share}{memory}", flush=True)
+        for own, peer in OURS.items():
+            for other in (peer, peer.replace("eager", "compiled")):
+                pair = (self.secs.get((case, own)), self.secs.get((case, other)))
+                if what in (own, other) and all(pair):
+                    ratio = f"{pair[1] / pair[0]:.2f} times the speed of {other}"
+                    print(f"{'':<20}{own}: {ratio}", flush=True)
+
+
+def measure(arguments, folder, results, cases, whats, began):
+    """Measure each variant of each case that the budget has time for."""
+    for case in cases:
+        for what in whats:
+            left = arguments.budget - (time.perf_counter() - began)
+            if left < arguments.least:
+                print(f"{name(case):<20}{what:<15}left out, {left:.0f} s are left", flush=True)
+                continue
+            if what in OURS:
+                limit = min(arguments.limit, left)
+                line = ours(arguments, folder, case, what.removeprefix("isogloss "), limit)
+            elif torch is None:
+                continue
+            else:
+                try:
+                    line = theirs(arguments, folder, case, *THEIRS[what])
+                except RuntimeError as problem:
+                    line = {"error": str(problem)}
+            results.add(case, what, line)
+
+
 def main():
-    """Measure both, and print the table."""
+    """Measure both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--benchmark", type=Path, required=True, help="the built example `benchmark`")
     parser.add_argument("--device", default="vulkan", help="where isogloss computes")
+    parser.add_argument("--torch-device", choices=("cpu", "cuda"), default="cuda", help="where PyTorch computes")
     parser.add_argument("--out", type=Path, required=True, help="a folder for lines.jsonl")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--limit", type=float, default=80, help="seconds for a case of isogloss")
-    parser.add_argument("--budget", type=float, default=300, help="seconds after which no variant is begun")
+    parser.add_argument("--limit", type=float, default=60, help="seconds for a case of isogloss")
+    parser.add_argument("--budget", type=float, default=250, help="seconds for all")
+    parser.add_argument("--least", type=float, default=8, help="seconds without which no variant is begun")
+    parser.add_argument("--tiny", action="store_true", help="try the script with a small model")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
-    rates, rows = ceilings(), []
+    if arguments.tiny:
+        CONFIG.update(TINY)
+        arguments.steps = min(arguments.steps, 3)
     with tempfile.TemporaryDirectory() as folder, (arguments.out / "lines.jsonl").open("w") as lines:
         folder = Path(folder)
         (folder / "config.json").write_text(json.dumps(CONFIG))
         (folder / "tokenizer.json").write_bytes(TOKENIZER.read_bytes())
-
-        def note(case, what, line):
-            if "secs_per_step" in line:
-                line["median_secs"] = statistics.median(line["secs_per_step"])
-            line = {"case": name(case), "what": what, **line}
-            for out in (lines, None):
-                print(json.dumps(line), file=out, flush=True)
-            rows.append(line)
-
-        for case in CASES:
-            for precision in PRECISIONS:
-                note(case, f"isogloss {precision}", ours(arguments, folder, case, precision))
-            for what, bf16, compiled in VARIANTS[:2]:
-                note(case, what, theirs(arguments, folder, case, bf16, compiled))
-        for case in CASES:
-            for what, bf16, compiled in VARIANTS[2:]:
-                if time.perf_counter() - began < arguments.budget:
-                    note(case, what, theirs(arguments, folder, case, bf16, compiled))
-    print(f"\n{torch.cuda.get_device_name()}, PyTorch {torch.__version__}: copy {rates['copy'] / 1e9:.0f} GB/s, ", end="")
-    print(f"products {rates['f32'] / 1e12:.1f} TFLOP/s in f32, {rates['bf16'] / 1e12:.0f} in bf16")
-    print(f"{'':<22}{'':<15}{'ms / step':>10}{'x isogloss f32':>15}{'of peak':>9}{'MB':>8}")
-    for case in CASES:
-        own = next((row for row in rows if row["case"] == name(case) and row["what"] == "isogloss f32"), {})
-        for row in (row for row in rows if row["case"] == name(case)):
-            if "median_secs" not in row:
-                print(f"{row['case']:<22}{row['what']:<15}{row['error'].splitlines()[-1]:>10}")
-                continue
-            ratio = own.get("median_secs", float("nan")) / row["median_secs"]
-            peak = rates["f32" if "f32" in row["what"] else "bf16"]
-            share = operations(*case) / row["median_secs"] / peak if case[2] else float("nan")
-            print(f"{row['case']:<22}{row['what']:<15}{row['median_secs'] * 1e3:>10.2f}{ratio:>15.2f}", end="")
-            print(f"{share:>9.1%}{row.get('device_mb') or 0:>8.0f}")
+        rates = {}
+        if torch is not None and arguments.torch_device == "cuda":
+            rates = ceilings()
+            card = f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}"
+            print(json.dumps({"case": "ceilings", "what": card, **rates}), file=lines, flush=True)
+            print(f"{card}: copy {rates['copy'] / 1e9:.0f} GB/s, ", end="")
+            print(f"products {rates['f32'] / 1e12:.1f} TFLOP/s in f32, {rates['bf16'] / 1e12:.0f} in bf16", flush=True)
+        results = Results(lines, rates)
+        cases = TINY_CASES if arguments.tiny else CASES
+        for whats in (FIRST, LAST):
+            measure(arguments, folder, results, cases, whats, began)
 
 
 if __name__ == "__main__":

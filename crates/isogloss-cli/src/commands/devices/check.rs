@@ -5,21 +5,22 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
-use isogloss::device::open;
+use isogloss::device::DeviceInfo;
 use isogloss::{Check, CheckEvent, DeviceReport, DeviceSpeed, check_device};
 use serde_json::{Value, json};
 
-use crate::args::DevicesArgs;
+use crate::args::{DevicesArgs, open_device};
 use crate::commands::End;
 use crate::version::VERSION;
 use crate::wording::device_properties;
 
 pub(super) fn run(args: &DevicesArgs) -> anyhow::Result<End> {
     check_folder(&args.out)?;
-    let device = open(args.device.unwrap_or_default())?;
+    let device = open_device(args.device.unwrap_or_default())?;
     let progress = ProgressBar::new_spinner();
     progress.enable_steady_tick(Duration::from_millis(200));
     let mut has_begun = false;
+    let mut so_far = Vec::new();
     let report = check_device(&device, &mut |event| match event {
         CheckEvent::Begin(what) => {
             if !has_begun && !args.json {
@@ -30,10 +31,15 @@ pub(super) fn run(args: &DevicesArgs) -> anyhow::Result<End> {
             has_begun = true;
             progress.set_message(format!("{what}: kernels are compiled and tuned at first use"));
         }
-        CheckEvent::Done(check) if !args.json => {
-            progress.suspend(|| println!("{}", check_row(check)));
+        CheckEvent::Done(check) => {
+            if !args.json {
+                progress.suspend(|| println!("{}", check_row(check)));
+            }
+            so_far.push(check.clone());
+            // A driver that takes the process down leaves the checks before it. The whole report,
+            // which is written in the end, says if the file cannot be written.
+            _ = write(&args.out, &format!("{:#}", unfinished(&device.info, &so_far)));
         }
-        CheckEvent::Done(_) => {}
     })?;
     progress.finish_and_clear();
     let verdict = verdict(&report);
@@ -68,6 +74,13 @@ fn contents(report: &DeviceReport, verdict: &str) -> anyhow::Result<Value> {
         file.extend(report);
     }
     Ok(file)
+}
+
+/// Contents of the file while checks are still to come.
+fn unfinished(device: &DeviceInfo, checks: &[Check]) -> Value {
+    let (n, n_failed) = (checks.len(), checks.iter().filter(|check| !check.passes).count());
+    let verdict = format!("not finished: {n_failed} of the first {n} checks fail");
+    json!({ "version": VERSION.as_str(), "verdict": verdict, "device": device, "checks": checks })
 }
 
 /// Fails if the folder of the file is not there, before a check that takes minutes.
@@ -200,7 +213,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use isogloss::Deviation;
-    use isogloss::device::DeviceInfo;
 
     use super::*;
 
@@ -271,6 +283,17 @@ mod tests {
         );
         let nan = verdict_of(vec![fine(), check(None, None)]);
         assert_eq!(nan, "1 of 2 checks fail: attention (not finite)");
+    }
+
+    #[test]
+    fn the_file_of_a_check_that_ends_early_has_the_checks_before() {
+        let device = report(Vec::new()).device;
+        let file = unfinished(&device, &[check(Some(1e-7), None), check(None, Some("lost"))]);
+        assert_eq!(file["verdict"], "not finished: 1 of the first 2 checks fail");
+        assert_eq!(
+            (&file["device"]["name"], &file["checks"][1]["problem"]),
+            (&json!("wgpu:0"), &json!("lost"))
+        );
     }
 
     #[test]
