@@ -238,7 +238,7 @@ impl TextEncoder {
         let sizes = layers.iter().map(|layer| texts.len() * sentence_width(layer));
         let mut sentence_values: Vec<Vec<f32>> = sizes.map(|size| vec![0.0; size]).collect();
         let mut token_values = vec![vec![0.0; tokens.len() * width]; layers.len()];
-        let lengths: Vec<usize> = texts.iter().map(|text| text.encoded.len()).collect();
+        let lengths: Vec<usize> = texts.iter().map(|text| text.encoded().len()).collect();
         for indices in sequential_by_length(&lengths, self.batch_size) {
             let (input, seq_len) = self.input(texts, &indices)?;
             let hidden_states =
@@ -277,7 +277,7 @@ impl TextEncoder {
 
     /// Names a text in messages, by its number and its first tokens, and the layer.
     fn name(&self, texts: &[TokenizedText], text: usize, layer: usize) -> String {
-        let ids = texts[text].encoded.ids.iter().take(8);
+        let ids = texts[text].encoded().ids.iter().take(8);
         let tokens: Vec<_> = ids.filter_map(|id| self.tokenizer.token(*id)).collect();
         format!("layer {layer}, text {} ({} …)", text + 1, tokens.join(" "))
     }
@@ -290,7 +290,7 @@ impl TextEncoder {
     ) -> Result<Vec<Vec<(usize, usize)>>, Error> {
         let mut of_text = vec![Vec::new(); texts.len()];
         for (row, &(text, token)) in tokens.iter().enumerate() {
-            if texts.get(text).is_none_or(|text| token >= text.encoded.len()) {
+            if texts.get(text).is_none_or(|text| token >= text.encoded().len()) {
                 return Err(EmbeddingError::NoToken { text, token }.into());
             }
             of_text[text].push((token, row));
@@ -304,7 +304,7 @@ impl TextEncoder {
         indices: &[usize],
     ) -> Result<(ModelInput, usize), Error> {
         let config = self.encoder.config();
-        let rows: Vec<_> = indices.iter().map(|i| texts[*i].encoded.ids.as_slice()).collect();
+        let rows: Vec<_> = indices.iter().map(|i| texts[*i].encoded().ids.as_slice()).collect();
         let batch = TokenBatch::from_ids(&rows, config.pad_token_id);
         let (ids, types) = (&batch.input_ids, &batch.token_type_ids);
         let input = config

@@ -31,7 +31,7 @@ pub(super) fn template() -> String {
     }
     for name in schema.top().into_iter().filter(|name| schema.is_table(name)) {
         match axes.iter().find(|axis| axis.entry.split('.').next() == Some(name)) {
-            Some(axis) if name == "objective" => text.push_str(&objectives(axis)),
+            Some(axis) if name == "objective" => text.push_str(&objectives(&schema, axis)),
             Some(axis) if name != "data" => text.push_str(&methods(&schema, axis)),
             _ => text.push_str(&table(&schema, &axes, name)),
         }
@@ -76,15 +76,21 @@ fn methods(schema: &Schema, axis: &Axis) -> String {
     text
 }
 
-/// Objectives, commented out except for cross-entropy.
-fn objectives(axis: &Axis) -> String {
+/// Objectives, commented out except for cross-entropy, which shows the keys that each of them has.
+fn objectives(schema: &Schema, axis: &Axis) -> String {
+    let keys = schema.keys("objective").into_iter();
+    let keys = keys.filter(|key| key.path != "weight" && !key.path.starts_with("method"));
+    let keys: String =
+        keys.map(|key| key_text(&Key { is_off: true, ..key }, "objective")).collect();
     let mut text = heading(axis);
     for info in axis.rows {
-        let mark = if info.key == "cross_entropy" { "" } else { "#" };
+        let (mark, keys) = if info.key == "cross_entropy" { ("", &*keys) } else { ("#", "") };
         let options = toml_text(&info.options());
         let method = format!("{mark}method.{} = {options}", info.key);
         let summary = comment(&summary(info));
-        text.push_str(&format!("\n{summary}{mark}[[objective]]\n{mark}weight = 1.0\n{method}\n"));
+        text.push_str(&format!(
+            "\n{summary}{mark}[[objective]]\n{mark}weight = 1.0\n{keys}{method}\n"
+        ));
     }
     text
 }

@@ -9,7 +9,7 @@ use crate::task::TargetKind;
 impl Predictor {
     /// The tagged units of a text, words or tokens: character span, and index of the token with the
     /// tag.
-    fn units(&self, encoded: &Encoded, text: &str) -> Vec<((usize, usize), usize)> {
+    pub(super) fn units(&self, encoded: &Encoded, text: &str) -> Vec<((usize, usize), usize)> {
         if self.task().target() == TargetKind::Tag(TagUnits::Word) {
             let words = whitespace_words(text);
             let first = encoded.first_subwords(words.len());
