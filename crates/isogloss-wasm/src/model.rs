@@ -312,7 +312,7 @@ impl Model {
         let encoder = &self.encoder;
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let texts = encoder.tokenize(&texts)?;
-        self.counts.borrow_mut().add(&DataReport::of_texts(&texts));
+        self.counts.borrow_mut().add(&DataReport::from_texts(&texts));
         let layer = encoder.sentence_layer();
         let mut layers = encoder.encode_async(&texts, &[], &[layer]).await?;
         Ok(layers.remove(0).sentences)

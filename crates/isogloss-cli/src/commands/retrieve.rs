@@ -81,7 +81,7 @@ fn vectors(
     texts: &[&str],
 ) -> anyhow::Result<(Vectors, DataReport)> {
     let texts = encoder.tokenize(texts)?;
-    let counts = DataReport::of_texts(&texts);
+    let counts = DataReport::from_texts(&texts);
     let encoded = encoder.encode(&texts, &[], &[layer])?.pop();
     let sentences = encoded.context("one layer was asked for")?.sentences;
     Ok((sentences.normalized(), counts))

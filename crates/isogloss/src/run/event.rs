@@ -71,6 +71,9 @@ pub enum Event<'a> {
         /// The model folder.
         model: &'a Path,
     },
+    /// The held-out text that a task without labels was scored on: counts of what was truncated and
+    /// of texts without a token.
+    HeldOut(&'a DataReport),
     /// The run is finished, and its results are shown again: the counts of what was truncated, lost
     /// and left out that are stored with it; `None` for a run of an earlier version.
     StoredCounts(Option<&'a DataReport>),

@@ -58,12 +58,12 @@ impl DataReport {
     }
 
     /// Counts of tokenized texts: how many there are, are truncated, and have no token.
-    pub fn of_texts(texts: &[TokenizedText]) -> Self {
-        Self::of_encoded(texts.iter().map(TokenizedText::encoded))
+    pub fn from_texts(texts: &[TokenizedText]) -> Self {
+        Self::from_encodings(texts.iter().map(TokenizedText::encoded))
     }
 
-    /// As [`of_texts`](Self::of_texts), of encodings.
-    pub(crate) fn of_encoded<'a>(encoded: impl IntoIterator<Item = &'a Encoded>) -> Self {
+    /// As [`from_texts`](Self::from_texts), of encodings.
+    pub(crate) fn from_encodings<'a>(encoded: impl IntoIterator<Item = &'a Encoded>) -> Self {
         let mut counts = Self::default();
         for one in encoded {
             counts.n += 1;

@@ -104,7 +104,7 @@ fn score_pairs(
     let mut counts = DataReport::default();
     let mut vectors = |side: &[&str]| {
         let tokenized = encoder.tokenize(side)?;
-        counts.add(&DataReport::of_texts(&tokenized));
+        counts.add(&DataReport::from_texts(&tokenized));
         let layers = encoder.encode(&tokenized, &[], &[layer])?;
         let sentences = layers.into_iter().next().map(|layer| layer.sentences.normalized());
         Ok::<_, Error>(sentences.ok_or(EmbeddingError::NoSentences)?)

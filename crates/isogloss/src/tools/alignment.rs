@@ -103,7 +103,7 @@ pub fn measure_alignment(
     let texts: PairTexts<'_> =
         texts.left().iter().copied().zip(texts.right().iter().copied()).take(n_sentences).collect();
 
-    let counts = sides.each_ref().map(|side| DataReport::of_texts(side));
+    let counts = sides.each_ref().map(|side| DataReport::from_texts(side));
     let DataReport { n_truncated, n_without_tokens, .. } = counts.iter().collect();
 
     let device = encoder.device();

@@ -271,7 +271,7 @@ impl Predictor {
         let config = self.loaded.model.encoder.config();
         let encoded = texts.iter().map(|(text, pair)| self.encode(text, *pair));
         let encoded = encoded.collect::<Result<Vec<_>, _>>()?;
-        self.count(&DataReport::of_encoded(&encoded));
+        self.count(&DataReport::from_encodings(&encoded));
         let rows: Vec<_> = encoded.iter().map(|encoded| encoded.ids.as_slice()).collect();
         let mut batch = TokenBatch::from_ids(&rows, config.pad_token_id);
         for (row, encoded) in encoded.iter().enumerate() {
@@ -357,7 +357,7 @@ impl Predictor {
         let options = self.scoring.feature_options();
         let featurized = featurize_parsing(&self.tokenizer, &examples, None, &options)?;
         let features: Vec<_> = featurized.features.iter().collect();
-        self.count(&DataReport::of_encoded(features.iter().map(|features| &features.input)));
+        self.count(&DataReport::from_encodings(features.iter().map(|features| &features.input)));
         let indices = (0..features.len()).collect();
         let batch = TokenBatch::collate(&features, indices, config.pad_token_id)?;
         let Targets::Words(words) = &batch.targets else { return Ok(0) };

@@ -190,7 +190,7 @@ impl Side {
             }
             ends.push(tokens.len());
         }
-        let counts = DataReport::of_texts(texts);
+        let counts = DataReport::from_texts(texts);
         Self { tokens, words, ends, vectors: None, counts }
     }
 
