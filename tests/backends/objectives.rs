@@ -116,6 +116,8 @@ impl Batch {
         let views = config.init().needs().views;
         let output = |view: View| {
             let is_first = view == View::ORIGINAL
+                || view == View::student(TextView::SubwordSampled)
+                    && views.iter().any(|view| view.text == TextView::SecondSubwordSampled)
                 || view == View::student(TextView::Unlabeled)
                 || view.role != Role::Student;
             let logits = if is_first { &leaves.first } else { &leaves.second };
@@ -128,7 +130,7 @@ impl Batch {
             let targets = Some(targets.clone().into());
             (view, ViewOutput { output, targets, units: self.units.clone() })
         };
-        StepInput::new(views.into_iter().map(output).collect())
+        StepInput::new(views.iter().map(|view| output(*view)).collect())
     }
 
     fn loss(&self, config: &ObjectiveConfig, device: &Device, dtype: DType) -> f64 {
@@ -253,6 +255,7 @@ fn tagged(inputs: &Inputs, seq_len: usize) -> Batch {
         units: PredictionUnits::Words {
             seq_len,
             first_subwords: vec![words.map(Some).to_vec(); 2],
+            switched: Vec::new(),
         },
     };
     let given = Batch::new(inputs);
@@ -297,7 +300,7 @@ fn words_that_one_view_lacks_are_left_out_of_both() {
             aux_logits: Vec::new(),
         },
         targets: None,
-        units: PredictionUnits::Words { seq_len: 4, first_subwords },
+        units: PredictionUnits::Words { seq_len: 4, first_subwords, switched: Vec::new() },
     };
     let loss = |original, switched| {
         let config: &ObjectiveConfig = &case;
@@ -312,4 +315,52 @@ fn words_that_one_view_lacks_are_left_out_of_both() {
     assert_eq!(cut, loss(vec![all.clone(), none.clone()], vec![all.clone(), all.clone()]));
     assert!(cut > 0.0);
     assert_eq!(loss(vec![none.clone(), none.clone()], vec![all.clone(), all]), 0.0);
+}
+
+#[test]
+fn consistency_on_unswitched_words_is_that_of_the_words_neither_view_has_switched() {
+    let fixture = fixture();
+    let device = Device::flex().autodiff();
+    let leaves = tagged(&fixture.inputs, 4).leaves(&device, DType::F32);
+    let second = View::student(TextView::SecondSubwordSampled);
+    let loss = |words: &str,
+                first_subwords: Vec<Vec<Option<usize>>>,
+                switched: [Vec<Vec<bool>>; 2]| {
+        let options = serde_json::json!({
+            "of": "subword_sampled", "view": "subword_sampled", "words": words, "reduction": "sum",
+        });
+        let config: ObjectiveConfig =
+            serde_json::from_value(serde_json::json!({ "consistency": options })).unwrap();
+        let output = |logits: &Tensor<2>, switched| ViewOutput {
+            output: ModelOutput {
+                hidden_states: Vec::new(),
+                logits: logits.clone(),
+                features: leaves.features.clone(),
+                aux_logits: Vec::new(),
+            },
+            targets: None,
+            units: PredictionUnits::Words {
+                seq_len: 4,
+                first_subwords: first_subwords.clone(),
+                switched,
+            },
+        };
+        let [a, b] = switched;
+        let views = vec![
+            (View::student(TextView::SubwordSampled), output(&leaves.first, a)),
+            (second, output(&leaves.second, b)),
+        ];
+        value(config.init().loss(&StepInput::new(views)).unwrap())
+    };
+    let all = vec![vec![Some(1), Some(3)]; 2];
+    let none = vec![vec![false, false]; 2];
+    let first = vec![vec![true, false], vec![false, false]];
+    let last = vec![vec![false, false], vec![false, true]];
+    let whole = loss("all", all.clone(), [first.clone(), last.clone()]);
+    assert_eq!(loss("unswitched", all.clone(), [none.clone(), none]), whole);
+    // As if the words that one of the views has switched were in neither.
+    let rest = vec![vec![None, Some(3)], vec![Some(1), None]];
+    let expected = loss("all", rest, [Vec::new(), Vec::new()]);
+    assert!(expected > 0.0 && expected < whole);
+    assert_eq!(loss("unswitched", all, [first, last]), expected);
 }

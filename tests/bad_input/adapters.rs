@@ -302,6 +302,29 @@ fn faults_of_adapters_and_schedules_in_recipes() {
 }
 
 #[test]
+fn language_adapters_of_several_sources_are_of_their_languages() {
+    let adapter =
+        "[adapter.seq_bn]\nreduction_factor = 2\n[language_adapter]\npath = \"{language}\"\n";
+    for (case, tables, parts) in [
+        (
+            "none for other languages",
+            format!("{adapter}evaluation = \"none\"\n"),
+            &["language_adapter.evaluation: texts of several sources go through the adapter of"][..],
+        ),
+        (
+            "pairs",
+            format!("{adapter}[pairs]\npath = \"{{language}}.tsv\"\n"),
+            &["pairs: its texts come with a batch of any of the sources"],
+        ),
+    ] {
+        let mut job = Job::new();
+        job.recipe = job.recipe.replace("sources = [\"en\"]", "sources = [\"en\", \"fr\"]");
+        job.recipe.push_str(&tables);
+        assert_refused(case, job.run().0, parts);
+    }
+}
+
+#[test]
 fn a_base_that_is_gone_is_named() {
     let mut job = Job::new();
     job.recipe.push_str("[adapter.seq_bn]\nreduction_factor = 2\n");

@@ -11,6 +11,12 @@ fn consistency(view: &str) -> String {
     CONSISTENCY.replace("VIEW", view)
 }
 
+fn consistency_of(of: &str, view: &str) -> String {
+    consistency(view).replace("{ view", &format!("{{ of = \"{of}\", view"))
+}
+
+const TRANSLATED: &str = "[views.translated]\npath = \"x/{language}.tsv\"\nlanguages = [\"de\"]\n";
+
 #[test]
 fn faults_of_methods_have_their_place_in_the_recipe() {
     let views = consistency("subword_sampled") + "[views.subword_sampled]\n";
@@ -125,12 +131,42 @@ fn faults_of_methods_have_their_place_in_the_recipe() {
             &["unknown variant `kll`", "symmetric_kl"],
         ),
         (
-            "translations of tags",
+            "words of a translation beside those of the text",
+            format!("[task.tagging]\n{}{TRANSLATED}", consistency("translated")),
+            &["a translation has words of its own, which tagging cannot compare with those"],
+        ),
+        (
+            "words of two translations",
+            format!("[task.tagging]\n{}{TRANSLATED}", consistency_of("translated", "translated")),
+            &["a translation has words of its own, which tagging cannot compare with those"],
+        ),
+        (
+            "tags of translations",
             format!(
-                "[task.tagging]\n{}[views.translated]\npath = \"x/{{language}}.tsv\"\nlanguages = [\"de\"]\n",
-                consistency("translated")
+                "[task.tagging]\n[[objective]]\nmethod.cross_entropy.text = \"translated\"\n\
+                 {TRANSLATED}"
             ),
             &["translations have no tags"],
+        ),
+        (
+            "dictionaries for a translation",
+            consistency_of("translated", "code_switched") + TRANSLATED,
+            &["view: dictionaries are of the original text's language, not of a translation's"],
+        ),
+        (
+            "subwords of a translation without a table",
+            consistency_of("translated", "subword_sampled") + TRANSLATED,
+            &["the view subword_sampled needs a table [views.subword_sampled]"],
+        ),
+        (
+            "a second draw of a second draw",
+            consistency_of("second_translated", "translated") + TRANSLATED,
+            &["of: expected \"original\", \"subword_sampled\", \"code_switched\" or"],
+        ),
+        (
+            "words of a classifier",
+            consistency("second_pass").replace("\" }", "\", words = \"unswitched\" }"),
+            &["words = \"unswitched\" is for tagging"],
         ),
     ] {
         let mut job = Job::new();

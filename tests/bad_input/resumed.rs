@@ -181,6 +181,29 @@ fn a_run_does_not_go_on_with_other_data() {
     job.finish();
 }
 
+/// A folder of the same name holds another model by now.
+#[test]
+fn a_run_does_not_go_on_with_another_model() {
+    let job = Job::stopped();
+    for name in ["tokenizer.json", "config.json"] {
+        let path = job.path("model").join(name);
+        // The same to every reader, so that the file itself is what is compared.
+        let content = fs::read_to_string(&path).unwrap() + "\n";
+        let (outcome, _) = with_file(&path, Some(content.as_bytes()), || job.run());
+        let told = format!("{name} of the model has changed since this run began");
+        assert_refused(name, outcome, &[&told, "--fresh"]);
+    }
+    let added = job.path("model/added_tokens.json");
+    fs::write(&added, "{}").unwrap();
+    let told = "added_tokens.json of the model was not there since this run began";
+    assert_refused("a new file", job.run().0, &[told]);
+    fs::remove_file(added).unwrap();
+    job.finish();
+    // The results of a finished run can be read without its model.
+    fs::remove_dir_all(job.path("model")).unwrap();
+    job.finish();
+}
+
 #[test]
 fn a_language_that_came_or_went_is_other_data() {
     let mut job = Job::new();

@@ -172,10 +172,14 @@ fn commands_about_pairs_tell_what_they_cut() {
     for args in [
         "retrieve encoder --device flex --pairs en-de.tsv",
         "alignment encoder --device flex --pairs en-{language}.tsv --languages de",
-        "align en-de.tsv --model encoder --layer 1 --device flex",
     ] {
         assert_told(folder.path(), args, &line, &expected);
     }
+    // Words that cannot be linked: 38 tokens are those of seven of 60 words, with six tokens each.
+    let lost = "lost      159 words have no token, 159 cut off and 0 unknown to the tokenizer; scores count them as wrong";
+    let expected = json!({"n_truncated": 3, "n_words_lost": 159, "n_words_cut": 159});
+    let args = "align en-de.tsv --model encoder --layer 1 --device flex";
+    assert_told(folder.path(), args, &[line[0], lost], &expected);
 }
 
 #[test]

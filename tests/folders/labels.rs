@@ -114,7 +114,11 @@ fn names_of_labels_are_read_in_all_their_forms() {
 #[test]
 fn names_that_cannot_be_used_are_refused_by_file_and_field() {
     let cases: [(&str, Value, &[&str]); 4] = [
-        ("a gap", json!({"0": "a", "2": "c"}), &["field \"id2label\": unexpected id \"2\""]),
+        (
+            "a gap",
+            json!({"0": "a", "2": "c"}),
+            &["field \"id2label\": unexpected id \"2\", where 2 names have the ids 0 to 1"],
+        ),
         ("null", json!({"0": "a", "1": null}), &["field \"id2label\": id 1 has no name"]),
         ("twice", json!({"0": "a", "00": "b"}), &["field \"id2label\": unexpected id \"00\""]),
         // transformers#2487: two default names for a classifier of nine labels.

@@ -161,6 +161,10 @@ impl GradientSource<Infallible> for Frozen<'_> {
     fn noise_divergence(&mut self, _: &Model, _: EmbeddingNoise) -> Result<f64, Infallible> {
         unreachable!("no update here asks for it")
     }
+
+    fn parameter_divergence(&mut self, _: &Model, _: &Model) -> Result<f64, Infallible> {
+        unreachable!("no trust region is asked for")
+    }
 }
 
 impl Frozen<'_> {

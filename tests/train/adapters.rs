@@ -662,3 +662,76 @@ fn a_run_does_not_go_on_with_another_base() {
     std::fs::write(&record, json.to_string()).unwrap();
     finish("other").unwrap();
 }
+
+#[test]
+fn texts_of_each_source_go_through_the_language_adapter_of_their_own() {
+    let shop = Workshop::new().without_dropout().with_pairs();
+    let path = language_adapters(&shop);
+    // A batch is all texts of a language, and the rate is too small to change a loss.
+    let recipe = |sources: &str, path: &str| {
+        let tables = format!("[language_adapter]\npath = {path:?}\n{SEQ_BN}");
+        let training = "epochs = 4\nbatch_size = 24\nlog_every = 1";
+        let recipe = shop.recipe(training, &tables).replace("[\"en\"]", sources);
+        plan_of(&recipe.replace("learning_rate = 3e-3", "learning_rate = 1e-12"))
+    };
+    let losses = |name: &str, plan: &Plan| {
+        shop.finish(plan, &shop.run(name));
+        Trace::read(&shop.run(name)).losses()
+    };
+    let alone = |source: &str| losses(source, &recipe(&format!("[{source:?}]"), &path))[0];
+    let (en, de) = (alone("en"), alone("de"));
+    let is_near = |a: f64, b: f64| (a - b).abs() < 1e-5;
+    let both = losses("both", &recipe("[\"en\", \"de\"]", &path));
+    assert!(both.iter().all(|loss| is_near(*loss, en) || is_near(*loss, de)), "{both:?} {en} {de}");
+    for of_source in [en, de] {
+        assert!(both.iter().any(|loss| is_near(*loss, of_source)), "{both:?} {of_source}");
+    }
+    // Through the adapter of the other language, the loss would be another.
+    let wrong = shop.path("wrong/de");
+    copy_folder(&shop.path("lm/en/best/adapters/en"), &wrong);
+    for language in ["en", "xx"] {
+        copy_folder(&wrong, &shop.path(&format!("wrong/{language}")));
+    }
+    let path = shop.path("wrong/{language}").display().to_string();
+    let wrong = losses("wrong", &recipe("[\"de\"]", &path))[0];
+    assert!(!is_near(wrong, de) && !is_near(en, de), "{wrong} {en} {de}");
+}
+
+#[test]
+fn a_task_adapter_is_trained_above_the_language_adapters_of_several_sources() {
+    let shop = Workshop::new().with_pairs();
+    let path = language_adapters(&shop);
+    let tables = |more: &str| format!("[language_adapter]\npath = {path:?}\n{SEQ_BN}{more}");
+    let plan = |tables: &str, training: &str| {
+        plan_of(&shop.recipe(training, tables).replace("[\"en\"]", "[\"en\", \"de\"]"))
+    };
+    shop.assert_resumes("plain", &plan(&tables(""), TRAINING), &[1, 4]);
+    let run = shop.run("plain whole");
+    assert_scored_as_in_run(&shop, "plain whole");
+    // The model is saved with the adapter of the first source; others are found where they were.
+    let adapter = |folder: &Path| std::fs::read(folder.join("adapter.safetensors")).unwrap();
+    let best = run.best();
+    assert_eq!(adapter(&best.join("adapters/en")), adapter(&shop.path("lm/en/best/adapters/en")));
+    assert!(!best.join("adapters/de").exists() && best.join("adapters/task").exists());
+    // The moving average of a mean teacher, gradients by language and Fisher traces go through
+    // those adapters too.
+    let more = "[schedule.fun]\nevery_steps = 2\nn_batches = 1\n[update.pcgrad]\n\
+                [measure]\nevery = 4\n[[objective]]\nmethod.cross_entropy = {}\n\
+                [[objective]]\nmethod.mean_teacher = { momentum = 0.6 }\n";
+    let training = "epochs = 2\nbatch_size = 4\naccumulate = 2\nlog_every = 1";
+    let trace = shop.assert_resumes("methods", &plan(&tables(more), training), &[2, 5]);
+    let conflict = trace.metrics.iter().find(|line| line["kind"] == "conflict").unwrap();
+    assert_eq!(conflict["languages"], json!(["en", "de"]));
+    // Trained further, above the same adapters.
+    let of_base = format!("source = {:?}\n", shop.path("model"));
+    let further = shop.recipe(TRAINING, &format!("[language_adapter]\npath = {path:?}\n"));
+    let further = further.replace(&of_base, &format!("source = {best:?}\n"));
+    let further = plan_of(&further.replace("[\"en\"]", "[\"en\", \"de\"]"));
+    shop.assert_resumes("further", &further, &[3]);
+    assert_scored_as_in_run(&shop, "further whole");
+    // A source without an adapter is named before training.
+    std::fs::remove_dir_all(shop.path("lm/de")).unwrap();
+    let refused = shop.try_finish(&plan(&tables(""), TRAINING), &shop.run("missing"));
+    let message = refused.unwrap_err().to_string();
+    assert!(message.contains("no language adapter for de"), "{message}");
+}

@@ -21,3 +21,4 @@ mod subnetworks;
 mod training;
 mod trim;
 mod unlabeled;
+mod xtune;

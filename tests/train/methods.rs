@@ -113,6 +113,13 @@ fn methods(shop: &Workshop) -> Vec<(&'static str, String)> {
             format!("{CROSS_ENTROPY}[update.tram]\nnoise = {{ scale = 0.1 }}\nadaptive = true\n"),
         ),
         (
+            "tram by earlier parameters",
+            format!(
+                "{CROSS_ENTROPY}[update.tram]\ntrust_region = \"previous\"\n\
+                 [update.fisher_penalty]\nevery = 2\nweight = 0.5\n"
+            ),
+        ),
+        (
             "nested updates",
             format!(
                 "{CROSS_ENTROPY}[update.sam]\n[update.fisher_penalty]\nevery = 2\nweight = 0.5\n"
@@ -246,6 +253,22 @@ fn consistency_brings_the_views_together() {
     assert!(with < 0.5 * without, "divergence {with} with consistency, {without} without");
 }
 
+/// Without dropout the first step has no trust region, and is plain, and so is the second, for the
+/// first has a learning rate of zero (warm-up); later ones look as far as the step before has moved
+/// predictions.
+#[test]
+fn tram_by_earlier_parameters_begins_plain_and_then_looks_away() {
+    let shop = Workshop::new().without_dropout();
+    let losses = |name: &str, update: &str| {
+        shop.finish(&shop.plan(TRAINING, update), &shop.run(name));
+        Trace::read(&shop.run(name)).losses()
+    };
+    let plain = losses("plain", "");
+    let tram = losses("tram", "[update.tram]\nrho = 100.0\ntrust_region = \"previous\"\n");
+    assert_eq!(tram[..3], plain[..3]);
+    assert!(tram[3..].iter().zip(&plain[3..]).all(|(a, b)| a != b), "{tram:?} {plain:?}");
+}
+
 fn recipes(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -360,9 +383,12 @@ fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
         student.insert("intermediate_size".into(), 40.into());
     });
     table(&mut recipe, &["teacher"], &|teacher| {
-        let has_head = task == "classification";
-        teacher
-            .insert("source".into(), path_of(if has_head { "head_teacher/best" } else { "model" }));
+        let source = match task.as_str() {
+            "classification" => "head_teacher/best",
+            "pos_tagging" => "tag_teacher/best",
+            _ => "model",
+        };
+        teacher.insert("source".into(), path_of(source));
     });
     for objective in
         recipe.get_mut("objective").and_then(|all| all.as_array_mut()).into_iter().flatten()
@@ -397,8 +423,11 @@ fn every_recipe_that_ships_runs() {
     let recipes = recipes(&folder);
     assert!(recipes.len() >= 30, "found only {recipes:?}");
     let small: Vec<_> = recipes.iter().map(|path| made_small(path, &folder, &shop)).collect();
-    let plain = small.iter().find(|path| path.ends_with("small/plain.toml")).unwrap();
-    let _: Results = shop.finish(&Plan::from_file(plain).unwrap(), &shop.run("head_teacher"));
+    for (recipe, teacher) in [("plain", "head_teacher"), ("pos_tagging", "tag_teacher")] {
+        let name = format!("small/{recipe}.toml");
+        let recipe = small.iter().find(|path| path.ends_with(&name)).unwrap();
+        let _: Results = shop.finish(&Plan::from_file(recipe).unwrap(), &shop.run(teacher));
+    }
     for (path, small) in recipes.iter().zip(&small) {
         let plan = Plan::from_file(small).unwrap_or_else(|error| panic!("{error}"));
         let run = shop.run(&format!("ships {}", path.display()).replace('/', " "));

@@ -112,6 +112,25 @@ fn every_method_trains_during_a_task_and_resumes() {
 }
 
 #[test]
+fn languages_are_sampled_by_gradient_and_a_resumed_run_draws_the_same() {
+    let shop = Workshop::new().with_pairs();
+    let plan = |sampling: &str| {
+        let recipe =
+            shop.pairs_recipe("epochs = 6\nlog_every = 1", "[[objective]]\nmethod.info_nce = {}\n");
+        plan_of(&recipe.replace("[pairs]\n", &format!("[pairs]\n{sampling}\n")))
+    };
+    let steep = "sampling.gradient = { learning_rate = 20.0 }";
+    let trace = shop.assert_resumes("gradient", &plan(steep), &[2, 9, 15]);
+    let run = shop.run("uniform");
+    shop.finish(&plan("sampling.uniform = {}"), &run);
+    let uniform = Trace::read(&run).losses();
+    // The first two draws are of equal weights: there is no mean of earlier losses yet.
+    let losses = trace.losses();
+    assert_eq!(losses[..2], uniform[..2]);
+    assert_ne!(losses, uniform);
+}
+
+#[test]
 fn guided_dropout_goes_by_masked_text_where_the_recipe_says_so() {
     let shop = Workshop::new().with_pairs();
     let blocks = format!(

@@ -177,3 +177,25 @@ fn the_layer_that_a_run_is_scored_by_is_saved_with_its_best_model() {
         }
     }
 }
+
+/// Without `pairs.max_length`, sentences are cut where the sentence-transformers folder cuts them, and
+/// the trained model says the same.
+#[test]
+fn the_maximum_length_of_a_folder_is_that_of_its_run() {
+    let shop = Workshop::new().with_pairs();
+    add_modules(&shop);
+    let settings = shop.path("model/sentence_bert_config.json");
+    fs::write(&settings, json!({"max_seq_length": 5, "do_lower_case": true}).to_string()).unwrap();
+    let recipe = shop.pairs_recipe(TRAINING, INFO_NCE);
+    let lengths = [("", 5), ("max_length = 4\n", 4)].map(|(given, expected)| {
+        let recipe = recipe.replace("max_length = 16\n", given);
+        let run = shop.run(&format!("run {expected}"));
+        let data = shop.finish(&plan_of(&recipe), &run).data.unwrap();
+        // Pairs of training too, of which all but the shortest sentences are cut.
+        assert!(data.n_truncated > data.n && data.longest > 6, "{data:?}");
+        let saved = fs::read(run.best().join("sentence_bert_config.json")).unwrap();
+        let saved: serde_json::Value = serde_json::from_slice(&saved).unwrap();
+        (saved["max_seq_length"].as_u64(), Some(expected))
+    });
+    lengths.into_iter().for_each(|(found, expected)| assert_eq!(found, expected));
+}

@@ -111,3 +111,124 @@ fn texts_that_a_run_cannot_use_are_refused() {
     let error = refused(format!("{entropy}{}", table("texts/{language}.txt")));
     assert!(error.ends_with("de.txt: no example in this file"), "{error}");
 }
+
+/// Ramp-up of a weight: until it begins, a run is the run without that loss; from `end` on, the total
+/// is the weighted sum.
+#[test]
+fn a_loss_with_a_ramp_up_joins_the_others_where_it_begins() {
+    let shop = Workshop::new();
+    shop.write_texts();
+    let path = shop.path("texts/{language}.txt");
+    let unlabeled = format!("[unlabeled]\npath = {path:?}\nlanguages = [\"de\"]\nbatch_size = 4\n");
+    let cross_entropy = "[[objective]]\nmethod.cross_entropy = {}\n";
+    let training = "epochs = 2\nbatch_size = 4\nlog_every = 1";
+    let losses_of = |metrics: &[serde_json::Value], name: &str| -> Vec<f64> {
+        let train = metrics.iter().filter(|line| line["kind"] == "train");
+        train.map(|line| line["losses"][name].as_f64().unwrap()).collect()
+    };
+    let plain = shop.run("plain");
+    shop.finish(&plan_of(&shop.recipe(training, cross_entropy)), &plain);
+    let plain = Trace::read(&plain).losses();
+    let second_pass = "{ view = \"second_pass\" }";
+    for (method, options, table) in
+        [("entropy_minimization", "{}", &*unlabeled), ("consistency", second_pass, "")]
+    {
+        let ramped = format!(
+            "{cross_entropy}[[objective]]\nweight = 0.5\nramp_up = {{ begin = 0.5, end = 0.75 }}\n\
+             method.{method} = {options}\n{table}"
+        );
+        // Stopped before it begins, and where it has half of its weight.
+        let plan = plan_of(&shop.recipe(training, &ramped));
+        let trace = shop.assert_resumes(method, &plan, &[4, 7]);
+        let (found, total) = (losses_of(&trace.metrics, method), trace.losses());
+        assert_eq!((total.len(), &total[..6], &found[..6]), (12, &plain[..6], &[0.0; 6][..]));
+        assert!(found[6..].iter().all(|loss| *loss > 1e-6), "{method}: {found:?}");
+        let cross_entropy = losses_of(&trace.metrics, "cross_entropy");
+        // At 6/12, 7/12 and 8/12 of the steps, t is 0, ⅓ and ⅔; then the weight is whole.
+        let factors = [(-5.0_f64).exp(), (-20.0_f64 / 9.0).exp(), (-5.0_f64 / 9.0).exp(), 1.0, 1.0];
+        for (step, factor) in (6..).zip(factors) {
+            let expected = cross_entropy[step] + 0.5 * factor * found[step];
+            assert!((total[step] - expected).abs() < 1e-9, "{method}, step {step}: {total:?}");
+        }
+        assert_ne!(total[7..], plain[7..], "{method} changes nothing");
+    }
+}
+
+/// `KL(p‖q)` from probabilities.
+fn kl(p: &[f64], q: &[f64]) -> f64 {
+    p.iter().zip(q).map(|(p, q)| p * (p / q).ln()).sum()
+}
+
+#[test]
+fn code_switched_and_translated_views_are_of_the_language_of_each_text() {
+    let shop = Workshop::new().without_dropout();
+    let texts = shop.write_texts();
+    shop.finish(&shop.plan("epochs = 4\nbatch_size = 4", ""), &shop.run("first"));
+    // Every German word has one translation, and every text one; English is as it is.
+    let words = ["licht", "an", "aus", "tür", "bitte", "das", "in", "der", "küche"];
+    let others = ["свет", "на", "stop", "灯", "warm", "厨房", "кухне", "time", "打开"];
+    fs::create_dir(shop.path("views")).unwrap();
+    let entries = words.iter().zip(others).map(|(word, other)| format!("{word}\t{other}\n"));
+    fs::write(shop.path("views/de-xx.txt"), entries.collect::<String>()).unwrap();
+    let switched = |text: &String| -> String {
+        let word = |word| others[words.iter().position(|known| *known == word).unwrap()];
+        text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+    };
+    let translated = |text: &String| format!("включи {text}");
+    let pairs = texts[1].iter().map(|text| format!("{text}\t{}\n", translated(text)));
+    fs::write(shop.path("views/de-xx.tsv"), pairs.collect::<String>()).unwrap();
+
+    let tables = |objectives: &str, languages: &str, path: &str| {
+        format!(
+            "[[objective]]\nmethod.cross_entropy = {{}}\n{objectives}\
+             [unlabeled]\npath = {:?}\nlanguages = {languages}\nbatch_size = 100\n\
+             [views.code_switched]\ndictionaries = {:?}\nlanguages = [\"de\", \"xx\"]\nrate = 1.0\n\
+             [views.translated]\npath = {:?}\nlanguages = [\"de\", \"xx\"]\n",
+            shop.path("texts/{language}.txt"),
+            shop.path(&format!("views/{path}.txt")),
+            shop.path(&format!("views/{path}.tsv")),
+        )
+    };
+    let uda = |view: &str| {
+        format!(
+            "[[objective]]\nmethod.uda = {{ view = \"{view}\", temperature = 1.0, confidence = 0.0 }}\n"
+        )
+    };
+    let both = uda("code_switched") + &uda("translated");
+    let recipe = shop.recipe(TRAINING, &tables(&both, "[\"de\"]", "{source}-{language}"));
+    let from = format!("source = {:?}\nhead = \"as_is\"", shop.run("first").best());
+    let recipe = recipe.replace(&format!("source = {:?}", shop.path("model")), &from);
+    let trace = shop.assert_resumes("views", &plan_of(&recipe), &[1]);
+    let line = trace.metrics.iter().find(|line| line["kind"] == "train").unwrap().clone();
+    let originals = probabilities(&shop, &texts[1]);
+    for (name, view) in [
+        ("uda", texts[1].iter().map(switched).collect::<Vec<_>>()),
+        ("uda_2", texts[1].iter().map(translated).collect()),
+    ] {
+        let rows = probabilities(&shop, &view);
+        let sum: f64 = originals.iter().zip(&rows).map(|(p, q)| kl(p, q)).sum();
+        let (expected, found) = (sum / rows.len() as f64, line["losses"][name].as_f64().unwrap());
+        assert!(expected > 1e-4, "{name}: {expected}");
+        assert!((found - expected).abs() < 1e-4, "{name}: {found}, expected {expected}");
+    }
+
+    // A path for one language alone, a language without another one, and texts without translations.
+    let refused = |objectives: &str, languages: &str, path: &str| {
+        let recipe = shop.recipe(TRAINING, &tables(objectives, languages, path));
+        match isogloss::Plan::from_toml(&recipe, "refused.toml".as_ref()) {
+            Err(error) => error.to_string(),
+            Ok(plan) => shop.try_finish(&plan, &shop.run("refused")).unwrap_err().to_string(),
+        }
+    };
+    for languages in ["[\"de\"]", "\"all\""] {
+        let error = refused(&uda("code_switched"), languages, "de-{language}");
+        let expected = "views.code_switched.dictionaries: expected a path with {source}";
+        assert!(error.contains(expected), "{error}");
+    }
+    let tagging = format!("[task.tagging]\n{}", uda("translated"));
+    let error = refused(&tagging, "[\"de\"]", "{source}-{language}");
+    assert!(error.contains("a translation has words of its own"), "{error}");
+    fs::write(shop.path("views/de-xx.tsv"), "ja\tда\n").unwrap();
+    let error = refused(&uda("translated"), "[\"de\"]", "{source}-{language}");
+    assert!(error.contains("none of its texts has a translation"), "{error}");
+}

@@ -45,7 +45,7 @@ pub(crate) fn print_counts(report: &DataReport, as_json: bool) {
 }
 
 /// Flags of commands about labeled files, by the recipe key that says the same.
-const FLAGS: [(&str, &str); 14] = [
+const FLAGS: [(&str, &str); 15] = [
     ("data.quoting = \"none\"", "--quoting none"),
     ("data.tag_scheme = \"io\"", "--tag-scheme io"),
     ("data.tag_scheme", "--tag-scheme"),
@@ -60,6 +60,7 @@ const FLAGS: [(&str, &str); 14] = [
     ("data.columns.word", "--word-column"),
     ("data.columns.tag", "--tag-column"),
     ("data.label_names", "--label-names"),
+    ("data.unseen_labels", "--unseen"),
 ];
 
 /// Replaces the recipe keys in a message about a labeled file by the flags of a command that has no

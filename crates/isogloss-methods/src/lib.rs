@@ -40,6 +40,7 @@ mod needs;
 mod normalize;
 mod objective;
 mod parameters;
+mod ramp_up;
 mod registry;
 mod sampling;
 mod schedule;
@@ -71,16 +72,17 @@ pub use momentum_schedule::MomentumSchedule;
 pub use needs::{ContrastTexts, Needs, Width};
 pub use objective::{
     AlignmentStrength, AttentionDistillationConfig, ClassBalanceConfig, ConsistencyConfig,
-    ConsistencyView, ContrastiveRealignConfig, CrossEntropyConfig, DistilledSides,
-    EmbeddingDistillationConfig, EntropyMinimizationConfig, FisherPenaltyConfig, InfoNceConfig,
-    L2RealignConfig, MeanTeacherConfig, MeanTeacherCost, MmlmConfig, ModelConsistencyConfig,
-    NegativeQueue, NoisedDropout, ObjectiveConfig, PseudoLabelConfidence, PseudoLabelsConfig,
-    R3fConfig, R4fConfig, RDropConfig, RealignConfig, RealignLoss, Regularized,
+    ConsistencyView, ConsistencyWords, ContrastiveRealignConfig, CrossEntropyConfig,
+    DistilledSides, EmbeddingDistillationConfig, EntropyMinimizationConfig, FisherPenaltyConfig,
+    InfoNceConfig, L2RealignConfig, MeanTeacherConfig, MeanTeacherCost, MmlmConfig,
+    ModelConsistencyConfig, NegativeQueue, NoisedDropout, ObjectiveConfig, PseudoLabelConfidence,
+    PseudoLabelsConfig, R3fConfig, R4fConfig, RDropConfig, RealignConfig, RealignLoss, Regularized,
     StateDistillationConfig, TeacherTargets, TlmConfig, TraceEstimator, UdaConfig, UnlabeledView,
     XlcoConfig, XlcoWeighting, attention_distillation, embedding_distillation, head_trace,
     info_nce, realign_contrastive, realign_l2, state_distillation, token_drift, word_drift, xlco,
 };
 pub use parameters::{TOKEN_EMBEDDINGS, random_direction, shifted, with_random_signs};
+pub use ramp_up::RampUp;
 pub use registry::{objectives, regularizers, samplings, schedules, updates};
 pub use sampling::{
     GradientSamplingConfig, LanguageRecord, LanguageSampler, LanguageSampling, SamplerStateError,
@@ -102,7 +104,7 @@ pub use subnetwork::{
 pub use token_leaves::{TokenIds, TokenLeaves};
 pub use update::{
     AsamConfig, FirstOrderMamlConfig, FisherStepConfig, GradientSource, PcGradConfig, Plain,
-    ReptileConfig, SamConfig, TramConfig, Update, UpdateConfig, sgd_step,
+    ReptileConfig, SamConfig, TramConfig, TrustRegion, Update, UpdateConfig, sgd_step,
 };
 pub use view::{EmbeddingNoise, NoiseShape, Role, TextView, View};
 pub use word_embedding::{WordLinks, WordVector, WordVectors};

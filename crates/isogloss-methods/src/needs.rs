@@ -25,6 +25,8 @@ pub struct Needs {
     pub teacher_embedding: Option<SentenceEmbedding>,
     /// Whether word alignments of the step's sentence pairs are needed.
     pub word_links: bool,
+    /// Whether it is needed which words of a tagged text have other tokens in a view.
+    pub switched_words: bool,
     /// Projection head that is trained beside the encoder: its layer widths, from input to output.
     pub projection_head: Option<Vec<Width>>,
     /// Augmentation of the sentence pairs of a contrastive loss, if any.

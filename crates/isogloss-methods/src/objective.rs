@@ -27,7 +27,7 @@ mod xlco;
 
 pub use attention_distillation::{AttentionDistillationConfig, attention_distillation};
 pub use class_balance::ClassBalanceConfig;
-pub use consistency::{ConsistencyConfig, ConsistencyView};
+pub use consistency::{ConsistencyConfig, ConsistencyView, ConsistencyWords};
 pub use cross_entropy::CrossEntropyConfig;
 pub use distilled_sides::DistilledSides;
 pub use embedding_distillation::{EmbeddingDistillationConfig, embedding_distillation};

@@ -8,5 +8,5 @@ mod view_output;
 pub use input::{PairInput, StepInput};
 pub use row_targets::RowTargets;
 pub use sentences::Sentences;
-pub(crate) use view_output::matched_logits;
 pub use view_output::{PredictionUnits, ViewOutput};
+pub(crate) use view_output::{matched_logits, unswitched_logits};

@@ -21,7 +21,7 @@ pub use rule::{GradientSource, Plain, Update};
 use rule::{UpdateMethod, UpdatePlace};
 pub use sam::SamConfig;
 use sam::SharpnessAware;
-pub use tram::TramConfig;
+pub use tram::{TramConfig, TrustRegion};
 
 use crate::method::method_struct;
 
@@ -54,8 +54,8 @@ impl UpdateConfig {
         if let Some(ascent) = self.asam.clone() {
             update = Box::new(SharpnessAware { ascent, inner: update });
         }
-        if let Some(ascent) = self.tram.clone() {
-            update = Box::new(SharpnessAware { ascent, inner: update });
+        if let Some(config) = self.tram.clone() {
+            update = Box::new(SharpnessAware { ascent: config.init(), inner: update });
         }
         if let Some(config) = &self.fisher_penalty {
             update = Box::new(config.init(update));

@@ -47,6 +47,18 @@ pub enum TextView {
     Unlabeled,
     /// Subword sampling of the step's texts without labels.
     UnlabeledSubwordSampled,
+    /// A second draw of subword sampling, independent of the first.
+    SecondSubwordSampled,
+    /// A second draw of code-switching, independent of the first.
+    SecondCodeSwitched,
+    /// A second draw among the translations of the text, independent of the first.
+    SecondTranslated,
+    /// Subword sampling of the translation.
+    TranslatedSubwordSampled,
+    /// Code-switching of the step's texts without labels.
+    UnlabeledCodeSwitched,
+    /// A translation of each of the step's texts without labels.
+    UnlabeledTranslated,
 }
 
 impl TextView {
@@ -55,8 +67,26 @@ impl TextView {
     pub fn is_of_task(self) -> bool {
         matches!(
             self,
-            Self::Original | Self::SubwordSampled | Self::CodeSwitched | Self::Translated
+            Self::Original
+                | Self::SubwordSampled
+                | Self::CodeSwitched
+                | Self::Translated
+                | Self::SecondSubwordSampled
+                | Self::SecondCodeSwitched
+                | Self::SecondTranslated
+                | Self::TranslatedSubwordSampled
         )
+    }
+
+    /// Whether it is a translation of a text of the task, which has words of its own.
+    pub fn is_translated(self) -> bool {
+        let translations = [
+            Self::Translated,
+            Self::SecondTranslated,
+            Self::TranslatedSubwordSampled,
+            Self::UnlabeledTranslated,
+        ];
+        translations.contains(&self)
     }
 
     /// Whether tokens are masked for masked language modeling; the logits are then over the
@@ -67,7 +97,13 @@ impl TextView {
 
     /// Whether it is a text of the task without labels, for which the head predicts some.
     pub fn is_unlabeled(self) -> bool {
-        matches!(self, Self::Unlabeled | Self::UnlabeledSubwordSampled)
+        matches!(
+            self,
+            Self::Unlabeled
+                | Self::UnlabeledSubwordSampled
+                | Self::UnlabeledCodeSwitched
+                | Self::UnlabeledTranslated
+        )
     }
 
     /// Whether it is one side of sentence pairs, of which only hidden states are needed.

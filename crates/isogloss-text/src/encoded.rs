@@ -1,5 +1,7 @@
 //! Tokenizer output (encoding): token ids with character offsets and word ids.
 
+use std::ops::Range;
+
 /// Side of a text from which truncation removes tokens (`truncation_side`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TruncationSide {
@@ -61,6 +63,27 @@ impl Encoded {
             }
         }
         first
+    }
+
+    /// Counts the words without a token, and how many of them were truncated; `first_subwords` as
+    /// [`first_subwords`](Self::first_subwords) gives them.
+    pub fn count_lost(&self, first_subwords: &[Option<usize>]) -> [usize; 2] {
+        let n_lost = first_subwords.iter().filter(|first| first.is_none()).count();
+        [n_lost, self.cut_words(first_subwords).len()]
+    }
+
+    /// The range of the truncated words, which are at the end or at the start.
+    pub(crate) fn cut_words(&self, first_subwords: &[Option<usize>]) -> Range<usize> {
+        let n_words = first_subwords.len();
+        match self.truncation_side {
+            _ if self.n_truncated == 0 => n_words..n_words,
+            TruncationSide::Left => {
+                0..first_subwords.iter().position(Option::is_some).unwrap_or(n_words)
+            }
+            TruncationSide::Right => {
+                first_subwords.iter().rposition(Option::is_some).map_or(0, |last| last + 1)..n_words
+            }
+        }
     }
 }
 

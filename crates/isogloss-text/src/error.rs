@@ -93,8 +93,8 @@ pub enum TextError {
         key: Option<&'static str>,
     },
 
-    /// A column is configured by name, but the file has no header, so only a number is valid.
-    #[error("{}: column {column:?} is not a zero-based number, and this file has no header", path.display())]
+    /// A column is configured by a name that the file does not have, so only a number is valid.
+    #[error("{}: column {column:?} is not a zero-based number, and this file names no such column", path.display())]
     ColumnNumber {
         /// The file.
         path: PathBuf,
@@ -123,7 +123,7 @@ pub enum TextError {
     },
 
     /// Unknown label: the label of an example is not in the label set.
-    #[error("{}:{line}: unknown label {label:?}{}", path.display(), hint(nearest))]
+    #[error("{}:{line}: unknown label {label:?}{}", path.display(), label_hint(nearest))]
     UnknownLabel {
         /// The file.
         path: PathBuf,
@@ -267,12 +267,6 @@ pub enum TextError {
         view: ViewKind,
     },
 
-    /// Translated views do not support tagging, where each word or token has its own label.
-    #[error(
-        "the view \"translated\" has no tags: nothing tells which word of a translation stands for which word of the text; \"code_switched\" and \"subword_sampled\" keep tags"
-    )]
-    TranslatedTags,
-
     /// Text mismatch: a parsed treebank and the gold standard do not have the same text.
     #[error(
         "{}:{line}: expected the text {expected:?} of {}:{gold_line}, found {found:?}",
@@ -324,6 +318,14 @@ fn suffix(column: Option<usize>) -> String {
 
 fn hint(nearest: &Option<String>) -> String {
     nearest.as_ref().map_or_else(String::new, |name| format!(", did you mean {name:?}?"))
+}
+
+/// Hint for an unknown label: a similar one, or the key that says what to do with such labels.
+fn label_hint(nearest: &Option<String>) -> String {
+    match nearest {
+        Some(_) => hint(nearest),
+        None => "; data.unseen_labels says what to do with such labels".to_owned(),
+    }
 }
 
 fn named_by(key: Option<&'static str>, is_after_question: bool) -> String {

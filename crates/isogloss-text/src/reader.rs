@@ -64,6 +64,7 @@ pub fn read_examples(
     let source = Source::read(reader, path)?;
     let examples = match options.format {
         Format::Jsonl => jsonl::read(&source, options),
+        Format::Tsv if conll::is_hipe(&source) => conll::read(&source, options),
         Format::Tsv if options.quoting == Quoting::None => {
             table::read(&source, table::plain_rows(&source, '\t'), options)
         }

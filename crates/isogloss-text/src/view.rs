@@ -46,6 +46,9 @@ pub enum ViewKind {
     /// Translation of the text, or of both texts of a pair, into another language, see
     /// [`TranslationConfig`].
     Translated,
+    /// Subword regularization of the translation that [`ViewKind::Translated`] is with the same
+    /// seed.
+    TranslatedSubwordSampled,
 }
 
 impl fmt::Display for ViewKind {
@@ -55,6 +58,7 @@ impl fmt::Display for ViewKind {
             Self::SubwordSampled => "subword_sampled",
             Self::CodeSwitched => "code_switched",
             Self::Translated => "translated",
+            Self::TranslatedSubwordSampled => "translated_subword_sampled",
         })
     }
 }
@@ -73,8 +77,8 @@ pub enum ViewTask {
 pub struct Viewed {
     /// The tokens and the target of this view.
     pub features: Features,
-    /// First subword of each word of the original text, as a token index; `None` for a word without
-    /// a token or truncated, and for all words of a translated text.
+    /// First subword of each word of the original text, or of a translation's own words, as a token
+    /// index; `None` for a word without a token or truncated.
     ///
     /// Words are those of the file, or the whitespace-separated words of the first text.
     pub first_subwords: Vec<Option<usize>>,
@@ -167,11 +171,12 @@ impl Viewer {
     /// The same seed gives the same result on every machine; [`ViewKind::Original`] does not depend
     /// on the seed.
     /// The features are those of [`featurize_classification`](crate::featurize_classification) or
-    /// [`featurize_tagging`](crate::featurize_tagging) for the example in this view.
+    /// [`featurize_tagging`](crate::featurize_tagging) for the example in this view; a translation
+    /// has no tags, and no target for tagging.
     ///
     /// # Errors
-    /// The errors of featurization; [`TextError::MissingView`] for a view without a table in the
-    /// configuration, and [`TextError::TranslatedTags`] for tags of a translation.
+    /// The errors of featurization, and [`TextError::MissingView`] for a view without a table in
+    /// the configuration.
     pub fn view(
         &self,
         view: ViewKind,
@@ -197,13 +202,7 @@ impl Viewer {
         max_length: usize,
         seed: u64,
     ) -> Result<Viewed, TextError> {
-        let (text, pair, label, slots) = (text.to_owned(), None, None, Vec::new());
-        let example = Example {
-            origin: Origin { path: std::path::Path::new("").into(), line: 0 },
-            content: Content::Text { text, pair, label, slots },
-            split: None,
-            lacks_spans: false,
-        };
+        let example = unlabeled(text);
         self.make(view, &example, task, None, max_length, seed)
     }
 
@@ -217,34 +216,40 @@ impl Viewer {
         seed: u64,
     ) -> Result<Viewed, TextError> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let missing = || TextError::MissingView { view };
-        let featurize = |encoder, example: &Example| match task {
-            ViewTask::Classification => classification(encoder, example, labels, max_length),
-            ViewTask::Tagging(units) => tagging(encoder, example, labels, units, max_length),
+        let missing = |view| move || TextError::MissingView { view };
+        let is_translated =
+            matches!(view, ViewKind::Translated | ViewKind::TranslatedSubwordSampled);
+        let rewritten = match view {
+            ViewKind::Original | ViewKind::SubwordSampled => RewrittenExample::unchanged(example),
+            ViewKind::CodeSwitched => {
+                let switcher = self.code_switcher.as_ref().ok_or_else(missing(view))?;
+                switcher.switch(example, &mut rng)
+            }
+            ViewKind::Translated | ViewKind::TranslatedSubwordSampled => {
+                let translator = self.translator.as_ref();
+                let translator = translator.ok_or_else(missing(ViewKind::Translated))?;
+                translator.translate(example, &mut rng)
+            }
         };
-        let (rewritten, featured) = match view {
-            ViewKind::SubwordSampled => {
-                let sampler = self.subword_sampler.as_ref().ok_or_else(missing)?;
+        let featurize = |encoder| match task {
+            ViewTask::Classification => {
+                classification(encoder, &rewritten.example, labels, max_length)
+            }
+            ViewTask::Tagging(units) => {
+                let labels = labels.filter(|_| !is_translated);
+                tagging(encoder, &rewritten.example, labels, units, max_length)
+            }
+        };
+        let featured = match view {
+            ViewKind::SubwordSampled | ViewKind::TranslatedSubwordSampled => {
+                let sampler = self.subword_sampler.as_ref();
+                let sampler = sampler.ok_or_else(missing(ViewKind::SubwordSampled))?;
                 let state = SamplerState::new(rng);
                 let sample = |word: &str| sampler.sample(word, &state);
-                let encoder = Encoder::resegmented(&self.tokenizer, &sample);
-                (RewrittenExample::unchanged(example), featurize(encoder, example)?)
+                featurize(Encoder::resegmented(&self.tokenizer, &sample))?
             }
             ViewKind::Original | ViewKind::CodeSwitched | ViewKind::Translated => {
-                let rewritten = match (view, task) {
-                    (ViewKind::CodeSwitched, _) => {
-                        self.code_switcher.as_ref().ok_or_else(missing)?.switch(example, &mut rng)
-                    }
-                    (ViewKind::Translated, ViewTask::Tagging(_)) => {
-                        return Err(TextError::TranslatedTags);
-                    }
-                    (ViewKind::Translated, ViewTask::Classification) => {
-                        self.translator.as_ref().ok_or_else(missing)?.translate(example, &mut rng)
-                    }
-                    _ => RewrittenExample::unchanged(example),
-                };
-                let featured = featurize(Encoder::new(&self.tokenizer), &rewritten.example)?;
-                (rewritten, featured)
+                featurize(Encoder::new(&self.tokenizer))?
             }
         };
         let first_subwords = self.first_subwords(&rewritten, &featured, task);
@@ -257,7 +262,12 @@ impl Viewer {
         self.translator.as_ref().map_or(0, |translator| translator.n_translated(examples))
     }
 
-    /// The first subword of each word of the original text, as a token index.
+    /// Whether a running text without labels has a translation into one of the languages.
+    pub fn has_translation(&self, text: &str) -> bool {
+        self.n_translated(&[unlabeled(text)]) > 0
+    }
+
+    /// The first subword of each word of the original text, or of a translation, as a token index.
     fn first_subwords(
         &self,
         rewritten: &RewrittenExample<'_>,
@@ -293,6 +303,17 @@ impl Viewer {
                 rewritten.word_spans.iter().map(&mut first_subword).collect()
             }
         }
+    }
+}
+
+/// A running text without labels, as an example.
+fn unlabeled(text: &str) -> Example {
+    let (text, pair, label, slots) = (text.to_owned(), None, None, Vec::new());
+    Example {
+        origin: Origin { path: std::path::Path::new("").into(), line: 0 },
+        content: Content::Text { text, pair, label, slots },
+        split: None,
+        lacks_spans: false,
     }
 }
 

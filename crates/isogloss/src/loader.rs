@@ -5,12 +5,13 @@ mod language_epochs;
 pub(crate) mod largest_tensors;
 mod monolingual;
 mod pairs;
+mod switched_words;
 mod texts;
 mod unlabeled;
 
 use burn::tensor::Device;
 use isogloss_methods::{GuidedDropoutConfig, GuidedDropoutScores};
-use isogloss_model::{ModelFolder, read_config, tokenizer_folder};
+use isogloss_model::{ModelFolder, read_config, read_sentence_modules, tokenizer_folder};
 use isogloss_text::{Masker, SentencePair, Tokenizer};
 
 pub(crate) use labeled::LabeledLoader;
@@ -45,13 +46,15 @@ pub(crate) struct Loaders {
 }
 
 impl Loaders {
-    /// Counts of what was truncated, lost and left out of all data.
-    pub(crate) fn report(&self) -> DataReport {
+    /// Counts of what was truncated, lost and left out of labeled data and pairs.
+    pub(crate) fn report(&self) -> Result<DataReport, Error> {
         let corpus = self.labeled.as_ref().map(|data| data.corpus.report());
         let mut report = corpus.unwrap_or_default();
-        let pairs = self.unlabeled.pairs.iter().flat_map(|pairs| &pairs.sets);
-        report.n_unlinked += pairs.map(|set| set.n_unlinked).sum::<usize>();
-        report
+        if let Some(pairs) = &self.unlabeled.pairs {
+            report.add(&pairs.counts()?);
+            report.n_unlinked += pairs.sets.iter().map(|set| set.n_unlinked).sum::<usize>();
+        }
+        Ok(report)
     }
 
     /// Reads all data of a plan; vocabulary size and device buffers are checked first.
@@ -87,7 +90,10 @@ impl Loaders {
             || recipe.guided_dropout.as_ref().is_some_and(scores_masked);
         let masker = masks.then(|| Masker::new(recipe.masking, &tokenizer)).transpose()?;
         let pairs = recipe.pairs.as_ref().map(|pairs| {
-            let max_length = length(pairs.max_length, PairsRecipe::MAX_LENGTH);
+            let modules = read_sentence_modules(&model_folder.path)?;
+            let of_folder = modules.and_then(|modules| modules.max_seq_length);
+            let default = of_folder.unwrap_or(PairsRecipe::MAX_LENGTH);
+            let max_length = length(pairs.max_length, default);
             let linked = forward_plan.needs_word_links();
             let sets = read_pairs(pairs, linked, max_length, model_folder, device)?;
             let loader = PairLoader::new(sets, pairs, &tokenizer, max_length, pad, seed);
@@ -99,7 +105,9 @@ impl Loaders {
             BlockLoader::read(texts, masker, &tokenizer, max_length, pad, seed)
         });
         let texts = recipe.unlabeled.as_ref().filter(|_| recipe.task.is_labeled());
-        let texts = texts.map(|table| TextLoader::read(recipe, table, &tokenizer, max_length, pad));
+        let read = forward_plan.texts();
+        let texts =
+            texts.map(|table| TextLoader::read(recipe, table, &read, &tokenizer, max_length, pad));
         let (blocks, texts) = (blocks.transpose()?, texts.transpose()?);
         let unlabeled = UnlabeledLoaders { pairs, blocks, texts };
         let tensors = RunTensors {

@@ -58,6 +58,7 @@ pub use subnetworks::{OverSeeds, SubnetworksRecipe, UnseenLanguage};
 pub use teacher::TeacherRecipe;
 pub use training::{ModelSelection, TrainingRecipe};
 pub use unlabeled::UnlabeledRecipe;
+pub(crate) use unlabeled::{labeled_views, unlabeled_view_faults, unlabeled_views};
 pub use views::views;
 
 use crate::task::{SavedLanguageAdapter, SavedScoring, TaskConfig};

@@ -9,11 +9,11 @@ mod forward_plan;
 pub(crate) mod frozen_cache;
 mod grad_cache;
 mod gradients;
-mod noise_divergence;
 mod objective_states;
 mod pair_sentences;
 pub(crate) mod teacher_cache;
 mod token_lookup;
+mod trust_region;
 mod word_alignment;
 
 pub(crate) use batch::{StepBatch, batch_links};

@@ -1,4 +1,5 @@
-//! GPU driver of the tests: SwiftShader on Linux, the system's own elsewhere.
+//! GPU drivers of the tests: on Linux SwiftShader, and lavapipe for single kernels; the system's own
+//! elsewhere.
 
 use std::env;
 use std::fs;
@@ -17,13 +18,14 @@ const LOADER: [&str; 2] = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"];
 
 /// Paths where browsers install SwiftShader, the software driver that compiles our kernels in
 /// seconds.
-///
-/// Mesa's lavapipe takes minutes for the same and is not used.
 const SWIFTSHADER: [&str; 3] = [
     "/usr/lib/chromium/vk_swiftshader_icd.json",
     "/opt/google/chrome/vk_swiftshader_icd.json",
     "/usr/lib64/chromium-browser/vk_swiftshader_icd.json",
 ];
+
+/// Folder of the drivers that the system installs for the Vulkan loader.
+const DRIVERS: &str = "/usr/share/vulkan/icd.d";
 
 enum Driver {
     /// Driver of the caller's environment or of the system.
@@ -36,7 +38,7 @@ pub(crate) fn prepare(tests: &mut Command) -> Result<()> {
     let name = match find() {
         Ok(Driver::Given(name)) => name,
         Ok(Driver::SwiftShader(path)) => {
-            tests.envs(LOADER.map(|variable| (variable, path)));
+            use_driver(tests, path);
             format!("SwiftShader, {path}")
         }
         Err(reason) => {
@@ -46,6 +48,31 @@ pub(crate) fn prepare(tests: &mut Command) -> Result<()> {
     };
     println!("GPU tests: {name}");
     tests.env(GPU_TESTS, name);
+    prepare_runtime(tests)
+}
+
+/// Sets the GPU variables of `tests` for lavapipe, Mesa's software driver, which shares no code with
+/// SwiftShader and takes minutes for the kernels that it compiles in seconds; returns whether it is
+/// installed.
+pub(crate) fn prepare_lavapipe(tests: &mut Command) -> Result<bool> {
+    let names = [format!("lvp_icd.{}.json", env::consts::ARCH), "lvp_icd.json".to_owned()];
+    let mut paths = names.iter().map(|name| format!("{DRIVERS}/{name}"));
+    let Some(path) = paths.find(|path| Path::new(path).exists()) else {
+        println!("skipped, no lavapipe in {DRIVERS} (Debian's package mesa-vulkan-drivers)");
+        return Ok(false);
+    };
+    println!("GPU tests: lavapipe, {path}");
+    use_driver(tests, &path);
+    tests.env(GPU_TESTS, format!("lavapipe, {path}"));
+    prepare_runtime(tests)?;
+    Ok(true)
+}
+
+fn use_driver(tests: &mut Command, path: &str) {
+    tests.envs(LOADER.map(|variable| (variable, path)));
+}
+
+fn prepare_runtime(tests: &mut Command) -> Result<()> {
     if cfg!(target_os = "linux") && env::var_os("XDG_RUNTIME_DIR").is_none() {
         // wgpu prints errors without this folder.
         let folder = absolute(target_folder().join("runtime"))?;

@@ -23,8 +23,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 const USAGE: &str = "usage: cargo xtask <task>
 
-  check [--fast]              format, tidy, features, clippy, package, docs, tests, install; --fast ends
-                              before docs
+  check [--fast]              format, tidy, features, clippy, package, docs, tests, lavapipe, install;
+                              --fast ends before docs
   test [ARGS]                 the tests, on a software GPU where there is one; ARGS go to cargo test
   fixtures [--check] [NAMES]  run tests/fixtures/make/*.py, or only those named;
                               --check compares instead of writing
@@ -49,7 +49,12 @@ const FAST: [Step; 5] = [
     ("clippy", clippy),
     ("package", package::package),
 ];
-const SLOW: [Step; 3] = [("docs", docs), ("tests", || test(&[])), ("install", package::install)];
+const SLOW: [Step; 4] = [
+    ("docs", docs),
+    ("tests", || test(&[])),
+    ("lavapipe", lavapipe),
+    ("install", package::install),
+];
 
 fn main() -> ExitCode {
     match task() {
@@ -128,6 +133,15 @@ fn test(args: &[&str]) -> Result<()> {
     let mut test = cargo("test --release --workspace");
     gpu::prepare(&mut test)?;
     run(test.args(args))
+}
+
+/// The tests of single kernels on a second software driver.
+fn lavapipe() -> Result<()> {
+    let mut test = cargo("test --release --workspace --test backends");
+    if gpu::prepare_lavapipe(&mut test)? {
+        run(test.arg("kernels::"))?;
+    }
+    Ok(())
 }
 
 /// The `cargo` that runs this task, with arguments separated by spaces.

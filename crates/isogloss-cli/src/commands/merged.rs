@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use isogloss::device::{DeviceChoice, open};
+use isogloss::model::base_model;
 
 use super::model_folder;
 use crate::args::HubArgs;
@@ -18,17 +19,18 @@ impl WholeModel {
     /// Resolves a model, and merges it if it is an adapter-only folder.
     ///
     /// # Errors
-    /// If it is not found, or its adapters cannot be merged, such as bottleneck adapters.
+    /// If it or the base of its adapters is not found, or its adapters cannot be merged, such as
+    /// bottleneck adapters.
     pub(crate) fn resolve(model: &str, hub: &HubArgs) -> anyhow::Result<Self> {
         let folder = model_folder(model, hub)?;
-        let Some(base) = &folder.base else {
+        let Some(base) = base_model(&folder)? else {
             return Ok(Self { path: folder.path, is_temporary: false });
         };
-        eprintln!("{}: merged into {}", folder.path.display(), base.display());
         let path = std::env::temp_dir().join(format!("isogloss-merged-{}", std::process::id()));
         // Removed by its destructor, whether the merge succeeds or not.
         let merged = Self { path, is_temporary: true };
         isogloss::merge(&folder, &merged.path, &open(DeviceChoice::default())?.device)?;
+        eprintln!("{}: merged into {}", folder.path.display(), base.folder.path.display());
         Ok(merged)
     }
 

@@ -11,24 +11,35 @@ use crate::faults::Faults;
 use crate::loss::Objective;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::needs::Needs;
-use crate::step::{StepInput, matched_logits};
+use crate::step::{StepInput, matched_logits, unswitched_logits};
 use crate::view::{EmbeddingNoise, TextView, View};
 
 /// Consistency regularization (xTune): the divergence between the predictions on a view and on the
-/// original text.
+/// text it is compared with, the original or an augmented one.
 ///
 /// Rows are texts, or for tagging the first subwords of words, matched by the word's index. The two
-/// passes have independent dropout masks. Related: [`RDropConfig`](super::RDropConfig) and
+/// passes have independent dropout masks. With `of` an augmented text and `view` the same kind, the
+/// view is a second draw, made of the original text too; with `of = "translated"`, the view is made
+/// of the translation. Related: [`RDropConfig`](super::RDropConfig) and
 /// [`R3fConfig`](super::R3fConfig) are special cases with their papers' own scales.
 ///
 /// # Source
-/// Zheng et al. 2021, xTune, arXiv:2106.08226, §3.1, R1: symmetric KL, stop-gradient. Their code
-/// takes the mean over labels too, so that their weights need `reduction = "element_mean"`.
+/// Zheng et al. 2021, xTune, arXiv:2106.08226, §3.1, R1: symmetric KL, stop-gradient; of augmented
+/// texts in the second stage, §3.2. Their code takes the mean over labels too, so that their weights
+/// need `reduction = "element_mean"`. It counts a word as switched that was drawn, here it is one
+/// whose tokens are others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConsistencyConfig {
-    /// View that is compared with the original text.
+    /// Text that the view is compared with: the original, or an augmented one as in xTune's second
+    /// stage.
+    #[serde(default)]
+    pub of: TextView,
+    /// View that is compared with it.
     pub view: ConsistencyView,
+    /// Tagging: the words that are compared.
+    #[serde(default)]
+    pub words: ConsistencyWords,
     /// Divergence between the two predictions.
     #[serde(default)]
     pub divergence: Divergence,
@@ -44,7 +55,18 @@ fn stopped() -> GradientFlow {
     GradientFlow::Stopped
 }
 
-/// View that consistency regularization compares with the original text.
+/// Words of a tagged text that consistency regularization compares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsistencyWords {
+    /// All words that both views have.
+    #[default]
+    All,
+    /// Words whose tokens neither view has changed, xTune's `r1_on_unswitched_tokens`.
+    Unswitched,
+}
+
+/// View that consistency regularization compares with a text.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConsistencyView {
@@ -61,14 +83,21 @@ pub enum ConsistencyView {
 }
 
 impl ConsistencyView {
-    fn view(self) -> View {
-        match self {
-            Self::SecondPass => View::second_pass(),
-            Self::Noised(noise) => View::noised(noise, 1),
-            Self::SubwordSampled => View::student(TextView::SubwordSampled),
-            Self::CodeSwitched => View::student(TextView::CodeSwitched),
-            Self::Translated => View::student(TextView::Translated),
-        }
+    /// The view that is compared with a text, which must not be a second draw.
+    fn view(self, of: TextView) -> View {
+        let second_pass = View { pass: 1, ..View::student(of) };
+        let text = match (self, of) {
+            (Self::SecondPass, _) => return second_pass,
+            (Self::Noised(noise), _) => return View { noise: Some(noise), ..second_pass },
+            (Self::SubwordSampled, TextView::SubwordSampled) => TextView::SecondSubwordSampled,
+            (Self::SubwordSampled, TextView::Translated) => TextView::TranslatedSubwordSampled,
+            (Self::SubwordSampled, _) => TextView::SubwordSampled,
+            (Self::CodeSwitched, TextView::CodeSwitched) => TextView::SecondCodeSwitched,
+            (Self::CodeSwitched, _) => TextView::CodeSwitched,
+            (Self::Translated, TextView::Translated) => TextView::SecondTranslated,
+            (Self::Translated, _) => TextView::Translated,
+        };
+        View::student(text)
     }
 }
 
@@ -83,7 +112,9 @@ impl Method for ConsistencyConfig {
         required: &["view"],
         example: || {
             options(Self {
+                of: TextView::default(),
                 view: ConsistencyView::SubwordSampled,
+                words: ConsistencyWords::default(),
                 divergence: Divergence::default(),
                 gradient: stopped(),
                 reduction: Reduction::default(),
@@ -92,7 +123,34 @@ impl Method for ConsistencyConfig {
     };
 
     fn faults(&self) -> Faults {
-        self.view.view().noise.iter().flat_map(EmbeddingNoise::faults).collect()
+        let texts = [
+            TextView::Original,
+            TextView::SubwordSampled,
+            TextView::CodeSwitched,
+            TextView::Translated,
+        ];
+        let of = (!texts.contains(&self.of)).then(|| {
+            let expected = "expected \"original\", \"subword_sampled\", \"code_switched\" or \
+                            \"translated\"";
+            ("of", expected.to_owned())
+        });
+        let is_switched_translation =
+            self.of == TextView::Translated && self.view == ConsistencyView::CodeSwitched;
+        let view = is_switched_translation.then(|| {
+            let problem =
+                "dictionaries are of the original text's language, not of a translation's";
+            ("view", problem.to_owned())
+        });
+        let noise = self.views()[1].noise;
+        let noise = noise.iter().flat_map(EmbeddingNoise::faults);
+        of.into_iter().chain(view).chain(noise).collect()
+    }
+}
+
+impl ConsistencyConfig {
+    /// The two views that are compared.
+    fn views(&self) -> [View; 2] {
+        [View::student(self.of), self.view.view(self.of)]
     }
 }
 
@@ -102,12 +160,17 @@ impl Objective for ConsistencyConfig {
     }
 
     fn needs(&self) -> Needs {
-        Needs::views([View::ORIGINAL, self.view.view()])
+        let switched_words = self.words == ConsistencyWords::Unswitched;
+        Needs { switched_words, ..Needs::views(self.views()) }
     }
 
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
-        let original = input.view(View::ORIGINAL, self.name())?;
-        let [p, q] = matched_logits(original, input.view(self.view.view(), self.name())?);
+        let [of, view] = self.views();
+        let (of, view) = (input.view(of, self.name())?, input.view(view, self.name())?);
+        let [p, q] = match self.words {
+            ConsistencyWords::All => matched_logits(of, view),
+            ConsistencyWords::Unswitched => unswitched_logits(of, view),
+        };
         Ok(divergence(self.divergence, self.gradient, self.reduction, p, q))
     }
 }

@@ -21,6 +21,12 @@ pub enum UnlabeledView {
     /// Subword sampling: the text tokenized into sampled subwords, `[views.subword_sampled]`.
     #[default]
     SubwordSampled,
+    /// Code-switching: the text with some words in other languages, `[views.code_switched]` with
+    /// `{source}` in its path.
+    CodeSwitched,
+    /// A translation of the text, `[views.translated]` with `{source}` in its path; of a text without
+    /// one, the text itself.
+    Translated,
 }
 
 impl UnlabeledView {
@@ -30,6 +36,8 @@ impl UnlabeledView {
             Self::SecondPass => pass,
             Self::Noised(noise) => View { noise: Some(noise), ..pass },
             Self::SubwordSampled => View::student(TextView::UnlabeledSubwordSampled),
+            Self::CodeSwitched => View::student(TextView::UnlabeledCodeSwitched),
+            Self::Translated => View::student(TextView::UnlabeledTranslated),
         }
     }
 
@@ -59,7 +67,7 @@ impl UnlabeledView {
     pub(super) fn faults(self) -> Faults {
         match self {
             Self::Noised(noise) => noise.faults(),
-            Self::SecondPass | Self::SubwordSampled => Faults::new(),
+            _ => Faults::new(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rule::{LanguageRecord, SamplingRule};
+use super::rule::SamplingRule;
 use crate::faults::{Faults, positive};
 use crate::method::{Method, MethodInfo, options};
 
@@ -60,6 +60,4 @@ impl SamplingRule for SizeSamplingConfig {
     fn first_weight(&self, size: usize) -> f64 {
         (size as f64).ln()
     }
-
-    fn update(&self, _languages: &mut [LanguageRecord], _drawn: usize, _loss: f64) {}
 }

@@ -59,10 +59,6 @@ impl SamplingRule for GradientSamplingConfig {
         self.temperature
     }
 
-    fn first_weight(&self, _size: usize) -> f64 {
-        0.0
-    }
-
     fn follows_losses(&self) -> bool {
         true
     }

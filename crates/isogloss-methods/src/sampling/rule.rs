@@ -7,8 +7,10 @@ pub trait SamplingRule: Send {
     /// Temperature τ.
     fn temperature(&self) -> f64;
 
-    /// Initial weight of a language with a dataset of this size.
-    fn first_weight(&self, size: usize) -> f64;
+    /// Initial weight of a language with a dataset of this size: 0, if all begin alike.
+    fn first_weight(&self, _size: usize) -> f64 {
+        0.0
+    }
 
     /// Whether the weights depend on losses.
     fn follows_losses(&self) -> bool {
@@ -16,8 +18,8 @@ pub trait SamplingRule: Send {
     }
 
     /// Updates the weights after the loss of a batch of the language with index `drawn` was
-    /// recorded.
-    fn update(&self, languages: &mut [LanguageRecord], drawn: usize, loss: f64);
+    /// recorded; a rule that does not follow losses keeps them.
+    fn update(&self, _languages: &mut [LanguageRecord], _drawn: usize, _loss: f64) {}
 }
 
 /// Sampling statistics of a language.

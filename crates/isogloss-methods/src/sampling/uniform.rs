@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rule::{LanguageRecord, SamplingRule};
+use super::rule::SamplingRule;
 use crate::method::{Method, MethodInfo, options};
 
 /// Uniform sampling: draws all languages with the same probability.
@@ -28,10 +28,4 @@ impl SamplingRule for UniformSamplingConfig {
     fn temperature(&self) -> f64 {
         1.0
     }
-
-    fn first_weight(&self, _size: usize) -> f64 {
-        0.0
-    }
-
-    fn update(&self, _languages: &mut [LanguageRecord], _drawn: usize, _loss: f64) {}
 }

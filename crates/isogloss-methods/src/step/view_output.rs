@@ -30,18 +30,27 @@ pub enum PredictionUnits {
         seq_len: usize,
         /// Token index of the first subword of each word, by example.
         first_subwords: Vec<Vec<Option<usize>>>,
+        /// Whether a word has other tokens than in the text that the view was made of, by example;
+        /// empty if no word has.
+        switched: Vec<Vec<bool>>,
     },
 }
 
 impl PredictionUnits {
     /// Row index in the logits of each word, by example; `None` if every row is a prediction.
     fn rows(&self) -> Option<Vec<Vec<Option<i32>>>> {
-        let Self::Words { seq_len, first_subwords } = self else { return None };
+        let Self::Words { seq_len, first_subwords, .. } = self else { return None };
         let row = |example: usize, token: &Option<usize>| {
             token.map(|token| (example * seq_len + token) as i32)
         };
         let words = first_subwords.iter().enumerate();
         Some(words.map(|(i, words)| words.iter().map(|token| row(i, token)).collect()).collect())
+    }
+
+    /// Whether a word of an example is switched.
+    fn is_switched(&self, example: usize, word: usize) -> bool {
+        let Self::Words { switched, .. } = self else { return false };
+        switched.get(example).and_then(|words| words.get(word)).copied().unwrap_or(false)
     }
 }
 
@@ -96,14 +105,38 @@ impl ViewOutput {
 /// # Shapes
 /// - returns: twice `[matched rows, labels]`
 pub(crate) fn matched_logits(a: &ViewOutput, b: &ViewOutput) -> [Tensor<2>; 2] {
+    logits_of_words(a, b, |_, _| true)
+}
+
+/// As [`matched_logits`], of the words that have the same tokens in both views as in the text that
+/// these were made of.
+pub(crate) fn unswitched_logits(a: &ViewOutput, b: &ViewOutput) -> [Tensor<2>; 2] {
+    logits_of_words(a, b, |example, word| {
+        ![a, b].into_iter().any(|view| view.units.is_switched(example, word))
+    })
+}
+
+/// Aligned logits of the words of two views that are wanted, by example and index.
+fn logits_of_words(
+    a: &ViewOutput,
+    b: &ViewOutput,
+    wanted: impl Fn(usize, usize) -> bool,
+) -> [Tensor<2>; 2] {
     let logits = [a.output.logits.clone(), b.output.logits.clone()];
     let (Some(rows_a), Some(rows_b)) = (a.units.rows(), b.units.rows()) else { return logits };
-    let examples = rows_a.iter().zip(&rows_b);
-    let pairs =
-        examples.flat_map(|(a, b)| a.iter().zip(b)).filter_map(|(a, b)| Some(((*a)?, (*b)?)));
-    let (rows_a, rows_b) = pairs.unzip();
+    let (mut matched_a, mut matched_b) = (Vec::new(), Vec::new());
+    for (example, (words_a, words_b)) in rows_a.iter().zip(&rows_b).enumerate() {
+        for (word, rows) in words_a.iter().zip(words_b).enumerate() {
+            if let (Some(a), Some(b)) = rows
+                && wanted(example, word)
+            {
+                matched_a.push(*a);
+                matched_b.push(*b);
+            }
+        }
+    }
     let [a, b] = logits;
-    [select(a, rows_a), select(b, rows_b)]
+    [select(a, matched_a), select(b, matched_b)]
 }
 
 fn select(values: Tensor<2>, rows: Vec<i32>) -> Tensor<2> {

@@ -64,8 +64,12 @@ impl UpdateMethod for AsamConfig {
 }
 
 impl Ascent for AsamConfig {
+    fn name(&self) -> &'static str {
+        Self::INFO.key
+    }
+
     fn step<E>(
-        &self,
+        &mut self,
         model: &Model,
         gradients: Gradients,
         _source: &mut dyn GradientSource<E>,

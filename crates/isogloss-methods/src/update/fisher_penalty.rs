@@ -9,6 +9,7 @@ use crate::faults::{Faults, at_least_one, positive};
 use crate::gradients::Gradients;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::parameters::shifted;
+use crate::state::MethodState;
 
 /// Fisher penalty by finite differences: the penalty `weight · ‖g‖²`, where g is the gradient
 /// of the mean of `-log p(ŷ)` over a batch with sampled labels ŷ; over B independent rows,
@@ -83,6 +84,10 @@ pub(super) struct FisherStep<E> {
 impl<E> Update<E> for FisherStep<E> {
     fn name(&self) -> &'static str {
         FisherStepConfig::INFO.key
+    }
+
+    fn state(&mut self) -> Option<&mut dyn MethodState> {
+        self.inner.state()
     }
 
     fn gradients(

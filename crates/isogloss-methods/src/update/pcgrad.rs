@@ -123,6 +123,10 @@ mod tests {
         fn noise_divergence(&mut self, _: &Model, _: EmbeddingNoise) -> Result<f64, Infallible> {
             unreachable!("PCGrad does not ask for it")
         }
+
+        fn parameter_divergence(&mut self, _: &Model, _: &Model) -> Result<f64, Infallible> {
+            unreachable!("PCGrad does not ask for it")
+        }
     }
 
     fn projected(batches: &[(usize, [f32; 2])]) -> [f32; 2] {

@@ -3,6 +3,7 @@
 use isogloss_model::Model;
 
 use crate::gradients::Gradients;
+use crate::state::MethodState;
 use crate::view::EmbeddingNoise;
 
 /// Gradient source: computes gradients of the batches of one optimizer step at any parameters.
@@ -41,6 +42,14 @@ pub trait GradientSource<E> {
     /// # Errors
     /// If a batch does not fit the model.
     fn noise_divergence(&mut self, model: &Model, noise: EmbeddingNoise) -> Result<f64, E>;
+
+    /// Divergence from the predictions of earlier parameters: `KL(p(y | x; θ′) ‖ p(y | x; θ))`, where
+    /// θ′ are those of `earlier`, without dropout, and θ those of `model`, with it; the mean over all
+    /// rows of the step that have a target, in nats.
+    ///
+    /// # Errors
+    /// If a batch does not fit the model.
+    fn parameter_divergence(&mut self, model: &Model, earlier: &Model) -> Result<f64, E>;
 }
 
 /// Update rule: computes the gradient for the optimizer from a gradient source.
@@ -58,6 +67,12 @@ pub trait Update<E>: Send {
         step: u64,
         source: &mut dyn GradientSource<E>,
     ) -> Result<Gradients, E>;
+
+    /// The state that the update keeps from step to step, if it does; only what it saves and restores
+    /// is used.
+    fn state(&mut self) -> Option<&mut dyn MethodState> {
+        None
+    }
 }
 
 /// Plain update: the gradient of the summed losses, unchanged.

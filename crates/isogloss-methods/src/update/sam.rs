@@ -10,6 +10,7 @@ use crate::faults::{Faults, positive};
 use crate::gradients::Gradients;
 use crate::method::{Method, MethodInfo, options};
 use crate::parameters::shifted;
+use crate::state::MethodState;
 
 /// Sharpness-aware minimization (SAM): the gradient at `θ + ρ g / ‖g‖`, where g is the
 /// gradient at θ.
@@ -62,8 +63,12 @@ impl UpdateMethod for SamConfig {
 }
 
 impl Ascent for SamConfig {
+    fn name(&self) -> &'static str {
+        Self::INFO.key
+    }
+
     fn step<E>(
-        &self,
+        &mut self,
         _model: &Model,
         gradients: Gradients,
         _source: &mut dyn GradientSource<E>,
@@ -81,13 +86,21 @@ pub(super) struct AscentStep {
 }
 
 /// Rule for the ascent step of sharpness-aware minimization.
-pub(super) trait Ascent: Method {
+pub(super) trait Ascent {
+    /// The name used in recipes, logs and errors.
+    fn name(&self) -> &'static str;
+
+    /// The state that it keeps from step to step, if it does.
+    fn state(&mut self) -> Option<&mut dyn MethodState> {
+        None
+    }
+
     /// The step up from the parameters of `model`, at which these are the gradients.
     ///
     /// # Errors
     /// Those of the source.
     fn step<E>(
-        &self,
+        &mut self,
         model: &Model,
         gradients: Gradients,
         source: &mut dyn GradientSource<E>,
@@ -102,7 +115,11 @@ pub(super) struct SharpnessAware<A, E> {
 
 impl<A: Ascent + Send, E> Update<E> for SharpnessAware<A, E> {
     fn name(&self) -> &'static str {
-        A::INFO.key
+        self.ascent.name()
+    }
+
+    fn state(&mut self) -> Option<&mut dyn MethodState> {
+        self.ascent.state()
     }
 
     fn gradients(

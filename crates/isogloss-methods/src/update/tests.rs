@@ -10,9 +10,10 @@ use isogloss_model::{
 };
 
 use crate::gradients::Gradients;
+use crate::state::tests::Saved;
 use crate::update::{
     AsamConfig, FirstOrderMamlConfig, GradientSource, PcGradConfig, ReptileConfig, SamConfig,
-    TramConfig, Update, UpdateConfig,
+    TramConfig, TrustRegion, Update, UpdateConfig,
 };
 use crate::view::{EmbeddingNoise, NoiseShape};
 
@@ -64,6 +65,12 @@ impl GradientSource<Infallible> for Springs {
         noise: EmbeddingNoise,
     ) -> Result<f64, Infallible> {
         Ok(2.0 * noise.scale)
+    }
+
+    /// The distance between the sums of all parameters.
+    fn parameter_divergence(&mut self, model: &Model, earlier: &Model) -> Result<f64, Infallible> {
+        let [now, before] = [model, earlier].map(|model| values(model).into_iter());
+        Ok(now.zip(before).map(|((now, _), (before, _))| (now - before).abs()).sum())
     }
 }
 
@@ -253,7 +260,7 @@ fn updates_of_one_place_exclude_each_other() {
 fn tram_goes_as_far_as_noised_predictions_are() {
     let noise = EmbeddingNoise { shape: NoiseShape::Uniform, scale: 0.25 };
     let tram = |adaptive| UpdateConfig {
-        tram: Some(TramConfig { rho: 3.0, noise, adaptive, eta: 0.1 }),
+        tram: Some(TramConfig { rho: 3.0, noise, adaptive, eta: 0.1, ..TramConfig::default() }),
         ..UpdateConfig::default()
     };
     // The divergence is 0.5: the radius is 1.5, in place of that of SAM and ASAM.
@@ -275,4 +282,46 @@ fn tram_goes_as_far_as_noised_predictions_are() {
     let wrong = UpdateConfig { tram: Some(wrong), ..UpdateConfig::default() };
     let fields: Vec<_> = wrong.faults().into_iter().map(|(field, _)| field).collect();
     assert_eq!(fields, ["tram.rho", "tram.eta"]);
+    let noise = EmbeddingNoise { scale: 0.1, ..EmbeddingNoise::default() };
+    let unused = TramConfig { trust_region: TrustRegion::Previous, noise, ..TramConfig::default() };
+    let unused = UpdateConfig { tram: Some(unused), ..UpdateConfig::default() };
+    assert_eq!(unused.faults()[0].0, "tram.noise");
+}
+
+#[test]
+fn tram_goes_as_far_as_the_last_step_led_and_a_checkpoint_holds_where_it_began() {
+    let trust_region = TrustRegion::Previous;
+    let tram = TramConfig { rho: 2.0, trust_region, ..TramConfig::default() };
+    let config = UpdateConfig { tram: Some(tram), ..UpdateConfig::default() };
+    let first = model();
+    let mut source = Springs(vec![1.0, 3.0]);
+    let up = source.gradients(&first).unwrap();
+    let second = crate::parameters::shifted(first.clone(), &up, 1e-3);
+    let gradients = |update: &mut dyn Update<Infallible>, model: &Model| -> Vec<f64> {
+        let found = update.gradients(model, 0, &mut Springs(vec![1.0, 3.0])).unwrap();
+        let gradient = |path: &str| found.get(path).unwrap().clone().into_data();
+        let gradient = |path: &str| gradient(path).convert::<f64>().try_into_vec::<f64>().unwrap();
+        named_parameters(model).iter().flat_map(|param| gradient(&param.path)).collect()
+    };
+    // The gradient is θ - 2. Before the second step there are no earlier parameters.
+    let plain = |model: &Model| -> Vec<f64> {
+        values(model).into_iter().map(|(theta, _)| theta - 2.0).collect()
+    };
+    let mut update = config.init::<Infallible>();
+    let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4);
+    assert!(near(&gradients(&mut *update, &first), &plain(&first)));
+    let saved = Saved::new(update.state().unwrap());
+    let gradient = plain(&second);
+    let moved: f64 =
+        values(&first).iter().zip(values(&second)).map(|(a, b)| (a.0 - b.0).abs()).sum();
+    assert!(moved > 0.1, "{moved}");
+    let factor = 1.0 + 2.0 * moved / norm(&gradient);
+    let expected: Vec<f64> = gradient.iter().map(|g| factor * g).collect();
+    let found = gradients(&mut *update, &second);
+    assert!(near(&found, &expected), "{moved}");
+    let mut resumed = config.init::<Infallible>();
+    let mut saved = saved;
+    resumed.state().unwrap().restore(&mut saved, &second, &Device::flex()).unwrap();
+    assert_eq!(gradients(&mut *resumed, &second), found);
+    assert_ne!(Saved::new(update.state().unwrap()), saved);
 }

@@ -174,11 +174,14 @@ fn by_id<'a>(
 ) -> Result<Vec<String>, ConfigError> {
     let entries: Vec<_> = entries.collect();
     let mut labels: Vec<Option<String>> = vec![None; entries.len()];
-    for (id, name) in entries {
+    for (id, name) in &entries {
         let slot = id.parse::<usize>().ok().and_then(|id| labels.get_mut(id));
         let slot = slot.filter(|slot| slot.is_none());
-        let slot =
-            slot.ok_or_else(|| ConfigError::mismatch(field, format!("unexpected id {id:?}")))?;
+        let unexpected = || match entries.len() {
+            1 => format!("unexpected id {id:?}, where the only name has the id 0"),
+            n => format!("unexpected id {id:?}, where {n} names have the ids 0 to {}", n - 1),
+        };
+        let slot = slot.ok_or_else(|| ConfigError::mismatch(field, unexpected()))?;
         *slot = Some(match name {
             Value::String(name) => name.clone(),
             Value::Number(_) | Value::Bool(_) => name.to_string(),

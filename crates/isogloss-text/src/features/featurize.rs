@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokenizers::parallelism::MaybeParallelRefIterator as _;
 
-use crate::{Encoded, Example, LabelSet, Target, TextError, TruncationSide};
+use crate::{Encoded, Example, LabelSet, Target, TextError};
 
 /// Features of one example: the token encoding (model input) and the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,26 +170,6 @@ pub(super) fn featurize(
         }
     }
     Ok(featurized)
-}
-
-/// Counts the words without a token, and how many of them were truncated.
-pub(super) fn count_lost(input: &Encoded, first_subwords: &[Option<usize>]) -> [usize; 2] {
-    let n_lost = first_subwords.iter().filter(|first| first.is_none()).count();
-    [n_lost, cut_words(input, first_subwords).len()]
-}
-
-/// The range of the truncated words, which are at the end or at the start.
-pub(super) fn cut_words(input: &Encoded, first_subwords: &[Option<usize>]) -> Range<usize> {
-    let n_words = first_subwords.len();
-    match input.truncation_side {
-        _ if input.n_truncated == 0 => n_words..n_words,
-        TruncationSide::Left => {
-            0..first_subwords.iter().position(Option::is_some).unwrap_or(n_words)
-        }
-        TruncationSide::Right => {
-            first_subwords.iter().rposition(Option::is_some).map_or(0, |last| last + 1)..n_words
-        }
-    }
 }
 
 /// Adds the token range of the first text, which is all tokens.

@@ -1,9 +1,7 @@
 //! Featurization for dependency parsing: tokenizes treebank sentences, with the head, relation and
 //! part-of-speech tag of each word as targets.
 
-use crate::features::featurize::{
-    FeaturizedExample, SpanMisfits, count_lost, featurize, token_label,
-};
+use crate::features::featurize::{FeaturizedExample, SpanMisfits, featurize, token_label};
 use crate::tokenizer::Encoder;
 use crate::treebank::{NO_VALUE, Sentence};
 use crate::{
@@ -53,7 +51,7 @@ pub fn featurize_parsing(
         let input = Encoder::new(tokenizer).encode_words(&sentence.forms(), options.max_length)?;
         let n_words = sentence.words().len();
         let first_subwords = input.first_subwords(n_words);
-        let n_words_lost = count_lost(&input, &first_subwords);
+        let n_words_lost = input.count_lost(&first_subwords);
         let narrow = |idx: &Option<usize>| idx.and_then(|idx| u32::try_from(idx).ok());
         let first_subwords: Vec<Option<u32>> = first_subwords.iter().map(narrow).collect();
         let none = || vec![IGNORE_INDEX; n_words];
@@ -185,7 +183,10 @@ mod tests {
         let text = TREES.replace("nmod", "obl:arg");
         let options = FeatureOptions::new(16);
         let error = featurized(&text, options).unwrap_err().to_string();
-        assert_eq!(error, "de.conllu:3: unknown label \"obl\"");
+        assert_eq!(
+            error,
+            "de.conllu:3: unknown label \"obl\"; data.unseen_labels says what to do with such labels"
+        );
         let skipped = featurized(&text, options.with_unseen(Unseen::Skip)).unwrap();
         assert_eq!((skipped.kept, skipped.skipped["obl"]), (vec![1], 1));
         let kept = featurized(&text, options.with_unseen(Unseen::Keep)).unwrap();

@@ -17,6 +17,11 @@ use crate::reader::words::Sentences;
 use crate::source::Source;
 use crate::{Example, TextError};
 
+/// Whether a file of tab-separated values has the header of HIPE-2022: it is read as column file.
+pub(crate) fn is_hipe(source: &Source) -> bool {
+    source.lines().next().is_some_and(|(_, line)| line.starts_with("TOKEN\tNE-"))
+}
+
 /// Reads the sentences of a CoNLL file as examples.
 pub(crate) fn read(source: &Source, options: &ReadOptions) -> Result<Vec<Example>, TextError> {
     let lines = Line::all(source);
@@ -186,6 +191,14 @@ mod tests {
         // hipe-eval/HIPE-2022-data#21: a mark inside a span.
         let rows = "St\tB-LOC\tO\tEndOfSentence\nGallen\tI-LOC\tO\t_\nan\tO\tO\t_\n";
         assert_eq!(read(rows), "St/B-LOC Gallen/I-LOC | an/O");
+    }
+
+    #[test]
+    fn hipe_is_read_by_its_header_whatever_its_file_is_called() {
+        let data = "TOKEN\tNE-COARSE-LIT\tMISC\n\"in\tO\t_\nBonn\tB-LOC\t_\n";
+        let options = ReadOptions::new(Format::Tsv).with_annotation(Annotation::Spans);
+        let examples = read_examples(data.as_bytes(), "x.tsv".as_ref(), &options).unwrap();
+        assert_eq!(examples[0].content, sentence(&["\"in", "Bonn"], &["O", "B-LOC"]));
     }
 
     /// Rows of CoNLL-2012 as `skeleton2conll` writes them; sentences have a column of arguments for

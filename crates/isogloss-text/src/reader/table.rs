@@ -323,7 +323,7 @@ mod tests {
         );
         assert_eq!(
             message("an\n", &ReadOptions::new(Format::Tsv).with_header(false)),
-            "x.tsv: column \"text\" is not a zero-based number, and this file has no header"
+            "x.tsv: column \"text\" is not a zero-based number, and this file names no such column"
         );
     }
 

@@ -19,7 +19,7 @@ use crate::{Content, Example, Language, LanguagePattern, Slot, TextError, whites
 #[serde(deny_unknown_fields)]
 pub struct CodeSwitchConfig {
     /// The path of the dictionaries, with `{language}` for the tag of the language whose words are
-    /// put in, and `{source}` for that of the text where there are several sources.
+    /// put in, and `{source}` for that of the text where texts are in several languages.
     ///
     /// A dictionary has one word and one translation per line, as those of MUSE have: separated by
     /// a tab, in which case both may contain spaces, or by spaces, in which case the word ends at

@@ -44,8 +44,9 @@ impl ViewsConfig {
         sampled.chain(switched).chain(translated).collect()
     }
 
-    /// Views of texts in one of the `sources`: `{source}` in paths is its tag. Of several sources, it
-    /// is not among the languages that its texts are rewritten in.
+    /// Views of texts in one of several languages, or of the only one: `{source}` in paths is its tag,
+    /// and where it is there, or there are several, the language is not among those that its texts are
+    /// rewritten in.
     ///
     /// ```
     /// use isogloss_text::{Language, ViewsConfig};
@@ -68,13 +69,14 @@ impl ViewsConfig {
         for (pattern, languages) in
             files.chain(translated.map(|view| (&mut view.path, &mut view.languages)))
         {
+            let is_only = sources.len() < 2 && !pattern.has_source();
             *pattern = pattern.with_source(source);
-            languages.retain(|language| sources.len() < 2 || language != source);
+            languages.retain(|language| is_only || language != source);
         }
         config
     }
 
-    /// Validates the views for several source languages: the field name and the reason of each
+    /// Validates the views for texts in several languages: the field name and the reason of each
     /// value that is for one alone.
     pub fn source_faults(&self, sources: &[Language]) -> Vec<(&'static str, String)> {
         let switched = self.code_switched.iter().map(|view| {

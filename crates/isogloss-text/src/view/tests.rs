@@ -7,7 +7,7 @@ use super::{ViewKind, ViewTask, Viewed, Viewer, ViewsConfig};
 use crate::subword::fixture;
 use crate::tokenizer::tests::{BYTE_LEVEL, UNIGRAM, WORD_PIECE, read, unigram};
 use crate::{
-    Example, FeatureOptions, Format, LabelSet, ReadOptions, TagUnits, Target, TextError,
+    Example, FeatureOptions, Format, LabelSet, ReadOptions, TagUnits, Target,
     featurize_classification, featurize_tagging, read_examples,
 };
 
@@ -172,17 +172,50 @@ fn words_cut_off_are_nowhere() {
 }
 
 #[test]
-fn a_translation_keeps_its_class_and_has_no_tags() {
+fn a_translation_keeps_its_class_and_has_words_of_its_own_without_tags() {
     let viewer = viewer();
     let viewed = see(&viewer, ViewKind::Translated, &text("light off"), ViewTask::Classification);
     assert_eq!(viewed.features.input.ids, [0, 5, 8, 2]);
     assert_eq!(viewed.features.target, Target::Class(3));
-    assert_eq!(viewed.first_subwords, [None, None]);
     assert_eq!(viewer.n_translated(&[text("light off"), text("light")]), 1);
-    let error = viewer
-        .view(ViewKind::Translated, &text("light off"), TASKS[1], &labels(), 32, 0)
-        .unwrap_err();
-    assert!(matches!(error, TextError::TranslatedTags));
+    // <s> ▁Licht ▁aus </s>
+    let words = "light B-x\noff O\n";
+    let options = ReadOptions::new(Format::Conll);
+    let words = read_examples(words.as_bytes(), "en.conll".as_ref(), &options).unwrap().remove(0);
+    assert_eq!(viewer.n_translated(std::slice::from_ref(&words)), 1);
+    for (example, task) in
+        [(text("light off"), TASKS[1]), (text("light off"), TASKS[2]), (words, TASKS[1])]
+    {
+        let viewed = see(&viewer, ViewKind::Translated, &example, task);
+        assert_eq!(viewed.features.input.ids, [0, 5, 8, 2], "{task:?}");
+        assert_eq!(viewed.features.target, Target::None);
+        assert_eq!(viewed.first_subwords, [Some(1), Some(2)]);
+        // What has no translation has no tags either, for its batch is of translations.
+        let viewed = see(&viewer, ViewKind::Translated, &text("Licht"), task);
+        assert_eq!(viewed.features.target, Target::None);
+    }
+}
+
+#[test]
+fn subwords_of_a_translation_are_sampled_from_the_translation_of_the_same_seed() {
+    let (folder, mut config) = config();
+    std::fs::write(folder.path().join("en-de.tsv"), "off\tLicht Wohn\noff\tWohn aus\n").unwrap();
+    for task in TASKS {
+        let mut different = [0, 0];
+        for (rate, n) in [0.0, 1.0].into_iter().zip(&mut different) {
+            config.subword_sampled.as_mut().unwrap().rate = rate;
+            let viewer = Viewer::new(&config, &unigram(), &"en".parse().unwrap()).unwrap();
+            for seed in 0..30 {
+                let see = |view| viewer.view(view, &text("off"), task, &labels(), 32, seed);
+                let whole = see(ViewKind::Translated).unwrap();
+                let sampled = see(ViewKind::TranslatedSubwordSampled).unwrap();
+                assert_eq!(sampled.features.target, whole.features.target);
+                *n += usize::from(sampled.features.input.ids != whole.features.input.ids);
+            }
+        }
+        assert_eq!(different[0], 0, "{task:?}");
+        assert!(different[1] > 0, "{task:?}");
+    }
 }
 
 #[test]

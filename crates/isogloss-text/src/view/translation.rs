@@ -18,8 +18,8 @@ use crate::{Content, Example, Language, LanguagePattern, Quoting, TextError};
 #[serde(deny_unknown_fields)]
 pub struct TranslationConfig {
     /// The path of the translations, with `{language}` for the tag of the language that texts are
-    /// translated into, and `{source}` for that of the text where there are several sources: a text
-    /// and its translation per line, separated by a tab.
+    /// translated into, and `{source}` for that of the text where texts are in several languages: a
+    /// text and its translation per line, separated by a tab.
     pub path: LanguagePattern,
     /// Quoting of the files. Without it, cells are unquoted if a whole file is quoted as pandas or
     /// Python's `csv.writer` quote it; else quotes are text, also around a whole sentence.
@@ -72,23 +72,36 @@ impl Translator {
 
     /// Translates an example into a random language for which the text, or both texts of a pair,
     /// have a translation; unchanged if there is none.
+    ///
+    /// The words of a tagged sentence are looked up joined by spaces; a translation is split at
+    /// whitespace, has words of its own, and no slots or tags.
     pub(crate) fn translate<'a>(
         &self,
         example: &'a Example,
         rng: &mut impl Rng,
     ) -> RewrittenExample<'a> {
         let all: Vec<_> = self.translations(example).collect();
-        let (Content::Text { label, .. }, false) = (&example.content, all.is_empty()) else {
+        if all.is_empty() {
             return RewrittenExample::unchanged(example);
-        };
+        }
         let Translations { language, text, pair } = &all[rng.random_range(0..all.len())];
-        let mut draw =
-            |indices: &Range<usize>| language.value(rng.random_range(indices.clone())).to_owned();
-        let (text, pair) = (draw(text), pair.as_ref().map(draw));
-        let content = Content::Text { text, pair, label: label.clone(), slots: Vec::new() };
-        let n_words = RewrittenExample::unchanged(example).word_spans.len();
-        let example = Cow::Owned(Example { content, ..example.clone() });
-        RewrittenExample { example, word_spans: vec![None; n_words] }
+        let mut draw = |indices: &Range<usize>| language.value(rng.random_range(indices.clone()));
+        let (text, pair) = (draw(text), pair.as_ref().map(&mut draw));
+        let content = match &example.content {
+            Content::Text { label, .. } => Content::Text {
+                text: text.to_owned(),
+                pair: pair.map(str::to_owned),
+                label: label.clone(),
+                slots: Vec::new(),
+            },
+            Content::Words { .. } | Content::Tree(_) => {
+                let words: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
+                let tags = vec![String::new(); words.len()];
+                Content::Words { words, tags }
+            }
+        };
+        let translated = Cow::Owned(Example { content, ..example.clone() });
+        RewrittenExample::with_own_words(translated)
     }
 
     /// The number of examples that have a translation.
@@ -99,11 +112,14 @@ impl Translator {
     /// The translations of an example into each language that has them.
     fn translations(&self, example: &Example) -> impl Iterator<Item = Translations<'_>> {
         let texts = match &example.content {
-            Content::Text { text, pair, .. } => Some((text.trim(), pair.as_deref().map(str::trim))),
-            Content::Words { .. } | Content::Tree(_) => None,
+            Content::Text { text, pair, .. } => {
+                Some((Cow::Borrowed(text.trim()), pair.as_deref().map(str::trim)))
+            }
+            Content::Words { words, .. } => Some((Cow::Owned(words.join(" ")), None)),
+            Content::Tree(_) => None,
         };
         self.languages.iter().filter_map(move |language| {
-            let (text, pair) = texts?;
+            let (text, pair) = texts.as_ref()?;
             let text = language.find(text)?;
             let pair = match pair {
                 Some(pair) => Some(language.find(pair)?),

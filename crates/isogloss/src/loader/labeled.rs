@@ -11,8 +11,10 @@ use isogloss_text::{
     Features, Targets, TokenBatch, Tokenizer, ViewTask, Viewed, Viewer, drop_words,
 };
 
+use super::switched_words::mark_switched_words;
 use crate::error::DataError;
 use crate::ground::seeds;
+use crate::recipe::labeled_views;
 use crate::step::{ForwardPlan, StepBatch};
 use crate::task::{LabeledTask, TargetKind};
 use crate::{Corpus, Error, Plan};
@@ -31,6 +33,8 @@ pub(crate) struct LabeledLoader {
     /// Maximum sequence length of the examples, in tokens.
     pub(crate) max_length: usize,
     pad_token_id: u32,
+    /// Whether objectives read which words of a view are switched.
+    marks_switched: bool,
     /// Word dropout: its rate, and the mask token that replaces words.
     word_dropout: Option<(f64, u32)>,
 }
@@ -51,14 +55,15 @@ impl LabeledLoader {
         texts.dedup();
         let compares = forward_plan.needs().any(|needs| needs.views.len() > 1);
         let tags = matches!(plan.recipe().task.target(), Some(TargetKind::Tag(_)));
+        let views = labeled_views(&plan.recipe().views, &texts);
         let viewer = |source| {
-            let views = plan.recipe().views.for_source(source, plan.sources());
+            let views = views.for_source(source, plan.sources());
             Viewer::new(&views, tokenizer, source)
         };
         let is_viewed = texts.len() > 1 || compares && tags;
         let viewed = plan.sources().iter().filter(|_| is_viewed);
         let viewers = viewed.map(viewer).collect::<Result<Vec<_>, _>>()?;
-        if texts.contains(&TextView::Translated) {
+        if texts.iter().any(|text| text.is_translated()) {
             let of_part = |(viewer, part): (&Viewer, &Range<usize>)| {
                 viewer.n_translated(&corpus.train_examples[part.clone()])
             };
@@ -71,7 +76,8 @@ impl LabeledLoader {
         let rate = plan.recipe().task.labeled().map_or(0.0, LabeledTask::word_dropout);
         let word_dropout =
             (rate > 0.0).then(|| Ok::<_, Error>((rate, tokenizer.mask_id()?))).transpose()?;
-        Ok(Self { corpus, texts, viewers, max_length, pad_token_id, word_dropout })
+        let marks_switched = forward_plan.needs().any(|needs| needs.switched_words);
+        Ok(Self { corpus, texts, viewers, max_length, pad_token_id, marks_switched, word_dropout })
     }
 
     /// Prefetches batches on a background thread: those of each optimizer step from number `step`
@@ -180,8 +186,13 @@ impl LabeledLoader {
                 let units = prediction_units(&batch);
                 return Ok((*text, batch, units));
             };
+            // Subwords of a translation are those of the translation that its own view draws.
+            let drawn = match text {
+                TextView::TranslatedSubwordSampled => TextView::Translated,
+                text => *text,
+            };
             let view = |index: &usize| {
-                let seed = split_seed(split_seed(seed, *text as u64), *index as u64);
+                let seed = split_seed(split_seed(seed, drawn as u64), *index as u64);
                 self.view(plan, viewer, *text, *index, seed)
             };
             let viewed = indices.iter().map(view).collect::<Result<Vec<_>, _>>()?;
@@ -194,12 +205,16 @@ impl LabeledLoader {
                     PredictionUnits::Words {
                         seq_len: batch.seq_len,
                         first_subwords: words.collect(),
+                        switched: Vec::new(),
                     }
                 }
             };
             Ok((*text, batch, units))
         };
-        let texts = self.texts.iter().map(text).collect::<Result<_, Error>>()?;
+        let mut texts = self.texts.iter().map(text).collect::<Result<Vec<_>, Error>>()?;
+        if self.marks_switched {
+            mark_switched_words(&mut texts);
+        }
         Ok(StepBatch { texts, language, ..StepBatch::empty(number) })
     }
 
@@ -239,16 +254,21 @@ fn prediction_units(batch: &TokenBatch) -> PredictionUnits {
     let row = |(word, first): (usize, &Option<u32>)| first.map(|_| word);
     let rows = words.first_subwords.chunks(seq_len);
     let first_subwords = rows.map(|words| words.iter().enumerate().map(row).collect()).collect();
-    PredictionUnits::Words { seq_len, first_subwords }
+    PredictionUnits::Words { seq_len, first_subwords, switched: Vec::new() }
 }
 
 /// The view kind of `isogloss_text`, which does not depend on the crate of the objectives.
 fn view_kind(view: TextView) -> isogloss_text::ViewKind {
     match view {
         TextView::Original => isogloss_text::ViewKind::Original,
-        TextView::SubwordSampled => isogloss_text::ViewKind::SubwordSampled,
-        TextView::CodeSwitched => isogloss_text::ViewKind::CodeSwitched,
-        TextView::Translated => isogloss_text::ViewKind::Translated,
+        TextView::SubwordSampled | TextView::SecondSubwordSampled => {
+            isogloss_text::ViewKind::SubwordSampled
+        }
+        TextView::CodeSwitched | TextView::SecondCodeSwitched => {
+            isogloss_text::ViewKind::CodeSwitched
+        }
+        TextView::Translated | TextView::SecondTranslated => isogloss_text::ViewKind::Translated,
+        TextView::TranslatedSubwordSampled => isogloss_text::ViewKind::TranslatedSubwordSampled,
         _ => unreachable!("text without labels is no view of an example"),
     }
 }

@@ -105,7 +105,7 @@ impl RunTensors<'_> {
         let Some(pairs) = &self.unlabeled.pairs else { return Ok(check(0)?) };
         if check(pairs.max_length).is_err() {
             // Pairs are tokenized batch by batch. Only now it matters how long they are.
-            check(pairs.longest()?)?;
+            check(pairs.counts()?.longest.min(pairs.max_length))?;
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use super::language_epochs::LanguageEpochs;
 use crate::data::pairs::{LinkedPair, PairSet};
 use crate::ground::seeds;
 use crate::step::batch_links;
+use crate::task::DataReport;
 use crate::{Error, PairsRecipe};
 
 /// Data loader of sentence pairs; all pairs of a batch are of one language.
@@ -134,19 +135,20 @@ impl PairLoader {
         Ok([own, other.encode_words_batch(&others, max_length)?])
     }
 
-    /// Number of tokens of the longest sentence of all pairs.
-    pub(crate) fn longest(&self) -> Result<usize, Error> {
-        let mut longest = 0;
+    /// Counts of all pairs: how many there are, their truncated sentences and those without a token,
+    /// and the tokens of the longest.
+    pub(crate) fn counts(&self) -> Result<DataReport, Error> {
         let trained = self.sets.iter().flat_map(|set| set.train.iter().map(|of| &of.pair));
         let held_out = self.sets.iter().flat_map(|set| &set.held_out);
         let texts: Vec<_> = trained.chain(held_out).flat_map(|of| [&of.left, &of.right]).collect();
+        let mut counts = DataReport::default();
         for some in texts.chunks(1 << 12) {
             let words = |text: &&String| text.split_whitespace().map(str::to_owned).collect();
             let sentences: Vec<Vec<String>> = some.iter().map(words).collect();
             let encoded = self.tokenizer.encode_words_batch(&sentences, self.max_length)?;
-            longest = encoded.iter().map(Encoded::len).fold(longest, usize::max);
+            counts.add(&DataReport::from_encodings(&encoded));
         }
-        Ok(longest)
+        Ok(DataReport { n: texts.len() / 2, ..counts })
     }
 
     /// Tokenizes both sides, split into words at whitespace.

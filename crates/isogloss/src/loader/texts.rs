@@ -4,13 +4,14 @@
 use isogloss_kernels::split_seed;
 use isogloss_methods::{PredictionUnits, TextView};
 use isogloss_text::{
-    Features, Language, TokenBatch, Tokenizer, ViewKind, ViewTask, Viewer, ViewsConfig,
+    Features, Language, TextError, TokenBatch, Tokenizer, ViewKind, ViewTask, Viewer,
 };
 
 use super::language_epochs::LanguageEpochs;
 use crate::Error;
+use crate::error::DataError;
 use crate::ground::seeds;
-use crate::recipe::{Recipe, UnlabeledRecipe};
+use crate::recipe::{Recipe, UnlabeledRecipe, unlabeled_view_faults, unlabeled_views};
 use crate::task::TargetKind;
 
 /// Data loader of unlabeled texts; all texts of a batch are of one language.
@@ -20,7 +21,8 @@ pub(crate) struct TextLoader {
     pub(crate) epochs: LanguageEpochs,
     /// Maximum sequence length of a text, in tokens.
     pub(crate) max_length: usize,
-    viewer: Viewer,
+    /// Data augmentation of each language.
+    viewers: Vec<Viewer>,
     task: ViewTask,
     pad_token_id: u32,
     seed: u64,
@@ -34,6 +36,7 @@ impl TextLoader {
     pub(crate) fn read(
         recipe: &Recipe,
         table: &UnlabeledRecipe,
+        texts_read: &[TextView],
         tokenizer: &Tokenizer,
         max_length: usize,
         pad_token_id: u32,
@@ -45,13 +48,25 @@ impl TextLoader {
         let lengths = languages.iter().map(lengths).collect();
         let seed = split_seed(recipe.seed, seeds::UNLABELED);
         let epochs = LanguageEpochs::new(lengths, &table.sampling, table.batch_size, seed);
-        // The other views are of the source language.
-        let subword_sampled = recipe.views.subword_sampled;
-        let views = ViewsConfig { subword_sampled, ..ViewsConfig::default() };
-        let viewer = Viewer::new(&views, tokenizer, &recipe.data.sources[0])?;
+        let tags: Vec<_> = languages.iter().map(|(language, _)| language.clone()).collect();
+        let views = unlabeled_views(&recipe.views, texts_read);
+        let faults = unlabeled_view_faults(&views, &tags, &recipe.data.sources);
+        if let Some((field, reason)) = faults.into_iter().next() {
+            return Err(TextError::InvalidViews { field, reason }.into());
+        }
+        let viewer = |tag| Viewer::new(&views.for_source(tag, &tags), tokenizer, tag);
+        let viewers = tags.iter().map(viewer).collect::<Result<Vec<_>, _>>()?;
+        if texts_read.contains(&TextView::UnlabeledTranslated) {
+            let has_translation = |(viewer, (_, texts)): (&Viewer, &(_, Vec<String>))| {
+                texts.iter().any(|text| viewer.has_translation(text))
+            };
+            if !viewers.iter().zip(&languages).any(has_translation) {
+                return Err(DataError::NoTranslation { path: table.path.as_str().into() }.into());
+            }
+        }
         let target = recipe.task.target();
         let task = target.map_or(ViewTask::Classification, TargetKind::view_task);
-        Ok(Self { languages, epochs, max_length, viewer, task, pad_token_id, seed })
+        Ok(Self { languages, epochs, max_length, viewers, task, pad_token_id, seed })
     }
 
     /// Number of texts of each language.
@@ -86,12 +101,14 @@ impl TextLoader {
     ) -> Result<ViewBatch, Error> {
         let kind = match text {
             TextView::UnlabeledSubwordSampled => ViewKind::SubwordSampled,
+            TextView::UnlabeledCodeSwitched => ViewKind::CodeSwitched,
+            TextView::UnlabeledTranslated => ViewKind::Translated,
             _ => ViewKind::Original,
         };
         let of_language = &self.languages[language].1;
         let viewed = indices.iter().zip(0..).map(|(index, row)| {
             let (text, seed) = (&of_language[*index], split_seed(seed, row));
-            self.viewer.view_unlabeled(kind, text, self.task, self.max_length, seed)
+            self.viewers[language].view_unlabeled(kind, text, self.task, self.max_length, seed)
         });
         let viewed = viewed.collect::<Result<Vec<_>, _>>()?;
         let features: Vec<&Features> = viewed.iter().map(|viewed| &viewed.features).collect();
@@ -101,6 +118,7 @@ impl TextLoader {
             ViewTask::Tagging(_) => PredictionUnits::Words {
                 seq_len: batch.seq_len,
                 first_subwords: viewed.into_iter().map(|viewed| viewed.first_subwords).collect(),
+                switched: Vec::new(),
             },
         };
         Ok((text, batch, units))

@@ -1,5 +1,7 @@
 //! Cross-table validation of a recipe; the rules of a single table stand with the table.
 
+mod views;
+
 use std::sync::Arc;
 
 use isogloss_methods::{GuidedDropoutScores, Objective, ObjectiveConfig, Role, TextView};
@@ -30,6 +32,7 @@ pub(super) fn check(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     embeddings(recipe, faults);
     guided_dropout(recipe, faults);
     check_gradient_accumulation(recipe, faults);
+    ramp_ups(recipe, faults);
     for (index, objective) in recipe.objective.iter().enumerate() {
         let method = objective.method.init();
         if !objective.freeze.is_empty() && !method.needs().is_unlabeled() && is_dynamic(recipe) {
@@ -45,9 +48,20 @@ pub(super) fn check(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
             refuse(format!("{} {problem}", method.name()));
         }
         check_duplicate_cross_entropy(recipe, &objective.method, &mut refuse);
+        views::translated_tags(recipe, &objective.method, &mut refuse);
         let others = recipe.objective.iter().enumerate().filter(|(other, _)| *other != index);
         let others: Vec<_> = others.map(|(_, other)| other.method.init()).collect();
         check_unique_states(&*method, others.iter().map(AsRef::as_ref), &mut refuse);
+    }
+}
+
+/// One loss must be there from the first step on.
+fn ramp_ups(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
+    let begins_late = |begin: Option<f64>| begin.is_some_and(|begin| begin > 0.0);
+    let mut begins = recipe.objective.iter().map(|o| o.ramp_up.map(|ramp_up| ramp_up.begin));
+    if !recipe.objective.is_empty() && begins.all(begins_late) {
+        let problem = "no objective is trained in the first steps; one must begin at 0";
+        faults.add("objective.0.ramp_up", problem);
     }
 }
 
@@ -75,7 +89,7 @@ fn inputs(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String
     if !recipe.task.is_labeled() && (reads_labels || reads_head) {
         refuse(format!("{} needs a task with labels", method.name()));
     }
-    views(recipe, method, refuse);
+    views::provided(recipe, method, refuse);
     check_unlabeled_text(recipe, method, refuse);
 }
 
@@ -172,6 +186,7 @@ fn unlabeled(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
         }
         Some(TargetKind::Class | TargetKind::Tag(_)) => {}
     }
+    views::unlabeled(recipe, faults);
     let adapter = recipe.language_adapter.as_ref();
     if adapter.is_some_and(|table| table.evaluation != LanguageExchange::Source) {
         let problem = "its languages are read with the language adapter of the source; set \
@@ -193,8 +208,17 @@ fn several_sources(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     for (field, problem) in recipe.views.source_faults(&recipe.data.sources) {
         faults.add(&format!("views.{field}"), &problem);
     }
-    if recipe.language_adapter.is_some() {
-        faults.add("language_adapter", "is for one language of training, not for several");
+    let Some(adapter) = &recipe.language_adapter else { return };
+    if adapter.evaluation != LanguageExchange::Target {
+        let problem = "texts of several sources go through the adapter of their own language, and so \
+                       do those of other languages; use \"target\"";
+        faults.add("language_adapter.evaluation", problem);
+    }
+    let mixed = [("pairs", recipe.pairs.is_some()), ("monolingual", recipe.monolingual.is_some())];
+    for (table, _) in mixed.iter().filter(|(_, is_there)| *is_there) {
+        let problem = "its texts come with a batch of any of the sources, and would go through the \
+                       language adapter of that one; leave it or [language_adapter] out";
+        faults.add(table, problem);
     }
 }
 
@@ -249,33 +273,6 @@ fn check_gradient_accumulation(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
         let problem = "is about the languages of one step: name others in data.sources, and set \
                        training.accumulate to 2 or more";
         faults.add("update.pcgrad", problem);
-    }
-}
-
-/// The recipe must define the views that an objective reads, and name its teacher.
-fn views(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn FnMut(String)) {
-    for view in method.needs().views {
-        let missing = match view.text {
-            TextView::SubwordSampled | TextView::UnlabeledSubwordSampled
-                if recipe.views.subword_sampled.is_none() =>
-            {
-                "subword_sampled"
-            }
-            TextView::CodeSwitched if recipe.views.code_switched.is_none() => "code_switched",
-            TextView::Translated if recipe.views.translated.is_none() => "translated",
-            _ => "",
-        };
-        if !missing.is_empty() {
-            refuse(format!("the view {missing} needs a table [views.{missing}]"));
-        }
-        let has_tags = matches!(recipe.task.target(), Some(TargetKind::Tag(_)));
-        if view.text == TextView::Translated && has_tags {
-            refuse("translations have no tags; tagging cannot use the view translated".into());
-        }
-        let has_teacher = recipe.teacher.is_some() || recipe.student.is_some();
-        if view.role == Role::Teacher && !has_teacher {
-            refuse("a teacher needs a table [teacher] with its source".into());
-        }
     }
 }
 

@@ -9,7 +9,8 @@ use super::RecipeFaults;
 
 /// The `[language_adapter]` table: the language adapter below the task adapter (MAD-X, Pfeiffer et
 /// al. 2020). When another language is evaluated, the adapter of that language replaces it, unless
-/// `evaluation` says otherwise.
+/// `evaluation` says otherwise. Of several source languages, each batch goes through the adapter of
+/// its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LanguageAdapterRecipe {

@@ -23,7 +23,8 @@ pub struct PairsRecipe {
     /// Batch size, in pairs.
     pub batch_size: usize,
     /// Maximum sequence length: tokens after which a sentence is truncated, special tokens
-    /// included. Without it, 96, or the tokenizer's `model_max_length` if that is less.
+    /// included. Without it, the `max_seq_length` of a sentence-transformers folder, else 96; or the
+    /// tokenizer's `model_max_length` if that is less.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_length: Option<usize>,
     /// Maximum number of training pairs of each language, the first of the file; all if absent.
@@ -55,7 +56,7 @@ impl Default for PairsRecipe {
 }
 
 impl PairsRecipe {
-    /// Maximum sequence length where neither recipe nor tokenizer gives one.
+    /// Maximum sequence length where neither recipe nor model folder gives one.
     pub(crate) const MAX_LENGTH: usize = 96;
 
     pub(super) fn check(&self, faults: &mut RecipeFaults<'_>) {

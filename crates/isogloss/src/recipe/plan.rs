@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use isogloss_methods::Objective;
-use isogloss_text::Language;
+use isogloss_text::{Language, ViewsConfig};
 
 use super::file::RecipeFile;
 use super::positions::Positions;
-use super::{Recipe, RecipeFaults, check, extends, parse};
+use super::{Recipe, RecipeFaults, check, extends, labeled_views, parse, unlabeled_views};
 use crate::error::io;
 use crate::{Error, RecipeError, RecipeFault};
 
@@ -220,11 +220,20 @@ impl Plan {
         of_recipe.chain(added).collect()
     }
 
-    /// Prefixes of the parameter paths that each objective leaves as they are, in the order of
-    /// [`objectives`](Self::objectives).
-    pub(crate) fn frozen_parameters(&self) -> Vec<Vec<String>> {
-        let of_recipe = self.recipe.objective.iter().map(|objective| objective.freeze.clone());
-        of_recipe.chain(self.objectives.iter().map(|_| Vec::new())).collect()
+    /// The data augmentation of each language whose texts objectives read in other views: of the
+    /// sources, then of texts without labels.
+    pub(crate) fn views_by_language(&self) -> Result<Vec<ViewsConfig>, Error> {
+        let objectives = self.objectives().into_iter();
+        let read: Vec<_> =
+            objectives.flat_map(|(_, objective)| objective.needs().texts()).collect();
+        let (views, sources) = (&self.recipe.views, self.sources());
+        let labeled = labeled_views(views, &read);
+        let mut all: Vec<_> =
+            sources.iter().map(|source| labeled.for_source(source, sources)).collect();
+        let Some(table) = &self.recipe.unlabeled else { return Ok(all) };
+        let (views, languages) = (unlabeled_views(views, &read), table.languages()?);
+        all.extend(languages.iter().map(|language| views.for_source(language, &languages)));
+        Ok(all)
     }
 
     /// The main source language.

@@ -1,7 +1,7 @@
 //! The `[unlabeled]` table: text of the task without labels, for its own objectives.
 
-use isogloss_methods::LanguageSampling;
-use isogloss_text::{Language, LanguagePattern};
+use isogloss_methods::{LanguageSampling, TextView};
+use isogloss_text::{Language, LanguagePattern, ViewsConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -51,5 +51,46 @@ impl UnlabeledRecipe {
     /// Reads the texts of a language.
     pub(crate) fn texts(&self, language: &Language) -> Result<Vec<String>, Error> {
         read_plain_texts(&self.path.find(language)?, None)
+    }
+}
+
+/// The views of a recipe that texts with labels are read in, by the texts that objectives read; files
+/// of the others need not be there.
+pub(crate) fn labeled_views(views: &ViewsConfig, read: &[TextView]) -> ViewsConfig {
+    let is_switched = |text| matches!(text, TextView::CodeSwitched | TextView::SecondCodeSwitched);
+    let is_translated = |text: TextView| text.is_translated() && text.is_of_task();
+    views_that(views, read, is_switched, is_translated)
+}
+
+/// The views of a recipe that texts without labels are read in, see [`labeled_views`].
+pub(crate) fn unlabeled_views(views: &ViewsConfig, read: &[TextView]) -> ViewsConfig {
+    let is_translated = |text| text == TextView::UnlabeledTranslated;
+    views_that(views, read, |text| text == TextView::UnlabeledCodeSwitched, is_translated)
+}
+
+fn views_that(
+    views: &ViewsConfig,
+    read: &[TextView],
+    is_switched: impl Fn(TextView) -> bool,
+    is_translated: impl Fn(TextView) -> bool,
+) -> ViewsConfig {
+    let (code_switched, translated) = (views.code_switched.clone(), views.translated.clone());
+    ViewsConfig {
+        subword_sampled: views.subword_sampled,
+        code_switched: code_switched.filter(|_| read.iter().any(|text| is_switched(*text))),
+        translated: translated.filter(|_| read.iter().any(|text| is_translated(*text))),
+    }
+}
+
+/// What is wrong with the views of texts without labels in these languages; the field is below
+/// `[views]`. Texts in the only source language may have files for that language alone.
+pub(crate) fn unlabeled_view_faults(
+    views: &ViewsConfig,
+    languages: &[Language],
+    sources: &[Language],
+) -> Vec<(&'static str, String)> {
+    match languages == sources && sources.len() == 1 {
+        true => Vec::new(),
+        false => views.source_faults(languages),
     }
 }

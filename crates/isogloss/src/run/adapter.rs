@@ -154,7 +154,7 @@ fn add(
 }
 
 impl LanguageAdapterRecipe {
-    /// Adds and activates the language adapter of the source language; in a model whose task adapter
+    /// Adds and activates the language adapter of the (first) source language; in a model whose task adapter
     /// is trained further, it replaces the language adapter below that one.
     pub(crate) fn add_to(
         &self,
@@ -182,6 +182,33 @@ impl LanguageAdapterRecipe {
             removed.map_err(language_adapter_error)?;
         }
         Ok(())
+    }
+
+    /// Adds the language adapters of the sources after the first, which
+    /// [`add_to`](Self::add_to) has added, beside the active stack; returns the names of all by
+    /// source, none for a single source.
+    pub(crate) fn add_sources(
+        &self,
+        model: &mut Model,
+        sources: &[Language],
+    ) -> Result<Vec<String>, Error> {
+        let [_, others @ ..] = sources else { return Ok(Vec::new()) };
+        if others.is_empty() {
+            return Ok(Vec::new());
+        }
+        for source in others {
+            self.load(model, source)?;
+        }
+        Ok(sources.iter().map(ToString::to_string).collect())
+    }
+
+    /// The model as it is saved: with the language adapter of the first source alone.
+    pub(crate) fn without_sources(mut model: Model, names: &[String]) -> Result<Model, Error> {
+        for name in names.iter().skip(1) {
+            let removed = model.encoder.remove_adapter(AdapterLibrary::Adapters, name);
+            removed.map_err(language_adapter_error)?;
+        }
+        Ok(model)
     }
 
     /// Fails if a target language needs a language adapter and has none.
@@ -216,7 +243,10 @@ impl LanguageAdapterRecipe {
         let mut model = model.clone();
         let to = match self.evaluation {
             LanguageExchange::Target => {
-                self.load(&mut model, language)?;
+                let all = AdapterLibrary::Adapters;
+                if model.encoder.adapter(all, language.as_str()).is_err() {
+                    self.load(&mut model, language)?;
+                }
                 Some(language.as_str())
             }
             LanguageExchange::Source | LanguageExchange::None => None,

@@ -27,6 +27,7 @@ use super::progress::Progress;
 use crate::Error;
 use crate::error::{RunError, io, json};
 use crate::ground::files::{remove_folder, replace_folder, write_atomically};
+use crate::recipe::LanguageAdapterRecipe;
 use crate::task::SavedScoring;
 
 /// Checkpoint format version that this program writes and reads. Format 1 had no version number.
@@ -86,6 +87,9 @@ pub(super) struct Saver<'a> {
     pub(super) config_json: &'a Value,
     /// The base model of the adapters; `None` if the whole model is trained.
     pub(super) base: Option<&'a BaseModel>,
+    /// The language adapters of the sources by source, of which the first alone is saved; none for a
+    /// single source.
+    pub(super) language_adapters: &'a [String],
     /// The saved task and evaluation options (`isogloss.scoring`), if the model has a head.
     pub(super) scoring: Option<SavedScoring>,
 }
@@ -94,6 +98,7 @@ impl Saver<'_> {
     pub(super) fn save(&self, folder: &Path, model: &Model) -> Result<(), Error> {
         let scoring = self.scoring.as_ref().map(|scoring| scoring.to_json(folder));
         let (head, json, scoring) = (self.head, self.config_json, scoring.as_ref());
+        let model = &LanguageAdapterRecipe::without_sources(model.clone(), self.language_adapters)?;
         let saved = match self.base {
             Some(base) => save_adapter_only(folder, model, head, json, base, scoring),
             None => save_scored(folder, model, head, json, scoring),

@@ -1,12 +1,12 @@
-//! Data fingerprint: a hash of every data file that a run reads, and of the weights of a base model,
-//! so that the run is not resumed with others under the same recipe.
+//! Data fingerprint: a hash of every data file that a run reads, and of the files of its model, so that
+//! the run is not resumed with others under the same recipe.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use isogloss_model::{ModelFolder, base_folder, base_model};
+use isogloss_model::{ModelFolder, base_folder, base_model, sentence_module_files};
 use isogloss_text::{Language, LanguagePattern, TextError};
 use serde::{Deserialize, Serialize};
 
@@ -24,11 +24,13 @@ struct Fingerprint {
     hash: String,
 }
 
-/// How the weights of a base model end in a record, after their names: a base may move.
+/// How files of the model end in a record, after their names: the folder may move.
+const OF_MODEL: &str = " of the model";
+/// The same of the base model that adapters lie on.
 const OF_BASE: &str = " of the base model";
 
-/// Data fingerprint check: fails if a data file has changed since the run began, or a base model of
-/// adapters that `options` name as the model or the teacher. Writes the fingerprints of a new run,
+/// Data fingerprint check: fails if a data file has changed since the run began, or the model or the
+/// teacher that `options` name, with the base model of adapters. Writes the fingerprints of a new run,
 /// and of an unfinished run that has none.
 pub(super) fn check(plan: &Plan, run: &RunFolder, options: &RunOptions<'_>) -> Result<(), Error> {
     let path = run.path().join(DATA_FILES);
@@ -41,8 +43,8 @@ pub(super) fn check(plan: &Plan, run: &RunFolder, options: &RunOptions<'_>) -> R
     let mut now = fingerprints(plan)?;
     let teacher = options.teacher_folder.as_ref().map(|folder| (folder, "teacher: "));
     for (folder, whose) in [(&options.model_folder, "")].into_iter().chain(teacher) {
-        let files = match base_weights(folder) {
-            // The results of a finished run stay valid without its base.
+        let files = match model_files(folder) {
+            // The results of a finished run stay valid without its model.
             Err(_) if is_done => continue,
             files => files?,
         };
@@ -56,9 +58,11 @@ pub(super) fn check(plan: &Plan, run: &RunFolder, options: &RunOptions<'_>) -> R
     let bytes = std::fs::read(&path).map_err(io(&path))?;
     let then: BTreeMap<String, Fingerprint> =
         serde_json::from_slice(&bytes).map_err(json(&path))?;
-    if !then.keys().any(|name| name.ends_with(OF_BASE)) {
-        // Of an earlier version, which recorded no base.
-        now.retain(|name, _| !name.ends_with(OF_BASE));
+    for of in [OF_MODEL, OF_BASE] {
+        if !then.keys().any(|name| name.ends_with(of)) {
+            // Of an earlier version, which recorded none.
+            now.retain(|name, _| !name.ends_with(of));
+        }
     }
     let mut changed: Vec<String> = Vec::new();
     for (file, fingerprint) in &then {
@@ -104,8 +108,8 @@ pub(super) fn paths(plan: &Plan) -> Result<BTreeSet<PathBuf>, Error> {
     if let Some(texts) = &recipe.unlabeled {
         paths.extend(found(&texts.path, &texts.languages()?)?);
     }
-    for source in plan.sources() {
-        let views = recipe.views.for_source(source, plan.sources());
+    let of_source = |source| recipe.views.for_source(source, plan.sources());
+    for views in plan.sources().iter().map(of_source).chain(plan.views_by_language()?) {
         if let Some(view) = &views.code_switched {
             paths.extend(found(&view.dictionaries, &view.languages)?);
         }
@@ -128,33 +132,36 @@ pub(super) fn paths(plan: &Plan) -> Result<BTreeSet<PathBuf>, Error> {
     Ok(paths)
 }
 
-/// The weight files of the base models that a folder of adapters stands on, each with its name in the
-/// record; none of a whole model, which the recipe names.
-fn base_weights(model: &ModelFolder) -> Result<Vec<(String, PathBuf)>, Error> {
+/// The weights and settings of a model folder, and of the base models that a folder of adapters stands
+/// on, each with its name in the record.
+fn model_files(model: &ModelFolder) -> Result<Vec<(String, PathBuf)>, Error> {
     let whole = base_folder(model)?;
-    let (mut files, mut folder, mut of) = (Vec::new(), model.clone(), String::new());
-    while let Some(base) = base_model(&folder)? {
-        folder = base.folder;
-        of.push_str(OF_BASE);
-        let is_whole = base_model(&folder)?.is_none();
-        let path = if is_whole { whole.clone() } else { folder.path.clone() };
+    let (mut files, mut next, mut of) = (Vec::new(), Some(model.clone()), OF_MODEL.to_owned());
+    while let Some(folder) = next {
+        next = base_model(&folder)?.map(|base| base.folder);
+        let path = if next.is_none() { whole.clone() } else { folder.path };
         let mut folders = vec![path.clone()];
         for library in ["adapters", "peft", "lora"].map(|library| path.join(library)) {
-            if !is_whole && library.is_dir() {
+            if next.is_some() && library.is_dir() {
                 folders.extend(entries(&library)?.into_iter().filter(|path| path.is_dir()));
             }
         }
+        let modules = sentence_module_files(&path)?;
+        let inner = modules.into_iter().flat_map(|modules| modules.folders);
+        folders.extend(inner.map(|inner| path.join(inner)).filter(|inner| inner.is_dir()));
         for folder in &folders {
             let all = entries(folder)?;
             let of_type = |end: &str| -> Vec<&PathBuf> {
                 all.iter().filter(|path| path.extension().is_some_and(|e| e == end)).collect()
             };
-            let found = Some(of_type("safetensors")).filter(|found| !found.is_empty());
-            for file in found.unwrap_or_else(|| of_type("bin")) {
+            let weights = Some(of_type("safetensors")).filter(|found| !found.is_empty());
+            let weights = weights.unwrap_or_else(|| of_type("bin"));
+            for file in weights.into_iter().chain(of_type("json")) {
                 let name = file.strip_prefix(&path).unwrap_or(file).display();
                 files.push((format!("{name}{of}"), file.clone()));
             }
         }
+        of = of.replace(OF_MODEL, "") + OF_BASE;
     }
     Ok(files)
 }

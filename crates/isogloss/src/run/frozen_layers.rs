@@ -77,10 +77,12 @@ impl Trainer<'_> {
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
         let began = Instant::now();
-        // With subnetworks, the masks of the frozen layers depend on the language; a parser reads
-        // the hidden states of all layers; TRAM adds noise to the embeddings.
+        // With subnetworks and with language adapters of several sources, the frozen layers depend on
+        // the language; a parser reads the hidden states of all layers; TRAM adds noise to the
+        // embeddings.
         let is_alone = self.context.plan.reads_original_alone()
             && self.context.masks.is_empty()
+            && !self.context.exchanges_adapters()
             && self.plan.recipe().update.tram.is_none()
             && self.plan.recipe().task.target() != Some(TargetKind::Tree);
         let Some(data) = self.data.filter(|_| is_alone) else {

@@ -39,12 +39,15 @@ impl Trainer<'_> {
         self.log.write(&line)?;
         let sources = self.plan.sources();
         if sources.len() > 1 {
-            let sets = data.corpus.devs.iter().map(|set| {
+            let devs = &data.corpus.devs;
+            let models = devs.iter().map(|set| self.exchanged(&model, &set.language));
+            let models = models.collect::<Result<Vec<_>, Error>>()?;
+            let sets = devs.iter().zip(&models).map(|(set, exchanged)| {
                 let subnetwork = subnetwork(&set.language).transpose()?.flatten();
-                Ok((set, subnetwork))
+                Ok((exchanged.as_ref().unwrap_or(&model), set, subnetwork))
             });
             let sets = sets.collect::<Result<Vec<_>, Error>>()?;
-            let cosines = gradient_cosines(&model, &sets, &self.options.device, &options)?;
+            let cosines = gradient_cosines(&sets, &self.options.device, &options)?;
             watch(Event::GradientConflict { step, languages: sources, cosines: &cosines });
             self.log.write(&json!({
                 "kind": "conflict", "step": step, "languages": sources, "cosines": cosines,

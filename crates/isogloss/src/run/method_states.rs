@@ -1,14 +1,14 @@
 //! States of training methods: initialized before the first step, or restored from a checkpoint.
 
-use isogloss_methods::MethodState;
+use isogloss_methods::{MethodState, Update};
 use isogloss_model::Model;
 
 use super::checkpoint::SavedMethods;
-use crate::Error;
 use crate::error::RunError;
 use crate::loader::UnlabeledLoaders;
 use crate::step::{StepBatch, StepContext, StepGradients};
 use crate::tools::subnetwork::Subnetworks;
+use crate::{Error, Recipe};
 
 /// The name of the subnetworks' state; all other states belong to objectives.
 pub(super) const SUBNETWORKS: &str = "subnetworks";
@@ -46,6 +46,23 @@ pub(super) fn begin(
         context.states.warm_up(collected);
     }
     Ok(())
+}
+
+/// The update of a recipe, with the state that a checkpoint has of it.
+pub(super) fn update(
+    recipe: &Recipe,
+    model: &Model,
+    context: &StepContext,
+    saved: Option<&SavedMethods>,
+) -> Result<Box<dyn Update<Error>>, Error> {
+    let mut update = recipe.update.init::<Error>();
+    let name = update.name();
+    if let (Some(state), Some(saved)) = (update.state(), saved) {
+        let mut reader = saved.state(name)?;
+        let restored = state.restore(&mut reader, model, &context.device);
+        restored.map_err(|error| reader.error(error))?;
+    }
+    Ok(update)
 }
 
 /// Fails if the negative queue (MoCo) has at least as many keys as there are pairs, or twos of pairs

@@ -56,7 +56,8 @@ impl Trainer<'_> {
         let step = self.progress.step;
         let logs = self.logs_at(step + 1);
         let path = data_path(self);
-        let mut source = StepGradients::new(&self.context, model, batches, path)?;
+        let source = StepGradients::new(&self.context, model, batches, path)?;
+        let mut source = source.at(self.share_of_steps(step));
         if logs {
             source = source.comparing();
         }
@@ -73,6 +74,11 @@ impl Trainer<'_> {
             let masks = subnetworks.source_subnetworks();
             self.context.masks = SubnetworkMasks::new(masks, true, &self.context.device);
         }
+    }
+
+    /// Share of the run's steps that are done before step number `step`, from 0.
+    pub(super) fn share_of_steps(&self, step: u64) -> f64 {
+        step as f64 / self.learning_rate.total_steps as f64
     }
 
     pub(super) fn logs_at(&self, step: u64) -> bool {

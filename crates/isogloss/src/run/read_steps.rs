@@ -46,7 +46,7 @@ impl Trainer<'_> {
                 .collect();
             self.unlabeled.record(unread.languages, &by_stream);
             self.progress.add_losses(&losses);
-            let loss = self.context.plan.total(&losses);
+            let loss = plan.total(&losses, self.share_of_steps(step - 1));
             watch(Event::Step { step, total_steps, loss, tokens_per_sec });
             if self.logs_at(step) {
                 self.log_step(grad_norm, unread.learning_rate, tokens_per_sec, unread.cosine)?;
@@ -80,10 +80,10 @@ impl Trainer<'_> {
         cosine: Option<f64>,
     ) -> Result<(), Error> {
         let losses = self.progress.take_mean_losses();
-        let plan = &self.context.plan;
+        let (plan, progress) = (&self.context.plan, self.share_of_steps(self.progress.step - 1));
         let mut line = json!({
             "kind": "train", "step": self.progress.step, "epoch": self.epoch(),
-            "loss": plan.total(&losses), "grad_norm": grad_norm, "lr": learning_rate,
+            "loss": plan.total(&losses, progress), "grad_norm": grad_norm, "lr": learning_rate,
             "tokens_per_sec": tokens_per_sec, "seconds": self.progress.seconds,
         });
         if losses.len() > 1 {

@@ -8,16 +8,14 @@ use isogloss_model::{HeadChoice, Model, load, load_masked_lm};
 use super::event::Event;
 use super::trainer::Trainer;
 use crate::loader::LabeledLoader;
-use crate::{
-    Centring, DataReport, Error, Evaluator, LanguageResult, Predictions, Results, Selection,
-};
+use crate::{Centring, DataReport, Error, Evaluator, Predictions, Results, Selection};
 
 impl Trainer<'_> {
     /// Final evaluation: scores the selected model in every language and writes `results.json`,
     /// with the counts of what was lost of the data.
     pub(super) fn finish(
         mut self,
-        mut report: DataReport,
+        report: DataReport,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<Results, Error> {
         let best = self.progress.best.expect("the last step was followed by a selection");
@@ -38,10 +36,6 @@ impl Trainer<'_> {
             Some(data) => self.score_labeled(&chosen, centring.as_ref(), data, selection, watch)?,
             None => {
                 let languages = self.score_unlabeled(&chosen)?;
-                let counts: Vec<_> = languages.values().map(LanguageResult::counts).collect();
-                let held_out: DataReport = counts.iter().collect();
-                report.add(&held_out);
-                watch(Event::HeldOut(&held_out));
                 for (language, result) in &languages {
                     watch(Event::Language { language, scores: &result.scores });
                 }

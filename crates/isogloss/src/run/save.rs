@@ -25,6 +25,8 @@ impl Trainer<'_> {
         self.progress.log_len = self.log.sync()?;
         self.progress.language_epochs = self.unlabeled.progress();
         self.progress.unfreeze_steps = unfreezing::unfreeze_steps(&self.schedules);
+        let update = self.update.state().map(|state| state.save());
+        let update = update.map(|saved| (self.update.name(), saved));
         let subnetworks = self.subnetworks.iter().map(|state| (SUBNETWORKS, state.save()));
         let guided_dropout = self.context.guided_dropout.iter();
         let guided_dropout = guided_dropout.map(|state| (GUIDED_DROPOUT, state.save()));
@@ -35,7 +37,7 @@ impl Trainer<'_> {
             self.model(),
             &self.saver(),
             &self.optimizer,
-            subnetworks.chain(guided_dropout).chain(objectives),
+            subnetworks.chain(guided_dropout).chain(objectives).chain(update),
         )?;
         watch(Event::Checkpoint { step: self.progress.step });
         Ok(())
@@ -65,6 +67,7 @@ impl Trainer<'_> {
         let (head, config_json) = (self.head.as_ref(), &self.config_json);
         let scoring = self.data.filter(|_| head.is_some()).map(|data| data.max_length);
         let scoring = scoring.map(|length| self.plan.recipe().scoring(length));
-        Saver { head, config_json, base: self.base.as_ref(), scoring }
+        let language_adapters = &self.context.language_adapters;
+        Saver { head, config_json, base: self.base.as_ref(), language_adapters, scoring }
     }
 }

@@ -56,10 +56,7 @@ impl<'a> Trainer<'a> {
         let Checkpoint { loaded, optimizer, progress, methods } =
             checkpoint(plan, options, head.as_ref(), &context.plan, newest.as_deref())?;
         let LoadedModel { model, config_json, report, .. } = loaded;
-        let model = match recipe.model.dropout {
-            Some(rate) => model.with_dropout(rate),
-            None => model,
-        };
+        let model = with_dropout_and_adapters(plan, model, &mut context)?;
         context.word_aligner = word_aligner(recipe, &model, &context.plan)?;
         let subnetworks = subnetworks(plan, options, data, &model, &mut context, methods.as_ref())?;
         let schedules = schedules(recipe, &model, &progress)?;
@@ -80,6 +77,7 @@ impl<'a> Trainer<'a> {
             context.models.initial = Some(initial.model);
         }
         method_states::begin(&mut context, &model, &mut unlabeled, methods.as_ref())?;
+        let update = method_states::update(recipe, &model, &context, methods.as_ref())?;
         if let Some(data) = data {
             let loaders = (data, &unlabeled);
             context.guided_dropout =
@@ -101,7 +99,7 @@ impl<'a> Trainer<'a> {
             model: Some(model),
             optimizer,
             context,
-            update: recipe.update.init(),
+            update,
             schedules,
             learning_rate,
             steps_per_epoch,
@@ -113,6 +111,22 @@ impl<'a> Trainer<'a> {
             subnetworks,
         })
     }
+}
+
+/// The model with the dropout rate of the recipe, and with the language adapters of all sources.
+fn with_dropout_and_adapters(
+    plan: &Plan,
+    mut model: Model,
+    context: &mut StepContext,
+) -> Result<Model, Error> {
+    let recipe = plan.recipe();
+    if let Some(adapter) = &recipe.language_adapter {
+        context.language_adapters = adapter.add_sources(&mut model, plan.sources())?;
+    }
+    Ok(match recipe.model.dropout {
+        Some(rate) => model.with_dropout(rate),
+        None => model,
+    })
 }
 
 /// Opens the metrics log; that of a new run begins with the label rows of the head, if the model had
@@ -180,13 +194,13 @@ fn word_aligner(
     Ok(Some(EncoderAligner::from_recipe(table)))
 }
 
-/// Fails if a test language needs a language adapter and has none.
+/// Fails if a source or test language needs a language adapter and has none.
 fn check_language_adapter(plan: &Plan, data: Option<&LabeledLoader>) -> Result<(), Error> {
     let (Some(adapter), Some(data)) = (&plan.recipe().language_adapter, data) else {
         return Ok(());
     };
     let tested = data.corpus.tests.iter().map(|set| &set.language);
-    adapter.check_languages(plan.source(), tested)
+    adapter.check_languages(plan.source(), plan.sources().iter().chain(tested))
 }
 
 /// Reads the subnetworks of the recipe and sets their masks in the step context.

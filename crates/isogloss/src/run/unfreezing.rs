@@ -72,7 +72,7 @@ impl Trainer<'_> {
 
     /// Trace of the Fisher information by layer (FUN schedule): over the parameters that are
     /// unfrozen with each layer, on a random sample of the training examples, without dropout and
-    /// through the subnetwork that each source has at this step.
+    /// through the subnetwork and the language adapter that each source has at this step.
     fn layer_traces(&self) -> Result<Vec<f64>, Error> {
         let recipe = self.plan.recipe();
         let n_layers = self.model().encoder.config().num_hidden_layers;
@@ -95,17 +95,20 @@ impl Trainer<'_> {
             seed: split_seed(split_seed(recipe.seed, seeds::UNFREEZING), step),
         };
         let train = &data.corpus.train;
-        let masks: Option<Vec<_>> =
+        let subnetworks: Option<Vec<_>> =
             self.subnetworks.as_ref().map(|subnetworks| subnetworks.source_subnetworks().collect());
-        let parts: Vec<_> = match &masks {
-            Some(masks) => {
-                let masks = masks.iter().map(|of| Some(*of));
-                data.corpus.parts.iter().cloned().zip(masks).collect()
+        let models = (0..data.corpus.parts.len()).map(|n| self.context.for_source(&model, n));
+        let models: Vec<_> = models.collect();
+        let parts: Vec<_> = match (&subnetworks, self.context.exchanges_adapters()) {
+            (None, false) => vec![(&model, 0..train.features.len(), None)],
+            _ => {
+                let subnetwork =
+                    |n: usize| subnetworks.as_ref().and_then(|all| all.get(n).copied());
+                let parts = models.iter().zip(&data.corpus.parts).enumerate();
+                parts.map(|(n, (model, part))| (&**model, part.clone(), subnetwork(n))).collect()
             }
-            None => vec![(0..train.features.len(), None)],
         };
-        let device = &self.options.device;
-        let blocks = fun_traces(&model, train, &parts, device, &options, fun.estimator)?;
+        let blocks = fun_traces(train, &parts, &self.options.device, &options, fun.estimator)?;
         let block = |name: &str| blocks.get(name).copied().unwrap_or_default();
         let mut traces: Vec<f64> = (0..n_layers).map(|n| block(&format!("layers.{n}"))).collect();
         traces[0] += block("invertible_adapters");

@@ -1,6 +1,8 @@
 //! Training step context: the forward plan, reference models, method states and masks that all
 //! steps share.
 
+use std::borrow::Cow;
+
 use burn::tensor::Device;
 use isogloss_kernels::split_seed;
 use isogloss_methods::{GuidedDropoutState, Role, Subnetwork, View};
@@ -23,6 +25,9 @@ pub(crate) struct StepContext {
     pub(crate) models: ReferenceModels,
     pub(crate) states: ObjectiveStates,
     pub(crate) masks: SubnetworkMasks,
+    /// The name of each source's language adapter, which the model has all of and of which the first
+    /// is in its active stack; empty if batches of all sources go through the model as it is.
+    pub(crate) language_adapters: Vec<String>,
     /// Word aligner by the hidden states of the trained model, if it aligns the pairs of each batch.
     pub(crate) word_aligner: Option<EncoderAligner>,
     /// Dropout rates of guided dropout, by unit.
@@ -72,11 +77,31 @@ impl StepContext {
             models,
             states,
             masks: SubnetworkMasks::default(),
+            language_adapters: Vec::new(),
             word_aligner: None,
             guided_dropout: None,
             sparse_embeddings,
             no_dropout_below: None,
         }
+    }
+
+    /// Whether a batch goes through the language adapter of its own source.
+    pub(crate) fn exchanges_adapters(&self) -> bool {
+        !self.language_adapters.is_empty()
+    }
+
+    /// MAD-X adapter exchange in training: a model that is trained, or a moving average of it, with
+    /// the language adapter of a source in its active stack.
+    pub(crate) fn for_source<'m>(&self, model: &'m Model, source: usize) -> Cow<'m, Model> {
+        let [first, ..] = self.language_adapters.as_slice() else { return Cow::Borrowed(model) };
+        let adapter = &self.language_adapters[source];
+        if adapter == first {
+            return Cow::Borrowed(model);
+        }
+        let mut model = model.clone();
+        let exchanged = model.encoder.swap_active_adapter(first, Some(adapter));
+        exchanged.expect("the adapters of all sources were added to the model");
+        Cow::Owned(model)
     }
 
     /// Forward options of a view of a batch.

@@ -1,5 +1,7 @@
 //! Forward passes of a batch: one for every view that the objectives read.
 
+use std::borrow::Cow;
+
 use burn::tensor::Tensor;
 use isogloss_kernels::split_seed;
 use isogloss_methods::{
@@ -49,7 +51,7 @@ impl StepContext {
                 vec![predict_masked(model, text, embedded, &options)]
             } else if view.role != Role::Student {
                 let mask = mask.filter(|_| view.text.is_of_task());
-                vec![self.reference_output(view.role, text, mask)]
+                vec![self.reference_output(view.role, text, batch.language, mask)]
             } else if let Some(scale) = view.weight_noise {
                 let seed = split_seed(batch.seed, WEIGHT_DRAWS);
                 let noised = with_random_signs(model.clone(), scale, seed);
@@ -109,11 +111,15 @@ impl StepContext {
         &self,
         role: Role,
         text: &DeviceText,
+        source: usize,
         mask: Option<&SubnetworkMask>,
     ) -> ModelOutput {
         let input = text.input.clone().without_autodiff();
-        let output =
-            self.reference_model(role).forward(&input, &self.reference_options(role, mask));
+        let model = match (role, self.reference_model(role)) {
+            (Role::Momentum, average) => self.for_source(average, source),
+            (_, model) => Cow::Borrowed(model),
+        };
+        let output = model.forward(&input, &self.reference_options(role, mask));
         ModelOutput {
             hidden_states: output.hidden_states.into_iter().map(Tensor::autodiff).collect(),
             logits: output.logits.autodiff(),

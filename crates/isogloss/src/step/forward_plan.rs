@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use isogloss_methods::{ContrastTexts, Needs, Objective, Role, SentenceEmbedding, TextView, View};
+use isogloss_methods::{
+    ContrastTexts, Needs, Objective, RampUp, Role, SentenceEmbedding, TextView, View,
+};
 use serde_json::{Map, Value, json};
 
 use crate::Plan;
@@ -18,6 +20,7 @@ pub(crate) struct ForwardPlan {
 /// Objective with its loss weight and its needs.
 pub(crate) struct PlannedObjective {
     pub(crate) weight: f64,
+    pub(crate) ramp_up: Option<RampUp>,
     pub(crate) objective: Arc<dyn Objective>,
     pub(crate) needs: Needs,
     /// Prefixes of the parameter paths that the loss does not change.
@@ -29,7 +32,7 @@ impl ForwardPlan {
     pub(crate) fn new(objectives: Vec<(f64, Arc<dyn Objective>)>) -> Self {
         let planned = objectives.into_iter().map(|(weight, objective)| {
             let needs = objective.needs();
-            PlannedObjective { weight, objective, needs, freeze: Vec::new() }
+            PlannedObjective { weight, ramp_up: None, objective, needs, freeze: Vec::new() }
         });
         let objectives: Vec<PlannedObjective> = planned.collect();
         let whole = objectives.iter().filter(|planned| planned.objective.grad_cache().is_none());
@@ -37,12 +40,14 @@ impl ForwardPlan {
         Self { objectives, groups }
     }
 
-    /// The forward plan of the objectives of a recipe, with the parameters that each of them leaves
-    /// as they are.
+    /// The forward plan of the objectives of a recipe, with the ramp-up of each of them and the
+    /// parameters that it leaves as they are.
     pub(crate) fn from_plan(plan: &Plan) -> Self {
         let mut this = Self::new(plan.objectives());
-        for (objective, freeze) in this.objectives.iter_mut().zip(plan.frozen_parameters()) {
-            objective.freeze = freeze;
+        // Objectives that were added in code come after those of the recipe, and have neither.
+        for (planned, objective) in this.objectives.iter_mut().zip(&plan.recipe().objective) {
+            planned.ramp_up = objective.ramp_up;
+            planned.freeze = objective.freeze.clone();
         }
         this
     }
@@ -206,15 +211,25 @@ impl ForwardPlan {
         sums
     }
 
-    /// Total loss: the weighted sum of the objectives' losses.
-    pub(crate) fn total(&self, losses: &[f64]) -> f64 {
-        self.objectives.iter().zip(losses).map(|(planned, loss)| planned.weight * loss).sum()
+    /// Total loss: the sum of the objectives' losses with their weights at this progress.
+    pub(crate) fn total(&self, losses: &[f64], progress: f64) -> f64 {
+        let weighted = self.objectives.iter().zip(losses);
+        weighted.map(|(planned, loss)| planned.weight_at(progress).unwrap_or(0.0) * loss).sum()
     }
 
     /// The objectives' losses by their unique names.
     pub(crate) fn losses_by_name(&self, losses: &[f64]) -> Value {
         let named = self.unique_names().into_iter().zip(losses);
         Value::Object(named.map(|(name, loss)| (name, json!(loss))).collect::<Map<_, _>>())
+    }
+}
+
+impl PlannedObjective {
+    /// The weight in a step; `None` before the loss joins the others. `progress` is the share of the
+    /// steps that are done.
+    pub(crate) fn weight_at(&self, progress: f64) -> Option<f64> {
+        let factor = self.ramp_up.map_or(1.0, |ramp_up| ramp_up.factor(progress));
+        (factor > 0.0).then_some(self.weight * factor)
     }
 }
 

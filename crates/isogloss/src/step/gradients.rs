@@ -24,6 +24,8 @@ const SAMPLED_LABELS: u64 = u64::MAX - 2;
 pub(crate) struct StepGradients<'a> {
     pub(super) context: &'a StepContext,
     batches: Vec<DeviceBatch>,
+    /// Share of the run's steps that are done.
+    progress: f64,
     /// Whether the gradients of the task and of unlabeled text are to be compared.
     compares: bool,
     /// Labels sampled from the model, by batch.
@@ -95,7 +97,13 @@ impl<'a> StepGradients<'a> {
         let batches: Vec<_> = batches.collect::<Result<_, Error>>()?;
         let losses = StepLosses::new(batches.len());
         let found = StepOutcome { losses, ..StepOutcome::default() };
-        Ok(Self { context, batches, compares: false, sampled: None, found })
+        Ok(Self { context, batches, progress: 1.0, compares: false, sampled: None, found })
+    }
+
+    /// The step at this share of the run's steps; without it, every objective has its whole weight.
+    pub(crate) fn at(mut self, progress: f64) -> Self {
+        self.progress = progress;
+        self
     }
 
     /// Computes the gradients of the task and of unlabeled text separately, for their cosine
@@ -116,6 +124,7 @@ impl<'a> StepGradients<'a> {
         let mut collected = Collected::new();
         for batch in &self.batches {
             let is_reference = |view: &View| view.role == Role::Momentum;
+            let model = &self.context.for_source(model, batch.language);
             let forward = self.context.forward(model, batch, None, is_reference);
             let found = self.context.states.collect(&forward.input, |_| true)?;
             objective_states::extend(&mut collected, found);
@@ -135,15 +144,27 @@ impl<'a> StepGradients<'a> {
         found.gradients
     }
 
+    /// Mean over the rows of all batches, of which `sum` has the sum and the number.
+    fn mean_of_rows(&self, sum: impl Fn(&DeviceBatch) -> (f64, usize)) -> f64 {
+        let (sum, n_rows) =
+            self.batches.iter().map(sum).fold((0.0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        sum / n_rows.max(1) as f64
+    }
+
     /// Gradients of one batch, and the loss of each objective.
     fn run_batch(&mut self, model: &Model, number: usize) -> Result<BatchOutcome, Error> {
         let batch = &self.batches[number];
+        let model = &self.context.for_source(model, batch.language);
         let objectives = self.context.plan.objectives();
         let mut found = BatchOutcome::new(objectives.len());
         // Of the task, and of unlabeled text.
         let mut sums = [Gradients::default(), Gradients::default()];
         // Separate graphs: a graph can be run backward only once.
-        for group in self.context.plan.backward_groups(self.compares) {
+        for mut group in self.context.plan.backward_groups(self.compares) {
+            group.retain(|index| objectives[*index].weight_at(self.progress).is_some());
+            if group.is_empty() {
+                continue;
+            }
             let part = self.run_objectives(model, batch, &group)?;
             let is_unlabeled = self.compares && objectives[group[0]].needs.is_unlabeled();
             let sum = &mut sums[usize::from(is_unlabeled)];
@@ -179,11 +200,11 @@ impl<'a> StepGradients<'a> {
         let share = 1.0 / self.batches.len() as f64;
         let (mut total, mut cached, mut losses) = (None, Gradients::default(), Vec::new());
         for (index, planned) in objectives.iter().enumerate() {
-            if !group.contains(&index) {
+            let weight = planned.weight_at(self.progress).filter(|_| group.contains(&index));
+            let Some(weight) = weight.map(|weight| weight * share) else {
                 losses.push(None);
                 continue;
-            }
-            let weight = planned.weight * share;
+            };
             if let Some(contrast) = planned.objective.grad_cache() {
                 let (loss, gradients) = self.grad_cached_loss(model, batch, contrast)?;
                 cached = cached.plus(gradients.scaled(weight));
@@ -279,6 +300,7 @@ impl GradientSource<Error> for StepGradients<'_> {
         let mut sampled = self.sampled.take().unwrap_or_default();
         for (index, batch) in self.batches.iter().enumerate() {
             let text = &batch.texts[0];
+            let model = &*self.context.for_source(model, batch.language);
             let mask = self.context.masks.mask(batch.language);
             let options =
                 self.context.masked_forward_options(mask.as_ref(), batch.seed, &View::ORIGINAL);
@@ -306,9 +328,10 @@ impl GradientSource<Error> for StepGradients<'_> {
     }
 
     fn noise_divergence(&mut self, model: &Model, noise: EmbeddingNoise) -> Result<f64, Error> {
-        let of_batches =
-            self.batches.iter().map(|batch| self.context.noise_divergence(model, batch, noise));
-        let (sum, n_rows) = of_batches.fold((0.0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
-        Ok(sum / n_rows.max(1) as f64)
+        Ok(self.mean_of_rows(|batch| self.context.noise_divergence(model, batch, noise)))
+    }
+
+    fn parameter_divergence(&mut self, model: &Model, earlier: &Model) -> Result<f64, Error> {
+        Ok(self.mean_of_rows(|batch| self.context.parameter_divergence(model, earlier, batch)))
     }
 }

@@ -224,6 +224,35 @@ fn divergences_under_noise_are_those_of_the_two_predictions() {
 }
 
 #[test]
+fn divergences_from_earlier_parameters_are_those_of_the_two_predictions() {
+    let (reference, whole) = (reference(), model());
+    let now = whole.clone().with_dropout(0.0);
+    let (text, expected) = (&reference.texts[0], &reference.labels[0].probabilities);
+    let context = context(json!({ "cross_entropy": {} }));
+    let mut step = step(&context, &now, batch(&[text], 0));
+    let uphill = step.gradients(&now).unwrap();
+    let earlier = shifted(now.clone(), &uphill, 0.5);
+    // The probabilities of the parameters in training are JAX's.
+    let input = now.encoder.config().input(
+        &text.ids.iter().map(|id| *id as i32).collect::<Vec<_>>(),
+        &vec![1; text.ids.len()],
+        &vec![0; text.ids.len()],
+        text.ids.len(),
+        &Device::flex().autodiff(),
+    );
+    let logits = earlier.forward(&input.unwrap(), &ForwardOptions::evaluation()).logits;
+    let logits = logits.into_data().convert::<f64>().try_into_vec::<f64>().unwrap();
+    let sum: f64 = logits.iter().map(|logit| logit.exp()).sum();
+    let before = logits.iter().map(|logit| logit.exp() / sum);
+    let kl: f64 = before.zip(expected).map(|(p, q)| p * (p / q).ln()).sum();
+    assert!(kl > 1e-4, "{kl}");
+    assert_close(step.parameter_divergence(&now, &earlier).unwrap(), kl, "KL(before‖now)");
+    assert_close(step.parameter_divergence(&now, &now).unwrap(), 0.0, "no step");
+    // Earlier parameters have no dropout, those in training have.
+    assert!(step.parameter_divergence(&whole.with_dropout(0.1), &now).unwrap() > 1e-6);
+}
+
+#[test]
 fn the_gradient_of_sampled_labels_is_the_mean_over_the_texts() {
     // Of two equal texts with different labels, ‖g‖ is not of one label; of two with one label it is.
     let (reference, model) = (reference(), model().with_dropout(0.0));

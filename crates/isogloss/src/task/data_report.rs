@@ -20,8 +20,8 @@ pub struct DataReport {
     pub n_without_tokens: usize,
     /// Length of the longest example before truncation, in tokens.
     pub longest: usize,
-    /// Words with a tag or head, or spans of running text, without a token, because they were
-    /// truncated or are unknown to the tokenizer; they count as wrong.
+    /// Words to be tagged, attached or linked, or spans of running text, without a token, because
+    /// they were truncated or are unknown to the tokenizer; in scores they count as wrong.
     pub n_words_lost: usize,
     /// The truncated ones among these.
     pub n_words_cut: usize,
@@ -57,7 +57,8 @@ impl DataReport {
         self.left_out.values().sum()
     }
 
-    /// Counts of tokenized texts: how many there are, are truncated, and have no token.
+    /// Counts of tokenized texts: how many there are, are truncated, and have no token, and the
+    /// length of the longest.
     pub fn from_texts(texts: &[TokenizedText]) -> Self {
         Self::from_encodings(texts.iter().map(TokenizedText::encoded))
     }
@@ -68,9 +69,16 @@ impl DataReport {
         for one in encoded {
             counts.n += 1;
             counts.n_truncated += usize::from(one.n_truncated > 0);
+            counts.longest = counts.longest.max(one.len() + one.n_truncated);
             counts.n_without_tokens += usize::from(one.lacks_tokens);
         }
         counts
+    }
+
+    /// Adds the words of a text that have no token, and how many of them were truncated.
+    pub(crate) fn add_lost_words(&mut self, [n_lost, n_cut]: [usize; 2]) {
+        self.n_words_lost += n_lost;
+        self.n_words_cut += n_cut;
     }
 
     /// Adds the counts of another dataset.

@@ -5,8 +5,6 @@ use std::fmt;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::data_report::DataReport;
-
 /// Evaluation scores: the values of metrics by name, the selection metric first.
 ///
 /// They are serialized as fields: `"accuracy": 0.9, "macro_f1": 0.8`.
@@ -31,18 +29,6 @@ pub struct LanguageResult {
     /// The scores.
     #[serde(flatten)]
     pub scores: Scores,
-}
-
-impl LanguageResult {
-    /// Counts of the data report that a result has.
-    pub(crate) fn counts(&self) -> DataReport {
-        DataReport {
-            n: self.n,
-            n_truncated: self.truncated,
-            n_without_tokens: self.without_tokens,
-            ..DataReport::default()
-        }
-    }
 }
 
 fn is_zero(value: &usize) -> bool {

@@ -91,7 +91,7 @@ impl Measures {
 }
 
 /// Gradient cosine similarity (gradient conflict): the matrix of cosines between the gradients of
-/// several datasets, each through its own subnetwork, without dropout; `options.n_examples` of each
+/// several datasets, each through its own model and subnetwork, without dropout; `options.n_examples` of each
 /// dataset are used.
 ///
 /// Holds one gradient of all parameters for each dataset in memory.
@@ -99,12 +99,11 @@ impl Measures {
 /// # Errors
 /// As [`Measures::take`].
 pub(crate) fn gradient_cosines(
-    model: &Model,
-    sets: &[(&LabeledSet, Option<&Subnetwork>)],
+    sets: &[(&Model, &LabeledSet, Option<&Subnetwork>)],
     device: &Device,
     options: &MeasureOptions,
 ) -> Result<Vec<Vec<f64>>, Error> {
-    let gradients = |(set, subnetwork): &(&LabeledSet, Option<&Subnetwork>)| {
+    let gradients = |(model, set, subnetwork): &(&Model, &LabeledSet, Option<&Subnetwork>)| {
         let batches = Batches::new(model, set, *subnetwork, device, options)?;
         Ok(batches.loss(model, true).1)
     };

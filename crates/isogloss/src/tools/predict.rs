@@ -271,7 +271,14 @@ impl Predictor {
         let config = self.loaded.model.encoder.config();
         let encoded = texts.iter().map(|(text, pair)| self.encode(text, *pair));
         let encoded = encoded.collect::<Result<Vec<_>, _>>()?;
-        self.count(&DataReport::from_encodings(&encoded));
+        let mut counts = DataReport::from_encodings(&encoded);
+        if self.task().target() == TargetKind::Tag(TagUnits::Word) {
+            for (encoded, (text, _)) in encoded.iter().zip(texts) {
+                let first = encoded.first_subwords(whitespace_words(text).len());
+                counts.add_lost_words(encoded.count_lost(&first));
+            }
+        }
+        self.count(&counts);
         let rows: Vec<_> = encoded.iter().map(|encoded| encoded.ids.as_slice()).collect();
         let mut batch = TokenBatch::from_ids(&rows, config.pad_token_id);
         for (row, encoded) in encoded.iter().enumerate() {

@@ -190,7 +190,12 @@ impl Side {
             }
             ends.push(tokens.len());
         }
-        let counts = DataReport::from_texts(texts);
+        let mut counts = DataReport::from_texts(texts);
+        for text in texts {
+            let first = |word| text.tokens(word).first().copied();
+            let first: Vec<_> = (0..text.n_words()).map(first).collect();
+            counts.add_lost_words(text.encoded().count_lost(&first));
+        }
         Self { tokens, words, ends, vectors: None, counts }
     }
 

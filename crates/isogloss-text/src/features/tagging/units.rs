@@ -1,7 +1,7 @@
 //! Token labels of an example for token classification: its units, with and without a token, in the tag
 //! scheme of the label set.
 
-use crate::features::featurize::{cut_words, token_label};
+use crate::features::featurize::token_label;
 use crate::{
     Bio, Encoded, IGNORE_INDEX, LostWord, Slot, TagScheme, Target, TextError, TruncationSide,
     bio_labels, is_tagged,
@@ -93,7 +93,7 @@ pub(super) fn tag_words(
     id: impl Fn(&str) -> Result<u32, TextError>,
 ) -> Result<TaggedUnits, TextError> {
     let firsts = input.first_subwords(tags.len());
-    let cut = cut_words(input, &firsts);
+    let cut = input.cut_words(&firsts);
     let mut all = Vec::new();
     for (word, tag) in tags.iter().enumerate() {
         let Some(first) = firsts[word] else {

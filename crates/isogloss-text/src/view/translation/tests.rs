@@ -69,7 +69,7 @@ fn both_texts_of_a_pair_are_in_one_language() {
 #[test]
 fn what_has_no_translation_stays_and_is_not_counted() {
     let translator = translator(&[("de", "yes\tja\n")]).unwrap();
-    let words = Content::Words { words: vec!["yes".into()], tags: vec!["O".into()] };
+    let words = Content::Words { words: vec!["Yes".into()], tags: vec!["O".into()] };
     let examples = [
         example("yes", None),
         example("Yes", None),
@@ -101,12 +101,18 @@ fn cells_are_unquoted_as_the_file_tells_or_the_table_says() {
 }
 
 #[test]
-fn a_translation_has_no_slots_and_none_of_the_words() {
+fn a_translation_has_words_of_its_own_and_no_slots_or_tags() {
     let translator = translator(&[("de", "a b c\tx y\n")]).unwrap();
     let example = example("a b c", None);
     let seen = translator.translate(&example, &mut ChaCha8Rng::seed_from_u64(0));
     assert!(matches!(&seen.example.content, Content::Text { slots, .. } if slots.is_empty()));
-    assert_eq!(seen.word_spans, [None; 3]);
+    assert_eq!(seen.word_spans, [Some((0, 1)), Some((2, 3))]);
+    let words = ["a", "b", "c"].map(str::to_owned).to_vec();
+    let tags = vec!["O".to_owned(); 3];
+    let words = Example { content: Content::Words { words, tags }, ..example.clone() };
+    let seen = translator.translate(&words, &mut ChaCha8Rng::seed_from_u64(0));
+    let Content::Words { words, tags } = &seen.example.content else { panic!("no words") };
+    assert_eq!((&words[..], tags.len()), (&["x".to_owned(), "y".to_owned()][..], 2));
 }
 
 #[test]

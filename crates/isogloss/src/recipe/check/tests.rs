@@ -145,6 +145,18 @@ const TREEBANK: &str = "[model]\nsource = \"m\"\n\
     [data]\npath = \"ud/{language}-{split}.conllu\"\nsources = [\"en\"]\n";
 
 #[test]
+fn a_ramp_up_ends_after_it_begins_and_leaves_a_loss_for_the_first_steps() {
+    let objective = |ramp_up: &str| {
+        format!("{GOOD}[[objective]]\nramp_up = {ramp_up}\nmethod.cross_entropy = {{}}\n")
+    };
+    let found = faults(&objective("{ begin = 0.5, end = 0.25 }"));
+    assert!(found.iter().any(|fault| fault.contains("ramp_up.end: expected at least begin, 0.5")));
+    let found = faults(&objective("{ begin = 0.25, end = 0.5 }"));
+    assert!(found[0].ends_with("one must begin at 0"), "{found:?}");
+    assert!(faults(&objective("{ end = 0.5 }")).is_empty());
+}
+
+#[test]
 fn a_parser_goes_with_passes_over_the_same_text() {
     let none: [String; 0] = [];
     for more in [

@@ -14,18 +14,17 @@ use crate::recipe::MeasureOptions;
 use crate::{Error, LabeledSet};
 
 /// Squared gradients by block, on a random sample of the examples, without dropout; each part of the
-/// examples goes through its subnetwork. [`FunEstimator`] has the formulas.
+/// examples goes through its model and subnetwork. [`FunEstimator`] has the formulas.
 pub(crate) fn fun_traces(
-    model: &Model,
     set: &LabeledSet,
-    parts: &[(Range<usize>, Option<&Subnetwork>)],
+    parts: &[(&Model, Range<usize>, Option<&Subnetwork>)],
     device: &Device,
     options: &MeasureOptions,
     estimator: FunEstimator,
 ) -> Result<BTreeMap<String, f64>, Error> {
     let sample = chosen(set.features.len(), options);
     let (mut squares, mut n_rows, mut n_batches) = (BTreeMap::new(), 0, 0);
-    for (part, subnetwork) in parts {
+    for (model, part, subnetwork) in parts {
         let examples: Vec<usize> = sample.iter().copied().filter(|i| part.contains(i)).collect();
         let batch_size = options.batch_size;
         let batches =

@@ -34,9 +34,7 @@ fn add(plan: &Plan, texts: &mut Texts) -> Result<(), Error> {
     if recipe.task.is_labeled() {
         examples_of(plan)?.iter().for_each(|example| texts.add_example(example));
     }
-    for source in plan.sources() {
-        recipe.views.for_source(source, plan.sources()).add_texts(texts)?;
-    }
+    plan.views_by_language()?.iter().try_for_each(|views| views.add_texts(texts))?;
     for set in recipe.pairs.iter().map(|pairs| PairSet::read_all(pairs, PairLinks::None)) {
         for set in set? {
             let train = set.train.iter().map(|linked| &linked.pair);
