@@ -2,6 +2,7 @@
 //! sentences.
 
 mod centring;
+mod encoded_texts;
 mod language;
 mod prediction;
 
@@ -28,6 +29,7 @@ use isogloss_text::{
 
 pub(crate) use centring::copy_centring;
 pub use centring::{CentringOptions, estimate_centring};
+pub use encoded_texts::EncodedTexts;
 pub use prediction::{LabelProbability, LabelScore, Prediction, TokenPrediction};
 
 /// Inference pipeline: a fine-tuned model with its tokenizer and labels.
@@ -47,26 +49,6 @@ pub struct Predictor {
     /// The centring of the language that is predicted; `None` for features as they are.
     feature_centring: Option<FeatureCentring>,
     counts: Mutex<DataReport>,
-}
-
-/// A tokenized batch, which [`Predictor::decode`] needs beside the outputs of the model.
-#[derive(Debug)]
-pub struct EncodedTexts<'a> {
-    texts: &'a [(&'a str, Option<&'a str>)],
-    encoded: Vec<Encoded>,
-    seq_len: usize,
-}
-
-impl EncodedTexts<'_> {
-    /// Whether the text at an index of the batch was truncated.
-    pub fn is_truncated(&self, index: usize) -> bool {
-        self.encoded[index].n_truncated > 0
-    }
-
-    /// Whether the text at an index of the batch has no token of its characters.
-    pub fn lacks_tokens(&self, index: usize) -> bool {
-        self.encoded[index].lacks_tokens
-    }
 }
 
 impl Predictor {
