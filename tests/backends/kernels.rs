@@ -5,6 +5,7 @@ mod optimizer;
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor};
+use isogloss::device::compiled;
 use isogloss_kernels::{
     Dropout, attention, dropout, dropout_add_layer_norm, embedding, gelu, kernel_language, linear,
     linear_gelu, sum, sum_of_squares, sum_rows,
@@ -64,9 +65,12 @@ fn flat<const D: usize>(x: Tensor<D>) -> Tensor<1> {
 }
 
 #[test]
-fn kernels_of_vulkan_are_wgsl_without_the_feature_spirv() {
+fn kernels_of_gpus_are_in_the_language_of_the_build() {
+    // With the feature `metal`, those of a Mac are Metal's own; the tests run without `vulkan`.
+    let is_metal = cfg!(target_os = "macos") && compiled().contains(&"metal");
+    let language = if is_metal { "msl" } else { "wgsl" };
     for (name, device) in devices() {
-        assert_eq!(kernel_language(&device), (name == "vulkan").then_some("wgsl"), "{name}");
+        assert_eq!(kernel_language(&device), (name == "vulkan").then_some(language), "{name}");
     }
 }
 

@@ -4,5 +4,6 @@
 
 mod alignment;
 mod kernels;
+mod no_tokens;
 mod objectives;
 mod vectors;

@@ -3,10 +3,9 @@
 
 use std::fs;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, read_sync};
 use isogloss::Predictor;
 use isogloss_tests::runs::{Trace, Workshop, plan_of};
-use isogloss_tests::values;
 
 const TRAINING: &str = "epochs = 1\nbatch_size = 4\nlog_every = 1\nmax_steps = 2";
 
@@ -14,9 +13,10 @@ const TRAINING: &str = "epochs = 1\nbatch_size = 4\nlog_every = 1\nmax_steps = 2
 fn probabilities(shop: &Workshop, texts: &[String]) -> Vec<Vec<f64>> {
     let predictor = Predictor::load(shop.run("first").best(), &Device::flex()).unwrap();
     let texts: Vec<_> = texts.iter().map(|text| (text.as_str(), None)).collect();
-    let (_, found) = predictor.forward(&texts).unwrap();
-    let n_labels = found.dims()[1];
-    let found: Vec<f64> = values(found).into_iter().map(f64::from).collect();
+    let (encoded, logits) = predictor.forward(&texts).unwrap();
+    let n_labels = logits.dims()[1];
+    let found = read_sync(predictor.read(&encoded, logits)).unwrap();
+    let found: Vec<f64> = found.into_iter().map(f64::from).collect();
     found.chunks(n_labels).map(<[f64]>::to_vec).collect()
 }
 

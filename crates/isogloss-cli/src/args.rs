@@ -17,7 +17,9 @@ pub(crate) use alignment::{AlignArgs, AlignmentArgs, EncodingArgs, RetrieveArgs}
 pub(crate) use evaluation::{
     CentringArgs, EvaluateArgs, FisherArgs, PredictArgs, SubnetworkArgs, WithoutCentring,
 };
-pub(crate) use model::{HubArgs, LabeledArgs, LanguageAdapterArgs, ModelArgs, ScoringArgs};
+pub(crate) use model::{
+    HubArgs, LabeledArgs, LanguageAdapterArgs, ModelArgs, ScoringArgs, open_device,
+};
 pub(crate) use recipe::RecipeArgs;
 pub(crate) use surgery::{CompressArgs, MergeArgs, PruneArgs, TrimArgs};
 pub(crate) use training::{FinetuneArgs, RunArgs, SweepArgs};

@@ -79,15 +79,19 @@ impl Words {
     }
 }
 
-/// Score of a masked position: far below all others, and finite, so that a row without real tokens
-/// gives no NaN.
+/// Score of a masked position: far below all others, and finite.
 pub(crate) const MASKED: f64 = -1e9;
 
 impl ModelInput {
     /// Attention bias from the attention mask, `[batch, seq]`: added to the scores of each key, 0
     /// for a real token and [`MASKED`] for padding.
+    ///
+    /// A row without real tokens attends to its padding as if that were real. With [`MASKED`] on all
+    /// keys, the log-sum-exp of its scores would be [`MASKED`] in `f32`, without the logarithm, and
+    /// attention that recomputes its probabilities from it would have no sum of one.
     pub(crate) fn attention_bias(&self) -> Tensor<2> {
-        (self.attention_mask.clone() - 1.0) * (-MASKED)
+        let mask = self.attention_mask.clone();
+        (mask.clone() - mask.max_dim(1)) * (-MASKED)
     }
 
     /// Detaches the batch from the autodiff graph.
@@ -226,5 +230,13 @@ mod tests {
         assert!(matches!(input(&[1, 2, 3], 2), Some(InputError::Length { .. })));
         assert!(matches!(input(&[1; 600], 600), Some(InputError::TooLong { found: 600, .. })));
         assert_eq!(input(&[1, 2], 2), None);
+    }
+
+    #[test]
+    fn a_row_without_real_tokens_has_no_bias() {
+        let config = presets::tiny(10);
+        let input = config.input(&[1; 6], &[1, 1, 0, 0, 0, 0], &[0; 6], 3, &Device::flex());
+        let bias = input.unwrap().attention_bias().into_data().try_into_vec::<f32>().unwrap();
+        assert_eq!(bias, [0.0, 0.0, MASKED as f32, 0.0, 0.0, 0.0]);
     }
 }

@@ -13,7 +13,8 @@ use crate::{Features, IGNORE_INDEX, Target, TextError, WordTargets};
 pub struct TokenBatch {
     /// The number of examples.
     pub n: usize,
-    /// The number of tokens of the longest example.
+    /// The number of tokens of the longest example; at least 1, so that a batch of examples without
+    /// tokens has padding.
     pub seq_len: usize,
     /// Token ids; the pad token id in padding.
     pub input_ids: Vec<i32>,
@@ -120,7 +121,7 @@ impl TokenBatch {
     /// assert_eq!(batch.attention_mask, [1, 1, 1, 1, 1, 0]);
     /// ```
     pub fn from_ids(rows: &[&[u32]], pad_id: u32) -> Self {
-        let seq_len = rows.iter().map(|row| row.len()).max().unwrap_or(0);
+        let seq_len = rows.iter().map(|row| row.len().max(1)).max().unwrap_or(0);
         Self {
             n: rows.len(),
             seq_len,
@@ -250,6 +251,13 @@ mod tests {
         assert_eq!((batch.n, batch.seq_len, batch.targets), (0, 0, Targets::None));
     }
 
+    #[test]
+    fn texts_without_tokens_have_padding() {
+        let batch = TokenBatch::from_ids(&[&[], &[]], 7);
+        assert_eq!((batch.n, batch.seq_len), (2, 1));
+        assert_eq!((batch.input_ids, batch.attention_mask), (vec![7, 7], vec![0, 0]));
+    }
+
     proptest! {
         #[test]
         fn the_mask_tells_tokens_from_padding(rows in prop::collection::vec(prop::collection::vec(0u32..9, 0..6), 0..5)) {
@@ -257,7 +265,7 @@ mod tests {
             let batch = TokenBatch::from_ids(&slices, 99);
             prop_assert_eq!(batch.input_ids.len(), batch.n * batch.seq_len);
             prop_assert_eq!(batch.attention_mask.len(), batch.input_ids.len());
-            prop_assert_eq!(batch.seq_len, rows.iter().map(Vec::len).max().unwrap_or(0));
+            prop_assert_eq!(batch.seq_len, rows.iter().map(|row| row.len().max(1)).max().unwrap_or(0));
             for (idx, row) in rows.iter().enumerate() {
                 let row_range = idx * batch.seq_len..(idx + 1) * batch.seq_len;
                 let (ids, mask) = (&batch.input_ids[row_range.clone()], &batch.attention_mask[row_range]);

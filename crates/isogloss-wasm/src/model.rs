@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use burn::module::Module as _;
 use isogloss::device::{
-    DeviceChoice, DeviceInfo, batch_size_within, check_embedding_matrix, open, open_webgpu, read,
+    DeviceChoice, DeviceInfo, batch_size_within, check_embedding_matrix, open, open_webgpu,
 };
 use isogloss::model::{
     EncoderConfig, ForwardOptions, LoadedModel, load_bytes, read_sentence_modules_bytes,
@@ -272,8 +272,8 @@ impl Model {
         for batch in sequential_by_length(&lengths, self.batch_size) {
             let batch: Vec<usize> = batch.into_iter().map(|at| indices[at]).collect();
             let texts: Vec<_> = batch.iter().map(|i| (texts[*i].as_str(), None)).collect();
-            let (encoded, probabilities) = predictor.forward_with(&texts, pass)?;
-            let probabilities: Vec<f32> = read(probabilities).await?;
+            let (encoded, logits) = predictor.forward_with(&texts, pass)?;
+            let probabilities = predictor.read(&encoded, logits).await?;
             let rows = probabilities.chunks(n_labels);
             let answers = predictor.decode(&encoded, &probabilities).into_iter().zip(rows);
             for (at, (index, (prediction, row))) in batch.into_iter().zip(answers).enumerate() {

@@ -297,7 +297,7 @@ impl Reader<'_> {
     }
 
     /// Features of a random sample of `n` examples, by a seed, among those that are not left out; an
-    /// error if there are fewer.
+    /// error if there are fewer. All that are left out are counted.
     fn sample(
         &self,
         language: &Language,
@@ -315,6 +315,8 @@ impl Reader<'_> {
         }
         let indices = sample_indices(all.kept.len(), Some(n), seed);
         let chosen = indices.iter().map(|index| examples[all.kept[*index]].clone()).collect();
-        self.features(language, (path, chosen), learned, unseen)
+        let mut set = self.features(language, (path, chosen), learned, unseen)?;
+        set.report.left_out = all.skipped;
+        Ok(set)
     }
 }

@@ -123,6 +123,16 @@ pub enum Error {
         /// The end of the message: names the checkpoint from which the run can be resumed, if any.
         hint: String,
     },
+    /// An output of a model, a score or a vector, that is not finite (NaN or infinity).
+    #[error("{text}: the model computes {value}, which is no finite number{cause}")]
+    OutputNotFinite {
+        /// The text, or the file of it.
+        text: String,
+        /// The value.
+        value: f32,
+        /// The end of the message: the precision, if that overflows easily.
+        cause: &'static str,
+    },
     /// A device that failed in training: it was lost, its driver reset it or it ran out of memory.
     #[error(
         "step {step} on {device}: {problem}; if memory ran out, lower training.batch_size and raise \

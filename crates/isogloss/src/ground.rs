@@ -6,6 +6,7 @@ pub(crate) mod files;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub(crate) mod max_length;
+pub(crate) mod outputs;
 pub(crate) mod plain_text;
 pub(crate) mod sample;
 pub(crate) mod seeds;

@@ -38,6 +38,7 @@ pub use folder::{RunFolder, RunStatus};
 use isogloss_model::{ModelFolder, read_config, read_sentence_modules};
 
 use self::checkpoint::check_format;
+use self::environment::check_precision;
 use self::initial_model::initial_model;
 use self::trainer::Trainer;
 use crate::ground::files::recover_folder;
@@ -64,6 +65,7 @@ pub fn finetune(
         && let RunStatus::Done(results) = run.status()?
     {
         run.prepare(&plan.to_toml(), false)?;
+        check_precision(run)?;
         data_files::check(plan, run, options)?;
         tell_stored_counts(plan, run, &results, watch)?;
         // A crash right after the results were written leaves temporary files behind.
@@ -77,6 +79,7 @@ pub fn finetune(
         check_format(&checkpoint)?;
     }
     run.prepare(&plan.to_toml(), options.fresh)?;
+    check_precision(run)?;
     recover_folder(&run.best())?;
     let given = options;
     let options = &initial_model(plan, run, options, watch)?;

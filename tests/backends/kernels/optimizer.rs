@@ -36,7 +36,7 @@ fn halved(device: &Device) -> Tensor<1> {
 
 #[test]
 fn adamw_takes_the_step_of_its_definition() {
-    // More parameters than one launch takes, with more elements than one block, and none at all.
+    // More parameters than one launch takes, with more elements than one block.
     let lengths = [3, 1, 20_000, 7, 16_384, 5, 33, 2, 1_000, 16_385, 4];
     for (name, device) in devices() {
         let param =

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueHint;
-use isogloss::device::{DeviceChoice, DeviceError, OpenDevice, Precision, open};
+use isogloss::device::{DeviceChoice, DeviceError, OpenDevice, Precision, open_with};
 use isogloss::hub::HubOptions;
 use isogloss::text::{Format, Quoting, TagScheme, TagUnits, Unseen};
 
@@ -30,9 +30,14 @@ pub(crate) struct DeviceArgs {
 impl DeviceArgs {
     /// Opens the device, and sets the precision.
     pub(crate) fn open(&self) -> Result<OpenDevice, DeviceError> {
-        let device = open(self.device)?.with_precision(self.precision)?;
+        let device = open_device(self.device)?.with_precision(self.precision)?;
         if self.deterministic { device.deterministic() } else { Ok(device) }
     }
+}
+
+/// Opens a device; says on standard error which GPUs `auto` does not take, and why.
+pub(crate) fn open_device(choice: DeviceChoice) -> Result<OpenDevice, DeviceError> {
+    open_with(choice, &mut |error| eprintln!("--device auto leaves out a GPU: {error}"))
 }
 
 #[derive(Debug, clap::Args)]

@@ -15,8 +15,8 @@ use crate::Error;
 use crate::embedding::search::Vectors;
 use crate::embedding::sentence_pipeline::SentencePipeline;
 use crate::error::EmbeddingError;
-use crate::ground::device::read;
 use crate::ground::max_length::folder_max_length;
+use crate::ground::outputs::read_outputs;
 use crate::ground::tensors::integers;
 use crate::ground::vocabulary::check_vocabulary;
 
@@ -287,27 +287,30 @@ impl TextEncoder {
                 let hidden = hidden_states[*layer].clone();
                 let mask = input.attention_mask.clone();
                 let pooled = self.sentences.embed(hidden.clone(), mask, is_last(*layer));
-                scatter(pooled, &indices, &mut sentence_values[at]).await?;
+                let whose = |row: usize| self.name(texts, indices[row], *layer);
+                scatter(pooled, &indices, &mut sentence_values[at], whose).await?;
                 if let Some(positions) = &positions {
                     let [batch, seq, width] = hidden.dims();
                     let flat = hidden.reshape([batch * seq, width]);
                     let wanted = flat.select(0, positions.clone());
-                    scatter(wanted, &rows, &mut token_values[at]).await?;
+                    let whose = |row: usize| self.name(texts, tokens[rows[row]].0, *layer);
+                    scatter(wanted, &rows, &mut token_values[at], whose).await?;
                 }
             }
         }
         let both = sentence_values.into_iter().zip(token_values).zip(layers);
         let layer_vectors = |((sentences, tokens), layer): ((_, _), &usize)| {
-            let vectors = |values, width| {
-                Vectors::new(values, width).map_err(|source| EmbeddingError::Layer {
-                    layer: *layer,
-                    source: Box::new(source),
-                })
-            };
-            let sentences = vectors(sentences, sentence_width(layer))?;
-            Ok(LayerVectors { sentences, tokens: vectors(tokens, width)? })
+            let sentences = Vectors::new(sentences, sentence_width(layer))?;
+            Ok(LayerVectors { sentences, tokens: Vectors::new(tokens, width)? })
         };
         both.map(layer_vectors).collect()
+    }
+
+    /// Names a text in messages, by its number and its first tokens, and the layer.
+    fn name(&self, texts: &[TokenizedText], text: usize, layer: usize) -> String {
+        let ids = texts[text].encoded.ids.iter().take(8);
+        let tokens: Vec<_> = ids.filter_map(|id| self.tokenizer.token(*id)).collect();
+        format!("layer {layer}, text {} ({} …)", text + 1, tokens.join(" "))
     }
 
     /// Groups requested tokens by text: the index of each token, and its position in the request.
@@ -342,10 +345,15 @@ impl TextEncoder {
     }
 }
 
-/// Copies row n of a tensor to row `rows[n]` of `values`.
-async fn scatter(tensor: Tensor<2>, rows: &[usize], values: &mut [f32]) -> Result<(), Error> {
+/// Copies row n of a tensor to row `rows[n]` of `values`; `whose` names the text of row n.
+async fn scatter(
+    tensor: Tensor<2>,
+    rows: &[usize],
+    values: &mut [f32],
+    whose: impl FnOnce(usize) -> String,
+) -> Result<(), Error> {
     let width = tensor.dims()[1];
-    let vectors: Vec<f32> = read(tensor).await?;
+    let vectors = read_outputs(tensor, whose).await?;
     for (from, row) in vectors.chunks(width).zip(rows) {
         values[row * width..][..width].copy_from_slice(from);
     }

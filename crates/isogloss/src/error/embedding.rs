@@ -24,14 +24,6 @@ pub enum EmbeddingError {
         /// The value.
         value: f32,
     },
-    /// A layer of the model with values that are not finite.
-    #[error("layer {layer} of the model: {source}")]
-    Layer {
-        /// The layer, 0 for the embeddings.
-        layer: usize,
-        /// The error of its values.
-        source: Box<EmbeddingError>,
-    },
     /// A layer that the model does not have.
     #[error("no layer {layer}: the model has layers 0 (the embeddings) to {last}")]
     NoLayer {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use isogloss_kernels::Precision;
 use isogloss_methods::{AlignmentError, StateError};
 
 /// Error of starting or resuming a run.
@@ -19,6 +20,20 @@ pub enum RunError {
         changed: Vec<String>,
         /// The file of the data fingerprints.
         record: PathBuf,
+    },
+    /// Another precision of matrix products than the run began with.
+    #[error(
+        "{}: this run began with --precision {began}, not {asked}: go on with {began}, use another --out, \
+         or --fresh to begin again",
+        path.display()
+    )]
+    OtherPrecision {
+        /// The record of the run's environment.
+        path: PathBuf,
+        /// The precision that the run began with.
+        began: String,
+        /// The precision of this process.
+        asked: Precision,
     },
     /// A model or data file in the run folder, which `--fresh` would remove.
     #[error(

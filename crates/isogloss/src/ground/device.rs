@@ -42,8 +42,23 @@ static GATE: Mutex<()> = Mutex::new(());
 /// # Errors
 /// [`DeviceError`] when the device is not compiled in or not present, or its driver fails.
 pub fn open(choice: DeviceChoice) -> Result<OpenDevice, DeviceError> {
+    open_with(choice, &mut |_| {})
+}
+
+/// [`open`] that calls `skipped` for each GPU that `auto` does not take because it cannot be opened,
+/// with the reason.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(
+    choice: DeviceChoice,
+    skipped: &mut dyn FnMut(&DeviceError),
+) -> Result<OpenDevice, DeviceError> {
     let _gate = GATE.lock().unwrap_or_else(PoisonError::into_inner);
-    if choice == DeviceChoice::Auto { open_best() } else { open_named(choice) }
+    match choice {
+        DeviceChoice::Auto => open_best(skipped),
+        choice => open_named(choice),
+    }
 }
 
 /// Opens the WebGPU device of a browser; one that is already open is returned again.
@@ -126,14 +141,38 @@ pub async fn read<T: Element, const D: usize, K: Basic>(
     Ok(values.expect("the numbers were just converted to this type"))
 }
 
-/// Opens the best device, for `auto`; a GPU whose driver fails is skipped.
-fn open_best() -> Result<OpenDevice, DeviceError> {
-    let cpus = [DeviceChoice::Flex, DeviceChoice::Ndarray];
-    CHOICES
-        .into_iter()
-        .filter(|choice| cpus.contains(choice) || has_gpu(*choice))
-        .find_map(|choice| open_named(choice).ok())
-        .ok_or(DeviceError::NothingForAuto)
+/// Opens the best device, for `auto`; a GPU that cannot be opened is skipped.
+fn open_best(skipped: &mut dyn FnMut(&DeviceError)) -> Result<OpenDevice, DeviceError> {
+    let is_cpu = |choice| [DeviceChoice::Flex, DeviceChoice::Ndarray].contains(&choice);
+    let there = CHOICES.into_iter().filter(|choice| is_cpu(*choice) || has_gpu(*choice));
+    first_that_opens(there, open_named, skipped)
+}
+
+/// The first device that can be opened; `skipped` is called for those before it, once for a GPU
+/// that two names stand for.
+fn first_that_opens<T>(
+    choices: impl Iterator<Item = DeviceChoice>,
+    open: impl Fn(DeviceChoice) -> Result<T, DeviceError>,
+    skipped: &mut dyn FnMut(&DeviceError),
+) -> Result<T, DeviceError> {
+    let mut problems = Vec::new();
+    for choice in choices {
+        let error = match open(choice) {
+            Ok(device) => return Ok(device),
+            // A CPU backend.
+            Err(DeviceError::NotCompiled { .. }) => continue,
+            Err(error) => error,
+        };
+        let problem = match &error {
+            DeviceError::Driver { problem, .. } => problem.clone(),
+            error => error.to_string(),
+        };
+        if !problems.contains(&problem) {
+            skipped(&error);
+            problems.push(problem);
+        }
+    }
+    Err(DeviceError::NothingForAuto)
 }
 
 fn open_named(choice: DeviceChoice) -> Result<OpenDevice, DeviceError> {

@@ -1,10 +1,12 @@
 //! Run environment: versions, device and machine, written to `environment.json`.
 
-use isogloss_kernels::matmul_precision;
-use serde::Serialize;
+use isogloss_kernels::{Precision, matmul_precision};
+use serde::{Deserialize, Serialize};
 
-use crate::Recipe;
+use super::folder::{ENVIRONMENT, RunFolder, RunStatus};
+use crate::error::{RunError, io, json};
 use crate::ground::device::DeviceInfo;
+use crate::{Error, Recipe};
 
 /// Version of Burn, which the workspace pins.
 pub(crate) const BURN_VERSION: &str = "0.22.1";
@@ -49,6 +51,30 @@ impl<'a> Environment<'a> {
             started: now(),
         }
     }
+}
+
+/// What a run is resumed with has to be what it began with.
+#[derive(Deserialize)]
+struct Recorded {
+    /// Precision of matrix products; absent in records of versions that had only `f32`.
+    precision: Option<String>,
+}
+
+/// Precision check: fails if a run, finished or not, began with another precision of matrix products
+/// than that of this process.
+pub(super) fn check_precision(run: &RunFolder) -> Result<(), Error> {
+    let path = run.path().join(ENVIRONMENT);
+    if run.status()? == RunStatus::New || !path.exists() {
+        return Ok(());
+    }
+    let bytes = std::fs::read(&path).map_err(io(&path))?;
+    let recorded: Recorded = serde_json::from_slice(&bytes).map_err(json(&path))?;
+    let began = recorded.precision.unwrap_or_else(|| Precision::F32.to_string());
+    let asked = matmul_precision();
+    if began != asked.to_string() {
+        return Err(RunError::OtherPrecision { path, began, asked }.into());
+    }
+    Ok(())
 }
 
 /// The current UTC time in ISO 8601, `2026-01-31T23:59:59Z`.

@@ -6,7 +6,7 @@
 //! recipe.toml          the resolved recipe
 //! data.json            hashes of the data files, and of the weights of a base model
 //! pretrain/            the run of its `pretrain_recipe`
-//! environment.json     versions, device and machine
+//! environment.json     versions, device, precision and machine
 //! metrics.jsonl        a JSON line for each logged step, evaluation and measure
 //! checkpoints/         the newest checkpoint, from which training is resumed
 //! best/                the selected model, a Hugging Face model folder
@@ -29,6 +29,9 @@ use crate::{Error, Recipe, Results};
 
 /// The file of the data fingerprints.
 pub(super) const DATA_FILES: &str = "data.json";
+
+/// The file of versions, device and precision.
+pub(super) const ENVIRONMENT: &str = "environment.json";
 
 /// How often a folder that is in use is asked for, and the pause in between.
 const LOCK_TRIES: usize = 20;
@@ -189,8 +192,7 @@ impl RunFolder {
                 remove_folder(&self.path.join(name))?;
             }
             self.remove_initial_model()?;
-            for name in
-                ["teacher.vectors", "metrics.jsonl", "environment.json", DATA_FILES, "recipe.toml"]
+            for name in ["teacher.vectors", "metrics.jsonl", ENVIRONMENT, DATA_FILES, "recipe.toml"]
             {
                 remove_file(&self.path.join(name))?;
             }

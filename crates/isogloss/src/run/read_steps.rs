@@ -8,6 +8,7 @@ use serde_json::json;
 use super::event::Event;
 use super::trainer::Trainer;
 use crate::Error;
+use crate::ground::outputs::overflow_hint;
 
 impl Trainer<'_> {
     /// Whether the results of each step are read at once: on the CPU, which has them anyway, and
@@ -106,10 +107,10 @@ impl Trainer<'_> {
         value: f64,
         objective: String,
     ) -> Error {
-        let hint = match self.run.newest_checkpoint() {
-            Ok(Some((step, _))) => format!("; the checkpoint of step {step} is intact"),
-            _ => String::new(),
-        };
+        let mut hint = overflow_hint().to_owned();
+        if let Ok(Some((step, _))) = self.run.newest_checkpoint() {
+            hint += &format!("; the checkpoint of step {step} is intact");
+        }
         Error::NotFinite { step, quantity, value, objective, hint }
     }
 }

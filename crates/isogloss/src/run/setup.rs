@@ -13,7 +13,7 @@ use serde_json::json;
 use super::checkpoint::{self, Checkpoint, SavedMethods};
 use super::environment::Environment;
 use super::event::{Event, RunOptions};
-use super::folder::RunFolder;
+use super::folder::{ENVIRONMENT, RunFolder};
 use super::metrics_log::MetricsLog;
 use super::new_model::new_model;
 use super::progress::Progress;
@@ -85,7 +85,7 @@ impl<'a> Trainer<'a> {
         }
         let environment =
             Environment::new(&options.device_info, recipe, [n_parameters, n_trainable]);
-        run.write_json("environment.json", &environment)?;
+        run.write_json(ENVIRONMENT, &environment)?;
         let log = log(run, &progress, newest.is_none().then_some(rows))?;
         Ok(Self {
             plan,

@@ -41,7 +41,7 @@ impl Evaluator<'_> {
     /// Evaluates a set: its scores and predictions.
     ///
     /// # Errors
-    /// If a batch is not valid input of the model.
+    /// If a batch is not valid input of the model, or a score of the model is not finite.
     pub fn score(&self, set: &LabeledSet) -> Result<(LanguageResult, Predictions), Error> {
         let (scores, predictions) = self.task.evaluate(&self.predictor(), self.labels, set)?;
         let result = LanguageResult {

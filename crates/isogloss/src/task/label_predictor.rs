@@ -8,7 +8,7 @@ use isogloss_text::{LostWord, Targets, Treebank, sequential_by_length};
 
 use super::labeled_set::LabeledSet;
 use crate::Error;
-use crate::ground::device::read;
+use crate::ground::outputs::read_outputs;
 use crate::metrics::NO_PREDICTION;
 
 /// Predictions for a dataset: label ids, or dependency trees.
@@ -42,7 +42,7 @@ impl LabelPredictor<'_> {
     /// Predicts every example of a set: gold and predicted label ids.
     ///
     /// # Errors
-    /// If a batch is not valid input of the model.
+    /// If a batch is not valid input of the model, or a logit is not finite.
     pub fn predict_all(&self, set: &LabeledSet) -> Result<GoldAndPredicted, Error> {
         let n = set.features.len();
         let (mut gold, mut predicted) = (vec![Vec::new(); n], vec![Vec::new(); n]);
@@ -59,7 +59,8 @@ impl LabelPredictor<'_> {
     /// token, and for each word without a token, whose prediction is [`NO_PREDICTION`].
     ///
     /// # Errors
-    /// If the batch is not valid input of the model, or the results cannot be read from the device.
+    /// If the batch is not valid input of the model, a logit is not finite, or the results cannot be
+    /// read from the device.
     pub async fn predict(
         &self,
         set: &LabeledSet,
@@ -68,21 +69,23 @@ impl LabelPredictor<'_> {
         let model = self.model.valid();
         let (batch, input) = set.batch(indices, model.encoder.config(), self.device)?;
         let logits = model.forward(&input, &self.forward_options()).logits;
-        let best: Vec<i64> = read(logits.argmax(1)).await?;
+        let n_labels = logits.dims()[1];
         let (targets, rows_per_example) = match &batch.targets {
             Targets::None | Targets::Words(_) => (&[][..], 1),
             Targets::Classes(classes) => (classes.as_slice(), 1),
             Targets::Tokens(tags) => (tags.as_slice(), batch.seq_len),
         };
+        let logits = read_outputs(logits, |row| set.name(indices[row / rows_per_example])).await?;
+        let best = logits.chunks(n_labels).map(highest);
         let mut labels = vec![(Vec::new(), Vec::new()); indices.len()];
         let mut lost: Vec<_> = indices.iter().map(|index| set.lost(*index)).collect();
-        for (row, (best, target)) in best.iter().zip(targets).enumerate() {
+        for (row, (best, target)) in best.zip(targets).enumerate() {
             let (example, token) = (row / rows_per_example, row % rows_per_example);
             add_words_without_token(&mut lost[example], token, &mut labels[example]);
             if *target != IGNORE_INDEX {
                 let (gold, predicted) = &mut labels[example];
                 gold.push(*target as usize);
-                predicted.push(*best as usize);
+                predicted.push(best);
             }
         }
         for (lost, labels) in lost.iter_mut().zip(&mut labels) {
@@ -99,6 +102,15 @@ impl LabelPredictor<'_> {
             ..ForwardOptions::evaluation()
         }
     }
+}
+
+/// Index of the highest logit (argmax), the first of equal ones.
+pub(super) fn highest(logits: &[f32]) -> usize {
+    let is_higher = |best: usize, (at, logit): (usize, &f32)| match *logit > logits[best] {
+        true => at,
+        false => best,
+    };
+    logits.iter().enumerate().fold(0, is_higher)
 }
 
 /// Adds the words without a token that come before this token; their prediction is

@@ -63,6 +63,15 @@ impl LabeledSet {
         Ok(Self { language, path, features, lost, treebank, report })
     }
 
+    /// Names an example in messages, by its file and its place among those that were not left out.
+    pub(crate) fn name(&self, index: usize) -> String {
+        let place = format!("{}: example {}", self.path.display(), index + 1);
+        match self.report.n_left_out() {
+            0 => place,
+            n => format!("{place} without the {n} that are left out"),
+        }
+    }
+
     /// Number of tokens of each example.
     pub fn lengths(&self) -> Vec<usize> {
         self.features.iter().map(|features| features.input.len()).collect()

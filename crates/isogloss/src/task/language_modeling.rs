@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::scores::{LanguageResult, Scores};
 use super::traits::{HeldOut, HeldOutTable, Supervision, Task, UnlabeledTask};
 use crate::Error;
+use crate::ground::outputs::check_finite;
 use crate::ground::tensors::integers;
 
 /// The `[task.language_modeling]` table: masked language modelling, without labels or options.
@@ -64,6 +65,8 @@ impl UnlabeledTask for LanguageModeling {
             let found = score_masked_tokens(model, blocks, batch_size, device);
             let path = held_out.model_folder.to_owned();
             let found = found.map_err(|source| Error::Input { path, source })?;
+            let loss = found.scores.get("loss").unwrap_or_default() as f32;
+            check_finite(&[loss], |_| format!("held-out text in {language}"))?;
             Ok((language.to_string(), found))
         });
         score.collect()

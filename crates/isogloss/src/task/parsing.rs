@@ -259,7 +259,8 @@ fn parse(
         let Targets::Words(words) = &batch.targets else { continue };
         let lengths = indices.iter().map(|index| gold.sentences[*index].words().len());
         let lengths: Vec<usize> = lengths.collect();
-        let trees = trees(&model, &pass, words, &input, &lengths).map_err(refuse)?;
+        let whose = |row: usize| set.name(indices[row]);
+        let trees = trees(&model, &pass, words, &input, &lengths, &whose)?;
         for (index, tree) in indices.iter().zip(trees) {
             tree.write_to(&mut parsed.sentences[*index]).map_err(refuse)?;
         }

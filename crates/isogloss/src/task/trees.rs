@@ -4,6 +4,12 @@ use burn::tensor::{Tensor, TensorData};
 use isogloss_model::{ForwardOptions, Model, ModelInput};
 use isogloss_text::{Sentence, TreeError, WordTargets, maximum_spanning_tree};
 
+use super::label_predictor::highest;
+use crate::Error;
+use crate::error::ToolError;
+use crate::ground::outputs::check_finite;
+use crate::ground::tensors::host_values;
+
 /// Dependency tree over all words of a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tree<'a> {
@@ -28,23 +34,24 @@ impl Tree<'_> {
 /// words.
 ///
 /// # Errors
-/// If the scores of a sentence are not finite.
+/// If a score is not finite; `whose` names the sentence of a row.
 pub(crate) fn trees<'m>(
     model: &'m Model,
     pass: &ForwardOptions,
     words: &WordTargets,
     input: &ModelInput,
     lengths: &[usize],
-) -> Result<Vec<Tree<'m>>, TreeError> {
+    whose: &dyn Fn(usize) -> String,
+) -> Result<Vec<Tree<'m>>, Error> {
     let parser = model.parser().expect("the task of a model with a parser is parsing");
     let scores = model.parse(input, pass);
     let (n_words, width) = (words.n_words, words.n_words + 1);
-    let arcs = scores.arcs.clone().into_data().convert::<f32>().try_into_vec::<f32>();
-    let arcs = arcs.expect("the numbers were just converted to this type");
+    let arcs = host_values(scores.arcs.clone().reshape([-1, width as i32]));
     let rows = arcs.chunks(n_words * width).zip(words.first_subwords.chunks(n_words)).zip(lengths);
-    let heads = rows.map(|((arcs, first_subwords), length)| {
+    let heads = rows.enumerate().map(|(row, ((arcs, first_subwords), length))| {
         let has_token = |word: &usize| first_subwords[*word].is_some();
-        best_heads(arcs, width, &(0..*length).filter(has_token).collect::<Vec<_>>(), *length)
+        let present: Vec<_> = (0..*length).filter(has_token).collect();
+        best_heads(arcs, width, &present, *length, || whose(row))
     });
     let heads: Vec<Vec<Option<usize>>> = heads.collect::<Result<_, _>>()?;
 
@@ -54,8 +61,11 @@ pub(crate) fn trees<'m>(
     });
     let data = TensorData::new(padded.collect::<Vec<i32>>(), [lengths.len(), n_words]);
     let at_heads = Tensor::from_data(data, &scores.arcs.device());
-    let relations = best_names(parser.relations(&scores, at_heads), &parser.spec().relations);
-    let tags = scores.tags.clone().map(|logits| best_names(logits, &parser.spec().tags));
+    let of_word = |word: usize| whose(word / n_words);
+    let relations = parser.relations(&scores, at_heads);
+    let relations = best_names(relations, &parser.spec().relations, of_word)?;
+    let tags = scores.tags.clone();
+    let tags = tags.map(|logits| best_names(logits, &parser.spec().tags, of_word)).transpose()?;
     let trees = heads.into_iter().enumerate().map(|(row, heads)| {
         let of_row = |names: &[&'m str]| names[row * n_words..][..heads.len()].to_vec();
         with_lost_words(&heads, of_row(&relations), tags.as_deref().map(of_row))
@@ -71,7 +81,8 @@ fn best_heads(
     width: usize,
     present: &[usize],
     length: usize,
-) -> Result<Vec<Option<usize>>, TreeError> {
+    whose: impl Fn() -> String,
+) -> Result<Vec<Option<usize>>, Error> {
     let mut heads = vec![None; length];
     if present.is_empty() {
         return Ok(heads);
@@ -82,7 +93,8 @@ fn best_heads(
         row[0] = arcs[0];
         row[1..].iter_mut().zip(present).for_each(|(score, head)| *score = arcs[head + 1]);
     }
-    let found = maximum_spanning_tree(&scores, present.len())?;
+    check_finite(&scores, |_| whose())?;
+    let found = maximum_spanning_tree(&scores, present.len()).map_err(ToolError::from)?;
     for (word, head) in present.iter().zip(found) {
         heads[*word] = Some(head.checked_sub(1).map_or(0, |head| present[head] + 1));
     }
@@ -108,11 +120,15 @@ fn with_lost_words<'a>(
     Tree { heads: all, relations, tags }
 }
 
-/// The name of the highest logit (argmax) of each row.
-fn best_names(logits: Tensor<2>, names: &[String]) -> Vec<&str> {
-    let best = logits.argmax(1).into_data().convert::<i64>().try_into_vec::<i64>();
-    let best = best.expect("the numbers were just converted to this type");
-    best.into_iter().map(|id| names[id as usize].as_str()).collect()
+/// The name of the highest logit (argmax) of each row; `whose` names the sentence of a row.
+fn best_names(
+    logits: Tensor<2>,
+    names: &[String],
+    whose: impl Fn(usize) -> String,
+) -> Result<Vec<&str>, Error> {
+    let values = host_values(logits);
+    check_finite(&values, |at| whose(at / names.len()))?;
+    Ok(values.chunks(names.len()).map(|row| names[highest(row)].as_str()).collect())
 }
 
 #[cfg(test)]
@@ -125,7 +141,7 @@ mod tests {
     fn words_without_a_token_hang_on_the_root_of_the_best_tree_of_the_others() {
         // Word 2 has no token; word 1 is the best root, word 3 below it.
         let arcs = [9.0, 0.0, 5.0, 1.0, 9.0, 9.0, 9.0, 9.0, 1.0, 7.0, 9.0, 0.0];
-        let heads = best_heads(&arcs, 4, &[0, 2], 3).unwrap();
+        let heads = best_heads(&arcs, 4, &[0, 2], 3, String::new).unwrap();
         assert_eq!(heads, [Some(0), None, Some(1)]);
         let tree = with_lost_words(&heads, vec!["root", "x", "obj"], Some(vec!["A", "B", "C"]));
         assert_eq!(tree.heads, [0, 1, 1]);
@@ -135,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_sentence_without_any_token_still_has_a_tree() {
-        let heads = best_heads(&[], 1, &[], 3).unwrap();
+        let heads = best_heads(&[], 1, &[], 3, String::new).unwrap();
         let tree = with_lost_words(&heads, vec!["x"; 3], None);
         assert_eq!(tree.heads, [0, 1, 1]);
         assert_eq!(check_tree(&tree.heads), Ok(()));

@@ -11,12 +11,11 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::Error;
 use crate::error::ToolError;
-use crate::ground::device::read;
+use crate::ground::outputs::{quoted_beginning, read_outputs};
 use crate::ground::tensors::model_input;
 use crate::ground::vocabulary::check_vocabulary;
 use crate::task::{Centring, DataReport, LabeledSet, LabeledTask, SavedScoring, TargetKind, trees};
 use burn::module::Module;
-use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Device, Tensor, read_sync};
 use isogloss_model::{
     FeatureCentring, ForwardOptions, HeadChoice, HeadSpec, LoadedModel, Model, ModelFolder,
@@ -200,17 +199,16 @@ impl Predictor {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
-        let (encoded, outputs) = self.forward(texts)?;
-        let outputs: Vec<f32> = read_sync(read(outputs))?;
+        let (encoded, logits) = self.forward(texts)?;
+        let outputs = read_sync(self.read(&encoded, logits))?;
         Ok(self.decode(&encoded, &outputs))
     }
 
-    /// Forward pass over a batch of at least one text. Returns, on the device, the probability of
-    /// each label, or its score for a [regression](ProblemType::Regression): `[batch, n_labels]`
-    /// for texts, `[batch * seq, n_labels]` for tokens.
+    /// Forward pass over a batch of at least one text. Returns, on the device, the logit of each
+    /// label: `[batch, n_labels]` for texts, `[batch * seq, n_labels]` for tokens.
     ///
-    /// [`decode`](Self::decode) turns them into predictions once they are read back to the host,
-    /// which is asynchronous in a browser.
+    /// [`read`](Self::read) reads them back to the host, which is asynchronous in a browser, and
+    /// [`decode`](Self::decode) turns what it gives into predictions.
     ///
     /// # Errors
     /// If a text cannot be tokenized, or the model is a parser.
@@ -232,12 +230,32 @@ impl Predictor {
         options: &ForwardOptions,
     ) -> Result<(EncodedTexts<'a>, Tensor<2>), Error> {
         let (encoded, output) = self.run(&self.loaded.model, texts, options)?;
-        let outputs = match self.head.problem() {
-            ProblemType::SingleLabel => softmax(output.logits, 1),
-            ProblemType::MultiLabel => sigmoid(output.logits),
-            ProblemType::Regression => output.logits,
-        };
-        Ok((encoded, outputs))
+        Ok((encoded, output.logits))
+    }
+
+    /// Reads the logits of [`forward`](Self::forward) back to the host, as the probability of each
+    /// label, or its score for a [regression](ProblemType::Regression), row by row.
+    ///
+    /// # Errors
+    /// [`Error::OutputNotFinite`] if a logit is not finite, [`Error::Device`] if the device was lost.
+    pub async fn read(
+        &self,
+        encoded: &EncodedTexts<'_>,
+        logits: Tensor<2>,
+    ) -> Result<Vec<f32>, Error> {
+        let rows_of_text = (logits.dims()[0] / encoded.texts.len().max(1)).max(1);
+        let whose = |row: usize| quoted_beginning(encoded.texts[row / rows_of_text].0);
+        let mut outputs = read_outputs(logits, whose).await?;
+        match self.head.problem() {
+            ProblemType::SingleLabel => {
+                outputs.chunks_mut(self.head.labels().len()).for_each(softmax);
+            }
+            ProblemType::MultiLabel => {
+                outputs.iter_mut().for_each(|logit| *logit = 1.0 / (1.0 + (-*logit).exp()));
+            }
+            ProblemType::Regression => {}
+        }
+        Ok(outputs)
     }
 
     /// Tokenizes a batch of at least one text, and runs the model on it.
@@ -311,7 +329,7 @@ impl Predictor {
         spans.filter(|(_, at)| !encoded.special[*at]).collect()
     }
 
-    /// Decodes predictions from the outputs of [`forward`](Self::forward).
+    /// Decodes predictions from the outputs that [`read`](Self::read) gives.
     pub fn decode(&self, encoded: &EncodedTexts<'_>, outputs: &[f32]) -> Vec<Prediction> {
         let rows = outputs.chunks(self.head.labels().len());
         if let HeadSpec::Sequence { problem, .. } = self.head {
@@ -355,7 +373,8 @@ impl Predictor {
         let lengths: Vec<usize> = sentences.iter().map(|one| one.words().len()).collect();
         let refuse = |error: TreeError| ToolError::from(error);
         let pass = self.pass();
-        let trees = trees(model, &pass, words, &input, &lengths).map_err(refuse)?;
+        let whose = |row: usize| quoted_beginning(&sentences[row].forms().join(" "));
+        let trees = trees(model, &pass, words, &input, &lengths, &whose)?;
         for (sentence, tree) in sentences.iter_mut().zip(trees) {
             tree.write_to(sentence).map_err(refuse)?;
         }
@@ -386,4 +405,12 @@ impl Predictor {
         let (id, probability) = best.map_or((0, 0.0), |(id, p)| (id, f64::from(*p)));
         (self.head.labels().get(id).cloned().unwrap_or_default(), probability)
     }
+}
+
+/// Softmax of one row of logits, in place.
+fn softmax(row: &mut [f32]) {
+    let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    row.iter_mut().for_each(|logit| *logit = (*logit - highest).exp());
+    let sum: f32 = row.iter().sum();
+    row.iter_mut().for_each(|weight| *weight /= sum);
 }

@@ -104,6 +104,33 @@ fn auto_never_takes_a_software_gpu() {
 }
 
 #[test]
+fn auto_tells_once_why_it_does_not_take_a_gpu() {
+    let refused = |device: &str| DeviceError::Driver {
+        device: device.to_owned(),
+        problem: "its driver has no extension".to_owned(),
+    };
+    let open = |choice| match choice {
+        DeviceChoice::Vulkan(_) => Err(refused("vulkan:0")),
+        DeviceChoice::Wgpu(_) => Err(refused("wgpu:0")),
+        DeviceChoice::Flex => Err(DeviceError::NotCompiled { name: "flex" }),
+        other => Ok(other),
+    };
+    let mut told = Vec::new();
+    let mut skipped = |error: &DeviceError| told.push(error.to_string());
+    let choices = [
+        DeviceChoice::Vulkan(None),
+        DeviceChoice::Wgpu(None),
+        DeviceChoice::Flex,
+        DeviceChoice::Ndarray,
+    ];
+    let opened = first_that_opens(choices.into_iter(), open, &mut skipped);
+    assert_eq!(opened, Ok(DeviceChoice::Ndarray));
+    let nothing = first_that_opens(choices.into_iter().take(3), open, &mut |_| {});
+    assert_eq!(nothing, Err(DeviceError::NothingForAuto));
+    assert_eq!(told, ["device vulkan:0 cannot be opened: its driver has no extension"]);
+}
+
+#[test]
 fn a_table_larger_than_the_largest_buffer_is_an_error() {
     let (shape, bytes) = ([250_002, 768], 250_002 * 768 * 4);
     assert_eq!(check_embedding_matrix(&adapter(None), shape), Ok(()));

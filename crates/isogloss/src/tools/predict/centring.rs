@@ -11,8 +11,8 @@ use isogloss_text::Language;
 use super::{EncodedTexts, Predictor};
 use crate::Error;
 use crate::error::{ToolError, io};
-use crate::ground::device::read;
 use crate::ground::files::write_atomically;
+use crate::ground::outputs::{quoted_beginning, read_outputs};
 use crate::ground::plain_text::read_plain_texts;
 use crate::task::{CENTRING, Centring, CentringBy, DataReport, FeatureStatistics};
 use crate::tools::subnetwork::read_saved_subnetwork;
@@ -103,7 +103,9 @@ impl Predictor {
         for batch in order.chunks(batch_size) {
             let batch: Vec<_> = batch.iter().map(|text| (*text, None)).collect();
             let (encoded, output) = self.run(model, &batch, pass)?;
-            let features: Vec<f32> = read_sync(read(output.features))?;
+            let rows_of_text = output.features.dims()[0] / batch.len();
+            let whose = |row: usize| quoted_beginning(batch[row / rows_of_text].0);
+            let features = read_sync(read_outputs(output.features, whose))?;
             for row in self.labeled_rows(&encoded) {
                 n += 1;
                 let row = &features[row * width..][..width];
