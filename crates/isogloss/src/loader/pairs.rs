@@ -146,7 +146,7 @@ impl PairLoader {
             let words = |text: &&String| text.split_whitespace().map(str::to_owned).collect();
             let sentences: Vec<Vec<String>> = some.iter().map(words).collect();
             let encoded = self.tokenizer.encode_words_batch(&sentences, self.max_length)?;
-            counts.add(&DataReport::from_encoded(&encoded));
+            counts.add(&DataReport::from_encodings(&encoded));
         }
         Ok(DataReport { n: texts.len() / 2, ..counts })
     }

@@ -60,11 +60,11 @@ impl DataReport {
     /// Counts of tokenized texts: how many there are, are truncated, and have no token, and the
     /// length of the longest.
     pub fn from_texts(texts: &[TokenizedText]) -> Self {
-        Self::from_encoded(texts.iter().map(TokenizedText::encoded))
+        Self::from_encodings(texts.iter().map(TokenizedText::encoded))
     }
 
     /// As [`from_texts`](Self::from_texts), of encodings.
-    pub(crate) fn from_encoded<'a>(encoded: impl IntoIterator<Item = &'a Encoded>) -> Self {
+    pub(crate) fn from_encodings<'a>(encoded: impl IntoIterator<Item = &'a Encoded>) -> Self {
         let mut counts = Self::default();
         for one in encoded {
             counts.n += 1;

@@ -3,6 +3,7 @@
 
 mod centring;
 mod decode;
+mod encoded_texts;
 mod language;
 mod prediction;
 
@@ -28,6 +29,7 @@ use isogloss_text::{
 
 pub(crate) use centring::copy_centring;
 pub use centring::{CentringOptions, estimate_centring};
+pub use encoded_texts::EncodedTexts;
 pub use prediction::{LabelProbability, LabelScore, Prediction, TokenPrediction};
 
 /// Inference pipeline: a fine-tuned model with its tokenizer and labels.
@@ -47,26 +49,6 @@ pub struct Predictor {
     /// The centring of the language that is predicted; `None` for features as they are.
     feature_centring: Option<FeatureCentring>,
     counts: Mutex<DataReport>,
-}
-
-/// A tokenized batch, which [`Predictor::decode`] needs beside the outputs of the model.
-#[derive(Debug)]
-pub struct EncodedTexts<'a> {
-    texts: &'a [(&'a str, Option<&'a str>)],
-    encoded: Vec<Encoded>,
-    seq_len: usize,
-}
-
-impl EncodedTexts<'_> {
-    /// Whether the text at an index of the batch was truncated.
-    pub fn is_truncated(&self, index: usize) -> bool {
-        self.encoded[index].n_truncated > 0
-    }
-
-    /// Whether the text at an index of the batch has no token of its characters.
-    pub fn lacks_tokens(&self, index: usize) -> bool {
-        self.encoded[index].lacks_tokens
-    }
 }
 
 impl Predictor {
@@ -290,7 +272,7 @@ impl Predictor {
         let config = self.loaded.model.encoder.config();
         let encoded = texts.iter().map(|(text, pair)| self.encode(text, *pair));
         let encoded = encoded.collect::<Result<Vec<_>, _>>()?;
-        let mut counts = DataReport::from_encoded(&encoded);
+        let mut counts = DataReport::from_encodings(&encoded);
         if self.task().target() == TargetKind::Tag(TagUnits::Word) {
             for (encoded, (text, _)) in encoded.iter().zip(texts) {
                 let first = encoded.first_subwords(whitespace_words(text).len());
@@ -348,7 +330,7 @@ impl Predictor {
         let options = self.scoring.feature_options();
         let featurized = featurize_parsing(&self.tokenizer, &examples, None, &options)?;
         let features: Vec<_> = featurized.features.iter().collect();
-        self.count(&DataReport::from_encoded(features.iter().map(|features| &features.input)));
+        self.count(&DataReport::from_encodings(features.iter().map(|features| &features.input)));
         let indices = (0..features.len()).collect();
         let batch = TokenBatch::collate(&features, indices, config.pad_token_id)?;
         let Targets::Words(words) = &batch.targets else { return Ok(0) };
