@@ -100,10 +100,13 @@ fn pairs_and_texts_without_labels_are_told() {
     for args in [
         "retrieve xlm-roberta --device flex --pairs en-de.tsv",
         "alignment xlm-roberta --device flex --pairs en-{language}.tsv --languages de",
-        "align en-de.tsv --model xlm-roberta --layer 1 --device flex",
     ] {
         assert_told(path, args, &[&line(3)], &expected);
     }
+    let lost = "lost      3 words have no token, 0 cut off and 3 unknown to the tokenizer; scores count them as wrong";
+    let expected = json!({"n_without_tokens": 3, "n_words_lost": 3});
+    let args = "align en-de.tsv --model xlm-roberta --layer 1 --device flex";
+    assert_told(path, args, &[&line(3), lost], &expected);
     fs::write(path.join("en.txt"), "light\nplease\n").unwrap();
     fs::write(path.join("de.txt"), format!("licht\n{NOTHING}\n")).unwrap();
     let args = "centring bert de.txt en.txt --source en --device flex";
@@ -154,6 +157,29 @@ fn a_run_stores_how_many_texts_have_no_token() {
     isogloss(path, "report runs");
     let report = fs::read_to_string(path.join("report.html")).unwrap();
     assert!(report.contains("(1 without a token)"));
+}
+
+/// Held-out pairs are truncated, and without tokens, as labeled examples are.
+#[test]
+fn a_run_of_retrieval_tells_what_its_held_out_pairs_lost() {
+    let folder = folder();
+    let path = folder.path();
+    let long = "Licht ".repeat(60);
+    // Evenly spread over four pairs: the first three are held out.
+    let pairs = format!("light\tlicht\n{NOTHING}\tan\noff\t{long}\nplease\tbitte\n");
+    fs::write(path.join("de.tsv"), pairs).unwrap();
+    let recipe = "[model]\nsource = \"xlm-roberta\"\n[task.retrieval]\n[data]\nsources = [\"en\"]\n\
+                  [pairs]\npath = \"{language}.tsv\"\nlanguages = [\"de\"]\nheld_out = 3\n\
+                  [[objective]]\nmethod.info_nce = {}\n[training]\nmax_steps = 1\n";
+    fs::write(path.join("recipe.toml"), recipe).unwrap();
+    let expected = ["cut       1 texts were too long and are cut off".to_owned(), line(1)];
+    // A finished run tells the same again.
+    for _ in 0..2 {
+        let (_, told) = isogloss(path, "finetune recipe.toml --device flex");
+        assert_eq!(counts(&told), expected, "{told}");
+    }
+    let (out, _) = isogloss(path, "finetune recipe.toml --device flex --json");
+    assert_eq!((&data(&out)["n"], &data(&out)["n_without_tokens"]), (&json!(4), &json!(1)));
 }
 
 /// What is empty, or white space alone, is refused with its line where labels would be scored, and

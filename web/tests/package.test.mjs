@@ -53,6 +53,7 @@ try { model.evaluation(lines, 'en.jsonl', 2, 'error'); } catch (error) { refused
 console.log(JSON.stringify({
   predictions: await model.predict([...texts, long]),
   data, counts: counts_in_words([data, data]), refused, n_truncated: model.n_truncated,
+  blank: await model.predict([' ', texts[0]]), n_without_tokens: model.n_without_tokens,
   vectors: [...await model.embed(texts)],
   bare: { info: encoder.info(), vectors: [...await encoder.embed(texts)], fault: await encoder.predict(texts).catch(String) },
 }));
@@ -102,6 +103,8 @@ test('installed from its archive, the package predicts in Node', () => {
   assert.deepEqual(answers.predictions.map(({ label }) => label), ['HassTurnOff', 'HassPauseTimer', 'HassPauseTimer']);
   assert.deepEqual(answers.predictions.map(({ truncated }) => truncated), [false, false, true]);
   assert.equal(answers.n_truncated, 1, 'those of an evaluation are in its counts');
+  assert.deepEqual(answers.blank.map(({ without_tokens }) => without_tokens), [true, false]);
+  assert.equal(answers.n_without_tokens, 1);
   const { n, n_truncated, n_words_lost, left_out } = answers.data;
   assert.deepEqual([n, n_truncated, n_words_lost, left_out], [2, 1, 0, { zzz: 1 }]);
   assert.deepEqual(answers.counts, [

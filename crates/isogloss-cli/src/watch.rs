@@ -53,12 +53,8 @@ impl Watch {
 
     pub(crate) fn event(&mut self, event: &Event<'_>) {
         match event {
-            Event::Data(corpus) => self.report.add(&corpus.report()),
-            Event::StoredCounts(Some(report)) => self.report.add(report),
-            Event::StoredCounts(None) => self.lacks_counts = true,
-            Event::Pairs(sets) => {
-                self.report.n_unlinked += sets.iter().map(|set| set.n_unlinked).sum::<usize>();
-            }
+            Event::Counts(Some(report)) => self.report.add(report),
+            Event::Counts(None) => self.lacks_counts = true,
             _ => {}
         }
         if self.json {

@@ -111,6 +111,7 @@ fn run_plan(
     // After the data was read: those errors say more about a faulty file.
     data_files::check(plan, run, given)?;
     let report = loaders.report()?;
+    watch(Event::Counts(Some(&report)));
     let Loaders { labeled, unlabeled } = loaders;
     if let Some(data) = &labeled {
         watch(Event::Data(&data.corpus));
@@ -158,9 +159,9 @@ fn tell_stored_counts(
     if plan.pretrain().is_some()
         && let RunStatus::Done(before) = run.pretrain().status()?
     {
-        watch(Event::StoredCounts(before.data.as_ref()));
+        watch(Event::Counts(before.data.as_ref()));
     }
-    watch(Event::StoredCounts(results.data.as_ref()));
+    watch(Event::Counts(results.data.as_ref()));
     Ok(())
 }
 

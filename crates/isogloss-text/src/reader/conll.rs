@@ -178,20 +178,6 @@ mod tests {
                 bonn,
             ),
             (
-                // flairNLP/flair#2675: sentences end at a mark, and blank lines end documents.
-                "HIPE, sentences",
-                "TOKEN\tNE-COARSE-LIT\tNE-COARSE-METO\tMISC\nin\tO\tO\t_\nBonn\tB-LOC\tO\tNoSpaceAfter|EndOfSentence\n# segment_iiif_link = _\nam\tO\tO\tEndOfLine\nRhein\tB-LOC\tO\tEndOfSentence\n\nan\tO\tO\t_\n",
-                named("NE-COARSE-LIT"),
-                "in/O Bonn/B-LOC | am/O Rhein/B-LOC | an/O",
-            ),
-            (
-                // hipe-eval/HIPE-2022-data#21: a mark inside a span.
-                "HIPE, a sentence that ends inside a span",
-                "TOKEN\tNE-COARSE-LIT\tNE-COARSE-METO\tMISC\nSt\tB-LOC\tO\tEndOfSentence\nGallen\tI-LOC\tO\t_\nan\tO\tO\t_\n",
-                named("NE-COARSE-LIT"),
-                "St/B-LOC Gallen/I-LOC | an/O",
-            ),
-            (
                 "HIPE, no column named",
                 "TOKEN\tNE-COARSE-LIT\tNE-COARSE-METO\tMISC\nin\tO\tO\t_\n",
                 Columns::default(),
@@ -200,6 +186,21 @@ mod tests {
         ] {
             assert_eq!(spans(data, columns), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn sentences_of_hipe_end_where_a_column_says() {
+        let read = |rows: &str| {
+            let columns = Columns { tag: Some("NE-COARSE-LIT".into()), ..Columns::default() };
+            spans(&format!("TOKEN\tNE-COARSE-LIT\tNE-COARSE-METO\tMISC\n{rows}"), columns)
+        };
+        // flairNLP/flair#2675: blank lines end documents.
+        let rows = "in\tO\tO\t_\nBonn\tB-LOC\tO\tNoSpaceAfter|EndOfSentence\n# segment = _\n\
+                    am\tO\tO\tEndOfLine\nRhein\tB-LOC\tO\tEndOfSentence\n\nan\tO\tO\t_\n";
+        assert_eq!(read(rows), "in/O Bonn/B-LOC | am/O Rhein/B-LOC | an/O");
+        // hipe-eval/HIPE-2022-data#21: a mark inside a span.
+        let rows = "St\tB-LOC\tO\tEndOfSentence\nGallen\tI-LOC\tO\t_\nan\tO\tO\t_\n";
+        assert_eq!(read(rows), "St/B-LOC Gallen/I-LOC | an/O");
     }
 
     #[test]

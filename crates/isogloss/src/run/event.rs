@@ -71,9 +71,10 @@ pub enum Event<'a> {
         /// The model folder.
         model: &'a Path,
     },
-    /// The run is finished, and its results are shown again: the counts of what was truncated, lost
-    /// and left out that are stored with it; `None` for a run of an earlier version.
-    StoredCounts(Option<&'a DataReport>),
+    /// Counts of what was truncated, lost and left out in all data that has been read; of a finished
+    /// run, whose results are shown again, those that are stored with it, and `None` for a run of an
+    /// earlier version.
+    Counts(Option<&'a DataReport>),
     /// An objective trains sentence embeddings of another layer or pooling than the modules of the
     /// model folder (sentence-transformers), by which retrieval is scored.
     SentenceEmbedding {
