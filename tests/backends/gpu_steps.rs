@@ -6,17 +6,19 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
 use burn::tensor::{Device, Tensor};
-use isogloss::device::OpenDevice;
+use isogloss::device::{DeviceError, OpenDevice};
 use isogloss::{Error, Event, RunOptions, RunStatus, finetune};
-use isogloss_kernels::{Dropout, attention, count_launches};
+use isogloss_kernels::{Dropout, attention, attention_stores_scores, count_launches};
 use isogloss_model::{Encoder, RandomParams, save};
 use isogloss_tests::runs::{Trace, Workshop};
 use isogloss_tests::{opened_devices, saved_model, tensor, values, waves};
+use serde_json::Value;
 
 /// One test at a time.
 static TURN: Mutex<()> = Mutex::new(());
@@ -177,28 +179,67 @@ fn memory_stays_where_it_is_after_the_first_steps() {
 }
 
 #[test]
-fn attention_keeps_no_matrix_of_scores() {
+fn attention_keeps_no_matrix_of_scores_where_heads_are_a_multiple_of_four_wide() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let (n_heads, seq_len, head_width) = (8, 1024, 4);
+    let (n_heads, seq_len) = (8, 1024);
     let scores_bytes = (n_heads * seq_len * seq_len * size_of::<f32>()) as u64;
     for OpenDevice { device, .. } in gpus() {
-        let reserved = || device.memory_pool_usage().unwrap().bytes_reserved;
-        let device = device.clone().autodiff();
-        let width = n_heads * head_width;
-        let leaf = |phase| {
-            let waves = waves(seq_len * width, phase);
-            tensor(waves, [1, seq_len, width], &device).require_grad()
+        for (head_width, stores_scores) in [(4, false), (6, true)] {
+            assert_eq!(attention_stores_scores(&device, head_width, true), stores_scores);
+            let reserved = || device.memory_pool_usage().unwrap().bytes_reserved;
+            let device = device.clone().autodiff();
+            let width = n_heads * head_width;
+            let leaf = |phase| {
+                let waves = waves(seq_len * width, phase);
+                tensor(waves, [1, seq_len, width], &device).require_grad()
+            };
+            let (query, key, value) = (leaf(0.1), leaf(0.2), leaf(0.3));
+            let bias = Tensor::zeros([1, seq_len], &device);
+            device.sync().unwrap();
+            let before = reserved();
+            let dropout = Dropout { rate: 0.1, seed: 3 };
+            let output = attention(query.clone(), key, value, bias, n_heads, dropout);
+            let gradient = query.grad(&output.square().sum().backward()).unwrap();
+            assert!(values(gradient).iter().any(|x| *x != 0.0));
+            let more = reserved().saturating_sub(before);
+            let what = format!("heads of {head_width}: {more} bytes more, scores {scores_bytes}");
+            match stores_scores {
+                true => assert!(more >= scores_bytes, "{what}"),
+                false => assert!(more < scores_bytes / 4, "{what}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn scores_that_attention_stores_are_named_where_they_do_not_fit() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    for device in &gpus() {
+        let shop = Workshop::new();
+        // All 24 texts in one batch.
+        let plan = shop.plan("max_steps = 1\nbatch_size = 32\nevaluation_batch_size = 1", "");
+        let with = |n_heads: usize, max_buffer_bytes: usize| {
+            let path = shop.path("model/config.json");
+            let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            config["num_attention_heads"] = n_heads.into();
+            fs::write(&path, config.to_string()).unwrap();
+            let run = shop.run("run");
+            _ = fs::remove_dir_all(run.path());
+            let OpenDevice { device, mut info } = device.clone();
+            info.max_buffer_bytes = Some(max_buffer_bytes as u64);
+            match shop.try_finish_on(&OpenDevice { device, info }, &plan, &run) {
+                Err(Error::Device(DeviceError::TooLarge { what, .. })) => Some(what),
+                outcome => outcome.map(|_| None).unwrap(),
+            }
         };
-        let (query, key, value) = (leaf(0.1), leaf(0.2), leaf(0.3));
-        let bias = Tensor::zeros([1, seq_len], &device);
-        device.sync().unwrap();
-        let before = reserved();
-        let dropout = Dropout { rate: 0.1, seed: 3 };
-        let output = attention(query.clone(), key, value, bias, n_heads, dropout);
-        let gradient = query.grad(&output.square().sum().backward()).unwrap();
-        assert!(values(gradient).iter().any(|x| *x != 0.0));
-        let more = reserved().saturating_sub(before);
-        assert!(more < scores_bytes / 4, "{more} bytes more, scores have {scores_bytes}");
+        let activations = with(16, 120 * 32 * 4).unwrap();
+        let longest = activations.split(" × ").nth(1).unwrap().parse::<usize>().unwrap();
+        assert_eq!(activations, format!("feed-forward activation tensor of 24 × {longest} × 64"));
+        // 16 heads of the model's 32 units are two wide, and 4 are eight wide.
+        let fits = 24 * longest * 64 * 4;
+        let scores = format!("attention score tensor of 24 × 16 × {longest} × {longest}");
+        assert_eq!(with(16, fits), Some(scores));
+        assert_eq!(with(4, fits), None);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Multi-head attention (Vaswani et al. 2017) with dropout of the attention probabilities.
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod cube;
+pub(crate) mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 

@@ -45,6 +45,23 @@ pub fn hardware_limits(device: &Device) -> BTreeMap<&'static str, u64> {
     }
 }
 
+/// Whether attention computes the scores of a whole batch at once, as one tensor
+/// `[batch, n_heads, seq, seq]`, for heads of this width: on a GPU whose kernels do not take them,
+/// because the width is no multiple of four or because they bind more buffers than it has. Those of
+/// training bind more than those of inference.
+///
+/// `false` on the CPU, where no buffer has a limit.
+pub fn attention_stores_scores(device: &Device, head_width: usize, is_training: bool) -> bool {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    return reported::probe(device)
+        .is_some_and(|probe| !crate::attention::cube::takes(&probe, head_width, is_training));
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    {
+        _ = (device, head_width, is_training);
+        false
+    }
+}
+
 /// Tuning cache (autotune): the file that keeps which kernel of a matrix product or sum is the
 /// fastest for a shape, for every process of a user; `None` in a build that tunes nothing.
 ///
@@ -68,7 +85,7 @@ mod reported {
     use crate::backends::Wrapped as _;
 
     /// A tensor on a device, whose client knows the hardware; `None` on the CPU.
-    fn probe(device: &Device) -> Option<CubeTensor> {
+    pub(super) fn probe(device: &Device) -> Option<CubeTensor> {
         let tensor = Tensor::<1>::empty([1], &device.clone().without_autodiff()).into_dispatch();
         Some(CubeBackend::unwrap(tensor.kind)?.float())
     }

@@ -65,7 +65,9 @@ pub use cross_entropy::{IGNORE_INDEX, cross_entropy};
 pub use dropout::dropout;
 pub use embedding::{embedding, sum_rows};
 pub use gelu::gelu;
-pub use hardware::{hardware_limits, kernel_language, matrix_units, tuning_cache};
+pub use hardware::{
+    attention_stores_scores, hardware_limits, kernel_language, matrix_units, tuning_cache,
+};
 pub use isogloss_random::{normal, signs, split_seed, uniform};
 pub use launches::count_launches;
 pub use layer_norm::dropout_add_layer_norm;

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use burn::module::Module as _;
-use isogloss::device::{
-    DeviceChoice, DeviceInfo, batch_size_within, check_embedding_matrix, open, open_webgpu,
-};
+use isogloss::device::{DeviceChoice, DeviceInfo, check_embedding_matrix, open, open_webgpu};
 use isogloss::model::{
     EncoderConfig, ForwardOptions, LoadedModel, load_bytes, read_sentence_modules_bytes,
 };
@@ -36,7 +34,7 @@ pub struct Model {
 }
 
 /// Batch size in texts. On the single thread of the CPU a larger batch only adds padding; a GPU is
-/// busy only with many texts, as many as fit into its largest buffer.
+/// busy only with many texts, of which the library takes as many at a time as its buffers do.
 const CPU_BATCH: usize = 4;
 const GPU_BATCH: usize = 32;
 
@@ -107,11 +105,6 @@ impl Model {
         check_table(&config, &open.info)?;
         let device = open.device;
         let loaded = load_bytes(&config, weights, &device)?;
-        let sizes = loaded.model.encoder.config();
-        // The feed-forward network has the widest activations.
-        let width = sizes.intermediate_size.max(sizes.hidden_size);
-        let text_bytes = (sizes.max_tokens() * width * size_of::<f32>()) as u64;
-        let batch_size = batch_size_within(&open.info, most, text_bytes);
         let beside = |name: &str| file(&files, name).ok();
         let tokenizer = Tokenizer::from_folder_bytes(&tokenizer, beside)?;
         let encoder = TextEncoder::from_loaded(&loaded, tokenizer.clone(), &device)?;
@@ -122,14 +115,15 @@ impl Model {
             Ok(None) => (encoder, Ok(())),
             Err(error) => (encoder, Err(error.to_string())),
         };
-        let encoder = encoder.with_batch_size(batch_size);
+        let encoder = encoder.with_batch_size(most);
         let mut info = description(&loaded);
-        let mut labeler = None;
+        let (mut labeler, mut batch_size) = (None, most);
         if loaded.head.is_some() {
             let mut predictor = Predictor::from_loaded(loaded, tokenizer, &device)?;
             if let Ok(bytes) = file(&files, CENTRING) {
                 predictor = predictor.with_centring(&bytes, CENTRING.as_ref())?;
             }
+            batch_size = predictor.largest_batch(most);
             let languages = predictor.centring().map(|of| of.languages.keys().collect());
             info["centring"] = json!(languages.unwrap_or_else(Vec::new));
             info["task"] = json!(predictor.task().name());

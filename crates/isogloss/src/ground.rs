@@ -1,6 +1,7 @@
 //! Shared basics: devices, the Hugging Face Hub, atomic file writes, random seeds, files of
 //! texts, tensor transfer.
 
+pub(crate) mod batch_limit;
 pub mod device;
 pub(crate) mod files;
 #[cfg(feature = "hub")]

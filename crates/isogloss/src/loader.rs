@@ -24,6 +24,7 @@ pub(crate) use unlabeled::{BatchLanguages, UnlabeledLoaders};
 
 use crate::data::pairs::{PairLinks, PairSet};
 use crate::embedding::text_encoder::TextEncoder;
+use crate::ground::batch_limit::stores_scores;
 use crate::ground::device::{DeviceInfo, check_embedding_matrix};
 use crate::ground::max_length::recipe_max_length;
 use crate::ground::vocabulary::check_vocabulary;
@@ -116,6 +117,8 @@ impl Loaders {
             config: &config,
             labeled: labeled.as_ref(),
             unlabeled: &unlabeled,
+            stores_scores: [false, true]
+                .map(|is_training| stores_scores(device, &config, is_training)),
         };
         tensors.check(device_info)?;
         Ok(Self { labeled, unlabeled })

@@ -56,6 +56,23 @@ const FORWARD_BUFFERS: u32 = 6;
 /// Buffers that each backward kernel binds.
 const BACKWARD_BUFFERS: u32 = 9;
 
+/// Whether the device of a tensor allows kernels of this size that bind so many buffers.
+fn allows(x: &CubeTensor, tiling: Tiling, n_buffers: u32) -> bool {
+    let hardware = &x.client.properties().hardware;
+    hardware.max_bindings >= n_buffers
+        && tiling.n_units() <= hardware.max_units_per_cube as usize
+        && tiling.shared_bytes() <= hardware.max_shared_memory_size
+}
+
+/// Whether the kernels take heads of this width on the device of a tensor, in sequences of any
+/// length.
+pub(crate) fn takes(x: &CubeTensor, width: usize, is_training: bool) -> bool {
+    let n_buffers = if is_training { BACKWARD_BUFFERS } else { FORWARD_BUFFERS };
+    // A long sequence has the most units.
+    let tiling = Tiling::new(width, usize::MAX, is_training);
+    tiling.is_some_and(|tiling| allows(x, tiling, n_buffers))
+}
+
 /// Sizes and launch settings of one call.
 struct Call {
     batch: usize,
@@ -71,11 +88,8 @@ impl Call {
         let tensors = [&inputs.query, &inputs.key, &inputs.value, &inputs.bias];
         let [batch, seq, hidden] = inputs.query.shape().dims();
         let width = hidden / inputs.n_heads;
-        let hardware = &inputs.query.client.properties().hardware;
         let tiling = Tiling::new(width, seq, !inputs.dropout.is_off())?;
-        let fits = hardware.max_bindings >= n_buffers
-            && tiling.n_units() <= hardware.max_units_per_cube as usize
-            && tiling.shared_bytes() <= hardware.max_shared_memory_size
+        let fits = allows(&inputs.query, tiling, n_buffers)
             && tensors.iter().all(|tensor| is_f32(tensor))
             && batch * seq > 0;
         fits.then(|| Self {

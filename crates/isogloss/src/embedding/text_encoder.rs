@@ -9,13 +9,14 @@ use isogloss_model::{
     Encoder, ForwardOptions, HeadChoice, LoadedModel, ModelFolder, ModelInput, SentenceModules,
     SentencePooling, load, read_sentence_modules, tokenizer_folder,
 };
-use isogloss_text::{TokenBatch, Tokenizer, sequential_by_length};
+use isogloss_text::{TokenBatch, Tokenizer};
 
 use crate::Error;
 use crate::embedding::search::Vectors;
 use crate::embedding::sentence_pipeline::SentencePipeline;
 use crate::embedding::tokenized_text::TokenizedText;
 use crate::error::EmbeddingError;
+use crate::ground::batch_limit::BatchLimit;
 use crate::ground::max_length::folder_max_length;
 use crate::ground::outputs::read_outputs;
 use crate::ground::tensors::integers;
@@ -32,6 +33,8 @@ pub struct TextEncoder {
     sentences: SentencePipeline,
     /// The sentence-transformers modules of the model folder.
     modules: Option<SentenceModules>,
+    /// How many texts fit into a pass on the device.
+    pub(crate) limit: BatchLimit,
 }
 
 /// Sentence and token embeddings from one layer.
@@ -90,8 +93,9 @@ impl TextEncoder {
     /// length is the smaller of the position embeddings and the tokenizer's `model_max_length`.
     pub fn new(encoder: Encoder, tokenizer: Tokenizer, device: Device) -> Self {
         let max_length = folder_max_length(&tokenizer, encoder.config());
-        let (sentences, modules) = (SentencePipeline::default(), None);
-        Self { encoder, tokenizer, device, batch_size: BATCH_SIZE, max_length, sentences, modules }
+        let limit = BatchLimit::for_encoder(&device, encoder.config());
+        let (sentences, modules, batch_size) = (SentencePipeline::default(), None, BATCH_SIZE);
+        Self { encoder, tokenizer, device, batch_size, max_length, sentences, modules, limit }
     }
 
     /// Sets the pooling, its layer, the dense layers, the maximum length and the case rule of a
@@ -239,7 +243,8 @@ impl TextEncoder {
         let mut sentence_values: Vec<Vec<f32>> = sizes.map(|size| vec![0.0; size]).collect();
         let mut token_values = vec![vec![0.0; tokens.len() * width]; layers.len()];
         let lengths: Vec<usize> = texts.iter().map(|text| text.encoded().len()).collect();
-        for indices in sequential_by_length(&lengths, self.batch_size) {
+        let config = self.encoder.config();
+        for indices in self.limit.batches(config, &lengths, self.batch_size)? {
             let (input, seq_len) = self.input(texts, &indices)?;
             let hidden_states =
                 self.encoder.forward(&input, &ForwardOptions::evaluation()).hidden_states;

@@ -105,6 +105,14 @@ pub enum ToolError {
     /// A batch that is not a valid input of the model.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// A batch that does not fit into the device's largest buffer, or is empty.
+    #[error("a batch of {n} texts: the device's largest buffer takes {most} of these at a time")]
+    BatchSize {
+        /// The number of texts.
+        n: usize,
+        /// How many fit.
+        most: usize,
+    },
     /// A dependency parser with running text as input, instead of a treebank.
     #[error("a parser reads the sentences of a treebank, not running text")]
     NeedsTreebank,

@@ -6,10 +6,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-#[cfg(feature = "ndarray")]
-use burn::tensor::Device;
 use burn::tensor::kind::Basic;
-use burn::tensor::{Element, Tensor};
+use burn::tensor::{Device, Element, Tensor};
 
 #[cfg(feature = "wgpu")]
 mod adapters;
@@ -80,6 +78,21 @@ pub async fn open_webgpu() -> Result<OpenDevice, DeviceError> {
 pub fn list() -> Vec<DeviceInfo> {
     let _gate = GATE.lock().unwrap_or_else(PoisonError::into_inner);
     CHOICES.into_iter().flat_map(found).collect()
+}
+
+/// The properties of a GPU that this process has opened; `None` for a CPU, or a device of another
+/// origin.
+pub(crate) fn info_of(device: &Device) -> Option<DeviceInfo> {
+    #[cfg(feature = "wgpu")]
+    if let Some(info) = adapters::info_of(device) {
+        return Some(info);
+    }
+    #[cfg(feature = "webgpu")]
+    if let Some(info) = browser::info_of(device) {
+        return Some(info);
+    }
+    _ = device;
+    None
 }
 
 /// Checks that an embedding matrix of `n_rows` × `width` fits into one buffer of the device; each of
@@ -178,9 +191,7 @@ fn first_that_opens<T>(
 fn open_named(choice: DeviceChoice) -> Result<OpenDevice, DeviceError> {
     match choice {
         #[cfg(feature = "flex")]
-        DeviceChoice::Flex => {
-            Ok(OpenDevice { device: burn::tensor::Device::flex(), info: cpu_info("flex") })
-        }
+        DeviceChoice::Flex => Ok(OpenDevice { device: Device::flex(), info: cpu_info("flex") }),
         #[cfg(feature = "ndarray")]
         DeviceChoice::Ndarray => Ok(OpenDevice { device: ndarray(), info: cpu_info("ndarray") }),
         #[cfg(feature = "vulkan")]
@@ -234,6 +245,9 @@ fn ndarray() -> Device {
     #[expect(deprecated, reason = "a second opinion on flex for as long as Burn has it")]
     Device::ndarray()
 }
+
+#[cfg(test)]
+pub(crate) use tests::test_device;
 
 #[cfg(test)]
 mod tests;

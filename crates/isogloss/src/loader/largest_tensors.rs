@@ -5,6 +5,7 @@
 //! its parameter; the teacher cache and the frozen-layer cache, which are on the host and read batch
 //! by batch; and the scores of retrieval, which are computed tile by tile.
 
+use burn::tensor::Device;
 use isogloss_methods::{Role, TextView};
 use isogloss_model::{EncoderConfig, HeadSpec};
 use isogloss_text::Target;
@@ -12,7 +13,8 @@ use isogloss_text::Target;
 use super::labeled::LabeledLoader;
 use super::pairs::PairLoader;
 use super::unlabeled::UnlabeledLoaders;
-use crate::ground::device::{DeviceError, DeviceInfo, check_buffer};
+use crate::ground::batch_limit::{DeviceTensor, stores_scores};
+use crate::ground::device::{DeviceError, DeviceInfo};
 use crate::step::ForwardPlan;
 use crate::{Error, LabeledSet, Plan};
 
@@ -28,55 +30,31 @@ mod remedy {
         the masked texts, trim the vocabulary to the languages you need";
 }
 
-/// Tensor of a run, of `f32`.
-#[derive(Debug, PartialEq)]
-struct RunTensor {
-    name: &'static str,
-    shape: Vec<usize>,
-    remedy: &'static str,
+/// Logits of the masked tokens of a batch of `[n, seq_len]` tokens; their gradient is as large.
+fn masked_logits(config: &EncoderConfig, [n, seq_len]: [usize; 2], rate: f64) -> DeviceTensor {
+    let n_masked = n.saturating_mul((rate * seq_len as f64).ceil() as usize);
+    let name = "masked-language-model logit matrix";
+    DeviceTensor::new(name, [n_masked, config.vocab_size], remedy::MASKED)
 }
 
-impl RunTensor {
-    fn new(name: &'static str, shape: impl Into<Vec<usize>>, remedy: &'static str) -> Self {
-        Self { name, shape: shape.into(), remedy }
-    }
-
-    /// The widest activations of an encoder over a batch of `[n, seq_len]` tokens: those inside the
-    /// feed-forward networks.
-    fn activations(config: &EncoderConfig, [n, seq_len]: [usize; 2], remedy: &'static str) -> Self {
-        let width = config.intermediate_size.max(config.hidden_size);
-        Self::new("feed-forward activation tensor", [n, seq_len, width], remedy)
-    }
-
-    /// Logits of the masked tokens of a batch of `[n, seq_len]` tokens; their gradient is as large.
-    fn masked_logits(config: &EncoderConfig, [n, seq_len]: [usize; 2], rate: f64) -> Self {
-        let n_masked = n.saturating_mul((rate * seq_len as f64).ceil() as usize);
-        let name = "masked-language-model logit matrix";
-        Self::new(name, [n_masked, config.vocab_size], remedy::MASKED)
-    }
-
-    fn check(&self, info: &DeviceInfo) -> Result<(), DeviceError> {
-        let sizes = self.shape.iter();
-        let n_bytes =
-            sizes.clone().fold(size_of::<f32>() as u64, |n, size| n.saturating_mul(*size as u64));
-        let shape: Vec<String> = sizes.map(usize::to_string).collect();
-        let what = format!("{} of {}", self.name, shape.join(" × "));
-        check_buffer(info, &what, n_bytes, self.remedy)
-    }
-}
-
-/// Checks that the activations of an evaluation of `n` texts at a time fit into the device's
-/// buffers.
+/// Checks that the activations and scores of an evaluation of `n` texts at a time fit into the
+/// device's buffers.
 ///
 /// # Errors
 /// [`DeviceError::TooLarge`] if they do not.
 pub(crate) fn check_evaluation(
+    device: &Device,
     info: &DeviceInfo,
     config: &EncoderConfig,
     set: &LabeledSet,
     batch_size: usize,
 ) -> Result<(), DeviceError> {
-    RunTensor::activations(config, set_size(set, batch_size), remedy::EVALUATION).check(info)
+    if info.max_buffer_bytes.is_none() {
+        return Ok(());
+    }
+    let (stores_scores, size) = (stores_scores(device, config, false), set_size(set, batch_size));
+    let tensors = DeviceTensor::for_pass(config, stores_scores, size, remedy::EVALUATION);
+    tensors.iter().try_for_each(|tensor| tensor.check(info))
 }
 
 /// Tensors of a run, from its plan and data.
@@ -86,6 +64,8 @@ pub(super) struct RunTensors<'a> {
     pub(super) config: &'a EncoderConfig,
     pub(super) labeled: Option<&'a LabeledLoader>,
     pub(super) unlabeled: &'a UnlabeledLoaders,
+    /// Whether attention stores its scores, in inference and in training.
+    pub(super) stores_scores: [bool; 2],
 }
 
 impl RunTensors<'_> {
@@ -110,15 +90,25 @@ impl RunTensors<'_> {
         Ok(())
     }
 
+    /// Tensors of an encoder's pass in training.
+    fn trained(&self, batch: [usize; 2], remedy: &'static str) -> Vec<DeviceTensor> {
+        DeviceTensor::for_pass(self.config, self.stores_scores[1], batch, remedy)
+    }
+
+    /// Tensors of an encoder's pass in evaluation.
+    fn evaluated(&self, batch: [usize; 2]) -> Vec<DeviceTensor> {
+        DeviceTensor::for_pass(self.config, self.stores_scores[0], batch, remedy::EVALUATION)
+    }
+
     /// Tensors over labeled examples, in training and evaluation.
-    fn labeled_tensors(&self) -> Vec<RunTensor> {
+    fn labeled_tensors(&self) -> Vec<DeviceTensor> {
         let Some(data) = self.labeled else { return Vec::new() };
         let (recipe, corpus) = (self.plan.recipe(), &data.corpus);
         let mut tensors = Vec::new();
         for group in self.forward_plan.groups().iter().filter(|group| group[0].text.is_of_task()) {
             let [n, seq_len] = self.text_size(group[0].text, 0);
             let batch = [n.saturating_mul(group.len()), seq_len];
-            tensors.push(RunTensor::activations(self.config, batch, remedy::TRAINING));
+            tensors.extend(self.trained(batch, remedy::TRAINING));
         }
         let head = recipe
             .task
@@ -132,7 +122,10 @@ impl RunTensors<'_> {
         let evaluation = evaluation.map(|set| (set, evaluated, remedy::EVALUATION));
         for (set, batch_size, remedy) in training.chain(evaluation) {
             let [n, seq_len] = set_size(set, batch_size);
-            tensors.push(RunTensor::activations(self.config, [n, seq_len], remedy));
+            tensors.extend(match remedy {
+                remedy::EVALUATION => self.evaluated([n, seq_len]),
+                _ => self.trained([n, seq_len], remedy),
+            });
             if let Some(HeadSpec::Parser(parser)) = &head {
                 let n_words = set.features.iter().map(|features| match &features.target {
                     Target::Words(words) => words.n_words,
@@ -141,14 +134,18 @@ impl RunTensors<'_> {
                 let n_words = n_words.max().unwrap_or(0);
                 let width = parser.config.label_width;
                 let shape = [n.saturating_mul(n_words), parser.relations.len(), width];
-                tensors.push(RunTensor::new("relation score tensor", shape, remedy));
-                tensors.push(RunTensor::new("arc score tensor", [n, n_words, n_words + 1], remedy));
+                tensors.push(DeviceTensor::new("relation score tensor", shape, remedy));
+                tensors.push(DeviceTensor::new(
+                    "arc score tensor",
+                    [n, n_words, n_words + 1],
+                    remedy,
+                ));
             }
         }
         if let Some(HeadSpec::Parser(parser)) = &head {
             let (width, n_relations) = (parser.config.label_width, parser.relations.len());
             let remedy = "lower task.parsing.label_width";
-            tensors.push(RunTensor::new(
+            tensors.push(DeviceTensor::new(
                 "relation weight tensor",
                 [width, n_relations, width],
                 remedy,
@@ -158,7 +155,7 @@ impl RunTensors<'_> {
     }
 
     /// Tensors over monolingual blocks, in training and evaluation.
-    fn block_tensors(&self) -> Vec<RunTensor> {
+    fn block_tensors(&self) -> Vec<DeviceTensor> {
         let Some(blocks) = &self.unlabeled.blocks else { return Vec::new() };
         let mut batches = Vec::new();
         if self.forward_plan.texts().contains(&TextView::Monolingual) {
@@ -172,26 +169,30 @@ impl RunTensors<'_> {
             }));
         let rate = self.plan.recipe().masking.rate;
         let tensors = batches.into_iter().flat_map(|(batch, remedy)| {
-            let activations = RunTensor::activations(self.config, batch, remedy);
-            [activations, RunTensor::masked_logits(self.config, batch, rate)]
+            let mut tensors = match remedy {
+                remedy::EVALUATION => self.evaluated(batch),
+                _ => self.trained(batch, remedy),
+            };
+            tensors.push(masked_logits(self.config, batch, rate));
+            tensors
         });
         tensors.collect()
     }
 
     /// Tensors over texts of the task without labels.
-    fn text_tensors(&self) -> Vec<RunTensor> {
+    fn text_tensors(&self) -> Vec<DeviceTensor> {
         let groups = self.forward_plan.groups().iter();
         let unlabeled = groups.filter(|group| group[0].text.is_unlabeled());
-        let tensors = unlabeled.map(|group| {
+        let tensors = unlabeled.flat_map(|group| {
             let [n, seq_len] = self.text_size(group[0].text, 0);
             let batch = [n.saturating_mul(group.len()), seq_len];
-            RunTensor::activations(self.config, batch, remedy::TEXTS)
+            self.trained(batch, remedy::TEXTS)
         });
         tensors.collect()
     }
 
     /// Tensors over sentence pairs, of which a sentence has at most `length` tokens.
-    fn pair_tensors(&self, length: usize) -> Vec<RunTensor> {
+    fn pair_tensors(&self, length: usize) -> Vec<DeviceTensor> {
         let Some(pairs) = &self.unlabeled.pairs else { return Vec::new() };
         let (recipe, config) = (self.plan.recipe(), self.config);
         let mut tensors = Vec::new();
@@ -199,27 +200,27 @@ impl RunTensors<'_> {
             for text in planned.needs.texts().into_iter().filter(|text| text.is_of_pairs()) {
                 let [n, seq_len] = self.text_size(text, length);
                 let chunk = planned.objective.grad_cache().map_or(n, |of| of.chunk_size().min(n));
-                tensors.push(RunTensor::activations(config, [chunk, seq_len], remedy::PAIRS));
+                tensors.extend(self.trained([chunk, seq_len], remedy::PAIRS));
                 if text.is_masked() {
                     let rate = recipe.masking.rate;
-                    tensors.push(RunTensor::masked_logits(config, [n, seq_len], rate));
+                    tensors.push(masked_logits(config, [n, seq_len], rate));
                 }
                 if !planned.needs.attention_maps.is_empty() {
                     let shape = [n, config.num_attention_heads, seq_len, seq_len];
-                    tensors.push(RunTensor::new("attention map tensor", shape, remedy::PAIRS));
+                    tensors.push(DeviceTensor::new("attention map tensor", shape, remedy::PAIRS));
                 }
             }
             let n = self.n_pairs();
             if planned.objective.grad_cache().is_some() {
                 let remedy = "lower pairs.batch_size";
-                tensors.push(RunTensor::new("sentence similarity matrix", [n, n], remedy));
+                tensors.push(DeviceTensor::new("sentence similarity matrix", [n, n], remedy));
             }
             if let Some(n_keys) = planned.needs.negative_queue {
                 let remedy = "lower queue_size of that objective";
                 let name = "negative queue";
-                tensors.push(RunTensor::new(name, [n_keys, config.hidden_size], remedy));
+                tensors.push(DeviceTensor::new(name, [n_keys, config.hidden_size], remedy));
                 let name = "negative queue similarity matrix";
-                tensors.push(RunTensor::new(name, [n, n_keys.saturating_add(1)], remedy));
+                tensors.push(DeviceTensor::new(name, [n, n_keys.saturating_add(1)], remedy));
             }
             if planned.needs.word_links {
                 tensors.extend(word_similarities(pairs, n));
@@ -228,13 +229,13 @@ impl RunTensors<'_> {
         let held_out = pairs.sets.iter().map(|set| set.held_out.len()).max().unwrap_or(0);
         if !recipe.task.is_labeled() && held_out > 0 {
             let batch = [held_out.min(recipe.training.evaluation_batch_size), length];
-            tensors.push(RunTensor::activations(config, batch, remedy::EVALUATION));
+            tensors.extend(self.evaluated(batch));
         }
         tensors
     }
 
     /// Token embeddings of all texts of a step, where one lookup is for all of them.
-    fn token_embeddings(&self, pair_length: usize) -> Option<RunTensor> {
+    fn token_embeddings(&self, pair_length: usize) -> Option<DeviceTensor> {
         let views = self.forward_plan.groups().iter().flatten();
         let mut texts: Vec<_> =
             views.filter(|view| view.role == Role::Student).map(|view| view.text).collect();
@@ -244,7 +245,7 @@ impl RunTensors<'_> {
         let n_tokens =
             sizes.fold(0usize, |sum, [n, seq]| sum.saturating_add(n.saturating_mul(seq)));
         let shape = [n_tokens, self.config.hidden_size];
-        let tensor = RunTensor::new("token embedding tensor", shape, "lower the batch sizes");
+        let tensor = DeviceTensor::new("token embedding tensor", shape, "lower the batch sizes");
         self.forward_plan.shares_embeddings().then_some(tensor)
     }
 
@@ -294,7 +295,7 @@ fn set_size(set: &LabeledSet, batch_size: usize) -> [usize; 2] {
 
 /// Similarities of linked words with all words of a batch of `n` pairs. A batch has pairs of similar
 /// length, so that the longest pairs can be in one.
-fn word_similarities(pairs: &PairLoader, n: usize) -> Vec<RunTensor> {
+fn word_similarities(pairs: &PairLoader, n: usize) -> Vec<DeviceTensor> {
     let most = |mut counts: Vec<usize>| -> usize {
         counts.sort_unstable_by(|a, b| b.cmp(a));
         counts.into_iter().take(n).sum()
@@ -304,7 +305,7 @@ fn word_similarities(pairs: &PairLoader, n: usize) -> Vec<RunTensor> {
         let words = set.train.iter().map(|of| n_words(&of.pair.left) + n_words(&of.pair.right));
         let links = set.train.iter().map(|of| of.links.links().len());
         let shape = [2 * most(links.collect()), most(words.collect())];
-        RunTensor::new("word similarity matrix", shape, "lower pairs.batch_size")
+        DeviceTensor::new("word similarity matrix", shape, "lower pairs.batch_size")
     });
     tensors.collect()
 }
@@ -333,7 +334,8 @@ mod tests {
     fn a_tensor_that_does_not_fit_is_named_with_what_makes_it_smaller() {
         let config =
             EncoderConfig { hidden_size: 768, intermediate_size: 3072, ..presets::tiny(250_002) };
-        let tensor = RunTensor::activations(&config, [64, 512], remedy::EVALUATION);
+        let tensor =
+            DeviceTensor::for_pass(&config, false, [64, 512], remedy::EVALUATION).remove(0);
         // 64 · 512 · 3072 numbers of four bytes.
         assert_eq!(tensor.check(&device(402_653_184)), Ok(()));
         let error = tensor.check(&device(128 << 20)).unwrap_err();
@@ -348,7 +350,7 @@ mod tests {
     #[test]
     fn logits_are_of_the_most_tokens_that_a_batch_can_mask() {
         // Of 30 tokens, 15 % are four or five: the masker rounds up or down by chance.
-        let tensor = RunTensor::masked_logits(&presets::tiny(1000), [8, 30], 0.15);
+        let tensor = masked_logits(&presets::tiny(1000), [8, 30], 0.15);
         assert_eq!(tensor.shape, [40, 1000]);
         assert_eq!(tensor.check(&device(160_000)), Ok(()));
         let error = tensor.check(&device(159_999)).unwrap_err().to_string();
@@ -358,7 +360,7 @@ mod tests {
 
     #[test]
     fn sizes_beyond_all_numbers_do_not_fit() {
-        let tensor = RunTensor::new("a queue", [usize::MAX, 768], "lower it");
+        let tensor = DeviceTensor::new("a queue", [usize::MAX, 768], "lower it");
         assert!(tensor.check(&device(u64::MAX - 1)).is_err());
     }
 }

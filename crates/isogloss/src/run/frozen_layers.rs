@@ -94,7 +94,13 @@ impl Trainer<'_> {
         }
         let training = &self.plan.recipe().training;
         let (config, n) = (self.model().encoder.config(), training.evaluation_batch_size);
-        check_evaluation(&self.options.device_info, config, &data.corpus.train, n)?;
+        check_evaluation(
+            &self.options.device,
+            &self.options.device_info,
+            config,
+            &data.corpus.train,
+            n,
+        )?;
         let (cache, cached) = FrozenCache::new(
             self.model(),
             &data.corpus.train,

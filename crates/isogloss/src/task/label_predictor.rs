@@ -8,6 +8,7 @@ use isogloss_text::{LostWord, Targets, Treebank, sequential_by_length};
 
 use super::labeled_set::LabeledSet;
 use crate::Error;
+use crate::ground::batch_limit::BatchLimit;
 use crate::ground::outputs::read_outputs;
 use crate::metrics::NO_PREDICTION;
 
@@ -59,14 +60,30 @@ impl LabelPredictor<'_> {
     /// token, and for each word without a token, whose prediction is [`NO_PREDICTION`].
     ///
     /// # Errors
-    /// If the batch is not valid input of the model, a logit is not finite, or the results cannot be
-    /// read from the device.
+    /// If the batch is not valid input of the model, a text does not fit into the device's buffers, a
+    /// logit is not finite, or the results cannot be read from the device.
     pub async fn predict(
         &self,
         set: &LabeledSet,
         indices: &[usize],
     ) -> Result<Vec<(Vec<usize>, Vec<usize>)>, Error> {
         let model = self.model.valid();
+        let lengths: Vec<usize> = indices.iter().map(|i| set.features[*i].input.len()).collect();
+        let limit = BatchLimit::for_model(self.device, &model);
+        let mut labels = Vec::with_capacity(indices.len());
+        for batch in limit.split(model.encoder.config(), &lengths)? {
+            labels.extend(self.predict_batch(&model, set, &indices[batch]).await?);
+        }
+        Ok(labels)
+    }
+
+    /// Predicts some examples in one pass.
+    async fn predict_batch(
+        &self,
+        model: &Model,
+        set: &LabeledSet,
+        indices: &[usize],
+    ) -> Result<Vec<(Vec<usize>, Vec<usize>)>, Error> {
         let (batch, input) = set.batch(indices, model.encoder.config(), self.device)?;
         let logits = model.forward(&input, &self.forward_options()).logits;
         let n_labels = logits.dims()[1];

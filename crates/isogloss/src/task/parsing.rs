@@ -13,7 +13,6 @@ use isogloss_model::{HeadSpec, ParserConfig, ParserSpec, Pooling};
 use isogloss_text::{
     Example, FeatureOptions, Featurized, LabelSet, ParseLabels, ReadOptions, Subtypes, Targets,
     TextError, Tokenizer, TreeError, Treebank, featurize_parsing, read_treebank, score_parses,
-    sequential_by_length,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +25,7 @@ use super::traits::{LabeledTask, LearnedLabels, Supervision, TargetKind, Task};
 use super::trees::trees;
 use crate::Error;
 use crate::error::DataError;
+use crate::ground::batch_limit::BatchLimit;
 
 /// The `[task.parsing]` table: options of a biaffine parser (Dozat and Manning 2017).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -254,7 +254,9 @@ fn parse(
     let pass = predictor.forward_options();
     let mut parsed = gold.clone();
     let refuse = |source: TreeError| DataError::NoTree { path: set.path.clone(), source };
-    for indices in sequential_by_length(&set.lengths(), predictor.batch_size) {
+    let (config, lengths) = (model.encoder.config(), set.lengths());
+    let limit = BatchLimit::for_model(predictor.device, &model);
+    for indices in limit.batches(config, &lengths, predictor.batch_size)? {
         let (batch, input) = set.batch(&indices, model.encoder.config(), predictor.device)?;
         let Targets::Words(words) = &batch.targets else { continue };
         let lengths = indices.iter().map(|index| gold.sentences[*index].words().len());

@@ -5,17 +5,18 @@ mod centring;
 mod decode;
 mod encoded_texts;
 mod language;
+mod parsing;
 mod prediction;
+mod probabilities;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::Error;
 use crate::error::ToolError;
-use crate::ground::outputs::{quoted_beginning, read_outputs};
-use crate::ground::tensors::model_input;
+use crate::ground::batch_limit::BatchLimit;
 use crate::ground::vocabulary::check_vocabulary;
-use crate::task::{Centring, DataReport, LabeledSet, LabeledTask, SavedScoring, TargetKind, trees};
+use crate::task::{Centring, DataReport, LabeledSet, LabeledTask, SavedScoring, TargetKind};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, read_sync};
 use isogloss_model::{
@@ -23,8 +24,8 @@ use isogloss_model::{
     ModelOutput, ProblemType, SubnetworkMask, base_folder, load, tokenizer_folder,
 };
 use isogloss_text::{
-    Encoded, Example, LabelSet, Language, Sentence, TagUnits, Targets, TextError, TokenBatch,
-    Tokenizer, TreeError, Unseen, featurize_parsing, whitespace_words,
+    Encoded, Example, LabelSet, Language, TagUnits, TextError, TokenBatch, Tokenizer, Unseen,
+    whitespace_words,
 };
 
 pub(crate) use centring::copy_centring;
@@ -49,6 +50,8 @@ pub struct Predictor {
     /// The centring of the language that is predicted; `None` for features as they are.
     feature_centring: Option<FeatureCentring>,
     counts: Mutex<DataReport>,
+    /// How many texts fit into a pass on the device.
+    pub(crate) limit: BatchLimit,
 }
 
 impl Predictor {
@@ -97,6 +100,7 @@ impl Predictor {
         check_vocabulary(&tokenizer, tokenizer_path, loaded.model.encoder.config())?;
         let scoring = SavedScoring::from_model(&loaded, &head, &tokenizer, scoring_path)?;
         let (config_path, device) = (config_path.to_owned(), device.clone());
+        let limit = BatchLimit::for_model(&device, &loaded.model);
         Ok(Self {
             loaded,
             tokenizer,
@@ -108,6 +112,7 @@ impl Predictor {
             centring: None,
             feature_centring: None,
             counts: Mutex::default(),
+            limit,
         })
     }
 
@@ -194,15 +199,25 @@ impl Predictor {
 
     /// Predicts a batch of texts, each with an optional second text (text pair).
     ///
+    /// Texts that do not fit into the device's buffers together are predicted in several passes.
+    ///
     /// # Errors
-    /// If a text cannot be tokenized.
+    /// If a text cannot be tokenized or does not fit alone, or a logit is not finite.
     pub fn predict(&self, texts: &[(&str, Option<&str>)]) -> Result<Vec<Prediction>, Error> {
-        if texts.is_empty() {
-            return Ok(Vec::new());
+        let mut predictions = Vec::with_capacity(texts.len());
+        for encoded in self.encode_all(texts)? {
+            let output = self.run(&self.loaded.model, &encoded, &self.pass())?;
+            let outputs = read_sync(self.read(&encoded, output.logits))?;
+            predictions.extend(self.decode(&encoded, &outputs));
         }
-        let (encoded, logits) = self.forward(texts)?;
-        let outputs = read_sync(self.read(&encoded, logits))?;
-        Ok(self.decode(&encoded, &outputs))
+        Ok(predictions)
+    }
+
+    /// Largest number of texts, at most `most`, that [`forward`](Self::forward) takes on this device
+    /// whatever their lengths: as many as fit into its largest buffer.
+    pub fn largest_batch(&self, most: usize) -> usize {
+        let max_length = self.scoring.max_length;
+        self.limit.n_texts(self.loaded.model.encoder.config(), max_length, most)
     }
 
     /// Forward pass over a batch of at least one text. Returns, on the device, the logit of each
@@ -212,7 +227,8 @@ impl Predictor {
     /// [`decode`](Self::decode) turns what it gives into predictions.
     ///
     /// # Errors
-    /// If a text cannot be tokenized, or the model is a parser.
+    /// If a text cannot be tokenized, the batch does not fit into the device's buffers
+    /// ([`largest_batch`](Self::largest_batch)), or the model is a parser.
     pub fn forward<'a>(
         &self,
         texts: &'a [(&'a str, Option<&'a str>)],
@@ -230,48 +246,26 @@ impl Predictor {
         texts: &'a [(&'a str, Option<&'a str>)],
         options: &ForwardOptions,
     ) -> Result<(EncodedTexts<'a>, Tensor<2>), Error> {
-        let (encoded, output) = self.run(&self.loaded.model, texts, options)?;
+        let mut encoded = self.encode_all(texts)?;
+        if encoded.len() != 1 {
+            let most = encoded.first().map_or(0, |first| first.texts.len());
+            return Err(ToolError::BatchSize { n: texts.len(), most }.into());
+        }
+        let encoded = encoded.remove(0);
+        let output = self.run(&self.loaded.model, &encoded, options)?;
         Ok((encoded, output.logits))
     }
 
-    /// Reads the logits of [`forward`](Self::forward) back to the host, as the probability of each
-    /// label, or its score for a [regression](ProblemType::Regression), row by row.
-    ///
-    /// # Errors
-    /// [`Error::OutputNotFinite`] if a logit is not finite, [`Error::Device`] if the device was lost.
-    pub async fn read(
+    /// Tokenizes texts, into batches that fit into the device's buffers.
+    fn encode_all<'a>(
         &self,
-        encoded: &EncodedTexts<'_>,
-        logits: Tensor<2>,
-    ) -> Result<Vec<f32>, Error> {
-        let rows_of_text = (logits.dims()[0] / encoded.texts.len().max(1)).max(1);
-        let whose = |row: usize| quoted_beginning(encoded.texts[row / rows_of_text].0);
-        let mut outputs = read_outputs(logits, whose).await?;
-        match self.head.problem() {
-            ProblemType::SingleLabel => {
-                outputs.chunks_mut(self.head.labels().len()).for_each(softmax);
-            }
-            ProblemType::MultiLabel => {
-                outputs.iter_mut().for_each(|logit| *logit = 1.0 / (1.0 + (-*logit).exp()));
-            }
-            ProblemType::Regression => {}
-        }
-        Ok(outputs)
-    }
-
-    /// Tokenizes a batch of at least one text, and runs the model on it.
-    fn run<'a>(
-        &self,
-        model: &Model,
         texts: &'a [(&'a str, Option<&'a str>)],
-        options: &ForwardOptions,
-    ) -> Result<(EncodedTexts<'a>, ModelOutput), Error> {
+    ) -> Result<Vec<EncodedTexts<'a>>, Error> {
         if let HeadSpec::Parser(_) = self.head {
             return Err(ToolError::NeedsTreebank.into());
         }
-        let config = self.loaded.model.encoder.config();
         let encoded = texts.iter().map(|(text, pair)| self.encode(text, *pair));
-        let encoded = encoded.collect::<Result<Vec<_>, _>>()?;
+        let mut encoded = encoded.collect::<Result<Vec<_>, _>>()?;
         let mut counts = DataReport::from_encodings(&encoded);
         if self.task().target() == TargetKind::Tag(TagUnits::Word) {
             for (encoded, (text, _)) in encoded.iter().zip(texts) {
@@ -280,9 +274,27 @@ impl Predictor {
             }
         }
         self.count(&counts);
-        let rows: Vec<_> = encoded.iter().map(|encoded| encoded.ids.as_slice()).collect();
+        let lengths: Vec<usize> = encoded.iter().map(Encoded::len).collect();
+        let parts = self.limit.split(self.loaded.model.encoder.config(), &lengths)?;
+        let parts = parts.into_iter().map(|part| {
+            let encoded: Vec<_> = encoded.drain(..part.len()).collect();
+            let seq_len = encoded.iter().map(|of| of.len().max(1)).max().unwrap_or(0);
+            EncodedTexts { texts: &texts[part], encoded, seq_len }
+        });
+        Ok(parts.collect())
+    }
+
+    /// Runs a model on a batch of at least one text.
+    fn run(
+        &self,
+        model: &Model,
+        texts: &EncodedTexts<'_>,
+        options: &ForwardOptions,
+    ) -> Result<ModelOutput, Error> {
+        let config = self.loaded.model.encoder.config();
+        let rows: Vec<_> = texts.encoded.iter().map(|encoded| encoded.ids.as_slice()).collect();
         let mut batch = TokenBatch::from_ids(&rows, config.pad_token_id);
-        for (row, encoded) in encoded.iter().enumerate() {
+        for (row, encoded) in texts.encoded.iter().enumerate() {
             for (column, type_id) in encoded.type_ids.iter().enumerate() {
                 batch.token_type_ids[row * batch.seq_len + column] = *type_id as i32;
             }
@@ -291,8 +303,7 @@ impl Predictor {
         let input = config
             .input(ids, &batch.attention_mask, types, batch.seq_len, &self.device)
             .map_err(ToolError::from)?;
-        let output = model.forward(&input, options);
-        Ok((EncodedTexts { texts, encoded, seq_len: batch.seq_len }, output))
+        Ok(model.forward(&input, options))
     }
 
     /// Forward options of inference: no dropout, the mask of the subnetwork and the centring.
@@ -313,45 +324,4 @@ impl Predictor {
             TargetKind::Class | TargetKind::Tree => self.tokenizer.encode(text, pair, max_length),
         }
     }
-
-    /// Dependency parsing: sets the trees with the highest score, and part-of-speech tags if the
-    /// model predicts them; other fields of the sentences stay unchanged. Returns the number of
-    /// words without a token, which are attached to the root.
-    ///
-    /// # Errors
-    /// If the model is not a parser, or a sentence cannot be tokenized.
-    pub fn parse(&self, sentences: &mut [Sentence]) -> Result<usize, Error> {
-        let model = &self.loaded.model;
-        if model.parser().is_none() {
-            return Err(ToolError::NoParser.into());
-        }
-        let config = model.encoder.config();
-        let examples: Vec<Example> = sentences.iter().cloned().map(Example::from).collect();
-        let options = self.scoring.feature_options();
-        let featurized = featurize_parsing(&self.tokenizer, &examples, None, &options)?;
-        let features: Vec<_> = featurized.features.iter().collect();
-        self.count(&DataReport::from_encodings(features.iter().map(|features| &features.input)));
-        let indices = (0..features.len()).collect();
-        let batch = TokenBatch::collate(&features, indices, config.pad_token_id)?;
-        let Targets::Words(words) = &batch.targets else { return Ok(0) };
-        let path = sentences.first().map_or("".as_ref(), |sentence| &*sentence.origin().path);
-        let input = model_input(&batch, config, path, &self.device)?;
-        let lengths: Vec<usize> = sentences.iter().map(|one| one.words().len()).collect();
-        let refuse = |error: TreeError| ToolError::from(error);
-        let pass = self.pass();
-        let whose = |row: usize| quoted_beginning(&sentences[row].forms().join(" "));
-        let trees = trees(model, &pass, words, &input, &lengths, &whose)?;
-        for (sentence, tree) in sentences.iter_mut().zip(trees) {
-            tree.write_to(sentence).map_err(refuse)?;
-        }
-        Ok(featurized.truncation.n_words_lost)
-    }
-}
-
-/// Softmax of one row of logits, in place.
-fn softmax(row: &mut [f32]) {
-    let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    row.iter_mut().for_each(|logit| *logit = (*logit - highest).exp());
-    let sum: f32 = row.iter().sum();
-    row.iter_mut().for_each(|weight| *weight /= sum);
 }

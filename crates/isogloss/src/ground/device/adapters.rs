@@ -84,6 +84,13 @@ pub(super) fn open(choice: DeviceChoice) -> Result<OpenDevice, DeviceError> {
     result
 }
 
+/// The properties of a device that is open.
+pub(super) fn info_of(device: &Device) -> Option<DeviceInfo> {
+    let kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let open = kept.open.iter().map(|(_, open)| &open.device);
+    open.into_iter().find(|open| open.device == *device).map(|open| open.info.clone())
+}
+
 /// A device that Burn has initialized, and why it cannot be used, if it cannot.
 struct Initialized {
     device: OpenDevice,

@@ -12,6 +12,12 @@ thread_local! {
     static OPEN: OnceCell<OpenDevice> = const { OnceCell::new() };
 }
 
+/// The properties of the open device.
+pub(super) fn info_of(device: &Device) -> Option<DeviceInfo> {
+    let open = OPEN.with(|open| open.get().cloned());
+    open.filter(|open| open.device == *device).map(|open| open.info)
+}
+
 pub(super) async fn open() -> Result<OpenDevice, DeviceError> {
     if let Some(open) = OPEN.with(|open| open.get().cloned()) {
         return Ok(open);

@@ -8,6 +8,11 @@ fn message(text: &str) -> String {
     text.parse::<DeviceChoice>().unwrap_err().to_string()
 }
 
+/// A GPU whose largest buffer has this size.
+pub(crate) fn test_device(max_buffer_bytes: u64) -> DeviceInfo {
+    adapter(Some(max_buffer_bytes))
+}
+
 fn adapter(max_buffer_bytes: Option<u64>) -> DeviceInfo {
     DeviceInfo {
         name: "vulkan:0".to_owned(),

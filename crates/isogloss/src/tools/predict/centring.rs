@@ -102,16 +102,18 @@ impl Predictor {
         order.sort_by_key(|text| text.len());
         for batch in order.chunks(batch_size) {
             let batch: Vec<_> = batch.iter().map(|text| (*text, None)).collect();
-            let (encoded, output) = self.run(model, &batch, pass)?;
-            let rows_of_text = output.features.dims()[0] / batch.len();
-            let whose = |row: usize| quoted_beginning(batch[row / rows_of_text].0);
-            let features = read_sync(read_outputs(output.features, whose))?;
-            for row in self.labeled_rows(&encoded) {
-                n += 1;
-                let row = &features[row * width..][..width];
-                for ((sum, square), x) in sums.iter_mut().zip(&mut squares).zip(row) {
-                    *sum += f64::from(*x);
-                    *square += f64::from(*x).powi(2);
+            for encoded in self.encode_all(&batch)? {
+                let output = self.run(model, &encoded, pass)?;
+                let rows_of_text = output.features.dims()[0] / encoded.texts.len();
+                let whose = |row: usize| quoted_beginning(encoded.texts[row / rows_of_text].0);
+                let features = read_sync(read_outputs(output.features, whose))?;
+                for row in self.labeled_rows(&encoded) {
+                    n += 1;
+                    let row = &features[row * width..][..width];
+                    for ((sum, square), x) in sums.iter_mut().zip(&mut squares).zip(row) {
+                        *sum += f64::from(*x);
+                        *square += f64::from(*x).powi(2);
+                    }
                 }
             }
         }
