@@ -205,5 +205,8 @@ fn a_prediction_head_of_the_adapters_library_is_that_of_its_model() {
     assert!(found.contains(told) && found.contains("labels       none"), "{found}");
     let error = refused(path, "predict task licht --device flex");
     assert!(error.contains("head_config.json: field \"model_class\""), "{error}");
-    isogloss(path, "finetune further.toml --device flex --fresh");
+    let (_, log) = isogloss(path, "finetune further.toml --device flex --fresh");
+    let told =
+        "head      that of the model is not read: task/head_config.json: field \"model_class\"";
+    assert!(log.contains(told), "{log}");
 }
