@@ -173,3 +173,40 @@ fn fields_that_are_not_used_are_told_once() {
     let (_, err) = isogloss(path, "predict model licht --device flex");
     assert!(!err.contains("not used"), "{err}");
 }
+
+/// A head that `save_adapter` wrote is that of the model; one that is not read is told, and needed by
+/// no command that begins with another.
+#[test]
+fn a_prediction_head_of_the_adapters_library_is_that_of_its_model() {
+    let folder = folder();
+    let path = folder.path();
+    copy_folder(&fixtures().join("adapter_heads/static-pooler"), &path.join("task"));
+    edit(&path.join("task/adapter_config.json"), "model_name", &json!("../model"));
+    let inspect = || isogloss(path, "inspect task").0;
+    let found = inspect();
+    assert!(found.contains("labels       3 (thank, greet, ask)"), "{found}");
+    assert!(!found.contains("unread head") && !found.contains("head_config.json"), "{found}");
+
+    write_recipe(path, "further", "task", "");
+    let recipe = path.join("further.toml");
+    let text = fs::read_to_string(&recipe).unwrap();
+    let by_name = text.replace("\"new\"", "\"by_name\"\npooling = \"first_token\"");
+    fs::write(&recipe, by_name).unwrap();
+    isogloss(path, "finetune further.toml --device flex");
+    let (languages, best) = results(path, "further");
+    let evaluate = format!("evaluate {best} de.jsonl --device flex --json");
+    let scores: Value = serde_json::from_str(&isogloss(path, &evaluate).0).unwrap();
+    assert_eq!(scores["languages"]["de"], languages["de"]);
+
+    let class = json!("BertForQuestionAnswering");
+    edit(&path.join("task/head_config.json"), "model_class", &class);
+    let found = inspect();
+    let told = "unread head  task/head_config.json: field \"model_class\"";
+    assert!(found.contains(told) && found.contains("labels       none"), "{found}");
+    let error = refused(path, "predict task licht --device flex");
+    assert!(error.contains("head_config.json: field \"model_class\""), "{error}");
+    let (_, log) = isogloss(path, "finetune further.toml --device flex --fresh");
+    let told =
+        "head      that of the model is not read: task/head_config.json: field \"model_class\"";
+    assert!(log.contains(told), "{log}");
+}

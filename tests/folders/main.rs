@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod adapter_heads;
 mod adapters;
 mod config;
 mod labels;

@@ -3,6 +3,7 @@
 //! `tests/fixtures/make/lora_and_adapters.py` made the folders and the expected values.
 
 mod files;
+mod heads;
 
 use std::path::PathBuf;
 

@@ -89,7 +89,7 @@ impl Watch {
                 self.line(&embedding_line(objective, trained, modules));
             }
             Event::TeacherEmbedding { modules } => self.line(&teacher_line(modules)),
-            Event::Model { n_parameters, n_trainable, fresh, rows, adapter } => {
+            Event::Model { n_parameters, n_trainable, fresh, rows, unread_head, adapter } => {
                 let trained = match n_trainable {
                     n if n == n_parameters => String::new(),
                     n => format!(", {} of them trained", size(*n)),
@@ -103,6 +103,9 @@ impl Watch {
                 }
                 if !fresh.is_empty() {
                     self.line(&format!("new       {}", fresh.join(", ")));
+                }
+                if let Some(reason) = unread_head {
+                    self.line(&format!("head      that of the model is not read: {reason}"));
                 }
                 for line in row_lines(rows) {
                     self.line(&line);
@@ -321,9 +324,9 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
         Event::TeacherEmbedding { modules } => json!({
             "event": "teacher_embedding", "modules": modules_json(modules),
         }),
-        Event::Model { n_parameters, n_trainable, fresh, rows, adapter } => json!({
+        Event::Model { n_parameters, n_trainable, fresh, rows, unread_head, adapter } => json!({
             "event": "model", "n_parameters": n_parameters, "n_trainable": n_trainable,
-            "fresh": fresh, "adapter": adapter.map(|(name, _)| name),
+            "fresh": fresh, "unread_head": unread_head, "adapter": adapter.map(|(name, _)| name),
             "rows": { "kept": rows.kept, "moved": rows.moved, "drawn": rows.drawn },
         }),
         Event::FrozenCache { in_memory, on_disk, left_out, problem } => json!({

@@ -2,6 +2,7 @@
 //! (safetensors, PyTorch).
 
 mod adapter_folder;
+mod adapter_head;
 mod adapter_only;
 mod adapters_library;
 mod config_json;

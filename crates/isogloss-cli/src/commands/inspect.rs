@@ -16,7 +16,7 @@ use crate::wording::{centring_in_words, centring_json};
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
     let folder = model_folder(&args.model, &args.hub)?;
     let device = open_device(isogloss::device::DeviceChoice::default())?;
-    let loaded = load(&folder, &HeadChoice::Saved, &device.device)?;
+    let loaded = load(&folder, &HeadChoice::SavedIfRead, &device.device)?;
     let EncoderConfig {
         family,
         vocab_size,
@@ -59,6 +59,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
             "tokenizer": tokenizer.as_ref().ok().map(|t| json!({ "kind": t.kind(), "n_tokens": t.vocab_size() })),
             "labels": labels, "adapters": loaded.model.encoder.active_adapters(),
             "peft": peft, "centring": centring.as_ref().map(centring_json), "unused": loaded.report.unused,
+            "unread_head": loaded.report.unread_head,
             "unused_files": unused_files, "unused_settings": unused_settings,
         });
         println!("{}", serde_json::to_string_pretty(&value)?);
@@ -110,6 +111,9 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
     }
     if !loaded.report.unused.is_empty() {
         println!("unused       {}", loaded.report.unused.join(", "));
+    }
+    if let Some(reason) = &loaded.report.unread_head {
+        println!("unread head  {reason}");
     }
     for unused in unused_files.iter().chain(&unused_settings) {
         println!("unused       {unused}");

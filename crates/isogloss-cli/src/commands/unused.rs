@@ -16,7 +16,7 @@ const WEIGHTS: [&str; 4] = [
 ];
 
 /// Files that are loaded, that document the model, or that other programs need to read it.
-const KNOWN: [&str; 18] = [
+const KNOWN: [&str; 21] = [
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -29,6 +29,9 @@ const KNOWN: [&str; 18] = [
     "adapter_model.bin",
     "adapter.safetensors",
     "pytorch_adapter.bin",
+    "head_config.json",
+    "model_head.safetensors",
+    "pytorch_model_head.bin",
     "head.safetensors",
     "isogloss.json",
     "trimmed.json",

@@ -76,15 +76,6 @@ pub enum LoadError {
         /// The name in that field.
         name: Option<String>,
     },
-    /// Adapter folder with a prediction head, which is not supported.
-    #[error(
-        "{}: a head of the adapters library is not read: take the base's embeddings, or train a head",
-        path.display()
-    )]
-    AdapterHead {
-        /// Its configuration.
-        path: PathBuf,
-    },
     /// Folder of the `adapters` library with a head or a fusion of adapters alone, and no model.
     #[error(
         "{}: a part of a model, saved by the adapters library, which is not read: a model is a folder \

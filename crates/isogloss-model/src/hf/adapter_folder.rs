@@ -6,11 +6,13 @@ use std::path::Path;
 use burn::tensor::Device;
 use serde_json::{Value, json};
 
+use super::adapter_head::{self, AdapterHead};
 use super::adapters_library::{AdapterChoice, load_adapter};
 use super::config_json::{head_from_json, read_config};
+use super::head_source::{HeadSource, with_saved_head};
 use super::index::ADAPTER_CONFIG;
 use super::loaded::{HeadChoice, LoadBase, LoadedModel};
-use super::names::head_tensor;
+use super::names::{TIED_LM_BIAS, head_tensor};
 use super::peft_library::{PREFIX, WEIGHTS, load_parts};
 use super::weights::WeightFiles;
 use crate::peft::AdapterLibrary;
@@ -31,11 +33,11 @@ pub(super) fn load(
     if json.get("peft_type").is_some() {
         return load_of_peft(folder, json, base, head, load_base, device);
     }
-    let head_path = folder.join("head_config.json");
-    if (*head == HeadChoice::Saved || head.matches_labels()) && head_path.exists() {
-        return Err(LoadError::AdapterHead { path: head_path });
-    }
-    let mut loaded = load_base(&base.into(), head, device)?;
+    let mut loaded = if AdapterHead::is_in(folder) {
+        load_with_head(folder, base, head, load_base, device)?
+    } else {
+        load_base(&base.into(), head, device)?
+    };
     if let Some(name) = json.get("name").and_then(Value::as_str) {
         check_name(&loaded.model, AdapterLibrary::Adapters, name, folder, base)?;
     }
@@ -49,6 +51,78 @@ pub(super) fn load(
     Ok(loaded)
 }
 
+/// Loads the base model with the prediction head of an `adapters` folder, or without a saved head.
+fn load_with_head(
+    folder: &Path,
+    base: &Path,
+    head: &HeadChoice,
+    load_base: LoadBase,
+    device: &Device,
+) -> Result<LoadedModel, LoadError> {
+    let reads = head.is_saved() || head.matches_labels();
+    let read = || AdapterHead::read(folder, &read_config(base)?);
+    let saved = reads.then(read).transpose();
+    let (saved, unread) = match (saved, head) {
+        // A head of another kind has no rows for these labels.
+        (
+            Err(error @ LoadError::Config { .. }),
+            HeadChoice::SavedIfRead | HeadChoice::ByName { .. },
+        ) => (None, Some(error.to_string())),
+        (saved, _) => (saved?, None),
+    };
+    let base_head = match (head, &saved) {
+        (HeadChoice::Saved | HeadChoice::SavedIfRead, Some(saved)) => {
+            HeadChoice::New { spec: saved.spec.clone(), seed: 0 }
+        }
+        (HeadChoice::ByName { spec, seed }, _) => {
+            HeadChoice::New { spec: spec.clone(), seed: *seed }
+        }
+        (HeadChoice::AsIs { spec }, _) => HeadChoice::New { spec: spec.clone(), seed: 0 },
+        (HeadChoice::New { .. }, _) => head.clone(),
+        _ => HeadChoice::Without,
+    };
+    let mut loaded = load_base(&base.into(), &base_head, device)?;
+    if let (HeadChoice::ByName { spec, .. }, None) = (head, &saved) {
+        loaded.report.rows.drawn.extend(spec.label_lists().concat());
+    }
+    loaded.report.unread_head = unread;
+    let Some(mut saved) = saved else {
+        loaded.report.unused.extend(adapter_head::tensors(folder)?);
+        return Ok(loaded);
+    };
+    let source = HeadSource::new(head, Some(&saved.spec), &saved.path)?;
+    if head.spec().is_some_and(|spec| spec.kind() != saved.spec.kind()) {
+        loaded.report.rows = source.rows();
+        loaded.report.unused.extend(adapter_head::tensors(folder)?);
+        return Ok(loaded);
+    }
+    let faults = saved.left_over();
+    if !faults.is_empty() {
+        return Err(LoadError::Tensors { faults });
+    }
+    let AdapterHead { files, modules, .. } = &mut saved;
+    loaded = with_saved_head(loaded, source, files, &|path| modules.tensor(path))?;
+    if !matches!(head, HeadChoice::ByName { .. }) {
+        check_complete(&mut loaded, base, "")?;
+    }
+    Ok(loaded)
+}
+
+/// Fails if a parameter of a saved head was randomly initialized.
+fn check_complete(loaded: &mut LoadedModel, path: &Path, prefix: &str) -> Result<(), LoadError> {
+    let missing = |tensor: String| LoadFault::Missing {
+        path: path.to_owned(),
+        tensor: format!("{prefix}{tensor}"),
+        nearest: None,
+    };
+    let fresh = std::mem::take(&mut loaded.report.fresh);
+    // A tied masked-language-model head begins with a new bias.
+    let (lm_bias, of_head) = fresh.into_iter().partition(|tensor| tensor == TIED_LM_BIAS);
+    loaded.report.fresh = lm_bias;
+    let faults: Vec<LoadFault> = Vec::into_iter(of_head).map(missing).collect();
+    if faults.is_empty() { Ok(()) } else { Err(LoadError::Tensors { faults }) }
+}
+
 fn load_of_peft(
     folder: &Path,
     json: &Value,
@@ -58,7 +132,7 @@ fn load_of_peft(
     device: &Device,
 ) -> Result<LoadedModel, LoadError> {
     let saved = match head {
-        HeadChoice::Saved => saved_head(folder, json, base)?,
+        HeadChoice::Saved | HeadChoice::SavedIfRead => saved_head(folder, json, base)?,
         HeadChoice::ByName { spec, .. } | HeadChoice::AsIs { spec } => {
             let saved = saved_head(folder, json, base)?;
             if let Some(saved) = saved.as_ref().filter(|saved| *saved != spec) {
@@ -72,7 +146,6 @@ fn load_of_peft(
         Some(spec) => HeadChoice::New { spec, seed: 0 },
         None => head.clone(),
     };
-    let is_saved = *head == HeadChoice::Saved;
     let mut loaded = load_base(&base.into(), &base_head, device)?;
     check_name(&loaded.model, AdapterLibrary::Peft, NAME, folder, base)?;
     // A new head may have the shapes of the folder's head, which is for other labels.
@@ -87,15 +160,8 @@ fn load_of_peft(
     loaded.report.fresh.retain(|tensor| !of_head.contains(tensor));
     loaded.report.replaced.extend(of_encoder);
     loaded.report.unused.extend(peft.unused);
-    if is_saved && !loaded.report.fresh.is_empty() {
-        let path = folder.to_owned();
-        let missing = |tensor: String| LoadFault::Missing {
-            path: path.clone(),
-            tensor: format!("{PREFIX}{tensor}"),
-            nearest: None,
-        };
-        let faults = std::mem::take(&mut loaded.report.fresh).into_iter().map(missing).collect();
-        return Err(LoadError::Tensors { faults });
+    if head.is_saved() {
+        check_complete(&mut loaded, folder, PREFIX)?;
     }
     Ok(loaded)
 }

@@ -1,7 +1,6 @@
 //! Adapter-only checkpoints: the adapters and the task head of a model, with a reference to its
 //! base model.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -10,7 +9,7 @@ use serde_json::Value;
 use super::adapters_library::{AdapterChoice, load_adapter, save_adapter};
 use super::config_json::{config_with_heads, head_from_json};
 use super::folder_with_base::ModelFolder;
-use super::head_source::{HeadParameter, HeadSource};
+use super::head_source::{HeadSource, with_saved_head};
 use super::index::{BaseModel, INDEX, Index, relative_path};
 use super::json::{read_json, write_json};
 use super::loaded::{HeadChoice, LoadBase, LoadedModel};
@@ -18,9 +17,9 @@ use super::model_folder::base_folder;
 use super::names::parameter_name;
 use super::peft_library::{load_peft, save_peft};
 use super::weights::{WeightFiles, write_safetensors};
-use crate::params::{NamedParam, named_parameters, replace_parameters};
+use crate::params::named_parameters;
 use crate::peft::AdapterLibrary;
-use crate::{HeadSpec, LoadError, LoadFault, Model, SaveError};
+use crate::{HeadSpec, LoadError, Model, SaveError};
 
 /// Weight file of the task head.
 const HEAD: &str = "head.safetensors";
@@ -43,19 +42,22 @@ pub(super) fn load(
     let folder = &folder.path;
     let path = folder.join("config.json");
     let saved = match head {
-        HeadChoice::Saved | HeadChoice::ByName { .. } | HeadChoice::AsIs { .. } => {
-            head_from_json(&read_json(&path)?, &|_| None)
-                .map_err(|source| LoadError::Config { path: path.clone(), source })?
-        }
+        HeadChoice::Saved
+        | HeadChoice::SavedIfRead
+        | HeadChoice::ByName { .. }
+        | HeadChoice::AsIs { .. } => head_from_json(&read_json(&path)?, &|_| None)
+            .map_err(|source| LoadError::Config { path: path.clone(), source })?,
         HeadChoice::Without | HeadChoice::New { .. } => None,
     };
     let base_head = match (&saved, head) {
-        (Some(saved), HeadChoice::Saved) => HeadChoice::New { spec: saved.clone(), seed: 0 },
+        (Some(saved), HeadChoice::Saved | HeadChoice::SavedIfRead) => {
+            HeadChoice::New { spec: saved.clone(), seed: 0 }
+        }
         (Some(_), HeadChoice::ByName { spec, seed }) => {
             HeadChoice::New { spec: spec.clone(), seed: *seed }
         }
         (Some(_), HeadChoice::AsIs { spec }) => HeadChoice::New { spec: spec.clone(), seed: 0 },
-        (None, HeadChoice::Saved) => HeadChoice::Without,
+        (None, HeadChoice::Saved | HeadChoice::SavedIfRead) => HeadChoice::Without,
         (_, other) => other.clone(),
     };
     let mut loaded = load_base(&index.base(), &base_head, device)?;
@@ -63,8 +65,12 @@ pub(super) fn load(
     loaded.scoring = None;
     if saved.is_some() {
         let source = HeadSource::new(head, saved.as_ref(), &path)?;
-        loaded = with_head(folder, loaded, source)?;
-        loaded.scoring = index.scoring.clone().filter(|_| *head == HeadChoice::Saved);
+        let mut files = WeightFiles::open_first(folder, &[HEAD])?;
+        let (config, spec) = (loaded.model.encoder.config().clone(), loaded.head.clone());
+        let tensor = |path: &str| Some(parameter_name(&config, spec.as_ref(), path));
+        loaded.report.fresh.clear();
+        loaded = with_saved_head(loaded, source, &mut files, &tensor)?;
+        loaded.scoring = index.scoring.clone().filter(|_| head.is_saved());
     }
     for name in &index.adapters {
         let choice = AdapterChoice { name: Some(name.clone()), leave_out: Vec::new() };
@@ -98,38 +104,6 @@ fn check_names(index: &Index, base: &Model, folder: &Path) -> Result<(), LoadErr
         }),
         _ => Ok(()),
     }
-}
-
-/// Replaces the randomly initialized task head by the saved head of the folder.
-fn with_head(
-    folder: &Path,
-    mut loaded: LoadedModel,
-    mut source: HeadSource,
-) -> Result<LoadedModel, LoadError> {
-    let mut files = WeightFiles::open_first(folder, &[HEAD])?;
-    let config = loaded.model.encoder.config();
-    let (mut values, mut faults) = (BTreeMap::new(), Vec::<LoadFault>::new());
-    loaded.report.fresh.clear();
-    for param in named_parameters(&loaded.model) {
-        let NamedParam { path, shape, .. } = &param;
-        if path.starts_with("head.") {
-            let name = &*parameter_name(config, loaded.head.as_ref(), path);
-            let parameter = HeadParameter { path, name, shape, is_encoders: true };
-            let drawn = param.data().convert::<f32>().try_into_vec::<f32>();
-            let drawn = drawn.expect("the numbers were just converted to this type");
-            match source.read(&mut files, &parameter, Some(&drawn)) {
-                Ok(Some(read)) => _ = values.insert(path.clone(), read),
-                Ok(None) => loaded.report.fresh.push(name.to_owned()),
-                Err(fault) => faults.push(fault),
-            }
-        }
-    }
-    if !faults.is_empty() {
-        return Err(LoadError::Tensors { faults });
-    }
-    loaded.model = replace_parameters(loaded.model, &mut values);
-    loaded.report.rows = source.rows();
-    Ok(loaded)
 }
 
 /// Saves an adapter-only checkpoint: the active adapters, all adapters of the `peft` library and

@@ -87,8 +87,8 @@ pub fn load_adapter(
     Ok(LoadedAdapter { name, config })
 }
 
-/// Checks that the adapter was made for a model of the same family and hidden size.
-fn check_base(json: &Value, encoder: &EncoderConfig) -> Result<(), ConfigError> {
+/// Checks that an adapter or its head was made for a model of the same family and hidden size.
+pub(super) fn check_base(json: &Value, encoder: &EncoderConfig) -> Result<(), ConfigError> {
     if json.get("model_type").is_some() && family_from_json(json)? != encoder.family {
         let expected = encoder.family.spec().model_type_names();
         return Err(ConfigError::value("model_type", expected, &json["model_type"]));
@@ -96,7 +96,7 @@ fn check_base(json: &Value, encoder: &EncoderConfig) -> Result<(), ConfigError> 
     match json.get("hidden_size").and_then(Value::as_u64) {
         Some(found) if found != encoder.hidden_size as u64 => {
             let width = encoder.hidden_size;
-            let problem = format!("the adapter was made for {found}, the model has {width}");
+            let problem = format!("made for {found}, the model has {width}");
             Err(ConfigError::mismatch("hidden_size", problem))
         }
         _ => Ok(()),

@@ -43,7 +43,7 @@ impl Folder {
         choice: &HeadChoice,
     ) -> Result<Self, LoadError> {
         let refuse = |source| LoadError::Config { path: config_path.clone(), source };
-        let reads_saved = *choice == HeadChoice::Saved || choice.matches_labels();
+        let reads_saved = choice.is_saved() || choice.matches_labels();
         if reads_saved {
             add_class(&mut config_json, &config, &files).map_err(refuse)?;
         }
@@ -54,7 +54,7 @@ impl Folder {
         let head_source = HeadSource::new(choice, saved.as_ref(), &config_path)?;
         let mut scoring = None;
         let head = match choice {
-            HeadChoice::Saved => {
+            HeadChoice::Saved | HeadChoice::SavedIfRead => {
                 scoring = scoring_from_json(&config_json).filter(|_| saved.is_some()).cloned();
                 saved
             }
@@ -235,7 +235,8 @@ impl FileParams {
         let unused = self.files.names().filter(is_parameter);
         let unused = unused.filter(|name| !self.taken.iter().any(|taken| taken == name));
         let unused = unused.map(str::to_owned).collect();
-        Ok(LoadReport { fresh: self.fresh, rows: self.head.rows(), replaced: Vec::new(), unused })
+        let (fresh, rows) = (self.fresh, self.head.rows());
+        Ok(LoadReport { fresh, rows, unused, ..LoadReport::default() })
     }
 }
 

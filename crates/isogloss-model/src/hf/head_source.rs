@@ -1,10 +1,12 @@
 //! Task head parameters: loaded from a saved head, with rows matched by label name, or randomly
 //! initialized.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::loaded::{HeadChoice, LabelRows};
+use super::loaded::{HeadChoice, LabelRows, LoadedModel};
 use super::weights::WeightFiles;
+use crate::params::{NamedParam, named_parameters, replace_parameters};
 use crate::{HeadSpec, LoadError, LoadFault, RandomParams};
 
 /// Source of the parameters of a task head: a saved head, random initialization, or both.
@@ -40,7 +42,10 @@ impl HeadSource {
             HeadChoice::New { seed, .. } | HeadChoice::ByName { seed, .. } => {
                 Some(RandomParams::new(*seed))
             }
-            HeadChoice::Saved | HeadChoice::Without | HeadChoice::AsIs { .. } => None,
+            HeadChoice::Saved
+            | HeadChoice::SavedIfRead
+            | HeadChoice::Without
+            | HeadChoice::AsIs { .. } => None,
         };
         if let HeadChoice::AsIs { spec } = choice {
             check_alike(saved, spec, path)?;
@@ -138,6 +143,40 @@ pub(super) struct HeadParameter<'a> {
     pub(super) shape: &'a [usize],
     /// Whether the parameter is part of the encoder in `transformers` (BERT's pooler).
     pub(super) is_encoders: bool,
+}
+
+/// Replaces the randomly initialized parameters of a task head by those of a saved head in a weight
+/// file of its own; `tensor` names a parameter there, and is `None` for one that stays.
+pub(super) fn with_saved_head(
+    mut loaded: LoadedModel,
+    mut source: HeadSource,
+    files: &mut WeightFiles,
+    tensor: &dyn Fn(&str) -> Option<String>,
+) -> Result<LoadedModel, LoadError> {
+    let (mut values, mut faults) = (BTreeMap::new(), Vec::<LoadFault>::new());
+    for param in named_parameters(&loaded.model) {
+        let NamedParam { path, shape, .. } = &param;
+        if !path.starts_with("head.") {
+            continue;
+        }
+        let Some(name) = tensor(path) else { continue };
+        let own = loaded.model.parameter_name(loaded.head.as_ref(), path);
+        loaded.report.fresh.retain(|fresh| *fresh != own);
+        let parameter = HeadParameter { path, name: &name, shape, is_encoders: true };
+        let drawn = param.data().convert::<f32>().try_into_vec::<f32>();
+        let drawn = drawn.expect("the numbers were just converted to this type");
+        match source.read(files, &parameter, Some(&drawn)) {
+            Ok(Some(read)) => _ = values.insert(path.clone(), read),
+            Ok(None) => loaded.report.fresh.push(own),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(LoadError::Tensors { faults });
+    }
+    loaded.model = replace_parameters(loaded.model, &mut values);
+    loaded.report.rows = source.rows();
+    Ok(loaded)
 }
 
 /// Checks that the saved head has the same kind and the same labels as the new one, in any order.

@@ -14,6 +14,9 @@ pub(super) type LoadBase = fn(&ModelFolder, &HeadChoice, &Device) -> Result<Load
 pub enum HeadChoice {
     /// The saved task head of the folder; none if the folder has an encoder only.
     Saved,
+    /// As [`Saved`](Self::Saved), but none if the prediction head of an `adapters` folder is of a kind
+    /// that is not read: [`LoadReport::unread_head`] says why.
+    SavedIfRead,
     /// No task head.
     Without,
     /// New, randomly initialized head. Of a saved head only BERT's pooler is loaded, which is part
@@ -44,9 +47,14 @@ impl HeadChoice {
     /// The requested head specification; `None` if the folder decides or there is no head.
     pub(super) fn spec(&self) -> Option<&HeadSpec> {
         match self {
-            Self::Saved | Self::Without => None,
+            Self::Saved | Self::SavedIfRead | Self::Without => None,
             Self::New { spec, .. } | Self::ByName { spec, .. } | Self::AsIs { spec } => Some(spec),
         }
+    }
+
+    /// Whether the head is the saved one of the folder.
+    pub(super) fn is_saved(&self) -> bool {
+        matches!(self, Self::Saved | Self::SavedIfRead)
     }
 
     /// Whether rows of a saved head are matched by label name.
@@ -97,4 +105,7 @@ pub struct LoadReport {
     pub replaced: Vec<String>,
     /// Unused tensors, such as those of a language-model head (`unexpected_keys` of PyTorch).
     pub unused: Vec<String>,
+    /// Reason why the prediction head of an `adapters` folder is not read, if it is of a kind that no
+    /// task head computes; its tensors are among the unused.
+    pub unread_head: Option<String>,
 }

@@ -102,6 +102,9 @@ pub enum Event<'a> {
         /// Label rows of the head that were reused, moved or newly initialized, if the loaded model
         /// had a head; else empty.
         rows: &'a LabelRows,
+        /// Reason why a prediction head of the model folder is not read, see
+        /// [`LoadReport::unread_head`](isogloss_model::LoadReport::unread_head).
+        unread_head: Option<&'a str>,
         /// The adapter of the model folder that is trained further, with its name, if the recipe
         /// has no `[adapter]`.
         adapter: Option<(&'a str, &'a AdapterConfig)>,

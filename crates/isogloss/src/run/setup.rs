@@ -67,7 +67,8 @@ impl<'a> Trainer<'a> {
         let [n_parameters, n_trainable] = n_parameters(&model, &schedules);
         let LoadReport { fresh, rows, .. } = &report;
         let adapter = AdapterRecipe::saved_adapter(recipe, &model);
-        watch(Event::Model { n_parameters, n_trainable, fresh, rows, adapter });
+        let unread_head = report.unread_head.as_deref();
+        watch(Event::Model { n_parameters, n_trainable, fresh, rows, unread_head, adapter });
         if !unlabeled.restore(progress.language_epochs.clone()) {
             let path = newest.unwrap_or_default().join("state.json");
             return Err(RunError::OtherLanguages { path }.into());

@@ -23,7 +23,7 @@ use crate::tools::predict::copy_centring;
 pub fn merge(folder: impl Into<ModelFolder>, out: &Path, device: &Device) -> Result<(), Error> {
     let folder = folder.into();
     let LoadedModel { mut model, head, config_json, scoring, .. } =
-        load(&folder, &HeadChoice::Saved, device)?;
+        load(&folder, &HeadChoice::SavedIfRead, device)?;
     let folder_of = || folder.path.clone();
     if let Some((name, config)) = model.encoder.adapters(AdapterLibrary::Adapters).next() {
         let (name, kind) = (name.to_owned(), config.kind());
