@@ -304,7 +304,7 @@ fn no_graph_is_made_below_the_lowest_layer_that_learns() {
 }
 
 /// Trains a language adapter for each language, and returns the path pattern of their folders.
-fn language_adapters(shop: &Workshop) -> String {
+pub(super) fn language_adapters(shop: &Workshop) -> String {
     let english: String =
         (0..20).map(|_| "please turn on the lamp in the room\nit is off\n").collect();
     std::fs::write(shop.path("text/en.txt"), english).unwrap();

@@ -12,6 +12,8 @@ use isogloss_tests::opened_devices;
 use isogloss_tests::runs::{Trace, Workshop};
 use serde_json::Value;
 
+use super::adapters::language_adapters;
+
 /// Six batches an epoch, and a line of the log for each optimizer step.
 const TRAINING: &str = "epochs = 1\nbatch_size = 4\nlog_every = 1";
 
@@ -359,6 +361,9 @@ fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
             texts.insert("languages".into(), vec!["de", "xx"].into());
         });
     }
+    table(&mut recipe, &["language_adapter"], &|adapters| {
+        adapters.insert("path".into(), path_of("lm/{language}/best/adapters/{language}"));
+    });
     table(&mut recipe, &["schedule", "fixed"], &|fixed| {
         fixed.insert("layers".into(), vec![1].into());
     });
@@ -428,6 +433,7 @@ fn every_recipe_that_ships_runs() {
         let recipe = small.iter().find(|path| path.ends_with(&name)).unwrap();
         let _: Results = shop.finish(&Plan::from_file(recipe).unwrap(), &shop.run(teacher));
     }
+    language_adapters(&shop);
     for (path, small) in recipes.iter().zip(&small) {
         let plan = Plan::from_file(small).unwrap_or_else(|error| panic!("{error}"));
         let run = shop.run(&format!("ships {}", path.display()).replace('/', " "));
