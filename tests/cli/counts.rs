@@ -16,7 +16,7 @@ const FAULTY: &str = "licht O\n\u{ad} B-x\n\nbitte B-zzz\n\nküche B-zzz\n\n";
 
 const LOST: [&str; 3] = [
     "cut       4 texts were too long and are cut off",
-    "lost      13 words have no token, 12 cut off and 1 unknown to the tokenizer; scores count them as wrong",
+    "lost      13 words have no token, 12 cut off and 1 unknown to the tokenizer; in scores they count as wrong",
     "left out  2 examples with labels that are not learned: B-zzz (2)",
 ];
 
@@ -176,7 +176,7 @@ fn commands_about_pairs_tell_what_they_cut() {
         assert_told(folder.path(), args, &line, &expected);
     }
     // Words that cannot be linked: 38 tokens are those of seven of 60 words, with six tokens each.
-    let lost = "lost      159 words have no token, 159 cut off and 0 unknown to the tokenizer; scores count them as wrong";
+    let lost = "lost      159 words have no token, 159 cut off and 0 unknown to the tokenizer; in scores they count as wrong";
     let expected = json!({"n_truncated": 3, "n_words_lost": 159, "n_words_cut": 159});
     let args = "align en-de.tsv --model encoder --layer 1 --device flex";
     assert_told(folder.path(), args, &[line[0], lost], &expected);
@@ -199,7 +199,7 @@ fn a_run_tells_what_it_lost() {
         "left_out": {"B-zzz": 2}});
     let lines = [
         "cut       16 texts were too long and are cut off",
-        "lost      49 words have no token, 48 cut off and 1 unknown to the tokenizer; scores count them as wrong",
+        "lost      49 words have no token, 48 cut off and 1 unknown to the tokenizer; in scores they count as wrong",
         LOST[2],
     ];
     for command in ["finetune recipe.toml", "sweep recipe.toml --seeds 1"] {

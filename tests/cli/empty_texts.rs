@@ -81,7 +81,7 @@ fn sentences_without_a_token_are_told_beside_their_lost_words() {
     fs::write(path.join("de.conll"), format!("{NOTHING} O\n\nlicht O\n\n")).unwrap();
     let word = |form: &str| format!("1\t{form}\t_\tNOUN\t_\t_\t0\troot\t_\t_\n\n");
     fs::write(path.join("de.conllu"), word(NOTHING) + &word("licht")).unwrap();
-    let lost = "lost      1 words have no token, 0 cut off and 1 unknown to the tokenizer; scores count them as wrong";
+    let lost = "lost      1 words have no token, 0 cut off and 1 unknown to the tokenizer; in scores they count as wrong";
     let expected = json!({"n_without_tokens": 1, "n_words_lost": 1});
     for args in ["evaluate bert-tokens de.conll", "evaluate parser de.conllu"] {
         assert_told(path, &format!("{args} --device flex"), &[&line(1), lost], &expected);
@@ -103,7 +103,7 @@ fn pairs_and_texts_without_labels_are_told() {
     ] {
         assert_told(path, args, &[&line(3)], &expected);
     }
-    let lost = "lost      3 words have no token, 0 cut off and 3 unknown to the tokenizer; scores count them as wrong";
+    let lost = "lost      3 words have no token, 0 cut off and 3 unknown to the tokenizer; in scores they count as wrong";
     let expected = json!({"n_without_tokens": 3, "n_words_lost": 3});
     let args = "align en-de.tsv --model xlm-roberta --layer 1 --device flex";
     assert_told(path, args, &[&line(3), lost], &expected);

@@ -354,6 +354,9 @@ fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
         monolingual.insert("path".into(), path_of("text/{language}.txt"));
         monolingual.insert("languages".into(), ["de", "xx"][..n_languages].to_vec().into());
         monolingual.insert("max_length".into(), 12.into());
+        if monolingual.contains_key("held_out") {
+            monolingual.insert("held_out".into(), 4.into());
+        }
     });
     for name in ["unlabeled", "centring"] {
         table(&mut recipe, &[name], &|texts| {

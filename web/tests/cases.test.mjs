@@ -77,7 +77,7 @@ test('words without a token count as wrong, and are told', async () => {
     const found = await evaluate(page, file);
     assert.deepEqual([found.precision, found.recall], [1, 1 / 3]);
     assert.deepEqual([found.data.n_words_lost, found.data.n_words_cut], [2, 0]);
-    const text = '2 words have no token, 0 cut off and 2 unknown to the tokenizer; scores count them as wrong';
+    const text = '2 words have no token, 0 cut off and 2 unknown to the tokenizer; in scores they count as wrong';
     await eventually(async () => assert.deepEqual(await told(page), [['lost', text]]));
     if (COMMAND) assertSame(found, evaluated(model, file));
     // Nothing to tell.

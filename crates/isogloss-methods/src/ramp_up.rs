@@ -4,12 +4,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::faults::{Faults, share};
+use crate::faults::{Faults, below_one, share};
 
 /// Ramp-up of a loss weight: zero before `begin`, then `exp(-5 (1 - t)²)` of the weight, t from 0 to
 /// 1 between `begin` and `end`, then all of it. Both are shares of the optimizer steps of the run.
 ///
-/// Before `begin` the loss is not computed. A loss that learns from the model's own predictions needs
+/// Before `begin` the loss has no forward or backward pass. A loss that learns from the model's own predictions needs
 /// a model that predicts something.
 ///
 /// # Source
@@ -42,7 +42,7 @@ impl RampUp {
     pub fn faults(&self) -> Faults {
         let order = || format!("expected at least begin, {}, found {}", self.begin, self.end);
         let is_reversed = self.end < self.begin;
-        let shares = share("begin", self.begin).into_iter().chain(share("end", self.end));
+        let shares = below_one("begin", self.begin).into_iter().chain(share("end", self.end));
         shares.chain(is_reversed.then(|| ("end", order()))).collect()
     }
 }
@@ -72,6 +72,7 @@ mod tests {
         };
         assert_eq!(fields(0.5, 0.25), ["end"]);
         assert_eq!(fields(-0.1, 1.5), ["begin", "end"]);
+        assert_eq!(fields(1.0, 1.0), ["begin"]);
         assert!(fields(0.25, 0.25).is_empty());
     }
 }

@@ -79,7 +79,7 @@ export interface DataReport {
     n_without_tokens: number;
     /** Tokens of the longest example, before it is cut. */
     longest: number;
-    /** Words without a token, cut off or unknown to the tokenizer; scores count them as wrong. */
+    /** Words without a token, cut off or unknown to the tokenizer; in scores they count as wrong. */
     n_words_lost: number;
     /** How many of these are cut off. */
     n_words_cut: number;

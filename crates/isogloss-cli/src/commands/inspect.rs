@@ -10,12 +10,12 @@ use isogloss::text::Tokenizer;
 use serde_json::json;
 
 use super::{End, model_folder, unused};
-use crate::args::{InspectArgs, open_device};
+use crate::args::InspectArgs;
 use crate::wording::{centring_in_words, centring_json};
 
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
     let folder = model_folder(&args.model, &args.hub)?;
-    let device = open_device(isogloss::device::DeviceChoice::default())?;
+    let device = isogloss::device::open(isogloss::device::DeviceChoice::default())?;
     let loaded = load(&folder, &HeadChoice::SavedIfRead, &device.device)?;
     let EncoderConfig {
         family,

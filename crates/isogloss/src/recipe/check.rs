@@ -4,7 +4,9 @@ mod views;
 
 use std::sync::Arc;
 
-use isogloss_methods::{GuidedDropoutScores, Objective, ObjectiveConfig, Role, TextView};
+use isogloss_methods::{
+    GuidedDropoutScores, LanguageSampling, Objective, ObjectiveConfig, Role, TextView,
+};
 use isogloss_text::{Format, Unseen};
 
 use super::{LanguageExchange, Languages, ModelSelection, Recipe, RecipeFaults};
@@ -55,13 +57,34 @@ pub(super) fn check(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     }
 }
 
-/// One loss must be there from the first step on.
+/// One loss must be there from the first step on; a loss that joins later has no past to go by.
 fn ramp_ups(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     let begins_late = |begin: Option<f64>| begin.is_some_and(|begin| begin > 0.0);
     let mut begins = recipe.objective.iter().map(|o| o.ramp_up.map(|ramp_up| ramp_up.begin));
     if !recipe.objective.is_empty() && begins.all(begins_late) {
         let problem = "no objective is trained in the first steps; one must begin at 0";
         faults.add("objective.0.ramp_up", problem);
+    }
+    let samplings = [
+        recipe.pairs.as_ref().map(|table| &table.sampling),
+        recipe.monolingual.as_ref().map(|table| &table.sampling),
+        recipe.unlabeled.as_ref().map(|table| &table.sampling),
+    ];
+    let follows_losses = samplings.into_iter().flatten().any(LanguageSampling::follows_losses);
+    for (index, objective) in recipe.objective.iter().enumerate() {
+        let needs = objective.method.init().needs();
+        if !begins_late(objective.ramp_up.map(|ramp_up| ramp_up.begin)) {
+            continue;
+        }
+        let mut refuse = |problem| faults.add(&format!("objective.{index}.ramp_up.begin"), problem);
+        if needs.negative_queue.is_some() {
+            refuse("the negative queue would begin with keys of an old model; use 0");
+        }
+        if follows_losses && needs.is_unlabeled() {
+            refuse(
+                "languages are drawn by losses that are not there yet; use 0, or another sampling",
+            );
+        }
     }
 }
 
@@ -188,7 +211,9 @@ fn unlabeled(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
     }
     views::unlabeled(recipe, faults);
     let adapter = recipe.language_adapter.as_ref();
-    if adapter.is_some_and(|table| table.evaluation != LanguageExchange::Source) {
+    if recipe.data.sources.len() < 2
+        && adapter.is_some_and(|table| table.evaluation != LanguageExchange::Source)
+    {
         let problem = "its languages are read with the language adapter of the source; set \
                        language_adapter.evaluation to \"source\", or leave one of them out";
         faults.add("unlabeled", problem);
@@ -214,11 +239,20 @@ fn several_sources(recipe: &Recipe, faults: &mut RecipeFaults<'_>) {
                        do those of other languages; use \"target\"";
         faults.add("language_adapter.evaluation", problem);
     }
-    let mixed = [("pairs", recipe.pairs.is_some()), ("monolingual", recipe.monolingual.is_some())];
+    let mixed = [
+        ("pairs", recipe.pairs.is_some()),
+        ("monolingual", recipe.monolingual.is_some()),
+        ("unlabeled", recipe.unlabeled.is_some()),
+    ];
     for (table, _) in mixed.iter().filter(|(_, is_there)| *is_there) {
         let problem = "its texts come with a batch of any of the sources, and would go through the \
                        language adapter of that one; leave it or [language_adapter] out";
         faults.add(table, problem);
+    }
+    if recipe.teacher.is_some() {
+        let problem = "it would read all languages through the language adapter of the first source; \
+                       leave it or [language_adapter] out";
+        faults.add("teacher", problem);
     }
 }
 

@@ -4,7 +4,7 @@
 //! ```text
 //! lock                 file lock of the process that trains here
 //! recipe.toml          the resolved recipe
-//! data.json            hashes of the data files, and of the weights of a base model
+//! data.json            hashes of the data files, and of the files of the model
 //! pretrain/            the run of its `pretrain_recipe`
 //! environment.json     versions, device, precision and machine
 //! metrics.jsonl        a JSON line for each logged step, evaluation and measure

@@ -159,6 +159,7 @@ impl<'a> StepGradients<'a> {
         let mut found = BatchOutcome::new(objectives.len());
         // Of the task, and of unlabeled text.
         let mut sums = [Gradients::default(), Gradients::default()];
+        let mut ran = [false; 2];
         // Separate graphs: a graph can be run backward only once.
         for mut group in self.context.plan.backward_groups(self.compares) {
             group.retain(|index| objectives[*index].weight_at(self.progress).is_some());
@@ -167,6 +168,7 @@ impl<'a> StepGradients<'a> {
             }
             let part = self.run_objectives(model, batch, &group)?;
             let is_unlabeled = self.compares && objectives[group[0]].needs.is_unlabeled();
+            ran[usize::from(is_unlabeled)] = true;
             let sum = &mut sums[usize::from(is_unlabeled)];
             *sum = std::mem::take(sum).plus(part.gradients);
             for (loss, of_part) in found.losses.iter_mut().zip(part.losses) {
@@ -176,7 +178,7 @@ impl<'a> StepGradients<'a> {
             found.importance = found.importance.or(part.importance);
         }
         let [task, unlabeled] = sums;
-        if self.compares {
+        if self.compares && ran == [true; 2] {
             self.found.cosine.get_or_insert(task.cosine(&unlabeled));
         }
         found.gradients = task.plus(unlabeled);

@@ -122,7 +122,7 @@ impl DataReport {
                 n_words_lost,
                 "lost",
                 format!(
-                    "{n_words_lost} words have no token, {n_words_cut} cut off and {n_unknown} unknown to the tokenizer; scores count them as wrong"
+                    "{n_words_lost} words have no token, {n_words_cut} cut off and {n_unknown} unknown to the tokenizer; in scores they count as wrong"
                 ),
             ),
             (

@@ -154,6 +154,22 @@ fn a_ramp_up_ends_after_it_begins_and_leaves_a_loss_for_the_first_steps() {
     let found = faults(&objective("{ begin = 0.25, end = 0.5 }"));
     assert!(found[0].ends_with("one must begin at 0"), "{found:?}");
     assert!(faults(&objective("{ end = 0.5 }")).is_empty());
+    // What a loss needs from the first steps on.
+    let late = |rest: &str| {
+        format!(
+            "{GOOD}[[objective]]\nmethod.cross_entropy = {{}}\n\
+             [[objective]]\nramp_up = {{ begin = 0.5, end = 0.5 }}\n{rest}"
+        )
+    };
+    let ucb = "method.entropy_minimization = {}\n[unlabeled]\npath = \"texts/{language}.txt\"\n";
+    for (rest, part) in [
+        (format!("{ucb}sampling.ucb = {{}}\n"), "losses that are not there yet"),
+        ("method.xlco = {}\n".to_owned(), "keys of an old model"),
+    ] {
+        let found = faults(&late(&rest));
+        assert!(found.iter().any(|fault| fault.contains(part)), "{found:?}");
+    }
+    assert!(faults(&late(ucb)).is_empty(), "{:?}", faults(&late(ucb)));
 }
 
 #[test]
