@@ -195,7 +195,7 @@ fn a_run_does_not_go_on_with_another_model() {
     }
     let added = job.path("model/added_tokens.json");
     fs::write(&added, "{}").unwrap();
-    let told = "added_tokens.json of the model was not there since this run began";
+    let told = "added_tokens.json of the model is new since this run began";
     assert_refused("a new file", job.run().0, &[told]);
     fs::remove_file(added).unwrap();
     job.finish();
@@ -215,7 +215,7 @@ fn a_language_that_came_or_went_is_other_data() {
     assert_refused("a language less", outcome, &[&told]);
     let path = job.path("data/fr.test.jsonl");
     fs::copy(&german, &path).unwrap();
-    let told = format!("{} was not there since this run began", path.display());
+    let told = format!("{} is new since this run began", path.display());
     assert_refused("a new language", job.run().0, &[&told]);
     fs::remove_file(job.run.path().join("data.json")).unwrap();
     assert!(job.finish().languages.contains_key("fr"), "told to go on");

@@ -118,6 +118,7 @@ fn messages_of_evaluate_name_its_flags() {
         ("de.jsonl", words, "no field \"text\"", Some("--text-column utterance")),
         ("de.tsv", quoted, "--quoting none", Some("--quoting none")),
         ("de.conll", io, "--tag-scheme io", None),
+        ("de.tsv", "licht\tB-x\n\nan\tO\n\n", "--format conll", Some("--format conll")),
     ] {
         fs::write(path.join(file), content).unwrap();
         for command in ["evaluate", "fisher"] {
@@ -129,6 +130,76 @@ fn messages_of_evaluate_name_its_flags() {
             }
         }
     }
+}
+
+/// A run that read names of labels does not know the numbers of a file, as its own recipe refuses them;
+/// a published model has an order, and says that it is taken.
+#[test]
+fn numbers_of_classes_are_named_by_published_models_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    isogloss_tests::copy_model("bert", &path.join("model"));
+    let rows = ["licht\tyes", "küche\tno", "bitte\tyes", "aus\tno"].repeat(4);
+    for (name, text) in tables("text\tlabel", &rows) {
+        fs::write(path.join(name), text).unwrap();
+    }
+    let recipe = "seed = 1\n[model]\nsource = \"model\"\n[task.classification]\n[data]\n\
+        path = \"{language}.tsv\"\nsources = [\"en\"]\nlanguages = [\"de\"]\n\
+        [training]\nepochs = 1\nbatch_size = 2\n";
+    fs::write(path.join("recipe.toml"), recipe).unwrap();
+    isogloss(path, "finetune recipe.toml --device flex --out run");
+    let best = best(path);
+    let [numbers, names] = [["1", "0"], ["no", "yes"]].map(|labels| {
+        let rows = ["licht", "aus"].iter().zip(labels);
+        rows.map(|(text, label)| format!("{text}\t{label}\n")).collect::<String>()
+    });
+    fs::write(path.join("de.tsv"), format!("text\tlabel\n{numbers}")).unwrap();
+    fs::write(path.join("fr.tsv"), format!("text\tlabel\n{names}")).unwrap();
+
+    let evaluate = format!("evaluate {best} de.tsv --device flex --json");
+    let error = crate::refused(path, &evaluate);
+    assert!(error.contains("de.tsv:2: unknown label \"1\"; --label-names"), "{error}");
+    let score = |args: &str| {
+        let (out, told) = isogloss(path, args);
+        let found: Value = serde_json::from_str(&out).unwrap();
+        (found["mean_target"].clone(), told)
+    };
+    let score_in = |file: &str, options: &str| {
+        score(&format!("evaluate {best} {file} --source en --device flex --json {options}"))
+    };
+    let (named, _) = score_in("de.tsv", "--label-names yes,no");
+    assert_eq!(named, score_in("fr.tsv", "").0, "1 is no, 0 is yes");
+
+    // The same weights without what the run saved are a published model, whose labels are sorted.
+    let config = path.join(&best).join("config.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    json["isogloss"].as_object_mut().unwrap().remove("scoring").unwrap();
+    fs::write(&config, json.to_string()).unwrap();
+    let (published, told) = score_in("de.tsv", "");
+    assert!(told.contains("de.tsv: classes are numbers"), "{told}");
+    assert_eq!(published, score_in("de.tsv", "--label-names no,yes").0);
+    assert!(!score_in("fr.tsv", "").1.contains("numbers"));
+}
+
+#[test]
+fn files_of_a_split_or_of_another_name_have_a_language() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    isogloss_tests::copy_model("bert-tokens", &path.join("model"));
+    let sentence = "licht B-x\nan O\n\n";
+    fs::create_dir(path.join("german")).unwrap();
+    for name in ["de.test.conll", "german/test.conll", "es_gsd-ud-test.conll"] {
+        fs::write(path.join(name), sentence).unwrap();
+    }
+    let languages = |files: &str| {
+        let args = format!("evaluate model {files} --device flex --json");
+        let found: Value = serde_json::from_str(&isogloss(path, &args).0).unwrap();
+        found["languages"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(languages("de.test.conll es_gsd-ud-test.conll"), ["de", "es"]);
+    assert_eq!(languages("de=german/test.conll"), ["de"]);
+    let error = crate::refused(path, "evaluate model german/test.conll --device flex");
+    assert!(error.contains("TAG=german/test.conll"), "{error}");
 }
 
 #[test]

@@ -122,9 +122,9 @@ fn a_loss_with_a_ramp_up_joins_the_others_where_it_begins() {
     let unlabeled = format!("[unlabeled]\npath = {path:?}\nlanguages = [\"de\"]\nbatch_size = 4\n");
     let cross_entropy = "[[objective]]\nmethod.cross_entropy = {}\n";
     let training = "epochs = 2\nbatch_size = 4\nlog_every = 1";
-    let losses_of = |metrics: &[serde_json::Value], name: &str| -> Vec<f64> {
+    let losses_of = |metrics: &[serde_json::Value], name: &str| -> Vec<Option<f64>> {
         let train = metrics.iter().filter(|line| line["kind"] == "train");
-        train.map(|line| line["losses"][name].as_f64().unwrap()).collect()
+        train.map(|line| line["losses"].get(name).map(|loss| loss.as_f64().unwrap())).collect()
     };
     let plain = shop.run("plain");
     shop.finish(&plan_of(&shop.recipe(training, cross_entropy)), &plain);
@@ -141,9 +141,11 @@ fn a_loss_with_a_ramp_up_joins_the_others_where_it_begins() {
         let plan = plan_of(&shop.recipe(training, &ramped));
         let trace = shop.assert_resumes(method, &plan, &[4, 7]);
         let (found, total) = (losses_of(&trace.metrics, method), trace.losses());
-        assert_eq!((total.len(), &total[..6], &found[..6]), (12, &plain[..6], &[0.0; 6][..]));
+        assert_eq!((total.len(), &total[..6], &found[..6]), (12, &plain[..6], &[None; 6][..]));
+        let found: Vec<f64> = found.into_iter().map(Option::unwrap_or_default).collect();
         assert!(found[6..].iter().all(|loss| *loss > 1e-6), "{method}: {found:?}");
         let cross_entropy = losses_of(&trace.metrics, "cross_entropy");
+        let cross_entropy: Vec<f64> = cross_entropy.into_iter().map(Option::unwrap).collect();
         // At 6/12, 7/12 and 8/12 of the steps, t is 0, ⅓ and ⅔; then the weight is whole.
         let factors = [(-5.0_f64).exp(), (-20.0_f64 / 9.0).exp(), (-5.0_f64 / 9.0).exp(), 1.0, 1.0];
         for (step, factor) in (6..).zip(factors) {
@@ -151,6 +153,17 @@ fn a_loss_with_a_ramp_up_joins_the_others_where_it_begins() {
             assert!((total[step] - expected).abs() < 1e-9, "{method}, step {step}: {total:?}");
         }
         assert_ne!(total[7..], plain[7..], "{method} changes nothing");
+
+        // A line for four steps has the means over them, of the loss from its first step on.
+        let recipe = shop.recipe("epochs = 2\nbatch_size = 4\nlog_every = 4", &ramped);
+        let run = shop.run(&format!("{method}, every fourth"));
+        shop.finish(&plan_of(&recipe), &run);
+        let every_fourth = Trace::read(&run);
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        let expected: Vec<f64> = total.chunks(4).map(mean).collect();
+        assert_eq!(every_fourth.losses(), expected, "{method}");
+        let expected = [None, Some(mean(&found[6..8])), Some(mean(&found[8..]))];
+        assert_eq!(losses_of(&every_fourth.metrics, method), expected, "{method}");
     }
 }
 

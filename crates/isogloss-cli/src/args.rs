@@ -1,6 +1,7 @@
 //! CLI arguments: subcommands and flags.
 
 mod alignment;
+mod data_file;
 mod evaluation;
 mod model;
 mod recipe;
@@ -14,6 +15,7 @@ use clap::{Parser, Subcommand, ValueHint};
 use isogloss::device::DeviceChoice;
 
 pub(crate) use alignment::{AlignArgs, AlignmentArgs, EncodingArgs, RetrieveArgs};
+pub(crate) use data_file::{DataFile, LanguageFile};
 pub(crate) use evaluation::{
     CentringArgs, EvaluateArgs, FisherArgs, PredictArgs, SubnetworkArgs, WithoutCentring,
 };

@@ -1,14 +1,18 @@
 //! Line reader for the standard input: the lines before an error are not lost.
 
-use std::io::BufRead;
+use std::collections::VecDeque;
+use std::io::{self, BufRead};
 
 use anyhow::{anyhow, bail};
 use isogloss::text::TextError;
 
-/// Iterator over the lines of a stream, without line endings (LF or CR LF) and byte order mark. The
-/// first error, which names its line, is the last item.
+/// Iterator over the lines of a stream, without line endings and byte order mark. Lines end in LF or
+/// CR LF; in CR, as in files, if there is no LF at all. The first error, which names its line, is the
+/// last item.
 pub(crate) struct InputLines<R> {
     reader: R,
+    /// The lines of a stream without LF that are not read yet.
+    cr_lines: VecDeque<Vec<u8>>,
     /// Number of lines read.
     n: usize,
     is_over: bool,
@@ -16,14 +20,29 @@ pub(crate) struct InputLines<R> {
 
 impl<R: BufRead> InputLines<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, n: 0, is_over: false }
+        Self { reader, cr_lines: VecDeque::new(), n: 0, is_over: false }
+    }
+
+    /// Reads the next line with its ending, which is empty at the end of the stream.
+    fn read_bytes(&mut self, line: &mut Vec<u8>) -> io::Result<()> {
+        if let Some(next) = self.cr_lines.pop_front() {
+            *line = next;
+            return Ok(());
+        }
+        self.reader.read_until(b'\n', line)?;
+        if self.n == 1 && !line.ends_with(b"\n") {
+            self.cr_lines =
+                line.split_inclusive(|byte| *byte == b'\r').map(<[_]>::to_vec).collect();
+            *line = self.cr_lines.pop_front().unwrap_or_default();
+        }
+        Ok(())
     }
 
     fn read(&mut self) -> anyhow::Result<Option<String>> {
         let mut line = Vec::new();
         self.n += 1;
         let n = self.n;
-        let found = self.reader.read_until(b'\n', &mut line);
+        let found = self.read_bytes(&mut line);
         if n == 1 && line.starts_with(b"\xef\xbb\xbf") {
             line.drain(..3);
         }
@@ -88,6 +107,9 @@ mod tests {
             // A byte order mark in the middle, as in concatenated files, is a character of the
             // text.
             ("a\n\u{feff}b\n", &["a", "\u{feff}b"]),
+            // Without any LF, as old programs of the Mac write it.
+            ("a\rb\r", &["a", "b"]),
+            ("\u{feff}a\r\rb", &["a", "", "b"]),
             // Only the line ending is removed: words keep their spaces.
             (" a \r\r\n", &[" a \r"]),
             // megagonlabs/ginza#78: an empty line gives a line of output, so that lines stay side

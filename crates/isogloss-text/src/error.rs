@@ -123,7 +123,7 @@ pub enum TextError {
     },
 
     /// Unknown label: the label of an example is not in the label set.
-    #[error("{}:{line}: unknown label {label:?}{}", path.display(), label_hint(nearest))]
+    #[error("{}:{line}: unknown label {label:?}{}", path.display(), label_hint(label, nearest))]
     UnknownLabel {
         /// The file.
         path: PathBuf,
@@ -320,10 +320,15 @@ fn hint(nearest: &Option<String>) -> String {
     nearest.as_ref().map_or_else(String::new, |name| format!(", did you mean {name:?}?"))
 }
 
-/// Hint for an unknown label: a similar one, or the key that says what to do with such labels.
-fn label_hint(nearest: &Option<String>) -> String {
+/// Hint for an unknown label: a similar one, the key that names numbers, or the key that says what to
+/// do with such labels.
+fn label_hint(label: &str, nearest: &Option<String>) -> String {
     match nearest {
         Some(_) => hint(nearest),
+        None if label.parse::<i64>().is_ok() => {
+            "; data.label_names names the classes that are given as numbers, in their order"
+                .to_owned()
+        }
         None => "; data.unseen_labels says what to do with such labels".to_owned(),
     }
 }

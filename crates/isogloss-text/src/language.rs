@@ -1,6 +1,7 @@
 //! Language tags (BCP-47): parsing, validation, and matching by fallback.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use schemars::JsonSchema;
@@ -31,6 +32,27 @@ use crate::TextError;
 pub struct Language(String);
 
 impl Language {
+    /// Language of a data file, by its name: the stem is the tag, alone or beside the name of a split
+    /// (`de.jsonl`, `de.test.conll`, `test_de.tsv`), or begins the name of a treebank of Universal
+    /// Dependencies (`de_gsd-ud-test.conllu`).
+    ///
+    /// # Errors
+    /// That of the whole stem as a tag, if the name has none of these forms.
+    pub fn from_file_name(path: &Path) -> Result<Self, TextError> {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let is_split = |part: &str| SPLITS.contains(&part.to_ascii_lowercase().as_str());
+        let beside_split = ['.', '_', '-'].into_iter().find_map(|separator| {
+            let before = stem.rsplit_once(separator).filter(|(_, split)| is_split(split));
+            let after = stem.split_once(separator).filter(|(split, _)| is_split(split));
+            before.map(|(tag, _)| tag).or(after.map(|(_, tag)| tag))
+        });
+        let of_treebank = || Some(stem.split_once("-ud-")?.0.split_once('_')?.0);
+        stem.parse().or_else(|error| {
+            let tag = beside_split.filter(|tag| tag.parse::<Self>().is_ok()).or_else(of_treebank);
+            tag.and_then(|tag| tag.parse().ok()).ok_or(error)
+        })
+    }
+
     /// The tag.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -303,6 +325,30 @@ mod tests {
         ] {
             let message = message(tag);
             assert!(message.contains(part) && message.contains(tag), "{message}");
+        }
+    }
+
+    #[test]
+    fn files_are_named_after_their_language_beside_a_split() {
+        for (name, expected) in [
+            ("de.jsonl", Some("de")),
+            ("data/zh-CN.tsv", Some("zh-CN")),
+            ("de.test.conll", Some("de")),
+            ("zh-CN_dev.jsonl", Some("zh-CN")),
+            ("de-train.jsonl", Some("de")),
+            ("test_de.tsv", Some("de")),
+            ("TEST.DE.tsv", Some("de")),
+            ("de_gsd-ud-test.conllu", Some("de")),
+            ("qhe_hiencs-ud-train.conllu", Some("qhe")),
+            // Neither a split alone nor another word is a language.
+            ("test.jsonl", None),
+            ("de.news.jsonl", None),
+            ("ner.test.conll", Some("ner")),
+            ("english_test.tsv", None),
+            ("gold_test.tsv", None),
+        ] {
+            let found = Language::from_file_name(name.as_ref()).ok();
+            assert_eq!(found.as_ref().map(Language::as_str), expected, "{name}");
         }
     }
 

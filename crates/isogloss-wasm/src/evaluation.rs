@@ -7,7 +7,7 @@ use isogloss::methods::Subnetwork;
 use isogloss::metrics::ClassificationScores;
 use isogloss::model::FeatureCentring;
 use isogloss::text::{Format, LabelSet, Unseen, sequential_by_length};
-use isogloss::{Evaluator, LabeledSet, TargetKind, with_label_names};
+use isogloss::{Evaluator, LabeledSet, TargetKind};
 use js_sys::{Reflect, Uint32Array};
 use serde_json::json;
 use wasm_bindgen::prelude::*;
@@ -49,12 +49,10 @@ impl Evaluation {
         let predictor = &model.predictor;
         let labels = model.labels().map_err(|problem| JsError::new(&problem))?;
         let options = predictor.scoring().reading.options(format);
-        let options = with_label_names(options, &labels);
         let examples = predictor.task().read_from(&mut &*bytes, path, &options)?;
         let reading = &predictor.scoring().reading;
         let (examples, split) = reading.select_test_split(path, examples)?;
-        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let language = model.language(stem, name)?;
+        let language = model.language(name)?;
         let subnetwork = model.subnetwork(&language)?;
         let centring = predictor.feature_centring(&language);
         let unseen = match unseen {

@@ -30,8 +30,8 @@ impl Labeler {
 
     /// The language of a labeled file, by its name; `und` if the name is no language tag and all
     /// languages use the whole model.
-    pub(crate) fn language(&self, stem: &str, name: &str) -> Result<Language, JsError> {
-        match stem.parse() {
+    pub(crate) fn language(&self, name: &str) -> Result<Language, JsError> {
+        match Language::from_file_name(name.as_ref()) {
             Ok(language) => Ok(language),
             Err(error) => match self.differs_by_language() {
                 Some(how) => Err(JsError::new(&format!(

@@ -89,7 +89,6 @@ pub use task::{
     LanguageModeling, LanguageResult, LearnedLabels, Parsing, PosTagging, Predictions, Results,
     Retrieval, SavedLanguageAdapter, SavedReading, SavedScoring, Scored, ScoredSplit, Scores,
     Selection, Supervision, Tagging, TargetKind, Task, TaskConfig, UnlabeledTask, tasks,
-    with_label_names,
 };
 pub use tools::alignment;
 pub use tools::compress::compress;

@@ -39,7 +39,7 @@ pub use labeled_set::LabeledSet;
 pub use language_modeling::LanguageModeling;
 pub use parsing::Parsing;
 pub use pos_tagging::PosTagging;
-pub use reading::{SavedReading, ScoredSplit, with_label_names};
+pub use reading::{SavedReading, ScoredSplit};
 pub use results::{Results, Selection};
 pub use retrieval::Retrieval;
 pub use saved_language_adapter::SavedLanguageAdapter;

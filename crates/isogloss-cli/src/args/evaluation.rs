@@ -7,6 +7,7 @@ use clap::ValueHint;
 use isogloss::text::Language;
 use isogloss::{CentringBy, FisherEstimator};
 
+use super::data_file::DataFile;
 use super::model::{LabeledArgs, LanguageAdapterArgs, ModelArgs, ScoringArgs};
 use super::value::{
     parse_batch_size, parse_centring_by, parse_estimator, parse_radius, parse_share,
@@ -67,9 +68,10 @@ pub(crate) struct WithoutCentring {
 pub(crate) struct CentringArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// Files with one text on each line, without labels, each named after its language: de.txt
-    #[arg(required = true, value_hint = ValueHint::FilePath)]
-    pub(crate) files: Vec<PathBuf>,
+    /// Files with one text on each line, without labels, each named after its language, as in de.txt,
+    /// or given with it, as in de=german.txt
+    #[arg(required = true, value_name = "[TAG=]FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<DataFile>,
     /// The source languages, onto which the others are moved; they have a file too
     #[arg(long, value_name = "TAG,...", value_delimiter = ',', required = true)]
     pub(crate) source: Vec<Language>,

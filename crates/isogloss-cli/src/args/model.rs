@@ -7,6 +7,7 @@ use isogloss::device::{DeviceChoice, DeviceError, OpenDevice, Precision, open_wi
 use isogloss::hub::HubOptions;
 use isogloss::text::{Format, Quoting, TagScheme, TagUnits, Unseen};
 
+use super::data_file::DataFile;
 use super::value::{
     parse_format, parse_max_length, parse_quoting, parse_tag_scheme, parse_units, parse_unseen,
 };
@@ -77,9 +78,10 @@ pub(crate) struct ModelArgs {
 /// Labeled files and their format.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LabeledArgs {
-    /// Labeled files, each named after its language: de.jsonl, zh-CN.tsv
-    #[arg(required = true, value_hint = ValueHint::FilePath)]
-    pub(crate) files: Vec<PathBuf>,
+    /// Labeled files, each named after its language, as in de.jsonl and zh-CN.test.tsv, or given with
+    /// it, as in de=german/test.tsv
+    #[arg(required = true, value_name = "[TAG=]FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<DataFile>,
     /// The format of the files: jsonl, tsv, csv, conll or conllu [default: by their extension]
     #[arg(long, value_parser = parse_format)]
     pub(crate) format: Option<Format>,

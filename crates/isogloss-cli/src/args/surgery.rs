@@ -15,7 +15,7 @@ pub(crate) struct MergeArgs {
     /// name
     #[arg(value_hint = ValueHint::DirPath)]
     pub(crate) model: String,
-    /// The folder to write: a model without adapters, which any program can read
+    /// The new folder to write: a model without adapters, which any program can read
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub(crate) out: PathBuf,
     #[command(flatten)]
@@ -36,7 +36,7 @@ pub(crate) struct PruneArgs {
     /// Number of texts that are compared
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) check: usize,
-    /// The folder to write
+    /// The new folder to write
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub(crate) out: PathBuf,
     /// Print JSON
@@ -70,7 +70,7 @@ pub(crate) struct TrimArgs {
     /// Number of texts whose hidden states are compared with those of the whole model
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) check: usize,
-    /// The folder to write
+    /// The new folder to write
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub(crate) out: PathBuf,
     /// Print JSON
@@ -87,7 +87,7 @@ pub(crate) struct CompressArgs {
     /// Storage type of the weights: f16, or int8, which only isogloss reads
     #[arg(long, value_parser = parse_storage)]
     pub(crate) storage: Storage,
-    /// The folder to write
+    /// The new folder to write
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub(crate) out: PathBuf,
     #[command(flatten)]

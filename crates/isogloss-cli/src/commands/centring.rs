@@ -1,9 +1,8 @@
 //! `isogloss centring`: language centring of a finished model, estimated from unlabeled text.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, ensure};
-use isogloss::text::Language;
+use anyhow::ensure;
 use isogloss::{CENTRING, CentringOptions, Predictor, estimate_centring};
 use serde_json::json;
 
@@ -19,14 +18,8 @@ pub(crate) fn run(args: &CentringArgs) -> anyhow::Result<End> {
         "{}: centring is stored in the folder of the model; copy this one to a folder of yours",
         args.model.model
     );
-    let named = |path: &PathBuf| {
-        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        let language: Language = stem.unwrap_or_default().parse().with_context(|| {
-            format!("{}: expected a file named after its language", path.display())
-        })?;
-        Ok::<_, anyhow::Error>((language, path.clone()))
-    };
-    let files = args.files.iter().map(named).collect::<anyhow::Result<Vec<_>>>()?;
+    let named = args.files.iter().map(|file| file.named().map(|it| (it.language, it.path)));
+    let files = named.collect::<anyhow::Result<Vec<_>>>()?;
     let CentringArgs { by, limit, batch_size, .. } = *args;
     let options = CentringOptions { by, limit, batch_size };
     let (centring, counts) =

@@ -1,18 +1,18 @@
 //! Labeled files and the finished model that is evaluated on them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use isogloss::device::OpenDevice;
-use isogloss::text::{Format, LabelSet, Language, Unseen};
+use isogloss::text::{Example, Format, LabelSet, Language, ReadOptions, Unseen};
 use isogloss::{
     CENTRING, DataReport, LabeledSet, LabeledTask, Predictor, SavedReading, ScoredSplit, Tagging,
-    TargetKind, TaskConfig, with_label_names,
+    TargetKind, TaskConfig,
 };
 
 use super::{exchange_language_adapter, model_folder_for};
-use crate::args::{LabeledArgs, ModelArgs, ScoringArgs, WithoutCentring};
+use crate::args::{LabeledArgs, LanguageFile, ModelArgs, ScoringArgs, WithoutCentring};
 
 pub(crate) struct Labeled {
     pub(crate) device: OpenDevice,
@@ -144,6 +144,28 @@ impl Labeled {
         }
     }
 
+    /// Prints that a file gives classes as numbers, if their names are those of the model alone.
+    fn print_numbered(
+        &self,
+        args: &LabeledArgs,
+        path: &Path,
+        options: ReadOptions,
+        examples: &[Example],
+    ) {
+        let is_published = self.predictor.loaded().scoring.is_none();
+        if !is_published || !args.label_names.is_empty() {
+            return;
+        }
+        let as_written = self.task().read(path, &options.with_label_names(None::<String>));
+        if as_written.map_or(true, |as_written| as_written != examples) {
+            eprintln!(
+                "{}: classes are numbers; their names are those of the model, in its order, unless \
+                 --label-names gives others",
+                path.display()
+            );
+        }
+    }
+
     /// Reads other splits of the same files; with the split of each file that a column tells, unless
     /// it is named.
     pub(crate) fn sets_of(
@@ -152,16 +174,13 @@ impl Labeled {
         splits: Splits<'_>,
     ) -> anyhow::Result<(Vec<LabeledSet>, BTreeMap<String, ScoredSplit>)> {
         let (mut sets, mut found) = (Vec::<LabeledSet>::new(), BTreeMap::new());
-        for path in &args.files {
-            let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-            let language: Language = stem.unwrap_or_default().parse().with_context(|| {
-                format!("{}: expected a file named after its language", path.display())
-            })?;
+        for file in &args.files {
+            let LanguageFile { language, path } = file.named()?;
             if let Some(other) = sets.iter().find(|set| set.language == language) {
                 let (one, other) = (path.display(), other.path.display());
                 bail!("{one}: {other} is of {language} too, and each language has one score");
             }
-            let format = args.format.or_else(|| Format::from_path(path)).ok_or_else(|| {
+            let format = args.format.or_else(|| Format::from_path(&path)).ok_or_else(|| {
                 let (path, known) = (path.display(), Format::EXTENSIONS);
                 anyhow!(
                     "{path}: the extension does not tell the format, as {known} do; use --format"
@@ -171,12 +190,12 @@ impl Labeled {
             if let Splits::Named(split) = splits {
                 options.split = Some(split.to_owned());
             }
-            let options = with_label_names(options, &self.labels);
-            let mut examples = self.task().read(path, &options)?;
+            let mut examples = self.task().read(&path, &options)?;
+            self.print_numbered(args, &path, options, &examples);
             if splits == Splits::Test {
                 let reading = self.reading(args);
                 let (selected, split) =
-                    reading.select_test_split(path, examples).map_err(|error| {
+                    reading.select_test_split(&path, examples).map_err(|error| {
                         anyhow!("{error}: --split names one, --all-splits takes all")
                     })?;
                 if let (Some(column), None) = (&args.split_column, &split) {
@@ -186,7 +205,7 @@ impl Labeled {
                 found.extend(split.map(|split| (language.to_string(), split)));
             }
             let unseen = self.predictor.scoring().unseen_labels;
-            sets.push(self.predictor.labeled_set(path, &examples, language, unseen)?);
+            sets.push(self.predictor.labeled_set(&path, &examples, language, unseen)?);
         }
         Ok((sets, found))
     }

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 use super::End;
+use super::output::check_is_empty;
 use crate::args::NewArgs;
 
 /// Paths and texts of files below `project/`.
@@ -55,19 +56,4 @@ pub(crate) fn run(args: &NewArgs) -> anyhow::Result<End> {
     }
     println!("    isogloss finetune classification.toml");
     Ok(End::Done)
-}
-
-/// Fails if the folder has content, which stays untouched.
-fn check_is_empty(folder: &Path) -> anyhow::Result<()> {
-    if !folder.exists() {
-        return Ok(());
-    }
-    let mut entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
-    match entries.next() {
-        None => Ok(()),
-        Some(entry) => {
-            let name = entry?.file_name();
-            bail!("{}: not empty, it has {}", folder.display(), name.to_string_lossy());
-        }
-    }
 }

@@ -1,6 +1,6 @@
-//! Line output of a command, to a file or to the standard output.
+//! Output of a command: lines to a file or to the standard output, or a new folder.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -57,4 +57,19 @@ fn open(path: Option<&Path>) -> std::io::Result<Box<dyn Write>> {
 
 fn name(path: &Option<PathBuf>) -> String {
     path.as_ref().map_or("standard output".to_owned(), |path| path.display().to_string())
+}
+
+/// Fails if a folder that a command is to write has content, which stays untouched.
+pub(super) fn check_is_empty(folder: &Path) -> anyhow::Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    let mut entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    match entries.next() {
+        None => Ok(()),
+        Some(entry) => {
+            let name = entry?.file_name();
+            bail!("{}: not empty, it has {}", folder.display(), name.to_string_lossy());
+        }
+    }
 }

@@ -5,10 +5,12 @@ use isogloss::{CENTRING, PruneOptions, prune};
 
 use super::End;
 use super::merged::WholeModel;
+use super::output::check_is_empty;
 use crate::args::PruneArgs;
 use crate::wording::size;
 
 pub(crate) fn run(args: &PruneArgs) -> anyhow::Result<End> {
+    check_is_empty(&args.out)?;
     let model = WholeModel::resolve(&args.model, &args.hub)?;
     let mut texts = Texts::default();
     args.compare.iter().try_for_each(|path| texts.add_file(path, None))?;

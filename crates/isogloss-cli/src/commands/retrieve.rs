@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use isogloss::retrieval::{PairTexts, mine};
 use isogloss::search::Vectors;
 use isogloss::text::{SentencePair, read_pair_file, read_sentence_file};
-use isogloss::{DataReport, TextEncoder};
+use isogloss::{DataReport, TextEncoder, TokenizedText};
 use serde_json::json;
 
 use super::output::Output;
@@ -78,11 +78,10 @@ fn sample_pairs<'a>(args: &RetrieveArgs, pairs: &'a [SentencePair]) -> PairTexts
 fn vectors(
     encoder: &TextEncoder,
     layer: usize,
-    texts: &[&str],
+    texts: &[TokenizedText],
 ) -> anyhow::Result<(Vectors, DataReport)> {
-    let texts = encoder.tokenize(texts)?;
-    let counts = DataReport::from_texts(&texts);
-    let encoded = encoder.encode(&texts, &[], &[layer])?.pop();
+    let counts = DataReport::from_texts(texts);
+    let encoded = encoder.encode(texts, &[], &[layer])?.pop();
     let sentences = encoded.context("one layer was asked for")?.sentences;
     Ok((sentences.normalized(), counts))
 }
@@ -95,8 +94,10 @@ fn score(
     path: &Path,
     texts: &PairTexts<'_>,
 ) -> anyhow::Result<DataReport> {
-    let (left, of_left) = vectors(encoder, layer, texts.left())?;
-    let (right, of_right) = vectors(encoder, layer, texts.right())?;
+    let tokenized = [encoder.tokenize(texts.left())?, encoder.tokenize(texts.right())?];
+    let [(left, of_left), (right, of_right)] =
+        [vectors(encoder, layer, &tokenized[0])?, vectors(encoder, layer, &tokenized[1])?];
+    let texts = texts.clone().with_tokens([&tokenized[0], &tokenized[1]]);
     let accuracy = texts.accuracy(&left, &right, args.scoring, encoder.device());
     let (n, n_repeated) = (texts.left().len(), texts.n_repeated());
     let counts: DataReport = [&of_left, &of_right].into_iter().collect();
@@ -131,8 +132,8 @@ fn write_mined(
     out: &mut Output,
 ) -> anyhow::Result<DataReport> {
     let sides = texts.unpaired();
-    let (left, of_left) = vectors(encoder, layer, &sides[0])?;
-    let (right, of_right) = vectors(encoder, layer, &sides[1])?;
+    let (left, of_left) = vectors(encoder, layer, &encoder.tokenize(&sides[0])?)?;
+    let (right, of_right) = vectors(encoder, layer, &encoder.tokenize(&sides[1])?)?;
     let mined = mine(&left, &right, threshold, encoder.device());
     out.write(|to| {
         mined.iter().try_for_each(|pair| {

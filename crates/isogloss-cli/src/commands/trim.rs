@@ -7,10 +7,12 @@ use isogloss::{TrimOptions, trim};
 
 use super::End;
 use super::merged::WholeModel;
+use super::output::check_is_empty;
 use crate::args::TrimArgs;
 use crate::wording::trim_lines;
 
 pub(crate) fn run(args: &TrimArgs) -> anyhow::Result<End> {
+    check_is_empty(&args.out)?;
     let model = WholeModel::resolve(&args.model, &args.hub)?;
     let corpus = |path: &PathBuf| {
         let mut texts = Texts::default();

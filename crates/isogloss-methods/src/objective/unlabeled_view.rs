@@ -67,7 +67,9 @@ impl UnlabeledView {
     pub(super) fn faults(self) -> Faults {
         match self {
             Self::Noised(noise) => noise.faults(),
-            _ => Faults::new(),
+            Self::SecondPass | Self::SubwordSampled | Self::CodeSwitched | Self::Translated => {
+                Faults::new()
+            }
         }
     }
 }

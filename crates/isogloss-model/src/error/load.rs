@@ -52,6 +52,18 @@ pub enum LoadError {
         /// The error of the field.
         source: ConfigError,
     },
+    /// Prediction head of the `adapters` library that is no task head here.
+    #[error(
+        "{}: {source}; such a head is not computed here, and isogloss finetune trains a new one on \
+         this adapter",
+        path.display()
+    )]
+    AdapterHead {
+        /// The file.
+        path: PathBuf,
+        /// The error of the field.
+        source: ConfigError,
+    },
     /// Adapter that cannot be added to the model.
     #[error("{}: {source}", path.display())]
     Adapter {

@@ -65,7 +65,7 @@ fn load_with_head(
     let (saved, unread) = match (saved, head) {
         // A head of another kind has no rows for these labels.
         (
-            Err(error @ LoadError::Config { .. }),
+            Err(error @ LoadError::AdapterHead { .. }),
             HeadChoice::SavedIfRead | HeadChoice::ByName { .. },
         ) => (None, Some(error.to_string())),
         (saved, _) => (saved?, None),

@@ -67,7 +67,7 @@ impl AdapterHead {
     ) -> Result<Self, LoadError> {
         let path = folder.join(CONFIG);
         let json = read_json(&path)?;
-        let refuse = |source| LoadError::Config { path: path.clone(), source };
+        let refuse = |source| LoadError::AdapterHead { path: path.clone(), source };
         check_base(&json, encoder).map_err(refuse)?;
         let family = encoder.family.spec();
         let (class, problem, modules) = match json.get("config") {

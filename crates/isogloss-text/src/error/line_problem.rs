@@ -245,6 +245,16 @@ pub enum LineProblem {
         found: char,
     },
 
+    /// Table that seems to have a word in each row, where texts are read.
+    #[error(
+        "no column {column:?} of texts, and a row for each word, as in CoNLL files: data.format = \
+         \"conll\" reads them"
+    )]
+    WordRows {
+        /// The column of texts.
+        column: String,
+    },
+
     /// Class labels are numbers, and no label names are configured.
     #[error("{field:?} holds the numbers of classes; data.label_names names them in their order")]
     UnnamedClasses {

@@ -31,11 +31,30 @@ pub(crate) fn read<'a>(
     let Some(first) = rows.next().transpose()? else {
         return Ok(Vec::new());
     };
-    let layout = Layout::new(source, &first, options)?;
+    let layout = Layout::new(source, &first, options).map_err(|error| match error {
+        TextError::MissingColumn { line, .. } if has_word_rows(source, &first.1, options) => {
+            source.fault(line, LineProblem::WordRows { column: options.columns.text.clone() })
+        }
+        error => error,
+    })?;
     let mut names = LabelNames::new(source, options);
     let first = (!options.header).then_some(Ok(first));
     let rows = first.into_iter().chain(rows);
     rows.map(|row| layout.example(source, row?, options, &mut names)).collect()
+}
+
+/// Whether a table of tags seems to have a word in each row: no column of texts, and one of words in
+/// the header, or empty lines between sentences.
+fn has_word_rows(source: &Source, header: &[Cow<'_, str>], options: &ReadOptions) -> bool {
+    let reads_tags = matches!(options.annotation, Annotation::Tags | Annotation::Spans);
+    let is_words = |name: &str| {
+        ["word", "words", "token", "tokens", "form"].contains(&name.trim().to_lowercase().as_str())
+    };
+    let has_texts = header.iter().any(|name| name.trim() == options.columns.text);
+    let mut rows = source.rows();
+    reads_tags
+        && !has_texts
+        && (header.iter().any(|name| is_words(name)) || rows.any(|row| row.is_err()))
 }
 
 /// The index of each column in a row.
@@ -194,6 +213,19 @@ mod tests {
             Content::Words { .. } | Content::Tree(_) => panic!("a table holds texts"),
         };
         Ok(examples.into_iter().map(text).collect())
+    }
+
+    #[test]
+    fn a_table_with_a_word_in_each_row_is_asked_for_as_conll() {
+        let options = ReadOptions::new(Format::Tsv).with_annotation(Annotation::Spans);
+        let rows = "x.tsv:1: no column \"text\" of texts, and a row for each word, as in CoNLL \
+                    files: data.format = \"conll\" reads them";
+        // GermEval 2014 has a source line and numbered words.
+        for data in ["word\tlabel\nBonn\tB-LOC\n", "# a [1]\n1\tBonn\tB-LOC\n\n# b\n1\tab\tO\n"] {
+            assert_eq!(message(data, &options), rows);
+        }
+        assert!(!message("utterance\tslots\nan\t[]\n", &options).contains("CoNLL"));
+        assert!(!message("word\tlabel\na\tb\n", &ReadOptions::new(Format::Tsv)).contains("CoNLL"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub use isogloss_report::BidirectionalAccuracy;
 use serde::{Deserialize, Serialize};
 
 use crate::embedding::search::{Neighbors, Vectors, nearest_both_ways, nearest_by_margin};
+use crate::embedding::tokenized_text::TokenizedText;
 
 /// Similarity score of sentence retrieval: cosine or ratio margin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,12 +40,14 @@ pub struct PairTexts<'a> {
     right: Vec<&'a str>,
     /// Distractors: texts of each side that are in no pair.
     others: [Vec<&'a str>; 2],
+    /// Token ids of the texts of each side, if they are known.
+    ids: Option<[Vec<&'a [u32]>; 2]>,
 }
 
 impl<'a> FromIterator<(&'a str, &'a str)> for PairTexts<'a> {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Self {
         let (left, right) = pairs.into_iter().unzip();
-        Self { left, right, others: Default::default() }
+        Self { left, right, others: Default::default(), ids: None }
     }
 }
 
@@ -54,6 +57,19 @@ impl<'a> PairTexts<'a> {
     #[must_use]
     pub fn among(mut self, others: [Vec<&'a str>; 2]) -> Self {
         self.others = others;
+        self
+    }
+
+    /// Sets the tokens of the texts, by which [`accuracy`](Self::accuracy) knows the texts that the
+    /// model cannot tell apart.
+    ///
+    /// # Panics
+    /// If there is not one tokenized text for each text.
+    #[must_use]
+    pub fn with_tokens(mut self, tokenized: [&'a [TokenizedText]; 2]) -> Self {
+        assert_eq!(tokenized.map(<[_]>::len), [self.left.len(); 2], "each text has its tokens");
+        let ids = |text: &'a TokenizedText| text.encoded().ids.as_slice();
+        self.ids = Some(tokenized.map(|side| side.iter().map(ids).collect()));
         self
     }
 
@@ -76,7 +92,9 @@ impl<'a> PairTexts<'a> {
     /// translation, in each direction.
     ///
     /// A duplicate of the translation counts as the translation, since equal texts have equal
-    /// vectors. Another translation of a duplicate text does not count.
+    /// vectors. Another translation of a duplicate text does not count. Of unlike texts with equal
+    /// [tokens](Self::with_tokens), cut or unknown, any is as near, so that finding one of them counts
+    /// as the share of the translation among them, whatever their order.
     ///
     /// # Panics
     /// If there is not one vector for each text.
@@ -90,12 +108,16 @@ impl<'a> PairTexts<'a> {
         let n = self.left.len();
         assert_eq!([left.len(), right.len()], [n, n], "each text has one vector");
         let [forward, backward] = scoring.nearest(left, right, device);
-        let finds = |neighbors: &Neighbors, texts: &[&str], at: usize| {
-            neighbors.first(at).is_some_and(|(found, _)| texts[found] == texts[at])
+        let mean = |neighbors: &Neighbors, texts: &[&str], side: usize| {
+            let alike = Alike::new(texts, self.ids.as_ref().map(|ids| &*ids[side]));
+            let found = |at| neighbors.first(at).map(|(found, _)| found);
+            let shares = (0..n).filter_map(|at| Some(alike.share_of(texts[at], found(at)?)));
+            shares.sum::<f64>() / n.max(1) as f64
         };
-        let is_right: [&dyn Fn(usize) -> bool; 2] =
-            [&|at| finds(&forward, &self.right, at), &|at| finds(&backward, &self.left, at)];
-        BidirectionalAccuracy::from_answers(n, is_right)
+        BidirectionalAccuracy {
+            forward: mean(&forward, &self.right, 1),
+            backward: mean(&backward, &self.left, 0),
+        }
     }
 
     /// The distinct texts of each side, without the pairing: the input of bitext mining.
@@ -121,6 +143,42 @@ impl<'a> PairTexts<'a> {
         let sum = precision + recall;
         let f1 = if sum > 0.0 { 2.0 * precision * recall / sum } else { 0.0 };
         MiningScores { precision, recall, f1 }
+    }
+}
+
+/// Groups of texts that a model cannot tell apart.
+struct Alike<'a> {
+    /// The group of each text.
+    groups: Vec<Group<'a>>,
+    /// Number of texts of each group, in all and by text.
+    sizes: HashMap<Group<'a>, (usize, HashMap<&'a str, usize>)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Group<'a> {
+    Text(&'a str),
+    Tokens(&'a [u32]),
+}
+
+impl<'a> Alike<'a> {
+    fn new(texts: &[&'a str], ids: Option<&[&'a [u32]]>) -> Self {
+        let groups: Vec<Group<'_>> = match ids {
+            Some(ids) => ids.iter().copied().map(Group::Tokens).collect(),
+            None => texts.iter().copied().map(Group::Text).collect(),
+        };
+        let mut sizes = HashMap::<_, (usize, HashMap<_, usize>)>::new();
+        for (group, text) in groups.iter().zip(texts) {
+            let (n, by_text) = sizes.entry(*group).or_default();
+            *n += 1;
+            *by_text.entry(*text).or_default() += 1;
+        }
+        Self { groups, sizes }
+    }
+
+    /// The share of texts equal to `wanted` among those that cannot be told from text `found`.
+    fn share_of(&self, wanted: &str, found: usize) -> f64 {
+        let (n, by_text) = &self.sizes[&self.groups[found]];
+        by_text.get(wanted).map_or(0.0, |n_wanted| *n_wanted as f64 / *n as f64)
     }
 }
 
@@ -168,6 +226,7 @@ pub fn mine(left: &Vectors, right: &Vectors, threshold: f32, device: &Device) ->
 #[cfg(test)]
 mod tests {
     use isogloss_kernels::normal;
+    use isogloss_text::Encoded;
 
     use super::*;
 
@@ -206,6 +265,21 @@ mod tests {
         assert_eq!(found, BidirectionalAccuracy { forward: 1.0, backward: 2.0 / 3.0 });
         assert_eq!(texts.n_repeated(), [0, 1]);
         assert_eq!(texts.unpaired()[1], ["ja", "nein"]);
+    }
+
+    #[test]
+    fn texts_with_equal_tokens_share_a_hit_whatever_their_order() {
+        // "x" and "y" have one vector and the same tokens; "z" has its own.
+        let ids = [vec![1, 3, 2], vec![1, 3, 2], vec![1, 4, 2]];
+        let side = Vectors::new(vec![1.0, 0.0, 1.0, 0.0, 0.0, 1.0], 2).unwrap();
+        for pairs in [[("x", "a"), ("y", "b"), ("z", "c")], [("y", "b"), ("x", "a"), ("z", "c")]] {
+            let tokenized = ids
+                .clone()
+                .map(|ids| TokenizedText::new("", Encoded { ids, ..Encoded::default() }, &[]));
+            let texts = PairTexts::from_iter(pairs).with_tokens([&tokenized, &tokenized]);
+            let found = texts.accuracy(&side, &side, Scoring::Cosine, &Device::flex());
+            assert_eq!(found, BidirectionalAccuracy { forward: 2.0 / 3.0, backward: 2.0 / 3.0 });
+        }
     }
 
     #[test]

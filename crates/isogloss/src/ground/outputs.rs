@@ -38,6 +38,26 @@ pub(crate) fn check_finite(
     }
 }
 
+/// A number that sums up outputs or gradients, if it is finite; `whose` names the texts.
+///
+/// # Errors
+/// [`Error::OutputNotFinite`] if it is not.
+pub(crate) fn finite(value: f64, whose: impl FnOnce() -> String) -> Result<f64, Error> {
+    match value.is_finite() {
+        true => Ok(value),
+        false => check_finite(&[value as f32], |_| whose()).map(|()| value),
+    }
+}
+
+/// Argmax: the index of the highest of a row of logits or probabilities, the first of equal ones.
+pub(crate) fn argmax(row: &[f32]) -> usize {
+    let is_higher = |best: usize, (at, value): (usize, &f32)| match *value > row[best] {
+        true => at,
+        false => best,
+    };
+    row.iter().enumerate().fold(0, is_higher)
+}
+
 /// Why numbers may not be finite in the precision of this process, as the end of a message.
 pub(crate) fn overflow_hint() -> &'static str {
     match matmul_precision() {

@@ -74,7 +74,7 @@ pub(super) fn check(plan: &Plan, run: &RunFolder, options: &RunOptions<'_>) -> R
         }
     }
     let is_new = |file: &&String| !then.contains_key(*file);
-    changed.extend(now.keys().filter(is_new).map(|file| format!("{file} was not there")));
+    changed.extend(now.keys().filter(is_new).map(|file| format!("{file} is new")));
     if changed.is_empty() {
         return Ok(());
     }

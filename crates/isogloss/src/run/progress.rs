@@ -16,10 +16,12 @@ pub(super) struct Progress {
     pub(super) best: Option<Best>,
     /// Length of the metrics log in bytes.
     pub(super) log_len: u64,
-    /// Sum of the losses of each objective since the last log line.
-    pub(super) loss_sums: Vec<f64>,
-    /// Number of steps in those sums.
-    pub(super) loss_n: u64,
+    /// Mean since the last log line of the total loss.
+    #[serde(default)]
+    pub(super) total_loss: LossMean,
+    /// Mean since the last log line of the loss of each objective.
+    #[serde(default)]
+    pub(super) losses: Vec<LossMean>,
     /// Positions in the unlabeled data: in the sentence pairs, in the blocks of monolingual text and
     /// in the texts of the task; earlier versions wrote the first two.
     pub(super) language_epochs: Vec<Option<LanguageEpochsProgress>>,
@@ -27,6 +29,24 @@ pub(super) struct Progress {
     pub(super) seconds: f64,
     /// The step at which each layer is unfrozen, by schedule of layers and by layer.
     pub(super) unfreeze_steps: Vec<Vec<Option<u64>>>,
+}
+
+/// Mean of a loss over steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct LossMean {
+    sum: f64,
+    n: u64,
+}
+
+impl LossMean {
+    fn add(&mut self, loss: f64) {
+        *self = Self { sum: self.sum + loss, n: self.n + 1 };
+    }
+
+    /// The mean; `None` without a step.
+    pub(super) fn value(self) -> Option<f64> {
+        (self.n > 0).then(|| self.sum / self.n as f64)
+    }
 }
 
 /// The best evaluation of a run so far.
@@ -37,17 +57,19 @@ pub(super) struct Best {
 }
 
 impl Progress {
-    /// Adds the loss of each objective in a step.
-    pub(super) fn add_losses(&mut self, losses: &[f64]) {
-        self.loss_sums.resize(losses.len(), 0.0);
-        self.loss_sums.iter_mut().zip(losses).for_each(|(sum, loss)| *sum += loss);
-        self.loss_n += 1;
+    /// Adds the losses of a step: their total, and that of each objective; `None` for one that has not
+    /// joined the others.
+    pub(super) fn add_losses(&mut self, total: f64, losses: &[Option<f64>]) {
+        self.total_loss.add(total);
+        self.losses.resize(losses.len(), LossMean::default());
+        for (mean, loss) in self.losses.iter_mut().zip(losses) {
+            loss.iter().for_each(|loss| mean.add(*loss));
+        }
     }
 
-    /// Mean loss of each objective since the last call; resets the sums.
-    pub(super) fn take_mean_losses(&mut self) -> Vec<f64> {
-        let n = std::mem::take(&mut self.loss_n) as f64;
-        std::mem::take(&mut self.loss_sums).into_iter().map(|sum| sum / n).collect()
+    /// Means of the total loss and of each objective's since the last call; resets them.
+    pub(super) fn take_mean_losses(&mut self) -> (LossMean, Vec<LossMean>) {
+        (std::mem::take(&mut self.total_loss), std::mem::take(&mut self.losses))
     }
 
     /// Fails if a run of `total_steps` steps cannot be at this step, because the data has changed.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::event::Event;
+use super::progress::LossMean;
 use super::trainer::Trainer;
 use crate::Error;
 use crate::ground::outputs::overflow_hint;
@@ -46,8 +47,9 @@ impl Trainer<'_> {
                 .map(|losses| Some(plan.losses_by_stream(losses.as_ref()?)))
                 .collect();
             self.unlabeled.record(unread.languages, &by_stream);
-            self.progress.add_losses(&losses);
-            let loss = plan.total(&losses, self.share_of_steps(step - 1));
+            let progress = self.share_of_steps(step - 1);
+            let loss = plan.total(&losses, progress);
+            self.progress.add_losses(loss, &plan.joined(&losses, progress));
             watch(Event::Step { step, total_steps, loss, tokens_per_sec });
             if self.logs_at(step) {
                 self.log_step(grad_norm, unread.learning_rate, tokens_per_sec, unread.cosine)?;
@@ -80,15 +82,15 @@ impl Trainer<'_> {
         tokens_per_sec: f64,
         cosine: Option<f64>,
     ) -> Result<(), Error> {
-        let losses = self.progress.take_mean_losses();
-        let (plan, progress) = (&self.context.plan, self.share_of_steps(self.progress.step - 1));
+        let (total, losses) = self.progress.take_mean_losses();
+        let losses: Vec<_> = losses.into_iter().map(LossMean::value).collect();
         let mut line = json!({
             "kind": "train", "step": self.progress.step, "epoch": self.epoch(),
-            "loss": plan.total(&losses, progress), "grad_norm": grad_norm, "lr": learning_rate,
+            "loss": total.value(), "grad_norm": grad_norm, "lr": learning_rate,
             "tokens_per_sec": tokens_per_sec, "seconds": self.progress.seconds,
         });
         if losses.len() > 1 {
-            line["losses"] = plan.losses_by_name(&losses);
+            line["losses"] = self.context.plan.losses_by_name(&losses);
         }
         // On a GPU; the CPU's memory is the process's.
         if let Some(memory) = self.options.device.memory_pool_usage() {

@@ -217,10 +217,17 @@ impl ForwardPlan {
         weighted.map(|(planned, loss)| planned.weight_at(progress).unwrap_or(0.0) * loss).sum()
     }
 
-    /// The objectives' losses by their unique names.
-    pub(crate) fn losses_by_name(&self, losses: &[f64]) -> Value {
+    /// The losses of the objectives that have joined the others at this progress.
+    pub(crate) fn joined(&self, losses: &[f64], progress: f64) -> Vec<Option<f64>> {
+        let each = self.objectives.iter().zip(losses);
+        each.map(|(planned, loss)| planned.weight_at(progress).map(|_| *loss)).collect()
+    }
+
+    /// The objectives' losses by their unique names, without those that have none.
+    pub(crate) fn losses_by_name(&self, losses: &[Option<f64>]) -> Value {
         let named = self.unique_names().into_iter().zip(losses);
-        Value::Object(named.map(|(name, loss)| (name, json!(loss))).collect::<Map<_, _>>())
+        let found = named.filter_map(|(name, loss)| Some((name, json!((*loss)?))));
+        Value::Object(found.collect::<Map<_, _>>())
     }
 }
 
@@ -314,7 +321,7 @@ mod tests {
         let plan = plan(vec![cross_entropy(), cross_entropy(), cross_entropy()]);
         let names = ["cross_entropy", "cross_entropy_2", "cross_entropy_3"];
         assert_eq!(plan.unique_names(), names);
-        let losses = plan.losses_by_name(&[1.0, 2.0, 3.0]);
+        let losses = plan.losses_by_name(&[Some(1.0), None, Some(3.0)]);
         assert_eq!(losses["cross_entropy_3"], 3.0);
     }
 }

@@ -9,7 +9,7 @@ use isogloss_text::{LostWord, Targets, Treebank, sequential_by_length};
 use super::labeled_set::LabeledSet;
 use crate::Error;
 use crate::ground::batch_limit::BatchLimit;
-use crate::ground::outputs::read_outputs;
+use crate::ground::outputs::{argmax, read_outputs};
 use crate::metrics::NO_PREDICTION;
 
 /// Predictions for a dataset: label ids, or dependency trees.
@@ -93,7 +93,7 @@ impl LabelPredictor<'_> {
             Targets::Tokens(tags) => (tags.as_slice(), batch.seq_len),
         };
         let logits = read_outputs(logits, |row| set.name(indices[row / rows_per_example])).await?;
-        let best = logits.chunks(n_labels).map(highest);
+        let best = logits.chunks(n_labels).map(argmax);
         let mut labels = vec![(Vec::new(), Vec::new()); indices.len()];
         let mut lost: Vec<_> = indices.iter().map(|index| set.lost(*index)).collect();
         for (row, (best, target)) in best.zip(targets).enumerate() {
@@ -119,15 +119,6 @@ impl LabelPredictor<'_> {
             ..ForwardOptions::evaluation()
         }
     }
-}
-
-/// Index of the highest logit (argmax), the first of equal ones.
-pub(super) fn highest(logits: &[f32]) -> usize {
-    let is_higher = |best: usize, (at, logit): (usize, &f32)| match *logit > logits[best] {
-        true => at,
-        false => best,
-    };
-    logits.iter().enumerate().fold(0, is_higher)
 }
 
 /// Adds the words without a token that come before this token; their prediction is

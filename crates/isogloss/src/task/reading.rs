@@ -91,24 +91,22 @@ impl SavedReading {
         (split.is_none() && column != Columns::default().split).then_some(column)
     }
 
+    /// Reader settings of a model that was not trained by a run: classes given as numbers
+    /// (`ClassLabel` of HF datasets) have the names of the model's labels, unless its labels are
+    /// numbers themselves.
+    pub(crate) fn for_labels(labels: &[String]) -> Self {
+        let are_numbers = labels.iter().any(|name| name.parse::<i64>().is_ok());
+        let label_names = if are_numbers { Vec::new() } else { labels.to_vec() };
+        Self { label_names, ..Self::default() }
+    }
+
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// Reader options with class names (`ClassLabel` of HF datasets): those of the options, else the
-/// labels of a trained model, unless its labels are numbers themselves.
-pub fn with_label_names(options: ReadOptions, labels: &LabelSet) -> ReadOptions {
-    let is_number = |name: &String| name.parse::<i64>().is_ok();
-    if !options.label_names.is_empty() || labels.names().iter().any(is_number) {
-        return options;
-    }
-    options.with_label_names(labels.names().iter().cloned())
-}
-
 impl LabeledSet {
-    /// Reads a labeled file that is not part of a plan, with the labels of a trained model. If the
-    /// options have no label names, classes given as numbers have the names of the model's labels.
+    /// Reads a labeled file that is not part of a plan, with the labels of a trained model.
     ///
     /// # Errors
     /// As [`Corpus::read`](crate::Corpus::read).
@@ -121,7 +119,7 @@ impl LabeledSet {
         labels: &LabelSet,
         features: &FeatureOptions,
     ) -> Result<Self, Error> {
-        let examples = task.read(path, &with_label_names(options.clone(), labels))?;
+        let examples = task.read(path, options)?;
         Self::from_examples(path, &examples, task, language, tokenizer, labels, features)
     }
 

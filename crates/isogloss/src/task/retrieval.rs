@@ -17,6 +17,7 @@ use super::traits::{HeldOut, HeldOutTable, Supervision, Task, UnlabeledTask};
 use crate::Error;
 use crate::embedding::retrieval::{PairTexts, Scoring};
 use crate::embedding::text_encoder::TextEncoder;
+use crate::embedding::tokenized_text::TokenizedText;
 use crate::error::EmbeddingError;
 
 /// The `[task.retrieval]` table: sentence retrieval, without labels or head.
@@ -102,14 +103,15 @@ fn score_pairs(
     let texts = pairs.iter().map(|pair| (pair.left.as_str(), pair.right.as_str()));
     let texts: PairTexts<'_> = texts.collect();
     let mut counts = DataReport::default();
-    let mut vectors = |side: &[&str]| {
-        let tokenized = encoder.tokenize(side)?;
-        counts.add(&DataReport::from_texts(&tokenized));
-        let layers = encoder.encode(&tokenized, &[], &[layer])?;
+    let sides = [encoder.tokenize(texts.left())?, encoder.tokenize(texts.right())?];
+    let mut vectors = |tokenized: &[TokenizedText]| {
+        counts.add(&DataReport::from_texts(tokenized));
+        let layers = encoder.encode(tokenized, &[], &[layer])?;
         let sentences = layers.into_iter().next().map(|layer| layer.sentences.normalized());
         Ok::<_, Error>(sentences.ok_or(EmbeddingError::NoSentences)?)
     };
-    let (left, right) = (vectors(texts.left())?, vectors(texts.right())?);
+    let (left, right) = (vectors(&sides[0])?, vectors(&sides[1])?);
+    let texts = texts.with_tokens([&sides[0], &sides[1]]);
     let found = texts.accuracy(&left, &right, Scoring::Cosine, encoder.device());
     let (forward, backward) = (found.forward, found.backward);
     let scores = [("accuracy", found.mean()), ("forward", forward), ("backward", backward)];

@@ -48,7 +48,8 @@ impl SavedScoring {
     /// `model_max_length`. `path` is the file that holds the settings.
     ///
     /// The tags of a model without saved settings are taken to be those of words, on their first
-    /// subwords, as is usual with `seqeval`.
+    /// subwords, as is usual with `seqeval`, and numbers of classes to be those of its labels. A run
+    /// saves the names of such numbers, if it read any.
     ///
     /// # Errors
     /// If the settings cannot be read, or do not suit the model's head.
@@ -61,7 +62,7 @@ impl SavedScoring {
         let Some(saved) = &loaded.scoring else {
             let (task, unseen_labels) = (TaskConfig::for_head(head), Unseen::Error);
             let max_length = folder_max_length(tokenizer, loaded.model.encoder.config());
-            let (reading, language_adapter) = (SavedReading::default(), None);
+            let (reading, language_adapter) = (SavedReading::for_labels(head.labels()), None);
             return Ok(Self { task, max_length, unseen_labels, reading, language_adapter });
         };
         let this: Self = serde_json::from_value(saved.clone()).map_err(|error| {

@@ -4,10 +4,9 @@ use burn::tensor::{Tensor, TensorData};
 use isogloss_model::{ForwardOptions, Model, ModelInput};
 use isogloss_text::{Sentence, TreeError, WordTargets, maximum_spanning_tree};
 
-use super::label_predictor::highest;
 use crate::Error;
 use crate::error::ToolError;
-use crate::ground::outputs::check_finite;
+use crate::ground::outputs::{argmax, check_finite};
 use crate::ground::tensors::host_values;
 
 /// Dependency tree over all words of a sentence.
@@ -128,7 +127,7 @@ fn best_names(
 ) -> Result<Vec<&str>, Error> {
     let values = host_values(logits);
     check_finite(&values, |at| whose(at / names.len()))?;
-    Ok(values.chunks(names.len()).map(|row| names[highest(row)].as_str()).collect())
+    Ok(values.chunks(names.len()).map(|row| names[argmax(row)].as_str()).collect())
 }
 
 #[cfg(test)]

@@ -103,6 +103,7 @@ pub fn measure_alignment(
     });
     let texts: PairTexts<'_> =
         texts.left().iter().copied().zip(texts.right().iter().copied()).take(n_sentences).collect();
+    let texts = texts.with_tokens([0, 1].map(|side| &sides[side][..n_sentences]));
 
     let counts = sides.each_ref().map(|side| DataReport::from_texts(side));
     let DataReport { n_truncated, n_without_tokens, .. } = counts.iter().collect();

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::fun::fun_traces;
 use crate::error::{DataError, ToolError};
+use crate::ground::outputs::finite;
 use crate::ground::tensors::integers;
 use crate::recipe::{FisherEstimator, MeasureOptions};
 use crate::{Error, LabeledSet};
@@ -70,7 +71,8 @@ impl Measures {
     /// subnetwork. `device` is without autodiff; the model may be with or without it.
     ///
     /// # Errors
-    /// If the dataset has no labels, or a batch is no valid input of the model.
+    /// If the dataset has no labels, a batch is no valid input of the model, or the model computes
+    /// numbers that are not finite.
     pub fn take(
         model: &Model,
         set: &LabeledSet,
@@ -83,8 +85,11 @@ impl Measures {
             let path = set.path.clone();
             return Err(DataError::NoTargets { path, purpose: "measure at" }.into());
         }
+        let whose = || set.path.display().to_string();
         let fisher = batches.fisher(model, options);
+        finite(fisher.trace, whose)?;
         let sharpness = (options.radius > 0.0).then(|| batches.sharpness(model, options));
+        sharpness.as_ref().map_or(Ok(0.0), |sharpness| finite(sharpness.loss, whose))?;
         let (n_examples, n_rows) = (batches.n_examples, batches.n_rows);
         Ok(Self { fisher, sharpness, n_examples, n_rows })
     }
@@ -105,7 +110,9 @@ pub(crate) fn gradient_cosines(
 ) -> Result<Vec<Vec<f64>>, Error> {
     let gradients = |(model, set, subnetwork): &(&Model, &LabeledSet, Option<&Subnetwork>)| {
         let batches = Batches::new(model, set, *subnetwork, device, options)?;
-        Ok(batches.loss(model, true).1)
+        let (loss, gradients) = batches.loss(model, true);
+        finite(loss, || set.path.display().to_string())?;
+        Ok(gradients)
     };
     let all = sets.iter().map(gradients).collect::<Result<Vec<_>, Error>>()?;
     let row = |a: &Gradients| all.iter().map(|b| a.cosine(b)).collect();

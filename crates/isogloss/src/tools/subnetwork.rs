@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{DataError, ToolError, io};
 use crate::ground::files::write_atomically;
+use crate::ground::outputs::finite;
 use crate::ground::tensors::row_targets;
 use crate::{Error, Evaluator, LabeledSet};
 pub(crate) use choice::Subnetworks;
@@ -105,8 +106,8 @@ pub fn find_subnetwork(
 /// Masked units have an importance too: the gradient at a mask of zero.
 ///
 /// # Errors
-/// If the dataset has no labels, a batch is no valid input of the model, or the model is already
-/// pruned.
+/// If the dataset has no labels, a batch is no valid input of the model, the model computes numbers
+/// that are not finite, or it is already pruned.
 pub fn importance(
     model: &Model,
     set: &LabeledSet,
@@ -139,6 +140,7 @@ pub fn importance(
         add(&mut feed_forward, mask.feed_forward.grad(&gradients), real);
         n_tokens += real;
     }
+    finite(heads.iter().chain(&feed_forward).sum(), || set.path.display().to_string())?;
     let mean = |sum: f64| sum / n_tokens.max(1.0);
     Ok(Importance {
         heads: heads.chunks(n_heads).map(|row| row.iter().copied().map(mean).collect()).collect(),

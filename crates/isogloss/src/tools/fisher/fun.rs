@@ -10,6 +10,7 @@ use isogloss_model::Model;
 
 use super::{Batches, chosen, gradients_at};
 use crate::error::DataError;
+use crate::ground::outputs::finite;
 use crate::recipe::MeasureOptions;
 use crate::{Error, LabeledSet};
 
@@ -54,6 +55,7 @@ pub(crate) fn fun_traces(
     }
     let divisor = if estimator == FunEstimator::Sampled { n_rows as f64 } else { 1.0 };
     squares.values_mut().for_each(|square| *square /= divisor);
+    finite(squares.values().sum(), || set.path.display().to_string())?;
     Ok(sum_by_group(&squares, block_of))
 }
 

@@ -4,6 +4,7 @@ use isogloss_model::{HeadSpec, ProblemType};
 use isogloss_text::{Encoded, TagUnits, whitespace_words};
 
 use super::{EncodedTexts, LabelProbability, LabelScore, Prediction, Predictor, TokenPrediction};
+use crate::ground::outputs::argmax;
 use crate::task::TargetKind;
 
 impl Predictor {
@@ -62,8 +63,7 @@ impl Predictor {
     }
 
     fn best(&self, row: &[f32]) -> (String, f64) {
-        let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-        let (id, probability) = best.map_or((0, 0.0), |(id, p)| (id, f64::from(*p)));
-        (self.head.labels().get(id).cloned().unwrap_or_default(), probability)
+        let best = argmax(row);
+        (self.head.labels()[best].clone(), f64::from(row[best]))
     }
 }
