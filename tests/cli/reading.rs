@@ -165,9 +165,9 @@ fn numbers_of_classes_are_named_by_published_models_only() {
         (found["mean_target"].clone(), told)
     };
     let score_in = |file: &str, options: &str| {
-        score(&format!("evaluate {best} {file} --source en --device flex --json {options}"))
+        score(&format!("evaluate {best} {file}{options} --source en --device flex --json"))
     };
-    let (named, _) = score_in("de.tsv", "--label-names yes,no");
+    let (named, _) = score_in("de.tsv", " --label-names yes,no");
     assert_eq!(named, score_in("fr.tsv", "").0, "1 is no, 0 is yes");
 
     // The same weights without what the run saved are a published model, whose labels are sorted.
@@ -177,7 +177,7 @@ fn numbers_of_classes_are_named_by_published_models_only() {
     fs::write(&config, json.to_string()).unwrap();
     let (published, told) = score_in("de.tsv", "");
     assert!(told.contains("de.tsv: classes are numbers"), "{told}");
-    assert_eq!(published, score_in("de.tsv", "--label-names no,yes").0);
+    assert_eq!(published, score_in("de.tsv", " --label-names no,yes").0);
     assert!(!score_in("fr.tsv", "").1.contains("numbers"));
 }
 

@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand, ValueHint};
 use isogloss::device::DeviceChoice;
 
 pub(crate) use alignment::{AlignArgs, AlignmentArgs, EncodingArgs, RetrieveArgs};
-pub(crate) use data_file::{DataFile, LanguageFile};
+pub(crate) use data_file::LanguageFile;
 pub(crate) use evaluation::{
     CentringArgs, EvaluateArgs, FisherArgs, PredictArgs, SubnetworkArgs, WithoutCentring,
 };

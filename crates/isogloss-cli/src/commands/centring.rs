@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::ensure;
+use isogloss::text::Language;
 use isogloss::{CENTRING, CentringOptions, Predictor, estimate_centring};
 use serde_json::json;
 

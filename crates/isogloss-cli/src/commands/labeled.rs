@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use isogloss::device::OpenDevice;
-use isogloss::text::{Example, Format, LabelSet, Language, ReadOptions, Unseen};
+use isogloss::text::{Example, Format, LabelSet, ReadOptions, Unseen};
 use isogloss::{
     CENTRING, DataReport, LabeledSet, LabeledTask, Predictor, SavedReading, ScoredSplit, Tagging,
     TargetKind, TaskConfig,
