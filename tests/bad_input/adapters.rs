@@ -10,6 +10,8 @@ use isogloss_model::{
     save_adapter,
 };
 use isogloss_tests::{copy_folder, fixtures, saved_model};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 
 use crate::folders::edit_json;
@@ -86,6 +88,26 @@ fn a_configuration_that_makes_no_adapter_names_the_field() {
         let path = folder.path().join("adapter_config.json");
         edit_json(&path, |json| json[field] = value.clone());
         assert_refused(&format!("{field} = {value}"), adapter(folder.path(), "bert"), parts);
+    }
+}
+
+/// `target_modules = "all-linear"` of peft includes the pooler, which is part of the classifier.
+#[test]
+fn adapters_of_a_head_or_pooler_are_refused_where_there_is_a_head() {
+    for module in ["bert.pooler.dense", "classifier"] {
+        let folder = copy_of("adapters/lora-head");
+        let path = folder.path().join("adapter_model.safetensors");
+        let name = format!("base_model.model.{module}.lora_A.weight");
+        let bytes = fs::read(&path).unwrap();
+        let extra = TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap().tensors();
+        let all = tensors.into_iter().chain([(name.clone(), extra)]);
+        fs::write(&path, safetensors::serialize(all, None).unwrap()).unwrap();
+        assert_refused(module, in_peft(folder.path(), "bert"), &[&name, "merge_and_unload"]);
+        // Without a head nothing of it is computed.
+        let loaded = load(fixtures().join("bert"), &HeadChoice::Without, &Device::flex());
+        let mut model = loaded.unwrap().model;
+        assert!(load_peft(folder.path(), &mut model, "task").unwrap().unused.contains(&name));
     }
 }
 

@@ -254,10 +254,20 @@ fn second_texts_and_files_without_a_header_are_told_by_flags() {
     assert_eq!(expected["accuracy"], json!(1.0), "the second text tells the labels apart");
 
     let best = best(path);
-    let config = path.join(best).join("config.json");
+    let label = |args: &str| {
+        let (out, _) = isogloss(path, &format!("predict {args} --device flex"));
+        out.split('\t').next().unwrap().to_owned()
+    };
+    for (one, two, expected) in [("licht", "an", "yes"), ("licht", "aus", "no")] {
+        assert_eq!(label(&format!("{best} {one}\t{two}")), expected);
+    }
+    let error = crate::refused(path, &format!("predict {best} licht --device flex"));
+    assert!(error.contains("\"licht\": expected two texts with a tab"), "{error}");
+    let config = path.join(&best).join("config.json");
     let mut json: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
     json["isogloss"]["scoring"].as_object_mut().unwrap().remove("reading").unwrap();
     fs::write(&config, json.to_string()).unwrap();
+    assert_eq!(label(&format!("{best} licht\tan --pairs")), "yes");
     fs::write(path.join("es.tsv"), rows("")).unwrap();
     let score = |args: &str| {
         let (out, _) = isogloss(path, &format!("evaluate {best} {args} --device flex --json"));

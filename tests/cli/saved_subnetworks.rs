@@ -44,3 +44,31 @@ fn fisher_measures_the_subnetwork_of_the_language() {
     );
     assert!(!path.join("again").exists());
 }
+
+/// Commands that change weights keep the subnetworks; training does not, and says so.
+#[test]
+fn subnetworks_go_with_their_model_and_their_absence_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    copy_model("bert-tokens", &path.join("model"));
+    for name in ["en.conll", "de.conll", "fr.conll"] {
+        fs::write(path.join(name), TAGGED.repeat(2)).unwrap();
+    }
+    let search = "subnetwork model de.conll --threshold 0.001 --share 0.6 --device flex";
+    isogloss(path, &format!("{search} --out found"));
+    fs::rename(path.join("found"), path.join("model/subnetworks")).unwrap();
+    isogloss(path, "compress model --storage f16 --out small");
+    fs::write(path.join("words.txt"), "licht an\n").unwrap();
+    isogloss(path, "trim model --corpus words.txt --out trimmed");
+    let read = |model: &str| fs::read(path.join(model).join("subnetworks/de.toml")).unwrap();
+    assert_eq!((read("small"), read("trimmed")), (read("model"), read("model")));
+    let (_, told) = isogloss(path, "evaluate small de.conll fr.conll --device flex --json");
+    assert!(told.contains("small: no subnetwork of fr"), "{told}");
+    assert!(!told.contains("no subnetwork of de"), "{told}");
+    let recipe = "seed = 1\n[model]\nsource = \"model\"\n[task.tagging]\nunits = \"word\"\n[data]\n\
+        path = \"{language}.conll\"\nsources = [\"en\"]\nlanguages = [\"de\"]\n\
+        [training]\nmax_steps = 1\nbatch_size = 1\n";
+    fs::write(path.join("recipe.toml"), recipe).unwrap();
+    let (out, told) = isogloss(path, "finetune recipe.toml --device flex --out run");
+    assert!((out + &told).contains("those of model are not taken over"));
+}

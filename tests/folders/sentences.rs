@@ -198,6 +198,26 @@ fn modules_are_read_from_bytes_as_from_a_folder() {
     assert_eq!(read_sentence_modules_bytes(&|_| None).unwrap(), None);
 }
 
+/// Matryoshka embeddings: sentence-transformers saves `truncate_dim`, and cuts vectors by it.
+#[test]
+fn vectors_have_the_first_dimensions_that_the_folder_keeps() {
+    let folder = folder(&[("Pooling", "1_Pooling", pooling(&["pooling_mode_mean_tokens"]))]);
+    let whole = encode(&load(folder.path()), 2).0.sentences;
+    let config = folder.path().join("config_sentence_transformers.json");
+    write_json(&config, &json!({"truncate_dim": 3}));
+    let encoder = load(folder.path());
+    let cut = encode(&encoder, 2).0.sentences;
+    let expected: Vec<f32> =
+        whole.values().chunks(WIDTH).flat_map(|row| &row[..3]).copied().collect();
+    assert_eq!((cut.width(), cut.values()), (3, &expected[..]));
+    // Inner layers are whole.
+    assert_eq!(encode(&encoder, 1).0.sentences.width(), WIDTH);
+    write_json(&config, &json!({"truncate_dim": 2 * WIDTH}));
+    assert_eq!(encode(&load(folder.path()), 2).0.sentences.values(), whole.values());
+    write_json(&config, &json!({"truncate_dim": "3"}));
+    assert_refused("a text", TextEncoder::load(folder.path(), &Device::flex()), &["truncate_dim"]);
+}
+
 #[test]
 fn texts_are_lower_cased_where_the_folder_says_so() {
     let folder = folder(&[]);

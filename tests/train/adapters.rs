@@ -412,6 +412,16 @@ fn language_adapters_lie_under_the_task_and_give_way() {
         assert_eq!(target.predictions["en.jsonl"], other.predictions["en.jsonl"]);
         assert_ne!(target.results, other.results);
     }
+    // A run does not go on with another adapter of a language that it scores.
+    let (plan, run) = (shop.plan(TRAINING, &tables("target", "")), shop.run("other adapter"));
+    shop.stop_after(4, &plan, &run);
+    let of_german = shop.path("lm/de/best/adapters/de/adapter.safetensors");
+    let bytes = std::fs::read(&of_german).unwrap();
+    std::fs::copy(shop.path("lm/xx/best/adapters/xx/adapter.safetensors"), &of_german).unwrap();
+    let told = shop.try_finish(&plan, &run).unwrap_err().to_string();
+    assert!(told.contains(&format!("{} has changed", of_german.display())), "{told}");
+    std::fs::write(&of_german, bytes).unwrap();
+    shop.finish(&plan, &run);
     let left_out = trace("left out", &tables("target", "leave_out = [1]"));
     assert_ne!(left_out.losses(), target.losses());
     // The language adapter is unchanged.

@@ -24,13 +24,16 @@ pub(crate) mod sweep;
 pub(crate) mod trim;
 mod unused;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use isogloss::device::{OpenDevice, check_embedding_matrix};
 use isogloss::hub::ModelSource;
 use isogloss::model::{ModelFolder, is_adapter_folder, missing_base_model, read_config};
-use isogloss::{Predictor, Results, Scores, TextEncoder};
+use isogloss::text::Language;
+use isogloss::{
+    CENTRING, Predictor, Results, Scores, TextEncoder, saved_subnetwork_path, saves_subnetworks,
+};
 
 use crate::args::{EncodingArgs, HubArgs, LanguageAdapterArgs, ModelArgs};
 
@@ -202,4 +205,19 @@ pub(crate) fn table(results: &Results) -> String {
         text.push_str(&format!("; {:.2} after a few examples of each", 100.0 * mean));
     }
     text
+}
+
+/// Prints that a language has no centring in a model that has one of others.
+fn print_if_not_centered(predictor: &Predictor, folder: &Path, language: &Language) {
+    if predictor.centring().is_some_and(|centring| !centring.has(language)) {
+        let path = folder.join(CENTRING);
+        eprintln!("{}: not of {language}, whose vectors stay as they are", path.display());
+    }
+}
+
+/// Prints that a language has no subnetwork in a model that has some of others.
+fn print_if_whole(folder: &Path, language: &Language) {
+    if saves_subnetworks(folder) && saved_subnetwork_path(folder, language).is_none() {
+        eprintln!("{}: no subnetwork of {language}, which uses the whole model", folder.display());
+    }
 }

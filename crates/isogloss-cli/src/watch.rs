@@ -85,6 +85,10 @@ impl Watch {
                 "centring  that of {} is not taken over by training; [centring] estimates a new one",
                 model.display()
             )),
+            Event::LostSubnetworks { model } => self.line(&format!(
+                "subnets   those of {} are not taken over by training; the whole model is trained",
+                model.display()
+            )),
             Event::SentenceEmbedding { objective, trained, modules } => {
                 self.line(&embedding_line(objective, trained, modules));
             }
@@ -317,6 +321,9 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
             json!({ "event": "centring", "centring": centring_json(centring) })
         }
         Event::LostCentring { model } => json!({ "event": "lost_centring", "model": model }),
+        Event::LostSubnetworks { model } => {
+            json!({ "event": "lost_subnetworks", "model": model })
+        }
         Event::SentenceEmbedding { objective, trained, modules } => json!({
             "event": "sentence_embedding", "objective": objective, "layer": trained.layer,
             "pooling": trained.pooling, "modules": modules_json(modules),

@@ -106,7 +106,8 @@ fn modules_in_words(modules: &SentenceModules) -> String {
         n => format!(", {n} dense layers"),
     };
     let case = if modules.do_lower_case { ", lower-cased texts" } else { "" };
-    format!("{pooling} pooling{dense}{case}")
+    let kept = modules.truncate_dim.map(|n| format!(", the first {n} numbers of the vector"));
+    format!("{pooling} pooling{dense}{}{case}", kept.unwrap_or_default())
 }
 
 /// Trim report as lines of text.

@@ -201,6 +201,11 @@ pub(crate) fn paths_of(plan: &Plan) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
+/// Evaluation languages of a plan, all sources among them.
+pub(crate) fn languages_of(plan: &Plan) -> Result<Vec<Language>, Error> {
+    Files::new(plan.recipe())?.languages(plan.sources())
+}
+
 /// All training examples of a plan.
 pub(crate) fn train_examples_of(plan: &Plan) -> Result<Vec<Example>, Error> {
     let files = Files::new(plan.recipe())?;

@@ -46,6 +46,7 @@ use crate::ground::sentence_modules::make_embedding;
 use crate::loader::Loaders;
 use crate::step::ForwardPlan;
 use crate::task::CENTRING;
+use crate::tools::subnetwork::saves_subnetworks;
 use crate::{Error, Plan, Results};
 
 /// Fine-tuning: trains, selects and evaluates a model by a plan, or resumes the run from its newest
@@ -126,6 +127,9 @@ fn run_plan(
     let model = &options.model_folder.path;
     if plan.recipe().centring.is_none() && model.join(CENTRING).exists() {
         watch(Event::LostCentring { model });
+    }
+    if plan.recipe().subnetworks.is_none() && saves_subnetworks(model) {
+        watch(Event::LostSubnetworks { model });
     }
     if let (Some(folder), Some(embedding)) =
         (&options.teacher_folder, forward_plan.only_teacher_embedding())

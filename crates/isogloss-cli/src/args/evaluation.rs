@@ -41,6 +41,9 @@ pub(crate) struct PredictArgs {
     /// The texts to predict; without any, each line of the standard input, an empty one too, gives
     /// one line of output. A parser reads CoNLL-U there, and writes it with its trees
     pub(crate) texts: Vec<String>,
+    /// Each text is a pair, a tab between the two [default: as the model was trained]
+    #[arg(long)]
+    pub(crate) pairs: bool,
     #[command(flatten)]
     pub(crate) scoring: ScoringArgs,
     #[command(flatten)]

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::ensure;
-use isogloss::text::Language;
 use isogloss::{CENTRING, CentringOptions, Predictor, estimate_centring};
 use serde_json::json;
 
@@ -37,12 +36,4 @@ pub(crate) fn run(args: &CentringArgs) -> anyhow::Result<End> {
         print_data_report(&counts);
     }
     Ok(End::Done)
-}
-
-/// Prints that a language has no centring in a model that has one of others.
-pub(super) fn print_if_not_centered(predictor: &Predictor, folder: &Path, language: &Language) {
-    if predictor.centring().is_some_and(|centring| !centring.has(language)) {
-        let path = folder.join(CENTRING);
-        eprintln!("{}: not of {language}, whose vectors stay as they are", path.display());
-    }
 }

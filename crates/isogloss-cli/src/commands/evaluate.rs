@@ -8,9 +8,8 @@ use isogloss::{
 };
 use serde_json::json;
 
-use super::centring::print_if_not_centered;
 use super::labeled::Labeled;
-use super::{End, table};
+use super::{End, print_if_not_centered, print_if_whole, table};
 use crate::args::EvaluateArgs;
 use crate::wording::{in_words, print_data_report};
 
@@ -27,7 +26,10 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
     for set in &sets {
         let saved = match given {
             Some(_) => None,
-            None => read_saved_subnetwork(config, &folder, &set.language)?,
+            None => {
+                print_if_whole(&folder, &set.language);
+                read_saved_subnetwork(config, &folder, &set.language)?
+            }
         };
         let exchanged = predictor.exchanged_for(&set.language)?;
         let centring = predictor.feature_centring(&set.language);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use isogloss::{MeasureOptions, Measures, read_saved_subnetwork};
 use serde_json::json;
 
-use super::End;
 use super::labeled::Labeled;
+use super::{End, print_if_whole};
 use crate::args::FisherArgs;
 use crate::wording::print_data_report;
 
@@ -25,6 +25,7 @@ pub(crate) fn run(args: &FisherArgs) -> anyhow::Result<End> {
     };
     for set in &sets {
         let model = predictor.trainable_for(&set.language)?;
+        print_if_whole(&folder, &set.language);
         let subnetwork = read_saved_subnetwork(model.encoder.config(), &folder, &set.language)?;
         let subnetwork = subnetwork.as_ref();
         let measures = Measures::take(&model, set, subnetwork, &device.device, &options)?;

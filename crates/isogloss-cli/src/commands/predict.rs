@@ -8,9 +8,10 @@ use isogloss::text::{Sentence, TextError, read_treebank};
 use isogloss::{CENTRING, Prediction, Predictor, saves_subnetworks};
 use serde_json::json;
 
-use super::centring::print_if_not_centered;
 use super::labeled::scored_as;
-use super::{End, exchange_language_adapter, model_folder_for};
+use super::{
+    End, exchange_language_adapter, model_folder_for, print_if_not_centered, print_if_whole,
+};
 use crate::args::PredictArgs;
 use crate::input_lines::InputLines;
 use crate::wording::print_counts;
@@ -28,6 +29,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     match &args.language {
         Some(language) => {
             print_if_not_centered(&predictor, &folder.path, language);
+            print_if_whole(&folder.path, language);
             predictor = predictor.for_language(&folder.path, language)?;
         }
         None if has_parts => eprintln!(
@@ -44,9 +46,10 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     if let HeadSpec::Parser(_) = predictor.head() {
         return parse(&predictor, args);
     }
+    let pairs = args.pairs || predictor.scoring().reading.columns.pair.is_some();
     if !args.texts.is_empty() {
         for texts in args.texts.chunks(args.batch_size) {
-            print(&predictor, texts, args.model.json)?;
+            print(&predictor, texts, pairs, args.model.json)?;
         }
         print_counts(&predictor.counts(), args.model.json);
         return Ok(End::Done);
@@ -54,7 +57,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     let mut lines = InputLines::new(std::io::stdin().lock());
     loop {
         let (texts, fault) = batch(&mut lines, args.batch_size);
-        print(&predictor, &texts, args.model.json)?;
+        print(&predictor, &texts, pairs, args.model.json)?;
         match fault {
             Some(fault) => return Err(fault),
             None if texts.len() < args.batch_size => break,
@@ -138,11 +141,18 @@ fn sentences_before(text: &str, line: usize) -> Vec<Sentence> {
     whole.map(|treebank| treebank.sentences).unwrap_or_default()
 }
 
-fn print(predictor: &Predictor, texts: &[String], json: bool) -> anyhow::Result<()> {
-    let batch: Vec<_> = texts.iter().map(|text| (text.as_str(), None)).collect();
-    for (text, prediction) in texts.iter().zip(predictor.predict(&batch)?) {
+/// Prints the predictions of texts, or of pairs up to the first text that is none.
+fn print(predictor: &Predictor, texts: &[String], pairs: bool, json: bool) -> anyhow::Result<()> {
+    let batch: Vec<_> = texts.iter().map_while(|text| parts(text, pairs)).collect();
+    for ((text, (first, second)), prediction) in
+        texts.iter().zip(&batch).zip(predictor.predict(&batch)?)
+    {
         if json {
-            println!("{}", json!({ "text": text, "prediction": prediction }));
+            let mut line = json!({ "text": first, "prediction": prediction });
+            if let Some(second) = second {
+                line["pair"] = json!(second);
+            }
+            println!("{line}");
             continue;
         }
         match prediction {
@@ -172,5 +182,16 @@ fn print(predictor: &Predictor, texts: &[String], json: bool) -> anyhow::Result<
             }
         }
     }
-    Ok(())
+    match texts.get(batch.len()) {
+        None => Ok(()),
+        Some(text) => bail!("{text:?}: expected two texts with a tab between them"),
+    }
+}
+
+/// A text, or the two texts of a pair with a tab between them; `None` without a tab.
+fn parts(text: &str, is_pair: bool) -> Option<(&str, Option<&str>)> {
+    match is_pair {
+        true => text.split_once('\t').map(|(first, second)| (first, Some(second))),
+        false => Some((text, None)),
+    }
 }

@@ -129,7 +129,7 @@ pub(super) fn settings(folder: &Path) -> Vec<String> {
 }
 
 /// Fields of a `tokenizer_config.json` that are read here, or that change no result.
-const TOKENIZER_FIELDS: [&str; 41] = [
+const TOKENIZER_FIELDS: [&str; 42] = [
     "add_prefix_space",
     "added_tokens_decoder",
     "additional_special_tokens",
@@ -145,6 +145,7 @@ const TOKENIZER_FIELDS: [&str; 41] = [
     "is_local",
     "keep_accents",
     "legacy",
+    "local_files_only",
     "max_len",
     "max_length",
     "model_input_names",

@@ -27,9 +27,8 @@ const READ: [&str; 15] = [
 
 /// Fields that change no output of the classes that are loaded: token ids of generation, records of
 /// how a model was made, the form of outputs, and options of heads that are not loaded.
-const WITHOUT_EFFECT: [&str; 36] = [
+const WITHOUT_EFFECT: [&str; 35] = [
     "_name_or_path",
-    "auto_map",
     "bos_token_id",
     "chunk_size_feed_forward",
     "cls_token_id",
@@ -66,6 +65,9 @@ const WITHOUT_EFFECT: [&str; 36] = [
     "use_cache",
 ];
 
+/// Beginning of the module that is saved with mean-pooled classifiers and masked language models.
+const OUR_CODE: &str = "modeling_isogloss";
+
 /// Fields that are set and not used, and may change the outputs of other programs, in order.
 pub(super) fn unused_fields(spec: &FamilySpec, json: &Value) -> Vec<String> {
     let sizes = &spec.sizes;
@@ -83,6 +85,12 @@ pub(super) fn unused_fields(spec: &FamilySpec, json: &Value) -> Vec<String> {
         read.push(field);
     }
     let names = json.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+    // Other code of a model's own may compute something else.
+    let own_code = json["auto_map"].as_object().into_iter().flatten();
+    let is_ours = |code: &Value| code.as_str().is_some_and(|code| code.starts_with(OUR_CODE));
+    if own_code.map(|(_, code)| code).all(is_ours) {
+        read.push("auto_map");
+    }
     let is_known =
         |name: &str| [&READ[..], &WITHOUT_EFFECT, &read].iter().any(|names| names.contains(&name));
     let unused = names.filter(|name| !is_known(name) && Fields(json).expect_off(name).is_err());
@@ -97,16 +105,19 @@ mod tests {
 
     #[test]
     fn fields_without_a_known_meaning_are_unused() {
-        let json = json!({
+        let mut json = json!({
             "model_type": "bert", "hidden_size": 8, "hidden_act": "gelu", "use_cache": true,
             "is_decoder": false, "classifier_dropout": null, "layer_norm_eps": 1e-12,
             "type_vocab_size": 2, "rope_theta": 1e4, "attention_window": [4], "adapters": {},
             "task_specific_params": null, "tokenizer_class": "BertTokenizer",
+            "auto_map": {"AutoModelForMaskedLM": "modeling_isogloss_lm.Model"},
         });
         assert_eq!(
             EncoderConfig::unused_fields(&json).unwrap(),
             ["rope_theta", "attention_window"]
         );
+        json["auto_map"] = json!({"AutoModel": "modeling_bert.JinaBertModel"});
+        assert!(EncoderConfig::unused_fields(&json).unwrap().contains(&"auto_map".to_owned()));
         // DistilBERT has no segments, and its epsilon is fixed.
         let json = json!({ "model_type": "distilbert", "dim": 8, "type_vocab_size": 2,
             "layer_norm_eps": 1e-5, "hidden_size": 8 });

@@ -336,6 +336,18 @@ pub enum LoadFault {
         /// Name of the tensor in the file.
         tensor: String,
     },
+    /// Adapter of a task head or pooler, where adapters of encoder blocks are computed.
+    #[error(
+        "{}: tensor \"{tensor}\": adapters of the head and the pooler are not computed here; \
+         merge_and_unload of peft puts them into the weights",
+        path.display()
+    )]
+    AdaptedHead {
+        /// The weight file.
+        path: PathBuf,
+        /// Name of the tensor in the file.
+        tensor: String,
+    },
     /// Tensor of a part that is pruned by the configuration.
     #[error("{}: tensor \"{tensor}\": config.json says that this is pruned", path.display())]
     Pruned {

@@ -77,7 +77,8 @@ pub(super) fn load_parts(
     let parts = model.encoder.adapter_parts(name, &config, &mut source);
     let parts = parts.map_err(|source| LoadError::Adapter { path, source })?;
     let mut modules = source.modules(model, takes_head);
-    let unused = source.finish()?;
+    let has_head = named_parameters(model).iter().any(|param| param.path.starts_with("head."));
+    let unused = source.finish(has_head)?;
     let replaced = modules.keys().cloned().collect();
     if !modules.is_empty() {
         *model = replace_parameters(model.clone(), &mut modules);
@@ -146,14 +147,21 @@ impl PeftParams {
     }
 
     /// Returns the ignored tensors of a head, or an error if a tensor does not fit or is
-    /// unexpected.
-    fn finish(mut self) -> Result<Vec<String>, LoadError> {
+    /// unexpected. Adapters of a head are ignored only without a head.
+    fn finish(mut self, has_head: bool) -> Result<Vec<String>, LoadError> {
+        let adapts = |tensor: &str| {
+            tensor.split('.').any(|part| part.starts_with("lora_") || part.starts_with("ia3_"))
+        };
         let rest = self.files.names().filter(|tensor| !self.taken.contains(*tensor));
-        let (unused, left_over): (Vec<_>, Vec<_>) =
+        let (of_head, left_over): (Vec<_>, Vec<_>) =
             rest.map(str::to_owned).partition(|tensor| self.is_head(tensor));
+        let (adapters, unused): (Vec<_>, Vec<_>) =
+            of_head.into_iter().partition(|tensor| has_head && adapts(tensor));
         let path = self.files.path().to_owned();
         let unexpected = |tensor| LoadFault::Unexpected { path: path.clone(), tensor };
         self.faults.extend(left_over.into_iter().map(unexpected));
+        let adapted = |tensor| LoadFault::AdaptedHead { path: path.clone(), tensor };
+        self.faults.extend(adapters.into_iter().map(adapted));
         if self.faults.is_empty() {
             Ok(unused)
         } else {

@@ -43,6 +43,9 @@ pub struct SentenceModules {
     pub max_seq_length: Option<usize>,
     /// Lowercases texts before tokenization.
     pub do_lower_case: bool,
+    /// Number of dimensions of the embedding that are kept, the first ones (`truncate_dim`, Matryoshka
+    /// embeddings); `None` for all.
+    pub truncate_dim: Option<usize>,
     /// Default prompt, put before every text without its own prompt.
     pub default_prompt: Option<String>,
     /// Fields that are set but ignored, each with its file.
@@ -296,7 +299,7 @@ fn read_transformer(
     Ok(())
 }
 
-/// Reads the default prompt, and whether vectors are compared by their cosine, as here.
+/// Reads the default prompt, the dimensions that are kept, and whether vectors are compared by their cosine, as here.
 fn read_prompt(source: &Source<'_>, read: &mut SentenceModules) -> Result<(), LoadError> {
     let path = source.folder().join("config_sentence_transformers.json");
     if !source.has(&path) {
@@ -307,6 +310,11 @@ fn read_prompt(source: &Source<'_>, read: &mut SentenceModules) -> Result<(), Lo
     if let Some(name) = similarity.filter(|name| *name != "cosine") {
         let field = format!("{}: field \"similarity_fn_name\" ({name})", path.display());
         read.unused.push(field);
+    }
+    let fields = Fields(&json);
+    if !fields.is_absent("truncate_dim") {
+        let refuse = |source| LoadError::Config { path: path.clone(), source };
+        read.truncate_dim = Some(fields.size("truncate_dim").map_err(refuse)?);
     }
     let Some(name) = json.get("default_prompt_name").and_then(Value::as_str) else {
         return Ok(());

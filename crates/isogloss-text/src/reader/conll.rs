@@ -102,6 +102,17 @@ mod tests {
         examples.iter().map(sentence).collect::<Vec<_>>().join(" | ")
     }
 
+    /// GermEval 2014 and FiNER have nested spans in the last column (datasets PR #139); the chunks
+    /// before the names of CoNLL-2003 are no choice.
+    #[test]
+    fn two_columns_of_spans_beside_numbered_words_are_asked_for() {
+        let data = "1\tin\tO\tO\n2\tBonn\tB-LOC\tO\n";
+        let found = spans(data, Columns { word: 1, ..Columns::default() });
+        assert!(found.contains("columns [2, 3]"), "{found}");
+        let chunks = "in IN B-PP O\nBonn NNP B-NP B-LOC\n";
+        assert_eq!(spans(chunks, Columns::default()), "in/O Bonn/B-LOC");
+    }
+
     #[test]
     fn layouts_that_are_published_give_their_words_and_tags() {
         let named = |tag: &str| Columns { tag: Some(tag.into()), ..Columns::default() };

@@ -286,15 +286,20 @@ impl<'a> Object<'a> {
         self.source.fault(self.line, LineProblem::MissingSpans { field, found })
     }
 
-    /// The error of an object whose spans are in another list: objects with a start and an end, or
-    /// lists of start, end and label.
+    /// The error of an object whose spans are in another list: objects with a start and an
+    /// end or two numbers and a name, or lists of start, end and label.
     fn spans_elsewhere(&self, slots: &str, other: &str) -> Option<TextError> {
         let list = self.fields.get(other)?.as_array()?;
         let is_span = |value: &Value| match value {
             Value::Array(parts) => {
                 matches!(&parts[..], [start, end, Value::String(_)] if start.is_u64() && end.is_u64())
             }
-            other => other["start"].is_u64() && other["end"].is_u64(),
+            Value::Object(parts) => {
+                let n_numbers = parts.values().filter(|part| part.is_u64()).count();
+                let is_bounded = ["start", "end"].iter().all(|key| value[key].is_u64());
+                is_bounded || n_numbers >= 2 && parts.values().any(Value::is_string)
+            }
+            _ => false,
         };
         let (field, other) = (slots.to_owned(), other.to_owned());
         let problem = LineProblem::EmptySpans { field, other };

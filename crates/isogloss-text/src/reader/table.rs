@@ -47,9 +47,8 @@ pub(crate) fn read<'a>(
 /// the header, or empty lines between sentences.
 fn has_word_rows(source: &Source, header: &[Cow<'_, str>], options: &ReadOptions) -> bool {
     let reads_tags = matches!(options.annotation, Annotation::Tags | Annotation::Spans);
-    let is_words = |name: &str| {
-        ["word", "words", "token", "tokens", "form"].contains(&name.trim().to_lowercase().as_str())
-    };
+    let is_words =
+        |name: &str| ["word", "token", "form"].contains(&name.trim().to_lowercase().as_str());
     let has_texts = header.iter().any(|name| name.trim() == options.columns.text);
     let mut rows = source.rows();
     reads_tags

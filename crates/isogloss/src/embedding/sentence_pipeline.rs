@@ -1,17 +1,19 @@
 //! Sentence embedding pipeline (sentence-transformers): pooling of hidden states, then dense
-//! layers.
+//! layers, then the first dimensions.
 
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_kernels::linear;
 use isogloss_model::{ConfigError, LoadError, SentenceDense, SentencePooling};
 
-/// Sentence embedding pipeline (sentence-transformers): pooling, then dense layers; by default mean
-/// pooling alone.
+/// Sentence embedding pipeline (sentence-transformers): pooling, then dense layers, then the
+/// first dimensions; by default mean pooling alone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SentencePipeline {
     pub(crate) pooling: SentencePooling,
     dense: Vec<Dense>,
+    /// Number of dimensions that are kept, the first ones; `None` for all.
+    pub(crate) truncate_dim: Option<usize>,
 }
 
 /// A dense layer on a device, its weight `[out, in]`.
@@ -50,18 +52,21 @@ impl SentencePipeline {
             });
             width = layer.out_features;
         }
-        Ok(Self { pooling, dense: layers })
+        Ok(Self { pooling, dense: layers, truncate_dim: None })
     }
 
-    /// The pipeline for inner layers: without dense layers, which are trained for the last layer.
-    pub(crate) fn without_dense(self) -> Self {
-        Self { dense: Vec::new(), ..self }
+    /// The pipeline for inner layers: pooling alone, as the rest is trained for the last layer.
+    pub(crate) fn for_inner_layers(self) -> Self {
+        Self { dense: Vec::new(), truncate_dim: None, ..self }
     }
 
-    /// The width of sentence embeddings; dense layers apply to the encoder's last layer only.
+    /// The width of sentence embeddings; all but pooling applies to the encoder's last layer only.
     pub(crate) fn width(&self, hidden_size: usize, is_last: bool) -> usize {
-        let last = self.dense.last().filter(|_| is_last);
-        last.map_or(hidden_size, |dense| dense.bias.dims()[0])
+        if !is_last {
+            return hidden_size;
+        }
+        let width = self.dense.last().map_or(hidden_size, |dense| dense.bias.dims()[0]);
+        self.truncate_dim.map_or(width, |kept| kept.min(width))
     }
 
     /// Computes the sentence embeddings of a batch.
@@ -76,11 +81,13 @@ impl SentencePipeline {
         attention_mask: Tensor<2>,
         is_last: bool,
     ) -> Tensor<2> {
+        let width = self.width(hidden.dims()[2], is_last);
         let pooled = self.pooling.pool(hidden, attention_mask);
         let dense = self.dense.iter().filter(|_| is_last);
-        dense.fold(pooled, |vectors, dense| {
+        let vectors = dense.fold(pooled, |vectors, dense| {
             let vectors = linear(vectors, dense.weight.clone(), dense.bias.clone());
             if dense.has_tanh { tanh(vectors) } else { vectors }
-        })
+        });
+        vectors.narrow(1, 0, width)
     }
 }

@@ -98,8 +98,8 @@ impl TextEncoder {
         Self { encoder, tokenizer, device, batch_size, max_length, sentences, modules, limit }
     }
 
-    /// Sets the pooling, its layer, the dense layers, the maximum length and the case rule of a
-    /// sentence-transformers folder.
+    /// Sets the pooling, its layer, the dense layers, the kept dimensions, the maximum length and the
+    /// case rule of a sentence-transformers folder.
     ///
     /// # Errors
     /// If a dense layer does not fit the width of its input, or the encoder does not have the layer
@@ -108,7 +108,8 @@ impl TextEncoder {
         modules.layer.map_or(Ok(()), |layer| self.check_layer(layer))?;
         let width = self.encoder.config().hidden_size;
         let pooling = modules.pooling.unwrap_or_default();
-        let sentences = SentencePipeline::new(pooling, &modules.dense, width, &self.device)?;
+        let mut sentences = SentencePipeline::new(pooling, &modules.dense, width, &self.device)?;
+        sentences.truncate_dim = modules.truncate_dim;
         let max_length = modules.max_seq_length.unwrap_or(self.max_length);
         Ok(Self { sentences, modules: Some(modules), ..self.with_max_length(max_length) })
     }
@@ -162,7 +163,7 @@ impl TextEncoder {
     pub fn up_to_layer(mut self, layer: usize) -> Result<Self, Error> {
         self.check_layer(layer)?;
         if layer + 1 < self.n_layers() {
-            self.sentences = self.sentences.without_dense();
+            self.sentences = self.sentences.for_inner_layers();
         }
         self.encoder = self.encoder.truncated(layer);
         Ok(self)

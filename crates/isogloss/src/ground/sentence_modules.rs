@@ -27,6 +27,7 @@ pub(crate) fn make_embedding(
     pooling == modules.pooling.unwrap_or_default()
         && embedding.layer.unwrap_or(n_layers) == modules.layer.unwrap_or(n_layers)
         && modules.dense.is_empty()
+        && modules.truncate_dim.is_none()
         && !modules.do_lower_case
 }
 

@@ -23,7 +23,8 @@ pub struct CentringRecipe {
     /// The files, with one text on each line, like those of the task and without labels;
     /// `{language}` stands for the language. The source languages have one too.
     pub path: LanguagePattern,
-    /// The languages that are moved; all that are scored by default, which must have a file each.
+    /// The languages that are moved; by default all that are scored, which must have a file each, and
+    /// without `[language_adapter]` all others that have one.
     #[serde(default)]
     pub languages: Languages,
     /// Which moments of a language's features are aligned.
@@ -57,7 +58,7 @@ impl CentringRecipe {
     }
 
     /// The files of the source languages, of the listed languages, and without a list of those that
-    /// are scored and of all others that have one.
+    /// are scored and, with `others`, of all others that have one.
     ///
     /// # Errors
     /// If a language has no file.
@@ -65,13 +66,16 @@ impl CentringRecipe {
         &self,
         sources: &[Language],
         scored: impl Iterator<Item = &'a Language>,
+        others: bool,
     ) -> Result<Vec<(Language, PathBuf)>, Error> {
         let mut languages = sources.to_vec();
         match &self.languages {
             Languages::Listed(listed) => languages.extend(listed.iter().cloned()),
             Languages::All => {
                 languages.extend(scored.cloned());
-                languages.extend(self.path.languages_with_file());
+                if others {
+                    languages.extend(self.path.languages_with_file());
+                }
             }
         }
         languages.sort();

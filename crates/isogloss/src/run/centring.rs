@@ -20,7 +20,9 @@ pub(super) fn files(
 ) -> Result<Vec<(Language, PathBuf)>, Error> {
     let (Some(recipe), Some(data)) = (&plan.recipe().centring, data) else { return Ok(Vec::new()) };
     let scored = data.corpus.tests.iter().map(|set| &set.language);
-    let files = recipe.files(plan.sources(), scored)?;
+    // A language that is not scored may have no language adapter.
+    let others = plan.recipe().language_adapter.is_none();
+    let files = recipe.files(plan.sources(), scored, others)?;
     for (_, path) in &files {
         read_plain_texts(path, Some(1))?;
     }

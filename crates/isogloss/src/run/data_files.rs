@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::event::RunOptions;
 use super::folder::{DATA_FILES, RunFolder, RunStatus};
 use crate::error::{RunError, io, json};
-use crate::recipe::{AlignerRecipe, UnseenLanguage};
+use crate::recipe::{AlignerRecipe, LanguageExchange, UnseenLanguage};
 use crate::{Error, Plan};
 
 /// File fingerprint: size and content hash of a file.
@@ -117,15 +117,20 @@ pub(super) fn paths(plan: &Plan) -> Result<BTreeSet<PathBuf>, Error> {
             paths.extend(found(&view.path, &view.languages)?);
         }
     }
-    if let (Some(table), [_, others @ ..]) = (&recipe.language_adapter, plan.sources()) {
+    if let (Some(table), [first, others @ ..]) = (&recipe.language_adapter, plan.sources()) {
         // Checkpoints hold the adapter of the first source; a resumed run reads the others again.
-        let folders = others.iter().map(|source| table.path.path(source));
+        let mut languages = others.to_vec();
+        if table.evaluation == LanguageExchange::Target {
+            languages.extend(crate::data::languages_of(plan)?);
+        }
+        languages.retain(|language| language != first);
+        let folders = languages.iter().map(|language| table.path.path(language));
         for folder in folders.filter(|folder| folder.is_dir()) {
             paths.extend(entries(&folder)?);
         }
     }
     if let Some(table) = &recipe.centring {
-        let files = table.files(plan.sources(), std::iter::empty())?;
+        let files = table.files(plan.sources(), std::iter::empty(), true)?;
         paths.extend(files.into_iter().map(|(_, path)| path));
     }
     if let Some(table) = &recipe.subnetworks {

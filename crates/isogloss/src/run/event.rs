@@ -71,6 +71,12 @@ pub enum Event<'a> {
         /// The model folder.
         model: &'a Path,
     },
+    /// The model folder has subnetworks of languages, which are of the model before training and not
+    /// taken over: the recipe has no `[subnetworks]`.
+    LostSubnetworks {
+        /// The model folder.
+        model: &'a Path,
+    },
     /// Counts of what was truncated, lost and left out in all data that has been read; of a finished
     /// run, whose results are shown again, those that are stored with it, and `None` for a run of an
     /// earlier version.

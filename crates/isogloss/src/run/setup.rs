@@ -195,13 +195,15 @@ fn word_aligner(
     Ok(Some(EncoderAligner::from_recipe(table)))
 }
 
-/// Fails if a source or test language needs a language adapter and has none.
+/// Fails if a source or test language, or one that is centred, needs a language adapter and has none.
 fn check_language_adapter(plan: &Plan, data: Option<&LabeledLoader>) -> Result<(), Error> {
     let (Some(adapter), Some(data)) = (&plan.recipe().language_adapter, data) else {
         return Ok(());
     };
     let tested = data.corpus.tests.iter().map(|set| &set.language);
-    adapter.check_languages(plan.source(), plan.sources().iter().chain(tested))
+    let centred = centring::files(plan, Some(data))?;
+    let centred = centred.iter().map(|(language, _)| language);
+    adapter.check_languages(plan.source(), plan.sources().iter().chain(tested).chain(centred))
 }
 
 /// Reads the subnetworks of the recipe and sets their masks in the step context.

@@ -88,8 +88,8 @@ impl LabeledTask for PosTagging {
         let Some(other) = examples.iter().find(|example| !is_tagged(example)) else {
             return Ok(examples);
         };
-        let expected =
-            "words with a tag each that is no BIO tag, from CoNLL, CoNLL-U or JSON Lines";
+        let expected = "words with a tag each that is no BIO tag, from CoNLL, CoNLL-U or JSON Lines; spans are \
+             read where the labels of the model are BIO tags";
         let (path, line) = (path.to_owned(), other.origin.line);
         Err(DataError::Form { path, line, task: self.name(), expected }.into())
     }

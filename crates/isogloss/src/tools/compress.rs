@@ -4,8 +4,7 @@ use std::path::Path;
 
 use isogloss_model::{Storage, StoredModel, tokenizer_folder};
 
-use super::model_folder::{check_whole, copy_unchanged, weight_bytes};
-use super::predict::copy_centring;
+use super::model_folder::{check_whole, copy_language_files, copy_unchanged, weight_bytes};
 use crate::Error;
 use crate::ground::files::replace_folder;
 use crate::ground::tokenizer_files::copy_tokenizer;
@@ -22,7 +21,7 @@ pub fn compress(folder: &Path, storage: Storage, out: &Path) -> Result<[u64; 2],
     replace_folder(out, |out| {
         stored.write(out, storage)?;
         copy_tokenizer(&tokenizer_folder(folder)?, out)?;
-        copy_centring(folder, out)?;
+        copy_language_files(folder, out)?;
         copy_unchanged(folder, out)
     })?;
     Ok([weight_bytes(folder)?, weight_bytes(out)?])

@@ -12,7 +12,7 @@ use crate::error::ToolError;
 use crate::ground::files::replace_folder;
 use crate::ground::sentence_modules::copy_sentence_modules;
 use crate::ground::tokenizer_files::copy_tokenizer;
-use crate::tools::predict::copy_centring;
+use crate::tools::model_folder::copy_language_files;
 
 /// Adapter merging (`merge_and_unload` of `peft`): merges adapters of the `peft` library into the
 /// weights of a model, and writes it to `out` as a whole model.
@@ -41,7 +41,7 @@ pub fn merge(folder: impl Into<ModelFolder>, out: &Path, device: &Device) -> Res
     replace_folder(out, |out| {
         save_scored(out, &model, head.as_ref(), &config_json, scoring.as_ref())?;
         copy_tokenizer(&tokenizer, out)?;
-        copy_centring(&folder.path, out)?;
+        copy_language_files(&folder.path, out)?;
         copy_sentence_modules(&folder.path, out)
     })
 }

@@ -4,10 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use isogloss_model::{base_folder, is_adapter_folder};
+use isogloss_report::SUBNETWORKS;
 
 use crate::Error;
 use crate::error::{ToolError, io};
 use crate::ground::sentence_modules::copy_sentence_modules;
+use crate::task::CENTRING;
 
 /// Files beside the weights that are copied unchanged.
 const UNCHANGED: [&str; 3] =
@@ -31,6 +33,28 @@ pub(super) fn copy_unchanged(folder: &Path, out: &Path) -> Result<(), Error> {
         }
     }
     copy_sentence_modules(folder, out)
+}
+
+/// Copies what a model folder has for single languages, the language centring and the subnetworks, to
+/// one with the same features and parts.
+pub(crate) fn copy_language_files(folder: &Path, out: &Path) -> Result<(), Error> {
+    let copy = |name: &Path| {
+        let to = out.join(name);
+        fs::copy(folder.join(name), &to).map(drop).map_err(io(&to))
+    };
+    if folder.join(CENTRING).exists() {
+        copy(CENTRING.as_ref())?;
+    }
+    let subnetworks = folder.join(SUBNETWORKS);
+    if !subnetworks.is_dir() {
+        return Ok(());
+    }
+    let to = out.join(SUBNETWORKS);
+    fs::create_dir_all(&to).map_err(io(&to))?;
+    for entry in fs::read_dir(&subnetworks).map_err(io(&subnetworks))? {
+        copy(&Path::new(SUBNETWORKS).join(entry.map_err(io(&subnetworks))?.file_name()))?;
+    }
+    Ok(())
 }
 
 /// The size of the weights of a model folder in bytes, without dense layers of sentence-transformers.

@@ -28,7 +28,6 @@ use isogloss_text::{
     whitespace_words,
 };
 
-pub(crate) use centring::copy_centring;
 pub use centring::{CentringOptions, estimate_centring};
 pub use encoded_texts::EncodedTexts;
 pub use prediction::{LabelProbability, LabelScore, Prediction, TokenPrediction};

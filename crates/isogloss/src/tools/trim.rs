@@ -15,8 +15,7 @@ use isogloss_text::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::model_folder::{check_whole, copy_unchanged, weight_bytes};
-use super::predict::copy_centring;
+use super::model_folder::{check_whole, copy_language_files, copy_unchanged, weight_bytes};
 use super::state_check::StateCheck;
 use crate::error::{ToolError, io, json};
 use crate::ground::files::{replace_folder, write_atomically};
@@ -256,7 +255,7 @@ impl<'a> Vocabulary<'a> {
     /// Copies the other files of the model folder, which other libraries read.
     fn copy_rest(&self, kept: &[u32], out: &Path) -> Result<(), Error> {
         copy_unchanged(self.folder, out)?;
-        copy_centring(self.folder, out)?;
+        copy_language_files(self.folder, out)?;
         let (from, to) =
             (self.path.with_file_name("tokenizer_config.json"), out.join("tokenizer_config.json"));
         if from.exists() {

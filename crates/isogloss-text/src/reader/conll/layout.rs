@@ -218,7 +218,7 @@ fn tag_column(
 }
 
 /// Detects the column of span tags if it is not the last; `None` if the last column has span tags,
-/// or no column does.
+/// or no column does. Several columns of numbered words are an error.
 fn span_column(
     source: &Source,
     rows: &[&Line<'_>],
@@ -231,11 +231,18 @@ fn span_column(
     };
     let last = first.cells.len().saturating_sub(1);
     let is_coreference = ontonotes::is_last_coreference(rows);
+    let all = (word + 1..last).filter(|&column| rows.iter().all(|line| is_span(&line, column)));
+    let all: Vec<usize> = all.collect();
     if rows.iter().any(|line| is_span(&line, last)) {
+        // Numbered words with nested spans, as in GermEval 2014; elsewhere the columns before the last
+        // are chunks, as in CoNLL-2003.
+        if numbered && !all.is_empty() {
+            let columns = all.into_iter().chain([last]).collect();
+            return Err(source.fault(first.number, LineProblem::TagColumns { columns }));
+        }
         return Ok(None);
     }
-    let all = (word + 1..last).filter(|&column| rows.iter().all(|line| is_span(&line, column)));
-    match all.collect::<Vec<_>>()[..] {
+    match all[..] {
         [] if is_coreference => Err(source.fault(first.number, LineProblem::Coreference)),
         [] if numbered => Err(source.fault(first.number, LineProblem::NumberedWords)),
         [] => Ok(None),

@@ -73,15 +73,6 @@ pub fn estimate_centring(
     Ok((centring, predictor.counts()))
 }
 
-/// Copies the language centring of a model folder to one with the same features.
-pub(crate) fn copy_centring(folder: &Path, out: &Path) -> Result<(), Error> {
-    let (from, to) = (folder.join(CENTRING), out.join(CENTRING));
-    if from.exists() {
-        std::fs::copy(&from, &to).map_err(io(&to))?;
-    }
-    Ok(())
-}
-
 impl Predictor {
     /// Statistics of the features of texts: of the vector of each text, or of each token that
     /// carries a tag; `None` without such rows.
