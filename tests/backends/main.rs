@@ -6,4 +6,5 @@ mod alignment;
 mod kernels;
 mod no_tokens;
 mod objectives;
+mod subword_pooling;
 mod vectors;

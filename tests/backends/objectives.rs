@@ -124,6 +124,7 @@ impl Batch {
             let output = ModelOutput {
                 hidden_states: Vec::new(),
                 logits: logits.clone(),
+                bias: None,
                 features: leaves.features.clone(),
                 aux_logits: Vec::new(),
             };
@@ -256,6 +257,7 @@ fn tagged(inputs: &Inputs, seq_len: usize) -> Batch {
             seq_len,
             first_subwords: vec![words.map(Some).to_vec(); 2],
             switched: Vec::new(),
+            subwords: Vec::new(),
         },
     };
     let given = Batch::new(inputs);
@@ -296,11 +298,17 @@ fn words_that_one_view_lacks_are_left_out_of_both() {
         output: ModelOutput {
             hidden_states: Vec::new(),
             logits: logits.clone(),
+            bias: None,
             features: leaves.features.clone(),
             aux_logits: Vec::new(),
         },
         targets: None,
-        units: PredictionUnits::Words { seq_len: 4, first_subwords, switched: Vec::new() },
+        units: PredictionUnits::Words {
+            seq_len: 4,
+            first_subwords,
+            switched: Vec::new(),
+            subwords: Vec::new(),
+        },
     };
     let loss = |original, switched| {
         let config: &ObjectiveConfig = &case;
@@ -335,6 +343,7 @@ fn consistency_on_unswitched_words_is_that_of_the_words_neither_view_has_switche
             output: ModelOutput {
                 hidden_states: Vec::new(),
                 logits: logits.clone(),
+                bias: None,
                 features: leaves.features.clone(),
                 aux_logits: Vec::new(),
             },
@@ -343,6 +352,7 @@ fn consistency_on_unswitched_words_is_that_of_the_words_neither_view_has_switche
                 seq_len: 4,
                 first_subwords: first_subwords.clone(),
                 switched,
+                subwords: Vec::new(),
             },
         };
         let [a, b] = switched;

@@ -168,6 +168,29 @@ fn faults_of_methods_have_their_place_in_the_recipe() {
             consistency("second_pass").replace("\" }", "\", words = \"unswitched\" }"),
             &["words = \"unswitched\" is for tagging"],
         ),
+        (
+            "pooled words of a classifier",
+            consistency("second_pass").replace("\" }", "\", subword_pooling = \"sum\" }"),
+            &["subword_pooling is for tagging, whose words have several subwords"],
+        ),
+        (
+            "pooled words of a parser",
+            "[task.parsing]\n[[objective]]\nmethod.model_consistency = { text = \"original\", \
+             subword_pooling = \"mean\" }\n"
+                .to_owned(),
+            &["subword_pooling is for tagging, whose words have several subwords"],
+        ),
+        (
+            "pooled words of a translation beside those of the text",
+            format!("[task.tagging]\n{}{TRANSLATED}", consistency("translated"))
+                .replace("\" }", "\", subword_pooling = \"sum\" }"),
+            &["a translation has words of its own, which tagging cannot compare with those"],
+        ),
+        (
+            "a pooling that there is not",
+            consistency("second_pass").replace("\" }", "\", subword_pooling = \"max\" }"),
+            &["unknown variant `max`", "first_subword", "mean", "sum"],
+        ),
     ] {
         let mut job = Job::new();
         job.recipe.push_str(&tables);

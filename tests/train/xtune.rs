@@ -114,7 +114,30 @@ fn words_that_a_dictionary_has_replaced_are_left_out() {
 }
 
 #[test]
-fn the_second_stage_goes_on_where_it_stopped() {
+fn words_are_compared_by_the_pooled_states_of_their_subwords() {
+    let shop = workshop();
+    let [unsampled, sampled] = [0.0, 1.0].map(|rate| tables(&shop, rate, ALL_WORDS));
+    let loss = |tables: &str, method: &str, pooling: &str| {
+        let method = format!("{method}, subword_pooling = \"{pooling}\" }}");
+        first_loss(&shop, "teacher/best", tables, &method)
+    };
+    let consistency = "consistency = { view = \"subword_sampled\"";
+    // The same subwords twice.
+    for pooling in ["mean", "sum"] {
+        assert!(loss(&unsampled, consistency, pooling).abs() < 1e-6, "{pooling}");
+    }
+    let [first, mean, sum] =
+        ["first_subword", "mean", "sum"].map(|pooling| loss(&sampled, consistency, pooling));
+    // Other subwords, each more of the sum.
+    assert!(first > 1e-6 && mean > 1e-6 && sum > 2.0 * mean, "{first}, {mean}, {sum}");
+    assert!((first - mean).abs() > 0.01 * first, "{first}, {mean}");
+    // Teacher and student are the same model.
+    let distilled = "model_consistency = { text = \"subword_sampled\"";
+    assert!(loss(&sampled, distilled, "sum").abs() < 1e-6);
+}
+
+/// Workshop with a teacher of one epoch, and a translation of one text.
+fn second_stage() -> Workshop {
     let shop = Workshop::new();
     let teacher = shop.run("teacher");
     shop.finish(&shop.plan("epochs = 1\nbatch_size = 8", "[task.tagging]"), &teacher);
@@ -123,16 +146,42 @@ fn the_second_stage_goes_on_where_it_stopped() {
     let first: Value = serde_json::from_str(examples.lines().next().unwrap()).unwrap();
     let text = first["text"].as_str().unwrap();
     fs::write(shop.path("views/de.tsv"), format!("{text}\tlicht bitte an\n")).unwrap();
-    let objectives: String = [
-        "cross_entropy = {}",
-        "cross_entropy = { text = \"subword_sampled\" }",
-        "consistency = { of = \"subword_sampled\", view = \"subword_sampled\", words = \"unswitched\" }",
-        "consistency = { of = \"translated\", view = \"subword_sampled\" }",
-        "model_consistency = { text = \"translated\" }",
-    ]
-    .map(|method| format!("[[objective]]\nmethod.{method}\n"))
-    .concat();
-    let tables = tables(&shop, 0.5, ALL_WORDS) + &objectives;
+    shop
+}
+
+/// Fails unless a run of these methods gives the same bits after it was stopped.
+fn assert_resumes(name: &str, methods: &[&str]) {
+    let shop = second_stage();
+    let objectives = methods.iter().map(|method| format!("[[objective]]\nmethod.{method}\n"));
+    let tables = tables(&shop, 0.5, ALL_WORDS) + &objectives.collect::<String>();
     let plan = shop.plan("epochs = 2\nbatch_size = 8\nlog_every = 1", &tables);
-    shop.assert_resumes("stage 2", &plan, &[1, 3, 4]);
+    shop.assert_resumes(name, &plan, &[1, 3, 4]);
+}
+
+#[test]
+fn the_second_stage_goes_on_where_it_stopped() {
+    assert_resumes(
+        "stage 2",
+        &[
+            "cross_entropy = {}",
+            "cross_entropy = { text = \"subword_sampled\" }",
+            "consistency = { of = \"subword_sampled\", view = \"subword_sampled\", words = \"unswitched\" }",
+            "consistency = { of = \"translated\", view = \"subword_sampled\" }",
+            "model_consistency = { text = \"translated\" }",
+        ],
+    );
+}
+
+#[test]
+fn the_second_stage_of_pooled_words_goes_on_where_it_stopped() {
+    assert_resumes(
+        "stage 2 of pooled words",
+        &[
+            "cross_entropy = {}",
+            "consistency = { view = \"subword_sampled\", subword_pooling = \"sum\" }",
+            "consistency = { view = \"code_switched\", words = \"unswitched\", subword_pooling = \"mean\" }",
+            "consistency = { of = \"translated\", view = \"subword_sampled\", subword_pooling = \"sum\" }",
+            "model_consistency = { text = \"subword_sampled\", subword_pooling = \"sum\" }",
+        ],
+    );
 }

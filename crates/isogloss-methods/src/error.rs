@@ -22,6 +22,12 @@ pub enum ObjectiveError {
         /// The missing view.
         view: View,
     },
+    /// Missing subwords: the tokens of a view's words, which the loss pools, are unknown.
+    #[error("objective {objective}: the subwords of a view's words are missing")]
+    MissingSubwords {
+        /// Name of the objective.
+        objective: &'static str,
+    },
     /// Missing state: the objective's [`MethodState`](crate::MethodState) has no rows, such as keys
     /// of a negative queue.
     #[error("objective {objective}: its state keeps no rows yet")]

@@ -27,6 +27,8 @@ pub struct Needs {
     pub word_links: bool,
     /// Whether it is needed which words of a tagged text have other tokens in a view.
     pub switched_words: bool,
+    /// Whether the tokens of each word of a tagged text are needed, for subword pooling.
+    pub subwords: bool,
     /// Projection head that is trained beside the encoder: its layer widths, from input to output.
     pub projection_head: Option<Vec<Width>>,
     /// Augmentation of the sentence pairs of a contrastive loss, if any.

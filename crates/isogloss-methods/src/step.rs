@@ -9,4 +9,4 @@ pub use input::{PairInput, StepInput};
 pub use row_targets::RowTargets;
 pub use sentences::Sentences;
 pub use view_output::{PredictionUnits, ViewOutput};
-pub(crate) use view_output::{matched_logits, unswitched_logits};
+pub(crate) use view_output::{WordComparison, matched_logits, pooled_logits};

@@ -139,29 +139,42 @@ impl Side {
         Ok(Self { spans, span_of_word })
     }
 
-    /// Pools the embeddings: one gather of the tokens, and for mean and sum one scatter-add by
-    /// word.
     fn vectors(&self, hidden: Tensor<3>, words: WordVector) -> Tensor<2> {
         let [batch, seq_len, width] = hidden.dims();
-        let (device, dtype, n_words) = (hidden.device(), hidden.dtype(), self.spans.len());
-        let states = hidden.reshape([batch * seq_len, width]);
-        let rows = |tokens: Vec<i32>| states.clone().select(0, indices(tokens, &device));
-        if words == WordVector::FirstSubword {
-            return rows(self.spans.iter().map(|span| span.start as i32).collect());
-        }
-        let tokens = self.spans.iter().cloned().flatten().map(|token| token as i32).collect();
-        let spans = self.spans.iter().enumerate();
-        let of_word = spans.flat_map(|(word, span)| repeat_n(word as i32, span.len())).collect();
-        let of_word = indices(of_word, &device);
-        let sums = Tensor::<2>::zeros([n_words, width], (&device, dtype));
-        let sums = sums.select_assign(0, of_word, rows(tokens), IndexingUpdateOp::Add);
-        if words == WordVector::Sum {
-            return sums;
-        }
-        let lengths: Vec<f32> = self.spans.iter().map(|span| span.len() as f32).collect();
-        let lengths = TensorData::new(lengths, [n_words, 1]);
-        sums / Tensor::<2>::from_data(lengths, (&device, dtype))
+        pool_subwords(hidden.reshape([batch * seq_len, width]), &self.spans, words)
     }
+}
+
+/// Pools the rows of each word's subwords, such as their hidden states or logits: one gather of the
+/// rows, and for mean and sum one scatter-add by word.
+///
+/// # Shapes
+/// - `rows`: `[tokens, width]`
+/// - `words`: the rows of each word, at least one
+/// - returns: `[words, width]`
+pub(crate) fn pool_subwords(
+    rows: Tensor<2>,
+    words: &[Range<usize>],
+    pooling: WordVector,
+) -> Tensor<2> {
+    let (device, dtype, width) = (rows.device(), rows.dtype(), rows.dims()[1]);
+    let select = |tokens: Vec<i32>| rows.select(0, indices(tokens, &device));
+    if pooling == WordVector::FirstSubword || words.is_empty() {
+        return select(words.iter().map(|tokens| tokens.start as i32).collect());
+    }
+    let tokens = words.iter().cloned().flatten().map(|token| token as i32).collect();
+    let word_of_token = words.iter().enumerate();
+    let word_of_token =
+        word_of_token.flat_map(|(word, tokens)| repeat_n(word as i32, tokens.len())).collect();
+    let word_of_token = indices(word_of_token, &device);
+    let sums = Tensor::<2>::zeros([words.len(), width], (&device, dtype));
+    let sums = sums.select_assign(0, word_of_token, select(tokens), IndexingUpdateOp::Add);
+    if pooling == WordVector::Sum {
+        return sums;
+    }
+    let lengths: Vec<f32> = words.iter().map(|tokens| tokens.len() as f32).collect();
+    let lengths = TensorData::new(lengths, [words.len(), 1]);
+    sums / Tensor::<2>::from_data(lengths, (&device, dtype))
 }
 
 impl WordVectors {

@@ -29,6 +29,8 @@ pub struct ModelOutput {
     /// Logits: `[batch, n_labels]` for sentences, `[batch * seq, n_labels]` for tokens; for a
     /// parser `[batch * n_words, n_words + 1]`, the arc scores of [`WordScores::arcs`].
     pub logits: Tensor<2>,
+    /// Bias of a classifier's last layer, a part of every row of `logits`; `None` for other logits.
+    pub bias: Option<Tensor<1>>,
     /// Features, the inputs of the head's last layer: one row per row of `logits`, `hidden` wide.
     pub features: Tensor<2>,
     /// Auxiliary logits of the same rows: a parser's dependency relations, if
@@ -50,6 +52,7 @@ impl ModelOutput {
         let output = |index| Self {
             hidden_states: self.hidden_states.iter().map(|state| part(state, index, n)).collect(),
             logits: part(&self.logits, index, n),
+            bias: self.bias.clone(),
             features: part(&self.features, index, n),
             aux_logits: self.aux_logits.iter().map(|logits| part(logits, index, n)).collect(),
         };
@@ -130,7 +133,7 @@ impl Model {
         let head = self.head.as_ref().expect("a model without a head has no logits");
         let mut masks = options.dropout_masks();
         let encoded = self.encoder.forward_with(input, options, &mut masks);
-        let (features, logits, aux_logits) = match head {
+        let (features, logits, bias, aux_logits) = match head {
             Head::Classifier(head) => {
                 let features = head.features(&encoded, input, &mut masks);
                 let features = match &options.centring {
@@ -138,7 +141,7 @@ impl Model {
                     None => features,
                 };
                 let logits = head.classify(features.clone(), options.normalized_head);
-                (features, logits, Vec::new())
+                (features, logits, Some(head.bias()), Vec::new())
             }
             Head::Parser(parser) => {
                 let words = input.words.as_ref().expect(NO_WORDS);
@@ -149,10 +152,10 @@ impl Model {
                 let rows = batch * n_words;
                 let features = scores.words.reshape([rows, width]);
                 let logits = scores.arcs.reshape([rows, n_words + 1]);
-                (features, logits, relations.into_iter().chain(scores.tags).collect())
+                (features, logits, None, relations.into_iter().chain(scores.tags).collect())
             }
         };
-        ModelOutput { hidden_states: encoded.hidden_states, logits, features, aux_logits }
+        ModelOutput { hidden_states: encoded.hidden_states, logits, bias, features, aux_logits }
     }
 
     /// The dependency parser, if that is the task head.

@@ -55,14 +55,21 @@ impl Encoded {
     /// First subword of each of `n_words` words, as a token index; `None` for a word without a
     /// token or truncated.
     pub fn first_subwords(&self, n_words: usize) -> Vec<Option<usize>> {
-        let mut first = vec![None; n_words];
+        let subwords = self.subwords(n_words).into_iter();
+        subwords.map(|tokens| tokens.map(|tokens| tokens.start)).collect()
+    }
+
+    /// Subwords of each of `n_words` words, as a token range; `None` for a word without a token or
+    /// truncated. Truncation may have cut the outermost word apart.
+    pub fn subwords(&self, n_words: usize) -> Vec<Option<Range<usize>>> {
+        let mut subwords: Vec<Option<Range<usize>>> = vec![None; n_words];
         for (idx, word) in self.word_ids.iter().enumerate() {
             let word = word.and_then(|word| usize::try_from(word).ok());
-            if let Some(first) = word.and_then(|word| first.get_mut(word)) {
-                first.get_or_insert(idx);
+            if let Some(tokens) = word.and_then(|word| subwords.get_mut(word)) {
+                tokens.get_or_insert(idx..idx).end = idx + 1;
             }
         }
-        first
+        subwords
     }
 
     /// Counts the words without a token, and how many of them were truncated; `first_subwords` as
@@ -96,5 +103,6 @@ mod tests {
         let word_ids = vec![None, Some(0), Some(0), Some(2), Some(7), None];
         let encoded = Encoded { word_ids, ..Encoded::default() };
         assert_eq!(encoded.first_subwords(4), [Some(1), None, Some(3), None]);
+        assert_eq!(encoded.subwords(4), [Some(1..3), None, Some(3..4), None]);
     }
 }

@@ -12,6 +12,7 @@ mod rewritten;
 mod translation;
 
 use std::fmt;
+use std::ops::Range;
 
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -26,7 +27,7 @@ use crate::subword::{SamplerState, SubwordSampler};
 use crate::tokenizer::Encoder;
 use crate::{
     Content, Example, Features, LabelSet, Language, Origin, TagUnits, TextError, Tokenizer,
-    whitespace_words,
+    TruncationSide, whitespace_words,
 };
 use code_switch::CodeSwitcher;
 use rewritten::RewrittenExample;
@@ -77,11 +78,34 @@ pub enum ViewTask {
 pub struct Viewed {
     /// The tokens and the target of this view.
     pub features: Features,
-    /// First subword of each word of the original text, or of a translation's own words, as a token
-    /// index; `None` for a word without a token or truncated.
+    /// Subwords of each word of the original text, or of a translation's own words, as a token
+    /// range; `None` for a word without a token or truncated.
     ///
     /// Words are those of the file, or the whitespace-separated words of the first text.
-    pub first_subwords: Vec<Option<usize>>,
+    pub subwords: Vec<Option<Range<usize>>>,
+}
+
+impl Viewed {
+    /// First subword of each word, as a token index.
+    pub fn first_subwords(&self) -> Vec<Option<usize>> {
+        let tokens = self.subwords.iter();
+        tokens.map(|tokens| tokens.as_ref().map(|tokens| tokens.start)).collect()
+    }
+
+    /// Subwords of each word that has all of them: `None` also for the word at the cut of a
+    /// truncated text, the rest of which may be missing.
+    pub fn whole_words(&self) -> Vec<Option<Range<usize>>> {
+        let mut words = self.subwords.clone();
+        let input = &self.features.input;
+        let mut kept = words.iter_mut().filter(|tokens| tokens.is_some());
+        let at_cut = match input.truncation_side {
+            _ if input.n_truncated == 0 => None,
+            TruncationSide::Left => kept.next(),
+            TruncationSide::Right => kept.next_back(),
+        };
+        at_cut.into_iter().for_each(|tokens| *tokens = None);
+        words
+    }
 }
 
 /// Data augmentation of xTune (Zheng et al. 2021): makes views of examples by subword
@@ -108,11 +132,11 @@ pub struct Viewed {
 ///
 /// let original = seen(ViewKind::Original)?;
 /// assert_eq!(original.features.input.ids, [2, 2]);
-/// assert_eq!(original.first_subwords, [Some(0), Some(1)]);
+/// assert_eq!(original.first_subwords(), [Some(0), Some(1)]);
 ///
 /// let sampled = seen(ViewKind::SubwordSampled)?;
 /// assert_eq!(sampled.features.input.ids, [1, 3, 4, 2]);
-/// assert_eq!(sampled.first_subwords, [Some(1), Some(3)]);
+/// assert_eq!(sampled.subwords, [Some(1..3), Some(3..4)]);
 /// assert_eq!(sampled.features.target, original.features.target);
 /// # Ok::<(), isogloss_text::TextError>(())
 /// ```
@@ -252,8 +276,8 @@ impl Viewer {
                 featurize(Encoder::new(&self.tokenizer))?
             }
         };
-        let first_subwords = self.first_subwords(&rewritten, &featured, task);
-        Ok(Viewed { features: featured.features, first_subwords })
+        let subwords = self.subwords(&rewritten, &featured, task);
+        Ok(Viewed { features: featured.features, subwords })
     }
 
     /// The number of examples that have a translation, with both texts of a pair, into one of the
@@ -267,40 +291,52 @@ impl Viewer {
         self.n_translated(&[unlabeled(text)]) > 0
     }
 
-    /// The first subword of each word of the original text, or of a translation, as a token index.
-    fn first_subwords(
+    /// The subwords of each word of the original text, or of a translation, as a token range.
+    fn subwords(
         &self,
         rewritten: &RewrittenExample<'_>,
         featured: &FeaturizedExample,
         task: ViewTask,
-    ) -> Vec<Option<usize>> {
+    ) -> Vec<Option<Range<usize>>> {
         let input = &featured.features.input;
         match (&rewritten.example.content, task) {
-            (Content::Words { words, .. }, _) => input.first_subwords(words.len()),
-            (Content::Tree(sentence), _) => input.first_subwords(sentence.words().len()),
+            (Content::Words { words, .. }, _) => input.subwords(words.len()),
+            (Content::Tree(sentence), _) => input.subwords(sentence.words().len()),
             (Content::Text { text, .. }, ViewTask::Tagging(TagUnits::Word)) => {
                 let words = whitespace_words(text);
-                let first = input.first_subwords(words.len());
-                let first_subword = |&word: &Option<(usize, usize)>| {
-                    let found = words.binary_search_by_key(&word?.0, |&(start, _)| start);
-                    *first.get(found.ok()?)?
+                let subwords = input.subwords(words.len());
+                let of_span = |&span: &Option<(usize, usize)>| {
+                    let (start, end) = span?;
+                    let first = words.binary_search_by_key(&start, |&(start, _)| start).ok()?;
+                    let n_words = words[first..].iter().take_while(|word| word.0 < end).count();
+                    let tokens = subwords.get(first)?.as_ref()?;
+                    let others = subwords[first..first + n_words].iter().flatten();
+                    Some(tokens.start..others.map(|tokens| tokens.end).max()?)
                 };
-                rewritten.word_spans.iter().map(first_subword).collect()
+                rewritten.word_spans.iter().map(of_span).collect()
             }
             (Content::Text { text, .. }, _) => {
                 let spans = self.tokenizer.spans(input, text);
-                let tokens = spans.into_iter().enumerate();
-                let mut tokens = tokens
+                let tokens: Vec<(usize, (usize, usize))> = spans
+                    .into_iter()
+                    .enumerate()
                     .take(featured.first_text.end)
                     .skip(featured.first_text.start)
                     .filter(|(_, (start, end))| start < end)
-                    .peekable();
-                let mut first_subword = |&word: &Option<(usize, usize)>| {
-                    let (start, end) = word?;
-                    while tokens.next_if(|&(_, token)| token.1 <= start).is_some() {}
-                    tokens.peek().filter(|&&(_, token)| token.0 < end).map(|&(idx, _)| idx)
+                    .collect();
+                let mut rest = tokens.as_slice();
+                let of_span = |&span: &Option<(usize, usize)>| {
+                    let (start, end) = span?;
+                    while let [(_, token), after @ ..] = rest
+                        && token.1 <= start
+                    {
+                        rest = after;
+                    }
+                    let n_tokens = rest.iter().take_while(|(_, token)| token.0 < end).count();
+                    let (first, last) = (rest[..n_tokens].first()?.0, rest[..n_tokens].last()?.0);
+                    Some(first..last + 1)
                 };
-                rewritten.word_spans.iter().map(&mut first_subword).collect()
+                rewritten.word_spans.iter().map(of_span).collect()
             }
         }
     }

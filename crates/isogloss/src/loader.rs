@@ -5,6 +5,7 @@ mod language_epochs;
 pub(crate) mod largest_tensors;
 mod monolingual;
 mod pairs;
+mod prediction_units;
 mod switched_words;
 mod texts;
 mod unlabeled;
@@ -106,9 +107,9 @@ impl Loaders {
             BlockLoader::read(texts, masker, &tokenizer, max_length, pad, seed)
         });
         let texts = recipe.unlabeled.as_ref().filter(|_| recipe.task.is_labeled());
-        let read = forward_plan.texts();
-        let texts =
-            texts.map(|table| TextLoader::read(recipe, table, &read, &tokenizer, max_length, pad));
+        let texts = texts.map(|table| {
+            TextLoader::read(recipe, table, forward_plan, &tokenizer, max_length, pad)
+        });
         let (blocks, texts) = (blocks.transpose()?, texts.transpose()?);
         let unlabeled = UnlabeledLoaders { pairs, blocks, texts };
         let tensors = RunTensors {

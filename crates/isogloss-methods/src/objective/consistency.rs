@@ -11,14 +11,15 @@ use crate::faults::Faults;
 use crate::loss::Objective;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::needs::Needs;
-use crate::step::{StepInput, matched_logits, unswitched_logits};
+use crate::step::{StepInput, WordComparison, pooled_logits};
 use crate::view::{EmbeddingNoise, TextView, View};
+use crate::word_embedding::WordVector;
 
 /// Consistency regularization (xTune): the divergence between the predictions on a view and on the
 /// text it is compared with, the original or an augmented one.
 ///
-/// Rows are texts, or for tagging the first subwords of words, matched by the word's index. The two
-/// passes have independent dropout masks. With `of` an augmented text and `view` the same kind, the
+/// Rows are texts, or for tagging words, matched by their index: the first subword of each, or all
+/// of its subwords pooled. The two passes have independent dropout masks. With `of` an augmented text and `view` the same kind, the
 /// view is a second draw, made of the original text too; with `of = "translated"`, the view is made
 /// of the translation. Related: [`RDropConfig`](super::RDropConfig) and
 /// [`R3fConfig`](super::R3fConfig) are special cases with their papers' own scales.
@@ -28,6 +29,12 @@ use crate::view::{EmbeddingNoise, TextView, View};
 /// texts in the second stage, §3.2. Their code takes the mean over labels too, so that their weights
 /// need `reduction = "element_mean"`. It counts a word as switched that was drawn, here it is one
 /// whose tokens are others.
+///
+/// Their `use_pooling_strategy`, for parts of speech, is `subword_pooling = "sum"`: hidden states of
+/// a word's subwords are summed before the classifier. They drop out the sum, here each subword has
+/// a dropout mask of its own; they compare what truncation leaves of a word, here such a word is
+/// left out. Their cross-entropy and evaluation classify the sums too, here both read first
+/// subwords.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConsistencyConfig {
@@ -40,6 +47,9 @@ pub struct ConsistencyConfig {
     /// Tagging: the words that are compared.
     #[serde(default)]
     pub words: ConsistencyWords,
+    /// Tagging: subword pooling of a word's hidden states before the classifier.
+    #[serde(default)]
+    pub subword_pooling: WordVector,
     /// Divergence between the two predictions.
     #[serde(default)]
     pub divergence: Divergence,
@@ -115,6 +125,7 @@ impl Method for ConsistencyConfig {
                 of: TextView::default(),
                 view: ConsistencyView::SubwordSampled,
                 words: ConsistencyWords::default(),
+                subword_pooling: WordVector::default(),
                 divergence: Divergence::default(),
                 gradient: stopped(),
                 reduction: Reduction::default(),
@@ -152,6 +163,11 @@ impl ConsistencyConfig {
     fn views(&self) -> [View; 2] {
         [View::student(self.of), self.view.view(self.of)]
     }
+
+    fn compared_words(&self) -> WordComparison {
+        let skips_switched = self.words == ConsistencyWords::Unswitched;
+        WordComparison { pooling: self.subword_pooling, skips_switched }
+    }
 }
 
 impl Objective for ConsistencyConfig {
@@ -160,17 +176,15 @@ impl Objective for ConsistencyConfig {
     }
 
     fn needs(&self) -> Needs {
-        let switched_words = self.words == ConsistencyWords::Unswitched;
-        Needs { switched_words, ..Needs::views(self.views()) }
+        let WordComparison { pooling, skips_switched: switched_words } = self.compared_words();
+        let subwords = pooling != WordVector::FirstSubword;
+        Needs { switched_words, subwords, ..Needs::views(self.views()) }
     }
 
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
         let [of, view] = self.views();
         let (of, view) = (input.view(of, self.name())?, input.view(view, self.name())?);
-        let [p, q] = match self.words {
-            ConsistencyWords::All => matched_logits(of, view),
-            ConsistencyWords::Unswitched => unswitched_logits(of, view),
-        };
+        let [p, q] = pooled_logits(of, view, self.compared_words(), self.name())?;
         Ok(divergence(self.divergence, self.gradient, self.reduction, p, q))
     }
 }

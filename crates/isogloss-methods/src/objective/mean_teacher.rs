@@ -137,6 +137,7 @@ mod tests {
             output: ModelOutput {
                 hidden_states: Vec::new(),
                 logits: Tensor::from_floats([logits], &Device::flex()),
+                bias: None,
                 features: Tensor::zeros([1, 1], &Device::flex()),
                 aux_logits: Vec::new(),
             },

@@ -11,8 +11,9 @@ use crate::error::ObjectiveError;
 use crate::loss::Objective;
 use crate::method::{DataNeed, Method, MethodInfo, options};
 use crate::needs::Needs;
-use crate::step::StepInput;
+use crate::step::{StepInput, WordComparison, pooled_logits};
 use crate::view::{TextView, View};
+use crate::word_embedding::WordVector;
 
 /// Distillation targets: the teacher's probabilities (soft) or its most probable labels (hard).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -32,7 +33,8 @@ pub enum TeacherTargets {
 /// # Source
 /// Zheng et al. 2021, xTune, arXiv:2106.08226, §3.2, R2. There, the student starts again from the
 /// pretrained model, and views are also trained with
-/// [`CrossEntropyConfig`](super::CrossEntropyConfig) on their gold labels.
+/// [`CrossEntropyConfig`](super::CrossEntropyConfig) on their gold labels. Of `subword_pooling`,
+/// [`ConsistencyConfig`](super::ConsistencyConfig) says what differs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConsistencyConfig {
@@ -41,6 +43,10 @@ pub struct ModelConsistencyConfig {
     /// Soft or hard targets.
     #[serde(default)]
     pub targets: TeacherTargets,
+    /// Tagging: subword pooling of a word's hidden states before the classifier, of teacher and
+    /// student.
+    #[serde(default)]
+    pub subword_pooling: WordVector,
     /// Reduction from rows to the loss for soft targets; hard ones take the mean over rows.
     #[serde(default)]
     pub reduction: Reduction,
@@ -59,6 +65,7 @@ impl Method for ModelConsistencyConfig {
             options(Self {
                 text: TextView::CodeSwitched,
                 targets: TeacherTargets::default(),
+                subword_pooling: WordVector::default(),
                 reduction: Reduction::default(),
             })
         },
@@ -71,14 +78,16 @@ impl Objective for ModelConsistencyConfig {
     }
 
     fn needs(&self) -> Needs {
-        Needs::views([View::student(self.text), View::teacher(self.text)])
+        let subwords = self.subword_pooling != WordVector::FirstSubword;
+        let views = [View::student(self.text), View::teacher(self.text)];
+        Needs { subwords, ..Needs::views(views) }
     }
 
     fn loss(&self, input: &StepInput) -> Result<Tensor<1>, ObjectiveError> {
         let student = input.view(View::student(self.text), self.name())?;
         let teacher = input.view(View::teacher(self.text), self.name())?;
-        let [teacher, student] =
-            [teacher, student].map(|view| view.prediction_rows(view.output.logits.clone()));
+        let words = WordComparison { pooling: self.subword_pooling, ..WordComparison::default() };
+        let [teacher, student] = pooled_logits(teacher, student, words, self.name())?;
         Ok(match self.targets {
             TeacherTargets::Soft => {
                 divergence(Divergence::Kl, GradientFlow::OneWay, self.reduction, teacher, student)

@@ -184,6 +184,7 @@ mod tests {
             output: ModelOutput {
                 hidden_states: Vec::new(),
                 logits: Tensor::<2>::from_floats(probabilities, &Device::flex()).log(),
+                bias: None,
                 features: Tensor::zeros([2, 1], &Device::flex()),
                 aux_logits: Vec::new(),
             },

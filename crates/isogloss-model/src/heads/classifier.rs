@@ -129,6 +129,11 @@ impl Classifier {
         linear(features, weight / norm, bias)
     }
 
+    /// Bias of the last linear layer.
+    pub(crate) fn bias(&self) -> Tensor<1> {
+        self.classifier.bias.val()
+    }
+
     /// Spectral normalization: divides the classifier's weight by its largest singular value.
     pub(crate) fn normalized(mut self) -> Self {
         self.classifier.weight = self.classifier.weight.map(|weight| {

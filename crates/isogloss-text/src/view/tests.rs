@@ -104,7 +104,7 @@ fn subwords_keep_the_tags_and_positions_of_their_words() {
     // character.
     let viewed =
         see(&viewer(), ViewKind::SubwordSampled, &example, ViewTask::Tagging(TagUnits::Subword));
-    let first = viewed.first_subwords.clone();
+    let first = viewed.first_subwords();
     let spans = unigram().spans(&viewed.features.input, "Licht ee aus");
     for (label, &(start, end)) in tokens(&viewed).iter().zip(&spans) {
         match (start, end) {
@@ -128,15 +128,18 @@ fn switched_words_are_found_where_they_stand_now() {
     let viewed = see(&viewer, ViewKind::CodeSwitched, &example, ViewTask::Classification);
     assert_eq!(viewed.features.input.ids, [0, 5, 6, 7, 4, 3, 8, 4, 12, 2]);
     assert_eq!(viewed.features.target, Target::Class(3));
-    assert_eq!(viewed.first_subwords, [Some(1), Some(2), Some(5), Some(8)]);
+    assert_eq!(viewed.first_subwords(), [Some(1), Some(2), Some(5), Some(8)]);
+    assert_eq!(viewed.subwords, [Some(1..2), Some(2..4), Some(5..7), Some(8..9)]);
     // Each word is encoded alone, and "ganz" and "aus" are two words with a tag each.
     let viewed = see(&viewer, ViewKind::CodeSwitched, &example, ViewTask::Tagging(TagUnits::Word));
     assert_eq!(tokens(&viewed), [X, 2, 2, X, 0, X, 1, 2, X, X]);
-    assert_eq!(viewed.first_subwords, [Some(1), Some(2), Some(4), Some(7)]);
+    assert_eq!(viewed.first_subwords(), [Some(1), Some(2), Some(4), Some(7)]);
+    assert_eq!(viewed.subwords, [Some(1..2), Some(2..4), Some(4..7), Some(7..9)]);
+    assert_eq!(viewed.whole_words(), viewed.subwords);
     let viewed =
         see(&viewer, ViewKind::CodeSwitched, &example, ViewTask::Tagging(TagUnits::Subword));
     assert_eq!(tokens(&viewed), [X, 2, 2, 2, X, 0, 1, X, 2, X]);
-    assert_eq!(viewed.first_subwords, [Some(1), Some(2), Some(5), Some(8)]);
+    assert_eq!(viewed.first_subwords(), [Some(1), Some(2), Some(5), Some(8)]);
 }
 
 #[test]
@@ -148,7 +151,30 @@ fn words_of_a_file_are_found_by_their_number() {
     let viewed =
         see(&viewer(), ViewKind::CodeSwitched, &example, ViewTask::Tagging(TagUnits::Word));
     assert_eq!(tokens(&viewed), [X, 0, X, 2, X, X, X]);
-    assert_eq!(viewed.first_subwords, [Some(1), Some(3)]);
+    assert_eq!(viewed.subwords, [Some(1..3), Some(3..6)]);
+}
+
+#[test]
+fn the_word_at_the_cut_of_a_truncated_text_is_not_whole() {
+    // <s> ▁Licht ▁W ohn ▁aus </s>
+    let right = viewer();
+    let (_folder, config) = config();
+    let left = read(&UNIGRAM.replacen("Right", "Left", 1));
+    let left = Viewer::new(&config, &left, &"en".parse().unwrap()).unwrap();
+    let example = text("Licht Wohn aus");
+    for task in TASKS {
+        let seen = |viewer: &Viewer, max_length| {
+            viewer.view(ViewKind::Original, &example, task, &labels(), max_length, 0).unwrap()
+        };
+        let all = [Some(1..2), Some(2..4), Some(4..5)];
+        assert_eq!(seen(&right, 6).whole_words(), all, "{task:?}");
+        let viewed = seen(&right, 4);
+        assert_eq!(viewed.subwords, [Some(1..2), Some(2..3), None], "{task:?}");
+        assert_eq!(viewed.whole_words(), [Some(1..2), None, None], "{task:?}");
+        let viewed = seen(&left, 4);
+        assert_eq!(viewed.subwords, [None, Some(1..2), Some(2..3)], "{task:?}");
+        assert_eq!(viewed.whole_words(), [None, None, Some(2..3)], "{task:?}");
+    }
 }
 
 #[test]
@@ -165,7 +191,7 @@ fn words_cut_off_are_nowhere() {
         viewer
             .view(ViewKind::Original, example, ViewTask::Classification, &labels(), 5, 0)
             .unwrap()
-            .first_subwords
+            .first_subwords()
     };
     assert_eq!(first(&example), [Some(1), Some(2), Some(3)]);
     assert_eq!(first(&pair), [Some(1), None, None]);
@@ -189,7 +215,7 @@ fn a_translation_keeps_its_class_and_has_words_of_its_own_without_tags() {
         let viewed = see(&viewer, ViewKind::Translated, &example, task);
         assert_eq!(viewed.features.input.ids, [0, 5, 8, 2], "{task:?}");
         assert_eq!(viewed.features.target, Target::None);
-        assert_eq!(viewed.first_subwords, [Some(1), Some(2)]);
+        assert_eq!(viewed.first_subwords(), [Some(1), Some(2)]);
         // What has no translation has no tags either, for its batch is of translations.
         let viewed = see(&viewer, ViewKind::Translated, &text("Licht"), task);
         assert_eq!(viewed.features.target, Target::None);
@@ -296,10 +322,13 @@ proptest! {
                 let viewed = viewer.view(view, &example, task, &labels(), max_length, seed).unwrap();
                 let input = &viewed.features.input;
                 prop_assert!(input.len() <= max_length);
-                prop_assert_eq!(viewed.first_subwords.len(), n_words);
-                let indices: Vec<usize> = viewed.first_subwords.iter().flatten().copied().collect();
+                prop_assert_eq!(viewed.first_subwords().len(), n_words);
+                let indices: Vec<usize> = viewed.first_subwords().iter().flatten().copied().collect();
                 prop_assert!(indices.iter().all(|&idx| idx < input.len() && !input.special[idx]));
                 prop_assert!(indices.is_sorted());
+                let tokens = viewed.subwords.iter().flatten();
+                let tokens: Vec<usize> = tokens.flat_map(|tokens| tokens.clone()).collect();
+                prop_assert!(tokens.iter().all(|&idx| idx < input.len() && !input.special[idx]));
                 if view != ViewKind::CodeSwitched {
                     let n_chars = characters.chars().count();
                     prop_assert!(input.offsets.iter().all(|&(start, end)| start <= end && end <= n_chars));
@@ -320,7 +349,7 @@ fn a_text_without_labels_is_seen_as_an_example_and_has_no_target() {
             let labeled = see(&viewer, view, &text("light off"), task);
             let unlabeled = viewer.view_unlabeled(view, "light off", task, 32, 7).unwrap();
             assert_eq!(unlabeled.features.input, labeled.features.input, "{view} {task:?}");
-            assert_eq!(unlabeled.first_subwords, labeled.first_subwords, "{view} {task:?}");
+            assert_eq!(unlabeled.subwords, labeled.subwords, "{view} {task:?}");
             assert_eq!(unlabeled.features.target, Target::None);
         }
     }

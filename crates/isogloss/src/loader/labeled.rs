@@ -7,10 +7,9 @@ use std::thread::Scope;
 
 use isogloss_kernels::split_seed;
 use isogloss_methods::{LanguageSampling, PredictionUnits, SizeSamplingConfig, TextView};
-use isogloss_text::{
-    Features, Targets, TokenBatch, Tokenizer, ViewTask, Viewed, Viewer, drop_words,
-};
+use isogloss_text::{Features, TokenBatch, Tokenizer, ViewTask, Viewed, Viewer, drop_words};
 
+use super::prediction_units::{parsed_words, tagged_words};
 use super::switched_words::mark_switched_words;
 use crate::error::DataError;
 use crate::ground::seeds;
@@ -35,6 +34,8 @@ pub(crate) struct LabeledLoader {
     pad_token_id: u32,
     /// Whether objectives read which words of a view are switched.
     marks_switched: bool,
+    /// Whether objectives pool the subwords of words.
+    pools_subwords: bool,
     /// Word dropout: its rate, and the mask token that replaces words.
     word_dropout: Option<(f64, u32)>,
 }
@@ -76,8 +77,16 @@ impl LabeledLoader {
         let rate = plan.recipe().task.labeled().map_or(0.0, LabeledTask::word_dropout);
         let word_dropout =
             (rate > 0.0).then(|| Ok::<_, Error>((rate, tokenizer.mask_id()?))).transpose()?;
-        let marks_switched = forward_plan.needs().any(|needs| needs.switched_words);
-        Ok(Self { corpus, texts, viewers, max_length, pad_token_id, marks_switched, word_dropout })
+        Ok(Self {
+            corpus,
+            texts,
+            viewers,
+            max_length,
+            pad_token_id,
+            marks_switched: forward_plan.needs().any(|needs| needs.switched_words),
+            pools_subwords: forward_plan.pools_subwords(),
+            word_dropout,
+        })
     }
 
     /// Prefetches batches on a background thread: those of each optimizer step from number `step`
@@ -183,7 +192,7 @@ impl LabeledLoader {
                 let features: Vec<_> = features.collect();
                 let features: Vec<&Features> = features.iter().map(AsRef::as_ref).collect();
                 let batch = self.collate(&features, indices)?;
-                let units = prediction_units(&batch);
+                let units = parsed_words(&batch);
                 return Ok((*text, batch, units));
             };
             // Subwords of a translation are those of the translation that its own view draws.
@@ -200,14 +209,7 @@ impl LabeledLoader {
             let batch = self.collate(&features, indices)?;
             let units = match plan.recipe().task.target() {
                 None | Some(TargetKind::Class | TargetKind::Tree) => PredictionUnits::Texts,
-                Some(TargetKind::Tag(_)) => {
-                    let words = viewed.into_iter().map(|viewed| viewed.first_subwords);
-                    PredictionUnits::Words {
-                        seq_len: batch.seq_len,
-                        first_subwords: words.collect(),
-                        switched: Vec::new(),
-                    }
-                }
+                Some(TargetKind::Tag(_)) => tagged_words(&batch, &viewed, self.pools_subwords),
             };
             Ok((*text, batch, units))
         };
@@ -245,16 +247,6 @@ impl LabeledLoader {
         let (labels, max_length) = (&self.corpus.labels, self.max_length);
         Ok(viewer.view(view_kind(text), example, task, labels, max_length, seed)?)
     }
-}
-
-/// Prediction units of a batch: for a parser, each word of an example has a row of logits.
-fn prediction_units(batch: &TokenBatch) -> PredictionUnits {
-    let Targets::Words(words) = &batch.targets else { return PredictionUnits::Texts };
-    let seq_len = words.n_words;
-    let row = |(word, first): (usize, &Option<u32>)| first.map(|_| word);
-    let rows = words.first_subwords.chunks(seq_len);
-    let first_subwords = rows.map(|words| words.iter().enumerate().map(row).collect()).collect();
-    PredictionUnits::Words { seq_len, first_subwords, switched: Vec::new() }
 }
 
 /// The view kind of `isogloss_text`, which does not depend on the crate of the objectives.

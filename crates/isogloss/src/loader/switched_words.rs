@@ -60,8 +60,12 @@ mod tests {
     ) -> (TextView, TokenBatch, PredictionUnits) {
         let batch = TokenBatch::from_ids(rows, 1);
         let first_subwords = first.iter().map(|words| words.to_vec()).collect();
-        let units =
-            PredictionUnits::Words { seq_len: batch.seq_len, first_subwords, switched: Vec::new() };
+        let units = PredictionUnits::Words {
+            seq_len: batch.seq_len,
+            first_subwords,
+            switched: Vec::new(),
+            subwords: Vec::new(),
+        };
         (text, batch, units)
     }
 

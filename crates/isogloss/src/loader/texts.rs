@@ -8,10 +8,12 @@ use isogloss_text::{
 };
 
 use super::language_epochs::LanguageEpochs;
+use super::prediction_units::tagged_words;
 use crate::Error;
 use crate::error::DataError;
 use crate::ground::seeds;
 use crate::recipe::{Recipe, UnlabeledRecipe, unlabeled_view_faults, unlabeled_views};
+use crate::step::ForwardPlan;
 use crate::task::TargetKind;
 
 /// Data loader of unlabeled texts; all texts of a batch are of one language.
@@ -24,6 +26,8 @@ pub(crate) struct TextLoader {
     /// Data augmentation of each language.
     viewers: Vec<Viewer>,
     task: ViewTask,
+    /// Whether objectives pool the subwords of words.
+    pools_subwords: bool,
     pad_token_id: u32,
     seed: u64,
 }
@@ -36,7 +40,7 @@ impl TextLoader {
     pub(crate) fn read(
         recipe: &Recipe,
         table: &UnlabeledRecipe,
-        texts_read: &[TextView],
+        forward_plan: &ForwardPlan,
         tokenizer: &Tokenizer,
         max_length: usize,
         pad_token_id: u32,
@@ -49,7 +53,8 @@ impl TextLoader {
         let seed = split_seed(recipe.seed, seeds::UNLABELED);
         let epochs = LanguageEpochs::new(lengths, &table.sampling, table.batch_size, seed);
         let tags: Vec<_> = languages.iter().map(|(language, _)| language.clone()).collect();
-        let views = unlabeled_views(&recipe.views, texts_read);
+        let texts_read = forward_plan.texts();
+        let views = unlabeled_views(&recipe.views, &texts_read);
         let faults = unlabeled_view_faults(&views, &tags, &recipe.data.sources);
         if let Some((field, reason)) = faults.into_iter().next() {
             return Err(TextError::InvalidViews { field, reason }.into());
@@ -66,7 +71,17 @@ impl TextLoader {
         }
         let target = recipe.task.target();
         let task = target.map_or(ViewTask::Classification, TargetKind::view_task);
-        Ok(Self { languages, epochs, max_length, viewers, task, pad_token_id, seed })
+        let pools_subwords = forward_plan.pools_subwords();
+        Ok(Self {
+            languages,
+            epochs,
+            max_length,
+            viewers,
+            task,
+            pools_subwords,
+            pad_token_id,
+            seed,
+        })
     }
 
     /// Number of texts of each language.
@@ -115,11 +130,7 @@ impl TextLoader {
         let batch = TokenBatch::collate(&features, indices.to_vec(), self.pad_token_id)?;
         let units = match self.task {
             ViewTask::Classification => PredictionUnits::Texts,
-            ViewTask::Tagging(_) => PredictionUnits::Words {
-                seq_len: batch.seq_len,
-                first_subwords: viewed.into_iter().map(|viewed| viewed.first_subwords).collect(),
-                switched: Vec::new(),
-            },
+            ViewTask::Tagging(_) => tagged_words(&batch, &viewed, self.pools_subwords),
         };
         Ok((text, batch, units))
     }

@@ -123,6 +123,7 @@ impl StepContext {
         ModelOutput {
             hidden_states: output.hidden_states.into_iter().map(Tensor::autodiff).collect(),
             logits: output.logits.autodiff(),
+            bias: output.bias.map(Tensor::autodiff),
             features: output.features.autodiff(),
             aux_logits: output.aux_logits.into_iter().map(Tensor::autodiff).collect(),
         }
@@ -164,11 +165,12 @@ fn predict_masked(
     let Some(positions) = text.masked.clone() else {
         let nothing = Tensor::zeros([1, 1], &device);
         let (logits, features) = (nothing.clone(), nothing);
-        return ModelOutput { hidden_states: Vec::new(), logits, features, aux_logits: Vec::new() };
+        let (hidden_states, aux_logits) = (Vec::new(), Vec::new());
+        return ModelOutput { hidden_states, logits, bias: None, features, aux_logits };
     };
     let encoded = model.encoder.forward(&input, options);
     let features = encoded.states_at(positions);
     let logits = model.masked_lm_logits(features.clone());
     let hidden_states = encoded.hidden_states;
-    ModelOutput { hidden_states, logits, features, aux_logits: Vec::new() }
+    ModelOutput { hidden_states, logits, bias: None, features, aux_logits: Vec::new() }
 }

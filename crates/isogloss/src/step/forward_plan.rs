@@ -131,6 +131,11 @@ impl ForwardPlan {
         self.needs().any(|needs| needs.word_links)
     }
 
+    /// Whether objectives pool the subwords of words.
+    pub(crate) fn pools_subwords(&self) -> bool {
+        self.needs().any(|needs| needs.subwords)
+    }
+
     /// The layers whose attention maps the objectives read, in the model with this role.
     pub(super) fn attention_maps(&self, role: Role) -> Vec<usize> {
         let maps = self.needs().flat_map(|needs| &needs.attention_maps);

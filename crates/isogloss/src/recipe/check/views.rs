@@ -24,6 +24,9 @@ pub(super) fn provided(recipe: &Recipe, method: &dyn Objective, refuse: &mut dyn
     if needs.switched_words && !has_tags {
         refuse("words = \"unswitched\" is for tagging, whose words have a prediction each".into());
     }
+    if needs.subwords && !has_tags {
+        refuse("subword_pooling is for tagging, whose words have several subwords".into());
+    }
     let is_translated = |text: &TextView| text.is_translated();
     let (translations, texts): (Vec<_>, Vec<_>) =
         needs.texts().into_iter().partition(is_translated);
