@@ -36,12 +36,16 @@ impl TokenLeaves {
         encoder: &Encoder,
         texts: impl Iterator<Item = &'a TokenIds<'a>> + Clone,
     ) -> Option<Self> {
-        let leaves = texts.clone().map(|text| encoder.embed_tokens_as_leaf(text.on_device.clone()));
-        let leaves: Vec<_> = leaves.collect::<Option<_>>()?;
-        let device = leaves.first()?.device().without_autodiff();
-        let ids: Vec<i32> = texts.flat_map(|text| text.on_host).copied().collect();
-        let (index, vocab_size) = (LookupIndex::new(&ids, &device), encoder.config().vocab_size);
-        Some(Self { leaves, index, vocab_size })
+        if !encoder.trains_token_embeddings() {
+            return None;
+        }
+        let device = texts.clone().next()?.on_device.device().without_autodiff();
+        let ids: Vec<i32> = texts.clone().flat_map(|text| text.on_host).copied().collect();
+        // Before the lookup, because a GPU submits what is launched at the next upload.
+        let index = LookupIndex::new(&ids, &device);
+        let leaves = texts.map(|text| encoder.embed_tokens_as_leaf(text.on_device.clone()));
+        let leaves = leaves.collect::<Option<_>>()?;
+        Some(Self { leaves, index, vocab_size: encoder.config().vocab_size })
     }
 
     /// Looks up the tokens of one input, whose IDs are `ids`, row after row; `None` if the embedding

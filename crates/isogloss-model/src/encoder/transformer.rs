@@ -92,6 +92,11 @@ impl Encoder {
         self
     }
 
+    /// Whether the token embedding matrix has a gradient.
+    pub fn trains_token_embeddings(&self) -> bool {
+        self.token_embeddings().is_require_grad()
+    }
+
     /// Token embedding matrix, `[vocab, hidden]`.
     pub(crate) fn token_embeddings(&self) -> Tensor<2> {
         self.embeddings.token.weight.val()
@@ -135,10 +140,10 @@ impl Encoder {
     /// - `input_ids`: `[batch, seq]`
     /// - returns: `[batch, seq, hidden]`
     pub fn embed_tokens_as_leaf(&self, input_ids: Tensor<2, Int>) -> Option<Tensor<3>> {
-        let weight = self.token_embeddings();
-        if !weight.is_require_grad() {
+        if !self.trains_token_embeddings() {
             return None;
         }
+        let weight = self.token_embeddings();
         let rows = embedding(weight.without_autodiff(), input_ids.without_autodiff());
         Some(rows.autodiff().require_grad())
     }
