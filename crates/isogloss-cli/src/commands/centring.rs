@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::ensure;
-use isogloss::{CENTRING, CentringOptions, Predictor, estimate_centring};
+use isogloss::{CENTRING, CentringOptions, estimate_centring};
 use serde_json::json;
 
 use super::{End, model_folder_for};

@@ -19,10 +19,11 @@ use crate::word_embedding::WordVector;
 /// text it is compared with, the original or an augmented one.
 ///
 /// Rows are texts, or for tagging words, matched by their index: the first subword of each, or all
-/// of its subwords pooled. The two passes have independent dropout masks. With `of` an augmented text and `view` the same kind, the
-/// view is a second draw, made of the original text too; with `of = "translated"`, the view is made
-/// of the translation. Related: [`RDropConfig`](super::RDropConfig) and
-/// [`R3fConfig`](super::R3fConfig) are special cases with their papers' own scales.
+/// of its subwords pooled. The two passes have independent dropout masks. With `of` an augmented
+/// text and `view` the same kind, the view is a second draw, made of the original text too; with
+/// `of = "translated"`, the view is made of the translation. Related:
+/// [`RDropConfig`](super::RDropConfig) and [`R3fConfig`](super::R3fConfig) are special cases with
+/// their papers' own scales.
 ///
 /// # Source
 /// Zheng et al. 2021, xTune, arXiv:2106.08226, §3.1, R1: symmetric KL, stop-gradient; of augmented

@@ -2,7 +2,7 @@
 //! model's features over unlabeled text.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use burn::tensor::{Device, read_sync};
 use isogloss_model::{ForwardOptions, HeadSpec, Model, ModelFolder};
@@ -10,7 +10,7 @@ use isogloss_text::Language;
 
 use super::{EncodedTexts, Predictor};
 use crate::Error;
-use crate::error::{ToolError, io};
+use crate::error::ToolError;
 use crate::ground::files::write_atomically;
 use crate::ground::outputs::{quoted_beginning, read_outputs};
 use crate::ground::plain_text::read_plain_texts;
