@@ -160,6 +160,9 @@ fn a_layer_that_the_aligning_model_lacks_is_named() {
 
 #[test]
 fn parameters_that_no_model_has_are_not_frozen_in_silence() {
+    let schedule = "[schedule.freeze]\nparameters = [\"head\", \"enkoder.\"]\n";
+    let key = "schedule.freeze.parameters: no parameter of the model begins with \"enkoder.\"";
+    assert_refused("schedule", job(PAIRS, "", schedule).run().0, &[key]);
     let job =
         job(PAIRS, "", "[[objective]]\nfreeze = [\"encoder.layer.0.\"]\nmethod.info_nce = {}\n");
     let expected = "objective.1.freeze: no parameter of the model begins with \"encoder.layer.0.\"";

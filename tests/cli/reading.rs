@@ -171,7 +171,7 @@ fn numbers_of_classes_are_named_by_published_models_only() {
     assert_eq!(named, score_in("fr.tsv", "").0, "1 is no, 0 is yes");
 
     // The same weights without what the run saved are a published model, whose labels are sorted.
-    let config = path.join(&best).join("config.json");
+    let config = path.join(best).join("config.json");
     let mut json: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
     json["isogloss"].as_object_mut().unwrap().remove("scoring").unwrap();
     fs::write(&config, json.to_string()).unwrap();
@@ -262,8 +262,8 @@ fn second_texts_and_files_without_a_header_are_told_by_flags() {
         assert_eq!(label(&format!("{best} {one}\t{two}")), expected);
     }
     let error = crate::refused(path, &format!("predict {best} licht --device flex"));
-    assert!(error.contains("\"licht\": expected two texts with a tab"), "{error}");
-    let config = path.join(&best).join("config.json");
+    assert!(error.contains("\"licht\": expected two texts with one tab"), "{error}");
+    let config = path.join(best).join("config.json");
     let mut json: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
     json["isogloss"]["scoring"].as_object_mut().unwrap().remove("reading").unwrap();
     fs::write(&config, json.to_string()).unwrap();

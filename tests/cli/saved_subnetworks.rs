@@ -51,7 +51,8 @@ fn subnetworks_go_with_their_model_and_their_absence_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     copy_model("bert-tokens", &path.join("model"));
-    for name in ["en.conll", "de.conll", "fr.conll"] {
+    let splits = ["en.train.conll", "en.dev.conll", "en.test.conll", "de.test.conll"];
+    for name in ["de.conll", "fr.conll"].into_iter().chain(splits) {
         fs::write(path.join(name), TAGGED.repeat(2)).unwrap();
     }
     let search = "subnetwork model de.conll --threshold 0.001 --share 0.6 --device flex";
@@ -66,7 +67,7 @@ fn subnetworks_go_with_their_model_and_their_absence_is_told() {
     assert!(told.contains("small: no subnetwork of fr"), "{told}");
     assert!(!told.contains("no subnetwork of de"), "{told}");
     let recipe = "seed = 1\n[model]\nsource = \"model\"\n[task.tagging]\nunits = \"word\"\n[data]\n\
-        path = \"{language}.conll\"\nsources = [\"en\"]\nlanguages = [\"de\"]\n\
+        path = \"{language}.{split}.conll\"\nsources = [\"en\"]\nlanguages = [\"de\"]\n\
         [training]\nmax_steps = 1\nbatch_size = 1\n";
     fs::write(path.join("recipe.toml"), recipe).unwrap();
     let (out, told) = isogloss(path, "finetune recipe.toml --device flex --out run");

@@ -96,6 +96,12 @@ fn too_few_examples_are_told() {
     let expected = "yy.jsonl: 5 examples to learn from in yy: few_shot.n_support asks for 8";
     assert!(error.contains(expected), "{error}");
 
+    let frozen = format!("{}[schedule.freeze]\nparameters = [\"encoder\", \"head\"]\n", FEW_SHOT);
+    let whole = planted();
+    let frozen = self::plan(&whole, "max_steps = 1\nbatch_size = 8", &frozen);
+    let error = whole.try_finish(&frozen, &whole.run("frozen")).unwrap_err().to_string();
+    assert!(error.contains("few_shot: the schedules leave no parameter"), "{error}");
+
     let recipe = shop.recipe("epochs = 1", "[few_shot]\nsteps = 0\nlearning_rate = -1.0\n");
     let error = Plan::from_toml(&recipe, "tiny.toml".as_ref()).unwrap_err().to_string();
     assert!(error.contains("few_shot.steps: expected at least 1, found 0"), "{error}");

@@ -87,6 +87,11 @@ fn resolve(model: &str, hub: &HubArgs) -> anyhow::Result<ModelFolder> {
         }
     };
     let mut folder = ModelFolder::from(fetch(model)?);
+    let is_run = ["recipe.toml", "best"].iter().all(|name| folder.path.join(name).exists());
+    if is_run && !folder.path.join("config.json").exists() {
+        let path = folder.path.display();
+        bail!("{path}: the folder of a run; its model is {}", folder.path.join("best").display());
+    }
     let named = hub.base.as_deref().map(fetch).transpose();
     folder.base = named.with_context(|| "--base")?;
     if let Some(name) = missing_base_model(&folder)? {

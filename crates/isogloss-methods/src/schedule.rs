@@ -48,6 +48,11 @@ impl ScheduleConfig {
         asked.into_iter().find(|(_, asked)| *asked).map(|(key, _)| key)
     }
 
+    /// Prefixes of the parameters that are never trained.
+    pub fn frozen(&self) -> &[String] {
+        self.freeze.as_ref().map_or(&[], |freeze| &freeze.parameters)
+    }
+
     /// First layer index of `fixed.layers` that is out of range for a model of `n_layers`.
     pub fn layer_beyond(&self, n_layers: usize) -> Option<usize> {
         let mut named = self.fixed.iter().flat_map(|fixed| &fixed.layers);

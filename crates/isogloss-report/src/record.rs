@@ -218,6 +218,9 @@ fn read_subnetworks(model: &Path) -> Result<BTreeMap<String, Heads>, ReportError
     let unreadable = |source| ReportError::Read { path: folder.clone(), source };
     for entry in fs::read_dir(&folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
         let Some(language) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
         let text = String::from_utf8_lossy(&read(&path)?).into_owned();
         let subnetwork = toml::from_str(&text).map_err(|error| ReportError::Parse {

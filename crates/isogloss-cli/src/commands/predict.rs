@@ -46,6 +46,9 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     if let HeadSpec::Parser(_) = predictor.head() {
         return parse(&predictor, args);
     }
+    if args.pairs && !matches!(predictor.head(), HeadSpec::Sequence { .. }) {
+        bail!("--pairs: the model labels words, of one text");
+    }
     let pairs = args.pairs || predictor.scoring().reading.columns.pair.is_some();
     if !args.texts.is_empty() {
         for texts in args.texts.chunks(args.batch_size) {
@@ -184,14 +187,17 @@ fn print(predictor: &Predictor, texts: &[String], pairs: bool, json: bool) -> an
     }
     match texts.get(batch.len()) {
         None => Ok(()),
-        Some(text) => bail!("{text:?}: expected two texts with a tab between them"),
+        Some(text) => bail!("{text:?}: expected two texts with one tab between them"),
     }
 }
 
-/// A text, or the two texts of a pair with a tab between them; `None` without a tab.
+/// A text, or the two texts of a pair with a tab between them; `None` without a tab, or with several.
 fn parts(text: &str, is_pair: bool) -> Option<(&str, Option<&str>)> {
     match is_pair {
-        true => text.split_once('\t').map(|(first, second)| (first, Some(second))),
+        true => {
+            let parts = text.split_once('\t').filter(|(_, second)| !second.contains('\t'));
+            parts.map(|(first, second)| (first, Some(second)))
+        }
         false => Some((text, None)),
     }
 }

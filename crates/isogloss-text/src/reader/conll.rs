@@ -102,15 +102,26 @@ mod tests {
         examples.iter().map(sentence).collect::<Vec<_>>().join(" | ")
     }
 
-    /// GermEval 2014 and FiNER have nested spans in the last column (datasets PR #139); the chunks
-    /// before the names of CoNLL-2003 are no choice.
+    /// Nested spans (GermEval 2014, datasets PR #139) and predictions (conlleval) are asked about,
+    /// chunks beside parts of speech (CoNLL-2003) are not.
     #[test]
-    fn two_columns_of_spans_beside_numbered_words_are_asked_for() {
-        let data = "1\tin\tO\tO\n2\tBonn\tB-LOC\tO\n";
-        let found = spans(data, Columns { word: 1, ..Columns::default() });
-        assert!(found.contains("columns [2, 3]"), "{found}");
-        let chunks = "in IN B-PP O\nBonn NNP B-NP B-LOC\n";
-        assert_eq!(spans(chunks, Columns::default()), "in/O Bonn/B-LOC");
+    fn several_columns_of_spans_are_asked_for_where_there_is_nothing_else() {
+        let nested = "1\tin\tO\tO\n2\tBonn\tB-LOC\tO\n";
+        for (data, columns) in [(nested, "[2, 3]"), ("in O O\nBonn B-LOC B-PER\n", "[1, 2]")] {
+            assert!(spans(data, Columns::default()).contains(columns), "{data}");
+        }
+        let numbered = "1 in IN B-PP O\n2 Bonn NNP B-NP B-LOC\n";
+        let plain = "in IN B-PP O\nBonn NNP B-NP B-LOC\n";
+        for data in [numbered, plain, "in O O\nBonn O B-LOC\n"] {
+            assert_eq!(spans(data, Columns::default()), "in/O Bonn/B-LOC", "{data}");
+        }
+    }
+
+    /// The index of a table of pandas numbers all words of a file.
+    #[test]
+    fn numbers_of_words_may_go_on_over_sentences() {
+        let data = "0 in IN O\n1 Bonn NNP B-LOC\n\n2 ab IN O\n3 Rom NNP B-LOC\n";
+        assert_eq!(spans(data, Columns::default()), "in/O Bonn/B-LOC | ab/O Rom/B-LOC");
     }
 
     #[test]

@@ -220,14 +220,17 @@ pub enum RunError {
         /// The key of the schedule.
         schedule: &'static str,
     },
-    /// A prefix of parameter paths that an objective leaves as they are, which no parameter has.
-    #[error("objective.{objective}.freeze: no parameter of the model begins with {prefix:?}")]
+    /// A prefix of parameter paths that are to be left as they are, which no parameter has.
+    #[error("{key}: no parameter of the model begins with {prefix:?}")]
     NoParameter {
-        /// The index of the objective.
-        objective: usize,
+        /// The key of the recipe.
+        key: String,
         /// The prefix.
         prefix: String,
     },
+    /// Few-shot fine-tuning of a model whose parameters are all frozen.
+    #[error("few_shot: the schedules leave no parameter of the model to train")]
+    FrozenFewShot,
     /// A negative queue (MoCo) with at least as many keys as there are pairs.
     #[error(
         "queue_size: a queue of {queue_size} keys needs more pairs than the {n_pairs} pairs there are (with \

@@ -65,6 +65,9 @@ impl<'a> Trainer<'a> {
             progress.check(folder, learning_rate.total_steps)?;
         }
         let [n_parameters, n_trainable] = n_parameters(&model, &schedules);
+        if n_trainable == 0 && recipe.few_shot.is_some() {
+            return Err(RunError::FrozenFewShot.into());
+        }
         let LoadReport { fresh, rows, .. } = &report;
         let adapter = AdapterRecipe::saved_adapter(recipe, &model);
         let unread_head = report.unread_head.as_deref();
@@ -254,12 +257,18 @@ fn schedules(
     Ok(schedules)
 }
 
-/// Fails if an objective leaves parameters as they are that the model does not have.
+/// Fails if an objective or the schedule leaves parameters as they are that the model does not have.
 fn check_prefixes(recipe: &Recipe, model: &Model) -> Result<(), Error> {
-    let named = recipe.objective.iter().enumerate();
-    for (objective, prefix) in named.flat_map(|(at, of)| of.freeze.iter().map(move |p| (at, p))) {
-        if !named_parameters(model).iter().any(|param| param.path.starts_with(prefix)) {
-            return Err(RunError::NoParameter { objective, prefix: prefix.clone() }.into());
+    let of_objectives = recipe.objective.iter().enumerate();
+    let of_objectives =
+        of_objectives.map(|(at, of)| (format!("objective.{at}.freeze"), &of.freeze[..]));
+    let of_schedule = ("schedule.freeze.parameters".to_owned(), recipe.schedule.frozen());
+    for (key, prefixes) in of_objectives.chain([of_schedule]) {
+        let is_of_none = |prefix: &&String| {
+            !named_parameters(model).iter().any(|param| param.path.starts_with(prefix.as_str()))
+        };
+        if let Some(prefix) = prefixes.iter().find(is_of_none) {
+            return Err(RunError::NoParameter { key, prefix: prefix.clone() }.into());
         }
     }
     Ok(())

@@ -52,7 +52,10 @@ pub(crate) fn copy_language_files(folder: &Path, out: &Path) -> Result<(), Error
     let to = out.join(SUBNETWORKS);
     fs::create_dir_all(&to).map_err(io(&to))?;
     for entry in fs::read_dir(&subnetworks).map_err(io(&subnetworks))? {
-        copy(&Path::new(SUBNETWORKS).join(entry.map_err(io(&subnetworks))?.file_name()))?;
+        let name = Path::new(SUBNETWORKS).join(entry.map_err(io(&subnetworks))?.file_name());
+        if name.extension().is_some_and(|extension| extension == "toml") {
+            copy(&name)?;
+        }
     }
     Ok(())
 }

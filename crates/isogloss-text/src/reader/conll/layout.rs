@@ -218,7 +218,7 @@ fn tag_column(
 }
 
 /// Detects the column of span tags if it is not the last; `None` if the last column has span tags,
-/// or no column does. Several columns of numbered words are an error.
+/// or no column does. Several are an error if all columns after the word have span tags.
 fn span_column(
     source: &Source,
     rows: &[&Line<'_>],
@@ -231,12 +231,15 @@ fn span_column(
     };
     let last = first.cells.len().saturating_sub(1);
     let is_coreference = ontonotes::is_last_coreference(rows);
-    let all = (word + 1..last).filter(|&column| rows.iter().all(|line| is_span(&line, column)));
-    let all: Vec<usize> = all.collect();
+    let has_spans = |column: &usize| rows.iter().all(|line| is_span(&line, *column));
+    let all: Vec<usize> = (word + 1..last).filter(has_spans).collect();
     if rows.iter().any(|line| is_span(&line, last)) {
-        // Numbered words with nested spans, as in GermEval 2014; elsewhere the columns before the last
-        // are chunks, as in CoNLL-2003.
-        if numbered && !all.is_empty() {
+        // Nested spans (GermEval 2014), or gold tags beside predicted ones. Chunks stand beside parts
+        // of speech, as in CoNLL-2003, whose last column is meant.
+        let is_used = |column: &usize| {
+            rows.iter().any(|line| line.cells.get(*column).is_some_and(|cell| *cell != "O"))
+        };
+        if (word + 1..=last).all(|column| has_spans(&column)) && all.iter().any(is_used) {
             let columns = all.into_iter().chain([last]).collect();
             return Err(source.fault(first.number, LineProblem::TagColumns { columns }));
         }
@@ -254,19 +257,21 @@ fn span_column(
     }
 }
 
-/// Whether the first column numbers the words of every sentence from 1 (or 0), as in CoNLL-U.
+/// Whether the first column numbers the words, of every sentence from 1 (or 0), as in CoNLL-U, or on
+/// and on over the file.
 fn is_numbered(lines: &[Line<'_>], header: Option<usize>) -> bool {
-    let (mut next, mut n_words) = (None, 0);
+    let (mut next, mut running, mut n_words) = (None, None, 0);
     for line in lines.iter().filter(|line| Some(line.number) != header) {
         if line.is_border(0) {
             next = None;
         } else if !line.is_marked() && is_word_number(line) {
             let number = line.cells[0].parse::<usize>().unwrap_or_default();
             let expected = next.unwrap_or(number.min(1));
-            if number != expected || line.cells.len() < 3 {
+            let goes_on = next.is_none() && running == Some(number);
+            if !goes_on && number != expected || line.cells.len() < 3 {
                 return false;
             }
-            next = Some(number + 1);
+            (next, running) = (Some(number + 1), Some(number + 1));
             n_words += 1;
         } else if !line.is_marked() && !is_range_or_decimal(line) {
             return false;

@@ -3,11 +3,12 @@
 use isogloss_text::Texts;
 
 use crate::data::pairs::{PairLinks, PairSet};
-use crate::data::{examples_of, train_examples_of};
+use crate::data::{examples_of, languages_of, train_examples_of};
+use crate::ground::plain_text::read_plain_texts;
 use crate::{Error, Plan};
 
 /// All texts of a plan and of its `pretrain_recipe`: examples in all languages, sentence pairs,
-/// monolingual text, and the replacements of words and texts in views.
+/// text without labels, and the replacements of words and texts in views.
 pub(super) fn from_plan(plan: &Plan) -> Result<Texts, Error> {
     let mut texts = Texts::default();
     let mut next = Some(plan);
@@ -47,6 +48,16 @@ fn add(plan: &Plan, texts: &mut Texts) -> Result<(), Error> {
     if let Some(monolingual) = &recipe.monolingual {
         for language in monolingual.languages()? {
             monolingual.sentences(&language)?.iter().for_each(|sentence| texts.add_text(sentence));
+        }
+    }
+    if let Some(unlabeled) = &recipe.unlabeled {
+        for language in unlabeled.languages()? {
+            unlabeled.texts(&language)?.iter().for_each(|text| texts.add_text(text));
+        }
+    }
+    if let Some(centring) = &recipe.centring {
+        for (_, path) in centring.files(plan.sources(), languages_of(plan)?.iter(), true)? {
+            read_plain_texts(&path, centring.limit)?.iter().for_each(|text| texts.add_text(text));
         }
     }
     Ok(())
