@@ -370,6 +370,13 @@ fn made_small(path: &Path, folder: &Path, shop: &Workshop) -> PathBuf {
     table(&mut recipe, &["schedule", "fixed"], &|fixed| {
         fixed.insert("layers".into(), vec![1].into());
     });
+    table(&mut recipe, &["schedule", "freeze"], &|freeze| {
+        let is_there = |prefix: &toml::Value| {
+            let layer = prefix.as_str().unwrap().strip_prefix("encoder.layers.");
+            layer.is_none_or(|layer| layer.starts_with("0."))
+        };
+        freeze["parameters"].as_array_mut().unwrap().retain(is_there);
+    });
     table(&mut recipe, &["pairs", "aligner", "dictionary"], &|dictionary| {
         dictionary.insert("path".into(), path_of("dictionaries/en-{language}.txt"));
     });
