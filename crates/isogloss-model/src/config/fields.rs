@@ -19,6 +19,11 @@ impl Fields<'_> {
             .ok_or_else(|| ConfigError::value(name, "a count", value))
     }
 
+    /// Optional count; `None` if it is absent.
+    pub(crate) fn optional_size(&self, name: &str) -> Result<Option<usize>, ConfigError> {
+        if self.is_absent(name) { Ok(None) } else { self.size(name).map(Some) }
+    }
+
     /// Optional count.
     pub(crate) fn size_or(&self, name: &str, default: usize) -> Result<usize, ConfigError> {
         if self.is_absent(name) { Ok(default) } else { self.size(name) }

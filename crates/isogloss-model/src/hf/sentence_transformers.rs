@@ -287,9 +287,7 @@ fn read_transformer(
     let json = source.json(&path)?;
     let refuse = |source| LoadError::Config { path: path.clone(), source };
     let fields = Fields(&json);
-    if !fields.is_absent("max_seq_length") {
-        read.max_seq_length = Some(fields.size("max_seq_length").map_err(refuse)?);
-    }
+    read.max_seq_length = fields.optional_size("max_seq_length").map_err(refuse)?;
     read.do_lower_case = fields.bool_or("do_lower_case", false).map_err(refuse)?;
     for field in ["model_args", "tokenizer_args", "config_args"] {
         if fields.expect_off(field).is_err() {
@@ -299,7 +297,8 @@ fn read_transformer(
     Ok(())
 }
 
-/// Reads the default prompt, the dimensions that are kept, and whether vectors are compared by their cosine, as here.
+/// Reads the default prompt, the dimensions that are kept, and whether vectors are compared by their
+/// cosine, as here.
 fn read_prompt(source: &Source<'_>, read: &mut SentenceModules) -> Result<(), LoadError> {
     let path = source.folder().join("config_sentence_transformers.json");
     if !source.has(&path) {
@@ -311,18 +310,11 @@ fn read_prompt(source: &Source<'_>, read: &mut SentenceModules) -> Result<(), Lo
         let field = format!("{}: field \"similarity_fn_name\" ({name})", path.display());
         read.unused.push(field);
     }
-    let fields = Fields(&json);
-    if !fields.is_absent("truncate_dim") {
-        let refuse = |source| LoadError::Config { path: path.clone(), source };
-        read.truncate_dim = Some(fields.size("truncate_dim").map_err(refuse)?);
-    }
-    let Some(name) = json.get("default_prompt_name").and_then(Value::as_str) else {
-        return Ok(());
-    };
-    let prompt = json.get("prompts").and_then(|prompts| prompts.get(name)).and_then(Value::as_str);
-    let prompt = prompt.ok_or_else(|| {
-        let source = ConfigError::mismatch("default_prompt_name", format!("no prompt {name:?}"));
-        LoadError::Config { path, source }
+    let refuse = |source| LoadError::Config { path: path.clone(), source };
+    read.truncate_dim = Fields(&json).optional_size("truncate_dim").map_err(refuse)?;
+    let Some(name) = json["default_prompt_name"].as_str() else { return Ok(()) };
+    let prompt = json["prompts"][name].as_str().ok_or_else(|| {
+        refuse(ConfigError::mismatch("default_prompt_name", format!("no prompt {name:?}")))
     })?;
     read.default_prompt = (!prompt.is_empty()).then(|| prompt.to_owned());
     Ok(())

@@ -65,9 +65,6 @@ impl<'a> Trainer<'a> {
             progress.check(folder, learning_rate.total_steps)?;
         }
         let [n_parameters, n_trainable] = n_parameters(&model, &schedules);
-        if n_trainable == 0 && recipe.few_shot.is_some() {
-            return Err(RunError::FrozenFewShot.into());
-        }
         let LoadReport { fresh, rows, .. } = &report;
         let adapter = AdapterRecipe::saved_adapter(recipe, &model);
         let unread_head = report.unread_head.as_deref();
@@ -253,6 +250,10 @@ fn schedules(
     }
     let seed = split_seed(recipe.seed, seeds::UNFREEZING);
     let mut schedules = recipe.schedule.init(n_layers, &scope, seed);
+    let [_, n_trainable] = n_parameters(model, &schedules);
+    if n_trainable == 0 && recipe.few_shot.is_some() {
+        return Err(RunError::FrozenFewShot.into());
+    }
     unfreezing::resume(&mut schedules, &progress.unfreeze_steps);
     Ok(schedules)
 }
