@@ -6,8 +6,8 @@ use std::path::Path;
 use burn::tensor::Device;
 use isogloss_model::{
     AdapterChoice, AdapterLibrary, BottleneckConfig, HeadChoice, LoadError, LoadedAdapter,
-    LoadedPeft, Model, RandomParams, load, load_adapter, load_peft, named_parameters, presets,
-    save_adapter,
+    LoadedPeft, Model, ModelFolder, RandomParams, load, load_adapter, load_peft, named_parameters,
+    presets, save_adapter,
 };
 use isogloss_tests::{copy_folder, fixtures, saved_model};
 use safetensors::SafeTensors;
@@ -404,6 +404,30 @@ fn a_run_that_is_moved_finds_its_base() {
         json.as_object_mut().unwrap().remove("base_folder_absolute");
     });
     opens(&alone.path().join("best")).unwrap();
+}
+
+/// Another model of the same shape stands where the base was.
+#[test]
+fn a_base_with_other_weights_is_refused_unless_it_is_given() {
+    let mut job = Job::new();
+    job.recipe.push_str("[adapter.seq_bn]\nreduction_factor = 2\n");
+    job.finish();
+    let (best, base) = (job.run.best(), job.path("model"));
+    let opens = |folder: ModelFolder| load(folder, &HeadChoice::Saved, &Device::flex());
+    opens(best.clone().into()).unwrap();
+    let weights = base.join("model.safetensors");
+    let mut bytes = fs::read(&weights).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&weights, bytes).unwrap();
+    let parts = ["isogloss.json: the adapters were trained on other weights", "model", "--base"];
+    assert_refused("other weights", opens(best.clone().into()).map(|_| ()), &parts);
+    opens(ModelFolder { path: best.clone(), base: Some(base) }).unwrap();
+
+    // A folder of an earlier version tells nothing of its base.
+    edit_json(&best.join("isogloss.json"), |json| {
+        json.as_object_mut().unwrap().remove("base_weights").unwrap();
+    });
+    opens(best.into()).unwrap();
 }
 
 #[cfg(unix)]

@@ -236,3 +236,27 @@ fn a_centring_that_training_leaves_behind_is_told() {
     assert_eq!(told, [folder]);
     assert!(!run.best().join(CENTRING).exists());
 }
+
+/// The teacher's outputs for training are those of the whole model, before centring.
+#[test]
+fn what_a_teacher_is_used_without_is_told() {
+    let shop = Workshop::new();
+    shop.finish(&shop.plan("max_steps = 1", ""), &shop.run("teacher"));
+    let teacher = shop.run("teacher").best();
+    fs::write(teacher.join(CENTRING), "{}").unwrap();
+    fs::create_dir(teacher.join("subnetworks")).unwrap();
+    fs::write(teacher.join("subnetworks/de.toml"), "").unwrap();
+    let mut options = RunOptions::new(shop.path("model"), open(DeviceChoice::Flex).unwrap());
+    options.teacher_folder = Some(teacher.as_path().into());
+    let tables = format!(
+        "[[objective]]\nmethod.cross_entropy = {{}}\n[[objective]]\nmethod.model_consistency = {{ text = \"original\" }}\n[teacher]\nsource = {teacher:?}\n"
+    );
+    let (plan, run, mut told) = (shop.plan("max_steps = 1", &tables), shop.run("run"), Vec::new());
+    finetune(&plan, &run, &options, &mut |event| match event {
+        Event::TeacherCentring { teacher } => told.push(("centring", teacher.to_owned())),
+        Event::TeacherSubnetworks { teacher } => told.push(("subnetworks", teacher.to_owned())),
+        _ => {}
+    })
+    .unwrap();
+    assert_eq!(told, [("centring", teacher.clone()), ("subnetworks", teacher)]);
+}

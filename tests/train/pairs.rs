@@ -6,7 +6,8 @@ mod buffers;
 use std::fs;
 
 use burn::tensor::Device;
-use isogloss::{PairLinks, PairSet, Plan, RunFolder, TextEncoder};
+use isogloss::device::{DeviceChoice, open};
+use isogloss::{Error, PairLinks, PairSet, Plan, RunFolder, RunOptions, TextEncoder, finetune};
 use isogloss_tests::runs::{Trace, Workshop, plan_of};
 use isogloss_tests::{copy_folder, opened_devices};
 use safetensors::tensor::{Dtype, TensorView};
@@ -217,6 +218,15 @@ fn what_comes_before_is_a_run_of_its_own_that_the_next_one_starts_from() {
     shop.stop_after(2, &plan("then.toml"), &parts);
     shop.finish(&plan("then.toml"), &parts);
     assert_eq!(Trace::read(&parts), Trace::read(&whole));
+
+    // The results of a finished run are not those of another first recipe.
+    let other =
+        shop.pairs_recipe("max_steps = 2\nlog_every = 1", "[[objective]]\nmethod.realign = {}\n");
+    fs::write(shop.path("first.toml"), other).unwrap();
+    let options = RunOptions::new(shop.path("model"), open(DeviceChoice::Flex).unwrap());
+    let again = finetune(&plan("then.toml"), &whole, &options, &mut |_| {});
+    let Err(Error::OtherRecipe { path }) = again else { panic!("{again:?}") };
+    assert_eq!(path, before.path());
 }
 
 #[test]

@@ -89,6 +89,14 @@ impl Watch {
                 "subnets   those of {} are not taken over by training; the whole model is trained",
                 model.display()
             )),
+            Event::TeacherCentring { teacher } => self.line(&format!(
+                "teacher   its outputs are made without the centring of {}",
+                teacher.display()
+            )),
+            Event::TeacherSubnetworks { teacher } => self.line(&format!(
+                "teacher   its outputs are those of the whole model, without the subnetworks of {}",
+                teacher.display()
+            )),
             Event::SentenceEmbedding { objective, trained, modules } => {
                 self.line(&embedding_line(objective, trained, modules));
             }
@@ -323,6 +331,12 @@ fn as_json(event: &Event<'_>) -> Option<Value> {
         Event::LostCentring { model } => json!({ "event": "lost_centring", "model": model }),
         Event::LostSubnetworks { model } => {
             json!({ "event": "lost_subnetworks", "model": model })
+        }
+        Event::TeacherCentring { teacher } => {
+            json!({ "event": "teacher_centring", "teacher": teacher })
+        }
+        Event::TeacherSubnetworks { teacher } => {
+            json!({ "event": "teacher_subnetworks", "teacher": teacher })
         }
         Event::SentenceEmbedding { objective, trained, modules } => json!({
             "event": "sentence_embedding", "objective": objective, "layer": trained.layer,

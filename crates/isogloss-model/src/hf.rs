@@ -14,6 +14,7 @@ mod index;
 mod json;
 mod load;
 mod loaded;
+mod model_files;
 mod model_folder;
 mod names;
 mod peft_library;
@@ -30,6 +31,7 @@ pub use index::{BaseModel, relative_path};
 pub(crate) use json::write_json;
 pub use load::{load, load_bytes, load_masked_lm};
 pub use loaded::{HeadChoice, LabelRows, LoadReport, LoadedModel};
+pub use model_files::{Fingerprint, ModelFile, model_files, weight_fingerprints};
 pub use model_folder::{
     base_folder, base_model, is_adapter_folder, missing_base_model, tokenizer_folder,
 };

@@ -125,16 +125,17 @@ impl<'a> Entry<'a> {
         MeanStd::from_values(&values.collect::<Vec<_>>())
     }
 
-    /// Whether both recipes were evaluated on the same data: they share languages, and each has as
-    /// many examples.
+    /// Whether both recipes were evaluated on the same data: they share languages, and the test data of
+    /// each are the same.
     fn is_comparable(&self, other: &Self) -> bool {
-        let sizes = |entry: &Self| -> BTreeMap<&'a str, usize> {
+        let results = |entry: &Self| -> BTreeMap<&'a str, &'a LanguageResult> {
             let languages = entry.runs.iter().flat_map(|(_, results)| &results.languages);
-            languages.map(|(tag, result)| (tag.as_str(), result.n_examples())).collect()
+            languages.map(|(tag, result)| (tag.as_str(), result)).collect()
         };
-        let (own, others) = (sizes(self), sizes(other));
-        let mut shared = own.iter().filter_map(|(tag, n)| Some(n == others.get(tag)?)).peekable();
-        shared.peek().is_some() && shared.all(|is_equal| is_equal)
+        let (own, others) = (results(self), results(other));
+        let shared = own.iter().filter_map(|(tag, result)| Some((result, others.get(tag)?)));
+        let mut shared = shared.peekable();
+        shared.peek().is_some() && shared.all(|(own, other)| own.has_same_data(other))
     }
 
     /// Score in a language, summarized over the seeds.

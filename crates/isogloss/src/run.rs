@@ -65,9 +65,7 @@ pub fn finetune(
     if !options.fresh
         && let RunStatus::Done(results) = run.status()?
     {
-        run.prepare(&plan.to_toml(), false)?;
-        check_precision(run)?;
-        data_files::check(plan, run, options)?;
+        check_finished(plan, run, options)?;
         tell_stored_counts(plan, run, &results, watch)?;
         // A crash right after the results were written leaves temporary files behind.
         run.tidy(plan.recipe())?;
@@ -95,6 +93,21 @@ pub fn finetune(
     watch(Event::Recipe { name: plan.name() });
     let options = RunOptions { model_folder: folder.best().into(), ..options.clone() };
     run_plan(plan, run, &options, given, watch)
+}
+
+/// Fails unless the results of a finished run, and of its `pretrain_recipe`, are of this plan, precision
+/// and data.
+fn check_finished(plan: &Plan, run: &RunFolder, options: &RunOptions<'_>) -> Result<(), Error> {
+    run.prepare(&plan.to_toml(), false)?;
+    check_precision(run)?;
+    data_files::check(plan, run, options)?;
+    match plan.pretrain() {
+        // The results stay valid where the run before them was removed.
+        Some(pretrain) if run.pretrain().status()? != RunStatus::New => {
+            check_finished(pretrain, &run.pretrain(), options)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Trains and evaluates by one plan, without its `pretrain_recipe`, from the model folder of the
@@ -130,6 +143,14 @@ fn run_plan(
     }
     if plan.recipe().subnetworks.is_none() && saves_subnetworks(model) {
         watch(Event::LostSubnetworks { model });
+    }
+    if let Some(ModelFolder { path: teacher, .. }) = &options.teacher_folder {
+        if teacher.join(CENTRING).exists() {
+            watch(Event::TeacherCentring { teacher });
+        }
+        if saves_subnetworks(teacher) {
+            watch(Event::TeacherSubnetworks { teacher });
+        }
     }
     if let (Some(folder), Some(embedding)) =
         (&options.teacher_folder, forward_plan.only_teacher_embedding())

@@ -5,6 +5,7 @@
 
 mod centring;
 mod classification;
+mod data_hash;
 mod data_report;
 mod evaluator;
 mod label_predictor;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use isogloss::Centring;
 use isogloss::model::{
-    AdapterLibrary, EncoderConfig, HeadChoice, HeadSpec, load, named_parameters, tokenizer_folder,
+    AdapterLibrary, EncoderConfig, HeadChoice, HeadSpec, base_model, load, named_parameters,
+    tokenizer_folder,
 };
 use isogloss::text::Tokenizer;
 use serde_json::json;
@@ -16,6 +17,7 @@ use crate::wording::{centring_in_words, centring_json};
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
     let folder = model_folder(&args.model, &args.hub)?;
     let device = isogloss::device::open(isogloss::device::DeviceChoice::default())?;
+    let base = base_model(&folder)?.map(|base| base.folder.path);
     let loaded = load(&folder, &HeadChoice::SavedIfRead, &device.device)?;
     let EncoderConfig {
         family,
@@ -50,7 +52,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
             peft.entry(config.kind()).or_default().insert(name, config);
         }
         let value = json!({
-            "folder": folder.path, "family": format!("{family:?}"), "vocab_size": vocab_size,
+            "folder": folder.path, "base": base, "family": format!("{family:?}"), "vocab_size": vocab_size,
             "hidden_size": hidden_size, "num_hidden_layers": num_hidden_layers,
             "num_attention_heads": num_attention_heads, "intermediate_size": intermediate_size,
             "max_tokens": max_tokens, "n_pruned_heads": pruned.n_heads(),
@@ -66,6 +68,9 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
         return Ok(End::Done);
     }
     println!("folder       {}", folder.path.display());
+    if let Some(base) = &base {
+        println!("base         {}", base.display());
+    }
     println!(
         "encoder      {family:?}: {num_hidden_layers} layers × {hidden_size}, \
          {num_attention_heads} heads, feed-forward {intermediate_size}, up to {max_tokens} tokens"

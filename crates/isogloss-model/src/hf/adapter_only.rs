@@ -40,6 +40,7 @@ pub(super) fn load(
 ) -> Result<LoadedModel, LoadError> {
     base_folder(folder)?;
     let folder = &folder.path;
+    index.check_base(&folder.join(INDEX))?;
     let path = folder.join("config.json");
     let saved = match head {
         HeadChoice::Saved
@@ -159,6 +160,7 @@ pub fn save_adapter_only(
         base_folder_absolute: absolute(path),
         base_of_base: below.as_ref().map(relative),
         base_of_base_absolute: below.as_ref().and_then(absolute),
+        base_weights: base.weights.clone(),
         adapters,
         peft,
         scoring: scoring.cloned(),

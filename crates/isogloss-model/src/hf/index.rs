@@ -1,5 +1,6 @@
 //! Index file of an adapter-only checkpoint: its adapters and the path of its base model.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,7 @@ use serde_json::Value;
 
 use super::folder_with_base::ModelFolder;
 use super::json::read_json;
+use super::model_files::{Fingerprint, weight_fingerprints};
 use crate::LoadError;
 
 /// Index file, which marks a folder as an adapter-only checkpoint.
@@ -28,6 +30,8 @@ pub struct BaseModel {
     pub name: String,
     /// Local folder; if it is a folder of adapters too, with the base that was named for it.
     pub folder: ModelFolder,
+    /// Fingerprints of its weights, see [`weight_fingerprints`]; none if they are not known.
+    pub weights: BTreeMap<String, Fingerprint>,
 }
 
 /// Relative path from one folder to another, with `/` as separator on every system; `None` if a
@@ -63,6 +67,10 @@ pub(super) struct Index {
     /// Its absolute path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) base_of_base_absolute: Option<PathBuf>,
+    /// Fingerprints of the base model's weights; none in a folder of an earlier version, or if another
+    /// base is given.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) base_weights: BTreeMap<String, Fingerprint>,
     /// Active adapters of the `adapters` library, in the order of the forward pass.
     pub(super) adapters: Vec<String>,
     /// Adapters of the `peft` library.
@@ -84,8 +92,9 @@ impl Index {
         let this: Self = serde_json::from_value(read_json(&path)?)
             .map_err(|source| LoadError::Json { path: path.clone(), source })?;
         if let Some(base) = base {
-            let (base_folder, base_of_base) = (base.to_owned(), None);
-            return Ok(Some(Self { base_folder, base_of_base, ..this }));
+            let (base_folder, base_of_base, base_weights) =
+                (base.to_owned(), None, BTreeMap::new());
+            return Ok(Some(Self { base_folder, base_of_base, base_weights, ..this }));
         }
         let find = |relative: &Path, absolute: &Option<PathBuf>| {
             let mut folders = vec![folder.join(relative)];
@@ -101,6 +110,20 @@ impl Index {
         let base_of_base = base_of_base.map(|base| find(base, &this.base_of_base_absolute));
         let base_of_base = base_of_base.transpose()?;
         Ok(Some(Self { base_folder, base_of_base, ..this }))
+    }
+
+    /// Fails if the weights of the base model are not those that the adapters were trained on. `path` is
+    /// the file of the index.
+    pub(super) fn check_base(&self, path: &Path) -> Result<(), LoadError> {
+        if self.base_weights.is_empty() {
+            return Ok(());
+        }
+        let found = weight_fingerprints(&self.base())?;
+        if self.base_weights.iter().all(|(file, weights)| found.get(file) == Some(weights)) {
+            return Ok(());
+        }
+        let (path, base, name) = (path.into(), self.base_folder.clone(), self.base_name.clone());
+        Err(LoadError::OtherBase { path, base, name })
     }
 
     /// The folder of the base model.

@@ -1,6 +1,7 @@
 //! Model folders: detects a full model, a sentence-transformers model or adapters, and resolves the
 //! base model.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -136,12 +137,12 @@ pub fn base_model(folder: impl Into<ModelFolder>) -> Result<Option<BaseModel>, L
         FolderKind::Whole(_) => None,
         FolderKind::Checkpoint(index) => {
             let folder = index.base();
-            Some(BaseModel { name: index.base_name, folder })
+            Some(BaseModel { name: index.base_name, folder, weights: index.base_weights })
         }
         FolderKind::Adapter { json, base } => {
             let (_, name) = base_name(&json);
             let name = name.unwrap_or_else(|| base.display().to_string());
-            Some(BaseModel { name, folder: base.into() })
+            Some(BaseModel { name, folder: base.into(), weights: BTreeMap::new() })
         }
     })
 }

@@ -105,7 +105,24 @@ fn recipes_of_other_data_stand_apart() {
         load(&run(root.path(), "r_drop/seed-1", METRICS, &results(0.84, 0.50))),
         load(&run(root.path(), "large/seed-1", METRICS, &others)),
     ];
-    let html = render(&records);
+    assert_other_data(&records);
+
+    // As many examples, but other texts or labels.
+    let with_hash = |hash: &str, name: &str| {
+        let hash = format!("\"truncated\": 1, \"data_hash\": \"{hash}\"");
+        let results = results(0.8, 0.4).replace("\"truncated\": 1", &hash);
+        load(&run(root.path(), name, METRICS, &results))
+    };
+    assert_other_data(&[
+        with_hash("a1", "hashed/plain/seed-1"),
+        with_hash("a1", "hashed/r_drop/seed-1"),
+        with_hash("b2", "hashed/large/seed-1"),
+    ]);
+}
+
+/// Asserts that the third recipe, `large`, stands apart from the others.
+fn assert_other_data(records: &[RunRecord]) {
+    let html = render(records);
     assert_well_formed(&html);
     let section = |number: usize| {
         let start = format!("<section id=\"results-classification-accuracy-{number}\">");

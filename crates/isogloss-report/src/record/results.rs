@@ -66,6 +66,8 @@ pub(crate) struct LanguageResult {
     /// Whether the language's features were read by its language centring.
     #[serde(default)]
     pub(crate) centred: bool,
+    /// Hash of the test data; none in results of an earlier version.
+    pub(crate) data_hash: Option<String>,
     /// Accuracy in 0..=1.
     pub(crate) accuracy: Option<f64>,
     /// Macro-F1 in 0..=1.
@@ -88,6 +90,15 @@ impl LanguageResult {
     /// Number of examples in the test data: scored, and left out.
     pub(crate) fn n_examples(&self) -> usize {
         self.n + self.left_out
+    }
+
+    /// Whether both were scored on the same test data, as far as the results tell: by the hash of the
+    /// data, or by the number of examples where either has no hash.
+    pub(crate) fn has_same_data(&self, other: &Self) -> bool {
+        match (&self.data_hash, &other.data_hash) {
+            (Some(own), Some(others)) => own == others,
+            _ => self.n_examples() == other.n_examples(),
+        }
     }
 
     /// The value of a metric by its field name.

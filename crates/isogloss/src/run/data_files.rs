@@ -2,27 +2,16 @@
 //! the run is not resumed with others under the same recipe.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use isogloss_model::{ModelFolder, base_folder, base_model, sentence_module_files};
+use isogloss_model::{Fingerprint, ModelFile, model_files};
 use isogloss_text::{Language, LanguagePattern, TextError};
-use serde::{Deserialize, Serialize};
 
 use super::event::RunOptions;
 use super::folder::{DATA_FILES, RunFolder, RunStatus};
 use crate::error::{RunError, io, json};
 use crate::recipe::{AlignerRecipe, LanguageExchange, UnseenLanguage};
 use crate::{Error, Plan};
-
-/// File fingerprint: size and content hash of a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Fingerprint {
-    n_bytes: u64,
-    /// 64-bit FNV-1a hash, in hexadecimal digits.
-    hash: String,
-}
 
 /// How files of the model end in a record, after their names: the folder may move.
 const OF_MODEL: &str = " of the model";
@@ -48,8 +37,9 @@ pub(super) fn check(plan: &Plan, run: &RunFolder, options: &RunOptions<'_>) -> R
             Err(_) if is_done => continue,
             files => files?,
         };
-        for (name, path) in files {
-            now.insert(format!("{whose}{name}"), Fingerprint::from_file(&path)?);
+        for ModelFile { depth, name, path } in files {
+            let of = if depth == 0 { OF_MODEL.to_owned() } else { OF_BASE.repeat(depth) };
+            now.insert(format!("{whose}{name}{of}"), fingerprint(&path)?);
         }
     }
     if !recorded {
@@ -144,40 +134,6 @@ pub(super) fn paths(plan: &Plan) -> Result<BTreeSet<PathBuf>, Error> {
     Ok(paths)
 }
 
-/// The weights and settings of a model folder, and of the base models that a folder of adapters stands
-/// on, each with its name in the record.
-fn model_files(model: &ModelFolder) -> Result<Vec<(String, PathBuf)>, Error> {
-    let whole = base_folder(model)?;
-    let (mut files, mut next, mut of) = (Vec::new(), Some(model.clone()), OF_MODEL.to_owned());
-    while let Some(folder) = next {
-        next = base_model(&folder)?.map(|base| base.folder);
-        let path = if next.is_none() { whole.clone() } else { folder.path };
-        let mut folders = vec![path.clone()];
-        for library in ["adapters", "peft", "lora"].map(|library| path.join(library)) {
-            if next.is_some() && library.is_dir() {
-                folders.extend(entries(&library)?.into_iter().filter(|path| path.is_dir()));
-            }
-        }
-        let modules = sentence_module_files(&path)?;
-        let inner = modules.into_iter().flat_map(|modules| modules.folders);
-        folders.extend(inner.map(|inner| path.join(inner)).filter(|inner| inner.is_dir()));
-        for folder in &folders {
-            let all = entries(folder)?;
-            let of_type = |end: &str| -> Vec<&PathBuf> {
-                all.iter().filter(|path| path.extension().is_some_and(|e| e == end)).collect()
-            };
-            let weights = Some(of_type("safetensors")).filter(|found| !found.is_empty());
-            let weights = weights.unwrap_or_else(|| of_type("bin"));
-            for file in weights.into_iter().chain(of_type("json")) {
-                let name = file.strip_prefix(&path).unwrap_or(file).display();
-                files.push((format!("{name}{of}"), file.clone()));
-            }
-        }
-        of = of.replace(OF_MODEL, "") + OF_BASE;
-    }
-    Ok(files)
-}
-
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = std::fs::read_dir(folder).map_err(io(folder))?;
     entries.map(|entry| Ok(entry.map_err(io(folder))?.path())).collect()
@@ -188,49 +144,10 @@ fn found(pattern: &LanguagePattern, languages: &[Language]) -> Result<Vec<PathBu
 }
 
 fn fingerprints(plan: &Plan) -> Result<BTreeMap<String, Fingerprint>, Error> {
-    let fingerprint =
-        |path: PathBuf| Ok((path.display().to_string(), Fingerprint::from_file(&path)?));
-    paths(plan)?.into_iter().map(fingerprint).collect()
+    let named = |path: PathBuf| Ok((path.display().to_string(), fingerprint(&path)?));
+    paths(plan)?.into_iter().map(named).collect()
 }
 
-impl Fingerprint {
-    fn from_file(path: &Path) -> Result<Self, Error> {
-        let mut reader = BufReader::with_capacity(1 << 16, File::open(path).map_err(io(path))?);
-        let (mut n_bytes, mut hash, mut bytes) = (0, FNV_OFFSET, vec![0; 1 << 16]);
-        loop {
-            let n = reader.read(&mut bytes).map_err(io(path))?;
-            if n == 0 {
-                return Ok(Self { n_bytes, hash: format!("{hash:016x}") });
-            }
-            n_bytes += n as u64;
-            hash = fnv_1a(hash, &bytes[..n]);
-        }
-    }
-}
-
-/// FNV-1a offset basis: the hash of no bytes.
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-
-/// 64-bit FNV-1a hash (Fowler, Noll and Vo; RFC 9923), continued from the hash of the preceding
-/// bytes.
-fn fnv_1a(hash: u64, bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hash_is_fnv_1a() {
-        for (bytes, expected) in [
-            ("", 0xcbf2_9ce4_8422_2325),
-            ("a", 0xaf63_dc4c_8601_ec8c),
-            ("foobar", 0x8594_4171_f739_67e8),
-        ] {
-            assert_eq!(fnv_1a(FNV_OFFSET, bytes.as_bytes()), expected, "{bytes:?}");
-        }
-    }
+fn fingerprint(path: &Path) -> Result<Fingerprint, Error> {
+    Fingerprint::from_file(path).map_err(io(path))
 }

@@ -77,6 +77,16 @@ pub enum Event<'a> {
         /// The model folder.
         model: &'a Path,
     },
+    /// The teacher's folder has a language centring, which its outputs for training are made without.
+    TeacherCentring {
+        /// The teacher's folder.
+        teacher: &'a Path,
+    },
+    /// The teacher's folder has subnetworks of languages, which its outputs for training are made without.
+    TeacherSubnetworks {
+        /// The teacher's folder.
+        teacher: &'a Path,
+    },
     /// Counts of what was truncated, lost and left out in all data that has been read; of a finished
     /// run, whose results are shown again, those that are stored with it, and `None` for a run of an
     /// earlier version.

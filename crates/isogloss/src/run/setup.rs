@@ -6,7 +6,7 @@ use isogloss_kernels::split_seed;
 use isogloss_methods::{LearningRateConfig, Role, Schedule, UnfreezeScope};
 use isogloss_model::{
     BaseModel, HeadChoice, HeadSpec, LabelRows, LoadReport, LoadedModel, Model, ModelFolder,
-    base_model, load, named_parameters,
+    base_model, load, named_parameters, weight_fingerprints,
 };
 use serde_json::json;
 
@@ -312,12 +312,12 @@ fn n_parameters(model: &Model, schedules: &[Box<dyn Schedule>]) -> [usize; 2] {
 fn base(recipe: &Recipe, model: &Model, folder: &ModelFolder) -> Result<Option<BaseModel>, Error> {
     let base = match (&recipe.adapter, AdapterRecipe::saved_adapter(recipe, model)) {
         (None, None) => None,
-        (None, Some(_)) => base_model(folder)?,
+        (None, Some(_)) => base_model(folder)?.map(|base| (base.name, base.folder)),
         (Some(_), _) => {
             let is_made = recipe.model.trim || recipe.student.is_some();
             let shown = || folder.path.display().to_string();
             let name = if is_made { shown() } else { recipe.model.source.clone() };
-            Some(BaseModel { name, folder: folder.clone() })
+            Some((name, folder.clone()))
         }
     };
     // A path through the folder of an earlier run would end with that run.
@@ -326,10 +326,11 @@ fn base(recipe: &Recipe, model: &Model, folder: &ModelFolder) -> Result<Option<B
         true => path.canonicalize().map_err(io(&path)),
         false => std::path::absolute(&path).map_err(io(&path)),
     };
-    let Some(BaseModel { name, folder }) = base else { return Ok(None) };
+    let Some((name, folder)) = base else { return Ok(None) };
+    let weights = weight_fingerprints(&folder)?;
     let base = folder.base.map(absolute).transpose()?;
     let folder = ModelFolder { path: absolute(folder.path)?, base };
-    Ok(Some(BaseModel { name, folder }))
+    Ok(Some(BaseModel { name, folder, weights }))
 }
 
 /// Model selection criterion, in words.

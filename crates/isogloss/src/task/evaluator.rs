@@ -50,6 +50,7 @@ impl Evaluator<'_> {
             truncated: set.report.n_truncated,
             without_tokens: set.report.n_without_tokens,
             centred: self.centring.is_some(),
+            data_hash: Some(set.data_hash.clone()),
             scores,
         };
         Ok((result, predictions))

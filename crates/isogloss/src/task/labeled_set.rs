@@ -8,6 +8,7 @@ use isogloss_text::{
     Content, Example, Features, Featurized, Language, LostWord, Sentence, TokenBatch, Treebank,
 };
 
+use super::data_hash::hash_of_examples;
 use super::data_report::DataReport;
 use crate::Error;
 use crate::error::DataError;
@@ -28,6 +29,8 @@ pub struct LabeledSet {
     pub treebank: Option<Treebank>,
     /// Counts of truncated and left-out examples.
     pub report: DataReport,
+    /// Data hash of the examples that were read.
+    pub(super) data_hash: String,
 }
 
 impl LabeledSet {
@@ -60,7 +63,8 @@ impl LabeledSet {
         let treebank =
             (!kept.is_empty()).then(|| Treebank { path: path.as_path().into(), sentences: kept });
         let Featurized { features, lost, .. } = featurized;
-        Ok(Self { language, path, features, lost, treebank, report })
+        let data_hash = hash_of_examples(examples);
+        Ok(Self { language, path, features, lost, treebank, report, data_hash })
     }
 
     /// Names an example in messages, by its file and its place among those that were not left out.
@@ -94,7 +98,8 @@ impl LabeledSet {
         });
         let report = DataReport { n: indices.len(), ..self.report.clone() };
         let (language, path) = (self.language.clone(), self.path.clone());
-        Self { language, path, features, lost, treebank, report }
+        let data_hash = self.data_hash.clone();
+        Self { language, path, features, lost, treebank, report, data_hash }
     }
 
     /// The tagged words of an example that have no token.

@@ -114,6 +114,7 @@ fn score_masked_tokens(
         truncated: 0,
         without_tokens: 0,
         centred: false,
+        data_hash: None,
         scores,
     })
 }

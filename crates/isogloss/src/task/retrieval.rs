@@ -11,6 +11,7 @@ use isogloss_text::SentencePair;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::data_hash::hash_of_pairs;
 use super::data_report::DataReport;
 use super::scores::{LanguageResult, Scores};
 use super::traits::{HeldOut, HeldOutTable, Supervision, Task, UnlabeledTask};
@@ -117,6 +118,13 @@ fn score_pairs(
     let scores = [("accuracy", found.mean()), ("forward", forward), ("backward", backward)];
     let scores = Scores::new(scores);
     let DataReport { n_truncated: truncated, n_without_tokens: without_tokens, .. } = counts;
-    let n = pairs.len();
-    Ok(LanguageResult { n, left_out: 0, truncated, without_tokens, centred: false, scores })
+    Ok(LanguageResult {
+        n: pairs.len(),
+        left_out: 0,
+        truncated,
+        without_tokens,
+        centred: false,
+        data_hash: Some(hash_of_pairs(pairs)),
+        scores,
+    })
 }

@@ -26,6 +26,10 @@ pub struct LanguageResult {
     /// Whether the model read this language's features by its language centring.
     #[serde(default, skip_serializing_if = "is_false")]
     pub centred: bool,
+    /// Hash of the test data, texts and gold labels; none for a task without them, and in results of an
+    /// earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_hash: Option<String>,
     /// The scores.
     #[serde(flatten)]
     pub scores: Scores,
